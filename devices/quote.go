@@ -1,0 +1,12 @@
+package devices
+
+import "strconv"
+
+// quote makes text from a board or a person safe to print: control octets
+// are escaped and it is cut at 64 octets.
+func quote(s string) string {
+	if len(s) > 64 {
+		s = s[:64] + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,88 @@
+package station
+
+import (
+	"context"
+	"net"
+
+	"hallmark/devices"
+	"hallmark/station/issuance"
+)
+
+// Each call on one of these interfaces is one effect. The fault sweep counts
+// them and stops the world before and after each (I11).
+
+// Board is one board in a bay. Calls are made one at a time. Errors that are
+// the board's fault wrap a [devices.Refusal] or one of devices' sentinels;
+// all other errors are the line's.
+type Board interface {
+	// Identify asks who the board is; it is the first call of each Run and the first after a reset.
+	Identify(ctx context.Context) (devices.Identity, error)
+	// CSR asks for a PKCS#10 request that carries the nonce.
+	CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) (der []byte, err error)
+	// Write stores DER in a slot; writing what is there already changes nothing.
+	Write(ctx context.Context, slot devices.Slot, der []byte) error
+	// Read gives what the slot holds in flash.
+	Read(ctx context.Context, slot devices.Slot) (der []byte, err error)
+	// Reset restarts the board and returns when it answers again with a new
+	// boot id, which it returns together with the BoardID that answered.
+	Reset(ctx context.Context) (devices.BoardID, devices.BootID, error)
+	// Handshake has the board do mutual TLS over conn, demanding serverName,
+	// and returns when the board has read the verifier's answer or given up.
+	Handshake(ctx context.Context, conn net.Conn, serverName string) (devices.HandshakeReport, error)
+	// Seal ends the board's life on the line: its store accepts no write any more.
+	Seal(ctx context.Context) error
+}
+
+// BoardCounters is what a Board may offer beside its calls, for the report of a Run.
+type BoardCounters interface {
+	Wire() devices.WireCount
+	// Console gives the text that stood between frames, newest last, bounded.
+	Console() []byte
+}
+
+// Issuer decides on CSRs and signs. *issuance.Issuer is the implementation.
+type Issuer interface {
+	// Check refuses, with one sentinel for each reason, or grants exactly one signature.
+	Check(ctx context.Context, req issuance.Request) (*issuance.Grant, error)
+	// Sign redeems the grant: intent, signature, result; or the stored certificate (I9).
+	Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Certificate, error)
+}
+
+// Registry remembers boards, certificates and Runs. Each call is one durable
+// transaction with its audit entry: after nil both survive a power cut.
+type Registry interface {
+	// Admit is asked after identify: it refuses a clone (same BoardID from
+	// another hardware id, ErrClone), and opens the Run's record.
+	Admit(ctx context.Context, run *Run) error
+	// Delivered notes that the certificate was read back from the board.
+	Delivered(ctx context.Context, run *Run) error
+	// Activate makes the Run's certificate active and, at a rework, revokes
+	// the one before it, in one step (I3, I7).
+	Activate(ctx context.Context, run *Run) error
+	// Close ends the Run's record. It is called exactly once for each admitted Run.
+	Close(ctx context.Context, run *Run) error
+}
+
+// Verifier is the mutual-TLS endpoint of the handshake step.
+type Verifier interface {
+	// Connect opens a connection on which the verifier expects exactly this
+	// certificate. The caller closes Session.Conn.
+	Connect(ctx context.Context, certificate []byte) (Session, error)
+	// ServerName is the name the board must find in the verifier's certificate.
+	ServerName() string
+}
+
+// Session is one connection to the verifier.
+type Session interface {
+	Conn() net.Conn
+	// Verdict waits for the verifier's decision: what was presented, or why it refused.
+	Verdict(ctx context.Context) (Presented, error)
+	Close() error
+}
+
+// Presented is what the verifier saw in an accepted handshake.
+type Presented struct {
+	CertificateSHA256 [32]byte
+	TLSVersion        uint16 // as crypto/tls
+	CipherSuite       uint16
+}

@@ -1,0 +1,87 @@
+// Package station is the line: the steps of a Run, in order, and what each
+// may conclude. It talks to boards, HSM, registry and verifier only through
+// the interfaces of needs.go.
+package station
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station/issuance"
+)
+
+// Ending is how a Run ended. The four are never mixed: only Reject says
+// something about the board.
+type Ending string
+
+// The endings of a Run.
+const (
+	Pass    Ending = "pass"    // the board did the handshake with its registered certificate
+	Reject  Ending = "reject"  // the board is bad
+	Fault   Ending = "fault"   // the station, the HSM or the line is bad; the board may be tried again
+	Aborted Ending = "aborted" // the operator stopped
+)
+
+// Run is one attempt on one board. Each part is written by exactly one step
+// and is nil (zero) until then; a step whose part is there is skipped.
+type Run struct {
+	ID       uuid.UUID
+	Bay      string
+	Operator string
+	Order    string // work order, may be empty
+	Rework   string // reason of a rework, empty for a first enrolment
+
+	Identity    *devices.Identity        // identify
+	Nonce       *[devices.NonceSize]byte // request
+	CSR         []byte                   // request, PKCS#10 DER
+	Grant       *issuance.Grant          // check; never leaves the process
+	Certificate *issuance.Certificate    // sign
+	Written     bool                     // write
+	Boot        *devices.BootID          // reset: the boot id after it
+	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of what the board holds
+	Handshake   *Presented               // handshake
+	RecordedAt  time.Time                // record
+	Sealed      bool                     // lock
+
+	Started  time.Time
+	Finished time.Time
+	Ending   Ending // empty while it runs
+	Reason   string // one word or hyphenated words, same in test, audit log and screen; empty for Pass
+	Err      error  // what Reason stands for
+	Steps    []StepTime
+	Wire     devices.WireCount
+	Console  []byte
+}
+
+// StepTime is one finished step of a Run.
+type StepTime struct {
+	Name    string
+	Took    time.Duration
+	Outside time.Duration // the part spent waiting for board and wire
+	Retries int
+}
+
+// EventKind says what happened to a step or a Run.
+type EventKind string
+
+// The kinds of events.
+const (
+	RunStarted  EventKind = "run-started"
+	StepStarted EventKind = "step-started"
+	StepEnded   EventKind = "step-ended"
+	RunEnded    EventKind = "run-ended"
+)
+
+// Event tells an observer (screen, progress line, report) what happened. It is
+// disposable: the evidence is in the audit log before an Event is sent.
+type Event struct {
+	Kind EventKind
+	At   time.Time
+	Run  uuid.UUID
+	Bay  string
+	Step string // name of the step for step events
+	Snap Run    // copy of the Run; its slices and pointers must not be changed
+}
