@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"net"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station/issuance"
@@ -40,6 +41,13 @@ type BoardCounters interface {
 	Console() []byte
 }
 
+// BoardWaits is what a Board may offer to tell the station's own time from
+// the time of board and wire.
+type BoardWaits interface {
+	// Waited gives the time spent waiting for the board since the line was opened.
+	Waited() time.Duration
+}
+
 // Issuer decides on CSRs and signs. *issuance.Issuer is the implementation.
 type Issuer interface {
 	// Check refuses, with one sentinel for each reason, or grants exactly one signature.
@@ -63,6 +71,34 @@ type Registry interface {
 	Close(ctx context.Context, run *Run) error
 }
 
+// Known answers what the registry knows of a certificate. *registry.Registry
+// is the implementation; the verifier asks the same question.
+type Known interface {
+	// Lookup gives the record of the certificate with this serial number, or
+	// ErrUnknownCertificate.
+	Lookup(ctx context.Context, serial [16]byte) (Record, error)
+}
+
+// Record is what the registry knows of one certificate.
+type Record struct {
+	BoardID           string // as devices.BoardID.String
+	CertificateSHA256 [32]byte
+	Status            Status
+}
+
+// Status is where a certificate stands in its life.
+type Status string
+
+// The statuses of a certificate. Only StatusActive is good for a stranger's handshake;
+// StatusIssued and StatusDelivered are good only in the Run that delivers them.
+const (
+	StatusIssued     Status = "issued"     // signed and stored, not yet seen on the board
+	StatusDelivered  Status = "delivered"  // read back from the board
+	StatusActive     Status = "active"     // recorded after a handshake (I7)
+	StatusRevoked    Status = "revoked"    // also what a rework replaced
+	StatusUnresolved Status = "unresolved" // possibly signed, never stored (I10); as revoked
+)
+
 // Verifier is the mutual-TLS endpoint of the handshake step.
 type Verifier interface {
 	// Connect opens a connection on which the verifier expects exactly this
@@ -85,4 +121,5 @@ type Presented struct {
 	CertificateSHA256 [32]byte
 	TLSVersion        uint16 // as crypto/tls
 	CipherSuite       uint16
+	Answer            []byte // what the verifier sent to the board, at most 16 octets
 }

@@ -35,6 +35,7 @@ type Run struct {
 	Rework   string // reason of a rework, empty for a first enrolment
 
 	Identity    *devices.Identity        // identify
+	Admitted    bool                     // identify: the registry opened the Run's record
 	Nonce       *[devices.NonceSize]byte // request
 	CSR         []byte                   // request, PKCS#10 DER
 	Grant       *issuance.Grant          // check; never leaves the process
@@ -51,6 +52,7 @@ type Run struct {
 	Ending   Ending // empty while it runs
 	Reason   string // one word or hyphenated words, same in test, audit log and screen; empty for Pass
 	Err      error  // what Reason stands for
+	StopBay  bool   // a clone or a known identity was seen: the bay waits for an operator (I4)
 	Steps    []StepTime
 	Wire     devices.WireCount
 	Console  []byte
