@@ -1,0 +1,210 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"hallmark/devices"
+)
+
+// An attempt is one walk of one board along the line. It owns the Run until
+// Enrol returns.
+type attempt struct {
+	*Station
+	board Board
+	run   *Run
+	wire  devices.WireCount // when the Run began
+	fresh [devices.NonceSize]byte
+}
+
+// Enrol takes a Run from wherever it stands to its end. Steps whose part the
+// Run holds are skipped, except identify. When it returns nil the Run is
+// closed: Ending is set, and so are Reason and Err unless it is Pass. A
+// non-nil error is a mistake of the caller and nothing was done.
+//
+// Stopping: Drain lets a Run that has reached sign go to its end (bounded by
+// Timeouts.Run) and ends all others as Aborted; a cancelled ctx ends the Run as
+// Aborted wherever it is. Either way the Run's record is closed with a fresh
+// context of at most Timeouts.Close. A signed certificate that was not delivered
+// is delivered by the board's next Run (I9).
+func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
+	if err := enrollable(board, run); err != nil {
+		return fmt.Errorf("enrolling: %w", err)
+	}
+	a := &attempt{Station: s, board: board, run: run, wire: wireOf(board)}
+	run.Started = s.config.Now()
+	a.emit(RunStarted, "")
+	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run, fmt.Errorf("%w for the whole Run", ErrTimeout))
+	defer cancel()
+	err := a.walk(bounded)
+	a.close(ctx, err)
+	a.emit(RunEnded, "")
+	return nil
+}
+
+func enrollable(board Board, run *Run) error {
+	switch {
+	case board == nil:
+		return errBoardNil
+	case run == nil || run.ID == [16]byte{}:
+		return errNoRun
+	case run.Ending != "":
+		return errRunEnded
+	}
+	return nil
+}
+
+// walk goes along the steps and stops at the first that fails.
+func (a *attempt) walk(ctx context.Context) error {
+	for _, step := range a.steps {
+		if step.Done != nil && step.Done(a.run) {
+			continue
+		}
+		if err := a.timed(ctx, step); err != nil {
+			return fmt.Errorf("%s: %w", step.Name, a.another(ctx, step, err))
+		}
+		if step.Done != nil && !step.Done(a.run) {
+			return fmt.Errorf("%s: %w: the step left no result", step.Name, ErrPanic)
+		}
+	}
+	return nil
+}
+
+// timed does one step within its bound and notes what it took.
+func (a *attempt) timed(ctx context.Context, step Step) error {
+	ctx, cancel := a.within(ctx, step)
+	defer cancel()
+	begun, waited, retries := a.config.Now(), waitedFor(a.board), wireOf(a.board).Retries
+	a.emit(StepStarted, step.Name)
+	err := a.guarded(ctx, step)
+	a.run.Steps = append(a.run.Steps, StepTime{
+		Name:    step.Name,
+		Took:    a.config.Now().Sub(begun),
+		Outside: waitedFor(a.board) - waited,
+		Retries: wireOf(a.board).Retries - retries,
+	})
+	a.emit(StepEnded, step.Name)
+	if err != nil && ctx.Err() != nil {
+		return &stopped{cause: context.Cause(ctx), err: err}
+	}
+	return err
+}
+
+// within bounds a step by its time-out and, before sign, by a drain.
+func (a *attempt) within(ctx context.Context, step Step) (context.Context, context.CancelFunc) {
+	bound := a.config.Timeouts.Step
+	if named, ok := a.config.Timeouts.Named[step.Name]; ok {
+		bound = named
+	}
+	ctx, cancelTimeout := context.WithTimeoutCause(ctx, bound, fmt.Errorf("%w after %v", ErrTimeout, bound))
+	if step.Committed {
+		return ctx, cancelTimeout
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(a.draining, func() { cancel(ErrDraining) })
+	return ctx, func() { stop(); cancel(nil); cancelTimeout() }
+}
+
+// guarded does the step unless it is too late for it, and turns a panic into an error.
+func (a *attempt) guarded(ctx context.Context, step Step) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	if err := a.admissible(ctx, step); err != nil {
+		return err
+	}
+	return step.do(a, ctx)
+}
+
+// admissible is the last look before a step. The first committed step asks
+// about a drain here, so that a Run is either before sign or goes to its end.
+func (a *attempt) admissible(ctx context.Context, step Step) error {
+	if step.Committed && a.run.Certificate == nil && a.draining.Err() != nil {
+		return ErrDraining
+	}
+	return ctx.Err()
+}
+
+// another asks, after an error that would be a Reject, whether the board that
+// answered is still the one that was identified: a Reject says something about
+// one board, so it must be that board's.
+func (a *attempt) another(ctx context.Context, step Step, err error) error {
+	if a.run.Identity == nil || step.Name == "identify" || verdictOn(err).Ending != Reject {
+		return err
+	}
+	now, silent := a.present(ctx)
+	if silent != nil {
+		return err // the board does not answer any more; what it said stands
+	}
+	if other := a.sameBoard(now); other != nil {
+		return fmt.Errorf("%w (before that: %v)", other, err)
+	}
+	return err
+}
+
+// close decides the ending and closes the Run's record with a fresh context.
+func (a *attempt) close(ctx context.Context, err error) {
+	run := a.run
+	a.measure()
+	verdict := endingOf(ctx, err)
+	run.Finished = a.config.Now()
+	run.Ending, run.Reason, run.StopBay, run.Err = verdict.Ending, verdict.Reason, verdict.StopBay, err
+	if !run.Admitted {
+		return
+	}
+	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Close)
+	defer cancel()
+	if failed := a.closeRecord(fresh); failed != nil {
+		// The evidence is not durable, so nothing that needs it may be said of
+		// the board: it is tried again and finds its certificate (I9).
+		failed = fmt.Errorf("closing the Run's record: %w", blame(ErrRegistry, failed))
+		run.Err = errors.Join(err, failed)
+		run.Ending, run.Reason = Fault, verdictOn(failed).Reason
+	}
+}
+
+// closeRecord guards the last call as the steps are guarded.
+func (a *attempt) closeRecord(ctx context.Context) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return a.config.Registry.Close(ctx, a.run)
+}
+
+// measure notes what the Run cost on the wire and what the board printed.
+func (a *attempt) measure() {
+	now := wireOf(a.board)
+	a.run.Wire = devices.WireCount{
+		Sent:     now.Sent - a.wire.Sent,
+		Received: now.Received - a.wire.Received,
+		Retries:  now.Retries - a.wire.Retries,
+	}
+	if counters, ok := a.board.(BoardCounters); ok {
+		a.run.Console = counters.Console()
+	}
+}
+
+func (a *attempt) emit(kind EventKind, step string) {
+	a.config.Events(Event{Kind: kind, At: a.config.Now(), Run: a.run.ID, Bay: a.run.Bay, Step: step, Snap: *a.run})
+}
+
+func wireOf(board Board) devices.WireCount {
+	if counters, ok := board.(BoardCounters); ok {
+		return counters.Wire()
+	}
+	return devices.WireCount{}
+}
+
+func waitedFor(board Board) time.Duration {
+	if waits, ok := board.(BoardWaits); ok {
+		return waits.Waited()
+	}
+	return 0
+}

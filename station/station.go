@@ -1,0 +1,146 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+)
+
+// Config is what New needs. It must not be changed afterwards.
+type Config struct {
+	Issuer   Issuer
+	Registry Registry
+	Known    Known
+	Verifier Verifier
+
+	Subject devices.Subject // asked of each board for its CSR
+	Anchor  []byte          // DER of the trust anchor that boards get, 1 to 1024 octets
+	Chain   []byte          // DER of the issuing CA certificate, empty when the anchor issues directly
+
+	// AllowedHUK lists the accepted sources of the hardware unique key; empty
+	// means TF-M and vendor libraries. Listing HUKTFMDummy also allows the
+	// publicly known identities: demo mode only.
+	AllowedHUK []devices.HUKSource
+	Seal       bool // walk the lock step
+
+	Timeouts Timeouts
+	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil
+	Now      func() time.Time
+	Random   io.Reader // for nonces and Run ids; safe for concurrent use
+}
+
+// Timeouts bound each wait. Zero values mean the defaults.
+type Timeouts struct {
+	Run   time.Duration            // one whole Run, default 3 minutes
+	Step  time.Duration            // each step that PerStep does not name, default 30 s
+	Close time.Duration            // closing a Run's record, whatever happened before, default 10 s
+	Named map[string]time.Duration // by the name of the step
+}
+
+// A Station enrols boards. Its methods are safe for concurrent use.
+type Station struct {
+	config   Config
+	steps    []Step
+	huk      map[devices.HUKSource]bool
+	hukText  string
+	draining context.Context // done after Drain
+	drain    context.CancelFunc
+}
+
+// New checks the configuration and makes a Station.
+func New(c Config) (*Station, error) {
+	if err := c.complete(); err != nil {
+		return nil, fmt.Errorf("configuring the station: %w", err)
+	}
+	c.defaults()
+	s := &Station{config: c, steps: configured(line, &c), huk: map[devices.HUKSource]bool{}}
+	var sources []string
+	for _, source := range c.AllowedHUK {
+		s.huk[source] = true
+		sources = append(sources, fmt.Sprint(uint8(source)))
+	}
+	s.hukText = "one of " + strings.Join(sources, " ")
+	s.draining, s.drain = context.WithCancel(context.Background())
+	return s, nil
+}
+
+func (c *Config) complete() error {
+	for part, missing := range map[string]bool{
+		"Issuer": c.Issuer == nil, "Registry": c.Registry == nil, "Known": c.Known == nil,
+		"Verifier": c.Verifier == nil, "Now": c.Now == nil, "Random": c.Random == nil, "Anchor": len(c.Anchor) == 0,
+	} {
+		if missing {
+			return fmt.Errorf("%s is not set", part)
+		}
+	}
+	known := stepNames()
+	for name, bound := range c.Timeouts.Named {
+		if !known[name] {
+			return fmt.Errorf("time-out for a step %q that does not exist (want %s)", name, sortedNames(known))
+		}
+		if bound <= 0 {
+			return fmt.Errorf("time-out %v of step %q is not positive", bound, name)
+		}
+	}
+	return nil
+}
+
+func (c *Config) defaults() {
+	orDefault(&c.Timeouts.Run, 3*time.Minute)
+	orDefault(&c.Timeouts.Step, 30*time.Second)
+	orDefault(&c.Timeouts.Close, 10*time.Second)
+	if len(c.AllowedHUK) == 0 {
+		c.AllowedHUK = []devices.HUKSource{devices.HUKTFM, devices.HUKVendor}
+	}
+	if c.Events == nil {
+		c.Events = func(Event) {}
+	}
+}
+
+func orDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}
+
+func sortedNames(set map[string]bool) string {
+	var names []string
+	for name := range set {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return strings.Join(names, ", ")
+}
+
+// Drain asks the station to finish what it cannot leave: Runs that have not
+// reached sign end as Aborted at once, Runs from sign on go to their end
+// within their own deadline, and no new Run is begun. It returns at once and
+// may be called again. To stop without waiting, cancel the context of Enrol.
+func (s *Station) Drain() { s.drain() }
+
+// Draining is done after Drain was called.
+func (s *Station) Draining() <-chan struct{} { return s.draining.Done() }
+
+// NewRun makes a Run with a fresh random id.
+func (s *Station) NewRun(bay, operator string) (*Run, error) {
+	id, err := uuid.NewRandomFromReader(s.config.Random)
+	if err != nil {
+		return nil, fmt.Errorf("drawing a Run id: %w", blame(ErrRandom, err))
+	}
+	return &Run{ID: id, Bay: bay, Operator: operator}, nil
+}
+
+// Errors of calling Enrol wrongly.
+var (
+	errNoRun    = errors.New("no Run, or a Run without id (use NewRun)")
+	errRunEnded = errors.New("the Run has ended; make a new one")
+	errBoardNil = errors.New("no board")
+)

@@ -1,0 +1,87 @@
+package station
+
+import (
+	"context"
+
+	"hallmark/devices"
+)
+
+// A Step is one box of a Run: one box on the screen, one word in the audit
+// vocabulary. Most are a few lines around one typed call.
+type Step struct {
+	Name string
+	// Done reports whether the Run holds what this step produces; it is then
+	// skipped. nil: the step is never skipped.
+	Done func(*Run) bool
+	// When reports whether the configuration asks for this step; nil: always.
+	When func(*Config) bool
+	// Committed says that from this step on a drain does not cut the Run.
+	Committed bool
+
+	do func(*attempt, context.Context) error
+}
+
+// The line. The screen, the reports and the fault sweep read this list.
+var line = []Step{
+	{Name: "identify", do: (*attempt).identify}, // always: a swapped board never gets another board's certificate
+	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
+	{Name: "check", Done: func(r *Run) bool { return r.Grant != nil || r.Certificate != nil }, do: (*attempt).check},
+	{Name: "sign", Done: func(r *Run) bool { return r.Certificate != nil }, Committed: true, do: (*attempt).sign},
+	{Name: "write", Done: func(r *Run) bool { return r.Written }, Committed: true, do: (*attempt).write},
+	{Name: "reset", Done: func(r *Run) bool { return r.Boot != nil }, Committed: true, do: (*attempt).reset},
+	{Name: "read back", Done: func(r *Run) bool { return r.ReadBack != nil }, Committed: true, do: (*attempt).readBack},
+	{Name: "handshake", Done: func(r *Run) bool { return r.Handshake != nil }, Committed: true, do: (*attempt).handshake},
+	{Name: "record", Done: func(r *Run) bool { return !r.RecordedAt.IsZero() }, Committed: true, do: (*attempt).record},
+	{Name: "lock", Done: func(r *Run) bool { return r.Sealed }, Committed: true,
+		When: func(c *Config) bool { return c.Seal }, do: (*attempt).lock},
+}
+
+// stepNames gives the names of all steps, configured or not.
+func stepNames() map[string]bool {
+	names := map[string]bool{}
+	for _, step := range line {
+		names[step.Name] = true
+	}
+	return names
+}
+
+// Steps gives the names of the steps this station walks, in order.
+func (s *Station) Steps() []string {
+	names := make([]string, 0, len(s.steps))
+	for _, step := range s.steps {
+		names = append(names, step.Name)
+	}
+	return names
+}
+
+// configured picks the steps that the configuration asks for. It is handed
+// the list: a step that named the variable would be an initialisation cycle.
+func configured(steps []Step, c *Config) []Step {
+	var picked []Step
+	for _, step := range steps {
+		if step.When == nil || step.When(c) {
+			picked = append(picked, step)
+		}
+	}
+	return picked
+}
+
+// dummyBoardIDs are identities that everybody can derive: the registry must
+// never tie them to a piece of hardware.
+var dummyBoardIDs = map[string]string{
+	"d5668f22-64b7-4efd-b4cb-0b6d940434b0": "TF-M dummy provisioning, partition 0x4c690100",
+}
+
+// allowed decides on what a board says of itself, before anything else is asked of it.
+func (s *Station) allowed(id *devices.Identity) error {
+	if id.ABI != devices.IdentityABI {
+		return &IdentityError{Kind: ErrIdentityABI, Got: uint64(id.ABI), Want: "1"}
+	}
+	if !s.huk[id.HUK] {
+		return &IdentityError{Kind: ErrUntrustedHUK, Got: uint64(id.HUK), Want: s.hukText}
+	}
+	if _, dummy := dummyBoardIDs[id.ID.String()]; dummy && !s.huk[devices.HUKTFMDummy] {
+		return ErrDummyIdentity
+	}
+	return nil
+}
