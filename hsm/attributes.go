@@ -1,0 +1,104 @@
+package hsm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/miekg/pkcs11"
+)
+
+// Answer is what the token says about a yes-or-no attribute.
+type Answer int
+
+const (
+	No Answer = iota
+	Yes
+	// Unsupported: the token does not know the attribute
+	// (CKR_ATTRIBUTE_TYPE_INVALID) or has no value for it.
+	Unsupported
+)
+
+func (a Answer) String() string { return [...]string{"no", "yes", "unsupported"}[a] }
+
+// Rule is one line of the key policy.
+type Rule struct {
+	Name      string // as in PKCS#11 v2.40 section 4.9
+	Attribute uint
+	Want      Answer
+	// Required: any other answer, Unsupported as well, refuses the key. The rest
+	// is wished, and shown by doctor.
+	Required bool
+}
+
+// Policy returns the rules every private key must meet. EXTRACTABLE alone proves
+// little: a key that was imported, unwrapped or once extractable can have it
+// false, but then has ALWAYS_SENSITIVE, NEVER_EXTRACTABLE or LOCAL false.
+func Policy() []Rule {
+	return []Rule{
+		{"CKA_SENSITIVE", pkcs11.CKA_SENSITIVE, Yes, true},
+		{"CKA_ALWAYS_SENSITIVE", pkcs11.CKA_ALWAYS_SENSITIVE, Yes, true},
+		{"CKA_EXTRACTABLE", pkcs11.CKA_EXTRACTABLE, No, true},
+		{"CKA_NEVER_EXTRACTABLE", pkcs11.CKA_NEVER_EXTRACTABLE, Yes, true},
+		{"CKA_LOCAL", pkcs11.CKA_LOCAL, Yes, true},
+		{"CKA_SIGN", pkcs11.CKA_SIGN, Yes, true},
+		{"CKA_TOKEN", pkcs11.CKA_TOKEN, Yes, true},
+		{"CKA_PRIVATE", pkcs11.CKA_PRIVATE, Yes, true},
+		{"CKA_DECRYPT", pkcs11.CKA_DECRYPT, No, false},
+		{"CKA_DERIVE", pkcs11.CKA_DERIVE, No, false},
+		{"CKA_UNWRAP", pkcs11.CKA_UNWRAP, No, false},
+		{"CKA_SIGN_RECOVER", pkcs11.CKA_SIGN_RECOVER, No, false},
+	}
+}
+
+// Attribute is the token's answer to one rule.
+type Attribute struct {
+	Rule
+	Got Answer
+}
+
+// Attributes are the answers to all rules of Policy, in its order.
+type Attributes []Attribute
+
+// readAttributes asks for each attribute alone: one that the token does not know
+// makes a joint question fail as a whole.
+func readAttributes(read func(attribute uint) ([]byte, error)) (Attributes, error) {
+	var all Attributes
+	for _, rule := range Policy() {
+		got, err := answer(read, rule.Attribute)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", rule.Name, err)
+		}
+		all = append(all, Attribute{rule, got})
+	}
+	return all, nil
+}
+
+func answer(read func(uint) ([]byte, error), attribute uint) (Answer, error) {
+	value, err := read(attribute)
+	switch {
+	case errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)):
+		return Unsupported, nil
+	case err != nil:
+		return Unsupported, err
+	case len(value) != 1: // CK_BBOOL is one octet
+		return Unsupported, nil
+	case value[0] == 0:
+		return No, nil
+	}
+	return Yes, nil
+}
+
+// refused returns ErrKeyExtractable with every required rule that is not met.
+func (a Attributes) refused(ref KeyRef) error {
+	var broken []string
+	for _, one := range a {
+		if one.Required && one.Got != one.Want {
+			broken = append(broken, fmt.Sprintf("%s is %v", one.Name, one.Got))
+		}
+	}
+	if broken == nil {
+		return nil
+	}
+	return refuse(ErrKeyExtractable, "%s: %s", ref, strings.Join(broken, ", "))
+}

@@ -1,0 +1,94 @@
+package hsm
+
+import (
+	"errors"
+
+	"github.com/miekg/pkcs11"
+)
+
+// meaning says what a return value of PKCS#11 (v2.40 section 5.1.6) is to us.
+type meaning struct {
+	code uint
+	is   error
+	// lost: closing and opening the module again may cure it.
+	lost bool
+}
+
+// meanings is the only table of codes. Codes not listed are passed on as they are.
+var meanings = []meaning{
+	{pkcs11.CKR_GENERAL_ERROR, ErrSessionLost, true},
+	{pkcs11.CKR_FUNCTION_FAILED, ErrSessionLost, true},
+	{pkcs11.CKR_DEVICE_ERROR, ErrSessionLost, true},
+	{pkcs11.CKR_DEVICE_REMOVED, ErrSessionLost, true},
+	{pkcs11.CKR_KEY_HANDLE_INVALID, ErrSessionLost, true},
+	{pkcs11.CKR_OBJECT_HANDLE_INVALID, ErrSessionLost, true},
+	// A session with an unfinished operation goes back into crypto11's pool and
+	// stays poisoned; only a new pool helps.
+	{pkcs11.CKR_OPERATION_ACTIVE, ErrSessionLost, true},
+	{pkcs11.CKR_SESSION_CLOSED, ErrSessionLost, true},
+	{pkcs11.CKR_SESSION_HANDLE_INVALID, ErrSessionLost, true},
+	{pkcs11.CKR_USER_NOT_LOGGED_IN, ErrSessionLost, true},
+	{pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, ErrSessionLost, true},
+	{pkcs11.CKR_TOKEN_NOT_PRESENT, ErrTokenMissing, true},
+	{pkcs11.CKR_TOKEN_NOT_RECOGNIZED, ErrTokenMissing, true},
+
+	{pkcs11.CKR_PIN_INCORRECT, ErrPINWrong, false},
+	{pkcs11.CKR_PIN_INVALID, ErrPINWrong, false},
+	{pkcs11.CKR_PIN_LEN_RANGE, ErrPINWrong, false},
+	{pkcs11.CKR_PIN_EXPIRED, ErrPINExpired, false},
+	{pkcs11.CKR_PIN_LOCKED, ErrPINLocked, false},
+	{pkcs11.CKR_USER_PIN_NOT_INITIALIZED, ErrPINNotSet, false},
+
+	{pkcs11.CKR_SESSION_COUNT, ErrSessionLimit, false},
+	{pkcs11.CKR_RANDOM_NO_RNG, ErrNoRandom, false},
+	{pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED, ErrInUse, false},
+	{pkcs11.CKR_MECHANISM_INVALID, ErrTokenUnfit, false},
+}
+
+// find returns the row of the code inside err.
+func find(err error) (meaning, bool) {
+	var code pkcs11.Error
+	if !errors.As(err, &code) {
+		return meaning{}, false
+	}
+	for _, m := range meanings {
+		if m.code == uint(code) {
+			return m, true
+		}
+	}
+	return meaning{}, false
+}
+
+// explain gives err its sentinel, once, and says what was being done.
+func explain(doing string, err error) error {
+	var named *reason
+	if err == nil || errors.As(err, &named) {
+		return err
+	}
+	if m, ok := find(err); ok {
+		return refuse(m.is, doing+": %w", err)
+	}
+	return refuse(ErrTokenRefused, doing+": %w", err)
+}
+
+// lost reports whether opening the module again may cure err.
+func lost(err error) bool {
+	m, ok := find(err)
+	return ok && m.lost
+}
+
+// latched are the refusals after which nothing is tried again in this process:
+// another try could lock the token, or would sign with a key that is not ours.
+var latched = []error{
+	ErrPINWrong, ErrPINLocked, ErrPINAtRisk, ErrPINExpired, ErrPINNotSet,
+	ErrKeyDiffers, ErrKeyExtractable, ErrKeyDuplicated, ErrSoftwareToken,
+}
+
+func latches(err error) bool {
+	for _, l := range latched {
+		if errors.Is(err, l) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,153 @@
+package hsm
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"io"
+	"sync"
+
+	"github.com/ThalesIgnite/crypto11"
+)
+
+// A connection is one login: a crypto11 context and the keys found through it.
+// It lives until the token is lost or closed.
+type connection struct {
+	cfg        Config
+	site       site
+	generation uint64
+	module     *crypto11.Context
+	random     io.Reader
+	// calls counts the calls in flight; closing waits for them.
+	calls sync.WaitGroup
+
+	mu      sync.Mutex // guards signers
+	signers map[*key]crypto.Signer
+}
+
+// dial opens the module and logs in. Any failure leaves the module finalised.
+func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
+	found, err := preflight(cfg)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := pin(ctx)
+	if err != nil {
+		return nil, explain("reading the PIN", err)
+	}
+	defer secret.Wipe()
+	if secret.empty() {
+		return nil, refuse(ErrPINSource, "the PIN is empty")
+	}
+	return login(cfg, found, secret)
+}
+
+func login(cfg Config, found site, pin Secret) (*connection, error) {
+	slot := int(found.slot)
+	// crypto11 keeps this struct for as long as the context lives, and reads Pin
+	// only inside Configure.
+	settings := &crypto11.Config{
+		Path: cfg.Module, SlotNumber: &slot, Pin: pin.reveal(),
+		MaxSessions: found.sessions, PoolWaitTimeout: cfg.Timeout,
+	}
+	module, err := crypto11.Configure(settings)
+	settings.Pin = ""
+	if err != nil {
+		return nil, explain("logging in to "+cfg.selector(), err)
+	}
+	c := &connection{cfg: cfg, site: found, module: module, signers: map[*key]crypto.Signer{}}
+	if c.random, err = module.NewRandomReader(); err != nil {
+		return nil, explain("opening the token's random numbers", err)
+	}
+	return c, nil
+}
+
+// close ends the login and finalises the module. It waits for the calls in
+// flight, for ever if the module never returns from one.
+func (c *connection) close() error {
+	c.calls.Wait()
+	err := c.module.Close()
+	if lost(err) {
+		return nil // the module ended before us; nothing is left open
+	}
+	return explain("closing the module", err)
+}
+
+// signer returns the key on this connection, adopting it the first time.
+func (c *connection) signer(k *key) (crypto.Signer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.signers[k]; s != nil {
+		return s, nil
+	}
+	s, err := c.adopt(k)
+	if err != nil {
+		return nil, err
+	}
+	c.signers[k] = s
+	return s, nil
+}
+
+// adopt finds the one key pair, looks at its attributes, and has it prove that
+// it belongs to the pinned public key.
+func (c *connection) adopt(k *key) (crypto.Signer, error) {
+	s, err := c.only(k.ref)
+	if err != nil {
+		return nil, err
+	}
+	read := func(attribute uint) ([]byte, error) {
+		value, err := c.module.GetAttribute(s, attribute)
+		if err != nil || value == nil {
+			return nil, err
+		}
+		return value.Value, nil
+	}
+	attributes, err := readAttributes(read)
+	if err != nil {
+		return nil, explain("reading attributes of "+k.ref.String(), err)
+	}
+	if err := attributes.refused(k.ref); err != nil {
+		return nil, err
+	}
+	public, ok := s.Public().(*ecdsa.PublicKey)
+	if !ok || !public.Equal(k.public) {
+		return nil, refuse(ErrKeyDiffers, "the public half of %s on the token is another one", k.ref)
+	}
+	return s, k.challenge(s)
+}
+
+// only returns the one key pair of ref.
+func (c *connection) only(ref KeyRef) (crypto11.Signer, error) {
+	id, label := ref.octets()
+	pairs, err := c.module.FindKeyPairs(id, label)
+	if _, coded := find(err); err != nil && !coded {
+		return nil, refuse(ErrKeyUnreadable, "%s: %w", ref, err)
+	}
+	if err != nil {
+		return nil, explain("finding "+ref.String(), err)
+	}
+	switch len(pairs) {
+	case 0:
+		return nil, refuse(ErrKeyMissing, "no %s with both halves on the token", ref)
+	case 1:
+		return pairs[0], nil
+	}
+	return nil, refuse(ErrKeyDuplicated, "%d pairs fit %s", len(pairs), ref)
+}
+
+// challenge has s sign random octets and verifies them with the pinned key.
+func (k *key) challenge(s crypto.Signer) error {
+	digest := make([]byte, k.hash.Size())
+	if _, err := io.ReadFull(rand.Reader, digest); err != nil {
+		return err
+	}
+	signature, err := s.Sign(nil, digest, k.hash)
+	if err != nil {
+		return explain("signing a challenge with "+k.ref.String(), err)
+	}
+	if !ecdsa.VerifyASN1(k.public, digest, signature) {
+		return refuse(ErrKeyDiffers, "%s signed a challenge that does not verify", k.ref)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package hsm
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/asn1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/miekg/pkcs11"
+)
+
+// object is anything on the token, seen past crypto11, which shows complete key
+// pairs only.
+type object struct {
+	handle pkcs11.ObjectHandle
+	class  uint
+	id     []byte
+	label  string
+}
+
+func (o object) ref() KeyRef { return KeyRef{ID: o.id, Label: o.label} }
+
+// view is a session of its own next to crypto11's, for looking only. The login
+// belongs to the process, so it sees private objects as well.
+type view struct {
+	module  *pkcs11.Ctx
+	session pkcs11.SessionHandle
+}
+
+// look opens a view on the token and closes it after use.
+func look[T any](ctx context.Context, t *Token, c *connection, use func(view) (T, error)) (result T, err error) {
+	module, err := load(c.cfg.Module)
+	if err != nil {
+		return result, err
+	}
+	defer module.Destroy()
+	own, err := t.enter(ctx, module, c)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, own.leave()) }()
+	return use(own.view)
+}
+
+// visit is a view and what must be undone after it.
+type visit struct {
+	view
+	finalise bool
+}
+
+// enter opens a session. Modules such as p11-kit's client keep their state per
+// function list instead of per process; there the view needs its own login.
+func (t *Token) enter(ctx context.Context, module *pkcs11.Ctx, c *connection) (visit, error) {
+	v := visit{view: view{module: module}}
+	_, err := module.GetInfo()
+	if errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED)) {
+		if err := module.Initialize(); err != nil {
+			return visit{}, err
+		}
+		v.finalise = true
+	}
+	if v.session, err = module.OpenSession(c.site.slot, pkcs11.CKF_SERIAL_SESSION); err != nil {
+		return visit{}, errors.Join(err, v.end())
+	}
+	if !v.finalise {
+		return v, nil
+	}
+	pin, err := t.pin(ctx)
+	if err != nil {
+		return visit{}, errors.Join(err, v.leave())
+	}
+	defer pin.Wipe()
+	if err := module.Login(v.session, pkcs11.CKU_USER, pin.reveal()); err != nil {
+		return visit{}, errors.Join(err, v.leave())
+	}
+	return v, nil
+}
+
+func (v visit) leave() error { return errors.Join(v.module.CloseSession(v.session), v.end()) }
+
+func (v visit) end() error {
+	if !v.finalise {
+		return nil
+	}
+	return v.module.Finalize()
+}
+
+// all lists every object that fits the template.
+func (v view) all(template ...*pkcs11.Attribute) (found []object, err error) {
+	if err := v.module.FindObjectsInit(v.session, template); err != nil {
+		return nil, err
+	}
+	var handles []pkcs11.ObjectHandle
+	for {
+		some, _, err := v.module.FindObjects(v.session, 64)
+		if err != nil {
+			return nil, errors.Join(err, v.module.FindObjectsFinal(v.session))
+		}
+		if len(some) == 0 {
+			break
+		}
+		handles = append(handles, some...)
+	}
+	if err := v.module.FindObjectsFinal(v.session); err != nil {
+		return nil, err
+	}
+	for _, handle := range handles {
+		one, err := v.object(handle)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}
+
+func (v view) object(handle pkcs11.ObjectHandle) (object, error) {
+	class, err := v.value(handle, pkcs11.CKA_CLASS)
+	if err != nil {
+		return object{}, fmt.Errorf("reading CKA_CLASS: %w", err)
+	}
+	id, err := v.optional(handle, pkcs11.CKA_ID)
+	if err != nil {
+		return object{}, fmt.Errorf("reading CKA_ID: %w", err)
+	}
+	label, err := v.optional(handle, pkcs11.CKA_LABEL)
+	if err != nil {
+		return object{}, fmt.Errorf("reading CKA_LABEL: %w", err)
+	}
+	return object{handle: handle, class: ulong(class), id: id, label: string(label)}, nil
+}
+
+// value reads one attribute alone.
+func (v view) value(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
+	got, err := v.module.GetAttributeValue(v.session, handle, []*pkcs11.Attribute{pkcs11.NewAttribute(attribute, nil)})
+	if err != nil || len(got) != 1 {
+		return nil, err
+	}
+	return got[0].Value, nil
+}
+
+// optional reads an attribute that objects of some classes do not have.
+func (v view) optional(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
+	value, err := v.value(handle, attribute)
+	if errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) {
+		return nil, nil
+	}
+	return value, err
+}
+
+// ulong reads a CK_ULONG, which has the machine's byte order and size.
+func ulong(value []byte) uint {
+	switch len(value) {
+	case 4:
+		return uint(binary.NativeEndian.Uint32(value))
+	case 8:
+		return uint(binary.NativeEndian.Uint64(value))
+	}
+	return ^uint(0)
+}
+
+// curves maps the named curves of CKA_EC_PARAMS (RFC 5480 section 2.1.1.1).
+var curves = []struct {
+	oid   asn1.ObjectIdentifier
+	curve elliptic.Curve
+}{
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256()},
+	{asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384()},
+	{asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521()},
+}
+
+// publicKey reads CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v2.40 section 2.3.3).
+func (v view) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error) {
+	params, err := v.value(handle, pkcs11.CKA_EC_PARAMS)
+	if err != nil {
+		return nil, fmt.Errorf("reading CKA_EC_PARAMS: %w", err)
+	}
+	point, err := v.value(handle, pkcs11.CKA_EC_POINT)
+	if err != nil {
+		return nil, fmt.Errorf("reading CKA_EC_POINT: %w", err)
+	}
+	for _, c := range curves {
+		oid, err := asn1.Marshal(c.oid)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(oid, params) {
+			continue
+		}
+		var octets []byte
+		if rest, err := asn1.Unmarshal(point, &octets); err != nil || len(rest) > 0 {
+			return nil, refuse(ErrKeyUnreadable, "CKA_EC_POINT %x is not a DER OCTET STRING", point)
+		}
+		return ecdsa.ParseUncompressedPublicKey(c.curve, octets)
+	}
+	return nil, refuse(ErrKeyUnreadable, "curve %x is none of P-256, P-384, P-521", params)
+}

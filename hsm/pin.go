@@ -1,0 +1,53 @@
+package hsm
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// A PINSource gives the user PIN. It is asked at Open and again at each reopen;
+// the Secret it returns is wiped after login.
+type PINSource func(ctx context.Context) (Secret, error)
+
+// ParsePINSource reads the name of a PIN source:
+//
+//	credential:NAME   $CREDENTIALS_DIRECTORY/NAME (systemd LoadCredentialEncrypted=)
+//	fd:N              an inherited descriptor, 3 or higher, read to its end, closed
+//	file:/path        a file of ours or root's that nobody else may read
+//	prompt            /dev/tty, without echo
+//	env:NAME          an environment variable, for CI; unset once it is read
+//
+// credential and file are read anew at each reopen. The others can be read only
+// once, so the PIN stays in memory until the process ends. A PIN itself, and
+// RFC 7512's |command, are refused; what is refused is not repeated in the error,
+// because it may be the PIN.
+func ParsePINSource(text string) (PINSource, error) {
+	kind, name, _ := strings.Cut(text, ":")
+	switch {
+	case text == "prompt":
+		return remember(func(ctx context.Context) (Secret, error) { return askTerminal(ctx, "/dev/tty") }), nil
+	case kind == "credential":
+		return credentialSource(name)
+	case kind == "fd":
+		n, err := strconv.ParseUint(name, 10, 16)
+		if err != nil || n < 3 || strconv.FormatUint(n, 10) != name {
+			return nil, refuse(ErrPINSource, "fd: wants the number of an inherited descriptor, 3 or higher")
+		}
+		return remember(func(ctx context.Context) (Secret, error) { return readDescriptor(ctx, int(n)) }), nil
+	case kind == "file":
+		return fileSource(name)
+	case kind == "env":
+		return environmentSource(name)
+	}
+	return nil, refuse(ErrPINSource, "the text names no known source")
+}
+
+// PINSourceWarning returns what an engineer should know about a source that
+// ParsePINSource accepts, or "".
+func PINSourceWarning(text string) string {
+	if strings.HasPrefix(text, "env:") {
+		return "a PIN from the environment stays visible to this user in /proc; use it in CI only"
+	}
+	return ""
+}

@@ -1,0 +1,159 @@
+package hsm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPIN bounds what a source may hold, in octets.
+const maxPIN = 256
+
+// remember asks a source that can be read only once, and keeps the answer.
+func remember(ask PINSource) PINSource {
+	var mu sync.Mutex
+	var kept Secret
+	return func(ctx context.Context) (Secret, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if kept.empty() {
+			secret, err := ask(ctx)
+			if err != nil {
+				return Secret{}, err
+			}
+			kept = secret
+		}
+		return kept.copied(), nil
+	}
+}
+
+// checkPIN strips one newline and refuses what cannot be a PIN (CK_UTF8CHAR
+// without control characters). It never shows it. It takes over the octets.
+func checkPIN(octets []byte) (Secret, error) {
+	pin := bytes.TrimSuffix(octets, []byte("\n"))
+	bad := ""
+	switch {
+	case len(octets) > maxPIN:
+		bad = "it holds more than 256 octets"
+	case len(pin) == 0:
+		bad = "it is empty"
+	case !utf8.Valid(pin) || bytes.ContainsFunc(pin, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		bad = "it holds control characters or is not UTF-8; a PIN is one line"
+	}
+	if bad != "" {
+		clear(octets)
+		return Secret{}, refuse(ErrPINSource, "%s", bad)
+	}
+	return NewSecret(pin), nil
+}
+
+// readPIN reads at most one octet more than a PIN may have.
+func readPIN(r io.Reader) (Secret, error) {
+	buffer := make([]byte, maxPIN+1)
+	n, err := io.ReadFull(r, buffer)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		clear(buffer)
+		return Secret{}, refuse(ErrPINSource, "reading it: %w", err)
+	}
+	return checkPIN(buffer[:n])
+}
+
+func credentialSource(name string) (PINSource, error) {
+	if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
+		return nil, refuse(ErrPINSource, "credential: wants the plain name of a systemd credential")
+	}
+	return func(context.Context) (Secret, error) {
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if !filepath.IsAbs(dir) {
+			return Secret{}, refuse(ErrPINSource, "CREDENTIALS_DIRECTORY is not set; start the station as a systemd unit with LoadCredentialEncrypted=")
+		}
+		// systemd guards the directory; its files may be readable by an ACL group.
+		return readFile(filepath.Join(dir, name), 0o007)
+	}, nil
+}
+
+func fileSource(path string) (PINSource, error) {
+	if !filepath.IsAbs(path) {
+		return nil, refuse(ErrPINSource, "file: wants an absolute path")
+	}
+	return func(context.Context) (Secret, error) { return readFile(path, 0o077) }, nil
+}
+
+// readFile reads a PIN file after looking at the very file that was opened.
+func readFile(path string, forbidden os.FileMode) (Secret, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return Secret{}, refuse(ErrPINSource, "%s is a symbolic link", path)
+	}
+	if err != nil {
+		return Secret{}, refuse(ErrPINSource, "%w", err)
+	}
+	defer file.Close()
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		return Secret{}, refuse(ErrPINSource, "looking at %s: %w", path, err)
+	}
+	mode := os.FileMode(stat.Mode & 0o777)
+	switch {
+	case stat.Mode&unix.S_IFMT != unix.S_IFREG:
+		return Secret{}, refuse(ErrPINSource, "%s is not a file", path)
+	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
+		return Secret{}, refuse(ErrPINSource, "%s belongs to user %d, neither us nor root", path, stat.Uid)
+	case mode&forbidden != 0:
+		return Secret{}, refuse(ErrPINSource, "%s has mode %04o; chmod 0600", path, mode)
+	}
+	return readPIN(file)
+}
+
+// readDescriptor reads an inherited descriptor to its end and closes it.
+func readDescriptor(ctx context.Context, fd int) (Secret, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return Secret{}, refuse(ErrPINSource, "descriptor %d is not open; was it passed on? %w", fd, err)
+	}
+	// Non-blocking, so that ctx can end the wait on a pipe nobody writes to.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return Secret{}, refuse(ErrPINSource, "descriptor %d: %w", fd, err)
+	}
+	file := os.NewFile(uintptr(fd), "PIN")
+	defer file.Close()
+	defer interrupt(ctx, file)()
+	return readPIN(file)
+}
+
+// interrupt ends reads on file when ctx ends.
+func interrupt(ctx context.Context, file *os.File) (stop func()) {
+	cancel := context.AfterFunc(ctx, func() {
+		// A regular file has no deadlines, and its reads do not block.
+		_ = file.SetReadDeadline(time.Unix(1, 0))
+	})
+	return func() { cancel() }
+}
+
+func environmentSource(name string) (PINSource, error) {
+	plain := func(r rune) bool {
+		return r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}
+	if name == "" || strings.ContainsFunc(name, plain) {
+		return nil, refuse(ErrPINSource, "env: wants the name of an environment variable")
+	}
+	return remember(func(context.Context) (Secret, error) {
+		value, set := os.LookupEnv(name)
+		if !set {
+			return Secret{}, refuse(ErrPINSource, "environment variable %s is not set", name)
+		}
+		if err := os.Unsetenv(name); err != nil {
+			return Secret{}, refuse(ErrPINSource, "unsetting %s: %w", name, err)
+		}
+		return checkPIN([]byte(value))
+	}), nil
+}

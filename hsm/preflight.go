@@ -1,0 +1,139 @@
+package hsm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/miekg/pkcs11"
+)
+
+// Info describes the open token (CK_TOKEN_INFO).
+type Info struct {
+	Label, Serial, Manufacturer, Model, Firmware string
+	// Software tokens protect nothing; every screen says so.
+	Software bool
+}
+
+// site is what the preflight found: which slot, and how many sessions it allows.
+type site struct {
+	slot     uint
+	info     Info
+	sessions int
+}
+
+// preflight looks at the module and the token before anything logs in. It
+// initialises the module and finalises it again.
+func preflight(cfg Config) (found site, err error) {
+	module, err := load(cfg.Module)
+	if err != nil {
+		return site{}, err
+	}
+	defer module.Destroy()
+	if err := module.Initialize(); err != nil {
+		return site{}, explain("initialising "+cfg.Module, err)
+	}
+	defer func() {
+		err = errors.Join(err, explain("finalising "+cfg.Module, module.Finalize()))
+	}()
+	slot, token, err := choose(module, cfg)
+	if err != nil {
+		return site{}, err
+	}
+	return assess(module, cfg, slot, token)
+}
+
+// choose finds the one token that fits.
+func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
+	slots, err := module.GetSlotList(true)
+	if err != nil {
+		return 0, pkcs11.TokenInfo{}, explain("listing slots", err)
+	}
+	var fitting []uint
+	var token pkcs11.TokenInfo
+	var dead error
+	for _, slot := range slots {
+		info, err := module.GetTokenInfo(slot)
+		if err != nil {
+			dead = errors.Join(dead, fmt.Errorf("slot %d does not answer: %w", slot, err))
+			continue
+		}
+		if !fits(cfg, info) {
+			continue
+		}
+		if fitting = append(fitting, slot); dead != nil {
+			// crypto11 asks every slot before ours as well and stops at this one.
+			return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), dead)
+		}
+		token = info
+	}
+	switch {
+	case len(fitting) > 1:
+		return 0, token, refuse(ErrTokenAmbiguous, "%s is in slots %v", cfg.selector(), fitting)
+	case len(fitting) == 1:
+		return fitting[0], token, nil
+	case dead != nil:
+		return 0, token, refuse(ErrTokenMissing, "%s among %d slots: %w", cfg.selector(), len(slots), dead)
+	}
+	return 0, token, refuse(ErrTokenMissing, "%s among %d slots", cfg.selector(), len(slots))
+}
+
+func fits(cfg Config, info pkcs11.TokenInfo) bool {
+	same := func(want, got string) bool { return want == "" || want == got }
+	return info.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 &&
+		same(cfg.TokenLabel, info.Label) && same(cfg.TokenSerial, info.SerialNumber) &&
+		same(cfg.TokenModel, info.Model) && same(cfg.TokenManufacturer, info.ManufacturerID)
+}
+
+// assess refuses a token that we must not log in to, or that cannot do the work.
+func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (site, error) {
+	found := site{slot: slot, info: describe(token), sessions: cfg.Sessions}
+	if found.info.Software && !cfg.AllowSoftwareToken {
+		return site{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
+	}
+	if err := pinFlags(cfg, token.Flags); err != nil {
+		return site{}, err
+	}
+	// 0 and ^0 mean "no limit" and "not known" (PKCS#11 v2.40 section 3.2).
+	if limit := token.MaxRwSessionCount; limit != pkcs11.CK_EFFECTIVELY_INFINITE && limit != pkcs11.CK_UNAVAILABLE_INFORMATION {
+		found.sessions = min(found.sessions, int(min(limit, maxSessions)))
+	}
+	if found.sessions < 2 {
+		return site{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
+	}
+	mechanisms, err := module.GetMechanismList(slot)
+	if err != nil {
+		return site{}, explain("listing mechanisms", err)
+	}
+	if !slices.ContainsFunc(mechanisms, func(m *pkcs11.Mechanism) bool { return m.Mechanism == pkcs11.CKM_ECDSA }) {
+		return site{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
+	}
+	return found, nil
+}
+
+// pinFlags reads the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
+func pinFlags(cfg Config, flags uint) error {
+	switch {
+	case flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
+		return refuse(ErrPINLocked, "%s says so", cfg.selector())
+	case flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
+		return refuse(ErrPINAtRisk, "%s says so", cfg.selector())
+	case flags&pkcs11.CKF_USER_PIN_TO_BE_CHANGED != 0:
+		return refuse(ErrPINExpired, "%s says so", cfg.selector())
+	case flags&pkcs11.CKF_USER_PIN_INITIALIZED == 0:
+		return refuse(ErrPINNotSet, "%s says so", cfg.selector())
+	case flags&pkcs11.CKF_USER_PIN_COUNT_LOW != 0:
+		cfg.Log.Warn("a wrong PIN was tried since the last login", "token", cfg.selector())
+	}
+	return nil
+}
+
+func describe(token pkcs11.TokenInfo) Info {
+	return Info{
+		Label: token.Label, Serial: token.SerialNumber,
+		Manufacturer: token.ManufacturerID, Model: token.Model,
+		Firmware: fmt.Sprintf("%d.%d", token.FirmwareVersion.Major, token.FirmwareVersion.Minor),
+		Software: strings.Contains(token.ManufacturerID, "SoftHSM") || strings.Contains(token.Model, "SoftHSM"),
+	}
+}

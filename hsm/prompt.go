@@ -1,0 +1,81 @@
+package hsm
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// askTerminal asks a person for the PIN on the terminal at path, without echo.
+// It ends with ctx; the terminal gets its settings back in any case.
+func askTerminal(ctx context.Context, path string) (secret Secret, err error) {
+	// O_NONBLOCK keeps the file in Go's poller, so that a read can be interrupted.
+	tty, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return Secret{}, refuse(ErrPINSource, "no terminal to ask for the PIN: %w", err)
+	}
+	defer tty.Close()
+	restore, err := hideInput(tty)
+	if err != nil {
+		return Secret{}, refuse(ErrPINSource, "turning echo off on %s: %w", path, err)
+	}
+	defer func() {
+		if failed := restore(); failed != nil && err == nil {
+			err = refuse(ErrPINSource, "turning echo on again on %s: %w", path, failed)
+		}
+	}()
+	if _, err := io.WriteString(tty, "HSM PIN: "); err != nil {
+		return Secret{}, refuse(ErrPINSource, "asking on %s: %w", path, err)
+	}
+	defer interrupt(ctx, tty)()
+	secret, err = readLine(tty)
+	if ctx.Err() != nil {
+		return Secret{}, refuse(ErrPINSource, "waiting for the PIN: %w", ctx.Err())
+	}
+	if _, failed := io.WriteString(tty, "\n"); failed != nil && err == nil {
+		err = refuse(ErrPINSource, "answering on %s: %w", path, failed)
+	}
+	return secret, err
+}
+
+// readLine reads one line; the terminal's line editing delivers it in one piece.
+func readLine(tty *os.File) (Secret, error) {
+	buffer := make([]byte, maxPIN+1)
+	n, err := tty.Read(buffer)
+	if err != nil {
+		return Secret{}, refuse(ErrPINSource, "reading the terminal: %w", err)
+	}
+	return checkPIN(buffer[:n])
+}
+
+// hideInput turns echo off and returns what turns it on again.
+func hideInput(tty *os.File) (restore func() error, err error) {
+	var before *unix.Termios
+	err = control(tty, func(fd int) (err error) {
+		if before, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+			return err
+		}
+		hidden := *before
+		hidden.Lflag = hidden.Lflag&^(unix.ECHO|unix.ECHONL) | unix.ICANON | unix.ISIG
+		hidden.Iflag |= unix.ICRNL
+		return unix.IoctlSetTermios(fd, unix.TCSETSF, &hidden)
+	})
+	return func() error {
+		return control(tty, func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETSF, before) })
+	}, err
+}
+
+// control runs f on the descriptor without taking it out of Go's poller.
+func control(file *os.File, f func(fd int) error) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}

@@ -1,0 +1,143 @@
+package hsm
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Pauses between reopens that failed.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// A flight is one attempt to open the token, shared by all who wait for it. It
+// runs in its own goroutine because calls into a module cannot be cancelled;
+// Token.end waits for it.
+type flight struct {
+	started time.Time
+	asking  atomic.Bool // the PIN source is being asked: a person may be typing
+	landed  chan struct{}
+	err     error // read after landed is closed
+}
+
+// acquire returns a live connection newer than the one with generation stale,
+// opening the token if it must. The caller owes one calls.Done.
+func (t *Token) acquire(ctx context.Context, stale uint64) (*connection, error) {
+	for {
+		conn, f, err := t.board(stale)
+		if conn != nil || err != nil {
+			return conn, err
+		}
+		if err := f.wait(ctx, t.cfg); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// board returns the connection, or the flight to wait for.
+func (t *Token) board(stale uint64) (*connection, *flight, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed:
+		return nil, nil, refuse(ErrClosed, "%s", t.cfg.selector())
+	case t.latch != nil:
+		return nil, nil, t.latch
+	case t.conn != nil && t.conn.generation != stale:
+		t.conn.calls.Add(1)
+		return t.conn, nil, nil
+	case t.flight != nil:
+		return nil, t.flight, nil
+	case time.Now().Before(t.notBefore):
+		return nil, nil, t.failure
+	}
+	t.flight = &flight{started: time.Now(), landed: make(chan struct{})}
+	go t.fly(t.flight, t.conn)
+	t.conn = nil
+	return nil, t.flight, nil
+}
+
+// wait waits for the flight, not counting the time a person needs for the PIN.
+func (f *flight) wait(ctx context.Context, cfg Config) error {
+	timer := time.NewTimer(time.Until(f.started.Add(cfg.Timeout)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-f.landed:
+			return f.err
+		case <-ctx.Done():
+			return refuse(ErrHung, "opening %s: %w", cfg.selector(), ctx.Err())
+		case <-timer.C:
+			if !f.asking.Load() {
+				return refuse(ErrHung, "opening %s: no answer within %v", cfg.selector(), cfg.Timeout)
+			}
+			timer.Reset(cfg.Timeout)
+		}
+	}
+}
+
+// fly closes the old connection and opens a new one with all keys.
+func (t *Token) fly(f *flight, old *connection) {
+	if old != nil {
+		t.cfg.Log.Warn("opening the token again", "token", t.cfg.selector(), "generation", old.generation)
+		if err := old.close(); err != nil {
+			t.cfg.Log.Warn("closing the lost session", "error", err)
+		}
+	}
+	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) {
+		f.asking.Store(true)
+		defer f.asking.Store(false)
+		return t.pin(ctx)
+	})
+	if err == nil {
+		if err = t.adoptAll(conn); err != nil {
+			err = errors.Join(err, conn.close())
+			conn = nil
+		}
+	}
+	if unwanted := t.land(f, conn, err); unwanted != nil {
+		if err := unwanted.close(); err != nil {
+			t.cfg.Log.Warn("closing a session opened too late", "error", err)
+		}
+	}
+	close(f.landed)
+}
+
+// adoptAll finds every key handed out so far on the new connection.
+func (t *Token) adoptAll(conn *connection) error {
+	t.mu.Lock()
+	keys := t.keys
+	t.mu.Unlock()
+	for _, k := range keys {
+		if _, err := conn.signer(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// land publishes the result of a flight. It returns the connection if nobody
+// wants it any more.
+func (t *Token) land(f *flight, conn *connection, err error) (unwanted *connection) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flight, t.failure, f.err = nil, err, err
+	switch {
+	case conn != nil && t.closed:
+		f.err = refuse(ErrClosed, "%s", t.cfg.selector())
+		return conn
+	case conn != nil:
+		t.generation++
+		conn.generation = t.generation
+		t.conn, t.info, t.pause, t.notBefore = conn, conn.site.info, 0, time.Time{}
+	case latches(err):
+		t.latch = err
+	default:
+		t.pause = min(max(2*t.pause, firstPause), lastPause)
+		t.notBefore = time.Now().Add(t.pause)
+	}
+	return nil
+}

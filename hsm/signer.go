@@ -1,0 +1,84 @@
+package hsm
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	_ "crypto/sha256" // crypto.SHA256
+	_ "crypto/sha512" // crypto.SHA384
+	"io"
+)
+
+// A key is a key pair handed out, with the public key it is pinned to.
+type key struct {
+	token  *Token
+	ref    KeyRef
+	public *ecdsa.PublicKey
+	hash   crypto.Hash
+}
+
+// hashes says which digest goes with which curve (FIPS 186-5 section 6.1.1:
+// the strength of the hash matches that of the curve).
+var hashes = map[elliptic.Curve]crypto.Hash{
+	elliptic.P256(): crypto.SHA256,
+	elliptic.P384(): crypto.SHA384,
+}
+
+// Signer hands out an existing key. want is the public key it must belong to,
+// taken from the certificate, never from the token. Refusals: ErrKeyMissing,
+// ErrKeyDuplicated, ErrKeyExtractable, ErrKeyDiffers, ErrKeyUnreadable, or the
+// state of the token.
+//
+// The Signer stays valid over restarts of the token until Token.Close. Its Sign
+// wants the digest that belongs to the curve, ignores the reader (the token
+// makes its own randomness) and returns an ASN.1 signature that was verified.
+func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (crypto.Signer, error) {
+	if len(ref.ID) == 0 && ref.Label == "" {
+		return nil, refuse(ErrConfig, "neither key label nor id given")
+	}
+	if want == nil {
+		return nil, refuse(ErrConfig, "no public key given for %s", ref)
+	}
+	hash, ok := hashes[want.Curve]
+	if !ok {
+		return nil, refuse(ErrConfig, "the public key given for %s is neither P-256 nor P-384", ref)
+	}
+	k := &key{token: t, ref: ref, public: want, hash: hash}
+	_, err := call(ctx, t, "adopting "+ref.String(), func(c *connection) (crypto.Signer, error) { return c.signer(k) })
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keys = append(t.keys[:len(t.keys):len(t.keys)], k)
+	return k, nil
+}
+
+var _ crypto.Signer = (*key)(nil)
+
+// Public returns the pinned *ecdsa.PublicKey.
+func (k *key) Public() crypto.PublicKey { return k.public }
+
+// Sign implements crypto.Signer. After ErrHung or ErrSessionLost the token may
+// have signed all the same: the caller counts the digest as possibly signed.
+func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if len(digest) != k.hash.Size() || opts != nil && opts.HashFunc() != k.hash {
+		return nil, refuse(ErrDigest, "%d octets for %s; expected %v", len(digest), k.ref, k.hash)
+	}
+	own := append([]byte(nil), digest...) // the caller may reuse it while a stuck call still reads
+	signature, err := call(context.Background(), k.token, "signing with "+k.ref.String(), func(c *connection) ([]byte, error) {
+		s, err := c.signer(k)
+		if err != nil {
+			return nil, err
+		}
+		return s.Sign(nil, own, k.hash)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !ecdsa.VerifyASN1(k.public, own, signature) {
+		return nil, refuse(ErrBadSignature, "%s", k.ref)
+	}
+	return signature, nil
+}

@@ -1,0 +1,103 @@
+package hsm
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Token is an open PKCS#11 token. Its methods may be called from any goroutine.
+type Token struct {
+	cfg    Config
+	pin    PINSource
+	places chan struct{} // one value per call in flight
+	stuck  atomic.Int32  // calls whose caller gave up
+	life   context.Context
+	stop   context.CancelFunc
+
+	mu         sync.Mutex  // guards what follows
+	conn       *connection // nil while the token is away
+	flight     *flight     // a reopen under way
+	generation uint64      // of the newest connection
+	keys       []*key      // handed out; a reopen finds all of them again
+	info       Info        // of the newest connection
+	failure    error       // of the last reopen
+	latch      error       // once set, every call gets it
+	pause      time.Duration
+	notBefore  time.Time // no reopen before this
+	closed     bool
+	ended      chan struct{} // closed once the module is finalised
+	endErr     error         // written before ended is closed
+}
+
+// Open finds the token and logs in once. It returns when the token is ready, or
+// with a refusal after which nothing stays open (except after ErrHung, where the
+// module may still be in use until it answers). ctx also bounds asking for the PIN.
+func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
+	cfg, err := cfg.checked()
+	if err != nil {
+		return nil, err
+	}
+	if err := claim(); err != nil {
+		return nil, err
+	}
+	if err := setEnvironment(cfg.Environment); err != nil {
+		release()
+		return nil, err
+	}
+	t := &Token{cfg: cfg, pin: pin, ended: make(chan struct{})}
+	t.life, t.stop = context.WithCancel(context.WithoutCancel(ctx))
+	conn, err := t.acquire(ctx, 0)
+	if err != nil {
+		// What Close finds wrong has the same cause, which is reported.
+		_ = t.Close(ctx)
+		return nil, err
+	}
+	defer conn.calls.Done()
+	t.places = make(chan struct{}, conn.site.sessions-1)
+	return t, nil
+}
+
+// Info describes the token as it was when last opened.
+func (t *Token) Info() Info {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.info
+}
+
+// Close ends the login and gives the module back. It waits for calls in flight,
+// but not longer than Config.Timeout or ctx: then it returns ErrHung, and the
+// module is given back if it ever answers. A second Close waits like the first.
+func (t *Token) Close(ctx context.Context) error {
+	t.mu.Lock()
+	if !t.closed {
+		t.closed = true
+		t.stop()
+		go t.end(t.flight, t.conn)
+		t.conn = nil
+	}
+	t.mu.Unlock()
+	timer := time.NewTimer(t.cfg.Timeout)
+	defer timer.Stop()
+	select {
+	case <-t.ended:
+		return t.endErr
+	case <-ctx.Done():
+		return refuse(ErrHung, "closing %s: %w", t.cfg.selector(), ctx.Err())
+	case <-timer.C:
+		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.selector(), t.cfg.Timeout)
+	}
+}
+
+// end waits for the reopen under way and for the calls in flight, then closes.
+func (t *Token) end(f *flight, conn *connection) {
+	if f != nil {
+		<-f.landed // it sees closed, and closes what it opened
+	}
+	if conn != nil {
+		t.endErr = conn.close()
+	}
+	release()
+	close(t.ended)
+}
