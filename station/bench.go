@@ -14,7 +14,7 @@ import (
 type Bay struct {
 	Name string
 	// Next gives the board that sits in the bay now, or waits for one, and
-	// what closes it when its Run has ended.
+	// what closes it when its Run has ended. Its ctx lives until then.
 	Next func(ctx context.Context) (Board, io.Closer, error)
 
 	mu   sync.Mutex
@@ -179,7 +179,9 @@ func (s *shift) one(ctx context.Context, bay *Bay) *Run {
 	if stopped := bay.Stopped(); stopped != nil {
 		return s.Station.notBegun(ctx, run, stopped)
 	}
-	board, closer, err := bay.take(ctx, s.Station)
+	life, cancel := context.WithCancelCause(ctx) // of the board, which may be a process
+	defer cancel(nil)
+	board, closer, err := bay.take(life, cancel, s.Station)
 	if err != nil {
 		return s.Station.notBegun(ctx, run, err)
 	}
@@ -196,24 +198,20 @@ func (s *shift) one(ctx context.Context, bay *Bay) *Run {
 	return run
 }
 
-// take gets the bay's board; a drain ends the wait, and a panic is an error.
-func (b *Bay) take(ctx context.Context, s *Station) (board Board, closer io.Closer, err error) {
+// take gets the bay's board; a drain ends the wait for it, and a panic is an error.
+func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Station) (board Board, closer io.Closer, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &PanicError{Value: value, Stack: debug.Stack()}
 		}
 	}()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.draining, func() { cancel(ErrDraining) })()
+	stop := context.AfterFunc(s.draining, func() { cancel(ErrDraining) })
+	defer stop()
 	board, closer, err = b.Next(ctx)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = &stopped{cause: cause, err: err}
-		}
-		return nil, nil, blame(ErrNoBoard, err)
+	if err != nil && ctx.Err() != nil {
+		err = &stopped{cause: context.Cause(ctx), err: err}
 	}
-	return board, closer, nil
+	return board, closer, blame(ErrNoBoard, err)
 }
 
 // notBegun ends a Run that never reached a board.

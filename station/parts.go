@@ -171,14 +171,18 @@ func (a *attempt) handshake(ctx context.Context) error {
 	return nil
 }
 
-// whyNoHandshake adds the verifier's reason to the board's, if it has one. The
-// connection is closed first, so the verdict is there soon.
+// whyNoHandshake adds the verifier's reason to the board's. The connection is
+// closed first, so the verdict is there soon.
 func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr error) error {
 	session.Conn().Close()
-	if _, refusal := session.Verdict(ctx); errors.Is(refusal, ErrHandshakeRefused) {
+	_, refusal := session.Verdict(ctx)
+	switch {
+	case refusal == nil:
+		return blame(ErrLine, boardErr)
+	case errors.Is(refusal, ErrHandshakeRefused):
 		return fmt.Errorf("%w (the board says: %w)", refusal, blame(ErrLine, boardErr))
 	}
-	return blame(ErrLine, boardErr)
+	return fmt.Errorf("%w (the verifier says: %v)", blame(ErrLine, boardErr), refusal)
 }
 
 // record makes the certificate active: the commit point of the whole Run (I7).

@@ -1,0 +1,168 @@
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"hallmark/devices"
+	"hallmark/station"
+)
+
+// A List is a Known that was read from a file, for a verifier that stands
+// alone. It does not change; a new file is a new List.
+type List struct {
+	records map[[16]byte]station.Record
+}
+
+// maxLine bounds one line of a list, in octets.
+const maxLine = 1024
+
+// errLine is what ReadList says of a line it does not take.
+var errLine = errors.New("want one JSON object with serial, board_id, certificate_sha256, status")
+
+// ReadList reads JSON lines: one object for each certificate with exactly the
+// keys serial (32 hexadecimal digits), board_id, certificate_sha256 (64 hexadecimal
+// digits) and status (issued, delivered, active, revoked, unresolved). Empty
+// lines are skipped; anything else that is not such a line is an error with its number.
+func ReadList(r io.Reader) (*List, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of known certificates: %w", err)
+	}
+	list := &List{records: map[[16]byte]station.Record{}}
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if err := list.add(line); err != nil {
+			return nil, fmt.Errorf("reading the list of known certificates: line %d: %w", number, err)
+		}
+	}
+	return list, nil
+}
+
+// Len is the number of certificates in the list.
+func (l *List) Len() int { return len(l.records) }
+
+// Lookup implements Known.
+func (l *List) Lookup(_ context.Context, serial [16]byte) (station.Record, error) {
+	record, ok := l.records[serial]
+	if !ok {
+		return station.Record{}, station.ErrUnknownCertificate
+	}
+	return record, nil
+}
+
+func (l *List) add(text []byte) error {
+	if len(text) > maxLine {
+		return fmt.Errorf("%w: it is longer than %d octets", errLine, maxLine)
+	}
+	fields, err := parseLine(text)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLine, err)
+	}
+	serial, record, err := fields.record()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLine, err)
+	}
+	if _, twice := l.records[serial]; twice {
+		return fmt.Errorf("serial number %x stands here for the second time", serial)
+	}
+	l.records[serial] = record
+	return nil
+}
+
+// listKeys are the keys of a line; each must be there exactly once.
+var listKeys = []string{"serial", "board_id", "certificate_sha256", "status"}
+
+type fields map[string]string
+
+// parseLine reads an object of strings token by token: encoding/json's structs
+// take keys in other letter case, and keys that stand there twice.
+func parseLine(text []byte) (fields, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.Join(errors.New("it does not begin as an object"), err)
+	}
+	got := fields{}
+	for decoder.More() {
+		if err := got.next(decoder); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("something follows the object")
+	}
+	for _, key := range listKeys {
+		if _, there := got[key]; !there {
+			return nil, fmt.Errorf("key %q is missing", key)
+		}
+	}
+	return got, nil
+}
+
+func (f fields) next(decoder *json.Decoder) error {
+	key, err := decoder.Token()
+	if err != nil {
+		return err
+	}
+	name, _ := key.(string)
+	if !slices.Contains(listKeys, name) {
+		return fmt.Errorf("unknown key %q", cut(name))
+	}
+	if _, twice := f[name]; twice {
+		return fmt.Errorf("key %q stands there twice", name)
+	}
+	value, err := decoder.Token()
+	if err != nil {
+		return err
+	}
+	text, isText := value.(string)
+	if !isText {
+		return fmt.Errorf("the value of %q is not a string", name)
+	}
+	f[name] = text
+	return nil
+}
+
+func (f fields) record() (serial [16]byte, record station.Record, err error) {
+	if err := unhex(serial[:], f["serial"]); err != nil {
+		return serial, record, fmt.Errorf("serial: %w", err)
+	}
+	if err := unhex(record.CertificateSHA256[:], f["certificate_sha256"]); err != nil {
+		return serial, record, fmt.Errorf("certificate_sha256: %w", err)
+	}
+	if _, err := devices.ParseBoardID(f["board_id"]); err != nil {
+		return serial, record, fmt.Errorf("board_id: %w", err)
+	}
+	record.BoardID, record.Status = f["board_id"], station.Status(f["status"])
+	return serial, record, knownStatus(record.Status)
+}
+
+func knownStatus(status station.Status) error {
+	switch status {
+	case station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusRevoked, station.StatusUnresolved:
+		return nil
+	}
+	return fmt.Errorf("status %q is not issued, delivered, active, revoked or unresolved", cut(string(status)))
+}
+
+// unhex fills dst exactly.
+func unhex(dst []byte, text string) error {
+	if len(text) != hex.EncodedLen(len(dst)) {
+		return fmt.Errorf("want %d hexadecimal digits, got %d characters", hex.EncodedLen(len(dst)), len(text))
+	}
+	_, err := hex.Decode(dst, []byte(text))
+	return err
+}

@@ -1,0 +1,329 @@
+package verifier
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"time"
+
+	"hallmark/station"
+)
+
+// A Check is one row of a self-test: a client that must be accepted or refused.
+type Check struct {
+	Name string
+	Want error // nil: accepted. Otherwise the reason
+	Got  error
+	OK   bool
+}
+
+// SelfTest proves that the verifier verifies. A second server of this same
+// code, with a throw-away CA in memory, must refuse a self-signed, a wrong-CA, an
+// expired, a revoked and another board's certificate, and accept a good one; the
+// live endpoint must refuse two that it cannot know. The error says that a
+// part of the test could not be done at all.
+func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
+	checks, err := s.rehearse(ctx)
+	if err != nil {
+		return checks, fmt.Errorf("testing the verifier with a throw-away CA: %w", err)
+	}
+	live, err := s.knock(ctx)
+	if err != nil {
+		return checks, fmt.Errorf("testing the live verifier: %w", err)
+	}
+	return append(checks, live...), nil
+}
+
+// errUnknownAuthority stands for x509.UnknownAuthorityError, which is a type.
+var errUnknownAuthority = errors.New("x509: certificate signed by unknown authority")
+
+// errExpired stands for x509.CertificateInvalidError with reason Expired.
+var errExpired = errors.New("x509: certificate has expired or is not yet valid")
+
+// scene is everything the rehearsal needs.
+type scene struct {
+	*Server
+	root, wrong *authority
+	now         time.Time
+	known       *List
+}
+
+// rehearse runs all cases against a second server on the loopback.
+func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
+	scene, err := newScene(s.config.Now)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- scene.Serve(ctx, listener) }()
+	if err := scene.begun(ctx); err != nil {
+		cancel()
+		return nil, errors.Join(err, <-served)
+	}
+	checks, err := scene.play(ctx)
+	cancel()
+	return checks, errors.Join(err, <-served)
+}
+
+// begun waits until Connect works.
+func (s *Server) begun(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		listener := s.listener
+		s.mu.Unlock()
+		if listener != nil {
+			return nil
+		}
+		if !pause(ctx, time.Millisecond) {
+			return fmt.Errorf("waiting for the verifier: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func newScene(now func() time.Time) (*scene, error) {
+	root, err := newAuthority("self-test root", now())
+	if err != nil {
+		return nil, err
+	}
+	wrong, err := newAuthority("self-test root", now()) // same name, other key
+	if err != nil {
+		return nil, err
+	}
+	own, err := root.issue(leaf{name: "verifier.selftest", usage: x509.ExtKeyUsageServerAuth, until: now().Add(time.Hour)})
+	if err != nil {
+		return nil, err
+	}
+	known := &List{records: map[[16]byte]station.Record{}}
+	server, err := New(Config{
+		Certificate: own, Root: root.certificate, Known: known, Now: now,
+		Log: slog.New(slog.DiscardHandler), ServerName: "verifier.selftest", Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &scene{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
+}
+
+// The names that the throw-away boards have.
+const (
+	boardA = "00000000-0000-4000-8000-00000000000a"
+	boardB = "00000000-0000-4000-8000-00000000000b"
+)
+
+// cast makes every certificate first: the list must not change while the server runs.
+func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
+	good := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.now.Add(time.Hour)}
+	other, expired := good, good
+	other.name = boardB
+	expired.until = s.now.Add(-time.Minute)
+	actors = map[string]tls.Certificate{}
+	for _, role := range []struct {
+		name   string
+		by     *authority // nil: itself
+		leaf   leaf
+		status station.Status
+	}{
+		{"good", s.root, good, station.StatusActive},
+		{"another board's", s.root, other, station.StatusActive},
+		{"expired", s.root, expired, station.StatusActive},
+		{"revoked", s.root, good, station.StatusRevoked},
+		{"wrong CA", s.wrong, good, station.StatusActive},
+		{"self-signed", nil, good, station.StatusActive},
+	} {
+		actor, err := role.by.issue(role.leaf)
+		if err != nil {
+			return nil, err
+		}
+		actors[role.name] = actor
+		serial, err := serialOf(actor.Leaf)
+		if err != nil {
+			return nil, err
+		}
+		s.known.records[serial] = station.Record{
+			BoardID: role.leaf.name, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
+		}
+	}
+	return actors, nil
+}
+
+// play sends each actor to the stage. All of them are announced as the good
+// board's, as in a Run.
+func (s *scene) play(ctx context.Context) ([]Check, error) {
+	actors, err := s.cast()
+	if err != nil {
+		return nil, err
+	}
+	var checks []Check
+	for _, act := range []struct {
+		name     string
+		announce string
+		want     error
+	}{
+		{"self-signed", "self-signed", errUnknownAuthority},
+		{"wrong CA", "wrong CA", errUnknownAuthority},
+		{"expired", "expired", errExpired},
+		{"revoked", "revoked", ErrRevoked},
+		{"another board's", "good", ErrNotTheExpected},
+		{"good", "good", nil},
+	} {
+		got := s.enter(ctx, actors[act.name], actors[act.announce].Certificate[0])
+		checks = append(checks, newCheck(act.name+" certificate", act.want, got))
+	}
+	return checks, nil
+}
+
+// knock tries the live endpoint with two certificates it must not know.
+func (s *Server) knock(ctx context.Context) ([]Check, error) {
+	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
+	if err != nil {
+		return nil, err
+	}
+	claim := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.config.Now().Add(time.Hour)}
+	var checks []Check
+	for _, try := range []struct {
+		name string
+		by   *authority
+	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", stranger}} {
+		actor, err := try.by.issue(claim)
+		if err != nil {
+			return checks, err
+		}
+		checks = append(checks, newCheck(try.name, errUnknownAuthority, s.enter(ctx, actor, actor.Certificate[0])))
+	}
+	return checks, nil
+}
+
+func newCheck(name string, want, got error) Check {
+	return Check{Name: name, Want: want, Got: got, OK: sameReason(want, got)}
+}
+
+func sameReason(want, got error) bool {
+	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch want {
+	case nil:
+		return got == nil
+	case errUnknownAuthority:
+		return errors.As(got, &authority)
+	case errExpired:
+		return errors.As(got, &invalid) && invalid.Reason == x509.Expired
+	}
+	return errors.Is(got, want)
+}
+
+// enter is one client's visit; it gives the server's verdict, not the client's feeling.
+func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	session, err := s.Connect(ctx, announced)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.config.Root)
+	client := tls.Client(session.Conn(), &tls.Config{
+		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
+		Time: s.config.Now, CurvePreferences: []tls.CurveID{tls.CurveP256}, MinVersion: tls.VersionTLS12,
+	})
+	stop := context.AfterFunc(ctx, func() { session.Conn().Close() })
+	defer stop()
+	if err := client.HandshakeContext(ctx); err != nil {
+		_, verdict := session.Verdict(ctx)
+		return errors.Join(verdict, err)
+	}
+	return readAnswer(ctx, session, client)
+}
+
+// readAnswer demands, of an accepted client, the very line the server says it sent.
+func readAnswer(ctx context.Context, session station.Session, client *tls.Conn) error {
+	presented, err := session.Verdict(ctx)
+	if err != nil {
+		return err
+	}
+	answer := make([]byte, 64)
+	n, err := client.Read(answer)
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if string(answer[:n]) != string(presented.Answer) {
+		return fmt.Errorf("read %q, the verifier sent %q", answer[:n], presented.Answer)
+	}
+	return nil
+}
+
+// An authority is a throw-away CA.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	now         time.Time
+}
+
+// A leaf is what a throw-away certificate says.
+type leaf struct {
+	name  string
+	usage x509.ExtKeyUsage
+	until time.Time
+}
+
+func newAuthority(name string, now time.Time) (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(2 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	return &authority{certificate, key, now}, err
+}
+
+// issue makes a key and a certificate for it; a nil authority signs with that key itself.
+func (a *authority) issue(l leaf) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	var serial [16]byte
+	if _, err := rand.Read(serial[1:]); err != nil {
+		return tls.Certificate{}, err
+	}
+	serial[0] = 0x40
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(serial[:]), Subject: pkix.Name{CommonName: l.name},
+		NotBefore: l.until.Add(-2 * time.Hour), NotAfter: l.until,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{l.usage},
+		DNSNames: []string{l.name},
+	}
+	parent, signer := template, key
+	if a != nil {
+		parent, signer = a.certificate, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	parsed, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed}, err
+}

@@ -1,0 +1,133 @@
+package verifier
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"hallmark/station"
+)
+
+var (
+	_ station.Verifier = (*Server)(nil)
+	_ station.Session  = (*session)(nil)
+)
+
+// errNotServing is what Connect says before Serve.
+var errNotServing = errors.New("the verifier does not serve yet")
+
+// A session is one announced connection, seen from the station.
+type session struct {
+	server  *Server
+	conn    net.Conn
+	key     string // in Server.expected
+	sum     [sha256.Size]byte
+	verdict chan verdict // holds one
+	once    sync.Once
+}
+
+type verdict struct {
+	presented station.Presented
+	err       error
+}
+
+// Connect dials the verifier's own listener and announces that exactly this
+// certificate (DER) will be presented there. The caller closes the Session.
+func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Session, error) {
+	s.mu.Lock()
+	listener := s.listener
+	s.mu.Unlock()
+	if listener == nil {
+		return nil, errNotServing
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, listener.Addr().Network(), listener.Addr().String())
+	if err != nil {
+		return nil, fmt.Errorf("dialling the verifier: %w", err)
+	}
+	// The server cannot have decided before this: it has seen no octet yet.
+	return s.announce(conn, sha256.Sum256(certificate)), nil
+}
+
+func (s *Server) announce(conn net.Conn, sum [sha256.Size]byte) *session {
+	announced := &session{
+		server: s, conn: conn, key: conn.LocalAddr().String(), sum: sum,
+		verdict: make(chan verdict, 1),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected[announced.key] = announced
+	return announced
+}
+
+// expectation gives what was announced for a connection from this address, or nil.
+func (s *Server) expectation(remote string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expected[remote]
+}
+
+// forget must come before the connection is closed: after that its address is free for another.
+func (s *Server) forget(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expected[c.key] == c {
+		delete(s.expected, c.key)
+	}
+}
+
+func (c *session) Conn() net.Conn { return c.conn }
+
+// Verdict waits for the verifier's decision. A refusal is a [RefusalError];
+// any other error says that it came to no decision.
+func (c *session) Verdict(ctx context.Context) (station.Presented, error) {
+	select {
+	case v := <-c.verdict:
+		c.verdict <- v // for whoever asks again
+		return v.presented, v.err
+	case <-ctx.Done():
+		return station.Presented{}, fmt.Errorf("waiting for the verifier's decision: %w", context.Cause(ctx))
+	}
+}
+
+// tell is called by the connection's goroutine, once.
+func (c *session) tell(presented station.Presented, err error) {
+	c.once.Do(func() { c.verdict <- verdict{presented, err} })
+}
+
+// Close takes the announcement back and closes the connection.
+func (c *session) Close() error {
+	c.server.forget(c)
+	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// passing tells errors of accept that pass by themselves: a client that left
+// while it waited, or no descriptors for the moment.
+func passing(err error) bool {
+	for _, code := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits and reports whether ctx let it.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,328 @@
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hallmark/station"
+)
+
+func now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+
+// A safeBuffer is a log that two goroutines can use.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// open serves a scene for the test, with changes made before, and gives its log.
+func open(t *testing.T, changes ...func(*scene)) (*scene, *safeBuffer) {
+	t.Helper()
+	s, err := newScene(now)
+	fatalIf(t, err)
+	log := &safeBuffer{}
+	s.Server.config.Log = slog.New(slog.NewTextHandler(log, nil))
+	for _, change := range changes {
+		change(s)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fatalIf(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	fatalIf(t, s.begun(ctx))
+	return s, log
+}
+
+func fatalIf(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSelfTestRefusesEveryWrongCertificateAndAcceptsTheGoodOne(t *testing.T) {
+	s, _ := open(t)
+	checks, err := s.SelfTest(t.Context())
+	fatalIf(t, err)
+	if len(checks) != 8 {
+		t.Errorf("%d checks, want 8", len(checks))
+	}
+	for _, check := range checks {
+		if !check.OK {
+			t.Errorf("%s: got %v, want %v", check.Name, check.Got, check.Want)
+		}
+	}
+}
+
+func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
+	s, _ := open(t, func(s *scene) { s.chain.Roots.AddCert(s.wrong.certificate) })
+	checks, err := s.play(t.Context())
+	fatalIf(t, err)
+	for _, check := range checks {
+		if wrong := strings.HasPrefix(check.Name, "wrong CA"); check.OK == wrong {
+			t.Errorf("%s: OK is %v, error %v", check.Name, check.OK, check.Got)
+		}
+	}
+}
+
+// stranger connects without an announcement.
+func stranger(t *testing.T, s *scene, actor tls.Certificate, version uint16) (answer string, err error) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.config.Root)
+	conn, err := tls.Dial("tcp", s.listener.Addr().String(), &tls.Config{
+		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
+		Time: now, MinVersion: version, MaxVersion: version,
+	})
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	buffer := make([]byte, 64)
+	n, err := conn.Read(buffer)
+	return string(buffer[:n]), err
+}
+
+func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status station.Status
+		reason string // empty: accepted
+	}{
+		{"an active certificate is accepted", station.StatusActive, ""},
+		{"an issued certificate is refused", station.StatusIssued, "certificate is not active: it is issued"},
+		{"a delivered certificate is refused", station.StatusDelivered, "certificate is not active: it is delivered"},
+		{"a revoked certificate is refused", station.StatusRevoked, "certificate is revoked (status revoked)"},
+		{"an unresolved certificate is refused", station.StatusUnresolved, "certificate is revoked (status unresolved)"},
+		{"a status that nobody knows is refused", "golden", "certificate is revoked (status golden)"},
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(test.name+" with "+tls.VersionName(version), func(t *testing.T) {
+				s, log := open(t)
+				actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, test.status)
+				answer, err := stranger(t, s, actor, version)
+				if accepted := strings.HasPrefix(answer, "ok ") && len(answer) == 16; accepted != (test.reason == "") {
+					t.Errorf("answer %q, error %v", answer, err)
+				}
+				if test.reason != "" {
+					waitFor(t, log, test.reason)
+					waitFor(t, log, `issuer="CN=self-test root" subject="CN=`+boardA)
+				}
+			})
+		}
+	}
+}
+
+// actorWith issues a certificate and registers it before anybody asks.
+func actorWith(t *testing.T, s *scene, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
+	t.Helper()
+	actor, err := s.root.issue(leaf{name: name, usage: usage, until: now().Add(time.Hour)})
+	fatalIf(t, err)
+	register(t, s, actor, boardA, status)
+	return actor
+}
+
+func register(t *testing.T, s *scene, actor tls.Certificate, board string, status station.Status) {
+	t.Helper()
+	serial, err := serialOf(actor.Leaf)
+	fatalIf(t, err)
+	s.known.records[serial] = station.Record{BoardID: board, CertificateSHA256: sumOf(actor), Status: status}
+}
+
+func TestAnnouncedConnections(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(t *testing.T, s *scene, actor *tls.Certificate)
+		want   error
+	}{
+		{"an issued certificate is accepted where it is announced",
+			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusIssued) }, nil},
+		{"a delivered certificate is accepted where it is announced",
+			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusDelivered) }, nil},
+		{"a revoked certificate is refused even where it is announced",
+			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusRevoked) }, ErrRevoked},
+		{"a certificate that nobody registered is refused",
+			func(t *testing.T, s *scene, _ *tls.Certificate) { clear(s.known.records) }, ErrNotRegistered},
+		{"a certificate that is registered for another BoardID is refused",
+			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardB, station.StatusActive) }, ErrOtherBoard},
+		{"another certificate under a registered serial number is refused",
+			func(t *testing.T, s *scene, a *tls.Certificate) {
+				serial, _ := serialOf(a.Leaf)
+				record := s.known.records[serial]
+				record.CertificateSHA256[0] ^= 1
+				s.known.records[serial] = record
+			}, ErrOtherContents},
+		{"a server certificate is no client certificate",
+			func(t *testing.T, s *scene, a *tls.Certificate) {
+				*a = actorWith(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
+			}, x509.CertificateInvalidError{}},
+		{"a client without certificate is refused",
+			func(t *testing.T, s *scene, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, _ := open(t)
+			actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+			test.change(t, s, &actor)
+			var announced []byte
+			if len(actor.Certificate) > 0 {
+				announced = actor.Certificate[0]
+			}
+			got := s.enter(t.Context(), actor, announced)
+			var invalid x509.CertificateInvalidError
+			switch {
+			case test.want == errAny && got != nil:
+			case errors.As(test.want, &invalid) && errors.As(got, &invalid):
+			case !errors.Is(got, test.want):
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			if got != nil && test.want != errAny && !errors.Is(got, station.ErrHandshakeRefused) {
+				t.Errorf("%v is not a refusal for the station", got)
+			}
+		})
+	}
+}
+
+var errAny = errors.New("any error")
+
+func sumOf(actor tls.Certificate) [32]byte { return sha256.Sum256(actor.Certificate[0]) }
+
+func TestAnErrorOfTheRegistryIsNotARefusal(t *testing.T) {
+	s, _ := open(t, func(s *scene) { s.Server.config.Known = brokenKnown{} })
+	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	got := s.enter(t.Context(), actor, actor.Certificate[0])
+	if !errors.Is(got, errBroken) || errors.Is(got, station.ErrHandshakeRefused) {
+		t.Errorf("got %v, want the registry's own error and no refusal", got)
+	}
+}
+
+var errBroken = errors.New("disk I/O error")
+
+type brokenKnown struct{}
+
+func (brokenKnown) Lookup(context.Context, [16]byte) (station.Record, error) {
+	return station.Record{}, errBroken
+}
+
+func TestASilentClientIsDroppedAndTheNextIsServed(t *testing.T) {
+	s, log := open(t, func(s *scene) { s.Server.config.Limit, s.Server.config.Timeout = 1, 2*time.Second })
+	silent, err := net.Dial("tcp", s.listener.Addr().String())
+	fatalIf(t, err)
+	defer silent.Close()
+	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello, and no more
+		t.Fatal(err)
+	}
+	_, err = io.ReadAll(silent) // returns when the server has had enough
+	if err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Fatal(err)
+	}
+	waitFor(t, log, "handshake not completed")
+	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	if err := s.enter(t.Context(), actor, actor.Certificate[0]); err != nil {
+		t.Errorf("the next client: %v", err)
+	}
+}
+
+func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {
+	s, err := newScene(now)
+	fatalIf(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fatalIf(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, listener) }()
+	fatalIf(t, s.begun(ctx))
+	open, err := net.Dial("tcp", listener.Addr().String())
+	fatalIf(t, err)
+	defer open.Close()
+	cancel()
+	fatalIf(t, <-served)
+	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		t.Error("the port is still open")
+	}
+}
+
+func TestConnectBeforeServeIsAnError(t *testing.T) {
+	s, err := newScene(now)
+	fatalIf(t, err)
+	if _, err := s.Connect(t.Context(), nil); !errors.Is(err, errNotServing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVerdictIsBoundedByItsContext(t *testing.T) {
+	s, _ := open(t)
+	session, err := s.Connect(t.Context(), []byte("x"))
+	fatalIf(t, err)
+	defer session.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := session.Verdict(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNewRefusesACertificateThatBoardsWouldRefuse(t *testing.T) {
+	base, err := newScene(now)
+	fatalIf(t, err)
+	for _, test := range []struct {
+		name   string
+		change func(c *Config)
+		want   string
+	}{
+		{"another server name", func(c *Config) { c.ServerName = "elsewhere.example" }, "not elsewhere.example"},
+		{"another root", func(c *Config) { c.Root = base.wrong.certificate }, "unknown authority"},
+		{"an expired certificate", func(c *Config) { c.Now = func() time.Time { return now().Add(90 * time.Minute) } }, "expired"},
+		{"no certificate", func(c *Config) { c.Certificate = tls.Certificate{} }, "there is none"},
+		{"no registry", func(c *Config) { c.Known = nil }, "want Root, Known"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config := base.Server.config
+			test.change(&config)
+			if _, err := New(config); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want …%s…", err, test.want)
+			}
+		})
+	}
+}
+
+// waitFor waits until the log holds the text.
+func waitFor(t *testing.T, log *safeBuffer, text string) {
+	t.Helper()
+	for range 1000 {
+		if strings.Contains(log.String(), text) {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Errorf("the log does not say %q:\n%s", text, log)
+}
