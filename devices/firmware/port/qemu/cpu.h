@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The few things of the Cortex-M core that this port uses (Arm DDI 0403 and 0553). */
+#ifndef QEMU_CPU_H
+#define QEMU_CPU_H
+
+#include <stdint.h>
+
+#include "board.h"
+
+#define NVIC_ISER ((volatile uint32_t *)0xe000e100u)
+#define SCB_CFSR (*(volatile uint32_t *)0xe000ed28u)
+#define SCB_HFSR (*(volatile uint32_t *)0xe000ed2cu)
+#define SCB_AIRCR (*(volatile uint32_t *)0xe000ed0cu)
+#define AIRCR_SYSRESETREQ 0x05fa0004u /* with the key that the register demands */
+
+static inline void cpu_irq_off(void)
+{
+	__asm__ volatile("cpsid i" ::: "memory");
+}
+
+static inline void cpu_irq_on(void)
+{
+	__asm__ volatile("cpsie i" ::: "memory");
+}
+
+static inline void cpu_sleep(void)
+{
+	__asm__ volatile("dsb\n\twfi" ::: "memory");
+}
+
+static inline void cpu_irq_enable(uint32_t irq)
+{
+	NVIC_ISER[irq / 32u] = 1u << (irq % 32u);
+}
+
+/* Never returns: the machine restarts. */
+static inline void cpu_reset(void)
+{
+	__asm__ volatile("dsb" ::: "memory");
+	SCB_AIRCR = AIRCR_SYSRESETREQ;
+	for (;;) {
+		__asm__ volatile("dsb" ::: "memory");
+	}
+}
+
+/* The up-counter of the FPGA's system registers: hundredths of a second, runs without a tick. */
+static inline uint32_t cpu_centiseconds(void)
+{
+	return *(volatile uint32_t *)(BOARD_FPGAIO + 0x14u);
+}
+
+#endif

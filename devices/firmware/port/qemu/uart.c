@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Receive: the interrupt moves octets into a ring while the core computes. A
+ * full ring switches the interrupt off, so the octet stays in the UART and the
+ * sender is held back; nothing is lost. While main waits for octets it polls
+ * for a short time, because on an emulated CPU an interrupt for each octet
+ * costs more than the octet, and then sleeps until the interrupt.
+ */
+#include "uart.h"
+
+#include <string.h>
+
+#include "board.h"
+#include "cpu.h"
+
+#define LINE ((struct cmsdk_uart *)BOARD_UART_LINE)
+#define BAUD 115200u
+#define RING_SIZE 4096u /* a power of two */
+#define SPINS 400u      /* polls of an empty UART before the CPU sleeps */
+
+static uint8_t ring[RING_SIZE];
+static volatile uint32_t ring_head; /* written by the receiver, counts octets in */
+static volatile uint32_t ring_tail; /* written by main, counts octets out */
+
+void uart_init(void)
+{
+	ring_head = 0;
+	ring_tail = 0;
+	LINE->bauddiv = BOARD_UART_CLOCK / BAUD;
+	LINE->ctrl = UART_CTRL_TXEN | UART_CTRL_RXEN | UART_CTRL_RXINT;
+	(void)LINE->data; /* QEMU offers the host's octets again only after a read */
+	cpu_irq_enable(BOARD_LINE_RX_IRQ);
+	cpu_irq_enable(BOARD_LINE_TX_IRQ);
+}
+
+/* With interrupts off: takes what the UART holds, and arms the interrupt if there is room for more. */
+static void collect(void)
+{
+	uint32_t head = ring_head;
+
+	while (head - ring_tail < RING_SIZE && (LINE->state & UART_STATE_RXFULL) != 0) {
+		ring[head % RING_SIZE] = (uint8_t)LINE->data;
+		head++;
+	}
+	ring_head = head;
+	if (head - ring_tail < RING_SIZE) {
+		LINE->ctrl |= UART_CTRL_RXINT;
+	} else {
+		LINE->ctrl &= ~UART_CTRL_RXINT;
+	}
+}
+
+void uart_rx_handler(void)
+{
+	LINE->intstatus = UART_INT_RX;
+	collect();
+}
+
+/* Returns when the ring holds something. */
+static void wait_for_octets(void)
+{
+	for (uint32_t spins = 0; ring_head == ring_tail; spins++) {
+		cpu_irq_off();
+		collect();
+		if (spins >= SPINS && ring_head == ring_tail) {
+			cpu_sleep(); /* a pending interrupt ends the sleep although it is masked */
+		}
+		cpu_irq_on();
+	}
+}
+
+size_t uart_receive(uint8_t *buf, size_t size)
+{
+	size_t n = 0;
+
+	if (size == 0) {
+		return 0;
+	}
+	wait_for_octets();
+	while (n < size && ring_tail != ring_head) {
+		buf[n++] = ring[ring_tail % RING_SIZE];
+		ring_tail++;
+	}
+	cpu_irq_off();
+	collect(); /* there is room again */
+	cpu_irq_on();
+	return n;
+}
+
+void uart_tx_handler(void)
+{
+	LINE->ctrl &= ~UART_CTRL_TXINT;
+	LINE->intstatus = UART_INT_TX;
+}
+
+/* The host took nothing for a while: sleep until the transmitter is free. */
+static void wait_for_room(void)
+{
+	cpu_irq_off();
+	LINE->ctrl |= UART_CTRL_TXINT;
+	if ((LINE->state & UART_STATE_TXFULL) != 0) {
+		cpu_sleep();
+	}
+	cpu_irq_on();
+}
+
+void uart_send(const uint8_t *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		while ((LINE->state & UART_STATE_TXFULL) != 0) {
+			wait_for_room();
+		}
+		LINE->data = buf[i];
+	}
+}
+
+void uart_text(const char *text)
+{
+	uart_send((const uint8_t *)text, strlen(text));
+}
+
+void uart_drain(void)
+{
+	while ((LINE->state & UART_STATE_TXFULL) != 0) {
+		wait_for_room();
+	}
+}
+
+void uart_text_polled(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		while ((LINE->state & UART_STATE_TXFULL) != 0) {
+		}
+		LINE->data = (uint8_t)*text;
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The line to the station: UART0, a CMSDK APB UART (Arm DDI 0479, section 4.3). */
+#ifndef QEMU_UART_H
+#define QEMU_UART_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Registers of a CMSDK APB UART. */
+struct cmsdk_uart {
+	volatile uint32_t data;
+	volatile uint32_t state;
+	volatile uint32_t ctrl;
+	volatile uint32_t intstatus; /* write 1 to clear */
+	volatile uint32_t bauddiv;
+};
+
+#define UART_STATE_TXFULL (1u << 0)
+#define UART_STATE_RXFULL (1u << 1)
+#define UART_CTRL_TXEN (1u << 0)
+#define UART_CTRL_RXEN (1u << 1)
+#define UART_CTRL_TXINT (1u << 2)
+#define UART_CTRL_RXINT (1u << 3)
+#define UART_INT_TX (1u << 0)
+#define UART_INT_RX (1u << 1)
+
+void uart_init(void);
+
+/* Waits until at least one octet is there and gives what there is, at most size octets. Sleeps while idle. */
+size_t uart_receive(uint8_t *buf, size_t size);
+
+/* Hands octets to the transmitter; sleeps while it is full. */
+void uart_send(const uint8_t *buf, size_t len);
+
+/* Console text: legal between frames. */
+void uart_text(const char *text);
+
+/* Returns when the last octet has left. */
+void uart_drain(void);
+
+/* For fault handlers: as uart_text, but needs no interrupt. */
+void uart_text_polled(const char *text);
+
+void uart_rx_handler(void);
+void uart_tx_handler(void);
+
+#endif
