@@ -30,8 +30,8 @@ type Check struct {
 // SelfTest proves that the verifier verifies. A second server of this same
 // code, with a throw-away CA in memory, must refuse a self-signed, a wrong-CA, an
 // expired, a revoked and another board's certificate, and accept a good one; the
-// live endpoint must refuse two that it cannot know. The error says that a
-// part of the test could not be done at all.
+// live endpoint must refuse two that it cannot know; it waits for Serve. The error
+// says that a part of the test could not be done at all.
 func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
 	checks, err := s.rehearse(ctx)
 	if err != nil {
@@ -189,6 +189,9 @@ func (s *scene) play(ctx context.Context) ([]Check, error) {
 
 // knock tries the live endpoint with two certificates it must not know.
 func (s *Server) knock(ctx context.Context) ([]Check, error) {
+	if err := s.begun(ctx); err != nil {
+		return nil, err
+	}
 	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
 	if err != nil {
 		return nil, err

@@ -1,0 +1,17 @@
+// Command verifier is the mutual-TLS endpoint for boards, from files alone: it
+// links no PKCS#11 and holds no CA key, so it can stand on a host of its own.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
