@@ -1,0 +1,172 @@
+// Package configs reads the station's files: strict YAML, where an unknown or
+// duplicate key, a PIN, or a value out of range is an error that names the
+// line, what was expected and what to do next.
+//
+// It holds no decisions: each part fills the Config struct of the package that
+// uses it. What a key means stands in station.example.yaml, line by line.
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/hsm"
+	"hallmark/station"
+)
+
+// Config is station.yaml. A key that is left out keeps the value of [Default].
+type Config struct {
+	Station   string    `yaml:"station"`   // name of this bench in the audit log and on reports
+	Profile   string    `yaml:"profile"`   // "linaro", or the path of a profile file
+	HSM       HSM       `yaml:"hsm"`       // the token that holds all keys
+	Authority Authority `yaml:"authority"` // what `station init` makes
+	Boards    Boards    `yaml:"boards"`    // which boards may get an identity
+	Verifier  Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
+	Firmware  Firmware  `yaml:"firmware"`  // images of emulated boards
+	Timeouts  Timeouts  `yaml:"timeouts"`
+	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000.
+	DiskFloor int `yaml:"minimum_free_mib"`
+}
+
+// HSM says how to reach the token. There is no key for a PIN.
+type HSM struct {
+	Module             string        `yaml:"module"` // path of the PKCS#11 module, or "softhsm2"
+	TokenLabel         string        `yaml:"token_label"`
+	TokenSerial        string        `yaml:"token_serial"`
+	AllowSoftwareToken bool          `yaml:"allow_software_token"`
+	CreateToken        bool          `yaml:"create_token"` // `station init` makes a SoftHSM token in the state directory
+	PINSource          string        `yaml:"pin_source"`
+	Sessions           int           `yaml:"sessions"`
+	Timeout            time.Duration `yaml:"timeout"`
+}
+
+// Authority says what the ceremony makes: keys in the token, certificates in the state directory.
+type Authority struct {
+	Organization string `yaml:"organization"`
+	RootLabel    string `yaml:"root_label"`
+	IssuingLabel string `yaml:"issuing_label"`
+	AuditLabel   string `yaml:"audit_label"`
+	RootYears    int    `yaml:"root_years"`    // 0: for ever, 99991231235959Z (RFC 5280 section 4.1.2.5)
+	IssuingYears int    `yaml:"issuing_years"` // the same
+	VerifierDays int    `yaml:"verifier_days"`
+}
+
+// Boards says which boards may get an identity, and how far a Run goes.
+type Boards struct {
+	AllowEmulated bool `yaml:"allow_emulated"`
+	AllowDummy    bool `yaml:"allow_dummy_identities"`
+	Seal          bool `yaml:"seal"`
+	Baud          int  `yaml:"baud"`
+}
+
+// Verifier says where the endpoint listens and the name that boards demand.
+type Verifier struct {
+	Listen     string `yaml:"listen"`
+	ServerName string `yaml:"server_name"`
+}
+
+// Firmware names the images of emulated boards; empty means the build directory.
+type Firmware struct {
+	Posix     string `yaml:"posix"`
+	QEMU      string `yaml:"qemu"`
+	QEMUAN521 string `yaml:"qemu_an521"`
+}
+
+// Timeouts bound the waits of a Run.
+type Timeouts struct {
+	Run   time.Duration            `yaml:"run"`
+	Step  time.Duration            `yaml:"step"`
+	Close time.Duration            `yaml:"close"`
+	Steps map[string]time.Duration `yaml:"steps"`
+}
+
+// Default is the configuration of a bench that allows nothing special.
+func Default() Config {
+	return Config{
+		Station:   "station-1",
+		Profile:   "linaro",
+		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
+		Authority: Authority{"Hallmark", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
+		Boards:    Boards{Baud: 115200},
+		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier.hallmark"},
+		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
+		DiskFloor: 256,
+	}
+}
+
+// softHSM lists where distributions put SoftHSM's module.
+var softHSM = []string{
+	"/usr/lib/softhsm/libsofthsm2.so",
+	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+	"/usr/lib64/pkcs11/libsofthsm2.so",
+	"/usr/local/lib/softhsm/libsofthsm2.so",
+}
+
+// Token gives the HSM's part for the state directory dir. The place of SoftHSM
+// objects is a file that the state directory holds.
+func (c *Config) Token(dir string, exists func(path string) bool) (hsm.Config, error) {
+	module, err := c.module(exists)
+	if err != nil {
+		return hsm.Config{}, err
+	}
+	token := hsm.Config{
+		Module: module, TokenLabel: c.HSM.TokenLabel, TokenSerial: c.HSM.TokenSerial,
+		AllowSoftwareToken: c.HSM.AllowSoftwareToken, Sessions: c.HSM.Sessions, Timeout: c.HSM.Timeout,
+	}
+	if c.HSM.CreateToken {
+		token.Environment = map[string]string{"SOFTHSM2_CONF": filepath.Join(dir, "hsm", "softhsm2.conf")}
+	}
+	return token, nil
+}
+
+func (c *Config) module(exists func(string) bool) (string, error) {
+	if c.HSM.Module != "softhsm2" {
+		return c.HSM.Module, nil
+	}
+	if i := slices.IndexFunc(softHSM, exists); i >= 0 {
+		return softHSM[i], nil
+	}
+	return "", &ValueError{"hsm.module", "SoftHSM is not installed here", "its module in " + softHSM[0], "install the package softhsm2, or give the path of the module"}
+}
+
+// PINSource gives the source's text with a path in the state directory made absolute.
+func (c *Config) PINSource(dir string) string {
+	const file = "file:"
+	if path, ok := strings.CutPrefix(c.HSM.PINSource, file); ok && !filepath.IsAbs(path) {
+		return file + filepath.Join(dir, path)
+	}
+	return c.HSM.PINSource
+}
+
+// HUKSources lists the sources of the hardware unique key that boards may have.
+func (c *Config) HUKSources() []devices.HUKSource {
+	sources := []devices.HUKSource{devices.HUKTFM, devices.HUKVendor}
+	if c.Boards.AllowEmulated {
+		sources = append(sources, devices.HUKFuses)
+	}
+	if c.Boards.AllowDummy {
+		sources = append(sources, devices.HUKDevelopment, devices.HUKTFMDummy)
+	}
+	return sources
+}
+
+// StationTimeouts gives the engine's part.
+func (c *Config) StationTimeouts() station.Timeouts {
+	return station.Timeouts{Run: c.Timeouts.Run, Step: c.Timeouts.Step, Close: c.Timeouts.Close, Named: maps.Clone(c.Timeouts.Steps)}
+}
+
+// A ValueError says which value is not possible and what to write. It wraps ErrValue.
+type ValueError struct{ Key, Got, Want, Next string }
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("%s: %v: %s, want %s; %s", e.Key, ErrValue, e.Got, e.Want, e.Next)
+}
+
+// Unwrap makes errors.Is(err, ErrValue) true.
+func (e *ValueError) Unwrap() error { return ErrValue }

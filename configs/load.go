@@ -1,0 +1,101 @@
+package configs
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hallmark/station/issuance"
+)
+
+//go:embed demo.yaml station.example.yaml profiles/*.yaml
+var files embed.FS
+
+// Demo is the configuration of `station init` without --config: SoftHSM,
+// emulated boards, nothing that protects anything.
+func Demo() []byte { return embedded("demo.yaml") }
+
+// Example is the documented configuration of a real bench.
+func Example() []byte { return embedded("station.example.yaml") }
+
+// embedded reads a file that the compiler put there.
+func embedded(name string) []byte {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// Parse reads a station's configuration; name stands in errors.
+func Parse(name string, text []byte) (*Config, error) {
+	config := Default()
+	if err := Decode(name, text, &config); err != nil {
+		return nil, err
+	}
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &config, nil
+}
+
+// Load reads a station's configuration from a file.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// ProfileText gives the text of the configured profile: an embedded one by its
+// name, or a file, whose relative path counts from base.
+func (c *Config) ProfileText(base string) (name string, text []byte, err error) {
+	if !strings.ContainsAny(c.Profile, "/.") {
+		name = c.Profile
+		text, err = files.ReadFile("profiles/" + name + ".yaml")
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil, &ValueError{"profile", fmt.Sprintf("%q", name), "one of " + strings.Join(ProfileNames(), ", ") + ", or the path of a file", "correct the name"}
+		}
+		return name, text, err
+	}
+	path := c.Profile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(base, path)
+	}
+	text, err = os.ReadFile(path)
+	if err != nil {
+		return "", nil, fmt.Errorf("reading the profile: %w", err)
+	}
+	return path, text, nil
+}
+
+// ProfileNames lists the embedded profiles.
+func ProfileNames() []string {
+	entries, err := files.ReadDir("profiles")
+	if err != nil {
+		panic(err) // the compiler put them there
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, strings.TrimSuffix(entry.Name(), ".yaml"))
+	}
+	return names
+}
+
+// ParseProfile reads a profile and lets the issuance decide whether it is a possible one.
+func ParseProfile(name string, text []byte) (*issuance.Profile, error) {
+	var config issuance.ProfileConfig
+	if err := Decode(name, text, &config); err != nil {
+		return nil, err
+	}
+	profile, err := issuance.NewProfile(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return profile, nil
+}

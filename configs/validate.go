@@ -1,0 +1,140 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate looks at every value and reports all that are not possible.
+func (c *Config) Validate() error {
+	return errors.Join(
+		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(),
+		c.Verifier.validate(), c.Firmware.validate(), c.Timeouts.validate(),
+		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000),
+	)
+}
+
+// printable is what may stand in names: they reach certificates, logs and file names.
+var printable = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9.])?$`)
+
+func (c *Config) names() error {
+	err := name("station", c.Station)
+	if c.Profile == "" {
+		err = errors.Join(err, &ValueError{"profile", "nothing", "the name of a profile or the path of its file", "write profile: linaro"})
+	}
+	return err
+}
+
+func name(key, value string) error {
+	if printable.MatchString(value) {
+		return nil
+	}
+	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
+}
+
+func within(key string, got, low, high int) error {
+	if got >= low && got <= high {
+		return nil
+	}
+	return &ValueError{key, strconv.Itoa(got), fmt.Sprintf("%d to %d", low, high), "correct it or leave the key out"}
+}
+
+func duration(key string, got, low, high time.Duration) error {
+	if got >= low && got <= high {
+		return nil
+	}
+	return &ValueError{key, got.String(), fmt.Sprintf("%v to %v", low, high), "write it with a unit, such as 5s"}
+}
+
+func (h *HSM) validate() error {
+	err := errors.Join(within("hsm.sessions", h.Sessions, 2, 64), duration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute))
+	if h.Module != "softhsm2" && !filepath.IsAbs(h.Module) {
+		err = errors.Join(err, &ValueError{"hsm.module", strconv.Quote(h.Module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
+	}
+	if h.TokenLabel == "" && h.TokenSerial == "" {
+		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label or token_serial", "find both with `pkcs11-tool --module PATH --list-slots`"})
+	}
+	if h.CreateToken && (!h.AllowSoftwareToken || h.Module != "softhsm2" || h.TokenLabel == "") {
+		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false, or SoftHSM (module: softhsm2, allow_software_token: true) with a label", "initialise a hardware token with its vendor's tool"})
+	}
+	return errors.Join(err, pinSource(h.PINSource, h.CreateToken))
+}
+
+// pinSource checks the form; what it names is looked at when the PIN is needed.
+func pinSource(source string, create bool) error {
+	kind, rest, found := strings.Cut(source, ":")
+	known := kind == "prompt" && !found || rest != "" && (kind == "credential" || kind == "fd" || kind == "file" || kind == "env")
+	if !known {
+		// The value is not repeated: it may be a PIN.
+		return &ValueError{"hsm.pin_source", "something else", "prompt, file:PATH, credential:NAME, fd:N or env:NAME", "name where the PIN is, not the PIN"}
+	}
+	if create && kind != "file" {
+		return &ValueError{"hsm.pin_source", kind, "file:PATH with create_token", "write pin_source: file:hsm/pin; `station init` fills the file"}
+	}
+	return nil
+}
+
+func (a *Authority) validate() error {
+	err := errors.Join(
+		name("authority.organization", a.Organization),
+		name("authority.root_label", a.RootLabel), name("authority.issuing_label", a.IssuingLabel), name("authority.audit_label", a.AuditLabel),
+		within("authority.root_years", a.RootYears, 0, 100), within("authority.issuing_years", a.IssuingYears, 0, 100),
+		within("authority.verifier_days", a.VerifierDays, 1, 3650),
+	)
+	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
+		err = errors.Join(err, &ValueError{"authority", "one label for two keys", "three different labels", "each key has one purpose"})
+	}
+	if a.RootYears != 0 && (a.IssuingYears == 0 || a.IssuingYears > a.RootYears) {
+		err = errors.Join(err, &ValueError{"authority.issuing_years", strconv.Itoa(a.IssuingYears), "1 to root_years", "no certificate outlives its issuer"})
+	}
+	return err
+}
+
+func (b *Boards) validate() error {
+	if b.AllowDummy && !b.AllowEmulated {
+		return &ValueError{"boards.allow_dummy_identities", "true", "true only together with allow_emulated", "publicly known identities are for demonstrations"}
+	}
+	return within("boards.baud", b.Baud, 9600, 4_000_000)
+}
+
+// hostname is RFC 1123 section 2.1, at most the 64 octets of PROTOCOL.md section 4 "tls".
+var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
+func (v *Verifier) validate() error {
+	var err error
+	if _, port, bad := net.SplitHostPort(v.Listen); bad != nil || port == "" {
+		err = &ValueError{"verifier.listen", strconv.Quote(v.Listen), "address:port", "write 127.0.0.1:0 for any free port of this machine"}
+	}
+	if len(v.ServerName) > 64 || !hostname.MatchString(v.ServerName) {
+		err = errors.Join(err, &ValueError{"verifier.server_name", strconv.Quote(v.ServerName), "a DNS name in lower case of at most 64 octets", "boards compare it with the verifier's certificate"})
+	}
+	return err
+}
+
+func (f *Firmware) validate() error {
+	var err error
+	for key, path := range map[string]string{"posix": f.Posix, "qemu": f.QEMU, "qemu_an521": f.QEMUAN521} {
+		if path != "" && !filepath.IsAbs(path) {
+			err = errors.Join(err, &ValueError{"firmware." + key, strconv.Quote(path), "an absolute path", "leave the key out to use the images of `make firmware`"})
+		}
+	}
+	return err
+}
+
+func (t *Timeouts) validate() error {
+	err := errors.Join(
+		duration("timeouts.run", t.Run, time.Second, time.Hour),
+		duration("timeouts.step", t.Step, time.Second, time.Hour),
+		duration("timeouts.close", t.Close, time.Second, time.Minute),
+	)
+	for step, bound := range t.Steps {
+		err = errors.Join(err, duration("timeouts.steps."+step, bound, time.Second, time.Hour))
+	}
+	return err
+}
