@@ -13,33 +13,36 @@ const redacted = "[redacted]"
 // "[redacted]", also as an unexported field of something else, and it cannot be
 // decoded from a configuration. The zero Secret is empty.
 type Secret struct {
-	// A pointer below a pointer: fmt prints an address for it even where it
-	// cannot call our methods.
-	held *held
+	// A pointer to a pointer: where fmt cannot call our methods (in an unexported
+	// field) it follows one pointer, and would print the octets behind it.
+	held **held
 }
 
 type held struct{ octets []byte }
 
 // NewSecret takes over the octets; the caller must not use them any more.
-func NewSecret(octets []byte) Secret { return Secret{&held{octets}} }
+func NewSecret(octets []byte) Secret {
+	h := &held{octets}
+	return Secret{&h}
+}
 
 // Wipe overwrites the octets. Copies made for the PKCS#11 module are beyond
 // reach: Go strings cannot be wiped, only dropped.
 func (s Secret) Wipe() {
 	if s.held != nil {
-		clear(s.held.octets)
-		s.held.octets = nil
+		clear((*s.held).octets)
+		(*s.held).octets = nil
 	}
 }
 
-func (s Secret) empty() bool { return s.held == nil || len(s.held.octets) == 0 }
+func (s Secret) empty() bool { return s.held == nil || len((*s.held).octets) == 0 }
 
 // reveal is called right before login only.
 func (s Secret) reveal() string {
 	if s.held == nil {
 		return ""
 	}
-	return string(s.held.octets)
+	return string((*s.held).octets)
 }
 
 // copied returns a Secret that can be wiped without wiping s.
