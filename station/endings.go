@@ -22,18 +22,42 @@ var verdicts = []struct {
 	err error
 	Verdict
 }{
-	// I4: somebody else has this identity.
-	{ErrClone, Verdict{Reject, "clone", true}},
-	{ErrDummyIdentity, Verdict{Reject, "dummy-identity", true}},
-	{issuance.ErrKeyElsewhere, Verdict{Reject, "key-elsewhere", true}},
+	// A stopped bay gives the reason of its last board, which is not this one's.
+	{ErrBayStopped, Verdict{Aborted, "bay-stopped", false}},
 
-	// Handling. These come first because the board that is blamed may be another one.
+	// Handling. These come early because the board that is blamed may be another one.
 	{ErrSwapped, Verdict{Fault, "swapped", false}},
 	{ErrRestarted, Verdict{Fault, "restarted", false}},
 
+	// I4: somebody else has this identity, or everybody.
+	{ErrClone, Verdict{Reject, "clone", true}},
+	{ErrDummyIdentity, Verdict{Reject, "dummy-identity", true}},
+	{issuance.ErrDummyIdentity, Verdict{Reject, issuance.ErrDummyIdentity.Reason, true}},
+	{issuance.ErrKeyElsewhere, Verdict{Reject, "key-elsewhere", true}},
+
+	// What the board says of itself.
 	{ErrUntrustedHUK, Verdict{Reject, "untrusted-huk", false}},
 	{ErrIdentityABI, Verdict{Reject, "identity-abi", false}},
 	{ErrSealed, Verdict{Reject, "sealed", false}},
+
+	// Its CSR.
+	{issuance.ErrTooLarge, rejects(issuance.ErrTooLarge)},
+	{issuance.ErrNotDER, rejects(issuance.ErrNotDER)},
+	{issuance.ErrTrailing, rejects(issuance.ErrTrailing)},
+	{issuance.ErrVersion, rejects(issuance.ErrVersion)},
+	{issuance.ErrKeyNotP256, rejects(issuance.ErrKeyNotP256)},
+	{issuance.ErrNotOnCurve, rejects(issuance.ErrNotOnCurve)},
+	{issuance.ErrSignatureAlgorithm, rejects(issuance.ErrSignatureAlgorithm)},
+	{issuance.ErrSignature, rejects(issuance.ErrSignature)},
+	{issuance.ErrSubject, rejects(issuance.ErrSubject)},
+	{issuance.ErrBoardID, rejects(issuance.ErrBoardID)},
+	{issuance.ErrNonceMissing, rejects(issuance.ErrNonceMissing)},
+	{issuance.ErrNonceWrong, rejects(issuance.ErrNonceWrong)},
+	{issuance.ErrNonceDuplicated, rejects(issuance.ErrNonceDuplicated)},
+	{issuance.ErrUnexpectedAttribute, rejects(issuance.ErrUnexpectedAttribute)},
+	{issuance.ErrUnexpectedExtension, rejects(issuance.ErrUnexpectedExtension)},
+
+	// Its flash and its handshake.
 	{ErrForeignCertificate, Verdict{Reject, "foreign-certificate", false}},
 	{ErrNotReset, Verdict{Reject, "not-reset", false}},
 	{ErrReadBack, Verdict{Reject, "read-back-differs", false}},
@@ -43,10 +67,21 @@ var verdicts = []struct {
 
 	// Stops that somebody asked for.
 	{ErrDraining, Verdict{Aborted, "draining", false}},
-	{ErrBayStopped, Verdict{Aborted, "bay-stopped", false}},
 
 	// The station and what it stands on.
+	{issuance.ErrBadRequest, faults(issuance.ErrBadRequest)},
+	{issuance.ErrOutlives, faults(issuance.ErrOutlives)},
+	{issuance.ErrDoesNotFit, faults(issuance.ErrDoesNotFit)},
+	{issuance.ErrIssuerChain, faults(issuance.ErrIssuerChain)},
+	{issuance.ErrIssuerKey, faults(issuance.ErrIssuerKey)},
+	{issuance.ErrProfile, faults(issuance.ErrProfile)},
+	{issuance.ErrGrantForeign, faults(issuance.ErrGrantForeign)},
+	{issuance.ErrGrantUsed, faults(issuance.ErrGrantUsed)},
+	{issuance.ErrUnresolved, faults(issuance.ErrUnresolved)},
+	{issuance.ErrNotSigned, faults(issuance.ErrNotSigned)},
 	{issuance.ErrAlreadyActive, Verdict{Fault, "already-active", false}},
+	{issuance.ErrAlreadyIssued, Verdict{Fault, "already-issued", false}},
+	{issuance.ErrInFlight, Verdict{Fault, "in-flight", false}},
 	{issuance.ErrSerialTaken, Verdict{Fault, "serial-taken", false}},
 	{issuance.ErrNotIssued, Verdict{Fault, "not-issued", false}},
 	{ErrUnknownCertificate, Verdict{Fault, "unknown-certificate", false}},
@@ -59,6 +94,10 @@ var verdicts = []struct {
 	{ErrRandom, Verdict{Fault, "random", false}},
 	{ErrLine, Verdict{Fault, "line", false}},
 }
+
+// The issuer has its own words; they are used as they are.
+func rejects(r *issuance.Refusal) Verdict { return Verdict{Reject, r.Reason, false} }
+func faults(r *issuance.Refusal) Verdict  { return Verdict{Fault, r.Reason, false} }
 
 // verdictOn finds the row for an error; an error without a row is a Fault.
 func verdictOn(err error) Verdict {

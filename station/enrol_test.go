@@ -1,0 +1,355 @@
+package station_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+func (w *world) station(changes ...func(*station.Config)) *station.Station {
+	w.t.Helper()
+	config := station.Config{
+		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
+		Anchor: []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses},
+		Now: time.Now, Random: rand.Reader,
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	s, err := station.New(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// enrol does one Run and checks what holds for each Run.
+func (w *world) enrol(ctx context.Context, s *station.Station) *station.Run {
+	w.t.Helper()
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.again(ctx, s, run)
+	return run
+}
+
+func (w *world) again(ctx context.Context, s *station.Station, run *station.Run) {
+	w.t.Helper()
+	if err := s.Enrol(ctx, w, run); err != nil {
+		w.t.Fatal(err)
+	}
+	if run.Ending == "" || (run.Ending == station.Pass) != (run.Err == nil) || (run.Ending == station.Pass) != (run.Reason == "") {
+		w.t.Errorf("ending %q, reason %q, error %v do not go together", run.Ending, run.Reason, run.Err)
+	}
+	if w.closed != w.admitted {
+		w.t.Errorf("%d Runs admitted, %d closed", w.admitted, w.closed)
+	}
+}
+
+func TestACleanRunWalksEveryStepOnce(t *testing.T) {
+	w := newWorld(t)
+	var events []string
+	s := w.station(func(c *station.Config) {
+		c.Seal = true
+		c.Events = func(e station.Event) { events = append(events, strings.TrimSpace(string(e.Kind)+" "+e.Step)) }
+	})
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Pass || !run.Sealed || run.StopBay {
+		t.Errorf("ending %s (%v), sealed %v, stop %v", run.Ending, run.Err, run.Sealed, run.StopBay)
+	}
+	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Seal Close"
+	if got := strings.Join(w.calls, " "); got != want {
+		t.Errorf("calls\n got %s\nwant %s", got, want)
+	}
+	wantEvents := []string{"run-started"}
+	for i, step := range s.Steps() {
+		wantEvents = append(wantEvents, "step-started "+step, "step-ended "+step)
+		if run.Steps[i].Name != step || run.Steps[i].Outside < 10*time.Millisecond {
+			t.Errorf("step %d is %v, want %s with the time of its calls", i, run.Steps[i], step)
+		}
+	}
+	if wantEvents = append(wantEvents, "run-ended"); !slices.Equal(events, wantEvents) {
+		t.Errorf("events %v\nwant %v", events, wantEvents)
+	}
+	if run.Wire.Sent != int64(10*(len(w.calls)-1)) || string(run.Console) != "booted\n" {
+		t.Errorf("wire %v, console %q", run.Wire, run.Console)
+	}
+}
+
+func TestASecondRunWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	s := w.station()
+	w.enrol(t.Context(), s)
+	w.calls = nil
+	if run := w.enrol(t.Context(), s); run.Ending != station.Pass {
+		t.Errorf("ending %s: %v", run.Ending, run.Err)
+	}
+	if got := strings.Join(w.calls, " "); strings.Contains(got, "Write") || !strings.Contains(got, "Reset") {
+		t.Errorf("calls %s", got)
+	}
+}
+
+func TestEndings(t *testing.T) {
+	cut := errors.New("port closed")
+	for _, test := range []struct {
+		name    string
+		prepare func(w *world)
+		ending  station.Ending
+		reason  string
+		stop    bool
+	}{
+		{"a line that is cut is a Fault", func(w *world) { w.fails("CSR", cut) }, station.Fault, "line", false},
+		{"a registry that cannot write is a Fault", func(w *world) { w.fails("Activate", cut) }, station.Fault, "registry", false},
+		{"a registry that cannot open the record is a Fault", func(w *world) { w.fails("Admit", cut) }, station.Fault, "registry", false},
+		{"a Pass that cannot be closed is a Fault", func(w *world) { w.fails("Close", cut) }, station.Fault, "registry", false},
+		{"an HSM that does not sign is a Fault", func(w *world) { w.fails("Sign", cut) }, station.Fault, "signing", false},
+		{"a verifier that is not there is a Fault", func(w *world) { w.fails("Connect", cut) }, station.Fault, "verifier", false},
+		{"a clone is rejected and stops the bay", func(w *world) { w.fails("Admit", station.ErrClone) }, station.Reject, "clone", true},
+		{"a key of another board is rejected and stops the bay", func(w *world) { w.fails("Sign", issuance.ErrKeyElsewhere) }, station.Reject, "key-elsewhere", true},
+		{"a dummy identity is rejected and stops the bay", func(w *world) {
+			w.identity.ID, _ = devices.ParseBoardID("d5668f22-64b7-4efd-b4cb-0b6d940434b0")
+		}, station.Reject, "dummy-identity", true},
+		{"a development key is rejected", func(w *world) { w.identity.HUK = devices.HUKDevelopment }, station.Reject, "untrusted-huk", false},
+		{"another identity ABI is rejected", func(w *world) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
+		{"a sealed board without certificate is rejected", func(w *world) { w.identity.Sealed = true }, station.Reject, "sealed", false},
+		{"a sealed board with a foreign certificate is rejected", func(w *world) { w.holds(newCertificate(w.t, 9)); w.identity.Sealed = true }, station.Reject, "sealed", false},
+		{"a sealed board with its own certificate passes", func(w *world) { w.holds(w.certificate); w.registered(w.certificate); w.identity.Sealed = true }, station.Pass, "", false},
+		{"a bad CSR is rejected", func(w *world) { w.fails("Check", fmt.Errorf("checking: %w", issuance.ErrNonceWrong)) }, station.Reject, "csr-nonce-wrong", false},
+		{"a foreign certificate is not overwritten", func(w *world) { w.holds(newCertificate(w.t, 9)) }, station.Reject, "foreign-certificate", false},
+		{"junk in the slot is not overwritten", func(w *world) { w.holds(&issuance.Certificate{DER: []byte("junk")}) }, station.Reject, "foreign-certificate", false},
+		{"an older certificate of ours is replaced", func(w *world) { old := newCertificate(w.t, 9); w.holds(old); w.registered(old) }, station.Pass, "", false},
+		{"a board that does not restart is rejected", func(w *world) { w.stuck = true }, station.Reject, "not-reset", false},
+		{"another board after the reset is a Fault", func(w *world) { w.other = true }, station.Fault, "swapped", false},
+		{"a flash that forgets is rejected", func(w *world) { w.forgets = true }, station.Reject, "read-back-differs", false},
+		{"a refused handshake is rejected", func(w *world) { w.verdict = fmt.Errorf("%w: revoked", station.ErrHandshakeRefused) }, station.Reject, "handshake-refused", false},
+		{"a verifier that cannot decide is a Fault", func(w *world) { w.verdict = cut }, station.Fault, "verifier", false},
+		{"another certificate in the handshake is rejected", func(w *world) { w.presented[0] ^= 1 }, station.Reject, "wrong-certificate", false},
+		{"a board that does not read the answer is rejected", func(w *world) { w.deaf = true }, station.Reject, "no-answer-read", false},
+		{"a panic is a Fault", func(w *world) { w.hook = func(string) error { panic("index out of range") } }, station.Fault, "panic", false},
+		{"a refusal of a board that restarted is a Fault", func(w *world) {
+			w.hook = func(call string) error {
+				if call == "Check" {
+					w.identity.Boot[0]++
+					return issuance.ErrNonceWrong
+				}
+				return nil
+			}
+		}, station.Fault, "restarted", false},
+		{"a refusal of a board that is not the same any more is a Fault", func(w *world) {
+			w.hook = func(call string) error {
+				if call == "Check" {
+					w.identity.ID[0]++
+					return issuance.ErrBoardID
+				}
+				return nil
+			}
+		}, station.Fault, "swapped", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			test.prepare(w)
+			run := w.enrol(t.Context(), w.station())
+			if run.Ending != test.ending || run.Reason != test.reason || run.StopBay != test.stop {
+				t.Errorf("got %s %q stop %v (%v), want %s %q stop %v", run.Ending, run.Reason, run.StopBay, run.Err, test.ending, test.reason, test.stop)
+			}
+		})
+	}
+}
+
+func (w *world) fails(call string, err error) {
+	w.hook = func(name string) error {
+		if name == call {
+			return err
+		}
+		return nil
+	}
+}
+
+func (w *world) holds(c *issuance.Certificate) {
+	w.slots = map[devices.Slot][]byte{devices.SlotAnchor: []byte("anchor"), devices.SlotChain: []byte("chain"), devices.SlotCertificate: c.DER}
+	w.identity.Stored = 7
+}
+
+func (w *world) registered(c *issuance.Certificate) {
+	w.records[c.Serial] = station.Record{BoardID: w.identity.ID.String(), CertificateSHA256: c.SHA256, Status: station.StatusActive}
+}
+
+func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.holds(newCertificate(t, 9))
+	w.enrol(t.Context(), w.station())
+	if strings.Contains(strings.Join(w.calls, " "), "Write") {
+		t.Errorf("calls %v", w.calls)
+	}
+}
+
+func TestANewAnchorIsFollowedByAllThatDependsOnIt(t *testing.T) {
+	w := newWorld(t)
+	w.holds(w.certificate)
+	w.slots[devices.SlotAnchor] = []byte("an older anchor")
+	w.registered(w.certificate)
+	w.enrol(t.Context(), w.station())
+	if got := strings.Join(w.calls, " "); !strings.Contains(got, "Write 0 Write 1 Write 2") {
+		t.Errorf("calls %s", got)
+	}
+}
+
+func TestADrainCutsARunBeforeSignAndNotAfter(t *testing.T) {
+	for _, test := range []struct {
+		at     string
+		ending station.Ending
+	}{
+		{"Identify", station.Aborted}, {"CSR", station.Aborted}, {"Check", station.Aborted},
+		{"Sign", station.Pass}, {"Write 1", station.Pass}, {"Reset", station.Pass}, {"Activate", station.Pass},
+	} {
+		t.Run("during "+test.at, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.station()
+			w.hook = func(call string) error {
+				if call == test.at {
+					s.Drain()
+				}
+				return nil
+			}
+			run := w.enrol(t.Context(), s)
+			if run.Ending != test.ending {
+				t.Errorf("ending %s: %v", run.Ending, run.Err)
+			}
+			if run.Ending == station.Aborted && (run.Reason != "draining" || slices.Contains(w.calls, "Sign")) {
+				t.Errorf("reason %q, calls %v", run.Reason, w.calls)
+			}
+		})
+	}
+}
+
+func TestACancelledContextAbortsAnywhereAndTheRecordIsClosed(t *testing.T) {
+	clean := newWorld(t)
+	clean.enrol(t.Context(), clean.station())
+	for _, call := range clean.calls[:len(clean.calls)-1] {
+		t.Run("during "+call, func(t *testing.T) {
+			w := newWorld(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			w.hook = func(name string) error {
+				if name == call {
+					cancel()
+					return context.Canceled
+				}
+				return nil
+			}
+			if run := w.enrol(ctx, w.station()); run.Ending != station.Aborted || run.Reason != "operator" {
+				t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+			}
+		})
+	}
+}
+
+func TestAStepThatTakesTooLongIsAFaultThatSaysSo(t *testing.T) {
+	w := newWorld(t)
+	s := w.station(func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"reset": time.Millisecond} })
+	w.hook = func(call string) error {
+		if call == "Reset" {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return nil
+	}
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Fault || run.Reason != "timeout" || !strings.HasPrefix(run.Err.Error(), "reset: time is up after 1ms: ") {
+		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+func TestARunIsResumedWhereItsPartsEnd(t *testing.T) {
+	w := newWorld(t)
+	s := w.station()
+	first := w.enrol(t.Context(), s)
+	resumed, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resumed.Identity, resumed.Nonce, resumed.CSR, resumed.Certificate, resumed.Written = first.Identity, first.Nonce, first.CSR, first.Certificate, true
+	w.calls = nil
+	w.again(t.Context(), s, resumed)
+	if got := strings.Join(w.calls, " "); resumed.Ending != station.Pass || !strings.HasPrefix(got, "Identify Admit Reset Read 2") {
+		t.Errorf("ending %s: %v, calls %s", resumed.Ending, resumed.Err, got)
+	}
+}
+
+func TestAResumedRunRefusesAnotherBoard(t *testing.T) {
+	w := newWorld(t)
+	s := w.station()
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := w.identity
+	other.ID[3] = 99
+	run.Identity = &other
+	w.again(t.Context(), s, run)
+	var swapped *station.SwappedError
+	if run.Reason != "swapped" || !errors.As(run.Err, &swapped) || swapped.Want != other.ID || swapped.Got != w.identity.ID {
+		t.Errorf("ending %s: %v", run.Ending, run.Err)
+	}
+}
+
+func TestMistakesOfTheCallerAreErrors(t *testing.T) {
+	w := newWorld(t)
+	s := w.station()
+	ended := w.enrol(t.Context(), s)
+	fresh, _ := s.NewRun("bay 1", "operator")
+	for name, err := range map[string]error{
+		"a Run that has ended": s.Enrol(t.Context(), w, ended),
+		"a Run without id":     s.Enrol(t.Context(), w, &station.Run{}),
+		"no Run":               s.Enrol(t.Context(), w, nil),
+		"no board":             s.Enrol(t.Context(), nil, fresh),
+	} {
+		if err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
+	w := newWorld(t)
+	good := station.Config{
+		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
+		Anchor: []byte("anchor"), Now: time.Now, Random: rand.Reader,
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*station.Config)
+		want   string
+	}{
+		{"no issuer", func(c *station.Config) { c.Issuer = nil }, "Issuer is not set"},
+		{"no trust anchor", func(c *station.Config) { c.Anchor = nil }, "Anchor is not set"},
+		{"a time-out for no step", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"readback": 1} }, `"readback" that does not exist`},
+		{"a negative time-out", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"sign": -1} }, "not positive"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config := good
+			test.change(&config)
+			if _, err := station.New(config); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want …%s…", err, test.want)
+			}
+		})
+	}
+}
+
+func TestARandomSourceThatEndsIsAFault(t *testing.T) {
+	w := newWorld(t)
+	s := w.station(func(c *station.Config) { c.Random = bytes.NewReader(make([]byte, 16)) }) // enough for the Run's id
+	if run := w.enrol(t.Context(), s); run.Ending != station.Fault || run.Reason != "random" || !errors.Is(run.Err, io.EOF) {
+		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}

@@ -1,0 +1,250 @@
+package station_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+// The stand-ins here are for what a real part does only when it is broken. The
+// real parts together are tried in station/sweep.
+
+// world is everything one Run talks to. Each of its calls asks hook first.
+type world struct {
+	t *testing.T
+
+	mu    sync.Mutex
+	calls []string
+	hook  func(call string) error // may block or panic
+
+	identity devices.Identity
+	slots    map[devices.Slot][]byte
+	wire     devices.WireCount
+	other    bool // after a reset another board answers
+	stuck    bool // a reset does nothing
+	forgets  bool // the flash does not keep the certificate
+	deaf     bool // the board does not read the verifier's answer
+
+	admitted, closed int
+	records          map[[16]byte]station.Record
+	certificate      *issuance.Certificate
+	presented        [32]byte
+	verdict          error
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{
+		t: t, slots: map[devices.Slot][]byte{}, records: map[[16]byte]station.Record{},
+		identity: devices.Identity{
+			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Boot: devices.BootID{1},
+		},
+	}
+	w.certificate = newCertificate(t, 7)
+	w.presented = w.certificate.SHA256
+	return w
+}
+
+func newCertificate(t *testing.T, serial byte) *issuance.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &issuance.Certificate{Serial: [16]byte{0x40, 15: serial}}
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(c.Serial[:]), Subject: pkix.Name{CommonName: "board"}, NotAfter: time.Now().Add(time.Hour),
+	}
+	if c.DER, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
+		t.Fatal(err)
+	}
+	c.SHA256 = sha256.Sum256(c.DER)
+	return c
+}
+
+// call notes a call and asks the hook about it.
+func (w *world) call(ctx context.Context, name string) error {
+	w.mu.Lock()
+	w.calls = append(w.calls, name)
+	w.wire.Sent += 10
+	hook := w.hook
+	w.mu.Unlock()
+	if hook != nil {
+		if err := hook(name); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (w *world) Identify(ctx context.Context) (devices.Identity, error) {
+	return w.identity, w.call(ctx, "Identify")
+}
+
+func (w *world) CSR(ctx context.Context, _ [devices.NonceSize]byte, _ devices.Subject) ([]byte, error) {
+	return []byte("csr"), w.call(ctx, "CSR")
+}
+
+func (w *world) Write(ctx context.Context, slot devices.Slot, der []byte) error {
+	if err := w.call(ctx, "Write "+string('0'+rune(slot))); err != nil {
+		return err
+	}
+	if w.identity.Sealed {
+		w.t.Error("the station writes to a sealed board")
+	}
+	w.slots[slot] = der
+	w.identity.Stored |= 1 << slot
+	return nil
+}
+
+func (w *world) Read(ctx context.Context, slot devices.Slot) ([]byte, error) {
+	if w.forgets && slot == devices.SlotCertificate {
+		return []byte("not it"), w.call(ctx, "Read 2")
+	}
+	return w.slots[slot], w.call(ctx, "Read "+string('0'+rune(slot)))
+}
+
+func (w *world) Reset(ctx context.Context) (devices.BoardID, devices.BootID, error) {
+	err := w.call(ctx, "Reset")
+	if !w.stuck {
+		w.identity.Boot[0]++
+	}
+	if w.other {
+		w.identity.ID[15]++
+	}
+	return w.identity.ID, w.identity.Boot, err
+}
+
+func (w *world) Handshake(ctx context.Context, _ net.Conn, _ string) (devices.HandshakeReport, error) {
+	if w.deaf {
+		return devices.HandshakeReport{}, w.call(ctx, "Handshake")
+	}
+	return devices.HandshakeReport{Received: []byte("ok\n")}, w.call(ctx, "Handshake")
+}
+
+func (w *world) Seal(ctx context.Context) error {
+	if err := w.call(ctx, "Seal"); err != nil {
+		return err
+	}
+	w.identity.Sealed = true
+	return nil
+}
+
+func (w *world) Wire() devices.WireCount {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wire
+}
+func (w *world) Console() []byte       { return []byte("booted\n") }
+func (w *world) Waited() time.Duration { return time.Duration(w.Wire().Sent) * time.Millisecond }
+
+// issuer, registry and verifier are the world in other roles.
+type (
+	issuer   struct{ *world }
+	registry struct{ *world }
+	verifier struct{ *world }
+	session  struct {
+		*world
+		conn net.Conn
+	}
+)
+
+func (w issuer) Check(ctx context.Context, _ issuance.Request) (*issuance.Grant, error) {
+	return &issuance.Grant{}, w.call(ctx, "Check")
+}
+
+func (w issuer) Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Certificate, error) {
+	if grant == nil {
+		w.t.Error("Sign without a grant")
+	}
+	if err := w.call(ctx, "Sign"); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records[w.certificate.Serial] = station.Record{
+		BoardID: w.identity.ID.String(), CertificateSHA256: w.certificate.SHA256, Status: station.StatusIssued,
+	}
+	return w.certificate, nil
+}
+
+func (w registry) Admit(ctx context.Context, run *station.Run) error {
+	if run.Identity == nil {
+		w.t.Error("Admit without an identity")
+	}
+	if err := w.call(ctx, "Admit"); err != nil {
+		return err
+	}
+	w.admitted++
+	return nil
+}
+
+func (w registry) Delivered(ctx context.Context, run *station.Run) error {
+	if run.ReadBack == nil || *run.ReadBack != run.Certificate.SHA256 {
+		w.t.Error("Delivered without the certificate having been read back")
+	}
+	return w.call(ctx, "Delivered")
+}
+
+func (w registry) Activate(ctx context.Context, run *station.Run) error {
+	if run.Handshake == nil || run.ReadBack == nil || run.Boot == nil {
+		w.t.Error("Activate without handshake, read back or reset (I6, I7)")
+	}
+	return w.call(ctx, "Activate")
+}
+
+func (w registry) Close(ctx context.Context, run *station.Run) error {
+	if _, bounded := ctx.Deadline(); !bounded || ctx.Err() != nil {
+		w.t.Errorf("Close needs a fresh bounded context; this one says %v", ctx.Err())
+	}
+	if run.Ending == "" || run.Finished.IsZero() {
+		w.t.Error("Close without an ending")
+	}
+	w.closed++
+	return w.call(ctx, "Close")
+}
+
+func (w registry) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
+	w.mu.Lock()
+	record, ok := w.records[serial]
+	w.mu.Unlock()
+	if !ok {
+		return record, errors.Join(station.ErrUnknownCertificate, w.call(ctx, "Lookup"))
+	}
+	return record, w.call(ctx, "Lookup")
+}
+
+func (w verifier) Connect(ctx context.Context, der []byte) (station.Session, error) {
+	if sha256.Sum256(der) != w.certificate.SHA256 {
+		w.t.Error("another certificate is announced than the registered one (I6)")
+	}
+	near, far := net.Pipe()
+	w.t.Cleanup(func() { far.Close() })
+	return session{w.world, near}, w.call(ctx, "Connect")
+}
+
+func (w verifier) ServerName() string { return "verifier.test" }
+
+func (s session) Conn() net.Conn { return s.conn }
+func (s session) Close() error   { return s.conn.Close() }
+
+func (s session) Verdict(ctx context.Context) (station.Presented, error) {
+	if err := s.call(ctx, "Verdict"); err != nil {
+		return station.Presented{}, err
+	}
+	return station.Presented{CertificateSHA256: s.presented, Answer: []byte("ok\n")}, s.verdict
+}
