@@ -1,11 +1,15 @@
 // Package issuance turns a checked CSR into a certificate: profile, checks,
 // intent, signature. It holds no key (it is given a crypto.Signer) and no
 // database (what must be durable it asks of a [Ledger]).
+//
+// [Issuer.Check] either refuses a CSR with one of the refusals in errors.go or
+// gives a [Grant], which is good for one signature on one exact TBS.
+// [Issuer.Sign] redeems it: look for a stored certificate (I9), write the
+// intent (I1), have the HSM sign, check what came back, store the result.
 package issuance
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -36,33 +40,30 @@ type Intent struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	CSRSHA256 [32]byte
-	Rework    bool // an active certificate for the key exists and will be revoked at record
+	Rework    bool // an active certificate for the key exists and will be superseded at record
 }
 
 // Ledger is the durable memory of issuing. Implementations make each call one
 // durable transaction together with its audit entry: when it returns nil, both
 // survive a power cut. Concurrent calls are safe.
 type Ledger interface {
-	// Stored returns the certificate that was issued for this key and is not
-	// revoked, or ErrNotIssued.
-	Stored(ctx context.Context, key Key) (der []byte, err error)
+	// Stored returns the certificate that answers this key, or ErrNotIssued.
+	// For a first enrolment that is the active one, else one that was issued
+	// and not yet activated; for a rework only the latter, because the active
+	// one is what the rework is about to replace.
+	Stored(ctx context.Context, key Key, rework bool) (der []byte, err error)
 	// Intend records the intent. It refuses with ErrSerialTaken a serial number
 	// that was ever used (I2), with ErrKeyElsewhere a public key that belongs
-	// to another BoardID or a BoardID that has another key (I4), and with
+	// to another BoardID or a BoardID that has another key (I4), with
 	// ErrAlreadyActive a second certificate for the same (BoardID, purpose)
-	// unless the intent is a rework (I3).
+	// unless the intent is a rework (I3), with ErrAlreadyIssued a key that
+	// Stored answers (I9), and with ErrInFlight a second intent while one is open.
 	Intend(ctx context.Context, in Intent) error
 	// Issued stores the certificate that answers the intent with this serial number.
 	Issued(ctx context.Context, serial [16]byte, der []byte) error
-	// Failed closes an intent for which certainly nothing was signed; its
-	// serial number stays burned.
-	Failed(ctx context.Context, serial [16]byte, reason string) error
+	// Failed closes an intent that has no certificate; its serial number stays
+	// burned. If cause is ErrUnresolved something may have been signed: the
+	// serial number is listed as possibly issued and treated as revoked (I10).
+	// Otherwise certainly nothing was.
+	Failed(ctx context.Context, serial [16]byte, cause error) error
 }
-
-// Sentinels of the ledger.
-var (
-	ErrNotIssued     = errors.New("no certificate is issued for this key")
-	ErrSerialTaken   = errors.New("serial number was used before")
-	ErrKeyElsewhere  = errors.New("public key and BoardID do not belong together")
-	ErrAlreadyActive = errors.New("the board has an active certificate for this purpose")
-)

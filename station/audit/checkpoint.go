@@ -1,0 +1,237 @@
+package audit
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"database/sql"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Head is size and root of a tree.
+type Head struct {
+	Size int64
+	Root tlog.Hash
+}
+
+func (e *edge) head() Head { return Head{e.size, e.root()} }
+
+// text is the body of a C2SP tlog-checkpoint: origin, size, root.
+func (h Head) text(origin string) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
+}
+
+// algECDSA is the type of an ECDSA signature (C2SP signed-note, "Signature types").
+const algECDSA = 0x02
+
+// Errors of checkpoints.
+var (
+	ErrKey                 = errors.New("audit key is not an ECDSA P-256 key")
+	ErrVerifierKey         = errors.New("not a verifier key: want <name>+<8 hex digits>+<base64>, ECDSA P-256, from the genesis entry")
+	ErrOrigin              = errors.New("origin of a checkpoint: want 1 to 100 printable characters without space or plus")
+	ErrCheckpointSignature = errors.New("checkpoint is not signed by the audit key")
+	ErrCheckpointText      = errors.New("checkpoint is not origin, size and root")
+)
+
+// VerifierKey writes the key in the form that Verify takes and genesis records.
+func VerifierKey(origin string, public crypto.PublicKey) (string, error) {
+	key, err := newNoteKey(origin, public)
+	if err != nil {
+		return "", err
+	}
+	encoded := base64.StdEncoding.EncodeToString(append([]byte{algECDSA}, key.spki...))
+	return fmt.Sprintf("%s+%08x+%s", origin, key.hash, encoded), nil
+}
+
+// noteKey implements note.Verifier: name, key id, and an ECDSA signature over
+// the SHA-256 of the text.
+type noteKey struct {
+	name string
+	hash uint32 // SHA-256(SPKI)[:4], without the name: so for type 0x02
+	spki []byte
+	key  *ecdsa.PublicKey
+}
+
+func newNoteKey(origin string, public crypto.PublicKey) (*noteKey, error) {
+	if !goodOrigin(origin) {
+		return nil, fmt.Errorf("%w: %q", ErrOrigin, origin)
+	}
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, ErrKey
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	sum := sha256.Sum256(spki)
+	return &noteKey{name: origin, hash: binary.BigEndian.Uint32(sum[:]), spki: spki, key: key}, nil
+}
+
+func goodOrigin(origin string) bool {
+	for _, r := range origin {
+		if r <= ' ' || r > '~' || r == '+' {
+			return false
+		}
+	}
+	return origin != "" && len(origin) <= 100
+}
+
+// parseVerifierKey reads what VerifierKey writes.
+func parseVerifierKey(text string) (*noteKey, error) {
+	parts := strings.SplitN(text, "+", 3)
+	if len(parts) != 3 {
+		return nil, ErrVerifierKey
+	}
+	encoded, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(encoded) == 0 || encoded[0] != algECDSA {
+		return nil, ErrVerifierKey
+	}
+	public, err := x509.ParsePKIXPublicKey(encoded[1:])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrVerifierKey, err)
+	}
+	key, err := newNoteKey(parts[0], public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrVerifierKey, err)
+	}
+	if again, err := VerifierKey(parts[0], public); err != nil || again != text {
+		return nil, fmt.Errorf("%w: key id is not of this key", ErrVerifierKey)
+	}
+	return key, nil
+}
+
+func (k *noteKey) Name() string    { return k.name }
+func (k *noteKey) KeyHash() uint32 { return k.hash }
+func (k *noteKey) Verify(text, signature []byte) bool {
+	digest := sha256.Sum256(text)
+	return ecdsa.VerifyASN1(k.key, digest[:], signature)
+}
+
+// noteSigner implements note.Signer.
+type noteSigner struct {
+	*noteKey
+	signer crypto.Signer
+	random io.Reader
+}
+
+func (s *noteSigner) Sign(text []byte) ([]byte, error) {
+	digest := sha256.Sum256(text)
+	signature, err := s.signer.Sign(s.random, digest[:], crypto.SHA256)
+	if err == nil && !ecdsa.VerifyASN1(s.key, digest[:], signature) {
+		err = ErrCheckpointSignature
+	}
+	return signature, err
+}
+
+// Sign makes a checkpoint: a C2SP signed note over the head.
+func Sign(origin string, h Head, signer crypto.Signer, random io.Reader) ([]byte, error) {
+	key, err := newNoteKey(origin, signer.Public())
+	if err != nil {
+		return nil, fmt.Errorf("signing checkpoint: %w", err)
+	}
+	signed, err := note.Sign(&note.Note{Text: h.text(origin)}, &noteSigner{key, signer, random})
+	if err != nil {
+		return nil, fmt.Errorf("signing checkpoint: %w", err)
+	}
+	return signed, nil
+}
+
+// OpenCheckpoint checks the signature and gives the head.
+func OpenCheckpoint(signed []byte, verifierKey string) (Head, error) {
+	key, err := parseVerifierKey(verifierKey)
+	if err != nil {
+		return Head{}, err
+	}
+	return key.open(signed)
+}
+
+func (k *noteKey) open(signed []byte) (Head, error) {
+	n, err := note.Open(signed, note.VerifierList(k))
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrCheckpointSignature, err)
+	}
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) != 4 || lines[0] != k.name {
+		return Head{}, ErrCheckpointText
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 62)
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: size %q", ErrCheckpointText, lines[1])
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != tlog.HashSize {
+		return Head{}, fmt.Errorf("%w: root %q", ErrCheckpointText, lines[2])
+	}
+	h := Head{Size: size, Root: tlog.Hash(root)}
+	if h.text(k.name) != n.Text {
+		return Head{}, ErrCheckpointText
+	}
+	return h, nil
+}
+
+// Store keeps a checkpoint; a second one for the same size is not kept.
+func Store(ctx context.Context, tx *sql.Tx, h Head, signed []byte) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit_checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, h.Size, signed)
+	if err != nil {
+		return fmt.Errorf("storing checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Newest gives the newest stored checkpoint, or sql.ErrNoRows.
+func Newest(ctx context.Context, q Querier) (size int64, signed []byte, err error) {
+	err = q.QueryRowContext(ctx, `SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1`).Scan(&size, &signed)
+	return size, signed, err
+}
+
+// checkNewest compares the stored tree with the newest checkpoint. The key is
+// the one that genesis names: good enough to see damage and rollback, while
+// Verify with a key from elsewhere is the proof.
+func checkNewest(ctx context.Context, q Querier, size int64) error {
+	_, signed, err := Newest(ctx, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	var body []byte
+	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body); err != nil {
+		return fmt.Errorf("reading genesis: %w: %w", ErrGap, err)
+	}
+	genesis, err := Decode(body)
+	if err != nil {
+		return fmt.Errorf("reading genesis: %w: %w", ErrEntry, err)
+	}
+	h, err := OpenCheckpoint(signed, genesis.Details["vkey"])
+	if err != nil {
+		return fmt.Errorf("newest checkpoint: %w", err)
+	}
+	return compare(ctx, q, h, size)
+}
+
+func compare(ctx context.Context, q Querier, h Head, size int64) error {
+	if h.Size > size {
+		return fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, size, h.Size)
+	}
+	at, err := edgeAt(ctx, q, h.Size)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHash, err)
+	}
+	if at.root() != h.Root {
+		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
+	}
+	return nil
+}

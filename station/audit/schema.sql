@@ -1,0 +1,23 @@
+-- The audit log. Row n is leaf n of an RFC 6962 tree: body is exactly the leaf,
+-- hashes are the nodes that leaf n completes, level 0 first, 32 octets each.
+CREATE TABLE audit_entry (
+	seq    INTEGER PRIMARY KEY CHECK (seq >= 0),
+	body   BLOB NOT NULL,
+	hashes BLOB NOT NULL CHECK (length(hashes) % 32 = 0)
+) STRICT;
+
+-- Signed notes over the first size entries.
+CREATE TABLE audit_checkpoint (
+	size INTEGER PRIMARY KEY CHECK (size > 0),
+	note BLOB NOT NULL
+) STRICT;
+
+-- A guard rail against mistakes, not against an attacker: that is the tree's part.
+CREATE TRIGGER audit_entry_stays BEFORE DELETE ON audit_entry
+	BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_entry_fixed BEFORE UPDATE ON audit_entry
+	BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_checkpoint_stays BEFORE DELETE ON audit_checkpoint
+	BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER audit_checkpoint_fixed BEFORE UPDATE ON audit_checkpoint
+	BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;

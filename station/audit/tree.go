@@ -1,0 +1,91 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// edge is the right edge of an RFC 6962 tree: for each bit that is set in the
+// size, the hash of the complete subtree of that many leaves. It is a plain
+// value: a copy of it is a snapshot, and forgetting the copy is a rollback.
+type edge struct {
+	size int64
+	at   [62]tlog.Hash // at[l] counts when bit l of size is set
+}
+
+// add makes leaf the last one and gives the hashes of the subtrees that it
+// completes, level 0 first, as one blob.
+func (e *edge) add(leaf []byte) []byte {
+	hash := tlog.RecordHash(leaf)
+	hashes := append(make([]byte, 0, 2*tlog.HashSize), hash[:]...)
+	level := 0
+	for ; e.size>>level&1 == 1; level++ {
+		hash = tlog.NodeHash(e.at[level], hash)
+		hashes = append(hashes, hash[:]...)
+	}
+	e.at[level] = hash
+	e.size++
+	return hashes
+}
+
+// root is the Merkle tree hash (RFC 6962 section 2.1).
+func (e *edge) root() tlog.Hash {
+	var root tlog.Hash
+	begun := false
+	for level := range e.at {
+		switch {
+		case e.size>>level&1 == 0:
+		case !begun:
+			root, begun = e.at[level], true
+		default:
+			root = tlog.NodeHash(e.at[level], root)
+		}
+	}
+	if !begun {
+		root, _ = tlog.TreeHash(0, nil)
+	}
+	return root
+}
+
+// Querier is what reading the log needs: a database, a connection or a transaction.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+var errNoSuchNode = errors.New("node is not stored")
+
+// edgeAt reads the right edge of the first size entries.
+func edgeAt(ctx context.Context, q Querier, size int64) (edge, error) {
+	e := edge{size: size}
+	for level := range e.at {
+		if size>>level&1 == 0 {
+			continue
+		}
+		last := size>>level<<level - 1 // the leaf that completed this subtree
+		hash, err := node(ctx, q, last, level)
+		if err != nil {
+			return edge{}, fmt.Errorf("reading level %d of the tree at entry %d: %w", level, last, err)
+		}
+		e.at[level] = hash
+	}
+	return e, nil
+}
+
+// node reads the hash of the subtree of 2^level leaves that ends with leaf seq.
+func node(ctx context.Context, q Querier, seq int64, level int) (hash tlog.Hash, err error) {
+	var hashes []byte
+	err = q.QueryRowContext(ctx, `SELECT hashes FROM audit_entry WHERE seq = ?`, seq).Scan(&hashes)
+	if err != nil {
+		return hash, err
+	}
+	if len(hashes) < (level+1)*tlog.HashSize {
+		return hash, errNoSuchNode
+	}
+	copy(hash[:], hashes[level*tlog.HashSize:])
+	return hash, nil
+}

@@ -1,0 +1,188 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Errors of Verify: what is wrong with the evidence.
+var (
+	ErrEntry     = errors.New("audit entry was altered")
+	ErrGap       = errors.New("audit entries are missing")
+	ErrHash      = errors.New("a stored hash of the audit tree was altered")
+	ErrRoot      = errors.New("audit log is not the one that the checkpoint was signed over")
+	ErrNoGenesis = errors.New("audit log does not begin with a genesis entry")
+	ErrOtherKey  = errors.New("genesis names another audit key")
+)
+
+// Report is what Verify found in a good log.
+type Report struct {
+	Head
+	Checkpoints int   // stored ones, all good
+	Covered     int64 // entries under the newest checkpoint; the rest rests on the database alone
+	Anchors     int   // checkpoints from elsewhere, all good
+}
+
+// Verify recomputes everything: each entry is canonical and in its place, each
+// stored hash is right, each stored checkpoint is signed by the key and is
+// over this tree. anchors are checkpoints that were kept elsewhere: with them
+// a cut tail shows. q should be one transaction, or nothing should be writing.
+func Verify(ctx context.Context, q Querier, verifierKey string, anchors ...[]byte) (Report, error) {
+	return VerifyEach(ctx, q, verifierKey, nil, anchors...)
+}
+
+// VerifyEach is Verify, and hands each good entry to each in order; an error
+// of each ends it.
+func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
+	report, err := verify(ctx, q, verifierKey, each, anchors)
+	if err != nil {
+		return Report{}, fmt.Errorf("verifying audit log: %w", err)
+	}
+	return report, nil
+}
+
+func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors [][]byte) (Report, error) {
+	v := verification{each: each, expected: map[int64]Head{}}
+	var err error
+	// 1. The key that everything rests on.
+	if v.key, err = parseVerifierKey(verifierKey); err != nil {
+		return Report{}, err
+	}
+	v.text = verifierKey
+	// 2. Checkpoints first, so that the roots can be compared in one pass.
+	if err := v.stored(ctx, q); err != nil {
+		return Report{}, err
+	}
+	if err := v.anchors(anchors); err != nil {
+		return Report{}, err
+	}
+	// 3. All entries, in order.
+	if err := v.entries(ctx, q); err != nil {
+		return Report{}, err
+	}
+	if v.edge.size == 0 {
+		return Report{}, fmt.Errorf("%w: it is empty", ErrNoGenesis)
+	}
+	// 4. What is left over is over a longer log than this one.
+	for size := range v.expected {
+		return Report{}, fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, v.edge.size, size)
+	}
+	v.report.Head = v.edge.head()
+	return v.report, nil
+}
+
+type verification struct {
+	key      *noteKey
+	text     string
+	each     func(Entry) error
+	edge     edge
+	expected map[int64]Head // by size, those not yet reached
+	report   Report
+}
+
+func (v *verification) expect(h Head) error {
+	if other, known := v.expected[h.Size]; known && other != h {
+		return fmt.Errorf("%w: two checkpoints over %d entries differ", ErrRoot, h.Size)
+	}
+	v.expected[h.Size] = h
+	return nil
+}
+
+func (v *verification) stored(ctx context.Context, q Querier) error {
+	rows, err := q.QueryContext(ctx, `SELECT size, note FROM audit_checkpoint ORDER BY size`)
+	if err != nil {
+		return fmt.Errorf("reading checkpoints: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var size int64
+		var signed []byte
+		if err := rows.Scan(&size, &signed); err != nil {
+			return fmt.Errorf("reading checkpoints: %w", err)
+		}
+		h, err := v.key.open(signed)
+		if err != nil {
+			return fmt.Errorf("checkpoint over %d entries: %w", size, err)
+		}
+		if h.Size != size {
+			return fmt.Errorf("checkpoint over %d entries: %w: it says %d", size, ErrCheckpointText, h.Size)
+		}
+		if err := v.expect(h); err != nil {
+			return err
+		}
+		v.report.Checkpoints, v.report.Covered = v.report.Checkpoints+1, h.Size
+	}
+	return rows.Err()
+}
+
+func (v *verification) anchors(anchors [][]byte) error {
+	for n, signed := range anchors {
+		h, err := v.key.open(signed)
+		if err != nil {
+			return fmt.Errorf("anchor %d: %w", n+1, err)
+		}
+		if err := v.expect(h); err != nil {
+			return fmt.Errorf("anchor %d: %w", n+1, err)
+		}
+		v.report.Anchors++
+	}
+	return nil
+}
+
+func (v *verification) entries(ctx context.Context, q Querier) error {
+	rows, err := q.QueryContext(ctx, `SELECT seq, body, hashes FROM audit_entry ORDER BY seq`)
+	if err != nil {
+		return fmt.Errorf("reading entries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var body, hashes []byte
+		if err := rows.Scan(&seq, &body, &hashes); err != nil {
+			return fmt.Errorf("reading entries: %w", err)
+		}
+		if err := v.entry(seq, body, hashes); err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+	}
+	return rows.Err()
+}
+
+func (v *verification) entry(seq int64, body, hashes []byte) error {
+	if seq != v.edge.size {
+		return fmt.Errorf("%w: entry %d comes after %d entries", ErrGap, seq, v.edge.size)
+	}
+	e, err := Decode(body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrEntry, err)
+	}
+	if e.Seq != seq {
+		return fmt.Errorf("%w: it says it is entry %d", ErrEntry, e.Seq)
+	}
+	if err := v.genesis(e); err != nil {
+		return err
+	}
+	if !bytes.Equal(v.edge.add(body), hashes) {
+		return fmt.Errorf("%w, or the entry was", ErrHash)
+	}
+	if h, ok := v.expected[v.edge.size]; ok && h.Root != v.edge.root() {
+		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
+	}
+	delete(v.expected, v.edge.size)
+	if v.each == nil {
+		return nil
+	}
+	return v.each(e)
+}
+
+func (v *verification) genesis(e Entry) error {
+	if (e.Seq == 0) != (e.Type == TypeGenesis) {
+		return fmt.Errorf("%w: entry %d is %s", ErrNoGenesis, e.Seq, e.Type)
+	}
+	if e.Seq == 0 && e.Details["vkey"] != v.text {
+		return ErrOtherKey
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package issuance
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"time"
+)
+
+// CAConfig has the names and life of a CA certificate, for the ceremony. Names are
+// short on purpose: root and issuing CA travel over the UART of every board,
+// so there is no CRL distribution point and no authority information access.
+type CAConfig struct {
+	CommonName   string // 1 to 64 octets (RFC 5280 appendix A.1)
+	Organization string // may be empty, at most 64 octets
+	NotBefore    time.Time
+	NotAfter     time.Time // zero: 99991231235959Z
+	// PathLen is how many CAs may follow below: 0 for one that issues to boards, -1 for no limit.
+	PathLen int
+}
+
+// ServerConfig describes the verifier's TLS server certificate.
+type ServerConfig struct {
+	CommonName  string
+	DNSNames    []string // at least one DNS name or address
+	IPAddresses []net.IP
+	NotBefore   time.Time
+	NotAfter    time.Time
+}
+
+var errNames = errors.New("names: want a common name of 1 to 64 octets and an organization of at most 64")
+
+// Root makes a self-signed CA certificate.
+func Root(c CAConfig, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := c.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the root certificate: %w", err)
+	}
+	certificate, err := certify(template, template, signer.Public(), signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the root certificate: %w", err)
+	}
+	return certificate, nil
+}
+
+// Issuing makes a CA certificate that the root signs.
+func Issuing(c CAConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := c.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the issuing CA certificate: %w", err)
+	}
+	certificate, err := certify(template, root, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the issuing CA certificate: %w", err)
+	}
+	return certificate, nil
+}
+
+// Server makes the verifier's certificate: subjectAltName, serverAuth.
+func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := c.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the server certificate: %w", err)
+	}
+	certificate, err := certify(template, issuer, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the server certificate: %w", err)
+	}
+	return certificate, nil
+}
+
+func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
+	if c.CommonName == "" || len(c.CommonName) > 64 || len(c.Organization) > 64 {
+		return nil, errNames
+	}
+	if c.NotAfter.IsZero() {
+		c.NotAfter = endOfTime
+	}
+	serial, err := newSerial(random)
+	if err != nil {
+		return nil, err
+	}
+	return &x509.Certificate{
+		SerialNumber:          new(big.Int).SetBytes(serial[:]),
+		Subject:               name(c.CommonName, c.Organization),
+		NotBefore:             c.NotBefore.UTC(),
+		NotAfter:              c.NotAfter.UTC(),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLen:            c.PathLen,
+		MaxPathLenZero:        c.PathLen == 0,
+	}, nil
+}
+
+func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
+	if c.CommonName == "" || len(c.CommonName) > 64 {
+		return nil, errNames
+	}
+	if len(c.DNSNames)+len(c.IPAddresses) == 0 {
+		return nil, errors.New("names: want at least one DNS name or address (RFC 9525 section 2)")
+	}
+	serial, err := newSerial(random)
+	if err != nil {
+		return nil, err
+	}
+	return &x509.Certificate{
+		SerialNumber:          new(big.Int).SetBytes(serial[:]),
+		Subject:               name(c.CommonName, ""),
+		NotBefore:             c.NotBefore.UTC(),
+		NotAfter:              c.NotAfter.UTC(),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		DNSNames:              c.DNSNames,
+		IPAddresses:           c.IPAddresses,
+	}, nil
+}
+
+func name(commonName, organization string) pkix.Name {
+	n := pkix.Name{CommonName: commonName}
+	if organization != "" {
+		n.Organization = []string{organization}
+	}
+	return n
+}
+
+// certify signs the template and reads the result as a stranger would.
+func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("key is %T: want a P-256 key", public)
+	}
+	if !template.NotAfter.After(template.NotBefore) {
+		return nil, fmt.Errorf("validity from %v to %v is empty", template.NotBefore, template.NotAfter)
+	}
+	id, err := keyIdentifier(key)
+	if err != nil {
+		return nil, err
+	}
+	template.SubjectKeyId, template.SignatureAlgorithm = id, x509.ECDSAWithSHA256
+	der, err := x509.CreateCertificate(random, template, parent, key, signer)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if parent == template {
+		parent = certificate
+	}
+	return certificate, certificate.CheckSignatureFrom(parent)
+}

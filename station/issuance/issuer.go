@@ -1,0 +1,182 @@
+package issuance
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what New needs. It must not be changed afterwards.
+type Config struct {
+	Profile *Profile
+	Issuer  *x509.Certificate   // of Signer's key
+	Chain   []*x509.Certificate // between Issuer and Root, without both; usually empty
+	Root    *x509.Certificate   // may be the Issuer itself
+	// Signer signs SHA-256 digests with the issuer's P-256 key. Its calls must be
+	// bounded in time and safe for concurrent use. An error that has a method
+	// NotSigned() bool which gives true says that certainly nothing was
+	// signed; any other error leaves that open (I10).
+	Signer crypto.Signer
+	Ledger Ledger
+	Now    func() time.Time
+	Random io.Reader // for serial numbers; safe for concurrent use
+
+	// KnownDummy names the origin of a publicly known identity. nil: none is known.
+	KnownDummy func(boardID string, spki []byte) (origin string, dummy bool)
+	AllowDummy bool // demo mode: publicly known identities are issued too
+
+	// StoreTimeout bounds storing a result after the HSM has signed, when the
+	// caller's context does not count any more. 0 means 10 s.
+	StoreTimeout time.Duration
+}
+
+// Issuer checks and signs. Its methods are safe for concurrent use.
+type Issuer struct {
+	config Config
+	key    *ecdsa.PublicKey
+	spki   [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo
+	aki    []byte   // DER of the AuthorityKeyIdentifier of what it issues
+}
+
+// New checks that signer, issuer and root belong together: the signer's key is
+// the issuer's, and the issuer chains to the root as a CA.
+func New(c Config) (*Issuer, error) {
+	if err := c.complete(); err != nil {
+		return nil, fmt.Errorf("configuring the issuer: %w", err)
+	}
+	if c.StoreTimeout <= 0 {
+		c.StoreTimeout = 10 * time.Second
+	}
+	c.Chain = slices.Clone(c.Chain)
+	key, err := issuerKey(&c)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the issuer: %w", err)
+	}
+	aki, err := authorityKeyID(c.Issuer.SubjectKeyId)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the issuer: %w", err)
+	}
+	return &Issuer{config: c, key: key, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
+}
+
+func (c *Config) complete() error {
+	for part, missing := range map[string]bool{
+		"Profile": c.Profile == nil, "Issuer": c.Issuer == nil, "Root": c.Root == nil, "Signer": c.Signer == nil,
+		"Ledger": c.Ledger == nil, "Now": c.Now == nil, "Random": c.Random == nil,
+	} {
+		if missing {
+			return fmt.Errorf("%s is not set", part)
+		}
+	}
+	return nil
+}
+
+func issuerKey(c *Config) (*ecdsa.PublicKey, error) {
+	key, ok := c.Issuer.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() || !key.Equal(c.Signer.Public()) {
+		return nil, ErrIssuerKey
+	}
+	if !c.Issuer.IsCA || c.Issuer.KeyUsage&x509.KeyUsageCertSign == 0 || len(c.Issuer.SubjectKeyId) == 0 {
+		return nil, fmt.Errorf("%w: want a CA with keyCertSign and a subject key identifier", ErrIssuerChain)
+	}
+	if _, err := c.Issuer.Verify(c.upTo(c.Now())); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrIssuerChain, err)
+	}
+	return key, nil
+}
+
+// upTo is how a certificate is verified against the configured root.
+func (c *Config) upTo(now time.Time) x509.VerifyOptions {
+	roots, middle := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(c.Root)
+	for _, certificate := range c.Chain {
+		middle.AddCert(certificate)
+	}
+	return x509.VerifyOptions{Roots: roots, Intermediates: middle, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+}
+
+// Request is what a Run asks to be certified.
+type Request struct {
+	Run     string   // UUID of the Run
+	BoardID string   // as devices.BoardID.String, from identify
+	Nonce   [16]byte // what the CSR must carry (I5)
+	CSR     []byte   // PKCS#10 DER, 1 to 768 octets
+	Rework  bool     // replaces the board's active certificate
+}
+
+// A Grant is permission for one signature on one exact TBS by one Issuer. It
+// has no exported fields and no encoding: nobody can load one from a file, and
+// after a restart the CSR is checked again.
+type Grant struct {
+	issuer  *Issuer
+	intent  Intent
+	tbs     []byte
+	subject string
+	used    atomic.Bool
+}
+
+// Check refuses the CSR with one of the refusals in errors.go, or grants
+// exactly one signature. It changes nothing and asks nobody.
+func (i *Issuer) Check(ctx context.Context, req Request) (*Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("checking the CSR: %w", err)
+	}
+	grant, err := i.check(req)
+	if err != nil {
+		return nil, fmt.Errorf("checking the CSR: %w", err)
+	}
+	return grant, nil
+}
+
+func (i *Issuer) check(req Request) (*Grant, error) {
+	if req.Run == "" || !looksLikeBoardID(req.BoardID) {
+		return nil, ErrBadRequest
+	}
+	profile := i.config.Profile
+	subject, err := subjectDER(profile.Organization(), req.BoardID, profile.OrganizationalUnit())
+	if err != nil {
+		return nil, fmt.Errorf("writing the subject: %w", err)
+	}
+	key, err := checkCSR(req.CSR, wanted{subject: subject, boardID: req.BoardID, nonce: req.Nonce})
+	if err != nil {
+		return nil, err
+	}
+	spki, err := keyDER(key)
+	if err != nil {
+		return nil, fmt.Errorf("writing the public key: %w", err)
+	}
+	if err := i.notDummy(req.BoardID, spki); err != nil {
+		return nil, err
+	}
+	return i.grant(req, key, subject, spki)
+}
+
+func (i *Issuer) notDummy(boardID string, spki []byte) error {
+	if i.config.KnownDummy == nil || i.config.AllowDummy {
+		return nil
+	}
+	if origin, dummy := i.config.KnownDummy(boardID, spki); dummy {
+		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
+	}
+	return nil
+}
+
+// NotSigned may be implemented by a signer's error: see Config.Signer.
+type notSigned interface {
+	error
+	NotSigned() bool
+}
+
+func certainlyNotSigned(err error) bool {
+	var certain notSigned
+	return errors.As(err, &certain) && certain.NotSigned()
+}

@@ -1,0 +1,240 @@
+package issuance
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ProfileConfig is a profile as a file says it. There is no template language:
+// ${board.id} as the whole common name is the only variable.
+type ProfileConfig struct {
+	Name    string        `yaml:"name" json:"name"`       // lower-case letters, digits and hyphens, at most 32
+	Subject SubjectConfig `yaml:"subject" json:"subject"` // written in the order O, CN, OU
+	// Validity is a duration such as 87600h or 3650d, or "forever": notAfter
+	// 99991231235959Z, no well-defined expiry (RFC 5280 section 4.1.2.5).
+	Validity string `yaml:"validity" json:"validity"`
+	// Backdate is how long before now notBefore is, 0s to 366d: boards without
+	// a clock, and clocks that differ. Empty means 24h.
+	Backdate string `yaml:"backdate" json:"backdate"`
+	// KeyUsage: digitalSignature, and keyAgreement where asked for. Empty means digitalSignature.
+	KeyUsage []string `yaml:"key_usage" json:"key_usage"`
+	// ExtendedKeyUsage: clientAuth. Empty means clientAuth.
+	ExtendedKeyUsage []string `yaml:"extended_key_usage" json:"extended_key_usage"`
+}
+
+// SubjectConfig is the subject of a board's certificate. Values are printable
+// ASCII, at most 32 octets, as the board's CSR carries them (PROTOCOL.md section 4).
+type SubjectConfig struct {
+	Organization       string `yaml:"organization" json:"organization"`               // may be empty
+	CommonName         string `yaml:"common_name" json:"common_name"`                 // ${board.id}
+	OrganizationalUnit string `yaml:"organizational_unit" json:"organizational_unit"` // may be empty
+}
+
+// DefaultProfile is the profile "linaro".
+func DefaultProfile() ProfileConfig {
+	return ProfileConfig{
+		Name:             "linaro",
+		Subject:          SubjectConfig{Organization: "Linaro", CommonName: boardIDVariable, OrganizationalUnit: "Device Client TLS"},
+		Validity:         forever,
+		Backdate:         "24h",
+		KeyUsage:         []string{"digitalSignature"},
+		ExtendedKeyUsage: []string{"clientAuth"},
+	}
+}
+
+const (
+	boardIDVariable = "${board.id}"
+	forever         = "forever"
+	day             = 24 * time.Hour
+	maxBackdate     = 366 * day
+	minValidity     = time.Hour
+	maxValidity     = 100 * 365 * day
+	maxSubjectPart  = 32
+)
+
+// endOfTime is 99991231235959Z (RFC 5280 section 4.1.2.5).
+var endOfTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// Profile is a ProfileConfig that was checked. It does not change.
+type Profile struct {
+	canonical []byte
+	sum       [32]byte
+	config    ProfileConfig
+	validity  time.Duration // 0: for ever
+	backdate  time.Duration
+	fixed     []extension // extensions that do not depend on key or issuer
+}
+
+// NewProfile checks a profile; each refusal wraps ErrProfile and names the field.
+func NewProfile(c ProfileConfig) (*Profile, error) {
+	c = c.completed()
+	p := &Profile{config: c}
+	checks := []func(*Profile) error{checkName, checkSubject, checkValidity, checkBackdate, checkUsages}
+	for _, check := range checks {
+		if err := check(p); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrProfile, err)
+		}
+	}
+	canonical, err := json.Marshal(p.normal())
+	if err != nil {
+		return nil, fmt.Errorf("%w: writing it in canonical form: %w", ErrProfile, err)
+	}
+	p.canonical, p.sum = canonical, sha256.Sum256(canonical)
+	return p, nil
+}
+
+func (c ProfileConfig) completed() ProfileConfig {
+	if c.Backdate == "" {
+		c.Backdate = "24h"
+	}
+	if c.KeyUsage == nil {
+		c.KeyUsage = []string{"digitalSignature"}
+	}
+	if c.ExtendedKeyUsage == nil {
+		c.ExtendedKeyUsage = []string{"clientAuth"}
+	}
+	return c
+}
+
+// normal is the profile with one spelling for each meaning.
+func (p *Profile) normal() ProfileConfig {
+	c := p.config
+	c.KeyUsage = slices.Sorted(slices.Values(c.KeyUsage))
+	c.ExtendedKeyUsage = slices.Sorted(slices.Values(c.ExtendedKeyUsage))
+	c.Backdate = strconv.FormatInt(int64(p.backdate/time.Second), 10) + "s"
+	if p.validity != 0 {
+		c.Validity = strconv.FormatInt(int64(p.validity/time.Second), 10) + "s"
+	}
+	return c
+}
+
+// Name gives the profile's name.
+func (p *Profile) Name() string { return p.config.Name }
+
+// Canonical gives the octets that SHA256 is the digest of: JSON without white
+// space, every field present, lists sorted, durations in seconds.
+func (p *Profile) Canonical() []byte { return slices.Clone(p.canonical) }
+
+// SHA256 is the digest of the canonical profile.
+func (p *Profile) SHA256() [32]byte { return p.sum }
+
+// Organization gives the O that a board is asked to put into its CSR, may be empty.
+func (p *Profile) Organization() string { return p.config.Subject.Organization }
+
+// OrganizationalUnit gives the OU that a board is asked to put into its CSR, may be empty.
+func (p *Profile) OrganizationalUnit() string { return p.config.Subject.OrganizationalUnit }
+
+// Validity gives the first and last second of a certificate made at now.
+func (p *Profile) Validity(now time.Time) (notBefore, notAfter time.Time) {
+	notBefore = now.UTC().Add(-p.backdate).Truncate(time.Second)
+	if p.validity == 0 {
+		return notBefore, endOfTime
+	}
+	return notBefore, now.UTC().Add(p.validity).Truncate(time.Second)
+}
+
+var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func checkName(p *Profile) error {
+	if !profileName.MatchString(p.config.Name) {
+		return fmt.Errorf("name %q: want 1 to 32 of a-z, 0-9 and hyphen", p.config.Name)
+	}
+	return nil
+}
+
+func checkSubject(p *Profile) error {
+	s := p.config.Subject
+	if s.CommonName != boardIDVariable {
+		return fmt.Errorf("subject.common_name %q: want %s, the only variable there is", s.CommonName, boardIDVariable)
+	}
+	for field, value := range map[string]string{"organization": s.Organization, "organizational_unit": s.OrganizationalUnit} {
+		if err := subjectPart(value); err != nil {
+			return fmt.Errorf("subject.%s %q: %w", field, value, err)
+		}
+	}
+	return nil
+}
+
+// subjectPart holds to the rule of PROTOCOL.md section 4 for "o" and "ou".
+func subjectPart(value string) error {
+	if len(value) > maxSubjectPart {
+		return fmt.Errorf("%d octets, want at most %d", len(value), maxSubjectPart)
+	}
+	if strings.Contains(value, "${") {
+		return fmt.Errorf("variables are allowed in common_name only")
+	}
+	for _, r := range value {
+		if r < ' ' || r > '~' || strings.ContainsRune(`,+"\<>;=#`, r) {
+			return fmt.Errorf(`want printable ASCII without , + " \ < > ; = #`)
+		}
+	}
+	return nil
+}
+
+func checkValidity(p *Profile) (err error) {
+	if p.config.Validity == forever {
+		return nil
+	}
+	if p.validity, err = duration(p.config.Validity); err != nil {
+		return fmt.Errorf("validity %q: %w, or %q", p.config.Validity, err, forever)
+	}
+	if p.validity < minValidity || p.validity > maxValidity {
+		return fmt.Errorf("validity %q: want 1h to 36500d, or %q", p.config.Validity, forever)
+	}
+	return nil
+}
+
+func checkBackdate(p *Profile) (err error) {
+	if p.backdate, err = duration(p.config.Backdate); err != nil {
+		return fmt.Errorf("backdate %q: %w", p.config.Backdate, err)
+	}
+	if p.backdate < 0 || p.backdate > maxBackdate {
+		return fmt.Errorf("backdate %q: want 0s to 366d", p.config.Backdate)
+	}
+	return nil
+}
+
+// duration reads a Go duration in whole seconds, or whole days such as 3650d.
+func duration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("want whole days such as 3650d")
+		}
+		return time.Duration(n) * day, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d%time.Second != 0 {
+		return 0, fmt.Errorf("want whole seconds as in 24h, 90m or 3650d")
+	}
+	return d, nil
+}
+
+// keyUsageBits is KeyUsage of RFC 5280 section 4.2.1.3 as far as a board may have it.
+var keyUsageBits = map[string]int{"digitalSignature": 0, "keyAgreement": 4}
+
+func checkUsages(p *Profile) error {
+	ku, eku := p.config.KeyUsage, p.config.ExtendedKeyUsage
+	if len(ku) > len(keyUsageBits) || !slices.Contains(ku, "digitalSignature") {
+		return fmt.Errorf("key_usage %v: want digitalSignature, and keyAgreement at most", ku)
+	}
+	bits := byte(0)
+	for _, usage := range ku {
+		bit, known := keyUsageBits[usage]
+		if !known || bits&(0x80>>bit) != 0 {
+			return fmt.Errorf("key_usage %q: unknown or twice, want digitalSignature or keyAgreement", usage)
+		}
+		bits |= 0x80 >> bit
+	}
+	if len(eku) != 1 || eku[0] != "clientAuth" {
+		return fmt.Errorf("extended_key_usage %v: want clientAuth", eku)
+	}
+	p.fixed = boardExtensions(bits)
+	return nil
+}

@@ -1,0 +1,226 @@
+package issuance
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"time"
+)
+
+// MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slot 2).
+const MaxCertificate = 1024
+
+// maxSignature is the most octets that sealing adds to a TBS: two headers,
+// the algorithm, and an ECDSA-Sig-Value with two 33-octet integers.
+const maxSignature = 4 + 12 + 3 + 72
+
+// Certificate is what a board gets.
+type Certificate struct {
+	DER                []byte
+	Serial             [16]byte
+	SHA256, SPKISHA256 [32]byte // of DER, and of its SubjectPublicKeyInfo
+	Subject            string   // for people
+	NotBefore          time.Time
+	NotAfter           time.Time
+	Stored             bool // it was issued before and not signed now (I9)
+}
+
+// grant fixes everything that will be signed.
+func (i *Issuer) grant(req Request, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
+	serial, err := newSerial(i.config.Random)
+	if err != nil {
+		return nil, err
+	}
+	profile := i.config.Profile
+	notBefore, notAfter := profile.Validity(i.config.Now())
+	if notAfter.After(i.config.Issuer.NotAfter) {
+		return nil, fmt.Errorf("%w: until %v, the issuer until %v", ErrOutlives, notAfter, i.config.Issuer.NotAfter)
+	}
+	tbs, err := i.tbs(serial, validity{notBefore, notAfter}, key, subject, spki)
+	if err != nil {
+		return nil, fmt.Errorf("writing the TBSCertificate: %w", err)
+	}
+	if len(tbs)+maxSignature > MaxCertificate {
+		return nil, fmt.Errorf("%w: it could have %d", ErrDoesNotFit, len(tbs)+maxSignature)
+	}
+	return &Grant{
+		issuer:  i,
+		tbs:     tbs,
+		subject: distinguishedName(profile.Organization(), req.BoardID, profile.OrganizationalUnit()),
+		intent: Intent{
+			Key: Key{BoardID: req.BoardID, Purpose: PurposeTLS, SPKISHA256: sha256.Sum256(spki),
+				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},
+			Run: req.Run, Serial: serial, TBSSHA256: sha256.Sum256(tbs), Profile: profile.Name(),
+			NotBefore: notBefore, NotAfter: notAfter, CSRSHA256: sha256.Sum256(req.CSR), Rework: req.Rework,
+		},
+	}, nil
+}
+
+// newSerial draws 126 random bits with 01 before them: always 16 octets in
+// DER, and positive (RFC 5280 section 4.1.2.2, I2).
+func newSerial(random io.Reader) (serial [16]byte, err error) {
+	if _, err := io.ReadFull(random, serial[:]); err != nil {
+		return serial, fmt.Errorf("drawing a serial number: %w", err)
+	}
+	serial[0] = serial[0]&0x3f | 0x40
+	return serial, nil
+}
+
+func (i *Issuer) tbs(serial [16]byte, v validity, key *ecdsa.PublicKey, subject, spki []byte) ([]byte, error) {
+	id, err := keyIdentifier(key)
+	if err != nil {
+		return nil, err
+	}
+	fixed := i.config.Profile.fixed
+	extensions := append(fixed[:len(fixed):len(fixed)],
+		extension{ID: oidSKI, Value: mustDER(id)}, extension{ID: oidAKI, Value: i.aki})
+	return marshalTBS(tbsCertificate{
+		Version:    2, // v3
+		Serial:     new(big.Int).SetBytes(serial[:]),
+		Signature:  algorithm{oidECDSAWithSHA256},
+		Issuer:     raw(i.config.Issuer.RawSubject),
+		Validity:   v,
+		Subject:    raw(subject),
+		Key:        raw(spki),
+		Extensions: extensions,
+	})
+}
+
+// Sign redeems the grant: it returns the stored certificate if this request
+// was answered before (I9), else it signs exactly what was granted. When the
+// error wraps ErrUnresolved the HSM may have signed; see there. The caller's
+// context is honoured until the HSM is called, not after.
+func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
+	if grant == nil || grant.issuer != i {
+		return nil, ErrGrantForeign
+	}
+	if grant.used.Swap(true) {
+		return nil, ErrGrantUsed
+	}
+	certificate, err := i.sign(ctx, grant)
+	if err != nil {
+		return nil, fmt.Errorf("signing certificate %x: %w", grant.intent.Serial, err)
+	}
+	return certificate, nil
+}
+
+func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
+	// 1. The same request again: no second signature (I9).
+	if stored, err := i.stored(ctx, grant); !errors.Is(err, ErrNotIssued) {
+		return stored, err
+	}
+	// 2. The intent is durable before the HSM hears of it (I1, I2, I8).
+	if err := i.config.Ledger.Intend(ctx, grant.intent); errors.Is(err, ErrAlreadyIssued) {
+		return i.stored(ctx, grant) // another Run was faster
+	} else if err != nil {
+		return nil, fmt.Errorf("writing the intent: %w", err)
+	}
+	// 3. Sign. From here on the outcome must be recorded, whoever gives up.
+	signature, err := i.ask(ctx, grant)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.config.StoreTimeout)
+	defer cancel()
+	if err != nil {
+		return nil, i.abandon(ctx, grant, err)
+	}
+	// 4. What came back must be what was granted.
+	certificate, err := i.finished(grant, signature)
+	if err != nil {
+		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: %w", ErrUnresolved, err))
+	}
+	// 5. Durable before anyone sees it.
+	if err := i.config.Ledger.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
+		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: storing the certificate: %w", ErrUnresolved, err))
+	}
+	return certificate, nil
+}
+
+// ask has the signer sign the digest that the intent names.
+func (i *Issuer) ask(ctx context.Context, grant *Grant) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)
+	}
+	signature, err := i.config.Signer.Sign(i.config.Random, grant.intent.TBSSHA256[:], crypto.SHA256)
+	switch {
+	case err == nil:
+		return signature, nil
+	case certainlyNotSigned(err):
+		return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrUnresolved, err)
+	}
+}
+
+// abandon closes the intent. If even that fails the intent stays open, and the
+// registry closes it as unresolved at the next start (I10).
+func (i *Issuer) abandon(ctx context.Context, grant *Grant, cause error) error {
+	if err := i.config.Ledger.Failed(ctx, grant.intent.Serial, cause); err != nil {
+		return errors.Join(cause, fmt.Errorf("closing the intent: %w", err))
+	}
+	return cause
+}
+
+// finished assembles the certificate and reads it back as a stranger would.
+func (i *Issuer) finished(grant *Grant, signature []byte) (*Certificate, error) {
+	der, err := seal(grant.tbs, signature)
+	if err != nil {
+		return nil, fmt.Errorf("assembling: %w", err)
+	}
+	parsed, err := i.parse(der)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(parsed.RawTBSCertificate, grant.tbs) {
+		return nil, errors.New("comparing: the certificate is not what was granted")
+	}
+	return describe(parsed, grant), nil
+}
+
+// parse reads a certificate and checks that the issuer signed it; that the
+// issuer chains to the root was checked by New.
+func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
+	if len(der) > MaxCertificate {
+		return nil, fmt.Errorf("%w: it has %d", ErrDoesNotFit, len(der))
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("reading it again: %w", err)
+	}
+	if err := parsed.CheckSignatureFrom(i.config.Issuer); err != nil {
+		return nil, fmt.Errorf("checking the signature: %w", err)
+	}
+	return parsed, nil
+}
+
+func (i *Issuer) stored(ctx context.Context, grant *Grant) (*Certificate, error) {
+	der, err := i.config.Ledger.Stored(ctx, grant.intent.Key, grant.intent.Rework)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a stored certificate: %w", err)
+	}
+	parsed, err := i.parse(der)
+	if err != nil {
+		return nil, fmt.Errorf("stored certificate: %w", err)
+	}
+	certificate := describe(parsed, grant)
+	certificate.Stored = true
+	return certificate, nil
+}
+
+func describe(parsed *x509.Certificate, grant *Grant) *Certificate {
+	c := &Certificate{
+		DER:        parsed.Raw,
+		SHA256:     sha256.Sum256(parsed.Raw),
+		SPKISHA256: sha256.Sum256(parsed.RawSubjectPublicKeyInfo),
+		Subject:    grant.subject,
+		NotBefore:  parsed.NotBefore,
+		NotAfter:   parsed.NotAfter,
+	}
+	parsed.SerialNumber.FillBytes(c.Serial[:])
+	return c
+}
