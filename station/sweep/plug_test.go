@@ -1,0 +1,232 @@
+package sweep_test
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+// errPulled is what every effect says after the plug was pulled: the process
+// that would have made it is dead.
+var errPulled = errors.New("the plug is pulled")
+
+// A moment says on which side of an effect the world stops.
+type moment string
+
+const (
+	lost    moment = "lost"    // before it happened
+	applied moment = "applied" // after it happened, before the reply
+)
+
+// A plug counts the effects of one life of the station and can be pulled at one.
+type plug struct {
+	at   int // counted from 1; 0: never
+	when moment
+
+	mu     sync.Mutex // covers what follows
+	names  []string
+	pulled bool
+}
+
+// enter counts an effect. It reports whether the effect happens, and whether
+// its reply is lost.
+func (p *plug) enter(name string) (happens, replyLost bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pulled {
+		return false, false
+	}
+	p.names = append(p.names, name)
+	if len(p.names) != p.at {
+		return true, false
+	}
+	if p.when == lost {
+		p.pulled = true
+		return false, false
+	}
+	return true, true
+}
+
+// leave pulls the plug if this effect was the one, or says that it was pulled inside it.
+func (p *plug) leave(replyLost bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pulled = p.pulled || replyLost
+	return p.pulled
+}
+
+// through makes one effect.
+func through[T any](p *plug, name string, effect func() (T, error)) (T, error) {
+	var nothing T
+	happens, replyLost := p.enter(name)
+	if !happens {
+		return nothing, errPulled
+	}
+	value, err := effect()
+	if p.leave(replyLost) {
+		return nothing, errPulled
+	}
+	return value, err
+}
+
+// passing is through for effects without a value.
+func passing(p *plug, name string, effect func() error) error {
+	_, err := through(p, name, func() (struct{}, error) { return struct{}{}, effect() })
+	return err
+}
+
+// The interfaces of the line, each behind the plug. A new method on one of
+// them does not compile without a line here.
+
+type pluggedBoard struct {
+	*plug
+	inner station.Board
+}
+
+func (b pluggedBoard) Identify(ctx context.Context) (devices.Identity, error) {
+	return through(b.plug, "Board.Identify", func() (devices.Identity, error) { return b.inner.Identify(ctx) })
+}
+
+func (b pluggedBoard) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	return through(b.plug, "Board.CSR", func() ([]byte, error) { return b.inner.CSR(ctx, nonce, subject) })
+}
+
+func (b pluggedBoard) Write(ctx context.Context, slot devices.Slot, der []byte) error {
+	return passing(b.plug, "Board.Write", func() error { return b.inner.Write(ctx, slot, der) })
+}
+
+func (b pluggedBoard) Read(ctx context.Context, slot devices.Slot) ([]byte, error) {
+	return through(b.plug, "Board.Read", func() ([]byte, error) { return b.inner.Read(ctx, slot) })
+}
+
+func (b pluggedBoard) Reset(ctx context.Context) (devices.BoardID, devices.BootID, error) {
+	type answer struct {
+		id   devices.BoardID
+		boot devices.BootID
+	}
+	a, err := through(b.plug, "Board.Reset", func() (answer, error) {
+		id, boot, err := b.inner.Reset(ctx)
+		return answer{id, boot}, err
+	})
+	return a.id, a.boot, err
+}
+
+func (b pluggedBoard) Handshake(ctx context.Context, conn net.Conn, serverName string) (devices.HandshakeReport, error) {
+	return through(b.plug, "Board.Handshake", func() (devices.HandshakeReport, error) { return b.inner.Handshake(ctx, conn, serverName) })
+}
+
+func (b pluggedBoard) Seal(ctx context.Context) error {
+	return passing(b.plug, "Board.Seal", func() error { return b.inner.Seal(ctx) })
+}
+
+type pluggedIssuer struct {
+	*plug
+	inner station.Issuer
+}
+
+func (i pluggedIssuer) Check(ctx context.Context, req issuance.Request) (*issuance.Grant, error) {
+	return through(i.plug, "Issuer.Check", func() (*issuance.Grant, error) { return i.inner.Check(ctx, req) })
+}
+
+func (i pluggedIssuer) Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Certificate, error) {
+	return through(i.plug, "Issuer.Sign", func() (*issuance.Certificate, error) { return i.inner.Sign(ctx, grant) })
+}
+
+type pluggedRegistry struct {
+	*plug
+	inner station.Registry
+}
+
+func (r pluggedRegistry) Admit(ctx context.Context, run *station.Run) error {
+	return passing(r.plug, "Registry.Admit", func() error { return r.inner.Admit(ctx, run) })
+}
+
+func (r pluggedRegistry) Delivered(ctx context.Context, run *station.Run) error {
+	return passing(r.plug, "Registry.Delivered", func() error { return r.inner.Delivered(ctx, run) })
+}
+
+func (r pluggedRegistry) Activate(ctx context.Context, run *station.Run) error {
+	return passing(r.plug, "Registry.Activate", func() error { return r.inner.Activate(ctx, run) })
+}
+
+func (r pluggedRegistry) Close(ctx context.Context, run *station.Run) error {
+	return passing(r.plug, "Registry.Close", func() error { return r.inner.Close(ctx, run) })
+}
+
+type pluggedKnown struct {
+	*plug
+	inner station.Known
+}
+
+func (k pluggedKnown) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
+	return through(k.plug, "Known.Lookup", func() (station.Record, error) { return k.inner.Lookup(ctx, serial) })
+}
+
+type pluggedLedger struct {
+	*plug
+	inner issuance.Ledger
+}
+
+func (l pluggedLedger) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
+	return through(l.plug, "Ledger.Stored", func() ([]byte, error) { return l.inner.Stored(ctx, key, rework) })
+}
+
+func (l pluggedLedger) Intend(ctx context.Context, in issuance.Intent) error {
+	return passing(l.plug, "Ledger.Intend", func() error { return l.inner.Intend(ctx, in) })
+}
+
+func (l pluggedLedger) Issued(ctx context.Context, serial [16]byte, der []byte) error {
+	return passing(l.plug, "Ledger.Issued", func() error { return l.inner.Issued(ctx, serial, der) })
+}
+
+func (l pluggedLedger) Failed(ctx context.Context, serial [16]byte, cause error) error {
+	return passing(l.plug, "Ledger.Failed", func() error { return l.inner.Failed(ctx, serial, cause) })
+}
+
+type pluggedSigner struct {
+	*plug
+	inner crypto.Signer
+	// before is asked with the digest when a signature is about to be made (I1).
+	before func(digest []byte)
+}
+
+func (s pluggedSigner) Public() crypto.PublicKey { return s.inner.Public() }
+
+func (s pluggedSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return through(s.plug, "Signer.Sign", func() ([]byte, error) {
+		s.before(digest)
+		return s.inner.Sign(random, digest, opts)
+	})
+}
+
+type pluggedVerifier struct {
+	*plug
+	inner station.Verifier
+}
+
+func (v pluggedVerifier) ServerName() string { return v.inner.ServerName() }
+
+func (v pluggedVerifier) Connect(ctx context.Context, der []byte) (station.Session, error) {
+	session, err := through(v.plug, "Verifier.Connect", func() (station.Session, error) { return v.inner.Connect(ctx, der) })
+	if err != nil {
+		return nil, err
+	}
+	return pluggedSession{v.plug, session}, nil
+}
+
+// pluggedSession: closing is what the kernel does for a dead process, so it is no effect.
+type pluggedSession struct {
+	*plug
+	station.Session
+}
+
+func (s pluggedSession) Verdict(ctx context.Context) (station.Presented, error) {
+	return through(s.plug, "Session.Verdict", func() (station.Presented, error) { return s.Session.Verdict(ctx) })
+}
