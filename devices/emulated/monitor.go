@@ -1,0 +1,149 @@
+package emulated
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// errMonitorGone says that QEMU closed its monitor, which it does by ending.
+var errMonitorGone = errors.New("QEMU's monitor is gone")
+
+// monitor speaks QMP, QEMU's machine protocol (docs/interop/qmp-spec): JSON
+// objects, one greeting, then an answer for each command, events in between.
+type monitor struct {
+	conn    net.Conn
+	mu      sync.Mutex // one command at a time
+	answers chan message
+	resets  chan struct{}
+	done    chan struct{} // closed when the reader has ended
+}
+
+// message is any object that QEMU sends; keys that we do not use are QEMU's own.
+type message struct {
+	QMP    json.RawMessage `json:"QMP"`
+	Return json.RawMessage `json:"return"`
+	Error  *struct {
+		Class string `json:"class"`
+		Desc  string `json:"desc"`
+	} `json:"error"`
+	Event string `json:"event"`
+}
+
+func newMonitor(conn net.Conn) *monitor {
+	m := &monitor{conn: conn, answers: make(chan message, 1), resets: make(chan struct{}, 1), done: make(chan struct{})}
+	go m.read()
+	return m
+}
+
+// read sorts what arrives until the connection ends.
+func (m *monitor) read() {
+	defer close(m.done)
+	in := json.NewDecoder(m.conn)
+	for {
+		var msg message
+		if err := in.Decode(&msg); err != nil {
+			return
+		}
+		switch {
+		case msg.Event == "RESET":
+			offer(m.resets, struct{}{})
+		case msg.Event == "":
+			offer(m.answers, msg)
+		}
+	}
+}
+
+// offer puts v where a waiter finds it; an older one that nobody took stays.
+func offer[T any](c chan T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+// greet waits for QEMU's greeting and ends the negotiation.
+func (m *monitor) greet(ctx context.Context) error {
+	msg, err := await(ctx, m, m.answers)
+	if err != nil {
+		return fmt.Errorf("waiting for QEMU: %w", err)
+	}
+	if msg.QMP == nil {
+		return fmt.Errorf("waiting for QEMU: not a greeting")
+	}
+	_, err = m.execute(ctx, "qmp_capabilities")
+	return err
+}
+
+// reset resets the machine and returns when that has happened.
+func (m *monitor) reset(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.resets: // of an earlier reset, by the board itself
+	default:
+	}
+	if _, err := m.ask(ctx, "system_reset"); err != nil {
+		return err
+	}
+	if _, err := await(ctx, m, m.resets); err != nil {
+		return fmt.Errorf("waiting for the reset: %w", err)
+	}
+	return nil
+}
+
+// execute runs a command without arguments and gives what it returned.
+func (m *monitor) execute(ctx context.Context, command string) (json.RawMessage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ask(ctx, command)
+}
+
+func (m *monitor) ask(ctx context.Context, command string) (json.RawMessage, error) {
+	select {
+	case <-m.answers: // of a command whose caller gave up
+	default:
+	}
+	if _, err := fmt.Fprintf(m.conn, "{\"execute\":%q}\n", command); err != nil {
+		return nil, fmt.Errorf("asking QEMU for %s: %w", command, errors.Join(errMonitorGone, err))
+	}
+	msg, err := await(ctx, m, m.answers)
+	if err != nil {
+		return nil, fmt.Errorf("asking QEMU for %s: %w", command, err)
+	}
+	if msg.Error != nil {
+		return nil, fmt.Errorf("asking QEMU for %s: %s: %s", command, msg.Error.Class, msg.Error.Desc)
+	}
+	return msg.Return, nil
+}
+
+// await takes the next value, unless the context or QEMU ends first.
+func await[T any](ctx context.Context, m *monitor, c <-chan T) (T, error) {
+	select {
+	case v := <-c:
+		return v, nil
+	default:
+	}
+	var zero T
+	select {
+	case v := <-c:
+		return v, nil
+	case <-m.done:
+		return zero, errMonitorGone
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+}
+
+// close ends the reader and waits for it.
+func (m *monitor) close() error {
+	err := m.conn.Close()
+	<-m.done
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package emulated
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// machine is what this package must know of a QEMU machine: where its fuses
+// lie (port/qemu/<machine>.ld, region FUSES).
+type machine struct{ fuses uint32 }
+
+var machines = map[string]*machine{
+	"mps2-an385": {fuses: 0x003f_f000},
+	"mps2-an521": {fuses: 0x103f_f000},
+}
+
+// The descriptors that QEMU inherits, in the order of launchQEMU.
+const (
+	lineFD    = 3
+	monitorFD = 4
+	fusesFD   = 5
+)
+
+// launchQEMU starts the emulator and returns when its monitor answers: the
+// machine is then complete and the firmware runs.
+func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
+	path, err := exec.LookPath("qemu-system-arm")
+	if err != nil {
+		return nil, fmt.Errorf("%w: apt-get install qemu-system-arm (%w)", ErrNoQEMU, err)
+	}
+	args, err := b.qemuArgs()
+	if err != nil {
+		return nil, err
+	}
+	near, far, err := socketPair("monitor")
+	if err != nil {
+		return nil, fmt.Errorf("making the monitor's socket: %w", err)
+	}
+	p, err := b.begin(b.command(path, args, b.line.far, far, b.dir.fuses))
+	far.Close() // QEMU has its own; ours would hide its end
+	if err != nil {
+		near.Close()
+		return nil, err
+	}
+	p.monitor = newMonitor(near)
+	if err := p.monitor.greet(ctx); err != nil {
+		return nil, errors.Join(b.failedStart(p, err), p.stop())
+	}
+	return p, nil
+}
+
+// begin starts a process on an empty line.
+func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
+	if err := errors.Join(b.line.drain(), b.dir.markPowerOn()); err != nil {
+		return nil, err
+	}
+	return launch(cmd, func(err error) { b.line.cut(b.deathNotice(err)) })
+}
+
+// failedStart prefers the process's last words to the broken monitor.
+func (b *Board) failedStart(p *process, err error) error {
+	if errors.Is(err, errMonitorGone) && p.gone(stopBound) {
+		if reason := b.line.reason(); reason != nil {
+			return reason
+		}
+	}
+	return err
+}
+
+func (b *Board) qemuArgs() ([]string, error) {
+	image, err := filepath.Abs(b.cfg.Image)
+	if err != nil {
+		return nil, fmt.Errorf("finding the firmware image: %w", err)
+	}
+	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
+	return []string{
+		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
+		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		// The flash, relative to the board's directory.
+		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
+		"-device", loader,
+		"-kernel", escape(image),
+		// UART0 is the line, UART2 the entropy source.
+		"-chardev", fmt.Sprintf("socket,id=line,fd=%d", lineFD), "-serial", "chardev:line",
+		"-serial", "null",
+		"-chardev", "pipe,id=trng,path=/dev/urandom", "-serial", "chardev:trng",
+		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
+	}, nil
+}
+
+// escape is for values inside QEMU's comma lists; -kernel is one too.
+func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
