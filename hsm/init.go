@@ -32,10 +32,11 @@ func InitToken(ctx context.Context, cfg Config, soPIN, pin Secret) error {
 	soPIN, pin = soPIN.copied(), pin.copied() // the caller may wipe them while the module hangs
 	done := make(chan error, 1)
 	go func() { // gives the module back, however late
-		defer release()
-		defer soPIN.Wipe()
-		defer pin.Wipe()
-		done <- initToken(cfg, soPIN, pin)
+		err := initToken(cfg, soPIN, pin)
+		soPIN.Wipe()
+		pin.Wipe()
+		release()
+		done <- err
 	}()
 	return await(ctx, done, cfg.Timeout, "initialising "+cfg.selector())
 }
