@@ -1,0 +1,172 @@
+package configs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+)
+
+// bench is the least that a hardware bench must say.
+const bench = "hsm: {module: /usr/lib/hsm.so}\n"
+
+func TestEmbeddedFilesLoad(t *testing.T) {
+	for name, text := range map[string][]byte{"demo.yaml": Demo(), "station.example.yaml": Example()} {
+		config, err := Parse(name, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		profileName, profile, err := config.ProfileText(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseProfile(profileName, profile); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range ProfileNames() {
+		if _, err := ParseProfile(name, embedded("profiles/"+name+".yaml")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
+	config, err := Parse("station.example.yaml", Example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Station, want.HSM.Module = "bench-1", "/usr/lib/libyourhsm-pkcs11.so" // those two are said to be examples
+	want.Timeouts.Steps = map[string]time.Duration{}
+	if !reflect.DeepEqual(*config, want) {
+		t.Errorf("example and defaults differ:\n%+v\n%+v", *config, want)
+	}
+	for _, key := range keysOf(config) {
+		if !strings.Contains(string(Example()), key+":") {
+			t.Errorf("the example does not explain the key %s", key)
+		}
+	}
+}
+
+func TestDemoAllowsEmulatedBoardsAndSoftHSMOnly(t *testing.T) {
+	config, err := Parse("demo.yaml", Demo())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []devices.HUKSource{devices.HUKTFM, devices.HUKVendor, devices.HUKFuses}
+	if got := config.HUKSources(); !reflect.DeepEqual(got, want) {
+		t.Errorf("sources %v, want %v", got, want)
+	}
+	if got := config.PINSource("/d"); got != "file:/d/hsm/pin" {
+		t.Errorf("PIN source %q", got)
+	}
+	token, err := config.Token("/d", func(string) bool { return true })
+	if err != nil || token.Environment["SOFTHSM2_CONF"] != "/d/hsm/softhsm2.conf" || !token.AllowSoftwareToken {
+		t.Errorf("token %+v, %v", token, err)
+	}
+	if _, err := config.Token("/d", func(string) bool { return false }); !errors.Is(err, ErrValue) {
+		t.Errorf("without SoftHSM: %v", err)
+	}
+}
+
+func TestFilesAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       error
+		says       string
+	}{
+		{"an unknown key names its line and the nearest key", bench + "boards:\n  allow_emulatd: true\n", ErrUnknownKey, `x.yaml:3: unknown key "allow_emulatd"; did you mean "allow_emulated"?`},
+		{"a key of another section is unknown", bench + "seal: true\nsessions: 3\n", ErrUnknownKey, `x.yaml:2`},
+		{"a key like nothing else lists what there is", bench + "zzzzzzzz: 1\n", ErrUnknownKey, "known keys are"},
+		{"a duplicate key is refused", bench + "station: a\nstation: b\n", ErrDuplicateKey, "keep one"},
+		{"a PIN is refused", "hsm:\n  module: /m\n  pin: 123456\n", ErrSecret, "x.yaml:3"},
+		{"a PIN under another spelling is refused", "hsm:\n  module: /m\n  \"Pin-Value\": 123456\n", ErrSecret, "x.yaml:3"},
+		{"a PIN inside a URI is refused", "hsm:\n  module: /m\n  token_label: pkcs11:token=x?pin-value=123456\n", ErrSecret, "x.yaml:3"},
+		{"a PIN in a list in a map is refused", "hsm: {module: /m, token_label: [{password: 123456}]}\n", ErrSecret, "x.yaml:1"},
+		{"a PIN where the source should be is not repeated", "hsm:\n  module: /m\n  pin_source: 123456\n", ErrValue, "hsm.pin_source"},
+		{"a wrong type names the line and not the value", bench + "boards:\n  baud: 123456x\n", ErrSyntax, "x.yaml:3"},
+		{"two documents are refused", bench + "---\nstation: b\n", ErrSyntax, "2 documents"},
+		{"nothing at all is refused", "# nothing\n", ErrSyntax, "0 documents"},
+		{"a large file is refused", strings.Repeat("#", maxFile+1), ErrSyntax, "octets"},
+		{"broken YAML is refused", "hsm: {module: \n", ErrSyntax, "x.yaml"},
+		{"a list where a map should be is refused", "- 1\n- 2\n", ErrSyntax, "x.yaml"},
+		{"a relative module is refused", "hsm: {module: hsm.so}\n", ErrValue, "hsm.module"},
+		{"a missing module is refused", "station: a\n", ErrValue, "hsm.module"},
+		{"no token selected is refused", "hsm: {module: /m, token_label: \"\"}\n", ErrValue, "hsm.token_label"},
+		{"a token is not created on hardware", "hsm: {module: /m, create_token: true}\n", ErrValue, "hsm.create_token"},
+		{"a created token needs a PIN file", "hsm: {module: softhsm2, create_token: true, allow_software_token: true}\n", ErrValue, "hsm.pin_source"},
+		{"too few sessions are refused", "hsm: {module: /m, sessions: 1}\n", ErrValue, "hsm.sessions"},
+		{"a duration without a unit is refused", "hsm: {module: /m, timeout: 0s}\n", ErrValue, "hsm.timeout"},
+		{"dummy identities need emulated boards", bench + "boards: {allow_dummy_identities: true}\n", ErrValue, "allow_dummy_identities"},
+		{"one label for two keys is refused", bench + "authority: {root_label: a, issuing_label: a}\n", ErrValue, "authority"},
+		{"an issuing CA does not outlive the root", bench + "authority: {root_years: 10}\n", ErrValue, "issuing_years"},
+		{"a server name in upper case is refused", bench + "verifier: {server_name: Verifier}\n", ErrValue, "server_name"},
+		{"an address without port is refused", bench + "verifier: {listen: 127.0.0.1}\n", ErrValue, "listen"},
+		{"a relative image is refused", bench + "firmware: {posix: x}\n", ErrValue, "firmware.posix"},
+		{"a station's name is printable", bench + "station: \"a\\nb\"\n", ErrValue, "station"},
+		{"a negative step is refused", bench + "timeouts: {steps: {sign: -1s}}\n", ErrValue, "timeouts.steps.sign"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("x.yaml", []byte(c.text))
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("got %v, want %v that says %q", err, c.want, c.says)
+			}
+			if strings.Contains(err.Error(), "123456") {
+				t.Errorf("the error repeats a value: %v", err)
+			}
+		})
+	}
+}
+
+func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("hsm: {module: m, sessions: 0}\nminimum_free_mib: -1\n"))
+	for _, key := range []string{"hsm.module", "hsm.sessions", "minimum_free_mib"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%v does not name %s", err, key)
+		}
+	}
+}
+
+func TestProfileIsFoundByNameOrBesideTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "own.yaml"), embedded("profiles/linaro.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for profile, want := range map[string]error{"linaro": nil, "own.yaml": nil, "linero": ErrValue, "missing.yaml": os.ErrNotExist} {
+		config := Default()
+		config.Profile = profile
+		if _, _, err := config.ProfileText(dir); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", profile, err, want)
+		}
+	}
+	if _, err := ParseProfile("p", []byte("name: x\nsubjekt: {}\n")); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("misspelt profile: %v", err)
+	}
+}
+
+// FuzzParse: what is accepted is valid, and no input makes the reader panic.
+func FuzzParse(f *testing.F) {
+	f.Add(Demo())
+	f.Add(Example())
+	f.Add([]byte("hsm: {module: /m}\nstation: a\nstation: b"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		config, err := Parse("f", text)
+		if err == nil {
+			err = config.Validate()
+		} else if config != nil {
+			t.Error("an error and a configuration")
+		} else {
+			return
+		}
+		if err != nil {
+			t.Errorf("accepted, but: %v", err)
+		}
+	})
+}
