@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"errors"
 	"io"
 	"sync"
 
 	"github.com/ThalesIgnite/crypto11"
+	"github.com/miekg/pkcs11"
 )
 
 // A connection is one login: a crypto11 context and the keys found through it.
@@ -121,7 +123,8 @@ func (c *connection) adopt(k *key) (crypto.Signer, error) {
 func (c *connection) only(ref KeyRef) (crypto11.Signer, error) {
 	id, label := ref.octets()
 	pairs, err := c.module.FindKeyPairs(id, label)
-	if _, coded := find(err); err != nil && !coded {
+	if err != nil && !errors.As(err, new(pkcs11.Error)) {
+		// crypto11 could not make sense of what the token said.
 		return nil, refuse(ErrKeyUnreadable, "%s: %w", ref, err)
 	}
 	if err != nil {

@@ -124,9 +124,12 @@ func template(t *testing.T, class uint, ref hsm.KeyRef, more ...*pkcs11.Attribut
 	}, more...)
 }
 
-// generate makes a pair with any attributes.
+// generate makes a pair with any attributes, a good one without.
 func generate(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, ref hsm.KeyRef, private ...*pkcs11.Attribute) (public, key pkcs11.ObjectHandle) {
 	t.Helper()
+	if private == nil {
+		private = []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true), pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false)}
+	}
 	public, key, err := module.GenerateKeyPair(session, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_EC_KEY_PAIR_GEN, nil)},
 		template(t, pkcs11.CKO_PUBLIC_KEY, ref), append([]*pkcs11.Attribute{
 			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_SIGN, true),
