@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receive: the interrupt moves octets into a ring while the core computes. A
- * full ring switches the interrupt off, so the octet stays in the UART and the
- * sender is held back; nothing is lost. While main waits for octets it polls
- * for a short time, because on an emulated CPU an interrupt for each octet
- * costs more than the octet, and then sleeps until the interrupt.
+ * Receive: the interrupt moves octets into a ring, while the core computes as
+ * well as while main sleeps. A full ring switches the interrupt off, so the
+ * octet stays in the UART and the sender is held back; nothing is lost.
  */
 #include "uart.h"
 
@@ -16,7 +14,6 @@
 #define LINE ((struct cmsdk_uart *)BOARD_UART_LINE)
 #define BAUD 115200u
 #define RING_SIZE 4096u /* a power of two */
-#define SPINS 400u      /* polls of an empty UART before the CPU sleeps */
 
 static uint8_t ring[RING_SIZE];
 static volatile uint32_t ring_head; /* written by the receiver, counts octets in */
@@ -59,10 +56,9 @@ void uart_rx_handler(void)
 /* Returns when the ring holds something. */
 static void wait_for_octets(void)
 {
-	for (uint32_t spins = 0; ring_head == ring_tail; spins++) {
+	while (ring_head == ring_tail) {
 		cpu_irq_off();
-		collect();
-		if (spins >= SPINS && ring_head == ring_tail) {
+		if (ring_head == ring_tail) {
 			cpu_sleep(); /* a pending interrupt ends the sleep although it is masked */
 		}
 		cpu_irq_on();
