@@ -10,7 +10,8 @@ import (
 	"io"
 	"slices"
 
-	"hallmark/devices"
+	"github.com/google/uuid"
+
 	"hallmark/station"
 )
 
@@ -143,8 +144,8 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 	if err := unhex(record.CertificateSHA256[:], f["certificate_sha256"]); err != nil {
 		return serial, record, fmt.Errorf("certificate_sha256: %w", err)
 	}
-	if _, err := devices.ParseBoardID(f["board_id"]); err != nil {
-		return serial, record, fmt.Errorf("board_id: %w", err)
+	if id, err := uuid.Parse(f["board_id"]); err != nil || id.String() != f["board_id"] {
+		return serial, record, fmt.Errorf("board_id: not a BoardID: %q (want lower-case hex, 8-4-4-4-12)", cut(f["board_id"]))
 	}
 	record.BoardID, record.Status = f["board_id"], station.Status(f["status"])
 	return serial, record, knownStatus(record.Status)
