@@ -71,28 +71,9 @@ func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- scene.Serve(ctx, listener) }()
-	if err := scene.begun(ctx); err != nil {
-		cancel()
-		return nil, errors.Join(err, <-served)
-	}
 	checks, err := scene.play(ctx)
 	cancel()
 	return checks, errors.Join(err, <-served)
-}
-
-// begun waits until Connect works.
-func (s *Server) begun(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		listener := s.listener
-		s.mu.Unlock()
-		if listener != nil {
-			return nil
-		}
-		if !pause(ctx, time.Millisecond) {
-			return fmt.Errorf("waiting for the verifier: %w", context.Cause(ctx))
-		}
-	}
 }
 
 func newScene(now func() time.Time) (*scene, error) {
@@ -189,9 +170,6 @@ func (s *scene) play(ctx context.Context) ([]Check, error) {
 
 // knock tries the live endpoint with two certificates it must not know.
 func (s *Server) knock(ctx context.Context) ([]Check, error) {
-	if err := s.begun(ctx); err != nil {
-		return nil, err
-	}
 	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
 	if err != nil {
 		return nil, err

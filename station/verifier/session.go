@@ -18,9 +18,6 @@ var (
 	_ station.Session  = (*session)(nil)
 )
 
-// errNotServing is what Connect says before Serve.
-var errNotServing = errors.New("the verifier does not serve yet")
-
 // A session is one announced connection, seen from the station.
 type session struct {
 	server  *Server
@@ -37,21 +34,30 @@ type verdict struct {
 }
 
 // Connect dials the verifier's own listener and announces that exactly this
-// certificate (DER) will be presented there. The caller closes the Session.
+// certificate (DER) will be presented there. It waits for Serve to begin. The
+// caller closes the Session.
 func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Session, error) {
-	s.mu.Lock()
-	listener := s.listener
-	s.mu.Unlock()
-	if listener == nil {
-		return nil, errNotServing
+	address, err := s.address(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, listener.Addr().Network(), listener.Addr().String())
+	conn, err := dialer.DialContext(ctx, address.Network(), address.String())
 	if err != nil {
 		return nil, fmt.Errorf("dialling the verifier: %w", err)
 	}
 	// The server cannot have decided before this: it has seen no octet yet.
 	return s.announce(conn, sha256.Sum256(certificate)), nil
+}
+
+// address waits until there is a listener.
+func (s *Server) address(ctx context.Context) (net.Addr, error) {
+	select {
+	case <-s.serving:
+		return s.listener.Addr(), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the verifier to serve: %w", context.Cause(ctx))
+	}
 }
 
 func (s *Server) announce(conn net.Conn, sum [sha256.Size]byte) *session {

@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hallmark/station"
@@ -58,8 +59,11 @@ type Server struct {
 	tls    *tls.Config
 	chain  x509.VerifyOptions
 
-	mu       sync.Mutex // covers what follows
-	listener net.Listener
+	begun    atomic.Bool
+	serving  chan struct{} // closed when listener is set
+	listener net.Listener  // written once, by Serve
+
+	mu       sync.Mutex          // covers expected
 	expected map[string]*session // by the remote address the server will see
 }
 
@@ -75,7 +79,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, expected: map[string]*session{}}
+	s := &Server{config: c, serving: make(chan struct{}), expected: map[string]*session{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {
@@ -125,9 +129,11 @@ func (s *Server) ServerName() string { return s.config.ServerName }
 // Serve accepts connections until ctx ends, then closes the listener, ends its
 // connections, waits for them and returns nil. It is called once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	if err := s.begin(listener); err != nil {
-		return errors.Join(fmt.Errorf("serving: %w", err), listener.Close())
+	if s.begun.Swap(true) {
+		return errors.Join(errors.New("serving: this verifier has a listener"), listener.Close())
 	}
+	s.listener = listener
+	close(s.serving)
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -139,16 +145,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	}
 	return errors.Join(fmt.Errorf("accepting a connection: %w", err), listener.Close())
-}
-
-func (s *Server) begin(listener net.Listener) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listener != nil {
-		return errors.New("this verifier has a listener")
-	}
-	s.listener = listener
-	return nil
 }
 
 // accept hands each connection to its own goroutine, at most Limit at a time.

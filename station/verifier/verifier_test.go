@@ -59,7 +59,6 @@ func open(t *testing.T, changes ...func(*scene)) (*scene, *safeBuffer) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	fatalIf(t, s.begun(ctx))
 	return s, log
 }
 
@@ -100,7 +99,7 @@ func stranger(t *testing.T, s *scene, actor tls.Certificate, version uint16) (an
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
-	conn, err := tls.Dial("tcp", s.listener.Addr().String(), &tls.Config{
+	conn, err := tls.Dial("tcp", address(t, s), &tls.Config{
 		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
 		Time: now, MinVersion: version, MaxVersion: version,
 	})
@@ -141,6 +140,14 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 			})
 		}
 	}
+}
+
+// address is where the scene listens.
+func address(t *testing.T, s *scene) string {
+	t.Helper()
+	addr, err := s.address(t.Context())
+	fatalIf(t, err)
+	return addr.String()
 }
 
 // actorWith issues a certificate and registers it before anybody asks.
@@ -235,7 +242,7 @@ func (brokenKnown) Lookup(context.Context, [16]byte) (station.Record, error) {
 
 func TestASilentClientIsDroppedAndTheNextIsServed(t *testing.T) {
 	s, log := open(t, func(s *scene) { s.Server.config.Limit, s.Server.config.Timeout = 1, 2*time.Second })
-	silent, err := net.Dial("tcp", s.listener.Addr().String())
+	silent, err := net.Dial("tcp", address(t, s))
 	fatalIf(t, err)
 	defer silent.Close()
 	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello, and no more
@@ -260,7 +267,9 @@ func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, listener) }()
-	fatalIf(t, s.begun(ctx))
+	session, err := s.Connect(ctx, nil)
+	fatalIf(t, err)
+	defer session.Close()
 	open, err := net.Dial("tcp", listener.Addr().String())
 	fatalIf(t, err)
 	defer open.Close()
@@ -271,10 +280,24 @@ func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestConnectBeforeServeIsAnError(t *testing.T) {
+func TestConnectWaitsForServeAndNoLonger(t *testing.T) {
 	s, err := newScene(now)
 	fatalIf(t, err)
-	if _, err := s.Connect(t.Context(), nil); !errors.Is(err, errNotServing) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Connect(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestASecondListenerIsRefused(t *testing.T) {
+	s, _ := open(t)
+	session, err := s.Connect(t.Context(), nil) // Serve has begun
+	fatalIf(t, err)
+	defer session.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fatalIf(t, err)
+	if err := s.Serve(t.Context(), listener); err == nil || !strings.Contains(err.Error(), "has a listener") {
 		t.Errorf("got %v", err)
 	}
 }
