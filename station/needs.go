@@ -95,7 +95,9 @@ const (
 	StatusIssued     Status = "issued"     // signed and stored, not yet seen on the board
 	StatusDelivered  Status = "delivered"  // read back from the board
 	StatusActive     Status = "active"     // recorded after a handshake (I7)
-	StatusRevoked    Status = "revoked"    // also what a rework replaced
+	StatusSuperseded Status = "superseded" // replaced by a rework
+	StatusRevoked    Status = "revoked"
+	StatusScrapped   Status = "scrapped"   // the board was destroyed
 	StatusUnresolved Status = "unresolved" // possibly signed, never stored (I10); as revoked
 )
 

@@ -21,7 +21,7 @@ var (
 	ErrNotRegistered  = errors.New("certificate is not registered")
 	ErrOtherContents  = errors.New("registered under this serial number is another certificate")
 	ErrOtherBoard     = errors.New("certificate is registered for another board")
-	ErrRevoked        = errors.New("certificate is revoked")
+	ErrRevoked        = errors.New("certificate is not good any more")
 	ErrNotActive      = errors.New("certificate is not active")
 	ErrNotTheExpected = errors.New("client presented another certificate than the expected one")
 )
@@ -109,7 +109,7 @@ func (v *visit) matches(record station.Record) error {
 		}
 		return &RefusalError{fmt.Errorf("%w: it is %s", ErrNotActive, record.Status)}
 	default:
-		return &RefusalError{fmt.Errorf("%w (status %s)", ErrRevoked, record.Status)}
+		return &RefusalError{fmt.Errorf("%w: it is %s", ErrRevoked, record.Status)}
 	}
 }
 

@@ -29,8 +29,9 @@ var errLine = errors.New("want one JSON object with serial, board_id, certificat
 
 // ReadList reads JSON lines: one object for each certificate with exactly the
 // keys serial (32 hexadecimal digits), board_id, certificate_sha256 (64 hexadecimal
-// digits) and status (issued, delivered, active, revoked, unresolved). Empty
-// lines are skipped; anything else that is not such a line is an error with its number.
+// digits) and status (issued, delivered, active, superseded, revoked, scrapped,
+// unresolved). Empty lines are skipped; anything else that is not such a line is an
+// error with its number.
 func ReadList(r io.Reader) (*List, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -151,12 +152,17 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 	return serial, record, knownStatus(record.Status)
 }
 
+// statuses are those that a line may have.
+var statuses = []station.Status{
+	station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusSuperseded,
+	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved,
+}
+
 func knownStatus(status station.Status) error {
-	switch status {
-	case station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusRevoked, station.StatusUnresolved:
-		return nil
+	if !slices.Contains(statuses, status) {
+		return fmt.Errorf("status %q is none of %v", cut(string(status)), statuses)
 	}
-	return fmt.Errorf("status %q is not issued, delivered, active, revoked or unresolved", cut(string(status)))
+	return nil
 }
 
 // unhex fills dst exactly.

@@ -34,7 +34,7 @@ func TestReadListTakesOnlyWhatItNames(t *testing.T) {
 		{"a short serial number", strings.Replace(lineA, serialA, "40", 1), "serial: want 32 hexadecimal digits, got 2 characters"},
 		{"a serial number of other letters", strings.Replace(lineA, serialA, strings.Repeat("x", 32), 1), "serial: encoding/hex"},
 		{"a BoardID in upper case", strings.Replace(lineA, boardA, strings.ToUpper(boardA), 1), "board_id: not a BoardID"},
-		{"a status nobody knows", strings.Replace(lineA, `"active"`, `"golden"`, 1), `status "golden" is not issued`},
+		{"a status nobody knows", strings.Replace(lineA, `"active"`, `"golden"`, 1), `status "golden" is none of [issued delivered active superseded`},
 		{"two objects in a line", lineA + lineA, "something follows the object"},
 		{"an array", "[]", "it does not begin as an object"},
 		{"half a line", lineA[:40], "line 1: want one JSON object"},

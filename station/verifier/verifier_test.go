@@ -121,9 +121,10 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 		{"an active certificate is accepted", station.StatusActive, ""},
 		{"an issued certificate is refused", station.StatusIssued, "certificate is not active: it is issued"},
 		{"a delivered certificate is refused", station.StatusDelivered, "certificate is not active: it is delivered"},
-		{"a revoked certificate is refused", station.StatusRevoked, "certificate is revoked (status revoked)"},
-		{"an unresolved certificate is refused", station.StatusUnresolved, "certificate is revoked (status unresolved)"},
-		{"a status that nobody knows is refused", "golden", "certificate is revoked (status golden)"},
+		{"a revoked certificate is refused", station.StatusRevoked, "certificate is not good any more: it is revoked"},
+		{"a superseded certificate is refused", station.StatusSuperseded, "certificate is not good any more: it is superseded"},
+		{"an unresolved certificate is refused", station.StatusUnresolved, "certificate is not good any more: it is unresolved"},
+		{"a status that nobody knows is refused", "golden", "certificate is not good any more: it is golden"},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(test.name+" with "+tls.VersionName(version), func(t *testing.T) {

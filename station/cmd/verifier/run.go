@@ -45,7 +45,8 @@ TLS alert, and the log says issuer, subject, serial number and reason.
   --intermediate FILE   PEM: issuing CA certificates; may be given more than once
   --known FILE          JSON lines with exactly the keys serial, board_id,
                         certificate_sha256, status (active, issued, delivered,
-                        revoked, unresolved); read again on SIGHUP
+                        superseded, revoked, scrapped, unresolved); read again
+                        on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
   --limit N             connections at the same time (default 256)
   --log text|json       form of the log on standard error (default text)

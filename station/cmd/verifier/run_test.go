@@ -198,7 +198,7 @@ func TestHangupReadsTheListAgain(t *testing.T) {
 	if got := b.client(address, "good"); got != "" {
 		t.Errorf("a revoked board read %q", got)
 	}
-	log.waitFor(t, `"msg":"refused".*"reason":"certificate is revoked`)
+	log.waitFor(t, `"msg":"refused".*"reason":"certificate is not good any more: it is revoked`)
 
 	b.write("known", `{"serial":"no"}`)
 	hangup(t)
