@@ -2,6 +2,7 @@
 /* Bare-metal port for QEMU's mps2 machines: fills struct prov_port and feeds the core from the line. */
 #include <string.h>
 
+#include <mbedtls/sha256.h>
 #include <psa/crypto.h>
 
 #include <prov/prov.h>
