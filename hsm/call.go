@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -25,7 +26,7 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 		if kept {
 			return none, refuse(ErrHung, "%s: no answer within %v; the token may have done it", doing, t.cfg.Timeout)
 		}
-		if err == nil || again || !(lost(err) || t.left(conn)) {
+		if err == nil || again || !t.worthAnother(conn, err) {
 			free()
 			return result, explain(doing, err)
 		}
@@ -94,10 +95,11 @@ func attempt[T any](ctx context.Context, t *Token, conn *connection, free func()
 	return late.result, late.err, false
 }
 
-// left reports whether another caller has given up this connection meanwhile,
-// so that an error on it says nothing about the token.
-func (t *Token) left(conn *connection) bool {
+// worthAnother reports whether a new connection may cure err. A key that is not
+// found may be hidden only, by a logout elsewhere in the process. And an error on a
+// connection that another caller has given up says nothing about the token.
+func (t *Token) worthAnother(conn *connection, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.conn != conn
+	return lost(err) || errors.Is(err, ErrKeyMissing) || t.conn != conn
 }

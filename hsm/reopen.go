@@ -17,10 +17,10 @@ const (
 // runs in its own goroutine because calls into a module cannot be cancelled;
 // Token.end waits for it.
 type flight struct {
-	started time.Time
-	asking  atomic.Bool // the PIN source is being asked: a person may be typing
-	landed  chan struct{}
-	err     error // read after landed is closed
+	asking   atomic.Bool  // the PIN source is being asked: a person may be typing
+	deadline atomic.Int64 // Unix nanoseconds; waiting longer is pointless
+	landed   chan struct{}
+	err      error // read after landed is closed
 }
 
 // acquire returns a live connection newer than the one with generation stale,
@@ -54,15 +54,28 @@ func (t *Token) board(stale uint64) (*connection, *flight, error) {
 	case time.Now().Before(t.notBefore):
 		return nil, nil, t.failure
 	}
-	t.flight = &flight{started: time.Now(), landed: make(chan struct{})}
+	t.flight = &flight{landed: make(chan struct{})}
+	t.flight.extend(t.cfg.Timeout)
 	go t.fly(t.flight, t.conn)
 	t.conn = nil
 	return nil, t.flight, nil
 }
 
-// wait waits for the flight, not counting the time a person needs for the PIN.
+func (f *flight) extend(limit time.Duration) {
+	f.deadline.Store(time.Now().Add(limit).UnixNano())
+}
+
+// left is the time to the deadline. A person at the PIN prompt moves it.
+func (f *flight) left(limit time.Duration) time.Duration {
+	if f.asking.Load() {
+		return limit
+	}
+	return time.Until(time.Unix(0, f.deadline.Load()))
+}
+
+// wait waits for the flight to land.
 func (f *flight) wait(ctx context.Context, cfg Config) error {
-	timer := time.NewTimer(time.Until(f.started.Add(cfg.Timeout)))
+	timer := time.NewTimer(f.left(cfg.Timeout))
 	defer timer.Stop()
 	for {
 		select {
@@ -71,12 +84,21 @@ func (f *flight) wait(ctx context.Context, cfg Config) error {
 		case <-ctx.Done():
 			return refuse(ErrHung, "opening %s: %w", cfg.selector(), ctx.Err())
 		case <-timer.C:
-			if !f.asking.Load() {
+			left := f.left(cfg.Timeout)
+			if left <= 0 {
 				return refuse(ErrHung, "opening %s: no answer within %v", cfg.selector(), cfg.Timeout)
 			}
-			timer.Reset(cfg.Timeout)
+			timer.Reset(left)
 		}
 	}
+}
+
+// ask asks the PIN source and gives the module its full time after it.
+func (f *flight) ask(ctx context.Context, pin PINSource, limit time.Duration) (Secret, error) {
+	f.asking.Store(true)
+	defer f.asking.Store(false)
+	defer f.extend(limit)
+	return pin(ctx)
 }
 
 // fly closes the old connection and opens a new one with all keys.
@@ -87,11 +109,8 @@ func (t *Token) fly(f *flight, old *connection) {
 			t.cfg.Log.Warn("closing the lost session", "error", err)
 		}
 	}
-	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) {
-		f.asking.Store(true)
-		defer f.asking.Store(false)
-		return t.pin(ctx)
-	})
+	limit := t.cfg.Timeout
+	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) { return f.ask(ctx, t.pin, limit) })
 	if err == nil {
 		if err = t.adoptAll(conn); err != nil {
 			err = errors.Join(err, conn.close())
