@@ -1,0 +1,236 @@
+package smp
+
+import (
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// A Body is the typed content of a message. The types of this package are all
+// there are.
+type Body interface {
+	form() form
+}
+
+// A Request is a body that knows what it asks for.
+type Request interface {
+	Body
+	Command() Command
+}
+
+// kind is what a value must be (RFC 8949 section 3.1: major type).
+type kind uint8
+
+const (
+	uintKind  kind = iota // least and most bound the number
+	intKind               // any integer
+	bytesKind             // least and most bound the length, as for text
+	textKind
+	boolKind
+	trueKind
+	mapKind // inner says its form
+)
+
+// field is one row of the tables in PROTOCOL.md sections 3 and 4.
+type field struct {
+	key         string
+	kind        kind
+	least, most uint64
+	optional    bool
+	inner       form
+}
+
+type form []field
+
+// The bounds that fxamacker/cbor enforces before anything is looked at. Four
+// levels and sixteen pairs are the least it can be told.
+var strict = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		MaxNestedLevels:   4,
+		MaxMapPairs:       16,
+		MaxArrayElements:  16,
+		IndefLength:       cbor.IndefLengthAllowed,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		UTF8:              cbor.UTF8RejectInvalid,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+	}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}()
+
+var canonical = func() cbor.EncMode {
+	options := cbor.CoreDetEncOptions()
+	options.NilContainers = cbor.NilContainerAsEmpty
+	mode, err := options.EncMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}()
+
+// Marshal gives the canonical encoding of a body. It refuses a body that
+// [Unmarshal] would refuse.
+func Marshal(body Body) ([]byte, error) {
+	encoded, err := canonical.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding body: %w", err)
+	}
+	if err := check(encoded, body); err != nil {
+		return nil, fmt.Errorf("encoding body: %w", err)
+	}
+	return encoded, nil
+}
+
+// Unmarshal decodes a body strictly. Errors wrap [ErrMalformed] and name the key.
+func Unmarshal(encoded []byte, body Body) error {
+	pairs, err := pairsOf(encoded)
+	if err != nil {
+		return err
+	}
+	return unmarshal(encoded, pairs, body)
+}
+
+func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) error {
+	if err := body.form().check(pairs); err != nil {
+		return err
+	}
+	if err := strict.Unmarshal(encoded, body); err != nil {
+		return fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	return sound(body)
+}
+
+func check(encoded []byte, body Body) error {
+	pairs, err := pairsOf(encoded)
+	if err != nil {
+		return err
+	}
+	if err := body.form().check(pairs); err != nil {
+		return err
+	}
+	return sound(body)
+}
+
+// sound asks a body for the rules that span several keys.
+func sound(body Body) error {
+	if rules, ok := body.(interface{ sound() string }); ok {
+		if broken := rules.sound(); broken != "" {
+			return fmt.Errorf("%w: %s", ErrMalformed, broken)
+		}
+	}
+	return nil
+}
+
+func pairsOf(encoded []byte) (map[string]cbor.RawMessage, error) {
+	if len(encoded) == 0 || encoded[0]>>5 != 5 {
+		return nil, fmt.Errorf("%w: body is not a map", ErrMalformed)
+	}
+	var pairs map[string]cbor.RawMessage
+	if err := strict.Unmarshal(encoded, &pairs); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	return pairs, nil
+}
+
+func (f form) check(pairs map[string]cbor.RawMessage) error {
+	known := 0
+	for _, field := range f {
+		raw, ok := pairs[field.key]
+		switch {
+		case ok:
+			known++
+			if err := field.check(raw); err != nil {
+				return err
+			}
+		case !field.optional:
+			return fmt.Errorf("%w: key %q is missing", ErrMalformed, field.key)
+		}
+	}
+	if known == len(pairs) {
+		return nil
+	}
+	for key := range pairs {
+		if !f.has(key) {
+			return fmt.Errorf("%w: key %.20q is unknown", ErrMalformed, key)
+		}
+	}
+	return nil
+}
+
+func (f form) has(key string) bool {
+	for _, field := range f {
+		if field.key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// check looks at one value, which is well-formed CBOR.
+func (f field) check(raw cbor.RawMessage) error {
+	major, argument := head(raw)
+	switch {
+	case f.kind == mapKind && major == 5:
+		pairs, err := pairsOf(raw)
+		if err != nil {
+			return err
+		}
+		return f.inner.check(pairs)
+	case !f.kind.is(major, raw[0]):
+		return fmt.Errorf("%w: key %q has the wrong type", ErrMalformed, f.key)
+	case f.bounded() && (argument < f.least || argument > f.most):
+		return fmt.Errorf("%w: key %q is %d, want %d to %d", ErrMalformed, f.key, argument, f.least, f.most)
+	}
+	return nil
+}
+
+func (f field) bounded() bool {
+	return f.kind == uintKind || f.kind == bytesKind || f.kind == textKind
+}
+
+// Initial octets that stand for themselves (RFC 8949 section 3.3).
+const (
+	octetFalse       = 0xf4
+	octetTrue        = 0xf5
+	infoIndefinite   = 31
+	majorUint        = 0
+	majorNegative    = 1
+	majorBytes       = 2
+	majorText        = 3
+	infoOctetFollows = 24
+)
+
+func (k kind) is(major, initial byte) bool {
+	definite := initial&31 != infoIndefinite // only maps may be indefinite
+	switch k {
+	case uintKind:
+		return major == majorUint
+	case intKind:
+		return major == majorUint || major == majorNegative
+	case bytesKind:
+		return major == majorBytes && definite
+	case textKind:
+		return major == majorText && definite
+	case boolKind:
+		return initial == octetTrue || initial == octetFalse
+	case trueKind:
+		return initial == octetTrue
+	}
+	return false
+}
+
+// head gives major type and argument of a well-formed item (RFC 8949 section 3).
+func head(raw []byte) (major byte, argument uint64) {
+	major, info := raw[0]>>5, raw[0]&31
+	if info < infoOctetFollows || info == infoIndefinite {
+		return major, uint64(info)
+	}
+	for _, b := range raw[1 : 1+1<<(info-infoOctetFollows)] {
+		argument = argument<<8 | uint64(b)
+	}
+	return major, argument
+}

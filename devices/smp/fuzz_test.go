@@ -1,0 +1,123 @@
+package smp
+
+import (
+	"bytes"
+	"testing"
+)
+
+// Law: what is framed comes out again, whatever console text stands around it
+// and however it is cut into pieces, and the text comes out whole.
+func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
+	for _, v := range vectors(f, "re*") {
+		f.Add(v.message, []byte("boot\n> "), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, message, text []byte, piece uint8) {
+		if len(message) == 0 || len(message) > 4096 {
+			return
+		}
+		// A marker octet in the text may pair with what follows; that is the other law's.
+		text = bytes.Map(func(r rune) rune {
+			if r == first1 || r == continue1 {
+				return '.'
+			}
+			return r
+		}, text)
+		stream := append(bytes.Clone(text), AppendFrame(nil, message)...)
+		stream = append(stream, text...)
+		var got heard
+		feed(got.decoder(4096), stream, int(piece))
+		if len(got.messages) != 1 || !bytes.Equal(got.messages[0], message) {
+			t.Fatalf("got %x, want %x", got.messages, message)
+		}
+		if !bytes.Equal(got.console, append(bytes.Clone(text), text...)) {
+			t.Fatalf("console %q, want %q twice", got.console, text)
+		}
+	})
+}
+
+// Law: no octets make the decoder panic or lose count; the pieces do not
+// matter; and after anything, one newline and a frame are heard.
+func FuzzEveryOctetIsAccountedFor(f *testing.F) {
+	for _, v := range vectors(f, "*") {
+		f.Add(v.line, uint8(5))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
+		var whole, cut heard
+		a, b := whole.decoder(2048), cut.decoder(2048)
+		feed(a, stream, len(stream))
+		feed(b, stream, int(piece))
+		for _, d := range []*Decoder{a, b} {
+			if c := d.Counts(); c.Console+c.Framed+int64(d.Held()) != int64(len(stream)) {
+				t.Fatalf("%d octets, %+v and %d held", len(stream), c, d.Held())
+			}
+		}
+		if !bytes.Equal(whole.console, cut.console) || len(whole.messages) != len(cut.messages) || len(whole.drops) != len(cut.drops) {
+			t.Fatalf("in pieces of %d: %+v, whole: %+v", piece, cut, whole)
+		}
+		before := len(whole.messages)
+		want := []byte("after anything")
+		feed(a, AppendFrame([]byte{'\n'}, want), 1<<16)
+		if n := len(whole.messages); n == before || !bytes.Equal(whole.messages[n-1], want) {
+			t.Fatalf("no message after %q", stream)
+		}
+	})
+}
+
+func feed(d *Decoder, stream []byte, piece int) {
+	for piece = max(piece, 1); len(stream) > 0; {
+		n := min(piece, len(stream))
+		d.Write(stream[:n])
+		stream = stream[n:]
+	}
+}
+
+// Law: what decodes encodes to a canonical form, and that form is a fixed
+// point: it decodes and encodes to the same octets.
+func FuzzWhatDecodesHasOneEncoding(f *testing.F) {
+	for _, v := range vectors(f, "re*") {
+		if len(v.message) > HeaderSize {
+			f.Add(v.message[HeaderSize:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		for name, empty := range typed {
+			body := empty()
+			if Unmarshal(encoded, body) != nil {
+				continue
+			}
+			once, err := Marshal(body)
+			if err != nil {
+				t.Fatalf("%s: what decodes does not encode: %v", name, err)
+			}
+			again := empty()
+			if err := Unmarshal(once, again); err != nil {
+				t.Fatalf("%s: own encoding does not decode: %v", name, err)
+			}
+			if twice, err := Marshal(again); err != nil || !bytes.Equal(once, twice) {
+				t.Fatalf("%s: %x, then %x (%v)", name, once, twice, err)
+			}
+		}
+	})
+}
+
+// Law: no message makes Parse panic.
+func FuzzParseNeverPanics(f *testing.F) {
+	for _, v := range vectors(f, "re*") {
+		f.Add(v.message)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		for _, empty := range typed {
+			_, _ = Parse(message, empty())
+		}
+	})
+}
+
+func BenchmarkDecoder(b *testing.B) {
+	stream := AppendFrame([]byte("console text\n"), make([]byte, 380))
+	d := NewDecoder(2048, func([]byte) {}, func([]byte) {}, func(error) {})
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Write(stream)
+	}
+}

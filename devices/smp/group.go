@@ -1,0 +1,215 @@
+package smp
+
+// GroupProvisioning is our application group (PROTOCOL.md section 4).
+const GroupProvisioning = 64
+
+// Bounds of the group, in octets.
+const (
+	MaxSlot       = 1024 // what a slot of the store can hold
+	MaxCSR        = 768
+	MaxServerName = 64
+	MaxAnswer     = 64 // application data that the board hands out
+	maxMessage    = 0xffff
+)
+
+// Hello asks who the board is.
+type Hello struct {
+	Brief bool `cbor:"b,omitempty"` // only ID, Boot and Stored are answered
+}
+
+// HelloResponse answers [Hello].
+type HelloResponse struct {
+	Version      uint32 `cbor:"v"`
+	ID           []byte `cbor:"id"`
+	HardwareID   []byte `cbor:"hw"`
+	BoardType    string `cbor:"bt"`
+	Firmware     string `cbor:"fw"`
+	FirmwareHash []byte `cbor:"fh"`
+	HUK          uint8  `cbor:"hs"`
+	LifeCycle    uint8  `cbor:"lc"`
+	Stored       uint8  `cbor:"st"`
+	ABI          uint32 `cbor:"ab"`
+	Boot         []byte `cbor:"bi"`
+}
+
+// BriefResponse answers [Hello] with Brief.
+type BriefResponse struct {
+	ID     []byte `cbor:"id"`
+	Stored uint8  `cbor:"st"`
+	Boot   []byte `cbor:"bi"`
+}
+
+// CSR asks for a PKCS#10 request.
+type CSR struct {
+	Nonce              []byte `cbor:"n"`
+	Organization       string `cbor:"o"`
+	OrganizationalUnit string `cbor:"ou"`
+}
+
+// CSRResponse answers [CSR].
+type CSRResponse struct {
+	DER []byte `cbor:"csr"`
+}
+
+// WriteSlot carries a piece of what goes into a slot. Total and Hash are there
+// exactly in the piece at offset 0; Commit is set in the last one.
+type WriteSlot struct {
+	Slot   uint8  `cbor:"s"`
+	Offset uint32 `cbor:"o"`
+	Total  uint32 `cbor:"l,omitempty"`
+	Hash   []byte `cbor:"h,omitempty"`
+	Data   []byte `cbor:"d"`
+	Commit bool   `cbor:"c,omitempty"`
+}
+
+// WriteSlotResponse answers [WriteSlot].
+type WriteSlotResponse struct {
+	Next uint32 `cbor:"o"` // offset expected next
+}
+
+// ReadSlot asks for what a slot holds, from Offset on.
+type ReadSlot struct {
+	Slot   uint8  `cbor:"s"`
+	Offset uint32 `cbor:"o"`
+}
+
+// ReadSlotResponse answers [ReadSlot].
+type ReadSlotResponse struct {
+	Total uint32 `cbor:"l"`
+	Data  []byte `cbor:"d"`
+}
+
+// TLS opens (Sequence 0), feeds or closes the board's TLS session.
+type TLS struct {
+	Sequence   uint32 `cbor:"q"`
+	ServerName string `cbor:"sn,omitempty"` // with Sequence 0 only
+	SendChain  bool   `cbor:"ch,omitempty"` // with Sequence 0 only
+	Input      []byte `cbor:"i,omitempty"`  // octets from the server
+	Close      bool   `cbor:"x,omitempty"`
+}
+
+// TLSState is `st` of a TLS response.
+type TLSState uint8
+
+// The states of PROTOCOL.md section 4, "tls".
+const (
+	TLSClosed TLSState = iota
+	TLSHandshaking
+	TLSEstablished
+	TLSFailed
+)
+
+// TLSResponse answers [TLS].
+type TLSResponse struct {
+	State    TLSState `cbor:"st"`
+	Output   []byte   `cbor:"o,omitempty"` // octets for the server
+	More     bool     `cbor:"m,omitempty"` // more output is waiting
+	Received []byte   `cbor:"r,omitempty"` // application data
+	Error    int32    `cbor:"e,omitempty"` // of the TLS library
+	Flags    uint32   `cbor:"vf,omitempty"`
+}
+
+// Seal ends the writing of certificates for ever.
+type Seal struct{}
+
+// Command of each request.
+func (*Hello) Command() Command     { return Command{GroupProvisioning, 0, Read} }
+func (*CSR) Command() Command       { return Command{GroupProvisioning, 1, Read} }
+func (*WriteSlot) Command() Command { return Command{GroupProvisioning, 2, Write} }
+func (*ReadSlot) Command() Command  { return Command{GroupProvisioning, 3, Read} }
+func (*TLS) Command() Command       { return Command{GroupProvisioning, 4, Write} }
+func (*Seal) Command() Command      { return Command{GroupProvisioning, 5, Write} }
+
+// The tables of PROTOCOL.md section 4.
+var (
+	helloForm = form{{key: "b", kind: trueKind, optional: true}}
+	briefForm = form{
+		{key: "id", kind: bytesKind, least: 16, most: 16},
+		{key: "bi", kind: bytesKind, least: 8, most: 8},
+		{key: "st", kind: uintKind, most: 7},
+	}
+	helloResponseForm = append(form{
+		{key: "v", kind: uintKind, most: 0xffffffff},
+		{key: "hw", kind: bytesKind, least: 1, most: 16},
+		{key: "bt", kind: textKind, least: 1, most: 24},
+		{key: "fw", kind: textKind, least: 1, most: 24},
+		{key: "fh", kind: bytesKind, least: 32, most: 32},
+		{key: "hs", kind: uintKind, most: 4},
+		{key: "lc", kind: uintKind, most: 1},
+		{key: "ab", kind: uintKind, most: 0xffffffff},
+	}, briefForm...)
+	csrForm = form{
+		{key: "n", kind: bytesKind, least: 16, most: 16},
+		{key: "o", kind: textKind, most: 32},
+		{key: "ou", kind: textKind, most: 32},
+	}
+	csrResponseForm = form{{key: "csr", kind: bytesKind, least: 1, most: MaxCSR}}
+	writeForm       = form{
+		{key: "s", kind: uintKind, most: 0xff},
+		{key: "o", kind: uintKind, most: 0xffffffff},
+		{key: "l", kind: uintKind, least: 1, most: 0xffffffff, optional: true},
+		{key: "h", kind: bytesKind, least: 32, most: 32, optional: true},
+		{key: "d", kind: bytesKind, most: maxMessage},
+		{key: "c", kind: trueKind, optional: true},
+	}
+	writeResponseForm = form{{key: "o", kind: uintKind, most: MaxSlot}}
+	readForm          = form{
+		{key: "s", kind: uintKind, most: 0xff},
+		{key: "o", kind: uintKind, most: 0xffffffff},
+	}
+	readResponseForm = form{
+		{key: "l", kind: uintKind, most: MaxSlot},
+		{key: "d", kind: bytesKind, most: MaxSlot},
+	}
+	tlsForm = form{
+		{key: "q", kind: uintKind, most: 0xffffffff},
+		{key: "sn", kind: textKind, least: 1, most: MaxServerName, optional: true},
+		{key: "ch", kind: trueKind, optional: true},
+		{key: "i", kind: bytesKind, most: maxMessage, optional: true},
+		{key: "x", kind: trueKind, optional: true},
+	}
+	tlsResponseForm = form{
+		{key: "st", kind: uintKind, most: uint64(TLSFailed)},
+		{key: "o", kind: bytesKind, most: maxMessage, optional: true},
+		{key: "m", kind: trueKind, optional: true},
+		{key: "r", kind: bytesKind, most: MaxAnswer, optional: true},
+		{key: "e", kind: intKind, optional: true},
+		{key: "vf", kind: uintKind, most: 0xffffffff, optional: true},
+	}
+)
+
+func (*Hello) form() form             { return helloForm }
+func (*HelloResponse) form() form     { return helloResponseForm }
+func (*BriefResponse) form() form     { return briefForm }
+func (*CSR) form() form               { return csrForm }
+func (*CSRResponse) form() form       { return csrResponseForm }
+func (*WriteSlot) form() form         { return writeForm }
+func (*WriteSlotResponse) form() form { return writeResponseForm }
+func (*ReadSlot) form() form          { return readForm }
+func (*ReadSlotResponse) form() form  { return readResponseForm }
+func (*TLS) form() form               { return tlsForm }
+func (*TLSResponse) form() form       { return tlsResponseForm }
+func (*Seal) form() form              { return emptyForm }
+
+// sound: total length and hash come with offset 0 and only there.
+func (w *WriteSlot) sound() string {
+	begins := w.Offset == 0
+	if begins != (w.Total != 0) || begins != (len(w.Hash) != 0) {
+		return "l and h are there exactly when o is 0"
+	}
+	return ""
+}
+
+// sound: a server name opens, everything else follows.
+func (t *TLS) sound() string {
+	opens := t.Sequence == 0
+	switch {
+	case opens != (t.ServerName != ""):
+		return "sn is there exactly when q is 0"
+	case t.SendChain && !opens:
+		return "ch is there only when q is 0"
+	case opens && (len(t.Input) > 0 || t.Close):
+		return "i and x are there only when q is not 0"
+	}
+	return ""
+}

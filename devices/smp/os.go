@@ -1,0 +1,70 @@
+package smp
+
+// GroupOS is MCUmgr's own group (PROTOCOL.md section 3).
+const GroupOS = 0
+
+// Bound on texts of the OS group, which MCUmgr bounds only by its buffer.
+const maxOSText = 2048
+
+// Echo asks the board to answer with the same text.
+type Echo struct {
+	Text string `cbor:"d"`
+}
+
+// EchoResponse answers [Echo].
+type EchoResponse struct {
+	Text string `cbor:"r"`
+}
+
+// OSReset asks the board to restart.
+type OSReset struct{}
+
+// Empty is a response that says nothing but success.
+type Empty struct{}
+
+// Params asks for the MCUmgr parameters.
+type Params struct{}
+
+// ParamsResponse answers [Params]. A message (header and body) to the board
+// may have at most BufferSize-4 octets; a larger one is dropped in silence.
+type ParamsResponse struct {
+	BufferSize  uint32 `cbor:"buf_size"`
+	BufferCount uint32 `cbor:"buf_count"`
+}
+
+// Info asks for a description of the system.
+type Info struct {
+	Format string `cbor:"format,omitempty"`
+}
+
+// InfoResponse answers [Info].
+type InfoResponse struct {
+	Output string `cbor:"output"`
+}
+
+// Command and form of each body.
+func (*Echo) Command() Command    { return Command{GroupOS, 0, Write} }
+func (*OSReset) Command() Command { return Command{GroupOS, 5, Write} }
+func (*Params) Command() Command  { return Command{GroupOS, 6, Read} }
+func (*Info) Command() Command    { return Command{GroupOS, 7, Read} }
+
+var (
+	echoForm         = form{{key: "d", kind: textKind, most: maxOSText}}
+	echoResponseForm = form{{key: "r", kind: textKind, most: maxOSText}}
+	emptyForm        = form{}
+	paramsForm       = form{
+		{key: "buf_size", kind: uintKind, most: 0xffffffff},
+		{key: "buf_count", kind: uintKind, most: 0xffffffff},
+	}
+	infoForm         = form{{key: "format", kind: textKind, most: 16, optional: true}}
+	infoResponseForm = form{{key: "output", kind: textKind, most: maxOSText}}
+)
+
+func (*Echo) form() form           { return echoForm }
+func (*EchoResponse) form() form   { return echoResponseForm }
+func (*OSReset) form() form        { return emptyForm }
+func (*Empty) form() form          { return emptyForm }
+func (*Params) form() form         { return emptyForm }
+func (*ParamsResponse) form() form { return paramsForm }
+func (*Info) form() form           { return infoForm }
+func (*InfoResponse) form() form   { return infoResponseForm }
