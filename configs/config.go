@@ -29,7 +29,7 @@ type Config struct {
 	Verifier  Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
 	Firmware  Firmware  `yaml:"firmware"`  // images of emulated boards
 	Timeouts  Timeouts  `yaml:"timeouts"`
-	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000.
+	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
 }
 

@@ -16,7 +16,7 @@ func (c *Config) Validate() error {
 	return errors.Join(
 		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(),
 		c.Verifier.validate(), c.Firmware.validate(), c.Timeouts.validate(),
-		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000),
+		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 	)
 }
 

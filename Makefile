@@ -1,0 +1,50 @@
+# Hallmark. `make demo` shows it, `make test` proves it, `make bench` measures it.
+
+PACKAGES = gcc libc6-dev make bzip2 dpkg-dev qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi \
+           softhsm2 opensc p11-kit p11-kit-modules openssl ca-certificates
+FIRMWARE = devices/firmware
+FUZZTIME ?= 3s
+# Pages and sources that lint reads; reference texts may spell as RFCs do.
+PROSE = '*.go' '*.c' '*.h' '*.md' '*.yaml'
+export CGO_ENABLED = 1
+
+.PHONY: demo test bench firmware build lint fuzz packages clean
+
+# A station in a new directory, four QEMU boards, each certificate checked by openssl.
+demo: packages firmware build
+	@.ci/demo build qemu:4
+
+# Everything that can be proven on this machine. With CI=true a skipped test is a failure.
+test: firmware build lint
+	$(MAKE) -C $(FIRMWARE) test
+	.ci/gotest -race -timeout 15m ./...
+	$(MAKE) fuzz
+
+# Every figure beside its goal.
+bench: firmware build
+	go run ./fixtures/bench -out bench.json
+
+firmware:
+	$(MAKE) -C $(FIRMWARE)
+
+build:
+	go build -trimpath -o build/ ./station/cmd/...
+
+# gofmt, vet, and the glossary of DESIGN.md: enrolment, and errors as gerund chains.
+lint:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
+	go vet ./...
+	@! git grep -nIiE 'enroll(ment|s?\>)|onboarding' -- $(PROSE) || { echo 'write: enrol, enrolment'; exit 1; }
+	@! git grep -nIE '"[^"]*[Ff]ailed to ' -- '*.go' ':!*_test.go' || { echo 'write errors as gerund chains: "reading x: reason"'; exit 1; }
+
+# Each law (fuzz target) for a few seconds.
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+# Installs what is missing, by Debian package name. Go itself is not among it: see go.mod for the version.
+packages:
+	@.ci/packages $(PACKAGES)
+
+clean:
+	rm -rf build bench.json
+	$(MAKE) -C $(FIRMWARE) clean
