@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/miekg/pkcs11"
 )
@@ -77,18 +78,15 @@ func lost(err error) bool {
 	return ok && m.lost
 }
 
-// latched are the refusals after which nothing is tried again in this process:
+// final are the refusals after which nothing is tried again in this process:
 // another try could lock the token, or would sign with a key that is not ours.
-var latched = []error{
+var final = []error{
 	ErrPINWrong, ErrPINLocked, ErrPINAtRisk, ErrPINExpired, ErrPINNotSet,
 	ErrKeyDiffers, ErrKeyExtractable, ErrKeyDuplicated, ErrSoftwareToken,
 }
 
-func latches(err error) bool {
-	for _, l := range latched {
-		if errors.Is(err, l) {
-			return true
-		}
-	}
-	return false
+// Final reports whether err stays until a person acts. A program that gets it
+// must not be restarted automatically: each start would try the PIN once more.
+func Final(err error) bool {
+	return slices.ContainsFunc(final, func(one error) bool { return errors.Is(err, one) })
 }

@@ -34,14 +34,11 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := pin(ctx)
+	secret, err := pin.ask(ctx)
 	if err != nil {
-		return nil, explain("reading the PIN", err)
+		return nil, err
 	}
 	defer secret.Wipe()
-	if secret.empty() {
-		return nil, refuse(ErrPINSource, "the PIN is empty")
-	}
 	return login(cfg, found, secret)
 }
 

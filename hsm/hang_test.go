@@ -155,6 +155,22 @@ func TestAnUnpluggedTokenComesBack(t *testing.T) {
 	}
 }
 
+// The client of p11-kit needs a login of its own to look at keys: it obeys the
+// same rules.
+func TestAWrongPINWhileLookingIsKept(t *testing.T) {
+	server := fixtures.Serve(t, fixtures.NewToken(t))
+	token, err := hsm.Open(t.Context(), server.Config, changingPIN("wrong-pin"))
+	must(t, err)
+	_, err = token.Keys(t.Context())
+	want(t, err, hsm.ErrPINWrong)
+	_, err = token.Random().Read(make([]byte, 1))
+	want(t, err, hsm.ErrPINWrong)
+	if !hsm.Final(err) || hsm.Final(hsm.ErrSessionLost) {
+		t.Error("a person must act on a wrong PIN, not on a lost session")
+	}
+	must(t, token.Close(t.Context()))
+}
+
 func away(err error) bool {
 	return errors.Is(err, hsm.ErrSessionLost) || errors.Is(err, hsm.ErrTokenMissing)
 }

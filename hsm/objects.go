@@ -69,15 +69,28 @@ func (t *Token) enter(ctx context.Context, module *pkcs11.Ctx, c *connection) (v
 	if !v.finalise {
 		return v, nil
 	}
-	pin, err := t.pin(ctx)
-	if err != nil {
-		return visit{}, errors.Join(err, v.leave())
-	}
-	defer pin.Wipe()
-	if err := module.Login(v.session, pkcs11.CKU_USER, pin.reveal()); err != nil {
-		return visit{}, errors.Join(err, v.leave())
+	if err := t.loginAgain(ctx, v.view, c.site.slot); err != nil {
+		return visit{}, errors.Join(t.keep(err), v.leave())
 	}
 	return v, nil
+}
+
+// loginAgain logs in a view that does not share crypto11's login, by the same
+// rules: first the flags, and no second try.
+func (t *Token) loginAgain(ctx context.Context, v view, slot uint) error {
+	info, err := v.module.GetTokenInfo(slot)
+	if err != nil {
+		return err
+	}
+	if err := pinFlags(t.cfg, info.Flags); err != nil {
+		return err
+	}
+	pin, err := t.pin.ask(ctx)
+	if err != nil {
+		return err
+	}
+	defer pin.Wipe()
+	return explain("logging in to "+t.cfg.selector(), v.module.Login(v.session, pkcs11.CKU_USER, pin.reveal()))
 }
 
 func (v visit) leave() error { return errors.Join(v.module.CloseSession(v.session), v.end()) }

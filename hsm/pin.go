@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -9,6 +10,20 @@ import (
 // A PINSource gives the user PIN. It is asked at Open and again at each reopen;
 // the Secret it returns is wiped after login.
 type PINSource func(ctx context.Context) (Secret, error)
+
+// ask asks the source. An empty PIN is never tried: it would count as wrong.
+func (p PINSource) ask(ctx context.Context) (Secret, error) {
+	secret, err := p(ctx)
+	switch {
+	case errors.Is(err, ErrPINSource):
+		return Secret{}, err
+	case err != nil:
+		return Secret{}, refuse(ErrPINSource, "%w", err)
+	case secret.empty():
+		return Secret{}, refuse(ErrPINSource, "the PIN is empty")
+	}
+	return secret, nil
+}
 
 // ParsePINSource reads the name of a PIN source:
 //

@@ -152,11 +152,26 @@ func (t *Token) land(f *flight, conn *connection, err error) (unwanted *connecti
 		t.generation++
 		conn.generation = t.generation
 		t.conn, t.info, t.pause, t.notBefore = conn, conn.site.info, 0, time.Time{}
-	case latches(err):
+		if t.generation > 1 {
+			t.cfg.Log.Info("the token is back", "token", t.cfg.selector(), "generation", t.generation)
+		}
+	case Final(err):
 		t.latch = err
+		t.cfg.Log.Error("the token is not tried again", "error", err)
 	default:
+		t.cfg.Log.Warn("the token is away", "error", err)
 		t.pause = min(max(2*t.pause, firstPause), lastPause)
 		t.notBefore = time.Now().Add(t.pause)
 	}
 	return nil
+}
+
+// keep latches err if nothing may be tried again after it.
+func (t *Token) keep(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if Final(err) && t.latch == nil {
+		t.latch = err
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -249,6 +250,35 @@ func TestAKeyExchangedWhileTheTokenWasAwayIsRefusedForGood(t *testing.T) {
 			want(t, sign(t, signer), test.want)
 		})
 	}
+}
+
+func TestLossesLeaveNothingBehind(t *testing.T) {
+	fixture := fixtures.NewToken(t)
+	goroutines := runtime.NumGoroutine()
+	token, err := hsm.Open(t.Context(), fixture.Config, fixture.PIN)
+	must(t, err)
+	signer, _ := fixtures.NewKey(t, token, "issuing", 1)
+	descriptors := openDescriptors(t)
+	for range 100 {
+		closeSessions(t, fixture.Config)
+		must(t, sign(t, signer))
+	}
+	if n := openDescriptors(t); n > descriptors+2 { // the runtime and the module may open one each
+		t.Errorf("%d descriptors, %d before", n, descriptors)
+	}
+	must(t, token.Close(t.Context()))
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+		}
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(entries)
 }
 
 // crowd signs from six goroutines until stop is called. Errors of the allowed kind

@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,11 +51,16 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	t.life, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	conn, err := t.acquire(ctx, 0)
 	if err != nil {
-		// What Close finds wrong has the same cause, which is reported.
-		_ = t.Close(ctx)
+		t.give()
+		if !errors.Is(err, ErrHung) {
+			<-t.ended // the flight has landed, so nothing is left to wait for
+		}
 		return nil, err
 	}
 	defer conn.calls.Done()
+	if conn.site.info.Software {
+		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
+	}
 	t.places = make(chan struct{}, conn.site.sessions-1)
 	return t, nil
 }
@@ -70,14 +76,7 @@ func (t *Token) Info() Info {
 // but not longer than Config.Timeout or ctx: then it returns ErrHung, and the
 // module is given back if it ever answers. A second Close waits like the first.
 func (t *Token) Close(ctx context.Context) error {
-	t.mu.Lock()
-	if !t.closed {
-		t.closed = true
-		t.stop()
-		go t.end(t.flight, t.conn)
-		t.conn = nil
-	}
-	t.mu.Unlock()
+	t.give()
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
 	select {
@@ -88,6 +87,19 @@ func (t *Token) Close(ctx context.Context) error {
 	case <-timer.C:
 		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.selector(), t.cfg.Timeout)
 	}
+}
+
+// give begins to give the module back; ended is closed when that is done.
+func (t *Token) give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	t.closed = true
+	t.stop()
+	go t.end(t.flight, t.conn)
+	t.conn = nil
 }
 
 // end waits for the reopen under way and for the calls in flight, then closes.
