@@ -16,7 +16,8 @@ var errMonitorGone = errors.New("QEMU's monitor is gone")
 // objects, one greeting, then an answer for each command, events in between.
 type monitor struct {
 	conn    net.Conn
-	mu      sync.Mutex // one command at a time
+	mu      sync.Mutex // one command at a time; guards id
+	id      uint64     // of the last command
 	answers chan message
 	resets  chan struct{}
 	done    chan struct{} // closed when the reader has ended
@@ -31,10 +32,11 @@ type message struct {
 		Desc  string `json:"desc"`
 	} `json:"error"`
 	Event string `json:"event"`
+	ID    uint64 `json:"id"` // of the command, 0 in a greeting
 }
 
 func newMonitor(conn net.Conn) *monitor {
-	m := &monitor{conn: conn, answers: make(chan message, 1), resets: make(chan struct{}, 1), done: make(chan struct{})}
+	m := &monitor{conn: conn, answers: make(chan message, 16), resets: make(chan struct{}, 1), done: make(chan struct{})}
 	go m.read()
 	return m
 }
@@ -57,7 +59,8 @@ func (m *monitor) read() {
 	}
 }
 
-// offer puts v where a waiter finds it; an older one that nobody took stays.
+// offer puts v where a waiter finds it; what nobody took stays before it, and
+// what finds no place is lost.
 func offer[T any](c chan T, v T) {
 	select {
 	case c <- v:
@@ -74,7 +77,7 @@ func (m *monitor) greet(ctx context.Context) error {
 	if msg.QMP == nil {
 		return fmt.Errorf("waiting for QEMU: not a greeting")
 	}
-	_, err = m.execute(ctx, "qmp_capabilities")
+	_, err = m.execute(ctx, "qmp_capabilities", nil)
 	return err
 }
 
@@ -86,7 +89,7 @@ func (m *monitor) reset(ctx context.Context) error {
 	case <-m.resets: // of an earlier reset, by the board itself
 	default:
 	}
-	if _, err := m.ask(ctx, "system_reset"); err != nil {
+	if _, err := m.ask(ctx, "system_reset", nil); err != nil {
 		return err
 	}
 	if _, err := await(ctx, m, m.resets); err != nil {
@@ -95,22 +98,26 @@ func (m *monitor) reset(ctx context.Context) error {
 	return nil
 }
 
-// execute runs a command without arguments and gives what it returned.
-func (m *monitor) execute(ctx context.Context, command string) (json.RawMessage, error) {
+// execute runs a command and gives what it returned.
+func (m *monitor) execute(ctx context.Context, command string, arguments map[string]any) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.ask(ctx, command)
+	return m.ask(ctx, command, arguments)
 }
 
-func (m *monitor) ask(ctx context.Context, command string) (json.RawMessage, error) {
-	select {
-	case <-m.answers: // of a command whose caller gave up
-	default:
-	}
-	if _, err := fmt.Fprintf(m.conn, "{\"execute\":%q}\n", command); err != nil {
+// request is a QMP command.
+type request struct {
+	Execute   string         `json:"execute"`
+	Arguments map[string]any `json:"arguments,omitempty"`
+	ID        uint64         `json:"id"`
+}
+
+func (m *monitor) ask(ctx context.Context, command string, arguments map[string]any) (json.RawMessage, error) {
+	m.id++
+	if err := json.NewEncoder(m.conn).Encode(request{command, arguments, m.id}); err != nil {
 		return nil, fmt.Errorf("asking QEMU for %s: %w", command, errors.Join(errMonitorGone, err))
 	}
-	msg, err := await(ctx, m, m.answers)
+	msg, err := m.answer(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking QEMU for %s: %w", command, err)
 	}
@@ -118,6 +125,16 @@ func (m *monitor) ask(ctx context.Context, command string) (json.RawMessage, err
 		return nil, fmt.Errorf("asking QEMU for %s: %s: %s", command, msg.Error.Class, msg.Error.Desc)
 	}
 	return msg.Return, nil
+}
+
+// answer waits for the last command's answer and drops those whose caller gave up.
+func (m *monitor) answer(ctx context.Context) (message, error) {
+	for {
+		msg, err := await(ctx, m, m.answers)
+		if err != nil || msg.ID == m.id {
+			return msg, err
+		}
+	}
 }
 
 // await takes the next value, unless the context or QEMU ends first.

@@ -64,10 +64,17 @@ func (p *process) run(started chan<- error, died func(error)) {
 	if err != nil {
 		return
 	}
+	p.forbidCore()
 	err = p.cmd.Wait()
 	if !p.expected.Load() {
 		died(err)
 	}
+}
+
+// forbidCore keeps the HUK out of a core dump. It fails only for a process
+// that is gone already.
+func (p *process) forbidCore() {
+	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 }
 
 // closeOnExec keeps descriptors that C libraries opened out of the process;
