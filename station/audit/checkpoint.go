@@ -182,9 +182,14 @@ func (k *noteKey) open(signed []byte) (Head, error) {
 	return h, nil
 }
 
+// Execer is what storing needs: the connection that writes.
+type Execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
 // Store keeps a checkpoint; a second one for the same size is not kept.
-func Store(ctx context.Context, tx *sql.Tx, h Head, signed []byte) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit_checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, h.Size, signed)
+func Store(ctx context.Context, db Execer, h Head, signed []byte) error {
+	_, err := db.ExecContext(ctx, `INSERT INTO audit_checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, h.Size, signed)
 	if err != nil {
 		return fmt.Errorf("storing checkpoint: %w", err)
 	}

@@ -127,14 +127,17 @@ type WorkOrder struct {
 // Time is RFC 3339 in UTC with nine digits after the point, always.
 type Time struct{ time.Time }
 
-const timeFormat = `"2006-01-02T15:04:05.000000000Z"`
+const timeFormat = "2006-01-02T15:04:05.000000000Z"
+
+// String gives the one form that there is.
+func (t Time) String() string { return t.UTC().Format(timeFormat) }
 
 // MarshalJSON writes the one form that UnmarshalJSON reads.
-func (t Time) MarshalJSON() ([]byte, error) { return []byte(t.UTC().Format(timeFormat)), nil }
+func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
 // UnmarshalJSON accepts only what MarshalJSON writes.
 func (t *Time) UnmarshalJSON(text []byte) error {
-	parsed, err := time.Parse(timeFormat, string(text))
+	parsed, err := time.Parse(`"`+timeFormat+`"`, string(text))
 	if err != nil {
 		return fmt.Errorf("ts %s: want RFC 3339 in UTC with nine digits after the point", text)
 	}

@@ -3,7 +3,7 @@
 //
 // A [Log] is appended to within a transaction of its owner, through a [Batch];
 // the owner tells the Batch when the transaction is committed. Nothing here
-// commits. Checkpoints are C2SP signed notes over the tree, and [Verify]
+// begins or commits. Checkpoints are C2SP signed notes over the tree, and [Verify]
 // believes nothing that it did not recompute.
 //
 // What a log cannot show by itself is its own missing tail: keep checkpoints
@@ -39,6 +39,12 @@ type Config struct {
 	ClockBound time.Duration
 }
 
+// Conn is the connection that writes.
+type Conn interface {
+	Querier
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
 // Log is the audit log of one database that has one writer.
 type Log struct {
 	config Config
@@ -67,8 +73,8 @@ func (e *ClockError) Error() string {
 func (e *ClockError) Unwrap() error { return ErrClockBack }
 
 // Open reads where the log stands and compares it with its newest checkpoint.
-// db must be the writer's pool: its statements are used in the owner's transactions.
-func Open(ctx context.Context, db *sql.DB, c Config) (*Log, error) {
+// db is the one connection that writes; Append runs in whatever transaction it is in.
+func Open(ctx context.Context, db Conn, c Config) (*Log, error) {
 	if c.ClockBound <= 0 {
 		c.ClockBound = 2 * time.Minute
 	}
@@ -112,11 +118,11 @@ func (l *Log) Head() Head {
 	return l.edge.head()
 }
 
-// ClockStep reports whether now is too far behind the newest entry.
-func (l *Log) ClockStep(now time.Time) error {
+// ClockStep gives a ClockError while the clock is too far behind the newest entry.
+func (l *Log) ClockStep() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.config.step(now, l.high)
+	return l.config.step(l.config.Now(), l.high)
 }
 
 func (c *Config) step(now, high time.Time) error {
@@ -130,8 +136,7 @@ func (c *Config) step(now, high time.Time) error {
 // goroutine, and at most one Batch of a Log is in use at a time. If the
 // transaction is rolled back the Batch is dropped, and the Log never knew.
 type Batch struct {
-	log    *Log
-	insert *sql.Stmt
+	log *Log
 	Mark
 }
 
@@ -142,10 +147,10 @@ type Mark struct {
 }
 
 // Begin starts the log's part of a transaction.
-func (l *Log) Begin(ctx context.Context, tx *sql.Tx) *Batch {
+func (l *Log) Begin() *Batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &Batch{log: l, insert: tx.StmtContext(ctx, l.insert), Mark: Mark{l.edge, l.high}}
+	return &Batch{log: l, Mark: Mark{l.edge, l.high}}
 }
 
 // Rewind forgets what was appended since the mark was copied.
@@ -162,39 +167,48 @@ func (b *Batch) Committed() {
 // Head gives size and root with what the Batch appended so far.
 func (b *Batch) Head() Head { return b.edge.head() }
 
-// Append adds entries in their order. After an error the transaction must not
-// be committed, or must go back to a savepoint together with Rewind.
-func (b *Batch) Append(ctx context.Context, entries ...Entry) error {
-	for _, e := range entries {
-		if err := b.append(ctx, e); err != nil {
-			return fmt.Errorf("appending %s to the audit log: %w", e.Type, err)
-		}
+// Append adds an entry and gives it as it was written. After an error the
+// transaction must not be committed, or must go back to a savepoint together
+// with Rewind.
+func (b *Batch) Append(ctx context.Context, e Entry) (Entry, error) {
+	written, err := b.append(ctx, e)
+	if err != nil {
+		return Entry{}, fmt.Errorf("appending %s to the audit log: %w", e.Type, err)
 	}
-	return nil
+	return written, nil
 }
 
-func (b *Batch) append(ctx context.Context, e Entry) error {
-	now := b.log.config.Now().UTC()
-	if err := b.log.config.step(now, b.high); err != nil && e.Type != TypeClockStep {
-		return err
+func (b *Batch) append(ctx context.Context, e Entry) (Entry, error) {
+	c := &b.log.config
+	now := c.Now().UTC()
+	if err := c.step(now, b.high); err != nil && e.Type != TypeClockStep {
+		return e, err
 	}
-	id, err := newID(now, b.log.config.Random)
+	id, err := newID(now, c.Random)
 	if err != nil {
-		return err
+		return e, err
 	}
-	e.V, e.Seq, e.ID, e.Time, e.Station = Version, b.edge.size, id, Time{now}, b.log.config.Station
+	e.V, e.Seq, e.ID, e.Time, e.Station = Version, b.edge.size, id, Time{now}, c.Station
 	body, err := Encode(e)
 	if err != nil {
-		return err
+		return e, err
 	}
 	hashes := b.edge.add(body)
-	if _, err := b.insert.ExecContext(ctx, e.Seq, body, hashes); err != nil {
-		return err
+	if _, err := b.log.insert.ExecContext(ctx, e.Seq, body, hashes); err != nil {
+		return e, err
 	}
-	if accepted := e.Type == TypeClockStep && e.Outcome == Success; accepted || e.Type != TypeClockStep && now.After(b.high) {
-		b.high = now
+	b.high = e.highWater(b.high)
+	return e, nil
+}
+
+// highWater is the time that the clock must not be far behind after this
+// entry: a refused step of the clock does not count, an accepted one does.
+func (e *Entry) highWater(before time.Time) time.Time {
+	step := e.Type == TypeClockStep
+	if step && e.Outcome == Success || !step && e.Time.After(before) {
+		return e.Time.Time
 	}
-	return nil
+	return before
 }
 
 // newID is a UUIDv7 (RFC 9562 section 5.7) of the given time.

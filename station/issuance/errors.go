@@ -70,5 +70,6 @@ var (
 	ErrKeyElsewhere  = errors.New("public key and BoardID do not belong together")
 	ErrAlreadyActive = errors.New("the board has an active certificate for this purpose")
 	ErrAlreadyIssued = errors.New("a certificate is already issued for this key")
+	ErrRevoked       = errors.New("the board's certificate was revoked: only a rework gives it a new one")
 	ErrInFlight      = errors.New("another Run is signing for this board")
 )

@@ -57,7 +57,9 @@ type Ledger interface {
 	// to another BoardID or a BoardID that has another key (I4), with
 	// ErrAlreadyActive a second certificate for the same (BoardID, purpose)
 	// unless the intent is a rework (I3), with ErrAlreadyIssued a key that
-	// Stored answers (I9), and with ErrInFlight a second intent while one is open.
+	// Stored answers (I9), with ErrInFlight a second intent while one is open,
+	// and with ErrRevoked a board whose certificate was revoked, unless the
+	// intent is a rework.
 	Intend(ctx context.Context, in Intent) error
 	// Issued stores the certificate that answers the intent with this serial number.
 	Issued(ctx context.Context, serial [16]byte, der []byte) error

@@ -1,0 +1,185 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
+
+	"hallmark/station/audit"
+)
+
+// lock takes the one-writer lock of a registry. It goes away with the process.
+func lock(path string) (*os.File, error) {
+	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("taking the lock: %w", err)
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("taking the lock: %w", err), file.Close())
+	}
+	return file, nil
+}
+
+// A setting is asked for when the database is opened and read back afterwards,
+// because the driver's own defaults are not durable.
+type setting struct {
+	pragma string
+	want   string // as SQLite gives it
+}
+
+// settings of the connection that writes. synchronous 2 is FULL: a commit is
+// synced before it returns.
+var settings = []setting{
+	{"journal_mode", "wal"},
+	{"synchronous", "2"},
+	{"foreign_keys", "1"},
+	{"busy_timeout", "5000"},
+	{"mmap_size", "0"},
+	{"cell_size_check", "1"},
+	{"cache_size", "-65536"},
+}
+
+// source names the file to the driver; path may hold any character.
+func source(path string, query url.Values) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: absolute, RawQuery: query.Encode()}
+	return u.String(), nil
+}
+
+// connect opens the one connection that writes, makes the tables when the
+// file is new, and refuses if a setting did not take.
+func (r *Registry) connect(ctx context.Context) (*sql.Conn, error) {
+	dsn, err := source(r.config.Path, url.Values{})
+	if err != nil {
+		return nil, err
+	}
+	if r.pool, err = sql.Open("sqlite3", dsn); err != nil {
+		return nil, err
+	}
+	r.pool.SetMaxOpenConns(1)
+	conn, err := r.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func prepare(ctx context.Context, conn *sql.Conn) error {
+	for _, s := range settings {
+		if err := s.apply(ctx, conn); err != nil {
+			return err
+		}
+	}
+	return migrate(ctx, conn)
+}
+
+func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "PRAGMA "+s.pragma+" = "+s.want); err != nil {
+		return fmt.Errorf("setting %s: %w", s.pragma, named(err))
+	}
+	var got string
+	if err := conn.QueryRowContext(ctx, "PRAGMA "+s.pragma).Scan(&got); err != nil {
+		return fmt.Errorf("reading %s back: %w", s.pragma, named(err))
+	}
+	if got != s.want {
+		return fmt.Errorf("%w: %s is %q, want %q", ErrSettings, s.pragma, got, s.want)
+	}
+	return nil
+}
+
+// applicationID is "Hlmk": what PRAGMA application_id of a registry says.
+const (
+	applicationID = 0x486c6d6b
+	schemaVersion = 1
+)
+
+// migrate makes the tables of a new file and refuses what is not a registry.
+func migrate(ctx context.Context, conn *sql.Conn) error {
+	id, version, err := fileKind(ctx, conn)
+	if err != nil {
+		return err
+	}
+	var tables int
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	switch {
+	case id == applicationID && version == schemaVersion:
+		return nil
+	case id != 0 || version != 0 || tables != 0:
+		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
+	}
+	return create(ctx, conn)
+}
+
+func fileKind(ctx context.Context, conn *sql.Conn) (id, version int64, err error) {
+	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	return id, version, err
+}
+
+// create is one transaction: a crash leaves an empty file, not half a registry.
+func create(ctx context.Context, conn *sql.Conn) error {
+	kind := "PRAGMA application_id = " + strconv.Itoa(applicationID) + "; PRAGMA user_version = " + strconv.Itoa(schemaVersion) + ";"
+	_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE;"+schema+audit.Schema+kind+"COMMIT;")
+	if err != nil {
+		_, undo := conn.ExecContext(ctx, "ROLLBACK")
+		return errors.Join(fmt.Errorf("making the tables: %w", named(err)), undo)
+	}
+	return nil
+}
+
+// refusedByRow reports whether a row refused to be written: the fault of one
+// caller, which says nothing about the disk.
+func refusedByRow(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == sqlite3.ErrConstraint
+}
+
+// ofDatabase reports whether the error came from SQLite, and is no refusal.
+func ofDatabase(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code != sqlite3.ErrConstraint
+}
+
+// damaged reports whether the state of the file is in doubt after the error,
+// so that nothing more may be written without opening anew.
+func damaged(err error) bool {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e.Code {
+	case sqlite3.ErrFull, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrConstraint, sqlite3.ErrInterrupt:
+		return false
+	}
+	return true
+}
+
+// named adds the sentinel to an error of the database.
+func named(err error) error {
+	if ofDatabase(err) {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+)
+
+// The methods of issuance.Ledger.
+
+// Stored looks for the certificate that answers this key, newest first.
+func (r *Registry) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
+	der, err := r.stored(ctx, key, rework)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, issuance.ErrNotIssued
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the registry: %w", err)
+	}
+	return der, nil
+}
+
+// storedQuery prefers the active certificate at a first enrolment, and leaves
+// it out at a rework.
+const storedQuery = `SELECT der FROM certificates
+	WHERE board_id = ? AND purpose = ? AND spki_sha256 = ? AND profile_sha256 = ? AND issuer_sha256 = ?
+	AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?)
+	ORDER BY status = 'active' DESC, id DESC LIMIT 1`
+
+func storedArgs(key issuance.Key, rework bool) []any {
+	return []any{key.BoardID, string(key.Purpose), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework}
+}
+
+// Intend writes the intent: board, key and serial number are tied together
+// before anything is signed.
+func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
+	return r.write(ctx, func(w *work) error {
+		if err := w.intend(in); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
+			return err
+		} else if err != nil {
+			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
+		}
+		return nil
+	})
+}
+
+func (w *work) intend(in issuance.Intent) error {
+	// 1. The Run is open, and for this board.
+	order, err := w.openRun(in.Run, in.BoardID)
+	if err != nil {
+		return err
+	}
+	// 2. The key is this board's (I4).
+	if err := w.ownKey(in); err != nil {
+		return err
+	}
+	// 3. Nothing answers this request already (I9), and nothing forbids it (I3).
+	if err := w.mayIssue(in); err != nil {
+		return err
+	}
+	// 4. The work order has room for one more board.
+	counted, err := w.count(order, in.BoardID)
+	if err != nil {
+		return err
+	}
+	// 5. The evidence, then the row.
+	e := intentEntry(in, "cert.issue.intent", audit.Success, "")
+	e.WorkOrder = counted
+	written, err := w.append(e)
+	if err != nil {
+		return err
+	}
+	return w.insertIntent(in, order, written.Time.String())
+}
+
+// openRun gives the Run's work order.
+func (w *work) openRun(run, boardID string) (order sql.NullString, err error) {
+	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID}, &order)
+	if errors.Is(err, sql.ErrNoRows) {
+		return order, fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
+	}
+	return order, err
+}
+
+func (w *work) ownKey(in issuance.Intent) error {
+	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+		in.SPKISHA256[:], in.BoardID, string(in.Purpose))
+	if err != nil || inserted == 1 {
+		return err
+	}
+	var same int
+	err = w.row(`SELECT count(*) FROM keys WHERE spki_sha256 = ? AND board_id = ? AND purpose = ?`,
+		[]any{in.SPKISHA256[:], in.BoardID, string(in.Purpose)}, &same)
+	if err != nil || same == 1 {
+		return err
+	}
+	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
+}
+
+func (w *work) mayIssue(in issuance.Intent) error {
+	var der []byte
+	err := w.row(storedQuery, storedArgs(in.Key, in.Rework), &der)
+	if err == nil {
+		return issuance.ErrAlreadyIssued
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	var active, open, revoked int
+	err = w.row(`SELECT count(*) FILTER (WHERE status = 'active'), count(*) FILTER (WHERE status = 'intended'),
+		count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
+		FROM certificates WHERE board_id = ? AND purpose = ?`, []any{in.BoardID, string(in.Purpose)}, &active, &open, &revoked)
+	switch {
+	case err != nil:
+		return err
+	case open > 0:
+		return fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
+	case active > 0 && !in.Rework:
+		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
+	case active == 0 && revoked > 0 && !in.Rework:
+		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
+	}
+	return nil
+}
+
+// count takes one board off the quota, unless something was signed for it
+// under this order before.
+func (w *work) count(order sql.NullString, boardID string) (*audit.WorkOrder, error) {
+	if !order.Valid {
+		return nil, nil
+	}
+	counted, err := w.countedAlready(order.String, boardID)
+	if err != nil {
+		return nil, err
+	}
+	if !counted {
+		n, err := w.change(`UPDATE work_orders SET counted = counted + 1 WHERE id = ? AND counted < quota`, order.String)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("%w: %s", ErrQuota, order.String)
+		}
+	}
+	return w.orderNow(order.String)
+}
+
+func (w *work) countedAlready(order, boardID string) (bool, error) {
+	var n int
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND work_order = ? AND status != 'failed'`, []any{boardID, order}, &n)
+	return n > 0, err
+}
+
+func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
+	order := audit.WorkOrder{ID: id}
+	err := w.row(`SELECT product, quota, counted FROM work_orders WHERE id = ?`, []any{id}, &order.Product, &order.Quota, &order.Counted)
+	return &order, err
+}
+
+func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string) error {
+	_, err := w.change(`INSERT INTO certificates (serial, board_id, purpose, spki_sha256, issuer_sha256, profile, profile_sha256,
+		tbs_sha256, csr_sha256, not_before, not_after, rework, run, work_order, intended, changed, status)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')`,
+		in.Serial[:], in.BoardID, string(in.Purpose), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
+		in.TBSSHA256[:], in.CSRSHA256[:], stamp(in.NotBefore), stamp(in.NotAfter), in.Rework, in.Run, order, now, now)
+	if refusedByRow(err) {
+		return fmt.Errorf("%w: %x: %w", issuance.ErrSerialTaken, in.Serial, err)
+	}
+	return err
+}
+
+// Issued stores the certificate of an open intent.
+func (r *Registry) Issued(ctx context.Context, serial [16]byte, der []byte) error {
+	sum := sha256.Sum256(der)
+	return r.write(ctx, func(w *work) error {
+		in, err := w.openIntent(serial)
+		if err != nil {
+			return err
+		}
+		e := in.entry("cert.issued", audit.Success)
+		e.Cert.SHA256, e.Cert.Status = hex.EncodeToString(sum[:]), "issued"
+		written, err := w.append(e)
+		if err != nil {
+			return err
+		}
+		return w.exec(`UPDATE certificates SET status = 'issued', der = ?, sha256 = ?, changed = ? WHERE id = ?`,
+			der, sum[:], written.Time.String(), in.id)
+	})
+}
+
+// Failed closes an open intent without a certificate.
+func (r *Registry) Failed(ctx context.Context, serial [16]byte, cause error) error {
+	return r.write(ctx, func(w *work) error {
+		in, err := w.openIntent(serial)
+		if err != nil {
+			return err
+		}
+		if errors.Is(cause, issuance.ErrUnresolved) {
+			return w.unresolved(in, issuance.ErrUnresolved.Reason, cause.Error())
+		}
+		return w.notSigned(in, cause.Error())
+	})
+}
+
+// unresolved burns the serial number of something that may exist (I10).
+func (w *work) unresolved(in row, reason, cause string) error {
+	e := in.entry("cert.issue.unresolved", audit.Unknown)
+	e.Reason, e.Cert.Status, e.Details = reason, "unresolved", map[string]string{"cause": text(cause)}
+	return w.changeStatus(in.id, e)
+}
+
+func (w *work) notSigned(in row, cause string) error {
+	e := in.entry("cert.issue.failed", audit.Failure)
+	e.Reason, e.Cert.Status, e.Details = issuance.ErrNotSigned.Reason, "failed", map[string]string{"cause": text(cause)}
+	if in.order.Valid {
+		if err := w.uncount(in); err != nil {
+			return err
+		}
+	}
+	return w.changeStatus(in.id, e)
+}
+
+// uncount gives the board back to the quota, if nothing else was signed for it.
+func (w *work) uncount(in row) error {
+	return w.exec(`UPDATE work_orders SET counted = counted - 1 WHERE id = ?1 AND NOT EXISTS
+		(SELECT 1 FROM certificates WHERE board_id = ?2 AND work_order = ?1 AND status != 'failed' AND id != ?3)`,
+		in.order.String, in.boardID, in.id)
+}
+
+// changeStatus writes the entry, and what it says into the row.
+func (w *work) changeStatus(id int64, e audit.Entry) error {
+	written, err := w.append(e)
+	if err != nil {
+		return err
+	}
+	return w.exec(`UPDATE certificates SET status = ?, reason = ?, changed = ? WHERE id = ?`,
+		e.Cert.Status, e.Reason, written.Time.String(), id)
+}
+
+// row is what a change of a certificate needs to know of it.
+type row struct {
+	id      int64
+	serial  []byte
+	boardID string
+	purpose string
+	run     string
+	order   sql.NullString
+	status  string
+	sha256  []byte
+}
+
+const rowColumns = `SELECT id, serial, board_id, purpose, run, work_order, status, sha256 FROM certificates `
+
+func (r *row) into() []any {
+	return []any{&r.id, &r.serial, &r.boardID, &r.purpose, &r.run, &r.order, &r.status, &r.sha256}
+}
+
+// entry is an audit entry about the certificate.
+func (r *row) entry(kind string, outcome audit.Outcome) audit.Entry {
+	return audit.Entry{
+		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome,
+		Board: &audit.Board{ID: r.boardID},
+		Cert:  &audit.Cert{Serial: hex.EncodeToString(r.serial), Purpose: r.purpose, SHA256: hex.EncodeToString(r.sha256)},
+		Run:   &audit.Run{ID: r.run},
+	}
+}
+
+func (w *work) bySerial(serial [16]byte) (in row, err error) {
+	err = w.row(rowColumns+`WHERE serial = ?`, []any{serial[:]}, in.into()...)
+	return in, err
+}
+
+func (w *work) openIntent(serial [16]byte) (row, error) {
+	in, err := w.bySerial(serial)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && in.status != "intended" {
+		return row{}, fmt.Errorf("%w: %x", ErrNoIntent, serial)
+	}
+	return in, err
+}
+
+// intentEntry says everything that the row will say.
+func intentEntry(in issuance.Intent, kind string, outcome audit.Outcome, reason string) audit.Entry {
+	return audit.Entry{
+		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome, Reason: reason,
+		Board: &audit.Board{ID: in.BoardID},
+		Run:   &audit.Run{ID: in.Run},
+		Cert: &audit.Cert{
+			Serial: hex.EncodeToString(in.Serial[:]), Purpose: string(in.Purpose), Rework: in.Rework,
+			SPKISHA256: hex.EncodeToString(in.SPKISHA256[:]), TBSSHA256: hex.EncodeToString(in.TBSSHA256[:]),
+			CSRSHA256: hex.EncodeToString(in.CSRSHA256[:]), Issuer: hex.EncodeToString(in.IssuerSHA256[:]),
+			Profile: in.Profile, ProfileSHA256: hex.EncodeToString(in.ProfileSHA256[:]),
+			NotBefore: stamp(in.NotBefore), NotAfter: stamp(in.NotAfter),
+		},
+	}
+}

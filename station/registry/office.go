@@ -1,0 +1,230 @@
+package registry
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+)
+
+// What happens beside the line: ceremony, checkpoints, revocation, orders.
+
+// Genesis is what entry 0 of the audit log says.
+type Genesis struct {
+	Origin       string                       // of checkpoints, such as "hallmark.example/line-1"
+	AuditKey     crypto.PublicKey             // that checkpoints are signed with, ECDSA P-256
+	Operator     string                       // of the ceremony, may be empty
+	Certificates map[string]*x509.Certificate // by what they are: root, issuing, server
+	Profile      *issuance.Profile            // may be nil
+	HSM          map[string]string            // label, serial, manufacturer, model, firmware, software
+}
+
+// Genesis writes entry 0 and gives the verifier key, which belongs elsewhere
+// too: on paper, at headquarters. It refuses with ErrGenesis a second time.
+func (r *Registry) Genesis(ctx context.Context, g Genesis) (verifierKey string, err error) {
+	e, err := g.entry()
+	if err != nil {
+		return "", fmt.Errorf("writing genesis: %w", err)
+	}
+	err = r.write(ctx, func(w *work) error {
+		if w.batch.Head().Size != 0 {
+			return ErrGenesis
+		}
+		_, err := w.append(e)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("writing genesis: %w", err)
+	}
+	return e.Details["vkey"], nil
+}
+
+func (g *Genesis) entry() (audit.Entry, error) {
+	key, err := audit.VerifierKey(g.Origin, g.AuditKey)
+	if err != nil {
+		return audit.Entry{}, err
+	}
+	details := map[string]string{"vkey": key}
+	for name, value := range g.HSM {
+		details["hsm_"+name] = text(value)
+	}
+	for name, certificate := range g.Certificates {
+		sum := sha256.Sum256(certificate.Raw)
+		details["certificate_"+name+"_sha256"] = hex.EncodeToString(sum[:])
+	}
+	if g.Profile != nil {
+		sum := g.Profile.SHA256()
+		details["profile"], details["profile_sha256"] = g.Profile.Name(), hex.EncodeToString(sum[:])
+	}
+	return audit.Entry{Actor: actor(g.Operator), Category: audit.CategoryLog, Type: audit.TypeGenesis, Outcome: audit.Success, Details: details}, nil
+}
+
+// Checkpoint signs and stores a note over all that is committed. It writes an
+// entry first, which the note then covers; with nothing new since the last
+// checkpoint it does nothing. Origin and key must be those of genesis.
+func (r *Registry) Checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
+	if err := r.checkpoint(ctx, origin, signer); err != nil {
+		return fmt.Errorf("making a checkpoint: %w", err)
+	}
+	return nil
+}
+
+func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
+	if err := r.auditKey(ctx, origin, signer); err != nil {
+		return err
+	}
+	newest, _, err := audit.Newest(ctx, r.db)
+	if err != nil && !none(err) {
+		return err
+	}
+	if newest == r.log.Head().Size {
+		return nil
+	}
+	var head audit.Head
+	err = r.write(ctx, func(w *work) error {
+		_, err := w.append(audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.checkpoint", Outcome: audit.Success})
+		head = w.batch.Head()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	signed, err := audit.Sign(origin, head, signer, r.config.Random)
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, func(w *work) error { return audit.Store(context.Background(), w.conn, head, signed) })
+}
+
+func (r *Registry) auditKey(ctx context.Context, origin string, signer crypto.Signer) error {
+	named, err := r.VerifierKey(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := audit.VerifierKey(origin, signer.Public())
+	if err != nil {
+		return err
+	}
+	if key != named {
+		return audit.ErrOtherKey
+	}
+	return nil
+}
+
+// Revoke ends a certificate, or a serial number that may have been signed.
+// Revoking again changes nothing.
+func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
+	return r.write(ctx, func(w *work) error {
+		in, err := w.bySerial(serial)
+		switch {
+		case none(err):
+			return fmt.Errorf("revoking %x: %w", serial, ErrNoCertificate)
+		case err != nil:
+			return err
+		case in.status == "revoked":
+			return nil
+		case in.status == "intended" || in.status == "failed" || in.status == "scrapped":
+			return fmt.Errorf("revoking %x: %w: it is %s", serial, ErrWrongStatus, in.status)
+		}
+		e := in.entry("cert.revoked", audit.Success)
+		e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+		return w.changeStatus(in.id, e)
+	})
+}
+
+// Scrap says that the board is destroyed: its certificates end, and it is not admitted again.
+func (r *Registry) Scrap(ctx context.Context, boardID, reason, operator string) error {
+	return r.write(ctx, func(w *work) error {
+		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
+			Reason: text(reason), Board: &audit.Board{ID: boardID}}
+		written, err := w.append(e)
+		if err != nil {
+			return err
+		}
+		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
+		}
+		if err != nil {
+			return err
+		}
+		return w.scrapCertificates(boardID, e)
+	})
+}
+
+func (w *work) scrapCertificates(boardID string, why audit.Entry) error {
+	for {
+		var in row
+		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID}, in.into()...)
+		if none(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		e := in.entry("cert.scrapped", audit.Success)
+		e.Actor, e.Category, e.Cert.Status, e.Reason = why.Actor, audit.CategoryStatus, "scrapped", why.Reason
+		if err := w.changeStatus(in.id, e); err != nil {
+			return err
+		}
+	}
+}
+
+// OpenOrder opens a work order of quota boards, 1 or more. Opening it again
+// with the same product and quota changes nothing.
+func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string) error {
+	if id == "" || id != text(id) || product != text(product) || quota < 1 {
+		return fmt.Errorf("opening work order %q for %d boards: want an id and a quota of 1 or more", id, quota)
+	}
+	return r.write(ctx, func(w *work) error {
+		known, err := w.orderNow(id)
+		if err == nil && (known.Product != product || known.Quota != quota) {
+			return fmt.Errorf("%w: %q, %d boards", ErrOrderOpen, known.Product, known.Quota)
+		}
+		if err == nil || !none(err) {
+			return err
+		}
+		written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: "order.opened",
+			Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: id, Product: product, Quota: quota}})
+		if err != nil {
+			return err
+		}
+		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, id, product, quota, written.Time.String())
+	})
+}
+
+// Event is something of the station itself, such as station.start, hsm.login.failed or doctor.done.
+type Event struct {
+	Type     string // two words or more with points between; not of a family that rows are explained by
+	Outcome  audit.Outcome
+	Reason   string // one word, may be empty
+	Operator string // empty: the station itself
+	Details  map[string]string
+}
+
+// reserved families are written by the registry alone.
+var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock."}
+
+// ErrReserved: an Event of a family that only the registry writes.
+var ErrReserved = errors.New("events of this family are written by the registry alone")
+
+// Event appends one entry to the audit log.
+func (r *Registry) Event(ctx context.Context, event Event) error {
+	for _, family := range reserved {
+		if strings.HasPrefix(event.Type, family) {
+			return fmt.Errorf("%w: %s", ErrReserved, event.Type)
+		}
+	}
+	details := make(map[string]string, len(event.Details))
+	for name, value := range event.Details {
+		details[text(name)] = text(value)
+	}
+	return r.note(ctx, audit.Entry{Actor: actor(event.Operator), Category: audit.CategorySystem, Type: text(event.Type),
+		Outcome: event.Outcome, Reason: text(event.Reason), Details: details})
+}

@@ -1,0 +1,217 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+)
+
+// Reader reads a registry, also while a station has it open. Its methods are
+// safe for concurrent use.
+type Reader struct {
+	db *sql.DB
+	*readerStatements
+}
+
+type readerStatements struct{ lookup, find *sql.Stmt }
+
+// OpenReader opens an existing registry without taking its lock.
+func OpenReader(ctx context.Context, path string) (*Reader, error) {
+	r, err := openReader(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening registry %s for reading: %w", path, err)
+	}
+	return r, nil
+}
+
+func openReader(ctx context.Context, path string) (*Reader, error) {
+	dsn, err := source(path, url.Values{"mode": {"ro"}, "_query_only": {"1"}, "_busy_timeout": {"5000"}})
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite3", dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxIdleConns(4)
+	r := &Reader{db: db, readerStatements: &readerStatements{}}
+	for query, s := range map[string]**sql.Stmt{lookupQuery: &r.lookup, storedQuery: &r.find} {
+		if *s, err = db.PrepareContext(ctx, query); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
+		}
+	}
+	return r, nil
+}
+
+// Close ends reading.
+func (r *Reader) Close() error { return r.db.Close() }
+
+func (r *Reader) stored(ctx context.Context, key issuance.Key, rework bool) (der []byte, err error) {
+	err = r.find.QueryRowContext(ctx, storedArgs(key, rework)...).Scan(&der)
+	return der, err
+}
+
+func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+const lookupQuery = `SELECT board_id, status, sha256 FROM certificates WHERE serial = ?`
+
+// statuses of a row as others see them. An open intent and one that certainly
+// failed are not certificates.
+var statuses = map[string]station.Status{
+	"issued": station.StatusIssued, "delivered": station.StatusDelivered, "active": station.StatusActive,
+	"superseded": station.StatusRevoked, "revoked": station.StatusRevoked, "scrapped": station.StatusRevoked,
+	"unresolved": station.StatusUnresolved,
+}
+
+// Lookup gives the record of the certificate with this serial number, or
+// station.ErrUnknownCertificate. A certificate that is unresolved has no digest.
+func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
+	var record station.Record
+	var status string
+	var sum []byte
+	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(&record.BoardID, &status, &sum)
+	if err != nil && !none(err) {
+		return station.Record{}, fmt.Errorf("looking up certificate %x: %w", serial, err)
+	}
+	var known bool
+	if record.Status, known = statuses[status]; !known {
+		return station.Record{}, fmt.Errorf("looking up certificate %x: %w", serial, station.ErrUnknownCertificate)
+	}
+	copy(record.CertificateSHA256[:], sum)
+	return record, nil
+}
+
+// VerifierKey gives the key that checkpoints are verified with, as genesis
+// names it. An auditor takes it from elsewhere.
+func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
+	var body []byte
+	err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body)
+	if none(err) {
+		return "", ErrNoGenesis
+	} else if err != nil {
+		return "", fmt.Errorf("reading genesis: %w", err)
+	}
+	e, err := audit.Decode(body)
+	return e.Details["vkey"], err
+}
+
+// LastCheckpoint gives the newest signed note, for keeping elsewhere, or nothing.
+func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
+	_, signed, err := audit.Newest(ctx, r.db)
+	if none(err) {
+		return nil, nil
+	}
+	return signed, err
+}
+
+// BoardRow is one board and its certificate of most weight: the active one, else the newest.
+type BoardRow struct {
+	BoardID    string
+	HardwareID string // hex
+	Type       string
+	FirstSeen  string // RFC 3339
+	Scrapped   string // RFC 3339, empty if it was not
+	Serial     string // hex, empty without a certificate
+	Status     string // of the certificate, empty without one
+	NotAfter   string // RFC 3339
+	Runs       int
+	LastEnding station.Ending // of the newest closed Run
+	LastReason string
+}
+
+// Filter picks rows; zero values pick all.
+type Filter struct {
+	BoardID string
+	Status  string // of the certificate
+	Limit   int    // 0: no limit
+}
+
+// Boards lists boards in the order in which they were first seen.
+func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
+		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
+		(SELECT count(*) FROM runs WHERE board_id = b.id), coalesce(l.ending, ''), coalesce(l.reason, '')
+		FROM boards b
+		LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates WHERE board_id = b.id ORDER BY status = 'active' DESC, id DESC LIMIT 1)
+		LEFT JOIN runs l ON l.id = (SELECT id FROM runs WHERE board_id = b.id AND ending IS NOT NULL ORDER BY closed DESC, admitted DESC LIMIT 1)
+		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id LIMIT ?3`,
+		f.BoardID, f.Status, f.limit())
+	if err != nil {
+		return nil, fmt.Errorf("listing boards: %w", err)
+	}
+	return collect(rows, func(b *BoardRow) []any {
+		return []any{&b.BoardID, &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
+	})
+}
+
+func (f Filter) limit() int {
+	if f.Limit <= 0 {
+		return -1
+	}
+	return f.Limit
+}
+
+// CertificateRow is one certificate, or one serial number that was used up.
+type CertificateRow struct {
+	Serial, BoardID, Purpose, Profile, Status, Reason, Run string
+	NotBefore, NotAfter, Intended, Changed                 string // RFC 3339
+	SHA256                                                 string // hex, empty without a certificate
+	Rework                                                 bool
+	DER                                                    []byte
+}
+
+// Certificates lists certificates in the order of their intents.
+func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
+		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, der
+		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2) ORDER BY id LIMIT ?3`,
+		f.BoardID, f.Status, f.limit())
+	if err != nil {
+		return nil, fmt.Errorf("listing certificates: %w", err)
+	}
+	return collect(rows, func(c *CertificateRow) []any {
+		return []any{&c.Serial, &c.BoardID, &c.Purpose, &c.Profile, &c.Status, &c.Reason, &c.Run,
+			&c.NotBefore, &c.NotAfter, &c.Intended, &c.Changed, &c.SHA256, &c.Rework, &c.DER}
+	})
+}
+
+// RunRow is one Run.
+type RunRow struct {
+	ID, BoardID, HardwareID, Bay, Operator, Order, Rework string
+	Admitted, Closed                                      string // RFC 3339, Closed is empty while it is open
+	Ending                                                station.Ending
+	Reason                                                string
+}
+
+// Runs lists Runs in the order in which they were admitted.
+func (r *Reader) Runs(ctx context.Context, f Filter) ([]RunRow, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, coalesce(work_order, ''), rework,
+		admitted, coalesce(closed, ''), coalesce(ending, ''), reason
+		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.BoardID, f.limit())
+	if err != nil {
+		return nil, fmt.Errorf("listing Runs: %w", err)
+	}
+	return collect(rows, func(c *RunRow) []any {
+		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
+	})
+}
+
+// collect reads all rows into values.
+func collect[T any](rows *sql.Rows, into func(*T) []any) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(into(&one)...); err != nil {
+			return nil, fmt.Errorf("reading row %d: %w", len(all)+1, err)
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,102 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"hallmark/station/audit"
+)
+
+// recover brings the registry from wherever the last process left it to a
+// legal state, with evidence, in one transaction.
+func (r *Registry) recover(ctx context.Context) error {
+	if err := r.clock(ctx); err != nil {
+		return err
+	}
+	err := r.write(ctx, func(w *work) error {
+		intents, err := w.closeIntents()
+		if err != nil {
+			return fmt.Errorf("closing open intents: %w", err)
+		}
+		runs, err := w.closeRuns()
+		if err != nil {
+			return fmt.Errorf("closing open Runs: %w", err)
+		}
+		return w.started(intents, runs)
+	})
+	if err != nil {
+		return fmt.Errorf("recovering: %w", err)
+	}
+	return nil
+}
+
+// clock refuses a clock that stands before the newest entry, unless somebody
+// takes the responsibility.
+func (r *Registry) clock(ctx context.Context) error {
+	var step *audit.ClockError
+	if err := r.log.ClockStep(); !errors.As(err, &step) {
+		return err
+	}
+	if r.config.AcceptClock != "" {
+		return r.note(ctx, clockStep(step, audit.Success, actor(r.config.AcceptClock)))
+	}
+	return errors.Join(step, r.note(ctx, clockStep(step, audit.Denied, audit.Itself())))
+}
+
+func clockStep(step *audit.ClockError, outcome audit.Outcome, by audit.Actor) audit.Entry {
+	return audit.Entry{
+		Actor: by, Category: audit.CategorySystem, Type: audit.TypeClockStep, Outcome: outcome, Reason: "clock-back",
+		Details: map[string]string{"newest": stamp(step.Newest), "now": stamp(step.Now), "behind": step.Newest.Sub(step.Now).Round(time.Second).String()},
+	}
+}
+
+// closeIntents ends each intent without a result as unresolved (I10).
+func (w *work) closeIntents() (int, error) {
+	n := 0
+	for ; ; n++ {
+		var in row
+		err := w.row(rowColumns+`WHERE status = 'intended' ORDER BY id LIMIT 1`, nil, in.into()...)
+		if none(err) {
+			return n, nil
+		} else if err != nil {
+			return n, err
+		}
+		if err := w.unresolved(in, interrupted, "the station ended between intent and result"); err != nil {
+			return n, err
+		}
+	}
+}
+
+func (w *work) closeRuns() (int, error) {
+	n := 0
+	for ; ; n++ {
+		var run, boardID string
+		err := w.row(`SELECT id, board_id FROM runs WHERE ending IS NULL LIMIT 1`, nil, &run, &boardID)
+		if none(err) {
+			return n, nil
+		} else if err != nil {
+			return n, err
+		}
+		if err := w.interrupt(run, boardID); err != nil {
+			return n, err
+		}
+	}
+}
+
+// started says what was found, which after a clean end is nothing.
+func (w *work) started(intents, runs int) error {
+	if intents+runs > 0 {
+		_, err := w.append(audit.Entry{
+			Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.recovered", Outcome: audit.Success,
+			Details: map[string]string{"unresolved": strconv.Itoa(intents), "interrupted": strconv.Itoa(runs)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err := w.append(audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.startup", Outcome: audit.Success})
+	return err
+}

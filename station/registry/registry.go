@@ -1,0 +1,198 @@
+// Package registry remembers boards, keys, certificates, Runs and work orders
+// in one SQLite file, together with the audit log that explains each of them.
+//
+// A call that changes something returns nil only after the transaction with
+// its audit entry is committed and synced; when it returns an error, nothing
+// of it is there, except the record of a refusal. Many callers share one
+// commit. If a commit fails nothing is acknowledged, and so nothing is signed
+// (I8). One process at a time has a registry open for writing; anybody may
+// read it meanwhile with [OpenReader].
+//
+// Opening is recovery: intents without a result become unresolved (I10), and
+// Runs that were never closed end as a Fault, "interrupted".
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+)
+
+//go:embed schema.sql
+var schema string
+
+// Config is what Open needs.
+type Config struct {
+	Path    string           // of the database; it is made when it is not there
+	Now     func() time.Time // nil: time.Now
+	Random  io.Reader        // for ids of audit entries; nil: crypto/rand
+	Station string           // name of this station, in each audit entry
+	Log     *slog.Logger     // for engineers; nil: nowhere
+
+	// AcceptClock, when not empty, is the operator who says that the clock is
+	// right although it is behind the newest audit entry.
+	AcceptClock string
+}
+
+// Registry is an open registry. Its methods are safe for concurrent use.
+type Registry struct {
+	*Reader
+	config Config
+	lock   *os.File
+	pool   *sql.DB // of one connection
+	log    *audit.Log
+	writer *writer
+	once   sync.Once
+	closed error
+}
+
+var (
+	_ issuance.Ledger  = (*Registry)(nil)
+	_ station.Registry = (*Registry)(nil)
+	_ station.Known    = (*Registry)(nil)
+)
+
+// Refusals.
+var (
+	// ErrLocked: another station has this registry open.
+	ErrLocked = errors.New("another station has this registry open: close it first, or use another directory")
+	// ErrSettings: the database does not run with the settings that make commits durable.
+	ErrSettings = errors.New("database did not take a setting that durability needs")
+	// ErrSchema: the file is not a registry of this version.
+	ErrSchema = errors.New("file is not a registry of this version")
+	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
+	ErrNoGenesis = errors.New("registry has no genesis entry: run the ceremony (station init) first")
+	// ErrGenesis: there is a genesis entry already.
+	ErrGenesis = errors.New("registry has a genesis entry already")
+	// ErrNotDurable: the commit failed; nothing was recorded and nothing may be done (I8).
+	ErrNotDurable = errors.New("registry could not commit: nothing was recorded; free disk space or check the disk, then try again")
+	// ErrUnknownOutcome: the caller gave up while the commit was under way.
+	ErrUnknownOutcome = errors.New("gave up waiting for the commit: it may or may not be recorded")
+	// ErrClosed: the registry is closed.
+	ErrClosed = errors.New("registry is closed")
+
+	ErrUnknownRun    = errors.New("Run is not admitted, or it is closed")
+	ErrUnknownBoard  = errors.New("board is not registered")
+	ErrUnknownOrder  = errors.New("work order is not open: open it first")
+	ErrOrderOpen     = errors.New("work order is open already with another product or quota")
+	ErrQuota         = errors.New("work order is complete: its quota of boards is used up")
+	ErrScrapped      = errors.New("board was scrapped")
+	ErrNoIntent      = errors.New("no open intent has this serial number")
+	ErrWrongStatus   = errors.New("certificate is not in a status that allows this")
+	ErrNoCertificate = errors.New("Run has no certificate")
+)
+
+// Open locks, opens and recovers a registry.
+func Open(ctx context.Context, c Config) (*Registry, error) {
+	r, err := open(ctx, c.completed())
+	if err != nil {
+		return nil, fmt.Errorf("opening registry %s: %w", c.Path, err)
+	}
+	return r, nil
+}
+
+func (c Config) completed() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func open(ctx context.Context, c Config) (_ *Registry, err error) {
+	r := &Registry{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.release())
+		}
+	}()
+	// 1. Nobody else writes.
+	if r.lock, err = lock(c.Path); err != nil {
+		return nil, err
+	}
+	// 2. One connection that commits durably, read back.
+	conn, err := r.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// 3. The log must be the one that its newest checkpoint was signed over.
+	r.log, err = audit.Open(ctx, conn, audit.Config{Station: c.Station, Now: c.Now, Random: c.Random})
+	if err != nil {
+		return nil, err
+	}
+	if r.Reader, err = OpenReader(ctx, c.Path); err != nil {
+		return nil, err
+	}
+	r.writer = newWriter(conn, r.log)
+	// 4. Recover, unless there is nothing yet.
+	if r.log.Head().Size == 0 {
+		return r, nil
+	}
+	return r, r.recover(ctx)
+}
+
+// Shutdown closes the registry: what was called before is committed first.
+// Close, of station.Registry, ends a Run.
+func (r *Registry) Shutdown() error {
+	r.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		var err error
+		if r.log.Head().Size > 0 {
+			err = r.note(ctx, audit.Entry{Category: audit.CategoryLog, Type: "log.shutdown", Outcome: audit.Success})
+		}
+		r.closed = errors.Join(err, r.release())
+	})
+	return r.closed
+}
+
+const closeTimeout = 10 * time.Second
+
+// release gives back what open took, in the opposite order.
+func (r *Registry) release() error {
+	var errs []error
+	if r.writer != nil {
+		errs = append(errs, r.writer.stop())
+	}
+	if r.Reader != nil {
+		errs = append(errs, r.Reader.Close())
+	}
+	if r.log != nil {
+		errs = append(errs, r.log.Close())
+	}
+	if r.pool != nil {
+		errs = append(errs, r.pool.Close())
+	}
+	if r.lock != nil {
+		errs = append(errs, r.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// note appends one entry that changes no row.
+func (r *Registry) note(ctx context.Context, e audit.Entry) error {
+	return r.write(ctx, func(w *work) error {
+		if e.Actor.ID == "" {
+			e.Actor = audit.Itself()
+		}
+		_, err := w.append(e)
+		return err
+	})
+}

@@ -1,0 +1,151 @@
+package registry
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+// bench is a registry with genesis, and what is needed to use it.
+type bench struct {
+	*Registry
+	t    testing.TB
+	path string
+	key  *ecdsa.PrivateKey // audit key
+	vkey string
+	now  func() time.Time
+}
+
+const origin = "hallmark.test/line"
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{t: t, path: filepath.Join(t.TempDir(), "registry.db"), key: newKey(t), now: time.Now}
+	b.open()
+	vkey, err := b.Genesis(t.Context(), Genesis{Origin: origin, AuditKey: b.key.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.vkey = vkey
+	return b
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (b *bench) config() Config {
+	return Config{Path: b.path, Station: "line-1", Now: func() time.Time { return b.now() }}
+}
+
+func (b *bench) open() {
+	b.t.Helper()
+	r, err := Open(b.t.Context(), b.config())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Registry = r
+	b.t.Cleanup(func() { _ = r.Shutdown() })
+}
+
+func (b *bench) reopen() {
+	b.t.Helper()
+	if err := b.Shutdown(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.open()
+}
+
+// run gives a Run of a new board, admitted.
+func (b *bench) run() *station.Run {
+	b.t.Helper()
+	run := newRun(devices.BoardID(uuid.New()), "hardware")
+	b.must(b.Admit(b.t.Context(), run))
+	return run
+}
+
+func (b *bench) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func newRun(id devices.BoardID, hardware string) *station.Run {
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Identity: &devices.Identity{
+		ID: id, HardwareID: devices.HardwareID(hardware), BoardType: "posix", Firmware: "1.0.0",
+	}}
+}
+
+// intent is one for this Run, with a key that follows from the board.
+func intent(run *station.Run) issuance.Intent {
+	in := issuance.Intent{
+		Key: issuance.Key{
+			BoardID: run.Identity.ID.String(), Purpose: issuance.PurposeTLS,
+			SPKISHA256: sha256.Sum256([]byte(run.Identity.ID.String())), ProfileSHA256: sha256.Sum256([]byte("profile")), IssuerSHA256: sha256.Sum256([]byte("issuer")),
+		},
+		Run: run.ID.String(), Profile: "linaro", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0),
+		Rework: run.Rework != "",
+	}
+	in.Serial = [16]byte(uuid.New())
+	in.TBSSHA256 = sha256.Sum256(in.Serial[:])
+	return in
+}
+
+// issue walks a Run to an issued certificate.
+func (b *bench) issue(run *station.Run) issuance.Intent {
+	b.t.Helper()
+	in := intent(run)
+	b.must(b.Intend(b.t.Context(), in))
+	der := append([]byte("certificate "), in.Serial[:]...)
+	b.must(b.Issued(b.t.Context(), in.Serial, der))
+	run.Certificate = &issuance.Certificate{Serial: in.Serial, DER: der, SHA256: sha256.Sum256(der)}
+	return in
+}
+
+// enrol walks a Run to its Pass.
+func (b *bench) enrol(run *station.Run) issuance.Intent {
+	b.t.Helper()
+	in := b.issue(run)
+	b.must(b.Delivered(b.t.Context(), run))
+	b.must(b.Activate(b.t.Context(), run))
+	run.Ending = station.Pass
+	b.must(b.Close(b.t.Context(), run))
+	return in
+}
+
+func (b *bench) verify() {
+	b.t.Helper()
+	if _, err := b.VerifyAudit(context.Background(), b.vkey); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestACleanRun(t *testing.T) {
+	b := newBench(t)
+	in := b.enrol(b.run())
+	b.must(b.Checkpoint(t.Context(), origin, b.key))
+	b.verify()
+	record, err := b.Lookup(t.Context(), in.Serial)
+	if err != nil || record.Status != station.StatusActive || record.BoardID != in.BoardID {
+		t.Fatalf("got %+v, %v", record, err)
+	}
+	b.reopen()
+	b.verify()
+}

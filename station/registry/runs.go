@@ -1,0 +1,282 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+)
+
+// The methods of station.Registry.
+
+// Admit opens the Run's record. A BoardID that was seen on other hardware, or
+// that has an open Run in another bay, is a clone: the refusal is recorded
+// with a Run that is closed already, and the error wraps station.ErrClone.
+func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
+	if run == nil || run.Identity == nil {
+		return fmt.Errorf("admitting a Run without an identity: %w", ErrUnknownBoard)
+	}
+	return r.write(ctx, func(w *work) error {
+		err := w.admit(run)
+		if err == nil || ofDatabase(err) {
+			return err
+		}
+		e := runEntry(run, "board.refused", audit.Denied)
+		e.Reason = reasonOf(err)
+		return &refusal{err, e}
+	})
+}
+
+func (w *work) admit(run *station.Run) error {
+	order, err := w.orderOf(run)
+	if err != nil {
+		return err
+	}
+	// 1. What is said, as evidence.
+	e := runEntry(run, "board.admitted", audit.Success)
+	e.WorkOrder = order
+	written, err := w.append(e)
+	if err != nil {
+		return err
+	}
+	now := written.Time.String()
+	// 2. The BoardID belongs to this hardware (I4).
+	if err := w.sameHardware(run, now); err != nil {
+		return err
+	}
+	// 3. The board is on the line once.
+	if err := w.endOlder(run); err != nil {
+		return err
+	}
+	return w.exec(`INSERT INTO runs (id, board_id, hardware_id, bay, operator, work_order, rework, admitted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		run.ID.String(), run.Identity.ID.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
+		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now)
+}
+
+func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
+	if run.Order == "" {
+		return nil, nil
+	}
+	order, err := w.orderNow(run.Order)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: %q", ErrUnknownOrder, run.Order)
+	}
+	return order, err
+}
+
+func (w *work) sameHardware(run *station.Run, now string) error {
+	id := run.Identity
+	inserted, err := w.change(`INSERT INTO boards (id, hardware_id, type, first_seen) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		id.ID.String(), []byte(id.HardwareID), text(id.BoardType), now)
+	if err != nil || inserted == 1 {
+		return err
+	}
+	var hardware []byte
+	var scrapped sql.NullString
+	err = w.row(`SELECT hardware_id, scrapped FROM boards WHERE id = ?`, []any{id.ID.String()}, &hardware, &scrapped)
+	switch {
+	case err != nil:
+		return err
+	case !bytes.Equal(hardware, []byte(id.HardwareID)):
+		return fmt.Errorf("%w: %s is known on %x, now on %s", station.ErrClone, id.ID, hardware, id.HardwareID)
+	case scrapped.Valid:
+		return fmt.Errorf("%w: %s at %s", ErrScrapped, id.ID, scrapped.String)
+	}
+	return nil
+}
+
+// endOlder closes a Run of the same board in the same bay that was never
+// closed; one in another bay means that there are two boards.
+func (w *work) endOlder(run *station.Run) error {
+	var older, bay string
+	err := w.row(`SELECT id, bay FROM runs WHERE board_id = ? AND ending IS NULL`, []any{run.Identity.ID.String()}, &older, &bay)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case bay != text(run.Bay):
+		return fmt.Errorf("%w: %s is in bay %q and in bay %q at once", station.ErrClone, run.Identity.ID, bay, run.Bay)
+	}
+	return w.interrupt(older, run.Identity.ID.String())
+}
+
+// interrupt closes a Run that nobody will close any more.
+func (w *work) interrupt(run, boardID string) error {
+	written, err := w.append(audit.Entry{
+		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: interrupted,
+		Board: &audit.Board{ID: boardID}, Run: &audit.Run{ID: run},
+	})
+	if err != nil {
+		return err
+	}
+	return w.closeRun(run, written)
+}
+
+// interrupted is the reason of a Run whose end nobody saw.
+const interrupted = "interrupted"
+
+// Delivered notes that the certificate was read back. Noting it again, or for
+// an active certificate, changes nothing.
+func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		in, err := w.certificateOf(run)
+		if err != nil {
+			return err
+		}
+		switch in.status {
+		case "delivered", "active":
+			return nil
+		case "issued":
+			e := in.entry("cert.delivered", audit.Success)
+			e.Run.ID, e.Cert.Status = run.ID.String(), "delivered"
+			return w.changeStatus(in.id, e)
+		}
+		return fmt.Errorf("delivering: %w: it is %s", ErrWrongStatus, in.status)
+	})
+}
+
+// Activate makes a delivered certificate the active one and what was active
+// superseded, in one transaction (I3, I7). Doing it again changes nothing.
+func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		in, err := w.certificateOf(run)
+		if err != nil {
+			return err
+		}
+		switch in.status {
+		case "active":
+			return nil
+		case "delivered":
+			return w.activate(in, run)
+		}
+		return fmt.Errorf("activating: %w: it is %s", ErrWrongStatus, in.status)
+	})
+}
+
+func (w *work) activate(in row, run *station.Run) error {
+	if err := w.supersede(in, run); err != nil {
+		return err
+	}
+	e := in.entry("cert.activated", audit.Success)
+	e.Run.ID, e.Cert.Status = run.ID.String(), "active"
+	if h := run.Handshake; h != nil {
+		e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite)}
+	}
+	return w.changeStatus(in.id, e)
+}
+
+func hex16(n uint16) string { return "0x" + strconv.FormatUint(0x10000+uint64(n), 16)[1:] }
+
+// supersede makes room for a rework; without one an active certificate stays.
+func (w *work) supersede(in row, run *station.Run) error {
+	var old row
+	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID, in.purpose}, old.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if run.Rework == "" {
+		return fmt.Errorf("activating: %w: another certificate is active and this is no rework", ErrWrongStatus)
+	}
+	e := old.entry("cert.superseded", audit.Success)
+	e.Run.ID, e.Cert.Status, e.Reason = run.ID.String(), "superseded", "rework"
+	e.Run.Rework, e.Details = text(run.Rework), map[string]string{"by": hex.EncodeToString(in.serial)}
+	return w.changeStatus(old.id, e)
+}
+
+// certificateOf finds the Run's certificate and checks that the Run is open and both are of one board.
+func (w *work) certificateOf(run *station.Run) (row, error) {
+	if run.Certificate == nil || run.Identity == nil {
+		return row{}, ErrNoCertificate
+	}
+	if _, err := w.openRun(run.ID.String(), run.Identity.ID.String()); err != nil {
+		return row{}, err
+	}
+	in, err := w.bySerial(run.Certificate.Serial)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return row{}, fmt.Errorf("%w: %x", station.ErrUnknownCertificate, run.Certificate.Serial)
+	case err != nil:
+		return row{}, err
+	case in.boardID != run.Identity.ID.String() || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
+		return row{}, fmt.Errorf("%w: %x is not this board's", station.ErrUnknownCertificate, run.Certificate.Serial)
+	}
+	return in, nil
+}
+
+// Close ends the Run's record with its ending, reason and step times.
+func (r *Registry) Close(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		if _, err := w.openRun(run.ID.String(), run.Identity.ID.String()); err != nil {
+			return err
+		}
+		written, err := w.append(closing(run))
+		if err != nil {
+			return err
+		}
+		return w.closeRun(run.ID.String(), written)
+	})
+}
+
+// endings of a Run by the type of the entry that closes it.
+var endings = map[string]station.Ending{
+	"run.pass": station.Pass, "run.reject": station.Reject, "run.fault": station.Fault, "run.aborted": station.Aborted,
+}
+
+func (w *work) closeRun(run string, written audit.Entry) error {
+	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ? WHERE id = ?`,
+		written.Time.String(), string(endings[written.Type]), written.Reason, run)
+}
+
+// outcomes of a Run's ending, as the audit log counts them.
+var outcomes = map[station.Ending]audit.Outcome{
+	station.Pass: audit.Success, station.Reject: audit.Denied, station.Fault: audit.Failure, station.Aborted: audit.Failure,
+}
+
+func closing(run *station.Run) audit.Entry {
+	e := runEntry(run, "run."+string(run.Ending), outcomes[run.Ending])
+	e.Reason = text(run.Reason)
+	e.Details = map[string]string{
+		"wire_sent": strconv.FormatInt(run.Wire.Sent, 10), "wire_received": strconv.FormatInt(run.Wire.Received, 10),
+		"wire_retries": strconv.Itoa(run.Wire.Retries),
+	}
+	if run.Err != nil {
+		e.Details["error"] = text(run.Err.Error())
+	}
+	if run.Sealed {
+		e.Details["sealed"] = "true"
+	}
+	for _, step := range run.Steps {
+		e.Run.Steps = append(e.Run.Steps, audit.Step{Name: step.Name, Retries: step.Retries,
+			TookUS: step.Took.Microseconds(), OutsideUS: step.Outside.Microseconds()})
+	}
+	return e
+}
+
+// runEntry is an audit entry about a Run and its board.
+func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry {
+	id := run.Identity
+	return audit.Entry{
+		Actor: actor(run.Operator), Category: audit.CategoryLine, Type: kind, Outcome: outcome,
+		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Rework: text(run.Rework)},
+		Board: &audit.Board{
+			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
+			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: strconv.Itoa(int(id.HUK)),
+		},
+	}
+}
+
+func actor(operator string) audit.Actor {
+	if operator == "" {
+		return audit.Itself()
+	}
+	return audit.Actor{ID: text(operator), Kind: "human"}
+}
