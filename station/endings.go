@@ -39,6 +39,8 @@ var verdicts = []struct {
 	{ErrUntrustedHUK, Verdict{Reject, "untrusted-huk", false}},
 	{ErrIdentityABI, Verdict{Reject, "identity-abi", false}},
 	{ErrSealed, Verdict{Reject, "sealed", false}},
+	{ErrScrapped, Verdict{Reject, "scrapped", false}},
+	{issuance.ErrRevoked, Verdict{Reject, "revoked", false}},
 
 	// Its CSR.
 	{issuance.ErrTooLarge, rejects(issuance.ErrTooLarge)},
@@ -69,6 +71,8 @@ var verdicts = []struct {
 	{ErrDraining, Verdict{Aborted, "draining", false}},
 
 	// The station and what it stands on.
+	{ErrUnknownOrder, Verdict{Fault, "unknown-order", false}},
+	{ErrQuota, Verdict{Fault, "quota", false}},
 	{issuance.ErrBadRequest, faults(issuance.ErrBadRequest)},
 	{issuance.ErrOutlives, faults(issuance.ErrOutlives)},
 	{issuance.ErrDoesNotFit, faults(issuance.ErrDoesNotFit)},

@@ -69,7 +69,7 @@ func TestACleanRunWalksEveryStepOnce(t *testing.T) {
 	if run.Ending != station.Pass || !run.Sealed || run.StopBay {
 		t.Errorf("ending %s (%v), sealed %v, stop %v", run.Ending, run.Err, run.Sealed, run.StopBay)
 	}
-	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Seal Close"
+	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Identify Seal Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls\n got %s\nwant %s", got, want)
 	}
@@ -351,5 +351,19 @@ func TestARandomSourceThatEndsIsAFault(t *testing.T) {
 	s := w.station(func(c *station.Config) { c.Random = bytes.NewReader(make([]byte, 16)) }) // enough for the Run's id
 	if run := w.enrol(t.Context(), s); run.Ending != station.Fault || run.Reason != "random" || !errors.Is(run.Err, io.EOF) {
 		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+func TestAnotherBoardIsNeverSealed(t *testing.T) {
+	w := newWorld(t)
+	s := w.station(func(c *station.Config) { c.Seal = true })
+	w.hook = func(call string) error {
+		if call == "Activate" {
+			w.identity.ID[0]++
+		}
+		return nil
+	}
+	if run := w.enrol(t.Context(), s); run.Ending != station.Fault || run.Reason != "swapped" || slices.Contains(w.calls, "Seal") {
+		t.Errorf("ending %s %q: %v, calls %v", run.Ending, run.Reason, run.Err, w.calls)
 	}
 }

@@ -6,6 +6,10 @@ import "errors"
 var (
 	// ErrClone: the BoardID is known from another hardware id. The registry's Admit returns it (I4).
 	ErrClone = errors.New("BoardID belongs to another piece of hardware")
+	// What else Admit and the issuer's ledger may refuse, for the registry to return.
+	ErrScrapped     = errors.New("board was scrapped")
+	ErrUnknownOrder = errors.New("work order is not open: open it first")
+	ErrQuota        = errors.New("work order is complete: its quota of boards is used up")
 	// ErrUnknownCertificate: Known.Lookup has no certificate with this serial number.
 	ErrUnknownCertificate = errors.New("certificate is not registered")
 

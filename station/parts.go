@@ -26,10 +26,10 @@ func (a *attempt) identify(ctx context.Context) error {
 	}
 	a.run.Identity = &id
 	refusal := a.allowed(&id)
-	if err := a.admit(ctx); err != nil && (refusal == nil || errors.Is(err, ErrRegistry)) {
+	switch err := a.admit(ctx); {
+	case err != nil && (refusal == nil || verdictOn(err).Ending != Reject):
 		return err
-	}
-	if refusal != nil {
+	case refusal != nil:
 		return refusal
 	}
 	return a.sealedButOurs(ctx)
@@ -39,10 +39,7 @@ func (a *attempt) admit(ctx context.Context) error {
 	if a.run.Admitted {
 		return nil
 	}
-	err := a.config.Registry.Admit(ctx, a.run)
-	if errors.Is(err, ErrClone) {
-		return err
-	} else if err != nil {
+	if err := a.config.Registry.Admit(ctx, a.run); err != nil {
 		return fmt.Errorf("admitting the board: %w", blame(ErrRegistry, err))
 	}
 	a.run.Admitted = true
@@ -194,8 +191,16 @@ func (a *attempt) record(ctx context.Context) error {
 	return nil
 }
 
-// lock ends the board's life on the line, after everything is on record.
+// lock ends the board's life on the line, after everything is on record. It
+// cannot be undone, so it asks once more who is there.
 func (a *attempt) lock(ctx context.Context) error {
+	now, err := a.board.Identify(ctx)
+	if err != nil {
+		return blame(ErrLine, err)
+	}
+	if other := a.sameBoard(now); other != nil {
+		return other
+	}
 	if err := a.board.Seal(ctx); err != nil {
 		return blame(ErrLine, err)
 	}
