@@ -26,9 +26,12 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 		if kept {
 			return none, refuse(ErrHung, "%s: no answer within %v; the token may have done it", doing, t.cfg.Timeout)
 		}
-		if err == nil || again || !t.worthAnother(conn, err) {
+		if err == nil {
+			return result, nil
+		}
+		if again || !t.worthAnother(conn, err) {
 			free()
-			return result, explain(doing, err)
+			return none, explain(doing, err)
 		}
 		stale = conn.generation
 	}
@@ -58,9 +61,11 @@ func (t *Token) place(ctx context.Context) (free func(), err error) {
 }
 
 // attempt runs op in a goroutine of its own, because a call into the module
-// cannot be cancelled. If the caller gives up first, kept is true: the goroutine
-// keeps the place and gives it back when the module returns; the result is
-// dropped. Closing the connection waits for it.
+// cannot be cancelled. Without an error the place is free again, so that the next
+// call begins while this one's result is verified; with an error the caller still
+// has it. If the caller gives up first, kept is true: the goroutine keeps the place
+// and gives it back when the module returns; the result is dropped. Closing the
+// connection waits for it.
 func attempt[T any](ctx context.Context, t *Token, conn *connection, free func(), op func(*connection) (T, error)) (result T, err error, kept bool) {
 	var given atomic.Bool // who swaps it first decides who frees the place
 	done := make(chan struct{})
@@ -77,6 +82,9 @@ func attempt[T any](ctx context.Context, t *Token, conn *connection, free func()
 			return
 		}
 		close(done)
+		if late.err == nil {
+			free()
+		}
 	}()
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
