@@ -1,0 +1,240 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/devices/smp"
+)
+
+// Identify asks who the board is (hello). Errors: ErrProtocolVersion,
+// ErrMalformedAnswer, a *Refusal, or the line's. Whether the identity ABI and
+// the source of the HUK are acceptable is the caller's decision.
+func (c *Client) Identify(ctx context.Context) (Identity, error) {
+	release, err := c.take(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	defer release()
+	var hello smp.HelloResponse
+	if err := c.ask(ctx, &smp.Hello{}, &hello); err != nil {
+		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
+	}
+	id, err := identityOf(&hello)
+	if err != nil {
+		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
+	}
+	c.booted(id.Boot, id.Stored)
+	return id, nil
+}
+
+// identityOf checks what only this package knows: version, BoardID, printable texts.
+func identityOf(h *smp.HelloResponse) (Identity, error) {
+	if h.Version != ProtocolVersion {
+		return Identity{}, fmt.Errorf("%w: board says %d, station speaks %d", ErrProtocolVersion, h.Version, ProtocolVersion)
+	}
+	id, err := boardIDOf(h.ID)
+	if err != nil {
+		return Identity{}, err
+	}
+	for _, text := range []string{h.BoardType, h.Firmware} {
+		if !printable(text) {
+			return Identity{}, fmt.Errorf("%w: %s is not printable ASCII", ErrMalformedAnswer, quote(text))
+		}
+	}
+	return Identity{
+		ID:           id,
+		HardwareID:   HardwareID(h.HardwareID),
+		BoardType:    h.BoardType,
+		Firmware:     h.Firmware,
+		FirmwareHash: [32]byte(h.FirmwareHash),
+		HUK:          HUKSource(h.HUK),
+		Sealed:       h.LifeCycle == 1,
+		Stored:       Slots(h.Stored),
+		ABI:          uint(h.ABI),
+		Boot:         BootID(h.Boot),
+	}, nil
+}
+
+// boardIDOf accepts only a UUID as section 5 makes them: version 4, RFC 9562 variant.
+func boardIDOf(octets []byte) (BoardID, error) {
+	id := BoardID(octets)
+	if id[6]>>4 != 4 || id[8]>>6 != 2 {
+		return BoardID{}, fmt.Errorf("%w: %v is not a version 4 UUID", ErrMalformedAnswer, id)
+	}
+	return id, nil
+}
+
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < 0x20 || text[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// booted notes which start of the firmware answers. What was learnt of an
+// earlier one is forgotten.
+func (c *Client) booted(boot BootID, stored Slots) {
+	if c.boot == nil || *c.boot != boot {
+		c.limit = 0
+	}
+	c.boot, c.stored = &boot, stored
+}
+
+// CSR asks for a PKCS#10 request that carries the nonce, 1 to 768 octets of DER.
+func (c *Client) CSR(ctx context.Context, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
+	release, err := c.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	var response smp.CSRResponse
+	request := &smp.CSR{Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit}
+	if err := c.ask(ctx, request, &response); err != nil {
+		return nil, fmt.Errorf("asking for a CSR: %w", err)
+	}
+	return response.DER, nil
+}
+
+// Seal ends the board's life on the line: its store accepts no write any more.
+func (c *Client) Seal(ctx context.Context) error {
+	release, err := c.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := c.ask(ctx, &smp.Seal{}, &smp.Empty{}); err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	return nil
+}
+
+// Echo has the board repeat a text of at most 200 octets: the line works both ways.
+func (c *Client) Echo(ctx context.Context, text string) error {
+	release, err := c.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	var response smp.EchoResponse
+	if err := c.ask(ctx, &smp.Echo{Text: text}, &response); err != nil {
+		return fmt.Errorf("asking for an echo: %w", err)
+	}
+	if response.Text != text {
+		return fmt.Errorf("asking for an echo: %w: %s is not %s", ErrMalformedAnswer, quote(response.Text), quote(text))
+	}
+	return nil
+}
+
+// Reset restarts the board and returns when it answers with a new boot id.
+// Errors: ErrNotRestarted, ErrNoAnswer after Options.ResetTimeout, or the line's.
+func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
+	release, err := c.take(ctx)
+	if err != nil {
+		return BoardID{}, BootID{}, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ResetTimeout, fmt.Errorf("%w within %v", ErrNotRestarted, c.options.ResetTimeout))
+	defer cancel()
+	id, boot, err := c.reset(ctx)
+	if err != nil {
+		return BoardID{}, BootID{}, fmt.Errorf("resetting: %w", err)
+	}
+	return id, boot, nil
+}
+
+// Times of a reset. A board that is starting may lose what it is sent, so it
+// is asked again soon, and then less and less often.
+const (
+	firstPoll     = 100 * time.Millisecond
+	lastPoll      = 2 * time.Second
+	stillThere    = 20 * time.Millisecond // until the next question when the old firmware answers
+	asksPerReset  = 25                    // answers of the old firmware until it is reset again
+	slowestDouble = 5
+)
+
+// poll is the schedule after a reset. It ends with the context.
+func poll(try int) (time.Duration, bool) {
+	return min(firstPoll<<min(try, slowestDouble), lastPoll), true
+}
+
+func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
+	if c.boot == nil {
+		if _, err := c.brief(ctx, c.patient); err != nil {
+			return BoardID{}, BootID{}, err
+		}
+	}
+	before := *c.boot
+	retries := c.retries.Load()
+	defer func() { c.retries.Store(retries) }() // asking a board that is starting is no sign of noise
+	for asked := 0; ; asked++ {
+		if asked%asksPerReset == 0 {
+			if err := c.restart(ctx); err != nil {
+				return BoardID{}, BootID{}, err
+			}
+		}
+		id, err := c.brief(ctx, poll)
+		if err != nil {
+			return BoardID{}, BootID{}, err
+		}
+		if *c.boot != before {
+			return id, *c.boot, nil
+		}
+		if err := pause(ctx, stillThere); err != nil {
+			return BoardID{}, BootID{}, err
+		}
+	}
+}
+
+// restart sends the OS reset, once: a second one could hit the new firmware.
+// That no answer came means nothing, the board may have been faster.
+func (c *Client) restart(ctx context.Context) error {
+	short := func(try int) (time.Duration, bool) { return min(c.options.Timeout, lastPoll), try == 0 }
+	_, err := c.askBy(ctx, short, &smp.OSReset{}, &smp.Empty{})
+	if errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrMalformedAnswer) {
+		return nil
+	}
+	return err
+}
+
+// brief asks for BoardID, boot id and what is stored.
+func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
+	var response smp.BriefResponse
+	if _, err := c.askBy(ctx, plan, &smp.Hello{Brief: true}, &response); err != nil {
+		return BoardID{}, err
+	}
+	id, err := boardIDOf(response.ID)
+	if err != nil {
+		return BoardID{}, err
+	}
+	c.booted(BootID(response.Boot), Slots(response.Stored))
+	return id, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the board: %w", context.Cause(ctx))
+	}
+}
+
+// explain adds ErrRestarted to a refusal that a board gives when it has
+// forgotten what was begun, if its boot id says that it did restart.
+func (c *Client) explain(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrTLSState) && !errors.Is(err, ErrOutOfOrder) || c.boot == nil {
+		return err
+	}
+	before := *c.boot
+	if _, silent := c.brief(ctx, c.patient); silent != nil || *c.boot == before {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrRestarted, err)
+}

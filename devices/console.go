@@ -1,0 +1,34 @@
+package devices
+
+import "sync"
+
+const consoleSize = 64 << 10
+
+// console keeps the newest octets that stood between frames.
+type console struct {
+	mu   sync.Mutex
+	text []byte // a ring once it is full
+	next int    // where the ring continues
+}
+
+func (c *console) add(text []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(text) >= consoleSize {
+		c.text, c.next = append(c.text[:0], text[len(text)-consoleSize:]...), 0
+		return
+	}
+	room := min(len(text), consoleSize-len(c.text))
+	c.text = append(c.text, text[:room]...)
+	for text = text[room:]; len(text) > 0; {
+		n := copy(c.text[c.next:], text)
+		text, c.next = text[n:], (c.next+n)%consoleSize
+	}
+}
+
+func (c *console) all() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]byte, 0, len(c.text))
+	return append(append(all, c.text[c.next:]...), c.text[:c.next]...)
+}

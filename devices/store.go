@@ -1,0 +1,133 @@
+package devices
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"hallmark/devices/smp"
+)
+
+const (
+	// bufferOverhead is what length and CRC take of a board's buffer (PROTOCOL.md section 1).
+	bufferOverhead = 4
+	// defaultBuffer is what a board has that does not say: CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.
+	defaultBuffer = 384
+	// leastBuffer leaves room for a write at offset 0 with some data.
+	leastBuffer = 128
+	// headGrows: the head of a byte string takes 1 octet when it is empty and at most 3 here.
+	headGrows = 2
+)
+
+// Write stores DER in a slot, 1 to 1024 octets, in pieces that fit the board's
+// buffer, and commits it. Writing what is there already changes nothing.
+func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
+	if len(der) == 0 || len(der) > smp.MaxSlot {
+		return fmt.Errorf("writing slot %d: %w, not %d", slot, ErrObjectSize, len(der))
+	}
+	release, err := c.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	again, err := c.transfer(ctx, slot, der)
+	if again {
+		_, err = c.transfer(ctx, slot, der)
+	}
+	if err != nil {
+		return fmt.Errorf("writing slot %d: %w", slot, c.explain(ctx, err))
+	}
+	return nil
+}
+
+// transfer is one try at a whole object. again: a piece was sent twice and
+// then refused as out of order, so the first may have been the last one that
+// was missing; the object is then sent anew, which changes nothing if it is there.
+func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again bool, err error) {
+	if err := c.learnLimit(ctx); err != nil {
+		return false, err
+	}
+	hash := sha256.Sum256(der)
+	for offset := 0; offset < len(der); {
+		request := &smp.WriteSlot{Slot: uint8(slot), Offset: uint32(offset), Commit: true}
+		if offset == 0 {
+			request.Total, request.Hash = uint32(len(der)), hash[:]
+		}
+		room, err := c.room(request)
+		if err != nil {
+			return false, err
+		}
+		request.Data = der[offset:min(offset+room, len(der))]
+		offset += len(request.Data)
+		request.Commit = offset == len(der)
+		var response smp.WriteSlotResponse
+		tries, err := c.askBy(ctx, c.patient, request, &response)
+		if err != nil {
+			return tries > 1 && errors.Is(err, ErrOutOfOrder), err
+		}
+		if int(response.Next) != offset {
+			return false, fmt.Errorf("%w: next offset %d, want %d", errAnswerOutOfRange, response.Next, offset)
+		}
+	}
+	return false, nil
+}
+
+// Read gives what a slot holds in flash; a *Refusal that wraps ErrEmpty when nothing.
+func (c *Client) Read(ctx context.Context, slot Slot) ([]byte, error) {
+	release, err := c.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	der, err := c.readAll(ctx, slot)
+	if err != nil {
+		return nil, fmt.Errorf("reading slot %d: %w", slot, err)
+	}
+	return der, nil
+}
+
+func (c *Client) readAll(ctx context.Context, slot Slot) ([]byte, error) {
+	var der []byte
+	for total := -1; len(der) != total; {
+		var piece smp.ReadSlotResponse
+		if err := c.ask(ctx, &smp.ReadSlot{Slot: uint8(slot), Offset: uint32(len(der))}, &piece); err != nil {
+			return nil, err
+		}
+		switch {
+		case total >= 0 && int(piece.Total) != total:
+			return nil, fmt.Errorf("%w: %d octets, then %d", ErrSlotChanged, total, piece.Total)
+		case len(piece.Data) == 0 || len(der)+len(piece.Data) > int(piece.Total):
+			return nil, fmt.Errorf("%w: %d octets at %d of %d", ErrMalformedAnswer, len(piece.Data), len(der), piece.Total)
+		}
+		total = int(piece.Total)
+		der = append(der, piece.Data...)
+	}
+	return der, nil
+}
+
+// learnLimit asks for the buffer size once per start of the firmware.
+func (c *Client) learnLimit(ctx context.Context) error {
+	if c.limit != 0 {
+		return nil
+	}
+	params := smp.ParamsResponse{BufferSize: defaultBuffer}
+	err := c.ask(ctx, &smp.Params{}, &params)
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		return fmt.Errorf("asking for the buffer size: %w", err)
+	}
+	if params.BufferSize < leastBuffer {
+		return fmt.Errorf("%w: %d octets, want at least %d", ErrBufferTooSmall, params.BufferSize, leastBuffer)
+	}
+	c.limit = int(min(params.BufferSize, smp.MaxMessage)) - bufferOverhead
+	return nil
+}
+
+// room gives how many octets a request without data can still carry.
+func (c *Client) room(request smp.Request) (int, error) {
+	empty, err := smp.AppendRequest(nil, 0, request)
+	if err != nil {
+		return 0, err
+	}
+	return c.limit - len(empty) - headGrows, nil
+}
