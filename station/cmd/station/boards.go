@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station/registry"
+)
+
+func (c *command) boardsCommand() *cobra.Command {
+	var filter registry.Filter
+	cmd := &cobra.Command{
+		Use:   "boards",
+		Short: "Lists boards and their certificates; works while the station does",
+		Args:  arguments(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.boards(cmd.Context(), filter) },
+	}
+	cmd.Flags().StringVar(&filter.BoardID, "board", "", "only the board with this BoardID")
+	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards whose certificate is issued, delivered, active, superseded, revoked, scrapped or unresolved")
+	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many (default: all)")
+	return cmd
+}
+
+func (c *command) boards(ctx context.Context, filter registry.Filter) (err error) {
+	s, err := existing(c.dir)
+	if err != nil {
+		return err
+	}
+	if _, _, err := readSettings(s); err != nil {
+		return usage(err)
+	}
+	reader, err := registry.OpenReader(ctx, s.registry())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	rows, err := reader.Boards(ctx, filter)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
+	for _, row := range rows {
+		last := string(row.LastEnding)
+		if row.LastReason != "" {
+			last += " (" + row.LastReason + ")"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, dash(row.Serial), dash(row.Status), row.Runs, dash(last))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "\n%d boards\n", len(rows))
+	return nil
+}

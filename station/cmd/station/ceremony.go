@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/hsm"
+	"hallmark/station/issuance"
+)
+
+// backdate is how long before now the certificates of the ceremony begin: as
+// long as a profile may let a board's certificate begin earlier, by default.
+const backdate = 24 * time.Hour
+
+// A ceremony makes what a station is founded on: three keys in the token, and
+// the certificates that say what they are for. It is done once.
+type ceremony struct {
+	config *configs.Config
+	token  *hsm.Token
+	now    time.Time
+	random io.Reader
+
+	root, issuing, server *x509.Certificate
+	serverKey             *ecdsa.PrivateKey
+	audit                 crypto.Signer
+}
+
+// hold makes keys first and certificates after that, each signed in the token.
+func (c *ceremony) hold(ctx context.Context) error {
+	names := c.config.Authority
+	rootKey, err := c.key(ctx, names.RootLabel)
+	if err != nil {
+		return err
+	}
+	issuingKey, err := c.key(ctx, names.IssuingLabel)
+	if err != nil {
+		return err
+	}
+	if c.audit, err = c.key(ctx, names.AuditLabel); err != nil {
+		return err
+	}
+	if c.root, err = issuance.Root(c.authority("root", names.RootYears, 1), rootKey, c.random); err != nil {
+		return err
+	}
+	public := issuingKey.Public().(*ecdsa.PublicKey)
+	if c.issuing, err = issuance.Issuing(c.authority("issuing CA", names.IssuingYears, 0), public, c.root, rootKey, c.random); err != nil {
+		return err
+	}
+	return c.endpoint(rootKey)
+}
+
+// key makes a key pair in the token and adopts it as every later start does.
+func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error) {
+	ref := hsm.KeyRef{ID: make([]byte, 8), Label: label}
+	if _, err := io.ReadFull(c.random, ref.ID); err != nil {
+		return nil, fmt.Errorf("drawing a key id: %w", err)
+	}
+	public, err := c.token.Generate(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", label, err)
+	}
+	signer, err := c.token.Signer(ctx, ref, public)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
+	}
+	return signer, nil
+}
+
+func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
+	made := issuance.CAConfig{
+		CommonName:   c.config.Authority.Organization + " " + role,
+		Organization: c.config.Authority.Organization,
+		NotBefore:    c.now.Add(-backdate),
+		PathLen:      below,
+	}
+	if years > 0 {
+		made.NotAfter = c.now.AddDate(years, 0, 0)
+	}
+	return made
+}
+
+// endpoint makes the verifier's key, which is a file: it authenticates an
+// endpoint on the bench and signs nothing that lasts.
+func (c *ceremony) endpoint(root crypto.Signer) (err error) {
+	if c.serverKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return fmt.Errorf("making the verifier's key: %w", err)
+	}
+	name := c.config.Verifier.ServerName
+	c.server, err = issuance.Server(issuance.ServerConfig{
+		CommonName: name,
+		DNSNames:   []string{name},
+		NotBefore:  c.now.Add(-backdate),
+		NotAfter:   c.now.AddDate(0, 0, c.config.Authority.VerifierDays),
+	}, &c.serverKey.PublicKey, c.root, root, c.random)
+	return err
+}
+
+// write stores certificates and the verifier's key.
+func (c *ceremony) write(s state) error {
+	key, err := x509.MarshalPKCS8PrivateKey(c.serverKey)
+	if err != nil {
+		return fmt.Errorf("encoding the verifier's key: %w", err)
+	}
+	defer clear(key)
+	audit, err := x509.MarshalPKIXPublicKey(c.audit.Public())
+	if err != nil {
+		return fmt.Errorf("encoding the audit key: %w", err)
+	}
+	for path, text := range map[string][]byte{
+		s.root():        certificatePEM(c.root.Raw),
+		s.issuing():     certificatePEM(c.issuing.Raw),
+		s.server():      certificatePEM(c.server.Raw),
+		s.serverKey():   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		s.auditPublic(): pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),
+	} {
+		if err := writeFile(path, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

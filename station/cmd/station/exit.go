@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+
+	"hallmark/station"
+)
+
+// Exit codes, the same for every subcommand. They are part of the interface:
+// help, README and tests read this file.
+const (
+	exitPass    = 0 // all Runs ended as Pass; the command did what was asked
+	exitFault   = 1 // the station, the HSM or a line is bad; boards may be tried again
+	exitReject  = 2 // a board is bad
+	exitUsage   = 3 // usage or configuration; nothing was begun
+	exitAborted = 4 // the operator stopped
+)
+
+const exitHelp = `Exit codes:
+  0  all Runs ended as Pass, or the command did what was asked
+  1  Fault: the station, the HSM or a line is bad; the boards may be tried again
+  2  Reject: a board is bad
+  3  usage or configuration; nothing was begun
+  4  Aborted: the operator stopped
+Where Runs end differently, the first of 1, 2, 4 that occurs counts.`
+
+// severity orders the endings: a bad bench says nothing about boards, so
+// Fault comes first, and an Abort says nothing about either, so it comes last.
+var severity = []struct {
+	ending station.Ending
+	code   int
+}{
+	{station.Fault, exitFault},
+	{station.Reject, exitReject},
+	{station.Aborted, exitAborted},
+}
+
+// exitOf gives the code for the endings that occurred.
+func exitOf(counts map[station.Ending]int) int {
+	for _, row := range severity {
+		if counts[row.ending] > 0 {
+			return row.code
+		}
+	}
+	return exitPass
+}
+
+// An exitError ends the command with a code; what there was to say about it
+// may have been said already, then err is nil.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage marks an error as one of usage or configuration.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
+}
+
+// codeOf gives the exit code of a command that returned err.
+func codeOf(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitPass
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFault
+}

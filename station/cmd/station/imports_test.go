@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the table of DESIGN.md section 1: what each package may import,
+// of ours. "anything" is for those that wire.
+// A row that ends in a slash is for all packages below.
+var mayImport = map[string][]string{
+	"devices/smp":      {},
+	"devices/serial":   {},
+	"devices/jlink":    {},
+	"hsm":              {},
+	"station/audit":    {},
+	"station/issuance": {},
+	"devices":          {"devices/smp"},
+	"devices/emulated": {"devices", "devices/serial"},
+	"station":          {"devices", "station/issuance"},
+	"station/registry": {"station", "station/issuance", "station/audit", "devices"},
+	"station/verifier": {"station"},
+	"ui":               {"station"},
+	"configs":          {"devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier"},
+	"fixtures":         {"anything"},
+	"fixtures/":        {"anything"}, // and below
+	"station/cmd/":     {"anything"},
+}
+
+// without names binaries and the packages that must never be linked into them.
+var without = map[string][]string{
+	"station/cmd/verifier": {"hallmark/hsm", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+const module = "hallmark/"
+
+func TestImportGraphIsTheDataFlow(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 8 {
+		t.Fatalf("only %d packages of ours are listed", len(packages))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := allowedFor(name)
+		if !known {
+			t.Errorf("%s is not in the table of DESIGN.md section 1", name)
+		}
+		for _, imported := range p.Imports {
+			imported, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.Contains(allowed, "anything") && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s, but may import of ours only %v", name, imported, allowed)
+			}
+		}
+		for _, forbidden := range without[name] {
+			if slices.Contains(p.Deps, forbidden) {
+				t.Errorf("%s links %s", name, forbidden)
+			}
+		}
+	}
+}
+
+// allowedFor finds the row for a package, or for the directory it is in.
+func allowedFor(name string) ([]string, bool) {
+	if allowed, ok := mayImport[name]; ok {
+		return allowed, true
+	}
+	for row, allowed := range mayImport {
+		if strings.HasSuffix(row, "/") && strings.HasPrefix(name, row) {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+// list asks the go command for the packages of this module, without tests.
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", module+"...")
+	cmd.Stderr = os.Stderr
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(output))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(p.ImportPath, module) {
+			packages = append(packages, p)
+		}
+	}
+}

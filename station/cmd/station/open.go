@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/devices"
+	"hallmark/hsm"
+	"hallmark/station"
+	"hallmark/station/issuance"
+	"hallmark/station/registry"
+	"hallmark/station/verifier"
+)
+
+// A bench is a station's state directory with everything in it open. Exactly
+// one process has it, which the registry's lock sees to.
+type bench struct {
+	state   state
+	config  *configs.Config
+	profile *issuance.Profile
+	log     *slog.Logger
+
+	root, issuing *x509.Certificate
+	token         *hsm.Token
+	audit         crypto.Signer
+	issuer        *issuance.Issuer
+	registry      *registry.Registry
+	verifier      *verifier.Server
+	station       *station.Station
+
+	acceptClock string         // who says that the clock is right although it went back, usually nobody
+	closers     []func() error // undone last first
+}
+
+// open opens the bench in the order in which its parts need each other; events
+// are those of the engine.
+func open(ctx context.Context, b *bench, events func(station.Event)) (_ *bench, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	for _, part := range []func(context.Context) error{
+		b.openFiles, b.openRegistry, b.openToken, b.openAudit, b.openIssuer, b.openVerifier,
+	} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b, b.openStation(events)
+}
+
+// openAudit adopts the key that checkpoints are signed with.
+func (b *bench) openAudit(ctx context.Context) (err error) {
+	b.audit, err = b.auditSigner(ctx)
+	return err
+}
+
+// close undoes what open did, last first. A second call does nothing.
+func (b *bench) close() error {
+	var errs []error
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		errs = append(errs, b.closers[i]())
+	}
+	b.closers = nil
+	return errors.Join(errs...)
+}
+
+func (b *bench) later(undo func() error) { b.closers = append(b.closers, undo) }
+
+// openFiles reads configuration, profile and certificates, and opens the log.
+func (b *bench) openFiles(context.Context) (err error) {
+	if b.config, b.profile, err = readSettings(b.state); err != nil {
+		return usage(err)
+	}
+	if b.root, err = readCertificate(b.state.root()); err != nil {
+		return err
+	}
+	if b.issuing, err = readCertificate(b.state.issuing()); err != nil {
+		return err
+	}
+	log, file, err := openLog(b.state)
+	if err != nil {
+		return err
+	}
+	b.log = log
+	b.later(file.Close)
+	return nil
+}
+
+// readSettings reads the copies that `init` made.
+func readSettings(s state) (*configs.Config, *issuance.Profile, error) {
+	config, err := configs.Load(s.config())
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := os.ReadFile(s.profile())
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the profile: %w", err)
+	}
+	profile, err := configs.ParseProfile(s.profile(), text)
+	return config, profile, err
+}
+
+// openRegistry comes before the HSM: a second station is turned away before it
+// touches the token.
+func (b *bench) openRegistry(ctx context.Context) (err error) {
+	config := registryConfig(b.state, b.config, b.log)
+	config.AcceptClock = b.acceptClock
+	b.registry, err = registry.Open(ctx, config)
+	if err != nil {
+		return fmt.Errorf("opening the registry: %w", err)
+	}
+	b.later(b.registry.Shutdown)
+	return nil
+}
+
+func registryConfig(s state, config *configs.Config, log *slog.Logger) registry.Config {
+	return registry.Config{Path: s.registry(), Now: time.Now, Station: config.Station, Log: log}
+}
+
+func (b *bench) openToken(ctx context.Context) (err error) {
+	if b.token, err = openToken(ctx, b.state, b.config, b.log); err != nil {
+		return err
+	}
+	b.later(func() error { return closeToken(b.token) })
+	return nil
+}
+
+// openToken opens the HSM with the configured PIN source.
+func openToken(ctx context.Context, s state, config *configs.Config, log *slog.Logger) (*hsm.Token, error) {
+	if config.HSM.CreateToken {
+		if err := writeSoftHSMConf(s); err != nil {
+			return nil, fmt.Errorf("configuring SoftHSM: %w", err)
+		}
+	}
+	settings, err := config.Token(string(s), fileExists)
+	if err != nil {
+		return nil, usage(err)
+	}
+	settings.Log = log
+	pin, err := hsm.ParsePINSource(config.PINSource(string(s)))
+	if err != nil {
+		return nil, usage(fmt.Errorf("hsm.pin_source: %w", err))
+	}
+	token, err := hsm.Open(ctx, settings, pin)
+	if err != nil {
+		return nil, fmt.Errorf("opening the HSM: %w", err)
+	}
+	return token, nil
+}
+
+// closeToken has its own bound: it is needed most when ctx has ended.
+func closeToken(token *hsm.Token) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := token.Close(ctx); err != nil {
+		return fmt.Errorf("closing the HSM: %w", err)
+	}
+	return nil
+}
+
+// openIssuer adopts the issuing key by the certificate, never by what the token says.
+func (b *bench) openIssuer(ctx context.Context) error {
+	signer, err := b.signer(ctx, b.config.Authority.IssuingLabel, b.issuing.PublicKey)
+	if err != nil {
+		return err
+	}
+	b.issuer, err = issuance.New(issuance.Config{
+		Profile: b.profile, Issuer: b.issuing, Root: b.root, Signer: signer, Ledger: b.registry,
+		Now: time.Now, Random: rand.Reader, AllowDummy: b.config.Boards.AllowDummy,
+	})
+	return err
+}
+
+func (b *bench) signer(ctx context.Context, label string, public crypto.PublicKey) (crypto.Signer, error) {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("adopting the key %s: its certificate has a %T, want ECDSA", label, public)
+	}
+	signer, err := b.token.Signer(ctx, hsm.KeyRef{Label: label}, key)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
+	}
+	return signer, nil
+}
+
+// openVerifier starts the endpoint that every board must convince.
+func (b *bench) openVerifier(ctx context.Context) (err error) {
+	b.verifier, err = newVerifier(b.state, b.config, b.root, b.issuing, b.registry, b.log)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.config.Verifier.Listen)
+	if err != nil {
+		return fmt.Errorf("opening the verifier's port: %w", err)
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- b.verifier.Serve(life, listener) }()
+	b.later(func() error { stop(); return <-ended })
+	return nil
+}
+
+func newVerifier(s state, config *configs.Config, root, issuing *x509.Certificate, known verifier.Known, log *slog.Logger) (*verifier.Server, error) {
+	certificate, err := tls.LoadX509KeyPair(s.server(), s.serverKey())
+	if err != nil {
+		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)
+	}
+	return verifier.New(verifier.Config{
+		Certificate: certificate, Root: root, Intermediates: []*x509.Certificate{issuing}, Known: known,
+		Now: time.Now, Log: log, ServerName: config.Verifier.ServerName,
+	})
+}
+
+func (b *bench) openStation(events func(station.Event)) (err error) {
+	b.station, err = station.New(station.Config{
+		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier,
+		Subject: devices.Subject{Organization: b.profile.Organization(), OrganizationalUnit: b.profile.OrganizationalUnit()},
+		Anchor:  b.root.Raw, Chain: b.issuing.Raw,
+		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
+		Timeouts: b.config.StationTimeouts(), Events: events,
+		Now: time.Now, Random: rand.Reader,
+	})
+	return err
+}

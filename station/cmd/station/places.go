@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hallmark/configs"
+	"hallmark/devices/emulated"
+)
+
+// A place is one bay as --boards names it: a serial port, or where emulated
+// boards of one kind come and go.
+type place struct {
+	bay   string
+	model *model // nil for a serial port
+	port  string // path of a serial port
+}
+
+// A model is a kind of emulated board.
+type model struct {
+	name    string // as in --boards
+	kind    emulated.Kind
+	machine string
+	image   func(configs.Firmware) string // what the configuration names
+}
+
+var models = []model{
+	{"posix", emulated.Posix, "", func(f configs.Firmware) string { return f.Posix }},
+	{"qemu", emulated.QEMU, "mps2-an385", func(f configs.Firmware) string { return f.QEMU }},
+	{"qemu-an521", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUAN521 }},
+}
+
+// maxBays bounds what one command may start; a typing mistake is not a fork bomb.
+const maxBays = 512
+
+var errBoards = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial ports, separated by commas")
+
+// parsePlaces reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1".
+func parsePlaces(text string) ([]place, error) {
+	var places []place
+	for word := range strings.SplitSeq(text, ",") {
+		more, err := parsePlace(word)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, more...)
+	}
+	if len(places) > maxBays {
+		return nil, fmt.Errorf("--boards: %d bays, want at most %d", len(places), maxBays)
+	}
+	return places, distinct(places)
+}
+
+func parsePlace(word string) ([]place, error) {
+	if filepath.IsAbs(word) {
+		return []place{{bay: word, port: filepath.Clean(word)}}, nil
+	}
+	name, number, _ := strings.Cut(word, ":")
+	n, err := strconv.ParseUint(number, 10, 16)
+	known := slices.IndexFunc(models, func(m model) bool { return m.name == name })
+	if known < 0 || err != nil || n == 0 || n > maxBays {
+		return nil, fmt.Errorf("--boards %q: %w", word, errBoards)
+	}
+	var places []place
+	for i := range n {
+		places = append(places, place{bay: fmt.Sprintf("%s-%d", name, i+1), model: &models[known]})
+	}
+	return places, nil
+}
+
+func distinct(places []place) error {
+	seen := map[string]bool{}
+	for _, p := range places {
+		if seen[p.bay] {
+			return fmt.Errorf("--boards: %s is named twice", p.bay)
+		}
+		seen[p.bay] = true
+	}
+	return nil
+}

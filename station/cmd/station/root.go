@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// A command is what every subcommand shares: where it reads and writes, and
+// which station it is about.
+type command struct {
+	dir            string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// run is the whole program: it parses, does, reports and returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	unix.Umask(0o077) // whatever is made from here on is the station's user's alone
+	c := &command{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := c.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && err.Error() != "" {
+		fmt.Fprintf(stderr, "station: %v\n", err)
+	}
+	return codeOf(err)
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "station",
+		Short:         "Gives the boards on a bench their identity",
+		Long:          "station asks each board for a CSR, has it signed in the HSM, writes the certificate to\nthe board, resets it, and passes it when it did mutual TLS with what it holds.\n\n" + exitHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage(fmt.Errorf("no subcommand given; see `station --help`"))
+		},
+	}
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
+	root.AddCommand(c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
+		c.verifierCommand(), c.auditCommand(), c.doctorCommand())
+	return root
+}
+
+// arguments makes a wrong number of arguments an error of usage.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
+		}
+		return nil
+	}
+}

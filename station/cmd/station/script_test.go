@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"hallmark/devices/emulated"
+)
+
+// The binary under test is the test binary.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"station": func() { main() },
+	})
+}
+
+func TestScripts(t *testing.T) {
+	firmware := firmwareFolder(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("FIRMWARE", firmware)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"killed":  killed,
+			"records": records,
+			"openssl": opensslVerify,
+			"private": private,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// firmwareFolder is where `make firmware` put the images.
+func firmwareFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := filepath.Abs("../../../devices/firmware/build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range models {
+		image := filepath.Join(folder, emulated.ImageName(m.kind, m.machine))
+		if _, err := os.Stat(image); errors.Is(err, os.ErrNotExist) {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%s is missing: run `make firmware`", image)
+			}
+			t.Skipf("%s is missing: run `make firmware`", image)
+		}
+	}
+	return folder
+}
+
+// exits CODE station ARG...: the command must end with exactly this code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE station ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// killed FILE SIGNAL CODE station ARG...: starts the command, sends it the
+// signal when FILE holds a line, and wants it to end with CODE (-1: by the signal).
+func killed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: killed FILE SIGNAL CODE station ARG...")
+	}
+	signal := map[string]syscall.Signal{"KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
+	if signal == 0 {
+		ts.Fatalf("signal %s is not known", args[1])
+	}
+	program, err := exec.LookPath(args[3])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args[4:]...)
+	cmd.Dir = ts.Getenv("WORK")
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "FIRMWARE="+ts.Getenv("FIRMWARE"))
+	cmd.Stderr = ts.Stderr()
+	ts.Check(cmd.Start())
+	waitForLine(ctx, ts, ts.MkAbs(args[0]))
+	ts.Check(cmd.Process.Signal(signal))
+	ended := cmd.Wait()
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
+		ts.Fatalf("exit code %s (%v), want %s", got, ended, args[2])
+	}
+}
+
+// waitForLine returns when the file holds a line.
+func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
+	for {
+		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), "\n") {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s holds no line in time", path)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// recordKeys are the keys of a JSON line, all of them.
+var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "reason", "run", "serial_number", "started", "steps", "wire_rx", "wire_tx"}
+
+// records FILE COUNT ENDING: FILE holds COUNT JSON lines with exactly the keys
+// that README.md names, all with this ending, no board and no serial number twice.
+func records(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: records FILE COUNT ENDING")
+	}
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(args[0])), "\n")
+	if strconv.Itoa(len(lines)) != args[1] {
+		ts.Fatalf("%d lines, want %s", len(lines), args[1])
+	}
+	seen := map[string]bool{}
+	for _, line := range lines {
+		var keys map[string]json.RawMessage
+		ts.Check(json.Unmarshal([]byte(line), &keys))
+		if got := sortedKeys(keys); !slices.Equal(got, recordKeys) {
+			ts.Fatalf("keys %v, want %v", got, recordKeys)
+		}
+		var r record
+		ts.Check(json.Unmarshal([]byte(line), &r))
+		if r.Ending != args[2] {
+			ts.Fatalf("ending %s (%s), want %s", r.Ending, r.Reason, args[2])
+		}
+		if r.Ending == "pass" && (len(r.SerialNumber) != 32 || len(r.CertificateSHA256) != 64 || r.WireTx == 0 || r.WireRx == 0 || r.Finished.Before(r.Started) || len(r.Steps) != 9) {
+			ts.Fatalf("incomplete: %s", line)
+		}
+		for _, once := range []string{r.Run, r.BoardID, r.SerialNumber} {
+			if once != "" && seen[once] {
+				ts.Fatalf("%s twice", once)
+			}
+			seen[once] = true
+		}
+	}
+}
+
+func sortedKeys(keys map[string]json.RawMessage) []string {
+	var names []string
+	for name := range keys {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// openssl DIR COUNT: DIR holds COUNT certificates that openssl verifies.
+func opensslVerify(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: openssl DIR COUNT")
+	}
+	dir := ts.MkAbs(args[0])
+	all, err := filepath.Glob(filepath.Join(dir, "certificates", "*.pem"))
+	ts.Check(err)
+	leaves := slices.DeleteFunc(all, func(path string) bool { return strings.HasSuffix(path, ".chain.pem") })
+	if strconv.Itoa(len(leaves)) != args[1] {
+		ts.Fatalf("%d certificates, want %s", len(leaves), args[1])
+	}
+	for _, leaf := range leaves {
+		ts.Check(ts.Exec("openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", filepath.Join(dir, "pki", "root.pem"),
+			"-untrusted", filepath.Join(dir, "pki", "issuing.pem"), leaf))
+	}
+}
+
+// private DIR: nothing below DIR can be read by others.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 && info.Mode()&os.ModeSymlink == 0 {
+			ts.Fatalf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	}))
+}

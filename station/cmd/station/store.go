@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/hsm"
+	"hallmark/station/registry"
+)
+
+// origin names the audit log in its checkpoints (C2SP tlog-checkpoint: no space, no plus).
+func origin(config *configs.Config) string {
+	return "hallmark/" + strings.ReplaceAll(config.Station, " ", "-")
+}
+
+// begin makes the registry and writes entry 0 of the audit log: what the
+// ceremony made, and the key that checkpoints are signed with.
+func begin(ctx context.Context, s state, p *plan, made *ceremony) (err error) {
+	profile, err := configs.ParseProfile(p.profileName, p.profileText)
+	if err != nil {
+		return err
+	}
+	book, err := registry.Open(ctx, registryConfig(s, p.config, nil))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, book.Shutdown()) }()
+	key, err := book.Genesis(ctx, registry.Genesis{
+		Origin: origin(p.config), AuditKey: made.audit.Public(), Operator: operator(), Profile: profile,
+		Certificates: map[string]*x509.Certificate{"root": made.root, "issuing": made.issuing, "server": made.server},
+		HSM:          describe(made.token.Info()),
+	})
+	if err != nil {
+		return err
+	}
+	if err := writeFile(s.auditKey(), []byte(key+"\n")); err != nil {
+		return err
+	}
+	return book.Checkpoint(ctx, origin(p.config), made.audit)
+}
+
+func describe(info hsm.Info) map[string]string {
+	return map[string]string{
+		"label": info.Label, "serial": info.Serial, "manufacturer": info.Manufacturer, "model": info.Model,
+		"firmware": info.Firmware, "software": strconv.FormatBool(info.Software),
+	}
+}
+
+// auditSigner adopts the audit key by the public key that `init` wrote down.
+func (b *bench) auditSigner(ctx context.Context) (crypto.Signer, error) {
+	text, err := os.ReadFile(b.state.auditPublic())
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit key: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: want a public key in PEM", b.state.auditPublic())
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.state.auditPublic(), err)
+	}
+	return b.signer(ctx, b.config.Authority.AuditLabel, public)
+}
+
+// checkpoint signs the audit log as it stands. It is done at the end of a
+// batch, with its own bound because the batch may have been stopped.
+func (b *bench) checkpoint() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return b.registry.Checkpoint(ctx, origin(b.config), b.audit)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station/registry"
+)
+
+func (c *command) verifierCommand() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "verifier",
+		Short: "Serves the mutual-TLS endpoint alone, until it is stopped",
+		Long: `verifier accepts boards that present an active certificate of this station, and refuses
+everybody else; the log says whom and why. It asks for no PIN, and runs beside a station that
+works on the same directory.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.verifier(cmd.Context(), listen) },
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "address:port (default: verifier.listen of station.yaml)")
+	return cmd
+}
+
+// verifier opens the bench as far as the endpoint needs it: no HSM, no writing.
+func (c *command) verifier(ctx context.Context, listen string) (err error) {
+	s, err := existing(c.dir)
+	if err != nil {
+		return err
+	}
+	b := &bench{state: s}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.openFiles(ctx); err != nil {
+		return err
+	}
+	reader, err := registry.OpenReader(ctx, s.registry())
+	if err != nil {
+		return err
+	}
+	b.later(reader.Close)
+	server, err := newVerifier(s, b.config, b.root, b.issuing, reader, b.log)
+	if err != nil {
+		return err
+	}
+	if listen == "" {
+		listen = b.config.Verifier.Listen
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return usage(fmt.Errorf("opening the verifier's port: %w", err))
+	}
+	ctx, stop := signal.NotifyContext(ctx, stopSignals...)
+	defer stop()
+	fmt.Fprintf(c.stdout, "verifier %s listens on %s\n", server.ServerName(), listener.Addr())
+	return server.Serve(ctx, listener)
+}
