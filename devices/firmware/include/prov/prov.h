@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Public API of the provisioning core. One instance per board; every function
- * runs on one thread. Wire format and refusals: PROTOCOL.md.
+ * Public API of the provisioning core. One instance per firmware; every
+ * function runs on one thread. Wire format and refusals: PROTOCOL.md.
  */
 #ifndef PROV_PROV_H
 #define PROV_PROV_H
@@ -13,17 +13,34 @@
 #include <prov/errors.h>
 #include <prov/port.h>
 
-struct prov; /* core/ defines it; PROV_SIZE octets, aligned as a pointer */
+/* Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time. */
+#define PROV_SIZE 20480u
 
-/* Derives the identity, mounts the store, draws the boot id. `port` must outlive the core. */
+/* The largest SMP message with its length and CRC: `buf_size` of PROTOCOL.md section 3. */
+#ifndef PROV_BUF_SIZE
+#define PROV_BUF_SIZE 2048u
+#endif
+
+struct prov; /* opaque */
+
+/*
+ * Derives the identity, mounts the store, draws the boot id. `port` must
+ * outlive the core. After an error the core still answers, and every command
+ * of our group is refused with that error.
+ */
 int prov_init(struct prov *prov, const struct prov_port *port);
+
+/* Ends a TLS session and destroys the volatile key. */
+void prov_free(struct prov *prov);
 
 /*
  * A handler of the group, without framing: CBOR body in, CBOR body out. For a
  * system that already runs an SMP server (Zephyr's MCUmgr). Returns 0 and sets
- * *out_len, or a negative enum prov_err which the caller encodes as `err`.
+ * *out_len, or a negative enum prov_err which the caller encodes as `err`;
+ * PROV_UNKNOWN_COMMAND when there is no such command.
  * command: PROTOCOL.md section 4; write: true for op write.
  */
+#define PROV_UNKNOWN_COMMAND (-1000)
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len,
 		      uint8_t *out, size_t out_size, size_t *out_len);
 

@@ -118,7 +118,7 @@ int main(void)
 	fuses_read_id(port.facts.hardware_id);
 	(void)mbedtls_sha256(image_start, (size_t)(image_end - image_start), port.facts.firmware_hash, 0);
 	if (prov_init(core(), &port) != PROV_OK) {
-		uart_text("no identity\r\n");
+		uart_text("no identity: every command of the group is refused\r\n");
 	}
 	serve(core());
 	return 0;

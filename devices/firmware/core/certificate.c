@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may be stored: checked when it is committed, so that what flash holds was checked. */
+#define MBEDTLS_ALLOW_PRIVATE_ACCESS /* the signature of a certificate has no public accessor in mbedTLS 3.6 */
+#include "core.h"
+
+#include <string.h>
+
+/* SubjectPublicKeyInfo of an uncompressed P-256 point, RFC 5480 section 2: everything before the point. */
+static const uint8_t p256_prefix[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+				       0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
+
+/* Exactly one certificate and nothing behind it. The caller frees crt in every case. */
+static int parse(mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
+{
+	mbedtls_x509_crt_init(crt);
+	if (len == 0 || mbedtls_x509_crt_parse_der(crt, der, len) != 0 || crt->raw.len != len) {
+		return PROV_ERR_BAD_CERTIFICATE;
+	}
+	return PROV_OK;
+}
+
+static int load(const struct store *s, enum slot slot, mbedtls_x509_crt *crt)
+{
+	uint8_t der[SLOT_SIZE];
+	int err = store_read(s, slot, 0, der, s->len[slot]);
+
+	if (err != PROV_OK) {
+		mbedtls_x509_crt_init(crt);
+		return err;
+	}
+	return parse(crt, der, s->len[slot]);
+}
+
+static bool may_sign(const mbedtls_x509_crt *ca)
+{
+	return ca->ca_istrue == 1 && mbedtls_x509_crt_check_key_usage(ca, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+}
+
+static bool same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
+{
+	return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
+}
+
+/* Name, right to sign, and signature: RFC 5280 section 6.1.3 without dates, because the board has no clock. */
+static bool signed_by(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
+{
+	uint8_t hash[HASH_SIZE];
+	size_t len;
+
+	return may_sign(ca) && same_name(&crt->issuer_raw, &ca->subject_raw) && crt->sig_md == MBEDTLS_MD_SHA256 &&
+	       crt->sig_pk == MBEDTLS_PK_ECDSA &&
+	       psa_hash_compute(PSA_ALG_SHA_256, crt->tbs.p, crt->tbs.len, hash, sizeof hash, &len) == PSA_SUCCESS &&
+	       mbedtls_pk_verify(&ca->pk, MBEDTLS_MD_SHA256, hash, len, crt->sig.p, crt->sig.len) == 0;
+}
+
+static bool is_own_key(const mbedtls_x509_crt *crt, const struct identity *id)
+{
+	const mbedtls_x509_buf *spki = &crt->pk_raw;
+
+	return spki->len == sizeof p256_prefix + P256_POINT_SIZE &&
+	       memcmp(spki->p, p256_prefix, sizeof p256_prefix) == 0 &&
+	       memcmp(spki->p + sizeof p256_prefix, id->public_key, P256_POINT_SIZE) == 0;
+}
+
+static int signed_by_slot(const struct store *s, enum slot slot, const mbedtls_x509_crt *crt)
+{
+	mbedtls_x509_crt ca;
+	int err = load(s, slot, &ca);
+
+	if (err == PROV_OK && !signed_by(crt, &ca)) {
+		err = PROV_ERR_UNTRUSTED;
+	}
+	mbedtls_x509_crt_free(&ca);
+	return err;
+}
+
+static int check(const struct store *s, const struct identity *id, enum slot slot, mbedtls_x509_crt *crt)
+{
+	if (slot == SLOT_ANCHOR) {
+		return signed_by(crt, crt) ? PROV_OK : PROV_ERR_UNTRUSTED;
+	}
+	if (slot == SLOT_CERTIFICATE && !is_own_key(crt, id)) {
+		return PROV_ERR_FOREIGN_KEY;
+	}
+	if (s->len[SLOT_ANCHOR] == 0) {
+		return PROV_ERR_NO_ANCHOR;
+	}
+	if (slot == SLOT_CHAIN) {
+		return may_sign(crt) ? signed_by_slot(s, SLOT_ANCHOR, crt) : PROV_ERR_UNTRUSTED;
+	}
+	/* The chain was checked against the anchor when it was stored, and goes when the anchor goes. */
+	return signed_by_slot(s, s->len[SLOT_CHAIN] > 0 ? SLOT_CHAIN : SLOT_ANCHOR, crt);
+}
+
+int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
+{
+	mbedtls_x509_crt crt;
+	int err = parse(&crt, der, len);
+
+	if (err == PROV_OK) {
+		err = check(s, id, slot, &crt);
+	}
+	mbedtls_x509_crt_free(&crt);
+	return err;
+}

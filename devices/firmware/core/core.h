@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the core share: the parts of struct prov and who owns them. */
+#ifndef PROV_CORE_CORE_H
+#define PROV_CORE_CORE_H
+
+#include <mbedtls/pk.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/x509_crt.h>
+#include <psa/crypto.h>
+
+#include <prov/prov.h>
+
+#include "cbor.h"
+
+#define P256_POINT_SIZE 65u /* uncompressed, SEC 1 section 2.3.3 */
+#define HASH_SIZE 32u
+#define BOARD_ID_SIZE 16u
+#define BOARD_ID_TEXT 37u /* with the NUL */
+#define BOOT_ID_SIZE 8u
+#define NONCE_SIZE 16u
+#define SUBJECT_MAX 32u
+#define SLOT_SIZE 1024u
+#define SERVER_NAME_MAX 64u
+#define SMP_HEADER_SIZE 8u
+#define SMP_MESSAGE_MAX (PROV_BUF_SIZE - 4u) /* header and body */
+
+enum slot { SLOT_ANCHOR, SLOT_CHAIN, SLOT_CERTIFICATE, SLOT_COUNT };
+
+/* identity.c: written once by identity_derive. */
+struct identity {
+	psa_key_id_t key; /* volatile P-256 pair, may sign, may not be exported */
+	uint8_t public_key[P256_POINT_SIZE];
+	uint8_t board_id[BOARD_ID_SIZE];
+	char text[BOARD_ID_TEXT];
+};
+
+int identity_derive(struct identity *id, const struct prov_port *port);
+void identity_free(struct identity *id);
+
+/* entropy.c: the one thing that mbedTLS wants at link time. */
+void entropy_use(const struct prov_port *port);
+
+/* csr.c: PKCS#10 DER at the start of out. o and ou are checked text. */
+int csr_write(const struct identity *id, const uint8_t nonce[NONCE_SIZE], const struct cbor_field *o,
+	      const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
+
+/* store.c: one snapshot in flash is valid at any time; `active` is -1 while the store is blank. */
+struct store {
+	const struct prov_port *port;
+	int active; /* sector of the valid snapshot */
+	bool damaged;
+	uint32_t generation;
+	bool sealed;
+	uint32_t len[SLOT_COUNT];
+};
+
+int store_mount(struct store *s, const struct prov_port *port);
+int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len);
+int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
+int store_seal(struct store *s);
+
+/* certificate.c: may `der` be stored in this slot of this board? */
+int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
+
+/* transfer.c: one object on its way into a slot. */
+struct transfer {
+	bool open;
+	enum slot slot;
+	uint32_t total;
+	uint32_t received;
+	uint8_t hash[HASH_SIZE];
+	uint8_t der[SLOT_SIZE];
+};
+
+/* tls.c */
+enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
+
+struct tls {
+	enum tls_state state;
+	uint32_t q;   /* the last request answered */
+	bool used;    /* q and answer are valid */
+	int error;    /* of mbedTLS, when failed */
+	uint32_t verify_flags;
+	mbedtls_ssl_context ssl;
+	mbedtls_ssl_config config;
+	mbedtls_x509_crt anchor;
+	mbedtls_x509_crt own;
+	mbedtls_pk_context key;
+	size_t in_at, in_len, out_len, app_len, answer_len;
+	uint8_t app[64];
+	uint8_t in[PROV_BUF_SIZE];      /* from the server, not yet read by mbedTLS */
+	uint8_t out[2u * PROV_BUF_SIZE]; /* for the server, not yet taken */
+	uint8_t answer[PROV_BUF_SIZE];
+};
+
+struct prov;
+int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
+void tls_close(struct tls *tls);
+
+/* smp.c: the frame that is being received. */
+struct smp {
+	uint8_t line[128];
+	size_t line_len;
+	enum { SMP_TEXT, SMP_MARKER, SMP_LINE } state;
+	uint8_t marker; /* first octet of the marker that was seen */
+	bool first;     /* this line starts a message */
+	bool open;      /* a message is unfinished */
+	size_t want;    /* octets of the message, with length and CRC */
+	size_t have;
+	uint8_t message[PROV_BUF_SIZE];
+	uint8_t reply[PROV_BUF_SIZE];
+};
+
+struct prov {
+	const struct prov_port *port;
+	int broken; /* error of prov_init; answers every command of the group */
+	uint8_t boot_id[BOOT_ID_SIZE];
+	struct identity identity;
+	struct store store;
+	struct transfer transfer;
+	struct tls tls;
+	struct smp smp;
+};
+
+#endif

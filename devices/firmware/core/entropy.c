@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core.h"
+
+#include <mbedtls/entropy.h>
+
+#if defined(MBEDTLS_ENTROPY_HARDWARE_ALT)
+/* mbedTLS has no context for its hardware source, so this pointer is the one static of the core. */
+static const struct prov_port *source;
+
+int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t *olen);
+
+void entropy_use(const struct prov_port *port)
+{
+	source = port;
+}
+
+int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t *olen)
+{
+	(void)data;
+	*olen = 0;
+	if (source == NULL || source->entropy(source->ctx, output, len) != PROV_OK) {
+		return MBEDTLS_ERR_ENTROPY_SOURCE_FAILED;
+	}
+	*olen = len;
+	return 0;
+}
+#else
+void entropy_use(const struct prov_port *port)
+{
+	(void)port; /* the system's own PSA has its own source */
+}
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Identity ABI version 1, PROTOCOL.md section 5. Labels, curve and rule are frozen. */
+#include "core.h"
+
+#include <string.h>
+
+#include <mbedtls/platform_util.h>
+
+#ifndef PROV_LABEL_SUFFIX
+#define PROV_LABEL_SUFFIX "" /* tells emulated boards with a common HUK apart */
+#endif
+
+static const char label_tls[] = "HUK_CLIENT_TLS_EC_PRIV_KEY" PROV_LABEL_SUFFIX;
+static const char label_id[] = "UUID" PROV_LABEL_SUFFIX;
+
+static int crypto_error(psa_status_t status)
+{
+	if (status == PSA_SUCCESS) {
+		return PROV_OK;
+	}
+	return status == PSA_ERROR_INSUFFICIENT_ENTROPY ? PROV_ERR_NO_ENTROPY : PROV_ERR_CRYPTO;
+}
+
+/* HKDF-SHA256 over the HUK, no salt, info = label; the caller aborts `op` in every case. */
+static psa_status_t derivation(psa_key_derivation_operation_t *op, psa_key_id_t huk, const char *label)
+{
+	psa_status_t status = psa_key_derivation_setup(op, PSA_ALG_HKDF(PSA_ALG_SHA_256));
+
+	if (status == PSA_SUCCESS) {
+		status = psa_key_derivation_input_key(op, PSA_KEY_DERIVATION_INPUT_SECRET, huk);
+	}
+	if (status == PSA_SUCCESS) {
+		status = psa_key_derivation_input_bytes(op, PSA_KEY_DERIVATION_INPUT_INFO, (const uint8_t *)label,
+							strlen(label));
+	}
+	return status;
+}
+
+/* Straight from the derivation into a volatile key pair: the scalar is never in our hands. */
+static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_id_t *key)
+{
+	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	psa_status_t status = derivation(&op, huk, label);
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_bits(&attributes, 256);
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_SIGN_HASH);
+	psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+	if (status == PSA_SUCCESS) {
+		status = psa_key_derivation_output_key(&attributes, &op, key);
+	}
+	(void)psa_key_derivation_abort(&op);
+	return status;
+}
+
+static psa_status_t derive_board_id(psa_key_id_t huk, uint8_t id[BOARD_ID_SIZE])
+{
+	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
+	psa_status_t status = derivation(&op, huk, label_id);
+
+	if (status == PSA_SUCCESS) {
+		status = psa_key_derivation_output_bytes(&op, id, BOARD_ID_SIZE);
+	}
+	(void)psa_key_derivation_abort(&op);
+	id[6] = (uint8_t)((id[6] & 0x0fu) | 0x40u); /* RFC 9562 section 5.4: version 4 */
+	id[8] = (uint8_t)((id[8] & 0x3fu) | 0x80u); /* section 4.1: variant */
+	return status;
+}
+
+/* RFC 9562 section 4: 8-4-4-4-12 in lower case. */
+static void spell(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *at = text;
+
+	for (size_t i = 0; i < BOARD_ID_SIZE; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10) {
+			*at++ = '-';
+		}
+		*at++ = digits[id[i] >> 4];
+		*at++ = digits[id[i] & 0x0fu];
+	}
+	*at = '\0';
+}
+
+static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
+{
+	size_t len;
+	psa_status_t status = derive_board_id(huk, id->board_id);
+
+	if (status == PSA_SUCCESS) {
+		status = derive_key(huk, label_tls, &id->key);
+	}
+	if (status == PSA_SUCCESS) {
+		status = psa_export_public_key(id->key, id->public_key, sizeof id->public_key, &len);
+	}
+	spell(id->board_id, id->text);
+	return status;
+}
+
+int identity_derive(struct identity *id, const struct prov_port *port)
+{
+	uint32_t huk = PSA_KEY_ID_NULL;
+	psa_status_t status;
+	int err;
+
+	id->key = PSA_KEY_ID_NULL;
+	err = port->huk_open(port->ctx, &huk);
+	if (err != PROV_OK) {
+		return err;
+	}
+	status = derive_all(id, (psa_key_id_t)huk);
+	port->huk_close(port->ctx, huk);
+	if (status != PSA_SUCCESS) {
+		identity_free(id);
+	}
+	return crypto_error(status);
+}
+
+void identity_free(struct identity *id)
+{
+	(void)psa_destroy_key(id->key); /* null or volatile: always succeeds */
+	mbedtls_platform_zeroize(id, sizeof *id);
+}

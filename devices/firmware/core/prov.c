@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(struct prov) <= PROV_SIZE, "PROV_SIZE in prov/prov.h is too small");
+
+static int start(struct prov *prov)
+{
+	psa_status_t status;
+	int err;
+
+	entropy_use(prov->port);
+	status = psa_crypto_init();
+	if (status != PSA_SUCCESS) {
+		return status == PSA_ERROR_INSUFFICIENT_ENTROPY ? PROV_ERR_NO_ENTROPY : PROV_ERR_CRYPTO;
+	}
+	/* Not from a generator that is seeded once: a boot id must differ even if two boots get one seed. */
+	err = prov->port->entropy(prov->port->ctx, prov->boot_id, BOOT_ID_SIZE);
+	if (err != PROV_OK) {
+		return PROV_ERR_NO_ENTROPY;
+	}
+	return identity_derive(&prov->identity, prov->port);
+}
+
+int prov_init(struct prov *prov, const struct prov_port *port)
+{
+	memset(prov, 0, sizeof *prov);
+	prov->port = port;
+	prov->broken = start(prov);
+	if (prov->broken == PROV_OK) {
+		(void)store_mount(&prov->store, port); /* a damaged store refuses each command by itself */
+	}
+	return prov->broken;
+}
+
+void prov_free(struct prov *prov)
+{
+	tls_close(&prov->tls);
+	if (prov->identity.key != PSA_KEY_ID_NULL) {
+		identity_free(&prov->identity);
+	}
+}

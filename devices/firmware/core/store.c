@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The certificate store: a snapshot of everything in one of two sectors. A
+ * commit writes the next snapshot into the other sector, data first and the
+ * header with its hash last. The header is the commit point: a power cut before
+ * its last octet leaves the old snapshot valid, after it the new one.
+ *
+ * sector: magic "HMS1" | generation | sealed | len[3] | SHA-256 of those and of
+ * the data | pad to 64 | slot 0 | slot 1 | slot 2. Numbers are little-endian.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define HEADER_SIZE 64u
+#define HASHED_SIZE 24u /* the header before the hash */
+#define DATA_OFFSET(slot) (HEADER_SIZE + (uint32_t)(slot)*SLOT_SIZE)
+#define SNAPSHOT_SIZE DATA_OFFSET(SLOT_COUNT)
+#define PIECE 128u /* a multiple of every write_size */
+
+static const uint8_t magic[4] = { 'H', 'M', 'S', '1' };
+
+static void put32(uint8_t *to, uint32_t value)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		to[i] = (uint8_t)(value >> 8 * i);
+	}
+}
+
+static uint32_t get32(const uint8_t *from)
+{
+	return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+
+static uint32_t base(const struct store *s, int sector)
+{
+	return (uint32_t)sector * s->port->flash.sector_size;
+}
+
+static int flash_read(const struct store *s, int sector, uint32_t offset, void *buf, size_t len)
+{
+	return s->port->flash_read(s->port->ctx, base(s, sector) + offset, buf, len) == PROV_OK ? PROV_OK
+												 : PROV_ERR_STORE_IO;
+}
+
+static int flash_write(const struct store *s, int sector, uint32_t offset, const void *buf, size_t len)
+{
+	return s->port->flash_write(s->port->ctx, base(s, sector) + offset, buf, len) == PROV_OK ? PROV_OK
+												  : PROV_ERR_STORE_IO;
+}
+
+static void spell_header(const struct store *s, uint8_t header[HEADER_SIZE])
+{
+	memset(header, 0xff, HEADER_SIZE);
+	memcpy(header, magic, sizeof magic);
+	put32(header + 4, s->generation);
+	put32(header + 8, s->sealed ? 1u : 0u);
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		put32(header + 12 + 4 * i, s->len[i]);
+	}
+}
+
+static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
+{
+	if (memcmp(header, magic, sizeof magic) != 0 || get32(header + 8) > 1u) {
+		return false;
+	}
+	s->generation = get32(header + 4);
+	s->sealed = get32(header + 8) == 1u;
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		s->len[i] = get32(header + 12 + 4 * i);
+		if (s->len[i] > SLOT_SIZE) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Hashes what flash holds, so that a piece that was programmed wrongly is noticed. */
+static int hash_slot(const struct store *s, int sector, unsigned slot, psa_hash_operation_t *op)
+{
+	uint8_t piece[PIECE];
+
+	for (uint32_t at = 0; at < s->len[slot]; at += PIECE) {
+		uint32_t n = s->len[slot] - at < PIECE ? s->len[slot] - at : PIECE;
+		int err = flash_read(s, sector, DATA_OFFSET(slot) + at, piece, n);
+		if (err != PROV_OK) {
+			return err;
+		}
+		if (psa_hash_update(op, piece, n) != PSA_SUCCESS) {
+			return PROV_ERR_CRYPTO;
+		}
+	}
+	return PROV_OK;
+}
+
+static int hash_snapshot(const struct store *s, int sector, const uint8_t header[HEADER_SIZE], uint8_t hash[HASH_SIZE])
+{
+	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
+	size_t len;
+	int err = PROV_ERR_CRYPTO;
+
+	if (psa_hash_setup(&op, PSA_ALG_SHA_256) == PSA_SUCCESS &&
+	    psa_hash_update(&op, header, HASHED_SIZE) == PSA_SUCCESS) {
+		err = PROV_OK;
+	}
+	for (unsigned slot = 0; err == PROV_OK && slot < SLOT_COUNT; slot++) {
+		err = hash_slot(s, sector, slot, &op);
+	}
+	if (err == PROV_OK && psa_hash_finish(&op, hash, HASH_SIZE, &len) != PSA_SUCCESS) {
+		err = PROV_ERR_CRYPTO;
+	}
+	(void)psa_hash_abort(&op);
+	return err;
+}
+
+/* Fills `found` and returns true if the sector holds a valid snapshot. A read error is *err. */
+static bool valid_sector(const struct prov_port *port, int sector, struct store *found, int *err)
+{
+	uint8_t header[HEADER_SIZE], hash[HASH_SIZE];
+
+	found->port = port;
+	found->active = sector;
+	*err = flash_read(found, sector, 0, header, sizeof header);
+	if (*err != PROV_OK || !parse_header(found, header)) {
+		return false;
+	}
+	*err = hash_snapshot(found, sector, header, hash);
+	return *err == PROV_OK && memcmp(hash, header + HASHED_SIZE, HASH_SIZE) == 0;
+}
+
+static int blank_sector(const struct store *s, int sector, bool *blank)
+{
+	uint8_t piece[PIECE], any = 0, all = 0xff;
+
+	for (uint32_t at = 0; at < SNAPSHOT_SIZE; at += PIECE) {
+		uint32_t n = SNAPSHOT_SIZE - at < PIECE ? SNAPSHOT_SIZE - at : PIECE;
+		int err = flash_read(s, sector, at, piece, n);
+		if (err != PROV_OK) {
+			return err;
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			any |= piece[i];
+			all &= piece[i];
+		}
+	}
+	*blank = any == 0 || all == 0xff;
+	return PROV_OK;
+}
+
+/*
+ * No snapshot is valid. A store that was never finished has one torn sector at
+ * the most; two that hold something mean that a store was lost, and hiding
+ * that would hide a seal.
+ */
+static int mount_blank(struct store *s)
+{
+	bool blank[2];
+
+	for (int sector = 0; sector < 2; sector++) {
+		int err = blank_sector(s, sector, &blank[sector]);
+		if (err != PROV_OK) {
+			return err;
+		}
+	}
+	s->damaged = !blank[0] && !blank[1];
+	return s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
+}
+
+/* Generations differ by one; the comparison copes with the wrap after 2^32 writes. */
+static bool newer(const struct store *a, const struct store *b)
+{
+	return (int32_t)(a->generation - b->generation) > 0;
+}
+
+static int mount(struct store *s, const struct prov_port *port)
+{
+	struct store found[2];
+	bool valid[2];
+	int err;
+
+	memset(found, 0, sizeof found);
+	for (int sector = 0; sector < 2; sector++) {
+		valid[sector] = valid_sector(port, sector, &found[sector], &err);
+		if (err != PROV_OK) {
+			return err;
+		}
+	}
+	if (valid[0] || valid[1]) {
+		*s = found[!valid[0] || (valid[1] && newer(&found[1], &found[0])) ? 1 : 0];
+		return PROV_OK;
+	}
+	return mount_blank(s);
+}
+
+int store_mount(struct store *s, const struct prov_port *port)
+{
+	int err;
+
+	memset(s, 0, sizeof *s);
+	s->port = port;
+	s->active = -1;
+	if (port->flash.sector_count < 2 || port->flash.sector_size < SNAPSHOT_SIZE) {
+		s->damaged = true;
+		return PROV_ERR_STORE_IO;
+	}
+	err = mount(s, port);
+	s->damaged = err != PROV_OK;
+	return err;
+}
+
+int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len)
+{
+	if (s->damaged) {
+		return PROV_ERR_STORE_IO;
+	}
+	if (s->active < 0 || offset > s->len[slot] || len > s->len[slot] - offset) {
+		return PROV_ERR_TOO_LONG;
+	}
+	return flash_read(s, s->active, DATA_OFFSET(slot) + offset, buf, len);
+}
+
+/* Where a slot's octets of the next snapshot come from: der, or else the valid snapshot. */
+static int piece_of(const struct store *s, unsigned slot, const uint8_t *der, uint32_t at, uint8_t *piece, uint32_t n)
+{
+	if (der == NULL) {
+		return flash_read(s, s->active, DATA_OFFSET(slot) + at, piece, n);
+	}
+	memcpy(piece, der + at, n);
+	return PROV_OK;
+}
+
+static int copy_slot(const struct store *s, const struct store *next, unsigned slot, const uint8_t *der)
+{
+	uint8_t piece[PIECE];
+
+	for (uint32_t at = 0; at < next->len[slot]; at += PIECE) {
+		uint32_t n = next->len[slot] - at < PIECE ? next->len[slot] - at : PIECE;
+		int err;
+
+		memset(piece, 0xff, sizeof piece);
+		err = piece_of(s, slot, der, at, piece, n);
+		if (err == PROV_OK) {
+			err = flash_write(next, next->active, DATA_OFFSET(slot) + at, piece, PIECE);
+		}
+		if (err != PROV_OK) {
+			return err;
+		}
+	}
+	return PROV_OK;
+}
+
+/* Writes `next` beside the valid snapshot and makes it the valid one. `slot` gets der; SLOT_COUNT: none does. */
+static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der)
+{
+	uint8_t header[HEADER_SIZE];
+	int err;
+
+	next->active = s->active == 0 ? 1 : 0;
+	next->generation = s->generation + 1u;
+	err = s->port->flash_erase(s->port->ctx, (uint32_t)next->active) == PROV_OK ? PROV_OK : PROV_ERR_STORE_IO;
+	for (unsigned i = 0; err == PROV_OK && i < SLOT_COUNT; i++) {
+		err = copy_slot(s, next, i, i == slot ? der : NULL);
+	}
+	spell_header(next, header);
+	if (err == PROV_OK) {
+		err = hash_snapshot(next, next->active, header, header + HASHED_SIZE);
+	}
+	if (err == PROV_OK) {
+		err = flash_write(next, next->active, 0, header, sizeof header); /* commit point */
+	}
+	if (err == PROV_OK) {
+		*s = *next;
+	}
+	return err;
+}
+
+/* 1 if the slot holds exactly these octets, 0 if not, negative on error. */
+static int holds(const struct store *s, enum slot slot, const uint8_t *der, size_t len)
+{
+	uint8_t piece[PIECE];
+
+	if (s->len[slot] != len) {
+		return 0;
+	}
+	for (uint32_t at = 0; at < len; at += PIECE) {
+		uint32_t n = (uint32_t)len - at < PIECE ? (uint32_t)len - at : PIECE;
+		int err = store_read(s, slot, at, piece, n);
+		if (err != PROV_OK) {
+			return err;
+		}
+		if (memcmp(piece, der + at, n) != 0) {
+			return 0;
+		}
+	}
+	return 1;
+}
+
+static int writable(const struct store *s)
+{
+	return s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
+}
+
+int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
+{
+	struct store next = *s;
+	int err = writable(s);
+	int same = err == PROV_OK ? holds(s, slot, der, len) : err;
+
+	if (same != 0) {
+		return same > 0 ? PROV_OK : same;
+	}
+	if (s->sealed) {
+		return PROV_ERR_SEALED;
+	}
+	if (len > SLOT_SIZE) {
+		return PROV_ERR_STORE_FULL;
+	}
+	next.len[slot] = (uint32_t)len;
+	for (unsigned later = slot + 1u; later < SLOT_COUNT; later++) {
+		next.len[later] = 0; /* it was checked against what is now replaced */
+	}
+	return write_snapshot(s, &next, slot, der);
+}
+
+int store_seal(struct store *s)
+{
+	struct store next = *s;
+	int err = writable(s);
+
+	if (err != PROV_OK || s->sealed) {
+		return err;
+	}
+	next.sealed = true;
+	return write_snapshot(s, &next, SLOT_COUNT, NULL);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The TLS client as a pump of octets: PROTOCOL.md section 4, "tls". The station
+ * carries records between us and the verifier; it can drop them, not read them.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define ANSWER_OVERHEAD 64u /* header of SMP, map, keys and numbers around `o` */
+
+static const int suites[] = {
+	MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+	MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	0,
+};
+static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
+static const uint16_t signatures[] = { MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_NONE };
+
+/* BIO: records for the server. */
+static int push(void *ctx, const unsigned char *octets, size_t len)
+{
+	struct tls *tls = ctx;
+	size_t room = sizeof tls->out - tls->out_len;
+
+	if (room == 0) {
+		return MBEDTLS_ERR_SSL_WANT_WRITE;
+	}
+	if (len > room) {
+		len = room;
+	}
+	memcpy(tls->out + tls->out_len, octets, len);
+	tls->out_len += len;
+	return (int)len;
+}
+
+/* BIO: records from the server. */
+static int pull(void *ctx, unsigned char *octets, size_t len)
+{
+	struct tls *tls = ctx;
+	size_t left = tls->in_len - tls->in_at;
+
+	if (left == 0) {
+		return MBEDTLS_ERR_SSL_WANT_READ;
+	}
+	if (len > left) {
+		len = left;
+	}
+	memcpy(octets, tls->in + tls->in_at, len);
+	tls->in_at += len;
+	return (int)len;
+}
+
+void tls_close(struct tls *tls)
+{
+	if (tls->state != TLS_CLOSED || tls->used) {
+		mbedtls_ssl_free(&tls->ssl);
+		mbedtls_ssl_config_free(&tls->config);
+		mbedtls_x509_crt_free(&tls->anchor);
+		mbedtls_x509_crt_free(&tls->own);
+		mbedtls_pk_free(&tls->key);
+	}
+	memset(tls, 0, sizeof *tls);
+}
+
+static int load(struct prov *prov, enum slot slot, mbedtls_x509_crt *crt)
+{
+	uint8_t der[SLOT_SIZE];
+	size_t len = prov->store.len[slot];
+	int err;
+
+	if (len == 0) {
+		return slot == SLOT_ANCHOR ? PROV_ERR_NO_ANCHOR : PROV_ERR_EMPTY;
+	}
+	err = store_read(&prov->store, slot, 0, der, len);
+	if (err == PROV_OK && mbedtls_x509_crt_parse_der(crt, der, len) != 0) {
+		err = PROV_ERR_BAD_CERTIFICATE;
+	}
+	return err;
+}
+
+static int load_credentials(struct prov *prov, bool with_chain)
+{
+	struct tls *tls = &prov->tls;
+	int err = load(prov, SLOT_ANCHOR, &tls->anchor);
+
+	if (err == PROV_OK) {
+		err = load(prov, SLOT_CERTIFICATE, &tls->own);
+	}
+	if (err == PROV_OK && with_chain && prov->store.len[SLOT_CHAIN] > 0) {
+		err = load(prov, SLOT_CHAIN, &tls->own);
+	}
+	if (err == PROV_OK && mbedtls_pk_setup_opaque(&tls->key, prov->identity.key) != 0) {
+		err = PROV_ERR_CRYPTO;
+	}
+	return err;
+}
+
+static int configure(struct tls *tls, const char *server_name)
+{
+	mbedtls_ssl_config *c = &tls->config;
+
+	if (mbedtls_ssl_config_defaults(c, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+					MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
+		return PROV_ERR_CRYPTO;
+	}
+	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
+	mbedtls_ssl_conf_ciphersuites(c, suites);
+	mbedtls_ssl_conf_groups(c, groups);
+	mbedtls_ssl_conf_sig_algs(c, signatures);
+	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+	mbedtls_ssl_conf_ca_chain(c, &tls->anchor, NULL);
+	if (mbedtls_ssl_conf_own_cert(c, &tls->own, &tls->key) != 0 || mbedtls_ssl_setup(&tls->ssl, c) != 0 ||
+	    mbedtls_ssl_set_hostname(&tls->ssl, server_name) != 0) {
+		return PROV_ERR_CRYPTO;
+	}
+	mbedtls_ssl_set_bio(&tls->ssl, tls, push, pull, NULL);
+	return PROV_OK;
+}
+
+static int tls_open(struct prov *prov, const char *server_name, bool with_chain)
+{
+	struct tls *tls = &prov->tls;
+	int err;
+
+	tls_close(tls);
+	mbedtls_ssl_init(&tls->ssl);
+	mbedtls_ssl_config_init(&tls->config);
+	mbedtls_x509_crt_init(&tls->anchor);
+	mbedtls_x509_crt_init(&tls->own);
+	mbedtls_pk_init(&tls->key);
+	tls->used = true;
+	err = load_credentials(prov, with_chain);
+	if (err == PROV_OK) {
+		err = configure(tls, server_name);
+	}
+	if (err != PROV_OK) {
+		tls_close(tls);
+		return err;
+	}
+	tls->state = TLS_HANDSHAKING;
+	return PROV_OK;
+}
+
+static bool waiting(int err)
+{
+	return err == MBEDTLS_ERR_SSL_WANT_READ || err == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
+
+static void fail(struct tls *tls, int err)
+{
+	tls->state = TLS_FAILED;
+	tls->error = err;
+	tls->verify_flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+	if (tls->verify_flags == UINT32_MAX) {
+		tls->verify_flags = 0; /* no certificate was seen yet */
+	}
+}
+
+static void read_application(struct tls *tls)
+{
+	while (tls->state == TLS_ESTABLISHED && tls->app_len < sizeof tls->app) {
+		int n = mbedtls_ssl_read(&tls->ssl, tls->app + tls->app_len, sizeof tls->app - tls->app_len);
+		if (waiting(n)) {
+			return;
+		}
+		if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+			tls->state = TLS_CLOSED;
+		} else if (n < 0) {
+			fail(tls, n);
+		} else {
+			tls->app_len += (size_t)n;
+		}
+	}
+}
+
+static void pump(struct tls *tls)
+{
+	if (tls->state == TLS_HANDSHAKING) {
+		int err = mbedtls_ssl_handshake(&tls->ssl);
+		if (err == 0) {
+			tls->state = TLS_ESTABLISHED;
+		} else if (!waiting(err)) {
+			fail(tls, err);
+		}
+	}
+	read_application(tls);
+	if (tls->in_at == tls->in_len) {
+		tls->in_at = tls->in_len = 0;
+	}
+}
+
+static int feed(struct tls *tls, const uint8_t *octets, size_t len)
+{
+	if (len > sizeof tls->in - tls->in_len) {
+		return PROV_ERR_TOO_LONG;
+	}
+	memcpy(tls->in + tls->in_len, octets, len);
+	tls->in_len += len;
+	return PROV_OK;
+}
+
+/* Takes what fits out of the pump and keeps the answer for a repeated question. */
+static void answer(struct tls *tls, size_t room)
+{
+	size_t n = tls->out_len < room ? tls->out_len : room;
+	bool more = n < tls->out_len;
+	uint32_t pairs = 1u + (n > 0) + more + (tls->app_len > 0) + (tls->error != 0) + (tls->verify_flags != 0);
+	struct cbor_writer w = { tls->answer, sizeof tls->answer, 0, false };
+
+	cbor_put_map(&w, pairs);
+	cbor_put_key(&w, "st");
+	cbor_put_uint(&w, (uint32_t)tls->state);
+	if (n > 0) {
+		cbor_put_key(&w, "o");
+		cbor_put_bstr(&w, tls->out, n);
+		memmove(tls->out, tls->out + n, tls->out_len - n);
+		tls->out_len -= n;
+	}
+	if (more) {
+		cbor_put_key(&w, "m");
+		cbor_put_bool(&w, true);
+	}
+	if (tls->app_len > 0) {
+		cbor_put_key(&w, "r");
+		cbor_put_bstr(&w, tls->app, tls->app_len);
+		tls->app_len = 0;
+	}
+	if (tls->error != 0) {
+		cbor_put_key(&w, "e");
+		cbor_put_int(&w, tls->error);
+	}
+	if (tls->verify_flags != 0) {
+		cbor_put_key(&w, "vf");
+		cbor_put_uint(&w, tls->verify_flags);
+	}
+	tls->answer_len = w.len;
+}
+
+static int give(const struct tls *tls, struct cbor_writer *w)
+{
+	if (tls->answer_len > w->size) {
+		return PROV_ERR_INTERNAL;
+	}
+	memcpy(w->buf, tls->answer, tls->answer_len);
+	w->len = tls->answer_len;
+	return PROV_OK;
+}
+
+enum { Q, SN, CH, I, X, FIELDS };
+
+static int open_from(struct prov *prov, const struct cbor_field *f)
+{
+	char name[SERVER_NAME_MAX + 1u] = { 0 };
+
+	if (!f[SN].present || f[I].present || f[X].present || f[SN].as.string.len == 0 ||
+	    memchr(f[SN].as.string.octets, 0, f[SN].as.string.len) != NULL) {
+		return PROV_ERR_BAD_MAP;
+	}
+	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
+	return tls_open(prov, name, f[CH].present && f[CH].as.flag);
+}
+
+static int continue_from(struct tls *tls, const struct cbor_field *f)
+{
+	if (f[SN].present || f[CH].present || (f[I].present && f[X].present)) {
+		return PROV_ERR_BAD_MAP;
+	}
+	if (f[X].present) {
+		tls->state = TLS_CLOSED;
+		tls->error = 0;
+		tls->verify_flags = 0;
+		tls->out_len = 0;
+	}
+	return f[I].present ? feed(tls, f[I].as.string.octets, f[I].as.string.len) : PROV_OK;
+}
+
+int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
+{
+	struct tls *tls = &prov->tls;
+	struct cbor_field f[FIELDS] = {
+		[Q] = { .key = "q", .type = CBOR_UINT, .max = UINT32_MAX },
+		[SN] = { .key = "sn", .type = CBOR_TSTR, .max = SERVER_NAME_MAX },
+		[CH] = { .key = "ch", .type = CBOR_BOOL },
+		[I] = { .key = "i", .type = CBOR_BSTR, .max = PROV_BUF_SIZE },
+		[X] = { .key = "x", .type = CBOR_BOOL },
+	};
+	int err = cbor_read_map(in, in_len, f, FIELDS);
+	uint32_t q = f[Q].as.number;
+
+	if (err == PROV_OK && !f[Q].present) {
+		err = PROV_ERR_BAD_MAP;
+	}
+	if (err != PROV_OK) {
+		return err;
+	}
+	if (q > 0 && !tls->used) {
+		return PROV_ERR_TLS_STATE;
+	}
+	if (q > 0 && q == tls->q) {
+		return give(tls, w);
+	}
+	if (q > 0 && q != tls->q + 1u) {
+		return PROV_ERR_OUT_OF_ORDER;
+	}
+	err = q == 0 ? open_from(prov, f) : continue_from(tls, f);
+	if (err != PROV_OK) {
+		return err;
+	}
+	tls->q = q;
+	pump(tls);
+	answer(tls, w->size - ANSWER_OVERHEAD);
+	return give(tls, w);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core as a Linux process: a board for load and fault tests by the hundred.
+ * A reset is an exec of itself with the same line, so RAM is as fresh as after
+ * a real one. It protects nothing: its fuses are a file.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <psa/crypto.h>
+
+#include <prov/prov.h>
+
+#include "flash_file.h"
+#include "fuses_file.h"
+
+#ifndef FIRMWARE_VERSION
+#define FIRMWARE_VERSION "0.1.0"
+#endif
+
+struct board {
+	const char *fuses;
+	const char *flash;
+	int line;
+	char **argv;
+};
+
+static int huk_open(void *ctx, uint32_t *psa_key_id)
+{
+	const struct board *board = ctx;
+
+	return fuses_take_huk(board->fuses, psa_key_id);
+}
+
+static void huk_close(void *ctx, uint32_t psa_key_id)
+{
+	(void)ctx;
+	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+}
+
+static int entropy(void *ctx, uint8_t *buf, size_t len)
+{
+	(void)ctx;
+	return getentropy(buf, len) == 0 ? PROV_OK : PROV_ERR_NO_ENTROPY; /* at most 256 octets, mbedTLS asks for fewer */
+}
+
+static int port_send(void *ctx, const uint8_t *buf, size_t len)
+{
+	const struct board *board = ctx;
+
+	while (len > 0) {
+		ssize_t n = write(board->line, buf, len);
+		if (n < 0 && errno != EINTR) {
+			return PROV_ERR_INTERNAL;
+		}
+		if (n > 0) {
+			buf += n;
+			len -= (size_t)n;
+		}
+	}
+	return PROV_OK;
+}
+
+static void port_reboot(void *ctx)
+{
+	const struct board *board = ctx;
+
+	if (isatty(board->line)) {
+		(void)tcdrain(board->line);
+	}
+	execv("/proc/self/exe", board->argv);
+	perror("resetting");
+	_exit(1);
+}
+
+/* The linker's names for the program's text. */
+extern const uint8_t __executable_start[], etext[];
+
+static void hash_image(uint8_t hash[32])
+{
+	size_t len;
+
+	(void)psa_hash_compute(PSA_ALG_SHA_256, __executable_start, (size_t)(etext - __executable_start), hash, 32, &len);
+}
+
+static int make_raw(int fd)
+{
+	struct termios t;
+
+	if (!isatty(fd)) {
+		return 0;
+	}
+	if (tcgetattr(fd, &t) != 0) {
+		return -1;
+	}
+	cfmakeraw(&t);
+	return tcsetattr(fd, TCSANOW, &t);
+}
+
+/* Runs until the station lets go of the line. A pty without anybody at the other end reads EIO. */
+static int serve(struct prov *prov, int line)
+{
+	uint8_t octets[512];
+
+	for (;;) {
+		ssize_t n = read(line, octets, sizeof octets);
+		if (n > 0) {
+			prov_smp_receive(prov, octets, (size_t)n);
+		} else if (n == 0 || (errno != EINTR && errno != EIO)) {
+			return n == 0 ? 0 : 1;
+		} else if (errno == EIO) {
+			usleep(10000);
+		}
+	}
+}
+
+static int usage(void)
+{
+	fputs("usage: hallmark-posix -fuses FILE -flash FILE (-line FD | -pty)\n"
+	      "  -fuses FILE         32 octets HUK, 16 octets hardware id\n"
+	      "  -flash FILE         the store, made when missing, NOR rules\n"
+	      "  -line FD            inherited stream socket or tty to the station\n"
+	      "  -pty                make a pty instead and print its path\n"
+	      "  -huk-source NAME    fuses (default) or development\n"
+	      "  -cut-after N        lose power in the middle of the Nth flash operation, exit code 9\n",
+	      stderr);
+	return 2;
+}
+
+static int open_pty(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+
+	if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0) {
+		return -1;
+	}
+	printf("%s\n", ptsname(fd));
+	fflush(stdout);
+	return fd;
+}
+
+static int number(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return *text == '\0' || *end != '\0' || n < 0 || n > 1000000 ? -1 : (int)n;
+}
+
+/* After a reset a pty has to be the same one: the exec is told its number. */
+static char **with_line(char **argv, int fd)
+{
+	static char text[12];
+
+	for (char **a = argv; *a != NULL; a++) {
+		if (strcmp(*a, "-pty") == 0) {
+			snprintf(text, sizeof text, "-line=%d", fd);
+			*a = text;
+		}
+	}
+	return argv;
+}
+
+static int parse(struct board *board, enum prov_huk_source *source, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (strcmp(argv[i], "-pty") == 0) {
+			board->line = open_pty();
+			continue;
+		}
+		if (strncmp(argv[i], "-line=", 6) == 0) {
+			board->line = number(argv[i] + 6);
+			continue;
+		}
+		if (value == NULL) {
+			return usage();
+		}
+		if (strcmp(argv[i], "-fuses") == 0) {
+			board->fuses = value;
+		} else if (strcmp(argv[i], "-flash") == 0) {
+			board->flash = value;
+		} else if (strcmp(argv[i], "-line") == 0) {
+			board->line = number(value);
+		} else if (strcmp(argv[i], "-cut-after") == 0 && number(value) > 0) {
+			flash_file_cut_after((unsigned)number(value));
+		} else if (strcmp(argv[i], "-huk-source") == 0 && strcmp(value, "development") == 0) {
+			*source = PROV_HUK_DEVELOPMENT;
+		} else if (strcmp(argv[i], "-huk-source") != 0 || strcmp(value, "fuses") != 0) {
+			return usage();
+		}
+		i++;
+	}
+	return board->fuses != NULL && board->flash != NULL && board->line >= 0 ? 0 : usage();
+}
+
+int main(int argc, char **argv)
+{
+	static _Alignas(8) uint8_t memory[PROV_SIZE];
+	struct prov *prov = (struct prov *)memory;
+	struct board board = { .line = -1, .argv = argv };
+	struct prov_port port = {
+		.ctx = &board,
+		.facts = { .board_type = "posix", .firmware_version = FIRMWARE_VERSION, .hardware_id_len = FUSES_ID_SIZE,
+			   .huk_source = PROV_HUK_FUSES },
+		.flash = { FLASH_SECTOR_SIZE, FLASH_SECTOR_COUNT, FLASH_WRITE_SIZE },
+		.huk_open = huk_open, .huk_close = huk_close, .entropy = entropy,
+		.flash_read = flash_file_read, .flash_write = flash_file_write, .flash_erase = flash_file_erase,
+		.send = port_send, .reboot = port_reboot,
+	};
+
+	if (parse(&board, &port.facts.huk_source, argc, argv) != 0) {
+		return 2;
+	}
+	board.argv = with_line(argv, board.line);
+	signal(SIGPIPE, SIG_IGN);
+	/* The board dies with the station; its memory holds a key, so no core file and no tracer. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 || make_raw(board.line) != 0) {
+		perror("preparing the process");
+		return 1;
+	}
+	if (flash_file_open(board.flash) != 0 || fuses_read_id(board.fuses, port.facts.hardware_id) != 0) {
+		perror("opening fuses and flash");
+		return 1;
+	}
+	hash_image(port.facts.firmware_hash);
+	(void)prov_init(prov, &port); /* a board without an identity answers, and says why */
+	return serve(prov, board.line);
+}
