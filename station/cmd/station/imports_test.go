@@ -40,6 +40,7 @@ var without = map[string][]string{
 
 type listed struct {
 	ImportPath string
+	GoFiles    []string
 	Imports    []string
 	Deps       []string
 }
@@ -84,10 +85,10 @@ func allowedFor(name string) ([]string, bool) {
 	return nil, false
 }
 
-// list asks the go command for the packages of this module, without tests.
+// list asks the go command for the packages of this module, without their tests.
 func list(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", module+"...")
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,GoFiles,Imports,Deps", module+"...")
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()
 	if err != nil {
@@ -101,7 +102,7 @@ func list(t *testing.T) []listed {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(p.ImportPath, module) {
+		if strings.HasPrefix(p.ImportPath, module) && len(p.GoFiles) > 0 { // else it holds tests only
 			packages = append(packages, p)
 		}
 	}

@@ -155,7 +155,9 @@ func openToken(ctx context.Context, s state, config *configs.Config, log *slog.L
 		return nil, usage(fmt.Errorf("hsm.pin_source: %w", err))
 	}
 	token, err := hsm.Open(ctx, settings, pin)
-	if err != nil {
+	if errors.Is(err, hsm.ErrPINSource) || errors.Is(err, hsm.ErrConfig) {
+		return nil, usage(fmt.Errorf("opening the HSM: %w", err))
+	} else if err != nil {
 		return nil, fmt.Errorf("opening the HSM: %w", err)
 	}
 	return token, nil
