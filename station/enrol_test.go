@@ -130,7 +130,7 @@ func TestEndings(t *testing.T) {
 		{"a foreign certificate is not overwritten", func(w *world) { w.holds(newCertificate(w.t, 9)) }, station.Reject, "foreign-certificate", false},
 		{"junk in the slot is not overwritten", func(w *world) { w.holds(&issuance.Certificate{DER: []byte("junk")}) }, station.Reject, "foreign-certificate", false},
 		{"an older certificate of ours is replaced", func(w *world) { old := newCertificate(w.t, 9); w.holds(old); w.registered(old) }, station.Pass, "", false},
-		{"a board that does not restart is rejected", func(w *world) { w.stuck = true }, station.Reject, "not-reset", false},
+		{"a board that does not restart is rejected", func(w *world) { w.stuck = true }, station.Reject, "not-restarted", false},
 		{"another board after the reset is a Fault", func(w *world) { w.other = true }, station.Fault, "swapped", false},
 		{"a flash that forgets is rejected", func(w *world) { w.forgets = true }, station.Reject, "read-back-differs", false},
 		{"a refused handshake is rejected", func(w *world) { w.verdict = fmt.Errorf("%w: revoked", station.ErrHandshakeRefused) }, station.Reject, "handshake-refused", false},

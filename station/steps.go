@@ -2,6 +2,7 @@ package station
 
 import (
 	"context"
+	"fmt"
 
 	"hallmark/devices"
 )
@@ -66,12 +67,6 @@ func configured(steps []Step, c *Config) []Step {
 	return picked
 }
 
-// dummyBoardIDs are identities that everybody can derive: the registry must
-// never tie them to a piece of hardware.
-var dummyBoardIDs = map[string]string{
-	"d5668f22-64b7-4efd-b4cb-0b6d940434b0": "TF-M dummy provisioning, partition 0x4c690100",
-}
-
 // allowed decides on what a board says of itself, before anything else is asked of it.
 func (s *Station) allowed(id *devices.Identity) error {
 	if id.ABI != devices.IdentityABI {
@@ -80,8 +75,8 @@ func (s *Station) allowed(id *devices.Identity) error {
 	if !s.huk[id.HUK] {
 		return &IdentityError{Kind: ErrUntrustedHUK, Got: uint64(id.HUK), Want: s.hukText}
 	}
-	if _, dummy := dummyBoardIDs[id.ID.String()]; dummy && !s.huk[devices.HUKTFMDummy] {
-		return ErrDummyIdentity
+	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
+		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}
 	return nil
 }
