@@ -32,7 +32,15 @@ type plug struct {
 
 	mu     sync.Mutex // covers what follows
 	names  []string
+	done   map[string]bool
 	pulled bool
+}
+
+// happened reports whether an effect of this name was made, whatever anybody heard of it.
+func (p *plug) happened(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done[name]
 }
 
 // enter counts an effect. It reports whether the effect happens, and whether
@@ -55,9 +63,13 @@ func (p *plug) enter(name string) (happens, replyLost bool) {
 }
 
 // leave pulls the plug if this effect was the one, or says that it was pulled inside it.
-func (p *plug) leave(replyLost bool) bool {
+func (p *plug) leave(name string, replyLost bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.done == nil {
+		p.done = map[string]bool{}
+	}
+	p.done[name] = true
 	p.pulled = p.pulled || replyLost
 	return p.pulled
 }
@@ -70,7 +82,7 @@ func through[T any](p *plug, name string, effect func() (T, error)) (T, error) {
 		return nothing, errPulled
 	}
 	value, err := effect()
-	if p.leave(replyLost) {
+	if p.leave(name, replyLost) {
 		return nothing, errPulled
 	}
 	return value, err
@@ -129,9 +141,12 @@ func (b pluggedBoard) Seal(ctx context.Context) error {
 type pluggedIssuer struct {
 	*plug
 	inner station.Issuer
+	// asked is told of each nonce that a CSR is checked against (I5).
+	asked func(nonce [devices.NonceSize]byte)
 }
 
 func (i pluggedIssuer) Check(ctx context.Context, req issuance.Request) (*issuance.Grant, error) {
+	i.asked(req.Nonce)
 	return through(i.plug, "Issuer.Check", func() (*issuance.Grant, error) { return i.inner.Check(ctx, req) })
 }
 

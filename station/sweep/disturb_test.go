@@ -1,0 +1,124 @@
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"hallmark/devices"
+	"hallmark/station"
+)
+
+// A disturbed board is undisturbed until the call with the given number, then
+// something happens to it, once.
+type disturbed struct {
+	station.Board
+	at      int // counted from 1; 0: never
+	calls   []string
+	happens func(*disturbed)
+}
+
+func (d *disturbed) next(name string) station.Board {
+	d.calls = append(d.calls, name)
+	if len(d.calls) == d.at {
+		d.happens(d)
+	}
+	return d.Board
+}
+
+func (d *disturbed) Identify(ctx context.Context) (devices.Identity, error) {
+	return d.next("Identify").Identify(ctx)
+}
+
+func (d *disturbed) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	return d.next("CSR").CSR(ctx, nonce, subject)
+}
+
+func (d *disturbed) Write(ctx context.Context, slot devices.Slot, der []byte) error {
+	return d.next("Write").Write(ctx, slot, der)
+}
+
+func (d *disturbed) Read(ctx context.Context, slot devices.Slot) ([]byte, error) {
+	return d.next("Read").Read(ctx, slot)
+}
+
+func (d *disturbed) Reset(ctx context.Context) (devices.BoardID, devices.BootID, error) {
+	return d.next("Reset").Reset(ctx)
+}
+
+func (d *disturbed) Handshake(ctx context.Context, conn net.Conn, serverName string) (devices.HandshakeReport, error) {
+	return d.next("Handshake").Handshake(ctx, conn, serverName)
+}
+
+func (d *disturbed) Seal(ctx context.Context) error { return d.next("Seal").Seal(ctx) }
+
+// TestABoardMayBeDisturbedBeforeEveryCall does to a board what happens on a
+// bench, at each of its calls, and then enrols it in peace.
+func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
+	f := newFactory(t)
+	calls := &disturbed{}
+	newWorld(t, f).disturb(calls)
+	t.Logf("%d calls: %v", len(calls.calls), calls.calls)
+	for at, call := range calls.calls {
+		for _, test := range []struct {
+			name   string
+			happen func(w *world) func(*disturbed)
+			legal  map[station.Ending]string // and their reasons
+		}{
+			{"swapped", swapped, map[station.Ending]string{station.Fault: "swapped"}},
+			{"power-cycled", powerCycled, map[station.Ending]string{station.Pass: "", station.Fault: "restarted"}},
+			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line"}},
+		} {
+			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
+				w := newWorld(t, f)
+				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
+				reason, legal := test.legal[run.Ending]
+				if first := at == 0 && test.name == "swapped"; !first && (!legal || reason != run.Reason) {
+					t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
+				}
+				if again := w.life(&plug{}, ""); again.Ending != station.Pass {
+					t.Errorf("the board in peace ends as %s %q: %v", again.Ending, again.Reason, again.Err)
+				}
+			})
+		}
+	}
+}
+
+// disturb is one life with a disturbed board.
+func (w *world) disturb(d *disturbed) *station.Run {
+	w.t.Helper()
+	w.disturbance = d
+	defer func() { w.disturbance = nil }()
+	return w.life(&plug{}, "")
+}
+
+// swapped puts another board into the bay, which holds a certificate of its own.
+func swapped(w *world) func(*disturbed) {
+	other := *w
+	other.neverSeal = true
+	other.board = filepath.Join(w.t.TempDir(), "other")
+	if run := other.life(&plug{}, "first certificate"); run.Ending != station.Pass {
+		w.t.Fatalf("the other board ends as %s: %v", run.Ending, run.Err)
+	}
+	held := other.flash()
+	return func(d *disturbed) {
+		board, off := other.switchOn(w.t.Context())
+		w.t.Cleanup(func() {
+			off()
+			if string(other.flash()) != string(held) {
+				w.t.Error("the other board holds another certificate than before")
+			}
+		})
+		d.Board = board
+	}
+}
+
+func powerCycled(w *world) func(*disturbed) {
+	return func(*disturbed) { w.end(w.power.PowerCut(), w.power.PowerOn(w.t.Context())) }
+}
+
+func unplugged(w *world) func(*disturbed) {
+	return func(*disturbed) { w.end(w.power.Line().Close()) }
+}

@@ -1,0 +1,85 @@
+// Package sweep_test stops the world at every effect of a Run, in both ways a
+// crash can fall: before the effect happened, and after it happened but before
+// anybody heard of it. Then it opens everything from disk as the dead station
+// left it, enrols the board again, and looks at the invariants I1 to I11.
+//
+// All parts are real: the firmware's core as a process with fuses and flash in
+// files, the SMP client, the registry in SQLite, the issuer, keys in SoftHSM,
+// and the verifier on a TCP port. What is counted are the calls on the
+// interfaces of the engine and the issuer, so a new step is covered on the day
+// it is written.
+package sweep_test
+
+import (
+	"fmt"
+	"testing"
+
+	"hallmark/station"
+)
+
+func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
+	f := newFactory(t)
+	for _, line := range []struct {
+		name, rework string
+	}{
+		{"first enrolment and lock", ""},
+		{"rework", "antenna replaced"},
+	} {
+		t.Run(line.name, func(t *testing.T) { sweep(t, f, line.rework) })
+	}
+}
+
+// sweep counts the effects of a clean Run and then stops at each.
+func sweep(t *testing.T, f *factory, rework string) {
+	clean := &plug{}
+	w := ready(t, f, rework)
+	if run := w.life(clean, rework); run.Ending != station.Pass {
+		t.Fatalf("a clean Run ends as %s: %v", run.Ending, run.Err)
+	}
+	t.Logf("%d effects: %v", len(clean.names), clean.names)
+	for at, name := range clean.names {
+		for _, when := range []moment{lost, applied} {
+			t.Run(fmt.Sprintf("%02d %s %s", at+1, name, when), func(t *testing.T) {
+				stopAt(t, f, rework, &plug{at: at + 1, when: when})
+			})
+		}
+	}
+}
+
+// ready is a world whose board is new, or has its first certificate if a rework is to be done.
+func ready(t *testing.T, f *factory, rework string) *world {
+	t.Helper()
+	w := newWorld(t, f)
+	if rework == "" {
+		return w
+	}
+	w.neverSeal = true
+	if run := w.life(&plug{}, ""); run.Ending != station.Pass {
+		t.Fatalf("the first enrolment ends as %s: %v", run.Ending, run.Err)
+	}
+	return w
+}
+
+// stopAt is one case: a death, a new life, and one more.
+func stopAt(t *testing.T, f *factory, rework string, p *plug) {
+	w := ready(t, f, rework)
+	before := w.active()
+	dead := w.life(p, rework)
+	if !p.pulled || dead.Ending == station.Pass || dead.Ending == station.Reject {
+		t.Errorf("the station died, and its Run ended as %s: %v", dead.Ending, dead.Err)
+	}
+	w.notYetActive(p, before)
+
+	second := w.life(&plug{}, rework)
+	if second.Ending != station.Pass {
+		t.Errorf("I11: the new try ends as %s (%s): %v; the first one ended with: %v", second.Ending, second.Reason, second.Err, dead.Err)
+	}
+	w.check(second)
+
+	signatures := w.signatures
+	third := w.life(&plug{}, "")
+	if third.Ending != station.Pass || !third.Certificate.Stored || w.signatures != signatures {
+		t.Errorf("I9: the same request again ends as %s (%v) with %d more signatures", third.Ending, third.Err, w.signatures-signatures)
+	}
+	w.check(third)
+}
