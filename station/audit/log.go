@@ -167,6 +167,9 @@ func (b *Batch) Committed() {
 // Head gives size and root with what the Batch appended so far.
 func (b *Batch) Head() Head { return b.edge.head() }
 
+// Size is the number of entries with what the Batch appended so far.
+func (b *Batch) Size() int64 { return b.edge.size }
+
 // Append adds an entry and gives it as it was written. After an error the
 // transaction must not be committed, or must go back to a savepoint together
 // with Rewind.

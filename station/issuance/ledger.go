@@ -4,8 +4,8 @@
 //
 // [Issuer.Check] either refuses a CSR with one of the refusals in errors.go or
 // gives a [Grant], which is good for one signature on one exact TBS.
-// [Issuer.Sign] redeems it: look for a stored certificate (I9), write the
-// intent (I1), have the HSM sign, check what came back, store the result.
+// [Issuer.Sign] redeems it: write the intent (I1) or find the stored certificate (I9), have
+// the HSM sign, check what came back, store the result.
 package issuance
 
 import (

@@ -112,29 +112,26 @@ func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 }
 
 func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
-	// 1. The same request again: no second signature (I9).
-	if stored, err := i.stored(ctx, grant); !errors.Is(err, ErrNotIssued) {
-		return stored, err
-	}
-	// 2. The intent is durable before the HSM hears of it (I1, I2, I8).
+	// 1. The intent is durable before the HSM hears of it (I1, I2, I8), unless
+	// this request was answered before: no second signature (I9).
 	if err := i.config.Ledger.Intend(ctx, grant.intent); errors.Is(err, ErrAlreadyIssued) {
-		return i.stored(ctx, grant) // another Run was faster
+		return i.stored(ctx, grant)
 	} else if err != nil {
 		return nil, fmt.Errorf("writing the intent: %w", err)
 	}
-	// 3. Sign. From here on the outcome must be recorded, whoever gives up.
+	// 2. Sign. From here on the outcome must be recorded, whoever gives up.
 	signature, err := i.ask(ctx, grant)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.config.StoreTimeout)
 	defer cancel()
 	if err != nil {
 		return nil, i.abandon(ctx, grant, err)
 	}
-	// 4. What came back must be what was granted.
+	// 3. What came back must be what was granted.
 	certificate, err := i.finished(grant, signature)
 	if err != nil {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: %w", ErrUnresolved, err))
 	}
-	// 5. Durable before anyone sees it.
+	// 4. Durable before anyone sees it.
 	if err := i.config.Ledger.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: storing the certificate: %w", ErrUnresolved, err))
 	}

@@ -48,7 +48,8 @@ var settings = []setting{
 	{"busy_timeout", "5000"},
 	{"mmap_size", "0"},
 	{"cell_size_check", "1"},
-	{"cache_size", "-65536"},
+	{"cache_size", "-65536"},       // 64 MiB
+	{"wal_autocheckpoint", "4000"}, // pages: fewer, larger syncs of the database file itself
 }
 
 // source names the file to the driver; path may hold any character.

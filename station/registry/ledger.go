@@ -102,26 +102,30 @@ func (w *work) ownKey(in issuance.Intent) error {
 	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
 }
 
+// standing is how the board stands with regard to one request.
+type standing struct{ stored, open, active, revoked int }
+
+const standingQuery = `SELECT
+	count(*) FILTER (WHERE spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
+		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6)),
+	count(*) FILTER (WHERE status = 'intended'),
+	count(*) FILTER (WHERE status = 'active'),
+	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
+	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
+
 func (w *work) mayIssue(in issuance.Intent) error {
-	var der []byte
-	err := w.row(storedQuery, storedArgs(in.Key, in.Rework), &der)
-	if err == nil {
-		return issuance.ErrAlreadyIssued
-	} else if !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	var active, open, revoked int
-	err = w.row(`SELECT count(*) FILTER (WHERE status = 'active'), count(*) FILTER (WHERE status = 'intended'),
-		count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
-		FROM certificates WHERE board_id = ? AND purpose = ?`, []any{in.BoardID, string(in.Purpose)}, &active, &open, &revoked)
+	var s standing
+	err := w.row(standingQuery, storedArgs(in.Key, in.Rework), &s.stored, &s.open, &s.active, &s.revoked)
 	switch {
 	case err != nil:
 		return err
-	case open > 0:
+	case s.stored > 0:
+		return issuance.ErrAlreadyIssued
+	case s.open > 0:
 		return fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
-	case active > 0 && !in.Rework:
+	case s.active > 0 && !in.Rework:
 		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
-	case active == 0 && revoked > 0 && !in.Rework:
+	case s.active == 0 && s.revoked > 0 && !in.Rework:
 		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
 	}
 	return nil
@@ -216,19 +220,25 @@ func (w *work) unresolved(in row, reason, cause string) error {
 func (w *work) notSigned(in row, cause string) error {
 	e := in.entry("cert.issue.failed", audit.Failure)
 	e.Reason, e.Cert.Status, e.Details = issuance.ErrNotSigned.Reason, "failed", map[string]string{"cause": text(cause)}
-	if in.order.Valid {
-		if err := w.uncount(in); err != nil {
-			return err
-		}
+	var err error
+	if e.WorkOrder, err = w.uncount(in); err != nil {
+		return err
 	}
 	return w.changeStatus(in.id, e)
 }
 
 // uncount gives the board back to the quota, if nothing else was signed for it.
-func (w *work) uncount(in row) error {
-	return w.exec(`UPDATE work_orders SET counted = counted - 1 WHERE id = ?1 AND NOT EXISTS
+func (w *work) uncount(in row) (*audit.WorkOrder, error) {
+	if !in.order.Valid {
+		return nil, nil
+	}
+	err := w.exec(`UPDATE work_orders SET counted = counted - 1 WHERE id = ?1 AND NOT EXISTS
 		(SELECT 1 FROM certificates WHERE board_id = ?2 AND work_order = ?1 AND status != 'failed' AND id != ?3)`,
 		in.order.String, in.boardID, in.id)
+	if err != nil {
+		return nil, err
+	}
+	return w.orderNow(in.order.String)
 }
 
 // changeStatus writes the entry, and what it says into the row.

@@ -34,7 +34,7 @@ func (r *Registry) Genesis(ctx context.Context, g Genesis) (verifierKey string, 
 		return "", fmt.Errorf("writing genesis: %w", err)
 	}
 	err = r.write(ctx, func(w *work) error {
-		if w.batch.Head().Size != 0 {
+		if w.batch.Size() != 0 {
 			return ErrGenesis
 		}
 		_, err := w.append(e)

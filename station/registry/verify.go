@@ -2,11 +2,20 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"hallmark/station/audit"
 )
+
+// ErrDiffers: a row of the registry is not what the audit log says it must be.
+var ErrDiffers = errors.New("registry differs from its audit log")
 
 // VerifyAudit recomputes the audit log (see audit.Verify) and then compares
 // every row of the registry with what the log says it must be. An error names
@@ -18,5 +27,196 @@ func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ..
 		return audit.Report{}, fmt.Errorf("verifying: %w", err)
 	}
 	defer tx.Rollback() // it only reads
-	return audit.Verify(ctx, tx, verifierKey, anchors...)
+	told := newStory()
+	report, err := audit.VerifyEach(ctx, tx, verifierKey, told.tell, anchors...)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	for _, table := range told.tables() {
+		if err := table.compare(ctx, tx); err != nil {
+			return audit.Report{}, fmt.Errorf("comparing %s: %w", table.name, err)
+		}
+	}
+	return report, nil
+}
+
+// fields is one row as text, column by column.
+type fields []string
+
+// story is the registry as the audit log tells it. Rows are by their primary key.
+type story struct {
+	boards, keys, runs, certificates, orders map[string]fields
+}
+
+func newStory() *story {
+	return &story{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
+		certificates: map[string]fields{}, orders: map[string]fields{}}
+}
+
+// The places of the fields that change in the life of a row.
+const (
+	boardScrapped                                 = 3
+	runClosed, runEnding, runReason               = 7, 8, 9
+	certChanged, certStatus, certReason, certHash = 14, 15, 16, 17
+	orderCounted                                  = 2
+)
+
+// tell adds what one entry says.
+func (s *story) tell(e audit.Entry) error {
+	if e.WorkOrder != nil {
+		s.order(e)
+	}
+	switch {
+	case e.Type == "board.admitted":
+		return s.admitted(e)
+	case e.Type == "board.scrapped":
+		return set(s.boards, e.Board.ID, func(f fields) { f[boardScrapped] = e.Time.String() })
+	case e.Type == "cert.issue.intent":
+		return s.intended(e)
+	case strings.HasPrefix(e.Type, "cert.") && e.Cert != nil && e.Cert.Status != "":
+		return s.changed(e)
+	case endings[e.Type] != "" && e.Run != nil:
+		return set(s.runs, e.Run.ID, func(f fields) {
+			f[runClosed], f[runEnding], f[runReason] = e.Time.String(), string(endings[e.Type]), e.Reason
+		})
+	}
+	return nil
+}
+
+// set changes a row that must have been told of.
+func set(rows map[string]fields, key string, change func(fields)) error {
+	f, ok := rows[key]
+	if !ok {
+		return fmt.Errorf("%w: the log changes %s and never made it", ErrDiffers, key)
+	}
+	change(f)
+	return nil
+}
+
+func (s *story) order(e audit.Entry) {
+	o := e.WorkOrder
+	if e.Type == "order.opened" {
+		s.orders[o.ID] = fields{o.Product, fmt.Sprint(o.Quota), "0", e.Time.String()}
+	} else if f, ok := s.orders[o.ID]; ok {
+		f[orderCounted] = fmt.Sprint(o.Counted)
+	}
+}
+
+func (s *story) admitted(e audit.Entry) error {
+	if e.Run == nil || e.Board == nil {
+		return fmt.Errorf("%w: entry without Run or board", ErrDiffers)
+	}
+	b, r := e.Board, e.Run
+	if _, known := s.boards[b.ID]; !known {
+		s.boards[b.ID] = fields{b.HardwareID, b.Type, e.Time.String(), ""}
+	}
+	s.runs[r.ID] = fields{b.ID, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "", "", ""}
+	return nil
+}
+
+func orderID(e audit.Entry) string {
+	if e.WorkOrder == nil {
+		return ""
+	}
+	return e.WorkOrder.ID
+}
+
+func (s *story) intended(e audit.Entry) error {
+	if e.Run == nil || e.Board == nil || e.Cert == nil {
+		return fmt.Errorf("%w: intent without Run, board or certificate", ErrDiffers)
+	}
+	c, rework := e.Cert, "0"
+	if c.Rework {
+		rework = "1"
+	}
+	s.keys[c.SPKISHA256] = fields{e.Board.ID, c.Purpose}
+	s.certificates[c.Serial] = fields{e.Board.ID, c.Purpose, c.SPKISHA256, c.Issuer, c.Profile, c.ProfileSHA256, c.TBSSHA256, c.CSRSHA256,
+		c.NotBefore, c.NotAfter, rework, e.Run.ID, orderID(e), e.Time.String(), e.Time.String(), "intended", "", ""}
+	return nil
+}
+
+func (s *story) changed(e audit.Entry) error {
+	return set(s.certificates, e.Cert.Serial, func(f fields) {
+		f[certChanged], f[certStatus], f[certReason] = e.Time.String(), e.Cert.Status, e.Reason
+		if e.Cert.Status == "issued" {
+			f[certHash] = e.Cert.SHA256
+		}
+	})
+}
+
+// table is one table as it is and as it must be. The query's first column is
+// the key, the last one a blob that the field before it is the digest of.
+type table struct {
+	name, query string
+	want        map[string]fields
+}
+
+func (s *story) tables() []table {
+	return []table{
+		{"state", `SELECT key, value, NULL FROM state`, map[string]fields{"schema": {"1"}}},
+		{"work orders", `SELECT id, product, quota, counted, opened, NULL FROM work_orders`, s.orders},
+		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
+		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
+		{"Runs", `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, work_order, rework, admitted, closed, ending, reason, NULL FROM runs`, s.runs},
+		{"certificates", `SELECT lower(hex(serial)), board_id, purpose, lower(hex(spki_sha256)), lower(hex(issuer_sha256)), profile,
+			lower(hex(profile_sha256)), lower(hex(tbs_sha256)), lower(hex(csr_sha256)), not_before, not_after, rework, run, work_order,
+			intended, changed, status, reason, lower(hex(sha256)), der FROM certificates`, s.certificates},
+	}
+}
+
+// compare takes the rows that it saw out of want; what is left is missing.
+func (t table) compare(ctx context.Context, q audit.Querier) error {
+	rows, err := q.QueryContext(ctx, t.query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := t.row(rows, len(columns)); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.want)) {
+		return fmt.Errorf("%w: %s is missing", ErrDiffers, key)
+	}
+	return nil
+}
+
+func (t table) row(rows *sql.Rows, columns int) error {
+	texts, blob := make([]sql.NullString, columns-1), []byte(nil)
+	into := make([]any, 0, columns)
+	for i := range texts {
+		into = append(into, &texts[i])
+	}
+	if err := rows.Scan(append(into, &blob)...); err != nil {
+		return err
+	}
+	got := make(fields, 0, columns)
+	for _, text := range texts {
+		got = append(got, text.String)
+	}
+	key, got := got[0], got[1:]
+	want, known := t.want[key]
+	switch {
+	case !known:
+		return fmt.Errorf("%w: the log never made %s", ErrDiffers, key)
+	case !slices.Equal(got, want):
+		return fmt.Errorf("%w: %s is %q, want %q", ErrDiffers, key, got, want)
+	case blob != nil && hex.EncodeToString(sum(blob)) != got[len(got)-1]:
+		return fmt.Errorf("%w: %s does not have its digest", ErrDiffers, key)
+	}
+	delete(t.want, key)
+	return nil
+}
+
+func sum(blob []byte) []byte {
+	digest := sha256.Sum256(blob)
+	return digest[:]
 }

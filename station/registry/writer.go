@@ -44,6 +44,7 @@ type call struct {
 type work struct {
 	*writer
 	batch *audit.Batch
+	fence fence
 }
 
 // refusal is an error of a call that leaves a record: the call is undone, the
@@ -152,7 +153,7 @@ func (w *writer) transaction(batch []*call) error {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.judge(fmt.Errorf("beginning: %w", err))
 	}
-	work := &work{writer: w, batch: w.log.Begin()}
+	work := &work{writer: w, batch: w.log.Begin(), fence: fenceFor(batch)}
 	for _, c := range batch {
 		if err := work.run(c); err != nil {
 			return w.judge(errors.Join(err, w.undo()))
@@ -166,30 +167,54 @@ func (w *writer) transaction(batch []*call) error {
 	return nil
 }
 
-// run does one call in its savepoint. An error is one of the whole transaction.
+// run does one call so that it can be undone alone. An error is one of the whole transaction.
 func (w *work) run(c *call) error {
 	if c.claimed.Swap(true) {
 		return nil // the caller gave up
 	}
 	mark := w.batch.Mark
-	if err := w.exec("SAVEPOINT call"); err != nil {
+	if err := w.each(w.fence.begin); err != nil {
 		return err
 	}
 	c.refused = c.do(w)
-	if c.refused == nil {
-		return w.exec("RELEASE call")
-	}
 	if ofDatabase(c.refused) {
 		return c.refused
 	}
-	w.batch.Rewind(mark)
-	if err := w.exec("ROLLBACK TO call"); err != nil {
-		return err
+	if c.refused != nil {
+		w.batch.Rewind(mark)
+		if err := w.each(w.fence.undo); err != nil {
+			return err
+		}
+		if err := w.record(c); err != nil {
+			return err
+		}
 	}
-	if err := w.record(c); err != nil {
-		return err
+	return w.each(w.fence.end)
+}
+
+// fence is how one call of a transaction is kept apart from the others.
+type fence struct{ begin, undo, end []string }
+
+// A call that is alone needs no savepoint, which costs a copy of each page it changes.
+var (
+	amongOthers = fence{[]string{"SAVEPOINT call"}, []string{"ROLLBACK TO call"}, []string{"RELEASE call"}}
+	alone       = fence{nil, []string{"ROLLBACK", "BEGIN IMMEDIATE"}, nil}
+)
+
+func fenceFor(batch []*call) fence {
+	if len(batch) == 1 {
+		return alone
 	}
-	return w.exec("RELEASE call")
+	return amongOthers
+}
+
+func (w *writer) each(queries []string) error {
+	for _, query := range queries {
+		if err := w.exec(query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record writes down a refusal, where it is one that is kept.
@@ -273,7 +298,7 @@ func (w *writer) statement(query string) (*sql.Stmt, error) {
 
 // append writes one audit entry of this transaction; the first of all is genesis.
 func (w *work) append(e audit.Entry) (audit.Entry, error) {
-	if w.batch.Head().Size == 0 && e.Type != audit.TypeGenesis {
+	if w.batch.Size() == 0 && e.Type != audit.TypeGenesis {
 		return audit.Entry{}, ErrNoGenesis
 	}
 	return w.batch.Append(context.Background(), e)
