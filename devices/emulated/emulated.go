@@ -29,6 +29,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"hallmark/devices"
 )
 
 // Kind says what a board is made of.
@@ -190,7 +192,7 @@ func ImageName(kind Kind, machine string) string {
 // through resets and power cuts, silent while the board is off. When the
 // process ends by itself, Read and Write give an error that is ErrDied and
 // shows its last words.
-func (b *Board) Line() Line { return b.line }
+func (b *Board) Line() devices.Line { return b.line }
 
 // PowerOn starts the process after a power cut. What the station sent
 // meanwhile is lost. Switching on a running board does nothing.

@@ -12,7 +12,6 @@ import (
 	"crypto/x509/pkix"
 	"debug/elf"
 	"errors"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"hallmark/devices/smp"
+	"hallmark/devices"
 )
 
 // firmwares are the images the tests of this file run on.
@@ -32,95 +31,36 @@ var firmwares = []Config{
 	{Kind: Posix},
 }
 
+func (c Config) name() string { return strings.TrimSuffix(c.Kind.String()+" "+c.Machine, " ") }
+
 // onEachFirmware runs a test on a new board of each kind.
 func onEachFirmware(t *testing.T, test func(*testing.T, *talker, Config)) {
 	for _, cfg := range firmwares {
-		t.Run(strings.TrimSuffix(cfg.Kind.String()+" "+cfg.Machine, " "), func(t *testing.T) {
+		t.Run(cfg.name(), func(t *testing.T) {
 			cfg.Image = image(t, cfg.Kind, cfg.Machine)
 			cfg.Dir = t.TempDir()
-			test(t, &talker{Board: start(t, cfg)}, cfg)
+			test(t, talkTo(start(t, cfg)), cfg)
 		})
 	}
 }
 
-// talker asks a board over its line, once for each request.
+// talker is a board with the station's own client on its line.
 type talker struct {
 	*Board
-	sequence uint8
+	*devices.Client
 }
 
-func (b *talker) ask(request smp.Request, response smp.Body) error {
-	b.sequence++
-	message, err := smp.AppendRequest(nil, b.sequence, request)
-	if err != nil {
-		return err
-	}
-	if _, err := b.Line().Write(smp.AppendFrame(nil, message)); err != nil {
-		return err
-	}
-	if err := b.Line().SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return err
-	}
-	return b.await(response)
+func talkTo(b *Board) *talker {
+	return &talker{b, devices.NewClient(b.Line(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
 }
 
-func (b *talker) await(response smp.Body) error {
-	var answer []byte
-	var damage error
-	in := smp.NewDecoder(4096, func(m []byte) { answer = bytes.Clone(m) }, func([]byte) {}, func(err error) { damage = err })
-	for answer == nil && damage == nil {
-		var octets [512]byte
-		n, err := b.Line().Read(octets[:])
-		if err != nil {
-			return err
-		}
-		if _, err := in.Write(octets[:n]); err != nil {
-			return err
-		}
-	}
-	if damage != nil {
-		return damage
-	}
-	_, err := smp.Parse(answer, response)
-	return err
-}
-
-func (b *talker) hello(t *testing.T) smp.HelloResponse {
+func (b *talker) hello(t *testing.T) devices.Identity {
 	t.Helper()
-	var hello smp.HelloResponse
-	if err := b.ask(&smp.Hello{}, &hello); err != nil {
-		t.Fatalf("hello: %v (stderr: %s)", err, b.Stderr())
+	hello, err := b.Identify(t.Context())
+	if err != nil {
+		t.Fatalf("%v (stderr: %s)", err, b.Stderr())
 	}
 	return hello
-}
-
-func (b *talker) write(slot uint8, der []byte) error {
-	const piece = 256
-	for at := 0; at < len(der); at += piece {
-		end := min(at+piece, len(der))
-		request := smp.WriteSlot{Slot: slot, Offset: uint32(at), Data: der[at:end], Commit: end == len(der)}
-		if at == 0 {
-			sum := sha256.Sum256(der)
-			request.Total, request.Hash = uint32(len(der)), sum[:]
-		}
-		if err := b.ask(&request, &smp.WriteSlotResponse{}); err != nil {
-			return fmt.Errorf("writing at %d: %w", at, err)
-		}
-	}
-	return nil
-}
-
-func (b *talker) read(slot uint8) ([]byte, error) {
-	var der []byte
-	for {
-		var got smp.ReadSlotResponse
-		if err := b.ask(&smp.ReadSlot{Slot: slot, Offset: uint32(len(der))}, &got); err != nil {
-			return nil, fmt.Errorf("reading at %d: %w", len(der), err)
-		}
-		if der = append(der, got.Data...); len(der) >= int(got.Total) || len(got.Data) == 0 {
-			return der, nil
-		}
-	}
 }
 
 // anchor is a self-signed CA certificate.
@@ -154,10 +94,10 @@ func TestHelloComesFromTheFusesAndTheImage(t *testing.T) {
 			t.Fatal(err)
 		}
 		id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // PROTOCOL.md section 5
-		if !bytes.Equal(hello.ID, id) {
+		if !bytes.Equal(hello.ID[:], id) {
 			t.Errorf("BoardID is %x, the HUK gives %x", hello.ID, id)
 		}
-		if !bytes.Equal(hello.HardwareID, fuses[32:]) {
+		if hello.HardwareID != devices.HardwareID(fuses[32:]) {
 			t.Errorf("hardware id is %x, the fuses hold %x", hello.HardwareID, fuses[32:])
 		}
 		if cfg.Kind == QEMU {
@@ -166,9 +106,9 @@ func TestHelloComesFromTheFusesAndTheImage(t *testing.T) {
 	})
 }
 
-func checkImage(t *testing.T, hello smp.HelloResponse, cfg Config) {
+func checkImage(t *testing.T, hello devices.Identity, cfg Config) {
 	t.Helper()
-	if want := imageHash(t, cfg.Image); !bytes.Equal(hello.FirmwareHash, want) {
+	if want := imageHash(t, cfg.Image); !bytes.Equal(hello.FirmwareHash[:], want) {
 		t.Errorf("firmware hash is %x, the image's is %x", hello.FirmwareHash, want)
 	}
 	if hello.BoardType != cfg.Machine {
@@ -210,47 +150,49 @@ func TestEachStartDrawsANewBootID(t *testing.T) {
 			name string
 			do   func() error
 		}{
-			{"a pull at the reset line", func() error { return b.Reset(t.Context()) }},
-			{"a reset request", func() error { return b.ask(&smp.OSReset{}, &smp.Empty{}) }},
+			{"a pull at the reset line", func() error { return b.Board.Reset(t.Context()) }},
+			{"a reset request", func() error { return second(b.Client.Reset(t.Context())) }},
 			{"a power cut", func() error { return errors.Join(b.PowerCut(), b.PowerOn(t.Context())) }},
-			{"another pull at the reset line", func() error { return b.Reset(t.Context()) }},
+			{"another pull at the reset line", func() error { return b.Board.Reset(t.Context()) }},
 		}
-		seen := map[string]bool{string(first.Boot): true}
+		seen := map[devices.BootID]bool{first.Boot: true}
 		for _, restart := range restarts {
 			if err := restart.do(); err != nil {
 				t.Fatalf("%s: %v", restart.name, err)
 			}
 			again := b.hello(t)
-			if seen[string(again.Boot)] {
+			if seen[again.Boot] {
 				t.Errorf("after %s the boot id is an old one", restart.name)
 			}
-			if !bytes.Equal(again.ID, first.ID) {
-				t.Errorf("after %s the BoardID is %x, was %x", restart.name, again.ID, first.ID)
+			if again.ID != first.ID {
+				t.Errorf("after %s the BoardID is %v, was %v", restart.name, again.ID, first.ID)
 			}
-			seen[string(again.Boot)] = true
+			seen[again.Boot] = true
 		}
 	})
 }
 
+func second(_ devices.BoardID, _ devices.BootID, err error) error { return err }
+
 func TestFlashSurvivesPowerCutsAndResets(t *testing.T) {
 	onEachFirmware(t, func(t *testing.T, b *talker, cfg Config) {
 		want := anchor(t)
-		if err := b.write(0, want); err != nil {
+		if err := b.Write(t.Context(), devices.SlotAnchor, want); err != nil {
 			t.Fatal(err)
 		}
 		check := func(after string, err error) {
 			t.Helper()
-			got, readErr := b.read(0)
+			got, readErr := b.Read(t.Context(), devices.SlotAnchor)
 			if err := errors.Join(err, readErr); err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("after %s the slot holds %d octets, want %d: %v", after, len(got), len(want), err)
 			}
 		}
 		check("a power cut", errors.Join(b.PowerCut(), b.PowerOn(t.Context())))
-		check("a reset", b.Reset(t.Context()))
-		if err := b.Close(); err != nil {
+		check("a reset", b.Board.Reset(t.Context()))
+		if err := errors.Join(b.Client.Close(), b.Board.Close()); err != nil {
 			t.Fatal(err)
 		}
-		b.Board = start(t, cfg)
+		b = talkTo(start(t, cfg))
 		check("a new start", nil)
 	})
 }
@@ -284,7 +226,7 @@ func TestTheHUKIsGoneFromMemoryOnceItWasUsed(t *testing.T) {
 func (b *talker) dump(t *testing.T, from, size uint64) []byte {
 	t.Helper()
 	file := filepath.Join(b.dir.path, "dump.bin")
-	_, err := b.power.monitor.execute(t.Context(), "pmemsave", map[string]any{"val": from, "size": size, "filename": file})
+	_, err := b.power.monitor.execute(t.Context(), "memsave", map[string]any{"val": from, "size": size, "filename": file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,12 +240,13 @@ func (b *talker) dump(t *testing.T, from, size uint64) []byte {
 func TestManyBoardsRunAtOnce(t *testing.T) {
 	const boards = 8
 	for _, cfg := range firmwares {
-		t.Run(cfg.Kind.String()+cfg.Machine, func(t *testing.T) {
+		t.Run(cfg.name(), func(t *testing.T) {
 			cfg.Image = image(t, cfg.Kind, cfg.Machine)
 			var all errgroup.Group
 			for range boards {
-				cfg.Dir = t.TempDir()
-				all.Go(func() error { return echoOnce(t.Context(), cfg) })
+				own := cfg
+				own.Dir = t.TempDir()
+				all.Go(func() error { return identifyOnce(t.Context(), own) })
 			}
 			if err := all.Wait(); err != nil {
 				t.Fatal(err)
@@ -312,21 +255,17 @@ func TestManyBoardsRunAtOnce(t *testing.T) {
 	}
 }
 
-func echoOnce(ctx context.Context, cfg Config) error {
+func identifyOnce(ctx context.Context, cfg Config) error {
 	board, err := Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer board.Close()
-	b := &talker{Board: board}
-	want := strings.Repeat("0123456789", 50)
+	b := talkTo(board)
+	defer b.Client.Close()
 	for range 4 {
-		var got smp.EchoResponse
-		if err := b.ask(&smp.Echo{Text: want}, &got); err != nil {
+		if _, err := b.Identify(ctx); err != nil {
 			return err
-		}
-		if got.Text != want {
-			return fmt.Errorf("echo gave %q", got.Text)
 		}
 	}
 	return nil

@@ -3,25 +3,20 @@ package emulated
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// Line is the station's end of the UART, as devices.Line.
-type Line interface {
-	io.ReadWriteCloser
-	SetReadDeadline(time.Time) error
-}
+	"hallmark/devices"
+)
 
 // line is a socket pair: one end for the station, the other is inherited by
 // each process of the board, so that the line outlives a power cut.
 type line struct {
-	near Line
+	near devices.Line
 	far  *os.File
 	died atomic.Pointer[error]
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // machine is what this package must know of a QEMU machine: where its fuses
@@ -85,7 +84,7 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// The flash, relative to the board's directory.
 		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
 		"-device", loader,
-		"-kernel", escape(image),
+		"-kernel", image,
 		// UART0 is the line, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
 		// octets, from which QEMU refills the UART without waking its main loop: a third of the CPU for
 		// each octet received. Its escape character would be in the way; no octet is 0x100.
@@ -96,6 +95,3 @@ func (b *Board) qemuArgs() ([]string, error) {
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
 	}, nil
 }
-
-// escape is for values inside QEMU's comma lists; -kernel is one too.
-func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }

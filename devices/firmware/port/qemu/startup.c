@@ -16,6 +16,7 @@ void fault_handler(void);
 
 void reset_handler(void)
 {
+	cpu_irq_off(); /* main allows interrupts when its devices are set up */
 	memcpy(data_start, data_load, (size_t)(data_end - data_start));
 	memset(bss_start, 0, (size_t)(bss_end - bss_start));
 	main();

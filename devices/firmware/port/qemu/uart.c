@@ -19,17 +19,6 @@ static uint8_t ring[RING_SIZE];
 static volatile uint32_t ring_head; /* written by the receiver, counts octets in */
 static volatile uint32_t ring_tail; /* written by main, counts octets out */
 
-void uart_init(void)
-{
-	ring_head = 0;
-	ring_tail = 0;
-	LINE->bauddiv = BOARD_UART_CLOCK / BAUD;
-	LINE->ctrl = UART_CTRL_TXEN | UART_CTRL_RXEN | UART_CTRL_RXINT;
-	(void)LINE->data; /* QEMU offers the host's octets again only after a read */
-	cpu_irq_enable(BOARD_LINE_RX_IRQ);
-	cpu_irq_enable(BOARD_LINE_TX_IRQ);
-}
-
 /* With interrupts off: takes what the UART holds, and arms the interrupt if there is room for more. */
 static void collect(void)
 {
@@ -45,6 +34,32 @@ static void collect(void)
 	} else {
 		LINE->ctrl &= ~UART_CTRL_RXINT;
 	}
+}
+
+/*
+ * QEMU offers octets that the host sent before the receiver was on only after a
+ * read of the data register. After a reset that reads 0, an octet that the
+ * protocol never uses: anything else arrived in this moment.
+ */
+static void fetch_early_octets(void)
+{
+	uint8_t octet = (uint8_t)LINE->data;
+
+	if (octet != 0) {
+		ring[ring_head % RING_SIZE] = octet;
+		ring_head++;
+	}
+}
+
+void uart_init(void)
+{
+	ring_head = 0;
+	ring_tail = 0;
+	LINE->bauddiv = BOARD_UART_CLOCK / BAUD;
+	LINE->ctrl = UART_CTRL_TXEN | UART_CTRL_RXEN | UART_CTRL_RXINT;
+	fetch_early_octets();
+	cpu_irq_enable(BOARD_LINE_RX_IRQ);
+	cpu_irq_enable(BOARD_LINE_TX_IRQ);
 }
 
 void uart_rx_handler(void)

@@ -24,6 +24,7 @@ struct cmsdk_uart {
 #define UART_INT_TX (1u << 0)
 #define UART_INT_RX (1u << 1)
 
+/* Interrupts are still off in the CPU. */
 void uart_init(void);
 
 /* Waits until at least one octet is there and gives what there is, at most size octets. Sleeps while idle. */
