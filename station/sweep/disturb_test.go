@@ -69,13 +69,16 @@ func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 		}{
 			{"swapped", swapped, map[station.Ending]string{station.Fault: "swapped"}},
 			{"power-cycled", powerCycled, map[station.Ending]string{station.Pass: "", station.Fault: "restarted"}},
-			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line"}},
+			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line-closed"}},
 		} {
 			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
 				w := newWorld(t, f)
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
 				reason, legal := test.legal[run.Ending]
-				if first := at == 0 && test.name == "swapped"; !first && (!legal || reason != run.Reason) {
+				// The other board is simply the one that is enrolled if it comes before the first
+				// call. Between the last look and the seal nobody can tell.
+				inTime := test.name == "swapped" && (at == 0 || call == "Seal")
+				if (!legal || reason != run.Reason) && !(inTime && run.Ending == station.Pass) {
 					t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
 				}
 				if again := w.life(&plug{}, ""); again.Ending != station.Pass {
@@ -106,7 +109,7 @@ func swapped(w *world) func(*disturbed) {
 	return func(d *disturbed) {
 		board, off := other.switchOn(w.t.Context())
 		w.t.Cleanup(func() {
-			off()
+			w.end(off())
 			if string(other.flash()) != string(held) {
 				w.t.Error("the other board holds another certificate than before")
 			}

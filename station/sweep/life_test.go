@@ -86,7 +86,9 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	} else {
 		w.end(r.Checkpoint(ctx, origin, w.auditKey))
 	}
-	off()
+	if err := off(); w.disturbance == nil { // a disturbed line and its board may complain
+		w.end(err)
+	}
 	cancel()
 	w.end(<-served, r.Shutdown())
 	return run

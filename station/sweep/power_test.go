@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"context"
+	"errors"
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
@@ -10,21 +11,21 @@ import (
 
 // switchOn starts the board's process on the world's fuses and flash. off is
 // a power cut, as it comes to the board of a station that dies.
-func (w *world) switchOn(ctx context.Context) (board station.Board, off func()) {
+func (w *world) switchOn(ctx context.Context) (board station.Board, off func() error) {
 	w.t.Helper()
 	w.power = must(emulated.Start(ctx, emulated.Config{Kind: emulated.Posix, Image: w.image, Dir: w.board}))(w.t)
 	client := devices.NewClient(w.power.Line(), devices.Options{})
-	return client, func() {
-		w.t.Helper()
-		w.end(w.power.PowerCut(), client.Close(), w.power.Close())
-	}
+	power := w.power
+	return client, func() error { return errors.Join(power.PowerCut(), client.Close(), power.Close()) }
 }
 
 // flash reads the certificate from the board's flash, after a start that has nothing to do with any Run.
 func (w *world) flash() []byte {
 	w.t.Helper()
-	board, off := w.switchOn(w.t.Context())
-	defer off()
-	must(board.Identify(w.t.Context()))(w.t)
-	return must(board.Read(w.t.Context(), devices.SlotCertificate))(w.t)
+	ctx := context.Background() // also after the test, in a cleanup
+	board, off := w.switchOn(ctx)
+	must(board.Identify(ctx))(w.t)
+	held := must(board.Read(ctx, devices.SlotCertificate))(w.t)
+	w.end(off())
+	return held
 }
