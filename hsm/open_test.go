@@ -1,11 +1,13 @@
 package hsm_test
 
 import (
+	"bytes"
 	"context"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +128,76 @@ func TestTwoTokensWithOneLabelAreAmbiguous(t *testing.T) {
 	must(t, module.Finalize())
 	module.Destroy()
 	refused(t, token.Config, token.PIN, hsm.ErrTokenAmbiguous)
+}
+
+// crypto11 asks every slot up to ours and gives up at the first that is dead.
+func TestADeadSlotIsNamedIfItIsInTheWay(t *testing.T) {
+	token := fixtures.NewToken(t)
+	second := token.Config
+	second.TokenLabel = "second"
+	must(t, hsm.InitToken(t.Context(), second, hsm.NewSecret([]byte(fixtures.TestSOPIN)), hsm.NewSecret([]byte(fixtures.TestPIN))))
+	shim := fixtures.NewShim(t, token)
+	slots, labels := slotsOf(t, token.Config)
+	first, last := shim.Config, shim.Config
+	first.TokenLabel, last.TokenLabel = labels[0], labels[1]
+	shim.Fail(t, fmt.Sprintf("dead_slot %x", slots[0]))
+	_, err := hsm.Open(t.Context(), last, token.PIN)
+	want(t, err, hsm.ErrTokenMissing)
+	if !strings.Contains(err.Error(), fmt.Sprintf("slot %d does not answer", slots[0])) || !errors.Is(err, pkcs11.Error(pkcs11.CKR_DEVICE_ERROR)) {
+		t.Errorf("it does not name the dead slot: %v", err)
+	}
+	refused(t, first, token.PIN, hsm.ErrTokenMissing)
+	shim.Fail(t, fmt.Sprintf("dead_slot %x", slots[1]))
+	open(t, first)
+}
+
+func slotsOf(t *testing.T, cfg hsm.Config) (slots []uint, labels []string) {
+	t.Helper()
+	module := pkcs11.New(cfg.Module)
+	defer module.Destroy()
+	must(t, module.Initialize())
+	defer func() { must(t, module.Finalize()) }()
+	slots, err := module.GetSlotList(true)
+	must(t, err)
+	for _, slot := range slots {
+		info, err := module.GetTokenInfo(slot)
+		must(t, err)
+		labels = append(labels, info.Label)
+	}
+	return slots, labels
+}
+
+func TestTheTokensOwnLimitCapsTheSessions(t *testing.T) {
+	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	shim.Config.Sessions = 5
+	shim.Fail(t, "max_rw 2")
+	signer, _ := fixtures.NewKey(t, open(t, shim.Config), "issuing", 1)
+	signed, stop := crowd(t, signer)
+	progress(t, signed)
+	stop()
+	// One keeps the login, one works; looking for Generate takes a third for a moment.
+	if n := shim.Calls(t, "C_OpenSession"); n != 3 {
+		t.Errorf("%d sessions opened", n)
+	}
+}
+
+func TestThePINIsNotInTheLog(t *testing.T) {
+	fixture := fixtures.NewToken(t)
+	var text bytes.Buffer
+	fixture.Config.Log = slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	token, err := hsm.Open(t.Context(), fixture.Config, changingPIN("wrong-pin"))
+	must(t, err)
+	signer, _ := fixtures.NewKey(t, token, "issuing", 1)
+	closeSessions(t, fixture.Config)
+	want(t, sign(t, signer), hsm.ErrPINWrong)
+	must(t, token.Close(t.Context())) // after it nobody writes to the log
+	log := text.String()
+	if !strings.Contains(log, "software token") || !strings.Contains(log, "opening the token again") || !strings.Contains(log, "not tried again") {
+		t.Errorf("the log does not tell the story: %s", log)
+	}
+	if strings.Contains(log, fixtures.TestPIN) || strings.Contains(log, "wrong-pin") {
+		t.Errorf("the log shows a PIN: %s", log)
+	}
 }
 
 func TestASoftwareTokenNeedsPermission(t *testing.T) {
