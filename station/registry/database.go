@@ -75,7 +75,7 @@ func (r *Registry) connect(ctx context.Context) (*sql.Conn, error) {
 	r.pool.SetMaxOpenConns(1)
 	conn, err := r.pool.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, named(err)
 	}
 	if err := prepare(ctx, conn); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -179,7 +179,11 @@ func damaged(err error) bool {
 
 // named adds the sentinel to an error of the database.
 func named(err error) error {
-	if ofDatabase(err) {
+	var e sqlite3.Error
+	switch {
+	case errors.As(err, &e) && e.Code == sqlite3.ErrNotADB:
+		return fmt.Errorf("%w: %w", ErrSchema, err)
+	case ofDatabase(err):
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
 	}
 	return err

@@ -115,8 +115,12 @@ func (b *bench) issue(run *station.Run) issuance.Intent {
 	b.must(b.Intend(b.t.Context(), in))
 	der := append([]byte("certificate "), in.Serial[:]...)
 	b.must(b.Issued(b.t.Context(), in.Serial, der))
-	run.Certificate = &issuance.Certificate{Serial: in.Serial, DER: der, SHA256: sha256.Sum256(der)}
+	run.Certificate = certificateFor(in.Serial, der)
 	return in
+}
+
+func certificateFor(serial [16]byte, der []byte) *issuance.Certificate {
+	return &issuance.Certificate{Serial: serial, DER: der, SHA256: sha256.Sum256(der)}
 }
 
 // enrol walks a Run to its Pass.

@@ -1,0 +1,158 @@
+package registry
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
+)
+
+// stormVariable makes this test binary a station that enrols until it is killed.
+const stormVariable = "HALLMARK_TEST_STORM"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(stormVariable); path != "" {
+		if err := storm(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// storm enrols boards on eight bays at once and says on stdout what was
+// acknowledged, each line after the fact.
+func storm(path string) error {
+	r, err := Open(context.Background(), Config{Path: path, Station: "storm"})
+	if err != nil {
+		return err
+	}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for {
+				if err := enrolOne(r); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return nil
+}
+
+func enrolOne(r *Registry) error {
+	ctx := context.Background()
+	run := newRun(devices.BoardID(uuid.New()), "hw")
+	if err := r.Admit(ctx, run); err != nil {
+		return err
+	}
+	in := intent(run)
+	if err := r.Intend(ctx, in); err != nil {
+		return err
+	}
+	fmt.Printf("intended %x\n", in.Serial)
+	der := append([]byte("certificate "), in.Serial[:]...)
+	if err := r.Issued(ctx, in.Serial, der); err != nil {
+		return err
+	}
+	fmt.Printf("issued %x\n", in.Serial)
+	run.Certificate = certificateFor(in.Serial, der)
+	if err := r.Delivered(ctx, run); err != nil {
+		return err
+	}
+	if err := r.Activate(ctx, run); err != nil {
+		return err
+	}
+	fmt.Printf("active %x\n", in.Serial)
+	run.Ending = station.Pass
+	return r.Close(ctx, run)
+}
+
+// TestAKilledStationLosesNothingItAcknowledged kills a station in the middle
+// of a storm of writes, again and again on the same file, and compares what it
+// said with what is there.
+func TestAKilledStationLosesNothingItAcknowledged(t *testing.T) {
+	b := newBench(t)
+	said := map[string]string{}
+	for round := range 5 {
+		b.must(b.Shutdown())
+		killed(t, b.path, 150+100*round, said)
+		b.open()
+		b.verify()
+		b.compare(said)
+		b.must(b.Checkpoint(t.Context(), origin, b.key))
+	}
+	if n := b.count("log.recovered"); n == 0 {
+		t.Error("nothing had to be recovered: the storm was not cut")
+	}
+}
+
+// killed runs a storm, notes what it says, and kills it after so many lines.
+func killed(t *testing.T, path string, lines int, said map[string]string) {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	command := exec.Command(self)
+	command.Env = append(os.Environ(), stormVariable+"="+path)
+	command.Stderr = os.Stderr
+	out, err := command.StdoutPipe()
+	must(t, err)
+	must(t, command.Start())
+	scanner := bufio.NewScanner(out)
+	note := func() {
+		if event, serial, ok := strings.Cut(scanner.Text(), " "); ok && len(serial) == 32 {
+			said[serial] = event
+		}
+	}
+	for range lines {
+		if !scanner.Scan() {
+			t.Fatalf("the storm ended by itself: %v", scanner.Err())
+		}
+		note()
+	}
+	must(t, command.Process.Kill())
+	for scanner.Scan() {
+		note()
+	}
+	_, _ = io.Copy(io.Discard, out)
+	if err := command.Wait(); err == nil {
+		t.Fatal("the storm was not killed")
+	}
+}
+
+// compare checks that nothing fell behind what was acknowledged.
+func (b *bench) compare(said map[string]string) {
+	b.t.Helper()
+	reached := map[string][]station.Status{
+		"intended": {station.StatusUnresolved, station.StatusIssued, station.StatusDelivered, station.StatusActive},
+		"issued":   {station.StatusIssued, station.StatusDelivered, station.StatusActive},
+		"active":   {station.StatusActive},
+	}
+	for serial, event := range said {
+		raw, err := hex.DecodeString(serial)
+		must(b.t, err)
+		record, err := b.Lookup(b.t.Context(), [16]byte(raw))
+		must(b.t, err)
+		found := false
+		for _, status := range reached[event] {
+			found = found || record.Status == status
+		}
+		if !found {
+			b.t.Errorf("%s was %s before the kill and is %s after it", serial, event, record.Status)
+		}
+	}
+}
