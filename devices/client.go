@@ -43,7 +43,8 @@ type Client struct {
 	mu      sync.Mutex
 	waiting *waiting // nil: nobody waits, every answer is late
 
-	boot   *BootID // as last heard; belongs to the call under way
+	board  BoardID // as last heard, as are boot and stored;
+	boot   *BootID // belongs to the call under way
 	limit  int     // octets of a message to the board; 0: not asked since the last boot
 	stored Slots   // as last heard
 
@@ -91,6 +92,20 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Detach ends the client and leaves the line open, for another reader. It waits
+// until this one has left.
+func (c *Client) Detach() error {
+	c.closed.Store(true)
+	if err := c.line.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return fmt.Errorf("detaching from the line: %w", err)
+	}
+	<-c.gone
+	if err := c.line.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("detaching from the line: %w", err)
+	}
+	return nil
+}
+
 // Wire gives what went over the line so far.
 func (c *Client) Wire() WireCount {
 	return WireCount{Sent: c.sent.Load(), Received: c.received.Load(), Retries: int(c.retries.Load())}
@@ -118,7 +133,7 @@ func (c *Client) read() {
 		n, err := c.line.Read(buffer)
 		c.received.Add(int64(n))
 		decoder.Write(buffer[:n])
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed.Load() {
 			err = c.line.SetReadDeadline(time.Time{}) // somebody else's deadline
 		}
 		if err != nil {

@@ -223,3 +223,14 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 		}
 	}
 }
+
+// Boards may skip carriage returns (Zephyr's base64 does); the station does not.
+func TestACarriageReturnIsNotBase64(t *testing.T) {
+	line := AppendFrame(nil, []byte("any message"))
+	line = append(line[:len(line)-1], '\r', '\n')
+	var got heard
+	feed(got.decoder(2048), line, len(line))
+	if len(got.messages) != 0 || len(got.drops) != 1 || !errors.Is(got.drops[0], ErrBadBase64) {
+		t.Errorf("messages %x, drops %v", got.messages, got.drops)
+	}
+}

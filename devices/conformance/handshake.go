@@ -1,0 +1,233 @@
+package conformance
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"time"
+
+	"hallmark/devices"
+)
+
+const serverName = "verifier.station"
+
+// server is one connection of a verifier made for this check.
+type server struct {
+	config *tls.Config
+	// instead, if not nil, is what is done in place of TLS.
+	instead func(net.Conn) error
+}
+
+// visited is what a server saw.
+type visited struct {
+	version   uint16
+	presented []byte
+	err       error
+}
+
+const answer = "ok 0123456789ab\n"
+
+// visit has the board do a handshake with a server and gives both accounts.
+func (b *bench) visit(s server, name string) (devices.HandshakeReport, error, visited) {
+	b.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	b.check(err)
+	defer listener.Close()
+	seen := make(chan visited, 1)
+	go func() { seen <- s.serve(listener) }()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	b.check(err)
+	report, boardErr := b.client().Handshake(b.ctx, conn, name)
+	b.check(conn.Close())
+	return report, boardErr, <-seen
+}
+
+func (s server) serve(listener net.Listener) visited {
+	conn, err := listener.Accept()
+	if err != nil {
+		return visited{err: err}
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return visited{err: err}
+	}
+	if s.instead != nil {
+		return visited{err: s.instead(conn)}
+	}
+	secure := tls.Server(conn, s.config)
+	if err := secure.Handshake(); err != nil {
+		return visited{err: err}
+	}
+	state := secure.ConnectionState()
+	_, err = secure.Write([]byte(answer))
+	_, _ = conn.Read(make([]byte, 1)) // until the board's side has read and closed
+	return visited{state.Version, state.PeerCertificates[0].Raw, err}
+}
+
+// pki is a stocked board with servers that fit it.
+type pki struct {
+	*bench
+	root, ca *authority
+	own      []byte
+}
+
+func (b *bench) pki() *pki {
+	b.Helper()
+	root, ca, own := b.stocked()
+	b.reset()
+	return &pki{b, root, ca, own}
+}
+
+// good is a server that accepts the board.
+func (p *pki) good() server {
+	p.Helper()
+	return server{config: &tls.Config{
+		Certificates:           []tls.Certificate{p.certificate(p.ca, serverName)},
+		ClientAuth:             tls.RequireAndVerifyClientCert,
+		ClientCAs:              p.pool(p.root, p.ca),
+		MinVersion:             tls.VersionTLS12,
+		SessionTicketsDisabled: true,
+	}}
+}
+
+func (p *pki) pool(authorities ...*authority) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, a := range authorities {
+		pool.AddCert(a.certificate)
+	}
+	return pool
+}
+
+// certificate makes a server's certificate with its issuer behind it.
+func (p *pki) certificate(issuer *authority, name string) tls.Certificate {
+	p.Helper()
+	t := template(name)
+	t.DNSNames = []string{name}
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	leaf := p.sign(t, issuer, p.newKey())
+	return tls.Certificate{Certificate: [][]byte{leaf.der(), issuer.der()}, PrivateKey: leaf.key}
+}
+
+// passes checks a handshake that must succeed.
+func (p *pki) passes(s server, version uint16) {
+	p.Helper()
+	report, err, seen := p.visit(s, serverName)
+	switch {
+	case err != nil || seen.err != nil:
+		p.Fatalf("board: %v; server: %v", err, seen.err)
+	case string(report.Received) != answer:
+		p.Errorf("the board read %q", report.Received)
+	case string(seen.presented) != string(p.own):
+		p.Errorf("the board presented %x", seen.presented)
+	case version != 0 && seen.version != version:
+		p.Errorf("version %#x, want %#x", seen.version, version)
+	}
+}
+
+var handshakeChecks = []check{
+	{"it speaks TLS 1.3 and 1.2, one after the other", func(b *bench) {
+		p := b.pki()
+		for _, version := range []uint16{tls.VersionTLS13, tls.VersionTLS12, tls.VersionTLS13} {
+			s := p.good()
+			s.config.MinVersion, s.config.MaxVersion = version, version
+			p.passes(s, version)
+		}
+	}},
+	{"it sends its chain to a server that has only the root", func(b *bench) {
+		b.options.SendChain = true
+		p := b.pki()
+		s := p.good()
+		s.config.ClientCAs = p.pool(p.root)
+		p.passes(s, 0)
+	}},
+	{"a server that is not the right one is left, by name, and the next one is greeted", func(b *bench) { leaveServers(b) }},
+	{"a board without certificate does no handshake", func(b *bench) {
+		err := handshakeOf(b.visit(server{instead: readOnce}, serverName))
+		b.refused("no anchor", err, devices.ErrNoAnchor, devices.ErrEmpty)
+		b.write(anchor, b.root("root").der())
+		err = handshakeOf(b.visit(server{instead: readOnce}, serverName))
+		b.refused("no certificate", err, devices.ErrEmpty)
+	}},
+	{"a reset in the middle is told apart", func(b *bench) { resetInTheMiddle(b) }},
+}
+
+func handshakeOf(_ devices.HandshakeReport, err error, _ visited) error { return err }
+
+func readOnce(conn net.Conn) error {
+	_, err := conn.Read(make([]byte, 4096))
+	return err
+}
+
+func leaveServers(b *bench) {
+	b.options.ServerTimeout = 500 * time.Millisecond
+	p := b.pki()
+	stranger := b.root("stranger")
+	wrongName, wrongCA, wrongClient, oldTLS := p.good(), p.good(), p.good(), p.good()
+	wrongName.config.Certificates = []tls.Certificate{p.certificate(p.ca, "other.station")}
+	wrongCA.config.Certificates = []tls.Certificate{p.certificate(stranger, serverName)}
+	wrongClient.config.ClientCAs = p.pool(stranger)
+	oldTLS.config.MinVersion, oldTLS.config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	table := []struct {
+		name   string
+		server server
+		want   error
+	}{
+		{"a server of another name", wrongName, devices.ErrServerName},
+		{"a server of another CA", wrongCA, devices.ErrServerUntrusted},
+		{"a server that wants other clients", wrongClient, devices.ErrServerRefuses},
+		{"a server of TLS 1.1", oldTLS, devices.ErrHandshake},
+		{"a server that speaks HTTP", server{instead: says("HTTP/1.1 400 Bad Request\r\n\r\n")}, devices.ErrHandshake},
+		{"a server that sends application data at once", server{instead: says("\x17\x03\x03\x00\x04\xff\xff\xff\xff")}, devices.ErrHandshake},
+		{"a server that says nothing", server{instead: says("")}, devices.ErrServerSilent},
+		{"a server that hangs up", server{instead: readOnce}, devices.ErrServerGone},
+	}
+	for _, row := range table {
+		_, err, _ := b.visit(row.server, serverName)
+		if !errors.Is(err, row.want) {
+			b.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
+	p.options.ServerTimeout = 0
+	p.passes(p.good(), 0)
+}
+
+// says reads the ClientHello, says something and waits for the other side.
+func says(text string) func(net.Conn) error {
+	return func(conn net.Conn) error {
+		if err := readOnce(conn); err != nil {
+			return err
+		}
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return err
+		}
+		for {
+			if err := readOnce(conn); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func resetInTheMiddle(b *bench) {
+	if b.subject.PowerCycle == nil {
+		b.Log("this board has no switch")
+		return
+	}
+	p := b.pki()
+	s := p.good()
+	s.instead = func(conn net.Conn) error {
+		if err := readOnce(conn); err != nil {
+			return err
+		}
+		if err := b.subject.PowerCycle(b.ctx); err != nil {
+			return err
+		}
+		_, err := conn.Write([]byte("\x16\x03\x03\x00\x04\xff\xff\xff\xff"))
+		return err
+	}
+	if _, err, seen := b.visit(s, serverName); !errors.Is(err, devices.ErrRestarted) {
+		b.Errorf("%v, want %v (server: %v)", err, devices.ErrRestarted, seen.err)
+	}
+	p.passes(p.good(), 0)
+}

@@ -1,0 +1,96 @@
+package conformance
+
+import (
+	"bytes"
+	"strings"
+
+	"hallmark/devices"
+)
+
+var identityChecks = []check{
+	{"it says who it is, as its HUK decides", func(b *bench) {
+		id := b.identify()
+		if id.ABI != devices.IdentityABI || id.Sealed || id.Stored != 0 {
+			b.Errorf("a fresh board says ABI %d, sealed %v, stored %#b", id.ABI, id.Sealed, id.Stored)
+		}
+		if want := b.subject.BoardType; want != "" && id.BoardType != want {
+			b.Errorf("board type %q, want %q", id.BoardType, want)
+		}
+		if b.subject.HUK == nil {
+			return
+		}
+		want, err := devices.DeriveIdentity(b.subject.HUK, b.subject.Suffix)
+		b.check(err)
+		if id.ID != want.ID {
+			b.Errorf("BoardID %v, want %v", id.ID, want.ID)
+		}
+		if !b.boardKey().Equal(want.TLS) {
+			b.Error("the key in the CSR is not the one the HUK gives")
+		}
+	}},
+	{"it repeats an echo of any length", func(b *bench) {
+		for _, length := range []int{0, 1, 23, 24, 79, 80, 81, 82, 200} {
+			if err := b.client().Echo(b.ctx, strings.Repeat("e", length)); err != nil {
+				b.Errorf("%d octets: %v", length, err)
+			}
+		}
+	}},
+	{"a reset gives a new boot id and keeps identity and key", func(b *bench) {
+		before, key := b.identify(), b.boardKey()
+		boots := map[devices.BootID]bool{before.Boot: true}
+		for range 3 {
+			if boot := b.reset(); boots[boot] {
+				b.Errorf("boot id %x came twice", boot)
+			} else {
+				boots[boot] = true
+			}
+		}
+		after := b.identify()
+		after.Boot = before.Boot
+		if after != before {
+			b.Errorf("before the reset %+v, after it %+v", before, after)
+		}
+		if !b.boardKey().Equal(key) {
+			b.Error("the key changed")
+		}
+	}},
+	{"a power cut keeps identity and key", func(b *bench) {
+		if b.subject.PowerCycle == nil {
+			b.Log("this board has no switch; the resets above stand for it")
+			return
+		}
+		before, key := b.identify(), b.boardKey()
+		b.check(b.subject.PowerCycle(b.ctx))
+		after := b.identify()
+		if after.ID != before.ID || after.Boot == before.Boot || !b.boardKey().Equal(key) {
+			b.Errorf("before the cut %+v, after it %+v", before, after)
+		}
+	}},
+}
+
+var csrChecks = []check{
+	{"it is signed, on P-256, and carries subject and nonce", func(b *bench) {
+		id := b.identify()
+		for _, subject := range []devices.Subject{
+			{Organization: "Linaro", OrganizationalUnit: "Device Identity"},
+			{Organization: "Linaro"}, {OrganizationalUnit: "x"}, {},
+			{Organization: strings.Repeat("o", 32), OrganizationalUnit: strings.Repeat("u", 32)},
+		} {
+			nonce := [devices.NonceSize]byte{0xa0, 1, 2, 3, 15: 0xff}
+			b.csr(nonce, subject).check(b, id.ID, nonce, subject)
+		}
+	}},
+	{"another nonce is another CSR for the same key", func(b *bench) {
+		a := b.csr([devices.NonceSize]byte{1}, devices.Subject{})
+		z := b.csr([devices.NonceSize]byte{2}, devices.Subject{})
+		if bytes.Equal(a.raw, z.raw) || !a.key.Equal(z.key) {
+			b.Errorf("%x\n%x", a.raw, z.raw)
+		}
+	}},
+	{"subjects that could be read in two ways are refused", func(b *bench) {
+		for _, text := range []string{"a,b", "a+b", `a"b`, `a\b`, "a<b", "a>b", "a;b", "a=b", "a#b", "a\nb", "a\x00b", "\u00e4"} {
+			_, err := b.client().CSR(b.ctx, [devices.NonceSize]byte{1}, devices.Subject{Organization: text})
+			b.refused("organization "+text, err, devices.ErrBadMap)
+		}
+	}},
+}

@@ -1,0 +1,264 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/devices/smp"
+)
+
+// answerTime bounds the wait for an answer that must come.
+const answerTime = 20 * time.Second
+
+// wire is the bare line: octets out, messages in.
+type wire struct {
+	*bench
+	messages [][]byte
+	decoder  *smp.Decoder
+	sequence uint8
+}
+
+func (b *bench) wire() *wire {
+	w := &wire{bench: b}
+	w.decoder = smp.NewDecoder(smp.MaxMessage,
+		func(message []byte) { w.messages = append(w.messages, bytes.Clone(message)) },
+		func([]byte) {},
+		func(reason error) { b.Errorf("the board's own frame: %v", reason) })
+	return w
+}
+
+func (w *wire) send(octets []byte) {
+	w.Helper()
+	_, err := w.subject.Line.Write(octets)
+	w.check(err)
+}
+
+// next gives the next message of the board.
+func (w *wire) next() []byte {
+	w.Helper()
+	w.check(w.subject.Line.SetReadDeadline(time.Now().Add(answerTime)))
+	var buffer [4096]byte
+	for len(w.messages) == 0 {
+		n, err := w.subject.Line.Read(buffer[:])
+		w.check(err)
+		_, _ = w.decoder.Write(buffer[:n]) // never fails
+	}
+	message := w.messages[0]
+	w.messages = w.messages[1:]
+	return message
+}
+
+// ask sends a request once and decodes the next message as its answer.
+func (w *wire) ask(request smp.Request, response smp.Body) error {
+	w.Helper()
+	w.sequence++
+	message, err := smp.AppendRequest(nil, w.sequence, request)
+	w.check(err)
+	w.send(smp.AppendFrame(nil, message))
+	answer := w.next()
+	h, err := smp.Parse(answer, response)
+	if h.Sequence != w.sequence || h.Op != request.Command().Op.Response() || h.Command != request.Command().ID {
+		w.Errorf("the answer to %x is %x", message, answer)
+	}
+	return refusalOf(err)
+}
+
+func refusalOf(err error) error {
+	var failure *smp.Failure
+	if errors.As(err, &failure) {
+		return &devices.Refusal{Grouped: failure.Grouped, Group: failure.Group, RC: failure.RC}
+	}
+	return err
+}
+
+// alive checks that the board answers an echo, and nothing before it.
+func (w *wire) alive(after string) {
+	w.Helper()
+	var echo smp.EchoResponse
+	if err := w.ask(&smp.Echo{Text: after}, &echo); err != nil || echo.Text != after {
+		w.Errorf("after %s: %q, %v", after, echo.Text, err)
+	}
+}
+
+var wireChecks = []check{
+	{"its buffer has a size that a station can use", func(b *bench) {
+		var params smp.ParamsResponse
+		if err := b.wire().ask(&smp.Params{}, &params); err != nil || params.BufferSize < 128 || params.BufferCount < 1 {
+			b.Errorf("%+v, %v", params, err)
+		}
+	}},
+	{"a message that fills the buffer is answered, a larger one is dropped in silence", func(b *bench) {
+		w := b.wire()
+		var params smp.ParamsResponse
+		w.check(w.ask(&smp.Params{}, &params))
+		room := int(params.BufferSize) - 4
+		for _, length := range []int{room, room + 1, int(params.BufferSize) + 500} {
+			// hello with an unknown key: any buffer can hold the answer.
+			body := []byte{0xa1, 0x61, 'z', 0x59, 0, 0}
+			fill := length - smp.HeaderSize - len(body)
+			body[4], body[5] = byte(fill>>8), byte(fill)
+			body = append(body, make([]byte, fill)...)
+			w.send(smp.AppendFrame(nil, smp.AppendMessage(nil, smp.Header{Version: 1, Group: 64, Sequence: 200}, body)))
+			if length == room {
+				if _, err := smp.Parse(w.next(), new(smp.Empty)); err == nil {
+					b.Errorf("an unknown key of %d octets was accepted", fill)
+				}
+			}
+			w.alive("a long message")
+		}
+	}},
+	{"bad bodies are refused by name", func(b *bench) {
+		w := b.wire()
+		for _, v := range w.vectors("request-*") {
+			if v.headers["refusal"] == "" {
+				continue
+			}
+			w.send(v.line)
+			_, err := smp.Parse(w.next(), new(smp.BriefResponse))
+			if want := v.headers["refusal"]; !allowed(want, refusalOf(err)) {
+				w.Errorf("%s: %v, want %s", v.name, refusalOf(err), want)
+			}
+			w.alive(v.name)
+		}
+	}},
+	{"damaged frames are dropped, and what follows is heard", func(b *bench) {
+		w := b.wire()
+		for _, v := range w.vectors("frame-*") {
+			w.send(v.line)
+			if v.headers["expect"] == "ok" {
+				if got := w.next(); len(got) < smp.HeaderSize || got[6] != v.message[6] {
+					w.Errorf("%s: answered by %x", v.name, got)
+				}
+			}
+			w.alive(v.name)
+		}
+	}},
+	{"the same request twice has the same answer twice", func(b *bench) {
+		w := b.wire()
+		message, err := smp.AppendRequest(nil, 42, &smp.Hello{})
+		w.check(err)
+		frame := smp.AppendFrame(nil, message)
+		w.send(append(bytes.Clone(frame), frame...))
+		if one, two := w.next(), w.next(); !bytes.Equal(one, two) {
+			w.Errorf("%x\n%x", one, two)
+		}
+	}},
+	{"an answer is not taken for a request", func(b *bench) {
+		w := b.wire()
+		w.send(smp.AppendFrame(nil, smp.AppendMessage(nil, smp.Header{Op: smp.ReadResponse, Version: 1, Group: 64, Sequence: 9}, []byte{0xa0})))
+		message, err := smp.AppendRequest(nil, 10, &smp.Echo{Text: "after it"})
+		w.check(err)
+		w.send(smp.AppendFrame(nil, message))
+		for answer := w.next(); answer[6] != 10; answer = w.next() {
+			if _, err := smp.Parse(answer, new(smp.Empty)); err == nil {
+				w.Errorf("an answer was answered by %x", answer)
+			}
+		}
+	}},
+	{"tls requests count up and may come twice", func(b *bench) { tlsSequence(b) }},
+}
+
+func tlsSequence(b *bench) {
+	b.stocked()
+	b.reset()
+	steps := []struct {
+		name    string
+		request smp.TLS
+		state   smp.TLSState
+		refusal error
+	}{
+		{"feed without a session", smp.TLS{Sequence: 1}, 0, devices.ErrTLSState},
+		{"open", smp.TLS{ServerName: "verifier.station"}, smp.TLSHandshaking, nil},
+		{"skip one", smp.TLS{Sequence: 2}, 0, devices.ErrOutOfOrder},
+		{"first", smp.TLS{Sequence: 1}, smp.TLSHandshaking, nil},
+		{"first again", smp.TLS{Sequence: 1}, smp.TLSHandshaking, nil},
+		{"garbage", smp.TLS{Sequence: 2, Input: []byte("HTTP/1.1 400 Bad Request\r\n\r\n")}, smp.TLSFailed, nil},
+		{"garbage again", smp.TLS{Sequence: 2, Input: []byte("HTTP/1.1 400 Bad Request\r\n\r\n")}, smp.TLSFailed, nil},
+		{"open anew", smp.TLS{ServerName: "verifier.station"}, smp.TLSHandshaking, nil},
+		{"close", smp.TLS{Sequence: 1, Close: true}, smp.TLSClosed, nil},
+	}
+	b.check(b.board.Detach())
+	w := b.wire()
+	var before smp.TLSResponse
+	for _, step := range steps {
+		var response smp.TLSResponse
+		err := w.ask(&step.request, &response)
+		switch {
+		case step.refusal != nil:
+			b.refused(step.name, err, step.refusal)
+			continue
+		case err != nil || response.State != step.state:
+			b.Errorf("%s: %+v, %v; want state %d", step.name, response, err, step.state)
+		case strings.HasSuffix(step.name, "again") && !equalTLS(response, before):
+			b.Errorf("%s: %+v, before %+v", step.name, response, before)
+		}
+		before = response
+	}
+}
+
+func equalTLS(a, z smp.TLSResponse) bool {
+	one, err := smp.Marshal(&a)
+	two, other := smp.Marshal(&z)
+	return err == nil && other == nil && bytes.Equal(one, two)
+}
+
+// allowed compares a refusal with the header of a vector.
+func allowed(want string, err error) bool {
+	if want == "any" {
+		return true
+	}
+	word, _ := devices.WordOf(err)
+	for _, one := range strings.Split(want, "|") {
+		if one == word {
+			return true
+		}
+	}
+	return false
+}
+
+// vector is one file of devices/smp/testdata; its README has the format.
+type vector struct {
+	name          string
+	headers       map[string]string
+	line, message []byte
+}
+
+func (w *wire) vectors(pattern string) []vector {
+	w.Helper()
+	_, here, _, ok := runtime.Caller(0)
+	if !ok {
+		w.Fatal("this binary does not know where its source is: build it without -trimpath")
+	}
+	names, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "smp", "testdata", pattern+".txt"))
+	if err != nil || len(names) == 0 {
+		w.Fatalf("no vectors %s: %v", pattern, err)
+	}
+	var all []vector
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		w.check(err)
+		parts := strings.Split(string(text)+"\n\n", "\n\n")
+		v := vector{name: strings.TrimSuffix(filepath.Base(name), ".txt"), headers: map[string]string{}}
+		for row := range strings.Lines(parts[0]) {
+			key, value, _ := strings.Cut(strings.TrimSpace(row), ": ")
+			v.headers[key] = value
+		}
+		v.line, v.message = w.unhex(parts[1]), w.unhex(parts[2])
+		all = append(all, v)
+	}
+	return all
+}
+
+func (w *wire) unhex(text string) []byte {
+	w.Helper()
+	octets, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(text), "\n", ""))
+	w.check(err)
+	return octets
+}
