@@ -47,7 +47,8 @@ type HSM struct {
 
 // Authority says what the ceremony makes: keys in the token, certificates in the state directory.
 type Authority struct {
-	Organization string `yaml:"organization"`
+	Name         string `yaml:"name"`         // common names are this and "root" or "CA"; short ones save octets on every line
+	Organization string `yaml:"organization"` // O of the CA certificates, may be empty
 	RootLabel    string `yaml:"root_label"`
 	IssuingLabel string `yaml:"issuing_label"`
 	AuditLabel   string `yaml:"audit_label"`
@@ -91,7 +92,7 @@ func Default() Config {
 		Station:   "station-1",
 		Profile:   "linaro",
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
-		Authority: Authority{"Hallmark", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
+		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
 		Boards:    Boards{Baud: 115200},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier.hallmark"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},

@@ -38,6 +38,13 @@ func name(key, value string) error {
 	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
 }
 
+func optionalName(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	return name(key, value)
+}
+
 func within(key string, got, low, high int) error {
 	if got >= low && got <= high {
 		return nil
@@ -82,7 +89,7 @@ func pinSource(source string, create bool) error {
 
 func (a *Authority) validate() error {
 	err := errors.Join(
-		name("authority.organization", a.Organization),
+		name("authority.name", a.Name), optionalName("authority.organization", a.Organization),
 		name("authority.root_label", a.RootLabel), name("authority.issuing_label", a.IssuingLabel), name("authority.audit_label", a.AuditLabel),
 		within("authority.root_years", a.RootYears, 0, 100), within("authority.issuing_years", a.IssuingYears, 0, 100),
 		within("authority.verifier_days", a.VerifierDays, 1, 3650),

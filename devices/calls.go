@@ -26,7 +26,7 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
-	c.booted(id.Boot, id.Stored)
+	c.booted(id.ID, id.Boot, id.Stored)
 	return id, nil
 }
 
@@ -76,13 +76,13 @@ func printable(text string) bool {
 	return true
 }
 
-// booted notes which start of the firmware answers. What was learnt of an
-// earlier one is forgotten.
-func (c *Client) booted(boot BootID, stored Slots) {
-	if c.boot == nil || *c.boot != boot {
+// booted notes which board answers, and which start of its firmware. The
+// buffer size is the firmware's, so it is asked for once for each board.
+func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
+	if c.boot == nil || c.board != id {
 		c.limit = 0
 	}
-	c.boot, c.stored = &boot, stored
+	c.board, c.boot, c.stored = id, &boot, stored
 }
 
 // CSR asks for a PKCS#10 request that carries the nonce, 1 to 768 octets of DER.
@@ -211,7 +211,7 @@ func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	if err != nil {
 		return BoardID{}, err
 	}
-	c.booted(BootID(response.Boot), Slots(response.Stored))
+	c.booted(id, BootID(response.Boot), Slots(response.Stored))
 	return id, nil
 }
 

@@ -43,10 +43,11 @@ type Client struct {
 	mu      sync.Mutex
 	waiting *waiting // nil: nobody waits, every answer is late
 
-	board  BoardID // as last heard, as are boot and stored;
-	boot   *BootID // belongs to the call under way
-	limit  int     // octets of a message to the board; 0: not asked since the last boot
-	stored Slots   // as last heard
+	// As last heard; these belong to the call under way.
+	board  BoardID
+	boot   *BootID
+	stored Slots
+	limit  int // octets of a message to the board; 0: this board was not asked yet
 
 	console  console
 	sent     atomic.Int64

@@ -140,11 +140,14 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer
 	if !template.NotAfter.After(template.NotBefore) {
 		return nil, fmt.Errorf("validity from %v to %v is empty", template.NotBefore, template.NotAfter)
 	}
-	id, err := keyIdentifier(key)
-	if err != nil {
-		return nil, err
+	template.SignatureAlgorithm = x509.ECDSAWithSHA256
+	if template.IsCA { // an end entity's own identifier is only a SHOULD (RFC 5280 section 4.2.1.2), and goes over every board's line
+		id, err := keyIdentifier(key)
+		if err != nil {
+			return nil, err
+		}
+		template.SubjectKeyId = id
 	}
-	template.SubjectKeyId, template.SignatureAlgorithm = id, x509.ECDSAWithSHA256
 	der, err := x509.CreateCertificate(random, template, parent, key, signer)
 	if err != nil {
 		return nil, err

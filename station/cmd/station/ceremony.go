@@ -52,7 +52,7 @@ func (c *ceremony) hold(ctx context.Context) error {
 		return err
 	}
 	public := issuingKey.Public().(*ecdsa.PublicKey)
-	if c.issuing, err = issuance.Issuing(c.authority("issuing CA", names.IssuingYears, 0), public, c.root, rootKey, c.random); err != nil {
+	if c.issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.root, rootKey, c.random); err != nil {
 		return err
 	}
 	return c.endpoint(rootKey)
@@ -77,7 +77,7 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 
 func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
 	made := issuance.CAConfig{
-		CommonName:   c.config.Authority.Organization + " " + role,
+		CommonName:   c.config.Authority.Name + " " + role,
 		Organization: c.config.Authority.Organization,
 		NotBefore:    c.now.Add(-backdate),
 		PathLen:      below,
