@@ -14,18 +14,18 @@ import (
 // A disturbed board is undisturbed until the call with the given number, then
 // something happens to it, once.
 type disturbed struct {
-	station.Board
+	*devices.Client
 	at      int // counted from 1; 0: never
 	calls   []string
 	happens func(*disturbed)
 }
 
-func (d *disturbed) next(name string) station.Board {
+func (d *disturbed) next(name string) *devices.Client {
 	d.calls = append(d.calls, name)
 	if len(d.calls) == d.at {
 		d.happens(d)
 	}
-	return d.Board
+	return d.Client
 }
 
 func (d *disturbed) Identify(ctx context.Context) (devices.Identity, error) {
@@ -114,7 +114,7 @@ func swapped(w *world) func(*disturbed) {
 				w.t.Error("the other board holds another certificate than before")
 			}
 		})
-		d.Board = board
+		d.Client = board
 	}
 }
 

@@ -27,7 +27,7 @@ type factory struct {
 	image                string // of the posix board
 }
 
-const serverName = "verifier.hallmark.test"
+const serverName = "verifier.hallmark"
 
 func newFactory(t *testing.T) *factory {
 	t.Helper()

@@ -69,13 +69,14 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	r := must(registry.Open(ctx, w.registryConfig()))(w.t)
 	w.noOpenIntent(r)
 	v, served := w.verifier(ctx, p, r)
-	board, off := w.switchOn(ctx)
+	client, off := w.switchOn(ctx)
 	s := w.station(p, r, v)
 
 	run := must(s.NewRun("bay 1", "sweep"))(w.t)
 	run.Rework = rework
+	board := station.Board(client)
 	if w.disturbance != nil {
-		w.disturbance.Board, board = board, w.disturbance
+		w.disturbance.Client, board = client, w.disturbance
 	}
 	if err := s.Enrol(ctx, pluggedBoard{p, board}, run); err != nil {
 		w.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -137,6 +138,12 @@ func (b pluggedBoard) Handshake(ctx context.Context, conn net.Conn, serverName s
 func (b pluggedBoard) Seal(ctx context.Context) error {
 	return passing(b.plug, "Board.Seal", func() error { return b.inner.Seal(ctx) })
 }
+
+// Counters are no effects.
+
+func (b pluggedBoard) Wire() devices.WireCount { return b.inner.(station.BoardCounters).Wire() }
+func (b pluggedBoard) Console() []byte         { return b.inner.(station.BoardCounters).Console() }
+func (b pluggedBoard) Waited() time.Duration   { return b.inner.(station.BoardWaits).Waited() }
 
 type pluggedIssuer struct {
 	*plug

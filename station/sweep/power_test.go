@@ -6,12 +6,11 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
-	"hallmark/station"
 )
 
 // switchOn starts the board's process on the world's fuses and flash. off is
 // a power cut, as it comes to the board of a station that dies.
-func (w *world) switchOn(ctx context.Context) (board station.Board, off func() error) {
+func (w *world) switchOn(ctx context.Context) (board *devices.Client, off func() error) {
 	w.t.Helper()
 	w.power = must(emulated.Start(ctx, emulated.Config{Kind: emulated.Posix, Image: w.image, Dir: w.board}))(w.t)
 	client := devices.NewClient(w.power.Line(), devices.Options{})

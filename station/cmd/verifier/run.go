@@ -34,7 +34,7 @@ usage: verifier --listen ADDR --certificate FILE --key FILE --root FILE --known 
 
 A board is accepted if its certificate chains to the root, its serial number
 is in the list of known certificates with the same SHA-256 and BoardID, and its
-status is active. It then reads one line, "ok " and twelve digits. Everybody else gets a
+status is active. It then reads one line, "ok " and six digits. Everybody else gets a
 TLS alert, and the log says issuer, subject, serial number and reason.
 
   --listen ADDR         host:port (default 127.0.0.1:8443); port 0 picks a free one
