@@ -36,8 +36,31 @@ and name them with --anchor.`,
 	}
 	verify.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 	verify.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
-	group.AddCommand(verify)
+	checkpoint := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Prints the newest checkpoint, to be kept elsewhere (C2SP signed note)",
+		Args:  arguments(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.auditCheckpoint(cmd.Context()) },
+	}
+	group.AddCommand(verify, checkpoint)
 	return group
+}
+
+func (c *command) auditCheckpoint(ctx context.Context) (err error) {
+	s, err := existing(c.dir)
+	if err != nil {
+		return err
+	}
+	reader, err := registry.OpenReader(ctx, s.registry())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	note, err := reader.LastCheckpoint(ctx)
+	if err == nil {
+		_, err = c.stdout.Write(note)
+	}
+	return err
 }
 
 func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string) (err error) {

@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"hallmark/station/audit"
 )
 
 func (c *command) doctorCommand() *cobra.Command {
@@ -55,21 +58,34 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	}
 	p := &patient{bench: &bench{state: s}, ports: ports}
 	defer func() { err = errors.Join(err, p.close()) }()
-	failed := 0
+	var failed []string
 	for _, e := range p.examinations() {
 		finding, err := e.do(ctx)
+		if errors.Is(err, errNotExamined) {
+			fmt.Fprintf(c.stdout, "?     %-14s %v\n", e.name, err)
+			failed = append(failed, e.name)
+			continue
+		}
 		if err != nil {
-			failed++
+			failed = append(failed, e.name)
 			fmt.Fprintf(c.stdout, "FAIL  %-14s %v\n      %-14s next: %s\n", e.name, err, "", e.next)
 			continue
 		}
 		fmt.Fprintf(c.stdout, "ok    %-14s %s\n", e.name, finding)
 	}
-	if failed > 0 {
-		return &exitError{exitFault, fmt.Errorf("%d parts of the bench failed", failed)}
+	if len(failed) > 0 {
+		return errors.Join(fmt.Errorf("%d parts of the bench failed or were not examined", len(failed)), p.sayFailed(failed))
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")
-	return nil
+	return p.note("doctor.done", audit.Success, nil)
+}
+
+// sayFailed puts the findings on record, if there is a record.
+func (p *patient) sayFailed(names []string) error {
+	if p.registry == nil {
+		return nil
+	}
+	return p.note("doctor.done", audit.Failure, map[string]string{"failed": strings.Join(names, ", ")})
 }
 
 func (p *patient) examinations() []examination {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"hallmark/station"
@@ -77,6 +78,8 @@ func codeOf(err error) int {
 		return exitPass
 	case errors.As(err, &exit):
 		return exit.code
+	case errors.Is(err, context.Canceled):
+		return exitAborted
 	}
 	return exitFault
 }

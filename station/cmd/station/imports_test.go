@@ -15,27 +15,29 @@ import (
 // of ours. "anything" is for those that wire.
 // A row that ends in a slash is for all packages below.
 var mayImport = map[string][]string{
-	"devices/smp":      {},
-	"devices/serial":   {},
-	"devices/jlink":    {},
-	"hsm":              {},
-	"station/audit":    {},
-	"station/issuance": {},
-	"devices":          {"devices/smp"},
-	"devices/emulated": {"devices", "devices/serial"},
-	"station":          {"devices", "station/issuance"},
-	"station/registry": {"station", "station/issuance", "station/audit", "devices"},
-	"station/verifier": {"station"},
-	"ui":               {"station"},
-	"configs":          {"devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier"},
-	"fixtures":         {"anything"},
-	"fixtures/":        {"anything"}, // and below
-	"station/cmd/":     {"anything"},
+	"devices/smp":         {},
+	"devices/serial":      {},
+	"devices/jlink":       {},
+	"hsm":                 {},
+	"station/audit":       {},
+	"station/issuance":    {},
+	"devices":             {"devices/smp"},
+	"devices/emulated":    {"devices", "devices/serial"},
+	"devices/conformance": {"devices", "devices/smp"}, // linked into tests only
+	"station":             {"devices", "station/issuance"},
+	"station/registry":    {"station", "station/issuance", "station/audit", "devices"},
+	"station/verifier":    {"station"},
+	"ui":                  {"station"},
+	"configs":             {"devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier"},
+	"fixtures":            {"anything"},
+	"fixtures/":           {"anything"}, // and below
+	"station/cmd/":        {"anything"},
 }
 
 // without names binaries and the packages that must never be linked into them.
 var without = map[string][]string{
-	"station/cmd/verifier": {"hallmark/hsm", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
+	"station/cmd/station":  {"testing", "hallmark/fixtures", "hallmark/devices/conformance"},
+	"station/cmd/verifier": {"testing", "hallmark/devices/emulated", "hallmark/hsm", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
 }
 
 type listed struct {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -27,9 +28,14 @@ and audit key in the HSM, their certificates, the verifier's endpoint, the regis
 first entries of the audit log. Without --config it makes a demonstration station, with a
 SoftHSM token inside the directory and emulated boards allowed.
 
-It never overwrites. A directory appears under its name only when it is complete.`,
+It never overwrites. The directory appears under its name only when it is complete; an init that
+was killed leaves a directory .NAME.unfinished-* beside it, which can be removed.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.init(cmd.Context(), config) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			defer stop()
+			return c.init(ctx, config)
+		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "configuration file (default: the demonstration's)")
 	return cmd
@@ -61,6 +67,9 @@ func (c *command) init(ctx context.Context, configPath string) (err error) {
 	made, err := plan.build(ctx, state(building))
 	if err != nil {
 		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("making a station: %w", err)
 	}
 	// 3. The commit point: on the disk first, then under its name.
 	if err := move(building, string(place)); err != nil {

@@ -18,6 +18,7 @@ import (
 	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/station"
+	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/registry"
 	"hallmark/station/verifier"
@@ -132,7 +133,7 @@ func registryConfig(s state, config *configs.Config, log *slog.Logger) registry.
 
 func (b *bench) openToken(ctx context.Context) (err error) {
 	if b.token, err = openToken(ctx, b.state, b.config, b.log); err != nil {
-		return err
+		return errors.Join(err, b.note("hsm.open", audit.Failure, map[string]string{"error": err.Error()}))
 	}
 	b.later(func() error { return closeToken(b.token) })
 	return nil

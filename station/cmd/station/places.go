@@ -57,7 +57,8 @@ func parsePlaces(text string) ([]place, error) {
 
 func parsePlace(word string) ([]place, error) {
 	if filepath.IsAbs(word) {
-		return []place{{bay: word, port: filepath.Clean(word)}}, nil
+		port := filepath.Clean(word)
+		return []place{{bay: port, port: port}}, nil
 	}
 	name, number, _ := strings.Cut(word, ":")
 	n, err := strconv.ParseUint(number, 10, 16)

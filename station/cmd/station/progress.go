@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -94,9 +95,22 @@ func (p *progress) end(run *station.Run) {
 func sentence(run *station.Run) string {
 	text := fmt.Sprintf("%s %s %s", dash(boardID(run)), run.Ending, run.Finished.Sub(run.Started).Round(time.Millisecond))
 	if run.Ending != station.Pass {
-		text += fmt.Sprintf(" (%s: %v)", run.Reason, run.Err)
+		text += fmt.Sprintf(" (%s: %s)", run.Reason, oneLine(run.Err))
 	}
 	return text
+}
+
+// oneLine keeps an error, which may quote a board, from moving the cursor.
+func oneLine(err error) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return ';'
+		case unicode.IsPrint(r):
+			return r
+		}
+		return '?'
+	}, fmt.Sprint(err))
 }
 
 // finish draws for the last time and leaves the terminal on a new line.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"os"
@@ -40,6 +41,8 @@ func TestScripts(t *testing.T) {
 			"records": records,
 			"openssl": opensslVerify,
 			"private": private,
+			"waitfor": waitfor,
+			"sql":     alter,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -109,6 +112,29 @@ func killed(ts *testscript.TestScript, neg bool, args []string) {
 	ended := cmd.Wait()
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
 		ts.Fatalf("exit code %s (%v), want %s", got, ended, args[2])
+	}
+}
+
+// waitfor FILE: waits until FILE holds a line.
+func waitfor(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	waitForLine(ctx, ts, ts.MkAbs(args[0]))
+}
+
+// sql DIR STATEMENT: what somebody with the disk could do to a registry, triggers dropped.
+func alter(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite3", ts.MkAbs(filepath.Join(args[0], "registry.db")))
+	ts.Check(err)
+	defer db.Close()
+	for _, trigger := range []string{"audit_entry_stays", "audit_entry_fixed", "audit_checkpoint_stays"} {
+		_, err := db.Exec("DROP TRIGGER IF EXISTS " + trigger)
+		ts.Check(err)
+	}
+	result, err := db.Exec(args[1])
+	ts.Check(err)
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		ts.Fatalf("%s changed %d rows, %v", args[1], n, err)
 	}
 }
 

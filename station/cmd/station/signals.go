@@ -20,6 +20,9 @@ func watch(ctx context.Context, drain func()) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals...)
+	// A reader of our output that went away is an error of writing, not the end of the line.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
 	quit := make(chan struct{})
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
@@ -38,6 +41,7 @@ func watch(ctx context.Context, drain func()) (_ context.Context, done func()) {
 	})
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Stop(broken)
 		close(quit)
 		watcher.Wait()
 		cancel(nil)

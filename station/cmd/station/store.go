@@ -14,6 +14,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/hsm"
+	"hallmark/station/audit"
 	"hallmark/station/registry"
 )
 
@@ -78,4 +79,11 @@ func (b *bench) checkpoint() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return b.registry.Checkpoint(ctx, origin(b.config), b.audit)
+}
+
+// note puts something of the station itself on record, with a bound of its own.
+func (b *bench) note(what string, outcome audit.Outcome, details map[string]string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return b.registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator(), Details: details})
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// do runs the program in this process.
+func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// needSoftHSM says why a test cannot run without it; in CI that is a failure.
+func needSoftHSM(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("softhsm2-util"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("SoftHSM is missing: install the package softhsm2")
+		}
+		t.Skip("SoftHSM is missing: install the package softhsm2")
+	}
+}
+
+func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {
+	needSoftHSM(t)
+	dir := filepath.Join(t.TempDir(), "D")
+	if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
+		t.Fatal(errs)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"verifier", "--dir", dir, "--listen", "127.0.0.1:0"}, strings.NewReader(""), writer, io.Discard)
+	}()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSpace(line[strings.LastIndex(line, " "):])
+	knock(t, dir, address)
+	cancel()
+	if code := <-ended; code != exitPass {
+		t.Errorf("exit code %d", code)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "log", "station.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "x509: certificate signed by unknown authority"; !strings.Contains(string(log), want) {
+		t.Errorf("the log does not say %q:\n%s", want, log)
+	}
+}
+
+// knock presents a self-signed certificate and wants to be refused.
+func knock(t *testing.T, dir, address string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := readCertificate(filepath.Join(dir, "pki", "root.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	conn, err := tls.Dial("tcp", address, &tls.Config{
+		RootCAs: pool, ServerName: "verifier.hallmark",
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+	})
+	if err == nil { // TLS 1.3: the refusal comes with the first read
+		defer conn.Close()
+		_, err = io.ReadAll(conn)
+	}
+	if err == nil {
+		t.Error("a stranger was not refused")
+	}
+}
+
+// A station directory that exists is a whole one, whenever init is killed.
+func TestInitKilledAtAnyMomentLeavesNothingThatLooksFinished(t *testing.T) {
+	needSoftHSM(t)
+	for delay := time.Duration(0); delay < 60*time.Millisecond; delay += 5 * time.Millisecond {
+		dir := filepath.Join(t.TempDir(), "D")
+		cmd := exec.Command(os.Args[0], "init", "--dir", dir)
+		cmd.Args[0] = "station"
+		cmd.Path = stationProgram(t)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay)
+		cmd.Process.Signal(syscall.SIGKILL)
+		cmd.Wait()
+		if _, err := os.Stat(dir); err != nil {
+			if code, _, errs := do(t, "audit", "verify", "--dir", dir); code != exitUsage {
+				t.Errorf("after %v: code %d, %s", delay, code, errs)
+			}
+			continue
+		}
+		if code, out, errs := do(t, "doctor", "--dir", dir, "--ports", ""); code != exitPass {
+			t.Errorf("after %v:\n%s%s", delay, out, errs)
+		}
+	}
+}
+
+// stationProgram makes this test binary run as `station`.
+func stationProgram(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "station")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
