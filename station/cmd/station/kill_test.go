@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"hallmark/station/registry"
+)
+
+// SIGKILL at any moment of a batch, then the same batch again over the same
+// boards: the audit log verifies, no serial number occurs twice, no board has
+// two certificates, and none that was signed is lost.
+func TestBatchKilledAtAnyMomentLosesNothing(t *testing.T) {
+	needSoftHSM(t)
+	firmware := firmwareFolder(t)
+	dir := filepath.Join(t.TempDir(), "D")
+	if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
+		t.Fatal(errs)
+	}
+	program := stationProgram(t)
+	batch := []string{"batch", "--dir", dir, "--boards", "posix:4", "--count", "16", "--firmware", firmware, "--progress", "none"}
+	for i := range 12 {
+		cmd := exec.Command(program, batch...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Spread over start, Runs and end; the law holds wherever it falls.
+		time.Sleep(time.Duration(40+i*i*2) * time.Millisecond)
+		_ = cmd.Process.Signal(syscall.SIGKILL) // it may have ended
+		_ = cmd.Wait()
+		if code, _, errs := do(t, "audit", "verify", "--dir", dir); code != exitPass {
+			t.Fatalf("after kill %d: %s", i+1, errs)
+		}
+		oneCertificateEach(t, dir, false)
+	}
+	if code, out, errs := do(t, batch...); code != exitPass {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	oneCertificateEach(t, dir, true)
+	if code, out, errs := do(t, "doctor", "--dir", dir, "--ports", ""); code != exitPass {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// oneCertificateEach looks at the registry. At the end every certificate that
+// was ever signed and stored is the active one of its board.
+func oneCertificateEach(t *testing.T, dir string, end bool) {
+	t.Helper()
+	reader, err := registry.OpenReader(t.Context(), filepath.Join(dir, "registry.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	rows, err := reader.Certificates(t.Context(), registry.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serials, signed := map[string]bool{}, map[string]int{}
+	for _, row := range rows {
+		if serials[row.Serial] {
+			t.Errorf("serial number %s twice", row.Serial)
+		}
+		serials[row.Serial] = true
+		if row.DER != nil {
+			signed[row.BoardID]++
+		}
+		if end && (row.DER != nil) != (row.Status == "active") {
+			t.Errorf("certificate %s of board %s is %s", row.Serial, row.BoardID, row.Status)
+		}
+	}
+	for board, n := range signed {
+		if n > 1 {
+			t.Errorf("board %s has %s certificates", board, strconv.Itoa(n))
+		}
+	}
+	if end && len(signed) < 16 {
+		t.Errorf("%d boards have a certificate, want at least 16", len(signed))
+	}
+}
