@@ -100,9 +100,7 @@ type Config struct {
 	// Random is crypto/rand.Reader when nil.
 	Random io.Reader
 
-	// Pty puts a pseudo terminal opened as a serial port between station
-	// and board, in place of a socket.
-	Pty bool
+	testingOnlyTRNG string // QEMU character device in place of the host's random device
 }
 
 // Bounds on what a healthy process does, generous for a machine that runs
@@ -144,7 +142,7 @@ func (b *Board) open(ctx context.Context) (err error) {
 	if b.dir, err = openDirectory(ctx, b.cfg); err != nil {
 		return err
 	}
-	if b.line, err = newLine(b.cfg); err != nil {
+	if b.line, err = newLine(); err != nil {
 		return err
 	}
 	return b.PowerOn(ctx)

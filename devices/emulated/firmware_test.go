@@ -237,6 +237,27 @@ func (b *talker) dump(t *testing.T, from, size uint64) []byte {
 	return memory
 }
 
+func TestABoardWithoutEntropyRefuses(t *testing.T) {
+	for name, source := range map[string]string{
+		"a source that is silent":      "null",
+		"a source that repeats itself": "pipe,path=/dev/zero",
+	} {
+		for _, cfg := range firmwares {
+			if cfg.Kind != QEMU {
+				continue // its source is the system's
+			}
+			t.Run(cfg.name()+" with "+name, func(t *testing.T) {
+				cfg.Image, cfg.Dir = image(t, cfg.Kind, cfg.Machine), t.TempDir()
+				cfg.testingOnlyTRNG = source
+				b := talkTo(start(t, cfg))
+				if _, err := b.Identify(t.Context()); !errors.Is(err, devices.ErrNoEntropy) {
+					t.Fatalf("got %v, want no-entropy", err)
+				}
+			})
+		}
+	}
+}
+
 func TestManyBoardsRunAtOnce(t *testing.T) {
 	const boards = 8
 	for _, cfg := range firmwares {

@@ -21,7 +21,7 @@ type line struct {
 	died atomic.Pointer[error]
 }
 
-func newLine(Config) (*line, error) {
+func newLine() (*line, error) {
 	near, far, err := socketPair("line")
 	if err != nil {
 		return nil, fmt.Errorf("making the line: %w", err)

@@ -90,8 +90,16 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// each octet received. Its escape character would be in the way; no octet is 0x100.
 		"-chardev", fmt.Sprintf("socket,id=line,fd=%d,mux=on", lineFD), "-serial", "chardev:line",
 		"-serial", "null",
-		"-chardev", "pipe,id=trng,path=/dev/urandom,mux=on", "-serial", "chardev:trng",
+		"-chardev", b.trng() + ",id=trng,mux=on", "-serial", "chardev:trng",
 		"-echr", "0x100",
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
 	}, nil
+}
+
+// trng is where the board's entropy comes from: fresh at each start, never a file.
+func (b *Board) trng() string {
+	if b.cfg.testingOnlyTRNG != "" {
+		return b.cfg.testingOnlyTRNG
+	}
+	return "pipe,path=/dev/urandom"
 }

@@ -15,8 +15,9 @@
 #define BOARD_UART_TRNG 0x40006000u /* UART2 */
 #define BOARD_LINE_RX_IRQ 0u
 #define BOARD_LINE_TX_IRQ 1u
+#define BOARD_TRNG_RX_IRQ 4u
 #define BOARD_FPGAIO 0x40028000u
-#define BOARD_UART_CLOCK 25000000u
+#define BOARD_CLOCK 25000000u
 
 #elif defined(BOARD_MPS2_AN521)
 
@@ -25,14 +26,15 @@
 #define BOARD_UART_TRNG 0x50202000u
 #define BOARD_LINE_RX_IRQ 32u
 #define BOARD_LINE_TX_IRQ 33u
+#define BOARD_TRNG_RX_IRQ 36u
 #define BOARD_FPGAIO 0x50302000u
-#define BOARD_UART_CLOCK 20000000u
+#define BOARD_CLOCK 20000000u
 
 #else
 #error "name the machine: -DBOARD_MPS2_AN385 or -DBOARD_MPS2_AN521"
 #endif
 
 /* External interrupts the vector table has room for. */
-#define BOARD_IRQ_COUNT 34u
+#define BOARD_IRQ_COUNT 37u
 
 #endif

@@ -8,6 +8,10 @@
 #include "board.h"
 
 #define NVIC_ISER ((volatile uint32_t *)0xe000e100u)
+#define SYST_CSR (*(volatile uint32_t *)0xe000e010u)
+#define SYST_RVR (*(volatile uint32_t *)0xe000e014u)
+#define SYST_CVR (*(volatile uint32_t *)0xe000e018u)
+#define SYST_ON 7u /* processor clock, interrupt, enabled */
 #define SCB_CFSR (*(volatile uint32_t *)0xe000ed28u)
 #define SCB_HFSR (*(volatile uint32_t *)0xe000ed2cu)
 #define SCB_AIRCR (*(volatile uint32_t *)0xe000ed0cu)
@@ -36,11 +40,19 @@ static inline void cpu_irq_enable(uint32_t irq)
 /* Never returns: the machine restarts. */
 static inline void cpu_reset(void)
 {
-	__asm__ volatile("dsb" ::: "memory");
+	__asm__ volatile("cpsid i\n\tdsb" ::: "memory");
 	SCB_AIRCR = AIRCR_SYSRESETREQ;
 	for (;;) {
 		__asm__ volatile("dsb" ::: "memory");
 	}
+}
+
+/* Wakes a sleeping CPU ten times a second, while something with a bound is waited for. */
+static inline void cpu_tick(int on)
+{
+	SYST_RVR = BOARD_CLOCK / 10u - 1u;
+	SYST_CVR = 0;
+	SYST_CSR = on ? SYST_ON : 0;
 }
 
 /* The up-counter of the FPGA's system registers: hundredths of a second, runs without a tick. */

@@ -66,7 +66,7 @@ static int send(void *ctx, const uint8_t *buf, size_t len)
 static void reboot(void *ctx)
 {
 	(void)ctx;
-	uart_drain();
+	uart_stop();
 	cpu_reset();
 }
 

@@ -18,7 +18,7 @@ QEMU_CPU_mps2-an521 := cortex-m33+nodsp
 QEMU_MACRO_mps2-an385 := BOARD_MPS2_AN385
 QEMU_MACRO_mps2-an521 := BOARD_MPS2_AN521
 
-# -fno-builtin-* are not needed: newlib's own memcpy is fast, so nano.specs is not used.
+# newlib, not its nano variant: nano's memcpy moves octets one by one.
 QEMU_CFLAGS := -O2 -g -std=c99 -mthumb -mfloat-abi=soft -ffunction-sections -fdata-sections -MMD -MP
 QEMU_LDFLAGS := -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -L$(QEMU_DIR)
 

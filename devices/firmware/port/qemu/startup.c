@@ -5,6 +5,7 @@
 
 #include "board.h"
 #include "cpu.h"
+#include "trng.h"
 #include "uart.h"
 
 extern uint8_t stack_top[], data_start[], data_end[], bss_start[], bss_end[];
@@ -48,6 +49,11 @@ void fault_handler(void)
 	}
 }
 
+static void tick_handler(void)
+{
+	/* the CPU is awake: that is all */
+}
+
 /* Armv7-M B1.5.2: initial stack pointer, 15 system exceptions, external interrupts. */
 struct vectors {
 	uint8_t *stack;
@@ -62,9 +68,11 @@ const struct vectors vectors __attribute__((section(".vectors"), used)) = {
 		[0] = reset_handler,
 		[1] = fault_handler, /* NMI */
 		[2] = fault_handler, /* HardFault; the others are not enabled and end here */
+		[14] = tick_handler,
 	},
 	.irq = {
 		[BOARD_LINE_RX_IRQ] = uart_rx_handler,
 		[BOARD_LINE_TX_IRQ] = uart_tx_handler,
+		[BOARD_TRNG_RX_IRQ] = trng_rx_handler,
 	},
 };

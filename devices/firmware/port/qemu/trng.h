@@ -8,7 +8,9 @@
 
 void trng_init(void);
 
-/* Fills buf within 1 s, or PROV_ERR_NO_ENTROPY; then buf is all zero. */
+/* Fills buf, or PROV_ERR_NO_ENTROPY if no octet arrives for 1 s; then buf is all zero. Interrupts are on. */
 int trng_read(uint8_t *buf, size_t len);
+
+void trng_rx_handler(void);
 
 #endif

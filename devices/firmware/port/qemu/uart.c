@@ -55,7 +55,7 @@ void uart_init(void)
 {
 	ring_head = 0;
 	ring_tail = 0;
-	LINE->bauddiv = BOARD_UART_CLOCK / BAUD;
+	LINE->bauddiv = BOARD_CLOCK / BAUD;
 	LINE->ctrl = UART_CTRL_TXEN | UART_CTRL_RXEN | UART_CTRL_RXINT;
 	fetch_early_octets();
 	cpu_irq_enable(BOARD_LINE_RX_IRQ);
@@ -130,8 +130,9 @@ void uart_text(const char *text)
 	uart_send((const uint8_t *)text, strlen(text));
 }
 
-void uart_drain(void)
+void uart_stop(void)
 {
+	LINE->ctrl &= ~(UART_CTRL_RXEN | UART_CTRL_RXINT);
 	while ((LINE->state & UART_STATE_TXFULL) != 0) {
 		wait_for_room();
 	}

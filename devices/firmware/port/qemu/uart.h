@@ -36,8 +36,11 @@ void uart_send(const uint8_t *buf, size_t len);
 /* Console text: legal between frames. */
 void uart_text(const char *text);
 
-/* Returns when the last octet has left. */
-void uart_drain(void);
+/*
+ * Takes nothing more and returns when the last octet has left: what the station
+ * sends from now on waits for the next start.
+ */
+void uart_stop(void);
 
 /* For fault handlers: as uart_text, but needs no interrupt. */
 void uart_text_polled(const char *text);
