@@ -27,6 +27,9 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
 	c.booted(id.ID, id.Boot, id.Stored)
+	if err := c.learnt(hello.BufferSize); err != nil {
+		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
+	}
 	return id, nil
 }
 
@@ -76,8 +79,8 @@ func printable(text string) bool {
 	return true
 }
 
-// booted notes which board answers, and which start of its firmware. The
-// buffer size is the firmware's, so it is asked for once for each board.
+// booted notes which board answers, and which start of its firmware. Another
+// board may have another buffer.
 func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
 	if c.boot == nil || c.board != id {
 		c.limit = 0

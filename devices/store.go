@@ -106,7 +106,7 @@ func (c *Client) readAll(ctx context.Context, slot Slot) ([]byte, error) {
 	return der, nil
 }
 
-// learnLimit asks for the buffer size once per start of the firmware.
+// learnLimit asks a board that has not said hello for its buffer size.
 func (c *Client) learnLimit(ctx context.Context) error {
 	if c.limit != 0 {
 		return nil
@@ -116,10 +116,15 @@ func (c *Client) learnLimit(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		return fmt.Errorf("asking for the buffer size: %w", err)
 	}
-	if params.BufferSize < leastBuffer {
-		return fmt.Errorf("%w: %d octets, want at least %d", ErrBufferTooSmall, params.BufferSize, leastBuffer)
+	return c.learnt(params.BufferSize)
+}
+
+// learnt notes the size of the board's message buffer in octets.
+func (c *Client) learnt(size uint32) error {
+	if size < leastBuffer {
+		return fmt.Errorf("%w: %d octets, want at least %d", ErrBufferTooSmall, size, leastBuffer)
 	}
-	c.limit = int(min(params.BufferSize, smp.MaxMessage)) - bufferOverhead
+	c.limit = int(min(size, smp.MaxMessage)) - bufferOverhead
 	return nil
 }
 

@@ -30,6 +30,7 @@ type HelloResponse struct {
 	Stored       uint8  `cbor:"st"`
 	ABI          uint32 `cbor:"ab"`
 	Boot         []byte `cbor:"bi"`
+	BufferSize   uint32 `cbor:"bs"` // as buf_size of [ParamsResponse]
 }
 
 // BriefResponse answers [Hello] with Brief.
@@ -137,6 +138,7 @@ var (
 		{key: "hs", kind: uintKind, most: 4},
 		{key: "lc", kind: uintKind, most: 1},
 		{key: "ab", kind: uintKind, most: 0xffffffff},
+		{key: "bs", kind: uintKind, most: 0xffffffff},
 	}, briefForm...)
 	csrForm = form{
 		{key: "n", kind: bytesKind, least: 16, most: 16},

@@ -50,6 +50,7 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 	put_number(w, "hs", (uint32_t)facts->huk_source);
 	put_number(w, "lc", prov->store.sealed ? 1u : 0u);
 	put_number(w, "ab", IDENTITY_ABI);
+	put_number(w, "bs", PROV_BUF_SIZE);
 }
 
 static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
@@ -61,7 +62,7 @@ static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_w
 		return err;
 	}
 	brief.as.flag = brief.present && brief.as.flag;
-	cbor_put_map(w, brief.as.flag ? 3u : 11u);
+	cbor_put_map(w, brief.as.flag ? 3u : 12u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));

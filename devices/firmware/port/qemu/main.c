@@ -113,7 +113,7 @@ int main(void)
 {
 	uart_init();
 	trng_init();
-	uart_text("hallmark " FIRMWARE_VERSION " " BOARD_TYPE "\r\n");
+	uart_text("hallmark " FIRMWARE_VERSION "\r\n");
 	cpu_irq_on();
 	fuses_read_id(port.facts.hardware_id);
 	(void)mbedtls_sha256(image_start, (size_t)(image_end - image_start), port.facts.firmware_hash, 0);
