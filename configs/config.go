@@ -94,7 +94,7 @@ func Default() Config {
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
 		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
 		Boards:    Boards{Baud: 115200},
-		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier.hallmark"},
+		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
 	}
