@@ -1,0 +1,117 @@
+package serial
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"go.bug.st/serial"
+	"golang.org/x/sys/unix"
+)
+
+// selectLimit is FD_SETSIZE: the library's Read panics past it.
+const selectLimit = 1024
+
+// openUninherited opens a port whose descriptors no child gets and whose writes
+// do not block. Go starts no child while the lock is held for reading.
+func openUninherited(name string, mode *serial.Mode) (serial.Port, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	port, err := serial.Open(name, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := tame(name); err != nil {
+		return nil, errors.Join(err, port.Close())
+	}
+	return port, nil
+}
+
+// tame sets FD_CLOEXEC on each descriptor above 2 that lacks it: Go sets it by
+// itself, so those are the library's three, the tty and a pipe. The tty also
+// becomes non-blocking: a write that blocks could never be ended.
+func tame(name string) error {
+	var tty, file unix.Stat_t
+	if err := unix.Stat(name, &tty); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("looking for the port's descriptors: %w", err)
+	}
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue // closed meanwhile: the listing's own, for one
+		}
+		if fd >= selectLimit {
+			return fmt.Errorf("%w: it is %d", ErrDescriptor, fd)
+		}
+		unix.CloseOnExec(fd)
+		if unix.Fstat(fd, &file) == nil && file.Mode&unix.S_IFMT == unix.S_IFCHR && file.Rdev == tty.Rdev {
+			if err := unix.SetNonblock(fd, true); err != nil {
+				return fmt.Errorf("making the port non-blocking: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// named turns the library's errors, which do not unwrap, into errors that do.
+func named(err error) error {
+	var port *serial.PortError
+	if !errors.As(err, &port) {
+		return err
+	}
+	sentinel := ErrConfig
+	switch port.Code() {
+	case serial.PortBusy:
+		sentinel = ErrBusy
+	case serial.PortNotFound:
+		sentinel = fs.ErrNotExist
+	case serial.PermissionDenied:
+		sentinel = fs.ErrPermission
+	case serial.InvalidSerialPort:
+		sentinel = ErrNotSerial
+	}
+	return fmt.Errorf("%w (%w)", sentinel, err)
+}
+
+const defaultLockDir = "/run/lock"
+
+// lockPort takes the lock of the tty behind a name: TIOCEXCL does not keep out
+// root, and two symlinks may lead to one tty.
+func lockPort(dir, name string) (*os.File, error) {
+	if dir == "" {
+		dir = defaultLockDir
+	}
+	real, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil, err
+	}
+	real, err = filepath.Abs(real)
+	if err != nil {
+		return nil, err
+	}
+	file := "hallmark" + strings.ReplaceAll(real, string(filepath.Separator), "-") + ".lock"
+	lock, err := os.OpenFile(filepath.Join(dir, file), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		return nil, errors.Join(fmt.Errorf("locking: %w", err), lock.Close())
+	}
+	return lock, nil
+}

@@ -1,0 +1,252 @@
+package serial
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.bug.st/serial"
+)
+
+// Errors of this package. They come wrapped, with the port's name.
+var (
+	ErrBusy       = errors.New("port is in use: stop the other program (ModemManager probes ports, too)")
+	ErrNotSerial  = errors.New("not a serial port")
+	ErrConfig     = errors.New("port configuration")
+	ErrUnplugged  = errors.New("port was unplugged")
+	ErrStuck      = errors.New("port takes no octets: look at flow control and at the adapter; it is closed for writing")
+	ErrDescriptor = errors.New("descriptor number past 1023: start the station with LimitNOFILE=1024 or fewer open files")
+)
+
+const (
+	// pollTime is how soon the reader notices Close; the library has no other way.
+	pollTime = 50 * time.Millisecond
+	// writeChunk bounds what is given to the port after Close was called.
+	writeChunk          = 256
+	defaultWriteTimeout = 5 * time.Second
+	defaultBaud         = 115200
+	// fullTime is how long a full port is left alone until the next try.
+	fullTime = 2 * time.Millisecond
+)
+
+// Config says which port to open and how. 8N1 always.
+type Config struct {
+	Name    string // path of the tty or of a symlink to it, such as /dev/serial/by-path/…
+	Baud    int    // 0: 115200
+	LockDir string // "": /run/lock
+	// Modem, if not nil, sets DTR and RTS after opening. The kernel raises both
+	// at open whatever is asked, which resets some boards. nil: not touched.
+	Modem        *Modem
+	WriteTimeout time.Duration // for a port that takes no octet; 0: 5 s
+}
+
+// Modem is the state of the output lines.
+type Modem struct{ DTR, RTS bool }
+
+// A Port is one open UART. Read and Write may be called from two goroutines.
+type Port struct {
+	name     string
+	library  serial.Port
+	lock     *os.File
+	patience time.Duration
+
+	near, far net.Conn // between Read and the reader
+	reader    chan struct{}
+	gone      atomic.Pointer[error] // why the reader left by itself
+
+	writing sync.Mutex // one Write at a time
+	stuck   bool       // belongs to writing
+
+	closing chan struct{}
+	once    sync.Once
+}
+
+// Open opens and locks a port. Errors: fs.ErrNotExist, fs.ErrPermission,
+// ErrBusy, ErrNotSerial, ErrConfig, ErrDescriptor, or the system's.
+func Open(config Config) (*Port, error) {
+	port, err := open(config)
+	if err != nil {
+		return nil, fmt.Errorf("opening port %q: %w", config.Name, err)
+	}
+	return port, nil
+}
+
+func open(config Config) (*Port, error) {
+	mode := &serial.Mode{BaudRate: config.Baud, DataBits: 8}
+	if mode.BaudRate == 0 {
+		mode.BaudRate = defaultBaud
+	}
+	if config.Name == "" || mode.BaudRate < 0 || config.WriteTimeout < 0 {
+		return nil, fmt.Errorf("%w: want a path, a baud rate and no negative time", ErrConfig)
+	}
+	if m := config.Modem; m != nil {
+		mode.InitialStatusBits = &serial.ModemOutputBits{DTR: m.DTR, RTS: m.RTS}
+	}
+	// The lock comes first and goes last, so that it covers every octet.
+	lock, err := lockPort(config.LockDir, config.Name)
+	if err != nil {
+		return nil, err
+	}
+	library, err := openUninherited(config.Name, mode)
+	if err != nil {
+		return nil, errors.Join(named(err), lock.Close())
+	}
+	if err := library.SetReadTimeout(pollTime); err != nil { // once: the library does not guard it
+		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), lock.Close())
+	}
+	return newPort(config, library, lock), nil
+}
+
+func newPort(config Config, library serial.Port, lock *os.File) *Port {
+	p := &Port{
+		name: config.Name, library: library, lock: lock, patience: config.WriteTimeout,
+		reader: make(chan struct{}), closing: make(chan struct{}),
+	}
+	if p.patience == 0 {
+		p.patience = defaultWriteTimeout
+	}
+	p.near, p.far = net.Pipe()
+	go p.read()
+	return p
+}
+
+// Name gives the name the port was opened by.
+func (p *Port) Name() string { return p.name }
+
+// read moves octets from the library to near until Close or unplugging.
+func (p *Port) read() {
+	defer close(p.reader)
+	defer p.far.Close()
+	buffer := make([]byte, 4096)
+	for {
+		select {
+		case <-p.closing:
+			return
+		default:
+		}
+		n, err := p.library.Read(buffer)
+		if n > 0 {
+			if _, err := p.far.Write(buffer[:n]); err != nil {
+				return // closed
+			}
+		}
+		if err != nil {
+			gone := fmt.Errorf("%w: %w", ErrUnplugged, err)
+			p.gone.Store(&gone)
+			return
+		}
+	}
+}
+
+// Read gives at least one octet or an error: os.ErrDeadlineExceeded,
+// os.ErrClosed after Close, or ErrUnplugged.
+func (p *Port) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	n, err := p.near.Read(b)
+	switch {
+	case errors.Is(err, io.ErrClosedPipe):
+		err = fmt.Errorf("reading port %q: %w", p.name, os.ErrClosed)
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("reading port %q: %w", p.name, p.ended())
+	}
+	return n, err
+}
+
+// ended says why there will be no more octets.
+func (p *Port) ended() error {
+	if gone := p.gone.Load(); gone != nil {
+		return *gone
+	}
+	return os.ErrClosed
+}
+
+// SetReadDeadline bounds Reads, also one that is under way; zero: no bound.
+func (p *Port) SetReadDeadline(t time.Time) error { return p.near.SetReadDeadline(t) }
+
+// Write gives octets to the port, all of them or an error: os.ErrClosed after
+// Close, ErrUnplugged, or ErrStuck, which is also os.ErrDeadlineExceeded; after
+// that the port takes no more.
+func (p *Port) Write(b []byte) (int, error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	sent, since := 0, time.Now()
+	for sent < len(b) {
+		n, err := p.chunk(b[sent:min(len(b), sent+writeChunk)])
+		if n > 0 {
+			sent, since = sent+n, time.Now()
+		} else if err == nil && time.Since(since) > p.patience {
+			p.stuck = true
+			err = stuckError()
+		}
+		if err != nil {
+			return sent, fmt.Errorf("writing port %q: %w", p.name, err)
+		}
+	}
+	return sent, nil
+}
+
+// chunk writes at most writeChunk octets, after a look whether it still may.
+// The descriptor does not block, so the call comes back; 0 without an error: it is full.
+func (p *Port) chunk(b []byte) (int, error) {
+	if gone := p.gone.Load(); gone != nil {
+		return 0, *gone
+	}
+	if p.stuck {
+		return 0, stuckError()
+	}
+	select {
+	case <-p.closing:
+		return 0, os.ErrClosed
+	default:
+	}
+	n, err := p.library.Write(b)
+	switch {
+	case errors.Is(err, syscall.EINTR):
+		return n, nil
+	case errors.Is(err, syscall.EAGAIN):
+		return n, p.full()
+	case err != nil:
+		return n, fmt.Errorf("%w: %w", ErrUnplugged, err)
+	}
+	return n, nil
+}
+
+// full waits until it is worth to try again.
+func (p *Port) full() error {
+	timer := time.NewTimer(fullTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.closing:
+		return os.ErrClosed
+	}
+}
+
+func stuckError() error { return fmt.Errorf("%w: %w", ErrStuck, os.ErrDeadlineExceeded) }
+
+// Close ends all reads and writes, and returns when nobody uses the descriptor
+// any more: reader first, then writers, then the library's port, then the lock.
+func (p *Port) Close() error {
+	err := fmt.Errorf("closing port %q: %w", p.name, os.ErrClosed)
+	p.once.Do(func() {
+		close(p.closing)
+		_ = p.near.Close() // a pipe's Close does not fail
+		<-p.reader
+		p.writing.Lock()
+		defer p.writing.Unlock()
+		err = errors.Join(p.library.Close(), p.lock.Close())
+		if err != nil {
+			err = fmt.Errorf("closing port %q: %w", p.name, err)
+		}
+	})
+	return err
+}
