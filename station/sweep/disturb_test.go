@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -109,7 +110,9 @@ func swapped(w *world) func(*disturbed) {
 	return func(d *disturbed) {
 		board, off := other.switchOn(w.t.Context())
 		w.t.Cleanup(func() {
-			w.end(off())
+			if err := off(); err != nil {
+				w.t.Error(err)
+			}
 			if string(other.flash()) != string(held) {
 				w.t.Error("the other board holds another certificate than before")
 			}
@@ -119,9 +122,17 @@ func swapped(w *world) func(*disturbed) {
 }
 
 func powerCycled(w *world) func(*disturbed) {
-	return func(*disturbed) { w.end(w.power.PowerCut(), w.power.PowerOn(w.t.Context())) }
+	return func(*disturbed) {
+		if err := errors.Join(w.power.PowerCut(), w.power.PowerOn(w.t.Context())); err != nil {
+			w.t.Error(err)
+		}
+	}
 }
 
 func unplugged(w *world) func(*disturbed) {
-	return func(*disturbed) { w.end(w.power.Line().Close()) }
+	return func(*disturbed) {
+		if err := w.power.Line().Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
 }

@@ -87,18 +87,17 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	} else {
 		w.end(r.Checkpoint(ctx, origin, w.auditKey))
 	}
-	if err := off(); w.disturbance == nil { // a disturbed line and its board may complain
-		w.end(err)
-	}
+	w.end(off())
 	cancel()
 	w.end(<-served, r.Shutdown())
 	return run
 }
 
+// end reports what went wrong at the end of a life. Parts that were disturbed may complain.
 func (w *world) end(errs ...error) {
 	w.t.Helper()
 	for _, err := range errs {
-		if err != nil {
+		if err != nil && w.disturbance == nil {
 			w.t.Error(err)
 		}
 	}
