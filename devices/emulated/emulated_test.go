@@ -219,6 +219,21 @@ func TestLastWordsOfAProcessThatDied(t *testing.T) {
 	}
 }
 
+func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
+	b := start(t, echoConfig(t.TempDir()))
+	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	process := b.power
+	if err := b.Line().Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !process.gone(killBound) {
+		t.Fatal("the process does not end")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatalf("close gave %v", err)
+	}
+}
+
 func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
 	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // as a C library would: not close-on-exec
 	if err != nil {

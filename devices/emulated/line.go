@@ -19,6 +19,7 @@ type line struct {
 	near devices.Line
 	far  *os.File
 	died atomic.Pointer[error]
+	shut atomic.Bool // the station has closed its end
 }
 
 func newLine() (*line, error) {
@@ -56,8 +57,12 @@ func (l *line) Write(p []byte) (int, error) {
 
 func (l *line) SetReadDeadline(t time.Time) error { return l.near.SetReadDeadline(t) }
 
-// Close closes the station's end only; the board goes on.
-func (l *line) Close() error { return l.near.Close() }
+// Close closes the station's end only. A QEMU board goes on; a Posix board
+// ends, which is then no death.
+func (l *line) Close() error {
+	l.shut.Store(true)
+	return l.near.Close()
+}
 
 // explain replaces the end of the stream by the reason for it.
 func (l *line) explain(err error) error {

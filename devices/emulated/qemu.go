@@ -57,7 +57,11 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 	if err := errors.Join(b.line.drain(), b.dir.markPowerOn()); err != nil {
 		return nil, err
 	}
-	return launch(cmd, func(err error) { b.line.cut(b.deathNotice(err)) })
+	return launch(cmd, func(err error) {
+		if err != nil || !b.line.shut.Load() {
+			b.line.cut(b.deathNotice(err))
+		}
+	})
 }
 
 // failedStart prefers the process's last words to the broken monitor.
