@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
+	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/registry"
@@ -152,8 +153,26 @@ func TestACertificateIsIssuedOnceAndIsGoodForAStranger(t *testing.T) {
 	must(t, err)
 }
 
-func BenchmarkIssue1(b *testing.B)  { benchmarkIssue(b, newKey(b), 1) }
-func BenchmarkIssue16(b *testing.B) { benchmarkIssue(b, newKey(b), 16) }
+func BenchmarkIssue1(b *testing.B)         { benchmarkIssue(b, newKey(b), 1) }
+func BenchmarkIssue16(b *testing.B)        { benchmarkIssue(b, newKey(b), 16) }
+func BenchmarkIssueSoftHSM1(b *testing.B)  { benchmarkIssue(b, softKey(b), 1) }
+func BenchmarkIssueSoftHSM16(b *testing.B) { benchmarkIssue(b, softKey(b), 16) }
+
+// softKey is an issuing key in a SoftHSM token.
+func softKey(tb testing.TB) crypto.Signer {
+	tb.Helper()
+	token := fixtures.NewToken(tb).Open(tb)
+	signer, _ := fixtures.NewKey(tb, token, "hallmark-issuing", 2)
+	return signer
+}
+
+func TestATokenIssues(t *testing.T) {
+	l := newLine(t, softKey(t))
+	_, err := l.issue(t.Context(), l.admitted(t))
+	must(t, err)
+	_, err = l.registry.VerifyAudit(t.Context(), l.vkey)
+	must(t, err)
+}
 
 // benchmarkIssue measures CSR to durable certificate: check, intent, signature, result.
 func benchmarkIssue(b *testing.B, signer crypto.Signer, workers int) {

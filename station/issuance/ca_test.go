@@ -1,0 +1,67 @@
+package issuance
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
+	l := newLine(t, nil)
+	for name, certificate := range map[string]*x509.Certificate{"root": l.root, "issuing": l.issuing} {
+		if len(certificate.Raw) > 460 {
+			t.Errorf("%s has %d octets", name, len(certificate.Raw))
+		}
+		if len(certificate.SubjectKeyId) != 20 || certificate.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign || !certificate.IsCA {
+			t.Errorf("%s: key id %x, usage %b", name, certificate.SubjectKeyId, certificate.KeyUsage)
+		}
+		if !certificate.NotAfter.Equal(endOfTime) || len(certificate.SerialNumber.Bytes()) != 16 {
+			t.Errorf("%s: until %v, serial number %x", name, certificate.NotAfter, certificate.SerialNumber)
+		}
+	}
+	if l.root.MaxPathLen != 1 || !l.issuing.MaxPathLenZero || l.issuing.MaxPathLen != 0 {
+		t.Errorf("path lengths %d and %d", l.root.MaxPathLen, l.issuing.MaxPathLen)
+	}
+	if string(l.issuing.AuthorityKeyId) != string(l.root.SubjectKeyId) {
+		t.Error("the issuing CA does not name the root's key")
+	}
+}
+
+func TestAServerCertificateIsForServersOnly(t *testing.T) {
+	l := newLine(t, nil)
+	server, err := Server(ServerConfig{CommonName: "verifier", DNSNames: []string{"verifier.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &newKey(t).PublicKey, l.issuing, fixedKey("issuing"), numbers(8))
+	must(t, err)
+	roots, middle := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(l.root)
+	middle.AddCert(l.issuing)
+	options := x509.VerifyOptions{Roots: roots, Intermediates: middle, CurrentTime: someTime, DNSName: "verifier.test"}
+	_, err = server.Verify(options)
+	must(t, err)
+	options.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if _, err := server.Verify(options); err == nil {
+		t.Error("it is good for a client too")
+	}
+}
+
+func TestCeremonyRefusals(t *testing.T) {
+	key := newKey(t)
+	for name, c := range map[string]CAConfig{
+		"no name":             {NotBefore: someTime},
+		"a long name":         {CommonName: strings.Repeat("a", 65), NotBefore: someTime},
+		"a long organization": {CommonName: "a", Organization: strings.Repeat("a", 65), NotBefore: someTime},
+		"no time to live":     {CommonName: "a", NotBefore: someTime, NotAfter: someTime},
+	} {
+		if _, err := Root(c, key, numbers(1)); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	if _, err := Server(ServerConfig{CommonName: "v", NotBefore: someTime, NotAfter: someTime.Add(day)}, &key.PublicKey, nil, key, numbers(1)); err == nil {
+		t.Error("a server certificate without names is accepted")
+	}
+	if _, err := Root(CAConfig{}, key, numbers(1)); !errors.Is(err, errNames) {
+		t.Errorf("got %v", err)
+	}
+}

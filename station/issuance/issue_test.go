@@ -1,0 +1,415 @@
+package issuance
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"io"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"crypto/elliptic"
+	"encoding/pem"
+)
+
+// memory is a ledger that lasts as long as the test. It is told what to
+// refuse, and it fails the test if the HSM was asked before the intent.
+type memory struct {
+	sync.Mutex
+	events []string
+	stored map[Key][]byte
+	open   map[[16]byte]Intent
+	causes []error
+	refuse map[string]error
+}
+
+func newMemory() *memory {
+	return &memory{stored: map[Key][]byte{}, open: map[[16]byte]Intent{}, refuse: map[string]error{}}
+}
+
+func (m *memory) event(name string) error {
+	m.events = append(m.events, name)
+	return m.refuse[name]
+}
+
+func (m *memory) Stored(_ context.Context, key Key, rework bool) ([]byte, error) {
+	m.Lock()
+	defer m.Unlock()
+	if der, ok := m.stored[key]; ok && !rework {
+		return der, m.event("stored")
+	}
+	return nil, ErrNotIssued
+}
+
+func (m *memory) Intend(_ context.Context, in Intent) error {
+	m.Lock()
+	defer m.Unlock()
+	if _, ok := m.stored[in.Key]; ok && !in.Rework {
+		return ErrAlreadyIssued
+	}
+	m.open[in.Serial] = in
+	return m.event("intend")
+}
+
+func (m *memory) Issued(_ context.Context, serial [16]byte, der []byte) error {
+	m.Lock()
+	defer m.Unlock()
+	if err := m.event("issued"); err != nil {
+		return err
+	}
+	m.stored[m.open[serial].Key] = der
+	delete(m.open, serial)
+	return nil
+}
+
+func (m *memory) Failed(_ context.Context, serial [16]byte, cause error) error {
+	m.Lock()
+	defer m.Unlock()
+	delete(m.open, serial)
+	m.causes = append(m.causes, cause)
+	return m.event("failed")
+}
+
+// signerFunc is a signer with a key and a behaviour.
+type signerFunc struct {
+	*ecdsa.PrivateKey
+	sign func(digest []byte) ([]byte, error)
+}
+
+func (s signerFunc) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
+	return s.sign(digest)
+}
+
+// line is an issuer under test.
+type line struct {
+	*Issuer
+	ledger  *memory
+	root    *x509.Certificate
+	issuing *x509.Certificate
+	config  Config
+}
+
+var someTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
+	t.Helper()
+	rootKey, issuingKey := fixedKey("root"), fixedKey("issuing")
+	root, err := Root(CAConfig{CommonName: "Hallmark Root", Organization: "Linaro", NotBefore: someTime.Add(-day), PathLen: 1}, rootKey, numbers(1))
+	must(t, err)
+	issuing, err := Issuing(CAConfig{CommonName: "Hallmark Issuing", Organization: "Linaro", NotBefore: someTime.Add(-day)}, &issuingKey.PublicKey, root, rootKey, numbers(2))
+	must(t, err)
+	profile, err := NewProfile(DefaultProfile())
+	must(t, err)
+	l := &line{ledger: newMemory(), root: root, issuing: issuing}
+	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Ledger: l.ledger,
+		Now: func() time.Time { return someTime }, Random: numbers(3)}
+	if change != nil {
+		change(&l.config, issuingKey)
+	}
+	l.Issuer, err = New(l.config)
+	must(t, err)
+	return l
+}
+
+// fixedKey is the same key for the same name, so that goldens can be written.
+func fixedKey(name string) *ecdsa.PrivateKey {
+	sum := sha256.Sum256([]byte(name))
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// numbers is a reader of the same octet.
+type numbers byte
+
+func (n numbers) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(n)
+	}
+	return len(p), nil
+}
+
+// deterministic signs as RFC 6979 says: the same certificate each time.
+func deterministic(key *ecdsa.PrivateKey) crypto.Signer {
+	return signerFunc{key, func(digest []byte) ([]byte, error) { return key.Sign(nil, digest, crypto.SHA256) }}
+}
+
+func (l *line) request(t testing.TB) Request {
+	t.Helper()
+	p := honest(t)
+	p.key = fixedKey("board")
+	spki, err := keyDER(&p.key.PublicKey)
+	must(t, err)
+	p.spki = spki
+	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: someBoard, Nonce: someNonce, CSR: p.sign(t)}
+}
+
+func (l *line) grantOne(t testing.TB) *Grant {
+	t.Helper()
+	grant, err := l.Check(t.Context(), l.request(t))
+	must(t, err)
+	return grant
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestTheCertificateIsTheGolden pins every octet, and what openssl makes of it.
+func TestTheCertificateIsTheGolden(t *testing.T) {
+	l := newLine(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
+	certificate, err := l.Sign(t.Context(), l.grantOne(t))
+	must(t, err)
+	golden(t, "board.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER}))
+	golden(t, "board.txt", openssl(t, certificate.DER, "x509", "-inform", "DER", "-noout", "-text", "-nameopt", "RFC2253"))
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		must(t, os.WriteFile(path, got, 0o644))
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it):\n%s", path, got)
+	}
+}
+
+func openssl(t *testing.T, input []byte, arguments ...string) []byte {
+	t.Helper()
+	path, err := exec.LookPath("openssl")
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	command := exec.CommandContext(t.Context(), path, arguments...)
+	command.Stdin = bytes.NewReader(input)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("openssl %s: %v\n%s", strings.Join(arguments, " "), err, out)
+	}
+	return out
+}
+
+func TestOpenSSLVerifiesTheChain(t *testing.T) {
+	l := newLine(t, nil)
+	certificate, err := l.Sign(t.Context(), l.grantOne(t))
+	must(t, err)
+	dir := t.TempDir()
+	for name, der := range map[string][]byte{"root": l.root.Raw, "issuing": l.issuing.Raw} {
+		must(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	}
+	board := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER})
+	openssl(t, board, "verify", "-x509_strict", "-purpose", "sslclient", "-attime", "1795348800",
+		"-CAfile", filepath.Join(dir, "root"), "-untrusted", filepath.Join(dir, "issuing"))
+}
+
+func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
+	l := newLine(t, nil)
+	first, err := l.Sign(t.Context(), l.grantOne(t))
+	must(t, err)
+	l.config.Random = numbers(9)
+	second, err := l.Sign(t.Context(), l.grantOne(t))
+	must(t, err)
+	if first.Stored || !second.Stored || !bytes.Equal(first.DER, second.DER) || first.Serial != second.Serial {
+		t.Errorf("stored %t and %t, equal %t", first.Stored, second.Stored, bytes.Equal(first.DER, second.DER))
+	}
+	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.ledger.events, want) {
+		t.Errorf("events %v, want %v", l.ledger.events, want)
+	}
+}
+
+func TestAGrantIsGoodForOneSignatureByItsIssuer(t *testing.T) {
+	l, other := newLine(t, nil), newLine(t, nil)
+	grant := l.grantOne(t)
+	if _, err := other.Sign(t.Context(), grant); !errors.Is(err, ErrGrantForeign) {
+		t.Errorf("another issuer: %v", err)
+	}
+	if _, err := l.Sign(t.Context(), nil); !errors.Is(err, ErrGrantForeign) {
+		t.Errorf("no grant: %v", err)
+	}
+	_, err := l.Sign(t.Context(), grant)
+	must(t, err)
+	if _, err := l.Sign(t.Context(), grant); !errors.Is(err, ErrGrantUsed) {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// notSignedError is what a signer says when it certainly did not sign.
+type notSignedError struct{}
+
+func (notSignedError) Error() string   { return "no session" }
+func (notSignedError) NotSigned() bool { return true }
+
+func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
+	broken := errors.New("broken")
+	cases := []struct {
+		name   string
+		refuse map[string]error
+		sign   func(l *line, key *ecdsa.PrivateKey, digest []byte) ([]byte, error)
+		want   error
+		events []string
+		cause  error
+	}{
+		{name: "a good signature", events: []string{"intend", "signed", "issued"}},
+		{name: "no intent, no signature (I1, I8)", refuse: map[string]error{"intend": broken}, want: broken, events: []string{"intend"}},
+		{name: "certainly not signed", want: ErrNotSigned, cause: ErrNotSigned, events: []string{"intend", "signed", "failed"},
+			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, notSignedError{} }},
+		{name: "a lost reply leaves it open (I10)", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
+			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, broken }},
+		{name: "a wrong signature is not handed out", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
+			sign: func(_ *line, key *ecdsa.PrivateKey, _ []byte) ([]byte, error) {
+				return key.Sign(nil, make([]byte, 32), crypto.SHA256)
+			}},
+		{name: "a signature that is none", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
+			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return []byte("no"), nil }},
+		{name: "a result that cannot be stored is not handed out", refuse: map[string]error{"issued": broken}, want: broken, cause: ErrUnresolved,
+			events: []string{"intend", "signed", "issued", "failed"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var l *line
+			l = newLine(t, func(config *Config, key *ecdsa.PrivateKey) {
+				config.Signer = signerFunc{key, func(digest []byte) ([]byte, error) {
+					must(t, l.ledger.event("signed"))
+					if !l.intends(digest) {
+						t.Error("the signed digest is not the one of an open intent")
+					}
+					if c.sign != nil {
+						return c.sign(l, key, digest)
+					}
+					return key.Sign(nil, digest, crypto.SHA256)
+				}}
+			})
+			l.ledger.refuse = c.refuse
+			if c.refuse == nil {
+				l.ledger.refuse = map[string]error{}
+			}
+			_, err := l.Sign(t.Context(), l.grantOne(t))
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if !slices.Equal(l.ledger.events, c.events) {
+				t.Errorf("events %v, want %v", l.ledger.events, c.events)
+			}
+			if c.cause != nil && (len(l.ledger.causes) != 1 || !errors.Is(l.ledger.causes[0], c.cause)) {
+				t.Errorf("closed with %v, want %v", l.ledger.causes, c.cause)
+			}
+		})
+	}
+}
+
+// intends reports whether an open intent names this digest.
+func (l *line) intends(digest []byte) bool {
+	for _, in := range l.ledger.open {
+		if bytes.Equal(in.TBSSHA256[:], digest) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestACallerWhoGaveUpGetsNoSignature(t *testing.T) {
+	l := newLine(t, nil)
+	grant := l.grantOne(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Sign(ctx, grant); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotSigned) {
+		t.Errorf("got %v", err)
+	}
+	if want := []string{"intend", "failed"}; !slices.Equal(l.ledger.events, want) {
+		t.Errorf("events %v, want %v", l.ledger.events, want)
+	}
+}
+
+func TestSerialNumbersAreAlways16Octets(t *testing.T) {
+	for _, random := range []numbers{0, 1, 0x7f, 0x80, 0xff} {
+		serial, err := newSerial(random)
+		must(t, err)
+		if n := new(big.Int).SetBytes(serial[:]); n.BitLen() != 127 || n.Sign() != 1 {
+			t.Errorf("octets %x give %x", byte(random), serial)
+		}
+	}
+}
+
+func TestRefusalsOfTheIssuer(t *testing.T) {
+	l := newLine(t, nil)
+	req := l.request(t)
+	for name, change := range map[string]func(*Request){
+		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = "" },
+		"BoardID in upper case": func(r *Request) { r.BoardID = strings.ToUpper(r.BoardID) },
+	} {
+		bad := req
+		change(&bad)
+		if _, err := l.Check(t.Context(), bad); !errors.Is(err, ErrBadRequest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	dummy := func(id string, _ []byte) (string, bool) { return "test", id == someBoard }
+	careful := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy = dummy })
+	if _, err := careful.Check(t.Context(), req); !errors.Is(err, ErrDummyIdentity) {
+		t.Errorf("a known identity: %v", err)
+	}
+	demo := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy, c.AllowDummy = dummy, true })
+	if _, err := demo.Check(t.Context(), req); err != nil {
+		t.Errorf("a known identity in demo mode: %v", err)
+	}
+}
+
+func TestAnIssuerThatDoesNotFitTogetherIsRefused(t *testing.T) {
+	l := newLine(t, nil)
+	strange := newKey(t)
+	other, err := Root(CAConfig{CommonName: "Other", NotBefore: someTime.Add(-day), PathLen: -1}, strange, numbers(5))
+	must(t, err)
+	server, err := Server(ServerConfig{CommonName: "v", DNSNames: []string{"v.test"}, NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)},
+		&fixedKey("issuing").PublicKey, l.root, fixedKey("root"), numbers(6))
+	must(t, err)
+	cases := map[string]struct {
+		change func(*Config)
+		want   error
+	}{
+		"another signer's key":         {func(c *Config) { c.Signer = strange }, ErrIssuerKey},
+		"another root":                 {func(c *Config) { c.Root = other }, ErrIssuerChain},
+		"a server certificate as a CA": {func(c *Config) { c.Issuer = server }, ErrIssuerChain},
+		"a root that is not yet valid": {func(c *Config) { c.Now = func() time.Time { return someTime.Add(-2 * day) } }, ErrIssuerChain},
+		"another CA's certificate":     {func(c *Config) { c.Issuer = other }, ErrIssuerKey},
+	}
+	for name, c := range cases {
+		config := l.config
+		c.change(&config)
+		if _, err := New(config); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+	if _, err := New(Config{}); err == nil {
+		t.Error("an empty configuration is accepted")
+	}
+}
+
+func TestACertificateDoesNotOutliveItsIssuer(t *testing.T) {
+	l := newLine(t, nil)
+	key := fixedKey("issuing")
+	short, err := Issuing(CAConfig{CommonName: "Short", NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &key.PublicKey, l.root, fixedKey("root"), numbers(7))
+	must(t, err)
+	l.config.Issuer = short
+	issuer, err := New(l.config)
+	must(t, err)
+	if _, err := issuer.Check(t.Context(), l.request(t)); !errors.Is(err, ErrOutlives) {
+		t.Errorf("got %v", err)
+	}
+}

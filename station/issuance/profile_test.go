@@ -1,0 +1,136 @@
+package issuance
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+func TestProfiles(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*ProfileConfig)
+		word   string // in the refusal; empty: accepted
+	}{
+		{"the default is accepted", func(*ProfileConfig) {}, ""},
+		{"keyAgreement may be added", func(c *ProfileConfig) { c.KeyUsage = []string{"keyAgreement", "digitalSignature"} }, ""},
+		{"ten years in days", func(c *ProfileConfig) { c.Validity = "3650d" }, ""},
+		{"left out parts have defaults", func(c *ProfileConfig) { c.Backdate, c.KeyUsage, c.ExtendedKeyUsage = "", nil, nil }, ""},
+		{"O and OU may be empty", func(c *ProfileConfig) { c.Subject.Organization, c.Subject.OrganizationalUnit = "", "" }, ""},
+		{"a name in upper case", func(c *ProfileConfig) { c.Name = "Linaro" }, "name"},
+		{"no name", func(c *ProfileConfig) { c.Name = "" }, "name"},
+		{"a fixed common name", func(c *ProfileConfig) { c.Subject.CommonName = "board" }, "common_name"},
+		{"an unknown variable", func(c *ProfileConfig) { c.Subject.CommonName = "${board.serial}" }, "common_name"},
+		{"a variable in O", func(c *ProfileConfig) { c.Subject.Organization = "${board.id}" }, "variables"},
+		{"a comma in O", func(c *ProfileConfig) { c.Subject.Organization = "a,b" }, "printable"},
+		{"an umlaut in OU", func(c *ProfileConfig) { c.Subject.OrganizationalUnit = "Geräte" }, "printable"},
+		{"33 octets of O", func(c *ProfileConfig) { c.Subject.Organization = strings.Repeat("a", 33) }, "at most 32"},
+		{"no validity", func(c *ProfileConfig) { c.Validity = "" }, "validity"},
+		{"a negative validity", func(c *ProfileConfig) { c.Validity = "-1h" }, "validity"},
+		{"a second of validity", func(c *ProfileConfig) { c.Validity = "1s" }, "validity"},
+		{"more than a century", func(c *ProfileConfig) { c.Validity = "36501d" }, "validity"},
+		{"fractions of a second", func(c *ProfileConfig) { c.Validity = "3600.5s" }, "whole seconds"},
+		{"a backdate of two years", func(c *ProfileConfig) { c.Backdate = "730d" }, "backdate"},
+		{"no digitalSignature", func(c *ProfileConfig) { c.KeyUsage = []string{"keyAgreement"} }, "key_usage"},
+		{"keyCertSign for a board", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "keyCertSign"} }, "key_usage"},
+		{"a usage twice", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "digitalSignature"} }, "key_usage"},
+		{"serverAuth for a board", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{"serverAuth"} }, "extended_key_usage"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			config := DefaultProfile()
+			c.change(&config)
+			_, err := NewProfile(config)
+			switch {
+			case c.word == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case c.word != "" && (!errors.Is(err, ErrProfile) || !strings.Contains(err.Error(), c.word)):
+				t.Errorf("got %v, want a refusal that names %q", err, c.word)
+			}
+		})
+	}
+}
+
+const linaroYAML = `
+name: linaro
+subject:
+  organization: Linaro
+  common_name: ${board.id}
+  organizational_unit: Device Client TLS
+validity: forever
+backdate: 24h
+`
+
+func TestAProfileIsReadStrictlyFromYAML(t *testing.T) {
+	var c ProfileConfig
+	must(t, yaml.UnmarshalWithOptions([]byte(linaroYAML), &c, yaml.Strict()))
+	read, err := NewProfile(c)
+	must(t, err)
+	fixed, err := NewProfile(DefaultProfile())
+	must(t, err)
+	if read.SHA256() != fixed.SHA256() {
+		t.Errorf("got %s\nwant %s", read.Canonical(), fixed.Canonical())
+	}
+	if err := yaml.UnmarshalWithOptions([]byte(linaroYAML+"validty: 1h\n"), &c, yaml.Strict()); err == nil {
+		t.Error("an unknown key is accepted")
+	}
+}
+
+func TestOneMeaningHasOneDigest(t *testing.T) {
+	one, two, other := DefaultProfile(), DefaultProfile(), DefaultProfile()
+	two.Backdate = "1d"
+	one.KeyUsage, two.KeyUsage = []string{"digitalSignature", "keyAgreement"}, []string{"keyAgreement", "digitalSignature"}
+	digests := map[[32]byte]bool{}
+	for _, c := range []ProfileConfig{one, two, other} {
+		p, err := NewProfile(c)
+		must(t, err)
+		digests[p.SHA256()] = true
+	}
+	if len(digests) != 2 {
+		t.Errorf("%d digests, want 2: spelling does not count, meaning does", len(digests))
+	}
+}
+
+func TestValidity(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 5e8, time.FixedZone("CET", 3600))
+	p, err := NewProfile(DefaultProfile())
+	must(t, err)
+	notBefore, notAfter := p.Validity(now)
+	if want := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC); !notBefore.Equal(want) || !notAfter.Equal(endOfTime) {
+		t.Errorf("got %v to %v", notBefore, notAfter)
+	}
+}
+
+// FuzzProfile is the law of profiles: what is accepted is accepted again from
+// its canonical form, and that form is its own canonical form.
+func FuzzProfile(f *testing.F) {
+	c, err := json.Marshal(DefaultProfile())
+	must(f, err)
+	f.Add(c)
+	f.Add([]byte(`{"name":"a","subject":{"common_name":"${board.id}"},"validity":"36500d","key_usage":["keyAgreement","digitalSignature"]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var c ProfileConfig
+		if json.Unmarshal(text, &c) != nil {
+			return
+		}
+		p, err := NewProfile(c)
+		if err != nil {
+			if !errors.Is(err, ErrProfile) {
+				t.Fatalf("refused without the sentinel: %v", err)
+			}
+			return
+		}
+		var again ProfileConfig
+		must(t, json.Unmarshal(p.Canonical(), &again))
+		q, err := NewProfile(again)
+		must(t, err)
+		if !bytes.Equal(p.Canonical(), q.Canonical()) {
+			t.Fatalf("%s\nbecomes\n%s", p.Canonical(), q.Canonical())
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package registry
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
+)
+
+// BenchmarkGrow measures the registry's part of a whole Run in a small and in
+// a large registry: the ratio of the two is what a full year costs.
+func BenchmarkGrow(b *testing.B) {
+	for _, boards := range []int{100, 100_000} {
+		b.Run(fmt.Sprint(boards), func(b *testing.B) {
+			bench := newBench(b)
+			bench.fill(boards)
+			b.ResetTimer()
+			for b.Loop() {
+				must(b, bench.whole())
+			}
+		})
+	}
+}
+
+// fill enrols boards, many at once.
+func (b *bench) fill(boards int) {
+	b.t.Helper()
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range maxBatch {
+		wait.Go(func() {
+			for next.Add(1) <= int64(boards) {
+				if err := b.whole(); err != nil {
+					b.t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// whole is one Run of a new board, from admitted to closed.
+func (b *bench) whole() error {
+	ctx := b.t.Context()
+	run := newRun(devices.BoardID(uuid.New()), "hardware")
+	if err := b.Admit(ctx, run); err != nil {
+		return err
+	}
+	in := intent(run)
+	if err := b.Intend(ctx, in); err != nil {
+		return err
+	}
+	der := append(make([]byte, 500), in.Serial[:]...)
+	if err := b.Issued(ctx, in.Serial, der); err != nil {
+		return err
+	}
+	run.Certificate = certificateFor(in.Serial, der)
+	if err := b.Delivered(ctx, run); err != nil {
+		return err
+	}
+	if err := b.Activate(ctx, run); err != nil {
+		return err
+	}
+	run.Ending = station.Pass
+	return b.Close(ctx, run)
+}
