@@ -79,7 +79,9 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	}
 	defer func() { err = errors.Join(err, reports.close()) }()
 
-	// 2. The bench, and a watch over it.
+	// 2. A watch for signals, and the bench.
+	ctx, drain, done := watch(ctx)
+	defer done()
 	watcher := startProgress(c.stderr, mode, ask.total(places))
 	finish := watcher.finish
 	defer func() { finish() }()
@@ -99,8 +101,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	line.Ended = func(run *station.Run) { reports.add(run); watcher.end(run) }
 
 	// 3. The Runs.
-	ctx, done := watch(ctx, b.station.Drain)
-	defer done()
+	defer context.AfterFunc(drain, b.station.Drain)()
 	started := time.Now()
 	runs, short := line.Run(ctx)
 	took := time.Since(started)

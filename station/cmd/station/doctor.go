@@ -30,7 +30,7 @@ It exits with 1 when anything fails, and says for each failure what to do next.`
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context(), ports) },
 	}
-	cmd.Flags().StringSliceVar(&ports, "ports", nil, "serial ports to open (default: all that are found)")
+	cmd.Flags().StringSliceVar(&ports, "ports", nil, "serial ports to open, \"\" for none (default: all that are found)")
 	return cmd
 }
 
@@ -45,7 +45,7 @@ type examination struct {
 // and what needs them is not examined.
 type patient struct {
 	*bench
-	ports []string
+	ports []string // nil: all that are found
 }
 
 var errNotExamined = errors.New("not examined: what it needs has failed above")

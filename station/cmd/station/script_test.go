@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"hallmark/devices/emulated"
 )
@@ -88,15 +88,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// killed FILE SIGNAL CODE station ARG...: starts the command, sends it the
-// signal when FILE holds a line, and wants it to end with CODE (-1: by the signal).
+// killed FILE SIGNAL[,SIGNAL] CODE station ARG...: starts the command, sends it the
+// signals when FILE holds a line, and wants it to end with CODE (-1: by the signal).
 func killed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: killed FILE SIGNAL CODE station ARG...")
-	}
-	signal := map[string]syscall.Signal{"KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
-	if signal == 0 {
-		ts.Fatalf("signal %s is not known", args[1])
 	}
 	program, err := exec.LookPath(args[3])
 	ts.Check(err)
@@ -108,7 +104,10 @@ func killed(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stderr = ts.Stderr()
 	ts.Check(cmd.Start())
 	waitForLine(ctx, ts, ts.MkAbs(args[0]))
-	ts.Check(cmd.Process.Signal(signal))
+	for name := range strings.SplitSeq(args[1], ",") {
+		ts.Check(cmd.Process.Signal(unix.SignalNum("SIG" + name)))
+		time.Sleep(20 * time.Millisecond) // two signals at once are one
+	}
 	ended := cmd.Wait()
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
 		ts.Fatalf("exit code %s (%v), want %s", got, ended, args[2])

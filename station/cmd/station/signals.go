@@ -14,10 +14,11 @@ var errInterrupted = errors.New("stopped by the operator")
 // stopSignals are treated alike: Ctrl-C, a closed terminal, a service manager.
 var stopSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
-// watch calls drain at the first stop signal and cancels the context at the
-// second one. done ends the watch.
-func watch(ctx context.Context, drain func()) (_ context.Context, done func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// watch gives two contexts: drain ends at the first stop signal, now at the
+// second. done ends the watch.
+func watch(ctx context.Context) (now, drain context.Context, done func()) {
+	now, stopNow := context.WithCancelCause(ctx)
+	drain, startDrain := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals...)
 	// A reader of our output that went away is an error of writing, not the end of the line.
@@ -26,24 +27,21 @@ func watch(ctx context.Context, drain func()) (_ context.Context, done func()) {
 	quit := make(chan struct{})
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		for first := true; ; first = false {
+		for _, stop := range []context.CancelCauseFunc{startDrain, stopNow} {
 			select {
 			case <-quit:
 				return
 			case <-signals:
-			}
-			if first {
-				drain()
-			} else {
-				cancel(errInterrupted)
+				stop(errInterrupted)
 			}
 		}
 	})
-	return ctx, func() {
-		signal.Stop(signals)
-		signal.Stop(broken)
+	return now, drain, func() {
 		close(quit)
 		watcher.Wait()
-		cancel(nil)
+		signal.Stop(signals)
+		signal.Stop(broken)
+		startDrain(nil)
+		stopNow(nil)
 	}
 }
