@@ -51,7 +51,7 @@ type Run struct {
 	Finished time.Time
 	Ending   Ending // empty while it runs
 	Reason   string // one word or hyphenated words, same in test, audit log and screen; empty for Pass
-	Err      error  // what Reason stands for
+	Err      error  // what Reason stands for; at a Pass nil, or what went wrong after the verdict, such as a port that did not close
 	StopBay  bool   // a clone or a known identity was seen: the bay waits for an operator (I4)
 	Steps    []StepTime
 	Wire     devices.WireCount
