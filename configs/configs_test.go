@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/station/issuance"
 )
 
 // bench is the least that a hardware bench must say.
@@ -147,6 +148,20 @@ func TestProfileIsFoundByNameOrBesideTheConfiguration(t *testing.T) {
 	}
 	if _, err := ParseProfile("p", []byte("name: x\nsubjekt: {}\n")); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("misspelt profile: %v", err)
+	}
+}
+
+func TestEmbeddedProfileIsTheDefaultOfTheIssuance(t *testing.T) {
+	embedded, err := ParseProfile("linaro", embedded("profiles/linaro.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := issuance.NewProfile(issuance.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if embedded.SHA256() != want.SHA256() {
+		t.Errorf("they differ:\n%s\n%s", embedded.Canonical(), want.Canonical())
 	}
 }
 

@@ -73,11 +73,6 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err != nil {
 		return usage(err)
 	}
-	reports, err := openReports(s, ask.jsonl)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reports.close()) }()
 
 	// 2. A watch for signals, and the bench.
 	ctx, drain, done := watch(ctx)
@@ -90,11 +85,15 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	reports.issuing = b.issuing.Raw
 	line, err := ask.bench(b, places)
 	if err != nil {
 		return err
 	}
+	reports, err := openReports(b, ask.jsonl) // the lock is ours: nobody else writes this file
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reports.close()) }()
 	if err := ask.openOrder(ctx, b); err != nil {
 		return err
 	}
@@ -115,6 +114,9 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	err = errors.Join(err, reports.finish(ask.junit, suite, runs))
 	err = errors.Join(err, writeTable(c.stdout, runs, took))
 	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", s.certificates(), s.root())
+	if b.token.Info().Software {
+		fmt.Fprintln(c.stdout, "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only.")
+	}
 	return conclude(runs, short, err)
 }
 

@@ -18,8 +18,8 @@ type reports struct {
 	errs    []error
 }
 
-func openReports(s state, jsonl string) (*reports, error) {
-	r := &reports{state: s}
+func openReports(b *bench, jsonl string) (*reports, error) {
+	r := &reports{state: b.state, issuing: b.issuing.Raw}
 	if jsonl == "" {
 		return r, nil
 	}
