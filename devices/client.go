@@ -151,11 +151,9 @@ func (c *Client) hear(message []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.waiting; w != nil && err == nil && w.answers(h) {
-		select {
-		case w.answer <- bytes.Clone(message):
-			return
-		default:
-		}
+		w.answer <- bytes.Clone(message)
+		c.waiting = nil
+		return
 	}
 	c.ignored.Add(1)
 }

@@ -1,0 +1,361 @@
+package devices
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/devices/smp"
+)
+
+// scripted is a board that answers as a test says. Each request is handed to
+// the next step of the script; the last step answers all that follow.
+type scripted struct {
+	net.Conn
+	asked [][]byte // messages, in order
+}
+
+// step gives the octets on the line for a request.
+type step func(h smp.Header, message []byte) []byte
+
+func answer(response smp.Body) step {
+	return func(h smp.Header, _ []byte) []byte {
+		body, err := smp.Marshal(response)
+		if err != nil {
+			panic(err)
+		}
+		h.Op = h.Op.Response()
+		return smp.AppendFrame(nil, smp.AppendMessage(nil, h, body))
+	}
+}
+
+func refuse(rc byte) step {
+	return func(h smp.Header, _ []byte) []byte {
+		h.Op = h.Op.Response()
+		body := append([]byte("\xa1\x63err\xa2\x62rc"), rc)
+		body = append(body, "\x65group\x18\x40"...)
+		return smp.AppendFrame(nil, smp.AppendMessage(nil, h, body))
+	}
+}
+
+func silence(smp.Header, []byte) []byte { return nil }
+
+// damaged answers with a flipped bit.
+func damaged(s step) step {
+	return func(h smp.Header, m []byte) []byte {
+		frame := s(h, m)
+		frame[8] ^= 1
+		return frame
+	}
+}
+
+// both answers twice.
+func both(one, two step) step {
+	return func(h smp.Header, m []byte) []byte { return append(one(h, m), two(h, m)...) }
+}
+
+// said puts console text before an answer.
+func said(text string, s step) step {
+	return func(h smp.Header, m []byte) []byte { return append([]byte(text), s(h, m)...) }
+}
+
+// play starts a board with a script, and a client that asks it.
+func play(t *testing.T, options Options, script ...step) (*Client, *scripted) {
+	t.Helper()
+	near, far := net.Pipe()
+	board := &scripted{Conn: far}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		board.run(script)
+	}()
+	client := NewClient(near, options)
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		far.Close()
+		<-done
+	})
+	return client, board
+}
+
+func (s *scripted) run(script []step) {
+	decoder := smp.NewDecoder(smp.MaxMessage, func(message []byte) {
+		s.asked = append(s.asked, bytes.Clone(message))
+		h, _, err := smp.ParseHeader(message)
+		if err != nil {
+			panic(err)
+		}
+		if frame := script[0](h, message); len(frame) > 0 {
+			_, _ = s.Write(frame) // fails only when the client has gone
+		}
+		if len(script) > 1 {
+			script = script[1:]
+		}
+	}, func([]byte) {}, func(error) {})
+	_, _ = io.Copy(decoder, s) // ends with the line
+}
+
+var quick = Options{Timeout: 150 * time.Millisecond, Settle: 10 * time.Millisecond, ResetTimeout: time.Second}
+
+var hello = smp.HelloResponse{
+	Version: 1, ID: []byte("0123456789abcdef"), HardwareID: []byte{1}, BoardType: "test", Firmware: "1",
+	FirmwareHash: make([]byte, 32), ABI: 1, Boot: []byte("bootboot"), BufferSize: 384,
+}
+
+func init() { hello.ID[6], hello.ID[8] = 0x40, 0x80 }
+
+func TestNoiseIsMetWithTheSameRequestAgain(t *testing.T) {
+	table := map[string][]step{
+		"a request that was lost":         {silence, answer(&hello)},
+		"an answer that was damaged":      {damaged(answer(&hello)), answer(&hello)},
+		"two damaged and one lost answer": {damaged(answer(&hello)), damaged(answer(&hello)), silence, answer(&hello)},
+	}
+	for name, script := range table {
+		t.Run(name, func(t *testing.T) {
+			client, _ := play(t, quick, script...)
+			id, err := client.Identify(t.Context())
+			if err != nil || id.BoardType != "test" {
+				t.Fatalf("%+v, %v", id, err)
+			}
+			if got := client.Wire().Retries; got != len(script)-1 {
+				t.Errorf("%d retries, want %d", got, len(script)-1)
+			}
+			if client.Waited() <= 0 {
+				t.Error("no time was spent waiting")
+			}
+		})
+	}
+}
+
+func TestADamagedAnswerIsAskedForAgainLongBeforeTheTimeOut(t *testing.T) {
+	client, _ := play(t, Options{Timeout: time.Hour, Settle: time.Millisecond}, damaged(answer(&hello)), answer(&hello))
+	if _, err := client.Identify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASilentBoardIsAskedABoundedNumberOfTimes(t *testing.T) {
+	options := quick
+	options.Timeout, options.Retries = 10*time.Millisecond, 2
+	client, _ := play(t, options, silence)
+	_, err := client.Identify(t.Context())
+	if !errors.Is(err, ErrNoAnswer) || client.Wire().Retries != 2 {
+		t.Errorf("%v after %d retries", err, client.Wire().Retries)
+	}
+}
+
+func TestLateAndDuplicateAnswersAreIgnored(t *testing.T) {
+	other := hello
+	other.BoardType = "late"
+	client, _ := play(t, quick,
+		both(answer(&hello), answer(&other)),
+		func(h smp.Header, m []byte) []byte { // an answer to the request before, then the right one
+			before := h
+			before.Sequence--
+			return append(answer(&other)(before, m), answer(&hello)(h, m)...)
+		})
+	for range 2 {
+		if id, err := client.Identify(t.Context()); err != nil || id.BoardType != "test" {
+			t.Errorf("%+v, %v", id, err)
+		}
+	}
+	if client.Ignored() != 2 {
+		t.Errorf("%d answers ignored, want 2", client.Ignored())
+	}
+}
+
+func TestARefusalIsNotAskedAgain(t *testing.T) {
+	client, _ := play(t, quick, refuse(8), answer(&hello))
+	_, err := client.Identify(t.Context())
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || refusal.RC != 8 || !errors.Is(err, ErrNoHUK) || client.Wire().Retries != 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnAnswerIsRefusedWhen(t *testing.T) {
+	change := func(f func(*smp.HelloResponse)) step {
+		h := hello
+		f(&h)
+		return answer(&h)
+	}
+	table := []struct {
+		name   string
+		answer step
+		want   error
+	}{
+		{"it is of another protocol version", change(func(h *smp.HelloResponse) { h.Version = 2 }), ErrProtocolVersion},
+		{"its board type would move the cursor", change(func(h *smp.HelloResponse) { h.BoardType = "\x1b[2J" }), ErrMalformedAnswer},
+		{"its firmware version is not ASCII", change(func(h *smp.HelloResponse) { h.Firmware = "1.0β" }), ErrMalformedAnswer},
+		{"its BoardID is no version 4 UUID", change(func(h *smp.HelloResponse) { h.ID = make([]byte, 16) }), ErrMalformedAnswer},
+		{"its buffer is too small", change(func(h *smp.HelloResponse) { h.BufferSize = 64 }), ErrBufferTooSmall},
+		{"it answers something else", answer(&smp.CSRResponse{DER: []byte{1}}), ErrMalformedAnswer},
+	}
+	for _, row := range table {
+		t.Run(row.name, func(t *testing.T) {
+			client, _ := play(t, quick, row.answer)
+			if _, err := client.Identify(t.Context()); !errors.Is(err, row.want) {
+				t.Errorf("%v, want %v", err, row.want)
+			}
+		})
+	}
+}
+
+func TestAnUnpluggedLineIsSaidAtOnce(t *testing.T) {
+	client, board := play(t, Options{Timeout: time.Hour}, silence)
+	go board.Close()
+	if _, err := client.Identify(t.Context()); !errors.Is(err, ErrLineClosed) {
+		t.Errorf("%v, want %v", err, ErrLineClosed)
+	}
+}
+
+func TestACancelledCallEnds(t *testing.T) {
+	cause := errors.New("the operator stopped")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client, _ := play(t, Options{Timeout: time.Hour}, func(smp.Header, []byte) []byte { cancel(cause); return nil })
+	if _, err := client.Identify(ctx); !errors.Is(err, cause) {
+		t.Errorf("%v, want %v", err, cause)
+	}
+}
+
+// flash is a board that takes a slot as PROTOCOL.md says.
+func flash(held *[]byte) step {
+	return func(h smp.Header, message []byte) []byte {
+		if h.Group == smp.GroupOS {
+			return answer(&smp.ParamsResponse{BufferSize: 256, BufferCount: 1})(h, message)
+		}
+		var piece smp.WriteSlot
+		if _, err := smp.Parse(message, &piece); err != nil {
+			panic(err)
+		}
+		*held = append((*held)[:piece.Offset], piece.Data...)
+		return answer(&smp.WriteSlotResponse{Next: uint32(len(*held))})(h, message)
+	}
+}
+
+func TestPiecesFitTheBuffer(t *testing.T) {
+	for _, size := range []int{1, 150, 151, 300, 1024} {
+		var held []byte
+		client, board := play(t, quick, flash(&held))
+		der := bytes.Repeat([]byte{0x5a}, size)
+		if err := client.Write(t.Context(), SlotAnchor, der); err != nil || !bytes.Equal(held, der) {
+			t.Errorf("%d octets: board holds %d, %v", size, len(held), err)
+		}
+		for _, message := range board.asked {
+			if len(message) > 256-bufferOverhead {
+				t.Errorf("%d octets: a message of %d for a buffer of 256", size, len(message))
+			}
+		}
+	}
+}
+
+func TestNothingTooLargeOrEmptyIsWritten(t *testing.T) {
+	client, board := play(t, quick, silence)
+	for _, size := range []int{0, 1025} {
+		if err := client.Write(t.Context(), SlotAnchor, make([]byte, size)); !errors.Is(err, ErrObjectSize) {
+			t.Errorf("%d octets: %v", size, err)
+		}
+	}
+	if len(board.asked) > 0 {
+		t.Errorf("the board was asked %d times", len(board.asked))
+	}
+}
+
+func TestAResetThatTheBoardDoesNotDoIsFound(t *testing.T) {
+	brief := &smp.BriefResponse{ID: hello.ID, Boot: hello.Boot}
+	client, _ := play(t, quick, func(h smp.Header, m []byte) []byte {
+		if h.Group == smp.GroupOS {
+			return answer(&smp.Empty{})(h, m)
+		}
+		return answer(brief)(h, m)
+	})
+	if _, _, err := client.Reset(t.Context()); !errors.Is(err, ErrNotRestarted) {
+		t.Errorf("%v, want %v", err, ErrNotRestarted)
+	}
+}
+
+func TestConsoleTextIsKeptBoundedAndNewestLast(t *testing.T) {
+	client, _ := play(t, quick, said("first words\n", answer(&hello)), said(strings.Repeat("x", consoleSize), answer(&hello)), said("last words\n", answer(&hello)))
+	for _, want := range []string{"first words\n", strings.Repeat("x", consoleSize), strings.Repeat("x", consoleSize-11) + "last words\n"} {
+		if _, err := client.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(client.Console()); got != want {
+			t.Errorf("console of %d octets ends in %q", len(got), got[max(0, len(got)-20):])
+		}
+	}
+}
+
+func TestAfterDetachTheLineBelongsToTheNextClient(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	defer near.Close()
+	go (&scripted{Conn: far}).run([]step{answer(&hello)})
+	for range 3 {
+		client := NewClient(near, quick)
+		if _, err := client.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Detach(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Identify(t.Context()); !errors.Is(err, ErrLineClosed) {
+			t.Errorf("after Detach: %v", err)
+		}
+	}
+}
+
+// The words and numbers stand in three places; they must not drift apart.
+func TestTheTableOfRefusalsIsTheOneOfTheProtocolAndOfTheCore(t *testing.T) {
+	protocol, header := file(t, "../PROTOCOL.md"), file(t, "firmware/include/prov/errors.h")
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \| ([a-z-]+) \| (.+) \|$`).FindAllStringSubmatch(protocol, -1)
+	known := 0
+	for _, row := range refusals {
+		if row.grouped {
+			known++
+		}
+	}
+	if len(rows) != known {
+		t.Fatalf("PROTOCOL.md has %d rows, this package %d", len(rows), known)
+	}
+	for _, row := range rows {
+		rc, err := strconv.ParseUint(row[1], 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refusal := &Refusal{Grouped: true, Group: smp.GroupProvisioning, RC: uint32(rc)}
+		if word, _ := WordOf(refusal); word != row[2] || refusal.reason().Meaning != row[3] {
+			t.Errorf("rc %d is %q, %q; PROTOCOL.md says %q, %q", rc, word, refusal.reason().Meaning, row[2], row[3])
+		}
+		if back, ok := RefusalFor(refusal); !ok || *back != *refusal {
+			t.Errorf("rc %d comes back as %+v", rc, back)
+		}
+		name := "PROV_ERR_" + strings.ToUpper(strings.ReplaceAll(row[2], "-", "_"))
+		if !strings.Contains(header, fmt.Sprintf("%s = -%d,", name, rc)) {
+			t.Errorf("errors.h does not have %s = -%d", name, rc)
+		}
+	}
+	if err := (&Refusal{Grouped: true, Group: 1, RC: 1}); !errors.Is(err, ErrUnknownRefusal) {
+		t.Errorf("another group's code is %v", err)
+	}
+}
+
+func file(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
