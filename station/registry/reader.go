@@ -136,10 +136,11 @@ type Filter struct {
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
 		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
-		(SELECT count(*) FROM runs WHERE board_id = b.id), coalesce(l.ending, ''), coalesce(l.reason, '')
+		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, '')
 		FROM boards b
 		LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates WHERE board_id = b.id ORDER BY status = 'active' DESC, id DESC LIMIT 1)
-		LEFT JOIN runs l ON l.id = (SELECT id FROM runs WHERE board_id = b.id AND ending IS NOT NULL ORDER BY closed DESC, admitted DESC LIMIT 1)
+		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
+			WHERE ?1 = '' OR board_id = ?1 GROUP BY board_id) l ON l.board_id = b.id
 		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id LIMIT ?3`,
 		f.BoardID, f.Status, f.limit())
 	if err != nil {

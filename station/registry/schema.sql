@@ -47,7 +47,6 @@ CREATE TABLE runs (
 	reason      TEXT NOT NULL DEFAULT '',
 	CHECK ((closed IS NULL) = (ending IS NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX runs_of_board ON runs (board_id);
 -- A board is on the line once.
 CREATE UNIQUE INDEX run_open ON runs (board_id) WHERE ending IS NULL;
 
