@@ -25,7 +25,8 @@ bench: firmware build
 	go run ./fixtures/bench -out bench.json
 
 firmware:
-	$(MAKE) -C $(FIRMWARE)
+	@echo 'building the firmware'
+	@$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE)
 
 build:
 	go build -trimpath -o build/ ./station/cmd/...

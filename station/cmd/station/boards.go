@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -13,19 +14,28 @@ import (
 
 func (c *command) boardsCommand() *cobra.Command {
 	var filter registry.Filter
+	var known bool
 	cmd := &cobra.Command{
 		Use:   "boards",
 		Short: "Lists boards and their certificates; works while the station does",
 		Args:  arguments(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.boards(cmd.Context(), filter) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			print := c.table
+			if known {
+				print = c.known
+			}
+			return c.boards(cmd.Context(), filter, print)
+		},
 	}
+	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, as `verifier --known` reads them")
 	cmd.Flags().StringVar(&filter.BoardID, "board", "", "only the board with this BoardID")
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards whose certificate is issued, delivered, active, superseded, revoked, scrapped or unresolved")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many (default: all)")
 	return cmd
 }
 
-func (c *command) boards(ctx context.Context, filter registry.Filter) (err error) {
+// boards opens the registry for reading and prints what was asked for.
+func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) (err error) {
 	s, err := existing(c.dir)
 	if err != nil {
 		return err
@@ -38,6 +48,31 @@ func (c *command) boards(ctx context.Context, filter registry.Filter) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
+	return print(ctx, reader, filter)
+}
+
+// known prints each certificate with its status, for a verifier on another host.
+// What was never stored is left out: a serial number that is not listed is refused too.
+func (c *command) known(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
+	rows, err := reader.Certificates(ctx, filter)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(c.stdout)
+	for _, row := range rows {
+		if row.SHA256 == "" {
+			continue
+		}
+		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID, "certificate_sha256": row.SHA256, "status": row.Status})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table prints boards for people.
+func (c *command) table(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Boards(ctx, filter)
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hallmark/station/verifier"
 )
 
 // do runs the program in this process.
@@ -98,6 +100,33 @@ func knock(t *testing.T, dir, address string) {
 	}
 	if err == nil {
 		t.Error("a stranger was not refused")
+	}
+}
+
+// What `boards --known` prints is what the verifier on another host reads.
+func TestKnownCertificatesReachAVerifierElsewhere(t *testing.T) {
+	needSoftHSM(t)
+	firmware := firmwareFolder(t)
+	dir := filepath.Join(t.TempDir(), "D")
+	for _, args := range [][]string{
+		{"init", "--dir", dir},
+		{"enrol", "--dir", dir, "--firmware", firmware, "posix"},
+		{"enrol", "--dir", dir, "--firmware", firmware, "--rework", "test", "posix"},
+	} {
+		if code, out, errs := do(t, args...); code != exitPass {
+			t.Fatalf("%v: %s%s", args, out, errs)
+		}
+	}
+	code, out, errs := do(t, "boards", "--dir", dir, "--known")
+	if code != exitPass {
+		t.Fatal(errs)
+	}
+	list, err := verifier.ReadList(strings.NewReader(out))
+	if err != nil || list.Len() != 2 {
+		t.Errorf("%v, %v in:\n%s", list, err, out)
+	}
+	if !strings.Contains(out, `"status":"active"`) || !strings.Contains(out, `"status":"superseded"`) {
+		t.Errorf("want one active and one superseded certificate:\n%s", out)
 	}
 }
 
