@@ -65,4 +65,3 @@ func TestOpenSSLVerifiesTheChain(t *testing.T) {
 	openssl(t, board, "verify", "-x509_strict", "-purpose", "sslclient", "-attime", "1795348800",
 		"-CAfile", filepath.Join(dir, "root"), "-untrusted", filepath.Join(dir, "issuing"))
 }
-
