@@ -151,13 +151,14 @@ func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
 }
 
 // Times of a reset. A board that is starting may lose what it is sent, so it
-// is asked again soon, and then less and less often.
+// is asked again, less and less often; not so soon that a slow start costs
+// octets of the line.
 const (
-	firstPoll     = 100 * time.Millisecond
+	firstPoll     = 400 * time.Millisecond
 	lastPoll      = 2 * time.Second
 	stillThere    = 20 * time.Millisecond // until the next question when the old firmware answers
 	asksPerReset  = 25                    // answers of the old firmware until it is reset again
-	slowestDouble = 5
+	slowestDouble = 3
 )
 
 // poll is the schedule after a reset. It ends with the context.
