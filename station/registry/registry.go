@@ -77,18 +77,18 @@ var (
 	// ErrGenesis: there is a genesis entry already.
 	ErrGenesis = errors.New("registry has a genesis entry already")
 	// ErrNotDurable: the commit failed; nothing was recorded and nothing may be done (I8).
-	ErrNotDurable = errors.New("registry could not commit: nothing was recorded; free disk space or check the disk, then try again")
+	ErrNotDurable = fmt.Errorf("%w could not commit: nothing was recorded; free disk space or check the disk, then try again", station.ErrRegistry)
 	// ErrUnknownOutcome: the caller gave up while the commit was under way.
-	ErrUnknownOutcome = errors.New("gave up waiting for the commit: it may or may not be recorded")
+	ErrUnknownOutcome = fmt.Errorf("%w: gave up waiting for the commit: it may or may not be recorded", station.ErrRegistry)
 	// ErrClosed: the registry is closed.
 	ErrClosed = errors.New("registry is closed")
 
 	ErrUnknownRun    = errors.New("Run is not admitted, or it is closed")
 	ErrUnknownBoard  = errors.New("board is not registered")
-	ErrUnknownOrder  = errors.New("work order is not open: open it first")
+	ErrUnknownOrder  = station.ErrUnknownOrder
 	ErrOrderOpen     = errors.New("work order is open already with another product or quota")
-	ErrQuota         = errors.New("work order is complete: its quota of boards is used up")
-	ErrScrapped      = errors.New("board was scrapped")
+	ErrQuota         = station.ErrQuota
+	ErrScrapped      = station.ErrScrapped
 	ErrNoIntent      = errors.New("no open intent has this serial number")
 	ErrWrongStatus   = errors.New("certificate is not in a status that allows this")
 	ErrNoCertificate = errors.New("Run has no certificate")
