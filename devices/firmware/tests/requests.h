@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of PROTOCOL.md section 4 as a station writes them. */
+#ifndef REQUESTS_H
+#define REQUESTS_H
+
+#include "board.h"
+
+enum command { HELLO, CSR, WRITE, READ, TLS, SEAL };
+
+struct write_request {
+	unsigned slot;
+	size_t offset, total;
+	const uint8_t *whole; /* hashed for `h` */
+	const uint8_t *data;
+	size_t len;
+	bool commit;
+	bool wrong_hash;
+};
+
+int ask_write(struct board *b, const struct write_request *w);
+int ask_read(struct board *b, unsigned slot, unsigned offset);
+int ask_seal(struct board *b);
+int ask_hello(struct board *b);
+int ask_csr(struct board *b, const char *o, const char *ou);
+int ask_tls(struct board *b, uint32_t q, const char *server_name, const uint8_t *in, size_t in_len);
+int ask_tls_close(struct board *b, uint32_t q);
+
+/* A request whose body is these octets. */
+int ask_raw(struct board *b, uint8_t command, const void *body, size_t len);
+
+/* A key of the last answer. False if the answer has no such key; octets point into the answer. */
+bool answer_number(const struct board *b, const char *key, int64_t *value);
+bool answer_octets(const struct board *b, const char *key, const uint8_t **octets, size_t *len);
+
+extern const uint8_t test_nonce[NONCE_SIZE];
+
+#endif

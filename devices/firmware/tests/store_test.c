@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store makes of flash in every condition, by its own functions. */
+#include "history.h"
+#include "test.h"
+
+#include <string.h>
+
+static struct board board;
+
+static struct store mounted(uint8_t fill)
+{
+	struct store s;
+
+	board_make(&board);
+	(void)board_start(&board);
+	memset(board.flash, fill, sizeof board.flash);
+	int err = store_mount(&s, &board.port);
+	CHECK(err == PROV_OK, "mounting flash full of %02x: %d", fill, err);
+	return s;
+}
+
+static void fresh_flash_is_an_empty_store(void)
+{
+	static const uint8_t fills[] = { 0x00, 0xff };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct store s = mounted(fills[i]);
+		struct content nothing = history_content(0), one = history_content(1);
+		uint8_t octet;
+
+		CHECK(store_holds(&s, &nothing), "%02x is not empty", fills[i]);
+		CHECK(store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_TOO_LONG, "an octet from an empty slot");
+		CHECK(history_step(&s, 0) == PROV_OK, "writing to flash full of %02x", fills[i]);
+		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &one), "%02x: lost", fills[i]);
+	}
+}
+
+static void flash_with_something_else_in_it_is_no_store(void)
+{
+	struct store s = mounted(0xff);
+	uint8_t octet;
+
+	memset(board.flash, 0x5a, sizeof board.flash);
+	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "mounted");
+	CHECK(store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_STORE_IO, "read");
+	CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO, "written");
+	CHECK(store_seal(&s) == PROV_ERR_STORE_IO, "sealed");
+}
+
+/* Two sectors with a snapshot each; `active` is the newer. */
+static struct store two_snapshots(void)
+{
+	struct store s = mounted(0xff);
+
+	for (unsigned step = 0; step < 3; step++) {
+		CHECK(history_step(&s, step) == PROV_OK, "step %u", step);
+	}
+	return s;
+}
+
+static void any_bit_of_the_newer_snapshot_may_go(void)
+{
+	struct store s = two_snapshots();
+	struct content newer = history_content(3);
+	uint32_t start = (uint32_t)s.active * BOARD_SECTOR, used = 64u + 3u * SLOT_SIZE;
+
+	for (uint32_t at = 0; at < used; at += at < 64u ? 1u : 61u) {
+		uint8_t kept = board.flash[start + at];
+		board.flash[start + at] = (uint8_t)(kept ^ 0x10u);
+		int err = store_mount(&s, &board.port);
+		bool unused = (at >= 56u && at < 64u) || (at >= 64u + 600u && at < 64u + 1024u) ||
+			      (at >= 64u + 1024u + 513u && at < 64u + 2048u);
+		struct content want = history_content(unused ? 3 : 2);
+		CHECK(err == PROV_OK && store_holds(&s, &want), "octet %u: %d", (unsigned)at, err);
+		board.flash[start + at] = kept;
+	}
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &newer), "the newer one is not there again");
+}
+
+static void both_sectors_damaged_is_store_io(void)
+{
+	struct store s = two_snapshots();
+
+	board.flash[30] ^= 1u;
+	board.flash[BOARD_SECTOR + 30] ^= 1u;
+	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "a lost store passes for an empty one");
+	unsigned changes = board.changes;
+	CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO && store_seal(&s) == PROV_ERR_STORE_IO, "written over");
+	CHECK(board.changes == changes, "flash was changed");
+}
+
+static void the_board_says_store_io_when_its_store_is_lost(void)
+{
+	(void)two_snapshots();
+	board.flash[30] ^= 1u;
+	board.flash[BOARD_SECTOR + 30] ^= 1u;
+	CHECK(board_start(&board) == PROV_OK && board.prov.store.damaged, "starting");
+}
+
+/* A header by hand: the generation is what the store counts, the hash what it checks. */
+static void set_generation(int sector, uint32_t generation)
+{
+	uint8_t *at = board.flash + (uint32_t)sector * BOARD_SECTOR, data[24u + 3u * SLOT_SIZE];
+	size_t len = 24, hash_len;
+
+	for (unsigned i = 0; i < 4; i++) {
+		at[4 + i] = (uint8_t)(generation >> 8 * i);
+	}
+	memcpy(data, at, 24);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		size_t n = (size_t)at[12 + 4 * slot] | (size_t)at[13 + 4 * slot] << 8;
+		memcpy(data + len, at + 64 + slot * SLOT_SIZE, n);
+		len += n;
+	}
+	(void)psa_hash_compute(PSA_ALG_SHA_256, data, len, at + 24, HASH_SIZE, &hash_len);
+}
+
+static void the_generation_may_wrap(void)
+{
+	struct store s = two_snapshots();
+	struct content three = history_content(3), all = history_content(HISTORY_STEPS);
+
+	set_generation(s.active, 0xffffffffu);
+	set_generation(1 - s.active, 0xfffffffeu);
+	CHECK(store_mount(&s, &board.port) == PROV_OK && s.generation == 0xffffffffu, "mounting before the wrap");
+	CHECK(store_holds(&s, &three), "before the wrap");
+	for (unsigned step = 3; step < HISTORY_STEPS; step++) {
+		struct content now = history_content(step + 1u);
+		CHECK(history_step(&s, step) == PROV_OK, "step %u", step);
+		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &now), "step %u is lost", step);
+	}
+	CHECK(store_holds(&s, &all) && s.generation == 3u, "after the wrap: generation %u", (unsigned)s.generation);
+}
+
+static void lengths_in_a_header_are_bounded(void)
+{
+	struct store s = two_snapshots();
+	uint8_t *at = board.flash + (uint32_t)s.active * BOARD_SECTOR;
+	struct content old = history_content(2);
+
+	at[12] = 0x01; /* 1025 octets of trust anchor, with a hash that would be right for it */
+	at[13] = 0x04;
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &old), "a slot longer than a slot");
+}
+
+static void what_the_slot_holds_is_not_written_again(void)
+{
+	struct store s = two_snapshots();
+	unsigned changes = board.changes;
+
+	for (unsigned step = 0; step < 3; step++) {
+		CHECK(history_step(&s, step) == PROV_OK, "step %u again", step);
+	}
+	CHECK(store_seal(&s) == PROV_OK && board.changes > changes, "sealing writes");
+	changes = board.changes;
+	CHECK(store_seal(&s) == PROV_OK && history_step(&s, 2) == PROV_OK, "again on a sealed store");
+	CHECK(board.changes == changes, "%u flash operations for nothing", board.changes - changes);
+}
+
+static void an_object_larger_than_the_slot_is_store_full(void)
+{
+	static uint8_t large[SLOT_SIZE + 1u];
+	struct store s = mounted(0xff);
+
+	CHECK(store_commit(&s, SLOT_CHAIN, large, sizeof large) == PROV_ERR_STORE_FULL, "taken");
+	CHECK(board.changes == 0, "flash was changed");
+}
+
+static void flash_that_cannot_hold_a_store_is_refused(void)
+{
+	struct store s;
+
+	board_make(&board);
+	board.port.flash.sector_count = 1;
+	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "one sector");
+	board.port.flash = (struct prov_flash){ 2048, 4, 4 };
+	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "small sectors");
+	board_stop(&board);
+}
+
+const struct test store_tests[] = {
+	{ "fresh flash, all ff or all 00, is an empty store", fresh_flash_is_an_empty_store },
+	{ "flash with something else in it is store-io", flash_with_something_else_in_it_is_no_store },
+	{ "any bit of the newer snapshot may go: the older one is there", any_bit_of_the_newer_snapshot_may_go },
+	{ "both sectors damaged is store-io and stays untouched", both_sectors_damaged_is_store_io },
+	{ "a board whose store is lost starts and says so", the_board_says_store_io_when_its_store_is_lost },
+	{ "the generation may wrap", the_generation_may_wrap },
+	{ "a header cannot make a slot longer than it is", lengths_in_a_header_are_bounded },
+	{ "what the slot holds is not written again", what_the_slot_holds_is_not_written_again },
+	{ "an object larger than the slot is store-full", an_object_larger_than_the_slot_is_store_full },
+	{ "flash that cannot hold two snapshots is refused", flash_that_cannot_hold_a_store_is_refused },
+	{ 0 },
+};
