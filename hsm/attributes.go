@@ -90,6 +90,16 @@ func answer(read func(uint) ([]byte, error), attribute uint) (Answer, error) {
 }
 
 // refused returns ErrKeyExtractable with every required rule that is not met.
+// String names what the token answered, in the order of Policy: evidence for
+// an audit log.
+func (a Attributes) String() string {
+	var all []string
+	for _, one := range a {
+		all = append(all, fmt.Sprintf("%s %v", one.Name, one.Got))
+	}
+	return strings.Join(all, ", ")
+}
+
 func (a Attributes) refused(ref KeyRef) error {
 	var broken []string
 	for _, one := range a {

@@ -7,7 +7,9 @@ import (
 	"crypto/elliptic"
 	_ "crypto/sha256" // crypto.SHA256
 	_ "crypto/sha512" // crypto.SHA384
+	"errors"
 	"io"
+	"sync/atomic"
 )
 
 // A key is a key pair handed out, with the public key it is pinned to.
@@ -57,25 +59,43 @@ func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (
 
 var _ crypto.Signer = (*key)(nil)
 
+// notSigned marks an error that was met before the token was asked to sign.
+type notSigned struct{ error }
+
+func (e notSigned) Unwrap() error   { return e.error }
+func (e notSigned) NotSigned() bool { return true }
+
+// certainly marks err if nothing was signed. A call that hangs has not asked
+// yet and still may; only one that never got a place (ErrBusy) cannot.
+func certainly(err error, unasked bool) error {
+	if unasked && (errors.Is(err, ErrBusy) || !errors.Is(err, ErrHung)) {
+		return notSigned{err}
+	}
+	return err
+}
+
 // Public returns the pinned *ecdsa.PublicKey.
 func (k *key) Public() crypto.PublicKey { return k.public }
 
-// Sign implements crypto.Signer. After ErrHung or ErrSessionLost the token may
-// have signed all the same: the caller counts the digest as possibly signed.
+// Sign implements crypto.Signer. An error that has a method NotSigned() bool
+// which gives true was met before the token was asked. After any other the token
+// may have signed all the same: the caller counts the digest as possibly signed.
 func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if len(digest) != k.hash.Size() || opts != nil && opts.HashFunc() != k.hash {
-		return nil, refuse(ErrDigest, "%d octets for %s; expected %v", len(digest), k.ref, k.hash)
+		return nil, notSigned{refuse(ErrDigest, "%d octets for %s; expected %v", len(digest), k.ref, k.hash)}
 	}
+	var asked atomic.Bool
 	own := append([]byte(nil), digest...) // the caller may reuse it while a stuck call still reads
 	signature, err := call(context.Background(), k.token, "signing with "+k.ref.String(), func(c *connection) ([]byte, error) {
 		s, err := c.signer(k)
 		if err != nil {
 			return nil, err
 		}
+		asked.Store(true)
 		return s.Sign(nil, own, k.hash)
 	})
 	if err != nil {
-		return nil, err
+		return nil, certainly(err, !asked.Load())
 	}
 	if !ecdsa.VerifyASN1(k.public, own, signature) {
 		return nil, refuse(ErrBadSignature, "%s", k.ref)

@@ -4,9 +4,11 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
+	"errors"
 	"testing"
 
 	"hallmark/fixtures"
+	"hallmark/hsm"
 )
 
 func TestASignerSignsWithAKeyOfTheCeremony(t *testing.T) {
@@ -56,4 +58,33 @@ func BenchmarkSign(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "signatures/s")
+}
+
+func TestAnErrorSaysWhetherTheTokenWasAsked(t *testing.T) {
+	digest := sha256.Sum256([]byte("a certificate"))
+	unasked := func(err error) bool {
+		var sure interface{ NotSigned() bool }
+		return errors.As(err, &sure) && sure.NotSigned()
+	}
+	token := fixtures.NewToken(t)
+	shim := fixtures.NewShim(t, token)
+	open, err := hsm.Open(t.Context(), shim.Config, token.PIN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := fixtures.NewKey(t, open, "issuing", 1)
+	if _, err := signer.Sign(nil, digest[:20], nil); !unasked(err) {
+		t.Errorf("a wrong digest: %v counts as possibly signed", err)
+	}
+	shim.Fail(t, "C_Sign 6") // it signs, and the reply is lost
+	if _, err := signer.Sign(nil, digest[:], nil); err == nil || unasked(err) {
+		t.Errorf("a lost reply: %v counts as certainly not signed", err)
+	}
+	shim.Fail(t)
+	if err := open.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signer.Sign(nil, digest[:], nil); !errors.Is(err, hsm.ErrClosed) || !unasked(err) {
+		t.Errorf("a closed token: %v counts as possibly signed", err)
+	}
 }

@@ -24,6 +24,7 @@ type Genesis struct {
 	Certificates map[string]*x509.Certificate // by what they are: root, issuing, server
 	Profile      *issuance.Profile            // may be nil
 	HSM          map[string]string            // label, serial, manufacturer, model, firmware, software
+	Keys         map[string]string            // what the token says of each key, by label
 }
 
 // Genesis writes entry 0 and gives the verifier key, which belongs elsewhere
@@ -54,6 +55,9 @@ func (g *Genesis) entry() (audit.Entry, error) {
 	details := map[string]string{"vkey": key}
 	for name, value := range g.HSM {
 		details["hsm_"+name] = text(value)
+	}
+	for label, attributes := range g.Keys {
+		details["key_"+label] = text(attributes)
 	}
 	for name, certificate := range g.Certificates {
 		sum := sha256.Sum256(certificate.Raw)

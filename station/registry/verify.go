@@ -21,6 +21,12 @@ var ErrDiffers = errors.New("registry differs from its audit log")
 // every row of the registry with what the log says it must be. An error names
 // the first difference; it wraps a sentinel of package audit, or ErrDiffers.
 func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ...[]byte) (audit.Report, error) {
+	return r.VerifyEach(ctx, verifierKey, func(audit.Entry) error { return nil }, anchors...)
+}
+
+// VerifyEach does the same and shows each entry, in order, when its hashes are
+// right; whether all of the log is good is known only when it returns.
+func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(audit.Entry) error, anchors ...[]byte) (audit.Report, error) {
 	// One transaction: a station may be writing meanwhile.
 	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -28,7 +34,8 @@ func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ..
 	}
 	defer tx.Rollback() // it only reads
 	told := newStory()
-	report, err := audit.VerifyEach(ctx, tx, verifierKey, told.tell, anchors...)
+	tell := func(e audit.Entry) error { return errors.Join(told.tell(e), each(e)) }
+	report, err := audit.VerifyEach(ctx, tx, verifierKey, tell, anchors...)
 	if err != nil {
 		return audit.Report{}, err
 	}

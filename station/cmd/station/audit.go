@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hallmark/station/audit"
 	"hallmark/station/registry"
 )
 
@@ -32,17 +33,30 @@ It needs no HSM and may run while the station works.
 A log that the station signed cannot show its own missing tail: keep checkpoints elsewhere,
 and name them with --anchor.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.auditVerify(cmd.Context(), vkey, anchors) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.auditVerify(cmd.Context(), vkey, anchors, nil) },
 	}
-	verify.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
-	verify.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
+	show := &cobra.Command{
+		Use:   "show",
+		Short: "Prints every entry of the audit log as a JSON line",
+		Long: `show prints the entries of the audit log, one canonical JSON object a line, and verifies the log as
+verify does: when it ends with 0, what it printed is the whole log and nothing else. Entry 0 tells what
+the key ceremony made, with the attributes that the HSM reported for each key.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.auditVerify(cmd.Context(), vkey, anchors, c.printEntry)
+		},
+	}
 	checkpoint := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Prints the newest checkpoint, to be kept elsewhere (C2SP signed note)",
 		Args:  arguments(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.auditCheckpoint(cmd.Context()) },
 	}
-	group.AddCommand(verify, checkpoint)
+	for _, command := range []*cobra.Command{verify, show} {
+		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
+		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
+	}
+	group.AddCommand(verify, show, checkpoint)
 	return group
 }
 
@@ -63,7 +77,16 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 	return err
 }
 
-func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string) (err error) {
+func (c *command) printEntry(e audit.Entry) error {
+	line, err := audit.Encode(e)
+	if err == nil {
+		_, err = fmt.Fprintf(c.stdout, "%s\n", line)
+	}
+	return err
+}
+
+// auditVerify verifies the log. With show it prints nothing but what show prints.
+func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
 	s, err := existing(c.dir)
 	if err != nil {
 		return err
@@ -88,8 +111,12 @@ func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths [
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	report, err := reader.VerifyAudit(ctx, strings.TrimSpace(string(key)), anchors...)
-	if err != nil {
+	each := func(audit.Entry) error { return nil }
+	if show != nil {
+		each = show
+	}
+	report, err := reader.VerifyEach(ctx, strings.TrimSpace(string(key)), each, anchors...)
+	if err != nil || show != nil {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "verified: %d entries, root %v\n%d checkpoints, the newest over %d entries; %d anchors from elsewhere\n",

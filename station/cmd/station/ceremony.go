@@ -75,6 +75,23 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	return signer, nil
 }
 
+// evidence is what the token says of the keys that were made: it goes into
+// entry 0 of the audit log, where nobody can better it afterwards.
+func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
+	reports, err := c.token.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys' attributes: %w", err)
+	}
+	names := c.config.Authority
+	keys := map[string]string{}
+	for _, report := range reports {
+		if report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
+			keys[report.Label] = report.Attributes.String()
+		}
+	}
+	return keys, nil
+}
+
 func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
 	made := issuance.CAConfig{
 		CommonName:   c.config.Authority.Name + " " + role,

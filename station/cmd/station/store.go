@@ -35,10 +35,14 @@ func begin(ctx context.Context, s state, p *plan, made *ceremony) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, book.Shutdown()) }()
+	keys, err := made.evidence(ctx)
+	if err != nil {
+		return err
+	}
 	key, err := book.Genesis(ctx, registry.Genesis{
 		Origin: origin(p.config), AuditKey: made.audit.Public(), Operator: operator(), Profile: profile,
 		Certificates: map[string]*x509.Certificate{"root": made.root, "issuing": made.issuing, "server": made.server},
-		HSM:          describe(made.token.Info()),
+		HSM:          describe(made.token.Info()), Keys: keys,
 	})
 	if err != nil {
 		return err
