@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/registry"
@@ -17,56 +18,20 @@ import (
 // check is I1 to I11 on what is on disk, while no station runs.
 func (w *world) check(last *station.Run) {
 	w.t.Helper()
-	db := w.open()
+	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
-	w.none(db, "I2: serial numbers of another form than 16 octets that begin with the bits 01",
-		`SELECT hex(serial) FROM certificates WHERE length(serial) != 16 OR substr(hex(serial), 1, 1) NOT IN ('4', '5', '6', '7')`)
-	w.none(db, "I2: serial numbers twice", `SELECT hex(serial) FROM certificates GROUP BY serial HAVING count(*) > 1`)
-	w.none(db, "I3: boards with two active certificates",
-		`SELECT board_id FROM certificates WHERE status = 'active' GROUP BY board_id, purpose HAVING count(*) > 1`)
-	w.none(db, "I4: keys of two boards, or boards with two keys",
-		`SELECT a.board_id FROM certificates a JOIN certificates b WHERE a.purpose = b.purpose AND (a.board_id = b.board_id) != (a.spki_sha256 = b.spki_sha256)`)
-	w.none(db, "I10: intents without a result", `SELECT hex(serial) FROM certificates WHERE status = 'intended'`)
-	w.none(db, "lost certificates", `SELECT hex(serial) FROM certificates WHERE der IS NULL AND status NOT IN ('unresolved', 'failed')`)
-	w.none(db, "Runs without an ending", `SELECT id FROM runs WHERE ending IS NULL`)
-	w.none(db, "I6: passed Runs of a board without an active certificate",
-		`SELECT id FROM runs WHERE ending = 'pass' AND board_id NOT IN (SELECT board_id FROM certificates WHERE status = 'active')`)
+	fixtures.Legal(w.t, db)
 	w.everySignatureIsAccountedFor(db)
 	w.everyCertificateWasIntended()
 	w.theBoardHoldsTheActiveOne(db, last)
-}
-
-// none demands that a query finds nothing.
-func (w *world) none(db *sql.DB, what, query string) {
-	w.t.Helper()
-	for _, found := range w.texts(db, query) {
-		w.t.Errorf("%s: %s", what, found)
-	}
-}
-
-func (w *world) texts(db *sql.DB, query string, args ...any) (texts []string) {
-	w.t.Helper()
-	rows := must(db.Query(query, args...))(w.t)
-	defer rows.Close()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			w.t.Fatal(err)
-		}
-		texts = append(texts, text)
-	}
-	if err := rows.Err(); err != nil {
-		w.t.Fatal(err)
-	}
-	return texts
 }
 
 // everySignatureIsAccountedFor compares the HSM's count with the registry: each
 // signature has a certificate, or a serial number that is treated as revoked (I10).
 func (w *world) everySignatureIsAccountedFor(db *sql.DB) {
 	w.t.Helper()
-	possible := len(w.texts(db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL OR status = 'unresolved'`))
-	certain := len(w.texts(db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
+	possible := len(fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL OR status = 'unresolved'`))
+	certain := len(fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
 	if w.signatures > possible || w.signatures < certain {
 		w.t.Errorf("the HSM signed %d times; the registry knows %d certificates and %d possible ones", w.signatures, certain, possible)
 	}
@@ -75,10 +40,10 @@ func (w *world) everySignatureIsAccountedFor(db *sql.DB) {
 // everyCertificateWasIntended is I1 in the evidence, and I11: the log verifies.
 func (w *world) everyCertificateWasIntended() {
 	w.t.Helper()
-	db := w.open()
+	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
 	intended := map[string]audit.Cert{}
-	_, err := audit.VerifyEach(context.Background(), db, w.auditKeyText(), func(e audit.Entry) error {
+	_, err := audit.VerifyEach(context.Background(), db, w.AuditKeyText(w.t), func(e audit.Entry) error {
 		switch {
 		case e.Type == "cert.issue.intent":
 			if e.Cert == nil || e.Cert.Serial == "" || e.Cert.TBSSHA256 == "" || e.Cert.Profile == "" {
@@ -93,7 +58,7 @@ func (w *world) everyCertificateWasIntended() {
 	if err != nil {
 		w.t.Error(err)
 	}
-	for _, serial := range w.texts(db, `SELECT lower(hex(serial)) FROM certificates`) {
+	for _, serial := range fixtures.Texts(w.t, db, `SELECT lower(hex(serial)) FROM certificates`) {
 		if intended[serial].Serial == "" {
 			w.t.Errorf("I1: certificate %s has no intent in the audit log", serial)
 		}
@@ -105,7 +70,7 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 	w.t.Helper()
 	held := w.flash()
 	sum := sha256.Sum256(held)
-	active := w.texts(db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active'`)
+	active := fixtures.Texts(w.t, db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active'`)
 	if len(active) != 1 || active[0] != hex.EncodeToString(sum[:]) {
 		w.t.Errorf("I6: the board holds %x, active in the registry is %v", sum, active)
 	}
@@ -126,11 +91,11 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 // the verifier will refuse it.
 func (w *world) noOpenIntent(r *registry.Registry) {
 	w.t.Helper()
-	db := w.open()
+	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
-	w.none(db, "Runs that a start left open", `SELECT id FROM runs WHERE ending IS NULL`)
-	w.none(db, "I10: intents that a start left open", `SELECT hex(serial) FROM certificates WHERE status = 'intended'`)
-	for _, text := range w.texts(db, `SELECT hex(serial) FROM certificates WHERE status = 'unresolved'`) {
+	fixtures.None(w.t, db, "Runs that a start left open", `SELECT id FROM runs WHERE ending IS NULL`)
+	fixtures.None(w.t, db, "I10: intents that a start left open", `SELECT hex(serial) FROM certificates WHERE status = 'intended'`)
+	for _, text := range fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE status = 'unresolved'`) {
 		var serial [16]byte
 		must(hex.Decode(serial[:], []byte(text)))(w.t)
 		if record, err := r.Lookup(w.t.Context(), serial); err != nil || record.Status != station.StatusUnresolved {
@@ -150,7 +115,7 @@ func (w *world) notYetActive(p *plug, before int) {
 // active counts active certificates.
 func (w *world) active() int {
 	w.t.Helper()
-	db := w.open()
+	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
-	return len(w.texts(db, `SELECT hex(serial) FROM certificates WHERE status = 'active'`))
+	return len(fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE status = 'active'`))
 }

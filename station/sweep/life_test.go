@@ -2,12 +2,7 @@ package sweep_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/x509"
-	"database/sql"
 	"encoding/hex"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,8 +10,8 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
+	"hallmark/fixtures"
 	"hallmark/station"
-	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/registry"
 	"hallmark/station/verifier"
@@ -40,25 +35,17 @@ func newWorld(t *testing.T, f *factory) *world {
 	t.Helper()
 	w := &world{factory: f, t: t, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
 	r := must(registry.Open(t.Context(), w.registryConfig()))(t)
-	if err := w.genesis(r); err != nil {
-		t.Fatal(err)
-	}
+	f.Genesis(t, r)
 	if err := r.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-const origin = "hallmark.test/sweep"
-
 func (w *world) database() string { return filepath.Join(w.state, "registry.db") }
 
 func (w *world) registryConfig() registry.Config {
 	return registry.Config{Path: w.database(), Now: time.Now, Station: "sweep"}
-}
-
-func (w *world) auditKeyText() string {
-	return must(audit.VerifierKey(origin, w.auditKey.Public()))(w.t)
 }
 
 // life is the station from start to end: one Run, or the part of it until the
@@ -68,7 +55,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	r := must(registry.Open(ctx, w.registryConfig()))(w.t)
 	w.noOpenIntent(r)
-	v, served := w.verifier(ctx, p, r)
+	v, served := w.Verifier(ctx, w.t, pluggedKnown{p, r})
 	client, off := w.switchOn(ctx)
 	s := w.station(p, r, v)
 
@@ -85,7 +72,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	if p.pulled {
 		w.deathMask()
 	} else {
-		w.end(r.Checkpoint(ctx, origin, w.auditKey))
+		w.end(r.Checkpoint(ctx, fixtures.Origin, w.AuditKey))
 	}
 	w.end(off())
 	cancel()
@@ -117,30 +104,15 @@ func (w *world) deathMask() {
 	w.state = next
 }
 
-func (w *world) verifier(ctx context.Context, p *plug, r *registry.Registry) (*verifier.Server, <-chan error) {
-	w.t.Helper()
-	v := must(verifier.New(verifier.Config{
-		Certificate: w.server, Root: w.root, Intermediates: []*x509.Certificate{w.issuing}, Known: pluggedKnown{p, r},
-		Now: time.Now, Log: slog.New(slog.DiscardHandler), ServerName: serverName,
-	}))(w.t)
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))(w.t)
-	served := make(chan error, 1)
-	go func() { served <- v.Serve(ctx, listener) }()
-	return v, served
-}
-
 func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *station.Station {
 	w.t.Helper()
-	issuer := must(issuance.New(issuance.Config{
-		Profile: w.profile, Issuer: w.issuing, Root: w.root, Signer: pluggedSigner{p, w.issuingKey, w.aboutToSign},
-		Ledger: pluggedLedger{p, r}, Now: time.Now, Random: rand.Reader,
-	}))(w.t)
-	return must(station.New(station.Config{
-		Issuer: pluggedIssuer{p, issuer, w.freshNonce}, Registry: pluggedRegistry{p, r}, Known: pluggedKnown{p, r}, Verifier: pluggedVerifier{p, v},
-		Subject: devices.Subject{Organization: w.profile.Organization(), OrganizationalUnit: w.profile.OrganizationalUnit()},
-		Anchor:  w.root.Raw, Chain: w.issuing.Raw, AllowedHUK: []devices.HUKSource{devices.HUKFuses}, Seal: !w.neverSeal,
-		Now: time.Now, Random: rand.Reader,
-	}))(w.t)
+	issue := w.IssuerConfig(pluggedLedger{p, r})
+	issue.Signer = pluggedSigner{p, w.IssuingKey, w.aboutToSign}
+	config := w.StationConfig()
+	config.Issuer = pluggedIssuer{p, must(issuance.New(issue))(w.t), w.freshNonce}
+	config.Registry, config.Known, config.Verifier = pluggedRegistry{p, r}, pluggedKnown{p, r}, pluggedVerifier{p, v}
+	config.Seal = !w.neverSeal
+	return must(station.New(config))(w.t)
 }
 
 // freshNonce is the station's half of I5.
@@ -155,7 +127,7 @@ func (w *world) freshNonce(nonce [devices.NonceSize]byte) {
 // intent and its audit entry are committed, with this digest.
 func (w *world) aboutToSign(digest []byte) {
 	w.signatures++
-	db := w.open()
+	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
 	for what, query := range map[string]string{
 		"intent":      `SELECT count(*) FROM certificates WHERE status = 'intended' AND lower(hex(tbs_sha256)) = ?`,
@@ -166,18 +138,4 @@ func (w *world) aboutToSign(digest []byte) {
 			w.t.Errorf("I1: a signature is about to be made, and its %s is there %d times (%v)", what, found, err)
 		}
 	}
-}
-
-// genesis is what the ceremony writes.
-func (w *world) genesis(r *registry.Registry) error {
-	_, err := r.Genesis(w.t.Context(), registry.Genesis{
-		Origin: origin, AuditKey: w.auditKey.Public(), Profile: w.profile,
-		Certificates: map[string]*x509.Certificate{"root": w.root, "issuing": w.issuing},
-	})
-	return err
-}
-
-// open gives a second connection that only reads.
-func (w *world) open() *sql.DB {
-	return must(sql.Open("sqlite3", "file:"+w.database()+"?mode=ro"))(w.t)
 }
