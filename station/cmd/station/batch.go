@@ -112,7 +112,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	suite := suite{name: b.config.Station, profile: b.profile.Name(), started: started, took: took,
 		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}, {"profile_sha256", fmt.Sprintf("%x", b.profile.SHA256())}}}
 	err = errors.Join(err, reports.finish(ask.junit, suite, runs))
-	err = errors.Join(err, writeTable(c.stdout, runs, took))
+	err = errors.Join(err, writeTable(c.stdout, runs, took), writeAdvice(c.stdout, runs))
 	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", s.certificates(), s.root())
 	if b.token.Info().Software {
 		fmt.Fprintln(c.stdout, "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only.")

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +105,47 @@ func TestTableShowsEveryRunThatDidNotPass(t *testing.T) {
 	for _, want := range []string{"reject  sealed", "and 5 more", "46 Runs: 45 pass, 1 reject, 0 fault, 0 aborted; 2s, 23.0 Runs/s"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
+		}
+	}
+}
+
+func TestEveryEndingThatIsNotPassSaysWhatToDo(t *testing.T) {
+	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "clone"), aRun(station.Reject, "clone"), aRun(station.Reject, "csr-signature"),
+		aRun(station.Fault, "panic"), aRun(station.Aborted, "other")}
+	var out bytes.Buffer
+	if err := writeAdvice(&out, runs); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"clone  ", "call engineering", "csr-signature  set the board aside", "panic  ", "station doctor", "other  "} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("want %q once in:\n%s", want, &out)
+		}
+	}
+	out.Reset()
+	if err := writeAdvice(&out, runs[:1]); err != nil || out.Len() != 0 {
+		t.Errorf("advice without need: %q, %v", &out, err)
+	}
+}
+
+// Advice for a reason that no Run can have would never be read.
+func TestAdviceIsForReasonsThatExist(t *testing.T) {
+	var source strings.Builder
+	for _, pattern := range []string{"../../*.go", "../../issuance/*.go", "../../../devices/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(text)
+		}
+	}
+	for reason := range advice {
+		if !strings.Contains(source.String(), strconv.Quote(reason)) {
+			t.Errorf("no part of the line knows the reason %q", reason)
 		}
 	}
 }
