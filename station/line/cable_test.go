@@ -1,0 +1,111 @@
+package line_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/fixtures"
+	"hallmark/station"
+)
+
+// persistent is a client for lines that lose much: it asks again soon and often.
+var persistent = devices.Options{Timeout: 400 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 8}
+
+// bothWays does the same harm in both directions.
+func bothWays(d fixtures.Damage) fixtures.Faults { return fixtures.Faults{ToBoard: d, ToStation: d} }
+
+func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
+	l := newLine(t, nil)
+	late := fixtures.Damage{Delay: 0.03, DelayBy: 500 * time.Millisecond}
+	t.Run("cables", func(t *testing.T) {
+		for _, test := range []struct {
+			name    string
+			faults  fixtures.Faults
+			retries bool // harm that cannot be overcome without
+		}{
+			{"octets are dropped", bothWays(fixtures.Damage{Drop: 0.0008}), true},
+			{"bits are flipped", bothWays(fixtures.Damage{Flip: 0.0008}), true},
+			{"lines are lost", bothWays(fixtures.Damage{Lose: 0.05}), true},
+			{"every line comes twice", bothWays(fixtures.Damage{Duplicate: 1}), false},
+			{"lines come after the next one", bothWays(fixtures.Damage{Reorder: 0.04}), true},
+			{"answers come after the second question", fixtures.Faults{ToStation: late}, true},
+			{"the board talks between frames", fixtures.Faults{ToStation: fixtures.Damage{Console: 0.5}}, false},
+			{"there is noise between frames", bothWays(fixtures.Damage{Noise: 0.2}), false},
+			{"everything at once, seldom", bothWays(fixtures.Damage{
+				Drop: 0.0002, Flip: 0.0002, Lose: 0.01, Duplicate: 0.05, Reorder: 0.01, Delay: 0.005, DelayBy: 500 * time.Millisecond, Console: 0.1, Noise: 0.03,
+			}), true},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				retries := 0
+				for seed := range uint64(3) {
+					retries += l.harmed(t, test.name, test.faults, seed).Wire.Retries
+				}
+				if test.retries && retries == 0 {
+					t.Error("no retry is reported")
+				}
+			})
+		}
+	})
+	l.legal(t)
+}
+
+// harmed enrols a new board over a bad cable, and then over a good one.
+func (l *line) harmed(t *testing.T, name string, faults fixtures.Faults, seed uint64) *station.Run {
+	t.Helper()
+	bay, dir := l.bay(name), t.TempDir()
+	board := l.plug(t, emulated.Config{Dir: dir}, persistent, func(good devices.Line) devices.Line {
+		return fixtures.FaultyLine(good, faults, seed)
+	})
+	run := bay.enrol(t, board, board)
+	named(t, run)
+	sum := 0
+	for _, step := range run.Steps {
+		sum += step.Retries
+	}
+	if sum != run.Wire.Retries {
+		t.Errorf("%d retries in the steps, %d in the Run", sum, run.Wire.Retries)
+	}
+	t.Logf("seed %d: %s %s, %d retries", seed, run.Ending, run.Reason, run.Wire.Retries)
+	l.inPeace(t, bay, dir, run)
+	return run
+}
+
+// inPeace enrols a board again: it passes with the certificate that it has, if
+// one was signed before.
+func (l *line) inPeace(t *testing.T, bay *bay, dir string, before *station.Run) {
+	t.Helper()
+	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	after := bay.enrol(t, board, board)
+	ends(t, after, station.Pass, "")
+	same(t, before, after)
+	if after.Identity == nil {
+		return
+	}
+	if n := l.certificates(t, after.Identity.ID); n != 1 {
+		t.Errorf("%d certificates were signed for the board", n)
+	}
+}
+
+func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
+	const every, whole = 310, 6300 // a Run has more octets than that
+	l := newLine(t, nil)
+	t.Run("cuts", func(t *testing.T) {
+		for at := int64(1); at < whole; at += every {
+			t.Run(fmt.Sprintf("cut after %d octets", at), func(t *testing.T) {
+				t.Parallel()
+				bay, dir := l.bay(t.Name()), t.TempDir()
+				board := l.plug(t, emulated.Config{Dir: dir}, patience, func(good devices.Line) devices.Line {
+					return fixtures.FaultyLine(good, fixtures.Faults{CutAfter: at}, 1)
+				})
+				run := bay.enrol(t, board, board)
+				ends(t, run, station.Fault, devices.ErrLineClosed.Word)
+				l.inPeace(t, bay, dir, run)
+			})
+		}
+	})
+	l.legal(t)
+}

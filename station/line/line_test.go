@@ -1,0 +1,227 @@
+// Package line_test does to a whole line what happens on a bench: bad cables,
+// boards that lie, tokens that go away, a full disk, a clock that is moved.
+// Every part is real: firmware as a process with fuses and flash in files, the
+// SMP client, the engine, the registry in SQLite, keys in SoftHSM, and the
+// verifier on a TCP port. Whatever happened, the Run has a named reason, the
+// registry is in a legal state, its log verifies, and the bay passes a good board.
+package line_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"errors"
+	"io"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/fixtures"
+	"hallmark/hsm"
+	"hallmark/station"
+	"hallmark/station/issuance"
+	"hallmark/station/registry"
+)
+
+// A line is a station with all its parts.
+type line struct {
+	*fixtures.Factory
+	image   string // of the posix board
+	token   *hsm.Token
+	state   string // directory of the registry
+	now     func() time.Time
+	ahead   func() // called when a signature is about to be asked for
+	demo    bool   // publicly known identities are issued, too
+	changed func(*station.Config)
+
+	registry *registry.Registry
+	station  *station.Station
+	close    func() error
+	asked    atomic.Int64 // signatures that the token was asked for
+}
+
+// newLine makes a line that is closed when the test ends; change may set what
+// it is made of.
+func newLine(t *testing.T, change func(*line)) *line {
+	t.Helper()
+	l := &line{
+		image: fixtures.Firmware(t, "../..", emulated.Posix, ""),
+		state: t.TempDir(), now: time.Now, ahead: func() {}, changed: func(*station.Config) {},
+	}
+	if change != nil {
+		change(l)
+	}
+	if l.token == nil {
+		l.token = fixtures.NewToken(t).Open(t)
+	}
+	l.Factory = fixtures.NewFactory(t, l.token)
+	l.open(t)
+	l.Genesis(t, l.registry)
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Errorf("closing the line: %v", err)
+		}
+	})
+	return l
+}
+
+func (l *line) database() string { return filepath.Join(l.state, "registry.db") }
+
+// open is what a station does when it starts.
+func (l *line) open(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) // until close, which may come after the test's own
+	l.registry = must(registry.Open(ctx, registry.Config{Path: l.database(), Now: l.now, Station: "line"}))(t)
+	server, served := l.Verifier(ctx, t, l.registry)
+	l.close = func() error { cancel(); return errors.Join(<-served, l.registry.Shutdown()) }
+
+	issue := l.IssuerConfig(l.registry)
+	issue.Signer, issue.Now = counted{l.IssuingKey, l}, l.now
+	issue.KnownDummy, issue.AllowDummy = knownDummy, l.demo
+	config := l.StationConfig()
+	config.Issuer, config.Registry, config.Known, config.Verifier = must(issuance.New(issue))(t), l.registry, l.registry, server
+	config.Now = l.now
+	if l.demo {
+		config.AllowedHUK = append(config.AllowedHUK, devices.HUKTFMDummy)
+	}
+	l.changed(&config)
+	l.station = must(station.New(config))(t)
+}
+
+func knownDummy(boardID string, spki []byte) (string, bool) {
+	id, err := devices.ParseBoardID(boardID)
+	if err != nil {
+		return err.Error(), true
+	}
+	return devices.KnownDummy(id, spki)
+}
+
+// counted counts what the token is asked for.
+type counted struct {
+	crypto.Signer
+	line *line
+}
+
+func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	c.line.asked.Add(1)
+	c.line.ahead()
+	return c.Signer.Sign(random, digest, opts)
+}
+
+// legal demands what holds whenever no Run is under way.
+func (l *line) legal(t *testing.T) {
+	t.Helper()
+	if err := l.registry.Checkpoint(t.Context(), fixtures.Origin, l.AuditKey); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.registry.VerifyAudit(t.Context(), l.AuditKeyText(t)); err != nil {
+		t.Error(err)
+	}
+	db := fixtures.OpenDatabase(t, l.database())
+	defer db.Close()
+	fixtures.Legal(t, db)
+	intents := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates`))
+	certain := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
+	if asked := int(l.asked.Load()); asked > intents || asked < certain {
+		t.Errorf("the token was asked %d times; the registry knows %d intents and %d certificates", asked, intents, certain)
+	}
+}
+
+// certificates counts those that were signed for a board.
+func (l *line) certificates(t *testing.T, id devices.BoardID) int {
+	t.Helper()
+	db := fixtures.OpenDatabase(t, l.database())
+	defer db.Close()
+	return len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE board_id = ? AND der IS NOT NULL`, id.String()))
+}
+
+// A plugged is a board with the client on its line.
+type plugged struct {
+	*devices.Client
+	power *emulated.Board
+}
+
+func (p plugged) Close() error { return errors.Join(p.Client.Close(), p.power.Close()) }
+
+// patience is for boards that are processes of a machine with other work.
+var patience = devices.Options{Timeout: 5 * time.Second}
+
+// plug switches on the board of a directory. cable, if not nil, is put between.
+func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Line) devices.Line) plugged {
+	t.Helper()
+	board.Kind, board.Image = emulated.Posix, l.image
+	if board.Dir == "" {
+		board.Dir = t.TempDir()
+	}
+	power := must(emulated.Start(t.Context(), board))(t)
+	wire := power.Line()
+	if cable != nil {
+		wire = cable(wire)
+	}
+	return plugged{devices.NewClient(wire, options), power}
+}
+
+// good is a new board on a good line.
+func (l *line) good(t *testing.T) plugged {
+	t.Helper()
+	return l.plug(t, emulated.Config{}, patience, nil)
+}
+
+// A bay is a place on the bench of a line, for one board after the other.
+type bay struct {
+	*line
+	place *station.Bay
+}
+
+func (l *line) bay(name string) *bay { return &bay{l, &station.Bay{Name: name}} }
+
+// enrol does one Run in the bay as a batch does, and closes what was plugged in.
+// board is what the station sees of it: p itself, or something in front.
+func (b *bay) enrol(t *testing.T, board station.Board, p io.Closer) *station.Run {
+	t.Helper()
+	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
+	bench := station.Bench{Station: b.station, Bays: []*station.Bay{b.place}, Operator: "test"}
+	runs, err := bench.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs[0]
+}
+
+// ends demands how a Run ended.
+func ends(t *testing.T, run *station.Run, ending station.Ending, reason string) {
+	t.Helper()
+	if run.Ending != ending || run.Reason != reason {
+		t.Errorf("the Run ends as %s %q, want %s %q: %v", run.Ending, run.Reason, ending, reason, run.Err)
+	}
+}
+
+// passes demands that a bay works: a new board passes in it.
+func (b *bay) passes(t *testing.T) {
+	t.Helper()
+	board := b.good(t)
+	ends(t, b.enrol(t, board, board), station.Pass, "")
+}
+
+// named demands that a Run ended well, or badly through no fault of the board,
+// and with a word of its own.
+func named(t *testing.T, run *station.Run) {
+	t.Helper()
+	unnamed := run.Reason == "" || run.Reason == "fault" || run.Reason == "panic"
+	if run.Ending != station.Pass && (run.Ending != station.Fault || unnamed || run.Err == nil) {
+		t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+// same demands that the board kept its certificate from one Run to the next.
+func same(t *testing.T, before, after *station.Run) {
+	t.Helper()
+	if before.Certificate != nil && (after.Certificate == nil || !after.Certificate.Stored || !bytes.Equal(before.Certificate.DER, after.Certificate.DER)) {
+		t.Errorf("I9: the board got another certificate: %+v", after.Certificate)
+	}
+}
+
+func must[T any](value T, err error) func(testing.TB) T { return fixtures.Must(value, err) }
