@@ -29,6 +29,7 @@ firmware:
 	@$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE)
 
 build:
+	@command -v go >/dev/null || { echo 'Go is missing: install the version in go.mod or newer from https://go.dev/dl/'; exit 1; }
 	go build -trimpath -o build/ ./station/cmd/...
 
 # gofmt, vet, and the glossary of DESIGN.md: enrolment, and errors as gerund chains.

@@ -106,6 +106,7 @@ func TestFilesAreRefused(t *testing.T) {
 		{"a duration without a unit is refused", "hsm: {module: /m, timeout: 0s}\n", ErrValue, "hsm.timeout"},
 		{"dummy identities need emulated boards", bench + "boards: {allow_dummy_identities: true}\n", ErrValue, "allow_dummy_identities"},
 		{"one label for two keys is refused", bench + "authority: {root_label: a, issuing_label: a}\n", ErrValue, "authority"},
+		{"an authority's name leaves room for its role", bench + "authority: {name: " + strings.Repeat("n", 59) + "}\n", ErrValue, "authority.name"},
 		{"an issuing CA does not outlive the root", bench + "authority: {root_years: 10}\n", ErrValue, "issuing_years"},
 		{"a server name in upper case is refused", bench + "verifier: {server_name: Verifier}\n", ErrValue, "server_name"},
 		{"an address without port is refused", bench + "verifier: {listen: 127.0.0.1}\n", ErrValue, "listen"},

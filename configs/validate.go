@@ -94,6 +94,9 @@ func (a *Authority) validate() error {
 		within("authority.root_years", a.RootYears, 0, 100), within("authority.issuing_years", a.IssuingYears, 0, 100),
 		within("authority.verifier_days", a.VerifierDays, 1, 3650),
 	)
+	if len(a.Name) > 58 { // "<name> root" is a common name of at most 64 (RFC 5280 appendix A.1)
+		err = errors.Join(err, &ValueError{"authority.name", strconv.Itoa(len(a.Name)) + " octets", "at most 58", "short names also save octets on every line"})
+	}
 	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
 		err = errors.Join(err, &ValueError{"authority", "one label for two keys", "three different labels", "each key has one purpose"})
 	}
