@@ -62,12 +62,18 @@ static bool is_own_key(const mbedtls_x509_crt *crt, const struct identity *id)
 	       memcmp(spki->p + sizeof p256_prefix, id->public_key, P256_POINT_SIZE) == 0;
 }
 
-static int signed_by_slot(const struct store *s, enum slot slot, const mbedtls_x509_crt *crt)
+/* pathLenConstraint, RFC 5280 section 4.2.1.9: 0 leaves no room for another CA. mbedTLS adds 1, so that 0 is "none". */
+static bool may_have_chain(const mbedtls_x509_crt *anchor)
+{
+	return anchor->max_pathlen != 1;
+}
+
+static int signed_by_slot(const struct store *s, enum slot slot, const mbedtls_x509_crt *crt, bool is_chain)
 {
 	mbedtls_x509_crt ca;
 	int err = load(s, slot, &ca);
 
-	if (err == PROV_OK && !signed_by(crt, &ca)) {
+	if (err == PROV_OK && (!signed_by(crt, &ca) || (is_chain && !may_have_chain(&ca)))) {
 		err = PROV_ERR_UNTRUSTED;
 	}
 	mbedtls_x509_crt_free(&ca);
@@ -86,10 +92,10 @@ static int check(const struct store *s, const struct identity *id, enum slot slo
 		return PROV_ERR_NO_ANCHOR;
 	}
 	if (slot == SLOT_CHAIN) {
-		return may_sign(crt) ? signed_by_slot(s, SLOT_ANCHOR, crt) : PROV_ERR_UNTRUSTED;
+		return may_sign(crt) ? signed_by_slot(s, SLOT_ANCHOR, crt, true) : PROV_ERR_UNTRUSTED;
 	}
 	/* The chain was checked against the anchor when it was stored, and goes when the anchor goes. */
-	return signed_by_slot(s, s->len[SLOT_CHAIN] > 0 ? SLOT_CHAIN : SLOT_ANCHOR, crt);
+	return signed_by_slot(s, s->len[SLOT_CHAIN] > 0 ? SLOT_CHAIN : SLOT_ANCHOR, crt, false);
 }
 
 int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
