@@ -16,7 +16,7 @@ demo: packages firmware build
 
 # Everything that can be proven on this machine. With CI=true a skipped test is a failure.
 test: firmware build lint
-	$(MAKE) -C $(FIRMWARE) test
+	$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE) test
 	.ci/gotest -race -timeout 15m ./...
 	$(MAKE) fuzz
 
