@@ -1,0 +1,138 @@
+package line_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"testing"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+// A liar is a real board, but for its answer to the question for a CSR.
+type liar struct {
+	*devices.Client
+	csr lie
+}
+
+// A lie is what is answered instead; honest asks the real board.
+type lie func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error)
+
+func (l liar) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	return l.csr(ctx, l.Client, nonce, subject)
+}
+
+// changed is a lie that changes the honest answer.
+func changed(change func(der []byte) []byte) lie {
+	return func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+		der, err := honest.CSR(ctx, nonce, subject)
+		if err != nil {
+			return nil, err
+		}
+		return change(der), nil
+	}
+}
+
+// for a key that is not in the board: as malicious firmware would ask for it.
+func withKey(t *testing.T, key *ecdsa.PrivateKey) lie {
+	return changed(func(der []byte) []byte {
+		var request struct {
+			Info struct {
+				Version             int
+				Subject, Key, Extra asn1.RawValue
+			}
+			Algorithm asn1.RawValue
+			Signature asn1.BitString
+		}
+		must(asn1.Unmarshal(der, &request))(t)
+		spki := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
+		request.Info.Key = asn1.RawValue{FullBytes: spki}
+		digest := sha256.Sum256(must(asn1.Marshal(request.Info))(t))
+		signature := must(ecdsa.SignASN1(rand.Reader, key, digest[:]))(t)
+		request.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+		return must(asn1.Marshal(request))(t)
+	})
+}
+
+func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
+	l := newLine(t, nil)
+	other := l.good(t)
+	t.Cleanup(func() {
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
+	for _, test := range []struct {
+		name string
+		lie  lie
+		want *issuance.Refusal
+	}{
+		{"with a nonce of its own", func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+			nonce[0] ^= 1
+			return honest.CSR(ctx, nonce, subject)
+		}, issuance.ErrNonceWrong},
+		{"with a signature that does not verify", changed(func(der []byte) []byte { der[len(der)-1] ^= 1; return der }), issuance.ErrSignature},
+		{"with a nonce that was changed after signing", changed(func(der []byte) []byte { der[len(der)-90] ^= 1; return der }), issuance.ErrSignature},
+		{"with a key on another curve", withKey(t, p384), issuance.ErrKeyNotP256},
+		{"with another subject", func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+			subject.Organization += "s"
+			return honest.CSR(ctx, nonce, subject)
+		}, issuance.ErrSubject},
+		{"that another board made", func(ctx context.Context, _ *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+			return other.CSR(ctx, nonce, subject)
+		}, issuance.ErrBoardID},
+		{"that is cut short", changed(func(der []byte) []byte { return der[:len(der)/2] }), issuance.ErrNotDER},
+		{"that is followed by more", changed(func(der []byte) []byte { return append(der, 5, 0) }), issuance.ErrTrailing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bay, board, asked := l.bay("bay"), l.good(t), l.asked.Load()
+			run := bay.enrol(t, liar{board.Client, test.lie}, board)
+			ends(t, run, station.Reject, test.want.Reason)
+			if !errors.Is(run.Err, test.want) || l.asked.Load() != asked {
+				t.Errorf("refused with %v, after %d signatures", run.Err, l.asked.Load()-asked)
+			}
+			bay.passes(t)
+			l.legal(t)
+		})
+	}
+}
+
+// TestAKeyOfAnotherBoardStopsTheBay is I4: firmware that asks for one key on two boards.
+func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
+	l := newLine(t, nil)
+	bay := l.bay("bay")
+	shared := withKey(t, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t))
+	first, second := l.good(t), l.good(t)
+	// The honest store of the first board refuses what is not for its own key.
+	ends(t, bay.enrol(t, liar{first.Client, shared}, first), station.Reject, devices.ErrForeignKey.Word)
+	bay.stops(t, liar{second.Client, shared}, second, "key-elsewhere")
+	if l.asked.Load() != 1 {
+		t.Errorf("%d signatures", l.asked.Load())
+	}
+	bay.passes(t)
+	l.legal(t)
+}
+
+// stops demands that a board is rejected for a reason that stops the bay until
+// an operator has looked, and is that operator.
+func (b *bay) stops(t *testing.T, board station.Board, p plugged, reason string) {
+	t.Helper()
+	ends(t, b.enrol(t, board, p), station.Reject, reason)
+	if b.place.Stopped() == nil {
+		t.Fatal("the bay goes on")
+	}
+	next := b.good(t)
+	ends(t, b.enrol(t, next, next), station.Aborted, "bay-stopped")
+	if err := next.Close(); err != nil { // the bench never asked for it
+		t.Error(err)
+	}
+	b.place.Acknowledge()
+}

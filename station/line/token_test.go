@@ -1,0 +1,143 @@
+package line_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"hallmark/devices/emulated"
+	"hallmark/fixtures"
+	"hallmark/hsm"
+	"hallmark/station"
+)
+
+// tokenPatience is how long the token's module may take for a call: long enough
+// for a loaded machine, short enough for a test of a token that hangs.
+const tokenPatience = 1500 * time.Millisecond
+
+// served makes a line whose token is behind a process of its own.
+func served(t *testing.T) (*line, *fixtures.Server) {
+	t.Helper()
+	token := fixtures.NewToken(t)
+	server := fixtures.Serve(t, token)
+	behind := *token
+	behind.Config = server.Config
+	behind.Config.Timeout = tokenPatience
+	return newLine(t, func(l *line) { l.token = behind.Open(t) }), server
+}
+
+// recovers demands that the line works again by itself: a token that is back is
+// opened again after a pause, until then a Run ends as a named Fault.
+func (b *bay) recovers(t *testing.T, dir string) *station.Run {
+	t.Helper()
+	for try := 0; ; try++ {
+		board := b.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		run := b.enrol(t, board, board)
+		named(t, run)
+		if run.Ending == station.Pass {
+			return run
+		}
+		if try == 40 {
+			t.Fatalf("the line does not recover: %v", run.Err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func TestATokenThatGoesAwayIsANamedFaultAndComesBackByItself(t *testing.T) {
+	l, server := served(t)
+	bay := l.bay("bay")
+	bay.passes(t)
+	unplug, start := func() { server.Unplug(t) }, func() { server.Start(t) }
+	hang, resume := func() { server.Hang(t) }, func() { server.Resume(t) }
+	restart := func() { unplug(); start() }
+	for _, test := range []struct {
+		name    string
+		between func() // what happens between two Runs
+		during  func() // what happens when a signature is about to be asked for
+		back    func() // what ends it
+		cause   error  // nil: the Run may also pass, by opening the token again
+	}{
+		{"restarted between Runs", restart, nil, nil, nil},
+		{"restarted during a Run", nil, restart, nil, nil},
+		{"away before a Run", unplug, nil, start, hsm.ErrTokenMissing},
+		{"away from the moment of signing on", nil, unplug, start, hsm.ErrTokenMissing},
+		{"hung before a Run", hang, nil, resume, hsm.ErrHung},
+		{"hung from the moment of signing on", nil, hang, resume, hsm.ErrHung},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if test.between != nil {
+				test.between()
+			}
+			if test.during != nil {
+				l.ahead = sync.OnceFunc(test.during)
+			}
+			board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			begun := time.Now()
+			run := bay.enrol(t, board, board)
+			l.ahead = func() {}
+			if named(t, run); test.cause != nil && !errors.Is(run.Err, test.cause) && !errors.Is(run.Err, hsm.ErrSessionLost) {
+				t.Errorf("the Run ends as %s %q, want %v: %v", run.Ending, run.Reason, test.cause, run.Err)
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("it took %v to give up", took)
+			}
+			if test.back != nil {
+				test.back()
+			}
+			bay.recovers(t, dir)
+			bay.passes(t)
+			l.legal(t)
+		})
+	}
+}
+
+func TestATokenThatIsRestartedUnderManyRunsGivesNoSerialNumberTwice(t *testing.T) {
+	const boards = 6
+	l, server := served(t)
+	l.ahead = sync.OnceFunc(func() { server.Unplug(t); server.Start(t) })
+	var wait sync.WaitGroup
+	for i := range boards {
+		dir := t.TempDir()
+		wait.Go(func() { l.bay(fmt.Sprint("bay ", i)).recovers(t, dir) })
+	}
+	wait.Wait()
+	l.legal(t)
+}
+
+// TestAWrongPINIsNamedAndNeverTriedAgain: the PIN was changed while the token was away.
+func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
+	token := fixtures.NewToken(t)
+	shim := fixtures.NewShim(t, token)
+	token.Config = shim.Config
+	l := newLine(t, func(l *line) { l.token = token.Open(t) })
+	bay := l.bay("bay")
+	bay.passes(t)
+	shim.Fail(t, "C_SignInit b3", "C_Login a0") // CKR_SESSION_HANDLE_INVALID, CKR_PIN_INCORRECT
+	logins := shim.Calls(t, "C_Login")
+	dir := t.TempDir()
+	for range 3 {
+		board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		run := bay.enrol(t, board, board)
+		if named(t, run); run.Ending != station.Fault || !errors.Is(run.Err, hsm.ErrPINWrong) {
+			t.Errorf("the Run ends as %s: %v", run.Ending, run.Err)
+		}
+		shim.Fail(t)
+	}
+	if n := shim.Calls(t, "C_Login") - logins; n != 1 {
+		t.Errorf("the PIN was tried %d times", n)
+	}
+
+	// A new process, with the PIN put right, is what helps.
+	if err := errors.Join(l.close(), l.token.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	l.Adopt(t, token.Open(t))
+	l.open(t)
+	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	ends(t, bay.enrol(t, board, board), station.Pass, "")
+	l.legal(t)
+}
