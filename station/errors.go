@@ -37,6 +37,7 @@ var (
 var (
 	ErrLine     = errors.New("line to the board")
 	ErrRegistry = errors.New("registry")
+	ErrClock    = errors.New("clock of the station")
 	ErrSigning  = errors.New("signing")
 	ErrVerifier = errors.New("verifier")
 	ErrRandom   = errors.New("random source of the station")

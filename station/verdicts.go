@@ -138,6 +138,7 @@ var verdicts = []struct {
 	{ErrUnknownCertificate, faults("unknown-certificate")},
 	{ErrPanic, faults("panic")},
 	{ErrNoBoard, faults("no-board")},
+	{ErrClock, faults("clock")},
 	{ErrTimeout, faults("timeout")},
 	{ErrRegistry, faults("registry")},
 	{ErrSigning, faults("signing")},

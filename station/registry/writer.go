@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hallmark/station"
 	"hallmark/station/audit"
 )
 
@@ -301,5 +302,9 @@ func (w *work) append(e audit.Entry) (audit.Entry, error) {
 	if w.batch.Size() == 0 && e.Type != audit.TypeGenesis {
 		return audit.Entry{}, ErrNoGenesis
 	}
-	return w.batch.Append(context.Background(), e)
+	written, err := w.batch.Append(context.Background(), e)
+	if errors.Is(err, audit.ErrClockBack) {
+		err = fmt.Errorf("%w: %w", station.ErrClock, err)
+	}
+	return written, err
 }

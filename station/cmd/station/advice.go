@@ -35,6 +35,7 @@ var advice = map[string]string{
 	"outlives-issuer":     "shorten validity in profile.yaml: no certificate outlives the issuing CA",
 	"unresolved":          "try the board again: it gets a new serial number",
 	"not-signed":          "try the board again; if it happens again run `station doctor`: the HSM does not sign",
+	"clock":               "set the station's clock right; until then it signs nothing, because its log must not go back in time",
 	"registry":            "stop, and run `station doctor`: without its registry the station signs nothing",
 	"signing":             "stop, and run `station doctor`: the HSM does not sign",
 	"verifier":            "stop, and run `station doctor`",
