@@ -157,8 +157,18 @@ static void port_reboot(void *ctx)
 	b->reboots++;
 }
 
+void board_stop(struct board *b)
+{
+	if (b->running) {
+		prov_free(&b->prov);
+		b->running = false;
+	}
+	mbedtls_psa_crypto_free();
+}
+
 void board_make(struct board *b)
 {
+	board_stop(b);
 	memset(b, 0, sizeof *b);
 	memset(b->flash, 0xff, sizeof b->flash);
 	for (size_t i = 0; i < sizeof b->huk; i++) {
@@ -174,15 +184,6 @@ void board_make(struct board *b)
 		.flash_read = flash_read, .flash_write = flash_write, .flash_erase = flash_erase,
 		.send = port_send, .reboot = port_reboot,
 	};
-}
-
-void board_stop(struct board *b)
-{
-	if (b->running) {
-		prov_free(&b->prov);
-		b->running = false;
-	}
-	mbedtls_psa_crypto_free();
 }
 
 int board_start(struct board *b)

@@ -31,7 +31,7 @@ struct board {
 	size_t answer_len;
 };
 
-/* An erased board with a HUK, write granule 4, not started. */
+/* An erased board with a HUK, write granule 4, not started. *b is zero, or was made before. */
 void board_make(struct board *b);
 
 /* prov_init after power-on; ends a run before it. What happened to the port before is forgotten, flash stays. */
