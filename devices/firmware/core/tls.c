@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define ANSWER_OVERHEAD 64u /* header of SMP, map, keys and numbers around `o` */
+#define ANSWER_OVERHEAD 32u /* map, keys, numbers and heads of strings around `o` and `r` */
+#define ANSWER_MIN 160u	    /* below this an answer carries hardly anything: a wrongly configured buffer */
 
 static const int suites[] = {
 	MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
@@ -192,6 +193,12 @@ static void pump(struct tls *tls)
 
 static int feed(struct tls *tls, const uint8_t *octets, size_t len)
 {
+	if (tls->state == TLS_CLOSED || tls->state == TLS_FAILED) {
+		return PROV_OK; /* nobody reads any more */
+	}
+	memmove(tls->in, tls->in + tls->in_at, tls->in_len - tls->in_at);
+	tls->in_len -= tls->in_at;
+	tls->in_at = 0;
 	if (len > sizeof tls->in - tls->in_len) {
 		return PROV_ERR_TOO_LONG;
 	}
@@ -200,9 +207,10 @@ static int feed(struct tls *tls, const uint8_t *octets, size_t len)
 	return PROV_OK;
 }
 
-/* Takes what fits out of the pump and keeps the answer for a repeated question. */
-static void answer(struct tls *tls, size_t room)
+/* Takes what fits out of the pump and keeps the answer, of at most `size` octets, for a repeated question. */
+static void answer(struct tls *tls, size_t size)
 {
+	size_t room = (size < sizeof tls->answer ? size : sizeof tls->answer) - ANSWER_OVERHEAD - tls->app_len;
 	size_t n = tls->out_len < room ? tls->out_len : room;
 	bool more = n < tls->out_len;
 	uint32_t pairs = 1u + (n > 0) + more + (tls->app_len > 0) + (tls->error != 0) + (tls->verify_flags != 0);
@@ -288,8 +296,11 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	int err = cbor_read_map(in, in_len, f, FIELDS);
 	uint32_t q = f[Q].as.number;
 
-	if (err == PROV_OK && !f[Q].present) {
+	if (err == PROV_OK && (!f[Q].present || (f[X].present && !f[X].as.flag))) {
 		err = PROV_ERR_BAD_MAP;
+	}
+	if (err == PROV_OK && w->size < ANSWER_MIN) {
+		err = PROV_ERR_INTERNAL;
 	}
 	if (err != PROV_OK) {
 		return err;
@@ -309,6 +320,6 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	}
 	tls->q = q;
 	pump(tls);
-	answer(tls, w->size - ANSWER_OVERHEAD);
+	answer(tls, w->size);
 	return give(tls, w);
 }
