@@ -163,6 +163,7 @@ var wireChecks = []check{
 		}
 	}},
 	{"tls requests count up and may come twice", func(b *bench) { tlsSequence(b) }},
+	{"the request that opens a tls session may come twice, too", func(b *bench) { tlsOpening(b) }},
 }
 
 func tlsSequence(b *bench) {
@@ -200,6 +201,25 @@ func tlsSequence(b *bench) {
 			b.Errorf("%s: %+v, before %+v", step.name, response, before)
 		}
 		before = response
+	}
+}
+
+func tlsOpening(b *bench) {
+	b.stocked()
+	b.reset()
+	b.check(b.board.Detach())
+	w := b.wire()
+	open := func() (response smp.TLSResponse) {
+		b.check(w.ask(&smp.TLS{ServerName: "verifier.station"}, &response))
+		return response
+	}
+	first := open()
+	w.sequence-- // the same frame
+	if again := open(); !equalTLS(first, again) {
+		b.Errorf("the same request opens another session: %+v, before %+v", again, first)
+	}
+	if other := open(); equalTLS(first, other) { // it holds a random number
+		b.Error("a new request does not open a new session")
 	}
 }
 

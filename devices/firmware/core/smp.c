@@ -307,6 +307,8 @@ static void dispatch(struct prov *prov, const uint8_t *m, size_t len)
 	if (announced != rq.body_len || rq.version > 1 || (rq.op != OP_READ && rq.op != OP_WRITE)) {
 		return; /* not a request: answering could answer an answer */
 	}
+	prov->smp.again = memcmp(prov->smp.header, m, SMP_HEADER_SIZE) == 0;
+	memcpy(prov->smp.header, m, SMP_HEADER_SIZE);
 	if (rq.group == GROUP_OS) {
 		os_group(prov, &rq);
 	} else if (rq.group == GROUP_PROV) {

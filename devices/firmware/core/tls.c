@@ -308,7 +308,7 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	if (q > 0 && !tls->used) {
 		return PROV_ERR_TLS_STATE;
 	}
-	if (q > 0 && q == tls->q) {
+	if (q == tls->q && (q > 0 || (tls->used && prov->smp.again))) {
 		return give(tls, w);
 	}
 	if (q > 0 && q != tls->q + 1u) {
