@@ -43,10 +43,16 @@ static int flash_read(const struct store *s, int sector, uint32_t offset, void *
 												 : PROV_ERR_STORE_IO;
 }
 
-static int flash_write(const struct store *s, int sector, uint32_t offset, const void *buf, size_t len)
+/* At most PIECE octets; read back, because worn or locked flash may report success and hold something else. */
+static int program(const struct store *s, int sector, uint32_t offset, const void *buf, size_t len)
 {
-	return s->port->flash_write(s->port->ctx, base(s, sector) + offset, buf, len) == PROV_OK ? PROV_OK
-												  : PROV_ERR_STORE_IO;
+	uint8_t held[PIECE];
+
+	if (s->port->flash_write(s->port->ctx, base(s, sector) + offset, buf, len) != PROV_OK ||
+	    flash_read(s, sector, offset, held, len) != PROV_OK || memcmp(held, buf, len) != 0) {
+		return PROV_ERR_STORE_IO;
+	}
+	return PROV_OK;
 }
 
 static void spell_header(const struct store *s, uint8_t header[HEADER_SIZE])
@@ -76,7 +82,6 @@ static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
 	return true;
 }
 
-/* Hashes what flash holds, so that a piece that was programmed wrongly is noticed. */
 static int hash_slot(const struct store *s, int sector, unsigned slot, psa_hash_operation_t *op)
 {
 	uint8_t piece[PIECE];
@@ -241,7 +246,7 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 		memset(piece, 0xff, sizeof piece);
 		err = piece_of(s, slot, der, at, piece, n);
 		if (err == PROV_OK) {
-			err = flash_write(next, next->active, DATA_OFFSET(slot) + at, piece, PIECE);
+			err = program(next, next->active, DATA_OFFSET(slot) + at, piece, PIECE);
 		}
 		if (err != PROV_OK) {
 			return err;
@@ -267,7 +272,7 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 		err = hash_snapshot(next, next->active, header, header + HASHED_SIZE);
 	}
 	if (err == PROV_OK) {
-		err = flash_write(next, next->active, 0, header, sizeof header); /* commit point */
+		err = program(next, next->active, 0, header, sizeof header); /* commit point */
 	}
 	if (err == PROV_OK) {
 		*s = *next;

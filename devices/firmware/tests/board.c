@@ -83,7 +83,7 @@ static void change(struct board *b, uint8_t *at, const uint8_t *to, size_t len)
 {
 	if (++b->changes == b->cut_at) {
 		tear(b, at, to, len);
-	} else {
+	} else if (b->changes != b->deaf_at) {
 		memcpy(at, to, len);
 	}
 }

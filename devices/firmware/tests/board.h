@@ -21,6 +21,7 @@ struct board {
 	uint32_t random;
 	unsigned calls, fail_at;    /* every call of the port; the call that fails, 0: none */
 	unsigned changes, cut_at;   /* erase and program operations; the one in which power goes, 0: none */
+	unsigned deaf_at;	    /* the one that succeeds without an effect, 0: none */
 	enum tear tear;
 	bool off;		    /* power is gone: nothing happens any more */
 	unsigned broken_rules;	    /* NOR rules that the core broke */

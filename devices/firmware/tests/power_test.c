@@ -165,6 +165,30 @@ static void every_call_of_the_port_may_fail(void)
 	}
 }
 
+/* Worn or locked flash: the operation reports success, and nothing happened. */
+static void flash_that_lies_is_noticed(void)
+{
+	unsigned changes = changes_of_a_life(4);
+
+	for (unsigned at = 1; at <= changes; at++) {
+		struct store s;
+		int err = PROV_OK;
+
+		make(4);
+		board.deaf_at = at;
+		CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+		unsigned done = live(&s, 0, &err);
+		if (done == HISTORY_STEPS) { /* an erase of what was erased */
+			struct content all = history_content(HISTORY_STEPS);
+			CHECK(remount(&s) == PROV_OK && store_holds(&s, &all), "operation %u: success, and lost", at);
+			continue;
+		}
+		CHECK(err == PROV_ERR_STORE_IO, "operation %u: %d", at, err);
+		board.broken_rules = 0; /* programming what was not erased is this flash's fault */
+		check_survivor(done, "lying operation", at);
+	}
+}
+
 /* The firmware goes on after the error, without a reset between. */
 static void a_step_that_failed_can_be_tried_again_at_once(void)
 {
@@ -196,6 +220,7 @@ const struct test power_tests[] = {
 	{ "power may go again while the first cut is repaired", power_may_go_twice },
 	{ "a sealed store stays sealed and unwritten", a_sealed_store_is_sealed_after_any_cut_that_follows },
 	{ "every call of the port may fail: named, and old or new", every_call_of_the_port_may_fail },
+	{ "flash that reports success and did nothing is store-io", flash_that_lies_is_noticed },
 	{ "a step that failed can be tried again without a reset", a_step_that_failed_can_be_tried_again_at_once },
 	{ 0 },
 };
