@@ -195,6 +195,17 @@ func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
 	}
 }
 
+func TestNothingIsSignedForABoardThatHoldsAForeignCertificate(t *testing.T) {
+	w := newWorld(t)
+	w.holds(newCertificate(t, 9))
+	if run := w.enrol(t.Context(), w.station()); run.Reason != "foreign-certificate" {
+		t.Errorf("reason %q: %v", run.Reason, run.Err)
+	}
+	if slices.Contains(w.calls, "Sign") {
+		t.Errorf("calls %v: signed for a board that is refused", w.calls)
+	}
+}
+
 func TestANewAnchorIsFollowedByAllThatDependsOnIt(t *testing.T) {
 	w := newWorld(t)
 	w.holds(w.certificate)

@@ -32,7 +32,7 @@ func (a *attempt) identify(ctx context.Context) error {
 	case refusal != nil:
 		return refusal
 	}
-	return a.sealedButOurs(ctx)
+	return a.holdsOurs(ctx)
 }
 
 func (a *attempt) admit(ctx context.Context) error {
@@ -46,25 +46,27 @@ func (a *attempt) admit(ctx context.Context) error {
 	return nil
 }
 
-// sealedButOurs lets a sealed board pass only as far as it can get: it must
-// hold a certificate that the registry has for it, and none can replace it.
-func (a *attempt) sealedButOurs(ctx context.Context) error {
-	if !a.run.Identity.Sealed {
-		return nil
-	}
-	if a.run.Rework != "" || !a.run.Identity.Stored.Has(devices.SlotCertificate) {
+// holdsOurs refuses a board that holds a certificate which the registry does
+// not have for it, before anything is signed for that board. A sealed one must
+// hold one of ours, because none can replace it. A resumed Run that has its
+// certificate has nothing left to sign.
+func (a *attempt) holdsOurs(ctx context.Context) error {
+	sealed, holds := a.run.Identity.Sealed, a.run.Identity.Stored.Has(devices.SlotCertificate)
+	switch {
+	case sealed && (a.run.Rework != "" || !holds):
 		return ErrSealed
+	case !holds || !sealed && a.run.Certificate != nil:
+		return nil
 	}
 	held, err := a.board.Read(ctx, devices.SlotCertificate)
 	if err != nil {
-		return fmt.Errorf("reading the certificate of a sealed board: %w", blame(ErrLine, err))
+		return fmt.Errorf("reading the certificate that the board holds: %w", blame(ErrLine, err))
 	}
-	if err := a.ours(ctx, held); errors.Is(err, ErrForeignCertificate) {
+	err = a.ours(ctx, held)
+	if sealed && errors.Is(err, ErrForeignCertificate) {
 		return fmt.Errorf("%w: %w", ErrSealed, err)
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
 // request asks for a CSR that carries a nonce nobody could know before (I5).

@@ -67,7 +67,8 @@ func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 	return held, nil
 }
 
-// mayReplace refuses to destroy a certificate that somebody else gave the board.
+// mayReplace refuses to destroy a certificate that somebody else gave the
+// board. identify asked the same; this looks at what is about to be replaced.
 func (a *attempt) mayReplace(ctx context.Context, held []byte) error {
 	if len(held) == 0 || bytes.Equal(held, a.run.Certificate.DER) {
 		return nil
