@@ -12,14 +12,17 @@ import (
 )
 
 // persistent is a client for lines that lose much: it asks again soon and often.
-var persistent = devices.Options{Timeout: 200 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 8}
+var persistent = devices.Options{Timeout: 120 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 8}
 
 // bothWays does the same harm in both directions.
 func bothWays(d fixtures.Damage) fixtures.Faults { return fixtures.Faults{ToBoard: d, ToStation: d} }
 
+// seeds is how often each kind of harm is tried.
+const seeds = 3
+
 func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 	l := newLine(t, nil)
-	late := fixtures.Damage{Delay: 0.1, DelayBy: 250 * time.Millisecond}
+	late := fixtures.Damage{Delay: 0.1, DelayBy: 150 * time.Millisecond}
 	t.Run("cables", func(t *testing.T) {
 		for _, test := range []struct {
 			name    string
@@ -35,13 +38,13 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 			{"the board talks between frames", fixtures.Faults{ToStation: fixtures.Damage{Console: 0.5}}, false},
 			{"there is noise between frames", bothWays(fixtures.Damage{Noise: 0.2}), false},
 			{"everything at once, seldom", bothWays(fixtures.Damage{
-				Drop: 0.0002, Flip: 0.0002, Lose: 0.01, Duplicate: 0.05, Reorder: 0.01, Delay: 0.005, DelayBy: 250 * time.Millisecond, Console: 0.1, Noise: 0.03,
+				Drop: 0.0002, Flip: 0.0002, Lose: 0.01, Duplicate: 0.05, Reorder: 0.01, Delay: 0.005, DelayBy: 150 * time.Millisecond, Console: 0.1, Noise: 0.03,
 			}), true},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
 				retries := 0
-				for seed := range uint64(3) {
+				for seed := range uint64(seeds) {
 					retries += l.harmed(t, test.name, test.faults, seed).Wire.Retries
 				}
 				if test.retries && retries == 0 {

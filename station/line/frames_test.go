@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
@@ -88,6 +89,7 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 
 	// 2. The recording sits in the bay.
 	options.Random = bytes.NewReader([]byte{7})
+	options.Timeout, options.Retries = time.Second, 1 // after the recording there is nothing
 	near, far := net.Pipe()
 	played := make(chan error, 1)
 	go func() { played <- replay(far, recorded.answers) }()
