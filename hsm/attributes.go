@@ -89,7 +89,6 @@ func answer(read func(uint) ([]byte, error), attribute uint) (Answer, error) {
 	return Yes, nil
 }
 
-// refused returns ErrKeyExtractable with every required rule that is not met.
 // String names what the token answered, in the order of Policy: evidence for
 // an audit log.
 func (a Attributes) String() string {
@@ -100,6 +99,7 @@ func (a Attributes) String() string {
 	return strings.Join(all, ", ")
 }
 
+// refused returns ErrKeyExtractable with every required rule that is not met.
 func (a Attributes) refused(ref KeyRef) error {
 	var broken []string
 	for _, one := range a {
