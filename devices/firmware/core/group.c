@@ -122,9 +122,9 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	if (f[L].as.number > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
-	/* The first piece once more, because its answer was lost, must not forget the others. */
+	/* The first piece once more, because its answer was lost, must not forget the others. A longer one is a new try. */
 	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
-	    memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
+	    f[D].as.string.len <= t->received && memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
 		return PROV_OK;
 	}
 	t->open = true;

@@ -54,6 +54,17 @@ static void pieces_may_be_repeated_but_not_skipped(void)
 	CHECK(board.changes == changes, "a repeated commit writes");
 }
 
+/* The station began again with another size of pieces. */
+static void a_longer_first_piece_starts_anew(void)
+{
+	start();
+	check_piece(0, 100, false, PROV_OK, 100);
+	check_piece(0, 150, false, PROV_OK, 150);
+	check_piece(100, 50, false, PROV_OK, 150);
+	check_piece(0, root.len, true, PROV_OK, root.len);
+	check_piece(0, root.len, true, PROV_OK, root.len);
+}
+
 static void a_commit_needs_every_octet(void)
 {
 	start();
@@ -158,6 +169,7 @@ static void an_answer_that_does_not_fit_is_cut_or_refused(void)
 
 const struct test slot_tests[] = {
 	{ "pieces may be repeated but not skipped", pieces_may_be_repeated_but_not_skipped },
+	{ "a longer first piece starts the transfer anew", a_longer_first_piece_starts_anew },
 	{ "a commit needs every octet", a_commit_needs_every_octet },
 	{ "a piece stays inside the object", a_piece_stays_inside_the_object },
 	{ "a wrong hash is bad-hash and ends the transfer", a_wrong_hash_is_bad_hash_and_ends_the_transfer },
