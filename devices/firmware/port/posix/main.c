@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,14 +82,30 @@ static void port_reboot(void *ctx)
 	_exit(1);
 }
 
-/* The linker's names for the program's text. */
-extern const uint8_t __executable_start[], etext[];
-
-static void hash_image(uint8_t hash[32])
+/* What the linker laid out and nothing changes while it runs: text and constants, not data. */
+static int hash_segments(struct dl_phdr_info *image, size_t size, void *operation)
 {
+	(void)size;
+	for (unsigned i = 0; i < image->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &image->dlpi_phdr[i];
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0) {
+			(void)psa_hash_update(operation, (const uint8_t *)(image->dlpi_addr + segment->p_vaddr),
+					      segment->p_memsz);
+		}
+	}
+	return 1; /* the first image is the program; the kernel's own is not ours */
+}
+
+static int hash_image(uint8_t hash[32])
+{
+	psa_hash_operation_t operation = PSA_HASH_OPERATION_INIT;
 	size_t len;
 
-	(void)psa_hash_compute(PSA_ALG_SHA_256, __executable_start, (size_t)(etext - __executable_start), hash, 32, &len);
+	if (psa_hash_setup(&operation, PSA_ALG_SHA_256) != PSA_SUCCESS) {
+		return -1;
+	}
+	(void)dl_iterate_phdr(hash_segments, &operation);
+	return psa_hash_finish(&operation, hash, 32, &len) == PSA_SUCCESS ? 0 : -1;
 }
 
 static int make_raw(int fd)
@@ -129,6 +146,7 @@ static int usage(void)
 	      "  -flash FILE         the store, made when missing, NOR rules\n"
 	      "  -line FD            inherited stream socket or tty to the station\n"
 	      "  -pty                make a pty instead and print its path\n"
+	      "  -board-type NAME    1 to 24 octets, posix by default\n"
 	      "  -huk-source NAME    fuses (default) or development\n"
 	      "  -cut-after N        lose power in the middle of the Nth flash operation, exit code 9\n",
 	      stderr);
@@ -169,7 +187,14 @@ static char **with_line(char **argv, int fd)
 	return argv;
 }
 
-static int parse(struct board *board, enum prov_huk_source *source, int argc, char **argv)
+static bool is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= PROV_TEXT_MAX;
+}
+
+static int parse(struct board *board, struct prov_facts *facts, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -192,8 +217,10 @@ static int parse(struct board *board, enum prov_huk_source *source, int argc, ch
 			board->line = number(value);
 		} else if (strcmp(argv[i], "-cut-after") == 0 && number(value) > 0) {
 			flash_file_cut_after((unsigned)number(value));
+		} else if (strcmp(argv[i], "-board-type") == 0 && is_name(value)) {
+			facts->board_type = value;
 		} else if (strcmp(argv[i], "-huk-source") == 0 && strcmp(value, "development") == 0) {
-			*source = PROV_HUK_DEVELOPMENT;
+			facts->huk_source = PROV_HUK_DEVELOPMENT;
 		} else if (strcmp(argv[i], "-huk-source") != 0 || strcmp(value, "fuses") != 0) {
 			return usage();
 		}
@@ -217,7 +244,7 @@ int main(int argc, char **argv)
 		.send = port_send, .reboot = port_reboot,
 	};
 
-	if (parse(&board, &port.facts.huk_source, argc, argv) != 0) {
+	if (parse(&board, &port.facts, argc, argv) != 0) {
 		return 2;
 	}
 	board.argv = with_line(argv, board.line);
@@ -231,7 +258,10 @@ int main(int argc, char **argv)
 		perror("opening fuses and flash");
 		return 1;
 	}
-	hash_image(port.facts.firmware_hash);
+	if (hash_image(port.facts.firmware_hash) != 0) {
+		fputs("hashing the image: no SHA-256\n", stderr);
+		return 1;
+	}
 	(void)prov_init(prov, &port); /* a board without an identity answers, and says why */
 	return serve(prov, board.line);
 }
