@@ -1,0 +1,351 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"hallmark/station"
+)
+
+const (
+	answerSoon  = 10 * time.Second // for what should take milliseconds
+	answerDrain = 5 * time.Minute  // a Run has three minutes of its own
+)
+
+func (m Model) bay() *bay { return &m.bays[m.selected] }
+
+// whyNotOperate says why this operator may change nothing just now.
+func (m Model) whyNotOperate() string {
+	switch {
+	case m.operator.ID == "":
+		return m.t("why.signin")
+	case m.locked:
+		return m.t("why.locked")
+	case m.leaving || m.facts.Draining:
+		return m.t("why.draining")
+	}
+	return ""
+}
+
+func (m Model) whyNotStart() string {
+	b := m.bay()
+	why := m.whyNotOperate()
+	switch {
+	case why != "":
+		return why
+	case m.hsmAway():
+		return m.t("why.hsm")
+	case m.facts.Paused != "":
+		return m.clean(m.facts.Paused)
+	case b.busy():
+		return m.t("why.busy", m.clean(b.name))
+	case b.facts.Stopped != "":
+		return m.t("why.stopped", m.clean(b.name))
+	case b.facts.Skipped != "":
+		return m.t("why.skipped", m.clean(b.name), m.clean(b.facts.Skipped))
+	case b.facts.Present == BoardAbsent:
+		return m.t("why.absent", m.clean(b.name))
+	}
+	return ""
+}
+
+func (m Model) hsmAway() bool { return m.facts.HSM.State == HSMAway }
+
+func (m Model) whyNotRetry() string {
+	if !m.bay().ended() || m.bay().run.Ending == station.Pass {
+		return m.t("why.retry")
+	}
+	return m.whyNotStart()
+}
+
+func (m Model) whyNotStop() string {
+	if !m.bay().busy() {
+		return m.t("why.idle")
+	}
+	return m.whyNotOperate()
+}
+
+func (m Model) whyNotAcknowledge() string {
+	if m.bay().facts.Stopped == "" {
+		return m.t("why.notstopped")
+	}
+	return m.whyNotOperate()
+}
+
+func (m Model) whyNotSkip() string {
+	if m.bay().busy() {
+		return m.t("why.busy", m.clean(m.bay().name))
+	}
+	return m.whyNotOperate()
+}
+
+func (m Model) whyNotStopAll() string { return m.whyNotOperate() }
+
+func (m Model) whyNoDetail() string {
+	if !m.bay().begun {
+		return m.t("why.norun")
+	}
+	return ""
+}
+
+func (m Model) whyNotSignIn() string {
+	switch {
+	case m.o.Badges == nil:
+		return m.t("why.nobadges")
+	case m.operator.ID != "" && !m.locked:
+		return m.t("why.signedin", m.clean(m.operator.Name))
+	}
+	return ""
+}
+
+func (m Model) whyNotSignOut() string {
+	switch {
+	case m.o.Badges == nil:
+		return m.t("why.nobadges")
+	case m.operator.ID == "":
+		return m.t("why.signin")
+	}
+	return ""
+}
+
+func (m Model) whyNotOrder() string {
+	if m.o.Orders == nil {
+		return m.t("why.noorders")
+	}
+	return m.whyNotOperate()
+}
+
+func (m Model) whyNoHistory() string {
+	if m.o.History == nil {
+		return m.t("why.nohistory")
+	}
+	return ""
+}
+
+func (m Model) whyNoDoctor() string {
+	if m.o.Doctor == nil {
+		return m.t("why.nodoctor")
+	}
+	return ""
+}
+
+// intend sends an intent; what it says when it worked comes with the answer.
+func (m Model) intend(said string, do func(context.Context) error) tea.Cmd {
+	return m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		if err := do(ctx); err != nil {
+			return resultMsg{err: err}
+		}
+		return resultMsg{said: said}
+	})
+}
+
+func (m Model) start() (Model, tea.Cmd) { return m.startExpecting("") }
+
+func (m Model) startExpecting(board string) (Model, tea.Cmd) {
+	s := Start{Bay: m.bay().name, Operator: m.operator.ID, Order: m.facts.Order.ID, Expect: board}
+	return m, m.intend("", func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+}
+
+func (m Model) automatic() (Model, tea.Cmd) {
+	on, operator, order := !m.facts.Automatic, m.operator.ID, m.facts.Order.ID
+	said := m.t("said.manual")
+	if on {
+		said = m.t("said.automatic")
+	}
+	return m, m.intend(said, func(ctx context.Context) error { return m.o.Bays.Automatic(ctx, on, operator, order) })
+}
+
+func (m Model) stopBay() (Model, tea.Cmd) {
+	b := m.bay()
+	name, operator, run := b.name, m.operator.ID, b.run.ID
+	m.dialog = &dialog{title: m.t("dialog.stop", m.clean(name)), text: m.t("dialog.stop.text"),
+		valid: func(m Model) bool { i := m.find(name); return i >= 0 && m.bays[i].busy() && m.bays[i].run.ID == run },
+		do: func(m Model, _ string) (Model, tea.Cmd) {
+			return m, m.intend(m.t("said.stop", m.clean(name)), func(ctx context.Context) error { return m.o.Line.Stop(ctx, name, operator) })
+		}}
+	return m, nil
+}
+
+func (m Model) find(bay string) int {
+	for i := range m.bays {
+		if m.bays[i].name == bay {
+			return i
+		}
+	}
+	return -1
+}
+
+func (m Model) skip() (Model, tea.Cmd) {
+	name, operator := m.bay().name, m.operator.ID
+	if m.bay().facts.Skipped != "" {
+		return m, m.intend(m.t("said.unskip", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Skip(ctx, name, "", operator) })
+	}
+	m.dialog = &dialog{title: m.t("dialog.skip", m.clean(name)), text: m.t("dialog.skip.text"),
+		choices: []string{m.t("skip.empty"), m.t("skip.jig"), m.t("skip.cable"), m.t("skip.other")},
+		do: func(m Model, reason string) (Model, tea.Cmd) {
+			return m, m.intend(m.t("said.skip", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Skip(ctx, name, reason, operator) })
+		}}
+	return m, nil
+}
+
+func (m Model) acknowledge() (Model, tea.Cmd) {
+	name, operator := m.bay().name, m.operator.ID
+	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", m.clean(m.bay().facts.Stopped)),
+		do: func(m Model, _ string) (Model, tea.Cmd) {
+			return m, m.intend(m.t("said.acknowledge", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Acknowledge(ctx, name, operator) })
+		}}
+	return m, nil
+}
+
+func (m Model) stopAll() (Model, tea.Cmd) {
+	m.dialog = &dialog{title: m.t("dialog.stopall"), text: m.t("dialog.stopall.text", m.busy()),
+		do: func(m Model, _ string) (Model, tea.Cmd) { return m.say(m.t("said.draining")), m.drain() }}
+	return m, nil
+}
+
+func (m Model) drain() tea.Cmd {
+	operator := m.operator.ID
+	return m.ask(answerDrain, func(ctx context.Context) tea.Msg { return drainedMsg{m.o.Line.Drain(ctx, operator)} })
+}
+
+// busy counts the Runs under way.
+func (m Model) busy() int {
+	count := 0
+	for i := range m.bays {
+		if m.bays[i].busy() {
+			count++
+		}
+	}
+	return count
+}
+
+// quit asks, unless nothing can be lost.
+func (m Model) quit() (Model, tea.Cmd) {
+	if m.leaving {
+		return m.say(m.t("said.leaving", m.busy())), nil
+	}
+	leave := func(m Model, _ string) (Model, tea.Cmd) {
+		m.leaving, m.field = true, nil
+		return m.say(m.t("said.leaving", m.busy())), m.drain()
+	}
+	m.dialog = &dialog{title: m.t("dialog.quit"), text: m.t("dialog.quit.text", m.busy()), do: leave}
+	return m, nil
+}
+
+func (m Model) help() (Model, tea.Cmd) {
+	m.helpShown = true
+	return m, nil
+}
+
+// back leaves a screen for the one below it.
+func (m Model) back() (Model, tea.Cmd) {
+	m.scroll = 0
+	if m.screen == screenDetail && m.detail.fromHistory {
+		m.screen = screenHistory
+		return m, nil
+	}
+	if m.screen == screenDoctor && m.checks.cancel != nil {
+		m.checks.cancel()
+		m.checks.running = false
+	}
+	m.screen = screenBench
+	return m, nil
+}
+
+func (m Model) openNumbers() (Model, tea.Cmd) {
+	m.screen = screenNumbers
+	return m, nil
+}
+
+func (m Model) openLog() (Model, tea.Cmd) {
+	m.screen, m.scroll = screenLog, 0
+	return m, nil
+}
+
+// Moving: on the bench from bay to bay, elsewhere through rows or lines.
+
+func (m Model) up() (Model, tea.Cmd)       { return m.move(-m.perRow()) }
+func (m Model) down() (Model, tea.Cmd)     { return m.move(m.perRow()) }
+func (m Model) left() (Model, tea.Cmd)     { return m.move(-1) }
+func (m Model) right() (Model, tea.Cmd)    { return m.move(1) }
+func (m Model) pageUp() (Model, tea.Cmd)   { return m.move(-max(1, m.body().h-2)) }
+func (m Model) pageDown() (Model, tea.Cmd) { return m.move(max(1, m.body().h-2)) }
+
+func (m Model) move(by int) (Model, tea.Cmd) {
+	switch m.screen {
+	case screenBench:
+		if to := m.selected + by; to >= 0 && to < len(m.bays) {
+			m.selected = to
+		}
+	case screenHistory:
+		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
+	default:
+		m.scroll = max(0, m.scroll+by)
+	}
+	return m, nil
+}
+
+func (m Model) perRow() int {
+	if m.screen == screenBench && m.w > 0 {
+		return m.arrange(m.body()).columns
+	}
+	return 1
+}
+
+// signIn asks who a badge belongs to. The operator before is signed out by that.
+func (m Model) signIn(badge string) (Model, tea.Cmd) {
+	if m.o.Badges == nil {
+		return m.refuse(m.t("why.nobadges")), nil
+	}
+	before := m.operator.ID
+	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		operator, err := m.o.Badges.SignIn(ctx, badge)
+		if err == nil && before != "" && before != operator.ID {
+			if err := m.o.Badges.SignOut(ctx, before, "another operator signed in"); err != nil {
+				return signedMsg{err: fmt.Errorf("signing %s out: %w", before, err)}
+			}
+		}
+		return signedMsg{operator, err}
+	})
+}
+
+func (m Model) signed(msg signedMsg) Model {
+	if msg.err != nil {
+		return m.refuse(m.words(msg.err))
+	}
+	m.operator, m.locked, m.touched = msg.operator, false, m.now
+	return m.say(m.t("said.signedin", m.clean(msg.operator.Name)))
+}
+
+func (m Model) signOut() (Model, tea.Cmd) {
+	id := m.operator.ID
+	m.operator, m.locked = Operator{}, false
+	return m, m.intend(m.t("said.signedout"), func(ctx context.Context) error { return m.o.Badges.SignOut(ctx, id, "signed out") })
+}
+
+func (m Model) signInField() (Model, tea.Cmd) {
+	m.locked, m.field = false, &field{purpose: fieldBadge}
+	if m.operator.ID != "" {
+		m.locked = true
+	}
+	return m, nil
+}
+
+func (m Model) orderField() (Model, tea.Cmd) {
+	m.field = &field{purpose: fieldOrder}
+	return m, nil
+}
+
+func (m Model) switchOrder(id string) (Model, tea.Cmd) {
+	if why := m.whyNotOrder(); why != "" {
+		return m.refuse(why), nil
+	}
+	operator := m.operator.ID
+	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		order, err := m.o.Orders.Switch(ctx, id, operator)
+		return orderMsg{order, err}
+	})
+}

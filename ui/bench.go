@@ -1,0 +1,334 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"hallmark/station"
+)
+
+// The bench: every bay has a fixed place. Bays that do not get a tile on a small
+// terminal get a row; which ones have tiles follows the chosen bay, page by page.
+
+const (
+	tileWidth  = 20 // of the smallest tile, frame included
+	tileHeight = 7
+	rowWidth   = 20
+)
+
+// An arrangement says which bays are tiles and where.
+type arrangement struct {
+	columns, rows int // of tiles
+	w, h          int // of a tile
+	first, tiles  int // bays with tiles: first to first+tiles
+	rowColumns    int // of the bays with rows
+}
+
+// arrange finds the largest tiles for all bays; if they do not fit, as many
+// tiles as leave a row for each other bay.
+func (m Model) arrange(r rect) arrangement {
+	n := len(m.bays)
+	best := arrangement{}
+	for columns := 1; columns <= n; columns++ {
+		rows := (n + columns - 1) / columns
+		a := arrangement{columns: columns, rows: rows, w: min(r.w/columns, 60), h: min(r.h/rows, 20), tiles: n}
+		if a.w >= tileWidth && a.h >= tileHeight && a.size() > best.size() {
+			best = a
+		}
+	}
+	if best.columns > 0 {
+		return best
+	}
+	return m.arrangeRows(r)
+}
+
+// size compares tiles: a cell is twice as high as wide, and the tighter side counts.
+func (a arrangement) size() int { return min(a.w, a.h*2)*1000 + a.w*a.h }
+
+func (m Model) arrangeRows(r rect) arrangement {
+	n := len(m.bays)
+	columns := min(n, r.w/tileWidth)
+	rowColumns := r.w / rowWidth
+	a := arrangement{columns: columns, w: r.w / columns, h: tileHeight, rowColumns: rowColumns}
+	for rows := 1; rows*tileHeight+(n-rows*columns+rowColumns-1)/rowColumns <= r.h; rows++ {
+		a.rows, a.tiles = rows, rows*columns
+	}
+	if a.tiles == 0 {
+		a.columns = rowColumns
+		return a
+	}
+	a.first = min(m.selected/a.tiles*a.tiles, n-a.tiles) // the last page is full, too
+	return a
+}
+
+func (m Model) drawBench(c *canvas, r rect) {
+	a := m.arrange(r)
+	for i := range a.tiles {
+		m.drawTile(c, rect{r.x + i%a.columns*a.w, r.y + i/a.columns*a.h, a.w, a.h}, a.first+i)
+	}
+	place := 0
+	top := r.y + a.rows*a.h
+	for i := range m.bays {
+		if i >= a.first && i < a.first+a.tiles {
+			continue
+		}
+		m.drawBayRow(c, rect{r.x + place%a.rowColumns*rowWidth, top + place/a.rowColumns, rowWidth - 1, 1}, i)
+		place++
+	}
+}
+
+// drawBayRow is a bay in one line: number, shape, word, or the running step.
+func (m Model) drawBayRow(c *canvas, r rect, i int) {
+	b := &m.bays[i]
+	number := plain
+	if i == m.selected {
+		number = chosen
+	}
+	x := c.put(r.x, r.y, r.w, number, fmt.Sprintf("%3s", m.bayKey(i))) + 1
+	left := r.x + r.w - x
+	switch {
+	case b.facts.Stopped != "":
+		c.put(x, r.y, left, rejected, m.t("tile.stopped"))
+	case b.facts.Skipped != "":
+		c.put(x, r.y, left, dim, m.t("tile.skipped"))
+	case b.busy():
+		c.put(x, r.y, left, running, string(m.look.shapes.now)+" "+m.stepName(b.step))
+	case b.ended():
+		_, s := endingStyles(b.run.Ending)
+		c.put(x, r.y, left, s, m.shaped(b.run.Ending))
+	default:
+		c.put(x, r.y, left, dim, m.idleText(b))
+	}
+}
+
+func (m Model) idleText(b *bay) string {
+	switch b.facts.Present {
+	case BoardPresent:
+		return m.t("tile.ready")
+	case BoardAbsent:
+		return m.t("tile.empty")
+	}
+	return m.t("tile.idle")
+}
+
+// drawTile draws one bay.
+func (m Model) drawTile(c *canvas, r rect, i int) {
+	b := &m.bays[i]
+	frame, s := m.look.shapes.frame, dim
+	if b.begun {
+		s = plain
+	}
+	if b.ended() {
+		_, s = endingStyles(b.run.Ending)
+	}
+	if i == m.selected {
+		frame = m.look.shapes.chosenFrame
+		if s == dim {
+			s = plain
+		}
+	}
+	c.box(r.x, r.y, r.w, r.h, s, frame)
+	m.drawTitle(c, r, i)
+	inner := rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2}
+	switch {
+	case b.facts.Stopped != "" && !b.busy():
+		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.clean(b.facts.Stopped), m.t("next.engineering"))
+	case b.facts.Skipped != "" && !b.busy():
+		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.Help().Key))
+	case b.busy():
+		m.drawRunning(c, inner, b)
+	case b.ended():
+		m.drawEnded(c, inner, i)
+	default:
+		m.drawIdle(c, inner, i)
+	}
+}
+
+// drawTitle: number and name at the left, the board at the right.
+func (m Model) drawTitle(c *canvas, r rect, i int) {
+	b := &m.bays[i]
+	label := m.bayKey(i)
+	if strings.TrimLeft(label, "0") != strings.TrimLeft(b.name, "0") {
+		label += " " + m.clean(b.name)
+	}
+	id := ""
+	if b.boardID() != "" {
+		id = " " + short(b.boardID()) + " "
+	}
+	s := strong
+	if i == m.selected {
+		s = chosen
+	}
+	c.put(r.x+1, r.y, r.w-2-width(id)-1, s, " "+clip(label, r.w-5-width(id), m.look.shapes.ellipsis)+" ")
+	c.right(r.x+r.w-1, r.y, r.w/2, plain, id)
+}
+
+func (m Model) drawIdle(c *canvas, r rect, i int) {
+	b := &m.bays[i]
+	y := r.y + max(0, (r.h-4)/2)
+	c.centre(r.x, y, r.w, strong, m.idleText(b))
+	key := "next.insert"
+	if b.facts.Present == BoardPresent {
+		key = "next.start"
+	}
+	for n, line := range wrap(m.t(key, m.bayKey(i)), r.w, r.h-2, m.look.shapes.ellipsis) {
+		c.centre(r.x, y+2+n, r.w, plain, line)
+	}
+}
+
+// drawHeld is a bay that takes no part.
+func (m Model) drawHeld(c *canvas, r rect, s style, word, why, next string) {
+	c.fill(r.x, r.y, r.w, 1, s, ' ')
+	c.centre(r.x, r.y, r.w, s, word)
+	lines := wrap(why, r.w, 2, m.look.shapes.ellipsis)
+	for n, line := range lines {
+		c.put(r.x, r.y+1+n, r.w, plain, line)
+	}
+	m.drawNext(c, rect{r.x, r.y + 1 + len(lines), r.w, r.h - 1 - len(lines)}, strong, next)
+}
+
+// drawNext is the next action, at the bottom of its place.
+func (m Model) drawNext(c *canvas, r rect, s style, text string) {
+	mark := m.look.shapes.next
+	lines := wrap(mark+text, r.w, r.h, m.look.shapes.ellipsis)
+	for n, line := range lines {
+		c.put(r.x, r.y+r.h-len(lines)+n, r.w, s, line)
+	}
+}
+
+// drawRunning shows where a Run is: the step in words, a bar of steps, the time.
+// A tile that is high enough lists all steps.
+func (m Model) drawRunning(c *canvas, r rect, b *bay) {
+	y := r.y
+	if r.h >= len(m.o.Steps)+3 {
+		y = m.drawSteps(c, r, b)
+	} else {
+		c.put(r.x, y, r.w, running, string(m.look.shapes.now)+" "+m.stepName(b.step))
+		m.drawStepMarks(c, r.x, y+1, r.w, b)
+		y += 2
+	}
+	m.drawBar(c, r.x, y, r.w, b.step, len(m.o.Steps))
+	count := fmt.Sprintf("%d/%d", b.step+1, len(m.o.Steps))
+	c.put(r.x, y+1, r.w, plain, count)
+	c.right(r.x+r.w, y+1, r.w-width(count)-1, strong, elapsed(m.now.Sub(b.run.Started).Seconds()))
+	if retries := retriesOf(&b.run); retries > 0 {
+		c.put(r.x, y+2, r.w, faultText, m.t("tile.retries", retries))
+	}
+}
+
+// elapsed is a running time; it has no tenths, which nobody can read.
+func elapsed(s float64) string {
+	whole := max(0, int(s))
+	if whole < 100 {
+		return fmt.Sprintf("%d s", whole)
+	}
+	return fmt.Sprintf("%d:%02d", whole/60, whole%60)
+}
+
+func retriesOf(run *station.Run) int {
+	count := 0
+	for _, step := range run.Steps {
+		count += step.Retries
+	}
+	return max(count, run.Wire.Retries)
+}
+
+func (m Model) drawSteps(c *canvas, r rect, b *bay) int {
+	for i := range m.o.Steps {
+		s, mark := dim, m.look.shapes.todo
+		switch {
+		case i < b.step:
+			s, mark = plain, m.look.shapes.done
+		case i == b.step:
+			s, mark = running, m.look.shapes.now
+		}
+		c.put(r.x, r.y+i, r.w, s, string(mark)+" "+m.stepName(i))
+		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step && r.w >= 22 {
+			c.right(r.x+r.w, r.y+i, 8, dim, seconds(took))
+		}
+	}
+	return r.y + len(m.o.Steps)
+}
+
+func (m Model) drawStepMarks(c *canvas, x, y, w int, b *bay) {
+	for i := range m.o.Steps {
+		mark, s := m.look.shapes.todo, dim
+		if i < b.step {
+			mark, s = m.look.shapes.done, plain
+		} else if i == b.step {
+			mark, s = m.look.shapes.now, running
+		}
+		if i < w {
+			c.put(x+i, y, 1, s, string(mark))
+		}
+	}
+}
+
+func (m Model) drawBar(c *canvas, x, y, w, step, steps int) {
+	full := w * max(0, step) / max(1, steps)
+	c.put(x, y, w, running, strings.Repeat(string(m.look.shapes.full), full))
+	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.look.shapes.empty), w-full))
+}
+
+// drawEnded shows the ending as large as the tile allows, why, and what to do.
+func (m Model) drawEnded(c *canvas, r rect, i int) {
+	run := &m.bays[i].run
+	area, text := endingStyles(run.Ending)
+	y := r.y
+	if r.h >= 8 {
+		c.put(r.x, y, r.w, dim, clockTime(run.Finished))
+		c.right(r.x+r.w, y, r.w-9, dim, seconds(run.Finished.Sub(run.Started)))
+		y++
+	}
+	next := m.nextAction(i, run.Ending, run.Reason)
+	nextLines := len(wrap(m.look.shapes.next+next, r.w, 3, m.look.shapes.ellipsis))
+	var why []string
+	if run.Ending != station.Pass {
+		why = wrap(m.reason(run.Ending, run.Reason), r.w, max(1, r.y+r.h-y-1-nextLines), m.look.shapes.ellipsis)
+	}
+	y = m.drawWord(c, rect{r.x, y, r.w, r.y + r.h - y - len(why) - nextLines}, run.Ending, area)
+	for n, line := range why {
+		c.put(r.x, y+n, r.w, text, line)
+	}
+	m.drawNext(c, rect{r.x, r.y + r.h - nextLines, r.w, nextLines}, strong, next)
+}
+
+// drawWord fills a band with the colour and the shape of the ending and writes its word into it,
+// in the largest letters that fit. It gives the line after the band.
+func (m Model) drawWord(c *canvas, r rect, e station.Ending, s style) int {
+	word, shape := m.ending(e), m.look.shapes.ending[e]
+	h := min(max(1, r.h), 7)
+	c.fill(r.x, r.y, r.w, h, s, ' ')
+	large := largeWord(word, r.w-2, h, m.look.shapes)
+	if large == nil {
+		m.drawSmallWord(c, rect{r.x, r.y, r.w, h}, s, word, shape)
+		return r.y + h
+	}
+	top := r.y + (h-len(large))/2
+	for n, line := range large {
+		c.centre(r.x, top+n, r.w, s, line)
+	}
+	if h > len(large)+1 {
+		c.fill(r.x, r.y, r.w, 1, s, shape)
+		c.fill(r.x, r.y+h-1, r.w, 1, s, shape)
+	} else if (r.w-width(large[0]))/2 >= 1 {
+		c.fill(r.x, r.y, 1, h, s, shape)
+		c.fill(r.x+r.w-1, r.y, 1, h, s, shape)
+	}
+	return r.y + h
+}
+
+func (m Model) drawSmallWord(c *canvas, r rect, s style, word string, shape rune) {
+	if spread := strings.Join(strings.Split(word, ""), " "); width(spread)+6 <= r.w {
+		word = spread
+	}
+	middle := r.y + r.h/2
+	if r.h >= 3 {
+		c.fill(r.x, r.y, r.w, 1, s, shape)
+		c.fill(r.x, r.y+r.h-1, r.w, 1, s, shape)
+	}
+	side := max(0, (r.w-width(word)-2)/2)
+	c.fill(r.x, middle, side, 1, s, shape)
+	c.fill(r.x+r.w-side, middle, side, 1, s, shape)
+	c.centre(r.x, middle, r.w, s, word)
+}

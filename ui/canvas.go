@@ -1,0 +1,122 @@
+package ui
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// A canvas is a screen of cells. What is drawn outside is cut, so that no view
+// can be wider or higher than the terminal.
+type canvas struct {
+	w, h  int
+	cells []cell
+	look  *look
+}
+
+// A cell holds one rune; the second cell of a wide one holds 0.
+type cell struct {
+	r rune
+	s style
+}
+
+func newCanvas(w, h int, look *look) *canvas {
+	c := &canvas{w: w, h: h, cells: make([]cell, w*h), look: look}
+	for i := range c.cells {
+		c.cells[i].r = ' '
+	}
+	return c
+}
+
+// put writes a clean text from (x, y) to the right, in at most limit columns,
+// and gives the column after it.
+func (c *canvas) put(x, y, limit int, s style, text string) int {
+	if y < 0 || y >= c.h {
+		return x
+	}
+	end := min(c.w, x+limit)
+	for _, r := range clip(text, end-x, c.look.shapes.ellipsis) {
+		w := runeWidth(r)
+		if x < 0 || x+w > end {
+			break
+		}
+		c.cells[y*c.w+x] = cell{r, s}
+		if w == 2 {
+			c.cells[y*c.w+x+1] = cell{0, s}
+		}
+		x += w
+	}
+	return x
+}
+
+// right writes a text that ends before column x.
+func (c *canvas) right(x, y, limit int, s style, text string) {
+	text = clip(text, limit, c.look.shapes.ellipsis)
+	c.put(x-width(text), y, limit, s, text)
+}
+
+// centre writes a text in the middle of the columns x to x+w.
+func (c *canvas) centre(x, y, w int, s style, text string) {
+	text = clip(text, w, c.look.shapes.ellipsis)
+	c.put(x+(w-width(text))/2, y, w, s, text)
+}
+
+// fill gives a rectangle one style and one rune.
+func (c *canvas) fill(x, y, w, h int, s style, r rune) {
+	for row := max(y, 0); row < min(y+h, c.h); row++ {
+		for column := max(x, 0); column < min(x+w, c.w); column++ {
+			c.cells[row*c.w+column] = cell{r, s}
+		}
+	}
+}
+
+// box draws a frame.
+func (c *canvas) box(x, y, w, h int, s style, b border) {
+	if w < 2 || h < 2 {
+		return
+	}
+	c.fill(x+1, y, w-2, 1, s, b.horizontal)
+	c.fill(x+1, y+h-1, w-2, 1, s, b.horizontal)
+	c.fill(x, y+1, 1, h-2, s, b.vertical)
+	c.fill(x+w-1, y+1, 1, h-2, s, b.vertical)
+	c.fill(x, y, 1, 1, s, b.corners[0])
+	c.fill(x+w-1, y, 1, 1, s, b.corners[1])
+	c.fill(x, y+h-1, 1, 1, s, b.corners[2])
+	c.fill(x+w-1, y+h-1, 1, 1, s, b.corners[3])
+}
+
+// String gives the screen with its escape sequences, lines without spaces at
+// their ends where those have no style.
+func (c *canvas) String() string {
+	var b strings.Builder
+	b.Grow(len(c.cells) * 2)
+	for y := range c.h {
+		if y > 0 {
+			b.WriteByte('\n')
+		}
+		c.line(&b, c.cells[y*c.w:(y+1)*c.w])
+	}
+	return b.String()
+}
+
+func (c *canvas) line(b *strings.Builder, cells []cell) {
+	end := len(cells)
+	for end > 0 && cells[end-1] == (cell{' ', plain}) {
+		end--
+	}
+	current := plain
+	for _, cell := range cells[:end] {
+		if cell.r == 0 {
+			continue
+		}
+		if cell.s != current {
+			b.WriteString(c.look.codes[current].close)
+			b.WriteString(c.look.codes[cell.s].open)
+			current = cell.s
+		}
+		if c.look.ascii && cell.r >= utf8.RuneSelf {
+			cell.r = '?'
+		}
+		b.WriteRune(cell.r)
+	}
+	b.WriteString(c.look.codes[current].close)
+}

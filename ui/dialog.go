@@ -1,0 +1,74 @@
+package ui
+
+import (
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/charmbracelet/bubbles/key"
+)
+
+// A dialog asks before something that cannot be undone. Only the confirm key
+// of the language confirms it, after a choice where there are choices; enter, scans
+// and every other key do nothing, escape leaves.
+type dialog struct {
+	title, text string
+	choices     []string
+	choice      int // 1 is the first, 0 none yet
+	// valid reports whether what the dialog asks about is still there. nil: always.
+	valid func(Model) bool
+	do    func(m Model, choice string) (Model, tea.Cmd)
+}
+
+func (m Model) dialogKey(msg tea.KeyMsg) (Model, tea.Cmd) {
+	d := *m.dialog
+	switch {
+	case key.Matches(msg, m.keys.Cancel):
+		m.dialog = nil
+		return m, nil
+	case len(msg.Runes) == 1 && msg.Runes[0] >= '1' && int(msg.Runes[0]-'0') <= len(d.choices):
+		d.choice = int(msg.Runes[0] - '0')
+		m.dialog = &d
+		return m, nil
+	case !key.Matches(msg, m.keys.Confirm):
+		return m.refuse(m.t("dialog.keys", m.keys.Confirm.Help().Key)), nil
+	case len(d.choices) > 0 && d.choice == 0:
+		return m.refuse(m.t("dialog.choose")), nil
+	}
+	m.dialog = nil
+	if d.valid != nil && !d.valid(m) {
+		return m.say(m.t("dialog.gone")), nil
+	}
+	choice := ""
+	if d.choice > 0 {
+		choice = d.choices[d.choice-1]
+	}
+	return d.do(m, choice)
+}
+
+// drawDialog draws it over the middle of the screen.
+func (m Model) drawDialog(c *canvas) {
+	d := m.dialog
+	w := min(64, c.w-4)
+	lines := wrap(d.text, w-6, 8, m.look.shapes.ellipsis)
+	h := len(lines) + len(d.choices) + 6
+	x, y := (c.w-w)/2, max(0, (c.h-h)/2)
+	c.fill(x-1, y, w+2, h, plain, ' ')
+	c.box(x, y, w, h, faultText, m.look.shapes.chosenFrame)
+	c.centre(x+1, y, w-2, faulted, " "+clip(d.title, w-6, m.look.shapes.ellipsis)+" ")
+	row := y + 2
+	for _, line := range lines {
+		c.put(x+3, row, w-6, strong, line)
+		row++
+	}
+	for i, choice := range d.choices {
+		mark, s := "  ", plain
+		if d.choice == i+1 {
+			mark, s = string(m.look.shapes.cursor)+" ", strong
+		}
+		c.put(x+3, row, w-6, s, mark+string(rune('1'+i))+"  "+choice)
+		row++
+	}
+	end := c.put(x+3, row+1, w-6, keycap, m.keys.Confirm.Help().Key)
+	end = c.put(end+1, row+1, w-6, plain, m.keys.Confirm.Help().Desc)
+	end = c.put(end+4, row+1, w-6, keycap, m.keys.Cancel.Help().Key)
+	c.put(end+1, row+1, x+w-3-end, plain, m.keys.Cancel.Help().Desc)
+}

@@ -1,0 +1,177 @@
+package ui
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/station"
+)
+
+var update = flag.Bool("update", false, "write the golden screens anew")
+
+// Each screen, at both sizes and in both languages, without colours: word and
+// shape alone must do.
+func TestGoldenScreens(t *testing.T) {
+	scenes := []struct {
+		name  string
+		scene func(d *driver)
+	}{
+		{"start", func(d *driver) {
+			d.screen = screenStart
+			d.operator = Operator{}
+			d.send(d.examine()())
+		}},
+		{"start-failed", func(d *driver) {
+			d.screen = screenStart
+			d.stand.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Next: "check that the HSM is connected and the PIN source is right"}
+			d.stand.checks[3].State = CheckNone
+			d.stand.checks[3].Finding = "not examined: what it needs has failed above"
+			d.send(d.examine()())
+		}},
+		{"pin", func(d *driver) {
+			d.screen, d.unlocked, d.field = screenStart, false, &field{purpose: fieldPIN, secret: true, text: []rune("1234")}
+		}},
+		{"signed-out", func(d *driver) { d.operator = Operator{} }},
+		{"idle", func(d *driver) {}},
+		{"running", func(d *driver) {
+			for i := range d.bays {
+				d.send(EventMsg{running1(i, d.bays[i].name, i%9)})
+			}
+		}},
+		{"mixed", func(d *driver) {
+			for _, e := range mixed(len(d.bays)) {
+				d.send(EventMsg{e})
+			}
+		}},
+		{"pass", func(d *driver) { allEnd(d, station.Pass, "") }},
+		{"reject", func(d *driver) { allEnd(d, station.Reject, "handshake-failed") }},
+		{"fault", func(d *driver) { allEnd(d, station.Fault, "no-answer") }},
+		{"aborted", func(d *driver) { allEnd(d, station.Aborted, "operator") }},
+		{"stopped", func(d *driver) {
+			allEnd(d, station.Reject, "clone")
+			d.facts.Bays = []BayFacts{{Name: "1", Stopped: "BoardID belongs to another piece of hardware"}, {Name: "2", Skipped: "jig is defective"}}
+			d.send(factsMsg{facts: d.facts})
+		}},
+		{"hsm-away", func(d *driver) {
+			d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway, Detail: "session with the token lost"}, Entries: 48213}})
+		}},
+		{"detail", func(d *driver) {
+			d.stand.detail = Detail{Registry: []Fact{{"status", "active"}, {"operator", "op17"}},
+				Audit: []AuditEntry{{48210, at(-5), "run.admitted", "bay 1"}, {48211, at(-4), "certificate.intent", "serial 4f12"}}}
+			e := ended(1, "1", station.Reject, "store-io")
+			e.Snap.Err = errors.New("writing certificate: board: flash refused to erase, program or read (rc 13)")
+			e.Snap.Console = []byte("*** boot 1.4.2 ***\r\nflash: sector 3 bad\x1b[31m\r\n")
+			d.send(EventMsg{e})
+			d.key("enter")
+		}},
+		{"history", func(d *driver) {
+			for i := range 30 {
+				e := ended(i, fmt.Sprint(i%8+1), []station.Ending{station.Pass, station.Pass, station.Reject, station.Fault}[i%4], []string{"", "", "store-io", "no-answer"}[i%4])
+				d.stand.rows = append(d.stand.rows, Row{Run: e.Run, At: e.At, Bay: e.Bay, BoardID: e.Snap.Identity.ID.String(),
+					Serial: "4f12aa00112233445566778899aabbcc", Order: "WO-4711", Operator: "op17", Ending: e.Snap.Ending, Reason: e.Snap.Reason})
+			}
+			d.key("h")
+			d.key("down")
+		}},
+		{"doctor", func(d *driver) { d.key("d") }},
+		{"numbers", func(d *driver) {
+			for i := range 200 {
+				e := ended(i, fmt.Sprint(i%8+1), []station.Ending{station.Pass, station.Pass, station.Pass, station.Pass, station.Reject, station.Fault, station.Pass, station.Aborted}[i%8],
+					[]string{"", "", "", "", "store-io", "no-answer", "", "operator"}[i%8])
+				e.Snap.Finished = at(float64(i*36 + i*i%700))
+				d.send(EventMsg{e})
+			}
+			d.now = at(2 * 3600)
+			d.key("n")
+		}},
+		{"log", func(d *driver) {
+			d.send(feedMsg{logs: []LogLine{{at(0), "INFO", "bay 1: admitted"}, {at(1), "WARN", "bay 3: request sent again \x1b[2J"}}})
+			d.key("l")
+		}},
+		{"help", func(d *driver) { d.key("?") }},
+		{"dialog", func(d *driver) {
+			d.send(EventMsg{running1(1, "1", 4)})
+			d.key("x")
+		}},
+		{"skip", func(d *driver) {
+			d.key("k")
+			d.key("2")
+		}},
+		{"rows", func(d *driver) {}},
+		{"small", func(d *driver) {}},
+	}
+	for _, language := range []string{"en", "de"} {
+		for _, size := range [][2]int{{80, 24}, {200, 50}} {
+			for _, s := range scenes {
+				w, h, bays := size[0], size[1], 8
+				if w == 200 {
+					bays = 32
+				}
+				if s.name == "rows" {
+					w, h, bays = size[0], size[1]-size[1]/50, 32
+				}
+				if s.name == "small" {
+					w, h = size[0]/2-1, 9
+				}
+				name := fmt.Sprintf("%s-%s-%dx%d", s.name, language, size[0], size[1])
+				t.Run(name, func(t *testing.T) {
+					d := drive(t, bays, w, h, language)
+					d.look = newLook(d.o.Out, false, false)
+					if s.name == "rows" {
+						for _, e := range mixed(32) {
+							d.send(EventMsg{e})
+						}
+					}
+					s.scene(d)
+					fits(t, d.View(), w, h)
+					golden(t, name, d.View())
+				})
+			}
+		}
+	}
+}
+
+func allEnd(d *driver, e station.Ending, reason string) {
+	for i := range d.bays {
+		d.send(EventMsg{ended(i, d.bays[i].name, e, reason)})
+	}
+}
+
+func fits(t testing.TB, screen string, w, h int) {
+	t.Helper()
+	lines := strings.Split(screen, "\n")
+	if len(lines) > h {
+		t.Errorf("%d lines on a screen of %d", len(lines), h)
+	}
+	for i, line := range lines {
+		if width(line) > w {
+			t.Errorf("line %d has %d columns on a screen of %d: %q", i+1, width(line), w, line)
+		}
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "screens", name+".txt")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("no golden screen (make it with -update and look at it): %v", err)
+	}
+	if string(want) != got+"\n" {
+		t.Errorf("screen differs from %s; got:\n%s", path, got)
+	}
+}

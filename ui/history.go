@@ -1,0 +1,163 @@
+package ui
+
+import (
+	"context"
+	"slices"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"hallmark/station"
+)
+
+type historyView struct {
+	query  Query
+	turn   int
+	rows   []Row
+	err    error
+	loaded bool
+	cursor int
+}
+
+type historyMsg struct {
+	turn int
+	rows []Row
+	err  error
+}
+
+const historyRows = 500
+
+func (v historyView) filled(msg historyMsg) historyView {
+	if msg.turn != v.turn {
+		return v
+	}
+	v.rows, v.err, v.loaded, v.cursor = msg.rows, msg.err, true, 0
+	return v
+}
+
+func (m Model) openHistory() (Model, tea.Cmd) {
+	m.screen, m.scroll = screenHistory, 0
+	return m.search()
+}
+
+func (m Model) searchField() (Model, tea.Cmd) {
+	m.field = &field{purpose: fieldSearch, text: []rune(m.history.query.Text)}
+	return m, nil
+}
+
+func (m Model) search() (Model, tea.Cmd) {
+	m.history.turn++
+	m.history.loaded = false
+	turn, query := m.history.turn, m.history.query
+	query.Limit = historyRows
+	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		rows, err := m.o.History.Search(ctx, query)
+		return historyMsg{turn, rows, err}
+	})
+}
+
+// nextFilter goes through the endings: all, pass, reject, fault, aborted.
+func (m Model) nextFilter() (Model, tea.Cmd) {
+	order := []station.Ending{"", station.Pass, station.Reject, station.Fault, station.Aborted}
+	m.history.query.Ending = order[(slices.Index(order, m.history.query.Ending)+1)%len(order)]
+	return m.search()
+}
+
+func (m Model) whyNoRow() string {
+	switch {
+	case m.o.Detail == nil:
+		return m.t("why.nodetail")
+	case m.history.cursor >= len(m.history.rows):
+		return m.t("why.norow")
+	}
+	return ""
+}
+
+func (m Model) openRow() (Model, tea.Cmd) {
+	row := m.history.rows[m.history.cursor]
+	run := station.Run{ID: row.Run, Bay: row.Bay, Operator: row.Operator, Order: row.Order, Ending: row.Ending, Reason: row.Reason, Finished: row.At}
+	m.detail = detailView{run: run, board: row.BoardID, fromHistory: true, turn: m.detail.turn + 1}
+	m.screen, m.scroll = screenDetail, 0
+	return m, m.askDetail()
+}
+
+func (m Model) drawHistory(c *canvas, r rect) {
+	h := m.history
+	y := r.y
+	filter := m.t("history.all")
+	if h.query.Ending != "" {
+		filter = m.ending(h.query.Ending)
+	}
+	c.put(r.x+1, y, r.w, strong, m.t("history.title"))
+	c.right(r.x+r.w-1, y, r.w-20, plain, m.t("history.filter", m.clean(h.query.Text), filter, len(h.rows)))
+	y++
+	if m.field != nil && m.field.purpose == fieldSearch {
+		m.drawField(c, r.x+1, y, r.w-2, m.t("history.field"))
+	}
+	y++
+	switch {
+	case h.err != nil:
+		c.put(r.x+1, y+1, r.w-2, rejectText, m.words(h.err))
+		return
+	case !h.loaded:
+		c.put(r.x+1, y+1, r.w-2, dim, m.t("history.loading"))
+		return
+	case len(h.rows) == 0:
+		c.put(r.x+1, y+1, r.w-2, strong, m.t("history.none"))
+		return
+	}
+	m.drawRows(c, rect{r.x, y, r.w, r.h - 2})
+}
+
+// drawRows draws a table whose columns appear as the terminal gets wider.
+func (m Model) drawRows(c *canvas, r rect) {
+	columns := []column{{"history.at", 16, func(w Row) string { return w.At.Format("01-02 15:04:05") }}, {"history.bay", 8, func(w Row) string { return w.Bay }},
+		{"history.ending", 12, nil}, {"history.board", 10, func(w Row) string { return short(w.BoardID) }},
+		{"history.order", 12, func(w Row) string { return w.Order }}, {"history.reason", 24, func(w Row) string { return m.rowReason(w) }},
+		{"history.operator", 14, func(w Row) string { return w.Operator }}, {"history.serial", 34, func(w Row) string { return w.Serial }},
+		{"history.id", 38, func(w Row) string { return w.BoardID }}}
+	x := r.x + 2
+	for i, col := range columns {
+		if x+col.w > r.x+r.w && i > 5 {
+			columns = columns[:i]
+			break
+		}
+		c.put(x, r.y, col.w-1, dim, m.t(col.title))
+		x += col.w
+	}
+	top := max(0, m.history.cursor-(r.h-2))
+	for i := top; i < len(m.history.rows) && i-top < r.h-1; i++ {
+		m.drawRow(c, rect{r.x, r.y + 1 + i - top, r.w, 1}, columns, m.history.rows[i], i == m.history.cursor)
+	}
+}
+
+type column struct {
+	title string
+	w     int
+	text  func(Row) string
+}
+
+func (m Model) rowReason(row Row) string {
+	if row.Ending == station.Pass {
+		return ""
+	}
+	return m.reason(row.Ending, row.Reason)
+}
+
+func (m Model) drawRow(c *canvas, r rect, columns []column, row Row, chosenRow bool) {
+	s := plain
+	if chosenRow {
+		s = chosen
+		c.fill(r.x, r.y, r.w, 1, s, ' ')
+		c.put(r.x, r.y, 1, s, string(m.look.shapes.cursor))
+	}
+	x := r.x + 2
+	for _, col := range columns {
+		if col.text == nil {
+			_, style := endingStyles(row.Ending)
+			c.put(x, r.y, col.w-1, style, m.shaped(row.Ending))
+		} else {
+			c.put(x, r.y, min(col.w-1, r.x+r.w-x), s, m.clean(col.text(row)))
+		}
+		x += col.w
+	}
+}

@@ -1,0 +1,104 @@
+package ui
+
+import (
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/charmbracelet/bubbles/key"
+)
+
+// A keymap holds every key there is. Footer, help and dispatcher read it through actions.
+type keymap struct {
+	Start, Retry, Stop, Skip, Acknowledge, Detail       key.Binding
+	StopAll, Automatic, Order, SignIn, SignOut          key.Binding
+	History, Log, Doctor, Numbers, Help, Back, Quit     key.Binding
+	Up, Down, Left, Right, PageUp, PageDown             key.Binding
+	Search, Filter, Copy, Again, Begin, Confirm, Cancel key.Binding
+}
+
+func newKeymap(t func(string, ...any) string) keymap {
+	bind := func(text, show string, keys ...string) key.Binding {
+		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(show, t("key."+text)))
+	}
+	yes := t("key.yes")
+	return keymap{
+		Start: bind("start", "s", "s"), Retry: bind("retry", "r", "r"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
+		Acknowledge: bind("acknowledge", "a", "a"), Detail: bind("detail", "enter", "enter"),
+		StopAll: bind("stopall", "X", "X"), Automatic: bind("automatic", "u", "u"), Order: bind("order", "o", "o"),
+		SignIn: bind("signin", "i", "i"), SignOut: bind("signout", "O", "O"),
+		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: bind("doctor", "d", "d"), Numbers: bind("numbers", "n", "n"),
+		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", "ctrl+c"),
+		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
+		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", " "),
+		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Copy: bind("copy", "c", "c"), Again: bind("again", "r", "r"),
+		Begin: bind("begin", "g", "g"), Confirm: bind("confirm", yes, yes), Cancel: bind("cancel", "esc", "esc"),
+	}
+}
+
+// An action is a key with what it does and why it does nothing just now.
+type action struct {
+	key key.Binding
+	why func(Model) string // empty: it works; nil: it always works
+	do  func(Model) (Model, tea.Cmd)
+	off bool // not in the footer, only in the help
+}
+
+func (a action) refusal(m Model) string {
+	if a.why == nil {
+		return ""
+	}
+	return a.why(m)
+}
+
+// actions lists what the keys do on this screen, in the order of the footer.
+func (m Model) actions() []action {
+	k := m.keys
+	switch m.screen {
+	case screenStart:
+		return []action{{key: k.Begin, why: Model.whyNotBegin, do: Model.begin}, {key: k.Again, why: Model.whyNotExamine, do: Model.examineAgain},
+			{key: k.Quit, do: Model.quit}, {key: k.Help, do: Model.help}}
+	case screenBench:
+		return m.benchActions()
+	case screenDetail:
+		return m.closing(action{key: k.Copy, why: Model.whyNotCopy, do: Model.copyDetail})
+	case screenHistory:
+		return m.closing(action{key: k.Search, do: Model.searchField}, action{key: k.Filter, do: Model.nextFilter},
+			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow})
+	case screenDoctor:
+		return m.closing(action{key: k.Again, why: Model.whyNotExamine, do: Model.examineAgain})
+	}
+	return m.closing()
+}
+
+func (m Model) benchActions() []action {
+	k := m.keys
+	return []action{
+		{key: k.Start, why: Model.whyNotStart, do: Model.start},
+		{key: k.Retry, why: Model.whyNotRetry, do: Model.start},
+		{key: k.Detail, why: Model.whyNoDetail, do: Model.openDetail},
+		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge},
+		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},
+		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip},
+		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField},
+		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
+		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},
+		{key: k.Order, why: Model.whyNotOrder, do: Model.orderField},
+		{key: k.History, why: Model.whyNoHistory, do: Model.openHistory},
+		{key: k.Numbers, do: Model.openNumbers},
+		{key: k.Doctor, why: Model.whyNoDoctor, do: Model.openDoctor},
+		{key: k.Log, do: Model.openLog},
+		{key: k.SignOut, why: Model.whyNotSignOut, do: Model.signOut},
+		{key: k.Help, do: Model.help},
+		{key: k.Quit, do: Model.quit},
+		{key: k.Up, do: Model.up, off: true}, {key: k.Down, do: Model.down, off: true},
+		{key: k.Left, do: Model.left, off: true}, {key: k.Right, do: Model.right, off: true},
+	}
+}
+
+// closing adds what every screen above the bench has.
+func (m Model) closing(first ...action) []action {
+	k := m.keys
+	return append(first, action{key: k.Back, do: Model.back}, action{key: k.Help, do: Model.help},
+		action{key: k.Up, do: Model.up, off: true}, action{key: k.Down, do: Model.down, off: true},
+		action{key: k.PageUp, do: Model.pageUp, off: true}, action{key: k.PageDown, do: Model.pageDown, off: true},
+		action{key: k.Quit, do: Model.quit, off: true})
+}

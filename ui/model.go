@@ -1,0 +1,370 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/google/uuid"
+
+	"hallmark/station"
+)
+
+// Model is the state of the screen. It is a value: Update and its parts give
+// another one and change no memory that an older one shares.
+type Model struct {
+	ctx  context.Context // of the program; its end ends every command
+	o    Options
+	look *look
+	keys keymap
+
+	w, h      int
+	now       time.Time
+	screen    screen
+	selected  int
+	bays      []bay
+	facts     Facts
+	factsBad  string
+	operator  Operator
+	locked    bool
+	touched   time.Time // last key
+	held      gatherer
+	digits    string // first of the two digits of a bay
+	dialog    *dialog
+	field     *field
+	notice    notice
+	shift     shift
+	detail    detailView
+	history   historyView
+	log       []LogLine
+	scroll    int // of detail, log and doctor
+	checks    checksView
+	unlocked  bool
+	leaving   bool // drained on the way out
+	helpShown bool
+}
+
+// screen is what fills the space between header and footer.
+type screen uint8
+
+const (
+	screenStart screen = iota
+	screenBench
+	screenDetail
+	screenHistory
+	screenLog
+	screenDoctor
+	screenNumbers
+)
+
+// A bay is what is known of one place on the bench. Its last Run stays until the next one starts.
+type bay struct {
+	name  string
+	facts BayFacts
+	run   station.Run
+	begun bool // run is one
+	step  int  // index of the running step, -1 before the first
+	since time.Time
+}
+
+func (b *bay) busy() bool  { return b.begun && b.run.Ending == "" }
+func (b *bay) ended() bool { return b.begun && b.run.Ending != "" }
+
+func (b *bay) boardID() string {
+	if b.run.Identity == nil {
+		return ""
+	}
+	return b.run.Identity.ID.String()
+}
+
+// A notice is one line that answers what the operator did.
+type notice struct {
+	text string
+	bad  bool
+	at   time.Time
+}
+
+const noticeStays = 12 * time.Second
+
+// New makes the screen as it is before the first event. ctx ends its commands.
+func New(ctx context.Context, o Options) (Model, error) {
+	if err := o.complete(); err != nil {
+		return Model{}, err
+	}
+	now := o.Now()
+	m := Model{ctx: ctx, o: o, look: newLook(o.Out, o.Colour, o.ASCII), now: now, touched: now, shift: newShift(now),
+		operator: o.Operator, screen: screenStart}
+	m.keys = newKeymap(m.t)
+	for _, name := range o.BayNames {
+		m.bays = append(m.bays, bay{name: name, step: -1})
+	}
+	if o.Opener == nil {
+		m.unlocked = true
+	} else {
+		m.field = &field{purpose: fieldPIN, secret: true}
+	}
+	if o.Opener == nil && o.Doctor == nil {
+		m.screen = screenBench
+	}
+	return m, nil
+}
+
+// t gives a text of the catalogue in characters that the terminal has.
+func (m Model) t(key string, args ...any) string {
+	text := m.o.Texts.Text(key, args...)
+	if m.o.ASCII {
+		return toASCII(text)
+	}
+	return text
+}
+
+// clean makes foreign text harmless for this terminal.
+func (m Model) clean(s string) string {
+	if m.o.ASCII {
+		return toASCII(clean(s))
+	}
+	return clean(s)
+}
+
+// Init starts the clock, the feed and, where no PIN is asked for, the examination.
+func (m Model) Init() tea.Cmd {
+	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts()}
+	if m.screen == screenStart && m.unlocked {
+		cmds = append(cmds, m.examine())
+	}
+	return tea.Batch(cmds...)
+}
+
+type (
+	tickMsg  struct{ at time.Time }
+	factsMsg struct {
+		facts Facts
+		err   error
+	}
+	// resultMsg is what came of an intent.
+	resultMsg struct {
+		said string // text when it worked, empty for none
+		err  error
+	}
+	digitMsg  struct{ digits string }
+	signedMsg struct {
+		operator Operator
+		err      error
+	}
+	orderMsg struct {
+		order Order
+		err   error
+	}
+	drainedMsg struct{ err error }
+	unlockMsg  struct{ err error }
+)
+
+func (m Model) tick() tea.Cmd {
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now()} })
+}
+
+func (m Model) askFacts() tea.Cmd {
+	return m.ask(2*time.Second, func(ctx context.Context) tea.Msg {
+		facts, err := m.o.Facts.Facts(ctx)
+		return factsMsg{facts, err}
+	})
+}
+
+// ask makes slow work a command with a bound. A panic in it is an answer, too.
+func (m Model) ask(bound time.Duration, do func(context.Context) tea.Msg) tea.Cmd {
+	return func() (msg tea.Msg) {
+		ctx, cancel := context.WithTimeout(m.ctx, bound)
+		defer cancel()
+		defer func() {
+			if value := recover(); value != nil {
+				msg = resultMsg{err: fmt.Errorf("panic behind the screen: %v", value)}
+			}
+		}()
+		return do(ctx)
+	}
+}
+
+// Update takes a message. A panic in it keeps the model as it was.
+func (m Model) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if value := recover(); value != nil {
+			m.notice = notice{text: m.t("screen.panic", m.clean(fmt.Sprint(value))), bad: true, at: m.now}
+			next, cmd = m, m.revive(msg)
+		}
+	}()
+	return m.update(msg)
+}
+
+// revive keeps the clock and the feed going when their message was the one that panicked.
+func (m Model) revive(msg tea.Msg) tea.Cmd {
+	switch msg.(type) {
+	case tickMsg:
+		return m.tick()
+	case feedMsg:
+		return m.o.Feed.next(m.ctx)
+	}
+	return nil
+}
+
+func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+	case tickMsg:
+		return m.ticked(msg.at)
+	case factsMsg:
+		return m.learn(msg), nil
+	case feedMsg:
+		m.log = lastLines(m.log, msg.logs)
+		m, cmd := m.events(msg.events)
+		return m, tea.Batch(cmd, m.o.Feed.next(m.ctx))
+	case EventMsg:
+		return m.events([]station.Event{msg.Event})
+	case tea.KeyMsg:
+		m.touched = m.now
+		return m.typed(msg)
+	case heldMsg:
+		return m.released(msg)
+	case digitMsg:
+		if m.digits == msg.digits {
+			m.digits = ""
+		}
+	default:
+		return m.answered(msg)
+	}
+	return m, nil
+}
+
+// answered takes what commands came back with.
+func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case resultMsg:
+		return m.said(msg), m.askFacts()
+	case signedMsg:
+		return m.signed(msg), m.askFacts()
+	case orderMsg:
+		if msg.err != nil {
+			return m.refuse(m.words(msg.err)), nil
+		}
+		m.facts.Order = msg.order
+		return m.say(m.t("said.order", m.clean(msg.order.ID))), m.askFacts()
+	case unlockMsg:
+		return m.opened(msg)
+	case checkMsg:
+		return m.checked(msg)
+	case historyMsg:
+		m.history = m.history.filled(msg)
+	case detailMsg:
+		m.detail = m.detail.filled(msg)
+	case drainedMsg:
+		if msg.err != nil {
+			m.leaving = false
+			return m.refuse(m.words(msg.err)), nil
+		}
+		if m.leaving {
+			return m, tea.Quit
+		}
+		return m.say(m.t("said.drained")), m.askFacts()
+	}
+	return m, nil
+}
+
+// ticked moves the clock, and locks an interface that nobody touches.
+func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
+	m.now = at
+	if m.o.IdleLock > 0 && m.o.Badges != nil && m.operator.ID != "" && !m.locked && at.Sub(m.touched) >= m.o.IdleLock {
+		m.locked, m.dialog, m.helpShown = true, nil, false
+		if m.field != nil && m.field.purpose != fieldPIN {
+			m.field = nil
+		}
+	}
+	return m, tea.Batch(m.tick(), m.askFacts())
+}
+
+func (m Model) learn(msg factsMsg) Model {
+	m.factsBad = ""
+	if msg.err != nil {
+		m.factsBad = m.words(msg.err)
+		return m
+	}
+	m.facts = msg.facts
+	m.bays = slices.Clone(m.bays)
+	for i := range m.bays {
+		m.bays[i].facts = BayFacts{Name: m.bays[i].name}
+		for _, facts := range msg.facts.Bays {
+			if facts.Name == m.bays[i].name {
+				m.bays[i].facts = facts
+			}
+		}
+	}
+	return m
+}
+
+// events takes what the engine said, in order.
+func (m Model) events(events []station.Event) (Model, tea.Cmd) {
+	if len(events) == 0 {
+		return m, nil
+	}
+	m.bays = slices.Clone(m.bays)
+	ring := false
+	for _, e := range events {
+		i := slices.IndexFunc(m.bays, func(b bay) bool { return b.name == e.Bay })
+		if i < 0 {
+			continue // a bay that is not on this screen
+		}
+		m.bays[i].take(e, m.o.Steps)
+		if e.Kind == station.RunEnded {
+			m.shift = m.shift.add(&e.Snap)
+			ring = true
+		}
+	}
+	if ring && m.o.Bell {
+		return m, bell(m.o.Out)
+	}
+	return m, nil
+}
+
+func (b *bay) take(e station.Event, steps []string) {
+	if e.Kind == station.RunStarted || e.Run != b.run.ID {
+		b.step, b.since = -1, e.At
+	}
+	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
+		return // an event that came late
+	}
+	b.run, b.begun = e.Snap, true
+	b.run.ID = e.Run
+	if isStep(e.Kind) {
+		b.step = slices.Index(steps, e.Step)
+		b.since = e.At
+	}
+}
+
+func lastLines(old, more []LogLine) []LogLine {
+	if len(more) == 0 {
+		return old
+	}
+	all := append(slices.Clip(old), more...)
+	return all[max(0, len(all)-keptLogLines):]
+}
+
+func (m Model) say(text string) Model {
+	m.notice = notice{text: text, at: m.now}
+	return m
+}
+
+func (m Model) refuse(text string) Model {
+	m.notice = notice{text: text, bad: true, at: m.now}
+	return m
+}
+
+func (m Model) said(msg resultMsg) Model {
+	switch {
+	case msg.err != nil:
+		return m.refuse(m.words(msg.err))
+	case msg.said != "":
+		return m.say(msg.said)
+	}
+	return m
+}

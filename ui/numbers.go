@@ -1,0 +1,117 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hallmark/station"
+)
+
+// Shift numbers: rate and takt at the top, endings and reasons at the left, steps at
+// the right, the shift as a sparkline at the bottom.
+
+func (m Model) drawNumbers(c *canvas, r rect) {
+	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
+	m.drawRate(c, r.x+1, r.y+1, r.w-2)
+	half := r.w / 2
+	m.drawEndings(c, rect{r.x + 1, r.y + 5, half - 2, r.h - 9})
+	m.drawStepTimes(c, rect{r.x + half, r.y + 5, half - 1, r.h - 9})
+	m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
+}
+
+func (m Model) drawRate(c *canvas, x, y, w int) {
+	takt, s, target := m.t("numbers.none"), strong, ""
+	if actual := m.shift.takt(m.now); actual > 0 {
+		takt = seconds(actual)
+		if m.o.Takt > 0 && actual > m.o.Takt {
+			s = faultText
+		}
+	}
+	if m.o.Takt > 0 {
+		target = " / " + seconds(m.o.Takt)
+	}
+	good, all := m.shift.firstPass()
+	yield := m.t("numbers.none")
+	if all > 0 {
+		yield = fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(good)/float64(all), good, all)
+	}
+	cells := []struct {
+		label, value string
+		s            style
+	}{{"numbers.rate", fmt.Sprintf("%.0f", m.shift.perHour(m.now)), strong}, {"numbers.takt", takt + target, s}, {"numbers.yield", yield, strong}}
+	part := w / len(cells)
+	for i, cell := range cells {
+		c.put(x+i*part, y+1, part-1, dim, m.t(cell.label))
+		c.put(x+i*part, y+2, part-1, cell.s, cell.value)
+	}
+}
+
+func (m Model) drawEndings(c *canvas, r rect) {
+	y := r.y
+	c.put(r.x, y, r.w, strong, m.t("numbers.endings"))
+	for _, e := range []station.Ending{station.Pass, station.Reject, station.Fault, station.Aborted} {
+		y++
+		_, s := endingStyles(e)
+		c.put(r.x+1, y, r.w-8, s, m.shaped(e))
+		c.right(r.x+r.w, y, 7, strong, fmt.Sprint(m.shift.endings[e]))
+	}
+	for _, reason := range m.shift.ranked() {
+		y++
+		if y >= r.y+r.h {
+			return
+		}
+		text := string(m.look.shapes.ending[reason.ending]) + " " + m.reason(reason.ending, reason.reason)
+		c.put(r.x+3, y, r.w-10, plain, text)
+		c.right(r.x+r.w, y, 7, plain, fmt.Sprint(m.shift.reasons[reason]))
+	}
+}
+
+func (m Model) drawStepTimes(c *canvas, r rect) {
+	c.put(r.x, r.y, r.w, strong, m.t("numbers.steps"))
+	longest := m.shift.steps[m.shift.busiest].mean()
+	for i, name := range m.o.Steps {
+		sum, y := m.shift.steps[name], r.y+1+i
+		if y >= r.y+r.h {
+			return
+		}
+		s, note := plain, ""
+		if name == m.shift.busiest && sum.count > 0 {
+			s, note = faultText, " "+m.t("numbers.bottleneck")
+		}
+		c.put(r.x+1, y, 14, s, m.stepText(name))
+		c.right(r.x+24, y, 9, s, seconds(sum.mean()))
+		length := 0
+		if longest > 0 {
+			length = int(time.Duration(max(0, r.w-26-width(note))) * sum.mean() / longest)
+		}
+		c.put(r.x+25, y, r.w-25, s, strings.Repeat(string(m.look.shapes.full), length)+note)
+	}
+}
+
+func (m Model) drawSpark(c *canvas, x, y, w int) {
+	c.put(x, y, w, strong, m.t("numbers.spark"))
+	counts := m.shift.spark(m.now, w)
+	most := max(1, slices.Max(append(counts, 0)))
+	marks := m.look.shapes.spark
+	var line strings.Builder
+	for _, count := range counts {
+		if count == 0 {
+			line.WriteRune(marks[0])
+			continue
+		}
+		line.WriteRune(marks[count*(len(marks)-1)/most])
+	}
+	c.put(x, y+1, w, passText, line.String())
+}
+
+// tookOf finds the time of a step that has ended.
+func tookOf(run *station.Run, name string) (time.Duration, bool) {
+	for i := len(run.Steps) - 1; i >= 0; i-- {
+		if run.Steps[i].Name == name {
+			return run.Steps[i].Took, true
+		}
+	}
+	return 0, false
+}

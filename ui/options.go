@@ -1,0 +1,58 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"hallmark/ui/catalogue"
+)
+
+// Options is what New needs beside a context.
+type Options struct {
+	Needs
+	Texts    *catalogue.Catalogue
+	Feed     *Feed
+	Station  string   // its name
+	Steps    []string // station.Station.Steps
+	BayNames []string // 1 to 32, in the order of the bench
+	Now      func() time.Time
+	Out      io.Writer     // the terminal, asked for its colours
+	Colour   bool          // false under NO_COLOR
+	ASCII    bool          // the locale is not UTF-8, see UTF8Locale
+	Bell     bool          // ring at each ending
+	Takt     time.Duration // target for the time between two boards, 0 for none
+	IdleLock time.Duration // lock after so long without a key, 0 for never
+	Prefixes Prefixes      // of labels; the zero value means OP-, WO- and BAY-
+	Operator Operator      // who is signed in at the start, for stations without badges
+}
+
+// MaxBays is how many bays the screen has a place for.
+const MaxBays = 32
+
+// Refusals of New.
+var (
+	ErrIncomplete = errors.New("interface is not completely configured")
+	ErrBays       = errors.New("want 1 to 32 bays with different names")
+)
+
+func (o *Options) complete() error {
+	for part, missing := range map[string]bool{"Line": o.Line == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
+		"Feed": o.Feed == nil, "Now": o.Now == nil, "Out": o.Out == nil, "Steps": len(o.Steps) == 0} {
+		if missing {
+			return fmt.Errorf("%w: %s is not set", ErrIncomplete, part)
+		}
+	}
+	seen := map[string]bool{}
+	for _, name := range o.BayNames {
+		seen[name] = true
+	}
+	if len(o.BayNames) < 1 || len(o.BayNames) > MaxBays || len(seen) != len(o.BayNames) {
+		return fmt.Errorf("%w: got %q", ErrBays, o.BayNames)
+	}
+	if o.Prefixes == (Prefixes{}) {
+		o.Prefixes = defaultPrefixes()
+	}
+	return nil
+}

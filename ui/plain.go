@@ -1,0 +1,90 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"hallmark/station"
+	"hallmark/ui/catalogue"
+)
+
+// Plain writes events as lines of plain text: for screen readers, serial
+// consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
+// cursor. Its methods are safe for concurrent use.
+type Plain struct {
+	mu    sync.Mutex // covers what follows
+	w     io.Writer
+	m     Model // for its words; it is never drawn
+	steps bool
+	err   error
+}
+
+// NewPlain makes a Plain. ascii says that the locale is not UTF-8; steps asks for a
+// line for each step as well as for each ending.
+func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, steps bool) *Plain {
+	o := Options{Texts: texts, BayNames: bays, ASCII: ascii}
+	m := Model{o: o}
+	for _, name := range bays {
+		m.bays = append(m.bays, bay{name: name})
+	}
+	return &Plain{w: w, m: m, steps: steps}
+}
+
+// Event writes the line of an event, if it has one.
+func (p *Plain) Event(e station.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := p.line(e)
+	if text == "" || p.err != nil {
+		return
+	}
+	if _, err := fmt.Fprintf(p.w, "%s %s\n", clockTime(e.At), text); err != nil {
+		p.err = fmt.Errorf("writing a line: %w", err)
+	}
+}
+
+// Say writes a line of the station's own.
+func (p *Plain) Say(text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		if _, err := fmt.Fprintln(p.w, p.m.clean(text)); err != nil {
+			p.err = fmt.Errorf("writing a line: %w", err)
+		}
+	}
+	return p.err
+}
+
+// Err gives the first error of writing; after it nothing is written any more.
+func (p *Plain) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Plain) line(e station.Event) string {
+	m, bay := p.m, p.m.clean(e.Bay)
+	switch {
+	case e.Kind == station.RunStarted:
+		return m.t("plain.started", bay)
+	case e.Kind == station.StepStarted && p.steps:
+		return m.t("plain.step", bay, m.stepText(e.Step))
+	case e.Kind == station.RunEnded:
+		return p.ended(e, bay)
+	}
+	return ""
+}
+
+func (p *Plain) ended(e station.Event, bay string) string {
+	m, run := p.m, &e.Snap
+	board := ""
+	if run.Identity != nil {
+		board = run.Identity.ID.String()
+	}
+	next := m.nextAction(max(0, m.find(e.Bay)), run.Ending, run.Reason)
+	if run.Ending == station.Pass {
+		return m.t("plain.passed", bay, m.ending(run.Ending), short(board), seconds(run.Finished.Sub(run.Started)), next)
+	}
+	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reason(run.Ending, run.Reason), next)
+}

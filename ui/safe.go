@@ -1,0 +1,193 @@
+package ui
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+// What comes from boards, scanners, databases and errors is made harmless
+// before it gets anywhere near the terminal: clean is the only door.
+
+const longestLabel = 512 // runes of one label; the rest is cut
+
+// clean makes one line of printable text of anything: control, format (such as a
+// change of direction) and unassigned characters and octets that are not UTF-8
+// become "?", marks without a width of their own are dropped.
+func clean(s string) string {
+	if harmless(s) {
+		return s
+	}
+	var b strings.Builder
+	for count := 0; len(s) > 0 && count < longestLabel; count++ {
+		r, size := utf8.DecodeRuneInString(s)
+		s = s[size:]
+		switch {
+		case r == utf8.RuneError && size == 1, r == utf8.RuneError:
+			b.WriteByte('?')
+		case r == '\n', r == '\t':
+			b.WriteByte(' ')
+		case unicode.In(r, unicode.Mn, unicode.Me):
+		case !unicode.IsPrint(r) || runeWidth(r) == 0:
+			b.WriteByte('?')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func harmless(s string) bool {
+	if len(s) > longestLabel {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// runeWidth is the number of columns a printable rune takes: 0, 1 or 2.
+func runeWidth(r rune) int {
+	switch {
+	case r < 0x300, r >= 0x2010 && r <= 0x2027, r >= 0x2190 && r <= 0x21ff, r >= 0x2500 && r <= 0x25ff, r == '✓', r == '✗':
+		return 1
+	}
+	return lipgloss.Width(string(r))
+}
+
+// width is the number of columns of a clean text.
+func width(s string) int {
+	if harmless(s) {
+		return len(s)
+	}
+	columns := 0
+	for _, r := range s {
+		columns += runeWidth(r)
+	}
+	return columns
+}
+
+// clip cuts a clean text to columns; what was cut shows as the ellipsis, one column wide.
+func clip(s string, columns int, ellipsis string) string {
+	if width(s) <= columns {
+		return s
+	}
+	if columns < 1 {
+		return ""
+	}
+	used := 0
+	for i, r := range s {
+		w := runeWidth(r)
+		if used+w > columns-1 {
+			return s[:i] + ellipsis
+		}
+		used += w
+	}
+	return s
+}
+
+// wrap breaks a clean text at spaces into lines of at most columns; words that
+// are longer are broken anywhere. A text that needs more than limit lines ends
+// in the ellipsis.
+func wrap(s string, columns, limit int, ellipsis string) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		for width(word) > columns && columns > 0 {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			head := cut(word, columns)
+			lines, word = append(lines, head), word[len(head):]
+		}
+		switch {
+		case line == "":
+			line = word
+		case width(line)+1+width(word) <= columns:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	if limit > 0 && len(lines) > limit {
+		rest := strings.Join(lines[limit-1:], " ")
+		lines = append(lines[:limit-1:limit-1], clip(rest, columns, ellipsis))
+	}
+	return lines
+}
+
+// cut gives as much of the beginning of s as fits, at least one rune.
+func cut(s string, columns int) string {
+	used := 0
+	for i, r := range s {
+		used += runeWidth(r)
+		if used > columns && i > 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// toASCII writes a text for a terminal that knows no other characters.
+func toASCII(s string) string {
+	if harmless(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf:
+			b.WriteRune(r)
+		default:
+			b.WriteString(plainRune(r))
+		}
+	}
+	return b.String()
+}
+
+func plainRune(r rune) string {
+	switch r {
+	case 'ä':
+		return "ae"
+	case 'ö':
+		return "oe"
+	case 'ü':
+		return "ue"
+	case 'Ä':
+		return "Ae"
+	case 'Ö':
+		return "Oe"
+	case 'Ü':
+		return "Ue"
+	case 'ß':
+		return "ss"
+	case '→', '►':
+		return ">"
+	case '–', '—':
+		return "-"
+	case '·':
+		return "."
+	case '…':
+		return "~"
+	}
+	return "?"
+}
+
+// UTF8Locale reports whether the environment asks for UTF-8 (POSIX XBD 8.2:
+// the first of LC_ALL, LC_CTYPE and LANG that is set counts).
+func UTF8Locale(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToLower(getenv(name)); value != "" {
+			return strings.Contains(value, "utf-8") || strings.Contains(value, "utf8")
+		}
+	}
+	return false
+}

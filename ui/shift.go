@@ -1,0 +1,143 @@
+package ui
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"hallmark/station"
+)
+
+// A shift counts what ended since it began. It is a value: add gives another one.
+type shift struct {
+	began    time.Time
+	endings  map[station.Ending]int
+	reasons  map[reasonOf]int
+	steps    map[string]stepSum
+	boards   map[string]bool // BoardID → passed at its first try
+	passes   []time.Time     // in order
+	busiest  string          // the step that took longest on average
+	attempts int
+}
+
+type reasonOf struct {
+	ending station.Ending
+	reason string
+}
+
+type stepSum struct {
+	count   int
+	took    time.Duration
+	outside time.Duration
+}
+
+func (s stepSum) mean() time.Duration { return s.took / time.Duration(max(1, s.count)) }
+
+func newShift(began time.Time) shift { return shift{began: began} }
+
+// add takes a Run that ended.
+func (s shift) add(run *station.Run) shift {
+	s.endings, s.reasons, s.steps, s.boards = with(s.endings), with(s.reasons), with(s.steps), with(s.boards)
+	s.attempts++
+	s.endings[run.Ending]++
+	if run.Ending != station.Pass {
+		s.reasons[reasonOf{run.Ending, run.Reason}]++
+	}
+	if run.Identity != nil && run.Ending != station.Aborted {
+		id := run.Identity.ID.String()
+		if _, seen := s.boards[id]; !seen {
+			s.boards[id] = run.Ending == station.Pass
+		}
+	}
+	for _, step := range run.Steps {
+		sum := s.steps[step.Name]
+		s.steps[step.Name] = stepSum{sum.count + 1, sum.took + step.Took, sum.outside + step.Outside}
+		if s.steps[step.Name].mean() > s.steps[s.busiest].mean() || s.busiest == "" {
+			s.busiest = step.Name
+		}
+	}
+	s.busiest = s.slowest()
+	if run.Ending == station.Pass {
+		s.passes = append(slices.Clip(s.passes), run.Finished)
+	}
+	return s
+}
+
+func with[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}
+
+// slowest names the step with the longest mean; of equal ones the first by name.
+func (s shift) slowest() string {
+	name := ""
+	for _, step := range slices.Sorted(maps.Keys(s.steps)) {
+		if name == "" || s.steps[step].mean() > s.steps[name].mean() {
+			name = step
+		}
+	}
+	return name
+}
+
+// perHour is the number of boards that passed in the last hour, or scaled up in a shift
+// that is younger; a shift younger than a minute counts as one minute.
+func (s shift) perHour(now time.Time) float64 {
+	window := min(max(now.Sub(s.began), time.Minute), time.Hour)
+	from, count := now.Add(-window), 0
+	for i := len(s.passes) - 1; i >= 0 && !s.passes[i].Before(from); i-- {
+		count++
+	}
+	return float64(count) * float64(time.Hour) / float64(window)
+}
+
+// takt is the time between two passed boards over the window of perHour, 0 when none passed.
+func (s shift) takt(now time.Time) time.Duration {
+	rate := s.perHour(now)
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(time.Hour) / rate)
+}
+
+// firstPass gives how many boards passed at their first try, of how many.
+func (s shift) firstPass() (good, all int) {
+	for _, first := range s.boards {
+		if first {
+			good++
+		}
+	}
+	return good, len(s.boards)
+}
+
+// spark counts passes in n equal parts of the shift up to now.
+func (s shift) spark(now time.Time, n int) []int {
+	counts := make([]int, max(n, 0))
+	span := max(now.Sub(s.began), time.Minute)
+	for _, at := range s.passes {
+		part := int(float64(at.Sub(s.began)) / float64(span) * float64(n))
+		if n > 0 {
+			counts[min(max(part, 0), n-1)]++
+		}
+	}
+	return counts
+}
+
+// ranked gives the reasons, most frequent first.
+func (s shift) ranked() []reasonOf {
+	all := slices.Collect(maps.Keys(s.reasons))
+	slices.SortFunc(all, func(a, b reasonOf) int {
+		if d := s.reasons[b] - s.reasons[a]; d != 0 {
+			return d
+		}
+		if a.reason != b.reason {
+			if a.reason < b.reason {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	return all
+}

@@ -1,0 +1,254 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/google/uuid"
+
+	"hallmark/station"
+	"hallmark/ui/catalogue"
+)
+
+// A stand is an in-memory stand-in for the rest of the station. It writes down what it is asked.
+type stand struct {
+	mu      sync.Mutex
+	asked   []string
+	facts   Facts
+	badges  map[string]Operator
+	orders  map[string]Order
+	rows    []Row
+	detail  Detail
+	checks  []Check
+	refusal error // of Line and Bays
+	pins    []string
+	kept    []byte // the PIN slice itself, to see that it is wiped
+	queries []Query
+}
+
+func (s *stand) note(format string, args ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, fmt.Sprintf(format, args...))
+	return s.refusal
+}
+
+func (s *stand) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.asked, "; ")
+}
+
+func (s *stand) Start(_ context.Context, a Start) error {
+	text := "start " + a.Bay + " by " + a.Operator
+	if a.Order != "" {
+		text += " for " + a.Order
+	}
+	if a.Expect != "" {
+		text += " expecting " + short(a.Expect)
+	}
+	return s.note("%s", text)
+}
+func (s *stand) Stop(_ context.Context, bay, operator string) error {
+	return s.note("stop %s by %s", bay, operator)
+}
+func (s *stand) Drain(_ context.Context, operator string) error {
+	return s.note("drain by %s", operator)
+}
+func (s *stand) Skip(_ context.Context, bay, reason, operator string) error {
+	return s.note("skip %s (%s) by %s", bay, reason, operator)
+}
+func (s *stand) Acknowledge(_ context.Context, bay, operator string) error {
+	return s.note("acknowledge %s by %s", bay, operator)
+}
+func (s *stand) Automatic(_ context.Context, on bool, operator, order string) error {
+	return s.note("automatic %t by %s", on, operator)
+}
+func (s *stand) Facts(context.Context) (Facts, error) { return s.facts, nil }
+func (s *stand) SignIn(_ context.Context, badge string) (Operator, error) {
+	if operator, ok := s.badges[badge]; ok {
+		return operator, s.note("sign in %s", operator.ID)
+	}
+	return Operator{}, fmt.Errorf("signing in: %w", ErrUnknownBadge)
+}
+func (s *stand) SignOut(_ context.Context, operator, why string) error {
+	return s.note("sign out %s: %s", operator, why)
+}
+func (s *stand) Switch(_ context.Context, id, operator string) (Order, error) {
+	order, ok := s.orders[id]
+	switch {
+	case !ok:
+		return Order{}, station.ErrUnknownOrder
+	case order.Quota > 0 && order.Count >= order.Quota:
+		return Order{}, station.ErrQuota
+	}
+	return order, s.note("order %s by %s", id, operator)
+}
+func (s *stand) Search(_ context.Context, q Query) ([]Row, error) {
+	s.queries = append(s.queries, q)
+	return s.rows, nil
+}
+func (s *stand) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
+func (s *stand) Examine(context.Context) <-chan Check {
+	c := make(chan Check, len(s.checks))
+	for _, check := range s.checks {
+		c <- check
+	}
+	close(c)
+	return c
+}
+func (s *stand) Unlock(_ context.Context, pin []byte) error {
+	s.pins, s.kept = append(s.pins, string(pin)), pin
+	return s.refusal
+}
+func (s *stand) Copy(_ context.Context, text string) (string, error) {
+	return "run.txt", s.note("copy %d lines", strings.Count(text, "\n"))
+}
+
+var testSteps = []string{"identify", "request", "check", "sign", "write", "reset", "read back", "handshake", "record"}
+
+func at(seconds float64) time.Time {
+	return time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// boardOf gives the BoardID of the nth board.
+func boardOf(n int) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.Sprint("board ", n)))
+}
+
+func runOf(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.Sprint("run ", n))) }
+
+func newStand() *stand {
+	return &stand{
+		facts: Facts{Order: Order{ID: "WO-4711", Product: "gateway", Quota: 500, Count: 123}, HSM: HSM{State: HSMReady}, Entries: 48213,
+			Anchored: at(-240), Automatic: true},
+		badges: map[string]Operator{"OP-17": {ID: "op17", Name: "M. Ortiz"}, "OP-18": {ID: "op18", Name: "J. Weiß"}},
+		orders: map[string]Order{"WO-4711": {ID: "WO-4711", Quota: 500, Count: 123}, "WO-FULL": {ID: "WO-FULL", Quota: 5, Count: 5},
+			"WO-4712": {ID: "WO-4712"}},
+		checks: []Check{{Name: "configuration", State: CheckOK, Finding: "station \"Line 3\", profile gateway"},
+			{Name: "registry", State: CheckOK, Finding: "WAL, synchronous=FULL"}, {Name: "HSM", State: CheckOK, Finding: "token \"factory-ca\""},
+			{Name: "issuing key", State: CheckOK, Finding: "signed a challenge in 2.1ms"}, {Name: "self-test", State: CheckOK, Finding: "6 clients, each answered as it must be"}},
+	}
+}
+
+// A driver runs a Model as the program would, one message at a time, with a clock of its own.
+type driver struct {
+	t *testing.T
+	Model
+	stand *stand
+}
+
+func options(t testing.TB, s *stand, bays int, language string) Options {
+	t.Helper()
+	texts, err := catalogue.Load(language)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Needs: Needs{Line: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
+		Texts: texts, Feed: NewFeed(0), Station: "Hallmark Line 3", Steps: testSteps, Now: func() time.Time { return at(0) }, Out: io.Discard,
+		Takt: 12 * time.Second, IdleLock: 10 * time.Minute}
+	for i := range bays {
+		o.BayNames = append(o.BayNames, fmt.Sprint(i+1))
+	}
+	return o
+}
+
+// drive opens a screen at the bench with an operator signed in.
+func drive(t *testing.T, bays, w, h int, language string) *driver {
+	t.Helper()
+	s := newStand()
+	d := open(t, s, options(t, s, bays, language), w, h)
+	d.screen, d.operator = screenBench, s.badges["OP-17"]
+	d.checks.done = true
+	return d
+}
+
+func open(t *testing.T, s *stand, o Options, w, h int) *driver {
+	t.Helper()
+	m, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{t, m, s}
+	d.send(tea.WindowSizeMsg{Width: w, Height: h}, factsMsg{facts: s.facts})
+	return d
+}
+
+// send hands messages to the model and does what its commands ask for, timers excepted.
+func (d *driver) send(msgs ...tea.Msg) {
+	d.t.Helper()
+	for _, msg := range msgs {
+		next, cmd := d.Model.Update(msg)
+		d.Model = next.(Model)
+		if key, ok := msg.(tea.KeyMsg); ok && key.Type == tea.KeyRunes {
+			continue // its command is a timer, whose message the tests send
+		}
+		d.obey(cmd)
+	}
+}
+
+func (d *driver) obey(cmd tea.Cmd) {
+	d.t.Helper()
+	if cmd == nil {
+		return
+	}
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	select {
+	case msg := <-done:
+		switch msg := msg.(type) {
+		case tea.BatchMsg:
+			for _, cmd := range msg {
+				d.obey(cmd)
+			}
+		case nil, heldMsg, tickMsg, tea.QuitMsg, digitMsg:
+		default:
+			d.send(msg)
+		}
+	case <-time.After(50 * time.Millisecond): // a timer or a wait for the feed
+	}
+}
+
+// key types one key, as slowly as a person.
+func (d *driver) key(name string) {
+	d.t.Helper()
+	special := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace}
+	if k, ok := special[name]; ok {
+		d.send(tea.KeyMsg{Type: k})
+		return
+	}
+	for _, r := range name {
+		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+		d.send(heldMsg{d.held.turn})
+	}
+}
+
+// scan types a label as a scanner does: one character after the other, then enter.
+func (d *driver) scan(label string) {
+	d.t.Helper()
+	for _, r := range label {
+		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+	}
+	d.send(tea.KeyMsg{Type: tea.KeyEnter})
+}
+
+// shows fails the test unless the screen has the text.
+func (d *driver) shows(text string) {
+	d.t.Helper()
+	if !strings.Contains(d.View(), text) {
+		d.t.Errorf("screen does not show %q:\n%s", text, d.View())
+	}
+}
+
+func (d *driver) asked(want string) {
+	d.t.Helper()
+	if got := d.stand.said(); got != want {
+		d.t.Errorf("asked for %q, want %q", got, want)
+	}
+}

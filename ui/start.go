@@ -1,0 +1,167 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// Start of shift: the PIN where it is typed, then every part of the bench is
+// examined, the verifier's self-test among them. The doctor view shows the same list.
+
+type checksView struct {
+	turn    int // of the examination that counts
+	checks  []Check
+	running bool
+	done    bool
+	cancel  context.CancelFunc
+}
+
+// checkMsg is one check, or the end of them.
+type checkMsg struct {
+	turn  int
+	check Check
+	end   bool
+	rest  <-chan Check
+}
+
+// examineMsg carries the turn of an examination that Init began.
+const firstTurn = 1
+
+const answerDoctor = 2 * time.Minute
+
+// examine begins the examination that checked expects.
+func (m Model) examine() tea.Cmd {
+	if m.o.Doctor == nil {
+		return nil
+	}
+	return m.examineAs(m.ctx, max(firstTurn, m.checks.turn))
+}
+
+func (m Model) examineAs(parent context.Context, turn int) tea.Cmd {
+	return func() (msg tea.Msg) {
+		defer panicsAsCheck(turn, &msg)
+		ctx, cancel := context.WithTimeout(parent, answerDoctor)
+		context.AfterFunc(parent, cancel)
+		return receive(turn, m.o.Doctor.Examine(ctx))
+	}
+}
+
+func panicsAsCheck(turn int, msg *tea.Msg) {
+	if value := recover(); value != nil {
+		*msg = checkMsg{turn: turn, check: Check{Name: "doctor", State: CheckFail, Finding: fmt.Sprint(value)}, rest: closedChecks()}
+	}
+}
+
+func closedChecks() <-chan Check {
+	c := make(chan Check)
+	close(c)
+	return c
+}
+
+func receive(turn int, checks <-chan Check) tea.Msg {
+	check, more := <-checks
+	return checkMsg{turn: turn, check: check, end: !more, rest: checks}
+}
+
+func (m Model) checked(msg checkMsg) (Model, tea.Cmd) {
+	if msg.turn != max(firstTurn, m.checks.turn) {
+		return m, nil // of an examination that was left
+	}
+	if msg.end {
+		m.checks.running, m.checks.done = false, true
+		return m, nil
+	}
+	m.checks.running = true
+	m.checks.checks = append(m.checks.checks[:len(m.checks.checks):len(m.checks.checks)], msg.check)
+	return m, func() tea.Msg { return receive(msg.turn, msg.rest) }
+}
+
+func (m Model) failedChecks() int {
+	count := 0
+	for _, check := range m.checks.checks {
+		if check.State != CheckOK {
+			count++
+		}
+	}
+	return count
+}
+
+func (m Model) whyNotExamine() string {
+	switch {
+	case m.o.Doctor == nil:
+		return m.t("why.nodoctor")
+	case !m.unlocked:
+		return m.t("why.pin")
+	case m.checks.running:
+		return m.t("why.examining")
+	case m.busy() > 0:
+		return m.t("why.runs", m.busy())
+	}
+	return ""
+}
+
+func (m Model) examineAgain() (Model, tea.Cmd) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.checks = checksView{turn: max(firstTurn, m.checks.turn) + 1, running: true, cancel: cancel}
+	m.scroll = 0
+	return m, m.examineAs(ctx, m.checks.turn)
+}
+
+func (m Model) openDoctor() (Model, tea.Cmd) {
+	m.screen, m.scroll = screenDoctor, 0
+	if m.whyNotExamine() != "" {
+		return m, nil
+	}
+	return m.examineAgain()
+}
+
+func (m Model) whyNotBegin() string {
+	switch {
+	case !m.unlocked:
+		return m.t("why.pin")
+	case m.o.Doctor != nil && !m.checks.done:
+		return m.t("why.examining")
+	case m.failedChecks() > 0:
+		return m.t("why.checks", m.failedChecks())
+	}
+	return ""
+}
+
+func (m Model) begin() (Model, tea.Cmd) {
+	m.screen, m.shift, m.scroll = screenBench, newShift(m.now), 0
+	return m, nil
+}
+
+// unlock hands the PIN over and forgets it. A label in its place is no try at all.
+func (m Model) unlock() (Model, tea.Cmd) {
+	typed := m.field.text
+	defer wipe(typed)
+	m.field = &field{purpose: fieldPIN, secret: true}
+	if kind, _ := m.o.Prefixes.readScan(string(typed)); kind != scanUnknown {
+		return m.refuse(m.t("pin.label")), nil
+	}
+	if len(typed) == 0 {
+		return m.refuse(m.t("pin.empty")), nil
+	}
+	pin := []byte(string(typed))
+	m.field = nil
+	return m.say(m.t("pin.checking")), m.ask(answerDoctor, func(ctx context.Context) tea.Msg {
+		defer clear(pin)
+		return unlockMsg{m.o.Opener.Unlock(ctx, pin)}
+	})
+}
+
+func (m Model) opened(msg unlockMsg) (Model, tea.Cmd) {
+	if msg.err != nil {
+		m.field = &field{purpose: fieldPIN, secret: true}
+		return m.refuse(m.words(msg.err)), nil
+	}
+	m.unlocked, m.notice = true, notice{}
+	if m.o.Doctor == nil {
+		return m.begin()
+	}
+	return m.examineAgain()
+}

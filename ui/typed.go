@@ -1,0 +1,207 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/charmbracelet/bubbles/key"
+)
+
+// typed sorts keys: into the open field, into a scan that may be coming, or to an action.
+func (m Model) typed(msg tea.KeyMsg) (Model, tea.Cmd) {
+	if msg.Paste {
+		return m.pasted(string(msg.Runes))
+	}
+	if m.field != nil && (!m.locked || m.field.purpose == fieldBadge) {
+		return m.fieldKey(msg)
+	}
+	if (msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace) && !msg.Alt {
+		var cmd tea.Cmd
+		m.held, cmd = m.held.take(msg.Runes)
+		return m, cmd
+	}
+	if held := m.held.held; held != "" {
+		m.held = m.held.drop()
+		if msg.Type == tea.KeyEnter || msg.Type == tea.KeyTab || msg.Type == tea.KeyCtrlJ {
+			return m.scanned(held)
+		}
+	}
+	return m.pressed(msg)
+}
+
+// released is what becomes of characters after which nothing came.
+func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
+	if msg.turn != m.held.turn || m.held.held == "" {
+		return m, nil
+	}
+	held, burst := m.held.held, m.held.burst
+	m.held = m.held.drop()
+	if burst {
+		return m.refuse(m.t("scan.cut")), nil
+	}
+	return m.pressed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(held)})
+}
+
+// pasted refuses text that nobody typed or scanned, except where a text is looked for.
+func (m Model) pasted(text string) (Model, tea.Cmd) {
+	m.held = m.held.drop()
+	if m.field != nil && m.field.purpose == fieldSearch && !m.locked {
+		for _, r := range m.clean(text) {
+			m.field = m.field.insert(r)
+		}
+		return m, nil
+	}
+	return m.refuse(m.t("scan.pasted")), nil
+}
+
+// pressed is one deliberate key.
+func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
+	m.notice = notice{}
+	switch {
+	case m.dialog != nil:
+		return m.dialogKey(msg)
+	case m.helpShown:
+		m.helpShown = false
+		return m, nil
+	case m.locked && !key.Matches(msg, m.keys.Quit, m.keys.SignIn, m.keys.Help):
+		return m.refuse(m.t("locked.key", m.clean(m.operator.Name))), nil
+	}
+	if m.screen == screenBench && len(msg.Runes) == 1 && msg.Runes[0] >= '0' && msg.Runes[0] <= '9' {
+		return m.digit(string(msg.Runes))
+	}
+	m.digits = ""
+	for _, a := range m.actions() {
+		if !key.Matches(msg, a.key) {
+			continue
+		}
+		if why := a.refusal(m); why != "" {
+			return m.refuse(m.t("key.refused", a.key.Help().Key, why)), nil
+		}
+		return a.do(m)
+	}
+	return m, nil
+}
+
+// bayKey is what to press for a bay: its number, of two digits on a bench with more than nine bays.
+func (m Model) bayKey(i int) string {
+	if len(m.bays) > 9 {
+		return fmt.Sprintf("%02d", i+1)
+	}
+	return fmt.Sprint(i + 1)
+}
+
+// digit chooses a bay by its number, and starts it unless it is running.
+func (m Model) digit(d string) (Model, tea.Cmd) {
+	if len(m.bays) > 9 && m.digits == "" {
+		m.digits = d
+		return m.say(m.t("bay.digits", d)), tea.Tick(2*time.Second, func(time.Time) tea.Msg { return digitMsg{d} })
+	}
+	number := m.digits + d
+	m.digits = ""
+	for i := range m.bays {
+		if m.bayKey(i) != number {
+			continue
+		}
+		m.selected = i
+		if m.bays[i].busy() {
+			return m, nil
+		}
+		if why := m.whyNotStart(); why != "" {
+			return m.refuse(m.t("key.refused", number, why)), nil
+		}
+		return m.start()
+	}
+	return m.refuse(m.t("bay.none", number, len(m.bays))), nil
+}
+
+// A field is a line of text that is being typed.
+type field struct {
+	purpose fieldPurpose
+	text    []rune
+	secret  bool
+}
+
+type fieldPurpose uint8
+
+const (
+	fieldPIN fieldPurpose = iota
+	fieldBadge
+	fieldOrder
+	fieldSearch
+)
+
+const longestField = 128
+
+func (f *field) insert(r rune) *field {
+	next := *f
+	if len(f.text) < longestField {
+		next.text = append(f.text[:len(f.text):len(f.text)], r)
+	}
+	if f.secret && len(f.text) > 0 {
+		wipe(f.text) // the older copy
+	}
+	return &next
+}
+
+func (f *field) remove() *field {
+	next := *f
+	if len(f.text) > 0 {
+		next.text = append([]rune(nil), f.text[:len(f.text)-1]...)
+	}
+	if f.secret {
+		wipe(f.text)
+	}
+	return &next
+}
+
+func wipe(text []rune) {
+	for i := range text {
+		text[i] = 0
+	}
+}
+
+func (m Model) fieldKey(msg tea.KeyMsg) (Model, tea.Cmd) {
+	switch msg.Type {
+	case tea.KeyRunes, tea.KeySpace:
+		m.notice = notice{}
+		for _, r := range msg.Runes {
+			if clean(string(r)) == string(r) {
+				m.field = m.field.insert(r)
+			}
+		}
+	case tea.KeyBackspace:
+		m.field = m.field.remove()
+	case tea.KeyEnter:
+		return m.submit()
+	case tea.KeyEsc, tea.KeyCtrlC:
+		if m.field.purpose == fieldPIN {
+			wipe(m.field.text)
+			m.field = &field{purpose: fieldPIN, secret: true}
+			return m.quit()
+		}
+		m.field = nil
+	}
+	return m, nil
+}
+
+// submit hands the text of the field to what asked for it.
+func (m Model) submit() (Model, tea.Cmd) {
+	purpose, text := m.field.purpose, strings.TrimSpace(string(m.field.text))
+	if purpose == fieldPIN {
+		return m.unlock()
+	}
+	m.field = nil
+	switch {
+	case purpose == fieldSearch:
+		m.history.query.Text = text
+		return m.search()
+	case text == "":
+		return m, nil
+	case purpose == fieldBadge:
+		return m.signIn(text)
+	}
+	return m.switchOrder(text)
+}

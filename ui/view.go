@@ -1,0 +1,380 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hallmark/station"
+)
+
+// The smallest terminal that the screen is laid out for.
+const (
+	minWidth  = 60
+	minHeight = 16
+)
+
+type rect struct{ x, y, w, h int }
+
+// View draws the screen. A panic in it shows as a plain message; Runs do not notice.
+func (m Model) View() (screen string) {
+	defer func() {
+		if value := recover(); value != nil {
+			screen = strings.Join(wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""), "\n")
+		}
+	}()
+	if m.w == 0 || m.h == 0 {
+		return ""
+	}
+	if m.w < minWidth || m.h < minHeight {
+		return m.tooSmall()
+	}
+	c := newCanvas(m.w, m.h, m.look)
+	m.draw(c)
+	return c.String()
+}
+
+// tooSmall says so in as many lines as there are, and still says what runs.
+func (m Model) tooSmall() string {
+	c := newCanvas(m.w, m.h, m.look)
+	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.look.shapes.ellipsis)
+	lines = append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...)
+	for i, line := range lines {
+		c.put(0, i, m.w, strong, line)
+	}
+	return c.String()
+}
+
+// body is what is left between header, message line and footer.
+func (m Model) body() rect { return rect{0, 3, m.w, m.h - 4} }
+
+func (m Model) draw(c *canvas) {
+	m.drawHeader(c)
+	m.drawMessage(c)
+	m.drawScreen(c, m.body())
+	m.drawFooter(c)
+	if m.helpShown {
+		m.drawHelp(c)
+	}
+	if m.dialog != nil {
+		m.drawDialog(c)
+	}
+}
+
+func (m Model) drawScreen(c *canvas, r rect) {
+	switch m.screen {
+	case screenStart:
+		m.drawStart(c, r)
+	case screenDetail:
+		m.drawLines(c, r, m.detailLines(r.w-2))
+	case screenHistory:
+		m.drawHistory(c, r)
+	case screenLog:
+		m.drawLines(c, r, m.logLines(r.w-2))
+	case screenDoctor:
+		m.drawLines(c, r, m.checkLines(r.w-2))
+	case screenNumbers:
+		m.drawNumbers(c, r)
+	default:
+		m.drawBench(c, r)
+	}
+}
+
+// drawHeader: who, what and when, then the state of what the line stands on.
+func (m Model) drawHeader(c *canvas) {
+	c.fill(0, 0, c.w, 2, bar, ' ')
+	c.right(c.w-1, 0, 8, bar, clockTime(m.now))
+	left := c.w - 11
+	operator := m.t("header.nobody")
+	if m.operator.ID != "" {
+		operator = m.clean(m.operator.Name)
+	}
+	name := m.clean(m.o.Station)
+	end := c.put(1, 0, min(left/3, width(name)), bar, name)
+	end = c.put(end+3, 0, min(left/3, left-end), bar, m.t("header.operator", operator))
+	c.put(end+3, 0, left-end-3, bar, m.orderText())
+	m.drawStates(c)
+}
+
+func (m Model) orderText() string {
+	o := m.facts.Order
+	switch {
+	case o.ID == "":
+		return m.t("header.noorder")
+	case o.Quota > 0:
+		return m.t("header.quota", m.clean(o.ID), o.Count, o.Quota)
+	}
+	return m.t("header.order", m.clean(o.ID), o.Count)
+}
+
+type stateText struct {
+	s    style
+	text string
+}
+
+// states lists what the line stands on, what is wrong first.
+func (m Model) states() []stateText {
+	var wrong, fine []stateText
+	add := func(s style, text string) {
+		if s == bar {
+			fine = append(fine, stateText{s, text})
+		} else {
+			wrong = append(wrong, stateText{s, text})
+		}
+	}
+	add(m.hsmText())
+	switch {
+	case m.facts.ClockBad != "":
+		add(barAlarm, m.t("header.clockbad"))
+	default:
+		add(bar, m.t("header.clock"))
+	}
+	switch {
+	case m.factsBad != "":
+		add(barAlarm, m.t("header.blind"))
+	case m.facts.AuditBad != "":
+		add(barAlarm, m.t("header.auditbad"))
+	case m.facts.Anchored.IsZero():
+		add(bar, m.t("header.audit", m.facts.Entries))
+	default:
+		add(bar, m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Anchored))))
+	}
+	if m.facts.Automatic {
+		add(bar, m.t("header.automatic"))
+	}
+	return append(wrong, fine...)
+}
+
+func (m Model) hsmText() (style, string) {
+	switch m.facts.HSM.State {
+	case HSMSoftware:
+		return barWarn, m.t("header.software")
+	case HSMAway:
+		return barAlarm, m.t("header.away")
+	case HSMReady:
+		return bar, m.t("header.hsm")
+	}
+	return bar, m.t("header.closed")
+}
+
+func (m Model) drawStates(c *canvas) {
+	x := 1
+	for i, state := range m.states() {
+		if i > 0 && state.s == bar {
+			x = c.put(x, 1, c.w-x-1, bar, m.look.shapes.dot)
+		} else if i > 0 {
+			x++
+		}
+		text := state.text
+		if state.s != bar {
+			text = " " + text + " "
+		}
+		x = c.put(x, 1, c.w-x-1, state.s, text)
+	}
+}
+
+// drawMessage: the answer to the last key, else what holds the line up, else the chosen bay.
+func (m Model) drawMessage(c *canvas) {
+	s, text := m.message()
+	if s != plain {
+		c.fill(0, 2, c.w, 1, s, ' ')
+	}
+	c.put(1, 2, c.w-2, s, text)
+}
+
+func (m Model) message() (style, string) {
+	if m.notice.text != "" && m.now.Sub(m.notice.at) < noticeStays {
+		if m.notice.bad {
+			return barWarn, "! " + m.notice.text
+		}
+		return strong, m.notice.text
+	}
+	switch {
+	case m.field != nil && m.field.purpose != fieldPIN && m.field.purpose != fieldSearch:
+		return strong, m.fieldText()
+	case m.hsmAway():
+		return barAlarm, m.t("banner.away", m.clean(m.facts.HSM.Detail))
+	case m.facts.AuditBad != "":
+		return barAlarm, m.t("banner.audit", m.clean(m.facts.AuditBad))
+	case m.facts.ClockBad != "":
+		return barAlarm, m.t("banner.clock", m.clean(m.facts.ClockBad))
+	case m.facts.Paused != "":
+		return barAlarm, m.t("banner.paused", m.clean(m.facts.Paused))
+	case m.leaving:
+		return barWarn, m.t("said.leaving", m.busy())
+	case m.facts.Draining:
+		return barWarn, m.t("banner.draining", m.busy())
+	case m.locked:
+		return barWarn, m.t("banner.locked", m.clean(m.operator.Name))
+	case m.operator.ID == "" && m.screen != screenStart:
+		return barWarn, m.t("banner.signin")
+	case m.factsBad != "":
+		return barWarn, m.t("banner.blind", m.factsBad)
+	case m.screen == screenBench:
+		return plain, m.bayText()
+	}
+	return plain, ""
+}
+
+// bayText says of the chosen bay what does not fit its tile.
+func (m Model) bayText() string {
+	b := m.bay()
+	label := m.t("bay.chosen", m.clean(b.name))
+	switch {
+	case b.facts.Stopped != "":
+		return label + " " + m.t("bay.stopped", m.clean(b.facts.Stopped))
+	case b.facts.Skipped != "":
+		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
+	case !b.begun:
+		return label + " " + m.t("next.insert", m.bayKey(m.selected))
+	case b.busy():
+		return label + " " + m.stepName(b.step)
+	case b.run.Ending == station.Pass:
+		return label + " " + m.ending(b.run.Ending) + m.look.shapes.dot + m.nextAction(m.selected, b.run.Ending, "")
+	}
+	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.look.shapes.dot +
+		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
+}
+
+func (m Model) fieldText() string {
+	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
+	return m.t(label) + " " + m.clean(string(m.field.text)) + "_"
+}
+
+func (m Model) drawField(c *canvas, x, y, w int, label string) {
+	end := c.put(x, y, w, strong, label+" ")
+	text := m.clean(string(m.field.text))
+	for width(text) > w-(end-x)-1 && text != "" {
+		text = text[len(cut(text, 1)):] // the end of a long text is what is being typed
+	}
+	c.put(end, y, w-(end-x), plain, text+"_")
+}
+
+// drawFooter shows the keys that work now, as many as there is room for, help always.
+func (m Model) drawFooter(c *canvas) {
+	y := c.h - 1
+	help := m.keys.Help.Help().Key + " " + m.keys.Help.Help().Desc
+	if m.dialog != nil || m.field != nil {
+		c.put(1, y, c.w-2, dim, m.footerHint())
+		return
+	}
+	room := c.w - 2 - width(help)
+	x := 1
+	for _, a := range m.actions() {
+		text := a.key.Help()
+		if a.off || text.Key == m.keys.Help.Help().Key || a.refusal(m) != "" {
+			continue
+		}
+		if x+width(text.Key)+width(text.Desc)+3 > room {
+			break
+		}
+		x = c.put(x, y, room, keycap, text.Key)
+		x = c.put(x+1, y, room, plain, text.Desc) + 2
+	}
+	c.right(c.w-1, y, width(help), keycap, help)
+}
+
+func (m Model) footerHint() string {
+	switch {
+	case m.dialog != nil:
+		return m.t("dialog.keys", m.keys.Confirm.Help().Key)
+	case m.field.purpose == fieldPIN:
+		return m.t("pin.keys")
+	}
+	return m.t("field.keys")
+}
+
+// drawHelp lists every key of this screen; a key that does nothing says why. It
+// leaves the header alone, and takes two columns where one is too high.
+func (m Model) drawHelp(c *canvas) {
+	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
+		return a.off && slices.Contains([]string{"up", "down", "left", "right"}, a.key.Keys()[0])
+	})
+	columns, w := 1, min(c.w-4, 90)
+	if len(actions)+3 > c.h-2 {
+		columns, w = 2, c.w-2
+	}
+	rows := (len(actions) + columns - 1) / columns
+	h := min(c.h-2, rows+3)
+	x, y := (c.w-w)/2, 2+max(0, (c.h-2-h)/2)
+	c.fill(x, y, w, h, plain, ' ')
+	c.box(x, y, w, h, strong, m.look.shapes.frame)
+	c.centre(x, y, w, strong, " "+m.t("help.title")+" ")
+	part := (w - 3) / columns
+	for i, a := range actions {
+		left, row := x+2+i/rows*part, y+1+i%rows
+		s, text := plain, a.key.Help().Desc
+		if why := a.refusal(m); why != "" {
+			s, text = dim, text+": "+why
+		}
+		c.put(left, row, 7, keycap, a.key.Help().Key)
+		c.put(left+7, row, part-8, s, text)
+	}
+	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
+}
+
+// drawLines shows text that may be longer than the screen.
+func (m Model) drawLines(c *canvas, r rect, lines []textLine) {
+	top := min(m.scroll, max(0, len(lines)-r.h))
+	for i := top; i < len(lines) && i-top < r.h; i++ {
+		c.put(r.x+1, r.y+i-top, r.w-2, lines[i].s, lines[i].text)
+	}
+	if below := len(lines) - top - r.h; below > 0 {
+		c.right(r.w-1, r.y+r.h-1, r.w, barWarn, m.t("lines.more", below))
+	}
+}
+
+type textLine struct {
+	s    style
+	text string
+}
+
+func clockTime(at time.Time) string { return at.Format("15:04:05") }
+
+// seconds shows how long something took: tenths below a hundred seconds, then minutes.
+func seconds(d time.Duration) string {
+	if d < 0 {
+		d = 0
+	}
+	if d < 100*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// coarse shows an age in its largest unit.
+func coarse(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
+
+// ending names an ending in the operator's language.
+func (m Model) ending(e station.Ending) string { return m.t("ending." + string(e)) }
+
+// shaped names an ending with its shape.
+func (m Model) shaped(e station.Ending) string {
+	return string(m.look.shapes.ending[e]) + " " + m.ending(e)
+}
+
+func (m Model) stepName(i int) string {
+	if i < 0 || i >= len(m.o.Steps) {
+		return m.t("step.start")
+	}
+	return m.stepText(m.o.Steps[i])
+}
+
+// stepText names a step; the catalogue's keys have no spaces.
+func (m Model) stepText(name string) string {
+	if key := "step." + strings.ReplaceAll(name, " ", "-"); m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return m.clean(name)
+}
