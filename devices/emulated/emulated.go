@@ -100,6 +100,11 @@ type Config struct {
 	// Random is crypto/rand.Reader when nil.
 	Random io.Reader
 
+	// Pty makes the line a pseudo terminal that is opened as a UART is, through
+	// devices/serial. It belongs to the process, as an adapter on the board
+	// does: a power cut unplugs it, and after PowerOn there is a new Line.
+	Pty bool
+
 	testingOnlyTRNG string // QEMU character device in place of the host's random device
 }
 
@@ -118,7 +123,7 @@ type Board struct {
 	dir  *directory
 	line *line
 
-	mu     sync.Mutex // guards power and closed
+	mu     sync.Mutex // guards line, power and closed
 	power  *process   // nil: off
 	closed bool
 }
@@ -142,8 +147,10 @@ func (b *Board) open(ctx context.Context) (err error) {
 	if b.dir, err = openDirectory(ctx, b.cfg); err != nil {
 		return err
 	}
-	if b.line, err = newLine(); err != nil {
-		return err
+	if !b.cfg.Pty {
+		if b.line, err = newLine(); err != nil {
+			return err
+		}
 	}
 	return b.PowerOn(ctx)
 }
@@ -186,11 +193,15 @@ func ImageName(kind Kind, machine string) string {
 	return "qemu/" + machine + ".elf"
 }
 
-// Line is the board's UART, the same for the whole life of the Board: open
-// through resets and power cuts, silent while the board is off. When the
+// Line is the board's UART, the same for the whole life of the Board (not with
+// [Config.Pty]): open through resets and power cuts, silent while the board is off. When the
 // process ends by itself, Read and Write give an error that is ErrDied and
 // shows its last words.
-func (b *Board) Line() devices.Line { return b.line }
+func (b *Board) Line() devices.Line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.line
+}
 
 // PowerOn starts the process after a power cut. What the station sent
 // meanwhile is lost. Switching on a running board does nothing.
@@ -209,12 +220,28 @@ func (b *Board) PowerOn(ctx context.Context) error {
 func (b *Board) powerOn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
+	if err := b.newPty(); err != nil {
+		return fmt.Errorf("switching on: %w", err)
+	}
 	p, err := b.launch(ctx)
 	if err != nil {
 		return fmt.Errorf("switching on: %w", err)
 	}
 	b.power = p
 	return nil
+}
+
+// newPty is a line for the next process, if it brings one; the last is dead.
+func (b *Board) newPty() error {
+	if !b.cfg.Pty {
+		return nil
+	}
+	var err error
+	if b.line != nil {
+		err = b.line.release()
+	}
+	b.line = &line{}
+	return err
 }
 
 // launch starts the process of the configured kind.

@@ -11,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/devices"
+	"hallmark/devices/serial"
 )
 
 // line is a socket pair: one end for the station, the other is inherited by
-// each process of the board, so that the line outlives a power cut.
+// each process of the board, so that the line outlives a power cut. Or it is
+// the station's end of a pseudo terminal that the process made.
 type line struct {
 	near devices.Line
-	far  *os.File
+	far  *os.File // nil: a pseudo terminal
 	died atomic.Pointer[error]
 	shut atomic.Bool // the station has closed its end
 }
@@ -86,12 +88,18 @@ func (l *line) reason() error {
 // cut ends the stream in both directions: the process ended by itself.
 func (l *line) cut(reason error) {
 	l.died.Store(&reason)
+	if l.far == nil {
+		return // it went with the process
+	}
 	// Fails only if the line is closed already, and then nobody reads.
 	_ = unix.Shutdown(int(l.far.Fd()), unix.SHUT_RDWR)
 }
 
 // drain drops what the station sent while the board was off.
 func (l *line) drain() error {
+	if l.far == nil {
+		return nil
+	}
 	var lost [4096]byte
 	for {
 		_, _, err := unix.Recvfrom(int(l.far.Fd()), lost[:], unix.MSG_DONTWAIT)
@@ -104,11 +112,26 @@ func (l *line) drain() error {
 	}
 }
 
+// plugIn opens the pseudo terminal that a process made.
+func (l *line) plugIn(path, lockDir string) error {
+	port, err := serial.Open(serial.Config{Name: path, LockDir: lockDir})
+	if err != nil {
+		return err
+	}
+	l.near = port
+	return nil
+}
+
 // release closes both ends; the station may have closed its own before.
 func (l *line) release() error {
-	err := l.near.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	var errs []error
+	if l.near != nil {
+		if err := l.near.Close(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
-	return errors.Join(err, l.far.Close())
+	if l.far != nil {
+		errs = append(errs, l.far.Close())
+	}
+	return errors.Join(errs...)
 }

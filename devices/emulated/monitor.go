@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -96,6 +97,24 @@ func (m *monitor) reset(ctx context.Context) error {
 		return fmt.Errorf("waiting for the reset: %w", err)
 	}
 	return nil
+}
+
+// pty gives the path of the one pseudo terminal that QEMU made.
+func (m *monitor) pty(ctx context.Context) (string, error) {
+	answer, err := m.execute(ctx, "query-chardev", nil)
+	if err != nil {
+		return "", err
+	}
+	var devices []struct{ Filename string }
+	if err := json.Unmarshal(answer, &devices); err != nil {
+		return "", fmt.Errorf("asking QEMU for its pty: %w", err)
+	}
+	for _, device := range devices {
+		if path, ok := strings.CutPrefix(device.Filename, "pty:"); ok {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("asking QEMU for its pty: there is none in %s", answer)
 }
 
 // execute runs a command and gives what it returned.

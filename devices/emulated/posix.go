@@ -1,18 +1,66 @@
 package emulated
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // launchPosix starts the core as a process of this system. It is ready to
 // answer as soon as it reads its line; nothing has to be waited for.
-func (b *Board) launchPosix(context.Context) (*process, error) {
+func (b *Board) launchPosix(ctx context.Context) (*process, error) {
 	image, err := filepath.Abs(b.cfg.Image)
 	if err != nil {
 		return nil, fmt.Errorf("finding the firmware image: %w", err)
 	}
+	if b.cfg.Pty {
+		return b.launchOnPty(ctx, image)
+	}
 	args := []string{"-fuses", "/proc/self/fd/4", "-flash", flashFile, "-line", "3"}
 	return b.begin(b.command(image, args, b.line.far, b.dir.fuses))
+}
+
+// launchOnPty starts a process that makes its line itself and says its name.
+func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error) {
+	near, far, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe for the line's name: %w", err)
+	}
+	defer near.Close()
+	cmd := b.command(image, []string{"-fuses", "/proc/self/fd/3", "-flash", flashFile, "-pty"}, b.dir.fuses)
+	cmd.Stdout = far
+	p, err := b.begin(cmd)
+	far.Close() // the process has its own; ours would hide its end
+	if err != nil {
+		return nil, err
+	}
+	path, err := pathFrom(ctx, near)
+	if err == nil {
+		err = b.line.plugIn(path, b.dir.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.stop())
+	}
+	return p, nil
+}
+
+// pathFrom reads one line.
+func pathFrom(ctx context.Context, pipe *os.File) (string, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := pipe.SetReadDeadline(deadline); err != nil {
+			return "", fmt.Errorf("bounding the wait for the line's name: %w", err)
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }) // closed: nobody waits
+	defer stop()
+	path, err := bufio.NewReader(pipe).ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("waiting for the line's name: %w", err)
+	}
+	return strings.TrimSpace(path), nil
 }

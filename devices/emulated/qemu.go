@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -17,11 +18,12 @@ var machines = map[string]*machine{
 	"mps2-an521": {fuses: 0x103f_f000},
 }
 
-// The descriptors that QEMU inherits, in the order of launchQEMU.
+// The descriptors that QEMU inherits, in the order of launchQEMU. The line is
+// not there when it is a pty.
 const (
-	lineFD    = 3
-	monitorFD = 4
-	fusesFD   = 5
+	monitorFD = 3
+	fusesFD   = 4
+	lineFD    = 5
 )
 
 // launchQEMU starts the emulator and returns when its monitor answers: the
@@ -39,17 +41,39 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the monitor's socket: %w", err)
 	}
-	p, err := b.begin(b.command(path, args, b.line.far, far, b.dir.fuses))
+	files := []*os.File{far, b.dir.fuses}
+	if !b.cfg.Pty {
+		files = append(files, b.line.far)
+	}
+	p, err := b.begin(b.command(path, args, files...))
 	far.Close() // QEMU has its own; ours would hide its end
 	if err != nil {
 		near.Close()
 		return nil, err
 	}
 	p.monitor = newMonitor(near)
-	if err := p.monitor.greet(ctx); err != nil {
+	err = p.monitor.greet(ctx)
+	if err == nil && b.cfg.Pty {
+		err = b.plugIn(ctx, p.monitor)
+	}
+	if err != nil {
 		return nil, errors.Join(b.failedStart(p, err), p.stop())
 	}
 	return p, nil
+}
+
+// plugIn opens the pty while the machine stands still, so that no octet is
+// lost, and lets the machine run.
+func (b *Board) plugIn(ctx context.Context, m *monitor) error {
+	path, err := m.pty(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.line.plugIn(path, b.dir.path); err != nil {
+		return err
+	}
+	_, err = m.execute(ctx, "cont", nil)
+	return err
 }
 
 // begin starts a process on an empty line.
@@ -57,9 +81,10 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 	if err := errors.Join(b.line.drain(), b.dir.markPowerOn()); err != nil {
 		return nil, err
 	}
+	line := b.line
 	return launch(cmd, func(err error) {
-		if err != nil || !b.line.shut.Load() {
-			b.line.cut(b.deathNotice(err))
+		if err != nil || !line.shut.Load() {
+			line.cut(b.deathNotice(err))
 		}
 	})
 }
@@ -80,7 +105,11 @@ func (b *Board) qemuArgs() ([]string, error) {
 		return nil, fmt.Errorf("finding the firmware image: %w", err)
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
-	return []string{
+	line, still := fmt.Sprintf("socket,id=line,fd=%d,mux=on", lineFD), []string{}
+	if b.cfg.Pty {
+		line, still = "pty,id=line,mux=on", []string{"-S"}
+	}
+	return append(still, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
 		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -92,12 +121,12 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// UART0 is the line, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
 		// octets, from which QEMU refills the UART without waking its main loop: a third of the CPU for
 		// each octet received. Its escape character would be in the way; no octet is 0x100.
-		"-chardev", fmt.Sprintf("socket,id=line,fd=%d,mux=on", lineFD), "-serial", "chardev:line",
+		"-chardev", line, "-serial", "chardev:line",
 		"-serial", "null",
 		"-chardev", b.trng() + ",id=trng,mux=on", "-serial", "chardev:trng",
 		"-echr", "0x100",
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
-	}, nil
+	}...), nil
 }
 
 // trng is where the board's entropy comes from: fresh at each start, never a file.
