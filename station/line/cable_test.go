@@ -81,7 +81,13 @@ func (l *line) harmed(t *testing.T, name string, faults fixtures.Faults, seed ui
 // one was signed before.
 func (l *line) inPeace(t *testing.T, bay *bay, dir string, before *station.Run) {
 	t.Helper()
-	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	l.again(t, bay, emulated.Config{Dir: dir}, before)
+}
+
+// again is inPeace for any kind of board.
+func (l *line) again(t *testing.T, bay *bay, config emulated.Config, before *station.Run) {
+	t.Helper()
+	board := l.plug(t, config, patience, nil)
 	after := bay.enrol(t, board, board)
 	ends(t, after, station.Pass, "")
 	same(t, before, after)

@@ -152,7 +152,9 @@ var patience = devices.Options{Timeout: 5 * time.Second}
 // plug switches on the board of a directory. cable, if not nil, is put between.
 func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Line) devices.Line) plugged {
 	t.Helper()
-	board.Kind, board.Image = emulated.Posix, l.image
+	if board.Kind == 0 {
+		board.Kind, board.Image = emulated.Posix, l.image
+	}
 	if board.Dir == "" {
 		board.Dir = t.TempDir()
 	}
