@@ -200,6 +200,25 @@ func TestThePINIsNotInTheLog(t *testing.T) {
 	}
 }
 
+func TestAPersonWhoGivesUpAtThePINPromptIsNoHangingModule(t *testing.T) {
+	token := fixtures.NewToken(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := false
+	ask := func(life context.Context) (hsm.Secret, error) {
+		cancel() // Ctrl-C while the prompt stands there
+		<-life.Done()
+		ended = true // the terminal has its echo back
+		return hsm.Secret{}, life.Err()
+	}
+	_, err := hsm.Open(ctx, token.Config, ask)
+	if !errors.Is(err, context.Canceled) || errors.Is(err, hsm.ErrHung) {
+		t.Errorf("got %v, want the end of the context and no hanging module", err)
+	}
+	if !ended {
+		t.Error("Open returned while the PIN source was still at work")
+	}
+}
+
 func TestASoftwareTokenNeedsPermission(t *testing.T) {
 	token := fixtures.NewToken(t)
 	cfg := token.Config

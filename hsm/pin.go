@@ -8,7 +8,8 @@ import (
 )
 
 // A PINSource gives the user PIN. It is asked at Open and again at each reopen;
-// the Secret it returns is wiped after login.
+// the Secret it returns is wiped after login. It returns soon after ctx ends: Open
+// waits for that, so that a terminal has its echo back.
 type PINSource func(ctx context.Context) (Secret, error)
 
 // ask asks the source. An empty PIN is never tried: it would count as wrong.

@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -82,6 +83,9 @@ func (f *flight) wait(ctx context.Context, cfg Config) error {
 		case <-f.landed:
 			return f.err
 		case <-ctx.Done():
+			if f.asking.Load() {
+				return fmt.Errorf("opening %s: waiting for the PIN: %w", cfg.selector(), ctx.Err())
+			}
 			return refuse(ErrHung, "opening %s: %w", cfg.selector(), ctx.Err())
 		case <-timer.C:
 			left := f.left(cfg.Timeout)
