@@ -247,9 +247,9 @@ func (m Model) back() (Model, tea.Cmd) {
 		m.screen = screenHistory
 		return m, nil
 	}
-	if m.screen == screenDoctor && m.checks.cancel != nil {
+	if m.screen == screenDoctor && m.checks.running && m.checks.cancel != nil {
 		m.checks.cancel()
-		m.checks.running = false
+		m.checks = checksView{turn: m.checks.turn + 1}
 	}
 	m.screen = screenBench
 	return m, nil

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/lipgloss"
-	"github.com/muesli/termenv"
 
 	"hallmark/station"
 )
@@ -80,20 +79,17 @@ type look struct {
 
 type code struct{ open, close string }
 
-// newLook asks the terminal behind out for its colours; NO_COLOR (no-color.org)
-// in the environment means none.
+// newLook takes the colours that the terminal behind out is known to have; without colour
+// no style has an escape sequence at all (NO_COLOR, no-color.org).
 func newLook(out io.Writer, colour, ascii bool) *look {
 	l := &look{ascii: ascii, shapes: unicodeShapes()}
 	if ascii {
 		l.shapes = asciiShapes()
 	}
-	renderer := lipgloss.NewRenderer(out)
 	if !colour {
-		renderer.SetColorProfile(termenv.Ascii)
-	} else if renderer.ColorProfile() == termenv.Ascii {
-		renderer.SetColorProfile(termenv.ANSI)
+		return l
 	}
-	for s, look := range palette(renderer) {
+	for s, look := range palette(lipgloss.NewRenderer(out)) {
 		l.codes[s] = sgr(look)
 	}
 	return l

@@ -25,9 +25,10 @@ type checkMsg struct {
 	check Check
 	end   bool
 	rest  <-chan Check
+	stop  context.CancelFunc // ends the examination
 }
 
-// examineMsg carries the turn of an examination that Init began.
+// firstTurn is the turn of the examination that Init began.
 const firstTurn = 1
 
 const answerDoctor = 2 * time.Minute
@@ -42,16 +43,15 @@ func (m Model) examine() tea.Cmd {
 
 func (m Model) examineAs(parent context.Context, turn int) tea.Cmd {
 	return func() (msg tea.Msg) {
-		defer panicsAsCheck(turn, &msg)
 		ctx, cancel := context.WithTimeout(parent, answerDoctor)
-		context.AfterFunc(parent, cancel)
-		return receive(turn, m.o.Doctor.Examine(ctx))
+		defer panicsAsCheck(turn, cancel, &msg)
+		return receive(checkMsg{turn: turn, rest: m.o.Doctor.Examine(ctx), stop: cancel})
 	}
 }
 
-func panicsAsCheck(turn int, msg *tea.Msg) {
+func panicsAsCheck(turn int, stop context.CancelFunc, msg *tea.Msg) {
 	if value := recover(); value != nil {
-		*msg = checkMsg{turn: turn, check: Check{Name: "doctor", State: CheckFail, Finding: fmt.Sprint(value)}, rest: closedChecks()}
+		*msg = checkMsg{turn: turn, check: Check{Name: "doctor", State: CheckFail, Finding: fmt.Sprint(value)}, rest: closedChecks(), stop: stop}
 	}
 }
 
@@ -61,22 +61,25 @@ func closedChecks() <-chan Check {
 	return c
 }
 
-func receive(turn int, checks <-chan Check) tea.Msg {
-	check, more := <-checks
-	return checkMsg{turn: turn, check: check, end: !more, rest: checks}
+// receive waits for the check after the last one.
+func receive(last checkMsg) tea.Msg {
+	check, more := <-last.rest
+	return checkMsg{turn: last.turn, check: check, end: !more, rest: last.rest, stop: last.stop}
 }
 
 func (m Model) checked(msg checkMsg) (Model, tea.Cmd) {
 	if msg.turn != max(firstTurn, m.checks.turn) {
-		return m, nil // of an examination that was left
+		msg.stop() // of an examination that was left
+		return m, nil
 	}
 	if msg.end {
+		msg.stop()
 		m.checks.running, m.checks.done = false, true
 		return m, nil
 	}
 	m.checks.running = true
 	m.checks.checks = append(m.checks.checks[:len(m.checks.checks):len(m.checks.checks)], msg.check)
-	return m, func() tea.Msg { return receive(msg.turn, msg.rest) }
+	return m, func() tea.Msg { return receive(msg) }
 }
 
 func (m Model) failedChecks() int {

@@ -66,7 +66,7 @@ func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
 	case m.helpShown:
 		m.helpShown = false
 		return m, nil
-	case m.locked && !key.Matches(msg, m.keys.Quit, m.keys.SignIn, m.keys.Help):
+	case m.locked && !key.Matches(msg, m.keys.SignIn):
 		return m.refuse(m.t("locked.key", m.clean(m.operator.Name))), nil
 	}
 	if m.screen == screenBench && len(msg.Runes) == 1 && msg.Runes[0] >= '0' && msg.Runes[0] <= '9' {

@@ -1,0 +1,223 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/station"
+	"hallmark/ui/catalogue"
+)
+
+// Every reason the engine, the boards' client and the issuer know has words, and they fit.
+func TestEachReasonHasWords(t *testing.T) {
+	words := map[string]bool{}
+	for _, path := range []string{"../station/verdicts.go", "../station/endings.go", "../devices/*.go", "../station/issuance/errors.go"} {
+		collect(t, path, words)
+	}
+	if len(words) < 60 {
+		t.Fatalf("found only %d reasons", len(words))
+	}
+	for _, language := range catalogue.Languages() {
+		texts, err := catalogue.Load(language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for word := range words {
+			if !texts.Has("reason." + word) {
+				t.Errorf("%s: no text for reason %q", language, word)
+			}
+		}
+		for _, key := range texts.Keys() {
+			text := texts.Text(key, "32")
+			if strings.HasPrefix(key, "reason.") && len(wrap(text, 18, 0, "")) > 3 {
+				t.Errorf("%s: %s needs more than three lines of 18: %q", language, key, text)
+			}
+			if strings.HasPrefix(key, "next.") && len(wrap("> "+text, 18, 0, "")) > 2 {
+				t.Errorf("%s: %s needs more than two lines of 18: %q", language, key, text)
+			}
+		}
+	}
+}
+
+var oneReason = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// collect reads the words that stand first in a Reason, Refusal or verdict.
+func collect(t *testing.T, pattern string, words map[string]bool) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files for %s: %v", pattern, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			var args []ast.Expr
+			switch n := n.(type) {
+			case *ast.CompositeLit:
+				if name, ok := n.Type.(*ast.Ident); ok && (name.Name == "Reason" || name.Name == "Refusal" || name.Name == "Verdict") {
+					args = n.Elts
+				}
+			case *ast.CallExpr:
+				if name, ok := n.Fun.(*ast.Ident); ok && (name.Name == "rejects" || name.Name == "faults") {
+					args = n.Args
+				}
+			}
+			for _, arg := range args[:min(2, len(args))] {
+				if pair, ok := arg.(*ast.KeyValueExpr); ok {
+					arg = pair.Value
+				}
+				if literal, ok := arg.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					if word, err := strconv.Unquote(literal.Value); err == nil && oneReason.MatchString(word) {
+						words[word] = true
+					}
+					break
+				}
+			}
+			return true
+		})
+	}
+}
+
+// Every key that the sources ask the catalogue for is there.
+func TestEachTextThatIsAskedForIsThere(t *testing.T) {
+	texts, err := catalogue.Load(catalogue.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`(?:\bt|head|known)\("([a-z.]+)"|"((?:next|history|numbers|refused|field)\.[a-z]+)"`)
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range asked.FindAllStringSubmatch(string(raw), -1) {
+			key := match[1] + match[2]
+			if !texts.Has(key) && !texts.Has("fact."+key) && !texts.Has(key+"pass") && !strings.HasSuffix(path, "_test.go") && !strings.HasSuffix(key, ".") {
+				t.Errorf("%s asks for %q", path, key)
+			}
+		}
+	}
+}
+
+func TestColourIsThereUnlessRefused(t *testing.T) {
+	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
+	s := newStand()
+	for _, colour := range []bool{true, false} {
+		o := options(t, s, 4, "en")
+		o.Colour = colour
+		d := open(t, s, o, 80, 24)
+		d.screen = screenBench
+		d.send(EventMsg{ended(1, "1", station.Pass, "")})
+		if got := strings.Contains(d.View(), "\x1b["); got != colour {
+			t.Errorf("colour %t: escape sequences %t", colour, got)
+		}
+	}
+}
+
+func TestUTF8Locale(t *testing.T) {
+	for _, tt := range []struct {
+		all, ctype, lang string
+		want             bool
+	}{{"", "", "de_DE.UTF-8", true}, {"C", "", "de_DE.UTF-8", false}, {"", "en_US.utf8", "C", true}, {"", "", "", false}, {"", "", "de_DE.ISO-8859-1", false}} {
+		env := map[string]string{"LC_ALL": tt.all, "LC_CTYPE": tt.ctype, "LANG": tt.lang}
+		if got := UTF8Locale(func(name string) string { return env[name] }); got != tt.want {
+			t.Errorf("%v: %t", env, got)
+		}
+	}
+}
+
+func TestPlainLines(t *testing.T) {
+	texts, err := catalogue.Load("de")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	p := NewPlain(&b, texts, []string{"1", "2"}, true, true)
+	p.Event(running1(1, "1", 3))
+	p.Event(ended(1, "1", station.Pass, ""))
+	p.Event(ended(2, "2", station.Fault, "no-answer"))
+	want := "14:00:00 Platz 1: Signieren\n" +
+		"13:59:58 Platz 1: GUT, Platine 11176ef9, 2.9 s. Entnehmen, naechste einlegen.\n" +
+		"13:59:57 Platz 2: STOeRUNG, Platine b0050c1b: Platine antwortet nicht. Neu einlegen, Taste 2.\n"
+	if b.String() != want {
+		t.Errorf("got:\n%swant:\n%s", b.String(), want)
+	}
+	if err := p.Say("\x1b[2J"); err != nil || !strings.HasSuffix(b.String(), "?[2J\n") {
+		t.Errorf("Say: %v, %q", err, b.String())
+	}
+	broken := NewPlain(failing{}, texts, []string{"1"}, true, false)
+	broken.Event(ended(1, "1", station.Pass, ""))
+	if broken.Err() == nil {
+		t.Error("a terminal that is gone is not noticed")
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestIncompleteOptionsAreRefused(t *testing.T) {
+	o := options(t, newStand(), 33, "en")
+	if _, err := New(t.Context(), o); !errors.Is(err, ErrBays) {
+		t.Errorf("33 bays: %v", err)
+	}
+	o = options(t, newStand(), 4, "en")
+	o.Line = nil
+	if _, err := New(t.Context(), o); !errors.Is(err, ErrIncomplete) {
+		t.Errorf("no line: %v", err)
+	}
+}
+
+// BenchmarkFrame is a full redraw at 200×50 with 32 busy bays: Update and View.
+func BenchmarkFrame(b *testing.B) {
+	b.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
+	s := newStand()
+	o := options(b, s, 32, "en")
+	o.Colour = true
+	m, err := New(b.Context(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.screen, m.operator, m.w, m.h = screenBench, s.badges["OP-17"], 200, 50
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		began := time.Now()
+		var events []station.Event
+		for i := range 32 {
+			events = append(events, running1(i, fmt.Sprint(i+1), n%9))
+		}
+		m, _ = m.events(events)
+		if len(m.View()) < 200*40 {
+			b.Fatal("no screen")
+		}
+		took = append(took, time.Since(began))
+	}
+	b.ReportMetric(percentile(took, 95), "p95-ms")
+}
+
+func percentile(took []time.Duration, p int) float64 {
+	sorted := slices.Sorted(slices.Values(took))
+	return float64(sorted[len(sorted)*p/100].Microseconds()) / 1000
+}
