@@ -209,16 +209,20 @@ func tlsOpening(b *bench) {
 	b.reset()
 	b.check(b.board.Detach())
 	w := b.wire()
-	open := func() (response smp.TLSResponse) {
-		b.check(w.ask(&smp.TLS{ServerName: "verifier.station"}, &response))
+	open := func(name string) (response smp.TLSResponse) {
+		b.check(w.ask(&smp.TLS{ServerName: name}, &response))
 		return response
 	}
-	first := open()
+	first := open("verifier.station")
 	w.sequence-- // the same frame
-	if again := open(); !equalTLS(first, again) {
+	if again := open("verifier.station"); !equalTLS(first, again) {
 		b.Errorf("the same request opens another session: %+v, before %+v", again, first)
 	}
-	if other := open(); equalTLS(first, other) { // it holds a random number
+	w.sequence-- // the same header, of another request
+	if other := open("another.station!"); equalTLS(first, other) {
+		b.Error("a session for one name answers for another")
+	}
+	if other := open("another.station!"); equalTLS(first, other) { // it holds a random number
 		b.Error("a new request does not open a new session")
 	}
 }

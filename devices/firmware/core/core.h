@@ -108,8 +108,8 @@ struct smp {
 	bool open;      /* a message is unfinished */
 	size_t want;    /* octets of the message, with length and CRC */
 	size_t have;
-	uint8_t header[SMP_HEADER_SIZE]; /* of the last request */
-	bool again;                      /* the one before had the same header: the line doubled it */
+	uint8_t last[SMP_HEADER_SIZE + 2u]; /* header and CRC of the last request */
+	bool again;                         /* the one before was the same: the line doubled it */
 	uint8_t message[PROV_BUF_SIZE];
 	uint8_t reply[PROV_BUF_SIZE];
 };

@@ -291,6 +291,15 @@ static void prov_group(struct prov *prov, const struct request *rq)
 	}
 }
 
+/* A request with the header and the CRC of the one before is that request again. */
+static void notice_again(struct smp *smp, const uint8_t *m, size_t len)
+{
+	smp->again = memcmp(smp->last, m, SMP_HEADER_SIZE) == 0 && memcmp(smp->last + SMP_HEADER_SIZE, m + len, 2) == 0;
+	memcpy(smp->last, m, SMP_HEADER_SIZE);
+	memcpy(smp->last + SMP_HEADER_SIZE, m + len, 2);
+}
+
+/* m: len octets of header and body, and the CRC behind them. */
 static void dispatch(struct prov *prov, const uint8_t *m, size_t len)
 {
 	struct request rq = {
@@ -307,8 +316,7 @@ static void dispatch(struct prov *prov, const uint8_t *m, size_t len)
 	if (announced != rq.body_len || rq.version > 1 || (rq.op != OP_READ && rq.op != OP_WRITE)) {
 		return; /* not a request: answering could answer an answer */
 	}
-	prov->smp.again = memcmp(prov->smp.header, m, SMP_HEADER_SIZE) == 0;
-	memcpy(prov->smp.header, m, SMP_HEADER_SIZE);
+	notice_again(&prov->smp, m, len);
 	if (rq.group == GROUP_OS) {
 		os_group(prov, &rq);
 	} else if (rq.group == GROUP_PROV) {
