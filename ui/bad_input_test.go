@@ -181,3 +181,16 @@ func TestFeedCoalesces(t *testing.T) {
 		t.Errorf("got %v from a feed that ended", msg)
 	}
 }
+
+func TestAnExaminationThatWasLeftIsForgotten(t *testing.T) {
+	d := drive(t, 4, 80, 24, "en")
+	stopped := false
+	d.screen = screenDoctor
+	d.Model, _ = d.examineAgain()
+	late := checkMsg{turn: d.checks.turn, check: Check{Name: "late"}, rest: closedChecks(), stop: func() { stopped = true }}
+	d.key("esc")
+	d.send(late)
+	if !stopped || len(d.checks.checks) != 0 || d.checks.done {
+		t.Errorf("a check of an examination that was left counts: %+v", d.checks)
+	}
+}

@@ -197,11 +197,11 @@ func (m Model) drawNext(c *canvas, r rect, s style, text string) {
 }
 
 // drawRunning shows where a Run is: the step in words, a bar of steps, the time.
-// A tile that is high enough lists all steps.
+// A tile that is high enough lists the steps, all of them or those around the running one.
 func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	y := r.y
-	if r.h >= len(m.o.Steps)+3 {
-		y = m.drawSteps(c, r, b)
+	if r.h >= 7 {
+		y = m.drawSteps(c, r, b, min(len(m.o.Steps), r.h-3))
 	} else {
 		c.put(r.x, y, r.w, running, string(m.look.shapes.now)+" "+m.stepName(b.step))
 		m.drawStepMarks(c, r.x, y+1, r.w, b)
@@ -233,8 +233,10 @@ func retriesOf(run *station.Run) int {
 	return max(count, run.Wire.Retries)
 }
 
-func (m Model) drawSteps(c *canvas, r rect, b *bay) int {
-	for i := range m.o.Steps {
+func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
+	first := min(max(0, b.step-rows/2), len(m.o.Steps)-rows)
+	for row := range rows {
+		i, y := first+row, r.y+row
 		s, mark := dim, m.look.shapes.todo
 		switch {
 		case i < b.step:
@@ -242,12 +244,12 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay) int {
 		case i == b.step:
 			s, mark = running, m.look.shapes.now
 		}
-		c.put(r.x, r.y+i, r.w, s, string(mark)+" "+m.stepName(i))
-		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step && r.w >= 22 {
-			c.right(r.x+r.w, r.y+i, 8, dim, seconds(took))
+		c.put(r.x, y, r.w, s, string(mark)+" "+m.stepName(i))
+		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step {
+			c.right(r.x+r.w, y, 6, dim, seconds(took))
 		}
 	}
-	return r.y + len(m.o.Steps)
+	return r.y + rows
 }
 
 func (m Model) drawStepMarks(c *canvas, x, y, w int, b *bay) {

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -20,14 +19,14 @@ func Run(ctx context.Context, o Options, in io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
-	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(o.Out),
+	program := tea.NewProgram(model, tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(o.Out),
 		tea.WithoutSignalHandler(), tea.WithFPS(30))
-	_, err = program.Run()
-	switch {
-	case err == nil, ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic):
-		return nil
+	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
+	defer context.AfterFunc(ctx, program.Quit)()
+	if _, err = program.Run(); err != nil {
+		return fmt.Errorf("%w: %w", ErrScreen, err)
 	}
-	return fmt.Errorf("%w: %w", ErrScreen, err)
+	return nil
 }
 
 // bell rings. It goes through the program's own output between two frames.

@@ -1,0 +1,90 @@
+package ui
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+
+	"hallmark/station"
+)
+
+// newCertificate makes a self-signed certificate and a CSR of the same key.
+func newCertificate(t *testing.T) (certificate, csr []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := pkix.Name{CommonName: boardOf(1).String(), Organization: []string{"Acme\x1b[2J"}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(0x4f12aa), Subject: subject, NotBefore: at(0), NotAfter: at(3600)}
+	if certificate, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
+		t.Fatal(err)
+	}
+	if csr, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: subject}, key); err != nil {
+		t.Fatal(err)
+	}
+	return certificate, csr
+}
+
+func TestDetailSaysCertificateAndRequestInWords(t *testing.T) {
+	d := drive(t, 4, 120, 60, "en")
+	d.stand.detail.Certificate, d.stand.detail.CSR = newCertificate(t)
+	d.send(EventMsg{ended(1, "1", station.Pass, "")})
+	d.key("enter")
+	for _, want := range []string{"Certificate", "CN=" + boardOf(1).String(), "4f12aa", "2026-11-22 to 2026-11-22 15:00 UTC", "P-256 ", "ECDSA-SHA256", "Request (CSR)"} {
+		d.shows(want)
+	}
+	if strings.Contains(d.View(), "\x1b[2J") {
+		t.Error("a name in a certificate moves the cursor")
+	}
+	d.key("c")
+	if !strings.HasPrefix(d.stand.said(), "copy ") {
+		t.Errorf("nothing was copied: %q", d.stand.said())
+	}
+}
+
+func TestDetailOfDamagedRecordsSaysSo(t *testing.T) {
+	d := drive(t, 4, 120, 60, "en")
+	d.stand.detail.Certificate, d.stand.detail.CSR = []byte{0x30, 0xff}, []byte("no CSR")
+	d.send(EventMsg{ended(1, "1", station.Fault, "a-reason-of-next-year")})
+	d.key("enter")
+	d.shows("x509:")
+	d.shows("a-reason-of-next-year")
+	d.send(detailMsg{turn: d.detail.turn, err: errors.New("reading the registry: disk is gone")})
+	d.shows("reading the registry: disk is gone")
+}
+
+func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	e := ended(7, "2", station.Reject, "store-io")
+	d.stand.rows = []Row{{Run: runOf(6)}, {Run: e.Run, Bay: "2", BoardID: boardOf(7).String(), Ending: station.Reject, Reason: "store-io"}}
+	d.key("h")
+	d.key("/")
+	for _, r := range "WO-4711" { // a text that is also a label
+		d.key(string(r))
+	}
+	d.key("enter")
+	d.key("f")
+	d.key("f")
+	last := d.stand.queries[len(d.stand.queries)-1]
+	if last.Text != "WO-4711" || last.Ending != station.Reject || last.Limit == 0 {
+		t.Errorf("asked for %+v", last)
+	}
+	d.key("down")
+	d.key("enter")
+	d.shows(boardOf(7).String())
+	d.key("esc")
+	if d.screen != screenHistory || d.history.cursor != 1 {
+		t.Errorf("back on screen %d, row %d", d.screen, d.history.cursor)
+	}
+	d.key("esc")
+	if d.screen != screenBench {
+		t.Error("not back on the bench")
+	}
+}
