@@ -328,14 +328,28 @@ int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len
 	return write_snapshot(s, &next, slot, der);
 }
 
+/* 1 if the sector beside the valid snapshot holds a seal as well, 0 if not, negative on error. */
+static int sealed_twice(const struct store *s)
+{
+	struct store other;
+	int err;
+	bool valid = valid_sector(s->port, s->active == 0 ? 1 : 0, &other, &err);
+
+	return err != PROV_OK ? err : valid && other.sealed;
+}
+
+/* Both sectors get the seal: damage to one snapshot must not bring back the one from before. */
 int store_seal(struct store *s)
 {
-	struct store next = *s;
 	int err = writable(s);
+	int done = err == PROV_OK && s->sealed ? sealed_twice(s) : err;
 
-	if (err != PROV_OK || s->sealed) {
-		return err;
+	for (unsigned copy = 0; done == 0 && copy < 2u; copy++) {
+		struct store next = *s;
+
+		next.sealed = true;
+		err = write_snapshot(s, &next, SLOT_COUNT, NULL);
+		done = err == PROV_OK ? sealed_twice(s) : err;
 	}
-	next.sealed = true;
-	return write_snapshot(s, &next, SLOT_COUNT, NULL);
+	return done > 0 ? PROV_OK : done < 0 ? done : PROV_ERR_STORE_IO;
 }
