@@ -115,6 +115,40 @@ func TestAFullDiskStopsSigning(t *testing.T) {
 	}
 }
 
+// TestARunThatCouldNotBeClosedIsOver: the disk was full from the signature on.
+// The board is neither in flight nor a clone when it is tried again, anywhere.
+func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
+	for name, bay := range map[string]string{"in the same bay": "bay-1", "in another bay": "bay-2"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			run := b.run()
+			in := intent(run)
+			b.must(b.Intend(t.Context(), in))
+			b.full(true)
+			big := errors.New(strings.Repeat("x", maxText))
+			run.Ending, run.Reason, run.Err = station.Fault, "registry", big
+			var err error
+			for err == nil { // until not even a small entry has room
+				err = b.Event(t.Context(), Event{Type: "test.fill", Outcome: audit.Success, Details: map[string]string{"text": big.Error()}})
+			}
+			if err := b.Close(t.Context(), run); !errors.Is(err, ErrNotDurable) {
+				t.Fatalf("closing on a full disk: %v", err)
+			}
+			b.full(false)
+			next := again(run, "")
+			next.Bay = bay
+			b.must(b.Admit(t.Context(), next))
+			b.issue(next)
+			next.Ending, next.Reason = station.Fault, "line"
+			b.must(b.Close(t.Context(), next))
+			b.verify()
+			if record, err := b.Lookup(t.Context(), in.Serial); err != nil || record.Status != station.StatusUnresolved {
+				t.Errorf("the first serial number is %+v, %v", record, err)
+			}
+		})
+	}
+}
+
 func TestAClockThatGoesBackIsRefusedWhileItIsBehind(t *testing.T) {
 	b := newBench(t)
 	base := time.Now()

@@ -91,8 +91,8 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	return nil
 }
 
-// endOlder closes a Run of the same board in the same bay that was never
-// closed; one in another bay means that there are two boards.
+// endOlder closes a Run of the same board that was never closed, in the same
+// bay or over; one that still runs in another bay means that there are two boards.
 func (w *work) endOlder(run *station.Run) error {
 	var older, bay string
 	err := w.row(`SELECT id, bay FROM runs WHERE board_id = ? AND ending IS NULL`, []any{run.Identity.ID.String()}, &older, &bay)
@@ -101,7 +101,7 @@ func (w *work) endOlder(run *station.Run) error {
 		return nil
 	case err != nil:
 		return err
-	case bay != text(run.Bay):
+	case bay != text(run.Bay) && !w.isOver(older):
 		return fmt.Errorf("%w: %s is in bay %q and in bay %q at once", station.ErrClone, run.Identity.ID, bay, run.Bay)
 	}
 	return w.interrupt(older, run.Identity.ID.String())
@@ -109,6 +109,9 @@ func (w *work) endOlder(run *station.Run) error {
 
 // interrupt closes a Run that nobody will close any more.
 func (w *work) interrupt(run, boardID string) error {
+	if err := w.abandon(run, boardID); err != nil {
+		return err
+	}
 	written, err := w.append(audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: interrupted,
 		Board: &audit.Board{ID: boardID}, Run: &audit.Run{ID: run},
@@ -117,6 +120,19 @@ func (w *work) interrupt(run, boardID string) error {
 		return err
 	}
 	return w.closeRun(run, written)
+}
+
+// abandon ends an intent of a Run that is over as unresolved (I10): no result
+// of it will be stored any more.
+func (w *work) abandon(run, boardID string) error {
+	var in row
+	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID, run}, in.into()...)
+	if none(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return w.unresolved(in, interrupted, "the Run ended between intent and result")
 }
 
 // interrupted is the reason of a Run whose end nobody saw.
@@ -212,18 +228,27 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 	return in, nil
 }
 
-// Close ends the Run's record with its ending, reason and step times.
+// Close ends the Run's record with its ending, reason and step times. If that
+// fails the Run is over all the same: the board's next Run closes its record.
 func (r *Registry) Close(ctx context.Context, run *station.Run) error {
-	return r.write(ctx, func(w *work) error {
-		if _, err := w.openRun(run.ID.String(), run.Identity.ID.String()); err != nil {
+	id, boardID := run.ID.String(), run.Identity.ID.String()
+	err := r.write(ctx, func(w *work) error {
+		if _, err := w.openRun(id, boardID); err != nil {
+			return err
+		}
+		if err := w.abandon(id, boardID); err != nil {
 			return err
 		}
 		written, err := w.append(closing(run))
 		if err != nil {
 			return err
 		}
-		return w.closeRun(run.ID.String(), written)
+		return w.closeRun(id, written)
 	})
+	if err != nil {
+		r.writer.over.Store(id, nil)
+	}
+	return err
 }
 
 // endings of a Run by the type of the entry that closes it.

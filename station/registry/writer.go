@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type writer struct {
 
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the file is in doubt
+	over       sync.Map             // ids of Runs that ended without a record of it
 	stepped    bool                 // owned by the goroutine; the clock's step back is on record
 }
 
@@ -106,6 +108,11 @@ func (c *call) giveUp(ctx context.Context) error {
 	case <-time.After(commitGrace):
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
 	}
+}
+
+func (w *writer) isOver(run string) bool {
+	_, over := w.over.Load(run)
+	return over
 }
 
 func (w *writer) loop() {
