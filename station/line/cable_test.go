@@ -54,6 +54,7 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 		}
 	})
 	l.legal(t)
+	l.onceEach(t)
 }
 
 // harmed enrols a new board over a bad cable, and then over a good one.
@@ -117,4 +118,5 @@ func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
 		}
 	})
 	l.legal(t)
+	l.onceEach(t)
 }

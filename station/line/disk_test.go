@@ -3,9 +3,11 @@ package line_test
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +19,8 @@ import (
 // TestAFullDiskSignsNothing is I8 on a file system that is full.
 func TestAFullDiskSignsNothing(t *testing.T) {
 	state := t.TempDir()
-	if err := unix.Mount("hallmark-test", state, "tmpfs", 0, "size=2m,mode=0700"); errors.Is(err, unix.EPERM) {
-		t.Log("mounting a small disk is not allowed here; TestAFileThatMayNotGrowSignsNothing stands in")
+	if err := unix.Mount("hallmark-test", state, "tmpfs", 0, "size=2m,mode=0700"); errors.Is(err, fs.ErrPermission) {
+		t.Log("mounting a small disk is not allowed here; TestAFileThatCannotBeWrittenSignsNothing stands in")
 		return
 	} else if err != nil {
 		t.Fatal(err)
@@ -32,32 +34,25 @@ func TestAFullDiskSignsNothing(t *testing.T) {
 	bay := l.bay("bay")
 	bay.passes(t)
 	filler := filepath.Join(state, "filler")
-	for _, test := range []struct {
-		name   string
-		before bool // the Run, or when a CSR was asked for
-	}{{"before a Run", true}, {"in the middle of a Run", false}} {
-		t.Run(test.name, func(t *testing.T) {
-			dir, asked := t.TempDir(), l.asked.Load()
-			board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-			seen := station.Board(board)
-			if test.before {
-				fill(t, filler)
-			} else {
-				seen = liar{board.Client, changed(func(der []byte) []byte { fill(t, filler); return der })}
-			}
-			run := bay.enrol(t, seen, board)
-			ends(t, run, station.Fault, "registry")
-			if l.asked.Load() != asked {
-				t.Errorf("%d signatures without room for evidence", l.asked.Load()-asked)
-			}
-			if err := os.Remove(filler); err != nil {
-				t.Fatal(err)
-			}
-			l.inPeace(t, bay, dir, run)
-			bay.passes(t)
-			l.legal(t)
-		})
-	}
+	bay.troubled(t, "registry", func() { fill(t, filler) }, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("when a signature is made", func(t *testing.T) { // that cannot be stored
+		dir := t.TempDir()
+		l.ahead = sync.OnceFunc(func() { fill(t, filler) })
+		board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		run := bay.enrol(t, board, board)
+		l.ahead = func() {}
+		ends(t, run, station.Fault, "registry")
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		l.inPeace(t, l.bay("another bay"), dir, run)
+		bay.passes(t)
+		l.legal(t)
+	})
 }
 
 // fill writes until there is no room.
@@ -74,43 +69,36 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// TestAFileThatMayNotGrowSignsNothing has the same end by another error, EFBIG,
-// after which SQLite's file counts as damaged until it is opened anew.
-func TestAFileThatMayNotGrowSignsNothing(t *testing.T) {
+// TestAFileThatCannotBeWrittenSignsNothing has the same end by another error,
+// EFBIG, after which the file counts as damaged until it is opened anew.
+func TestAFileThatCannotBeWrittenSignsNothing(t *testing.T) {
 	l := newLine(t, nil)
-	bay, dir := l.bay("bay"), t.TempDir()
+	bay := l.bay("bay")
 	bay.passes(t)
-	asked := l.asked.Load()
-	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-	grow := stopGrowing(t, l.database()+"-wal")
-	run := bay.enrol(t, liar{board.Client, changed(func(der []byte) []byte { return der })}, board)
-	grow()
-	ends(t, run, station.Fault, "registry")
-	if l.asked.Load() != asked {
-		t.Errorf("%d signatures without room for evidence", l.asked.Load()-asked)
-	}
-	if err := l.close(); err == nil {
-		t.Error("closing says nothing of the evidence that is missing")
-	}
-	l.open(t)
-	l.inPeace(t, bay, dir, run)
-	l.legal(t)
+	var allow func()
+	bay.troubled(t, "registry", func() { allow = stopWriting(t) }, func() {
+		allow()
+		if err := l.close(); err == nil {
+			t.Error("closing says nothing of the evidence that is missing")
+		}
+		l.open(t)
+	})
 }
 
-// stopGrowing keeps every file of this process from growing past the size of one.
-func stopGrowing(t *testing.T, path string) (grow func()) {
+// stopWriting keeps this process from writing to any file past its first page.
+func stopWriting(t *testing.T) (allow func()) {
 	t.Helper()
-	size := must(os.Stat(path))(t).Size()
+	const page = 4096
 	signal.Ignore(unix.SIGXFSZ) // else it ends the process
 	var before unix.Rlimit
-	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, nil, &before); err != nil {
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(size), Max: before.Max}, nil); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: page, Max: before.Max}); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
-		if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, &before, nil); err != nil {
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
 			t.Fatal(err)
 		}
 		signal.Reset(unix.SIGXFSZ)

@@ -138,6 +138,17 @@ func (l *line) certificates(t *testing.T, id devices.BoardID) int {
 	return len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE board_id = ? AND der IS NOT NULL`, id.String()))
 }
 
+// onceEach demands that each signature is a certificate that somebody has.
+func (l *line) onceEach(t *testing.T) {
+	t.Helper()
+	db := fixtures.OpenDatabase(t, l.database())
+	defer db.Close()
+	active := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE status = 'active'`))
+	if asked := int(l.asked.Load()); asked != active {
+		t.Errorf("%d signatures for %d active certificates", asked, active)
+	}
+}
+
 // A plugged is a board with the client on its line.
 type plugged struct {
 	*devices.Client
@@ -215,6 +226,36 @@ func named(t *testing.T, run *station.Run) {
 	unnamed := run.Reason == "" || run.Reason == "fault" || run.Reason == "panic"
 	if run.Ending != station.Pass && (run.Ending != station.Fault || unnamed || run.Err == nil) {
 		t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+// troubled has something happen before a Run and in the middle of one. The Run
+// must end as a Fault with this reason and without a signature, and the bay must
+// work when it is over.
+func (b *bay) troubled(t *testing.T, reason string, happens, over func()) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		when func(*devices.Client) station.Board
+	}{
+		{"before a Run", func(board *devices.Client) station.Board { happens(); return board }},
+		{"in the middle of a Run", func(board *devices.Client) station.Board {
+			return liar{board, changed(func(der []byte) []byte { happens(); return der })}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir, asked := t.TempDir(), b.asked.Load()
+			board := b.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			run := b.enrol(t, test.when(board.Client), board)
+			ends(t, run, station.Fault, reason)
+			if signed := b.asked.Load() - asked; signed != 0 {
+				t.Errorf("%d signatures", signed)
+			}
+			over()
+			b.inPeace(t, b, dir, run)
+			b.passes(t)
+			b.legal(t)
+		})
 	}
 }
 
