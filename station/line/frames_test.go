@@ -11,6 +11,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
+	"hallmark/devices/smp"
 	"hallmark/station"
 	"hallmark/station/issuance"
 )
@@ -62,19 +63,35 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// replay gives the recorded answers again, whatever is asked, until the line is closed.
-func replay(line net.Conn, answers [][]byte) error {
+// answering is a board that gives an answer of its own to each frame, the nth
+// counted from 0, until the line is closed.
+func answering(line net.Conn, answer func(n int, frame []byte) []byte) error {
 	frame := make([]byte, 4096)
-	for at := 0; ; at++ {
-		if _, err := line.Read(frame); errors.Is(err, io.EOF) {
+	for n := 0; ; n++ {
+		size, err := line.Read(frame)
+		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		if _, err := line.Write(answers[at]); err != nil {
+		if _, err := line.Write(answer(n, frame[:size])); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			return err
 		}
 	}
+}
+
+// meets does a Run with such a board.
+func (b *bay) meets(t *testing.T, options devices.Options, answer func(n int, frame []byte) []byte) *station.Run {
+	t.Helper()
+	near, far := net.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- answering(far, answer) }()
+	client := devices.NewClient(near, options)
+	run := b.enrol(t, client, client)
+	if err := <-ended; err != nil {
+		t.Errorf("answering: %v", err)
+	}
+	return run
 }
 
 func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
@@ -90,18 +107,60 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 	// 2. The recording sits in the bay.
 	options.Random = bytes.NewReader([]byte{7})
 	options.Timeout, options.Retries = time.Second, 1 // after the recording there is nothing
-	near, far := net.Pipe()
-	played := make(chan error, 1)
-	go func() { played <- replay(far, recorded.answers) }()
-	client := devices.NewClient(near, options)
-	run := bay.enrol(t, client, client)
+	run := bay.meets(t, options, func(n int, _ []byte) []byte { return recorded.answers[n] })
 	ends(t, run, station.Reject, issuance.ErrNonceWrong.Reason)
-	if err := <-played; err != nil {
-		t.Errorf("replaying: %v", err)
-	}
 	if l.asked.Load() != 1 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
 	bay.passes(t)
 	l.legal(t)
+}
+
+// heard gives the message in a frame.
+func heard(frame []byte) (message []byte) {
+	decoder := smp.NewDecoder(smp.MaxMessage, func(m []byte) { message = bytes.Clone(m) }, func([]byte) {}, func(error) {})
+	_, _ = decoder.Write(frame) // never fails
+	return message
+}
+
+// says frames a body as the answer to a frame.
+func says(t *testing.T, frame, body []byte) []byte {
+	h, _, err := smp.ParseHeader(heard(frame))
+	if err != nil {
+		t.Errorf("the station asks %x: %v", frame, err)
+	}
+	h.Op = h.Op.Response()
+	return smp.AppendFrame(nil, smp.AppendMessage(nil, h, body))
+}
+
+func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
+	l := newLine(t, nil)
+	brief := devices.Options{Timeout: 100 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 2}
+	silent := devices.ErrNoAnswer.Word
+	for _, test := range []struct {
+		name   string
+		answer func(t *testing.T, frame []byte) []byte
+		ending station.Ending
+		reason string
+	}{
+		{"what is no map", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0x83, 1, 2, 3}) }, station.Reject, devices.ErrMalformedAnswer.Word},
+		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word},
+		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word},
+		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return says(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word},
+		{"a text without an end", func(*testing.T, []byte) []byte { return bytes.Repeat([]byte{'A'}, 100_000) }, station.Fault, silent},
+		{"a frame whose checksum is wrong", func(t *testing.T, frame []byte) []byte {
+			answer := says(t, frame, []byte{0xa0})
+			answer[10] ^= 1 // one base64 digit for its neighbour
+			return answer
+		}, station.Fault, silent},
+		{"the station's own questions", func(_ *testing.T, frame []byte) []byte { return frame }, station.Fault, silent},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bay := l.bay("bay")
+			run := bay.meets(t, brief, func(_ int, frame []byte) []byte { return test.answer(t, frame) })
+			ends(t, run, test.ending, test.reason)
+			bay.passes(t)
+			l.legal(t)
+		})
+	}
 }
