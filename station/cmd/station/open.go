@@ -145,6 +145,11 @@ func openToken(ctx context.Context, s state, config *configs.Config, log *slog.L
 		if err := writeSoftHSMConf(s); err != nil {
 			return nil, fmt.Errorf("configuring SoftHSM: %w", err)
 		}
+		if healed, err := healToken(s); err != nil {
+			return nil, err
+		} else if healed && log != nil {
+			log.Warn("the token's object was cut off, as a kill during a login leaves it; its copy was put back")
+		}
 	}
 	settings, err := config.Token(string(s), fileExists)
 	if err != nil {

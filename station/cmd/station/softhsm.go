@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"hallmark/configs"
@@ -55,7 +58,54 @@ func createToken(ctx context.Context, s state, config *configs.Config, random io
 	if err := hsm.InitToken(ctx, token, hsm.NewSecret(officer), hsm.NewSecret(bytes.Clone(pin))); err != nil {
 		return fmt.Errorf("making the token: %w", err)
 	}
-	return nil
+	return keepToken(s)
+}
+
+// SoftHSM writes the token's own object anew at every login, in place: a process
+// that is killed in that moment leaves it cut off, and the token is gone. What a
+// login writes is the same each time, so a copy made with the token cures it. A
+// real HSM has no such file.
+func keepToken(s state) error {
+	path, err := tokenObject(s)
+	if err != nil {
+		return err
+	}
+	object, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("keeping a copy of the token's object: %w", err)
+	}
+	return writeFile(s.in("hsm", "token.copy"), object)
+}
+
+// healToken puts the copy back if the token's object was cut off.
+func healToken(s state) (healed bool, err error) {
+	kept, err := os.ReadFile(s.in("hsm", "token.copy"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // the token was not made by this program
+	} else if err != nil {
+		return false, fmt.Errorf("reading the copy of the token's object: %w", err)
+	}
+	path, err := tokenObject(s)
+	if err != nil {
+		return false, err
+	}
+	held, err := os.Stat(path)
+	if err != nil {
+		return false, fmt.Errorf("looking at the token's object: %w", err)
+	}
+	if held.Size() >= int64(len(kept)) {
+		return false, nil
+	}
+	return true, writeFile(path, kept)
+}
+
+// tokenObject finds the one token of the directory.
+func tokenObject(s state) (string, error) {
+	found, err := filepath.Glob(s.in("hsm", "tokens", "*", "token.object"))
+	if err != nil || len(found) != 1 {
+		return "", usage(fmt.Errorf("%s: %d tokens, want one; restore the directory from a backup", s.in("hsm", "tokens"), len(found)))
+	}
+	return found[0], nil
 }
 
 // randomPIN draws 12 digits.
