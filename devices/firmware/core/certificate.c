@@ -9,14 +9,27 @@
 static const uint8_t p256_prefix[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
 				       0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
 
+/* Our shortage is no property of a certificate. Errors have a high-level and a low-level part (mbedtls/error.h). */
+static bool out_of_memory(int err)
+{
+	int low = -(-err & 0x7f), high = -(-err & 0xff80);
+
+	return low == MBEDTLS_ERR_ASN1_ALLOC_FAILED || low == MBEDTLS_ERR_MPI_ALLOC_FAILED ||
+	       high == MBEDTLS_ERR_X509_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
+	       high == MBEDTLS_ERR_ECP_ALLOC_FAILED;
+}
+
 /* Exactly one certificate and nothing behind it. The caller frees crt in every case. */
 static int parse(mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
 {
+	int err;
+
 	mbedtls_x509_crt_init(crt);
-	if (len == 0 || mbedtls_x509_crt_parse_der(crt, der, len) != 0 || crt->raw.len != len) {
-		return PROV_ERR_BAD_CERTIFICATE;
+	err = len > 0 ? mbedtls_x509_crt_parse_der(crt, der, len) : MBEDTLS_ERR_X509_INVALID_FORMAT;
+	if (out_of_memory(err)) {
+		return PROV_ERR_CRYPTO;
 	}
-	return PROV_OK;
+	return err == 0 && crt->raw.len == len ? PROV_OK : PROV_ERR_BAD_CERTIFICATE;
 }
 
 static int load(const struct store *s, enum slot slot, mbedtls_x509_crt *crt)
@@ -42,15 +55,21 @@ static bool same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
 }
 
 /* Name, right to sign, and signature: RFC 5280 section 6.1.3 without dates, because the board has no clock. */
-static bool signed_by(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
+static int check_signature(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
 {
 	uint8_t hash[HASH_SIZE];
 	size_t len;
+	int err;
 
-	return may_sign(ca) && same_name(&crt->issuer_raw, &ca->subject_raw) && crt->sig_md == MBEDTLS_MD_SHA256 &&
-	       crt->sig_pk == MBEDTLS_PK_ECDSA &&
-	       psa_hash_compute(PSA_ALG_SHA_256, crt->tbs.p, crt->tbs.len, hash, sizeof hash, &len) == PSA_SUCCESS &&
-	       mbedtls_pk_verify(&ca->pk, MBEDTLS_MD_SHA256, hash, len, crt->sig.p, crt->sig.len) == 0;
+	if (!may_sign(ca) || !same_name(&crt->issuer_raw, &ca->subject_raw) || crt->sig_md != MBEDTLS_MD_SHA256 ||
+	    crt->sig_pk != MBEDTLS_PK_ECDSA) {
+		return PROV_ERR_UNTRUSTED;
+	}
+	if (psa_hash_compute(PSA_ALG_SHA_256, crt->tbs.p, crt->tbs.len, hash, sizeof hash, &len) != PSA_SUCCESS) {
+		return PROV_ERR_CRYPTO;
+	}
+	err = mbedtls_pk_verify(&ca->pk, MBEDTLS_MD_SHA256, hash, len, crt->sig.p, crt->sig.len);
+	return err == 0 ? PROV_OK : out_of_memory(err) ? PROV_ERR_CRYPTO : PROV_ERR_UNTRUSTED;
 }
 
 static bool is_own_key(const mbedtls_x509_crt *crt, const struct identity *id)
@@ -73,8 +92,8 @@ static int signed_by_slot(const struct store *s, enum slot slot, const mbedtls_x
 	mbedtls_x509_crt ca;
 	int err = load(s, slot, &ca);
 
-	if (err == PROV_OK && (!signed_by(crt, &ca) || (is_chain && !may_have_chain(&ca)))) {
-		err = PROV_ERR_UNTRUSTED;
+	if (err == PROV_OK) {
+		err = is_chain && !may_have_chain(&ca) ? PROV_ERR_UNTRUSTED : check_signature(crt, &ca);
 	}
 	mbedtls_x509_crt_free(&ca);
 	return err;
@@ -83,7 +102,7 @@ static int signed_by_slot(const struct store *s, enum slot slot, const mbedtls_x
 static int check(const struct store *s, const struct identity *id, enum slot slot, mbedtls_x509_crt *crt)
 {
 	if (slot == SLOT_ANCHOR) {
-		return signed_by(crt, crt) ? PROV_OK : PROV_ERR_UNTRUSTED;
+		return check_signature(crt, crt);
 	}
 	if (slot == SLOT_CERTIFICATE && !is_own_key(crt, id)) {
 		return PROV_ERR_FOREIGN_KEY;

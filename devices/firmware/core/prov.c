@@ -3,13 +3,32 @@
 
 #include <string.h>
 
+#if defined(MBEDTLS_MEMORY_BUFFER_ALLOC_C)
+#include <mbedtls/memory_buffer_alloc.h>
+#endif
+
 _Static_assert(sizeof(struct prov) <= PROV_SIZE, "PROV_SIZE in prov/prov.h is too small");
+
+/* Once: PSA keeps what it holds through a second prov_init. */
+static void use_static_memory(void)
+{
+#if defined(MBEDTLS_MEMORY_BUFFER_ALLOC_C)
+	static _Alignas(8) uint8_t heap[PROV_HEAP_SIZE];
+	static bool used;
+
+	if (!used) {
+		mbedtls_memory_buffer_alloc_init(heap, sizeof heap);
+		used = true;
+	}
+#endif
+}
 
 static int start(struct prov *prov)
 {
 	psa_status_t status;
 	int err;
 
+	use_static_memory();
 	entropy_use(prov->port);
 	status = psa_crypto_init();
 	if (status != PSA_SUCCESS) {

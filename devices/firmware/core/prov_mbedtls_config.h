@@ -16,11 +16,16 @@
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_AES_FEWER_TABLES
 
+/* Memory is one static buffer (core/prov.c): its bound is known when the image is built. */
+#define MBEDTLS_PLATFORM_MEMORY
+#define MBEDTLS_MEMORY_BUFFER_ALLOC_C
+
 /* PSA. */
 #define MBEDTLS_PSA_CRYPTO_C
 #define MBEDTLS_USE_PSA_CRYPTO
 #define MBEDTLS_PSA_CRYPTO_CONFIG
 #define MBEDTLS_PSA_KEY_SLOT_COUNT 16
+#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS /* one thread: nobody changes a buffer during a call, so none is copied */
 
 /* What PSA's configuration (prov_psa_config.h beside this file) turns into built-ins. */
 #define MBEDTLS_ECP_WINDOW_SIZE 4

@@ -75,7 +75,7 @@ static int load(struct prov *prov, enum slot slot, mbedtls_x509_crt *crt)
 	}
 	err = store_read(&prov->store, slot, 0, der, len);
 	if (err == PROV_OK && mbedtls_x509_crt_parse_der(crt, der, len) != 0) {
-		err = PROV_ERR_BAD_CERTIFICATE;
+		err = PROV_ERR_CRYPTO; /* it was parsed when it was stored: memory ran out */
 	}
 	return err;
 }

@@ -16,6 +16,11 @@
 /* Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time. */
 #define PROV_SIZE 20480u
 
+/* Octets that mbedTLS works in, static. A handshake needs 32,976 and the heads of 106 blocks. */
+#ifndef PROV_HEAP_SIZE
+#define PROV_HEAP_SIZE 65536u
+#endif
+
 /* The largest SMP message with its length and CRC: `buf_size` of PROTOCOL.md section 3. */
 #ifndef PROV_BUF_SIZE
 #define PROV_BUF_SIZE 2048u
