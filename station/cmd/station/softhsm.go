@@ -87,7 +87,7 @@ func healToken(s state) (healed bool, err error) {
 	}
 	path, err := tokenObject(s)
 	if err != nil {
-		return false, err
+		return false, nil // opening the token says better what is missing
 	}
 	held, err := os.Stat(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func healToken(s state) (healed bool, err error) {
 func tokenObject(s state) (string, error) {
 	found, err := filepath.Glob(s.in("hsm", "tokens", "*", "token.object"))
 	if err != nil || len(found) != 1 {
-		return "", usage(fmt.Errorf("%s: %d tokens, want one; restore the directory from a backup", s.in("hsm", "tokens"), len(found)))
+		return "", fmt.Errorf("%s: %d tokens, want one", s.in("hsm", "tokens"), len(found))
 	}
 	return found[0], nil
 }
