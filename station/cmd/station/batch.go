@@ -77,10 +77,8 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	// 2. A watch for signals, and the bench.
 	ctx, drain, done := watch(ctx)
 	defer done()
-	watcher := startProgress(c.stderr, mode, ask.total(places))
-	finish := watcher.finish
-	defer func() { finish() }()
-	b, err := open(ctx, ask.opening(s), watcher.event)
+	watcher := newProgress(c.stderr, mode, ask.total(places))
+	b, err := open(drain, ask.opening(s), watcher.event) // until Runs begin one Ctrl-C is enough
 	if err != nil {
 		return err
 	}
@@ -94,20 +92,20 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, reports.close()) }()
-	if err := ask.openOrder(ctx, b); err != nil {
+	if err := ask.openOrder(drain, b); err != nil {
 		return err
 	}
 	line.Ended = func(run *station.Run) { reports.add(run); watcher.end(run) }
 
 	// 3. The Runs.
 	defer context.AfterFunc(drain, b.station.Drain)()
+	watcher.start()
 	started := time.Now()
 	runs, short := line.Run(ctx)
 	took := time.Since(started)
+	watcher.finish()
 
 	// 4. What came of it.
-	watcher.finish()
-	finish = func() {}
 	err = b.checkpoint()
 	suite := suite{name: b.config.Station, profile: b.profile.Name(), started: started, took: took,
 		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}, {"profile_sha256", fmt.Sprintf("%x", b.profile.SHA256())}}}

@@ -57,13 +57,17 @@ func progressMode(flag string, w io.Writer) (string, error) {
 	return "", usage(fmt.Errorf("--progress %q: %w", flag, errProgress))
 }
 
-// startProgress begins to draw; finish ends it.
-func startProgress(w io.Writer, mode string, total int) *progress {
-	p := &progress{w: w, mode: mode, total: total, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
-	if mode != progressNone {
+// newProgress takes notice of what happens; nothing is drawn before start.
+func newProgress(w io.Writer, mode string, total int) *progress {
+	return &progress{w: w, mode: mode, total: total, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
+}
+
+// start begins to draw, which is not before the PIN was asked for: a line that
+// is drawn anew would wipe out the question. finish ends it.
+func (p *progress) start() {
+	if p.mode != progressNone {
 		p.drawn.Go(p.draw)
 	}
-	return p
 }
 
 // event takes notice of what the engine says; it only writes to memory.

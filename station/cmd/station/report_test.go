@@ -152,7 +152,8 @@ func TestAdviceIsForReasonsThatExist(t *testing.T) {
 
 func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 	var out bytes.Buffer
-	plain := startProgress(&out, progressPlain, 2)
+	plain := newProgress(&out, progressPlain, 2)
+	plain.start()
 	plain.event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	plain.end(aRun(station.Pass, ""))
 	plain.end(aRun(station.Reject, "sealed"))
@@ -161,7 +162,8 @@ func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 		t.Errorf("plain: %q", got)
 	}
 	out.Reset()
-	line := startProgress(&out, progressLine, 3)
+	line := newProgress(&out, progressLine, 3)
+	line.start()
 	line.event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	line.event(station.Event{Kind: station.StepStarted, Bay: "qemu-1", Step: "sign"})
 	line.end(aRun(station.Pass, ""))
