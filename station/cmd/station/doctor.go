@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -28,7 +29,11 @@ wrong-CA, an expired, a revoked and another board's certificate, and accept a go
 
 It exits with 1 when anything fails, and says for each failure what to do next.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context(), ports) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			defer stop()
+			return c.doctor(ctx, ports)
+		},
 	}
 	cmd.Flags().StringSliceVar(&ports, "ports", nil, "serial ports to open, \"\" for none (default: all that are found)")
 	return cmd
@@ -61,6 +66,9 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	var failed []string
 	for _, e := range p.examinations() {
 		finding, err := e.do(ctx)
+		if ctx.Err() != nil {
+			return &exitError{exitAborted, fmt.Errorf("examining %s: %w", e.name, errors.Join(errInterrupted, err))}
+		}
 		if errors.Is(err, errNotExamined) {
 			fmt.Fprintf(c.stdout, "?     %-14s %v\n", e.name, err)
 			failed = append(failed, e.name)

@@ -41,23 +41,29 @@ func boardOnPTY(t *testing.T, image string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { board.Close() })
-	if err := unix.IoctlSetPointerInt(int(board.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(board.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := fmt.Sprintf("/dev/pts/%d", number)
 	// The station's end stays open between Runs: without a reader the kernel hangs the board's end up.
-	station, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { station.Close() })
+	station := otherEnd(t, board)
 	raw(t, station)
 	startBoard(t, image, board)
-	return name
+	return station.Name()
+}
+
+// otherEnd opens the terminal that belongs to a master.
+func otherEnd(t *testing.T, master *os.File) *os.File {
+	t.Helper()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return tty
 }
 
 // raw keeps the kernel from echoing octets before the station has opened the port.

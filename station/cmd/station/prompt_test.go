@@ -1,0 +1,134 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The PIN is asked for on a terminal: nothing may draw over the question, and
+// Ctrl-C there ends the command with the terminal as it was.
+func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testing.T) {
+	needSoftHSM(t)
+	firmware := firmwareFolder(t)
+	dir := filepath.Join(t.TempDir(), "D")
+	if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
+		t.Fatal(errs)
+	}
+	askForPIN(t, dir)
+	program := stationProgram(t)
+	for name, args := range map[string][]string{
+		"batch":  {"batch", "--dir", dir, "--boards", "posix:1", "--firmware", firmware, "--progress", "auto"},
+		"enrol":  {"enrol", "--dir", dir, "--firmware", firmware, "--progress", "auto", "posix"},
+		"doctor": {"doctor", "--dir", dir, "--ports", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			person := sitDown(t, exec.Command(program, args...), filepath.Join(dir, "hsm", "softhsm2.conf"))
+			person.readUntil("HSM PIN")
+			time.Sleep(300 * time.Millisecond) // three times as long as the progress line waits
+			if drawn := person.readUntil(""); strings.Contains(drawn, "\x1b[K") {
+				t.Errorf("drawn over the prompt: %q", drawn)
+			}
+			person.types("\x03")
+			if code := person.leave(); code != exitAborted {
+				t.Errorf("exit code %d, want %d", code, exitAborted)
+			}
+			if !person.echoes() {
+				t.Error("the terminal was left without echo")
+			}
+		})
+	}
+}
+
+// askForPIN makes the station ask for its PIN, as one with a hardware token does.
+func askForPIN(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "station.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.NewReplacer("create_token: true", "create_token: false", "file:hsm/pin", "prompt").Replace(string(text))
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A person sits at the terminal of a command.
+type person struct {
+	t           *testing.T
+	cmd         *exec.Cmd
+	screen, tty *os.File // the terminal's two ends
+}
+
+func sitDown(t *testing.T, cmd *exec.Cmd, softHSM string) *person {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	tty := otherEnd(t, screen)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+softHSM)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &person{t: t, cmd: cmd, screen: screen, tty: tty}
+}
+
+// readUntil reads until the word is there; without a word, what is there now.
+func (p *person) readUntil(word string) string {
+	p.t.Helper()
+	var seen string
+	buffer := make([]byte, 4096)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(p.screen.Fd()), Events: unix.POLLIN}}, 20)
+		if ready == 0 || err != nil {
+			if word == "" {
+				return seen
+			}
+			continue
+		}
+		n, err := p.screen.Read(buffer)
+		seen += string(buffer[:n])
+		if err != nil || word != "" && strings.Contains(seen, word) {
+			return seen
+		}
+	}
+	p.t.Fatalf("never saw %q: %q", word, seen)
+	return ""
+}
+
+func (p *person) types(text string) {
+	p.t.Helper()
+	if _, err := p.screen.WriteString(text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// leave waits for the command and gives its exit code, -1 for a signal.
+func (p *person) leave() int {
+	p.t.Helper()
+	kill := time.AfterFunc(15*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = p.cmd.Wait() // the exit code is what is asked for
+	p.readUntil("")
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *person) echoes() bool {
+	p.t.Helper()
+	modes, err := unix.IoctlGetTermios(int(p.tty.Fd()), unix.TCGETS)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return modes.Lflag&unix.ECHO != 0
+}
