@@ -21,7 +21,11 @@ func (c *command) verifierCommand() *cobra.Command {
 everybody else; the log says whom and why. It asks for no PIN, and runs beside a station that
 works on the same directory.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.verifier(cmd.Context(), listen) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			defer stop()
+			return c.verifier(ctx, listen)
+		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address:port (default: verifier.listen of station.yaml)")
 	return cmd
@@ -54,8 +58,6 @@ func (c *command) verifier(ctx context.Context, listen string) (err error) {
 	if err != nil {
 		return usage(fmt.Errorf("opening the verifier's port: %w", err))
 	}
-	ctx, stop := signal.NotifyContext(ctx, stopSignals...)
-	defer stop()
 	fmt.Fprintf(c.stdout, "verifier %s listens on %s\n", server.ServerName(), listener.Addr())
 	return server.Serve(ctx, listener)
 }
