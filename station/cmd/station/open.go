@@ -62,10 +62,13 @@ func open(ctx context.Context, b *bench, events func(station.Event)) (_ *bench, 
 	return b, b.openStation(events)
 }
 
-// openAudit adopts the key that checkpoints are signed with.
+// openAudit adopts the key that checkpoints are signed with, and makes sure that
+// the log is the one that was begun with it.
 func (b *bench) openAudit(ctx context.Context) (err error) {
-	b.audit, err = b.auditSigner(ctx)
-	return err
+	if b.audit, err = b.auditSigner(ctx); err != nil {
+		return err
+	}
+	return b.ownLog(ctx)
 }
 
 // close undoes what open did, last first. A second call does nothing.

@@ -77,6 +77,33 @@ func (b *bench) auditSigner(ctx context.Context) (crypto.Signer, error) {
 	return b.signer(ctx, b.config.Authority.AuditLabel, public)
 }
 
+var (
+	errOtherRegistry = errors.New("registry.db belongs to another station: its log was begun with another audit key; restore the registry.db of this directory from its backup")
+	errOtherName     = errors.New("a station keeps its name; write the old one back into station.yaml, or make a new station with `station init`")
+)
+
+// ownLog refuses a registry whose log was begun under another name or key,
+// because nothing that is recorded there would count as evidence of this station.
+func (b *bench) ownLog(ctx context.Context) error {
+	begun, err := b.registry.VerifierKey(ctx)
+	if err != nil {
+		return err
+	}
+	ours, err := audit.VerifierKey(origin(b.config), b.audit.Public())
+	if err != nil {
+		return err
+	}
+	name, key, _ := strings.Cut(begun, "+")
+	_, ourKey, _ := strings.Cut(ours, "+")
+	switch {
+	case key != ourKey:
+		return usage(fmt.Errorf("%s: %w", b.state.registry(), errOtherRegistry))
+	case name != origin(b.config):
+		return usage(fmt.Errorf("%s began as %q, station.yaml says %q: %w", b.state.registry(), name, origin(b.config), errOtherName))
+	}
+	return nil
+}
+
 // checkpoint signs the audit log as it stands. It is done at the end of a
 // batch, with its own bound because the batch may have been stopped.
 func (b *bench) checkpoint() error {
