@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/station/audit"
-	"hallmark/station/registry"
 )
 
 func (c *command) auditCommand() *cobra.Command {
@@ -65,7 +64,7 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	reader, err := registry.OpenReader(ctx, s.registry())
+	reader, err := openReader(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -106,7 +105,7 @@ func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths [
 		}
 		anchors = append(anchors, anchor)
 	}
-	reader, err := registry.OpenReader(ctx, s.registry())
+	reader, err := openReader(ctx, s)
 	if err != nil {
 		return err
 	}

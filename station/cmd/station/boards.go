@@ -43,7 +43,7 @@ func (c *command) boards(ctx context.Context, filter registry.Filter, print func
 	if _, _, err := readSettings(s); err != nil {
 		return usage(err)
 	}
-	reader, err := registry.OpenReader(ctx, s.registry())
+	reader, err := openReader(ctx, s)
 	if err != nil {
 		return err
 	}

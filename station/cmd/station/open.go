@@ -120,6 +120,9 @@ func readSettings(s state) (*configs.Config, *issuance.Profile, error) {
 // openRegistry comes before the HSM: a second station is turned away before it
 // touches the token.
 func (b *bench) openRegistry(ctx context.Context) (err error) {
+	if err := present(b.state); err != nil {
+		return err
+	}
 	config := registryConfig(b.state, b.config, b.log)
 	config.AcceptClock = b.acceptClock
 	b.registry, err = registry.Open(ctx, config)

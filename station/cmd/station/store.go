@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -78,9 +79,28 @@ func (b *bench) auditSigner(ctx context.Context) (crypto.Signer, error) {
 }
 
 var (
+	errNoRegistry    = errors.New("registry.db is missing; restore it, with the whole directory, from its backup: a station that starts empty would sign again what it signed before")
 	errOtherRegistry = errors.New("registry.db belongs to another station: its log was begun with another audit key; restore the registry.db of this directory from its backup")
 	errOtherName     = errors.New("a station keeps its name; write the old one back into station.yaml, or make a new station with `station init`")
 )
+
+// present refuses a station without its registry: only `init` makes one.
+func present(s state) error {
+	if _, err := os.Stat(s.registry()); errors.Is(err, fs.ErrNotExist) {
+		return usage(fmt.Errorf("%s: %w", s, errNoRegistry))
+	} else if err != nil {
+		return fmt.Errorf("looking for the registry: %w", err)
+	}
+	return nil
+}
+
+// openReader opens the registry beside a station that may be working with it.
+func openReader(ctx context.Context, s state) (*registry.Reader, error) {
+	if err := present(s); err != nil {
+		return nil, err
+	}
+	return registry.OpenReader(ctx, s.registry())
+}
 
 // ownLog refuses a registry whose log was begun under another name or key,
 // because nothing that is recorded there would count as evidence of this station.

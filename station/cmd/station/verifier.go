@@ -8,8 +8,6 @@ import (
 	"os/signal"
 
 	"github.com/spf13/cobra"
-
-	"hallmark/station/registry"
 )
 
 func (c *command) verifierCommand() *cobra.Command {
@@ -42,7 +40,7 @@ func (c *command) verifier(ctx context.Context, listen string) (err error) {
 	if err := b.openFiles(ctx); err != nil {
 		return err
 	}
-	reader, err := registry.OpenReader(ctx, s.registry())
+	reader, err := openReader(ctx, s)
 	if err != nil {
 		return err
 	}
