@@ -63,7 +63,7 @@ int store_seal(struct store *s);
 /* certificate.c: may `der` be stored in this slot of this board? */
 int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
 
-/* transfer.c: one object on its way into a slot. */
+/* group.c: one object on its way into a slot. */
 struct transfer {
 	bool open;
 	enum slot slot;
@@ -98,7 +98,7 @@ struct prov;
 int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 void tls_close(struct tls *tls);
 
-/* smp.c: the frame that is being received. */
+/* frame.c: the frame that is being received, and what smp.c remembers of the last one. */
 struct smp {
 	uint8_t line[128];
 	size_t line_len;
@@ -113,6 +113,12 @@ struct smp {
 	uint8_t message[PROV_BUF_SIZE];
 	uint8_t reply[PROV_BUF_SIZE];
 };
+
+/* frame.c: sends the `len` octets at message + 2; there is room for the length before and the CRC behind them. */
+void frame_send(const struct prov *prov, uint8_t *message, size_t len);
+
+/* smp.c: answers a message of header and body; the two octets behind it are its CRC. */
+void smp_message(struct prov *prov, const uint8_t *m, size_t len);
 
 struct prov {
 	const struct prov_port *port;
