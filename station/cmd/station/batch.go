@@ -87,7 +87,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err != nil {
 		return err
 	}
-	reports, err := openReports(b, ask.jsonl) // the lock is ours: nobody else writes this file
+	reports, err := openReports(b, ask.jsonl, ask.junit) // the lock is ours: nobody else writes these files
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	err = b.checkpoint()
 	suite := suite{name: b.config.Station, profile: b.profile.Name(), started: started, took: took,
 		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}, {"profile_sha256", fmt.Sprintf("%x", b.profile.SHA256())}}}
-	err = errors.Join(err, reports.finish(ask.junit, suite, runs))
+	err = errors.Join(err, reports.finish(suite, runs))
 	err = errors.Join(err, writeTable(c.stdout, runs, took), writeAdvice(c.stdout, runs))
 	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", s.certificates(), s.root())
 	if b.token.Info().Software {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"hallmark/station"
 )
@@ -12,23 +16,80 @@ import (
 // reports are what a batch leaves behind beside the registry. The bench calls
 // add for one Run at a time.
 type reports struct {
-	state   state
-	issuing []byte // DER, for the chain file
-	jsonl   *os.File
-	errs    []error
+	state        state
+	issuing      []byte   // DER, for the chain file
+	jsonl, junit *os.File // nil: not asked for
+	errs         []error
 }
 
-func openReports(b *bench, jsonl string) (*reports, error) {
+// What a report begins with, to know one that may be replaced.
+const (
+	jsonlStart = `{"run":`
+	junitStart = xml.Header + "<testsuite"
+)
+
+var (
+	errOwnFile  = errors.New("it exists and is no report: the station's own files are never overwritten; name another file")
+	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
+)
+
+// openReports makes sure of both files before a board is touched. What an
+// earlier batch left in them is emptied, so that nobody takes it for this one's.
+func openReports(b *bench, jsonl, junit string) (_ *reports, err error) {
 	r := &reports{state: b.state, issuing: b.issuing.Raw}
-	if jsonl == "" {
-		return r, nil
+	defer func() {
+		if err != nil {
+			err = usage(errors.Join(err, r.close()))
+		}
+	}()
+	if jsonl != "" && junit != "" && filepath.Clean(jsonl) == filepath.Clean(junit) {
+		return nil, errSameFile
 	}
-	file, err := os.OpenFile(jsonl, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, usage(fmt.Errorf("--jsonl: %w", err))
+	if r.jsonl, err = openReport(b.state, jsonl, jsonlStart); err != nil {
+		return nil, fmt.Errorf("--jsonl: %w", err)
 	}
-	r.jsonl = file
+	if r.junit, err = openReport(b.state, junit, junitStart); err != nil {
+		return nil, fmt.Errorf("--junit: %w", err)
+	}
 	return r, nil
+}
+
+// openReport makes or empties one file, in a directory that is there.
+func openReport(s state, path, start string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if mine, err := ownFile(s, path, start); err != nil {
+		return nil, err
+	} else if mine {
+		return nil, fmt.Errorf("%s: %w", path, errOwnFile)
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+}
+
+// ownFile says whether path leads, past symbolic links, to something in the
+// station's directory that is neither empty nor a report.
+func ownFile(s state, path, start string) (bool, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return false, err
+	}
+	home, err := filepath.EvalSymlinks(string(s))
+	if err != nil || !strings.HasPrefix(real, home+string(filepath.Separator)) {
+		return false, err
+	}
+	file, err := os.Open(real)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	held, err := io.ReadAll(io.LimitReader(file, int64(len(start))))
+	return len(held) > 0 && string(held) != start, err
 }
 
 // add reports one Run. The registry has it already, so a report that cannot be
@@ -54,11 +115,11 @@ func (r *reports) certificate(run *station.Run) error {
 }
 
 // finish writes what is known only at the end, and gives every error so far.
-func (r *reports) finish(junit string, s suite, runs []*station.Run) error {
-	if junit != "" {
+func (r *reports) finish(s suite, runs []*station.Run) error {
+	if r.junit != nil {
 		text, err := s.junit(runs)
 		if err == nil {
-			err = writeFile(junit, text)
+			_, err = r.junit.Write(text)
 		}
 		r.errs = append(r.errs, err)
 	}
@@ -66,8 +127,11 @@ func (r *reports) finish(junit string, s suite, runs []*station.Run) error {
 }
 
 func (r *reports) close() error {
-	if r.jsonl == nil {
-		return nil
+	var errs []error
+	for _, file := range []*os.File{r.jsonl, r.junit} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
 	}
-	return r.jsonl.Close()
+	return errors.Join(errs...)
 }
