@@ -238,6 +238,9 @@ func (b *bench) openVerifier(ctx context.Context) (err error) {
 }
 
 func newVerifier(s state, config *configs.Config, root, issuing *x509.Certificate, known verifier.Known, log *slog.Logger) (*verifier.Server, error) {
+	if err := private(s.serverKey()); err != nil {
+		return nil, err
+	}
 	certificate, err := tls.LoadX509KeyPair(s.server(), s.serverKey())
 	if err != nil {
 		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)

@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 			"killed":  killed,
 			"records": records,
 			"openssl": opensslVerify,
-			"private": private,
+			"private": allPrivate,
 			"waitfor": waitfor,
 			"sql":     alter,
 		},
@@ -216,7 +216,7 @@ func opensslVerify(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // private DIR: nothing below DIR can be read by others.
-func private(ts *testscript.TestScript, neg bool, args []string) {
+func allPrivate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
 			return err

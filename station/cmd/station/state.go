@@ -111,6 +111,20 @@ func writeFile(path string, content []byte) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
+var errNotPrivate = errors.New("others can read the private key, or replace it")
+
+// private refuses a key that somebody other than its owner may read or write.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("looking at a private key: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return usage(fmt.Errorf("%s has mode %04o: %w; chmod 600 it", path, mode, errNotPrivate))
+	}
+	return nil
+}
+
 // settle returns when everything in the file system of path is on the disk.
 func settle(path string) error {
 	dir, err := os.Open(path)
