@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"hallmark/devices"
 	"hallmark/station/registry"
 )
 
@@ -20,6 +23,9 @@ func (c *command) boardsCommand() *cobra.Command {
 		Short: "Lists boards and their certificates; works while the station does",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFilter(cmd, filter); err != nil {
+				return usage(err)
+			}
 			print := c.table
 			if known {
 				print = c.known
@@ -27,11 +33,29 @@ func (c *command) boardsCommand() *cobra.Command {
 			return c.boards(cmd.Context(), filter, print)
 		},
 	}
-	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, as `verifier --known` reads them")
+	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
 	cmd.Flags().StringVar(&filter.BoardID, "board", "", "only the board with this BoardID")
-	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards whose certificate is issued, delivered, active, superseded, revoked, scrapped or unresolved")
+	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards whose certificate is one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many (default: all)")
 	return cmd
+}
+
+// certificateStatuses are what --status takes.
+var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved"}
+
+// checkFilter refuses a filter that nothing can match: an empty list would look like an answer.
+func checkFilter(cmd *cobra.Command, filter registry.Filter) error {
+	if given := cmd.Flags().Changed; given("status") && !slices.Contains(certificateStatuses, filter.Status) {
+		return fmt.Errorf("--status %q: want one of %s", filter.Status, strings.Join(certificateStatuses, ", "))
+	} else if given("limit") && filter.Limit < 1 {
+		return fmt.Errorf("--limit %d: want 1 or more, or leave it out for all", filter.Limit)
+	} else if !given("board") {
+		return nil
+	}
+	if _, err := devices.ParseBoardID(filter.BoardID); err != nil {
+		return fmt.Errorf("--board: %w", err)
+	}
+	return nil
 }
 
 // boards opens the registry for reading and prints what was asked for.
