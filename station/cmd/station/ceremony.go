@@ -111,13 +111,7 @@ func (c *ceremony) endpoint(root crypto.Signer) (err error) {
 	if c.serverKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return fmt.Errorf("making the verifier's key: %w", err)
 	}
-	name := c.config.Verifier.ServerName
-	c.server, err = issuance.Server(issuance.ServerConfig{
-		CommonName: name,
-		DNSNames:   []string{name},
-		NotBefore:  c.now.Add(-backdate),
-		NotAfter:   c.now.AddDate(0, 0, c.config.Authority.VerifierDays),
-	}, &c.serverKey.PublicKey, c.root, root, c.random)
+	c.server, err = issuance.Server(endpointConfig(c.config, c.now), &c.serverKey.PublicKey, c.root, root, c.random)
 	return err
 }
 

@@ -40,6 +40,18 @@ func (p *patient) clock(context.Context) (string, error) {
 	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", nil
 }
 
+// certificates looks at the one that ends while a bench is in use.
+func (p *patient) certificates(context.Context) (string, error) {
+	if p.config == nil {
+		return "", errNotExamined
+	}
+	server, err := readCertificate(p.state.server())
+	if err != nil {
+		return "", err
+	}
+	return "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly), expiry(server, time.Now())
+}
+
 // keys reads every attribute of each key of ours alone.
 func (p *patient) keys(ctx context.Context) (string, error) {
 	reports, err := p.token.Keys(ctx)

@@ -245,6 +245,9 @@ func newVerifier(s state, config *configs.Config, root, issuing *x509.Certificat
 	if err != nil {
 		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)
 	}
+	if err := expiry(certificate.Leaf, time.Now()); errors.Is(err, errEnded) {
+		return nil, fmt.Errorf("%s: %w", s.server(), err)
+	}
 	return verifier.New(verifier.Config{
 		Certificate: certificate, Root: root, Intermediates: []*x509.Certificate{issuing}, Known: known,
 		Now: time.Now, Log: log, ServerName: config.Verifier.ServerName,

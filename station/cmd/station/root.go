@@ -51,7 +51,7 @@ func (c *command) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	root.AddCommand(c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
-		c.verifierCommand(), c.auditCommand(), c.doctorCommand())
+		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand())
 	return root
 }
 
