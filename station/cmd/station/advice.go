@@ -20,7 +20,7 @@ var advice = map[string]string{
 	"scrapped":            "take the board out of the lot: it was scrapped",
 	"revoked":             "enrol the board with --rework if it may have a new certificate",
 	"already-active":      "enrol the board with --rework and a reason if it is to get a new certificate",
-	"foreign-certificate": "find out which station gave the board its certificate; erase it there, or scrap the board",
+	"foreign-certificate": "find out which station gave the board its certificate, and set it aside for rework: no command erases, its flash must be erased with the programmer",
 	"store-io":            "set the board aside: its flash is bad",
 	"read-back-differs":   "set the board aside: its flash is bad",
 	"no-entropy":          "set the board aside: its random source does not deliver",
