@@ -95,7 +95,13 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err := ask.openOrder(drain, b); err != nil {
 		return err
 	}
-	line.Ended = func(run *station.Run) { reports.add(run); watcher.end(run) }
+	line.Ended = func(run *station.Run) {
+		reports.add(run)
+		watcher.end(run)
+		if watcher.count()%checkpointEvery == 0 {
+			reports.errs = append(reports.errs, b.checkpoint())
+		}
+	}
 
 	// 3. The Runs.
 	defer context.AfterFunc(drain, b.station.Drain)()

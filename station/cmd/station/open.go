@@ -59,6 +59,10 @@ func open(ctx context.Context, b *bench, events func(station.Event)) (_ *bench, 
 			return nil, err
 		}
 	}
+	// What a killed station left uncovered, and its recovery, is signed over before more is added.
+	if err := b.checkpoint(); err != nil {
+		return nil, err
+	}
 	return b, b.openStation(events)
 }
 

@@ -95,6 +95,13 @@ func (p *progress) end(run *station.Run) {
 	}
 }
 
+// count is the number of Runs that have been reported.
+func (p *progress) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
 // sentence says how a Run ended, and what to make of it.
 func sentence(run *station.Run) string {
 	text := fmt.Sprintf("%s %s %s", dash(boardID(run)), run.Ending, run.Finished.Sub(run.Started).Round(time.Millisecond))

@@ -124,8 +124,13 @@ func (b *bench) ownLog(ctx context.Context) error {
 	return nil
 }
 
-// checkpoint signs the audit log as it stands. It is done at the end of a
-// batch, with its own bound because the batch may have been stopped.
+// checkpointEvery is the number of Runs after which a batch signs over the log,
+// so that a kill leaves little that a cut tail could hide.
+const checkpointEvery = 50
+
+// checkpoint signs the audit log as it stands. It is done when the bench is
+// open, during a batch and at its end, with its own bound because the batch may
+// have been stopped.
 func (b *bench) checkpoint() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
