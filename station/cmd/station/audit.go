@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"hallmark/station/audit"
 )
@@ -76,6 +77,15 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 	return err
 }
 
+var errNoCheckpoint = errors.New("not a checkpoint; want a file that `station audit checkpoint` printed")
+
+// isNote looks at the form alone: whose note it is shows when the log is verified.
+func isNote(text []byte) bool {
+	var unverified *note.UnverifiedNoteError
+	_, err := note.Open(text, note.VerifierList())
+	return errors.As(err, &unverified)
+}
+
 func (c *command) printEntry(e audit.Entry) error {
 	line, err := audit.Encode(e)
 	if err == nil {
@@ -102,6 +112,9 @@ func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths [
 		anchor, err := os.ReadFile(path)
 		if err != nil {
 			return usage(fmt.Errorf("reading an anchor: %w", err))
+		}
+		if !isNote(anchor) {
+			return usage(fmt.Errorf("--anchor %s: %w", path, errNoCheckpoint))
 		}
 		anchors = append(anchors, anchor)
 	}
