@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,11 +16,14 @@ func (c *command) enrolCommand() *cobra.Command {
 		Long: `enrol gives one board its identity: BOARD is the path of a serial port, or posix, qemu or
 qemu-an521 for the first emulated board of that kind.
 
-With --rework a board that has an active certificate gets a new one, and the old one is revoked.
+With --rework a board that has an active certificate gets a new one, and the old one is superseded.
 
 ` + exitHelp,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
+				return usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
+			}
 			ask.boards = args[0]
 			for _, m := range models {
 				if args[0] == m.name {

@@ -37,7 +37,10 @@ var models = []model{
 // maxBays bounds what one command may start; a typing mistake is not a fork bomb.
 const maxBays = 512
 
-var errBoards = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial ports, separated by commas")
+var (
+	errBays   = fmt.Errorf("want at most %d bays", maxBays)
+	errBoards = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial ports, separated by commas")
+)
 
 // parsePlaces reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1".
 func parsePlaces(text string) ([]place, error) {
@@ -50,7 +53,7 @@ func parsePlaces(text string) ([]place, error) {
 		places = append(places, more...)
 	}
 	if len(places) > maxBays {
-		return nil, fmt.Errorf("--boards: %d bays, want at most %d", len(places), maxBays)
+		return nil, fmt.Errorf("--boards: %d bays: %w", len(places), errBays)
 	}
 	return places, distinct(places)
 }
@@ -61,9 +64,12 @@ func parsePlace(word string) ([]place, error) {
 		return []place{{bay: port, port: port}}, nil
 	}
 	name, number, _ := strings.Cut(word, ":")
-	n, err := strconv.ParseUint(number, 10, 16)
+	n, err := strconv.ParseUint(number, 10, 32)
 	known := slices.IndexFunc(models, func(m model) bool { return m.name == name })
-	if known < 0 || err != nil || n == 0 || n > maxBays {
+	if known >= 0 && n > maxBays { // also what no uint holds
+		return nil, fmt.Errorf("--boards %q: %w", word, errBays)
+	}
+	if known < 0 || err != nil || n == 0 {
 		return nil, fmt.Errorf("--boards %q: %w", word, errBoards)
 	}
 	var places []place
