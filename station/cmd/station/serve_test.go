@@ -169,3 +169,21 @@ func stationProgram(t *testing.T) string {
 	}
 	return program
 }
+
+// Several errors are several lines, and each says which program speaks.
+func TestEachLineOfAnErrorNamesTheProgram(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "wrong.yaml")
+	text := "hsm: {module: softhsm2, token_label: t, sessions: 1}\nauthority: {verifier_days: -1}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := do(t, "init", "--dir", filepath.Join(t.TempDir(), "D"), "--config", config)
+	if code != exitUsage || strings.Count(errs, "\n") != 2 {
+		t.Fatalf("exit code %d, want two errors:\n%s", code, errs)
+	}
+	for line := range strings.Lines(errs) {
+		if !strings.HasPrefix(line, "station: ") {
+			t.Errorf("%q does not say who speaks", line)
+		}
+	}
+}
