@@ -96,16 +96,21 @@ func (f *fleet) emulated(p place, image string) next {
 	number := 0 // a bay serves one board after the other
 	return func(ctx context.Context) (station.Board, io.Closer, error) {
 		number++
-		board, err := emulated.Start(ctx, emulated.Config{
-			Kind: p.model.kind, Machine: p.model.machine, Image: image,
-			Dir: f.state.in("bays", p.bay, strconv.Itoa(number)),
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		client := devices.NewClient(board.Line(), devices.Options{})
-		return client, closer{client, board}, nil
+		return f.board(ctx, p, image, number)
 	}
+}
+
+// board starts one emulated board of a bay.
+func (f *fleet) board(ctx context.Context, p place, image string, number int) (station.Board, io.Closer, error) {
+	board, err := emulated.Start(ctx, emulated.Config{
+		Kind: p.model.kind, Machine: p.model.machine, Image: image,
+		Dir: f.state.in("bays", p.bay, strconv.Itoa(number)),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	client := devices.NewClient(board.Line(), devices.Options{})
+	return client, closer{client, board}, nil
 }
 
 // A closer closes first the client, which then lets go of the line, and what is behind it.

@@ -32,6 +32,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func (c *command) root() *cobra.Command {
+	var shown screen
 	root := &cobra.Command{
 		Use:           "station",
 		Short:         "Gives the boards on a bench their identity",
@@ -40,7 +41,10 @@ func (c *command) root() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(fmt.Errorf("no subcommand given; see `station --help`"))
+			if cmd.Flags().NFlag() == 0 {
+				return usage(fmt.Errorf("no subcommand given; see `station --help`"))
+			}
+			return c.tui(cmd.Context(), &shown)
 		},
 	}
 	root.SetIn(c.stdin)
@@ -51,7 +55,8 @@ func (c *command) root() *cobra.Command {
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
-	root.AddCommand(c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
+	shown.flags(root)
+	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
 		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand())
 	return root
 }

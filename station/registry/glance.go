@@ -1,0 +1,105 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+)
+
+// What a screen asks for while the line runs. Each answer is one short query.
+
+// OrderRow is one work order.
+type OrderRow struct {
+	ID, Product    string
+	Quota, Counted int64 // Counted: boards that were signed for
+}
+
+// Order gives one work order, or ErrUnknownOrder.
+func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
+	o := OrderRow{ID: id}
+	err := r.db.QueryRowContext(ctx, `SELECT product, quota, counted FROM work_orders WHERE id = ?`, id).Scan(&o.Product, &o.Quota, &o.Counted)
+	if none(err) {
+		return OrderRow{}, fmt.Errorf("%w: %q", ErrUnknownOrder, id)
+	} else if err != nil {
+		return OrderRow{}, fmt.Errorf("reading work order %q: %w", id, err)
+	}
+	return o, nil
+}
+
+// Search picks Runs; zero values pick all.
+type Search struct {
+	Text   string // part of a BoardID, of a serial number in hex, or of a work order
+	Run    string // exactly this one
+	Ending station.Ending
+	Since  time.Time // admitted then or later
+	Limit  int       // 0: no limit
+}
+
+// FoundRun is one Run with the certificate that was signed in it, if one was.
+type FoundRun struct {
+	RunRow
+	Serial string // hex, empty without a certificate
+}
+
+// SearchRuns finds Runs, newest first.
+func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
+	since := ""
+	if !s.Since.IsZero() {
+		since = stamp(s.Since)
+	}
+	rows, err := r.db.QueryContext(ctx, `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
+		r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
+		coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
+		FROM runs r WHERE (?1 = '' OR instr(r.board_id, ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
+		AND (?2 = '' OR r.ending = ?2) AND r.admitted >= ?3 AND (?4 = '' OR r.id = ?4)
+		ORDER BY r.admitted DESC, r.id LIMIT ?5`,
+		strings.ToLower(s.Text), string(s.Ending), since, s.Run, Filter{Limit: s.Limit}.limit())
+	if err != nil {
+		return nil, fmt.Errorf("searching Runs: %w", err)
+	}
+	return collect(rows, func(c *FoundRun) []any {
+		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
+	})
+}
+
+// EntriesOf gives the audit entries that name a Run, oldest first. They are as
+// stored: whether the log is good says VerifyAudit.
+func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT body FROM audit_entry WHERE instr(body, ?) ORDER BY seq`, []byte(run))
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit entries of Run %s: %w", run, err)
+	}
+	bodies, err := collect(rows, func(b *[]byte) []any { return []any{b} })
+	var entries []audit.Entry
+	for _, body := range bodies {
+		entry, bad := audit.Decode(body)
+		if bad != nil {
+			return nil, fmt.Errorf("reading the audit entries of Run %s: %w", run, bad)
+		}
+		entries = append(entries, entry)
+	}
+	return entries, err
+}
+
+// AuditSize gives the number of entries that are committed, from memory.
+func (r *Registry) AuditSize() int64 { return r.log.Head().Size }
+
+// Anchored gives the time of the newest checkpoint, or the zero time.
+func (r *Reader) Anchored(ctx context.Context) (time.Time, error) {
+	size, _, err := audit.Newest(ctx, r.db)
+	if none(err) {
+		return time.Time{}, nil
+	} else if err != nil {
+		return time.Time{}, fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	var body []byte
+	if err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size-1).Scan(&body); err != nil {
+		return time.Time{}, fmt.Errorf("reading the entry of the newest checkpoint: %w", err)
+	}
+	entry, err := audit.Decode(body)
+	return entry.Time.Time, err
+}
