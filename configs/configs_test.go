@@ -83,7 +83,7 @@ func TestFilesAreRefused(t *testing.T) {
 		says       string
 	}{
 		{"an unknown key names its line and the nearest key", bench + "boards:\n  allow_emulatd: true\n", ErrUnknownKey, `x.yaml:3: unknown key "allow_emulatd"; did you mean "allow_emulated"?`},
-		{"a key of another section is unknown", bench + "seal: true\nsessions: 3\n", ErrUnknownKey, `x.yaml:2`},
+		{"a key of another section is unknown", bench + "seal: true\nsessions: 3\n", ErrUnknownKey, `x.yaml:2: unknown key "seal"; it belongs into another section`},
 		{"a key like nothing else lists what there is", bench + "zzzzzzzz: 1\n", ErrUnknownKey, "known keys are"},
 		{"a duplicate key is refused", bench + "station: a\nstation: b\n", ErrDuplicateKey, "keep one"},
 		{"a PIN is refused", "hsm:\n  module: /m\n  pin: 123456\n", ErrSecret, "x.yaml:3"},

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Refusals of a file. Each error says the file, the line and what to write instead.
@@ -41,6 +42,9 @@ func Decode(name string, text []byte, into any) error {
 	if n := documents(file); n != 1 {
 		return fmt.Errorf("%s: %w: %d documents, want one", name, ErrSyntax, n)
 	}
+	if unknown := unknownKey(file.Docs[0].Body, reflect.TypeOf(into)); unknown != nil {
+		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, place(unknown.Value, into))
+	}
 	if err := yaml.UnmarshalWithOptions(text, into, yaml.Strict()); err != nil {
 		return refuse(name, err, into)
 	}
@@ -55,6 +59,61 @@ func documents(file *ast.File) int {
 		}
 	}
 	return n
+}
+
+// unknownKey gives the first key, in the order of the file, that the type does
+// not know. The decoder would name any one of several.
+func unknownKey(node ast.Node, t reflect.Type) *token.Token {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for _, pair := range pairs(node) {
+		key := pair.Key.GetToken()
+		inner, known := fieldOf(t, key.Value)
+		if !known {
+			return key
+		}
+		if unknown := unknownKey(pair.Value, inner); unknown != nil {
+			return unknown
+		}
+	}
+	return nil
+}
+
+// pairs gives the keys and values of a map, or nothing of what is none.
+func pairs(node ast.Node) []*ast.MappingValueNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
+}
+
+// fieldOf gives the type behind a key. What is neither struct nor map is left to the decoder.
+func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
+	switch t.Kind() {
+	case reflect.Map:
+		return t.Elem(), true
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name == key {
+				return t.Field(i).Type, true
+			}
+		}
+		return nil, false
+	}
+	return t, true
+}
+
+// place says where a key belongs, or which one may have been meant.
+func place(key string, into any) string {
+	known := keysOf(into)
+	if slices.Contains(known, key) {
+		return "; it belongs into another section"
+	}
+	return didYouMean(key, known)
 }
 
 // refuse names the kind of a decoder's error and leaves out the quoted source.
