@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -171,7 +172,7 @@ func (d *desk) Examine(ctx context.Context) <-chan ui.Check {
 			}
 			check := ui.Check{Name: e.name, State: ui.CheckOK}
 			finding, err := do(ctx)
-			check.Finding = finding
+			check.Finding, _, _ = strings.Cut(finding, "\n") // rows are for the table of `station doctor`
 			if errors.Is(err, errNotExamined) {
 				check.State, check.Finding = ui.CheckNone, err.Error()
 			} else if err != nil {

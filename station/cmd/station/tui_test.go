@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hallmark/station/registry"
+	"hallmark/ui"
+)
+
+// A shift is a station's screen in tmux, as an operator with a scanner has it.
+type shift struct {
+	t      *testing.T
+	socket string
+	dir    string
+	binary string
+}
+
+// opened makes a station with two operators and a work order, and opens its screen.
+func opened(t *testing.T, args ...string) *shift {
+	t.Helper()
+	needSoftHSM(t)
+	s := &shift{t: t, socket: filepath.Join(t.TempDir(), "tmux"), dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t)}
+	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("tmux is missing: install it")
+		}
+		t.Skip("tmux is missing: install it")
+	}
+	firmware := firmwareFolder(t)
+	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
+		t.Fatal(errs)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "badges.yaml"), []byte("OP-1: {id: anna, name: Anna Schmidt}\nOP-2: {id: ben, name: Ben}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.openOrder("WO-7", 3)
+	s.tmux(append([]string{"-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "s", "env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color",
+		s.binary, "--dir", s.dir, "--firmware", firmware}, args...)...)
+	t.Cleanup(func() {
+		if err := exec.Command("tmux", "-S", s.socket, "kill-server").Run(); err != nil {
+			t.Log("tmux had ended before:", err)
+		}
+	})
+	return s
+}
+
+// openOrder opens a work order as planning does, before the station is in use.
+func (s *shift) openOrder(id string, quota int64) {
+	s.t.Helper()
+	b := &bench{state: state(s.dir)}
+	ctx := s.t.Context()
+	if err := errors.Join(b.openFiles(ctx), b.openRegistry(ctx)); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := errors.Join(b.registry.OpenOrder(ctx, id, b.profile.Name(), quota, "planning"), b.close()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shift) tmux(args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, "tmux", append([]string{"-S", s.socket}, args...)...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("tmux %s: %v: %s", args[0], err, text)
+	}
+	return string(text)
+}
+
+// sees waits until the screen shows the text.
+func (s *shift) sees(pattern string) string {
+	s.t.Helper()
+	want := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		shown := s.tmux("capture-pane", "-p", "-t", "s")
+		if want.MatchString(shown) {
+			return shown
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the screen does not show %q but\n%s", pattern, shown)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (s *shift) presses(keys ...string) {
+	s.t.Helper()
+	s.tmux(append([]string{"send-keys", "-t", "s"}, keys...)...)
+}
+
+// scans sends a label as a scanner does: all at once, with enter.
+func (s *shift) scans(label string) { s.t.Helper(); s.presses(label, "Enter") }
+
+// begins presses the key until the examination is over and the bench is there.
+func (s *shift) begins() {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.tmux("capture-pane", "-p", "-t", "s"), "Press 1 to start"); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the shift does not begin:\n%s", s.tmux("capture-pane", "-p", "-t", "s"))
+		}
+		s.presses("g")
+	}
+}
+
+// leaves waits for the program's end.
+func (s *shift) leaves() {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); exec.Command("tmux", "-S", s.socket, "has-session", "-t", "s").Run() == nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the station does not end:\n%s", s.tmux("capture-pane", "-p", "-t", "s"))
+		}
+	}
+}
+
+// unplugs kills the board of a bay.
+func (s *shift) unplugs(bay string) {
+	s.t.Helper()
+	board := filepath.Join(s.dir, "bays", bay, "1") // the working directory of its process
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		all, err := filepath.Glob("/proc/[0-9]*/cwd")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, path := range all {
+			if at, err := os.Readlink(path); err != nil || at != board { // a process may have ended meanwhile
+				continue
+			}
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL)); err != nil {
+				s.t.Fatal(err)
+			}
+			return
+		}
+	}
+	s.t.Fatalf("no board in bay %s", bay)
+}
+
+// types are the types of all audit entries, after the log was verified.
+func (s *shift) types() []string {
+	s.t.Helper()
+	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
+		s.t.Fatal(errs)
+	}
+	reader, err := registry.OpenReader(s.t.Context(), filepath.Join(s.dir, "registry.db"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer reader.Close()
+	entries, err := reader.EntriesOf(s.t.Context(), `"type"`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var types []string
+	for _, e := range entries {
+		types = append(types, e.Type+" "+string(e.Outcome)+" "+e.Actor.ID)
+	}
+	return types
+}
+
+// inOrder wants these among all, in this order.
+func inOrder(t *testing.T, all []string, want ...string) {
+	t.Helper()
+	i := 0
+	for _, one := range all {
+		if i < len(want) && one == want[i] {
+			i++
+		}
+	}
+	if i < len(want) {
+		t.Errorf("no %q in its place among\n%s", want[i], strings.Join(all, "\n"))
+	}
+}
+
+const passed = `██  ██  ██  ██  ██`
+
+func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
+	s := opened(t, "--boards", "qemu:2")
+	s.sees(`START OF SHIFT`)
+	s.scans("OP-9")
+	s.sees(`(?i)badge`)
+	s.scans("OP-1")
+	s.sees(`Operator: Anna Schmidt`)
+	s.begins()
+	s.scans("WO-404")
+	s.sees(`not open`)
+	s.scans("WO-7")
+	s.sees(`WO-7 +0/3|WO-7.*0 of 3|WO-7.*0/3`)
+
+	s.presses("1")
+	s.unplugs("qemu-1")
+	s.sees(`FAULT: `)
+	s.presses("r")
+	s.sees(`PASS · `)
+	s.presses("Enter")
+	s.sees(`BoardID +[0-9a-f]{8}-(.|\n)*WO-7`)
+	s.presses("Escape")
+	s.sees(`1 qemu-1`)
+	s.presses("h")
+	s.sees(`History`)
+	s.presses("/")
+	s.sees(`Search BoardID`)
+	s.presses("WO-7", "Enter")
+	s.sees(`search "WO-7"`)
+	s.presses("Escape")
+	s.sees(`1 qemu-1`)
+	s.presses("O")
+	s.sees(`no operator|not signed in|sign in`)
+	s.presses("q")
+	s.sees(`Leave the station`)
+	s.presses("y")
+	s.leaves()
+	inOrder(t, s.types(), "station.start success "+operator(), "operator.login.fail denied station", "operator.login.ok success anna",
+		"line.order denied anna", "line.order success anna", "cert.issue.intent success station", "operator.logout success anna",
+		"line.drain success station", "station.stop success "+operator(), "log.checkpoint success station")
+}
+
+func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
+	s := opened(t, "--boards", "posix:2", "--operator", "OP-2", "--order", "WO-7")
+	s.sees(`START OF SHIFT`)
+	s.begins()
+	s.presses("1")
+	s.sees(passed)
+	s.tmux("kill-session", "-t", "s")
+	// The registry's lock is free when the station has ended.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		code, _, errs := do(t, "doctor", "--dir", s.dir, "--ports", "")
+		if code == exitPass {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(errs)
+		}
+	}
+	inOrder(t, s.types(), "operator.login.ok success ben", "line.order success ben", "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
+}
+
+func TestASecondScreenIsTurnedAwayBeforeItOpens(t *testing.T) {
+	s := opened(t, "--boards", "posix:1")
+	s.sees(`self-test`)
+	code, shown, errs := do(t, "tui", "--dir", s.dir, "--boards", "posix:1", "--plain")
+	if code != exitFault || shown != "" || !strings.Contains(errs, "another station has this registry open") {
+		t.Errorf("exit code %d, %q, %q", code, shown, errs)
+	}
+}
+
+func TestBadgesAreReadStrictly(t *testing.T) {
+	for name, row := range map[string]struct {
+		text string
+		good bool
+	}{
+		"two operators":              {"OP-1: {id: anna, name: Anna}\nOP-2: {id: ben, name: Ben}\n", true},
+		"an unknown key":             {"OP-1: {id: anna, name: Anna, pin: 1}\n", false},
+		"a badge given twice":        {"OP-1: {id: anna, name: Anna}\nOP-1: {id: ben, name: Ben}\n", false},
+		"an operator without a name": {"OP-1: {id: anna}\n", false},
+		"an id with a space":         {"OP-1: {id: an na, name: Anna}\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "badges.yaml")
+			if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := readBadges(path)
+			if row.good != (err == nil) || !row.good && !errors.Is(err, errBadges) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestAStationWithoutBadgesTakesOnlyAPlainIDAsOperator(t *testing.T) {
+	for id, good := range map[string]bool{"anna": true, "a.b-c_9": true, "": false, "-rf": false, "an na": false, "a\x1b[2J": false, strings.Repeat("a", 33): false} {
+		if goodID.MatchString(id) != good {
+			t.Errorf("%q: want %v", id, good)
+		}
+	}
+	var _ ui.Badges = (*desk)(nil)
+}
