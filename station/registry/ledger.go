@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
@@ -14,9 +15,10 @@ import (
 
 // The methods of issuance.Ledger.
 
-// Stored looks for the certificate that answers this key, newest first.
+// Stored looks for the certificate that answers this key, newest first. One
+// that has ended answers nothing: no verifier would accept it.
 func (r *Registry) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
-	der, err := r.stored(ctx, key, rework)
+	der, err := r.stored(ctx, storedArgs(key, rework, r.config.Now()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, issuance.ErrNotIssued
 	} else if err != nil {
@@ -29,18 +31,19 @@ func (r *Registry) Stored(ctx context.Context, key issuance.Key, rework bool) ([
 // it out at a rework.
 const storedQuery = `SELECT der FROM certificates
 	WHERE board_id = ? AND purpose = ? AND spki_sha256 = ? AND profile_sha256 = ? AND issuer_sha256 = ?
-	AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?)
+	AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?) AND not_after > ?
 	ORDER BY status = 'active' DESC, id DESC LIMIT 1`
 
-func storedArgs(key issuance.Key, rework bool) []any {
-	return []any{key.BoardID, string(key.Purpose), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework}
+// storedArgs are those of storedQuery and standingQuery, which must agree.
+func storedArgs(key issuance.Key, rework bool, now time.Time) []any {
+	return []any{key.BoardID, string(key.Purpose), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework, stamp(now)}
 }
 
 // Intend writes the intent: board, key and serial number are tied together
 // before anything is signed.
 func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
 	return r.write(ctx, func(w *work) error {
-		if err := w.intend(in); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
+		if err := w.intend(in, r.config.Now()); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
 			return err
 		} else if err != nil {
 			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
@@ -49,7 +52,7 @@ func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
 	})
 }
 
-func (w *work) intend(in issuance.Intent) error {
+func (w *work) intend(in issuance.Intent, now time.Time) error {
 	// 1. The Run is open, and for this board.
 	order, err := w.openRun(in.Run, in.BoardID)
 	if err != nil {
@@ -60,7 +63,7 @@ func (w *work) intend(in issuance.Intent) error {
 		return err
 	}
 	// 3. Nothing answers this request already (I9), and nothing forbids it (I3).
-	if err := w.mayIssue(in); err != nil {
+	if err := w.mayIssue(in, now); err != nil {
 		return err
 	}
 	// 4. The work order has room for one more board.
@@ -107,15 +110,15 @@ type standing struct{ stored, open, active, revoked int }
 
 const standingQuery = `SELECT
 	count(*) FILTER (WHERE spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
-		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6)),
+		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
 	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
 	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
 
-func (w *work) mayIssue(in issuance.Intent) error {
+func (w *work) mayIssue(in issuance.Intent, now time.Time) error {
 	var s standing
-	err := w.row(standingQuery, storedArgs(in.Key, in.Rework), &s.stored, &s.open, &s.active, &s.revoked)
+	err := w.row(standingQuery, storedArgs(in.Key, in.Rework, now), &s.stored, &s.open, &s.active, &s.revoked)
 	switch {
 	case err != nil:
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/issuance"
 )
 
 // Reader reads a registry, also while a station has it open. Its methods are
@@ -52,8 +51,8 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 // Close ends reading.
 func (r *Reader) Close() error { return r.db.Close() }
 
-func (r *Reader) stored(ctx context.Context, key issuance.Key, rework bool) (der []byte, err error) {
-	err = r.find.QueryRowContext(ctx, storedArgs(key, rework)...).Scan(&der)
+func (r *Reader) stored(ctx context.Context, args []any) (der []byte, err error) {
+	err = r.find.QueryRowContext(ctx, args...).Scan(&der)
 	return der, err
 }
 

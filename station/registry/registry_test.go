@@ -111,7 +111,11 @@ func intent(run *station.Run) issuance.Intent {
 // issue walks a Run to an issued certificate.
 func (b *bench) issue(run *station.Run) issuance.Intent {
 	b.t.Helper()
-	in := intent(run)
+	return b.issueAs(run, intent(run))
+}
+
+func (b *bench) issueAs(run *station.Run, in issuance.Intent) issuance.Intent {
+	b.t.Helper()
 	b.must(b.Intend(b.t.Context(), in))
 	der := append([]byte("certificate "), in.Serial[:]...)
 	b.must(b.Issued(b.t.Context(), in.Serial, der))
