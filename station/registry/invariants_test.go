@@ -2,6 +2,7 @@ package registry
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,7 +16,7 @@ import (
 	"hallmark/station/issuance"
 )
 
-// rework gives a new Run for the board of an older one.
+// again gives a new Run for the board of an older one.
 func again(run *station.Run, rework string) *station.Run {
 	next := newRun(run.Identity.ID, string(run.Identity.HardwareID))
 	next.Rework = rework
@@ -42,6 +43,16 @@ func TestRefusals(t *testing.T) {
 			b.must(b.Failed(t.Context(), in.Serial, issuance.ErrNotSigned))
 			return b.Intend(t.Context(), in)
 		}, issuance.ErrSerialTaken},
+		{"a row that is refused for another reason than its serial number keeps that reason", func(t *testing.T, b *bench) error {
+			in := intent(b.run())
+			err := b.write(t.Context(), func(w *work) error {
+				return w.insertIntent(in, sql.NullString{}, "now") // its key is not there
+			})
+			if !refusedByRow(err) || errors.Is(err, issuance.ErrSerialTaken) {
+				t.Errorf("got %v", err)
+			}
+			return nil
+		}, nil},
 		{"a second certificate beside an active one is refused (I3)", func(t *testing.T, b *bench) error {
 			run := b.run()
 			b.enrol(run)

@@ -174,10 +174,13 @@ func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')`,
 		in.Serial[:], in.BoardID, string(in.Purpose), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
 		in.TBSSHA256[:], in.CSRSHA256[:], stamp(in.NotBefore), stamp(in.NotAfter), in.Rework, in.Run, order, now, now)
-	if refusedByRow(err) {
+	if !refusedByRow(err) {
+		return err
+	}
+	if _, taken := w.bySerial(in.Serial); taken == nil {
 		return fmt.Errorf("%w: %x: %w", issuance.ErrSerialTaken, in.Serial, err)
 	}
-	return err
+	return fmt.Errorf("writing the intent's row: %w", err)
 }
 
 // Issued stores the certificate of an open intent.
