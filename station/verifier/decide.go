@@ -38,11 +38,29 @@ func (e *RefusalError) Unwrap() []error { return []error{station.ErrHandshakeRef
 // A visit is one connection. All its fields belong to that connection's goroutine.
 type visit struct {
 	*Server
-	ctx     context.Context
-	remote  string
-	leaf    *x509.Certificate
-	sum     [sha256.Size]byte
-	refusal error // what decide returned
+	ctx       context.Context
+	remote    string
+	announced *session // whose visit it is, once known; see session
+	leaf      *x509.Certificate
+	sum       [sha256.Size]byte
+	refusal   error // what decide returned
+}
+
+// session gives what was announced for this connection, or nil. The first
+// answer stays: when a station gives up, another connection may come to have
+// the same address before this one's end is reported.
+func (v *visit) session() *session {
+	if v.announced == nil {
+		v.announced = v.expectation(v.remote)
+	}
+	return v.announced
+}
+
+// hello is tls.Config.GetConfigForClient: the station announces a connection
+// before it sends an octet there.
+func (v *visit) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
+	v.session()
+	return nil, nil // go on with the configuration there is
 }
 
 // decide is tls.Config.VerifyConnection. Its error becomes the alert.
@@ -91,7 +109,7 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 
 // matches compares the certificate with its record and with what was announced.
 func (v *visit) matches(record station.Record) error {
-	expected := v.expectation(v.remote)
+	expected := v.session()
 	switch {
 	case record.CertificateSHA256 != v.sum:
 		return &RefusalError{ErrOtherContents}
@@ -118,7 +136,7 @@ func (v *visit) report(presented station.Presented, err error) {
 	if v.refusal != nil {
 		err = v.refusal // without crypto/tls's words around it
 	}
-	if expected := v.expectation(v.remote); expected != nil {
+	if expected := v.session(); expected != nil {
 		expected.tell(presented, err)
 	}
 	log := v.config.Log.With(v.who()...)

@@ -185,7 +185,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer stop()
 	visit := &visit{Server: s, ctx: ctx, remote: conn.RemoteAddr().String()}
 	settings := s.tls.Clone()
-	settings.VerifyConnection = visit.decide
+	settings.GetConfigForClient, settings.VerifyConnection = visit.hello, visit.decide
 	secure := tls.Server(conn, settings)
 	presented, err := visit.welcome(secure)
 	visit.report(presented, err)

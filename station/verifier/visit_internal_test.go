@@ -1,0 +1,39 @@
+package verifier
+
+import (
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"testing"
+
+	"hallmark/station"
+)
+
+// at is a connection with an address; nothing goes over it.
+type at struct {
+	net.Conn
+	local string
+}
+
+func (c at) LocalAddr() net.Addr { return c }
+func (c at) Network() string     { return "tcp" }
+func (c at) String() string      { return c.local }
+
+func TestAnAddressThatIsUsedAgainTellsNobodyElsesStory(t *testing.T) {
+	s := &Server{config: Config{Log: slog.New(slog.DiscardHandler)}, expected: map[string]*session{}}
+	first := s.announce(at{local: "127.0.0.1:1"}, sha256.Sum256([]byte("first")))
+	v := &visit{Server: s, ctx: t.Context(), remote: "127.0.0.1:1"}
+	if _, err := v.hello(nil); err != nil {
+		t.Fatal(err)
+	}
+	second := s.announce(at{local: "127.0.0.1:1"}, sha256.Sum256([]byte("second")))
+	gone := errors.New("the client left")
+	v.report(station.Presented{}, gone)
+	if _, err := first.Verdict(t.Context()); !errors.Is(err, gone) {
+		t.Errorf("the first session heard %v", err)
+	}
+	if len(second.verdict) != 0 {
+		t.Error("the second session heard what the first one's client did")
+	}
+}
