@@ -30,6 +30,9 @@ func TestAnAddressThatIsUsedAgainTellsNobodyElsesStory(t *testing.T) {
 	second := s.announce(at{local: "127.0.0.1:1"}, sha256.Sum256([]byte("second")))
 	gone := errors.New("the client left")
 	v.report(station.Presented{}, gone)
+	if len(first.verdict) != 1 {
+		t.Fatal("the first session heard nothing")
+	}
 	if _, err := first.Verdict(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("the first session heard %v", err)
 	}
