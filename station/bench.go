@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"sync"
 )
 
@@ -200,14 +199,9 @@ func (s *shift) one(ctx context.Context, bay *Bay) *Run {
 
 // take gets the bay's board; a drain ends the wait for it, and a panic is an error.
 func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Station) (board Board, closer io.Closer, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &PanicError{Value: value, Stack: debug.Stack()}
-		}
-	}()
 	stop := context.AfterFunc(s.draining, func() { cancel(ErrDraining) })
 	defer stop()
-	board, closer, err = b.Next(ctx)
+	err = caught(func() (err error) { board, closer, err = b.Next(ctx); return err })
 	if err != nil && ctx.Err() != nil {
 		err = &stopped{cause: context.Cause(ctx), err: err}
 	}
@@ -220,7 +214,6 @@ func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
 	run.Started = s.config.Now()
 	run.Finished, run.Err = run.Started, err
 	run.Ending, run.Reason = verdict.Ending, verdict.Reason
-	s.config.Events(Event{Kind: RunStarted, At: run.Started, Run: run.ID, Bay: run.Bay, Snap: *run})
-	s.config.Events(Event{Kind: RunEnded, At: run.Finished, Run: run.ID, Bay: run.Bay, Snap: *run})
+	run.Err = errors.Join(run.Err, s.tell(RunStarted, "", run), s.tell(RunEnded, "", run))
 	return run
 }

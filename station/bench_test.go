@@ -119,6 +119,26 @@ func TestAPanicInOneBayLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
+func TestAnObserverThatPanicsEndsNoRun(t *testing.T) {
+	w := newWorld(t)
+	s := w.station(func(c *station.Config) {
+		c.Events = func(e station.Event) { panic("no such column: " + e.Step) }
+	})
+	run, err := s.NewRun("1", "eva")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var panicked *station.PanicError
+	if err := s.Enrol(t.Context(), w, run); err != nil || run.Ending != station.Pass || !errors.As(run.Err, &panicked) {
+		t.Errorf("%s (%v), error %v", run.Ending, run.Err, err)
+	}
+	bench := station.Bench{Station: s, Bays: bays(2, func(string) (station.Board, error) { return nil, errors.New("no board") })}
+	runs, err := bench.Run(t.Context())
+	if len(runs) != 2 || err != nil || !errors.As(runs[0].Err, &panicked) {
+		t.Errorf("%d Runs, error %v", len(runs), err)
+	}
+}
+
 func TestABayThatSawACloneIsStoppedUntilSomebodyAcknowledges(t *testing.T) {
 	w := newWorld(t)
 	w.fails("Admit", station.ErrClone)

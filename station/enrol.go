@@ -18,12 +18,14 @@ type attempt struct {
 	run   *Run
 	wire  devices.WireCount // when the Run began
 	fresh [devices.NonceSize]byte
+	told  error // of the observer, when it panicked
 }
 
 // Enrol takes a Run from wherever it stands to its end. Steps whose part the
 // Run holds are skipped, except identify. When it returns nil the Run is
-// closed: Ending is set, and so are Reason and Err unless it is Pass. A
-// non-nil error is a mistake of the caller and nothing was done.
+// closed: Ending is set, and so are Reason and Err unless it is Pass (whose Err
+// can still name an observer that panicked). A non-nil error is a mistake of the
+// caller and nothing was done.
 //
 // Stopping: Drain lets a Run that has reached sign go to its end (bounded by
 // Timeouts.Run) and ends all others as Aborted; a cancelled ctx ends the Run as
@@ -42,6 +44,7 @@ func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	err := a.walk(bounded)
 	a.close(ctx, err)
 	a.emit(RunEnded, "")
+	run.Err = errors.Join(run.Err, a.told)
 	return nil
 }
 
@@ -109,16 +112,23 @@ func (a *attempt) within(ctx context.Context, step Step) (context.Context, conte
 }
 
 // guarded does the step unless it is too late for it, and turns a panic into an error.
-func (a *attempt) guarded(ctx context.Context, step Step) (err error) {
+func (a *attempt) guarded(ctx context.Context, step Step) error {
+	return caught(func() error {
+		if err := a.admissible(ctx, step); err != nil {
+			return err
+		}
+		return step.do(a, ctx)
+	})
+}
+
+// caught turns a panic into an error.
+func caught(do func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &PanicError{Value: value, Stack: debug.Stack()}
 		}
 	}()
-	if err := a.admissible(ctx, step); err != nil {
-		return err
-	}
-	return step.do(a, ctx)
+	return do()
 }
 
 // admissible is the last look before a step. The first committed step asks
@@ -137,7 +147,8 @@ func (a *attempt) another(ctx context.Context, step Step, err error) error {
 	if a.run.Identity == nil || step.Name == "identify" || verdictOn(err).Ending != Reject {
 		return err
 	}
-	now, silent := a.present(ctx)
+	var now devices.Identity
+	silent := caught(func() (err error) { now, err = a.present(ctx); return err })
 	if silent != nil {
 		return err // the board does not answer any more; what it said stands
 	}
@@ -159,23 +170,13 @@ func (a *attempt) close(ctx context.Context, err error) {
 	}
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Close)
 	defer cancel()
-	if failed := a.closeRecord(fresh); failed != nil {
+	if failed := caught(func() error { return a.config.Registry.Close(fresh, a.run) }); failed != nil {
 		// The evidence is not durable, so nothing that needs it may be said of
 		// the board: it is tried again and finds its certificate (I9).
 		failed = fmt.Errorf("closing the Run's record: %w", blame(ErrRegistry, failed))
 		run.Err = errors.Join(err, failed)
 		run.Ending, run.Reason = Fault, verdictOn(failed).Reason
 	}
-}
-
-// closeRecord guards the last call as the steps are guarded.
-func (a *attempt) closeRecord(ctx context.Context) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &PanicError{Value: value, Stack: debug.Stack()}
-		}
-	}()
-	return a.config.Registry.Close(ctx, a.run)
 }
 
 // measure notes what the Run cost on the wire and what the board printed.
@@ -192,7 +193,22 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	a.config.Events(Event{Kind: kind, At: a.config.Now(), Run: a.run.ID, Bay: a.run.Bay, Step: step, Snap: *a.run})
+	if err := a.tell(kind, step, a.run); a.told == nil {
+		a.told = err // the first says it all
+	}
+}
+
+// tell informs the observer, who is disposable: a panic of its own must not
+// end a Run, nor those of the other bays.
+func (s *Station) tell(kind EventKind, step string, run *Run) error {
+	err := caught(func() error {
+		s.config.Events(Event{Kind: kind, At: s.config.Now(), Run: run.ID, Bay: run.Bay, Step: step, Snap: *run})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("telling the observer %s %s: %w", kind, step, err)
+	}
+	return nil
 }
 
 func wireOf(board Board) devices.WireCount {
