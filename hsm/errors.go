@@ -12,6 +12,7 @@ var (
 	ErrInUse            = refusal("a PKCS#11 module is already in use in this process", "close the open token first, or use another process")
 	ErrModuleMissing    = refusal("PKCS#11 module file missing", "install the vendor's package or correct the module path")
 	ErrModuleUnloadable = refusal("PKCS#11 module cannot be loaded", "check with ldd that its libraries are present and that it fits this machine")
+	ErrModuleNotStarted = refusal("PKCS#11 module does not start", "check the module's own configuration (SoftHSM: SOFTHSM2_CONF and the token directory it names) and that the HSM can be reached")
 	ErrHung             = refusal("PKCS#11 module hangs", "check the HSM and its connection; if it does not come back, start the station again")
 	ErrBusy             = refusal("timed out waiting for a place at the HSM", "wait for the calls in flight, or raise the number of sessions for a network HSM")
 	ErrClosed           = refusal("token closed", "open it again")

@@ -219,6 +219,12 @@ func TestAPersonWhoGivesUpAtThePINPromptIsNoHangingModule(t *testing.T) {
 	}
 }
 
+func TestATokenDirectoryThatIsGoneIsNoLostSession(t *testing.T) {
+	token := fixtures.NewToken(t)
+	must(t, os.RemoveAll(filepath.Join(token.Dir, "tokens")))
+	refused(t, token.Config, pinOf(fixtures.TestPIN), hsm.ErrModuleNotStarted)
+}
+
 func TestASoftwareTokenNeedsPermission(t *testing.T) {
 	token := fixtures.NewToken(t)
 	cfg := token.Config
@@ -244,7 +250,7 @@ func TestATokenAtRiskIsRefusedBeforeAnyLogin(t *testing.T) {
 		{"the token has no ECDSA", "hide_mechanism 1041", hsm.ErrTokenUnfit},
 		{"the token was pulled out", "C_GetTokenInfo E0", hsm.ErrTokenMissing},
 		{"the mechanisms cannot be read", "C_GetMechanismList 6", hsm.ErrSessionLost},
-		{"the module does not start", "C_Initialize 5", hsm.ErrSessionLost},
+		{"the module does not start", "C_Initialize 5", hsm.ErrModuleNotStarted},
 		{"another part of the program uses the module", "C_Initialize 191", hsm.ErrInUse},
 	} {
 		t.Run(test.name, func(t *testing.T) {

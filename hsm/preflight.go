@@ -32,7 +32,7 @@ func preflight(cfg Config) (found site, err error) {
 	}
 	defer module.Destroy()
 	if err := module.Initialize(); err != nil {
-		return site{}, explain("initialising "+cfg.Module, err)
+		return site{}, notStarted(cfg, err)
 	}
 	defer func() {
 		err = errors.Join(err, explain("finalising "+cfg.Module, module.Finalize()))
@@ -42,6 +42,16 @@ func preflight(cfg Config) (found site, err error) {
 		return site{}, err
 	}
 	return assess(module, cfg, slot, token)
+}
+
+// notStarted explains an error of C_Initialize. What elsewhere means a lost
+// session cannot mean it here: none was ever open.
+func notStarted(cfg Config, err error) error {
+	doing := "initialising " + cfg.Module
+	if lost(err) {
+		return refuse(ErrModuleNotStarted, doing+": %w", err)
+	}
+	return explain(doing, err)
 }
 
 // choose finds the one token that fits.

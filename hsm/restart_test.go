@@ -331,7 +331,7 @@ func TestManySignersSurviveManyLosses(t *testing.T) {
 			shim := fixtures.NewShim(t, fixtures.NewToken(t))
 			shim.Config.Sessions = sessions
 			signer, _ := fixtures.NewKey(t, open(t, shim.Config), "issuing", 1)
-			signed, stop := crowd(t, signer, hsm.ErrSessionLost)
+			signed, stop := crowd(t, signer, hsm.ErrSessionLost, hsm.ErrModuleNotStarted)
 			defer stop()
 			for _, function := range []string{"C_SignInit", "C_Sign", "C_OpenSession", "C_Login", "C_Initialize"} {
 				progress(t, signed)

@@ -80,7 +80,7 @@ func TestWipingOverwritesTheOctets(t *testing.T) {
 
 func TestEverySentinelSaysWhatToDoNext(t *testing.T) {
 	for _, sentinel := range []error{
-		hsm.ErrConfig, hsm.ErrInUse, hsm.ErrModuleMissing, hsm.ErrModuleUnloadable, hsm.ErrHung, hsm.ErrBusy, hsm.ErrClosed,
+		hsm.ErrConfig, hsm.ErrInUse, hsm.ErrModuleMissing, hsm.ErrModuleUnloadable, hsm.ErrModuleNotStarted, hsm.ErrHung, hsm.ErrBusy, hsm.ErrClosed,
 		hsm.ErrTokenMissing, hsm.ErrTokenAmbiguous, hsm.ErrTokenExists, hsm.ErrTokenUnfit, hsm.ErrSoftwareToken,
 		hsm.ErrSessionLost, hsm.ErrSessionLimit, hsm.ErrTokenRefused, hsm.ErrNoRandom,
 		hsm.ErrPINSource, hsm.ErrPINWrong, hsm.ErrPINLocked, hsm.ErrPINAtRisk, hsm.ErrPINExpired, hsm.ErrPINNotSet,
