@@ -22,6 +22,8 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/fixtures/needs"
 )
 
 func must(t testing.TB, err error) {
@@ -220,12 +222,7 @@ func TestARewrittenLogShows(t *testing.T) {
 
 // TestACheckpointNeedsOnlyOpenSSL checks the signature as an auditor would.
 func TestACheckpointNeedsOnlyOpenSSL(t *testing.T) {
-	path, err := exec.LookPath("openssl")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	path := needs.Program(t, "openssl", "openssl")
 	b := newBench(t)
 	text, signature, found := bytes.Cut(b.checkpoint(), []byte("\n\n"))
 	if !found {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hallmark/fixtures/needs"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -38,13 +40,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func openssl(t *testing.T, input []byte, arguments ...string) []byte {
 	t.Helper()
-	path, err := exec.LookPath("openssl")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip("openssl is not installed")
-	}
-	command := exec.CommandContext(t.Context(), path, arguments...)
+	command := exec.CommandContext(t.Context(), needs.Program(t, "openssl", "openssl"), arguments...)
 	command.Stdin = bytes.NewReader(input)
 	out, err := command.CombinedOutput()
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/devices/emulated"
+	"hallmark/fixtures/needs"
 )
 
 // The binary under test is the test binary.
@@ -57,13 +58,7 @@ func firmwareFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, m := range models {
-		image := filepath.Join(folder, emulated.ImageName(m.kind, m.machine))
-		if _, err := os.Stat(image); errors.Is(err, os.ErrNotExist) {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("%s is missing: run `make firmware`", image)
-			}
-			t.Skipf("%s is missing: run `make firmware`", image)
-		}
+		needs.Firmware(t, filepath.Join(folder, emulated.ImageName(m.kind, m.machine)))
 	}
 	return folder
 }

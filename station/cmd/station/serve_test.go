@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/fixtures/needs"
 	"hallmark/station/verifier"
 )
 
@@ -30,15 +31,10 @@ func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// needSoftHSM says why a test cannot run without it; in CI that is a failure.
+// needSoftHSM says why a test cannot run without it.
 func needSoftHSM(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("softhsm2-util"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("SoftHSM is missing: install the package softhsm2")
-		}
-		t.Skip("SoftHSM is missing: install the package softhsm2")
-	}
+	needs.Program(t, "softhsm2-util", "softhsm2")
 }
 
 func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/fixtures/needs"
 	"hallmark/station/registry"
 	"hallmark/ui"
 )
@@ -30,12 +31,7 @@ func opened(t *testing.T, args ...string) *shift {
 	t.Helper()
 	needSoftHSM(t)
 	s := &shift{t: t, socket: filepath.Join(t.TempDir(), "tmux"), dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t)}
-	if _, err := exec.LookPath("tmux"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("tmux is missing: install it")
-		}
-		t.Skip("tmux is missing: install it")
-	}
+	needs.Program(t, "tmux", "tmux")
 	firmware := firmwareFolder(t)
 	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
 		t.Fatal(errs)

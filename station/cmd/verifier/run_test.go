@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hallmark/fixtures/needs"
 )
 
 const boardID = "0b0a3b2c-6a43-4a2f-9d0e-3f1d52c7f001"
@@ -60,12 +62,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is not installed; apt-get install openssl")
-		}
-		t.Skip("openssl is not installed; apt-get install openssl")
-	}
+	needs.Program(t, "openssl", "openssl")
 	b := &bench{t, t.TempDir()}
 	ca := []string{"-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"}
 	b.make("root", "/O=Test/CN=Root", "", ca...)
