@@ -104,7 +104,7 @@ func (p *patient) examinations() []examination {
 	return []examination{
 		{"configuration", "correct the file; `station init` made it from --config", p.files},
 		{"disk", "free some space, or lower minimum_free_mib in station.yaml", p.disk},
-		{"registry", "stop the other station, or look into the log; do not remove registry.db", p.database},
+		{"registry", "do as it says; do not remove registry.db", p.database},
 		{"clock", "set the clock right; evidence must be in order", p.clock},
 		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", p.certificates},
 		{"HSM", "check that the HSM is connected and the PIN source is right", p.hsm},

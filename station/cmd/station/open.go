@@ -66,13 +66,10 @@ func open(ctx context.Context, b *bench, events func(station.Event)) (_ *bench, 
 	return b, b.openStation(events)
 }
 
-// openAudit adopts the key that checkpoints are signed with, and makes sure that
-// the log is the one that was begun with it.
+// openAudit adopts the key that checkpoints are signed with.
 func (b *bench) openAudit(ctx context.Context) (err error) {
-	if b.audit, err = b.auditSigner(ctx); err != nil {
-		return err
-	}
-	return b.ownLog(ctx)
+	b.audit, err = b.auditSigner(ctx)
+	return err
 }
 
 // close undoes what open did, last first. A second call does nothing.
@@ -124,8 +121,8 @@ func readSettings(s state) (*configs.Config, *issuance.Profile, error) {
 // openRegistry comes before the HSM: a second station is turned away before it
 // touches the token.
 func (b *bench) openRegistry(ctx context.Context) (err error) {
-	if err := present(b.state); err != nil {
-		return err
+	if err := b.ownLog(ctx); err != nil {
+		return fmt.Errorf("opening the registry: %w", err)
 	}
 	config := registryConfig(b.state, b.config, b.log)
 	config.AcceptClock = b.acceptClock

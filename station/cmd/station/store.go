@@ -63,19 +63,27 @@ func describe(info hsm.Info) map[string]string {
 
 // auditSigner adopts the audit key by the public key that `init` wrote down.
 func (b *bench) auditSigner(ctx context.Context) (crypto.Signer, error) {
-	text, err := os.ReadFile(b.state.auditPublic())
+	public, err := readPublic(b.state.auditPublic())
+	if err != nil {
+		return nil, err
+	}
+	return b.signer(ctx, b.config.Authority.AuditLabel, public)
+}
+
+func readPublic(path string) (crypto.PublicKey, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit key: %w", err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s: want a public key in PEM", b.state.auditPublic())
+		return nil, fmt.Errorf("%s: want a public key in PEM", path)
 	}
 	public, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.state.auditPublic(), err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return b.signer(ctx, b.config.Authority.AuditLabel, public)
+	return public, nil
 }
 
 var (
@@ -104,12 +112,22 @@ func openReader(ctx context.Context, s state) (*registry.Reader, error) {
 
 // ownLog refuses a registry whose log was begun under another name or key,
 // because nothing that is recorded there would count as evidence of this station.
-func (b *bench) ownLog(ctx context.Context) error {
-	begun, err := b.registry.VerifierKey(ctx)
+// It only reads: nothing of ours may get into another station's log.
+func (b *bench) ownLog(ctx context.Context) (err error) {
+	public, err := readPublic(b.state.auditPublic())
 	if err != nil {
 		return err
 	}
-	ours, err := audit.VerifierKey(origin(b.config), b.audit.Public())
+	ours, err := audit.VerifierKey(origin(b.config), public)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.state.auditPublic(), err)
+	}
+	reader, err := openReader(ctx, b.state)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	begun, err := reader.VerifierKey(ctx)
 	if err != nil {
 		return err
 	}
