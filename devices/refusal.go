@@ -27,6 +27,7 @@ var (
 	ErrTLSState       = &Reason{"tls-state", "no TLS session is open"}
 	ErrCrypto         = &Reason{"crypto", "a cryptographic operation failed"}
 	ErrNoAnchor       = &Reason{"no-anchor", "a chain or certificate cannot be checked before a trust anchor is there"}
+	ErrNoNetwork      = &Reason{"no-network", "the board has no network at this moment: no link, no address or no socket"}
 
 	ErrInvalid        = &Reason{"rc3", "the body is not a well-formed map"}
 	ErrUnsupported    = &Reason{"rc8", "unknown group or command"}
@@ -43,7 +44,7 @@ var refusals = []struct {
 	{true, 5, ErrBadHash}, {true, 6, ErrBadSlot}, {true, 7, ErrSealed}, {true, 8, ErrNoHUK},
 	{true, 9, ErrNoEntropy}, {true, 10, ErrForeignKey}, {true, 11, ErrUntrusted}, {true, 12, ErrBadCertificate},
 	{true, 13, ErrStoreIO}, {true, 14, ErrStoreFull}, {true, 15, ErrEmpty}, {true, 16, ErrTLSState},
-	{true, 17, ErrCrypto}, {true, 18, ErrNoAnchor},
+	{true, 17, ErrCrypto}, {true, 18, ErrNoAnchor}, {true, 19, ErrNoNetwork},
 	{false, smp.RCInvalid, ErrInvalid}, {false, smp.RCUnsupported, ErrUnsupported},
 }
 

@@ -97,6 +97,7 @@ var verdicts = []struct {
 	{devices.ErrTLSState, rejects(devices.ErrTLSState.Word)},
 	{devices.ErrCrypto, rejects(devices.ErrCrypto.Word)},
 	{devices.ErrNoAnchor, rejects(devices.ErrNoAnchor.Word)},
+	{devices.ErrNoNetwork, faults(devices.ErrNoNetwork.Word)}, // the bench's cable, mostly
 	{devices.ErrInvalid, rejects(devices.ErrInvalid.Word)},
 	{devices.ErrUnsupported, rejects(devices.ErrUnsupported.Word)},
 	{devices.ErrUnknownRefusal, rejects(devices.ErrUnknownRefusal.Word)},

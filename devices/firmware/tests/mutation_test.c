@@ -165,7 +165,7 @@ static void mutated_bodies(void)
 		uint8_t *exact = malloc(o.len + 1u), *out = malloc(2044);
 		memcpy(exact + 1, o.at, o.len);
 		int err = prov_group_handle(&board.prov, command, below(2) == 0, exact + 1, o.len, out, 2044, &len);
-		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_NO_ANCHOR), "round %u: %d", round, err);
+		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_NO_NETWORK), "round %u: %d", round, err);
 		CHECK(err != PROV_OK || (len > 0 && len <= 2044 && out[0] >> 5 == 5), "round %u: no map", round);
 		free(exact);
 		free(out);

@@ -11,6 +11,7 @@
 #ifndef PROV_PORT_H
 #define PROV_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,81 @@ struct prov_flash {
 	uint32_t write_size;   /* 1..32: programming granule and alignment */
 };
 
+/*
+ * A network, for the handshake that the board does by itself (PROTOCOL.md
+ * section 4, "net"). A port offers none (both pointers of struct prov_port
+ * NULL: the command is unknown), TCP streams, or sockets that do TLS. There is
+ * one connection at a time. No call waits for the peer, but for the 50 ms that
+ * are named below; a port whose sockets block gives them a thread of their own.
+ */
+
+/* `e` of an answer when the connection, not TLS, ended it: the numbers that mbedTLS has for it. */
+enum prov_net_error {
+	PROV_NET_UNREACHABLE = -0x0044, /* refused, no route, or no answer to SYN */
+	PROV_NET_RESET = -0x0050,
+	PROV_NET_ENDED = -0x7280,  /* the peer closed in the middle */
+	PROV_NET_UNKNOWN = -0x0001, /* TLS failed, and the sockets do not say how */
+};
+
+/* TCP. The core does TLS with its own client: the key stays in PSA, and answers carry mbedTLS's error and verify flags. */
+struct prov_stream {
+	/*
+	 * Begins to connect; the first send that takes octets says that it is done.
+	 * address: IPv4 or IPv6 literal. PROV_ERR_BAD_MAP: it is none.
+	 * PROV_ERR_NO_NETWORK: no interface, no link, no address, no socket.
+	 */
+	int (*connect)(void *ctx, const char *address, uint16_t port);
+	/* How many octets were taken; 0: none yet, ask again. Negative: enum prov_net_error. */
+	int (*send)(void *ctx, const uint8_t *buf, size_t len);
+	/* How many octets came; 0: none yet. May wait for the first at most 50 ms. Negative: enum prov_net_error. */
+	int (*receive)(void *ctx, uint8_t *buf, size_t size);
+	/* Ends a connection in any state, also one that never began. */
+	void (*close)(void *ctx);
+};
+
+struct prov_der {
+	const uint8_t *octets;
+	size_t len; /* 0: there is none */
+};
+
+/* What sockets that do TLS need. All of it stays where it is until `close` has returned, then it is wiped. */
+struct prov_visit {
+	const char *address; /* IPv4 or IPv6 literal */
+	uint16_t port;
+	const char *server_name; /* goes into SNI, and the peer's certificate must be for it */
+	struct prov_der anchor;	 /* the only trust anchor */
+	struct prov_der certificate;
+	struct prov_der chain; /* sent behind the certificate when it is there */
+	uint32_t psa_key_id;   /* of the private key: volatile, signs, cannot be exported */
+	/*
+	 * The same key as ECPrivateKey (RFC 5915), only when the core is built with
+	 * PROV_RAW_KEY and the port asks by raw_key. Until `close` it is in RAM:
+	 * whoever reads RAM then has the board's key.
+	 */
+	struct prov_der private_key;
+};
+
+enum prov_visit_state { PROV_VISIT_CLOSED, PROV_VISIT_SHAKING, PROV_VISIT_ESTABLISHED, PROV_VISIT_FAILED };
+
+struct prov_visit_report {
+	enum prov_visit_state state;
+	int error;	       /* with FAILED: of the TLS library, or enum prov_net_error */
+	uint32_t verify_flags; /* of mbedTLS, 0 when the sockets do not tell */
+	uint8_t data[64];      /* application data that came since the last poll */
+	size_t data_len;
+};
+
+/* Sockets that do TLS: mutual, verification of the peer required, TLS 1.2 at least. */
+struct prov_tls_sockets {
+	bool raw_key; /* the sockets take no PSA key: fill in private_key */
+	/* Begins; errors as of `connect` above, and PROV_ERR_CRYPTO when a credential is not taken. */
+	int (*start)(void *ctx, const struct prov_visit *visit);
+	/* How it stands. May wait for a change at most 50 ms. */
+	void (*poll)(void *ctx, struct prov_visit_report *report);
+	/* Ends it in any state; when it returns no credential is in use or registered any more. At most 1 s. */
+	void (*close)(void *ctx);
+};
+
 struct prov_port {
 	void *ctx;
 	struct prov_facts facts;
@@ -68,6 +144,10 @@ struct prov_port {
 
 	/* Octets to the station; blocks until they are taken. */
 	int (*send)(void *ctx, const uint8_t *buf, size_t len);
+
+	/* The network, at most one of the two; both NULL: the board has none. Given the port's ctx. */
+	const struct prov_stream *stream;
+	const struct prov_tls_sockets *tls_sockets;
 
 	/* Restarts the board after what was sent has left. Does not return on real hardware; the core copes if it does. */
 	void (*reboot)(void *ctx);
