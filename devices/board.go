@@ -84,6 +84,18 @@ type Slots uint8
 // Has reports whether the slot holds something.
 func (s Slots) Has(slot Slot) bool { return s&(1<<slot) != 0 }
 
+// Capabilities is the set of what a board's image can do ("ca" of hello).
+type Capabilities uint8
+
+// The bits of PROTOCOL.md section 4, "hello".
+const (
+	CanProvision Capabilities = 1 << iota // csr, write, seal
+	CanNet                                // the handshake over its own network
+)
+
+// Has reports whether all of these are there.
+func (c Capabilities) Has(wanted Capabilities) bool { return c&wanted == wanted }
+
 // BootID is drawn at random at each start of the firmware. Two different
 // values prove that the board was reset in between.
 type BootID [8]byte
@@ -99,6 +111,7 @@ type Identity struct {
 	Sealed       bool
 	Stored       Slots
 	ABI          uint
+	Can          Capabilities
 	Boot         BootID
 }
 

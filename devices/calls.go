@@ -57,6 +57,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 		Sealed:       h.LifeCycle == 1,
 		Stored:       Slots(h.Stored),
 		ABI:          uint(h.ABI),
+		Can:          Capabilities(h.Capabilities),
 		Boot:         BootID(h.Boot),
 	}, nil
 }

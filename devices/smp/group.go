@@ -29,6 +29,7 @@ type HelloResponse struct {
 	LifeCycle    uint8  `cbor:"lc"`
 	Stored       uint8  `cbor:"st"`
 	ABI          uint32 `cbor:"ab"`
+	Capabilities uint8  `cbor:"ca"`
 	Boot         []byte `cbor:"bi"`
 	BufferSize   uint32 `cbor:"bs"` // as buf_size of [ParamsResponse]
 }
@@ -139,6 +140,7 @@ var (
 		{key: "lc", kind: uintKind, most: 1},
 		{key: "ab", kind: uintKind, most: 0xffffffff},
 		{key: "bs", kind: uintKind, most: 0xffffffff},
+		{key: "ca", kind: uintKind, most: 0xff},
 	}, briefForm...)
 	csrForm = form{
 		{key: "n", kind: bytesKind, least: 16, most: 16},

@@ -98,6 +98,9 @@ struct prov;
 int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 void tls_close(struct tls *tls);
 
+/* net.c: has this port a network? */
+bool net_offered(const struct prov_port *port);
+
 /* frame.c: the frame that is being received, and what smp.c remembers of the last one. */
 struct smp {
 	uint8_t line[128];

@@ -8,6 +8,8 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 
 #define PROTOCOL_VERSION 1u
 #define IDENTITY_ABI 1u
+#define CAN_PROVISION 1u /* bits of `ca` */
+#define CAN_NET 2u
 #define READ_OVERHEAD 32u /* map, keys and numbers around `d` */
 
 static uint32_t stored(const struct store *s)
@@ -51,6 +53,7 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 	put_number(w, "lc", prov->store.sealed ? 1u : 0u);
 	put_number(w, "ab", IDENTITY_ABI);
 	put_number(w, "bs", PROV_BUF_SIZE);
+	put_number(w, "ca", CAN_PROVISION | (net_offered(prov->port) ? CAN_NET : 0u));
 }
 
 static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
@@ -62,7 +65,7 @@ static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_w
 		return err;
 	}
 	brief.as.flag = brief.present && brief.as.flag;
-	cbor_put_map(w, brief.as.flag ? 3u : 12u);
+	cbor_put_map(w, brief.as.flag ? 3u : 13u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));
