@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -45,19 +46,16 @@ type FoundRun struct {
 	Serial string // hex, empty without a certificate
 }
 
-// SearchRuns finds Runs, newest first.
+const foundQuery = `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
+	r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
+	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
+	FROM runs r `
+
+// SearchRuns finds Runs, newest first. It reads from the newest on until it has
+// found enough.
 func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
-	since := ""
-	if !s.Since.IsZero() {
-		since = stamp(s.Since)
-	}
-	rows, err := r.db.QueryContext(ctx, `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
-		r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
-		coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
-		FROM runs r WHERE (?1 = '' OR instr(r.board_id, ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
-		AND (?2 = '' OR r.ending = ?2) AND r.admitted >= ?3 AND (?4 = '' OR r.id = ?4)
-		ORDER BY r.admitted DESC, r.id LIMIT ?5`,
-		strings.ToLower(s.Text), string(s.Ending), since, s.Run, Filter{Limit: s.Limit}.limit())
+	query, args := s.query()
+	rows, err := r.db.QueryContext(ctx, foundQuery+query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
@@ -66,19 +64,46 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 	})
 }
 
-// EntriesOf gives the audit entries that name a Run, oldest first. They are as
-// stored: whether the log is good says VerifyAudit.
+func (s *Search) query() (string, []any) {
+	if s.Run != "" {
+		return `WHERE r.id = ?`, []any{s.Run}
+	}
+	since := ""
+	if !s.Since.IsZero() {
+		since = stamp(s.Since)
+	}
+	return `WHERE (?1 = '' OR instr(r.board_id, ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
+		AND (?2 = '' OR r.ending = ?2) AND r.admitted >= ?3 ORDER BY r.admitted DESC, r.id LIMIT ?4`,
+		[]any{strings.ToLower(s.Text), string(s.Ending), since, Filter{Limit: s.Limit}.limit()}
+}
+
+// EntriesOf gives the audit entries that name a Run while it was open, oldest
+// first; none when the Run is not known. They are as stored: whether the log is
+// good says VerifyAudit.
 func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT body FROM audit_entry WHERE instr(body, ?) ORDER BY seq`, []byte(run))
+	return r.entries(ctx, "of Run "+run, `SELECT e.body FROM runs r JOIN audit_entry e
+		ON e.seq BETWEEN r.first_entry AND coalesce(r.last_entry, ?2) AND instr(e.body, ?3)
+		WHERE r.id = ?1 ORDER BY e.seq`, run, int64(math.MaxInt64), []byte(run))
+}
+
+// EndsSince gives the entries that closed Runs which were admitted then or later,
+// oldest first. They say ending, reason and the time of each step.
+func (r *Reader) EndsSince(ctx context.Context, since time.Time) ([]audit.Entry, error) {
+	return r.entries(ctx, "that closed Runs", `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq = r.last_entry
+		WHERE r.admitted >= ? ORDER BY e.seq`, stamp(since))
+}
+
+func (r *Reader) entries(ctx context.Context, which, query string, args ...any) ([]audit.Entry, error) {
+	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("reading the audit entries of Run %s: %w", run, err)
+		return nil, fmt.Errorf("reading the audit entries %s: %w", which, err)
 	}
 	bodies, err := collect(rows, func(b *[]byte) []any { return []any{b} })
 	var entries []audit.Entry
 	for _, body := range bodies {
 		entry, bad := audit.Decode(body)
 		if bad != nil {
-			return nil, fmt.Errorf("reading the audit entries of Run %s: %w", run, bad)
+			return nil, fmt.Errorf("reading the audit entries %s: %w", which, bad)
 		}
 		entries = append(entries, entry)
 	}
@@ -87,6 +112,10 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 
 // AuditSize gives the number of entries that are committed, from memory.
 func (r *Registry) AuditSize() int64 { return r.log.Head().Size }
+
+// ClockStep gives an error that wraps audit.ErrClockBack while the clock stands too
+// far behind the newest audit entry, when nothing is recorded. It answers from memory.
+func (r *Registry) ClockStep() error { return r.log.ClockStep() }
 
 // Anchored gives the time of the newest checkpoint, or the zero time.
 func (r *Reader) Anchored(ctx context.Context) (time.Time, error) {

@@ -54,9 +54,9 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
-	return w.exec(`INSERT INTO runs (id, board_id, hardware_id, bay, operator, work_order, rework, admitted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	return w.exec(`INSERT INTO runs (id, board_id, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		run.ID.String(), run.Identity.ID.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
-		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now)
+		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
 }
 
 func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
@@ -257,8 +257,8 @@ var endings = map[string]station.Ending{
 }
 
 func (w *work) closeRun(run string, written audit.Entry) error {
-	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ? WHERE id = ?`,
-		written.Time.String(), string(endings[written.Type]), written.Reason, run)
+	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ?, last_entry = ? WHERE id = ?`,
+		written.Time.String(), string(endings[written.Type]), written.Reason, written.Seq, run)
 }
 
 // outcomes of a Run's ending, as the audit log counts them.

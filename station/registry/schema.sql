@@ -45,8 +45,11 @@ CREATE TABLE runs (
 	closed      TEXT,
 	ending      TEXT CHECK (ending IN ('pass', 'reject', 'fault', 'aborted')),
 	reason      TEXT NOT NULL DEFAULT '',
-	CHECK ((closed IS NULL) = (ending IS NULL))
+	first_entry INTEGER NOT NULL, -- of the audit log: all that names the Run while it is open
+	last_entry  INTEGER,          -- stands between these two
+	CHECK ((closed IS NULL) = (ending IS NULL) AND (closed IS NULL) = (last_entry IS NULL))
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_admitted ON runs (admitted);
 -- A board is on the line once.
 CREATE UNIQUE INDEX run_open ON runs (board_id) WHERE ending IS NULL;
 
