@@ -47,6 +47,9 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 			return Identity{}, fmt.Errorf("%w: %s is not printable ASCII", ErrMalformedAnswer, quote(text))
 		}
 	}
+	if !Purposes(h.Purposes).Has(PurposeTLS) {
+		return Identity{}, fmt.Errorf("%w: purposes %#b lack the TLS client, which every board has", ErrMalformedAnswer, h.Purposes)
+	}
 	return Identity{
 		ID:           id,
 		HardwareID:   HardwareID(h.HardwareID),
@@ -58,6 +61,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 		Stored:       Slots(h.Stored),
 		ABI:          uint(h.ABI),
 		Can:          Capabilities(h.Capabilities),
+		Purposes:     Purposes(h.Purposes),
 		Boot:         BootID(h.Boot),
 	}, nil
 }
@@ -89,15 +93,18 @@ func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
 	c.board, c.boot, c.stored = id, &boot, stored
 }
 
-// CSR asks for a PKCS#10 request that carries the nonce, 1 to 768 octets of DER.
-func (c *Client) CSR(ctx context.Context, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
+// CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
+// to 768 octets of DER. A board that has no such key refuses with ErrBadMap.
+func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
 	release, err := c.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	var response smp.CSRResponse
-	request := &smp.CSR{Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit}
+	request := &smp.CSR{
+		Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit, Purpose: uint32(purpose),
+	}
 	if err := c.ask(ctx, request, &response); err != nil {
 		return nil, fmt.Errorf("asking for a CSR: %w", err)
 	}

@@ -22,7 +22,7 @@ var (
 	ErrUntrusted      = &Reason{"untrusted", "the trust anchor does not sign this certificate or chain"}
 	ErrBadCertificate = &Reason{"bad-certificate", "not one parseable DER certificate"}
 	ErrStoreIO        = &Reason{"store-io", "flash refused to erase, program or read"}
-	ErrStoreFull      = &Reason{"store-full", "larger than the slot"}
+	ErrStoreFull      = &Reason{"store-full", "larger than the slot, or all slots together larger than the store"}
 	ErrEmpty          = &Reason{"empty", "nothing is stored in this slot"}
 	ErrTLSState       = &Reason{"tls-state", "no TLS session is open"}
 	ErrCrypto         = &Reason{"crypto", "a cryptographic operation failed"}

@@ -95,7 +95,7 @@ func (w *world) Identify(ctx context.Context) (devices.Identity, error) {
 	return w.identity, w.call(ctx, "Identify")
 }
 
-func (w *world) CSR(ctx context.Context, _ [devices.NonceSize]byte, _ devices.Subject) ([]byte, error) {
+func (w *world) CSR(ctx context.Context, _ devices.Purpose, _ [devices.NonceSize]byte, _ devices.Subject) ([]byte, error) {
 	return []byte("csr"), w.call(ctx, "CSR")
 }
 

@@ -18,8 +18,8 @@ import (
 type Board interface {
 	// Identify asks who the board is; it is the first call of each Run and the first after a reset.
 	Identify(ctx context.Context) (devices.Identity, error)
-	// CSR asks for a PKCS#10 request that carries the nonce.
-	CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) (der []byte, err error)
+	// CSR asks for a PKCS#10 request of the purpose's key that carries the nonce.
+	CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) (der []byte, err error)
 	// Write stores DER in a slot; writing what is there already changes nothing.
 	Write(ctx context.Context, slot devices.Slot, der []byte) error
 	// Read gives what the slot holds in flash.

@@ -75,7 +75,7 @@ func (a *attempt) request(ctx context.Context) error {
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
 		return fmt.Errorf("drawing a nonce: %w", blame(ErrRandom, err))
 	}
-	csr, err := a.board.CSR(ctx, nonce, a.config.Subject)
+	csr, err := a.board.CSR(ctx, devices.PurposeTLS, nonce, a.config.Subject)
 	if err != nil {
 		return blame(ErrLine, err)
 	}

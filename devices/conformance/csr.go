@@ -20,10 +20,15 @@ type csr struct {
 	key        *ecdsa.PublicKey
 }
 
-// csr asks for one and checks its own signature.
+// csr asks for one of the TLS key and checks its own signature.
 func (b *bench) csr(nonce [devices.NonceSize]byte, subject devices.Subject) csr {
 	b.Helper()
-	der, err := b.client().CSR(b.ctx, nonce, subject)
+	return b.csrFor(devices.PurposeTLS, nonce, subject)
+}
+
+func (b *bench) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) csr {
+	b.Helper()
+	der, err := b.client().CSR(b.ctx, purpose, nonce, subject)
 	b.check(err)
 	var outer struct {
 		Info struct {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"hallmark/devices"
@@ -26,6 +27,9 @@ var identityChecks = []check{
 		}
 		if !b.boardKey().Equal(want.TLS) {
 			b.Error("the key in the CSR is not the one the HUK gives")
+		}
+		if id.Purposes.Has(devices.PurposeCOSE) && !b.keyFor(devices.PurposeCOSE).Equal(want.COSE) {
+			b.Error("the COSE key in the CSR is not the one the HUK gives")
 		}
 	}},
 	{"it repeats an echo of any length", func(b *bench) {
@@ -80,6 +84,28 @@ var csrChecks = []check{
 			b.csr(nonce, subject).check(b, id.ID, nonce, subject)
 		}
 	}},
+	{"each purpose that hello lists has a key of its own, and no other is answered", func(b *bench) {
+		id, nonce := b.identify(), [devices.NonceSize]byte{1}
+		keys := map[string]devices.Purpose{}
+		for purpose := range devices.Purpose(8) {
+			if !id.Purposes.Has(purpose) {
+				_, err := b.client().CSR(b.ctx, purpose, nonce, devices.Subject{})
+				b.refused(fmt.Sprintf("purpose %d", purpose), err, devices.ErrBadMap)
+				continue
+			}
+			request := b.csrFor(purpose, nonce, devices.Subject{})
+			request.check(b, id.ID, nonce, devices.Subject{})
+			public, err := request.key.Bytes()
+			b.check(err)
+			if other, twice := keys[string(public)]; twice {
+				b.Errorf("purposes %d and %d have one key", other, purpose)
+			}
+			keys[string(public)] = purpose
+		}
+		if b.reset(); id.Purposes.Has(devices.PurposeCOSE) && keys[string(b.publicFor(devices.PurposeCOSE))] != devices.PurposeCOSE {
+			b.Error("the COSE key changed with a reset")
+		}
+	}},
 	{"another nonce is another CSR for the same key", func(b *bench) {
 		a := b.csr([devices.NonceSize]byte{1}, devices.Subject{})
 		z := b.csr([devices.NonceSize]byte{2}, devices.Subject{})
@@ -89,7 +115,7 @@ var csrChecks = []check{
 	}},
 	{"subjects that could be read in two ways are refused", func(b *bench) {
 		for _, text := range []string{"a,b", "a+b", `a"b`, `a\b`, "a<b", "a>b", "a;b", "a=b", "a#b", "a\nb", "a\x00b", "\u00e4"} {
-			_, err := b.client().CSR(b.ctx, [devices.NonceSize]byte{1}, devices.Subject{Organization: text})
+			_, err := b.client().CSR(b.ctx, devices.PurposeTLS, [devices.NonceSize]byte{1}, devices.Subject{Organization: text})
 			b.refused("organization "+text, err, devices.ErrBadMap)
 		}
 	}},

@@ -90,8 +90,22 @@ func (b *bench) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificat
 	return b.issue(t, parent, key)
 }
 
-// boardKey is the key of the board's CSR.
+// boardKey is the key of the board's CSR for the handshake.
 func (b *bench) boardKey() *ecdsa.PublicKey {
 	b.Helper()
-	return b.csr([devices.NonceSize]byte{1}, devices.Subject{}).key
+	return b.keyFor(devices.PurposeTLS)
+}
+
+// keyFor is the key of the board's CSR for a purpose.
+func (b *bench) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
+	b.Helper()
+	return b.csrFor(purpose, [devices.NonceSize]byte{1}, devices.Subject{}).key
+}
+
+// publicFor is that key as an uncompressed point.
+func (b *bench) publicFor(purpose devices.Purpose) []byte {
+	b.Helper()
+	public, err := b.keyFor(purpose).Bytes()
+	b.check(err)
+	return public
 }

@@ -14,6 +14,7 @@ const (
 	anchor      = devices.SlotAnchor
 	chain       = devices.SlotChain
 	certificate = devices.SlotCertificate
+	cose        = devices.SlotCOSE
 )
 
 // refused checks that a board said no for one of the reasons, in the right words.
@@ -47,7 +48,7 @@ func (b *bench) holds(what string, want ...[]byte) {
 	for slot, der := range want {
 		slot := devices.Slot(slot)
 		if id.Stored.Has(slot) != (der != nil) {
-			b.Errorf("%s: hello says %#03b, want slot %d %v", what, id.Stored, slot, der != nil)
+			b.Errorf("%s: hello says %#04b, want slot %d %v", what, id.Stored, slot, der != nil)
 		}
 		got, err := b.client().Read(b.ctx, slot)
 		if der == nil {
@@ -97,7 +98,7 @@ var storeChecks = []check{
 		root, _, _ := b.stocked()
 		b.write(anchor, root.der())
 		if id := b.identify(); id.Stored != 7 {
-			b.Errorf("the same anchor again left %#03b", id.Stored)
+			b.Errorf("the same anchor again left %#04b", id.Stored)
 		}
 		other := b.root("other")
 		b.write(anchor, other.der())
@@ -109,6 +110,7 @@ var storeChecks = []check{
 		b.write(chain, other.der())
 		b.holds("replaced", root.der(), other.der(), nil)
 	}},
+	{"a COSE certificate has its own slot and key, and stands beside the other", func(b *bench) { secondPurpose(b) }},
 	{"what does not belong is refused by name", func(b *bench) { refuseContents(b) }},
 	{"a refusal leaves the store as it was", func(b *bench) {
 		root, ca, own := b.stocked()
@@ -136,6 +138,42 @@ var storeChecks = []check{
 	{"pieces are taken in order, repeated without harm, and hashed", func(b *bench) { transferRules(b) }},
 }
 
+// secondPurpose has both certificates on a board that derives both keys; a
+// board without the second one has no slot for it.
+func secondPurpose(b *bench) {
+	if !b.identify().Purposes.Has(devices.PurposeCOSE) {
+		root := b.root("root")
+		b.write(anchor, root.der())
+		b.refused("the slot of a key that is not there", b.client().Write(b.ctx, cose, b.forBoard(root).Raw), devices.ErrBadSlot)
+		return
+	}
+	// 1. Beside each other, through a reset.
+	root, ca, own := b.stocked()
+	second := b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
+	b.refused("the TLS key's certificate", b.client().Write(b.ctx, cose, own), devices.ErrForeignKey)
+	b.refused("the COSE key's certificate for the handshake", b.client().Write(b.ctx, certificate, second), devices.ErrForeignKey)
+	b.refused("a COSE certificate of a stranger",
+		b.client().Write(b.ctx, cose, b.forKey(b.root("stranger"), b.keyFor(devices.PurposeCOSE)).Raw), devices.ErrUntrusted)
+	b.write(cose, second)
+	b.reset()
+	b.holds("written", root.der(), ca.der(), own, second)
+	// 2. Neither depends on the other.
+	own = b.forBoard(ca).Raw
+	b.write(certificate, own)
+	b.holds("another certificate for the handshake", root.der(), ca.der(), own, second)
+	second = b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
+	b.write(cose, second)
+	b.holds("another COSE certificate", root.der(), ca.der(), own, second)
+	// 3. Both depend on the chain.
+	other := b.issuing("other", root)
+	b.write(chain, other.der())
+	b.holds("another chain", root.der(), other.der(), nil, nil)
+	// 4. It needs no certificate for the handshake beside it.
+	second = b.forKey(other, b.keyFor(devices.PurposeCOSE)).Raw
+	b.write(cose, second)
+	b.holds("alone", root.der(), other.der(), nil, second)
+}
+
 // refuseContents tries each object that a slot must not take.
 func refuseContents(b *bench) {
 	root, stranger := b.root("root"), b.root("stranger")
@@ -147,7 +185,7 @@ func refuseContents(b *bench) {
 		der     []byte
 		reasons []error
 	}{
-		{"a slot that is not there", 3, root.der(), []error{devices.ErrBadSlot}},
+		{"a slot that is not there", 4, root.der(), []error{devices.ErrBadSlot}},
 		{"a chain before the anchor", chain, ca.der(), []error{devices.ErrNoAnchor}},
 		{"a certificate before the anchor", certificate, own.Raw, []error{devices.ErrNoAnchor}},
 		{"an anchor that is no certificate", anchor, []byte("hello"), []error{devices.ErrBadCertificate}},

@@ -30,6 +30,7 @@ type HelloResponse struct {
 	Stored       uint8  `cbor:"st"`
 	ABI          uint32 `cbor:"ab"`
 	Capabilities uint8  `cbor:"ca"`
+	Purposes     uint8  `cbor:"pu"`
 	Boot         []byte `cbor:"bi"`
 	BufferSize   uint32 `cbor:"bs"` // as buf_size of [ParamsResponse]
 }
@@ -41,11 +42,12 @@ type BriefResponse struct {
 	Boot   []byte `cbor:"bi"`
 }
 
-// CSR asks for a PKCS#10 request.
+// CSR asks for a PKCS#10 request. Purpose 0 is left out, which means the same.
 type CSR struct {
 	Nonce              []byte `cbor:"n"`
 	Organization       string `cbor:"o"`
 	OrganizationalUnit string `cbor:"ou"`
+	Purpose            uint32 `cbor:"p,omitempty"`
 }
 
 // CSRResponse answers [CSR].
@@ -128,7 +130,7 @@ var (
 	briefForm = form{
 		{key: "id", kind: bytesKind, least: 16, most: 16},
 		{key: "bi", kind: bytesKind, least: 8, most: 8},
-		{key: "st", kind: uintKind, most: 7},
+		{key: "st", kind: uintKind, most: 15},
 	}
 	helloResponseForm = append(form{
 		{key: "v", kind: uintKind, most: 0xffffffff},
@@ -141,11 +143,13 @@ var (
 		{key: "ab", kind: uintKind, most: 0xffffffff},
 		{key: "bs", kind: uintKind, most: 0xffffffff},
 		{key: "ca", kind: uintKind, most: 0xff},
+		{key: "pu", kind: uintKind, most: 0xff},
 	}, briefForm...)
 	csrForm = form{
 		{key: "n", kind: bytesKind, least: 16, most: 16},
 		{key: "o", kind: textKind, most: 32},
 		{key: "ou", kind: textKind, most: 32},
+		{key: "p", kind: uintKind, least: 1, most: 0xffffffff, optional: true},
 	}
 	csrResponseForm = form{{key: "csr", kind: bytesKind, least: 1, most: MaxCSR}}
 	writeForm       = form{

@@ -25,14 +25,14 @@ type liar struct {
 // A lie is what is answered instead; honest asks the real board.
 type lie func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error)
 
-func (l liar) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+func (l liar) CSR(ctx context.Context, _ devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 	return l.csr(ctx, l.Client, nonce, subject)
 }
 
 // changed is a lie that changes the honest answer.
 func changed(change func(der []byte) []byte) lie {
 	return func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
-		der, err := honest.CSR(ctx, nonce, subject)
+		der, err := honest.CSR(ctx, devices.PurposeTLS, nonce, subject)
 		if err != nil {
 			return nil, err
 		}
@@ -77,17 +77,17 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 	}{
 		{"with a nonce of its own", func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 			nonce[0] ^= 1
-			return honest.CSR(ctx, nonce, subject)
+			return honest.CSR(ctx, devices.PurposeTLS, nonce, subject)
 		}, issuance.ErrNonceWrong},
 		{"with a signature that does not verify", changed(func(der []byte) []byte { der[len(der)-1] ^= 1; return der }), issuance.ErrSignature},
 		{"with a nonce that was changed after signing", changed(func(der []byte) []byte { der[len(der)-90] ^= 1; return der }), issuance.ErrSignature},
 		{"with a key on another curve", withKey(t, p384), issuance.ErrKeyNotP256},
 		{"with another subject", func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 			subject.Organization += "s"
-			return honest.CSR(ctx, nonce, subject)
+			return honest.CSR(ctx, devices.PurposeTLS, nonce, subject)
 		}, issuance.ErrSubject},
 		{"that another board made", func(ctx context.Context, _ *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
-			return other.CSR(ctx, nonce, subject)
+			return other.CSR(ctx, devices.PurposeTLS, nonce, subject)
 		}, issuance.ErrBoardID},
 		{"that is cut short", changed(func(der []byte) []byte { return der[:len(der)/2] }), issuance.ErrNotDER},
 		{"that is followed by more", changed(func(der []byte) []byte { return append(der, 5, 0) }), issuance.ErrTrailing},

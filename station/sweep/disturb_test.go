@@ -33,8 +33,8 @@ func (d *disturbed) Identify(ctx context.Context) (devices.Identity, error) {
 	return d.next("Identify").Identify(ctx)
 }
 
-func (d *disturbed) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
-	return d.next("CSR").CSR(ctx, nonce, subject)
+func (d *disturbed) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	return d.next("CSR").CSR(ctx, purpose, nonce, subject)
 }
 
 func (d *disturbed) Write(ctx context.Context, slot devices.Slot, der []byte) error {

@@ -107,8 +107,8 @@ func (b pluggedBoard) Identify(ctx context.Context) (devices.Identity, error) {
 	return through(b.plug, "Board.Identify", func() (devices.Identity, error) { return b.inner.Identify(ctx) })
 }
 
-func (b pluggedBoard) CSR(ctx context.Context, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
-	return through(b.plug, "Board.CSR", func() ([]byte, error) { return b.inner.CSR(ctx, nonce, subject) })
+func (b pluggedBoard) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	return through(b.plug, "Board.CSR", func() ([]byte, error) { return b.inner.CSR(ctx, purpose, nonce, subject) })
 }
 
 func (b pluggedBoard) Write(ctx context.Context, slot devices.Slot, der []byte) error {

@@ -72,13 +72,13 @@ static int check_signature(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
 	return err == 0 ? PROV_OK : out_of_memory(err) ? PROV_ERR_CRYPTO : PROV_ERR_UNTRUSTED;
 }
 
-static bool is_own_key(const mbedtls_x509_crt *crt, const struct identity *id)
+static bool is_own_key(const mbedtls_x509_crt *crt, const struct key_pair *own)
 {
 	const mbedtls_x509_buf *spki = &crt->pk_raw;
 
 	return spki->len == sizeof p256_prefix + P256_POINT_SIZE &&
 	       memcmp(spki->p, p256_prefix, sizeof p256_prefix) == 0 &&
-	       memcmp(spki->p + sizeof p256_prefix, id->public_key, P256_POINT_SIZE) == 0;
+	       memcmp(spki->p + sizeof p256_prefix, own->public_key, P256_POINT_SIZE) == 0;
 }
 
 /* pathLenConstraint, RFC 5280 section 4.2.1.9: 0 leaves no room for another CA. mbedTLS adds 1, so that 0 is "none". */
@@ -104,7 +104,7 @@ static int check(const struct store *s, const struct identity *id, enum slot slo
 	if (slot == SLOT_ANCHOR) {
 		return check_signature(crt, crt);
 	}
-	if (slot == SLOT_CERTIFICATE && !is_own_key(crt, id)) {
+	if (slot != SLOT_CHAIN && !is_own_key(crt, &id->keys[slot == SLOT_COSE ? PURPOSE_COSE : PURPOSE_TLS])) {
 		return PROV_ERR_FOREIGN_KEY;
 	}
 	if (s->len[SLOT_ANCHOR] == 0) {

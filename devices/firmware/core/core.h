@@ -25,12 +25,20 @@
 #define SMP_HEADER_SIZE 8u
 #define SMP_MESSAGE_MAX (PROV_BUF_SIZE - 4u) /* header and body */
 
-enum slot { SLOT_ANCHOR, SLOT_CHAIN, SLOT_CERTIFICATE, SLOT_COUNT };
+/* What follows the chain depends on it and on the anchor, and on nothing beside it. */
+enum slot { SLOT_ANCHOR, SLOT_CHAIN, SLOT_CERTIFICATE, SLOT_COSE, SLOT_COUNT };
+
+/* `p` of csr; bits of `pu` of hello. PURPOSE_TLS is the handshake's. */
+enum purpose { PURPOSE_TLS, PURPOSE_COSE, PURPOSE_COUNT };
+
+struct key_pair {
+	psa_key_id_t id; /* volatile P-256 pair, may sign, may not be exported */
+	uint8_t public_key[P256_POINT_SIZE];
+};
 
 /* identity.c: written once by identity_derive. */
 struct identity {
-	psa_key_id_t key; /* volatile P-256 pair, may sign, may not be exported */
-	uint8_t public_key[P256_POINT_SIZE];
+	struct key_pair keys[PURPOSE_COUNT];
 	uint8_t board_id[BOARD_ID_SIZE];
 	char text[BOARD_ID_TEXT];
 };
@@ -42,13 +50,14 @@ void identity_free(struct identity *id);
 void entropy_use(const struct prov_port *port);
 
 /* csr.c: PKCS#10 DER at the start of out. o and ou are checked text. */
-int csr_write(const struct identity *id, const uint8_t nonce[NONCE_SIZE], const struct cbor_field *o,
-	      const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
+int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
+	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
 
 /* store.c: one snapshot in flash is valid at any time; `active` is -1 while the store is blank. */
 struct store {
 	const struct prov_port *port;
-	int active; /* sector of the valid snapshot */
+	const struct store_layout *layout; /* of the valid snapshot */
+	int active;			   /* its sector */
 	bool damaged;
 	uint32_t generation;
 	bool sealed;

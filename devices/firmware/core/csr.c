@@ -64,8 +64,8 @@ static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size
 	return PROV_OK;
 }
 
-int csr_write(const struct identity *id, const uint8_t nonce[NONCE_SIZE], const struct cbor_field *o,
-	      const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
+int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
+	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
 {
 	mbedtls_x509write_csr csr;
 	mbedtls_pk_context key;
@@ -75,7 +75,7 @@ int csr_write(const struct identity *id, const uint8_t nonce[NONCE_SIZE], const 
 	mbedtls_x509write_csr_init(&csr);
 	mbedtls_pk_init(&key);
 	spell_subject(subject, id, o, ou);
-	err = mbedtls_pk_setup_opaque(&key, id->key);
+	err = mbedtls_pk_setup_opaque(&key, id->keys[purpose].id);
 	if (err == 0) {
 		mbedtls_x509write_csr_set_key(&csr, &key);
 		err = fill(&csr, subject, nonce);

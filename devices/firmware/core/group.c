@@ -10,6 +10,7 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 #define IDENTITY_ABI 1u
 #define CAN_PROVISION 1u /* bits of `ca` */
 #define CAN_NET 2u
+#define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: a bit for each */
 #define READ_OVERHEAD 32u /* map, keys and numbers around `d` */
 
 static uint32_t stored(const struct store *s)
@@ -52,6 +53,7 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 	put_number(w, "hs", (uint32_t)facts->huk_source);
 	put_number(w, "lc", prov->store.sealed ? 1u : 0u);
 	put_number(w, "ab", IDENTITY_ABI);
+	put_number(w, "pu", PURPOSES);
 	put_number(w, "bs", PROV_BUF_SIZE);
 	put_number(w, "ca", CAN_PROVISION | (net_offered(prov->port) ? CAN_NET : 0u));
 }
@@ -65,7 +67,7 @@ static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_w
 		return err;
 	}
 	brief.as.flag = brief.present && brief.as.flag;
-	cbor_put_map(w, brief.as.flag ? 3u : 13u);
+	cbor_put_map(w, brief.as.flag ? 3u : 14u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));
@@ -95,17 +97,20 @@ static int csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_wri
 		{ .key = "n", .type = CBOR_BSTR, .max = NONCE_SIZE },
 		{ .key = "o", .type = CBOR_TSTR, .max = SUBJECT_MAX },
 		{ .key = "ou", .type = CBOR_TSTR, .max = SUBJECT_MAX },
+		{ .key = "p", .type = CBOR_UINT, .max = UINT32_MAX },
 	};
-	int err = cbor_read_map(in, len, f, 3);
+	int err = cbor_read_map(in, len, f, 4);
+	uint32_t purpose = f[3].present ? f[3].as.number : PURPOSE_TLS;
 
 	if (err != PROV_OK) {
 		return err;
 	}
 	if (!f[0].present || !f[1].present || !f[2].present || f[0].as.string.len != NONCE_SIZE || !plain(&f[1]) ||
-	    !plain(&f[2])) {
+	    !plain(&f[2]) || purpose >= PURPOSE_COUNT) {
 		return PROV_ERR_BAD_MAP;
 	}
-	err = csr_write(&prov->identity, f[0].as.string.octets, &f[1], &f[2], der, sizeof der, &der_len);
+	err = csr_write(&prov->identity, (enum purpose)purpose, f[0].as.string.octets, &f[1], &f[2], der, sizeof der,
+			&der_len);
 	if (err == PROV_OK) {
 		cbor_put_map(w, 1);
 		put_octets(w, "csr", der, der_len);

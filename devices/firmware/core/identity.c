@@ -10,7 +10,10 @@
 #define PROV_LABEL_SUFFIX "" /* tells emulated boards with a common HUK apart */
 #endif
 
-static const char label_tls[] = "HUK_CLIENT_TLS_EC_PRIV_KEY" PROV_LABEL_SUFFIX;
+static const char *const key_labels[PURPOSE_COUNT] = {
+	[PURPOSE_TLS] = "HUK_CLIENT_TLS_EC_PRIV_KEY" PROV_LABEL_SUFFIX,
+	[PURPOSE_COSE] = "HUK_COSE_EC_PRIV_KEY" PROV_LABEL_SUFFIX,
+};
 static const char label_id[] = "UUID" PROV_LABEL_SUFFIX;
 
 static int crypto_error(psa_status_t status)
@@ -84,16 +87,22 @@ static void spell(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
 	*at = '\0';
 }
 
-static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
+static psa_status_t derive_pair(psa_key_id_t huk, const char *label, struct key_pair *pair)
 {
 	size_t len;
+	psa_status_t status = derive_key(huk, label, &pair->id);
+
+	return status != PSA_SUCCESS
+		       ? status
+		       : psa_export_public_key(pair->id, pair->public_key, sizeof pair->public_key, &len);
+}
+
+static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
+{
 	psa_status_t status = derive_board_id(huk, id->board_id);
 
-	if (status == PSA_SUCCESS) {
-		status = derive_key(huk, label_tls, &id->key);
-	}
-	if (status == PSA_SUCCESS) {
-		status = psa_export_public_key(id->key, id->public_key, sizeof id->public_key, &len);
+	for (unsigned i = 0; status == PSA_SUCCESS && i < PURPOSE_COUNT; i++) {
+		status = derive_pair(huk, key_labels[i], &id->keys[i]);
 	}
 	spell(id->board_id, id->text);
 	return status;
@@ -105,7 +114,7 @@ int identity_derive(struct identity *id, const struct prov_port *port)
 	psa_status_t status;
 	int err;
 
-	id->key = PSA_KEY_ID_NULL;
+	memset(id, 0, sizeof *id); /* PSA_KEY_ID_NULL is 0 */
 	err = port->huk_open(port->ctx, &huk);
 	if (err != PROV_OK) {
 		return err;
@@ -120,6 +129,8 @@ int identity_derive(struct identity *id, const struct prov_port *port)
 
 void identity_free(struct identity *id)
 {
-	(void)psa_destroy_key(id->key); /* null or volatile: always succeeds */
+	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
+		(void)psa_destroy_key(id->keys[i].id); /* null or volatile: always succeeds */
+	}
 	mbedtls_platform_zeroize(id, sizeof *id);
 }

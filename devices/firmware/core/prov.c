@@ -56,7 +56,5 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 void prov_free(struct prov *prov)
 {
 	tls_close(&prov->tls);
-	if (prov->identity.key != PSA_KEY_ID_NULL) {
-		identity_free(&prov->identity);
-	}
+	identity_free(&prov->identity);
 }

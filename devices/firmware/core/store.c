@@ -5,20 +5,48 @@
  * header with its hash last. The header is the commit point: a power cut before
  * its last octet leaves the old snapshot valid, after it the new one.
  *
- * sector: magic "HMS1" | generation | sealed | len[3] | SHA-256 of those and of
- * the data | pad to 64 | slot 0 | slot 1 | slot 2. Numbers are little-endian.
+ * sector: magic | generation | sealed | len[] | SHA-256 of those and of the
+ * data | pad to 64 | data. Numbers are little-endian.
+ *
+ * "HMS2" has four lengths, and the slots stand one behind the other, each from
+ * a multiple of ALIGN on: four full ones need 4160 octets, so a sector of 4096
+ * may be full before each slot is. "HMS1" of earlier firmware has three
+ * lengths, and each slot has SLOT_SIZE octets of its own. It is read for ever,
+ * because an identity survives an update; what is written is HMS2.
  */
 #include "core.h"
 
 #include <string.h>
 
 #define HEADER_SIZE 64u
-#define HASHED_SIZE 24u /* the header before the hash */
-#define DATA_OFFSET(slot) (HEADER_SIZE + (uint32_t)(slot)*SLOT_SIZE)
-#define SNAPSHOT_SIZE DATA_OFFSET(SLOT_COUNT)
-#define PIECE 128u /* a multiple of every write_size */
+#define SECTOR_MIN 4096u
+#define SNAPSHOT_MAX (HEADER_SIZE + SLOT_COUNT * SLOT_SIZE)
+#define ALIGN 32u /* a multiple of every write_size */
+#define PIECE 128u /* a multiple of ALIGN */
 
-static const uint8_t magic[4] = { 'H', 'M', 'S', '1' };
+static const struct store_layout {
+	uint8_t magic[4];
+	unsigned slots;
+	bool packed;
+} layouts[] = { { { 'H', 'M', 'S', '2' }, SLOT_COUNT, true }, { { 'H', 'M', 'S', '1' }, 3, false } };
+
+#define HASH_OFFSET(layout) (12u + 4u * (layout)->slots) /* what stands before it is hashed */
+
+static uint32_t aligned(uint32_t len)
+{
+	return (len + ALIGN - 1u) / ALIGN * ALIGN;
+}
+
+/* Where the slot begins in its sector; SLOT_COUNT: where the data end. */
+static uint32_t data_offset(const struct store *s, unsigned slot)
+{
+	uint32_t at = HEADER_SIZE;
+
+	for (unsigned i = 0; i < slot; i++) {
+		at += !s->layout->packed ? SLOT_SIZE : aligned(s->len[i]);
+	}
+	return at;
+}
 
 static void put32(uint8_t *to, uint32_t value)
 {
@@ -58,28 +86,41 @@ static int program(const struct store *s, int sector, uint32_t offset, const voi
 static void spell_header(const struct store *s, uint8_t header[HEADER_SIZE])
 {
 	memset(header, 0xff, HEADER_SIZE);
-	memcpy(header, magic, sizeof magic);
+	memcpy(header, s->layout->magic, sizeof s->layout->magic);
 	put32(header + 4, s->generation);
 	put32(header + 8, s->sealed ? 1u : 0u);
-	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+	for (unsigned i = 0; i < s->layout->slots; i++) {
 		put32(header + 12 + 4 * i, s->len[i]);
 	}
 }
 
+static const struct store_layout *layout_of(const uint8_t magic[4])
+{
+	for (unsigned i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+		if (memcmp(magic, layouts[i].magic, sizeof layouts[i].magic) == 0) {
+			return &layouts[i];
+		}
+	}
+	return NULL;
+}
+
+/* False if no store wrote this; *s is then half filled. */
 static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
 {
-	if (memcmp(header, magic, sizeof magic) != 0 || get32(header + 8) > 1u) {
+	s->layout = layout_of(header);
+	if (s->layout == NULL || get32(header + 8) > 1u) {
 		return false;
 	}
 	s->generation = get32(header + 4);
 	s->sealed = get32(header + 8) == 1u;
-	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+	memset(s->len, 0, sizeof s->len);
+	for (unsigned i = 0; i < s->layout->slots; i++) {
 		s->len[i] = get32(header + 12 + 4 * i);
 		if (s->len[i] > SLOT_SIZE) {
 			return false;
 		}
 	}
-	return true;
+	return data_offset(s, s->layout->slots) <= s->port->flash.sector_size;
 }
 
 static int hash_slot(const struct store *s, int sector, unsigned slot, psa_hash_operation_t *op)
@@ -88,7 +129,7 @@ static int hash_slot(const struct store *s, int sector, unsigned slot, psa_hash_
 
 	for (uint32_t at = 0; at < s->len[slot]; at += PIECE) {
 		uint32_t n = s->len[slot] - at < PIECE ? s->len[slot] - at : PIECE;
-		int err = flash_read(s, sector, DATA_OFFSET(slot) + at, piece, n);
+		int err = flash_read(s, sector, data_offset(s, slot) + at, piece, n);
 		if (err != PROV_OK) {
 			return err;
 		}
@@ -106,7 +147,7 @@ static int hash_snapshot(const struct store *s, int sector, const uint8_t header
 	int err = PROV_ERR_CRYPTO;
 
 	if (psa_hash_setup(&op, PSA_ALG_SHA_256) == PSA_SUCCESS &&
-	    psa_hash_update(&op, header, HASHED_SIZE) == PSA_SUCCESS) {
+	    psa_hash_update(&op, header, HASH_OFFSET(s->layout)) == PSA_SUCCESS) {
 		err = PROV_OK;
 	}
 	for (unsigned slot = 0; err == PROV_OK && slot < SLOT_COUNT; slot++) {
@@ -131,15 +172,16 @@ static bool valid_sector(const struct prov_port *port, int sector, struct store 
 		return false;
 	}
 	*err = hash_snapshot(found, sector, header, hash);
-	return *err == PROV_OK && memcmp(hash, header + HASHED_SIZE, HASH_SIZE) == 0;
+	return *err == PROV_OK && memcmp(hash, header + HASH_OFFSET(found->layout), HASH_SIZE) == 0;
 }
 
 static int blank_sector(const struct store *s, int sector, bool *blank)
 {
+	uint32_t size = s->port->flash.sector_size < SNAPSHOT_MAX ? s->port->flash.sector_size : SNAPSHOT_MAX;
 	uint8_t piece[PIECE], any = 0, all = 0xff;
 
-	for (uint32_t at = 0; at < SNAPSHOT_SIZE; at += PIECE) {
-		uint32_t n = SNAPSHOT_SIZE - at < PIECE ? SNAPSHOT_SIZE - at : PIECE;
+	for (uint32_t at = 0; at < size; at += PIECE) {
+		uint32_t n = size - at < PIECE ? size - at : PIECE;
 		int err = flash_read(s, sector, at, piece, n);
 		if (err != PROV_OK) {
 			return err;
@@ -205,7 +247,8 @@ int store_mount(struct store *s, const struct prov_port *port)
 	memset(s, 0, sizeof *s);
 	s->port = port;
 	s->active = -1;
-	if (port->flash.sector_count < 2 || port->flash.sector_size < SNAPSHOT_SIZE) {
+	s->layout = &layouts[0];
+	if (port->flash.sector_count < 2 || port->flash.sector_size < SECTOR_MIN) {
 		s->damaged = true;
 		return PROV_ERR_STORE_IO;
 	}
@@ -222,14 +265,14 @@ int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *
 	if (s->active < 0 || offset > s->len[slot] || len > s->len[slot] - offset) {
 		return PROV_ERR_TOO_LONG;
 	}
-	return flash_read(s, s->active, DATA_OFFSET(slot) + offset, buf, len);
+	return flash_read(s, s->active, data_offset(s, slot) + offset, buf, len);
 }
 
 /* Where a slot's octets of the next snapshot come from: der, or else the valid snapshot. */
 static int piece_of(const struct store *s, unsigned slot, const uint8_t *der, uint32_t at, uint8_t *piece, uint32_t n)
 {
 	if (der == NULL) {
-		return flash_read(s, s->active, DATA_OFFSET(slot) + at, piece, n);
+		return flash_read(s, s->active, data_offset(s, slot) + at, piece, n);
 	}
 	memcpy(piece, der + at, n);
 	return PROV_OK;
@@ -246,7 +289,7 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 		memset(piece, 0xff, sizeof piece);
 		err = piece_of(s, slot, der, at, piece, n);
 		if (err == PROV_OK) {
-			err = program(next, next->active, DATA_OFFSET(slot) + at, piece, PIECE);
+			err = program(next, next->active, data_offset(next, slot) + at, piece, aligned(n));
 		}
 		if (err != PROV_OK) {
 			return err;
@@ -263,13 +306,14 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 
 	next->active = s->active == 0 ? 1 : 0;
 	next->generation = s->generation + 1u;
+	next->layout = &layouts[0];
 	err = s->port->flash_erase(s->port->ctx, (uint32_t)next->active) == PROV_OK ? PROV_OK : PROV_ERR_STORE_IO;
 	for (unsigned i = 0; err == PROV_OK && i < SLOT_COUNT; i++) {
 		err = copy_slot(s, next, i, i == slot ? der : NULL);
 	}
 	spell_header(next, header);
 	if (err == PROV_OK) {
-		err = hash_snapshot(next, next->active, header, header + HASHED_SIZE);
+		err = hash_snapshot(next, next->active, header, header + HASH_OFFSET(next->layout));
 	}
 	if (err == PROV_OK) {
 		err = program(next, next->active, 0, header, sizeof header); /* commit point */
@@ -321,9 +365,13 @@ int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len
 	if (len > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
+	next.layout = &layouts[0];
 	next.len[slot] = (uint32_t)len;
-	for (unsigned later = slot + 1u; later < SLOT_COUNT; later++) {
+	for (unsigned later = slot + 1u; slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
 		next.len[later] = 0; /* it was checked against what is now replaced */
+	}
+	if (data_offset(&next, SLOT_COUNT) > s->port->flash.sector_size) {
+		return PROV_ERR_STORE_FULL;
 	}
 	return write_snapshot(s, &next, slot, der);
 }

@@ -91,7 +91,7 @@ static int load_credentials(struct prov *prov, bool with_chain)
 	if (err == PROV_OK && with_chain && prov->store.len[SLOT_CHAIN] > 0) {
 		err = load(prov, SLOT_CHAIN, &tls->own);
 	}
-	if (err == PROV_OK && mbedtls_pk_setup_opaque(&tls->key, prov->identity.key) != 0) {
+	if (err == PROV_OK && mbedtls_pk_setup_opaque(&tls->key, prov->identity.keys[PURPOSE_TLS].id) != 0) {
 		err = PROV_ERR_CRYPTO;
 	}
 	return err;

@@ -121,7 +121,7 @@ static int flash_write(void *ctx, uint32_t offset, const void *buf, size_t len)
 static int flash_erase(void *ctx, uint32_t sector)
 {
 	struct board *b = ctx;
-	uint8_t erased[BOARD_SECTOR];
+	uint8_t erased[BOARD_LARGE_SECTOR];
 
 	if (failing(b)) {
 		return PROV_ERR_STORE_IO;
@@ -131,7 +131,7 @@ static int flash_erase(void *ctx, uint32_t sector)
 		return PROV_ERR_STORE_IO;
 	}
 	memset(erased, 0xff, sizeof erased);
-	change(b, b->flash + sector * BOARD_SECTOR, erased, sizeof erased);
+	change(b, b->flash + sector * b->port.flash.sector_size, erased, b->port.flash.sector_size);
 	return b->off ? PROV_ERR_STORE_IO : PROV_OK;
 }
 

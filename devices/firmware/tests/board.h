@@ -6,7 +6,8 @@
 #include "core.h"
 
 #define BOARD_SECTOR 4096u
-#define BOARD_FLASH (2u * BOARD_SECTOR)
+#define BOARD_LARGE_SECTOR 8192u /* what a test may set instead */
+#define BOARD_FLASH (2u * BOARD_LARGE_SECTOR)
 
 /* How far a flash operation gets when power goes: enough for the laws of store.c's header comment. */
 enum tear { TEAR_NOTHING, TEAR_HALF, TEAR_LAST_OCTET, TEAR_RANDOM_BITS, TEAR_COUNT };

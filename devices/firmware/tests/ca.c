@@ -90,12 +90,15 @@ struct hierarchy ca_hierarchy(const struct board *b)
 {
 	static struct hierarchy h;
 	psa_key_id_t root = ca_key(), issuing = ca_key();
-	struct issue r = issue_root(root), i = issue_issuing(root, issuing), l = issue_leaf(issuing, b->prov.identity.key);
+	struct issue r = issue_root(root), i = issue_issuing(root, issuing),
+		     l = issue_leaf(issuing, b->prov.identity.keys[PURPOSE_TLS].id),
+		     c = issue_leaf(issuing, b->prov.identity.keys[PURPOSE_COSE].id);
 
 	h.root_key = root;
 	h.issuing_key = issuing;
 	h.root = ca_issue(&r);
 	h.issuing = ca_issue(&i);
 	h.leaf = ca_issue(&l);
+	h.cose = ca_issue(&c);
 	return h;
 }

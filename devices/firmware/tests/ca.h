@@ -25,10 +25,10 @@ struct issue {
 psa_key_id_t ca_key(void);
 struct certificate ca_issue(const struct issue *issue);
 
-/* The usual hierarchy for a board that runs: root, issuing CA, and the board's certificate from the issuing CA. */
+/* The usual hierarchy for a board that runs: root, issuing CA, and the board's certificates from the issuing CA. */
 struct hierarchy {
 	psa_key_id_t root_key, issuing_key;
-	struct certificate root, issuing, leaf;
+	struct certificate root, issuing, leaf, cose;
 };
 
 struct hierarchy ca_hierarchy(const struct board *b);

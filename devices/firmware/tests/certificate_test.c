@@ -28,6 +28,7 @@ static void put_all(void)
 	CHECK(put(SLOT_ANCHOR, &h.root) == PROV_OK, "writing the trust anchor");
 	CHECK(put(SLOT_CHAIN, &h.issuing) == PROV_OK, "writing the chain");
 	CHECK(put(SLOT_CERTIFICATE, &h.leaf) == PROV_OK, "writing the certificate");
+	CHECK(put(SLOT_COSE, &h.cose) == PROV_OK, "writing the COSE certificate");
 }
 
 static bool holds(unsigned slot, const struct certificate *c)
@@ -45,14 +46,15 @@ static void the_usual_hierarchy_is_stored(void)
 	start();
 	put_all();
 	CHECK(board_start(&board) == PROV_OK, "starting again");
-	CHECK(holds(SLOT_ANCHOR, &h.root) && holds(SLOT_CHAIN, &h.issuing) && holds(SLOT_CERTIFICATE, &h.leaf),
+	CHECK(holds(SLOT_ANCHOR, &h.root) && holds(SLOT_CHAIN, &h.issuing) && holds(SLOT_CERTIFICATE, &h.leaf) &&
+		      holds(SLOT_COSE, &h.cose),
 	      "something else is read back after a reset");
 }
 
 static void the_anchor_may_issue_directly(void)
 {
 	start();
-	struct issue i = issue_leaf(h.root_key, board.prov.identity.key);
+	struct issue i = issue_leaf(h.root_key, board.prov.identity.keys[PURPOSE_TLS].id);
 	i.issuer = "O=Test,CN=Root";
 	struct certificate leaf = ca_issue(&i);
 
@@ -162,7 +164,7 @@ static void certificates_are_the_boards_own(void)
 	struct issue i = issue_leaf(h.issuing_key, h.root_key);
 	struct certificate c = ca_issue(&i);
 	refuses(PROV_ERR_FOREIGN_KEY, SLOT_CERTIFICATE, &c, "another's key");
-	i = issue_leaf(h.root_key, board.prov.identity.key);
+	i = issue_leaf(h.root_key, board.prov.identity.keys[PURPOSE_TLS].id);
 	c = ca_issue(&i);
 	refuses(PROV_ERR_UNTRUSTED, SLOT_CERTIFICATE, &c, "signed by the root in the issuing CA's name");
 	i.issuer = "O=Test,CN=Root";
@@ -173,6 +175,62 @@ static void certificates_are_the_boards_own(void)
 	int err = put(SLOT_CERTIFICATE, &c);
 	CHECK(err == PROV_ERR_UNTRUSTED || err == PROV_ERR_FOREIGN_KEY || err == PROV_ERR_BAD_CERTIFICATE,
 	      "a bit was changed: %d", err);
+}
+
+/* Each certificate belongs to its own key, and to no other slot's. */
+static void each_purpose_has_its_own_key(void)
+{
+	int64_t stored = 0;
+
+	start();
+	refuses(PROV_ERR_NO_ANCHOR, SLOT_COSE, &h.cose, "a COSE certificate before the trust anchor");
+	CHECK(put(SLOT_ANCHOR, &h.root) == PROV_OK && put(SLOT_CHAIN, &h.issuing) == PROV_OK, "writing the CAs");
+	refuses(PROV_ERR_FOREIGN_KEY, SLOT_CERTIFICATE, &h.cose, "the COSE key in the slot of the handshake");
+	refuses(PROV_ERR_FOREIGN_KEY, SLOT_COSE, &h.leaf, "the TLS key in the slot of COSE");
+	struct issue i = issue_leaf(h.root_key, board.prov.identity.keys[PURPOSE_COSE].id);
+	struct certificate c = ca_issue(&i);
+	refuses(PROV_ERR_UNTRUSTED, SLOT_COSE, &c, "signed by the root in the issuing CA's name");
+	CHECK(put(SLOT_COSE, &h.cose) == PROV_OK, "a COSE certificate without the other one");
+	CHECK(ask_hello(&board) == PROV_OK && answer_number(&board, "st", &stored) && stored == 0x0b, "hello: st %d", (int)stored);
+}
+
+/* The two do not depend on each other: replacing one leaves the other where it is. */
+static void a_certificate_outlives_the_one_beside_it(void)
+{
+	start();
+	put_all();
+	struct issue i = issue_leaf(h.issuing_key, board.prov.identity.keys[PURPOSE_TLS].id);
+	struct certificate leaf = ca_issue(&i);
+	i = issue_leaf(h.issuing_key, board.prov.identity.keys[PURPOSE_COSE].id);
+	struct certificate cose = ca_issue(&i);
+
+	CHECK(put(SLOT_CERTIFICATE, &leaf) == PROV_OK && holds(SLOT_COSE, &h.cose), "the COSE certificate went with the other");
+	CHECK(put(SLOT_COSE, &cose) == PROV_OK && holds(SLOT_CERTIFICATE, &leaf), "the certificate went with the COSE one");
+}
+
+/* Two kilobytes of CAs and two of certificates, with a header, are more than a sector of 4096 octets. */
+static void objects_that_are_too_long_together_are_store_full(void)
+{
+	start();
+	struct issue issues[] = { issue_root(h.root_key), issue_issuing(h.root_key, h.issuing_key),
+				  issue_leaf(h.issuing_key, board.prov.identity.keys[PURPOSE_TLS].id),
+				  issue_leaf(h.issuing_key, board.prov.identity.keys[PURPOSE_COSE].id) };
+	struct certificate c[SLOT_COUNT];
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		size_t padding = 400;
+		do {
+			issues[slot].padding = padding++;
+			c[slot] = ca_issue(&issues[slot]);
+		} while (c[slot].len < SLOT_SIZE - 5u);
+		if (!CHECK(c[slot].len <= SLOT_SIZE, "%u octets", (unsigned)c[slot].len)) {
+			return;
+		}
+	}
+	CHECK(put(SLOT_ANCHOR, &c[0]) == PROV_OK && put(SLOT_CHAIN, &c[1]) == PROV_OK &&
+		      put(SLOT_CERTIFICATE, &c[2]) == PROV_OK, "three of them");
+	refuses(PROV_ERR_STORE_FULL, SLOT_COSE, &c[3], "the fourth");
+	CHECK(holds(SLOT_CERTIFICATE, &c[2]) && put(SLOT_COSE, &h.cose) == PROV_OK && holds(SLOT_CERTIFICATE, &c[2]), "a shorter one");
 }
 
 static void a_leaf_signs_nothing(void)
@@ -210,13 +268,15 @@ static void what_depends_goes_in_the_same_step(void)
 	struct certificate other = ca_issue(&i);
 
 	CHECK(put(SLOT_CHAIN, &other) == PROV_OK && holds(SLOT_ANCHOR, &h.root), "another chain");
-	CHECK(ask_read(&board, SLOT_CERTIFICATE, 0) == PROV_ERR_EMPTY, "the certificate outlives its chain");
-	CHECK(put(SLOT_CERTIFICATE, &h.leaf) == PROV_OK, "the certificate again");
+	CHECK(ask_read(&board, SLOT_CERTIFICATE, 0) == PROV_ERR_EMPTY && ask_read(&board, SLOT_COSE, 0) == PROV_ERR_EMPTY,
+	      "a certificate outlives its chain");
+	CHECK(put(SLOT_CERTIFICATE, &h.leaf) == PROV_OK && put(SLOT_COSE, &h.cose) == PROV_OK, "the certificates again");
 	i = issue_root(h.root_key);
 	other = ca_issue(&i);
 	unsigned erased = board.changes;
 	CHECK(put(SLOT_ANCHOR, &other) == PROV_OK && board.changes > erased, "another trust anchor");
-	CHECK(ask_read(&board, SLOT_CHAIN, 0) == PROV_ERR_EMPTY && ask_read(&board, SLOT_CERTIFICATE, 0) == PROV_ERR_EMPTY,
+	CHECK(ask_read(&board, SLOT_CHAIN, 0) == PROV_ERR_EMPTY && ask_read(&board, SLOT_CERTIFICATE, 0) == PROV_ERR_EMPTY &&
+		      ask_read(&board, SLOT_COSE, 0) == PROV_ERR_EMPTY,
 	      "something outlives its trust anchor");
 }
 
@@ -235,7 +295,7 @@ static void a_sealed_board_takes_nothing_new(void)
 {
 	start();
 	put_all();
-	struct issue i = issue_leaf(h.issuing_key, board.prov.identity.key);
+	struct issue i = issue_leaf(h.issuing_key, board.prov.identity.keys[PURPOSE_TLS].id);
 	struct certificate new_leaf = ca_issue(&i);
 	i = issue_leaf(h.issuing_key, h.root_key);
 	struct certificate foreign = ca_issue(&i), nonsense = { .len = 3 };
@@ -261,6 +321,10 @@ const struct test certificate_tests[] = {
 	{ "a chain that is not a CA of the trust anchor is untrusted", chains_are_cas_of_the_anchor },
 	{ "a trust anchor with path length 0 takes no chain", an_anchor_may_forbid_a_chain },
 	{ "a certificate with another key is foreign-key, of another CA untrusted", certificates_are_the_boards_own },
+	{ "a certificate belongs to the key of its slot", each_purpose_has_its_own_key },
+	{ "a certificate outlives the one beside it", a_certificate_outlives_the_one_beside_it },
+	{ "certificates that are too long together are store-full, and nothing is lost",
+	  objects_that_are_too_long_together_are_store_full },
 	{ "a leaf signs nothing", a_leaf_signs_nothing },
 	{ "what is longer than its slot is store-full at the first piece",
 	  what_is_too_long_is_refused_at_the_first_piece },

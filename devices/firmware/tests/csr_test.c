@@ -47,12 +47,11 @@ static struct der der_in(struct der outer)
 	return der_read(outer.at, outer.next);
 }
 
-/* The CSR of the last answer. */
-static struct der csr_of(const char *o, const char *ou)
+/* The CSR in the last answer. */
+static struct der csr_in(int err, const char *o, const char *ou)
 {
 	const uint8_t *der = NULL;
 	size_t len = 0;
-	int err = ask_csr(&board, o, ou);
 
 	CHECK(err == PROV_OK && answer_octets(&board, "csr", &der, &len), "\"%s\" \"%s\": %d", o, ou, err);
 	if (der == NULL) {
@@ -62,6 +61,11 @@ static struct der csr_of(const char *o, const char *ou)
 	struct der d = der_read(der, der + len);
 	CHECK(d.next == der + len, "octets behind the CSR");
 	return d;
+}
+
+static struct der csr_of(const char *o, const char *ou)
+{
+	return csr_in(ask_csr(&board, o, ou), o, ou);
 }
 
 /* The subject as text: "OID's last octet = value" for each attribute, in order. */
@@ -150,26 +154,36 @@ static void the_nonce_is_the_one_extension(void)
 	CHECK(inner.tag == 4 && inner.len == NONCE_SIZE && memcmp(inner.at, test_nonce, NONCE_SIZE) == 0, "another nonce");
 }
 
-/* The signature is of the board's key over what the CSR says, and ECDSA with SHA-256. */
-static void the_csr_is_signed_by_the_boards_key(void)
+/* The signature is of the key over what the CSR says, and ECDSA with SHA-256. */
+static void check_signature(struct der csr, enum purpose purpose)
 {
 	uint8_t hash[HASH_SIZE];
 	size_t len;
-
-	start();
-	struct der csr = csr_of("o", "u"), info = der_in(csr), algorithm = der_read(info.next, csr.next),
+	struct der info = der_in(csr), algorithm = der_read(info.next, csr.next),
 		   bits = der_read(algorithm.next, csr.next), version = der_in(info),
 		   subject = der_read(version.next, info.next), spki = der_read(subject.next, info.next);
 	mbedtls_pk_context key;
 
 	mbedtls_pk_init(&key);
-	CHECK(memcmp(spki.next - P256_POINT_SIZE, board.prov.identity.public_key, P256_POINT_SIZE) == 0, "another key");
-	CHECK(mbedtls_pk_copy_public_from_psa(board.prov.identity.key, &key) == 0, "the key");
+	CHECK(memcmp(spki.next - P256_POINT_SIZE, board.prov.identity.keys[purpose].public_key, P256_POINT_SIZE) == 0, "another key");
+	CHECK(mbedtls_pk_copy_public_from_psa(board.prov.identity.keys[purpose].id, &key) == 0, "the key");
 	CHECK(algorithm.len == 10 && memcmp(algorithm.at, "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", 10) == 0, "algorithm");
 	(void)psa_hash_compute(PSA_ALG_SHA_256, csr.at, (size_t)(info.next - csr.at), hash, sizeof hash, &len);
 	CHECK(bits.tag == 3 && mbedtls_pk_verify(&key, MBEDTLS_MD_SHA256, hash, len, bits.at + 1, bits.len - 1u) == 0,
 	      "the signature does not verify");
 	mbedtls_pk_free(&key);
+}
+
+static void the_csr_is_signed_by_the_key_of_its_purpose(void)
+{
+	start();
+	check_signature(csr_of("o", "u"), PURPOSE_TLS); /* no purpose is client TLS */
+	check_signature(csr_in(ask_csr_for(&board, PURPOSE_TLS, "o", "u"), "o", "u"), PURPOSE_TLS);
+	check_signature(csr_in(ask_csr_for(&board, PURPOSE_COSE, "o", "u"), "o", "u"), PURPOSE_COSE);
+	CHECK(ask_csr_for(&board, PURPOSE_COUNT, "o", "u") == PROV_ERR_BAD_MAP, "a purpose that is not there");
+	CHECK(ask_csr_for(&board, UINT32_MAX, "o", "u") == PROV_ERR_BAD_MAP, "the largest purpose");
+	CHECK(ask_raw(&board, CSR, "\xa4\x61n\x50" "0123456789abcdef\x61o\x60\x62ou\x60\x61p\x41\x01", 32) == PROV_ERR_BAD_MAP,
+	      "a purpose that is no number");
 }
 
 static void what_is_missing_is_bad_map(void)
@@ -199,7 +213,7 @@ const struct test csr_tests[] = {
 	{ "the subject is O, CN, OU, and what is empty is left out", the_subject_is_o_cn_ou },
 	{ "a subject that could mean something else is refused", subjects_that_could_mean_something_else_are_refused },
 	{ "the station's nonce is the one extension", the_nonce_is_the_one_extension },
-	{ "the CSR is signed by the board's key", the_csr_is_signed_by_the_boards_key },
+	{ "the CSR is signed by the key of its purpose", the_csr_is_signed_by_the_key_of_its_purpose },
 	{ "what is missing or has another length is refused", what_is_missing_is_bad_map },
 	{ 0 },
 };

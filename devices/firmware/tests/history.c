@@ -9,8 +9,8 @@ static const struct {
 	uint8_t seed;
 } steps[HISTORY_STEPS] = {
 	{ SLOT_ANCHOR, 600, 10 },      { SLOT_CHAIN, 513, 20 },	      { SLOT_CERTIFICATE, SLOT_SIZE, 30 },
-	{ SLOT_CERTIFICATE, 129, 40 }, { SLOT_ANCHOR, 1, 50 }, { SLOT_CERTIFICATE, 700, 60 },
-	{ SLOT_COUNT, 0, 0 },
+	{ SLOT_COSE, 480, 35 },	       { SLOT_CERTIFICATE, 129, 40 }, { SLOT_ANCHOR, 1, 50 },
+	{ SLOT_CERTIFICATE, 700, 60 }, { SLOT_COSE, 33, 65 },	      { SLOT_COUNT, 0, 0 },
 };
 
 const uint8_t *blob(uint8_t seed)
@@ -33,8 +33,8 @@ struct content history_content(unsigned count)
 			c.sealed = true;
 			continue;
 		}
-		for (unsigned later = steps[i].slot; later < SLOT_COUNT; later++) {
-			c.len[later] = 0;
+		for (unsigned later = steps[i].slot; steps[i].slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
+			c.len[later] = 0; /* anchor and chain take with them what depends on them */
 		}
 		c.len[steps[i].slot] = steps[i].len;
 		c.der[steps[i].slot] = blob(steps[i].seed);

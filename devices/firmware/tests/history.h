@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store's life in steps: trust anchor, chain, certificate, another certificate, another anchor, seal. */
+/*
+ * A store's life in steps: trust anchor, chain, certificate, COSE certificate, another certificate beside it, another
+ * anchor, both certificates anew, seal.
+ */
 #ifndef HISTORY_H
 #define HISTORY_H
 
 #include "board.h"
 
-#define HISTORY_STEPS 7u
+#define HISTORY_STEPS 9u
 
 /* What a store holds. */
 struct content {

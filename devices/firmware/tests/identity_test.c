@@ -20,23 +20,34 @@ static size_t unhex(const char *text, uint8_t *out, size_t size)
 	return n;
 }
 
-static void check_identity(const char *huk, const char *id, const char *key)
+static void check_key(enum purpose purpose, const char *id, const char *key)
 {
 	uint8_t public_key[P256_POINT_SIZE];
 	const uint8_t *octets = NULL;
 	size_t len = 0;
 
+	CHECK(unhex(key, public_key, sizeof public_key) == sizeof public_key, "key %s", key);
+	CHECK(ask_csr_for(&board, purpose, "", "") == PROV_OK && answer_octets(&board, "csr", &octets, &len) &&
+		      memmem(octets, len, public_key, sizeof public_key) != NULL && memmem(octets, len, id, 36) != NULL,
+	      "BoardID %s: the CSR for purpose %d has another key or name", id, (int)purpose);
+}
+
+static void check_identity(const char *huk, const char *id, const char *tls, const char *cose)
+{
+	const uint8_t *octets = NULL;
+	int64_t purposes = 0;
+	size_t len = 0;
+
 	board_make(&board);
 	CHECK(unhex(huk, board.huk, sizeof board.huk) == sizeof board.huk, "HUK %s", huk);
-	CHECK(unhex(key, public_key, sizeof public_key) == sizeof public_key, "key %s", key);
 	CHECK(board_start(&board) == PROV_OK && strcmp(board.prov.identity.text, id) == 0, "HUK %s: BoardID %s, want %s",
 	      huk, board.prov.identity.text, id);
 	CHECK(ask_hello(&board) == PROV_OK && answer_octets(&board, "id", &octets, &len) && len == BOARD_ID_SIZE &&
 		      memcmp(octets, board.prov.identity.board_id, len) == 0,
 	      "HUK %s: hello names another BoardID", huk);
-	CHECK(ask_csr(&board, "", "") == PROV_OK && answer_octets(&board, "csr", &octets, &len) &&
-		      memmem(octets, len, public_key, sizeof public_key) != NULL && memmem(octets, len, id, 36) != NULL,
-	      "HUK %s: the CSR has another key or name", huk);
+	CHECK(answer_number(&board, "pu", &purposes) && purposes == 3, "HUK %s: hello lists purposes %d", huk, (int)purposes);
+	check_key(PURPOSE_TLS, id, tls);
+	check_key(PURPOSE_COSE, id, cose);
 }
 
 static void the_identity_is_that_of_the_vectors(void)
@@ -51,7 +62,7 @@ static void the_identity_is_that_of_the_vectors(void)
 	while (fgets(row, sizeof row, f) != NULL) {
 		bool fields = row[0] != '#' && sscanf(row, "%127s %31s %63s %255s %255s", huk, suffix, id, tls, cose) == 5;
 		if (fields && strcmp(suffix, ".") == 0) { /* this image is built without a suffix */
-			check_identity(huk, id, tls);
+			check_identity(huk, id, tls, cose);
 			count++;
 		}
 	}
@@ -70,23 +81,24 @@ static void the_identity_is_the_same_after_each_start(void)
 	memcpy(boot_id, board.prov.boot_id, sizeof boot_id);
 	CHECK(board_start(&board) == PROV_OK, "starting again");
 	CHECK(memcmp(first.board_id, board.prov.identity.board_id, BOARD_ID_SIZE) == 0, "another BoardID");
-	CHECK(memcmp(first.public_key, board.prov.identity.public_key, P256_POINT_SIZE) == 0, "another key");
+	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
+		CHECK(memcmp(first.keys[i].public_key, board.prov.identity.keys[i].public_key, P256_POINT_SIZE) == 0,
+		      "another key for purpose %u", i);
+	}
 	CHECK(memcmp(boot_id, board.prov.boot_id, BOOT_ID_SIZE) != 0, "the same boot id");
 }
 
-static void the_key_signs_and_does_nothing_else(void)
+static void check_usage(const struct key_pair *pair)
 {
 	uint8_t out[128], hash[HASH_SIZE] = { 1 };
 	size_t len;
 	psa_key_id_t copy = PSA_KEY_ID_NULL;
 	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	psa_key_id_t key = pair->id;
 
-	board_make(&board);
-	(void)board_start(&board);
-	psa_key_id_t key = board.prov.identity.key;
 	CHECK(psa_export_key(key, out, sizeof out, &len) == PSA_ERROR_NOT_PERMITTED, "the key was exported");
 	CHECK(psa_copy_key(key, &attributes, &copy) != PSA_SUCCESS, "the key was copied");
-	CHECK(psa_raw_key_agreement(PSA_ALG_ECDH, key, board.prov.identity.public_key, P256_POINT_SIZE, out, sizeof out,
+	CHECK(psa_raw_key_agreement(PSA_ALG_ECDH, key, pair->public_key, P256_POINT_SIZE, out, sizeof out,
 				    &len) != PSA_SUCCESS,
 	      "the key agreed on a secret");
 	CHECK(psa_sign_hash(key, PSA_ALG_ECDSA(PSA_ALG_SHA_256), hash, sizeof hash, out, sizeof out, &len) == PSA_SUCCESS,
@@ -97,7 +109,16 @@ static void the_key_signs_and_does_nothing_else(void)
 	      "usage %x", (unsigned)psa_get_key_usage_flags(&attributes));
 }
 
-/* Nothing but the identity's own key is left in PSA; the HUK's handle is closed. */
+static void a_key_signs_and_does_nothing_else(void)
+{
+	board_make(&board);
+	(void)board_start(&board);
+	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
+		check_usage(&board.prov.identity.keys[i]);
+	}
+}
+
+/* Nothing but the identity's own keys is left in PSA; the HUK's handle is closed. */
 static void the_huk_is_closed_after_the_derivation(void)
 {
 	mbedtls_psa_stats_t stats;
@@ -105,11 +126,11 @@ static void the_huk_is_closed_after_the_derivation(void)
 	board_make(&board);
 	(void)board_start(&board);
 	mbedtls_psa_get_stats(&stats);
-	CHECK(stats.MBEDTLS_PRIVATE(volatile_slots) == 1, "%u volatile keys", (unsigned)stats.MBEDTLS_PRIVATE(volatile_slots));
+	CHECK(stats.MBEDTLS_PRIVATE(volatile_slots) == PURPOSE_COUNT, "%u volatile keys", (unsigned)stats.MBEDTLS_PRIVATE(volatile_slots));
 	prov_free(&board.prov);
 	board.running = false;
 	mbedtls_psa_get_stats(&stats);
-	CHECK(stats.MBEDTLS_PRIVATE(volatile_slots) == 0, "the key outlives the core");
+	CHECK(stats.MBEDTLS_PRIVATE(volatile_slots) == 0, "a key outlives the core");
 }
 
 static void every_command_is_refused(int want)
@@ -168,8 +189,8 @@ static void a_start_that_fails_is_named(void)
 const struct test identity_tests[] = {
 	{ "BoardID and key are those of the vectors", the_identity_is_that_of_the_vectors },
 	{ "the identity is the same after each start, the boot id is not", the_identity_is_the_same_after_each_start },
-	{ "the key signs, and cannot be exported, copied or agreed with", the_key_signs_and_does_nothing_else },
-	{ "the HUK is closed after the derivation, the key with the core", the_huk_is_closed_after_the_derivation },
+	{ "a key signs, and cannot be exported, copied or agreed with", a_key_signs_and_does_nothing_else },
+	{ "the HUK is closed after the derivation, the keys with the core", the_huk_is_closed_after_the_derivation },
 	{ "a board without HUK answers no-huk to everything", a_board_without_huk_refuses_everything },
 	{ "a board without entropy answers no-entropy to everything", a_board_without_entropy_refuses_everything },
 	{ "a start in which any call of the port fails is named", a_start_that_fails_is_named },

@@ -27,6 +27,11 @@ static int csr(void)
 	return ask_csr(&board, "Acme", "Line 4");
 }
 
+static int second_csr(void)
+{
+	return ask_csr_for(&board, PURPOSE_COSE, "Acme", "Line 4");
+}
+
 static int anchor(void)
 {
 	return board_write(&board, SLOT_ANCHOR, h.root.der, h.root.len, 400);
@@ -40,6 +45,11 @@ static int chain(void)
 static int certificate(void)
 {
 	return board_write(&board, SLOT_CERTIFICATE, h.leaf.der, h.leaf.len, 400);
+}
+
+static int second_certificate(void)
+{
+	return board_write(&board, SLOT_COSE, h.cose.der, h.cose.len, 400);
 }
 
 static int open_tls(void)
@@ -89,8 +99,9 @@ static void memory_may_run_out_anywhere(void)
 	static const struct {
 		const char *name;
 		int (*ask)(void);
-	} rows[] = { { "hello", hello }, { "csr", csr },   { "anchor", anchor },	   { "chain", chain },
-		     { "certificate", certificate }, { "tls", open_tls }, { "seal", seal }, { "a start", restart } };
+	} rows[] = { { "hello", hello }, { "csr", csr },   { "second csr", second_csr },
+		     { "anchor", anchor }, { "chain", chain }, { "certificate", certificate },
+		     { "second certificate", second_certificate }, { "tls", open_tls }, { "seal", seal }, { "a start", restart } };
 	unsigned total = 0;
 
 	board_make(&board);

@@ -201,7 +201,7 @@ static void mutated_certificates(void)
 {
 	start(1597334677u);
 	struct hierarchy h = ca_hierarchy(&board);
-	const struct certificate *const seeds[] = { &h.root, &h.issuing, &h.leaf };
+	const struct certificate *const seeds[SLOT_COUNT] = { &h.root, &h.issuing, &h.leaf, &h.cose };
 
 	for (unsigned round = 0; round < 3000; round++) {
 		unsigned slot = below(SLOT_COUNT);

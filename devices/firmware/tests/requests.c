@@ -84,13 +84,27 @@ int ask_hello(struct board *b)
 	return board_ask(b, HELLO, false, &w);
 }
 
+static void put_csr(struct cbor_writer *w, const char *o, const char *ou)
+{
+	put_octets(w, "n", test_nonce, sizeof test_nonce);
+	put_text(w, "o", o);
+	put_text(w, "ou", ou);
+}
+
 int ask_csr(struct board *b, const char *o, const char *ou)
 {
 	struct cbor_writer w = begin(3);
 
-	put_octets(&w, "n", test_nonce, sizeof test_nonce);
-	put_text(&w, "o", o);
-	put_text(&w, "ou", ou);
+	put_csr(&w, o, ou);
+	return board_ask(b, CSR, false, &w);
+}
+
+int ask_csr_for(struct board *b, uint32_t purpose, const char *o, const char *ou)
+{
+	struct cbor_writer w = begin(4);
+
+	put_csr(&w, o, ou);
+	put_number(&w, "p", purpose);
 	return board_ask(b, CSR, false, &w);
 }
 

@@ -21,7 +21,8 @@ int ask_write(struct board *b, const struct write_request *w);
 int ask_read(struct board *b, unsigned slot, unsigned offset);
 int ask_seal(struct board *b);
 int ask_hello(struct board *b);
-int ask_csr(struct board *b, const char *o, const char *ou);
+int ask_csr(struct board *b, const char *o, const char *ou); /* without `p` */
+int ask_csr_for(struct board *b, uint32_t purpose, const char *o, const char *ou);
 int ask_tls(struct board *b, uint32_t q, const char *server_name, const uint8_t *in, size_t in_len);
 int ask_tls_close(struct board *b, uint32_t q);
 

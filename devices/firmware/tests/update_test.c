@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An identity survives a firmware update: the store of firmware that knew three
+ * slots ("HMS1") is read by this one. Its format is written here by hand.
+ */
+#include "history.h"
+#include "test.h"
+
+#include <string.h>
+
+#define OLD_SLOTS 3u
+#define OLD_HEADER 24u /* octets before the hash */
+
+static struct board board;
+
+static void put32(uint8_t *to, uint32_t value)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		to[i] = (uint8_t)(value >> 8 * i);
+	}
+}
+
+/* A snapshot as that firmware wrote it: each slot at its own multiple of 1024 behind the header of 64. */
+static void old_snapshot(int sector, uint32_t generation, const struct content *c)
+{
+	static uint8_t hashed[OLD_HEADER + OLD_SLOTS * 1024u];
+	uint8_t *at = board.flash + (uint32_t)sector * BOARD_SECTOR;
+	size_t len = OLD_HEADER, hash_len;
+
+	memset(at, 0xff, BOARD_SECTOR);
+	memcpy(at, "HMS1", 4);
+	put32(at + 4, generation);
+	put32(at + 8, c->sealed ? 1u : 0u);
+	for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
+		put32(at + 12 + 4 * slot, (uint32_t)c->len[slot]);
+		if (c->len[slot] > 0) {
+			memcpy(at + 64u + slot * 1024u, c->der[slot], c->len[slot]);
+			memcpy(hashed + len, c->der[slot], c->len[slot]);
+			len += c->len[slot];
+		}
+	}
+	memcpy(hashed, at, OLD_HEADER);
+	(void)psa_hash_compute(PSA_ALG_SHA_256, hashed, len, at + OLD_HEADER, HASH_SIZE, &hash_len);
+}
+
+/* What an enrolled board of that firmware holds: three objects, the longest that there are. */
+static struct content enrolled(bool sealed)
+{
+	return (struct content){ .sealed = sealed, .len = { 1024, 513, 1024 }, .der = { blob(10), blob(20), blob(30) } };
+}
+
+static struct store updated(bool sealed)
+{
+	struct content now = enrolled(sealed), before = now;
+	struct store s;
+
+	board_make(&board);
+	(void)board_start(&board);
+	if (!sealed) {
+		before.len[SLOT_CERTIFICATE] = 0;
+	}
+	old_snapshot(0, 7, &now);
+	old_snapshot(1, 6, &before); /* a seal was written twice */
+	CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting");
+	board.changes = 0;
+	return s;
+}
+
+static void an_old_store_is_read(void)
+{
+	struct store s = updated(false);
+	struct content c = enrolled(false);
+
+	CHECK(store_holds(&s, &c), "something else");
+	CHECK(s.generation == 7u && board.changes == 0, "reading wrote to flash");
+	for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
+		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
+	}
+	CHECK(board.changes == 0, "what is there already was written");
+}
+
+static void an_old_store_takes_the_new_slot(void)
+{
+	struct store s = updated(false);
+	struct content c = enrolled(false);
+
+	c.len[SLOT_COSE] = 480;
+	c.der[SLOT_COSE] = blob(40);
+	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
+	CHECK(store_seal(&s) == PROV_OK, "sealing");
+	c.sealed = true;
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
+	CHECK(board.broken_rules == 0, "%u rules of NOR broken", board.broken_rules);
+}
+
+/* The first write of the new firmware, cut in each flash operation and torn in each way: all old, or all new. */
+static void power_may_go_in_the_first_write_after_an_update(void)
+{
+	struct store s = updated(false);
+	struct content old = enrolled(false), new = old;
+
+	new.len[SLOT_COSE] = 480;
+	new.der[SLOT_COSE] = blob(40);
+	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK, "writing");
+	unsigned changes = board.changes;
+	for (unsigned at = 1; at <= changes; at++) {
+		for (enum tear tear = 0; tear < TEAR_COUNT; tear++) {
+			s = updated(false);
+			board.random += at * 77u + (unsigned)tear;
+			board.cut_at = at;
+			board.tear = tear;
+			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
+			board.off = false;
+			board.cut_at = 0;
+			CHECK(store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
+			      "cut %u, tear %u: neither old nor new", at, (unsigned)tear);
+			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
+			      "cut %u, tear %u: not written again", at, (unsigned)tear);
+		}
+	}
+}
+
+static void a_seal_survives_an_update(void)
+{
+	for (unsigned damaged = 0; damaged < 3; damaged++) {
+		struct store s = updated(true);
+		struct content c = enrolled(true);
+
+		if (damaged < 2) {
+			board.flash[damaged * BOARD_SECTOR + 20u] ^= 1u;
+		}
+		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
+		CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
+	}
+}
+
+/* The old format had no room for it, so nobody can have meant it. */
+static void an_old_header_is_checked_as_before(void)
+{
+	struct store s = updated(false);
+	struct content c = enrolled(false);
+
+	c.len[SLOT_CERTIFICATE] = 0;
+	board.flash[12 + 8] = 1; /* 1025 octets of certificate */
+	board.flash[12 + 9] = 4;
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
+	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
+	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
+}
+
+static void a_larger_sector_holds_four_full_slots(void)
+{
+	struct content c = { .len = { SLOT_SIZE, SLOT_SIZE, SLOT_SIZE, SLOT_SIZE },
+			     .der = { blob(1), blob(2), blob(3), blob(4) } };
+	struct store s;
+
+	board_make(&board);
+	board.port.flash.sector_size = BOARD_LARGE_SECTOR;
+	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+	}
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
+	board_stop(&board);
+}
+
+/* 64 octets of header leave 4032 of 4096: to the octet, counted in multiples of 32. */
+static void a_sector_is_full_to_the_octet(void)
+{
+	struct content c = { .len = { SLOT_SIZE, SLOT_SIZE, SLOT_SIZE, 4032u - 3u * SLOT_SIZE },
+			     .der = { blob(1), blob(2), blob(3), blob(4) } };
+	struct store s;
+
+	board_make(&board);
+	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+	}
+	unsigned changes = board.changes;
+	CHECK(store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
+	CHECK(board.changes == changes, "a refusal wrote to flash");
+	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
+	board_stop(&board);
+}
+
+const struct test update_tests[] = {
+	{ "the store of older firmware is read, and not written by that", an_old_store_is_read },
+	{ "the store of older firmware takes the new slot", an_old_store_takes_the_new_slot },
+	{ "power may go in the first write after an update", power_may_go_in_the_first_write_after_an_update },
+	{ "a seal survives an update, with either sector damaged", a_seal_survives_an_update },
+	{ "a header of older firmware is checked as before", an_old_header_is_checked_as_before },
+	{ "a larger sector holds four full slots", a_larger_sector_holds_four_full_slots },
+	{ "a sector of 4096 octets is full to the octet", a_sector_is_full_to_the_octet },
+	{ 0 },
+};
