@@ -8,7 +8,7 @@ FUZZTIME ?= 3s
 PROSE = '*.go' '*.c' '*.h' '*.md' '*.yaml'
 export CGO_ENABLED = 1
 
-.PHONY: demo test bench firmware build lint fuzz packages clean
+.PHONY: demo test suite bench firmware build lint fuzz packages clean
 
 # A station in a new directory, four QEMU boards, each certificate checked by openssl.
 demo: packages firmware build
@@ -19,6 +19,11 @@ test: firmware build lint
 	$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE) test
 	.ci/gotest -race -timeout 15m ./...
 	$(MAKE) fuzz
+
+# What any board must pass, on one board: make suite BOARD=port:/dev/ttyUSB0 (devices/firmware/README.md).
+suite: firmware
+	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | port:TTY'; exit 1; }
+	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board '$(BOARD)' $(SUITEFLAGS)
 
 # Every figure beside its goal.
 bench: firmware build

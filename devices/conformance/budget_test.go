@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"crypto/tls"
-	"path/filepath"
 	"testing"
 
 	"hallmark/devices"
@@ -13,8 +12,8 @@ import (
 const budget = 6500
 
 func TestAWholeRunStaysWithinItsWireBudget(t *testing.T) {
-	open := emulator(t, emulated.Config{Kind: emulated.Posix, Image: filepath.Join(builds, "posix", "hallmark-posix")}, "")
-	b := &bench{T: t, ctx: t.Context(), subject: open(t)}
+	boards := emulator(emulated.Config{Kind: emulated.Posix}, "")(t)
+	b := &bench{T: t, ctx: t.Context(), subject: boards.Open(t)}
 	before := int64(0)
 	spent := func(step string) {
 		wire := b.client().Wire()

@@ -2,6 +2,14 @@
 // it: the posix process, the QEMU machines, a Zephyr image, real silicon.
 // It asks over the line only, by PROTOCOL.md, so it needs nothing of the board's
 // inside. It imports testing and is imported by tests.
+//
+// An emulated board is made anew for each check. Silicon is the same board
+// throughout: it must be a development board whose store the suite may
+// overwrite, and not sealed. Before each check the suite gives it a trust anchor of
+// its own, unless its store is empty, which takes the rest of the store with it,
+// and resets it. The chapters that need an empty store or seal a board
+// are left out then, and the log says so. In the end the board holds a trust
+// anchor, a chain or a certificate of the suite, which no station knows.
 package conformance
 
 import (
@@ -17,7 +25,19 @@ import (
 // patience bounds each check; a loaded emulator is slow.
 const patience = 60 * time.Second
 
-// A Subject is a fresh board: nothing in its store, not sealed, powered.
+// Boards is where the suite gets a board for each check.
+type Boards struct {
+	// Open gives a board that is powered and not sealed, and arranges its end
+	// with t.Cleanup.
+	Open func(t *testing.T) Subject
+	// Fresh says that nothing is in the store of a board that Open gives.
+	Fresh bool
+	// MaySeal says that a board that Open gave may be sealed, which is for ever.
+	// It counts with Fresh only.
+	MaySeal bool
+}
+
+// A Subject is the board of one check.
 type Subject struct {
 	Line devices.Line // whoever opened it closes it, after the check
 	// HUK, if it is known, is what the identity must be derived from.
@@ -29,11 +49,23 @@ type Subject struct {
 	PowerCycle func(context.Context) error
 }
 
-// chapter is one group of checks; each check gets a fresh board.
+// chapter is one group of checks.
 type chapter struct {
 	name   string
+	needs  need
 	checks []check
 }
+
+// need is what a chapter wants of its boards.
+type need int
+
+const (
+	anyBoard need = iota
+	freshBoard
+	boardToSeal // fresh, too
+)
+
+func (b Boards) offer(n need) bool { return n == anyBoard || b.Fresh && (n == freshBoard || b.MaySeal) }
 
 type check struct {
 	name string
@@ -41,27 +73,52 @@ type check struct {
 }
 
 var chapters = []chapter{
-	{"identity", identityChecks},
-	{"csr", csrChecks},
-	{"store", storeChecks},
-	{"wire", wireChecks},
-	{"handshake", handshakeChecks},
+	{"identity", anyBoard, identityChecks},
+	{"csr", anyBoard, csrChecks},
+	{"store", anyBoard, storeChecks},
+	{"wire", anyBoard, wireChecks},
+	{"handshake", anyBoard, handshakeChecks},
+	{"fresh", freshBoard, freshChecks},
+	{"seal", boardToSeal, sealChecks},
 }
 
-// TestBoard runs the suite. open makes a fresh board for each check and
-// arranges its end with t.Cleanup.
-func TestBoard(t *testing.T, open func(t *testing.T) Subject) {
+// TestBoard runs the suite.
+func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {
+		if !boards.offer(chapter.needs) {
+			t.Logf("left out: the chapter %q needs boards with an empty store that may be overwritten or sealed", chapter.name)
+			continue
+		}
 		t.Run(chapter.name, func(t *testing.T) {
 			for _, check := range chapter.checks {
-				t.Run(check.name, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), patience)
-					defer cancel()
-					check.do(&bench{T: t, ctx: ctx, subject: open(t)})
-				})
+				t.Run(check.name, func(t *testing.T) { check.on(t, boards) })
 			}
 		})
 	}
+}
+
+func (c check) on(t *testing.T, boards Boards) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	subject := boards.Open(t)
+	if !boards.Fresh {
+		(&bench{T: t, ctx: ctx, subject: subject}).prepare()
+	}
+	c.do(&bench{T: t, ctx: ctx, subject: subject})
+}
+
+// prepare makes a board that has been used as good as new, but for an anchor.
+func (b *bench) prepare() {
+	b.Helper()
+	id := b.identify()
+	if id.Sealed {
+		b.Fatalf("board %v is sealed: the suite needs a development board that is not; erase its store", id.ID)
+	}
+	if id.Stored != 0 {
+		b.write(anchor, b.root("suite").der())
+	}
+	b.reset() // no transfer and no session is left of what was before
+	b.check(b.board.Detach())
 }
 
 // bench is one check with its board. Either client or wire reads the line.

@@ -142,13 +142,6 @@ var handshakeChecks = []check{
 		p.passes(s, 0)
 	}},
 	{"a server that is not the right one is left, by name, and the next one is greeted", func(b *bench) { leaveServers(b) }},
-	{"a board without certificate does no handshake", func(b *bench) {
-		err := handshakeOf(b.visit(server{instead: readOnce}, serverName))
-		b.refused("no anchor", err, devices.ErrNoAnchor, devices.ErrEmpty)
-		b.write(anchor, b.root("root").der())
-		err = handshakeOf(b.visit(server{instead: readOnce}, serverName))
-		b.refused("no certificate", err, devices.ErrEmpty)
-	}},
 	{"a reset in the middle is told apart", func(b *bench) { resetInTheMiddle(b) }},
 }
 

@@ -75,7 +75,6 @@ func (b *bench) stocked() (root, ca *authority, own []byte) {
 
 var storeChecks = []check{
 	{"what is written is read, after a reset and after a power cut too", func(b *bench) {
-		b.holds("fresh", nil, nil, nil)
 		root, ca, own := b.stocked()
 		b.holds("written", root.der(), ca.der(), own)
 		b.reset()
@@ -121,19 +120,6 @@ var storeChecks = []check{
 		b.refused("anchor that is none", err, devices.ErrBadCertificate)
 		b.reset()
 		b.holds("refused", root.der(), ca.der(), own)
-	}},
-	{"a sealed board is written no more, after a reset neither", func(b *bench) {
-		root, ca, own := b.stocked()
-		b.check(b.client().Seal(b.ctx))
-		b.check(b.client().Seal(b.ctx))
-		for range 2 {
-			if !b.identify().Sealed {
-				b.Error("hello does not say that the board is sealed")
-			}
-			b.refused("another anchor", b.client().Write(b.ctx, anchor, b.root("other").der()), devices.ErrSealed)
-			b.holds("sealed", root.der(), ca.der(), own)
-			b.reset()
-		}
 	}},
 	{"pieces are taken in order, repeated without harm, and hashed", func(b *bench) { transferRules(b) }},
 }
@@ -186,8 +172,6 @@ func refuseContents(b *bench) {
 		reasons []error
 	}{
 		{"a slot that is not there", 4, root.der(), []error{devices.ErrBadSlot}},
-		{"a chain before the anchor", chain, ca.der(), []error{devices.ErrNoAnchor}},
-		{"a certificate before the anchor", certificate, own.Raw, []error{devices.ErrNoAnchor}},
 		{"an anchor that is no certificate", anchor, []byte("hello"), []error{devices.ErrBadCertificate}},
 		{"an anchor with an octet behind it", anchor, append(bytes.Clone(root.der()), 0), []error{devices.ErrBadCertificate}},
 		{"an anchor cut short", anchor, root.der()[:len(root.der())-1], []error{devices.ErrBadCertificate}},
