@@ -28,6 +28,7 @@ var (
 	ErrMalformedAnswer  = &Reason{"malformed-answer", "board's answer is not what PROTOCOL.md allows: its firmware does not fit this station"}
 	ErrProtocolVersion  = &Reason{"protocol-version", "board speaks another protocol version: update its firmware or the station"}
 	ErrIdentityABI      = &Reason{"identity-abi", "board derives its identity by another ABI than this station accepts"}
+	ErrNoNetHandshake   = &Reason{"no-network-handshake", "board's image cannot do the handshake over a network: give it one that can, or set handshake: uart"}
 	ErrBufferTooSmall   = &Reason{"buffer-too-small", "board's message buffer is too small for any exchange"}
 	ErrRestarted        = &Reason{"restarted", "board restarted in the middle"}
 	ErrNotRestarted     = &Reason{"not-restarted", "board did not restart"}
@@ -35,6 +36,7 @@ var (
 	ErrObjectSize       = &Reason{"object-size", "a slot holds 1 to 1024 octets"}
 	ErrServerGone       = &Reason{"server-gone", "verifier closed the connection before the board had its answer"}
 	ErrServerSilent     = &Reason{"server-silent", "verifier says nothing"}
+	ErrServerUnreached  = &Reason{"server-unreached", "nobody listens at the verifier's address, or the board's network does not lead there"}
 	ErrServerTalks      = &Reason{"server-talks", "verifier sends more than any handshake needs"}
 	ErrHandshake        = &Reason{"handshake-failed", "board gave up the handshake"}
 	ErrServerName       = &Reason{"server-name", "verifier's certificate is for another name"}

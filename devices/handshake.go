@@ -82,6 +82,10 @@ var (
 		-0x7700: ErrServerNoTLS,    // UNEXPECTED_MESSAGE
 		-0x6e80: ErrServerNoAgreed, // BAD_PROTOCOL_VERSION
 		-0x6e00: ErrServerNoAgreed, // HANDSHAKE_FAILURE
+		// Of the connection, when the board has one itself (mbedtls/net_sockets.h).
+		-0x0044: ErrServerUnreached, // CONNECT_FAILED
+		-0x0050: ErrServerGone,      // CONN_RESET
+		-0x7280: ErrServerGone,      // SSL_CONN_EOF
 	}
 )
 

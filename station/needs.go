@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"hallmark/devices"
@@ -114,6 +115,29 @@ type Verifier interface {
 type Session interface {
 	Conn() net.Conn
 	// Verdict waits for the verifier's decision: what was presented, or why it refused.
+	Verdict(ctx context.Context) (Presented, error)
+	Close() error
+}
+
+// NetworkBoard is a Board that can reach the verifier over its own network.
+type NetworkBoard interface {
+	// NetworkHandshake has the board dial address and do mutual TLS there, demanding
+	// serverName; it returns when the board has read the verifier's answer or given up.
+	NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error)
+}
+
+// Visits is where boards with a network come. *verifier.Server is the implementation.
+type Visits interface {
+	// Expect has the verifier let in a board with exactly this certificate (DER). The caller closes the Visit.
+	Expect(ctx context.Context, certificate []byte) (Visit, error)
+}
+
+// Visit is one board that is expected.
+type Visit interface {
+	// Address is what the board dials.
+	Address() netip.AddrPort
+	// Verdict waits for the board: what was presented, or why it was refused. When
+	// ctx ends first: ErrNoVisit, with why somebody else was refused meanwhile.
 	Verdict(ctx context.Context) (Presented, error)
 	Close() error
 }

@@ -144,9 +144,15 @@ func (a *attempt) readBack(ctx context.Context) error {
 	return nil
 }
 
-// handshake has the board do mutual TLS. Both sides must tell the same story:
-// the verifier saw the registered certificate, and the board read its answer (I6).
+// handshake has the board do mutual TLS, over the line or over its own network.
 func (a *attempt) handshake(ctx context.Context) error {
+	if a.config.Visits != nil {
+		return a.handshakeOverNetwork(ctx)
+	}
+	return a.handshakeOverLine(ctx)
+}
+
+func (a *attempt) handshakeOverLine(ctx context.Context) error {
 	session, err := a.config.Verifier.Connect(ctx, a.run.Certificate.DER)
 	if err != nil {
 		return fmt.Errorf("connecting to the verifier: %w", blame(ErrVerifier, err))
@@ -160,6 +166,12 @@ func (a *attempt) handshake(ctx context.Context) error {
 	if err != nil {
 		return blame(ErrVerifier, err)
 	}
+	return a.sameStory(report, presented)
+}
+
+// sameStory takes the handshake only if both sides tell the same of it: the
+// verifier saw the registered certificate, and the board read its answer (I6).
+func (a *attempt) sameStory(report devices.HandshakeReport, presented Presented) error {
 	if presented.CertificateSHA256 != a.run.Certificate.SHA256 {
 		return ErrWrongCertificate
 	}

@@ -20,6 +20,7 @@ type Config struct {
 	Registry Registry
 	Known    Known
 	Verifier Verifier
+	Visits   Visits // where boards come over their own network; nil: the handshake goes over the line
 
 	Subject devices.Subject // asked of each board for its CSR
 	Anchor  []byte          // DER of the trust anchor that boards get, 1 to 1024 octets

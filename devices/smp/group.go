@@ -8,6 +8,7 @@ const (
 	MaxSlot       = 1024 // what a slot of the store can hold
 	MaxCSR        = 768
 	MaxServerName = 64
+	MaxAddress    = 45 // an IPv6 literal with an IPv4 part
 	MaxAnswer     = 64 // application data that the board hands out
 	maxMessage    = 0xffff
 )
@@ -113,6 +114,25 @@ type TLSResponse struct {
 	Flags    uint32   `cbor:"vf,omitempty"`
 }
 
+// Net starts (Sequence 0), asks after or closes the handshake over the board's
+// own network.
+type Net struct {
+	Sequence   uint32 `cbor:"q"`
+	Address    string `cbor:"a,omitempty"`  // IPv4 or IPv6 literal; with Sequence 0 only
+	Port       uint16 `cbor:"p,omitempty"`  // with Sequence 0 only
+	ServerName string `cbor:"sn,omitempty"` // with Sequence 0 only
+	SendChain  bool   `cbor:"ch,omitempty"` // with Sequence 0 only
+	Close      bool   `cbor:"x,omitempty"`
+}
+
+// NetResponse answers [Net].
+type NetResponse struct {
+	State    TLSState `cbor:"st"`
+	Received []byte   `cbor:"r,omitempty"` // application data
+	Error    int32    `cbor:"e,omitempty"` // of the TLS library, or of the connection
+	Flags    uint32   `cbor:"vf,omitempty"`
+}
+
 // Seal ends the writing of certificates for ever.
 type Seal struct{}
 
@@ -123,6 +143,7 @@ func (*WriteSlot) Command() Command { return Command{GroupProvisioning, 2, Write
 func (*ReadSlot) Command() Command  { return Command{GroupProvisioning, 3, Read} }
 func (*TLS) Command() Command       { return Command{GroupProvisioning, 4, Write} }
 func (*Seal) Command() Command      { return Command{GroupProvisioning, 5, Write} }
+func (*Net) Command() Command       { return Command{GroupProvisioning, 6, Write} }
 
 // The tables of PROTOCOL.md section 4.
 var (
@@ -184,6 +205,20 @@ var (
 		{key: "e", kind: intKind, optional: true},
 		{key: "vf", kind: uintKind, most: 0xffffffff, optional: true},
 	}
+	netForm = form{
+		{key: "q", kind: uintKind, most: 0xffffffff},
+		{key: "a", kind: textKind, least: 2, most: MaxAddress, optional: true},
+		{key: "p", kind: uintKind, least: 1, most: 0xffff, optional: true},
+		{key: "sn", kind: textKind, least: 1, most: MaxServerName, optional: true},
+		{key: "ch", kind: trueKind, optional: true},
+		{key: "x", kind: trueKind, optional: true},
+	}
+	netResponseForm = form{
+		{key: "st", kind: uintKind, most: uint64(TLSFailed)},
+		{key: "r", kind: bytesKind, most: MaxAnswer, optional: true},
+		{key: "e", kind: intKind, optional: true},
+		{key: "vf", kind: uintKind, most: 0xffffffff, optional: true},
+	}
 )
 
 func (*Hello) form() form             { return helloForm }
@@ -198,6 +233,8 @@ func (*ReadSlotResponse) form() form  { return readResponseForm }
 func (*TLS) form() form               { return tlsForm }
 func (*TLSResponse) form() form       { return tlsResponseForm }
 func (*Seal) form() form              { return emptyForm }
+func (*Net) form() form               { return netForm }
+func (*NetResponse) form() form       { return netResponseForm }
 
 // sound: total length and hash come with offset 0 and only there.
 func (w *WriteSlot) sound() string {
@@ -218,6 +255,20 @@ func (t *TLS) sound() string {
 		return "ch is there only when q is 0"
 	case opens && (len(t.Input) > 0 || t.Close):
 		return "i and x are there only when q is not 0"
+	}
+	return ""
+}
+
+// sound: where to and for whom opens, everything else follows.
+func (n *Net) sound() string {
+	opens := n.Sequence == 0
+	switch {
+	case opens != (n.ServerName != "") || opens != (n.Address != "") || opens != (n.Port != 0):
+		return "a, p and sn are there exactly when q is 0"
+	case n.SendChain && !opens:
+		return "ch is there only when q is 0"
+	case opens && n.Close:
+		return "x is there only when q is not 0"
 	}
 	return ""
 }

@@ -148,6 +148,9 @@ var typed = map[string]func() Body{
 	"response-csr": func() Body { return new(CSRResponse) }, "response-write": func() Body { return new(WriteSlotResponse) },
 	"response-read":            func() Body { return new(ReadSlotResponse) },
 	"response-tls-handshaking": func() Body { return new(TLSResponse) }, "response-tls-established": func() Body { return new(TLSResponse) },
+	"request-net-open": func() Body { return new(Net) }, "request-net-open-chain": func() Body { return new(Net) },
+	"request-net-poll": func() Body { return new(Net) }, "request-net-close": func() Body { return new(Net) },
+	"response-net-established": func() Body { return new(NetResponse) }, "response-net-failed": func() Body { return new(NetResponse) },
 	"response-tls-failed": func() Body { return new(TLSResponse) }, "response-seal": func() Body { return new(Empty) },
 	"response-params": func() Body { return new(ParamsResponse) },
 }

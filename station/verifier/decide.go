@@ -40,17 +40,18 @@ type visit struct {
 	*Server
 	ctx       context.Context
 	remote    string
-	announced *session // whose visit it is, once known; see session
+	announced *expectation // whose visit it is, once known; see expects
+	awaited   bool         // it came to ServeVisits: only its certificate tells whose visit it is
 	leaf      *x509.Certificate
 	sum       [sha256.Size]byte
 	refusal   error // what decide returned
 }
 
-// session gives what was announced for this connection, or nil. The first
+// expects gives what was announced for this connection, or nil. The first
 // answer stays: when a station gives up, another connection may come to have
 // the same address before this one's end is reported.
-func (v *visit) session() *session {
-	if v.announced == nil {
+func (v *visit) expects() *expectation {
+	if v.announced == nil && !v.awaited {
 		v.announced = v.expectation(v.remote)
 	}
 	return v.announced
@@ -59,7 +60,7 @@ func (v *visit) session() *session {
 // hello is tls.Config.GetConfigForClient: the station announces a connection
 // before it sends an octet there.
 func (v *visit) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
-	v.session()
+	v.expects()
 	return nil, nil // go on with the configuration there is
 }
 
@@ -76,6 +77,9 @@ func (v *visit) judge(presented []*x509.Certificate) error {
 	}
 	v.leaf, v.sum = presented[0], sha256.Sum256(presented[0].Raw)
 	if err := v.chains(v.leaf); err != nil {
+		return &RefusalError{err}
+	}
+	if err := v.invited(); err != nil {
 		return &RefusalError{err}
 	}
 	serial, err := serialOf(v.leaf)
@@ -109,7 +113,7 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 
 // matches compares the certificate with its record and with what was announced.
 func (v *visit) matches(record station.Record) error {
-	expected := v.session()
+	expected := v.expects()
 	switch {
 	case record.CertificateSHA256 != v.sum:
 		return &RefusalError{ErrOtherContents}
@@ -136,7 +140,7 @@ func (v *visit) report(presented station.Presented, err error) {
 	if v.refusal != nil {
 		err = v.refusal // without crypto/tls's words around it
 	}
-	if expected := v.session(); expected != nil {
+	if expected := v.expects(); expected != nil {
 		expected.tell(presented, err)
 	}
 	log := v.config.Log.With(v.who()...)

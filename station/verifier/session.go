@@ -18,11 +18,8 @@ var (
 	_ station.Session  = (*session)(nil)
 )
 
-// A session is one announced connection, seen from the station.
-type session struct {
-	server  *Server
-	conn    net.Conn
-	key     string // in Server.expected
+// An expectation is the one certificate that a Run wants to see, and what came of it.
+type expectation struct {
 	sum     [sha256.Size]byte
 	verdict chan verdict // holds one
 	once    sync.Once
@@ -31,6 +28,18 @@ type session struct {
 type verdict struct {
 	presented station.Presented
 	err       error
+}
+
+func expect(certificate []byte) *expectation {
+	return &expectation{sum: sha256.Sum256(certificate), verdict: make(chan verdict, 1)}
+}
+
+// A session is one announced connection, seen from the station.
+type session struct {
+	*expectation
+	server *Server
+	conn   net.Conn
+	key    string // in Server.expected
 }
 
 // Connect dials the verifier's own listener and announces that exactly this
@@ -47,7 +56,7 @@ func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Sessi
 		return nil, fmt.Errorf("dialling the verifier: %w", err)
 	}
 	// The server cannot have decided before this: it has seen no octet yet.
-	return s.announce(conn, sha256.Sum256(certificate)), nil
+	return s.announce(conn, expect(certificate)), nil
 }
 
 // address waits until there is a listener.
@@ -60,19 +69,16 @@ func (s *Server) address(ctx context.Context) (net.Addr, error) {
 	}
 }
 
-func (s *Server) announce(conn net.Conn, sum [sha256.Size]byte) *session {
-	announced := &session{
-		server: s, conn: conn, key: conn.LocalAddr().String(), sum: sum,
-		verdict: make(chan verdict, 1),
-	}
+func (s *Server) announce(conn net.Conn, what *expectation) *session {
+	announced := &session{expectation: what, server: s, conn: conn, key: conn.LocalAddr().String()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expected[announced.key] = announced
+	s.expected[announced.key] = what
 	return announced
 }
 
 // expectation gives what was announced for a connection from this address, or nil.
-func (s *Server) expectation(remote string) *session {
+func (s *Server) expectation(remote string) *expectation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.expected[remote]
@@ -82,7 +88,7 @@ func (s *Server) expectation(remote string) *session {
 func (s *Server) forget(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.expected[c.key] == c {
+	if s.expected[c.key] == c.expectation {
 		delete(s.expected, c.key)
 	}
 }
@@ -91,10 +97,10 @@ func (c *session) Conn() net.Conn { return c.conn }
 
 // Verdict waits for the verifier's decision. A refusal is a [RefusalError];
 // any other error says that it came to no decision.
-func (c *session) Verdict(ctx context.Context) (station.Presented, error) {
+func (e *expectation) Verdict(ctx context.Context) (station.Presented, error) {
 	select {
-	case v := <-c.verdict:
-		c.verdict <- v // for whoever asks again
+	case v := <-e.verdict:
+		e.verdict <- v // for whoever asks again
 		return v.presented, v.err
 	case <-ctx.Done():
 		return station.Presented{}, fmt.Errorf("waiting for the verifier's decision: %w", context.Cause(ctx))
@@ -102,8 +108,8 @@ func (c *session) Verdict(ctx context.Context) (station.Presented, error) {
 }
 
 // tell is called by the connection's goroutine, once.
-func (c *session) tell(presented station.Presented, err error) {
-	c.once.Do(func() { c.verdict <- verdict{presented, err} })
+func (e *expectation) tell(presented station.Presented, err error) {
+	e.once.Do(func() { e.verdict <- verdict{presented, err} })
 }
 
 // Close takes the announcement back and closes the connection.

@@ -7,6 +7,9 @@
 // Connect must present exactly the certificate that it announced; only there may a
 // certificate be issued or delivered, for a stranger it must be active (I6, I7).
 //
+// A board with a network of its own may come to another listener, ServeVisits, where
+// nobody is let in but a board for whose certificate a Run waits at that moment.
+//
 // A client that is accepted gets one line of 10 octets that differs each time,
 // so that it can prove that it read it. A client that is refused gets a TLS
 // alert, and the log says issuer, subject, serial number and reason.
@@ -25,6 +28,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,8 +67,10 @@ type Server struct {
 	serving  chan struct{} // closed when listener is set
 	listener net.Listener  // written once, by Serve
 
-	mu       sync.Mutex          // covers expected
-	expected map[string]*session // by the remote address the server will see
+	mu       sync.Mutex              // covers what follows
+	expected map[string]*expectation // by the remote address the server will see
+	awaited  map[[32]byte]*awaited   // by the certificate that will be presented; see Expect
+	door     netip.AddrPort          // what boards dial; zero while ServeVisits does not serve
 }
 
 // New checks that the configuration can work at all: key, name and chain of
@@ -79,7 +85,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, serving: make(chan struct{}), expected: map[string]*session{}}
+	s := &Server{config: c, serving: make(chan struct{}), expected: map[string]*expectation{}, awaited: map[[32]byte]*awaited{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {
@@ -134,13 +140,18 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	s.listener = listener
 	close(s.serving)
+	return s.loop(ctx, listener, s.serve)
+}
+
+// loop hands each connection to handle until ctx ends, and owns them all.
+func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn)) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
-	err := s.accept(ctx, listener, &connections)
+	err := s.accept(ctx, listener, &connections, handle)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -148,7 +159,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 // accept hands each connection to its own goroutine, at most Limit at a time.
-func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup, handle func(context.Context, net.Conn)) error {
 	places := make(chan struct{}, s.config.Limit)
 	for {
 		select {
@@ -170,20 +181,25 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, connections 
 		}
 		connections.Go(func() {
 			defer func() { <-places }()
-			s.serve(ctx, conn)
+			handle(ctx, conn)
 		})
 	}
 }
 
-// serve owns one connection. The deadline is absolute, so a client that
-// trickles octets gets no more time than one that is silent.
+// serve owns one connection to the endpoint.
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
+	s.receive(ctx, conn, &visit{Server: s})
+}
+
+// receive owns one connection. The deadline is absolute, so a client that
+// trickles octets gets no more time than one that is silent.
+func (s *Server) receive(ctx context.Context, conn net.Conn, visit *visit) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	visit := &visit{Server: s, ctx: ctx, remote: conn.RemoteAddr().String()}
+	visit.ctx, visit.remote = ctx, conn.RemoteAddr().String()
 	settings := s.tls.Clone()
 	settings.GetConfigForClient, settings.VerifyConnection = visit.hello, visit.decide
 	secure := tls.Server(conn, settings)

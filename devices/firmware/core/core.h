@@ -22,6 +22,7 @@
 #define SUBJECT_MAX 32u
 #define SLOT_SIZE 1024u
 #define SERVER_NAME_MAX 64u
+#define ADDRESS_MAX 45u /* of an IPv6 literal, RFC 4291 section 2.2, IPv4 part included */
 #define SMP_HEADER_SIZE 8u
 #define SMP_MESSAGE_MAX (PROV_BUF_SIZE - 4u) /* header and body */
 
@@ -45,6 +46,12 @@ struct identity {
 
 int identity_derive(struct identity *id, const struct prov_port *port);
 void identity_free(struct identity *id);
+
+/* The key of the TLS purpose as ECPrivateKey (RFC 5915), for sockets that take no PSA key. The caller wipes `der`. */
+#define RAW_KEY_SIZE 121u
+#if defined(PROV_RAW_KEY)
+int identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len);
+#endif
 
 /* entropy.c: the one thing that mbedTLS wants at link time. */
 void entropy_use(const struct prov_port *port);
@@ -88,7 +95,8 @@ enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
 struct tls {
 	enum tls_state state;
 	uint32_t q;   /* the last request answered */
-	bool used;    /* q and answer are valid */
+	bool used;    /* q and answer are valid: the session is that of `tls` */
+	bool open;    /* the contexts of mbedTLS are initialised */
 	int error;    /* of mbedTLS, when failed */
 	uint32_t verify_flags;
 	mbedtls_ssl_context ssl;
@@ -107,8 +115,32 @@ struct prov;
 int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 void tls_close(struct tls *tls);
 
-/* net.c: has this port a network? */
+/* The client alone, for whatever carries its records: what comes is put behind `in` (there is room for tls_room), what is for the server is in `out`. */
+int tls_open(struct prov *prov, const char *server_name, bool with_chain);
+size_t tls_room(struct tls *tls);
+void tls_pump(struct tls *tls);
+
+/* Is q the next request of a session (PROV_OK), the last one again, or neither (negative)? */
+#define SESSION_AGAIN 1
+int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q);
+
+/* net.c: the handshake over the port's network. Over a stream the session is struct tls, over sockets the port's. */
+struct net {
+	enum { NET_OFF, NET_STREAM, NET_SOCKETS } via;
+	bool used;   /* q and answer are valid */
+	uint32_t q;  /* the last request answered */
+	bool over;   /* the session has come to its end, which `report` says */
+	struct prov_visit visit;
+	char address[ADDRESS_MAX + 1u];
+	char server_name[SERVER_NAME_MAX + 1u];
+	struct prov_visit_report report;
+	uint8_t answer[128];
+	size_t answer_len;
+};
+
 bool net_offered(const struct prov_port *port);
+int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
+void net_close(struct prov *prov);
 
 /* frame.c: the frame that is being received, and what smp.c remembers of the last one. */
 struct smp {
@@ -140,6 +172,7 @@ struct prov {
 	struct store store;
 	struct transfer transfer;
 	struct tls tls;
+	struct net net;
 	struct smp smp;
 };
 

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, COMMAND_TLS = 4, COMMAND_SEAL = 5 };
+enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, COMMAND_TLS = 4, COMMAND_SEAL = 5,
+       COMMAND_NET = 6 };
 
 #define PROTOCOL_VERSION 1u
 #define IDENTITY_ABI 1u
@@ -294,6 +295,7 @@ static const struct {
 } commands[] = {
 	[COMMAND_HELLO] = { hello, false }, [COMMAND_CSR] = { csr, false },	  [COMMAND_WRITE] = { write_slot, true },
 	[COMMAND_READ] = { read_slot, false }, [COMMAND_TLS] = { tls_handle, true }, [COMMAND_SEAL] = { seal, true },
+	[COMMAND_NET] = { net_handle, true },
 };
 
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len, uint8_t *out,
@@ -302,7 +304,8 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 	struct cbor_writer w = { out, out_size, 0, false };
 	int err;
 
-	if (command >= sizeof commands / sizeof *commands || commands[command].write != write) {
+	if (command >= sizeof commands / sizeof *commands || commands[command].write != write ||
+	    (command == COMMAND_NET && !net_offered(prov->port))) {
 		return PROV_UNKNOWN_COMMAND;
 	}
 	if (prov->broken != PROV_OK) {

@@ -6,6 +6,8 @@
 
 #include <mbedtls/platform_util.h>
 
+#define SCALAR_SIZE 32u
+
 #ifndef PROV_LABEL_SUFFIX
 #define PROV_LABEL_SUFFIX "" /* tells emulated boards with a common HUK apart */
 #endif
@@ -39,8 +41,8 @@ static psa_status_t derivation(psa_key_derivation_operation_t *op, psa_key_id_t 
 	return status;
 }
 
-/* Straight from the derivation into a volatile key pair: the scalar is never in our hands. */
-static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_id_t *key)
+/* Straight from the derivation into a volatile key pair: what it may be used for decides whether it ever leaves PSA. */
+static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_usage_t usage, psa_key_id_t *key)
 {
 	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
 	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
@@ -48,7 +50,7 @@ static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_id_t
 
 	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
 	psa_set_key_bits(&attributes, 256);
-	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_SIGN_HASH);
+	psa_set_key_usage_flags(&attributes, usage);
 	psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
 	if (status == PSA_SUCCESS) {
 		status = psa_key_derivation_output_key(&attributes, &op, key);
@@ -90,7 +92,7 @@ static void spell(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
 static psa_status_t derive_pair(psa_key_id_t huk, const char *label, struct key_pair *pair)
 {
 	size_t len;
-	psa_status_t status = derive_key(huk, label, &pair->id);
+	psa_status_t status = derive_key(huk, label, PSA_KEY_USAGE_SIGN_HASH, &pair->id);
 
 	return status != PSA_SUCCESS
 		       ? status
@@ -134,3 +136,49 @@ void identity_free(struct identity *id)
 	}
 	mbedtls_platform_zeroize(id, sizeof *id);
 }
+
+#if defined(PROV_RAW_KEY)
+/* ECPrivateKey around scalar and point of P-256, RFC 5915 section 3. */
+static const uint8_t before_scalar[] = { 0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20 };
+static const uint8_t before_point[] = { 0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
+					0x01, 0x07, 0xa1, 0x44, 0x03, 0x42, 0x00 };
+#define AT_SCALAR sizeof before_scalar
+#define AT_REST (AT_SCALAR + SCALAR_SIZE)
+#define AT_POINT (AT_REST + sizeof before_point)
+_Static_assert(AT_POINT + P256_POINT_SIZE == RAW_KEY_SIZE, "RAW_KEY_SIZE");
+
+/* The derivation of the identity once more, into a key that may leave PSA and lives no longer than this call. */
+static psa_status_t export_scalar(psa_key_id_t huk, uint8_t scalar[SCALAR_SIZE])
+{
+	psa_key_id_t key = PSA_KEY_ID_NULL;
+	size_t len;
+	psa_status_t status = derive_key(huk, key_labels[PURPOSE_TLS], PSA_KEY_USAGE_EXPORT, &key);
+
+	if (status == PSA_SUCCESS) {
+		status = psa_export_key(key, scalar, SCALAR_SIZE, &len);
+	}
+	(void)psa_destroy_key(key);
+	return status;
+}
+
+int identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len)
+{
+	uint32_t huk = PSA_KEY_ID_NULL;
+	psa_status_t status;
+	int err = port->huk_open(port->ctx, &huk);
+
+	if (err != PROV_OK) {
+		return err;
+	}
+	status = export_scalar((psa_key_id_t)huk, der + AT_SCALAR);
+	port->huk_close(port->ctx, huk);
+	if (status != PSA_SUCCESS) {
+		return crypto_error(status);
+	}
+	memcpy(der, before_scalar, sizeof before_scalar);
+	memcpy(der + AT_REST, before_point, sizeof before_point);
+	memcpy(der + AT_POINT, id->keys[PURPOSE_TLS].public_key, P256_POINT_SIZE);
+	*len = RAW_KEY_SIZE;
+	return PROV_OK;
+}
+#endif

@@ -1,8 +1,303 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handshake over the board's own network: PROTOCOL.md section 4, "net". */
+/*
+ * The handshake over the board's own network: PROTOCOL.md section 4, "net".
+ * Over a port's stream our own TLS client does it, over a port's TLS sockets
+ * the port does. The station asks how it stands; nothing happens in between.
+ */
 #include "core.h"
+
+#include <string.h>
+
+#include <mbedtls/platform_util.h>
+
+#define ANSWER_MIN 160u /* as of `tls`: below this a buffer is wrongly configured */
+
+/* Where the credentials for TLS sockets stand. Our own client is idle then, and its buffer free. */
+enum { AT_ANCHOR = 0, AT_CHAIN = SLOT_SIZE, AT_CERTIFICATE = 2 * SLOT_SIZE, AT_KEY = 3 * SLOT_SIZE };
+_Static_assert(sizeof((struct tls *)0)->out >= AT_KEY + RAW_KEY_SIZE, "no room for credentials");
+
+/* tls.c and port.h count alike. */
+_Static_assert((int)TLS_CLOSED == (int)PROV_VISIT_CLOSED && (int)TLS_HANDSHAKING == (int)PROV_VISIT_SHAKING &&
+	       (int)TLS_ESTABLISHED == (int)PROV_VISIT_ESTABLISHED && (int)TLS_FAILED == (int)PROV_VISIT_FAILED, "states");
 
 bool net_offered(const struct prov_port *port)
 {
 	return port->stream != NULL || port->tls_sockets != NULL;
+}
+
+void net_close(struct prov *prov)
+{
+	const struct prov_port *port = prov->port;
+
+	if (prov->net.via == NET_STREAM) {
+		port->stream->close(port->ctx);
+		tls_close(&prov->tls);
+	} else if (prov->net.via == NET_SOCKETS) {
+		port->tls_sockets->close(port->ctx);
+		mbedtls_platform_zeroize(prov->tls.out, sizeof prov->tls.out);
+	}
+	memset(&prov->net, 0, sizeof prov->net);
+}
+
+static int take(struct prov *prov, enum slot slot, size_t at, struct prov_der *der)
+{
+	der->octets = prov->tls.out + at;
+	der->len = prov->store.len[slot];
+	return store_read(&prov->store, slot, 0, prov->tls.out + at, der->len);
+}
+
+static int take_key(struct prov *prov, struct prov_visit *visit)
+{
+	visit->psa_key_id = (uint32_t)prov->identity.keys[PURPOSE_TLS].id;
+	if (!prov->port->tls_sockets->raw_key) {
+		return PROV_OK;
+	}
+#if defined(PROV_RAW_KEY)
+	visit->private_key.octets = prov->tls.out + AT_KEY;
+	return identity_raw_key(&prov->identity, prov->port, prov->tls.out + AT_KEY, &visit->private_key.len);
+#else
+	return PROV_ERR_INTERNAL; /* a port that asks for what its build left out */
+#endif
+}
+
+static int take_credentials(struct prov *prov, struct prov_visit *visit, bool with_chain)
+{
+	int err;
+
+	if (prov->store.len[SLOT_ANCHOR] == 0 || prov->store.len[SLOT_CERTIFICATE] == 0) {
+		return prov->store.len[SLOT_ANCHOR] == 0 ? PROV_ERR_NO_ANCHOR : PROV_ERR_EMPTY;
+	}
+	err = take(prov, SLOT_ANCHOR, AT_ANCHOR, &visit->anchor);
+	if (err == PROV_OK) {
+		err = take(prov, SLOT_CERTIFICATE, AT_CERTIFICATE, &visit->certificate);
+	}
+	if (err == PROV_OK && with_chain) {
+		err = take(prov, SLOT_CHAIN, AT_CHAIN, &visit->chain);
+	}
+	return err == PROV_OK ? take_key(prov, visit) : err;
+}
+
+static int open_sockets(struct prov *prov, bool with_chain)
+{
+	const struct prov_port *port = prov->port;
+	int err;
+
+	prov->net.via = NET_SOCKETS; /* from here on net_close wipes */
+	err = take_credentials(prov, &prov->net.visit, with_chain);
+	return err == PROV_OK ? port->tls_sockets->start(port->ctx, &prov->net.visit) : err;
+}
+
+static int open_stream(struct prov *prov, bool with_chain)
+{
+	const struct prov_port *port = prov->port;
+	int err = tls_open(prov, prov->net.server_name, with_chain);
+
+	prov->net.via = NET_STREAM;
+	return err == PROV_OK ? port->stream->connect(port->ctx, prov->net.address, prov->net.visit.port) : err;
+}
+
+/* Sends what our client has said; true: all of it is on its way. */
+static bool flush(struct prov *prov, int *error)
+{
+	const struct prov_port *port = prov->port;
+	struct tls *tls = &prov->tls;
+
+	while (tls->out_len > 0) {
+		int n = port->stream->send(port->ctx, tls->out, tls->out_len);
+		if (n <= 0 || (size_t)n > tls->out_len) {
+			*error = n;
+			return false;
+		}
+		memmove(tls->out, tls->out + n, tls->out_len - (size_t)n);
+		tls->out_len -= (size_t)n;
+	}
+	return true;
+}
+
+/* Our client takes a step: out, in, and out again. A connection that ended counts only when TLS has not. */
+static void step(struct prov *prov)
+{
+	const struct prov_port *port = prov->port;
+	struct tls *tls = &prov->tls;
+	int error = 0;
+	size_t room;
+
+	tls_pump(tls);
+	if (flush(prov, &error) && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
+		room = tls_room(tls);
+		int n = port->stream->receive(port->ctx, tls->in + tls->in_len, room);
+		if (n > 0 && (size_t)n <= room) {
+			tls->in_len += (size_t)n;
+			tls_pump(tls);
+			(void)flush(prov, &error);
+		} else {
+			error = n;
+		}
+	}
+	if (error != 0 && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
+		tls->state = TLS_FAILED;
+		tls->error = error;
+	}
+}
+
+static void look_at_stream(struct prov *prov, struct prov_visit_report *report)
+{
+	struct tls *tls = &prov->tls;
+
+	step(prov);
+	report->state = (enum prov_visit_state)tls->state;
+	report->error = tls->error;
+	report->verify_flags = tls->verify_flags;
+	memcpy(report->data, tls->app, tls->app_len);
+	report->data_len = tls->app_len;
+	tls->app_len = 0;
+}
+
+static void look(struct prov *prov)
+{
+	const struct prov_port *port = prov->port;
+	struct prov_visit_report *report = &prov->net.report;
+
+	report->data_len = 0;
+	if (prov->net.over) {
+		return;
+	}
+	if (prov->net.via == NET_STREAM) {
+		look_at_stream(prov, report);
+	} else {
+		port->tls_sockets->poll(port->ctx, report);
+	}
+	if (report->data_len > sizeof report->data) {
+		report->data_len = 0; /* no port does this */
+	}
+	prov->net.over = report->state == PROV_VISIT_CLOSED || report->state == PROV_VISIT_FAILED;
+}
+
+static void answer(struct net *net)
+{
+	const struct prov_visit_report *r = &net->report;
+	struct cbor_writer w = { net->answer, sizeof net->answer, 0, false };
+
+	cbor_put_map(&w, 1u + (r->data_len > 0) + (r->error != 0) + (r->verify_flags != 0));
+	cbor_put_key(&w, "st");
+	cbor_put_uint(&w, (uint32_t)r->state);
+	if (r->data_len > 0) {
+		cbor_put_key(&w, "r");
+		cbor_put_bstr(&w, r->data, r->data_len);
+	}
+	if (r->error != 0) {
+		cbor_put_key(&w, "e");
+		cbor_put_int(&w, r->error);
+	}
+	if (r->verify_flags != 0) {
+		cbor_put_key(&w, "vf");
+		cbor_put_uint(&w, r->verify_flags);
+	}
+	net->answer_len = w.len;
+}
+
+static int give(const struct net *net, struct cbor_writer *w)
+{
+	if (net->answer_len > w->size) {
+		return PROV_ERR_INTERNAL;
+	}
+	memcpy(w->buf, net->answer, net->answer_len);
+	w->len = net->answer_len;
+	return PROV_OK;
+}
+
+enum { Q, SN, A, P, CH, X, FIELDS };
+
+/* Text that becomes a C string: something, and no NUL in it. */
+static bool text(const struct cbor_field *f, char *to)
+{
+	if (!f->present || f->as.string.len == 0 || memchr(f->as.string.octets, 0, f->as.string.len) != NULL) {
+		return false;
+	}
+	memcpy(to, f->as.string.octets, f->as.string.len);
+	return true;
+}
+
+static int open_from(struct prov *prov, const struct cbor_field *f)
+{
+	struct net *net = &prov->net;
+	bool with_chain = f[CH].present && f[CH].as.flag;
+	int err;
+
+	net_close(prov);
+	tls_close(&prov->tls);
+	if (!text(&f[SN], net->server_name) || !text(&f[A], net->address) || !f[P].present || f[P].as.number == 0 ||
+	    f[X].present) {
+		return PROV_ERR_BAD_MAP;
+	}
+	net->visit.address = net->address;
+	net->visit.port = (uint16_t)f[P].as.number;
+	net->visit.server_name = net->server_name;
+	err = prov->port->stream != NULL ? open_stream(prov, with_chain) : open_sockets(prov, with_chain);
+	if (err != PROV_OK) {
+		net_close(prov);
+		return err;
+	}
+	net->used = true;
+	return PROV_OK;
+}
+
+/* The session stays, to answer this request again; the connection and the keys do not. */
+static int close_from(struct prov *prov, uint32_t q)
+{
+	net_close(prov);
+	prov->net.used = true;
+	prov->net.over = true;
+	prov->net.q = q;
+	return PROV_OK;
+}
+
+static int continue_from(struct prov *prov, const struct cbor_field *f)
+{
+	if (f[SN].present || f[A].present || f[P].present || f[CH].present) {
+		return PROV_ERR_BAD_MAP;
+	}
+	return f[X].present ? close_from(prov, f[Q].as.number) : PROV_OK;
+}
+
+static int read_request(const uint8_t *in, size_t in_len, struct cbor_field *f)
+{
+	int err = cbor_read_map(in, in_len, f, FIELDS);
+
+	if (err == PROV_OK && (!f[Q].present || (f[X].present && !f[X].as.flag))) {
+		err = PROV_ERR_BAD_MAP;
+	}
+	return err;
+}
+
+int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
+{
+	struct net *net = &prov->net;
+	struct cbor_field f[FIELDS] = {
+		[Q] = { .key = "q", .type = CBOR_UINT, .max = UINT32_MAX },
+		[SN] = { .key = "sn", .type = CBOR_TSTR, .max = SERVER_NAME_MAX },
+		[A] = { .key = "a", .type = CBOR_TSTR, .max = ADDRESS_MAX },
+		[P] = { .key = "p", .type = CBOR_UINT, .max = UINT16_MAX },
+		[CH] = { .key = "ch", .type = CBOR_BOOL },
+		[X] = { .key = "x", .type = CBOR_BOOL },
+	};
+	int err = read_request(in, in_len, f);
+
+	if (err == PROV_OK && w->size < ANSWER_MIN) {
+		err = PROV_ERR_INTERNAL;
+	}
+	if (err == PROV_OK) {
+		err = session_turn(prov, net->used, net->q, f[Q].as.number);
+	}
+	if (err != PROV_OK) {
+		return err == SESSION_AGAIN ? give(net, w) : err;
+	}
+	err = f[Q].as.number == 0 ? open_from(prov, f) : continue_from(prov, f);
+	if (err != PROV_OK) {
+		return err;
+	}
+	net->q = f[Q].as.number;
+	look(prov);
+	answer(net);
+	return give(net, w);
 }

@@ -55,6 +55,7 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 
 void prov_free(struct prov *prov)
 {
+	net_close(prov);
 	tls_close(&prov->tls);
 	identity_free(&prov->identity);
 }

@@ -54,7 +54,7 @@ static int pull(void *ctx, unsigned char *octets, size_t len)
 
 void tls_close(struct tls *tls)
 {
-	if (tls->state != TLS_CLOSED || tls->used) {
+	if (tls->open) {
 		mbedtls_ssl_free(&tls->ssl);
 		mbedtls_ssl_config_free(&tls->config);
 		mbedtls_x509_crt_free(&tls->anchor);
@@ -119,7 +119,7 @@ static int configure(struct tls *tls, const char *server_name)
 	return PROV_OK;
 }
 
-static int tls_open(struct prov *prov, const char *server_name, bool with_chain)
+int tls_open(struct prov *prov, const char *server_name, bool with_chain)
 {
 	struct tls *tls = &prov->tls;
 	int err;
@@ -130,7 +130,7 @@ static int tls_open(struct prov *prov, const char *server_name, bool with_chain)
 	mbedtls_x509_crt_init(&tls->anchor);
 	mbedtls_x509_crt_init(&tls->own);
 	mbedtls_pk_init(&tls->key);
-	tls->used = true;
+	tls->open = true;
 	err = load_credentials(prov, with_chain);
 	if (err == PROV_OK) {
 		err = configure(tls, server_name);
@@ -175,7 +175,7 @@ static void read_application(struct tls *tls)
 	}
 }
 
-static void pump(struct tls *tls)
+void tls_pump(struct tls *tls)
 {
 	if (tls->state == TLS_HANDSHAKING) {
 		int err = mbedtls_ssl_handshake(&tls->ssl);
@@ -191,15 +191,20 @@ static void pump(struct tls *tls)
 	}
 }
 
+size_t tls_room(struct tls *tls)
+{
+	memmove(tls->in, tls->in + tls->in_at, tls->in_len - tls->in_at);
+	tls->in_len -= tls->in_at;
+	tls->in_at = 0;
+	return sizeof tls->in - tls->in_len;
+}
+
 static int feed(struct tls *tls, const uint8_t *octets, size_t len)
 {
 	if (tls->state == TLS_CLOSED || tls->state == TLS_FAILED) {
 		return PROV_OK; /* nobody reads any more */
 	}
-	memmove(tls->in, tls->in + tls->in_at, tls->in_len - tls->in_at);
-	tls->in_len -= tls->in_at;
-	tls->in_at = 0;
-	if (len > sizeof tls->in - tls->in_len) {
+	if (len > tls_room(tls)) {
 		return PROV_ERR_TOO_LONG;
 	}
 	memcpy(tls->in + tls->in_len, octets, len);
@@ -245,6 +250,17 @@ static void answer(struct tls *tls, size_t size)
 	tls->answer_len = w.len;
 }
 
+int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
+{
+	if (q > 0 && !used) {
+		return PROV_ERR_TLS_STATE;
+	}
+	if (q == last && (q > 0 || (used && prov->smp.again))) {
+		return SESSION_AGAIN;
+	}
+	return q == 0 || q == last + 1u ? PROV_OK : PROV_ERR_OUT_OF_ORDER;
+}
+
 static int give(const struct tls *tls, struct cbor_writer *w)
 {
 	if (tls->answer_len > w->size) {
@@ -260,13 +276,17 @@ enum { Q, SN, CH, I, X, FIELDS };
 static int open_from(struct prov *prov, const struct cbor_field *f)
 {
 	char name[SERVER_NAME_MAX + 1u] = { 0 };
+	int err;
 
 	if (!f[SN].present || f[I].present || f[X].present || f[SN].as.string.len == 0 ||
 	    memchr(f[SN].as.string.octets, 0, f[SN].as.string.len) != NULL) {
 		return PROV_ERR_BAD_MAP;
 	}
 	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
-	return tls_open(prov, name, f[CH].present && f[CH].as.flag);
+	net_close(prov);
+	err = tls_open(prov, name, f[CH].present && f[CH].as.flag);
+	prov->tls.used = err == PROV_OK;
+	return err;
 }
 
 static int continue_from(struct tls *tls, const struct cbor_field *f)
@@ -305,21 +325,16 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	if (err != PROV_OK) {
 		return err;
 	}
-	if (q > 0 && !tls->used) {
-		return PROV_ERR_TLS_STATE;
-	}
-	if (q == tls->q && (q > 0 || (tls->used && prov->smp.again))) {
-		return give(tls, w);
-	}
-	if (q > 0 && q != tls->q + 1u) {
-		return PROV_ERR_OUT_OF_ORDER;
+	err = session_turn(prov, tls->used, tls->q, q);
+	if (err != PROV_OK) {
+		return err == SESSION_AGAIN ? give(tls, w) : err;
 	}
 	err = q == 0 ? open_from(prov, f) : continue_from(tls, f);
 	if (err != PROV_OK) {
 		return err;
 	}
 	tls->q = q;
-	pump(tls);
+	tls_pump(tls);
 	answer(tls, w->size);
 	return give(tls, w);
 }

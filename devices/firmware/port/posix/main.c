@@ -22,6 +22,7 @@
 
 #include "flash_file.h"
 #include "fuses_file.h"
+#include "stream_socket.h"
 
 #ifndef FIRMWARE_VERSION
 #define FIRMWARE_VERSION "0.1.0"
@@ -178,6 +179,7 @@ static int usage(void)
 	      "  -pty                make a pty instead and print its path\n"
 	      "  -board-type NAME    1 to 24 octets, posix by default\n"
 	      "  -huk-source NAME    fuses (default) or development\n"
+	      "  -no-network         no network handshake, as a board without a network\n"
 	      "  -cut-after N        lose power in the middle of the Nth flash operation, exit code 9\n",
 	      stderr);
 	return 2;
@@ -224,8 +226,10 @@ static bool is_name(const char *text)
 	return len > 0 && len <= PROV_TEXT_MAX;
 }
 
-static int parse(struct board *board, struct prov_facts *facts, int argc, char **argv)
+static int parse(struct board *board, struct prov_port *port, int argc, char **argv)
 {
+	struct prov_facts *facts = &port->facts;
+
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		if (strcmp(argv[i], "-pty") == 0) {
@@ -234,6 +238,10 @@ static int parse(struct board *board, struct prov_facts *facts, int argc, char *
 		}
 		if (strncmp(argv[i], "-line=", 6) == 0) {
 			board->line = number(argv[i] + 6);
+			continue;
+		}
+		if (strcmp(argv[i], "-no-network") == 0) {
+			port->stream = NULL;
 			continue;
 		}
 		if (value == NULL) {
@@ -271,10 +279,10 @@ int main(int argc, char **argv)
 		.flash = { FLASH_SECTOR_SIZE, FLASH_SECTOR_COUNT, FLASH_WRITE_SIZE },
 		.huk_open = huk_open, .huk_close = huk_close, .entropy = entropy,
 		.flash_read = flash_file_read, .flash_write = flash_file_write, .flash_erase = flash_file_erase,
-		.send = port_send, .reboot = port_reboot,
+		.send = port_send, .stream = &stream_socket, .reboot = port_reboot,
 	};
 
-	if (parse(&board, &port.facts, argc, argv) != 0) {
+	if (parse(&board, &port, argc, argv) != 0) {
 		return 2;
 	}
 	board.argv = with_line(argv, board.line);

@@ -1,0 +1,138 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"hallmark/devices/smp"
+)
+
+// How often a board is asked how its handshake stands: a board may wait for
+// news itself, and the line is for others, too.
+const (
+	firstLook = 2 * time.Millisecond
+	lastLook  = 50 * time.Millisecond
+	closeTime = 2 * time.Second // to end a visit when the caller has no time any more
+)
+
+// NetworkHandshake has the board dial address over its own network and do
+// mutual TLS there, demanding serverName (1 to 64 octets). It returns when the
+// board has read the verifier's answer or given up, and at the latest
+// Options.ServerTimeout after the verifier, or nobody, said nothing any more.
+// The board's connection is closed in every case. Only a board with [CanNet] can.
+//
+// A board that gave up is a *[HandshakeError], as of [Client.Handshake]. Other
+// errors: ErrServerSilent, ErrRestarted, a *Refusal (ErrNoNetwork: the board
+// cannot dial now), the line's, or the context's cause.
+func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (HandshakeReport, error) {
+	release, err := c.take(ctx)
+	if err != nil {
+		return HandshakeReport{}, err
+	}
+	defer release()
+	v := &dial{client: c}
+	err = v.run(ctx, address, serverName)
+	if !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) {
+		err = errors.Join(err, v.hangUp(ctx))
+	}
+	if err != nil {
+		return v.report, fmt.Errorf("handshake over the board's network: %w", c.explain(ctx, err))
+	}
+	return v.report, nil
+}
+
+// dial is one handshake over the board's network.
+type dial struct {
+	client   *Client
+	report   HandshakeReport
+	open     bool   // the board has a session
+	sequence uint32 // of the last net request
+	last     smp.NetResponse
+}
+
+func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName string) error {
+	if err := d.start(ctx, address, serverName); err != nil {
+		return err
+	}
+	deadline := d.client.options.Now().Add(d.client.options.ServerTimeout)
+	wait := firstLook
+	for {
+		before := d.last.State
+		if done, err := d.verdict(); done {
+			return err
+		}
+		if !d.client.options.Now().Before(deadline) {
+			return fmt.Errorf("%w for %v", ErrServerSilent, d.client.options.ServerTimeout)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, lastLook)
+		if err := d.ask(ctx, &smp.Net{}); err != nil {
+			return err
+		}
+		if d.last.State != before {
+			deadline = d.client.options.Now().Add(d.client.options.ServerTimeout)
+		}
+	}
+}
+
+// start begins anew as long as the request had to be sent twice, as a session of `tls` does.
+func (d *dial) start(ctx context.Context, address netip.AddrPort, serverName string) error {
+	request := &smp.Net{Address: address.Addr().String(), Port: address.Port(), ServerName: serverName, SendChain: d.client.options.SendChain}
+	for range d.client.options.Retries + 1 {
+		d.last = smp.NetResponse{}
+		d.open = true // perhaps, even if the answer is lost
+		tries, err := d.client.askBy(ctx, d.client.patient, request, &d.last)
+		if err != nil {
+			return fmt.Errorf("having the board dial %v: %w", address, err)
+		}
+		if tries == 1 {
+			return nil
+		}
+	}
+	return fmt.Errorf("having the board dial %v: %w", address, ErrNoAnswer)
+}
+
+func (d *dial) ask(ctx context.Context, request *smp.Net) error {
+	d.sequence++
+	request.Sequence = d.sequence
+	d.last = smp.NetResponse{}
+	if err := d.client.ask(ctx, request, &d.last); err != nil {
+		return fmt.Errorf("asking how it stands, %d: %w", d.sequence, err)
+	}
+	return nil
+}
+
+// verdict looks at the board's last answer: is it over, and how did it end?
+func (d *dial) verdict() (done bool, err error) {
+	d.report.Received = append(d.report.Received, d.last.Received...)
+	switch {
+	case len(d.report.Received) > 0:
+		return true, nil
+	case d.last.State == smp.TLSFailed, d.last.State == smp.TLSClosed:
+		return true, &HandshakeError{Code: d.last.Error, Flags: d.last.Flags}
+	}
+	return false, nil
+}
+
+// hangUp ends the board's connection, so that no key stays in its RAM and the
+// next visit starts anew.
+func (d *dial) hangUp(ctx context.Context) error {
+	if !d.open {
+		return nil
+	}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+		defer cancel()
+	}
+	err := d.ask(ctx, &smp.Net{Close: true})
+	if errors.Is(err, ErrTLSState) || errors.Is(err, ErrUnsupported) {
+		return nil // there is no session, as wanted
+	}
+	return err
+}
