@@ -9,6 +9,7 @@ package configs
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,8 @@ type Config struct {
 	Authority Authority `yaml:"authority"` // what `station init` makes
 	Boards    Boards    `yaml:"boards"`    // which boards may get an identity
 	Verifier  Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
+	Handshake string    `yaml:"handshake"` // OverUART or OverNetwork
+	Network   Network   `yaml:"network"`   // where boards come with OverNetwork
 	Firmware  Firmware  `yaml:"firmware"`  // images of emulated boards
 	Timeouts  Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
@@ -71,6 +74,28 @@ type Verifier struct {
 	ServerName string `yaml:"server_name"`
 }
 
+// What stands at `handshake`: how a board proves its certificate.
+const (
+	OverUART    = "uart"    // its TLS records travel over the line
+	OverNetwork = "network" // it dials the verifier over its own network
+)
+
+// Network says where boards come with their own network.
+type Network struct {
+	Listen  string `yaml:"listen"`
+	Address string `yaml:"address"` // what boards dial; empty: Listen
+}
+
+// Dial is what boards are told to dial: an invalid address or the port 0 stand
+// for those of the listener.
+func (n *Network) Dial() netip.AddrPort {
+	if full, err := netip.ParseAddrPort(n.Address); err == nil {
+		return full
+	}
+	address, _ := netip.ParseAddr(n.Address) // empty: validate refuses what else it could be
+	return netip.AddrPortFrom(address, 0)
+}
+
 // Firmware names the images of emulated boards; empty means the build directory.
 type Firmware struct {
 	Posix     string `yaml:"posix"`
@@ -95,6 +120,8 @@ func Default() Config {
 		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
 		Boards:    Boards{Baud: 115200},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
+		Handshake: OverUART,
+		Network:   Network{Listen: "127.0.0.1:0"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
 	}

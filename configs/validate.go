@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 func (c *Config) Validate() error {
 	return errors.Join(
 		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(),
-		c.Verifier.validate(), c.Firmware.validate(), c.Timeouts.validate(),
+		c.Verifier.validate(), c.handshake(), c.Network.validate(c.Handshake == OverNetwork), c.Firmware.validate(), c.Timeouts.validate(),
 		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 	)
 }
@@ -125,6 +126,37 @@ func (v *Verifier) validate() error {
 		err = errors.Join(err, &ValueError{"verifier.server_name", strconv.Quote(v.ServerName), "a DNS name in lower case of at most 64 octets", "boards compare it with the verifier's certificate"})
 	}
 	return err
+}
+
+func (c *Config) handshake() error {
+	if c.Handshake == OverUART || c.Handshake == OverNetwork {
+		return nil
+	}
+	return &ValueError{"handshake", strconv.Quote(c.Handshake), OverUART + " or " + OverNetwork, "leave the key out for boards without a network"}
+}
+
+// validate wants literals: a board has no name service. used: the Runs need it.
+func (n *Network) validate(used bool) error {
+	listen, err := netip.ParseAddrPort(n.Listen)
+	if err != nil || listen.Addr().Zone() != "" {
+		err = &ValueError{"network.listen", strconv.Quote(n.Listen), "an IP address and a port", "write 127.0.0.1:0 for any free port of this machine"}
+	}
+	if n.Address != "" && !dialable(n.Address) {
+		err = errors.Join(err, &ValueError{"network.address", strconv.Quote(n.Address), "an IP address, with a port or without", "name the address of this machine in the boards' network"})
+	}
+	if used && err == nil && n.Address == "" && listen.Addr().IsUnspecified() {
+		err = &ValueError{"network.address", "nothing", "an address that boards can dial, because network.listen is every address of this machine", "name the one in the boards' network"}
+	}
+	return err
+}
+
+// dialable tells an address literal, alone or with a port, that a board can be told.
+func dialable(text string) bool {
+	if full, err := netip.ParseAddrPort(text); err == nil {
+		return full.Port() != 0 && !full.Addr().IsUnspecified() && full.Addr().Zone() == ""
+	}
+	address, err := netip.ParseAddr(text)
+	return err == nil && !address.IsUnspecified() && address.Zone() == ""
 }
 
 func (f *Firmware) validate() error {

@@ -35,6 +35,7 @@ type line struct {
 	now     func() time.Time
 	ahead   func() // called when a signature is about to be asked for
 	demo    bool   // publicly known identities are issued, too
+	network bool   // boards dial the verifier by themselves
 	changed func(*station.Config)
 
 	registry *registry.Registry
@@ -76,7 +77,8 @@ func (l *line) open(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background()) // until close, which may come after the test's own
 	l.registry = must(registry.Open(ctx, registry.Config{Path: l.database(), Now: l.now, Station: "line"}))(t)
 	server, served := l.Verifier(ctx, t, l.registry)
-	l.close = func() error { cancel(); return errors.Join(<-served, l.registry.Shutdown()) }
+	visited := l.Visits(ctx, t, server)
+	l.close = func() error { cancel(); return errors.Join(<-served, <-visited, l.registry.Shutdown()) }
 
 	issue := l.IssuerConfig(l.registry)
 	issue.Signer, issue.Now = counted{l.IssuingKey, l}, l.now
@@ -86,6 +88,9 @@ func (l *line) open(t *testing.T) {
 	config.Now = l.now
 	if l.demo {
 		config.AllowedHUK = append(config.AllowedHUK, devices.HUKTFMDummy)
+	}
+	if l.network {
+		config.Visits = server
 	}
 	l.changed(&config)
 	l.station = must(station.New(config))(t)

@@ -66,11 +66,12 @@ type Server struct {
 	begun    atomic.Bool
 	serving  chan struct{} // closed when listener is set
 	listener net.Listener  // written once, by Serve
+	visiting chan struct{} // closed when door is set, by ServeVisits
 
 	mu       sync.Mutex              // covers what follows
 	expected map[string]*expectation // by the remote address the server will see
 	awaited  map[[32]byte]*awaited   // by the certificate that will be presented; see Expect
-	door     netip.AddrPort          // what boards dial; zero while ServeVisits does not serve
+	door     netip.AddrPort          // what boards dial; valid when visiting is closed
 }
 
 // New checks that the configuration can work at all: key, name and chain of
@@ -85,7 +86,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, serving: make(chan struct{}), expected: map[string]*expectation{}, awaited: map[[32]byte]*awaited{}}
+	s := &Server{config: c, serving: make(chan struct{}), visiting: make(chan struct{}), expected: map[string]*expectation{}, awaited: map[[32]byte]*awaited{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {

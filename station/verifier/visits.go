@@ -15,10 +15,10 @@ var (
 	_ station.Visit  = (*awaited)(nil)
 )
 
-// Errors of Expect: how the station is wired, not what boards do.
+// Errors of wiring, not of what boards do.
 var (
-	errNoDoor  = errors.New("no listener for boards that come over their own network")
-	errAwaited = errors.New("another Run waits for the same certificate")
+	errSecondDoor = errors.New("serving visits: this verifier has a listener for them")
+	errAwaited    = errors.New("another Run waits for the same certificate")
 )
 
 // An awaited is one Run that waits for a board.
@@ -40,7 +40,7 @@ func (s *Server) ServeVisits(ctx context.Context, listener net.Listener, address
 		return errors.Join(err, listener.Close())
 	}
 	if !s.openDoor(door) {
-		return errors.Join(errors.New("serving visits: this verifier has a listener for them"), listener.Close())
+		return errors.Join(errSecondDoor, listener.Close())
 	}
 	return s.loop(ctx, listener, s.serveVisit)
 }
@@ -70,6 +70,7 @@ func (s *Server) openDoor(door netip.AddrPort) bool {
 		return false
 	}
 	s.door = door
+	close(s.visiting)
 	return true
 }
 
@@ -87,15 +88,17 @@ func (s *Server) serveVisit(ctx context.Context, conn net.Conn) {
 }
 
 // Expect announces that a board will come to the listener of ServeVisits with
-// exactly this certificate (DER), of which only one Run at a time may wait. The
-// caller closes the Visit.
-func (s *Server) Expect(_ context.Context, certificate []byte) (station.Visit, error) {
+// exactly this certificate (DER), for which only one Run at a time may wait. It
+// waits for ServeVisits to begin. The caller closes the Visit.
+func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Visit, error) {
+	select {
+	case <-s.visiting:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the verifier to serve visits: %w", context.Cause(ctx))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := &awaited{expectation: expect(certificate), server: s, door: s.door}
-	if !s.door.IsValid() {
-		return nil, errNoDoor
-	}
 	if s.awaited[a.sum] != nil {
 		return nil, errAwaited
 	}

@@ -38,6 +38,7 @@ type bench struct {
 	issuer        *issuance.Issuer
 	registry      *registry.Registry
 	verifier      *verifier.Server
+	visits        station.Visits // nil: handshakes go over the line
 	station       *station.Station
 
 	acceptClock string         // who says that the clock is right although it went back, usually nobody
@@ -227,13 +228,35 @@ func (b *bench) openVerifier(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.config.Verifier.Listen)
+	if err := b.serve(ctx, "the verifier's port", b.config.Verifier.Listen, b.verifier.Serve); err != nil {
+		return err
+	}
+	return b.openVisits(ctx)
+}
+
+// openVisits opens the door for boards that dial by themselves.
+func (b *bench) openVisits(ctx context.Context) error {
+	if b.config.Handshake != configs.OverNetwork {
+		return nil
+	}
+	address := b.config.Network.Dial()
+	err := b.serve(ctx, "the port for boards (network.listen)", b.config.Network.Listen,
+		func(ctx context.Context, listener net.Listener) error {
+			return b.verifier.ServeVisits(ctx, listener, address)
+		})
+	b.visits = b.verifier
+	return err
+}
+
+// serve listens until the bench is closed.
+func (b *bench) serve(ctx context.Context, what, address string, serve func(context.Context, net.Listener) error) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("opening the verifier's port: %w", err)
+		return fmt.Errorf("opening %s: %w", what, err)
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- b.verifier.Serve(life, listener) }()
+	go func() { ended <- serve(life, listener) }()
 	b.later(func() error { stop(); return <-ended })
 	return nil
 }
@@ -257,7 +280,7 @@ func newVerifier(s state, config *configs.Config, root, issuing *x509.Certificat
 
 func (b *bench) openStation(events func(station.Event)) (err error) {
 	b.station, err = station.New(station.Config{
-		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier,
+		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
 		Subject: devices.Subject{Organization: b.profile.Organization(), OrganizationalUnit: b.profile.OrganizationalUnit()},
 		Anchor:  b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
