@@ -140,6 +140,19 @@ var wireChecks = []check{
 			w.alive(v.name)
 		}
 	}},
+	{"flags and reserved bits of a header are ignored, and answered by none", func(b *bench) {
+		w := b.wire()
+		message, err := smp.AppendRequest(nil, 77, &smp.Echo{Text: "flags"})
+		w.check(err)
+		message[0] |= 0xe0
+		message[1] = 0xff
+		w.send(smp.AppendFrame(nil, message))
+		var echo smp.EchoResponse
+		answer := w.next()
+		if h, err := smp.Parse(answer, &echo); err != nil || answer[1] != 0 || answer[0]&0xe0 != 0 || h.Sequence != 77 || echo.Text != "flags" {
+			w.Errorf("%x, %v", answer, err)
+		}
+	}},
 	{"the same request twice has the same answer twice", func(b *bench) {
 		w := b.wire()
 		message, err := smp.AppendRequest(nil, 42, &smp.Hello{})

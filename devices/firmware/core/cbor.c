@@ -119,9 +119,8 @@ static int read_value(struct reader *r, struct cbor_field *field)
 	case CBOR_UINT:
 		field->as.number = argument;
 		return argument <= field->max ? PROV_OK : PROV_ERR_TOO_LONG;
-	case CBOR_BOOL:
-		field->as.flag = argument == SIMPLE_TRUE;
-		return argument == SIMPLE_TRUE || argument == SIMPLE_FALSE ? PROV_OK : PROV_ERR_BAD_MAP;
+	case CBOR_TRUE:
+		return argument == SIMPLE_TRUE ? PROV_OK : PROV_ERR_BAD_MAP;
 	default:
 		return read_string(r, argument, field);
 	}

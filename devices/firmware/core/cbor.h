@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum cbor_type { CBOR_UINT, CBOR_BSTR, CBOR_TSTR, CBOR_BOOL };
+enum cbor_type { CBOR_UINT, CBOR_BSTR, CBOR_TSTR, CBOR_TRUE };
 
-/* One key that a request may have. `max` bounds a string in octets, a number in value. */
+/* One key that a request may have. `max` bounds a string in octets, a number in value. CBOR_TRUE is said or left out. */
 struct cbor_field {
 	const char *key;
 	enum cbor_type type;
@@ -21,7 +21,6 @@ struct cbor_field {
 	bool present; /* out */
 	union {
 		uint32_t number;
-		bool flag;
 		struct {
 			const uint8_t *octets; /* inside the request */
 			size_t len;

@@ -61,18 +61,17 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 
 static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
-	struct cbor_field brief = { .key = "b", .type = CBOR_BOOL };
+	struct cbor_field brief = { .key = "b", .type = CBOR_TRUE };
 	int err = cbor_read_map(in, len, &brief, 1);
 
 	if (err != PROV_OK) {
 		return err;
 	}
-	brief.as.flag = brief.present && brief.as.flag;
-	cbor_put_map(w, brief.as.flag ? 3u : 14u);
+	cbor_put_map(w, brief.present ? 3u : 14u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));
-	if (!brief.as.flag) {
+	if (!brief.present) {
 		put_facts(prov, w);
 	}
 	return PROV_OK;
@@ -217,7 +216,7 @@ static int write_slot(struct prov *prov, const uint8_t *in, size_t len, struct c
 		[L] = { .key = "l", .type = CBOR_UINT, .max = UINT32_MAX },
 		[H] = { .key = "h", .type = CBOR_BSTR, .max = HASH_SIZE },
 		[D] = { .key = "d", .type = CBOR_BSTR, .max = PROV_BUF_SIZE },
-		[C] = { .key = "c", .type = CBOR_BOOL },
+		[C] = { .key = "c", .type = CBOR_TRUE },
 	};
 	int err = read_write_request(in, len, f);
 
@@ -227,7 +226,7 @@ static int write_slot(struct prov *prov, const uint8_t *in, size_t len, struct c
 	if (err == PROV_OK) {
 		err = take_piece(&prov->transfer, f);
 	}
-	if (err == PROV_OK && f[C].present && f[C].as.flag) {
+	if (err == PROV_OK && f[C].present) {
 		err = commit(prov);
 	}
 	if (err == PROV_OK) {

@@ -221,7 +221,7 @@ static bool text(const struct cbor_field *f, char *to)
 static int open_from(struct prov *prov, const struct cbor_field *f)
 {
 	struct net *net = &prov->net;
-	bool with_chain = f[CH].present && f[CH].as.flag;
+	bool with_chain = f[CH].present;
 	int err;
 
 	net_close(prov);
@@ -264,7 +264,7 @@ static int read_request(const uint8_t *in, size_t in_len, struct cbor_field *f)
 {
 	int err = cbor_read_map(in, in_len, f, FIELDS);
 
-	if (err == PROV_OK && (!f[Q].present || (f[X].present && !f[X].as.flag))) {
+	if (err == PROV_OK && !f[Q].present) {
 		err = PROV_ERR_BAD_MAP;
 	}
 	return err;
@@ -278,8 +278,8 @@ int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 		[SN] = { .key = "sn", .type = CBOR_TSTR, .max = SERVER_NAME_MAX },
 		[A] = { .key = "a", .type = CBOR_TSTR, .max = ADDRESS_MAX },
 		[P] = { .key = "p", .type = CBOR_UINT, .max = UINT16_MAX },
-		[CH] = { .key = "ch", .type = CBOR_BOOL },
-		[X] = { .key = "x", .type = CBOR_BOOL },
+		[CH] = { .key = "ch", .type = CBOR_TRUE },
+		[X] = { .key = "x", .type = CBOR_TRUE },
 	};
 	int err = read_request(in, in_len, f);
 

@@ -284,7 +284,7 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	}
 	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
 	net_close(prov);
-	err = tls_open(prov, name, f[CH].present && f[CH].as.flag);
+	err = tls_open(prov, name, f[CH].present);
 	prov->tls.used = err == PROV_OK;
 	return err;
 }
@@ -309,14 +309,14 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	struct cbor_field f[FIELDS] = {
 		[Q] = { .key = "q", .type = CBOR_UINT, .max = UINT32_MAX },
 		[SN] = { .key = "sn", .type = CBOR_TSTR, .max = SERVER_NAME_MAX },
-		[CH] = { .key = "ch", .type = CBOR_BOOL },
+		[CH] = { .key = "ch", .type = CBOR_TRUE },
 		[I] = { .key = "i", .type = CBOR_BSTR, .max = PROV_BUF_SIZE },
-		[X] = { .key = "x", .type = CBOR_BOOL },
+		[X] = { .key = "x", .type = CBOR_TRUE },
 	};
 	int err = cbor_read_map(in, in_len, f, FIELDS);
 	uint32_t q = f[Q].as.number;
 
-	if (err == PROV_OK && (!f[Q].present || (f[X].present && !f[X].as.flag))) {
+	if (err == PROV_OK && !f[Q].present) {
 		err = PROV_ERR_BAD_MAP;
 	}
 	if (err == PROV_OK && w->size < ANSWER_MIN) {
