@@ -1,10 +1,12 @@
 package hsm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A PINSource gives the user PIN. It is asked at Open and again at each reopen;
@@ -57,6 +59,23 @@ func ParsePINSource(text string) (PINSource, error) {
 		return environmentSource(name)
 	}
 	return nil, refuse(ErrPINSource, "the text names no known source")
+}
+
+// TypedPIN makes a source of a PIN that a screen has asked for. The caller keeps
+// the octets and wipes them; the copy stays in memory, for reopens, until forget is
+// called. What cannot be a PIN is refused and not repeated in the error.
+func TypedPIN(octets []byte) (source PINSource, forget func(), err error) {
+	kept, err := checkPIN(bytes.Clone(octets))
+	if err != nil {
+		return nil, nil, err
+	}
+	var mu sync.Mutex
+	source = func(context.Context) (Secret, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return kept.copied(), nil
+	}
+	return source, func() { mu.Lock(); defer mu.Unlock(); kept.Wipe() }, nil
 }
 
 // PINSourceWarning returns what an engineer should know about a source that

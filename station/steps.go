@@ -47,9 +47,12 @@ func stepNames() map[string]bool {
 }
 
 // Steps gives the names of the steps this station walks, in order.
-func (s *Station) Steps() []string {
-	names := make([]string, 0, len(s.steps))
-	for _, step := range s.steps {
+func (s *Station) Steps() []string { return s.config.Steps() }
+
+// Steps gives the names of the steps that a station so configured walks, in order.
+func (c *Config) Steps() []string {
+	var names []string
+	for _, step := range configured(line, c) {
 		names = append(names, step.Name)
 	}
 	return names

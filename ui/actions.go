@@ -149,6 +149,21 @@ func (m Model) startExpecting(board string) (Model, tea.Cmd) {
 	return m, m.intend("", func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
 }
 
+// rework asks for the reason; the board must be the one that the tile shows.
+func (m Model) rework() (Model, tea.Cmd) {
+	b := m.bay()
+	s := Start{Bay: b.name, Operator: m.operator.ID, Order: m.facts.Order.ID, Expect: b.boardID()}
+	run := b.run.ID
+	m.dialog = &dialog{title: m.t("dialog.rework", m.clean(s.Bay)), text: m.t("dialog.rework.text", short(s.Expect)),
+		choices: []string{m.t("rework.repaired"), m.t("rework.replace"), m.t("rework.trial"), m.t("rework.other")},
+		valid:   func(m Model) bool { i := m.find(s.Bay); return i >= 0 && m.bays[i].run.ID == run && !m.bays[i].busy() },
+		do: func(m Model, reason string) (Model, tea.Cmd) {
+			s.Rework = reason
+			return m, m.intend(m.t("said.rework", m.clean(s.Bay)), func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+		}}
+	return m, nil
+}
+
 func (m Model) automatic() (Model, tea.Cmd) {
 	on, operator, order := !m.facts.Automatic, m.operator.ID, m.facts.Order.ID
 	said := m.t("said.manual")

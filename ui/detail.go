@@ -329,8 +329,8 @@ func (m Model) checkLines(w int) []textLine {
 	p := &page{m: m, w: w}
 	p.head("doctor.title")
 	for _, check := range m.checks.checks {
-		s := map[CheckState]style{CheckOK: passText, CheckFail: rejectText}[check.State]
-		shape := map[CheckState]rune{CheckOK: m.look.shapes.ending[station.Pass], CheckFail: m.look.shapes.ending[station.Reject]}[check.State]
+		s := map[CheckState]style{CheckOK: passText, CheckWarn: faultText, CheckFail: rejectText}[check.State]
+		shape := map[CheckState]rune{CheckOK: m.look.shapes.ending[station.Pass], CheckWarn: m.look.shapes.ending[station.Fault], CheckFail: m.look.shapes.ending[station.Reject]}[check.State]
 		if shape == 0 {
 			shape = '?'
 		}
@@ -343,7 +343,7 @@ func (m Model) checkLines(w int) []textLine {
 			}
 			p.lines = append(p.lines, textLine{s, head + line})
 		}
-		if check.State == CheckFail && check.Next != "" {
+		if (check.State == CheckFail || check.State == CheckWarn) && check.Next != "" {
 			for _, line := range wrap(m.look.shapes.next+m.clean(check.Next), max(10, w-28), 3, m.look.shapes.ellipsis) {
 				p.lines = append(p.lines, textLine{strong, strings.Repeat(" ", 28) + line})
 			}

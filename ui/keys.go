@@ -8,8 +8,8 @@ import (
 
 // A keymap holds every key there is. Footer, help and dispatcher read it through actions.
 type keymap struct {
-	Start, Retry, Stop, Skip, Acknowledge, Detail       key.Binding
-	StopAll, Automatic, Order, SignIn, SignOut          key.Binding
+	Start, Retry, Rework, Stop, Skip, Acknowledge       key.Binding
+	StopAll, Automatic, Order, SignIn, SignOut, Detail  key.Binding
 	History, Log, Doctor, Numbers, Help, Back, Quit     key.Binding
 	Up, Down, Left, Right, PageUp, PageDown             key.Binding
 	Search, Filter, Copy, Again, Begin, Confirm, Cancel key.Binding
@@ -21,7 +21,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 	}
 	yes := t("key.yes")
 	return keymap{
-		Start: bind("start", "s", "s"), Retry: bind("retry", "r", "r"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
+		Start: bind("start", "s", "s"), Retry: bind("retry", "r", "r"), Rework: bind("rework", "w", "w"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
 		Acknowledge: bind("acknowledge", "a", "a"), Detail: bind("detail", "enter", "enter"),
 		StopAll: bind("stopall", "X", "X"), Automatic: bind("automatic", "u", "u"), Order: bind("order", "o", "o"),
 		SignIn: bind("signin", "i", "i"), SignOut: bind("signout", "O", "O"),
@@ -78,6 +78,7 @@ func (m Model) benchActions() []action {
 		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge},
 		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},
 		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip},
+		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, off: true},
 		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField},
 		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
 		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},

@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, look: newLook(o.Out, o.Colour, o.ASCII), now: now, touched: now, shift: newShift(now),
+	m := Model{ctx: ctx, o: o, look: newLook(o.Out, o.Colour, o.ASCII), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -274,6 +274,9 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 // ticked moves the clock, and locks an interface that nobody touches.
 func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
 	m.now = at
+	if m.o.ShiftBegan != nil && m.o.ShiftBegan(at).After(m.shift.began) {
+		m.shift = newShift(m.o.ShiftBegan(at))
+	}
 	if m.o.IdleLock > 0 && m.o.Badges != nil && m.operator.ID != "" && !m.locked && at.Sub(m.touched) >= m.o.IdleLock {
 		m.locked, m.dialog, m.helpShown = true, nil, false
 		if m.field != nil && m.field.purpose != fieldPIN {

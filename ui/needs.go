@@ -49,6 +49,9 @@ type Start struct {
 	// Expect is the BoardID that was scanned from the board's label, or empty. A
 	// board that gives another one must be refused before anything is asked of it.
 	Expect string
+	// Rework is the reason why a board that has a certificate gets another one, or
+	// empty. The active certificate then ends as superseded.
+	Rework string
 }
 
 // Bays says which bays take part. Each call goes on record with its operator
@@ -218,13 +221,15 @@ type CheckState string
 // The states of a check.
 const (
 	CheckOK   CheckState = "ok"
+	CheckWarn CheckState = "warn" // it works, and something is to be done about it soon
 	CheckFail CheckState = "fail"
 	CheckNone CheckState = "none" // not examined: what it needs has failed
 )
 
 // Opener opens the HSM with a PIN that was typed.
 type Opener interface {
-	// Unlock must not keep pin after it returns; the caller overwrites it.
+	// Unlock refuses a wrong PIN with ErrPINRefused, or with ErrPINLast or ErrPINLocked when
+	// the token says that much. It must not keep pin after it returns; the caller overwrites it.
 	Unlock(ctx context.Context, pin []byte) error
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"hallmark/station"
 	"hallmark/ui/catalogue"
 )
 
@@ -26,6 +27,11 @@ type Options struct {
 	IdleLock time.Duration // lock after so long without a key, 0 for never
 	Prefixes Prefixes      // of labels; the zero value means OP-, WO- and BAY-
 	Operator Operator      // who is signed in at the start, for stations without badges
+	// ShiftBegan gives when the shift began that a time lies in; nil: it begins with the screen.
+	ShiftBegan func(time.Time) time.Time
+	// Earlier are Runs of the shift that ended before the screen was opened, oldest first; what
+	// is read of them are Identity, Ending, Reason, Finished and Steps.
+	Earlier []station.Run
 }
 
 // MaxBays is how many bays the screen has a place for.

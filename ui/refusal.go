@@ -13,6 +13,8 @@ var (
 	ErrBusy         = errors.New("bay is running")
 	ErrHSMAway      = errors.New("HSM is away")
 	ErrPINRefused   = errors.New("PIN refused")
+	ErrPINLast      = errors.New("PIN on its final try")
+	ErrPINLocked    = errors.New("PIN locked")
 )
 
 // What the program returns when the screen itself gave way; Runs go on.
@@ -25,6 +27,7 @@ func (m Model) words(err error) string {
 		key string
 	}{
 		{ErrUnknownBadge, "refused.badge"}, {ErrBusy, "refused.busy"}, {ErrHSMAway, "refused.hsm"}, {ErrPINRefused, "refused.pin"},
+		{ErrPINLast, "refused.pinlast"}, {ErrPINLocked, "refused.pinlocked"},
 		{station.ErrUnknownOrder, "refused.order"}, {station.ErrQuota, "refused.quota"}, {station.ErrDraining, "refused.draining"},
 		{station.ErrBayStopped, "refused.stopped"}, {station.ErrSwapped, "refused.swapped"}, {context.DeadlineExceeded, "refused.slow"},
 	} {

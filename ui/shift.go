@@ -35,6 +35,18 @@ func (s stepSum) mean() time.Duration { return s.took / time.Duration(max(1, s.c
 
 func newShift(began time.Time) shift { return shift{began: began} }
 
+// shift is the one under way when the screen opens, with what is on record of it.
+func (o *Options) shift(now time.Time) shift {
+	s := newShift(now)
+	if o.ShiftBegan != nil {
+		s.began = o.ShiftBegan(now)
+	}
+	for i := range o.Earlier {
+		s = s.add(&o.Earlier[i])
+	}
+	return s
+}
+
 // add takes a Run that ended.
 func (s shift) add(run *station.Run) shift {
 	s.endings, s.reasons, s.steps, s.boards = with(s.endings), with(s.reasons), with(s.steps), with(s.boards)

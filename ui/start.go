@@ -85,7 +85,7 @@ func (m Model) checked(msg checkMsg) (Model, tea.Cmd) {
 func (m Model) failedChecks() int {
 	count := 0
 	for _, check := range m.checks.checks {
-		if check.State != CheckOK {
+		if check.State != CheckOK && check.State != CheckWarn {
 			count++
 		}
 	}
@@ -134,7 +134,10 @@ func (m Model) whyNotBegin() string {
 }
 
 func (m Model) begin() (Model, tea.Cmd) {
-	m.screen, m.shift, m.scroll = screenBench, newShift(m.now), 0
+	m.screen, m.scroll = screenBench, 0
+	if m.o.ShiftBegan == nil {
+		m.shift = newShift(m.now)
+	}
 	return m, nil
 }
 
