@@ -119,7 +119,7 @@ func (p *patient) examinations() []examination {
 }
 
 func (p *patient) files(ctx context.Context) (string, error) {
-	if err := p.openFiles(ctx); err != nil {
+	if err := p.unless(ctx, p.config != nil, p.openFiles); err != nil {
 		p.config = nil
 		return "", err
 	}
@@ -141,7 +141,7 @@ func (p *patient) hsm(ctx context.Context) (string, error) {
 	if p.config == nil || p.registry == nil {
 		return "", errNotExamined
 	}
-	if err := p.openToken(ctx); err != nil {
+	if err := p.unless(ctx, p.token != nil, p.openToken); err != nil {
 		return "", err
 	}
 	info := p.token.Info()
@@ -157,7 +157,7 @@ func (p *patient) issuingKey(ctx context.Context) (string, error) {
 	if p.token == nil {
 		return "", errNotExamined
 	}
-	if err := p.openIssuer(ctx); err != nil {
+	if err := p.unless(ctx, p.issuer != nil, p.openIssuer); err != nil {
 		return "", err
 	}
 	signer, err := p.signer(ctx, p.config.Authority.IssuingLabel, p.issuing.PublicKey)
@@ -171,7 +171,7 @@ func (p *patient) auditKey(ctx context.Context) (string, error) {
 	if p.token == nil {
 		return "", errNotExamined
 	}
-	if err := p.openAudit(ctx); err != nil {
+	if err := p.unless(ctx, p.audit != nil, p.openAudit); err != nil {
 		return "", err
 	}
 	return prove(p.audit)
@@ -208,7 +208,7 @@ func (p *patient) endpoint(ctx context.Context) (string, error) {
 	if p.registry == nil || p.config == nil {
 		return "", errNotExamined
 	}
-	if err := p.openVerifier(ctx); err != nil {
+	if err := p.unless(ctx, p.verifier != nil, p.openVerifier); err != nil {
 		p.verifier = nil
 		return "", err
 	}

@@ -15,7 +15,7 @@ func (p *patient) database(ctx context.Context) (string, error) {
 	if p.config == nil {
 		return "", errNotExamined
 	}
-	if err := p.openRegistry(ctx); err != nil {
+	if err := p.unless(ctx, p.registry != nil, p.openRegistry); err != nil {
 		p.registry = nil
 		return "", err
 	}
@@ -29,15 +29,20 @@ func (p *patient) clock(context.Context) (string, error) {
 		return "", errNotExamined
 	}
 	now := time.Now()
+	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", p.clockAt(now)
+}
+
+// clockAt refuses a clock that was not set or has gone back. It answers from memory.
+func (b *bench) clockAt(now time.Time) error {
 	for _, certificate := range []struct {
 		name              string
 		notBefore, nogood time.Time
-	}{{"root", p.root.NotBefore, p.root.NotAfter}, {"issuing CA", p.issuing.NotBefore, p.issuing.NotAfter}} {
+	}{{"root", b.root.NotBefore, b.root.NotAfter}, {"issuing CA", b.issuing.NotBefore, b.issuing.NotAfter}} {
 		if now.Before(certificate.notBefore) || now.After(certificate.nogood) {
-			return "", fmt.Errorf("it says %s, when the %s certificate is not valid", now.UTC().Format(time.RFC3339), certificate.name)
+			return fmt.Errorf("it says %s, when the %s certificate is not valid", now.UTC().Format(time.RFC3339), certificate.name)
 		}
 	}
-	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", nil
+	return b.registry.ClockStep()
 }
 
 // certificates looks at the one that ends while a bench is in use.

@@ -122,7 +122,7 @@ func (p *plan) build(ctx context.Context, s state) (*ceremony, error) {
 			return nil, err
 		}
 	}
-	token, err := openToken(ctx, s, p.config, nil)
+	token, err := openToken(ctx, s, p.config, nil, nil)
 	if err != nil {
 		return nil, err
 	}

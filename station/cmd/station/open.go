@@ -22,6 +22,7 @@ import (
 	"hallmark/station/issuance"
 	"hallmark/station/registry"
 	"hallmark/station/verifier"
+	"hallmark/ui"
 )
 
 // A bench is a station's state directory with everything in it open. Exactly
@@ -41,8 +42,10 @@ type bench struct {
 	visits        station.Visits // nil: handshakes go over the line
 	station       *station.Station
 
-	acceptClock string         // who says that the clock is right although it went back, usually nobody
-	closers     []func() error // undone last first
+	acceptClock string           // who says that the clock is right although it went back, usually nobody
+	pin         hsm.PINSource    // nil: the configured one
+	show        func(ui.LogLine) // also gets each line of the log; may be nil
+	closers     []func() error   // undone last first
 }
 
 // open opens the bench in the order in which its parts need each other; events
@@ -53,18 +56,37 @@ func open(ctx context.Context, b *bench, events func(station.Event)) (_ *bench, 
 			err = errors.Join(err, b.close())
 		}
 	}()
-	for _, part := range []func(context.Context) error{
-		b.openFiles, b.openRegistry, b.openToken, b.openAudit, b.openIssuer, b.openVerifier,
-	} {
-		if err := part(ctx); err != nil {
-			return nil, err
-		}
-	}
-	// What a killed station left uncovered, and its recovery, is signed over before more is added.
-	if err := b.checkpoint(); err != nil {
+	if err := b.openRecord(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.openStation(events)
+	return b, b.openLine(ctx, events)
+}
+
+// openRecord opens what needs no HSM: files, log and registry.
+func (b *bench) openRecord(ctx context.Context) error {
+	if err := b.openFiles(ctx); err != nil {
+		return err
+	}
+	return b.openRegistry(ctx)
+}
+
+// openLine opens the rest: HSM, keys, verifier, and the engine.
+func (b *bench) openLine(ctx context.Context, events func(station.Event)) error {
+	for _, part := range []func(context.Context) error{b.openToken, b.openAudit, b.openIssuer, b.openVerifier} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return b.openEngine(events)
+}
+
+// openEngine comes last. What a killed station left uncovered, and its recovery, is
+// signed over before more is added.
+func (b *bench) openEngine(events func(station.Event)) error {
+	if err := b.checkpoint(); err != nil {
+		return err
+	}
+	return b.openStation(events)
 }
 
 // openAudit adopts the key that checkpoints are signed with.
@@ -74,13 +96,29 @@ func (b *bench) openAudit(ctx context.Context) (err error) {
 }
 
 // close undoes what open did, last first. A second call does nothing.
-func (b *bench) close() error {
+func (b *bench) close() error { return b.undo(0) }
+
+// undo closes what was opened after the first n.
+func (b *bench) undo(n int) error {
 	var errs []error
-	for i := len(b.closers) - 1; i >= 0; i-- {
+	for i := len(b.closers) - 1; i >= n; i-- {
 		errs = append(errs, b.closers[i]())
 	}
-	b.closers = nil
+	b.closers = b.closers[:n]
 	return errors.Join(errs...)
+}
+
+// unless opens a part of the bench that is not open yet; of one that does not open, nothing stays open.
+func (b *bench) unless(ctx context.Context, open bool, do func(context.Context) error) error {
+	if open {
+		return nil
+	}
+	before := len(b.closers)
+	err := do(ctx)
+	if err != nil {
+		err = errors.Join(err, b.undo(before))
+	}
+	return err
 }
 
 func (b *bench) later(undo func() error) { b.closers = append(b.closers, undo) }
@@ -96,7 +134,7 @@ func (b *bench) openFiles(context.Context) (err error) {
 	if b.issuing, err = readCertificate(b.state.issuing()); err != nil {
 		return err
 	}
-	log, file, err := openLog(b.state)
+	log, file, err := openLog(b.state, b.show)
 	if err != nil {
 		return err
 	}
@@ -140,15 +178,15 @@ func registryConfig(s state, config *configs.Config, log *slog.Logger) registry.
 }
 
 func (b *bench) openToken(ctx context.Context) (err error) {
-	if b.token, err = openToken(ctx, b.state, b.config, b.log); err != nil {
+	if b.token, err = openToken(ctx, b.state, b.config, b.pin, b.log); err != nil {
 		return errors.Join(err, b.note("hsm.open", audit.Failure, map[string]string{"error": err.Error()}))
 	}
 	b.later(func() error { return closeToken(b.token) })
 	return nil
 }
 
-// openToken opens the HSM with the configured PIN source.
-func openToken(ctx context.Context, s state, config *configs.Config, log *slog.Logger) (*hsm.Token, error) {
+// openToken opens the HSM; without a PIN source it takes the configured one.
+func openToken(ctx context.Context, s state, config *configs.Config, pin hsm.PINSource, log *slog.Logger) (*hsm.Token, error) {
 	if config.HSM.CreateToken {
 		if err := writeSoftHSMConf(s); err != nil {
 			return nil, fmt.Errorf("configuring SoftHSM: %w", err)
@@ -164,9 +202,10 @@ func openToken(ctx context.Context, s state, config *configs.Config, log *slog.L
 		return nil, usage(err)
 	}
 	settings.Log = log
-	pin, err := hsm.ParsePINSource(config.PINSource(string(s)))
-	if err != nil {
-		return nil, usage(fmt.Errorf("hsm.pin_source: %w", err))
+	if pin == nil {
+		if pin, err = hsm.ParsePINSource(config.PINSource(string(s))); err != nil {
+			return nil, usage(fmt.Errorf("hsm.pin_source: %w", err))
+		}
 	}
 	token, err := hsm.Open(ctx, settings, pin)
 	if errors.Is(err, hsm.ErrPINSource) || errors.Is(err, hsm.ErrConfig) {
@@ -279,15 +318,20 @@ func newVerifier(s state, config *configs.Config, root, issuing *x509.Certificat
 }
 
 func (b *bench) openStation(events func(station.Event)) (err error) {
-	b.station, err = station.New(station.Config{
+	b.station, err = station.New(b.engine(events))
+	return err
+}
+
+// engine is the configuration of the engine. What is not open yet is missing in it.
+func (b *bench) engine(events func(station.Event)) station.Config {
+	return station.Config{
 		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
 		Subject: devices.Subject{Organization: b.profile.Organization(), OrganizationalUnit: b.profile.OrganizationalUnit()},
 		Anchor:  b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
 		Timeouts: b.config.StationTimeouts(), Events: events,
 		Now: time.Now, Random: rand.Reader,
-	})
-	return err
+	}
 }
 
 // chain is what stands between the anchor and a board's certificate: nothing

@@ -9,13 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"hallmark/station"
 )
 
-// reports are what a batch leaves behind beside the registry. The bench calls
-// add for one Run at a time.
+// reports are what a batch or a shift leaves behind beside the registry. add is safe
+// for concurrent use.
 type reports struct {
+	mu sync.Mutex // one add at a time
+
 	state        state
 	issuing      []byte   // DER, for the chain file
 	jsonl, junit *os.File // nil: not asked for
@@ -95,6 +98,8 @@ func ownFile(s state, path, start string) (bool, error) {
 // add reports one Run. The registry has it already, so a report that cannot be
 // written is remembered and does not stop the line.
 func (r *reports) add(run *station.Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.jsonl != nil {
 		if err := writeRecord(r.jsonl, run); err != nil {
 			r.errs = append(r.errs, fmt.Errorf("writing the JSON line of Run %v: %w", run.ID, err))

@@ -8,11 +8,13 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/uuid"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/registry"
@@ -27,11 +29,17 @@ type badge struct {
 	Name string `yaml:"name"`
 }
 
-// A desk implements ui.Badges, ui.History, ui.Details and ui.Copier.
+// A desk implements ui.Badges, ui.History, ui.Details, ui.Doctor, ui.Opener and ui.Copier.
 type desk struct {
 	bench  *bench
 	line   *line
 	badges map[string]badge // nil: the station has no badges.yaml, and operators type their id
+
+	opening sync.Mutex     // covers the parts of bench that are opened late, and pin
+	work    sync.WaitGroup // examinations and logins
+
+	mu   sync.Mutex // covers what follows, and Add of work
+	left bool       // no work begins any more
 }
 
 var (
@@ -79,9 +87,7 @@ func (d *desk) SignIn(ctx context.Context, code string) (ui.Operator, error) {
 
 // SignOut implements ui.Badges. Nothing starts by itself when nobody is there.
 func (d *desk) SignOut(ctx context.Context, operator, why string) error {
-	d.line.mu.Lock()
-	d.line.automatic = false
-	d.line.mu.Unlock()
+	d.line.leaveAlone()
 	return d.bench.said(ctx, "operator.logout", audit.Success, operator, map[string]string{"why": why})
 }
 
@@ -153,66 +159,37 @@ func (d *desk) entries(ctx context.Context, detail *ui.Detail, run string) error
 	return err
 }
 
+// earlier gives the Runs on record that were admitted in this shift, as far as numbers
+// need them. Runs that never reached a board are on no record.
+func (d *desk) earlier(ctx context.Context, began time.Time) ([]station.Run, error) {
+	ends, err := d.bench.registry.EndsSince(ctx, began)
+	var runs []station.Run
+	for _, e := range ends {
+		run, bad := closed(e)
+		if bad != nil {
+			return nil, fmt.Errorf("reading the Runs of the shift: entry %d: %w", e.Seq, bad)
+		}
+		runs = append(runs, run)
+	}
+	return runs, err
+}
+
+// closed reads a Run back from the entry that closed it.
+func closed(e audit.Entry) (station.Run, error) {
+	run := station.Run{Bay: e.Run.Bay, Operator: e.Run.Operator, Rework: e.Run.Rework, Finished: e.Time.Time, Reason: e.Reason}
+	_, ending, _ := strings.Cut(e.Type, ".")
+	run.Ending = station.Ending(ending)
+	for _, step := range e.Run.Steps {
+		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
+			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
+	}
+	board, err := devices.ParseBoardID(e.Board.ID)
+	run.Identity = &devices.Identity{ID: board}
+	return run, err
+}
+
 // Copy implements ui.Copier: a file, because a bench has no clipboard that can be relied on.
 func (d *desk) Copy(_ context.Context, text string) (string, error) {
 	path := d.bench.state.in("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
 	return path, writeFile(path, []byte(text))
-}
-
-// Examine implements ui.Doctor on the open bench.
-func (d *desk) Examine(ctx context.Context) <-chan ui.Check {
-	p := &patient{bench: d.bench}
-	checks := make(chan ui.Check)
-	go func() {
-		defer close(checks)
-		for _, e := range p.examinations() {
-			do := e.do
-			if open, opens := d.opened(p)[e.name]; opens {
-				do = open
-			}
-			check := ui.Check{Name: e.name, State: ui.CheckOK}
-			finding, err := do(ctx)
-			check.Finding, _, _ = strings.Cut(finding, "\n") // rows are for the table of `station doctor`
-			if errors.Is(err, errNotExamined) {
-				check.State, check.Finding = ui.CheckNone, err.Error()
-			} else if err != nil {
-				check.State, check.Finding, check.Next = ui.CheckFail, err.Error(), e.next
-			}
-			select {
-			case checks <- check:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return checks
-}
-
-// opened replaces the examinations that open something: here it is open, and must stay so.
-func (d *desk) opened(p *patient) map[string]func(context.Context) (string, error) {
-	return map[string]func(context.Context) (string, error){
-		"configuration": func(context.Context) (string, error) {
-			return fmt.Sprintf("station %q, profile %s", p.config.Station, p.profile.Name()), nil
-		},
-		"registry": func(context.Context) (string, error) {
-			return fmt.Sprintf("open, %d entries in the audit log", p.registry.AuditSize()), nil
-		},
-		"HSM": func(context.Context) (string, error) {
-			info := p.token.Info()
-			text := fmt.Sprintf("%s %s, token %q, serial %s", info.Manufacturer, info.Model, info.Label, info.Serial)
-			if info.Software {
-				text += "; software, protects nothing"
-			}
-			return text, nil
-		},
-		"issuing key": func(ctx context.Context) (string, error) {
-			signer, err := p.signer(ctx, p.config.Authority.IssuingLabel, p.issuing.PublicKey)
-			if err != nil {
-				return "", err
-			}
-			return prove(signer)
-		},
-		"audit key": func(context.Context) (string, error) { return prove(p.audit) },
-		"verifier":  func(context.Context) (string, error) { return "listens, as " + p.verifier.ServerName(), nil },
-	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/registry"
@@ -18,24 +20,36 @@ import (
 )
 
 // A line is the bench as the operator's screen works with it: it implements
-// ui.Line, ui.Bays and ui.FactsSource. Each Run has a goroutine that Wait waits for.
+// ui.Line, ui.Bays and ui.FactsSource. Each Run has a goroutine that end waits for.
 type line struct {
 	bench   *bench
-	life    context.Context // its end ends Runs wherever they are
+	life    context.Context     // its end ends Runs wherever they are
+	events  func(station.Event) // of the engine
 	reports *reports
 	log     *slog.Logger
 	runs    sync.WaitGroup
 	suspect chan struct{} // holds one element when the HSM is to be probed
 
 	mu        sync.Mutex // covers what follows
+	open      *opened    // nil before ready
 	slots     []*slot
+	busy      int           // Runs under way
+	quiet     chan struct{} // closed while there is none
 	order     ui.Order
 	operator  string // who switched automatic on
 	automatic bool
 	draining  bool
 	anchored  time.Time
+	uncovered int // Runs that have ended since the last checkpoint
 	auditBad  string
 	away      error // why the HSM does not answer, nil while it does
+}
+
+// opened is what the line has when HSM and engine are open.
+type opened struct {
+	station *station.Station
+	token   *hsm.Token
+	audit   crypto.Signer
 }
 
 // A slot is a bay with what the screen asked of it.
@@ -49,27 +63,56 @@ type slot struct {
 	committed bool // the Run has reached sign: it goes to its end
 	cancel    context.CancelFunc
 	last      station.Ending
-	again     bool // the HSM was lost in its last Run
+	passed    time.Time
+	presence  presence
+	lost      *ui.Start // the Run that the HSM's loss cost, to be started again
+	resumed   int       // how often that was done in a row
 }
 
 var (
 	errNoBay      = errors.New("there is no such bay")
 	errBaySkipped = errors.New("bay is skipped: take it back in first")
+	errNotOpen    = errors.New("the line is not open: see the examination")
 )
 
 // newLine makes a slot for each place.
-func newLine(life context.Context, b *bench, f *fleet, places []place, reports *reports) (*line, error) {
+func newLine(life context.Context, b *bench, f *fleet, places []place, events func(station.Event)) (*line, error) {
 	images, err := f.images(places)
 	if err != nil {
 		return nil, err
 	}
-	l := &line{bench: b, life: life, reports: reports, log: b.log, suspect: make(chan struct{}, 1)}
+	reports, err := openReports(b, "", "")
+	if err != nil {
+		return nil, err
+	}
+	l := &line{bench: b, life: life, events: events, reports: reports, log: b.log, suspect: make(chan struct{}, 1), quiet: make(chan struct{})}
+	close(l.quiet)
 	for _, p := range places {
 		s := &slot{place: p, board: 1}
+		if p.model != nil {
+			s.presence.now = ui.BoardPresent
+		}
 		s.bay = &station.Bay{Name: p.bay, Next: l.factory(s, f, images[p.model])}
 		l.slots = append(l.slots, s)
 	}
 	return l, nil
+}
+
+// ready lets Runs begin. The bench is open then, and stays as it is.
+func (l *line) ready() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = &opened{l.bench.station, l.bench.token, l.bench.audit}
+	if l.draining {
+		l.open.station.Drain()
+	}
+}
+
+// opened gives nil before ready.
+func (l *line) opened() *opened {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
 }
 
 // factory gives the board that sits in the bay, and holds it to the label that was scanned.
@@ -95,27 +138,20 @@ func (l *line) factory(s *slot, f *fleet, image string) next {
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("reading the scanned label: %w", err), closer.Close())
 		}
-		return labelled{board.(client), want}, closer, nil
+		return labelled{board.(*devices.Client), want}, closer, nil
 	}
-}
-
-// client is all that the engine asks of a board.
-type client interface {
-	station.Board
-	station.BoardCounters
-	station.BoardWaits
 }
 
 // labelled refuses a board whose label says something else than the board, before
 // anything but its identity was asked.
 type labelled struct {
-	client
+	*devices.Client
 	want devices.BoardID
 }
 
 // Identify refuses with a station.SwappedError.
 func (b labelled) Identify(ctx context.Context) (devices.Identity, error) {
-	id, err := b.client.Identify(ctx)
+	id, err := b.Client.Identify(ctx)
 	if err == nil && id.ID != b.want {
 		err = fmt.Errorf("comparing the board with its label: %w", &station.SwappedError{Want: b.want, Got: id.ID})
 	}
@@ -143,57 +179,89 @@ func (l *line) Start(ctx context.Context, ask ui.Start) error {
 
 // begin needs mu.
 func (l *line) begin(s *slot, ask ui.Start) error {
-	switch {
-	case l.draining || l.life.Err() != nil:
-		return station.ErrDraining
-	case l.away != nil:
-		return fmt.Errorf("%w: %w", ui.ErrHSMAway, l.away)
-	case s.running:
-		return fmt.Errorf("%s: %w", ask.Bay, ui.ErrBusy)
-	case s.skipped != "":
-		return fmt.Errorf("%s: %w (%s)", ask.Bay, errBaySkipped, s.skipped)
-	case s.bay.Stopped() != nil:
-		return fmt.Errorf("%s: %w", ask.Bay, s.bay.Stopped())
+	if err := l.whyNot(s, ask.Bay); err != nil {
+		return err
 	}
-	if s.last == station.Pass {
+	if s.last == station.Pass && ask.Rework == "" {
 		s.board++
 	}
 	ctx, cancel := context.WithCancel(l.life)
-	s.running, s.committed, s.again, s.expect, s.cancel = true, false, false, ask.Expect, cancel
-	l.runs.Go(func() { l.run(ctx, s, ask) })
+	s.running, s.committed, s.lost, s.expect, s.cancel = true, false, nil, ask.Expect, cancel
+	s.presence.appeared = false
+	if l.busy++; l.busy == 1 {
+		l.quiet = make(chan struct{})
+	}
+	l.runs.Go(func() { l.run(ctx, s, l.open.station, ask) })
+	return nil
+}
+
+// whyNot needs mu.
+func (l *line) whyNot(s *slot, bay string) error {
+	switch {
+	case l.draining || l.life.Err() != nil:
+		return station.ErrDraining
+	case l.open == nil:
+		return errNotOpen
+	case l.away != nil:
+		return fmt.Errorf("%w: %w", ui.ErrHSMAway, l.away)
+	case s.running:
+		return fmt.Errorf("%s: %w", bay, ui.ErrBusy)
+	case s.skipped != "":
+		return fmt.Errorf("%s: %w (%s)", bay, errBaySkipped, s.skipped)
+	case s.bay.Stopped() != nil:
+		return fmt.Errorf("%s: %w", bay, s.bay.Stopped())
+	}
 	return nil
 }
 
 // run is one Run in its goroutine.
-func (l *line) run(ctx context.Context, s *slot, ask ui.Start) {
+func (l *line) run(ctx context.Context, s *slot, engine *station.Station, ask ui.Start) {
 	defer s.cancel()
-	bench := &station.Bench{Station: l.bench.station, Bays: []*station.Bay{s.bay}, Operator: ask.Operator, Order: ask.Order}
+	bench := &station.Bench{Station: engine, Bays: []*station.Bay{s.bay}, Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework}
 	runs, err := bench.Run(ctx)
-	if err != nil && l.bench.station != nil && len(runs) == 0 {
+	if err != nil && len(runs) == 0 {
 		l.log.Warn("a Run was not begun", "bay", ask.Bay, "error", err)
 	}
-	l.mu.Lock()
-	s.running = false
 	for _, run := range runs {
-		l.ended(s, run)
+		l.reports.add(run)
+		if run.Err != nil {
+			l.log.Warn("Run ended", "bay", run.Bay, "run", run.ID, "ending", run.Ending, "reason", run.Reason, "error", run.Err)
+		}
 	}
-	l.mu.Unlock()
+	l.ended(s, runs, ask)
 	l.refresh(context.WithoutCancel(ctx))
 }
 
-// ended needs mu.
-func (l *line) ended(s *slot, run *station.Run) {
-	s.last = run.Ending
-	l.reports.add(run)
-	if run.Err != nil {
-		l.log.Warn("Run ended", "bay", run.Bay, "run", run.ID, "ending", run.Ending, "reason", run.Reason, "error", run.Err)
+// ended frees the bay.
+func (l *line) ended(s *slot, runs []*station.Run, ask ui.Start) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.running = false
+	for _, run := range runs {
+		s.last, s.passed = run.Ending, run.Finished
+		l.uncovered++
+		l.judge(s, run, ask)
 	}
-	if run.Ending == station.Fault && slices.Contains([]string{"signing", "not-signed", "timeout", "unresolved"}, run.Reason) {
-		s.again = true
-		select {
-		case l.suspect <- struct{}{}:
-		default:
-		}
+	if l.busy--; l.busy == 0 {
+		close(l.quiet)
+	}
+}
+
+// hsmReasons are those of a Fault in the step sign that the HSM's loss may be behind.
+var hsmReasons = []string{"signing", "not-signed", "timeout", "unresolved"}
+
+// judge needs mu. What the HSM may have cost is kept, and the HSM is probed.
+func (l *line) judge(s *slot, run *station.Run, ask ui.Start) {
+	steps := len(run.Steps)
+	if run.Ending != station.Fault || steps == 0 || run.Steps[steps-1].Name != "sign" || !slices.Contains(hsmReasons, run.Reason) {
+		s.resumed = 0
+		return
+	}
+	ask.Expect = run.Identity.ID.String() // whoever changes the board meanwhile starts it himself
+	s.lost = &ask
+	select {
+	case l.suspect <- struct{}{}:
+	default:
 	}
 }
 
@@ -242,21 +310,36 @@ func (l *line) Drain(ctx context.Context, operator string) error {
 // close starts no more Runs and ends those before sign.
 func (l *line) close() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.draining, l.automatic = true, false
-	l.mu.Unlock()
-	l.bench.station.Drain()
+	if l.open != nil {
+		l.open.station.Drain()
+	}
 }
 
-// wait returns when all Runs have ended, or when ctx is done.
+// wait returns when no Run is under way, or when ctx is done.
 func (l *line) wait(ctx context.Context) error {
-	ended := make(chan struct{})
-	go func() { l.runs.Wait(); close(ended) }()
+	l.mu.Lock()
+	quiet := l.quiet
+	l.mu.Unlock()
 	select {
-	case <-ended:
+	case <-quiet:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for Runs: %w", ctx.Err())
 	}
+}
+
+// end waits for Runs and for the keeper, and signs the log as it stands.
+func (l *line) end(k *keeper) error {
+	l.close()
+	l.runs.Wait() // bounded: each Run has its own time-out, and a second signal cuts it
+	k.end()
+	errs := append(slices.Clip(l.reports.errs), l.reports.close(), l.bench.note("station.stop", audit.Success, nil))
+	if l.opened() != nil {
+		errs = append(errs, l.bench.checkpoint())
+	}
+	return errors.Join(errs...)
 }
 
 // Skip implements ui.Bays.
@@ -269,7 +352,7 @@ func (l *line) Skip(ctx context.Context, bay, reason, operator string) error {
 		if s.running {
 			return fmt.Errorf("%s: %w", bay, ui.ErrBusy)
 		}
-		s.skipped = reason
+		s.skipped, s.lost = reason, nil
 		return nil
 	})
 }
@@ -310,6 +393,16 @@ func (l *line) Automatic(ctx context.Context, on bool, operator, _ string) error
 	defer l.mu.Unlock()
 	l.automatic, l.operator = on, operator
 	return nil
+}
+
+// leaveAlone starts nothing more by itself: nobody is there.
+func (l *line) leaveAlone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.automatic = false
+	for _, s := range l.slots {
+		s.lost = nil
+	}
 }
 
 // said puts an operator's act on record.

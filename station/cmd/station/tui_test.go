@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"os/exec"
@@ -14,7 +15,7 @@ import (
 	"time"
 
 	"hallmark/fixtures/needs"
-	"hallmark/station/registry"
+	"hallmark/station/audit"
 	"hallmark/ui"
 )
 
@@ -26,8 +27,8 @@ type shift struct {
 	binary string
 }
 
-// opened makes a station with two operators and a work order, and opens its screen.
-func opened(t *testing.T, args ...string) *shift {
+// openShift makes a station with two operators and a work order, and opens its screen.
+func openShift(t *testing.T, args ...string) *shift {
 	t.Helper()
 	needSoftHSM(t)
 	s := &shift{t: t, socket: filepath.Join(t.TempDir(), "tmux"), dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t)}
@@ -145,23 +146,43 @@ func (s *shift) unplugs(bay string) {
 // types are the types of all audit entries, after the log was verified.
 func (s *shift) types() []string {
 	s.t.Helper()
-	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
-		s.t.Fatal(errs)
-	}
-	reader, err := registry.OpenReader(s.t.Context(), filepath.Join(s.dir, "registry.db"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer reader.Close()
-	entries, err := reader.EntriesOf(s.t.Context(), `"type"`)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	var types []string
-	for _, e := range entries {
+	for _, e := range s.entries() {
 		types = append(types, e.Type+" "+string(e.Outcome)+" "+e.Actor.ID)
 	}
 	return types
+}
+
+// entries are all audit entries, after the log was verified.
+func (s *shift) entries() []audit.Entry {
+	s.t.Helper()
+	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
+		s.t.Fatal(errs)
+	}
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "registry.db")+"?mode=ro")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(s.t.Context(), `SELECT body FROM audit_entry ORDER BY seq`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	var entries []audit.Entry
+	for rows.Next() {
+		var body []byte
+		err := rows.Scan(&body)
+		entry, bad := audit.Decode(body)
+		if err := errors.Join(err, bad); err != nil {
+			s.t.Fatal(err)
+		}
+		entries = append(entries, entry)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	return entries
 }
 
 // inOrder wants these among all, in this order.
@@ -181,7 +202,7 @@ func inOrder(t *testing.T, all []string, want ...string) {
 const passed = `██  ██  ██  ██  ██`
 
 func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
-	s := opened(t, "--boards", "qemu:2")
+	s := openShift(t, "--boards", "qemu:2")
 	s.sees(`START OF SHIFT`)
 	s.scans("OP-9")
 	s.sees(`(?i)badge`)
@@ -222,7 +243,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 }
 
 func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
-	s := opened(t, "--boards", "posix:2", "--operator", "OP-2", "--order", "WO-7")
+	s := openShift(t, "--boards", "posix:2", "--operator", "OP-2", "--order", "WO-7")
 	s.sees(`START OF SHIFT`)
 	s.begins()
 	s.presses("1")
@@ -242,7 +263,7 @@ func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
 }
 
 func TestASecondScreenIsTurnedAwayBeforeItOpens(t *testing.T) {
-	s := opened(t, "--boards", "posix:1")
+	s := openShift(t, "--boards", "posix:1")
 	s.sees(`self-test`)
 	code, shown, errs := do(t, "tui", "--dir", s.dir, "--boards", "posix:1", "--plain")
 	if code != exitFault || shown != "" || !strings.Contains(errs, "another station has this registry open") {
