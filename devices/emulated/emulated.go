@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -105,6 +106,10 @@ type Config struct {
 	// does: a power cut unplugs it, and after PowerOn there is a new Line.
 	Pty bool
 
+	// Ethernet gives a QEMU board a network of its own, which leads to nothing
+	// but [EthernetPeer]. A posix board has the network of this machine.
+	Ethernet bool
+
 	testingOnlyTRNG string // QEMU character device in place of the host's random device
 }
 
@@ -122,6 +127,7 @@ type Board struct {
 	cfg  Config
 	dir  *directory
 	line *line
+	net  *ethernet // nil: none
 
 	mu     sync.Mutex // guards line, power and closed
 	power  *process   // nil: off
@@ -152,6 +158,11 @@ func (b *Board) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if b.cfg.Ethernet {
+		if b.net, err = newEthernet(); err != nil {
+			return err
+		}
+	}
 	return b.PowerOn(ctx)
 }
 
@@ -166,6 +177,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: no directory", ErrConfig)
 	case c.Kind == QEMU && machines[c.Machine] == nil:
 		return fmt.Errorf("%w: unknown machine %q (want mps2-an385 or mps2-an521)", ErrConfig, c.Machine)
+	case c.Kind == Posix && c.Ethernet:
+		return fmt.Errorf("%w: a posix board has the network of this machine, no Ethernet", ErrConfig)
 	case c.Kind == Posix && c.Machine != "":
 		return fmt.Errorf("%w: a posix board has no machine, got %q", ErrConfig, c.Machine)
 	}
@@ -321,10 +334,23 @@ func (b *Board) release() error {
 	if b.line != nil {
 		errs = append(errs, b.line.release())
 	}
+	if b.net != nil {
+		errs = append(errs, b.net.release())
+	}
 	if b.dir != nil {
 		errs = append(errs, b.dir.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Reach opens the way from the board's network to this TCP address, in place of
+// the one before, and gives what the board has to dial for it.
+func (b *Board) Reach(address netip.AddrPort) netip.AddrPort {
+	if b.net == nil {
+		return address
+	}
+	b.net.lead(address)
+	return EthernetPeer()
 }
 
 // Stderr gives the last lines that the process wrote since it was last

@@ -38,6 +38,7 @@ func TestStartRefuses(t *testing.T) {
 		{"a kind that is neither", Config{Kind: 9, Image: self}, nil, ErrConfig, "unknown kind 9"},
 		{"a machine that it does not know", Config{Kind: QEMU, Machine: "virt", Image: self}, nil, ErrConfig, `unknown machine "virt"`},
 		{"a machine for a posix board", Config{Kind: Posix, Machine: "mps2-an385", Image: self}, nil, ErrConfig, "has no machine"},
+		{"a posix board with an Ethernet", Config{Kind: Posix, Image: self, Ethernet: true}, nil, ErrConfig, "network of this machine"},
 		{"an image that was not built", Config{Kind: Posix, Image: "build/none"}, nil, ErrNoImage, "make firmware"},
 		{"no image", Config{Kind: Posix}, nil, ErrNoImage, "make firmware"},
 		{"a folder as image", Config{Kind: Posix, Image: "."}, nil, ErrNoImage, "not a file"},

@@ -23,7 +23,7 @@ var machines = map[string]*machine{
 const (
 	monitorFD = 3
 	fusesFD   = 4
-	lineFD    = 5
+	lineFD    = 5 // and the network behind it
 )
 
 // launchQEMU starts the emulator and returns when its monitor answers: the
@@ -44,6 +44,10 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	files := []*os.File{far, b.dir.fuses}
 	if !b.cfg.Pty {
 		files = append(files, b.line.far)
+	}
+	if b.net != nil {
+		args = append(args, b.net.arguments(monitorFD+len(files))...)
+		files = append(files, b.net.far)
 	}
 	p, err := b.begin(b.command(path, args, files...))
 	far.Close() // QEMU has its own; ours would hide its end
