@@ -159,6 +159,12 @@ func (s *shift) entries() []audit.Entry {
 	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
 		s.t.Fatal(errs)
 	}
+	return s.unverified()
+}
+
+// unverified are all audit entries, also while a station has the registry open.
+func (s *shift) unverified() []audit.Entry {
+	s.t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "registry.db")+"?mode=ro")
 	if err != nil {
 		s.t.Fatal(err)

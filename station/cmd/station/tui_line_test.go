@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/registry"
+	"hallmark/ui"
+)
+
+func TestASkippedBayStartsNothingUntilItIsBack(t *testing.T) {
+	s := ready(t, "posix:1")
+	s.must(s.line.Skip(t.Context(), "posix-1", "jig is defective", "anna"))
+	s.refuses(s.line.Start(t.Context(), ui.Start{Bay: "posix-1"}), errBaySkipped)
+	facts, err := s.line.Facts(t.Context())
+	if s.must(err); facts.Bays[0].Skipped != "jig is defective" {
+		t.Errorf("the tile says %q", facts.Bays[0].Skipped)
+	}
+	s.must(s.line.Automatic(t.Context(), true, "anna", ""))
+	s.line.startAutomatic(time.Now())
+	s.waits()
+	s.last(1, "")
+	s.recorded("bay.skipped", "anna", map[string]string{"bay": "posix-1", "reason": "jig is defective"})
+	s.must(s.line.Skip(t.Context(), "posix-1", "", "anna"))
+	s.recorded("bay.returned", "anna", map[string]string{"bay": "posix-1"})
+	s.starts(1, ui.Start{})
+	s.refuses(s.line.Skip(t.Context(), "posix-1", "other", "anna"), ui.ErrBusy)
+	s.refuses(s.line.Start(t.Context(), ui.Start{Bay: "posix-1"}), ui.ErrBusy)
+	s.refuses(s.line.Start(t.Context(), ui.Start{Bay: "posix-9"}), errNoBay)
+	s.waits()
+	s.last(1, station.Pass)
+}
+
+func TestStoppingOneBayLeavesTheOthers(t *testing.T) {
+	s := ready(t, "posix:2")
+	waiting := make(chan struct{})
+	s.line.slots[0].bay.Next = func(ctx context.Context) (station.Board, io.Closer, error) {
+		close(waiting)
+		<-ctx.Done() // a board that never comes
+		return nil, nil, ctx.Err()
+	}
+	s.starts(1, ui.Start{})
+	<-waiting
+	s.starts(2, ui.Start{})
+	s.must(s.line.Stop(t.Context(), "posix-1", "anna"))
+	s.waits()
+	s.last(1, station.Aborted)
+	s.last(2, station.Pass)
+	s.recorded("bay.stop", "anna", map[string]string{"bay": "posix-1"})
+}
+
+func TestAStopAfterSignDoesNotCutTheRun(t *testing.T) {
+	s := sit(t, newDir(t), "posix:1")
+	engine := s.line.events
+	s.line.events = func(e station.Event) {
+		if engine(e); e.Kind == station.StepEnded && e.Step == "sign" {
+			s.must(s.line.Stop(t.Context(), e.Bay, "anna"))
+		}
+	}
+	s.examine()
+	s.starts(1, ui.Start{})
+	s.waits()
+	s.last(1, station.Pass)
+}
+
+func TestADrainRecordsWhatWasSigned(t *testing.T) {
+	s := sit(t, newDir(t), "posix:2")
+	engine, draining := s.line.events, make(chan struct{})
+	s.line.events = func(e station.Event) {
+		if engine(e); e.Bay == "posix-1" && e.Kind == station.StepStarted && e.Step == "write" {
+			s.line.close()
+			close(draining)
+		}
+	}
+	s.examine()
+	s.starts(1, ui.Start{})
+	<-draining
+	s.refuses(s.line.Start(t.Context(), ui.Start{Bay: "posix-2"}), station.ErrDraining)
+	s.must(s.line.Drain(t.Context(), "anna"))
+	s.last(1, station.Pass)
+}
+
+func TestALabelOfABoardInAnotherBayStartsNothingThere(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.starts(1, ui.Start{})
+	s.waits()
+	elsewhere := s.rows()[0].BoardID
+	s.starts(2, ui.Start{Expect: elsewhere})
+	s.waits()
+	s.last(2, station.Fault)
+	if rows := s.rows(); len(rows) != 1 {
+		t.Errorf("%d Runs on record: the other board was asked for more than its name", len(rows))
+	}
+	s.starts(2, ui.Start{Expect: "no BoardID"})
+	s.waits()
+	s.last(2, station.Fault)
+	s.starts(2, ui.Start{})
+	s.waits()
+	s.last(2, station.Pass)
+	own := s.rows()[0].BoardID
+	s.line.slots[1].last = "" // the same board again, with its own label
+	s.starts(2, ui.Start{Expect: own})
+	s.waits()
+	s.last(2, station.Pass)
+}
+
+func TestAWorkOrderOverItsQuotaIsRefused(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.must(s.bench.registry.OpenOrder(t.Context(), "WO-1", s.bench.profile.Name(), 1, "planning"))
+	s.must(s.bench.registry.OpenOrder(t.Context(), "WO-2", "another product", 9, "planning"))
+	_, err := s.line.Switch(t.Context(), "WO-2", "anna")
+	s.refuses(err, errOtherProduct)
+	if _, err := s.line.Switch(t.Context(), "WO-1", "anna"); err != nil {
+		t.Fatal(err)
+	}
+	s.starts(1, ui.Start{Order: "WO-1"})
+	s.starts(2, ui.Start{Order: "WO-1"})
+	s.waits()
+	endings := []string{string(s.rows()[0].Ending) + s.rows()[0].Reason, string(s.rows()[1].Ending) + s.rows()[1].Reason}
+	slices.Sort(endings)
+	if !slices.Equal(endings, []string{"faultquota", "pass"}) {
+		t.Errorf("two boards for one place ended as %q", endings)
+	}
+	s.refuses(s.line.Start(t.Context(), ui.Start{Bay: "posix-1", Order: "WO-1"}), station.ErrQuota)
+	_, err = s.line.Switch(t.Context(), "WO-1", "anna")
+	s.refuses(err, station.ErrQuota)
+	_, err = s.line.Switch(t.Context(), "WO-404", "anna")
+	s.refuses(err, station.ErrUnknownOrder)
+	if facts, err := s.line.Facts(t.Context()); err != nil || facts.Order.Count != 1 {
+		t.Errorf("the header counts %d, %v", facts.Order.Count, err)
+	}
+}
+
+func TestAutomaticStartCanBeSwitched(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.line.startAutomatic(time.Now())
+	s.waits()
+	s.last(1, "")
+	s.must(s.line.Automatic(t.Context(), true, "anna", ""))
+	s.line.startAutomatic(time.Now())
+	s.waits()
+	s.last(1, station.Pass)
+	s.last(2, station.Pass)
+	s.line.startAutomatic(s.line.slots[0].passed.Add(reloading - time.Second)) // the result stays on the screen
+	s.waits()
+	if rows := s.rows(); len(rows) != 2 {
+		t.Errorf("%d Runs, want 2", len(rows))
+	}
+	s.line.startAutomatic(time.Now().Add(reloading))
+	s.waits()
+	if rows := s.rows(); len(rows) != 4 || rows[0].Operator != "anna" {
+		t.Errorf("%d Runs by %q, want 4 by anna", len(rows), rows[0].Operator)
+	}
+	s.must(s.desk.SignOut(t.Context(), "anna", "signed out"))
+	s.line.startAutomatic(time.Now().Add(time.Hour))
+	s.waits()
+	if rows := s.rows(); len(rows) != 4 {
+		t.Errorf("%d Runs: one was started with nobody there", len(rows))
+	}
+	s.recorded("line.automatic", "anna", map[string]string{"on": "true"})
+}
+
+func TestABoardThatAppearsOnAPortIsStartedByItself(t *testing.T) {
+	port := filepath.Join(t.TempDir(), "ttyACM0")
+	s := ready(t, port)
+	s.must(s.line.Automatic(t.Context(), true, "anna", ""))
+	looks := func(want ui.Presence) {
+		t.Helper()
+		s.line.lookAtPorts()
+		s.line.startAutomatic(time.Now())
+		facts, err := s.line.Facts(t.Context())
+		if s.must(err); facts.Bays[0].Present != want {
+			t.Errorf("presence %d, want %d", facts.Bays[0].Present, want)
+		}
+		s.waits()
+	}
+	looks(ui.BoardAbsent)
+	s.last(1, "")
+	s.must(os.Symlink(boardOnPTY(t, filepath.Join(firmwareFolder(t), "posix", "hallmark-posix")), port))
+	looks(ui.BoardPresent)
+	s.last(1, station.Pass)
+	looks(ui.BoardPresent)
+	if rows := s.rows(); len(rows) != 1 {
+		t.Errorf("%d Runs: a board that stays is not tried twice", len(rows))
+	}
+	s.must(os.Remove(port))
+	looks(ui.BoardAbsent)
+}
+
+func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {
+	s := ready(t, "posix:1")
+	s.starts(1, ui.Start{})
+	s.waits()
+	board := s.rows()[0].BoardID
+	s.starts(1, ui.Start{Expect: board, Rework: "board was repaired"})
+	s.waits()
+	s.last(1, station.Pass)
+	rows, err := s.bench.registry.Certificates(t.Context(), registry.Filter{BoardID: board})
+	if s.must(err); len(rows) != 2 || rows[0].Status != "superseded" || rows[1].Status != "active" {
+		t.Fatalf("certificates of the board: %+v", rows)
+	}
+	detail, err := s.desk.Detail(t.Context(), s.rows()[0].Run)
+	if s.must(err); detail.Run.Rework != "board was repaired" || detail.Run.Operator != "anna" {
+		t.Errorf("the detail says %q by %q", detail.Run.Rework, detail.Run.Operator)
+	}
+}
+
+func TestTheNumbersOfAShiftSurviveTheScreen(t *testing.T) {
+	s := ready(t, "posix:3")
+	began := time.Now()
+	for bay := range 3 {
+		s.starts(bay+1, ui.Start{})
+	}
+	s.waits()
+	runs, err := s.desk.earlier(t.Context(), began)
+	s.must(err)
+	rows := s.rows()
+	if len(runs) != 3 || len(rows) != 3 {
+		t.Fatalf("%d Runs for the numbers, %d on record", len(runs), len(rows))
+	}
+	boards := map[string]bool{}
+	for _, run := range runs {
+		boards[run.Identity.ID.String()] = true
+		if run.Ending != station.Pass || len(run.Steps) != len(s.bench.station.Steps()) || run.Finished.Before(began) {
+			t.Errorf("read back as %+v", run)
+		}
+	}
+	for _, row := range rows {
+		if !boards[row.BoardID] {
+			t.Errorf("board %s is not counted", row.BoardID)
+		}
+	}
+	if later, err := s.desk.earlier(t.Context(), time.Now()); err != nil || len(later) != 0 {
+		t.Errorf("%d Runs of a shift that begins now, %v", len(later), err)
+	}
+}
+
+func TestTheLogIsSignedOverDuringTheShift(t *testing.T) {
+	s := ready(t, "posix:1")
+	k := &keeper{line: s.line}
+	now := time.Now()
+	size := func() int64 {
+		k.look(now, false)
+		facts, err := s.line.Facts(t.Context())
+		s.must(err)
+		return facts.Entries
+	}
+	s.must(s.bench.note("test.entry", audit.Success, nil))
+	if before := size(); size() != before {
+		t.Error("a checkpoint was signed before its time")
+	}
+	before := size()
+	s.line.uncovered = checkpointEvery
+	now = now.Add(anchorPause)
+	if after := size(); after != before+1 || s.line.uncovered != 0 {
+		t.Errorf("%d entries after %d Runs, want one more than %d", after, checkpointEvery, before)
+	}
+	before = size()
+	s.must(s.bench.note("test.entry", audit.Success, nil))
+	now = now.Add(anchorEvery + time.Minute)
+	if after := size(); after != before+2 {
+		t.Errorf("%d entries after %v, want two more than %d", after, anchorEvery, before)
+	}
+	now = now.Add(anchorPause)
+	if before := size(); size() != before {
+		t.Error("a checkpoint over nothing new")
+	}
+}
+
+func TestAClockThatWasNotSetIsInTheHeader(t *testing.T) {
+	s := ready(t, "posix:1")
+	facts, err := s.line.Facts(t.Context())
+	if s.must(err); facts.ClockBad != "" {
+		t.Errorf("the header says %q of a good clock", facts.ClockBad)
+	}
+	early := *s.bench.issuing
+	early.NotBefore = time.Now().Add(time.Hour)
+	s.bench.issuing = &early
+	facts, err = s.line.Facts(t.Context())
+	if s.must(err); !strings.Contains(facts.ClockBad, "issuing CA certificate is not valid") {
+		t.Errorf("the header says %q", facts.ClockBad)
+	}
+}
