@@ -28,6 +28,7 @@ var (
 	ErrMalformedAnswer  = &Reason{"malformed-answer", "board's answer is not what PROTOCOL.md allows: its firmware does not fit this station"}
 	ErrProtocolVersion  = &Reason{"protocol-version", "board speaks another protocol version: update its firmware or the station"}
 	ErrIdentityABI      = &Reason{"identity-abi", "board derives its identity by another ABI than this station accepts"}
+	ErrProductImage     = &Reason{"product-image", "board runs its product's image, which takes no certificate: flash the provisioning image, the identity stays"}
 	ErrNoNetHandshake   = &Reason{"no-network-handshake", "board's image cannot do the handshake over a network: give it one that can, or set handshake: uart"}
 	ErrBufferTooSmall   = &Reason{"buffer-too-small", "board's message buffer is too small for any exchange"}
 	ErrRestarted        = &Reason{"restarted", "board restarted in the middle"}

@@ -123,6 +123,7 @@ func TestEndings(t *testing.T) {
 		}, station.Reject, "dummy-identity", true},
 		{"a development key is rejected", func(w *world) { w.identity.HUK = devices.HUKDevelopment }, station.Reject, "untrusted-huk", false},
 		{"another identity ABI is rejected", func(w *world) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
+		{"a product's image is rejected", func(w *world) { w.identity.Can = devices.CanNet }, station.Reject, "product-image", false},
 		{"a sealed board without certificate is rejected", func(w *world) { w.identity.Sealed = true }, station.Reject, "sealed", false},
 		{"a sealed board with a foreign certificate is rejected", func(w *world) { w.holds(newCertificate(w.t, 9)); w.identity.Sealed = true }, station.Reject, "sealed", false},
 		{"a sealed board with its own certificate passes", func(w *world) { w.holds(w.certificate); w.registered(w.certificate); w.identity.Sealed = true }, station.Pass, "", false},

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, slots: map[devices.Slot][]byte{}, records: map[[16]byte]station.Record{},
 		identity: devices.Identity{
-			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Boot: devices.BootID{1},
+			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Can: devices.CanProvision, Boot: devices.BootID{1},
 		},
 	}
 	w.certificate = newCertificate(t, 7)

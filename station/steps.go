@@ -81,6 +81,9 @@ func (s *Station) allowed(id *devices.Identity) error {
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}
+	if !id.Can.Has(devices.CanProvision) {
+		return devices.ErrProductImage
+	}
 	if s.config.Visits != nil && !id.Can.Has(devices.CanNet) {
 		return devices.ErrNoNetHandshake
 	}

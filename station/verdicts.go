@@ -105,6 +105,7 @@ var verdicts = []struct {
 	{devices.ErrMalformedAnswer, rejects(devices.ErrMalformedAnswer.Word)},
 	{devices.ErrProtocolVersion, rejects(devices.ErrProtocolVersion.Word)},
 	{devices.ErrIdentityABI, rejects(devices.ErrIdentityABI.Word)},
+	{devices.ErrProductImage, rejects(devices.ErrProductImage.Word)},
 	{devices.ErrNoNetHandshake, rejects(devices.ErrNoNetHandshake.Word)},
 	{devices.ErrBufferTooSmall, rejects(devices.ErrBufferTooSmall.Word)},
 	{devices.ErrNotRestarted, rejects(devices.ErrNotRestarted.Word)},

@@ -39,6 +39,7 @@ type line struct {
 	changed func(*station.Config)
 
 	registry *registry.Registry
+	verifier station.Verifier
 	station  *station.Station
 	close    func() error
 	asked    atomic.Int64 // signatures that the token was asked for
@@ -78,6 +79,7 @@ func (l *line) open(t *testing.T) {
 	l.registry = must(registry.Open(ctx, registry.Config{Path: l.database(), Now: l.now, Station: "line"}))(t)
 	server, served := l.Verifier(ctx, t, l.registry)
 	visited := l.Visits(ctx, t, server)
+	l.verifier = server
 	l.close = func() error { cancel(); return errors.Join(<-served, <-visited, l.registry.Shutdown()) }
 
 	issue := l.IssuerConfig(l.registry)

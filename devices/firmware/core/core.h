@@ -79,7 +79,7 @@ int store_seal(struct store *s);
 /* certificate.c: may `der` be stored in this slot of this board? */
 int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
 
-/* group.c: one object on its way into a slot. */
+/* provision.c: one object on its way into a slot, and what fills it. Not in a product's image. */
 struct transfer {
 	bool open;
 	enum slot slot;
@@ -88,6 +88,11 @@ struct transfer {
 	uint8_t hash[HASH_SIZE];
 	uint8_t der[SLOT_SIZE];
 };
+
+struct prov;
+int provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 /* tls.c */
 enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
@@ -111,7 +116,6 @@ struct tls {
 	uint8_t answer[PROV_BUF_SIZE];
 };
 
-struct prov;
 int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 void tls_close(struct tls *tls);
 
@@ -170,7 +174,9 @@ struct prov {
 	uint8_t boot_id[BOOT_ID_SIZE];
 	struct identity identity;
 	struct store store;
+#if PROV_PROVISIONING
 	struct transfer transfer;
+#endif
 	struct tls tls;
 	struct net net;
 	struct smp smp;

@@ -16,6 +16,7 @@ var advice = map[string]string{
 	"key-elsewhere":       "keep the board and call engineering: its key or BoardID belongs to another one; the bay stays stopped",
 	"untrusted-huk":       "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml",
 	"identity-abi":        "flash the firmware that this station is made for",
+	"product-image":       "flash the provisioning image and try again: a product's image takes no certificate, and the update keeps identity and certificate",
 	"sealed":              "the board can take no certificate any more: scrap it, or look it up with `station boards`",
 	"scrapped":            "take the board out of the lot: it was scrapped",
 	"revoked":             "enrol the board with --rework if it may have a new certificate",

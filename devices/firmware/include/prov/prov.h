@@ -26,6 +26,15 @@
 #define PROV_BUF_SIZE 2048u
 #endif
 
+/*
+ * 0: a product's image, in which csr, write and seal are unknown commands (`ca`
+ * of hello) and their code is not there. Identity, store, read and handshake
+ * are those of the provisioning image, so that an update keeps the identity.
+ */
+#ifndef PROV_PROVISIONING
+#define PROV_PROVISIONING 1
+#endif
+
 struct prov; /* opaque */
 
 /*

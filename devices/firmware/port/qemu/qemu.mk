@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds build/qemu/<machine>.elf. Included by devices/firmware/Makefile, which
+# Builds build/qemu/<machine>.elf and the product's <machine>-product.elf. Included by devices/firmware/Makefile, which
 # gives CORE_SRC, MBEDTLS_SRC (C files) and CORE_CFLAGS (includes, definitions,
 # warnings). Core and mbedTLS are compiled once for each CPU, the port once for
 # each machine.
@@ -8,7 +8,8 @@ QEMU_CC ?= arm-none-eabi-gcc
 QEMU_DIR := port/qemu
 QEMU_OUT := build/qemu
 QEMU_MACHINES := mps2-an385 mps2-an521
-QEMU_IMAGES := $(QEMU_MACHINES:%=$(QEMU_OUT)/%.elf)
+QEMU_VARIANTS := provisioning product # a folder for the objects of each
+QEMU_IMAGES := $(QEMU_MACHINES:%=$(QEMU_OUT)/%.elf) $(QEMU_MACHINES:%=$(QEMU_OUT)/%-product.elf)
 QEMU_PORT_SRC := $(wildcard $(QEMU_DIR)/*.c)
 QEMU_WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 
@@ -22,32 +23,39 @@ QEMU_MACRO_mps2-an521 := BOARD_MPS2_AN521
 QEMU_CFLAGS := -O2 -g -std=c99 -mthumb -mfloat-abi=soft -ffunction-sections -fdata-sections -MMD -MP
 QEMU_LDFLAGS := -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -L$(QEMU_DIR)
 
-# $(1) CPU: its objects of core and mbedTLS.
-qemu-cpu-obj = $(patsubst %.c,$(QEMU_OUT)/$(1)/core/%.o,$(notdir $(CORE_SRC))) \
-               $(patsubst %.c,$(QEMU_OUT)/$(1)/mbedtls/%.o,$(notdir $(MBEDTLS_SRC)))
+QEMU_FLAGS_product := $(PRODUCT)
 
 # $(1) CPU, $(2) folder for the object, $(3) source, $(4) further flags
 define qemu-compile
-$(QEMU_OUT)/$(1)/$(2)/$(notdir $(3:.c=.o)): $(3) $(MAKEFILE_LIST)
+$(QEMU_OUT)/$(2)/$(notdir $(3:.c=.o)): $(3) $(MAKEFILE_LIST)
 	@mkdir -p $$(@D)
-	$$(QEMU_CC) -mcpu=$(4) $$(QEMU_CFLAGS) $$(CORE_CFLAGS) $(5) -c $$< -o $$@
+	$$(QEMU_CC) -mcpu=$(1) $$(QEMU_CFLAGS) $$(CORE_CFLAGS) $(4) -c $$< -o $$@
+endef
+
+# $(1) CPU, $(2) variant
+define qemu-core
+$(foreach src,$(CORE_SRC),$(eval $(call qemu-compile,$(1),$(1)/core-$(2),$(src),$(QEMU_WARNINGS) $(QEMU_FLAGS_$(2)))))
 endef
 
 define qemu-cpu
-$(foreach src,$(CORE_SRC),$(eval $(call qemu-compile,$(1),core,$(src),$(1),$(QEMU_WARNINGS))))
-$(foreach src,$(MBEDTLS_SRC),$(eval $(call qemu-compile,$(1),mbedtls,$(src),$(1))))
+$(foreach variant,$(QEMU_VARIANTS),$(eval $(call qemu-core,$(1),$(variant))))
+$(foreach src,$(MBEDTLS_SRC),$(eval $(call qemu-compile,$(1),$(1)/mbedtls,$(src))))
 endef
 
+# $(1) machine, $(2) variant, $(3) image
 define qemu-machine
-$(foreach src,$(QEMU_PORT_SRC),$(eval $(call qemu-compile,$(1),port,$(src),$(QEMU_CPU_$(1)),$(QEMU_WARNINGS) -D$(QEMU_MACRO_$(1)) -I$(QEMU_DIR))))
-$(QEMU_OUT)/$(1).elf: $(QEMU_PORT_SRC:$(QEMU_DIR)/%.c=$(QEMU_OUT)/$(1)/port/%.o) \
-		$(call qemu-cpu-obj,$(QEMU_CPU_$(1))) $(QEMU_DIR)/$(1).ld $(QEMU_DIR)/sections.ld
+$(foreach src,$(QEMU_PORT_SRC),$(eval $(call qemu-compile,$(QEMU_CPU_$(1)),$(1)/port-$(2),$(src),$(QEMU_WARNINGS) $(QEMU_FLAGS_$(2)) -D$(QEMU_MACRO_$(1)) -I$(QEMU_DIR))))
+$(QEMU_OUT)/$(3).elf: $(QEMU_PORT_SRC:$(QEMU_DIR)/%.c=$(QEMU_OUT)/$(1)/port-$(2)/%.o) \
+		$(patsubst %.c,$(QEMU_OUT)/$(QEMU_CPU_$(1))/core-$(2)/%.o,$(notdir $(CORE_SRC))) \
+		$(patsubst %.c,$(QEMU_OUT)/$(QEMU_CPU_$(1))/mbedtls/%.o,$(notdir $(MBEDTLS_SRC))) \
+		$(QEMU_DIR)/$(1).ld $(QEMU_DIR)/sections.ld
 	$$(QEMU_CC) -mcpu=$(QEMU_CPU_$(1)) $$(QEMU_CFLAGS) $$(QEMU_LDFLAGS) -T$(1).ld $$(filter %.o,$$^) -o $$@.new
 	mv $$@.new $$@
 endef
 
 $(foreach cpu,$(sort $(foreach machine,$(QEMU_MACHINES),$(QEMU_CPU_$(machine)))),$(eval $(call qemu-cpu,$(cpu))))
-$(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine))))
+$(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine),provisioning,$(machine))))
+$(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine),product,$(machine)-product)))
 
 .PHONY: qemu
 qemu: $(QEMU_IMAGES)

@@ -1,0 +1,102 @@
+package line_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/fixtures/needs"
+	"hallmark/station"
+)
+
+// A firmware update changes the image, not the board: fuses and flash stay.
+func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
+	l := newLine(t, nil)
+	onPorts(t, func(t *testing.T, factory emulated.Config) {
+		// 1. Enrolled under the provisioning image.
+		factory.Dir = t.TempDir()
+		bay := l.bay("bay")
+		board := l.plug(t, factory, patience, nil)
+		before := must(board.Identify(t.Context()))(t)
+		enrolled := bay.enrol(t, board, board)
+		ends(t, enrolled, station.Pass, "")
+
+		// 2. Updated to the product's image.
+		product := factory
+		product.Image = needs.Firmware(t, productOf(factory.Image))
+		board = l.plug(t, product, patience, nil)
+		after := must(board.Identify(t.Context()))(t)
+		sameBoard(t, before, after)
+		if after.FirmwareHash == before.FirmwareHash || after.Can.Has(devices.CanProvision) {
+			t.Errorf("this is no product image: hash %x, can %#b", after.FirmwareHash, after.Can)
+		}
+		l.works(t, board, enrolled)
+		unchangeable(t, board, enrolled)
+
+		// 3. A station gives it nothing, and says what to do.
+		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word)
+
+		// 4. And back.
+		board = l.plug(t, factory, patience, nil)
+		if back := must(board.Identify(t.Context()))(t); back.FirmwareHash != before.FirmwareHash {
+			t.Errorf("firmware hash %x, was %x", back.FirmwareHash, before.FirmwareHash)
+		}
+		l.works(t, board, enrolled)
+		again := bay.enrol(t, board, board)
+		ends(t, again, station.Pass, "")
+		same(t, enrolled, again)
+		l.legal(t)
+	})
+}
+
+// productOf is where the firmware's build folder has the product's image beside this one.
+func productOf(image string) string {
+	ending := filepath.Ext(image)
+	return strings.TrimSuffix(image, ending) + "-product" + ending
+}
+
+func sameBoard(t *testing.T, before, after devices.Identity) {
+	t.Helper()
+	after.Stored, after.Boot, after.FirmwareHash, after.Can = before.Stored, before.Boot, before.FirmwareHash, before.Can
+	if after != before {
+		t.Errorf("after the update the board says %+v, before it %+v", after, before)
+	}
+}
+
+// works demands that the board has its certificate and convinces the verifier with it.
+func (l *line) works(t *testing.T, board plugged, enrolled *station.Run) {
+	t.Helper()
+	want := enrolled.Certificate.DER
+	if got := must(board.Read(t.Context(), devices.SlotCertificate))(t); !bytes.Equal(got, want) {
+		t.Fatalf("the board holds another certificate: %x", got)
+	}
+	session := must(l.verifier.Connect(t.Context(), want))(t)
+	defer session.Close()
+	_, err := board.Handshake(t.Context(), session.Conn(), l.verifier.ServerName())
+	if presented, refused := session.Verdict(t.Context()); errors.Join(err, refused) != nil || presented.CertificateSHA256 != enrolled.Certificate.SHA256 {
+		t.Errorf("board: %v; verifier: %v, saw %x", err, refused, presented.CertificateSHA256)
+	}
+}
+
+// unchangeable demands that a product's image knows none of the commands that change a board.
+func unchangeable(t *testing.T, board plugged, enrolled *station.Run) {
+	t.Helper()
+	_, csr := board.CSR(t.Context(), devices.PurposeTLS, [devices.NonceSize]byte{1}, devices.Subject{})
+	for command, err := range map[string]error{
+		"csr":                          csr,
+		"write of what is there":       board.Write(t.Context(), devices.SlotCertificate, enrolled.Certificate.DER),
+		"write of another certificate": board.Write(t.Context(), devices.SlotAnchor, enrolled.Certificate.DER),
+		"seal":                         board.Seal(t.Context()),
+	} {
+		if !errors.Is(err, devices.ErrUnsupported) {
+			t.Errorf("%s: %v, want %v", command, err, devices.ErrUnsupported)
+		}
+	}
+	if id := must(board.Identify(t.Context()))(t); id.Sealed || id.Stored != 1<<devices.SlotAnchor|1<<devices.SlotChain|1<<devices.SlotCertificate {
+		t.Errorf("a refused command left %+v", id)
+	}
+}
