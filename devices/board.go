@@ -62,6 +62,9 @@ const (
 	HUKTFMDummy
 )
 
+// HasCaller reports whether the key is another one for each caller, as TF-M's is.
+func (s HUKSource) HasCaller() bool { return s == HUKTFM || s == HUKTFMDummy }
+
 // Trusted reports whether a board with a HUK of this source may get an
 // identity outside demo mode: development values and TF-M's dummy
 // provisioning may not, and emulated fuses only where emulated boards are
@@ -133,6 +136,7 @@ type Identity struct {
 	Firmware     string // version, at most 24 octets
 	FirmwareHash [32]byte
 	HUK          HUKSource
+	Caller       int32 // whose key TF-M derived: partition id, or -1 non-secure; 0 without TF-M
 	Sealed       bool
 	Stored       Slots
 	ABI          uint

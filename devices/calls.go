@@ -50,6 +50,10 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 	if !Purposes(h.Purposes).Has(PurposeTLS) {
 		return Identity{}, fmt.Errorf("%w: purposes %#b lack the TLS client, which every board has", ErrMalformedAnswer, h.Purposes)
 	}
+	var caller int32
+	if h.Caller != nil {
+		caller = *h.Caller
+	}
 	return Identity{
 		ID:           id,
 		HardwareID:   HardwareID(h.HardwareID),
@@ -57,6 +61,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 		Firmware:     h.Firmware,
 		FirmwareHash: [32]byte(h.FirmwareHash),
 		HUK:          HUKSource(h.HUK),
+		Caller:       caller,
 		Sealed:       h.LifeCycle == 1,
 		Stored:       Slots(h.Stored),
 		ABI:          uint(h.ABI),

@@ -110,7 +110,7 @@ var quick = Options{Timeout: 150 * time.Millisecond, Settle: 10 * time.Milliseco
 
 var hello = smp.HelloResponse{
 	Version: 1, ID: []byte("0123456789abcdef"), HardwareID: []byte{1}, BoardType: "test", Firmware: "1",
-	FirmwareHash: make([]byte, 32), ABI: 1, Purposes: 1, Boot: []byte("bootboot"), BufferSize: 384,
+	FirmwareHash: make([]byte, 32), HUK: 2, ABI: 1, Purposes: 1, Boot: []byte("bootboot"), BufferSize: 384,
 }
 
 func init() { hello.ID[6], hello.ID[8] = 0x40, 0x80 }

@@ -27,6 +27,7 @@ type HelloResponse struct {
 	Firmware     string `cbor:"fw"`
 	FirmwareHash []byte `cbor:"fh"`
 	HUK          uint8  `cbor:"hs"`
+	Caller       *int32 `cbor:"dc,omitempty"` // there exactly when HUK is 0 or 4
 	LifeCycle    uint8  `cbor:"lc"`
 	Stored       uint8  `cbor:"st"`
 	ABI          uint32 `cbor:"ab"`
@@ -160,6 +161,7 @@ var (
 		{key: "fw", kind: textKind, least: 1, most: 24},
 		{key: "fh", kind: bytesKind, least: 32, most: 32},
 		{key: "hs", kind: uintKind, most: 4},
+		{key: "dc", kind: intKind, optional: true},
 		{key: "lc", kind: uintKind, most: 1},
 		{key: "ab", kind: uintKind, most: 0xffffffff},
 		{key: "bs", kind: uintKind, most: 0xffffffff},
@@ -235,6 +237,14 @@ func (*TLSResponse) form() form       { return tlsResponseForm }
 func (*Seal) form() form              { return emptyForm }
 func (*Net) form() form               { return netForm }
 func (*NetResponse) form() form       { return netResponseForm }
+
+// sound: TF-M, real or provisioned with dummies, has callers.
+func (h *HelloResponse) sound() string {
+	if (h.HUK == 0 || h.HUK == 4) != (h.Caller != nil) {
+		return "dc is there exactly when hs is 0 or 4"
+	}
+	return ""
+}
 
 // sound: total length and hash come with offset 0 and only there.
 func (w *WriteSlot) sound() string {

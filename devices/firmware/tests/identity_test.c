@@ -186,6 +186,26 @@ static void a_start_that_fails_is_named(void)
 	board_stop(&board);
 }
 
+/* TF-M's caller is part of the identity; no other source has one. */
+static void hello_names_the_caller_exactly_under_tfm(void)
+{
+	static const int32_t callers[] = { -1, 0x4c690100, INT32_MIN };
+
+	for (unsigned source = PROV_HUK_TFM; source <= PROV_HUK_TFM_DUMMY; source++) {
+		bool tfm = source == PROV_HUK_TFM || source == PROV_HUK_TFM_DUMMY;
+		for (unsigned i = 0; i < sizeof callers / sizeof *callers; i++) {
+			int64_t caller = 0;
+			board_make(&board);
+			board.port.facts.huk_source = (enum prov_huk_source)source;
+			board.port.facts.huk_caller = callers[i];
+			CHECK(board_start(&board) == PROV_OK && ask_hello(&board) == PROV_OK, "source %u", source);
+			CHECK(answer_number(&board, "dc", &caller) == tfm && (!tfm || caller == callers[i]),
+			      "source %u, caller %d: hello says %d", source, (int)callers[i], (int)caller);
+		}
+	}
+	board_stop(&board);
+}
+
 const struct test identity_tests[] = {
 	{ "BoardID and key are those of the vectors", the_identity_is_that_of_the_vectors },
 	{ "the identity is the same after each start, the boot id is not", the_identity_is_the_same_after_each_start },
@@ -193,6 +213,7 @@ const struct test identity_tests[] = {
 	{ "the HUK is closed after the derivation, the keys with the core", the_huk_is_closed_after_the_derivation },
 	{ "a board without HUK answers no-huk to everything", a_board_without_huk_refuses_everything },
 	{ "a board without entropy answers no-entropy to everything", a_board_without_entropy_refuses_everything },
+	{ "hello names the caller exactly when the HUK is TF-M's", hello_names_the_caller_exactly_under_tfm },
 	{ "a start in which any call of the port fails is named", a_start_that_fails_is_named },
 	{ 0 },
 };

@@ -35,6 +35,7 @@ struct prov_facts {
 	uint8_t hardware_id[PROV_HARDWARE_ID_MAX];
 	size_t hardware_id_len;
 	enum prov_huk_source huk_source;
+	int32_t huk_caller; /* with PROV_HUK_TFM and PROV_HUK_TFM_DUMMY: the owner id that TF-M mixes into the key */
 };
 
 /* NOR flash reserved for the certificate store. Erased octets read 0xff. At least two sectors. */
