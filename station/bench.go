@@ -41,12 +41,13 @@ func (b *Bay) Stopped() error {
 	return b.stop
 }
 
-// A Bench runs many bays at once.
+// A Bench runs many bays at once. A board's visit in a bay is one Run for each
+// of the station's purposes, in their order, until one does not pass.
 type Bench struct {
 	Station  *Station
 	Bays     []*Bay
-	Count    int    // Runs in total; 0 means one for each bay
-	Jobs     int    // Runs at the same time; 0 means all bays
+	Count    int    // boards in total; 0 means one for each bay
+	Jobs     int    // boards at the same time; 0 means all bays
 	Operator string // on each Run
 	Order    string // work order of each Run, may be empty
 	Rework   string // reason of a rework, for each Run, empty for first enrolments
@@ -54,10 +55,10 @@ type Bench struct {
 	Ended func(*Run)
 }
 
-// Run starts Runs until Count is reached and returns when all have ended: the
+// Run takes boards until Count is reached and returns when all Runs have ended: the
 // Runs, in the order of their ends, and an error if some of Count were not begun
 // (a drain, a cancelled ctx, or no bay that is not stopped). Each bay gets one
-// Run before any gets a second one. What ctx and Drain do is said at Enrol.
+// board before any gets a second one. What ctx and Drain do is said at Enrol.
 func (b *Bench) Run(ctx context.Context) ([]*Run, error) {
 	shift, err := b.begin(ctx)
 	if err != nil {
@@ -94,28 +95,29 @@ type shift struct {
 	count int
 	jobs  chan struct{} // holds one element for each Run under way
 
-	mu    sync.Mutex // covers what follows
-	spare int        // Runs that no bay has claimed yet
-	ended []*Run
+	mu     sync.Mutex // covers what follows
+	spare  int        // boards that no bay has claimed yet
+	visits int        // that ended
+	ended  []*Run
 }
 
-// work serves one bay: its own Run, if it has one, then spare ones.
+// work serves one bay: its own board, if it has one, then spare ones.
 func (s *shift) work(ctx context.Context, bay *Bay, own bool) {
 	for own || s.claim() {
 		own = false
 		if !s.acquire(ctx) {
 			return
 		}
-		run := s.one(ctx, bay)
+		runs := s.visit(ctx, bay)
 		<-s.jobs
-		s.end(run)
+		s.end(runs)
 		if bay.Stopped() != nil {
 			return
 		}
 	}
 }
 
-// claim takes one of the spare Runs.
+// claim takes one of the spare boards.
 func (s *shift) claim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,21 +144,24 @@ func (s *shift) acquire(ctx context.Context) bool {
 	return false
 }
 
-func (s *shift) end(run *Run) {
+func (s *shift) end(runs []*Run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = append(s.ended, run)
-	if s.Ended != nil {
-		s.Ended(run)
+	s.visits++
+	for _, run := range runs {
+		s.ended = append(s.ended, run)
+		if s.Ended != nil {
+			s.Ended(run)
+		}
 	}
 }
 
-// missing says why fewer Runs ended than were asked for.
+// missing says why fewer boards came than were asked for.
 func (s *shift) missing(ctx context.Context) error {
-	if len(s.ended) == s.count {
+	if s.visits == s.count {
 		return nil
 	}
-	why := []error{fmt.Errorf("%d of %d Runs were not begun", s.count-len(s.ended), s.count), context.Cause(ctx)}
+	why := []error{fmt.Errorf("%d of %d Runs were not begun", s.count-s.visits, s.count), context.Cause(ctx)}
 	if s.Station.draining.Err() != nil {
 		why = append(why, ErrDraining)
 	}
@@ -168,33 +173,64 @@ func (s *shift) missing(ctx context.Context) error {
 	return errors.Join(why...)
 }
 
-// one does one Run in a bay. Whatever happens, there is a Run that tells it.
-func (s *shift) one(ctx context.Context, bay *Bay) *Run {
-	run, err := s.Station.NewRun(bay.Name, s.Operator)
-	if err != nil {
-		return s.Station.notBegun(ctx, &Run{Bay: bay.Name, Operator: s.Operator}, err)
+// visit does the Runs of one board. Whatever happens, there is a Run that tells it.
+func (s *shift) visit(ctx context.Context, bay *Bay) []*Run {
+	run, err := s.newRun(bay, s.Station.config.Purposes[0])
+	if err == nil {
+		err = bay.Stopped()
 	}
-	run.Order, run.Rework = s.Order, s.Rework
-	if stopped := bay.Stopped(); stopped != nil {
-		return s.Station.notBegun(ctx, run, stopped)
+	if err != nil {
+		return []*Run{s.Station.notBegun(ctx, run, err)}
 	}
 	life, cancel := context.WithCancelCause(ctx) // of the board, which may be a process
 	defer cancel(nil)
 	board, closer, err := bay.take(life, cancel, s.Station)
 	if err != nil {
+		return []*Run{s.Station.notBegun(ctx, run, err)}
+	}
+	runs := s.enrol(ctx, board, bay, run)
+	last := runs[len(runs)-1]
+	if err := closer.Close(); err != nil && last.Err == nil {
+		// The verdict on the board is on record; a bay that does not close says so at its next board.
+		last.Err = fmt.Errorf("closing the board: %w", err)
+	}
+	if last.StopBay {
+		bay.Stop(last.Err)
+	}
+	return runs
+}
+
+// enrol does the first Run, and after each that passes the one for the next purpose.
+func (s *shift) enrol(ctx context.Context, board Board, bay *Bay, run *Run) []*Run {
+	runs := []*Run{s.one(ctx, board, run)}
+	for _, purpose := range s.Station.config.Purposes[1:] {
+		if runs[len(runs)-1].Ending != Pass {
+			break
+		}
+		next, err := s.newRun(bay, purpose)
+		if err != nil {
+			return append(runs, s.Station.notBegun(ctx, next, err))
+		}
+		runs = append(runs, s.one(ctx, board, next))
+	}
+	return runs
+}
+
+func (s *shift) one(ctx context.Context, board Board, run *Run) *Run {
+	if err := s.Station.Enrol(ctx, board, run); err != nil {
 		return s.Station.notBegun(ctx, run, err)
 	}
-	if err := s.Station.Enrol(ctx, board, run); err != nil {
-		run = s.Station.notBegun(ctx, run, err)
-	}
-	if err := closer.Close(); err != nil && run.Err == nil {
-		// The verdict on the board is on record; a bay that does not close says so at its next board.
-		run.Err = fmt.Errorf("closing the board: %w", err)
-	}
-	if run.StopBay {
-		bay.Stop(run.Err)
-	}
 	return run
+}
+
+// newRun gives a Run even when there is no randomness for its id.
+func (s *shift) newRun(bay *Bay, purpose Purpose) (*Run, error) {
+	run, err := s.Station.NewRun(bay.Name, s.Operator)
+	if err != nil {
+		run = &Run{Bay: bay.Name, Operator: s.Operator}
+	}
+	run.Order, run.Rework, run.Purpose = s.Order, s.Rework, purpose.Name
+	return run, err
 }
 
 // take gets the bay's board; a drain ends the wait for it, and a panic is an error.

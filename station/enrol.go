@@ -14,11 +14,11 @@ import (
 // Enrol returns.
 type attempt struct {
 	*Station
-	board Board
-	run   *Run
-	wire  devices.WireCount // when the Run began
-	fresh [devices.NonceSize]byte
-	told  error // of the observer, when it panicked
+	board   Board
+	run     *Run
+	purpose Purpose           // of the Run
+	wire    devices.WireCount // when the Run began
+	told    error             // of the observer, when it panicked
 }
 
 // Enrol takes a Run from wherever it stands to its end. Steps whose part the
@@ -36,12 +36,16 @@ func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	if err := enrollable(board, run); err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	a := &attempt{Station: s, board: board, run: run, wire: wireOf(board)}
+	purpose, err := s.purpose(run)
+	if err != nil {
+		return fmt.Errorf("enrolling: %w", err)
+	}
+	a := &attempt{Station: s, board: board, run: run, purpose: purpose, wire: wireOf(board)}
 	run.Started = s.config.Now()
 	a.emit(RunStarted, "")
 	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run, fmt.Errorf("%w for the whole Run", ErrTimeout))
 	defer cancel()
-	err := a.walk(bounded)
+	err = a.walk(bounded)
 	a.close(ctx, err)
 	a.emit(RunEnded, "")
 	run.Err = errors.Join(run.Err, a.told)
@@ -63,7 +67,7 @@ func enrollable(board Board, run *Run) error {
 // walk goes along the steps and stops at the first that fails.
 func (a *attempt) walk(ctx context.Context) error {
 	for _, step := range a.steps {
-		if step.Done != nil && step.Done(a.run) {
+		if step.Done != nil && step.Done(a.run) || step.Last && !a.last() {
 			continue
 		}
 		if err := a.timed(ctx, step); err != nil {
@@ -75,6 +79,15 @@ func (a *attempt) walk(ctx context.Context) error {
 	}
 	return nil
 }
+
+// last: nothing else will be done for this board after the Run.
+func (a *attempt) last() bool {
+	return a.config.Purposes[len(a.config.Purposes)-1].Name == a.run.Purpose
+}
+
+// key and slot are the board's words for the purpose of the Run.
+func (a *attempt) key() devices.Purpose { return keys[a.purpose.Name] }
+func (a *attempt) slot() devices.Slot   { return a.key().Slot() }
 
 // timed does one step within its bound and notes what it took.
 func (a *attempt) timed(ctx context.Context, step Step) error {

@@ -21,7 +21,8 @@ func (w *world) station(changes ...func(*station.Config)) *station.Station {
 	w.t.Helper()
 	config := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
-		Anchor: []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses},
+		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
+		Anchor:   []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses},
 		Now: time.Now, Random: rand.Reader,
 	}
 	for _, change := range changes {
@@ -184,7 +185,7 @@ func (w *world) holds(c *issuance.Certificate) {
 }
 
 func (w *world) registered(c *issuance.Certificate) {
-	w.records[c.Serial] = station.Record{BoardID: w.identity.ID.String(), CertificateSHA256: c.SHA256, Status: station.StatusActive}
+	w.records[c.Serial] = station.Record{BoardID: w.identity.ID.String(), Purpose: "tls", CertificateSHA256: c.SHA256, Status: station.StatusActive}
 }
 
 func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
@@ -336,7 +337,8 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 	w := newWorld(t)
 	good := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
-		Anchor: []byte("anchor"), Now: time.Now, Random: rand.Reader,
+		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
+		Anchor:   []byte("anchor"), Now: time.Now, Random: rand.Reader,
 	}
 	for _, test := range []struct {
 		name   string
@@ -344,6 +346,12 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 		want   string
 	}{
 		{"no issuer", func(c *station.Config) { c.Issuer = nil }, "Issuer is not set"},
+		{"no purpose", func(c *station.Config) { c.Purposes = nil }, "want tls first"},
+		{"a purpose before the one that vouches for it", func(c *station.Config) {
+			c.Purposes = []station.Purpose{{Name: issuance.PurposeCOSE}, {Name: issuance.PurposeTLS}}
+		}, "want tls first"},
+		{"a purpose twice", func(c *station.Config) { c.Purposes = append(c.Purposes[:1:1], c.Purposes[0]) }, "there twice"},
+		{"a purpose that nobody knows", func(c *station.Config) { c.Purposes = append(c.Purposes[:1:1], station.Purpose{Name: "email"}) }, `"email" is unknown`},
 		{"no trust anchor", func(c *station.Config) { c.Anchor = nil }, "Anchor is not set"},
 		{"a time-out for no step", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"readback": 1} }, `"readback" that does not exist`},
 		{"a negative time-out", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"sign": -1} }, "not positive"},

@@ -18,9 +18,12 @@ var (
 	ErrIdentityABI   = errors.New("identity ABI is not the one this station accepts")
 	ErrSealed        = errors.New("board is sealed and does not hold its registered certificate")
 
+	ErrNoPurpose = errors.New("board's firmware derives no key for this purpose")
+
 	ErrForeignCertificate = errors.New("board holds a certificate this station did not register for it")
 	ErrNotReset           = errors.New("board did not restart")
 	ErrReadBack           = errors.New("board does not hold what was written")
+	ErrOtherKey           = errors.New("board signs with another key than the one that was certified")
 	ErrHandshakeRefused   = errors.New("verifier refused the board")
 	ErrWrongCertificate   = errors.New("board presented another certificate than the registered one")
 	// ErrNoVisit: the board says that it did, but not where this Run waited for it.

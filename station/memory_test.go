@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, slots: map[devices.Slot][]byte{}, records: map[[16]byte]station.Record{},
 		identity: devices.Identity{
-			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Can: devices.CanProvision, Boot: devices.BootID{1},
+			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Can: devices.CanProvision, Purposes: 1, Boot: devices.BootID{1},
 		},
 	}
 	w.certificate = newCertificate(t, 7)
@@ -177,7 +177,7 @@ func (w issuer) Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Cert
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.records[w.certificate.Serial] = station.Record{
-		BoardID: w.identity.ID.String(), CertificateSHA256: w.certificate.SHA256, Status: station.StatusIssued,
+		BoardID: w.identity.ID.String(), Purpose: "tls", CertificateSHA256: w.certificate.SHA256, Status: station.StatusIssued,
 	}
 	return w.certificate, nil
 }

@@ -25,12 +25,15 @@ func (a *attempt) identify(ctx context.Context) error {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
 	}
 	a.run.Identity = &id
-	refusal := a.allowed(&id)
+	refusal := a.allowed(&id, a.key())
 	switch err := a.admit(ctx); {
 	case err != nil && (refusal == nil || verdictOn(err).Ending != Reject):
 		return err
 	case refusal != nil:
 		return refusal
+	}
+	if err := a.vouchedFor(ctx); err != nil {
+		return err
 	}
 	return a.holdsOurs(ctx)
 }
@@ -51,18 +54,18 @@ func (a *attempt) admit(ctx context.Context) error {
 // hold one of ours, because none can replace it. A resumed Run that has its
 // certificate has nothing left to sign.
 func (a *attempt) holdsOurs(ctx context.Context) error {
-	sealed, holds := a.run.Identity.Sealed, a.run.Identity.Stored.Has(devices.SlotCertificate)
+	sealed, holds := a.run.Identity.Sealed, a.run.Identity.Stored.Has(a.slot())
 	switch {
 	case sealed && (a.run.Rework != "" || !holds):
 		return ErrSealed
 	case !holds || !sealed && a.run.Certificate != nil:
 		return nil
 	}
-	held, err := a.board.Read(ctx, devices.SlotCertificate)
+	held, err := a.board.Read(ctx, a.slot())
 	if err != nil {
 		return fmt.Errorf("reading the certificate that the board holds: %w", blame(ErrLine, err))
 	}
-	err = a.ours(ctx, held)
+	_, err = a.ours(ctx, held, a.purpose.Name)
 	if sealed && errors.Is(err, ErrForeignCertificate) {
 		return fmt.Errorf("%w: %w", ErrSealed, err)
 	}
@@ -75,7 +78,7 @@ func (a *attempt) request(ctx context.Context) error {
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
 		return fmt.Errorf("drawing a nonce: %w", blame(ErrRandom, err))
 	}
-	csr, err := a.board.CSR(ctx, devices.PurposeTLS, nonce, a.config.Subject)
+	csr, err := a.board.CSR(ctx, a.key(), nonce, a.purpose.Subject)
 	if err != nil {
 		return blame(ErrLine, err)
 	}
@@ -88,6 +91,7 @@ func (a *attempt) check(ctx context.Context) error {
 	grant, err := a.config.Issuer.Check(ctx, issuance.Request{
 		Run:     a.run.ID.String(),
 		BoardID: a.run.Identity.ID.String(),
+		Purpose: a.run.Purpose,
 		Nonce:   *a.run.Nonce,
 		CSR:     a.run.CSR,
 		Rework:  a.run.Rework != "",
@@ -128,7 +132,7 @@ func (a *attempt) reset(ctx context.Context) error {
 
 // readBack compares what the board's flash holds with what was signed, octet by octet.
 func (a *attempt) readBack(ctx context.Context) error {
-	held, err := a.board.Read(ctx, devices.SlotCertificate)
+	held, err := a.board.Read(ctx, a.slot())
 	if err != nil {
 		return blame(ErrLine, err)
 	}
@@ -146,6 +150,11 @@ func (a *attempt) readBack(ctx context.Context) error {
 
 // handshake has the board do mutual TLS, over the line or over its own network.
 func (a *attempt) handshake(ctx context.Context) error {
+	if a.run.Vouching != nil {
+		if err := a.stillHolds(ctx); err != nil {
+			return err
+		}
+	}
 	if a.config.Visits != nil {
 		return a.handshakeOverNetwork(ctx)
 	}
@@ -153,7 +162,7 @@ func (a *attempt) handshake(ctx context.Context) error {
 }
 
 func (a *attempt) handshakeOverLine(ctx context.Context) error {
-	session, err := a.config.Verifier.Connect(ctx, a.run.Certificate.DER)
+	session, err := a.config.Verifier.Connect(ctx, a.run.shown())
 	if err != nil {
 		return fmt.Errorf("connecting to the verifier: %w", blame(ErrVerifier, err))
 	}
@@ -172,7 +181,7 @@ func (a *attempt) handshakeOverLine(ctx context.Context) error {
 // sameStory takes the handshake only if both sides tell the same of it: the
 // verifier saw the registered certificate, and the board read its answer (I6).
 func (a *attempt) sameStory(report devices.HandshakeReport, presented Presented) error {
-	if presented.CertificateSHA256 != a.run.Certificate.SHA256 {
+	if presented.CertificateSHA256 != sha256.Sum256(a.run.shown()) {
 		return ErrWrongCertificate
 	}
 	if len(presented.Answer) == 0 || !bytes.Equal(report.Received, presented.Answer) {

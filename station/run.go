@@ -31,11 +31,13 @@ type Run struct {
 	ID       uuid.UUID
 	Bay      string
 	Operator string
-	Order    string // work order, may be empty
-	Rework   string // reason of a rework, empty for a first enrolment
+	Order    string           // work order, may be empty
+	Rework   string           // reason of a rework, empty for a first enrolment
+	Purpose  issuance.Purpose // of the key that is certified
 
 	Identity    *devices.Identity        // identify
 	Admitted    bool                     // identify: the registry opened the Run's record
+	Vouching    []byte                   // identify: for another key than TLS, DER of the board's active TLS certificate
 	Nonce       *[devices.NonceSize]byte // request
 	CSR         []byte                   // request, PKCS#10 DER
 	Grant       *issuance.Grant          // check; never leaves the process
@@ -43,7 +45,7 @@ type Run struct {
 	Written     bool                     // write
 	Boot        *devices.BootID          // reset: the boot id after it
 	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of what the board holds
-	Handshake   *Presented               // handshake
+	Handshake   *Presented               // handshake: with Vouching if there is one, else with Certificate
 	RecordedAt  time.Time                // record
 	Sealed      bool                     // lock
 
@@ -56,6 +58,14 @@ type Run struct {
 	Steps    []StepTime
 	Wire     devices.WireCount
 	Console  []byte
+}
+
+// shown gives the certificate that the board presents in the handshake.
+func (r *Run) shown() []byte {
+	if r.Vouching != nil {
+		return r.Vouching
+	}
+	return r.Certificate.DER
 }
 
 // StepTime is one finished step of a Run.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
+	"hallmark/station/issuance"
 )
 
 // Config is what New needs. It must not be changed afterwards.
@@ -22,20 +23,33 @@ type Config struct {
 	Verifier Verifier
 	Visits   Visits // where boards come over their own network; nil: the handshake goes over the line
 
-	Subject devices.Subject // asked of each board for its CSR
-	Anchor  []byte          // DER of the trust anchor that boards get, 1 to 1024 octets
-	Chain   []byte          // DER of the issuing CA certificate, empty when the anchor issues directly
+	// Purposes are the keys of a board that are certified, in this order: TLS
+	// first, because it vouches for the others.
+	Purposes []Purpose
+	Anchor   []byte // DER of the trust anchor that boards get, 1 to 1024 octets
+	Chain    []byte // DER of the issuing CA certificate, empty when the anchor issues directly
 
 	// AllowedHUK lists the accepted sources of the hardware unique key; empty
 	// means TF-M and vendor libraries. Listing HUKTFMDummy also allows the
 	// publicly known identities: demo mode only.
 	AllowedHUK []devices.HUKSource
-	Seal       bool // walk the lock step
+	Seal       bool // walk the lock step, in the Run for the last of Purposes
 
 	Timeouts Timeouts
 	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil
 	Now      func() time.Time
 	Random   io.Reader // for nonces and Run ids; safe for concurrent use
+}
+
+// A Purpose is one key that this station certifies.
+type Purpose struct {
+	Name    issuance.Purpose
+	Subject devices.Subject // asked of each board for its CSR
+}
+
+// PurposeOf gives what a profile asks of a station.
+func PurposeOf(p *issuance.Profile) Purpose {
+	return Purpose{p.Purpose(), devices.Subject{Organization: p.Organization(), OrganizationalUnit: p.OrganizationalUnit()}}
 }
 
 // Timeouts bound each wait. Zero values mean the defaults.
@@ -82,6 +96,9 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s is not set", part)
 		}
 	}
+	if err := inOrder(c.Purposes); err != nil {
+		return err
+	}
 	known := stepNames()
 	for name, bound := range c.Timeouts.Named {
 		if !known[name] {
@@ -90,6 +107,29 @@ func (c *Config) complete() error {
 		if bound <= 0 {
 			return fmt.Errorf("time-out %v of step %q is not positive", bound, name)
 		}
+	}
+	return nil
+}
+
+// keys has the board's word for each purpose.
+var keys = map[issuance.Purpose]devices.Purpose{issuance.PurposeTLS: devices.PurposeTLS, issuance.PurposeCOSE: devices.PurposeCOSE}
+
+// KnownPurpose reports whether there is a purpose of this name.
+func KnownPurpose(name string) bool {
+	_, known := keys[issuance.Purpose(name)]
+	return known
+}
+
+func inOrder(purposes []Purpose) error {
+	if len(purposes) == 0 || purposes[0].Name != issuance.PurposeTLS {
+		return fmt.Errorf("Purposes are %v: want %s first, which vouches for the others", purposes, issuance.PurposeTLS)
+	}
+	seen := map[issuance.Purpose]bool{}
+	for _, purpose := range purposes {
+		if !KnownPurpose(string(purpose.Name)) || seen[purpose.Name] {
+			return fmt.Errorf("purpose %q is unknown, or there twice", purpose.Name)
+		}
+		seen[purpose.Name] = true
 	}
 	return nil
 }
@@ -130,18 +170,38 @@ func (s *Station) Drain() { s.drain() }
 // Draining is done after Drain was called.
 func (s *Station) Draining() <-chan struct{} { return s.draining.Done() }
 
-// NewRun makes a Run with a fresh random id.
+// Purposes gives the purposes that each board is certified for, in order.
+func (s *Station) Purposes() []issuance.Purpose {
+	var names []issuance.Purpose
+	for _, purpose := range s.config.Purposes {
+		names = append(names, purpose.Name)
+	}
+	return names
+}
+
+// purpose finds what is configured for the Run's purpose.
+func (s *Station) purpose(run *Run) (Purpose, error) {
+	for _, purpose := range s.config.Purposes {
+		if purpose.Name == run.Purpose {
+			return purpose, nil
+		}
+	}
+	return Purpose{}, fmt.Errorf("%w: %q", errPurpose, run.Purpose)
+}
+
+// NewRun makes a Run for the TLS key with a fresh random id.
 func (s *Station) NewRun(bay, operator string) (*Run, error) {
 	id, err := uuid.NewRandomFromReader(s.config.Random)
 	if err != nil {
 		return nil, fmt.Errorf("drawing a Run id: %w", blame(ErrRandom, err))
 	}
-	return &Run{ID: id, Bay: bay, Operator: operator}, nil
+	return &Run{ID: id, Bay: bay, Operator: operator, Purpose: issuance.PurposeTLS}, nil
 }
 
 // Errors of calling Enrol wrongly.
 var (
 	errNoRun    = errors.New("no Run, or a Run without id (use NewRun)")
 	errRunEnded = errors.New("the Run has ended; make a new one")
+	errPurpose  = errors.New("the station does not certify keys of the Run's purpose")
 	errBoardNil = errors.New("no board")
 )

@@ -16,6 +16,9 @@ type Step struct {
 	Done func(*Run) bool
 	// When reports whether the configuration asks for this step; nil: always.
 	When func(*Config) bool
+	// Last says that it comes only in the Run for the last purpose, when the board
+	// has all that it will get.
+	Last bool
 	// Committed says that from this step on a drain does not cut the Run.
 	Committed bool
 
@@ -33,7 +36,7 @@ var line = []Step{
 	{Name: "read back", Done: func(r *Run) bool { return r.ReadBack != nil }, Committed: true, do: (*attempt).readBack},
 	{Name: "handshake", Done: func(r *Run) bool { return r.Handshake != nil }, Committed: true, do: (*attempt).handshake},
 	{Name: "record", Done: func(r *Run) bool { return !r.RecordedAt.IsZero() }, Committed: true, do: (*attempt).record},
-	{Name: "lock", Done: func(r *Run) bool { return r.Sealed }, Committed: true,
+	{Name: "lock", Done: func(r *Run) bool { return r.Sealed }, Last: true, Committed: true,
 		When: func(c *Config) bool { return c.Seal }, do: (*attempt).lock},
 }
 
@@ -71,7 +74,7 @@ func configured(steps []Step, c *Config) []Step {
 }
 
 // allowed decides on what a board says of itself, before anything else is asked of it.
-func (s *Station) allowed(id *devices.Identity) error {
+func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if id.ABI != devices.IdentityABI {
 		return &IdentityError{Kind: ErrIdentityABI, Got: uint64(id.ABI), Want: "1"}
 	}
@@ -83,6 +86,9 @@ func (s *Station) allowed(id *devices.Identity) error {
 	}
 	if !id.Can.Has(devices.CanProvision) {
 		return devices.ErrProductImage
+	}
+	if !id.Purposes.Has(purpose) {
+		return ErrNoPurpose
 	}
 	if s.config.Visits != nil && !id.Can.Has(devices.CanNet) {
 		return devices.ErrNoNetHandshake

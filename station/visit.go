@@ -22,7 +22,7 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	if !able {
 		return devices.ErrNoNetHandshake
 	}
-	visit, err := a.config.Visits.Expect(ctx, a.run.Certificate.DER)
+	visit, err := a.config.Visits.Expect(ctx, a.run.shown())
 	if err != nil {
 		return fmt.Errorf("expecting the board at the verifier: %w", blame(ErrVerifier, err))
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"hallmark/devices"
+	"hallmark/station/issuance"
 )
 
 // write brings anchor, chain and certificate into the board's flash. It looks
@@ -19,11 +20,11 @@ func (a *attempt) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.mayReplace(ctx, held[devices.SlotCertificate]); err != nil {
+	if err := a.mayReplace(ctx, held); err != nil {
 		return err
 	}
 	below := false // what a slot below it changes, the board erases
-	for _, slot := range []devices.Slot{devices.SlotAnchor, devices.SlotChain, devices.SlotCertificate} {
+	for _, slot := range a.slots() {
 		want := a.wanted(slot)
 		if len(want) == 0 || (!below && bytes.Equal(held[slot], want)) {
 			continue
@@ -54,7 +55,7 @@ func (a *attempt) wanted(slot devices.Slot) []byte {
 // held reads the slots that held something when the board was identified.
 func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 	held := map[devices.Slot][]byte{}
-	for _, slot := range []devices.Slot{devices.SlotAnchor, devices.SlotChain, devices.SlotCertificate} {
+	for _, slot := range a.slots() {
 		if !a.run.Identity.Stored.Has(slot) {
 			continue
 		}
@@ -67,32 +68,66 @@ func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 	return held, nil
 }
 
-// mayReplace refuses to destroy a certificate that somebody else gave the
-// board. identify asked the same; this looks at what is about to be replaced.
-func (a *attempt) mayReplace(ctx context.Context, held []byte) error {
-	if len(held) == 0 || bytes.Equal(held, a.run.Certificate.DER) {
-		return nil
+// slots are those that the Run may write. A key that another one vouches for
+// comes to a board that has anchor and chain: what they sign the board checks itself.
+func (a *attempt) slots() []devices.Slot {
+	if a.run.Vouching != nil {
+		return []devices.Slot{a.slot()}
 	}
-	return a.ours(ctx, held)
+	return []devices.Slot{devices.SlotAnchor, devices.SlotChain, a.slot()}
 }
 
-// ours reports with ErrForeignCertificate a certificate that the registry does
-// not have for this board.
-func (a *attempt) ours(ctx context.Context, der []byte) error {
+// mayReplace refuses to destroy a certificate that somebody else gave the
+// board. identify asked the same of the Run's own; this looks at what is about to
+// be replaced, and at what the board erases with an anchor or a chain.
+func (a *attempt) mayReplace(ctx context.Context, held map[devices.Slot][]byte) error {
+	if own := held[a.slot()]; len(own) > 0 && !bytes.Equal(own, a.run.Certificate.DER) {
+		if _, err := a.ours(ctx, own, a.purpose.Name); err != nil {
+			return err
+		}
+	}
+	if a.run.Identity.Stored.Has(devices.SlotCOSE) && a.erases(held) {
+		return a.mayErase(ctx, devices.SlotCOSE, issuance.PurposeCOSE)
+	}
+	return nil
+}
+
+// erases: anchor or chain will be another one, and every certificate depends on both.
+func (a *attempt) erases(held map[devices.Slot][]byte) bool {
+	for _, slot := range a.slots() {
+		if want := a.wanted(slot); slot != a.slot() && len(want) > 0 && !bytes.Equal(held[slot], want) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose issuance.Purpose) error {
+	der, err := a.board.Read(ctx, slot)
+	if err != nil {
+		return fmt.Errorf("looking into slot %d: %w", slot, blame(ErrLine, err))
+	}
+	_, err = a.ours(ctx, der, purpose)
+	return err
+}
+
+// ours gives the registry's record of a certificate that the board holds, and
+// reports with ErrForeignCertificate one that it does not have for this board and purpose.
+func (a *attempt) ours(ctx context.Context, der []byte, purpose issuance.Purpose) (Record, error) {
 	serial, err := serialOf(der)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrForeignCertificate, err)
+		return Record{}, fmt.Errorf("%w: %w", ErrForeignCertificate, err)
 	}
 	record, err := a.config.Known.Lookup(ctx, serial)
 	if errors.Is(err, ErrUnknownCertificate) {
-		return fmt.Errorf("%w: serial number %x", ErrForeignCertificate, serial)
+		return Record{}, fmt.Errorf("%w: serial number %x", ErrForeignCertificate, serial)
 	} else if err != nil {
-		return fmt.Errorf("looking up the board's certificate: %w", blame(ErrRegistry, err))
+		return Record{}, fmt.Errorf("looking up the board's certificate: %w", blame(ErrRegistry, err))
 	}
-	if record.BoardID != a.run.Identity.ID.String() || record.CertificateSHA256 != sha256.Sum256(der) {
-		return fmt.Errorf("%w: serial number %x is registered for something else", ErrForeignCertificate, serial)
+	if record.BoardID != a.run.Identity.ID.String() || record.Purpose != string(purpose) || record.CertificateSHA256 != sha256.Sum256(der) {
+		return Record{}, fmt.Errorf("%w: serial number %x is registered for something else", ErrForeignCertificate, serial)
 	}
-	return nil
+	return record, nil
 }
 
 func serialOf(der []byte) (serial [16]byte, err error) {

@@ -69,13 +69,14 @@ func raw(der []byte) asn1.RawValue { return asn1.RawValue{FullBytes: der} }
 
 // boardExtensions are those that are the same for every board of a profile;
 // key usage has the bits of one octet, most significant first.
-func boardExtensions(keyUsage byte) []extension {
+func boardExtensions(keyUsage byte, clientAuth bool) []extension {
 	usage := asn1.BitString{Bytes: []byte{keyUsage}, BitLength: 8 - bits.TrailingZeros8(keyUsage)}
-	return []extension{
-		{ID: oidKeyUsage, Critical: true, Value: mustDER(usage)},
-		{ID: oidEKU, Value: mustDER([]asn1.ObjectIdentifier{oidClientAuth})},
-		{ID: oidBC, Critical: true, Value: mustDER(struct{}{})}, // cA is FALSE by default, and defaults are not written
+	extensions := []extension{{ID: oidKeyUsage, Critical: true, Value: mustDER(usage)}}
+	if clientAuth {
+		extensions = append(extensions, extension{ID: oidEKU, Value: mustDER([]asn1.ObjectIdentifier{oidClientAuth})})
 	}
+	// cA is FALSE by default, and defaults are not written.
+	return append(extensions, extension{ID: oidBC, Critical: true, Value: mustDER(struct{}{})})
 }
 
 // subjectDER is O, CN, OU in this order as UTF8String; an empty O or OU is left out.

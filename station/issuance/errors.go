@@ -49,6 +49,7 @@ var (
 	ErrIssuerChain = &Refusal{"issuer-chain", "issuing certificate does not chain to the root as a CA"}
 	ErrIssuerKey   = &Refusal{"issuer-key", "signer's key is not the P-256 key of the issuing certificate"}
 	ErrProfile     = &Refusal{"profile", "profile is not acceptable"}
+	ErrNoProfile   = &Refusal{"no-profile", "this station has no profile for a key of this purpose: name one in its configuration"}
 )
 
 // Refusals of Sign.
@@ -71,5 +72,6 @@ var (
 	ErrAlreadyActive = errors.New("the board has an active certificate for this purpose")
 	ErrAlreadyIssued = errors.New("a certificate is already issued for this key")
 	ErrRevoked       = errors.New("the board's certificate was revoked: only a rework gives it a new one")
+	ErrTLSFirst      = errors.New("the board has no active certificate for its TLS key, which must vouch for its other keys: that one comes first")
 	ErrInFlight      = errors.New("another Run is signing for this board")
 )

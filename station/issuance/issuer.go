@@ -17,7 +17,8 @@ import (
 
 // Config is what New needs. It must not be changed afterwards.
 type Config struct {
-	Profile *Profile
+	Profile *Profile            // for TLS keys
+	COSE    *Profile            // for COSE keys; nil: this issuer certifies none
 	Issuer  *x509.Certificate   // of Signer's key
 	Chain   []*x509.Certificate // between Issuer and Root, without both; usually empty
 	Root    *x509.Certificate   // may be the Issuer itself
@@ -55,6 +56,9 @@ func New(c Config) (*Issuer, error) {
 	}
 	if c.StoreTimeout <= 0 {
 		c.StoreTimeout = 10 * time.Second
+	}
+	if c.Profile.Purpose() != PurposeTLS || c.COSE != nil && c.COSE.Purpose() != PurposeCOSE {
+		return nil, fmt.Errorf("configuring the issuer: %w: it is for keys of another purpose", ErrProfile)
 	}
 	c.Chain = slices.Clone(c.Chain)
 	key, err := issuerKey(&c)
@@ -108,6 +112,7 @@ func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 type Request struct {
 	Run     string   // UUID of the Run
 	BoardID string   // as devices.BoardID.String, from identify
+	Purpose Purpose  // of the key; empty means PurposeTLS
 	Nonce   [16]byte // what the CSR must carry (I5)
 	CSR     []byte   // PKCS#10 DER, 1 to 768 octets
 	Rework  bool     // replaces the board's active certificate
@@ -141,7 +146,10 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 	if req.Run == "" || !looksLikeBoardID(req.BoardID) {
 		return nil, ErrBadRequest
 	}
-	profile := i.config.Profile
+	profile, err := i.profile(req.Purpose)
+	if err != nil {
+		return nil, err
+	}
 	subject, err := subjectDER(profile.Organization(), req.BoardID, profile.OrganizationalUnit())
 	if err != nil {
 		return nil, fmt.Errorf("writing the subject: %w", err)
@@ -157,7 +165,36 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 	if err := i.notDummy(req.BoardID, spki); err != nil {
 		return nil, err
 	}
-	return i.grant(req, key, subject, spki)
+	return i.grant(req, profile, key, subject, spki)
+}
+
+// profile gives the one for keys of this purpose.
+func (i *Issuer) profile(purpose Purpose) (*Profile, error) {
+	for _, p := range []*Profile{i.config.Profile, i.config.COSE} {
+		if p != nil && (p.Purpose() == purpose || purpose == "" && p.Purpose() == PurposeTLS) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNoProfile, purpose)
+}
+
+// Possession checks a CSR that nobody is to certify: it proves who holds a key
+// now. The refusals are those of Check; it gives the SHA-256 of the key's
+// SubjectPublicKeyInfo.
+func Possession(csr []byte, boardID string, nonce [16]byte, organization, unit string) (spki [32]byte, err error) {
+	subject, err := subjectDER(organization, boardID, unit)
+	if err != nil {
+		return spki, fmt.Errorf("writing the subject: %w", err)
+	}
+	key, err := checkCSR(csr, wanted{subject: subject, boardID: boardID, nonce: nonce})
+	if err != nil {
+		return spki, fmt.Errorf("checking the CSR: %w", err)
+	}
+	der, err := keyDER(key)
+	if err != nil {
+		return spki, fmt.Errorf("writing the public key: %w", err)
+	}
+	return sha256.Sum256(der), nil
 }
 
 func (i *Issuer) notDummy(boardID string, spki []byte) error {

@@ -17,8 +17,11 @@ import (
 // certificate for each (I3).
 type Purpose string
 
-// PurposeTLS is the TLS client key.
-const PurposeTLS Purpose = "tls"
+// The purposes, each with a key and a profile of its own.
+const (
+	PurposeTLS  Purpose = "tls"  // client in the handshake
+	PurposeCOSE Purpose = "cose" // signs messages (RFC 9052); good for no handshake
+)
 
 // Key identifies a request: the same Key again gets the stored certificate
 // and no second signature (I9).
@@ -58,8 +61,9 @@ type Ledger interface {
 	// ErrAlreadyActive a second certificate for the same (BoardID, purpose)
 	// unless the intent is a rework (I3), with ErrAlreadyIssued a key that
 	// Stored answers (I9), with ErrInFlight a second intent while one is open,
-	// and with ErrRevoked a board whose certificate was revoked, unless the
-	// intent is a rework.
+	// with ErrTLSFirst another key than the TLS key while the board has no active
+	// certificate for that one, and with ErrRevoked a board whose certificate was
+	// revoked, unless the intent is a rework.
 	Intend(ctx context.Context, in Intent) error
 	// Issued stores the certificate that answers the intent with this serial number.
 	Issued(ctx context.Context, serial [16]byte, der []byte) error

@@ -14,7 +14,10 @@ import (
 // ProfileConfig is a profile as a file says it. There is no template language:
 // ${board.id} as the whole common name is the only variable.
 type ProfileConfig struct {
-	Name    string        `yaml:"name" json:"name"`       // lower-case letters, digits and hyphens, at most 32
+	Name string `yaml:"name" json:"name"` // lower-case letters, digits and hyphens, at most 32
+	// Purpose is the key that may be certified: tls or cose. Empty means tls, and
+	// is how the canonical form says it.
+	Purpose Purpose       `yaml:"purpose" json:"purpose,omitempty"`
 	Subject SubjectConfig `yaml:"subject" json:"subject"` // written in the order O, CN, OU
 	// Validity is a duration such as 87600h or 3650d, or "forever": notAfter
 	// 99991231235959Z, no well-defined expiry (RFC 5280 section 4.1.2.5).
@@ -24,7 +27,9 @@ type ProfileConfig struct {
 	Backdate string `yaml:"backdate" json:"backdate"`
 	// KeyUsage: digitalSignature, and keyAgreement where asked for. Empty means digitalSignature.
 	KeyUsage []string `yaml:"key_usage" json:"key_usage"`
-	// ExtendedKeyUsage: clientAuth. Empty means clientAuth.
+	// ExtendedKeyUsage of a TLS key: clientAuth; left out means clientAuth. A COSE
+	// key has none, which says nothing against a handshake (RFC 5280 section
+	// 4.2.1.12), so a TLS server must ask for clientAuth explicitly.
 	ExtendedKeyUsage []string `yaml:"extended_key_usage" json:"extended_key_usage"`
 }
 
@@ -46,6 +51,13 @@ func DefaultProfile() ProfileConfig {
 		KeyUsage:         []string{"digitalSignature"},
 		ExtendedKeyUsage: []string{"clientAuth"},
 	}
+}
+
+// DefaultCOSEProfile is the profile "linaro-cose".
+func DefaultCOSEProfile() ProfileConfig {
+	c := DefaultProfile()
+	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", PurposeCOSE, "Device COSE Sign", []string{}
+	return c
 }
 
 const (
@@ -75,7 +87,7 @@ type Profile struct {
 func NewProfile(c ProfileConfig) (*Profile, error) {
 	c = c.completed()
 	p := &Profile{config: c}
-	checks := []func(*Profile) error{checkName, checkSubject, checkValidity, checkBackdate, checkUsages}
+	checks := []func(*Profile) error{checkName, checkPurpose, checkSubject, checkValidity, checkBackdate, checkUsages}
 	for _, check := range checks {
 		if err := check(p); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrProfile, err)
@@ -96,8 +108,11 @@ func (c ProfileConfig) completed() ProfileConfig {
 	if c.KeyUsage == nil {
 		c.KeyUsage = []string{"digitalSignature"}
 	}
+	if c.Purpose == PurposeTLS {
+		c.Purpose = ""
+	}
 	if c.ExtendedKeyUsage == nil {
-		c.ExtendedKeyUsage = []string{"clientAuth"}
+		c.ExtendedKeyUsage = slices.Clone(extendedUsages[c.Purpose])
 	}
 	return c
 }
@@ -106,7 +121,7 @@ func (c ProfileConfig) completed() ProfileConfig {
 func (p *Profile) normal() ProfileConfig {
 	c := p.config
 	c.KeyUsage = slices.Sorted(slices.Values(c.KeyUsage))
-	c.ExtendedKeyUsage = slices.Sorted(slices.Values(c.ExtendedKeyUsage))
+	c.ExtendedKeyUsage = append([]string{}, slices.Sorted(slices.Values(c.ExtendedKeyUsage))...) // [], never null
 	c.Backdate = strconv.FormatInt(int64(p.backdate/time.Second), 10) + "s"
 	if p.validity != 0 {
 		c.Validity = strconv.FormatInt(int64(p.validity/time.Second), 10) + "s"
@@ -117,8 +132,16 @@ func (p *Profile) normal() ProfileConfig {
 // Name gives the profile's name.
 func (p *Profile) Name() string { return p.config.Name }
 
+// Purpose gives the purpose of the keys that the profile is for.
+func (p *Profile) Purpose() Purpose {
+	if p.config.Purpose == "" {
+		return PurposeTLS
+	}
+	return p.config.Purpose
+}
+
 // Canonical gives the octets that SHA256 is the digest of: JSON without white
-// space, every field present, lists sorted, durations in seconds.
+// space, every field present (but the purpose of a TLS key), lists sorted, durations in seconds.
 func (p *Profile) Canonical() []byte { return slices.Clone(p.canonical) }
 
 // SHA256 is the digest of the canonical profile.
@@ -144,6 +167,16 @@ var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 func checkName(p *Profile) error {
 	if !profileName.MatchString(p.config.Name) {
 		return fmt.Errorf("name %q: want 1 to 32 of a-z, 0-9 and hyphen", p.config.Name)
+	}
+	return nil
+}
+
+// extendedUsages has the extended key usage of each purpose; empty is tls.
+var extendedUsages = map[Purpose][]string{"": {"clientAuth"}, PurposeCOSE: {}}
+
+func checkPurpose(p *Profile) error {
+	if _, known := extendedUsages[p.config.Purpose]; !known {
+		return fmt.Errorf("purpose %q: want %s or %s", p.config.Purpose, PurposeTLS, PurposeCOSE)
 	}
 	return nil
 }
@@ -232,9 +265,12 @@ func checkUsages(p *Profile) error {
 		}
 		bits |= 0x80 >> bit
 	}
-	if len(eku) != 1 || eku[0] != "clientAuth" {
-		return fmt.Errorf("extended_key_usage %v: want clientAuth", eku)
+	if want := extendedUsages[p.config.Purpose]; !slices.Equal(eku, want) {
+		return fmt.Errorf("extended_key_usage %v: want %v for a %s key", eku, want, p.Purpose())
 	}
-	p.fixed = boardExtensions(bits)
+	if p.Purpose() != PurposeTLS && bits != 0x80 {
+		return fmt.Errorf("key_usage %v: want digitalSignature alone for a %s key", ku, p.Purpose())
+	}
+	p.fixed = boardExtensions(bits, p.Purpose() == PurposeTLS)
 	return nil
 }

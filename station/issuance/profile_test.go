@@ -39,6 +39,15 @@ func TestProfiles(t *testing.T) {
 		{"no digitalSignature", func(c *ProfileConfig) { c.KeyUsage = []string{"keyAgreement"} }, "key_usage"},
 		{"keyCertSign for a board", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "keyCertSign"} }, "key_usage"},
 		{"a usage twice", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "digitalSignature"} }, "key_usage"},
+		{"the default for COSE keys is accepted", func(c *ProfileConfig) { *c = DefaultCOSEProfile() }, ""},
+		{"a COSE key needs no list of extended usages", func(c *ProfileConfig) { c.Purpose, c.ExtendedKeyUsage = PurposeCOSE, nil }, ""},
+		{"clientAuth for a COSE key", func(c *ProfileConfig) { c.Purpose = PurposeCOSE }, "extended_key_usage"},
+		{"keyAgreement for a COSE key", func(c *ProfileConfig) {
+			*c = DefaultCOSEProfile()
+			c.KeyUsage = []string{"digitalSignature", "keyAgreement"}
+		}, "alone"},
+		{"no extended usage for a TLS key", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{} }, "extended_key_usage"},
+		{"a purpose that nobody knows", func(c *ProfileConfig) { c.Purpose = "email" }, "purpose"},
 		{"serverAuth for a board", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{"serverAuth"} }, "extended_key_usage"},
 	}
 	for _, c := range cases {
@@ -110,6 +119,9 @@ func TestValidity(t *testing.T) {
 // its canonical form, and that form is its own canonical form.
 func FuzzProfile(f *testing.F) {
 	c, err := json.Marshal(DefaultProfile())
+	must(f, err)
+	f.Add(c)
+	c, err = json.Marshal(DefaultCOSEProfile())
 	must(f, err)
 	f.Add(c)
 	f.Add([]byte(`{"name":"a","subject":{"common_name":"${board.id}"},"validity":"36500d","key_usage":["keyAgreement","digitalSignature"]}`))

@@ -33,17 +33,16 @@ type Certificate struct {
 }
 
 // grant fixes everything that will be signed.
-func (i *Issuer) grant(req Request, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
+func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
 	serial, err := newSerial(i.config.Random)
 	if err != nil {
 		return nil, err
 	}
-	profile := i.config.Profile
 	notBefore, notAfter := profile.Validity(i.config.Now())
 	if notAfter.After(i.config.Issuer.NotAfter) {
 		return nil, fmt.Errorf("%w: until %v, the issuer until %v", ErrOutlives, notAfter, i.config.Issuer.NotAfter)
 	}
-	tbs, err := i.tbs(serial, validity{notBefore, notAfter}, key, subject, spki)
+	tbs, err := i.tbs(serial, profile, validity{notBefore, notAfter}, key, subject, spki)
 	if err != nil {
 		return nil, fmt.Errorf("writing the TBSCertificate: %w", err)
 	}
@@ -55,7 +54,7 @@ func (i *Issuer) grant(req Request, key *ecdsa.PublicKey, subject, spki []byte) 
 		tbs:     tbs,
 		subject: distinguishedName(profile.Organization(), req.BoardID, profile.OrganizationalUnit()),
 		intent: Intent{
-			Key: Key{BoardID: req.BoardID, Purpose: PurposeTLS, SPKISHA256: sha256.Sum256(spki),
+			Key: Key{BoardID: req.BoardID, Purpose: profile.Purpose(), SPKISHA256: sha256.Sum256(spki),
 				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},
 			Run: req.Run, Serial: serial, TBSSHA256: sha256.Sum256(tbs), Profile: profile.Name(),
 			NotBefore: notBefore, NotAfter: notAfter, CSRSHA256: sha256.Sum256(req.CSR), Rework: req.Rework,
@@ -73,12 +72,12 @@ func newSerial(random io.Reader) (serial [16]byte, err error) {
 	return serial, nil
 }
 
-func (i *Issuer) tbs(serial [16]byte, v validity, key *ecdsa.PublicKey, subject, spki []byte) ([]byte, error) {
+func (i *Issuer) tbs(serial [16]byte, profile *Profile, v validity, key *ecdsa.PublicKey, subject, spki []byte) ([]byte, error) {
 	id, err := keyIdentifier(key)
 	if err != nil {
 		return nil, err
 	}
-	fixed := i.config.Profile.fixed
+	fixed := profile.fixed
 	extensions := append(fixed[:len(fixed):len(fixed)],
 		extension{ID: oidSKI, Value: mustDER(id)}, extension{ID: oidAKI, Value: i.aki})
 	return marshalTBS(tbsCertificate{

@@ -106,10 +106,15 @@ func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// queries is what *sql.DB and *sql.Conn have in common.
+type queries interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // applicationID is "Hlmk": what PRAGMA application_id of a registry says.
 const (
 	applicationID = 0x486c6d6b
-	schemaVersion = 1
+	schemaVersion = 2 // 1 did not know what a Run is for, nor where its entries stand
 )
 
 // migrate makes the tables of a new file and refuses what is not a registry.
@@ -126,12 +131,22 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	case id == applicationID && version == schemaVersion:
 		return nil
 	case id != 0 || version != 0 || tables != 0:
-		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
+		return otherKind(id, version)
 	}
 	return create(ctx, conn)
 }
 
-func fileKind(ctx context.Context, conn *sql.Conn) (id, version int64, err error) {
+// otherKind says what a file is that is not a registry of this version. It is
+// never changed: what an earlier version wrote is evidence as it stands.
+func otherKind(id, version int64) error {
+	if id != applicationID {
+		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
+	}
+	return fmt.Errorf("%w: it has version %d, this station writes %d; read it with the station that made it, and make a new directory with `station init`",
+		ErrSchema, version, schemaVersion)
+}
+
+func fileKind(ctx context.Context, conn queries) (id, version int64, err error) {
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
 	}

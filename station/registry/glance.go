@@ -47,7 +47,7 @@ type FoundRun struct {
 }
 
 const foundQuery = `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
-	r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
+	r.purpose, r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
 	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
 	FROM runs r `
 
@@ -60,7 +60,7 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
 	return collect(rows, func(c *FoundRun) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
+		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
 	})
 }
 

@@ -54,7 +54,7 @@ func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
 
 func (w *work) intend(in issuance.Intent, now time.Time) error {
 	// 1. The Run is open, and for this board.
-	order, err := w.openRun(in.Run, in.BoardID)
+	order, err := w.openRunFor(in)
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,21 @@ func (w *work) openRun(run, boardID string) (order sql.NullString, err error) {
 		return order, fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
 	}
 	return order, err
+}
+
+// openRunFor also holds the Run to the purpose that it was admitted for.
+func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) {
+	if order, err = w.openRun(in.Run, in.BoardID); err != nil {
+		return order, err
+	}
+	var purpose string
+	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, &purpose); err != nil {
+		return order, err
+	}
+	if purpose != string(in.Purpose) {
+		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, purpose, in.Purpose)
+	}
+	return order, nil
 }
 
 func (w *work) ownKey(in issuance.Intent) error {
@@ -130,8 +145,20 @@ func (w *work) mayIssue(in issuance.Intent, now time.Time) error {
 		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
 	case s.active == 0 && s.revoked > 0 && !in.Rework:
 		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
+	case in.Purpose != issuance.PurposeTLS:
+		return w.hasTLS(in.BoardID)
 	}
 	return nil
+}
+
+// hasTLS: what proves a board is its TLS key, so that one is certified first.
+func (w *work) hasTLS(boardID string) error {
+	var n int
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID}, &n)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: %s", issuance.ErrTLSFirst, boardID)
+	}
+	return err
 }
 
 // count takes one board off the quota, unless something was signed for it

@@ -39,6 +39,11 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 		return nil, err
 	}
 	db.SetMaxIdleConns(4)
+	if id, version, err := fileKind(ctx, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	} else if id != applicationID || version != schemaVersion {
+		return nil, errors.Join(otherKind(id, version), db.Close())
+	}
 	r := &Reader{db: db, readerStatements: &readerStatements{}}
 	for query, s := range map[string]**sql.Stmt{lookupQuery: &r.lookup, storedQuery: &r.find} {
 		if *s, err = db.PrepareContext(ctx, query); err != nil {
@@ -58,7 +63,7 @@ func (r *Reader) stored(ctx context.Context, args []any) (der []byte, err error)
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
-const lookupQuery = `SELECT board_id, status, sha256 FROM certificates WHERE serial = ?`
+const lookupQuery = `SELECT board_id, purpose, status, sha256 FROM certificates WHERE serial = ?`
 
 // statuses of a row as others see them. An open intent and one that certainly
 // failed are not certificates.
@@ -74,7 +79,7 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 	var record station.Record
 	var status string
 	var sum []byte
-	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(&record.BoardID, &status, &sum)
+	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(&record.BoardID, &record.Purpose, &status, &sum)
 	if err != nil && !none(err) {
 		return station.Record{}, fmt.Errorf("looking up certificate %x: %w", serial, err)
 	}
@@ -109,17 +114,20 @@ func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 	return signed, err
 }
 
-// BoardRow is one board and its certificate of most weight: the active one, else the newest.
+// BoardRow is one board and, of one purpose, its certificate of most weight: the
+// active one, else the newest. A board has a row for each purpose of which it
+// has a certificate, TLS first, and one without a purpose when it has none.
 type BoardRow struct {
 	BoardID    string
+	Purpose    string
 	HardwareID string // hex
 	Type       string
-	FirstSeen  string // RFC 3339
-	Scrapped   string // RFC 3339, empty if it was not
-	Serial     string // hex, empty without a certificate
-	Status     string // of the certificate, empty without one
-	NotAfter   string // RFC 3339
-	Runs       int
+	FirstSeen  string         // RFC 3339
+	Scrapped   string         // RFC 3339, empty if it was not
+	Serial     string         // hex, empty without a certificate
+	Status     string         // of the certificate, empty without one
+	NotAfter   string         // RFC 3339
+	Runs       int            // of all purposes
 	LastEnding station.Ending // of the newest closed Run
 	LastReason string
 }
@@ -134,19 +142,20 @@ type Filter struct {
 // Boards lists boards in the order in which they were first seen.
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
-		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
+		coalesce(c.purpose, ''), coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
 		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, '')
 		FROM boards b
-		LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates WHERE board_id = b.id ORDER BY status = 'active' DESC, id DESC LIMIT 1)
+		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
+			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE ?1 = '' OR board_id = ?1 GROUP BY board_id) l ON l.board_id = b.id
-		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id LIMIT ?3`,
+		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
 		f.BoardID, f.Status, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
 	return collect(rows, func(b *BoardRow) []any {
-		return []any{&b.BoardID, &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
+		return []any{&b.BoardID, &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Purpose, &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
 	})
 }
 
@@ -184,6 +193,7 @@ func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, 
 // RunRow is one Run.
 type RunRow struct {
 	ID, BoardID, HardwareID, Bay, Operator, Order, Rework string
+	Purpose                                               string
 	Admitted, Closed                                      string // RFC 3339, Closed is empty while it is open
 	Ending                                                station.Ending
 	Reason                                                string
@@ -192,13 +202,13 @@ type RunRow struct {
 // Runs lists Runs in the order in which they were admitted.
 func (r *Reader) Runs(ctx context.Context, f Filter) ([]RunRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, coalesce(work_order, ''), rework,
-		admitted, coalesce(closed, ''), coalesce(ending, ''), reason
+		purpose, admitted, coalesce(closed, ''), coalesce(ending, ''), reason
 		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.BoardID, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing Runs: %w", err)
 	}
 	return collect(rows, func(c *RunRow) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
+		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/issuance"
 )
 
 // The methods of station.Registry.
@@ -54,8 +55,8 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
-	return w.exec(`INSERT INTO runs (id, board_id, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		run.ID.String(), run.Identity.ID.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
+	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		run.ID.String(), run.Identity.ID.String(), string(run.Purpose), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
 		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
 }
 
@@ -177,6 +178,9 @@ func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 }
 
 func (w *work) activate(in row, run *station.Run) error {
+	if err := w.vouched(in, run); err != nil {
+		return err
+	}
 	if err := w.supersede(in, run); err != nil {
 		return err
 	}
@@ -184,8 +188,31 @@ func (w *work) activate(in row, run *station.Run) error {
 	e.Run.ID, e.Cert.Status = run.ID.String(), "active"
 	if h := run.Handshake; h != nil {
 		e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite)}
+		if in.purpose != string(issuance.PurposeTLS) {
+			e.Details["presented_sha256"] = hex.EncodeToString(h.CertificateSHA256[:])
+		}
 	}
 	return w.changeStatus(in.id, e)
+}
+
+// vouched is I6 for a key that no handshake takes: the board did it with its
+// active TLS certificate.
+func (w *work) vouched(in row, run *station.Run) error {
+	if in.purpose == string(issuance.PurposeTLS) {
+		return nil
+	}
+	var n int
+	if h := run.Handshake; h != nil {
+		err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
+			[]any{in.boardID, h.CertificateSHA256[:]}, &n)
+		if err != nil {
+			return err
+		}
+	}
+	if n != 1 {
+		return fmt.Errorf("activating: %w", issuance.ErrTLSFirst)
+	}
+	return nil
 }
 
 func hex16(n uint16) string { return "0x" + strconv.FormatUint(0x10000+uint64(n), 16)[1:] }
@@ -222,8 +249,8 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 		return row{}, fmt.Errorf("%w: %x", station.ErrUnknownCertificate, run.Certificate.Serial)
 	case err != nil:
 		return row{}, err
-	case in.boardID != run.Identity.ID.String() || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
-		return row{}, fmt.Errorf("%w: %x is not this board's", station.ErrUnknownCertificate, run.Certificate.Serial)
+	case in.boardID != run.Identity.ID.String() || in.purpose != string(run.Purpose) || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
+		return row{}, fmt.Errorf("%w: %x is not this board's, or not for this purpose", station.ErrUnknownCertificate, run.Certificate.Serial)
 	}
 	return in, nil
 }
@@ -291,7 +318,7 @@ func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry 
 	id := run.Identity
 	return audit.Entry{
 		Actor: actor(run.Operator), Category: audit.CategoryLine, Type: kind, Outcome: outcome,
-		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Rework: text(run.Rework)},
+		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: string(run.Purpose), Rework: text(run.Rework)},
 		Board: &audit.Board{
 			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
 			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: strconv.Itoa(int(id.HUK)),

@@ -6,7 +6,7 @@ CREATE TABLE state (
 	key   TEXT PRIMARY KEY,
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO state VALUES ('schema', '1');
+INSERT INTO state VALUES ('schema', '2');
 
 CREATE TABLE work_orders (
 	id      TEXT PRIMARY KEY,
@@ -29,13 +29,14 @@ CREATE TABLE boards (
 CREATE TABLE keys (
 	spki_sha256 BLOB PRIMARY KEY CHECK (length(spki_sha256) = 32),
 	board_id    TEXT NOT NULL REFERENCES boards (id),
-	purpose     TEXT NOT NULL,
+	purpose     TEXT NOT NULL CHECK (purpose IN ('tls', 'cose')),
 	UNIQUE (board_id, purpose)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE runs (
 	id          TEXT PRIMARY KEY CHECK (length(id) = 36),
 	board_id    TEXT NOT NULL REFERENCES boards (id),
+	purpose     TEXT NOT NULL CHECK (purpose IN ('tls', 'cose')),
 	hardware_id BLOB NOT NULL,
 	bay         TEXT NOT NULL,
 	operator    TEXT NOT NULL,

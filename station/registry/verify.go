@@ -63,7 +63,7 @@ func newStory() *story {
 // The places of the fields that change in the life of a row.
 const (
 	boardScrapped                                 = 3
-	runClosed, runEnding, runReason, runLast      = 7, 8, 9, 11
+	runClosed, runEnding, runReason, runLast      = 8, 9, 10, 12
 	certChanged, certStatus, certReason, certHash = 14, 15, 16, 17
 	orderCounted                                  = 2
 )
@@ -117,7 +117,7 @@ func (s *story) admitted(e audit.Entry) error {
 	if _, known := s.boards[b.ID]; !known {
 		s.boards[b.ID] = fields{b.HardwareID, b.Type, e.Time.String(), ""}
 	}
-	s.runs[r.ID] = fields{b.ID, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "", "", "", fmt.Sprint(e.Seq), ""}
+	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "", "", "", fmt.Sprint(e.Seq), ""}
 	return nil
 }
 
@@ -160,11 +160,11 @@ type table struct {
 
 func (s *story) tables() []table {
 	return []table{
-		{"state", `SELECT key, value, NULL FROM state`, map[string]fields{"schema": {"1"}}},
+		{"state", `SELECT key, value, NULL FROM state`, map[string]fields{"schema": {"2"}}},
 		{"work orders", `SELECT id, product, quota, counted, opened, NULL FROM work_orders`, s.orders},
 		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
 		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
-		{"Runs", `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, work_order, rework, admitted, closed, ending, reason, first_entry, last_entry, NULL FROM runs`, s.runs},
+		{"Runs", `SELECT id, board_id, purpose, lower(hex(hardware_id)), bay, operator, work_order, rework, admitted, closed, ending, reason, first_entry, last_entry, NULL FROM runs`, s.runs},
 		{"certificates", `SELECT lower(hex(serial)), board_id, purpose, lower(hex(spki_sha256)), lower(hex(issuer_sha256)), profile,
 			lower(hex(profile_sha256)), lower(hex(tbs_sha256)), lower(hex(csr_sha256)), not_before, not_after, rework, run, work_order,
 			intended, changed, status, reason, lower(hex(sha256)), der FROM certificates`, s.certificates},

@@ -22,6 +22,7 @@ var words = []struct {
 	{issuance.ErrInFlight, "in-flight"},
 	{issuance.ErrSerialTaken, "serial-taken"},
 	{issuance.ErrRevoked, "revoked"},
+	{issuance.ErrTLSFirst, "tls-first"},
 	{ErrUnknownRun, "unknown-run"},
 	{ErrUnknownOrder, "unknown-order"},
 	{ErrQuota, "quota"},

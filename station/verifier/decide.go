@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"hallmark/station"
 )
@@ -23,6 +24,7 @@ var (
 	ErrOtherBoard     = errors.New("certificate is registered for another board")
 	ErrRevoked        = errors.New("certificate is not good any more")
 	ErrNotActive      = errors.New("certificate is not active")
+	ErrNotForTLS      = errors.New("certificate is not for a key that does handshakes")
 	ErrNotTheExpected = errors.New("client presented another certificate than the expected one")
 )
 
@@ -99,8 +101,15 @@ func (s *Server) chains(leaf *x509.Certificate) error {
 	opts := s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	_, err := leaf.Verify(opts)
-	return err
+	if _, err := leaf.Verify(opts); err != nil {
+		return err
+	}
+	// Without the extension any usage is good for crypto/x509 (RFC 5280 section
+	// 4.2.1.12), and the certificate of a board's other key has none.
+	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
+		return ErrNotForTLS
+	}
+	return nil
 }
 
 func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
@@ -117,6 +126,8 @@ func (v *visit) matches(record station.Record) error {
 	switch {
 	case record.CertificateSHA256 != v.sum:
 		return &RefusalError{ErrOtherContents}
+	case !record.Handshakes():
+		return &RefusalError{ErrNotForTLS}
 	case record.BoardID != v.leaf.Subject.CommonName:
 		return &RefusalError{ErrOtherBoard}
 	case expected != nil && expected.sum != v.sum:

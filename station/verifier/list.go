@@ -25,12 +25,12 @@ type List struct {
 const maxLine = 1024
 
 // errLine is what ReadList says of a line it does not take.
-var errLine = errors.New("want one JSON object with serial, board_id, certificate_sha256, status")
+var errLine = errors.New("want one JSON object with serial, board_id, purpose, certificate_sha256, status")
 
 // ReadList reads JSON lines: one object for each certificate with exactly the
-// keys serial (32 hexadecimal digits), board_id, certificate_sha256 (64 hexadecimal
-// digits) and status (issued, delivered, active, superseded, revoked, scrapped,
-// unresolved). Empty lines are skipped; anything else that is not such a line is an
+// keys serial (32 hexadecimal digits), board_id, purpose (tls, cose),
+// certificate_sha256 (64 hexadecimal digits) and status (issued, delivered, active,
+// superseded, revoked, scrapped, unresolved). Empty lines are skipped; anything else that is not such a line is an
 // error with its number.
 func ReadList(r io.Reader) (*List, error) {
 	text, err := io.ReadAll(r)
@@ -83,7 +83,7 @@ func (l *List) add(text []byte) error {
 }
 
 // listKeys are the keys of a line; each must be there exactly once.
-var listKeys = []string{"serial", "board_id", "certificate_sha256", "status"}
+var listKeys = []string{"serial", "board_id", "purpose", "certificate_sha256", "status"}
 
 type fields map[string]string
 
@@ -148,7 +148,10 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 	if id, err := uuid.Parse(f["board_id"]); err != nil || id.String() != f["board_id"] {
 		return serial, record, fmt.Errorf("board_id: not a BoardID: %q (want lower-case hex, 8-4-4-4-12)", cut(f["board_id"]))
 	}
-	record.BoardID, record.Status = f["board_id"], station.Status(f["status"])
+	if !station.KnownPurpose(f["purpose"]) {
+		return serial, record, fmt.Errorf("purpose %q: want tls or cose", cut(f["purpose"]))
+	}
+	record.BoardID, record.Purpose, record.Status = f["board_id"], f["purpose"], station.Status(f["status"])
 	return serial, record, knownStatus(record.Status)
 }
 

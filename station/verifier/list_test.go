@@ -13,7 +13,7 @@ import (
 const (
 	serialA = "4000000000000000000000000000000a"
 	sumA    = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-	lineA   = `{"serial":"` + serialA + `","board_id":"` + boardA + `","certificate_sha256":"` + sumA + `","status":"active"}`
+	lineA   = `{"serial":"` + serialA + `","board_id":"` + boardA + `","purpose":"tls","certificate_sha256":"` + sumA + `","status":"active"}`
 )
 
 func TestReadListTakesOnlyWhatItNames(t *testing.T) {
@@ -22,10 +22,10 @@ func TestReadListTakesOnlyWhatItNames(t *testing.T) {
 	}{
 		{"one line", lineA, ""},
 		{"one line and empty ones", "\n" + lineA + "\r\n\n", ""},
-		{"keys in another order", `{"status":"active","certificate_sha256":"` + sumA + `","board_id":"` + boardA + `","serial":"` + serialA + `"}`, ""},
+		{"keys in another order", `{"purpose":"cose","status":"active","certificate_sha256":"` + sumA + `","board_id":"` + boardA + `","serial":"` + serialA + `"}`, ""},
 		{"nothing at all", "", ""},
 		{"a serial number twice", lineA + "\n" + lineA, "line 2: serial number " + serialA + " stands here for the second time"},
-		{"an unknown key", strings.Replace(lineA, "{", `{"note":"x",`, 1), `line 1: want one JSON object with serial, board_id, certificate_sha256, status: unknown key "note"`},
+		{"an unknown key", strings.Replace(lineA, "{", `{"note":"x",`, 1), `line 1: want one JSON object with serial, board_id, purpose, certificate_sha256, status: unknown key "note"`},
 		{"a key in other letters", strings.Replace(lineA, "serial", "Serial", 1), `unknown key "Serial"`},
 		{"a key twice", strings.Replace(lineA, "{", `{"status":"revoked",`, 1), `key "status" stands there twice`},
 		{"a missing key", `{"serial":"` + serialA + `"}`, `key "board_id" is missing`},
@@ -35,6 +35,8 @@ func TestReadListTakesOnlyWhatItNames(t *testing.T) {
 		{"a serial number of other letters", strings.Replace(lineA, serialA, strings.Repeat("x", 32), 1), "serial: encoding/hex"},
 		{"a BoardID in upper case", strings.Replace(lineA, boardA, strings.ToUpper(boardA), 1), "board_id: not a BoardID"},
 		{"a status nobody knows", strings.Replace(lineA, `"active"`, `"golden"`, 1), `status "golden" is none of [issued delivered active superseded`},
+		{"a purpose nobody knows", strings.Replace(lineA, `"tls"`, `"email"`, 1), `purpose "email": want tls or cose`},
+		{"no purpose", strings.Replace(lineA, `"purpose":"tls",`, "", 1), `key "purpose" is missing`},
 		{"two objects in a line", lineA + lineA, "something follows the object"},
 		{"an array", "[]", "it does not begin as an object"},
 		{"half a line", lineA[:40], "line 1: want one JSON object"},
@@ -74,8 +76,8 @@ func FuzzReadList(f *testing.F) {
 		}
 		var again bytes.Buffer
 		for serial, record := range list.records {
-			fmt.Fprintf(&again, `{"serial":"%x","board_id":"%s","certificate_sha256":"%x","status":"%s"}`+"\n",
-				serial, record.BoardID, record.CertificateSHA256, record.Status)
+			fmt.Fprintf(&again, `{"serial":"%x","board_id":"%s","purpose":"%s","certificate_sha256":"%x","status":"%s"}`+"\n",
+				serial, record.BoardID, record.Purpose, record.CertificateSHA256, record.Status)
 		}
 		second, err := ReadList(&again)
 		if err != nil || len(second.records) != len(list.records) {

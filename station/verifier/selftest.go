@@ -109,22 +109,25 @@ const (
 // cast makes every certificate first: the list must not change while the server runs.
 func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 	good := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.now.Add(time.Hour)}
-	other, expired := good, good
+	other, expired, signing := good, good, good
 	other.name = boardB
 	expired.until = s.now.Add(-time.Minute)
+	signing.usage = noUsage
 	actors = map[string]tls.Certificate{}
 	for _, role := range []struct {
-		name   string
-		by     *authority // nil: itself
-		leaf   leaf
-		status station.Status
+		name    string
+		by      *authority // nil: itself
+		leaf    leaf
+		purpose string
+		status  station.Status
 	}{
-		{"good", s.root, good, station.StatusActive},
-		{"another board's", s.root, other, station.StatusActive},
-		{"expired", s.root, expired, station.StatusActive},
-		{"revoked", s.root, good, station.StatusRevoked},
-		{"wrong CA", s.wrong, good, station.StatusActive},
-		{"self-signed", nil, good, station.StatusActive},
+		{"good", s.root, good, "tls", station.StatusActive},
+		{"another board's", s.root, other, "tls", station.StatusActive},
+		{"another key's", s.root, signing, "cose", station.StatusActive},
+		{"expired", s.root, expired, "tls", station.StatusActive},
+		{"revoked", s.root, good, "tls", station.StatusRevoked},
+		{"wrong CA", s.wrong, good, "tls", station.StatusActive},
+		{"self-signed", nil, good, "tls", station.StatusActive},
 	} {
 		actor, err := role.by.issue(role.leaf)
 		if err != nil {
@@ -136,7 +139,7 @@ func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 			return nil, err
 		}
 		s.known.records[serial] = station.Record{
-			BoardID: role.leaf.name, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
+			BoardID: role.leaf.name, Purpose: role.purpose, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
 		}
 	}
 	return actors, nil
@@ -160,6 +163,7 @@ func (s *scene) play(ctx context.Context) ([]Check, error) {
 		{"expired", "expired", errExpired},
 		{"revoked", "revoked", ErrRevoked},
 		{"another board's", "good", ErrNotTheExpected},
+		{"another key's", "another key's", ErrNotForTLS},
 		{"good", "good", nil},
 	} {
 		got := s.enter(ctx, actors[act.name], actors[act.announce].Certificate[0])
@@ -255,6 +259,9 @@ type authority struct {
 	now         time.Time
 }
 
+// noUsage leaves the extension out.
+const noUsage x509.ExtKeyUsage = -1
+
 // A leaf is what a throw-away certificate says.
 type leaf struct {
 	name  string
@@ -294,8 +301,10 @@ func (a *authority) issue(l leaf) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial[:]), Subject: pkix.Name{CommonName: l.name},
 		NotBefore: l.until.Add(-2 * time.Hour), NotAfter: l.until,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{l.usage},
-		DNSNames: []string{l.name},
+		KeyUsage: x509.KeyUsageDigitalSignature, DNSNames: []string{l.name},
+	}
+	if l.usage != noUsage {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{l.usage}
 	}
 	parent, signer := template, key
 	if a != nil {

@@ -73,8 +73,8 @@ func TestSelfTestRefusesEveryWrongCertificateAndAcceptsTheGoodOne(t *testing.T) 
 	s, _ := open(t)
 	checks, err := s.SelfTest(t.Context())
 	fatalIf(t, err)
-	if len(checks) != 8 {
-		t.Errorf("%d checks, want 8", len(checks))
+	if len(checks) != 9 {
+		t.Errorf("%d checks, want 9", len(checks))
 	}
 	for _, check := range checks {
 		if !check.OK {
@@ -164,7 +164,7 @@ func register(t *testing.T, s *scene, actor tls.Certificate, board string, statu
 	t.Helper()
 	serial, err := serialOf(actor.Leaf)
 	fatalIf(t, err)
-	s.known.records[serial] = station.Record{BoardID: board, CertificateSHA256: sumOf(actor), Status: status}
+	s.known.records[serial] = station.Record{BoardID: board, Purpose: "tls", CertificateSHA256: sumOf(actor), Status: status}
 }
 
 func TestAnnouncedConnections(t *testing.T) {
@@ -194,6 +194,24 @@ func TestAnnouncedConnections(t *testing.T) {
 			func(t *testing.T, s *scene, a *tls.Certificate) {
 				*a = actorWith(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
 			}, x509.CertificateInvalidError{}},
+		{"a certificate without extended key usage is no client certificate, as a COSE key's",
+			func(t *testing.T, s *scene, a *tls.Certificate) {
+				*a = actorWith(t, s, boardA, noUsage, station.StatusActive)
+			}, ErrNotForTLS},
+		{"a certificate for a COSE key is refused, whatever it says of itself",
+			func(t *testing.T, s *scene, a *tls.Certificate) {
+				serial, _ := serialOf(a.Leaf)
+				record := s.known.records[serial]
+				record.Purpose = "cose"
+				s.known.records[serial] = record
+			}, ErrNotForTLS},
+		{"a certificate of a record without a purpose is refused",
+			func(t *testing.T, s *scene, a *tls.Certificate) {
+				serial, _ := serialOf(a.Leaf)
+				record := s.known.records[serial]
+				record.Purpose = ""
+				s.known.records[serial] = record
+			}, ErrNotForTLS},
 		{"a client without certificate is refused",
 			func(t *testing.T, s *scene, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
 	} {

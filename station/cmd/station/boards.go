@@ -87,7 +87,7 @@ func (c *command) known(ctx context.Context, reader *registry.Reader, filter reg
 		if row.SHA256 == "" {
 			continue
 		}
-		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID, "certificate_sha256": row.SHA256, "status": row.Status})
+		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID, "purpose": row.Purpose, "certificate_sha256": row.SHA256, "status": row.Status})
 		if err != nil {
 			return err
 		}

@@ -326,8 +326,8 @@ func (b *bench) openStation(events func(station.Event)) (err error) {
 func (b *bench) engine(events func(station.Event)) station.Config {
 	return station.Config{
 		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
-		Subject: devices.Subject{Organization: b.profile.Organization(), OrganizationalUnit: b.profile.OrganizationalUnit()},
-		Anchor:  b.root.Raw, Chain: chain(b.root, b.issuing),
+		Purposes: []station.Purpose{station.PurposeOf(b.profile)},
+		Anchor:   b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
 		Timeouts: b.config.StationTimeouts(), Events: events,
 		Now: time.Now, Random: rand.Reader,

@@ -43,10 +43,10 @@ TLS alert, and the log says issuer, subject, serial number and reason.
   --server-name NAME    DNS name boards demand (default: the first in the certificate)
   --root FILE           PEM: the one trust anchor
   --intermediate FILE   PEM: issuing CA certificates; may be given more than once
-  --known FILE          JSON lines with exactly the keys serial, board_id,
-                        certificate_sha256, status (active, issued, delivered,
-                        superseded, revoked, scrapped, unresolved); read again
-                        on SIGHUP
+  --known FILE          JSON lines with exactly the keys serial, board_id, purpose
+                        (tls, cose), certificate_sha256, status (active, issued,
+                        delivered, superseded, revoked, scrapped, unresolved);
+                        read again on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
   --limit N             connections at the same time (default 256)
   --log text|json       form of the log on standard error (default text)

@@ -119,7 +119,7 @@ func (b *bench) line(name, status string) string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return fmt.Sprintf(`{"serial":"%x","board_id":"%s","certificate_sha256":"%x","status":"%s"}`+"\n",
+	return fmt.Sprintf(`{"serial":"%x","board_id":"%s","purpose":"tls","certificate_sha256":"%x","status":"%s"}`+"\n",
 		parsed.SerialNumber, parsed.Subject.CommonName, sha256.Sum256(block.Bytes), status)
 }
 
@@ -215,8 +215,8 @@ func TestSelfTestEndsByItself(t *testing.T) {
 	if code := run(t.Context(), b.flags("--self-test"), strings.NewReader(""), &stdout, &stderr); code != exitOK {
 		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
 	}
-	if n := strings.Count(stdout.String(), "\nok "); n != 8 {
-		t.Errorf("%d checks are ok, want 8\n%s", n, &stdout)
+	if n := strings.Count(stdout.String(), "\nok "); n != 9 {
+		t.Errorf("%d checks are ok, want 9\n%s", n, &stdout)
 	}
 }
 
