@@ -25,11 +25,40 @@ bool net_offered(const struct prov_port *port)
 	return port->stream != NULL || port->tls_sockets != NULL;
 }
 
+/* Sends what our client has said; true: all of it is on its way. */
+static bool flush(struct prov *prov, int *error)
+{
+	const struct prov_port *port = prov->port;
+	struct tls *tls = &prov->tls;
+
+	while (tls->out_len > 0) {
+		int n = port->stream->send(port->ctx, tls->out, tls->out_len);
+		if (n <= 0 || (size_t)n > tls->out_len) {
+			*error = n < 0 ? n : 0;
+			return false;
+		}
+		memmove(tls->out, tls->out + n, tls->out_len - (size_t)n);
+		tls->out_len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A server that waits for our end need not wait until its patience is at an end. */
+static void say_goodbye(struct prov *prov)
+{
+	int ignored;
+
+	if (prov->tls.state == TLS_ESTABLISHED && mbedtls_ssl_close_notify(&prov->tls.ssl) == 0) {
+		(void)flush(prov, &ignored);
+	}
+}
+
 void net_close(struct prov *prov)
 {
 	const struct prov_port *port = prov->port;
 
 	if (prov->net.via == NET_STREAM) {
+		say_goodbye(prov);
 		port->stream->close(port->ctx);
 		tls_close(&prov->tls);
 	} else if (prov->net.via == NET_SOCKETS) {
@@ -96,24 +125,6 @@ static int open_stream(struct prov *prov, bool with_chain)
 	return err == PROV_OK ? port->stream->connect(port->ctx, prov->net.address, prov->net.visit.port) : err;
 }
 
-/* Sends what our client has said; true: all of it is on its way. */
-static bool flush(struct prov *prov, int *error)
-{
-	const struct prov_port *port = prov->port;
-	struct tls *tls = &prov->tls;
-
-	while (tls->out_len > 0) {
-		int n = port->stream->send(port->ctx, tls->out, tls->out_len);
-		if (n <= 0 || (size_t)n > tls->out_len) {
-			*error = n;
-			return false;
-		}
-		memmove(tls->out, tls->out + n, tls->out_len - (size_t)n);
-		tls->out_len -= (size_t)n;
-	}
-	return true;
-}
-
 /* Our client takes a step: out, in, and out again. A connection that ended counts only when TLS has not. */
 static void step(struct prov *prov)
 {
@@ -130,7 +141,7 @@ static void step(struct prov *prov)
 			tls->in_len += (size_t)n;
 			tls_pump(tls);
 			(void)flush(prov, &error);
-		} else {
+		} else if (n < 0) {
 			error = n;
 		}
 	}
@@ -208,14 +219,10 @@ static int give(const struct net *net, struct cbor_writer *w)
 
 enum { Q, SN, A, P, CH, X, FIELDS };
 
-/* Text that becomes a C string: something, and no NUL in it. */
-static bool text(const struct cbor_field *f, char *to)
+/* Text that may become a C string: something, and no NUL in it. */
+static bool is_text(const struct cbor_field *f)
 {
-	if (!f->present || f->as.string.len == 0 || memchr(f->as.string.octets, 0, f->as.string.len) != NULL) {
-		return false;
-	}
-	memcpy(to, f->as.string.octets, f->as.string.len);
-	return true;
+	return f->present && f->as.string.len > 0 && memchr(f->as.string.octets, 0, f->as.string.len) == NULL;
 }
 
 static int open_from(struct prov *prov, const struct cbor_field *f)
@@ -224,12 +231,13 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	bool with_chain = f[CH].present;
 	int err;
 
-	net_close(prov);
-	tls_close(&prov->tls);
-	if (!text(&f[SN], net->server_name) || !text(&f[A], net->address) || !f[P].present || f[P].as.number == 0 ||
-	    f[X].present) {
+	if (!is_text(&f[SN]) || !is_text(&f[A]) || !f[P].present || f[P].as.number == 0 || f[X].present) {
 		return PROV_ERR_BAD_MAP;
 	}
+	net_close(prov);
+	tls_close(&prov->tls);
+	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero: there is a NUL behind */
+	memcpy(net->address, f[A].as.string.octets, f[A].as.string.len);
 	net->visit.address = net->address;
 	net->visit.port = (uint16_t)f[P].as.number;
 	net->visit.server_name = net->server_name;

@@ -131,6 +131,35 @@ int ask_tls_close(struct board *b, uint32_t q)
 	return board_ask(b, TLS, true, &w);
 }
 
+int ask_net(struct board *b, const char *address, uint32_t port, const char *server_name)
+{
+	struct cbor_writer w = begin(5);
+
+	put_number(&w, "q", 0);
+	put_text(&w, "a", address);
+	put_number(&w, "p", port);
+	put_true(&w, "ch");
+	put_text(&w, "sn", server_name);
+	return board_ask(b, NET, true, &w);
+}
+
+int ask_net_again(struct board *b, uint32_t q)
+{
+	struct cbor_writer w = begin(1);
+
+	put_number(&w, "q", q);
+	return board_ask(b, NET, true, &w);
+}
+
+int ask_net_close(struct board *b, uint32_t q)
+{
+	struct cbor_writer w = begin(2);
+
+	put_number(&w, "q", q);
+	put_true(&w, "x");
+	return board_ask(b, NET, true, &w);
+}
+
 int ask_raw(struct board *b, uint8_t command, const void *octets, size_t len)
 {
 	struct cbor_writer w = { body, sizeof body, len, false };

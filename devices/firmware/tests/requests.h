@@ -5,7 +5,7 @@
 
 #include "board.h"
 
-enum command { HELLO, CSR, WRITE, READ, TLS, SEAL };
+enum command { HELLO, CSR, WRITE, READ, TLS, SEAL, NET };
 
 struct write_request {
 	unsigned slot;
@@ -25,6 +25,9 @@ int ask_csr(struct board *b, const char *o, const char *ou); /* without `p` */
 int ask_csr_for(struct board *b, uint32_t purpose, const char *o, const char *ou);
 int ask_tls(struct board *b, uint32_t q, const char *server_name, const uint8_t *in, size_t in_len);
 int ask_tls_close(struct board *b, uint32_t q);
+int ask_net(struct board *b, const char *address, uint32_t port, const char *server_name); /* with the chain */
+int ask_net_again(struct board *b, uint32_t q);
+int ask_net_close(struct board *b, uint32_t q);
 
 /* A request whose body is these octets. */
 int ask_raw(struct board *b, uint8_t command, const void *body, size_t len);

@@ -5,7 +5,7 @@
 TEST_OUT := build/tests
 TEST_SRC := $(wildcard tests/*.c)
 TEST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
-TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE) -Itests \
+TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE) -Itests -DPROV_RAW_KEY \
 	$(subst prov_mbedtls_config.h,test_mbedtls_config.h,$(CORE_CFLAGS)) \
 	-DVECTORS='"../smp/testdata"' -DIDENTITIES='"../testdata/identity.txt"'
 TEST_OBJ := $(TEST_SRC:tests/%.c=$(TEST_OUT)/tests/%.o) $(CORE_SRC:core/%.c=$(TEST_OUT)/core/%.o) \
