@@ -9,7 +9,7 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 
 #define PROTOCOL_VERSION 1u
 #define IDENTITY_ABI 1u
-#define CAN_PROVISION 1u /* bits of `ca` */
+#define CAN_PROVISION (PROV_PROVISIONING ? 1u : 0u) /* bits of `ca` */
 #define CAN_NET 2u
 #define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: a bit for each */
 #define READ_OVERHEAD 32u /* map, keys and numbers around `d` */
@@ -87,165 +87,6 @@ static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_w
 	return PROV_OK;
 }
 
-/* Printable ASCII without what RFC 4514 gives a meaning, so that no name can be smuggled into a name. */
-static bool plain(const struct cbor_field *f)
-{
-	for (size_t i = 0; i < f->as.string.len; i++) {
-		uint8_t c = f->as.string.octets[i];
-		if (c < 0x20 || c > 0x7e || strchr(",+\"\\<>;=#", c) != NULL) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static int csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
-{
-	uint8_t der[SLOT_SIZE];
-	size_t der_len;
-	struct cbor_field f[] = {
-		{ .key = "n", .type = CBOR_BSTR, .max = NONCE_SIZE },
-		{ .key = "o", .type = CBOR_TSTR, .max = SUBJECT_MAX },
-		{ .key = "ou", .type = CBOR_TSTR, .max = SUBJECT_MAX },
-		{ .key = "p", .type = CBOR_UINT, .max = UINT32_MAX },
-	};
-	int err = cbor_read_map(in, len, f, 4);
-	uint32_t purpose = f[3].present ? f[3].as.number : PURPOSE_TLS;
-
-	if (err != PROV_OK) {
-		return err;
-	}
-	if (!f[0].present || !f[1].present || !f[2].present || f[0].as.string.len != NONCE_SIZE || !plain(&f[1]) ||
-	    !plain(&f[2]) || purpose >= PURPOSE_COUNT) {
-		return PROV_ERR_BAD_MAP;
-	}
-	err = csr_write(&prov->identity, (enum purpose)purpose, f[0].as.string.octets, &f[1], &f[2], der, sizeof der,
-			&der_len);
-	if (err == PROV_OK) {
-		cbor_put_map(w, 1);
-		put_octets(w, "csr", der, der_len);
-	}
-	return err;
-}
-
-enum { S, O, L, H, D, C, WRITE_FIELDS };
-
-static int begin_transfer(struct prov *prov, const struct cbor_field *f)
-{
-	struct transfer *t = &prov->transfer;
-
-	if (!f[L].present || !f[H].present || f[H].as.string.len != HASH_SIZE) {
-		return PROV_ERR_BAD_MAP;
-	}
-	if (f[L].as.number > SLOT_SIZE) {
-		return PROV_ERR_STORE_FULL;
-	}
-	/* The first piece once more, because its answer was lost, must not forget the others. A longer one is a new try. */
-	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
-	    f[D].as.string.len <= t->received && memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
-		return PROV_OK;
-	}
-	t->open = true;
-	t->slot = (enum slot)f[S].as.number;
-	t->total = f[L].as.number;
-	t->received = 0;
-	memcpy(t->hash, f[H].as.string.octets, HASH_SIZE);
-	return PROV_OK;
-}
-
-static int take_piece(struct transfer *t, const struct cbor_field *f)
-{
-	uint32_t offset = f[O].as.number;
-	size_t len = f[D].as.string.len;
-
-	if (!t->open || t->slot != (enum slot)f[S].as.number || offset > t->received) {
-		return PROV_ERR_OUT_OF_ORDER;
-	}
-	if (offset > t->total || len > t->total - offset) {
-		return PROV_ERR_TOO_LONG;
-	}
-	if (offset + len <= t->received) {
-		return PROV_OK; /* a repeated piece */
-	}
-	if (offset != t->received) {
-		return PROV_ERR_OUT_OF_ORDER;
-	}
-	memcpy(t->der + offset, f[D].as.string.octets, len);
-	t->received += (uint32_t)len;
-	return PROV_OK;
-}
-
-static int commit(struct prov *prov)
-{
-	struct transfer *t = &prov->transfer;
-	uint8_t hash[HASH_SIZE];
-	size_t len;
-	int err = PROV_OK;
-
-	if (t->received != t->total) {
-		return PROV_ERR_OUT_OF_ORDER;
-	}
-	if (psa_hash_compute(PSA_ALG_SHA_256, t->der, t->total, hash, sizeof hash, &len) != PSA_SUCCESS) {
-		return PROV_ERR_CRYPTO;
-	}
-	if (memcmp(hash, t->hash, HASH_SIZE) != 0) {
-		t->open = false;
-		return PROV_ERR_BAD_HASH;
-	}
-	if (prov->store.sealed) {
-		return store_commit(&prov->store, t->slot, t->der, t->total); /* what is there already, or sealed: nothing to parse */
-	}
-	err = certificate_check(&prov->store, &prov->identity, t->slot, t->der, t->total);
-	return err == PROV_OK ? store_commit(&prov->store, t->slot, t->der, t->total) : err;
-}
-
-static int read_write_request(const uint8_t *in, size_t len, struct cbor_field f[WRITE_FIELDS])
-{
-	int err = cbor_read_map(in, len, f, WRITE_FIELDS);
-
-	if (err != PROV_OK) {
-		return err;
-	}
-	if (!f[S].present || !f[O].present || !f[D].present) {
-		return PROV_ERR_BAD_MAP;
-	}
-	if (f[S].as.number >= SLOT_COUNT) {
-		return PROV_ERR_BAD_SLOT;
-	}
-	if (f[O].as.number != 0 && (f[L].present || f[H].present)) {
-		return PROV_ERR_BAD_MAP;
-	}
-	return PROV_OK;
-}
-
-static int write_slot(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
-{
-	struct cbor_field f[WRITE_FIELDS] = {
-		[S] = { .key = "s", .type = CBOR_UINT, .max = UINT32_MAX },
-		[O] = { .key = "o", .type = CBOR_UINT, .max = SLOT_SIZE },
-		[L] = { .key = "l", .type = CBOR_UINT, .max = UINT32_MAX },
-		[H] = { .key = "h", .type = CBOR_BSTR, .max = HASH_SIZE },
-		[D] = { .key = "d", .type = CBOR_BSTR, .max = PROV_BUF_SIZE },
-		[C] = { .key = "c", .type = CBOR_TRUE },
-	};
-	int err = read_write_request(in, len, f);
-
-	if (err == PROV_OK && f[O].as.number == 0) {
-		err = begin_transfer(prov, f);
-	}
-	if (err == PROV_OK) {
-		err = take_piece(&prov->transfer, f);
-	}
-	if (err == PROV_OK && f[C].present) {
-		err = commit(prov);
-	}
-	if (err == PROV_OK) {
-		cbor_put_map(w, 1);
-		put_number(w, "o", prov->transfer.received);
-	}
-	return err;
-}
-
 static int read_slot(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
 	struct cbor_field f[] = {
@@ -283,28 +124,18 @@ static int read_slot(struct prov *prov, const uint8_t *in, size_t len, struct cb
 	return err;
 }
 
-static int seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
-{
-	int err = cbor_read_map(in, len, NULL, 0);
-
-	if (err == PROV_OK) {
-		err = store_seal(&prov->store);
-	}
-	if (err == PROV_OK) {
-		cbor_put_map(w, 0);
-	}
-	return err;
-}
-
 typedef int (*handler)(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 static const struct {
 	handler handle;
 	bool write;
 } commands[] = {
-	[COMMAND_HELLO] = { hello, false }, [COMMAND_CSR] = { csr, false },	  [COMMAND_WRITE] = { write_slot, true },
-	[COMMAND_READ] = { read_slot, false }, [COMMAND_TLS] = { tls_handle, true }, [COMMAND_SEAL] = { seal, true },
-	[COMMAND_NET] = { net_handle, true },
+	[COMMAND_HELLO] = { hello, false }, [COMMAND_READ] = { read_slot, false },
+	[COMMAND_TLS] = { tls_handle, true }, [COMMAND_NET] = { net_handle, true },
+#if PROV_PROVISIONING
+	[COMMAND_CSR] = { provision_csr, false }, [COMMAND_WRITE] = { provision_write, true },
+	[COMMAND_SEAL] = { provision_seal, true },
+#endif
 };
 
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len, uint8_t *out,
@@ -313,7 +144,8 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 	struct cbor_writer w = { out, out_size, 0, false };
 	int err;
 
-	if (command >= sizeof commands / sizeof *commands || commands[command].write != write ||
+	if (command >= sizeof commands / sizeof *commands || commands[command].handle == NULL ||
+	    commands[command].write != write ||
 	    (command == COMMAND_NET && !net_offered(prov->port))) {
 		return PROV_UNKNOWN_COMMAND;
 	}
