@@ -76,6 +76,25 @@ func TestDemoAllowsEmulatedBoardsAndSoftHSMOnly(t *testing.T) {
 	}
 }
 
+func TestWhatBoardsDial(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"nothing said: where the station listens", "handshake: network\n", "invalid AddrPort"},
+		{"an address, with the listener's port", "handshake: network\nnetwork: {listen: \"0.0.0.0:8443\", address: 192.168.7.1}\n", "192.168.7.1:0"},
+		{"an address and a port", "handshake: network\nnetwork: {listen: \"[::]:8443\", address: \"[2001:db8::1]:443\"}\n", "[2001:db8::1]:443"},
+		{"an IPv6 address", "network: {address: \"2001:db8::1\"}\n", "[2001:db8::1]:0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, err := Parse("x.yaml", []byte(bench+c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := config.Network.Dial().String(); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestFilesAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -110,6 +129,14 @@ func TestFilesAreRefused(t *testing.T) {
 		{"an issuing CA does not outlive the root", bench + "authority: {root_years: 10}\n", ErrValue, "issuing_years"},
 		{"a server name in upper case is refused", bench + "verifier: {server_name: Verifier}\n", ErrValue, "server_name"},
 		{"an address without port is refused", bench + "verifier: {listen: 127.0.0.1}\n", ErrValue, "listen"},
+		{"a handshake over something else is refused", bench + "handshake: wifi\n", ErrValue, "want uart or network"},
+		{"a name to listen on for boards is refused", bench + "network: {listen: \"localhost:0\"}\n", ErrValue, "network.listen"},
+		{"a port for boards is not left out", bench + "network: {listen: 127.0.0.1}\n", ErrValue, "network.listen"},
+		{"a name for boards to dial is refused", bench + "network: {address: verifier.lan}\n", ErrValue, "network.address"},
+		{"port 0 is nothing to dial", bench + "network: {address: \"10.0.0.1:0\"}\n", ErrValue, "network.address"},
+		{"no address is nothing to dial", bench + "network: {address: \"::\"}\n", ErrValue, "network.address"},
+		{"an address with a zone is refused", bench + "network: {address: \"fe80::1%eth0\"}\n", ErrValue, "network.address"},
+		{"boards cannot dial every address", bench + "handshake: network\nnetwork: {listen: \"0.0.0.0:8443\"}\n", ErrValue, "network.address"},
 		{"a relative image is refused", bench + "firmware: {posix: x}\n", ErrValue, "firmware.posix"},
 		{"a station's name is printable", bench + "station: \"a\\nb\"\n", ErrValue, "station"},
 		{"a negative step is refused", bench + "timeouts: {steps: {sign: -1s}}\n", ErrValue, "timeouts.steps.sign"},

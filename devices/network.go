@@ -33,15 +33,18 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 		return HandshakeReport{}, err
 	}
 	defer release()
-	v := &dial{client: c}
-	err = v.run(ctx, address, serverName)
+	if c.options.Reach != nil {
+		address = c.options.Reach(address)
+	}
+	d := &dial{client: c}
+	err = d.run(ctx, address, serverName)
 	if !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) {
-		err = errors.Join(err, v.hangUp(ctx))
+		err = errors.Join(err, d.hangUp(ctx))
 	}
 	if err != nil {
-		return v.report, fmt.Errorf("handshake over the board's network: %w", c.explain(ctx, err))
+		return d.report, fmt.Errorf("handshake over the board's network: %w", c.explain(ctx, err))
 	}
-	return v.report, nil
+	return d.report, nil
 }
 
 // dial is one handshake over the board's network.

@@ -3,20 +3,24 @@ package devices
 import (
 	"crypto/rand"
 	"io"
+	"net/netip"
 	"time"
 )
 
 // Options of a [Client]. The zero value is right for a bench; the time-outs are
 // long because a loaded emulator is slow, not because a board may be.
 type Options struct {
-	Timeout       time.Duration    // for one answer; 0: 10 s
-	Retries       int              // of a request that line noise swallowed; 0: 3, negative: none
-	Settle        time.Duration    // from a damaged frame to the next try; 0: 100 ms
-	ResetTimeout  time.Duration    // until a board that was reset answers again; 0: 30 s
-	ServerTimeout time.Duration    // for one answer of the verifier; 0: 10 s
-	SendChain     bool             // the board sends slot 1 with its certificate: for a verifier that has only the root
-	Random        io.Reader        // first sequence number; nil: crypto/rand
-	Now           func() time.Time // for Waited; nil: time.Now
+	Timeout       time.Duration // for one answer; 0: 10 s
+	Retries       int           // of a request that line noise swallowed; 0: 3, negative: none
+	Settle        time.Duration // from a damaged frame to the next try; 0: 100 ms
+	ResetTimeout  time.Duration // until a board that was reset answers again; 0: 30 s
+	ServerTimeout time.Duration // for one answer of the verifier; 0: 10 s
+	SendChain     bool          // the board sends slot 1 with its certificate: for a verifier that has only the root
+	// Reach gives what the board has to dial for an address, where its network is
+	// another one than the station's; nil: the address itself.
+	Reach  func(netip.AddrPort) netip.AddrPort
+	Random io.Reader        // first sequence number; nil: crypto/rand
+	Now    func() time.Time // for Waited; nil: time.Now
 }
 
 func (o Options) filled() Options {

@@ -183,7 +183,8 @@ func (a *batch) bench(b *bench, places []place) (*station.Bench, error) {
 	if err := b.roomOnDisk(); err != nil {
 		return nil, err
 	}
-	fleet := &fleet{state: b.state, firmware: b.config.Firmware, folder: a.firmware, baud: b.config.Boards.Baud}
+	fleet := &fleet{state: b.state, firmware: b.config.Firmware, folder: a.firmware, baud: b.config.Boards.Baud,
+		network: b.overNetwork()}
 	bays, err := fleet.bays(places)
 	if err != nil {
 		return nil, err

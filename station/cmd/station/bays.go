@@ -28,6 +28,7 @@ type fleet struct {
 	firmware configs.Firmware
 	folder   string // --firmware: where posix/ and qemu/ are, may be empty
 	baud     int
+	network  bool // boards dial the verifier themselves
 }
 
 // images finds the image of each model that the places need.
@@ -104,12 +105,13 @@ func (f *fleet) emulated(p place, image string) next {
 func (f *fleet) board(ctx context.Context, p place, image string, number int) (station.Board, io.Closer, error) {
 	board, err := emulated.Start(ctx, emulated.Config{
 		Kind: p.model.kind, Machine: p.model.machine, Image: image,
-		Dir: f.state.in("bays", p.bay, strconv.Itoa(number)),
+		Dir:      f.state.in("bays", p.bay, strconv.Itoa(number)),
+		Ethernet: f.network && p.model.kind == emulated.QEMU,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(board.Line(), devices.Options{})
+	client := devices.NewClient(board.Line(), devices.Options{Reach: board.Reach})
 	return client, closer{client, board}, nil
 }
 

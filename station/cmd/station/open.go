@@ -273,9 +273,12 @@ func (b *bench) openVerifier(ctx context.Context) (err error) {
 	return b.openVisits(ctx)
 }
 
+// overNetwork: boards dial the verifier by themselves.
+func (b *bench) overNetwork() bool { return b.config.Handshake == configs.OverNetwork }
+
 // openVisits opens the door for boards that dial by themselves.
 func (b *bench) openVisits(ctx context.Context) error {
-	if b.config.Handshake != configs.OverNetwork {
+	if !b.overNetwork() {
 		return nil
 	}
 	address := b.config.Network.Dial()
