@@ -208,7 +208,7 @@ func (m Model) skip() (Model, tea.Cmd) {
 
 func (m Model) acknowledge() (Model, tea.Cmd) {
 	name, operator := m.bay().name, m.operator.ID
-	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", m.clean(m.bay().facts.Stopped)),
+	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", clip(m.clean(m.bay().facts.Stopped), 160, m.look.shapes.ellipsis)),
 		do: func(m Model, _ string) (Model, tea.Cmd) {
 			return m, m.intend(m.t("said.acknowledge", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Acknowledge(ctx, name, operator) })
 		}}
@@ -298,7 +298,7 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 	case screenHistory:
 		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
 	default:
-		m.scroll = max(0, m.scroll+by)
+		m.scroll = min(max(0, m.scroll+by), m.furthest())
 	}
 	return m, nil
 }

@@ -111,6 +111,14 @@ func (m Model) idleText(b *bay) string {
 	return m.t("tile.idle")
 }
 
+// idleNext is the next action for a bay that has had no board.
+func (b *bay) idleNext() string {
+	if b.facts.Present == BoardPresent {
+		return "next.start"
+	}
+	return "next.insert"
+}
+
 // drawTile draws one bay.
 func (m Model) drawTile(c *canvas, r rect, i int) {
 	b := &m.bays[i]
@@ -147,11 +155,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 // drawTitle: number and name at the left, the board at the right.
 func (m Model) drawTitle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
-	label := m.bayKey(i)
-	if strings.TrimLeft(label, "0") != strings.TrimLeft(b.name, "0") {
-		label += " " + m.clean(b.name)
-	}
-	id := ""
+	label, id := m.bayKey(i), ""
 	if b.boardID() != "" {
 		id = " " + short(b.boardID()) + " "
 	}
@@ -159,7 +163,10 @@ func (m Model) drawTitle(c *canvas, r rect, i int) {
 	if i == m.selected {
 		s = chosen
 	}
-	c.put(r.x+1, r.y, r.w-2-width(id)-1, s, " "+clip(label, r.w-5-width(id), m.look.shapes.ellipsis)+" ")
+	if strings.TrimLeft(label, "0") != strings.TrimLeft(b.name, "0") {
+		label += " " + tail(m.clean(b.name), r.w-6-width(id)-width(label), m.look.shapes.ellipsis)
+	}
+	c.put(r.x+1, r.y, r.w-2-width(id)-1, s, " "+label+" ")
 	c.right(r.x+r.w-1, r.y, r.w/2, plain, id)
 }
 
@@ -167,11 +174,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	y := r.y + max(0, (r.h-4)/2)
 	c.centre(r.x, y, r.w, strong, m.idleText(b))
-	key := "next.insert"
-	if b.facts.Present == BoardPresent {
-		key = "next.start"
-	}
-	for n, line := range wrap(m.t(key, m.bayKey(i)), r.w, r.h-2, m.look.shapes.ellipsis) {
+	for n, line := range wrap(m.t(b.idleNext(), m.bayKey(i)), r.w, r.h-2, m.look.shapes.ellipsis) {
 		c.centre(r.x, y+2+n, r.w, plain, line)
 	}
 }
@@ -301,8 +304,8 @@ func (m Model) drawWord(c *canvas, r rect, e station.Ending, s style) int {
 	word, shape := m.ending(e), m.look.shapes.ending[e]
 	h := min(max(1, r.h), 7)
 	c.fill(r.x, r.y, r.w, h, s, ' ')
-	large := largeWord(word, r.w-2, h, m.look.shapes)
-	if large == nil {
+	large := largeWord(word, r.w, h, m.look.shapes)
+	if large == nil || h <= len(large)+1 && r.w-width(large[0]) < 2 { // no room for the shape
 		m.drawSmallWord(c, rect{r.x, r.y, r.w, h}, s, word, shape)
 		return r.y + h
 	}

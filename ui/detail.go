@@ -99,39 +99,6 @@ func (m Model) current() station.Run {
 	return m.detail.run
 }
 
-// A page collects the lines of a text, headings in another style.
-type page struct {
-	m     Model
-	w     int
-	lines []textLine
-}
-
-func (p *page) head(key string) {
-	if len(p.lines) > 0 {
-		p.lines = append(p.lines, textLine{})
-	}
-	p.lines = append(p.lines, textLine{strong, p.m.t(key)})
-}
-
-const factColumn = 20
-
-// fact writes name and value; a long value goes on below itself.
-func (p *page) fact(name, value string) {
-	if value == "" {
-		return
-	}
-	label := "  " + clip(name, factColumn-3, p.m.look.shapes.ellipsis)
-	label += strings.Repeat(" ", max(1, factColumn-width(label)))
-	for i, line := range wrap(p.m.clean(value), max(10, p.w-factColumn), 0, "") {
-		if i > 0 {
-			label = strings.Repeat(" ", factColumn)
-		}
-		p.lines = append(p.lines, textLine{plain, label + line})
-	}
-}
-
-func (p *page) known(key, value string) { p.fact(p.m.t("fact."+key), value) }
-
 func (m Model) detailLines(w int) []textLine {
 	run := m.current()
 	p := &page{m: m, w: w}
@@ -144,9 +111,7 @@ func (m Model) detailLines(w int) []textLine {
 	p.known("wire", m.t("detail.octets", run.Wire.Sent, run.Wire.Received, run.Wire.Retries))
 	if len(run.Console) > 0 {
 		p.head("detail.console")
-		for _, line := range strings.Split(strings.TrimRight(string(run.Console), "\r\n"), "\n") {
-			p.lines = append(p.lines, textLine{plain, "  " + m.clean(strings.TrimRight(line, "\r"))})
-		}
+		p.text(plain, "  ", string(run.Console))
 	}
 	return p.lines
 }
@@ -303,86 +268,6 @@ func (m Model) aboutRecord(p *page) {
 		p.head("detail.audit")
 	}
 	for _, entry := range v.detail.Audit {
-		text := fmt.Sprintf("  %8d  %s  %-18s %s", entry.Index, clockTime(entry.At), m.clean(entry.Type), m.clean(entry.Text))
-		p.lines = append(p.lines, textLine{plain, text})
+		p.text(plain, fmt.Sprintf("  %8d  %s  %-18s ", entry.Index, clockTime(entry.At), m.clean(entry.Type)), entry.Text)
 	}
-}
-
-func (m Model) logLines(w int) []textLine {
-	p := &page{m: m, w: w}
-	p.head("log.title")
-	if len(m.log) == 0 {
-		p.lines = append(p.lines, textLine{dim, "  " + m.t("log.empty")})
-	}
-	for i := len(m.log) - 1; i >= 0; i-- { // newest first
-		line, s := m.log[i], plain
-		if strings.EqualFold(line.Level, "error") || strings.EqualFold(line.Level, "warn") {
-			s = faultText
-		}
-		p.lines = append(p.lines, textLine{s, fmt.Sprintf("%s %-5s %s", clockTime(line.At), m.clean(line.Level), m.clean(line.Text))})
-	}
-	return p.lines
-}
-
-// checkLines is the doctor's table: a word, a name, a finding, and what to do.
-func (m Model) checkLines(w int) []textLine {
-	p := &page{m: m, w: w}
-	p.head("doctor.title")
-	for _, check := range m.checks.checks {
-		s := map[CheckState]style{CheckOK: passText, CheckWarn: faultText, CheckFail: rejectText}[check.State]
-		shape := map[CheckState]rune{CheckOK: m.look.shapes.ending[station.Pass], CheckWarn: m.look.shapes.ending[station.Fault], CheckFail: m.look.shapes.ending[station.Reject]}[check.State]
-		if shape == 0 {
-			shape = '?'
-		}
-		state := clip(m.t("check."+string(check.State)), 9, m.look.shapes.ellipsis)
-		head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(check.Name), 15, m.look.shapes.ellipsis))
-		head += strings.Repeat(" ", max(1, 28-width(head)))
-		for i, line := range wrap(m.clean(check.Finding), max(10, w-28), 6, m.look.shapes.ellipsis) {
-			if i > 0 {
-				head = strings.Repeat(" ", 28)
-			}
-			p.lines = append(p.lines, textLine{s, head + line})
-		}
-		if (check.State == CheckFail || check.State == CheckWarn) && check.Next != "" {
-			for _, line := range wrap(m.look.shapes.next+m.clean(check.Next), max(10, w-28), 3, m.look.shapes.ellipsis) {
-				p.lines = append(p.lines, textLine{strong, strings.Repeat(" ", 28) + line})
-			}
-		}
-	}
-	p.lines = append(p.lines, textLine{}, m.checkSummary())
-	return p.lines
-}
-
-func (m Model) checkSummary() textLine {
-	switch {
-	case m.checks.done && m.failedChecks() > 0:
-		return textLine{rejectText, m.t("doctor.failed", m.failedChecks())}
-	case m.checks.done:
-		return textLine{passText, m.t("doctor.ready")}
-	case m.checks.running:
-		return textLine{running, m.t("doctor.running")}
-	}
-	return textLine{dim, m.t("doctor.none")}
-}
-
-// drawStart is the first screen of a shift.
-func (m Model) drawStart(c *canvas, r rect) {
-	c.centre(r.x, r.y, r.w, strong, m.t("start.title"))
-	y := r.y + 1
-	switch {
-	case m.field != nil && m.field.purpose == fieldPIN:
-		c.put(r.x+3, y+2, r.w-6, strong, m.t("pin.label.text"))
-		c.put(r.x+3, y+3, r.w-6, plain, m.t("pin.hidden"))
-		return
-	case !m.unlocked:
-		c.put(r.x+3, y+2, r.w-6, running, m.t("pin.checking"))
-		return
-	}
-	lines := m.checkLines(r.w - 2)
-	if m.checks.done && m.failedChecks() == 0 {
-		lines = append(lines, textLine{strong, m.look.shapes.next + m.t("start.go", m.keys.Begin.Help().Key)})
-	} else if m.checks.done {
-		lines = append(lines, textLine{strong, m.look.shapes.next + m.t("start.correct", m.keys.Again.Help().Key)})
-	}
-	m.drawLines(c, rect{r.x, y + 1, r.w, r.h - 2}, lines)
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"slices"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -83,12 +84,8 @@ func (m Model) openRow() (Model, tea.Cmd) {
 func (m Model) drawHistory(c *canvas, r rect) {
 	h := m.history
 	y := r.y
-	filter := m.t("history.all")
-	if h.query.Ending != "" {
-		filter = m.ending(h.query.Ending)
-	}
 	c.put(r.x+1, y, r.w, strong, m.t("history.title"))
-	c.right(r.x+r.w-1, y, r.w-20, plain, m.t("history.filter", m.clean(h.query.Text), filter, len(h.rows)))
+	c.right(r.x+r.w-1, y, r.w-20, plain, m.filterText())
 	y++
 	if m.field != nil && m.field.purpose == fieldSearch {
 		m.drawField(c, r.x+1, y, r.w-2, m.t("history.field"))
@@ -108,16 +105,29 @@ func (m Model) drawHistory(c *canvas, r rect) {
 	m.drawRows(c, rect{r.x, y, r.w, r.h - 2})
 }
 
+// filterText says what the rows are.
+func (m Model) filterText() string {
+	q, parts := m.history.query, []string{m.t("history.all")}
+	if q.Ending != "" {
+		parts[0] = m.shaped(q.Ending)
+	}
+	if q.Text != "" {
+		parts = append(parts, `"`+m.clean(q.Text)+`"`)
+	}
+	return strings.Join(append(parts, m.t("history.count", len(m.history.rows))), m.look.shapes.dot)
+}
+
 // drawRows draws a table whose columns appear as the terminal gets wider.
 func (m Model) drawRows(c *canvas, r rect) {
-	columns := []column{{"history.at", 16, func(w Row) string { return w.At.Format("01-02 15:04:05") }}, {"history.bay", 8, func(w Row) string { return w.Bay }},
-		{"history.ending", 12, nil}, {"history.board", 10, func(w Row) string { return short(w.BoardID) }},
-		{"history.order", 12, func(w Row) string { return w.Order }}, {"history.reason", 24, func(w Row) string { return m.rowReason(w) }},
+	columns := []column{{"history.at", 15, func(w Row) string { return w.At.Format("01-02 15:04:05") }},
+		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.look.shapes.ellipsis) }},
+		{"history.ending", 14, nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
+		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},
 		{"history.operator", 14, func(w Row) string { return w.Operator }}, {"history.serial", 34, func(w Row) string { return w.Serial }},
 		{"history.id", 38, func(w Row) string { return w.BoardID }}}
 	x := r.x + 2
 	for i, col := range columns {
-		if x+col.w > r.x+r.w && i > 5 {
+		if x+col.w > r.x+r.w+1 {
 			columns = columns[:i]
 			break
 		}

@@ -36,11 +36,20 @@ func newKeymap(t func(string, ...any) string) keymap {
 
 // An action is a key with what it does and why it does nothing just now.
 type action struct {
-	key key.Binding
-	why func(Model) string // empty: it works; nil: it always works
-	do  func(Model) (Model, tea.Cmd)
-	off bool // not in the footer, only in the help
+	key   key.Binding
+	why   func(Model) string // empty: it works; nil: it always works
+	do    func(Model) (Model, tea.Cmd)
+	place place
 }
+
+// place is where the footer shows a key.
+type place uint8
+
+const (
+	footLeft  place = iota // while it works, as far as there is room
+	footRight              // always, at the right
+	helpOnly               // only in the help
+)
 
 func (a action) refusal(m Model) string {
 	if a.why == nil {
@@ -55,7 +64,9 @@ func (m Model) actions() []action {
 	switch m.screen {
 	case screenStart:
 		return []action{{key: k.Begin, why: Model.whyNotBegin, do: Model.begin}, {key: k.Again, why: Model.whyNotExamine, do: Model.examineAgain},
-			{key: k.Quit, do: Model.quit}, {key: k.Help, do: Model.help}}
+			{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
+			{key: k.PageUp, do: Model.pageUp, place: helpOnly}, {key: k.PageDown, do: Model.pageDown, place: helpOnly},
+			{key: k.Help, do: Model.help, place: footRight}, {key: k.Quit, do: Model.quit, place: footRight}}
 	case screenBench:
 		return m.benchActions()
 	case screenDetail:
@@ -78,7 +89,7 @@ func (m Model) benchActions() []action {
 		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge},
 		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},
 		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip},
-		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, off: true},
+		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, place: helpOnly},
 		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField},
 		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
 		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},
@@ -88,18 +99,18 @@ func (m Model) benchActions() []action {
 		{key: k.Doctor, why: Model.whyNoDoctor, do: Model.openDoctor},
 		{key: k.Log, do: Model.openLog},
 		{key: k.SignOut, why: Model.whyNotSignOut, do: Model.signOut},
-		{key: k.Help, do: Model.help},
-		{key: k.Quit, do: Model.quit},
-		{key: k.Up, do: Model.up, off: true}, {key: k.Down, do: Model.down, off: true},
-		{key: k.Left, do: Model.left, off: true}, {key: k.Right, do: Model.right, off: true},
+		{key: k.Help, do: Model.help, place: footRight},
+		{key: k.Quit, do: Model.quit, place: footRight},
+		{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
+		{key: k.Left, do: Model.left, place: helpOnly}, {key: k.Right, do: Model.right, place: helpOnly},
 	}
 }
 
 // closing adds what every screen above the bench has.
 func (m Model) closing(first ...action) []action {
 	k := m.keys
-	return append(first, action{key: k.Back, do: Model.back}, action{key: k.Help, do: Model.help},
-		action{key: k.Up, do: Model.up, off: true}, action{key: k.Down, do: Model.down, off: true},
-		action{key: k.PageUp, do: Model.pageUp, off: true}, action{key: k.PageDown, do: Model.pageDown, off: true},
-		action{key: k.Quit, do: Model.quit, off: true})
+	return append(first, action{key: k.Back, do: Model.back}, action{key: k.Help, do: Model.help, place: footRight},
+		action{key: k.Up, do: Model.up, place: helpOnly}, action{key: k.Down, do: Model.down, place: helpOnly},
+		action{key: k.PageUp, do: Model.pageUp, place: helpOnly}, action{key: k.PageDown, do: Model.pageDown, place: helpOnly},
+		action{key: k.Quit, do: Model.quit, place: footRight})
 }

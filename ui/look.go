@@ -45,6 +45,7 @@ type shapes struct {
 	spark              []rune
 	cursor             rune
 	dot                string // between two facts
+	none               string // a figure that there is not
 }
 
 type border struct {
@@ -57,7 +58,7 @@ func unicodeShapes() shapes {
 		ellipsis: "…", frame: border{'─', '│', [4]rune{'┌', '┐', '└', '┘'}}, chosenFrame: border{'═', '║', [4]rune{'╔', '╗', '╚', '╝'}},
 		full: '█', empty: '░', done: '●', now: '►', todo: '○', next: "→ ",
 		ending: map[station.Ending]rune{station.Pass: '✓', station.Reject: '✗', station.Fault: '▲', station.Aborted: '■'},
-		half:   [4]rune{' ', '▀', '▄', '█'}, spark: []rune("▁▂▃▄▅▆▇█"), cursor: '►', dot: " · ",
+		half:   [4]rune{' ', '▀', '▄', '█'}, spark: []rune("▁▂▃▄▅▆▇█"), cursor: '►', dot: " · ", none: "—",
 	}
 }
 
@@ -66,7 +67,7 @@ func asciiShapes() shapes {
 		ellipsis: "~", frame: border{'-', '|', [4]rune{'+', '+', '+', '+'}}, chosenFrame: border{'=', '#', [4]rune{'#', '#', '#', '#'}},
 		full: '#', empty: '.', done: '*', now: '>', todo: '.', next: "> ",
 		ending: map[station.Ending]rune{station.Pass: '+', station.Reject: 'X', station.Fault: '!', station.Aborted: '#'},
-		spark:  []rune("_.-=+*%#"), cursor: '>', dot: " | ",
+		spark:  []rune("_.-=+*%#"), cursor: '>', dot: " | ", none: "-",
 	}
 }
 

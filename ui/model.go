@@ -128,6 +128,15 @@ func (m Model) clean(s string) string {
 	return clean(s)
 }
 
+// cleanText does so with a line of a longer text.
+func (m Model) cleanText(s string) string {
+	s = cleanUpTo(s, longestLine)
+	if m.o.ASCII {
+		return toASCII(s)
+	}
+	return s
+}
+
 // Init starts the clock, the feed and, where no PIN is asked for, the examination.
 func (m Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts()}

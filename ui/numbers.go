@@ -21,8 +21,19 @@ func (m Model) drawNumbers(c *canvas, r rect) {
 	m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
 }
 
+// rate is the number of boards per hour, or from when on there will be one.
+func (m Model) rate() string {
+	switch working := m.shift.working(); {
+	case working.IsZero():
+		return m.look.shapes.none
+	case m.now.Sub(working) < enough:
+		return m.look.shapes.none + " " + m.t("numbers.from", clockTime(working.Add(enough)))
+	}
+	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
+}
+
 func (m Model) drawRate(c *canvas, x, y, w int) {
-	takt, s, target := m.t("numbers.none"), strong, ""
+	takt, s, target := m.look.shapes.none, strong, ""
 	if actual := m.shift.takt(m.now); actual > 0 {
 		takt = seconds(actual)
 		if m.o.Takt > 0 && actual > m.o.Takt {
@@ -33,14 +44,14 @@ func (m Model) drawRate(c *canvas, x, y, w int) {
 		target = " / " + seconds(m.o.Takt)
 	}
 	good, all := m.shift.firstPass()
-	yield := m.t("numbers.none")
+	yield := m.look.shapes.none
 	if all > 0 {
 		yield = fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(good)/float64(all), good, all)
 	}
 	cells := []struct {
 		label, value string
 		s            style
-	}{{"numbers.rate", fmt.Sprintf("%.0f", m.shift.perHour(m.now)), strong}, {"numbers.takt", takt + target, s}, {"numbers.yield", yield, strong}}
+	}{{"numbers.rate", m.rate(), strong}, {"numbers.takt", takt + target, s}, {"numbers.yield", yield, strong}}
 	part := w / len(cells)
 	for i, cell := range cells {
 		c.put(x+i*part, y+1, part-1, dim, m.t(cell.label))
@@ -69,24 +80,26 @@ func (m Model) drawEndings(c *canvas, r rect) {
 }
 
 func (m Model) drawStepTimes(c *canvas, r rect) {
-	c.put(r.x, r.y, r.w, strong, m.t("numbers.steps"))
+	mark := string(m.look.shapes.now) + " "
+	c.put(r.x, r.y, r.w, strong, m.t("numbers.steps", mark+m.t("numbers.bottleneck")))
 	longest := m.shift.steps[m.shift.busiest].mean()
 	for i, name := range m.o.Steps {
 		sum, y := m.shift.steps[name], r.y+1+i
 		if y >= r.y+r.h {
 			return
 		}
-		s, note := plain, ""
+		s := plain
 		if name == m.shift.busiest && sum.count > 0 {
-			s, note = faultText, " "+m.t("numbers.bottleneck")
+			s = faultText
+			c.put(r.x, y, 2, s, mark)
 		}
-		c.put(r.x+1, y, 14, s, m.stepText(name))
-		c.right(r.x+24, y, 9, s, seconds(sum.mean()))
+		c.put(r.x+2, y, 13, s, m.stepText(name))
+		c.right(r.x+23, y, 8, s, seconds(sum.mean()))
 		length := 0
 		if longest > 0 {
-			length = int(time.Duration(max(0, r.w-26-width(note))) * sum.mean() / longest)
+			length = int(time.Duration(max(0, r.w-24)) * sum.mean() / longest)
 		}
-		c.put(r.x+25, y, r.w-25, s, strings.Repeat(string(m.look.shapes.full), length)+note)
+		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.look.shapes.full), length))
 	}
 }
 

@@ -11,17 +11,22 @@ import (
 // What comes from boards, scanners, databases and errors is made harmless
 // before it gets anywhere near the terminal: clean is the only door.
 
-const longestLabel = 512 // runes of one label; the rest is cut
+const (
+	longestLabel = 512  // runes of one label; the rest is cut
+	longestLine  = 8192 // runes of a line of a longer text
+)
 
 // clean makes one line of printable text of anything: control, format (such as a
 // change of direction) and unassigned characters and octets that are not UTF-8
 // become "?", marks without a width of their own are dropped.
-func clean(s string) string {
-	if harmless(s) {
+func clean(s string) string { return cleanUpTo(s, longestLabel) }
+
+func cleanUpTo(s string, longest int) string {
+	if harmless(s) && len(s) <= longest {
 		return s
 	}
 	var b strings.Builder
-	for count := 0; len(s) > 0 && count < longestLabel; count++ {
+	for count := 0; len(s) > 0 && count < longest; count++ {
 		r, size := utf8.DecodeRuneInString(s)
 		s = s[size:]
 		switch {
@@ -40,9 +45,6 @@ func clean(s string) string {
 }
 
 func harmless(s string) bool {
-	if len(s) > longestLabel {
-		return false
-	}
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
 			return false
@@ -87,6 +89,17 @@ func clip(s string, columns int, ellipsis string) string {
 			return s[:i] + ellipsis
 		}
 		used += w
+	}
+	return s
+}
+
+// tail cuts a clean text at its beginning: names of ports and bays differ at their ends.
+func tail(s string, columns int, ellipsis string) string {
+	for whole := width(s); whole > columns && s != ""; {
+		s = s[len(cut(s, 1)):]
+		if width(s) <= columns-1 {
+			return ellipsis + s
+		}
 	}
 	return s
 }

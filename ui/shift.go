@@ -11,6 +11,7 @@ import (
 // A shift counts what ended since it began. It is a value: add gives another one.
 type shift struct {
 	began    time.Time
+	first    time.Time // when its first Run began, zero before that
 	endings  map[station.Ending]int
 	reasons  map[reasonOf]int
 	steps    map[string]stepSum
@@ -51,6 +52,12 @@ func (o *Options) shift(now time.Time) shift {
 func (s shift) add(run *station.Run) shift {
 	s.endings, s.reasons, s.steps, s.boards = with(s.endings), with(s.reasons), with(s.steps), with(s.boards)
 	s.attempts++
+	if s.first.IsZero() {
+		s.first = run.Started
+	}
+	if s.first.IsZero() {
+		s.first = run.Finished
+	}
 	s.endings[run.Ending]++
 	if run.Ending != station.Pass {
 		s.reasons[reasonOf{run.Ending, run.Reason}]++
@@ -93,10 +100,24 @@ func (s shift) slowest() string {
 	return name
 }
 
-// perHour is the number of boards that passed in the last hour, or scaled up in a shift
-// that is younger; a shift younger than a minute counts as one minute.
+// enough is how long boards must have been run before their rate means anything.
+const enough = 2 * time.Minute
+
+// working is since when this shift runs boards, zero when it has run none.
+func (s shift) working() time.Time {
+	if s.first.Before(s.began) && !s.first.IsZero() {
+		return s.began
+	}
+	return s.first
+}
+
+// perHour is the number of boards that passed in the last hour, or scaled up when boards are
+// run for less. It is 0 before enough of the shift has been worked.
 func (s shift) perHour(now time.Time) float64 {
-	window := min(max(now.Sub(s.began), time.Minute), time.Hour)
+	window := min(now.Sub(s.working()), time.Hour)
+	if s.first.IsZero() || window < enough {
+		return 0
+	}
 	from, count := now.Add(-window), 0
 	for i := len(s.passes) - 1; i >= 0 && !s.passes[i].Before(from); i-- {
 		count++

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,20 @@ func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
 		}
 		return a.do(m)
 	}
-	return m, nil
+	return m.refuse(m.unknownKey(msg)), nil
+}
+
+// unknownKey says why a key that this screen does not have does nothing.
+func (m Model) unknownKey(msg tea.KeyMsg) string {
+	name := m.clean(msg.String())
+	bay := len(name) == 1 && name >= "0" && name <= "9"
+	if m.screen != screenBench && (bay || slices.ContainsFunc(m.benchActions(), func(a action) bool { return key.Matches(msg, a.key) })) {
+		if m.screen == screenStart {
+			return m.t("key.start.first", name)
+		}
+		return m.t("key.bench", name, m.keys.Back.Help().Key)
+	}
+	return m.t("key.none", name, m.keys.Help.Help().Key)
 }
 
 // bayKey is what to press for a bay: its number, of two digits on a bench with more than nine bays.

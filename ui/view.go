@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/bubbles/key"
+
 	"hallmark/station"
 )
 
@@ -66,14 +68,12 @@ func (m Model) drawScreen(c *canvas, r rect) {
 	switch m.screen {
 	case screenStart:
 		m.drawStart(c, r)
-	case screenDetail:
-		m.drawLines(c, r, m.detailLines(r.w-2))
+	case screenDetail, screenLog:
+		m.drawPane(c)
 	case screenHistory:
 		m.drawHistory(c, r)
-	case screenLog:
-		m.drawLines(c, r, m.logLines(r.w-2))
 	case screenDoctor:
-		m.drawLines(c, r, m.checkLines(r.w-2))
+		m.drawChecks(c, r)
 	case screenNumbers:
 		m.drawNumbers(c, r)
 	default:
@@ -227,7 +227,7 @@ func (m Model) bayText() string {
 	case b.facts.Skipped != "":
 		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
 	case !b.begun:
-		return label + " " + m.t("next.insert", m.bayKey(m.selected))
+		return label + " " + m.idleText(b) + m.look.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
 	case b.busy():
 		return label + " " + m.stepName(b.step)
 	case b.run.Ending == station.Pass:
@@ -251,28 +251,37 @@ func (m Model) drawField(c *canvas, x, y, w int, label string) {
 	c.put(end, y, w-(end-x), plain, text+"_")
 }
 
-// drawFooter shows the keys that work now, as many as there is room for, help always.
+// drawFooter shows the keys that work now, as many as there is room for; help and quit always.
 func (m Model) drawFooter(c *canvas) {
 	y := c.h - 1
-	help := m.keys.Help.Help().Key + " " + m.keys.Help.Help().Desc
 	if m.dialog != nil || m.field != nil {
 		c.put(1, y, c.w-2, dim, m.footerHint())
 		return
 	}
-	room := c.w - 2 - width(help)
+	end := c.w - 1
+	for _, a := range slices.Backward(m.actions()) {
+		if text := a.key.Help(); a.place == footRight {
+			end -= width(text.Key) + 1 + width(text.Desc)
+			m.drawKey(c, end, y, text)
+			end -= 2
+		}
+	}
 	x := 1
 	for _, a := range m.actions() {
 		text := a.key.Help()
-		if a.off || text.Key == m.keys.Help.Help().Key || a.refusal(m) != "" {
+		if a.place != footLeft || a.refusal(m) != "" {
 			continue
 		}
-		if x+width(text.Key)+width(text.Desc)+3 > room {
-			break
+		if x+width(text.Key)+1+width(text.Desc) > end {
+			return
 		}
-		x = c.put(x, y, room, keycap, text.Key)
-		x = c.put(x+1, y, room, plain, text.Desc) + 2
+		x = m.drawKey(c, x, y, text) + 2
 	}
-	c.right(c.w-1, y, width(help), keycap, help)
+}
+
+func (m Model) drawKey(c *canvas, x, y int, text key.Help) int {
+	x = c.put(x, y, c.w, keycap, text.Key)
+	return c.put(x+1, y, c.w, plain, text.Desc)
 }
 
 func (m Model) footerHint() string {
@@ -289,7 +298,7 @@ func (m Model) footerHint() string {
 // leaves the header alone, and takes two columns where one is too high.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
-		return a.off && slices.Contains([]string{"up", "down", "left", "right"}, a.key.Keys()[0])
+		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.Keys()[0])
 	})
 	columns, w := 1, min(c.w-4, 90)
 	if len(actions)+3 > c.h-2 {
@@ -314,28 +323,16 @@ func (m Model) drawHelp(c *canvas) {
 	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
 }
 
-// drawLines shows text that may be longer than the screen.
-func (m Model) drawLines(c *canvas, r rect, lines []textLine) {
-	top := min(m.scroll, max(0, len(lines)-r.h))
-	for i := top; i < len(lines) && i-top < r.h; i++ {
-		c.put(r.x+1, r.y+i-top, r.w-2, lines[i].s, lines[i].text)
-	}
-	if below := len(lines) - top - r.h; below > 0 {
-		c.right(r.w-1, r.y+r.h-1, r.w, barWarn, m.t("lines.more", below))
-	}
-}
-
-type textLine struct {
-	s    style
-	text string
-}
-
 func clockTime(at time.Time) string { return at.Format("15:04:05") }
 
-// seconds shows how long something took: tenths below a hundred seconds, then minutes.
+// seconds shows how long something took: milliseconds below a tenth, tenths below a
+// hundred seconds, then minutes.
 func seconds(d time.Duration) string {
 	if d < 0 {
 		d = 0
+	}
+	if d > 0 && d < 100*time.Millisecond {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	if d < 100*time.Second {
 		return fmt.Sprintf("%.1f s", d.Seconds())

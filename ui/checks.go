@@ -1,0 +1,89 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"hallmark/station"
+)
+
+// The table of the doctor, on its own screen and at the start of a shift.
+
+const findingColumn = 28
+
+// checkLines is the table: a word, a name, a finding, and what to do. A check that went well takes
+// at most brief lines, any number when brief is 0; of others nothing is left out.
+func (m Model) checkLines(w, brief int) []textLine {
+	p := &page{m: m, w: w}
+	for _, check := range m.checks.checks {
+		s, head := m.checkHead(check)
+		if check.State == CheckOK && brief > 0 {
+			p.lines = append(p.lines, textLine{s, clip(head+m.clean(check.Finding), w, m.look.shapes.ellipsis)})
+			continue
+		}
+		p.text(s, head, check.Finding)
+		if (check.State == CheckFail || check.State == CheckWarn) && check.Next != "" {
+			p.text(strong, strings.Repeat(" ", findingColumn)+m.look.shapes.next, check.Next)
+		}
+	}
+	return p.lines
+}
+
+func (m Model) checkHead(check Check) (style, string) {
+	s, shape := dim, '?'
+	switch check.State {
+	case CheckOK:
+		s, shape = passText, m.look.shapes.ending[station.Pass]
+	case CheckWarn:
+		s, shape = faultText, m.look.shapes.ending[station.Fault]
+	case CheckFail:
+		s, shape = rejectText, m.look.shapes.ending[station.Reject]
+	}
+	state := clip(m.t("check."+string(check.State)), 9, m.look.shapes.ellipsis)
+	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(check.Name), 15, m.look.shapes.ellipsis))
+	return s, head + strings.Repeat(" ", max(1, findingColumn-width(head)))
+}
+
+func (m Model) checkSummary() textLine {
+	switch {
+	case m.checks.done && m.failedChecks() > 0:
+		return textLine{rejectText, m.t("doctor.failed", m.failedChecks())}
+	case m.checks.done:
+		return textLine{passText, m.t("doctor.ready")}
+	case m.checks.running:
+		return textLine{running, m.t("doctor.running")}
+	}
+	return textLine{dim, m.t("doctor.none")}
+}
+
+// drawChecks draws the table between its title and what it comes to, which are always there.
+func (m Model) drawChecks(c *canvas, r rect) {
+	c.put(r.x+1, r.y, r.w-2, strong, m.t("doctor.title"))
+	m.drawPane(c)
+	place, lines := m.pane()
+	after := place.y + min(len(lines), place.h) + 1
+	summary := m.checkSummary()
+	c.put(r.x+1, after, r.w-2, summary.s, summary.text)
+	if m.screen != screenStart || !m.checks.done {
+		return
+	}
+	next := m.t("start.go", m.keys.Begin.Help().Key)
+	if m.failedChecks() > 0 {
+		next = m.t("start.correct", m.keys.Again.Help().Key)
+	}
+	c.put(r.x+1, after+1, r.w-2, strong, m.look.shapes.next+next)
+}
+
+// drawStart is the first screen of a shift.
+func (m Model) drawStart(c *canvas, r rect) {
+	c.centre(r.x, r.y, r.w, strong, m.t("start.title"))
+	switch {
+	case m.field != nil && m.field.purpose == fieldPIN:
+		c.put(r.x+3, r.y+3, r.w-6, strong, m.t("pin.label.text"))
+		c.put(r.x+3, r.y+4, r.w-6, plain, m.t("pin.hidden"))
+	case !m.unlocked:
+		c.put(r.x+3, r.y+3, r.w-6, running, m.t("pin.checking"))
+	default:
+		m.drawChecks(c, rect{r.x, r.y + 1, r.w, r.h - 1})
+	}
+}
