@@ -24,16 +24,16 @@ type shift struct {
 	t      *testing.T
 	socket string
 	dir    string
-	binary string
+
+	binary, firmware string
 }
 
-// openShift makes a station with two operators and a work order, and opens its screen.
-func openShift(t *testing.T, args ...string) *shift {
+// newShift makes a station with two operators and a work order.
+func newShift(t *testing.T) *shift {
 	t.Helper()
 	needSoftHSM(t)
-	s := &shift{t: t, socket: filepath.Join(t.TempDir(), "tmux"), dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t)}
 	needs.Program(t, "tmux", "tmux")
-	firmware := firmwareFolder(t)
+	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t), firmware: firmwareFolder(t)}
 	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
 		t.Fatal(errs)
 	}
@@ -41,14 +41,30 @@ func openShift(t *testing.T, args ...string) *shift {
 		t.Fatal(err)
 	}
 	s.openOrder("WO-7", 3)
-	s.tmux(append([]string{"-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "s", "env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color",
-		s.binary, "--dir", s.dir, "--firmware", firmware}, args...)...)
-	t.Cleanup(func() {
-		if err := exec.Command("tmux", "-S", s.socket, "kill-server").Run(); err != nil {
-			t.Log("tmux had ended before:", err)
+	return s
+}
+
+// openShift makes a station and opens its screen.
+func openShift(t *testing.T, args ...string) *shift {
+	t.Helper()
+	s := newShift(t)
+	s.opens(nil, args...)
+	return s
+}
+
+// opens opens the screen in a terminal of 80 by 24; environment comes after the usual one.
+func (s *shift) opens(environment []string, args ...string) {
+	s.t.Helper()
+	s.socket = filepath.Join(s.t.TempDir(), "tmux")
+	words := append([]string{"-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "s",
+		"env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color"}, environment...)
+	s.tmux(append(append(words, s.binary, "--dir", s.dir, "--firmware", s.firmware), args...)...)
+	socket := s.socket
+	s.t.Cleanup(func() {
+		if err := exec.Command("tmux", "-S", socket, "kill-server").Run(); err != nil {
+			s.t.Log("tmux had ended before:", err)
 		}
 	})
-	return s
 }
 
 // openOrder opens a work order as planning does, before the station is in use.
@@ -116,6 +132,20 @@ func (s *shift) leaves() {
 	for deadline := time.Now().Add(20 * time.Second); exec.Command("tmux", "-S", s.socket, "has-session", "-t", "s").Run() == nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the station does not end:\n%s", s.tmux("capture-pane", "-p", "-t", "s"))
+		}
+	}
+}
+
+// ends waits for the end of a station that has no terminal any more: the registry's lock is free then.
+func (s *shift) ends() {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		code, _, errs := do(s.t, "doctor", "--dir", s.dir, "--ports", "")
+		if code == exitPass {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal(errs)
 		}
 	}
 }
@@ -255,16 +285,7 @@ func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
 	s.presses("1")
 	s.sees(passed)
 	s.tmux("kill-session", "-t", "s")
-	// The registry's lock is free when the station has ended.
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		code, _, errs := do(t, "doctor", "--dir", s.dir, "--ports", "")
-		if code == exitPass {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(errs)
-		}
-	}
+	s.ends()
 	inOrder(t, s.types(), "operator.login.ok success ben", "line.order success ben", "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
 }
 

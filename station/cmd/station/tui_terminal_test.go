@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/station/registry"
+)
+
+func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
+	s := newShift(t)
+	held, err := os.ReadFile(filepath.Join(s.dir, "hsm", "pin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := strings.TrimSpace(string(held))
+	configured(t, s.dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
+	s.opens([]string{"SOFTHSM2_CONF=" + filepath.Join(s.dir, "hsm", "softhsm2.conf")}, "--boards", "posix:1", "--operator", "OP-1")
+	s.sees(`Type the PIN`)
+	s.presses("-l", "wrong-pin-1")
+	if shown := s.sees(`Type the PIN`); strings.Contains(shown, "wrong") {
+		t.Errorf("the PIN is shown:\n%s", shown)
+	}
+	s.presses("Enter")
+	s.sees(`The PIN was refused`)
+	s.scans("OP-2") // a badge is no PIN
+	s.sees(`Nothing was tried`)
+	s.presses("-l", pin)
+	s.presses("Enter")
+	s.sees(`self-test`)
+	s.begins()
+	s.presses("1")
+	s.sees(passed)
+	s.presses("l") // the log, which must not hold it either
+	s.sees(`software token`)
+	s.presses("Escape")
+	s.sees(`1 posix-1`)
+	s.presses("q")
+	s.sees(`Leave the station`)
+	s.presses("y")
+	s.leaves()
+	nowhere(t, s.dir, pin, "wrong-pin-1")
+	inOrder(t, s.types(), "station.start success "+operator(), "operator.login.ok success anna", "hsm.open failure "+operator(),
+		"cert.issue.intent success station", "run.pass success anna", "station.stop success "+operator())
+}
+
+func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
+	s := openShift(t, "--boards", "qemu:2", "--operator", "OP-2", "--order", "WO-7")
+	s.begins()
+	s.presses("1")
+	s.sees(`1/9|2/9|3/9`)
+	s.presses("2")
+	s.sees(`qemu-2 .*\n(.*\n){1,20}.*[1-9]/9 .*[1-9]/9|PASS`)
+	s.tmux("kill-session", "-t", "s")
+	s.ends()
+	reader, err := registry.OpenReader(t.Context(), filepath.Join(s.dir, "registry.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	runs, err := reader.Runs(t.Context(), registry.Filter{})
+	if err != nil || len(runs) == 0 {
+		t.Fatalf("%d Runs on record, %v", len(runs), err)
+	}
+	for _, run := range runs {
+		if run.Ending == "" || run.Reason == "interrupted" {
+			t.Errorf("Run %s was cut: %q %s", run.ID, run.Ending, run.Reason)
+		}
+	}
+	inOrder(t, s.types(), "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
+}
+
+func TestPastedTextDoesNothing(t *testing.T) {
+	s := openShift(t, "--boards", "posix:1", "--operator", "OP-1")
+	s.begins()
+	s.tmux("set-buffer", "WO-7\n1q")
+	s.tmux("paste-buffer", "-p", "-t", "s")
+	s.sees(`Pasted text is not taken`)
+	s.presses("q")
+	s.sees(`Leave the station`)
+	s.presses("y")
+	s.leaves()
+	for _, done := range s.types() {
+		if strings.HasPrefix(done, "line.order") || strings.HasPrefix(done, "board.") {
+			t.Errorf("pasted text did %q", done)
+		}
+	}
+}
+
+func TestALocaleWithoutUTF8GetsASCIIOnly(t *testing.T) {
+	s := newShift(t)
+	s.opens([]string{"LANG=de_DE", "LC_ALL=C"}, "--boards", "posix:2", "--operator", "OP-1", "--lang", "de")
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.tmux("capture-pane", "-p", "-t", "s"), "Taste 1"); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the shift does not begin")
+		}
+		s.presses("g")
+	}
+	s.presses("1")
+	shown := s.sees(`\+ +G ?U ?T +\+|##|GUT`)
+	if wide := regexp.MustCompile(`[^\x00-\x7f]+`).FindString(shown); wide != "" {
+		t.Errorf("the screen holds %q:\n%s", wide, shown)
+	}
+}
+
+func TestSkipReworkAndNumbersByKeys(t *testing.T) {
+	s := openShift(t, "--boards", "posix:2", "--operator", "OP-1")
+	s.begins()
+	s.presses("1")
+	s.sees(passed)
+	s.presses("Right", "k")
+	s.sees(`Skip bay posix-2`)
+	s.presses("2")
+	s.sees(`\S 2  jig`)
+	s.presses("y")
+	s.sees(`SKIPPED`)
+	s.presses("Left", "w")
+	s.sees(`Rework in bay posix-1`)
+	s.presses("y")
+	s.sees(`! Choose a reason firs`)
+	s.presses("1")
+	s.sees(`\S 1  board was`)
+	s.presses("y")
+	s.sees(`rework is started`)
+	s.presses("n")
+	s.sees(`PASS +2`)
+	s.presses("Escape")
+	s.sees(`1 posix-1`)
+	s.presses("q")
+	s.sees(`Leave the station`)
+	s.presses("y")
+	s.leaves()
+	inOrder(t, s.types(), "run.pass success anna", "bay.skipped success anna", "cert.superseded success station", "run.pass success anna")
+
+	// The same shift in a new screen.
+	s.opens(nil, "--boards", "posix:1", "--operator", "OP-2")
+	s.begins()
+	s.presses("n")
+	s.sees(`PASS +2`)
+}
+
+// A talk is with a station that writes lines.
+type talk struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	says  io.WriteCloser
+	hears chan string
+	errs  bytes.Buffer
+	all   []string
+}
+
+func (s *shift) talks(args ...string) *talk {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	s.t.Cleanup(cancel)
+	c := &talk{t: s.t, hears: make(chan string, 1000)}
+	c.cmd = exec.CommandContext(ctx, s.binary, append([]string{"--dir", s.dir, "--firmware", s.firmware}, args...)...)
+	c.cmd.Stderr = &c.errs
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if c.says, err = c.cmd.StdinPipe(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() { // ends with the program, which ctx ends
+		defer close(c.hears)
+		for in := bufio.NewScanner(out); in.Scan(); {
+			c.hears <- in.Text()
+		}
+	}()
+	return c
+}
+
+// says sends a line and waits for one that has these words.
+func (c *talk) gets(line, words string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.says, line+"\n"); err != nil {
+		c.t.Fatal(err)
+	}
+	for heard := range c.hears {
+		if c.all = append(c.all, heard); strings.Contains(heard, words) {
+			return
+		}
+	}
+	c.t.Fatalf("%q: no line has %q: %q %s", line, words, c.all, c.errs.String())
+}
+
+func (c *talk) ends(code int) {
+	c.t.Helper()
+	for heard := range c.hears {
+		c.all = append(c.all, heard)
+	}
+	_ = c.cmd.Wait() // the exit code is what is asked for
+	if got := c.cmd.ProcessState.ExitCode(); got != code {
+		c.t.Errorf("exit code %d, want %d: %s", got, code, c.errs.String())
+	}
+	if text := strings.Join(c.all, "\n"); strings.Contains(text, "\x1b") {
+		c.t.Errorf("an escape sequence in plain lines: %q", text)
+	}
+}
+
+func TestAShiftInPlainLines(t *testing.T) {
+	s := newShift(t)
+	c := s.talks("--boards", "posix:2", "--plain")
+	c.gets("1", "sign in first")
+	c.gets("OP-9", "badge is not known")
+	c.gets("OP-1\nWO-404", "not open")
+	c.gets("WO-7\n3", "want a bay's number")
+	c.gets("stop 7", "want a bay's number")
+	c.gets("1", "PASS")
+	c.gets("OP-2\n2\nstop 2", "posix-2")
+	c.gets("quit", "")
+	c.ends(exitPass)
+	inOrder(t, s.types(), "operator.login.fail denied station", "operator.login.ok success anna", "line.order denied anna", "line.order success anna",
+		"run.pass success anna", "bay.stop success ben", "line.drain success ben", "station.stop success "+operator())
+}
+
+func TestTheEndOfInputEndsAPlainShift(t *testing.T) {
+	s := newShift(t)
+	c := s.talks("--boards", "posix:1", "--operator", "OP-1", "--plain")
+	c.gets("1", "PASS")
+	if err := c.says.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.ends(exitPass)
+}
+
+func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
+	s := newShift(t)
+	c := s.talks("--boards", "posix:1", "--operator", "OP-1")
+	c.gets("1", "PASS")
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	c.ends(exitAborted)
+	inOrder(t, s.types(), "station.stop success "+operator(), "log.shutdown success station")
+}
+
+func TestADumbTerminalGetsLines(t *testing.T) {
+	s := newShift(t)
+	t.Setenv("TERM", "dumb")
+	person := sitDown(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
+	person.types("1\n")
+	seen := person.readUntil("PASS")
+	person.types("quit\n")
+	if code := person.leave(); code != exitPass || strings.Contains(seen, "\x1b") {
+		t.Errorf("exit code %d after %q", code, seen)
+	}
+}
