@@ -100,7 +100,7 @@ enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
 struct tls {
 	enum tls_state state;
 	uint32_t q;   /* the last request answered */
-	bool used;    /* q and answer are valid: the session is that of `tls` */
+	bool used;    /* q is valid, and the answer to it can be given again: the session is that of `tls` */
 	bool open;    /* the contexts of mbedTLS are initialised */
 	int error;    /* of mbedTLS, when failed */
 	uint32_t verify_flags;
@@ -109,11 +109,17 @@ struct tls {
 	mbedtls_x509_crt anchor;
 	mbedtls_x509_crt own;
 	mbedtls_pk_context key;
-	size_t in_at, in_len, out_len, app_len, answer_len;
+	bool blocked; /* mbedTLS has more for the server than `out` has room for */
+	size_t in_at, in_len, out_len, app_len;
+	size_t given, app_given; /* what of `out` and `app` is in the last answer; it goes with the next request */
 	uint8_t app[64];
-	uint8_t in[PROV_BUF_SIZE];      /* from the server, not yet read by mbedTLS */
-	uint8_t out[2u * PROV_BUF_SIZE]; /* for the server, not yet taken */
-	uint8_t answer[PROV_BUF_SIZE];
+	union {
+		struct {
+			uint8_t in[PROV_BUF_SIZE];  /* from the server, not yet read by mbedTLS */
+			uint8_t out[PROV_BUF_SIZE]; /* for the server */
+		};
+		uint8_t credentials[2u * PROV_BUF_SIZE]; /* of net.c while our own client is idle */
+	};
 };
 
 int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);

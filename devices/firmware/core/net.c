@@ -14,7 +14,7 @@
 
 /* Where the credentials for TLS sockets stand. Our own client is idle then, and its buffer free. */
 enum { AT_ANCHOR = 0, AT_CHAIN = SLOT_SIZE, AT_CERTIFICATE = 2 * SLOT_SIZE, AT_KEY = 3 * SLOT_SIZE };
-_Static_assert(sizeof((struct tls *)0)->out >= AT_KEY + RAW_KEY_SIZE, "no room for credentials");
+_Static_assert(sizeof((struct tls *)0)->credentials >= AT_KEY + RAW_KEY_SIZE, "no room for credentials");
 
 /* tls.c and port.h count alike. */
 _Static_assert((int)TLS_CLOSED == (int)PROV_VISIT_CLOSED && (int)TLS_HANDSHAKING == (int)PROV_VISIT_SHAKING &&
@@ -43,6 +43,18 @@ static bool flush(struct prov *prov, int *error)
 	return true;
 }
 
+/* Our client says all that it has to say; it may be more than fits at once. */
+static bool speak(struct prov *prov, int *error)
+{
+	do {
+		tls_pump(&prov->tls);
+		if (!flush(prov, error)) {
+			return false;
+		}
+	} while (prov->tls.blocked);
+	return true;
+}
+
 /* A server that waits for our end need not wait until its patience is at an end. */
 static void say_goodbye(struct prov *prov)
 {
@@ -63,16 +75,16 @@ void net_close(struct prov *prov)
 		tls_close(&prov->tls);
 	} else if (prov->net.via == NET_SOCKETS) {
 		port->tls_sockets->close(port->ctx);
-		mbedtls_platform_zeroize(prov->tls.out, sizeof prov->tls.out);
+		mbedtls_platform_zeroize(prov->tls.credentials, sizeof prov->tls.credentials);
 	}
 	memset(&prov->net, 0, sizeof prov->net);
 }
 
 static int take(struct prov *prov, enum slot slot, size_t at, struct prov_der *der)
 {
-	der->octets = prov->tls.out + at;
+	der->octets = prov->tls.credentials + at;
 	der->len = prov->store.len[slot];
-	return store_read(&prov->store, slot, 0, prov->tls.out + at, der->len);
+	return store_read(&prov->store, slot, 0, prov->tls.credentials + at, der->len);
 }
 
 static int take_key(struct prov *prov, struct prov_visit *visit)
@@ -82,8 +94,8 @@ static int take_key(struct prov *prov, struct prov_visit *visit)
 		return PROV_OK;
 	}
 #if defined(PROV_RAW_KEY)
-	visit->private_key.octets = prov->tls.out + AT_KEY;
-	return identity_raw_key(&prov->identity, prov->port, prov->tls.out + AT_KEY, &visit->private_key.len);
+	visit->private_key.octets = prov->tls.credentials + AT_KEY;
+	return identity_raw_key(&prov->identity, prov->port, prov->tls.credentials + AT_KEY, &visit->private_key.len);
 #else
 	return PROV_ERR_INTERNAL; /* a port that asks for what its build left out */
 #endif
@@ -133,14 +145,12 @@ static void step(struct prov *prov)
 	int error = 0;
 	size_t room;
 
-	tls_pump(tls);
-	if (flush(prov, &error) && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
+	if (speak(prov, &error) && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
 		room = tls_room(tls);
 		int n = port->stream->receive(port->ctx, tls->in + tls->in_len, room);
 		if (n > 0 && (size_t)n <= room) {
 			tls->in_len += (size_t)n;
-			tls_pump(tls);
-			(void)flush(prov, &error);
+			(void)speak(prov, &error);
 		} else if (n < 0) {
 			error = n;
 		}

@@ -25,6 +25,7 @@ static int push(void *ctx, const unsigned char *octets, size_t len)
 	size_t room = sizeof tls->out - tls->out_len;
 
 	if (room == 0) {
+		tls->blocked = true;
 		return MBEDTLS_ERR_SSL_WANT_WRITE;
 	}
 	if (len > room) {
@@ -177,6 +178,7 @@ static void read_application(struct tls *tls)
 
 void tls_pump(struct tls *tls)
 {
+	tls->blocked = false;
 	if (tls->state == TLS_HANDSHAKING) {
 		int err = mbedtls_ssl_handshake(&tls->ssl);
 		if (err == 0) {
@@ -212,42 +214,54 @@ static int feed(struct tls *tls, const uint8_t *octets, size_t len)
 	return PROV_OK;
 }
 
-/* Takes what fits out of the pump and keeps the answer, of at most `size` octets, for a repeated question. */
-static void answer(struct tls *tls, size_t size)
+/* What the last answer carried has arrived when the next request comes. */
+static void drop_given(struct tls *tls)
 {
-	size_t room = (size < sizeof tls->answer ? size : sizeof tls->answer) - ANSWER_OVERHEAD - tls->app_len;
-	size_t n = tls->out_len < room ? tls->out_len : room;
-	bool more = n < tls->out_len;
-	uint32_t pairs = 1u + (n > 0) + more + (tls->app_len > 0) + (tls->error != 0) + (tls->verify_flags != 0);
-	struct cbor_writer w = { tls->answer, sizeof tls->answer, 0, false };
+	memmove(tls->out, tls->out + tls->given, tls->out_len - tls->given);
+	tls->out_len -= tls->given;
+	memmove(tls->app, tls->app + tls->app_given, tls->app_len - tls->app_given);
+	tls->app_len -= tls->app_given;
+	tls->given = tls->app_given = 0;
+}
 
-	cbor_put_map(&w, pairs);
-	cbor_put_key(&w, "st");
-	cbor_put_uint(&w, (uint32_t)tls->state);
-	if (n > 0) {
-		cbor_put_key(&w, "o");
-		cbor_put_bstr(&w, tls->out, n);
-		memmove(tls->out, tls->out + n, tls->out_len - n);
-		tls->out_len -= n;
+/* All of `app` goes into an answer of at most `size` octets, and of `out` what then fits. */
+static void choose_given(struct tls *tls, size_t size)
+{
+	size_t room = size - ANSWER_OVERHEAD - tls->app_len;
+
+	tls->given = tls->out_len < room ? tls->out_len : room;
+	tls->app_given = tls->app_len;
+}
+
+/* The same octets each time until the next request: what it spells changes only then. */
+static void answer(const struct tls *tls, struct cbor_writer *w)
+{
+	bool more = tls->given < tls->out_len || tls->blocked;
+	uint32_t pairs = 1u + (tls->given > 0) + more + (tls->app_len > 0) + (tls->error != 0) + (tls->verify_flags != 0);
+
+	cbor_put_map(w, pairs);
+	cbor_put_key(w, "st");
+	cbor_put_uint(w, (uint32_t)tls->state);
+	if (tls->given > 0) {
+		cbor_put_key(w, "o");
+		cbor_put_bstr(w, tls->out, tls->given);
 	}
 	if (more) {
-		cbor_put_key(&w, "m");
-		cbor_put_bool(&w, true);
+		cbor_put_key(w, "m");
+		cbor_put_bool(w, true);
 	}
 	if (tls->app_len > 0) {
-		cbor_put_key(&w, "r");
-		cbor_put_bstr(&w, tls->app, tls->app_len);
-		tls->app_len = 0;
+		cbor_put_key(w, "r");
+		cbor_put_bstr(w, tls->app, tls->app_len);
 	}
 	if (tls->error != 0) {
-		cbor_put_key(&w, "e");
-		cbor_put_int(&w, tls->error);
+		cbor_put_key(w, "e");
+		cbor_put_int(w, tls->error);
 	}
 	if (tls->verify_flags != 0) {
-		cbor_put_key(&w, "vf");
-		cbor_put_uint(&w, tls->verify_flags);
+		cbor_put_key(w, "vf");
+		cbor_put_uint(w, tls->verify_flags);
 	}
-	tls->answer_len = w.len;
 }
 
 int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
@@ -259,16 +273,6 @@ int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
 		return SESSION_AGAIN;
 	}
 	return q == 0 || q == last + 1u ? PROV_OK : PROV_ERR_OUT_OF_ORDER;
-}
-
-static int give(const struct tls *tls, struct cbor_writer *w)
-{
-	if (tls->answer_len > w->size) {
-		return PROV_ERR_INTERNAL;
-	}
-	memcpy(w->buf, tls->answer, tls->answer_len);
-	w->len = tls->answer_len;
-	return PROV_OK;
 }
 
 enum { Q, SN, CH, I, X, FIELDS };
@@ -298,7 +302,8 @@ static int continue_from(struct tls *tls, const struct cbor_field *f)
 		tls->state = TLS_CLOSED;
 		tls->error = 0;
 		tls->verify_flags = 0;
-		tls->out_len = 0;
+		tls->out_len = tls->given = 0;
+		tls->blocked = false;
 	}
 	return f[I].present ? feed(tls, f[I].as.string.octets, f[I].as.string.len) : PROV_OK;
 }
@@ -326,15 +331,21 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 		return err;
 	}
 	err = session_turn(prov, tls->used, tls->q, q);
+	if (err == SESSION_AGAIN) {
+		answer(tls, w);
+		return PROV_OK;
+	}
 	if (err != PROV_OK) {
-		return err == SESSION_AGAIN ? give(tls, w) : err;
+		return err;
 	}
 	err = q == 0 ? open_from(prov, f) : continue_from(tls, f);
 	if (err != PROV_OK) {
 		return err;
 	}
 	tls->q = q;
+	drop_given(tls);
 	tls_pump(tls);
-	answer(tls, w->size);
-	return give(tls, w);
+	choose_given(tls, w->size);
+	answer(tls, w);
+	return PROV_OK;
 }

@@ -172,6 +172,7 @@ static void the_longest_answer_fits(void)
 	tls->error = -0x2700;
 	tls->verify_flags = UINT32_MAX - 1u;
 	tls->out_len = sizeof tls->out;
+	tls->given = 0;
 	for (size_t i = 0; i < sizeof tls->out; i++) {
 		tls->out[i] = (uint8_t)(i * 7u);
 	}
