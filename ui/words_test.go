@@ -3,15 +3,11 @@ package ui
 import (
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,82 +15,6 @@ import (
 	"hallmark/station"
 	"hallmark/ui/catalogue"
 )
-
-// Every reason the engine, the boards' client and the issuer know has words, and they fit.
-func TestEachReasonHasWords(t *testing.T) {
-	words := map[string]bool{}
-	for _, path := range []string{"../station/verdicts.go", "../station/endings.go", "../devices/*.go", "../station/issuance/errors.go"} {
-		collect(t, path, words)
-	}
-	if len(words) < 60 {
-		t.Fatalf("found only %d reasons", len(words))
-	}
-	for _, language := range catalogue.Languages() {
-		texts, err := catalogue.Load(language)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for word := range words {
-			if !texts.Has("reason." + word) {
-				t.Errorf("%s: no text for reason %q", language, word)
-			}
-		}
-		for _, key := range texts.Keys() {
-			text := texts.Text(key, "32")
-			if strings.HasPrefix(key, "reason.") && len(wrap(text, 18, 0, "")) > 3 {
-				t.Errorf("%s: %s needs more than three lines of 18: %q", language, key, text)
-			}
-			if strings.HasPrefix(key, "next.") && len(wrap("> "+text, 18, 0, "")) > 2 {
-				t.Errorf("%s: %s needs more than two lines of 18: %q", language, key, text)
-			}
-		}
-	}
-}
-
-var oneReason = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-// collect reads the words that stand first in a Reason, Refusal or verdict.
-func collect(t *testing.T, pattern string, words map[string]bool) {
-	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no files for %s: %v", pattern, err)
-	}
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			var args []ast.Expr
-			switch n := n.(type) {
-			case *ast.CompositeLit:
-				if name, ok := n.Type.(*ast.Ident); ok && (name.Name == "Reason" || name.Name == "Refusal" || name.Name == "Verdict") {
-					args = n.Elts
-				}
-			case *ast.CallExpr:
-				if name, ok := n.Fun.(*ast.Ident); ok && (name.Name == "rejects" || name.Name == "faults") {
-					args = n.Args
-				}
-			}
-			for _, arg := range args[:min(2, len(args))] {
-				if pair, ok := arg.(*ast.KeyValueExpr); ok {
-					arg = pair.Value
-				}
-				if literal, ok := arg.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-					if word, err := strconv.Unquote(literal.Value); err == nil && oneReason.MatchString(word) {
-						words[word] = true
-					}
-					break
-				}
-			}
-			return true
-		})
-	}
-}
 
 // Every key that the sources ask the catalogue for is there.
 func TestEachTextThatIsAskedForIsThere(t *testing.T) {
