@@ -13,9 +13,6 @@
 #include <prov/errors.h>
 #include <prov/port.h>
 
-/* Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time. */
-#define PROV_SIZE 20480u
-
 /* Octets that mbedTLS works in, static. A handshake needs 32,976 and the heads of 106 blocks. */
 #ifndef PROV_HEAP_SIZE
 #define PROV_HEAP_SIZE 65536u
@@ -24,6 +21,17 @@
 /* The largest SMP message with its length and CRC: `buf_size` of PROTOCOL.md section 3. */
 #ifndef PROV_BUF_SIZE
 #define PROV_BUF_SIZE 2048u
+#endif
+
+/*
+ * Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time.
+ * Two buffers are the TLS client's, two the SMP server's, which a system with an
+ * SMP server of its own (PROV_FOREIGN_SMP) leaves out.
+ */
+#if defined(PROV_FOREIGN_SMP)
+#define PROV_SIZE (2u * PROV_BUF_SIZE + 1024u * sizeof(void *))
+#else
+#define PROV_SIZE (4u * PROV_BUF_SIZE + 1024u * sizeof(void *))
 #endif
 
 /*
