@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -83,7 +84,7 @@ func parseQEMU(rest string, has bool, _ silicon) (opener, error) {
 	case hasImage && image == "":
 		return nil, fmt.Errorf("%w; no image follows the last colon", errSpec)
 	}
-	return emulator(emulated.Config{Kind: emulated.QEMU, Machine: machine, Image: image}, machine), nil
+	return emulator(emulated.Config{Kind: emulated.QEMU, Machine: machine, Image: image, Ethernet: true}, machine), nil
 }
 
 // openPort opens a board that is plugged in, for one check.
@@ -150,6 +151,7 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 		Line:      board.Line(),
 		HUK:       cfg.Fuses[:32],
 		BoardType: boardType,
+		Reach:     reach(board, cfg),
 		PowerCycle: func(ctx context.Context) error {
 			if err := board.PowerCut(); err != nil {
 				return err
@@ -157,6 +159,14 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 			return board.PowerOn(ctx)
 		},
 	}
+}
+
+// reach is for boards that are not on this machine's network themselves.
+func reach(board *emulated.Board, cfg emulated.Config) func(netip.AddrPort) netip.AddrPort {
+	if !cfg.Ethernet {
+		return nil
+	}
+	return board.Reach
 }
 
 func TestABoardIsNamedInOneWay(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type Subject struct {
 	Suffix string
 	// BoardType, if not empty, is what hello must say.
 	BoardType string
+	// Reach gives what the board dials to come to an address of this machine; nil: the address itself.
+	Reach func(netip.AddrPort) netip.AddrPort
 	// PowerCycle, if not nil, takes the power away and gives it back.
 	PowerCycle func(context.Context) error
 }
@@ -78,6 +81,8 @@ var chapters = []chapter{
 	{"store", anyBoard, storeChecks},
 	{"wire", anyBoard, wireChecks},
 	{"handshake", anyBoard, handshakeChecks},
+	{"network", anyBoard, netChecks},
+	{"bounds", anyBoard, boundsChecks},
 	{"fresh", freshBoard, freshChecks},
 	{"seal", boardToSeal, sealChecks},
 }
@@ -128,6 +133,7 @@ type bench struct {
 	subject Subject
 	board   *devices.Client
 	options devices.Options
+	network bool // handshakes go over the board's own network
 }
 
 // client gives the client of this check's board.

@@ -36,6 +36,13 @@ func (b *bench) visit(s server, name string) (devices.HandshakeReport, error, vi
 	defer listener.Close()
 	seen := make(chan visited, 1)
 	go func() { seen <- s.serve(listener) }()
+	if b.network {
+		report, boardErr := b.client().NetworkHandshake(b.ctx, listener.Addr().(*net.TCPAddr).AddrPort(), name)
+		if errors.Is(boardErr, devices.ErrNoNetwork) {
+			b.Fatal(boardErr) // then nobody visits, and there is nobody to wait for
+		}
+		return report, boardErr, <-seen
+	}
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	b.check(err)
 	report, boardErr := b.client().Handshake(b.ctx, conn, name)
@@ -126,23 +133,27 @@ func (p *pki) passes(s server, version uint16) {
 }
 
 var handshakeChecks = []check{
-	{"it speaks TLS 1.3 and 1.2, one after the other", func(b *bench) {
-		p := b.pki()
-		for _, version := range []uint16{tls.VersionTLS13, tls.VersionTLS12, tls.VersionTLS13} {
-			s := p.good()
-			s.config.MinVersion, s.config.MaxVersion = version, version
-			p.passes(s, version)
-		}
-	}},
-	{"it sends its chain to a server that has only the root", func(b *bench) {
-		b.options.SendChain = true
-		p := b.pki()
-		s := p.good()
-		s.config.ClientCAs = p.pool(p.root)
-		p.passes(s, 0)
-	}},
+	{"it speaks TLS 1.3 and 1.2, one after the other", func(b *bench) { bothVersions(b) }},
+	{"it sends its chain to a server that has only the root", func(b *bench) { sendChain(b) }},
 	{"a server that is not the right one is left, by name, and the next one is greeted", func(b *bench) { leaveServers(b) }},
 	{"a reset in the middle is told apart", func(b *bench) { resetInTheMiddle(b) }},
+}
+
+func bothVersions(b *bench) {
+	p := b.pki()
+	for _, version := range []uint16{tls.VersionTLS13, tls.VersionTLS12, tls.VersionTLS13} {
+		s := p.good()
+		s.config.MinVersion, s.config.MaxVersion = version, version
+		p.passes(s, version)
+	}
+}
+
+func sendChain(b *bench) {
+	b.options.SendChain = true
+	p := b.pki()
+	s := p.good()
+	s.config.ClientCAs = p.pool(p.root)
+	p.passes(s, 0)
 }
 
 func handshakeOf(_ devices.HandshakeReport, err error, _ visited) error { return err }
@@ -154,6 +165,9 @@ func readOnce(conn net.Conn) error {
 
 func leaveServers(b *bench) {
 	b.options.ServerTimeout = 500 * time.Millisecond
+	if b.network {
+		b.options.ServerTimeout = 5 * time.Second // here it bounds what the board computes, too
+	}
 	p := b.pki()
 	stranger := b.root("stranger")
 	wrongName, wrongCA, wrongClient, oldTLS := p.good(), p.good(), p.good(), p.good()
@@ -207,6 +221,7 @@ func resetInTheMiddle(b *bench) {
 		b.Log("this board has no switch")
 		return
 	}
+	b.options.Timeout = 2 * time.Second // the board may be asked at the very moment
 	p := b.pki()
 	s := p.good()
 	s.instead = func(conn net.Conn) error {

@@ -257,6 +257,7 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 		return err;
 	}
 	net->used = true;
+	net->report.state = PROV_VISIT_SHAKING; /* this answer does not wait for anybody */
 	return PROV_OK;
 }
 
@@ -315,7 +316,9 @@ int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 		return err;
 	}
 	net->q = f[Q].as.number;
-	look(prov);
+	if (net->q > 0) {
+		look(prov);
+	}
 	answer(net);
 	return give(net, w);
 }

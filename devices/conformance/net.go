@@ -1,0 +1,78 @@
+package conformance
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"hallmark/devices"
+)
+
+// netChecks are the handshakes again, but over the board's own network, which
+// has to lead to this machine's loopback or where Subject.Reach says.
+var netChecks = []check{
+	onNetwork("it speaks TLS 1.3 and 1.2, one after the other", bothVersions),
+	onNetwork("it sends its chain to a server that has only the root", sendChain),
+	onNetwork("a server that is not the right one is left, by name, and the next one is greeted", leaveServers),
+	onNetwork("a reset in the middle is told apart", resetInTheMiddle),
+	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialNobody),
+	onNetwork("a handshake over the line ends one over the network", oneSession),
+	{"it says rc 8 without a network", func(b *bench) {
+		if b.identify().Can.Has(devices.CanNet) {
+			return // the other checks say what it does
+		}
+		_, err := b.client().NetworkHandshake(b.ctx, loopback(b), serverName)
+		b.refused("a board without a network", err, devices.ErrUnsupported)
+	}},
+}
+
+// onNetwork is a check for boards with a network.
+func onNetwork(name string, do func(*bench)) check {
+	return check{name, func(b *bench) {
+		b.options.Reach = b.subject.Reach
+		if !b.identify().Can.Has(devices.CanNet) {
+			b.Log("this board has no network")
+			return
+		}
+		// Each check has a client with options of its own.
+		b.check(b.board.Detach())
+		b.board, b.network = nil, true
+		do(b)
+	}}
+}
+
+// loopback is an address of this machine where nobody listens.
+func loopback(b *bench) netip.AddrPort {
+	b.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	b.check(err)
+	b.check(listener.Close())
+	return listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func dialNobody(b *bench) {
+	b.options.ServerTimeout = 5 * time.Second
+	p := b.pki()
+	// Where an emulator stands in between, the board sees a connection that says nothing.
+	want := []error{devices.ErrServerUnreached}
+	if b.subject.Reach != nil {
+		want = append(want, devices.ErrServerSilent)
+	}
+	_, err := b.client().NetworkHandshake(b.ctx, loopback(b), serverName)
+	if !slices.ContainsFunc(want, func(reason error) bool { return errors.Is(err, reason) }) {
+		b.Errorf("%v, want %v", err, want)
+	}
+	p.passes(p.good(), 0)
+}
+
+func oneSession(b *bench) {
+	p := b.pki()
+	for range 2 {
+		b.network = false
+		p.passes(p.good(), 0)
+		b.network = true
+		p.passes(p.good(), 0)
+	}
+}
