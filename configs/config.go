@@ -22,16 +22,19 @@ import (
 
 // Config is station.yaml. A key that is left out keeps the value of [Default].
 type Config struct {
-	Station   string    `yaml:"station"`   // name of this bench in the audit log and on reports
-	Profile   string    `yaml:"profile"`   // "linaro", or the path of a profile file
-	HSM       HSM       `yaml:"hsm"`       // the token that holds all keys
-	Authority Authority `yaml:"authority"` // what `station init` makes
-	Boards    Boards    `yaml:"boards"`    // which boards may get an identity
-	Verifier  Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
-	Handshake string    `yaml:"handshake"` // OverUART or OverNetwork
-	Network   Network   `yaml:"network"`   // where boards come with OverNetwork
-	Firmware  Firmware  `yaml:"firmware"`  // images of emulated boards
-	Timeouts  Timeouts  `yaml:"timeouts"`
+	Station string `yaml:"station"` // name of this bench in the audit log and on reports
+	Profile string `yaml:"profile"` // of the TLS key: "linaro", or the path of a profile file
+	// COSEProfile is "linaro-cose" or the path of a profile file; empty: boards get no
+	// certificate for their COSE key.
+	COSEProfile string    `yaml:"cose_profile"`
+	HSM         HSM       `yaml:"hsm"`       // the token that holds all keys
+	Authority   Authority `yaml:"authority"` // what `station init` makes
+	Boards      Boards    `yaml:"boards"`    // which boards may get an identity
+	Verifier    Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
+	Handshake   string    `yaml:"handshake"` // OverUART or OverNetwork
+	Network     Network   `yaml:"network"`   // where boards come with OverNetwork
+	Firmware    Firmware  `yaml:"firmware"`  // images of emulated boards
+	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
 }

@@ -55,15 +55,28 @@ func Load(path string) (*Config, error) {
 // ProfileText gives the text of the configured profile: an embedded one by its
 // name, or a file, whose relative path counts from base.
 func (c *Config) ProfileText(base string) (name string, text []byte, err error) {
-	if !strings.ContainsAny(c.Profile, "/.") {
-		name = c.Profile
+	return profileText("profile", c.Profile, base)
+}
+
+// COSEProfileText does the same for the profile of COSE keys, and gives nothing
+// when there is none.
+func (c *Config) COSEProfileText(base string) (name string, text []byte, err error) {
+	if c.COSEProfile == "" {
+		return "", nil, nil
+	}
+	return profileText("cose_profile", c.COSEProfile, base)
+}
+
+func profileText(key, value, base string) (name string, text []byte, err error) {
+	if !strings.ContainsAny(value, "/.") {
+		name = value
 		text, err = files.ReadFile("profiles/" + name + ".yaml")
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil, &ValueError{"profile", fmt.Sprintf("%q", name), "one of " + strings.Join(ProfileNames(), ", ") + ", or the path of a file", "correct the name"}
+			return "", nil, &ValueError{key, fmt.Sprintf("%q", name), "one of " + strings.Join(ProfileNames(), ", ") + ", or the path of a file", "correct the name"}
 		}
 		return name, text, err
 	}
-	path := c.Profile
+	path := value
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
@@ -85,6 +98,21 @@ func ProfileNames() []string {
 		names = append(names, strings.TrimSuffix(entry.Name(), ".yaml"))
 	}
 	return names
+}
+
+// ErrPurpose: a profile is for keys of another purpose.
+var ErrPurpose = errors.New("profile is for keys of another purpose")
+
+// ParseProfileFor is ParseProfile for keys of one purpose.
+func ParseProfileFor(purpose issuance.Purpose, name string, text []byte) (*issuance.Profile, error) {
+	profile, err := ParseProfile(name, text)
+	if err != nil {
+		return nil, err
+	}
+	if profile.Purpose() != purpose {
+		return nil, fmt.Errorf("%s: %w: it has purpose %s, want %s; name another profile", name, ErrPurpose, profile.Purpose(), purpose)
+	}
+	return profile, nil
 }
 
 // ParseProfile reads a profile and lets the issuance decide whether it is a possible one.

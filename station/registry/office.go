@@ -23,6 +23,7 @@ type Genesis struct {
 	Operator     string                       // of the ceremony, may be empty
 	Certificates map[string]*x509.Certificate // by what they are: root, issuing, server
 	Profile      *issuance.Profile            // may be nil
+	COSE         *issuance.Profile            // may be nil
 	HSM          map[string]string            // label, serial, manufacturer, model, firmware, software
 	Keys         map[string]string            // what the token says of each key, by label
 }
@@ -63,9 +64,11 @@ func (g *Genesis) entry() (audit.Entry, error) {
 		sum := sha256.Sum256(certificate.Raw)
 		details["certificate_"+name+"_sha256"] = hex.EncodeToString(sum[:])
 	}
-	if g.Profile != nil {
-		sum := g.Profile.SHA256()
-		details["profile"], details["profile_sha256"] = g.Profile.Name(), hex.EncodeToString(sum[:])
+	for name, profile := range map[string]*issuance.Profile{"profile": g.Profile, "profile_cose": g.COSE} {
+		if profile != nil {
+			sum := profile.SHA256()
+			details[name], details[name+"_sha256"] = profile.Name(), hex.EncodeToString(sum[:])
+		}
 	}
 	return audit.Entry{Actor: actor(g.Operator), Category: audit.CategoryLog, Type: audit.TypeGenesis, Outcome: audit.Success, Details: details}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 // A batch is what `batch` and `enrol` were asked to do.
@@ -38,6 +39,9 @@ func (c *command) batchCommand() *cobra.Command {
 		Short: "Enrols many boards at once, unattended",
 		Long: `batch enrols one board in each bay, or --count boards in all.
 
+With a profile for COSE keys (cose_profile in station.yaml) each board has two Runs, one for each
+of its keys.
+
 --boards takes KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial
 ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
@@ -50,8 +54,8 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&b.boards, "boards", "", "bays: qemu:8, posix:32, qemu-an521:4, /dev/ttyACM0,/dev/ttyACM1 (required)")
-	flags.IntVar(&b.count, "count", 0, "Runs in total (default: one for each bay)")
-	flags.IntVar(&b.jobs, "jobs", 0, "Runs at the same time (default: all bays)")
+	flags.IntVar(&b.count, "count", 0, "boards in total (default: one for each bay)")
+	flags.IntVar(&b.jobs, "jobs", 0, "boards at the same time (default: all bays)")
 	flags.StringVar(&b.order, "order", "", "work order that the boards are counted for")
 	flags.Int64Var(&b.quota, "quota", 0, "opens the work order for that many boards, if it is not open yet")
 	flags.StringVar(&b.jsonl, "jsonl", "", "write one JSON line for each Run to this file")
@@ -77,7 +81,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	// 2. A watch for signals, and the bench.
 	ctx, drain, done := watch(ctx)
 	defer done()
-	watcher := newProgress(c.stderr, mode, ask.total(places))
+	watcher := newProgress(c.stderr, mode)
 	b, err := open(drain, ask.opening(s), watcher.event) // until Runs begin one Ctrl-C is enough
 	if err != nil {
 		return err
@@ -95,6 +99,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err := ask.openOrder(drain, b); err != nil {
 		return err
 	}
+	watcher.expect(ask.total(places) * len(b.purposes()))
 	line.Ended = func(run *station.Run) {
 		reports.add(run)
 		watcher.end(run)
@@ -113,8 +118,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 
 	// 4. What came of it.
 	err = b.checkpoint()
-	suite := suite{name: b.config.Station, profile: b.profile.Name(), started: started, took: took,
-		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}, {"profile_sha256", fmt.Sprintf("%x", b.profile.SHA256())}}}
+	suite := b.suite(ask, started, took)
 	err = errors.Join(err, reports.finish(suite, runs))
 	err = errors.Join(err, writeTable(c.stdout, runs, took), writeAdvice(c.stdout, runs))
 	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", s.certificates(), s.root())
@@ -165,7 +169,18 @@ func (a *batch) openOrder(ctx context.Context, b *bench) error {
 	return usage(b.registry.OpenOrder(ctx, a.order, b.profile.Name(), a.quota, operator()))
 }
 
-// total is the number of Runs.
+// suite is the head of the JUnit report.
+func (b *bench) suite(ask *batch, started time.Time, took time.Duration) suite {
+	s := suite{name: b.config.Station, profiles: map[issuance.Purpose]string{}, started: started, took: took,
+		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}}}
+	for _, profile := range b.profiles() {
+		s.profiles[profile.Purpose()] = profile.Name()
+		s.properties = append(s.properties, junitProperty{"profile_sha256", fmt.Sprintf("%x", profile.SHA256())})
+	}
+	return s
+}
+
+// total is the number of boards.
 func (a *batch) total(places []place) int {
 	if a.count > 0 {
 		return a.count

@@ -35,8 +35,8 @@ func (c *command) boardsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
 	cmd.Flags().StringVar(&filter.BoardID, "board", "", "only the board with this BoardID")
-	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards whose certificate is one of "+strings.Join(certificateStatuses, ", "))
-	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many (default: all)")
+	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
+	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
 	return cmd
 }
 
@@ -102,17 +102,19 @@ func (c *command) table(ctx context.Context, reader *registry.Reader, filter reg
 		return err
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
+	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
+	boards := map[string]bool{}
 	for _, row := range rows {
+		boards[row.BoardID] = true
 		last := string(row.LastEnding)
 		if row.LastReason != "" {
 			last += " (" + row.LastReason + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, dash(row.Serial), dash(row.Status), row.Runs, dash(last))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, dash(row.Purpose), dash(row.Serial), dash(row.Status), row.Runs, dash(last))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "\n%d boards\n", len(rows))
+	fmt.Fprintf(c.stdout, "\n%d boards\n", len(boards))
 	return nil
 }

@@ -123,7 +123,11 @@ func (p *patient) files(ctx context.Context) (string, error) {
 		p.config = nil
 		return "", err
 	}
-	return fmt.Sprintf("station %q, profile %s", p.config.Station, p.profile.Name()), nil
+	var names []string
+	for _, profile := range p.profiles() {
+		names = append(names, profile.Name())
+	}
+	return fmt.Sprintf("station %q, profile %s", p.config.Station, strings.Join(names, " and ")), nil
 }
 
 func (p *patient) disk(context.Context) (string, error) {

@@ -16,6 +16,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/hsm"
+	"hallmark/station/issuance"
 )
 
 func (c *command) initCommand() *cobra.Command {
@@ -89,6 +90,8 @@ type plan struct {
 	config                  *configs.Config
 	configText, profileText []byte
 	profileName             string
+	coseName                string // with its text, empty without COSE keys
+	coseText                []byte
 }
 
 func readPlan(path string) (*plan, error) {
@@ -108,14 +111,31 @@ func readPlan(path string) (*plan, error) {
 	if p.profileName, p.profileText, err = p.config.ProfileText(base); err != nil {
 		return nil, err
 	}
-	_, err = configs.ParseProfile(p.profileName, p.profileText)
+	if p.coseName, p.coseText, err = p.config.COSEProfileText(base); err != nil {
+		return nil, err
+	}
+	_, _, err = p.profiles()
 	return p, err
+}
+
+// profiles gives the one for TLS keys, and the one for COSE keys or nil.
+func (p *plan) profiles() (tls, cose *issuance.Profile, err error) {
+	tls, err = configs.ParseProfileFor(issuance.PurposeTLS, p.profileName, p.profileText)
+	if err == nil && p.coseText != nil {
+		cose, err = configs.ParseProfileFor(issuance.PurposeCOSE, p.coseName, p.coseText)
+	}
+	return tls, cose, err
 }
 
 // build makes the whole station in the directory of s and closes all of it.
 func (p *plan) build(ctx context.Context, s state) (*ceremony, error) {
 	if err := errors.Join(writeFile(s.config(), p.configText), writeFile(s.profile(), p.profileText)); err != nil {
 		return nil, err
+	}
+	if p.coseText != nil {
+		if err := writeFile(s.coseProfile(), p.coseText); err != nil {
+			return nil, err
+		}
 	}
 	if p.config.HSM.CreateToken {
 		if err := createToken(ctx, s, p.config, rand.Reader); err != nil {

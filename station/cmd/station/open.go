@@ -30,7 +30,8 @@ import (
 type bench struct {
 	state   state
 	config  *configs.Config
-	profile *issuance.Profile
+	profile *issuance.Profile // for TLS keys
+	cose    *issuance.Profile // for COSE keys; nil: they get no certificate
 	log     *slog.Logger
 
 	root, issuing *x509.Certificate
@@ -128,6 +129,9 @@ func (b *bench) openFiles(context.Context) (err error) {
 	if b.config, b.profile, err = readSettings(b.state); err != nil {
 		return usage(err)
 	}
+	if b.cose, err = readCOSEProfile(b.state, b.config); err != nil {
+		return usage(err)
+	}
 	if b.root, err = readCertificate(b.state.root()); err != nil {
 		return err
 	}
@@ -153,8 +157,36 @@ func readSettings(s state) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the profile: %w", err)
 	}
-	profile, err := configs.ParseProfile(s.profile(), text)
+	profile, err := configs.ParseProfileFor(issuance.PurposeTLS, s.profile(), text)
 	return config, profile, err
+}
+
+// readCOSEProfile reads the copy that `init` made where the configuration names
+// one. In a directory that was made without it somebody has to write it.
+func readCOSEProfile(s state, config *configs.Config) (*issuance.Profile, error) {
+	if config.COSEProfile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.coseProfile())
+	if err != nil {
+		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
+	}
+	return configs.ParseProfileFor(issuance.PurposeCOSE, s.coseProfile(), text)
+}
+
+// profiles gives those of the keys that boards are certified for, in order.
+func (b *bench) profiles() []*issuance.Profile {
+	if b.cose == nil {
+		return []*issuance.Profile{b.profile}
+	}
+	return []*issuance.Profile{b.profile, b.cose}
+}
+
+func (b *bench) purposes() (purposes []station.Purpose) {
+	for _, profile := range b.profiles() {
+		purposes = append(purposes, station.PurposeOf(profile))
+	}
+	return purposes
 }
 
 // openRegistry comes before the HSM: a second station is turned away before it
@@ -233,7 +265,7 @@ func (b *bench) openIssuer(ctx context.Context) error {
 		return err
 	}
 	b.issuer, err = issuance.New(issuance.Config{
-		Profile: b.profile, Issuer: b.issuing, Root: b.root, Signer: signer, Ledger: b.registry,
+		Profile: b.profile, COSE: b.cose, Issuer: b.issuing, Root: b.root, Signer: signer, Ledger: b.registry,
 		Now: time.Now, Random: rand.Reader, KnownDummy: knownDummy, AllowDummy: b.config.Boards.AllowDummy,
 	})
 	return err
@@ -329,7 +361,7 @@ func (b *bench) openStation(events func(station.Event)) (err error) {
 func (b *bench) engine(events func(station.Event)) station.Config {
 	return station.Config{
 		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
-		Purposes: []station.Purpose{station.PurposeOf(b.profile)},
+		Purposes: b.purposes(),
 		Anchor:   b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
 		Timeouts: b.config.StationTimeouts(), Events: events,

@@ -23,11 +23,11 @@ var errProgress = errors.New("want auto, plain or none")
 
 // A progress watches a batch. Its methods are safe for concurrent use.
 type progress struct {
-	w     io.Writer
-	mode  string
-	total int
+	w    io.Writer
+	mode string
 
 	mu      sync.Mutex // covers what follows
+	total   int
 	running map[string]string
 	ended   int
 	counts  map[station.Ending]int
@@ -58,8 +58,15 @@ func progressMode(flag string, w io.Writer) (string, error) {
 }
 
 // newProgress takes notice of what happens; nothing is drawn before start.
-func newProgress(w io.Writer, mode string, total int) *progress {
-	return &progress{w: w, mode: mode, total: total, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
+func newProgress(w io.Writer, mode string) *progress {
+	return &progress{w: w, mode: mode, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
+}
+
+// expect says how many Runs there will be, if each passes.
+func (p *progress) expect(total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total = total
 }
 
 // start begins to draw, which is not before the PIN was asked for: a line that

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 // A record is the JSON line of one Run: these keys, always all of them.
@@ -19,6 +20,7 @@ import (
 type record struct {
 	Run               string       `json:"run"`
 	BoardID           string       `json:"board_id"`
+	Purpose           string       `json:"purpose"` // of the key: tls, cose
 	Bay               string       `json:"bay"`
 	Ending            string       `json:"ending"`
 	Reason            string       `json:"reason"`
@@ -39,7 +41,7 @@ type recordStep struct {
 
 func recordOf(run *station.Run) record {
 	r := record{
-		Run: run.ID.String(), BoardID: boardID(run), Bay: run.Bay,
+		Run: run.ID.String(), BoardID: boardID(run), Purpose: string(run.Purpose), Bay: run.Bay,
 		Ending: string(run.Ending), Reason: run.Reason, Steps: []recordStep{},
 		WireTx: run.Wire.Sent, WireRx: run.Wire.Received,
 		Started: run.Started.UTC(), Finished: run.Finished.UTC(),
@@ -77,7 +79,7 @@ const tableLimit = 40
 // writeTable prints one row for each Run, and the sum.
 func writeTable(w io.Writer, runs []*station.Run, took time.Duration) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "BAY\tBOARD\tENDING\tREASON\tSERIAL NUMBER\tTIME")
+	fmt.Fprintln(table, "BAY\tBOARD\tKEY\tENDING\tREASON\tSERIAL NUMBER\tTIME")
 	passed := 0
 	for _, run := range runs {
 		if run.Ending == station.Pass {
@@ -86,7 +88,7 @@ func writeTable(w io.Writer, runs []*station.Run, took time.Duration) error {
 			}
 		}
 		r := recordOf(run)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Bay, dash(r.BoardID), r.Ending, dash(r.Reason), dash(r.SerialNumber),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Bay, dash(r.BoardID), r.Purpose, r.Ending, dash(r.Reason), dash(r.SerialNumber),
 			run.Finished.Sub(run.Started).Round(time.Millisecond))
 	}
 	if err := table.Flush(); err != nil {
@@ -161,10 +163,11 @@ type (
 
 // A suite is what a JUnit report says beside the Runs.
 type suite struct {
-	name, profile string
-	started       time.Time
-	took          time.Duration
-	properties    []junitProperty
+	name       string
+	profiles   map[issuance.Purpose]string // name of the profile for each key
+	started    time.Time
+	took       time.Duration
+	properties []junitProperty
 }
 
 // junit gives the report of a batch.
@@ -189,9 +192,9 @@ func (s suite) junit(runs []*station.Run) ([]byte, error) {
 }
 
 func (s suite) testcase(run *station.Run) junitCase {
-	class, name := s.profile, boardID(run)
+	class, name := s.profiles[run.Purpose], boardID(run)
 	if run.Identity != nil {
-		class = run.Identity.BoardType + "/" + s.profile
+		class = run.Identity.BoardType + "/" + class
 	} else {
 		name = run.Bay
 	}

@@ -22,7 +22,7 @@ var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func aRun(ending station.Ending, reason string) *station.Run {
 	run := &station.Run{
-		ID: uuid.MustParse("00000000-0000-4000-8000-000000000001"), Bay: "qemu-1", Ending: ending, Reason: reason,
+		ID: uuid.MustParse("00000000-0000-4000-8000-000000000001"), Bay: "qemu-1", Purpose: issuance.PurposeTLS, Ending: ending, Reason: reason,
 		Identity: &devices.Identity{ID: devices.BoardID{1}, BoardType: "mps2-an385"},
 		Started:  start, Finished: start.Add(1500 * time.Millisecond),
 		Steps: []station.StepTime{{Name: "identify", Took: 1234567 * time.Nanosecond, Retries: 2}},
@@ -41,7 +41,7 @@ func TestRecordOfAPassIsThisLine(t *testing.T) {
 	if err := writeRecord(&line, aRun(station.Pass, "")); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"run":"00000000-0000-4000-8000-000000000001","board_id":"01000000-0000-0000-0000-000000000000","bay":"qemu-1","ending":"pass","reason":"",` +
+	want := `{"run":"00000000-0000-4000-8000-000000000001","board_id":"01000000-0000-0000-0000-000000000000","purpose":"tls","bay":"qemu-1","ending":"pass","reason":"",` +
 		`"serial_number":"40000000000000000000000000000000","certificate_sha256":"ab00000000000000000000000000000000000000000000000000000000000000",` +
 		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z"}` + "\n"
 	if line.String() != want {
@@ -66,7 +66,7 @@ func TestRecordWithoutBoardHasEveryKey(t *testing.T) {
 func TestJUnitTellsRejectFromFault(t *testing.T) {
 	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "read-back-differs"), aRun(station.Fault, "line"), aRun(station.Aborted, "draining")}
 	runs[2].Identity = nil
-	text, err := suite{name: "s", profile: "linaro", started: start, took: time.Second, properties: []junitProperty{{"order", "L<17>"}}}.junit(runs)
+	text, err := suite{name: "s", profiles: map[issuance.Purpose]string{issuance.PurposeTLS: "linaro"}, started: start, took: time.Second, properties: []junitProperty{{"order", "L<17>"}}}.junit(runs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,8 @@ func TestAdviceIsForReasonsThatExist(t *testing.T) {
 
 func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 	var out bytes.Buffer
-	plain := newProgress(&out, progressPlain, 2)
+	plain := newProgress(&out, progressPlain)
+	plain.expect(2)
 	plain.start()
 	plain.event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	plain.end(aRun(station.Pass, ""))
@@ -162,7 +163,8 @@ func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 		t.Errorf("plain: %q", got)
 	}
 	out.Reset()
-	line := newProgress(&out, progressLine, 3)
+	line := newProgress(&out, progressLine)
+	line.expect(3)
 	line.start()
 	line.event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	line.event(station.Event{Kind: station.StepStarted, Bay: "qemu-1", Step: "sign"})

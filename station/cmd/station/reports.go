@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 // reports are what a batch or a shift leaves behind beside the registry. add is safe
@@ -113,6 +114,9 @@ func (r *reports) add(run *station.Run) {
 // certificate writes what `openssl verify` and a TLS server's operator want to have.
 func (r *reports) certificate(run *station.Run) error {
 	stem := filepath.Join(r.state.certificates(), boardID(run))
+	if run.Purpose != issuance.PurposeTLS {
+		stem += "." + string(run.Purpose)
+	}
 	return errors.Join(
 		writeFile(stem+".pem", certificatePEM(run.Certificate.DER)),
 		writeFile(stem+".chain.pem", certificatePEM(run.Certificate.DER, r.issuing)),

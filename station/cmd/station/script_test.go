@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"database/sql"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
@@ -147,7 +149,7 @@ func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
 }
 
 // recordKeys are the keys of a JSON line, all of them.
-var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "reason", "run", "serial_number", "started", "steps", "wire_rx", "wire_tx"}
+var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "purpose", "reason", "run", "serial_number", "started", "steps", "wire_rx", "wire_tx"}
 
 // records FILE COUNT ENDING: FILE holds COUNT JSON lines with exactly the keys
 // that README.md names, all with this ending, no board and no serial number twice.
@@ -174,7 +176,7 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 		if r.Ending == "pass" && (len(r.SerialNumber) != 32 || len(r.CertificateSHA256) != 64 || r.WireTx == 0 || r.WireRx == 0 || r.Finished.Before(r.Started) || len(r.Steps) != 9) {
 			ts.Fatalf("incomplete: %s", line)
 		}
-		for _, once := range []string{r.Run, r.BoardID, r.SerialNumber} {
+		for _, once := range []string{r.Run, r.BoardID + r.Purpose, r.SerialNumber} {
 			if once != "" && seen[once] {
 				ts.Fatalf("%s twice", once)
 			}
@@ -205,9 +207,24 @@ func opensslVerify(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d certificates, want %s", len(leaves), args[1])
 	}
 	for _, leaf := range leaves {
-		ts.Check(ts.Exec("openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", filepath.Join(dir, "pki", "root.pem"),
-			"-untrusted", filepath.Join(dir, "pki", "issuing.pem"), leaf))
+		verify := []string{"verify", "-x509_strict", "-CAfile", filepath.Join(dir, "pki", "root.pem"), "-untrusted", filepath.Join(dir, "pki", "issuing.pem")}
+		if certificate := parsed(ts, leaf); strings.HasSuffix(leaf, ".cose.pem") != (len(certificate.ExtKeyUsage) == 0) {
+			ts.Fatalf("%s has the extended key usage %v", leaf, certificate.ExtKeyUsage)
+		} else if len(certificate.ExtKeyUsage) > 0 {
+			verify = append(verify, "-purpose", "sslclient")
+		}
+		ts.Check(ts.Exec("openssl", append(verify, leaf)...))
 	}
+}
+
+func parsed(ts *testscript.TestScript, path string) *x509.Certificate {
+	block, _ := pem.Decode([]byte(ts.ReadFile(path)))
+	if block == nil {
+		ts.Fatalf("%s holds no PEM", path)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	ts.Check(err)
+	return certificate
 }
 
 // private DIR: nothing below DIR can be read by others.

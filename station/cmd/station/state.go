@@ -16,10 +16,11 @@ import (
 // A state is the path of a station's state directory, always absolute.
 //
 //	station.yaml profile.yaml   the configuration that `init` was given
+//	profile-cose.yaml           with a profile for COSE keys
 //	hsm/                        demo only: SoftHSM's token, its configuration, the PIN file
 //	pki/                        certificates, the key of the verifier's endpoint, the audit log's public key
 //	registry.db                 boards, certificates, audit log
-//	certificates/               what batch and enrol passed, one file for each board
+//	certificates/               what batch and enrol passed, for each board and key
 //	bays/BAY/N/                 fuses and flash of emulated boards
 //	log/station.log             for engineers
 type state string
@@ -37,6 +38,7 @@ func (s state) in(parts ...string) string {
 
 func (s state) config() string       { return s.in("station.yaml") }
 func (s state) profile() string      { return s.in("profile.yaml") }
+func (s state) coseProfile() string  { return s.in("profile-cose.yaml") }
 func (s state) registry() string     { return s.in("registry.db") }
 func (s state) root() string         { return s.in("pki", "root.pem") }
 func (s state) issuing() string      { return s.in("pki", "issuing.pem") }

@@ -27,7 +27,7 @@ func origin(config *configs.Config) string {
 // begin makes the registry and writes entry 0 of the audit log: what the
 // ceremony made, and the key that checkpoints are signed with.
 func begin(ctx context.Context, s state, p *plan, made *ceremony) (err error) {
-	profile, err := configs.ParseProfile(p.profileName, p.profileText)
+	profile, cose, err := p.profiles()
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func begin(ctx context.Context, s state, p *plan, made *ceremony) (err error) {
 		return err
 	}
 	key, err := book.Genesis(ctx, registry.Genesis{
-		Origin: origin(p.config), AuditKey: made.audit.Public(), Operator: operator(), Profile: profile,
+		Origin: origin(p.config), AuditKey: made.audit.Public(), Operator: operator(), Profile: profile, COSE: cose,
 		Certificates: map[string]*x509.Certificate{"root": made.root, "issuing": made.issuing, "server": made.server},
 		HSM:          describe(made.token.Info()), Keys: keys,
 	})

@@ -17,6 +17,7 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/issuance"
 	"hallmark/station/registry"
 	"hallmark/ui"
 )
@@ -120,7 +121,7 @@ func (d *desk) Detail(ctx context.Context, id uuid.UUID) (ui.Detail, error) {
 	}
 	run := found[0]
 	detail := ui.Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
-		Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
+		Purpose: issuance.Purpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
 	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
 		if text == "" {
 			continue

@@ -267,13 +267,14 @@ func (l *line) judge(s *slot, run *station.Run, ask ui.Start) {
 
 // event takes notice of what the engine says before the screen does.
 func (l *line) event(e station.Event) {
-	if e.Kind != station.StepStarted || e.Step != "sign" {
+	begun, signs := e.Kind == station.RunStarted, e.Kind == station.StepStarted && e.Step == "sign"
+	if !begun && !signs {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s, err := l.find(e.Bay); err == nil {
-		s.committed = true
+		s.committed = signs
 	}
 }
 
