@@ -71,7 +71,7 @@ func (d *desk) begin(context.Context) (string, error) {
 		}
 		d.line.ready()
 	}
-	return fmt.Sprintf("%d bays, steps: %s", len(d.line.slots), strings.Join(b.station.Steps(), ", ")), nil
+	return fmt.Sprintf("%d bays, %d steps", len(d.line.slots), len(b.station.Steps())), nil
 }
 
 // examined does one examination. A panic in it is a finding.

@@ -5,13 +5,11 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
-	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/audit"
@@ -113,49 +111,6 @@ func (l *line) opened() *opened {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
-}
-
-// factory gives the board that sits in the bay, and holds it to the label that was scanned.
-func (l *line) factory(s *slot, f *fleet, image string) next {
-	take := func(ctx context.Context) (station.Board, io.Closer, error) {
-		l.mu.Lock()
-		number := s.board
-		l.mu.Unlock()
-		return f.board(ctx, s.place, image, number)
-	}
-	if s.place.model == nil {
-		take = f.serial(s.place)
-	}
-	return func(ctx context.Context) (station.Board, io.Closer, error) {
-		board, closer, err := take(ctx)
-		l.mu.Lock()
-		expect := s.expect
-		l.mu.Unlock()
-		if err != nil || expect == "" {
-			return board, closer, err
-		}
-		want, err := devices.ParseBoardID(expect)
-		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("reading the scanned label: %w", err), closer.Close())
-		}
-		return labelled{board.(*devices.Client), want}, closer, nil
-	}
-}
-
-// labelled refuses a board whose label says something else than the board, before
-// anything but its identity was asked.
-type labelled struct {
-	*devices.Client
-	want devices.BoardID
-}
-
-// Identify refuses with a station.SwappedError.
-func (b labelled) Identify(ctx context.Context) (devices.Identity, error) {
-	id, err := b.Client.Identify(ctx)
-	if err == nil && id.ID != b.want {
-		err = fmt.Errorf("comparing the board with its label: %w", &station.SwappedError{Want: b.want, Got: id.ID})
-	}
-	return id, err
 }
 
 // Start implements ui.Line.

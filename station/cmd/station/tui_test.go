@@ -115,15 +115,12 @@ func (s *shift) presses(keys ...string) {
 // scans sends a label as a scanner does: all at once, with enter.
 func (s *shift) scans(label string) { s.t.Helper(); s.presses(label, "Enter") }
 
-// begins presses the key until the examination is over and the bench is there.
+// begins waits for the end of the examination and goes to the bench.
 func (s *shift) begins() {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.tmux("capture-pane", "-p", "-t", "s"), "Press 1 to start"); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the shift does not begin:\n%s", s.tmux("capture-pane", "-p", "-t", "s"))
-		}
-		s.presses("g")
-	}
+	s.sees(`g begin the shift`)
+	s.presses("g")
+	s.sees(`Press 1 to start`)
 }
 
 // leaves waits for the program's end.
@@ -153,6 +150,14 @@ func (s *shift) ends() {
 // unplugs kills the board of a bay.
 func (s *shift) unplugs(bay string) {
 	s.t.Helper()
+	if err := syscall.Kill(s.board(bay), syscall.SIGKILL); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// board waits for a board in a bay and gives its process.
+func (s *shift) board(bay string) int {
+	s.t.Helper()
 	board := filepath.Join(s.dir, "bays", bay, "1") // the working directory of its process
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		all, err := filepath.Glob("/proc/[0-9]*/cwd")
@@ -164,13 +169,14 @@ func (s *shift) unplugs(bay string) {
 				continue
 			}
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			if err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL)); err != nil {
+			if err != nil {
 				s.t.Fatal(err)
 			}
-			return
+			return pid
 		}
 	}
 	s.t.Fatalf("no board in bay %s", bay)
+	return 0
 }
 
 // types are the types of all audit entries, after the log was verified.
@@ -264,7 +270,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.presses("/")
 	s.sees(`Search BoardID`)
 	s.presses("WO-7", "Enter")
-	s.sees(`search "WO-7"`)
+	s.sees(`"WO-7" · 1 Runs`)
 	s.presses("Escape")
 	s.sees(`1 qemu-1`)
 	s.presses("O")
