@@ -152,8 +152,12 @@ bool net_offered(const struct prov_port *port);
 int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 void net_close(struct prov *prov);
 
-/* frame.c: the frame that is being received, and what smp.c remembers of the last one. */
+/* notice.c remembers the last request; the rest is frame.c's, the frame that is being received. */
 struct smp {
+	uint8_t last[SMP_HEADER_SIZE];
+	uint16_t last_crc;
+	bool again; /* the one before was the same: the line doubled it */
+#if !defined(PROV_FOREIGN_SMP)
 	uint8_t line[128];
 	size_t line_len;
 	enum { SMP_TEXT, SMP_MARKER, SMP_LINE } state;
@@ -162,10 +166,9 @@ struct smp {
 	bool open;      /* a message is unfinished */
 	size_t want;    /* octets of the message, with length and CRC */
 	size_t have;
-	uint8_t last[SMP_HEADER_SIZE + 2u]; /* header and CRC of the last request */
-	bool again;                         /* the one before was the same: the line doubled it */
 	uint8_t message[PROV_BUF_SIZE];
 	uint8_t reply[PROV_BUF_SIZE];
+#endif
 };
 
 /* frame.c: sends the `len` octets at message + 2; there is room for the length before and the CRC behind them. */

@@ -12,7 +12,7 @@ _Static_assert(sizeof(struct prov) <= PROV_SIZE, "PROV_SIZE in prov/prov.h is to
 /* Once: PSA keeps what it holds through a second prov_init. */
 static void use_static_memory(void)
 {
-#if defined(MBEDTLS_MEMORY_BUFFER_ALLOC_C)
+#if defined(MBEDTLS_MEMORY_BUFFER_ALLOC_C) && PROV_HEAP_SIZE > 0
 	static _Alignas(8) uint8_t heap[PROV_HEAP_SIZE];
 	static bool used;
 

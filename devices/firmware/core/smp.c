@@ -172,14 +172,6 @@ static void prov_group(struct prov *prov, const struct request *rq)
 	}
 }
 
-/* A request with the header and the CRC of the one before is that request again. */
-static void notice_again(struct smp *smp, const uint8_t *m, size_t len)
-{
-	smp->again = memcmp(smp->last, m, SMP_HEADER_SIZE) == 0 && memcmp(smp->last + SMP_HEADER_SIZE, m + len, 2) == 0;
-	memcpy(smp->last, m, SMP_HEADER_SIZE);
-	memcpy(smp->last + SMP_HEADER_SIZE, m + len, 2);
-}
-
 /* m: len octets of header and body, and the CRC behind them. */
 void smp_message(struct prov *prov, const uint8_t *m, size_t len)
 {
@@ -197,7 +189,7 @@ void smp_message(struct prov *prov, const uint8_t *m, size_t len)
 	if (announced != rq.body_len || rq.version > 1 || (rq.op != OP_READ && rq.op != OP_WRITE)) {
 		return; /* not a request: answering could answer an answer */
 	}
-	notice_again(&prov->smp, m, len);
+	prov_smp_notice(prov, m, (uint16_t)(m[len] << 8 | m[len + 1u]));
 	if (rq.group == GROUP_OS) {
 		os_group(prov, &rq);
 	} else if (rq.group == GROUP_PROV) {

@@ -13,7 +13,10 @@
 #include <prov/errors.h>
 #include <prov/port.h>
 
-/* Octets that mbedTLS works in, static. A handshake needs 32,976 and the heads of 106 blocks. */
+/*
+ * Octets that mbedTLS works in, static. A handshake needs 32,976 and the heads
+ * of 106 blocks. 0: the system has given mbedTLS its memory.
+ */
 #ifndef PROV_HEAP_SIZE
 #define PROV_HEAP_SIZE 65536u
 #endif
@@ -65,6 +68,13 @@ void prov_free(struct prov *prov);
 #define PROV_UNKNOWN_COMMAND (-1000)
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len,
 		      uint8_t *out, size_t out_size, size_t *out_len);
+
+/*
+ * The header of the request that prov_group_handle gets next, and the CRC that
+ * came with it or any other of the header and the body: a line may double a
+ * request, and one that opens a session must not open a second one then.
+ */
+void prov_smp_notice(struct prov *prov, const uint8_t header[8], uint16_t crc);
 
 /*
  * The whole SMP server (framing, OS group, our group) for a board without

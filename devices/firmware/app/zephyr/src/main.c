@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The factory's provisioning image: the module does everything, this says that it is there. */
+#include <zephyr/sys/printk.h>
+
+int main(void)
+{
+	printk("hallmark " CONFIG_HALLMARK_FIRMWARE_VERSION " " CONFIG_HALLMARK_BOARD_TYPE "\n");
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The board as the core sees it, filled from Zephyr: facts, flash, entropy, HUK. */
+#include <string.h>
+
+#include <zephyr/drivers/entropy.h>
+#include <zephyr/drivers/hwinfo.h>
+#include <zephyr/kernel.h>
+#include <zephyr/linker/linker-defs.h>
+#include <zephyr/logging/log.h>
+
+#include <psa/crypto.h>
+
+#include "port.h"
+
+LOG_MODULE_REGISTER(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
+
+BUILD_ASSERT(sizeof(CONFIG_HALLMARK_BOARD_TYPE) - 1 <= PROV_TEXT_MAX, "CONFIG_HALLMARK_BOARD_TYPE is too long");
+BUILD_ASSERT(sizeof(CONFIG_HALLMARK_FIRMWARE_VERSION) - 1 <= PROV_TEXT_MAX,
+	     "CONFIG_HALLMARK_FIRMWARE_VERSION is too long");
+
+static const struct device *const random = DEVICE_DT_GET(DT_CHOSEN(zephyr_entropy));
+
+static int entropy(void *ctx, uint8_t *buf, size_t len)
+{
+	if (len > UINT16_MAX || !device_is_ready(random)) {
+		return PROV_ERR_NO_ENTROPY;
+	}
+	return entropy_get_entropy(random, buf, (uint16_t)len) == 0 ? PROV_OK : PROV_ERR_NO_ENTROPY;
+}
+
+static struct prov_port port = {
+	.facts = {
+		.board_type = CONFIG_HALLMARK_BOARD_TYPE,
+		.firmware_version = CONFIG_HALLMARK_FIRMWARE_VERSION,
+	},
+	.huk_open = huk_open,
+	.huk_close = huk_close,
+	.entropy = entropy,
+	.flash_read = store_flash_read,
+	.flash_write = store_flash_write,
+	.flash_erase = store_flash_erase,
+};
+
+static K_MUTEX_DEFINE(mutex);
+static uint8_t memory[PROV_SIZE] __aligned(8);
+
+struct prov *board_lock(void)
+{
+	(void)k_mutex_lock(&mutex, K_FOREVER); /* held for one command at most */
+	return (struct prov *)memory;
+}
+
+void board_unlock(void)
+{
+	(void)k_mutex_unlock(&mutex);
+}
+
+/* The image as it lies in flash: code, constants, and the initial values of data. */
+static void hash_image(uint8_t hash[32])
+{
+	size_t len;
+
+	if (psa_hash_compute(PSA_ALG_SHA_256, (const uint8_t *)__rom_region_start, (size_t)_flash_used, hash, 32,
+			     &len) != PSA_SUCCESS) {
+		memset(hash, 0, 32);
+	}
+}
+
+void board_start(void)
+{
+	int err;
+
+	port.facts.hardware_id_len = hardware_id(port.facts.hardware_id);
+	if (store_flash_init(&port.flash) != PROV_OK) {
+		LOG_ERR("hallmark_partition cannot be used: every command that needs the store is refused");
+	}
+	if (psa_crypto_init() == PSA_SUCCESS) {
+		hash_image(port.facts.firmware_hash);
+	}
+	err = prov_init((struct prov *)memory, &port);
+	port.facts.huk_source = huk_source();
+	if (err != PROV_OK) {
+		LOG_ERR("no identity (%d): every command of the group is refused", err);
+	}
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entropy driver for an emulated machine without a random source: octets that
+ * the emulator brings from the host on a UART of their own, new at each start.
+ */
+#define DT_DRV_COMPAT hallmark_uart_entropy
+
+#include <errno.h>
+#include <string.h>
+
+#include <zephyr/drivers/entropy.h>
+#include <zephyr/drivers/uart.h>
+#include <zephyr/kernel.h>
+#include <zephyr/sys/ring_buffer.h>
+#include <zephyr/sys/sys_io.h>
+
+#define UART DT_INST_PHANDLE(0, uart)
+#define LIMIT K_SECONDS(1)
+
+/* Repetition count test, NIST SP 800-90B 4.4.1: 8 bits per octet, false alarm 2^-40. */
+#define REPETITION_CUTOFF 6u
+
+static const struct device *const uart = DEVICE_DT_GET(UART);
+
+RING_BUF_DECLARE(pool, 64);
+static K_SEM_DEFINE(arrived, 0, 1);
+static K_MUTEX_DEFINE(taking);
+static uint8_t last;
+static unsigned int repeated;
+
+/* Fills the pool; when it is full the octet stays in the UART, and the host waits. */
+static void collect(const struct device *dev, void *data)
+{
+	uint8_t octet;
+
+	ARG_UNUSED(data);
+	while (uart_irq_update(dev) && uart_irq_rx_ready(dev)) {
+		if (ring_buf_space_get(&pool) == 0) {
+			uart_irq_rx_disable(dev);
+			break;
+		}
+		if (uart_fifo_read(dev, &octet, 1) == 1) {
+			(void)ring_buf_put(&pool, &octet, 1);
+		}
+	}
+	k_sem_give(&arrived);
+}
+
+/* The interrupt comes with an octet; one that is there already is taken by hand. */
+static void listen(void)
+{
+	unsigned int key = irq_lock();
+
+	uart_irq_rx_enable(uart);
+	collect(uart, NULL);
+	irq_unlock(key);
+}
+
+static int take(uint8_t *octet)
+{
+	while (ring_buf_get(&pool, octet, 1) == 0) {
+		k_sem_reset(&arrived);
+		listen();
+		if (ring_buf_is_empty(&pool) && k_sem_take(&arrived, LIMIT) != 0) {
+			return -EIO;
+		}
+	}
+	repeated = *octet == last ? repeated + 1 : 1;
+	last = *octet;
+	return repeated < REPETITION_CUTOFF ? 0 : -EIO;
+}
+
+/* At most 1 s for each octet; then, or if the source repeats itself, -EIO and nothing but zeros. */
+static int get_entropy(const struct device *dev, uint8_t *buffer, uint16_t length)
+{
+	int err = 0;
+
+	ARG_UNUSED(dev);
+	(void)k_mutex_lock(&taking, K_FOREVER);
+	for (uint16_t i = 0; err == 0 && i < length; i++) {
+		err = take(&buffer[i]);
+	}
+	(void)k_mutex_unlock(&taking);
+	if (err != 0) {
+		memset(buffer, 0, length);
+	}
+	return err;
+}
+
+static int init(const struct device *dev)
+{
+	ARG_UNUSED(dev);
+	if (!device_is_ready(uart)) {
+		return -ENODEV;
+	}
+	if (uart_irq_callback_user_data_set(uart, collect, NULL) != 0) {
+		return -ENOTSUP;
+	}
+	(void)sys_read32(DT_REG_ADDR(UART)); /* the data register: QEMU offers the host's octets again only after a read */
+	return 0;
+}
+
+static const struct entropy_driver_api api = {
+	.get_entropy = get_entropy,
+};
+
+DEVICE_DT_INST_DEFINE(0, init, NULL, NULL, NULL, POST_KERNEL, CONFIG_ENTROPY_INIT_PRIORITY, &api);

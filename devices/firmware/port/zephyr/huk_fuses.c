@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Emulated fuses, as of port/qemu/fuses.h: the same page gives the same board under either firmware. */
+#include <string.h>
+
+#include <zephyr/devicetree.h>
+#include <zephyr/sys/util.h>
+
+#include <mbedtls/platform_util.h>
+#include <psa/crypto.h>
+
+#include "port.h"
+
+#define NODE DT_COMPAT_GET_ANY_STATUS_OKAY(hallmark_fuses)
+#define HUK_SIZE 32u
+
+BUILD_ASSERT(DT_REG_SIZE(NODE) >= HUK_SIZE + PROV_HARDWARE_ID_MAX, "the node of the fuses is too small");
+
+static uint8_t *const fuses = (uint8_t *)DT_REG_ADDR(NODE);
+
+static bool blank(const uint8_t *octets, size_t len)
+{
+	uint8_t any = 0, all = 0xff;
+
+	for (size_t i = 0; i < len; i++) {
+		any |= octets[i];
+		all &= octets[i];
+	}
+	return any == 0 || all == 0xff;
+}
+
+/* Once for each start: the page is wiped. */
+int huk_open(void *ctx, uint32_t *psa_key_id)
+{
+	int err;
+
+	if (blank(fuses, HUK_SIZE)) {
+		return PROV_ERR_NO_HUK;
+	}
+	err = huk_import(fuses, HUK_SIZE, psa_key_id);
+	mbedtls_platform_zeroize(fuses, HUK_SIZE);
+	return err;
+}
+
+void huk_close(void *ctx, uint32_t psa_key_id)
+{
+	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+}
+
+enum prov_huk_source huk_source(void)
+{
+	return PROV_HUK_FUSES;
+}
+
+size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+{
+	memcpy(id, fuses + HUK_SIZE, PROV_HARDWARE_ID_MAX);
+	return PROV_HARDWARE_ID_MAX;
+}

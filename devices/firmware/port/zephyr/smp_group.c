@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The provisioning group of Zephyr's MCUmgr. MCUmgr has the frames, the buffers
+ * and the OS group; the core has the commands.
+ *
+ * The core decodes and encodes its own CBOR instead of zcbor: PROTOCOL.md wants
+ * strict maps, and the decoder that is proven with vectors and mutations on the
+ * host is the one that runs here. zcbor writes the map around the answer and
+ * the errors, as for every other group.
+ */
+#include <string.h>
+
+#include <zephyr/mgmt/mcumgr/mgmt/handlers.h>
+#include <zephyr/mgmt/mcumgr/mgmt/mgmt.h>
+#include <zephyr/mgmt/mcumgr/smp/smp.h>
+#include <zephyr/sys/byteorder.h>
+#include <zephyr/sys/crc.h>
+
+#include <zcbor_common.h>
+#include <zcbor_encode.h>
+
+#include "port.h"
+
+#define MAP_END 1u /* what zcbor puts behind the pairs */
+#define OP_MASK 0x07u
+
+/* The SMP header is before the body: MCUmgr has gone past it, but its octets stay in the buffer. */
+struct request {
+	const uint8_t *header;
+	const uint8_t *body;
+	size_t body_len;
+	uint8_t op, version, command;
+};
+
+/* False if the buffer holds less than the header announces, which MCUmgr has excluded. */
+static bool read_request(const struct smp_streamer *ctxt, struct request *rq)
+{
+	const struct net_buf *nb = ctxt->reader->nb;
+
+	rq->header = nb->data - MGMT_HDR_SIZE;
+	rq->op = rq->header[0] & OP_MASK;
+	rq->version = rq->header[0] >> 3 & 0x03u;
+	rq->command = rq->header[7];
+	rq->body = nb->data;
+	rq->body_len = sys_get_be16(rq->header + 2);
+	return rq->body_len <= nb->len;
+}
+
+/* SMP v2 names the group, v1 has only rc, which MCUmgr encodes. Same text in every Zephyr, so not smp_add_cmd_err. */
+static int refuse(zcbor_state_t *zs, const struct request *rq, int err)
+{
+	bool ok;
+
+	if (rq->version == 0) {
+		return -err;
+	}
+	ok = zcbor_tstr_put_lit(zs, "err") && zcbor_map_start_encode(zs, 2) && zcbor_tstr_put_lit(zs, "group") &&
+	     zcbor_uint32_put(zs, CONFIG_HALLMARK_GROUP_ID) && zcbor_tstr_put_lit(zs, "rc") &&
+	     zcbor_uint32_put(zs, (uint32_t)-err) && zcbor_map_end_encode(zs, 2);
+	return ok ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
+}
+
+/* The core wrote a whole map; MCUmgr has opened one already, and closes it. The pairs go into that. */
+static void keep_pairs(zcbor_state_t *zs, size_t len)
+{
+	size_t pairs = zs->payload_mut[0] & 0x1fu; /* fewer than 24: one octet, RFC 8949 section 3 */
+
+	memmove(zs->payload_mut, zs->payload_mut + 1, len - 1);
+	zs->payload_mut += len - 1;
+	zs->elem_count += 2 * pairs;
+}
+
+static size_t room(const zcbor_state_t *zs, const struct net_buf *nb)
+{
+	size_t left = (size_t)(zs->payload_end - zs->payload);
+	size_t most = PROV_BUF_SIZE - 4u - (size_t)(zs->payload - nb->data); /* PROTOCOL.md section 1 */
+
+	return MIN(left, most) - MAP_END;
+}
+
+static int handle(struct smp_streamer *ctxt)
+{
+	zcbor_state_t *zs = ctxt->writer->zs;
+	struct request rq;
+	struct prov *prov;
+	size_t len = 0;
+	int err;
+
+	if (!read_request(ctxt, &rq)) {
+		return MGMT_ERR_ECORRUPT;
+	}
+	prov = board_lock();
+	prov_smp_notice(prov, rq.header, crc16_itu_t(0, rq.header, MGMT_HDR_SIZE + rq.body_len));
+	err = prov_group_handle(prov, rq.command, rq.op == MGMT_OP_WRITE, rq.body, rq.body_len, zs->payload_mut,
+				room(zs, ctxt->writer->nb), &len);
+	board_unlock();
+	if (err == PROV_UNKNOWN_COMMAND) {
+		return MGMT_ERR_ENOTSUP;
+	}
+	if (err != PROV_OK) {
+		return refuse(zs, &rq, err);
+	}
+	keep_pairs(zs, len);
+	return MGMT_ERR_EOK;
+}
+
+/* By command; the core knows which are read and which are written. */
+static const struct mgmt_handler handlers[] = {
+	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
+	{ handle, handle }, { handle, handle }, { handle, handle },
+};
+
+static struct mgmt_group group = {
+	.mg_handlers = handlers,
+	.mg_handlers_count = ARRAY_SIZE(handlers),
+	.mg_group_id = CONFIG_HALLMARK_GROUP_ID,
+};
+
+/* A request that comes early waits for the identity instead of not finding the group. */
+static void start(void)
+{
+	(void)board_lock();
+	mgmt_register_group(&group);
+	board_start();
+	board_unlock();
+}
+
+MCUMGR_HANDLER_DEFINE(hallmark, start);
