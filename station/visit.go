@@ -12,7 +12,7 @@ import (
 // How long the verifier may take to say what it saw, once the board has said
 // how it ended: both look at the same connection.
 const (
-	visitBound = 5 * time.Second
+	visitBound = 2 * time.Second
 	visitGrace = 500 * time.Millisecond // when the board failed, and the verifier may never have seen it
 )
 

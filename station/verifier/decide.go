@@ -151,7 +151,9 @@ func (v *visit) report(presented station.Presented, err error) {
 	if v.refusal != nil {
 		err = v.refusal // without crypto/tls's words around it
 	}
-	if expected := v.expects(); expected != nil {
+	if v.awaited && err != nil {
+		v.missed(err)
+	} else if expected := v.expects(); expected != nil {
 		expected.tell(presented, err)
 	}
 	log := v.config.Log.With(v.who()...)
