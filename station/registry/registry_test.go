@@ -93,12 +93,16 @@ func newRun(id devices.BoardID, hardware string) *station.Run {
 	}}
 }
 
-// intent is one for this Run, with a key that follows from the board.
+// intent is one for this Run, with a key that follows from board and purpose.
 func intent(run *station.Run) issuance.Intent {
+	key := run.Identity.ID.String()
+	if run.Purpose != issuance.PurposeTLS {
+		key += string(run.Purpose)
+	}
 	in := issuance.Intent{
 		Key: issuance.Key{
-			BoardID: run.Identity.ID.String(), Purpose: issuance.PurposeTLS,
-			SPKISHA256: sha256.Sum256([]byte(run.Identity.ID.String())), ProfileSHA256: sha256.Sum256([]byte("profile")), IssuerSHA256: sha256.Sum256([]byte("issuer")),
+			BoardID: run.Identity.ID.String(), Purpose: run.Purpose,
+			SPKISHA256: sha256.Sum256([]byte(key)), ProfileSHA256: sha256.Sum256([]byte("profile")), IssuerSHA256: sha256.Sum256([]byte("issuer")),
 		},
 		Run: run.ID.String(), Profile: "linaro", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0),
 		Rework: run.Rework != "",
