@@ -53,6 +53,9 @@ func (s *stand) Start(_ context.Context, a Start) error {
 	if a.Expect != "" {
 		text += " expecting " + short(a.Expect)
 	}
+	if a.Rework != "" {
+		text += " rework: " + a.Rework
+	}
 	return s.note("%s", text)
 }
 func (s *stand) Stop(_ context.Context, bay, operator string) error {
