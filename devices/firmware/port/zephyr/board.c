@@ -55,13 +55,35 @@ void board_unlock(void)
 	(void)k_mutex_unlock(&mutex);
 }
 
-/* The image as it lies in flash: code, constants, and the initial values of data. */
+/* TF-M's crypto partition takes no more at once. */
+#define HASH_PIECE ((size_t)1024)
+
+static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, size_t left)
+{
+	psa_status_t status = psa_hash_setup(op, PSA_ALG_SHA_256);
+
+	while (status == PSA_SUCCESS && left > 0) {
+		size_t n = MIN(left, HASH_PIECE);
+
+		status = psa_hash_update(op, at, n);
+		at += n;
+		left -= n;
+	}
+	return status;
+}
+
+/* The image as it lies in flash: code, constants, and the initial values of data. Zeros if it cannot be computed. */
 static void hash_image(uint8_t hash[32])
 {
+	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
+	psa_status_t status = hash_pieces(&op, (const uint8_t *)__rom_region_start, (size_t)_flash_used);
 	size_t len;
 
-	if (psa_hash_compute(PSA_ALG_SHA_256, (const uint8_t *)__rom_region_start, (size_t)_flash_used, hash, 32,
-			     &len) != PSA_SUCCESS) {
+	if (status == PSA_SUCCESS) {
+		status = psa_hash_finish(&op, hash, 32, &len);
+	}
+	(void)psa_hash_abort(&op);
+	if (status != PSA_SUCCESS) {
 		memset(hash, 0, 32);
 	}
 }
@@ -70,7 +92,7 @@ void board_start(void)
 {
 	int err;
 
-	port.facts.hardware_id_len = hardware_id(port.facts.hardware_id);
+	port.facts.hardware_id_len = MAX(hardware_id(port.facts.hardware_id), 1u); /* none: one octet 0, PROTOCOL.md section 4 */
 	if (store_flash_init(&port.flash) != PROV_OK) {
 		LOG_ERR("hallmark_partition cannot be used: every command that needs the store is refused");
 	}
@@ -79,6 +101,9 @@ void board_start(void)
 	}
 	err = prov_init((struct prov *)memory, &port);
 	port.facts.huk_source = huk_source();
+	if (IS_ENABLED(CONFIG_HALLMARK_HUK_TFM)) {
+		port.facts.huk_caller = huk_caller();
+	}
 	if (err != PROV_OK) {
 		LOG_ERR("no identity (%d): every command of the group is refused", err);
 	}

@@ -18,6 +18,9 @@ void huk_close(void *ctx, uint32_t psa_key_id);
 enum prov_huk_source huk_source(void);
 size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX]);
 
+/* huk_tfm.c alone, asked after open: the owner id that TF-M mixes into the key. */
+int32_t huk_caller(void);
+
 /* huk.c: for providers. The octets as a PSA key for derivation; the silicon's own id through Zephyr's hwinfo. */
 int huk_import(const uint8_t *octets, size_t len, uint32_t *psa_key_id);
 size_t hardware_id_of_silicon(uint8_t id[PROV_HARDWARE_ID_MAX]);
