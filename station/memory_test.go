@@ -11,6 +11,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -136,6 +137,16 @@ func (w *world) Handshake(ctx context.Context, _ net.Conn, _ string) (devices.Ha
 	return devices.HandshakeReport{Received: []byte("ok\n")}, w.call(ctx, "Handshake")
 }
 
+func (w *world) NetworkHandshake(ctx context.Context, address netip.AddrPort, _ string) (devices.HandshakeReport, error) {
+	if address != door {
+		w.t.Errorf("the board dials %v", address)
+	}
+	if w.deaf {
+		return devices.HandshakeReport{}, w.call(ctx, "NetworkHandshake")
+	}
+	return devices.HandshakeReport{Received: []byte("ok\n")}, w.call(ctx, "NetworkHandshake")
+}
+
 func (w *world) Seal(ctx context.Context) error {
 	if err := w.call(ctx, "Seal"); err != nil {
 		return err
@@ -238,6 +249,22 @@ func (w verifier) Connect(ctx context.Context, der []byte) (station.Session, err
 }
 
 func (w verifier) ServerName() string { return "verifier.test" }
+
+// visits are the world where boards come by themselves.
+type visits struct{ *world }
+
+var door = netip.MustParseAddrPort("192.0.2.17:8443")
+
+func (v visits) Expect(ctx context.Context, der []byte) (station.Visit, error) {
+	if sha256.Sum256(der) != v.certificate.SHA256 {
+		v.t.Error("another certificate is expected than the registered one (I6)")
+	}
+	near, far := net.Pipe()
+	v.t.Cleanup(func() { far.Close() })
+	return session{v.world, near}, v.call(ctx, "Expect")
+}
+
+func (s session) Address() netip.AddrPort { return door }
 
 func (s session) Conn() net.Conn { return s.conn }
 func (s session) Close() error   { return s.conn.Close() }

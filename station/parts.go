@@ -201,6 +201,8 @@ func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr 
 		return blame(ErrLine, boardErr)
 	case errors.Is(refusal, ErrHandshakeRefused):
 		return fmt.Errorf("%w (the board says: %w)", refusal, blame(ErrLine, boardErr))
+	case errors.Is(refusal, ErrRegistry): // it sent the board away because it could not look it up
+		return fmt.Errorf("%w (the board says: %v)", refusal, boardErr)
 	}
 	return fmt.Errorf("%w (the verifier says: %v)", blame(ErrLine, boardErr), refusal)
 }

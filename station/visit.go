@@ -52,6 +52,8 @@ func whyNoVisit(ctx context.Context, visit Visit, boardErr error) error {
 		return boardErr
 	case sentAway && errors.Is(refusal, ErrHandshakeRefused):
 		return fmt.Errorf("%w (the board says: %w)", refusal, boardErr)
+	case sentAway && errors.Is(refusal, ErrRegistry):
+		return fmt.Errorf("%w (the board says: %v)", refusal, boardErr)
 	}
 	return fmt.Errorf("%w (the verifier says: %v)", boardErr, refusal)
 }

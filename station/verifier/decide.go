@@ -92,7 +92,7 @@ func (v *visit) judge(presented []*x509.Certificate) error {
 	if errors.Is(err, station.ErrUnknownCertificate) {
 		return &RefusalError{ErrNotRegistered}
 	} else if err != nil {
-		return fmt.Errorf("looking up serial number %x: %w", serial, err)
+		return fmt.Errorf("looking up serial number %x: %w: %w", serial, station.ErrRegistry, err)
 	}
 	return v.matches(record)
 }

@@ -246,7 +246,7 @@ func TestAnErrorOfTheRegistryIsNotARefusal(t *testing.T) {
 	s, _ := open(t, func(s *scene) { s.Server.config.Known = brokenKnown{} })
 	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 	got := s.enter(t.Context(), actor, actor.Certificate[0])
-	if !errors.Is(got, errBroken) || errors.Is(got, station.ErrHandshakeRefused) {
+	if !errors.Is(got, errBroken) || !errors.Is(got, station.ErrRegistry) || errors.Is(got, station.ErrHandshakeRefused) {
 		t.Errorf("got %v, want the registry's own error and no refusal", got)
 	}
 }
