@@ -15,8 +15,10 @@ type shift struct {
 	endings  map[station.Ending]int
 	reasons  map[reasonOf]int
 	steps    map[string]stepSum
-	boards   map[string]bool // BoardID → passed at its first try
-	passes   []time.Time     // in order
+	boards   map[string]bool // BoardID → passed at its first try, with each of its keys
+	tried    map[string]bool // BoardID and purpose of each key that had a Run
+	passed   map[string]bool // BoardID of each board that counts in passes
+	passes   []time.Time     // of boards, in order: a second key or a rework makes no second board
 	busiest  string          // the step that took longest on average
 	attempts int
 }
@@ -63,10 +65,7 @@ func (s shift) add(run *station.Run) shift {
 		s.reasons[reasonOf{run.Ending, run.Reason}]++
 	}
 	if run.Identity != nil && run.Ending != station.Aborted {
-		id := run.Identity.ID.String()
-		if _, seen := s.boards[id]; !seen {
-			s.boards[id] = run.Ending == station.Pass
-		}
+		s = s.board(run, run.Identity.ID.String())
 	}
 	for _, step := range run.Steps {
 		sum := s.steps[step.Name]
@@ -76,7 +75,21 @@ func (s shift) add(run *station.Run) shift {
 		}
 	}
 	s.busiest = s.slowest()
-	if run.Ending == station.Pass {
+	return s
+}
+
+// board counts what the Run says of its board.
+func (s shift) board(run *station.Run, id string) shift {
+	s.tried, s.passed = with(s.tried), with(s.passed)
+	good, key := run.Ending == station.Pass, id+" "+string(run.Purpose)
+	if first, seen := s.boards[id]; !seen {
+		s.boards[id] = good
+	} else if !s.tried[key] {
+		s.boards[id] = first && good
+	}
+	s.tried[key] = true
+	if good && !s.passed[id] {
+		s.passed[id] = true
 		s.passes = append(slices.Clip(s.passes), run.Finished)
 	}
 	return s

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 // begun is a shift that began at 14:00 and another that begins at 22:00.
@@ -44,6 +45,24 @@ func TestTheShiftGoesOnInANewScreen(t *testing.T) {
 	d.send(tickMsg{at(8 * 3600)})
 	if d.shift.attempts != 0 || d.shift.began != at(8*3600) {
 		t.Errorf("the next shift begins with %d Runs at %v", d.shift.attempts, d.shift.began)
+	}
+}
+
+func TestABoardWithTwoKeysIsOneBoard(t *testing.T) {
+	s := newShift(at(0))
+	run := func(n int, purpose issuance.Purpose, ending station.Ending) {
+		e := ended(n, "1", ending, "")
+		e.Snap.Purpose = purpose
+		s = s.add(&e.Snap)
+	}
+	run(1, "tls", station.Pass)
+	run(1, "cose", station.Pass)
+	run(2, "tls", station.Pass)
+	run(2, "cose", station.Fault)
+	run(2, "cose", station.Pass)
+	run(1, "tls", station.Pass) // a rework
+	if good, all := s.firstPass(); len(s.passes) != 2 || good != 1 || all != 2 || s.endings[station.Pass] != 5 {
+		t.Errorf("%d boards, %d of %d at the first try, %d passes", len(s.passes), good, all, s.endings[station.Pass])
 	}
 }
 

@@ -184,6 +184,10 @@ func closed(e audit.Entry) (station.Run, error) {
 		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
 			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
 	}
+	run.Purpose, run.Started = issuance.Purpose(e.Run.Purpose), run.Finished
+	for _, step := range run.Steps {
+		run.Started = run.Started.Add(-step.Took)
+	}
 	board, err := devices.ParseBoardID(e.Board.ID)
 	run.Identity = &devices.Identity{ID: board}
 	return run, err
