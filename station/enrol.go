@@ -71,7 +71,7 @@ func (a *attempt) walk(ctx context.Context) error {
 			continue
 		}
 		if err := a.timed(ctx, step); err != nil {
-			return fmt.Errorf("%s: %w", step.Name, a.another(ctx, step, err))
+			return fmt.Errorf("%s: %w", step.Name, a.another(ctx, err))
 		}
 		if step.Done != nil && !step.Done(a.run) {
 			return fmt.Errorf("%s: %w: the step left no result", step.Name, ErrPanic)
@@ -156,8 +156,8 @@ func (a *attempt) admissible(ctx context.Context, step Step) error {
 // another asks, after an error that would be a Reject, whether the board that
 // answered is still the one that was identified: a Reject says something about
 // one board, so it must be that board's.
-func (a *attempt) another(ctx context.Context, step Step, err error) error {
-	if a.run.Identity == nil || step.Name == "identify" || verdictOn(err).Ending != Reject {
+func (a *attempt) another(ctx context.Context, err error) error {
+	if a.run.Identity == nil || verdictOn(err).Ending != Reject {
 		return err
 	}
 	var now devices.Identity

@@ -12,6 +12,7 @@ import (
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/issuance"
 	"hallmark/station/registry"
 )
 
@@ -70,20 +71,31 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 	w.t.Helper()
 	held := w.flash()
 	sum := sha256.Sum256(held)
-	active := fixtures.Texts(w.t, db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active'`)
-	if len(active) != 1 || active[0] != hex.EncodeToString(sum[:]) {
-		w.t.Errorf("I6: the board holds %x, active in the registry is %v", sum, active)
+	shown := sum
+	w.isActive(db, w.purpose, sum)
+	if w.purpose != issuance.PurposeTLS {
+		shown = sha256.Sum256(w.flashOf(issuance.PurposeTLS))
+		w.isActive(db, issuance.PurposeTLS, shown)
 	}
 	if last.Ending != station.Pass {
 		return
 	}
-	if last.Handshake.CertificateSHA256 != sum || *last.ReadBack != sum || *last.Boot == last.Identity.Boot {
+	if last.Handshake.CertificateSHA256 != shown || *last.ReadBack != sum || *last.Boot == last.Identity.Boot {
 		w.t.Errorf("I6: handshake %x, read back %x, board %x, boot %x then %x",
 			last.Handshake.CertificateSHA256, *last.ReadBack, sum, last.Identity.Boot, *last.Boot)
 	}
 	// crypto/x509 cannot read the nonce's object identifier, so the key is looked for as octets.
 	if certificate := must(x509.ParseCertificate(held))(w.t); !bytes.Contains(last.CSR, certificate.RawSubjectPublicKeyInfo) {
 		w.t.Error("I6: the certificate is for another key than the CSR")
+	}
+}
+
+// isActive: this certificate, and no other, is active for the purpose.
+func (w *world) isActive(db *sql.DB, purpose issuance.Purpose, sum [sha256.Size]byte) {
+	w.t.Helper()
+	active := fixtures.Texts(w.t, db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active' AND purpose = ?`, string(purpose))
+	if len(active) != 1 || active[0] != hex.EncodeToString(sum[:]) {
+		w.t.Errorf("I6: the board holds %x for %s, active in the registry is %v", sum, purpose, active)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 // A disturbed board is undisturbed until the call with the given number, then
@@ -59,8 +60,14 @@ func (d *disturbed) Seal(ctx context.Context) error { return d.next("Seal").Seal
 // bench, at each of its calls, and then enrols it in peace.
 func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 	f := newFactory(t)
+	for _, purpose := range []issuance.Purpose{issuance.PurposeTLS, issuance.PurposeCOSE} {
+		t.Run(string(purpose), func(t *testing.T) { disturbEverywhere(t, f, purpose) })
+	}
+}
+
+func disturbEverywhere(t *testing.T, f *factory, purpose issuance.Purpose) {
 	calls := &disturbed{}
-	newWorld(t, f).disturb(calls)
+	ready(t, f, purpose, "").disturb(calls)
 	t.Logf("%d calls: %v", len(calls.calls), calls.calls)
 	for at, call := range calls.calls {
 		for _, test := range []struct {
@@ -73,7 +80,7 @@ func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line-closed"}},
 		} {
 			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
-				w := newWorld(t, f)
+				w := ready(t, f, purpose, "")
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
 				reason, legal := test.legal[run.Ending]
 				// The other board is simply the one that is enrolled if it comes before the first
@@ -101,7 +108,7 @@ func (w *world) disturb(d *disturbed) *station.Run {
 // swapped puts another board into the bay, which holds a certificate of its own.
 func swapped(w *world) func(*disturbed) {
 	other := *w
-	other.neverSeal = true
+	other.neverSeal, other.purpose = true, issuance.PurposeTLS
 	other.board = filepath.Join(w.t.TempDir(), "other")
 	if run := other.life(&plug{}, "first certificate"); run.Ending != station.Pass {
 		w.t.Fatalf("the other board ends as %s: %v", run.Ending, run.Err)

@@ -27,13 +27,14 @@ type world struct {
 	power       *emulated.Board                  // of the life under way
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
+	purpose     issuance.Purpose                 // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
 }
 
 func newWorld(t *testing.T, f *factory) *world {
 	t.Helper()
-	w := &world{factory: f, t: t, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
+	w := &world{factory: f, t: t, purpose: issuance.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
 	r := must(registry.Open(t.Context(), w.registryConfig()))(t)
 	f.Genesis(t, r)
 	if err := r.Shutdown(); err != nil {
@@ -60,7 +61,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	s := w.station(p, r, v)
 
 	run := must(s.NewRun("bay 1", "sweep"))(w.t)
-	run.Rework = rework
+	run.Rework, run.Purpose = rework, w.purpose
 	board := station.Board(client)
 	if w.disturbance != nil {
 		w.disturbance.Client, board = client, w.disturbance
@@ -112,6 +113,9 @@ func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *stat
 	config.Issuer = pluggedIssuer{p, must(issuance.New(issue))(w.t), w.freshNonce}
 	config.Registry, config.Known, config.Verifier = pluggedRegistry{p, r}, pluggedKnown{p, r}, pluggedVerifier{p, v}
 	config.Seal = !w.neverSeal
+	if w.purpose == issuance.PurposeCOSE {
+		config.Purposes = append(config.Purposes, station.PurposeOf(w.COSE))
+	}
 	return must(station.New(config))(w.t)
 }
 

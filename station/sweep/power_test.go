@@ -6,6 +6,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
+	"hallmark/station/issuance"
 )
 
 // switchOn starts the board's process on the world's fuses and flash. off is
@@ -18,13 +19,19 @@ func (w *world) switchOn(ctx context.Context) (board *devices.Client, off func()
 	return client, func() error { return errors.Join(power.PowerCut(), client.Close(), power.Close()) }
 }
 
-// flash reads the certificate from the board's flash, after a start that has nothing to do with any Run.
-func (w *world) flash() []byte {
+// slots has where a board keeps the certificate for each purpose.
+var slots = map[issuance.Purpose]devices.Slot{issuance.PurposeTLS: devices.SlotCertificate, issuance.PurposeCOSE: devices.SlotCOSE}
+
+// flash reads the certificate for the world's purpose from the board's flash.
+func (w *world) flash() []byte { w.t.Helper(); return w.flashOf(w.purpose) }
+
+// flashOf reads after a start that has nothing to do with any Run.
+func (w *world) flashOf(purpose issuance.Purpose) []byte {
 	w.t.Helper()
 	ctx := context.Background() // also after the test, in a cleanup
 	board, off := w.switchOn(ctx)
 	must(board.Identify(ctx))(w.t)
-	held := must(board.Read(ctx, devices.SlotCertificate))(w.t)
+	held := must(board.Read(ctx, slots[purpose]))(w.t)
 	w.end(off())
 	return held
 }

@@ -15,24 +15,28 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 )
 
 func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, line := range []struct {
 		name, rework string
+		purpose      issuance.Purpose
 	}{
-		{"first enrolment and lock", ""},
-		{"rework", "antenna replaced"},
+		{"first enrolment and lock", "", issuance.PurposeTLS},
+		{"rework", "antenna replaced", issuance.PurposeTLS},
+		{"COSE key after the TLS key, and lock", "", issuance.PurposeCOSE},
+		{"rework of the COSE key", "antenna replaced", issuance.PurposeCOSE},
 	} {
-		t.Run(line.name, func(t *testing.T) { sweep(t, f, line.rework) })
+		t.Run(line.name, func(t *testing.T) { sweep(t, f, line.purpose, line.rework) })
 	}
 }
 
 // sweep counts the effects of a clean Run and then stops at each.
-func sweep(t *testing.T, f *factory, rework string) {
+func sweep(t *testing.T, f *factory, purpose issuance.Purpose, rework string) {
 	clean := &plug{}
-	w := ready(t, f, rework)
+	w := ready(t, f, purpose, rework)
 	if run := w.life(clean, rework); run.Ending != station.Pass {
 		t.Fatalf("a clean Run ends as %s: %v", run.Ending, run.Err)
 	}
@@ -40,29 +44,40 @@ func sweep(t *testing.T, f *factory, rework string) {
 	for at, name := range clean.names {
 		for _, when := range []moment{lost, applied} {
 			t.Run(fmt.Sprintf("%02d %s %s", at+1, name, when), func(t *testing.T) {
-				stopAt(t, f, rework, &plug{at: at + 1, when: when})
+				stopAt(t, f, purpose, rework, &plug{at: at + 1, when: when})
 			})
 		}
 	}
 }
 
-// ready is a world whose board is new, or has its first certificate if a rework is to be done.
-func ready(t *testing.T, f *factory, rework string) *world {
+// ready is a world whose board is new, or has its first certificate if a rework is
+// to be done; for the COSE key it has the one for its TLS key before that.
+func ready(t *testing.T, f *factory, purpose issuance.Purpose, rework string) *world {
 	t.Helper()
 	w := newWorld(t, f)
-	if rework == "" {
-		return w
+	if purpose != issuance.PurposeTLS {
+		w.first()
 	}
-	w.neverSeal = true
-	if run := w.life(&plug{}, ""); run.Ending != station.Pass {
-		t.Fatalf("the first enrolment ends as %s: %v", run.Ending, run.Err)
+	if w.purpose = purpose; rework != "" {
+		w.first()
+		w.neverSeal = true
 	}
 	return w
 }
 
+// first is an enrolment in peace of a board that is not sealed after it.
+func (w *world) first() {
+	w.t.Helper()
+	w.neverSeal = true
+	if run := w.life(&plug{}, ""); run.Ending != station.Pass {
+		w.t.Fatalf("the first enrolment for %s ends as %s: %v", w.purpose, run.Ending, run.Err)
+	}
+	w.neverSeal = false
+}
+
 // stopAt is one case: a death, a new life, and one more.
-func stopAt(t *testing.T, f *factory, rework string, p *plug) {
-	w := ready(t, f, rework)
+func stopAt(t *testing.T, f *factory, purpose issuance.Purpose, rework string, p *plug) {
+	w := ready(t, f, purpose, rework)
 	before := w.active()
 	dead := w.life(p, rework)
 	if !p.pulled || dead.Ending == station.Pass || dead.Ending == station.Reject {
