@@ -8,7 +8,7 @@ FUZZTIME ?= 3s
 PROSE = '*.go' '*.c' '*.h' '*.md' '*.yaml'
 export CGO_ENABLED = 1
 
-.PHONY: demo test suite bench firmware build lint fuzz packages clean
+.PHONY: demo test suite bench firmware firmware-size build lint fuzz packages clean
 
 # A station in a new directory, four QEMU boards, each certificate checked by openssl.
 demo: packages firmware build
@@ -32,6 +32,10 @@ bench: firmware build
 firmware:
 	@echo 'building the firmware'
 	@$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE)
+
+# Flash and RAM of each image, and whose they are; ZEPHYR_ELF=.../zephyr.elf adds one.
+firmware-size: firmware
+	@$(MAKE) --silent -C $(FIRMWARE) size ZEPHYR_ELF='$(ZEPHYR_ELF)'
 
 build:
 	@command -v go >/dev/null || { echo 'Go is missing: install the version in go.mod or newer from https://go.dev/dl/'; exit 1; }

@@ -27,17 +27,6 @@
 #endif
 
 /*
- * Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time.
- * Two buffers are the TLS client's, two the SMP server's, which a system with an
- * SMP server of its own (PROV_FOREIGN_SMP) leaves out.
- */
-#if defined(PROV_FOREIGN_SMP)
-#define PROV_SIZE (2u * PROV_BUF_SIZE + 1024u * sizeof(void *))
-#else
-#define PROV_SIZE (4u * PROV_BUF_SIZE + 1024u * sizeof(void *))
-#endif
-
-/*
  * 0: a product's image, in which csr, write and seal are unknown commands (`ca`
  * of hello) and their code is not there. Identity, store, read and handshake
  * are those of the provisioning image, so that an update keeps the identity.
@@ -45,6 +34,19 @@
 #ifndef PROV_PROVISIONING
 #define PROV_PROVISIONING 1
 #endif
+
+/*
+ * Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time.
+ * The TLS client has two buffers and mbedTLS's contexts, a transfer the largest
+ * slot, and the SMP server two buffers and a line. A system with an SMP server
+ * of its own (PROV_FOREIGN_SMP) leaves that one out.
+ */
+#if defined(PROV_FOREIGN_SMP)
+#define PROV_SMP_SIZE 0u
+#else
+#define PROV_SMP_SIZE (2u * PROV_BUF_SIZE + 192u)
+#endif
+#define PROV_SIZE (2u * PROV_BUF_SIZE + PROV_SMP_SIZE + (PROV_PROVISIONING ? 1088u : 0u) + 512u * sizeof(void *))
 
 struct prov; /* opaque */
 

@@ -49,7 +49,7 @@ $(QEMU_OUT)/$(3).elf: $(QEMU_PORT_SRC:$(QEMU_DIR)/%.c=$(QEMU_OUT)/$(1)/port-$(2)
 		$(patsubst %.c,$(QEMU_OUT)/$(QEMU_CPU_$(1))/core-$(2)/%.o,$(notdir $(CORE_SRC))) \
 		$(patsubst %.c,$(QEMU_OUT)/$(QEMU_CPU_$(1))/mbedtls/%.o,$(notdir $(MBEDTLS_SRC))) \
 		$(QEMU_DIR)/$(1).ld $(QEMU_DIR)/sections.ld
-	$$(QEMU_CC) -mcpu=$(QEMU_CPU_$(1)) $$(QEMU_CFLAGS) $$(QEMU_LDFLAGS) -T$(1).ld $$(filter %.o,$$^) -o $$@.new
+	$$(QEMU_CC) -mcpu=$(QEMU_CPU_$(1)) $$(QEMU_CFLAGS) $$(QEMU_LDFLAGS) -Wl,-Map=$$@.map -T$(1).ld $$(filter %.o,$$^) -o $$@.new
 	mv $$@.new $$@
 endef
 
