@@ -5,9 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"testing"
 
@@ -42,23 +39,7 @@ func changed(change func(der []byte) []byte) lie {
 
 // for a key that is not in the board: as malicious firmware would ask for it.
 func withKey(t *testing.T, key *ecdsa.PrivateKey) lie {
-	return changed(func(der []byte) []byte {
-		var request struct {
-			Info struct {
-				Version             int
-				Subject, Key, Extra asn1.RawValue
-			}
-			Algorithm asn1.RawValue
-			Signature asn1.BitString
-		}
-		must(asn1.Unmarshal(der, &request))(t)
-		spki := must(x509.MarshalPKIXPublicKey(key.Public()))(t)
-		request.Info.Key = asn1.RawValue{FullBytes: spki}
-		digest := sha256.Sum256(must(asn1.Marshal(request.Info))(t))
-		signature := must(ecdsa.SignASN1(rand.Reader, key, digest[:]))(t)
-		request.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
-		return must(asn1.Marshal(request))(t)
-	})
+	return changed(func(der []byte) []byte { return signedBy(t, key, der) })
 }
 
 func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {

@@ -1,0 +1,330 @@
+package line_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"io"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/station"
+	"hallmark/station/issuance"
+)
+
+// withBoth has a line certify both keys of a board.
+func withBoth(l *line) {
+	before := l.changed
+	l.changed = func(c *station.Config) {
+		c.Purposes = append(c.Purposes, station.PurposeOf(l.COSE))
+		before(c)
+	}
+}
+
+// visit is all that happens to one board in the bay.
+func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.Run {
+	t.Helper()
+	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
+	bench := station.Bench{Station: b.station, Bays: []*station.Bay{b.place}, Operator: "test"}
+	return must(bench.Run(t.Context()))(t)
+}
+
+// vouches demands a visit in which the board passed for both keys.
+func vouches(t *testing.T, runs []*station.Run) {
+	t.Helper()
+	if len(runs) != 2 || runs[0].Purpose != issuance.PurposeTLS || runs[1].Purpose != issuance.PurposeCOSE {
+		t.Fatalf("%d Runs, first ends as %s: %v", len(runs), runs[0].Ending, runs[0].Err)
+	}
+	for _, run := range runs {
+		ends(t, run, station.Pass, "")
+	}
+	shown := sha256.Sum256(runs[0].Certificate.DER)
+	if runs[1].Handshake.CertificateSHA256 != shown || runs[1].Certificate.SPKISHA256 == runs[0].Certificate.SPKISHA256 {
+		t.Errorf("the handshake showed %x, want %x; keys %x and %x", runs[1].Handshake.CertificateSHA256, shown,
+			runs[0].Certificate.SPKISHA256, runs[1].Certificate.SPKISHA256)
+	}
+}
+
+func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
+	for name, network := range map[string]bool{"over the line": false, "over its own network": true} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, func(l *line) { l.network = network; withBoth(l) })
+			bay, dir := l.bay("bay"), t.TempDir()
+			for range 2 { // the second time it keeps what it has
+				board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+				vouches(t, bay.visit(t, board, board))
+			}
+			if l.asked.Load() != 2 {
+				t.Errorf("I9: %d signatures for two certificates", l.asked.Load())
+			}
+			l.onceEach(t)
+			l.legal(t)
+		})
+	}
+}
+
+func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
+	l := newLine(t, func(l *line) { l.changed = func(c *station.Config) { c.Seal = true }; withBoth(l) })
+	board := l.good(t)
+	runs := l.bay("bay").visit(t, board, board)
+	vouches(t, runs)
+	if runs[0].Sealed || !runs[1].Sealed || runs[1].Identity.Sealed {
+		t.Errorf("sealed after the first Run %v, after the second %v; it began sealed %v", runs[0].Sealed, runs[1].Sealed, runs[1].Identity.Sealed)
+	}
+	l.legal(t)
+}
+
+// two is a board that answers by itself until it is asked for its second key.
+type two struct {
+	*devices.Client
+	csr       func(asked int, honest func(devices.Purpose) ([]byte, error)) ([]byte, error) // for the COSE key
+	handshake func(ctx context.Context, conn net.Conn, name string) (devices.HandshakeReport, error)
+	identify  func(devices.Identity) devices.Identity
+	asked     int // CSRs for the COSE key
+	came      int // identify
+}
+
+func (b *two) Identify(ctx context.Context) (devices.Identity, error) {
+	b.came++
+	id, err := b.Client.Identify(ctx)
+	if b.identify != nil && err == nil {
+		id = b.identify(id)
+	}
+	return id, err
+}
+
+func (b *two) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+	honest := func(purpose devices.Purpose) ([]byte, error) { return b.Client.CSR(ctx, purpose, nonce, subject) }
+	if purpose != devices.PurposeCOSE || b.csr == nil {
+		return honest(purpose)
+	}
+	b.asked++
+	return b.csr(b.asked, honest)
+}
+
+func (b *two) Handshake(ctx context.Context, conn net.Conn, name string) (devices.HandshakeReport, error) {
+	if b.asked > 0 && b.handshake != nil {
+		return b.handshake(ctx, conn, name)
+	}
+	return b.Client.Handshake(ctx, conn, name)
+}
+
+func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.T) {
+	l := newLine(t, withBoth)
+	enrolled := l.good(t)
+	vouches(t, l.bay("another bay").visit(t, enrolled, io.NopCloser(nil)))
+	t.Cleanup(func() {
+		if err := enrolled.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	foreign := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
+	honest := func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+		return ask(devices.PurposeCOSE)
+	}
+	var replayed []byte
+	for _, test := range []struct {
+		name   string
+		board  two
+		reason string
+		signed int64 // for the second key
+	}{
+		{"with its TLS key once more (I4)", two{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+			return ask(devices.PurposeTLS)
+		}}, "key-elsewhere", 0},
+		{"with a key that its firmware has made up", two{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+			der, err := ask(devices.PurposeCOSE)
+			return signedBy(t, foreign, der), err
+		}}, devices.ErrForeignKey.Word, 1},
+		{"with a key that is another one after the reset (I6)", two{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+			if asked == 2 {
+				return ask(devices.PurposeTLS)
+			}
+			return ask(devices.PurposeCOSE)
+		}}, "other-key", 1},
+		{"with what it signed before the reset (I5)", two{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+			der, err := ask(devices.PurposeCOSE)
+			if asked == 2 {
+				return replayed, err
+			}
+			replayed = der
+			return der, err
+		}}, issuance.ErrNonceWrong.Reason, 1},
+		{"with another board's handshake (I6)", two{csr: honest, handshake: enrolled.Handshake}, "handshake-refused", 1},
+		{"with firmware that has no such key", two{csr: honest, identify: func(id devices.Identity) devices.Identity {
+			id.Purposes = 1
+			return id
+		}}, "no-purpose", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bay, plugged, asked := l.bay("bay"), l.good(t), l.asked.Load()
+			test.board.Client = plugged.Client
+			runs := bay.visit(t, &test.board, plugged)
+			if len(runs) != 2 {
+				t.Fatalf("%d Runs, first ends as %s: %v", len(runs), runs[0].Ending, runs[0].Err)
+			}
+			ends(t, runs[0], station.Pass, "")
+			ends(t, runs[1], station.Reject, test.reason)
+			if signed := l.asked.Load() - asked - 1; signed != test.signed {
+				t.Errorf("%d signatures for the second key, want %d: %v", signed, test.signed, runs[1].Err)
+			}
+			l.legal(t)
+		})
+	}
+}
+
+// A request is a CSR as far as these tests look into it (RFC 2986 section 4).
+type request struct {
+	Info struct {
+		Version             int
+		Subject, Key, Extra asn1.RawValue
+	}
+	Algorithm asn1.RawValue
+	Signature asn1.BitString
+}
+
+func parsedCSR(t *testing.T, der []byte) (r request) {
+	t.Helper()
+	must(asn1.Unmarshal(der, &r))(t)
+	return r
+}
+
+// signedBy is a CSR with another key in it, and that key's signature.
+func signedBy(t *testing.T, key *ecdsa.PrivateKey, der []byte) []byte {
+	t.Helper()
+	request := parsedCSR(t, der)
+	request.Info.Key = asn1.RawValue{FullBytes: must(x509.MarshalPKIXPublicKey(key.Public()))(t)}
+	digest := sha256.Sum256(must(asn1.Marshal(request.Info))(t))
+	signature := must(ecdsa.SignASN1(rand.Reader, key, digest[:]))(t)
+	request.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+	return must(asn1.Marshal(request))(t)
+}
+
+// The TLS key comes first: without it nothing vouches, and nothing is signed.
+func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
+	l := newLine(t, withBoth)
+	board := l.good(t)
+	defer board.Close()
+	run := must(l.station.NewRun("bay", "test"))(t)
+	run.Purpose = issuance.PurposeCOSE
+	if err := l.station.Enrol(t.Context(), board.Client, run); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, run, station.Fault, "tls-first")
+	if l.asked.Load() != 0 {
+		t.Errorf("%d signatures", l.asked.Load())
+	}
+	l.legal(t)
+}
+
+// Between the Runs somebody on the line gives the board another trust anchor,
+// which erases its certificates.
+func TestATLSCertificateThatIsGoneVouchesForNothing(t *testing.T) {
+	l := newLine(t, withBoth)
+	plugged := l.good(t)
+	board := &two{Client: plugged.Client}
+	board.identify = func(id devices.Identity) devices.Identity {
+		if board.came == 2 {
+			if err := plugged.Client.Write(t.Context(), devices.SlotAnchor, stranger(t).anchor); err != nil {
+				t.Error(err)
+			}
+			id, _ = plugged.Client.Identify(t.Context())
+		}
+		return id
+	}
+	runs := l.bay("bay").visit(t, board, plugged)
+	if len(runs) != 2 {
+		t.Fatalf("%d Runs", len(runs))
+	}
+	ends(t, runs[0], station.Pass, "")
+	ends(t, runs[1], station.Fault, "tls-first")
+	l.legal(t)
+}
+
+// A board that does not pass for its first key has no second Run.
+func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
+	l := newLine(t, withBoth)
+	plugged := l.good(t)
+	runs := l.bay("bay").visit(t, liar{plugged.Client, changed(func(der []byte) []byte { return der[:10] })}, plugged)
+	if len(runs) != 1 {
+		t.Fatalf("%d Runs", len(runs))
+	}
+	ends(t, runs[0], station.Reject, issuance.ErrNotDER.Reason)
+	l.legal(t)
+}
+
+// A certificate that somebody else gave the board is not destroyed: neither by
+// writing its slot, nor by an anchor that erases it.
+func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
+	for name, both := range map[string]bool{"when its key is certified": true, "when only the first key is": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, func(l *line) {
+				if both {
+					withBoth(l)
+				}
+			})
+			plugged := l.good(t)
+			ca := stranger(t)
+			foreign := ca.certify(t, plugged.Client)
+			runs := l.bay("bay").visit(t, plugged.Client, io.NopCloser(nil))
+			ends(t, runs[0], station.Reject, "foreign-certificate")
+			held := must(plugged.Client.Read(t.Context(), devices.SlotCOSE))(t)
+			if len(runs) != 1 || !bytes.Equal(held, foreign) {
+				t.Errorf("%d Runs, and the board holds %d octets of %d", len(runs), len(held), len(foreign))
+			}
+			if err := plugged.Close(); err != nil {
+				t.Error(err)
+			}
+			l.legal(t)
+		})
+	}
+}
+
+// A ca is somebody else's, which issues directly.
+type ca struct {
+	key    *ecdsa.PrivateKey
+	anchor []byte
+}
+
+func stranger(t *testing.T) ca {
+	t.Helper()
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
+	template := foreignTemplate("Stranger")
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	return ca{key, must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)}
+}
+
+func foreignTemplate(name string) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+}
+
+// certify gives the board the CA's anchor and a certificate for its COSE key.
+func (c ca) certify(t *testing.T, board *devices.Client) []byte {
+	t.Helper()
+	der := must(board.CSR(t.Context(), devices.PurposeCOSE, [devices.NonceSize]byte{1}, devices.Subject{}))(t)
+	request := parsedCSR(t, der)
+	key := must(x509.ParsePKIXPublicKey(request.Info.Key.FullBytes))(t)
+	certificate := must(x509.CreateCertificate(rand.Reader, foreignTemplate("board"), must(x509.ParseCertificate(c.anchor))(t), key, c.key))(t)
+	for _, row := range []struct {
+		slot devices.Slot
+		der  []byte
+	}{{devices.SlotAnchor, c.anchor}, {devices.SlotCOSE, certificate}} {
+		if err := board.Write(t.Context(), row.slot, row.der); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate
+}
