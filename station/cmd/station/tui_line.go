@@ -36,7 +36,8 @@ type line struct {
 	order     ui.Order
 	operator  string // who switched automatic on
 	automatic bool
-	draining  bool
+	draining  bool // until the Runs under way have ended
+	closed    bool // for good
 	anchored  time.Time
 	uncovered int // Runs that have ended since the last checkpoint
 	auditBad  string
@@ -101,7 +102,7 @@ func (l *line) ready() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = &opened{l.bench.station, l.bench.token, l.bench.audit}
-	if l.draining {
+	if l.draining || l.closed {
 		l.open.station.Drain()
 	}
 }
@@ -153,7 +154,7 @@ func (l *line) begin(s *slot, ask ui.Start) error {
 // whyNot needs mu.
 func (l *line) whyNot(s *slot, bay string) error {
 	switch {
-	case l.draining || l.life.Err() != nil:
+	case l.draining || l.closed || l.life.Err() != nil:
 		return station.ErrDraining
 	case l.open == nil:
 		return errNotOpen
@@ -199,6 +200,7 @@ func (l *line) ended(s *slot, runs []*station.Run, ask ui.Start) {
 	}
 	if l.busy--; l.busy == 0 {
 		close(l.quiet)
+		l.rearm()
 	}
 }
 
@@ -256,21 +258,51 @@ func (l *line) Stop(ctx context.Context, bay, operator string) error {
 	return err
 }
 
-// Drain implements ui.Line.
+// Drain implements ui.Line. When all Runs have ended the line can be started again.
 func (l *line) Drain(ctx context.Context, operator string) error {
 	noted := l.bench.said(ctx, "line.drain", audit.Success, operator, nil)
-	l.close()
+	l.mu.Lock()
+	l.drain()
+	if l.busy == 0 {
+		l.rearm()
+	}
+	l.mu.Unlock()
 	return errors.Join(noted, l.wait(ctx))
 }
 
-// close starts no more Runs and ends those before sign.
+// close starts no more Runs, for good, and ends those before sign.
 func (l *line) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
+	l.drain()
+}
+
+// drain needs mu.
+func (l *line) drain() {
 	l.draining, l.automatic = true, false
+	for _, s := range l.slots {
+		s.lost = nil
+	}
 	if l.open != nil {
 		l.open.station.Drain()
 	}
+}
+
+// rearm needs mu. An engine that was drained stays so; the next Runs get another one.
+func (l *line) rearm() {
+	if !l.draining || l.closed {
+		return
+	}
+	if l.open != nil {
+		engine, err := station.New(l.bench.engine(l.events))
+		if err != nil {
+			l.log.Error("starting the line again", "error", err)
+			return
+		}
+		l.open = &opened{engine, l.open.token, l.open.audit}
+	}
+	l.draining = false
 }
 
 // wait returns when no Run is under way, or when ctx is done.

@@ -71,6 +71,28 @@ func TestAStopAfterSignDoesNotCutTheRun(t *testing.T) {
 	s.last(1, station.Pass)
 }
 
+func TestALineThatWasStoppedStartsAgain(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.must(s.line.Automatic(t.Context(), true, "anna", ""))
+	s.starts(1, ui.Start{})
+	s.must(s.line.Drain(t.Context(), "anna"))
+	s.line.startAutomatic(time.Now().Add(time.Hour))
+	s.waits()
+	s.last(2, "") // automatic start went with it
+	facts, err := s.line.Facts(t.Context())
+	if s.must(err); facts.Draining || facts.Automatic {
+		t.Errorf("after the last Run: draining %t, automatic %t", facts.Draining, facts.Automatic)
+	}
+	s.starts(1, ui.Start{})
+	s.waits()
+	s.last(1, station.Pass)
+	s.must(s.line.Drain(t.Context(), "anna")) // with nothing under way
+	s.starts(2, ui.Start{})
+	s.waits()
+	s.last(2, station.Pass)
+	s.recorded("line.drain", "anna", nil)
+}
+
 func TestADrainRecordsWhatWasSigned(t *testing.T) {
 	s := sit(t, newDir(t), "posix:2")
 	engine, draining := s.line.events, make(chan struct{})
