@@ -67,8 +67,11 @@ type Authority struct {
 type Boards struct {
 	AllowEmulated bool `yaml:"allow_emulated"`
 	AllowDummy    bool `yaml:"allow_dummy_identities"`
-	Seal          bool `yaml:"seal"`
-	Baud          int  `yaml:"baud"`
+	// TFMCallers are the callers that boards with TF-M may derive their key for
+	// ("dc" of hello); empty: any. A caller is part of the identity.
+	TFMCallers []int32 `yaml:"tfm_callers"`
+	Seal       bool    `yaml:"seal"`
+	Baud       int     `yaml:"baud"`
 }
 
 // Verifier says where the endpoint listens and the name that boards demand.
@@ -121,7 +124,7 @@ func Default() Config {
 		Profile:   "linaro",
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
 		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
-		Boards:    Boards{Baud: 115200},
+		Boards:    Boards{TFMCallers: []int32{}, Baud: 115200},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
 		Handshake: OverUART,
 		Network:   Network{Listen: "127.0.0.1:0"},

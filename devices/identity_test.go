@@ -148,6 +148,22 @@ func TestKnownDummiesAreKnownByIDAndByEachKey(t *testing.T) {
 	}
 }
 
+func TestADummyIsKnownForWhicheverCallerHelloNames(t *testing.T) {
+	for _, caller := range []int32{-1, -0x3c000000, 0x4c690100, 0x1234, -2147483648} {
+		key, err := ownerKey(knownHUKs[0].huk(), caller)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := DeriveIdentity(key, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !DummyOfCaller(d.ID, caller) || DummyOfCaller(d.ID, caller+1) {
+			t.Errorf("caller %d: %v is not known, or known for another", caller, d.ID)
+		}
+	}
+}
+
 func TestAHUKOfAnotherLengthIsRefused(t *testing.T) {
 	if _, err := DeriveIdentity(make([]byte, 16), ""); !errors.Is(err, ErrHUKSize) {
 		t.Errorf("%v, want %v", err, ErrHUKSize)

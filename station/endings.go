@@ -70,7 +70,7 @@ func (e *SwappedError) Unwrap() error { return ErrSwapped }
 // IdentityError says which statement of a board was refused. It wraps its Kind.
 type IdentityError struct {
 	Kind error
-	Got  uint64
+	Got  int64
 	Want string
 }
 

@@ -22,8 +22,8 @@ func (w *world) station(changes ...func(*station.Config)) *station.Station {
 	config := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
 		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
-		Anchor:   []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses},
-		Now: time.Now, Random: rand.Reader,
+		Anchor:   []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses, devices.HUKTFM},
+		Callers: []int32{-1, 0x1234}, Now: time.Now, Random: rand.Reader,
 	}
 	for _, change := range changes {
 		change(&config)
@@ -123,6 +123,15 @@ func TestEndings(t *testing.T) {
 			w.identity.ID, _ = devices.ParseBoardID("d5668f22-64b7-4efd-b4cb-0b6d940434b0")
 		}, station.Reject, "dummy-identity", true},
 		{"a development key is rejected", func(w *world) { w.identity.HUK = devices.HUKDevelopment }, station.Reject, "untrusted-huk", false},
+		{"TF-M's dummy provisioning is rejected", func(w *world) { w.identity.HUK, w.identity.Caller = devices.HUKTFMDummy, -1 }, station.Reject, "untrusted-huk", false},
+		{"a dummy identity of an unusual caller is rejected and stops the bay", func(w *world) {
+			w.identity.HUK, w.identity.Caller = devices.HUKTFM, 0x1234
+			w.identity.ID, _ = devices.ParseBoardID("2b08df96-9c8c-4433-bcab-cb3908400be3")
+		}, station.Reject, "dummy-identity", true},
+		{"a key that TF-M derived for another caller is rejected", func(w *world) {
+			w.identity.HUK, w.identity.Caller = devices.HUKTFM, 0x4c690100
+		}, station.Reject, "identity-abi", false},
+		{"a key that TF-M derived for the right caller passes", func(w *world) { w.identity.HUK, w.identity.Caller = devices.HUKTFM, -1 }, station.Pass, "", false},
 		{"another identity ABI is rejected", func(w *world) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
 		{"a product's image is rejected", func(w *world) { w.identity.Can = devices.CanNet }, station.Reject, "product-image", false},
 		{"a sealed board without certificate is rejected", func(w *world) { w.identity.Sealed = true }, station.Reject, "sealed", false},

@@ -33,7 +33,9 @@ type Config struct {
 	// means TF-M and vendor libraries. Listing HUKTFMDummy also allows the
 	// publicly known identities: demo mode only.
 	AllowedHUK []devices.HUKSource
-	Seal       bool // walk the lock step, in the Run for the last of Purposes
+	// Callers are the owners of TF-M keys that boards may report; empty means any.
+	Callers []int32
+	Seal    bool // walk the lock step, in the Run for the last of Purposes
 
 	Timeouts Timeouts
 	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil

@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"hallmark/devices"
 )
@@ -73,13 +74,31 @@ func configured(steps []Step, c *Config) []Step {
 	return picked
 }
 
+// callerAllowed decides on whom TF-M derived the key for: another caller is
+// another identity, so a line that knows its firmware names the one it expects.
+func (s *Station) callerAllowed(id *devices.Identity) error {
+	if !id.HUK.HasCaller() {
+		return nil
+	}
+	if want := s.config.Callers; len(want) > 0 && !slices.Contains(want, id.Caller) {
+		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.Caller), Want: fmt.Sprintf("one of the TF-M callers %v", want)}
+	}
+	if devices.DummyOfCaller(id.ID, id.Caller) && !s.huk[devices.HUKTFMDummy] {
+		return fmt.Errorf("%w: TF-M dummy provisioning, caller %d", ErrDummyIdentity, id.Caller)
+	}
+	return nil
+}
+
 // allowed decides on what a board says of itself, before anything else is asked of it.
 func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if id.ABI != devices.IdentityABI {
-		return &IdentityError{Kind: ErrIdentityABI, Got: uint64(id.ABI), Want: "1"}
+		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.ABI), Want: "1"}
 	}
 	if !s.huk[id.HUK] {
-		return &IdentityError{Kind: ErrUntrustedHUK, Got: uint64(id.HUK), Want: s.hukText}
+		return &IdentityError{Kind: ErrUntrustedHUK, Got: int64(id.HUK), Want: s.hukText}
+	}
+	if err := s.callerAllowed(id); err != nil {
+		return err
 	}
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)

@@ -89,7 +89,7 @@ func (b *bench) must(err error) {
 
 func newRun(id devices.BoardID, hardware string) *station.Run {
 	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: issuance.PurposeTLS, Identity: &devices.Identity{
-		ID: id, HardwareID: devices.HardwareID(hardware), BoardType: "posix", Firmware: "1.0.0",
+		ID: id, HardwareID: devices.HardwareID(hardware), BoardType: "posix", Firmware: "1.0.0", HUK: devices.HUKTFM, Caller: -1,
 	}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
@@ -321,9 +322,18 @@ func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry 
 		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: string(run.Purpose), Rework: text(run.Rework)},
 		Board: &audit.Board{
 			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
-			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: strconv.Itoa(int(id.HUK)),
+			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: hukOf(id),
 		},
 	}
+}
+
+// hukOf says where the key comes from, and under TF-M for which caller it was derived.
+func hukOf(id *devices.Identity) string {
+	source := strconv.Itoa(int(id.HUK))
+	if id.HUK.HasCaller() {
+		source += " caller " + strconv.Itoa(int(id.Caller))
+	}
+	return source
 }
 
 func actor(operator string) audit.Actor {

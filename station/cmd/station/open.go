@@ -363,7 +363,7 @@ func (b *bench) engine(events func(station.Event)) station.Config {
 		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
 		Purposes: b.purposes(),
 		Anchor:   b.root.Raw, Chain: chain(b.root, b.issuing),
-		AllowedHUK: b.config.HUKSources(), Seal: b.config.Boards.Seal,
+		AllowedHUK: b.config.HUKSources(), Callers: b.config.Boards.TFMCallers, Seal: b.config.Boards.Seal,
 		Timeouts: b.config.StationTimeouts(), Events: events,
 		Now: time.Now, Random: rand.Reader,
 	}
