@@ -7,6 +7,7 @@
 #include <mbedtls/memory_buffer_alloc.h>
 #endif
 
+_Static_assert(PROV_PURPOSE_TLS == PURPOSE_TLS && PROV_PURPOSE_COSE == PURPOSE_COSE, "one number for each purpose");
 _Static_assert(sizeof(struct prov) <= PROV_SIZE, "PROV_SIZE in prov/prov.h is too small");
 
 /* Once: PSA keeps what it holds through a second prov_init. */
@@ -51,6 +52,32 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 		(void)store_mount(&prov->store, port); /* a damaged store refuses each command by itself */
 	}
 	return prov->broken;
+}
+
+int prov_key(const struct prov *prov, unsigned purpose, uint32_t *psa_key_id)
+{
+	if (prov->broken != PROV_OK || purpose >= PURPOSE_COUNT) {
+		return prov->broken != PROV_OK ? prov->broken : PROV_ERR_BAD_SLOT;
+	}
+	*psa_key_id = (uint32_t)prov->identity.keys[purpose].id;
+	return PROV_OK;
+}
+
+int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, size_t size, size_t *len)
+{
+	const enum slot slot = purpose == PURPOSE_COSE ? SLOT_COSE : SLOT_CERTIFICATE;
+
+	if (prov->broken != PROV_OK || purpose >= PURPOSE_COUNT) {
+		return prov->broken != PROV_OK ? prov->broken : PROV_ERR_BAD_SLOT;
+	}
+	if (prov->store.damaged) {
+		return PROV_ERR_STORE_IO;
+	}
+	*len = prov->store.len[slot];
+	if (*len == 0 || *len > size) {
+		return *len == 0 ? PROV_ERR_EMPTY : PROV_ERR_TOO_LONG;
+	}
+	return store_read(&prov->store, slot, 0, der, *len);
 }
 
 void prov_free(struct prov *prov)

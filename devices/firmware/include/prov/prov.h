@@ -57,8 +57,24 @@ struct prov; /* opaque */
  */
 int prov_init(struct prov *prov, const struct prov_port *port);
 
-/* Ends a TLS session and destroys the volatile key. */
+/* Ends a TLS session and destroys the volatile keys. */
 void prov_free(struct prov *prov);
+
+/* What a key is for: `p` of csr, PROTOCOL.md section 4. */
+#define PROV_PURPOSE_TLS 0u
+#define PROV_PURPOSE_COSE 1u
+
+/*
+ * For the product's own use of an identity. prov_key gives the id of a volatile
+ * PSA key that may sign (ECDSA, P-256, SHA-256) and lives until prov_free; the
+ * TLS key is for the handshake, messages are signed with the COSE key (RFC 9053
+ * section 2.1: ES256). prov_certificate copies the key's certificate, DER, from
+ * flash; 1024 octets hold any, none is PROV_ERR_EMPTY, a larger one than `size`
+ * PROV_ERR_TOO_LONG. Both: PROV_ERR_BAD_SLOT for another purpose, else the error
+ * of prov_init or of the store.
+ */
+int prov_key(const struct prov *prov, unsigned purpose, uint32_t *psa_key_id);
+int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, size_t size, size_t *len);
 
 /*
  * A handler of the group, without framing: CBOR body in, CBOR body out. For a
