@@ -85,15 +85,23 @@ func (e *ethernet) connection(octets []byte) net.Conn {
 	return conn
 }
 
-// answer carries what the peer says.
+// A burst of frames is more than some drivers of the emulated LAN9118 take:
+// they stop to receive. So each frame has the line for itself for a moment.
+const (
+	frameMax = 1400 // octets of data in an Ethernet frame
+	frameGap = 10 * time.Millisecond
+)
+
+// answer carries what the peer says, frame by frame.
 func (e *ethernet) answer(upstream net.Conn) {
 	defer e.end(upstream)
-	buffer := make([]byte, 16<<10)
+	buffer := make([]byte, frameMax)
 	for {
 		n, err := upstream.Read(buffer)
 		if _, broken := e.near.Write(buffer[:n]); err != nil || broken != nil {
 			return
 		}
+		time.Sleep(frameGap)
 	}
 }
 
