@@ -112,7 +112,7 @@ func TestTheLastResultStaysUntilTheNextBoard(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.send(EventMsg{ended(1, "2", station.Reject, "store-io")})
 	for i := range 10 {
-		d.send(tickMsg{at(float64(60 * i))}, factsMsg{facts: d.stand.facts})
+		d.send(tickMsg{at: at(float64(60 * i))}, factsMsg{facts: d.stand.facts})
 	}
 	d.shows("Set aside for rework")
 	late := running1(1, "2", 8)

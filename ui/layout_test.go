@@ -122,10 +122,10 @@ func TestTheRateWaitsUntilItMeansSomething(t *testing.T) {
 	d.key("esc")
 	e := ended(1, "1", station.Pass, "")
 	e.Snap.Started, e.Snap.Finished = at(0), at(3)
-	d.send(EventMsg{e}, tickMsg{at(5)})
+	d.send(EventMsg{e}, tickMsg{at: at(5)})
 	d.key("n")
 	d.shows("— from 14:02:00 on")
-	d.send(tickMsg{at(120)})
+	d.send(tickMsg{at: at(120)})
 	d.shows(" 30 ") // one board in two minutes
 }
 

@@ -147,7 +147,11 @@ func (m Model) Init() tea.Cmd {
 }
 
 type (
-	tickMsg  struct{ at time.Time }
+	// tickMsg moves the clock. It brings the facts along, so that an idle screen is drawn once a second.
+	tickMsg struct {
+		at    time.Time
+		facts tea.Msg // nil: not asked for
+	}
 	factsMsg struct {
 		facts Facts
 		err   error
@@ -171,7 +175,8 @@ type (
 )
 
 func (m Model) tick() tea.Cmd {
-	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now()} })
+	facts := m.askFacts()
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now(), facts()} })
 }
 
 func (m Model) askFacts() tea.Cmd {
@@ -222,7 +227,12 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 	case tickMsg:
-		return m.ticked(msg.at)
+		m, cmd := m.ticked(msg.at)
+		if msg.facts != nil {
+			next, more := m.update(msg.facts)
+			return next, tea.Batch(cmd, more)
+		}
+		return m, cmd
 	case factsMsg:
 		return m.learn(msg), nil
 	case feedMsg:
@@ -292,7 +302,7 @@ func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
 			m.field = nil
 		}
 	}
-	return m, tea.Batch(m.tick(), m.askFacts())
+	return m, m.tick()
 }
 
 func (m Model) learn(msg factsMsg) Model {

@@ -182,7 +182,7 @@ func TestADisabledKeySaysWhy(t *testing.T) {
 
 func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 	d := drive(t, 4, 100, 30, "en")
-	d.send(tickMsg{at(11 * 60)})
+	d.send(tickMsg{at: at(11 * 60)})
 	d.shows("LOCKED: M. Ortiz")
 	d.scan("WO-4712")
 	d.key("3")
@@ -191,7 +191,7 @@ func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 	d.asked("sign in op17")
 	d.key("3")
 	d.asked("sign in op17; start 3 by op17 for WO-4711")
-	d.send(tickMsg{at(22 * 60)})
+	d.send(tickMsg{at: at(22 * 60)})
 	d.key("i") // or type it
 	for _, r := range "OP-18" {
 		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})

@@ -6,7 +6,15 @@ import (
 	"io"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"hallmark/ui/hush"
 )
+
+func init() { hush.Over() }
+
+// framesPerSecond is how often what changed may be written; it bounds the wait from a key to the screen, and
+// nothing is drawn when nothing has changed.
+const framesPerSecond = 120
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
 // leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM
@@ -20,7 +28,7 @@ func Run(ctx context.Context, o Options, in io.Reader) error {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
 	program := tea.NewProgram(model, tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(o.Out),
-		tea.WithoutSignalHandler(), tea.WithFPS(30))
+		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
 	defer context.AfterFunc(ctx, program.Quit)()
 	if _, err = program.Run(); err != nil {

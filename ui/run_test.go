@@ -2,86 +2,48 @@ package ui
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/fixtures/pty"
 	"hallmark/station"
 )
 
-// A terminal is a pseudo-terminal with somebody reading its screen.
+// A terminal is one with somebody reading its screen, who fails the test when it does not show what it must.
 type terminal struct {
-	t     *testing.T
-	outer *os.File
-	inner *os.File
-	mu    sync.Mutex // covers text
-	text  strings.Builder
-	read  sync.WaitGroup
+	*pty.Terminal
+	t *testing.T
 }
 
 func newTerminal(t *testing.T, w, h uint16) *terminal {
 	t.Helper()
-	outer, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	inner, err := pty.Open(w, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd := int(outer.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: w, Row: h}); err != nil {
-		t.Fatal(err)
-	}
-	inner, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	term := &terminal{t: t, outer: outer, inner: inner}
-	term.read.Go(term.watch)
-	t.Cleanup(func() { inner.Close(); outer.Close(); term.read.Wait() })
-	return term
-}
-
-func (t *terminal) watch() {
-	buffer := make([]byte, 4096)
-	for {
-		n, err := t.outer.Read(buffer)
-		t.mu.Lock()
-		t.text.Write(buffer[:n])
-		t.mu.Unlock()
-		if err != nil {
-			return
+	t.Cleanup(func() {
+		if err := inner.Close(); err != nil {
+			t.Error(err)
 		}
-	}
-}
-
-func (t *terminal) seen() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.text.String()
+	})
+	return &terminal{inner, t}
 }
 
 func (t *terminal) waitFor(text string) {
 	t.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(t.seen(), text); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.t.Fatalf("the terminal never showed %q:\n%q", text, t.seen())
-		}
+	ctx, cancel := context.WithTimeout(t.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := t.WaitFor(ctx, 0, text); err != nil {
+		t.t.Fatal(err)
 	}
 }
 
 func (t *terminal) typeText(text string) {
 	t.t.Helper()
-	if _, err := t.outer.WriteString(text); err != nil {
+	if err := t.Type(text); err != nil {
 		t.t.Fatal(err)
 	}
 }
@@ -91,9 +53,9 @@ func onTerminal(t *testing.T, ctx context.Context, s *stand) (*terminal, Options
 	t.Helper()
 	term := newTerminal(t, 100, 30)
 	o := options(t, s, 8, "en")
-	o.Out, o.Now, o.Operator = term.inner, time.Now, s.badges["OP-17"]
+	o.Out, o.Now, o.Operator = term.Program, time.Now, s.badges["OP-17"]
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, o, term.inner) }()
+	go func() { ended <- Run(ctx, o, term.Program) }()
 	return term, o, ended
 }
 
@@ -141,9 +103,12 @@ func TestTheScreenEndsWithItsContext(t *testing.T) {
 // restored checks that the terminal got back its screen and its cursor.
 func restored(t *testing.T, term *terminal) {
 	t.Helper()
-	term.waitFor("\x1b[?1049l")
-	term.waitFor("\x1b[?25h")
-	state, err := unix.IoctlGetTermios(int(term.inner.Fd()), unix.TCGETS)
+	for _, sequence := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l"} { // screen, cursor, bracketed paste
+		if !strings.Contains(term.Seen(0), sequence) {
+			t.Errorf("the terminal did not get back what %q gives", sequence)
+		}
+	}
+	state, err := unix.IoctlGetTermios(int(term.Program.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,11 +38,11 @@ func TestTheShiftGoesOnInANewScreen(t *testing.T) {
 	if good, all := d.shift.firstPass(); good != 2 || all != 3 {
 		t.Errorf("%d of %d boards passed at the first try, want 2 of 3", good, all)
 	}
-	d.send(tickMsg{at(8*3600 - 1)})
+	d.send(tickMsg{at: at(8*3600 - 1)})
 	if d.shift.attempts != 4 {
 		t.Error("the numbers went before their time")
 	}
-	d.send(tickMsg{at(8 * 3600)})
+	d.send(tickMsg{at: at(8 * 3600)})
 	if d.shift.attempts != 0 || d.shift.began != at(8*3600) {
 		t.Errorf("the next shift begins with %d Runs at %v", d.shift.attempts, d.shift.began)
 	}
