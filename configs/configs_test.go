@@ -213,3 +213,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTheProfileOfCOSEKeysIsTheDefault(t *testing.T) {
+	read, err := ParseProfileFor(issuance.PurposeCOSE, "linaro-cose", embedded("profiles/linaro-cose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed, err := issuance.NewProfile(issuance.DefaultCOSEProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read.SHA256() != fixed.SHA256() {
+		t.Errorf("got %s\nwant %s", read.Canonical(), fixed.Canonical())
+	}
+}
+
+func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
+	config := Default()
+	if name, text, err := config.COSEProfileText("."); err != nil || name != "" || text != nil {
+		t.Errorf("without one: %q, %d octets, %v", name, len(text), err)
+	}
+	for profile, want := range map[string]error{"linaro-cose": nil, "linaro": ErrPurpose, "linero": ErrValue, "missing.yaml": os.ErrNotExist} {
+		config.COSEProfile = profile
+		name, text, err := config.COSEProfileText(t.TempDir())
+		if err == nil {
+			_, err = ParseProfileFor(issuance.PurposeCOSE, name, text)
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", profile, err, want)
+		}
+	}
+	if _, err := ParseProfileFor(issuance.PurposeTLS, "linaro-cose", embedded("profiles/linaro-cose.yaml")); !errors.Is(err, ErrPurpose) {
+		t.Errorf("for TLS keys: %v", err)
+	}
+}
