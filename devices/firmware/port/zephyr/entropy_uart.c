@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include <zephyr/arch/cpu.h>
 #include <zephyr/drivers/entropy.h>
 #include <zephyr/drivers/uart.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/ring_buffer.h>
-#include <zephyr/sys/sys_io.h>
 
 #define UART DT_INST_PHANDLE(0, uart)
 #define LIMIT K_SECONDS(1)

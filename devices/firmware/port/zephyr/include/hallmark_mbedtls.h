@@ -12,3 +12,7 @@
 #if defined(CONFIG_BUILD_WITH_TFM)
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* TF-M's: psa_client.c */
 #endif
+
+/* A record of the server may be as large as TLS allows, ours are small. */
+#undef MBEDTLS_SSL_OUT_CONTENT_LEN
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
