@@ -1,7 +1,7 @@
 # Hallmark. `make demo` shows it, `make test` proves it, `make bench` measures it.
 
 PACKAGES = gcc libc6-dev make bzip2 dpkg-dev qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi \
-           softhsm2 opensc p11-kit p11-kit-modules openssl ca-certificates
+           softhsm2 opensc p11-kit p11-kit-modules openssl tmux ca-certificates
 FIRMWARE = devices/firmware
 FUZZTIME ?= 3s
 # Pages and sources that lint reads; reference texts may spell as RFCs do.
