@@ -60,6 +60,8 @@ void entropy_use(const struct prov_port *port);
 int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
 	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
 
+int csr_drop_null(uint8_t *der, size_t *len);
+
 /* store.c: one snapshot in flash is valid at any time; `active` is -1 while the store is blank. */
 struct store {
 	const struct prov_port *port;

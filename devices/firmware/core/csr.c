@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mbedtls/asn1.h>
 #include <mbedtls/x509_csr.h>
 
 /* DER contents of OID 2.25.164987444589834856896386638716508157939. */
@@ -51,6 +52,40 @@ static int fill(mbedtls_x509write_csr *csr, const char *subject, const uint8_t n
 	return err;
 }
 
+/* ecdsa-with-SHA256 with NULL parameters, and without any. */
+static const uint8_t with_null[] = { 0x30, 0x0c, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02, 0x05, 0x00 };
+static const uint8_t without_null[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
+
+/*
+ * RFC 5758 section 3.2: there are no parameters. mbedTLS before 3.5 writes NULL.
+ * The algorithm stands behind what is signed, so it may be put right.
+ */
+int csr_drop_null(uint8_t *der, size_t *len)
+{
+	uint8_t *at = der, *end = der + *len;
+	size_t whole, info;
+	const size_t gone = sizeof with_null - sizeof without_null;
+
+	if (mbedtls_asn1_get_tag(&at, end, &whole, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0 ||
+	    mbedtls_asn1_get_tag(&at, end, &info, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0) {
+		return PROV_ERR_INTERNAL;
+	}
+	at += info;
+	if ((size_t)(end - at) < sizeof with_null || memcmp(at, with_null, sizeof with_null) != 0) {
+		return PROV_OK;
+	}
+	whole -= gone;
+	if (der[1] != 0x82 || whole < 0x100) {
+		return PROV_ERR_INTERNAL; /* the length would have another form: no CSR with two P-256 numbers and a name is so short */
+	}
+	der[2] = (uint8_t)(whole >> 8);
+	der[3] = (uint8_t)whole;
+	memcpy(at, without_null, sizeof without_null);
+	memmove(at + sizeof without_null, at + sizeof with_null, (size_t)(end - at) - sizeof with_null);
+	*len -= gone;
+	return PROV_OK;
+}
+
 /* mbedTLS writes at the end of the buffer. */
 static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size_t *len)
 {
@@ -61,7 +96,7 @@ static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size
 	}
 	*len = (size_t)n;
 	memmove(out, out + size - *len, *len);
-	return PROV_OK;
+	return csr_drop_null(out, len);
 }
 
 int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CSR, octet by octet: PROTOCOL.md section 4, "csr". */
+#define _GNU_SOURCE /* memmem */
 #include "requests.h"
 #include "test.h"
 
@@ -209,11 +210,40 @@ static void what_is_missing_is_bad_map(void)
 	board_stop(&board);
 }
 
+/* As mbedTLS before 3.5 writes it: NULL behind the OID of the signature, two lengths two more. */
+static void null_behind_the_signature_algorithm_is_dropped(void)
+{
+	static const uint8_t algorithm[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
+	uint8_t der[SLOT_SIZE];
+	const uint8_t *good = NULL;
+	size_t good_len = 0, len, at;
+
+	start();
+	CHECK(ask_csr(&board, "Linaro", "") == PROV_OK && answer_octets(&board, "csr", &good, &good_len), "a CSR");
+	const uint8_t *found = memmem(good, good_len, algorithm, sizeof algorithm);
+	if (!CHECK(found != NULL && good[1] == 0x82, "the algorithm is not there")) {
+		return;
+	}
+	at = (size_t)(found - good) + sizeof algorithm;
+	memcpy(der, good, at);
+	memcpy(der + at, "\x05\x00", 2);
+	memcpy(der + at + 2, good + at, good_len - at);
+	der[3] = (uint8_t)(der[3] + 2);
+	der[at - sizeof algorithm + 1] = 0x0c;
+	len = good_len + 2;
+	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "NULL is still there");
+	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "without NULL it changes");
+	len = 3;
+	CHECK(csr_drop_null(der, &len) == PROV_ERR_INTERNAL, "what is no CSR");
+	board_stop(&board);
+}
+
 const struct test csr_tests[] = {
 	{ "the subject is O, CN, OU, and what is empty is left out", the_subject_is_o_cn_ou },
 	{ "a subject that could mean something else is refused", subjects_that_could_mean_something_else_are_refused },
 	{ "the station's nonce is the one extension", the_nonce_is_the_one_extension },
 	{ "the CSR is signed by the key of its purpose", the_csr_is_signed_by_the_key_of_its_purpose },
 	{ "what is missing or has another length is refused", what_is_missing_is_bad_map },
+	{ "NULL parameters of the signature algorithm are dropped", null_behind_the_signature_algorithm_is_dropped },
 	{ 0 },
 };
