@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slot 2).
+// MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slots 2 and 3).
 const MaxCertificate = 1024
 
 // maxSignature is the most octets that sealing adds to a TBS: two headers,

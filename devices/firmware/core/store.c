@@ -8,11 +8,9 @@
  * sector: magic | generation | sealed | len[] | SHA-256 of those and of the
  * data | pad to 64 | data. Numbers are little-endian.
  *
- * "HMS2" has four lengths, and the slots stand one behind the other, each from
- * a multiple of ALIGN on: four full ones need 4160 octets, so a sector of 4096
- * may be full before each slot is. "HMS1" of earlier firmware has three
- * lengths, and each slot has SLOT_SIZE octets of its own. It is read for ever,
- * because an identity survives an update; what is written is HMS2.
+ * "HMS2" has four lengths, and the slots stand one behind the other, each from a multiple of ALIGN on: four full ones
+ * need 4160 octets, so a sector of 4096 may be full before each slot is. "HMS1" of earlier firmware has three lengths,
+ * and each slot has SLOT_SIZE octets. It is read for ever, because an identity survives an update, and never written.
  */
 #include "core.h"
 
@@ -43,7 +41,7 @@ static uint32_t data_offset(const struct store *s, unsigned slot)
 	uint32_t at = HEADER_SIZE;
 
 	for (unsigned i = 0; i < slot; i++) {
-		at += !s->layout->packed ? SLOT_SIZE : aligned(s->len[i]);
+		at += s->layout->packed ? aligned(s->len[i]) : SLOT_SIZE;
 	}
 	return at;
 }
@@ -345,15 +343,10 @@ static int holds(const struct store *s, enum slot slot, const uint8_t *der, size
 	return 1;
 }
 
-static int writable(const struct store *s)
-{
-	return s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
-}
-
 int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
 {
 	struct store next = *s;
-	int err = writable(s);
+	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
 	int same = err == PROV_OK ? holds(s, slot, der, len) : err;
 
 	if (same != 0) {
@@ -389,7 +382,7 @@ static int sealed_twice(const struct store *s)
 /* Both sectors get the seal: damage to one snapshot must not bring back the one from before. */
 int store_seal(struct store *s)
 {
-	int err = writable(s);
+	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
 	int done = err == PROV_OK && s->sealed ? sealed_twice(s) : err;
 
 	for (unsigned copy = 0; done == 0 && copy < 2u; copy++) {
