@@ -133,7 +133,7 @@ func TestShiftNumbers(t *testing.T) {
 			e = ended(3, "1", station.Fault, "no-answer")
 		}
 		before := s
-		s = s.add(&e.Snap)
+		s = s.add(e.Snap)
 		if len(before.passes) > len(s.passes) || before.endings[station.Pass] > s.endings[station.Pass] {
 			t.Fatal("add changed the value before")
 		}

@@ -36,6 +36,7 @@ type Model struct {
 	field     *field
 	notice    notice
 	shift     shift
+	live      []station.Run // ended before the record of the shift was read
 	detail    detailView
 	history   historyView
 	log       []LogLine
@@ -139,7 +140,7 @@ func (m Model) cleanText(s string) string {
 
 // Init starts the clock, the feed and, where no PIN is asked for, the examination.
 func (m Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts()}
+	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts(), m.recall()}
 	if m.screen == screenStart && m.unlocked {
 		cmds = append(cmds, m.examine())
 	}
@@ -273,6 +274,8 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		return m.opened(msg)
 	case checkMsg:
 		return m.checked(msg)
+	case earlierMsg:
+		m = m.recalled(msg)
 	case historyMsg:
 		m.history = m.history.filled(msg)
 	case detailMsg:
@@ -338,7 +341,7 @@ func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 		}
 		m.bays[i].take(e, m.o.Steps)
 		if e.Kind == station.RunEnded {
-			m.shift = m.shift.add(&e.Snap)
+			m = m.count(&e.Snap)
 			ring = true
 		}
 	}

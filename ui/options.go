@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +30,9 @@ type Options struct {
 	Operator Operator      // who is signed in at the start, for stations without badges
 	// ShiftBegan gives when the shift began that a time lies in; nil: it begins with the screen.
 	ShiftBegan func(time.Time) time.Time
-	// Earlier are Runs of the shift that ended before the screen was opened, oldest first; what
-	// is read of them are Identity, Ending, Reason, Finished and Steps.
-	Earlier []station.Run
+	// Earlier reads Runs of the shift that began then from the record, oldest first: ID,
+	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is asked once; nil: there is no record.
+	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
 }
 
 // MaxBays is how many bays the screen has a place for.

@@ -1,9 +1,13 @@
 package ui
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/google/uuid"
 
 	"hallmark/station"
 )
@@ -38,21 +42,70 @@ func (s stepSum) mean() time.Duration { return s.took / time.Duration(max(1, s.c
 
 func newShift(began time.Time) shift { return shift{began: began} }
 
-// shift is the one under way when the screen opens, with what is on record of it.
+// shift is the one under way when the screen opens.
 func (o *Options) shift(now time.Time) shift {
-	s := newShift(now)
 	if o.ShiftBegan != nil {
-		s.began = o.ShiftBegan(now)
+		now = o.ShiftBegan(now)
 	}
-	for i := range o.Earlier {
-		s = s.add(&o.Earlier[i])
+	return newShift(now)
+}
+
+// earlierMsg is what is on record of the shift, counted.
+type earlierMsg struct {
+	shift   shift
+	counted map[uuid.UUID]bool // by Run
+	err     error
+}
+
+// recall reads and counts the Runs that ended before the screen was opened.
+func (m Model) recall() tea.Cmd {
+	if m.o.Earlier == nil {
+		return nil
 	}
+	began := m.shift.began
+	return m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		runs, err := m.o.Earlier(ctx, began)
+		msg := earlierMsg{newShift(began).add(runs...), map[uuid.UUID]bool{}, err}
+		for i := range runs {
+			msg.counted[runs[i].ID] = true
+		}
+		return msg
+	})
+}
+
+// recalled counts what is on record before what has ended meanwhile, each Run once.
+func (m Model) recalled(msg earlierMsg) Model {
+	live := slices.DeleteFunc(slices.Clone(m.live), func(r station.Run) bool { return msg.counted[r.ID] })
+	m.live, m.o.Earlier = nil, nil
+	if msg.err != nil {
+		return m.refuse(m.words(msg.err))
+	}
+	m.shift = msg.shift.add(live...)
+	return m
+}
+
+// count takes a Run that has just ended.
+func (m Model) count(run *station.Run) Model {
+	m.shift = m.shift.add(*run)
+	if m.o.Earlier != nil {
+		m.live = append(slices.Clip(m.live), *run)
+	}
+	return m
+}
+
+// add takes Runs that ended.
+func (s shift) add(runs ...station.Run) shift {
+	s.endings, s.reasons, s.steps = with(s.endings), with(s.reasons), with(s.steps)
+	s.boards, s.tried, s.passed, s.passes = with(s.boards), with(s.tried), with(s.passed), slices.Clip(s.passes)
+	for i := range runs {
+		s.count(&runs[i])
+	}
+	s.busiest = s.slowest()
 	return s
 }
 
-// add takes a Run that ended.
-func (s shift) add(run *station.Run) shift {
-	s.endings, s.reasons, s.steps, s.boards = with(s.endings), with(s.reasons), with(s.steps), with(s.boards)
+// count changes the maps, which must be the shift's own.
+func (s *shift) count(run *station.Run) {
 	s.attempts++
 	if s.first.IsZero() {
 		s.first = run.Started
@@ -65,22 +118,16 @@ func (s shift) add(run *station.Run) shift {
 		s.reasons[reasonOf{run.Ending, run.Reason}]++
 	}
 	if run.Identity != nil && run.Ending != station.Aborted {
-		s = s.board(run, run.Identity.ID.String())
+		s.board(run, run.Identity.ID.String())
 	}
 	for _, step := range run.Steps {
 		sum := s.steps[step.Name]
 		s.steps[step.Name] = stepSum{sum.count + 1, sum.took + step.Took, sum.outside + step.Outside}
-		if s.steps[step.Name].mean() > s.steps[s.busiest].mean() || s.busiest == "" {
-			s.busiest = step.Name
-		}
 	}
-	s.busiest = s.slowest()
-	return s
 }
 
 // board counts what the Run says of its board.
-func (s shift) board(run *station.Run, id string) shift {
-	s.tried, s.passed = with(s.tried), with(s.passed)
+func (s *shift) board(run *station.Run, id string) {
 	good, key := run.Ending == station.Pass, id+" "+string(run.Purpose)
 	if first, seen := s.boards[id]; !seen {
 		s.boards[id] = good
@@ -90,9 +137,8 @@ func (s shift) board(run *station.Run, id string) shift {
 	s.tried[key] = true
 	if good && !s.passed[id] {
 		s.passed[id] = true
-		s.passes = append(slices.Clip(s.passes), run.Finished)
+		s.passes = append(s.passes, run.Finished)
 	}
-	return s
 }
 
 func with[K comparable, V any](m map[K]V) map[K]V {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,11 +25,20 @@ func TestTheShiftGoesOnInANewScreen(t *testing.T) {
 	o := options(t, s, 4, "en")
 	o.Now = func() time.Time { return at(3 * 3600) }
 	o.ShiftBegan = begun
+	var earlier []station.Run
 	for i, e := range []station.Event{ended(1, "1", station.Fault, "no-answer"), ended(1, "1", station.Pass, ""), ended(2, "2", station.Pass, "")} {
-		e.Snap.Finished = at(float64(7000 + i))
-		o.Earlier = append(o.Earlier, e.Snap)
+		e.Snap.ID, e.Snap.Finished = runOf(100+i), at(float64(7000+i))
+		earlier = append(earlier, e.Snap)
+	}
+	o.Earlier = func(_ context.Context, began time.Time) ([]station.Run, error) {
+		if began != at(0) {
+			t.Errorf("asked for the Runs since %v", began)
+		}
+		return earlier, nil
 	}
 	d := open(t, s, o, 100, 30)
+	d.send(EventMsg{station.Event{Kind: station.RunEnded, Run: earlier[2].ID, Bay: "2", Snap: earlier[2]}}) // ended while the record was read
+	d.obey(d.recall())
 	d.checks.done, d.operator = true, s.badges["OP-17"]
 	d.key("g") // begins the work, not the count
 	d.send(EventMsg{ended(3, "3", station.Pass, "")})
@@ -48,12 +58,26 @@ func TestTheShiftGoesOnInANewScreen(t *testing.T) {
 	}
 }
 
+func TestARecordThatCannotBeReadLeavesTheNumbersOfTheScreen(t *testing.T) {
+	s := newStand()
+	o := options(t, s, 2, "en")
+	o.Earlier = func(context.Context, time.Time) ([]station.Run, error) { return nil, errors.New("disk gone") }
+	d := drive(t, 2, 100, 30, "en")
+	d.o.Earlier = o.Earlier
+	d.send(EventMsg{ended(1, "1", station.Pass, "")})
+	d.obey(d.recall())
+	d.shows("disk gone")
+	if d.shift.endings[station.Pass] != 1 {
+		t.Errorf("%d passes", d.shift.endings[station.Pass])
+	}
+}
+
 func TestABoardWithTwoKeysIsOneBoard(t *testing.T) {
 	s := newShift(at(0))
 	run := func(n int, purpose issuance.Purpose, ending station.Ending) {
 		e := ended(n, "1", ending, "")
 		e.Snap.Purpose = purpose
-		s = s.add(&e.Snap)
+		s = s.add(e.Snap)
 	}
 	run(1, "tls", station.Pass)
 	run(1, "cose", station.Pass)

@@ -160,7 +160,7 @@ func (d *desk) entries(ctx context.Context, detail *ui.Detail, run string) error
 	return err
 }
 
-// earlier gives the Runs on record that were admitted in this shift, as far as numbers
+// earlier implements ui.Options.Earlier: the Runs on record that were admitted in this shift, as far as numbers
 // need them. Runs that never reached a board are on no record.
 func (d *desk) earlier(ctx context.Context, began time.Time) ([]station.Run, error) {
 	ends, err := d.bench.registry.EndsSince(ctx, began)
@@ -190,7 +190,9 @@ func closed(e audit.Entry) (station.Run, error) {
 	}
 	board, err := devices.ParseBoardID(e.Board.ID)
 	run.Identity = &devices.Identity{ID: board}
-	return run, err
+	id, bad := uuid.Parse(e.Run.ID)
+	run.ID = id
+	return run, errors.Join(err, bad)
 }
 
 // Copy implements ui.Copier: a file, because a bench has no clipboard that can be relied on.

@@ -161,25 +161,19 @@ func (t *sitting) show(drain context.Context) error {
 		return t.converse(drain)
 	}
 	defer t.desk.leave() // before anything that an examination works with is closed
-	options, err := t.options(drain)
-	if err != nil {
-		return err
-	}
-	return ui.Run(drain, options, t.stdin)
+	return ui.Run(drain, t.options(), t.stdin)
 }
 
-func (t *sitting) options(ctx context.Context) (ui.Options, error) {
+func (t *sitting) options() ui.Options {
 	l, d, engine := t.line, t.desk, t.bench.engine(nil)
-	began := t.ask.shifts.began(time.Now())
-	earlier, err := d.earlier(ctx, began)
 	options := ui.Options{
 		Needs: ui.Needs{Line: l, Bays: l, Facts: l, Badges: d, Orders: l, History: d, Detail: d, Doctor: d, Copier: d},
 		Texts: t.texts, Feed: t.feed, Station: t.bench.config.Station, Steps: engine.Steps(), BayNames: names(t.places), Now: time.Now,
 		Out: t.stdout, Colour: os.Getenv("NO_COLOR") == "", ASCII: !ui.UTF8Locale(os.Getenv), Bell: t.ask.bell, Takt: t.ask.takt,
-		IdleLock: t.ask.idleLock, Operator: t.who, ShiftBegan: t.ask.shifts.began, Earlier: earlier,
+		IdleLock: t.ask.idleLock, Operator: t.who, ShiftBegan: t.ask.shifts.began, Earlier: d.earlier,
 	}
 	if t.prompts() {
 		options.Opener = d
 	}
-	return options, err
+	return options
 }
