@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"testing"
 
@@ -54,20 +55,28 @@ func (d *disturbed) Handshake(ctx context.Context, conn net.Conn, serverName str
 	return d.next("Handshake").Handshake(ctx, conn, serverName)
 }
 
+func (d *disturbed) NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error) {
+	return d.next("NetworkHandshake").NetworkHandshake(ctx, address, serverName)
+}
+
 func (d *disturbed) Seal(ctx context.Context) error { return d.next("Seal").Seal(ctx) }
 
 // TestABoardMayBeDisturbedBeforeEveryCall does to a board what happens on a
 // bench, at each of its calls, and then enrols it in peace.
 func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 	f := newFactory(t)
-	for _, purpose := range []issuance.Purpose{issuance.PurposeTLS, issuance.PurposeCOSE} {
-		t.Run(string(purpose), func(t *testing.T) { disturbEverywhere(t, f, purpose) })
+	for _, kind := range []kind{
+		{name: "tls", purpose: issuance.PurposeTLS},
+		{name: "cose", purpose: issuance.PurposeCOSE},
+		{name: "over the board's network", purpose: issuance.PurposeTLS, network: true},
+	} {
+		t.Run(kind.name, func(t *testing.T) { disturbEverywhere(t, f, kind) })
 	}
 }
 
-func disturbEverywhere(t *testing.T, f *factory, purpose issuance.Purpose) {
+func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 	calls := &disturbed{}
-	ready(t, f, purpose, "").disturb(calls)
+	ready(t, f, kind).disturb(calls)
 	t.Logf("%d calls: %v", len(calls.calls), calls.calls)
 	for at, call := range calls.calls {
 		for _, test := range []struct {
@@ -80,7 +89,7 @@ func disturbEverywhere(t *testing.T, f *factory, purpose issuance.Purpose) {
 			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line-closed"}},
 		} {
 			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
-				w := ready(t, f, purpose, "")
+				w := ready(t, f, kind)
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
 				reason, legal := test.legal[run.Ending]
 				// The other board is simply the one that is enrolled if it comes before the first

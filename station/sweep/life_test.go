@@ -27,6 +27,7 @@ type world struct {
 	power       *emulated.Board                  // of the life under way
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
+	network     bool                             // the board dials the verifier by itself
 	purpose     issuance.Purpose                 // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
@@ -57,6 +58,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	r := must(registry.Open(ctx, w.registryConfig()))(w.t)
 	w.noOpenIntent(r)
 	v, served := w.Verifier(ctx, w.t, pluggedKnown{p, r})
+	visited := w.Visits(ctx, w.t, v)
 	client, off := w.switchOn(ctx)
 	s := w.station(p, r, v)
 
@@ -77,7 +79,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	}
 	w.end(off())
 	cancel()
-	w.end(<-served, r.Shutdown())
+	w.end(<-served, <-visited, r.Shutdown())
 	return run
 }
 
@@ -113,6 +115,9 @@ func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *stat
 	config.Issuer = pluggedIssuer{p, must(issuance.New(issue))(w.t), w.freshNonce}
 	config.Registry, config.Known, config.Verifier = pluggedRegistry{p, r}, pluggedKnown{p, r}, pluggedVerifier{p, v}
 	config.Seal = !w.neverSeal
+	if w.network {
+		config.Visits = pluggedVisits{p, v}
+	}
 	if w.purpose == issuance.PurposeCOSE {
 		config.Purposes = append(config.Purposes, station.PurposeOf(w.COSE))
 	}

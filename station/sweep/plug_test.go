@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -135,6 +136,12 @@ func (b pluggedBoard) Handshake(ctx context.Context, conn net.Conn, serverName s
 	return through(b.plug, "Board.Handshake", func() (devices.HandshakeReport, error) { return b.inner.Handshake(ctx, conn, serverName) })
 }
 
+func (b pluggedBoard) NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error) {
+	return through(b.plug, "Board.NetworkHandshake", func() (devices.HandshakeReport, error) {
+		return b.inner.(station.NetworkBoard).NetworkHandshake(ctx, address, serverName)
+	})
+}
+
 func (b pluggedBoard) Seal(ctx context.Context) error {
 	return passing(b.plug, "Board.Seal", func() error { return b.inner.Seal(ctx) })
 }
@@ -241,6 +248,29 @@ func (v pluggedVerifier) Connect(ctx context.Context, der []byte) (station.Sessi
 		return nil, err
 	}
 	return pluggedSession{v.plug, session}, nil
+}
+
+type pluggedVisits struct {
+	*plug
+	inner station.Visits
+}
+
+func (v pluggedVisits) Expect(ctx context.Context, der []byte) (station.Visit, error) {
+	visit, err := through(v.plug, "Visits.Expect", func() (station.Visit, error) { return v.inner.Expect(ctx, der) })
+	if err != nil {
+		return nil, err
+	}
+	return pluggedVisit{v.plug, visit}, nil
+}
+
+// pluggedVisit: closing is no effect, as of a session.
+type pluggedVisit struct {
+	*plug
+	station.Visit
+}
+
+func (v pluggedVisit) Verdict(ctx context.Context) (station.Presented, error) {
+	return through(v.plug, "Visit.Verdict", func() (station.Presented, error) { return v.Visit.Verdict(ctx) })
 }
 
 // pluggedSession: closing is what the kernel does for a dead process, so it is no effect.

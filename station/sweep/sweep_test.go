@@ -20,31 +20,36 @@ import (
 
 func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
-	for _, line := range []struct {
-		name, rework string
-		purpose      issuance.Purpose
-	}{
-		{"first enrolment and lock", "", issuance.PurposeTLS},
-		{"rework", "antenna replaced", issuance.PurposeTLS},
-		{"COSE key after the TLS key, and lock", "", issuance.PurposeCOSE},
-		{"rework of the COSE key", "antenna replaced", issuance.PurposeCOSE},
+	for _, kind := range []kind{
+		{"first enrolment and lock", "", issuance.PurposeTLS, false},
+		{"rework", "antenna replaced", issuance.PurposeTLS, false},
+		{"COSE key after the TLS key, and lock", "", issuance.PurposeCOSE, false},
+		{"rework of the COSE key", "antenna replaced", issuance.PurposeCOSE, false},
+		{"first enrolment over the board's network", "", issuance.PurposeTLS, true},
 	} {
-		t.Run(line.name, func(t *testing.T) { sweep(t, f, line.purpose, line.rework) })
+		t.Run(kind.name, func(t *testing.T) { sweep(t, f, kind) })
 	}
 }
 
+// A kind of Run.
+type kind struct {
+	name, rework string
+	purpose      issuance.Purpose
+	network      bool // the board dials the verifier by itself
+}
+
 // sweep counts the effects of a clean Run and then stops at each.
-func sweep(t *testing.T, f *factory, purpose issuance.Purpose, rework string) {
+func sweep(t *testing.T, f *factory, kind kind) {
 	clean := &plug{}
-	w := ready(t, f, purpose, rework)
-	if run := w.life(clean, rework); run.Ending != station.Pass {
+	w := ready(t, f, kind)
+	if run := w.life(clean, kind.rework); run.Ending != station.Pass {
 		t.Fatalf("a clean Run ends as %s: %v", run.Ending, run.Err)
 	}
 	t.Logf("%d effects: %v", len(clean.names), clean.names)
 	for at, name := range clean.names {
 		for _, when := range []moment{lost, applied} {
 			t.Run(fmt.Sprintf("%02d %s %s", at+1, name, when), func(t *testing.T) {
-				stopAt(t, f, purpose, rework, &plug{at: at + 1, when: when})
+				stopAt(t, f, kind, &plug{at: at + 1, when: when})
 			})
 		}
 	}
@@ -52,13 +57,14 @@ func sweep(t *testing.T, f *factory, purpose issuance.Purpose, rework string) {
 
 // ready is a world whose board is new, or has its first certificate if a rework is
 // to be done; for the COSE key it has the one for its TLS key before that.
-func ready(t *testing.T, f *factory, purpose issuance.Purpose, rework string) *world {
+func ready(t *testing.T, f *factory, kind kind) *world {
 	t.Helper()
 	w := newWorld(t, f)
-	if purpose != issuance.PurposeTLS {
+	w.network = kind.network
+	if kind.purpose != issuance.PurposeTLS {
 		w.first()
 	}
-	if w.purpose = purpose; rework != "" {
+	if w.purpose = kind.purpose; kind.rework != "" {
 		w.first()
 		w.neverSeal = true
 	}
@@ -76,16 +82,16 @@ func (w *world) first() {
 }
 
 // stopAt is one case: a death, a new life, and one more.
-func stopAt(t *testing.T, f *factory, purpose issuance.Purpose, rework string, p *plug) {
-	w := ready(t, f, purpose, rework)
+func stopAt(t *testing.T, f *factory, kind kind, p *plug) {
+	w := ready(t, f, kind)
 	before := w.active()
-	dead := w.life(p, rework)
+	dead := w.life(p, kind.rework)
 	if !p.pulled || dead.Ending == station.Pass || dead.Ending == station.Reject {
 		t.Errorf("the station died, and its Run ended as %s: %v", dead.Ending, dead.Err)
 	}
 	w.notYetActive(p, before)
 
-	second := w.life(&plug{}, rework)
+	second := w.life(&plug{}, kind.rework)
 	if second.Ending != station.Pass {
 		t.Errorf("I11: the new try ends as %s (%s): %v; the first one ended with: %v", second.Ending, second.Reason, second.Err, dead.Err)
 	}
