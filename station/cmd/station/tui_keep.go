@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/ui"
@@ -72,7 +74,7 @@ func (k *keeper) look(now time.Time, suspect bool) {
 	if open == nil {
 		return
 	}
-	if suspect || l.wanted() || now.Sub(k.probed) >= probeEvery {
+	if suspect || l.wanted(now.Sub(k.probed) >= probeEvery) {
 		l.probe(open)
 		k.probed = now
 	}
@@ -84,8 +86,9 @@ func (k *keeper) look(now time.Time, suspect bool) {
 	}
 }
 
-// wanted reports whether somebody waits for the HSM.
-func (l *line) wanted() bool {
+// wanted reports whether the HSM is to be asked: somebody waits for it, or it is time and no
+// Run does so anyway.
+func (l *line) wanted(due bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.slots {
@@ -93,13 +96,16 @@ func (l *line) wanted() bool {
 			return true
 		}
 	}
-	return l.away != nil
+	return l.away != nil || due && l.busy == 0
 }
 
 // probe has the token sign, and puts on record when it went and came back. The
 // token bounds its own calls.
 func (l *line) probe(open *opened) {
 	_, err := prove(open.audit)
+	if errors.Is(err, hsm.ErrBusy) && !errors.Is(err, hsm.ErrHung) {
+		return // it works, for others
+	}
 	l.mu.Lock()
 	before := l.away
 	l.away = err

@@ -190,6 +190,21 @@ func TestAutomaticStartCanBeSwitched(t *testing.T) {
 	s.recorded("line.automatic", "anna", map[string]string{"on": "true"})
 }
 
+func TestTheKeeperWorksByItselfAndEnds(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.must(s.line.Automatic(t.Context(), true, "anna", ""))
+	k := s.line.keepFrom(t.Context())
+	for deadline := time.Now().Add(30 * time.Second); len(s.rows()) < 2; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no board was started")
+		}
+	}
+	k.end()
+	s.waits()
+	s.last(1, station.Pass)
+	s.last(2, station.Pass)
+}
+
 func TestABoardThatAppearsOnAPortIsStartedByItself(t *testing.T) {
 	port := filepath.Join(t.TempDir(), "ttyACM0")
 	s := ready(t, port)
