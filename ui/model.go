@@ -7,7 +7,6 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/google/uuid"
 
 	"hallmark/station"
 )
@@ -59,26 +58,6 @@ const (
 	screenDoctor
 	screenNumbers
 )
-
-// A bay is what is known of one place on the bench. Its last Run stays until the next one starts.
-type bay struct {
-	name  string
-	facts BayFacts
-	run   station.Run
-	begun bool // run is one
-	step  int  // index of the running step, -1 before the first
-	since time.Time
-}
-
-func (b *bay) busy() bool  { return b.begun && b.run.Ending == "" }
-func (b *bay) ended() bool { return b.begun && b.run.Ending != "" }
-
-func (b *bay) boardID() string {
-	if b.run.Identity == nil {
-		return ""
-	}
-	return b.run.Identity.ID.String()
-}
 
 // A notice is one line that answers what the operator did.
 type notice struct {
@@ -180,11 +159,19 @@ func (m Model) tick() tea.Cmd {
 	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now(), facts()} })
 }
 
+// askFacts asks once. That it went wrong is a fact, too: it must not lead to the next question.
 func (m Model) askFacts() tea.Cmd {
-	return m.ask(2*time.Second, func(ctx context.Context) tea.Msg {
+	asked := m.ask(2*time.Second, func(ctx context.Context) tea.Msg {
 		facts, err := m.o.Facts.Facts(ctx)
 		return factsMsg{facts, err}
 	})
+	return func() tea.Msg {
+		answer := asked()
+		if panicked, ok := answer.(resultMsg); ok {
+			return factsMsg{err: panicked.err}
+		}
+		return answer
+	}
 }
 
 // ask makes slow work a command with a bound. A panic in it is an answer, too.
@@ -349,21 +336,6 @@ func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 		return m, bell(m.o.Out)
 	}
 	return m, nil
-}
-
-func (b *bay) take(e station.Event, steps []string) {
-	if e.Kind == station.RunStarted || e.Run != b.run.ID {
-		b.step, b.since = -1, e.At
-	}
-	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
-		return // an event that came late
-	}
-	b.run, b.begun = e.Snap, true
-	b.run.ID = e.Run
-	if isStep(e.Kind) {
-		b.step = slices.Index(steps, e.Step)
-		b.since = e.At
-	}
 }
 
 func lastLines(old, more []LogLine) []LogLine {

@@ -14,7 +14,7 @@ func init() { hush.Over() }
 
 // framesPerSecond is how often what changed may be written; it bounds the wait from a key to the screen, and
 // nothing is drawn when nothing has changed.
-const framesPerSecond = 120
+const framesPerSecond = 90
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
 // leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM

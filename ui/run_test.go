@@ -34,9 +34,15 @@ func newTerminal(t *testing.T, w, h uint16) *terminal {
 
 func (t *terminal) waitFor(text string) {
 	t.t.Helper()
+	t.waitForAfter(0, text)
+}
+
+// waitForAfter waits for what is written behind an offset.
+func (t *terminal) waitForAfter(from int, text string) {
+	t.t.Helper()
 	ctx, cancel := context.WithTimeout(t.t.Context(), 20*time.Second)
 	defer cancel()
-	if err := t.WaitFor(ctx, 0, text); err != nil {
+	if err := t.WaitFor(ctx, from, text); err != nil {
 		t.t.Fatal(err)
 	}
 }

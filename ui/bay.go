@@ -1,0 +1,46 @@
+package ui
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hallmark/station"
+)
+
+// A bay is what is known of one place on the bench. Its last Run stays until the next one starts.
+type bay struct {
+	name  string
+	facts BayFacts
+	run   station.Run
+	begun bool // run is one
+	step  int  // index of the running step, -1 before the first
+	since time.Time
+}
+
+func (b *bay) busy() bool  { return b.begun && b.run.Ending == "" }
+func (b *bay) ended() bool { return b.begun && b.run.Ending != "" }
+
+func (b *bay) boardID() string {
+	if b.run.Identity == nil {
+		return ""
+	}
+	return b.run.Identity.ID.String()
+}
+
+// take takes an event of this bay. One that comes after the end of its Run changes nothing.
+func (b *bay) take(e station.Event, steps []string) {
+	if e.Kind == station.RunStarted || e.Run != b.run.ID {
+		b.step, b.since = -1, e.At
+	}
+	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
+		return // an event that came late
+	}
+	b.run, b.begun = e.Snap, true
+	b.run.ID = e.Run
+	if isStep(e.Kind) {
+		b.step = slices.Index(steps, e.Step)
+		b.since = e.At
+	}
+}
