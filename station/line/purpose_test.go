@@ -84,6 +84,66 @@ func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 	l.legal(t)
 }
 
+// A board that was sealed with one certificate takes no second one, and keeps the first.
+func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
+	l := newLine(t, func(l *line) { l.changed = func(c *station.Config) { c.Seal = true } })
+	dir := t.TempDir()
+	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	ends(t, l.bay("bay").enrol(t, board, board), station.Pass, "")
+	withBoth(l)
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	l.open(t)
+	board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	runs := l.bay("bay").visit(t, board, board)
+	if len(runs) != 2 || l.asked.Load() != 1 {
+		t.Fatalf("%d Runs, %d signatures", len(runs), l.asked.Load())
+	}
+	ends(t, runs[0], station.Pass, "")
+	ends(t, runs[1], station.Reject, "sealed")
+	l.legal(t)
+}
+
+// A drain between the Runs of a visit leaves a board with its first certificate;
+// the next visit gives it the second one.
+func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
+	l := newLine(t, func(l *line) {
+		l.changed = func(c *station.Config) {
+			c.Events = func(e station.Event) {
+				if e.Kind == station.RunEnded && e.Snap.Purpose == issuance.PurposeTLS && l.asked.Load() == 1 {
+					l.station.Drain()
+				}
+			}
+		}
+		withBoth(l)
+	})
+	dir := t.TempDir()
+	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	runs := l.bay("bay").visit(t, board, board)
+	if len(runs) != 2 {
+		t.Fatalf("%d Runs", len(runs))
+	}
+	ends(t, runs[0], station.Pass, "")
+	ends(t, runs[1], station.Aborted, "draining")
+	l.legal(t)
+
+	l.changed = func(*station.Config) {}
+	withBoth(l)
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	l.open(t)
+	board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	again := l.bay("bay").visit(t, board, board)
+	vouches(t, again)
+	same(t, runs[0], again[0])
+	if l.asked.Load() != 2 {
+		t.Errorf("%d signatures for two certificates", l.asked.Load())
+	}
+	l.legal(t)
+}
+
 // two is a board that answers by itself until it is asked for its second key.
 type two struct {
 	*devices.Client
