@@ -153,4 +153,5 @@ type Presented struct {
 	TLSVersion        uint16 // as crypto/tls
 	CipherSuite       uint16
 	Answer            []byte // what the verifier sent to the board, at most 16 octets
+	OverNetwork       bool   // the board dialled by itself
 }

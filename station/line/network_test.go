@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,12 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 	bays.Wait()
 	l.onceEach(t)
 	l.legal(t)
+	db := fixtures.OpenDatabase(t, l.database())
+	defer db.Close()
+	over := fixtures.Texts(t, db, `SELECT json_extract(CAST(body AS TEXT), '$.details.over') FROM audit_entry WHERE json_extract(CAST(body AS TEXT), '$.details.tls_version') IS NOT NULL`)
+	if !slices.Equal(over, []string{"network", "network", "network", "network"}) {
+		t.Errorf("the log says that the handshakes went over %q", over)
+	}
 }
 
 // detour sends boards somewhere else than where the verifier waits for them.

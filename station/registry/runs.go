@@ -189,6 +189,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	e.Run.ID, e.Cert.Status = run.ID.String(), "active"
 	if h := run.Handshake; h != nil {
 		e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite)}
+		if h.OverNetwork {
+			e.Details["over"] = "network"
+		}
 		if in.purpose != string(issuance.PurposeTLS) {
 			e.Details["presented_sha256"] = hex.EncodeToString(h.CertificateSHA256[:])
 		}

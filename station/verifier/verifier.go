@@ -229,6 +229,7 @@ func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
 		TLSVersion:        state.Version,
 		CipherSuite:       state.CipherSuite,
 		Answer:            answer,
+		OverNetwork:       v.awaited,
 	}, nil
 }
 
