@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/station/registry"
 )
 
@@ -75,6 +77,28 @@ func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
 		}
 	}
 	inOrder(t, s.types(), "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
+}
+
+func TestLeavingGivesTheTerminalBack(t *testing.T) {
+	s := newShift(t)
+	t.Setenv("TERM", "xterm-256color")
+	t.Setenv("LC_ALL", "C.UTF-8")
+	person := sitDown(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
+	window := unix.Winsize{Row: 24, Col: 80}
+	if err := unix.IoctlSetWinsize(int(person.screen.Fd()), unix.TIOCSWINSZ, &window); err != nil {
+		t.Fatal(err)
+	}
+	person.readUntil("begin the shift")
+	person.types("q")
+	seen := person.readUntil("Leave the station")
+	person.types("y")
+	seen += person.readUntil("\x1b[?1049l") // the screen below ours is back
+	if code := person.leave(); code != exitPass || !person.echoes() {
+		t.Errorf("exit code %d, echo %t", code, person.echoes())
+	}
+	if last := strings.LastIndex(seen, "\x1b[?25l"); last > strings.LastIndex(seen, "\x1b[?25h") {
+		t.Error("the cursor is hidden")
+	}
 }
 
 func TestPastedTextDoesNothing(t *testing.T) {

@@ -26,6 +26,7 @@ type shift struct {
 	dir    string
 
 	binary, firmware string
+	w, h             string // of the terminal
 }
 
 // newShift makes a station with two operators and a work order.
@@ -33,7 +34,7 @@ func newShift(t *testing.T) *shift {
 	t.Helper()
 	needSoftHSM(t)
 	needs.Program(t, "tmux", "tmux")
-	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t), firmware: firmwareFolder(t)}
+	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t), firmware: firmwareFolder(t), w: "80", h: "24"}
 	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
 		t.Fatal(errs)
 	}
@@ -52,11 +53,11 @@ func openShift(t *testing.T, args ...string) *shift {
 	return s
 }
 
-// opens opens the screen in a terminal of 80 by 24; environment comes after the usual one.
+// opens opens the screen in a terminal; environment comes after the usual one.
 func (s *shift) opens(environment []string, args ...string) {
 	s.t.Helper()
 	s.socket = filepath.Join(s.t.TempDir(), "tmux")
-	words := append([]string{"-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "s",
+	words := append([]string{"-f", "/dev/null", "new-session", "-d", "-x", s.w, "-y", s.h, "-s", "s",
 		"env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color"}, environment...)
 	s.tmux(append(append(words, s.binary, "--dir", s.dir, "--firmware", s.firmware), args...)...)
 	socket := s.socket
