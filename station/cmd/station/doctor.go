@@ -112,7 +112,7 @@ func (p *patient) examinations() []examination {
 		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", p.auditKey},
 		{"key policy", "use keys that were made in the token and never left it", p.keyPolicy},
 		{"audit log", "stop the line and keep a copy of the directory: evidence does not verify", p.auditLog},
-		{"verifier", "check verifier.listen in station.yaml and pki/verifier.pem", p.endpoint},
+		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", p.endpoint},
 		{"self-test", "do not enrol boards: the verifier does not refuse what it must", p.selfTest},
 		{"ports", "reconnect the adapter, or end the program that uses the port", p.serialPorts},
 	}
@@ -216,7 +216,11 @@ func (p *patient) endpoint(ctx context.Context) (string, error) {
 		p.verifier = nil
 		return "", err
 	}
-	return "listens, as " + p.verifier.ServerName(), nil
+	finding := "listens, as " + p.verifier.ServerName()
+	if p.overNetwork() {
+		finding += "; boards come to " + p.config.Network.Listen
+	}
+	return finding, nil
 }
 
 // selfTest shows each row, so that "it refused" can be seen and not only believed.
