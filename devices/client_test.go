@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 // the next step of the script; the last step answers all that follow.
 type scripted struct {
 	net.Conn
-	asked [][]byte // messages, in order
+	mu    sync.Mutex // covers asked
+	asked [][]byte   // messages, in order
 }
 
 // step gives the octets on the line for a request.
@@ -91,7 +93,9 @@ func play(t *testing.T, options Options, script ...step) (*Client, *scripted) {
 
 func (s *scripted) run(script []step) {
 	decoder := smp.NewDecoder(smp.MaxMessage, func(message []byte) {
+		s.mu.Lock()
 		s.asked = append(s.asked, bytes.Clone(message))
+		s.mu.Unlock()
 		h, _, err := smp.ParseHeader(message)
 		if err != nil {
 			panic(err)
