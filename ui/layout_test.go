@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/station"
 )
@@ -162,4 +163,13 @@ func TestTheQuestionOfADialogIsNeverCut(t *testing.T) {
 	d.send(factsMsg{facts: d.facts})
 	d.key("a")
 	d.shows("Your name goes on record.")
+}
+
+func TestTimesAreReadable(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "0.0 s", -time.Second: "0.0 s", 200 * time.Microsecond: "<1 ms", 38 * time.Millisecond: "38 ms",
+		320 * time.Millisecond: "0.3 s", 99 * time.Second: "99.0 s", 100 * time.Second: "1:40", 75 * time.Minute: "75:00"} {
+		if got := seconds(took); got != want {
+			t.Errorf("%v is shown as %q, want %q", took, got, want)
+		}
+	}
 }

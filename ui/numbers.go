@@ -94,7 +94,11 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 			c.put(r.x, y, 2, s, mark)
 		}
 		c.put(r.x+2, y, 13, s, m.stepText(name))
-		c.right(r.x+23, y, 8, s, seconds(sum.mean()))
+		took := m.look.shapes.none
+		if sum.count > 0 {
+			took = seconds(sum.mean())
+		}
+		c.right(r.x+23, y, 8, s, took)
 		length := 0
 		if longest > 0 {
 			length = int(time.Duration(max(0, r.w-24)) * sum.mean() / longest)

@@ -331,7 +331,10 @@ func seconds(d time.Duration) string {
 	if d < 0 {
 		d = 0
 	}
-	if d > 0 && d < 100*time.Millisecond {
+	switch {
+	case d > 0 && d < time.Millisecond:
+		return "<1 ms"
+	case d > 0 && d < 100*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	if d < 100*time.Second {
