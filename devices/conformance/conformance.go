@@ -68,6 +68,11 @@ const (
 	boardToSeal // fresh, too
 )
 
+// String says it to whoever wonders why a chapter is left out.
+func (n need) String() string {
+	return [...]string{"a board", "boards with an empty store", "boards with an empty store that may be sealed for ever"}[n]
+}
+
 func (b Boards) offer(n need) bool { return n == anyBoard || b.Fresh && (n == freshBoard || b.MaySeal) }
 
 type check struct {
@@ -91,7 +96,7 @@ var chapters = []chapter{
 func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {
 		if !boards.offer(chapter.needs) {
-			t.Logf("left out: the chapter %q needs boards with an empty store that may be overwritten or sealed", chapter.name)
+			t.Logf("left out: the chapter %q needs %s", chapter.name, chapter.needs)
 			continue
 		}
 		t.Run(chapter.name, func(t *testing.T) {

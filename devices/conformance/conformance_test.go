@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"flag"
+	"path"
 	"testing"
 )
 
@@ -20,7 +21,7 @@ func TestABoardConforms(t *testing.T) {
 		specs = []string{*board}
 	}
 	for _, spec := range specs {
-		t.Run(spec, func(t *testing.T) {
+		t.Run(path.Base(spec), func(t *testing.T) {
 			boards, err := parse(spec, silicon{baud: *baud, erase: *erase, seal: *seal})
 			if err != nil {
 				t.Fatal(err)
