@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/devices/smp"
 )
 
 // netChecks are the handshakes again, but over the board's own network, which
@@ -19,6 +20,7 @@ var netChecks = []check{
 	onNetwork("a reset in the middle is told apart", resetInTheMiddle),
 	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialNobody),
 	onNetwork("a handshake over the line ends one over the network", oneSession),
+	onNetwork("net requests count up and may come twice, the one that dials, too", netSequence),
 	{"it says rc 8 without a network", func(b *bench) {
 		if b.identify().Can.Has(devices.CanNet) {
 			return // the other checks say what it does
@@ -75,4 +77,74 @@ func oneSession(b *bench) {
 		b.network = true
 		p.passes(p.good(), 0)
 	}
+}
+
+func netSequence(b *bench) {
+	b.stocked()
+	b.reset()
+	b.check(b.board.Detach())
+	w := b.wire()
+	visitors, address := b.silentServer()
+	dial := &smp.Net{Address: address.Addr().String(), Port: address.Port(), ServerName: serverName}
+	for _, step := range []struct {
+		name    string
+		again   bool // the same frame as before
+		request *smp.Net
+		state   smp.TLSState
+		refusal error
+	}{
+		{"a question without a session", false, &smp.Net{Sequence: 1}, 0, devices.ErrTLSState},
+		{"dial", false, dial, smp.TLSHandshaking, nil},
+		{"dial, the line doubled it", true, dial, smp.TLSHandshaking, nil},
+		{"skip one", false, &smp.Net{Sequence: 2}, 0, devices.ErrOutOfOrder},
+		{"first", false, &smp.Net{Sequence: 1}, smp.TLSHandshaking, nil},
+		{"first again", false, &smp.Net{Sequence: 1}, smp.TLSHandshaking, nil},
+		{"close", false, &smp.Net{Sequence: 2, Close: true}, smp.TLSClosed, nil},
+		{"close again", false, &smp.Net{Sequence: 2, Close: true}, smp.TLSClosed, nil},
+		{"a question after it", false, &smp.Net{Sequence: 3}, smp.TLSClosed, nil},
+	} {
+		if step.again {
+			w.sequence--
+		}
+		var response smp.NetResponse
+		err := w.ask(step.request, &response)
+		if step.refusal != nil {
+			b.refused(step.name, err, step.refusal)
+		} else if err != nil || response.State != step.state {
+			b.Errorf("%s: %+v, %v; want state %d", step.name, response, err, step.state)
+		}
+	}
+	if came := visitors(); came != 1 {
+		b.Errorf("%d connections for one session", came)
+	}
+}
+
+// silentServer counts who comes until it is asked, and says nothing. Address
+// is what the board dials.
+func (b *bench) silentServer() (visitors func() int, address netip.AddrPort) {
+	b.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	b.check(err)
+	came := make(chan int, 1)
+	go func() {
+		for count := 0; ; count++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				came <- count
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	address = listener.Addr().(*net.TCPAddr).AddrPort()
+	if b.subject.Reach != nil {
+		address = b.subject.Reach(address)
+	}
+	visitors = func() int {
+		time.Sleep(100 * time.Millisecond) // for one too many
+		b.check(listener.Close())
+		return <-came
+	}
+	b.Cleanup(func() { _ = listener.Close() }) // a second close, mostly
+	return visitors, address
 }
