@@ -46,25 +46,31 @@ func (t *sitting) obey(ctx context.Context, typed <-chan string) error {
 	}
 }
 
-// longestLine is more than a label or a command has, in octets.
-const longestLine = 4096
+// longestLine is more than a label or a command has, in octets; of a longer line, which somebody
+// pasted, the rest is dropped.
+const longestLine = 256
 
 // listen hands lines on until there are no more, or ctx ends.
 func (t *sitting) listen(ctx context.Context, typed chan<- string) error {
 	defer close(typed)
-	in := bufio.NewScanner(interruptible(ctx, t.stdin))
-	in.Buffer(nil, longestLine)
-	for in.Scan() {
+	in := bufio.NewReaderSize(interruptible(ctx, t.stdin), longestLine)
+	for rest := false; ; {
+		line, more, err := in.ReadLine()
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading a line: %w", err)
+		}
+		first := !rest
+		if rest = more; !first {
+			continue
+		}
 		select {
-		case typed <- strings.TrimSpace(in.Text()):
+		case typed <- strings.TrimSpace(string(line)):
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	if err := in.Err(); err != nil {
-		return fmt.Errorf("reading a line: %w", err)
-	}
-	return nil
 }
 
 // interruptible makes reads from a file end, as at its end, when ctx does.

@@ -214,7 +214,7 @@ func (c *talk) gets(line, words string) {
 			return
 		}
 	}
-	c.t.Fatalf("%q: no line has %q: %q %s", line, words, c.all, c.errs.String())
+	c.t.Fatalf("%.40q: no line has %q: %q %s", line, words, c.all, c.errs.String())
 }
 
 func (c *talk) ends(code int) {
@@ -239,6 +239,8 @@ func TestAShiftInPlainLines(t *testing.T) {
 	c.gets("OP-1\nWO-404", "not open")
 	c.gets("WO-7\n3", "want a bay's number")
 	c.gets("stop 7", "want a bay's number")
+	c.gets(strings.Repeat("pasted ", 5000), "want a bay's number") // and goes on
+	c.gets("\x1b[2J\xff1", "want a bay's number")
 	c.gets("1", "PASS")
 	c.gets("OP-2\n2\nstop 2", "posix-2")
 	c.gets("quit", "")
