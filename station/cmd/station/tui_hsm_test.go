@@ -53,9 +53,21 @@ func behindAServer(t *testing.T, dir string) *fixtures.Server {
 }
 
 func TestALostHSMPausesTheLineAndNoRunIsLost(t *testing.T) {
+	t.Run("with the PIN in a file", func(t *testing.T) { losesTheHSM(t, false) })
+	t.Run("with a PIN that was typed", func(t *testing.T) { losesTheHSM(t, true) })
+}
+
+func losesTheHSM(t *testing.T, typed bool) {
 	dir := newDir(t)
+	pin := pinOf(t, dir)
 	server := behindAServer(t, dir)
+	if typed {
+		configured(t, dir, "file:hsm/pin", "prompt")
+	}
 	s := sit(t, dir, "posix:2")
+	if typed {
+		s.must(s.desk.Unlock(t.Context(), []byte(pin)))
+	}
 	engine, unplugged := s.line.events, false
 	s.line.events = func(e station.Event) {
 		if engine(e); e.Kind == station.StepEnded && e.Step == "check" && !unplugged {
@@ -138,13 +150,19 @@ func TestWhatTheHSMCostIsNotResumedForNobodyOrForEver(t *testing.T) {
 	}
 }
 
-func TestAPINThatIsTyped(t *testing.T) {
-	dir := newDir(t)
+// pinOf is the PIN that `init` made.
+func pinOf(t *testing.T, dir string) string {
+	t.Helper()
 	pin, err := os.ReadFile(filepath.Join(dir, "hsm", "pin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := strings.TrimSpace(string(pin))
+	return strings.TrimSpace(string(pin))
+}
+
+func TestAPINThatIsTyped(t *testing.T) {
+	dir := newDir(t)
+	good := pinOf(t, dir)
 	shim := fixtures.NewShim(t, tokenOf(t, dir))
 	configured(t, dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt", "module: softhsm2", "module: "+shim.Config.Module)
 	for name, value := range shim.Config.Environment {

@@ -20,11 +20,7 @@ import (
 
 func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	s := newShift(t)
-	held, err := os.ReadFile(filepath.Join(s.dir, "hsm", "pin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pin := strings.TrimSpace(string(held))
+	pin := pinOf(t, s.dir)
 	configured(t, s.dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
 	s.opens([]string{"SOFTHSM2_CONF=" + filepath.Join(s.dir, "hsm", "softhsm2.conf")}, "--boards", "posix:1", "--operator", "OP-1")
 	s.sees(`Type the PIN`)
