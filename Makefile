@@ -8,7 +8,7 @@ FUZZTIME ?= 3s
 PROSE = '*.go' '*.c' '*.h' '*.md' '*.yaml'
 export CGO_ENABLED = 1
 
-.PHONY: demo test suite bench firmware firmware-size build lint fuzz packages clean
+.PHONY: demo test suite zephyr zephyr-suite bench firmware firmware-size build lint fuzz packages clean
 
 # A station in a new directory, four QEMU boards, each certificate checked by openssl.
 demo: packages firmware build
@@ -24,6 +24,17 @@ test: firmware build lint
 suite: firmware
 	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | port:TTY'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board '$(BOARD)' $(SUITEFLAGS)
+
+# The Zephyr application for QEMU's machines, with the Zephyr that ZEPHYR_BASE names.
+ZEPHYR_BOARDS ?= mps2_an521 mps2_an385
+zephyr:
+	@.ci/zephyr $(ZEPHYR_BOARDS)
+
+# The suite on a Zephyr image: make zephyr-suite ZEPHYR_ELF=FILE [ZEPHYR_MACHINE=an385].
+ZEPHYR_MACHINE ?= an521
+zephyr-suite:
+	@test -f '$(ZEPHYR_ELF)' || { echo 'name an image: make zephyr-suite ZEPHYR_ELF=FILE; make zephyr builds them'; exit 1; }
+	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board 'zephyr:$(ZEPHYR_MACHINE):$(abspath $(ZEPHYR_ELF))' $(SUITEFLAGS)
 
 # Every figure beside its goal.
 bench: firmware build

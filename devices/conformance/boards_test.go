@@ -19,7 +19,7 @@ import (
 )
 
 // grammar is what -board takes.
-const grammar = "port:TTY | posix[:IMAGE] | qemu:MACHINE[:IMAGE] with MACHINE one of an385, an521"
+const grammar = "port:TTY | posix[:IMAGE] | qemu:MACHINE[:IMAGE] | zephyr:MACHINE:IMAGE with MACHINE one of an385, an521"
 
 // builds is where `make firmware` puts images.
 const builds = "../firmware/build"
@@ -34,6 +34,8 @@ type silicon struct {
 	baud  int
 	erase string
 	seal  bool
+	// zephyr: the firmware is the Zephyr module's.
+	zephyr bool
 }
 
 // opener makes the boards of a suite; it ends the test when the machine lacks something.
@@ -41,9 +43,10 @@ type opener func(t *testing.T) Boards
 
 // words is the grammar: what follows the word and its colon makes an opener.
 var words = map[string]func(rest string, has bool, s silicon) (opener, error){
-	"port":  parsePort,
-	"posix": parsePosix,
-	"qemu":  parseQEMU,
+	"port":   parsePort,
+	"posix":  parsePosix,
+	"qemu":   parseQEMU,
+	"zephyr": parseZephyr,
 }
 
 func parse(spec string, s silicon) (opener, error) {
@@ -54,8 +57,8 @@ func parse(spec string, s silicon) (opener, error) {
 		return nil, fmt.Errorf("%w; got %q", errSpec, spec)
 	case has && rest == "":
 		return nil, fmt.Errorf("%w; nothing follows the colon of %q", errSpec, spec)
-	case word != "port" && (s.erase != "" || s.seal):
-		return nil, fmt.Errorf("-erase and -seal are for a port: board; an emulated one is new for each check")
+	case word != "port" && (s.erase != "" || s.seal || s.zephyr):
+		return nil, fmt.Errorf("-erase, -seal and -zephyr are for a port: board; an emulated one is new for each check")
 	}
 	return of(rest, has, s)
 }
@@ -87,6 +90,27 @@ func parseQEMU(rest string, has bool, _ silicon) (opener, error) {
 	return emulator(emulated.Config{Kind: emulated.QEMU, Machine: machine, Image: image, Ethernet: true}, machine), nil
 }
 
+// parseZephyr is a QEMU machine under a Zephyr image, which make firmware does not build.
+func parseZephyr(rest string, has bool, s silicon) (opener, error) {
+	if _, image, _ := strings.Cut(rest, ":"); image == "" {
+		return nil, fmt.Errorf("%w; zephyr without an IMAGE: make zephyr builds one", errSpec)
+	}
+	open, err := parseQEMU(rest, has, s)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *testing.T) Boards {
+		boards := open(t)
+		board := boards.Open
+		boards.Open = func(t *testing.T) Subject {
+			subject := board(t)
+			subject.Zephyr = true
+			return subject
+		}
+		return boards
+	}, nil
+}
+
 // openPort opens a board that is plugged in, for one check.
 func openPort(t *testing.T, tty string, s silicon) Subject {
 	t.Helper()
@@ -102,7 +126,7 @@ func openPort(t *testing.T, tty string, s silicon) Subject {
 			t.Error(err)
 		}
 	})
-	return Subject{Line: port}
+	return Subject{Line: port, Zephyr: s.zephyr}
 }
 
 func eraseBoard(t *testing.T, program string) {
@@ -172,18 +196,21 @@ func reach(board *emulated.Board, cfg emulated.Config) func(netip.AddrPort) neti
 func TestABoardIsNamedInOneWay(t *testing.T) {
 	for spec, refusal := range map[string]string{
 		"port:/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0": "",
-		"posix":                  "",
-		"posix:a/board":          "",
-		"qemu:an385":             "",
-		"qemu:mps2-an521:zephyr": "",
-		"":                       "want -board",
-		"ports:/dev/ttyUSB0":     "want -board",
-		"port":                   "port without a TTY",
-		"port:":                  "nothing follows",
-		"posix:":                 "nothing follows",
-		"qemu":                   `machine ""`,
-		"qemu:an505":             `machine "an505"`,
-		"qemu:an385:":            "no image follows",
+		"posix":                 "",
+		"posix:a/board":         "",
+		"qemu:an385":            "",
+		"qemu:mps2-an521:image": "",
+		"zephyr:an521:image":    "",
+		"":                      "want -board",
+		"ports:/dev/ttyUSB0":    "want -board",
+		"port":                  "port without a TTY",
+		"port:":                 "nothing follows",
+		"posix:":                "nothing follows",
+		"qemu":                  `machine ""`,
+		"qemu:an505":            `machine "an505"`,
+		"zephyr:an505:image":    `machine "an505"`,
+		"zephyr:an521":          "without an IMAGE",
+		"qemu:an385:":           "no image follows",
 	} {
 		_, err := parse(spec, silicon{})
 		if (err == nil) != (refusal == "") || err != nil && !strings.Contains(err.Error(), refusal) {

@@ -48,6 +48,9 @@ type Subject struct {
 	BoardType string
 	// Reach gives what the board dials to come to an address of this machine; nil: the address itself.
 	Reach func(netip.AddrPort) netip.AddrPort
+	// Zephyr says that frames are read by Zephyr's MCUmgr and TLS is Zephyr's:
+	// see mcumgrDiffers, and TLS 1.3 is not in every version.
+	Zephyr bool
 	// PowerCycle, if not nil, takes the power away and gives it back.
 	PowerCycle func(context.Context) error
 }
