@@ -24,12 +24,12 @@ type Feed struct {
 }
 
 const (
-	defaultInterval = 50 * time.Millisecond
+	defaultInterval = 100 * time.Millisecond
 	keptLogLines    = 500
 	keptEvents      = 4096
 )
 
-// NewFeed makes a Feed; an interval of 0 means 50 ms.
+// NewFeed makes a Feed; an interval of 0 means 100 ms, which is soon enough for an eye and leaves a busy bench its CPU.
 func NewFeed(interval time.Duration) *Feed {
 	if interval <= 0 {
 		interval = defaultInterval

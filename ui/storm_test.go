@@ -20,6 +20,16 @@ func atTheBench(t *testing.T, s *stand) (*terminal, Options, <-chan error) {
 	return term, o, over
 }
 
+// answers types each first text and waits for the second.
+func (t *terminal) answers(typed [][2]string) {
+	t.t.Helper()
+	for _, pair := range typed {
+		from := t.Length()
+		t.typeText(pair[0])
+		t.waitForAfter(from, pair[1])
+	}
+}
+
 // leaves quits as an operator does, and checks that the terminal is as it was.
 func (t *terminal) leaves(over <-chan error) {
 	t.t.Helper()
@@ -87,29 +97,18 @@ func TestPanicsBehindTheScreenLeaveItStanding(t *testing.T) {
 func TestNothingThatComesInABurstIsAKey(t *testing.T) {
 	s := newStand()
 	term, _, over := atTheBench(t, s)
-	for _, burst := range []struct{ typed, shows string }{
+	term.answers([][2]string{
 		{"\x1b[200~XyqyO1\r\x1b[201~", "Pasted text is not taken"},
 		{"XyqyO1\r", "This label is not for this station: XyqyO1"},
 		{"1234\n", "This label is not for this station: 1234"},
 		{"Xy", "The scan was cut off"},
 		{"\x1b[200~WO-4712\x1b[201~", "Pasted text is not taken"},
-	} {
-		from := term.Length()
-		term.typeText(burst.typed)
-		term.waitForAfter(from, burst.shows)
-	}
-	term.typeText("q")
-	term.waitFor("Leave the station?")
-	for _, burst := range []struct{ typed, shows string }{
+		{"q", "Leave the station?"},
 		{"y\r", "A question is open"},
 		{"\x1b[200~y\x1b[201~", "Pasted text is not taken"},
 		{"WO-4712\r", "A question is open"},
 		{"\r", "Only y confirms"},
-	} {
-		from := term.Length()
-		term.typeText(burst.typed)
-		term.waitForAfter(from, burst.shows)
-	}
+	})
 	if got := s.said(); got != "" {
 		t.Errorf("a burst did what a key does: %s", got)
 	}
