@@ -161,3 +161,8 @@ func (b *bench) note(what string, outcome audit.Outcome, details map[string]stri
 	defer cancel()
 	return b.registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator(), Details: details})
 }
+
+// said puts an operator's act on record.
+func (b *bench) said(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
+	return b.registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ func (l *line) Facts(context.Context) (ui.Facts, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	facts := ui.Facts{
-		Order: l.order, HSM: l.token(), Entries: l.bench.registry.AuditSize(), Anchored: l.anchored, AuditBad: l.auditBad,
+		Order: l.order, HSM: l.token(), Entries: l.bench.registry.AuditSize(), Anchored: l.anchored, AuditBad: cmp.Or(l.unwritten, l.auditBad),
 		Automatic: l.automatic, Draining: l.draining,
 	}
 	if clock != nil {

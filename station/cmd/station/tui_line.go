@@ -13,7 +13,6 @@ import (
 	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/registry"
 	"hallmark/ui"
 )
 
@@ -39,9 +38,10 @@ type line struct {
 	draining  bool // until the Runs under way have ended
 	closed    bool // for good
 	anchored  time.Time
-	uncovered int // Runs that have ended since the last checkpoint
-	auditBad  string
-	away      error // why the HSM does not answer, nil while it does
+	uncovered int    // Runs that have ended since the last checkpoint
+	auditBad  string // why the record cannot be read
+	unwritten string // why the last Run was not recorded
+	away      error  // why the HSM does not answer, nil while it does
 }
 
 // opened is what the line has when HSM and engine are open.
@@ -196,6 +196,9 @@ func (l *line) ended(s *slot, runs []*station.Run, ask ui.Start) {
 	if l.uncovered += len(runs); len(runs) > 0 { // one for each key of the board; the last one decides
 		run := runs[len(runs)-1]
 		s.last, s.passed = run.Ending, run.Finished
+		if l.unwritten = ""; errors.Is(run.Err, station.ErrRegistry) {
+			l.unwritten = oneLine(run.Err)
+		}
 		l.judge(s, run, ask)
 	}
 	if l.busy--; l.busy == 0 {
@@ -391,9 +394,4 @@ func (l *line) leaveAlone() {
 	for _, s := range l.slots {
 		s.lost = nil
 	}
-}
-
-// said puts an operator's act on record.
-func (b *bench) said(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
-	return b.registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -309,6 +310,24 @@ func TestTheLogIsSignedOverDuringTheShift(t *testing.T) {
 	now = now.Add(anchorPause)
 	if before := size(); size() != before {
 		t.Error("a checkpoint over nothing new")
+	}
+}
+
+func TestARunThatCouldNotBeRecordedIsInTheHeaderUntilOneCan(t *testing.T) {
+	s := ready(t, "posix:1")
+	full := &station.Run{Ending: station.Fault, Reason: "registry", Err: fmt.Errorf("closing the Run's record: %w", registry.ErrNotDurable)}
+	s.line.busy, s.line.quiet = 1, make(chan struct{})
+	s.line.ended(s.line.slots[0], []*station.Run{full}, ui.Start{})
+	s.line.refresh(t.Context())
+	facts, err := s.line.Facts(t.Context())
+	if s.must(err); !strings.Contains(facts.AuditBad, "nothing was recorded") {
+		t.Errorf("the header says %q", facts.AuditBad)
+	}
+	s.starts(1, ui.Start{})
+	s.waits()
+	facts, err = s.line.Facts(t.Context())
+	if s.must(err); facts.AuditBad != "" {
+		t.Errorf("after a Pass the header says %q", facts.AuditBad)
 	}
 }
 
