@@ -1,6 +1,7 @@
 package emulated
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -88,8 +89,9 @@ func (e *ethernet) connection(octets []byte) net.Conn {
 // A burst of frames is more than some drivers of the emulated LAN9118 take:
 // they stop to receive. So each frame has the line for itself for a moment.
 const (
-	frameMax = 1400 // octets of data in an Ethernet frame
-	frameGap = 10 * time.Millisecond
+	frameMax   = 1400 // octets of data in an Ethernet frame
+	frameGap   = 10 * time.Millisecond
+	frameBound = time.Second // until QEMU has room for it
 )
 
 // answer carries what the peer says, frame by frame.
@@ -98,11 +100,22 @@ func (e *ethernet) answer(upstream net.Conn) {
 	buffer := make([]byte, frameMax)
 	for {
 		n, err := upstream.Read(buffer)
-		if _, broken := e.near.Write(buffer[:n]); err != nil || broken != nil {
+		if !e.deliver(upstream, buffer[:n]) || err != nil {
 			return
 		}
 		time.Sleep(frameGap)
 	}
+}
+
+// deliver gives octets to the board while they belong to its connection.
+func (e *ethernet) deliver(upstream net.Conn, octets []byte) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.upstream != upstream || e.near.SetWriteDeadline(time.Now().Add(frameBound)) != nil {
+		return false
+	}
+	_, err := e.near.Write(octets)
+	return err == nil
 }
 
 func (e *ethernet) end(upstream net.Conn) {
@@ -114,8 +127,9 @@ func (e *ethernet) end(upstream net.Conn) {
 	_ = upstream.Close() // a second close, or a connection that is gone
 }
 
-// lead sets where the network leads to from now on.
-func (e *ethernet) lead(target netip.AddrPort) {
+// lead sets where the network leads to from now on. What the peer before said
+// and the board did not hear must not reach its next connection.
+func (e *ethernet) lead(target netip.AddrPort) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.target = target
@@ -123,15 +137,20 @@ func (e *ethernet) lead(target netip.AddrPort) {
 		_ = e.upstream.Close() // answer ends with it
 		e.upstream = nil
 	}
+	return drain(e.far)
+}
+
+// cut ends what a board that lost its power had to do with the network.
+func (e *ethernet) cut() error {
+	if e == nil {
+		return nil
+	}
+	return e.lead(netip.AddrPort{})
 }
 
 // release closes both ends and waits for whoever uses them.
 func (e *ethernet) release() error {
-	e.lead(netip.AddrPort{})
-	err := e.near.Close()
+	err := errors.Join(e.lead(netip.AddrPort{}), e.near.Close())
 	e.work.Wait()
-	if second := e.far.Close(); err == nil {
-		err = second
-	}
-	return err
+	return errors.Join(err, e.far.Close())
 }

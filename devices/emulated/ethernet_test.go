@@ -55,6 +55,13 @@ func (g guest) says(t *testing.T, text string) {
 	}
 }
 
+func (g guest) leads(t *testing.T, target netip.AddrPort) {
+	t.Helper()
+	if err := g.lead(target); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func hears(t *testing.T, conn net.Conn, want string) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
@@ -107,7 +114,7 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 	guest.says(t, "\x16 to nobody")
 	hearsNothing(t, guest.conn)
 
-	guest.lead(where)
+	guest.leads(t, where)
 	guest.says(t, "what is left of a connection before")
 	hearsNothing(t, guest.conn)
 	guest.says(t, "\x16hello")
@@ -121,7 +128,7 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 	hears(t, conn, "more")
 
 	second, elsewhere := peer(t)
-	guest.lead(elsewhere)
+	guest.leads(t, elsewhere)
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Error("the first connection goes on")
 	}
@@ -132,7 +139,7 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 func TestAfterThePeerHasClosedTheNextHandshakeIsANewConnection(t *testing.T) {
 	guest := newGuest(t)
 	listener, where := peer(t)
-	guest.lead(where)
+	guest.leads(t, where)
 	for range 3 {
 		guest.says(t, "\x16hello")
 		conn := accepted(t, listener)
@@ -152,13 +159,36 @@ func (g guest) connected() bool {
 	return g.upstream != nil
 }
 
+// A guest that has closed its connection leaves unread what comes after it.
+func TestWhatTheBoardDidNotHearDoesNotReachItsNextConnection(t *testing.T) {
+	guest := newGuest(t)
+	listener, where := peer(t)
+	guest.leads(t, where)
+	guest.says(t, "\x16hello")
+	conn := accepted(t, listener)
+	hears(t, conn, "\x16hello")
+	if _, err := conn.Write([]byte("too late")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * frameGap)
+	guest.leads(t, where)
+	hearsNothing(t, guest.conn)
+	guest.says(t, "\x16again")
+	conn = accepted(t, listener)
+	hears(t, conn, "\x16again")
+	if _, err := conn.Write([]byte("in time")); err != nil {
+		t.Fatal(err)
+	}
+	hears(t, guest.conn, "in time")
+}
+
 func TestAnAddressWhereNobodyListensIsSilent(t *testing.T) {
 	guest := newGuest(t)
 	listener, where := peer(t)
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	guest.lead(where)
+	guest.leads(t, where)
 	guest.says(t, "\x16hello")
 	hearsNothing(t, guest.conn)
 }

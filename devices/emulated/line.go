@@ -100,10 +100,15 @@ func (l *line) drain() error {
 	if l.far == nil {
 		return nil
 	}
+	return drain(l.far)
+}
+
+// drain empties the end of a socket pair that a process inherits.
+func drain(far *os.File) error {
 	var lost [4096]byte
 	for {
-		_, _, err := unix.Recvfrom(int(l.far.Fd()), lost[:], unix.MSG_DONTWAIT)
-		if errors.Is(err, unix.EAGAIN) {
+		n, _, err := unix.Recvfrom(int(far.Fd()), lost[:], unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EAGAIN) || n == 0 && err == nil {
 			return nil
 		}
 		if err != nil {

@@ -82,7 +82,7 @@ func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 
 // begin starts a process on an empty line.
 func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
-	if err := errors.Join(b.line.drain(), b.dir.markPowerOn()); err != nil {
+	if err := errors.Join(b.line.drain(), b.net.cut(), b.dir.markPowerOn()); err != nil {
 		return nil, err
 	}
 	line := b.line
