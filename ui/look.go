@@ -96,18 +96,21 @@ func newLook(out io.Writer, colour, ascii bool) *look {
 	return l
 }
 
+const black = "0"
+
 // palette uses the sixteen colours that every terminal has and every theme keeps readable.
 func palette(r *lipgloss.Renderer) [styles]lipgloss.Style {
 	on := func(front, back string) lipgloss.Style {
-		return r.NewStyle().Bold(true).Foreground(lipgloss.Color(front)).Background(lipgloss.Color(back))
+		// Bold black is grey on terminals that brighten what is bold, and grey on green is no word at all.
+		return r.NewStyle().Bold(front != black).Foreground(lipgloss.Color(front)).Background(lipgloss.Color(back))
 	}
 	in := func(front string) lipgloss.Style {
 		return r.NewStyle().Bold(true).Foreground(lipgloss.Color(front))
 	}
 	return [styles]lipgloss.Style{
 		plain: r.NewStyle(), dim: r.NewStyle().Faint(true), strong: r.NewStyle().Bold(true),
-		bar: on("15", "4"), barAlarm: on("15", "1"), barWarn: on("0", "3"),
-		running: in("6"), passed: on("0", "2"), rejected: on("15", "1"), faulted: on("0", "3"), aborted: on("0", "7"),
+		bar: on("15", "4"), barAlarm: on("15", "1"), barWarn: on(black, "3"),
+		running: in("6"), passed: on(black, "2"), rejected: on("15", "1"), faulted: on(black, "3"), aborted: on(black, "7"),
 		passText: in("2"), rejectText: in("1"), faultText: in("3"), abortText: in("7"),
 		chosen: r.NewStyle().Reverse(true), keycap: in("6"),
 	}

@@ -141,3 +141,14 @@ func percentile(took []time.Duration, p int) float64 {
 	sorted := slices.Sorted(slices.Values(took))
 	return float64(sorted[len(sorted)*p/100].Microseconds()) / 1000
 }
+
+func TestNoEndingIsGreyOnAColour(t *testing.T) {
+	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
+	look := newLook(io.Discard, true, false)
+	for _, s := range []style{passed, rejected, faulted, aborted, barWarn, barAlarm} {
+		open := look.codes[s].open
+		if !strings.Contains(open, "4") || strings.Contains(open, "1;30") {
+			t.Errorf("style %d is %q: bold black is grey where bold is bright", s, open)
+		}
+	}
+}
