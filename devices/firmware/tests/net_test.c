@@ -2,10 +2,10 @@
 #define _GNU_SOURCE /* memmem */
 /* The board's own network: what the core asks of the port's stream or sockets. Whole handshakes run from the station's tests. */
 #include "ca.h"
+#include "peer.h"
 #include "requests.h"
 #include "test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { CLOSED, HANDSHAKING, ESTABLISHED, FAILED };
@@ -13,88 +13,6 @@ enum { CLOSED, HANDSHAKING, ESTABLISHED, FAILED };
 #define BODY(text) text, sizeof text - 1u
 
 static struct board board;
-
-/* The other end of the port's network, and what the core did with it. */
-static struct peer {
-	char address[ADDRESS_MAX + 1u];
-	uint16_t port;
-	unsigned opened, closed;
-	int open_error;	     /* what connect or start returns */
-	int send_error;	     /* what send returns, 0: it takes octets */
-	int receive_error;   /* what receive returns when there is nothing to read */
-	size_t takes;	     /* octets that one send takes, 0: it is not connected yet */
-	uint8_t heard[8192]; /* from the board */
-	size_t heard_len;
-	const uint8_t *says; /* to the board */
-	size_t says_len;
-	const struct prov_visit *visit;
-	struct prov_visit_report report;
-} peer;
-
-static int stream_connect(void *ctx, const char *address, uint16_t port)
-{
-	CHECK(ctx == &board, "another ctx");
-	peer.opened++;
-	snprintf(peer.address, sizeof peer.address, "%s", address);
-	peer.port = port;
-	return peer.open_error;
-}
-
-static int stream_send(void *ctx, const uint8_t *buf, size_t len)
-{
-	size_t n = len < peer.takes ? len : peer.takes;
-
-	(void)ctx;
-	if (peer.send_error != 0) {
-		return peer.send_error;
-	}
-	if (!CHECK(len > 0 && n <= sizeof peer.heard - peer.heard_len, "%u octets to send", (unsigned)len)) {
-		return 0;
-	}
-	memcpy(peer.heard + peer.heard_len, buf, n);
-	peer.heard_len += n;
-	return (int)n;
-}
-
-static int stream_receive(void *ctx, uint8_t *buf, size_t size)
-{
-	size_t n = peer.says_len < size ? peer.says_len : size;
-
-	(void)ctx;
-	CHECK(size > 0, "no room for what may come");
-	if (n == 0) {
-		return peer.receive_error;
-	}
-	memcpy(buf, peer.says, n);
-	peer.says += n;
-	peer.says_len -= n;
-	return (int)n;
-}
-
-static void peer_close(void *ctx)
-{
-	(void)ctx;
-	peer.closed++;
-}
-
-static const struct prov_stream stream = { stream_connect, stream_send, stream_receive, peer_close };
-
-static int sockets_start(void *ctx, const struct prov_visit *visit)
-{
-	(void)ctx;
-	peer.opened++;
-	peer.visit = visit;
-	return peer.open_error;
-}
-
-static void sockets_poll(void *ctx, struct prov_visit_report *report)
-{
-	(void)ctx;
-	*report = peer.report;
-}
-
-static const struct prov_tls_sockets raw_sockets = { true, sockets_start, sockets_poll, peer_close };
-static const struct prov_tls_sockets psa_sockets = { false, sockets_start, sockets_poll, peer_close };
 
 /* A board with such a network, and with everything that a handshake needs. */
 static struct hierarchy start(const struct prov_stream *tcp, const struct prov_tls_sockets *sockets)
@@ -143,8 +61,8 @@ static void only_a_board_with_a_network_has_the_command(void)
 		int want;
 	} rows[] = {
 		{ "no network", NULL, NULL, PROV_UNKNOWN_COMMAND },
-		{ "streams", &stream, NULL, PROV_OK },
-		{ "sockets", NULL, &raw_sockets, PROV_OK },
+		{ "streams", &peer_stream, NULL, PROV_OK },
+		{ "sockets", NULL, &peer_raw_sockets, PROV_OK },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -157,7 +75,7 @@ static void only_a_board_with_a_network_has_the_command(void)
 
 static void opening_dials_and_says_a_client_hello(void)
 {
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(dial() == PROV_OK && state() == HANDSHAKING && peer.heard_len == 0, "opening");
 	CHECK(peer.opened == 1 && strcmp(peer.address, "192.0.2.17") == 0 && peer.port == 8443, "%s:%u", peer.address,
 	      peer.port);
@@ -173,13 +91,13 @@ static void opening_dials_and_says_a_client_hello(void)
 
 static void opening_needs_anchor_and_certificate(void)
 {
-	static const struct prov_tls_sockets *const sockets[] = { NULL, &raw_sockets };
+	static const struct prov_tls_sockets *const sockets[] = { NULL, &peer_raw_sockets };
 
 	for (unsigned i = 0; i < 2; i++) {
 		board_make(&board);
 		memset(&peer, 0, sizeof peer);
 		board.port.tls_sockets = sockets[i];
-		board.port.stream = sockets[i] == NULL ? &stream : NULL;
+		board.port.stream = sockets[i] == NULL ? &peer_stream : NULL;
 		(void)board_start(&board);
 		struct hierarchy h = ca_hierarchy(&board);
 		CHECK(dial() == PROV_ERR_NO_ANCHOR, "an empty store");
@@ -198,10 +116,10 @@ static void an_opening_that_fails_leaves_nothing_open(void)
 		const struct prov_tls_sockets *sockets;
 		int error;
 	} rows[] = {
-		{ "no address literal", &stream, NULL, PROV_ERR_BAD_MAP },
-		{ "no network", &stream, NULL, PROV_ERR_NO_NETWORK },
-		{ "no address literal for sockets", NULL, &raw_sockets, PROV_ERR_BAD_MAP },
-		{ "a credential that is not taken", NULL, &psa_sockets, PROV_ERR_CRYPTO },
+		{ "no address literal", &peer_stream, NULL, PROV_ERR_BAD_MAP },
+		{ "no network", &peer_stream, NULL, PROV_ERR_NO_NETWORK },
+		{ "no address literal for sockets", NULL, &peer_raw_sockets, PROV_ERR_BAD_MAP },
+		{ "a credential that is not taken", NULL, &peer_psa_sockets, PROV_ERR_CRYPTO },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -210,7 +128,7 @@ static void an_opening_that_fails_leaves_nothing_open(void)
 		CHECK(dial() == rows[i].error && peer.closed == 1, "%s", rows[i].name);
 		CHECK(ask_net_again(&board, 1) == PROV_ERR_TLS_STATE, "%s: a session is open", rows[i].name);
 	}
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(dial() == PROV_OK, "opening");
 	board.fail_at = board.calls + 1u;
 	CHECK(dial() == PROV_ERR_STORE_IO, "opening while flash fails");
@@ -220,7 +138,7 @@ static void an_opening_that_fails_leaves_nothing_open(void)
 
 static void questions_count_up_by_one(void)
 {
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(ask_net_again(&board, 1) == PROV_ERR_TLS_STATE, "q 1 without a session");
 	CHECK(dial() == PROV_OK, "opening");
 	CHECK(ask_net_again(&board, 2) == PROV_ERR_OUT_OF_ORDER, "q 2 after q 0");
@@ -244,7 +162,7 @@ static void a_connection_that_ends_fails_the_session_with_its_reason(void)
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
-		(void)start(&stream, NULL);
+		(void)start(&peer_stream, NULL);
 		CHECK(dial() == PROV_OK && state() == HANDSHAKING, "%s: opening", rows[i].name);
 		peer.send_error = rows[i].send;
 		peer.receive_error = rows[i].receive;
@@ -257,7 +175,7 @@ static void a_connection_that_ends_fails_the_session_with_its_reason(void)
 
 static void garbage_fails_the_session_and_the_server_is_told(void)
 {
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	peer.says = (const uint8_t *)"HTTP/1.1 400 Bad Request\r\n\r\n";
 	peer.says_len = 28;
 	CHECK(dial() == PROV_OK && ask_net_again(&board, 1) == PROV_OK && state() == FAILED, "text");
@@ -272,7 +190,7 @@ static void garbage_fails_the_session_and_the_server_is_told(void)
 
 static void a_board_has_one_session(void)
 {
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(dial() == PROV_OK && peer.closed == 0, "dialling");
 	CHECK(ask_tls(&board, 1, NULL, NULL, 0) == PROV_ERR_TLS_STATE, "the session of net answers tls");
 	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK && state() == HANDSHAKING && peer.closed == 1, "opening tls");
@@ -286,7 +204,7 @@ static void a_board_has_one_session(void)
 
 static void closing_ends_the_connection(void)
 {
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(dial() == PROV_OK && ask_net_close(&board, 1) == PROV_OK && state() == CLOSED && peer.closed == 1, "closing");
 	CHECK(ask_net_close(&board, 1) == PROV_OK && state() == CLOSED && peer.closed == 1, "closing again");
 	peer.receive_error = PROV_NET_RESET;
@@ -319,7 +237,7 @@ static bool is_the_boards_key(struct prov_der der)
 
 static void sockets_get_the_credentials_and_nothing_is_left_of_them(void)
 {
-	struct hierarchy h = start(NULL, &raw_sockets);
+	struct hierarchy h = start(NULL, &peer_raw_sockets);
 
 	CHECK(dial() == PROV_OK && state() == HANDSHAKING, "opening");
 	const struct prov_visit *visit = peer.visit;
@@ -338,7 +256,7 @@ static void sockets_get_the_credentials_and_nothing_is_left_of_them(void)
 
 static void sockets_that_take_psa_keys_get_no_octets_of_one(void)
 {
-	(void)start(NULL, &psa_sockets);
+	(void)start(NULL, &peer_psa_sockets);
 	CHECK(dial() == PROV_OK && peer.visit->private_key.len == 0, "there is a key in RAM");
 	CHECK(peer.visit->psa_key_id == (uint32_t)board.prov.identity.keys[PURPOSE_TLS].id && peer.visit->psa_key_id != 0,
 	      "another key");
@@ -353,7 +271,7 @@ static void what_sockets_report_is_answered_until_the_end(void)
 	const uint8_t *r = NULL;
 	size_t len = 0;
 
-	(void)start(NULL, &raw_sockets);
+	(void)start(NULL, &peer_raw_sockets);
 	CHECK(dial() == PROV_OK && state() == HANDSHAKING, "opening");
 	peer.report = (struct prov_visit_report){ .state = PROV_VISIT_ESTABLISHED, .data = "ok 123456\n", .data_len = 10 };
 	CHECK(ask_net_again(&board, 1) == PROV_OK && state() == ESTABLISHED, "established");
@@ -373,7 +291,7 @@ static void what_sockets_report_is_answered_until_the_end(void)
 
 static void without_the_huk_no_raw_key_is_given(void)
 {
-	(void)start(NULL, &raw_sockets);
+	(void)start(NULL, &peer_raw_sockets);
 	board.huk_missing = true;
 	CHECK(dial() == PROV_ERR_NO_HUK && peer.opened == 0, "dialling without a HUK");
 	CHECK(ask_net_again(&board, 1) == PROV_ERR_TLS_STATE, "a session is open");
@@ -384,7 +302,7 @@ static void a_small_buffer_is_refused_before_anything_happens(void)
 	static const uint8_t open[] = "\xa4\x61q\x00\x61" "a\x62::\x61p\x01\x62sn\x61n";
 	uint8_t out[SMP_MESSAGE_MAX];
 
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	for (size_t size = 0; size < 400; size++) {
 		size_t len = 0;
 		unsigned before = peer.opened;
@@ -420,7 +338,7 @@ static void what_does_not_belong_together_is_bad_map(void)
 		{ "x that is false", BODY("\xa2\x61q\x01\x61x\xf4") },
 	};
 
-	(void)start(&stream, NULL);
+	(void)start(&peer_stream, NULL);
 	CHECK(dial() == PROV_OK, "opening");
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		int err = ask_raw(&board, NET, rows[i].body, rows[i].len);
