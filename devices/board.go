@@ -155,8 +155,8 @@ type Subject struct {
 // HandshakeReport is the board's own account of a mutual-TLS handshake.
 type HandshakeReport struct {
 	Received []byte // application data the board read from the verifier
-	Sent     int    // octets board → verifier
-	Taken    int    // octets verifier → board
+	Sent     int    // octets board → verifier; 0 over the board's own network, where nobody counts
+	Taken    int    // octets verifier → board; the same
 }
 
 // WireCount is what went over a line since it was opened.
