@@ -152,3 +152,31 @@ func TestNoEndingIsGreyOnAColour(t *testing.T) {
 		}
 	}
 }
+
+// Every text of the catalogue is asked for by somebody.
+func TestNoTextIsLeftOver(t *testing.T) {
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			sources.Write(raw)
+		}
+	}
+	for _, key := range load(t, catalogue.Reference).Keys() {
+		group, rest, _ := strings.Cut(key, ".")
+		if slices.Contains([]string{"reason", "step", "ending", "check", "fact"}, group) {
+			continue // made from what the engine and the record say
+		}
+		inGroup := group == "key" && strings.Contains(sources.String(), `"`+rest+`"`)
+		if !inGroup && !strings.Contains(sources.String(), `"`+key+`"`) {
+			t.Errorf("nobody asks for %q", key)
+		}
+	}
+}
