@@ -104,9 +104,10 @@ func (n *Network) Dial() netip.AddrPort {
 
 // Firmware names the images of emulated boards; empty means the build directory.
 type Firmware struct {
-	Posix     string `yaml:"posix"`
-	QEMU      string `yaml:"qemu"`
-	QEMUAN521 string `yaml:"qemu_an521"`
+	Posix      string `yaml:"posix"`
+	QEMU       string `yaml:"qemu"`
+	QEMUAN521  string `yaml:"qemu_an521"`
+	QEMUZephyr string `yaml:"qemu_zephyr"`
 }
 
 // Timeouts bound the waits of a Run.

@@ -161,7 +161,7 @@ func dialable(text string) bool {
 
 func (f *Firmware) validate() error {
 	var err error
-	for key, path := range map[string]string{"posix": f.Posix, "qemu": f.QEMU, "qemu_an521": f.QEMUAN521} {
+	for key, path := range map[string]string{"posix": f.Posix, "qemu": f.QEMU, "qemu_an521": f.QEMUAN521, "qemu_zephyr": f.QEMUZephyr} {
 		if path != "" && !filepath.IsAbs(path) {
 			err = errors.Join(err, &ValueError{"firmware." + key, strconv.Quote(path), "an absolute path", "leave the key out to use the images of `make firmware`"})
 		}

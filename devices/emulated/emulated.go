@@ -7,7 +7,7 @@
 //
 //	fuses.bin   32 octets HUK, 16 octets hardware id; mode 0600, written once, never again
 //	flash.bin   the certificate store's flash; 0xff where nothing was written
-//	stderr.log  what the process said, for people
+//	stderr.log  what the process and the firmware's console said, for people
 //	lock        held by the station and by the board's process
 //
 // The process is the board's power: [Start] switches it on, [Board.PowerCut]

@@ -122,11 +122,11 @@ func (b *Board) qemuArgs() ([]string, error) {
 		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
 		"-device", loader,
 		"-kernel", image,
-		// UART0 is the line, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
+		// UART0 is the line, UART1 the console, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
 		// octets, from which QEMU refills the UART without waking its main loop: a third of the CPU for
 		// each octet received. Its escape character would be in the way; no octet is 0x100.
 		"-chardev", line, "-serial", "chardev:line",
-		"-serial", "null",
+		"-chardev", "file,id=console,path=/dev/stdout,append=on", "-serial", "chardev:console",
 		"-chardev", b.trng() + ",id=trng,mux=on", "-serial", "chardev:trng",
 		"-echr", "0x100",
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",

@@ -27,8 +27,11 @@ type batch struct {
 	junit    string
 	progress string
 	firmware string
+	image    string
 	clock    bool
 }
+
+const imageHelp = "firmware image of the emulated boards, which are then of one kind"
 
 const acceptClockHelp = "you say that the clock is right although it is behind the audit log; goes on record"
 
@@ -42,8 +45,8 @@ func (c *command) batchCommand() *cobra.Command {
 With a profile for COSE keys (cose_profile in station.yaml) each board has two Runs, one for each
 of its keys.
 
---boards takes KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial
-ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
+--boards takes KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or
+paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
 
 Ctrl-C once: no Run is cut between signing and recording; others end as Aborted. Twice: stop now.
@@ -62,6 +65,7 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	flags.StringVar(&b.junit, "junit", "", "write a JUnit report to this file")
 	flags.StringVar(&b.progress, "progress", "auto", "auto, plain or none; goes to standard error")
 	flags.StringVar(&b.firmware, "firmware", "", "build directory of the firmware of emulated boards")
+	flags.StringVar(&b.image, "image", "", imageHelp)
 	flags.BoolVar(&b.clock, "accept-clock", false, acceptClockHelp)
 	return cmd
 }
@@ -198,7 +202,7 @@ func (a *batch) bench(b *bench, places []place) (*station.Bench, error) {
 	if err := b.roomOnDisk(); err != nil {
 		return nil, err
 	}
-	fleet := &fleet{state: b.state, firmware: b.config.Firmware, folder: a.firmware, baud: b.config.Boards.Baud,
+	fleet := &fleet{state: b.state, firmware: b.config.Firmware, folder: a.firmware, file: a.image, baud: b.config.Boards.Baud,
 		network: b.overNetwork()}
 	bays, err := fleet.bays(places)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 )
 
 var (
-	errNoFirmware  = errors.New("no firmware image for emulated boards; build it with `make firmware`, or name it with --firmware or in station.yaml under firmware")
+	errNoFirmware  = errors.New("no firmware image for emulated boards; build it with `make firmware` (qemu-zephyr: `make zephyr`), or name it with --image, with --firmware or in station.yaml under firmware")
+	errOneImage    = errors.New("--image is one image, for boards of one kind")
 	errNotEmulated = errors.New("this station does not allow emulated boards (boards.allow_emulated in station.yaml)")
 	errOnePerPort  = errors.New("a serial port gets one board in a batch; leave --count out or use emulated boards")
 )
@@ -27,6 +28,7 @@ type fleet struct {
 	state    state
 	firmware configs.Firmware
 	folder   string // --firmware: where posix/ and qemu/ are, may be empty
+	file     string // --image, may be empty
 	baud     int
 	network  bool // boards dial the verifier themselves
 }
@@ -37,6 +39,9 @@ func (f *fleet) images(places []place) (map[*model]string, error) {
 	for _, p := range places {
 		if p.model == nil || images[p.model] != "" {
 			continue
+		}
+		if f.file != "" && len(images) > 0 {
+			return nil, usage(errOneImage)
 		}
 		image, err := f.image(p.model)
 		if err != nil {
@@ -51,9 +56,12 @@ func (f *fleet) images(places []place) (map[*model]string, error) {
 // the working directory, or beside the directory of the program.
 func (f *fleet) image(m *model) (string, error) {
 	candidates := []string{m.image(f.firmware)}
-	if name := emulated.ImageName(m.kind, m.machine); f.folder != "" {
+	switch name := m.file(); {
+	case f.file != "":
+		candidates = []string{f.file}
+	case f.folder != "":
 		candidates = []string{filepath.Join(f.folder, name)}
-	} else if candidates[0] == "" {
+	case candidates[0] == "":
 		candidates = builtImages(name)
 	}
 	if i := slices.IndexFunc(candidates, fileExists); i >= 0 {

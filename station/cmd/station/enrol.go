@@ -13,8 +13,8 @@ func (c *command) enrolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enrol BOARD",
 		Short: "Enrols one board",
-		Long: `enrol gives one board its identity: BOARD is the path of a serial port, or posix, qemu or
-qemu-an521 for the first emulated board of that kind.
+		Long: `enrol gives one board its identity: BOARD is the path of a serial port, or posix, qemu,
+qemu-an521 or qemu-zephyr for the first emulated board of that kind.
 
 With --rework a board that has an active certificate gets a new one, and the old one is superseded.
 
@@ -46,6 +46,7 @@ With --rework a board that has an active certificate gets a new one, and the old
 	flags.StringVar(&ask.jsonl, "jsonl", "", "write one JSON line for the Run to this file")
 	flags.StringVar(&ask.progress, "progress", "plain", "auto, plain or none; goes to standard error")
 	flags.StringVar(&ask.firmware, "firmware", "", "build directory of the firmware of emulated boards")
+	flags.StringVar(&ask.image, "image", "", imageHelp)
 	flags.BoolVar(&ask.clock, "accept-clock", false, acceptClockHelp)
 	return cmd
 }

@@ -26,12 +26,22 @@ type model struct {
 	kind    emulated.Kind
 	machine string
 	image   func(configs.Firmware) string // what the configuration names
+	zephyr  bool                          // the image is of `make zephyr`, not of `make firmware`
 }
 
 var models = []model{
-	{"posix", emulated.Posix, "", func(f configs.Firmware) string { return f.Posix }},
-	{"qemu", emulated.QEMU, "mps2-an385", func(f configs.Firmware) string { return f.QEMU }},
-	{"qemu-an521", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUAN521 }},
+	{"posix", emulated.Posix, "", func(f configs.Firmware) string { return f.Posix }, false},
+	{"qemu", emulated.QEMU, "mps2-an385", func(f configs.Firmware) string { return f.QEMU }, false},
+	{"qemu-an521", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUAN521 }, false},
+	{"qemu-zephyr", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUZephyr }, true},
+}
+
+// file is the image below the firmware's build directory.
+func (m *model) file() string {
+	if m.zephyr {
+		return "zephyr/" + m.machine + ".elf"
+	}
+	return emulated.ImageName(m.kind, m.machine)
 }
 
 // maxBays bounds what one command may start; a typing mistake is not a fork bomb.
@@ -39,7 +49,7 @@ const maxBays = 512
 
 var (
 	errBays   = fmt.Errorf("want at most %d bays", maxBays)
-	errBoards = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, or paths of serial ports, separated by commas")
+	errBoards = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or paths of serial ports, separated by commas")
 )
 
 // parsePlaces reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1".

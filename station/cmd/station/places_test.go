@@ -22,6 +22,7 @@ func TestPlaces(t *testing.T) {
 		{"negative", "qemu:-1", ""},
 		{"too many in one word", "posix:513", ""},
 		{"too many together", "posix:512,qemu:1", ""},
+		{"Zephyr on an emulated machine", "qemu-zephyr:1", "qemu-zephyr-1"},
 		{"unknown kind", "zephyr:1", ""},
 		{"a relative port", "ttyACM0", ""},
 		{"kind twice", "qemu:1,qemu:2", ""},

@@ -68,6 +68,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.Var(&s.shifts, "shifts", "when shifts begin, such as 06:00,14:00,22:00; numbers are of one shift (default 00:00)")
 	flags.StringVar(&s.operator, "operator", "", "badge or id that is signed in at the start")
 	flags.StringVar(&s.firmware, "firmware", "", "build directory of the firmware of emulated boards")
+	flags.StringVar(&s.image, "image", "", imageHelp)
 	flags.BoolVar(&s.clock, "accept-clock", false, acceptClockHelp)
 }
 

@@ -105,7 +105,7 @@ func (t *sitting) emulated() error {
 }
 
 func (s *screen) fleet(b *bench) *fleet {
-	return &fleet{state: b.state, firmware: b.config.Firmware, folder: s.firmware, baud: b.config.Boards.Baud,
+	return &fleet{state: b.state, firmware: b.config.Firmware, folder: s.firmware, file: s.image, baud: b.config.Boards.Baud,
 		network: b.overNetwork()}
 }
 
