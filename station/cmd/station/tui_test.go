@@ -53,12 +53,13 @@ func openShift(t *testing.T, args ...string) *shift {
 	return s
 }
 
-// opens opens the screen in a terminal; environment comes after the usual one.
+// opens opens the screen in a terminal; environment comes after the usual one. With CI in it the
+// colour library would see no terminal.
 func (s *shift) opens(environment []string, args ...string) {
 	s.t.Helper()
 	s.socket = filepath.Join(s.t.TempDir(), "tmux")
 	words := append([]string{"-f", "/dev/null", "new-session", "-d", "-x", s.w, "-y", s.h, "-s", "s",
-		"env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color"}, environment...)
+		"env", "-u", "CI", "-u", "NO_COLOR", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color"}, environment...)
 	s.tmux(append(append(words, s.binary, "--dir", s.dir, "--firmware", s.firmware), args...)...)
 	socket := s.socket
 	s.t.Cleanup(func() {
