@@ -46,7 +46,7 @@ firmware:
 
 # Flash and RAM of each image, and whose they are; ZEPHYR_ELF=.../zephyr.elf adds one.
 firmware-size: firmware
-	@$(MAKE) --silent -C $(FIRMWARE) size ZEPHYR_ELF='$(ZEPHYR_ELF)'
+	@$(MAKE) --silent -C $(FIRMWARE) size ZEPHYR_ELF='$(abspath $(ZEPHYR_ELF))'
 
 build:
 	@command -v go >/dev/null || { echo 'Go is missing: install the version in go.mod or newer from https://go.dev/dl/'; exit 1; }
