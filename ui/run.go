@@ -12,9 +12,9 @@ import (
 
 func init() { hush.Over() }
 
-// framesPerSecond is how often what changed may be written; it bounds the wait from a key to the screen, and
-// nothing is drawn when nothing has changed.
-const framesPerSecond = 90
+// framesPerSecond is how often what changed may be written. Each look whether something has changed costs an idle
+// station CPU, and each one less lets a key wait longer; nothing is written when nothing has changed.
+const framesPerSecond = 60
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
 // leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM
