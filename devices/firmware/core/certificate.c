@@ -62,7 +62,7 @@ static int check_signature(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
 	int err;
 
 	if (!may_sign(ca) || !same_name(&crt->issuer_raw, &ca->subject_raw) || crt->sig_md != MBEDTLS_MD_SHA256 ||
-	    crt->sig_pk != MBEDTLS_PK_ECDSA) {
+	    crt->sig_pk != COMPAT_SIGNED_BY_ECDSA) {
 		return PROV_ERR_UNTRUSTED;
 	}
 	if (psa_hash_compute(PSA_ALG_SHA_256, crt->tbs.p, crt->tbs.len, hash, sizeof hash, &len) != PSA_SUCCESS) {

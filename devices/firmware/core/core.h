@@ -3,15 +3,12 @@
 #ifndef PROV_CORE_CORE_H
 #define PROV_CORE_CORE_H
 
-#include <mbedtls/pk.h>
-#include <mbedtls/psa_util.h>
-#include <mbedtls/ssl.h>
-#include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 
 #include <prov/prov.h>
 
 #include "cbor.h"
+#include "mbedtls_compat.h"
 
 #define P256_POINT_SIZE 65u /* uncompressed, SEC 1 section 2.3.3 */
 #define HASH_SIZE 32u

@@ -89,7 +89,7 @@ int csr_drop_null(uint8_t *der, size_t *len)
 /* mbedTLS writes at the end of the buffer. */
 static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size_t *len)
 {
-	int n = mbedtls_x509write_csr_der(csr, out, size, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+	int n = compat_csr_der(csr, out, size);
 
 	if (n < 0) {
 		return PROV_ERR_CRYPTO;
@@ -110,7 +110,7 @@ int csr_write(const struct identity *id, enum purpose purpose, const uint8_t non
 	mbedtls_x509write_csr_init(&csr);
 	mbedtls_pk_init(&key);
 	spell_subject(subject, id, o, ou);
-	err = mbedtls_pk_setup_opaque(&key, id->keys[purpose].id);
+	err = compat_pk_in_psa(&key, id->keys[purpose].id);
 	if (err == 0) {
 		mbedtls_x509write_csr_set_key(&csr, &key);
 		err = fill(&csr, subject, nonce);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core.h"
 
+#if defined(MBEDTLS_ENTROPY_HARDWARE_ALT) && !defined(PROV_FOREIGN_ENTROPY)
 #include <mbedtls/entropy.h>
 
-#if defined(MBEDTLS_ENTROPY_HARDWARE_ALT) && !defined(PROV_FOREIGN_ENTROPY)
 /* mbedTLS has no context for its hardware source, so this pointer is the one static of the core. */
 static const struct prov_port *source;
 

@@ -92,7 +92,7 @@ static int load_credentials(struct prov *prov, bool with_chain)
 	if (err == PROV_OK && with_chain && prov->store.len[SLOT_CHAIN] > 0) {
 		err = load(prov, SLOT_CHAIN, &tls->own);
 	}
-	if (err == PROV_OK && mbedtls_pk_setup_opaque(&tls->key, prov->identity.keys[PURPOSE_TLS].id) != 0) {
+	if (err == PROV_OK && compat_pk_in_psa(&tls->key, prov->identity.keys[PURPOSE_TLS].id) != 0) {
 		err = PROV_ERR_CRYPTO;
 	}
 	return err;
@@ -110,7 +110,7 @@ static int configure(struct tls *tls, const char *server_name)
 	mbedtls_ssl_conf_ciphersuites(c, suites);
 	mbedtls_ssl_conf_groups(c, groups);
 	mbedtls_ssl_conf_sig_algs(c, signatures);
-	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+	compat_ssl_random(c);
 	mbedtls_ssl_conf_ca_chain(c, &tls->anchor, NULL);
 	if (mbedtls_ssl_conf_own_cert(c, &tls->own, &tls->key) != 0 || mbedtls_ssl_setup(&tls->ssl, c) != 0 ||
 	    mbedtls_ssl_set_hostname(&tls->ssl, server_name) != 0) {

@@ -4,9 +4,13 @@
  * mbedTLS's headers and TF-M's differ behind the fields that both have, and both
  * begin with those, so callers may be compiled with either.
  */
+#include <mbedtls/build_info.h>
+#include <psa/crypto.h>
+
+/* mbedTLS 3.6 has both where there is but a client of PSA. */
+#if MBEDTLS_VERSION_NUMBER < 0x03060000
 #include <mbedtls/entropy.h>
 #include <mbedtls/psa_util.h>
-#include <psa/crypto.h>
 
 int mbedtls_psa_get_random(void *state, unsigned char *output, size_t len)
 {
@@ -19,3 +23,4 @@ psa_status_t psa_set_key_domain_parameters(psa_key_attributes_t *attributes, psa
 {
 	return PSA_ERROR_NOT_SUPPORTED;
 }
+#endif

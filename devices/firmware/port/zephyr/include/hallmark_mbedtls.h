@@ -9,7 +9,7 @@
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
 #define MBEDTLS_PSA_KEY_SLOT_COUNT 16
 
-#if defined(CONFIG_BUILD_WITH_TFM)
+#if defined(CONFIG_BUILD_WITH_TFM) && defined(CONFIG_MBEDTLS_PSA_CRYPTO_C)
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* TF-M's: psa_client.c */
 #endif
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the mbedTLS versions differ that the core is built with: 3.3 (Zephyr
+ * 3.4), 3.6 (bare metal, posix, Zephyr 3.7 to 4.3) and 4.1 with TF-PSA-Crypto
+ * (Zephyr after that). The core speaks of keys in PSA, and PSA draws the
+ * random numbers; since 4.0 that is all there is.
+ */
+#ifndef PROV_CORE_MBEDTLS_COMPAT_H
+#define PROV_CORE_MBEDTLS_COMPAT_H
+
+#include <mbedtls/build_info.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/x509_crt.h>
+#include <mbedtls/x509_csr.h>
+
+#if MBEDTLS_VERSION_NUMBER >= 0x04000000
+#define COMPAT_SIGNED_BY_ECDSA MBEDTLS_PK_SIGALG_ECDSA
+#else
+#define COMPAT_SIGNED_BY_ECDSA MBEDTLS_PK_ECDSA
+#endif
+
+/* A context for a key that stays in PSA and is not freed with it. 0 or an error of mbedTLS. */
+static inline int compat_pk_in_psa(mbedtls_pk_context *key, psa_key_id_t id)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x04000000
+	return mbedtls_pk_wrap_psa(key, id);
+#else
+	return mbedtls_pk_setup_opaque(key, id);
+#endif
+}
+
+/* DER at the end of `out`: its length, or an error of mbedTLS. */
+static inline int compat_csr_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x04000000
+	return mbedtls_x509write_csr_der(csr, out, size);
+#else
+	return mbedtls_x509write_csr_der(csr, out, size, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+#endif
+}
+
+static inline void compat_ssl_random(mbedtls_ssl_config *config)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x04000000
+	(void)config;
+#else
+	mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+#endif
+}
+
+#endif
