@@ -35,6 +35,7 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 	defer release()
 	if c.options.Reach != nil {
 		address = c.options.Reach(address)
+		defer c.options.Reach(netip.AddrPort{})
 	}
 	d := &dial{client: c}
 	err = d.run(ctx, address, serverName)

@@ -17,7 +17,8 @@ type Options struct {
 	ServerTimeout time.Duration // for one answer of the verifier; 0: 10 s
 	SendChain     bool          // the board sends slot 1 with its certificate: for a verifier that has only the root
 	// Reach gives what the board has to dial for an address, where its network is
-	// another one than the station's; nil: the address itself.
+	// another one than the station's; nil: the address itself. After a handshake it
+	// is called with the zero address: the way may be closed.
 	Reach  func(netip.AddrPort) netip.AddrPort
 	Random io.Reader        // first sequence number; nil: crypto/rand
 	Now    func() time.Time // for Waited; nil: time.Now

@@ -344,7 +344,8 @@ func (b *Board) release() error {
 }
 
 // Reach opens the way from the board's network to this TCP address, in place of
-// the one before, and gives what the board has to dial for it.
+// the one before, and gives what the board has to dial for it. The zero address
+// closes the way, which the board hears nothing of.
 func (b *Board) Reach(address netip.AddrPort) netip.AddrPort {
 	if b.net == nil {
 		return address
