@@ -32,7 +32,7 @@ static const uint8_t dummy_huk[KEY_SIZE] = {
 	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f,
 };
 
-/* Kconfig's word first, then what TF-M 1.x and 2.x call a non-secure side without ids of its own. */
+/* Kconfig's word first, then what TF-M 1 and 2 call a non-secure side without ids of its own. */
 static const int32_t owners[] = { CONFIG_HALLMARK_TFM_OWNER, -1, -0x3c000000 };
 
 static enum prov_huk_source source = PROV_HUK_TFM;
