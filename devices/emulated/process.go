@@ -78,8 +78,8 @@ func (p *process) forbidCore() {
 	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 }
 
-// yielding is the nice value of emulated boards (setpriority(2)), a third of the station's share.
-const yielding = 5
+// yielding is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
+const yielding = 19
 
 // yieldToStation lets the station go first: a real board takes none of its CPU. Where that is refused
 // the board runs as fast as the rest.
