@@ -28,7 +28,7 @@ static bool blank(const uint8_t *octets, size_t len)
 	return any == 0 || all == 0xff;
 }
 
-/* Once for each start: the page is wiped. */
+/* Once for each start, after which the page is wiped; as often as wanted with TLS sockets. */
 int huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	int err;
@@ -37,7 +37,9 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 		return PROV_ERR_NO_HUK;
 	}
 	err = huk_import(fuses, HUK_SIZE, psa_key_id);
-	mbedtls_platform_zeroize(fuses, HUK_SIZE);
+	if (!IS_ENABLED(CONFIG_HALLMARK_TLS_SOCKETS)) { /* their key is derived once more for each handshake */
+		mbedtls_platform_zeroize(fuses, HUK_SIZE);
+	}
 	return err;
 }
 

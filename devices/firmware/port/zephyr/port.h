@@ -31,6 +31,9 @@ int store_flash_read(void *ctx, uint32_t offset, void *buf, size_t len);
 int store_flash_write(void *ctx, uint32_t offset, const void *buf, size_t len);
 int store_flash_erase(void *ctx, uint32_t sector);
 
+/* tls_sockets.c, with CONFIG_HALLMARK_TLS_SOCKETS. */
+extern const struct prov_tls_sockets tls_sockets;
+
 /* board.c: the one instance of the core. Between lock and unlock it belongs to the caller. */
 struct prov *board_lock(void);
 void board_unlock(void);
