@@ -66,6 +66,39 @@ func TestALabelBehindEachScan(t *testing.T) {
 	}
 }
 
+func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T) {
+	first := func(d *driver, r rune) { d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}) }
+	for name, test := range map[string]struct {
+		key   rune
+		shows string
+	}{
+		"help":           {'?', "Any key closes this"},
+		"a question":     {'q', "Leave the station?"},
+		"another screen": {'n', "first-pass yield"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 8, 120, 40, "en")
+			first(d, test.key)
+			d.shows(test.shows)
+			d.send(heldMsg{d.held.turn})
+			d.shows(test.shows)
+
+			d = drive(t, 8, 120, 40, "en")
+			before := d.View()
+			first(d, test.key)
+			first(d, 'z')
+			if d.View() != before {
+				t.Errorf("what a scan's first character showed is still there:\n%s", d.View())
+			}
+		})
+	}
+	d := drive(t, 8, 120, 40, "en")
+	first(d, '1')
+	d.asked("") // to start a bay asks somebody: that waits until it is known to be a key
+	d.send(heldMsg{d.held.turn})
+	d.asked("start 1 by op17 for WO-4711")
+}
+
 func TestAScanIsNeverAShortcut(t *testing.T) {
 	for _, label := range []string{"q", "XsqXkrd123", "123456789", "yjyjyj", "O"} {
 		d := drive(t, 8, 80, 24, "en")

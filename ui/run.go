@@ -14,7 +14,7 @@ func init() { hush.Over() }
 
 // framesPerSecond is how often what changed may be written. Each look whether something has changed costs an idle
 // station CPU, and each one less lets a key wait longer; nothing is written when nothing has changed.
-const framesPerSecond = 60
+const framesPerSecond = 50
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
 // leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM

@@ -47,8 +47,10 @@ func (t *terminal) waitForAfter(from int, text string) {
 	}
 }
 
+// typeText types no sooner than a person could after the key before.
 func (t *terminal) typeText(text string) {
 	t.t.Helper()
+	time.Sleep(2 * keyHold)
 	if err := t.Type(text); err != nil {
 		t.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // A scanner types a label in a few milliseconds a character and ends with enter.
 // People do not. The gatherer holds back each character for a moment: if nothing
 // follows it was a key, if more follows it is a scan, and from then on nothing of it is a
-// key, even if the rest comes late.
+// key, even if the rest comes late. A key that only shows something does so at once.
 const (
 	keyHold   = 30 * time.Millisecond  // how long one character may be a scan's first one
 	scanPause = 400 * time.Millisecond // how long a scan may pause in the middle
@@ -23,6 +23,8 @@ type gatherer struct {
 	held  string
 	burst bool
 	turn  int // of the timer that counts
+	// before is the screen before the held character was taken for a key, nil if it was not.
+	before *Model
 }
 
 // heldMsg says that nothing came after a character for as long as it may be held.

@@ -20,17 +20,45 @@ func (m Model) typed(msg tea.KeyMsg) (Model, tea.Cmd) {
 		return m.fieldKey(msg)
 	}
 	if (msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace) && !msg.Alt {
-		var cmd tea.Cmd
-		m.held, cmd = m.held.take(msg.Runes)
-		return m, cmd
+		return m.gathered(msg)
 	}
 	if held := m.held.held; held != "" {
-		m.held = m.held.drop()
 		if msg.Type == tea.KeyEnter || msg.Type == tea.KeyTab || msg.Type == tea.KeyCtrlJ {
+			m = m.takenBack()
+			m.held = m.held.drop()
 			return m.scanned(held)
 		}
+		m.held = m.held.drop()
 	}
 	return m.pressed(msg)
+}
+
+// gathered holds characters that may be a scan's. What the first one would do as a key,
+// if that only changes what is shown, need not wait: should more follow it is taken back.
+func (m Model) gathered(msg tea.KeyMsg) (Model, tea.Cmd) {
+	first := m.held.held == "" && len(msg.Runes) == 1
+	m = m.takenBack()
+	var hold tea.Cmd
+	m.held, hold = m.held.take(msg.Runes)
+	if !first {
+		return m, hold
+	}
+	next, does := m.pressed(msg)
+	if does != nil || next.field != m.field {
+		return m, hold
+	}
+	next.held.before = &m
+	return next, hold
+}
+
+// takenBack shows what was there before a key that was none.
+func (m Model) takenBack() Model {
+	if was := m.held.before; was != nil {
+		m.screen, m.selected, m.scroll, m.helpShown = was.screen, was.selected, was.scroll, was.helpShown
+		m.dialog, m.notice, m.digits, m.history.cursor = was.dialog, was.notice, was.digits, was.history.cursor
+		m.held.before = nil
+	}
+	return m
 }
 
 // released is what becomes of characters after which nothing came.
@@ -38,10 +66,13 @@ func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
 	if msg.turn != m.held.turn || m.held.held == "" {
 		return m, nil
 	}
-	held, burst := m.held.held, m.held.burst
+	held, burst, done := m.held.held, m.held.burst, m.held.before != nil
 	m.held = m.held.drop()
-	if burst {
+	switch {
+	case burst:
 		return m.refuse(m.t("scan.cut")), nil
+	case done:
+		return m, nil
 	}
 	return m.pressed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(held)})
 }

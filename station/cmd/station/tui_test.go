@@ -109,8 +109,10 @@ func (s *shift) sees(pattern string) string {
 	}
 }
 
+// presses waits as long as a person takes at least: what comes faster is a scanner's.
 func (s *shift) presses(keys ...string) {
 	s.t.Helper()
+	time.Sleep(60 * time.Millisecond)
 	s.tmux(append([]string{"send-keys", "-t", "s"}, keys...)...)
 }
 
