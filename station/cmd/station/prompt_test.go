@@ -107,8 +107,10 @@ func (p *person) readUntil(word string) string {
 	return ""
 }
 
+// types waits as long as a person takes at least: what comes faster is a scanner's.
 func (p *person) types(text string) {
 	p.t.Helper()
+	time.Sleep(60 * time.Millisecond)
 	if _, err := p.screen.WriteString(text); err != nil {
 		p.t.Fatal(err)
 	}
