@@ -39,7 +39,8 @@ static struct prov_port port = {
 	.flash_read = store_flash_read,
 	.flash_write = store_flash_write,
 	.flash_erase = store_flash_erase,
-	.tls_sockets = COND_CODE_1(CONFIG_HALLMARK_TLS_SOCKETS, (&tls_sockets), (NULL)),
+	.stream = COND_CODE_1(CONFIG_HALLMARK_NETWORK_STREAM, (&stream), (NULL)),
+	.tls_sockets = COND_CODE_1(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS, (&tls_sockets), (NULL)),
 };
 
 static K_MUTEX_DEFINE(mutex);

@@ -37,7 +37,7 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 		return PROV_ERR_NO_HUK;
 	}
 	err = huk_import(fuses, HUK_SIZE, psa_key_id);
-	if (!IS_ENABLED(CONFIG_HALLMARK_TLS_SOCKETS)) { /* their key is derived once more for each handshake */
+	if (!IS_ENABLED(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS)) { /* their key is derived once more for each handshake */
 		mbedtls_platform_zeroize(fuses, HUK_SIZE);
 	}
 	return err;

@@ -31,7 +31,8 @@ int store_flash_read(void *ctx, uint32_t offset, void *buf, size_t len);
 int store_flash_write(void *ctx, uint32_t offset, const void *buf, size_t len);
 int store_flash_erase(void *ctx, uint32_t sector);
 
-/* tls_sockets.c, with CONFIG_HALLMARK_TLS_SOCKETS. */
+/* stream.c and tls_sockets.c, by the choice HALLMARK_NETWORK. */
+extern const struct prov_stream stream;
 extern const struct prov_tls_sockets tls_sockets;
 
 /* board.c: the one instance of the core. Between lock and unlock it belongs to the caller. */

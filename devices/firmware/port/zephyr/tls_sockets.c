@@ -5,7 +5,8 @@
  *
  * Zephyr 3.4 blocks in connect until TLS has come to its end, so a thread of its
  * own does the visit. Its sockets take no PSA key: the key is in RAM for as
- * long as the visit lasts. They say that TLS failed, not why.
+ * long as the visit lasts. The sockets wait for ever for a silent peer, and say
+ * that TLS failed, not why: see __wrap_mbedtls_ssl_handshake.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,14 +15,15 @@
 #include <zephyr/net/net_if.h>
 #include <zephyr/net/socket.h>
 #include <zephyr/net/tls_credentials.h>
-#include <zephyr/sys/fdtable.h>
 
-#include <mbedtls/platform_util.h>
+#include <mbedtls/net_sockets.h>
+#include <mbedtls/ssl.h>
 
 #include "port.h"
 
 #define WAIT K_MSEC(50)	     /* port.h: poll */
 #define CLOSING K_MSEC(1000) /* port.h: close */
+#define LOOK K_MSEC(5)	     /* for octets of a peer that is silent */
 
 /* A silent peer must not hold up close. */
 BUILD_ASSERT(CONFIG_NET_SOCKETS_CONNECT_TIMEOUT <= 900, "CONFIG_NET_SOCKETS_CONNECT_TIMEOUT: at most 900 ms");
@@ -34,18 +36,22 @@ static K_SEM_DEFINE(ended, 1, 1); /* taken while a visit lasts */
 static K_MUTEX_DEFINE(lock);	  /* covers what follows */
 static struct prov_visit_report now;
 static bool stop;
-static int tcp = -1; /* the socket below TLS */
 
 static struct sockaddr_storage peer;
 static socklen_t peer_len;
 static char server_name[65];
 static bool with_chain;
 
+/* The visitor's own: what mbedTLS said at last, 0 before it was asked. */
+static int why;
+static uint32_t verify_flags;
+
 static void say(enum prov_visit_state state, int error)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	now.state = state;
 	now.error = error;
+	now.verify_flags = state == PROV_VISIT_FAILED ? verify_flags : 0;
 	(void)k_mutex_unlock(&lock);
 	k_sem_give(&changed);
 }
@@ -60,44 +66,72 @@ static bool stopped(void)
 	return is;
 }
 
-static int meaning(int error)
+extern const k_tid_t hallmark_visitor;
+
+/* mbedTLS wants to be asked again. */
+static bool unfinished(int result)
 {
-	switch (error) {
-	case ECONNRESET:
-		return PROV_NET_RESET;
-	case ECONNREFUSED:
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ETIMEDOUT:
-		return PROV_NET_UNREACHABLE;
-	default:
-		return PROV_NET_UNKNOWN;
-	}
+	return result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE ||
+	       result == MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS || result == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
+}
+
+static int note(const mbedtls_ssl_context *ssl, int result)
+{
+	uint32_t flags = mbedtls_ssl_get_verify_result(ssl);
+
+	why = result < 0 ? result : 0;
+	verify_flags = flags != UINT32_MAX ? flags : 0; /* no certificate was seen yet */
+	return result;
 }
 
 /*
- * TLS waits for ever for a silent peer, and its own descriptor is locked
- * meanwhile. The TCP socket below it is not: it is the one with the same port.
+ * The linker (--wrap) puts these two between Zephyr's sockets and mbedTLS. Of
+ * all that would tell why TLS failed it is what each Zephyr since 3.4 has alike:
+ * the sockets turn every error into one errno and reset the session. Here is
+ * also the one place where a handshake with a silent peer can be ended: the
+ * sockets would wait for it with their lock held. Others' TLS goes through.
  */
-extern const struct socket_op_vtable sock_fd_op_vtable;
+int __real_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
+int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
+int __real_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len);
+int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len);
 
-static int below(int fd)
+int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl)
 {
-	struct sockaddr_in mine = { .sin_family = AF_INET }, other;
-	socklen_t len = sizeof mine;
+	int result = __real_mbedtls_ssl_handshake(ssl);
 
-	if (zsock_bind(fd, (struct sockaddr *)&mine, sizeof mine) != 0 ||
-	    zsock_getsockname(fd, (struct sockaddr *)&mine, &len) != 0) {
-		return -1;
+	if (k_current_get() != hallmark_visitor) {
+		return result;
 	}
-	for (int i = fd + 1; i < CONFIG_POSIX_MAX_FDS; i++) {
-		len = sizeof other;
-		if (z_get_fd_obj(i, (const struct fd_op_vtable *)&sock_fd_op_vtable, 0) != NULL &&
-		    zsock_getsockname(i, (struct sockaddr *)&other, &len) == 0 && other.sin_port == mine.sin_port) {
-			return i;
-		}
+	while (unfinished(result) && !stopped()) {
+		k_sleep(LOOK);
+		result = __real_mbedtls_ssl_handshake(ssl);
 	}
-	return -1;
+	return note(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
+}
+
+/* In TLS 1.3 the server refuses a certificate when the handshake is over on this side. */
+int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len)
+{
+	int result = __real_mbedtls_ssl_read(ssl, buf, len);
+
+	return k_current_get() == hallmark_visitor ? note(ssl, result) : result;
+}
+
+/* The reason in the numbers of port.h: TLS's, or that of the connection below it. */
+static int reason(int error)
+{
+	switch (why) {
+	case MBEDTLS_ERR_NET_RECV_FAILED:
+	case MBEDTLS_ERR_NET_SEND_FAILED:
+		return PROV_NET_RESET;
+	case 0:
+		return error == ECONNREFUSED || error == ENETUNREACH || error == EHOSTUNREACH || error == ETIMEDOUT ?
+			       PROV_NET_UNREACHABLE :
+		       error == ECONNRESET ? PROV_NET_RESET : PROV_NET_UNKNOWN;
+	default:
+		return why;
+	}
 }
 
 static bool configure(int fd)
@@ -146,7 +180,7 @@ static void hear(int fd)
 			say(PROV_VISIT_CLOSED, 0);
 			return;
 		} else if (left > 0 && errno != EAGAIN) {
-			say(PROV_VISIT_FAILED, errno == ECONNRESET ? PROV_NET_RESET : PROV_NET_ENDED);
+			say(PROV_VISIT_FAILED, reason(errno));
 			return;
 		} else if (left == 0) {
 			k_sleep(WAIT);
@@ -160,20 +194,12 @@ static void visit(void)
 
 	if (fd < 0 || !configure(fd)) {
 		say(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
+	} else if (zsock_connect(fd, (struct sockaddr *)&peer, peer_len) != 0) {
+		say(PROV_VISIT_FAILED, reason(errno));
 	} else {
-		(void)k_mutex_lock(&lock, K_FOREVER);
-		tcp = below(fd);
-		(void)k_mutex_unlock(&lock);
-		if (zsock_connect(fd, (struct sockaddr *)&peer, peer_len) != 0) {
-			say(PROV_VISIT_FAILED, meaning(errno));
-		} else {
-			say(PROV_VISIT_ESTABLISHED, 0);
-			hear(fd);
-		}
+		say(PROV_VISIT_ESTABLISHED, 0);
+		hear(fd);
 	}
-	(void)k_mutex_lock(&lock, K_FOREVER);
-	tcp = -1;
-	(void)k_mutex_unlock(&lock);
 	if (fd >= 0) {
 		(void)zsock_close(fd);
 	}
@@ -191,6 +217,8 @@ static void run(void *a, void *b, void *c)
 {
 	for (;;) {
 		(void)k_sem_take(&begin, K_FOREVER);
+		why = 0;
+		verify_flags = 0;
 		visit();
 		forget_credentials();
 		k_sem_give(&ended);
@@ -259,9 +287,6 @@ static void finish(void *ctx)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	stop = true;
-	if (tcp >= 0) {
-		(void)zsock_shutdown(tcp, ZSOCK_SHUT_RD);
-	}
 	(void)k_mutex_unlock(&lock);
 	if (k_sem_take(&ended, CLOSING) == 0) {
 		k_sem_give(&ended);
