@@ -21,6 +21,7 @@ var (
 // An expectation is the one certificate that a Run wants to see, and what came of it.
 type expectation struct {
 	sum     [sha256.Size]byte
+	answer  []byte       // set by Expect: a board that is told twice to dial may come twice, and reports what it read last
 	verdict chan verdict // holds one
 	once    sync.Once
 }

@@ -10,8 +10,8 @@
 // A board with a network of its own may come to another listener, ServeVisits, where
 // nobody is let in but a board for whose certificate a Run waits at that moment.
 //
-// A client that is accepted gets one line of 10 octets that differs each time,
-// so that it can prove that it read it. A client that is refused gets a TLS
+// A client that is accepted gets one line of 10 octets that differs each time (on
+// ServeVisits for each Run), so that it can prove that it read it. A client that is refused gets a TLS
 // alert, and the log says issuer, subject, serial number and reason.
 //
 // The package holds no CA key and links no PKCS#11.
@@ -216,7 +216,7 @@ func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
 	if err := secure.HandshakeContext(v.ctx); err != nil {
 		return station.Presented{}, err
 	}
-	answer, err := newAnswer()
+	answer, err := v.answer()
 	if err != nil {
 		return station.Presented{}, err
 	}
@@ -231,6 +231,14 @@ func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
 		Answer:            answer,
 		OverNetwork:       v.awaited,
 	}, nil
+}
+
+// answer is the Run's where a board may dial more than once in it, else a new one.
+func (v *visit) answer() ([]byte, error) {
+	if v.awaited && v.announced != nil {
+		return v.announced.answer, nil
+	}
+	return newAnswer()
 }
 
 // newAnswer makes "ok ", six random hexadecimal digits, and a line feed: a

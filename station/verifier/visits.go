@@ -96,9 +96,14 @@ func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Visit,
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the verifier to serve visits: %w", context.Cause(ctx))
 	}
+	answer, err := newAnswer()
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := &awaited{expectation: expect(certificate), server: s, door: s.door}
+	a.answer = answer
 	if s.awaited[a.sum] != nil {
 		return nil, errAwaited
 	}

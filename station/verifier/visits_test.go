@@ -79,6 +79,29 @@ func TestEachBoardComesToItsOwnRun(t *testing.T) {
 	}
 }
 
+// The answer that tells the station that the board dials may be lost: it has the board dial again.
+func TestABoardThatDialsTwiceInARunReadsTheSameAnswer(t *testing.T) {
+	s, _ := open(t)
+	openVisits(t, s)
+	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
+	run := func() (answers []string) {
+		visit := expected(t, s, actor)
+		for range 2 {
+			answer := comes(t, s, visit.Address(), actor)
+			seen, err := soon(t, visit)
+			if err != nil || answer == "" || string(seen.Answer) != answer {
+				t.Errorf("the verifier says %q, the board read %q: %v", seen.Answer, answer, err)
+			}
+			answers = append(answers, answer)
+		}
+		fatalIf(t, visit.Close())
+		return answers
+	}
+	if first, second := run(), run(); first[0] == second[0] {
+		t.Errorf("two Runs have one answer, %q", first[0])
+	}
+}
+
 func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 	for _, test := range []struct {
 		name string
