@@ -23,7 +23,7 @@ func (w *world) station(changes ...func(*station.Config)) *station.Station {
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
 		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
 		Anchor:   []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses, devices.HUKTFM},
-		Callers: []int32{-1, 0x1234}, Now: time.Now, Random: rand.Reader,
+		Callers: []int32{-1}, Now: time.Now, Random: rand.Reader,
 	}
 	for _, change := range changes {
 		change(&config)

@@ -80,11 +80,11 @@ func (s *Station) callerAllowed(id *devices.Identity) error {
 	if !id.HUK.HasCaller() {
 		return nil
 	}
-	if want := s.config.Callers; len(want) > 0 && !slices.Contains(want, id.Caller) {
-		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.Caller), Want: fmt.Sprintf("one of the TF-M callers %v", want)}
-	}
 	if devices.DummyOfCaller(id.ID, id.Caller) && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: TF-M dummy provisioning, caller %d", ErrDummyIdentity, id.Caller)
+	}
+	if want := s.config.Callers; len(want) > 0 && !slices.Contains(want, id.Caller) {
+		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.Caller), Want: fmt.Sprintf("one of the TF-M callers %v", want)}
 	}
 	return nil
 }
@@ -97,11 +97,12 @@ func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if !s.huk[id.HUK] {
 		return &IdentityError{Kind: ErrUntrustedHUK, Got: int64(id.HUK), Want: s.hukText}
 	}
-	if err := s.callerAllowed(id); err != nil {
-		return err
-	}
+	// A dummy stops the bay (I4), so it is found before what another image would mend.
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
+	}
+	if err := s.callerAllowed(id); err != nil {
+		return err
 	}
 	if !id.Can.Has(devices.CanProvision) {
 		return devices.ErrProductImage

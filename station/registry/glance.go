@@ -34,7 +34,7 @@ func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 // Search picks Runs; zero values pick all.
 type Search struct {
 	Text   string // part of a BoardID, of a serial number in hex, or of a work order
-	Run    string // exactly this one
+	Run    string // exactly this one; the rest is not asked then
 	Ending station.Ending
 	Since  time.Time // admitted then or later
 	Limit  int       // 0: no limit
