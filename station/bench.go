@@ -93,7 +93,7 @@ func (b *Bench) begin(ctx context.Context) (*shift, error) {
 type shift struct {
 	*Bench
 	count int
-	jobs  chan struct{} // holds one element for each Run under way
+	jobs  chan struct{} // holds one element for each board in work
 
 	mu     sync.Mutex // covers what follows
 	spare  int        // boards that no bay has claimed yet
@@ -161,7 +161,7 @@ func (s *shift) missing(ctx context.Context) error {
 	if s.visits == s.count {
 		return nil
 	}
-	why := []error{fmt.Errorf("%d of %d Runs were not begun", s.count-s.visits, s.count), context.Cause(ctx)}
+	why := []error{fmt.Errorf("%d of %d boards were not begun", s.count-s.visits, s.count), context.Cause(ctx)}
 	if s.Station.draining.Err() != nil {
 		why = append(why, ErrDraining)
 	}
