@@ -46,7 +46,7 @@ func whyNoVisit(ctx context.Context, visit Visit, boardErr error) error {
 	ctx, cancel := context.WithTimeout(ctx, visitGrace)
 	defer cancel()
 	_, refusal := visit.Verdict(ctx)
-	sentAway := errors.Is(boardErr, devices.ErrServerRefuses) || errors.Is(boardErr, devices.ErrServerGone)
+	sentAway := errors.Is(boardErr, devices.ErrServerRefuses) // by an alert; a connection that broke may be any
 	switch {
 	case refusal == nil:
 		return boardErr

@@ -50,6 +50,10 @@ func TestEndingsOverTheNetwork(t *testing.T) {
 			w.fails("NetworkHandshake", alert)
 			w.verdict = fmt.Errorf("looking up: %w: %w", station.ErrRegistry, cut)
 		}, station.Fault, "registry"},
+		{"another board's refusal does not explain a connection that broke", func(w *world) {
+			w.fails("NetworkHandshake", &devices.HandshakeError{Code: -0x7280})
+			w.verdict = refused
+		}, station.Fault, "server-gone"},
 		{"another board's refusal does not explain what this board says", func(w *world) {
 			w.fails("NetworkHandshake", &devices.HandshakeError{Flags: 4})
 			w.verdict = refused
