@@ -40,8 +40,9 @@ func (b *bench) visit(s server, name string) (devices.HandshakeReport, error, vi
 	if b.network {
 		report, boardErr := b.client().NetworkHandshake(b.ctx, listener.Addr().(*net.TCPAddr).AddrPort(), name)
 		if errors.Is(boardErr, devices.ErrNoNetwork) {
-			b.Fatal(boardErr) // then nobody visits, and there is nobody to wait for
+			b.Fatal(boardErr)
 		}
+		b.check(listener.Close()) // perhaps nobody came, and nobody will
 		return report, boardErr, <-seen
 	}
 	conn, err := net.Dial("tcp", listener.Addr().String())

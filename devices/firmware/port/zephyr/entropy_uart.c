@@ -15,7 +15,7 @@
 #include <zephyr/sys/ring_buffer.h>
 
 #define UART DT_INST_PHANDLE(0, uart)
-#define LIMIT K_SECONDS(1)
+#define LIMIT_MS 1000 /* prov/port.h: entropy */
 
 /* Repetition count test, NIST SP 800-90B 4.4.1: 8 bits per octet, false alarm 2^-40. */
 #define REPETITION_CUTOFF 6u
@@ -27,6 +27,7 @@ static K_SEM_DEFINE(arrived, 0, 1);
 static K_MUTEX_DEFINE(taking);
 static uint8_t last;
 static unsigned int repeated;
+static bool silent; /* the last draw ended for want of octets: the next one waits for none, or many would add up */
 
 /* Fills the pool; when it is full the octet stays in the UART, and the host waits. */
 static void collect(const struct device *dev, void *data)
@@ -56,12 +57,15 @@ static void listen(void)
 	irq_unlock(key);
 }
 
-static int take(uint8_t *octet)
+static int take(uint8_t *octet, int64_t until)
 {
 	while (ring_buf_get(&pool, octet, 1) == 0) {
 		k_sem_reset(&arrived);
 		listen();
-		if (ring_buf_is_empty(&pool) && k_sem_take(&arrived, LIMIT) != 0) {
+		int64_t left = silent ? 0 : MAX(until - k_uptime_get(), 0);
+
+		if (ring_buf_is_empty(&pool) && k_sem_take(&arrived, K_MSEC(left)) != 0) {
+			silent = true;
 			return -EIO;
 		}
 	}
@@ -70,16 +74,19 @@ static int take(uint8_t *octet)
 	return repeated < REPETITION_CUTOFF ? 0 : -EIO;
 }
 
-/* At most 1 s for each octet; then, or if the source repeats itself, -EIO and nothing but zeros. */
+/* At most LIMIT_MS; then, or if the source repeats itself, -EIO and nothing but zeros. */
 static int get_entropy(const struct device *dev, uint8_t *buffer, uint16_t length)
 {
+	int64_t until;
 	int err = 0;
 
 	ARG_UNUSED(dev);
 	(void)k_mutex_lock(&taking, K_FOREVER);
+	until = k_uptime_get() + LIMIT_MS;
 	for (uint16_t i = 0; err == 0 && i < length; i++) {
-		err = take(&buffer[i]);
+		err = take(&buffer[i], until);
 	}
+	silent = silent && err != 0;
 	(void)k_mutex_unlock(&taking);
 	if (err != 0) {
 		memset(buffer, 0, length);

@@ -41,6 +41,7 @@ static struct sockaddr_storage peer;
 static socklen_t peer_len;
 static char server_name[65];
 static bool with_chain;
+static int fd; /* the visitor closes it */
 
 /* The visitor's own: what mbedTLS said at last, 0 before it was asked. */
 static int why;
@@ -134,7 +135,7 @@ static int reason(int error)
 	}
 }
 
-static bool configure(int fd)
+static bool configure(void)
 {
 	const sec_tag_t tags[] = { TAG_CA, TAG_OWN, TAG_CHAIN };
 	const int required = TLS_PEER_VERIFY_REQUIRED;
@@ -166,7 +167,7 @@ static size_t room(void)
 	return left;
 }
 
-static void hear(int fd)
+static void hear(void)
 {
 	uint8_t octets[sizeof now.data];
 
@@ -190,19 +191,15 @@ static void hear(int fd)
 
 static void visit(void)
 {
-	int fd = zsock_socket(peer.ss_family, SOCK_STREAM, IPPROTO_TLS_1_2);
-
-	if (fd < 0 || !configure(fd)) {
+	if (!configure()) {
 		say(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
 	} else if (zsock_connect(fd, (struct sockaddr *)&peer, peer_len) != 0) {
 		say(PROV_VISIT_FAILED, reason(errno));
 	} else {
 		say(PROV_VISIT_ESTABLISHED, 0);
-		hear(fd);
+		hear();
 	}
-	if (fd >= 0) {
-		(void)zsock_close(fd);
-	}
+	(void)zsock_close(fd);
 }
 
 static void forget_credentials(void)
@@ -252,6 +249,7 @@ static bool parse(const struct prov_visit *v)
 static int start(void *ctx, const struct prov_visit *v)
 {
 	struct net_if *iface = net_if_get_default();
+	int err;
 
 	if (!parse(v)) {
 		return PROV_ERR_BAD_MAP;
@@ -261,10 +259,13 @@ static int start(void *ctx, const struct prov_visit *v)
 	}
 	strncpy(server_name, v->server_name, sizeof server_name - 1);
 	with_chain = v->chain.len > 0;
-	if (!add_credentials(v)) {
+	fd = zsock_socket(peer.ss_family, SOCK_STREAM, IPPROTO_TLS_1_2);
+	if (fd < 0 || !add_credentials(v)) {
+		err = fd < 0 ? PROV_ERR_NO_NETWORK : PROV_ERR_CRYPTO;
 		forget_credentials();
+		(void)zsock_close(fd);
 		k_sem_give(&ended);
-		return PROV_ERR_CRYPTO;
+		return err;
 	}
 	memset(&now, 0, sizeof now);
 	now.state = PROV_VISIT_SHAKING;
