@@ -138,6 +138,12 @@ static const struct {
 #endif
 };
 
+/* TLS sockets may have a thread of their own, and PSA need not be safe for two: only what does without PSA goes on beside it. */
+static bool beside_visit(uint8_t command)
+{
+	return command == COMMAND_NET || command == COMMAND_HELLO || command == COMMAND_READ;
+}
+
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len, uint8_t *out,
 		      size_t out_size, size_t *out_len)
 {
@@ -151,6 +157,9 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 	}
 	if (prov->broken != PROV_OK) {
 		return prov->broken;
+	}
+	if (prov->net.via != NET_OFF && !beside_visit(command)) {
+		net_close(prov);
 	}
 	err = commands[command].handle(prov, in, in_len, &w);
 	if (err == PROV_OK && w.overflow) {

@@ -212,6 +212,44 @@ static void closing_ends_the_connection(void)
 	CHECK(dial() == PROV_OK && peer.opened == 2, "dialling again");
 }
 
+static int hello(void)
+{
+	return ask_hello(&board);
+}
+
+static int read_anchor(void)
+{
+	return ask_read(&board, SLOT_ANCHOR, 0);
+}
+
+static int csr(void)
+{
+	return ask_csr(&board, NULL, NULL);
+}
+
+static int seal(void)
+{
+	return ask_seal(&board);
+}
+
+/* A port's visit may have a thread of its own, and PSA be safe for one alone. */
+static void what_computes_ends_a_visit(void)
+{
+	static const struct {
+		const char *name;
+		int (*ask)(void);
+		bool ends;
+	} rows[] = { { "hello", hello, false }, { "read", read_anchor, false }, { "csr", csr, true }, { "seal", seal, true } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		(void)start(NULL, &peer_raw_sockets);
+		CHECK(dial() == PROV_OK && rows[i].ask() == PROV_OK, "%s is refused beside a visit", rows[i].name);
+		CHECK(peer.closed == (rows[i].ends ? 1u : 0u), "%s: closed %u times", rows[i].name, (unsigned)peer.closed);
+		CHECK(ask_net_again(&board, 1) == (rows[i].ends ? PROV_ERR_TLS_STATE : PROV_OK), "%s: the session", rows[i].name);
+		board_stop(&board);
+	}
+}
+
 static bool same(struct prov_der der, const struct certificate *want)
 {
 	return der.len == want->len && memcmp(der.octets, want->der, der.len) == 0;
@@ -365,6 +403,7 @@ const struct test net_tests[] = {
 	  garbage_fails_the_session_and_the_server_is_told },
 	{ "a board has one TLS session, of tls or of net", a_board_has_one_session },
 	{ "closing ends the connection", closing_ends_the_connection },
+	{ "what computes ends a visit first; hello and read do not", what_computes_ends_a_visit },
 	{ "TLS sockets get the credentials, and nothing is left of them",
 	  sockets_get_the_credentials_and_nothing_is_left_of_them },
 	{ "TLS sockets that take PSA keys get no octets of one", sockets_that_take_psa_keys_get_no_octets_of_one },
