@@ -25,6 +25,12 @@ const (
 	Aborted Ending = "aborted" // the operator stopped
 )
 
+// KeyPurpose is what a key is for, in the words of those who see the engine only.
+type KeyPurpose = issuance.Purpose
+
+// FirstKey is the key that each board has; others come after it.
+const FirstKey = issuance.PurposeTLS
+
 // Run is one attempt on one board. Each part is written by exactly one step
 // and is nil (zero) until then; a step whose part is there is skipped.
 type Run struct {

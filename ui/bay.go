@@ -2,6 +2,7 @@ package ui
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -43,4 +44,13 @@ func (b *bay) take(e station.Event, steps []string) {
 		b.step = slices.Index(steps, e.Step)
 		b.since = e.At
 	}
+}
+
+// secondKey names the key of a Run that is not for the board's first: each board has that one, and
+// most have no other, so it goes without saying.
+func (m Model) secondKey(purpose station.KeyPurpose) string {
+	if purpose == station.FirstKey {
+		return ""
+	}
+	return m.clean(strings.ToUpper(string(purpose)))
 }

@@ -211,7 +211,7 @@ func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 		y += 2
 	}
 	m.drawBar(c, r.x, y, r.w, b.step, len(m.o.Steps))
-	count := fmt.Sprintf("%d/%d", b.step+1, len(m.o.Steps))
+	count := strings.TrimSpace(fmt.Sprintf("%d/%d %s", b.step+1, len(m.o.Steps), m.secondKey(b.run.Purpose)))
 	c.put(r.x, y+1, r.w, plain, count)
 	c.right(r.x+r.w, y+1, r.w-width(count)-1, strong, elapsed(m.now.Sub(b.run.Started).Seconds()))
 	if retries := retriesOf(&b.run); retries > 0 {
@@ -281,7 +281,7 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	area, text := endingStyles(run.Ending)
 	y := r.y
 	if r.h >= 8 {
-		c.put(r.x, y, r.w, dim, clockTime(run.Finished))
+		c.put(r.x, y, r.w, dim, strings.TrimSpace(clockTime(run.Finished)+" "+m.secondKey(run.Purpose)))
 		c.right(r.x+r.w, y, r.w-9, dim, seconds(run.Finished.Sub(run.Started)))
 		y++
 	}

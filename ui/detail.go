@@ -140,6 +140,7 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 	p.known("operator", run.Operator)
 	p.known("order", run.Order)
 	p.known("rework", run.Rework)
+	p.known("purpose", strings.ToUpper(string(run.Purpose)))
 	if id := run.Identity; id != nil {
 		p.known("hardware", id.HardwareID.String())
 		p.known("type", id.BoardType)

@@ -88,3 +88,32 @@ func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
 		t.Error("not back on the bench")
 	}
 }
+
+func TestARunForASecondKeySaysWhichKey(t *testing.T) {
+	d := drive(t, 8, 80, 24, "de")
+	e := ended(1, "1", station.Pass, "")
+	e.Snap.Purpose = "cose"
+	running := e
+	running.Kind, running.Step, running.Snap.Ending = station.StepStarted, "sign", ""
+	d.send(EventMsg{running})
+	d.shows("4/9 COSE")
+	d.shows("Platz 1: COSE-Schlüssel")
+	d.send(EventMsg{e})
+	d.shows(clockTime(e.Snap.Finished) + " COSE")
+	d.key("enter")
+	if page := d.detailText(); !strings.Contains(page, "COSE") {
+		t.Errorf("the detail does not say which key:\n%s", page)
+	}
+	for _, tt := range []struct {
+		row  Row
+		want string
+	}{
+		{Row{Purpose: "tls", Ending: station.Pass}, ""},
+		{Row{Purpose: "cose", Ending: station.Pass}, "COSE-Schlüssel"},
+		{Row{Purpose: "cose", Ending: station.Reject, Reason: "store-io"}, "COSE: " + d.reason(station.Reject, "store-io")},
+	} {
+		if got := d.rowReason(tt.row); got != tt.want {
+			t.Errorf("history says %q, want %q", got, tt.want)
+		}
+	}
+}

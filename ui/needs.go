@@ -169,6 +169,7 @@ type Row struct {
 	Serial   string // of the certificate in hex, empty when it has none
 	Order    string
 	Operator string
+	Purpose  station.KeyPurpose
 	Ending   station.Ending
 	Reason   string
 }

@@ -221,6 +221,9 @@ func (m Model) message() (style, string) {
 func (m Model) bayText() string {
 	b := m.bay()
 	label := m.t("bay.chosen", m.clean(b.name))
+	if key := m.secondKey(b.run.Purpose); b.begun && key != "" {
+		label += " " + m.t("purpose.key", key) + m.look.shapes.dot
+	}
 	switch {
 	case b.facts.Stopped != "":
 		return label + " " + m.t("bay.stopped", m.clean(b.facts.Stopped))

@@ -103,7 +103,7 @@ func (d *desk) Search(ctx context.Context, q ui.Query) ([]ui.Row, error) {
 			return nil, fmt.Errorf("reading Run %q: %w", run.ID, err)
 		}
 		rows = append(rows, ui.Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID, Serial: run.Serial, Order: run.Order,
-			Operator: run.Operator, Ending: run.Ending, Reason: run.Reason})
+			Operator: run.Operator, Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason})
 	}
 	return rows, err
 }
@@ -121,7 +121,7 @@ func (d *desk) Detail(ctx context.Context, id uuid.UUID) (ui.Detail, error) {
 	}
 	run := found[0]
 	detail := ui.Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
-		Purpose: issuance.Purpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
+		Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
 	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
 		if text == "" {
 			continue
