@@ -22,7 +22,7 @@ test: firmware build lint
 
 # What any board must pass, on one board: make suite BOARD=port:/dev/ttyUSB0 (devices/firmware/README.md).
 suite: firmware
-	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | port:TTY'; exit 1; }
+	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | zephyr:an521:IMAGE | port:TTY'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board '$(BOARD)' $(SUITEFLAGS)
 
 # The Zephyr application for QEMU's machines, with the Zephyr that ZEPHYR_BASE names.

@@ -1,6 +1,6 @@
 // Package emulated runs boards that are processes of this machine: QEMU's
-// mps2 machines with the bare-metal firmware, or the same core as a Linux
-// process.
+// mps2 machines with the bare-metal firmware or a Zephyr image, or the same core
+// as a Linux process.
 //
 // One [Board] is one directory and one line. The directory is the hardware
 // that survives a power cut:

@@ -56,7 +56,7 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.batch(cmd.Context(), &b) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&b.boards, "boards", "", "bays: qemu:8, posix:32, qemu-an521:4, /dev/ttyACM0,/dev/ttyACM1 (required)")
+	flags.StringVar(&b.boards, "boards", "", "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)")
 	flags.IntVar(&b.count, "count", 0, "boards in total (default: one for each bay)")
 	flags.IntVar(&b.jobs, "jobs", 0, "boards at the same time (default: all bays)")
 	flags.StringVar(&b.order, "order", "", "work order that the boards are counted for")

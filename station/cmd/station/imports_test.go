@@ -17,7 +17,6 @@ import (
 var mayImport = map[string][]string{
 	"devices/smp":         {},
 	"devices/serial":      {},
-	"devices/jlink":       {},
 	"hsm":                 {},
 	"station/audit":       {},
 	"station/issuance":    {},

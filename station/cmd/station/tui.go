@@ -58,7 +58,7 @@ func (c *command) tuiCommand() *cobra.Command {
 
 func (s *screen) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&s.boards, "boards", "", "bays: qemu:8, posix:32, qemu-an521:4, /dev/ttyACM0,/dev/ttyACM1 (required)")
+	flags.StringVar(&s.boards, "boards", "", "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)")
 	flags.StringVar(&s.order, "order", "", "work order that the shift begins with")
 	flags.StringVar(&s.lang, "lang", "", "language of the screen: en or de (default: from LANG)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
