@@ -224,7 +224,7 @@ static int read_anchor(void)
 
 static int csr(void)
 {
-	return ask_csr(&board, NULL, NULL);
+	return ask_csr(&board, "Test", "Boards");
 }
 
 static int seal(void)
