@@ -2,11 +2,12 @@ package ui
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
-	"hallmark/station"
+	"hallmark/station/health"
+	"hallmark/station/operate"
+	"hallmark/station/workdir"
 )
 
 // The interfaces of this file are called from goroutines of their own, several
@@ -41,19 +42,6 @@ type Line interface {
 	Drain(ctx context.Context, operator string) error
 }
 
-// Start is what the operator asked to be started.
-type Start struct {
-	Bay      string
-	Operator string // goes into the Run
-	Order    string // work order, may be empty
-	// Expect is the BoardID that was scanned from the board's label, or empty. A
-	// board that gives another one must be refused before anything is asked of it.
-	Expect string
-	// Rework is the reason why a board that has a certificate gets another one, or
-	// empty. The active certificate then ends as superseded.
-	Rework string
-}
-
 // Bays says which bays take part. Each call goes on record with its operator
 // before it returns nil.
 type Bays interface {
@@ -68,69 +56,6 @@ type Bays interface {
 // FactsSource is asked about once a second. It must answer from memory.
 type FactsSource interface {
 	Facts(ctx context.Context) (Facts, error)
-}
-
-// Facts is what header and tiles show beside the events.
-type Facts struct {
-	Order     Order // the open one; the zero Order when none is
-	HSM       HSM
-	ClockBad  string    // what is wrong with the clock, empty when nothing is
-	Entries   int64     // in the audit log
-	Anchored  time.Time // last checkpoint, zero when there is none
-	AuditBad  string    // why the audit log takes nothing, empty when it does
-	Automatic bool
-	Paused    string // why the line does not start Runs just now, empty when it does
-	Draining  bool
-	Bays      []BayFacts // may hold fewer than there are bays
-}
-
-// BayFacts is what is known of a bay outside its Runs.
-type BayFacts struct {
-	Name    string
-	Present Presence
-	Skipped string // the reason, empty when the bay takes part
-	Stopped string // why the bay waits for an operator (I4), empty when it does not
-}
-
-// Presence says whether a board sits in a bay.
-type Presence uint8
-
-// The zero Presence is that of ports that cannot tell.
-const (
-	PresenceUnknown Presence = iota
-	BoardPresent
-	BoardAbsent
-)
-
-// HSM is the state of the token.
-type HSM struct {
-	State  HSMState
-	Detail string // for people: label and serial number, or what went wrong
-}
-
-// HSMState is what the header says of the token.
-type HSMState string
-
-// The states of the token. HSMAway pauses the line until the token is back.
-const (
-	HSMClosed   HSMState = "closed"   // the PIN was not entered yet
-	HSMReady    HSMState = "ready"    // a hardware token, logged in
-	HSMSoftware HSMState = "software" // a software token: protects nothing
-	HSMAway     HSMState = "away"
-)
-
-// Order is a work order.
-type Order struct {
-	ID      string
-	Product string
-	Quota   int64 // 0 means none
-	Count   int64 // boards with an active certificate
-}
-
-// Operator is who signed in.
-type Operator struct {
-	ID   string // goes on record
-	Name string // for the screen
 }
 
 // Badges knows the operators. Both calls go on record.
@@ -152,53 +77,9 @@ type History interface {
 	Search(ctx context.Context, q Query) ([]Row, error)
 }
 
-// Query is what to look for: Runs that fit all fields that are not zero.
-type Query struct {
-	Text   string // part of a BoardID, of a serial number in hex, or of a work order
-	Ending station.Ending
-	Since  time.Time
-	Limit  int
-}
-
-// Row is one Run on record.
-type Row struct {
-	Run      uuid.UUID
-	At       time.Time
-	Bay      string
-	BoardID  string
-	Serial   string // of the certificate in hex, empty when it has none
-	Order    string
-	Operator string
-	Purpose  station.KeyPurpose
-	Ending   station.Ending
-	Reason   string
-}
-
 // Details tells what is known of one Run beyond what its events said.
 type Details interface {
 	Detail(ctx context.Context, run uuid.UUID) (Detail, error)
-}
-
-// Detail is everything about one Run. Fields that are not known are left zero.
-type Detail struct {
-	Run         station.Run // as far as it can be read back
-	BoardID     string      // for Runs whose Identity cannot be read back
-	Certificate []byte      // DER
-	CSR         []byte      // DER
-	Registry    []Fact      // what the registry says of board and certificate
-	Audit       []AuditEntry
-}
-
-// Fact is one line of a table. Name is shown as the text "fact.NAME" of the
-// catalogue if there is one, otherwise as it is.
-type Fact struct{ Name, Value string }
-
-// AuditEntry is one line of the audit log.
-type AuditEntry struct {
-	Index int64
-	At    time.Time
-	Type  string
-	Text  string
 }
 
 // Doctor examines the bench, as `station doctor` does.
@@ -207,25 +88,6 @@ type Doctor interface {
 	// or when ctx is done. The verifier's self-test is among the checks.
 	Examine(ctx context.Context) <-chan Check
 }
-
-// Check is one line of the doctor's table.
-type Check struct {
-	Name    string
-	State   CheckState
-	Finding string
-	Next    string // what to do when it failed
-}
-
-// CheckState is how a check ended.
-type CheckState string
-
-// The states of a check.
-const (
-	CheckOK   CheckState = "ok"
-	CheckWarn CheckState = "warn" // it works, and something is to be done about it soon
-	CheckFail CheckState = "fail"
-	CheckNone CheckState = "none" // not examined: what it needs has failed
-)
 
 // Opener opens the HSM with a PIN that was typed.
 type Opener interface {
@@ -239,9 +101,38 @@ type Copier interface {
 	Copy(ctx context.Context, text string) (where string, err error)
 }
 
-// LogLine is one line of the engineers' log.
-type LogLine struct {
-	At    time.Time
-	Level string
-	Text  string
-}
+// What the interfaces speak of is defined where it is made.
+type (
+	Start      = operate.Start
+	Facts      = operate.Facts
+	BayFacts   = operate.BayFacts
+	Presence   = operate.Presence
+	HSM        = operate.HSM
+	HSMState   = operate.HSMState
+	Order      = operate.Order
+	Operator   = operate.Operator
+	Query      = operate.Query
+	Row        = operate.Row
+	Detail     = operate.Detail
+	Fact       = operate.Fact
+	AuditEntry = operate.AuditEntry
+	Check      = health.Check
+	CheckState = health.State
+	LogLine    = workdir.LogLine
+)
+
+const (
+	PresenceUnknown = operate.PresenceUnknown
+	BoardPresent    = operate.BoardPresent
+	BoardAbsent     = operate.BoardAbsent
+
+	HSMClosed   = operate.HSMClosed
+	HSMReady    = operate.HSMReady
+	HSMSoftware = operate.HSMSoftware
+	HSMAway     = operate.HSMAway
+
+	CheckOK   = health.OK
+	CheckWarn = health.Warn
+	CheckFail = health.Fail
+	CheckNone = health.None
+)

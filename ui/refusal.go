@@ -5,16 +5,18 @@ import (
 	"errors"
 
 	"hallmark/station"
+	"hallmark/station/health"
+	"hallmark/station/operate"
 )
 
-// Refusals that implementations of Needs may wrap; the catalogue has words for them.
+// Refusals that the catalogue has words for.
 var (
-	ErrUnknownBadge = errors.New("badge is not known")
-	ErrBusy         = errors.New("bay is running")
-	ErrHSMAway      = errors.New("HSM is away")
-	ErrPINRefused   = errors.New("PIN refused")
-	ErrPINLast      = errors.New("PIN on its final try")
-	ErrPINLocked    = errors.New("PIN locked")
+	ErrUnknownBadge = operate.ErrUnknownBadge
+	ErrBusy         = operate.ErrBusy
+	ErrHSMAway      = operate.ErrHSMAway
+	ErrPINRefused   = health.ErrPINRefused
+	ErrPINLast      = health.ErrPINLast
+	ErrPINLocked    = health.ErrPINLocked
 )
 
 // What the program returns when the screen itself gave way; Runs go on.

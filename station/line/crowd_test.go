@@ -36,15 +36,19 @@ func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 // crowd takes as many new boards as there are bays along the line at once.
 func (l *line) crowd(t *testing.T) {
 	t.Helper()
-	bench := station.Bench{Station: l.station, Operator: "test"}
+	all := make(chan []*station.Run, crowd)
 	for i := range crowd {
 		dir := t.TempDir()
-		bench.Bays = append(bench.Bays, &station.Bay{Name: fmt.Sprint("bay ", i), Next: func(context.Context) (station.Board, io.Closer, error) {
+		bay := &station.Bay{Name: fmt.Sprint("bay ", i), Next: func(context.Context) (station.Board, io.Closer, error) {
 			board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
 			return board, board, nil
-		}})
+		}}
+		go func() { all <- l.station.EnrolIn(t.Context(), bay, station.Request{Operator: "test"}) }()
 	}
-	runs := must(bench.Run(t.Context()))(t)
+	var runs []*station.Run
+	for range crowd {
+		runs = append(runs, <-all...)
+	}
 	if len(runs) != crowd {
 		t.Errorf("%d Runs", len(runs))
 	}

@@ -22,8 +22,10 @@ import (
 	"hallmark/fixtures"
 	"hallmark/hsm"
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/issuance"
 	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 // A line is a station with all its parts.
@@ -31,17 +33,18 @@ type line struct {
 	*fixtures.Factory
 	image   string // of the posix board
 	token   *hsm.Token
-	state   string // directory of the registry
+	state   string // the station directory
 	now     func() time.Time
 	ahead   func() // called when a signature is about to be asked for
 	demo    bool   // publicly known identities are issued, too
 	network bool   // boards dial the verifier by themselves
+	both    bool   // the COSE key is certified, too
 	changed func(*station.Config)
 
+	instance *instance.Instance
 	registry *registry.Registry
 	verifier station.Verifier
 	station  *station.Station
-	close    func() error
 	asked    atomic.Int64 // signatures that the token was asked for
 }
 
@@ -60,8 +63,14 @@ func newLine(t *testing.T, change func(*line)) *line {
 		l.token = fixtures.NewToken(t).Open(t)
 	}
 	l.Factory = fixtures.NewFactory(t, l.token)
+	dir := l.Clone(t, l.state)
+	if l.demo {
+		fixtures.Configure(t, dir, "allow_dummy_identities: false", "allow_dummy_identities: true")
+	}
+	if l.network {
+		fixtures.Configure(t, dir, "handshake: uart", "handshake: network")
+	}
 	l.open(t)
-	l.Genesis(t, l.registry)
 	t.Cleanup(func() {
 		if err := l.close(); err != nil {
 			t.Errorf("closing the line: %v", err)
@@ -75,35 +84,30 @@ func (l *line) database() string { return filepath.Join(l.state, "registry.db") 
 // open is what a station does when it starts.
 func (l *line) open(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) // until close, which may come after the test's own
-	l.registry = must(registry.Open(ctx, registry.Config{Path: l.database(), Now: l.now, Station: "line"}))(t)
-	server, served := l.Verifier(ctx, t, l.registry)
-	visited := l.Visits(ctx, t, server)
-	l.verifier = server
-	l.close = func() error { cancel(); return errors.Join(<-served, <-visited, l.registry.Shutdown()) }
+	options := l.Options(instance.Hooks{
+		Issuance: func(c *issuance.Config) { c.Signer = counted{c.Signer, l} },
+		Engine:   l.engine,
+	})
+	options.Now = l.now
+	opened := must(instance.Open(context.Background(), workdir.Dir(l.state), options))(t) // until close, which may come after the test's own
+	l.instance, l.registry, l.verifier = opened, opened.Registry, opened.Endpoint.Server
+	l.station = must(opened.Engine(nil))(t)
+}
 
-	issue := l.IssuerConfig(l.registry)
-	issue.Signer, issue.Now = counted{l.IssuingKey, l}, l.now
-	issue.KnownDummy, issue.AllowDummy = knownDummy, l.demo
-	config := l.StationConfig()
-	config.Issuer, config.Registry, config.Known, config.Verifier = must(issuance.New(issue))(t), l.registry, l.registry, server
-	config.Now = l.now
+// close ends what open began.
+func (l *line) close() error { return l.instance.Close() }
+
+// engine changes what the configuration cannot say.
+func (l *line) engine(config *station.Config) {
+	cose := config.Purposes[1:]
+	fixtures.OnlyFuses(config)
+	if l.both {
+		config.Purposes = append(config.Purposes, cose...)
+	}
 	if l.demo {
 		config.AllowedHUK = append(config.AllowedHUK, devices.HUKTFMDummy)
 	}
-	if l.network {
-		config.Visits = server
-	}
-	l.changed(&config)
-	l.station = must(station.New(config))(t)
-}
-
-func knownDummy(boardID string, spki []byte) (string, bool) {
-	id, err := devices.ParseBoardID(boardID)
-	if err != nil {
-		return err.Error(), true
-	}
-	return devices.KnownDummy(id, spki)
+	l.changed(config)
 }
 
 // counted counts what the token is asked for.
@@ -121,7 +125,7 @@ func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (
 // legal demands what holds whenever no Run is under way.
 func (l *line) legal(t *testing.T) {
 	t.Helper()
-	if err := l.registry.Checkpoint(t.Context(), fixtures.Origin, l.AuditKey); err != nil {
+	if err := l.instance.Checkpoint(); err != nil {
 		t.Error(err)
 	}
 	if _, err := l.registry.VerifyAudit(t.Context(), l.AuditKeyText(t)); err != nil {
@@ -203,12 +207,7 @@ func (l *line) bay(name string) *bay { return &bay{l, &station.Bay{Name: name}} 
 func (b *bay) enrol(t *testing.T, board station.Board, p io.Closer) *station.Run {
 	t.Helper()
 	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
-	bench := station.Bench{Station: b.station, Bays: []*station.Bay{b.place}, Operator: "test"}
-	runs, err := bench.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return runs[0]
+	return b.station.EnrolIn(t.Context(), b.place, station.Request{Operator: "test"})[0]
 }
 
 // ends demands how a Run ended.

@@ -23,20 +23,13 @@ import (
 )
 
 // withBoth has a line certify both keys of a board.
-func withBoth(l *line) {
-	before := l.changed
-	l.changed = func(c *station.Config) {
-		c.Purposes = append(c.Purposes, station.PurposeOf(l.COSE))
-		before(c)
-	}
-}
+func withBoth(l *line) { l.both = true }
 
 // visit is all that happens to one board in the bay.
 func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.Run {
 	t.Helper()
 	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
-	bench := station.Bench{Station: b.station, Bays: []*station.Bay{b.place}, Operator: "test"}
-	return must(bench.Run(t.Context()))(t)
+	return b.station.EnrolIn(t.Context(), b.place, station.Request{Operator: "test"})
 }
 
 // vouches demands a visit in which the board passed for both keys.

@@ -135,7 +135,7 @@ func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 	if err := errors.Join(l.close(), l.token.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	l.Adopt(t, token.Open(t))
+	l.Token = token.Open(t)
 	l.open(t)
 	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
 	ends(t, bay.enrol(t, board, board), station.Pass, "")

@@ -1,33 +1,32 @@
 package sweep_test
 
 import (
-	"context"
 	"encoding/hex"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/fixtures"
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/issuance"
-	"hallmark/station/registry"
 	"hallmark/station/verifier"
+	"hallmark/station/workdir"
 )
 
 // A world is one bench with one board, over several lives of the station.
 type world struct {
 	*factory
 	t     *testing.T
-	state string // directory of the registry; a new one for each life
+	state string // the station directory; a new one for each life
 	board string // directory of the board's fuses and flash
 
 	power       *emulated.Board                  // of the life under way
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
-	network     bool                             // the board dials the verifier by itself
 	purpose     issuance.Purpose                 // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
@@ -36,31 +35,35 @@ type world struct {
 func newWorld(t *testing.T, f *factory) *world {
 	t.Helper()
 	w := &world{factory: f, t: t, purpose: issuance.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
-	r := must(registry.Open(t.Context(), w.registryConfig()))(t)
-	f.Genesis(t, r)
-	if err := r.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	f.Clone(t, w.state)
 	return w
 }
 
-func (w *world) database() string { return filepath.Join(w.state, "registry.db") }
-
-func (w *world) registryConfig() registry.Config {
-	return registry.Config{Path: w.database(), Now: time.Now, Station: "sweep"}
+// clone gives a world of its own to a test, with what has happened so far.
+func (w *world) clone(t *testing.T) *world {
+	t.Helper()
+	clone := *w
+	clone.t, clone.nonces = t, maps.Clone(w.nonces)
+	clone.state, clone.board = t.TempDir(), filepath.Join(t.TempDir(), "board")
+	fixtures.CopyDirectory(t, w.state, clone.state)
+	if _, err := os.Stat(w.board); err == nil { // else no board was switched on
+		fixtures.CopyDirectory(t, w.board, clone.board)
+	}
+	return &clone
 }
+
+func (w *world) database() string { return filepath.Join(w.state, "registry.db") }
 
 // life is the station from start to end: one Run, or the part of it until the
 // plug is pulled. A death leaves the files as they were at that moment.
 func (w *world) life(p *plug, rework string) *station.Run {
 	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
-	r := must(registry.Open(ctx, w.registryConfig()))(w.t)
-	w.noOpenIntent(r)
-	v, served := w.Verifier(ctx, w.t, pluggedKnown{p, r})
-	visited := w.Visits(ctx, w.t, v)
-	client, off := w.switchOn(ctx)
-	s := w.station(p, r, v)
+	files := must(instance.OpenFiles(workdir.Dir(w.state), w.Options(w.hooks(p))))(w.t)
+	record := must(files.OpenRecord(w.t.Context()))(w.t)
+	w.noOpenIntent(record.Registry)
+	opened := must(record.OpenAll(w.t.Context()))(w.t)
+	client, off := w.switchOn(w.t.Context())
+	s := must(opened.Engine(nil))(w.t)
 
 	run := must(s.NewRun("bay 1", "sweep"))(w.t)
 	run.Rework, run.Purpose = rework, w.purpose
@@ -68,18 +71,16 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	if w.disturbance != nil {
 		w.disturbance.Client, board = client, w.disturbance
 	}
-	if err := s.Enrol(ctx, pluggedBoard{p, board}, run); err != nil {
+	if err := s.Enrol(w.t.Context(), pluggedBoard{p, board}, run); err != nil {
 		w.t.Fatal(err)
 	}
 
 	if p.pulled {
 		w.deathMask()
 	} else {
-		w.end(r.Checkpoint(ctx, fixtures.Origin, w.AuditKey))
+		w.end(opened.Checkpoint())
 	}
-	w.end(off())
-	cancel()
-	w.end(<-served, <-visited, r.Shutdown())
+	w.end(off(), files.Close())
 	return run
 }
 
@@ -98,30 +99,33 @@ func (w *world) end(errs ...error) {
 func (w *world) deathMask() {
 	w.t.Helper()
 	next := w.t.TempDir()
-	for _, entry := range must(os.ReadDir(w.state))(w.t) {
-		text := must(os.ReadFile(filepath.Join(w.state, entry.Name())))(w.t)
-		if err := os.WriteFile(filepath.Join(next, entry.Name()), text, 0o600); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	fixtures.CopyDirectory(w.t, w.state, next)
 	w.state = next
 }
 
-func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *station.Station {
-	w.t.Helper()
-	issue := w.IssuerConfig(pluggedLedger{p, r})
-	issue.Signer = pluggedSigner{p, w.IssuingKey, w.aboutToSign}
-	config := w.StationConfig()
-	config.Issuer = pluggedIssuer{p, must(issuance.New(issue))(w.t), w.freshNonce}
-	config.Registry, config.Known, config.Verifier = pluggedRegistry{p, r}, pluggedKnown{p, r}, pluggedVerifier{p, v}
-	config.Seal = !w.neverSeal
-	if w.network {
-		config.Visits = pluggedVisits{p, v}
+// hooks put the plug before each part of the station.
+func (w *world) hooks(p *plug) instance.Hooks {
+	return instance.Hooks{
+		Known: func(inner verifier.Known) verifier.Known { return pluggedKnown{p, inner} },
+		Issuance: func(c *issuance.Config) {
+			c.Ledger, c.Signer = pluggedLedger{p, c.Ledger}, pluggedSigner{p, c.Signer, w.aboutToSign}
+		},
+		Engine: func(c *station.Config) { w.engine(p, c) },
 	}
+}
+
+func (w *world) engine(p *plug, c *station.Config) {
+	cose := c.Purposes[1:]
+	fixtures.OnlyFuses(c)
 	if w.purpose == issuance.PurposeCOSE {
-		config.Purposes = append(config.Purposes, station.PurposeOf(w.COSE))
+		c.Purposes = append(c.Purposes, cose...)
 	}
-	return must(station.New(config))(w.t)
+	c.Issuer = pluggedIssuer{p, c.Issuer, w.freshNonce}
+	c.Registry, c.Known, c.Verifier = pluggedRegistry{p, c.Registry}, pluggedKnown{p, c.Known}, pluggedVerifier{p, c.Verifier}
+	c.Seal = !w.neverSeal
+	if c.Visits != nil {
+		c.Visits = pluggedVisits{p, c.Visits}
+	}
 }
 
 // freshNonce is the station's half of I5.

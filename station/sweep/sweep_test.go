@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"testing"
 
+	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/issuance"
+	"hallmark/station/workdir"
 )
 
 func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
@@ -56,11 +58,22 @@ func sweep(t *testing.T, f *factory, kind kind) {
 }
 
 // ready is a world whose board is new, or has its first certificate if a rework is
-// to be done; for the COSE key it has the one for its TLS key before that.
+// to be done; for the COSE key the board has the certificate for its TLS key before that. The
+// world is prepared once for each kind; each test gets a copy.
 func ready(t *testing.T, f *factory, kind kind) *world {
 	t.Helper()
+	if f.prepared[kind] == nil {
+		f.prepared[kind] = prepare(t, f, kind)
+	}
+	return f.prepared[kind].clone(t)
+}
+
+func prepare(t *testing.T, f *factory, kind kind) *world {
+	t.Helper()
 	w := newWorld(t, f)
-	w.network = kind.network
+	if kind.network {
+		fixtures.Configure(t, workdir.Dir(w.state), "handshake: uart", "handshake: network")
+	}
 	if kind.purpose != issuance.PurposeTLS {
 		w.first()
 	}

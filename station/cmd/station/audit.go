@@ -11,6 +11,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"hallmark/station/audit"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 func (c *command) auditCommand() *cobra.Command {
@@ -19,7 +22,7 @@ func (c *command) auditCommand() *cobra.Command {
 		Short: "Looks at the audit log",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(errors.New("no subcommand given; see `station audit --help`"))
+			return reason.Usage(errors.New("no subcommand given; see `station audit --help`"))
 		},
 	}
 	var vkey string
@@ -61,11 +64,11 @@ the key ceremony made, with the attributes that the HSM reported for each key.`,
 }
 
 func (c *command) auditCheckpoint(ctx context.Context) (err error) {
-	s, err := existing(c.dir)
+	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
 	}
-	reader, err := openReader(ctx, s)
+	reader, err := instance.OpenReader(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -96,29 +99,29 @@ func (c *command) printEntry(e audit.Entry) error {
 
 // auditVerify verifies the log. With show it prints nothing but what show prints.
 func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
-	s, err := existing(c.dir)
+	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
 	}
 	if keyPath == "" {
-		keyPath = s.auditKey()
+		keyPath = dir.AuditKey()
 	}
 	key, err := os.ReadFile(keyPath)
 	if err != nil {
-		return usage(fmt.Errorf("reading the audit key: %w", err))
+		return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 	}
 	var anchors [][]byte
 	for _, path := range anchorPaths {
 		anchor, err := os.ReadFile(path)
 		if err != nil {
-			return usage(fmt.Errorf("reading an anchor: %w", err))
+			return reason.Usage(fmt.Errorf("reading an anchor: %w", err))
 		}
 		if !isNote(anchor) {
-			return usage(fmt.Errorf("--anchor %s: %w", path, errNoCheckpoint))
+			return reason.Usage(fmt.Errorf("--anchor %s: %w", path, errNoCheckpoint))
 		}
 		anchors = append(anchors, anchor)
 	}
-	reader, err := openReader(ctx, s)
+	reader, err := instance.OpenReader(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hallmark/station"
-	"hallmark/station/issuance"
+	"hallmark/station/instance"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/report"
+	"hallmark/station/workdir"
 )
 
 // A batch is what `batch` and `enrol` were asked to do.
@@ -26,14 +28,16 @@ type batch struct {
 	jsonl    string
 	junit    string
 	progress string
-	firmware string
-	image    string
+	images   instance.Images
 	clock    bool
 }
 
-const imageHelp = "firmware image of the emulated boards, which are then of one kind"
-
-const acceptClockHelp = "you say that the clock is right although it is behind the audit log; goes on record"
+const (
+	boardsHelp      = "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)"
+	imageHelp       = "firmware image of the emulated boards, which are then of one kind"
+	firmwareHelp    = "build directory of the firmware of emulated boards"
+	acceptClockHelp = "you say that the clock is right although it is behind the audit log; goes on record"
+)
 
 func (c *command) batchCommand() *cobra.Command {
 	var b batch
@@ -49,6 +53,9 @@ of its keys.
 paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
 
+If the HSM is lost the batch pauses; when the HSM is back within five minutes, the Runs that the
+loss ended are done again, and only the new ones count.
+
 Ctrl-C once: no Run is cut between signing and recording; others end as Aborted. Twice: stop now.
 
 ` + exitHelp,
@@ -56,7 +63,7 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.batch(cmd.Context(), &b) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&b.boards, "boards", "", "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)")
+	flags.StringVar(&b.boards, "boards", "", boardsHelp)
 	flags.IntVar(&b.count, "count", 0, "boards in total (default: one for each bay)")
 	flags.IntVar(&b.jobs, "jobs", 0, "boards at the same time (default: all bays)")
 	flags.StringVar(&b.order, "order", "", "work order that the boards are counted for")
@@ -64,80 +71,110 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	flags.StringVar(&b.jsonl, "jsonl", "", "write one JSON line for each Run to this file")
 	flags.StringVar(&b.junit, "junit", "", "write a JUnit report to this file")
 	flags.StringVar(&b.progress, "progress", "auto", "auto, plain or none; goes to standard error")
-	flags.StringVar(&b.firmware, "firmware", "", "build directory of the firmware of emulated boards")
-	flags.StringVar(&b.image, "image", "", imageHelp)
-	flags.BoolVar(&b.clock, "accept-clock", false, acceptClockHelp)
+	b.emulationFlags(cmd)
 	return cmd
+}
+
+// emulationFlags are those of all commands that enrol.
+func (b *batch) emulationFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&b.images.Folder, "firmware", "", firmwareHelp)
+	flags.StringVar(&b.images.File, "image", "", imageHelp)
+	flags.BoolVar(&b.clock, "accept-clock", false, acceptClockHelp)
 }
 
 // batch is the whole command, from flags to exit code.
 func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	// 1. What is asked for; nothing is touched before all of it makes sense.
-	s, err := existing(c.dir)
+	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
 	}
-	places, mode, err := ask.read(c.stderr)
+	bays, mode, err := ask.read(c.stderr)
 	if err != nil {
-		return usage(err)
+		return reason.Usage(err)
 	}
 
-	// 2. A watch for signals, and the bench.
+	// 2. A watch for signals, and the station.
 	ctx, drain, done := watch(ctx)
 	defer done()
-	watcher := newProgress(c.stderr, mode)
-	b, err := open(drain, ask.opening(s), watcher.event) // until Runs begin one Ctrl-C is enough
+	opened, err := instance.Open(drain, dir, ask.options()) // until Runs begin one Ctrl-C is enough
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	line, err := ask.bench(b, places)
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	work, err := ask.prepare(drain, opened, bays)
 	if err != nil {
 		return err
 	}
-	reports, err := openReports(b, ask.jsonl, ask.junit) // the lock is ours: nobody else writes these files
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reports.close()) }()
-	if err := ask.openOrder(drain, b); err != nil {
-		return err
-	}
-	watcher.expect(ask.total(places) * len(b.purposes()))
-	line.Ended = func(run *station.Run) {
-		reports.add(run)
-		watcher.end(run)
-		if watcher.count()%checkpointEvery == 0 {
-			reports.errs = append(reports.errs, b.checkpoint())
-		}
-	}
+	defer func() { err = errors.Join(err, work.reports.Close()) }()
 
 	// 3. The Runs.
-	defer context.AfterFunc(drain, b.station.Drain)()
-	watcher.start()
-	started := time.Now()
-	runs, short := line.Run(ctx)
-	took := time.Since(started)
-	watcher.finish()
+	result, took, err := work.run(ctx, drain, report.NewProgress(c.stderr, mode))
 
 	// 4. What came of it.
-	err = b.checkpoint()
-	suite := b.suite(ask, started, took)
-	err = errors.Join(err, reports.finish(suite, runs))
-	err = errors.Join(err, writeTable(c.stdout, runs, took), writeAdvice(c.stdout, runs))
-	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", s.certificates(), s.root())
-	if b.token.Info().Software {
-		fmt.Fprintln(c.stdout, "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only.")
+	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(), Started: time.Now().Add(-took), Took: took}
+	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
+	err = errors.Join(err, report.WriteTable(c.stdout, result.Runs, result.Repeated, took), report.WriteAdvice(c.stdout, result.Runs))
+	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", dir.Certificates(), dir.Root())
+	if opened.Token.Info().Software {
+		fmt.Fprintln(c.stdout, softwareWarning)
 	}
-	return conclude(runs, short, err)
+	return conclude(result, err)
+}
+
+const softwareWarning = "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only."
+
+// A batchRun is a batch that is ready to begin.
+type batchRun struct {
+	*batch
+	opened  *instance.Instance
+	bays    []instance.BaySpec
+	boards  *instance.BoardSource
+	reports *report.Files
+}
+
+// prepare checks what only an open station can tell: disk, images, reports and work order.
+func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []instance.BaySpec) (*batchRun, error) {
+	if err := opened.HasSpace(); err != nil {
+		return nil, err
+	}
+	boards, err := opened.Boards(bays, a.images)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openOrder(ctx, opened); err != nil {
+		return nil, err
+	}
+	reports, err := report.Open(opened.Dir, opened.Issuing.Raw, a.jsonl, a.junit) // the lock is ours: nobody else writes these files
+	if err != nil {
+		return nil, err
+	}
+	return &batchRun{a, opened, bays, boards, reports}, nil
+}
+
+// run enrols the boards and signs the log over.
+func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (result operate.Result, took time.Duration, err error) {
+	controller := operate.New(ctx, w.opened.Record, operate.Options{Bays: w.bays, Boards: w.boards, Events: progress.Event,
+		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }})
+	if err := controller.Ready(w.opened); err != nil {
+		return result, 0, err
+	}
+	defer context.AfterFunc(drain, controller.Close)()
+	supervisor := controller.Supervise(ctx)
+	progress.Expect(w.total(w.bays) * len(w.opened.Purposes()))
+	progress.Start()
+	started := time.Now()
+	result = controller.Enrol(ctx, operate.Batch{Count: w.count, Jobs: w.jobs, Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
+	took = time.Since(started)
+	progress.Finish()
+	supervisor.End()
+	return result, took, controller.End()
 }
 
 // read checks the flags.
-func (a *batch) read(stderr io.Writer) ([]place, string, error) {
-	if a.boards == "" {
-		return nil, "", fmt.Errorf("--boards is missing: %w", errBoards)
-	}
-	places, err := parsePlaces(a.boards)
+func (a *batch) read(stderr io.Writer) ([]instance.BaySpec, string, error) {
+	bays, err := instance.ParseBays(a.boards)
 	if err != nil {
 		return nil, "", err
 	}
@@ -147,94 +184,37 @@ func (a *batch) read(stderr io.Writer) ([]place, string, error) {
 	if a.quota < 0 || a.quota > 0 && a.order == "" {
 		return nil, "", errors.New("--quota: want a number of boards, together with --order")
 	}
-	for _, p := range places {
-		if p.model == nil && a.total(places) > len(places) {
+	for _, bay := range bays {
+		if bay.Kind == nil && a.total(bays) > len(bays) {
 			return nil, "", fmt.Errorf("--count %d: %w", a.count, errOnePerPort)
 		}
 	}
-	mode, err := progressMode(a.progress, stderr)
-	return places, mode, err
+	mode, err := report.ParseMode(a.progress, stderr)
+	return bays, mode, err
 }
 
-// opening says how the bench is to be opened.
-func (a *batch) opening(s state) *bench {
-	b := &bench{state: s}
+var errOnePerPort = errors.New("a serial port gets one board in a batch; leave --count out or use emulated boards")
+
+// options say how the station is to be opened.
+func (a *batch) options() (options instance.Options) {
 	if a.clock {
-		b.acceptClock = operator()
+		options.AcceptClock = instance.LocalUser()
 	}
-	return b
+	return options
 }
 
 // openOrder opens the work order when a quota was given; a second time it must be the same.
-func (a *batch) openOrder(ctx context.Context, b *bench) error {
+func (a *batch) openOrder(ctx context.Context, opened *instance.Instance) error {
 	if a.quota == 0 {
 		return nil
 	}
-	return usage(b.registry.OpenOrder(ctx, a.order, b.profile.Name(), a.quota, operator()))
-}
-
-// suite is the head of the JUnit report.
-func (b *bench) suite(ask *batch, started time.Time, took time.Duration) suite {
-	s := suite{name: b.config.Station, profiles: map[issuance.Purpose]string{}, started: started, took: took,
-		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}}}
-	for _, profile := range b.profiles() {
-		s.profiles[profile.Purpose()] = profile.Name()
-		s.properties = append(s.properties, junitProperty{"profile_sha256", fmt.Sprintf("%x", profile.SHA256())})
-	}
-	return s
+	return reason.Usage(opened.Registry.OpenOrder(ctx, a.order, opened.Profile.Name(), a.quota, instance.LocalUser()))
 }
 
 // total is the number of boards.
-func (a *batch) total(places []place) int {
+func (a *batch) total(bays []instance.BaySpec) int {
 	if a.count > 0 {
 		return a.count
 	}
-	return len(places)
-}
-
-// bench makes the engine's part of the batch.
-func (a *batch) bench(b *bench, places []place) (*station.Bench, error) {
-	for _, p := range places {
-		if p.model != nil && !b.config.Boards.AllowEmulated {
-			return nil, usage(fmt.Errorf("--boards %s: %w", p.bay, errNotEmulated))
-		}
-	}
-	if err := b.roomOnDisk(); err != nil {
-		return nil, err
-	}
-	fleet := &fleet{state: b.state, firmware: b.config.Firmware, folder: a.firmware, file: a.image, baud: b.config.Boards.Baud,
-		network: b.overNetwork()}
-	bays, err := fleet.bays(places)
-	if err != nil {
-		return nil, err
-	}
-	return &station.Bench{
-		Station: b.station, Bays: bays, Count: a.count, Jobs: a.jobs,
-		Operator: operator(), Order: a.order, Rework: a.rework,
-	}, nil
-}
-
-// operator is who is logged in on this machine.
-func operator() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return fmt.Sprintf("uid-%d", os.Getuid())
-}
-
-// conclude turns Runs into the exit code. short is why fewer Runs were begun than
-// asked for; trouble is what went wrong beside the Runs.
-func conclude(runs []*station.Run, short, trouble error) error {
-	counts := endings(runs)
-	if trouble != nil {
-		counts[station.Fault]++
-	}
-	if short != nil && exitOf(counts) == exitPass {
-		counts[station.Aborted]++
-	}
-	code := exitOf(counts)
-	if code == exitPass {
-		return nil
-	}
-	return &exitError{code, errors.Join(short, trouble)}
+	return len(bays)
 }

@@ -12,7 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/devices"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/report"
+	"hallmark/station/workdir"
 )
 
 func (c *command) boardsCommand() *cobra.Command {
@@ -24,7 +28,7 @@ func (c *command) boardsCommand() *cobra.Command {
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFilter(cmd, filter); err != nil {
-				return usage(err)
+				return reason.Usage(err)
 			}
 			print := c.table
 			if known {
@@ -60,14 +64,14 @@ func checkFilter(cmd *cobra.Command, filter registry.Filter) error {
 
 // boards opens the registry for reading and prints what was asked for.
 func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) (err error) {
-	s, err := existing(c.dir)
+	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
 	}
-	if _, _, err := readSettings(s); err != nil {
-		return usage(err)
+	if _, _, err := instance.ReadSettings(dir); err != nil {
+		return reason.Usage(err)
 	}
-	reader, err := openReader(ctx, s)
+	reader, err := instance.OpenReader(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func (c *command) table(ctx context.Context, reader *registry.Reader, filter reg
 		if row.LastReason != "" {
 			last += " (" + row.LastReason + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, dash(row.Purpose), dash(row.Serial), dash(row.Status), row.Runs, dash(last))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, report.Dash(row.Purpose), report.Dash(row.Serial), report.Dash(row.Status), row.Runs, report.Dash(last))
 	}
 	if err := table.Flush(); err != nil {
 		return err

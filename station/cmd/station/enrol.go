@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"hallmark/station/instance"
+	"hallmark/station/reason"
 )
 
 func (c *command) enrolCommand() *cobra.Command {
@@ -22,21 +25,13 @@ With --rework a board that has an active certificate gets a new one, and the old
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
-				return usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
+				return reason.Usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
 			}
-			ask.boards = args[0]
-			for _, m := range models {
-				if args[0] == m.name {
-					ask.boards += ":1"
-				}
-			}
-			places, err := parsePlaces(ask.boards)
+			boards, err := oneBoard(args[0])
 			if err != nil {
-				return usage(fmt.Errorf("BOARD: %w", err))
+				return reason.Usage(err)
 			}
-			if len(places) != 1 {
-				return usage(fmt.Errorf("BOARD %q names %d boards; use `station batch` for more than one", args[0], len(places)))
-			}
+			ask.boards = boards
 			return c.batch(cmd.Context(), &ask)
 		},
 	}
@@ -45,8 +40,24 @@ With --rework a board that has an active certificate gets a new one, and the old
 	flags.StringVar(&ask.order, "order", "", "work order that the board is counted for")
 	flags.StringVar(&ask.jsonl, "jsonl", "", "write one JSON line for the Run to this file")
 	flags.StringVar(&ask.progress, "progress", "plain", "auto, plain or none; goes to standard error")
-	flags.StringVar(&ask.firmware, "firmware", "", "build directory of the firmware of emulated boards")
-	flags.StringVar(&ask.image, "image", "", imageHelp)
-	flags.BoolVar(&ask.clock, "accept-clock", false, acceptClockHelp)
+	ask.emulationFlags(cmd)
 	return cmd
+}
+
+// oneBoard turns BOARD into a value of --boards.
+func oneBoard(name string) (string, error) {
+	boards := name
+	for _, kind := range instance.EmulatedKinds() {
+		if name == kind.Name {
+			boards += ":1"
+		}
+	}
+	bays, err := instance.ParseBays(boards)
+	if err != nil {
+		return "", fmt.Errorf("BOARD: %w", err)
+	}
+	if len(bays) != 1 {
+		return "", fmt.Errorf("BOARD %q names %d boards; use `station batch` for more than one", name, len(bays))
+	}
+	return boards, nil
 }

@@ -5,6 +5,10 @@ import (
 	"errors"
 
 	"hallmark/station"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/report"
+	"hallmark/station/workdir"
 )
 
 // Exit codes, the same for every subcommand. They are part of the interface:
@@ -25,29 +29,22 @@ const exitHelp = `Exit codes:
   4  Aborted: the operator stopped
 Where Runs end differently, the first of 1, 2, 4 that occurs counts.`
 
-// severity orders the endings: a bad bench says nothing about boards, so
-// Fault comes first, and an Abort says nothing about either, so it comes last.
-var severity = []struct {
-	ending station.Ending
-	code   int
-}{
-	{station.Fault, exitFault},
-	{station.Reject, exitReject},
-	{station.Aborted, exitAborted},
-}
-
-// exitOf gives the code for the endings that occurred.
+// exitOf gives the code for the endings that occurred. A Fault comes first, because a bad
+// station says nothing about boards; an Aborted Run says nothing about either, so it comes last.
 func exitOf(counts map[station.Ending]int) int {
-	for _, row := range severity {
-		if counts[row.ending] > 0 {
-			return row.code
-		}
+	switch {
+	case counts[station.Fault] > 0:
+		return exitFault
+	case counts[station.Reject] > 0:
+		return exitReject
+	case counts[station.Aborted] > 0:
+		return exitAborted
 	}
 	return exitPass
 }
 
-// An exitError ends the command with a code; what there was to say about it
-// may have been said already, then err is nil.
+// An exitError ends the command with a code. err is nil when the command has said
+// already what there was to say.
 type exitError struct {
 	code int
 	err  error
@@ -62,24 +59,46 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage marks an error as one of usage or configuration.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{exitUsage, err}
-}
-
 // codeOf gives the exit code of a command that returned err.
 func codeOf(err error) int {
 	var exit *exitError
+	var usage *reason.UsageError
 	switch {
 	case err == nil:
 		return exitPass
 	case errors.As(err, &exit):
 		return exit.code
+	case errors.As(err, &usage):
+		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitAborted
 	}
 	return exitFault
+}
+
+// conclude turns a batch into the exit code. trouble is what went wrong beside the Runs.
+func conclude(result operate.Result, trouble error) error {
+	counts := report.Endings(result.Runs)
+	if trouble != nil {
+		counts[station.Fault]++
+	}
+	if result.Short != nil {
+		counts[endingOf(result.Short)]++
+	}
+	code := exitOf(counts)
+	if code == exitPass {
+		return nil
+	}
+	return &exitError{code, errors.Join(result.Short, trouble)}
+}
+
+// endingOf says what boards that were not begun count as: Fault where the station could
+// not go on, Aborted where somebody stopped it or a bay.
+func endingOf(short error) station.Ending {
+	for _, fault := range []error{operate.ErrHSMAway, station.ErrClock, workdir.ErrDiskFull} {
+		if errors.Is(short, fault) {
+			return station.Fault
+		}
+	}
+	return station.Aborted
 }

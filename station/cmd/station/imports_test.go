@@ -15,23 +15,33 @@ import (
 // of ours. "anything" is for those that wire.
 // A row that ends in a slash is for all packages below.
 var mayImport = map[string][]string{
+	"station/reason":      {},
+	"station/workdir":     {"station/reason"},
 	"devices/smp":         {},
 	"devices/serial":      {},
-	"hsm":                 {},
-	"station/audit":       {},
-	"station/issuance":    {},
-	"devices":             {"devices/smp"},
+	"devices":             {"devices/smp", "station/reason"},
 	"devices/emulated":    {"devices", "devices/serial"},
 	"devices/conformance": {"devices", "devices/smp"}, // linked into tests only
-	"station":             {"devices", "station/issuance"},
-	"station/registry":    {"station", "station/issuance", "station/audit", "devices"},
-	"station/verifier":    {"station"},
-	"ui":                  {"station", "ui/"},
-	"ui/":                 {"station", "ui/"},
+	"hsm":                 {"station/reason"},
+	"hsm/softtoken":       {"hsm", "station/workdir"},
+	"station/audit":       {"station/reason"},
+	"station/issuance":    {"devices", "station/reason"},
+	"station":             {"devices", "station/issuance", "station/reason"},
+	"station/registry":    {"station", "station/issuance", "station/audit", "station/reason", "devices"},
+	"station/verifier":    {"station", "station/reason"},
 	"configs":             {"devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier"},
-	"fixtures":            {"anything"},
-	"fixtures/":           {"anything"}, // and below
-	"station/cmd/":        {"anything"},
+	"station/instance": {"configs", "hsm", "hsm/softtoken", "devices", "devices/emulated", "devices/serial", "station", "station/audit",
+		"station/issuance", "station/reason", "station/registry", "station/verifier", "station/workdir"},
+	"station/health":   {"devices/serial", "hsm", "station/instance", "station/issuance", "station/reason", "station/workdir"},
+	"station/ceremony": {"configs", "hsm", "hsm/softtoken", "station/audit", "station/instance", "station/issuance", "station/reason", "station/registry", "station/workdir"},
+	"station/operate": {"configs", "devices", "hsm", "station", "station/audit", "station/health", "station/instance", "station/issuance",
+		"station/reason", "station/registry"},
+	"station/report": {"station", "station/issuance", "station/reason", "station/workdir"},
+	"ui":             {"station", "station/health", "station/operate", "station/reason", "station/workdir", "ui/"},
+	"ui/":            {"station", "ui/"},
+	"fixtures":       {"anything"},
+	"fixtures/":      {"anything"}, // and below
+	"station/cmd/":   {"anything"},
 }
 
 // without names binaries and the packages that must never be linked into them.

@@ -10,6 +10,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/fixtures"
+	"hallmark/fixtures/pty"
+	"hallmark/station/workdir"
 )
 
 // The PIN is asked for on a terminal: nothing may draw over the question, and
@@ -21,7 +25,7 @@ func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testin
 	if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
 		t.Fatal(errs)
 	}
-	askForPIN(t, dir)
+	fixtures.Configure(t, workdir.Dir(dir), "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
 	program := stationProgram(t)
 	for name, args := range map[string][]string{
 		"batch":  {"batch", "--dir", dir, "--boards", "posix:1", "--firmware", firmware, "--progress", "auto"},
@@ -46,20 +50,6 @@ func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testin
 	}
 }
 
-// askForPIN makes the station ask for its PIN, as one with a hardware token does.
-func askForPIN(t *testing.T, dir string) {
-	t.Helper()
-	path := filepath.Join(dir, "station.yaml")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := strings.NewReplacer("create_token: true", "create_token: false", "file:hsm/pin", "prompt").Replace(string(text))
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A person sits at the terminal of a command.
 type person struct {
 	t           *testing.T
@@ -69,12 +59,11 @@ type person struct {
 
 func sitDown(t *testing.T, cmd *exec.Cmd, softHSM string) *person {
 	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	screen, tty, err := pty.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { screen.Close() })
-	tty := otherEnd(t, screen)
+	t.Cleanup(func() { screen.Close(); tty.Close() })
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.Env = append(os.Environ(), "SOFTHSM2_CONF="+softHSM)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}

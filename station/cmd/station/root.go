@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"hallmark/station/reason"
 )
 
 // A command is what every subcommand shares: where it reads and writes, and
@@ -42,7 +44,7 @@ func (c *command) root() *cobra.Command {
 		Args:          arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().NFlag() == 0 {
-				return usage(fmt.Errorf("no subcommand given; see `station --help`"))
+				return reason.Usage(fmt.Errorf("no subcommand given; see `station --help`"))
 			}
 			return c.tui(cmd.Context(), &shown)
 		},
@@ -51,7 +53,7 @@ func (c *command) root() *cobra.Command {
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
+		return reason.Usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
@@ -65,7 +67,7 @@ func (c *command) root() *cobra.Command {
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
+			return reason.Usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
 		}
 		return nil
 	}

@@ -20,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures/needs"
+	"hallmark/station/instance"
+	"hallmark/station/report"
 )
 
 // The binary under test is the test binary.
@@ -58,11 +60,11 @@ func firmwareFolder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range models {
-		if m.zephyr {
+	for _, kind := range instance.EmulatedKinds() {
+		if kind.Zephyr {
 			continue // only where a Zephyr is installed
 		}
-		needs.Firmware(t, filepath.Join(folder, m.file()))
+		needs.Firmware(t, filepath.Join(folder, kind.ImageFile()))
 	}
 	return folder
 }
@@ -170,7 +172,7 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 		if got := sortedKeys(keys); !slices.Equal(got, recordKeys) {
 			ts.Fatalf("keys %v, want %v", got, recordKeys)
 		}
-		var r record
+		var r report.Record
 		ts.Check(json.Unmarshal([]byte(line), &r))
 		if r.Ending != args[2] {
 			ts.Fatalf("ending %s (%s), want %s", r.Ending, r.Reason, args[2])

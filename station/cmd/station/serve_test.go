@@ -21,6 +21,7 @@ import (
 
 	"hallmark/fixtures/needs"
 	"hallmark/station/verifier"
+	"hallmark/station/workdir"
 )
 
 // do runs the program in this process.
@@ -80,7 +81,7 @@ func knock(t *testing.T, dir, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := readCertificate(filepath.Join(dir, "pki", "root.pem"))
+	root, err := workdir.ReadCertificate(filepath.Join(dir, "pki", "root.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"hallmark/station/instance"
+	"hallmark/station/operate"
 	"hallmark/ui"
 	"hallmark/ui/catalogue"
 )
@@ -22,7 +24,7 @@ type screen struct {
 	takt     time.Duration
 	idleLock time.Duration
 	operator string
-	shifts   shifts
+	shifts   operate.Shifts
 }
 
 const tuiHelp = `tui is the operator's screen: one tile for each bay, scan to start. It is what station
@@ -58,7 +60,7 @@ func (c *command) tuiCommand() *cobra.Command {
 
 func (s *screen) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&s.boards, "boards", "", "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)")
+	flags.StringVar(&s.boards, "boards", "", boardsHelp)
 	flags.StringVar(&s.order, "order", "", "work order that the shift begins with")
 	flags.StringVar(&s.lang, "lang", "", "language of the screen: en or de (default: from LANG)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
@@ -67,22 +69,17 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.DurationVar(&s.idleLock, "idle-lock", 0, "lock the screen after so long without a key, such as 10m")
 	flags.Var(&s.shifts, "shifts", "when shifts begin, such as 06:00,14:00,22:00; numbers are of one shift (default 00:00)")
 	flags.StringVar(&s.operator, "operator", "", "badge or id that is signed in at the start")
-	flags.StringVar(&s.firmware, "firmware", "", "build directory of the firmware of emulated boards")
-	flags.StringVar(&s.image, "image", "", imageHelp)
-	flags.BoolVar(&s.clock, "accept-clock", false, acceptClockHelp)
+	s.emulationFlags(cmd)
 }
 
 // read checks the flags before anything is touched.
-func (s *screen) read(c *command) ([]place, *catalogue.Catalogue, error) {
-	if s.boards == "" {
-		return nil, nil, fmt.Errorf("--boards is missing: %w", errBoards)
-	}
-	places, err := parsePlaces(s.boards)
+func (s *screen) read(c *command) ([]instance.BaySpec, *catalogue.Catalogue, error) {
+	bays, err := instance.ParseBays(s.boards)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(places) > ui.MaxBays {
-		return nil, nil, fmt.Errorf("--boards: %d bays, the screen has room for %d; use `station batch`", len(places), ui.MaxBays)
+	if len(bays) > ui.MaxBays {
+		return nil, nil, fmt.Errorf("--boards: %d bays, the screen has room for %d; use `station batch`", len(bays), ui.MaxBays)
 	}
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
@@ -95,7 +92,7 @@ func (s *screen) read(c *command) ([]place, *catalogue.Catalogue, error) {
 	if err != nil {
 		err = fmt.Errorf("--lang: %w", err)
 	}
-	return places, texts, err
+	return bays, texts, err
 }
 
 func locale() string {
@@ -110,12 +107,4 @@ func locale() string {
 func terminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-func names(places []place) []string {
-	var all []string
-	for _, p := range places {
-		all = append(all, p.bay)
-	}
-	return all
 }

@@ -15,13 +15,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/fixtures"
+	"hallmark/station/instance"
 	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	s := newShift(t)
-	pin := pinOf(t, s.dir)
-	configured(t, s.dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
+	pin := fixtures.PINOf(t, workdir.Dir(s.dir))
+	fixtures.Configure(t, workdir.Dir(s.dir), "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
 	s.opens([]string{"SOFTHSM2_CONF=" + filepath.Join(s.dir, "hsm", "softhsm2.conf")}, "--boards", "posix:1", "--operator", "OP-1")
 	s.sees(`Type the PIN`)
 	s.presses("-l", "wrong-pin-1")
@@ -46,9 +49,9 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	s.sees(`Leave the station`)
 	s.presses("y")
 	s.leaves()
-	nowhere(t, s.dir, pin, "wrong-pin-1")
-	inOrder(t, s.types(), "station.start success "+operator(), "operator.login.ok success anna", "hsm.open failure "+operator(),
-		"cert.issue.intent success station", "run.pass success anna", "station.stop success "+operator())
+	fixtures.Nowhere(t, workdir.Dir(s.dir), pin, "wrong-pin-1")
+	inOrder(t, s.types(), "station.start success "+instance.LocalUser(), "operator.login.ok success anna", "hsm.open failure "+instance.LocalUser(),
+		"cert.issue.intent success station", "run.pass success anna", "station.stop success "+instance.LocalUser())
 }
 
 func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
@@ -72,7 +75,7 @@ func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
 			t.Errorf("Run %s was cut: %q %s", run.ID, run.Ending, run.Reason)
 		}
 	}
-	inOrder(t, s.types(), "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
+	inOrder(t, s.types(), "station.stop success "+instance.LocalUser(), "log.checkpoint success station", "log.shutdown success station")
 }
 
 func TestLeavingGivesTheTerminalBack(t *testing.T) {
@@ -242,7 +245,7 @@ func TestAShiftInPlainLines(t *testing.T) {
 	c.gets("quit", "")
 	c.ends(exitPass)
 	inOrder(t, s.types(), "operator.login.fail denied station", "operator.login.ok success anna", "line.order denied anna", "line.order success anna",
-		"run.pass success anna", "bay.stop success ben", "line.drain success ben", "station.stop success "+operator())
+		"run.pass success anna", "bay.stop success ben", "line.drain success ben", "station.stop success "+instance.LocalUser())
 }
 
 func TestTheEndOfInputEndsAPlainShift(t *testing.T) {
@@ -263,7 +266,7 @@ func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.ends(exitAborted)
-	inOrder(t, s.types(), "station.stop success "+operator(), "log.shutdown success station")
+	inOrder(t, s.types(), "station.stop success "+instance.LocalUser(), "log.shutdown success station")
 }
 
 func TestADumbTerminalGetsLines(t *testing.T) {

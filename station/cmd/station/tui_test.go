@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"os"
 	"os/exec"
@@ -14,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/fixtures"
 	"hallmark/fixtures/needs"
 	"hallmark/station/audit"
-	"hallmark/ui"
+	"hallmark/station/instance"
+	"hallmark/station/workdir"
 )
 
 // A shift is a station's screen in tmux, as an operator with a scanner has it.
@@ -72,12 +73,15 @@ func (s *shift) opens(environment []string, args ...string) {
 // openOrder opens a work order as planning does, before the station is in use.
 func (s *shift) openOrder(id string, quota int64) {
 	s.t.Helper()
-	b := &bench{state: state(s.dir)}
-	ctx := s.t.Context()
-	if err := errors.Join(b.openFiles(ctx), b.openRegistry(ctx)); err != nil {
+	files, err := instance.OpenFiles(workdir.Dir(s.dir), instance.Options{})
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := errors.Join(b.registry.OpenOrder(ctx, id, b.profile.Name(), quota, "planning"), b.close()); err != nil {
+	record, err := files.OpenRecord(s.t.Context())
+	if err == nil {
+		err = record.Registry.OpenOrder(s.t.Context(), id, files.Profile.Name(), quota, "planning")
+	}
+	if err := errors.Join(err, files.Close()); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -199,36 +203,7 @@ func (s *shift) entries() []audit.Entry {
 	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
 		s.t.Fatal(errs)
 	}
-	return s.unverified()
-}
-
-// unverified are all audit entries, also while a station has the registry open.
-func (s *shift) unverified() []audit.Entry {
-	s.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "registry.db")+"?mode=ro")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer db.Close()
-	rows, err := db.QueryContext(s.t.Context(), `SELECT body FROM audit_entry ORDER BY seq`)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer rows.Close()
-	var entries []audit.Entry
-	for rows.Next() {
-		var body []byte
-		err := rows.Scan(&body)
-		entry, bad := audit.Decode(body)
-		if err := errors.Join(err, bad); err != nil {
-			s.t.Fatal(err)
-		}
-		entries = append(entries, entry)
-	}
-	if err := rows.Err(); err != nil {
-		s.t.Fatal(err)
-	}
-	return entries
+	return fixtures.Entries(s.t, workdir.Dir(s.dir))
 }
 
 // inOrder wants these among all, in this order.
@@ -283,9 +258,9 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.sees(`Leave the station`)
 	s.presses("y")
 	s.leaves()
-	inOrder(t, s.types(), "station.start success "+operator(), "operator.login.fail denied station", "operator.login.ok success anna",
+	inOrder(t, s.types(), "station.start success "+instance.LocalUser(), "operator.login.fail denied station", "operator.login.ok success anna",
 		"line.order denied anna", "line.order success anna", "cert.issue.intent success station", "operator.logout success anna",
-		"line.drain success station", "station.stop success "+operator(), "log.checkpoint success station")
+		"line.drain success station", "station.stop success "+instance.LocalUser(), "log.checkpoint success station")
 }
 
 func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
@@ -296,7 +271,7 @@ func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
 	s.sees(passed)
 	s.tmux("kill-session", "-t", "s")
 	s.ends()
-	inOrder(t, s.types(), "operator.login.ok success ben", "line.order success ben", "station.stop success "+operator(), "log.checkpoint success station", "log.shutdown success station")
+	inOrder(t, s.types(), "operator.login.ok success ben", "line.order success ben", "station.stop success "+instance.LocalUser(), "log.checkpoint success station", "log.shutdown success station")
 }
 
 func TestASecondScreenIsTurnedAwayBeforeItOpens(t *testing.T) {
@@ -306,37 +281,4 @@ func TestASecondScreenIsTurnedAwayBeforeItOpens(t *testing.T) {
 	if code != exitFault || shown != "" || !strings.Contains(errs, "another station has this registry open") {
 		t.Errorf("exit code %d, %q, %q", code, shown, errs)
 	}
-}
-
-func TestBadgesAreReadStrictly(t *testing.T) {
-	for name, row := range map[string]struct {
-		text string
-		good bool
-	}{
-		"two operators":              {"OP-1: {id: anna, name: Anna}\nOP-2: {id: ben, name: Ben}\n", true},
-		"an unknown key":             {"OP-1: {id: anna, name: Anna, pin: 1}\n", false},
-		"a badge given twice":        {"OP-1: {id: anna, name: Anna}\nOP-1: {id: ben, name: Ben}\n", false},
-		"an operator without a name": {"OP-1: {id: anna}\n", false},
-		"an id with a space":         {"OP-1: {id: an na, name: Anna}\n", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "badges.yaml")
-			if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := readBadges(path)
-			if row.good != (err == nil) || !row.good && !errors.Is(err, errBadges) {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
-}
-
-func TestAStationWithoutBadgesTakesOnlyAPlainIDAsOperator(t *testing.T) {
-	for id, good := range map[string]bool{"anna": true, "a.b-c_9": true, "": false, "-rf": false, "an na": false, "a\x1b[2J": false, strings.Repeat("a", 33): false} {
-		if goodID.MatchString(id) != good {
-			t.Errorf("%q: want %v", id, good)
-		}
-	}
-	var _ ui.Badges = (*desk)(nil)
 }

@@ -8,6 +8,10 @@ import (
 	"os/signal"
 
 	"github.com/spf13/cobra"
+
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 func (c *command) verifierCommand() *cobra.Command {
@@ -29,32 +33,31 @@ works on the same directory.`,
 	return cmd
 }
 
-// verifier opens the bench as far as the endpoint needs it: no HSM, no writing.
+// verifier opens the station as far as the endpoint needs it: no HSM, no writing.
 func (c *command) verifier(ctx context.Context, listen string) (err error) {
-	s, err := existing(c.dir)
+	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
 	}
-	b := &bench{state: s}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.openFiles(ctx); err != nil {
-		return err
-	}
-	reader, err := openReader(ctx, s)
+	files, err := instance.OpenFiles(dir, instance.Options{})
 	if err != nil {
 		return err
 	}
-	b.later(reader.Close)
-	server, err := newVerifier(s, b.config, b.root, b.issuing, reader, b.log)
+	defer func() { err = errors.Join(err, files.Close()) }()
+	reader, err := files.OpenReader(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := files.NewVerifier(reader)
 	if err != nil {
 		return err
 	}
 	if listen == "" {
-		listen = b.config.Verifier.Listen
+		listen = files.Config.Verifier.Listen
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return usage(fmt.Errorf("opening the verifier's port: %w", err))
+		return reason.Usage(fmt.Errorf("opening the verifier's port: %w", err))
 	}
 	fmt.Fprintf(c.stdout, "verifier %s listens on %s\n", server.ServerName(), listener.Addr())
 	return server.Serve(ctx, listener)

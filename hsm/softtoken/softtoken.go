@@ -1,0 +1,132 @@
+// Package softtoken makes and keeps the SoftHSM token of a demonstration station.
+// SoftHSM protects nothing; the token is for demonstrations and CI.
+package softtoken
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+
+	"hallmark/hsm"
+	"hallmark/station/workdir"
+)
+
+// A Dir is the absolute path of the directory that holds the token: SoftHSM's
+// configuration, its object store, and a copy of the token's object.
+type Dir string
+
+func (d Dir) conf() string   { return filepath.Join(string(d), "softhsm2.conf") }
+func (d Dir) tokens() string { return filepath.Join(string(d), "tokens") }
+func (d Dir) copied() string { return filepath.Join(string(d), "token.copy") }
+
+// Environment is what SoftHSM's module needs to find the token.
+func (d Dir) Environment() map[string]string { return map[string]string{"SOFTHSM2_CONF": d.conf()} }
+
+// Configure writes SoftHSM's configuration. It holds an absolute path, so Configure
+// writes it again when the directory was moved.
+func (d Dir) Configure() error {
+	text := fmt.Appendf(nil, "# Written by the station. To look at the token: SOFTHSM2_CONF=%s pkcs11-tool ...\n"+
+		"directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\nlibrary.reset_on_fork = false\n",
+		d.conf(), d.tokens())
+	if held, err := os.ReadFile(d.conf()); err == nil && bytes.Equal(held, text) {
+		return nil
+	}
+	if err := workdir.WriteFile(d.conf(), text); err != nil {
+		return fmt.Errorf("configuring SoftHSM: %w", err)
+	}
+	return nil
+}
+
+// Create makes the token that config names under a random PIN, which the file pinPath alone knows.
+func (d Dir) Create(ctx context.Context, config hsm.Config, pinPath string, random io.Reader) error {
+	if err := os.MkdirAll(d.tokens(), 0o700); err != nil {
+		return fmt.Errorf("making the token's directory: %w", err)
+	}
+	if err := d.Configure(); err != nil {
+		return err
+	}
+	pin, err := randomPIN(random)
+	if err != nil {
+		return err
+	}
+	defer clear(pin)
+	officer, err := randomPIN(random)
+	if err != nil {
+		return err
+	}
+	if err := workdir.WriteFile(pinPath, append(bytes.Clone(pin), '\n')); err != nil {
+		return fmt.Errorf("writing the PIN file: %w", err)
+	}
+	// The officer's PIN is not kept: nobody administers the token of a demonstration.
+	if err := hsm.InitToken(ctx, config, hsm.NewSecret(officer), hsm.NewSecret(bytes.Clone(pin))); err != nil {
+		return fmt.Errorf("making the token: %w", err)
+	}
+	return d.keep()
+}
+
+// keep copies the token's object. SoftHSM writes that object anew at every login, in
+// place: a process that is killed in that moment leaves it cut off, and the token is
+// lost. A login writes the same octets each time, so a copy made with the token repairs
+// it. A real HSM has no such file.
+func (d Dir) keep() error {
+	path, err := d.object()
+	if err != nil {
+		return err
+	}
+	object, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("keeping a copy of the token's object: %w", err)
+	}
+	return workdir.WriteFile(d.copied(), object)
+}
+
+// Heal puts the copy of the token's object back if the object was cut off, and reports whether it was.
+func (d Dir) Heal() (healed bool, err error) {
+	kept, err := os.ReadFile(d.copied())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // this program did not make the token
+	} else if err != nil {
+		return false, fmt.Errorf("reading the copy of the token's object: %w", err)
+	}
+	path, err := d.object()
+	if err != nil {
+		return false, nil // opening the token says better what is missing
+	}
+	held, err := os.Stat(path)
+	if err != nil {
+		return false, fmt.Errorf("looking at the token's object: %w", err)
+	}
+	if held.Size() >= int64(len(kept)) {
+		return false, nil
+	}
+	return true, workdir.WriteFile(path, kept)
+}
+
+// object finds the one token of the directory.
+func (d Dir) object() (string, error) {
+	found, err := filepath.Glob(filepath.Join(d.tokens(), "*", "token.object"))
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("%s: %d tokens, want one", d.tokens(), len(found))
+	}
+	return found[0], nil
+}
+
+// randomPIN draws 12 digits.
+func randomPIN(random io.Reader) ([]byte, error) {
+	pin := make([]byte, 12)
+	for i := range pin {
+		digit, err := rand.Int(random, big.NewInt(10))
+		if err != nil {
+			return nil, fmt.Errorf("drawing a PIN: %w", err)
+		}
+		pin[i] = '0' + byte(digit.Int64())
+	}
+	return pin, nil
+}

@@ -1,0 +1,132 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A Bay is one place on the bench. It holds one board after the other and remembers
+// why no further Run may begin there. Its methods are safe for concurrent use.
+type Bay struct {
+	Name string
+	// Next gives the board that sits in the bay now, or waits for one, and
+	// what closes it when its Run has ended. Its ctx lives until then.
+	Next func(ctx context.Context) (Board, io.Closer, error)
+
+	mu   sync.Mutex
+	stop error // why the bay is stopped, nil while it is not
+}
+
+// Stop keeps the bay from starting Runs until Acknowledge (I4).
+func (b *Bay) Stop(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop = errors.Join(ErrBayStopped, why)
+}
+
+// Acknowledge lets the bay go on. The caller has put on record who said so.
+func (b *Bay) Acknowledge() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop = nil
+}
+
+// Stopped gives nil, or an ErrBayStopped that says why.
+func (b *Bay) Stopped() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stop
+}
+
+// A Request says for whom and why the board of a bay is enrolled.
+type Request struct {
+	Operator string
+	Order    string // work order, may be empty
+	Rework   string // reason of a rework, empty for a first enrolment
+}
+
+// EnrolIn enrols the board that sits in a bay: one Run for each of the station's
+// purposes, in their order, until a Run does not pass. It gives at least one Run, also
+// when no board could be reached. What ctx and Drain do is said at Enrol.
+func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run {
+	run, err := s.newRun(bay, request, s.config.Purposes[0])
+	if err == nil {
+		err = bay.Stopped()
+	}
+	if err != nil {
+		return []*Run{s.notBegun(ctx, run, err)}
+	}
+	life, cancel := context.WithCancelCause(ctx) // of the board, which may be a process
+	defer cancel(nil)
+	board, closer, err := bay.take(life, cancel, s)
+	if err != nil {
+		return []*Run{s.notBegun(ctx, run, err)}
+	}
+	runs := s.enrolEach(ctx, board, bay, request, run)
+	last := runs[len(runs)-1]
+	if err := closer.Close(); err != nil && last.Err == nil {
+		// The verdict on the board is on record; a bay that does not close says so at its next board.
+		last.Err = fmt.Errorf("closing the board: %w", err)
+	}
+	if last.StopBay {
+		bay.Stop(last.Err)
+	}
+	return runs
+}
+
+// enrolEach does the first Run, and after each Run that passes the Run for the next purpose.
+func (s *Station) enrolEach(ctx context.Context, board Board, bay *Bay, request Request, run *Run) []*Run {
+	runs := []*Run{s.enrolled(ctx, board, run)}
+	for _, purpose := range s.config.Purposes[1:] {
+		if runs[len(runs)-1].Ending != Pass {
+			break
+		}
+		next, err := s.newRun(bay, request, purpose)
+		if err != nil {
+			return append(runs, s.notBegun(ctx, next, err))
+		}
+		runs = append(runs, s.enrolled(ctx, board, next))
+	}
+	return runs
+}
+
+func (s *Station) enrolled(ctx context.Context, board Board, run *Run) *Run {
+	if err := s.Enrol(ctx, board, run); err != nil {
+		return s.notBegun(ctx, run, err)
+	}
+	return run
+}
+
+// newRun gives a Run even when there is no randomness for its id.
+func (s *Station) newRun(bay *Bay, request Request, purpose Purpose) (*Run, error) {
+	run, err := s.NewRun(bay.Name, request.Operator)
+	if err != nil {
+		run = &Run{Bay: bay.Name, Operator: request.Operator}
+	}
+	run.Order, run.Rework, run.Purpose = request.Order, request.Rework, purpose.Name
+	return run, err
+}
+
+// take gets the bay's board; a drain ends the wait for it, and a panic is an error.
+func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Station) (board Board, closer io.Closer, err error) {
+	stop := context.AfterFunc(s.draining, func() { cancel(ErrDraining) })
+	defer stop()
+	err = caught(func() (err error) { board, closer, err = b.Next(ctx); return err })
+	if err != nil && ctx.Err() != nil {
+		err = &stopped{cause: context.Cause(ctx), err: err}
+	}
+	return board, closer, blame(ErrNoBoard, err)
+}
+
+// notBegun ends a Run that never reached a board.
+func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
+	verdict := endingOf(ctx, err)
+	run.Started = s.config.Now()
+	run.Finished, run.Err = run.Started, err
+	run.Ending, run.Reason = verdict.Ending, verdict.Reason
+	run.Err = errors.Join(run.Err, s.tell(RunStarted, "", run), s.tell(RunEnded, "", run))
+	return run
+}

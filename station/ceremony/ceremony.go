@@ -1,0 +1,157 @@
+// Package ceremony makes what a station is founded on: keys in the HSM, the
+// certificates that say what the keys are for, the registry with the first entries of the audit
+// log, and later a new certificate for the verifier's endpoint.
+package ceremony
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/hsm"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+// backdate is how long before now the certificates of a ceremony begin: as
+// long as a profile may let a board's certificate begin earlier, by default.
+const backdate = 24 * time.Hour
+
+// Made is what a ceremony made: three keys in the token and the certificates that belong to them.
+type Made struct {
+	Root, Issuing, Server *x509.Certificate
+	serverKey             *ecdsa.PrivateKey
+	audit                 crypto.Signer
+}
+
+// A ceremony is held once for a station.
+type ceremony struct {
+	config *configs.Config
+	token  *hsm.Token
+	now    time.Time
+	random io.Reader
+	Made
+}
+
+// hold makes keys first and then certificates. The token signs each certificate.
+func (c *ceremony) hold(ctx context.Context) error {
+	names := c.config.Authority
+	rootKey, err := c.key(ctx, names.RootLabel)
+	if err != nil {
+		return err
+	}
+	issuingKey, err := c.key(ctx, names.IssuingLabel)
+	if err != nil {
+		return err
+	}
+	if c.audit, err = c.key(ctx, names.AuditLabel); err != nil {
+		return err
+	}
+	if c.Root, err = issuance.Root(c.authority("root", names.RootYears, 1), rootKey, c.random); err != nil {
+		return err
+	}
+	public := issuingKey.Public().(*ecdsa.PublicKey)
+	if c.Issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.Root, rootKey, c.random); err != nil {
+		return err
+	}
+	return c.endpoint(rootKey)
+}
+
+// key makes a key pair in the token and adopts the pair as every later start does.
+func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error) {
+	ref := hsm.KeyRef{ID: make([]byte, 8), Label: label}
+	if _, err := io.ReadFull(c.random, ref.ID); err != nil {
+		return nil, fmt.Errorf("drawing a key id: %w", err)
+	}
+	public, err := c.token.Generate(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", label, err)
+	}
+	signer, err := c.token.Signer(ctx, ref, public)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
+	}
+	return signer, nil
+}
+
+// evidence is what the token says of the keys that were made. It goes into
+// entry 0 of the audit log, where nobody can change it afterwards.
+func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
+	reports, err := c.token.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys' attributes: %w", err)
+	}
+	names := c.config.Authority
+	keys := map[string]string{}
+	for _, report := range reports {
+		if report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
+			keys[report.Label] = report.Attributes.String()
+		}
+	}
+	return keys, nil
+}
+
+func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
+	made := issuance.CAConfig{
+		CommonName:   c.config.Authority.Name + " " + role,
+		Organization: c.config.Authority.Organization,
+		NotBefore:    c.now.Add(-backdate),
+		PathLen:      below,
+	}
+	if years > 0 {
+		made.NotAfter = c.now.AddDate(years, 0, 0)
+	}
+	return made
+}
+
+// endpoint makes the verifier's key, which is a file: it authenticates an
+// endpoint on the bench and signs nothing that lasts.
+func (c *ceremony) endpoint(root crypto.Signer) (err error) {
+	if c.serverKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return fmt.Errorf("making the verifier's key: %w", err)
+	}
+	c.Server, err = issuance.Server(endpointConfig(c.config, c.now), &c.serverKey.PublicKey, c.Root, root, c.random)
+	return err
+}
+
+// endpointConfig is what stands in the endpoint's certificate.
+func endpointConfig(config *configs.Config, now time.Time) issuance.ServerConfig {
+	name := config.Verifier.ServerName
+	return issuance.ServerConfig{
+		CommonName: name, DNSNames: []string{name},
+		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(0, 0, config.Authority.VerifierDays),
+	}
+}
+
+// write stores certificates and the verifier's key.
+func (c *ceremony) write(dir workdir.Dir) error {
+	key, err := x509.MarshalPKCS8PrivateKey(c.serverKey)
+	if err != nil {
+		return fmt.Errorf("encoding the verifier's key: %w", err)
+	}
+	defer clear(key)
+	audit, err := x509.MarshalPKIXPublicKey(c.audit.Public())
+	if err != nil {
+		return fmt.Errorf("encoding the audit key: %w", err)
+	}
+	for path, text := range map[string][]byte{
+		dir.Root():        workdir.CertificatePEM(c.Root.Raw),
+		dir.Issuing():     workdir.CertificatePEM(c.Issuing.Raw),
+		dir.Server():      workdir.CertificatePEM(c.Server.Raw),
+		dir.ServerKey():   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		dir.AuditPublic(): pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),
+	} {
+		if err := workdir.WriteFile(path, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

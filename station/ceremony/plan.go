@@ -1,0 +1,194 @@
+package ceremony
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/hsm"
+	"hallmark/hsm/softtoken"
+	"hallmark/station/instance"
+	"hallmark/station/issuance"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+// A Plan is the station that `init` was asked to make.
+type Plan struct {
+	Config                  *configs.Config
+	configText, profileText []byte
+	profileName             string
+	coseName                string // with its text, empty without COSE keys
+	coseText                []byte
+	random                  io.Reader
+}
+
+// ReadPlan reads a configuration file and the profiles it names. The empty path stands for the demonstration.
+func ReadPlan(path string) (*Plan, error) {
+	name, text, base := "demo.yaml", configs.Demo(), "."
+	if path != "" {
+		read, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		name, text, base = path, read, filepath.Dir(path)
+	}
+	return ParsePlan(name, text, base)
+}
+
+// ParsePlan parses a configuration; name stands in errors, and relative paths count from base.
+func ParsePlan(name string, text []byte, base string) (*Plan, error) {
+	p := &Plan{configText: text, random: rand.Reader}
+	var err error
+	if p.Config, err = configs.Parse(name, p.configText); err != nil {
+		return nil, err
+	}
+	if p.profileName, p.profileText, err = p.Config.ProfileText(base); err != nil {
+		return nil, err
+	}
+	if p.coseName, p.coseText, err = p.Config.COSEProfileText(base); err != nil {
+		return nil, err
+	}
+	_, _, err = p.profiles()
+	return p, err
+}
+
+// profiles gives the profile for TLS keys, and the profile for COSE keys or nil.
+func (p *Plan) profiles() (tls, cose *issuance.Profile, err error) {
+	tls, err = configs.ParseProfileFor(issuance.PurposeTLS, p.profileName, p.profileText)
+	if err == nil && p.coseText != nil {
+		cose, err = configs.ParseProfileFor(issuance.PurposeCOSE, p.coseName, p.coseText)
+	}
+	return tls, cose, err
+}
+
+// Init builds the station beside its place and moves it there when it is complete.
+// place must be vacant.
+func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error) {
+	// 1. Everything, in a directory that no other command takes for a station.
+	if err := place.Vacant(); err != nil {
+		return nil, err
+	}
+	parent := filepath.Dir(string(place))
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fmt.Errorf("making the parent directory: %w", err)
+	}
+	building, err := os.MkdirTemp(parent, "."+filepath.Base(string(place))+".unfinished-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory to build in: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(building)) }()
+	made, err := p.Build(ctx, workdir.Dir(building))
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("making a station: %w", err)
+	}
+	// 2. The commit point: on the disk first, then under its name.
+	if err := workdir.Move(workdir.Dir(building), place); err != nil {
+		return nil, err
+	}
+	if p.Config.HSM.CreateToken {
+		return made, softtoken.Dir(place.HSM()).Configure()
+	}
+	return made, nil
+}
+
+// Build makes the whole station in a directory, and closes all of it.
+func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
+	if p.Config.HSM.CreateToken {
+		if err := p.createToken(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	token, err := instance.OpenToken(ctx, dir, p.Config, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	made, err := p.BuildOn(ctx, dir, token)
+	return made, errors.Join(err, instance.CloseToken(token))
+}
+
+func (p *Plan) createToken(ctx context.Context, dir workdir.Dir) error {
+	token, err := p.Config.Token(string(dir), workdir.Exists)
+	if err != nil {
+		return reason.Usage(err)
+	}
+	pinPath := strings.TrimPrefix(p.Config.PINSource(string(dir)), "file:") // configs allows nothing else here
+	return softtoken.Dir(dir.HSM()).Create(ctx, token, pinPath, p.random)
+}
+
+// BuildOn makes the station with an open token, which stays open.
+func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (*Made, error) {
+	if err := p.writeSettings(dir); err != nil {
+		return nil, err
+	}
+	held := &ceremony{config: p.Config, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
+	if err := held.hold(ctx); err != nil {
+		return nil, fmt.Errorf("holding the key ceremony: %w", err)
+	}
+	if err := held.write(dir); err != nil {
+		return nil, fmt.Errorf("storing what the ceremony made: %w", err)
+	}
+	if err := p.beginRegistry(ctx, dir, held); err != nil {
+		return nil, fmt.Errorf("beginning the registry: %w", err)
+	}
+	return &held.Made, nil
+}
+
+// writeSettings stores configuration and profiles.
+func (p *Plan) writeSettings(dir workdir.Dir) error {
+	err := errors.Join(workdir.WriteFile(dir.Config(), p.configText), workdir.WriteFile(dir.Profile(), p.profileText))
+	if err == nil && p.coseText != nil {
+		err = workdir.WriteFile(dir.COSEProfile(), p.coseText)
+	}
+	return err
+}
+
+// beginRegistry makes the registry and writes entry 0 of the audit log: what the
+// ceremony made, and the key that checkpoints are signed with.
+func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremony) (err error) {
+	tls, cose, err := p.profiles()
+	if err != nil {
+		return err
+	}
+	opened, err := registry.Open(ctx, instance.RegistryConfig(dir, p.Config))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Shutdown()) }()
+	keys, err := held.evidence(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := opened.Genesis(ctx, registry.Genesis{
+		Origin: instance.Origin(p.Config), AuditKey: held.audit.Public(), Operator: instance.LocalUser(), Profile: tls, COSE: cose,
+		Certificates: map[string]*x509.Certificate{"root": held.Root, "issuing": held.Issuing, "server": held.Server},
+		HSM:          describe(held.token.Info()), Keys: keys,
+	})
+	if err != nil {
+		return err
+	}
+	if err := workdir.WriteFile(dir.AuditKey(), []byte(key+"\n")); err != nil {
+		return err
+	}
+	return opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit)
+}
+
+func describe(info hsm.Info) map[string]string {
+	return map[string]string{
+		"label": info.Label, "serial": info.Serial, "manufacturer": info.Manufacturer, "model": info.Model,
+		"firmware": info.Firmware, "software": strconv.FormatBool(info.Software),
+	}
+}

@@ -1,0 +1,76 @@
+package ceremony
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/station/audit"
+	"hallmark/station/instance"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+// RenewVerifier has the root key sign a new certificate for the key of the verifier's
+// endpoint, and installs the certificate. It opens no endpoint, whose certificate may have ended.
+func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, err error) {
+	files, err := instance.OpenFiles(dir, instance.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, files.Close()) }()
+	record, err := files.OpenRecord(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := record.OpenKeys(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	auditKey, err := keys.AuditSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := endpointCertificate(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("renewing the verifier's certificate: %w", err)
+	}
+	if err := install(record, made); err != nil {
+		return nil, fmt.Errorf("installing the verifier's certificate: %w", err)
+	}
+	return made, record.Checkpoint(auditKey)
+}
+
+// endpointCertificate has the root sign for the key that the endpoint has.
+func endpointCertificate(ctx context.Context, keys *instance.Keys) (*x509.Certificate, error) {
+	key, err := workdir.ReadPrivateKey(keys.Dir.ServerKey())
+	if err != nil {
+		return nil, err
+	}
+	root, err := keys.RootSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return issuance.Server(endpointConfig(keys.Config, keys.Now().UTC().Truncate(time.Second)), &key.PublicKey, keys.Root, root, rand.Reader)
+}
+
+// install puts the certificate on record first and then, in one step, in its place.
+func install(record *instance.Record, made *x509.Certificate) error {
+	sum := sha256.Sum256(made.Raw)
+	err := record.Note("verifier.renewed", audit.Success, map[string]string{
+		"certificate_server_sha256": hex.EncodeToString(sum[:]),
+		"not_after":                 made.NotAfter.UTC().Format(time.RFC3339),
+	})
+	if err != nil {
+		return err
+	}
+	if err := workdir.WriteFile(record.Dir.Server(), workdir.CertificatePEM(made.Raw)); err != nil {
+		return err
+	}
+	return workdir.Sync(record.Dir.Server())
+}

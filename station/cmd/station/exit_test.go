@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"hallmark/station"
+	"hallmark/station/operate"
+	"hallmark/station/workdir"
+)
+
+func TestWorstEndingDecidesTheExitCode(t *testing.T) {
+	trouble := errors.New("x")
+	for _, c := range []struct {
+		name           string
+		endings        string
+		short, trouble error
+		want           int
+	}{
+		{"all pass", "pass pass", nil, nil, exitPass},
+		{"no Run at all", "", nil, nil, exitPass},
+		{"one fault", "pass fault reject aborted", nil, nil, exitFault},
+		{"a reject before an abort", "reject aborted pass", nil, nil, exitReject},
+		{"an abort", "aborted pass", nil, nil, exitAborted},
+		{"fewer Runs than asked for", "pass", trouble, nil, exitAborted},
+		{"fewer Runs because a clone stopped the bay", "reject", trouble, nil, exitReject},
+		{"fewer Runs because the HSM is away", "pass", operate.ErrHSMAway, nil, exitFault},
+		{"fewer Runs because the disk is full", "pass", workdir.ErrDiskFull, nil, exitFault},
+		{"a report that cannot be written", "pass", nil, trouble, exitFault},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var runs []*station.Run
+			for ending := range strings.FieldsSeq(c.endings) {
+				runs = append(runs, &station.Run{Ending: station.Ending(ending)})
+			}
+			if got := codeOf(conclude(operate.Result{Runs: runs, Short: c.short}, c.trouble)); got != c.want {
+				t.Errorf("exit code %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHelpNamesEveryExitCode(t *testing.T) {
+	for _, want := range []string{"0  all", "1  Fault", "2  Reject", "3  usage", "4  Aborted", "1, 2, 4"} {
+		if !strings.Contains(exitHelp, want) {
+			t.Errorf("help does not say %q", want)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/health"
+	"hallmark/station/instance"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/report"
+	"hallmark/station/workdir"
+	"hallmark/ui"
+	"hallmark/ui/catalogue"
+)
+
+// A sessionPlan is what the flags of the operator's interface ask for.
+type sessionPlan struct {
+	*command
+	ask    *screen
+	dir    workdir.Dir
+	bays   []instance.BaySpec
+	texts  *catalogue.Catalogue
+	badges map[string]configs.Operator
+	feed   *ui.Feed
+	lines  *ui.Plain // nil: a screen
+}
+
+// A session is the operator's interface while files and registry are open. On a screen the
+// checks at the start of a shift open the HSM; with lines of text the HSM is opened before the first line.
+type session struct {
+	*sessionPlan
+	record     *instance.Record
+	reports    *report.Files
+	controller *operate.Controller
+	operators  operate.Operators
+	checker    *health.Checker
+	who        operate.Operator // signed in at the start, if anybody is
+}
+
+// tui is the whole command.
+func (c *command) tui(ctx context.Context, ask *screen) (err error) {
+	// 1. What is asked for; nothing is touched before all of it makes sense.
+	plan, err := c.plan(ask)
+	if err != nil {
+		return err
+	}
+
+	// 2. Files and registry, which turn a second station away before the screen opens.
+	now, drain, done := watch(ctx)
+	defer done()
+	files, err := instance.OpenFiles(plan.dir, plan.options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.Close()) }()
+	s, err := plan.open(now, drain, files)
+	if err != nil {
+		return err
+	}
+
+	// 3. The shift. Whatever ends it, Runs end first, then the log.
+	defer context.AfterFunc(drain, s.controller.Close)()
+	supervisor := s.controller.Supervise(now)
+	err = s.show(drain)
+	if drain.Err() != nil { // there may be no terminal left to close
+		err = &exitError{exitAborted, errInterrupted}
+	}
+	return errors.Join(err, s.end(supervisor))
+}
+
+// end ends the Runs, then signs the log as it stands.
+func (s *session) end(supervisor *operate.Supervisor) error {
+	s.controller.Close()
+	s.controller.WaitForRuns()
+	supervisor.End()
+	stopped := s.record.Note("station.stop", audit.Success, nil)
+	return errors.Join(s.reports.Errors(), s.reports.Close(), stopped, s.controller.End())
+}
+
+func (c *command) plan(ask *screen) (*sessionPlan, error) {
+	dir, err := workdir.Existing(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &sessionPlan{command: c, ask: ask, dir: dir, feed: ui.NewFeed(0)}
+	if p.bays, p.texts, err = ask.read(c); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if p.badges, err = configs.LoadOperators(dir.Badges()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if ask.plain {
+		p.lines = ui.NewPlain(c.stdout, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
+	}
+	return p, nil
+}
+
+func (p *sessionPlan) options() instance.Options {
+	options := p.ask.options()
+	options.Show = p.feed.Log
+	return options
+}
+
+// open opens the registry, makes the bays, and puts the start on record.
+func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*session, error) {
+	record, err := files.OpenRecord(drain)
+	if err != nil {
+		return nil, err
+	}
+	boards, err := files.Boards(p.bays, p.ask.images)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := report.Open(files.Dir, files.Issuing.Raw, "", "")
+	if err != nil {
+		return nil, err
+	}
+	s := &session{sessionPlan: p, record: record, reports: reports}
+	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add})
+	s.operators = operate.Operators{Controller: s.controller, Badges: p.badges}
+	s.checker = health.ForShift(record, s.prompts(), s.ready)
+	return s, s.begin(drain)
+}
+
+// ready lets Runs begin.
+func (s *session) ready(opened *instance.Instance) (string, error) {
+	return fmt.Sprintf("%d bays, %d steps", len(s.bays), len(opened.Steps())), s.controller.Ready(opened)
+}
+
+// event hands on what the engine says.
+func (s *session) event(e station.Event) {
+	if s.feed.Push(e); s.lines != nil {
+		s.lines.Event(e)
+	}
+}
+
+// prompts reports whether the screen has to ask for the PIN.
+func (s *session) prompts() bool {
+	return s.lines == nil && s.record.Config.PINSource(string(s.dir)) == "prompt"
+}
+
+// begin puts the start on record, opens the work order and signs the operator in.
+func (s *session) begin(ctx context.Context) (err error) {
+	if err := s.record.Note("station.start", audit.Success, map[string]string{"boards": s.ask.boards}); err != nil {
+		return err
+	}
+	badge := s.ask.operator
+	if badge == "" && s.badges == nil {
+		badge = instance.LocalUser()
+	}
+	if badge != "" {
+		if s.who, err = s.operators.SignIn(ctx, badge); err != nil {
+			return reason.Usage(fmt.Errorf("--operator: %w", err))
+		}
+	}
+	if s.ask.order != "" {
+		if _, err := s.controller.Switch(ctx, s.ask.order, s.who.ID); err != nil {
+			return reason.Usage(fmt.Errorf("--order: %w", err))
+		}
+	}
+	s.controller.Refresh(ctx)
+	return nil
+}
+
+// show is the interface until the operator leaves it or drain ends.
+func (s *session) show(drain context.Context) error {
+	if s.lines != nil {
+		opened, err := s.record.OpenAll(drain)
+		if err != nil {
+			return err
+		}
+		if err := s.controller.Ready(opened); err != nil {
+			return err
+		}
+		return s.converse(drain)
+	}
+	defer s.checker.Leave() // before anything is closed that a check works with
+	return ui.Run(drain, s.screenOptions(), s.stdin)
+}
+
+func (s *session) screenOptions() ui.Options {
+	c, history := s.controller, operate.History{Registry: s.record.Registry.Reader}
+	options := ui.Options{
+		Needs: ui.Needs{Line: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: copier{s.dir}},
+		Texts: s.texts, Feed: s.feed, Station: s.record.Config.Station, Steps: s.record.Steps(), BayNames: instance.BayNames(s.bays), Now: s.record.Now,
+		Out: s.stdout, Colour: os.Getenv("NO_COLOR") == "", ASCII: !ui.UTF8Locale(os.Getenv), Bell: s.ask.bell, Takt: s.ask.takt,
+		IdleLock: s.ask.idleLock, Operator: s.who, ShiftBegan: s.ask.shifts.Began, Earlier: history.Earlier,
+	}
+	if s.prompts() {
+		options.Opener = s.checker
+	}
+	return options
+}
+
+// A copier copies text into a file, because a bench has no clipboard that can be relied on.
+type copier struct{ dir workdir.Dir }
+
+// Copy implements ui.Copier.
+func (c copier) Copy(_ context.Context, text string) (string, error) {
+	path := c.dir.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
+	return path, workdir.WriteFile(path, []byte(text))
+}

@@ -1,0 +1,49 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"hallmark/station/instance"
+)
+
+func TestHowACheckEnds(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		prove   func(context.Context) (string, error)
+		state   State
+		finding string
+		next    string
+	}{
+		{"a good part", func(context.Context) (string, error) { return "works", nil }, OK, "works", ""},
+		{"a certificate that ends soon is a warning", func(context.Context) (string, error) { return "", instance.ErrEnding }, Warn, instance.ErrEnding.Error(), "call"},
+		{"a part that fails", func(context.Context) (string, error) { return "half", errors.New("broken") }, Fail, "broken", "call"},
+		{"a part that needs another", func(context.Context) (string, error) { return "", errNotChecked }, None, errNotChecked.Error(), ""},
+		{"a panic is a finding", func(context.Context) (string, error) { panic("boom") }, Fail, "panic: boom", "call"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := check{"x", "call", simple(row.prove)}.do(t.Context())
+			if got.State != row.state || got.Finding != row.finding || got.Next != row.next {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestAPartThatIsNotOpenGivesNothing(t *testing.T) {
+	var p part[int]
+	if _, err := p.get(); !errors.Is(err, errNotChecked) {
+		t.Errorf("got %v", err)
+	}
+	broken := errors.New("broken")
+	if _, err := p.orOpen(func() (int, error) { return 7, broken }); !errors.Is(err, broken) || p.open {
+		t.Errorf("got %v, open %t", err, p.open)
+	}
+	opened := 0
+	for range 2 {
+		if value, err := p.orOpen(func() (int, error) { opened++; return 7, nil }); value != 7 || err != nil || opened != 1 {
+			t.Errorf("got %d, %v, opened %d times", value, err, opened)
+		}
+	}
+}

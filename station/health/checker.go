@@ -1,0 +1,240 @@
+// Package health checks a station part by part, the way a Run uses each part. The
+// checks open what they check, so the checks at the start of a shift are at the same time the
+// opening of the station: a check that failed can be corrected and done again.
+package health
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"sync"
+
+	"hallmark/hsm"
+	"hallmark/station/instance"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+// Check is one line of the table of checks.
+type Check struct {
+	Name    string
+	State   State
+	Finding string
+	Rows    []string // further lines of the finding
+	Next    string   // what to do when the check failed
+}
+
+// State is how a check ended.
+type State string
+
+// The states of a check.
+const (
+	OK   State = "ok"
+	Warn State = "warn" // the part works, and something is to be done about it soon
+	Fail State = "fail"
+	None State = "none" // not checked: a part that the check needs has failed
+)
+
+// errNotChecked: a part that the check needs is not open.
+var errNotChecked = errors.New("not examined: what it needs has failed above")
+
+// A part of a station is open or not. Its value cannot be had before the part is open.
+type part[T any] struct {
+	value T
+	open  bool
+}
+
+func (p *part[T]) get() (T, error) {
+	if !p.open {
+		return p.value, errNotChecked
+	}
+	return p.value, nil
+}
+
+func (p *part[T]) set(value T) { p.value, p.open = value, true }
+
+// orOpen gives the part, and opens the part first if it is not open.
+func (p *part[T]) orOpen(open func() (T, error)) (T, error) {
+	if p.open {
+		return p.value, nil
+	}
+	value, err := open()
+	if err == nil {
+		p.set(value)
+	}
+	return p.value, err
+}
+
+// A Checker checks one station. Checks may be done several times; a part that one of
+// them opened stays open for the next.
+type Checker struct {
+	dir     workdir.Dir
+	options instance.Options
+	ports   []string                                 // nil: all ports that are found
+	ready   func(*instance.Instance) (string, error) // nil: `station doctor`, which begins nothing
+
+	opening  sync.Mutex // covers the parts and pin
+	files    part[*instance.Files]
+	record   part[*instance.Record]
+	keys     part[*instance.Keys]
+	audit    part[crypto.Signer]
+	issuer   part[*issuance.Issuer]
+	endpoint part[*instance.Endpoint]
+	begun    part[string]  // what ready said
+	pin      hsm.PINSource // nil: the configured one
+
+	work sync.WaitGroup // checks and logins
+	mu   sync.Mutex     // covers left, and Add of work
+	left bool           // no work begins any more
+}
+
+// New makes a Checker for a station of which nothing is open. Close closes what the checks open.
+func New(dir workdir.Dir, ports []string) *Checker { return &Checker{dir: dir, ports: ports} }
+
+// ForShift makes a Checker for a station whose registry is open. After the checks ready gets
+// the instance, and may let Runs begin. prompt says that the PIN will be typed: until then
+// the HSM cannot be opened.
+func ForShift(record *instance.Record, prompt bool, ready func(*instance.Instance) (finding string, err error)) *Checker {
+	c := &Checker{dir: record.Dir, ready: ready}
+	c.files.set(record.Files)
+	c.record.set(record)
+	if prompt {
+		c.pin = notTyped
+	}
+	return c
+}
+
+// Record gives the open registry, or reports that no check has opened it.
+func (c *Checker) Record() (*instance.Record, bool) {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	return c.record.value, c.record.open
+}
+
+// Close closes what the checks opened. It is for a Checker of New.
+func (c *Checker) Close() error {
+	c.Leave()
+	if files, err := c.files.get(); err == nil {
+		return files.Close()
+	}
+	return nil
+}
+
+// Examine does the checks in their order, sends each when it ends, and closes the channel after the
+// last one, or when ctx is done.
+func (c *Checker) Examine(ctx context.Context) <-chan Check {
+	checks := make(chan Check)
+	if !c.enter() {
+		close(checks)
+		return checks
+	}
+	go func() {
+		defer c.work.Done()
+		defer close(checks)
+		c.opening.Lock() // an examination that was left ends with its ctx
+		defer c.opening.Unlock()
+		for _, one := range c.checks() {
+			select {
+			case checks <- one.do(ctx):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return checks
+}
+
+// enter reports whether work may begin; the caller owes a work.Done then.
+func (c *Checker) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.left {
+		c.work.Add(1)
+	}
+	return !c.left
+}
+
+// Leave waits for checks and logins, whose contexts the caller has ended. No other begins after that.
+func (c *Checker) Leave() {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
+	c.work.Wait()
+}
+
+// A check is one line of the list of checks.
+type check struct {
+	name  string
+	next  string // what to do when it fails
+	prove func(context.Context) (finding string, rows []string, err error)
+}
+
+// do does one check. A panic in it is a finding.
+func (c check) do(ctx context.Context) (result Check) {
+	result = Check{Name: c.name, State: OK}
+	defer func() {
+		if value := recover(); value != nil {
+			result.State, result.Finding, result.Next = Fail, fmt.Sprintf("panic: %v", value), c.next
+		}
+	}()
+	finding, rows, err := c.prove(ctx)
+	result.Finding, result.Rows = finding, rows
+	switch {
+	case errors.Is(err, errNotChecked):
+		result.State, result.Finding = None, err.Error()
+	case errors.Is(err, instance.ErrEnding):
+		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
+	case err != nil:
+		result.State, result.Finding, result.Rows, result.Next = Fail, err.Error(), nil, c.next
+	}
+	return result
+}
+
+// simple is for checks without rows.
+func simple(prove func(context.Context) (string, error)) func(context.Context) (string, []string, error) {
+	return func(ctx context.Context) (string, []string, error) {
+		finding, err := prove(ctx)
+		return finding, nil, err
+	}
+}
+
+func (c *Checker) checks() []check {
+	all := []check{
+		{"configuration", "correct the file; `station init` made it from --config", simple(c.checkFiles)},
+		{"disk", "free some space, or lower minimum_free_mib in station.yaml", simple(c.checkDisk)},
+		{"registry", "do as it says; do not remove registry.db", simple(c.checkRegistry)},
+		{"clock", "set the clock right; evidence must be in order", simple(c.checkClock)},
+		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", simple(c.checkCertificates)},
+		{"HSM", "check that the HSM is connected and the PIN source is right", simple(c.checkHSM)},
+		{"issuing key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkIssuingKey)},
+		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkAuditKey)},
+		{"key policy", "use keys that were made in the token and never left it", simple(c.checkKeyPolicy)},
+		{"audit log", "stop the line and keep a copy of the directory: evidence does not verify", simple(c.checkAuditLog)},
+		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint)},
+		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest},
+		{"ports", "reconnect the adapter, or end the program that uses the port", simple(c.checkPorts)},
+	}
+	if c.ready == nil {
+		return all
+	}
+	return append(all, check{"line", "correct what failed above, then examine again", simple(c.begin)})
+}
+
+// begin comes last: with all parts open there is an instance, and Runs may begin.
+func (c *Checker) begin(context.Context) (string, error) {
+	keys, noKeys := c.keys.get()
+	audit, noAudit := c.audit.get()
+	issuer, noIssuer := c.issuer.get()
+	endpoint, noEndpoint := c.endpoint.get()
+	if errors.Join(noKeys, noAudit, noIssuer, noEndpoint) != nil {
+		return "", errNotChecked
+	}
+	return c.begun.orOpen(func() (string, error) {
+		i, err := instance.Assemble(keys, audit, issuer, endpoint)
+		if err != nil {
+			return "", err
+		}
+		return c.ready(i)
+	})
+}

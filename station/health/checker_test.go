@@ -1,0 +1,176 @@
+package health_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/fixtures"
+	"hallmark/hsm"
+	"hallmark/station/health"
+	"hallmark/station/instance"
+	"hallmark/station/workdir"
+)
+
+// A shift is a Checker at the start of a shift: the registry is open, nothing else.
+type shift struct {
+	*health.Checker
+	t       *testing.T
+	record  *instance.Record
+	begun   int // how often Runs were let begin
+	checked map[string]health.Check
+}
+
+func newShift(t *testing.T, dir workdir.Dir, prompt bool) *shift {
+	t.Helper()
+	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{}))(t)
+	s := &shift{t: t, record: fixtures.Must(files.OpenRecord(t.Context()))(t)}
+	s.Checker = health.ForShift(s.record, prompt, func(*instance.Instance) (string, error) { s.begun++; return "ready", nil })
+	t.Cleanup(func() {
+		s.Leave()
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// examines does every check.
+func (s *shift) examines() {
+	s.checked = map[string]health.Check{}
+	for check := range s.Examine(s.t.Context()) {
+		s.checked[check.Name] = check
+	}
+}
+
+// wants demands states of checks; "others" stands for each check that is not named. The
+// machine's serial ports say nothing about the product.
+func (s *shift) wants(states map[string]health.State) {
+	s.t.Helper()
+	for name, check := range s.checked {
+		want, named := states[name]
+		if !named {
+			want = states["others"]
+		}
+		if check.State != want && name != "ports" {
+			s.t.Errorf("%s: %s, want %s: %s", name, check.State, want, check.Finding)
+		}
+	}
+}
+
+func TestTheChecksOpenTheStationPartByPart(t *testing.T) {
+	s := newShift(t, fixtures.NewDirectory(t), false)
+	for range 2 { // the second time everything is open
+		s.examines()
+		s.wants(map[string]health.State{"others": health.OK})
+	}
+	if s.begun != 1 || s.checked["line"].Finding != "ready" || len(s.checked["self-test"].Rows) == 0 {
+		t.Errorf("Runs were let begin %d times; %+v", s.begun, s.checked)
+	}
+}
+
+func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	s := newShift(t, dir, false)
+	hidden := dir.In("away")
+	if err := os.Rename(dir.Server(), hidden); err != nil {
+		t.Fatal(err)
+	}
+	s.examines()
+	s.wants(map[string]health.State{"others": health.OK, "certificates": health.Fail, "verifier": health.Fail, "self-test": health.None, "line": health.None})
+	if s.begun != 0 {
+		t.Error("Runs were let begin without a verifier")
+	}
+	if err := os.Rename(hidden, dir.Server()); err != nil {
+		t.Fatal(err)
+	}
+	s.examines()
+	s.wants(map[string]health.State{"others": health.OK})
+}
+
+func TestAnExaminationThatIsLeftEndsAndNoOtherBegins(t *testing.T) {
+	s := newShift(t, fixtures.NewDirectory(t), false)
+	ctx, cancel := context.WithCancel(t.Context())
+	checks := s.Examine(ctx)
+	<-checks
+	cancel()
+	s.Leave() // waits for it
+	if _, more := <-s.Examine(t.Context()); more {
+		t.Error("an examination began on a station that is being closed")
+	}
+	if err := s.Unlock(t.Context(), []byte("1234")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWithoutARegistryTheChecksThatNeedItAreNotDone(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	if err := os.Remove(dir.Registry()); err != nil {
+		t.Fatal(err)
+	}
+	checker := health.New(dir, []string{})
+	s := &shift{Checker: checker, t: t}
+	s.examines()
+	s.wants(map[string]health.State{"others": health.None, "configuration": health.OK, "disk": health.OK, "certificates": health.OK, "registry": health.Fail})
+	if _, open := checker.Record(); open {
+		t.Error("there is a registry")
+	}
+	if err := checker.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPINThatIsTyped(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	good := fixtures.PINOf(t, dir)
+	shim := fixtures.BehindShim(t, dir)
+	fixtures.Configure(t, dir, "file:hsm/pin", "prompt")
+	s := newShift(t, dir, true)
+	s.examines()
+	if check := s.checked["HSM"]; check.State != health.Fail || !strings.Contains(check.Finding, "not typed yet") {
+		t.Errorf("before the PIN was typed: %+v", check)
+	}
+	for _, row := range []struct {
+		name, pin string
+		faults    []string
+		want      error
+		tries     int // of the token
+	}{
+		{"nothing but a control character", "\x07", nil, hsm.ErrPINSource, 0},
+		{"a wrong PIN is tried once", "4321-wrong", nil, health.ErrPINRefused, 1},
+		{"one on its final try is not tried", good, []string{"token_flags 20000"}, health.ErrPINLast, 0},
+		{"one that is locked is not tried", good, []string{"token_flags 40000"}, health.ErrPINLocked, 0},
+		{"a module that does not start", good, []string{"C_Initialize 30"}, hsm.ErrModuleNotStarted, 0},
+		{"the right one opens the token", good, nil, nil, 1},
+		{"a second time nothing is tried", "4321-wrong", nil, nil, 0},
+	} {
+		shim.Fail(t, append(row.faults, "count 1")...)
+		before := shim.Calls(t, "C_Login")
+		err := s.Unlock(t.Context(), []byte(row.pin))
+		if tries := shim.Calls(t, "C_Login") - before; !errors.Is(err, row.want) || tries != row.tries {
+			t.Errorf("%s: %v after %d tries, want %v after %d", row.name, err, tries, row.want, row.tries)
+		}
+		if err != nil && strings.Contains(err.Error(), row.pin) {
+			t.Errorf("%s: the error holds the PIN", row.name)
+		}
+	}
+	s.examines()
+	s.wants(map[string]health.State{"others": health.OK})
+	fixtures.Nowhere(t, dir, good, "4321-wrong")
+}
+
+func TestTheLogSaysWhyAPINWasRefused(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	fixtures.Configure(t, dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
+	t.Setenv("SOFTHSM2_CONF", filepath.Join(dir.HSM(), "softhsm2.conf"))
+	s := newShift(t, dir, true)
+	if err := s.Unlock(t.Context(), []byte("4321-wrong")); !errors.Is(err, health.ErrPINRefused) {
+		t.Errorf("got %v", err)
+	}
+	if !fixtures.HasEntry(t, dir, "hsm.open", instance.LocalUser(), nil) {
+		t.Error("the refusal is not on record")
+	}
+}

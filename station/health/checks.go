@@ -1,0 +1,241 @@
+package health
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"hallmark/station/instance"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+func (c *Checker) checkFiles(context.Context) (string, error) {
+	files, err := c.files.orOpen(func() (*instance.Files, error) { return instance.OpenFiles(c.dir, c.options) })
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, profile := range files.Profiles() {
+		names = append(names, profile.Name())
+	}
+	return fmt.Sprintf("station %q, profile %s", files.Config.Station, strings.Join(names, " and ")), nil
+}
+
+func (c *Checker) checkDisk(context.Context) (string, error) {
+	files, err := c.files.get()
+	if err != nil {
+		return "", err
+	}
+	if err := files.HasSpace(); err != nil {
+		return "", err
+	}
+	free, err := files.Dir.FreeMiB()
+	return fmt.Sprintf("%d MiB free", free), err
+}
+
+// checkRegistry opens the registry, which reads its settings back and recovers.
+func (c *Checker) checkRegistry(ctx context.Context) (string, error) {
+	files, err := c.files.get()
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.record.orOpen(func() (*instance.Record, error) { return files.OpenRecord(ctx) }); err != nil {
+		return "", err
+	}
+	return "open, settings read back: WAL, synchronous=FULL", nil
+}
+
+// checkClock compares the clock with the CA certificates. The registry, which refuses a
+// clock that went back, is open by then.
+func (c *Checker) checkClock(context.Context) (string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return "", err
+	}
+	now := record.Now()
+	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", record.CheckClock(now)
+}
+
+// checkCertificates looks at the certificate that ends while a station is in use.
+func (c *Checker) checkCertificates(context.Context) (string, error) {
+	files, err := c.files.get()
+	if err != nil {
+		return "", err
+	}
+	server, err := workdir.ReadCertificate(files.Dir.Server())
+	if err != nil {
+		return "", err
+	}
+	return "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly), instance.CheckExpiry(server, files.Now())
+}
+
+func (c *Checker) checkHSM(ctx context.Context) (string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return "", err
+	}
+	keys, err := c.keys.orOpen(func() (*instance.Keys, error) { return record.OpenKeys(ctx, c.pin) })
+	if err != nil {
+		return "", err
+	}
+	info := keys.Token.Info()
+	text := fmt.Sprintf("%s %s, token %q, serial %s", info.Manufacturer, info.Model, info.Label, info.Serial)
+	if info.Software {
+		text += "; software, protects nothing"
+	}
+	return text, nil
+}
+
+// checkIssuingKey signs by the path of a Run: the key is adopted by its certificate, and checked with it.
+func (c *Checker) checkIssuingKey(ctx context.Context) (string, error) {
+	keys, err := c.keys.get()
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.issuer.orOpen(func() (*issuance.Issuer, error) { return keys.OpenIssuer(ctx) }); err != nil {
+		return "", err
+	}
+	signer, err := keys.IssuingSigner(ctx)
+	if err != nil {
+		return "", err
+	}
+	return Prove(signer)
+}
+
+func (c *Checker) checkAuditKey(ctx context.Context) (string, error) {
+	keys, err := c.keys.get()
+	if err != nil {
+		return "", err
+	}
+	signer, err := c.audit.orOpen(func() (crypto.Signer, error) { return keys.AuditSigner(ctx) })
+	if err != nil {
+		return "", err
+	}
+	return Prove(signer)
+}
+
+// Prove has a random challenge signed, verifies the signature here, and says how long that took.
+func Prove(signer crypto.Signer) (string, error) {
+	challenge := make([]byte, 32)
+	if _, err := io.ReadFull(rand.Reader, challenge); err != nil {
+		return "", fmt.Errorf("drawing a challenge: %w", err)
+	}
+	digest := sha256.Sum256(challenge)
+	began := time.Now()
+	signature, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("signing a challenge: %w", err)
+	}
+	took := time.Since(began)
+	if key, ok := signer.Public().(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(key, digest[:], signature) {
+		return "", errors.New("the signature over a challenge does not verify")
+	}
+	return fmt.Sprintf("signed a challenge in %s", took.Round(time.Microsecond)), nil
+}
+
+// checkKeyPolicy reads each attribute of each key of the station by itself.
+func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
+	keys, err := c.keys.get()
+	if err != nil {
+		return "", err
+	}
+	reports, err := keys.Token.Keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	authority := keys.Config.Authority
+	missing := map[string]*ecdsa.PublicKey{authority.RootLabel: ecKey(keys.Root), authority.IssuingLabel: ecKey(keys.Issuing), authority.AuditLabel: nil}
+	var bad []error
+	for _, report := range reports {
+		want, ours := missing[report.Label]
+		if !ours {
+			continue
+		}
+		delete(missing, report.Label)
+		bad = append(bad, report.Refused(), report.Problem)
+		if want != nil && !want.Equal(report.Public) {
+			bad = append(bad, fmt.Errorf("%s is not the key of its certificate", report.Label))
+		}
+	}
+	// The root's key may be kept elsewhere; the checks before this one adopted the other two.
+	delete(missing, authority.RootLabel)
+	for label := range missing {
+		bad = append(bad, fmt.Errorf("%s is not on the token", label))
+	}
+	return "sensitive, never extractable, made on the token", errors.Join(bad...)
+}
+
+// ecKey gives nil for a certificate with a key of another kind.
+func ecKey(certificate *x509.Certificate) *ecdsa.PublicKey {
+	key, _ := certificate.PublicKey.(*ecdsa.PublicKey)
+	return key
+}
+
+// checkAuditLog recomputes the log with the key that `init` wrote down, not with the
+// key that the log names.
+func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return "", err
+	}
+	key, err := os.ReadFile(record.Dir.AuditKey())
+	if err != nil {
+		return "", err
+	}
+	report, err := record.Registry.VerifyAudit(ctx, strings.TrimSpace(string(key)))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d entries verify, %d checkpoints", report.Size, report.Checkpoints), nil
+}
+
+func (c *Checker) checkEndpoint(ctx context.Context) (string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return "", err
+	}
+	endpoint, err := c.endpoint.orOpen(func() (*instance.Endpoint, error) { return record.OpenEndpoint(ctx) })
+	if err != nil {
+		return "", err
+	}
+	finding := "listens, as " + endpoint.Server.ServerName()
+	if record.OverNetwork() {
+		finding += "; boards come to " + record.Config.Network.Listen
+	}
+	return finding, nil
+}
+
+// selfTest gives a row for each client, so that a reader sees what was refused and why.
+func (c *Checker) selfTest(ctx context.Context) (string, []string, error) {
+	endpoint, err := c.endpoint.get()
+	if err != nil {
+		return "", nil, err
+	}
+	clients, err := endpoint.Server.SelfTest(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	var rows []string
+	var wrong []error
+	for _, client := range clients {
+		answer := "accepted"
+		if client.Got != nil {
+			answer = "refused: " + client.Got.Error()
+		}
+		rows = append(rows, client.Name+": "+answer)
+		if !client.OK {
+			wrong = append(wrong, fmt.Errorf("%s: %s", client.Name, answer))
+		}
+	}
+	return fmt.Sprintf("%d clients, each answered as it must be", len(clients)), rows, errors.Join(wrong...)
+}

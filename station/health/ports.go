@@ -1,0 +1,43 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hallmark/devices/serial"
+)
+
+// checkPorts opens and closes each port. A board behind a port is not asked: the
+// check changes nothing on the bench.
+func (c *Checker) checkPorts(context.Context) (string, error) {
+	ports, err := c.portNames()
+	if err != nil || len(ports) == 0 {
+		return "none is plugged in", err
+	}
+	var bad []error
+	for _, name := range ports {
+		port, err := serial.Open(serial.Config{Name: name})
+		if err == nil {
+			err = port.Close()
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return strings.Join(ports, ", "), errors.Join(bad...)
+}
+
+// portNames gives the ports that were asked for, or all that are found.
+func (c *Checker) portNames() ([]string, error) {
+	if c.ports != nil {
+		return c.ports, nil
+	}
+	found, err := serial.List("/")
+	var names []string
+	for _, port := range found {
+		names = append(names, port.Path)
+	}
+	return names, err
+}

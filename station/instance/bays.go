@@ -1,0 +1,118 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hallmark/configs"
+	"hallmark/devices/emulated"
+)
+
+// A BaySpec is one bay as --boards names it: a serial port, or a bay in which
+// emulated boards of one kind come and go.
+type BaySpec struct {
+	Name string
+	Kind *EmulatedKind // nil for a serial port
+	Port string        // path of a serial port
+}
+
+// An EmulatedKind is a kind of emulated board.
+type EmulatedKind struct {
+	Name    string // as in --boards
+	kind    emulated.Kind
+	machine string
+	image   func(configs.Firmware) string // what the configuration names
+	Zephyr  bool                          // `make zephyr` builds the image, not `make firmware`
+}
+
+// EmulatedKinds are the kinds that --boards knows.
+func EmulatedKinds() []EmulatedKind {
+	return []EmulatedKind{
+		{"posix", emulated.Posix, "", func(f configs.Firmware) string { return f.Posix }, false},
+		{"qemu", emulated.QEMU, "mps2-an385", func(f configs.Firmware) string { return f.QEMU }, false},
+		{"qemu-an521", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUAN521 }, false},
+		{"qemu-zephyr", emulated.QEMU, "mps2-an521", func(f configs.Firmware) string { return f.QEMUZephyr }, true},
+	}
+}
+
+// ImageFile gives the path of the image below the firmware's build directory.
+func (k *EmulatedKind) ImageFile() string {
+	if k.Zephyr {
+		return "zephyr/" + k.machine + ".elf"
+	}
+	return emulated.ImageName(k.kind, k.machine)
+}
+
+// maxBays bounds what one command may start, so that a typing mistake starts no thousand processes.
+const maxBays = 512
+
+// Refusals of --boards.
+var (
+	errTooManyBays = fmt.Errorf("want at most %d bays", maxBays)
+	ErrBoards      = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or paths of serial ports, separated by commas")
+)
+
+// ParseBays reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1".
+func ParseBays(text string) ([]BaySpec, error) {
+	if text == "" {
+		return nil, fmt.Errorf("--boards is missing: %w", ErrBoards)
+	}
+	var bays []BaySpec
+	for word := range strings.SplitSeq(text, ",") {
+		more, err := parseBays(word)
+		if err != nil {
+			return nil, err
+		}
+		bays = append(bays, more...)
+	}
+	if len(bays) > maxBays {
+		return nil, fmt.Errorf("--boards: %d bays: %w", len(bays), errTooManyBays)
+	}
+	return bays, distinct(bays)
+}
+
+func parseBays(word string) ([]BaySpec, error) {
+	if filepath.IsAbs(word) {
+		port := filepath.Clean(word)
+		return []BaySpec{{Name: port, Port: port}}, nil
+	}
+	name, number, _ := strings.Cut(word, ":")
+	n, err := strconv.ParseUint(number, 10, 32)
+	kinds := EmulatedKinds()
+	known := slices.IndexFunc(kinds, func(k EmulatedKind) bool { return k.Name == name })
+	if known >= 0 && n > maxBays { // also a number that no uint holds
+		return nil, fmt.Errorf("--boards %q: %w", word, errTooManyBays)
+	}
+	if known < 0 || err != nil || n == 0 {
+		return nil, fmt.Errorf("--boards %q: %w", word, ErrBoards)
+	}
+	var bays []BaySpec
+	for i := range n {
+		bays = append(bays, BaySpec{Name: fmt.Sprintf("%s-%d", name, i+1), Kind: &kinds[known]})
+	}
+	return bays, nil
+}
+
+func distinct(bays []BaySpec) error {
+	seen := map[string]bool{}
+	for _, bay := range bays {
+		if seen[bay.Name] {
+			return fmt.Errorf("--boards: %s is named twice", bay.Name)
+		}
+		seen[bay.Name] = true
+	}
+	return nil
+}
+
+// BayNames gives the names of bays, in their order.
+func BayNames(bays []BaySpec) []string {
+	var names []string
+	for _, bay := range bays {
+		names = append(names, bay.Name)
+	}
+	return names
+}

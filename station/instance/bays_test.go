@@ -1,0 +1,60 @@
+package instance
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestBaysOfBoardsFlag(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		bays       string
+	}{
+		{"one kind", "qemu:2", "qemu-1 qemu-2"},
+		{"several kinds and a port", "posix:1,qemu-an521:1,/dev/ttyACM0", "posix-1 qemu-an521-1 /dev/ttyACM0"},
+		{"a port in two spellings is one port", "/dev/ttyACM0,/dev//ttyACM0", ""},
+		{"nothing", "", ""},
+		{"no number", "qemu", ""},
+		{"number zero", "qemu:0", ""},
+		{"negative", "qemu:-1", ""},
+		{"too many in one word", "posix:513", ""},
+		{"too many together", "posix:512,qemu:1", ""},
+		{"Zephyr on an emulated machine", "qemu-zephyr:1", "qemu-zephyr-1"},
+		{"unknown kind", "zephyr:1", ""},
+		{"a relative port", "ttyACM0", ""},
+		{"kind twice", "qemu:1,qemu:2", ""},
+		{"an empty word", "qemu:1,", ""},
+		{"spaces", "qemu: 1", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bays, err := ParseBays(c.text)
+			if (err != nil) != (c.bays == "") {
+				t.Fatalf("got %v, %v", bays, err)
+			}
+			if got := strings.Join(BayNames(bays), " "); err == nil && got != c.bays {
+				t.Errorf("bays %s, want %s", got, c.bays)
+			}
+		})
+	}
+}
+
+// FuzzBays: what is accepted names between 1 and maxBays bays, no two alike,
+// and no bay's directory lies outside of the state directory.
+func FuzzBays(f *testing.F) {
+	f.Add("qemu:8,posix:2,/dev/ttyACM0")
+	f.Add("posix:00512")
+	f.Fuzz(func(t *testing.T, text string) {
+		bays, err := ParseBays(text)
+		if err != nil {
+			return
+		}
+		if len(bays) == 0 || len(bays) > maxBays {
+			t.Errorf("%d bays", len(bays))
+		}
+		for _, p := range bays {
+			if p.Kind != nil && strings.ContainsAny(p.Name, "/\\") || p.Kind == nil && p.Port[0] != '/' {
+				t.Errorf("bay %q", p.Name)
+			}
+		}
+	})
+}

@@ -1,0 +1,126 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/devices/serial"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+var (
+	errNoFirmware  = errors.New("no firmware image for emulated boards; build it with `make firmware` (qemu-zephyr: `make zephyr`), or name it with --image, with --firmware or in station.yaml under firmware")
+	errOneImage    = errors.New("--image is one image, for boards of one kind")
+	errNotEmulated = errors.New("this station does not allow emulated boards (boards.allow_emulated in station.yaml)")
+)
+
+// Images says where the images of emulated boards are. Both fields may be empty.
+type Images struct {
+	Folder string // --firmware: the directory that holds posix/ and qemu/
+	File   string // --image: one image, for boards of one kind
+}
+
+// A BoardSource gives the boards that sit in bays.
+type BoardSource struct {
+	files  *Files
+	images map[string]string // by the name of the kind
+}
+
+// Boards makes a BoardSource for bays. It refuses emulated boards where the
+// configuration does, and boards without an image.
+func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
+	s := &BoardSource{files: f, images: map[string]string{}}
+	for _, bay := range bays {
+		if bay.Kind == nil || s.images[bay.Kind.Name] != "" {
+			continue
+		}
+		if !f.Config.Boards.AllowEmulated {
+			return nil, reason.Usage(fmt.Errorf("--boards %s: %w", bay.Name, errNotEmulated))
+		}
+		if where.File != "" && len(s.images) > 0 {
+			return nil, reason.Usage(errOneImage)
+		}
+		image, err := f.image(bay.Kind, where)
+		if err != nil {
+			return nil, err
+		}
+		s.images[bay.Kind.Name] = image
+	}
+	return s, nil
+}
+
+// image looks where it was told to, or where `make firmware` puts images: below
+// the working directory, or beside the directory of the program.
+func (f *Files) image(kind *EmulatedKind, where Images) (string, error) {
+	candidates := []string{kind.image(f.Config.Firmware)}
+	switch name := kind.ImageFile(); {
+	case where.File != "":
+		candidates = []string{where.File}
+	case where.Folder != "":
+		candidates = []string{filepath.Join(where.Folder, name)}
+	case candidates[0] == "":
+		candidates = builtImages(name)
+	}
+	if i := slices.IndexFunc(candidates, workdir.Exists); i >= 0 {
+		return filepath.Abs(candidates[i])
+	}
+	return "", reason.Usage(fmt.Errorf("%s: %w (looked for %q)", kind.Name, errNoFirmware, candidates))
+}
+
+func builtImages(name string) []string {
+	built := filepath.Join("devices", "firmware", "build", filepath.FromSlash(name))
+	candidates := []string{built}
+	if program, err := os.Executable(); err == nil {
+		candidates = append(candidates, filepath.Join(filepath.Dir(program), "..", built))
+	}
+	return candidates
+}
+
+// Open gives the board that sits in a bay, and what closes it. Of a bay with emulated
+// boards it starts board number 1, 2, 3 ...; their directories stay, so a later call meets
+// the same board under the same number. A serial port is opened for each call, so that
+// an adapter that was pulled and put back is found again.
+func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devices.Client, io.Closer, error) {
+	if bay.Kind == nil {
+		return s.openPort(bay)
+	}
+	board, err := emulated.Start(ctx, emulated.Config{
+		Kind: bay.Kind.kind, Machine: bay.Kind.machine, Image: s.images[bay.Kind.Name],
+		Dir:      s.files.Dir.In("bays", bay.Name, strconv.Itoa(number)),
+		Ethernet: s.files.OverNetwork() && bay.Kind.kind == emulated.QEMU,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	client := devices.NewClient(board.Line(), devices.Options{Reach: board.Reach})
+	return client, closers{client, board}, nil
+}
+
+func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) {
+	port, err := serial.Open(serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud})
+	if err != nil {
+		return nil, nil, err
+	}
+	client := devices.NewClient(port, devices.Options{})
+	return client, client, nil // closing the client closes the port
+}
+
+// closers close one after the other: the client first, which then lets go of the process behind it.
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for _, closer := range c {
+		errs = append(errs, closer.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,102 @@
+package instance
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"hallmark/station/verifier"
+	"hallmark/station/workdir"
+)
+
+// An Endpoint is the mutual-TLS endpoint that every board must convince, while it serves.
+type Endpoint struct{ Server *verifier.Server }
+
+// OpenEndpoint serves until Close: the verifier's port and, where boards dial by
+// themselves, the port for boards.
+func (r *Record) OpenEndpoint(ctx context.Context) (*Endpoint, error) {
+	server, err := r.NewVerifier(r.Registry)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := serve(ctx, "the verifier's port", r.Config.Verifier.Listen, server.Serve)
+	if err != nil {
+		return nil, err
+	}
+	stopNetwork, err := r.serveNetwork(ctx, server)
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	r.OnClose(func() error { return errors.Join(stopNetwork(), stop()) })
+	return &Endpoint{server}, nil
+}
+
+// serveNetwork listens for boards that dial by themselves, where the configuration says so.
+func (r *Record) serveNetwork(ctx context.Context, server *verifier.Server) (stop func() error, err error) {
+	if !r.OverNetwork() {
+		return func() error { return nil }, nil
+	}
+	address := r.Config.Network.Dial()
+	return serve(ctx, "the port for boards (network.listen)", r.Config.Network.Listen,
+		func(ctx context.Context, listener net.Listener) error {
+			return server.ServeVisits(ctx, listener, address)
+		})
+}
+
+// serve listens until stop is called.
+func serve(ctx context.Context, what, address string, serve func(context.Context, net.Listener) error) (stop func() error, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", what, err)
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- serve(life, listener) }()
+	return func() error { cancel(); return <-ended }, nil
+}
+
+// NewVerifier makes the verifier from the files of the station; known says which certificates are good.
+func (f *Files) NewVerifier(known verifier.Known) (*verifier.Server, error) {
+	if err := workdir.Private(f.Dir.ServerKey()); err != nil {
+		return nil, err
+	}
+	certificate, err := tls.LoadX509KeyPair(f.Dir.Server(), f.Dir.ServerKey())
+	if err != nil {
+		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)
+	}
+	if err := CheckExpiry(certificate.Leaf, f.options.Now()); errors.Is(err, ErrEnded) {
+		return nil, fmt.Errorf("%s: %w", f.Dir.Server(), err)
+	}
+	if hook := f.options.TestingOnly.Known; hook != nil {
+		known = hook(known)
+	}
+	return verifier.New(verifier.Config{
+		Certificate: certificate, Root: f.Root, Intermediates: []*x509.Certificate{f.Issuing}, Known: known,
+		Now: f.options.Now, Log: f.Log, ServerName: f.Config.Verifier.ServerName,
+	})
+}
+
+// RenewBefore is how long before the end of the verifier's certificate a health check asks for a new one.
+const RenewBefore = 30 * 24 * time.Hour
+
+// What CheckExpiry says of the verifier's certificate.
+var (
+	ErrEnded  = errors.New("the verifier's certificate has ended: no board is accepted until `station renew-verifier` has made a new one")
+	ErrEnding = errors.New("the verifier's certificate ends soon: run `station renew-verifier` before that")
+)
+
+// CheckExpiry gives ErrEnded or ErrEnding for a certificate of the verifier that has ended or will end soon.
+func CheckExpiry(certificate *x509.Certificate, now time.Time) error {
+	left := certificate.NotAfter.Sub(now)
+	switch {
+	case left <= 0:
+		return fmt.Errorf("%s: %w", certificate.NotAfter.UTC().Format(time.RFC3339), ErrEnded)
+	case left < RenewBefore:
+		return fmt.Errorf("%s, in %d days: %w", certificate.NotAfter.UTC().Format(time.DateOnly), left/(24*time.Hour), ErrEnding)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package instance
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/station"
+	"hallmark/station/issuance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// Files are what a station directory holds beside registry and HSM: configuration,
+// profiles, certificates, and the log for engineers.
+type Files struct {
+	Dir     workdir.Dir
+	Config  *configs.Config
+	Profile *issuance.Profile // for TLS keys
+	COSE    *issuance.Profile // for COSE keys; nil: these keys get no certificate
+	Root    *x509.Certificate
+	Issuing *x509.Certificate
+	Log     *slog.Logger
+
+	options Options
+	closers []func() error // in the order of opening
+}
+
+// OpenFiles reads configuration, profiles and certificates, and opens the log.
+func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
+	f := &Files{Dir: dir, options: options.completed()}
+	if f.Config, f.Profile, err = ReadSettings(dir); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.COSE, err = readCOSEProfile(dir, f.Config); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.Root, err = workdir.ReadCertificate(dir.Root()); err != nil {
+		return nil, err
+	}
+	if f.Issuing, err = workdir.ReadCertificate(dir.Issuing()); err != nil {
+		return nil, err
+	}
+	log, file, err := dir.OpenLog(options.Show)
+	if err != nil {
+		return nil, err
+	}
+	f.Log = log
+	f.OnClose(file.Close)
+	return f, nil
+}
+
+// ReadSettings reads configuration and TLS profile: the copies that `init` made.
+func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
+	config, err := configs.Load(dir.Config())
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := os.ReadFile(dir.Profile())
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the profile: %w", err)
+	}
+	profile, err := configs.ParseProfileFor(issuance.PurposeTLS, dir.Profile(), text)
+	return config, profile, err
+}
+
+// readCOSEProfile reads the copy that `init` made where the configuration names
+// a COSE profile. In a directory that was made without one, an engineer has to write the file.
+func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile, error) {
+	if config.COSEProfile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(dir.COSEProfile())
+	if err != nil {
+		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
+	}
+	return configs.ParseProfileFor(issuance.PurposeCOSE, dir.COSEProfile(), text)
+}
+
+// Now gives the time by the clock that everything here goes by.
+func (f *Files) Now() time.Time { return f.options.Now() }
+
+// OnClose adds what Close has to undo, before anything that was added earlier.
+func (f *Files) OnClose(undo func() error) { f.closers = append(f.closers, undo) }
+
+// Close closes everything that was opened through these Files, the newest part first.
+// A second call does nothing.
+func (f *Files) Close() error {
+	var errs []error
+	for i := len(f.closers) - 1; i >= 0; i-- {
+		errs = append(errs, f.closers[i]())
+	}
+	f.closers = nil
+	return errors.Join(errs...)
+}
+
+// Profiles gives the profiles of the keys that boards are certified for, TLS first.
+func (f *Files) Profiles() []*issuance.Profile {
+	if f.COSE == nil {
+		return []*issuance.Profile{f.Profile}
+	}
+	return []*issuance.Profile{f.Profile, f.COSE}
+}
+
+// Purposes gives what the engine certifies, TLS first.
+func (f *Files) Purposes() (purposes []station.Purpose) {
+	for _, profile := range f.Profiles() {
+		purposes = append(purposes, station.PurposeOf(profile))
+	}
+	return purposes
+}
+
+// Steps gives the names of the steps that a Run walks, in order.
+func (f *Files) Steps() []string { return (&station.Config{Seal: f.Config.Boards.Seal}).Steps() }
+
+// OverNetwork reports whether boards dial the verifier over their own network.
+func (f *Files) OverNetwork() bool { return f.Config.Handshake == configs.OverNetwork }
+
+// HasSpace refuses with workdir.ErrDiskFull while the disk is too full for the registry.
+func (f *Files) HasSpace() error { return f.Dir.HasSpace(f.Config.DiskFloor) }
+
+// chain gives what stands between the anchor and a board's certificate: nothing
+// where the root issues directly.
+func chain(root, issuing *x509.Certificate) []byte {
+	if bytes.Equal(root.Raw, issuing.Raw) {
+		return nil
+	}
+	return issuing.Raw
+}

@@ -1,0 +1,147 @@
+package instance
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/devices"
+	"hallmark/hsm"
+	"hallmark/hsm/softtoken"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// Keys are a station whose HSM is open.
+type Keys struct {
+	*Record
+	Token *hsm.Token
+}
+
+// OpenKeys opens the HSM; pin nil stands for the PIN source of the options. A refusal goes on record.
+func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error) {
+	if r.options.Token != nil {
+		return &Keys{r, r.options.Token}, nil
+	}
+	if pin == nil {
+		pin = r.options.PIN
+	}
+	token, err := OpenToken(ctx, r.Dir, r.Config, pin, r.Log)
+	if err != nil {
+		return nil, errors.Join(err, r.Note("hsm.open", audit.Failure, map[string]string{"error": err.Error()}))
+	}
+	r.OnClose(func() error { return CloseToken(token) })
+	return &Keys{r, token}, nil
+}
+
+// OpenToken opens the HSM of a station; pin nil stands for the configured PIN source.
+func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin hsm.PINSource, log *slog.Logger) (*hsm.Token, error) {
+	if config.HSM.CreateToken {
+		if err := prepareSoftToken(softtoken.Dir(dir.HSM()), log); err != nil {
+			return nil, err
+		}
+	}
+	settings, err := config.Token(string(dir), workdir.Exists)
+	if err != nil {
+		return nil, reason.Usage(err)
+	}
+	settings.Log = log
+	if pin == nil {
+		if pin, err = hsm.ParsePINSource(config.PINSource(string(dir))); err != nil {
+			return nil, reason.Usage(fmt.Errorf("hsm.pin_source: %w", err))
+		}
+	}
+	token, err := hsm.Open(ctx, settings, pin)
+	if errors.Is(err, hsm.ErrPINSource) || errors.Is(err, hsm.ErrConfig) {
+		return nil, reason.Usage(fmt.Errorf("opening the HSM: %w", err))
+	} else if err != nil {
+		return nil, fmt.Errorf("opening the HSM: %w", err)
+	}
+	return token, nil
+}
+
+// prepareSoftToken makes the demonstration's token fit to be opened.
+func prepareSoftToken(token softtoken.Dir, log *slog.Logger) error {
+	if err := token.Configure(); err != nil {
+		return err
+	}
+	healed, err := token.Heal()
+	if healed && log != nil {
+		log.Warn("the token's object was cut off, as a kill during a login leaves it; its copy was put back")
+	}
+	return err
+}
+
+// CloseToken has its own bound of 10 s: closing is needed most when a context has ended.
+func CloseToken(token *hsm.Token) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := token.Close(ctx); err != nil {
+		return fmt.Errorf("closing the HSM: %w", err)
+	}
+	return nil
+}
+
+// AuditSigner adopts the audit key by the public key that `init` wrote down.
+func (k *Keys) AuditSigner(ctx context.Context) (crypto.Signer, error) {
+	public, err := workdir.ReadPublicKey(k.Dir.AuditPublic())
+	if err != nil {
+		return nil, err
+	}
+	return k.signer(ctx, k.Config.Authority.AuditLabel, public)
+}
+
+// IssuingSigner adopts the issuing key by its certificate, never by what the token says.
+func (k *Keys) IssuingSigner(ctx context.Context) (crypto.Signer, error) {
+	return k.signer(ctx, k.Config.Authority.IssuingLabel, k.Issuing.PublicKey)
+}
+
+// RootSigner adopts the root key, which may be kept elsewhere.
+func (k *Keys) RootSigner(ctx context.Context) (crypto.Signer, error) {
+	return k.signer(ctx, k.Config.Authority.RootLabel, k.Root.PublicKey)
+}
+
+func (k *Keys) signer(ctx context.Context, label string, public crypto.PublicKey) (crypto.Signer, error) {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("adopting the key %s: its certificate has a %T, want ECDSA", label, public)
+	}
+	signer, err := k.Token.Signer(ctx, hsm.KeyRef{Label: label}, key)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
+	}
+	return signer, nil
+}
+
+// OpenIssuer makes the issuer of board certificates.
+func (k *Keys) OpenIssuer(ctx context.Context) (*issuance.Issuer, error) {
+	signer, err := k.IssuingSigner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := issuance.Config{
+		Profile: k.Profile, COSE: k.COSE, Issuer: k.Issuing, Root: k.Root, Signer: signer, Ledger: k.Registry,
+		Now: k.options.Now, Random: k.options.Random, KnownDummy: knownDummy, AllowDummy: k.Config.Boards.AllowDummy,
+	}
+	if hook := k.options.TestingOnly.Issuance; hook != nil {
+		hook(&config)
+	}
+	return issuance.New(config)
+}
+
+// knownDummy lets issuance ask what only devices knows. A BoardID that cannot be parsed
+// was refused before.
+func knownDummy(boardID string, spki []byte) (string, bool) {
+	id, err := devices.ParseBoardID(boardID)
+	if err != nil {
+		return "", false
+	}
+	return devices.KnownDummy(id, spki)
+}

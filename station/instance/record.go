@@ -1,0 +1,149 @@
+package instance
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+// A Record is a station whose registry and audit log are open for writing.
+type Record struct {
+	*Files
+	Registry *registry.Registry
+}
+
+var (
+	errNoRegistry    = errors.New("registry.db is missing; restore it, with the whole directory, from its backup: a station that starts empty would sign again what it signed before")
+	errOtherRegistry = errors.New("registry.db belongs to another station: its log was begun with another audit key; restore the registry.db of this directory from its backup")
+	errOtherName     = errors.New("a station keeps its name; write the old one back into station.yaml, or make a new station with `station init`")
+)
+
+// Origin names the audit log in its checkpoints (C2SP tlog-checkpoint: no space, no plus).
+func Origin(config *configs.Config) string {
+	return "hallmark/" + strings.ReplaceAll(config.Station, " ", "-")
+}
+
+// RegistryConfig is how the registry of a station is opened.
+func RegistryConfig(dir workdir.Dir, config *configs.Config) registry.Config {
+	return registry.Config{Path: dir.Registry(), Now: time.Now, Station: config.Station}
+}
+
+// OpenRecord opens the registry. It comes before the HSM: a second station is turned
+// away before it touches the token.
+func (f *Files) OpenRecord(ctx context.Context) (*Record, error) {
+	if err := f.ownLog(ctx); err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
+	config := RegistryConfig(f.Dir, f.Config)
+	config.Now, config.Log, config.AcceptClock = f.options.Now, f.Log, f.options.AcceptClock
+	opened, err := registry.Open(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
+	f.OnClose(opened.Shutdown)
+	return &Record{f, opened}, nil
+}
+
+// OpenReader opens the registry for reading, beside a station that may be working with it.
+func OpenReader(ctx context.Context, dir workdir.Dir) (*registry.Reader, error) {
+	if err := registryPresent(dir); err != nil {
+		return nil, err
+	}
+	return registry.OpenReader(ctx, dir.Registry())
+}
+
+// OpenReader opens the registry for reading until Close.
+func (f *Files) OpenReader(ctx context.Context) (*registry.Reader, error) {
+	reader, err := OpenReader(ctx, f.Dir)
+	if err == nil {
+		f.OnClose(reader.Close)
+	}
+	return reader, err
+}
+
+// registryPresent refuses a station without its registry: only `init` makes one.
+func registryPresent(dir workdir.Dir) error {
+	if _, err := os.Stat(dir.Registry()); errors.Is(err, fs.ErrNotExist) {
+		return reason.Usage(fmt.Errorf("%s: %w", dir, errNoRegistry))
+	} else if err != nil {
+		return fmt.Errorf("looking for the registry: %w", err)
+	}
+	return nil
+}
+
+// ownLog refuses a registry whose log was begun under another name or key,
+// because nothing that is recorded there would count as evidence of this station.
+// It only reads: nothing of this station may get into another station's log.
+func (f *Files) ownLog(ctx context.Context) (err error) {
+	public, err := workdir.ReadPublicKey(f.Dir.AuditPublic())
+	if err != nil {
+		return err
+	}
+	origin := Origin(f.Config)
+	ours, err := audit.VerifierKey(origin, public)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Dir.AuditPublic(), err)
+	}
+	reader, err := OpenReader(ctx, f.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	begun, err := reader.VerifierKey(ctx)
+	if err != nil {
+		return err
+	}
+	name, key, _ := strings.Cut(begun, "+")
+	_, ourKey, _ := strings.Cut(ours, "+")
+	switch {
+	case key != ourKey:
+		return reason.Usage(fmt.Errorf("%s: %w", f.Dir.Registry(), errOtherRegistry))
+	case name != origin:
+		return reason.Usage(fmt.Errorf("%s began as %q, station.yaml says %q: %w", f.Dir.Registry(), name, origin, errOtherName))
+	}
+	return nil
+}
+
+// Checkpoint signs the audit log as it stands. It has its own bound of 30 s, because
+// whoever needs it may have been stopped.
+func (r *Record) Checkpoint(signer crypto.Signer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return r.Registry.Checkpoint(ctx, Origin(r.Config), signer)
+}
+
+// Note puts something of the station itself on record. It has its own bound of 10 s.
+func (r *Record) Note(what string, outcome audit.Outcome, details map[string]string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return r.NoteBy(ctx, what, outcome, LocalUser(), details)
+}
+
+// NoteBy puts what an operator did on record.
+func (r *Record) NoteBy(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
+	return r.Registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
+}
+
+// CheckClock refuses a clock that was not set or has gone back. It answers from memory.
+func (r *Record) CheckClock(now time.Time) error {
+	for _, certificate := range []struct {
+		name                string
+		notBefore, notAfter time.Time
+	}{{"root", r.Root.NotBefore, r.Root.NotAfter}, {"issuing CA", r.Issuing.NotBefore, r.Issuing.NotAfter}} {
+		if now.Before(certificate.notBefore) || now.After(certificate.notAfter) {
+			return fmt.Errorf("it says %s, when the %s certificate is not valid", now.UTC().Format(time.RFC3339), certificate.name)
+		}
+	}
+	return r.Registry.ClockStep()
+}

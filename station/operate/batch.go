@@ -1,0 +1,153 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"hallmark/station"
+)
+
+// A Batch enrols many boards without an operator at the bench.
+type Batch struct {
+	Count    int    // boards in total; 0 means one for each bay
+	Jobs     int    // boards at the same time; 0 means all bays
+	Operator string // on each Run
+	Order    string // work order of each Run, may be empty
+	Rework   string // reason of a rework, for each Run, empty for first enrolments
+	// Patience is how long the batch waits for a lost HSM or a wrong clock; 0 means 5 minutes.
+	Patience time.Duration
+}
+
+const defaultPatience = 5 * time.Minute
+
+// Result is what came of a batch.
+type Result struct {
+	Runs     []*station.Run // in the order of their ends, without Repeated
+	Repeated []*station.Run // a lost HSM ended these Runs, and their boards were enrolled again
+	Short    error          // why fewer boards were begun than asked for, nil when all were begun
+}
+
+// Enrol takes boards until Count is reached, and returns when all Runs have ended. Each
+// bay gets one board before any bay gets a second one. A lost HSM or a wrong clock
+// pauses the batch; a full disk, a stopped bay and Close end it early.
+func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
+	w := &batchWork{Batch: b, c: c}
+	if w.Patience == 0 {
+		w.Patience = defaultPatience
+	}
+	s := newSchedule(c.bayNames(), b.Count, b.Jobs)
+	return w.result(s.run(ctx, w.enrol))
+}
+
+// batchWork is one call of Enrol.
+type batchWork struct {
+	Batch
+	c *Controller
+
+	mu   sync.Mutex // covers runs
+	runs []*station.Run
+}
+
+func (w *batchWork) add(runs []*station.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.runs = append(w.runs, runs...)
+}
+
+func (w *batchWork) result(short error) Result {
+	r := Result{Short: short}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	for _, run := range w.runs {
+		if w.c.repeated[run.ID] {
+			r.Repeated = append(r.Repeated, run)
+		} else {
+			r.Runs = append(r.Runs, run)
+		}
+	}
+	return r
+}
+
+// enrol is the enrolFunc of the batch. A bay that stopped (I4) gets no further board.
+func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err error) {
+	ask := Start{Bay: bay, Operator: w.Operator, Order: w.Order, Rework: w.Rework, NextBoard: true, ended: w.add}
+	b, err := w.c.find(bay)
+	if err != nil {
+		return false, err
+	}
+	if err := w.begin(ctx, b, ask); err != nil {
+		return false, err
+	}
+	w.c.waitForBay(ctx, b, w.Patience)
+	if stopped := b.place.Stopped(); stopped != nil {
+		return true, fmt.Errorf("%s: %w", bay, stopped)
+	}
+	return true, nil
+}
+
+// begin starts a board, and waits while HSM or clock do not allow a start.
+func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err error) {
+	deadline := time.Now().Add(w.Patience)
+	for {
+		w.c.mu.Lock()
+		err = w.c.begin(b, ask)
+		w.c.mu.Unlock()
+		if !errors.Is(err, ErrHSMAway) && !errors.Is(err, station.ErrClock) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waiting %v: %w", w.Patience, err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(tickEvery):
+		}
+	}
+}
+
+// waitForBay waits until the Run of a bay has ended, which has its own bound, and then, if a
+// lost HSM ended the Run, until the Run was started again: for at most patience.
+func (c *Controller) waitForBay(ctx context.Context, b *bayState, patience time.Duration) {
+	var late <-chan time.Time
+	var stopped <-chan struct{}
+	for {
+		c.mu.Lock()
+		running, lost, changed := b.running, b.lost != nil, c.changed
+		c.mu.Unlock()
+		switch {
+		case !running && !lost:
+			return
+		case running:
+			late, stopped = nil, nil
+		case late == nil:
+			late, stopped = time.After(patience), ctx.Done()
+		}
+		select {
+		case <-changed:
+		case <-late:
+			c.forget(b)
+		case <-stopped:
+			c.forget(b)
+		}
+	}
+}
+
+// forget gives up the lost Run of a bay.
+func (c *Controller) forget(b *bayState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.lost = nil
+	c.tellChange()
+}
+
+func (c *Controller) bayNames() []string {
+	var names []string
+	for _, b := range c.bays {
+		names = append(names, b.spec.Name)
+	}
+	return names
+}

@@ -1,0 +1,161 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/workdir"
+)
+
+func TestEachBayGetsOneBoardBeforeAnyGetsASecondOne(t *testing.T) {
+	for _, test := range []struct{ bays, count, jobs, want int }{
+		{1, 0, 0, 1}, {3, 0, 0, 3}, {3, 3, 1, 3}, {3, 2, 0, 2}, {3, 10, 2, 10}, {1, 5, 4, 5},
+	} {
+		t.Run(fmt.Sprintf("%d bays, count %d, %d jobs", test.bays, test.count, test.jobs), func(t *testing.T) {
+			var mu sync.Mutex
+			perBay := map[string]int{}
+			err := newSchedule(names(test.bays), test.count, test.jobs).run(t.Context(), func(_ context.Context, bay string) (bool, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				perBay[bay]++
+				return true, nil
+			})
+			total := 0
+			for bay, n := range perBay {
+				if total += n; test.count <= test.bays && n != 1 {
+					t.Errorf("%s had %d boards", bay, n)
+				}
+			}
+			if err != nil || total != test.want || test.count > test.bays && len(perBay) != test.bays {
+				t.Errorf("boards per bay: %v, error %v", perBay, err)
+			}
+		})
+	}
+}
+
+func names(n int) (bays []string) {
+	for i := range n {
+		bays = append(bays, fmt.Sprint("bay ", i+1))
+	}
+	return bays
+}
+
+func TestJobsBoundTheBoardsAtTheSameTime(t *testing.T) {
+	var now, most atomic.Int32
+	err := newSchedule(names(6), 12, 2).run(t.Context(), func(context.Context, string) (bool, error) {
+		n := now.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		time.Sleep(time.Millisecond) // room for others, which must not come
+		now.Add(-1)
+		return true, nil
+	})
+	if err != nil || most.Load() > 2 {
+		t.Errorf("%d at the same time, error %v", most.Load(), err)
+	}
+}
+
+func TestABayThatGivesUpLeavesItsBoardsToTheOthers(t *testing.T) {
+	clone := errors.New("stopped for a clone")
+	err := newSchedule(names(2), 6, 0).run(t.Context(), func(_ context.Context, bay string) (bool, error) {
+		if bay == "bay 1" {
+			return true, clone
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Errorf("all boards were begun, but %v", err)
+	}
+	err = newSchedule(names(1), 3, 0).run(t.Context(), func(context.Context, string) (bool, error) { return true, clone })
+	if !errors.Is(err, clone) || err.Error() != "2 of 3 boards were not begun\nstopped for a clone" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestABatchEnrolsTheNextBoardOfEachBay(t *testing.T) {
+	l := ready(t, "posix:2")
+	result := l.Enrol(t.Context(), Batch{Count: 5, Operator: "anna", Order: ""})
+	boards := map[string]bool{}
+	for _, run := range result.Runs {
+		if boards[run.Identity.ID.String()] = true; run.Ending != station.Pass || run.Operator != "anna" {
+			t.Errorf("%s by %q: %v", run.Ending, run.Operator, run.Err)
+		}
+	}
+	if result.Short != nil || len(result.Repeated) != 0 || len(boards) != 5 {
+		t.Errorf("%d boards, %d repeated, %v", len(boards), len(result.Repeated), result.Short)
+	}
+}
+
+func TestABatchGoesOnToTheNextBoardWhenOneFails(t *testing.T) {
+	l := ready(t, "posix:1")
+	numbers := []int{}
+	next := l.bays[0].place.Next
+	l.bays[0].place.Next = func(ctx context.Context) (_ station.Board, _ io.Closer, err error) {
+		if numbers = append(numbers, l.bays[0].board); len(numbers) == 1 {
+			return nil, nil, errors.New("no board")
+		}
+		return next(ctx)
+	}
+	result := l.Enrol(t.Context(), Batch{Count: 2})
+	if !slices.Equal(numbers, []int{1, 2}) || result.Runs[0].Ending != station.Fault || result.Runs[1].Ending != station.Pass {
+		t.Errorf("boards %v, %+v", numbers, result.Runs)
+	}
+}
+
+func TestABatchThatIsClosedBeginsNoFurtherBoard(t *testing.T) {
+	l := ready(t, "posix:1")
+	l.events = func(e station.Event) {
+		if e.Kind == station.StepEnded && e.Step == "sign" {
+			l.Close()
+		}
+	}
+	result := l.Enrol(t.Context(), Batch{Count: 5})
+	if len(result.Runs) != 1 || result.Runs[0].Ending != station.Pass || !errors.Is(result.Short, station.ErrDraining) {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+}
+
+func TestABatchWaitsForALostHSMOnlyAsLongAsItsPatience(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	server := fixtures.BehindServer(t, dir)
+	l := closedLine(t, dir, "posix:2")
+	l.events = func(e station.Event) {
+		if e.Kind == station.StepEnded && e.Step == "check" && e.Bay == "posix-1" {
+			server.Unplug(t)
+		}
+	}
+	l.opens()
+	supervisor := l.Supervise(t.Context())
+	result := l.Enrol(t.Context(), Batch{Count: 4, Patience: time.Second})
+	supervisor.End()
+	if !errors.Is(result.Short, ErrHSMAway) || len(result.Repeated) != 0 || len(result.Runs) == 0 || result.Runs[0].Ending == "" {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+	server.Start(t)
+	l.ticksUntil(&Supervisor{c: l.Controller}, func() bool { return l.away == nil })
+}
+
+func TestABatchOnAFullDiskStops(t *testing.T) {
+	l := ready(t, "posix:1")
+	l.record.Config.DiskFloor = 1 << 40
+	result := l.Enrol(t.Context(), Batch{Count: 3})
+	if len(result.Runs) != 0 || result.Short == nil {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+	l.refuses(result.Short, workdir.ErrDiskFull)
+	l.refuses(l.Start(t.Context(), Start{Bay: "posix-1"}), workdir.ErrDiskFull)
+	l.must(l.Automatic(t.Context(), true, "anna", ""))
+	l.startAutomatic(time.Now())
+	if l.waits(); len(l.rows()) != 0 {
+		t.Error("automatic start passed below the floor")
+	}
+}

@@ -1,0 +1,136 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+)
+
+// Facts says how the bench stands, from memory.
+func (c *Controller) Facts(context.Context) (Facts, error) {
+	clock := c.record.CheckClock(c.record.Now())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched = true
+	facts := Facts{
+		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Anchored: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
+		Automatic: c.automatic, Draining: c.draining,
+	}
+	if clock != nil {
+		facts.ClockBad = reason.OneLine(clock)
+	}
+	if c.away != nil {
+		facts.Paused = "HSM: " + reason.OneLine(c.away)
+	}
+	for _, b := range c.bays {
+		bay := BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now}
+		if stopped := b.place.Stopped(); stopped != nil {
+			bay.Stopped = reason.OneLine(stopped)
+		}
+		facts.Bays = append(facts.Bays, bay)
+	}
+	return facts, nil
+}
+
+func (c *Controller) isWatched() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.watched
+}
+
+// hsm needs mu.
+func (c *Controller) hsm() HSM {
+	if c.opened == nil {
+		return HSM{State: HSMClosed}
+	}
+	info := c.opened.instance.Token.Info()
+	state := HSM{State: HSMReady, Detail: info.Label + " " + info.Serial}
+	switch {
+	case c.away != nil:
+		state = HSM{State: HSMAway, Detail: reason.OneLine(c.away)}
+	case info.Software:
+		state.State = HSMSoftware
+	}
+	return state
+}
+
+// Refresh reads what Runs change: the count of the order, the newest checkpoint.
+func (c *Controller) Refresh(ctx context.Context) {
+	c.mu.Lock()
+	c.watched = true
+	c.mu.Unlock()
+	c.refresh(ctx)
+}
+
+func (c *Controller) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c.mu.Lock()
+	id := c.order.ID
+	c.mu.Unlock()
+	var order Order
+	var err error
+	if id != "" {
+		order, err = c.orderNow(ctx, id)
+	}
+	checkpointed, more := c.record.Registry.Anchored(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.auditBad = ""; errors.Join(err, more) != nil {
+		c.auditBad = reason.OneLine(errors.Join(err, more))
+		return
+	}
+	if c.checkpointed = checkpointed; c.order.ID == id && id != "" {
+		c.order = order
+	}
+}
+
+// orderNow gives a work order as it stands.
+func (c *Controller) orderNow(ctx context.Context, id string) (Order, error) {
+	row, err := c.record.Registry.Order(ctx, id)
+	return Order{ID: row.ID, Product: row.Product, Quota: row.Quota, Count: row.Counted}, err
+}
+
+// openOrder refuses a work order that cannot be worked on here.
+func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
+	order, err := c.orderNow(ctx, id)
+	switch {
+	case err != nil:
+		return Order{}, err
+	case order.Count >= order.Quota:
+		return Order{}, fmt.Errorf("%w: %d of %d", station.ErrQuota, order.Count, order.Quota)
+	case order.Product != c.record.Profile.Name():
+		return Order{}, fmt.Errorf("%w: %q, not %q", ErrOtherProduct, order.Product, c.record.Profile.Name())
+	}
+	return order, nil
+}
+
+// Switch makes a work order the one that is worked on. It refuses with
+// station.ErrUnknownOrder an order that is not open, with station.ErrQuota a complete order, and
+// with ErrOtherProduct an order for another profile.
+func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, error) {
+	order, err := c.openOrder(ctx, id)
+	if err != nil {
+		return Order{}, errors.Join(err, c.record.NoteBy(ctx, "line.order", audit.Denied, operator, map[string]string{"order": id, "why": err.Error()}))
+	}
+	if err := c.record.NoteBy(ctx, "line.order", audit.Success, operator, map[string]string{"order": id}); err != nil {
+		return Order{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order = order
+	return order, nil
+}
+
+// OrderID gives the work order that is worked on, or the empty string.
+func (c *Controller) OrderID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.order.ID
+}

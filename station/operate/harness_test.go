@@ -1,0 +1,130 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/devices/emulated"
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/workdir"
+)
+
+// A line is a station with a Controller. The test is its client, and the Supervisor
+// looks only when the test has it look.
+type line struct {
+	*Controller
+	Operators
+	History
+	t      *testing.T
+	events func(station.Event) // told of each event, after the Controller
+}
+
+// closedLine opens files and registry; the HSM is closed.
+func closedLine(t *testing.T, dir workdir.Dir, boards string) *line {
+	t.Helper()
+	return closedLineWith(t, dir, boards, instance.Options{})
+}
+
+func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.Options) *line {
+	t.Helper()
+	fixtures.Firmware(t, "../..", emulated.Posix, "")
+	files := fixtures.Must(instance.OpenFiles(dir, how))(t)
+	t.Cleanup(func() {
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
+	l := &line{t: t, events: func(station.Event) {}}
+	bays := fixtures.Must(instance.ParseBays(boards))(t)
+	options := Options{Bays: bays, Boards: fixtures.Must(files.Boards(bays, instance.Images{Folder: "../../devices/firmware/build"}))(t),
+		Events: func(e station.Event) { l.events(e) }, Ended: func([]*station.Run) {}}
+	l.Controller = New(t.Context(), record, options)
+	l.Refresh(t.Context())
+	l.Operators = Operators{Controller: l.Controller, Badges: map[string]configs.Operator{"OP-1": {ID: "anna", Name: "Anna"}}}
+	l.History = History{record.Registry.Reader}
+	t.Cleanup(func() {
+		if err := l.End(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// opens opens the HSM and the rest, and lets Runs begin.
+func (l *line) opens() {
+	l.t.Helper()
+	l.must(l.Ready(fixtures.Must(l.record.OpenAll(l.t.Context()))(l.t)))
+}
+
+// ready is a line of a new station on which Runs may begin.
+func ready(t *testing.T, boards string) *line {
+	t.Helper()
+	l := closedLine(t, fixtures.NewDirectory(t), boards)
+	l.opens()
+	return l
+}
+
+func (l *line) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *line) refuses(err, want error) {
+	l.t.Helper()
+	if !errors.Is(err, want) {
+		l.t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// starts begins a Run in a bay, by its number from 1.
+func (l *line) starts(bay int, ask Start) {
+	l.t.Helper()
+	ask.Bay, ask.Operator = l.bays[bay-1].spec.Name, "anna"
+	l.must(l.Start(l.t.Context(), ask))
+}
+
+// waits returns when no Run is under way.
+func (l *line) waits() {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	defer cancel()
+	l.must(l.Wait(ctx))
+}
+
+// last wants the last Run of a bay to have ended so.
+func (l *line) last(bay int, want station.Ending) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if got := l.bays[bay-1].last; got != want {
+		l.t.Errorf("bay %d ended as %q, want %q", bay, got, want)
+	}
+}
+
+// rows are the Runs on record, newest first.
+func (l *line) rows() []Row {
+	l.t.Helper()
+	return fixtures.Must(l.Search(l.t.Context(), Query{}))(l.t)
+}
+
+// recorded wants an audit entry of this type with these details by this operator.
+func (l *line) recorded(what, operator string, details map[string]string) {
+	l.t.Helper()
+	if !fixtures.HasEntry(l.t, l.record.Dir, what, operator, details) {
+		l.t.Errorf("no %s by %s with %v on record", what, operator, details)
+	}
+}
+
+// facts gives the Facts.
+func (l *line) facts() Facts {
+	l.t.Helper()
+	return fixtures.Must(l.Facts(l.t.Context()))(l.t)
+}

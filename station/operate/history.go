@@ -1,0 +1,168 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
+	"hallmark/station/registry"
+)
+
+// Query is what to look for: Runs that fit all fields that are not zero.
+type Query struct {
+	Text   string // part of a BoardID, of a serial number in hex, or of a work order
+	Ending station.Ending
+	Since  time.Time
+	Limit  int
+}
+
+// Row is one Run on record.
+type Row struct {
+	Run      uuid.UUID
+	At       time.Time
+	Bay      string
+	BoardID  string
+	Serial   string // of the certificate in hex, empty when the Run has none
+	Order    string
+	Operator string
+	Purpose  station.KeyPurpose
+	Ending   station.Ending
+	Reason   string
+}
+
+// Detail is everything about one Run. Fields that are not known are left zero.
+type Detail struct {
+	Run         station.Run // as far as it can be read back
+	BoardID     string      // for Runs whose Identity cannot be read back
+	Certificate []byte      // DER
+	CSR         []byte      // DER
+	Registry    []Fact      // what the registry says of board and certificate
+	Audit       []AuditEntry
+}
+
+// Fact is one line of a table. Name is shown as the text "fact.NAME" of the
+// catalogue if there is such a text, otherwise as it is.
+type Fact struct{ Name, Value string }
+
+// AuditEntry is one line of the audit log.
+type AuditEntry struct {
+	Index int64
+	At    time.Time
+	Type  string
+	Text  string
+}
+
+// A History reads Runs back from the registry.
+type History struct{ Registry *registry.Reader }
+
+// Search finds Runs, newest first.
+func (h History) Search(ctx context.Context, q Query) ([]Row, error) {
+	found, err := h.Registry.SearchRuns(ctx, registry.Search{Text: q.Text, Ending: q.Ending, Since: q.Since, Limit: q.Limit})
+	var rows []Row
+	for _, run := range found {
+		id, bad := uuid.Parse(run.ID)
+		at, worse := time.Parse(time.RFC3339Nano, run.Admitted)
+		if err := errors.Join(bad, worse); err != nil {
+			return nil, fmt.Errorf("reading Run %q: %w", run.ID, err)
+		}
+		rows = append(rows, Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID, Serial: run.Serial, Order: run.Order,
+			Operator: run.Operator, Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason})
+	}
+	return rows, err
+}
+
+var errNoRun = errors.New("Run is not in the registry: it ended before the board was identified")
+
+// Detail reads one Run.
+func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
+	found, err := h.Registry.SearchRuns(ctx, registry.Search{Run: id.String()})
+	if err != nil {
+		return Detail{}, err
+	}
+	if len(found) == 0 {
+		return Detail{}, errNoRun
+	}
+	run := found[0]
+	detail := Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
+		Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
+	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
+		if text == "" {
+			continue
+		}
+		if *into, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return Detail{}, fmt.Errorf("reading Run %v: %w", id, err)
+		}
+	}
+	if err := h.certificates(ctx, &detail, id.String()); err != nil {
+		return Detail{}, err
+	}
+	return detail, h.entries(ctx, &detail, id.String())
+}
+
+// certificates adds the certificate of the Run and what the registry says of the board.
+func (h History) certificates(ctx context.Context, detail *Detail, run string) error {
+	rows, err := h.Registry.Certificates(ctx, registry.Filter{BoardID: detail.BoardID})
+	for _, c := range rows {
+		if c.Run == run {
+			detail.Certificate = c.DER
+		}
+		detail.Registry = append(detail.Registry, Fact{Name: c.Serial, Value: c.Status + ", " + c.Profile + ", " + c.Changed})
+	}
+	return err
+}
+
+// entries adds the audit entries of the Run.
+func (h History) entries(ctx context.Context, detail *Detail, run string) error {
+	entries, err := h.Registry.EntriesOf(ctx, run)
+	for _, e := range entries {
+		text := string(e.Outcome) + " " + e.Actor.ID
+		if e.Reason != "" {
+			text += " " + e.Reason
+		}
+		detail.Audit = append(detail.Audit, AuditEntry{Index: e.Seq, At: e.Time.Time, Type: e.Type, Text: text})
+	}
+	return err
+}
+
+// Earlier gives the Runs on record that were admitted at began or later, as far as the numbers
+// of a shift need them. Runs that never reached a board are on no record.
+func (h History) Earlier(ctx context.Context, began time.Time) ([]station.Run, error) {
+	ends, err := h.Registry.EndsSince(ctx, began)
+	var runs []station.Run
+	for _, e := range ends {
+		run, bad := closedRun(e)
+		if bad != nil {
+			return nil, fmt.Errorf("reading the Runs of the shift: entry %d: %w", e.Seq, bad)
+		}
+		runs = append(runs, run)
+	}
+	return runs, err
+}
+
+// closedRun reads a Run back from the entry that closed it.
+func closedRun(e audit.Entry) (station.Run, error) {
+	run := station.Run{Bay: e.Run.Bay, Operator: e.Run.Operator, Rework: e.Run.Rework, Finished: e.Time.Time, Reason: e.Reason}
+	_, ending, _ := strings.Cut(e.Type, ".")
+	run.Ending = station.Ending(ending)
+	for _, step := range e.Run.Steps {
+		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
+			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
+	}
+	run.Purpose, run.Started = issuance.Purpose(e.Run.Purpose), run.Finished
+	for _, step := range run.Steps {
+		run.Started = run.Started.Add(-step.Took)
+	}
+	board, err := devices.ParseBoardID(e.Board.ID)
+	run.Identity = &devices.Identity{ID: board}
+	id, bad := uuid.Parse(e.Run.ID)
+	run.ID = id
+	return run, errors.Join(err, bad)
+}

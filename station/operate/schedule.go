@@ -1,0 +1,97 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// A schedule gives count boards to bays: one to each bay, in their order, and each
+// further board to the bay that is free first.
+type schedule struct {
+	bays  []string
+	count int
+	jobs  chan struct{} // holds one element for each board in work
+
+	mu    sync.Mutex // covers what follows
+	spare int        // boards that no bay has claimed yet
+	begun int
+	why   []error // why bays gave up
+}
+
+// newSchedule takes 0 for count and jobs as the number of bays.
+func newSchedule(bays []string, count, jobs int) *schedule {
+	if count == 0 {
+		count = len(bays)
+	}
+	if jobs == 0 {
+		jobs = len(bays)
+	}
+	return &schedule{bays: bays, count: count, jobs: make(chan struct{}, jobs), spare: max(0, count-len(bays))}
+}
+
+// An enrolFunc has one board of a bay enrolled, to its end. It reports whether the board was
+// begun; an error says why the bay gets no further board.
+type enrolFunc func(ctx context.Context, bay string) (begun bool, err error)
+
+// run calls enrol for each board, in the goroutine of its bay. Its error says why
+// boards were not begun.
+func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
+	var bays sync.WaitGroup
+	for i, bay := range s.bays {
+		bays.Go(func() { s.serve(ctx, bay, i < s.count, enrol) })
+	}
+	bays.Wait()
+	if s.begun == s.count {
+		return nil
+	}
+	short := []error{fmt.Errorf("%d of %d boards were not begun", s.count-s.begun, s.count), context.Cause(ctx)}
+	return errors.Join(append(short, s.why...)...)
+}
+
+// serve serves one bay: its own board, if it has one, then spare ones.
+func (s *schedule) serve(ctx context.Context, bay string, own bool, enrol enrolFunc) {
+	for own || s.claim() {
+		own = false
+		select {
+		case s.jobs <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		begun, err := enrol(ctx, bay)
+		<-s.jobs
+		if !s.note(begun, err) {
+			return
+		}
+	}
+}
+
+// claim takes one of the spare boards.
+func (s *schedule) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spare == 0 {
+		return false
+	}
+	s.spare--
+	return true
+}
+
+// note counts a board that was begun, and reports whether the bay goes on.
+func (s *schedule) note(begun bool, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if begun {
+		s.begun++
+	}
+	said := func(other error) bool { return other.Error() == err.Error() }
+	if err != nil && !slices.ContainsFunc(s.why, said) { // several bays have the same to say
+		s.why = append(s.why, err)
+	}
+	return err == nil
+}

@@ -1,0 +1,73 @@
+// Package report writes what came of Runs: JSON lines and JUnit for CI, a table and a line of
+// progress for people, and the certificate file of each board that passed.
+package report
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"hallmark/station"
+)
+
+// A Record is the JSON line of one Run: these keys, always all of them.
+// Times are UTC, RFC 3339; serial number and digest are hexadecimal, and empty
+// when the Run got no certificate.
+type Record struct {
+	Run               string       `json:"run"`
+	BoardID           string       `json:"board_id"`
+	Purpose           string       `json:"purpose"` // of the key: tls, cose
+	Bay               string       `json:"bay"`
+	Ending            string       `json:"ending"`
+	Reason            string       `json:"reason"`
+	SerialNumber      string       `json:"serial_number"`
+	CertificateSHA256 string       `json:"certificate_sha256"`
+	Steps             []RecordStep `json:"steps"`
+	WireTx            int64        `json:"wire_tx"` // octets station → board
+	WireRx            int64        `json:"wire_rx"` // octets board → station
+	Started           time.Time    `json:"started"`
+	Finished          time.Time    `json:"finished"`
+}
+
+// A RecordStep is one step of a Run.
+type RecordStep struct {
+	Name    string  `json:"name"`
+	MS      float64 `json:"ms"` // with three decimals
+	Retries int     `json:"retries"`
+}
+
+func recordOf(run *station.Run) Record {
+	r := Record{
+		Run: run.ID.String(), BoardID: boardID(run), Purpose: string(run.Purpose), Bay: run.Bay,
+		Ending: string(run.Ending), Reason: run.Reason, Steps: []RecordStep{},
+		WireTx: run.Wire.Sent, WireRx: run.Wire.Received,
+		Started: run.Started.UTC(), Finished: run.Finished.UTC(),
+	}
+	if run.Certificate != nil {
+		r.SerialNumber = hex.EncodeToString(run.Certificate.Serial[:])
+		r.CertificateSHA256 = hex.EncodeToString(run.Certificate.SHA256[:])
+	}
+	for _, step := range run.Steps {
+		r.Steps = append(r.Steps, RecordStep{step.Name, float64(step.Took.Microseconds()) / 1000, step.Retries})
+	}
+	return r
+}
+
+func boardID(run *station.Run) string {
+	if run.Identity == nil {
+		return ""
+	}
+	return run.Identity.ID.String()
+}
+
+// writeRecord writes the line in one call, so a killed batch leaves whole lines.
+func writeRecord(w io.Writer, run *station.Run) error {
+	line, err := json.Marshal(recordOf(run))
+	if err != nil {
+		return fmt.Errorf("encoding a Run: %w", err)
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}

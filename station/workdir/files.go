@@ -1,0 +1,149 @@
+package workdir
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/station/reason"
+)
+
+// WriteFile writes a file with mode 0600, and makes its directory with mode 0700 if
+// there is none. The name holds the old content or all of the new content, never a part.
+func WriteFile(path string, content []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("making a file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(file.Name())
+		}
+	}()
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// Sync returns when everything in the file system of path is on the disk.
+func Sync(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("bringing %s to the disk: %w", path, err)
+	}
+	return nil
+}
+
+// Move gives a finished directory its name, under which an empty directory may
+// stand. What the directory holds is on the disk before the name exists.
+func Move(from, to Dir) error {
+	if err := Sync(string(from)); err != nil {
+		return err
+	}
+	if err := os.Remove(string(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return reason.Usage(fmt.Errorf("%s: %w: %w", to, ErrNotEmpty, err))
+	}
+	if err := os.Rename(string(from), string(to)); err != nil {
+		return fmt.Errorf("moving the finished station to its place: %w", err)
+	}
+	return Sync(filepath.Dir(string(to)))
+}
+
+// ErrNotPrivate: the file of a private key has a mode that lets in others.
+var ErrNotPrivate = errors.New("others can read the private key, or replace it")
+
+// Private refuses a key file that somebody other than its owner may read or write.
+func Private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("looking at a private key: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return reason.Usage(fmt.Errorf("%s has mode %04o: %w; chmod 600 it", path, mode, ErrNotPrivate))
+	}
+	return nil
+}
+
+// CertificatePEM gives the PEM of certificates in DER, in their order (RFC 7468 section 5).
+func CertificatePEM(certificates ...[]byte) []byte {
+	var text []byte
+	for _, der := range certificates {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return text
+}
+
+// ReadCertificate reads a file that holds exactly one certificate in PEM.
+func ReadCertificate(path string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a certificate: %w", err)
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" || len(rest) != 0 {
+		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return certificate, nil
+}
+
+// ReadPublicKey reads a file that holds a public key in PEM (RFC 7468 section 13).
+func ReadPublicKey(path string) (crypto.PublicKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit key: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: want a public key in PEM", path)
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return public, nil
+}
+
+// ReadPrivateKey reads the ECDSA key of the verifier's endpoint, PKCS#8 in PEM, from a private file.
+func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
+	if err := Private(path); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the verifier's key: %w", err)
+	}
+	defer clear(text)
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: want a private key in PEM", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s: a %T, want an ECDSA key", path, parsed)
+	}
+	return key, nil
+}

@@ -1,0 +1,33 @@
+package workdir
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrDiskFull: less space is free than the configuration wants.
+var ErrDiskFull = errors.New("too little free space for the registry; free some, or lower minimum_free_mib in station.yaml")
+
+// FreeMiB gives the space in MiB that an ordinary user can still fill.
+func (d Dir) FreeMiB() (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(string(d), &fs); err != nil {
+		return 0, fmt.Errorf("asking for the free space of %s: %w", d, err)
+	}
+	return fs.Bavail * uint64(fs.Bsize) >> 20, nil
+}
+
+// HasSpace refuses with ErrDiskFull while fewer than minimum MiB are free: a Run must not
+// begin that the registry could not record.
+func (d Dir) HasSpace(minimum int) error {
+	free, err := d.FreeMiB()
+	if err != nil {
+		return err
+	}
+	if free < uint64(minimum) {
+		return fmt.Errorf("%s: %d MiB free, want %d: %w", d, free, minimum, ErrDiskFull)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+// Package workdir is the station directory on disk: where each file lies, how a
+// file is written so that a power cut leaves the old content or the new one, which
+// modes are private enough, how much space is left, and the log file for engineers.
+package workdir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"hallmark/station/reason"
+)
+
+// A Dir is the absolute path of a station directory.
+//
+//	station.yaml profile.yaml   the configuration that `init` was given
+//	profile-cose.yaml           with a profile for COSE keys
+//	badges.yaml                 the operators; optional, written by hand
+//	hsm/                        demonstration only: SoftHSM's token, its configuration, the PIN file
+//	pki/                        certificates, the key of the verifier's endpoint, the audit log's public key
+//	registry.db                 boards, certificates, audit log
+//	certificates/               the certificate of each board and key that passed
+//	bays/BAY/N/                 fuses and flash of emulated boards
+//	copies/                     texts that an operator copied from the screen
+//	log/station.log             for engineers
+type Dir string
+
+// Refusals of a directory.
+var (
+	ErrNotNamed   = errors.New("--dir is missing: name the station's state directory")
+	ErrNotStation = errors.New("not a station's state directory; make one with `station init --dir DIR`")
+	ErrNotEmpty   = errors.New("already in use; a station is never overwritten, choose a new directory")
+)
+
+// In gives the path of an entry of the directory.
+func (d Dir) In(parts ...string) string {
+	return filepath.Join(append([]string{string(d)}, parts...)...)
+}
+
+func (d Dir) Config() string       { return d.In("station.yaml") }
+func (d Dir) Profile() string      { return d.In("profile.yaml") }
+func (d Dir) COSEProfile() string  { return d.In("profile-cose.yaml") }
+func (d Dir) Badges() string       { return d.In("badges.yaml") }
+func (d Dir) Registry() string     { return d.In("registry.db") }
+func (d Dir) Root() string         { return d.In("pki", "root.pem") }
+func (d Dir) Issuing() string      { return d.In("pki", "issuing.pem") }
+func (d Dir) Server() string       { return d.In("pki", "verifier.pem") }
+func (d Dir) ServerKey() string    { return d.In("pki", "verifier.key") }
+func (d Dir) AuditKey() string     { return d.In("pki", "audit.vkey") }
+func (d Dir) AuditPublic() string  { return d.In("pki", "audit.pub.pem") }
+func (d Dir) Certificates() string { return d.In("certificates") }
+func (d Dir) HSM() string          { return d.In("hsm") }
+func (d Dir) LogFile() string      { return d.In("log", "station.log") }
+
+// New makes the path absolute, because it ends up in files that outlive the working directory.
+func New(path string) (Dir, error) {
+	if path == "" {
+		return "", reason.Usage(ErrNotNamed)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding the working directory: %w", err)
+	}
+	return Dir(absolute), nil
+}
+
+// Existing gives the directory of a station that `init` finished.
+func Existing(path string) (Dir, error) {
+	d, err := New(path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(d.Config()); errors.Is(err, fs.ErrNotExist) {
+		return "", reason.Usage(fmt.Errorf("%s: %w", d, ErrNotStation))
+	} else if err != nil {
+		return "", fmt.Errorf("looking for the station: %w", err)
+	}
+	return d, nil
+}
+
+// Vacant refuses a directory that holds anything. A directory that does not exist is vacant.
+func (d Dir) Vacant() error {
+	dir, err := os.Open(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("looking into the state directory: %w", err)
+	}
+	defer dir.Close()
+	if _, err := dir.Readdirnames(1); err == nil {
+		return reason.Usage(fmt.Errorf("%s: %w", d, ErrNotEmpty))
+	} else if !errors.Is(err, io.EOF) {
+		return reason.Usage(fmt.Errorf("%s: want a directory that is new or empty: %w", d, err))
+	}
+	return nil
+}
+
+// Exists reports whether something has this path.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
