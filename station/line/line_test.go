@@ -78,9 +78,9 @@ func (l *line) open(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background()) // until close, which may come after the test's own
 	l.registry = must(registry.Open(ctx, registry.Config{Path: l.database(), Now: l.now, Station: "line"}))(t)
 	server, served := l.Verifier(ctx, t, l.registry)
-	visited := l.Visits(ctx, t, server)
+	networkServed := l.ServeNetwork(ctx, t, server)
 	l.verifier = server
-	l.close = func() error { cancel(); return errors.Join(<-served, <-visited, l.registry.Shutdown()) }
+	l.close = func() error { cancel(); return errors.Join(<-served, <-networkServed, l.registry.Shutdown()) }
 
 	issue := l.IssuerConfig(l.registry)
 	issue.Signer, issue.Now = counted{l.IssuingKey, l}, l.now
@@ -92,7 +92,7 @@ func (l *line) open(t *testing.T) {
 		config.AllowedHUK = append(config.AllowedHUK, devices.HUKTFMDummy)
 	}
 	if l.network {
-		config.Visits = server
+		config.NetworkSessions = server
 	}
 	l.changed(&config)
 	l.station = must(station.New(config))(t)

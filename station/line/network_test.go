@@ -55,18 +55,18 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 
 // detour sends boards somewhere else than where the verifier waits for them.
 type detour struct {
-	station.Visits
+	station.NetworkSessions
 	to func() netip.AddrPort
 }
 
 type misled struct {
-	station.Visit
+	station.NetworkSession
 	address netip.AddrPort
 }
 
-func (d detour) Expect(ctx context.Context, certificate []byte) (station.Visit, error) {
-	visit, err := d.Visits.Expect(ctx, certificate)
-	return misled{visit, d.to()}, err
+func (d detour) Expect(ctx context.Context, certificate []byte) (station.NetworkSession, error) {
+	session, err := d.NetworkSessions.Expect(ctx, certificate)
+	return misled{session, d.to()}, err
 }
 
 func (m misled) Address() netip.AddrPort { return m.address }
@@ -205,7 +205,7 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 
 func leadTo(where func(*testing.T) netip.AddrPort) func(*testing.T, *station.Config) {
 	return func(t *testing.T, c *station.Config) {
-		c.Visits = detour{c.Visits, func() netip.AddrPort { return where(t) }}
+		c.NetworkSessions = detour{c.NetworkSessions, func() netip.AddrPort { return where(t) }}
 	}
 }
 
@@ -242,7 +242,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 			return func(context.Context, netip.AddrPort, string) (devices.HandshakeReport, error) {
 				return devices.HandshakeReport{Received: []byte("ok 123456\n")}, nil
 			}
-		}, station.Fault, "no-visit", station.ErrNoVisit},
+		}, station.Fault, "no-visit", station.ErrNoNetworkSession},
 		{"the board comes, and did not read the answer", func(board *devices.Client) func(context.Context, netip.AddrPort, string) (devices.HandshakeReport, error) {
 			return func(ctx context.Context, address netip.AddrPort, name string) (devices.HandshakeReport, error) {
 				report, err := board.NetworkHandshake(ctx, address, name)

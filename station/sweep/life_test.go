@@ -58,7 +58,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	r := must(registry.Open(ctx, w.registryConfig()))(w.t)
 	w.noOpenIntent(r)
 	v, served := w.Verifier(ctx, w.t, pluggedKnown{p, r})
-	visited := w.Visits(ctx, w.t, v)
+	networkServed := w.ServeNetwork(ctx, w.t, v)
 	client, off := w.switchOn(ctx)
 	s := w.station(p, r, v)
 
@@ -79,7 +79,7 @@ func (w *world) life(p *plug, rework string) *station.Run {
 	}
 	w.end(off())
 	cancel()
-	w.end(<-served, <-visited, r.Shutdown())
+	w.end(<-served, <-networkServed, r.Shutdown())
 	return run
 }
 
@@ -116,7 +116,7 @@ func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *stat
 	config.Registry, config.Known, config.Verifier = pluggedRegistry{p, r}, pluggedKnown{p, r}, pluggedVerifier{p, v}
 	config.Seal = !w.neverSeal
 	if w.network {
-		config.Visits = pluggedVisits{p, v}
+		config.NetworkSessions = pluggedNetworkSessions{p, v}
 	}
 	if w.purpose == issuance.PurposeCOSE {
 		config.Purposes = append(config.Purposes, station.PurposeOf(w.COSE))

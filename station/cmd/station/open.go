@@ -34,14 +34,14 @@ type bench struct {
 	cose    *issuance.Profile // for COSE keys; nil: they get no certificate
 	log     *slog.Logger
 
-	root, issuing *x509.Certificate
-	token         *hsm.Token
-	audit         crypto.Signer
-	issuer        *issuance.Issuer
-	registry      *registry.Registry
-	verifier      *verifier.Server
-	visits        station.Visits // nil: handshakes go over the line
-	station       *station.Station
+	root, issuing   *x509.Certificate
+	token           *hsm.Token
+	audit           crypto.Signer
+	issuer          *issuance.Issuer
+	registry        *registry.Registry
+	verifier        *verifier.Server
+	networkSessions station.NetworkSessions // nil: handshakes go over the line
+	station         *station.Station
 
 	acceptClock string           // who says that the clock is right although it went back, usually nobody
 	pin         hsm.PINSource    // nil: the configured one
@@ -302,23 +302,23 @@ func (b *bench) openVerifier(ctx context.Context) (err error) {
 	if err := b.serve(ctx, "the verifier's port", b.config.Verifier.Listen, b.verifier.Serve); err != nil {
 		return err
 	}
-	return b.openVisits(ctx)
+	return b.openNetwork(ctx)
 }
 
 // overNetwork: boards dial the verifier by themselves.
 func (b *bench) overNetwork() bool { return b.config.Handshake == configs.OverNetwork }
 
-// openVisits opens the door for boards that dial by themselves.
-func (b *bench) openVisits(ctx context.Context) error {
+// openNetwork serves the boards that dial the verifier by themselves.
+func (b *bench) openNetwork(ctx context.Context) error {
 	if !b.overNetwork() {
 		return nil
 	}
 	address := b.config.Network.Dial()
 	err := b.serve(ctx, "the port for boards (network.listen)", b.config.Network.Listen,
 		func(ctx context.Context, listener net.Listener) error {
-			return b.verifier.ServeVisits(ctx, listener, address)
+			return b.verifier.ServeNetwork(ctx, listener, address)
 		})
-	b.visits = b.verifier
+	b.networkSessions = b.verifier
 	return err
 }
 
@@ -360,7 +360,7 @@ func (b *bench) openStation(events func(station.Event)) (err error) {
 // engine is the configuration of the engine. What is not open yet is missing in it.
 func (b *bench) engine(events func(station.Event)) station.Config {
 	return station.Config{
-		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
+		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, NetworkSessions: b.networkSessions,
 		Purposes: b.purposes(),
 		Anchor:   b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Callers: b.config.Boards.TFMCallers, Seal: b.config.Boards.Seal,
