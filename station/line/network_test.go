@@ -27,7 +27,7 @@ import (
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/fixtures"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station"
 	"hallmark/station/verifier"
 )
@@ -93,7 +93,7 @@ func listens(t *testing.T, serve func(net.Conn)) netip.AddrPort {
 func opensslServer(t *testing.T, name string) netip.AddrPort {
 	t.Helper()
 	certificate, key := selfSigned(t, name)
-	cmd := exec.CommandContext(t.Context(), needs.Program(t, "openssl", "openssl"), "s_server",
+	cmd := exec.CommandContext(t.Context(), prerequisite.Program(t, "openssl", "openssl"), "s_server",
 		"-accept", "127.0.0.1:0", "-cert", certificate, "-key", key, "-Verify", "1")
 	stdout := must(cmd.StdoutPipe())(t)
 	must(cmd.StdinPipe())(t) // it leaves when its input ends

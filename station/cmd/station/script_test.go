@@ -19,7 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 // The binary under test is the test binary.
@@ -62,7 +62,7 @@ func firmwareFolder(t *testing.T) string {
 		if m.zephyr {
 			continue // only where a Zephyr is installed
 		}
-		needs.Firmware(t, filepath.Join(folder, m.file()))
+		prerequisite.Firmware(t, filepath.Join(folder, m.file()))
 	}
 	return folder
 }
