@@ -3,7 +3,7 @@
 // Every part is real: firmware as a process with fuses and flash in files, the
 // SMP client, the engine, the registry in SQLite, keys in SoftHSM, and the
 // verifier on a TCP port. Whatever happened, the Run has a named reason, the
-// registry is in a legal state, its log verifies, and the bay passes a good board.
+// registry keeps its invariants, its log verifies, and the bay passes a good board.
 package line_test
 
 import (
@@ -118,8 +118,8 @@ func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (
 	return c.Signer.Sign(random, digest, opts)
 }
 
-// legal demands what holds whenever no Run is under way.
-func (l *line) legal(t *testing.T) {
+// checkInvariants checks what must hold whenever no Run is under way.
+func (l *line) checkInvariants(t *testing.T) {
 	t.Helper()
 	if err := l.registry.Checkpoint(t.Context(), fixtures.Origin, l.AuditKey); err != nil {
 		t.Error(err)
@@ -129,7 +129,7 @@ func (l *line) legal(t *testing.T) {
 	}
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
-	fixtures.Legal(t, db)
+	fixtures.CheckInvariants(t, db)
 	intents := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates`))
 	certain := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
 	if asked := int(l.asked.Load()); asked > intents || asked < certain {
@@ -261,7 +261,7 @@ func (b *bay) troubled(t *testing.T, reason string, happens, over func()) {
 			over()
 			b.inPeace(t, b, dir, run)
 			b.passes(t)
-			b.legal(t)
+			b.checkInvariants(t)
 		})
 	}
 }

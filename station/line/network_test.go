@@ -44,7 +44,7 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 	}
 	bays.Wait()
 	l.onceEach(t)
-	l.legal(t)
+	l.checkInvariants(t)
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
 	over := fixtures.Texts(t, db, `SELECT json_extract(CAST(body AS TEXT), '$.details.over') FROM audit_entry WHERE json_extract(CAST(body AS TEXT), '$.details.tls_version') IS NOT NULL`)
@@ -185,7 +185,7 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			board := l.plug(t, emulated.Config{Dir: dir}, test.options, nil)
 			run := l.bay("bay").enrol(t, board, board)
 			ends(t, run, station.Fault, test.reason)
-			l.legal(t)
+			l.checkInvariants(t)
 
 			// The board is not to blame: where everything is right it passes with the same certificate.
 			wrong = false
@@ -198,7 +198,7 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			ends(t, again, station.Pass, "")
 			same(t, run, again)
 			l.onceEach(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -259,7 +259,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 				t.Errorf("refused with %v, want %v", run.Err, test.want)
 			}
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -310,7 +310,7 @@ func TestStrangersDoNotDisturbARun(t *testing.T) {
 				return board.NetworkHandshake(ctx, address, name)
 			}
 			ends(t, bay.enrol(t, substitute{board.Client, do}, board), station.Pass, "")
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -323,7 +323,7 @@ func TestABoardWithoutANetworkGetsNoCertificateWhereItHasToDial(t *testing.T) {
 	if l.asked.Load() != 0 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // incapable says that it has no network.

@@ -49,7 +49,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 		again := bay.enrol(t, board, board)
 		ends(t, again, station.Pass, "")
 		same(t, enrolled, again)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 }
 
