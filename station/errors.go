@@ -26,9 +26,9 @@ var (
 	ErrOtherKey           = errors.New("board signs with another key than the one that was certified")
 	ErrHandshakeRefused   = errors.New("verifier refused the board")
 	ErrWrongCertificate   = errors.New("board presented another certificate than the registered one")
-	// ErrNoVisit: the board says that it did, but not where this Run waited for it.
-	ErrNoVisit      = errors.New("no board came to the verifier with this Run's certificate: look at the address in station.yaml and at the network")
-	ErrNoAnswerRead = errors.New("board did not read the verifier's answer")
+	// ErrNoNetworkSession: the board says that it did, but not where this Run waited for it.
+	ErrNoNetworkSession = errors.New("no board came to the verifier with this Run's certificate: look at the address in station.yaml and at the network")
+	ErrNoAnswerRead     = errors.New("board did not read the verifier's answer")
 
 	// ErrSwapped: another board answers than the one that was identified. It is
 	// a Fault, of handling: neither board is bad, and neither gets the other's certificate.

@@ -250,12 +250,12 @@ func (w verifier) Connect(ctx context.Context, der []byte) (station.Session, err
 
 func (w verifier) ServerName() string { return "verifier.test" }
 
-// visits are the world where boards come by themselves.
-type visits struct{ *world }
+// networkSessions is the world in which boards dial the verifier by themselves.
+type networkSessions struct{ *world }
 
 var door = netip.MustParseAddrPort("192.0.2.17:8443")
 
-func (v visits) Expect(ctx context.Context, der []byte) (station.Visit, error) {
+func (v networkSessions) Expect(ctx context.Context, der []byte) (station.NetworkSession, error) {
 	if sha256.Sum256(der) != v.certificate.SHA256 {
 		v.t.Error("another certificate is expected than the registered one (I6)")
 	}

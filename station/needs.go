@@ -131,18 +131,18 @@ type NetworkBoard interface {
 	NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error)
 }
 
-// Visits is where boards with a network come. *verifier.Server is the implementation.
-type Visits interface {
-	// Expect has the verifier let in a board with exactly this certificate (DER). The caller closes the Visit.
-	Expect(ctx context.Context, certificate []byte) (Visit, error)
+// NetworkSessions is where boards with a network come. *verifier.Server is the implementation.
+type NetworkSessions interface {
+	// Expect has the verifier let in a board with exactly this certificate (DER). The caller closes the session.
+	Expect(ctx context.Context, certificate []byte) (NetworkSession, error)
 }
 
-// Visit is one board that is expected.
-type Visit interface {
+// NetworkSession is the wait for one board that dials the verifier by itself.
+type NetworkSession interface {
 	// Address is what the board dials.
 	Address() netip.AddrPort
 	// Verdict waits for the board: what was presented, or why it was refused. When
-	// ctx ends first: ErrNoVisit, with why somebody else was refused meanwhile.
+	// ctx ends first: ErrNoNetworkSession, with why somebody else was refused meanwhile.
 	Verdict(ctx context.Context) (Presented, error)
 	Close() error
 }

@@ -155,7 +155,7 @@ func (a *attempt) handshake(ctx context.Context) error {
 			return err
 		}
 	}
-	if a.config.Visits != nil {
+	if a.config.NetworkSessions != nil {
 		return a.handshakeOverNetwork(ctx)
 	}
 	return a.handshakeOverLine(ctx)

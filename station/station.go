@@ -17,11 +17,11 @@ import (
 
 // Config is what New needs. It must not be changed afterwards.
 type Config struct {
-	Issuer   Issuer
-	Registry Registry
-	Known    Known
-	Verifier Verifier
-	Visits   Visits // where boards come over their own network; nil: the handshake goes over the line
+	Issuer          Issuer
+	Registry        Registry
+	Known           Known
+	Verifier        Verifier
+	NetworkSessions NetworkSessions // where boards come over their own network; nil: the handshake goes over the line
 
 	// Purposes are the keys of a board that are certified, in this order: TLS
 	// first, because it vouches for the others.

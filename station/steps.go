@@ -110,7 +110,7 @@ func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if !id.Purposes.Has(purpose) {
 		return ErrNoPurpose
 	}
-	if s.config.Visits != nil && !id.Can.Has(devices.CanNet) {
+	if s.config.NetworkSessions != nil && !id.Can.Has(devices.CanNet) {
 		return devices.ErrNoNetHandshake
 	}
 	return nil

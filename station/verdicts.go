@@ -150,7 +150,7 @@ var verdicts = []struct {
 	{ErrTimeout, faults("timeout")},
 	{ErrRegistry, faults("registry")},
 	{ErrSigning, faults("signing")},
-	{ErrNoVisit, faults("no-visit")},
+	{ErrNoNetworkSession, faults("no-visit")},
 	{ErrVerifier, faults("verifier")},
 	{ErrRandom, faults("random")},
 	{ErrLine, faults("line")},

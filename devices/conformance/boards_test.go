@@ -15,7 +15,7 @@ import (
 
 	"hallmark/devices/emulated"
 	"hallmark/devices/serial"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 // grammar is what -board takes.
@@ -143,10 +143,10 @@ func emulator(cfg emulated.Config, boardType string) opener {
 	return func(t *testing.T) Boards {
 		t.Helper()
 		if cfg.Kind != emulated.Posix {
-			needs.Program(t, "qemu-system-arm", "qemu-system-arm")
+			prerequisite.Program(t, "qemu-system-arm", "qemu-system-arm")
 		}
 		if cfg.Image == "" {
-			cfg.Image = needs.Firmware(t, filepath.Join(builds, emulated.ImageName(cfg.Kind, cfg.Machine)))
+			cfg.Image = prerequisite.Firmware(t, filepath.Join(builds, emulated.ImageName(cfg.Kind, cfg.Machine)))
 		}
 		open := func(t *testing.T) Subject { return openEmulated(t, cfg, boardType) }
 		return Boards{Open: open, Fresh: true, MaySeal: true}

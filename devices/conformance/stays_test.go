@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"hallmark/devices/emulated"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 // A board at a port is the same board at each check, opened as a bench opens it.
@@ -26,7 +26,7 @@ func TestABoardThatStaysConforms(t *testing.T) {
 // plugIn starts a board at a pseudo terminal that stays until the test ends.
 func plugIn(t *testing.T) (tty string) {
 	t.Helper()
-	image := needs.Firmware(t, filepath.Join(builds, emulated.ImageName(emulated.Posix, "")))
+	image := prerequisite.Firmware(t, filepath.Join(builds, emulated.ImageName(emulated.Posix, "")))
 	dir := t.TempDir()
 	fuses := make([]byte, emulated.FusesSize)
 	if _, err := rand.Read(fuses); err != nil {

@@ -23,7 +23,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 func must(t testing.TB, err error) {
@@ -222,7 +222,7 @@ func TestARewrittenLogShows(t *testing.T) {
 
 // TestACheckpointNeedsOnlyOpenSSL checks the signature as an auditor would.
 func TestACheckpointNeedsOnlyOpenSSL(t *testing.T) {
-	path := needs.Program(t, "openssl", "openssl")
+	path := prerequisite.Program(t, "openssl", "openssl")
 	b := newBench(t)
 	text, signature, found := bytes.Cut(b.checkpoint(), []byte("\n\n"))
 	if !found {

@@ -43,7 +43,7 @@ func (r *Record) serveNetwork(ctx context.Context, server *verifier.Server) (sto
 	address := r.Config.Network.Dial()
 	return serve(ctx, "the port for boards (network.listen)", r.Config.Network.Listen,
 		func(ctx context.Context, listener net.Listener) error {
-			return server.ServeVisits(ctx, listener, address)
+			return server.ServeNetwork(ctx, listener, address)
 		})
 }
 

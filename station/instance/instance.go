@@ -142,7 +142,7 @@ func (i *Instance) Engine(events func(station.Event)) (*station.Station, error) 
 		Now: i.options.Now, Random: i.options.Random,
 	}
 	if i.OverNetwork() {
-		config.Visits = i.Endpoint.Server
+		config.NetworkSessions = i.Endpoint.Server
 	}
 	if hook := i.options.TestingOnly.Engine; hook != nil {
 		hook(&config)

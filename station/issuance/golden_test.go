@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -40,7 +40,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func openssl(t *testing.T, input []byte, arguments ...string) []byte {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), needs.Program(t, "openssl", "openssl"), arguments...)
+	command := exec.CommandContext(t.Context(), prerequisite.Program(t, "openssl", "openssl"), arguments...)
 	command.Stdin = bytes.NewReader(input)
 	out, err := command.CombinedOutput()
 	if err != nil {

@@ -53,7 +53,7 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 			})
 		}
 	})
-	l.legal(t)
+	l.checkInvariants(t)
 	l.onceEach(t)
 }
 
@@ -117,6 +117,6 @@ func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
 			})
 		}
 	})
-	l.legal(t)
+	l.checkInvariants(t)
 	l.onceEach(t)
 }

@@ -42,7 +42,7 @@ func TestACloneStopsTheBay(t *testing.T) {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
 	bay.passes(t)
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
@@ -55,7 +55,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 			t.Errorf("%d signatures", l.asked.Load())
 		}
 		bay.passes(t)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 	t.Run("a demonstration enrols it", func(t *testing.T) {
 		l := newLine(t, func(l *line) { l.demo = true })
@@ -63,7 +63,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 		board := l.plug(t, emulated.Config{Fuses: fuses(t, counting())}, patience, nil)
 		ends(t, bay.enrol(t, board, board), station.Pass, "")
 		bay.passes(t)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 }
 
@@ -79,7 +79,7 @@ func TestABoardWithoutAKeyIsRejected(t *testing.T) {
 			board := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, patience, nil)
 			ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrNoHUK.Word)
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }

@@ -23,7 +23,7 @@ func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 	if asked := l.asked.Load(); asked != 2*crowd {
 		t.Errorf("%d signatures for %d boards", asked, 2*crowd)
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 
 	const spare = crowd / 4 // far fewer than one for each board
 	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines+spare || openDescriptors(t) > descriptors+spare; time.Sleep(10 * time.Millisecond) {

@@ -51,7 +51,7 @@ func TestAFullDiskSignsNothing(t *testing.T) {
 		}
 		l.inPeace(t, l.bay("another bay"), dir, run)
 		bay.passes(t)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 }
 

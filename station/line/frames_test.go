@@ -36,7 +36,7 @@ func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
 		t.Errorf("%d answers to ignore, %d signatures", board.Ignored(), l.asked.Load())
 	}
 	bay.passes(t)
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // A recorder keeps what a board says to each frame.
@@ -113,7 +113,7 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
 	bay.passes(t)
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // heard gives the message in a frame.
@@ -160,7 +160,7 @@ func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
 			run := bay.meets(t, brief, func(_ int, frame []byte) []byte { return test.answer(t, frame) })
 			ends(t, run, test.ending, test.reason)
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }

@@ -81,7 +81,7 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 				t.Errorf("refused with %v, after %d signatures", run.Err, l.asked.Load()-asked)
 			}
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -99,7 +99,7 @@ func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
 	bay.passes(t)
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // stops demands that a board is rejected for a reason that stops the bay until

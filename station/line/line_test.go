@@ -122,8 +122,8 @@ func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (
 	return c.Signer.Sign(random, digest, opts)
 }
 
-// legal demands what holds whenever no Run is under way.
-func (l *line) legal(t *testing.T) {
+// checkInvariants demands what holds whenever no Run is under way.
+func (l *line) checkInvariants(t *testing.T) {
 	t.Helper()
 	if err := l.instance.Checkpoint(); err != nil {
 		t.Error(err)
@@ -133,7 +133,7 @@ func (l *line) legal(t *testing.T) {
 	}
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
-	fixtures.Legal(t, db)
+	fixtures.CheckInvariants(t, db)
 	intents := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates`))
 	certain := len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
 	if asked := int(l.asked.Load()); asked > intents || asked < certain {
@@ -260,7 +260,7 @@ func (b *bay) troubled(t *testing.T, reason string, happens, over func()) {
 			over()
 			b.inPeace(t, b, dir, run)
 			b.passes(t)
-			b.legal(t)
+			b.checkInvariants(t)
 		})
 	}
 }

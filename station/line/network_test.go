@@ -27,7 +27,7 @@ import (
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/fixtures"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station"
 	"hallmark/station/verifier"
 )
@@ -44,7 +44,7 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 	}
 	bays.Wait()
 	l.onceEach(t)
-	l.legal(t)
+	l.checkInvariants(t)
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
 	over := fixtures.Texts(t, db, `SELECT json_extract(CAST(body AS TEXT), '$.details.over') FROM audit_entry WHERE json_extract(CAST(body AS TEXT), '$.details.tls_version') IS NOT NULL`)
@@ -55,18 +55,18 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 
 // detour sends boards somewhere else than where the verifier waits for them.
 type detour struct {
-	station.Visits
+	station.NetworkSessions
 	to func() netip.AddrPort
 }
 
 type misled struct {
-	station.Visit
+	station.NetworkSession
 	address netip.AddrPort
 }
 
-func (d detour) Expect(ctx context.Context, certificate []byte) (station.Visit, error) {
-	visit, err := d.Visits.Expect(ctx, certificate)
-	return misled{visit, d.to()}, err
+func (d detour) Expect(ctx context.Context, certificate []byte) (station.NetworkSession, error) {
+	session, err := d.NetworkSessions.Expect(ctx, certificate)
+	return misled{session, d.to()}, err
 }
 
 func (m misled) Address() netip.AddrPort { return m.address }
@@ -93,7 +93,7 @@ func listens(t *testing.T, serve func(net.Conn)) netip.AddrPort {
 func opensslServer(t *testing.T, name string) netip.AddrPort {
 	t.Helper()
 	certificate, key := selfSigned(t, name)
-	cmd := exec.CommandContext(t.Context(), needs.Program(t, "openssl", "openssl"), "s_server",
+	cmd := exec.CommandContext(t.Context(), prerequisite.Program(t, "openssl", "openssl"), "s_server",
 		"-accept", "127.0.0.1:0", "-cert", certificate, "-key", key, "-Verify", "1")
 	stdout := must(cmd.StdoutPipe())(t)
 	must(cmd.StdinPipe())(t) // it leaves when its input ends
@@ -185,7 +185,7 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			board := l.plug(t, emulated.Config{Dir: dir}, test.options, nil)
 			run := l.bay("bay").enrol(t, board, board)
 			ends(t, run, station.Fault, test.reason)
-			l.legal(t)
+			l.checkInvariants(t)
 
 			// The board is not to blame: where everything is right it passes with the same certificate.
 			wrong = false
@@ -198,14 +198,14 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			ends(t, again, station.Pass, "")
 			same(t, run, again)
 			l.onceEach(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
 
 func leadTo(where func(*testing.T) netip.AddrPort) func(*testing.T, *station.Config) {
 	return func(t *testing.T, c *station.Config) {
-		c.Visits = detour{c.Visits, func() netip.AddrPort { return where(t) }}
+		c.NetworkSessions = detour{c.NetworkSessions, func() netip.AddrPort { return where(t) }}
 	}
 }
 
@@ -242,7 +242,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 			return func(context.Context, netip.AddrPort, string) (devices.HandshakeReport, error) {
 				return devices.HandshakeReport{Received: []byte("ok 123456\n")}, nil
 			}
-		}, station.Fault, "no-visit", station.ErrNoVisit},
+		}, station.Fault, "no-visit", station.ErrNoNetworkSession},
 		{"the board comes, and did not read the answer", func(board *devices.Client) func(context.Context, netip.AddrPort, string) (devices.HandshakeReport, error) {
 			return func(ctx context.Context, address netip.AddrPort, name string) (devices.HandshakeReport, error) {
 				report, err := board.NetworkHandshake(ctx, address, name)
@@ -259,7 +259,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 				t.Errorf("refused with %v, want %v", run.Err, test.want)
 			}
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -310,7 +310,7 @@ func TestStrangersDoNotDisturbARun(t *testing.T) {
 				return board.NetworkHandshake(ctx, address, name)
 			}
 			ends(t, bay.enrol(t, substitute{board.Client, do}, board), station.Pass, "")
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -323,7 +323,7 @@ func TestABoardWithoutANetworkGetsNoCertificateWhereItHasToDial(t *testing.T) {
 	if l.asked.Load() != 0 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // incapable says that it has no network.

@@ -39,7 +39,7 @@ func TestABoardBehindAPortPasses(t *testing.T) {
 		again := bay.enrol(t, p, p)
 		ends(t, again, station.Pass, "")
 		same(t, first, again)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 }
 
@@ -76,7 +76,7 @@ func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 				at = ""
 				ends(t, run, station.Fault, devices.ErrLineClosed.Word)
 				l.again(t, bay, board, run)
-				l.legal(t)
+				l.checkInvariants(t)
 			})
 		}
 	})

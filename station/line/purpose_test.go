@@ -61,7 +61,7 @@ func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
 				t.Errorf("I9: %d signatures for two certificates", l.asked.Load())
 			}
 			l.onceEach(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -74,7 +74,7 @@ func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 	if runs[0].Sealed || !runs[1].Sealed || runs[1].Identity.Sealed {
 		t.Errorf("sealed after the first Run %v, after the second %v; it began sealed %v", runs[0].Sealed, runs[1].Sealed, runs[1].Identity.Sealed)
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // A board that was sealed with one certificate takes no second one, and keeps the first.
@@ -95,7 +95,7 @@ func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
 	}
 	ends(t, runs[0], station.Pass, "")
 	ends(t, runs[1], station.Reject, "sealed")
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // A drain between the Runs of a visit leaves a board with its first certificate;
@@ -119,7 +119,7 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	}
 	ends(t, runs[0], station.Pass, "")
 	ends(t, runs[1], station.Aborted, "draining")
-	l.legal(t)
+	l.checkInvariants(t)
 
 	l.changed = func(*station.Config) {}
 	withBoth(l)
@@ -134,7 +134,7 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	if l.asked.Load() != 2 {
 		t.Errorf("%d signatures for two certificates", l.asked.Load())
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // two is a board that answers by itself until it is asked for its second key.
@@ -231,7 +231,7 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 			if signed := l.asked.Load() - asked - 1; signed != test.signed {
 				t.Errorf("%d signatures for the second key, want %d: %v", signed, test.signed, runs[1].Err)
 			}
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -277,7 +277,7 @@ func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
 	if l.asked.Load() != 0 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // Between the Runs somebody on the line gives the board another trust anchor,
@@ -301,7 +301,7 @@ func TestATLSCertificateThatIsGoneVouchesForNothing(t *testing.T) {
 	}
 	ends(t, runs[0], station.Pass, "")
 	ends(t, runs[1], station.Fault, "tls-first")
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // A board that does not pass for its first key has no second Run.
@@ -313,7 +313,7 @@ func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
 		t.Fatalf("%d Runs", len(runs))
 	}
 	ends(t, runs[0], station.Reject, issuance.ErrNotDER.Reason)
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // A certificate that somebody else gave the board is not destroyed: neither by
@@ -338,7 +338,7 @@ func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
 			if err := plugged.Close(); err != nil {
 				t.Error(err)
 			}
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }

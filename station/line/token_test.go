@@ -90,7 +90,7 @@ func TestATokenThatGoesAwayIsANamedFaultAndComesBackByItself(t *testing.T) {
 			}
 			bay.recovers(t, dir)
 			bay.passes(t)
-			l.legal(t)
+			l.checkInvariants(t)
 		})
 	}
 }
@@ -105,7 +105,7 @@ func TestATokenThatIsRestartedUnderManyRunsGivesNoSerialNumberTwice(t *testing.T
 		wait.Go(func() { l.bay(fmt.Sprint("bay ", i)).recovers(t, dir) })
 	}
 	wait.Wait()
-	l.legal(t)
+	l.checkInvariants(t)
 }
 
 // TestAWrongPINIsNamedAndNeverTriedAgain: the PIN was changed while the token was away.
@@ -139,5 +139,5 @@ func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 	l.open(t)
 	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
 	ends(t, bay.enrol(t, board, board), station.Pass, "")
-	l.legal(t)
+	l.checkInvariants(t)
 }

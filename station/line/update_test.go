@@ -9,7 +9,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station"
 )
 
@@ -27,7 +27,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 
 		// 2. Updated to the product's image.
 		product := factory
-		product.Image = needs.Firmware(t, productOf(factory.Image))
+		product.Image = prerequisite.Firmware(t, productOf(factory.Image))
 		board = l.plug(t, product, patience, nil)
 		after := must(board.Identify(t.Context()))(t)
 		sameBoard(t, before, after)
@@ -49,7 +49,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 		again := bay.enrol(t, board, board)
 		ends(t, again, station.Pass, "")
 		same(t, enrolled, again)
-		l.legal(t)
+		l.checkInvariants(t)
 	})
 }
 

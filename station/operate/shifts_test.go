@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 func TestAShiftBeganAtTheLastOfItsTimes(t *testing.T) {
@@ -38,7 +38,7 @@ func TestAShiftBeganAtTheLastOfItsTimes(t *testing.T) {
 func TestAShiftFollowsTheClockOnTheWall(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		needs.Missing(t, "the time zone Europe/Berlin", "install the package tzdata")
+		prerequisite.Missing(t, "the time zone Europe/Berlin", "install the package tzdata")
 	}
 	s := Shifts{2*time.Hour + 30*time.Minute} // on 29 March 2026 there is no 02:30
 	if got := s.Began(time.Date(2026, 3, 29, 12, 0, 0, 0, berlin)); got.Day() != 29 {

@@ -21,7 +21,7 @@ func (w *world) check(last *station.Run) {
 	w.t.Helper()
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
-	fixtures.Legal(w.t, db)
+	fixtures.CheckInvariants(w.t, db)
 	w.everySignatureIsAccountedFor(db)
 	w.everyCertificateWasIntended()
 	w.theBoardHoldsTheActiveOne(db, last)

@@ -80,9 +80,9 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 	t.Logf("%d calls: %v", len(calls.calls), calls.calls)
 	for at, call := range calls.calls {
 		for _, test := range []struct {
-			name   string
-			happen func(w *world) func(*disturbed)
-			legal  map[station.Ending]string // and their reasons
+			name    string
+			happen  func(w *world) func(*disturbed)
+			allowed map[station.Ending]string // and their reasons
 		}{
 			{"swapped", swapped, map[station.Ending]string{station.Fault: "swapped"}},
 			{"power-cycled", powerCycled, map[station.Ending]string{station.Pass: "", station.Fault: "restarted"}},
@@ -91,11 +91,11 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
 				w := ready(t, f, kind)
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
-				reason, legal := test.legal[run.Ending]
+				reason, allowed := test.allowed[run.Ending]
 				// The other board is simply the one that is enrolled if it comes before the first
 				// call. Between the last look and the seal nobody can tell.
 				inTime := test.name == "swapped" && (at == 0 || call == "Seal")
-				if (!legal || reason != run.Reason) && !(inTime && run.Ending == station.Pass) {
+				if (!allowed || reason != run.Reason) && !(inTime && run.Ending == station.Pass) {
 					t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
 				}
 				if again := w.life(&plug{}, ""); again.Ending != station.Pass {

@@ -123,8 +123,8 @@ func (w *world) engine(p *plug, c *station.Config) {
 	c.Issuer = pluggedIssuer{p, c.Issuer, w.freshNonce}
 	c.Registry, c.Known, c.Verifier = pluggedRegistry{p, c.Registry}, pluggedKnown{p, c.Known}, pluggedVerifier{p, c.Verifier}
 	c.Seal = !w.neverSeal
-	if c.Visits != nil {
-		c.Visits = pluggedVisits{p, c.Visits}
+	if c.NetworkSessions != nil {
+		c.NetworkSessions = pluggedNetworkSessions{p, c.NetworkSessions}
 	}
 }
 

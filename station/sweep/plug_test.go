@@ -250,27 +250,27 @@ func (v pluggedVerifier) Connect(ctx context.Context, der []byte) (station.Sessi
 	return pluggedSession{v.plug, session}, nil
 }
 
-type pluggedVisits struct {
+type pluggedNetworkSessions struct {
 	*plug
-	inner station.Visits
+	inner station.NetworkSessions
 }
 
-func (v pluggedVisits) Expect(ctx context.Context, der []byte) (station.Visit, error) {
-	visit, err := through(v.plug, "Visits.Expect", func() (station.Visit, error) { return v.inner.Expect(ctx, der) })
+func (v pluggedNetworkSessions) Expect(ctx context.Context, der []byte) (station.NetworkSession, error) {
+	session, err := through(v.plug, "NetworkSessions.Expect", func() (station.NetworkSession, error) { return v.inner.Expect(ctx, der) })
 	if err != nil {
 		return nil, err
 	}
-	return pluggedVisit{v.plug, visit}, nil
+	return pluggedNetworkSession{v.plug, session}, nil
 }
 
-// pluggedVisit: closing is no effect, as of a session.
-type pluggedVisit struct {
+// pluggedNetworkSession: closing is no effect, as of a session.
+type pluggedNetworkSession struct {
 	*plug
-	station.Visit
+	station.NetworkSession
 }
 
-func (v pluggedVisit) Verdict(ctx context.Context) (station.Presented, error) {
-	return through(v.plug, "Visit.Verdict", func() (station.Presented, error) { return v.Visit.Verdict(ctx) })
+func (v pluggedNetworkSession) Verdict(ctx context.Context) (station.Presented, error) {
+	return through(v.plug, "NetworkSession.Verdict", func() (station.Presented, error) { return v.NetworkSession.Verdict(ctx) })
 }
 
 // pluggedSession: closing is what the kernel does for a dead process, so it is no effect.

@@ -43,7 +43,7 @@ type visit struct {
 	ctx       context.Context
 	remote    string
 	announced *expectation // whose visit it is, once known; see expects
-	awaited   bool         // it came to ServeVisits: only its certificate tells whose visit it is
+	awaited   bool         // it came to ServeNetwork: only its certificate tells whose visit it is
 	leaf      *x509.Certificate
 	sum       [sha256.Size]byte
 	refusal   error // what decide returned

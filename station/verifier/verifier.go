@@ -7,11 +7,11 @@
 // Connect must present exactly the certificate that it announced; only there may a
 // certificate be issued or delivered, for a stranger it must be active (I6, I7).
 //
-// A board with a network of its own may come to another listener, ServeVisits, where
+// A board with a network of its own may come to another listener, ServeNetwork, where
 // nobody is let in but a board for whose certificate a Run waits at that moment.
 //
 // A client that is accepted gets one line of 10 octets that differs each time (on
-// ServeVisits for each Run), so that it can prove that it read it. A client that is refused gets a TLS
+// ServeNetwork for each Run), so that it can prove that it read it. A client that is refused gets a TLS
 // alert, and the log says issuer, subject, serial number and reason.
 //
 // The package holds no CA key and links no PKCS#11.
@@ -66,7 +66,7 @@ type Server struct {
 	begun    atomic.Bool
 	serving  chan struct{} // closed when listener is set
 	listener net.Listener  // written once, by Serve
-	visiting chan struct{} // closed when door is set, by ServeVisits
+	visiting chan struct{} // closed when door is set, by ServeNetwork
 
 	mu       sync.Mutex              // covers what follows
 	expected map[string]*expectation // by the remote address the server will see

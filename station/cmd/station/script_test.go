@@ -19,7 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/instance"
 	"hallmark/station/report"
 )
@@ -64,7 +64,7 @@ func firmwareFolder(t *testing.T) string {
 		if kind.Zephyr {
 			continue // only where a Zephyr is installed
 		}
-		needs.Firmware(t, filepath.Join(folder, kind.ImageFile()))
+		prerequisite.Firmware(t, filepath.Join(folder, kind.ImageFile()))
 	}
 	return folder
 }

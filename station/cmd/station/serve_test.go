@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/verifier"
 	"hallmark/station/workdir"
 )
@@ -35,7 +35,7 @@ func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // needSoftHSM says why a test cannot run without it.
 func needSoftHSM(t *testing.T) {
 	t.Helper()
-	needs.Program(t, "softhsm2-util", "softhsm2")
+	prerequisite.Program(t, "softhsm2-util", "softhsm2")
 }
 
 func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {

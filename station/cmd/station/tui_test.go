@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"hallmark/fixtures"
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/workdir"
@@ -34,7 +34,7 @@ type shift struct {
 func newShift(t *testing.T) *shift {
 	t.Helper()
 	needSoftHSM(t)
-	needs.Program(t, "tmux", "tmux")
+	prerequisite.Program(t, "tmux", "tmux")
 	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t), firmware: firmwareFolder(t), w: "80", h: "24"}
 	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
 		t.Fatal(errs)

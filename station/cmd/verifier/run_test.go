@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"hallmark/fixtures/needs"
+	"hallmark/fixtures/prerequisite"
 )
 
 const boardID = "0b0a3b2c-6a43-4a2f-9d0e-3f1d52c7f001"
@@ -62,7 +62,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	needs.Program(t, "openssl", "openssl")
+	prerequisite.Program(t, "openssl", "openssl")
 	b := &bench{t, t.TempDir()}
 	ca := []string{"-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"}
 	b.make("root", "/O=Test/CN=Root", "", ca...)

@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	_ station.Visits = (*Server)(nil)
-	_ station.Visit  = (*awaited)(nil)
+	_ station.NetworkSessions = (*Server)(nil)
+	_ station.NetworkSession  = (*awaited)(nil)
 )
 
 // Errors of wiring, not of what boards do.
@@ -29,12 +29,12 @@ type awaited struct {
 	missed error // why the last client was sent away that was, or may have been, the board; under server.mu
 }
 
-// ServeVisits is Serve for boards that dial by themselves. Here only the
+// ServeNetwork is Serve for boards that dial by themselves. Here only the
 // certificate tells which Run a client belongs to, so any other is refused, an
 // active one too (ErrNotTheExpected), and while no Run waits nobody is heard.
 // Boards are told to dial address; where its port is 0 it is the listener's,
 // where it is not valid all of it is.
-func (s *Server) ServeVisits(ctx context.Context, listener net.Listener, address netip.AddrPort) error {
+func (s *Server) ServeNetwork(ctx context.Context, listener net.Listener, address netip.AddrPort) error {
 	door, err := doorOf(listener, address)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -87,10 +87,10 @@ func (s *Server) serveVisit(ctx context.Context, conn net.Conn) {
 	s.receive(ctx, conn, &visit{Server: s, awaited: true})
 }
 
-// Expect announces that a board will come to the listener of ServeVisits with
+// Expect announces that a board will come to the listener of ServeNetwork with
 // exactly this certificate (DER), for which only one Run at a time may wait. It
-// waits for ServeVisits to begin. The caller closes the Visit.
-func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Visit, error) {
+// waits for ServeNetwork to begin. The caller closes the Visit.
+func (s *Server) Expect(ctx context.Context, certificate []byte) (station.NetworkSession, error) {
 	select {
 	case <-s.visiting:
 	case <-ctx.Done():
@@ -115,7 +115,7 @@ func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Visit,
 func (a *awaited) Address() netip.AddrPort { return a.door }
 
 // Verdict waits for the board. When ctx ends before it came, the error wraps
-// station.ErrNoVisit, and with it why whoever came was sent away.
+// station.ErrNoNetworkSession, and with it why whoever came was sent away.
 func (a *awaited) Verdict(ctx context.Context) (station.Presented, error) {
 	presented, err := a.expectation.Verdict(ctx)
 	if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
@@ -124,9 +124,9 @@ func (a *awaited) Verdict(ctx context.Context) (station.Presented, error) {
 	a.server.mu.Lock()
 	defer a.server.mu.Unlock()
 	if a.missed != nil {
-		return presented, fmt.Errorf("%w: %w", station.ErrNoVisit, a.missed)
+		return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, a.missed)
 	}
-	return presented, fmt.Errorf("%w: %w", station.ErrNoVisit, err)
+	return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, err)
 }
 
 // Close takes the announcement back.

@@ -12,8 +12,8 @@ import (
 // How long the verifier may take to say what it saw, once the board has said
 // how it ended: both look at the same connection.
 const (
-	visitBound = 2 * time.Second
-	visitGrace = 500 * time.Millisecond // when the board failed, and the verifier may never have seen it
+	verdictTimeout = 2 * time.Second
+	verdictGrace   = 500 * time.Millisecond // when the board failed, and the verifier may never have seen it
 )
 
 // handshakeOverNetwork has the board dial the verifier, which lets in nobody but it.
@@ -22,30 +22,30 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	if !able {
 		return devices.ErrNoNetHandshake
 	}
-	visit, err := a.config.Visits.Expect(ctx, a.run.shown())
+	session, err := a.config.NetworkSessions.Expect(ctx, a.run.shown())
 	if err != nil {
 		return fmt.Errorf("expecting the board at the verifier: %w", blame(ErrVerifier, err))
 	}
-	defer visit.Close()
-	report, boardErr := board.NetworkHandshake(ctx, visit.Address(), a.config.Verifier.ServerName())
+	defer session.Close()
+	report, boardErr := board.NetworkHandshake(ctx, session.Address(), a.config.Verifier.ServerName())
 	if boardErr != nil {
-		return whyNoVisit(ctx, visit, blame(ErrLine, boardErr))
+		return networkError(ctx, session, blame(ErrLine, boardErr))
 	}
-	ctx, cancel := context.WithTimeout(ctx, visitBound)
+	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
 	defer cancel()
-	presented, err := visit.Verdict(ctx)
+	presented, err := session.Verdict(ctx)
 	if err != nil {
 		return blame(ErrVerifier, err)
 	}
 	return a.sameStory(report, presented)
 }
 
-// whyNoVisit adds the verifier's reason to the board's. A refusal decides only
+// networkError adds the verifier's reason to the board's. A refusal decides only
 // where the board says that it was sent away: it may be another board's.
-func whyNoVisit(ctx context.Context, visit Visit, boardErr error) error {
-	ctx, cancel := context.WithTimeout(ctx, visitGrace)
+func networkError(ctx context.Context, session NetworkSession, boardErr error) error {
+	ctx, cancel := context.WithTimeout(ctx, verdictGrace)
 	defer cancel()
-	_, refusal := visit.Verdict(ctx)
+	_, refusal := session.Verdict(ctx)
 	sentAway := errors.Is(boardErr, devices.ErrServerRefuses) // by an alert; a connection that broke may be any
 	switch {
 	case refusal == nil:

@@ -13,7 +13,7 @@ import (
 // network has the handshake go over the board's own network.
 func (w *world) network(c *station.Config) {
 	w.identity.Can |= devices.CanNet
-	c.Visits = visits{w}
+	c.NetworkSessions = networkSessions{w}
 }
 
 func TestARunOverTheNetworkDiffersInTheHandshakeOnly(t *testing.T) {
@@ -43,7 +43,7 @@ func TestEndingsOverTheNetwork(t *testing.T) {
 		{"a board without a link is a Fault", func(w *world) { w.fails("NetworkHandshake", refusal(t, devices.ErrNoNetwork)) }, station.Fault, "no-network"},
 		{"nobody at the address is a Fault", func(w *world) { w.fails("NetworkHandshake", &devices.HandshakeError{Code: -0x44}) }, station.Fault, "server-unreached"},
 		{"a server that hangs up is a Fault", func(w *world) { w.fails("NetworkHandshake", &devices.HandshakeError{Code: -0x7280}) }, station.Fault, "server-gone"},
-		{"a board that nobody saw is a Fault", func(w *world) { w.verdict = station.ErrNoVisit }, station.Fault, "no-visit"},
+		{"a board that nobody saw is a Fault", func(w *world) { w.verdict = station.ErrNoNetworkSession }, station.Fault, "no-visit"},
 		{"a board that was sent away is rejected", func(w *world) { w.fails("NetworkHandshake", alert); w.verdict = refused }, station.Reject, "handshake-refused"},
 		{"a board that was sent away, the verifier does not know why, is rejected", func(w *world) { w.fails("NetworkHandshake", alert); w.verdict = cut }, station.Reject, "server-refuses"},
 		{"a board that was sent away because of the registry is not to blame", func(w *world) {

@@ -22,16 +22,16 @@ func openVisits(t *testing.T, s *scene) {
 	fatalIf(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- s.ServeVisits(ctx, listener, netip.AddrPort{}) }()
+	go func() { served <- s.ServeNetwork(ctx, listener, netip.AddrPort{}) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
-			t.Errorf("ServeVisits: %v", err)
+			t.Errorf("ServeNetwork: %v", err)
 		}
 	})
 }
 
-func expected(t *testing.T, s *scene, actor tls.Certificate) station.Visit {
+func expected(t *testing.T, s *scene, actor tls.Certificate) station.NetworkSession {
 	t.Helper()
 	visit, err := s.Expect(t.Context(), actor.Certificate[0])
 	fatalIf(t, err)
@@ -57,7 +57,7 @@ func comes(t *testing.T, s *scene, address netip.AddrPort, actor tls.Certificate
 }
 
 // soon is what the verifier says when it is asked once the client has left.
-func soon(t *testing.T, visit station.Visit) (station.Presented, error) {
+func soon(t *testing.T, visit station.NetworkSession) (station.Presented, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -69,7 +69,7 @@ func TestEachBoardComesToItsOwnRun(t *testing.T) {
 	openVisits(t, s)
 	first := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
 	second := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusIssued)
-	waiting := map[*tls.Certificate]station.Visit{&first: expected(t, s, first), &second: expected(t, s, second)}
+	waiting := map[*tls.Certificate]station.NetworkSession{&first: expected(t, s, first), &second: expected(t, s, second)}
 	for actor, visit := range waiting {
 		answer := comes(t, s, visit.Address(), *actor)
 		seen, err := soon(t, visit)
@@ -116,7 +116,7 @@ func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 			clear(s.known.records)
 			return actor
 		}, ErrNotTheExpected},
-		{"no certificate", func(*testing.T, *scene, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoVisit},
+		{"no certificate", func(*testing.T, *scene, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoNetworkSession},
 		{"the expected certificate, revoked", func(t *testing.T, s *scene, actor tls.Certificate) tls.Certificate {
 			register(t, s, actor, boardA, station.StatusRevoked)
 			return actor
@@ -128,7 +128,7 @@ func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 		{"the expected certificate without its key", func(t *testing.T, s *scene, actor tls.Certificate) tls.Certificate {
 			other := actorWith(t, s, boardB, x509.ExtKeyUsageClientAuth, station.StatusActive)
 			return tls.Certificate{Certificate: actor.Certificate, PrivateKey: other.PrivateKey}
-		}, station.ErrNoVisit},
+		}, station.ErrNoNetworkSession},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, _ := open(t)
@@ -138,7 +138,7 @@ func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 			if answer := comes(t, s, visit.Address(), test.come(t, s, actor)); answer != "" {
 				t.Errorf("it was let in and read %q", answer)
 			}
-			if _, err := soon(t, visit); !errors.Is(err, test.want) || !errors.Is(err, station.ErrNoVisit) {
+			if _, err := soon(t, visit); !errors.Is(err, test.want) || !errors.Is(err, station.ErrNoNetworkSession) {
 				t.Errorf("the Run hears %v, want %v", err, test.want)
 			}
 			// Whatever happened, the board itself is welcome.
@@ -219,10 +219,10 @@ func TestWhatBoardsDialFollowsTheListener(t *testing.T) {
 func TestASecondListenerForVisitsIsRefused(t *testing.T) {
 	s, _ := open(t)
 	openVisits(t, s)
-	expected(t, s, actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)) // ServeVisits has begun
+	expected(t, s, actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)) // ServeNetwork has begun
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fatalIf(t, err)
-	if err := s.ServeVisits(t.Context(), listener, netip.AddrPort{}); !errors.Is(err, errSecondDoor) {
+	if err := s.ServeNetwork(t.Context(), listener, netip.AddrPort{}); !errors.Is(err, errSecondDoor) {
 		t.Errorf("got %v", err)
 	}
 	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {
