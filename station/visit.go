@@ -24,18 +24,18 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	}
 	visit, err := a.config.Visits.Expect(ctx, a.run.shown())
 	if err != nil {
-		return fmt.Errorf("expecting the board at the verifier: %w", blame(ErrVerifier, err))
+		return fmt.Errorf("expecting the board at the verifier: %w", withComponent(ErrVerifier, err))
 	}
 	defer visit.Close()
 	report, boardErr := board.NetworkHandshake(ctx, visit.Address(), a.config.Verifier.ServerName())
 	if boardErr != nil {
-		return whyNoVisit(ctx, visit, blame(ErrLine, boardErr))
+		return whyNoVisit(ctx, visit, withComponent(ErrLine, boardErr))
 	}
 	ctx, cancel := context.WithTimeout(ctx, visitBound)
 	defer cancel()
 	presented, err := visit.Verdict(ctx)
 	if err != nil {
-		return blame(ErrVerifier, err)
+		return withComponent(ErrVerifier, err)
 	}
 	return a.sameStory(report, presented)
 }

@@ -5,16 +5,17 @@ import (
 	"errors"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // Refusals that implementations of Needs may wrap; the catalogue has words for them.
 var (
-	ErrUnknownBadge = errors.New("badge is not known")
-	ErrBusy         = errors.New("bay is running")
-	ErrHSMAway      = errors.New("HSM is away")
-	ErrPINRefused   = errors.New("PIN refused")
-	ErrPINLast      = errors.New("PIN on its final try")
-	ErrPINLocked    = errors.New("PIN locked")
+	ErrUnknownBadge = reason.New("unknown-badge", "badge is not known")
+	ErrBusy         = reason.New("bay-busy", "bay is running")
+	ErrHSMAway      = reason.New("hsm-away", "HSM is away")
+	ErrPINRefused   = reason.New("pin-wrong", "PIN refused")
+	ErrPINLast      = reason.New("pin-final-try", "PIN on its final try")
+	ErrPINLocked    = reason.New("pin-locked", "PIN locked")
 )
 
 // What the program returns when the screen itself gave way; Runs go on.
@@ -22,29 +23,24 @@ var ErrScreen = errors.New("the screen gave way: use --plain")
 
 // words says an error in the operator's language where it has a name, otherwise as it is.
 func (m Model) words(err error) string {
-	for _, row := range []struct {
-		err error
-		key string
-	}{
-		{ErrUnknownBadge, "refused.badge"}, {ErrBusy, "refused.busy"}, {ErrHSMAway, "refused.hsm"}, {ErrPINRefused, "refused.pin"},
-		{ErrPINLast, "refused.pinlast"}, {ErrPINLocked, "refused.pinlocked"},
-		{station.ErrUnknownOrder, "refused.order"}, {station.ErrQuota, "refused.quota"}, {station.ErrDraining, "refused.draining"},
-		{station.ErrBayStopped, "refused.stopped"}, {station.ErrSwapped, "refused.swapped"}, {context.DeadlineExceeded, "refused.slow"},
-	} {
-		if errors.Is(err, row.err) {
-			return m.t(row.key)
+	for _, row := range reason.All(err) {
+		if key := "refused." + row.Word; m.o.Texts.Has(key) {
+			return m.t(key)
 		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return m.t("refused.slow")
 	}
 	return m.clean(err.Error())
 }
 
-// reason says why a Run did not pass. A reason that the catalogue does not have is shown as it is.
-func (m Model) reason(ending station.Ending, reason string) string {
-	if key := "reason." + reason; m.o.Texts.Has(key) {
+// reason says why a Run did not pass. A word that the catalogue does not have is shown as it is.
+func (m Model) reason(ending station.Ending, word string) string {
+	if key := "reason." + word; m.o.Texts.Has(key) {
 		return m.t(key)
 	}
-	if reason == "" {
+	if word == "" {
 		return m.t("reason." + string(ending))
 	}
-	return m.clean(reason)
+	return m.clean(word)
 }

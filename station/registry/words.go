@@ -1,41 +1,20 @@
 package registry
 
 import (
-	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
-// words has the reason word for each refusal of the registry.
-var words = []struct {
-	err  error
-	word string
-}{
-	{station.ErrClone, "clone"},
-	{issuance.ErrKeyElsewhere, "key-elsewhere"},
-	{issuance.ErrAlreadyActive, "already-active"},
-	{issuance.ErrInFlight, "in-flight"},
-	{issuance.ErrSerialTaken, "serial-taken"},
-	{issuance.ErrRevoked, "revoked"},
-	{issuance.ErrTLSFirst, "tls-first"},
-	{ErrUnknownRun, "unknown-run"},
-	{ErrUnknownOrder, "unknown-order"},
-	{ErrQuota, "quota"},
-	{ErrScrapped, "scrapped"},
-}
-
-func reasonOf(err error) string {
-	for _, row := range words {
-		if errors.Is(err, row.err) {
-			return row.word
-		}
+// wordOf gives the word that an audit entry has for a refusal.
+func wordOf(refusal error) string {
+	if row, named := reason.Find(refusal); named {
+		return row.Word
 	}
-	return "refused"
+	return errRefused.Word()
 }
 
 // stamp is a time as rows have it.

@@ -1,20 +1,20 @@
 package main
 
 import (
-	"context"
 	"errors"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // Exit codes, the same for every subcommand. They are part of the interface:
 // help, README and tests read this file.
 const (
-	exitPass    = 0 // all Runs ended as Pass; the command did what was asked
-	exitFault   = 1 // the station, the HSM or a line is bad; boards may be tried again
-	exitReject  = 2 // a board is bad
-	exitUsage   = 3 // usage or configuration; nothing was begun
-	exitAborted = 4 // the operator stopped
+	exitPass    = int(reason.ExitPass)
+	exitFault   = int(reason.ExitFault)
+	exitReject  = int(reason.ExitReject)
+	exitUsage   = int(reason.ExitUsage)
+	exitAborted = int(reason.ExitAborted)
 )
 
 const exitHelp = `Exit codes:
@@ -63,23 +63,13 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 // usage marks an error as one of usage or configuration.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{exitUsage, err}
-}
+func usage(err error) error { return reason.Usage(err) }
 
 // codeOf gives the exit code of a command that returned err.
 func codeOf(err error) int {
 	var exit *exitError
-	switch {
-	case err == nil:
-		return exitPass
-	case errors.As(err, &exit):
+	if errors.As(err, &exit) {
 		return exit.code
-	case errors.Is(err, context.Canceled):
-		return exitAborted
 	}
-	return exitFault
+	return int(reason.ExitOf(err))
 }

@@ -15,18 +15,19 @@ import (
 // of ours. "anything" is for those that wire.
 // A row that ends in a slash is for all packages below.
 var mayImport = map[string][]string{
+	"station/reason":      {},
 	"devices/smp":         {},
 	"devices/serial":      {},
-	"hsm":                 {},
-	"station/audit":       {},
-	"station/issuance":    {},
-	"devices":             {"devices/smp"},
+	"hsm":                 {"station/reason"},
+	"station/audit":       {"station/reason"},
+	"station/issuance":    {"station/reason"},
+	"devices":             {"devices/smp", "station/reason"},
 	"devices/emulated":    {"devices", "devices/serial"},
-	"devices/conformance": {"devices", "devices/smp"}, // linked into tests only
-	"station":             {"devices", "station/issuance"},
-	"station/registry":    {"station", "station/issuance", "station/audit", "devices"},
-	"station/verifier":    {"station"},
-	"ui":                  {"station", "ui/"},
+	"devices/conformance": {"devices", "devices/smp", "station/reason"}, // linked into tests only
+	"station":             {"devices", "station/issuance", "station/reason"},
+	"station/registry":    {"station", "station/issuance", "station/audit", "station/reason", "devices"},
+	"station/verifier":    {"station", "station/reason"},
+	"ui":                  {"station", "station/reason", "ui/"},
 	"ui/":                 {"station", "ui/"},
 	"configs":             {"devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier"},
 	"fixtures":            {"anything"},

@@ -240,9 +240,7 @@ func openToken(ctx context.Context, s state, config *configs.Config, pin hsm.PIN
 		}
 	}
 	token, err := hsm.Open(ctx, settings, pin)
-	if errors.Is(err, hsm.ErrPINSource) || errors.Is(err, hsm.ErrConfig) {
-		return nil, usage(fmt.Errorf("opening the HSM: %w", err))
-	} else if err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("opening the HSM: %w", err)
 	}
 	return token, nil
