@@ -250,6 +250,6 @@ func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
 	run.Started = s.config.Now()
 	run.Finished, run.Err = run.Started, err
 	run.Ending, run.Reason = row.Ending, row.Word
-	run.Err = errors.Join(run.Err, s.tell(RunStarted, "", run), s.tell(RunEnded, "", run))
+	run.Err = errors.Join(run.Err, s.notify(RunStarted, "", run), s.notify(RunEnded, "", run))
 	return run
 }

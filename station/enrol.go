@@ -207,14 +207,14 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	if err := a.tell(kind, step, a.run); a.told == nil {
+	if err := a.notify(kind, step, a.run); a.told == nil {
 		a.told = err // the first says it all
 	}
 }
 
-// tell informs the observer, who is disposable: a panic of its own must not
+// notify informs the observer, who is disposable: a panic of its own must not
 // end a Run, nor those of the other bays.
-func (s *Station) tell(kind EventKind, step string, run *Run) error {
+func (s *Station) notify(kind EventKind, step string, run *Run) error {
 	err := caught(func() error {
 		s.config.Events(Event{Kind: kind, At: s.config.Now(), Run: run.ID, Bay: run.Bay, Step: step, Snap: *run})
 		return nil

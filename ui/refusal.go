@@ -21,8 +21,8 @@ var (
 // What the program returns when the screen itself gave way; Runs go on.
 var ErrScreen = errors.New("the screen gave way: use --plain")
 
-// words says an error in the operator's language where it has a name, otherwise as it is.
-func (m Model) words(err error) string {
+// errorText gives an error in the operator's language where the catalogue has its word, otherwise as it is.
+func (m Model) errorText(err error) string {
 	for _, row := range reason.All(err) {
 		if key := "refused." + row.Word; m.o.Texts.Has(key) {
 			return m.t(key)

@@ -83,3 +83,14 @@ func ExitOf(err error) Exit {
 	}
 	return Of(err).Exit
 }
+
+// ExitOfRuns gives the exit code for Runs, counted by ending. A Fault comes first,
+// because a bad station says nothing about boards; Aborted says nothing about either.
+func ExitOfRuns(counts map[Ending]int) Exit {
+	for _, ending := range []Ending{Fault, Reject, Aborted} {
+		if counts[ending] > 0 {
+			return exitByEnding[ending]
+		}
+	}
+	return ExitPass
+}

@@ -125,6 +125,26 @@ func TestExitCodeOfACommand(t *testing.T) {
 	}
 }
 
+func TestTheWorstEndingDecidesTheExitCode(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		counts map[reason.Ending]int
+		want   reason.Exit
+	}{
+		{"no Run", nil, 0},
+		{"each Run passed", map[reason.Ending]int{reason.Pass: 3}, 0},
+		{"a Fault among others", map[reason.Ending]int{reason.Pass: 3, reason.Reject: 2, reason.Fault: 1, reason.Aborted: 1}, 1},
+		{"a Reject and a stop", map[reason.Ending]int{reason.Reject: 1, reason.Aborted: 1, reason.Fault: 0}, 2},
+		{"a stop", map[reason.Ending]int{reason.Pass: 3, reason.Aborted: 1}, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := reason.ExitOfRuns(test.counts); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestUsageKeepsTextAndTree(t *testing.T) {
 	if reason.Usage(nil) != nil {
 		t.Error("nil became an error")

@@ -3,8 +3,8 @@ package reason
 import "slices"
 
 // table has one row for each refusal of the product. Its order is the precedence
-// of Of: what says something about the board comes before what hides it. Refusals
-// that reach no Run come after those that do; the last row is for errors that nobody named.
+// of Of: what says something about the board comes before what hides it. Rows that no
+// Run ends with come after those of a Run. The last row is for errors without a sentinel.
 var table = slices.Concat(ofRuns, ofParts, ofHSM, []Row{faults("fault", stopLine, "")})
 
 // Keys of the next action in the screen's catalogue.
@@ -64,7 +64,7 @@ var ofRuns = []Row{
 	// A stopped bay gives the reason of its last board, which is not this Run's board.
 	aborts("bay-stopped", engineering, "start again when somebody has looked at the board that stopped the bay"),
 
-	// Handling. These come early because the board that the other sentinels speak of may be another one.
+	// Handling. These come early, because the rows below may then speak of another board.
 	faults("swapped", swapped, "leave a board in its bay until its Run has ended, and try both boards again"),
 	faults("restarted", again, "check the board's supply and its seat in the jig, and try again"),
 
@@ -192,11 +192,11 @@ var ofRuns = []Row{
 	faults("random", stopLine, ""),
 	faults("line", reseat, "check cable and port, and try the board again"),
 
-	// Details of the way to the board: an error of the line comes before them.
+	// Details of an error of the line, which comes before them.
 	faults("handshake-endless", again, ""),
 	faults("client-closed", again, ""),
 
-	// What the engine concludes without an error of its own: the caller's context ended, or the station did.
+	// The context of the caller ended, or the station did before the Run.
 	aborts("operator", again, "run the same command again: nothing is lost"),
 	faults("interrupted", again, ""),
 }

@@ -25,26 +25,8 @@ const exitHelp = `Exit codes:
   4  Aborted: the operator stopped
 Where Runs end differently, the first of 1, 2, 4 that occurs counts.`
 
-// severity orders the endings: a bad bench says nothing about boards, so
-// Fault comes first, and an Abort says nothing about either, so it comes last.
-var severity = []struct {
-	ending station.Ending
-	code   int
-}{
-	{station.Fault, exitFault},
-	{station.Reject, exitReject},
-	{station.Aborted, exitAborted},
-}
-
 // exitOf gives the code for the endings that occurred.
-func exitOf(counts map[station.Ending]int) int {
-	for _, row := range severity {
-		if counts[row.ending] > 0 {
-			return row.code
-		}
-	}
-	return exitPass
-}
+func exitOf(counts map[station.Ending]int) int { return int(reason.ExitOfRuns(counts)) }
 
 // An exitError ends the command with a code; what there was to say about it
 // may have been said already, then err is nil.
