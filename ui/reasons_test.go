@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +39,37 @@ func TestEachTextOfARefusalHasARow(t *testing.T) {
 		if _, known := reason.For(word); found && !known && !slices.Contains(others, key) {
 			t.Errorf("%s: the table of reasons has no row %q", key, word)
 		}
+	}
+}
+
+func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
+	m := open(t, newStand(), options(t, newStand(), 4, "de"), 80, 24).Model
+	for _, test := range []struct {
+		name, key string
+		err       error
+	}{
+		{"a badge that nobody knows", "refused.unknown-badge", fmt.Errorf("%w: %q", ErrUnknownBadge, "OP-1")},
+		{"a bay that runs", "refused.bay-busy", fmt.Errorf("1: %w", ErrBusy)},
+		{"an HSM that is away comes before the reason why", "refused.hsm-away", fmt.Errorf("%w: %w", ErrHSMAway, ErrPINLocked)},
+		{"a PIN that was refused", "refused.pin-wrong", ErrPINRefused},
+		{"a PIN on its final try", "refused.pin-final-try", ErrPINLast},
+		{"a PIN that is locked", "refused.pin-locked", ErrPINLocked},
+		{"a work order that is not open", "refused.unknown-order", errors.Join(station.ErrRegistry, station.ErrUnknownOrder)},
+		{"a work order that is complete", "refused.quota", errors.Join(station.ErrSigning, station.ErrQuota)},
+		{"a line that is being stopped", "refused.draining", errors.Join(station.ErrLine, station.ErrDraining)},
+		{"a bay that is stopped comes before the board that stopped it", "refused.bay-stopped", fmt.Errorf("%w: %w", station.ErrBayStopped, station.ErrClone)},
+		{"another board than the label says", "refused.swapped", &station.SwappedError{}},
+		{"a reason without a text here leaves the place to the next one", "refused.draining", errors.Join(station.ErrClone, station.ErrDraining)},
+		{"no answer in time", "refused.slow", fmt.Errorf("starting: %w", context.DeadlineExceeded)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got, want := m.errorText(test.err), m.t(test.key); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+	if got := m.errorText(station.ErrClone); got != station.ErrClone.Error() {
+		t.Errorf("an error without a text: %q", got)
 	}
 }
 
