@@ -28,7 +28,7 @@ type Line interface {
 //
 // A request is sent again only when the line swallowed it or its answer, and
 // each request is one that a board may hear twice (PROTOCOL.md section 4). What
-// a board refuses is a [*Refusal]; everything else that goes wrong wraps a [*Reason].
+// a board refuses is a [*Refusal]; everything else that goes wrong wraps a [*reason.Sentinel].
 type Client struct {
 	line    Line
 	options Options

@@ -339,8 +339,8 @@ func TestTheTableOfRefusalsIsTheOneOfTheProtocolAndOfTheCore(t *testing.T) {
 			t.Fatal(err)
 		}
 		refusal := &Refusal{Grouped: true, Group: smp.GroupProvisioning, RC: uint32(rc)}
-		if word, _ := WordOf(refusal); word != row[2] || refusal.reason().Meaning != row[3] {
-			t.Errorf("rc %d is %q, %q; PROTOCOL.md says %q, %q", rc, word, refusal.reason().Meaning, row[2], row[3])
+		if is := refusal.sentinel(); is.Word() != row[2] || is.Error() != row[3] {
+			t.Errorf("rc %d is %q, %q; PROTOCOL.md says %q, %q", rc, is.Word(), is, row[2], row[3])
 		}
 		if back, ok := RefusalFor(refusal); !ok || *back != *refusal {
 			t.Errorf("rc %d comes back as %+v", rc, back)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hallmark/devices/smp"
+	"hallmark/station/reason"
 )
 
 // Bounds on a handshake: no honest one comes near.
@@ -53,7 +54,7 @@ type HandshakeError struct {
 }
 
 func (e *HandshakeError) Error() string {
-	text := ErrHandshake.Meaning
+	text := ErrHandshake.Error()
 	for _, err := range e.Unwrap()[1:] {
 		text += ": " + err.Error()
 	}
@@ -71,11 +72,11 @@ func codeText(code int32) string {
 var (
 	flagReasons = []struct {
 		bit uint32
-		*Reason
+		*reason.Sentinel
 	}{
 		{0x04, ErrServerName}, {0x08, ErrServerUntrusted}, {0x01, ErrServerExpired}, {0x0200, ErrServerNotYet},
 	}
-	codeReasons = map[int32]*Reason{
+	codeReasons = map[int32]*reason.Sentinel{
 		-0x7780: ErrServerRefuses,  // FATAL_ALERT_MESSAGE
 		-0x7200: ErrServerNoTLS,    // INVALID_RECORD
 		-0x7300: ErrServerNoTLS,    // DECODE_ERROR
@@ -97,11 +98,11 @@ func (e *HandshakeError) Unwrap() []error {
 	errs := []error{ErrHandshake}
 	for _, row := range flagReasons {
 		if e.Flags&row.bit != 0 && e.Flags != noFlags {
-			errs = append(errs, row.Reason)
+			errs = append(errs, row.Sentinel)
 		}
 	}
-	if reason, ok := codeReasons[e.Code]; ok {
-		errs = append(errs, reason)
+	if is, known := codeReasons[e.Code]; known {
+		errs = append(errs, is)
 	}
 	return errs
 }

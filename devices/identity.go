@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"math/big"
 	"sync"
+
+	"hallmark/station/reason"
 )
 
 // Labels of the identity ABI, PROTOCOL.md section 5. They are frozen.
@@ -25,7 +27,7 @@ const (
 const HUKSize = 32
 
 // ErrHUKSize: a HUK has 32 octets.
-var ErrHUKSize = &Reason{"huk-size", "a hardware unique key has 32 octets"}
+var ErrHUKSize = reason.New("huk-size", "a hardware unique key has 32 octets")
 
 // errNoScalar cannot happen with any HUK that exists: its chance is 2^-256.
 var errNoScalar = errors.New("no private key in the key stream")

@@ -5,40 +5,41 @@ import (
 	"fmt"
 
 	"hallmark/devices/smp"
+	"hallmark/station/reason"
 )
 
 // What a board refuses, PROTOCOL.md section 2, with the same words.
 var (
-	ErrInternal       = &Reason{"internal", "a failure that has no better name"}
-	ErrBadMap         = &Reason{"bad-map", "not a map, unknown or missing key, wrong type, duplicate key"}
-	ErrTooLong        = &Reason{"too-long", "a length is past its bound"}
-	ErrOutOfOrder     = &Reason{"out-of-order", "offset or TLS sequence number is not the expected one"}
-	ErrBadHash        = &Reason{"bad-hash", "SHA-256 of what arrived is not the announced one"}
-	ErrBadSlot        = &Reason{"bad-slot", "no such slot"}
-	ErrSealed         = &Reason{"sealed", "the board is sealed: nothing is written any more"}
-	ErrNoHUK          = &Reason{"no-huk", "the hardware unique key is not available"}
-	ErrNoEntropy      = &Reason{"no-entropy", "the random source does not deliver"}
-	ErrForeignKey     = &Reason{"foreign-key", "the certificate's public key is not this board's"}
-	ErrUntrusted      = &Reason{"untrusted", "the trust anchor does not sign this certificate or chain"}
-	ErrBadCertificate = &Reason{"bad-certificate", "not one parseable DER certificate"}
-	ErrStoreIO        = &Reason{"store-io", "flash refused to erase, program or read"}
-	ErrStoreFull      = &Reason{"store-full", "larger than the slot, or all slots together larger than the store"}
-	ErrEmpty          = &Reason{"empty", "nothing is stored in this slot"}
-	ErrTLSState       = &Reason{"tls-state", "no TLS session is open"}
-	ErrCrypto         = &Reason{"crypto", "a cryptographic operation failed"}
-	ErrNoAnchor       = &Reason{"no-anchor", "a chain or certificate cannot be checked before a trust anchor is there"}
-	ErrNoNetwork      = &Reason{"no-network", "the board has no network at this moment: no link, no address or no socket"}
+	ErrInternal       = reason.New("internal", "a failure that has no better name")
+	ErrBadMap         = reason.New("bad-map", "not a map, unknown or missing key, wrong type, duplicate key")
+	ErrTooLong        = reason.New("too-long", "a length is past its bound")
+	ErrOutOfOrder     = reason.New("out-of-order", "offset or TLS sequence number is not the expected one")
+	ErrBadHash        = reason.New("bad-hash", "SHA-256 of what arrived is not the announced one")
+	ErrBadSlot        = reason.New("bad-slot", "no such slot")
+	ErrSealed         = reason.New("sealed", "the board is sealed: nothing is written any more").Below("bad-slot")
+	ErrNoHUK          = reason.New("no-huk", "the hardware unique key is not available")
+	ErrNoEntropy      = reason.New("no-entropy", "the random source does not deliver")
+	ErrForeignKey     = reason.New("foreign-key", "the certificate's public key is not this board's")
+	ErrUntrusted      = reason.New("untrusted", "the trust anchor does not sign this certificate or chain")
+	ErrBadCertificate = reason.New("bad-certificate", "not one parseable DER certificate")
+	ErrStoreIO        = reason.New("store-io", "flash refused to erase, program or read")
+	ErrStoreFull      = reason.New("store-full", "larger than the slot, or all slots together larger than the store")
+	ErrEmpty          = reason.New("empty", "nothing is stored in this slot")
+	ErrTLSState       = reason.New("tls-state", "no TLS session is open")
+	ErrCrypto         = reason.New("crypto", "a cryptographic operation failed")
+	ErrNoAnchor       = reason.New("no-anchor", "a chain or certificate cannot be checked before a trust anchor is there")
+	ErrNoNetwork      = reason.New("no-network", "the board has no network at this moment: no link, no address or no socket")
 
-	ErrInvalid        = &Reason{"rc3", "the body is not a well-formed map"}
-	ErrUnsupported    = &Reason{"rc8", "unknown group or command"}
-	ErrUnknownRefusal = &Reason{"unknown-refusal", "a code that this station does not know"}
+	ErrInvalid        = reason.New("rc3", "the body is not a well-formed map")
+	ErrUnsupported    = reason.New("rc8", "unknown group or command")
+	ErrUnknownRefusal = reason.New("unknown-refusal", "a code that this station does not know")
 )
 
 // refusals is the one table between codes and sentinels.
 var refusals = []struct {
 	grouped bool
 	rc      uint32
-	*Reason
+	*reason.Sentinel
 }{
 	{true, 1, ErrInternal}, {true, 2, ErrBadMap}, {true, 3, ErrTooLong}, {true, 4, ErrOutOfOrder},
 	{true, 5, ErrBadHash}, {true, 6, ErrBadSlot}, {true, 7, ErrSealed}, {true, 8, ErrNoHUK},
@@ -57,29 +58,29 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	reason := r.reason()
+	is := r.sentinel()
 	if r.Grouped {
-		return fmt.Sprintf("board refuses: %s: %s (group %d, rc %d)", reason.Word, reason.Meaning, r.Group, r.RC)
+		return fmt.Sprintf("board refuses: %s: %v (group %d, rc %d)", is.Word(), is, r.Group, r.RC)
 	}
-	return fmt.Sprintf("board refuses: %s (rc %d)", reason.Meaning, r.RC)
+	return fmt.Sprintf("board refuses: %v (rc %d)", is, r.RC)
 }
 
 // Unwrap gives the sentinel.
-func (r *Refusal) Unwrap() error { return r.reason() }
+func (r *Refusal) Unwrap() error { return r.sentinel() }
 
-func (r *Refusal) reason() *Reason {
+func (r *Refusal) sentinel() *reason.Sentinel {
 	for _, row := range refusals {
 		if row.grouped == r.Grouped && row.rc == r.RC && (!r.Grouped || r.Group == smp.GroupProvisioning) {
-			return row.Reason
+			return row.Sentinel
 		}
 	}
 	return ErrUnknownRefusal
 }
 
 // RefusalFor gives the refusal with this sentinel: the other direction of the table.
-func RefusalFor(reason error) (*Refusal, bool) {
+func RefusalFor(is error) (*Refusal, bool) {
 	for _, row := range refusals {
-		if !errors.Is(reason, row.Reason) {
+		if !errors.Is(is, row.Sentinel) {
 			continue
 		}
 		refusal := &Refusal{Grouped: row.grouped, RC: row.rc}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/miekg/pkcs11"
+
+	"hallmark/station/reason"
 )
 
 // meaning says what a return value of PKCS#11 (v2.40 section 5.1.6) is to us.
@@ -62,8 +64,7 @@ func find(err error) (meaning, bool) {
 
 // explain gives err its sentinel, once, and says what was being done.
 func explain(doing string, err error) error {
-	var named *reason
-	if err == nil || errors.As(err, &named) {
+	if _, named := reason.Find(err); err == nil || named {
 		return err
 	}
 	if m, ok := find(err); ok {

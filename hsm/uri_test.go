@@ -123,3 +123,10 @@ func TestAURIFillsTheConfiguration(t *testing.T) {
 		t.Errorf("got %v", ref)
 	}
 }
+
+func TestARefusedURIEndsWithTheAdviceAsItIs(t *testing.T) {
+	_, err := hsm.ParseURI("softhsm:token=a")
+	if err == nil || !strings.HasSuffix(err.Error(), "("+hsm.Advice(err)+")") {
+		t.Errorf("got %v", err)
+	}
+}

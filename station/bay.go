@@ -118,15 +118,15 @@ func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Stati
 	if err != nil && ctx.Err() != nil {
 		err = &stopped{cause: context.Cause(ctx), err: err}
 	}
-	return board, closer, blame(ErrNoBoard, err)
+	return board, closer, withComponent(ErrNoBoard, err)
 }
 
 // notBegun ends a Run that never reached a board.
 func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
-	verdict := endingOf(ctx, err)
+	row := endingOf(ctx, err)
 	run.Started = s.config.Now()
 	run.Finished, run.Err = run.Started, err
-	run.Ending, run.Reason = verdict.Ending, verdict.Reason
-	run.Err = errors.Join(run.Err, s.tell(RunStarted, "", run), s.tell(RunEnded, "", run))
+	run.Ending, run.Reason = row.Ending, row.Word
+	run.Err = errors.Join(run.Err, s.notify(RunStarted, "", run), s.notify(RunEnded, "", run))
 	return run
 }

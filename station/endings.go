@@ -6,43 +6,31 @@ import (
 	"fmt"
 
 	"hallmark/devices"
+	"hallmark/station/reason"
 )
 
-// verdictOn finds the row for an error; an error without a row is a Fault.
-func verdictOn(err error) Verdict {
-	for _, row := range verdicts {
-		if errors.Is(err, row.err) {
-			return row.Verdict
-		}
+// endingOf adds to the row of err what only the caller's context knows: whether the
+// operator stopped. A Reject stands even then, because it says something about the board.
+func endingOf(ctx context.Context, err error) reason.Row {
+	row := reason.Of(err)
+	if err != nil && row.Ending != Reject && errors.Is(ctx.Err(), context.Canceled) {
+		return errOperator.Row()
 	}
-	return Verdict{Ending: Fault, Reason: "fault"}
+	return row
 }
 
-// endingOf adds what only the caller's context knows: whether the operator
-// stopped. A verdict about the board stands even then.
-func endingOf(ctx context.Context, err error) Verdict {
-	if err == nil {
-		return Verdict{Ending: Pass}
-	}
-	verdict := verdictOn(err)
-	if verdict.Ending != Reject && errors.Is(ctx.Err(), context.Canceled) {
-		return Verdict{Ending: Aborted, Reason: "operator"}
-	}
-	return verdict
-}
-
-// blame adds to an error the part of the bench it came from, without changing its text.
-func blame(part, err error) error {
+// withComponent adds to an error the component it came from, without changing its text.
+func withComponent(component, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &blamed{part, err}
+	return &componentError{component, err}
 }
 
-type blamed struct{ part, err error }
+type componentError struct{ component, err error }
 
-func (e *blamed) Error() string   { return e.err.Error() }
-func (e *blamed) Unwrap() []error { return []error{e.err, e.part} }
+func (e *componentError) Error() string   { return e.err.Error() }
+func (e *componentError) Unwrap() []error { return []error{e.err, e.component} }
 
 // stopped says that a step ended because its time was up or somebody stopped it.
 type stopped struct{ cause, err error }

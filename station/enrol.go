@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/station/reason"
 )
 
 // An attempt is one walk of one board along the line. It owns the Run until
@@ -157,7 +158,7 @@ func (a *attempt) admissible(ctx context.Context, step Step) error {
 // answered is still the one that was identified: a Reject says something about
 // one board, so it must be that board's.
 func (a *attempt) another(ctx context.Context, err error) error {
-	if a.run.Identity == nil || verdictOn(err).Ending != Reject {
+	if a.run.Identity == nil || reason.Of(err).Ending != Reject {
 		return err
 	}
 	var now devices.Identity
@@ -175,9 +176,9 @@ func (a *attempt) another(ctx context.Context, err error) error {
 func (a *attempt) close(ctx context.Context, err error) {
 	run := a.run
 	a.measure()
-	verdict := endingOf(ctx, err)
+	row := endingOf(ctx, err)
 	run.Finished = a.config.Now()
-	run.Ending, run.Reason, run.StopBay, run.Err = verdict.Ending, verdict.Reason, verdict.StopBay, err
+	run.Ending, run.Reason, run.StopBay, run.Err = row.Ending, row.Word, row.StopBay, err
 	if !run.Admitted {
 		return
 	}
@@ -186,9 +187,9 @@ func (a *attempt) close(ctx context.Context, err error) {
 	if failed := caught(func() error { return a.config.Registry.Close(fresh, a.run) }); failed != nil {
 		// The evidence is not durable, so nothing that needs it may be said of
 		// the board: it is tried again and finds its certificate (I9).
-		failed = fmt.Errorf("closing the Run's record: %w", blame(ErrRegistry, failed))
+		failed = fmt.Errorf("closing the Run's record: %w", withComponent(ErrRegistry, failed))
 		run.Err = errors.Join(err, failed)
-		run.Ending, run.Reason = Fault, verdictOn(failed).Reason
+		run.Ending, run.Reason = Fault, reason.Of(failed).Word
 	}
 }
 
@@ -206,14 +207,14 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	if err := a.tell(kind, step, a.run); a.told == nil {
+	if err := a.notify(kind, step, a.run); a.told == nil {
 		a.told = err // the first says it all
 	}
 }
 
-// tell informs the observer, who is disposable: a panic of its own must not
+// notify informs the observer, who is disposable: a panic of its own must not
 // end a Run, nor those of the other bays.
-func (s *Station) tell(kind EventKind, step string, run *Run) error {
+func (s *Station) notify(kind EventKind, step string, run *Run) error {
 	err := caught(func() error {
 		s.config.Events(Event{Kind: kind, At: s.config.Now(), Run: run.ID, Bay: run.Bay, Step: step, Snap: *run})
 		return nil

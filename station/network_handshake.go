@@ -24,18 +24,18 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	}
 	session, err := a.config.NetworkSessions.Expect(ctx, a.run.shown())
 	if err != nil {
-		return fmt.Errorf("expecting the board at the verifier: %w", blame(ErrVerifier, err))
+		return fmt.Errorf("expecting the board at the verifier: %w", withComponent(ErrVerifier, err))
 	}
 	defer session.Close()
 	report, boardErr := board.NetworkHandshake(ctx, session.Address(), a.config.Verifier.ServerName())
 	if boardErr != nil {
-		return networkError(ctx, session, blame(ErrLine, boardErr))
+		return networkError(ctx, session, withComponent(ErrLine, boardErr))
 	}
 	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
 	defer cancel()
 	presented, err := session.Verdict(ctx)
 	if err != nil {
-		return blame(ErrVerifier, err)
+		return withComponent(ErrVerifier, err)
 	}
 	return a.sameStory(report, presented)
 }

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // The steps, in the order of the line. Each makes one part of the Run.
@@ -19,7 +20,7 @@ import (
 func (a *attempt) identify(ctx context.Context) error {
 	id, err := a.board.Identify(ctx)
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	if a.run.Identity != nil && a.run.Identity.ID != id.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
@@ -27,7 +28,7 @@ func (a *attempt) identify(ctx context.Context) error {
 	a.run.Identity = &id
 	refusal := a.allowed(&id, a.key())
 	switch err := a.admit(ctx); {
-	case err != nil && (refusal == nil || verdictOn(err).Ending != Reject):
+	case err != nil && (refusal == nil || reason.Of(err).Ending != Reject):
 		return err
 	case refusal != nil:
 		return refusal
@@ -43,7 +44,7 @@ func (a *attempt) admit(ctx context.Context) error {
 		return nil
 	}
 	if err := a.config.Registry.Admit(ctx, a.run); err != nil {
-		return fmt.Errorf("admitting the board: %w", blame(ErrRegistry, err))
+		return fmt.Errorf("admitting the board: %w", withComponent(ErrRegistry, err))
 	}
 	a.run.Admitted = true
 	return nil
@@ -63,7 +64,7 @@ func (a *attempt) holdsOurs(ctx context.Context) error {
 	}
 	held, err := a.board.Read(ctx, a.slot())
 	if err != nil {
-		return fmt.Errorf("reading the certificate that the board holds: %w", blame(ErrLine, err))
+		return fmt.Errorf("reading the certificate that the board holds: %w", withComponent(ErrLine, err))
 	}
 	_, err = a.ours(ctx, held, a.purpose.Name)
 	if sealed && errors.Is(err, ErrForeignCertificate) {
@@ -76,11 +77,11 @@ func (a *attempt) holdsOurs(ctx context.Context) error {
 func (a *attempt) request(ctx context.Context) error {
 	var nonce [devices.NonceSize]byte
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
-		return fmt.Errorf("drawing a nonce: %w", blame(ErrRandom, err))
+		return fmt.Errorf("drawing a nonce: %w", withComponent(ErrRandom, err))
 	}
 	csr, err := a.board.CSR(ctx, a.key(), nonce, a.purpose.Subject)
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	a.run.Nonce, a.run.CSR = &nonce, csr
 	return nil
@@ -97,7 +98,7 @@ func (a *attempt) check(ctx context.Context) error {
 		Rework:  a.run.Rework != "",
 	})
 	if err != nil {
-		return blame(ErrRegistry, err)
+		return withComponent(ErrRegistry, err)
 	}
 	a.run.Grant = grant
 	return nil
@@ -108,7 +109,7 @@ func (a *attempt) check(ctx context.Context) error {
 func (a *attempt) sign(ctx context.Context) error {
 	certificate, err := a.config.Issuer.Sign(ctx, a.run.Grant)
 	if err != nil {
-		return blame(ErrSigning, err)
+		return withComponent(ErrSigning, err)
 	}
 	a.run.Certificate = certificate
 	return nil
@@ -118,7 +119,7 @@ func (a *attempt) sign(ctx context.Context) error {
 func (a *attempt) reset(ctx context.Context) error {
 	id, boot, err := a.board.Reset(ctx)
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	if id != a.run.Identity.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id}
@@ -134,7 +135,7 @@ func (a *attempt) reset(ctx context.Context) error {
 func (a *attempt) readBack(ctx context.Context) error {
 	held, err := a.board.Read(ctx, a.slot())
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	if !bytes.Equal(held, a.run.Certificate.DER) {
 		return fmt.Errorf("%w: %d octets read, %d written", ErrReadBack, len(held), len(a.run.Certificate.DER))
@@ -143,7 +144,7 @@ func (a *attempt) readBack(ctx context.Context) error {
 	a.run.ReadBack = &sum
 	if err := a.config.Registry.Delivered(ctx, a.run); err != nil {
 		a.run.ReadBack = nil
-		return fmt.Errorf("noting the delivery: %w", blame(ErrRegistry, err))
+		return fmt.Errorf("noting the delivery: %w", withComponent(ErrRegistry, err))
 	}
 	return nil
 }
@@ -164,7 +165,7 @@ func (a *attempt) handshake(ctx context.Context) error {
 func (a *attempt) handshakeOverLine(ctx context.Context) error {
 	session, err := a.config.Verifier.Connect(ctx, a.run.shown())
 	if err != nil {
-		return fmt.Errorf("connecting to the verifier: %w", blame(ErrVerifier, err))
+		return fmt.Errorf("connecting to the verifier: %w", withComponent(ErrVerifier, err))
 	}
 	defer session.Close()
 	report, boardErr := a.board.Handshake(ctx, session.Conn(), a.config.Verifier.ServerName())
@@ -173,7 +174,7 @@ func (a *attempt) handshakeOverLine(ctx context.Context) error {
 	}
 	presented, err := session.Verdict(ctx)
 	if err != nil {
-		return blame(ErrVerifier, err)
+		return withComponent(ErrVerifier, err)
 	}
 	return a.sameStory(report, presented)
 }
@@ -198,19 +199,19 @@ func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr 
 	_, refusal := session.Verdict(ctx)
 	switch {
 	case refusal == nil:
-		return blame(ErrLine, boardErr)
+		return withComponent(ErrLine, boardErr)
 	case errors.Is(refusal, ErrHandshakeRefused):
-		return fmt.Errorf("%w (the board says: %w)", refusal, blame(ErrLine, boardErr))
+		return fmt.Errorf("%w (the board says: %w)", refusal, withComponent(ErrLine, boardErr))
 	case errors.Is(refusal, ErrRegistry): // it sent the board away because it could not look it up
 		return fmt.Errorf("%w (the board says: %v)", refusal, boardErr)
 	}
-	return fmt.Errorf("%w (the verifier says: %v)", blame(ErrLine, boardErr), refusal)
+	return fmt.Errorf("%w (the verifier says: %v)", withComponent(ErrLine, boardErr), refusal)
 }
 
 // record makes the certificate active: the commit point of the whole Run (I7).
 func (a *attempt) record(ctx context.Context) error {
 	if err := a.config.Registry.Activate(ctx, a.run); err != nil {
-		return fmt.Errorf("activating the certificate: %w", blame(ErrRegistry, err))
+		return fmt.Errorf("activating the certificate: %w", withComponent(ErrRegistry, err))
 	}
 	a.run.RecordedAt = a.config.Now()
 	return nil
@@ -221,13 +222,13 @@ func (a *attempt) record(ctx context.Context) error {
 func (a *attempt) lock(ctx context.Context) error {
 	now, err := a.board.Identify(ctx)
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	if other := a.sameBoard(now); other != nil {
 		return other
 	}
 	if err := a.board.Seal(ctx); err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	a.run.Sealed = true
 	return nil

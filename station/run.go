@@ -11,18 +11,18 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
-// Ending is how a Run ended. The four are never mixed: only Reject says
-// something about the board.
-type Ending string
+// Ending is how a Run ended.
+type Ending = reason.Ending
 
 // The endings of a Run.
 const (
-	Pass    Ending = "pass"    // the board did the handshake with its registered certificate
-	Reject  Ending = "reject"  // the board is bad
-	Fault   Ending = "fault"   // the station, the HSM or the line is bad; the board may be tried again
-	Aborted Ending = "aborted" // the operator stopped
+	Pass    = reason.Pass
+	Reject  = reason.Reject
+	Fault   = reason.Fault
+	Aborted = reason.Aborted
 )
 
 // KeyPurpose is what a key is for, in the words of those who see the engine only.

@@ -2,7 +2,6 @@ package station
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sort"
@@ -195,15 +194,7 @@ func (s *Station) purpose(run *Run) (Purpose, error) {
 func (s *Station) NewRun(bay, operator string) (*Run, error) {
 	id, err := uuid.NewRandomFromReader(s.config.Random)
 	if err != nil {
-		return nil, fmt.Errorf("drawing a Run id: %w", blame(ErrRandom, err))
+		return nil, fmt.Errorf("drawing a Run id: %w", withComponent(ErrRandom, err))
 	}
 	return &Run{ID: id, Bay: bay, Operator: operator, Purpose: issuance.PurposeTLS}, nil
 }
-
-// Errors of calling Enrol wrongly.
-var (
-	errNoRun    = errors.New("no Run, or a Run without id (use NewRun)")
-	errRunEnded = errors.New("the Run has ended; make a new one")
-	errPurpose  = errors.New("the station does not certify keys of the Run's purpose")
-	errBoardNil = errors.New("no board")
-)

@@ -26,7 +26,7 @@ func (a *attempt) vouchedFor(ctx context.Context) error {
 	}
 	held, err := a.board.Read(ctx, devices.SlotCertificate)
 	if err != nil {
-		return fmt.Errorf("reading the certificate that vouches: %w", blame(ErrLine, err))
+		return fmt.Errorf("reading the certificate that vouches: %w", withComponent(ErrLine, err))
 	}
 	record, err := a.ours(ctx, held, issuance.PurposeTLS)
 	if err != nil {
@@ -44,12 +44,12 @@ func (a *attempt) vouchedFor(ctx context.Context) error {
 func (a *attempt) stillHolds(ctx context.Context) error {
 	var nonce [devices.NonceSize]byte
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
-		return fmt.Errorf("drawing a nonce: %w", blame(ErrRandom, err))
+		return fmt.Errorf("drawing a nonce: %w", withComponent(ErrRandom, err))
 	}
 	subject := a.purpose.Subject
 	csr, err := a.board.CSR(ctx, a.key(), nonce, subject)
 	if err != nil {
-		return blame(ErrLine, err)
+		return withComponent(ErrLine, err)
 	}
 	spki, err := issuance.Possession(csr, a.run.Identity.ID.String(), nonce, subject.Organization, subject.OrganizationalUnit)
 	if err != nil {

@@ -33,7 +33,7 @@ func (a *attempt) write(ctx context.Context) error {
 			return ErrSealed
 		}
 		if err := a.board.Write(ctx, slot, want); err != nil {
-			return fmt.Errorf("slot %d: %w", slot, blame(ErrLine, err))
+			return fmt.Errorf("slot %d: %w", slot, withComponent(ErrLine, err))
 		}
 		below = true
 	}
@@ -61,7 +61,7 @@ func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 		}
 		der, err := a.board.Read(ctx, slot)
 		if err != nil {
-			return nil, fmt.Errorf("looking into slot %d: %w", slot, blame(ErrLine, err))
+			return nil, fmt.Errorf("looking into slot %d: %w", slot, withComponent(ErrLine, err))
 		}
 		held[slot] = der
 	}
@@ -105,7 +105,7 @@ func (a *attempt) erases(held map[devices.Slot][]byte) bool {
 func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose issuance.Purpose) error {
 	der, err := a.board.Read(ctx, slot)
 	if err != nil {
-		return fmt.Errorf("looking into slot %d: %w", slot, blame(ErrLine, err))
+		return fmt.Errorf("looking into slot %d: %w", slot, withComponent(ErrLine, err))
 	}
 	_, err = a.ours(ctx, der, purpose)
 	return err
@@ -122,7 +122,7 @@ func (a *attempt) ours(ctx context.Context, der []byte, purpose issuance.Purpose
 	if errors.Is(err, ErrUnknownCertificate) {
 		return Record{}, fmt.Errorf("%w: serial number %x", ErrForeignCertificate, serial)
 	} else if err != nil {
-		return Record{}, fmt.Errorf("looking up the board's certificate: %w", blame(ErrRegistry, err))
+		return Record{}, fmt.Errorf("looking up the board's certificate: %w", withComponent(ErrRegistry, err))
 	}
 	if record.BoardID != a.run.Identity.ID.String() || record.Purpose != string(purpose) || record.CertificateSHA256 != sha256.Sum256(der) {
 		return Record{}, fmt.Errorf("%w: serial number %x is registered for something else", ErrForeignCertificate, serial)

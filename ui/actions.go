@@ -329,7 +329,7 @@ func (m Model) signIn(badge string) (Model, tea.Cmd) {
 
 func (m Model) signed(msg signedMsg) Model {
 	if msg.err != nil {
-		return m.refuse(m.words(msg.err))
+		return m.refuse(m.errorText(msg.err))
 	}
 	m.operator, m.locked, m.touched = msg.operator, false, m.now
 	return m.say(m.t("said.signedin", m.clean(msg.operator.Name)))

@@ -39,7 +39,7 @@ func TestControlBytesAndForeignTextStayInTheirTile(t *testing.T) {
 		e := ended(1, nasty, station.Fault, "no-answer")
 		e.Snap.Console, e.Snap.Err, e.Snap.Reason = []byte(nasty), errors.New(nasty), nasty
 		d.facts.Order.ID, d.operator = nasty, Operator{ID: "x", Name: nasty}
-		d.send(EventMsg{e}, feedMsg{logs: []LogLine{{at(0), nasty, nasty}}})
+		d.send(EventMsg{e}, feedMsg{logs: []LogLine{{At: at(0), Level: nasty, Text: nasty}}})
 		for _, key := range []string{"", "enter", "esc", "l", "esc", "n", "esc", "?"} {
 			d.key(key)
 			screen := d.View()

@@ -248,7 +248,7 @@ func (m Model) aboutRecord(p *page) {
 		return
 	case v.err != nil:
 		p.head("detail.registry")
-		p.known("error", m.words(v.err))
+		p.known("error", m.errorText(v.err))
 		return
 	case !v.loaded:
 		p.head("detail.registry")

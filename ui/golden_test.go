@@ -61,8 +61,9 @@ func TestGoldenScreens(t *testing.T) {
 			d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway, Detail: "session with the token lost"}, Entries: 48213}})
 		}},
 		{"detail", func(d *driver) {
-			d.stand.detail = Detail{Registry: []Fact{{"status", "active"}, {"operator", "op17"}},
-				Audit: []AuditEntry{{48210, at(-5), "run.admitted", "bay 1"}, {48211, at(-4), "certificate.intent", "serial 4f12"}}}
+			d.stand.detail = Detail{Registry: []Fact{{Name: "status", Value: "active"}, {Name: "operator", Value: "op17"}},
+				Audit: []AuditEntry{{Index: 48210, At: at(-5), Type: "run.admitted", Text: "bay 1"},
+					{Index: 48211, At: at(-4), Type: "certificate.intent", Text: "serial 4f12"}}}
 			e := ended(1, "1", station.Reject, "store-io")
 			e.Snap.Err = errors.New("writing certificate: board: flash refused to erase, program or read (rc 13)")
 			e.Snap.Console = []byte("*** boot 1.4.2 ***\r\nflash: sector 3 bad\x1b[31m\r\n")
@@ -90,7 +91,7 @@ func TestGoldenScreens(t *testing.T) {
 			d.key("n")
 		}},
 		{"log", func(d *driver) {
-			d.send(feedMsg{logs: []LogLine{{at(0), "INFO", "bay 1: admitted"}, {at(1), "WARN", "bay 3: request sent again \x1b[2J"}}})
+			d.send(feedMsg{logs: []LogLine{{At: at(0), Level: "INFO", Text: "bay 1: admitted"}, {At: at(1), Level: "WARN", Text: "bay 3: request sent again \x1b[2J"}}})
 			d.key("l")
 		}},
 		{"help", func(d *driver) { d.key("?") }},

@@ -93,7 +93,7 @@ func (m Model) drawHistory(c *canvas, r rect) {
 	y++
 	switch {
 	case h.err != nil:
-		c.put(r.x+1, y+1, r.w-2, rejectText, m.words(h.err))
+		c.put(r.x+1, y+1, r.w-2, rejectText, m.errorText(h.err))
 		return
 	case !h.loaded:
 		c.put(r.x+1, y+1, r.w-2, dim, m.t("history.loading"))

@@ -32,7 +32,7 @@ func TestALongFindingIsWrappedAndNothingOfItIsLost(t *testing.T) {
 func TestTheHintForMoreLinesHasALineOfItsOwn(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	for i := range 60 {
-		d.send(feedMsg{logs: []LogLine{{at(0), "INFO", fmt.Sprintf("%02d %s", i, strings.Repeat("x", 60))}}})
+		d.send(feedMsg{logs: []LogLine{{At: at(0), Level: "INFO", Text: fmt.Sprintf("%02d %s", i, strings.Repeat("x", 60))}}})
 	}
 	d.key("l")
 	for _, line := range strings.Split(d.View(), "\n") {

@@ -253,7 +253,7 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		return m.signed(msg), m.askFacts()
 	case orderMsg:
 		if msg.err != nil {
-			return m.refuse(m.words(msg.err)), nil
+			return m.refuse(m.errorText(msg.err)), nil
 		}
 		m.facts.Order = msg.order
 		return m.say(m.t("said.order", m.clean(msg.order.ID))), m.askFacts()
@@ -270,7 +270,7 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 	case drainedMsg:
 		if msg.err != nil {
 			m.leaving = false
-			return m.refuse(m.words(msg.err)), nil
+			return m.refuse(m.errorText(msg.err)), nil
 		}
 		if m.leaving {
 			return m, tea.Quit
@@ -298,7 +298,7 @@ func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
 func (m Model) learn(msg factsMsg) Model {
 	m.factsBad = ""
 	if msg.err != nil {
-		m.factsBad = m.words(msg.err)
+		m.factsBad = m.errorText(msg.err)
 		return m
 	}
 	m.facts = msg.facts
@@ -359,7 +359,7 @@ func (m Model) refuse(text string) Model {
 func (m Model) said(msg resultMsg) Model {
 	switch {
 	case msg.err != nil:
-		return m.refuse(m.words(msg.err))
+		return m.refuse(m.errorText(msg.err))
 	case msg.said != "":
 		return m.say(msg.said)
 	}

@@ -60,7 +60,7 @@ type FactsSource interface {
 
 // Badges knows the operators. Both calls go on record.
 type Badges interface {
-	// SignIn refuses an unknown badge with an error that wraps ErrUnknownBadge.
+	// SignIn refuses an unknown badge with an error that wraps operate.ErrUnknownBadge.
 	SignIn(ctx context.Context, badge string) (Operator, error)
 	SignOut(ctx context.Context, operator, why string) error
 }
@@ -91,7 +91,7 @@ type Doctor interface {
 
 // Opener opens the HSM with a PIN that was typed.
 type Opener interface {
-	// Unlock refuses a wrong PIN with ErrPINRefused, or with ErrPINLast or ErrPINLocked when
+	// Unlock refuses a wrong PIN with an error of the reason pin-wrong, pin-final-try or pin-locked, as far as
 	// the token says that much. It must not keep pin after it returns; the caller overwrites it.
 	Unlock(ctx context.Context, pin []byte) error
 }

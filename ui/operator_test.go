@@ -278,7 +278,7 @@ func TestALabelIsNoPIN(t *testing.T) {
 	if len(s.pins) != 0 {
 		t.Errorf("a label cost a try: %q", s.pins)
 	}
-	s.refusal = fmt.Errorf("opening: %w", ErrPINRefused)
+	s.refusal = fmt.Errorf("opening: %w", errPINRefused)
 	d.scan("1234")
 	d.shows("The PIN was refused")
 	if len(s.pins) != 1 || d.field == nil {

@@ -1,60 +1,98 @@
 package ui
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"go/types"
-	"io/fs"
-	"maps"
-	"os"
-	"regexp"
+	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
 	"hallmark/ui/catalogue"
 )
 
-// Each reason the engine, the boards' client, the issuer and the registry know has words in each language, and
-// a row for what the operator does next.
-func TestEachReasonHasWordsAndANextAction(t *testing.T) {
-	reasons := knownReasons(t)
-	if len(reasons) < 100 {
-		t.Fatalf("found only %d reasons", len(reasons))
-	}
-	for _, reason := range reasons {
-		if nextFor(reason) == "" {
-			t.Errorf("no next action for reason %q: give it a row in nextRows", reason)
-		}
-		for _, language := range catalogue.Languages() {
-			if texts := load(t, language); !texts.Has("reason." + reason) {
-				t.Errorf("%s: no text for reason %q", language, reason)
+// What a Run can end with has a text and a next action in each language.
+func TestEachReasonOfARunHasTextsInEachLanguage(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		texts := load(t, language)
+		for _, row := range reason.Rows() {
+			if tile := row.Screen != ""; texts.Has("reason."+row.Word) != tile {
+				t.Errorf("%s: there is a text for reason %q: %t, want %t", language, row.Word, !tile, tile)
 			}
-		}
-	}
-	for _, row := range nextRows() {
-		for _, reason := range row.reasons {
-			if !slices.Contains(reasons, reason) {
-				t.Errorf("%s has a row for %q, which no Run ends with", row.key, reason)
+			if row.Screen != "" && !texts.Has(row.Screen) {
+				t.Errorf("%s: reason %q has the next action %q, which has no text", language, row.Word, row.Screen)
 			}
 		}
 	}
 }
 
+// Each text of the catalogue for a refusal belongs to a row of the table.
+func TestEachTextOfARefusalHasARow(t *testing.T) {
+	others := []string{"reason.pass", "reason.reject", "reason.aborted", "refused.slow"} // of the endings, and of a time-out
+	for _, key := range load(t, catalogue.Reference).Keys() {
+		word, found := strings.CutPrefix(key, "reason.")
+		if !found {
+			word, found = strings.CutPrefix(key, "refused.")
+		}
+		if _, known := reason.For(word); found && !known && !slices.Contains(others, key) {
+			t.Errorf("%s: the table of reasons has no row %q", key, word)
+		}
+	}
+}
+
+func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
+	m := open(t, newStand(), options(t, newStand(), 4, "de"), 80, 24).Model
+	for _, test := range []struct {
+		name, key string
+		err       error
+	}{
+		{"a badge that nobody knows", "refused.unknown-badge", fmt.Errorf("%w: %q", operate.ErrUnknownBadge, "OP-1")},
+		{"a bay that runs", "refused.bay-busy", fmt.Errorf("1: %w", operate.ErrBusy)},
+		{"an HSM that is away comes before the reason why", "refused.hsm-away", fmt.Errorf("%w: %w", operate.ErrHSMAway, errPINLocked)},
+		{"a PIN that was refused", "refused.pin-wrong", errPINRefused},
+		{"a PIN on its final try", "refused.pin-final-try", errPINLast},
+		{"a PIN that is locked", "refused.pin-locked", errPINLocked},
+		{"a work order that is not open", "refused.unknown-order", errors.Join(station.ErrRegistry, station.ErrUnknownOrder)},
+		{"a work order that is complete", "refused.quota", errors.Join(station.ErrSigning, station.ErrQuota)},
+		{"a line that is being stopped", "refused.draining", errors.Join(station.ErrLine, station.ErrDraining)},
+		{"a bay that is stopped comes before the board that stopped it", "refused.bay-stopped", fmt.Errorf("%w: %w", station.ErrBayStopped, station.ErrClone)},
+		{"another board than the label says", "refused.swapped", &station.SwappedError{}},
+		{"a reason without a text here leaves the place to the next one", "refused.draining", errors.Join(station.ErrClone, station.ErrDraining)},
+		{"no answer in time", "refused.slow", fmt.Errorf("starting: %w", context.DeadlineExceeded)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got, want := m.errorText(test.err), m.t(test.key); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+	if got := m.errorText(station.ErrClone); got != station.ErrClone.Error() {
+		t.Errorf("an error without a text: %q", got)
+	}
+}
+
+// nextActions gives the keys of what an operator is told after a Run.
+func nextActions() (keys []string) {
+	for _, row := range reason.Rows() {
+		keys = append(keys, reason.ScreenKey(row.Ending, row.Word))
+	}
+	return append(keys, reason.ScreenKey(station.Pass, ""))
+}
+
 // A bad board is never tried again by habit, and what is no board's fault sets none aside.
 func TestTheNextActionFitsTheEnding(t *testing.T) {
 	again := []string{"next.again", "next.reseat", "next.insert", "next.shift"}
-	for word, ending := range verdictsOf(t) {
-		key := nextKey(ending, word)
-		if ending == station.Reject && slices.Contains(again, key) || ending == station.Fault && (key == "next.reject" || key == "next.scrapped") {
-			t.Errorf("a Run that ends as %s because of %q says %q", ending, word, key)
+	for _, row := range reason.Rows() {
+		key := reason.ScreenKey(row.Ending, row.Word)
+		if row.Ending == station.Reject && slices.Contains(again, key) || row.Ending == station.Fault && (key == "next.reject" || key == "next.scrapped") {
+			t.Errorf("a Run that ends as %s because of %q says %q", row.Ending, row.Word, key)
 		}
 	}
 	for ending, want := range map[station.Ending]string{station.Pass: "next.pass", station.Reject: "next.reject", station.Fault: "next.reseat", station.Aborted: "next.again"} {
-		if got := nextKey(ending, "a-reason-of-next-year"); got != want {
+		if got := reason.ScreenKey(ending, "a-reason-of-next-year"); got != want {
 			t.Errorf("an unknown reason of a %s: %s, want %s", ending, got, want)
 		}
 	}
@@ -82,119 +120,4 @@ func load(t testing.TB, language string) *catalogue.Catalogue {
 		t.Fatal(err)
 	}
 	return texts
-}
-
-// knownReasons reads the sources, sorted. "interrupted" is what recovery writes.
-func knownReasons(t *testing.T) []string {
-	t.Helper()
-	words := map[string]bool{"interrupted": true}
-	for _, pattern := range []string{"station/verdicts.go", "station/endings.go", "devices/*.go", "station/issuance/errors.go"} {
-		eachCall(t, pattern, func(name string, args []ast.Expr) {
-			if word := firstWord(args); word != "" && slices.Contains([]string{"Reason", "Refusal", "Verdict", "rejects", "faults"}, name) {
-				words[word] = true
-			}
-		})
-	}
-	return slices.Sorted(maps.Keys(words))
-}
-
-// verdictsOf gives the ending of each reason in the engine's table.
-func verdictsOf(t *testing.T) map[string]station.Ending {
-	t.Helper()
-	sentinels := map[string]string{}
-	for folder, pattern := range map[string]string{"devices": "devices/*.go", "issuance": "station/issuance/errors.go"} {
-		eachNode(t, pattern, func(n ast.Node) {
-			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
-				if pointer, ok := spec.Values[0].(*ast.UnaryExpr); ok {
-					_, args := named(pointer.X)
-					sentinels[folder+"."+spec.Names[0].Name] = firstWord(args)
-				}
-			}
-		})
-	}
-	endings := map[string]station.Ending{}
-	eachCall(t, "station/verdicts.go", func(name string, args []ast.Expr) {
-		ending := map[string]station.Ending{"rejects": station.Reject, "faults": station.Fault}[name]
-		if ending == "" || len(args) != 1 {
-			return
-		}
-		word := firstWord(args)
-		if field, ok := args[0].(*ast.SelectorExpr); ok {
-			word = sentinels[types.ExprString(field.X)]
-		}
-		if word == "" {
-			t.Errorf("no word for %s", types.ExprString(args[0]))
-		}
-		endings[word] = ending
-	})
-	if len(endings) < 100 {
-		t.Fatalf("found only %d verdicts", len(endings))
-	}
-	return endings
-}
-
-// eachCall visits the calls and the composite literals of the sources that fit a pattern.
-func eachCall(t *testing.T, pattern string, do func(name string, args []ast.Expr)) {
-	t.Helper()
-	eachNode(t, pattern, func(n ast.Node) {
-		if name, args := named(n); name != "" {
-			do(name, args)
-		}
-	})
-}
-
-func eachNode(t *testing.T, pattern string, do func(ast.Node)) {
-	t.Helper()
-	root := os.DirFS("..")
-	paths, err := fs.Glob(root, pattern)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no files for %s: %v", pattern, err)
-	}
-	for _, path := range paths {
-		raw, err := fs.ReadFile(root, path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, raw, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasSuffix(path, "_test.go") {
-			ast.Inspect(file, func(n ast.Node) bool { do(n); return true })
-		}
-	}
-}
-
-func named(n ast.Node) (string, []ast.Expr) {
-	switch n := n.(type) {
-	case *ast.CompositeLit:
-		if name, ok := n.Type.(*ast.Ident); ok {
-			return name.Name, n.Elts
-		}
-	case *ast.CallExpr:
-		if name, ok := n.Fun.(*ast.Ident); ok {
-			return name.Name, n.Args
-		}
-	}
-	return "", nil
-}
-
-var oneReason = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-// firstWord is the reason among the first two arguments, "" when there is none.
-func firstWord(args []ast.Expr) string {
-	for _, arg := range args[:min(2, len(args))] {
-		if pair, ok := arg.(*ast.KeyValueExpr); ok {
-			arg = pair.Value
-		}
-		literal, ok := arg.(*ast.BasicLit)
-		if !ok || literal.Kind != token.STRING {
-			continue
-		}
-		if word, err := strconv.Unquote(literal.Value); err == nil && oneReason.MatchString(word) {
-			return word
-		}
-		return ""
-	}
-	return ""
 }

@@ -78,7 +78,7 @@ func (m Model) recalled(msg earlierMsg) Model {
 	live := slices.DeleteFunc(slices.Clone(m.live), func(r station.Run) bool { return msg.counted[r.ID] })
 	m.live, m.o.Earlier = nil, nil
 	if msg.err != nil {
-		return m.refuse(m.words(msg.err))
+		return m.refuse(m.errorText(msg.err))
 	}
 	m.shift = msg.shift.add(live...)
 	return m

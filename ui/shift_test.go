@@ -155,7 +155,7 @@ func TestThePINIsInNoPictureOfTheModel(t *testing.T) {
 }
 
 func TestWhatTheTokenSaysOfItsPINIsSaid(t *testing.T) {
-	for err, words := range map[error]string{ErrPINRefused: "The PIN was refused", ErrPINLast: "one try left", ErrPINLocked: "The PIN is locked"} {
+	for err, words := range map[error]string{errPINRefused: "The PIN was refused", errPINLast: "one try left", errPINLocked: "The PIN is locked"} {
 		s := newStand()
 		o := options(t, s, 2, "en")
 		o.Opener = s

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/station"
+	"hallmark/station/operate"
 	"hallmark/ui/catalogue"
 )
 
@@ -78,7 +79,7 @@ func (s *stand) SignIn(_ context.Context, badge string) (Operator, error) {
 	if operator, ok := s.badges[badge]; ok {
 		return operator, s.note("sign in %s", operator.ID)
 	}
-	return Operator{}, fmt.Errorf("signing in: %w", ErrUnknownBadge)
+	return Operator{}, fmt.Errorf("signing in: %w", operate.ErrUnknownBadge)
 }
 func (s *stand) SignOut(_ context.Context, operator, why string) error {
 	return s.note("sign out %s: %s", operator, why)

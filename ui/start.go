@@ -163,7 +163,7 @@ func (m Model) unlock() (Model, tea.Cmd) {
 func (m Model) opened(msg unlockMsg) (Model, tea.Cmd) {
 	if msg.err != nil {
 		m.field = &field{purpose: fieldPIN, secret: true}
-		return m.refuse(m.words(msg.err)), nil
+		return m.refuse(m.errorText(msg.err)), nil
 	}
 	m.unlocked, m.notice = true, notice{}
 	if m.o.Doctor == nil {

@@ -8,6 +8,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/smp"
+	"hallmark/station/reason"
 )
 
 const (
@@ -26,12 +27,11 @@ func (b *bench) refused(what string, err error, reasons ...error) {
 		return
 	}
 	words := make([]string, 0, len(reasons))
-	for _, reason := range reasons {
-		if errors.Is(err, reason) {
+	for _, want := range reasons {
+		if errors.Is(err, want) {
 			return
 		}
-		word, _ := devices.WordOf(reason)
-		words = append(words, word)
+		words = append(words, reason.Of(want).Word)
 	}
 	b.Errorf("%s: %v, want %s", what, err, strings.Join(words, " or "))
 }

@@ -13,6 +13,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/smp"
+	"hallmark/station/reason"
 )
 
 // answerTime bounds the wait for an answer that must come.
@@ -292,7 +293,7 @@ func allowed(want string, err error) bool {
 	if want == "any" {
 		return true
 	}
-	word, _ := devices.WordOf(err)
+	word := reason.Of(err).Word
 	for _, one := range strings.Split(want, "|") {
 		if one == word {
 			return true

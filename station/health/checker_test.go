@@ -140,9 +140,9 @@ func TestAPINThatIsTyped(t *testing.T) {
 		tries     int // of the token
 	}{
 		{"nothing but a control character", "\x07", nil, hsm.ErrPINSource, 0},
-		{"a wrong PIN is tried once", "4321-wrong", nil, health.ErrPINRefused, 1},
-		{"one on its final try is not tried", good, []string{"token_flags 20000"}, health.ErrPINLast, 0},
-		{"one that is locked is not tried", good, []string{"token_flags 40000"}, health.ErrPINLocked, 0},
+		{"a wrong PIN is tried once", "4321-wrong", nil, hsm.ErrPINWrong, 1},
+		{"one on its final try is not tried", good, []string{"token_flags 20000"}, hsm.ErrPINAtRisk, 0},
+		{"one that is locked is not tried", good, []string{"token_flags 40000"}, hsm.ErrPINLocked, 0},
 		{"a module that does not start", good, []string{"C_Initialize 30"}, hsm.ErrModuleNotStarted, 0},
 		{"the right one opens the token", good, nil, nil, 1},
 		{"a second time nothing is tried", "4321-wrong", nil, nil, 0},
@@ -167,7 +167,7 @@ func TestTheLogSaysWhyAPINWasRefused(t *testing.T) {
 	fixtures.Configure(t, dir, "create_token: true", "create_token: false", "file:hsm/pin", "prompt")
 	t.Setenv("SOFTHSM2_CONF", filepath.Join(dir.HSM(), "softhsm2.conf"))
 	s := newShift(t, dir, true)
-	if err := s.Unlock(t.Context(), []byte("4321-wrong")); !errors.Is(err, health.ErrPINRefused) {
+	if err := s.Unlock(t.Context(), []byte("4321-wrong")); !errors.Is(err, hsm.ErrPINWrong) {
 		t.Errorf("got %v", err)
 	}
 	if !fixtures.HasEntry(t, dir, "hsm.open", instance.LocalUser(), nil) {

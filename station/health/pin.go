@@ -3,17 +3,9 @@ package health
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"hallmark/hsm"
 	"hallmark/station/instance"
-)
-
-// Refusals of Unlock.
-var (
-	ErrPINRefused = errors.New("PIN refused")
-	ErrPINLast    = errors.New("PIN on its final try")
-	ErrPINLocked  = errors.New("PIN locked")
 )
 
 var errNotTyped = errors.New("the PIN was not typed yet")
@@ -22,7 +14,8 @@ var errNotTyped = errors.New("the PIN was not typed yet")
 func notTyped(context.Context) (hsm.Secret, error) { return hsm.Secret{}, errNotTyped }
 
 // Unlock logs in to the HSM with a PIN that was typed. It keeps no part of pin after it
-// returns; the caller overwrites pin. A refused PIN is forgotten, and nothing tries it again.
+// returns; the caller overwrites pin. A refused PIN is forgotten, and nothing tries it again:
+// hsm.ErrPINWrong, or hsm.ErrPINAtRisk or hsm.ErrPINLocked when the token says that much.
 func (c *Checker) Unlock(ctx context.Context, pin []byte) error {
 	if !c.enter() {
 		return context.Canceled
@@ -53,12 +46,7 @@ func (c *Checker) Unlock(ctx context.Context, pin []byte) error {
 func (c *Checker) refused(ctx context.Context, record *instance.Record, err error) error {
 	if errors.Is(err, hsm.ErrPINWrong) {
 		if now := withoutLogin(ctx, record); errors.Is(now, hsm.ErrPINLocked) || errors.Is(now, hsm.ErrPINAtRisk) {
-			err = now
-		}
-	}
-	for is, words := range map[error]error{hsm.ErrPINWrong: ErrPINRefused, hsm.ErrPINLocked: ErrPINLocked, hsm.ErrPINAtRisk: ErrPINLast} {
-		if errors.Is(err, is) {
-			return fmt.Errorf("%w: %w", words, err)
+			return now
 		}
 	}
 	return err

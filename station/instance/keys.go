@@ -59,9 +59,7 @@ func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin
 		}
 	}
 	token, err := hsm.Open(ctx, settings, pin)
-	if errors.Is(err, hsm.ErrPINSource) || errors.Is(err, hsm.ErrConfig) {
-		return nil, reason.Usage(fmt.Errorf("opening the HSM: %w", err))
-	} else if err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("opening the HSM: %w", err)
 	}
 	return token, nil

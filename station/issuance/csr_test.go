@@ -10,6 +10,8 @@ import (
 	"encoding/asn1"
 	"errors"
 	"testing"
+
+	"hallmark/station/reason"
 )
 
 const someBoard = "3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90"
@@ -198,7 +200,7 @@ func TestCSRs(t *testing.T) {
 			if c.want == nil && !key.Equal(&p.key.PublicKey) {
 				t.Error("got another key than the one in the CSR")
 			}
-			if c.want != nil && Reason(err) == "" {
+			if c.want != nil && reason.Of(err).Word == "fault" {
 				t.Error("the refusal has no reason word")
 			}
 		})
@@ -207,13 +209,13 @@ func TestCSRs(t *testing.T) {
 
 func TestRefusalsHaveDifferentWords(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range []*Refusal{ErrTooLarge, ErrNotDER, ErrTrailing, ErrVersion, ErrKeyNotP256, ErrNotOnCurve, ErrSignatureAlgorithm, ErrSignature,
+	for _, r := range []*reason.Sentinel{ErrTooLarge, ErrNotDER, ErrTrailing, ErrVersion, ErrKeyNotP256, ErrNotOnCurve, ErrSignatureAlgorithm, ErrSignature,
 		ErrSubject, ErrBoardID, ErrNonceMissing, ErrNonceWrong, ErrNonceDuplicated, ErrUnexpectedAttribute, ErrUnexpectedExtension, ErrDummyIdentity,
 		ErrBadRequest, ErrOutlives, ErrDoesNotFit, ErrIssuerChain, ErrIssuerKey, ErrProfile, ErrGrantForeign, ErrGrantUsed, ErrUnresolved, ErrNotSigned} {
-		if r.Reason == "" || seen[r.Reason] {
-			t.Errorf("reason %q is empty or used twice", r.Reason)
+		if seen[r.Word()] {
+			t.Errorf("reason %q is used twice", r.Word())
 		}
-		seen[r.Reason] = true
+		seen[r.Word()] = true
 	}
 }
 
@@ -227,7 +229,7 @@ func FuzzCSR(f *testing.F) {
 		want := someWanted(t)
 		key, err := checkCSR(der, want)
 		if err != nil {
-			if Reason(err) == "" {
+			if reason.Of(err).Word == "fault" {
 				t.Fatalf("refused without a word: %v", err)
 			}
 			return

@@ -112,7 +112,7 @@ func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
 					return fixtures.FaultyLine(good, fixtures.Faults{CutAfter: at}, 1)
 				})
 				run := bay.enrol(t, board, board)
-				ends(t, run, station.Fault, devices.ErrLineClosed.Word)
+				ends(t, run, station.Fault, devices.ErrLineClosed.Word())
 				l.inPeace(t, bay, dir, run)
 			})
 		}

@@ -77,7 +77,7 @@ func TestABoardWithoutAKeyIsRejected(t *testing.T) {
 			}
 			bay := l.bay("bay")
 			board := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, patience, nil)
-			ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrNoHUK.Word)
+			ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrNoHUK.Word())
 			bay.passes(t)
 			l.checkInvariants(t)
 		})

@@ -108,7 +108,7 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 	options.Random = bytes.NewReader([]byte{7})
 	options.Timeout, options.Retries = time.Second, 1 // after the recording there is nothing
 	run := bay.meets(t, options, func(n int, _ []byte) []byte { return recorded.answers[n] })
-	ends(t, run, station.Reject, issuance.ErrNonceWrong.Reason)
+	ends(t, run, station.Reject, issuance.ErrNonceWrong.Word())
 	if l.asked.Load() != 1 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}
@@ -136,17 +136,17 @@ func says(t *testing.T, frame, body []byte) []byte {
 func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
 	l := newLine(t, nil)
 	brief := devices.Options{Timeout: 100 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 2}
-	silent := devices.ErrNoAnswer.Word
+	silent := devices.ErrNoAnswer.Word()
 	for _, test := range []struct {
 		name   string
 		answer func(t *testing.T, frame []byte) []byte
 		ending station.Ending
 		reason string
 	}{
-		{"what is no map", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0x83, 1, 2, 3}) }, station.Reject, devices.ErrMalformedAnswer.Word},
-		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word},
-		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word},
-		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return says(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word},
+		{"what is no map", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0x83, 1, 2, 3}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return says(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word()},
 		{"a text without an end", func(*testing.T, []byte) []byte { return bytes.Repeat([]byte{'A'}, 100_000) }, station.Fault, silent},
 		{"a frame whose checksum is wrong", func(t *testing.T, frame []byte) []byte {
 			answer := says(t, frame, []byte{0xa0})

@@ -11,6 +11,7 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // A liar is a real board, but for its answer to the question for a CSR.
@@ -54,7 +55,7 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		lie  lie
-		want *issuance.Refusal
+		want *reason.Sentinel
 	}{
 		{"with a nonce of its own", func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 			nonce[0] ^= 1
@@ -76,7 +77,7 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bay, board, asked := l.bay("bay"), l.good(t), l.asked.Load()
 			run := bay.enrol(t, liar{board.Client, test.lie}, board)
-			ends(t, run, station.Reject, test.want.Reason)
+			ends(t, run, station.Reject, test.want.Word())
 			if !errors.Is(run.Err, test.want) || l.asked.Load() != asked {
 				t.Errorf("refused with %v, after %d signatures", run.Err, l.asked.Load()-asked)
 			}
@@ -93,7 +94,7 @@ func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
 	shared := withKey(t, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t))
 	first, second := l.good(t), l.good(t)
 	// The honest store of the first board refuses what is not for its own key.
-	ends(t, bay.enrol(t, liar{first.Client, shared}, first), station.Reject, devices.ErrForeignKey.Word)
+	ends(t, bay.enrol(t, liar{first.Client, shared}, first), station.Reject, devices.ErrForeignKey.Word())
 	bay.stops(t, liar{second.Client, shared}, second, "key-elsewhere")
 	if l.asked.Load() != 1 {
 		t.Errorf("%d signatures", l.asked.Load())

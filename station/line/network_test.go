@@ -154,22 +154,22 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 			defer listener.Close()
 			return listener.Addr().(*net.TCPAddr).AddrPort()
-		}), devices.ErrServerUnreached.Word},
+		}), devices.ErrServerUnreached.Word()},
 		{"the server says nothing", hasty, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(net.Conn) {})
-		}), devices.ErrServerSilent.Word},
+		}), devices.ErrServerSilent.Word()},
 		{"the server hangs up", patience, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)); conn.Close() })
-		}), devices.ErrServerGone.Word},
+		}), devices.ErrServerGone.Word()},
 		{"the server speaks HTTP", patience, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n") })
-		}), devices.ErrServerNoTLS.Word},
+		}), devices.ErrServerNoTLS.Word()},
 		{"the server has a certificate of its own making", patience, leadTo(func(t *testing.T) netip.AddrPort {
 			return opensslServer(t, fixtures.ServerName)
-		}), devices.ErrServerUntrusted.Word},
+		}), devices.ErrServerUntrusted.Word()},
 		{"the verifier has another name", patience, func(_ *testing.T, c *station.Config) {
 			c.Verifier = misnamed{c.Verifier}
-		}, devices.ErrServerName.Word},
+		}, devices.ErrServerName.Word()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wrong := true
@@ -319,7 +319,7 @@ func TestABoardWithoutANetworkGetsNoCertificateWhereItHasToDial(t *testing.T) {
 	l := newLine(t, overNetwork)
 	board := l.good(t)
 	run := l.bay("bay").enrol(t, incapable{board.Client}, board)
-	ends(t, run, station.Reject, devices.ErrNoNetHandshake.Word)
+	ends(t, run, station.Reject, devices.ErrNoNetHandshake.Word())
 	if l.asked.Load() != 0 {
 		t.Errorf("%d signatures", l.asked.Load())
 	}

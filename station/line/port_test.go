@@ -74,7 +74,7 @@ func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 				})
 				run := bay.enrol(t, p, p)
 				at = ""
-				ends(t, run, station.Fault, devices.ErrLineClosed.Word)
+				ends(t, run, station.Fault, devices.ErrLineClosed.Word())
 				l.again(t, bay, board, run)
 				l.checkInvariants(t)
 			})

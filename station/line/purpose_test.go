@@ -198,7 +198,7 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 		{"with a key that its firmware has made up", two{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			der, err := ask(devices.PurposeCOSE)
 			return signedBy(t, foreign, der), err
-		}}, devices.ErrForeignKey.Word, 1},
+		}}, devices.ErrForeignKey.Word(), 1},
 		{"with a key that is another one after the reset (I6)", two{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			if asked == 2 {
 				return ask(devices.PurposeTLS)
@@ -212,7 +212,7 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 			}
 			replayed = der
 			return der, err
-		}}, issuance.ErrNonceWrong.Reason, 1},
+		}}, issuance.ErrNonceWrong.Word(), 1},
 		{"with another board's handshake (I6)", two{csr: honest, handshake: enrolled.Handshake}, "handshake-refused", 1},
 		{"with firmware that has no such key", two{csr: honest, identify: func(id devices.Identity) devices.Identity {
 			id.Purposes = 1
@@ -312,7 +312,7 @@ func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
 	if len(runs) != 1 {
 		t.Fatalf("%d Runs", len(runs))
 	}
-	ends(t, runs[0], station.Reject, issuance.ErrNotDER.Reason)
+	ends(t, runs[0], station.Reject, issuance.ErrNotDER.Word())
 	l.checkInvariants(t)
 }
 

@@ -38,7 +38,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 		unchangeable(t, board, enrolled)
 
 		// 3. A station gives it nothing, and says what to do.
-		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word)
+		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word())
 
 		// 4. And back.
 		board = l.plug(t, factory, patience, nil)

@@ -1,10 +1,10 @@
 package operate
 
 import (
-	"errors"
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // Start is what an operator, or a batch, asks to be started in a bay.
@@ -90,12 +90,12 @@ type Operator struct {
 
 // Refusals of the Controller.
 var (
-	ErrUnknownBadge = errors.New("badge is not known")
-	ErrBusy         = errors.New("bay is running")
-	ErrHSMAway      = errors.New("HSM is away")
-	ErrOtherProduct = errors.New("work order is for another product than this station's profile")
+	ErrUnknownBadge = reason.New("unknown-badge", "badge is not known")
+	ErrBusy         = reason.New("bay-busy", "bay is running")
+	ErrHSMAway      = reason.New("hsm-away", "HSM is away")
+	ErrOtherProduct = reason.New("other-product", "work order is for another product than this station's profile")
 
-	errNoBay      = errors.New("there is no such bay")
-	errBaySkipped = errors.New("bay is skipped: take it back in first")
-	errNotOpen    = errors.New("the line is not open: see the examination")
+	errNoBay      = reason.New("no-bay", "there is no such bay")
+	errBaySkipped = reason.New("bay-skipped", "bay is skipped: take it back in first")
+	errNotOpen    = reason.New("not-open", "the line is not open: see the examination")
 )

@@ -11,6 +11,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // The methods of issuance.Ledger.
@@ -46,7 +47,7 @@ func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
 		if err := w.intend(in, r.config.Now()); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
 			return err
 		} else if err != nil {
-			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
+			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, wordOf(err))}
 		}
 		return nil
 	})
@@ -237,22 +238,22 @@ func (r *Registry) Failed(ctx context.Context, serial [16]byte, cause error) err
 			return err
 		}
 		if errors.Is(cause, issuance.ErrUnresolved) {
-			return w.unresolved(in, issuance.ErrUnresolved.Reason, cause.Error())
+			return w.unresolved(in, issuance.ErrUnresolved, cause.Error())
 		}
 		return w.notSigned(in, cause.Error())
 	})
 }
 
 // unresolved burns the serial number of something that may exist (I10).
-func (w *work) unresolved(in row, reason, cause string) error {
+func (w *work) unresolved(in row, why *reason.Sentinel, cause string) error {
 	e := in.entry("cert.issue.unresolved", audit.Unknown)
-	e.Reason, e.Cert.Status, e.Details = reason, "unresolved", map[string]string{"cause": text(cause)}
+	e.Reason, e.Cert.Status, e.Details = why.Word(), "unresolved", map[string]string{"cause": text(cause)}
 	return w.changeStatus(in.id, e)
 }
 
 func (w *work) notSigned(in row, cause string) error {
 	e := in.entry("cert.issue.failed", audit.Failure)
-	e.Reason, e.Cert.Status, e.Details = issuance.ErrNotSigned.Reason, "failed", map[string]string{"cause": text(cause)}
+	e.Reason, e.Cert.Status, e.Details = issuance.ErrNotSigned.Word(), "failed", map[string]string{"cause": text(cause)}
 	var err error
 	if e.WorkOrder, err = w.uncount(in); err != nil {
 		return err

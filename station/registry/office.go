@@ -6,12 +6,12 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // What happens beside the line: ceremony, checkpoints, revocation, orders.
@@ -219,7 +219,7 @@ type Event struct {
 var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock."}
 
 // ErrReserved: an Event of a family that only the registry writes.
-var ErrReserved = errors.New("events of this family are written by the registry alone")
+var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")
 
 // Event appends one entry to the audit log.
 func (r *Registry) Event(ctx context.Context, event Event) error {

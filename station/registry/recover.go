@@ -64,7 +64,7 @@ func (w *work) closeIntents() (int, error) {
 		} else if err != nil {
 			return n, err
 		}
-		if err := w.unresolved(in, interrupted, "the station ended between intent and result"); err != nil {
+		if err := w.unresolved(in, errInterrupted, "the station ended between intent and result"); err != nil {
 			return n, err
 		}
 	}

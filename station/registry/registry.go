@@ -28,6 +28,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 //go:embed schema.sql
@@ -67,31 +68,36 @@ var (
 // Refusals.
 var (
 	// ErrLocked: another station has this registry open.
-	ErrLocked = errors.New("another station has this registry open: close it first, or use another directory")
+	ErrLocked = reason.New("registry-locked", "another station has this registry open: close it first, or use another directory")
 	// ErrSettings: the database does not run with the settings that make commits durable.
-	ErrSettings = errors.New("database did not take a setting that durability needs")
+	ErrSettings = reason.New("registry-settings", "database did not take a setting that durability needs")
 	// ErrSchema: the file is not a registry of this version.
-	ErrSchema = errors.New("file is not a registry of this version")
+	ErrSchema = reason.New("registry-schema", "file is not a registry of this version")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
-	ErrNoGenesis = errors.New("registry has no genesis entry: run the ceremony (station init) first")
+	ErrNoGenesis = reason.New("no-genesis", "registry has no genesis entry: run the ceremony (station init) first")
 	// ErrGenesis: there is a genesis entry already.
-	ErrGenesis = errors.New("registry has a genesis entry already")
+	ErrGenesis = reason.New("genesis", "registry has a genesis entry already")
 	// ErrNotDurable: the commit failed; nothing was recorded and nothing may be done (I8).
 	ErrNotDurable = fmt.Errorf("%w could not commit: nothing was recorded; free disk space or check the disk, then try again", station.ErrRegistry)
 	// ErrUnknownOutcome: the caller gave up while the commit was under way.
 	ErrUnknownOutcome = fmt.Errorf("%w: gave up waiting for the commit: it may or may not be recorded", station.ErrRegistry)
 	// ErrClosed: the registry is closed.
-	ErrClosed = errors.New("registry is closed")
+	ErrClosed = reason.New("registry-closed", "registry is closed")
 
-	ErrUnknownRun    = errors.New("Run is not admitted, or it is closed")
-	ErrUnknownBoard  = errors.New("board is not registered")
+	ErrUnknownRun    = reason.New("unknown-run", "Run is not admitted, or it is closed")
+	ErrUnknownBoard  = reason.New("unknown-board", "board is not registered")
 	ErrUnknownOrder  = station.ErrUnknownOrder
-	ErrOrderOpen     = errors.New("work order is open already with another product or quota")
+	ErrOrderOpen     = reason.New("order-open", "work order is open already with another product or quota")
 	ErrQuota         = station.ErrQuota
 	ErrScrapped      = station.ErrScrapped
-	ErrNoIntent      = errors.New("no open intent has this serial number")
-	ErrWrongStatus   = errors.New("certificate is not in a status that allows this")
-	ErrNoCertificate = errors.New("Run has no certificate")
+	ErrNoIntent      = reason.New("no-intent", "no open intent has this serial number")
+	ErrWrongStatus   = reason.New("wrong-status", "certificate is not in a status that allows this")
+	ErrNoCertificate = reason.New("no-certificate", "Run has no certificate")
+
+	// errRefused has the word of an audit entry whose refusal no sentinel names.
+	errRefused = reason.New("refused", "refused")
+	// errInterrupted has the word of a Run whose end nobody saw.
+	errInterrupted = reason.New("interrupted", "the station ended before the Run did")
 )
 
 // Open locks, opens and recovers a registry.

@@ -30,7 +30,7 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 			return err
 		}
 		e := runEntry(run, "board.refused", audit.Denied)
-		e.Reason = reasonOf(err)
+		e.Reason = wordOf(err)
 		return &refusal{err, e}
 	})
 }
@@ -115,7 +115,7 @@ func (w *work) interrupt(run, boardID string) error {
 		return err
 	}
 	written, err := w.append(audit.Entry{
-		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: interrupted,
+		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: errInterrupted.Word(),
 		Board: &audit.Board{ID: boardID}, Run: &audit.Run{ID: run},
 	})
 	if err != nil {
@@ -134,11 +134,8 @@ func (w *work) abandon(run, boardID string) error {
 	} else if err != nil {
 		return err
 	}
-	return w.unresolved(in, interrupted, "the Run ended between intent and result")
+	return w.unresolved(in, errInterrupted, "the Run ended between intent and result")
 }
-
-// interrupted is the reason of a Run whose end nobody saw.
-const interrupted = "interrupted"
 
 // Delivered notes that the certificate was read back. Noting it again, or for
 // an active certificate, changes nothing.

@@ -12,10 +12,11 @@ import (
 	"strings"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // ErrDiffers: a row of the registry is not what the audit log says it must be.
-var ErrDiffers = errors.New("registry differs from its audit log")
+var ErrDiffers = reason.New("registry-differs", "registry differs from its audit log")
 
 // VerifyAudit recomputes the audit log (see audit.Verify) and then compares
 // every row of the registry with what the log says it must be. An error names

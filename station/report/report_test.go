@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,29 +129,6 @@ func TestEveryEndingThatIsNotPassSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// Advice for a reason that no Run can have would never be read.
-func TestAdviceIsForReasonsThatExist(t *testing.T) {
-	var source strings.Builder
-	for _, pattern := range []string{"../*.go", "../issuance/*.go", "../../devices/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(text)
-		}
-	}
-	for word := range advice {
-		if !strings.Contains(source.String(), strconv.Quote(word)) {
-			t.Errorf("no part of the line knows the reason %q", word)
-		}
-	}
-}
-
 func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 	var out bytes.Buffer
 	plain := NewProgress(&out, progressPlain)
@@ -178,8 +152,7 @@ func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 	if got := out.String(); !strings.HasSuffix(got, "\r\x1b[K1 of 3 Runs: 1 pass, 0 reject, 0 fault, 0 aborted | 1 on the line: qemu-1 sign\n") {
 		t.Errorf("line: %q", got)
 	}
-	var usage *reason.UsageError
-	if _, err := ParseMode("loud", &out); !errors.As(err, &usage) {
+	if _, err := ParseMode("loud", &out); reason.ExitOf(err) != reason.ExitUsage {
 		t.Errorf("loud: %v", err)
 	}
 	if mode, err := ParseMode("auto", &out); mode != progressPlain || err != nil {

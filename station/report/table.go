@@ -74,20 +74,3 @@ func Endings(runs []*station.Run) map[station.Ending]int {
 	}
 	return counts
 }
-
-// WriteAdvice prints what to do, once for each reason that occurred.
-func WriteAdvice(w io.Writer, runs []*station.Run) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	said := map[string]bool{}
-	for _, run := range runs {
-		if run.Ending == station.Pass || said[run.Reason] {
-			continue
-		}
-		if len(said) == 0 {
-			fmt.Fprintln(table, "\nwhat to do next")
-		}
-		said[run.Reason] = true
-		fmt.Fprintf(table, "  %s\t%s\n", run.Reason, adviceOn(run))
-	}
-	return table.Flush()
-}

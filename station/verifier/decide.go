@@ -11,21 +11,22 @@ import (
 	"slices"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // Reasons to refuse a certificate that chains to the root. The reasons of the
 // chain itself are those of crypto/x509. All of them reach the station inside a
 // [RefusalError].
 var (
-	ErrNoCertificate  = errors.New("client presented no certificate")
-	ErrSerialNumber   = errors.New("serial number is not one of ours: positive, at most 16 octets")
-	ErrNotRegistered  = errors.New("certificate is not registered")
-	ErrOtherContents  = errors.New("registered under this serial number is another certificate")
-	ErrOtherBoard     = errors.New("certificate is registered for another board")
-	ErrRevoked        = errors.New("certificate is not good any more")
-	ErrNotActive      = errors.New("certificate is not active")
-	ErrNotForTLS      = errors.New("certificate is not for a key that does handshakes")
-	ErrNotTheExpected = errors.New("client presented another certificate than the expected one")
+	ErrNoCertificate  = reason.New("no-client-certificate", "client presented no certificate")
+	ErrSerialNumber   = reason.New("foreign-serial-number", "serial number is not one of ours: positive, at most 16 octets")
+	ErrNotRegistered  = reason.New("not-registered", "certificate is not registered")
+	ErrOtherContents  = reason.New("other-contents", "registered under this serial number is another certificate")
+	ErrOtherBoard     = reason.New("other-board", "certificate is registered for another board")
+	ErrRevoked        = reason.New("certificate-ended", "certificate is not good any more")
+	ErrNotActive      = reason.New("not-active", "certificate is not active")
+	ErrNotForTLS      = reason.New("not-for-tls", "certificate is not for a key that does handshakes")
+	ErrNotTheExpected = reason.New("not-expected", "client presented another certificate than the expected one")
 )
 
 // RefusalError says why a client was refused. It wraps

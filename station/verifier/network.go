@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 var (
@@ -18,7 +19,7 @@ var (
 // Errors of wiring, not of what boards do.
 var (
 	errSecondDoor = errors.New("serving visits: this verifier has a listener for them")
-	errAwaited    = errors.New("another Run waits for the same certificate")
+	errAwaited    = reason.New("awaited-already", "another Run waits for the same certificate")
 )
 
 // An awaited is one Run that waits for a board.

@@ -1,14 +1,15 @@
 package workdir
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/station/reason"
 )
 
 // ErrDiskFull: less space is free than the configuration wants.
-var ErrDiskFull = errors.New("too little free space for the registry; free some, or lower minimum_free_mib in station.yaml")
+var ErrDiskFull = reason.New("disk-full", "too little free space for the registry; free some, or lower minimum_free_mib in station.yaml")
 
 // FreeMiB gives the space in MiB that an ordinary user can still fill.
 func (d Dir) FreeMiB() (uint64, error) {

@@ -1,24 +1,22 @@
 package main
 
 import (
-	"context"
 	"errors"
+	"slices"
 
 	"hallmark/station"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
 	"hallmark/station/report"
-	"hallmark/station/workdir"
 )
 
-// Exit codes, the same for every subcommand. They are part of the interface:
-// help, README and tests read this file.
+// Exit codes, the same for every subcommand.
 const (
-	exitPass    = 0 // all Runs ended as Pass; the command did what was asked
-	exitFault   = 1 // the station, the HSM or a line is bad; boards may be tried again
-	exitReject  = 2 // a board is bad
-	exitUsage   = 3 // usage or configuration; nothing was begun
-	exitAborted = 4 // the operator stopped
+	exitPass    = int(reason.ExitPass)
+	exitFault   = int(reason.ExitFault)
+	exitReject  = int(reason.ExitReject)
+	exitUsage   = int(reason.ExitUsage)
+	exitAborted = int(reason.ExitAborted)
 )
 
 const exitHelp = `Exit codes:
@@ -28,20 +26,6 @@ const exitHelp = `Exit codes:
   3  usage or configuration; nothing was begun
   4  Aborted: the operator stopped
 Where Runs end differently, the first of 1, 2, 4 that occurs counts.`
-
-// exitOf gives the code for the endings that occurred. A Fault comes first, because a bad
-// station says nothing about boards; an Aborted Run says nothing about either, so it comes last.
-func exitOf(counts map[station.Ending]int) int {
-	switch {
-	case counts[station.Fault] > 0:
-		return exitFault
-	case counts[station.Reject] > 0:
-		return exitReject
-	case counts[station.Aborted] > 0:
-		return exitAborted
-	}
-	return exitPass
-}
 
 // An exitError ends the command with a code. err is nil when the command has said
 // already what there was to say.
@@ -62,18 +46,10 @@ func (e *exitError) Unwrap() error { return e.err }
 // codeOf gives the exit code of a command that returned err.
 func codeOf(err error) int {
 	var exit *exitError
-	var usage *reason.UsageError
-	switch {
-	case err == nil:
-		return exitPass
-	case errors.As(err, &exit):
+	if errors.As(err, &exit) {
 		return exit.code
-	case errors.As(err, &usage):
-		return exitUsage
-	case errors.Is(err, context.Canceled):
-		return exitAborted
 	}
-	return exitFault
+	return int(reason.ExitOf(err))
 }
 
 // conclude turns a batch into the exit code. trouble is what went wrong beside the Runs.
@@ -85,7 +61,7 @@ func conclude(result operate.Result, trouble error) error {
 	if result.Short != nil {
 		counts[endingOf(result.Short)]++
 	}
-	code := exitOf(counts)
+	code := int(reason.ExitOfRuns(counts))
 	if code == exitPass {
 		return nil
 	}
@@ -93,12 +69,10 @@ func conclude(result operate.Result, trouble error) error {
 }
 
 // endingOf says what boards that were not begun count as: Fault where the station could
-// not go on, Aborted where somebody stopped it or a bay.
+// not go on, Aborted where somebody stopped the station or a bay.
 func endingOf(short error) station.Ending {
-	for _, fault := range []error{operate.ErrHSMAway, station.ErrClock, workdir.ErrDiskFull} {
-		if errors.Is(short, fault) {
-			return station.Fault
-		}
+	if slices.ContainsFunc(reason.All(short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
+		return station.Fault
 	}
 	return station.Aborted
 }

@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"devices/serial":      {},
 	"devices":             {"devices/smp", "station/reason"},
 	"devices/emulated":    {"devices", "devices/serial"},
-	"devices/conformance": {"devices", "devices/smp"}, // linked into tests only
+	"devices/conformance": {"devices", "devices/smp", "station/reason"}, // linked into tests only
 	"hsm":                 {"station/reason"},
 	"hsm/softtoken":       {"hsm", "station/workdir"},
 	"station/audit":       {"station/reason"},

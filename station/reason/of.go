@@ -1,0 +1,96 @@
+package reason
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// unnamed is for an error that wraps no sentinel.
+var unnamed = New("fault", "station or line is in trouble")
+
+// Of gives the row that counts for err: of all sentinels in its tree the one with
+// the highest precedence. An error without a sentinel is a Fault; nil is a Pass.
+func Of(err error) Row {
+	if err == nil {
+		return Row{Ending: Pass}
+	}
+	if row, found := Find(err); found {
+		return row
+	}
+	return unnamed.row
+}
+
+// Find is Of for callers with a word of their own for errors without a sentinel.
+func Find(err error) (Row, bool) {
+	if rows := All(err); len(rows) > 0 {
+		return rows[0], true
+	}
+	return Row{}, false
+}
+
+// All gives the rows of all sentinels in the tree of err, in the order of precedence.
+func All(err error) []Row {
+	var found []*Sentinel
+	each(err, func(s *Sentinel) { found = append(found, s) })
+	slices.SortStableFunc(found, func(a, b *Sentinel) int { return a.rank - b.rank })
+	var rows []Row
+	for _, s := range found {
+		rows = append(rows, s.row)
+	}
+	return rows
+}
+
+// each visits the sentinels in the tree of err.
+func each(err error, visit func(*Sentinel)) {
+	switch err := err.(type) {
+	case *Sentinel:
+		visit(err)
+	case interface{ Unwrap() error }:
+		each(err.Unwrap(), visit)
+	case interface{ Unwrap() []error }:
+		for _, child := range err.Unwrap() {
+			each(child, visit)
+		}
+	}
+}
+
+// misuse marks the errors of Usage.
+var misuse = New("usage", "usage or configuration")
+
+// Usage marks err as an error of usage or configuration. The text stays.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
+
+type usageError struct{ err error }
+
+func (e *usageError) Error() string   { return e.err.Error() }
+func (e *usageError) Unwrap() []error { return []error{e.err, misuse} }
+
+// ExitOf gives the exit code of a command that returned err. Usage counts before
+// everything else, because then nothing was begun; a command that its operator
+// stopped may return any error of what was cut short.
+func ExitOf(err error) Exit {
+	switch {
+	case slices.ContainsFunc(All(err), func(row Row) bool { return row.Exit == ExitUsage }):
+		return ExitUsage
+	case errors.Is(err, context.Canceled):
+		return ExitAborted
+	}
+	return Of(err).Exit
+}
+
+// ExitOfRuns gives the exit code for Runs, counted by ending. A Fault comes first,
+// because a bad station says nothing about boards; Aborted says nothing about either.
+func ExitOfRuns(counts map[Ending]int) Exit {
+	for _, ending := range []Ending{Fault, Reject, Aborted} {
+		if counts[ending] > 0 {
+			return exitByEnding[ending]
+		}
+	}
+	return ExitPass
+}

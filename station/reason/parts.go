@@ -1,0 +1,47 @@
+package reason
+
+// ofParts are refusals of the station's parts that reach a Run only together with
+// a row of ofRuns, or reach no Run at all.
+var ofParts = []Row{
+	// The registry.
+	faults("unknown-run", noTile, ""),
+	faults("unknown-board", noTile, "look the board up with `station boards`"),
+	faults("no-intent", noTile, ""),
+	faults("wrong-status", noTile, ""),
+	faults("no-certificate", noTile, ""),
+	faults("order-open", noTile, "give the product and the quota that the work order was opened with"),
+	faults("reserved-event", noTile, ""),
+	faults("registry-locked", noTile, "close the other station, or use another directory"),
+	faults("registry-settings", noTile, "keep the station's directory on a local file system"),
+	faults("registry-schema", noTile, "use the version of the station that made the registry"),
+	faults("registry-closed", noTile, "start the station again"),
+	faults("no-genesis", noTile, "run the ceremony (`station init`) first"),
+	faults("genesis", noTile, "make a new station in a new directory"),
+	faults("registry-differs", noTile, "stop the line and keep a copy of the directory: evidence does not verify"),
+	faults("refused", noTile, ""), // an entry of the audit log whose refusal has no other word
+
+	// What the verifier found in a client's certificate; around it stands "handshake-refused".
+	rejects("no-client-certificate", noTile, ""),
+	rejects("foreign-serial-number", noTile, ""),
+	rejects("not-registered", noTile, ""),
+	rejects("other-contents", noTile, ""),
+	rejects("other-board", noTile, ""),
+	rejects("certificate-ended", noTile, ""),
+	rejects("not-active", noTile, ""),
+	rejects("not-for-tls", noTile, ""),
+	rejects("not-expected", noTile, ""),
+	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
+
+	// The operator's screen, and a batch.
+	faults("unknown-badge", noTile, "scan your own badge or ask the shift leader"),
+	faults("bay-busy", noTile, "wait for the Run in this bay"),
+	faults("no-bay", noTile, "name one of the bays of --boards"),
+	faults("bay-skipped", noTile, "take the bay back in first"),
+	faults("not-open", noTile, "correct what the examination found, then examine again"),
+	faults("other-product", noTile, "scan a work order for this station's profile"),
+	faults("disk-full", noTile, "free some space, or lower minimum_free_mib in station.yaml"),
+	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
+
+	// The command line.
+	misuses("usage", "correct the command or the configuration, and start again"),
+}

@@ -1,0 +1,61 @@
+package reason_test
+
+import (
+	"errors"
+	"testing"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/issuance"
+	"hallmark/station/reason"
+)
+
+// byPrecedence are the sentinels that decide a Run. Of two in one error the
+// earlier one counts.
+var byPrecedence = []*reason.Sentinel{
+	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
+	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrNoPurpose, station.ErrSealed,
+	station.ErrScrapped, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
+	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
+	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,
+	station.ErrNotReset, station.ErrReadBack, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,
+	devices.ErrServerName, devices.ErrServerUntrusted, devices.ErrServerExpired, devices.ErrServerNotYet, devices.ErrServerNoTLS,
+	devices.ErrServerNoAgreed, devices.ErrServerGone, devices.ErrServerSilent, devices.ErrServerUnreached, devices.ErrServerTalks,
+	devices.ErrServerRefuses, devices.ErrHandshake, devices.ErrInternal, devices.ErrBadMap, devices.ErrTooLong, devices.ErrOutOfOrder, devices.ErrBadHash,
+	devices.ErrBadSlot, devices.ErrSealed, devices.ErrNoHUK, devices.ErrNoEntropy, devices.ErrForeignKey, devices.ErrUntrusted, devices.ErrBadCertificate,
+	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork,
+	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion, devices.ErrIdentityABI,
+	devices.ErrProductImage, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged, station.ErrDraining,
+	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,
+	station.ErrQuota, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,
+	issuance.ErrProfile, issuance.ErrNoProfile, issuance.ErrGrantForeign, issuance.ErrGrantUsed, issuance.ErrUnresolved, issuance.ErrNotSigned,
+	issuance.ErrAlreadyActive, issuance.ErrAlreadyIssued, issuance.ErrTLSFirst, issuance.ErrInFlight, issuance.ErrSerialTaken, issuance.ErrNotIssued,
+	station.ErrUnknownCertificate, station.ErrPanic, station.ErrNoBoard, station.ErrClock, station.ErrTimeout, station.ErrRegistry, station.ErrSigning,
+	station.ErrNoNetworkSession, station.ErrVerifier, station.ErrRandom, station.ErrLine,
+}
+
+func TestOfTwoSentinelsTheOneThatSaysMoreAboutTheBoardCounts(t *testing.T) {
+	for i, first := range byPrecedence {
+		for _, second := range byPrecedence[i:] {
+			for _, err := range []error{errors.Join(first, second), errors.Join(second, first)} {
+				if got := reason.Of(err); got != first.Row() {
+					t.Fatalf("%v and %v: got %q, want %q", first, second, got.Word, first.Word())
+				}
+			}
+		}
+	}
+}
+
+// Whatever else the parts say in a Run, the Run has the word of byPrecedence.
+func TestARowThatReachesARunOnlyTogetherWithAnotherComesAfterThatOne(t *testing.T) {
+	last := byPrecedence[len(byPrecedence)-1]
+	decides := map[string]bool{}
+	for _, sentinel := range byPrecedence {
+		decides[sentinel.Word()] = true
+	}
+	for _, row := range reason.Rows() {
+		if err := errors.Join(reason.New(row.Word, "a detail"), last); !decides[row.Word] && reason.Of(err) != last.Row() {
+			t.Errorf("%q comes before %q", row.Word, last.Word())
+		}
+	}
+}

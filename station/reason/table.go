@@ -1,0 +1,202 @@
+package reason
+
+import "slices"
+
+// table has one row for each refusal of the product. Its order is the precedence
+// of Of: what says something about the board comes before what hides it. Rows that no
+// Run ends with come after those of a Run. The last row is for errors without a sentinel.
+var table = slices.Concat(ofRuns, ofParts, ofHSM, []Row{faults("fault", stopLine, "")})
+
+// Keys of the next action in the screen's catalogue.
+const (
+	engineering = "next.engineering" // nobody goes on before somebody has looked (I4)
+	stopLine    = "next.fault"       // the next board would end the same way
+	again       = "next.again"       // it may well work the second time
+	reseat      = "next.reseat"
+	firmware    = "next.firmware" // the board is good, its image is not
+	setAside    = "next.reject"   // the board is bad
+	scrapped    = "next.scrapped"
+	order       = "next.order"
+	insert      = "next.insert"
+	swapped     = "next.swapped"
+	shift       = "next.shift"
+	noTile      = "" // no Run ends with the word, so no tile shows an action
+)
+
+// A row without a text of its own has the text of its ending.
+var (
+	nextByEnding = map[Ending]string{
+		Reject:  "set the board aside with its report",
+		Fault:   "try the board again; if it happens again run `station doctor`",
+		Aborted: "run the same command again",
+	}
+	screenByEnding = map[Ending]string{Pass: "next.pass", Reject: setAside, Fault: reseat, Aborted: again}
+	exitByEnding   = map[Ending]Exit{Pass: ExitPass, Reject: ExitReject, Fault: ExitFault, Aborted: ExitAborted}
+)
+
+func row(ending Ending, word, screen, next string) Row {
+	if next == "" {
+		next = nextByEnding[ending]
+	}
+	return Row{Word: word, Ending: ending, Exit: exitByEnding[ending], Next: next, Screen: screen}
+}
+
+func rejects(word, screen, next string) Row { return row(Reject, word, screen, next) }
+func faults(word, screen, next string) Row  { return row(Fault, word, screen, next) }
+func aborts(word, screen, next string) Row  { return row(Aborted, word, screen, next) }
+
+// stops is a Reject that also stops the bay.
+func stops(word, screen, next string) Row {
+	r := rejects(word, screen, next)
+	r.StopBay = true
+	return r
+}
+
+// misuses is a Fault of usage or configuration.
+func misuses(word, next string) Row {
+	r := faults(word, noTile, next)
+	r.Exit = ExitUsage
+	return r
+}
+
+// ofRuns are the refusals that a Run can end with.
+var ofRuns = []Row{
+	// A stopped bay gives the reason of its last board, which is not this Run's board.
+	aborts("bay-stopped", engineering, "start again when somebody has looked at the board that stopped the bay"),
+
+	// Handling. These come early, because the rows below may then speak of another board.
+	faults("swapped", swapped, "leave a board in its bay until its Run has ended, and try both boards again"),
+	faults("restarted", again, "check the board's supply and its seat in the jig, and try again"),
+
+	// I4: another board has this identity, or every board.
+	stops("clone", engineering, "keep both boards and call engineering: two pieces of hardware have one identity; the bay stays stopped"),
+	stops("dummy-identity", engineering, "provision the board's hardware unique key first; engineering must find out how it left without one"),
+	stops("key-elsewhere", engineering, "keep the board and call engineering: its key or BoardID belongs to another one; the bay stays stopped"),
+
+	// What the board says of itself.
+	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
+	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
+	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
+	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
+	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
+	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
+
+	// Its CSR (RFC 2986, PROTOCOL.md section 4).
+	rejects("csr-too-large", setAside, ""),
+	rejects("csr-not-der", setAside, ""),
+	rejects("csr-trailing-octets", setAside, ""),
+	rejects("csr-version", setAside, ""),
+	rejects("csr-key-not-p256", setAside, ""),
+	rejects("csr-key-not-on-curve", setAside, ""),
+	rejects("csr-signature-algorithm", setAside, ""),
+	rejects("csr-signature", setAside, ""),
+	rejects("csr-subject", setAside, ""),
+	rejects("csr-board-id", setAside, ""),
+	rejects("csr-nonce-missing", setAside, ""),
+	rejects("csr-nonce-wrong", setAside, ""),
+	rejects("csr-nonce-duplicated", setAside, ""),
+	rejects("csr-attribute", setAside, ""),
+	rejects("csr-extension", setAside, ""),
+
+	// Its flash and its handshake.
+	rejects("foreign-certificate", setAside, "find out which station gave the board its certificate, and set it aside for rework: no command erases, its flash must be erased with the programmer"),
+	rejects("not-restarted", setAside, ""),
+	rejects("read-back-differs", setAside, "set the board aside: its flash is bad"),
+	rejects("other-key", setAside, "set the board aside: the key it was certified for was gone after a reset"),
+	rejects("handshake-refused", setAside, ""),
+	rejects("wrong-certificate", setAside, ""),
+	rejects("no-answer-read", setAside, ""),
+
+	// The handshake as the board sees it. What it refuses about the verifier is a Fault of the station; the rest says something about the board.
+	faults("server-name", stopLine, "this bench is set up for other boards: compare verifier.server_name with the firmware"),
+	faults("server-untrusted", stopLine, ""),
+	faults("server-expired", stopLine, ""),
+	faults("server-not-yet", stopLine, ""),
+	faults("server-no-tls", stopLine, ""),
+	faults("server-no-agreement", stopLine, ""),
+	faults("server-gone", stopLine, ""),
+	faults("server-silent", stopLine, "look at the network between board and station: the verifier's port is open, and nothing comes back"),
+	faults("server-unreached", stopLine, "compare network.address in station.yaml with this machine's address in the boards' network, and look at its firewall"),
+	faults("server-talks", stopLine, ""),
+	rejects("server-refuses", setAside, ""),
+	rejects("handshake-failed", setAside, ""),
+
+	// What the board refuses (PROTOCOL.md section 2), and what no board may say.
+	rejects("internal", setAside, ""),
+	rejects("bad-map", setAside, ""),
+	rejects("too-long", setAside, ""),
+	rejects("out-of-order", setAside, ""),
+	rejects("bad-hash", setAside, ""),
+	rejects("bad-slot", firmware, ""),
+	rejects("no-huk", setAside, ""),
+	rejects("no-entropy", setAside, "set the board aside: its random source does not deliver"),
+	rejects("foreign-key", setAside, ""),
+	rejects("untrusted", setAside, ""),
+	rejects("bad-certificate", setAside, ""),
+	rejects("store-io", setAside, "set the board aside: its flash is bad"),
+	rejects("store-full", setAside, ""),
+	rejects("empty", setAside, ""),
+	rejects("tls-state", setAside, ""),
+	rejects("crypto", setAside, ""),
+	rejects("no-anchor", setAside, ""),
+	faults("no-network", reseat, "check the board's network cable, and that its network has an address for it"),
+	rejects("rc3", firmware, ""),
+	rejects("rc8", firmware, ""),
+	rejects("unknown-refusal", firmware, ""),
+	rejects("malformed-answer", firmware, ""),
+	rejects("protocol-version", firmware, ""),
+	rejects("product-image", firmware, "flash the provisioning image and try again: a product's image takes no certificate, and the update keeps identity and certificate"),
+	rejects("no-network-handshake", firmware, "give the board an image that can dial, or set handshake: uart in station.yaml"),
+	rejects("buffer-too-small", firmware, ""),
+	rejects("slot-changed", setAside, ""),
+
+	// Stops that somebody asked for.
+	aborts("draining", shift, "run the same command again: nothing is lost"),
+
+	// The way to the board.
+	faults("no-answer", reseat, "check cable and supply, and that the board runs its provisioning firmware"),
+	faults("line-closed", reseat, ""),
+	faults("line-stuck", reseat, ""),
+	faults("huk-size", stopLine, ""),
+	faults("object-size", stopLine, ""),
+
+	// The station and what it stands on.
+	faults("unknown-order", order, "open the work order with --quota"),
+	faults("quota", order, "the lot is complete; open another work order with --order and --quota"),
+	faults("bad-request", stopLine, ""),
+	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
+	faults("certificate-too-large", stopLine, ""),
+	faults("issuer-chain", stopLine, ""),
+	faults("issuer-key", stopLine, ""),
+	faults("profile", stopLine, ""),
+	faults("no-profile", stopLine, "name the profile in station.yaml (cose_profile), or ask for no certificate of that key"),
+	faults("grant-foreign", stopLine, ""),
+	faults("grant-used", stopLine, ""),
+	faults("unresolved", again, "try the board again: it gets a new serial number"),
+	faults("not-signed", again, "try the board again; if it happens again run `station doctor`: the HSM does not sign"),
+	faults("already-active", stopLine, "enrol the board with --rework and a reason if it is to get a new certificate"),
+	faults("already-issued", stopLine, ""),
+	faults("tls-first", stopLine, "enrol the board again: the Run for its TLS key comes first and vouches for the other key"),
+	faults("in-flight", again, ""),
+	faults("serial-taken", again, ""),
+	faults("not-issued", stopLine, ""),
+	faults("unknown-certificate", stopLine, ""),
+	faults("panic", stopLine, ""),
+	faults("no-board", insert, "check cable, port and image; `station doctor` opens each port"),
+	faults("clock", stopLine, "set the station's clock right; until then it signs nothing, because its log must not go back in time"),
+	faults("timeout", again, "check cable and supply, and try the board again"),
+	faults("registry", stopLine, "stop, and run `station doctor`: without its registry the station signs nothing"),
+	faults("signing", again, "stop, and run `station doctor`: the HSM does not sign"),
+	faults("no-visit", stopLine, "compare network.address in station.yaml with this machine's address: the board came to another verifier"),
+	faults("verifier", stopLine, "stop, and run `station doctor`"),
+	faults("random", stopLine, ""),
+	faults("line", reseat, "check cable and port, and try the board again"),
+
+	// Details of an error of the line, which comes before them.
+	faults("handshake-endless", again, ""),
+	faults("client-closed", again, ""),
+
+	// The context of the caller ended, or the station did before the Run.
+	aborts("operator", again, "run the same command again: nothing is lost"),
+	faults("interrupted", again, ""),
+}
