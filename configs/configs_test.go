@@ -215,7 +215,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestTheProfileOfCOSEKeysIsTheDefault(t *testing.T) {
-	read, err := ParseProfileFor(issuance.PurposeCOSE, "linaro-cose", embedded("profiles/linaro-cose.yaml"))
+	read, err := ParseProfileFor(devices.PurposeCOSE, "linaro-cose", embedded("profiles/linaro-cose.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,13 +237,13 @@ func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
 		config.COSEProfile = profile
 		name, text, err := config.COSEProfileText(t.TempDir())
 		if err == nil {
-			_, err = ParseProfileFor(issuance.PurposeCOSE, name, text)
+			_, err = ParseProfileFor(devices.PurposeCOSE, name, text)
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", profile, err, want)
 		}
 	}
-	if _, err := ParseProfileFor(issuance.PurposeTLS, "linaro-cose", embedded("profiles/linaro-cose.yaml")); !errors.Is(err, ErrPurpose) {
+	if _, err := ParseProfileFor(devices.PurposeTLS, "linaro-cose", embedded("profiles/linaro-cose.yaml")); !errors.Is(err, ErrPurpose) {
 		t.Errorf("for TLS keys: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hallmark/devices"
 	"hallmark/station/issuance"
 )
 
@@ -104,7 +105,7 @@ func ProfileNames() []string {
 var ErrPurpose = errors.New("profile is for keys of another purpose")
 
 // ParseProfileFor is ParseProfile for keys of one purpose.
-func ParseProfileFor(purpose issuance.Purpose, name string, text []byte) (*issuance.Profile, error) {
+func ParseProfileFor(purpose devices.Purpose, name string, text []byte) (*issuance.Profile, error) {
 	profile, err := ParseProfile(name, text)
 	if err != nil {
 		return nil, err

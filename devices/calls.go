@@ -101,6 +101,9 @@ func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
 // CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
 // to 768 octets of DER. A board that has no such key refuses with ErrBadMap.
 func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
+	if purpose.Number() < 0 {
+		return nil, fmt.Errorf("asking for a CSR: %w", &NotPurposeError{Text: string(purpose)})
+	}
 	release, err := c.take(ctx)
 	if err != nil {
 		return nil, err
@@ -108,7 +111,7 @@ func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte
 	defer release()
 	var response smp.CSRResponse
 	request := &smp.CSR{
-		Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit, Purpose: uint32(purpose),
+		Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit, Purpose: uint32(purpose.Number()),
 	}
 	if err := c.ask(ctx, request, &response); err != nil {
 		return nil, fmt.Errorf("asking for a CSR: %w", err)

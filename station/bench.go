@@ -175,7 +175,7 @@ func (s *shift) missing(ctx context.Context) error {
 
 // visit does the Runs of one board. Whatever happens, there is a Run that tells it.
 func (s *shift) visit(ctx context.Context, bay *Bay) []*Run {
-	run, err := s.newRun(bay, s.Station.config.Purposes[0])
+	run, err := s.newRun(bay, s.Station.config.Keys[0])
 	if err == nil {
 		err = bay.Stopped()
 	}
@@ -203,11 +203,11 @@ func (s *shift) visit(ctx context.Context, bay *Bay) []*Run {
 // enrol does the first Run, and after each that passes the one for the next purpose.
 func (s *shift) enrol(ctx context.Context, board Board, bay *Bay, run *Run) []*Run {
 	runs := []*Run{s.one(ctx, board, run)}
-	for _, purpose := range s.Station.config.Purposes[1:] {
+	for _, key := range s.Station.config.Keys[1:] {
 		if runs[len(runs)-1].Ending != Pass {
 			break
 		}
-		next, err := s.newRun(bay, purpose)
+		next, err := s.newRun(bay, key)
 		if err != nil {
 			return append(runs, s.Station.notBegun(ctx, next, err))
 		}
@@ -224,12 +224,12 @@ func (s *shift) one(ctx context.Context, board Board, run *Run) *Run {
 }
 
 // newRun gives a Run even when there is no randomness for its id.
-func (s *shift) newRun(bay *Bay, purpose Purpose) (*Run, error) {
+func (s *shift) newRun(bay *Bay, key Key) (*Run, error) {
 	run, err := s.Station.NewRun(bay.Name, s.Operator)
 	if err != nil {
 		run = &Run{Bay: bay.Name, Operator: s.Operator}
 	}
-	run.Order, run.Rework, run.Purpose = s.Order, s.Rework, purpose.Name
+	run.Order, run.Rework, run.Purpose = s.Order, s.Rework, key.Purpose
 	return run, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -169,7 +170,7 @@ type Row struct {
 	Serial   string // of the certificate in hex, empty when it has none
 	Order    string
 	Operator string
-	Purpose  station.KeyPurpose
+	Purpose  devices.Purpose
 	Ending   station.Ending
 	Reason   string
 }

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"fmt"
+
+	"hallmark/devices"
 )
 
 // MaxCSR is the largest CSR in octets (PROTOCOL.md section 4 "csr").
@@ -40,8 +42,8 @@ type csrKey struct {
 // wanted is what one CSR must be, all of it known before the board answers.
 type wanted struct {
 	subject []byte // DER of the whole name
-	boardID string
-	nonce   [16]byte
+	boardID devices.BoardID
+	nonce   [devices.NonceSize]byte
 }
 
 // checkCSR gives the key that the CSR proves possession of, or one refusal.
@@ -122,14 +124,14 @@ func (r *csr) names(want wanted) error {
 	if bytes.Equal(r.Info.Subject.FullBytes, want.subject) {
 		return nil
 	}
-	if id := commonNameOf(r.Info.Subject.FullBytes); looksLikeBoardID(id) && id != want.boardID {
+	if id, err := devices.ParseBoardID(commonNameOf(r.Info.Subject.FullBytes)); err == nil && id != want.boardID {
 		return fmt.Errorf("%w: want %s, got %s", ErrBoardID, want.boardID, id)
 	}
 	return fmt.Errorf("%w: want DER %x, got %x", ErrSubject, want.subject, r.Info.Subject.FullBytes)
 }
 
 // answers looks for exactly one nonce, in exactly one extensionRequest.
-func (r *csr) answers(nonce [16]byte) error {
+func (r *csr) answers(nonce [devices.NonceSize]byte) error {
 	seen := 0
 	for _, attribute := range r.Info.Attributes {
 		extensions, err := requestedExtensions(attribute)
@@ -177,7 +179,7 @@ func requestedExtensions(der asn1.RawValue) ([]requested, error) {
 	return extensions, nil
 }
 
-func (e requested) carries(nonce [16]byte) error {
+func (e requested) carries(nonce [devices.NonceSize]byte) error {
 	if e.ID.Class != asn1.ClassUniversal || e.ID.Tag != asn1.TagOID || !bytes.Equal(e.ID.Bytes, nonceOID) || e.Critical {
 		return fmt.Errorf("%w: OID contents %x, critical %t", ErrUnexpectedExtension, e.ID.Bytes, e.Critical)
 	}
@@ -240,19 +242,4 @@ func commonNameOf(subject []byte) string {
 		}
 	}
 	return found
-}
-
-// looksLikeBoardID reports whether text has the one form of a BoardID:
-// lower-case hex, 8-4-4-4-12.
-func looksLikeBoardID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i, c := range []byte(text) {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (c == '-') || !hyphen && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -10,15 +10,19 @@ import (
 	"encoding/asn1"
 	"errors"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
 )
 
-const someBoard = "3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90"
+var someBoard = devices.BoardID(uuid.MustParse("3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90"))
 
 var someNonce = [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 func someWanted(t testing.TB) wanted {
 	t.Helper()
-	subject, err := subjectDER("Linaro", someBoard, "Device Client TLS")
+	subject, err := subjectDER("Linaro", someBoard.String(), "Device Client TLS")
 	must(t, err)
 	return wanted{subject: subject, boardID: someBoard, nonce: someNonce}
 }
@@ -129,11 +133,11 @@ var csrCases = []struct {
 	{"a signature by another key is refused (I5)", func(t testing.TB, p parts) []byte { p.key = newKey(t); return p.sign(t) }, ErrSignature},
 	{"a flipped bit in the signature is refused", func(t testing.TB, p parts) []byte { der := p.sign(t); der[len(der)-1] ^= 1; return der }, ErrSignature},
 	{"another organization is refused", func(t testing.TB, p parts) []byte {
-		p.subject, _ = subjectDER("Other", someBoard, "Device Client TLS")
+		p.subject, _ = subjectDER("Other", someBoard.String(), "Device Client TLS")
 		return p.sign(t)
 	}, ErrSubject},
 	{"a subject without OU is refused", func(t testing.TB, p parts) []byte {
-		p.subject, _ = subjectDER("Linaro", someBoard, "")
+		p.subject, _ = subjectDER("Linaro", someBoard.String(), "")
 		return p.sign(t)
 	}, ErrSubject},
 	{"a BoardID in upper case is refused", func(t testing.TB, p parts) []byte {

@@ -12,10 +12,11 @@ import (
 	"io"
 	"math/big"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"hallmark/devices"
 )
 
 // memory is a ledger that lasts as long as the test. It is told what to
@@ -144,12 +145,20 @@ func deterministic(key *ecdsa.PrivateKey) crypto.Signer {
 
 func (l *line) request(t testing.TB) Request {
 	t.Helper()
+	return requestOf(t, someBoard, fixedKey("board"))
+}
+
+// requestOf is one for the TLS key of a board.
+func requestOf(t testing.TB, board devices.BoardID, key *ecdsa.PrivateKey) Request {
+	t.Helper()
 	p := honest(t)
-	p.key = fixedKey("board")
-	spki, err := keyDER(&p.key.PublicKey)
+	p.key = key
+	var err error
+	p.spki, err = keyDER(&key.PublicKey)
 	must(t, err)
-	p.spki = spki
-	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: someBoard, Nonce: someNonce, CSR: p.sign(t)}
+	p.subject, err = subjectDER("Linaro", board.String(), "Device Client TLS")
+	must(t, err)
+	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: board, Purpose: devices.PurposeTLS, Nonce: someNonce, CSR: p.sign(t)}
 }
 
 func (l *line) grantOne(t testing.TB) *Grant {
@@ -291,8 +300,7 @@ func TestRefusalsOfTheIssuer(t *testing.T) {
 	l := newLine(t, nil)
 	req := l.request(t)
 	for name, change := range map[string]func(*Request){
-		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = "" },
-		"BoardID in upper case": func(r *Request) { r.BoardID = strings.ToUpper(r.BoardID) },
+		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = devices.BoardID{} },
 	} {
 		bad := req
 		change(&bad)
@@ -300,13 +308,14 @@ func TestRefusalsOfTheIssuer(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	dummy := func(id string, _ []byte) (string, bool) { return "test", id == someBoard }
-	careful := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy = dummy })
-	if _, err := careful.Check(t.Context(), req); !errors.Is(err, ErrDummyIdentity) {
+	erased, err := devices.DeriveIdentity(make([]byte, devices.HUKSize), "")
+	must(t, err)
+	known := requestOf(t, erased.ID, fixedKey("board"))
+	if _, err := l.Check(t.Context(), known); !errors.Is(err, ErrDummyIdentity) {
 		t.Errorf("a known identity: %v", err)
 	}
-	demo := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy, c.AllowDummy = dummy, true })
-	if _, err := demo.Check(t.Context(), req); err != nil {
+	demo := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.AllowDummy = true })
+	if _, err := demo.Check(t.Context(), known); err != nil {
 		t.Errorf("a known identity in demo mode: %v", err)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"hallmark/devices"
 )
 
 // Config is what New needs. It must not be changed afterwards.
@@ -31,9 +33,9 @@ type Config struct {
 	Now    func() time.Time
 	Random io.Reader // for serial numbers; safe for concurrent use
 
-	// KnownDummy names the origin of a publicly known identity. nil: none is known.
-	KnownDummy func(boardID string, spki []byte) (origin string, dummy bool)
-	AllowDummy bool // demo mode: publicly known identities are issued too
+	// AllowDummy is demo mode: identities that everybody can derive (see
+	// devices.KnownDummy) get certificates too.
+	AllowDummy bool
 
 	// StoreTimeout bounds storing a result after the HSM has signed, when the
 	// caller's context does not count any more. 0 means 10 s.
@@ -57,7 +59,7 @@ func New(c Config) (*Issuer, error) {
 	if c.StoreTimeout <= 0 {
 		c.StoreTimeout = 10 * time.Second
 	}
-	if c.Profile.Purpose() != PurposeTLS || c.COSE != nil && c.COSE.Purpose() != PurposeCOSE {
+	if c.Profile.Purpose() != devices.PurposeTLS || c.COSE != nil && c.COSE.Purpose() != devices.PurposeCOSE {
 		return nil, fmt.Errorf("configuring the issuer: %w: it is for keys of another purpose", ErrProfile)
 	}
 	c.Chain = slices.Clone(c.Chain)
@@ -110,12 +112,12 @@ func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 
 // Request is what a Run asks to be certified.
 type Request struct {
-	Run     string   // UUID of the Run
-	BoardID string   // as devices.BoardID.String, from identify
-	Purpose Purpose  // of the key; empty means PurposeTLS
-	Nonce   [16]byte // what the CSR must carry (I5)
-	CSR     []byte   // PKCS#10 DER, 1 to 768 octets
-	Rework  bool     // replaces the board's active certificate
+	Run     string                  // UUID of the Run
+	BoardID devices.BoardID         // from identify
+	Purpose devices.Purpose         // of the key
+	Nonce   [devices.NonceSize]byte // what the CSR must carry (I5)
+	CSR     []byte                  // PKCS#10 DER, 1 to 768 octets
+	Rework  bool                    // replaces the board's active certificate
 }
 
 // A Grant is permission for one signature on one exact TBS by one Issuer. It
@@ -143,14 +145,14 @@ func (i *Issuer) Check(ctx context.Context, req Request) (*Grant, error) {
 }
 
 func (i *Issuer) check(req Request) (*Grant, error) {
-	if req.Run == "" || !looksLikeBoardID(req.BoardID) {
+	if req.Run == "" || req.BoardID.IsZero() {
 		return nil, ErrBadRequest
 	}
 	profile, err := i.profile(req.Purpose)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := subjectDER(profile.Organization(), req.BoardID, profile.OrganizationalUnit())
+	subject, err := subjectDER(profile.Organization(), req.BoardID.String(), profile.OrganizationalUnit())
 	if err != nil {
 		return nil, fmt.Errorf("writing the subject: %w", err)
 	}
@@ -169,9 +171,9 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 }
 
 // profile gives the one for keys of this purpose.
-func (i *Issuer) profile(purpose Purpose) (*Profile, error) {
+func (i *Issuer) profile(purpose devices.Purpose) (*Profile, error) {
 	for _, p := range []*Profile{i.config.Profile, i.config.COSE} {
-		if p != nil && (p.Purpose() == purpose || purpose == "" && p.Purpose() == PurposeTLS) {
+		if p != nil && p.Purpose() == purpose {
 			return p, nil
 		}
 	}
@@ -181,8 +183,8 @@ func (i *Issuer) profile(purpose Purpose) (*Profile, error) {
 // Possession checks a CSR that nobody is to certify: it proves who holds a key
 // now. The refusals are those of Check; it gives the SHA-256 of the key's
 // SubjectPublicKeyInfo.
-func Possession(csr []byte, boardID string, nonce [16]byte, organization, unit string) (spki [32]byte, err error) {
-	subject, err := subjectDER(organization, boardID, unit)
+func Possession(csr []byte, boardID devices.BoardID, nonce [devices.NonceSize]byte, organization, unit string) (spki [32]byte, err error) {
+	subject, err := subjectDER(organization, boardID.String(), unit)
 	if err != nil {
 		return spki, fmt.Errorf("writing the subject: %w", err)
 	}
@@ -197,11 +199,11 @@ func Possession(csr []byte, boardID string, nonce [16]byte, organization, unit s
 	return sha256.Sum256(der), nil
 }
 
-func (i *Issuer) notDummy(boardID string, spki []byte) error {
-	if i.config.KnownDummy == nil || i.config.AllowDummy {
+func (i *Issuer) notDummy(boardID devices.BoardID, spki []byte) error {
+	if i.config.AllowDummy {
 		return nil
 	}
-	if origin, dummy := i.config.KnownDummy(boardID, spki); dummy {
+	if origin, dummy := devices.KnownDummy(boardID, spki); dummy {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}
 	return nil

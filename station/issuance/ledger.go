@@ -11,23 +11,15 @@ package issuance
 import (
 	"context"
 	"time"
-)
 
-// Purpose names what a key of a board is for; a board has at most one active
-// certificate for each (I3).
-type Purpose string
-
-// The purposes, each with a key and a profile of its own.
-const (
-	PurposeTLS  Purpose = "tls"  // client in the handshake
-	PurposeCOSE Purpose = "cose" // signs messages (RFC 9052); good for no handshake
+	"hallmark/devices"
 )
 
 // Key identifies a request: the same Key again gets the stored certificate
 // and no second signature (I9).
 type Key struct {
-	BoardID       string // as devices.BoardID.String
-	Purpose       Purpose
+	BoardID       devices.BoardID
+	Purpose       devices.Purpose
 	SPKISHA256    [32]byte
 	ProfileSHA256 [32]byte // of the canonical profile
 	IssuerSHA256  [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -9,15 +10,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hallmark/devices"
 )
 
 // ProfileConfig is a profile as a file says it. There is no template language:
 // ${board.id} as the whole common name is the only variable.
 type ProfileConfig struct {
 	Name string `yaml:"name" json:"name"` // lower-case letters, digits and hyphens, at most 32
-	// Purpose is the key that may be certified: tls or cose. Empty means tls, and
-	// is how the canonical form says it.
-	Purpose Purpose       `yaml:"purpose" json:"purpose,omitempty"`
+	// Purpose names the key that may be certified: tls or cose. Empty means tls;
+	// the canonical form of a profile for TLS keys leaves it empty.
+	Purpose string        `yaml:"purpose" json:"purpose,omitempty"`
 	Subject SubjectConfig `yaml:"subject" json:"subject"` // written in the order O, CN, OU
 	// Validity is a duration such as 87600h or 3650d, or "forever": notAfter
 	// 99991231235959Z, no well-defined expiry (RFC 5280 section 4.1.2.5).
@@ -56,7 +59,7 @@ func DefaultProfile() ProfileConfig {
 // DefaultCOSEProfile is the profile "linaro-cose".
 func DefaultCOSEProfile() ProfileConfig {
 	c := DefaultProfile()
-	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", PurposeCOSE, "Device COSE Sign", []string{}
+	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", devices.PurposeCOSE.String(), "Device COSE Sign", []string{}
 	return c
 }
 
@@ -78,6 +81,7 @@ type Profile struct {
 	canonical []byte
 	sum       [32]byte
 	config    ProfileConfig
+	purpose   devices.Purpose
 	validity  time.Duration // 0: for ever
 	backdate  time.Duration
 	fixed     []extension // extensions that do not depend on key or issuer
@@ -108,18 +112,15 @@ func (c ProfileConfig) completed() ProfileConfig {
 	if c.KeyUsage == nil {
 		c.KeyUsage = []string{"digitalSignature"}
 	}
-	if c.Purpose == PurposeTLS {
-		c.Purpose = ""
-	}
-	if c.ExtendedKeyUsage == nil {
-		c.ExtendedKeyUsage = slices.Clone(extendedUsages[c.Purpose])
-	}
 	return c
 }
 
 // normal is the profile with one spelling for each meaning.
 func (p *Profile) normal() ProfileConfig {
 	c := p.config
+	if c.Purpose = p.purpose.String(); p.purpose == devices.PurposeTLS {
+		c.Purpose = ""
+	}
 	c.KeyUsage = slices.Sorted(slices.Values(c.KeyUsage))
 	c.ExtendedKeyUsage = append([]string{}, slices.Sorted(slices.Values(c.ExtendedKeyUsage))...) // [], never null
 	c.Backdate = strconv.FormatInt(int64(p.backdate/time.Second), 10) + "s"
@@ -133,12 +134,7 @@ func (p *Profile) normal() ProfileConfig {
 func (p *Profile) Name() string { return p.config.Name }
 
 // Purpose gives the purpose of the keys that the profile is for.
-func (p *Profile) Purpose() Purpose {
-	if p.config.Purpose == "" {
-		return PurposeTLS
-	}
-	return p.config.Purpose
-}
+func (p *Profile) Purpose() devices.Purpose { return p.purpose }
 
 // Canonical gives the octets that SHA256 is the digest of: JSON without white
 // space, every field present (but the purpose of a TLS key), lists sorted, durations in seconds.
@@ -171,12 +167,17 @@ func checkName(p *Profile) error {
 	return nil
 }
 
-// extendedUsages has the extended key usage of each purpose; empty is tls.
-var extendedUsages = map[Purpose][]string{"": {"clientAuth"}, PurposeCOSE: {}}
+// extendedUsages has the extended key usage of each purpose.
+var extendedUsages = map[devices.Purpose][]string{devices.PurposeTLS: {"clientAuth"}, devices.PurposeCOSE: {}}
 
-func checkPurpose(p *Profile) error {
-	if _, known := extendedUsages[p.config.Purpose]; !known {
-		return fmt.Errorf("purpose %q: want %s or %s", p.config.Purpose, PurposeTLS, PurposeCOSE)
+// checkPurpose parses the purpose and completes what depends on it.
+func checkPurpose(p *Profile) (err error) {
+	p.purpose, err = devices.ParsePurpose(cmp.Or(p.config.Purpose, devices.PurposeTLS.String()))
+	if err != nil {
+		return err
+	}
+	if p.config.ExtendedKeyUsage == nil {
+		p.config.ExtendedKeyUsage = slices.Clone(extendedUsages[p.purpose])
 	}
 	return nil
 }
@@ -265,12 +266,12 @@ func checkUsages(p *Profile) error {
 		}
 		bits |= 0x80 >> bit
 	}
-	if want := extendedUsages[p.config.Purpose]; !slices.Equal(eku, want) {
-		return fmt.Errorf("extended_key_usage %v: want %v for a %s key", eku, want, p.Purpose())
+	if want := extendedUsages[p.purpose]; !slices.Equal(eku, want) {
+		return fmt.Errorf("extended_key_usage %v: want %v for a %s key", eku, want, p.purpose)
 	}
-	if p.Purpose() != PurposeTLS && bits != 0x80 {
-		return fmt.Errorf("key_usage %v: want digitalSignature alone for a %s key", ku, p.Purpose())
+	if p.purpose != devices.PurposeTLS && bits != 0x80 {
+		return fmt.Errorf("key_usage %v: want digitalSignature alone for a %s key", ku, p.purpose)
 	}
-	p.fixed = boardExtensions(bits, p.Purpose() == PurposeTLS)
+	p.fixed = boardExtensions(bits, p.purpose == devices.PurposeTLS)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"hallmark/devices"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func TestProfiles(t *testing.T) {
 		{"keyCertSign for a board", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "keyCertSign"} }, "key_usage"},
 		{"a usage twice", func(c *ProfileConfig) { c.KeyUsage = []string{"digitalSignature", "digitalSignature"} }, "key_usage"},
 		{"the default for COSE keys is accepted", func(c *ProfileConfig) { *c = DefaultCOSEProfile() }, ""},
-		{"a COSE key needs no list of extended usages", func(c *ProfileConfig) { c.Purpose, c.ExtendedKeyUsage = PurposeCOSE, nil }, ""},
-		{"clientAuth for a COSE key", func(c *ProfileConfig) { c.Purpose = PurposeCOSE }, "extended_key_usage"},
+		{"a COSE key needs no list of extended usages", func(c *ProfileConfig) { c.Purpose, c.ExtendedKeyUsage = devices.PurposeCOSE.String(), nil }, ""},
+		{"clientAuth for a COSE key", func(c *ProfileConfig) { c.Purpose = devices.PurposeCOSE.String() }, "extended_key_usage"},
 		{"keyAgreement for a COSE key", func(c *ProfileConfig) {
 			*c = DefaultCOSEProfile()
 			c.KeyUsage = []string{"digitalSignature", "keyAgreement"}

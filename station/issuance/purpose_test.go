@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"hallmark/devices"
 )
 
 // newCOSELine is an issuer that certifies both keys of a board.
@@ -33,9 +35,9 @@ func coseRequest(t testing.TB) Request {
 	spki, err := keyDER(&p.key.PublicKey)
 	must(t, err)
 	p.spki = spki
-	p.subject, err = subjectDER("Linaro", someBoard, "Device COSE Sign")
+	p.subject, err = subjectDER("Linaro", someBoard.String(), "Device COSE Sign")
 	must(t, err)
-	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000002", BoardID: someBoard, Purpose: PurposeCOSE, Nonce: someNonce, CSR: p.sign(t)}
+	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000002", BoardID: someBoard, Purpose: devices.PurposeCOSE, Nonce: someNonce, CSR: p.sign(t)}
 }
 
 func (l *line) issueCOSE(t testing.TB) *Certificate {
@@ -81,7 +83,7 @@ func TestEachPurposeHasAnIntentOfItsOwn(t *testing.T) {
 	cose, err := l.Check(t.Context(), coseRequest(t))
 	must(t, err)
 	a, b := tls.intent.Key, cose.intent.Key
-	if a.Purpose != PurposeTLS || b.Purpose != PurposeCOSE || a.SPKISHA256 == b.SPKISHA256 || a.ProfileSHA256 == b.ProfileSHA256 {
+	if a.Purpose != devices.PurposeTLS || b.Purpose != devices.PurposeCOSE || a.SPKISHA256 == b.SPKISHA256 || a.ProfileSHA256 == b.ProfileSHA256 {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 }
@@ -89,7 +91,7 @@ func TestEachPurposeHasAnIntentOfItsOwn(t *testing.T) {
 func TestARequestForAnotherPurposeIsRefused(t *testing.T) {
 	both, one := newCOSELine(t, nil), newLine(t, nil)
 	tlsAsCOSE, coseAsTLS, unknown := both.request(t), coseRequest(t), coseRequest(t)
-	tlsAsCOSE.Purpose, coseAsTLS.Purpose, unknown.Purpose = PurposeCOSE, PurposeTLS, "email"
+	tlsAsCOSE.Purpose, coseAsTLS.Purpose, unknown.Purpose = devices.PurposeCOSE, devices.PurposeTLS, "email"
 	for _, test := range []struct {
 		name    string
 		issuer  *line
@@ -127,12 +129,12 @@ func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
 // by the digest of its profile (I9).
 func TestThePurposeOfATLSProfileDoesNotChangeItsDigest(t *testing.T) {
 	const before = "74a936bb8ff50e19eec32491882d2a4b57432de24ba2917d8e35eb16705cc7da"
-	for _, purpose := range []Purpose{"", PurposeTLS} {
+	for _, purpose := range []string{"", devices.PurposeTLS.String()} {
 		c := DefaultProfile()
 		c.Purpose = purpose
 		p, err := NewProfile(c)
 		must(t, err)
-		if sum := p.SHA256(); hex.EncodeToString(sum[:]) != before || p.Purpose() != PurposeTLS {
+		if sum := p.SHA256(); hex.EncodeToString(sum[:]) != before || p.Purpose() != devices.PurposeTLS {
 			t.Errorf("purpose %q: %s has the digest %x", purpose, p.Canonical(), sum)
 		}
 	}
@@ -146,15 +148,16 @@ func TestPossession(t *testing.T) {
 	otherNonce[0] ^= 1
 	forged[len(forged)-1] ^= 1
 	for _, test := range []struct {
-		name        string
-		csr         []byte
-		board, unit string
-		nonce       [16]byte
-		want        error
+		name  string
+		csr   []byte
+		board devices.BoardID
+		unit  string
+		nonce [16]byte
+		want  error
 	}{
 		{"a CSR that answers the nonce", request.CSR, someBoard, "Device COSE Sign", someNonce, nil},
 		{"a CSR for another nonce", request.CSR, someBoard, "Device COSE Sign", otherNonce, ErrNonceWrong},
-		{"a CSR of another board", request.CSR, "3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b91", "Device COSE Sign", someNonce, ErrBoardID},
+		{"a CSR of another board", request.CSR, devices.BoardID{1}, "Device COSE Sign", someNonce, ErrBoardID},
 		{"a CSR with another subject", request.CSR, someBoard, "Device Client TLS", someNonce, ErrSubject},
 		{"a signature that does not verify", forged, someBoard, "Device COSE Sign", someNonce, ErrSignature},
 		{"no CSR", nil, someBoard, "Device COSE Sign", someNonce, ErrNotDER},

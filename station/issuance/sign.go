@@ -52,7 +52,7 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 	return &Grant{
 		issuer:  i,
 		tbs:     tbs,
-		subject: distinguishedName(profile.Organization(), req.BoardID, profile.OrganizationalUnit()),
+		subject: distinguishedName(profile.Organization(), req.BoardID.String(), profile.OrganizationalUnit()),
 		intent: Intent{
 			Key: Key{BoardID: req.BoardID, Purpose: profile.Purpose(), SPKISHA256: sha256.Sum256(spki),
 				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},

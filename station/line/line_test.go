@@ -84,7 +84,7 @@ func (l *line) open(t *testing.T) {
 
 	issue := l.IssuerConfig(l.registry)
 	issue.Signer, issue.Now = counted{l.IssuingKey, l}, l.now
-	issue.KnownDummy, issue.AllowDummy = knownDummy, l.demo
+	issue.AllowDummy = l.demo
 	config := l.StationConfig()
 	config.Issuer, config.Registry, config.Known, config.Verifier = must(issuance.New(issue))(t), l.registry, l.registry, server
 	config.Now = l.now
@@ -96,14 +96,6 @@ func (l *line) open(t *testing.T) {
 	}
 	l.changed(&config)
 	l.station = must(station.New(config))(t)
-}
-
-func knownDummy(boardID string, spki []byte) (string, bool) {
-	id, err := devices.ParseBoardID(boardID)
-	if err != nil {
-		return err.Error(), true
-	}
-	return devices.KnownDummy(id, spki)
 }
 
 // counted counts what the token is asked for.

@@ -60,7 +60,7 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
 	return collect(rows, func(c *FoundRun) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
+		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
 	})
 }
 

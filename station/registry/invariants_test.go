@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 		{"a scrapped board is not admitted", func(t *testing.T, b *bench) error {
 			run := b.run()
 			b.enrol(run)
-			b.must(b.Scrap(t.Context(), run.Identity.ID.String(), "broken", "ann"))
+			b.must(b.Scrap(t.Context(), run.Identity.ID, "broken", "ann"))
 			return b.Admit(t.Context(), again(run, ""))
 		}, ErrScrapped},
 		{"a work order that nobody opened is refused", func(t *testing.T, b *bench) error {
@@ -319,7 +319,7 @@ func TestListings(t *testing.T) {
 	b := newBench(t)
 	run := b.run()
 	b.enrol(run)
-	boards, err := b.Boards(t.Context(), Filter{BoardID: run.Identity.ID.String()})
+	boards, err := b.Boards(t.Context(), Filter{BoardID: run.Identity.ID})
 	if b.must(err); len(boards) != 1 || boards[0].Status != "active" || boards[0].Runs != 1 || boards[0].LastEnding != station.Pass {
 		t.Errorf("got %+v", boards)
 	}

@@ -73,10 +73,10 @@ func must(tb testing.TB, err error) {
 func (l *line) admitted(tb testing.TB) issuance.Request {
 	tb.Helper()
 	id := devices.BoardID(uuid.New())
-	run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: issuance.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
+	run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
 	must(tb, l.registry.Admit(tb.Context(), run))
 	nonce := [16]byte(uuid.New())
-	return issuance.Request{Run: run.ID.String(), BoardID: id.String(), Nonce: nonce, CSR: boardCSR(tb, id.String(), nonce)}
+	return issuance.Request{Run: run.ID.String(), BoardID: id, Purpose: devices.PurposeTLS, Nonce: nonce, CSR: boardCSR(tb, id.String(), nonce)}
 }
 
 // boardCSR is what a board of the default profile sends (PROTOCOL.md section 4).

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 )
@@ -36,7 +37,7 @@ const storedQuery = `SELECT der FROM certificates
 
 // storedArgs are those of storedQuery and standingQuery, which must agree.
 func storedArgs(key issuance.Key, rework bool, now time.Time) []any {
-	return []any{key.BoardID, string(key.Purpose), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework, stamp(now)}
+	return []any{key.BoardID.String(), key.Purpose.String(), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework, stamp(now)}
 }
 
 // Intend writes the intent: board, key and serial number are tied together
@@ -82,8 +83,8 @@ func (w *work) intend(in issuance.Intent, now time.Time) error {
 }
 
 // openRun gives the Run's work order.
-func (w *work) openRun(run, boardID string) (order sql.NullString, err error) {
-	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID}, &order)
+func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullString, err error) {
+	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID.String()}, &order)
 	if errors.Is(err, sql.ErrNoRows) {
 		return order, fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
 	}
@@ -95,25 +96,25 @@ func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) 
 	if order, err = w.openRun(in.Run, in.BoardID); err != nil {
 		return order, err
 	}
-	var purpose string
-	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, &purpose); err != nil {
+	var admitted devices.Purpose
+	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, purpose(&admitted)); err != nil {
 		return order, err
 	}
-	if purpose != string(in.Purpose) {
-		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, purpose, in.Purpose)
+	if admitted != in.Purpose {
+		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, admitted, in.Purpose)
 	}
 	return order, nil
 }
 
 func (w *work) ownKey(in issuance.Intent) error {
 	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-		in.SPKISHA256[:], in.BoardID, string(in.Purpose))
+		in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String())
 	if err != nil || inserted == 1 {
 		return err
 	}
 	var same int
 	err = w.row(`SELECT count(*) FROM keys WHERE spki_sha256 = ? AND board_id = ? AND purpose = ?`,
-		[]any{in.SPKISHA256[:], in.BoardID, string(in.Purpose)}, &same)
+		[]any{in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String()}, &same)
 	if err != nil || same == 1 {
 		return err
 	}
@@ -145,16 +146,16 @@ func (w *work) mayIssue(in issuance.Intent, now time.Time) error {
 		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
 	case s.active == 0 && s.revoked > 0 && !in.Rework:
 		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
-	case in.Purpose != issuance.PurposeTLS:
+	case in.Purpose != devices.PurposeTLS:
 		return w.hasTLS(in.BoardID)
 	}
 	return nil
 }
 
 // hasTLS: what proves a board is its TLS key, so that one is certified first.
-func (w *work) hasTLS(boardID string) error {
+func (w *work) hasTLS(boardID devices.BoardID) error {
 	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID}, &n)
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID.String()}, &n)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: %s", issuance.ErrTLSFirst, boardID)
 	}
@@ -163,7 +164,7 @@ func (w *work) hasTLS(boardID string) error {
 
 // count takes one board off the quota, unless something was signed for it
 // under this order before.
-func (w *work) count(order sql.NullString, boardID string) (*audit.WorkOrder, error) {
+func (w *work) count(order sql.NullString, boardID devices.BoardID) (*audit.WorkOrder, error) {
 	if !order.Valid {
 		return nil, nil
 	}
@@ -183,9 +184,9 @@ func (w *work) count(order sql.NullString, boardID string) (*audit.WorkOrder, er
 	return w.orderNow(order.String)
 }
 
-func (w *work) countedAlready(order, boardID string) (bool, error) {
+func (w *work) countedAlready(order string, boardID devices.BoardID) (bool, error) {
 	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND work_order = ? AND status != 'failed'`, []any{boardID, order}, &n)
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND work_order = ? AND status != 'failed'`, []any{boardID.String(), order}, &n)
 	return n > 0, err
 }
 
@@ -199,7 +200,7 @@ func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string
 	_, err := w.change(`INSERT INTO certificates (serial, board_id, purpose, spki_sha256, issuer_sha256, profile, profile_sha256,
 		tbs_sha256, csr_sha256, not_before, not_after, rework, run, work_order, intended, changed, status)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')`,
-		in.Serial[:], in.BoardID, string(in.Purpose), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
+		in.Serial[:], in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
 		in.TBSSHA256[:], in.CSRSHA256[:], stamp(in.NotBefore), stamp(in.NotAfter), in.Rework, in.Run, order, now, now)
 	if !refusedByRow(err) {
 		return err
@@ -267,7 +268,7 @@ func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	}
 	err := w.exec(`UPDATE work_orders SET counted = counted - 1 WHERE id = ?1 AND NOT EXISTS
 		(SELECT 1 FROM certificates WHERE board_id = ?2 AND work_order = ?1 AND status != 'failed' AND id != ?3)`,
-		in.order.String, in.boardID, in.id)
+		in.order.String, in.boardID.String(), in.id)
 	if err != nil {
 		return nil, err
 	}
@@ -288,8 +289,8 @@ func (w *work) changeStatus(id int64, e audit.Entry) error {
 type row struct {
 	id      int64
 	serial  []byte
-	boardID string
-	purpose string
+	boardID devices.BoardID
+	purpose devices.Purpose
 	run     string
 	order   sql.NullString
 	status  string
@@ -299,15 +300,15 @@ type row struct {
 const rowColumns = `SELECT id, serial, board_id, purpose, run, work_order, status, sha256 FROM certificates `
 
 func (r *row) into() []any {
-	return []any{&r.id, &r.serial, &r.boardID, &r.purpose, &r.run, &r.order, &r.status, &r.sha256}
+	return []any{&r.id, &r.serial, board(&r.boardID), purpose(&r.purpose), &r.run, &r.order, &r.status, &r.sha256}
 }
 
 // entry is an audit entry about the certificate.
 func (r *row) entry(kind string, outcome audit.Outcome) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome,
-		Board: &audit.Board{ID: r.boardID},
-		Cert:  &audit.Cert{Serial: hex.EncodeToString(r.serial), Purpose: r.purpose, SHA256: hex.EncodeToString(r.sha256)},
+		Board: &audit.Board{ID: r.boardID.String()},
+		Cert:  &audit.Cert{Serial: hex.EncodeToString(r.serial), Purpose: r.purpose.String(), SHA256: hex.EncodeToString(r.sha256)},
 		Run:   &audit.Run{ID: r.run},
 	}
 }
@@ -329,10 +330,10 @@ func (w *work) openIntent(serial [16]byte) (row, error) {
 func intentEntry(in issuance.Intent, kind string, outcome audit.Outcome, reason string) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome, Reason: reason,
-		Board: &audit.Board{ID: in.BoardID},
+		Board: &audit.Board{ID: in.BoardID.String()},
 		Run:   &audit.Run{ID: in.Run},
 		Cert: &audit.Cert{
-			Serial: hex.EncodeToString(in.Serial[:]), Purpose: string(in.Purpose), Rework: in.Rework,
+			Serial: hex.EncodeToString(in.Serial[:]), Purpose: in.Purpose.String(), Rework: in.Rework,
 			SPKISHA256: hex.EncodeToString(in.SPKISHA256[:]), TBSSHA256: hex.EncodeToString(in.TBSSHA256[:]),
 			CSRSHA256: hex.EncodeToString(in.CSRSHA256[:]), Issuer: hex.EncodeToString(in.IssuerSHA256[:]),
 			Profile: in.Profile, ProfileSHA256: hex.EncodeToString(in.ProfileSHA256[:]),

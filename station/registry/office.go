@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 )
@@ -147,15 +148,15 @@ func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator
 }
 
 // Scrap says that the board is destroyed: its certificates end, and it is not admitted again.
-func (r *Registry) Scrap(ctx context.Context, boardID, reason, operator string) error {
+func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
 	return r.write(ctx, func(w *work) error {
 		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
-			Reason: text(reason), Board: &audit.Board{ID: boardID}}
+			Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
 		written, err := w.append(e)
 		if err != nil {
 			return err
 		}
-		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID)
+		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
 		}
@@ -166,10 +167,10 @@ func (r *Registry) Scrap(ctx context.Context, boardID, reason, operator string) 
 	})
 }
 
-func (w *work) scrapCertificates(boardID string, why audit.Entry) error {
+func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error {
 	for {
 		var in row
-		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID}, in.into()...)
+		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID.String()}, in.into()...)
 		if none(err) {
 			return nil
 		} else if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
@@ -18,7 +19,7 @@ import (
 func (b *bench) cose(older *station.Run, rework string) *station.Run {
 	b.t.Helper()
 	run := again(older, rework)
-	run.Purpose = issuance.PurposeCOSE
+	run.Purpose = devices.PurposeCOSE
 	b.must(b.Admit(b.t.Context(), run))
 	return run
 }
@@ -97,7 +98,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 		}, ErrWrongStatus},
 		{"a COSE key is not certified before the TLS key", func(t *testing.T, b *bench) error {
 			run := newRun(b.run().Identity.ID, "hardware")
-			run.Purpose = issuance.PurposeCOSE
+			run.Purpose = devices.PurposeCOSE
 			b.must(b.Admit(t.Context(), run))
 			return b.Intend(t.Context(), intent(run))
 		}, issuance.ErrTLSFirst},
@@ -140,7 +141,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			tls := b.run()
 			b.enrol(tls)
 			in := intent(b.cose(tls, ""))
-			in.Purpose = issuance.PurposeTLS
+			in.Purpose = devices.PurposeTLS
 			return b.Intend(t.Context(), in)
 		}, ErrUnknownRun},
 		{"a Run for one key does not deliver the certificate of another", func(t *testing.T, b *bench) error {
@@ -152,7 +153,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 		}, station.ErrUnknownCertificate},
 		{"a board has one Run at a time, for whichever key", func(t *testing.T, b *bench) error {
 			next := again(b.run(), "")
-			next.Purpose, next.Bay = issuance.PurposeCOSE, "bay-2"
+			next.Purpose, next.Bay = devices.PurposeCOSE, "bay-2"
 			return b.Admit(t.Context(), next)
 		}, station.ErrClone},
 	}
@@ -182,7 +183,7 @@ func TestABoardHasACertificateForEachKey(t *testing.T) {
 	tls, cose := b.both()
 	for _, run := range []*station.Run{tls, cose} {
 		record, err := b.Lookup(t.Context(), run.Certificate.Serial)
-		if err != nil || record.Status != station.StatusActive || record.Purpose != string(run.Purpose) || record.Handshakes() != (run == tls) {
+		if err != nil || record.Status != station.StatusActive || record.Purpose != run.Purpose || record.Handshakes() != (run == tls) {
 			t.Errorf("%s: %+v, %v", run.Purpose, record, err)
 		}
 		if der, err := b.Stored(t.Context(), intent(run).Key, false); err != nil || !bytes.Equal(der, run.Certificate.DER) {
@@ -193,7 +194,7 @@ func TestABoardHasACertificateForEachKey(t *testing.T) {
 	b.must(err)
 	var purposes []string
 	for _, row := range rows {
-		purposes = append(purposes, row.Purpose+" "+row.Status)
+		purposes = append(purposes, row.Purpose.String()+" "+row.Status)
 	}
 	if want := []string{"tls active", "cose active"}; !slices.Equal(purposes, want) || rows[0].BoardID != rows[1].BoardID || rows[0].Runs != 2 {
 		t.Errorf("the list says %v: %+v", purposes, rows)
@@ -204,10 +205,10 @@ func TestABoardHasACertificateForEachKey(t *testing.T) {
 
 // A rework of one key supersedes the certificate of that key.
 func TestAReworkOfOneKeyLeavesTheOther(t *testing.T) {
-	for _, purpose := range []issuance.Purpose{issuance.PurposeTLS, issuance.PurposeCOSE} {
+	for _, purpose := range []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE} {
 		b := newBench(t)
 		tls, cose := b.both()
-		runs := map[issuance.Purpose]*station.Run{issuance.PurposeTLS: tls, issuance.PurposeCOSE: cose}
+		runs := map[devices.Purpose]*station.Run{devices.PurposeTLS: tls, devices.PurposeCOSE: cose}
 		next := again(tls, "antenna replaced")
 		next.Purpose, next.Handshake = purpose, vouched(tls.Certificate)
 		b.must(b.Admit(t.Context(), next))
@@ -239,7 +240,7 @@ func TestABoardCountsOnceForItsOrder(t *testing.T) {
 		func(run *station.Run) error { run.Handshake = vouched(tls.Certificate); return b.ends(run) },
 	} {
 		run := again(tls, "")
-		run.Purpose, run.Order = issuance.PurposeCOSE, "WO-1"
+		run.Purpose, run.Order = devices.PurposeCOSE, "WO-1"
 		b.must(b.Admit(t.Context(), run))
 		b.must(end(run))
 		if order, err := b.Order(t.Context(), "WO-1"); err != nil || order.Counted != 1 {

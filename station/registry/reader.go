@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
@@ -79,7 +80,7 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 	var record station.Record
 	var status string
 	var sum []byte
-	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(&record.BoardID, &record.Purpose, &status, &sum)
+	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(board(&record.BoardID), purpose(&record.Purpose), &status, &sum)
 	if err != nil && !none(err) {
 		return station.Record{}, fmt.Errorf("looking up certificate %x: %w", serial, err)
 	}
@@ -118,8 +119,8 @@ func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 // active one, else the newest. A board has a row for each purpose of which it
 // has a certificate, TLS first, and one without a purpose when it has none.
 type BoardRow struct {
-	BoardID    string
-	Purpose    string
+	BoardID    devices.BoardID
+	Purpose    devices.Purpose
 	HardwareID string // hex
 	Type       string
 	FirstSeen  string         // RFC 3339
@@ -134,7 +135,7 @@ type BoardRow struct {
 
 // Filter picks rows; zero values pick all.
 type Filter struct {
-	BoardID string
+	BoardID devices.BoardID
 	Status  string // of the certificate
 	Limit   int    // 0: no limit
 }
@@ -142,7 +143,7 @@ type Filter struct {
 // Boards lists boards in the order in which they were first seen.
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
-		coalesce(c.purpose, ''), coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
+		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
 		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, '')
 		FROM boards b
 		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
@@ -150,13 +151,21 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE ?1 = '' OR board_id = ?1 GROUP BY board_id) l ON l.board_id = b.id
 		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
-		f.BoardID, f.Status, f.limit())
+		f.boardID(), f.Status, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
 	return collect(rows, func(b *BoardRow) []any {
-		return []any{&b.BoardID, &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Purpose, &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
+		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
 	})
+}
+
+// boardID is the text that the column is compared with, empty for all boards.
+func (f Filter) boardID() string {
+	if f.BoardID.IsZero() {
+		return ""
+	}
+	return f.BoardID.String()
 }
 
 func (f Filter) limit() int {
@@ -168,11 +177,13 @@ func (f Filter) limit() int {
 
 // CertificateRow is one certificate, or one serial number that was used up.
 type CertificateRow struct {
-	Serial, BoardID, Purpose, Profile, Status, Reason, Run string
-	NotBefore, NotAfter, Intended, Changed                 string // RFC 3339
-	SHA256                                                 string // hex, empty without a certificate
-	Rework                                                 bool
-	DER                                                    []byte
+	Serial, Profile, Status, Reason, Run   string
+	BoardID                                devices.BoardID
+	Purpose                                devices.Purpose
+	NotBefore, NotAfter, Intended, Changed string // RFC 3339
+	SHA256                                 string // hex, empty without a certificate
+	Rework                                 bool
+	DER                                    []byte
 }
 
 // Certificates lists certificates in the order of their intents.
@@ -180,35 +191,36 @@ func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, 
 	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
 		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, der
 		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2) ORDER BY id LIMIT ?3`,
-		f.BoardID, f.Status, f.limit())
+		f.boardID(), f.Status, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing certificates: %w", err)
 	}
 	return collect(rows, func(c *CertificateRow) []any {
-		return []any{&c.Serial, &c.BoardID, &c.Purpose, &c.Profile, &c.Status, &c.Reason, &c.Run,
+		return []any{&c.Serial, board(&c.BoardID), purpose(&c.Purpose), &c.Profile, &c.Status, &c.Reason, &c.Run,
 			&c.NotBefore, &c.NotAfter, &c.Intended, &c.Changed, &c.SHA256, &c.Rework, &c.DER}
 	})
 }
 
 // RunRow is one Run.
 type RunRow struct {
-	ID, BoardID, HardwareID, Bay, Operator, Order, Rework string
-	Purpose                                               string
-	Admitted, Closed                                      string // RFC 3339, Closed is empty while it is open
-	Ending                                                station.Ending
-	Reason                                                string
+	ID, HardwareID, Bay, Operator, Order, Rework string
+	BoardID                                      devices.BoardID
+	Purpose                                      devices.Purpose
+	Admitted, Closed                             string // RFC 3339, Closed is empty while it is open
+	Ending                                       station.Ending
+	Reason                                       string
 }
 
 // Runs lists Runs in the order in which they were admitted.
 func (r *Reader) Runs(ctx context.Context, f Filter) ([]RunRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, coalesce(work_order, ''), rework,
 		purpose, admitted, coalesce(closed, ''), coalesce(ending, ''), reason
-		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.BoardID, f.limit())
+		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.boardID(), f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing Runs: %w", err)
 	}
 	return collect(rows, func(c *RunRow) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
+		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 )
 
@@ -73,8 +74,9 @@ func (w *work) closeIntents() (int, error) {
 func (w *work) closeRuns() (int, error) {
 	n := 0
 	for ; ; n++ {
-		var run, boardID string
-		err := w.row(`SELECT id, board_id FROM runs WHERE ending IS NULL LIMIT 1`, nil, &run, &boardID)
+		var run string
+		var boardID devices.BoardID
+		err := w.row(`SELECT id, board_id FROM runs WHERE ending IS NULL LIMIT 1`, nil, &run, board(&boardID))
 		if none(err) {
 			return n, nil
 		} else if err != nil {

@@ -88,7 +88,7 @@ func (b *bench) must(err error) {
 }
 
 func newRun(id devices.BoardID, hardware string) *station.Run {
-	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: issuance.PurposeTLS, Identity: &devices.Identity{
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{
 		ID: id, HardwareID: devices.HardwareID(hardware), BoardType: "posix", Firmware: "1.0.0", HUK: devices.HUKTFM, Caller: -1,
 	}}
 }
@@ -96,12 +96,12 @@ func newRun(id devices.BoardID, hardware string) *station.Run {
 // intent is one for this Run, with a key that follows from board and purpose.
 func intent(run *station.Run) issuance.Intent {
 	key := run.Identity.ID.String()
-	if run.Purpose != issuance.PurposeTLS {
+	if run.Purpose != devices.PurposeTLS {
 		key += string(run.Purpose)
 	}
 	in := issuance.Intent{
 		Key: issuance.Key{
-			BoardID: run.Identity.ID.String(), Purpose: run.Purpose,
+			BoardID: run.Identity.ID, Purpose: run.Purpose,
 			SPKISHA256: sha256.Sum256([]byte(key)), ProfileSHA256: sha256.Sum256([]byte("profile")), IssuerSHA256: sha256.Sum256([]byte("issuer")),
 		},
 		Run: run.ID.String(), Profile: "linaro", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0),

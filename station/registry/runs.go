@@ -57,7 +57,7 @@ func (w *work) admit(run *station.Run) error {
 		return err
 	}
 	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		run.ID.String(), run.Identity.ID.String(), string(run.Purpose), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
+		run.ID.String(), run.Identity.ID.String(), run.Purpose.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
 		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
 }
 
@@ -106,17 +106,17 @@ func (w *work) endOlder(run *station.Run) error {
 	case bay != text(run.Bay) && !w.isOver(older):
 		return fmt.Errorf("%w: %s is in bay %q and in bay %q at once", station.ErrClone, run.Identity.ID, bay, run.Bay)
 	}
-	return w.interrupt(older, run.Identity.ID.String())
+	return w.interrupt(older, run.Identity.ID)
 }
 
 // interrupt closes a Run that nobody will close any more.
-func (w *work) interrupt(run, boardID string) error {
+func (w *work) interrupt(run string, boardID devices.BoardID) error {
 	if err := w.abandon(run, boardID); err != nil {
 		return err
 	}
 	written, err := w.append(audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: interrupted,
-		Board: &audit.Board{ID: boardID}, Run: &audit.Run{ID: run},
+		Board: &audit.Board{ID: boardID.String()}, Run: &audit.Run{ID: run},
 	})
 	if err != nil {
 		return err
@@ -126,9 +126,9 @@ func (w *work) interrupt(run, boardID string) error {
 
 // abandon ends an intent of a Run that is over as unresolved (I10): no result
 // of it will be stored any more.
-func (w *work) abandon(run, boardID string) error {
+func (w *work) abandon(run string, boardID devices.BoardID) error {
 	var in row
-	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID, run}, in.into()...)
+	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID.String(), run}, in.into()...)
 	if none(err) {
 		return nil
 	} else if err != nil {
@@ -192,7 +192,7 @@ func (w *work) activate(in row, run *station.Run) error {
 		if h.OverNetwork {
 			e.Details["over"] = "network"
 		}
-		if in.purpose != string(issuance.PurposeTLS) {
+		if in.purpose != devices.PurposeTLS {
 			e.Details["presented_sha256"] = hex.EncodeToString(h.CertificateSHA256[:])
 		}
 	}
@@ -202,13 +202,13 @@ func (w *work) activate(in row, run *station.Run) error {
 // vouched is I6 for a key that no handshake takes: the board did it with its
 // active TLS certificate.
 func (w *work) vouched(in row, run *station.Run) error {
-	if in.purpose == string(issuance.PurposeTLS) {
+	if in.purpose == devices.PurposeTLS {
 		return nil
 	}
 	var n int
 	if h := run.Handshake; h != nil {
 		err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
-			[]any{in.boardID, h.CertificateSHA256[:]}, &n)
+			[]any{in.boardID.String(), h.CertificateSHA256[:]}, &n)
 		if err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func hex16(n uint16) string { return "0x" + strconv.FormatUint(0x10000+uint64(n)
 // supersede makes room for a rework; without one an active certificate stays.
 func (w *work) supersede(in row, run *station.Run) error {
 	var old row
-	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID, in.purpose}, old.into()...)
+	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID.String(), in.purpose.String()}, old.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	} else if err != nil {
@@ -244,7 +244,7 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 	if run.Certificate == nil || run.Identity == nil {
 		return row{}, ErrNoCertificate
 	}
-	if _, err := w.openRun(run.ID.String(), run.Identity.ID.String()); err != nil {
+	if _, err := w.openRun(run.ID.String(), run.Identity.ID); err != nil {
 		return row{}, err
 	}
 	in, err := w.bySerial(run.Certificate.Serial)
@@ -253,7 +253,7 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 		return row{}, fmt.Errorf("%w: %x", station.ErrUnknownCertificate, run.Certificate.Serial)
 	case err != nil:
 		return row{}, err
-	case in.boardID != run.Identity.ID.String() || in.purpose != string(run.Purpose) || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
+	case in.boardID != run.Identity.ID || in.purpose != run.Purpose || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
 		return row{}, fmt.Errorf("%w: %x is not this board's, or not for this purpose", station.ErrUnknownCertificate, run.Certificate.Serial)
 	}
 	return in, nil
@@ -262,7 +262,7 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 // Close ends the Run's record with its ending, reason and step times. If that
 // fails the Run is over all the same: the board's next Run closes its record.
 func (r *Registry) Close(ctx context.Context, run *station.Run) error {
-	id, boardID := run.ID.String(), run.Identity.ID.String()
+	id, boardID := run.ID.String(), run.Identity.ID
 	err := r.write(ctx, func(w *work) error {
 		if _, err := w.openRun(id, boardID); err != nil {
 			return err
@@ -322,7 +322,7 @@ func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry 
 	id := run.Identity
 	return audit.Entry{
 		Actor: actor(run.Operator), Category: audit.CategoryLine, Type: kind, Outcome: outcome,
-		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: string(run.Purpose), Rework: text(run.Rework)},
+		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: run.Purpose.String(), Rework: text(run.Rework)},
 		Board: &audit.Board{
 			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
 			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: hukOf(id),

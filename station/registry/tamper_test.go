@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 )
 
@@ -159,4 +160,21 @@ func TestACopyWithoutTamperingVerifies(t *testing.T) {
 	defer reader.Close()
 	_, err = reader.VerifyAudit(t.Context(), b.vkey)
 	b.must(err)
+}
+
+func TestARowWithATextThatIsNoBoardIDIsNotRead(t *testing.T) {
+	b := newBench(t)
+	in := b.enrol(b.run())
+	b.must(b.Shutdown())
+	b.tamper(`DROP TRIGGER certificate_intent_fixed`, `UPDATE certificates SET board_id = upper(board_id)`)
+	reader, err := OpenReader(t.Context(), b.path)
+	b.must(err)
+	defer reader.Close()
+	var not *devices.NotBoardIDError
+	if _, err := reader.Lookup(t.Context(), in.Serial); !errors.As(err, &not) {
+		t.Errorf("looking up: %v", err)
+	}
+	if _, err := reader.Certificates(t.Context(), Filter{}); !errors.As(err, &not) {
+		t.Errorf("listing: %v", err)
+	}
 }

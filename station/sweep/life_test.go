@@ -28,14 +28,14 @@ type world struct {
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
 	network     bool                             // the board dials the verifier by itself
-	purpose     issuance.Purpose                 // of the Runs; for COSE the station certifies both keys
+	purpose     devices.Purpose                  // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
 }
 
 func newWorld(t *testing.T, f *factory) *world {
 	t.Helper()
-	w := &world{factory: f, t: t, purpose: issuance.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
+	w := &world{factory: f, t: t, purpose: devices.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
 	r := must(registry.Open(t.Context(), w.registryConfig()))(t)
 	f.Genesis(t, r)
 	if err := r.Shutdown(); err != nil {
@@ -118,8 +118,8 @@ func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *stat
 	if w.network {
 		config.Visits = pluggedVisits{p, v}
 	}
-	if w.purpose == issuance.PurposeCOSE {
-		config.Purposes = append(config.Purposes, station.PurposeOf(w.COSE))
+	if w.purpose == devices.PurposeCOSE {
+		config.Keys = append(config.Keys, station.KeyOf(w.COSE))
 	}
 	return must(station.New(config))(w.t)
 }

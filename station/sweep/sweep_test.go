@@ -14,18 +14,18 @@ import (
 	"fmt"
 	"testing"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
-		{"first enrolment and lock", "", issuance.PurposeTLS, false},
-		{"rework", "antenna replaced", issuance.PurposeTLS, false},
-		{"COSE key after the TLS key, and lock", "", issuance.PurposeCOSE, false},
-		{"rework of the COSE key", "antenna replaced", issuance.PurposeCOSE, false},
-		{"first enrolment over the board's network", "", issuance.PurposeTLS, true},
+		{"first enrolment and lock", "", devices.PurposeTLS, false},
+		{"rework", "antenna replaced", devices.PurposeTLS, false},
+		{"COSE key after the TLS key, and lock", "", devices.PurposeCOSE, false},
+		{"rework of the COSE key", "antenna replaced", devices.PurposeCOSE, false},
+		{"first enrolment over the board's network", "", devices.PurposeTLS, true},
 	} {
 		t.Run(kind.name, func(t *testing.T) { sweep(t, f, kind) })
 	}
@@ -34,7 +34,7 @@ func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 // A kind of Run.
 type kind struct {
 	name, rework string
-	purpose      issuance.Purpose
+	purpose      devices.Purpose
 	network      bool // the board dials the verifier by itself
 }
 
@@ -61,7 +61,7 @@ func ready(t *testing.T, f *factory, kind kind) *world {
 	t.Helper()
 	w := newWorld(t, f)
 	w.network = kind.network
-	if kind.purpose != issuance.PurposeTLS {
+	if kind.purpose != devices.PurposeTLS {
 		w.first()
 	}
 	if w.purpose = kind.purpose; kind.rework != "" {

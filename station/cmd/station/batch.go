@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 // A batch is what `batch` and `enrol` were asked to do.
@@ -103,7 +103,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err := ask.openOrder(drain, b); err != nil {
 		return err
 	}
-	watcher.expect(ask.total(places) * len(b.purposes()))
+	watcher.expect(ask.total(places) * len(b.keys()))
 	line.Ended = func(run *station.Run) {
 		reports.add(run)
 		watcher.end(run)
@@ -175,7 +175,7 @@ func (a *batch) openOrder(ctx context.Context, b *bench) error {
 
 // suite is the head of the JUnit report.
 func (b *bench) suite(ask *batch, started time.Time, took time.Duration) suite {
-	s := suite{name: b.config.Station, profiles: map[issuance.Purpose]string{}, started: started, took: took,
+	s := suite{name: b.config.Station, profiles: map[devices.Purpose]string{}, started: started, took: took,
 		properties: []junitProperty{{"boards", ask.boards}, {"order", ask.order}}}
 	for _, profile := range b.profiles() {
 		s.profiles[profile.Purpose()] = profile.Name()

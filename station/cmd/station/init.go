@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/configs"
+	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/station/issuance"
 )
@@ -120,9 +121,9 @@ func readPlan(path string) (*plan, error) {
 
 // profiles gives the one for TLS keys, and the one for COSE keys or nil.
 func (p *plan) profiles() (tls, cose *issuance.Profile, err error) {
-	tls, err = configs.ParseProfileFor(issuance.PurposeTLS, p.profileName, p.profileText)
+	tls, err = configs.ParseProfileFor(devices.PurposeTLS, p.profileName, p.profileText)
 	if err == nil && p.coseText != nil {
-		cose, err = configs.ParseProfileFor(issuance.PurposeCOSE, p.coseName, p.coseText)
+		cose, err = configs.ParseProfileFor(devices.PurposeCOSE, p.coseName, p.coseText)
 	}
 	return tls, cose, err
 }

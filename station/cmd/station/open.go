@@ -157,7 +157,7 @@ func readSettings(s state) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the profile: %w", err)
 	}
-	profile, err := configs.ParseProfileFor(issuance.PurposeTLS, s.profile(), text)
+	profile, err := configs.ParseProfileFor(devices.PurposeTLS, s.profile(), text)
 	return config, profile, err
 }
 
@@ -171,7 +171,7 @@ func readCOSEProfile(s state, config *configs.Config) (*issuance.Profile, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
 	}
-	return configs.ParseProfileFor(issuance.PurposeCOSE, s.coseProfile(), text)
+	return configs.ParseProfileFor(devices.PurposeCOSE, s.coseProfile(), text)
 }
 
 // profiles gives those of the keys that boards are certified for, in order.
@@ -182,11 +182,11 @@ func (b *bench) profiles() []*issuance.Profile {
 	return []*issuance.Profile{b.profile, b.cose}
 }
 
-func (b *bench) purposes() (purposes []station.Purpose) {
+func (b *bench) keys() (keys []station.Key) {
 	for _, profile := range b.profiles() {
-		purposes = append(purposes, station.PurposeOf(profile))
+		keys = append(keys, station.KeyOf(profile))
 	}
-	return purposes
+	return keys
 }
 
 // openRegistry comes before the HSM: a second station is turned away before it
@@ -266,19 +266,9 @@ func (b *bench) openIssuer(ctx context.Context) error {
 	}
 	b.issuer, err = issuance.New(issuance.Config{
 		Profile: b.profile, COSE: b.cose, Issuer: b.issuing, Root: b.root, Signer: signer, Ledger: b.registry,
-		Now: time.Now, Random: rand.Reader, KnownDummy: knownDummy, AllowDummy: b.config.Boards.AllowDummy,
+		Now: time.Now, Random: rand.Reader, AllowDummy: b.config.Boards.AllowDummy,
 	})
 	return err
-}
-
-// knownDummy lets issuance ask what only devices knows. A BoardID that is none
-// was refused before.
-func knownDummy(boardID string, spki []byte) (string, bool) {
-	id, err := devices.ParseBoardID(boardID)
-	if err != nil {
-		return "", false
-	}
-	return devices.KnownDummy(id, spki)
 }
 
 func (b *bench) signer(ctx context.Context, label string, public crypto.PublicKey) (crypto.Signer, error) {
@@ -361,8 +351,8 @@ func (b *bench) openStation(events func(station.Event)) (err error) {
 func (b *bench) engine(events func(station.Event)) station.Config {
 	return station.Config{
 		Issuer: b.issuer, Registry: b.registry, Known: b.registry, Verifier: b.verifier, Visits: b.visits,
-		Purposes: b.purposes(),
-		Anchor:   b.root.Raw, Chain: chain(b.root, b.issuing),
+		Keys:   b.keys(),
+		Anchor: b.root.Raw, Chain: chain(b.root, b.issuing),
 		AllowedHUK: b.config.HUKSources(), Callers: b.config.Boards.TFMCallers, Seal: b.config.Boards.Seal,
 		Timeouts: b.config.StationTimeouts(), Events: events,
 		Now: time.Now, Random: rand.Reader,

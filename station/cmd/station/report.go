@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 // A record is the JSON line of one Run: these keys, always all of them.
@@ -164,7 +164,7 @@ type (
 // A suite is what a JUnit report says beside the Runs.
 type suite struct {
 	name       string
-	profiles   map[issuance.Purpose]string // name of the profile for each key
+	profiles   map[devices.Purpose]string // name of the profile for each key
 	started    time.Time
 	took       time.Duration
 	properties []junitProperty

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 // reports are what a batch or a shift leaves behind beside the registry. add is safe
@@ -114,7 +114,7 @@ func (r *reports) add(run *station.Run) {
 // certificate writes what `openssl verify` and a TLS server's operator want to have.
 func (r *reports) certificate(run *station.Run) error {
 	stem := filepath.Join(r.state.certificates(), boardID(run))
-	if run.Purpose != issuance.PurposeTLS {
+	if run.Purpose != devices.PurposeTLS {
 		stem += "." + string(run.Purpose)
 	}
 	return errors.Join(

@@ -17,7 +17,6 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/issuance"
 	"hallmark/station/registry"
 	"hallmark/ui"
 )
@@ -102,8 +101,8 @@ func (d *desk) Search(ctx context.Context, q ui.Query) ([]ui.Row, error) {
 		if err := errors.Join(bad, worse); err != nil {
 			return nil, fmt.Errorf("reading Run %q: %w", run.ID, err)
 		}
-		rows = append(rows, ui.Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID, Serial: run.Serial, Order: run.Order,
-			Operator: run.Operator, Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason})
+		rows = append(rows, ui.Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID.String(), Serial: run.Serial, Order: run.Order,
+			Operator: run.Operator, Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason})
 	}
 	return rows, err
 }
@@ -121,7 +120,7 @@ func (d *desk) Detail(ctx context.Context, id uuid.UUID) (ui.Detail, error) {
 	}
 	run := found[0]
 	detail := ui.Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
-		Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
+		Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID.String()}
 	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
 		if text == "" {
 			continue
@@ -130,17 +129,17 @@ func (d *desk) Detail(ctx context.Context, id uuid.UUID) (ui.Detail, error) {
 			return ui.Detail{}, fmt.Errorf("reading Run %v: %w", id, err)
 		}
 	}
-	if err := d.certificates(ctx, &detail, id.String()); err != nil {
+	if err := d.certificates(ctx, &detail, run); err != nil {
 		return ui.Detail{}, err
 	}
 	return detail, d.entries(ctx, &detail, id.String())
 }
 
 // certificates adds the certificate of the Run and what the registry says of the board.
-func (d *desk) certificates(ctx context.Context, detail *ui.Detail, run string) error {
-	rows, err := d.bench.registry.Certificates(ctx, registry.Filter{BoardID: detail.BoardID})
+func (d *desk) certificates(ctx context.Context, detail *ui.Detail, run registry.FoundRun) error {
+	rows, err := d.bench.registry.Certificates(ctx, registry.Filter{BoardID: run.BoardID})
 	for _, c := range rows {
-		if c.Run == run {
+		if c.Run == run.ID {
 			detail.Certificate = c.DER
 		}
 		detail.Registry = append(detail.Registry, ui.Fact{Name: c.Serial, Value: c.Status + ", " + c.Profile + ", " + c.Changed})
@@ -184,7 +183,7 @@ func closed(e audit.Entry) (station.Run, error) {
 		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
 			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
 	}
-	run.Purpose, run.Started = issuance.Purpose(e.Run.Purpose), run.Finished
+	run.Purpose, run.Started = devices.Purpose(e.Run.Purpose), run.Finished
 	for _, step := range run.Steps {
 		run.Started = run.Started.Add(-step.Took)
 	}

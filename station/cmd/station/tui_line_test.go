@@ -11,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/registry"
 	"hallmark/ui"
+
+	"github.com/google/uuid"
 )
 
 func TestASkippedBayStartsNothingUntilItIsBack(t *testing.T) {
@@ -241,7 +244,7 @@ func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {
 	s.starts(1, ui.Start{Expect: board, Rework: "board was repaired"})
 	s.waits()
 	s.last(1, station.Pass)
-	rows, err := s.bench.registry.Certificates(t.Context(), registry.Filter{BoardID: board})
+	rows, err := s.bench.registry.Certificates(t.Context(), registry.Filter{BoardID: devices.BoardID(uuid.MustParse(board))})
 	if s.must(err); len(rows) != 2 || rows[0].Status != "superseded" || rows[1].Status != "active" {
 		t.Fatalf("certificates of the board: %+v", rows)
 	}
