@@ -19,7 +19,7 @@ import (
 	"hallmark/devices"
 )
 
-// memory is a ledger that lasts as long as the test. It is told what to
+// memory is a Store that lasts as long as the test. It is told what to
 // refuse, and it fails the test if the HSM was asked before the intent.
 type memory struct {
 	sync.Mutex
@@ -39,23 +39,14 @@ func (m *memory) event(name string) error {
 	return m.refuse[name]
 }
 
-func (m *memory) Stored(_ context.Context, key Key, rework bool) ([]byte, error) {
+func (m *memory) Intend(_ context.Context, in Intent) ([]byte, error) {
 	m.Lock()
 	defer m.Unlock()
-	if der, ok := m.stored[key]; ok && !rework {
+	if der, ok := m.stored[in.Key]; ok && !in.Rework {
 		return der, m.event("stored")
 	}
-	return nil, ErrNotIssued
-}
-
-func (m *memory) Intend(_ context.Context, in Intent) error {
-	m.Lock()
-	defer m.Unlock()
-	if _, ok := m.stored[in.Key]; ok && !in.Rework {
-		return ErrAlreadyIssued
-	}
 	m.open[in.Serial] = in
-	return m.event("intend")
+	return nil, m.event("intend")
 }
 
 func (m *memory) Issued(_ context.Context, serial [16]byte, der []byte) error {
@@ -90,7 +81,7 @@ func (s signerFunc) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byt
 // line is an issuer under test.
 type line struct {
 	*Issuer
-	ledger  *memory
+	store   *memory
 	root    *x509.Certificate
 	issuing *x509.Certificate
 	config  Config
@@ -107,8 +98,8 @@ func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	must(t, err)
 	profile, err := NewProfile(DefaultProfile())
 	must(t, err)
-	l := &line{ledger: newMemory(), root: root, issuing: issuing}
-	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Ledger: l.ledger,
+	l := &line{store: newMemory(), root: root, issuing: issuing}
+	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Store: l.store,
 		Now: func() time.Time { return someTime }, Random: numbers(3)}
 	if change != nil {
 		change(&l.config, issuingKey)
@@ -178,8 +169,8 @@ func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
 	if first.Stored || !second.Stored || !bytes.Equal(first.DER, second.DER) || first.Serial != second.Serial {
 		t.Errorf("stored %t and %t, equal %t", first.Stored, second.Stored, bytes.Equal(first.DER, second.DER))
 	}
-	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.ledger.events, want) {
-		t.Errorf("events %v, want %v", l.ledger.events, want)
+	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.store.events, want) {
+		t.Errorf("events %v, want %v", l.store.events, want)
 	}
 }
 
@@ -235,7 +226,7 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 			var l *line
 			l = newLine(t, func(config *Config, key *ecdsa.PrivateKey) {
 				config.Signer = signerFunc{key, func(digest []byte) ([]byte, error) {
-					must(t, l.ledger.event("signed"))
+					must(t, l.store.event("signed"))
 					if !l.intends(digest) {
 						t.Error("the signed digest is not the one of an open intent")
 					}
@@ -245,19 +236,19 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 					return key.Sign(nil, digest, crypto.SHA256)
 				}}
 			})
-			l.ledger.refuse = c.refuse
+			l.store.refuse = c.refuse
 			if c.refuse == nil {
-				l.ledger.refuse = map[string]error{}
+				l.store.refuse = map[string]error{}
 			}
 			_, err := l.Sign(t.Context(), l.grantOne(t))
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if !slices.Equal(l.ledger.events, c.events) {
-				t.Errorf("events %v, want %v", l.ledger.events, c.events)
+			if !slices.Equal(l.store.events, c.events) {
+				t.Errorf("events %v, want %v", l.store.events, c.events)
 			}
-			if c.cause != nil && (len(l.ledger.causes) != 1 || !errors.Is(l.ledger.causes[0], c.cause)) {
-				t.Errorf("closed with %v, want %v", l.ledger.causes, c.cause)
+			if c.cause != nil && (len(l.store.causes) != 1 || !errors.Is(l.store.causes[0], c.cause)) {
+				t.Errorf("closed with %v, want %v", l.store.causes, c.cause)
 			}
 		})
 	}
@@ -265,7 +256,7 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 
 // intends reports whether an open intent names this digest.
 func (l *line) intends(digest []byte) bool {
-	for _, in := range l.ledger.open {
+	for _, in := range l.store.open {
 		if bytes.Equal(in.TBSSHA256[:], digest) {
 			return true
 		}
@@ -281,8 +272,8 @@ func TestACallerWhoGaveUpGetsNoSignature(t *testing.T) {
 	if _, err := l.Sign(ctx, grant); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotSigned) {
 		t.Errorf("got %v", err)
 	}
-	if want := []string{"intend", "failed"}; !slices.Equal(l.ledger.events, want) {
-		t.Errorf("events %v, want %v", l.ledger.events, want)
+	if want := []string{"intend", "failed"}; !slices.Equal(l.store.events, want) {
+		t.Errorf("events %v, want %v", l.store.events, want)
 	}
 }
 

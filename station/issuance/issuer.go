@@ -29,7 +29,7 @@ type Config struct {
 	// NotSigned() bool which gives true says that certainly nothing was
 	// signed; any other error leaves that open (I10).
 	Signer crypto.Signer
-	Ledger Ledger
+	Store  Store
 	Now    func() time.Time
 	Random io.Reader // for serial numbers; safe for concurrent use
 
@@ -77,7 +77,7 @@ func New(c Config) (*Issuer, error) {
 func (c *Config) complete() error {
 	for part, missing := range map[string]bool{
 		"Profile": c.Profile == nil, "Issuer": c.Issuer == nil, "Root": c.Root == nil, "Signer": c.Signer == nil,
-		"Ledger": c.Ledger == nil, "Now": c.Now == nil, "Random": c.Random == nil,
+		"Store": c.Store == nil, "Now": c.Now == nil, "Random": c.Random == nil,
 	} {
 		if missing {
 			return fmt.Errorf("%s is not set", part)

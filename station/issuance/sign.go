@@ -113,10 +113,12 @@ func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	// 1. The intent is durable before the HSM hears of it (I1, I2, I8), unless
 	// this request was answered before: no second signature (I9).
-	if err := i.config.Ledger.Intend(ctx, grant.intent); errors.Is(err, ErrAlreadyIssued) {
-		return i.stored(ctx, grant)
-	} else if err != nil {
+	stored, err := i.config.Store.Intend(ctx, grant.intent)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("writing the intent: %w", err)
+	case stored != nil:
+		return i.stored(grant, stored)
 	}
 	// 2. Sign. From here on the outcome must be recorded, whoever gives up.
 	signature, err := i.ask(ctx, grant)
@@ -131,7 +133,7 @@ func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: %w", ErrUnresolved, err))
 	}
 	// 4. Durable before anyone sees it.
-	if err := i.config.Ledger.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
+	if err := i.config.Store.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: storing the certificate: %w", ErrUnresolved, err))
 	}
 	return certificate, nil
@@ -156,7 +158,7 @@ func (i *Issuer) ask(ctx context.Context, grant *Grant) ([]byte, error) {
 // abandon closes the intent. If even that fails the intent stays open, and the
 // registry closes it as unresolved at the next start (I10).
 func (i *Issuer) abandon(ctx context.Context, grant *Grant, cause error) error {
-	if err := i.config.Ledger.Failed(ctx, grant.intent.Serial, cause); err != nil {
+	if err := i.config.Store.Failed(ctx, grant.intent.Serial, cause); err != nil {
 		return errors.Join(cause, fmt.Errorf("closing the intent: %w", err))
 	}
 	return cause
@@ -194,11 +196,8 @@ func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
 	return parsed, nil
 }
 
-func (i *Issuer) stored(ctx context.Context, grant *Grant) (*Certificate, error) {
-	der, err := i.config.Ledger.Stored(ctx, grant.intent.Key, grant.intent.Rework)
-	if err != nil {
-		return nil, fmt.Errorf("looking for a stored certificate: %w", err)
-	}
+// stored reads a certificate that was issued before.
+func (i *Issuer) stored(grant *Grant, der []byte) (*Certificate, error) {
 	parsed, err := i.parse(der)
 	if err != nil {
 		return nil, fmt.Errorf("stored certificate: %w", err)

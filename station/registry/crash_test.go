@@ -61,7 +61,7 @@ func enrolOne(r *Registry) error {
 		return err
 	}
 	in := intent(run)
-	if err := r.Intend(ctx, in); err != nil {
+	if _, err := r.Intend(ctx, in); err != nil {
 		return err
 	}
 	fmt.Printf("intended %x\n", in.Serial)

@@ -98,7 +98,7 @@ func TestAFullDiskStopsSigning(t *testing.T) {
 		run := newRun(devices.BoardID(uuid.New()), "hw")
 		if err = b.Admit(t.Context(), run); err == nil {
 			good++
-			err = b.Intend(t.Context(), intent(run))
+			err = b.intends(intent(run))
 		}
 	}
 	if !errors.Is(err, ErrNotDurable) {
@@ -123,7 +123,7 @@ func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
 			b := newBench(t)
 			run := b.run()
 			in := intent(run)
-			b.must(b.Intend(t.Context(), in))
+			b.must(b.intends(in))
 			b.full(true)
 			big := errors.New(strings.Repeat("x", maxText))
 			run.Ending, run.Reason, run.Err = station.Fault, "registry", big
@@ -208,7 +208,7 @@ func TestRecovery(t *testing.T) {
 	b := newBench(t)
 	run := b.run()
 	in := intent(run)
-	b.must(b.Intend(t.Context(), in))
+	b.must(b.intends(in))
 	delivered := b.run()
 	kept := b.issue(delivered)
 	b.reopen()
@@ -231,8 +231,8 @@ func TestRecovery(t *testing.T) {
 	if fresh := b.enrol(next); fresh.Serial == in.Serial {
 		t.Error("the next Run signs under the burned serial number")
 	}
-	if der, err := b.Stored(t.Context(), kept.Key, false); err != nil || string(der) != string(delivered.Certificate.DER) {
-		t.Errorf("the issued certificate is not handed out again: %v", err)
+	if der := b.answer(kept.Key, false); string(der) != string(delivered.Certificate.DER) {
+		t.Errorf("the issued certificate is not handed out again: %q", der)
 	}
 	if n := b.count("log.recovered"); n != 1 {
 		t.Errorf("%d entries about recovery, want 1", n)
@@ -250,7 +250,7 @@ func TestAnAnswerThatNobodyWaitsForIsNotGiven(t *testing.T) {
 	<-begun
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Intend(ctx, issuance.Intent{}); !errors.Is(err, context.Canceled) {
+	if _, err := b.Intend(ctx, issuance.Intent{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	close(held)

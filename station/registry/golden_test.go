@@ -48,7 +48,7 @@ func TestTheLogOfACleanRunIsTheGolden(t *testing.T) {
 	must(t, b.Admit(t.Context(), run))
 	in := intent(run)
 	in.Serial, in.TBSSHA256 = [16]byte{0x40, 1, 2, 3}, [32]byte{4, 5, 6}
-	must(t, b.Intend(t.Context(), in))
+	must(t, b.intends(in))
 	der := []byte("certificate")
 	must(t, b.Issued(t.Context(), in.Serial, der))
 	run.Certificate = certificateFor(in.Serial, der)

@@ -62,7 +62,7 @@ func (b *bench) whole() error {
 		return err
 	}
 	in := intent(run)
-	if err := b.Intend(ctx, in); err != nil {
+	if err := b.intends(in); err != nil {
 		return err
 	}
 	der := append(make([]byte, 500), in.Serial[:]...)

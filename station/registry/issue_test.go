@@ -50,7 +50,7 @@ func newLine(tb testing.TB, signer crypto.Signer) *line {
 	vkey, err := r.Genesis(tb.Context(), registry.Genesis{Origin: "hallmark.test/line", AuditKey: auditKey.Public(), Profile: profile,
 		Certificates: map[string]*x509.Certificate{"root": root, "issuing": issuing}})
 	must(tb, err)
-	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Ledger: r, Now: time.Now, Random: rand.Reader})
+	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Store: r, Now: time.Now, Random: rand.Reader})
 	must(tb, err)
 	return &line{r, issuer, root, issuing, vkey}
 }
@@ -69,20 +69,28 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// admitted is a board on the line that answered with a CSR.
+// admitted is a new board on the line that answered with a CSR.
 func (l *line) admitted(tb testing.TB) issuance.Request {
 	tb.Helper()
-	id := devices.BoardID(uuid.New())
-	run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
+	run := runOf(devices.BoardID(uuid.New()))
 	must(tb, l.registry.Admit(tb.Context(), run))
-	nonce := [16]byte(uuid.New())
-	return issuance.Request{Run: run.ID.String(), BoardID: id, Purpose: devices.PurposeTLS, Nonce: nonce, CSR: boardCSR(tb, id.String(), nonce)}
+	return requestOf(tb, run, newKey(tb))
+}
+
+// runOf is a Run of a board, not admitted yet.
+func runOf(id devices.BoardID) *station.Run {
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
+}
+
+func requestOf(tb testing.TB, run *station.Run, key *ecdsa.PrivateKey) issuance.Request {
+	tb.Helper()
+	id, nonce := run.Identity.ID, [16]byte(uuid.New())
+	return issuance.Request{Run: run.ID.String(), BoardID: id, Purpose: run.Purpose, Nonce: nonce, CSR: boardCSR(tb, key, id.String(), nonce)}
 }
 
 // boardCSR is what a board of the default profile sends (PROTOCOL.md section 4).
-func boardCSR(tb testing.TB, id string, nonce [16]byte) []byte {
+func boardCSR(tb testing.TB, key *ecdsa.PrivateKey, id string, nonce [16]byte) []byte {
 	tb.Helper()
-	key := newKey(tb)
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	must(tb, err)
 	type named struct {

@@ -15,11 +15,9 @@ import (
 // Reader reads a registry, also while a station has it open. Its methods are
 // safe for concurrent use.
 type Reader struct {
-	db *sql.DB
-	*readerStatements
+	db     *sql.DB
+	lookup *sql.Stmt
 }
-
-type readerStatements struct{ lookup, find *sql.Stmt }
 
 // OpenReader opens an existing registry without taking its lock.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
@@ -45,22 +43,15 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 	} else if id != applicationID || version != schemaVersion {
 		return nil, errors.Join(otherKind(id, version), db.Close())
 	}
-	r := &Reader{db: db, readerStatements: &readerStatements{}}
-	for query, s := range map[string]**sql.Stmt{lookupQuery: &r.lookup, storedQuery: &r.find} {
-		if *s, err = db.PrepareContext(ctx, query); err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
-		}
+	lookup, err := db.PrepareContext(ctx, lookupQuery)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
 	}
-	return r, nil
+	return &Reader{db: db, lookup: lookup}, nil
 }
 
 // Close ends reading.
 func (r *Reader) Close() error { return r.db.Close() }
-
-func (r *Reader) stored(ctx context.Context, args []any) (der []byte, err error) {
-	err = r.find.QueryRowContext(ctx, args...).Scan(&der)
-	return der, err
-}
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 

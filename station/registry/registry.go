@@ -59,7 +59,7 @@ type Registry struct {
 }
 
 var (
-	_ issuance.Ledger  = (*Registry)(nil)
+	_ issuance.Store   = (*Registry)(nil)
 	_ station.Registry = (*Registry)(nil)
 	_ station.Known    = (*Registry)(nil)
 )

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -112,6 +113,29 @@ func intent(run *station.Run) issuance.Intent {
 	return in
 }
 
+// errAnswered is what intends gives for a request that a stored certificate answers.
+var errAnswered = errors.New("a stored certificate answers this request")
+
+// intends writes an intent.
+func (b *bench) intends(in issuance.Intent) error {
+	stored, err := b.Intend(b.t.Context(), in)
+	if stored != nil {
+		return errAnswered
+	}
+	return err
+}
+
+// answer gives the stored certificate that answers a request, or nothing.
+func (b *bench) answer(key issuance.Key, rework bool) (stored []byte) {
+	b.t.Helper()
+	b.must(b.write(b.t.Context(), func(w *work) error {
+		s, err := w.standingFor(issuance.Intent{Key: key, Rework: rework}, b.now())
+		stored = s.stored
+		return err
+	}))
+	return stored
+}
+
 // issue walks a Run to an issued certificate.
 func (b *bench) issue(run *station.Run) issuance.Intent {
 	b.t.Helper()
@@ -120,7 +144,7 @@ func (b *bench) issue(run *station.Run) issuance.Intent {
 
 func (b *bench) issueAs(run *station.Run, in issuance.Intent) issuance.Intent {
 	b.t.Helper()
-	b.must(b.Intend(b.t.Context(), in))
+	b.must(b.intends(in))
 	der := append([]byte("certificate "), in.Serial[:]...)
 	b.must(b.Issued(b.t.Context(), in.Serial, der))
 	run.Certificate = certificateFor(in.Serial, der)

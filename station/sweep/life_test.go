@@ -109,7 +109,7 @@ func (w *world) deathMask() {
 
 func (w *world) station(p *plug, r *registry.Registry, v *verifier.Server) *station.Station {
 	w.t.Helper()
-	issue := w.IssuerConfig(pluggedLedger{p, r})
+	issue := w.IssuerConfig(pluggedStore{p, r})
 	issue.Signer = pluggedSigner{p, w.IssuingKey, w.aboutToSign}
 	config := w.StationConfig()
 	config.Issuer = pluggedIssuer{p, must(issuance.New(issue))(w.t), w.freshNonce}

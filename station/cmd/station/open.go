@@ -265,7 +265,7 @@ func (b *bench) openIssuer(ctx context.Context) error {
 		return err
 	}
 	b.issuer, err = issuance.New(issuance.Config{
-		Profile: b.profile, COSE: b.cose, Issuer: b.issuing, Root: b.root, Signer: signer, Ledger: b.registry,
+		Profile: b.profile, COSE: b.cose, Issuer: b.issuing, Root: b.root, Signer: signer, Store: b.registry,
 		Now: time.Now, Random: rand.Reader, AllowDummy: b.config.Boards.AllowDummy,
 	})
 	return err

@@ -14,65 +14,50 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The methods of issuance.Ledger.
+// The methods of issuance.Store.
 
-// Stored looks for the certificate that answers this key, newest first. One
-// that has ended answers nothing: no verifier would accept it.
-func (r *Registry) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
-	der, err := r.stored(ctx, storedArgs(key, rework, r.config.Now()))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, issuance.ErrNotIssued
-	} else if err != nil {
-		return nil, fmt.Errorf("reading the registry: %w", err)
-	}
-	return der, nil
-}
-
-// storedQuery prefers the active certificate at a first enrolment, and leaves
-// it out at a rework.
-const storedQuery = `SELECT der FROM certificates
-	WHERE board_id = ? AND purpose = ? AND spki_sha256 = ? AND profile_sha256 = ? AND issuer_sha256 = ?
-	AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?) AND not_after > ?
-	ORDER BY status = 'active' DESC, id DESC LIMIT 1`
-
-// storedArgs are those of storedQuery and standingQuery, which must agree.
-func storedArgs(key issuance.Key, rework bool, now time.Time) []any {
-	return []any{key.BoardID.String(), key.Purpose.String(), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework, stamp(now)}
-}
-
-// Intend writes the intent: board, key and serial number are tied together
-// before anything is signed.
-func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
-	return r.write(ctx, func(w *work) error {
-		if err := w.intend(in, r.config.Now()); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
+// Intend writes the intent, which ties board, key and serial number together
+// before anything is signed; or it gives the certificate that answers the request
+// already (I9), and writes nothing.
+func (r *Registry) Intend(ctx context.Context, in issuance.Intent) ([]byte, error) {
+	var stored []byte
+	err := r.write(ctx, func(w *work) (err error) {
+		stored, err = w.intend(in, r.config.Now())
+		if err == nil || ofDatabase(err) {
 			return err
-		} else if err != nil {
-			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
 		}
-		return nil
+		return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
 	})
+	if err != nil {
+		return nil, err // the transaction may still write to stored: see ErrUnknownOutcome
+	}
+	return stored, nil
 }
 
-func (w *work) intend(in issuance.Intent, now time.Time) error {
+func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err error) {
 	// 1. The Run is open, and for this board.
 	order, err := w.openRunFor(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// 2. The key is this board's (I4).
 	if err := w.ownKey(in); err != nil {
-		return err
+		return nil, err
 	}
-	// 3. Nothing answers this request already (I9), and nothing forbids it (I3).
-	if err := w.mayIssue(in, now); err != nil {
-		return err
+	// 3. A stored certificate answers the request (I9), or nothing forbids a new one (I3).
+	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
+		return stored, err
 	}
-	// 4. The work order has room for one more board.
+	return nil, w.writeIntent(in, order)
+}
+
+func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
+	// 1. The work order has room for one more board.
 	counted, err := w.count(order, in.BoardID)
 	if err != nil {
 		return err
 	}
-	// 5. The evidence, then the row.
+	// 2. The evidence, then the row.
 	e := intentEntry(in, "cert.issue.intent", audit.Success, "")
 	e.WorkOrder = counted
 	written, err := w.append(e)
@@ -121,35 +106,47 @@ func (w *work) ownKey(in issuance.Intent) error {
 	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
 }
 
-// standing is how the board stands with regard to one request.
-type standing struct{ stored, open, active, revoked int }
+// standing is what the registry holds for the board and purpose of one request.
+type standing struct {
+	stored                []byte // the certificate that answers the request, nil for none
+	open, active, revoked int
+}
 
+// standingQuery prefers the active certificate as the answer to a first
+// enrolment, and leaves it out at a rework (?6). Then the newest comes first.
 const standingQuery = `SELECT
-	count(*) FILTER (WHERE spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
-		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7),
+	(SELECT der FROM certificates WHERE board_id = ?1 AND purpose = ?2
+		AND spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
+		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7
+		ORDER BY status = 'active' DESC, id DESC LIMIT 1),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
 	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
 	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
 
-func (w *work) mayIssue(in issuance.Intent, now time.Time) error {
-	var s standing
-	err := w.row(standingQuery, storedArgs(in.Key, in.Rework, now), &s.stored, &s.open, &s.active, &s.revoked)
+func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err error) {
+	err = w.row(standingQuery, []any{in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.ProfileSHA256[:],
+		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.revoked)
+	return s, err
+}
+
+// mayIssue gives the stored certificate that answers the request, or nothing
+// when a new one may be signed.
+func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err error) {
+	s, err := w.standingFor(in, now)
 	switch {
-	case err != nil:
-		return err
-	case s.stored > 0:
-		return issuance.ErrAlreadyIssued
+	case err != nil || s.stored != nil:
+		return s.stored, err
 	case s.open > 0:
-		return fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
+		return nil, fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
 	case s.active > 0 && !in.Rework:
-		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
+		return nil, fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
 	case s.active == 0 && s.revoked > 0 && !in.Rework:
-		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
+		return nil, fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
 	case in.Purpose != devices.PurposeTLS:
-		return w.hasTLS(in.BoardID)
+		return nil, w.hasTLS(in.BoardID)
 	}
-	return nil
+	return nil, nil
 }
 
 // hasTLS: what proves a board is its TLS key, so that one is certified first.

@@ -1,6 +1,6 @@
 // Package issuance turns a checked CSR into a certificate: profile, checks,
 // intent, signature. It holds no key (it is given a crypto.Signer) and no
-// database (what must be durable it asks of a [Ledger]).
+// database (what must be durable goes to a [Store]).
 //
 // [Issuer.Check] either refuses a CSR with one of the refusals in errors.go or
 // gives a [Grant], which is good for one signature on one exact TBS.
@@ -38,25 +38,24 @@ type Intent struct {
 	Rework    bool // an active certificate for the key exists and will be superseded at record
 }
 
-// Ledger is the durable memory of issuing. Implementations make each call one
+// Store is the durable memory of issuing. Implementations make each call one
 // durable transaction together with its audit entry: when it returns nil, both
 // survive a power cut. Concurrent calls are safe.
-type Ledger interface {
-	// Stored returns the certificate that answers this key, or ErrNotIssued.
-	// For a first enrolment that is the active one, else one that was issued
-	// and not yet activated; for a rework only the latter, because the active
-	// one is what the rework is about to replace.
-	Stored(ctx context.Context, key Key, rework bool) (der []byte, err error)
-	// Intend records the intent. It refuses with ErrSerialTaken a serial number
-	// that was ever used (I2), with ErrKeyElsewhere a public key that belongs
-	// to another BoardID or a BoardID that has another key (I4), with
-	// ErrAlreadyActive a second certificate for the same (BoardID, purpose)
-	// unless the intent is a rework (I3), with ErrAlreadyIssued a key that
-	// Stored answers (I9), with ErrInFlight a second intent while one is open,
-	// with ErrTLSFirst another key than the TLS key while the board has no active
-	// certificate for that one, and with ErrRevoked a board whose certificate was
-	// revoked, unless the intent is a rework.
-	Intend(ctx context.Context, in Intent) error
+type Store interface {
+	// Intend writes the intent and gives nothing, or it writes nothing and gives
+	// the stored certificate that answers the request (I9). For a first enrolment
+	// that is the active certificate, else one that was issued and not yet
+	// activated; for a rework only the latter, because the rework replaces the
+	// active one. A certificate that has ended answers nothing.
+	//
+	// It refuses with ErrSerialTaken a serial number that was ever used (I2), with
+	// ErrKeyElsewhere a public key that belongs to another BoardID or a BoardID
+	// that has another key (I4), with ErrInFlight a second intent while one is
+	// open, with ErrTLSFirst another key than the TLS key while the board has no
+	// active certificate for its TLS key. Unless the intent is a rework it also
+	// refuses with ErrAlreadyActive a second certificate for the same (BoardID,
+	// purpose) (I3), and with ErrRevoked a board whose certificate was revoked.
+	Intend(ctx context.Context, in Intent) (stored []byte, err error)
 	// Issued stores the certificate that answers the intent with this serial number.
 	Issued(ctx context.Context, serial [16]byte, der []byte) error
 	// Failed closes an intent that has no certificate; its serial number stays
