@@ -13,15 +13,12 @@ import (
 	"hallmark/station/issuance"
 )
 
-//go:embed demo.yaml station.example.yaml profiles/*.yaml
+//go:embed demo.yaml profiles/*.yaml
 var files embed.FS
 
 // Demo is the configuration of `station init` without --config: SoftHSM,
 // emulated boards, nothing that protects anything.
 func Demo() []byte { return embedded("demo.yaml") }
-
-// Example is the documented configuration of a real bench.
-func Example() []byte { return embedded("station.example.yaml") }
 
 // embedded reads a file that the compiler put there.
 func embedded(name string) []byte {

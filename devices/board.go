@@ -68,12 +68,6 @@ const (
 // HasCaller reports whether the key is another one for each caller, as TF-M's is.
 func (s HUKSource) HasCaller() bool { return s == HUKTFM || s == HUKTFMDummy }
 
-// Trusted reports whether a board with a HUK of this source may get an
-// identity outside demo mode: development values and TF-M's dummy
-// provisioning may not, and emulated fuses only where emulated boards are
-// allowed, which the station decides.
-func (s HUKSource) Trusted() bool { return s == HUKTFM || s == HUKVendor || s == HUKFuses }
-
 // Slot names one object of the board's certificate store ("s" of write and read).
 type Slot uint8
 
@@ -134,8 +128,6 @@ type Subject struct {
 // HandshakeReport is the board's own account of a mutual-TLS handshake.
 type HandshakeReport struct {
 	Received []byte // application data the board read from the verifier
-	Sent     int    // octets board → verifier; 0 over the board's own network, where nobody counts
-	Taken    int    // octets verifier → board; the same
 }
 
 // WireCount is what went over a line since it was opened.

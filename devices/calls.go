@@ -26,7 +26,7 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
-	c.booted(id.ID, id.Boot, id.Stored)
+	c.booted(id.ID, id.Boot)
 	if err := c.learnt(hello.BufferSize); err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
@@ -91,11 +91,11 @@ func printable(text string) bool {
 
 // booted notes which board answers, and which start of its firmware. Another
 // board may have another buffer.
-func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
+func (c *Client) booted(id BoardID, boot BootID) {
 	if c.boot == nil || c.board != id {
 		c.limit = 0
 	}
-	c.board, c.boot, c.stored = id, &boot, stored
+	c.board, c.boot = id, &boot
 }
 
 // CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
@@ -231,7 +231,7 @@ func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	if err != nil {
 		return BoardID{}, err
 	}
-	c.booted(id, BootID(response.Boot), Slots(response.Stored))
+	c.booted(id, BootID(response.Boot))
 	return id, nil
 }
 

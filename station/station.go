@@ -163,15 +163,6 @@ func (s *Station) Drain() { s.drain() }
 // Draining is done after Drain was called.
 func (s *Station) Draining() <-chan struct{} { return s.draining.Done() }
 
-// Purposes gives the purposes that each board is certified for, in order.
-func (s *Station) Purposes() []devices.Purpose {
-	var purposes []devices.Purpose
-	for _, key := range s.config.Keys {
-		purposes = append(purposes, key.Purpose)
-	}
-	return purposes
-}
-
 // keyOf finds the configured key for the Run's purpose.
 func (s *Station) keyOf(run *Run) (Key, error) {
 	for _, key := range s.config.Keys {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"time"
 )
 
@@ -27,11 +26,10 @@ type CAConfig struct {
 
 // ServerConfig describes the verifier's TLS server certificate.
 type ServerConfig struct {
-	CommonName  string
-	DNSNames    []string // at least one DNS name or address
-	IPAddresses []net.IP
-	NotBefore   time.Time
-	NotAfter    time.Time
+	CommonName string
+	DNSNames   []string // at least one
+	NotBefore  time.Time
+	NotAfter   time.Time
 }
 
 var errNames = errors.New("names: want a common name of 1 to 64 octets and an organization of at most 64")
@@ -103,8 +101,8 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.CommonName == "" || len(c.CommonName) > 64 {
 		return nil, errNames
 	}
-	if len(c.DNSNames)+len(c.IPAddresses) == 0 {
-		return nil, errors.New("names: want at least one DNS name or address (RFC 9525 section 2)")
+	if len(c.DNSNames) == 0 {
+		return nil, errors.New("names: want at least one DNS name (RFC 9525 section 2)")
 	}
 	serial, err := newSerial(random)
 	if err != nil {
@@ -119,7 +117,6 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		DNSNames:              c.DNSNames,
-		IPAddresses:           c.IPAddresses,
 	}, nil
 }
 

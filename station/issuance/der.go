@@ -134,17 +134,5 @@ func seal(tbs, signature []byte) ([]byte, error) {
 	})
 }
 
-// distinguishedName gives a name for people: attributes in their order.
-func distinguishedName(organization, commonName, unit string) string {
-	text := "CN=" + commonName
-	if organization != "" {
-		text = "O=" + organization + ", " + text
-	}
-	if unit != "" {
-		text += ", OU=" + unit
-	}
-	return text
-}
-
 // marshalTBS writes a TBSCertificate. The same input gives the same octets.
 func marshalTBS(tbs tbsCertificate) ([]byte, error) { return asn1.Marshal(tbs) }

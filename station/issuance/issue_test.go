@@ -96,7 +96,7 @@ func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	must(t, err)
 	issuing, err := Issuing(CAConfig{CommonName: "Hallmark Issuing", Organization: "Linaro", NotBefore: someTime.Add(-day)}, &issuingKey.PublicKey, root, rootKey, numbers(2))
 	must(t, err)
-	profile, err := NewProfile(DefaultProfile())
+	profile, err := NewProfile(linaro())
 	must(t, err)
 	l := &line{store: newMemory(), root: root, issuing: issuing}
 	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Store: l.store,

@@ -45,7 +45,6 @@ type Config struct {
 // Issuer checks and signs. Its methods are safe for concurrent use.
 type Issuer struct {
 	config Config
-	key    *ecdsa.PublicKey
 	spki   [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo
 	aki    []byte   // DER of the AuthorityKeyIdentifier of what it issues
 }
@@ -63,15 +62,14 @@ func New(c Config) (*Issuer, error) {
 		return nil, fmt.Errorf("configuring the issuer: %w: it is for keys of another purpose", ErrProfile)
 	}
 	c.Chain = slices.Clone(c.Chain)
-	key, err := issuerKey(&c)
-	if err != nil {
+	if err := c.belongTogether(); err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
 	aki, err := authorityKeyID(c.Issuer.SubjectKeyId)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
-	return &Issuer{config: c, key: key, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
+	return &Issuer{config: c, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
 }
 
 func (c *Config) complete() error {
@@ -86,18 +84,20 @@ func (c *Config) complete() error {
 	return nil
 }
 
-func issuerKey(c *Config) (*ecdsa.PublicKey, error) {
+// belongTogether compares the signer's key with the issuer's, and verifies the
+// issuer up to the root.
+func (c *Config) belongTogether() error {
 	key, ok := c.Issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() || !key.Equal(c.Signer.Public()) {
-		return nil, ErrIssuerKey
+		return ErrIssuerKey
 	}
 	if !c.Issuer.IsCA || c.Issuer.KeyUsage&x509.KeyUsageCertSign == 0 || len(c.Issuer.SubjectKeyId) == 0 {
-		return nil, fmt.Errorf("%w: want a CA with keyCertSign and a subject key identifier", ErrIssuerChain)
+		return fmt.Errorf("%w: want a CA with keyCertSign and a subject key identifier", ErrIssuerChain)
 	}
 	if _, err := c.Issuer.Verify(c.upTo(c.Now())); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIssuerChain, err)
+		return fmt.Errorf("%w: %w", ErrIssuerChain, err)
 	}
-	return key, nil
+	return nil
 }
 
 // upTo is how a certificate is verified against the configured root.
@@ -124,11 +124,10 @@ type Request struct {
 // has no exported fields and no encoding: nobody can load one from a file, and
 // after a restart the CSR is checked again.
 type Grant struct {
-	issuer  *Issuer
-	intent  Intent
-	tbs     []byte
-	subject string
-	used    atomic.Bool
+	issuer *Issuer
+	intent Intent
+	tbs    []byte
+	used   atomic.Bool
 }
 
 // Check refuses the CSR with one of the refusals in errors.go, or grants

@@ -44,25 +44,6 @@ type SubjectConfig struct {
 	OrganizationalUnit string `yaml:"organizational_unit" json:"organizational_unit"` // may be empty
 }
 
-// DefaultProfile is the profile "linaro".
-func DefaultProfile() ProfileConfig {
-	return ProfileConfig{
-		Name:             "linaro",
-		Subject:          SubjectConfig{Organization: "Linaro", CommonName: boardIDVariable, OrganizationalUnit: "Device Client TLS"},
-		Validity:         forever,
-		Backdate:         "24h",
-		KeyUsage:         []string{"digitalSignature"},
-		ExtendedKeyUsage: []string{"clientAuth"},
-	}
-}
-
-// DefaultCOSEProfile is the profile "linaro-cose".
-func DefaultCOSEProfile() ProfileConfig {
-	c := DefaultProfile()
-	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", devices.PurposeCOSE.String(), "Device COSE Sign", []string{}
-	return c
-}
-
 const (
 	boardIDVariable = "${board.id}"
 	forever         = "forever"
@@ -78,13 +59,12 @@ var endOfTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 // Profile is a ProfileConfig that was checked. It does not change.
 type Profile struct {
-	canonical []byte
-	sum       [32]byte
-	config    ProfileConfig
-	purpose   devices.Purpose
-	validity  time.Duration // 0: for ever
-	backdate  time.Duration
-	fixed     []extension // extensions that do not depend on key or issuer
+	sum      [32]byte
+	config   ProfileConfig
+	purpose  devices.Purpose
+	validity time.Duration // 0: for ever
+	backdate time.Duration
+	fixed    []extension // extensions that do not depend on key or issuer
 }
 
 // NewProfile checks a profile; each refusal wraps ErrProfile and names the field.
@@ -97,11 +77,11 @@ func NewProfile(c ProfileConfig) (*Profile, error) {
 			return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 		}
 	}
-	canonical, err := json.Marshal(p.normal())
+	canonical, err := p.canonical()
 	if err != nil {
 		return nil, fmt.Errorf("%w: writing it in canonical form: %w", ErrProfile, err)
 	}
-	p.canonical, p.sum = canonical, sha256.Sum256(canonical)
+	p.sum = sha256.Sum256(canonical)
 	return p, nil
 }
 
@@ -136,11 +116,12 @@ func (p *Profile) Name() string { return p.config.Name }
 // Purpose gives the purpose of the keys that the profile is for.
 func (p *Profile) Purpose() devices.Purpose { return p.purpose }
 
-// Canonical gives the octets that SHA256 is the digest of: JSON without white
+// canonical gives the octets that SHA256 is the digest of: JSON without white
 // space, every field present (but the purpose of a TLS key), lists sorted, durations in seconds.
-func (p *Profile) Canonical() []byte { return slices.Clone(p.canonical) }
+func (p *Profile) canonical() ([]byte, error) { return json.Marshal(p.normal()) }
 
-// SHA256 is the digest of the canonical profile.
+// SHA256 is the digest of the canonical profile. Two profiles with the same
+// meaning have the same digest.
 func (p *Profile) SHA256() [32]byte { return p.sum }
 
 // Organization gives the O that a board is asked to put into its CSR, may be empty.

@@ -17,7 +17,7 @@ import (
 // newCOSELine is an issuer that certifies both keys of a board.
 func newCOSELine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	t.Helper()
-	profile, err := NewProfile(DefaultCOSEProfile())
+	profile, err := NewProfile(linaroCOSE())
 	must(t, err)
 	return newLine(t, func(c *Config, key *ecdsa.PrivateKey) {
 		c.COSE = profile
@@ -112,9 +112,9 @@ func TestARequestForAnotherPurposeIsRefused(t *testing.T) {
 }
 
 func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
-	tls, err := NewProfile(DefaultProfile())
+	tls, err := NewProfile(linaro())
 	must(t, err)
-	cose, err := NewProfile(DefaultCOSEProfile())
+	cose, err := NewProfile(linaroCOSE())
 	must(t, err)
 	c := newLine(t, nil).config
 	for name, profiles := range map[string][2]*Profile{"COSE for TLS": {cose, nil}, "TLS for COSE": {tls, tls}} {
@@ -130,12 +130,12 @@ func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
 func TestThePurposeOfATLSProfileDoesNotChangeItsDigest(t *testing.T) {
 	const before = "74a936bb8ff50e19eec32491882d2a4b57432de24ba2917d8e35eb16705cc7da"
 	for _, purpose := range []string{"", devices.PurposeTLS.String()} {
-		c := DefaultProfile()
+		c := linaro()
 		c.Purpose = purpose
 		p, err := NewProfile(c)
 		must(t, err)
 		if sum := p.SHA256(); hex.EncodeToString(sum[:]) != before || p.Purpose() != devices.PurposeTLS {
-			t.Errorf("purpose %q: %s has the digest %x", purpose, p.Canonical(), sum)
+			t.Errorf("purpose %q: %s has the digest %x", purpose, canonicalOf(t, p), sum)
 		}
 	}
 }

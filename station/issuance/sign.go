@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"time"
 )
 
 // MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slots 2 and 3).
@@ -26,10 +25,7 @@ type Certificate struct {
 	DER                []byte
 	Serial             [16]byte
 	SHA256, SPKISHA256 [32]byte // of DER, and of its SubjectPublicKeyInfo
-	Subject            string   // for people
-	NotBefore          time.Time
-	NotAfter           time.Time
-	Stored             bool // it was issued before and not signed now (I9)
+	Stored             bool     // it was issued before and not signed now (I9)
 }
 
 // grant fixes everything that will be signed.
@@ -50,9 +46,8 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 		return nil, fmt.Errorf("%w: it could have %d", ErrDoesNotFit, len(tbs)+maxSignature)
 	}
 	return &Grant{
-		issuer:  i,
-		tbs:     tbs,
-		subject: distinguishedName(profile.Organization(), req.BoardID.String(), profile.OrganizationalUnit()),
+		issuer: i,
+		tbs:    tbs,
 		intent: Intent{
 			Key: Key{BoardID: req.BoardID, Purpose: profile.Purpose(), SPKISHA256: sha256.Sum256(spki),
 				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},
@@ -118,7 +113,7 @@ func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	case err != nil:
 		return nil, fmt.Errorf("writing the intent: %w", err)
 	case stored != nil:
-		return i.stored(grant, stored)
+		return i.stored(stored)
 	}
 	// 2. Sign. From here on the outcome must be recorded, whoever gives up.
 	signature, err := i.ask(ctx, grant)
@@ -177,7 +172,7 @@ func (i *Issuer) finished(grant *Grant, signature []byte) (*Certificate, error) 
 	if !bytes.Equal(parsed.RawTBSCertificate, grant.tbs) {
 		return nil, errors.New("comparing: the certificate is not what was granted")
 	}
-	return describe(parsed, grant), nil
+	return describe(parsed), nil
 }
 
 // parse reads a certificate and checks that the issuer signed it; that the
@@ -197,24 +192,21 @@ func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
 }
 
 // stored reads a certificate that was issued before.
-func (i *Issuer) stored(grant *Grant, der []byte) (*Certificate, error) {
+func (i *Issuer) stored(der []byte) (*Certificate, error) {
 	parsed, err := i.parse(der)
 	if err != nil {
 		return nil, fmt.Errorf("stored certificate: %w", err)
 	}
-	certificate := describe(parsed, grant)
+	certificate := describe(parsed)
 	certificate.Stored = true
 	return certificate, nil
 }
 
-func describe(parsed *x509.Certificate, grant *Grant) *Certificate {
+func describe(parsed *x509.Certificate) *Certificate {
 	c := &Certificate{
 		DER:        parsed.Raw,
 		SHA256:     sha256.Sum256(parsed.Raw),
 		SPKISHA256: sha256.Sum256(parsed.RawSubjectPublicKeyInfo),
-		Subject:    grant.subject,
-		NotBefore:  parsed.NotBefore,
-		NotAfter:   parsed.NotAfter,
 	}
 	parsed.SerialNumber.FillBytes(c.Serial[:])
 	return c

@@ -211,7 +211,6 @@ func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int6
 type Event struct {
 	Type     string // two words or more with points between; not of a family that rows are explained by
 	Outcome  audit.Outcome
-	Reason   string // one word, may be empty
 	Operator string // empty: the station itself
 	Details  map[string]string
 }
@@ -234,5 +233,5 @@ func (r *Registry) Event(ctx context.Context, event Event) error {
 		details[text(name)] = text(value)
 	}
 	return r.note(ctx, audit.Entry{Actor: actor(event.Operator), Category: audit.CategorySystem, Type: text(event.Type),
-		Outcome: event.Outcome, Reason: text(event.Reason), Details: details})
+		Outcome: event.Outcome, Details: details})
 }

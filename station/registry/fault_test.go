@@ -109,7 +109,7 @@ func TestAFullDiskStopsSigning(t *testing.T) {
 	b.enrol(b.run())
 	b.reopen()
 	b.verify()
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	if b.must(err); len(runs) != good+1 {
 		t.Errorf("%d Runs, want %d: what was acknowledged is there", len(runs), good+1)
 	}
@@ -219,7 +219,7 @@ func TestRecovery(t *testing.T) {
 	if record, err := b.Lookup(t.Context(), kept.Serial); err != nil || record.Status != station.StatusIssued {
 		t.Errorf("the issued certificate is %+v, %v; want issued (I7)", record, err)
 	}
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	b.must(err)
 	for _, r := range runs {
 		if r.Ending != station.Fault || r.Reason != "interrupted" {

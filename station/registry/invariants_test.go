@@ -279,7 +279,7 @@ func TestManyCallersShareCommitsAndOneRefusalSpoilsNothing(t *testing.T) {
 	for err := range errs {
 		t.Error(err)
 	}
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	if b.must(err); len(runs) != 161 {
 		t.Errorf("%d Runs, want 161", len(runs))
 	}

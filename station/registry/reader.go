@@ -202,19 +202,6 @@ type RunRow struct {
 	Reason                                       string
 }
 
-// Runs lists Runs in the order in which they were admitted.
-func (r *Reader) Runs(ctx context.Context, f Filter) ([]RunRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, coalesce(work_order, ''), rework,
-		purpose, admitted, coalesce(closed, ''), coalesce(ending, ''), reason
-		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.boardID(), f.limit())
-	if err != nil {
-		return nil, fmt.Errorf("listing Runs: %w", err)
-	}
-	return collect(rows, func(c *RunRow) []any {
-		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
-	})
-}
-
 // collect reads all rows into values.
 func collect[T any](rows *sql.Rows, into func(*T) []any) ([]T, error) {
 	defer rows.Close()

@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -39,7 +38,6 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 	Random  io.Reader        // for ids of audit entries; nil: crypto/rand
 	Station string           // name of this station, in each audit entry
-	Log     *slog.Logger     // for engineers; nil: nowhere
 
 	// AcceptClock, when not empty, is the operator who says that the clock is
 	// right although it is behind the newest audit entry.
@@ -109,9 +107,6 @@ func (c Config) completed() Config {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }

@@ -17,7 +17,7 @@ import (
 // ErrDiffers: a row of the registry is not what the audit log says it must be.
 var ErrDiffers = errors.New("registry differs from its audit log")
 
-// VerifyAudit recomputes the audit log (see audit.Verify) and then compares
+// VerifyAudit recomputes the audit log (see audit.VerifyEach) and then compares
 // every row of the registry with what the log says it must be. An error names
 // the first difference; it wraps a sentinel of package audit, or ErrDiffers.
 func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ...[]byte) (audit.Report, error) {

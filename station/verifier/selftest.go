@@ -261,7 +261,6 @@ func readAnswer(ctx context.Context, session station.Session, client *tls.Conn) 
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	now         time.Time
 }
 
 // noUsage leaves the extension out.
@@ -289,7 +288,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 		return nil, err
 	}
 	certificate, err := x509.ParseCertificate(der)
-	return &authority{certificate, key, now}, err
+	return &authority{certificate, key}, err
 }
 
 // issue makes a key and a certificate for it; a nil authority signs with that key itself.

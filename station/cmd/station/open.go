@@ -195,7 +195,7 @@ func (b *bench) openRegistry(ctx context.Context) (err error) {
 	if err := b.ownLog(ctx); err != nil {
 		return fmt.Errorf("opening the registry: %w", err)
 	}
-	config := registryConfig(b.state, b.config, b.log)
+	config := registryConfig(b.state, b.config)
 	config.AcceptClock = b.acceptClock
 	b.registry, err = registry.Open(ctx, config)
 	if err != nil {
@@ -205,8 +205,8 @@ func (b *bench) openRegistry(ctx context.Context) (err error) {
 	return nil
 }
 
-func registryConfig(s state, config *configs.Config, log *slog.Logger) registry.Config {
-	return registry.Config{Path: s.registry(), Now: time.Now, Station: config.Station, Log: log}
+func registryConfig(s state, config *configs.Config) registry.Config {
+	return registry.Config{Path: s.registry(), Now: time.Now, Station: config.Station}
 }
 
 func (b *bench) openToken(ctx context.Context) (err error) {

@@ -31,7 +31,7 @@ func begin(ctx context.Context, s state, p *plan, made *ceremony) (err error) {
 	if err != nil {
 		return err
 	}
-	book, err := registry.Open(ctx, registryConfig(s, p.config, nil))
+	book, err := registry.Open(ctx, registryConfig(s, p.config))
 	if err != nil {
 		return err
 	}
