@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	for name, certificate := range map[string]*x509.Certificate{"root": l.root, "issuing": l.issuing} {
 		if len(certificate.Raw) > 460 {
 			t.Errorf("%s has %d octets", name, len(certificate.Raw))
@@ -29,7 +29,7 @@ func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
 }
 
 func TestAServerCertificateIsForServersOnly(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	server, err := Server(ServerConfig{CommonName: "verifier", DNSNames: []string{"verifier.test"},
 		NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &newKey(t).PublicKey, l.issuing, fixedKey("issuing"), numbers(8))
 	must(t, err)

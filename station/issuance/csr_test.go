@@ -92,7 +92,7 @@ func (p parts) sign(t testing.TB) []byte {
 	return sequence(info, p.algorithm, mustDER(asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}))
 }
 
-// csrCases are all ways in which a CSR is wrong, each with its refusal.
+// csrCases has each way in which a CSR can be wrong, with its refusal.
 var csrCases = []struct {
 	name string
 	make func(t testing.TB, p parts) []byte
@@ -221,8 +221,8 @@ func TestRefusalsHaveDifferentWords(t *testing.T) {
 	}
 }
 
-// FuzzCSR is the law of checkCSR: whatever a board sends, either it is refused
-// with a word, or it is, octet for octet, what was asked for and a signature.
+// FuzzCSR holds checkCSR to this law: whatever a board sends, checkCSR refuses it with
+// a word, or the signed part is octet for octet what the station asked for.
 func FuzzCSR(f *testing.F) {
 	for _, c := range csrCases {
 		f.Add(c.make(f, honest(f)))

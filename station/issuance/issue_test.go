@@ -19,8 +19,7 @@ import (
 	"hallmark/devices"
 )
 
-// memory is a Store that lasts as long as the test. It is told what to
-// refuse, and it fails the test if the HSM was asked before the intent.
+// memory is a Store in memory. It notes its calls, and refuses those that a test names.
 type memory struct {
 	sync.Mutex
 	events []string
@@ -68,7 +67,7 @@ func (m *memory) Failed(_ context.Context, serial [16]byte, cause error) error {
 	return m.event("failed")
 }
 
-// signerFunc is a signer with a key and a behaviour.
+// signerFunc is a Signer whose signatures come from a function.
 type signerFunc struct {
 	*ecdsa.PrivateKey
 	sign func(digest []byte) ([]byte, error)
@@ -78,8 +77,8 @@ func (s signerFunc) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byt
 	return s.sign(digest)
 }
 
-// line is an issuer under test.
-type line struct {
+// testIssuer is an issuer with all that a test needs to use it.
+type testIssuer struct {
 	*Issuer
 	store   *memory
 	root    *x509.Certificate
@@ -89,7 +88,7 @@ type line struct {
 
 var someTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
+func newTestIssuer(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *testIssuer {
 	t.Helper()
 	rootKey, issuingKey := fixedKey("root"), fixedKey("issuing")
 	root, err := Root(CAConfig{CommonName: "Hallmark Root", Organization: "Linaro", NotBefore: someTime.Add(-day), PathLen: 1}, rootKey, numbers(1))
@@ -98,7 +97,7 @@ func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	must(t, err)
 	profile, err := NewProfile(linaro())
 	must(t, err)
-	l := &line{store: newMemory(), root: root, issuing: issuing}
+	l := &testIssuer{store: newMemory(), root: root, issuing: issuing}
 	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Store: l.store,
 		Now: func() time.Time { return someTime }, Random: numbers(3)}
 	if change != nil {
@@ -109,7 +108,7 @@ func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	return l
 }
 
-// fixedKey is the same key for the same name, so that goldens can be written.
+// fixedKey gives the same key for the same name, so that goldens stay the same.
 func fixedKey(name string) *ecdsa.PrivateKey {
 	sum := sha256.Sum256([]byte(name))
 	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), sum[:])
@@ -119,7 +118,7 @@ func fixedKey(name string) *ecdsa.PrivateKey {
 	return key
 }
 
-// numbers is a reader of the same octet.
+// numbers is a random source that gives one octet again and again.
 type numbers byte
 
 func (n numbers) Read(p []byte) (int, error) {
@@ -129,17 +128,17 @@ func (n numbers) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deterministic signs as RFC 6979 says: the same certificate each time.
+// deterministic signs by RFC 6979, so that the certificate is the same each time.
 func deterministic(key *ecdsa.PrivateKey) crypto.Signer {
 	return signerFunc{key, func(digest []byte) ([]byte, error) { return key.Sign(nil, digest, crypto.SHA256) }}
 }
 
-func (l *line) request(t testing.TB) Request {
+func (l *testIssuer) request(t testing.TB) Request {
 	t.Helper()
 	return requestOf(t, someBoard, fixedKey("board"))
 }
 
-// requestOf is one for the TLS key of a board.
+// requestOf is a request for the TLS key of a board.
 func requestOf(t testing.TB, board devices.BoardID, key *ecdsa.PrivateKey) Request {
 	t.Helper()
 	p := honest(t)
@@ -152,7 +151,7 @@ func requestOf(t testing.TB, board devices.BoardID, key *ecdsa.PrivateKey) Reque
 	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: board, Purpose: devices.PurposeTLS, Nonce: someNonce, CSR: p.sign(t)}
 }
 
-func (l *line) grantOne(t testing.TB) *Grant {
+func (l *testIssuer) grantOne(t testing.TB) *Grant {
 	t.Helper()
 	grant, err := l.Check(t.Context(), l.request(t))
 	must(t, err)
@@ -160,7 +159,7 @@ func (l *line) grantOne(t testing.TB) *Grant {
 }
 
 func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	first, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	l.config.Random = numbers(9)
@@ -175,7 +174,7 @@ func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
 }
 
 func TestAGrantIsGoodForOneSignatureByItsIssuer(t *testing.T) {
-	l, other := newLine(t, nil), newLine(t, nil)
+	l, other := newTestIssuer(t, nil), newTestIssuer(t, nil)
 	grant := l.grantOne(t)
 	if _, err := other.Sign(t.Context(), grant); !errors.Is(err, ErrGrantForeign) {
 		t.Errorf("another issuer: %v", err)
@@ -190,7 +189,7 @@ func TestAGrantIsGoodForOneSignatureByItsIssuer(t *testing.T) {
 	}
 }
 
-// notSignedError is what a signer says when it certainly did not sign.
+// notSignedError is the error of a signer that certainly did not sign.
 type notSignedError struct{}
 
 func (notSignedError) Error() string   { return "no session" }
@@ -201,7 +200,7 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 	cases := []struct {
 		name   string
 		refuse map[string]error
-		sign   func(l *line, key *ecdsa.PrivateKey, digest []byte) ([]byte, error)
+		sign   func(l *testIssuer, key *ecdsa.PrivateKey, digest []byte) ([]byte, error)
 		want   error
 		events []string
 		cause  error
@@ -209,22 +208,22 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 		{name: "a good signature", events: []string{"intend", "signed", "issued"}},
 		{name: "no intent, no signature (I1, I8)", refuse: map[string]error{"intend": broken}, want: broken, events: []string{"intend"}},
 		{name: "certainly not signed", want: ErrNotSigned, cause: ErrNotSigned, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, notSignedError{} }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, notSignedError{} }},
 		{name: "a lost reply leaves it open (I10)", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, broken }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, broken }},
 		{name: "a wrong signature is not handed out", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(_ *line, key *ecdsa.PrivateKey, _ []byte) ([]byte, error) {
+			sign: func(_ *testIssuer, key *ecdsa.PrivateKey, _ []byte) ([]byte, error) {
 				return key.Sign(nil, make([]byte, 32), crypto.SHA256)
 			}},
 		{name: "a signature that is none", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return []byte("no"), nil }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return []byte("no"), nil }},
 		{name: "a result that cannot be stored is not handed out", refuse: map[string]error{"issued": broken}, want: broken, cause: ErrUnresolved,
 			events: []string{"intend", "signed", "issued", "failed"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			var l *line
-			l = newLine(t, func(config *Config, key *ecdsa.PrivateKey) {
+			var l *testIssuer
+			l = newTestIssuer(t, func(config *Config, key *ecdsa.PrivateKey) {
 				config.Signer = signerFunc{key, func(digest []byte) ([]byte, error) {
 					must(t, l.store.event("signed"))
 					if !l.intends(digest) {
@@ -255,7 +254,7 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 }
 
 // intends reports whether an open intent names this digest.
-func (l *line) intends(digest []byte) bool {
+func (l *testIssuer) intends(digest []byte) bool {
 	for _, in := range l.store.open {
 		if bytes.Equal(in.TBSSHA256[:], digest) {
 			return true
@@ -265,7 +264,7 @@ func (l *line) intends(digest []byte) bool {
 }
 
 func TestACallerWhoGaveUpGetsNoSignature(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	grant := l.grantOne(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -288,7 +287,7 @@ func TestSerialNumbersAreAlways16Octets(t *testing.T) {
 }
 
 func TestRefusalsOfTheIssuer(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	req := l.request(t)
 	for name, change := range map[string]func(*Request){
 		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = devices.BoardID{} },
@@ -305,14 +304,14 @@ func TestRefusalsOfTheIssuer(t *testing.T) {
 	if _, err := l.Check(t.Context(), known); !errors.Is(err, ErrDummyIdentity) {
 		t.Errorf("a known identity: %v", err)
 	}
-	demo := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.AllowDummy = true })
+	demo := newTestIssuer(t, func(c *Config, _ *ecdsa.PrivateKey) { c.AllowDummy = true })
 	if _, err := demo.Check(t.Context(), known); err != nil {
 		t.Errorf("a known identity in demo mode: %v", err)
 	}
 }
 
 func TestAnIssuerThatDoesNotFitTogetherIsRefused(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	strange := newKey(t)
 	other, err := Root(CAConfig{CommonName: "Other", NotBefore: someTime.Add(-day), PathLen: -1}, strange, numbers(5))
 	must(t, err)
@@ -342,7 +341,7 @@ func TestAnIssuerThatDoesNotFitTogetherIsRefused(t *testing.T) {
 }
 
 func TestACertificateDoesNotOutliveItsIssuer(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	key := fixedKey("issuing")
 	short, err := Issuing(CAConfig{CommonName: "Short", NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &key.PublicKey, l.root, fixedKey("root"), numbers(7))
 	must(t, err)

@@ -21,32 +21,32 @@ import (
 type Config struct {
 	Profile *Profile            // for TLS keys
 	COSE    *Profile            // for COSE keys; nil: this issuer certifies none
-	Issuer  *x509.Certificate   // of Signer's key
-	Chain   []*x509.Certificate // between Issuer and Root, without both; usually empty
+	Issuer  *x509.Certificate   // the CA certificate for Signer's key
+	Chain   []*x509.Certificate // the CA certificates between Issuer and Root; usually none
 	Root    *x509.Certificate   // may be the Issuer itself
-	// Signer signs SHA-256 digests with the issuer's P-256 key. Its calls must be
-	// bounded in time and safe for concurrent use. An error that has a method
-	// NotSigned() bool which gives true says that certainly nothing was
-	// signed; any other error leaves that open (I10).
+	// Signer signs SHA-256 digests with the issuer's P-256 key. Each call must end
+	// within a bounded time; concurrent calls must be safe. An error with a method
+	// NotSigned() bool that gives true means that certainly nothing was signed.
+	// After any other error a signature may exist (I10).
 	Signer crypto.Signer
 	Store  Store
 	Now    func() time.Time
 	Random io.Reader // for serial numbers; safe for concurrent use
 
-	// AllowDummy is demo mode: identities that everybody can derive (see
-	// devices.KnownDummy) get certificates too.
+	// AllowDummy gives certificates also to identities that everybody can derive (see
+	// devices.KnownDummy): demo mode only.
 	AllowDummy bool
 
-	// StoreTimeout bounds storing a result after the HSM has signed, when the
-	// caller's context does not count any more. 0 means 10 s.
+	// StoreTimeout bounds the writing of a result after the HSM was asked. The result
+	// is written even if the caller's context has ended. 0 means 10 s.
 	StoreTimeout time.Duration
 }
 
-// Issuer checks and signs. Its methods are safe for concurrent use.
+// Issuer checks CSRs and signs certificates. Its methods are safe for concurrent use.
 type Issuer struct {
 	config Config
 	spki   [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo
-	aki    []byte   // DER of the AuthorityKeyIdentifier of what it issues
+	aki    []byte   // DER of the AuthorityKeyIdentifier that goes into each certificate
 }
 
 // New checks that signer, issuer and root belong together: the signer's key is
@@ -100,7 +100,7 @@ func (c *Config) belongTogether() error {
 	return nil
 }
 
-// upTo is how a certificate is verified against the configured root.
+// upTo gives the options for verifying a certificate up to the configured root.
 func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 	roots, middle := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(c.Root)
@@ -110,7 +110,7 @@ func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 	return x509.VerifyOptions{Roots: roots, Intermediates: middle, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
 }
 
-// Request is what a Run asks to be certified.
+// Request is what a Run asks for: a certificate for one key of one board.
 type Request struct {
 	Run     string                  // UUID of the Run
 	BoardID devices.BoardID         // from identify
@@ -120,9 +120,9 @@ type Request struct {
 	Rework  bool                    // replaces the board's active certificate
 }
 
-// A Grant is permission for one signature on one exact TBS by one Issuer. It
-// has no exported fields and no encoding: nobody can load one from a file, and
-// after a restart the CSR is checked again.
+// A Grant is the permission for one signature by one Issuer on one exact
+// TBSCertificate. A Grant exists in memory only: it cannot be stored, so the CSR is
+// checked again after a restart.
 type Grant struct {
 	issuer *Issuer
 	intent Intent
@@ -130,8 +130,10 @@ type Grant struct {
 	used   atomic.Bool
 }
 
-// Check refuses the CSR with one of the refusals in errors.go, or grants
-// exactly one signature. It changes nothing and asks nobody.
+// Check refuses the CSR with one of the refusals in errors.go, or grants exactly one
+// signature. It writes nothing, and asks neither the Store nor the HSM: whether a
+// stored certificate answers the request is decided by Sign, in the transaction that
+// would write the intent.
 func (i *Issuer) Check(ctx context.Context, req Request) (*Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("checking the CSR: %w", err)
@@ -169,7 +171,7 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 	return i.grant(req, profile, key, subject, spki)
 }
 
-// profile gives the one for keys of this purpose.
+// profile gives the profile for keys of this purpose.
 func (i *Issuer) profile(purpose devices.Purpose) (*Profile, error) {
 	for _, p := range []*Profile{i.config.Profile, i.config.COSE} {
 		if p != nil && p.Purpose() == purpose {
@@ -179,9 +181,9 @@ func (i *Issuer) profile(purpose devices.Purpose) (*Profile, error) {
 	return nil, fmt.Errorf("%w: %q", ErrNoProfile, purpose)
 }
 
-// Possession checks a CSR that nobody is to certify: it proves who holds a key
-// now. The refusals are those of Check; it gives the SHA-256 of the key's
-// SubjectPublicKeyInfo.
+// Possession checks a CSR that only proves possession: no certificate follows. It
+// gives the SHA-256 of the SubjectPublicKeyInfo of the key that the board holds now.
+// The refusals are those of Check.
 func Possession(csr []byte, boardID devices.BoardID, nonce [devices.NonceSize]byte, organization, unit string) (spki [32]byte, err error) {
 	subject, err := subjectDER(organization, boardID.String(), unit)
 	if err != nil {
@@ -208,7 +210,7 @@ func (i *Issuer) notDummy(boardID devices.BoardID, spki []byte) error {
 	return nil
 }
 
-// NotSigned may be implemented by a signer's error: see Config.Signer.
+// notSigned is what an error of the Signer may implement: see Config.Signer.
 type notSigned interface {
 	error
 	NotSigned() bool

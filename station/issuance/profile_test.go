@@ -66,7 +66,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// linaro is the profile of that name.
+// linaro is the profile "linaro" of configs.
 func linaro() ProfileConfig {
 	return ProfileConfig{
 		Name:             "linaro",
@@ -78,14 +78,14 @@ func linaro() ProfileConfig {
 	}
 }
 
-// linaroCOSE is the profile "linaro-cose".
+// linaroCOSE is the profile "linaro-cose" of configs.
 func linaroCOSE() ProfileConfig {
 	c := linaro()
 	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", devices.PurposeCOSE.String(), "Device COSE Sign", []string{}
 	return c
 }
 
-// canonicalOf gives the octets that the profile's digest is of.
+// canonicalOf gives the octets whose digest is the profile's.
 func canonicalOf(t testing.TB, p *Profile) []byte {
 	t.Helper()
 	canonical, err := p.canonical()
@@ -143,8 +143,8 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// FuzzProfile is the law of profiles: what is accepted is accepted again from
-// its canonical form, and that form is its own canonical form.
+// FuzzProfile holds profiles to this law: the canonical form of an accepted profile is
+// accepted too, and is its own canonical form.
 func FuzzProfile(f *testing.F) {
 	c, err := json.Marshal(linaro())
 	must(f, err)

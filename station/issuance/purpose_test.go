@@ -14,12 +14,12 @@ import (
 	"hallmark/devices"
 )
 
-// newCOSELine is an issuer that certifies both keys of a board.
-func newCOSELine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
+// newCOSEIssuer makes an issuer that certifies both keys of a board.
+func newCOSEIssuer(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *testIssuer {
 	t.Helper()
 	profile, err := NewProfile(linaroCOSE())
 	must(t, err)
-	return newLine(t, func(c *Config, key *ecdsa.PrivateKey) {
+	return newTestIssuer(t, func(c *Config, key *ecdsa.PrivateKey) {
 		c.COSE = profile
 		if change != nil {
 			change(c, key)
@@ -27,7 +27,7 @@ func newCOSELine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	})
 }
 
-// coseRequest is one for the board's second key.
+// coseRequest is a request for the board's COSE key.
 func coseRequest(t testing.TB) Request {
 	t.Helper()
 	p := honest(t)
@@ -40,7 +40,7 @@ func coseRequest(t testing.TB) Request {
 	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000002", BoardID: someBoard, Purpose: devices.PurposeCOSE, Nonce: someNonce, CSR: p.sign(t)}
 }
 
-func (l *line) issueCOSE(t testing.TB) *Certificate {
+func (l *testIssuer) issueCOSE(t testing.TB) *Certificate {
 	t.Helper()
 	grant, err := l.Check(t.Context(), coseRequest(t))
 	must(t, err)
@@ -49,9 +49,9 @@ func (l *line) issueCOSE(t testing.TB) *Certificate {
 	return certificate
 }
 
-// TestTheCOSECertificateIsTheGolden pins every octet, and what openssl makes of it.
+// TestTheCOSECertificateIsTheGolden does what TestTheCertificateIsTheGolden does.
 func TestTheCOSECertificateIsTheGolden(t *testing.T) {
-	l := newCOSELine(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
+	l := newCOSEIssuer(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
 	certificate := l.issueCOSE(t)
 	golden(t, "cose.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER}))
 	golden(t, "cose.txt", openssl(t, certificate.DER, "x509", "-inform", "DER", "-noout", "-text", "-nameopt", "RFC2253"))
@@ -63,7 +63,7 @@ func TestTheCOSECertificateIsTheGolden(t *testing.T) {
 }
 
 func TestOpenSSLVerifiesTheChainOfBothCertificates(t *testing.T) {
-	l := newCOSELine(t, nil)
+	l := newCOSEIssuer(t, nil)
 	tls, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	dir := t.TempDir()
@@ -77,7 +77,7 @@ func TestOpenSSLVerifiesTheChainOfBothCertificates(t *testing.T) {
 }
 
 func TestEachPurposeHasAnIntentOfItsOwn(t *testing.T) {
-	l := newCOSELine(t, nil)
+	l := newCOSEIssuer(t, nil)
 	tls, err := l.Check(t.Context(), l.request(t))
 	must(t, err)
 	cose, err := l.Check(t.Context(), coseRequest(t))
@@ -89,12 +89,12 @@ func TestEachPurposeHasAnIntentOfItsOwn(t *testing.T) {
 }
 
 func TestARequestForAnotherPurposeIsRefused(t *testing.T) {
-	both, one := newCOSELine(t, nil), newLine(t, nil)
+	both, one := newCOSEIssuer(t, nil), newTestIssuer(t, nil)
 	tlsAsCOSE, coseAsTLS, unknown := both.request(t), coseRequest(t), coseRequest(t)
 	tlsAsCOSE.Purpose, coseAsTLS.Purpose, unknown.Purpose = devices.PurposeCOSE, devices.PurposeTLS, "email"
 	for _, test := range []struct {
 		name    string
-		issuer  *line
+		issuer  *testIssuer
 		request Request
 		want    error
 	}{
@@ -116,7 +116,7 @@ func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
 	must(t, err)
 	cose, err := NewProfile(linaroCOSE())
 	must(t, err)
-	c := newLine(t, nil).config
+	c := newTestIssuer(t, nil).config
 	for name, profiles := range map[string][2]*Profile{"COSE for TLS": {cose, nil}, "TLS for COSE": {tls, tls}} {
 		c.Profile, c.COSE = profiles[0], profiles[1]
 		if _, err := New(c); !errors.Is(err, ErrProfile) {
@@ -125,8 +125,8 @@ func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
 	}
 }
 
-// A station that was founded before there were purposes finds its certificates
-// by the digest of its profile (I9).
+// A profile of an earlier version has no purpose. Its digest must not change, because
+// a station finds its stored certificates by the digest of the profile (I9).
 func TestThePurposeOfATLSProfileDoesNotChangeItsDigest(t *testing.T) {
 	const before = "74a936bb8ff50e19eec32491882d2a4b57432de24ba2917d8e35eb16705cc7da"
 	for _, purpose := range []string{"", devices.PurposeTLS.String()} {

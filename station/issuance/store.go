@@ -1,11 +1,11 @@
-// Package issuance turns a checked CSR into a certificate: profile, checks,
-// intent, signature. It holds no key (it is given a crypto.Signer) and no
-// database (what must be durable goes to a [Store]).
+// Package issuance checks a CSR and issues a certificate for it. It has no key and no
+// database of its own: the caller gives it a crypto.Signer, and a [Store] for
+// everything that must be durable.
 //
-// [Issuer.Check] either refuses a CSR with one of the refusals in errors.go or
-// gives a [Grant], which is good for one signature on one exact TBS.
-// [Issuer.Sign] redeems it: write the intent (I1) or find the stored certificate (I9), have
-// the HSM sign, check what came back, store the result.
+// [Issuer.Check] refuses a CSR with one of the refusals in errors.go, or gives a
+// [Grant], which allows one signature on one exact TBSCertificate. [Issuer.Sign]
+// redeems the Grant: the Store writes the intent (I1) or finds the stored certificate
+// (I9), the HSM signs, the certificate is checked, the Store keeps it.
 package issuance
 
 import (
@@ -15,8 +15,8 @@ import (
 	"hallmark/devices"
 )
 
-// Key identifies a request: the same Key again gets the stored certificate
-// and no second signature (I9).
+// Key identifies a request. A second request with the same Key gets the stored
+// certificate, and no second signature (I9).
 type Key struct {
 	BoardID       devices.BoardID
 	Purpose       devices.Purpose
@@ -35,32 +35,35 @@ type Intent struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	CSRSHA256 [32]byte
-	Rework    bool // an active certificate for the key exists and will be superseded at record
+	Rework    bool // the new certificate will supersede the active one when the Run records it
 }
 
 // Store is the durable memory of issuing. Implementations make each call one
 // durable transaction together with its audit entry: when it returns nil, both
 // survive a power cut. Concurrent calls are safe.
 type Store interface {
-	// Intend writes the intent and gives nothing, or it writes nothing and gives
-	// the stored certificate that answers the request (I9). For a first enrolment
-	// that is the active certificate, else one that was issued and not yet
-	// activated; for a rework only the latter, because the rework replaces the
-	// active one. A certificate that has ended answers nothing.
+	// Intend does one of two things. It writes the intent and returns nil, or it writes
+	// nothing and returns the stored certificate that answers the request (I9). For a
+	// first enrolment that is the active certificate, or else a certificate that was
+	// issued and not yet activated. For a rework it is only the latter, because the
+	// rework replaces the active certificate. An expired certificate answers nothing.
 	//
-	// It refuses with ErrSerialTaken a serial number that was ever used (I2), with
-	// ErrKeyElsewhere a public key that belongs to another BoardID or a BoardID
-	// that has another key (I4), with ErrInFlight a second intent while one is
-	// open, with ErrTLSFirst another key than the TLS key while the board has no
-	// active certificate for its TLS key. Unless the intent is a rework it also
-	// refuses with ErrAlreadyActive a second certificate for the same (BoardID,
-	// purpose) (I3), and with ErrRevoked a board whose certificate was revoked.
+	// Intend refuses
+	//   - a serial number that was used before (I2): ErrSerialTaken;
+	//   - a public key of another board, and a board that has another key for this
+	//     purpose (I4): ErrKeyElsewhere;
+	//   - a second intent while the first is open: ErrInFlight;
+	//   - any key but the TLS key, while the board has no active certificate for its
+	//     TLS key: ErrTLSFirst;
+	//   - a second certificate beside an active one (I3), unless it is a rework:
+	//     ErrAlreadyActive;
+	//   - a board whose certificate was revoked, unless it is a rework: ErrRevoked.
 	Intend(ctx context.Context, in Intent) (stored []byte, err error)
-	// Issued stores the certificate that answers the intent with this serial number.
+	// Issued stores the certificate for the intent with this serial number.
 	Issued(ctx context.Context, serial [16]byte, der []byte) error
-	// Failed closes an intent that has no certificate; its serial number stays
-	// burned. If cause is ErrUnresolved something may have been signed: the
-	// serial number is listed as possibly issued and treated as revoked (I10).
-	// Otherwise certainly nothing was.
+	// Failed closes an intent that has no certificate. Its serial number is never used
+	// again. If cause wraps ErrUnresolved, the HSM may have signed: the serial number
+	// is then listed as possibly issued, and treated as revoked (I10). Any other cause
+	// means that certainly nothing was signed.
 	Failed(ctx context.Context, serial [16]byte, cause error) error
 }

@@ -7,22 +7,21 @@ import (
 	"hallmark/station"
 )
 
-// TestAStoredCertificateAnswersAndNothingIsWritten is I9: the same request again
-// costs no serial number, no row and no entry.
+// I9: a second request with the same Key writes no row and no audit entry.
 func TestAStoredCertificateAnswersAndNothingIsWritten(t *testing.T) {
-	delivered := func(b *bench, run *station.Run) { b.issue(run); b.must(b.Delivered(b.t.Context(), run)) }
+	delivered := func(b *testRegistry, run *station.Run) { b.issue(run); b.must(b.Delivered(b.t.Context(), run)) }
 	for _, test := range []struct {
 		name   string
 		rework string // of the Run that asks again
-		before func(b *bench, run *station.Run)
+		before func(b *testRegistry, run *station.Run)
 	}{
-		{"the active one, at a first enrolment", "", func(b *bench, run *station.Run) { delivered(b, run); b.must(b.Activate(b.t.Context(), run)) }},
-		{"one that was issued and never delivered", "", func(b *bench, run *station.Run) { b.issue(run) }},
+		{"the active one, at a first enrolment", "", func(b *testRegistry, run *station.Run) { delivered(b, run); b.must(b.Activate(b.t.Context(), run)) }},
+		{"one that was issued and never delivered", "", func(b *testRegistry, run *station.Run) { b.issue(run) }},
 		{"one that was delivered and never activated", "", delivered},
 		{"what a rework was given and never recorded, at the next rework", "antenna replaced", delivered},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestRegistry(t)
 			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
 			run := newRun([16]byte{1}, "hw")
 			run.Order, run.Rework = "WO-1", test.rework
@@ -45,11 +44,11 @@ func TestAStoredCertificateAnswersAndNothingIsWritten(t *testing.T) {
 	}
 }
 
-// changes is what any write moves: the rows that this connection ever changed, and
-// the size of the log.
+// changes counts the rows that the writing connection has changed so far, and the
+// entries of the log. Every write changes one of the two.
 type changes struct{ rows, entries int64 }
 
-func (b *bench) changes() (c changes) {
+func (b *testRegistry) changes() (c changes) {
 	b.t.Helper()
 	b.must(b.write(b.t.Context(), func(w *work) error { return w.row(`SELECT total_changes()`, nil, &c.rows) }))
 	c.entries = b.AuditSize()

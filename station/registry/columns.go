@@ -6,17 +6,17 @@ import (
 	"hallmark/devices"
 )
 
-// The tables hold a BoardID and a purpose as text. These two types parse the
-// text while a row is scanned, so that no other code of this package does.
+// The tables have a BoardID and a purpose as text. These two types parse the text
+// while a row is scanned, so that no other code has to.
 type (
 	boardColumn   devices.BoardID
 	purposeColumn devices.Purpose
 )
 
-// board is where a scan puts the BoardID of a row.
+// board makes a destination for Scan out of a BoardID.
 func board(id *devices.BoardID) sql.Scanner { return (*boardColumn)(id) }
 
-// purpose is where a scan puts the purpose of a row; NULL gives the zero Purpose.
+// purpose makes a destination for Scan out of a Purpose. NULL gives the zero Purpose.
 func purpose(p *devices.Purpose) sql.Scanner { return (*purposeColumn)(p) }
 
 func (c *boardColumn) Scan(value any) error {

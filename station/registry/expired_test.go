@@ -22,7 +22,7 @@ func TestACertificateThatEndedAnswersNoRequest(t *testing.T) {
 		{"nor in that of a rework", false, "it ended", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestRegistry(t)
 			run := b.run()
 			in := intent(run)
 			in.NotAfter = b.now().Add(time.Hour)

@@ -14,11 +14,11 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The methods of issuance.Store.
+// This file has the methods of issuance.Store.
 
-// Intend writes the intent, which ties board, key and serial number together
-// before anything is signed; or it gives the certificate that answers the request
-// already (I9), and writes nothing.
+// Intend writes the intent, which ties board, key and serial number together before
+// anything is signed (I1). If a stored certificate answers the request, Intend writes
+// nothing and returns that certificate (I9).
 func (r *Registry) Intend(ctx context.Context, in issuance.Intent) ([]byte, error) {
 	var stored []byte
 	err := r.write(ctx, func(w *work) (err error) {
@@ -29,22 +29,22 @@ func (r *Registry) Intend(ctx context.Context, in issuance.Intent) ([]byte, erro
 		return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, reasonOf(err))}
 	})
 	if err != nil {
-		return nil, err // the transaction may still write to stored: see ErrUnknownOutcome
+		return nil, err // stored must not be read: after ErrUnknownOutcome the call may still run
 	}
 	return stored, nil
 }
 
 func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err error) {
-	// 1. The Run is open, and for this board.
+	// 1. The Run is open, and is for this board and this purpose.
 	order, err := w.openRunFor(in)
 	if err != nil {
 		return nil, err
 	}
-	// 2. The key is this board's (I4).
+	// 2. The key belongs to this board (I4).
 	if err := w.ownKey(in); err != nil {
 		return nil, err
 	}
-	// 3. A stored certificate answers the request (I9), or nothing forbids a new one (I3).
+	// 3. A stored certificate answers the request (I9), or else a new one is allowed (I3).
 	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
 		return stored, err
 	}
@@ -57,7 +57,7 @@ func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
 	if err != nil {
 		return err
 	}
-	// 2. The evidence, then the row.
+	// 2. The audit entry, then the row that follows from it.
 	e := intentEntry(in, "cert.issue.intent", audit.Success, "")
 	e.WorkOrder = counted
 	written, err := w.append(e)
@@ -67,7 +67,7 @@ func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
 	return w.insertIntent(in, order, written.Time.String())
 }
 
-// openRun gives the Run's work order.
+// openRun checks that the Run is open and for this board, and gives its work order.
 func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullString, err error) {
 	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID.String()}, &order)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -76,7 +76,7 @@ func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullStrin
 	return order, err
 }
 
-// openRunFor also holds the Run to the purpose that it was admitted for.
+// openRunFor checks in addition that the Run was admitted for the intent's purpose.
 func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) {
 	if order, err = w.openRun(in.Run, in.BoardID); err != nil {
 		return order, err
@@ -106,14 +106,14 @@ func (w *work) ownKey(in issuance.Intent) error {
 	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
 }
 
-// standing is what the registry holds for the board and purpose of one request.
+// standing is what the registry has for one request.
 type standing struct {
-	stored                []byte // the certificate that answers the request, nil for none
-	open, active, revoked int
+	stored                []byte // the certificate that answers the request; nil: none does
+	open, active, revoked int    // how many certificates of the board and purpose have this status
 }
 
-// standingQuery prefers the active certificate as the answer to a first
-// enrolment, and leaves it out at a rework (?6). Then the newest comes first.
+// standingQuery takes as the answer the active certificate, else the newest one that
+// was not activated yet. At a rework (?6) the active certificate is no answer.
 const standingQuery = `SELECT
 	(SELECT der FROM certificates WHERE board_id = ?1 AND purpose = ?2
 		AND spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
@@ -130,8 +130,8 @@ func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err e
 	return s, err
 }
 
-// mayIssue gives the stored certificate that answers the request, or nothing
-// when a new one may be signed.
+// mayIssue gives the stored certificate that answers the request, or nil when a new
+// certificate may be signed.
 func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err error) {
 	s, err := w.standingFor(in, now)
 	switch {
@@ -149,7 +149,8 @@ func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err e
 	return nil, nil
 }
 
-// hasTLS: what proves a board is its TLS key, so that one is certified first.
+// hasTLS refuses a board without an active certificate for its TLS key. The TLS key
+// proves in the handshake which board it is (I6), so it is certified first.
 func (w *work) hasTLS(boardID devices.BoardID) error {
 	var n int
 	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID.String()}, &n)
@@ -159,8 +160,8 @@ func (w *work) hasTLS(boardID devices.BoardID) error {
 	return err
 }
 
-// count takes one board off the quota, unless something was signed for it
-// under this order before.
+// count adds the board to the work order, unless the order counts it already. It
+// refuses with ErrQuota when the order is complete.
 func (w *work) count(order sql.NullString, boardID devices.BoardID) (*audit.WorkOrder, error) {
 	if !order.Valid {
 		return nil, nil
@@ -241,7 +242,7 @@ func (r *Registry) Failed(ctx context.Context, serial [16]byte, cause error) err
 	})
 }
 
-// unresolved burns the serial number of something that may exist (I10).
+// unresolved closes an intent for which the HSM may have signed (I10).
 func (w *work) unresolved(in row, reason, cause string) error {
 	e := in.entry("cert.issue.unresolved", audit.Unknown)
 	e.Reason, e.Cert.Status, e.Details = reason, "unresolved", map[string]string{"cause": text(cause)}
@@ -258,7 +259,8 @@ func (w *work) notSigned(in row, cause string) error {
 	return w.changeStatus(in.id, e)
 }
 
-// uncount gives the board back to the quota, if nothing else was signed for it.
+// uncount takes the board out of the work order again, unless another certificate of
+// this order was signed for the board.
 func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	if !in.order.Valid {
 		return nil, nil
@@ -272,7 +274,8 @@ func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	return w.orderNow(in.order.String)
 }
 
-// changeStatus writes the entry, and what it says into the row.
+// changeStatus writes the audit entry, and then status, reason and time of the entry
+// into the row.
 func (w *work) changeStatus(id int64, e audit.Entry) error {
 	written, err := w.append(e)
 	if err != nil {
@@ -282,7 +285,7 @@ func (w *work) changeStatus(id int64, e audit.Entry) error {
 		e.Cert.Status, e.Reason, written.Time.String(), id)
 }
 
-// row is what a change of a certificate needs to know of it.
+// row has the columns of a certificate that a change of its status needs.
 type row struct {
 	id      int64
 	serial  []byte
@@ -300,7 +303,7 @@ func (r *row) into() []any {
 	return []any{&r.id, &r.serial, board(&r.boardID), purpose(&r.purpose), &r.run, &r.order, &r.status, &r.sha256}
 }
 
-// entry is an audit entry about the certificate.
+// entry makes an audit entry about the certificate.
 func (r *row) entry(kind string, outcome audit.Outcome) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome,
@@ -323,7 +326,8 @@ func (w *work) openIntent(serial [16]byte) (row, error) {
 	return in, err
 }
 
-// intentEntry says everything that the row will say.
+// intentEntry makes the audit entry of an intent. It has the value of each column that
+// insertIntent writes, so that VerifyAudit can compare the two.
 func intentEntry(in issuance.Intent, kind string, outcome audit.Outcome, reason string) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome, Reason: reason,

@@ -25,8 +25,8 @@ import (
 	"hallmark/station/registry"
 )
 
-// line is an issuer over a real registry, as a station wires them.
-type line struct {
+// testIssuer is an issuer over a real registry, as a station wires them.
+type testIssuer struct {
 	registry *registry.Registry
 	issuer   *issuance.Issuer
 	root     *x509.Certificate
@@ -34,7 +34,7 @@ type line struct {
 	vkey     string
 }
 
-func newLine(tb testing.TB, signer crypto.Signer) *line {
+func newTestIssuer(tb testing.TB, signer crypto.Signer) *testIssuer {
 	tb.Helper()
 	rootKey, auditKey := newKey(tb), newKey(tb)
 	now := time.Now()
@@ -51,7 +51,7 @@ func newLine(tb testing.TB, signer crypto.Signer) *line {
 	must(tb, err)
 	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Store: r, Now: time.Now, Random: rand.Reader})
 	must(tb, err)
-	return &line{r, issuer, root, issuing, vkey}
+	return &testIssuer{r, issuer, root, issuing, vkey}
 }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {
@@ -68,15 +68,15 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// admitted is a new board on the line that answered with a CSR.
-func (l *line) admitted(tb testing.TB) issuance.Request {
+// admitted admits a Run of a new board, and gives the request with the board's CSR.
+func (l *testIssuer) admitted(tb testing.TB) issuance.Request {
 	tb.Helper()
 	run := runOf(devices.BoardID(uuid.New()))
 	must(tb, l.registry.Admit(tb.Context(), run))
 	return requestOf(tb, run, newKey(tb))
 }
 
-// runOf is a Run of a board, not admitted yet.
+// runOf makes a Run of a board. The Run is not admitted yet.
 func runOf(id devices.BoardID) *station.Run {
 	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
 }
@@ -131,7 +131,7 @@ func boardCSR(tb testing.TB, key *ecdsa.PrivateKey, id string, nonce [16]byte) [
 	return der
 }
 
-func (l *line) issue(ctx context.Context, req issuance.Request) (*issuance.Certificate, error) {
+func (l *testIssuer) issue(ctx context.Context, req issuance.Request) (*issuance.Certificate, error) {
 	grant, err := l.issuer.Check(ctx, req)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (l *line) issue(ctx context.Context, req issuance.Request) (*issuance.Certi
 }
 
 func TestACertificateIsIssuedOnceAndIsGoodForAStranger(t *testing.T) {
-	l := newLine(t, newKey(t))
+	l := newTestIssuer(t, newKey(t))
 	req := l.admitted(t)
 	first, err := l.issue(t.Context(), req)
 	must(t, err)
@@ -165,7 +165,7 @@ func BenchmarkIssue16(b *testing.B)        { benchmarkIssue(b, newKey(b), 16) }
 func BenchmarkIssueSoftHSM1(b *testing.B)  { benchmarkIssue(b, softKey(b), 1) }
 func BenchmarkIssueSoftHSM16(b *testing.B) { benchmarkIssue(b, softKey(b), 16) }
 
-// softKey is an issuing key in a SoftHSM token.
+// softKey makes an issuing key in a SoftHSM token.
 func softKey(tb testing.TB) crypto.Signer {
 	tb.Helper()
 	token := fixtures.NewToken(tb).Open(tb)
@@ -174,16 +174,17 @@ func softKey(tb testing.TB) crypto.Signer {
 }
 
 func TestATokenIssues(t *testing.T) {
-	l := newLine(t, softKey(t))
+	l := newTestIssuer(t, softKey(t))
 	_, err := l.issue(t.Context(), l.admitted(t))
 	must(t, err)
 	_, err = l.registry.VerifyAudit(t.Context(), l.vkey)
 	must(t, err)
 }
 
-// benchmarkIssue measures CSR to durable certificate: check, intent, signature, result.
+// benchmarkIssue measures the way from a CSR to a durable certificate: check, intent,
+// signature, result.
 func benchmarkIssue(b *testing.B, signer crypto.Signer, workers int) {
-	l := newLine(b, signer)
+	l := newTestIssuer(b, signer)
 	requests := make([]issuance.Request, b.N)
 	for n := range requests {
 		requests[n] = l.admitted(b)
@@ -207,7 +208,8 @@ func benchmarkIssue(b *testing.B, signer crypto.Signer, workers int) {
 	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
-// processorTime is what tells a slow machine from slow code.
+// processorTime gives the processor time of this process. Other processes do not change
+// it much, unlike the time on the clock.
 func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))

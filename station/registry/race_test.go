@@ -15,7 +15,7 @@ import (
 	"hallmark/station/registry"
 )
 
-// counted counts what its signer signs.
+// counted is a Signer that counts its signatures.
 type counted struct {
 	crypto.Signer
 	n *atomic.Int64
@@ -26,18 +26,18 @@ func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (
 	return c.Signer.Sign(random, digest, opts)
 }
 
-// outcome is what one of two that race got.
+// outcome is what one of two concurrent calls returned.
 type outcome struct {
 	certificate *issuance.Certificate
 	err         error
 }
 
-// One board has one Run at a time: the admission of the second ends the first,
-// wherever the first stands. The second gets a certificate in any case, and it is
-// the first one's if that was stored.
+// A board has one Run at a time: the admission of the second Run ends the first, at
+// whatever point the first is. The second Run gets a certificate in any case. If the
+// certificate of the first Run was stored before, the second gets the same one.
 func TestTwoRunsOfOneBoardRaceForTheIntent(t *testing.T) {
 	var signed atomic.Int64
-	l := newLine(t, counted{newKey(t), &signed})
+	l := newTestIssuer(t, counted{newKey(t), &signed})
 	for range 100 {
 		board, key := devices.BoardID(uuid.New()), newKey(t)
 		older, newer := runOf(board), runOf(board)
@@ -65,11 +65,11 @@ func TestTwoRunsOfOneBoardRaceForTheIntent(t *testing.T) {
 	must(t, err)
 }
 
-// Two calls for one Run: one writes the intent, the other is told so, or gets the
-// certificate that came of it.
+// One of two calls for the same Run writes the intent. The other one is refused with
+// ErrInFlight, or gets the certificate of the first.
 func TestTwoCallsForOneRunRaceForTheIntent(t *testing.T) {
 	var signed atomic.Int64
-	l := newLine(t, counted{newKey(t), &signed})
+	l := newTestIssuer(t, counted{newKey(t), &signed})
 	for range 100 {
 		request := l.admitted(t)
 		issue := func() (*issuance.Certificate, error) { return l.issue(t.Context(), request) }
@@ -106,9 +106,9 @@ func both(one, two func() (*issuance.Certificate, error)) (first, second outcome
 	return first, second
 }
 
-// holdsOne demands that the registry has one certificate for the board, and an
-// intent for each signature.
-func (l *line) holdsOne(t *testing.T, board devices.BoardID, certificate *issuance.Certificate, signatures int64) {
+// holdsOne checks that the registry has exactly one certificate for the board, and at
+// least one intent for each signature.
+func (l *testIssuer) holdsOne(t *testing.T, board devices.BoardID, certificate *issuance.Certificate, signatures int64) {
 	t.Helper()
 	rows, err := l.registry.Certificates(t.Context(), registry.Filter{BoardID: board})
 	must(t, err)

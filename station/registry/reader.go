@@ -12,8 +12,8 @@ import (
 	"hallmark/station/audit"
 )
 
-// Reader reads a registry, also while a station has it open. Its methods are
-// safe for concurrent use.
+// Reader reads a registry, even while a station has it open for writing. Its methods
+// are safe for concurrent use.
 type Reader struct {
 	db     *sql.DB
 	lookup *sql.Stmt
@@ -50,15 +50,15 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 	return &Reader{db: db, lookup: lookup}, nil
 }
 
-// Close ends reading.
+// Close closes the Reader.
 func (r *Reader) Close() error { return r.db.Close() }
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 const lookupQuery = `SELECT board_id, purpose, status, sha256 FROM certificates WHERE serial = ?`
 
-// statuses of a row as others see them. An open intent and one that certainly
-// failed are not certificates.
+// statuses has the status of a certificate for each status of a row. It has none for
+// an open intent and for a failed one: no certificate exists for those.
 var statuses = map[string]station.Status{
 	"issued": station.StatusIssued, "delivered": station.StatusDelivered, "active": station.StatusActive,
 	"superseded": station.StatusRevoked, "revoked": station.StatusRevoked, "scrapped": station.StatusRevoked,
@@ -66,7 +66,8 @@ var statuses = map[string]station.Status{
 }
 
 // Lookup gives the record of the certificate with this serial number, or
-// station.ErrUnknownCertificate. A certificate that is unresolved has no digest.
+// station.ErrUnknownCertificate. The record of an unresolved serial number has no
+// digest.
 func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
 	var record station.Record
 	var status string
@@ -83,8 +84,8 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 	return record, nil
 }
 
-// VerifierKey gives the key that checkpoints are verified with, as genesis
-// names it. An auditor takes it from elsewhere.
+// VerifierKey gives the key that genesis names for verifying checkpoints. An auditor
+// does not rely on it, and takes the key from another place.
 func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
 	var body []byte
 	err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body)
@@ -97,7 +98,8 @@ func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
 	return e.Details["vkey"], err
 }
 
-// LastCheckpoint gives the newest signed note, for keeping elsewhere, or nothing.
+// LastCheckpoint gives the newest signed note, or nil when there is none. Keep a copy of
+// it in another place.
 func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 	_, signed, err := audit.Newest(ctx, r.db)
 	if none(err) {
@@ -106,16 +108,17 @@ func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 	return signed, err
 }
 
-// BoardRow is one board and, of one purpose, its certificate of most weight: the
-// active one, else the newest. A board has a row for each purpose of which it
-// has a certificate, TLS first, and one without a purpose when it has none.
+// BoardRow is one board with its certificate for one purpose: the active certificate,
+// else the newest. A board has one row for each purpose for which it has a
+// certificate, TLS first. A board without any certificate has one row, without a
+// purpose.
 type BoardRow struct {
 	BoardID    devices.BoardID
 	Purpose    devices.Purpose
 	HardwareID string // hex
 	Type       string
 	FirstSeen  string         // RFC 3339
-	Scrapped   string         // RFC 3339, empty if it was not
+	Scrapped   string         // RFC 3339, empty if it was not scrapped
 	Serial     string         // hex, empty without a certificate
 	Status     string         // of the certificate, empty without one
 	NotAfter   string         // RFC 3339
@@ -124,7 +127,7 @@ type BoardRow struct {
 	LastReason string
 }
 
-// Filter picks rows; zero values pick all.
+// Filter selects rows. A field with its zero value selects all.
 type Filter struct {
 	BoardID devices.BoardID
 	Status  string // of the certificate
@@ -151,7 +154,7 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	})
 }
 
-// boardID is the text that the column is compared with, empty for all boards.
+// boardID gives the BoardID as the column has it, and the empty string for all boards.
 func (f Filter) boardID() string {
 	if f.BoardID.IsZero() {
 		return ""
@@ -166,7 +169,7 @@ func (f Filter) limit() int {
 	return f.Limit
 }
 
-// CertificateRow is one certificate, or one serial number that was used up.
+// CertificateRow is one certificate, or one serial number without a certificate.
 type CertificateRow struct {
 	Serial, Profile, Status, Reason, Run   string
 	BoardID                                devices.BoardID
@@ -197,7 +200,7 @@ type RunRow struct {
 	ID, HardwareID, Bay, Operator, Order, Rework string
 	BoardID                                      devices.BoardID
 	Purpose                                      devices.Purpose
-	Admitted, Closed                             string // RFC 3339, Closed is empty while it is open
+	Admitted, Closed                             string // RFC 3339, Closed is empty while the Run is open
 	Ending                                       station.Ending
 	Reason                                       string
 }

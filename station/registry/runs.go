@@ -15,11 +15,11 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The methods of station.Registry.
+// This file has the methods of station.Registry.
 
-// Admit opens the Run's record. A BoardID that was seen on other hardware, or
-// that has an open Run in another bay, is a clone: the refusal is recorded
-// with a Run that is closed already, and the error wraps station.ErrClone.
+// Admit opens the Run's record. A BoardID that the registry knows from other hardware,
+// or that has an open Run in another bay, is a clone (I4): the error wraps
+// station.ErrClone. Admit writes an audit entry about each refusal.
 func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	if run == nil || run.Identity == nil {
 		return fmt.Errorf("admitting a Run without an identity: %w", ErrUnknownBoard)
@@ -40,7 +40,7 @@ func (w *work) admit(run *station.Run) error {
 	if err != nil {
 		return err
 	}
-	// 1. What is said, as evidence.
+	// 1. The audit entry with what the board says of itself.
 	e := runEntry(run, "board.admitted", audit.Success)
 	e.WorkOrder = order
 	written, err := w.append(e)
@@ -52,7 +52,7 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.sameHardware(run, now); err != nil {
 		return err
 	}
-	// 3. The board is on the line once.
+	// 3. The board has no other open Run.
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
@@ -93,8 +93,9 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	return nil
 }
 
-// endOlder closes a Run of the same board that was never closed, in the same
-// bay or over; one that still runs in another bay means that there are two boards.
+// endOlder closes an older Run of the same board, if one is open. An older Run in the
+// same bay has ended, because a bay has one Run at a time. A Run whose Close went wrong
+// has ended, too. Any other open Run means that two boards have this BoardID.
 func (w *work) endOlder(run *station.Run) error {
 	var older, bay string
 	err := w.row(`SELECT id, bay FROM runs WHERE board_id = ? AND ending IS NULL`, []any{run.Identity.ID.String()}, &older, &bay)
@@ -109,7 +110,7 @@ func (w *work) endOlder(run *station.Run) error {
 	return w.interrupt(older, run.Identity.ID)
 }
 
-// interrupt closes a Run that nobody will close any more.
+// interrupt closes a Run that has ended without a call of Close.
 func (w *work) interrupt(run string, boardID devices.BoardID) error {
 	if err := w.abandon(run, boardID); err != nil {
 		return err
@@ -124,8 +125,8 @@ func (w *work) interrupt(run string, boardID devices.BoardID) error {
 	return w.closeRun(run, written)
 }
 
-// abandon ends an intent of a Run that is over as unresolved (I10): no result
-// of it will be stored any more.
+// abandon closes the open intent of a Run that ends, if there is one, as unresolved
+// (I10).
 func (w *work) abandon(run string, boardID devices.BoardID) error {
 	var in row
 	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID.String(), run}, in.into()...)
@@ -137,11 +138,11 @@ func (w *work) abandon(run string, boardID devices.BoardID) error {
 	return w.unresolved(in, interrupted, "the Run ended between intent and result")
 }
 
-// interrupted is the reason of a Run whose end nobody saw.
+// interrupted is the reason of a Run that ended without a call of Close.
 const interrupted = "interrupted"
 
-// Delivered notes that the certificate was read back. Noting it again, or for
-// an active certificate, changes nothing.
+// Delivered notes that the certificate was read back from the board. A second call, and
+// a call for an active certificate, change nothing.
 func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.certificateOf(run)
@@ -160,8 +161,9 @@ func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 	})
 }
 
-// Activate makes a delivered certificate the active one and what was active
-// superseded, in one transaction (I3, I7). Doing it again changes nothing.
+// Activate makes a delivered certificate the active one. At a rework the certificate
+// that was active becomes superseded, in the same transaction (I3, I7). A second call
+// changes nothing.
 func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.certificateOf(run)
@@ -179,7 +181,7 @@ func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 }
 
 func (w *work) activate(in row, run *station.Run) error {
-	if err := w.vouched(in, run); err != nil {
+	if err := w.attested(in, run); err != nil {
 		return err
 	}
 	if err := w.supersede(in, run); err != nil {
@@ -199,9 +201,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	return w.changeStatus(in.id, e)
 }
 
-// vouched is I6 for a key that no handshake takes: the board did it with its
-// active TLS certificate.
-func (w *work) vouched(in row, run *station.Run) error {
+// attested checks I6 for a key that does no handshake: the board must have done the
+// handshake with its active TLS certificate.
+func (w *work) attested(in row, run *station.Run) error {
 	if in.purpose == devices.PurposeTLS {
 		return nil
 	}
@@ -221,7 +223,8 @@ func (w *work) vouched(in row, run *station.Run) error {
 
 func hex16(n uint16) string { return "0x" + strconv.FormatUint(0x10000+uint64(n), 16)[1:] }
 
-// supersede makes room for a rework; without one an active certificate stays.
+// supersede ends the active certificate at a rework. Without a rework a second active
+// certificate is refused.
 func (w *work) supersede(in row, run *station.Run) error {
 	var old row
 	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID.String(), in.purpose.String()}, old.into()...)
@@ -239,7 +242,8 @@ func (w *work) supersede(in row, run *station.Run) error {
 	return w.changeStatus(old.id, e)
 }
 
-// certificateOf finds the Run's certificate and checks that the Run is open and both are of one board.
+// certificateOf finds the certificate of an open Run, and checks that it belongs to the
+// Run's board and purpose.
 func (w *work) certificateOf(run *station.Run) (row, error) {
 	if run.Certificate == nil || run.Identity == nil {
 		return row{}, ErrNoCertificate
@@ -259,8 +263,8 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 	return in, nil
 }
 
-// Close ends the Run's record with its ending, reason and step times. If that
-// fails the Run is over all the same: the board's next Run closes its record.
+// Close closes the Run's record with ending, reason and step times. If the commit goes
+// wrong, the Run is over nevertheless: Admit of the board's next Run closes the record.
 func (r *Registry) Close(ctx context.Context, run *station.Run) error {
 	id, boardID := run.ID.String(), run.Identity.ID
 	err := r.write(ctx, func(w *work) error {
@@ -282,7 +286,7 @@ func (r *Registry) Close(ctx context.Context, run *station.Run) error {
 	return err
 }
 
-// endings of a Run by the type of the entry that closes it.
+// endings has the ending of a Run for each type of entry that closes a Run.
 var endings = map[string]station.Ending{
 	"run.pass": station.Pass, "run.reject": station.Reject, "run.fault": station.Fault, "run.aborted": station.Aborted,
 }
@@ -292,7 +296,7 @@ func (w *work) closeRun(run string, written audit.Entry) error {
 		written.Time.String(), string(endings[written.Type]), written.Reason, written.Seq, run)
 }
 
-// outcomes of a Run's ending, as the audit log counts them.
+// outcomes has the outcome of the closing entry for each ending.
 var outcomes = map[station.Ending]audit.Outcome{
 	station.Pass: audit.Success, station.Reject: audit.Denied, station.Fault: audit.Failure, station.Aborted: audit.Failure,
 }
@@ -317,7 +321,7 @@ func closing(run *station.Run) audit.Entry {
 	return e
 }
 
-// runEntry is an audit entry about a Run and its board.
+// runEntry makes an audit entry about a Run and its board.
 func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry {
 	id := run.Identity
 	return audit.Entry{
@@ -330,7 +334,8 @@ func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry 
 	}
 }
 
-// hukOf says where the key comes from, and under TF-M for which caller it was derived.
+// hukOf gives the source of the board's HUK, and under TF-M the caller for which the
+// key was derived.
 func hukOf(id *devices.Identity) string {
 	source := strconv.Itoa(int(id.HUK))
 	if id.HUK.HasCaller() {

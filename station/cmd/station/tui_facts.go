@@ -65,7 +65,7 @@ func (l *line) refresh(ctx context.Context) {
 	if id != "" {
 		order, err = l.bench.orderNow(ctx, id)
 	}
-	anchored, more := l.bench.registry.Anchored(ctx)
+	anchored, more := l.bench.registry.LastCheckpointTime(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.auditBad = ""; errors.Join(err, more) != nil {
