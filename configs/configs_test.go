@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,14 +11,23 @@ import (
 	"time"
 
 	"hallmark/devices"
-	"hallmark/station/issuance"
 )
 
 // bench is the least that a hardware bench must say.
 const bench = "hsm: {module: /usr/lib/hsm.so}\n"
 
+// example is the documented configuration of a real bench.
+func example(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("station.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestEmbeddedFilesLoad(t *testing.T) {
-	for name, text := range map[string][]byte{"demo.yaml": Demo(), "station.example.yaml": Example()} {
+	for name, text := range map[string][]byte{"demo.yaml": Demo(), "station.example.yaml": example(t)} {
 		config, err := Parse(name, text)
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +48,7 @@ func TestEmbeddedFilesLoad(t *testing.T) {
 }
 
 func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
-	config, err := Parse("station.example.yaml", Example())
+	config, err := Parse("station.example.yaml", example(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +59,7 @@ func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
 		t.Errorf("example and defaults differ:\n%+v\n%+v", *config, want)
 	}
 	for _, key := range keysOf(config) {
-		if !strings.Contains(string(Example()), key+":") {
+		if !strings.Contains(string(example(t)), key+":") {
 			t.Errorf("the example does not explain the key %s", key)
 		}
 	}
@@ -179,24 +189,27 @@ func TestProfileIsFoundByNameOrBesideTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestEmbeddedProfileIsTheDefaultOfTheIssuance(t *testing.T) {
-	embedded, err := ParseProfile("linaro", embedded("profiles/linaro.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := issuance.NewProfile(issuance.DefaultProfile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if embedded.SHA256() != want.SHA256() {
-		t.Errorf("they differ:\n%s\n%s", embedded.Canonical(), want.Canonical())
+// A station finds the certificates of its boards by the digest of the profile
+// (I9), so the meaning of an embedded profile does not change.
+func TestTheEmbeddedProfilesKeepTheirDigests(t *testing.T) {
+	for name, want := range map[string]string{
+		"linaro":      "74a936bb8ff50e19eec32491882d2a4b57432de24ba2917d8e35eb16705cc7da",
+		"linaro-cose": "b0cf9fa300f1b96bfd3b659af3de3f2f8352d87314332f67a68ce26e99fa4644",
+	} {
+		profile, err := ParseProfile(name, embedded("profiles/"+name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := profile.SHA256(); hex.EncodeToString(sum[:]) != want {
+			t.Errorf("%s has the digest %x, want %s", name, sum, want)
+		}
 	}
 }
 
 // FuzzParse: what is accepted is valid, and no input makes the reader panic.
 func FuzzParse(f *testing.F) {
 	f.Add(Demo())
-	f.Add(Example())
+	f.Add(example(f))
 	f.Add([]byte("hsm: {module: /m}\nstation: a\nstation: b"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -214,20 +227,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestTheProfileOfCOSEKeysIsTheDefault(t *testing.T) {
-	read, err := ParseProfileFor(issuance.PurposeCOSE, "linaro-cose", embedded("profiles/linaro-cose.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixed, err := issuance.NewProfile(issuance.DefaultCOSEProfile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if read.SHA256() != fixed.SHA256() {
-		t.Errorf("got %s\nwant %s", read.Canonical(), fixed.Canonical())
-	}
-}
-
 func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
 	config := Default()
 	if name, text, err := config.COSEProfileText("."); err != nil || name != "" || text != nil {
@@ -237,13 +236,13 @@ func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
 		config.COSEProfile = profile
 		name, text, err := config.COSEProfileText(t.TempDir())
 		if err == nil {
-			_, err = ParseProfileFor(issuance.PurposeCOSE, name, text)
+			_, err = ParseProfileFor(devices.PurposeCOSE, name, text)
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", profile, err, want)
 		}
 	}
-	if _, err := ParseProfileFor(issuance.PurposeTLS, "linaro-cose", embedded("profiles/linaro-cose.yaml")); !errors.Is(err, ErrPurpose) {
+	if _, err := ParseProfileFor(devices.PurposeTLS, "linaro-cose", embedded("profiles/linaro-cose.yaml")); !errors.Is(err, ErrPurpose) {
 		t.Errorf("for TLS keys: %v", err)
 	}
 }

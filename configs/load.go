@@ -9,18 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hallmark/devices"
 	"hallmark/station/issuance"
 )
 
-//go:embed demo.yaml station.example.yaml profiles/*.yaml
+//go:embed demo.yaml profiles/*.yaml
 var files embed.FS
 
 // Demo is the configuration of `station init` without --config: SoftHSM,
 // emulated boards, nothing that protects anything.
 func Demo() []byte { return embedded("demo.yaml") }
-
-// Example is the documented configuration of a real bench.
-func Example() []byte { return embedded("station.example.yaml") }
 
 // embedded reads a file that the compiler put there.
 func embedded(name string) []byte {
@@ -104,7 +102,7 @@ func ProfileNames() []string {
 var ErrPurpose = errors.New("profile is for keys of another purpose")
 
 // ParseProfileFor is ParseProfile for keys of one purpose.
-func ParseProfileFor(purpose issuance.Purpose, name string, text []byte) (*issuance.Profile, error) {
+func ParseProfileFor(purpose devices.Purpose, name string, text []byte) (*issuance.Profile, error) {
 	profile, err := ParseProfile(name, text)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ type BoardID uuid.UUID
 // certificate's common name.
 func (id BoardID) String() string { return uuid.UUID(id).String() }
 
+// IsZero reports whether no board is meant.
+func (id BoardID) IsZero() bool { return id == BoardID{} }
+
 // ParseBoardID accepts only the form that String gives.
 func ParseBoardID(s string) (BoardID, error) {
 	u, err := uuid.Parse(s)
@@ -65,12 +68,6 @@ const (
 // HasCaller reports whether the key is another one for each caller, as TF-M's is.
 func (s HUKSource) HasCaller() bool { return s == HUKTFM || s == HUKTFMDummy }
 
-// Trusted reports whether a board with a HUK of this source may get an
-// identity outside demo mode: development values and TF-M's dummy
-// provisioning may not, and emulated fuses only where emulated boards are
-// allowed, which the station decides.
-func (s HUKSource) Trusted() bool { return s == HUKTFM || s == HUKVendor || s == HUKFuses }
-
 // Slot names one object of the board's certificate store ("s" of write and read).
 type Slot uint8
 
@@ -87,30 +84,6 @@ type Slots uint8
 
 // Has reports whether the slot holds something.
 func (s Slots) Has(slot Slot) bool { return s&(1<<slot) != 0 }
-
-// A Purpose is what a key of the board is for ("p" of csr). Each has a key of
-// its own, which the board derives from its HUK (PROTOCOL.md section 5).
-type Purpose uint8
-
-// The purposes of PROTOCOL.md section 4, "csr".
-const (
-	PurposeTLS  Purpose = iota // client in the handshake; every board has it
-	PurposeCOSE                // signs messages (RFC 9052); no handshake takes it
-)
-
-// Slot gives the slot of the purpose's certificate.
-func (p Purpose) Slot() Slot {
-	if p == PurposeCOSE {
-		return SlotCOSE
-	}
-	return SlotCertificate
-}
-
-// Purposes is the set of purposes that an image derives a key for ("pu" of hello).
-type Purposes uint8
-
-// Has reports whether the image derives a key for this purpose.
-func (p Purposes) Has(one Purpose) bool { return p&(1<<one) != 0 }
 
 // Capabilities is the set of what a board's image can do ("ca" of hello).
 type Capabilities uint8
@@ -155,8 +128,6 @@ type Subject struct {
 // HandshakeReport is the board's own account of a mutual-TLS handshake.
 type HandshakeReport struct {
 	Received []byte // application data the board read from the verifier
-	Sent     int    // octets board → verifier; 0 over the board's own network, where nobody counts
-	Taken    int    // octets verifier → board; the same
 }
 
 // WireCount is what went over a line since it was opened.

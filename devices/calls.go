@@ -26,7 +26,7 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
-	c.booted(id.ID, id.Boot, id.Stored)
+	c.booted(id.ID, id.Boot)
 	if err := c.learnt(hello.BufferSize); err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
@@ -91,16 +91,19 @@ func printable(text string) bool {
 
 // booted notes which board answers, and which start of its firmware. Another
 // board may have another buffer.
-func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
+func (c *Client) booted(id BoardID, boot BootID) {
 	if c.boot == nil || c.board != id {
 		c.limit = 0
 	}
-	c.board, c.boot, c.stored = id, &boot, stored
+	c.board, c.boot = id, &boot
 }
 
 // CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
 // to 768 octets of DER. A board that has no such key refuses with ErrBadMap.
 func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
+	if purpose.Number() < 0 {
+		return nil, fmt.Errorf("asking for a CSR: %w", &NotPurposeError{Text: string(purpose)})
+	}
 	release, err := c.take(ctx)
 	if err != nil {
 		return nil, err
@@ -108,7 +111,7 @@ func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte
 	defer release()
 	var response smp.CSRResponse
 	request := &smp.CSR{
-		Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit, Purpose: uint32(purpose),
+		Nonce: nonce[:], Organization: subject.Organization, OrganizationalUnit: subject.OrganizationalUnit, Purpose: uint32(purpose.Number()),
 	}
 	if err := c.ask(ctx, request, &response); err != nil {
 		return nil, fmt.Errorf("asking for a CSR: %w", err)
@@ -228,7 +231,7 @@ func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	if err != nil {
 		return BoardID{}, err
 	}
-	c.booted(id, BootID(response.Boot), Slots(response.Stored))
+	c.booted(id, BootID(response.Boot))
 	return id, nil
 }
 

@@ -44,10 +44,9 @@ type Client struct {
 	waiting *waiting // nil: nobody waits, every answer is late
 
 	// As last heard; these belong to the call under way.
-	board  BoardID
-	boot   *BootID
-	stored Slots
-	limit  int // octets of a message to the board; 0: this board was not asked yet
+	board BoardID
+	boot  *BootID
+	limit int // octets of a message to the board; 0: this board was not asked yet
 
 	console  console
 	sent     atomic.Int64
@@ -121,9 +120,6 @@ func (c *Client) Waited() time.Duration { return time.Duration(c.waited.Load()) 
 
 // Ignored counts answers that nobody waited for: late and duplicate ones.
 func (c *Client) Ignored() int { return int(c.ignored.Load()) }
-
-// Damaged counts frames that were dropped.
-func (c *Client) Damaged() int { return int(c.damages.Load()) }
 
 // read is the only reader of the line. It ends when the line does.
 func (c *Client) read() {

@@ -112,6 +112,7 @@ type pump struct {
 	client   *Client
 	conn     net.Conn
 	report   HandshakeReport
+	taken    int    // octets that came from the verifier
 	sequence uint32 // of the last tls request
 	last     smp.TLSResponse
 	flight   []byte // octets from the verifier that the board has not got
@@ -183,8 +184,7 @@ func (p *pump) toVerifier() error {
 	if len(p.last.Output) == 0 {
 		return nil
 	}
-	n, err := p.conn.Write(p.last.Output)
-	p.report.Sent += n
+	_, err := p.conn.Write(p.last.Output)
 	if err != nil && p.last.State != smp.TLSFailed { // a last alert may find nobody
 		return fmt.Errorf("%w: %w", ErrServerGone, err)
 	}
@@ -225,11 +225,11 @@ func (p *pump) gather(ctx context.Context) error {
 			return err
 		}
 		n, err := p.conn.Read(buffer)
-		p.report.Taken += n
+		p.taken += n
 		p.flight = append(p.flight, buffer[:n]...)
 		switch {
-		case p.report.Taken > maxTaken:
-			return fmt.Errorf("%w: %d octets", ErrServerTalks, p.report.Taken)
+		case p.taken > maxTaken:
+			return fmt.Errorf("%w: %d octets", ErrServerTalks, p.taken)
 		case wholeRecords(p.flight):
 			return nil
 		case err == nil:

@@ -20,7 +20,6 @@ type connection struct {
 	site       site
 	generation uint64
 	module     *crypto11.Context
-	random     io.Reader
 	// calls counts the calls in flight; closing waits for them.
 	calls sync.WaitGroup
 
@@ -55,11 +54,7 @@ func login(cfg Config, found site, pin Secret) (*connection, error) {
 	if err != nil {
 		return nil, explain("logging in to "+cfg.selector(), err)
 	}
-	c := &connection{cfg: cfg, site: found, module: module, signers: map[*key]crypto.Signer{}}
-	if c.random, err = module.NewRandomReader(); err != nil {
-		return nil, explain("opening the token's random numbers", err)
-	}
-	return c, nil
+	return &connection{cfg: cfg, site: found, module: module, signers: map[*key]crypto.Signer{}}, nil
 }
 
 // close ends the login and finalises the module. It waits for the calls in

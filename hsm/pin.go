@@ -34,7 +34,8 @@ func (p PINSource) ask(ctx context.Context) (Secret, error) {
 //	fd:N              an inherited descriptor, 3 or higher, read to its end, closed
 //	file:/path        a file of ours or root's that nobody else may read
 //	prompt            /dev/tty, without echo
-//	env:NAME          an environment variable, for CI; unset once it is read
+//	env:NAME          an environment variable, for CI only: it is unset once it is
+//	                  read, and stays visible to this user in /proc
 //
 // credential and file are read anew at each reopen. The others can be read only
 // once, so the PIN stays in memory until the process ends. A PIN itself, and
@@ -76,13 +77,4 @@ func TypedPIN(octets []byte) (source PINSource, forget func(), err error) {
 		return kept.copied(), nil
 	}
 	return source, func() { mu.Lock(); defer mu.Unlock(); kept.Wipe() }, nil
-}
-
-// PINSourceWarning returns what an engineer should know about a source that
-// ParsePINSource accepts, or "".
-func PINSourceWarning(text string) string {
-	if strings.HasPrefix(text, "env:") {
-		return "a PIN from the environment stays visible to this user in /proc; use it in CI only"
-	}
-	return ""
 }

@@ -52,7 +52,7 @@ type Request struct {
 // purposes, in their order, until a Run does not pass. It gives at least one Run, also
 // when no board could be reached. What ctx and Drain do is said at Enrol.
 func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run {
-	run, err := s.newRun(bay, request, s.config.Purposes[0])
+	run, err := s.newRun(bay, request, s.config.Keys[0])
 	if err == nil {
 		err = bay.Stopped()
 	}
@@ -80,11 +80,11 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 // enrolEach does the first Run, and after each Run that passes the Run for the next purpose.
 func (s *Station) enrolEach(ctx context.Context, board Board, bay *Bay, request Request, run *Run) []*Run {
 	runs := []*Run{s.enrolled(ctx, board, run)}
-	for _, purpose := range s.config.Purposes[1:] {
+	for _, key := range s.config.Keys[1:] {
 		if runs[len(runs)-1].Ending != Pass {
 			break
 		}
-		next, err := s.newRun(bay, request, purpose)
+		next, err := s.newRun(bay, request, key)
 		if err != nil {
 			return append(runs, s.notBegun(ctx, next, err))
 		}
@@ -101,12 +101,12 @@ func (s *Station) enrolled(ctx context.Context, board Board, run *Run) *Run {
 }
 
 // newRun gives a Run even when there is no randomness for its id.
-func (s *Station) newRun(bay *Bay, request Request, purpose Purpose) (*Run, error) {
+func (s *Station) newRun(bay *Bay, request Request, key Key) (*Run, error) {
 	run, err := s.NewRun(bay.Name, request.Operator)
 	if err != nil {
 		run = &Run{Bay: bay.Name, Operator: request.Operator}
 	}
-	run.Order, run.Rework, run.Purpose = request.Order, request.Rework, purpose.Name
+	run.Order, run.Rework, run.Purpose = request.Order, request.Rework, key.Purpose
 	return run, err
 }
 

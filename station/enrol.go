@@ -15,11 +15,11 @@ import (
 // Enrol returns.
 type attempt struct {
 	*Station
-	board   Board
-	run     *Run
-	purpose Purpose           // of the Run
-	wire    devices.WireCount // when the Run began
-	told    error             // of the observer, when it panicked
+	board Board
+	run   *Run
+	key   Key               // that the Run is for
+	wire  devices.WireCount // when the Run began
+	told  error             // of the observer, when it panicked
 }
 
 // Enrol takes a Run from wherever it stands to its end. Steps whose part the
@@ -37,11 +37,11 @@ func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	if err := enrollable(board, run); err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	purpose, err := s.purpose(run)
+	key, err := s.keyOf(run)
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	a := &attempt{Station: s, board: board, run: run, purpose: purpose, wire: wireOf(board)}
+	a := &attempt{Station: s, board: board, run: run, key: key, wire: wireOf(board)}
 	run.Started = s.config.Now()
 	a.emit(RunStarted, "")
 	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run, fmt.Errorf("%w for the whole Run", ErrTimeout))
@@ -83,12 +83,11 @@ func (a *attempt) walk(ctx context.Context) error {
 
 // last: nothing else will be done for this board after the Run.
 func (a *attempt) last() bool {
-	return a.config.Purposes[len(a.config.Purposes)-1].Name == a.run.Purpose
+	return a.config.Keys[len(a.config.Keys)-1].Purpose == a.run.Purpose
 }
 
-// key and slot are the board's words for the purpose of the Run.
-func (a *attempt) key() devices.Purpose { return keys[a.purpose.Name] }
-func (a *attempt) slot() devices.Slot   { return a.key().Slot() }
+// slot gives the slot of the certificate that the Run is for.
+func (a *attempt) slot() devices.Slot { return a.run.Purpose.Slot() }
 
 // timed does one step within its bound and notes what it took.
 func (a *attempt) timed(ctx context.Context, step Step) error {

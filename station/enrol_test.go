@@ -21,8 +21,8 @@ func (w *world) station(changes ...func(*station.Config)) *station.Station {
 	w.t.Helper()
 	config := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
-		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
-		Anchor:   []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses, devices.HUKTFM},
+		Keys:   []station.Key{{Purpose: devices.PurposeTLS}},
+		Anchor: []byte("anchor"), Chain: []byte("chain"), AllowedHUK: []devices.HUKSource{devices.HUKFuses, devices.HUKTFM},
 		Callers: []int32{-1}, Now: time.Now, Random: rand.Reader,
 	}
 	for _, change := range changes {
@@ -194,7 +194,7 @@ func (w *world) holds(c *issuance.Certificate) {
 }
 
 func (w *world) registered(c *issuance.Certificate) {
-	w.records[c.Serial] = station.Record{BoardID: w.identity.ID.String(), Purpose: "tls", CertificateSHA256: c.SHA256, Status: station.StatusActive}
+	w.records[c.Serial] = station.Record{BoardID: w.identity.ID, Purpose: devices.PurposeTLS, CertificateSHA256: c.SHA256, Status: station.StatusActive}
 }
 
 func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
@@ -346,8 +346,8 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 	w := newWorld(t)
 	good := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
-		Purposes: []station.Purpose{{Name: issuance.PurposeTLS}},
-		Anchor:   []byte("anchor"), Now: time.Now, Random: rand.Reader,
+		Keys:   []station.Key{{Purpose: devices.PurposeTLS}},
+		Anchor: []byte("anchor"), Now: time.Now, Random: rand.Reader,
 	}
 	for _, test := range []struct {
 		name   string
@@ -355,12 +355,12 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 		want   string
 	}{
 		{"no issuer", func(c *station.Config) { c.Issuer = nil }, "Issuer is not set"},
-		{"no purpose", func(c *station.Config) { c.Purposes = nil }, "want tls first"},
+		{"no purpose", func(c *station.Config) { c.Keys = nil }, "want tls first"},
 		{"a purpose before the one that vouches for it", func(c *station.Config) {
-			c.Purposes = []station.Purpose{{Name: issuance.PurposeCOSE}, {Name: issuance.PurposeTLS}}
+			c.Keys = []station.Key{{Purpose: devices.PurposeCOSE}, {Purpose: devices.PurposeTLS}}
 		}, "want tls first"},
-		{"a purpose twice", func(c *station.Config) { c.Purposes = append(c.Purposes[:1:1], c.Purposes[0]) }, "there twice"},
-		{"a purpose that nobody knows", func(c *station.Config) { c.Purposes = append(c.Purposes[:1:1], station.Purpose{Name: "email"}) }, `"email" is unknown`},
+		{"a purpose twice", func(c *station.Config) { c.Keys = append(c.Keys[:1:1], c.Keys[0]) }, "there twice"},
+		{"a purpose that nobody knows", func(c *station.Config) { c.Keys = append(c.Keys[:1:1], station.Key{Purpose: "email"}) }, `"email" is unknown`},
 		{"no trust anchor", func(c *station.Config) { c.Anchor = nil }, "Anchor is not set"},
 		{"a time-out for no step", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"readback": 1} }, `"readback" that does not exist`},
 		{"a negative time-out", func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"sign": -1} }, "not positive"},

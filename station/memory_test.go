@@ -188,7 +188,7 @@ func (w issuer) Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Cert
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.records[w.certificate.Serial] = station.Record{
-		BoardID: w.identity.ID.String(), Purpose: "tls", CertificateSHA256: w.certificate.SHA256, Status: station.StatusIssued,
+		BoardID: w.identity.ID, Purpose: devices.PurposeTLS, CertificateSHA256: w.certificate.SHA256, Status: station.StatusIssued,
 	}
 	return w.certificate, nil
 }

@@ -82,15 +82,15 @@ type Known interface {
 
 // Record is what the registry knows of one certificate.
 type Record struct {
-	BoardID           string // as devices.BoardID.String
-	Purpose           string // as issuance.Purpose
+	BoardID           devices.BoardID
+	Purpose           devices.Purpose
 	CertificateSHA256 [32]byte
 	Status            Status
 }
 
 // Handshakes reports whether the certificate is for the key that does
 // handshakes. Any other is refused there, whatever its extensions say.
-func (r Record) Handshakes() bool { return r.Purpose == string(issuance.PurposeTLS) }
+func (r Record) Handshakes() bool { return r.Purpose == devices.PurposeTLS }
 
 // Status is where a certificate stands in its life.
 type Status string

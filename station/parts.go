@@ -26,7 +26,7 @@ func (a *attempt) identify(ctx context.Context) error {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
 	}
 	a.run.Identity = &id
-	refusal := a.allowed(&id, a.key())
+	refusal := a.allowed(&id, a.run.Purpose)
 	switch err := a.admit(ctx); {
 	case err != nil && (refusal == nil || reason.Of(err).Ending != Reject):
 		return err
@@ -66,7 +66,7 @@ func (a *attempt) holdsOurs(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the certificate that the board holds: %w", withComponent(ErrLine, err))
 	}
-	_, err = a.ours(ctx, held, a.purpose.Name)
+	_, err = a.ours(ctx, held, a.run.Purpose)
 	if sealed && errors.Is(err, ErrForeignCertificate) {
 		return fmt.Errorf("%w: %w", ErrSealed, err)
 	}
@@ -79,7 +79,7 @@ func (a *attempt) request(ctx context.Context) error {
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
 		return fmt.Errorf("drawing a nonce: %w", withComponent(ErrRandom, err))
 	}
-	csr, err := a.board.CSR(ctx, a.key(), nonce, a.purpose.Subject)
+	csr, err := a.board.CSR(ctx, a.run.Purpose, nonce, a.key.Subject)
 	if err != nil {
 		return withComponent(ErrLine, err)
 	}
@@ -91,7 +91,7 @@ func (a *attempt) request(ctx context.Context) error {
 func (a *attempt) check(ctx context.Context) error {
 	grant, err := a.config.Issuer.Check(ctx, issuance.Request{
 		Run:     a.run.ID.String(),
-		BoardID: a.run.Identity.ID.String(),
+		BoardID: a.run.Identity.ID,
 		Purpose: a.run.Purpose,
 		Nonce:   *a.run.Nonce,
 		CSR:     a.run.CSR,

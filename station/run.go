@@ -25,21 +25,15 @@ const (
 	Aborted = reason.Aborted
 )
 
-// KeyPurpose is what a key is for, in the words of those who see the engine only.
-type KeyPurpose = issuance.Purpose
-
-// FirstKey is the key that each board has; others come after it.
-const FirstKey = issuance.PurposeTLS
-
 // Run is one attempt on one board. Each part is written by exactly one step
 // and is nil (zero) until then; a step whose part is there is skipped.
 type Run struct {
 	ID       uuid.UUID
 	Bay      string
 	Operator string
-	Order    string           // work order, may be empty
-	Rework   string           // reason of a rework, empty for a first enrolment
-	Purpose  issuance.Purpose // of the key that is certified
+	Order    string          // work order, may be empty
+	Rework   string          // reason of a rework, empty for a first enrolment
+	Purpose  devices.Purpose // of the key that is certified
 
 	Identity    *devices.Identity        // identify
 	Admitted    bool                     // identify: the registry opened the Run's record

@@ -22,11 +22,11 @@ type Config struct {
 	Verifier        Verifier
 	NetworkSessions NetworkSessions // where boards come over their own network; nil: the handshake goes over the line
 
-	// Purposes are the keys of a board that are certified, in this order: TLS
+	// Keys are the keys of a board that are certified, in this order: TLS
 	// first, because it vouches for the others.
-	Purposes []Purpose
-	Anchor   []byte // DER of the trust anchor that boards get, 1 to 1024 octets
-	Chain    []byte // DER of the issuing CA certificate, empty when the anchor issues directly
+	Keys   []Key
+	Anchor []byte // DER of the trust anchor that boards get, 1 to 1024 octets
+	Chain  []byte // DER of the issuing CA certificate, empty when the anchor issues directly
 
 	// AllowedHUK lists the accepted sources of the hardware unique key; empty
 	// means TF-M and vendor libraries. Listing HUKTFMDummy also allows the
@@ -34,7 +34,7 @@ type Config struct {
 	AllowedHUK []devices.HUKSource
 	// Callers are the owners of TF-M keys that boards may report; empty means any.
 	Callers []int32
-	Seal    bool // walk the lock step, in the Run for the last of Purposes
+	Seal    bool // walk the lock step, in the Run for the last of Keys
 
 	Timeouts Timeouts
 	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil
@@ -42,15 +42,15 @@ type Config struct {
 	Random   io.Reader // for nonces and Run ids; safe for concurrent use
 }
 
-// A Purpose is one key that this station certifies.
-type Purpose struct {
-	Name    issuance.Purpose
+// A Key is one key of a board that this station certifies.
+type Key struct {
+	Purpose devices.Purpose
 	Subject devices.Subject // asked of each board for its CSR
 }
 
-// PurposeOf gives what a profile asks of a station.
-func PurposeOf(p *issuance.Profile) Purpose {
-	return Purpose{p.Purpose(), devices.Subject{Organization: p.Organization(), OrganizationalUnit: p.OrganizationalUnit()}}
+// KeyOf gives the key that a profile is for.
+func KeyOf(p *issuance.Profile) Key {
+	return Key{p.Purpose(), devices.Subject{Organization: p.Organization(), OrganizationalUnit: p.OrganizationalUnit()}}
 }
 
 // Timeouts bound each wait. Zero values mean the defaults.
@@ -97,7 +97,7 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s is not set", part)
 		}
 	}
-	if err := inOrder(c.Purposes); err != nil {
+	if err := inOrder(c.Keys); err != nil {
 		return err
 	}
 	known := stepNames()
@@ -112,25 +112,16 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// keys has the board's word for each purpose.
-var keys = map[issuance.Purpose]devices.Purpose{issuance.PurposeTLS: devices.PurposeTLS, issuance.PurposeCOSE: devices.PurposeCOSE}
-
-// KnownPurpose reports whether there is a purpose of this name.
-func KnownPurpose(name string) bool {
-	_, known := keys[issuance.Purpose(name)]
-	return known
-}
-
-func inOrder(purposes []Purpose) error {
-	if len(purposes) == 0 || purposes[0].Name != issuance.PurposeTLS {
-		return fmt.Errorf("Purposes are %v: want %s first, which vouches for the others", purposes, issuance.PurposeTLS)
+func inOrder(keys []Key) error {
+	if len(keys) == 0 || keys[0].Purpose != devices.PurposeTLS {
+		return fmt.Errorf("Keys are %v: want %s first, which vouches for the others", keys, devices.PurposeTLS)
 	}
-	seen := map[issuance.Purpose]bool{}
-	for _, purpose := range purposes {
-		if !KnownPurpose(string(purpose.Name)) || seen[purpose.Name] {
-			return fmt.Errorf("purpose %q is unknown, or there twice", purpose.Name)
+	seen := map[devices.Purpose]bool{}
+	for _, key := range keys {
+		if key.Purpose.Number() < 0 || seen[key.Purpose] {
+			return fmt.Errorf("purpose %q is unknown, or there twice", key.Purpose)
 		}
-		seen[purpose.Name] = true
+		seen[key.Purpose] = true
 	}
 	return nil
 }
@@ -171,23 +162,14 @@ func (s *Station) Drain() { s.drain() }
 // Draining is done after Drain was called.
 func (s *Station) Draining() <-chan struct{} { return s.draining.Done() }
 
-// Purposes gives the purposes that each board is certified for, in order.
-func (s *Station) Purposes() []issuance.Purpose {
-	var names []issuance.Purpose
-	for _, purpose := range s.config.Purposes {
-		names = append(names, purpose.Name)
-	}
-	return names
-}
-
-// purpose finds what is configured for the Run's purpose.
-func (s *Station) purpose(run *Run) (Purpose, error) {
-	for _, purpose := range s.config.Purposes {
-		if purpose.Name == run.Purpose {
-			return purpose, nil
+// keyOf finds the configured key for the Run's purpose.
+func (s *Station) keyOf(run *Run) (Key, error) {
+	for _, key := range s.config.Keys {
+		if key.Purpose == run.Purpose {
+			return key, nil
 		}
 	}
-	return Purpose{}, fmt.Errorf("%w: %q", errPurpose, run.Purpose)
+	return Key{}, fmt.Errorf("%w: %q", errPurpose, run.Purpose)
 }
 
 // NewRun makes a Run for the TLS key with a fresh random id.
@@ -196,5 +178,5 @@ func (s *Station) NewRun(bay, operator string) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drawing a Run id: %w", withComponent(ErrRandom, err))
 	}
-	return &Run{ID: id, Bay: bay, Operator: operator, Purpose: issuance.PurposeTLS}, nil
+	return &Run{ID: id, Bay: bay, Operator: operator, Purpose: devices.PurposeTLS}, nil
 }

@@ -18,7 +18,7 @@ import (
 // For the TLS key itself there is none. It is a Fault when it is missing: the
 // board is not bad, its Runs come in the wrong order.
 func (a *attempt) vouchedFor(ctx context.Context) error {
-	if a.key() == devices.PurposeTLS {
+	if a.run.Purpose == devices.PurposeTLS {
 		return nil
 	}
 	if !a.run.Identity.Stored.Has(devices.SlotCertificate) {
@@ -28,7 +28,7 @@ func (a *attempt) vouchedFor(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the certificate that vouches: %w", withComponent(ErrLine, err))
 	}
-	record, err := a.ours(ctx, held, issuance.PurposeTLS)
+	record, err := a.ours(ctx, held, devices.PurposeTLS)
 	if err != nil {
 		return err
 	}
@@ -46,12 +46,12 @@ func (a *attempt) stillHolds(ctx context.Context) error {
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
 		return fmt.Errorf("drawing a nonce: %w", withComponent(ErrRandom, err))
 	}
-	subject := a.purpose.Subject
-	csr, err := a.board.CSR(ctx, a.key(), nonce, subject)
+	subject := a.key.Subject
+	csr, err := a.board.CSR(ctx, a.run.Purpose, nonce, subject)
 	if err != nil {
 		return withComponent(ErrLine, err)
 	}
-	spki, err := issuance.Possession(csr, a.run.Identity.ID.String(), nonce, subject.Organization, subject.OrganizationalUnit)
+	spki, err := issuance.Possession(csr, a.run.Identity.ID, nonce, subject.Organization, subject.OrganizationalUnit)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	"hallmark/devices"
-	"hallmark/station/issuance"
 )
 
 // write brings anchor, chain and certificate into the board's flash. It looks
@@ -82,12 +81,12 @@ func (a *attempt) slots() []devices.Slot {
 // be replaced, and at what the board erases with an anchor or a chain.
 func (a *attempt) mayReplace(ctx context.Context, held map[devices.Slot][]byte) error {
 	if own := held[a.slot()]; len(own) > 0 && !bytes.Equal(own, a.run.Certificate.DER) {
-		if _, err := a.ours(ctx, own, a.purpose.Name); err != nil {
+		if _, err := a.ours(ctx, own, a.run.Purpose); err != nil {
 			return err
 		}
 	}
 	if a.run.Identity.Stored.Has(devices.SlotCOSE) && a.erases(held) {
-		return a.mayErase(ctx, devices.SlotCOSE, issuance.PurposeCOSE)
+		return a.mayErase(ctx, devices.SlotCOSE, devices.PurposeCOSE)
 	}
 	return nil
 }
@@ -102,7 +101,7 @@ func (a *attempt) erases(held map[devices.Slot][]byte) bool {
 	return false
 }
 
-func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose issuance.Purpose) error {
+func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose devices.Purpose) error {
 	der, err := a.board.Read(ctx, slot)
 	if err != nil {
 		return fmt.Errorf("looking into slot %d: %w", slot, withComponent(ErrLine, err))
@@ -113,7 +112,7 @@ func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose issua
 
 // ours gives the registry's record of a certificate that the board holds, and
 // reports with ErrForeignCertificate one that it does not have for this board and purpose.
-func (a *attempt) ours(ctx context.Context, der []byte, purpose issuance.Purpose) (Record, error) {
+func (a *attempt) ours(ctx context.Context, der []byte, purpose devices.Purpose) (Record, error) {
 	serial, err := serialOf(der)
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrForeignCertificate, err)
@@ -124,7 +123,7 @@ func (a *attempt) ours(ctx context.Context, der []byte, purpose issuance.Purpose
 	} else if err != nil {
 		return Record{}, fmt.Errorf("looking up the board's certificate: %w", withComponent(ErrRegistry, err))
 	}
-	if record.BoardID != a.run.Identity.ID.String() || record.Purpose != string(purpose) || record.CertificateSHA256 != sha256.Sum256(der) {
+	if record.BoardID != a.run.Identity.ID || record.Purpose != purpose || record.CertificateSHA256 != sha256.Sum256(der) {
 		return Record{}, fmt.Errorf("%w: serial number %x is registered for something else", ErrForeignCertificate, serial)
 	}
 	return record, nil

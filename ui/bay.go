@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -48,8 +49,8 @@ func (b *bay) take(e station.Event, steps []string) {
 
 // secondKey names the key of a Run that is not for the board's first: each board has that one, and
 // most have no other, so it goes without saying.
-func (m Model) secondKey(purpose station.KeyPurpose) string {
-	if purpose == station.FirstKey {
+func (m Model) secondKey(purpose devices.Purpose) string {
+	if purpose == devices.PurposeTLS {
 		return ""
 	}
 	return m.clean(strings.ToUpper(string(purpose)))

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 // begun is a shift that began at 14:00 and another that begins at 22:00.
@@ -74,7 +74,7 @@ func TestARecordThatCannotBeReadLeavesTheNumbersOfTheScreen(t *testing.T) {
 
 func TestABoardWithTwoKeysIsOneBoard(t *testing.T) {
 	s := newShift(at(0))
-	run := func(n int, purpose issuance.Purpose, ending station.Ending) {
+	run := func(n int, purpose devices.Purpose, ending station.Ending) {
 		e := ended(n, "1", ending, "")
 		e.Snap.Purpose = purpose
 		s = s.add(e.Snap)

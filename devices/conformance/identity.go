@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hallmark/devices"
+	"hallmark/devices/smp"
 )
 
 var identityChecks = []check{
@@ -87,10 +88,8 @@ var csrChecks = []check{
 	{"each purpose that hello lists has a key of its own, and no other is answered", func(b *bench) {
 		id, nonce := b.identify(), [devices.NonceSize]byte{1}
 		keys := map[string]devices.Purpose{}
-		for purpose := range devices.Purpose(8) {
+		for _, purpose := range []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE} {
 			if !id.Purposes.Has(purpose) {
-				_, err := b.client().CSR(b.ctx, purpose, nonce, devices.Subject{})
-				b.refused(fmt.Sprintf("purpose %d", purpose), err, devices.ErrBadMap)
 				continue
 			}
 			request := b.csrFor(purpose, nonce, devices.Subject{})
@@ -98,13 +97,15 @@ var csrChecks = []check{
 			public, err := request.key.Bytes()
 			b.check(err)
 			if other, twice := keys[string(public)]; twice {
-				b.Errorf("purposes %d and %d have one key", other, purpose)
+				b.Errorf("purposes %s and %s have one key", other, purpose)
 			}
 			keys[string(public)] = purpose
 		}
 		if b.reset(); id.Purposes.Has(devices.PurposeCOSE) && keys[string(b.publicFor(devices.PurposeCOSE))] != devices.PurposeCOSE {
 			b.Error("the COSE key changed with a reset")
 		}
+		b.check(b.board.Detach())
+		b.refusesOtherPurposes(id.Purposes)
 	}},
 	{"another nonce is another CSR for the same key", func(b *bench) {
 		a := b.csr([devices.NonceSize]byte{1}, devices.Subject{})
@@ -119,4 +120,20 @@ var csrChecks = []check{
 			b.refused("organization "+text, err, devices.ErrBadMap)
 		}
 	}},
+}
+
+// refusesOtherPurposes asks for a CSR by each number on the wire that hello does
+// not list. PROTOCOL.md section 4 defines the numbers 0 and 1, so hello lists no other.
+func (b *bench) refusesOtherPurposes(listed devices.Purposes) {
+	b.Helper()
+	if listed > 0b11 {
+		b.Errorf("hello lists purposes %#b, want bits 0 and 1 at most", listed)
+	}
+	w, nonce := b.wire(), make([]byte, devices.NonceSize)
+	for number := range uint32(8) {
+		if listed&(1<<number) == 0 {
+			err := w.ask(&smp.CSR{Nonce: nonce, Purpose: number}, new(smp.CSRResponse))
+			b.refused(fmt.Sprintf("purpose %d", number), err, devices.ErrBadMap)
+		}
+	}
 }

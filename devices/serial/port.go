@@ -28,9 +28,9 @@ const (
 	// pollTime is how soon the reader notices Close; the library has no other way.
 	pollTime = 50 * time.Millisecond
 	// writeChunk bounds what is given to the port after Close was called.
-	writeChunk          = 256
-	defaultWriteTimeout = 5 * time.Second
-	defaultBaud         = 115200
+	writeChunk   = 256
+	writeTimeout = 5 * time.Second // for a port that takes no octet
+	defaultBaud  = 115200
 	// fullTime is how long a full port is left alone until the next try.
 	fullTime = 2 * time.Millisecond
 )
@@ -40,14 +40,7 @@ type Config struct {
 	Name    string // path of the tty or of a symlink to it, such as /dev/serial/by-path/…
 	Baud    int    // 0: 115200
 	LockDir string // "": /run/lock
-	// Modem, if not nil, sets DTR and RTS after opening. The kernel raises both
-	// at open whatever is asked, which resets some boards. nil: not touched.
-	Modem        *Modem
-	WriteTimeout time.Duration // for a port that takes no octet; 0: 5 s
 }
-
-// Modem is the state of the output lines.
-type Modem struct{ DTR, RTS bool }
 
 // A Port is one open UART. Read and Write may be called from two goroutines.
 type Port struct {
@@ -82,11 +75,8 @@ func open(config Config) (*Port, error) {
 	if mode.BaudRate == 0 {
 		mode.BaudRate = defaultBaud
 	}
-	if config.Name == "" || mode.BaudRate < 0 || config.WriteTimeout < 0 {
-		return nil, fmt.Errorf("%w: want a path, a baud rate and no negative time", ErrConfig)
-	}
-	if m := config.Modem; m != nil {
-		mode.InitialStatusBits = &serial.ModemOutputBits{DTR: m.DTR, RTS: m.RTS}
+	if config.Name == "" || mode.BaudRate < 0 {
+		return nil, fmt.Errorf("%w: want a path and a baud rate", ErrConfig)
 	}
 	// The lock comes first and goes last, so that it covers every octet.
 	lock, err := lockPort(config.LockDir, config.Name)
@@ -105,11 +95,8 @@ func open(config Config) (*Port, error) {
 
 func newPort(config Config, library serial.Port, lock *os.File) *Port {
 	p := &Port{
-		name: config.Name, library: library, lock: lock, patience: config.WriteTimeout,
+		name: config.Name, library: library, lock: lock, patience: writeTimeout,
 		reader: make(chan struct{}), closing: make(chan struct{}),
-	}
-	if p.patience == 0 {
-		p.patience = defaultWriteTimeout
 	}
 	p.near, p.far = net.Pipe()
 	go p.read()

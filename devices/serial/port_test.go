@@ -178,7 +178,8 @@ func TestAnUnpluggedPortSaysSoOnce(t *testing.T) {
 }
 
 func TestAStuckPeerEndsTheWriteAndThePort(t *testing.T) {
-	_, port := plugged(t, func(c *Config) { c.WriteTimeout = 100 * time.Millisecond })
+	_, port := plugged(t, nil)
+	port.patience = 100 * time.Millisecond
 	n, err := port.Write(make([]byte, 1<<20)) // nobody reads
 	if !errors.Is(err, ErrStuck) || !errors.Is(err, os.ErrDeadlineExceeded) || n >= 1<<20 {
 		t.Fatalf("%d, %v; want %v", n, err, ErrStuck)

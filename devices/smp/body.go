@@ -73,7 +73,7 @@ var canonical = func() cbor.EncMode {
 }()
 
 // Marshal gives the canonical encoding of a body. It refuses a body that
-// [Unmarshal] would refuse.
+// [Parse] would refuse.
 func Marshal(body Body) ([]byte, error) {
 	encoded, err := canonical.Marshal(body)
 	if err != nil {
@@ -83,15 +83,6 @@ func Marshal(body Body) ([]byte, error) {
 		return nil, fmt.Errorf("encoding body: %w", err)
 	}
 	return encoded, nil
-}
-
-// Unmarshal decodes a body strictly. Errors wrap [ErrMalformed] and name the key.
-func Unmarshal(encoded []byte, body Body) error {
-	pairs, err := pairsOf(encoded)
-	if err != nil {
-		return err
-	}
-	return unmarshal(encoded, pairs, body)
 }
 
 func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) error {

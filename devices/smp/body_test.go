@@ -49,7 +49,7 @@ func TestABodyIsRefusedWhen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = Unmarshal(encoded, row.body)
+			err = unmarshalWhole(encoded, row.body)
 			if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("%v; want %v with %q", err, ErrMalformed, row.says)
 			}

@@ -53,21 +53,6 @@ func NewDecoder(limit int, message, console func([]byte), dropped func(error)) *
 	return &Decoder{Message: message, Console: console, Dropped: dropped, limit: min(limit, MaxMessage)}
 }
 
-// Counts gives the account of all octets so far.
-func (d *Decoder) Counts() Counts { return d.counts }
-
-// Held gives the octets of the line that is not complete yet.
-func (d *Decoder) Held() int {
-	held := 0
-	if d.held != 0 {
-		held = 1
-	}
-	if d.inLine {
-		held += markerSize + d.n
-	}
-	return held
-}
-
 // Write feeds octets from the line, in pieces of any size. It never fails.
 func (d *Decoder) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {

@@ -50,17 +50,6 @@ func AppendFrame(dst, message []byte) []byte {
 	return dst
 }
 
-// FrameSize gives the octets on the line for a message of n octets.
-func FrameSize(n int) int {
-	raw := lengthSize + n + crcSize
-	full, rest := raw/lineRaw, raw%lineRaw
-	size := full * MaxLine
-	if rest > 0 {
-		size += markerSize + base64.StdEncoding.EncodedLen(rest) + 1
-	}
-	return size
-}
-
 // crc16 is CRC-16/XMODEM: polynomial 1021, initial 0, no reflection.
 func crc16(crc uint16, p []byte) uint16 {
 	for _, b := range p {

@@ -32,21 +32,10 @@ type ParamsResponse struct {
 	BufferCount uint32 `cbor:"buf_count"`
 }
 
-// Info asks for a description of the system.
-type Info struct {
-	Format string `cbor:"format,omitempty"`
-}
-
-// InfoResponse answers [Info].
-type InfoResponse struct {
-	Output string `cbor:"output"`
-}
-
 // Command and form of each body.
 func (*Echo) Command() Command    { return Command{GroupOS, 0, Write} }
 func (*OSReset) Command() Command { return Command{GroupOS, 5, Write} }
 func (*Params) Command() Command  { return Command{GroupOS, 6, Read} }
-func (*Info) Command() Command    { return Command{GroupOS, 7, Read} }
 
 var (
 	echoForm         = form{{key: "d", kind: textKind, most: maxOSText}}
@@ -56,8 +45,6 @@ var (
 		{key: "buf_size", kind: uintKind, most: 0xffffffff},
 		{key: "buf_count", kind: uintKind, most: 0xffffffff},
 	}
-	infoForm         = form{{key: "format", kind: textKind, most: 16, optional: true}}
-	infoResponseForm = form{{key: "output", kind: textKind, most: maxOSText}}
 )
 
 func (*Echo) form() form           { return echoForm }
@@ -66,5 +53,3 @@ func (*OSReset) form() form        { return emptyForm }
 func (*Empty) form() form          { return emptyForm }
 func (*Params) form() form         { return emptyForm }
 func (*ParamsResponse) form() form { return paramsForm }
-func (*Info) form() form           { return infoForm }
-func (*InfoResponse) form() form   { return infoResponseForm }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Errors of Verify: what is wrong with the evidence.
+// Errors of VerifyEach: what is wrong with the evidence.
 var (
 	ErrEntry     = errors.New("audit entry was altered")
 	ErrGap       = errors.New("audit entries are missing")
@@ -17,7 +17,7 @@ var (
 	ErrOtherKey  = errors.New("genesis names another audit key")
 )
 
-// Report is what Verify found in a good log.
+// Report is what VerifyEach found in a good log.
 type Report struct {
 	Head
 	Checkpoints int   // stored ones, all good
@@ -25,16 +25,11 @@ type Report struct {
 	Anchors     int   // checkpoints from elsewhere, all good
 }
 
-// Verify recomputes everything: each entry is canonical and in its place, each
+// VerifyEach recomputes everything: each entry is canonical and in its place, each
 // stored hash is right, each stored checkpoint is signed by the key and is
-// over this tree. anchors are checkpoints that were kept elsewhere: with them
+// over this tree. It hands each good entry to each, in order; an error of each
+// ends it. anchors are checkpoints that were kept elsewhere: with them
 // a cut tail shows. q should be one transaction, or nothing should be writing.
-func Verify(ctx context.Context, q Querier, verifierKey string, anchors ...[]byte) (Report, error) {
-	return VerifyEach(ctx, q, verifierKey, nil, anchors...)
-}
-
-// VerifyEach is Verify, and hands each good entry to each in order; an error
-// of each ends it.
 func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
 	report, err := verify(ctx, q, verifierKey, each, anchors)
 	if err != nil {
@@ -171,9 +166,6 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
 	}
 	delete(v.expected, v.edge.size)
-	if v.each == nil {
-		return nil
-	}
 	return v.each(e)
 }
 

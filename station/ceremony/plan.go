@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hallmark/configs"
+	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/hsm/softtoken"
 	"hallmark/station/instance"
@@ -65,9 +66,9 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 
 // profiles gives the profile for TLS keys, and the profile for COSE keys or nil.
 func (p *Plan) profiles() (tls, cose *issuance.Profile, err error) {
-	tls, err = configs.ParseProfileFor(issuance.PurposeTLS, p.profileName, p.profileText)
+	tls, err = configs.ParseProfileFor(devices.PurposeTLS, p.profileName, p.profileText)
 	if err == nil && p.coseText != nil {
-		cose, err = configs.ParseProfileFor(issuance.PurposeCOSE, p.coseName, p.coseText)
+		cose, err = configs.ParseProfileFor(devices.PurposeCOSE, p.coseName, p.coseText)
 	}
 	return tls, cose, err
 }

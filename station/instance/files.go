@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hallmark/configs"
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -65,7 +66,7 @@ func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the profile: %w", err)
 	}
-	profile, err := configs.ParseProfileFor(issuance.PurposeTLS, dir.Profile(), text)
+	profile, err := configs.ParseProfileFor(devices.PurposeTLS, dir.Profile(), text)
 	return config, profile, err
 }
 
@@ -79,7 +80,7 @@ func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile
 	if err != nil {
 		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
 	}
-	return configs.ParseProfileFor(issuance.PurposeCOSE, dir.COSEProfile(), text)
+	return configs.ParseProfileFor(devices.PurposeCOSE, dir.COSEProfile(), text)
 }
 
 // Now gives the time by the clock that everything here goes by.
@@ -107,12 +108,12 @@ func (f *Files) Profiles() []*issuance.Profile {
 	return []*issuance.Profile{f.Profile, f.COSE}
 }
 
-// Purposes gives what the engine certifies, TLS first.
-func (f *Files) Purposes() (purposes []station.Purpose) {
+// Keys gives the keys that the engine certifies, TLS first.
+func (f *Files) Keys() (keys []station.Key) {
 	for _, profile := range f.Profiles() {
-		purposes = append(purposes, station.PurposeOf(profile))
+		keys = append(keys, station.KeyOf(profile))
 	}
-	return purposes
+	return keys
 }
 
 // Steps gives the names of the steps that a Run walks, in order.

@@ -135,8 +135,8 @@ func (i *Instance) Checkpoint() error { return i.Record.Checkpoint(i.Audit) }
 func (i *Instance) Engine(events func(station.Event)) (*station.Station, error) {
 	config := station.Config{
 		Issuer: i.Issuer, Registry: i.Registry, Known: i.Registry, Verifier: i.Endpoint.Server,
-		Purposes: i.Purposes(),
-		Anchor:   i.Root.Raw, Chain: chain(i.Root, i.Issuing),
+		Keys:   i.Files.Keys(),
+		Anchor: i.Root.Raw, Chain: chain(i.Root, i.Issuing),
 		AllowedHUK: i.Config.HUKSources(), Callers: i.Config.Boards.TFMCallers, Seal: i.Config.Boards.Seal,
 		Timeouts: i.Config.StationTimeouts(), Events: events,
 		Now: i.options.Now, Random: i.options.Random,

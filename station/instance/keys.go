@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"hallmark/configs"
-	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/hsm/softtoken"
 	"hallmark/station/audit"
@@ -125,21 +124,11 @@ func (k *Keys) OpenIssuer(ctx context.Context) (*issuance.Issuer, error) {
 		return nil, err
 	}
 	config := issuance.Config{
-		Profile: k.Profile, COSE: k.COSE, Issuer: k.Issuing, Root: k.Root, Signer: signer, Ledger: k.Registry,
-		Now: k.options.Now, Random: k.options.Random, KnownDummy: knownDummy, AllowDummy: k.Config.Boards.AllowDummy,
+		Profile: k.Profile, COSE: k.COSE, Issuer: k.Issuing, Root: k.Root, Signer: signer, Store: k.Registry,
+		Now: k.options.Now, Random: k.options.Random, AllowDummy: k.Config.Boards.AllowDummy,
 	}
 	if hook := k.options.TestingOnly.Issuance; hook != nil {
 		hook(&config)
 	}
 	return issuance.New(config)
-}
-
-// knownDummy lets issuance ask what only devices knows. A BoardID that cannot be parsed
-// was refused before.
-func knownDummy(boardID string, spki []byte) (string, bool) {
-	id, err := devices.ParseBoardID(boardID)
-	if err != nil {
-		return "", false
-	}
-	return devices.KnownDummy(id, spki)
 }

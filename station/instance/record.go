@@ -46,7 +46,7 @@ func (f *Files) OpenRecord(ctx context.Context) (*Record, error) {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	config := RegistryConfig(f.Dir, f.Config)
-	config.Now, config.Log, config.AcceptClock = f.options.Now, f.Log, f.options.AcceptClock
+	config.Now, config.AcceptClock = f.options.Now, f.options.AcceptClock
 	opened, err := registry.Open(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)

@@ -9,29 +9,28 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"time"
 )
 
-// CAConfig has the names and life of a CA certificate, for the ceremony. Names are
-// short on purpose: root and issuing CA travel over the UART of every board,
-// so there is no CRL distribution point and no authority information access.
+// CAConfig has the names and the validity of a CA certificate, for the ceremony.
+// Every board gets root and issuing CA over its UART, so the certificates are kept
+// small: short names, no CRL distribution point, no authority information access.
 type CAConfig struct {
 	CommonName   string // 1 to 64 octets (RFC 5280 appendix A.1)
 	Organization string // may be empty, at most 64 octets
 	NotBefore    time.Time
 	NotAfter     time.Time // zero: 99991231235959Z
-	// PathLen is how many CAs may follow below: 0 for one that issues to boards, -1 for no limit.
+	// PathLen is how many CAs may follow below this CA: 0 for a CA that issues to
+	// boards, -1 for no limit (RFC 5280 section 4.2.1.9).
 	PathLen int
 }
 
 // ServerConfig describes the verifier's TLS server certificate.
 type ServerConfig struct {
-	CommonName  string
-	DNSNames    []string // at least one DNS name or address
-	IPAddresses []net.IP
-	NotBefore   time.Time
-	NotAfter    time.Time
+	CommonName string
+	DNSNames   []string // at least one
+	NotBefore  time.Time
+	NotAfter   time.Time
 }
 
 var errNames = errors.New("names: want a common name of 1 to 64 octets and an organization of at most 64")
@@ -62,7 +61,7 @@ func Issuing(c CAConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer cr
 	return certificate, nil
 }
 
-// Server makes the verifier's certificate: subjectAltName, serverAuth.
+// Server makes the verifier's certificate, with subjectAltName and serverAuth.
 func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
 	template, err := c.template(random)
 	if err != nil {
@@ -103,8 +102,8 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.CommonName == "" || len(c.CommonName) > 64 {
 		return nil, errNames
 	}
-	if len(c.DNSNames)+len(c.IPAddresses) == 0 {
-		return nil, errors.New("names: want at least one DNS name or address (RFC 9525 section 2)")
+	if len(c.DNSNames) == 0 {
+		return nil, errors.New("names: want at least one DNS name (RFC 9525 section 2)")
 	}
 	serial, err := newSerial(random)
 	if err != nil {
@@ -119,7 +118,6 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		DNSNames:              c.DNSNames,
-		IPAddresses:           c.IPAddresses,
 	}, nil
 }
 
@@ -131,7 +129,7 @@ func name(commonName, organization string) pkix.Name {
 	return n
 }
 
-// certify signs the template and reads the result as a stranger would.
+// certify signs the template, parses the result and checks its signature.
 func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
 	key, ok := public.(*ecdsa.PublicKey)
 	if !ok {
@@ -141,7 +139,9 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer
 		return nil, fmt.Errorf("validity from %v to %v is empty", template.NotBefore, template.NotAfter)
 	}
 	template.SignatureAlgorithm = x509.ECDSAWithSHA256
-	if template.IsCA { // an end entity's own identifier is only a SHOULD (RFC 5280 section 4.2.1.2), and goes over every board's line
+	// Only a CA must have a subject key identifier. For the server it is a SHOULD (RFC
+	// 5280 section 4.2.1.2), and would cost octets on every board's UART.
+	if template.IsCA {
 		id, err := keyIdentifier(key)
 		if err != nil {
 			return nil, err

@@ -3,13 +3,12 @@ package issuance
 import (
 	"crypto/x509"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 )
 
 func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	for name, certificate := range map[string]*x509.Certificate{"root": l.root, "issuing": l.issuing} {
 		if len(certificate.Raw) > 460 {
 			t.Errorf("%s has %d octets", name, len(certificate.Raw))
@@ -30,8 +29,8 @@ func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
 }
 
 func TestAServerCertificateIsForServersOnly(t *testing.T) {
-	l := newLine(t, nil)
-	server, err := Server(ServerConfig{CommonName: "verifier", DNSNames: []string{"verifier.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	l := newTestIssuer(t, nil)
+	server, err := Server(ServerConfig{CommonName: "verifier", DNSNames: []string{"verifier.test"},
 		NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &newKey(t).PublicKey, l.issuing, fixedKey("issuing"), numbers(8))
 	must(t, err)
 	roots, middle := x509.NewCertPool(), x509.NewCertPool()

@@ -7,13 +7,16 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"fmt"
+
+	"hallmark/devices"
 )
 
 // MaxCSR is the largest CSR in octets (PROTOCOL.md section 4 "csr").
 const MaxCSR = 768
 
-// csr is a CertificationRequest as RFC 2986 section 4 has it. What a board may
-// put into it is so narrow that all of it is compared, none of it is copied.
+// csr is a CertificationRequest (RFC 2986 section 4). The station knows all of its
+// content but the key beforehand. So every field is compared, and none is copied
+// into the certificate.
 type csr struct {
 	Info      csrInfo
 	Algorithm asn1.RawValue
@@ -37,39 +40,39 @@ type csrKey struct {
 	Point asn1.BitString
 }
 
-// wanted is what one CSR must be, all of it known before the board answers.
+// wanted is what the CSR of one request must contain.
 type wanted struct {
 	subject []byte // DER of the whole name
-	boardID string
-	nonce   [16]byte
+	boardID devices.BoardID
+	nonce   [devices.NonceSize]byte
 }
 
-// checkCSR gives the key that the CSR proves possession of, or one refusal.
-// The order is from the outside in, so that the first refusal is the deepest
-// cause that can be told.
+// checkCSR gives the key whose possession the CSR proves, or one refusal. The
+// checks go from the outer structure to the inner values: a later check relies on
+// what an earlier check has made sure of.
 func checkCSR(der []byte, want wanted) (*ecdsa.PublicKey, error) {
 	// 1. One DER structure of the right size and version.
 	request, err := parseCSR(der)
 	if err != nil {
 		return nil, err
 	}
-	// 2. The key is one we certify.
+	// 2. The key is of the kind that the station certifies.
 	key, err := request.key()
 	if err != nil {
 		return nil, err
 	}
-	// 3. The board holds it (I5).
+	// 3. The board holds the private key (I5).
 	if err := request.proven(key); err != nil {
 		return nil, err
 	}
-	// 4. It speaks for the board that was asked, in this Run.
+	// 4. The CSR names the board that was asked, and carries the nonce of this Run.
 	if err := request.names(want); err != nil {
 		return nil, err
 	}
 	if err := request.answers(want.nonce); err != nil {
 		return nil, err
 	}
-	// 5. Nothing else is in it: what we would have written is what is there.
+	// 5. The CSR contains nothing else.
 	return key, request.exact(key, want)
 }
 
@@ -122,14 +125,15 @@ func (r *csr) names(want wanted) error {
 	if bytes.Equal(r.Info.Subject.FullBytes, want.subject) {
 		return nil
 	}
-	if id := commonNameOf(r.Info.Subject.FullBytes); looksLikeBoardID(id) && id != want.boardID {
+	if id, err := devices.ParseBoardID(commonNameOf(r.Info.Subject.FullBytes)); err == nil && id != want.boardID {
 		return fmt.Errorf("%w: want %s, got %s", ErrBoardID, want.boardID, id)
 	}
 	return fmt.Errorf("%w: want DER %x, got %x", ErrSubject, want.subject, r.Info.Subject.FullBytes)
 }
 
-// answers looks for exactly one nonce, in exactly one extensionRequest.
-func (r *csr) answers(nonce [16]byte) error {
+// answers checks that there is exactly one extension in all the extensionRequests
+// together, and that this extension is the nonce.
+func (r *csr) answers(nonce [devices.NonceSize]byte) error {
 	seen := 0
 	for _, attribute := range r.Info.Attributes {
 		extensions, err := requestedExtensions(attribute)
@@ -151,8 +155,8 @@ func (r *csr) answers(nonce [16]byte) error {
 	return nil
 }
 
-// requested is one Extension of an extensionRequest; its ID is DER because the
-// nonce's does not fit asn1.ObjectIdentifier.
+// requested is one Extension of an extensionRequest. The ID stays DER, because the
+// nonce's OID does not fit into asn1.ObjectIdentifier.
 type requested struct {
 	ID       asn1.RawValue
 	Critical bool `asn1:"optional"`
@@ -177,7 +181,7 @@ func requestedExtensions(der asn1.RawValue) ([]requested, error) {
 	return extensions, nil
 }
 
-func (e requested) carries(nonce [16]byte) error {
+func (e requested) carries(nonce [devices.NonceSize]byte) error {
 	if e.ID.Class != asn1.ClassUniversal || e.ID.Tag != asn1.TagOID || !bytes.Equal(e.ID.Bytes, nonceOID) || e.Critical {
 		return fmt.Errorf("%w: OID contents %x, critical %t", ErrUnexpectedExtension, e.ID.Bytes, e.Critical)
 	}
@@ -187,8 +191,9 @@ func (e requested) carries(nonce [16]byte) error {
 	return nil
 }
 
-// exact rebuilds the signed part and compares. The checks before it name what
-// is wrong; this one says that nothing was overlooked.
+// exact builds the signed part again and compares it octet by octet. The checks
+// before this one give a refusal of their own for each mistake; exact finds
+// everything that they do not look at.
 func (r *csr) exact(key *ecdsa.PublicKey, want wanted) error {
 	info, err := expectedInfo(key, want)
 	if err != nil {
@@ -220,7 +225,7 @@ func expectedInfo(key *ecdsa.PublicKey, want wanted) ([]byte, error) {
 	}{0, raw(want.subject), raw(spki), []attribute{{oidExtensionRequest, [][]requested{nonce}}}})
 }
 
-// commonNameOf gives the one common name of a subject, or nothing.
+// commonNameOf gives the last common name of a subject, or the empty string.
 func commonNameOf(subject []byte) string {
 	type attribute struct {
 		Type  asn1.ObjectIdentifier
@@ -240,19 +245,4 @@ func commonNameOf(subject []byte) string {
 		}
 	}
 	return found
-}
-
-// looksLikeBoardID reports whether text has the one form of a BoardID:
-// lower-case hex, 8-4-4-4-12.
-func looksLikeBoardID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i, c := range []byte(text) {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (c == '-') || !hyphen && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
-			return false
-		}
-	}
-	return true
 }

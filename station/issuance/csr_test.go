@@ -11,16 +11,19 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
 	"hallmark/station/reason"
+
+	"hallmark/devices"
 )
 
-const someBoard = "3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90"
+var someBoard = devices.BoardID(uuid.MustParse("3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90"))
 
 var someNonce = [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 func someWanted(t testing.TB) wanted {
 	t.Helper()
-	subject, err := subjectDER("Linaro", someBoard, "Device Client TLS")
+	subject, err := subjectDER("Linaro", someBoard.String(), "Device Client TLS")
 	must(t, err)
 	return wanted{subject: subject, boardID: someBoard, nonce: someNonce}
 }
@@ -90,7 +93,7 @@ func (p parts) sign(t testing.TB) []byte {
 	return sequence(info, p.algorithm, mustDER(asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}))
 }
 
-// csrCases are all ways in which a CSR is wrong, each with its refusal.
+// csrCases has each way in which a CSR can be wrong, with its refusal.
 var csrCases = []struct {
 	name string
 	make func(t testing.TB, p parts) []byte
@@ -131,11 +134,11 @@ var csrCases = []struct {
 	{"a signature by another key is refused (I5)", func(t testing.TB, p parts) []byte { p.key = newKey(t); return p.sign(t) }, ErrSignature},
 	{"a flipped bit in the signature is refused", func(t testing.TB, p parts) []byte { der := p.sign(t); der[len(der)-1] ^= 1; return der }, ErrSignature},
 	{"another organization is refused", func(t testing.TB, p parts) []byte {
-		p.subject, _ = subjectDER("Other", someBoard, "Device Client TLS")
+		p.subject, _ = subjectDER("Other", someBoard.String(), "Device Client TLS")
 		return p.sign(t)
 	}, ErrSubject},
 	{"a subject without OU is refused", func(t testing.TB, p parts) []byte {
-		p.subject, _ = subjectDER("Linaro", someBoard, "")
+		p.subject, _ = subjectDER("Linaro", someBoard.String(), "")
 		return p.sign(t)
 	}, ErrSubject},
 	{"a BoardID in upper case is refused", func(t testing.TB, p parts) []byte {
@@ -219,8 +222,8 @@ func TestRefusalsHaveDifferentWords(t *testing.T) {
 	}
 }
 
-// FuzzCSR is the law of checkCSR: whatever a board sends, either it is refused
-// with a word, or it is, octet for octet, what was asked for and a signature.
+// FuzzCSR holds checkCSR to this law: whatever a board sends, checkCSR refuses it with
+// a word, or the signed part is octet for octet what the station asked for.
 func FuzzCSR(f *testing.F) {
 	for _, c := range csrCases {
 		f.Add(c.make(f, honest(f)))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Object identifiers, each with where it is defined.
+// Object identifiers, each with the section that defines it.
 var (
 	oidECPublicKey      = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}      // RFC 5480 section 2.1.1
 	oidP256             = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}   // RFC 5480 section 2.1.1.1
@@ -27,15 +27,15 @@ var (
 	oidClientAuth       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}
 )
 
-// nonceOID is 2.25.164987444589834856896386638716508157939, the extension of
-// PROTOCOL.md section 4 "csr". Its arc does not fit asn1.ObjectIdentifier, so
-// it is compared as DER contents.
+// nonceOID has the DER contents of 2.25.164987444589834856896386638716508157939,
+// the extension of PROTOCOL.md section 4 "csr". The last arc has 127 bits, which do
+// not fit into asn1.ObjectIdentifier.
 var nonceOID = []byte{
 	0x69, 0x81, 0xf8, 0x9f, 0xb6, 0xc3, 0xc7, 0xa5, 0x92, 0xbc,
 	0x97, 0x9d, 0xb0, 0xd4, 0xd4, 0xcc, 0xc7, 0x86, 0xef, 0x73,
 }
 
-// algorithm is an AlgorithmIdentifier without parameters, as RFC 5758 section 3.2 wants.
+// algorithm is an AlgorithmIdentifier without parameters (RFC 5758 section 3.2).
 type algorithm struct{ Algorithm asn1.ObjectIdentifier }
 
 type extension struct {
@@ -46,7 +46,8 @@ type extension struct {
 
 type validity struct{ NotBefore, NotAfter time.Time }
 
-// tbsCertificate is RFC 5280 section 4.1, version 3, without unique identifiers.
+// tbsCertificate is the TBSCertificate of RFC 5280 section 4.1, version 3, without
+// unique identifiers.
 type tbsCertificate struct {
 	Version    int `asn1:"explicit,tag:0"`
 	Serial     *big.Int
@@ -58,7 +59,7 @@ type tbsCertificate struct {
 	Extensions []extension `asn1:"explicit,tag:3"`
 }
 
-// signed is Certificate and CertificationRequest alike.
+// signed is the outer structure of a Certificate (RFC 5280 section 4.1).
 type signed struct {
 	TBS       asn1.RawValue
 	Algorithm algorithm
@@ -67,19 +68,22 @@ type signed struct {
 
 func raw(der []byte) asn1.RawValue { return asn1.RawValue{FullBytes: der} }
 
-// boardExtensions are those that are the same for every board of a profile;
-// key usage has the bits of one octet, most significant first.
+// boardExtensions gives the extensions that are the same for every board of a
+// profile. keyUsage has bit 0 of KeyUsage (RFC 5280 section 4.2.1.3) as its most
+// significant bit.
 func boardExtensions(keyUsage byte, clientAuth bool) []extension {
 	usage := asn1.BitString{Bytes: []byte{keyUsage}, BitLength: 8 - bits.TrailingZeros8(keyUsage)}
 	extensions := []extension{{ID: oidKeyUsage, Critical: true, Value: mustDER(usage)}}
 	if clientAuth {
 		extensions = append(extensions, extension{ID: oidEKU, Value: mustDER([]asn1.ObjectIdentifier{oidClientAuth})})
 	}
-	// cA is FALSE by default, and defaults are not written.
+	// An empty SEQUENCE: cA is FALSE by default, and DER leaves defaults out (X.690
+	// section 11.5).
 	return append(extensions, extension{ID: oidBC, Critical: true, Value: mustDER(struct{}{})})
 }
 
-// subjectDER is O, CN, OU in this order as UTF8String; an empty O or OU is left out.
+// subjectDER writes a name of O, CN and OU, in this order, as UTF8String. An empty O
+// or OU is left out.
 func subjectDER(organization, commonName, unit string) ([]byte, error) {
 	type attribute struct {
 		Type  asn1.ObjectIdentifier
@@ -95,11 +99,12 @@ func subjectDER(organization, commonName, unit string) ([]byte, error) {
 	return asn1.Marshal(name)
 }
 
-// keyDER is the SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 section 2.2).
+// keyDER writes the SubjectPublicKeyInfo of a P-256 key, with the uncompressed point
+// (RFC 5480 section 2.2).
 func keyDER(key *ecdsa.PublicKey) ([]byte, error) { return x509.MarshalPKIXPublicKey(key) }
 
-// keyIdentifier is method 1 of RFC 7093 section 2: the leftmost 160 bits of
-// the SHA-256 of the subjectPublicKey's BIT STRING contents.
+// keyIdentifier gives the identifier by method 1 of RFC 7093 section 2: the leftmost
+// 160 bits of the SHA-256 of the contents of the BIT STRING subjectPublicKey.
 func keyIdentifier(key *ecdsa.PublicKey) ([]byte, error) {
 	point, err := key.Bytes()
 	if err != nil {
@@ -109,14 +114,16 @@ func keyIdentifier(key *ecdsa.PublicKey) ([]byte, error) {
 	return sum[:20], nil
 }
 
-// authorityKeyID is an AuthorityKeyIdentifier with a keyIdentifier only.
+// authorityKeyID writes an AuthorityKeyIdentifier that has only a keyIdentifier (RFC
+// 5280 section 4.2.1.1).
 func authorityKeyID(id []byte) ([]byte, error) {
 	return asn1.Marshal(struct {
 		ID []byte `asn1:"tag:0"`
 	}{id})
 }
 
-// mustDER is for values that are fixed at compile time or were checked.
+// mustDER encodes a value that is fixed at compile time or was checked before, so
+// that the encoding cannot go wrong.
 func mustDER(value any) []byte {
 	der, err := asn1.Marshal(value)
 	if err != nil {
@@ -125,25 +132,13 @@ func mustDER(value any) []byte {
 	return der
 }
 
-// seal puts a signature around what was signed.
+// seal puts TBS, algorithm and signature together into a certificate.
 func seal(tbs, signature []byte) ([]byte, error) {
 	return asn1.Marshal(signed{
 		TBS:       raw(tbs),
 		Algorithm: algorithm{oidECDSAWithSHA256},
 		Signature: asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
 	})
-}
-
-// distinguishedName gives a name for people: attributes in their order.
-func distinguishedName(organization, commonName, unit string) string {
-	text := "CN=" + commonName
-	if organization != "" {
-		text = "O=" + organization + ", " + text
-	}
-	if unit != "" {
-		text += ", OU=" + unit
-	}
-	return text
 }
 
 // marshalTBS writes a TBSCertificate. The same input gives the same octets.

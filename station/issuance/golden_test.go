@@ -16,9 +16,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestTheCertificateIsTheGolden pins every octet, and what openssl makes of it.
+// TestTheCertificateIsTheGolden compares every octet of a certificate, and the text
+// that openssl prints for it, with stored files.
 func TestTheCertificateIsTheGolden(t *testing.T) {
-	l := newLine(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
+	l := newTestIssuer(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
 	certificate, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	golden(t, "board.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER}))
@@ -50,7 +51,7 @@ func openssl(t *testing.T, input []byte, arguments ...string) []byte {
 }
 
 func TestOpenSSLVerifiesTheChain(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	certificate, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	dir := t.TempDir()

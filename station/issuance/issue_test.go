@@ -12,14 +12,14 @@ import (
 	"io"
 	"math/big"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"hallmark/devices"
 )
 
-// memory is a ledger that lasts as long as the test. It is told what to
-// refuse, and it fails the test if the HSM was asked before the intent.
+// memory is a Store in memory. It notes its calls, and refuses those that a test names.
 type memory struct {
 	sync.Mutex
 	events []string
@@ -38,23 +38,14 @@ func (m *memory) event(name string) error {
 	return m.refuse[name]
 }
 
-func (m *memory) Stored(_ context.Context, key Key, rework bool) ([]byte, error) {
+func (m *memory) Intend(_ context.Context, in Intent) ([]byte, error) {
 	m.Lock()
 	defer m.Unlock()
-	if der, ok := m.stored[key]; ok && !rework {
+	if der, ok := m.stored[in.Key]; ok && !in.Rework {
 		return der, m.event("stored")
 	}
-	return nil, ErrNotIssued
-}
-
-func (m *memory) Intend(_ context.Context, in Intent) error {
-	m.Lock()
-	defer m.Unlock()
-	if _, ok := m.stored[in.Key]; ok && !in.Rework {
-		return ErrAlreadyIssued
-	}
 	m.open[in.Serial] = in
-	return m.event("intend")
+	return nil, m.event("intend")
 }
 
 func (m *memory) Issued(_ context.Context, serial [16]byte, der []byte) error {
@@ -76,7 +67,7 @@ func (m *memory) Failed(_ context.Context, serial [16]byte, cause error) error {
 	return m.event("failed")
 }
 
-// signerFunc is a signer with a key and a behaviour.
+// signerFunc is a Signer whose signatures come from a function.
 type signerFunc struct {
 	*ecdsa.PrivateKey
 	sign func(digest []byte) ([]byte, error)
@@ -86,10 +77,10 @@ func (s signerFunc) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byt
 	return s.sign(digest)
 }
 
-// line is an issuer under test.
-type line struct {
+// testIssuer is an issuer with all that a test needs to use it.
+type testIssuer struct {
 	*Issuer
-	ledger  *memory
+	store   *memory
 	root    *x509.Certificate
 	issuing *x509.Certificate
 	config  Config
@@ -97,17 +88,17 @@ type line struct {
 
 var someTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
+func newTestIssuer(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *testIssuer {
 	t.Helper()
 	rootKey, issuingKey := fixedKey("root"), fixedKey("issuing")
 	root, err := Root(CAConfig{CommonName: "Hallmark Root", Organization: "Linaro", NotBefore: someTime.Add(-day), PathLen: 1}, rootKey, numbers(1))
 	must(t, err)
 	issuing, err := Issuing(CAConfig{CommonName: "Hallmark Issuing", Organization: "Linaro", NotBefore: someTime.Add(-day)}, &issuingKey.PublicKey, root, rootKey, numbers(2))
 	must(t, err)
-	profile, err := NewProfile(DefaultProfile())
+	profile, err := NewProfile(linaro())
 	must(t, err)
-	l := &line{ledger: newMemory(), root: root, issuing: issuing}
-	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Ledger: l.ledger,
+	l := &testIssuer{store: newMemory(), root: root, issuing: issuing}
+	l.config = Config{Profile: profile, Issuer: issuing, Root: root, Signer: issuingKey, Store: l.store,
 		Now: func() time.Time { return someTime }, Random: numbers(3)}
 	if change != nil {
 		change(&l.config, issuingKey)
@@ -117,7 +108,7 @@ func newLine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	return l
 }
 
-// fixedKey is the same key for the same name, so that goldens can be written.
+// fixedKey gives the same key for the same name, so that goldens stay the same.
 func fixedKey(name string) *ecdsa.PrivateKey {
 	sum := sha256.Sum256([]byte(name))
 	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), sum[:])
@@ -127,7 +118,7 @@ func fixedKey(name string) *ecdsa.PrivateKey {
 	return key
 }
 
-// numbers is a reader of the same octet.
+// numbers is a random source that gives one octet again and again.
 type numbers byte
 
 func (n numbers) Read(p []byte) (int, error) {
@@ -137,22 +128,30 @@ func (n numbers) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deterministic signs as RFC 6979 says: the same certificate each time.
+// deterministic signs by RFC 6979, so that the certificate is the same each time.
 func deterministic(key *ecdsa.PrivateKey) crypto.Signer {
 	return signerFunc{key, func(digest []byte) ([]byte, error) { return key.Sign(nil, digest, crypto.SHA256) }}
 }
 
-func (l *line) request(t testing.TB) Request {
+func (l *testIssuer) request(t testing.TB) Request {
 	t.Helper()
-	p := honest(t)
-	p.key = fixedKey("board")
-	spki, err := keyDER(&p.key.PublicKey)
-	must(t, err)
-	p.spki = spki
-	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: someBoard, Nonce: someNonce, CSR: p.sign(t)}
+	return requestOf(t, someBoard, fixedKey("board"))
 }
 
-func (l *line) grantOne(t testing.TB) *Grant {
+// requestOf is a request for the TLS key of a board.
+func requestOf(t testing.TB, board devices.BoardID, key *ecdsa.PrivateKey) Request {
+	t.Helper()
+	p := honest(t)
+	p.key = key
+	var err error
+	p.spki, err = keyDER(&key.PublicKey)
+	must(t, err)
+	p.subject, err = subjectDER("Linaro", board.String(), "Device Client TLS")
+	must(t, err)
+	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000001", BoardID: board, Purpose: devices.PurposeTLS, Nonce: someNonce, CSR: p.sign(t)}
+}
+
+func (l *testIssuer) grantOne(t testing.TB) *Grant {
 	t.Helper()
 	grant, err := l.Check(t.Context(), l.request(t))
 	must(t, err)
@@ -160,7 +159,7 @@ func (l *line) grantOne(t testing.TB) *Grant {
 }
 
 func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	first, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	l.config.Random = numbers(9)
@@ -169,13 +168,13 @@ func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
 	if first.Stored || !second.Stored || !bytes.Equal(first.DER, second.DER) || first.Serial != second.Serial {
 		t.Errorf("stored %t and %t, equal %t", first.Stored, second.Stored, bytes.Equal(first.DER, second.DER))
 	}
-	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.ledger.events, want) {
-		t.Errorf("events %v, want %v", l.ledger.events, want)
+	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.store.events, want) {
+		t.Errorf("events %v, want %v", l.store.events, want)
 	}
 }
 
 func TestAGrantIsGoodForOneSignatureByItsIssuer(t *testing.T) {
-	l, other := newLine(t, nil), newLine(t, nil)
+	l, other := newTestIssuer(t, nil), newTestIssuer(t, nil)
 	grant := l.grantOne(t)
 	if _, err := other.Sign(t.Context(), grant); !errors.Is(err, ErrGrantForeign) {
 		t.Errorf("another issuer: %v", err)
@@ -190,7 +189,7 @@ func TestAGrantIsGoodForOneSignatureByItsIssuer(t *testing.T) {
 	}
 }
 
-// notSignedError is what a signer says when it certainly did not sign.
+// notSignedError is the error of a signer that certainly did not sign.
 type notSignedError struct{}
 
 func (notSignedError) Error() string   { return "no session" }
@@ -201,7 +200,7 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 	cases := []struct {
 		name   string
 		refuse map[string]error
-		sign   func(l *line, key *ecdsa.PrivateKey, digest []byte) ([]byte, error)
+		sign   func(l *testIssuer, key *ecdsa.PrivateKey, digest []byte) ([]byte, error)
 		want   error
 		events []string
 		cause  error
@@ -209,24 +208,24 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 		{name: "a good signature", events: []string{"intend", "signed", "issued"}},
 		{name: "no intent, no signature (I1, I8)", refuse: map[string]error{"intend": broken}, want: broken, events: []string{"intend"}},
 		{name: "certainly not signed", want: ErrNotSigned, cause: ErrNotSigned, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, notSignedError{} }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, notSignedError{} }},
 		{name: "a lost reply leaves it open (I10)", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, broken }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return nil, broken }},
 		{name: "a wrong signature is not handed out", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(_ *line, key *ecdsa.PrivateKey, _ []byte) ([]byte, error) {
+			sign: func(_ *testIssuer, key *ecdsa.PrivateKey, _ []byte) ([]byte, error) {
 				return key.Sign(nil, make([]byte, 32), crypto.SHA256)
 			}},
 		{name: "a signature that is none", want: ErrUnresolved, cause: ErrUnresolved, events: []string{"intend", "signed", "failed"},
-			sign: func(*line, *ecdsa.PrivateKey, []byte) ([]byte, error) { return []byte("no"), nil }},
+			sign: func(*testIssuer, *ecdsa.PrivateKey, []byte) ([]byte, error) { return []byte("no"), nil }},
 		{name: "a result that cannot be stored is not handed out", refuse: map[string]error{"issued": broken}, want: broken, cause: ErrUnresolved,
 			events: []string{"intend", "signed", "issued", "failed"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			var l *line
-			l = newLine(t, func(config *Config, key *ecdsa.PrivateKey) {
+			var l *testIssuer
+			l = newTestIssuer(t, func(config *Config, key *ecdsa.PrivateKey) {
 				config.Signer = signerFunc{key, func(digest []byte) ([]byte, error) {
-					must(t, l.ledger.event("signed"))
+					must(t, l.store.event("signed"))
 					if !l.intends(digest) {
 						t.Error("the signed digest is not the one of an open intent")
 					}
@@ -236,27 +235,27 @@ func TestTheIntentIsThereBeforeTheSignatureAndIsClosedAfterIt(t *testing.T) {
 					return key.Sign(nil, digest, crypto.SHA256)
 				}}
 			})
-			l.ledger.refuse = c.refuse
+			l.store.refuse = c.refuse
 			if c.refuse == nil {
-				l.ledger.refuse = map[string]error{}
+				l.store.refuse = map[string]error{}
 			}
 			_, err := l.Sign(t.Context(), l.grantOne(t))
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if !slices.Equal(l.ledger.events, c.events) {
-				t.Errorf("events %v, want %v", l.ledger.events, c.events)
+			if !slices.Equal(l.store.events, c.events) {
+				t.Errorf("events %v, want %v", l.store.events, c.events)
 			}
-			if c.cause != nil && (len(l.ledger.causes) != 1 || !errors.Is(l.ledger.causes[0], c.cause)) {
-				t.Errorf("closed with %v, want %v", l.ledger.causes, c.cause)
+			if c.cause != nil && (len(l.store.causes) != 1 || !errors.Is(l.store.causes[0], c.cause)) {
+				t.Errorf("closed with %v, want %v", l.store.causes, c.cause)
 			}
 		})
 	}
 }
 
 // intends reports whether an open intent names this digest.
-func (l *line) intends(digest []byte) bool {
-	for _, in := range l.ledger.open {
+func (l *testIssuer) intends(digest []byte) bool {
+	for _, in := range l.store.open {
 		if bytes.Equal(in.TBSSHA256[:], digest) {
 			return true
 		}
@@ -265,15 +264,15 @@ func (l *line) intends(digest []byte) bool {
 }
 
 func TestACallerWhoGaveUpGetsNoSignature(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	grant := l.grantOne(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := l.Sign(ctx, grant); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotSigned) {
 		t.Errorf("got %v", err)
 	}
-	if want := []string{"intend", "failed"}; !slices.Equal(l.ledger.events, want) {
-		t.Errorf("events %v, want %v", l.ledger.events, want)
+	if want := []string{"intend", "failed"}; !slices.Equal(l.store.events, want) {
+		t.Errorf("events %v, want %v", l.store.events, want)
 	}
 }
 
@@ -288,11 +287,10 @@ func TestSerialNumbersAreAlways16Octets(t *testing.T) {
 }
 
 func TestRefusalsOfTheIssuer(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	req := l.request(t)
 	for name, change := range map[string]func(*Request){
-		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = "" },
-		"BoardID in upper case": func(r *Request) { r.BoardID = strings.ToUpper(r.BoardID) },
+		"no Run": func(r *Request) { r.Run = "" }, "no BoardID": func(r *Request) { r.BoardID = devices.BoardID{} },
 	} {
 		bad := req
 		change(&bad)
@@ -300,19 +298,20 @@ func TestRefusalsOfTheIssuer(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	dummy := func(id string, _ []byte) (string, bool) { return "test", id == someBoard }
-	careful := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy = dummy })
-	if _, err := careful.Check(t.Context(), req); !errors.Is(err, ErrDummyIdentity) {
+	erased, err := devices.DeriveIdentity(make([]byte, devices.HUKSize), "")
+	must(t, err)
+	known := requestOf(t, erased.ID, fixedKey("board"))
+	if _, err := l.Check(t.Context(), known); !errors.Is(err, ErrDummyIdentity) {
 		t.Errorf("a known identity: %v", err)
 	}
-	demo := newLine(t, func(c *Config, _ *ecdsa.PrivateKey) { c.KnownDummy, c.AllowDummy = dummy, true })
-	if _, err := demo.Check(t.Context(), req); err != nil {
+	demo := newTestIssuer(t, func(c *Config, _ *ecdsa.PrivateKey) { c.AllowDummy = true })
+	if _, err := demo.Check(t.Context(), known); err != nil {
 		t.Errorf("a known identity in demo mode: %v", err)
 	}
 }
 
 func TestAnIssuerThatDoesNotFitTogetherIsRefused(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	strange := newKey(t)
 	other, err := Root(CAConfig{CommonName: "Other", NotBefore: someTime.Add(-day), PathLen: -1}, strange, numbers(5))
 	must(t, err)
@@ -342,7 +341,7 @@ func TestAnIssuerThatDoesNotFitTogetherIsRefused(t *testing.T) {
 }
 
 func TestACertificateDoesNotOutliveItsIssuer(t *testing.T) {
-	l := newLine(t, nil)
+	l := newTestIssuer(t, nil)
 	key := fixedKey("issuing")
 	short, err := Issuing(CAConfig{CommonName: "Short", NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)}, &key.PublicKey, l.root, fixedKey("root"), numbers(7))
 	must(t, err)

@@ -13,39 +13,40 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"hallmark/devices"
 )
 
 // Config is what New needs. It must not be changed afterwards.
 type Config struct {
 	Profile *Profile            // for TLS keys
 	COSE    *Profile            // for COSE keys; nil: this issuer certifies none
-	Issuer  *x509.Certificate   // of Signer's key
-	Chain   []*x509.Certificate // between Issuer and Root, without both; usually empty
+	Issuer  *x509.Certificate   // the CA certificate for Signer's key
+	Chain   []*x509.Certificate // the CA certificates between Issuer and Root; usually none
 	Root    *x509.Certificate   // may be the Issuer itself
-	// Signer signs SHA-256 digests with the issuer's P-256 key. Its calls must be
-	// bounded in time and safe for concurrent use. An error that has a method
-	// NotSigned() bool which gives true says that certainly nothing was
-	// signed; any other error leaves that open (I10).
+	// Signer signs SHA-256 digests with the issuer's P-256 key. Each call must end
+	// within a bounded time; concurrent calls must be safe. An error with a method
+	// NotSigned() bool that gives true means that certainly nothing was signed.
+	// After any other error a signature may exist (I10).
 	Signer crypto.Signer
-	Ledger Ledger
+	Store  Store
 	Now    func() time.Time
 	Random io.Reader // for serial numbers; safe for concurrent use
 
-	// KnownDummy names the origin of a publicly known identity. nil: none is known.
-	KnownDummy func(boardID string, spki []byte) (origin string, dummy bool)
-	AllowDummy bool // demo mode: publicly known identities are issued too
+	// AllowDummy gives certificates also to identities that everybody can derive (see
+	// devices.KnownDummy): demo mode only.
+	AllowDummy bool
 
-	// StoreTimeout bounds storing a result after the HSM has signed, when the
-	// caller's context does not count any more. 0 means 10 s.
+	// StoreTimeout bounds the writing of a result after the HSM was asked. The result
+	// is written even if the caller's context has ended. 0 means 10 s.
 	StoreTimeout time.Duration
 }
 
-// Issuer checks and signs. Its methods are safe for concurrent use.
+// Issuer checks CSRs and signs certificates. Its methods are safe for concurrent use.
 type Issuer struct {
 	config Config
-	key    *ecdsa.PublicKey
 	spki   [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo
-	aki    []byte   // DER of the AuthorityKeyIdentifier of what it issues
+	aki    []byte   // DER of the AuthorityKeyIdentifier that goes into each certificate
 }
 
 // New checks that signer, issuer and root belong together: the signer's key is
@@ -57,25 +58,24 @@ func New(c Config) (*Issuer, error) {
 	if c.StoreTimeout <= 0 {
 		c.StoreTimeout = 10 * time.Second
 	}
-	if c.Profile.Purpose() != PurposeTLS || c.COSE != nil && c.COSE.Purpose() != PurposeCOSE {
+	if c.Profile.Purpose() != devices.PurposeTLS || c.COSE != nil && c.COSE.Purpose() != devices.PurposeCOSE {
 		return nil, fmt.Errorf("configuring the issuer: %w: it is for keys of another purpose", ErrProfile)
 	}
 	c.Chain = slices.Clone(c.Chain)
-	key, err := issuerKey(&c)
-	if err != nil {
+	if err := c.belongTogether(); err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
 	aki, err := authorityKeyID(c.Issuer.SubjectKeyId)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
-	return &Issuer{config: c, key: key, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
+	return &Issuer{config: c, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
 }
 
 func (c *Config) complete() error {
 	for part, missing := range map[string]bool{
 		"Profile": c.Profile == nil, "Issuer": c.Issuer == nil, "Root": c.Root == nil, "Signer": c.Signer == nil,
-		"Ledger": c.Ledger == nil, "Now": c.Now == nil, "Random": c.Random == nil,
+		"Store": c.Store == nil, "Now": c.Now == nil, "Random": c.Random == nil,
 	} {
 		if missing {
 			return fmt.Errorf("%s is not set", part)
@@ -84,21 +84,23 @@ func (c *Config) complete() error {
 	return nil
 }
 
-func issuerKey(c *Config) (*ecdsa.PublicKey, error) {
+// belongTogether compares the signer's key with the issuer's, and verifies the
+// issuer up to the root.
+func (c *Config) belongTogether() error {
 	key, ok := c.Issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() || !key.Equal(c.Signer.Public()) {
-		return nil, ErrIssuerKey
+		return ErrIssuerKey
 	}
 	if !c.Issuer.IsCA || c.Issuer.KeyUsage&x509.KeyUsageCertSign == 0 || len(c.Issuer.SubjectKeyId) == 0 {
-		return nil, fmt.Errorf("%w: want a CA with keyCertSign and a subject key identifier", ErrIssuerChain)
+		return fmt.Errorf("%w: want a CA with keyCertSign and a subject key identifier", ErrIssuerChain)
 	}
 	if _, err := c.Issuer.Verify(c.upTo(c.Now())); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIssuerChain, err)
+		return fmt.Errorf("%w: %w", ErrIssuerChain, err)
 	}
-	return key, nil
+	return nil
 }
 
-// upTo is how a certificate is verified against the configured root.
+// upTo gives the options for verifying a certificate up to the configured root.
 func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 	roots, middle := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(c.Root)
@@ -108,29 +110,30 @@ func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 	return x509.VerifyOptions{Roots: roots, Intermediates: middle, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
 }
 
-// Request is what a Run asks to be certified.
+// Request is what a Run asks for: a certificate for one key of one board.
 type Request struct {
-	Run     string   // UUID of the Run
-	BoardID string   // as devices.BoardID.String, from identify
-	Purpose Purpose  // of the key; empty means PurposeTLS
-	Nonce   [16]byte // what the CSR must carry (I5)
-	CSR     []byte   // PKCS#10 DER, 1 to 768 octets
-	Rework  bool     // replaces the board's active certificate
+	Run     string                  // UUID of the Run
+	BoardID devices.BoardID         // from identify
+	Purpose devices.Purpose         // of the key
+	Nonce   [devices.NonceSize]byte // what the CSR must carry (I5)
+	CSR     []byte                  // PKCS#10 DER, 1 to 768 octets
+	Rework  bool                    // replaces the board's active certificate
 }
 
-// A Grant is permission for one signature on one exact TBS by one Issuer. It
-// has no exported fields and no encoding: nobody can load one from a file, and
-// after a restart the CSR is checked again.
+// A Grant is the permission for one signature by one Issuer on one exact
+// TBSCertificate. A Grant exists in memory only: it cannot be stored, so the CSR is
+// checked again after a restart.
 type Grant struct {
-	issuer  *Issuer
-	intent  Intent
-	tbs     []byte
-	subject string
-	used    atomic.Bool
+	issuer *Issuer
+	intent Intent
+	tbs    []byte
+	used   atomic.Bool
 }
 
-// Check refuses the CSR with one of the refusals in errors.go, or grants
-// exactly one signature. It changes nothing and asks nobody.
+// Check refuses the CSR with one of the refusals in errors.go, or grants exactly one
+// signature. It writes nothing, and asks neither the Store nor the HSM: whether a
+// stored certificate answers the request is decided by Sign, in the transaction that
+// would write the intent.
 func (i *Issuer) Check(ctx context.Context, req Request) (*Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("checking the CSR: %w", err)
@@ -143,14 +146,14 @@ func (i *Issuer) Check(ctx context.Context, req Request) (*Grant, error) {
 }
 
 func (i *Issuer) check(req Request) (*Grant, error) {
-	if req.Run == "" || !looksLikeBoardID(req.BoardID) {
+	if req.Run == "" || req.BoardID.IsZero() {
 		return nil, ErrBadRequest
 	}
 	profile, err := i.profile(req.Purpose)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := subjectDER(profile.Organization(), req.BoardID, profile.OrganizationalUnit())
+	subject, err := subjectDER(profile.Organization(), req.BoardID.String(), profile.OrganizationalUnit())
 	if err != nil {
 		return nil, fmt.Errorf("writing the subject: %w", err)
 	}
@@ -168,21 +171,21 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 	return i.grant(req, profile, key, subject, spki)
 }
 
-// profile gives the one for keys of this purpose.
-func (i *Issuer) profile(purpose Purpose) (*Profile, error) {
+// profile gives the profile for keys of this purpose.
+func (i *Issuer) profile(purpose devices.Purpose) (*Profile, error) {
 	for _, p := range []*Profile{i.config.Profile, i.config.COSE} {
-		if p != nil && (p.Purpose() == purpose || purpose == "" && p.Purpose() == PurposeTLS) {
+		if p != nil && p.Purpose() == purpose {
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", ErrNoProfile, purpose)
 }
 
-// Possession checks a CSR that nobody is to certify: it proves who holds a key
-// now. The refusals are those of Check; it gives the SHA-256 of the key's
-// SubjectPublicKeyInfo.
-func Possession(csr []byte, boardID string, nonce [16]byte, organization, unit string) (spki [32]byte, err error) {
-	subject, err := subjectDER(organization, boardID, unit)
+// Possession checks a CSR that only proves possession: no certificate follows. It
+// gives the SHA-256 of the SubjectPublicKeyInfo of the key that the board holds now.
+// The refusals are those of Check.
+func Possession(csr []byte, boardID devices.BoardID, nonce [devices.NonceSize]byte, organization, unit string) (spki [32]byte, err error) {
+	subject, err := subjectDER(organization, boardID.String(), unit)
 	if err != nil {
 		return spki, fmt.Errorf("writing the subject: %w", err)
 	}
@@ -197,17 +200,17 @@ func Possession(csr []byte, boardID string, nonce [16]byte, organization, unit s
 	return sha256.Sum256(der), nil
 }
 
-func (i *Issuer) notDummy(boardID string, spki []byte) error {
-	if i.config.KnownDummy == nil || i.config.AllowDummy {
+func (i *Issuer) notDummy(boardID devices.BoardID, spki []byte) error {
+	if i.config.AllowDummy {
 		return nil
 	}
-	if origin, dummy := i.config.KnownDummy(boardID, spki); dummy {
+	if origin, dummy := devices.KnownDummy(boardID, spki); dummy {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}
 	return nil
 }
 
-// NotSigned may be implemented by a signer's error: see Config.Signer.
+// notSigned is what an error of the Signer may implement: see Config.Signer.
 type notSigned interface {
 	error
 	NotSigned() bool

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -9,55 +10,41 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hallmark/devices"
 )
 
-// ProfileConfig is a profile as a file says it. There is no template language:
-// ${board.id} as the whole common name is the only variable.
+// ProfileConfig is a profile as its file has it. There is no template language: the
+// only variable is ${board.id}, and it must be the whole common name.
 type ProfileConfig struct {
 	Name string `yaml:"name" json:"name"` // lower-case letters, digits and hyphens, at most 32
-	// Purpose is the key that may be certified: tls or cose. Empty means tls, and
-	// is how the canonical form says it.
-	Purpose Purpose       `yaml:"purpose" json:"purpose,omitempty"`
+	// Purpose names the key that may be certified: tls or cose. Empty means tls;
+	// the canonical form of a profile for TLS keys leaves it empty.
+	Purpose string        `yaml:"purpose" json:"purpose,omitempty"`
 	Subject SubjectConfig `yaml:"subject" json:"subject"` // written in the order O, CN, OU
-	// Validity is a duration such as 87600h or 3650d, or "forever": notAfter
-	// 99991231235959Z, no well-defined expiry (RFC 5280 section 4.1.2.5).
+	// Validity is a duration such as 87600h or 3650d, or "forever". Then notAfter is
+	// 99991231235959Z, which means no well-defined expiration date (RFC 5280 section
+	// 4.1.2.5).
 	Validity string `yaml:"validity" json:"validity"`
-	// Backdate is how long before now notBefore is, 0s to 366d: boards without
-	// a clock, and clocks that differ. Empty means 24h.
+	// Backdate is how long before now notBefore is, 0s to 366d. Boards without a clock
+	// and boards whose clock is slow need it. Empty means 24h.
 	Backdate string `yaml:"backdate" json:"backdate"`
-	// KeyUsage: digitalSignature, and keyAgreement where asked for. Empty means digitalSignature.
+	// KeyUsage is digitalSignature, or digitalSignature and keyAgreement. Empty means
+	// digitalSignature.
 	KeyUsage []string `yaml:"key_usage" json:"key_usage"`
-	// ExtendedKeyUsage of a TLS key: clientAuth; left out means clientAuth. A COSE
-	// key has none, which says nothing against a handshake (RFC 5280 section
+	// ExtendedKeyUsage of a TLS key is clientAuth, also when the file leaves it out. A
+	// COSE key has none. Without the extension any usage is allowed (RFC 5280 section
 	// 4.2.1.12), so a TLS server must ask for clientAuth explicitly.
 	ExtendedKeyUsage []string `yaml:"extended_key_usage" json:"extended_key_usage"`
 }
 
-// SubjectConfig is the subject of a board's certificate. Values are printable
-// ASCII, at most 32 octets, as the board's CSR carries them (PROTOCOL.md section 4).
+// SubjectConfig is the subject of a board's certificate. O and OU are printable
+// ASCII, at most 32 octets each: the board puts them into its CSR (PROTOCOL.md
+// section 4).
 type SubjectConfig struct {
 	Organization       string `yaml:"organization" json:"organization"`               // may be empty
 	CommonName         string `yaml:"common_name" json:"common_name"`                 // ${board.id}
 	OrganizationalUnit string `yaml:"organizational_unit" json:"organizational_unit"` // may be empty
-}
-
-// DefaultProfile is the profile "linaro".
-func DefaultProfile() ProfileConfig {
-	return ProfileConfig{
-		Name:             "linaro",
-		Subject:          SubjectConfig{Organization: "Linaro", CommonName: boardIDVariable, OrganizationalUnit: "Device Client TLS"},
-		Validity:         forever,
-		Backdate:         "24h",
-		KeyUsage:         []string{"digitalSignature"},
-		ExtendedKeyUsage: []string{"clientAuth"},
-	}
-}
-
-// DefaultCOSEProfile is the profile "linaro-cose".
-func DefaultCOSEProfile() ProfileConfig {
-	c := DefaultProfile()
-	c.Name, c.Purpose, c.Subject.OrganizationalUnit, c.ExtendedKeyUsage = "linaro-cose", PurposeCOSE, "Device COSE Sign", []string{}
-	return c
 }
 
 const (
@@ -75,15 +62,15 @@ var endOfTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 // Profile is a ProfileConfig that was checked. It does not change.
 type Profile struct {
-	canonical []byte
-	sum       [32]byte
-	config    ProfileConfig
-	validity  time.Duration // 0: for ever
-	backdate  time.Duration
-	fixed     []extension // extensions that do not depend on key or issuer
+	sum      [32]byte
+	config   ProfileConfig
+	purpose  devices.Purpose
+	validity time.Duration // 0: for ever
+	backdate time.Duration
+	fixed    []extension // those that depend neither on the key nor on the issuer
 }
 
-// NewProfile checks a profile; each refusal wraps ErrProfile and names the field.
+// NewProfile checks a profile. Each refusal wraps ErrProfile and names the field.
 func NewProfile(c ProfileConfig) (*Profile, error) {
 	c = c.completed()
 	p := &Profile{config: c}
@@ -93,11 +80,11 @@ func NewProfile(c ProfileConfig) (*Profile, error) {
 			return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 		}
 	}
-	canonical, err := json.Marshal(p.normal())
+	canonical, err := p.canonical()
 	if err != nil {
 		return nil, fmt.Errorf("%w: writing it in canonical form: %w", ErrProfile, err)
 	}
-	p.canonical, p.sum = canonical, sha256.Sum256(canonical)
+	p.sum = sha256.Sum256(canonical)
 	return p, nil
 }
 
@@ -108,20 +95,18 @@ func (c ProfileConfig) completed() ProfileConfig {
 	if c.KeyUsage == nil {
 		c.KeyUsage = []string{"digitalSignature"}
 	}
-	if c.Purpose == PurposeTLS {
-		c.Purpose = ""
-	}
-	if c.ExtendedKeyUsage == nil {
-		c.ExtendedKeyUsage = slices.Clone(extendedUsages[c.Purpose])
-	}
 	return c
 }
 
-// normal is the profile with one spelling for each meaning.
+// normal gives the profile in one spelling, so that two profiles with the same meaning
+// are equal.
 func (p *Profile) normal() ProfileConfig {
 	c := p.config
+	if c.Purpose = p.purpose.String(); p.purpose == devices.PurposeTLS {
+		c.Purpose = ""
+	}
 	c.KeyUsage = slices.Sorted(slices.Values(c.KeyUsage))
-	c.ExtendedKeyUsage = append([]string{}, slices.Sorted(slices.Values(c.ExtendedKeyUsage))...) // [], never null
+	c.ExtendedKeyUsage = append([]string{}, slices.Sorted(slices.Values(c.ExtendedKeyUsage))...) // [] in JSON, not null
 	c.Backdate = strconv.FormatInt(int64(p.backdate/time.Second), 10) + "s"
 	if p.validity != 0 {
 		c.Validity = strconv.FormatInt(int64(p.validity/time.Second), 10) + "s"
@@ -132,28 +117,24 @@ func (p *Profile) normal() ProfileConfig {
 // Name gives the profile's name.
 func (p *Profile) Name() string { return p.config.Name }
 
-// Purpose gives the purpose of the keys that the profile is for.
-func (p *Profile) Purpose() Purpose {
-	if p.config.Purpose == "" {
-		return PurposeTLS
-	}
-	return p.config.Purpose
-}
+// Purpose gives the purpose of the keys that this profile is for.
+func (p *Profile) Purpose() devices.Purpose { return p.purpose }
 
-// Canonical gives the octets that SHA256 is the digest of: JSON without white
-// space, every field present (but the purpose of a TLS key), lists sorted, durations in seconds.
-func (p *Profile) Canonical() []byte { return slices.Clone(p.canonical) }
+// canonical gives the octets whose digest is SHA256: JSON without white space, with
+// every field (but the purpose of a TLS key), sorted lists, and durations in seconds.
+func (p *Profile) canonical() ([]byte, error) { return json.Marshal(p.normal()) }
 
-// SHA256 is the digest of the canonical profile.
+// SHA256 is the digest of the canonical profile. Two profiles with the same
+// meaning have the same digest.
 func (p *Profile) SHA256() [32]byte { return p.sum }
 
-// Organization gives the O that a board is asked to put into its CSR, may be empty.
+// Organization gives the O that a board has to put into its CSR; it may be empty.
 func (p *Profile) Organization() string { return p.config.Subject.Organization }
 
-// OrganizationalUnit gives the OU that a board is asked to put into its CSR, may be empty.
+// OrganizationalUnit gives the OU that a board has to put into its CSR; it may be empty.
 func (p *Profile) OrganizationalUnit() string { return p.config.Subject.OrganizationalUnit }
 
-// Validity gives the first and last second of a certificate made at now.
+// Validity gives the first and the last second of a certificate that is made at now.
 func (p *Profile) Validity(now time.Time) (notBefore, notAfter time.Time) {
 	notBefore = now.UTC().Add(-p.backdate).Truncate(time.Second)
 	if p.validity == 0 {
@@ -171,12 +152,18 @@ func checkName(p *Profile) error {
 	return nil
 }
 
-// extendedUsages has the extended key usage of each purpose; empty is tls.
-var extendedUsages = map[Purpose][]string{"": {"clientAuth"}, PurposeCOSE: {}}
+// extendedUsages has the extended key usage of each purpose.
+var extendedUsages = map[devices.Purpose][]string{devices.PurposeTLS: {"clientAuth"}, devices.PurposeCOSE: {}}
 
-func checkPurpose(p *Profile) error {
-	if _, known := extendedUsages[p.config.Purpose]; !known {
-		return fmt.Errorf("purpose %q: want %s or %s", p.config.Purpose, PurposeTLS, PurposeCOSE)
+// checkPurpose parses the purpose, and completes the extended key usage, whose default
+// depends on the purpose.
+func checkPurpose(p *Profile) (err error) {
+	p.purpose, err = devices.ParsePurpose(cmp.Or(p.config.Purpose, devices.PurposeTLS.String()))
+	if err != nil {
+		return err
+	}
+	if p.config.ExtendedKeyUsage == nil {
+		p.config.ExtendedKeyUsage = slices.Clone(extendedUsages[p.purpose])
 	}
 	return nil
 }
@@ -194,7 +181,7 @@ func checkSubject(p *Profile) error {
 	return nil
 }
 
-// subjectPart holds to the rule of PROTOCOL.md section 4 for "o" and "ou".
+// subjectPart checks the rule of PROTOCOL.md section 4 for "o" and "ou".
 func subjectPart(value string) error {
 	if len(value) > maxSubjectPart {
 		return fmt.Errorf("%d octets, want at most %d", len(value), maxSubjectPart)
@@ -233,7 +220,7 @@ func checkBackdate(p *Profile) (err error) {
 	return nil
 }
 
-// duration reads a Go duration in whole seconds, or whole days such as 3650d.
+// duration reads a Go duration of whole seconds, or whole days such as 3650d.
 func duration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
@@ -249,7 +236,8 @@ func duration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// keyUsageBits is KeyUsage of RFC 5280 section 4.2.1.3 as far as a board may have it.
+// keyUsageBits has the bit of each KeyUsage that a board may have (RFC 5280 section
+// 4.2.1.3).
 var keyUsageBits = map[string]int{"digitalSignature": 0, "keyAgreement": 4}
 
 func checkUsages(p *Profile) error {
@@ -265,12 +253,12 @@ func checkUsages(p *Profile) error {
 		}
 		bits |= 0x80 >> bit
 	}
-	if want := extendedUsages[p.config.Purpose]; !slices.Equal(eku, want) {
-		return fmt.Errorf("extended_key_usage %v: want %v for a %s key", eku, want, p.Purpose())
+	if want := extendedUsages[p.purpose]; !slices.Equal(eku, want) {
+		return fmt.Errorf("extended_key_usage %v: want %v for a %s key", eku, want, p.purpose)
 	}
-	if p.Purpose() != PurposeTLS && bits != 0x80 {
-		return fmt.Errorf("key_usage %v: want digitalSignature alone for a %s key", ku, p.Purpose())
+	if p.purpose != devices.PurposeTLS && bits != 0x80 {
+		return fmt.Errorf("key_usage %v: want digitalSignature alone for a %s key", ku, p.purpose)
 	}
-	p.fixed = boardExtensions(bits, p.Purpose() == PurposeTLS)
+	p.fixed = boardExtensions(bits, p.purpose == devices.PurposeTLS)
 	return nil
 }

@@ -10,14 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"hallmark/devices"
 )
 
-// newCOSELine is an issuer that certifies both keys of a board.
-func newCOSELine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
+// newCOSEIssuer makes an issuer that certifies both keys of a board.
+func newCOSEIssuer(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *testIssuer {
 	t.Helper()
-	profile, err := NewProfile(DefaultCOSEProfile())
+	profile, err := NewProfile(linaroCOSE())
 	must(t, err)
-	return newLine(t, func(c *Config, key *ecdsa.PrivateKey) {
+	return newTestIssuer(t, func(c *Config, key *ecdsa.PrivateKey) {
 		c.COSE = profile
 		if change != nil {
 			change(c, key)
@@ -25,7 +27,7 @@ func newCOSELine(t testing.TB, change func(*Config, *ecdsa.PrivateKey)) *line {
 	})
 }
 
-// coseRequest is one for the board's second key.
+// coseRequest is a request for the board's COSE key.
 func coseRequest(t testing.TB) Request {
 	t.Helper()
 	p := honest(t)
@@ -33,12 +35,12 @@ func coseRequest(t testing.TB) Request {
 	spki, err := keyDER(&p.key.PublicKey)
 	must(t, err)
 	p.spki = spki
-	p.subject, err = subjectDER("Linaro", someBoard, "Device COSE Sign")
+	p.subject, err = subjectDER("Linaro", someBoard.String(), "Device COSE Sign")
 	must(t, err)
-	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000002", BoardID: someBoard, Purpose: PurposeCOSE, Nonce: someNonce, CSR: p.sign(t)}
+	return Request{Run: "0190a5e2-7b1c-7000-8000-000000000002", BoardID: someBoard, Purpose: devices.PurposeCOSE, Nonce: someNonce, CSR: p.sign(t)}
 }
 
-func (l *line) issueCOSE(t testing.TB) *Certificate {
+func (l *testIssuer) issueCOSE(t testing.TB) *Certificate {
 	t.Helper()
 	grant, err := l.Check(t.Context(), coseRequest(t))
 	must(t, err)
@@ -47,9 +49,9 @@ func (l *line) issueCOSE(t testing.TB) *Certificate {
 	return certificate
 }
 
-// TestTheCOSECertificateIsTheGolden pins every octet, and what openssl makes of it.
+// TestTheCOSECertificateIsTheGolden does what TestTheCertificateIsTheGolden does.
 func TestTheCOSECertificateIsTheGolden(t *testing.T) {
-	l := newCOSELine(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
+	l := newCOSEIssuer(t, func(c *Config, key *ecdsa.PrivateKey) { c.Signer = deterministic(key) })
 	certificate := l.issueCOSE(t)
 	golden(t, "cose.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER}))
 	golden(t, "cose.txt", openssl(t, certificate.DER, "x509", "-inform", "DER", "-noout", "-text", "-nameopt", "RFC2253"))
@@ -61,7 +63,7 @@ func TestTheCOSECertificateIsTheGolden(t *testing.T) {
 }
 
 func TestOpenSSLVerifiesTheChainOfBothCertificates(t *testing.T) {
-	l := newCOSELine(t, nil)
+	l := newCOSEIssuer(t, nil)
 	tls, err := l.Sign(t.Context(), l.grantOne(t))
 	must(t, err)
 	dir := t.TempDir()
@@ -75,24 +77,24 @@ func TestOpenSSLVerifiesTheChainOfBothCertificates(t *testing.T) {
 }
 
 func TestEachPurposeHasAnIntentOfItsOwn(t *testing.T) {
-	l := newCOSELine(t, nil)
+	l := newCOSEIssuer(t, nil)
 	tls, err := l.Check(t.Context(), l.request(t))
 	must(t, err)
 	cose, err := l.Check(t.Context(), coseRequest(t))
 	must(t, err)
 	a, b := tls.intent.Key, cose.intent.Key
-	if a.Purpose != PurposeTLS || b.Purpose != PurposeCOSE || a.SPKISHA256 == b.SPKISHA256 || a.ProfileSHA256 == b.ProfileSHA256 {
+	if a.Purpose != devices.PurposeTLS || b.Purpose != devices.PurposeCOSE || a.SPKISHA256 == b.SPKISHA256 || a.ProfileSHA256 == b.ProfileSHA256 {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 }
 
 func TestARequestForAnotherPurposeIsRefused(t *testing.T) {
-	both, one := newCOSELine(t, nil), newLine(t, nil)
+	both, one := newCOSEIssuer(t, nil), newTestIssuer(t, nil)
 	tlsAsCOSE, coseAsTLS, unknown := both.request(t), coseRequest(t), coseRequest(t)
-	tlsAsCOSE.Purpose, coseAsTLS.Purpose, unknown.Purpose = PurposeCOSE, PurposeTLS, "email"
+	tlsAsCOSE.Purpose, coseAsTLS.Purpose, unknown.Purpose = devices.PurposeCOSE, devices.PurposeTLS, "email"
 	for _, test := range []struct {
 		name    string
-		issuer  *line
+		issuer  *testIssuer
 		request Request
 		want    error
 	}{
@@ -110,11 +112,11 @@ func TestARequestForAnotherPurposeIsRefused(t *testing.T) {
 }
 
 func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
-	tls, err := NewProfile(DefaultProfile())
+	tls, err := NewProfile(linaro())
 	must(t, err)
-	cose, err := NewProfile(DefaultCOSEProfile())
+	cose, err := NewProfile(linaroCOSE())
 	must(t, err)
-	c := newLine(t, nil).config
+	c := newTestIssuer(t, nil).config
 	for name, profiles := range map[string][2]*Profile{"COSE for TLS": {cose, nil}, "TLS for COSE": {tls, tls}} {
 		c.Profile, c.COSE = profiles[0], profiles[1]
 		if _, err := New(c); !errors.Is(err, ErrProfile) {
@@ -123,17 +125,17 @@ func TestAProfileIsNotTakenForAnotherPurpose(t *testing.T) {
 	}
 }
 
-// A station that was founded before there were purposes finds its certificates
-// by the digest of its profile (I9).
+// A profile of an earlier version has no purpose. Its digest must not change, because
+// a station finds its stored certificates by the digest of the profile (I9).
 func TestThePurposeOfATLSProfileDoesNotChangeItsDigest(t *testing.T) {
 	const before = "74a936bb8ff50e19eec32491882d2a4b57432de24ba2917d8e35eb16705cc7da"
-	for _, purpose := range []Purpose{"", PurposeTLS} {
-		c := DefaultProfile()
+	for _, purpose := range []string{"", devices.PurposeTLS.String()} {
+		c := linaro()
 		c.Purpose = purpose
 		p, err := NewProfile(c)
 		must(t, err)
-		if sum := p.SHA256(); hex.EncodeToString(sum[:]) != before || p.Purpose() != PurposeTLS {
-			t.Errorf("purpose %q: %s has the digest %x", purpose, p.Canonical(), sum)
+		if sum := p.SHA256(); hex.EncodeToString(sum[:]) != before || p.Purpose() != devices.PurposeTLS {
+			t.Errorf("purpose %q: %s has the digest %x", purpose, canonicalOf(t, p), sum)
 		}
 	}
 }
@@ -146,15 +148,16 @@ func TestPossession(t *testing.T) {
 	otherNonce[0] ^= 1
 	forged[len(forged)-1] ^= 1
 	for _, test := range []struct {
-		name        string
-		csr         []byte
-		board, unit string
-		nonce       [16]byte
-		want        error
+		name  string
+		csr   []byte
+		board devices.BoardID
+		unit  string
+		nonce [16]byte
+		want  error
 	}{
 		{"a CSR that answers the nonce", request.CSR, someBoard, "Device COSE Sign", someNonce, nil},
 		{"a CSR for another nonce", request.CSR, someBoard, "Device COSE Sign", otherNonce, ErrNonceWrong},
-		{"a CSR of another board", request.CSR, "3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b91", "Device COSE Sign", someNonce, ErrBoardID},
+		{"a CSR of another board", request.CSR, devices.BoardID{1}, "Device COSE Sign", someNonce, ErrBoardID},
 		{"a CSR with another subject", request.CSR, someBoard, "Device Client TLS", someNonce, ErrSubject},
 		{"a signature that does not verify", forged, someBoard, "Device COSE Sign", someNonce, ErrSignature},
 		{"no CSR", nil, someBoard, "Device COSE Sign", someNonce, ErrNotDER},

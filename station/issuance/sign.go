@@ -11,28 +11,25 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"time"
 )
 
 // MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slots 2 and 3).
 const MaxCertificate = 1024
 
-// maxSignature is the most octets that sealing adds to a TBS: two headers,
-// the algorithm, and an ECDSA-Sig-Value with two 33-octet integers.
+// maxSignature is the most octets that seal adds to a TBSCertificate: the header of
+// the outer SEQUENCE, the algorithm, the header of the BIT STRING, and an
+// ECDSA-Sig-Value with two integers of 33 octets.
 const maxSignature = 4 + 12 + 3 + 72
 
-// Certificate is what a board gets.
+// Certificate is the certificate that a board gets.
 type Certificate struct {
 	DER                []byte
 	Serial             [16]byte
-	SHA256, SPKISHA256 [32]byte // of DER, and of its SubjectPublicKeyInfo
-	Subject            string   // for people
-	NotBefore          time.Time
-	NotAfter           time.Time
-	Stored             bool // it was issued before and not signed now (I9)
+	SHA256, SPKISHA256 [32]byte // of DER, and of the SubjectPublicKeyInfo in it
+	Stored             bool     // true: it was issued earlier, nothing was signed now (I9)
 }
 
-// grant fixes everything that will be signed.
+// grant decides every octet that will be signed.
 func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
 	serial, err := newSerial(i.config.Random)
 	if err != nil {
@@ -50,9 +47,8 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 		return nil, fmt.Errorf("%w: it could have %d", ErrDoesNotFit, len(tbs)+maxSignature)
 	}
 	return &Grant{
-		issuer:  i,
-		tbs:     tbs,
-		subject: distinguishedName(profile.Organization(), req.BoardID, profile.OrganizationalUnit()),
+		issuer: i,
+		tbs:    tbs,
 		intent: Intent{
 			Key: Key{BoardID: req.BoardID, Purpose: profile.Purpose(), SPKISHA256: sha256.Sum256(spki),
 				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},
@@ -62,8 +58,8 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 	}, nil
 }
 
-// newSerial draws 126 random bits with 01 before them: always 16 octets in
-// DER, and positive (RFC 5280 section 4.1.2.2, I2).
+// newSerial draws 126 random bits and puts the bits 01 before them. So the number is
+// positive and always has 16 octets in DER (RFC 5280 section 4.1.2.2, I2).
 func newSerial(random io.Reader) (serial [16]byte, err error) {
 	if _, err := io.ReadFull(random, serial[:]); err != nil {
 		return serial, fmt.Errorf("drawing a serial number: %w", err)
@@ -92,10 +88,10 @@ func (i *Issuer) tbs(serial [16]byte, profile *Profile, v validity, key *ecdsa.P
 	})
 }
 
-// Sign redeems the grant: it returns the stored certificate if this request
-// was answered before (I9), else it signs exactly what was granted. When the
-// error wraps ErrUnresolved the HSM may have signed; see there. The caller's
-// context is honoured until the HSM is called, not after.
+// Sign redeems the grant. It returns the stored certificate if there is one for this
+// request (I9), else it signs exactly what was granted. When the error wraps
+// ErrUnresolved, the HSM may have signed; see there. The end of the caller's context
+// stops Sign until the HSM is called, and not after that.
 func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	if grant == nil || grant.issuer != i {
 		return nil, ErrGrantForeign
@@ -111,33 +107,35 @@ func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 }
 
 func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
-	// 1. The intent is durable before the HSM hears of it (I1, I2, I8), unless
-	// this request was answered before: no second signature (I9).
-	if err := i.config.Ledger.Intend(ctx, grant.intent); errors.Is(err, ErrAlreadyIssued) {
-		return i.stored(ctx, grant)
-	} else if err != nil {
+	// 1. The intent is durable before the HSM is asked (I1, I2, I8). If a stored
+	// certificate answers the request, the HSM is not asked at all (I9).
+	stored, err := i.config.Store.Intend(ctx, grant.intent)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("writing the intent: %w", err)
+	case stored != nil:
+		return i.stored(stored)
 	}
-	// 2. Sign. From here on the outcome must be recorded, whoever gives up.
+	// 2. The HSM signs. From here on the outcome is written even if the caller gives up.
 	signature, err := i.ask(ctx, grant)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.config.StoreTimeout)
 	defer cancel()
 	if err != nil {
 		return nil, i.abandon(ctx, grant, err)
 	}
-	// 3. What came back must be what was granted.
+	// 3. The certificate must be exactly what was granted.
 	certificate, err := i.finished(grant, signature)
 	if err != nil {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: %w", ErrUnresolved, err))
 	}
-	// 4. Durable before anyone sees it.
-	if err := i.config.Ledger.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
+	// 4. The certificate is durable before anybody gets it.
+	if err := i.config.Store.Issued(ctx, grant.intent.Serial, certificate.DER); err != nil {
 		return nil, i.abandon(ctx, grant, fmt.Errorf("%w: storing the certificate: %w", ErrUnresolved, err))
 	}
 	return certificate, nil
 }
 
-// ask has the signer sign the digest that the intent names.
+// ask has the HSM sign the digest that the intent names.
 func (i *Issuer) ask(ctx context.Context, grant *Grant) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)
@@ -153,16 +151,16 @@ func (i *Issuer) ask(ctx context.Context, grant *Grant) ([]byte, error) {
 	}
 }
 
-// abandon closes the intent. If even that fails the intent stays open, and the
-// registry closes it as unresolved at the next start (I10).
+// abandon closes the intent. If that is not possible either, the intent stays open,
+// and the registry closes it as unresolved at its next start (I10).
 func (i *Issuer) abandon(ctx context.Context, grant *Grant, cause error) error {
-	if err := i.config.Ledger.Failed(ctx, grant.intent.Serial, cause); err != nil {
+	if err := i.config.Store.Failed(ctx, grant.intent.Serial, cause); err != nil {
 		return errors.Join(cause, fmt.Errorf("closing the intent: %w", err))
 	}
 	return cause
 }
 
-// finished assembles the certificate and reads it back as a stranger would.
+// finished assembles the certificate, parses it and checks it.
 func (i *Issuer) finished(grant *Grant, signature []byte) (*Certificate, error) {
 	der, err := seal(grant.tbs, signature)
 	if err != nil {
@@ -175,11 +173,11 @@ func (i *Issuer) finished(grant *Grant, signature []byte) (*Certificate, error) 
 	if !bytes.Equal(parsed.RawTBSCertificate, grant.tbs) {
 		return nil, errors.New("comparing: the certificate is not what was granted")
 	}
-	return describe(parsed, grant), nil
+	return describe(parsed), nil
 }
 
-// parse reads a certificate and checks that the issuer signed it; that the
-// issuer chains to the root was checked by New.
+// parse reads a certificate and checks that the issuer signed it. New has checked that
+// the issuer chains to the root.
 func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
 	if len(der) > MaxCertificate {
 		return nil, fmt.Errorf("%w: it has %d", ErrDoesNotFit, len(der))
@@ -194,28 +192,22 @@ func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
 	return parsed, nil
 }
 
-func (i *Issuer) stored(ctx context.Context, grant *Grant) (*Certificate, error) {
-	der, err := i.config.Ledger.Stored(ctx, grant.intent.Key, grant.intent.Rework)
-	if err != nil {
-		return nil, fmt.Errorf("looking for a stored certificate: %w", err)
-	}
+// stored reads a certificate that was issued earlier.
+func (i *Issuer) stored(der []byte) (*Certificate, error) {
 	parsed, err := i.parse(der)
 	if err != nil {
 		return nil, fmt.Errorf("stored certificate: %w", err)
 	}
-	certificate := describe(parsed, grant)
+	certificate := describe(parsed)
 	certificate.Stored = true
 	return certificate, nil
 }
 
-func describe(parsed *x509.Certificate, grant *Grant) *Certificate {
+func describe(parsed *x509.Certificate) *Certificate {
 	c := &Certificate{
 		DER:        parsed.Raw,
 		SHA256:     sha256.Sum256(parsed.Raw),
 		SPKISHA256: sha256.Sum256(parsed.RawSubjectPublicKeyInfo),
-		Subject:    grant.subject,
-		NotBefore:  parsed.NotBefore,
-		NotAfter:   parsed.NotAfter,
 	}
 	parsed.SerialNumber.FillBytes(c.Serial[:])
 	return c

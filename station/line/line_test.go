@@ -99,10 +99,10 @@ func (l *line) close() error { return l.instance.Close() }
 
 // engine changes what the configuration cannot say.
 func (l *line) engine(config *station.Config) {
-	cose := config.Purposes[1:]
+	cose := config.Keys[1:]
 	fixtures.OnlyFuses(config)
 	if l.both {
-		config.Purposes = append(config.Purposes, cose...)
+		config.Keys = append(config.Keys, cose...)
 	}
 	if l.demo {
 		config.AllowedHUK = append(config.AllowedHUK, devices.HUKTFMDummy)

@@ -35,7 +35,7 @@ func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.R
 // vouches demands a visit in which the board passed for both keys.
 func vouches(t *testing.T, runs []*station.Run) {
 	t.Helper()
-	if len(runs) != 2 || runs[0].Purpose != issuance.PurposeTLS || runs[1].Purpose != issuance.PurposeCOSE {
+	if len(runs) != 2 || runs[0].Purpose != devices.PurposeTLS || runs[1].Purpose != devices.PurposeCOSE {
 		t.Fatalf("%d Runs, first ends as %s: %v", len(runs), runs[0].Ending, runs[0].Err)
 	}
 	for _, run := range runs {
@@ -104,7 +104,7 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	l := newLine(t, func(l *line) {
 		l.changed = func(c *station.Config) {
 			c.Events = func(e station.Event) {
-				if e.Kind == station.RunEnded && e.Snap.Purpose == issuance.PurposeTLS && l.asked.Load() == 1 {
+				if e.Kind == station.RunEnded && e.Snap.Purpose == devices.PurposeTLS && l.asked.Load() == 1 {
 					l.station.Drain()
 				}
 			}
@@ -269,7 +269,7 @@ func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
 	board := l.good(t)
 	defer board.Close()
 	run := must(l.station.NewRun("bay", "test"))(t)
-	run.Purpose = issuance.PurposeCOSE
+	run.Purpose = devices.PurposeCOSE
 	if err := l.station.Enrol(t.Context(), board.Client, run); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/fixtures"
 	"hallmark/station"
@@ -241,7 +244,7 @@ func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {
 	s.starts(1, Start{Expect: board, Rework: "board was repaired"})
 	s.waits()
 	s.last(1, station.Pass)
-	rows, err := s.record.Registry.Certificates(t.Context(), registry.Filter{BoardID: board})
+	rows, err := s.record.Registry.Certificates(t.Context(), registry.Filter{BoardID: devices.BoardID(uuid.MustParse(board))})
 	if s.must(err); len(rows) != 2 || rows[0].Status != "superseded" || rows[1].Status != "active" {
 		t.Fatalf("certificates of the board: %+v", rows)
 	}

@@ -79,7 +79,7 @@ func (c *Controller) refresh(ctx context.Context) {
 	if id != "" {
 		order, err = c.orderNow(ctx, id)
 	}
-	checkpointed, more := c.record.Registry.Anchored(ctx)
+	checkpointed, more := c.record.Registry.LastCheckpointTime(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.auditBad = ""; errors.Join(err, more) != nil {

@@ -12,7 +12,6 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/issuance"
 	"hallmark/station/registry"
 )
 
@@ -33,7 +32,7 @@ type Row struct {
 	Serial   string // of the certificate in hex, empty when the Run has none
 	Order    string
 	Operator string
-	Purpose  station.KeyPurpose
+	Purpose  devices.Purpose
 	Ending   station.Ending
 	Reason   string
 }
@@ -73,8 +72,8 @@ func (h History) Search(ctx context.Context, q Query) ([]Row, error) {
 		if err := errors.Join(bad, worse); err != nil {
 			return nil, fmt.Errorf("reading Run %q: %w", run.ID, err)
 		}
-		rows = append(rows, Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID, Serial: run.Serial, Order: run.Order,
-			Operator: run.Operator, Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason})
+		rows = append(rows, Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID.String(), Serial: run.Serial, Order: run.Order,
+			Operator: run.Operator, Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason})
 	}
 	return rows, err
 }
@@ -92,7 +91,7 @@ func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
 	}
 	run := found[0]
 	detail := Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
-		Purpose: station.KeyPurpose(run.Purpose), Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID}
+		Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID.String()}
 	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
 		if text == "" {
 			continue
@@ -101,17 +100,17 @@ func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
 			return Detail{}, fmt.Errorf("reading Run %v: %w", id, err)
 		}
 	}
-	if err := h.certificates(ctx, &detail, id.String()); err != nil {
+	if err := h.certificates(ctx, &detail, run); err != nil {
 		return Detail{}, err
 	}
 	return detail, h.entries(ctx, &detail, id.String())
 }
 
 // certificates adds the certificate of the Run and what the registry says of the board.
-func (h History) certificates(ctx context.Context, detail *Detail, run string) error {
-	rows, err := h.Registry.Certificates(ctx, registry.Filter{BoardID: detail.BoardID})
+func (h History) certificates(ctx context.Context, detail *Detail, run registry.FoundRun) error {
+	rows, err := h.Registry.Certificates(ctx, registry.Filter{BoardID: run.BoardID})
 	for _, c := range rows {
-		if c.Run == run {
+		if c.Run == run.ID {
 			detail.Certificate = c.DER
 		}
 		detail.Registry = append(detail.Registry, Fact{Name: c.Serial, Value: c.Status + ", " + c.Profile + ", " + c.Changed})
@@ -156,7 +155,7 @@ func closedRun(e audit.Entry) (station.Run, error) {
 		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
 			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
 	}
-	run.Purpose, run.Started = issuance.Purpose(e.Run.Purpose), run.Finished
+	run.Purpose, run.Started = devices.Purpose(e.Run.Purpose), run.Finished
 	for _, step := range run.Steps {
 		run.Started = run.Started.Add(-step.Took)
 	}

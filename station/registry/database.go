@@ -16,7 +16,8 @@ import (
 	"hallmark/station/audit"
 )
 
-// lock takes the one-writer lock of a registry. It goes away with the process.
+// lock takes the lock that lets only one process write. The system releases the lock
+// when the process ends.
 func lock(path string) (*os.File, error) {
 	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -32,15 +33,16 @@ func lock(path string) (*os.File, error) {
 	return file, nil
 }
 
-// A setting is asked for when the database is opened and read back afterwards,
-// because the driver's own defaults are not durable.
+// A setting is a PRAGMA. It is set when the database is opened, and read back, because
+// SQLite ignores a value that it cannot take, and because the driver's defaults are
+// not durable.
 type setting struct {
 	pragma string
-	want   string // as SQLite gives it
+	want   string // as SQLite gives it back
 }
 
-// settings of the connection that writes. synchronous 2 is FULL: a commit is
-// synced before it returns.
+// settings are those of the connection that writes. synchronous 2 is FULL: SQLite
+// syncs the file before a commit returns.
 var settings = []setting{
 	{"journal_mode", "wal"},
 	{"synchronous", "2"},
@@ -49,10 +51,10 @@ var settings = []setting{
 	{"mmap_size", "0"},
 	{"cell_size_check", "1"},
 	{"cache_size", "-65536"},       // 64 MiB
-	{"wal_autocheckpoint", "4000"}, // pages: fewer, larger syncs of the database file itself
+	{"wal_autocheckpoint", "4000"}, // pages; SQLite's 1000 would sync the database file more often
 }
 
-// source names the file to the driver; path may hold any character.
+// source gives the URI of the file, for the driver. path may contain any character.
 func source(path string, query url.Values) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -62,8 +64,9 @@ func source(path string, query url.Values) (string, error) {
 	return u.String(), nil
 }
 
-// connect opens the one connection that writes, makes the tables when the
-// file is new, and refuses if a setting did not take.
+// connect opens the one connection that writes, and makes the tables when the file is
+// new. It refuses a file that is not a registry, and a database that did not take a
+// setting.
 func (r *Registry) connect(ctx context.Context) (*sql.Conn, error) {
 	dsn, err := source(r.config.Path, url.Values{})
 	if err != nil {
@@ -106,18 +109,19 @@ func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// queries is what *sql.DB and *sql.Conn have in common.
-type queries interface {
+// querier is a *sql.DB or a *sql.Conn.
+type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// applicationID is "Hlmk": what PRAGMA application_id of a registry says.
+// What the database file of a registry says of itself.
 const (
-	applicationID = 0x486c6d6b
-	schemaVersion = 2 // 1 did not know what a Run is for, nor where its entries stand
+	applicationID = 0x486c6d6b // PRAGMA application_id: "Hlmk"
+	schemaVersion = 2          // PRAGMA user_version; in version 1 a Run had no purpose, first_entry and last_entry
 )
 
-// migrate makes the tables of a new file and refuses what is not a registry.
+// migrate makes the tables of a new file, and refuses a file that is not a registry of
+// this version.
 func migrate(ctx context.Context, conn *sql.Conn) error {
 	id, version, err := fileKind(ctx, conn)
 	if err != nil {
@@ -136,8 +140,8 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	return create(ctx, conn)
 }
 
-// otherKind says what a file is that is not a registry of this version. It is
-// never changed: what an earlier version wrote is evidence as it stands.
+// otherKind gives the refusal for a file that is not a registry of this version. The
+// file itself is never changed: the log of an earlier version is evidence.
 func otherKind(id, version int64) error {
 	if id != applicationID {
 		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
@@ -146,7 +150,7 @@ func otherKind(id, version int64) error {
 		ErrSchema, version, schemaVersion)
 }
 
-func fileKind(ctx context.Context, conn queries) (id, version int64, err error) {
+func fileKind(ctx context.Context, conn querier) (id, version int64, err error) {
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
 	}
@@ -154,7 +158,8 @@ func fileKind(ctx context.Context, conn queries) (id, version int64, err error) 
 	return id, version, err
 }
 
-// create is one transaction: a crash leaves an empty file, not half a registry.
+// create makes all tables in one transaction, so that a crash leaves an empty file
+// and not a part of a registry.
 func create(ctx context.Context, conn *sql.Conn) error {
 	kind := "PRAGMA application_id = " + strconv.Itoa(applicationID) + "; PRAGMA user_version = " + strconv.Itoa(schemaVersion) + ";"
 	_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE;"+schema+audit.Schema+kind+"COMMIT;")
@@ -165,21 +170,22 @@ func create(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// refusedByRow reports whether a row refused to be written: the fault of one
-// caller, which says nothing about the disk.
+// refusedByRow reports whether the error is a constraint violation: the caller's
+// mistake, not disk trouble.
 func refusedByRow(err error) bool {
 	var e sqlite3.Error
 	return errors.As(err, &e) && e.Code == sqlite3.ErrConstraint
 }
 
-// ofDatabase reports whether the error came from SQLite, and is no refusal.
+// ofDatabase reports whether the error came from SQLite and is not a constraint
+// violation: disk trouble, not the caller's mistake.
 func ofDatabase(err error) bool {
 	var e sqlite3.Error
 	return errors.As(err, &e) && e.Code != sqlite3.ErrConstraint
 }
 
-// damaged reports whether the state of the file is in doubt after the error,
-// so that nothing more may be written without opening anew.
+// damaged reports whether the content of the file is in doubt after the error. Then
+// nothing more may be written until the file is opened again.
 func damaged(err error) bool {
 	var e sqlite3.Error
 	if !errors.As(err, &e) {
@@ -192,7 +198,7 @@ func damaged(err error) bool {
 	return true
 }
 
-// named adds the sentinel to an error of the database.
+// named adds our sentinel to an error of the database.
 func named(err error) error {
 	var e sqlite3.Error
 	switch {

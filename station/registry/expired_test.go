@@ -22,7 +22,7 @@ func TestACertificateThatEndedAnswersNoRequest(t *testing.T) {
 		{"nor in that of a rework", false, "it ended", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestRegistry(t)
 			run := b.run()
 			in := intent(run)
 			in.NotAfter = b.now().Add(time.Hour)
@@ -33,17 +33,17 @@ func TestACertificateThatEndedAnswersNoRequest(t *testing.T) {
 			}
 			run.Ending = station.Pass
 			b.must(b.Close(t.Context(), run))
-			if _, err := b.Stored(t.Context(), in.Key, false); err != nil {
-				t.Fatalf("before it ends: %v", err)
+			if b.answer(in.Key, false) == nil {
+				t.Fatal("before it ends it is not handed out")
 			}
 			later := time.Now().Add(2 * time.Hour)
 			b.now = func() time.Time { return later }
-			if _, err := b.Stored(t.Context(), in.Key, test.rework != ""); !errors.Is(err, issuance.ErrNotIssued) {
-				t.Errorf("it is still handed out: %v", err)
+			if der := b.answer(in.Key, test.rework != ""); der != nil {
+				t.Errorf("it is still handed out: %q", der)
 			}
 			next := again(run, test.rework)
 			b.must(b.Admit(t.Context(), next))
-			if err := b.Intend(t.Context(), intent(next)); !errors.Is(err, test.want) {
+			if err := b.intends(intent(next)); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			b.verify()

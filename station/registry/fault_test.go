@@ -20,7 +20,7 @@ import (
 )
 
 func TestASecondStationIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrLocked) {
 		t.Errorf("got %v", err)
 	}
@@ -35,7 +35,7 @@ func TestASecondStationIsRefused(t *testing.T) {
 }
 
 func TestSettingsAreReadBack(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	for _, s := range settings {
 		var got string
 		b.must(b.writer.conn.QueryRowContext(t.Context(), "PRAGMA "+s.pragma).Scan(&got))
@@ -43,7 +43,7 @@ func TestSettingsAreReadBack(t *testing.T) {
 			t.Errorf("%s is %s, want %s", s.pragma, got, s.want)
 		}
 	}
-	refused := setting{"page_size", "8192"} // not taken by a file that has pages
+	refused := setting{"page_size", "8192"} // SQLite ignores it for a file that has pages
 	if err := refused.apply(t.Context(), b.writer.conn); !errors.Is(err, ErrSettings) {
 		t.Errorf("a setting that did not take: %v", err)
 	}
@@ -76,8 +76,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// full makes the database unable to grow, as a full disk does: SQLITE_FULL.
-func (b *bench) full(full bool) {
+// full makes the database unable to grow. SQLite then gives SQLITE_FULL, as on a full disk.
+func (b *testRegistry) full(full bool) {
 	b.t.Helper()
 	limit := 1 << 30
 	if full {
@@ -87,10 +87,10 @@ func (b *bench) full(full bool) {
 	b.must(b.writer.conn.QueryRowContext(b.t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, limit)).Scan(&got))
 }
 
-// TestAFullDiskStopsSigning is I8: without a durable record nothing is signed,
-// nothing is lost, and it goes on when there is room again.
+// I8: on a full disk no intent is written, so nothing is signed. What was committed before
+// is there, and the registry goes on when there is room again.
 func TestAFullDiskStopsSigning(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.full(true)
 	var good int
 	var err error
@@ -98,7 +98,7 @@ func TestAFullDiskStopsSigning(t *testing.T) {
 		run := newRun(devices.BoardID(uuid.New()), "hw")
 		if err = b.Admit(t.Context(), run); err == nil {
 			good++
-			err = b.Intend(t.Context(), intent(run))
+			err = b.intends(intent(run))
 		}
 	}
 	if !errors.Is(err, ErrNotDurable) {
@@ -109,26 +109,26 @@ func TestAFullDiskStopsSigning(t *testing.T) {
 	b.enrol(b.run())
 	b.reopen()
 	b.verify()
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	if b.must(err); len(runs) != good+1 {
 		t.Errorf("%d Runs, want %d: what was acknowledged is there", len(runs), good+1)
 	}
 }
 
-// TestARunThatCouldNotBeClosedIsOver: the disk was full from the signature on.
-// The board is neither in flight nor a clone when it is tried again, anywhere.
+// The disk is full from the signature on, so the Run cannot be closed. The board's next
+// Run is admitted nevertheless, in any bay: the board is neither in flight nor a clone.
 func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
 	for name, bay := range map[string]string{"in the same bay": "bay-1", "in another bay": "bay-2"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestRegistry(t)
 			run := b.run()
 			in := intent(run)
-			b.must(b.Intend(t.Context(), in))
+			b.must(b.intends(in))
 			b.full(true)
 			big := errors.New(strings.Repeat("x", maxText))
 			run.Ending, run.Reason, run.Err = station.Fault, "registry", big
 			var err error
-			for err == nil { // until not even a small entry has room
+			for err == nil { // until the file has no room for a small entry either
 				err = b.Event(t.Context(), Event{Type: "test.fill", Outcome: audit.Success, Details: map[string]string{"text": big.Error()}})
 			}
 			if err := b.Close(t.Context(), run); !errors.Is(err, ErrNotDurable) {
@@ -150,7 +150,7 @@ func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
 }
 
 func TestAClockThatGoesBackIsRefusedWhileItIsBehind(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	base := time.Now()
 	b.now = func() time.Time { return base.Add(-time.Hour) }
 	run := newRun(devices.BoardID(uuid.New()), "hw")
@@ -170,18 +170,18 @@ func TestAClockThatGoesBackIsRefusedWhileItIsBehind(t *testing.T) {
 }
 
 // count gives the number of audit entries of a type.
-func (b *bench) count(kind string) (n int) {
+func (b *testRegistry) count(kind string) (n int) {
 	b.t.Helper()
 	b.must(b.db.QueryRow(`SELECT count(*) FROM audit_entry WHERE json_extract(body, '$.type') = ?`, kind).Scan(&n))
 	return n
 }
 
 func TestAClockThatIsBehindAtTheStartIsRefusedUntilAccepted(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.must(b.Shutdown())
 	base := time.Now()
 	b.now = func() time.Time { return base.Add(-24 * time.Hour) }
-	for range 2 { // the record of the first refusal does not make the second start pass
+	for range 2 { // the entry about the first refusal does not make the second start pass
 		if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrClockBack) {
 			t.Fatalf("got %v", err)
 		}
@@ -192,12 +192,12 @@ func TestAClockThatIsBehindAtTheStartIsRefusedUntilAccepted(t *testing.T) {
 	must(t, err)
 	b.Registry = r
 	b.enrol(b.run())
-	b.reopen() // without accepting again
+	b.reopen() // no operator has to accept the clock a second time
 	b.verify()
 }
 
 func TestASmallStepOfTheClockIsNoMatter(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	base := time.Now()
 	b.now = func() time.Time { return base.Add(-time.Minute) }
 	b.enrol(b.run())
@@ -205,10 +205,10 @@ func TestASmallStepOfTheClockIsNoMatter(t *testing.T) {
 }
 
 func TestRecovery(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	in := intent(run)
-	b.must(b.Intend(t.Context(), in))
+	b.must(b.intends(in))
 	delivered := b.run()
 	kept := b.issue(delivered)
 	b.reopen()
@@ -219,7 +219,7 @@ func TestRecovery(t *testing.T) {
 	if record, err := b.Lookup(t.Context(), kept.Serial); err != nil || record.Status != station.StatusIssued {
 		t.Errorf("the issued certificate is %+v, %v; want issued (I7)", record, err)
 	}
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	b.must(err)
 	for _, r := range runs {
 		if r.Ending != station.Fault || r.Reason != "interrupted" {
@@ -231,8 +231,8 @@ func TestRecovery(t *testing.T) {
 	if fresh := b.enrol(next); fresh.Serial == in.Serial {
 		t.Error("the next Run signs under the burned serial number")
 	}
-	if der, err := b.Stored(t.Context(), kept.Key, false); err != nil || string(der) != string(delivered.Certificate.DER) {
-		t.Errorf("the issued certificate is not handed out again: %v", err)
+	if der := b.answer(kept.Key, false); string(der) != string(delivered.Certificate.DER) {
+		t.Errorf("the issued certificate is not handed out again: %q", der)
 	}
 	if n := b.count("log.recovered"); n != 1 {
 		t.Errorf("%d entries about recovery, want 1", n)
@@ -244,13 +244,13 @@ func TestRecovery(t *testing.T) {
 }
 
 func TestAnAnswerThatNobodyWaitsForIsNotGiven(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	held, begun := make(chan struct{}), make(chan struct{})
 	go b.write(context.Background(), func(*work) error { close(begun); <-held; return nil })
 	<-begun
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Intend(ctx, issuance.Intent{}); !errors.Is(err, context.Canceled) {
+	if _, err := b.Intend(ctx, issuance.Intent{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	close(held)
@@ -258,7 +258,7 @@ func TestAnAnswerThatNobodyWaitsForIsNotGiven(t *testing.T) {
 }
 
 func TestAClosedRegistryRefuses(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	b.must(b.Shutdown())
 	if err := b.Admit(context.Background(), again(run, "")); !errors.Is(err, ErrClosed) {
@@ -268,7 +268,7 @@ func TestAClosedRegistryRefuses(t *testing.T) {
 }
 
 func TestARolledBackDatabaseIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.enrol(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	anchor, err := b.LastCheckpoint(t.Context())
@@ -278,7 +278,7 @@ func TestARolledBackDatabaseIsRefused(t *testing.T) {
 	if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrRolledBack) {
 		t.Errorf("opening: %v", err)
 	}
-	// Without the checkpoint only one that was kept elsewhere tells.
+	// When the checkpoint is deleted as well, only a copy from another place shows it.
 	b.tamper(`DROP TRIGGER audit_checkpoint_stays`, `DELETE FROM audit_checkpoint`)
 	reader, err := OpenReader(t.Context(), b.path)
 	b.must(err)
@@ -288,8 +288,8 @@ func TestARolledBackDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// tamper changes the file behind the registry's back.
-func (b *bench) tamper(queries ...string) {
+// tamper changes the closed file with another connection.
+func (b *testRegistry) tamper(queries ...string) {
 	b.t.Helper()
 	db, err := sql.Open("sqlite3", b.path)
 	b.must(err)

@@ -16,13 +16,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file")
 
-// ticking is a clock that goes on by a second each time it is asked.
+// ticking is a clock that goes forward by a second at each call.
 func ticking() func() time.Time {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return func() time.Time { now = now.Add(time.Second); return now }
 }
 
-// counting is a reader that never gives the same octets twice and always the same sequence.
+// counting is a random source that gives other octets at each call, and the same octets
+// in each test.
 type counting struct{ n byte }
 
 func (c *counting) Read(p []byte) (int, error) {
@@ -33,9 +34,9 @@ func (c *counting) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestTheLogOfACleanRunIsTheGolden pins the vocabulary of the audit log.
+// The golden file has the whole log of one Run, so that no word of it changes unnoticed.
 func TestTheLogOfACleanRunIsTheGolden(t *testing.T) {
-	b := &bench{t: t, path: t.TempDir() + "/registry.db", key: newKey(t)}
+	b := &testRegistry{t: t, path: t.TempDir() + "/registry.db", key: newKey(t)}
 	r, err := Open(t.Context(), Config{Path: b.path, Station: "line-1", Now: ticking(), Random: &counting{}})
 	must(t, err)
 	b.Registry = r
@@ -48,7 +49,7 @@ func TestTheLogOfACleanRunIsTheGolden(t *testing.T) {
 	must(t, b.Admit(t.Context(), run))
 	in := intent(run)
 	in.Serial, in.TBSSHA256 = [16]byte{0x40, 1, 2, 3}, [32]byte{4, 5, 6}
-	must(t, b.Intend(t.Context(), in))
+	must(t, b.intends(in))
 	der := []byte("certificate")
 	must(t, b.Issued(t.Context(), in.Serial, der))
 	run.Certificate = certificateFor(in.Serial, der)
@@ -63,8 +64,9 @@ func TestTheLogOfACleanRunIsTheGolden(t *testing.T) {
 	b.golden("testdata/clean-run.jsonl")
 }
 
-// golden compares the log, without the audit key, which is new each time.
-func (b *bench) golden(path string) {
+// golden compares the log with the file. It leaves out the audit key, which is a new one
+// in each test.
+func (b *testRegistry) golden(path string) {
 	b.t.Helper()
 	reader, err := OpenReader(b.t.Context(), b.path)
 	b.must(err)

@@ -26,43 +26,43 @@ func again(run *station.Run, rework string) *station.Run {
 func TestRefusals(t *testing.T) {
 	cases := []struct {
 		name string
-		do   func(t *testing.T, b *bench) error
+		do   func(t *testing.T, b *testRegistry) error
 		want error
 	}{
-		{"a serial number that was used is refused, even after the certificate was revoked (I2)", func(t *testing.T, b *bench) error {
+		{"a serial number that was used is refused, even after the certificate was revoked (I2)", func(t *testing.T, b *testRegistry) error {
 			used := b.enrol(b.run())
 			b.must(b.Revoke(t.Context(), used.Serial, "test", "ann"))
 			in := intent(b.run())
 			in.Serial = used.Serial
-			return b.Intend(t.Context(), in)
+			return b.intends(in)
 		}, issuance.ErrSerialTaken},
-		{"a serial number that certainly signed nothing stays used up (I2)", func(t *testing.T, b *bench) error {
+		{"a serial number that certainly signed nothing stays used up (I2)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			in := intent(run)
-			b.must(b.Intend(t.Context(), in))
+			b.must(b.intends(in))
 			b.must(b.Failed(t.Context(), in.Serial, issuance.ErrNotSigned))
-			return b.Intend(t.Context(), in)
+			return b.intends(in)
 		}, issuance.ErrSerialTaken},
-		{"a row that is refused for another reason than its serial number keeps that reason", func(t *testing.T, b *bench) error {
+		{"a row that is refused for another reason than its serial number keeps that reason", func(t *testing.T, b *testRegistry) error {
 			in := intent(b.run())
 			err := b.write(t.Context(), func(w *work) error {
-				return w.insertIntent(in, sql.NullString{}, "now") // its key is not there
+				return w.insertIntent(in, sql.NullString{}, "now") // the table keys does not have its key
 			})
 			if !refusedByRow(err) || errors.Is(err, issuance.ErrSerialTaken) {
 				t.Errorf("got %v", err)
 			}
 			return nil
 		}, nil},
-		{"a second certificate beside an active one is refused (I3)", func(t *testing.T, b *bench) error {
+		{"a second certificate beside an active one is refused (I3)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
 			next := again(run, "")
 			b.must(b.Admit(t.Context(), next))
 			in := intent(next)
 			in.ProfileSHA256 = sha256.Sum256([]byte("another profile"))
-			return b.Intend(t.Context(), in)
+			return b.intends(in)
 		}, issuance.ErrAlreadyActive},
-		{"activating beside an active certificate is refused when it is no rework (I3)", func(t *testing.T, b *bench) error {
+		{"activating beside an active certificate is refused when it is no rework (I3)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
 			next := again(run, "new profile")
@@ -72,82 +72,82 @@ func TestRefusals(t *testing.T) {
 			next.Rework = ""
 			return b.Activate(t.Context(), next)
 		}, ErrWrongStatus},
-		{"the key of another board is refused (I4)", func(t *testing.T, b *bench) error {
+		{"the key of another board is refused (I4)", func(t *testing.T, b *testRegistry) error {
 			first := b.enrol(b.run())
 			in := intent(b.run())
 			in.SPKISHA256 = first.SPKISHA256
-			return b.Intend(t.Context(), in)
+			return b.intends(in)
 		}, issuance.ErrKeyElsewhere},
-		{"another key for a known board is refused, even at a rework (I4)", func(t *testing.T, b *bench) error {
+		{"another key for a known board is refused, even at a rework (I4)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
 			next := again(run, "repair")
 			b.must(b.Admit(t.Context(), next))
 			in := intent(next)
 			in.SPKISHA256 = sha256.Sum256([]byte("another key"))
-			return b.Intend(t.Context(), in)
+			return b.intends(in)
 		}, issuance.ErrKeyElsewhere},
-		{"a known BoardID on other hardware is a clone (I4)", func(t *testing.T, b *bench) error {
+		{"a known BoardID on other hardware is a clone (I4)", func(t *testing.T, b *testRegistry) error {
 			return b.Admit(t.Context(), newRun(b.run().Identity.ID, "other hardware"))
 		}, station.ErrClone},
-		{"one BoardID in two bays at once is a clone (I4)", func(t *testing.T, b *bench) error {
+		{"one BoardID in two bays at once is a clone (I4)", func(t *testing.T, b *testRegistry) error {
 			next := again(b.run(), "")
 			next.Bay = "bay-2"
 			return b.Admit(t.Context(), next)
 		}, station.ErrClone},
-		{"a certificate is not activated before it was delivered (I7)", func(t *testing.T, b *bench) error {
+		{"a certificate is not activated before it was delivered (I7)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.issue(run)
 			return b.Activate(t.Context(), run)
 		}, ErrWrongStatus},
-		{"the same request again is answered from the registry (I9)", func(t *testing.T, b *bench) error {
+		{"the same request again is answered from the registry (I9)", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
 			next := again(run, "")
 			b.must(b.Admit(t.Context(), next))
-			return b.Intend(t.Context(), intent(next))
-		}, issuance.ErrAlreadyIssued},
-		{"two signatures at once for one board are refused", func(t *testing.T, b *bench) error {
+			return b.intends(intent(next))
+		}, errAnswered},
+		{"two signatures at once for one board are refused", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
-			b.must(b.Intend(t.Context(), intent(run)))
-			return b.Intend(t.Context(), intent(run))
+			b.must(b.intends(intent(run)))
+			return b.intends(intent(run))
 		}, issuance.ErrInFlight},
-		{"an intent of a Run that was not admitted is refused", func(t *testing.T, b *bench) error {
-			return b.Intend(t.Context(), intent(newRun(devices.BoardID(uuid.New()), "hw")))
+		{"an intent of a Run that was not admitted is refused", func(t *testing.T, b *testRegistry) error {
+			return b.intends(intent(newRun(devices.BoardID(uuid.New()), "hw")))
 		}, ErrUnknownRun},
-		{"an intent of a closed Run is refused", func(t *testing.T, b *bench) error {
+		{"an intent of a closed Run is refused", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			run.Ending = station.Aborted
 			b.must(b.Close(t.Context(), run))
-			return b.Intend(t.Context(), intent(run))
+			return b.intends(intent(run))
 		}, ErrUnknownRun},
-		{"a result without an intent is refused (I1)", func(t *testing.T, b *bench) error {
+		{"a result without an intent is refused (I1)", func(t *testing.T, b *testRegistry) error {
 			return b.Issued(t.Context(), [16]byte{1}, []byte("der"))
 		}, ErrNoIntent},
-		{"a second result for one intent is refused", func(t *testing.T, b *bench) error {
+		{"a second result for one intent is refused", func(t *testing.T, b *testRegistry) error {
 			in := b.issue(b.run())
 			return b.Issued(t.Context(), in.Serial, []byte("another"))
 		}, ErrNoIntent},
-		{"a revoked board gets nothing new without a rework", func(t *testing.T, b *bench) error {
+		{"a revoked board gets nothing new without a rework", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			in := b.enrol(run)
 			b.must(b.Revoke(t.Context(), in.Serial, "stolen", "ann"))
 			next := again(run, "")
 			b.must(b.Admit(t.Context(), next))
-			return b.Intend(t.Context(), intent(next))
+			return b.intends(intent(next))
 		}, issuance.ErrRevoked},
-		{"a scrapped board is not admitted", func(t *testing.T, b *bench) error {
+		{"a scrapped board is not admitted", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
-			b.must(b.Scrap(t.Context(), run.Identity.ID.String(), "broken", "ann"))
+			b.must(b.Scrap(t.Context(), run.Identity.ID, "broken", "ann"))
 			return b.Admit(t.Context(), again(run, ""))
 		}, ErrScrapped},
-		{"a work order that nobody opened is refused", func(t *testing.T, b *bench) error {
+		{"a work order that nobody opened is refused", func(t *testing.T, b *testRegistry) error {
 			run := newRun(devices.BoardID(uuid.New()), "hw")
 			run.Order = "WO-1"
 			return b.Admit(t.Context(), run)
 		}, ErrUnknownOrder},
-		{"the board after the last of a work order is refused", func(t *testing.T, b *bench) error {
+		{"the board after the last of a work order is refused", func(t *testing.T, b *testRegistry) error {
 			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
 			var runs []*station.Run
 			for range 2 {
@@ -157,37 +157,37 @@ func TestRefusals(t *testing.T) {
 				runs = append(runs, run)
 			}
 			b.enrol(runs[0])
-			return b.Intend(t.Context(), intent(runs[1]))
+			return b.intends(intent(runs[1]))
 		}, ErrQuota},
-		{"an open work order is not changed", func(t *testing.T, b *bench) error {
+		{"an open work order is not changed", func(t *testing.T, b *testRegistry) error {
 			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
 			return b.OpenOrder(t.Context(), "WO-1", "sensor", 2, "ann")
 		}, ErrOrderOpen},
-		{"a certificate of another board is not delivered", func(t *testing.T, b *bench) error {
+		{"a certificate of another board is not delivered", func(t *testing.T, b *testRegistry) error {
 			one, two := b.run(), b.run()
 			b.issue(one)
 			two.Certificate = one.Certificate
 			return b.Delivered(t.Context(), two)
 		}, station.ErrUnknownCertificate},
-		{"a Run is closed once", func(t *testing.T, b *bench) error {
+		{"a Run is closed once", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
 			return b.Close(t.Context(), run)
 		}, ErrUnknownRun},
-		{"revoking what was never issued is refused", func(t *testing.T, b *bench) error {
+		{"revoking what was never issued is refused", func(t *testing.T, b *testRegistry) error {
 			return b.Revoke(t.Context(), [16]byte{1}, "test", "ann")
 		}, ErrNoCertificate},
-		{"a second genesis is refused", func(t *testing.T, b *bench) error {
+		{"a second genesis is refused", func(t *testing.T, b *testRegistry) error {
 			_, err := b.Genesis(t.Context(), Genesis{Origin: origin, AuditKey: b.key.Public()})
 			return err
 		}, ErrGenesis},
-		{"an event that would explain rows is refused", func(t *testing.T, b *bench) error {
+		{"an event that would explain rows is refused", func(t *testing.T, b *testRegistry) error {
 			return b.Event(t.Context(), Event{Type: "cert.issued", Outcome: "success"})
 		}, ErrReserved},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestRegistry(t)
 			if err := c.do(t, b); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -197,7 +197,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestAReworkSupersedesInOneStep(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	old := b.enrol(run)
 	next := again(run, "antenna replaced")
@@ -208,17 +208,17 @@ func TestAReworkSupersedesInOneStep(t *testing.T) {
 			t.Errorf("got %+v, %v; want %s", record, err, want)
 		}
 	}
-	if der, err := b.Stored(t.Context(), fresh.Key, false); err != nil || string(der) != string(next.Certificate.DER) {
-		t.Errorf("the board's certificate is %q, %v", der, err)
+	if der := b.answer(fresh.Key, false); string(der) != string(next.Certificate.DER) {
+		t.Errorf("the board's certificate is %q", der)
 	}
-	if _, err := b.Stored(t.Context(), fresh.Key, true); !errors.Is(err, issuance.ErrNotIssued) {
-		t.Errorf("the active certificate answers another rework: %v", err)
+	if der := b.answer(fresh.Key, true); der != nil {
+		t.Errorf("the active certificate answers another rework: %q", der)
 	}
 	b.verify()
 }
 
 func TestWhatIsDoneIsDoneAgainWithoutEffect(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	in := b.issue(run)
 	for range 2 {
@@ -240,13 +240,13 @@ func TestWhatIsDoneIsDoneAgainWithoutEffect(t *testing.T) {
 
 func TestAFailedSignatureGivesTheBoardBackToItsOrder(t *testing.T) {
 	for cause, want := range map[error]int64{issuance.ErrNotSigned: 0, issuance.ErrUnresolved: 1} {
-		b := newBench(t)
+		b := newTestRegistry(t)
 		b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 3, "ann"))
 		run := newRun(devices.BoardID(uuid.New()), "hw")
 		run.Order = "WO-1"
 		b.must(b.Admit(t.Context(), run))
 		in := intent(run)
-		b.must(b.Intend(t.Context(), in))
+		b.must(b.intends(in))
 		b.must(b.Failed(t.Context(), in.Serial, cause))
 		var counted int64
 		b.must(b.db.QueryRow(`SELECT counted FROM work_orders`).Scan(&counted))
@@ -258,7 +258,7 @@ func TestAFailedSignatureGivesTheBoardBackToItsOrder(t *testing.T) {
 }
 
 func TestManyCallersShareCommitsAndOneRefusalSpoilsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	clone := b.run()
 	var wait sync.WaitGroup
 	errs := make(chan error, 200)
@@ -279,7 +279,7 @@ func TestManyCallersShareCommitsAndOneRefusalSpoilsNothing(t *testing.T) {
 	for err := range errs {
 		t.Error(err)
 	}
-	runs, err := b.Runs(t.Context(), Filter{})
+	runs, err := b.SearchRuns(t.Context(), Search{})
 	if b.must(err); len(runs) != 161 {
 		t.Errorf("%d Runs, want 161", len(runs))
 	}
@@ -287,7 +287,7 @@ func TestManyCallersShareCommitsAndOneRefusalSpoilsNothing(t *testing.T) {
 }
 
 func TestWritingNeedsGenesis(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.path = t.TempDir() + "/other.db"
 	b.open()
 	err := b.Admit(t.Context(), newRun(devices.BoardID(uuid.New()), "hw"))
@@ -297,7 +297,7 @@ func TestWritingNeedsGenesis(t *testing.T) {
 }
 
 func TestRowsStay(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.enrol(b.run())
 	for _, query := range []string{
 		`DELETE FROM certificates`, `DELETE FROM boards`, `DELETE FROM keys`, `DELETE FROM runs`,
@@ -316,10 +316,10 @@ func TestRowsStay(t *testing.T) {
 }
 
 func TestListings(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	b.enrol(run)
-	boards, err := b.Boards(t.Context(), Filter{BoardID: run.Identity.ID.String()})
+	boards, err := b.Boards(t.Context(), Filter{BoardID: run.Identity.ID})
 	if b.must(err); len(boards) != 1 || boards[0].Status != "active" || boards[0].Runs != 1 || boards[0].LastEnding != station.Pass {
 		t.Errorf("got %+v", boards)
 	}

@@ -25,8 +25,8 @@ import (
 	"hallmark/station/registry"
 )
 
-// line is an issuer over a real registry, as a station wires them.
-type line struct {
+// testIssuer is an issuer over a real registry, as a station wires them.
+type testIssuer struct {
 	registry *registry.Registry
 	issuer   *issuance.Issuer
 	root     *x509.Certificate
@@ -34,7 +34,7 @@ type line struct {
 	vkey     string
 }
 
-func newLine(tb testing.TB, signer crypto.Signer) *line {
+func newTestIssuer(tb testing.TB, signer crypto.Signer) *testIssuer {
 	tb.Helper()
 	rootKey, auditKey := newKey(tb), newKey(tb)
 	now := time.Now()
@@ -42,17 +42,16 @@ func newLine(tb testing.TB, signer crypto.Signer) *line {
 	must(tb, err)
 	issuing, err := issuance.Issuing(issuance.CAConfig{CommonName: "Hallmark Issuing", NotBefore: now.Add(-time.Hour)}, signer.Public().(*ecdsa.PublicKey), root, rootKey, rand.Reader)
 	must(tb, err)
-	profile, err := issuance.NewProfile(issuance.DefaultProfile())
-	must(tb, err)
+	profile := fixtures.Profile(tb, devices.PurposeTLS)
 	r, err := registry.Open(tb.Context(), registry.Config{Path: filepath.Join(tb.TempDir(), "registry.db"), Station: "line-1"})
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, r.Shutdown()) })
 	vkey, err := r.Genesis(tb.Context(), registry.Genesis{Origin: "hallmark.test/line", AuditKey: auditKey.Public(), Profile: profile,
 		Certificates: map[string]*x509.Certificate{"root": root, "issuing": issuing}})
 	must(tb, err)
-	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Ledger: r, Now: time.Now, Random: rand.Reader})
+	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Store: r, Now: time.Now, Random: rand.Reader})
 	must(tb, err)
-	return &line{r, issuer, root, issuing, vkey}
+	return &testIssuer{r, issuer, root, issuing, vkey}
 }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {
@@ -69,20 +68,28 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// admitted is a board on the line that answered with a CSR.
-func (l *line) admitted(tb testing.TB) issuance.Request {
+// admitted admits a Run of a new board, and gives the request with the board's CSR.
+func (l *testIssuer) admitted(tb testing.TB) issuance.Request {
 	tb.Helper()
-	id := devices.BoardID(uuid.New())
-	run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: issuance.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
+	run := runOf(devices.BoardID(uuid.New()))
 	must(tb, l.registry.Admit(tb.Context(), run))
-	nonce := [16]byte(uuid.New())
-	return issuance.Request{Run: run.ID.String(), BoardID: id.String(), Nonce: nonce, CSR: boardCSR(tb, id.String(), nonce)}
+	return requestOf(tb, run, newKey(tb))
+}
+
+// runOf makes a Run of a board. The Run is not admitted yet.
+func runOf(id devices.BoardID) *station.Run {
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{ID: id, HardwareID: "hw", BoardType: "posix"}}
+}
+
+func requestOf(tb testing.TB, run *station.Run, key *ecdsa.PrivateKey) issuance.Request {
+	tb.Helper()
+	id, nonce := run.Identity.ID, [16]byte(uuid.New())
+	return issuance.Request{Run: run.ID.String(), BoardID: id, Purpose: run.Purpose, Nonce: nonce, CSR: boardCSR(tb, key, id.String(), nonce)}
 }
 
 // boardCSR is what a board of the default profile sends (PROTOCOL.md section 4).
-func boardCSR(tb testing.TB, id string, nonce [16]byte) []byte {
+func boardCSR(tb testing.TB, key *ecdsa.PrivateKey, id string, nonce [16]byte) []byte {
 	tb.Helper()
-	key := newKey(tb)
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	must(tb, err)
 	type named struct {
@@ -124,7 +131,7 @@ func boardCSR(tb testing.TB, id string, nonce [16]byte) []byte {
 	return der
 }
 
-func (l *line) issue(ctx context.Context, req issuance.Request) (*issuance.Certificate, error) {
+func (l *testIssuer) issue(ctx context.Context, req issuance.Request) (*issuance.Certificate, error) {
 	grant, err := l.issuer.Check(ctx, req)
 	if err != nil {
 		return nil, err
@@ -133,7 +140,7 @@ func (l *line) issue(ctx context.Context, req issuance.Request) (*issuance.Certi
 }
 
 func TestACertificateIsIssuedOnceAndIsGoodForAStranger(t *testing.T) {
-	l := newLine(t, newKey(t))
+	l := newTestIssuer(t, newKey(t))
 	req := l.admitted(t)
 	first, err := l.issue(t.Context(), req)
 	must(t, err)
@@ -158,7 +165,7 @@ func BenchmarkIssue16(b *testing.B)        { benchmarkIssue(b, newKey(b), 16) }
 func BenchmarkIssueSoftHSM1(b *testing.B)  { benchmarkIssue(b, softKey(b), 1) }
 func BenchmarkIssueSoftHSM16(b *testing.B) { benchmarkIssue(b, softKey(b), 16) }
 
-// softKey is an issuing key in a SoftHSM token.
+// softKey makes an issuing key in a SoftHSM token.
 func softKey(tb testing.TB) crypto.Signer {
 	tb.Helper()
 	token := fixtures.NewToken(tb).Open(tb)
@@ -167,16 +174,17 @@ func softKey(tb testing.TB) crypto.Signer {
 }
 
 func TestATokenIssues(t *testing.T) {
-	l := newLine(t, softKey(t))
+	l := newTestIssuer(t, softKey(t))
 	_, err := l.issue(t.Context(), l.admitted(t))
 	must(t, err)
 	_, err = l.registry.VerifyAudit(t.Context(), l.vkey)
 	must(t, err)
 }
 
-// benchmarkIssue measures CSR to durable certificate: check, intent, signature, result.
+// benchmarkIssue measures the way from a CSR to a durable certificate: check, intent,
+// signature, result.
 func benchmarkIssue(b *testing.B, signer crypto.Signer, workers int) {
-	l := newLine(b, signer)
+	l := newTestIssuer(b, signer)
 	requests := make([]issuance.Request, b.N)
 	for n := range requests {
 		requests[n] = l.admitted(b)
@@ -200,7 +208,8 @@ func benchmarkIssue(b *testing.B, signer crypto.Signer, workers int) {
 	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
-// processorTime is what tells a slow machine from slow code.
+// processorTime gives the processor time of this process. Other processes do not change
+// it much, unlike the time on the clock.
 func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))

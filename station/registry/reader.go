@@ -7,18 +7,17 @@ import (
 	"fmt"
 	"net/url"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
 
-// Reader reads a registry, also while a station has it open. Its methods are
-// safe for concurrent use.
+// Reader reads a registry, even while a station has it open for writing. Its methods
+// are safe for concurrent use.
 type Reader struct {
-	db *sql.DB
-	*readerStatements
+	db     *sql.DB
+	lookup *sql.Stmt
 }
-
-type readerStatements struct{ lookup, find *sql.Stmt }
 
 // OpenReader opens an existing registry without taking its lock.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
@@ -44,29 +43,22 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 	} else if id != applicationID || version != schemaVersion {
 		return nil, errors.Join(otherKind(id, version), db.Close())
 	}
-	r := &Reader{db: db, readerStatements: &readerStatements{}}
-	for query, s := range map[string]**sql.Stmt{lookupQuery: &r.lookup, storedQuery: &r.find} {
-		if *s, err = db.PrepareContext(ctx, query); err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
-		}
+	lookup, err := db.PrepareContext(ctx, lookupQuery)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
 	}
-	return r, nil
+	return &Reader{db: db, lookup: lookup}, nil
 }
 
-// Close ends reading.
+// Close closes the Reader.
 func (r *Reader) Close() error { return r.db.Close() }
-
-func (r *Reader) stored(ctx context.Context, args []any) (der []byte, err error) {
-	err = r.find.QueryRowContext(ctx, args...).Scan(&der)
-	return der, err
-}
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 const lookupQuery = `SELECT board_id, purpose, status, sha256 FROM certificates WHERE serial = ?`
 
-// statuses of a row as others see them. An open intent and one that certainly
-// failed are not certificates.
+// statuses has the status of a certificate for each status of a row. It has none for
+// an open intent and for a failed one: no certificate exists for those.
 var statuses = map[string]station.Status{
 	"issued": station.StatusIssued, "delivered": station.StatusDelivered, "active": station.StatusActive,
 	"superseded": station.StatusRevoked, "revoked": station.StatusRevoked, "scrapped": station.StatusRevoked,
@@ -74,12 +66,13 @@ var statuses = map[string]station.Status{
 }
 
 // Lookup gives the record of the certificate with this serial number, or
-// station.ErrUnknownCertificate. A certificate that is unresolved has no digest.
+// station.ErrUnknownCertificate. The record of an unresolved serial number has no
+// digest.
 func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
 	var record station.Record
 	var status string
 	var sum []byte
-	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(&record.BoardID, &record.Purpose, &status, &sum)
+	err := r.lookup.QueryRowContext(ctx, serial[:]).Scan(board(&record.BoardID), purpose(&record.Purpose), &status, &sum)
 	if err != nil && !none(err) {
 		return station.Record{}, fmt.Errorf("looking up certificate %x: %w", serial, err)
 	}
@@ -91,8 +84,8 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 	return record, nil
 }
 
-// VerifierKey gives the key that checkpoints are verified with, as genesis
-// names it. An auditor takes it from elsewhere.
+// VerifierKey gives the key that genesis names for verifying checkpoints. An auditor
+// does not rely on it, and takes the key from another place.
 func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
 	var body []byte
 	err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body)
@@ -105,7 +98,8 @@ func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
 	return e.Details["vkey"], err
 }
 
-// LastCheckpoint gives the newest signed note, for keeping elsewhere, or nothing.
+// LastCheckpoint gives the newest signed note, or nil when there is none. Keep a copy of
+// it in another place.
 func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 	_, signed, err := audit.Newest(ctx, r.db)
 	if none(err) {
@@ -114,16 +108,17 @@ func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
 	return signed, err
 }
 
-// BoardRow is one board and, of one purpose, its certificate of most weight: the
-// active one, else the newest. A board has a row for each purpose of which it
-// has a certificate, TLS first, and one without a purpose when it has none.
+// BoardRow is one board with its certificate for one purpose: the active certificate,
+// else the newest. A board has one row for each purpose for which it has a
+// certificate, TLS first. A board without any certificate has one row, without a
+// purpose.
 type BoardRow struct {
-	BoardID    string
-	Purpose    string
+	BoardID    devices.BoardID
+	Purpose    devices.Purpose
 	HardwareID string // hex
 	Type       string
 	FirstSeen  string         // RFC 3339
-	Scrapped   string         // RFC 3339, empty if it was not
+	Scrapped   string         // RFC 3339, empty if it was not scrapped
 	Serial     string         // hex, empty without a certificate
 	Status     string         // of the certificate, empty without one
 	NotAfter   string         // RFC 3339
@@ -132,9 +127,9 @@ type BoardRow struct {
 	LastReason string
 }
 
-// Filter picks rows; zero values pick all.
+// Filter selects rows. A field with its zero value selects all.
 type Filter struct {
-	BoardID string
+	BoardID devices.BoardID
 	Status  string // of the certificate
 	Limit   int    // 0: no limit
 }
@@ -142,7 +137,7 @@ type Filter struct {
 // Boards lists boards in the order in which they were first seen.
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
-		coalesce(c.purpose, ''), coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
+		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
 		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, '')
 		FROM boards b
 		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
@@ -150,13 +145,21 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE ?1 = '' OR board_id = ?1 GROUP BY board_id) l ON l.board_id = b.id
 		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
-		f.BoardID, f.Status, f.limit())
+		f.boardID(), f.Status, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
 	return collect(rows, func(b *BoardRow) []any {
-		return []any{&b.BoardID, &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Purpose, &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
+		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
 	})
+}
+
+// boardID gives the BoardID as the column has it, and the empty string for all boards.
+func (f Filter) boardID() string {
+	if f.BoardID.IsZero() {
+		return ""
+	}
+	return f.BoardID.String()
 }
 
 func (f Filter) limit() int {
@@ -166,13 +169,15 @@ func (f Filter) limit() int {
 	return f.Limit
 }
 
-// CertificateRow is one certificate, or one serial number that was used up.
+// CertificateRow is one certificate, or one serial number without a certificate.
 type CertificateRow struct {
-	Serial, BoardID, Purpose, Profile, Status, Reason, Run string
-	NotBefore, NotAfter, Intended, Changed                 string // RFC 3339
-	SHA256                                                 string // hex, empty without a certificate
-	Rework                                                 bool
-	DER                                                    []byte
+	Serial, Profile, Status, Reason, Run   string
+	BoardID                                devices.BoardID
+	Purpose                                devices.Purpose
+	NotBefore, NotAfter, Intended, Changed string // RFC 3339
+	SHA256                                 string // hex, empty without a certificate
+	Rework                                 bool
+	DER                                    []byte
 }
 
 // Certificates lists certificates in the order of their intents.
@@ -180,36 +185,24 @@ func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, 
 	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
 		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, der
 		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2) ORDER BY id LIMIT ?3`,
-		f.BoardID, f.Status, f.limit())
+		f.boardID(), f.Status, f.limit())
 	if err != nil {
 		return nil, fmt.Errorf("listing certificates: %w", err)
 	}
 	return collect(rows, func(c *CertificateRow) []any {
-		return []any{&c.Serial, &c.BoardID, &c.Purpose, &c.Profile, &c.Status, &c.Reason, &c.Run,
+		return []any{&c.Serial, board(&c.BoardID), purpose(&c.Purpose), &c.Profile, &c.Status, &c.Reason, &c.Run,
 			&c.NotBefore, &c.NotAfter, &c.Intended, &c.Changed, &c.SHA256, &c.Rework, &c.DER}
 	})
 }
 
 // RunRow is one Run.
 type RunRow struct {
-	ID, BoardID, HardwareID, Bay, Operator, Order, Rework string
-	Purpose                                               string
-	Admitted, Closed                                      string // RFC 3339, Closed is empty while it is open
-	Ending                                                station.Ending
-	Reason                                                string
-}
-
-// Runs lists Runs in the order in which they were admitted.
-func (r *Reader) Runs(ctx context.Context, f Filter) ([]RunRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT id, board_id, lower(hex(hardware_id)), bay, operator, coalesce(work_order, ''), rework,
-		purpose, admitted, coalesce(closed, ''), coalesce(ending, ''), reason
-		FROM runs WHERE (?1 = '' OR board_id = ?1) ORDER BY admitted, id LIMIT ?2`, f.BoardID, f.limit())
-	if err != nil {
-		return nil, fmt.Errorf("listing Runs: %w", err)
-	}
-	return collect(rows, func(c *RunRow) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason}
-	})
+	ID, HardwareID, Bay, Operator, Order, Rework string
+	BoardID                                      devices.BoardID
+	Purpose                                      devices.Purpose
+	Admitted, Closed                             string // RFC 3339, Closed is empty while the Run is open
+	Ending                                       station.Ending
+	Reason                                       string
 }
 
 // collect reads all rows into values.

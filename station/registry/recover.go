@@ -7,11 +7,12 @@ import (
 	"strconv"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 )
 
-// recover brings the registry from wherever the last process left it to a
-// legal state, with evidence, in one transaction.
+// recover closes what the last process left open: intents first, then Runs. It does so
+// in one transaction, with an audit entry for each.
 func (r *Registry) recover(ctx context.Context) error {
 	if err := r.clock(ctx); err != nil {
 		return err
@@ -33,8 +34,7 @@ func (r *Registry) recover(ctx context.Context) error {
 	return nil
 }
 
-// clock refuses a clock that stands before the newest entry, unless somebody
-// takes the responsibility.
+// clock refuses a clock that is behind the newest entry, unless an operator accepts it.
 func (r *Registry) clock(ctx context.Context) error {
 	var step *audit.ClockError
 	if err := r.log.ClockStep(); !errors.As(err, &step) {
@@ -73,8 +73,9 @@ func (w *work) closeIntents() (int, error) {
 func (w *work) closeRuns() (int, error) {
 	n := 0
 	for ; ; n++ {
-		var run, boardID string
-		err := w.row(`SELECT id, board_id FROM runs WHERE ending IS NULL LIMIT 1`, nil, &run, &boardID)
+		var run string
+		var boardID devices.BoardID
+		err := w.row(`SELECT id, board_id FROM runs WHERE ending IS NULL LIMIT 1`, nil, &run, board(&boardID))
 		if none(err) {
 			return n, nil
 		} else if err != nil {
@@ -86,7 +87,8 @@ func (w *work) closeRuns() (int, error) {
 	}
 }
 
-// started says what was found, which after a clean end is nothing.
+// started writes the entry of the start, and before it an entry with the number of
+// closed intents and Runs, if there were any.
 func (w *work) started(intents, runs int) error {
 	if intents+runs > 0 {
 		_, err := w.append(audit.Entry{

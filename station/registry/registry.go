@@ -1,15 +1,14 @@
-// Package registry remembers boards, keys, certificates, Runs and work orders
-// in one SQLite file, together with the audit log that explains each of them.
+// Package registry keeps boards, keys, certificates, Runs and work orders in one
+// SQLite file, together with the audit log. Every row follows from an entry of the log.
 //
-// A call that changes something returns nil only after the transaction with
-// its audit entry is committed and synced; when it returns an error, nothing
-// of it is there, except the record of a refusal. Many callers share one
-// commit. If a commit fails nothing is acknowledged, and so nothing is signed
-// (I8). One process at a time has a registry open for writing; anybody may
-// read it meanwhile with [OpenReader].
+// A call that changes something writes rows and audit entry in one transaction, and
+// returns nil only after the commit was synced to the disk. When it returns an error,
+// it has written nothing but the entry about a refusal. Many callers share one commit.
+// If a commit fails, none of them gets nil, and so nothing is signed (I8). One process
+// at a time has a registry open for writing; others may read it with [OpenReader].
 //
-// Opening is recovery: intents without a result become unresolved (I10), and
-// Runs that were never closed end as a Fault, "interrupted".
+// Open closes what the last process left open: an intent without a result becomes
+// unresolved (I10), and a Run that was never closed ends as a Fault, "interrupted".
 package registry
 
 import (
@@ -20,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -36,14 +34,13 @@ var schema string
 
 // Config is what Open needs.
 type Config struct {
-	Path    string           // of the database; it is made when it is not there
+	Path    string           // of the database; Open makes a new one if there is none
 	Now     func() time.Time // nil: time.Now
 	Random  io.Reader        // for ids of audit entries; nil: crypto/rand
-	Station string           // name of this station, in each audit entry
-	Log     *slog.Logger     // for engineers; nil: nowhere
+	Station string           // name of this station, for each audit entry
 
-	// AcceptClock, when not empty, is the operator who says that the clock is
-	// right although it is behind the newest audit entry.
+	// AcceptClock is the operator who says that the clock is right although it is
+	// behind the newest audit entry. Empty: such a clock is refused.
 	AcceptClock string
 }
 
@@ -60,7 +57,7 @@ type Registry struct {
 }
 
 var (
-	_ issuance.Ledger  = (*Registry)(nil)
+	_ issuance.Store   = (*Registry)(nil)
 	_ station.Registry = (*Registry)(nil)
 	_ station.Known    = (*Registry)(nil)
 )
@@ -116,9 +113,6 @@ func (c Config) completed() Config {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	return c
 }
 
@@ -129,16 +123,16 @@ func open(ctx context.Context, c Config) (_ *Registry, err error) {
 			err = errors.Join(err, r.release())
 		}
 	}()
-	// 1. Nobody else writes.
+	// 1. No other process writes.
 	if r.lock, err = lock(c.Path); err != nil {
 		return nil, err
 	}
-	// 2. One connection that commits durably, read back.
+	// 2. One connection whose commits are durable.
 	conn, err := r.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// 3. The log must be the one that its newest checkpoint was signed over.
+	// 3. The audit log must fit its newest checkpoint.
 	r.log, err = audit.Open(ctx, conn, audit.Config{Station: c.Station, Now: c.Now, Random: c.Random})
 	if err != nil {
 		return nil, err
@@ -147,15 +141,15 @@ func open(ctx context.Context, c Config) (_ *Registry, err error) {
 		return nil, err
 	}
 	r.writer = newWriter(conn, r.log)
-	// 4. Recover, unless there is nothing yet.
+	// 4. Recover, unless the ceremony has not begun the log yet.
 	if r.log.Head().Size == 0 {
 		return r, nil
 	}
 	return r, r.recover(ctx)
 }
 
-// Shutdown closes the registry: what was called before is committed first.
-// Close, of station.Registry, ends a Run.
+// Shutdown closes the registry, after all earlier calls are committed. It is not called
+// Close, because Close of station.Registry closes a Run.
 func (r *Registry) Shutdown() error {
 	r.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -171,7 +165,7 @@ func (r *Registry) Shutdown() error {
 
 const closeTimeout = 10 * time.Second
 
-// release gives back what open took, in the opposite order.
+// release closes what open opened, in the opposite order.
 func (r *Registry) release() error {
 	var errs []error
 	if r.writer != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,8 +18,8 @@ import (
 	"hallmark/station/issuance"
 )
 
-// bench is a registry with genesis, and what is needed to use it.
-type bench struct {
+// testRegistry is a registry with genesis, and what is needed to use it.
+type testRegistry struct {
 	*Registry
 	t    testing.TB
 	path string
@@ -29,9 +30,9 @@ type bench struct {
 
 const origin = "hallmark.test/line"
 
-func newBench(t testing.TB) *bench {
+func newTestRegistry(t testing.TB) *testRegistry {
 	t.Helper()
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "registry.db"), key: newKey(t), now: time.Now}
+	b := &testRegistry{t: t, path: filepath.Join(t.TempDir(), "registry.db"), key: newKey(t), now: time.Now}
 	b.open()
 	vkey, err := b.Genesis(t.Context(), Genesis{Origin: origin, AuditKey: b.key.Public()})
 	if err != nil {
@@ -50,11 +51,11 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func (b *bench) config() Config {
+func (b *testRegistry) config() Config {
 	return Config{Path: b.path, Station: "line-1", Now: func() time.Time { return b.now() }}
 }
 
-func (b *bench) open() {
+func (b *testRegistry) open() {
 	b.t.Helper()
 	r, err := Open(b.t.Context(), b.config())
 	if err != nil {
@@ -64,7 +65,7 @@ func (b *bench) open() {
 	b.t.Cleanup(func() { _ = r.Shutdown() })
 }
 
-func (b *bench) reopen() {
+func (b *testRegistry) reopen() {
 	b.t.Helper()
 	if err := b.Shutdown(); err != nil {
 		b.t.Fatal(err)
@@ -73,14 +74,14 @@ func (b *bench) reopen() {
 }
 
 // run gives a Run of a new board, admitted.
-func (b *bench) run() *station.Run {
+func (b *testRegistry) run() *station.Run {
 	b.t.Helper()
 	run := newRun(devices.BoardID(uuid.New()), "hardware")
 	b.must(b.Admit(b.t.Context(), run))
 	return run
 }
 
-func (b *bench) must(err error) {
+func (b *testRegistry) must(err error) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
@@ -88,20 +89,20 @@ func (b *bench) must(err error) {
 }
 
 func newRun(id devices.BoardID, hardware string) *station.Run {
-	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: issuance.PurposeTLS, Identity: &devices.Identity{
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Identity: &devices.Identity{
 		ID: id, HardwareID: devices.HardwareID(hardware), BoardType: "posix", Firmware: "1.0.0", HUK: devices.HUKTFM, Caller: -1,
 	}}
 }
 
-// intent is one for this Run, with a key that follows from board and purpose.
+// intent makes an intent for this Run. The key is the same for the same board and purpose.
 func intent(run *station.Run) issuance.Intent {
 	key := run.Identity.ID.String()
-	if run.Purpose != issuance.PurposeTLS {
+	if run.Purpose != devices.PurposeTLS {
 		key += string(run.Purpose)
 	}
 	in := issuance.Intent{
 		Key: issuance.Key{
-			BoardID: run.Identity.ID.String(), Purpose: run.Purpose,
+			BoardID: run.Identity.ID, Purpose: run.Purpose,
 			SPKISHA256: sha256.Sum256([]byte(key)), ProfileSHA256: sha256.Sum256([]byte("profile")), IssuerSHA256: sha256.Sum256([]byte("issuer")),
 		},
 		Run: run.ID.String(), Profile: "linaro", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0),
@@ -112,15 +113,38 @@ func intent(run *station.Run) issuance.Intent {
 	return in
 }
 
-// issue walks a Run to an issued certificate.
-func (b *bench) issue(run *station.Run) issuance.Intent {
+// errAnswered: a stored certificate answers the request, so no intent was written.
+var errAnswered = errors.New("a stored certificate answers this request")
+
+// intends writes an intent.
+func (b *testRegistry) intends(in issuance.Intent) error {
+	stored, err := b.Intend(b.t.Context(), in)
+	if stored != nil {
+		return errAnswered
+	}
+	return err
+}
+
+// answer gives the stored certificate that answers a request, or nothing.
+func (b *testRegistry) answer(key issuance.Key, rework bool) (stored []byte) {
+	b.t.Helper()
+	b.must(b.write(b.t.Context(), func(w *work) error {
+		s, err := w.standingFor(issuance.Intent{Key: key, Rework: rework}, b.now())
+		stored = s.stored
+		return err
+	}))
+	return stored
+}
+
+// issue takes a Run from Admit to an issued certificate.
+func (b *testRegistry) issue(run *station.Run) issuance.Intent {
 	b.t.Helper()
 	return b.issueAs(run, intent(run))
 }
 
-func (b *bench) issueAs(run *station.Run, in issuance.Intent) issuance.Intent {
+func (b *testRegistry) issueAs(run *station.Run, in issuance.Intent) issuance.Intent {
 	b.t.Helper()
-	b.must(b.Intend(b.t.Context(), in))
+	b.must(b.intends(in))
 	der := append([]byte("certificate "), in.Serial[:]...)
 	b.must(b.Issued(b.t.Context(), in.Serial, der))
 	run.Certificate = certificateFor(in.Serial, der)
@@ -131,8 +155,8 @@ func certificateFor(serial [16]byte, der []byte) *issuance.Certificate {
 	return &issuance.Certificate{Serial: serial, DER: der, SHA256: sha256.Sum256(der)}
 }
 
-// enrol walks a Run to its Pass.
-func (b *bench) enrol(run *station.Run) issuance.Intent {
+// enrol takes a Run from Admit to its Pass.
+func (b *testRegistry) enrol(run *station.Run) issuance.Intent {
 	b.t.Helper()
 	in := b.issue(run)
 	b.must(b.Delivered(b.t.Context(), run))
@@ -142,7 +166,7 @@ func (b *bench) enrol(run *station.Run) issuance.Intent {
 	return in
 }
 
-func (b *bench) verify() {
+func (b *testRegistry) verify() {
 	b.t.Helper()
 	if _, err := b.VerifyAudit(context.Background(), b.vkey); err != nil {
 		b.t.Fatal(err)
@@ -150,7 +174,7 @@ func (b *bench) verify() {
 }
 
 func TestACleanRun(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	in := b.enrol(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.verify()

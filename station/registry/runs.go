@@ -15,11 +15,11 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The methods of station.Registry.
+// This file has the methods of station.Registry.
 
-// Admit opens the Run's record. A BoardID that was seen on other hardware, or
-// that has an open Run in another bay, is a clone: the refusal is recorded
-// with a Run that is closed already, and the error wraps station.ErrClone.
+// Admit opens the Run's record. A BoardID that the registry knows from other hardware,
+// or that has an open Run in another bay, is a clone (I4): the error wraps
+// station.ErrClone. Admit writes an audit entry about each refusal.
 func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	if run == nil || run.Identity == nil {
 		return fmt.Errorf("admitting a Run without an identity: %w", ErrUnknownBoard)
@@ -40,7 +40,7 @@ func (w *work) admit(run *station.Run) error {
 	if err != nil {
 		return err
 	}
-	// 1. What is said, as evidence.
+	// 1. The audit entry with what the board says of itself.
 	e := runEntry(run, "board.admitted", audit.Success)
 	e.WorkOrder = order
 	written, err := w.append(e)
@@ -52,12 +52,12 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.sameHardware(run, now); err != nil {
 		return err
 	}
-	// 3. The board is on the line once.
+	// 3. The board has no other open Run.
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
 	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		run.ID.String(), run.Identity.ID.String(), string(run.Purpose), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
+		run.ID.String(), run.Identity.ID.String(), run.Purpose.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
 		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
 }
 
@@ -93,8 +93,9 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	return nil
 }
 
-// endOlder closes a Run of the same board that was never closed, in the same
-// bay or over; one that still runs in another bay means that there are two boards.
+// endOlder closes an older Run of the same board, if one is open. An older Run in the
+// same bay has ended, because a bay has one Run at a time. A Run whose Close went wrong
+// has ended, too. Any other open Run means that two boards have this BoardID.
 func (w *work) endOlder(run *station.Run) error {
 	var older, bay string
 	err := w.row(`SELECT id, bay FROM runs WHERE board_id = ? AND ending IS NULL`, []any{run.Identity.ID.String()}, &older, &bay)
@@ -106,17 +107,17 @@ func (w *work) endOlder(run *station.Run) error {
 	case bay != text(run.Bay) && !w.isOver(older):
 		return fmt.Errorf("%w: %s is in bay %q and in bay %q at once", station.ErrClone, run.Identity.ID, bay, run.Bay)
 	}
-	return w.interrupt(older, run.Identity.ID.String())
+	return w.interrupt(older, run.Identity.ID)
 }
 
-// interrupt closes a Run that nobody will close any more.
-func (w *work) interrupt(run, boardID string) error {
+// interrupt closes a Run that has ended without a call of Close.
+func (w *work) interrupt(run string, boardID devices.BoardID) error {
 	if err := w.abandon(run, boardID); err != nil {
 		return err
 	}
 	written, err := w.append(audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryLine, Type: "run.fault", Outcome: audit.Unknown, Reason: errInterrupted.Word(),
-		Board: &audit.Board{ID: boardID}, Run: &audit.Run{ID: run},
+		Board: &audit.Board{ID: boardID.String()}, Run: &audit.Run{ID: run},
 	})
 	if err != nil {
 		return err
@@ -124,11 +125,11 @@ func (w *work) interrupt(run, boardID string) error {
 	return w.closeRun(run, written)
 }
 
-// abandon ends an intent of a Run that is over as unresolved (I10): no result
-// of it will be stored any more.
-func (w *work) abandon(run, boardID string) error {
+// abandon closes the open intent of a Run that ends, if there is one, as unresolved
+// (I10).
+func (w *work) abandon(run string, boardID devices.BoardID) error {
 	var in row
-	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID, run}, in.into()...)
+	err := w.row(rowColumns+`WHERE status = 'intended' AND board_id = ? AND run = ?`, []any{boardID.String(), run}, in.into()...)
 	if none(err) {
 		return nil
 	} else if err != nil {
@@ -137,8 +138,8 @@ func (w *work) abandon(run, boardID string) error {
 	return w.unresolved(in, errInterrupted, "the Run ended between intent and result")
 }
 
-// Delivered notes that the certificate was read back. Noting it again, or for
-// an active certificate, changes nothing.
+// Delivered notes that the certificate was read back from the board. A second call, and
+// a call for an active certificate, change nothing.
 func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.certificateOf(run)
@@ -157,8 +158,9 @@ func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 	})
 }
 
-// Activate makes a delivered certificate the active one and what was active
-// superseded, in one transaction (I3, I7). Doing it again changes nothing.
+// Activate makes a delivered certificate the active one. At a rework the certificate
+// that was active becomes superseded, in the same transaction (I3, I7). A second call
+// changes nothing.
 func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.certificateOf(run)
@@ -176,7 +178,7 @@ func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 }
 
 func (w *work) activate(in row, run *station.Run) error {
-	if err := w.vouched(in, run); err != nil {
+	if err := w.attested(in, run); err != nil {
 		return err
 	}
 	if err := w.supersede(in, run); err != nil {
@@ -189,23 +191,23 @@ func (w *work) activate(in row, run *station.Run) error {
 		if h.OverNetwork {
 			e.Details["over"] = "network"
 		}
-		if in.purpose != string(issuance.PurposeTLS) {
+		if in.purpose != devices.PurposeTLS {
 			e.Details["presented_sha256"] = hex.EncodeToString(h.CertificateSHA256[:])
 		}
 	}
 	return w.changeStatus(in.id, e)
 }
 
-// vouched is I6 for a key that no handshake takes: the board did it with its
-// active TLS certificate.
-func (w *work) vouched(in row, run *station.Run) error {
-	if in.purpose == string(issuance.PurposeTLS) {
+// attested checks I6 for a key that does no handshake: the board must have done the
+// handshake with its active TLS certificate.
+func (w *work) attested(in row, run *station.Run) error {
+	if in.purpose == devices.PurposeTLS {
 		return nil
 	}
 	var n int
 	if h := run.Handshake; h != nil {
 		err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
-			[]any{in.boardID, h.CertificateSHA256[:]}, &n)
+			[]any{in.boardID.String(), h.CertificateSHA256[:]}, &n)
 		if err != nil {
 			return err
 		}
@@ -218,10 +220,11 @@ func (w *work) vouched(in row, run *station.Run) error {
 
 func hex16(n uint16) string { return "0x" + strconv.FormatUint(0x10000+uint64(n), 16)[1:] }
 
-// supersede makes room for a rework; without one an active certificate stays.
+// supersede ends the active certificate at a rework. Without a rework a second active
+// certificate is refused.
 func (w *work) supersede(in row, run *station.Run) error {
 	var old row
-	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID, in.purpose}, old.into()...)
+	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = ? AND status = 'active'`, []any{in.boardID.String(), in.purpose.String()}, old.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	} else if err != nil {
@@ -236,12 +239,13 @@ func (w *work) supersede(in row, run *station.Run) error {
 	return w.changeStatus(old.id, e)
 }
 
-// certificateOf finds the Run's certificate and checks that the Run is open and both are of one board.
+// certificateOf finds the certificate of an open Run, and checks that it belongs to the
+// Run's board and purpose.
 func (w *work) certificateOf(run *station.Run) (row, error) {
 	if run.Certificate == nil || run.Identity == nil {
 		return row{}, ErrNoCertificate
 	}
-	if _, err := w.openRun(run.ID.String(), run.Identity.ID.String()); err != nil {
+	if _, err := w.openRun(run.ID.String(), run.Identity.ID); err != nil {
 		return row{}, err
 	}
 	in, err := w.bySerial(run.Certificate.Serial)
@@ -250,16 +254,16 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 		return row{}, fmt.Errorf("%w: %x", station.ErrUnknownCertificate, run.Certificate.Serial)
 	case err != nil:
 		return row{}, err
-	case in.boardID != run.Identity.ID.String() || in.purpose != string(run.Purpose) || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
+	case in.boardID != run.Identity.ID || in.purpose != run.Purpose || !bytes.Equal(in.sha256, run.Certificate.SHA256[:]):
 		return row{}, fmt.Errorf("%w: %x is not this board's, or not for this purpose", station.ErrUnknownCertificate, run.Certificate.Serial)
 	}
 	return in, nil
 }
 
-// Close ends the Run's record with its ending, reason and step times. If that
-// fails the Run is over all the same: the board's next Run closes its record.
+// Close closes the Run's record with ending, reason and step times. If the commit goes
+// wrong, the Run is over nevertheless: Admit of the board's next Run closes the record.
 func (r *Registry) Close(ctx context.Context, run *station.Run) error {
-	id, boardID := run.ID.String(), run.Identity.ID.String()
+	id, boardID := run.ID.String(), run.Identity.ID
 	err := r.write(ctx, func(w *work) error {
 		if _, err := w.openRun(id, boardID); err != nil {
 			return err
@@ -279,7 +283,7 @@ func (r *Registry) Close(ctx context.Context, run *station.Run) error {
 	return err
 }
 
-// endings of a Run by the type of the entry that closes it.
+// endings has the ending of a Run for each type of entry that closes a Run.
 var endings = map[string]station.Ending{
 	"run.pass": station.Pass, "run.reject": station.Reject, "run.fault": station.Fault, "run.aborted": station.Aborted,
 }
@@ -289,7 +293,7 @@ func (w *work) closeRun(run string, written audit.Entry) error {
 		written.Time.String(), string(endings[written.Type]), written.Reason, written.Seq, run)
 }
 
-// outcomes of a Run's ending, as the audit log counts them.
+// outcomes has the outcome of the closing entry for each ending.
 var outcomes = map[station.Ending]audit.Outcome{
 	station.Pass: audit.Success, station.Reject: audit.Denied, station.Fault: audit.Failure, station.Aborted: audit.Failure,
 }
@@ -314,12 +318,12 @@ func closing(run *station.Run) audit.Entry {
 	return e
 }
 
-// runEntry is an audit entry about a Run and its board.
+// runEntry makes an audit entry about a Run and its board.
 func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry {
 	id := run.Identity
 	return audit.Entry{
 		Actor: actor(run.Operator), Category: audit.CategoryLine, Type: kind, Outcome: outcome,
-		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: string(run.Purpose), Rework: text(run.Rework)},
+		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: run.Purpose.String(), Rework: text(run.Rework)},
 		Board: &audit.Board{
 			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
 			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: hukOf(id),
@@ -327,7 +331,8 @@ func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry 
 	}
 }
 
-// hukOf says where the key comes from, and under TF-M for which caller it was derived.
+// hukOf gives the source of the board's HUK, and under TF-M the caller for which the
+// key was derived.
 func hukOf(id *devices.Identity) string {
 	source := strconv.Itoa(int(id.HUK))
 	if id.HUK.HasCaller() {

@@ -1,6 +1,6 @@
--- The registry. Each row is explained by an entry of the audit log that was
--- committed with it; VerifyAudit compares the two. Times are RFC 3339 in UTC
--- with nine digits after the point. Nothing is ever deleted.
+-- The tables of the registry. Each row follows from entries of the audit log that were
+-- committed with it, and VerifyAudit compares the two. Times are RFC 3339 in UTC with
+-- nine digits after the point. No row is ever deleted.
 
 CREATE TABLE state (
 	key   TEXT PRIMARY KEY,
@@ -51,11 +51,11 @@ CREATE TABLE runs (
 	CHECK ((closed IS NULL) = (ending IS NULL) AND (closed IS NULL) = (last_entry IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_admitted ON runs (admitted);
--- A board is on the line once.
+-- A board has at most one open Run.
 CREATE UNIQUE INDEX run_open ON runs (board_id) WHERE ending IS NULL;
 
--- A row is born as an intent, before anything is signed (I1), and its serial
--- number is used up by that (I2).
+-- A row begins as an intent, before anything is signed (I1). From then on no other row
+-- may have its serial number (I2).
 CREATE TABLE certificates (
 	id             INTEGER PRIMARY KEY,
 	serial         BLOB NOT NULL UNIQUE CHECK (length(serial) = 16),
@@ -85,10 +85,11 @@ CREATE TABLE certificates (
 CREATE INDEX certificates_of_board ON certificates (board_id, purpose);
 -- I3: at most one active certificate for a board and purpose.
 CREATE UNIQUE INDEX certificate_active ON certificates (board_id, purpose) WHERE status = 'active';
--- One signature at a time for a board and purpose; also how recovery finds open intents.
+-- One signature at a time for a board and purpose. Recovery finds open intents with this
+-- index, too.
 CREATE UNIQUE INDEX certificate_intended ON certificates (board_id, purpose) WHERE status = 'intended';
 
--- The life of a certificate (I7, I10).
+-- The changes of status that a certificate may have (I7, I10).
 CREATE TRIGGER certificate_life BEFORE UPDATE OF status ON certificates
 	WHEN (OLD.status, NEW.status) NOT IN (VALUES
 		('intended', 'issued'), ('intended', 'failed'), ('intended', 'unresolved'),

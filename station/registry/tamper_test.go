@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 )
 
-// evidence is every column of every table; what is not here, nobody verifies.
+// evidence has each column of each table. The test fails when a column is missing here.
 var evidence = map[string][]string{
 	"state":            {"key", "value"},
 	"work_orders":      {"id", "product", "quota", "counted", "opened"},
@@ -23,25 +24,25 @@ var evidence = map[string][]string{
 	"audit_checkpoint": {"size", "note"},
 }
 
-// named are the errors that say what was tampered with.
+// namedErrors has the errors that VerifyAudit may give for a change.
 var namedErrors = []error{
 	ErrDiffers, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRoot, audit.ErrNoGenesis,
 	audit.ErrOtherKey, audit.ErrRolledBack, audit.ErrCheckpointSignature, audit.ErrCheckpointText,
 }
 
-// unseen is what a log cannot know by itself: entries after the newest
-// checkpoint that are missing, and the newest checkpoint itself. Checkpoints
-// that are kept elsewhere show both (TestARolledBackDatabaseIsRefused).
+// unseen has the changes that the file alone cannot show: the loss of entries after the
+// newest checkpoint, and the loss of the newest checkpoint itself. A copy of a checkpoint
+// from another place shows both (TestARolledBackDatabaseIsRefused).
 var unseen = map[string]string{
 	"state": "FALSE", "work_orders": "FALSE", "boards": "FALSE", "keys": "FALSE", "runs": "FALSE", "certificates": "FALSE",
 	"audit_entry":      "seq >= (SELECT max(size) FROM audit_checkpoint)",
 	"audit_checkpoint": "size = (SELECT max(size) FROM audit_checkpoint)",
 }
 
-// TestEveryTamperingShows changes one value in each column of each row, by one
-// octet where there is one, and removes each row; each time Verify must say so.
+// TestEveryTamperingShows changes one value in each column of each row, by one octet where
+// the value has octets, and then removes each row. Each time VerifyAudit must refuse.
 func TestEveryTamperingShows(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
 	run := b.run()
 	b.enrol(run)
@@ -69,8 +70,8 @@ func TestEveryTamperingShows(t *testing.T) {
 	}
 }
 
-// columns checks that evidence names all columns there are.
-func (b *bench) columns(table string, names []string) {
+// columns checks that evidence has all columns of the database.
+func (b *testRegistry) columns(table string, names []string) {
 	b.t.Helper()
 	db, err := sql.Open("sqlite3", b.path)
 	b.must(err)
@@ -82,7 +83,8 @@ func (b *bench) columns(table string, names []string) {
 	}
 }
 
-// changed is another value of the same type: text and blobs change in their last octet.
+// changed gives another value of the same type. In a text or blob only the last octet
+// differs.
 func changed(column string) string {
 	return fmt.Sprintf(`CASE typeof(%[1]s)
 		WHEN 'integer' THEN %[1]s + 1
@@ -91,8 +93,8 @@ func changed(column string) string {
 		ELSE CAST(substr(%[1]s, 1, length(%[1]s) - 1) || CASE substr(%[1]s, -1) WHEN x'01' THEN x'02' ELSE x'01' END AS BLOB) END`, column)
 }
 
-// everyRow tampers with one row at a time, each in a fresh copy of the file.
-func (b *bench) everyRow(table string, query func(row int64) string) {
+// everyRow tampers with one row at a time, each time in a new copy of the file.
+func (b *testRegistry) everyRow(table string, query func(row int64) string) {
 	b.t.Helper()
 	for row := int64(1); ; row++ {
 		path := filepath.Join(b.t.TempDir(), "copy.db")
@@ -107,9 +109,9 @@ func (b *bench) everyRow(table string, query func(row int64) string) {
 	}
 }
 
-// strip takes all guards off one table, as an attacker would, and tampers. It
-// reports whether the row was there.
-func (b *bench) strip(path, table, statement string) bool {
+// strip drops all triggers and constraints of one table, as an attacker would, and then
+// changes the row. It reports whether there was such a row.
+func (b *testRegistry) strip(path, table, statement string) bool {
 	b.t.Helper()
 	db, err := sql.Open("sqlite3", path)
 	b.must(err)
@@ -129,7 +131,7 @@ func (b *bench) strip(path, table, statement string) bool {
 	return n > 0
 }
 
-func (b *bench) mustShow(path, statement string) {
+func (b *testRegistry) mustShow(path, statement string) {
 	b.t.Helper()
 	reader, err := OpenReader(b.t.Context(), path)
 	b.must(err)
@@ -144,7 +146,7 @@ func (b *bench) mustShow(path, statement string) {
 }
 
 func TestACopyWithoutTamperingVerifies(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.enrol(b.run())
 	b.must(b.Shutdown())
 	path := filepath.Join(t.TempDir(), "copy.db")
@@ -159,4 +161,21 @@ func TestACopyWithoutTamperingVerifies(t *testing.T) {
 	defer reader.Close()
 	_, err = reader.VerifyAudit(t.Context(), b.vkey)
 	b.must(err)
+}
+
+func TestARowWithATextThatIsNoBoardIDIsNotRead(t *testing.T) {
+	b := newTestRegistry(t)
+	in := b.enrol(b.run())
+	b.must(b.Shutdown())
+	b.tamper(`DROP TRIGGER certificate_intent_fixed`, `UPDATE certificates SET board_id = upper(board_id)`)
+	reader, err := OpenReader(t.Context(), b.path)
+	b.must(err)
+	defer reader.Close()
+	var not *devices.NotBoardIDError
+	if _, err := reader.Lookup(t.Context(), in.Serial); !errors.As(err, &not) {
+		t.Errorf("looking up: %v", err)
+	}
+	if _, err := reader.Certificates(t.Context(), Filter{}); !errors.As(err, &not) {
+		t.Errorf("listing: %v", err)
+	}
 }

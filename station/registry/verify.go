@@ -18,29 +18,30 @@ import (
 // ErrDiffers: a row of the registry is not what the audit log says it must be.
 var ErrDiffers = reason.New("registry-differs", "registry differs from its audit log")
 
-// VerifyAudit recomputes the audit log (see audit.Verify) and then compares
-// every row of the registry with what the log says it must be. An error names
-// the first difference; it wraps a sentinel of package audit, or ErrDiffers.
+// VerifyAudit verifies the audit log (see audit.VerifyEach). Then it builds all rows
+// anew from the entries and compares them with the rows of the registry. The error
+// names the first difference, and wraps a sentinel of package audit or ErrDiffers.
 func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ...[]byte) (audit.Report, error) {
 	return r.VerifyEach(ctx, verifierKey, func(audit.Entry) error { return nil }, anchors...)
 }
 
-// VerifyEach does the same and shows each entry, in order, when its hashes are
-// right; whether all of the log is good is known only when it returns.
+// VerifyEach does what VerifyAudit does, and hands each entry to each, in order, after
+// the hashes of the entry were checked. Only the result of VerifyEach tells whether
+// the whole log is good.
 func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(audit.Entry) error, anchors ...[]byte) (audit.Report, error) {
-	// One transaction: a station may be writing meanwhile.
+	// In one transaction, because a station may write at the same time.
 	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return audit.Report{}, fmt.Errorf("verifying: %w", err)
 	}
-	defer tx.Rollback() // it only reads
-	told := newStory()
-	tell := func(e audit.Entry) error { return errors.Join(told.tell(e), each(e)) }
-	report, err := audit.VerifyEach(ctx, tx, verifierKey, tell, anchors...)
+	defer tx.Rollback() // the transaction only reads
+	replayed := newReplay()
+	apply := func(e audit.Entry) error { return errors.Join(replayed.apply(e), each(e)) }
+	report, err := audit.VerifyEach(ctx, tx, verifierKey, apply, anchors...)
 	if err != nil {
 		return audit.Report{}, err
 	}
-	for _, table := range told.tables() {
+	for _, table := range replayed.tables() {
 		if err := table.compare(ctx, tx); err != nil {
 			return audit.Report{}, fmt.Errorf("comparing %s: %w", table.name, err)
 		}
@@ -48,20 +49,21 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 	return report, nil
 }
 
-// fields is one row as text, column by column.
+// fields is one row: each column as text, without the primary key.
 type fields []string
 
-// story is the registry as the audit log tells it. Rows are by their primary key.
-type story struct {
+// replay has the rows that follow from the entries of the audit log, each under its
+// primary key.
+type replay struct {
 	boards, keys, runs, certificates, orders map[string]fields
 }
 
-func newStory() *story {
-	return &story{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
+func newReplay() *replay {
+	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
 		certificates: map[string]fields{}, orders: map[string]fields{}}
 }
 
-// The places of the fields that change in the life of a row.
+// Indexes into fields, for the columns that later entries change.
 const (
 	boardScrapped                                 = 3
 	runClosed, runEnding, runReason, runLast      = 8, 9, 10, 12
@@ -69,8 +71,8 @@ const (
 	orderCounted                                  = 2
 )
 
-// tell adds what one entry says.
-func (s *story) tell(e audit.Entry) error {
+// apply makes or changes the rows that follow from one entry.
+func (s *replay) apply(e audit.Entry) error {
 	if e.WorkOrder != nil {
 		s.order(e)
 	}
@@ -91,7 +93,7 @@ func (s *story) tell(e audit.Entry) error {
 	return nil
 }
 
-// set changes a row that must have been told of.
+// set changes a row that an earlier entry must have made.
 func set(rows map[string]fields, key string, change func(fields)) error {
 	f, ok := rows[key]
 	if !ok {
@@ -101,7 +103,7 @@ func set(rows map[string]fields, key string, change func(fields)) error {
 	return nil
 }
 
-func (s *story) order(e audit.Entry) {
+func (s *replay) order(e audit.Entry) {
 	o := e.WorkOrder
 	if e.Type == "order.opened" {
 		s.orders[o.ID] = fields{o.Product, fmt.Sprint(o.Quota), "0", e.Time.String()}
@@ -110,7 +112,7 @@ func (s *story) order(e audit.Entry) {
 	}
 }
 
-func (s *story) admitted(e audit.Entry) error {
+func (s *replay) admitted(e audit.Entry) error {
 	if e.Run == nil || e.Board == nil {
 		return fmt.Errorf("%w: entry without Run or board", ErrDiffers)
 	}
@@ -129,7 +131,7 @@ func orderID(e audit.Entry) string {
 	return e.WorkOrder.ID
 }
 
-func (s *story) intended(e audit.Entry) error {
+func (s *replay) intended(e audit.Entry) error {
 	if e.Run == nil || e.Board == nil || e.Cert == nil {
 		return fmt.Errorf("%w: intent without Run, board or certificate", ErrDiffers)
 	}
@@ -143,7 +145,7 @@ func (s *story) intended(e audit.Entry) error {
 	return nil
 }
 
-func (s *story) changed(e audit.Entry) error {
+func (s *replay) changed(e audit.Entry) error {
 	return set(s.certificates, e.Cert.Serial, func(f fields) {
 		f[certChanged], f[certStatus], f[certReason] = e.Time.String(), e.Cert.Status, e.Reason
 		if e.Cert.Status == "issued" {
@@ -152,14 +154,15 @@ func (s *story) changed(e audit.Entry) error {
 	})
 }
 
-// table is one table as it is and as it must be. The query's first column is
-// the key, the last one a blob that the field before it is the digest of.
+// table is one table with the rows that it must have. The first column of the query is
+// the primary key. The last column is a blob, or NULL; the column before it is the
+// digest of the blob.
 type table struct {
 	name, query string
 	want        map[string]fields
 }
 
-func (s *story) tables() []table {
+func (s *replay) tables() []table {
 	return []table{
 		{"state", `SELECT key, value, NULL FROM state`, map[string]fields{"schema": {"2"}}},
 		{"work orders", `SELECT id, product, quota, counted, opened, NULL FROM work_orders`, s.orders},
@@ -172,7 +175,8 @@ func (s *story) tables() []table {
 	}
 }
 
-// compare takes the rows that it saw out of want; what is left is missing.
+// compare deletes each row that it finds from want. What is left is missing in the
+// table.
 func (t table) compare(ctx context.Context, q audit.Querier) error {
 	rows, err := q.QueryContext(ctx, t.query)
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 // maxBatch bounds how many calls share one commit.
 const maxBatch = 64
 
-// commitGrace is how long a caller whose context ended waits for a commit that
-// is already under way, to learn how it went.
+// commitGrace is how long a caller whose context has ended still waits for a commit
+// that is under way, to learn its result.
 const commitGrace = 5 * time.Second
 
-// writer owns the connection. One goroutine takes calls, puts as many as wait
-// into one transaction, each in a savepoint, and answers after the commit.
+// writer owns the connection that writes. Its goroutine takes the calls that wait, puts
+// them into one transaction, each in a savepoint, and answers them after the commit.
 type writer struct {
 	conn  *sql.Conn
 	log   *audit.Log
@@ -30,28 +30,28 @@ type writer struct {
 	done  chan struct{}
 
 	statements map[string]*sql.Stmt // owned by the goroutine
-	failed     error                // owned by the goroutine; set when the file is in doubt
-	over       sync.Map             // ids of Runs that ended without a record of it
-	stepped    bool                 // owned by the goroutine; the clock's step back is on record
+	failed     error                // owned by the goroutine; set when the content of the file is in doubt
+	over       sync.Map             // ids of Runs that ended and could not be closed
+	stepped    bool                 // owned by the goroutine; true: an entry says that the clock is behind
 }
 
-// call is one caller's part of a transaction.
+// call is the part of one caller in a transaction.
 type call struct {
 	do      func(*work) error
-	claimed atomic.Bool // by the goroutine, which does it, or by the caller, who gave up before
-	refused error       // what do returned; the rest of the batch is not affected
+	claimed atomic.Bool // set by the goroutine before do, or by a caller who gives up: whoever is first
+	refused error       // what do returned; it does not affect the other calls of the batch
 	answer  chan error
 }
 
-// work is what a call has while it runs: the open transaction.
+// work is the open transaction, for the call that runs.
 type work struct {
 	*writer
 	batch *audit.Batch
 	fence fence
 }
 
-// refusal is an error of a call that leaves a record: the call is undone, the
-// entry is committed in its place, and the caller gets the error.
+// refusal is the error of a call whose refusal is written into the log: the call is
+// undone, the entry is committed instead, and the caller gets the error.
 type refusal struct {
 	error
 	entry audit.Entry
@@ -68,7 +68,7 @@ func newWriter(conn *sql.Conn, log *audit.Log) *writer {
 	return w
 }
 
-// stop waits for the commit that is under way and gives the connection back.
+// stop waits for the commit that is under way, and closes the connection.
 func (w *writer) stop() error {
 	close(w.quit)
 	<-w.done
@@ -79,8 +79,9 @@ func (w *writer) stop() error {
 	return errors.Join(append(errs, w.conn.Close())...)
 }
 
-// write has do run in a transaction and returns when that is committed. A
-// caller that gives up before do began can be sure that it never will.
+// write runs do in a transaction, and returns after the commit. If ctx ends before do
+// has begun, do never runs. If ctx ends later, write waits for the commit as long as
+// commitGrace, and then returns ErrUnknownOutcome.
 func (r *Registry) write(ctx context.Context, do func(*work) error) error {
 	c := &call{do: do, answer: make(chan error, 1)}
 	select {
@@ -127,7 +128,7 @@ func (w *writer) loop() {
 	}
 }
 
-// gather adds to the first call those that already wait.
+// gather makes a batch of the first call and of those that wait already.
 func (w *writer) gather(first *call) []*call {
 	batch := []*call{first}
 	for len(batch) < maxBatch {
@@ -155,8 +156,8 @@ func (w *writer) serve(batch []*call) {
 	}
 }
 
-// transaction commits the batch, or nothing. Commit is the one point where
-// things become true: before it nothing is acknowledged, after it everything is.
+// transaction commits the whole batch, or nothing of it. No call is answered before the
+// commit.
 func (w *writer) transaction(batch []*call) error {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.judge(fmt.Errorf("beginning: %w", err))
@@ -175,7 +176,8 @@ func (w *writer) transaction(batch []*call) error {
 	return nil
 }
 
-// run does one call so that it can be undone alone. An error is one of the whole transaction.
+// run does one call in a way that the call can be undone alone. The error of the call
+// goes into c.refused; an error that run returns ends the whole transaction.
 func (w *work) run(c *call) error {
 	if c.claimed.Swap(true) {
 		return nil // the caller gave up
@@ -200,10 +202,11 @@ func (w *work) run(c *call) error {
 	return w.each(w.fence.end)
 }
 
-// fence is how one call of a transaction is kept apart from the others.
+// fence has the statements that keep one call of a transaction apart from the others.
 type fence struct{ begin, undo, end []string }
 
-// A call that is alone needs no savepoint, which costs a copy of each page it changes.
+// A call that is alone needs no savepoint. A savepoint costs a copy of each page that
+// the call changes.
 var (
 	amongOthers = fence{[]string{"SAVEPOINT call"}, []string{"ROLLBACK TO call"}, []string{"RELEASE call"}}
 	alone       = fence{nil, []string{"ROLLBACK", "BEGIN IMMEDIATE"}, nil}
@@ -225,7 +228,8 @@ func (w *writer) each(queries []string) error {
 	return nil
 }
 
-// record writes down a refusal, where it is one that is kept.
+// record writes the entry of a refusal. Other errors leave no entry, but for the first
+// one about a clock that is behind.
 func (w *work) record(c *call) error {
 	var kept *refusal
 	var clock *audit.ClockError
@@ -245,7 +249,7 @@ func (w *work) record(c *call) error {
 	return nil
 }
 
-// undo rolls back, if SQLite has not done so itself.
+// undo rolls the transaction back, unless SQLite has done so itself.
 func (w *writer) undo() error {
 	err := w.exec("ROLLBACK")
 	if err != nil && err.Error() == "cannot rollback - no transaction is active" {
@@ -254,8 +258,8 @@ func (w *writer) undo() error {
 	return err
 }
 
-// judge decides whether the file is in doubt. If so, nothing is written any
-// more until it is opened anew.
+// judge decides whether the content of the file is in doubt after the error. Then
+// nothing is written any more until the file is opened again.
 func (w *writer) judge(err error) error {
 	if damaged(err) && !errors.Is(err, audit.ErrClockBack) {
 		w.failed = err
@@ -263,14 +267,14 @@ func (w *writer) judge(err error) error {
 	return err
 }
 
-// exec and the methods after it run one prepared statement. They have no
-// context on purpose: a transaction is not left half-way.
+// exec, and each method after it, runs one prepared statement. They take no context,
+// because a transaction that has begun is always finished.
 func (w *writer) exec(query string, args ...any) error {
 	_, err := w.change(query, args...)
 	return err
 }
 
-// change gives the number of rows that were changed.
+// change runs a statement and gives the number of rows that it changed.
 func (w *writer) change(query string, args ...any) (int64, error) {
 	s, err := w.statement(query)
 	if err != nil {
@@ -283,7 +287,7 @@ func (w *writer) change(query string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// row reads one row; sql.ErrNoRows when there is none.
+// row reads one row. The error is sql.ErrNoRows when there is none.
 func (w *writer) row(query string, args []any, into ...any) error {
 	s, err := w.statement(query)
 	if err != nil {
@@ -304,7 +308,7 @@ func (w *writer) statement(query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// append writes one audit entry of this transaction; the first of all is genesis.
+// append writes one audit entry. The first entry of a registry must be genesis.
 func (w *work) append(e audit.Entry) (audit.Entry, error) {
 	if w.batch.Size() == 0 && e.Type != audit.TypeGenesis {
 		return audit.Entry{}, ErrNoGenesis

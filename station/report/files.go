@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
@@ -124,7 +124,7 @@ func (r *Files) add(run *station.Run) {
 // certificate writes what `openssl verify` and a TLS server's operator want to have.
 func (r *Files) certificate(run *station.Run) error {
 	stem := filepath.Join(r.dir.Certificates(), boardID(run))
-	if run.Purpose != issuance.PurposeTLS {
+	if run.Purpose != devices.PurposeTLS {
 		stem += "." + string(run.Purpose)
 	}
 	return errors.Join(

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/issuance"
 )
@@ -65,7 +66,7 @@ func (s Suite) properties() []junitProperty {
 }
 
 // profile gives the name of the profile for a purpose.
-func (s Suite) profile(purpose issuance.Purpose) string {
+func (s Suite) profile(purpose devices.Purpose) string {
 	for _, profile := range s.Profiles {
 		if profile.Purpose() == purpose {
 			return profile.Name()

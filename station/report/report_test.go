@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
+	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -20,7 +21,7 @@ var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func aRun(ending station.Ending, reason string) *station.Run {
 	run := &station.Run{
-		ID: uuid.MustParse("00000000-0000-4000-8000-000000000001"), Bay: "qemu-1", Purpose: issuance.PurposeTLS, Ending: ending, Reason: reason,
+		ID: uuid.MustParse("00000000-0000-4000-8000-000000000001"), Bay: "qemu-1", Purpose: devices.PurposeTLS, Ending: ending, Reason: reason,
 		Identity: &devices.Identity{ID: devices.BoardID{1}, BoardType: "mps2-an385"},
 		Started:  start, Finished: start.Add(1500 * time.Millisecond),
 		Steps: []station.StepTime{{Name: "identify", Took: 1234567 * time.Nanosecond, Retries: 2}},
@@ -64,10 +65,7 @@ func TestRecordWithoutBoardHasEveryKey(t *testing.T) {
 func TestJUnitTellsRejectFromFault(t *testing.T) {
 	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "read-back-differs"), aRun(station.Fault, "line"), aRun(station.Aborted, "draining")}
 	runs[2].Identity = nil
-	profile, err := issuance.NewProfile(issuance.DefaultProfile())
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := fixtures.Profile(t, devices.PurposeTLS)
 	text, err := Suite{Name: "s", Boards: "qemu:4", Profiles: []*issuance.Profile{profile}, Order: "L<17>", Started: start, Took: time.Second}.junit(runs)
 	if err != nil {
 		t.Fatal(err)

@@ -9,10 +9,10 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/audit"
-	"hallmark/station/issuance"
 	"hallmark/station/registry"
 )
 
@@ -73,9 +73,9 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 	sum := sha256.Sum256(held)
 	shown := sum
 	w.isActive(db, w.purpose, sum)
-	if w.purpose != issuance.PurposeTLS {
-		shown = sha256.Sum256(w.flashOf(issuance.PurposeTLS))
-		w.isActive(db, issuance.PurposeTLS, shown)
+	if w.purpose != devices.PurposeTLS {
+		shown = sha256.Sum256(w.flashOf(devices.PurposeTLS))
+		w.isActive(db, devices.PurposeTLS, shown)
 	}
 	if last.Ending != station.Pass {
 		return
@@ -91,7 +91,7 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 }
 
 // isActive: this certificate, and no other, is active for the purpose.
-func (w *world) isActive(db *sql.DB, purpose issuance.Purpose, sum [sha256.Size]byte) {
+func (w *world) isActive(db *sql.DB, purpose devices.Purpose, sum [sha256.Size]byte) {
 	w.t.Helper()
 	active := fixtures.Texts(w.t, db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active' AND purpose = ?`, string(purpose))
 	if len(active) != 1 || active[0] != hex.EncodeToString(sum[:]) {

@@ -11,7 +11,6 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station"
-	"hallmark/station/issuance"
 )
 
 // A disturbed board is undisturbed until the call with the given number, then
@@ -66,9 +65,9 @@ func (d *disturbed) Seal(ctx context.Context) error { return d.next("Seal").Seal
 func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
-		{name: "tls", purpose: issuance.PurposeTLS},
-		{name: "cose", purpose: issuance.PurposeCOSE},
-		{name: "over the board's network", purpose: issuance.PurposeTLS, network: true},
+		{name: "tls", purpose: devices.PurposeTLS},
+		{name: "cose", purpose: devices.PurposeCOSE},
+		{name: "over the board's network", purpose: devices.PurposeTLS, network: true},
 	} {
 		t.Run(kind.name, func(t *testing.T) { disturbEverywhere(t, f, kind) })
 	}
@@ -117,7 +116,7 @@ func (w *world) disturb(d *disturbed) *station.Run {
 // swapped puts another board into the bay, which holds a certificate of its own.
 func swapped(w *world) func(*disturbed) {
 	other := *w
-	other.neverSeal, other.purpose = true, issuance.PurposeTLS
+	other.neverSeal, other.purpose = true, devices.PurposeTLS
 	other.board = filepath.Join(w.t.TempDir(), "other")
 	if run := other.life(&plug{}, "first certificate"); run.Ending != station.Pass {
 		w.t.Fatalf("the other board ends as %s: %v", run.Ending, run.Err)

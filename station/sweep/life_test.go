@@ -27,14 +27,14 @@ type world struct {
 	power       *emulated.Board                  // of the life under way
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
-	purpose     issuance.Purpose                 // of the Runs; for COSE the station certifies both keys
+	purpose     devices.Purpose                 // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
 }
 
 func newWorld(t *testing.T, f *factory) *world {
 	t.Helper()
-	w := &world{factory: f, t: t, purpose: issuance.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
+	w := &world{factory: f, t: t, purpose: devices.PurposeTLS, state: t.TempDir(), board: filepath.Join(t.TempDir(), "board"), nonces: map[[devices.NonceSize]byte]bool{}}
 	f.Clone(t, w.state)
 	return w
 }
@@ -108,17 +108,17 @@ func (w *world) hooks(p *plug) instance.Hooks {
 	return instance.Hooks{
 		Known: func(inner verifier.Known) verifier.Known { return pluggedKnown{p, inner} },
 		Issuance: func(c *issuance.Config) {
-			c.Ledger, c.Signer = pluggedLedger{p, c.Ledger}, pluggedSigner{p, c.Signer, w.aboutToSign}
+			c.Store, c.Signer = pluggedStore{p, c.Store}, pluggedSigner{p, c.Signer, w.aboutToSign}
 		},
 		Engine: func(c *station.Config) { w.engine(p, c) },
 	}
 }
 
 func (w *world) engine(p *plug, c *station.Config) {
-	cose := c.Purposes[1:]
+	cose := c.Keys[1:]
 	fixtures.OnlyFuses(c)
-	if w.purpose == issuance.PurposeCOSE {
-		c.Purposes = append(c.Purposes, cose...)
+	if w.purpose == devices.PurposeCOSE {
+		c.Keys = append(c.Keys, cose...)
 	}
 	c.Issuer = pluggedIssuer{p, c.Issuer, w.freshNonce}
 	c.Registry, c.Known, c.Verifier = pluggedRegistry{p, c.Registry}, pluggedKnown{p, c.Known}, pluggedVerifier{p, c.Verifier}

@@ -198,25 +198,21 @@ func (k pluggedKnown) Lookup(ctx context.Context, serial [16]byte) (station.Reco
 	return through(k.plug, "Known.Lookup", func() (station.Record, error) { return k.inner.Lookup(ctx, serial) })
 }
 
-type pluggedLedger struct {
+type pluggedStore struct {
 	*plug
-	inner issuance.Ledger
+	inner issuance.Store
 }
 
-func (l pluggedLedger) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
-	return through(l.plug, "Ledger.Stored", func() ([]byte, error) { return l.inner.Stored(ctx, key, rework) })
+func (s pluggedStore) Intend(ctx context.Context, in issuance.Intent) ([]byte, error) {
+	return through(s.plug, "Store.Intend", func() ([]byte, error) { return s.inner.Intend(ctx, in) })
 }
 
-func (l pluggedLedger) Intend(ctx context.Context, in issuance.Intent) error {
-	return passing(l.plug, "Ledger.Intend", func() error { return l.inner.Intend(ctx, in) })
+func (s pluggedStore) Issued(ctx context.Context, serial [16]byte, der []byte) error {
+	return passing(s.plug, "Store.Issued", func() error { return s.inner.Issued(ctx, serial, der) })
 }
 
-func (l pluggedLedger) Issued(ctx context.Context, serial [16]byte, der []byte) error {
-	return passing(l.plug, "Ledger.Issued", func() error { return l.inner.Issued(ctx, serial, der) })
-}
-
-func (l pluggedLedger) Failed(ctx context.Context, serial [16]byte, cause error) error {
-	return passing(l.plug, "Ledger.Failed", func() error { return l.inner.Failed(ctx, serial, cause) })
+func (s pluggedStore) Failed(ctx context.Context, serial [16]byte, cause error) error {
+	return passing(s.plug, "Store.Failed", func() error { return s.inner.Failed(ctx, serial, cause) })
 }
 
 type pluggedSigner struct {

@@ -6,7 +6,6 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
-	"hallmark/station/issuance"
 )
 
 // switchOn starts the board's process on the world's fuses and flash. off is
@@ -20,13 +19,13 @@ func (w *world) switchOn(ctx context.Context) (board *devices.Client, off func()
 }
 
 // slots has where a board keeps the certificate for each purpose.
-var slots = map[issuance.Purpose]devices.Slot{issuance.PurposeTLS: devices.SlotCertificate, issuance.PurposeCOSE: devices.SlotCOSE}
+var slots = map[devices.Purpose]devices.Slot{devices.PurposeTLS: devices.SlotCertificate, devices.PurposeCOSE: devices.SlotCOSE}
 
 // flash reads the certificate for the world's purpose from the board's flash.
 func (w *world) flash() []byte { w.t.Helper(); return w.flashOf(w.purpose) }
 
 // flashOf reads after a start that has nothing to do with any Run.
-func (w *world) flashOf(purpose issuance.Purpose) []byte {
+func (w *world) flashOf(purpose devices.Purpose) []byte {
 	w.t.Helper()
 	ctx := context.Background() // also after the test, in a cleanup
 	board, off := w.switchOn(ctx)

@@ -14,20 +14,20 @@ import (
 	"fmt"
 	"testing"
 
+	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
-	"hallmark/station/issuance"
 	"hallmark/station/workdir"
 )
 
 func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
-		{"first enrolment and lock", "", issuance.PurposeTLS, false},
-		{"rework", "antenna replaced", issuance.PurposeTLS, false},
-		{"COSE key after the TLS key, and lock", "", issuance.PurposeCOSE, false},
-		{"rework of the COSE key", "antenna replaced", issuance.PurposeCOSE, false},
-		{"first enrolment over the board's network", "", issuance.PurposeTLS, true},
+		{"first enrolment and lock", "", devices.PurposeTLS, false},
+		{"rework", "antenna replaced", devices.PurposeTLS, false},
+		{"COSE key after the TLS key, and lock", "", devices.PurposeCOSE, false},
+		{"rework of the COSE key", "antenna replaced", devices.PurposeCOSE, false},
+		{"first enrolment over the board's network", "", devices.PurposeTLS, true},
 	} {
 		t.Run(kind.name, func(t *testing.T) { sweep(t, f, kind) })
 	}
@@ -36,7 +36,7 @@ func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
 // A kind of Run.
 type kind struct {
 	name, rework string
-	purpose      issuance.Purpose
+	purpose      devices.Purpose
 	network      bool // the board dials the verifier by itself
 }
 
@@ -74,7 +74,7 @@ func prepare(t *testing.T, f *factory, kind kind) *world {
 	if kind.network {
 		fixtures.Configure(t, workdir.Dir(w.state), "handshake: uart", "handshake: network")
 	}
-	if kind.purpose != issuance.PurposeTLS {
+	if kind.purpose != devices.PurposeTLS {
 		w.first()
 	}
 	if w.purpose = kind.purpose; kind.rework != "" {

@@ -129,7 +129,7 @@ func (v *visit) matches(record station.Record) error {
 		return &RefusalError{ErrOtherContents}
 	case !record.Handshakes():
 		return &RefusalError{ErrNotForTLS}
-	case record.BoardID != v.leaf.Subject.CommonName:
+	case record.BoardID.String() != v.leaf.Subject.CommonName:
 		return &RefusalError{ErrOtherBoard}
 	case expected != nil && expected.sum != v.sum:
 		return &RefusalError{ErrNotTheExpected}

@@ -10,8 +10,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/google/uuid"
-
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -145,13 +144,13 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 	if err := unhex(record.CertificateSHA256[:], f["certificate_sha256"]); err != nil {
 		return serial, record, fmt.Errorf("certificate_sha256: %w", err)
 	}
-	if id, err := uuid.Parse(f["board_id"]); err != nil || id.String() != f["board_id"] {
-		return serial, record, fmt.Errorf("board_id: not a BoardID: %q (want lower-case hex, 8-4-4-4-12)", cut(f["board_id"]))
+	if record.BoardID, err = devices.ParseBoardID(f["board_id"]); err != nil {
+		return serial, record, fmt.Errorf("board_id: %w", err)
 	}
-	if !station.KnownPurpose(f["purpose"]) {
-		return serial, record, fmt.Errorf("purpose %q: want tls or cose", cut(f["purpose"]))
+	if record.Purpose, err = devices.ParsePurpose(f["purpose"]); err != nil {
+		return serial, record, err
 	}
-	record.BoardID, record.Purpose, record.Status = f["board_id"], f["purpose"], station.Status(f["status"])
+	record.Status = station.Status(f["status"])
 	return serial, record, knownStatus(record.Status)
 }
 

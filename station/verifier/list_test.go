@@ -58,7 +58,7 @@ func TestALookupOfAnUnknownSerialNumberSaysSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	record, err := list.Lookup(t.Context(), [16]byte{0: 0x40, 15: 0x0a})
-	if err != nil || record.BoardID != boardA || record.Status != station.StatusActive {
+	if err != nil || record.BoardID.String() != boardA || record.Status != station.StatusActive {
 		t.Errorf("got %+v, %v", record, err)
 	}
 }

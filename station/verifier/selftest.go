@@ -16,6 +16,7 @@ import (
 	"net"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -118,16 +119,16 @@ func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 		name    string
 		by      *authority // nil: itself
 		leaf    leaf
-		purpose string
+		purpose devices.Purpose
 		status  station.Status
 	}{
-		{"good", s.root, good, "tls", station.StatusActive},
-		{"another board's", s.root, other, "tls", station.StatusActive},
-		{"another key's", s.root, signing, "cose", station.StatusActive},
-		{"expired", s.root, expired, "tls", station.StatusActive},
-		{"revoked", s.root, good, "tls", station.StatusRevoked},
-		{"wrong CA", s.wrong, good, "tls", station.StatusActive},
-		{"self-signed", nil, good, "tls", station.StatusActive},
+		{"good", s.root, good, devices.PurposeTLS, station.StatusActive},
+		{"another board's", s.root, other, devices.PurposeTLS, station.StatusActive},
+		{"another key's", s.root, signing, devices.PurposeCOSE, station.StatusActive},
+		{"expired", s.root, expired, devices.PurposeTLS, station.StatusActive},
+		{"revoked", s.root, good, devices.PurposeTLS, station.StatusRevoked},
+		{"wrong CA", s.wrong, good, devices.PurposeTLS, station.StatusActive},
+		{"self-signed", nil, good, devices.PurposeTLS, station.StatusActive},
 	} {
 		actor, err := role.by.issue(role.leaf)
 		if err != nil {
@@ -138,8 +139,12 @@ func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 		if err != nil {
 			return nil, err
 		}
+		board, err := devices.ParseBoardID(role.leaf.name)
+		if err != nil {
+			return nil, err
+		}
 		s.known.records[serial] = station.Record{
-			BoardID: role.leaf.name, Purpose: role.purpose, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
+			BoardID: board, Purpose: role.purpose, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
 		}
 	}
 	return actors, nil
@@ -256,7 +261,6 @@ func readAnswer(ctx context.Context, session station.Session, client *tls.Conn) 
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	now         time.Time
 }
 
 // noUsage leaves the extension out.
@@ -284,7 +288,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 		return nil, err
 	}
 	certificate, err := x509.ParseCertificate(der)
-	return &authority{certificate, key, now}, err
+	return &authority{certificate, key}, err
 }
 
 // issue makes a key and a certificate for it; a nil authority signs with that key itself.

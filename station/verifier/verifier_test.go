@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -164,7 +165,9 @@ func register(t *testing.T, s *scene, actor tls.Certificate, board string, statu
 	t.Helper()
 	serial, err := serialOf(actor.Leaf)
 	fatalIf(t, err)
-	s.known.records[serial] = station.Record{BoardID: board, Purpose: "tls", CertificateSHA256: sumOf(actor), Status: status}
+	id, err := devices.ParseBoardID(board)
+	fatalIf(t, err)
+	s.known.records[serial] = station.Record{BoardID: id, Purpose: devices.PurposeTLS, CertificateSHA256: sumOf(actor), Status: status}
 }
 
 func TestAnnouncedConnections(t *testing.T) {
@@ -202,7 +205,7 @@ func TestAnnouncedConnections(t *testing.T) {
 			func(t *testing.T, s *scene, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
-				record.Purpose = "cose"
+				record.Purpose = devices.PurposeCOSE
 				s.known.records[serial] = record
 			}, ErrNotForTLS},
 		{"a certificate of a record without a purpose is refused",

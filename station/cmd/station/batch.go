@@ -162,7 +162,7 @@ func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (r
 	}
 	defer context.AfterFunc(drain, controller.Close)()
 	supervisor := controller.Supervise(ctx)
-	progress.Expect(w.total(w.bays) * len(w.opened.Purposes()))
+	progress.Expect(w.total(w.bays) * len(w.opened.Files.Keys()))
 	progress.Start()
 	started := time.Now()
 	result = controller.Enrol(ctx, operate.Batch{Count: w.count, Jobs: w.jobs, Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})

@@ -22,12 +22,13 @@ import (
 func (c *command) boardsCommand() *cobra.Command {
 	var filter registry.Filter
 	var known bool
+	var boardID string
 	cmd := &cobra.Command{
 		Use:   "boards",
 		Short: "Lists boards and their certificates; works while the station does",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFilter(cmd, filter); err != nil {
+			if err := checkFilter(cmd, &filter, boardID); err != nil {
 				return reason.Usage(err)
 			}
 			print := c.table
@@ -38,7 +39,7 @@ func (c *command) boardsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
-	cmd.Flags().StringVar(&filter.BoardID, "board", "", "only the board with this BoardID")
+	cmd.Flags().StringVar(&boardID, "board", "", "only the board with this BoardID")
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
 	return cmd
@@ -47,8 +48,9 @@ func (c *command) boardsCommand() *cobra.Command {
 // certificateStatuses are what --status takes.
 var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved"}
 
-// checkFilter refuses a filter that nothing can match: an empty list would look like an answer.
-func checkFilter(cmd *cobra.Command, filter registry.Filter) error {
+// checkFilter completes the filter, and refuses one that nothing can match: an empty
+// list would look like an answer.
+func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (err error) {
 	if given := cmd.Flags().Changed; given("status") && !slices.Contains(certificateStatuses, filter.Status) {
 		return fmt.Errorf("--status %q: want one of %s", filter.Status, strings.Join(certificateStatuses, ", "))
 	} else if given("limit") && filter.Limit < 1 {
@@ -56,7 +58,7 @@ func checkFilter(cmd *cobra.Command, filter registry.Filter) error {
 	} else if !given("board") {
 		return nil
 	}
-	if _, err := devices.ParseBoardID(filter.BoardID); err != nil {
+	if filter.BoardID, err = devices.ParseBoardID(boardID); err != nil {
 		return fmt.Errorf("--board: %w", err)
 	}
 	return nil
@@ -91,7 +93,7 @@ func (c *command) known(ctx context.Context, reader *registry.Reader, filter reg
 		if row.SHA256 == "" {
 			continue
 		}
-		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID, "purpose": row.Purpose, "certificate_sha256": row.SHA256, "status": row.Status})
+		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID.String(), "purpose": row.Purpose.String(), "certificate_sha256": row.SHA256, "status": row.Status})
 		if err != nil {
 			return err
 		}
@@ -107,14 +109,14 @@ func (c *command) table(ctx context.Context, reader *registry.Reader, filter reg
 	}
 	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
-	boards := map[string]bool{}
+	boards := map[devices.BoardID]bool{}
 	for _, row := range rows {
 		boards[row.BoardID] = true
 		last := string(row.LastEnding)
 		if row.LastReason != "" {
 			last += " (" + row.LastReason + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, report.Dash(row.Purpose), report.Dash(row.Serial), report.Dash(row.Status), row.Runs, report.Dash(last))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, report.Dash(row.Purpose.String()), report.Dash(row.Serial), report.Dash(row.Status), row.Runs, report.Dash(last))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station/registry"
 )
 
@@ -59,7 +60,7 @@ func oneCertificateEach(t *testing.T, dir string, end bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serials, signed := map[string]bool{}, map[string]int{}
+	serials, signed := map[string]bool{}, map[devices.BoardID]int{}
 	for _, row := range rows {
 		if serials[row.Serial] {
 			t.Errorf("serial number %s twice", row.Serial)

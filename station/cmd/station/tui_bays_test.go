@@ -64,7 +64,7 @@ func (s *shift) runs(so func(passes, bays, open int) bool) {
 	}
 	defer reader.Close()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		runs, err := reader.Runs(s.t.Context(), registry.Filter{})
+		runs, err := reader.SearchRuns(s.t.Context(), registry.Search{})
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	runs, err := reader.Runs(t.Context(), registry.Filter{})
+	runs, err := reader.SearchRuns(t.Context(), registry.Search{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 func TestTheEntriesOfARunAreItsOwnAndInOrder(t *testing.T) {
-	b := newBench(t)
-	first, second := b.run(), b.run() // side by side: their entries are mixed
+	b := newTestRegistry(t)
+	first, second := b.run(), b.run() // both at the same time, so that their entries are mixed
 	b.enrol(second)
 	b.enrol(first)
 	entries, err := b.EntriesOf(t.Context(), first.ID.String())
@@ -32,7 +32,7 @@ func TestTheEntriesOfARunAreItsOwnAndInOrder(t *testing.T) {
 }
 
 func TestARunThatIsOpenHasEntriesAndOneThatIsUnknownHasNone(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	run := b.run()
 	b.issue(run)
 	for id, want := range map[string]int{run.ID.String(): 3, newRun(run.Identity.ID, "x").ID.String(): 0, "type": 0} {
@@ -43,7 +43,7 @@ func TestARunThatIsOpenHasEntriesAndOneThatIsUnknownHasNone(t *testing.T) {
 }
 
 func TestEndsSinceGivesClosedRunsOfTheTimeOnly(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	began := time.Now().Add(time.Minute)
 	b.now = func() time.Time { return began.Add(-time.Nanosecond) }
 	b.enrol(b.run())
@@ -61,9 +61,10 @@ func TestEndsSinceGivesClosedRunsOfTheTimeOnly(t *testing.T) {
 	}
 }
 
-// A screen that asks this of a registry of a year must not read all of it.
+// The screen asks this while boards are enrolled, so no question may read the whole of a
+// large registry.
 func TestWhatAScreenAsksForReadsNoWholeTable(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	exact, args := (&Search{Run: "x"}).query()
 	newest, more := (&Search{}).query()
 	for name, row := range map[string]struct {
@@ -80,7 +81,7 @@ func TestWhatAScreenAsksForReadsNoWholeTable(t *testing.T) {
 	}
 }
 
-func (b *bench) plan(query string, args []any) string {
+func (b *testRegistry) plan(query string, args []any) string {
 	b.t.Helper()
 	rows, err := b.db.QueryContext(b.t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
 	b.must(err)
@@ -99,7 +100,7 @@ func (b *bench) plan(query string, args []any) string {
 }
 
 func TestTheClockIsJudgedFromMemory(t *testing.T) {
-	b := newBench(t)
+	b := newTestRegistry(t)
 	b.must(b.Event(t.Context(), Event{Type: "station.start", Outcome: audit.Success}))
 	if err := b.ClockStep(); err != nil {
 		t.Error(err)

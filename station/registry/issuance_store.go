@@ -9,70 +9,56 @@ import (
 	"fmt"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
 )
 
-// The methods of issuance.Ledger.
+// This file has the methods of issuance.Store.
 
-// Stored looks for the certificate that answers this key, newest first. One
-// that has ended answers nothing: no verifier would accept it.
-func (r *Registry) Stored(ctx context.Context, key issuance.Key, rework bool) ([]byte, error) {
-	der, err := r.stored(ctx, storedArgs(key, rework, r.config.Now()))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, issuance.ErrNotIssued
-	} else if err != nil {
-		return nil, fmt.Errorf("reading the registry: %w", err)
-	}
-	return der, nil
-}
-
-// storedQuery prefers the active certificate at a first enrolment, and leaves
-// it out at a rework.
-const storedQuery = `SELECT der FROM certificates
-	WHERE board_id = ? AND purpose = ? AND spki_sha256 = ? AND profile_sha256 = ? AND issuer_sha256 = ?
-	AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?) AND not_after > ?
-	ORDER BY status = 'active' DESC, id DESC LIMIT 1`
-
-// storedArgs are those of storedQuery and standingQuery, which must agree.
-func storedArgs(key issuance.Key, rework bool, now time.Time) []any {
-	return []any{key.BoardID, string(key.Purpose), key.SPKISHA256[:], key.ProfileSHA256[:], key.IssuerSHA256[:], rework, stamp(now)}
-}
-
-// Intend writes the intent: board, key and serial number are tied together
-// before anything is signed.
-func (r *Registry) Intend(ctx context.Context, in issuance.Intent) error {
-	return r.write(ctx, func(w *work) error {
-		if err := w.intend(in, r.config.Now()); errors.Is(err, issuance.ErrAlreadyIssued) || ofDatabase(err) {
+// Intend writes the intent, which ties board, key and serial number together before
+// anything is signed (I1). If a stored certificate answers the request, Intend writes
+// nothing and returns that certificate (I9).
+func (r *Registry) Intend(ctx context.Context, in issuance.Intent) ([]byte, error) {
+	var stored []byte
+	err := r.write(ctx, func(w *work) (err error) {
+		stored, err = w.intend(in, r.config.Now())
+		if err == nil || ofDatabase(err) {
 			return err
-		} else if err != nil {
-			return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, wordOf(err))}
 		}
-		return nil
+		return &refusal{err, intentEntry(in, "cert.issue.denied", audit.Denied, wordOf(err))}
 	})
+	if err != nil {
+		return nil, err // stored must not be read: after ErrUnknownOutcome the call may still run
+	}
+	return stored, nil
 }
 
-func (w *work) intend(in issuance.Intent, now time.Time) error {
-	// 1. The Run is open, and for this board.
+func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err error) {
+	// 1. The Run is open, and is for this board and this purpose.
 	order, err := w.openRunFor(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// 2. The key is this board's (I4).
+	// 2. The key belongs to this board (I4).
 	if err := w.ownKey(in); err != nil {
-		return err
+		return nil, err
 	}
-	// 3. Nothing answers this request already (I9), and nothing forbids it (I3).
-	if err := w.mayIssue(in, now); err != nil {
-		return err
+	// 3. A stored certificate answers the request (I9), or else a new one is allowed (I3).
+	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
+		return stored, err
 	}
-	// 4. The work order has room for one more board.
+	return nil, w.writeIntent(in, order)
+}
+
+func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
+	// 1. The work order has room for one more board.
 	counted, err := w.count(order, in.BoardID)
 	if err != nil {
 		return err
 	}
-	// 5. The evidence, then the row.
+	// 2. The audit entry, then the row that follows from it.
 	e := intentEntry(in, "cert.issue.intent", audit.Success, "")
 	e.WorkOrder = counted
 	written, err := w.append(e)
@@ -82,89 +68,102 @@ func (w *work) intend(in issuance.Intent, now time.Time) error {
 	return w.insertIntent(in, order, written.Time.String())
 }
 
-// openRun gives the Run's work order.
-func (w *work) openRun(run, boardID string) (order sql.NullString, err error) {
-	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID}, &order)
+// openRun checks that the Run is open and for this board, and gives its work order.
+func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullString, err error) {
+	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID.String()}, &order)
 	if errors.Is(err, sql.ErrNoRows) {
 		return order, fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
 	}
 	return order, err
 }
 
-// openRunFor also holds the Run to the purpose that it was admitted for.
+// openRunFor checks in addition that the Run was admitted for the intent's purpose.
 func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) {
 	if order, err = w.openRun(in.Run, in.BoardID); err != nil {
 		return order, err
 	}
-	var purpose string
-	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, &purpose); err != nil {
+	var admitted devices.Purpose
+	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, purpose(&admitted)); err != nil {
 		return order, err
 	}
-	if purpose != string(in.Purpose) {
-		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, purpose, in.Purpose)
+	if admitted != in.Purpose {
+		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, admitted, in.Purpose)
 	}
 	return order, nil
 }
 
 func (w *work) ownKey(in issuance.Intent) error {
 	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-		in.SPKISHA256[:], in.BoardID, string(in.Purpose))
+		in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String())
 	if err != nil || inserted == 1 {
 		return err
 	}
 	var same int
 	err = w.row(`SELECT count(*) FROM keys WHERE spki_sha256 = ? AND board_id = ? AND purpose = ?`,
-		[]any{in.SPKISHA256[:], in.BoardID, string(in.Purpose)}, &same)
+		[]any{in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String()}, &same)
 	if err != nil || same == 1 {
 		return err
 	}
 	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
 }
 
-// standing is how the board stands with regard to one request.
-type standing struct{ stored, open, active, revoked int }
+// standing is what the registry has for one request.
+type standing struct {
+	stored                []byte // the certificate that answers the request; nil: none does
+	open, active, revoked int    // how many certificates of the board and purpose have this status
+}
 
+// standingQuery takes as the answer the active certificate, else the newest one that
+// was not activated yet. At a rework (?6) the active certificate is no answer.
 const standingQuery = `SELECT
-	count(*) FILTER (WHERE spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
-		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7),
+	(SELECT der FROM certificates WHERE board_id = ?1 AND purpose = ?2
+		AND spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
+		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7
+		ORDER BY status = 'active' DESC, id DESC LIMIT 1),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
 	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
 	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
 
-func (w *work) mayIssue(in issuance.Intent, now time.Time) error {
-	var s standing
-	err := w.row(standingQuery, storedArgs(in.Key, in.Rework, now), &s.stored, &s.open, &s.active, &s.revoked)
-	switch {
-	case err != nil:
-		return err
-	case s.stored > 0:
-		return issuance.ErrAlreadyIssued
-	case s.open > 0:
-		return fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
-	case s.active > 0 && !in.Rework:
-		return fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
-	case s.active == 0 && s.revoked > 0 && !in.Rework:
-		return fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
-	case in.Purpose != issuance.PurposeTLS:
-		return w.hasTLS(in.BoardID)
-	}
-	return nil
+func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err error) {
+	err = w.row(standingQuery, []any{in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.ProfileSHA256[:],
+		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.revoked)
+	return s, err
 }
 
-// hasTLS: what proves a board is its TLS key, so that one is certified first.
-func (w *work) hasTLS(boardID string) error {
+// mayIssue gives the stored certificate that answers the request, or nil when a new
+// certificate may be signed.
+func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err error) {
+	s, err := w.standingFor(in, now)
+	switch {
+	case err != nil || s.stored != nil:
+		return s.stored, err
+	case s.open > 0:
+		return nil, fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
+	case s.active > 0 && !in.Rework:
+		return nil, fmt.Errorf("%w: %s", issuance.ErrAlreadyActive, in.BoardID)
+	case s.active == 0 && s.revoked > 0 && !in.Rework:
+		return nil, fmt.Errorf("%w: %s", issuance.ErrRevoked, in.BoardID)
+	case in.Purpose != devices.PurposeTLS:
+		return nil, w.hasTLS(in.BoardID)
+	}
+	return nil, nil
+}
+
+// hasTLS refuses a board without an active certificate for its TLS key. The TLS key
+// proves in the handshake which board it is (I6), so it is certified first.
+func (w *work) hasTLS(boardID devices.BoardID) error {
 	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID}, &n)
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID.String()}, &n)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: %s", issuance.ErrTLSFirst, boardID)
 	}
 	return err
 }
 
-// count takes one board off the quota, unless something was signed for it
-// under this order before.
-func (w *work) count(order sql.NullString, boardID string) (*audit.WorkOrder, error) {
+// count adds the board to the work order, unless the order counts it already. It
+// refuses with ErrQuota when the order is complete.
+func (w *work) count(order sql.NullString, boardID devices.BoardID) (*audit.WorkOrder, error) {
 	if !order.Valid {
 		return nil, nil
 	}
@@ -184,9 +183,9 @@ func (w *work) count(order sql.NullString, boardID string) (*audit.WorkOrder, er
 	return w.orderNow(order.String)
 }
 
-func (w *work) countedAlready(order, boardID string) (bool, error) {
+func (w *work) countedAlready(order string, boardID devices.BoardID) (bool, error) {
 	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND work_order = ? AND status != 'failed'`, []any{boardID, order}, &n)
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND work_order = ? AND status != 'failed'`, []any{boardID.String(), order}, &n)
 	return n > 0, err
 }
 
@@ -200,7 +199,7 @@ func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string
 	_, err := w.change(`INSERT INTO certificates (serial, board_id, purpose, spki_sha256, issuer_sha256, profile, profile_sha256,
 		tbs_sha256, csr_sha256, not_before, not_after, rework, run, work_order, intended, changed, status)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')`,
-		in.Serial[:], in.BoardID, string(in.Purpose), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
+		in.Serial[:], in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.IssuerSHA256[:], in.Profile, in.ProfileSHA256[:],
 		in.TBSSHA256[:], in.CSRSHA256[:], stamp(in.NotBefore), stamp(in.NotAfter), in.Rework, in.Run, order, now, now)
 	if !refusedByRow(err) {
 		return err
@@ -244,7 +243,7 @@ func (r *Registry) Failed(ctx context.Context, serial [16]byte, cause error) err
 	})
 }
 
-// unresolved burns the serial number of something that may exist (I10).
+// unresolved closes an intent for which the HSM may have signed (I10).
 func (w *work) unresolved(in row, why *reason.Sentinel, cause string) error {
 	e := in.entry("cert.issue.unresolved", audit.Unknown)
 	e.Reason, e.Cert.Status, e.Details = why.Word(), "unresolved", map[string]string{"cause": text(cause)}
@@ -261,21 +260,23 @@ func (w *work) notSigned(in row, cause string) error {
 	return w.changeStatus(in.id, e)
 }
 
-// uncount gives the board back to the quota, if nothing else was signed for it.
+// uncount takes the board out of the work order again, unless another certificate of
+// this order was signed for the board.
 func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	if !in.order.Valid {
 		return nil, nil
 	}
 	err := w.exec(`UPDATE work_orders SET counted = counted - 1 WHERE id = ?1 AND NOT EXISTS
 		(SELECT 1 FROM certificates WHERE board_id = ?2 AND work_order = ?1 AND status != 'failed' AND id != ?3)`,
-		in.order.String, in.boardID, in.id)
+		in.order.String, in.boardID.String(), in.id)
 	if err != nil {
 		return nil, err
 	}
 	return w.orderNow(in.order.String)
 }
 
-// changeStatus writes the entry, and what it says into the row.
+// changeStatus writes the audit entry, and then status, reason and time of the entry
+// into the row.
 func (w *work) changeStatus(id int64, e audit.Entry) error {
 	written, err := w.append(e)
 	if err != nil {
@@ -285,12 +286,12 @@ func (w *work) changeStatus(id int64, e audit.Entry) error {
 		e.Cert.Status, e.Reason, written.Time.String(), id)
 }
 
-// row is what a change of a certificate needs to know of it.
+// row has the columns of a certificate that a change of its status needs.
 type row struct {
 	id      int64
 	serial  []byte
-	boardID string
-	purpose string
+	boardID devices.BoardID
+	purpose devices.Purpose
 	run     string
 	order   sql.NullString
 	status  string
@@ -300,15 +301,15 @@ type row struct {
 const rowColumns = `SELECT id, serial, board_id, purpose, run, work_order, status, sha256 FROM certificates `
 
 func (r *row) into() []any {
-	return []any{&r.id, &r.serial, &r.boardID, &r.purpose, &r.run, &r.order, &r.status, &r.sha256}
+	return []any{&r.id, &r.serial, board(&r.boardID), purpose(&r.purpose), &r.run, &r.order, &r.status, &r.sha256}
 }
 
-// entry is an audit entry about the certificate.
+// entry makes an audit entry about the certificate.
 func (r *row) entry(kind string, outcome audit.Outcome) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome,
-		Board: &audit.Board{ID: r.boardID},
-		Cert:  &audit.Cert{Serial: hex.EncodeToString(r.serial), Purpose: r.purpose, SHA256: hex.EncodeToString(r.sha256)},
+		Board: &audit.Board{ID: r.boardID.String()},
+		Cert:  &audit.Cert{Serial: hex.EncodeToString(r.serial), Purpose: r.purpose.String(), SHA256: hex.EncodeToString(r.sha256)},
 		Run:   &audit.Run{ID: r.run},
 	}
 }
@@ -326,14 +327,15 @@ func (w *work) openIntent(serial [16]byte) (row, error) {
 	return in, err
 }
 
-// intentEntry says everything that the row will say.
+// intentEntry makes the audit entry of an intent. It has the value of each column that
+// insertIntent writes, so that VerifyAudit can compare the two.
 func intentEntry(in issuance.Intent, kind string, outcome audit.Outcome, reason string) audit.Entry {
 	return audit.Entry{
 		Actor: audit.Itself(), Category: audit.CategoryIssuance, Type: kind, Outcome: outcome, Reason: reason,
-		Board: &audit.Board{ID: in.BoardID},
+		Board: &audit.Board{ID: in.BoardID.String()},
 		Run:   &audit.Run{ID: in.Run},
 		Cert: &audit.Cert{
-			Serial: hex.EncodeToString(in.Serial[:]), Purpose: string(in.Purpose), Rework: in.Rework,
+			Serial: hex.EncodeToString(in.Serial[:]), Purpose: in.Purpose.String(), Rework: in.Rework,
 			SPKISHA256: hex.EncodeToString(in.SPKISHA256[:]), TBSSHA256: hex.EncodeToString(in.TBSSHA256[:]),
 			CSRSHA256: hex.EncodeToString(in.CSRSHA256[:]), Issuer: hex.EncodeToString(in.IssuerSHA256[:]),
 			Profile: in.Profile, ProfileSHA256: hex.EncodeToString(in.ProfileSHA256[:]),

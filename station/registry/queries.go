@@ -11,12 +11,13 @@ import (
 	"hallmark/station/audit"
 )
 
-// What a screen asks for while the line runs. Each answer is one short query.
+// This file has the questions that the screen asks while boards are enrolled. Each
+// answer is one short query.
 
 // OrderRow is one work order.
 type OrderRow struct {
 	ID, Product    string
-	Quota, Counted int64 // Counted: boards that were signed for
+	Quota, Counted int64 // Counted: boards for which a certificate was signed
 }
 
 // Order gives one work order, or ErrUnknownOrder.
@@ -31,16 +32,16 @@ func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 	return o, nil
 }
 
-// Search picks Runs; zero values pick all.
+// Search selects Runs. A field with its zero value selects all.
 type Search struct {
 	Text   string // part of a BoardID, of a serial number in hex, or of a work order
-	Run    string // exactly this one; the rest is not asked then
+	Run    string // only the Run with this id; the other fields are then not used
 	Ending station.Ending
-	Since  time.Time // admitted then or later
+	Since  time.Time // admitted at this time or later
 	Limit  int       // 0: no limit
 }
 
-// FoundRun is one Run with the certificate that was signed in it, if one was.
+// FoundRun is one Run, with the certificate that was signed in it if there is one.
 type FoundRun struct {
 	RunRow
 	Serial string // hex, empty without a certificate
@@ -51,8 +52,8 @@ const foundQuery = `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r
 	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
 	FROM runs r `
 
-// SearchRuns finds Runs, newest first. It reads from the newest on until it has
-// found enough.
+// SearchRuns finds Runs, the newest first. It reads no further than to the last Run
+// that Limit allows.
 func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 	query, args := s.query()
 	rows, err := r.db.QueryContext(ctx, foundQuery+query, args...)
@@ -60,7 +61,7 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
 	return collect(rows, func(c *FoundRun) []any {
-		return []any{&c.ID, &c.BoardID, &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, &c.Purpose, &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
+		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
 	})
 }
 
@@ -77,17 +78,18 @@ func (s *Search) query() (string, []any) {
 		[]any{strings.ToLower(s.Text), string(s.Ending), since, Filter{Limit: s.Limit}.limit()}
 }
 
-// EntriesOf gives the audit entries that name a Run while it was open, oldest
-// first; none when the Run is not known. They are as stored: whether the log is
-// good says VerifyAudit.
+// EntriesOf gives the audit entries that name the Run and were written while it was
+// open, the oldest first. An unknown Run has none. EntriesOf does not verify the log;
+// VerifyAudit does.
 func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, error) {
 	return r.entries(ctx, "of Run "+run, `SELECT e.body FROM runs r JOIN audit_entry e
 		ON e.seq BETWEEN r.first_entry AND coalesce(r.last_entry, ?2) AND instr(e.body, ?3)
 		WHERE r.id = ?1 ORDER BY e.seq`, run, int64(math.MaxInt64), []byte(run))
 }
 
-// EndsSince gives the entries that closed Runs which were admitted then or later,
-// oldest first. They say ending, reason and the time of each step.
+// EndsSince gives the entries that closed Runs, the oldest first, for the Runs that
+// were admitted at this time or later. Each entry has the Run's ending, its reason and
+// the time of each step.
 func (r *Reader) EndsSince(ctx context.Context, since time.Time) ([]audit.Entry, error) {
 	return r.entries(ctx, "that closed Runs", `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq = r.last_entry
 		WHERE r.admitted >= ? ORDER BY e.seq`, stamp(since))
@@ -110,15 +112,16 @@ func (r *Reader) entries(ctx context.Context, which, query string, args ...any) 
 	return entries, err
 }
 
-// AuditSize gives the number of entries that are committed, from memory.
+// AuditSize gives the number of committed entries. It answers from memory.
 func (r *Registry) AuditSize() int64 { return r.log.Head().Size }
 
-// ClockStep gives an error that wraps audit.ErrClockBack while the clock stands too
-// far behind the newest audit entry, when nothing is recorded. It answers from memory.
+// ClockStep gives an error that wraps audit.ErrClockBack while the clock is so far
+// behind the newest audit entry that the registry refuses to write. It answers from
+// memory.
 func (r *Registry) ClockStep() error { return r.log.ClockStep() }
 
-// Anchored gives the time of the newest checkpoint, or the zero time.
-func (r *Reader) Anchored(ctx context.Context) (time.Time, error) {
+// LastCheckpointTime gives the time of the newest checkpoint, or the zero time.
+func (r *Reader) LastCheckpointTime(ctx context.Context) (time.Time, error) {
 	size, _, err := audit.Newest(ctx, r.db)
 	if none(err) {
 		return time.Time{}, nil

@@ -9,27 +9,30 @@ import (
 	"fmt"
 	"strings"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
 )
 
-// What happens beside the line: ceremony, checkpoints, revocation, orders.
+// The calls of this file belong to no Run: ceremony, checkpoints, revocation, work
+// orders, events.
 
 // Genesis is what entry 0 of the audit log says.
 type Genesis struct {
 	Origin       string                       // of checkpoints, such as "hallmark.example/line-1"
 	AuditKey     crypto.PublicKey             // that checkpoints are signed with, ECDSA P-256
 	Operator     string                       // of the ceremony, may be empty
-	Certificates map[string]*x509.Certificate // by what they are: root, issuing, server
+	Certificates map[string]*x509.Certificate // by role: root, issuing, server
 	Profile      *issuance.Profile            // may be nil
 	COSE         *issuance.Profile            // may be nil
 	HSM          map[string]string            // label, serial, manufacturer, model, firmware, software
-	Keys         map[string]string            // what the token says of each key, by label
+	Keys         map[string]string            // the attributes of each key on the token, by label
 }
 
-// Genesis writes entry 0 and gives the verifier key, which belongs elsewhere
-// too: on paper, at headquarters. It refuses with ErrGenesis a second time.
+// Genesis writes entry 0 and gives the verifier key. An auditor needs that key from
+// another place than this file, so keep it on paper or at headquarters as well. A
+// second Genesis is refused with ErrGenesis.
 func (r *Registry) Genesis(ctx context.Context, g Genesis) (verifierKey string, err error) {
 	e, err := g.entry()
 	if err != nil {
@@ -73,9 +76,9 @@ func (g *Genesis) entry() (audit.Entry, error) {
 	return audit.Entry{Actor: actor(g.Operator), Category: audit.CategoryLog, Type: audit.TypeGenesis, Outcome: audit.Success, Details: details}, nil
 }
 
-// Checkpoint signs and stores a note over all that is committed. It writes an
-// entry first, which the note then covers; with nothing new since the last
-// checkpoint it does nothing. Origin and key must be those of genesis.
+// Checkpoint writes an entry, signs a note over all entries up to this one, and stores
+// the note. If there is no new entry since the last checkpoint, it does nothing.
+// Origin and key must be those of genesis.
 func (r *Registry) Checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
 	if err := r.checkpoint(ctx, origin, signer); err != nil {
 		return fmt.Errorf("making a checkpoint: %w", err)
@@ -125,8 +128,8 @@ func (r *Registry) auditKey(ctx context.Context, origin string, signer crypto.Si
 	return nil
 }
 
-// Revoke ends a certificate, or a serial number that may have been signed.
-// Revoking again changes nothing.
+// Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
+// have signed one (I10). A second Revoke changes nothing.
 func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.bySerial(serial)
@@ -146,16 +149,17 @@ func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator
 	})
 }
 
-// Scrap says that the board is destroyed: its certificates end, and it is not admitted again.
-func (r *Registry) Scrap(ctx context.Context, boardID, reason, operator string) error {
+// Scrap notes that the board was destroyed. Its certificates get the status scrapped,
+// and no Run admits the board any more.
+func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
 	return r.write(ctx, func(w *work) error {
 		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
-			Reason: text(reason), Board: &audit.Board{ID: boardID}}
+			Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
 		written, err := w.append(e)
 		if err != nil {
 			return err
 		}
-		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID)
+		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
 		}
@@ -166,10 +170,10 @@ func (r *Registry) Scrap(ctx context.Context, boardID, reason, operator string) 
 	})
 }
 
-func (w *work) scrapCertificates(boardID string, why audit.Entry) error {
+func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error {
 	for {
 		var in row
-		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID}, in.into()...)
+		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID.String()}, in.into()...)
 		if none(err) {
 			return nil
 		} else if err != nil {
@@ -183,7 +187,7 @@ func (w *work) scrapCertificates(boardID string, why audit.Entry) error {
 	}
 }
 
-// OpenOrder opens a work order of quota boards, 1 or more. Opening it again
+// OpenOrder opens a work order for a number of boards, 1 or more. A second OpenOrder
 // with the same product and quota changes nothing.
 func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string) error {
 	if id == "" || id != text(id) || product != text(product) || quota < 1 {
@@ -206,19 +210,20 @@ func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int6
 	})
 }
 
-// Event is something of the station itself, such as station.start, hsm.login.failed or doctor.done.
+// Event is something that happened to the station itself, such as station.start,
+// hsm.login.failed or doctor.done.
 type Event struct {
-	Type     string // two words or more with points between; not of a family that rows are explained by
+	Type     string // two words or more with points between; of none of the reserved families
 	Outcome  audit.Outcome
-	Reason   string // one word, may be empty
 	Operator string // empty: the station itself
 	Details  map[string]string
 }
 
-// reserved families are written by the registry alone.
+// reserved has the families of types that only the registry writes: rows of the
+// registry follow from their entries, see VerifyAudit.
 var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock."}
 
-// ErrReserved: an Event of a family that only the registry writes.
+// ErrReserved: an Event has the type of a reserved family.
 var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")
 
 // Event appends one entry to the audit log.
@@ -233,5 +238,5 @@ func (r *Registry) Event(ctx context.Context, event Event) error {
 		details[text(name)] = text(value)
 	}
 	return r.note(ctx, audit.Entry{Actor: actor(event.Operator), Category: audit.CategorySystem, Type: text(event.Type),
-		Outcome: event.Outcome, Reason: text(event.Reason), Details: details})
+		Outcome: event.Outcome, Details: details})
 }
