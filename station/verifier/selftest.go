@@ -33,11 +33,11 @@ type Check struct {
 // live endpoint must refuse two that it cannot know; it waits for Serve. The error
 // says that a part of the test could not be done at all.
 func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
-	checks, err := s.rehearse(ctx)
+	checks, err := s.runIsolated(ctx)
 	if err != nil {
 		return checks, fmt.Errorf("testing the verifier with a throw-away CA: %w", err)
 	}
-	live, err := s.knock(ctx)
+	live, err := s.probeLive(ctx)
 	if err != nil {
 		return checks, fmt.Errorf("testing the live verifier: %w", err)
 	}
@@ -50,17 +50,17 @@ var errUnknownAuthority = errors.New("x509: certificate signed by unknown author
 // errExpired stands for x509.CertificateInvalidError with reason Expired.
 var errExpired = errors.New("x509: certificate has expired or is not yet valid")
 
-// scene is everything the rehearsal needs.
-type scene struct {
+// selfTest is everything the rehearsal needs.
+type selfTest struct {
 	*Server
 	root, wrong *authority
 	now         time.Time
 	known       *List
 }
 
-// rehearse runs all cases against a second server on the loopback.
-func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
-	scene, err := newScene(s.config.Now)
+// runIsolated runs all cases against a second server on the loopback.
+func (s *Server) runIsolated(ctx context.Context) ([]Check, error) {
+	test, err := newSelfTest(s.config.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +70,13 @@ func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- scene.Serve(ctx, listener) }()
-	checks, err := scene.play(ctx)
+	go func() { served <- test.Serve(ctx, listener) }()
+	checks, err := test.run(ctx)
 	cancel()
 	return checks, errors.Join(err, <-served)
 }
 
-func newScene(now func() time.Time) (*scene, error) {
+func newSelfTest(now func() time.Time) (*selfTest, error) {
 	root, err := newAuthority("self-test root", now())
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func newScene(now func() time.Time) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scene{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
+	return &selfTest{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
 }
 
 // The names that the throw-away boards have.
@@ -106,15 +106,15 @@ const (
 	boardB = "00000000-0000-4000-8000-00000000000b"
 )
 
-// cast makes every certificate first: the list must not change while the server runs.
-func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
+// issueAll makes every certificate first: the list must not change while the server runs.
+func (s *selfTest) issueAll() (certificates map[string]tls.Certificate, err error) {
 	good := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.now.Add(time.Hour)}
 	other, expired, signing := good, good, good
 	other.name = boardB
 	expired.until = s.now.Add(-time.Minute)
 	signing.usage = noUsage
-	actors = map[string]tls.Certificate{}
-	for _, role := range []struct {
+	certificates = map[string]tls.Certificate{}
+	for _, row := range []struct {
 		name    string
 		by      *authority // nil: itself
 		leaf    leaf
@@ -129,31 +129,31 @@ func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 		{"wrong CA", s.wrong, good, "tls", station.StatusActive},
 		{"self-signed", nil, good, "tls", station.StatusActive},
 	} {
-		actor, err := role.by.issue(role.leaf)
+		certificate, err := row.by.issue(row.leaf)
 		if err != nil {
 			return nil, err
 		}
-		actors[role.name] = actor
-		serial, err := serialOf(actor.Leaf)
+		certificates[row.name] = certificate
+		serial, err := serialOf(certificate.Leaf)
 		if err != nil {
 			return nil, err
 		}
 		s.known.records[serial] = station.Record{
-			BoardID: role.leaf.name, Purpose: role.purpose, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
+			BoardID: row.leaf.name, Purpose: row.purpose, CertificateSHA256: sha256.Sum256(certificate.Certificate[0]), Status: row.status,
 		}
 	}
-	return actors, nil
+	return certificates, nil
 }
 
-// play sends each actor to the stage. All of them are announced as the good
+// run sends each certificate to the stage. All of them are announced as the good
 // board's, as in a Run.
-func (s *scene) play(ctx context.Context) ([]Check, error) {
-	actors, err := s.cast()
+func (s *selfTest) run(ctx context.Context) ([]Check, error) {
+	certificates, err := s.issueAll()
 	if err != nil {
 		return nil, err
 	}
 	var checks []Check
-	for _, act := range []struct {
+	for _, row := range []struct {
 		name     string
 		announce string
 		want     error
@@ -166,14 +166,14 @@ func (s *scene) play(ctx context.Context) ([]Check, error) {
 		{"another key's", "another key's", ErrNotForTLS},
 		{"good", "good", nil},
 	} {
-		got := s.enter(ctx, actors[act.name], actors[act.announce].Certificate[0])
-		checks = append(checks, newCheck(act.name+" certificate", act.want, got))
+		got := s.connectAs(ctx, certificates[row.name], certificates[row.announce].Certificate[0])
+		checks = append(checks, newCheck(row.name+" certificate", row.want, got))
 	}
 	return checks, nil
 }
 
-// knock tries the live endpoint with two certificates it must not know.
-func (s *Server) knock(ctx context.Context) ([]Check, error) {
+// probeLive tries the live endpoint with two certificates it must not know.
+func (s *Server) probeLive(ctx context.Context) ([]Check, error) {
 	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
 	if err != nil {
 		return nil, err
@@ -184,11 +184,11 @@ func (s *Server) knock(ctx context.Context) ([]Check, error) {
 		name string
 		by   *authority
 	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", stranger}} {
-		actor, err := try.by.issue(claim)
+		certificate, err := try.by.issue(claim)
 		if err != nil {
 			return checks, err
 		}
-		checks = append(checks, newCheck(try.name, errUnknownAuthority, s.enter(ctx, actor, actor.Certificate[0])))
+		checks = append(checks, newCheck(try.name, errUnknownAuthority, s.connectAs(ctx, certificate, certificate.Certificate[0])))
 	}
 	return checks, nil
 }
@@ -211,8 +211,8 @@ func sameReason(want, got error) bool {
 	return errors.Is(got, want)
 }
 
-// enter is one client's visit; it gives the server's verdict, not the client's feeling.
-func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []byte) error {
+// connectAs is one client's visit; it gives the server's verdict, not the client's feeling.
+func (s *Server) connectAs(ctx context.Context, certificate tls.Certificate, announced []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	session, err := s.Connect(ctx, announced)
@@ -223,7 +223,7 @@ func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []b
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
 	client := tls.Client(session.Conn(), &tls.Config{
-		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
+		Certificates: []tls.Certificate{certificate}, RootCAs: roots, ServerName: s.config.ServerName,
 		Time: s.config.Now, CurvePreferences: []tls.CurveID{tls.CurveP256}, MinVersion: tls.VersionTLS12,
 	})
 	stop := context.AfterFunc(ctx, func() { session.Conn().Close() })

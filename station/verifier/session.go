@@ -108,8 +108,8 @@ func (e *expectation) Verdict(ctx context.Context) (station.Presented, error) {
 	}
 }
 
-// tell is called by the connection's goroutine, once.
-func (e *expectation) tell(presented station.Presented, err error) {
+// resolve is called by the connection's goroutine, once.
+func (e *expectation) resolve(presented station.Presented, err error) {
 	e.once.Do(func() { e.verdict <- verdict{presented, err} })
 }
 
@@ -122,9 +122,9 @@ func (c *session) Close() error {
 	return nil
 }
 
-// passing tells errors of accept that pass by themselves: a client that left
+// temporary tells errors of accept that pass by themselves: a client that left
 // while it waited, or no descriptors for the moment.
-func passing(err error) bool {
+func temporary(err error) bool {
 	for _, code := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, code) {
 			return true

@@ -22,13 +22,13 @@ func (c at) String() string      { return c.local }
 func TestAnAddressThatIsUsedAgainTellsNobodyElsesStory(t *testing.T) {
 	s := &Server{config: Config{Log: slog.New(slog.DiscardHandler)}, expected: map[string]*expectation{}}
 	first := s.announce(at{local: "127.0.0.1:1"}, expect([]byte("first")))
-	v := &visit{Server: s, ctx: t.Context(), remote: "127.0.0.1:1"}
-	if _, err := v.hello(nil); err != nil {
+	c := &connection{Server: s, ctx: t.Context(), remote: "127.0.0.1:1"}
+	if _, err := c.hello(nil); err != nil {
 		t.Fatal(err)
 	}
 	second := s.announce(at{local: "127.0.0.1:1"}, expect([]byte("second")))
 	gone := errors.New("the client left")
-	v.report(station.Presented{}, gone)
+	c.report(station.Presented{}, gone)
 	if len(first.verdict) != 1 {
 		t.Fatal("the first session heard nothing")
 	}

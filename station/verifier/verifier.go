@@ -63,15 +63,15 @@ type Server struct {
 	tls    *tls.Config
 	chain  x509.VerifyOptions
 
-	begun    atomic.Bool
-	serving  chan struct{} // closed when listener is set
-	listener net.Listener  // written once, by Serve
-	visiting chan struct{} // closed when door is set, by ServeNetwork
+	begun          atomic.Bool
+	serving        chan struct{} // closed when listener is set
+	listener       net.Listener  // written once, by Serve
+	networkServing chan struct{} // closed when door is set, by ServeNetwork
 
-	mu       sync.Mutex              // covers what follows
-	expected map[string]*expectation // by the remote address the server will see
-	awaited  map[[32]byte]*awaited   // by the certificate that will be presented; see Expect
-	door     netip.AddrPort          // what boards dial; valid when visiting is closed
+	mu              sync.Mutex                   // covers what follows
+	expected        map[string]*expectation      // by the remote address the server will see
+	networkSessions map[[32]byte]*networkSession // by the certificate that will be presented; see Expect
+	networkAddress  netip.AddrPort               // what boards dial; valid when networkServing is closed
 }
 
 // New checks that the configuration can work at all: key, name and chain of
@@ -86,7 +86,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, serving: make(chan struct{}), visiting: make(chan struct{}), expected: map[string]*expectation{}, awaited: map[[32]byte]*awaited{}}
+	s := &Server{config: c, serving: make(chan struct{}), networkServing: make(chan struct{}), expected: map[string]*expectation{}, networkSessions: map[[32]byte]*networkSession{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {
@@ -161,16 +161,16 @@ func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(co
 
 // accept hands each connection to its own goroutine, at most Limit at a time.
 func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup, handle func(context.Context, net.Conn)) error {
-	places := make(chan struct{}, s.config.Limit)
+	limit := make(chan struct{}, s.config.Limit)
 	for {
 		select {
-		case places <- struct{}{}:
+		case limit <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		conn, err := listener.Accept()
-		if passing(err) {
-			<-places
+		if temporary(err) {
+			<-limit
 			s.config.Log.Warn("accepting a connection", "error", err)
 			if !pause(ctx, 50*time.Millisecond) {
 				return ctx.Err()
@@ -181,7 +181,7 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, connections 
 			return err
 		}
 		connections.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-limit }()
 			handle(ctx, conn)
 		})
 	}
@@ -189,34 +189,34 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, connections 
 
 // serve owns one connection to the endpoint.
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	s.receive(ctx, conn, &visit{Server: s})
+	s.handle(ctx, conn, &connection{Server: s})
 }
 
-// receive owns one connection. The deadline is absolute, so a client that
+// handle owns one connection. The deadline is absolute, so a client that
 // trickles octets gets no more time than one that is silent.
-func (s *Server) receive(ctx context.Context, conn net.Conn, visit *visit) {
+func (s *Server) handle(ctx context.Context, conn net.Conn, c *connection) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	visit.ctx, visit.remote = ctx, conn.RemoteAddr().String()
+	c.ctx, c.remote = ctx, conn.RemoteAddr().String()
 	settings := s.tls.Clone()
-	settings.GetConfigForClient, settings.VerifyConnection = visit.hello, visit.decide
+	settings.GetConfigForClient, settings.VerifyConnection = c.hello, c.decide
 	secure := tls.Server(conn, settings)
-	presented, err := visit.welcome(secure)
-	visit.report(presented, err)
+	presented, err := c.handshake(secure)
+	c.report(presented, err)
 	if err == nil {
 		linger(secure)
 	}
 }
 
-// welcome does the handshake and says the line that only an accepted client can read.
-func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
-	if err := secure.HandshakeContext(v.ctx); err != nil {
+// handshake does the handshake and says the line that only an accepted client can read.
+func (c *connection) handshake(secure *tls.Conn) (station.Presented, error) {
+	if err := secure.HandshakeContext(c.ctx); err != nil {
 		return station.Presented{}, err
 	}
-	answer, err := v.answer()
+	answer, err := c.answer()
 	if err != nil {
 		return station.Presented{}, err
 	}
@@ -225,18 +225,18 @@ func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
 	}
 	state := secure.ConnectionState()
 	return station.Presented{
-		CertificateSHA256: v.sum,
+		CertificateSHA256: c.sum,
 		TLSVersion:        state.Version,
 		CipherSuite:       state.CipherSuite,
 		Answer:            answer,
-		OverNetwork:       v.awaited,
+		OverNetwork:       c.overNetwork,
 	}, nil
 }
 
 // answer is the Run's where a board may dial more than once in it, else a new one.
-func (v *visit) answer() ([]byte, error) {
-	if v.awaited && v.announced != nil {
-		return v.announced.answer, nil
+func (c *connection) answer() ([]byte, error) {
+	if c.overNetwork && c.announced != nil {
+		return c.announced.answer, nil
 	}
 	return newAnswer()
 }
