@@ -13,9 +13,9 @@ import (
 	"hallmark/station"
 )
 
-// Reasons to refuse a certificate that chains to the root. The reasons of the
-// chain itself are those of crypto/x509. All of them reach the station inside a
-// [RefusalError].
+// Reasons to refuse a certificate that chains to the root. A certificate that does
+// not chain to the root is refused with the error of crypto/x509. Both kinds reach
+// the station inside a [RefusalError].
 var (
 	ErrNoCertificate  = errors.New("client presented no certificate")
 	ErrSerialNumber   = errors.New("serial number is not one of ours: positive, at most 16 octets")
@@ -28,7 +28,7 @@ var (
 	ErrNotTheExpected = errors.New("client presented another certificate than the expected one")
 )
 
-// RefusalError says why a client was refused. It wraps
+// A RefusalError says why the verifier refused a client. It wraps
 // station.ErrHandshakeRefused and the reason.
 type RefusalError struct{ Reason error }
 
@@ -37,21 +37,22 @@ func (e *RefusalError) Error() string {
 }
 func (e *RefusalError) Unwrap() []error { return []error{station.ErrHandshakeRefused, e.Reason} }
 
-// A connection is one client of this server. All its fields belong to that connection's goroutine.
+// A connection is one client of the server. Only the connection's own goroutine
+// uses its fields.
 type connection struct {
 	*Server
 	ctx         context.Context
 	remote      string
-	announced   *expectation // whose visit it is, once known; see expects
-	overNetwork bool         // it came to ServeNetwork: only its certificate tells whose visit it is
+	announced   *expectation // what the station expects of this client, once known; see expects
+	overNetwork bool         // the client came to ServeNetwork: only its certificate tells which Run expects it
 	leaf        *x509.Certificate
 	sum         [sha256.Size]byte
 	refusal     error // what decide returned
 }
 
-// expects gives what was announced for this connection, or nil. The first
-// answer stays: when a station gives up, another connection may come to have
-// the same address before this one's end is reported.
+// expects returns what the station announced for this connection, or nil. The
+// first answer is kept: after the station has closed its session, another
+// connection can get the same address before the end of this one is reported.
 func (c *connection) expects() *expectation {
 	if c.announced == nil && !c.overNetwork {
 		c.announced = c.expectation(c.remote)
@@ -59,20 +60,20 @@ func (c *connection) expects() *expectation {
 	return c.announced
 }
 
-// hello is tls.Config.GetConfigForClient: the station announces a connection
-// before it sends an octet there.
+// hello is tls.Config.GetConfigForClient. The station announces a connection
+// before it sends an octet there, so the announcement is known when hello runs.
 func (c *connection) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
 	c.expects()
-	return nil, nil // go on with the configuration there is
+	return nil, nil // keep the configuration of the server
 }
 
-// decide is tls.Config.VerifyConnection. Its error becomes the alert.
+// decide is tls.Config.VerifyConnection. crypto/tls sends its error as an alert.
 func (c *connection) decide(state tls.ConnectionState) error {
 	c.refusal = c.judge(state.PeerCertificates)
 	return c.refusal
 }
 
-// judge asks, from the cheapest question to the dearest: chain, number, registry, status.
+// judge checks chain, serial number, registry and status, the cheapest check first.
 func (c *connection) judge(presented []*x509.Certificate) error {
 	if len(presented) == 0 {
 		return &RefusalError{ErrNoCertificate}
@@ -104,8 +105,8 @@ func (s *Server) chains(leaf *x509.Certificate) error {
 	if _, err := leaf.Verify(opts); err != nil {
 		return err
 	}
-	// Without the extension any usage is good for crypto/x509 (RFC 5280 section
-	// 4.2.1.12), and the certificate of a board's other key has none.
+	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
+	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
 	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 		return ErrNotForTLS
 	}
@@ -120,7 +121,7 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 	return serial, nil
 }
 
-// matches compares the certificate with its record and with what was announced.
+// matches compares the certificate with its record and with the announced certificate.
 func (c *connection) matches(record station.Record) error {
 	expected := c.expects()
 	switch {
@@ -146,10 +147,10 @@ func (c *connection) matches(record station.Record) error {
 	}
 }
 
-// report tells the log, and the session if the station waits for one.
+// report writes the result to the log, and to the session if the station expects this client.
 func (c *connection) report(presented station.Presented, err error) {
 	if c.refusal != nil {
-		err = c.refusal // without crypto/tls's words around it
+		err = c.refusal // without the text that crypto/tls puts around the refusal
 	}
 	if c.overNetwork && err != nil {
 		c.noteRefusal(err)
@@ -168,7 +169,8 @@ func (c *connection) report(presented station.Presented, err error) {
 	}
 }
 
-// attributes describes the client. What it wrote itself is cut to a length that a log can bear.
+// attributes describes the client for the log. Names from the client's certificate
+// are cut, because a client may send names of any length.
 func (c *connection) attributes() []any {
 	about := []any{slog.String("remote", c.remote)}
 	if c.leaf == nil {

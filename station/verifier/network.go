@@ -15,25 +15,26 @@ var (
 	_ station.NetworkSession  = (*networkSession)(nil)
 )
 
-// Errors of wiring, not of what boards do.
+// Errors of the program that starts the server. Boards do not cause them.
 var (
 	errSecondNetworkListener = errors.New("serving visits: this verifier has a listener for them")
 	errAlreadyExpected       = errors.New("another Run waits for the same certificate")
 )
 
-// A networkSession is one Run that waits for a board.
+// A networkSession is the wait of one Run for one board.
 type networkSession struct {
 	*expectation
 	server      *Server
 	address     netip.AddrPort
-	lastRefusal error // why the last client was sent away that was, or may have been, the board; under server.mu
+	lastRefusal error // why the last client was refused that was the board, or may have been the board; guarded by server.mu
 }
 
-// ServeNetwork is Serve for boards that dial by themselves. Here only the
-// certificate tells which Run a client belongs to, so any other is refused, an
-// active one too (ErrNotTheExpected), and while no Run waits nobody is heard.
-// Boards are told to dial address; where its port is 0 it is the listener's,
-// where it is not valid all of it is.
+// ServeNetwork is [Server.Serve] for boards that dial the verifier by themselves.
+// Only the certificate tells to which Run a client belongs. ServeNetwork refuses
+// every other certificate with ErrNotTheExpected, an active one too, and closes
+// each connection at once while no Run waits. Boards are told to dial address: where
+// its port is 0, the listener's port is used; where it is not valid, the listener's
+// address is used.
 func (s *Server) ServeNetwork(ctx context.Context, listener net.Listener, address netip.AddrPort) error {
 	dial, err := dialAddress(listener, address)
 	if err != nil {
@@ -74,22 +75,22 @@ func (s *Server) setNetworkAddress(address netip.AddrPort) bool {
 	return true
 }
 
-// serveBoard hangs up at once when no Run waits.
+// serveBoard closes the connection at once when no Run waits.
 func (s *Server) serveBoard(ctx context.Context, conn net.Conn) {
 	s.mu.Lock()
 	waiting := len(s.networkSessions)
 	s.mu.Unlock()
 	if waiting == 0 {
 		s.config.Log.Warn("refused", "remote", conn.RemoteAddr().String(), "reason", "no Run waits for a board")
-		_ = conn.Close() // nothing was sent
+		_ = conn.Close() // no octet was sent on this connection
 		return
 	}
 	s.handle(ctx, conn, &connection{Server: s, overNetwork: true})
 }
 
 // Expect announces that a board will come to the listener of ServeNetwork with
-// exactly this certificate (DER), for which only one Run at a time may wait. It
-// waits for ServeNetwork to begin. The caller closes the Visit.
+// exactly this certificate (DER). Only one Run at a time may wait for a certificate.
+// Expect waits until ServeNetwork runs. The caller closes the session.
 func (s *Server) Expect(ctx context.Context, certificate []byte) (station.NetworkSession, error) {
 	select {
 	case <-s.networkServing:
@@ -111,11 +112,11 @@ func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Networ
 	return a, nil
 }
 
-// Address is what the board dials.
+// Address returns the address that the board must dial.
 func (a *networkSession) Address() netip.AddrPort { return a.address }
 
-// Verdict waits for the board. When ctx ends before it came, the error wraps
-// station.ErrNoNetworkSession, and with it why whoever came was sent away.
+// Verdict waits for the board. When ctx ends before the board came, the error wraps
+// station.ErrNoNetworkSession and, if a client was refused meanwhile, the reason.
 func (a *networkSession) Verdict(ctx context.Context) (station.Presented, error) {
 	presented, err := a.expectation.Verdict(ctx)
 	if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
@@ -129,7 +130,7 @@ func (a *networkSession) Verdict(ctx context.Context) (station.Presented, error)
 	return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, err)
 }
 
-// Close takes the announcement back.
+// Close withdraws the announcement.
 func (a *networkSession) Close() error {
 	a.server.mu.Lock()
 	defer a.server.mu.Unlock()
@@ -139,7 +140,7 @@ func (a *networkSession) Close() error {
 	return nil
 }
 
-// matchNetworkSession finds out whose visit it is, where only the certificate tells.
+// matchNetworkSession finds the Run that expects this client by the client's certificate.
 func (c *connection) matchNetworkSession() error {
 	if !c.overNetwork {
 		return nil
@@ -153,9 +154,10 @@ func (c *connection) matchNetworkSession() error {
 	return ErrNotTheExpected
 }
 
-// noteRefusal leaves with the Run, or where that is not known with each Run that
-// waits, why a client was sent away. It decides nothing, because up to the end
-// of a handshake anybody can show a certificate that is not his: it explains why nobody came.
+// noteRefusal stores why a client was refused in the session of its Run, or in every
+// session when the Run is not known. The reason decides nothing, because until the end
+// of a handshake a client can show a certificate whose key it does not hold. The reason
+// only explains why no board came.
 func (c *connection) noteRefusal(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

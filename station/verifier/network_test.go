@@ -15,7 +15,7 @@ import (
 	"hallmark/station"
 )
 
-// serveNetwork lets boards come to a scene by themselves.
+// serveNetwork has the server of a self-test accept boards that dial by themselves.
 func serveNetwork(t *testing.T, s *selfTest) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,7 +39,7 @@ func expected(t *testing.T, s *selfTest, certificate tls.Certificate) station.Ne
 	return session
 }
 
-// dial is a board that dials; the answer is empty when it was sent away.
+// dial acts as a board that dials address. The answer is empty when the board was refused.
 func dial(t *testing.T, s *selfTest, address netip.AddrPort, certificate tls.Certificate) (answer string) {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -52,11 +52,11 @@ func dial(t *testing.T, s *selfTest, address netip.AddrPort, certificate tls.Cer
 	}
 	defer conn.Close()
 	buffer := make([]byte, 64)
-	n, _ := conn.Read(buffer) // what it could not read it has not got
+	n, _ := conn.Read(buffer) // an empty answer means that the client was refused
 	return string(buffer[:n])
 }
 
-// verdictOf is what the verifier says when it is asked once the client has left.
+// verdictOf returns the verifier's verdict after the client has left.
 func verdictOf(t *testing.T, session station.NetworkSession) (station.Presented, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -79,7 +79,7 @@ func TestEachBoardComesToItsOwnRun(t *testing.T) {
 	}
 }
 
-// The answer that tells the station that the board dials may be lost: it has the board dial again.
+// The answer to the station that the board dials may be lost; then the station has the board dial again.
 func TestABoardThatDialsTwiceInARunReadsTheSameAnswer(t *testing.T) {
 	s, _ := open(t)
 	serveNetwork(t, s)
@@ -141,7 +141,7 @@ func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 			if _, err := verdictOf(t, session); !errors.Is(err, test.want) || !errors.Is(err, station.ErrNoNetworkSession) {
 				t.Errorf("the Run hears %v, want %v", err, test.want)
 			}
-			// Whatever happened, the board itself is welcome.
+			// The refused client does not keep the expected board out.
 			register(t, s, certificate, boardA, station.StatusDelivered)
 			if answer := dial(t, s, session.Address(), certificate); answer == "" {
 				t.Error("the board is sent away")
@@ -165,7 +165,7 @@ func TestWhileNoRunWaitsNobodyIsHeard(t *testing.T) {
 	conn, err := net.Dial("tcp", address.String())
 	fatalIf(t, err)
 	defer conn.Close()
-	if text, _ := io.ReadAll(conn); len(text) != 0 { // returns when it is sent away
+	if text, _ := io.ReadAll(conn); len(text) != 0 { // returns when the server closes the connection
 		t.Errorf("it hears %q", text)
 	}
 	waitFor(t, log, "no Run waits for a board")
@@ -186,7 +186,7 @@ func TestTwoRunsDoNotWaitForOneCertificate(t *testing.T) {
 	expected(t, s, certificate)
 }
 
-func TestExpectWaitsForServeVisitsAndNoLonger(t *testing.T) {
+func TestExpectWaitsForServeNetworkAndNoLonger(t *testing.T) {
 	s, _ := open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -216,7 +216,7 @@ func TestWhatBoardsDialFollowsTheListener(t *testing.T) {
 	}
 }
 
-func TestASecondListenerForVisitsIsRefused(t *testing.T) {
+func TestASecondNetworkListenerIsRefused(t *testing.T) {
 	s, _ := open(t)
 	serveNetwork(t, s)
 	expected(t, s, issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)) // ServeNetwork has begun

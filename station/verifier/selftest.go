@@ -22,16 +22,17 @@ import (
 // A Check is one row of a self-test: a client that must be accepted or refused.
 type Check struct {
 	Name string
-	Want error // nil: accepted. Otherwise the reason
+	Want error // the reason of the refusal; nil: the client must be accepted
 	Got  error
 	OK   bool
 }
 
-// SelfTest proves that the verifier verifies. A second server of this same
-// code, with a throw-away CA in memory, must refuse a self-signed, a wrong-CA, an
-// expired, a revoked and another board's certificate, and accept a good one; the
-// live endpoint must refuse two that it cannot know; it waits for Serve. The error
-// says that a part of the test could not be done at all.
+// SelfTest checks that the verifier refuses what it must refuse. A second server
+// of the same code, with a throw-away CA in memory, must refuse a self-signed, a
+// wrong-CA, an expired, a revoked and another board's certificate and the
+// certificate of a COSE key, and must accept a good certificate. The live server
+// must refuse two certificates that it cannot know. SelfTest waits until Serve runs.
+// The error says that a part of the test could not be carried out.
 func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
 	checks, err := s.runIsolated(ctx)
 	if err != nil {
@@ -44,13 +45,13 @@ func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
 	return append(checks, live...), nil
 }
 
-// errUnknownAuthority stands for x509.UnknownAuthorityError, which is a type.
+// errUnknownAuthority stands in a Check for x509.UnknownAuthorityError, which is a type and no value.
 var errUnknownAuthority = errors.New("x509: certificate signed by unknown authority")
 
-// errExpired stands for x509.CertificateInvalidError with reason Expired.
+// errExpired stands in a Check for x509.CertificateInvalidError with the reason Expired.
 var errExpired = errors.New("x509: certificate has expired or is not yet valid")
 
-// selfTest is everything the rehearsal needs.
+// A selfTest is a second server with its own throw-away CA.
 type selfTest struct {
 	*Server
 	root, wrong *authority
@@ -58,7 +59,7 @@ type selfTest struct {
 	known       *List
 }
 
-// runIsolated runs all cases against a second server on the loopback.
+// runIsolated runs all cases against a second server on the loopback interface.
 func (s *Server) runIsolated(ctx context.Context) ([]Check, error) {
 	test, err := newSelfTest(s.config.Now)
 	if err != nil {
@@ -81,7 +82,7 @@ func newSelfTest(now func() time.Time) (*selfTest, error) {
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := newAuthority("self-test root", now()) // same name, other key
+	wrong, err := newAuthority("self-test root", now()) // the same name, another key
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +101,14 @@ func newSelfTest(now func() time.Time) (*selfTest, error) {
 	return &selfTest{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
 }
 
-// The names that the throw-away boards have.
+// The BoardIDs of the throw-away certificates.
 const (
 	boardA = "00000000-0000-4000-8000-00000000000a"
 	boardB = "00000000-0000-4000-8000-00000000000b"
 )
 
-// issueAll makes every certificate first: the list must not change while the server runs.
+// issueAll issues all certificates before the first client connects, because the
+// list must not change while the server runs.
 func (s *selfTest) issueAll() (certificates map[string]tls.Certificate, err error) {
 	good := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.now.Add(time.Hour)}
 	other, expired, signing := good, good, good
@@ -116,7 +118,7 @@ func (s *selfTest) issueAll() (certificates map[string]tls.Certificate, err erro
 	certificates = map[string]tls.Certificate{}
 	for _, row := range []struct {
 		name    string
-		by      *authority // nil: itself
+		by      *authority // nil: self-signed
 		leaf    leaf
 		purpose string
 		status  station.Status
@@ -145,8 +147,8 @@ func (s *selfTest) issueAll() (certificates map[string]tls.Certificate, err erro
 	return certificates, nil
 }
 
-// run sends each certificate to the stage. All of them are announced as the good
-// board's, as in a Run.
+// run connects once with each certificate. Each row names the certificate that is
+// announced for the connection, as in a Run.
 func (s *selfTest) run(ctx context.Context) ([]Check, error) {
 	certificates, err := s.issueAll()
 	if err != nil {
@@ -172,9 +174,9 @@ func (s *selfTest) run(ctx context.Context) ([]Check, error) {
 	return checks, nil
 }
 
-// probeLive tries the live endpoint with two certificates it must not know.
+// probeLive tries the live server with two certificates that it must not know.
 func (s *Server) probeLive(ctx context.Context) ([]Check, error) {
-	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
+	unknown, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +185,7 @@ func (s *Server) probeLive(ctx context.Context) ([]Check, error) {
 	for _, try := range []struct {
 		name string
 		by   *authority
-	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", stranger}} {
+	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", unknown}} {
 		certificate, err := try.by.issue(claim)
 		if err != nil {
 			return checks, err
@@ -211,7 +213,7 @@ func sameReason(want, got error) bool {
 	return errors.Is(got, want)
 }
 
-// connectAs is one client's visit; it gives the server's verdict, not the client's feeling.
+// connectAs connects one client and returns the server's verdict; nil: the server accepted the client.
 func (s *Server) connectAs(ctx context.Context, certificate tls.Certificate, announced []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -235,7 +237,7 @@ func (s *Server) connectAs(ctx context.Context, certificate tls.Certificate, ann
 	return readAnswer(ctx, session, client)
 }
 
-// readAnswer demands, of an accepted client, the very line the server says it sent.
+// readAnswer checks that an accepted client reads the line that the server says it sent.
 func readAnswer(ctx context.Context, session station.Session, client *tls.Conn) error {
 	presented, err := session.Verdict(ctx)
 	if err != nil {
@@ -259,10 +261,10 @@ type authority struct {
 	now         time.Time
 }
 
-// noUsage leaves the extension out.
+// noUsage leaves the extended key usage extension out of a certificate.
 const noUsage x509.ExtKeyUsage = -1
 
-// A leaf is what a throw-away certificate says.
+// A leaf is the contents of a throw-away certificate.
 type leaf struct {
 	name  string
 	usage x509.ExtKeyUsage
@@ -287,7 +289,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 	return &authority{certificate, key, now}, err
 }
 
-// issue makes a key and a certificate for it; a nil authority signs with that key itself.
+// issue makes a key and a certificate for it. A nil authority makes a self-signed certificate.
 func (a *authority) issue(l leaf) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 
 func now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-// A safeBuffer is a log that two goroutines can use.
+// A safeBuffer is a log buffer that several goroutines may use.
 type safeBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -38,7 +38,7 @@ func (b *safeBuffer) String() string {
 	return b.text.String()
 }
 
-// open serves a scene for the test, with changes made before, and gives its log.
+// open starts the server of a self-test, after the changes were made to it, and returns the server's log.
 func open(t *testing.T, changes ...func(*selfTest)) (*selfTest, *safeBuffer) {
 	t.Helper()
 	s, err := newSelfTest(now)
@@ -94,7 +94,7 @@ func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
 	}
 }
 
-// connectUnannounced connects without an announcement.
+// connectUnannounced connects as a client that the station did not announce.
 func connectUnannounced(t *testing.T, s *selfTest, certificate tls.Certificate, version uint16) (answer string, err error) {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -143,7 +143,7 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 	}
 }
 
-// address is where the scene listens.
+// address returns the address at which the server listens.
 func address(t *testing.T, s *selfTest) string {
 	t.Helper()
 	addr, err := s.address(t.Context())
@@ -151,7 +151,7 @@ func address(t *testing.T, s *selfTest) string {
 	return addr.String()
 }
 
-// issueAndRegister issues a certificate and registers it before anybody asks.
+// issueAndRegister issues a certificate and registers it. It must run before a client connects.
 func issueAndRegister(t *testing.T, s *selfTest, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
 	t.Helper()
 	certificate, err := s.root.issue(leaf{name: name, usage: usage, until: now().Add(time.Hour)})
@@ -266,10 +266,10 @@ func TestASilentClientIsDroppedAndTheNextIsServed(t *testing.T) {
 	silent, err := net.Dial("tcp", address(t, s))
 	fatalIf(t, err)
 	defer silent.Close()
-	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello, and no more
+	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello
 		t.Fatal(err)
 	}
-	_, err = io.ReadAll(silent) // returns when the server has had enough
+	_, err = io.ReadAll(silent) // returns when the server closes the connection
 	if err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestConnectWaitsForServeAndNoLonger(t *testing.T) {
 
 func TestASecondListenerIsRefused(t *testing.T) {
 	s, _ := open(t)
-	session, err := s.Connect(t.Context(), nil) // Serve has begun
+	session, err := s.Connect(t.Context(), nil) // returns when Serve runs
 	fatalIf(t, err)
 	defer session.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -359,7 +359,7 @@ func TestNewRefusesACertificateThatBoardsWouldRefuse(t *testing.T) {
 	}
 }
 
-// waitFor waits until the log holds the text.
+// waitFor waits until the log contains the text.
 func waitFor(t *testing.T, log *safeBuffer, text string) {
 	t.Helper()
 	for range 1000 {
