@@ -11,7 +11,7 @@ import (
 // once more on a new one. It takes a place among the calls in flight.
 func call[T any](ctx context.Context, t *Token, doing string, op func(*connection) (T, error)) (T, error) {
 	var none T
-	free, err := t.place(ctx)
+	free, err := t.takeTurn(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -29,7 +29,7 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 		if err == nil {
 			return result, nil
 		}
-		if again || !t.worthAnother(conn, err) {
+		if again || !t.retryable(conn, err) {
 			free()
 			return none, explain(doing, err)
 		}
@@ -37,18 +37,18 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 	}
 }
 
-// place waits for a place among the calls in flight; free gives it back.
-func (t *Token) place(ctx context.Context) (free func(), err error) {
-	free = func() { <-t.places }
+// takeTurn waits for a place among the calls in flight; free gives it back.
+func (t *Token) takeTurn(ctx context.Context) (free func(), err error) {
+	free = func() { <-t.turns }
 	select {
-	case t.places <- struct{}{}:
+	case t.turns <- struct{}{}:
 		return free, nil
 	default:
 	}
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
 	select {
-	case t.places <- struct{}{}:
+	case t.turns <- struct{}{}:
 		return free, nil
 	case <-ctx.Done():
 		return nil, refuse(ErrBusy, "%w", ctx.Err())
@@ -103,10 +103,10 @@ func attempt[T any](ctx context.Context, t *Token, conn *connection, free func()
 	return late.result, late.err, false
 }
 
-// worthAnother reports whether a new connection may cure err. A key that is not
+// retryable reports whether a new connection may cure err. A key that is not
 // found may be hidden only, by a logout elsewhere in the process. And an error on a
 // connection that another caller has given up says nothing about the token.
-func (t *Token) worthAnother(conn *connection, err error) bool {
+func (t *Token) retryable(conn *connection, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return lost(err) || errors.Is(err, ErrKeyMissing) || t.conn != conn

@@ -17,7 +17,7 @@ import (
 // It lives until the token is lost or closed.
 type connection struct {
 	cfg        Config
-	site       site
+	tokenInfo  tokenInfo
 	generation uint64
 	module     *crypto11.Context
 	random     io.Reader
@@ -42,7 +42,7 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	return login(cfg, found, secret)
 }
 
-func login(cfg Config, found site, pin Secret) (*connection, error) {
+func login(cfg Config, found tokenInfo, pin Secret) (*connection, error) {
 	slot := int(found.slot)
 	// crypto11 keeps this struct for as long as the context lives, and reads Pin
 	// only inside Configure.
@@ -55,7 +55,7 @@ func login(cfg Config, found site, pin Secret) (*connection, error) {
 	if err != nil {
 		return nil, explain("logging in to "+cfg.selector(), err)
 	}
-	c := &connection{cfg: cfg, site: found, module: module, signers: map[*key]crypto.Signer{}}
+	c := &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]crypto.Signer{}}
 	if c.random, err = module.NewRandomReader(); err != nil {
 		return nil, explain("opening the token's random numbers", err)
 	}

@@ -22,7 +22,7 @@ func (t *Token) Generate(ctx context.Context, ref KeyRef) (*ecdsa.PublicKey, err
 	}
 	doing := "generating " + ref.String()
 	_, err := call(ctx, t, doing, func(c *connection) (struct{}, error) {
-		return look(ctx, t, c, func(v view) (struct{}, error) { return struct{}{}, v.vacant(ref) })
+		return withSession(ctx, t, c, func(s session) (struct{}, error) { return struct{}{}, s.checkUnused(ref) })
 	})
 	if err != nil {
 		return nil, err
@@ -51,9 +51,9 @@ func generateOnce(ctx context.Context, t *Token, ref KeyRef, doing string) (*ecd
 	return public, err
 }
 
-// vacant refuses a label or an id that anything on the token has.
-func (v view) vacant(ref KeyRef) error {
-	objects, err := v.all()
+// checkUnused refuses a label or an id that anything on the token has.
+func (s session) checkUnused(ref KeyRef) error {
+	objects, err := s.all()
 	if err != nil {
 		return explain("listing objects", err)
 	}
@@ -65,9 +65,9 @@ func (v view) vacant(ref KeyRef) error {
 	return nil
 }
 
-// pickyAboutTemplates are the codes of tokens that refuse attributes they do not
+// templateRefusals are the codes of tokens that refuse attributes they do not
 // know or do not let us choose; they get crypto11's minimal template.
-var pickyAboutTemplates = []uint{
+var templateRefusals = []uint{
 	pkcs11.CKR_TEMPLATE_INCONSISTENT, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID,
 	pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, pkcs11.CKR_ATTRIBUTE_READ_ONLY,
 }
@@ -75,7 +75,7 @@ var pickyAboutTemplates = []uint{
 // generate makes the pair with a key that may do nothing but sign.
 func (c *connection) generate(ref KeyRef) (*ecdsa.PublicKey, error) {
 	public, err := c.generateWith(ref, true)
-	for _, code := range pickyAboutTemplates {
+	for _, code := range templateRefusals {
 		if errors.Is(err, pkcs11.Error(code)) {
 			c.cfg.Log.Warn("the token refuses the full template; using the minimal one", "error", err)
 			return c.generateWith(ref, false)

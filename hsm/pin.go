@@ -61,10 +61,10 @@ func ParsePINSource(text string) (PINSource, error) {
 	return nil, refuse(ErrPINSource, "the text names no known source")
 }
 
-// TypedPIN makes a source of a PIN that a screen has asked for. The caller keeps
+// EnteredPIN makes a source of a PIN that a screen has asked for. The caller keeps
 // the octets and wipes them; the copy stays in memory, for reopens, until forget is
 // called. What cannot be a PIN is refused and not repeated in the error.
-func TypedPIN(octets []byte) (source PINSource, forget func(), err error) {
+func EnteredPIN(octets []byte) (source PINSource, forget func(), err error) {
 	kept, err := checkPIN(bytes.Clone(octets))
 	if err != nil {
 		return nil, nil, err

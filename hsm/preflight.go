@@ -16,8 +16,8 @@ type Info struct {
 	Software bool
 }
 
-// site is what the preflight found: which slot, and how many sessions it allows.
-type site struct {
+// tokenInfo is what the preflight found: which slot, and how many sessions it allows.
+type tokenInfo struct {
 	slot     uint
 	info     Info
 	sessions int
@@ -25,21 +25,21 @@ type site struct {
 
 // preflight looks at the module and the token before anything logs in. It
 // initialises the module and finalises it again.
-func preflight(cfg Config) (found site, err error) {
+func preflight(cfg Config) (found tokenInfo, err error) {
 	module, err := load(cfg.Module)
 	if err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	defer module.Destroy()
 	if err := module.Initialize(); err != nil {
-		return site{}, notStarted(cfg, err)
+		return tokenInfo{}, notStarted(cfg, err)
 	}
 	defer func() {
 		err = errors.Join(err, explain("finalising "+cfg.Module, module.Finalize()))
 	}()
 	slot, token, err := choose(module, cfg)
 	if err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	return assess(module, cfg, slot, token)
 }
@@ -97,27 +97,27 @@ func fits(cfg Config, info pkcs11.TokenInfo) bool {
 }
 
 // assess refuses a token that we must not log in to, or that cannot do the work.
-func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (site, error) {
-	found := site{slot: slot, info: describe(token), sessions: cfg.Sessions}
+func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (tokenInfo, error) {
+	found := tokenInfo{slot: slot, info: describe(token), sessions: cfg.Sessions}
 	if found.info.Software && !cfg.AllowSoftwareToken {
-		return site{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
+		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
 	}
 	if err := pinFlags(cfg, token.Flags); err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	// 0 and ^0 mean "no limit" and "not known" (PKCS#11 v2.40 section 3.2).
 	if limit := token.MaxRwSessionCount; limit != pkcs11.CK_EFFECTIVELY_INFINITE && limit != pkcs11.CK_UNAVAILABLE_INFORMATION {
 		found.sessions = min(found.sessions, int(min(limit, maxSessions)))
 	}
 	if found.sessions < 2 {
-		return site{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
 	}
 	mechanisms, err := module.GetMechanismList(slot)
 	if err != nil {
-		return site{}, explain("listing mechanisms", err)
+		return tokenInfo{}, explain("listing mechanisms", err)
 	}
 	if !slices.ContainsFunc(mechanisms, func(m *pkcs11.Mechanism) bool { return m.Mechanism == pkcs11.CKM_ECDSA }) {
-		return site{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
 	}
 	return found, nil
 }

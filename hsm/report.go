@@ -26,34 +26,34 @@ func (r KeyReport) Refused() error {
 // would refuse. It opens one more session while it looks.
 func (t *Token) Keys(ctx context.Context) ([]KeyReport, error) {
 	return call(ctx, t, "listing keys", func(c *connection) ([]KeyReport, error) {
-		return look(ctx, t, c, view.reports)
+		return withSession(ctx, t, c, session.reports)
 	})
 }
 
-func (v view) reports() ([]KeyReport, error) {
-	private, err := v.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY))
+func (s session) reports() ([]KeyReport, error) {
+	private, err := s.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY))
 	if err != nil {
 		return nil, err
 	}
-	public, err := v.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PUBLIC_KEY))
+	public, err := s.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PUBLIC_KEY))
 	if err != nil {
 		return nil, err
 	}
 	reports := make([]KeyReport, 0, len(private))
 	for _, o := range private {
-		attributes, err := readAttributes(func(attribute uint) ([]byte, error) { return v.value(o.handle, attribute) })
+		attributes, err := readAttributes(func(attribute uint) ([]byte, error) { return s.value(o.handle, attribute) })
 		if err != nil {
 			return nil, err
 		}
 		r := KeyReport{ID: o.id, Label: o.label, Attributes: attributes}
-		r.Public, r.Problem = v.half(o, public)
+		r.Public, r.Problem = s.publicHalf(o, public)
 		reports = append(reports, r)
 	}
 	return reports, nil
 }
 
-// half finds the public half of a private key: the one with its id and label.
-func (v view) half(private object, public []object) (*ecdsa.PublicKey, error) {
+// publicHalf finds the public half of a private key: the one with its id and label.
+func (s session) publicHalf(private object, public []object) (*ecdsa.PublicKey, error) {
 	var halves []object
 	for _, o := range public {
 		if bytes.Equal(o.id, private.id) && o.label == private.label {
@@ -64,7 +64,7 @@ func (v view) half(private object, public []object) (*ecdsa.PublicKey, error) {
 	case 0:
 		return nil, refuse(ErrKeyMissing, "%s has no public half", private.ref())
 	case 1:
-		return v.publicKey(halves[0].handle)
+		return s.publicKey(halves[0].handle)
 	}
 	return nil, refuse(ErrKeyDuplicated, "%s has %d public halves", private.ref(), len(halves))
 }

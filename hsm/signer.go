@@ -65,9 +65,9 @@ type notSigned struct{ error }
 func (e notSigned) Unwrap() error   { return e.error }
 func (e notSigned) NotSigned() bool { return true }
 
-// certainly marks err if nothing was signed. A call that hangs has not asked
+// markNotSigned marks err if nothing was signed. A call that hangs has not asked
 // yet and still may; only one that never got a place (ErrBusy) cannot.
-func certainly(err error, unasked bool) error {
+func markNotSigned(err error, unasked bool) error {
 	if unasked && (errors.Is(err, ErrBusy) || !errors.Is(err, ErrHung)) {
 		return notSigned{err}
 	}
@@ -95,7 +95,7 @@ func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 		return s.Sign(nil, own, k.hash)
 	})
 	if err != nil {
-		return nil, certainly(err, !asked.Load())
+		return nil, markNotSigned(err, !asked.Load())
 	}
 	if !ecdsa.VerifyASN1(k.public, own, signature) {
 		return nil, refuse(ErrBadSignature, "%s", k.ref)

@@ -10,16 +10,16 @@ import (
 
 // A Token is an open PKCS#11 token. Its methods may be called from any goroutine.
 type Token struct {
-	cfg    Config
-	pin    PINSource
-	places chan struct{} // one value per call in flight
-	stuck  atomic.Int32  // calls whose caller gave up
-	life   context.Context
-	stop   context.CancelFunc
+	cfg   Config
+	pin   PINSource
+	turns chan struct{} // one value per call in flight
+	stuck atomic.Int32  // calls whose caller gave up
+	life  context.Context
+	stop  context.CancelFunc
 
 	mu         sync.Mutex  // guards what follows
 	conn       *connection // nil while the token is away
-	flight     *flight     // a reopen under way
+	reconnect  *reconnect  // a reopen under way
 	generation uint64      // of the newest connection
 	keys       []*key      // handed out; a reopen finds all of them again
 	info       Info        // of the newest connection
@@ -51,17 +51,17 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	t.life, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	conn, err := t.acquire(ctx, 0)
 	if err != nil {
-		t.give()
+		t.beginClose()
 		if !errors.Is(err, ErrHung) {
-			<-t.ended // the flight has landed, so nothing is left to wait for
+			<-t.ended // the flight has done, so nothing is left to wait for
 		}
 		return nil, err
 	}
 	defer conn.calls.Done()
-	if conn.site.info.Software {
+	if conn.tokenInfo.info.Software {
 		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
 	}
-	t.places = make(chan struct{}, conn.site.sessions-1)
+	t.turns = make(chan struct{}, conn.tokenInfo.sessions-1)
 	return t, nil
 }
 
@@ -76,7 +76,7 @@ func (t *Token) Info() Info {
 // but not longer than Config.Timeout or ctx: then it returns ErrHung, and the
 // module is given back if it ever answers. A second Close waits like the first.
 func (t *Token) Close(ctx context.Context) error {
-	t.give()
+	t.beginClose()
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
 	select {
@@ -89,8 +89,8 @@ func (t *Token) Close(ctx context.Context) error {
 	}
 }
 
-// give begins to give the module back; ended is closed when that is done.
-func (t *Token) give() {
+// beginClose begins to give the module back; ended is closed when that is done.
+func (t *Token) beginClose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -98,14 +98,14 @@ func (t *Token) give() {
 	}
 	t.closed = true
 	t.stop()
-	go t.end(t.flight, t.conn)
+	go t.finishClose(t.reconnect, t.conn)
 	t.conn = nil
 }
 
-// end waits for the reopen under way and for the calls in flight, then closes.
-func (t *Token) end(f *flight, conn *connection) {
-	if f != nil {
-		<-f.landed // it sees closed, and closes what it opened
+// finishClose waits for the reopen under way and for the calls in flight, then closes.
+func (t *Token) finishClose(r *reconnect, conn *connection) {
+	if r != nil {
+		<-r.done // it sees closed, and closes what it opened
 	}
 	if conn != nil {
 		t.endErr = conn.close()

@@ -107,7 +107,7 @@ func (d *desk) Unlock(ctx context.Context, pin []byte) error {
 	if d.bench.token != nil {
 		return nil
 	}
-	source, forget, err := hsm.TypedPIN(pin)
+	source, forget, err := hsm.EnteredPIN(pin)
 	if err != nil {
 		return err
 	}
