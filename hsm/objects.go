@@ -13,8 +13,7 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// object is anything on the token, seen past crypto11, which shows complete key
-// pairs only.
+// An object is any object on the token. crypto11 shows complete key pairs only.
 type object struct {
 	handle pkcs11.ObjectHandle
 	class  uint
@@ -24,14 +23,14 @@ type object struct {
 
 func (o object) ref() KeyRef { return KeyRef{ID: o.id, Label: o.label} }
 
-// session is a session of its own next to crypto11's, for looking only. The login
-// belongs to the process, so it sees private objects as well.
+// A session is one more session beside those of crypto11. It only reads. The login
+// belongs to the process, so the session sees private objects, too.
 type session struct {
 	module *pkcs11.Ctx
 	handle pkcs11.SessionHandle
 }
 
-// withSession opens a session on the token and closes it after use.
+// withSession opens a session, calls use with it, and closes the session.
 func withSession[T any](ctx context.Context, t *Token, c *connection, use func(session) (T, error)) (result T, err error) {
 	module, err := load(c.cfg.Module)
 	if err != nil {
@@ -46,14 +45,15 @@ func withSession[T any](ctx context.Context, t *Token, c *connection, use func(s
 	return use(own.session)
 }
 
-// ownSession is a view and what must be undone after it.
+// An ownSession is a session and what must be closed with it.
 type ownSession struct {
 	session
 	ownsModule bool
 }
 
-// openSession opens a session. Modules such as p11-kit's client keep their state per
-// function list instead of per process; there the view needs its own login.
+// openSession opens a session. Some modules, such as p11-kit's client, keep their
+// state for each function list and not for the process. There openSession initialises
+// the module and logs in again.
 func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connection) (ownSession, error) {
 	s := ownSession{session: session{module: module}}
 	_, err := module.GetInfo()
@@ -75,8 +75,8 @@ func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connecti
 	return s, nil
 }
 
-// loginAgain logs in a view that does not share crypto11's login, by the same
-// rules: first the flags, and no second try.
+// loginAgain logs in a session that does not share crypto11's login. It follows the
+// same rules: it checks the PIN flags first, and never tries a second time.
 func (t *Token) loginAgain(ctx context.Context, s session, slot uint) error {
 	info, err := s.module.GetTokenInfo(slot)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s ownSession) finaliseModule() error {
 	return s.module.Finalize()
 }
 
-// all lists every object that fits the template.
+// all returns every object that matches the template.
 func (s session) all(template ...*pkcs11.Attribute) (found []object, err error) {
 	if err := s.module.FindObjectsInit(s.handle, template); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (s session) object(handle pkcs11.ObjectHandle) (object, error) {
 	return object{handle: handle, class: ulong(class), id: id, label: string(label)}, nil
 }
 
-// value reads one attribute alone.
+// value reads one attribute, and no other with it.
 func (s session) value(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
 	got, err := s.module.GetAttributeValue(s.handle, handle, []*pkcs11.Attribute{pkcs11.NewAttribute(attribute, nil)})
 	if err != nil || len(got) != 1 {
@@ -158,7 +158,7 @@ func (s session) value(handle pkcs11.ObjectHandle, attribute uint) ([]byte, erro
 	return got[0].Value, nil
 }
 
-// optional reads an attribute that objects of some classes do not have.
+// optional reads an attribute that objects of some classes do not have; nil: it is not there.
 func (s session) optional(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
 	value, err := s.value(handle, attribute)
 	if errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) {
@@ -167,7 +167,7 @@ func (s session) optional(handle pkcs11.ObjectHandle, attribute uint) ([]byte, e
 	return value, err
 }
 
-// ulong reads a CK_ULONG, which has the machine's byte order and size.
+// ulong decodes a CK_ULONG, which has this machine's byte order and size.
 func ulong(value []byte) uint {
 	switch len(value) {
 	case 4:
@@ -178,7 +178,7 @@ func ulong(value []byte) uint {
 	return ^uint(0)
 }
 
-// curves maps the named curves of CKA_EC_PARAMS (RFC 5480 section 2.1.1.1).
+// curves are the named curves of CKA_EC_PARAMS (RFC 5480 section 2.1.1.1).
 var curves = []struct {
 	oid   asn1.ObjectIdentifier
 	curve elliptic.Curve
@@ -188,7 +188,7 @@ var curves = []struct {
 	{asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521()},
 }
 
-// publicKey reads CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v2.40 section 2.3.3).
+// publicKey decodes CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v2.40 section 2.3.3).
 func (s session) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error) {
 	params, err := s.value(handle, pkcs11.CKA_EC_PARAMS)
 	if err != nil {

@@ -9,22 +9,23 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// Info describes the open token (CK_TOKEN_INFO).
+// Info describes a token (CK_TOKEN_INFO).
 type Info struct {
 	Label, Serial, Manufacturer, Model, Firmware string
-	// Software tokens protect nothing; every screen says so.
+	// Software: the token is software, which protects no key. Every screen shows this.
 	Software bool
 }
 
-// tokenInfo is what the preflight found: which slot, and how many sessions it allows.
+// tokenInfo is the result of the preflight: the slot, the token in it, and the number
+// of sessions to use.
 type tokenInfo struct {
 	slot     uint
 	info     Info
 	sessions int
 }
 
-// preflight looks at the module and the token before anything logs in. It
-// initialises the module and finalises it again.
+// preflight examines the module and the token before the login. It initialises the
+// module and finalises it again.
 func preflight(cfg Config) (found tokenInfo, err error) {
 	module, err := load(cfg.Module)
 	if err != nil {
@@ -44,8 +45,8 @@ func preflight(cfg Config) (found tokenInfo, err error) {
 	return assess(module, cfg, slot, token)
 }
 
-// notStarted explains an error of C_Initialize. What elsewhere means a lost
-// session cannot mean it here: none was ever open.
+// notStarted explains an error of C_Initialize. A return value that elsewhere means a
+// lost session means here that the module does not start, because no session was open.
 func notStarted(cfg Config, err error) error {
 	doing := "initialising " + cfg.Module
 	if lost(err) {
@@ -54,7 +55,7 @@ func notStarted(cfg Config, err error) error {
 	return explain(doing, err)
 }
 
-// choose finds the one token that fits.
+// choose finds the one token that matches cfg.
 func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 	slots, err := module.GetSlotList(true)
 	if err != nil {
@@ -73,7 +74,7 @@ func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 			continue
 		}
 		if fitting = append(fitting, slot); dead != nil {
-			// crypto11 asks every slot before ours as well and stops at this one.
+			// crypto11 also asks each slot before this one, and stops at a slot that does not answer.
 			return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), dead)
 		}
 		token = info
@@ -96,7 +97,7 @@ func fits(cfg Config, info pkcs11.TokenInfo) bool {
 		same(cfg.TokenModel, info.Model) && same(cfg.TokenManufacturer, info.ManufacturerID)
 }
 
-// assess refuses a token that we must not log in to, or that cannot do the work.
+// assess refuses a token that the station must not log in to, or that cannot sign.
 func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (tokenInfo, error) {
 	found := tokenInfo{slot: slot, info: describe(token), sessions: cfg.Sessions}
 	if found.info.Software && !cfg.AllowSoftwareToken {
@@ -122,7 +123,7 @@ func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (
 	return found, nil
 }
 
-// pinFlags reads the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
+// pinFlags checks the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
 func pinFlags(cfg Config, flags uint) error {
 	switch {
 	case flags&pkcs11.CKF_USER_PIN_LOCKED != 0:

@@ -5,11 +5,11 @@ import (
 	"io"
 )
 
-// maxRandom is the most octets asked for at once; some modules refuse more.
+// maxRandom is the largest request in octets. Some modules refuse larger requests.
 const maxRandom = 1024
 
-// Random reads the token's random numbers (C_GenerateRandom). Never use it as
-// the only source; on ErrNoRandom go on with the system's.
+// Random returns a reader of the token's random numbers (C_GenerateRandom). Never use
+// them as the only source. On ErrNoRandom continue with the system's random numbers.
 func (t *Token) Random() io.Reader { return random{t} }
 
 type random struct{ token *Token }
@@ -20,7 +20,7 @@ func (r random) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	octets, err := call(context.Background(), r.token, "reading random numbers", func(c *connection) ([]byte, error) {
-		own := make([]byte, want) // a stuck call must not write into p later
+		own := make([]byte, want) // a call that hangs must not write into p later
 		_, err := io.ReadFull(c.random, own)
 		return own, err
 	})

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Pauses between reopens that failed.
+// Pauses after a reopen that failed.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
 )
 
-// A reconnect is one attempt to open the token, shared by all who wait for it. It
-// runs in its own goroutine because calls into a module cannot be cancelled;
-// Token.end waits for it.
+// A reconnect is one attempt to open the token. All callers that need the token wait
+// for the same attempt. It runs in its own goroutine, because calls into a module
+// cannot be cancelled; Token.finishClose waits for it.
 type reconnect struct {
-	asking   atomic.Bool  // the PIN source is being asked: a person may be typing
-	deadline atomic.Int64 // Unix nanoseconds; waiting longer is pointless
+	asking   atomic.Bool  // the PIN source is being asked: a person may be at the keyboard
+	deadline atomic.Int64 // Unix time in nanoseconds; callers wait until then
 	done     chan struct{}
-	err      error // read after done is closed
+	err      error // may be read after done is closed
 }
 
-// acquire returns a live connection newer than the one with generation stale,
-// opening the token if it must. The caller owes one calls.Done.
+// acquire returns a live connection that is newer than generation stale. It opens the
+// token if necessary. The caller must call calls.Done.
 func (t *Token) acquire(ctx context.Context, stale uint64) (*connection, error) {
 	for {
 		conn, r, err := t.current(stale)
@@ -38,7 +38,7 @@ func (t *Token) acquire(ctx context.Context, stale uint64) (*connection, error) 
 	}
 }
 
-// current returns the connection, or the flight to wait for.
+// current returns the live connection, or the reconnect to wait for.
 func (t *Token) current(stale uint64) (*connection, *reconnect, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,7 +66,8 @@ func (r *reconnect) extend(limit time.Duration) {
 	r.deadline.Store(time.Now().Add(limit).UnixNano())
 }
 
-// left is the time to the deadline. A person at the PIN prompt moves it.
+// left returns the time to the deadline. While a person is asked for the PIN, the
+// deadline does not come closer.
 func (r *reconnect) left(limit time.Duration) time.Duration {
 	if r.asking.Load() {
 		return limit
@@ -74,7 +75,7 @@ func (r *reconnect) left(limit time.Duration) time.Duration {
 	return time.Until(time.Unix(0, r.deadline.Load()))
 }
 
-// wait waits for the flight to land.
+// wait waits until the reconnect ends.
 func (r *reconnect) wait(ctx context.Context, cfg Config) error {
 	timer := time.NewTimer(r.left(cfg.Timeout))
 	defer timer.Stop()
@@ -97,7 +98,7 @@ func (r *reconnect) wait(ctx context.Context, cfg Config) error {
 	}
 }
 
-// ask asks the PIN source and gives the module its full time after it.
+// ask asks the PIN source. Afterwards the module gets the full time limit.
 func (r *reconnect) ask(ctx context.Context, pin PINSource, limit time.Duration) (Secret, error) {
 	r.asking.Store(true)
 	defer r.asking.Store(false)
@@ -105,7 +106,7 @@ func (r *reconnect) ask(ctx context.Context, pin PINSource, limit time.Duration)
 	return pin(ctx)
 }
 
-// runReconnect closes the old connection and opens a new one with all keys.
+// runReconnect closes the old connection, and opens a new one that has all keys.
 func (t *Token) runReconnect(r *reconnect, old *connection) {
 	if old != nil {
 		t.cfg.Log.Warn("opening the token again", "token", t.cfg.selector(), "generation", old.generation)
@@ -129,7 +130,7 @@ func (t *Token) runReconnect(r *reconnect, old *connection) {
 	close(r.done)
 }
 
-// adoptAll finds every key handed out so far on the new connection.
+// adoptAll finds on the new connection every key that was handed out.
 func (t *Token) adoptAll(conn *connection) error {
 	t.mu.Lock()
 	keys := t.keys
@@ -142,8 +143,8 @@ func (t *Token) adoptAll(conn *connection) error {
 	return nil
 }
 
-// finishReconnect publishes the result of a flight. It returns the connection if nobody
-// wants it any more.
+// finishReconnect stores the result of a reconnect. It returns the connection if the
+// token was closed meanwhile.
 func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwanted *connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -170,7 +171,7 @@ func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwa
 	return nil
 }
 
-// latchFinal latches err if nothing may be tried again after it.
+// latchFinal stores err for all later calls if err is final.
 func (t *Token) latchFinal(err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,22 +8,22 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// KeyReport is what the token says about one private key.
+// A KeyReport describes one private key on the token.
 type KeyReport struct {
 	ID         []byte
 	Label      string
-	Public     *ecdsa.PublicKey // nil unless exactly one public half is readable
+	Public     *ecdsa.PublicKey // nil unless exactly one public half can be read
 	Problem    error            // why Public is nil
 	Attributes Attributes
 }
 
-// Refused returns ErrKeyExtractable if the key does not meet Policy.
+// Refused returns nil, or ErrKeyExtractable if the key does not meet [Policy].
 func (r KeyReport) Refused() error {
 	return r.Attributes.refused(KeyRef{ID: r.ID, Label: r.Label})
 }
 
-// Keys reports on every private key of the token, also on those that Signer
-// would refuse. It opens one more session while it looks.
+// Keys reports every private key on the token, also the keys that Signer would
+// refuse. Keys opens one more session for a moment.
 func (t *Token) Keys(ctx context.Context) ([]KeyReport, error) {
 	return call(ctx, t, "listing keys", func(c *connection) ([]KeyReport, error) {
 		return withSession(ctx, t, c, session.reports)
@@ -52,7 +52,7 @@ func (s session) reports() ([]KeyReport, error) {
 	return reports, nil
 }
 
-// publicHalf finds the public half of a private key: the one with its id and label.
+// publicHalf finds the public half of a private key: the public key with its id and label.
 func (s session) publicHalf(private object, public []object) (*ecdsa.PublicKey, error) {
 	var halves []object
 	for _, o := range public {
