@@ -15,14 +15,14 @@ import (
 //go:embed demo.yaml station.example.yaml profiles/*.yaml
 var files embed.FS
 
-// Demo is the configuration of `station init` without --config: SoftHSM,
-// emulated boards, nothing that protects anything.
+// Demo returns the configuration of `station init` without --config: SoftHSM and
+// emulated boards, which protect no key.
 func Demo() []byte { return embedded("demo.yaml") }
 
-// Example is the documented configuration of a real bench.
+// Example returns the documented configuration of a station with hardware.
 func Example() []byte { return embedded("station.example.yaml") }
 
-// embedded reads a file that the compiler put there.
+// embedded returns a file of this package.
 func embedded(name string) []byte {
 	text, err := files.ReadFile(name)
 	if err != nil {
@@ -31,7 +31,7 @@ func embedded(name string) []byte {
 	return text
 }
 
-// Parse reads a station's configuration; name stands in errors.
+// Parse reads a station's configuration. name is the file name in errors.
 func Parse(name string, text []byte) (*Config, error) {
 	config := Default()
 	if err := Decode(name, text, &config); err != nil {
@@ -52,14 +52,14 @@ func Load(path string) (*Config, error) {
 	return Parse(path, text)
 }
 
-// ProfileText gives the text of the configured profile: an embedded one by its
-// name, or a file, whose relative path counts from base.
+// ProfileText returns the text of the configured profile: an embedded profile by its
+// name, or a file. A relative path is below base.
 func (c *Config) ProfileText(base string) (name string, text []byte, err error) {
 	return profileText("profile", c.Profile, base)
 }
 
-// COSEProfileText does the same for the profile of COSE keys, and gives nothing
-// when there is none.
+// COSEProfileText returns the text of the profile of COSE keys, or nothing when no such
+// profile is configured.
 func (c *Config) COSEProfileText(base string) (name string, text []byte, err error) {
 	if c.COSEProfile == "" {
 		return "", nil, nil
@@ -87,11 +87,11 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 	return path, text, nil
 }
 
-// ProfileNames lists the embedded profiles.
+// ProfileNames returns the names of the embedded profiles.
 func ProfileNames() []string {
 	entries, err := files.ReadDir("profiles")
 	if err != nil {
-		panic(err) // the compiler put them there
+		panic(err) // cannot happen: the files are embedded
 	}
 	var names []string
 	for _, entry := range entries {
@@ -100,10 +100,10 @@ func ProfileNames() []string {
 	return names
 }
 
-// ErrPurpose: a profile is for keys of another purpose.
+// ErrPurpose: the profile is for keys of another purpose.
 var ErrPurpose = errors.New("profile is for keys of another purpose")
 
-// ParseProfileFor is ParseProfile for keys of one purpose.
+// ParseProfileFor is [ParseProfile] for keys of one purpose. Other profiles are ErrPurpose.
 func ParseProfileFor(purpose issuance.Purpose, name string, text []byte) (*issuance.Profile, error) {
 	profile, err := ParseProfile(name, text)
 	if err != nil {
@@ -115,7 +115,7 @@ func ParseProfileFor(purpose issuance.Purpose, name string, text []byte) (*issua
 	return profile, nil
 }
 
-// ParseProfile reads a profile and lets the issuance decide whether it is a possible one.
+// ParseProfile reads a profile. issuance.NewProfile checks its values.
 func ParseProfile(name string, text []byte) (*issuance.Profile, error) {
 	var config issuance.ProfileConfig
 	if err := Decode(name, text, &config); err != nil {
