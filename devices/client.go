@@ -14,10 +14,10 @@ import (
 	"hallmark/devices/smp"
 )
 
-// A Line carries octets to a board and back. Read gives at least one octet or
+// A Transport carries octets to a board and back. Read gives at least one octet or
 // an error, os.ErrDeadlineExceeded when its deadline is over; after Close every
-// call fails and a blocked Read returns. If a Line also has SetWriteDeadline, it is used.
-type Line interface {
+// call fails and a blocked Read returns. If a Transport also has SetWriteDeadline, it is used.
+type Transport interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
 }
@@ -30,7 +30,7 @@ type Line interface {
 // each request is one that a board may hear twice (PROTOCOL.md section 4). What
 // a board refuses is a [*Refusal]; everything else that goes wrong wraps a [*Reason].
 type Client struct {
-	line    Line
+	line    Transport
 	options Options
 	turn    chan struct{} // holds one: a call is under way
 	gone    chan struct{} // closed when the reader has left
@@ -66,7 +66,7 @@ type waiting struct {
 }
 
 // NewClient starts to read the line. The caller calls Close, which also closes the line.
-func NewClient(line Line, options Options) *Client {
+func NewClient(line Transport, options Options) *Client {
 	c := &Client{
 		line:    line,
 		options: options.filled(),

@@ -126,7 +126,7 @@ func openPort(t *testing.T, tty string, s silicon) Subject {
 			t.Error(err)
 		}
 	})
-	return Subject{Line: port, Zephyr: s.zephyr}
+	return Subject{Transport: port, Zephyr: s.zephyr}
 }
 
 func eraseBoard(t *testing.T, program string) {
@@ -172,7 +172,7 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 		}
 	})
 	return Subject{
-		Line:      board.Line(),
+		Transport: board.Transport(),
 		HUK:       cfg.Fuses[:32],
 		BoardType: boardType,
 		Reach:     reach(board, cfg),

@@ -40,7 +40,7 @@ type Boards struct {
 
 // A Subject is the board of one check.
 type Subject struct {
-	Line devices.Line // whoever opened it closes it, after the check
+	Transport devices.Transport // whoever opened it closes it, after the check
 	// HUK, if it is known, is what the identity must be derived from.
 	HUK    []byte
 	Suffix string
@@ -148,7 +148,7 @@ type bench struct {
 func (b *bench) client() *devices.Client {
 	b.Helper()
 	if b.board == nil {
-		b.board = devices.NewClient(b.subject.Line, b.options)
+		b.board = devices.NewClient(b.subject.Transport, b.options)
 		board := b.board
 		b.Cleanup(func() {
 			if err := board.Detach(); err != nil && !errors.Is(err, net.ErrClosed) {

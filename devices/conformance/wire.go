@@ -37,17 +37,17 @@ func (b *bench) wire() *wire {
 
 func (w *wire) send(octets []byte) {
 	w.Helper()
-	_, err := w.subject.Line.Write(octets)
+	_, err := w.subject.Transport.Write(octets)
 	w.check(err)
 }
 
 // next gives the next message of the board, the answer to what.
 func (w *wire) next(to string) []byte {
 	w.Helper()
-	w.check(w.subject.Line.SetReadDeadline(time.Now().Add(answerTime)))
+	w.check(w.subject.Transport.SetReadDeadline(time.Now().Add(answerTime)))
 	var buffer [4096]byte
 	for len(w.messages) == 0 {
-		n, err := w.subject.Line.Read(buffer[:])
+		n, err := w.subject.Transport.Read(buffer[:])
 		if err != nil {
 			w.Fatalf("waiting for the answer to %s: %v", to, err)
 		}

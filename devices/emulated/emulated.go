@@ -206,11 +206,11 @@ func ImageName(kind Kind, machine string) string {
 	return "qemu/" + machine + ".elf"
 }
 
-// Line is the board's UART, the same for the whole life of the Board (not with
+// Transport is the board's UART, the same for the whole life of the Board (not with
 // [Config.Pty]): open through resets and power cuts, silent while the board is off. When the
 // process ends by itself, Read and Write give an error that is ErrDied and
 // shows its last words.
-func (b *Board) Line() devices.Line {
+func (b *Board) Transport() devices.Transport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.line

@@ -143,7 +143,7 @@ func TestFusesNeverPrint(t *testing.T) {
 
 func TestLineSurvivesPowerCuts(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
 	for range 3 {
 		if err := b.PowerCut(); err != nil {
@@ -161,7 +161,7 @@ func TestLineSurvivesPowerCuts(t *testing.T) {
 
 func TestResetOfAPosixBoardIsAShortPowerCut(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
 	before := b.PID()
 	if err := b.Reset(t.Context()); err != nil {
@@ -204,7 +204,7 @@ func TestABoardThatIsClosed(t *testing.T) {
 
 func TestLastWordsOfAProcessThatDied(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
 	tell(t, b, "die\n")
 	_, err := r.ReadString('\n')
@@ -222,9 +222,9 @@ func TestLastWordsOfAProcessThatDied(t *testing.T) {
 
 func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 	process := b.power
-	if err := b.Line().Close(); err != nil {
+	if err := b.Transport().Close(); err != nil {
 		t.Fatal(err)
 	}
 	if !process.gone(killBound) {
@@ -243,7 +243,7 @@ func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
 	t.Cleanup(func() { syscall.Close(leak) })
 	dir := t.TempDir()
 	b := start(t, echoConfig(dir))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 
 	proc := fmt.Sprintf("/proc/%d", b.PID())
 	var names []string
@@ -330,7 +330,7 @@ func TestTheErrorLogStartsAnewWhenItIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := start(t, echoConfig(dir))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 	if got := b.Stderr(); got != "echo board is up" {
 		t.Fatalf("the log holds %q", got)
 	}

@@ -51,7 +51,7 @@ type talker struct {
 }
 
 func talkTo(b *Board) *talker {
-	return &talker{b, devices.NewClient(b.Line(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
+	return &talker{b, devices.NewClient(b.Transport(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
 }
 
 func (b *talker) hello(t *testing.T) devices.Identity {
@@ -301,7 +301,7 @@ func TestAnImageThatIsNoFirmwareShowsQEMUsLastWords(t *testing.T) {
 	b, err := Start(t.Context(), cfg)
 	if err == nil { // the CPU locks up a moment later
 		defer b.Close()
-		_, err = b.Line().Read(make([]byte, 1))
+		_, err = b.Transport().Read(make([]byte, 1))
 	}
 	if !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), "Lockup") {
 		t.Fatalf("got %v, want %v with QEMU's explanation", err, ErrDied)

@@ -18,7 +18,7 @@ import (
 // each process of the board, so that the line outlives a power cut. Or it is
 // the station's end of a pseudo terminal that the process made.
 type line struct {
-	near devices.Line
+	near devices.Transport
 	far  *os.File // nil: a pseudo terminal
 	died atomic.Pointer[error]
 	shut atomic.Bool // the station has closed its end

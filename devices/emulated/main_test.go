@@ -68,7 +68,7 @@ func start(t *testing.T, cfg Config) *Board {
 // expect reads one line of text from the board.
 func expect(t *testing.T, r *bufio.Reader, b *Board, want string) {
 	t.Helper()
-	if err := b.Line().SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := b.Transport().SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.ReadString('\n')
@@ -79,7 +79,7 @@ func expect(t *testing.T, r *bufio.Reader, b *Board, want string) {
 
 func tell(t *testing.T, b *Board, text string) {
 	t.Helper()
-	if _, err := io.WriteString(b.Line(), text); err != nil {
+	if _, err := io.WriteString(b.Transport(), text); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,7 +20,7 @@ func TestABoardOnAPtyIsABoardOnAPort(t *testing.T) {
 				t.Fatalf("reset: %x, %v", boot, err)
 			}
 			// A power cut unplugs it, and what is plugged in then is a new one.
-			old := b.Line()
+			old := b.Transport()
 			if err := b.PowerCut(); err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +30,7 @@ func TestABoardOnAPtyIsABoardOnAPort(t *testing.T) {
 			if err := errors.Join(b.Client.Close(), b.PowerOn(t.Context())); err != nil {
 				t.Fatal(err)
 			}
-			if b.Line() == old {
+			if b.Transport() == old {
 				t.Error("the line is the old one")
 			}
 			again := talkTo(b.Board)

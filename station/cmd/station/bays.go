@@ -119,7 +119,7 @@ func (f *fleet) board(ctx context.Context, p place, image string, number int) (s
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(board.Line(), devices.Options{Reach: board.Reach})
+	client := devices.NewClient(board.Transport(), devices.Options{Reach: board.Reach})
 	return client, closer{client, board}, nil
 }
 
