@@ -13,7 +13,7 @@ import (
 // ErrMalformedAnswer, a *Refusal, or the line's. Whether the identity ABI and
 // the source of the HUK are acceptable is the caller's decision.
 func (c *Client) Identify(ctx context.Context) (Identity, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -26,8 +26,8 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
-	c.booted(id.ID, id.Boot, id.Stored)
-	if err := c.learnt(hello.BufferSize); err != nil {
+	c.noteBoot(id.ID, id.Boot, id.Stored)
+	if err := c.setBufferSize(hello.BufferSize); err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
 	return id, nil
@@ -89,9 +89,9 @@ func printable(text string) bool {
 	return true
 }
 
-// booted notes which board answers, and which start of its firmware. Another
+// noteBoot notes which board answers, and which start of its firmware. Another
 // board may have another buffer.
-func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
+func (c *Client) noteBoot(id BoardID, boot BootID, stored Slots) {
 	if c.boot == nil || c.board != id {
 		c.limit = 0
 	}
@@ -101,7 +101,7 @@ func (c *Client) booted(id BoardID, boot BootID, stored Slots) {
 // CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
 // to 768 octets of DER. A board that has no such key refuses with ErrBadMap.
 func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte
 
 // Seal ends the board's life on the line: its store accepts no write any more.
 func (c *Client) Seal(ctx context.Context) error {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (c *Client) Seal(ctx context.Context) error {
 
 // Echo has the board repeat a text of at most 200 octets: the line works both ways.
 func (c *Client) Echo(ctx context.Context, text string) error {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (c *Client) Echo(ctx context.Context, text string) error {
 // Reset restarts the board and returns when it answers with a new boot id.
 // Errors: ErrNotRestarted, ErrNoAnswer after Options.ResetTimeout, or the line's.
 func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return BoardID{}, BootID{}, err
 	}
@@ -169,19 +169,19 @@ func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
 const (
 	firstPoll     = 400 * time.Millisecond
 	lastPoll      = 2 * time.Second
-	stillThere    = 20 * time.Millisecond // until the next question when the old firmware answers
-	asksPerReset  = 25                    // answers of the old firmware until it is reset again
-	slowestDouble = 3
+	sameBootPause = 20 * time.Millisecond // until the next question when the old firmware answers
+	pollsPerReset = 25                    // answers of the old firmware until it is reset again
+	maxDoublings  = 3
 )
 
 // poll is the schedule after a reset. It ends with the context.
 func poll(try int) (time.Duration, bool) {
-	return min(firstPoll<<min(try, slowestDouble), lastPoll), true
+	return min(firstPoll<<min(try, maxDoublings), lastPoll), true
 }
 
 func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 	if c.boot == nil {
-		if _, err := c.brief(ctx, c.patient); err != nil {
+		if _, err := c.brief(ctx, c.noiseSchedule); err != nil {
 			return BoardID{}, BootID{}, err
 		}
 	}
@@ -189,7 +189,7 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 	retries := c.retries.Load()
 	defer func() { c.retries.Store(retries) }() // asking a board that is starting is no sign of noise
 	for asked := 0; ; asked++ {
-		if asked%asksPerReset == 0 {
+		if asked%pollsPerReset == 0 {
 			if err := c.restart(ctx); err != nil {
 				return BoardID{}, BootID{}, err
 			}
@@ -201,7 +201,7 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 		if *c.boot != before {
 			return id, *c.boot, nil
 		}
-		if err := pause(ctx, stillThere); err != nil {
+		if err := pause(ctx, sameBootPause); err != nil {
 			return BoardID{}, BootID{}, err
 		}
 	}
@@ -228,7 +228,7 @@ func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	if err != nil {
 		return BoardID{}, err
 	}
-	c.booted(id, BootID(response.Boot), Slots(response.Stored))
+	c.noteBoot(id, BootID(response.Boot), Slots(response.Stored))
 	return id, nil
 }
 
@@ -250,7 +250,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		return err
 	}
 	before := *c.boot
-	if _, silent := c.brief(ctx, c.patient); silent != nil || *c.boot == before {
+	if _, silent := c.brief(ctx, c.noiseSchedule); silent != nil || *c.boot == before {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrRestarted, err)

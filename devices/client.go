@@ -30,18 +30,18 @@ type Transport interface {
 // each request is one that a board may hear twice (PROTOCOL.md section 4). What
 // a board refuses is a [*Refusal]; everything else that goes wrong wraps a [*Reason].
 type Client struct {
-	line    Transport
-	options Options
-	turn    chan struct{} // holds one: a call is under way
-	gone    chan struct{} // closed when the reader has left
-	cause   error         // why it left; after gone
-	closed  atomic.Bool
+	transport Transport
+	options   Options
+	turn      chan struct{} // holds one: a call is under way
+	gone      chan struct{} // closed when the reader has left
+	cause     error         // why it left; after gone
+	closed    atomic.Bool
 
 	sequence atomic.Uint32
 	frame    []byte // the last request; belongs to the call under way
 
 	mu      sync.Mutex
-	waiting *waiting // nil: nobody waits, every answer is late
+	pending *pendingRequest // nil: nobody waits, every answer is late
 
 	// As last heard; these belong to the call under way.
 	board  BoardID
@@ -58,20 +58,20 @@ type Client struct {
 	damages  atomic.Int64
 }
 
-// waiting is one request that has no answer yet.
-type waiting struct {
+// pendingRequest is one request that has no answer yet.
+type pendingRequest struct {
 	header  smp.Header
 	answer  chan []byte   // holds one
 	damaged chan struct{} // holds one: a frame was dropped meanwhile
 }
 
 // NewClient starts to read the line. The caller calls Close, which also closes the line.
-func NewClient(line Transport, options Options) *Client {
+func NewClient(transport Transport, options Options) *Client {
 	c := &Client{
-		line:    line,
-		options: options.filled(),
-		turn:    make(chan struct{}, 1),
-		gone:    make(chan struct{}),
+		transport: transport,
+		options:   options.filled(),
+		turn:      make(chan struct{}, 1),
+		gone:      make(chan struct{}),
 	}
 	var first [1]byte
 	// Random so that an answer to an earlier station's request is not taken for
@@ -85,7 +85,7 @@ func NewClient(line Transport, options Options) *Client {
 // Close closes the line and waits until nobody reads it any more.
 func (c *Client) Close() error {
 	c.closed.Store(true)
-	err := c.line.Close()
+	err := c.transport.Close()
 	<-c.gone
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("closing the line: %w", err)
@@ -97,11 +97,11 @@ func (c *Client) Close() error {
 // until this one has left.
 func (c *Client) Detach() error {
 	c.closed.Store(true)
-	if err := c.line.SetReadDeadline(time.Unix(1, 0)); err != nil {
+	if err := c.transport.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return fmt.Errorf("detaching from the line: %w", err)
 	}
 	<-c.gone
-	if err := c.line.SetReadDeadline(time.Time{}); err != nil {
+	if err := c.transport.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("detaching from the line: %w", err)
 	}
 	return nil
@@ -128,14 +128,14 @@ func (c *Client) Damaged() int { return int(c.damages.Load()) }
 // read is the only reader of the line. It ends when the line does.
 func (c *Client) read() {
 	defer close(c.gone)
-	decoder := smp.NewDecoder(smp.MaxMessage, c.hear, c.console.add, c.damage)
+	decoder := smp.NewDecoder(smp.MaxMessage, c.receive, c.console.add, c.countDamage)
 	buffer := make([]byte, 4096)
 	for {
-		n, err := c.line.Read(buffer)
+		n, err := c.transport.Read(buffer)
 		c.received.Add(int64(n))
 		decoder.Write(buffer[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed.Load() {
-			err = c.line.SetReadDeadline(time.Time{}) // somebody else's deadline
+			err = c.transport.SetReadDeadline(time.Time{}) // somebody else's deadline
 		}
 		if err != nil {
 			c.cause = fmt.Errorf("%w: %w", ErrLineClosed, err)
@@ -144,32 +144,32 @@ func (c *Client) read() {
 	}
 }
 
-// hear hands an answer to whoever waits for it. The first counts; what is late,
+// receive hands an answer to whoever waits for it. The first counts; what is late,
 // double or not an answer at all is only counted.
-func (c *Client) hear(message []byte) {
+func (c *Client) receive(message []byte) {
 	h, _, err := smp.ParseHeader(message)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.waiting; w != nil && err == nil && w.answers(h) {
+	if w := c.pending; w != nil && err == nil && w.answers(h) {
 		w.answer <- bytes.Clone(message)
-		c.waiting = nil
+		c.pending = nil
 		return
 	}
 	c.ignored.Add(1)
 }
 
 // answers ignores the version: a board may answer version 1 with version 0.
-func (w *waiting) answers(h smp.Header) bool {
+func (w *pendingRequest) answers(h smp.Header) bool {
 	h.Version = w.header.Version
 	return h == w.header
 }
 
-func (c *Client) damage(error) {
+func (c *Client) countDamage(error) {
 	c.damages.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting != nil {
-		signal(c.waiting.damaged)
+	if c.pending != nil {
+		signal(c.pending.damaged)
 	}
 }
 
@@ -180,8 +180,8 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// take waits for its turn; the release is the caller's.
-func (c *Client) take(ctx context.Context) (release func(), err error) {
+// acquire waits for its turn; the release is the caller's.
+func (c *Client) acquire(ctx context.Context) (release func(), err error) {
 	select {
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil

@@ -28,7 +28,7 @@ const (
 // is known of the reason. Other errors: ErrServerGone, ErrServerSilent,
 // ErrServerTalks, ErrRestarted, a *Refusal, the line's, or the context's cause.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (HandshakeReport, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return HandshakeReport{}, err
 	}
@@ -36,7 +36,7 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string
 	// A cancelled context wakes a read or write of conn.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	p := &pump{client: c, conn: conn}
+	p := &relay{client: c, conn: conn}
 	if err := p.run(ctx, serverName); err != nil {
 		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -106,8 +106,8 @@ func (e *HandshakeError) Unwrap() []error {
 	return errs
 }
 
-// pump carries the records of one handshake.
-type pump struct {
+// relay carries the records of one handshake.
+type relay struct {
 	client   *Client
 	conn     net.Conn
 	report   HandshakeReport
@@ -122,24 +122,24 @@ type pump struct {
 //  2. What the board says goes to the verifier; more of it is fetched first.
 //  3. A flight of whole records comes from the verifier.
 //  4. The board gets it, in pieces that fit its buffer; back to 2.
-func (p *pump) run(ctx context.Context, serverName string) error {
-	if err := p.client.learnLimit(ctx); err != nil {
+func (p *relay) run(ctx context.Context, serverName string) error {
+	if err := p.client.askBufferSize(ctx); err != nil {
 		return err
 	}
 	if err := p.open(ctx, serverName); err != nil {
 		return err
 	}
 	for {
-		if err := p.deliver(ctx); err != nil {
+		if err := p.forwardOutput(ctx); err != nil {
 			return err
 		}
 		if len(p.report.Received) > 0 {
 			return nil
 		}
-		if err := p.gather(ctx); err != nil {
+		if err := p.readFlight(ctx); err != nil {
 			return err
 		}
-		if err := p.feed(ctx); err != nil {
+		if err := p.sendFlight(ctx); err != nil {
 			return err
 		}
 	}
@@ -147,11 +147,11 @@ func (p *pump) run(ctx context.Context, serverName string) error {
 
 // open begins anew as long as the request had to be sent twice: a board may
 // take each for a session of its own, and only the last one counts.
-func (p *pump) open(ctx context.Context, serverName string) error {
+func (p *relay) open(ctx context.Context, serverName string) error {
 	request := &smp.TLS{ServerName: serverName, SendChain: p.client.options.SendChain}
 	for range p.client.options.Retries + 1 {
 		p.last = smp.TLSResponse{}
-		tries, err := p.client.askBy(ctx, p.client.patient, request, &p.last)
+		tries, err := p.client.askBy(ctx, p.client.noiseSchedule, request, &p.last)
 		if err != nil {
 			return fmt.Errorf("opening a session: %w", err)
 		}
@@ -162,8 +162,8 @@ func (p *pump) open(ctx context.Context, serverName string) error {
 	return fmt.Errorf("opening a session: %w", ErrNoAnswer)
 }
 
-// deliver passes on what the board said, and fetches the rest of it.
-func (p *pump) deliver(ctx context.Context) error {
+// forwardOutput passes on what the board said, and fetches the rest of it.
+func (p *relay) forwardOutput(ctx context.Context) error {
 	for {
 		if err := p.toVerifier(); err != nil {
 			return err
@@ -177,7 +177,7 @@ func (p *pump) deliver(ctx context.Context) error {
 	}
 }
 
-func (p *pump) toVerifier() error {
+func (p *relay) toVerifier() error {
 	p.report.Received = append(p.report.Received, p.last.Received...)
 	if len(p.last.Output) == 0 {
 		return nil
@@ -191,7 +191,7 @@ func (p *pump) toVerifier() error {
 }
 
 // verdict looks at the board's state after an exchange.
-func (p *pump) verdict() error {
+func (p *relay) verdict() error {
 	switch {
 	case p.last.State == smp.TLSFailed:
 		return &HandshakeError{Code: p.last.Error, Flags: p.last.Flags}
@@ -202,7 +202,7 @@ func (p *pump) verdict() error {
 }
 
 // ask sends the next tls request.
-func (p *pump) ask(ctx context.Context, input []byte) error {
+func (p *relay) ask(ctx context.Context, input []byte) error {
 	p.sequence++
 	if p.sequence > maxSequence {
 		return errSequenceTooLong
@@ -215,12 +215,12 @@ func (p *pump) ask(ctx context.Context, input []byte) error {
 	return nil
 }
 
-// gather reads from the verifier until it has whole records and nothing more
+// readFlight reads from the verifier until it has whole records and nothing more
 // is there: each exchange with the board costs more than another read.
-func (p *pump) gather(ctx context.Context) error {
+func (p *relay) readFlight(ctx context.Context) error {
 	buffer := make([]byte, 16<<10)
 	for {
-		if err := p.bound(ctx); err != nil {
+		if err := p.setDeadline(ctx); err != nil {
 			return err
 		}
 		n, err := p.conn.Read(buffer)
@@ -244,8 +244,8 @@ func (p *pump) gather(ctx context.Context) error {
 	}
 }
 
-// bound sets the deadline for one read, and takes it back if ctx ended before.
-func (p *pump) bound(ctx context.Context) error {
+// setDeadline sets the deadline for one read, and takes it back if ctx ended before.
+func (p *relay) setDeadline(ctx context.Context) error {
 	if err := p.conn.SetReadDeadline(time.Now().Add(p.client.options.ServerTimeout)); err != nil {
 		return fmt.Errorf("%w: %w", ErrServerGone, err)
 	}
@@ -277,8 +277,8 @@ func wholeRecords(octets []byte) bool {
 	return true
 }
 
-// feed gives the flight to the board, and passes on what it says meanwhile.
-func (p *pump) feed(ctx context.Context) error {
+// sendFlight gives the flight to the board, and passes on what it says meanwhile.
+func (p *relay) sendFlight(ctx context.Context) error {
 	room, err := p.client.room(&smp.TLS{Sequence: maxSequence, Input: []byte{0}})
 	if err != nil {
 		return err
@@ -290,7 +290,7 @@ func (p *pump) feed(ctx context.Context) error {
 		}
 		p.flight = p.flight[n:]
 		if len(p.flight) > 0 {
-			if err := p.deliver(ctx); err != nil {
+			if err := p.forwardOutput(ctx); err != nil {
 				return err
 			}
 		}

@@ -13,9 +13,9 @@ import (
 // How often a board is asked how its handshake stands: a board may wait for
 // news itself, and the line is for others, too.
 const (
-	firstLook = 2 * time.Millisecond
-	lastLook  = 50 * time.Millisecond
-	closeTime = 2 * time.Second // to end a visit when the caller has no time any more
+	firstStatusPoll = 2 * time.Millisecond
+	lastStatusPoll  = 50 * time.Millisecond
+	closeTime       = 2 * time.Second // to end a visit when the caller has no time any more
 )
 
 // NetworkHandshake has the board dial address over its own network and do
@@ -28,7 +28,7 @@ const (
 // errors: ErrServerSilent, ErrRestarted, a *Refusal (ErrNoNetwork: the board
 // cannot dial now), the line's, or the context's cause.
 func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (HandshakeReport, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return HandshakeReport{}, err
 	}
@@ -40,7 +40,7 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 	d := &dial{client: c}
 	err = d.run(ctx, address, serverName)
 	if !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) {
-		err = errors.Join(err, d.hangUp(ctx))
+		err = errors.Join(err, d.closeSession(ctx))
 	}
 	if err != nil {
 		return d.report, fmt.Errorf("handshake over the board's network: %w", c.explain(ctx, err))
@@ -62,7 +62,7 @@ func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName strin
 		return err
 	}
 	deadline := d.client.options.Now().Add(d.client.options.ServerTimeout)
-	wait := firstLook
+	wait := firstStatusPoll
 	for {
 		before := d.last.State
 		if done, err := d.verdict(); done {
@@ -74,7 +74,7 @@ func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName strin
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
-		wait = min(2*wait, lastLook)
+		wait = min(2*wait, lastStatusPoll)
 		if err := d.ask(ctx, &smp.Net{}); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (d *dial) start(ctx context.Context, address netip.AddrPort, serverName str
 	for range d.client.options.Retries + 1 {
 		d.last = smp.NetResponse{}
 		d.open = true // perhaps, even if the answer is lost
-		tries, err := d.client.askBy(ctx, d.client.patient, request, &d.last)
+		tries, err := d.client.askBy(ctx, d.client.noiseSchedule, request, &d.last)
 		if err != nil {
 			return fmt.Errorf("having the board dial %v: %w", address, err)
 		}
@@ -123,9 +123,9 @@ func (d *dial) verdict() (done bool, err error) {
 	return false, nil
 }
 
-// hangUp ends the board's connection, so that no key stays in its RAM and the
+// closeSession ends the board's connection, so that no key stays in its RAM and the
 // next visit starts anew.
-func (d *dial) hangUp(ctx context.Context) error {
+func (d *dial) closeSession(ctx context.Context) error {
 	if !d.open {
 		return nil
 	}

@@ -16,8 +16,8 @@ const (
 	defaultBuffer = 384
 	// leastBuffer leaves room for a write at offset 0 with some data.
 	leastBuffer = 128
-	// headGrows: the head of a byte string takes 1 octet when it is empty and at most 3 here.
-	headGrows = 2
+	// headGrowth: the head of a byte string takes 1 octet when it is empty and at most 3 here.
+	headGrowth = 2
 )
 
 // Write stores DER in a slot, 1 to 1024 octets, in pieces that fit the board's
@@ -26,7 +26,7 @@ func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
 	if len(der) == 0 || len(der) > smp.MaxSlot {
 		return fmt.Errorf("writing slot %d: %w, not %d", slot, ErrObjectSize, len(der))
 	}
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
 // then refused as out of order, so the first may have been the last one that
 // was missing; the object is then sent anew, which changes nothing if it is there.
 func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again bool, err error) {
-	if err := c.learnLimit(ctx); err != nil {
+	if err := c.askBufferSize(ctx); err != nil {
 		return false, err
 	}
 	hash := sha256.Sum256(der)
@@ -62,7 +62,7 @@ func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again boo
 		offset += len(request.Data)
 		request.Commit = offset == len(der)
 		var response smp.WriteSlotResponse
-		tries, err := c.askBy(ctx, c.patient, request, &response)
+		tries, err := c.askBy(ctx, c.noiseSchedule, request, &response)
 		if err != nil {
 			return tries > 1 && errors.Is(err, ErrOutOfOrder), err
 		}
@@ -75,7 +75,7 @@ func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again boo
 
 // Read gives what a slot holds in flash; a *Refusal that wraps ErrEmpty when nothing.
 func (c *Client) Read(ctx context.Context, slot Slot) ([]byte, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (c *Client) readAll(ctx context.Context, slot Slot) ([]byte, error) {
 	return der, nil
 }
 
-// learnLimit asks a board that has not said hello for its buffer size.
-func (c *Client) learnLimit(ctx context.Context) error {
+// askBufferSize asks a board that has not said hello for its buffer size.
+func (c *Client) askBufferSize(ctx context.Context) error {
 	if c.limit != 0 {
 		return nil
 	}
@@ -116,11 +116,11 @@ func (c *Client) learnLimit(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		return fmt.Errorf("asking for the buffer size: %w", err)
 	}
-	return c.learnt(params.BufferSize)
+	return c.setBufferSize(params.BufferSize)
 }
 
-// learnt notes the size of the board's message buffer in octets.
-func (c *Client) learnt(size uint32) error {
+// setBufferSize notes the size of the board's message buffer in octets.
+func (c *Client) setBufferSize(size uint32) error {
 	if size < leastBuffer {
 		return fmt.Errorf("%w: %d octets, want at least %d", ErrBufferTooSmall, size, leastBuffer)
 	}
@@ -134,5 +134,5 @@ func (c *Client) room(request smp.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.limit - len(empty) - headGrows, nil
+	return c.limit - len(empty) - headGrowth, nil
 }

@@ -42,7 +42,7 @@ func List(root string) ([]Found, error) {
 	taken := map[string]bool{}
 	var found []Found
 	for _, name := range names {
-		port, err := look(root, name)
+		port, err := findPort(root, name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && taken[port.Device] {
 			continue
 		}
@@ -56,7 +56,7 @@ func List(root string) ([]Found, error) {
 	return found, nil
 }
 
-func look(root, name string) (Found, error) {
+func findPort(root, name string) (Found, error) {
 	target, err := os.Readlink(filepath.Join(root, byPath, name))
 	if err != nil {
 		return Found{}, err

@@ -26,16 +26,16 @@ func openUninherited(name string, mode *serial.Mode) (serial.Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tame(name); err != nil {
+	if err := protectDescriptors(name); err != nil {
 		return nil, errors.Join(err, port.Close())
 	}
 	return port, nil
 }
 
-// tame sets FD_CLOEXEC on each descriptor above 2 that lacks it: Go sets it by
+// protectDescriptors sets FD_CLOEXEC on each descriptor above 2 that lacks it: Go sets it by
 // itself, so those are the library's three, the tty and a pipe. The tty also
 // becomes non-blocking: a write that blocks could never be ended.
-func tame(name string) error {
+func protectDescriptors(name string) error {
 	var tty, file unix.Stat_t
 	if err := unix.Stat(name, &tty); err != nil {
 		return err
@@ -66,8 +66,8 @@ func tame(name string) error {
 	return nil
 }
 
-// named turns the library's errors, which do not unwrap, into errors that do.
-func named(err error) error {
+// unwrappable turns the library's errors, which do not unwrap, into errors that do.
+func unwrappable(err error) error {
 	var port *serial.PortError
 	if !errors.As(err, &port) {
 		return err

@@ -31,8 +31,8 @@ const (
 	writeChunk          = 256
 	defaultWriteTimeout = 5 * time.Second
 	defaultBaud         = 115200
-	// fullTime is how long a full port is left alone until the next try.
-	fullTime = 2 * time.Millisecond
+	// fullPause is how long a full port is left alone until the next try.
+	fullPause = 2 * time.Millisecond
 )
 
 // Config says which port to open and how. 8N1 always.
@@ -51,10 +51,10 @@ type Modem struct{ DTR, RTS bool }
 
 // A Port is one open UART. Read and Write may be called from two goroutines.
 type Port struct {
-	name     string
-	library  serial.Port
-	lock     *os.File
-	patience time.Duration
+	name         string
+	library      serial.Port
+	lock         *os.File
+	writeTimeout time.Duration
 
 	near, far net.Conn // between Read and the reader
 	reader    chan struct{}
@@ -95,7 +95,7 @@ func open(config Config) (*Port, error) {
 	}
 	library, err := openUninherited(config.Name, mode)
 	if err != nil {
-		return nil, errors.Join(named(err), lock.Close())
+		return nil, errors.Join(unwrappable(err), lock.Close())
 	}
 	if err := library.SetReadTimeout(pollTime); err != nil { // once: the library does not guard it
 		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), lock.Close())
@@ -105,11 +105,11 @@ func open(config Config) (*Port, error) {
 
 func newPort(config Config, library serial.Port, lock *os.File) *Port {
 	p := &Port{
-		name: config.Name, library: library, lock: lock, patience: config.WriteTimeout,
+		name: config.Name, library: library, lock: lock, writeTimeout: config.WriteTimeout,
 		reader: make(chan struct{}), closing: make(chan struct{}),
 	}
-	if p.patience == 0 {
-		p.patience = defaultWriteTimeout
+	if p.writeTimeout == 0 {
+		p.writeTimeout = defaultWriteTimeout
 	}
 	p.near, p.far = net.Pipe()
 	go p.read()
@@ -155,13 +155,13 @@ func (p *Port) Read(b []byte) (int, error) {
 	case errors.Is(err, io.ErrClosedPipe):
 		err = fmt.Errorf("reading port %q: %w", p.name, os.ErrClosed)
 	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("reading port %q: %w", p.name, p.ended())
+		err = fmt.Errorf("reading port %q: %w", p.name, p.endReason())
 	}
 	return n, err
 }
 
-// ended says why there will be no more octets.
-func (p *Port) ended() error {
+// endReason says why there will be no more octets.
+func (p *Port) endReason() error {
 	if gone := p.gone.Load(); gone != nil {
 		return *gone
 	}
@@ -182,7 +182,7 @@ func (p *Port) Write(b []byte) (int, error) {
 		n, err := p.chunk(b[sent:min(len(b), sent+writeChunk)])
 		if n > 0 {
 			sent, since = sent+n, time.Now()
-		} else if err == nil && time.Since(since) > p.patience {
+		} else if err == nil && time.Since(since) > p.writeTimeout {
 			p.stuck = true
 			err = stuckError()
 		}
@@ -212,16 +212,16 @@ func (p *Port) chunk(b []byte) (int, error) {
 	case errors.Is(err, syscall.EINTR):
 		return n, nil
 	case errors.Is(err, syscall.EAGAIN):
-		return n, p.full()
+		return n, p.waitForRoom()
 	case err != nil:
 		return n, fmt.Errorf("%w: %w", ErrUnplugged, err)
 	}
 	return n, nil
 }
 
-// full waits until it is worth to try again.
-func (p *Port) full() error {
-	timer := time.NewTimer(fullTime)
+// waitForRoom waits until it is worth to try again.
+func (p *Port) waitForRoom() error {
+	timer := time.NewTimer(fullPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -101,7 +101,7 @@ func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) erro
 	if err := strict.Unmarshal(encoded, body); err != nil {
 		return fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	return sound(body)
+	return checkRules(body)
 }
 
 func check(encoded []byte, body Body) error {
@@ -112,13 +112,13 @@ func check(encoded []byte, body Body) error {
 	if err := body.form().check(pairs); err != nil {
 		return err
 	}
-	return sound(body)
+	return checkRules(body)
 }
 
-// sound asks a body for the rules that span several keys.
-func sound(body Body) error {
-	if rules, ok := body.(interface{ sound() string }); ok {
-		if broken := rules.sound(); broken != "" {
+// checkRules asks a body for the rules that span several keys.
+func checkRules(body Body) error {
+	if rules, ok := body.(interface{ brokenRule() string }); ok {
+		if broken := rules.brokenRule(); broken != "" {
 			return fmt.Errorf("%w: %s", ErrMalformed, broken)
 		}
 	}

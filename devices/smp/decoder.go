@@ -72,16 +72,16 @@ func (d *Decoder) Held() int {
 func (d *Decoder) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		if d.inLine {
-			rest = rest[d.line(rest):]
+			rest = rest[d.frameOctets(rest):]
 		} else {
-			rest = rest[d.text(rest):]
+			rest = rest[d.consoleOctets(rest):]
 		}
 	}
 	return len(p), nil
 }
 
-// text takes octets outside a frame and gives how many it took.
-func (d *Decoder) text(p []byte) int {
+// consoleOctets takes octets outside a frame and gives how many it took.
+func (d *Decoder) consoleOctets(p []byte) int {
 	if d.held != 0 {
 		if completes(d.held, p[0]) {
 			d.begin()
@@ -102,8 +102,8 @@ func (d *Decoder) text(p []byte) int {
 	return i + 1
 }
 
-// line takes octets of a frame's line and gives how many it took.
-func (d *Decoder) line(p []byte) int {
+// frameOctets takes octets of a frame's line and gives how many it took.
+func (d *Decoder) frameOctets(p []byte) int {
 	for i, b := range p {
 		switch {
 		case d.held != 0 && completes(d.held, b): // the newline before this marker was lost

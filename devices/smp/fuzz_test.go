@@ -24,7 +24,7 @@ func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
 		}, text)
 		stream := append(bytes.Clone(text), AppendFrame(nil, message)...)
 		stream = append(stream, text...)
-		var got heard
+		var got decoded
 		feed(got.decoder(4096), stream, int(piece))
 		if len(got.messages) != 1 || !bytes.Equal(got.messages[0], message) {
 			t.Fatalf("got %x, want %x", got.messages, message)
@@ -42,7 +42,7 @@ func FuzzEveryOctetIsAccountedFor(f *testing.F) {
 		f.Add(v.line, uint8(5))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
-		var whole, cut heard
+		var whole, cut decoded
 		a, b := whole.decoder(2048), cut.decoder(2048)
 		feed(a, stream, len(stream))
 		feed(b, stream, int(piece))
@@ -80,7 +80,7 @@ func FuzzWhatDecodesHasOneEncoding(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
-		for name, empty := range typed {
+		for name, empty := range writableBodies {
 			body := empty()
 			if Unmarshal(encoded, body) != nil {
 				continue
@@ -106,7 +106,7 @@ func FuzzParseNeverPanics(f *testing.F) {
 		f.Add(v.message)
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		for _, empty := range typed {
+		for _, empty := range writableBodies {
 			_, _ = Parse(message, empty())
 		}
 	})

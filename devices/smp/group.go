@@ -238,16 +238,16 @@ func (*Seal) form() form              { return emptyForm }
 func (*Net) form() form               { return netForm }
 func (*NetResponse) form() form       { return netResponseForm }
 
-// sound: TF-M, real or provisioned with dummies, has callers.
-func (h *HelloResponse) sound() string {
+// brokenRule: TF-M, real or provisioned with dummies, has callers.
+func (h *HelloResponse) brokenRule() string {
 	if (h.HUK == 0 || h.HUK == 4) != (h.Caller != nil) {
 		return "dc is there exactly when hs is 0 or 4"
 	}
 	return ""
 }
 
-// sound: total length and hash come with offset 0 and only there.
-func (w *WriteSlot) sound() string {
+// brokenRule: total length and hash come with offset 0 and only there.
+func (w *WriteSlot) brokenRule() string {
 	begins := w.Offset == 0
 	if begins != (w.Total != 0) || begins != (len(w.Hash) != 0) {
 		return "l and h are there exactly when o is 0"
@@ -255,8 +255,8 @@ func (w *WriteSlot) sound() string {
 	return ""
 }
 
-// sound: a server name opens, everything else follows.
-func (t *TLS) sound() string {
+// brokenRule: a server name opens, everything else follows.
+func (t *TLS) brokenRule() string {
 	opens := t.Sequence == 0
 	switch {
 	case opens != (t.ServerName != ""):
@@ -269,8 +269,8 @@ func (t *TLS) sound() string {
 	return ""
 }
 
-// sound: where to and for whom opens, everything else follows.
-func (n *Net) sound() string {
+// brokenRule: where to and for whom opens, everything else follows.
+func (n *Net) brokenRule() string {
 	opens := n.Sequence == 0
 	switch {
 	case opens != (n.ServerName != "") || opens != (n.Address != "") || opens != (n.Port != 0):

@@ -65,14 +65,14 @@ func unhex(t testing.TB, name, text string) []byte {
 	return octets
 }
 
-// heard is what came out of a decoder.
-type heard struct {
+// decoded is what came out of a decoder.
+type decoded struct {
 	messages [][]byte
 	console  []byte
 	drops    []error
 }
 
-func (h *heard) decoder(limit int) *Decoder {
+func (h *decoded) decoder(limit int) *Decoder {
 	return NewDecoder(limit,
 		func(m []byte) { h.messages = append(h.messages, bytes.Clone(m)) },
 		func(text []byte) { h.console = append(h.console, text...) },
@@ -93,7 +93,7 @@ func TestTheDecoderAgreesWithEachVector(t *testing.T) {
 }
 
 func checkVector(t *testing.T, v vector, piece int) {
-	var got heard
+	var got decoded
 	d := got.decoder(2048)
 	for line := v.line; len(line) > 0; {
 		n := min(piece, len(line))
@@ -130,8 +130,8 @@ func TestTheEncoderWritesTheLinesOfTheCanonicalVectors(t *testing.T) {
 	}
 }
 
-// typed gives, for each vector whose body this package can write, an empty body.
-var typed = map[string]func() Body{
+// writableBodies gives, for each vector whose body this package can write, an empty body.
+var writableBodies = map[string]func() Body{
 	"request-hello": func() Body { return new(Hello) }, "request-hello-brief": func() Body { return new(Hello) },
 	"request-csr": func() Body { return new(CSR) }, "request-csr-empty-subject": func() Body { return new(CSR) },
 	"request-csr-cose": func() Body { return new(CSR) }, "request-csr-purpose-unknown": func() Body { return new(CSR) },
@@ -158,7 +158,7 @@ var typed = map[string]func() Body{
 
 func TestEachTypedVectorReencodesToItsOctets(t *testing.T) {
 	for _, v := range vectors(t, "re*") {
-		empty, ok := typed[v.name]
+		empty, ok := writableBodies[v.name]
 		if !ok {
 			continue
 		}
@@ -235,7 +235,7 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 func TestACarriageReturnIsNotBase64(t *testing.T) {
 	line := AppendFrame(nil, []byte("any message"))
 	line = append(line[:len(line)-1], '\r', '\n')
-	var got heard
+	var got decoded
 	feed(got.decoder(2048), line, len(line))
 	if len(got.messages) != 0 || len(got.drops) != 1 || !errors.Is(got.drops[0], ErrBadBase64) {
 		t.Errorf("messages %x, drops %v", got.messages, got.drops)
