@@ -1,8 +1,8 @@
-// Package devices says what a board is and how the station talks to one.
+// Package devices describes boards and talks to them.
 //
-// The types in this file are facts about boards that other packages may
-// import; [Client] is the SMP client that asks a board over a line. The wire
-// is specified in PROTOCOL.md, which is the contract with the C core.
+// The types in this file describe a board, and other packages may import them.
+// [Client] is the SMP client that asks a board over a UART. PROTOCOL.md specifies
+// the wire format and is the contract with the C core.
 package devices
 
 import (
@@ -17,18 +17,19 @@ const NonceSize = 16
 // ProtocolVersion is the wire version this station speaks ("v" of hello).
 const ProtocolVersion = 1
 
-// IdentityABI is the identity ABI version this station accepts ("ab" of
+// IdentityABI is the version of the identity ABI that this station accepts ("ab" of
 // hello, PROTOCOL.md section 5).
 const IdentityABI = 1
 
-// A BoardID is the UUID that a board derives from its HUK.
+// A BoardID is the UUID that a board derives from its HUK: version 4, 16 octets
+// (RFC 9562 section 5.4).
 type BoardID uuid.UUID
 
-// String gives the lower-case hyphenated form of RFC 9562, as in a
-// certificate's common name.
+// String returns the lower-case hyphenated form of RFC 9562 section 4, which is also
+// the common name of the board's certificates.
 func (id BoardID) String() string { return uuid.UUID(id).String() }
 
-// ParseBoardID accepts only the form that String gives.
+// ParseBoardID accepts only the form that String returns. The error is a [*NotBoardIDError].
 func ParseBoardID(s string) (BoardID, error) {
 	u, err := uuid.Parse(s)
 	if err != nil || u.String() != s {
@@ -37,7 +38,7 @@ func ParseBoardID(s string) (BoardID, error) {
 	return BoardID(u), nil
 }
 
-// NotBoardIDError says that a text is not a BoardID.
+// A NotBoardIDError says that a text is not a BoardID.
 type NotBoardIDError struct{ Text string }
 
 func (e *NotBoardIDError) Error() string {
@@ -47,10 +48,10 @@ func (e *NotBoardIDError) Error() string {
 // A HardwareID is the serial number of the silicon, 1 to 16 octets.
 type HardwareID string
 
-// String gives the octets in hexadecimal.
+// String returns the octets in hexadecimal.
 func (id HardwareID) String() string { return hex.EncodeToString([]byte(id)) }
 
-// HUKSource says where a board's hardware unique key came from ("hs" of hello).
+// A HUKSource says where a board's hardware unique key comes from ("hs" of hello).
 type HUKSource uint8
 
 // The sources of PROTOCOL.md section 4, "hello".
@@ -62,16 +63,15 @@ const (
 	HUKTFMDummy
 )
 
-// HasCaller reports whether the key is another one for each caller, as TF-M's is.
+// HasCaller is true if the derived key depends on the caller of the key store, as with TF-M.
 func (s HUKSource) HasCaller() bool { return s == HUKTFM || s == HUKTFMDummy }
 
-// Trusted reports whether a board with a HUK of this source may get an
-// identity outside demo mode: development values and TF-M's dummy
-// provisioning may not, and emulated fuses only where emulated boards are
-// allowed, which the station decides.
+// Trusted is true if a board with a HUK of this source may get an identity outside
+// demo mode. Development values and TF-M's dummy provisioning may not. Emulated fuses
+// are also HUKFuses; the station decides whether emulated boards are allowed.
 func (s HUKSource) Trusted() bool { return s == HUKTFM || s == HUKVendor || s == HUKFuses }
 
-// Slot names one object of the board's certificate store ("s" of write and read).
+// A Slot is one object of the board's certificate store ("s" of write and read).
 type Slot uint8
 
 // The slots of PROTOCOL.md section 4, "write".
@@ -82,23 +82,23 @@ const (
 	SlotCOSE        // certificate of the COSE key
 )
 
-// Slots is the set of slots that hold something ("st" of hello).
+// Slots is the set of slots that are not empty ("st" of hello).
 type Slots uint8
 
-// Has reports whether the slot holds something.
+// Has is true if the slot is not empty.
 func (s Slots) Has(slot Slot) bool { return s&(1<<slot) != 0 }
 
-// A Purpose is what a key of the board is for ("p" of csr). Each has a key of
-// its own, which the board derives from its HUK (PROTOCOL.md section 5).
+// A Purpose is what a key of the board is for ("p" of csr). The board derives one key
+// for each purpose from its HUK (PROTOCOL.md section 5).
 type Purpose uint8
 
 // The purposes of PROTOCOL.md section 4, "csr".
 const (
-	PurposeTLS  Purpose = iota // client in the handshake; every board has it
-	PurposeCOSE                // signs messages (RFC 9052); no handshake takes it
+	PurposeTLS  Purpose = iota // client key of the handshake; every board has one
+	PurposeCOSE                // signs messages (RFC 9052); the verifier accepts it in no handshake
 )
 
-// Slot gives the slot of the purpose's certificate.
+// Slot returns the slot of the purpose's certificate.
 func (p Purpose) Slot() Slot {
 	if p == PurposeCOSE {
 		return SlotCOSE
@@ -106,29 +106,29 @@ func (p Purpose) Slot() Slot {
 	return SlotCertificate
 }
 
-// Purposes is the set of purposes that an image derives a key for ("pu" of hello).
+// Purposes is the set of purposes for which an image derives a key ("pu" of hello).
 type Purposes uint8
 
-// Has reports whether the image derives a key for this purpose.
+// Has is true if the image derives a key for this purpose.
 func (p Purposes) Has(one Purpose) bool { return p&(1<<one) != 0 }
 
-// Capabilities is the set of what a board's image can do ("ca" of hello).
+// Capabilities is the set of functions that a board's image has ("ca" of hello).
 type Capabilities uint8
 
 // The bits of PROTOCOL.md section 4, "hello".
 const (
 	CanProvision Capabilities = 1 << iota // csr, write, seal
-	CanNet                                // the handshake over its own network
+	CanNet                                // the handshake over the board's own network
 )
 
-// Has reports whether all of these are there.
+// Has is true if all wanted capabilities are in the set.
 func (c Capabilities) Has(wanted Capabilities) bool { return c&wanted == wanted }
 
-// BootID is drawn at random at each start of the firmware. Two different
-// values prove that the board was reset in between.
+// A BootID is a random number that the firmware draws at each start. Two different
+// values prove that the board restarted in between.
 type BootID [8]byte
 
-// Identity is what a board says of itself in hello.
+// An Identity is what a board reports about itself in hello.
 type Identity struct {
 	ID           BoardID
 	HardwareID   HardwareID
@@ -136,7 +136,7 @@ type Identity struct {
 	Firmware     string // version, at most 24 octets
 	FirmwareHash [32]byte
 	HUK          HUKSource
-	Caller       int32 // whose key TF-M derived: partition id, or -1 non-secure; 0 without TF-M
+	Caller       int32 // the caller for which TF-M derived the key: partition id, or -1 for the non-secure side; 0 without TF-M
 	Sealed       bool
 	Stored       Slots
 	ABI          uint
@@ -145,21 +145,21 @@ type Identity struct {
 	Boot         BootID
 }
 
-// Subject is what the station asks the board to put into its CSR beside the
-// BoardID: printable ASCII, at most 32 octets each, either may be empty.
+// A Subject is the part of the CSR's subject that the station chooses. The board adds
+// its BoardID. Printable ASCII, at most 32 octets each; each may be empty.
 type Subject struct {
 	Organization       string
 	OrganizationalUnit string
 }
 
-// HandshakeReport is the board's own account of a mutual-TLS handshake.
+// A HandshakeReport is what the board reports about a mutual-TLS handshake.
 type HandshakeReport struct {
 	Received []byte // application data the board read from the verifier
-	Sent     int    // octets board → verifier; 0 over the board's own network, where nobody counts
-	Taken    int    // octets verifier → board; the same
+	Sent     int    // octets board → verifier; 0 over the board's own network, where the station cannot count them
+	Taken    int    // octets verifier → board; as Sent
 }
 
-// WireCount is what went over a line since it was opened.
+// A WireCount counts the traffic of a UART since it was opened.
 type WireCount struct {
 	Sent     int64 // octets station → board, framing included
 	Received int64 // octets board → station, framing and console included

@@ -18,15 +18,15 @@ import (
 	"hallmark/devices/smp"
 )
 
-// scripted is a board that answers as a test says. Each request is handed to
-// the next step of the script; the last step answers all that follow.
+// scripted is a board that answers by a script. Each request goes to the next step;
+// the last step answers all further requests.
 type scripted struct {
 	net.Conn
 	mu    sync.Mutex // covers asked
 	asked [][]byte   // messages, in order
 }
 
-// step gives the octets on the line for a request.
+// A step returns the octets that the board sends for a request.
 type step func(h smp.Header, message []byte) []byte
 
 func answer(response smp.Body) step {
@@ -60,17 +60,17 @@ func damaged(s step) step {
 	}
 }
 
-// both answers twice.
+// both answers with two frames.
 func both(one, two step) step {
 	return func(h smp.Header, m []byte) []byte { return append(one(h, m), two(h, m)...) }
 }
 
-// said puts console text before an answer.
+// said sends console text before an answer.
 func said(text string, s step) step {
 	return func(h smp.Header, m []byte) []byte { return append([]byte(text), s(h, m)...) }
 }
 
-// play starts a board with a script, and a client that asks it.
+// play starts a board with a script, and a client that asks the board.
 func play(t *testing.T, options Options, script ...step) (*Client, *scripted) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -101,13 +101,13 @@ func (s *scripted) run(script []step) {
 			panic(err)
 		}
 		if frame := script[0](h, message); len(frame) > 0 {
-			_, _ = s.Write(frame) // fails only when the client has gone
+			_, _ = s.Write(frame) // fails only when the client has closed the pipe
 		}
 		if len(script) > 1 {
 			script = script[1:]
 		}
 	}, func([]byte) {}, func(error) {})
-	_, _ = io.Copy(decoder, s) // ends with the line
+	_, _ = io.Copy(decoder, s) // ends with the pipe
 }
 
 var quick = Options{Timeout: 150 * time.Millisecond, Settle: 10 * time.Millisecond, ResetTimeout: time.Second}
@@ -164,7 +164,7 @@ func TestLateAndDuplicateAnswersAreIgnored(t *testing.T) {
 	other.BoardType = "late"
 	client, _ := play(t, quick,
 		both(answer(&hello), answer(&other)),
-		func(h smp.Header, m []byte) []byte { // an answer to the request before, then the right one
+		func(h smp.Header, m []byte) []byte { // an answer to the request before this one, then the right answer
 			before := h
 			before.Sequence--
 			return append(answer(&other)(before, m), answer(&hello)(h, m)...)
@@ -233,7 +233,7 @@ func TestACancelledCallEnds(t *testing.T) {
 	}
 }
 
-// flash is a board that takes a slot as PROTOCOL.md says.
+// flash is a board that stores a slot as PROTOCOL.md says.
 func flash(held *[]byte) step {
 	return func(h smp.Header, message []byte) []byte {
 		if h.Group == smp.GroupOS {
@@ -320,7 +320,7 @@ func TestAfterDetachTheLineBelongsToTheNextClient(t *testing.T) {
 	}
 }
 
-// The words and numbers stand in three places; they must not drift apart.
+// The words and numbers of refusals stand in three files, which must agree.
 func TestTheTableOfRefusalsIsTheOneOfTheProtocolAndOfTheCore(t *testing.T) {
 	protocol, header := file(t, "../PROTOCOL.md"), file(t, "firmware/include/prov/errors.h")
 	rows := regexp.MustCompile(`(?m)^\| (\d+) \| ([a-z-]+) \| (.+) \|$`).FindAllStringSubmatch(protocol, -1)

@@ -10,11 +10,11 @@ import (
 	"hallmark/devices/smp"
 )
 
-// schedule says how long to wait for the answer to the nth try, counted from 0;
-// false: there is no such try.
+// A schedule returns how long to wait for the answer to a try, counted from 0. false:
+// there is no such try.
 type schedule func(try int) (time.Duration, bool)
 
-// noiseSchedule is the schedule against line noise.
+// noiseSchedule repeats a request that noise on the UART destroyed.
 func (c *Client) noiseSchedule(try int) (time.Duration, bool) {
 	return c.options.Timeout, try <= c.options.Retries
 }
@@ -25,7 +25,7 @@ func (c *Client) ask(ctx context.Context, request smp.Request, response smp.Body
 	return err
 }
 
-// askBy is ask by a schedule; it gives how often the request was sent.
+// askBy is ask with another schedule. It also returns how often the request was sent.
 func (c *Client) askBy(ctx context.Context, plan schedule, request smp.Request, response smp.Body) (tries int, err error) {
 	sequence := uint8(c.sequence.Add(1))
 	message, err := smp.AppendRequest(nil, sequence, request)
@@ -55,7 +55,7 @@ func (c *Client) setPending(w *pendingRequest) {
 	c.pending = w
 }
 
-// exchange sends c.frame until there is an answer or the plan ends.
+// exchange sends c.frame until an answer comes or the schedule ends.
 func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest) (answer []byte, tries int, err error) {
 	begun := c.options.Now()
 	defer func() { c.waited.Add(int64(c.options.Now().Sub(begun))) }()
@@ -78,7 +78,7 @@ func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest)
 	}
 }
 
-// send puts c.frame on the line.
+// send writes c.frame to the transport.
 func (c *Client) send(ctx context.Context, timeout time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the board: %w", context.Cause(ctx))
@@ -102,8 +102,8 @@ func (c *Client) send(ctx context.Context, timeout time.Duration) error {
 	return nil
 }
 
-// answer waits for one. nil without an error: it is time for the next try,
-// because timeout is over or because a frame was damaged and nothing came after it.
+// answer waits for the answer. nil without an error means that the next try is due:
+// the time is over, or a frame was damaged and no answer came within Options.Settle.
 func (c *Client) answer(ctx context.Context, timeout time.Duration, w *pendingRequest) ([]byte, error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -123,7 +123,7 @@ func (c *Client) answer(ctx context.Context, timeout time.Duration, w *pendingRe
 	}
 }
 
-// lastAnswer is for an answer that came just before the line ended.
+// lastAnswer returns an answer that came just before the transport ended.
 func (c *Client) lastAnswer(w *pendingRequest) ([]byte, error) {
 	select {
 	case answer := <-w.answer:

@@ -23,7 +23,7 @@ func failed(code int32, flags uint32) step {
 	return answer(&smp.NetResponse{State: smp.TLSFailed, Error: code, Flags: flags})
 }
 
-// requests gives what the board was asked of `net`.
+// requests returns the net requests that the board got.
 func (s *scripted) requests(t *testing.T) (all []smp.Net) {
 	t.Helper()
 	s.mu.Lock()
@@ -82,7 +82,7 @@ func TestANetworkHandshakeEndsByName(t *testing.T) {
 		name   string
 		script []step
 		want   error
-		closed bool // the board is told to hang up
+		closed bool // the board is told to close its session
 	}{
 		{"nobody at the address", []step{shaking, failed(-0x44, 0), hungUp}, ErrServerUnreached, true},
 		{"a connection that is reset", []step{shaking, failed(-0x50, 0), hungUp}, ErrServerGone, true},
@@ -112,7 +112,7 @@ func TestANetworkHandshakeEndsByName(t *testing.T) {
 	}
 }
 
-// The line may double the opening, or lose its answer: only the last session counts.
+// The opening request may arrive twice, or its answer may be lost: only the last session counts.
 func TestAnOpeningThatWasSentTwiceIsDoneAgain(t *testing.T) {
 	client, board := play(t, quick, silence, shaking, shaking, told, hungUp)
 	if _, err := client.NetworkHandshake(t.Context(), elsewhere, "verifier"); err != nil {
