@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// vector is one file of testdata; its README has the format.
+// A vector is one file of testdata; the README there describes the format.
 type vector struct {
 	name    string
 	headers map[string]string
@@ -65,7 +65,7 @@ func unhex(t testing.TB, name, text string) []byte {
 	return octets
 }
 
-// decoded is what came out of a decoder.
+// decoded is the output of a decoder.
 type decoded struct {
 	messages [][]byte
 	console  []byte
@@ -130,7 +130,7 @@ func TestTheEncoderWritesTheLinesOfTheCanonicalVectors(t *testing.T) {
 	}
 }
 
-// writableBodies gives, for each vector whose body this package can write, an empty body.
+// writableBodies has an empty body for each vector whose body this package can write.
 var writableBodies = map[string]func() Body{
 	"request-hello": func() Body { return new(Hello) }, "request-hello-brief": func() Body { return new(Hello) },
 	"request-csr": func() Body { return new(CSR) }, "request-csr-empty-subject": func() Body { return new(CSR) },
@@ -223,7 +223,7 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 		if v.message[7] == 1 {
 			body = new(CSR)
 		}
-		// Which characters a subject may have, and which purposes there are, is for the board, not for the codec.
+		// The board checks the characters of a subject and the purpose; the codec does not.
 		ours := v.name != "request-forbidden-subject" && v.name != "request-csr-purpose-unknown"
 		if _, err := Parse(v.message, body); ours && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, want %v", v.name, err, ErrMalformed)
@@ -231,7 +231,7 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 	}
 }
 
-// Boards may skip carriage returns (Zephyr's base64 does); the station does not.
+// A board may skip carriage returns, as Zephyr's base64 does; the station refuses them.
 func TestACarriageReturnIsNotBase64(t *testing.T) {
 	line := AppendFrame(nil, []byte("any message"))
 	line = append(line[:len(line)-1], '\r', '\n')
