@@ -41,8 +41,8 @@ type silicon struct {
 // opener makes the boards of a suite; it ends the test when the machine lacks something.
 type opener func(t *testing.T) Boards
 
-// words is the grammar: what follows the word and its colon makes an opener.
-var words = map[string]func(rest string, has bool, s silicon) (opener, error){
+// boardKinds is the grammar: what follows the word and its colon makes an opener.
+var boardKinds = map[string]func(rest string, has bool, s silicon) (opener, error){
 	"port":   parsePort,
 	"posix":  parsePosix,
 	"qemu":   parseQEMU,
@@ -51,7 +51,7 @@ var words = map[string]func(rest string, has bool, s silicon) (opener, error){
 
 func parse(spec string, s silicon) (opener, error) {
 	word, rest, has := strings.Cut(spec, ":")
-	of, known := words[word]
+	of, known := boardKinds[word]
 	switch {
 	case !known:
 		return nil, fmt.Errorf("%w; got %q", errSpec, spec)

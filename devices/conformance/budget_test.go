@@ -13,7 +13,7 @@ const budget = 6500
 
 func TestAWholeRunStaysWithinItsWireBudget(t *testing.T) {
 	boards := emulator(emulated.Config{Kind: emulated.Posix}, "")(t)
-	b := &bench{T: t, ctx: t.Context(), subject: boards.Open(t)}
+	b := &environment{T: t, ctx: t.Context(), subject: boards.Open(t)}
 	before := int64(0)
 	spent := func(step string) {
 		wire := b.client().Wire()

@@ -23,8 +23,8 @@ import (
 	"hallmark/devices"
 )
 
-// patience bounds each check; a loaded emulator is slow.
-const patience = 60 * time.Second
+// checkTimeout bounds each check; a loaded emulator is slow.
+const checkTimeout = 60 * time.Second
 
 // Boards is where the suite gets a board for each check.
 type Boards struct {
@@ -57,30 +57,32 @@ type Subject struct {
 
 // chapter is one group of checks.
 type chapter struct {
-	name   string
-	needs  need
-	checks []check
+	name     string
+	requires requirement
+	checks   []check
 }
 
-// need is what a chapter wants of its boards.
-type need int
+// requirement is what a chapter wants of its boards.
+type requirement int
 
 const (
-	anyBoard need = iota
+	anyBoard requirement = iota
 	freshBoard
 	boardToSeal // fresh, too
 )
 
 // String says it to whoever wonders why a chapter is left out.
-func (n need) String() string {
-	return [...]string{"a board", "boards with an empty store", "boards with an empty store that may be sealed for ever"}[n]
+func (r requirement) String() string {
+	return [...]string{"a board", "boards with an empty store", "boards with an empty store that may be sealed for ever"}[r]
 }
 
-func (b Boards) offer(n need) bool { return n == anyBoard || b.Fresh && (n == freshBoard || b.MaySeal) }
+func (b Boards) satisfy(r requirement) bool {
+	return r == anyBoard || b.Fresh && (r == freshBoard || b.MaySeal)
+}
 
 type check struct {
 	name string
-	do   func(*bench)
+	do   func(*environment)
 }
 
 var chapters = []chapter{
@@ -98,30 +100,30 @@ var chapters = []chapter{
 // TestBoard runs the suite.
 func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {
-		if !boards.offer(chapter.needs) {
-			t.Logf("left out: the chapter %q needs %s", chapter.name, chapter.needs)
+		if !boards.satisfy(chapter.requires) {
+			t.Logf("left out: the chapter %q needs %s", chapter.name, chapter.requires)
 			continue
 		}
 		t.Run(chapter.name, func(t *testing.T) {
 			for _, check := range chapter.checks {
-				t.Run(check.name, func(t *testing.T) { check.on(t, boards) })
+				t.Run(check.name, func(t *testing.T) { check.run(t, boards) })
 			}
 		})
 	}
 }
 
-func (c check) on(t *testing.T, boards Boards) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (c check) run(t *testing.T, boards Boards) {
+	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 	defer cancel()
 	subject := boards.Open(t)
 	if !boards.Fresh {
-		(&bench{T: t, ctx: ctx, subject: subject}).prepare()
+		(&environment{T: t, ctx: ctx, subject: subject}).prepare()
 	}
-	c.do(&bench{T: t, ctx: ctx, subject: subject})
+	c.do(&environment{T: t, ctx: ctx, subject: subject})
 }
 
 // prepare makes a board that has been used as good as new, but for an anchor.
-func (b *bench) prepare() {
+func (b *environment) prepare() {
 	b.Helper()
 	id := b.identify()
 	if id.Sealed {
@@ -134,8 +136,8 @@ func (b *bench) prepare() {
 	b.check(b.board.Detach())
 }
 
-// bench is one check with its board. Either client or wire reads the line.
-type bench struct {
+// environment is one check with its board. Either client or wire reads the line.
+type environment struct {
 	*testing.T
 	ctx     context.Context
 	subject Subject
@@ -145,7 +147,7 @@ type bench struct {
 }
 
 // client gives the client of this check's board.
-func (b *bench) client() *devices.Client {
+func (b *environment) client() *devices.Client {
 	b.Helper()
 	if b.board == nil {
 		b.board = devices.NewClient(b.subject.Transport, b.options)
@@ -160,21 +162,21 @@ func (b *bench) client() *devices.Client {
 }
 
 // check ends the check when something failed that is not on trial.
-func (b *bench) check(err error) {
+func (b *environment) check(err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)
 	}
 }
 
-func (b *bench) identify() devices.Identity {
+func (b *environment) identify() devices.Identity {
 	b.Helper()
 	id, err := b.client().Identify(b.ctx)
 	b.check(err)
 	return id
 }
 
-func (b *bench) reset() devices.BootID {
+func (b *environment) reset() devices.BootID {
 	b.Helper()
 	_, boot, err := b.client().Reset(b.ctx)
 	b.check(err)

@@ -21,12 +21,12 @@ type csr struct {
 }
 
 // csr asks for one of the TLS key and checks its own signature.
-func (b *bench) csr(nonce [devices.NonceSize]byte, subject devices.Subject) csr {
+func (b *environment) csr(nonce [devices.NonceSize]byte, subject devices.Subject) csr {
 	b.Helper()
 	return b.csrFor(devices.PurposeTLS, nonce, subject)
 }
 
-func (b *bench) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) csr {
+func (b *environment) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) csr {
 	b.Helper()
 	der, err := b.client().CSR(b.ctx, purpose, nonce, subject)
 	b.check(err)
@@ -58,7 +58,7 @@ func (b *bench) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, s
 }
 
 // check compares what the board decides to what PROTOCOL.md section 4 says.
-func (c csr) check(b *bench, id devices.BoardID, nonce [devices.NonceSize]byte, subject devices.Subject) {
+func (c csr) check(b *environment, id devices.BoardID, nonce [devices.NonceSize]byte, subject devices.Subject) {
 	b.Helper()
 	if want := subjectDER(id, subject); !bytes.Equal(c.subject, want) {
 		b.Errorf("subject\n got %x\nwant %x", c.subject, want)

@@ -16,12 +16,12 @@ import (
 var netChecks = []check{
 	onNetwork("it speaks TLS 1.3 and 1.2, one after the other", bothVersions),
 	onNetwork("it sends its chain to a server that has only the root", sendChain),
-	onNetwork("a server that is not the right one is left, by name, and the next one is greeted", leaveServers),
+	onNetwork("a server that is not the right one is left, by name, and the next one is greeted", rejectServers),
 	onNetwork("a reset in the middle is told apart", resetInTheMiddle),
-	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialNobody),
+	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialUnusedAddress),
 	onNetwork("a handshake over the line ends one over the network", oneSession),
 	onNetwork("net requests count up and may come twice, the one that dials, too", netSequence),
-	{"it says rc 8 without a network", func(b *bench) {
+	{"it says rc 8 without a network", func(b *environment) {
 		if b.identify().Can.Has(devices.CanNet) {
 			return // the other checks say what it does
 		}
@@ -31,8 +31,8 @@ var netChecks = []check{
 }
 
 // onNetwork is a check for boards with a network.
-func onNetwork(name string, do func(*bench)) check {
-	return check{name, func(b *bench) {
+func onNetwork(name string, do func(*environment)) check {
+	return check{name, func(b *environment) {
 		b.options.Reach = b.subject.Reach
 		if !b.identify().Can.Has(devices.CanNet) {
 			b.Log("this board has no network")
@@ -46,7 +46,7 @@ func onNetwork(name string, do func(*bench)) check {
 }
 
 // loopback is an address of this machine where nobody listens.
-func loopback(b *bench) netip.AddrPort {
+func loopback(b *environment) netip.AddrPort {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	b.check(err)
@@ -54,7 +54,7 @@ func loopback(b *bench) netip.AddrPort {
 	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func dialNobody(b *bench) {
+func dialUnusedAddress(b *environment) {
 	b.options.ServerTimeout = 5 * time.Second
 	p := b.pki()
 	// Where an emulator stands in between, the board sees a connection that says nothing.
@@ -69,7 +69,7 @@ func dialNobody(b *bench) {
 	p.passes(p.good(), 0)
 }
 
-func oneSession(b *bench) {
+func oneSession(b *environment) {
 	p := b.pki()
 	for range 2 {
 		b.network = false
@@ -79,13 +79,13 @@ func oneSession(b *bench) {
 	}
 }
 
-func netSequence(b *bench) {
-	b.stocked()
+func netSequence(b *environment) {
+	b.provision()
 	b.reset()
 	b.check(b.board.Detach())
 	w := b.wire()
-	w.heard("the reset") // a board that started slowly may have been asked more than once
-	visitors, address := b.silentServer()
+	w.answersBefore("the reset") // a board that started slowly may have been asked more than once
+	connections, address := b.silentServer()
 	dial := &smp.Net{Address: address.Addr().String(), Port: address.Port(), ServerName: serverName}
 	for _, step := range []struct {
 		name    string
@@ -115,14 +115,14 @@ func netSequence(b *bench) {
 			b.Errorf("%s: %+v, %v; want state %d", step.name, response, err, step.state)
 		}
 	}
-	if came := visitors(); came != 1 {
+	if came := connections(); came != 1 {
 		b.Errorf("%d connections for one session", came)
 	}
 }
 
 // silentServer counts who comes until it is asked, and says nothing. Address
 // is what the board dials.
-func (b *bench) silentServer() (visitors func() int, address netip.AddrPort) {
+func (b *environment) silentServer() (connections func() int, address netip.AddrPort) {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	b.check(err)
@@ -141,11 +141,11 @@ func (b *bench) silentServer() (visitors func() int, address netip.AddrPort) {
 	if b.subject.Reach != nil {
 		address = b.subject.Reach(address)
 	}
-	visitors = func() int {
+	connections = func() int {
 		time.Sleep(100 * time.Millisecond) // for one too many
 		b.check(listener.Close())
 		return <-came
 	}
 	b.Cleanup(func() { _ = listener.Close() }) // a second close, mostly
-	return visitors, address
+	return connections, address
 }

@@ -20,7 +20,7 @@ type authority struct {
 
 func (a *authority) der() []byte { return a.certificate.Raw }
 
-func (b *bench) newKey() *ecdsa.PrivateKey {
+func (b *environment) newKey() *ecdsa.PrivateKey {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	b.check(err)
@@ -28,14 +28,14 @@ func (b *bench) newKey() *ecdsa.PrivateKey {
 }
 
 // root makes a self-signed CA.
-func (b *bench) root(name string) *authority {
+func (b *environment) root(name string) *authority {
 	b.Helper()
 	key := b.newKey()
 	return b.sign(caTemplate(name), nil, key)
 }
 
 // issuing makes a CA below another.
-func (b *bench) issuing(name string, parent *authority) *authority {
+func (b *environment) issuing(name string, parent *authority) *authority {
 	b.Helper()
 	return b.sign(caTemplate(name), parent, b.newKey())
 }
@@ -57,7 +57,7 @@ func template(name string) *x509.Certificate {
 }
 
 // sign makes a certificate for key; parent nil: self-signed.
-func (b *bench) sign(template *x509.Certificate, parent *authority, key *ecdsa.PrivateKey) *authority {
+func (b *environment) sign(template *x509.Certificate, parent *authority, key *ecdsa.PrivateKey) *authority {
 	b.Helper()
 	if parent == nil {
 		parent = &authority{template, key}
@@ -65,7 +65,7 @@ func (b *bench) sign(template *x509.Certificate, parent *authority, key *ecdsa.P
 	return &authority{b.issue(template, parent, &key.PublicKey), key}
 }
 
-func (b *bench) issue(template *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
+func (b *environment) issue(template *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	b.check(err)
@@ -78,12 +78,12 @@ func (b *bench) issue(template *x509.Certificate, parent *authority, key *ecdsa.
 }
 
 // forBoard makes a client certificate for the board's own key.
-func (b *bench) forBoard(parent *authority) *x509.Certificate {
+func (b *environment) forBoard(parent *authority) *x509.Certificate {
 	b.Helper()
 	return b.forKey(parent, b.boardKey())
 }
 
-func (b *bench) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
+func (b *environment) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
 	t := template("a board")
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -91,19 +91,19 @@ func (b *bench) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificat
 }
 
 // boardKey is the key of the board's CSR for the handshake.
-func (b *bench) boardKey() *ecdsa.PublicKey {
+func (b *environment) boardKey() *ecdsa.PublicKey {
 	b.Helper()
 	return b.keyFor(devices.PurposeTLS)
 }
 
 // keyFor is the key of the board's CSR for a purpose.
-func (b *bench) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
+func (b *environment) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
 	b.Helper()
 	return b.csrFor(purpose, [devices.NonceSize]byte{1}, devices.Subject{}).key
 }
 
 // publicFor is that key as an uncompressed point.
-func (b *bench) publicFor(purpose devices.Purpose) []byte {
+func (b *environment) publicFor(purpose devices.Purpose) []byte {
 	b.Helper()
 	public, err := b.keyFor(purpose).Bytes()
 	b.check(err)

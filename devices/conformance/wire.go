@@ -20,14 +20,14 @@ const answerTime = 20 * time.Second
 
 // wire is the bare line: octets out, messages in.
 type wire struct {
-	*bench
+	*environment
 	messages [][]byte
 	decoder  *smp.Decoder
 	sequence uint8
 }
 
-func (b *bench) wire() *wire {
-	w := &wire{bench: b}
+func (b *environment) wire() *wire {
+	w := &wire{environment: b}
 	w.decoder = smp.NewDecoder(smp.MaxMessage,
 		func(message []byte) { w.messages = append(w.messages, bytes.Clone(message)) },
 		func([]byte) {},
@@ -90,8 +90,8 @@ func (w *wire) alive(after string) {
 	}
 }
 
-// heard gives what the board answers before it answers an echo, which it must.
-func (w *wire) heard(after string) (answered [][]byte) {
+// answersBefore gives what the board answers before it answers an echo, which it must.
+func (w *wire) answersBefore(after string) (answered [][]byte) {
 	w.Helper()
 	const sequence = 255 // no vector's
 	message, err := smp.AppendRequest(nil, sequence, &smp.Echo{Text: after})
@@ -113,13 +113,13 @@ func answers(message []byte, sequence uint8) bool {
 }
 
 var wireChecks = []check{
-	{"its buffer has a size that a station can use", func(b *bench) {
+	{"its buffer has a size that a station can use", func(b *environment) {
 		var params smp.ParamsResponse
 		if err := b.wire().ask(&smp.Params{}, &params); err != nil || params.BufferSize < 128 || params.BufferCount < 1 {
 			b.Errorf("%+v, %v", params, err)
 		}
 	}},
-	{"a message that fills the buffer is answered, a larger one is dropped in silence", func(b *bench) {
+	{"a message that fills the buffer is answered, a larger one is dropped in silence", func(b *environment) {
 		w := b.wire()
 		var params smp.ParamsResponse
 		w.check(w.ask(&smp.Params{}, &params))
@@ -139,7 +139,7 @@ var wireChecks = []check{
 			w.alive("a long message")
 		}
 	}},
-	{"bad bodies are refused by name", func(b *bench) {
+	{"bad bodies are refused by name", func(b *environment) {
 		w := b.wire()
 		for _, v := range w.vectors("request-*") {
 			if v.headers["refusal"] == "" {
@@ -153,7 +153,7 @@ var wireChecks = []check{
 			w.alive(v.name)
 		}
 	}},
-	{"damaged frames are dropped, and what follows is heard", func(b *bench) {
+	{"damaged frames are dropped, and what follows is heard", func(b *environment) {
 		w := b.wire()
 		for _, v := range w.vectors("frame-*") {
 			if why := mcumgrDiffers[v.name]; b.subject.Zephyr && why != "" {
@@ -166,12 +166,12 @@ var wireChecks = []check{
 					w.Errorf("%s: answered by %x", v.name, got)
 				}
 			}
-			if heard := w.heard(v.name); len(heard) > 0 {
-				w.Errorf("%s: answered by %x", v.name, heard)
+			if extra := w.answersBefore(v.name); len(extra) > 0 {
+				w.Errorf("%s: answered by %x", v.name, extra)
 			}
 		}
 	}},
-	{"flags and reserved bits of a header are ignored, and answered by none", func(b *bench) {
+	{"flags and reserved bits of a header are ignored, and answered by none", func(b *environment) {
 		w := b.wire()
 		message, err := smp.AppendRequest(nil, 77, &smp.Echo{Text: "flags"})
 		w.check(err)
@@ -184,7 +184,7 @@ var wireChecks = []check{
 			w.Errorf("%x, %v", answer, err)
 		}
 	}},
-	{"the same request twice has the same answer twice", func(b *bench) {
+	{"the same request twice has the same answer twice", func(b *environment) {
 		w := b.wire()
 		message, err := smp.AppendRequest(nil, 42, &smp.Hello{})
 		w.check(err)
@@ -194,7 +194,7 @@ var wireChecks = []check{
 			w.Errorf("%x\n%x", one, two)
 		}
 	}},
-	{"an answer is not taken for a request", func(b *bench) {
+	{"an answer is not taken for a request", func(b *environment) {
 		w := b.wire()
 		w.send(smp.AppendFrame(nil, smp.AppendMessage(nil, smp.Header{Op: smp.ReadResponse, Version: 1, Group: 64, Sequence: 9}, []byte{0xa0})))
 		message, err := smp.AppendRequest(nil, 10, &smp.Echo{Text: "after it"})
@@ -206,8 +206,8 @@ var wireChecks = []check{
 			}
 		}
 	}},
-	{"tls requests count up and may come twice", func(b *bench) { tlsSequence(b) }},
-	{"the request that opens a tls session may come twice, too", func(b *bench) { tlsOpening(b) }},
+	{"tls requests count up and may come twice", func(b *environment) { tlsSequence(b) }},
+	{"the request that opens a tls session may come twice, too", func(b *environment) { tlsOpening(b) }},
 }
 
 // mcumgrDiffers names the frames that Zephyr's MCUmgr (3.4) takes in another way
@@ -220,8 +220,8 @@ var mcumgrDiffers = map[string]string{
 	"frame-length-zero":     "a length of 0 passes for a message, whose contents are an old one's",
 }
 
-func tlsSequence(b *bench) {
-	b.stocked()
+func tlsSequence(b *environment) {
+	b.provision()
 	b.reset()
 	steps := []struct {
 		name    string
@@ -258,8 +258,8 @@ func tlsSequence(b *bench) {
 	}
 }
 
-func tlsOpening(b *bench) {
-	b.stocked()
+func tlsOpening(b *environment) {
+	b.provision()
 	b.reset()
 	b.check(b.board.Detach())
 	w := b.wire()
