@@ -27,11 +27,11 @@ const (
 	flashSize   = 64 << 10
 
 	stderrLimit = 1 << 20 // the log starts anew when it is larger
-	wordsLimit  = 4 << 10
+	tailLimit   = 4 << 10
 
 	// A board whose station was killed is killed too, but needs a moment to go.
-	lockPatience = time.Second
-	lockPoll     = 20 * time.Millisecond
+	lockTimeout = time.Second
+	lockPoll    = 20 * time.Millisecond
 )
 
 // directory is the part of a board that survives power cuts.
@@ -60,7 +60,7 @@ func openDirectory(ctx context.Context, cfg Config) (*directory, error) {
 }
 
 func (d *directory) open(ctx context.Context, cfg Config) (err error) {
-	if err := d.take(ctx); err != nil {
+	if err := d.acquireLock(ctx); err != nil {
 		return err
 	}
 	if err := d.burnFuses(cfg); err != nil {
@@ -81,13 +81,13 @@ func (d *directory) open(ctx context.Context, cfg Config) (err error) {
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
 
-// take locks the directory.
-func (d *directory) take(ctx context.Context) (err error) {
+// acquireLock locks the directory.
+func (d *directory) acquireLock(ctx context.Context) (err error) {
 	d.lock, err = os.OpenFile(d.file(lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the board's lock: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
 		err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -222,19 +222,19 @@ func (d *directory) markPowerOn() error {
 	return nil
 }
 
-// lastWords is the tail of the log since the last power-on.
-func (d *directory) lastWords() string {
+// stderrTail is the tail of the log since the last power-on.
+func (d *directory) stderrTail() string {
 	from := d.since.Load()
 	info, err := d.stderr.Stat()
 	if err != nil {
 		return ""
 	}
-	from = max(from, info.Size()-wordsLimit)
-	words, err := io.ReadAll(io.NewSectionReader(d.stderr, from, wordsLimit))
+	from = max(from, info.Size()-tailLimit)
+	text, err := io.ReadAll(io.NewSectionReader(d.stderr, from, tailLimit))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(words))
+	return strings.TrimSpace(string(text))
 }
 
 // Close lets go of the directory.

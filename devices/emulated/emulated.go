@@ -126,7 +126,7 @@ const (
 type Board struct {
 	cfg  Config
 	dir  *directory
-	line *line
+	uart *uart
 	net  *ethernet // nil: none
 
 	mu     sync.Mutex // guards line, power and closed
@@ -154,7 +154,7 @@ func (b *Board) open(ctx context.Context) (err error) {
 		return err
 	}
 	if !b.cfg.Pty {
-		if b.line, err = newLine(); err != nil {
+		if b.uart, err = newUART(); err != nil {
 			return err
 		}
 	}
@@ -213,7 +213,7 @@ func ImageName(kind Kind, machine string) string {
 func (b *Board) Transport() devices.Transport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.line
+	return b.uart
 }
 
 // PowerOn starts the process after a power cut. What the station sent
@@ -225,7 +225,7 @@ func (b *Board) PowerOn(ctx context.Context) error {
 		return ErrClosed
 	}
 	if b.power != nil {
-		return b.line.reason()
+		return b.uart.reason()
 	}
 	return b.powerOn(ctx)
 }
@@ -250,10 +250,10 @@ func (b *Board) newPty() error {
 		return nil
 	}
 	var err error
-	if b.line != nil {
-		err = b.line.release()
+	if b.uart != nil {
+		err = b.uart.release()
 	}
-	b.line = &line{}
+	b.uart = &uart{}
 	return err
 }
 
@@ -299,7 +299,7 @@ func (b *Board) Reset(ctx context.Context) error {
 }
 
 func (b *Board) reset(ctx context.Context) error {
-	if err := b.line.reason(); err != nil {
+	if err := b.uart.reason(); err != nil {
 		return err
 	}
 	if b.power.monitor != nil {
@@ -321,7 +321,7 @@ func (b *Board) Close() error {
 	if b.closed {
 		return nil
 	}
-	return errors.Join(b.release(), b.line.reason())
+	return errors.Join(b.release(), b.uart.reason())
 }
 
 // release gives back whatever Start got hold of.
@@ -331,8 +331,8 @@ func (b *Board) release() error {
 	if b.power != nil {
 		errs = append(errs, b.power.stop())
 	}
-	if b.line != nil {
-		errs = append(errs, b.line.release())
+	if b.uart != nil {
+		errs = append(errs, b.uart.release())
 	}
 	if b.net != nil {
 		errs = append(errs, b.net.release())
@@ -350,7 +350,7 @@ func (b *Board) Reach(address netip.AddrPort) netip.AddrPort {
 	if b.net == nil {
 		return address
 	}
-	_ = b.net.lead(address) // fails only for a board that was closed, and dials nobody
+	_ = b.net.setTarget(address) // fails only for a board that was closed, and dials nobody
 	return EthernetPeer()
 }
 
@@ -360,7 +360,7 @@ func (b *Board) Stderr() string {
 	if b.dir == nil {
 		return ""
 	}
-	return b.dir.lastWords()
+	return b.dir.stderrTail()
 }
 
 // PID is the process of a running board, 0 while it is off.

@@ -149,12 +149,12 @@ func TestLineSurvivesPowerCuts(t *testing.T) {
 		if err := b.PowerCut(); err != nil {
 			t.Fatal(err)
 		}
-		tell(t, b, "lost\n")
+		send(t, b, "lost\n")
 		if err := b.PowerOn(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, r, b, "up\n")
-		tell(t, b, "heard\n")
+		send(t, b, "heard\n")
 		expect(t, r, b, "heard\n")
 	}
 }
@@ -206,7 +206,7 @@ func TestLastWordsOfAProcessThatDied(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
 	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
-	tell(t, b, "die\n")
+	send(t, b, "die\n")
 	_, err := r.ReadString('\n')
 	want := "exit status 7: echo board is up | last words"
 	if !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), want) {
@@ -227,7 +227,7 @@ func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
 	if err := b.Transport().Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !process.gone(killBound) {
+	if !process.exited(killBound) {
 		t.Fatal("the process does not end")
 	}
 	if err := b.Close(); err != nil {

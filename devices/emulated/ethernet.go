@@ -100,15 +100,15 @@ func (e *ethernet) answer(upstream net.Conn) {
 	buffer := make([]byte, frameMax)
 	for {
 		n, err := upstream.Read(buffer)
-		if !e.deliver(upstream, buffer[:n]) || err != nil {
+		if !e.toBoard(upstream, buffer[:n]) || err != nil {
 			return
 		}
 		time.Sleep(frameGap)
 	}
 }
 
-// deliver gives octets to the board while they belong to its connection.
-func (e *ethernet) deliver(upstream net.Conn, octets []byte) bool {
+// toBoard gives octets to the board while they belong to its connection.
+func (e *ethernet) toBoard(upstream net.Conn, octets []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.upstream != upstream || e.near.SetWriteDeadline(time.Now().Add(frameBound)) != nil {
@@ -127,9 +127,9 @@ func (e *ethernet) end(upstream net.Conn) {
 	_ = upstream.Close() // a second close, or a connection that is gone
 }
 
-// lead sets where the network leads to from now on. What the peer before said
+// setTarget sets where the network leads to from now on. What the peer before said
 // and the board did not hear must not reach its next connection.
-func (e *ethernet) lead(target netip.AddrPort) error {
+func (e *ethernet) setTarget(target netip.AddrPort) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.target = target
@@ -145,12 +145,12 @@ func (e *ethernet) cut() error {
 	if e == nil {
 		return nil
 	}
-	return e.lead(netip.AddrPort{})
+	return e.setTarget(netip.AddrPort{})
 }
 
 // release closes both ends and waits for whoever uses them.
 func (e *ethernet) release() error {
-	err := errors.Join(e.lead(netip.AddrPort{}), e.near.Close())
+	err := errors.Join(e.setTarget(netip.AddrPort{}), e.near.Close())
 	e.work.Wait()
 	return errors.Join(err, e.far.Close())
 }

@@ -57,7 +57,7 @@ func (g guest) says(t *testing.T, text string) {
 
 func (g guest) leads(t *testing.T, target netip.AddrPort) {
 	t.Helper()
-	if err := g.lead(target); err != nil {
+	if err := g.setTarget(target); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -77,7 +77,7 @@ func expect(t *testing.T, r *bufio.Reader, b *Board, want string) {
 	}
 }
 
-func tell(t *testing.T, b *Board, text string) {
+func send(t *testing.T, b *Board, text string) {
 	t.Helper()
 	if _, err := io.WriteString(b.Transport(), text); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func (b *Board) launchPosix(ctx context.Context) (*process, error) {
 		return b.launchOnPty(ctx, image)
 	}
 	args := []string{"-fuses", "/proc/self/fd/4", "-flash", flashFile, "-line", "3"}
-	return b.begin(b.command(image, args, b.line.far, b.dir.fuses))
+	return b.begin(b.command(image, args, b.uart.far, b.dir.fuses))
 }
 
 // launchOnPty starts a process that makes its line itself and says its name.
@@ -41,7 +41,7 @@ func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error)
 	}
 	path, err := pathFrom(ctx, near)
 	if err == nil {
-		err = b.line.plugIn(path, b.dir.path)
+		err = b.uart.plugIn(path, b.dir.path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.stop())

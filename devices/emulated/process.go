@@ -65,7 +65,7 @@ func (p *process) run(started chan<- error, died func(error)) {
 		return
 	}
 	p.forbidCore()
-	p.yieldToStation()
+	p.lowerPriority()
 	err = p.cmd.Wait()
 	if !p.expected.Load() {
 		died(err)
@@ -78,13 +78,13 @@ func (p *process) forbidCore() {
 	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 }
 
-// yielding is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
-const yielding = 19
+// lowestPriority is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
+const lowestPriority = 19
 
-// yieldToStation lets the station go first: a real board takes none of its CPU. Where that is refused
+// lowerPriority lets the station go first: a real board takes none of its CPU. Where that is refused
 // the board runs as fast as the rest.
-func (p *process) yieldToStation() {
-	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, yielding)
+func (p *process) lowerPriority() {
+	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, lowestPriority)
 }
 
 // closeOnExec keeps descriptors that C libraries opened out of the process;
@@ -106,7 +106,7 @@ func (p *process) cut() error {
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	if !p.gone(killBound) {
+	if !p.exited(killBound) {
 		return fmt.Errorf("%w: process %d after SIGKILL", ErrStuck, p.cmd.Process.Pid)
 	}
 	return p.closeMonitor()
@@ -118,7 +118,7 @@ func (p *process) stop() error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	p.gone(stopBound)
+	p.exited(stopBound)
 	return p.cut()
 }
 
@@ -129,8 +129,8 @@ func (p *process) signal(sig os.Signal) error {
 	return nil
 }
 
-// gone reports whether the process was reaped within the bound.
-func (p *process) gone(bound time.Duration) bool {
+// exited reports whether the process was reaped within the bound.
+func (p *process) exited(bound time.Duration) bool {
 	timer := time.NewTimer(bound)
 	defer timer.Stop()
 	select {
@@ -148,17 +148,17 @@ func (p *process) closeMonitor() error {
 	return p.monitor.close()
 }
 
-// deathNotice explains why a process ended.
-func (b *Board) deathNotice(err error) error {
-	words := b.dir.lastWords()
-	if words == "" {
-		words = "it said nothing"
+// exitError explains why a process ended.
+func (b *Board) exitError(err error) error {
+	text := b.dir.stderrTail()
+	if text == "" {
+		text = "it said nothing"
 	}
 	how := "exit status 0"
 	if err != nil {
 		how = err.Error()
 	}
-	return fmt.Errorf("%w: %s: %s", ErrDied, how, lastLines(words, 8))
+	return fmt.Errorf("%w: %s: %s", ErrDied, how, lastLines(text, 8))
 }
 
 func lastLines(text string, n int) string {

@@ -23,7 +23,7 @@ var machines = map[string]*machine{
 const (
 	monitorFD = 3
 	fusesFD   = 4
-	lineFD    = 5 // and the network behind it
+	uartFD    = 5 // and the network behind it
 )
 
 // launchQEMU starts the emulator and returns when its monitor answers: the
@@ -43,7 +43,7 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	}
 	files := []*os.File{far, b.dir.fuses}
 	if !b.cfg.Pty {
-		files = append(files, b.line.far)
+		files = append(files, b.uart.far)
 	}
 	if b.net != nil {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
@@ -73,7 +73,7 @@ func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 	if err != nil {
 		return err
 	}
-	if err := b.line.plugIn(path, b.dir.path); err != nil {
+	if err := b.uart.plugIn(path, b.dir.path); err != nil {
 		return err
 	}
 	_, err = m.execute(ctx, "cont", nil)
@@ -82,21 +82,21 @@ func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 
 // begin starts a process on an empty line.
 func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
-	if err := errors.Join(b.line.drain(), b.net.cut(), b.dir.markPowerOn()); err != nil {
+	if err := errors.Join(b.uart.drain(), b.net.cut(), b.dir.markPowerOn()); err != nil {
 		return nil, err
 	}
-	line := b.line
+	uart := b.uart
 	return launch(cmd, func(err error) {
-		if err != nil || !line.shut.Load() {
-			line.cut(b.deathNotice(err))
+		if err != nil || !uart.shut.Load() {
+			uart.cut(b.exitError(err))
 		}
 	})
 }
 
 // failedStart prefers the process's last words to the broken monitor.
 func (b *Board) failedStart(p *process, err error) error {
-	if errors.Is(err, errMonitorGone) && p.gone(stopBound) {
-		if reason := b.line.reason(); reason != nil {
+	if errors.Is(err, errMonitorGone) && p.exited(stopBound) {
+		if reason := b.uart.reason(); reason != nil {
 			return reason
 		}
 	}
@@ -109,11 +109,11 @@ func (b *Board) qemuArgs() ([]string, error) {
 		return nil, fmt.Errorf("finding the firmware image: %w", err)
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
-	line, still := fmt.Sprintf("socket,id=line,fd=%d,mux=on", lineFD), []string{}
+	chardev, paused := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD), []string{}
 	if b.cfg.Pty {
-		line, still = "pty,id=line,mux=on", []string{"-S"}
+		chardev, paused = "pty,id=line,mux=on", []string{"-S"}
 	}
-	return append(still, []string{
+	return append(paused, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
 		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -125,7 +125,7 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// UART0 is the line, UART1 the console, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
 		// octets, from which QEMU refills the UART without waking its main loop: a third of the CPU for
 		// each octet received. Its escape character would be in the way; no octet is 0x100.
-		"-chardev", line, "-serial", "chardev:line",
+		"-chardev", chardev, "-serial", "chardev:line",
 		"-chardev", "file,id=console,path=/dev/stdout,append=on", "-serial", "chardev:console",
 		"-chardev", b.trng() + ",id=trng,mux=on", "-serial", "chardev:trng",
 		"-echr", "0x100",
