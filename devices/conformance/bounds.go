@@ -14,7 +14,7 @@ import (
 	"hallmark/devices/smp"
 )
 
-// cuts is how often the power goes in the middle of a commit.
+// cuts is the number of power cuts during a commit.
 const cuts = 8
 
 var boundsChecks = []check{
@@ -25,12 +25,12 @@ var boundsChecks = []check{
 		b.holds("full", p.root.der(), p.ca.der(), p.own)
 		s := p.good()
 		s.config.ClientCAs = p.pool(p.root)
-		p.passes(s, 0) // its flight is larger than any buffer of the board
+		p.passes(s, 0) // the board's flight is larger than any of its buffers
 	}},
 	{"a store that is full says so and loses nothing", func(b *environment) {
 		p := b.fillSlots()
 		if !b.identify().Purposes.Has(devices.PurposeCOSE) {
-			return // three slots are less than any store must take
+			return // the test needs four slots, which only a board with a COSE key has
 		}
 		second := b.certificateOfSlotSize(leaf(), p.ca, b.keyFor(devices.PurposeCOSE)).Raw
 		if err := b.client().Write(b.ctx, cose, second); err != nil {
@@ -58,7 +58,7 @@ var boundsChecks = []check{
 	}},
 }
 
-// fillSlots fills the three slots of a handshake to the last octet.
+// fillSlots writes the largest possible objects to the three slots of a handshake.
 func (b *environment) fillSlots() *pki {
 	b.Helper()
 	root := &authority{key: b.newKey()}
@@ -79,10 +79,10 @@ func leaf() *x509.Certificate {
 	return t
 }
 
-// certificateOfSlotSize makes a certificate of exactly the size of a slot: an extension that nobody knows fills it.
+// certificateOfSlotSize makes a certificate of exactly smp.MaxSlot octets; an unknown extension fills it.
 func (b *environment) certificateOfSlotSize(t *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
-	for fill := smp.MaxSlot / 2; ; { // a signature has 70 to 72 octets, mostly
+	for fill := smp.MaxSlot / 2; ; { // the loop ends soon, because a signature mostly has 70 to 72 octets
 		t.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: make([]byte, fill)}}
 		made := b.issue(t, parent, key)
 		if len(made.Raw) == smp.MaxSlot {
@@ -93,7 +93,7 @@ func (b *environment) certificateOfSlotSize(t *x509.Certificate, parent *authori
 	}
 }
 
-// cutCommits takes the power away at moments spread over the time that a commit takes.
+// cutCommits cuts the power at moments that are spread over the time of a commit.
 func cutCommits(b *environment) {
 	if b.subject.PowerCycle == nil {
 		b.Log("this board has no switch")
@@ -116,7 +116,7 @@ func cutCommits(b *environment) {
 	}
 }
 
-// cutAfter sends a certificate in one piece and takes the power away a while later.
+// cutAfter sends a certificate in one piece and cuts the power after the time while.
 func (b *environment) cutAfter(der []byte, while time.Duration) {
 	b.Helper()
 	b.check(b.client().Detach())

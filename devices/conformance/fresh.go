@@ -2,7 +2,7 @@ package conformance
 
 import "hallmark/devices"
 
-// freshChecks begin with a store that nothing was ever written to.
+// freshChecks begin with an empty store.
 var freshChecks = []check{
 	{"it holds nothing, after a reset neither", func(b *environment) {
 		b.holds("fresh", nil, nil, nil)
@@ -24,7 +24,7 @@ var freshChecks = []check{
 	}},
 }
 
-// sealChecks end with a board that is sealed for ever.
+// sealChecks seal the board for ever.
 var sealChecks = []check{
 	{"a sealed board is written no more, after a reset neither", func(b *environment) {
 		root, ca, own := b.provision()

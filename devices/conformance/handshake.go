@@ -13,14 +13,14 @@ import (
 
 const serverName = "verifier.station"
 
-// server is one connection of a verifier made for this check.
+// A server is a TLS server that takes one connection.
 type server struct {
 	config *tls.Config
-	// instead, if not nil, is what is done in place of TLS.
+	// instead replaces TLS; nil: the server does TLS.
 	instead func(net.Conn) error
 }
 
-// serverReport is what a server saw.
+// A serverReport is the server's view of a handshake.
 type serverReport struct {
 	version   uint16
 	presented []byte
@@ -29,7 +29,7 @@ type serverReport struct {
 
 const answer = "ok 0123456789ab\n"
 
-// handshakeWith has the board do a handshake with a server and gives both accounts.
+// handshakeWith has the board do a handshake with a server, and returns the reports of both sides.
 func (b *environment) handshakeWith(s server, name string) (devices.HandshakeReport, error, serverReport) {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,7 @@ func (b *environment) handshakeWith(s server, name string) (devices.HandshakeRep
 		if errors.Is(boardErr, devices.ErrNoNetwork) {
 			b.Fatal(boardErr)
 		}
-		b.check(listener.Close()) // perhaps nobody came, and nobody will
+		b.check(listener.Close()) // ends Accept when no board came
 		return report, boardErr, <-seen
 	}
 	conn, err := net.Dial("tcp", listener.Addr().String())
@@ -70,11 +70,11 @@ func (s server) serve(listener net.Listener) serverReport {
 	}
 	state := secure.ConnectionState()
 	_, err = secure.Write([]byte(answer))
-	_, _ = conn.Read(make([]byte, 1)) // until the board's side has read and closed
+	_, _ = conn.Read(make([]byte, 1)) // waits until the board's side has closed
 	return serverReport{state.Version, state.PeerCertificates[0].Raw, err}
 }
 
-// pki is a stocked board with servers that fit it.
+// A pki is a board with all three slots written, and the CAs for servers and clients.
 type pki struct {
 	*environment
 	root, ca *authority
@@ -88,7 +88,7 @@ func (b *environment) pki() *pki {
 	return &pki{b, root, ca, own}
 }
 
-// good is a server that accepts the board.
+// good returns a server that accepts the board.
 func (p *pki) good() server {
 	p.Helper()
 	return server{config: &tls.Config{
@@ -108,7 +108,7 @@ func (p *pki) pool(authorities ...*authority) *x509.CertPool {
 	return pool
 }
 
-// certificate makes a server's certificate with its issuer behind it.
+// certificate makes a server's certificate, followed by its issuer's.
 func (p *pki) certificate(issuer *authority, name string) tls.Certificate {
 	p.Helper()
 	t := template(name)
@@ -118,7 +118,7 @@ func (p *pki) certificate(issuer *authority, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{leaf.der(), issuer.der()}, PrivateKey: leaf.key}
 }
 
-// passes checks a handshake that must succeed.
+// passes does a handshake that must succeed. version 0: any.
 func (p *pki) passes(s server, version uint16) {
 	p.Helper()
 	report, err, seen := p.handshakeWith(s, serverName)
@@ -154,7 +154,7 @@ func bothVersions(b *environment) {
 	}
 }
 
-// knowsOnly12 asks a board whether it offers less than the server wants.
+// knowsOnly12 is true if the board offers no newer version than TLS 1.2.
 func (p *pki) knowsOnly12(s server) bool {
 	_, _, seen := p.handshakeWith(s, serverName)
 	return seen.err != nil && strings.Contains(seen.err.Error(), "client offered only unsupported versions: [303")
@@ -178,7 +178,7 @@ func readOnce(conn net.Conn) error {
 func rejectServers(b *environment) {
 	b.options.ServerTimeout = 500 * time.Millisecond
 	if b.network {
-		b.options.ServerTimeout = 5 * time.Second // here it bounds what the board computes, too
+		b.options.ServerTimeout = 5 * time.Second // here the bound also covers the board's computing time
 	}
 	p := b.pki()
 	stranger := b.root("stranger")
@@ -203,7 +203,7 @@ func rejectServers(b *environment) {
 	}
 	for _, row := range table {
 		_, err, _ := b.handshakeWith(row.server, serverName)
-		// An emulated network does not pass on that a connection ended.
+		// An emulated network does not report the end of a connection.
 		unheard := row.want == devices.ErrServerGone && b.network && b.subject.Reach != nil && errors.Is(err, devices.ErrServerSilent)
 		if !errors.Is(err, row.want) && !unheard {
 			b.Errorf("%s: %v, want %v", row.name, err, row.want)
@@ -213,7 +213,7 @@ func rejectServers(b *environment) {
 	p.passes(p.good(), 0)
 }
 
-// responds reads the ClientHello, says something and waits for the other side.
+// responds reads the ClientHello, sends text and waits until the other side closes.
 func responds(text string) func(net.Conn) error {
 	return func(conn net.Conn) error {
 		if err := readOnce(conn); err != nil {
@@ -235,7 +235,7 @@ func resetInTheMiddle(b *environment) {
 		b.Log("this board has no switch")
 		return
 	}
-	b.options.Timeout = 2 * time.Second // the board may be asked at the very moment
+	b.options.Timeout = 2 * time.Second // a request may be under way when the power is cut
 	p := b.pki()
 	s := p.good()
 	s.instead = func(conn net.Conn) error {

@@ -12,7 +12,7 @@ import (
 	"hallmark/devices"
 )
 
-// authority is a CA of this check.
+// An authority is a CA of the check.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -34,7 +34,7 @@ func (b *environment) root(name string) *authority {
 	return b.sign(caTemplate(name), nil, key)
 }
 
-// issuing makes a CA below another.
+// issuing makes a CA that parent signs.
 func (b *environment) issuing(name string, parent *authority) *authority {
 	b.Helper()
 	return b.sign(caTemplate(name), parent, b.newKey())
@@ -56,7 +56,7 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-// sign makes a certificate for key; parent nil: self-signed.
+// sign makes a certificate for key. parent nil: self-signed.
 func (b *environment) sign(template *x509.Certificate, parent *authority, key *ecdsa.PrivateKey) *authority {
 	b.Helper()
 	if parent == nil {
@@ -77,7 +77,7 @@ func (b *environment) issue(template *x509.Certificate, parent *authority, key *
 	return certificate
 }
 
-// forBoard makes a client certificate for the board's own key.
+// forBoard makes a client certificate for the board's TLS key.
 func (b *environment) forBoard(parent *authority) *x509.Certificate {
 	b.Helper()
 	return b.forKey(parent, b.boardKey())
@@ -90,19 +90,19 @@ func (b *environment) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Cert
 	return b.issue(t, parent, key)
 }
 
-// boardKey is the key of the board's CSR for the handshake.
+// boardKey returns the public key of the board's CSR for TLS.
 func (b *environment) boardKey() *ecdsa.PublicKey {
 	b.Helper()
 	return b.keyFor(devices.PurposeTLS)
 }
 
-// keyFor is the key of the board's CSR for a purpose.
+// keyFor returns the public key of the board's CSR for a purpose.
 func (b *environment) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
 	b.Helper()
 	return b.csrFor(purpose, [devices.NonceSize]byte{1}, devices.Subject{}).key
 }
 
-// publicFor is that key as an uncompressed point.
+// publicFor returns the key of keyFor as an uncompressed point.
 func (b *environment) publicFor(purpose devices.Purpose) []byte {
 	b.Helper()
 	public, err := b.keyFor(purpose).Bytes()

@@ -17,7 +17,7 @@ const (
 	cose        = devices.SlotCOSE
 )
 
-// refused checks that a board said no for one of the reasons, in the right words.
+// refused checks that the board refused for one of the reasons.
 func (b *environment) refused(what string, err error, reasons ...error) {
 	b.Helper()
 	var refusal *devices.Refusal
@@ -41,7 +41,7 @@ func (b *environment) write(slot devices.Slot, der []byte) {
 	b.check(b.client().Write(b.ctx, slot, der))
 }
 
-// holds checks what the slots hold, by hello and by reading; nil: nothing.
+// holds checks the contents of the slots, by hello and by reading; nil: an empty slot.
 func (b *environment) holds(what string, want ...[]byte) {
 	b.Helper()
 	id := b.identify()
@@ -61,7 +61,7 @@ func (b *environment) holds(what string, want ...[]byte) {
 	}
 }
 
-// provision fills all three slots.
+// provision writes all three slots of a handshake.
 func (b *environment) provision() (root, ca *authority, own []byte) {
 	b.Helper()
 	root = b.root("root")
@@ -124,8 +124,8 @@ var storeChecks = []check{
 	{"pieces are taken in order, repeated without harm, and hashed", func(b *environment) { transferRules(b) }},
 }
 
-// secondPurpose has both certificates on a board that derives both keys; a
-// board without the second one has no slot for it.
+// secondPurpose tests both certificates of a board that derives both keys. A board
+// without the COSE key has no slot for its certificate.
 func secondPurpose(b *environment) {
 	if !b.identify().Purposes.Has(devices.PurposeCOSE) {
 		root := b.root("root")
@@ -133,7 +133,7 @@ func secondPurpose(b *environment) {
 		b.refused("the slot of a key that is not there", b.client().Write(b.ctx, cose, b.forBoard(root).Raw), devices.ErrBadSlot)
 		return
 	}
-	// 1. Beside each other, through a reset.
+	// 1. Both certificates are stored, also after a reset.
 	root, ca, own := b.provision()
 	second := b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
 	b.refused("the TLS key's certificate", b.client().Write(b.ctx, cose, own), devices.ErrForeignKey)
@@ -143,24 +143,24 @@ func secondPurpose(b *environment) {
 	b.write(cose, second)
 	b.reset()
 	b.holds("written", root.der(), ca.der(), own, second)
-	// 2. Neither depends on the other.
+	// 2. Writing one certificate does not change the other.
 	own = b.forBoard(ca).Raw
 	b.write(certificate, own)
 	b.holds("another certificate for the handshake", root.der(), ca.der(), own, second)
 	second = b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
 	b.write(cose, second)
 	b.holds("another COSE certificate", root.der(), ca.der(), own, second)
-	// 3. Both depend on the chain.
+	// 3. Another chain erases both.
 	other := b.issuing("other", root)
 	b.write(chain, other.der())
 	b.holds("another chain", root.der(), other.der(), nil, nil)
-	// 4. It needs no certificate for the handshake beside it.
+	// 4. A COSE certificate needs no TLS certificate.
 	second = b.forKey(other, b.keyFor(devices.PurposeCOSE)).Raw
 	b.write(cose, second)
 	b.holds("alone", root.der(), other.der(), nil, second)
 }
 
-// refuseContents tries each object that a slot must not take.
+// refuseContents tries every kind of object that a slot must refuse.
 func refuseContents(b *environment) {
 	root, stranger := b.root("root"), b.root("stranger")
 	ca := b.issuing("issuing", root)
@@ -197,7 +197,7 @@ func refuseContents(b *environment) {
 	}
 }
 
-// transferRules walks through PROTOCOL.md section 4, "write", piece by piece.
+// transferRules tests PROTOCOL.md section 4, "write", piece by piece.
 func transferRules(b *environment) {
 	w := b.wire()
 	der := b.root("root").der()
@@ -222,7 +222,7 @@ func transferRules(b *environment) {
 		{"the last piece", last, uint32(len(der)), nil},
 		{"a hash of something else", wrongHash, 0, devices.ErrBadHash},
 		{"the first piece of a new transfer", first, 100, nil},
-		{"a commit before the end", early, 0, nil}, // refused, by whichever name
+		{"a commit before the end", early, 0, nil}, // refused, by any reason
 	}
 	for _, step := range steps {
 		var response smp.WriteSlotResponse

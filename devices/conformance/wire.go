@@ -15,10 +15,10 @@ import (
 	"hallmark/devices/smp"
 )
 
-// answerTime bounds the wait for an answer that must come.
+// answerTime is the longest wait for an answer that must come.
 const answerTime = 20 * time.Second
 
-// wire is the bare line: octets out, messages in.
+// A wire sends octets and receives messages, without a client.
 type wire struct {
 	*environment
 	messages [][]byte
@@ -41,7 +41,7 @@ func (w *wire) send(octets []byte) {
 	w.check(err)
 }
 
-// next gives the next message of the board, the answer to what.
+// next returns the next message of the board. to names the request in errors.
 func (w *wire) next(to string) []byte {
 	w.Helper()
 	w.check(w.subject.Transport.SetReadDeadline(time.Now().Add(answerTime)))
@@ -51,7 +51,7 @@ func (w *wire) next(to string) []byte {
 		if err != nil {
 			w.Fatalf("waiting for the answer to %s: %v", to, err)
 		}
-		_, _ = w.decoder.Write(buffer[:n]) // never fails
+		_, _ = w.decoder.Write(buffer[:n]) // Write never fails
 	}
 	message := w.messages[0]
 	w.messages = w.messages[1:]
@@ -81,7 +81,7 @@ func refusalOf(err error) error {
 	return err
 }
 
-// alive checks that the board answers an echo, and nothing before it.
+// alive checks that the board's next answer is that to an echo.
 func (w *wire) alive(after string) {
 	w.Helper()
 	var echo smp.EchoResponse
@@ -90,10 +90,10 @@ func (w *wire) alive(after string) {
 	}
 }
 
-// answersBefore gives what the board answers before it answers an echo, which it must.
+// answersBefore returns the board's answers before its answer to an echo.
 func (w *wire) answersBefore(after string) (answered [][]byte) {
 	w.Helper()
-	const sequence = 255 // no vector's
+	const sequence = 255 // no vector has this number
 	message, err := smp.AppendRequest(nil, sequence, &smp.Echo{Text: after})
 	w.check(err)
 	w.send(smp.AppendFrame(nil, message))
@@ -107,7 +107,7 @@ func (w *wire) answersBefore(after string) (answered [][]byte) {
 	}
 }
 
-// answers says whether a message has this sequence number.
+// answers is true if the message has this sequence number.
 func answers(message []byte, sequence uint8) bool {
 	return len(message) >= smp.HeaderSize && message[6] == sequence
 }
@@ -125,7 +125,7 @@ var wireChecks = []check{
 		w.check(w.ask(&smp.Params{}, &params))
 		room := int(params.BufferSize) - 4
 		for _, length := range []int{room, room + 1, int(params.BufferSize) + 500} {
-			// hello with an unknown key: any buffer can hold the answer.
+			// A hello with an unknown key, because its answer fits into any buffer.
 			body := []byte{0xa1, 0x61, 'z', 0x59, 0, 0}
 			fill := length - smp.HeaderSize - len(body)
 			body[4], body[5] = byte(fill>>8), byte(fill)
@@ -162,7 +162,7 @@ var wireChecks = []check{
 			}
 			w.send(v.line)
 			if v.headers["expect"] == "ok" {
-				if got := w.next(v.name); !answers(got, v.message[6]) { // one request at a time: buf_count may be 1
+				if got := w.next(v.name); !answers(got, v.message[6]) { // one request at a time, because buf_count may be 1
 					w.Errorf("%s: answered by %x", v.name, got)
 				}
 			}
@@ -210,9 +210,9 @@ var wireChecks = []check{
 	{"the request that opens a tls session may come twice, too", func(b *environment) { tlsOpening(b) }},
 }
 
-// mcumgrDiffers names the frames that Zephyr's MCUmgr (3.4) takes in another way
-// than PROTOCOL.md section 1. No station sends them; a damaged line may, and the
-// next try is then heard.
+// mcumgrDiffers names the frames for which Zephyr's MCUmgr (3.4) differs from
+// PROTOCOL.md section 1. A station never sends them; noise on the UART may produce
+// them, and then the board reads the repeated request.
 var mcumgrDiffers = map[string]string{
 	"frame-console-before":  "a marker counts only where a line begins",
 	"frame-console-between": "a marker counts only where a line begins",
@@ -268,15 +268,15 @@ func tlsOpening(b *environment) {
 		return response
 	}
 	first := open("verifier.station")
-	w.sequence-- // the same frame
+	w.sequence-- // send the same frame again
 	if again := open("verifier.station"); !equalTLS(first, again) {
 		b.Errorf("the same request opens another session: %+v, before %+v", again, first)
 	}
-	w.sequence-- // the same header, of another request
+	w.sequence-- // send the same header with another request
 	if other := open("another.station!"); equalTLS(first, other) {
 		b.Error("a session for one name answers for another")
 	}
-	if other := open("another.station!"); equalTLS(first, other) { // it holds a random number
+	if other := open("another.station!"); equalTLS(first, other) { // the session contains a random number
 		b.Error("a new request does not open a new session")
 	}
 }
@@ -287,7 +287,7 @@ func equalTLS(a, z smp.TLSResponse) bool {
 	return err == nil && other == nil && bytes.Equal(one, two)
 }
 
-// allowed compares a refusal with the header of a vector.
+// allowed is true if err is one of the refusals that a vector's header allows.
 func allowed(want string, err error) bool {
 	if want == "any" {
 		return true
@@ -301,7 +301,7 @@ func allowed(want string, err error) bool {
 	return false
 }
 
-// vector is one file of devices/smp/testdata; its README has the format.
+// A vector is one file of devices/smp/testdata; the README there describes the format.
 type vector struct {
 	name          string
 	headers       map[string]string

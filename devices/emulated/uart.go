@@ -14,12 +14,12 @@ import (
 	"hallmark/devices/serial"
 )
 
-// A uart is a socket pair: one end for the station, the other is inherited by
-// each process of the board, so that the line outlives a power cut. Or it is
-// the station's end of a pseudo terminal that the process made.
+// A uart is a socket pair: the station has one end, and each process of the board
+// inherits the other, so that the UART stays open through a power cut. With Config.Pty
+// it is the station's end of a pseudo-terminal that the process made.
 type uart struct {
 	near devices.Transport
-	far  *os.File // nil: a pseudo terminal
+	far  *os.File // nil: a pseudo-terminal
 	died atomic.Pointer[error]
 	shut atomic.Bool // the station has closed its end
 }
@@ -32,14 +32,14 @@ func newUART() (*uart, error) {
 	return &uart{near: near, far: far}, nil
 }
 
-// socketPair gives one end as a connection and one to be inherited.
+// socketPair returns one end as a connection and the other for a process to inherit.
 func socketPair(name string) (net.Conn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
 	near, far := os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name)
-	defer near.Close() // FileConn duplicates it
+	defer near.Close() // FileConn makes a duplicate
 	conn, err := net.FileConn(near)
 	if err != nil {
 		return nil, nil, errors.Join(err, far.Close())
@@ -59,8 +59,8 @@ func (u *uart) Write(p []byte) (int, error) {
 
 func (u *uart) SetReadDeadline(t time.Time) error { return u.near.SetReadDeadline(t) }
 
-// Close closes the station's end only. A QEMU board goes on; a Posix board
-// ends, which is then no death.
+// Close closes the station's end. A QEMU board continues; a Posix board ends, which does
+// not count as ErrDied.
 func (u *uart) Close() error {
 	u.shut.Store(true)
 	return u.near.Close()
@@ -77,7 +77,7 @@ func (u *uart) explain(err error) error {
 	return err
 }
 
-// reason is why the process ended by itself, nil if it did not.
+// reason returns why the process ended by itself, or nil.
 func (u *uart) reason() error {
 	if reason := u.died.Load(); reason != nil {
 		return *reason
@@ -85,17 +85,17 @@ func (u *uart) reason() error {
 	return nil
 }
 
-// cut ends the stream in both directions: the process ended by itself.
+// cut ends the stream in both directions after the process ended by itself.
 func (u *uart) cut(reason error) {
 	u.died.Store(&reason)
 	if u.far == nil {
-		return // it went with the process
+		return // the pseudo-terminal ended with the process
 	}
-	// Fails only if the line is closed already, and then nobody reads.
+	// Shutdown fails only for a UART that is closed, which nobody reads.
 	_ = unix.Shutdown(int(u.far.Fd()), unix.SHUT_RDWR)
 }
 
-// drain drops what the station sent while the board was off.
+// drain drops the octets that the station sent while the board was off.
 func (u *uart) drain() error {
 	if u.far == nil {
 		return nil
@@ -103,7 +103,7 @@ func (u *uart) drain() error {
 	return drain(u.far)
 }
 
-// drain empties the end of a socket pair that a process inherits.
+// drain reads and drops everything at the end that a process inherits.
 func drain(far *os.File) error {
 	var lost [4096]byte
 	for {
@@ -117,7 +117,7 @@ func drain(far *os.File) error {
 	}
 }
 
-// plugIn opens the pseudo terminal that a process made.
+// plugIn opens the pseudo-terminal that a process made.
 func (u *uart) plugIn(path, lockDir string) error {
 	port, err := serial.Open(serial.Config{Name: path, LockDir: lockDir})
 	if err != nil {
@@ -127,7 +127,7 @@ func (u *uart) plugIn(path, lockDir string) error {
 	return nil
 }
 
-// release closes both ends; the station may have closed its own before.
+// release closes both ends. The station may have closed its end before.
 func (u *uart) release() error {
 	var errs []error
 	if u.near != nil {
