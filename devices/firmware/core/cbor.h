@@ -33,7 +33,7 @@ struct cbor_field {
  * fields, once; PROV_ERR_TOO_LONG for a value past its bound. Which keys are
  * required is the caller's to check.
  */
-int cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count);
+int prov_cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count);
 
 /* Writes into a buffer; the first octet that does not fit sets `overflow`, and nothing is written after it. */
 struct cbor_writer {
@@ -43,12 +43,12 @@ struct cbor_writer {
 	bool overflow;
 };
 
-void cbor_put_map(struct cbor_writer *w, uint32_t pairs);
-void cbor_put_key(struct cbor_writer *w, const char *key);
-void cbor_put_uint(struct cbor_writer *w, uint32_t value);
-void cbor_put_int(struct cbor_writer *w, int32_t value);
-void cbor_put_bool(struct cbor_writer *w, bool value);
-void cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len);
-void cbor_put_text(struct cbor_writer *w, const char *text, size_t len);
+void prov_cbor_put_map(struct cbor_writer *w, uint32_t pairs);
+void prov_cbor_put_key(struct cbor_writer *w, const char *key);
+void prov_cbor_put_uint(struct cbor_writer *w, uint32_t value);
+void prov_cbor_put_int(struct cbor_writer *w, int32_t value);
+void prov_cbor_put_bool(struct cbor_writer *w, bool value);
+void prov_cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len);
+void prov_cbor_put_text(struct cbor_writer *w, const char *text, size_t len);
 
 #endif

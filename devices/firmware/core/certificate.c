@@ -35,7 +35,7 @@ static int parse(mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
 static int load(const struct store *s, enum slot slot, mbedtls_x509_crt *crt)
 {
 	uint8_t der[SLOT_SIZE];
-	int err = store_read(s, slot, 0, der, s->len[slot]);
+	int err = prov_store_read(s, slot, 0, der, s->len[slot]);
 
 	if (err != PROV_OK) {
 		mbedtls_x509_crt_init(crt);
@@ -117,7 +117,7 @@ static int check(const struct store *s, const struct identity *id, enum slot slo
 	return signed_by_slot(s, s->len[SLOT_CHAIN] > 0 ? SLOT_CHAIN : SLOT_ANCHOR, crt, false);
 }
 
-int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
+int prov_certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
 {
 	mbedtls_x509_crt crt;
 	int err = parse(&crt, der, len);

@@ -34,30 +34,30 @@ struct key_pair {
 	uint8_t public_key[P256_POINT_SIZE];
 };
 
-/* identity.c: written once by identity_derive. */
+/* identity.c: written once by prov_identity_derive. */
 struct identity {
 	struct key_pair keys[PURPOSE_COUNT];
 	uint8_t board_id[BOARD_ID_SIZE];
 	char text[BOARD_ID_TEXT];
 };
 
-int identity_derive(struct identity *id, const struct prov_port *port);
-void identity_free(struct identity *id);
+int prov_identity_derive(struct identity *id, const struct prov_port *port);
+void prov_identity_free(struct identity *id);
 
 /* The key of the TLS purpose as ECPrivateKey (RFC 5915), for sockets that take no PSA key. The caller wipes `der`. */
 #define RAW_KEY_SIZE 121u
 #if defined(PROV_RAW_KEY)
-int identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len);
+int prov_identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len);
 #endif
 
 /* entropy.c: the one thing that mbedTLS wants at link time. */
-void entropy_use(const struct prov_port *port);
+void prov_entropy_use(const struct prov_port *port);
 
 /* csr.c: PKCS#10 DER at the start of out. o and ou are checked text. */
-int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
-	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
+int prov_csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
+		   const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len);
 
-int csr_drop_null(uint8_t *der, size_t *len);
+int prov_csr_drop_null(uint8_t *der, size_t *len);
 
 /* store.c: one snapshot in flash is valid at any time; `active` is -1 while the store is blank. */
 struct store {
@@ -70,13 +70,13 @@ struct store {
 	uint32_t len[SLOT_COUNT];
 };
 
-int store_mount(struct store *s, const struct prov_port *port);
-int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len);
-int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
-int store_seal(struct store *s);
+int prov_store_mount(struct store *s, const struct prov_port *port);
+int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len);
+int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
+int prov_store_seal(struct store *s);
 
 /* certificate.c: may `der` be stored in this slot of this board? */
-int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
+int prov_certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
 
 /* provision.c: one object on its way into a slot, and what fills it. Not in a product's image. */
 struct transfer {
@@ -89,9 +89,9 @@ struct transfer {
 };
 
 struct prov;
-int provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
-int provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
-int provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int prov_provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int prov_provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 /* tls.c */
 enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
@@ -121,17 +121,17 @@ struct tls {
 	};
 };
 
-int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
-void tls_close(struct tls *tls);
+int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
+void prov_tls_close(struct tls *tls);
 
-/* The client alone, for whatever carries its records: what comes is put behind `in` (there is room for tls_room), what is for the server is in `out`. */
-int tls_open(struct prov *prov, const char *server_name, bool with_chain);
-size_t tls_room(struct tls *tls);
-void tls_pump(struct tls *tls);
+/* The client alone, for whatever carries its records: what comes is put behind `in` (there is room for prov_tls_room), what is for the server is in `out`. */
+int prov_tls_open(struct prov *prov, const char *server_name, bool with_chain);
+size_t prov_tls_room(struct tls *tls);
+void prov_tls_pump(struct tls *tls);
 
 /* Is q the next request of a session (PROV_OK), the last one again, or neither (negative)? */
 #define SESSION_AGAIN 1
-int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q);
+int prov_session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q);
 
 /* net.c: the handshake over the port's network. Over a stream the session is struct tls, over sockets the port's. */
 struct net {
@@ -147,9 +147,9 @@ struct net {
 	size_t answer_len;
 };
 
-bool net_offered(const struct prov_port *port);
-int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
-void net_close(struct prov *prov);
+bool prov_net_offered(const struct prov_port *port);
+int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
+void prov_net_close(struct prov *prov);
 
 /* notice.c remembers the last request; the rest is frame.c's, the frame that is being received. */
 struct smp {
@@ -171,10 +171,10 @@ struct smp {
 };
 
 /* frame.c: sends the `len` octets at message + 2; there is room for the length before and the CRC behind them. */
-void frame_send(const struct prov *prov, uint8_t *message, size_t len);
+void prov_frame_send(const struct prov *prov, uint8_t *message, size_t len);
 
 /* smp.c: answers a message of header and body; the two octets behind it are its CRC. */
-void smp_message(struct prov *prov, const uint8_t *m, size_t len);
+void prov_smp_message(struct prov *prov, const uint8_t *m, size_t len);
 
 struct prov {
 	const struct prov_port *port;

@@ -20,8 +20,8 @@ static size_t append(char *name, size_t at, const char *text, size_t len)
 	return at + len;
 }
 
-static void spell_subject(char name[NAME_SIZE], const struct identity *id, const struct cbor_field *o,
-			  const struct cbor_field *ou)
+static void format_subject(char name[NAME_SIZE], const struct identity *id, const struct cbor_field *o,
+			   const struct cbor_field *ou)
 {
 	size_t at = 0;
 
@@ -60,7 +60,7 @@ static const uint8_t without_null[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48
  * RFC 5758 section 3.2: there are no parameters. mbedTLS before 3.5 writes NULL.
  * The algorithm stands behind what is signed, so it may be put right.
  */
-int csr_drop_null(uint8_t *der, size_t *len)
+int prov_csr_drop_null(uint8_t *der, size_t *len)
 {
 	uint8_t *at = der, *end = der + *len;
 	size_t whole, info;
@@ -96,11 +96,11 @@ static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size
 	}
 	*len = (size_t)n;
 	memmove(out, out + size - *len, *len);
-	return csr_drop_null(out, len);
+	return prov_csr_drop_null(out, len);
 }
 
-int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
-	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
+int prov_csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
+		   const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
 {
 	mbedtls_x509write_csr csr;
 	mbedtls_pk_context key;
@@ -109,7 +109,7 @@ int csr_write(const struct identity *id, enum purpose purpose, const uint8_t non
 
 	mbedtls_x509write_csr_init(&csr);
 	mbedtls_pk_init(&key);
-	spell_subject(subject, id, o, ou);
+	format_subject(subject, id, o, ou);
 	err = compat_pk_in_psa(&key, id->keys[purpose].id);
 	if (err == 0) {
 		mbedtls_x509write_csr_set_key(&csr, &key);

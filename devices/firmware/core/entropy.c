@@ -9,7 +9,7 @@ static const struct prov_port *source;
 
 int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t *olen);
 
-void entropy_use(const struct prov_port *port)
+void prov_entropy_use(const struct prov_port *port)
 {
 	source = port;
 }
@@ -25,7 +25,7 @@ int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t 
 	return 0;
 }
 #else
-void entropy_use(const struct prov_port *port)
+void prov_entropy_use(const struct prov_port *port)
 {
 	(void)port; /* the system's own PSA has its own source */
 }

@@ -105,7 +105,7 @@ static void send_line(const struct prov *prov, bool first, const uint8_t *raw, s
 }
 
 /* message has room for length before and CRC behind the `len` octets at message + 2. */
-void frame_send(const struct prov *prov, uint8_t *message, size_t len)
+void prov_frame_send(const struct prov *prov, uint8_t *message, size_t len)
 {
 	uint16_t crc = crc16(0, message + 2, len);
 	size_t total = len + 4u, at = 0;
@@ -131,7 +131,7 @@ static void message_done(struct prov *prov)
 	size_t len = smp->want - 4u;
 
 	if (crc16(0, smp->message + 2, smp->want - 2u) == 0 && len >= SMP_HEADER_SIZE) {
-		smp_message(prov, smp->message + 2, len);
+		prov_smp_message(prov, smp->message + 2, len);
 	}
 }
 

@@ -74,7 +74,7 @@ static psa_status_t derive_board_id(psa_key_id_t huk, uint8_t id[BOARD_ID_SIZE])
 }
 
 /* RFC 9562 section 4: 8-4-4-4-12 in lower case. */
-static void spell(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
+static void format_uuid(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
 {
 	static const char digits[] = "0123456789abcdef";
 	char *at = text;
@@ -106,11 +106,11 @@ static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
 	for (unsigned i = 0; status == PSA_SUCCESS && i < PURPOSE_COUNT; i++) {
 		status = derive_pair(huk, key_labels[i], &id->keys[i]);
 	}
-	spell(id->board_id, id->text);
+	format_uuid(id->board_id, id->text);
 	return status;
 }
 
-int identity_derive(struct identity *id, const struct prov_port *port)
+int prov_identity_derive(struct identity *id, const struct prov_port *port)
 {
 	uint32_t huk = PSA_KEY_ID_NULL;
 	psa_status_t status;
@@ -124,12 +124,12 @@ int identity_derive(struct identity *id, const struct prov_port *port)
 	status = derive_all(id, (psa_key_id_t)huk);
 	port->huk_close(port->ctx, huk);
 	if (status != PSA_SUCCESS) {
-		identity_free(id);
+		prov_identity_free(id);
 	}
 	return crypto_error(status);
 }
 
-void identity_free(struct identity *id)
+void prov_identity_free(struct identity *id)
 {
 	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
 		(void)psa_destroy_key(id->keys[i].id); /* null or volatile: always succeeds */
@@ -161,7 +161,7 @@ static psa_status_t export_scalar(psa_key_id_t huk, uint8_t scalar[SCALAR_SIZE])
 	return status;
 }
 
-int identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len)
+int prov_identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len)
 {
 	uint32_t huk = PSA_KEY_ID_NULL;
 	psa_status_t status;

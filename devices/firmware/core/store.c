@@ -81,7 +81,7 @@ static int program(const struct store *s, int sector, uint32_t offset, const voi
 	return PROV_OK;
 }
 
-static void spell_header(const struct store *s, uint8_t header[HEADER_SIZE])
+static void encode_header(const struct store *s, uint8_t header[HEADER_SIZE])
 {
 	memset(header, 0xff, HEADER_SIZE);
 	memcpy(header, s->layout->magic, sizeof s->layout->magic);
@@ -238,7 +238,7 @@ static int mount(struct store *s, const struct prov_port *port)
 	return mount_blank(s);
 }
 
-int store_mount(struct store *s, const struct prov_port *port)
+int prov_store_mount(struct store *s, const struct prov_port *port)
 {
 	int err;
 
@@ -255,7 +255,7 @@ int store_mount(struct store *s, const struct prov_port *port)
 	return err;
 }
 
-int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len)
+int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len)
 {
 	if (s->damaged) {
 		return PROV_ERR_STORE_IO;
@@ -309,7 +309,7 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 	for (unsigned i = 0; err == PROV_OK && i < SLOT_COUNT; i++) {
 		err = copy_slot(s, next, i, i == slot ? der : NULL);
 	}
-	spell_header(next, header);
+	encode_header(next, header);
 	if (err == PROV_OK) {
 		err = hash_snapshot(next, next->active, header, header + HASH_OFFSET(next->layout));
 	}
@@ -332,7 +332,7 @@ static int holds(const struct store *s, enum slot slot, const uint8_t *der, size
 	}
 	for (uint32_t at = 0; at < len; at += PIECE) {
 		uint32_t n = (uint32_t)len - at < PIECE ? (uint32_t)len - at : PIECE;
-		int err = store_read(s, slot, at, piece, n);
+		int err = prov_store_read(s, slot, at, piece, n);
 		if (err != PROV_OK) {
 			return err;
 		}
@@ -343,7 +343,7 @@ static int holds(const struct store *s, enum slot slot, const uint8_t *der, size
 	return 1;
 }
 
-int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
+int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
 {
 	struct store next = *s;
 	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
@@ -380,7 +380,7 @@ static int sealed_twice(const struct store *s)
 }
 
 /* Both sectors get the seal: damage to one snapshot must not bring back the one from before. */
-int store_seal(struct store *s)
+int prov_store_seal(struct store *s)
 {
 	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
 	int done = err == PROV_OK && s->sealed ? sealed_twice(s) : err;

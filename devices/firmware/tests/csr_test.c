@@ -231,10 +231,10 @@ static void null_behind_the_signature_algorithm_is_dropped(void)
 	der[3] = (uint8_t)(der[3] + 2);
 	der[at - sizeof algorithm + 1] = 0x0c;
 	len = good_len + 2;
-	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "NULL is still there");
-	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "without NULL it changes");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "NULL is still there");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "without NULL it changes");
 	len = 3;
-	CHECK(csr_drop_null(der, &len) == PROV_ERR_INTERNAL, "what is no CSR");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_ERR_INTERNAL, "what is no CSR");
 	board_stop(&board);
 }
 

@@ -11,32 +11,32 @@ static struct cbor_writer begin(uint32_t pairs)
 {
 	struct cbor_writer w = { body, sizeof body, 0, false };
 
-	cbor_put_map(&w, pairs);
+	prov_cbor_put_map(&w, pairs);
 	return w;
 }
 
 static void put_number(struct cbor_writer *w, const char *key, size_t value)
 {
-	cbor_put_key(w, key);
-	cbor_put_uint(w, (uint32_t)value);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_uint(w, (uint32_t)value);
 }
 
 static void put_octets(struct cbor_writer *w, const char *key, const uint8_t *octets, size_t len)
 {
-	cbor_put_key(w, key);
-	cbor_put_bstr(w, octets, len);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_bstr(w, octets, len);
 }
 
 static void put_text(struct cbor_writer *w, const char *key, const char *text)
 {
-	cbor_put_key(w, key);
-	cbor_put_text(w, text, strlen(text));
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_text(w, text, strlen(text));
 }
 
 static void put_true(struct cbor_writer *w, const char *key)
 {
-	cbor_put_key(w, key);
-	cbor_put_bool(w, true);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_bool(w, true);
 }
 
 int ask_write(struct board *b, const struct write_request *r)

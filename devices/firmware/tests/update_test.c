@@ -61,7 +61,7 @@ static struct store updated(bool sealed)
 	}
 	old_snapshot(0, 7, &now);
 	old_snapshot(1, 6, &before); /* a seal was written twice */
-	CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	board.changes = 0;
 	return s;
 }
@@ -74,7 +74,7 @@ static void an_old_store_is_read(void)
 	CHECK(store_holds(&s, &c), "something else");
 	CHECK(s.generation == 7u && board.changes == 0, "reading wrote to flash");
 	for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
 	}
 	CHECK(board.changes == 0, "what is there already was written");
 }
@@ -86,11 +86,11 @@ static void an_old_store_takes_the_new_slot(void)
 
 	c.len[SLOT_COSE] = 480;
 	c.der[SLOT_COSE] = blob(40);
-	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
-	CHECK(store_seal(&s) == PROV_OK, "sealing");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
+	CHECK(prov_store_seal(&s) == PROV_OK, "sealing");
 	c.sealed = true;
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
 	CHECK(board.broken_rules == 0, "%u rules of NOR broken", board.broken_rules);
 }
 
@@ -102,7 +102,7 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 
 	new.len[SLOT_COSE] = 480;
 	new.der[SLOT_COSE] = blob(40);
-	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK, "writing");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK, "writing");
 	unsigned changes = board.changes;
 	for (unsigned at = 1; at <= changes; at++) {
 		for (enum tear tear = 0; tear < TEAR_COUNT; tear++) {
@@ -110,12 +110,12 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 			board.random += at * 77u + (unsigned)tear;
 			board.cut_at = at;
 			board.tear = tear;
-			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
+			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
 			board.off = false;
 			board.cut_at = 0;
-			CHECK(store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
+			CHECK(prov_store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
 			      "cut %u, tear %u: neither old nor new", at, (unsigned)tear);
-			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
+			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
 			      "cut %u, tear %u: not written again", at, (unsigned)tear);
 		}
 	}
@@ -130,8 +130,8 @@ static void a_seal_survives_an_update(void)
 		if (damaged < 2) {
 			board.flash[damaged * BOARD_SECTOR + 20u] ^= 1u;
 		}
-		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
-		CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
+		CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
 	}
 }
 
@@ -144,9 +144,9 @@ static void an_old_header_is_checked_as_before(void)
 	c.len[SLOT_CERTIFICATE] = 0;
 	board.flash[12 + 8] = 1; /* 1025 octets of certificate */
 	board.flash[12 + 9] = 4;
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
 	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
-	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
 }
 
 static void a_larger_sector_holds_four_full_slots(void)
@@ -157,11 +157,11 @@ static void a_larger_sector_holds_four_full_slots(void)
 
 	board_make(&board);
 	board.port.flash.sector_size = BOARD_LARGE_SECTOR;
-	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
 	board_stop(&board);
 }
 
@@ -173,14 +173,14 @@ static void a_sector_is_full_to_the_octet(void)
 	struct store s;
 
 	board_make(&board);
-	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
 	unsigned changes = board.changes;
-	CHECK(store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
 	CHECK(board.changes == changes, "a refusal wrote to flash");
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
 	board_stop(&board);
 }
 

@@ -29,31 +29,31 @@ static bool blank(const uint8_t *octets, size_t len)
 }
 
 /* Once for each start, after which the page is wiped; as often as wanted with TLS sockets. */
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	int err;
 
 	if (blank(fuses, HUK_SIZE)) {
 		return PROV_ERR_NO_HUK;
 	}
-	err = huk_import(fuses, HUK_SIZE, psa_key_id);
+	err = prov_port_huk_import(fuses, HUK_SIZE, psa_key_id);
 	if (!IS_ENABLED(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS)) { /* their key is derived once more for each handshake */
 		mbedtls_platform_zeroize(fuses, HUK_SIZE);
 	}
 	return err;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
 	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return PROV_HUK_FUSES;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
 	memcpy(id, fuses + HUK_SIZE, PROV_HARDWARE_ID_MAX);
 	return PROV_HARDWARE_ID_MAX;

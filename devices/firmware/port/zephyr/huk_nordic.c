@@ -28,7 +28,7 @@ LOG_MODULE_DECLARE(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
 
 static const uint8_t label[] = { 'H', 'A', 'L', 'L', 'M', 'A', 'R', 'K', '_', 'H', 'U', 'K' };
 
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	uint8_t key[KEY_SIZE];
 	int err;
@@ -41,22 +41,22 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 		LOG_ERR("the hardware unique key cannot be derived from");
 		return PROV_ERR_NO_HUK;
 	}
-	err = huk_import(key, sizeof key, psa_key_id);
+	err = prov_port_huk_import(key, sizeof key, psa_key_id);
 	mbedtls_platform_zeroize(key, sizeof key);
 	return err;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
 	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return PROV_HUK_VENDOR;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
-	return hardware_id_of_silicon(id);
+	return prov_port_hardware_id_of_silicon(id);
 }

@@ -63,7 +63,7 @@ static psa_status_t expand_octets(const uint8_t octets[KEY_SIZE], const void *in
 	uint32_t key;
 	psa_status_t status;
 
-	if (huk_import(octets, KEY_SIZE, &key) != PROV_OK) {
+	if (prov_port_huk_import(octets, KEY_SIZE, &key) != PROV_OK) {
 		return PSA_ERROR_GENERIC_ERROR;
 	}
 	status = expand(key, info, info_len, out);
@@ -86,7 +86,7 @@ static psa_status_t expected_of_dummy(int32_t owner, uint8_t out[KEY_SIZE])
  * Does the built-in key expand to what the dummy HUK expands to? This holds
  * whatever Kconfig says of the provisioning: it asks the key itself.
  */
-static psa_status_t look_for_dummy(bool *dummy)
+static psa_status_t detect_dummy(bool *dummy)
 {
 	uint8_t mine[KEY_SIZE], known[KEY_SIZE];
 	psa_status_t status =
@@ -104,10 +104,10 @@ static psa_status_t look_for_dummy(bool *dummy)
 	return status;
 }
 
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	bool dummy;
-	psa_status_t status = look_for_dummy(&dummy);
+	psa_status_t status = detect_dummy(&dummy);
 
 	if (status != PSA_SUCCESS) {
 		LOG_ERR("TF-M's built-in key cannot be used (%d)", (int)status);
@@ -125,22 +125,22 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 	return PROV_OK;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
 	/* the key is TF-M's */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return source;
 }
 
-int32_t huk_caller(void)
+int32_t prov_port_huk_caller(void)
 {
 	return caller;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
-	return hardware_id_of_silicon(id);
+	return prov_port_hardware_id_of_silicon(id);
 }

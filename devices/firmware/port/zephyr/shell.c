@@ -66,7 +66,7 @@ typedef int (*with_board)(const struct shell *sh, const struct prov *prov, unsig
 /* Runs `print` while the board is ours; a board without identity says so instead. */
 static int ask(const struct shell *sh, with_board print, unsigned int purpose)
 {
-	const struct prov *prov = board_lock();
+	const struct prov *prov = prov_port_lock();
 	int err = -ENODEV;
 
 	if (prov->broken == PROV_OK) {
@@ -74,7 +74,7 @@ static int ask(const struct shell *sh, with_board print, unsigned int purpose)
 	} else {
 		shell_error(sh, "the board has no identity (%d)", prov->broken);
 	}
-	board_unlock();
+	prov_port_unlock();
 	return err;
 }
 
@@ -119,7 +119,7 @@ static int print_csr(const struct shell *sh, const struct prov *prov, unsigned i
 	const struct cbor_field none = { .present = true };
 	size_t len;
 
-	if (csr_write(&prov->identity, (enum purpose)purpose, nonce, &none, &none, der, sizeof der, &len) != PROV_OK) {
+	if (prov_csr_write(&prov->identity, (enum purpose)purpose, nonce, &none, &none, der, sizeof der, &len) != PROV_OK) {
 		shell_error(sh, "the CSR cannot be made");
 		return -EIO;
 	}
@@ -136,7 +136,7 @@ static int print_cert(const struct shell *sh, const struct prov *prov, unsigned 
 		shell_error(sh, "no certificate for this key");
 		return -ENOENT;
 	}
-	if (store_read(&prov->store, slot, 0, der, len) != PROV_OK) {
+	if (prov_store_read(&prov->store, slot, 0, der, len) != PROV_OK) {
 		shell_error(sh, "the store cannot be read");
 		return -EIO;
 	}

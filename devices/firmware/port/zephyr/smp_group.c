@@ -89,11 +89,11 @@ static int handle(struct smp_streamer *ctxt)
 	if (!read_request(ctxt, &rq)) {
 		return MGMT_ERR_ECORRUPT;
 	}
-	prov = board_lock();
+	prov = prov_port_lock();
 	prov_smp_notice(prov, rq.header, crc16_itu_t(0, rq.header, MGMT_HDR_SIZE + rq.body_len));
 	err = prov_group_handle(prov, rq.command, rq.op == MGMT_OP_WRITE, rq.body, rq.body_len, zs->payload_mut,
 				room(zs, ctxt->writer->nb), &len);
-	board_unlock();
+	prov_port_unlock();
 	if (err == PROV_UNKNOWN_COMMAND) {
 		return MGMT_ERR_ENOTSUP;
 	}
@@ -119,10 +119,10 @@ static struct mgmt_group group = {
 /* A request that comes early waits for the identity instead of not finding the group. */
 static void start(void)
 {
-	(void)board_lock();
+	(void)prov_port_lock();
 	mgmt_register_group(&group);
-	board_start();
-	board_unlock();
+	prov_port_start();
+	prov_port_unlock();
 }
 
 MCUMGR_HANDLER_DEFINE(hallmark, start);

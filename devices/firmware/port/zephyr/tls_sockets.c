@@ -4,8 +4,8 @@
  * and key are credentials under tags, and the socket gets the list of tags.
  *
  * Zephyr 3.4 blocks in connect until TLS has come to its end, so a thread of its
- * own does the visit. Its sockets take no PSA key: the key is in RAM for as
- * long as the visit lasts. The sockets wait for ever for a silent peer, and say
+ * own does the do_handshake. Its sockets take no PSA key: the key is in RAM for as
+ * long as the do_handshake lasts. The sockets wait for ever for a silent peer, and set_state
  * that TLS failed, not why: see __wrap_mbedtls_ssl_handshake.
  */
 #include <errno.h>
@@ -23,7 +23,7 @@
 
 #define WAIT K_MSEC(50)	     /* port.h: poll */
 #define CLOSING K_MSEC(1000) /* port.h: close */
-#define LOOK K_MSEC(5)	     /* for octets of a peer that is silent */
+#define RETRY_PAUSE K_MSEC(5)	     /* for octets of a peer that is silent */
 
 /* A silent peer must not hold up close. */
 BUILD_ASSERT(CONFIG_NET_SOCKETS_CONNECT_TIMEOUT <= 900, "CONFIG_NET_SOCKETS_CONNECT_TIMEOUT: at most 900 ms");
@@ -32,7 +32,7 @@ enum { TAG_CA = CONFIG_HALLMARK_TLS_TAG, TAG_OWN, TAG_CHAIN };
 
 static K_SEM_DEFINE(begin, 0, 1);
 static K_SEM_DEFINE(changed, 0, 1);
-static K_SEM_DEFINE(ended, 1, 1); /* taken while a visit lasts */
+static K_SEM_DEFINE(ended, 1, 1); /* taken while a do_handshake lasts */
 static K_MUTEX_DEFINE(lock);	  /* covers what follows */
 static struct prov_visit_report now;
 static bool stop;
@@ -47,7 +47,7 @@ static int fd; /* the visitor closes it */
 static int why;
 static uint32_t verify_flags;
 
-static void say(enum prov_visit_state state, int error)
+static void set_state(enum prov_visit_state state, int error)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	now.state = state;
@@ -67,7 +67,7 @@ static bool stopped(void)
 	return is;
 }
 
-extern const k_tid_t hallmark_visitor;
+extern const k_tid_t prov_port_tls_thread;
 
 /* mbedTLS wants to be asked again. */
 static bool unfinished(int result)
@@ -76,7 +76,7 @@ static bool unfinished(int result)
 	       result == MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS || result == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
 }
 
-static int note(const mbedtls_ssl_context *ssl, int result)
+static int store_result(const mbedtls_ssl_context *ssl, int result)
 {
 	uint32_t flags = mbedtls_ssl_get_verify_result(ssl);
 
@@ -101,14 +101,14 @@ int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl)
 {
 	int result = __real_mbedtls_ssl_handshake(ssl);
 
-	if (k_current_get() != hallmark_visitor) {
+	if (k_current_get() != prov_port_tls_thread) {
 		return result;
 	}
 	while (unfinished(result) && !stopped()) {
-		k_sleep(LOOK);
+		k_sleep(RETRY_PAUSE);
 		result = __real_mbedtls_ssl_handshake(ssl);
 	}
-	return note(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
+	return store_result(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
 }
 
 /* In TLS 1.3 the server refuses a certificate when the handshake is over on this side. */
@@ -116,7 +116,7 @@ int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t
 {
 	int result = __real_mbedtls_ssl_read(ssl, buf, len);
 
-	return k_current_get() == hallmark_visitor ? note(ssl, result) : result;
+	return k_current_get() == prov_port_tls_thread ? store_result(ssl, result) : result;
 }
 
 /* The reason in the numbers of port.h: TLS's, or that of the connection below it. */
@@ -139,16 +139,16 @@ static bool configure(void)
 {
 	const sec_tag_t tags[] = { TAG_CA, TAG_OWN, TAG_CHAIN };
 	const int required = TLS_PEER_VERIFY_REQUIRED;
-	const struct zsock_timeval patience = { .tv_usec = 100000 };
+	const struct zsock_timeval receive_timeout = { .tv_usec = 100000 };
 
 	return zsock_setsockopt(fd, SOL_TLS, TLS_SEC_TAG_LIST, tags, (with_chain ? 3 : 2) * sizeof *tags) == 0 &&
 	       zsock_setsockopt(fd, SOL_TLS, TLS_PEER_VERIFY, &required, sizeof required) == 0 &&
 	       zsock_setsockopt(fd, SOL_TLS, TLS_HOSTNAME, server_name, strlen(server_name)) == 0 &&
-	       zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+	       zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive_timeout, sizeof receive_timeout) == 0;
 }
 
 /* What the peer says is kept for the next poll; what does not fit waits in TCP. */
-static void keep(const uint8_t *octets, size_t len)
+static void store_data(const uint8_t *octets, size_t len)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	memcpy(now.data + now.data_len, octets, len);
@@ -167,7 +167,7 @@ static size_t room(void)
 	return left;
 }
 
-static void hear(void)
+static void receive_data(void)
 {
 	uint8_t octets[sizeof now.data];
 
@@ -176,12 +176,12 @@ static void hear(void)
 		ssize_t n = left > 0 ? zsock_recv(fd, octets, left, 0) : -1;
 
 		if (n > 0) {
-			keep(octets, (size_t)n);
+			store_data(octets, (size_t)n);
 		} else if (n == 0) {
-			say(PROV_VISIT_CLOSED, 0);
+			set_state(PROV_VISIT_CLOSED, 0);
 			return;
 		} else if (left > 0 && errno != EAGAIN) {
-			say(PROV_VISIT_FAILED, reason(errno));
+			set_state(PROV_VISIT_FAILED, reason(errno));
 			return;
 		} else if (left == 0) {
 			k_sleep(WAIT);
@@ -189,20 +189,20 @@ static void hear(void)
 	}
 }
 
-static void visit(void)
+static void do_handshake(void)
 {
 	if (!configure()) {
-		say(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
+		set_state(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
 	} else if (zsock_connect(fd, (struct sockaddr *)&peer, peer_len) != 0) {
-		say(PROV_VISIT_FAILED, reason(errno));
+		set_state(PROV_VISIT_FAILED, reason(errno));
 	} else {
-		say(PROV_VISIT_ESTABLISHED, 0);
-		hear();
+		set_state(PROV_VISIT_ESTABLISHED, 0);
+		receive_data();
 	}
 	(void)zsock_close(fd);
 }
 
-static void forget_credentials(void)
+static void delete_credentials(void)
 {
 	(void)tls_credential_delete(TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE);
 	(void)tls_credential_delete(TAG_CA, TLS_CREDENTIAL_CA_CERTIFICATE);
@@ -216,13 +216,13 @@ static void run(void *a, void *b, void *c)
 		(void)k_sem_take(&begin, K_FOREVER);
 		why = 0;
 		verify_flags = 0;
-		visit();
-		forget_credentials();
+		do_handshake();
+		delete_credentials();
 		k_sem_give(&ended);
 	}
 }
 
-K_THREAD_DEFINE(hallmark_visitor, CONFIG_HALLMARK_TLS_STACK_SIZE, run, NULL, NULL, NULL, K_LOWEST_APPLICATION_THREAD_PRIO, 0, 0);
+K_THREAD_DEFINE(prov_port_tls_thread, CONFIG_HALLMARK_TLS_STACK_SIZE, run, NULL, NULL, NULL, K_LOWEST_APPLICATION_THREAD_PRIO, 0, 0);
 
 /* A tag has one certificate: the chain has a tag of its own, and is sent because the socket lists it behind. */
 static bool add_credentials(const struct prov_visit *v)
@@ -262,7 +262,7 @@ static int start(void *ctx, const struct prov_visit *v)
 	fd = zsock_socket(peer.ss_family, SOCK_STREAM, IPPROTO_TLS_1_2);
 	if (fd < 0 || !add_credentials(v)) {
 		err = fd < 0 ? PROV_ERR_NO_NETWORK : PROV_ERR_CRYPTO;
-		forget_credentials();
+		delete_credentials();
 		(void)zsock_close(fd);
 		k_sem_give(&ended);
 		return err;
@@ -275,7 +275,7 @@ static int start(void *ctx, const struct prov_visit *v)
 	return PROV_OK;
 }
 
-static void look(void *ctx, struct prov_visit_report *report)
+static void poll_report(void *ctx, struct prov_visit_report *report)
 {
 	(void)k_sem_take(&changed, WAIT);
 	(void)k_mutex_lock(&lock, K_FOREVER);
@@ -284,7 +284,7 @@ static void look(void *ctx, struct prov_visit_report *report)
 	(void)k_mutex_unlock(&lock);
 }
 
-static void finish(void *ctx)
+static void close_session(void *ctx)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	stop = true;
@@ -294,4 +294,4 @@ static void finish(void *ctx)
 	}
 }
 
-const struct prov_tls_sockets tls_sockets = { .raw_key = true, .start = start, .poll = look, .close = finish };
+const struct prov_tls_sockets prov_port_tls_sockets = { .raw_key = true, .start = start, .poll = poll_report, .close = close_session };

@@ -10,20 +10,20 @@
 #include <zephyr/init.h>
 #include <zephyr/sys/util.h>
 
-#define LINE DT_CHOSEN(zephyr_uart_mcumgr)
+#define UART DT_CHOSEN(zephyr_uart_mcumgr)
 
 /* CMSDK APB UART, Arm DDI 0479 section 4.3. */
-#define DATA (DT_REG_ADDR(LINE) + 0x0)
-#define CTRL (DT_REG_ADDR(LINE) + 0x8)
+#define DATA (DT_REG_ADDR(UART) + 0x0)
+#define CTRL (DT_REG_ADDR(UART) + 0x8)
 #define CTRL_RX_ENABLE BIT(1)
 
-static int deafen(void)
+static int disable_receiver(void)
 {
 	sys_write32(sys_read32(CTRL) & ~CTRL_RX_ENABLE, CTRL);
 	return 0;
 }
 
-static int listen(void)
+static int enable_receiver(void)
 {
 	sys_write32(sys_read32(CTRL) | CTRL_RX_ENABLE, CTRL);
 	(void)sys_read32(DATA); /* nothing is there yet; QEMU offers what waits only after a read */
@@ -31,5 +31,5 @@ static int listen(void)
 }
 
 /* Right behind the UART's driver; MCUmgr's transport (APPLICATION, at its default priority) is between. */
-SYS_INIT(deafen, PRE_KERNEL_1, UTIL_INC(CONFIG_SERIAL_INIT_PRIORITY));
-SYS_INIT(listen, APPLICATION, 99);
+SYS_INIT(disable_receiver, PRE_KERNEL_1, UTIL_INC(CONFIG_SERIAL_INIT_PRIORITY));
+SYS_INIT(enable_receiver, APPLICATION, 99);
