@@ -5,7 +5,7 @@
 
 #include <prov/errors.h>
 
-/* Major types, RFC 8949 section 3.1. */
+/* Major types (RFC 8949 section 3.1). */
 enum { MAJOR_UINT = 0, MAJOR_NINT = 1, MAJOR_BSTR = 2, MAJOR_TSTR = 3, MAJOR_MAP = 5, MAJOR_SIMPLE = 7 };
 enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21 };
 
@@ -14,7 +14,7 @@ struct reader {
 	const uint8_t *end;
 };
 
-/* The argument of a head has 1, 2 or 4 octets after the initial one; it must not fit in fewer. */
+/* An argument has 1, 2 or 4 octets after the initial octet, and no more than it needs. */
 static int read_argument(struct reader *r, uint8_t info, uint32_t *argument)
 {
 	static const uint32_t shortest[] = { 24u, 0x100u, 0x10000u };

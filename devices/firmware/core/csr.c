@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PKCS#10 (RFC 2986) with the station's nonce: PROTOCOL.md section 4, "csr". */
+/* PKCS#10 (RFC 2986) with the station's nonce (PROTOCOL.md section 4, "csr"). */
 #include "core.h"
 
 #include <stdio.h>
@@ -52,13 +52,14 @@ static int fill(mbedtls_x509write_csr *csr, const char *subject, const uint8_t n
 	return err;
 }
 
-/* ecdsa-with-SHA256 with NULL parameters, and without any. */
+/* ecdsa-with-SHA256 with NULL parameters, and without parameters. */
 static const uint8_t with_null[] = { 0x30, 0x0c, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02, 0x05, 0x00 };
 static const uint8_t without_null[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
 
 /*
- * RFC 5758 section 3.2: there are no parameters. mbedTLS before 3.5 writes NULL.
- * The algorithm stands behind what is signed, so it may be put right.
+ * Removes NULL parameters, which mbedTLS before 3.5 writes: RFC 5758 section 3.2
+ * allows no parameters. The signature does not cover the algorithm after the signed
+ * part, so the CSR stays valid.
  */
 int prov_csr_drop_null(uint8_t *der, size_t *len)
 {
@@ -76,7 +77,7 @@ int prov_csr_drop_null(uint8_t *der, size_t *len)
 	}
 	whole -= gone;
 	if (der[1] != 0x82 || whole < 0x100) {
-		return PROV_ERR_INTERNAL; /* the length would have another form: no CSR with two P-256 numbers and a name is so short */
+		return PROV_ERR_INTERNAL; /* a shorter length has another form, but no CSR with two P-256 numbers and a name is so short */
 	}
 	der[2] = (uint8_t)(whole >> 8);
 	der[3] = (uint8_t)whole;
@@ -86,7 +87,7 @@ int prov_csr_drop_null(uint8_t *der, size_t *len)
 	return PROV_OK;
 }
 
-/* mbedTLS writes at the end of the buffer. */
+/* Moves the DER to the start of the buffer, because mbedTLS writes it at the end. */
 static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size_t *len)
 {
 	int n = compat_csr_der(csr, out, size);

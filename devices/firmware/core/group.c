@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of the provisioning group, PROTOCOL.md section 4. */
+/* The commands of the provisioning group (PROTOCOL.md section 4). */
 #include "core.h"
 
 #include <string.h>
@@ -11,8 +11,8 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 #define IDENTITY_ABI 1u
 #define CAN_PROVISION (PROV_PROVISIONING ? 1u : 0u) /* bits of `ca` */
 #define CAN_NET 2u
-#define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: a bit for each */
-#define READ_OVERHEAD 32u /* map, keys and numbers around `d` */
+#define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: one bit for each purpose */
+#define READ_OVERHEAD 32u /* octets of map, keys and numbers around `d` */
 
 static uint32_t stored(const struct store *s)
 {
@@ -42,7 +42,7 @@ static void put_string(struct cbor_writer *w, const char *key, const char *text)
 	prov_cbor_put_text(w, text, strlen(text));
 }
 
-/* TF-M derives another key for each caller, so the caller is part of the identity. */
+/* TF-M derives a different key for each caller, so the caller is part of the identity. */
 static bool has_caller(const struct prov_facts *facts)
 {
 	return facts->huk_source == PROV_HUK_TFM || facts->huk_source == PROV_HUK_TFM_DUMMY;
@@ -138,7 +138,7 @@ static const struct {
 #endif
 };
 
-/* TLS sockets may have a thread of their own, and PSA need not be safe for two: only what does without PSA goes on beside it. */
+/* TLS sockets may run in another thread, and PSA need not be thread-safe. So only commands without PSA are allowed meanwhile. */
 static bool allowed_during_handshake(uint8_t command)
 {
 	return command == COMMAND_NET || command == COMMAND_HELLO || command == COMMAND_READ;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake over the board's own network: PROTOCOL.md section 4, "net".
- * Over a port's stream our own TLS client does it, over a port's TLS sockets
- * the port does. The station asks how it stands; nothing happens in between.
+ * The handshake over the board's own network (PROTOCOL.md section 4, "net"). Over a
+ * port's stream the core's own TLS client does it; over a port's TLS sockets the
+ * port does it. A session makes progress only when the station asks for its state.
  */
 #include "core.h"
 
@@ -10,13 +10,13 @@
 
 #include <mbedtls/platform_util.h>
 
-#define ANSWER_MIN 160u /* as of `tls`: below this a buffer is wrongly configured */
+#define ANSWER_MIN 160u /* as in tls.c: a smaller buffer is a wrong configuration */
 
-/* Where the credentials for TLS sockets stand. Our own client is idle then, and its buffer free. */
+/* Offsets of the credentials for TLS sockets, in a buffer of the core's TLS client, which is idle then. */
 enum { AT_ANCHOR = 0, AT_CHAIN = SLOT_SIZE, AT_CERTIFICATE = 2 * SLOT_SIZE, AT_KEY = 3 * SLOT_SIZE };
 _Static_assert(sizeof((struct tls *)0)->credentials >= AT_KEY + RAW_KEY_SIZE, "no room for credentials");
 
-/* tls.c and port.h count alike. */
+/* tls.c and port.h number the states alike. */
 _Static_assert((int)TLS_CLOSED == (int)PROV_VISIT_CLOSED && (int)TLS_HANDSHAKING == (int)PROV_VISIT_SHAKING &&
 	       (int)TLS_ESTABLISHED == (int)PROV_VISIT_ESTABLISHED && (int)TLS_FAILED == (int)PROV_VISIT_FAILED, "states");
 
@@ -25,7 +25,7 @@ bool prov_net_offered(const struct prov_port *port)
 	return port->stream != NULL || port->tls_sockets != NULL;
 }
 
-/* Sends what our client has said; true: all of it is on its way. */
+/* Sends the output of the TLS client. True: the stream has taken all of it. */
 static bool flush(struct prov *prov, int *error)
 {
 	const struct prov_port *port = prov->port;
@@ -43,7 +43,7 @@ static bool flush(struct prov *prov, int *error)
 	return true;
 }
 
-/* Our client says all that it has to say; it may be more than fits at once. */
+/* Runs the TLS client and sends its output, until it has no more; the output may be larger than its buffer. */
 static bool pump_and_flush(struct prov *prov, int *error)
 {
 	do {
@@ -55,7 +55,7 @@ static bool pump_and_flush(struct prov *prov, int *error)
 	return true;
 }
 
-/* A server that waits for our end need not wait until its patience is at an end. */
+/* Sends close_notify, so that a server that waits for the end need not wait for its time-out. */
 static void send_close_notify(struct prov *prov)
 {
 	int ignored;
@@ -97,7 +97,7 @@ static int load_key(struct prov *prov, struct prov_visit *visit)
 	visit->private_key.octets = prov->tls.credentials + AT_KEY;
 	return prov_identity_raw_key(&prov->identity, prov->port, prov->tls.credentials + AT_KEY, &visit->private_key.len);
 #else
-	return PROV_ERR_INTERNAL; /* a port that asks for what its build left out */
+	return PROV_ERR_INTERNAL; /* the port asks for a key that this build cannot give */
 #endif
 }
 
@@ -123,7 +123,7 @@ static int open_sockets(struct prov *prov, bool with_chain)
 	const struct prov_port *port = prov->port;
 	int err;
 
-	prov->net.via = NET_SOCKETS; /* from here on prov_net_close wipes */
+	prov->net.via = NET_SOCKETS; /* from here on prov_net_close wipes the credentials */
 	err = load_credentials(prov, &prov->net.visit, with_chain);
 	return err == PROV_OK ? port->tls_sockets->start(port->ctx, &prov->net.visit) : err;
 }
@@ -137,7 +137,7 @@ static int open_stream(struct prov *prov, bool with_chain)
 	return err == PROV_OK ? port->stream->connect(port->ctx, prov->net.address, prov->net.visit.port) : err;
 }
 
-/* Our client takes a step_stream: out, in, and out again. A connection that ended counts only when TLS has not. */
+/* One step of the TLS client: output, input, output. An ended connection is an error only while TLS has not ended. */
 static void step_stream(struct prov *prov)
 {
 	const struct prov_port *port = prov->port;
@@ -189,7 +189,7 @@ static void poll_session(struct prov *prov)
 		port->tls_sockets->poll(port->ctx, report);
 	}
 	if (report->data_len > sizeof report->data) {
-		report->data_len = 0; /* no port does this */
+		report->data_len = 0; /* a fault of the port */
 	}
 	prov->net.over = report->state == PROV_VISIT_CLOSED || report->state == PROV_VISIT_FAILED;
 }
@@ -229,7 +229,7 @@ static int put_answer(const struct net *net, struct cbor_writer *w)
 
 enum { Q, SN, A, P, CH, X, FIELDS };
 
-/* Text that may become a C string: something, and no NUL in it. */
+/* True if the text may become a C string: it is not empty and has no NUL. */
 static bool is_text(const struct cbor_field *f)
 {
 	return f->present && f->as.string.len > 0 && memchr(f->as.string.octets, 0, f->as.string.len) == NULL;
@@ -246,7 +246,7 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	}
 	prov_net_close(prov);
 	prov_tls_close(&prov->tls);
-	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero: there is a NUL behind */
+	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero, so the string is terminated */
 	memcpy(net->address, f[A].as.string.octets, f[A].as.string.len);
 	net->visit.address = net->address;
 	net->visit.port = (uint16_t)f[P].as.number;
@@ -257,11 +257,11 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 		return err;
 	}
 	net->used = true;
-	net->report.state = PROV_VISIT_SHAKING; /* this answer does not wait for anybody */
+	net->report.state = PROV_VISIT_SHAKING; /* the first answer does not wait for the peer */
 	return PROV_OK;
 }
 
-/* The session stays, to answer this request again; the connection and the keys do not. */
+/* Ends connection and keys. The session stays, so that this request can be answered again. */
 static int close_from(struct prov *prov, uint32_t q)
 {
 	prov_net_close(prov);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands that change a board: csr, write and seal of PROTOCOL.md section
- * 4. A product's image (PROV_PROVISIONING 0) is built without them.
+ * The commands that change a board: csr, write and seal (PROTOCOL.md section 4). A
+ * product's image (PROV_PROVISIONING 0) is built without this file's code.
  */
 #include "core.h"
 
@@ -9,7 +9,7 @@
 
 #if PROV_PROVISIONING
 
-/* Printable ASCII without what RFC 4514 gives a meaning, so that no name can be smuggled into a name. */
+/* Printable ASCII without the special characters of RFC 4514, so that no text can add another attribute to the name. */
 static bool plain(const struct cbor_field *f)
 {
 	for (size_t i = 0; i < f->as.string.len; i++) {
@@ -63,7 +63,7 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	if (f[L].as.number > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
-	/* The first piece once more, because its answer was lost, must not forget the others. A longer one is a new try. */
+	/* When the answer to the first piece was lost, the first piece comes again; the other pieces are kept. A longer one begins anew. */
 	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
 	    f[D].as.string.len <= t->received && memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
 		return PROV_OK;
@@ -116,7 +116,7 @@ static int commit(struct prov *prov)
 		return PROV_ERR_BAD_HASH;
 	}
 	if (prov->store.sealed) {
-		return prov_store_commit(&prov->store, t->slot, t->der, t->total); /* what is there already, or sealed: nothing to parse */
+		return prov_store_commit(&prov->store, t->slot, t->der, t->total); /* the stored object again, or sealed: no certificate has to be parsed */
 	}
 	err = prov_certificate_check(&prov->store, &prov->identity, t->slot, t->der, t->total);
 	return err == PROV_OK ? prov_store_commit(&prov->store, t->slot, t->der, t->total) : err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SMP: headers, errors, OS group. PROTOCOL.md sections 2 and 3. */
+/* SMP: headers, errors and the OS group (PROTOCOL.md sections 2 and 3). */
 #include "core.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ static void reply_rc(struct prov *prov, const struct request *rq, uint32_t rc)
 	reply(prov, rq, w.len);
 }
 
-/* SMP v2 names the group; v1 has only rc. */
+/* SMP version 2 names the group; version 1 has only rc. */
 static void reply_refusal(struct prov *prov, const struct request *rq, int err)
 {
 	struct cbor_writer w = body_writer(prov);
@@ -86,7 +86,7 @@ static void os_echo(struct prov *prov, const struct request *rq)
 
 static void os_reset(struct prov *prov, const struct request *rq)
 {
-	struct cbor_field force = { .key = "force", .type = CBOR_UINT, .max = 1 }; /* MCUmgr's option; nothing to force here */
+	struct cbor_field force = { .key = "force", .type = CBOR_UINT, .max = 1 }; /* an option of MCUmgr, which has no effect here */
 	struct cbor_writer w = body_writer(prov);
 
 	if (rq->body_len > 0 && prov_cbor_read_map(rq->body, rq->body_len, &force, 1) != PROV_OK) {
@@ -172,7 +172,7 @@ static void prov_group(struct prov *prov, const struct request *rq)
 	}
 }
 
-/* m: len octets of header and body, and the CRC behind them. */
+/* m: len octets of header and body, and two octets of CRC after them. */
 void prov_smp_message(struct prov *prov, const uint8_t *m, size_t len)
 {
 	struct request rq = {
@@ -187,7 +187,7 @@ void prov_smp_message(struct prov *prov, const uint8_t *m, size_t len)
 	size_t announced = (size_t)(m[2] << 8 | m[3]);
 
 	if (announced != rq.body_len || rq.version > 1 || (rq.op != OP_READ && rq.op != OP_WRITE)) {
-		return; /* not a request: answering could answer an answer */
+		return; /* not a request: an answer must not be answered */
 	}
 	prov_smp_notice(prov, m, (uint16_t)(m[len] << 8 | m[len + 1u]));
 	if (rq.group == GROUP_OS) {

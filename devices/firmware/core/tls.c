@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The TLS client as a pump of octets: PROTOCOL.md section 4, "tls". The station
- * carries records between us and the verifier; it can drop them, not read them.
+ * The TLS client (PROTOCOL.md section 4, "tls"). The station carries the records between
+ * client and verifier. The station can drop records, but cannot read them.
  */
 #include "core.h"
 
 #include <string.h>
 
-#define ANSWER_OVERHEAD 32u /* map, keys, numbers and heads of strings around `o` and `r` */
-#define ANSWER_MIN 160u	    /* below this an answer carries hardly anything: a wrongly configured buffer */
+#define ANSWER_OVERHEAD 32u /* octets of map, keys, numbers and string heads around `o` and `r` */
+#define ANSWER_MIN 160u	    /* a smaller buffer leaves no room for records: a wrong configuration */
 
 static const int suites[] = {
 	MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
@@ -18,7 +18,7 @@ static const int suites[] = {
 static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
 static const uint16_t signatures[] = { MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_NONE };
 
-/* BIO: records for the server. */
+/* mbedTLS's output: records for the server. */
 static int push(void *ctx, const unsigned char *octets, size_t len)
 {
 	struct tls *tls = ctx;
@@ -36,7 +36,7 @@ static int push(void *ctx, const unsigned char *octets, size_t len)
 	return (int)len;
 }
 
-/* BIO: records from the server. */
+/* mbedTLS's input: records from the server. */
 static int pull(void *ctx, unsigned char *octets, size_t len)
 {
 	struct tls *tls = ctx;
@@ -76,7 +76,7 @@ static int load(struct prov *prov, enum slot slot, mbedtls_x509_crt *crt)
 	}
 	err = prov_store_read(&prov->store, slot, 0, der, len);
 	if (err == PROV_OK && mbedtls_x509_crt_parse_der(crt, der, len) != 0) {
-		err = PROV_ERR_CRYPTO; /* it was parsed when it was stored: memory ran out */
+		err = PROV_ERR_CRYPTO; /* out of memory, because the certificate was parsed when it was stored */
 	}
 	return err;
 }
@@ -155,7 +155,7 @@ static void fail(struct tls *tls, int err)
 	tls->error = err;
 	tls->verify_flags = mbedtls_ssl_get_verify_result(&tls->ssl);
 	if (tls->verify_flags == UINT32_MAX) {
-		tls->verify_flags = 0; /* no certificate was seen yet */
+		tls->verify_flags = 0; /* the peer has sent no certificate yet */
 	}
 }
 
@@ -204,7 +204,7 @@ size_t prov_tls_room(struct tls *tls)
 static int add_input(struct tls *tls, const uint8_t *octets, size_t len)
 {
 	if (tls->state == TLS_CLOSED || tls->state == TLS_FAILED) {
-		return PROV_OK; /* nobody reads any more */
+		return PROV_OK; /* the session has ended, so the octets are dropped */
 	}
 	if (len > prov_tls_room(tls)) {
 		return PROV_ERR_TOO_LONG;
@@ -214,7 +214,7 @@ static int add_input(struct tls *tls, const uint8_t *octets, size_t len)
 	return PROV_OK;
 }
 
-/* What the last answer carried has arrived when the next request comes. */
+/* Drops the output of the last answer, which has arrived when the next request comes. */
 static void drop_given(struct tls *tls)
 {
 	memmove(tls->out, tls->out + tls->given, tls->out_len - tls->given);
@@ -224,7 +224,7 @@ static void drop_given(struct tls *tls)
 	tls->given = tls->app_given = 0;
 }
 
-/* All of `app` goes into an answer of at most `size` octets, and of `out` what then fits. */
+/* Chooses the octets of an answer of at most `size` octets: all of `app`, then as much of `out` as fits. */
 static void choose_given(struct tls *tls, size_t size)
 {
 	size_t room = size - ANSWER_OVERHEAD - tls->app_len;
@@ -233,7 +233,7 @@ static void choose_given(struct tls *tls, size_t size)
 	tls->app_given = tls->app_len;
 }
 
-/* The same octets each time until the next request: what it spells changes only then. */
+/* Gives the same answer until the next request, because only the next request changes the chosen octets. */
 static void answer(const struct tls *tls, struct cbor_writer *w)
 {
 	bool more = tls->given < tls->out_len || tls->blocked;
