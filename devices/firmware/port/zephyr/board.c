@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The board as the core sees it, filled from Zephyr: facts, flash, entropy, HUK. */
+/* The board's struct prov_port, filled from Zephyr: facts, flash, entropy, HUK. */
 #include <string.h>
 
 #include <zephyr/drivers/entropy.h>
@@ -48,7 +48,7 @@ static uint8_t memory[PROV_SIZE] __aligned(8);
 
 struct prov *prov_port_lock(void)
 {
-	(void)k_mutex_lock(&mutex, K_FOREVER); /* held for one command at most */
+	(void)k_mutex_lock(&mutex, K_FOREVER); /* held for at most one command */
 	return (struct prov *)memory;
 }
 
@@ -57,7 +57,7 @@ void prov_port_unlock(void)
 	(void)k_mutex_unlock(&mutex);
 }
 
-/* TF-M's crypto partition takes no more at once. */
+/* TF-M's crypto partition accepts no larger piece. */
 #define HASH_PIECE ((size_t)1024)
 
 static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, size_t left)
@@ -74,7 +74,7 @@ static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, siz
 	return status;
 }
 
-/* The image as it lies in flash: code, constants, and the initial values of data. Zeros if it cannot be computed. */
+/* Hashes the image in flash: code, constants, and the initial values of data. After an error the hash is all zero. */
 static void hash_image(uint8_t hash[32])
 {
 	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
@@ -94,7 +94,7 @@ void prov_port_start(void)
 {
 	int err;
 
-	port.facts.hardware_id_len = MAX(prov_port_hardware_id(port.facts.hardware_id), 1u); /* none: one octet 0, PROTOCOL.md section 4 */
+	port.facts.hardware_id_len = MAX(prov_port_hardware_id(port.facts.hardware_id), 1u); /* no id: one octet 0 (PROTOCOL.md section 4) */
 	if (prov_port_flash_init(&port.flash) != PROV_OK) {
 		LOG_ERR("hallmark_partition cannot be used: every command that needs the store is refused");
 	}

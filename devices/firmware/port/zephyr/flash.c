@@ -12,7 +12,7 @@ BUILD_ASSERT(FIXED_PARTITION_SIZE(hallmark_partition) >= 2 * CONFIG_HALLMARK_STO
 
 static const struct flash_area *area;
 
-/* A sector of the store is a whole number of the flash's erase units. */
+/* True if a sector of the store is a whole number of the flash's erase units. */
 static bool erasable(void)
 {
 	struct flash_pages_info page;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What several providers of the hardware unique key need. */
+/* Functions that several providers of the hardware unique key use. */
 #include <zephyr/drivers/hwinfo.h>
 
 #include <psa/crypto.h>

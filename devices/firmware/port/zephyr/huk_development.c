@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A key that everybody knows, for a board whose own is not reachable yet. */
+/* A publicly known key, for a board whose hardware unique key cannot be read yet. */
 #include <string.h>
 
 #include <zephyr/drivers/hwinfo.h>
@@ -22,7 +22,7 @@ int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 
 void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
 enum prov_huk_source prov_port_huk_source(void)

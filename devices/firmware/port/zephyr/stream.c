@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The board's network as a stream of Zephyr's TCP sockets. The core does TLS on it, with the key in PSA. */
+/* The board's network: a TCP socket of Zephyr. The core does TLS over it, with the key in PSA. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,10 +11,10 @@
 
 #include "port.h"
 
-#define WAIT_MS 50 /* port.h: receive */
+#define WAIT_MS 50 /* limit of `receive` in prov/port.h */
 
 static int fd = -1;
-static bool connected; /* octets were taken */
+static bool connected; /* the peer has taken octets */
 
 static void stream_close(void *ctx)
 {
@@ -24,7 +24,7 @@ static void stream_close(void *ctx)
 	}
 }
 
-/* 0: the address is no literal of a family that this Zephyr has. */
+/* Returns 0 if the address is no literal, or of a family that this Zephyr does not have. */
 static socklen_t parse(const char *address, uint16_t port, struct sockaddr_storage *to)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
@@ -70,7 +70,7 @@ static int stream_connect(void *ctx, const char *address, uint16_t port)
 	return PROV_OK;
 }
 
-/* 0: not now, ask again. */
+/* 0: call again later. */
 static int reason(int error)
 {
 	switch (error) {
