@@ -12,10 +12,10 @@ size_t frame_write(const uint8_t *message, size_t len, size_t per_line, uint8_t 
 size_t frame_read(const uint8_t *in, size_t in_len, uint8_t *message, size_t *used);
 
 /* Gives the board octets from memory that ends with them. */
-void line_send(struct board *b, const uint8_t *octets, size_t len);
+void uart_send(struct board *b, const uint8_t *octets, size_t len);
 
 /* Sends one request; the length of the one answer in `answer`, or 0 if the board was silent. */
-size_t line_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE]);
+size_t uart_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE]);
 
 /* A request's message: header and body. */
 size_t message_write(uint8_t *out, unsigned version, unsigned op, unsigned group, unsigned command, const void *body,

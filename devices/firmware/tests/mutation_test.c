@@ -141,8 +141,8 @@ static void check_line(unsigned round)
 	size_t n = message_write(request, 1, 2, 0, 0, "\xa1\x61" "d\x61" "1", 5);
 
 	board.sent_len = 0;
-	line_send(&board, (const uint8_t *)"\n", 1); /* the station ends what may be open */
-	n = line_ask(&board, request, n, answer);
+	uart_send(&board, (const uint8_t *)"\n", 1); /* the station ends what may be open */
+	n = uart_ask(&board, request, n, answer);
 	CHECK(n == SMP_HEADER_SIZE + 5u, "round %u: no echo", round);
 }
 
@@ -152,7 +152,7 @@ static void mutated_lines(void)
 	for (unsigned round = 0; round < ROUNDS_LINE; round++) {
 		struct octets o = frames[below(frame_count)];
 		mutate(&o);
-		line_send(&board, o.at, o.len);
+		uart_send(&board, o.at, o.len);
 		if (round % 16 == 0) {
 			check_line(round);
 			check_board("line", round);
@@ -175,7 +175,7 @@ static void mutated_messages_in_whole_frames(void)
 			o.at[2] = (uint8_t)((o.len - 8u) >> 8);
 			o.at[3] = (uint8_t)(o.len - 8u);
 		}
-		line_send(&board, lines, frame_write(o.at, o.len, 93, lines, sizeof lines));
+		uart_send(&board, lines, frame_write(o.at, o.len, 93, lines, sizeof lines));
 		if (round % 16 == 0) {
 			check_line(round);
 			check_board("message", round);

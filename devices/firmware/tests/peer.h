@@ -13,10 +13,10 @@ struct peer {
 	int send_error;	     /* what send returns, 0: it takes octets */
 	int receive_error;   /* what receive returns when there is nothing to read */
 	size_t takes;	     /* octets that one send takes, 0: it is not connected yet */
-	uint8_t heard[8192]; /* from the board */
-	size_t heard_len;
-	const uint8_t *says; /* to the board */
-	size_t says_len;
+	uint8_t received[8192]; /* from the board */
+	size_t received_len;
+	const uint8_t *output; /* to the board */
+	size_t output_len;
 	const struct prov_visit *visit;
 	struct prov_visit_report report;
 };

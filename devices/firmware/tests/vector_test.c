@@ -27,7 +27,7 @@ static void check_frame(const struct vector *v, size_t piece)
 	memset(smp, 0, sizeof *smp);
 	board.sent_len = 0;
 	for (size_t at = 0; at < v->line_len; at += piece) {
-		line_send(&board, v->line + at, v->line_len - at < piece ? v->line_len - at : piece);
+		uart_send(&board, v->line + at, v->line_len - at < piece ? v->line_len - at : piece);
 	}
 	if (dropped(v)) {
 		CHECK(board.sent_len == 0, "%s is answered", v->name);
@@ -87,7 +87,7 @@ static void check_request(const struct vector *v)
 	size_t used = 0;
 
 	start();
-	line_send(&board, v->line, v->line_len);
+	uart_send(&board, v->line, v->line_len);
 	size_t n = frame_read(board.sent, board.sent_len, answer, &used);
 	if (!CHECK(n >= SMP_HEADER_SIZE && used == board.sent_len, "%s: %u octets of answer", v->name, (unsigned)n)) {
 		return;
@@ -111,7 +111,7 @@ static void requests_get_the_answers_of_the_vectors(void)
 static void check_response(const struct vector *v)
 {
 	start();
-	line_send(&board, v->line, v->line_len);
+	uart_send(&board, v->line, v->line_len);
 	CHECK(board.sent_len == 0, "%s is answered", v->name);
 }
 
