@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One map, read strictly and written in the shortest form: RFC 8949, PROTOCOL.md section 2. */
+/* Reading one map strictly and writing it in the shortest form (RFC 8949, PROTOCOL.md section 2). */
 #include "cbor.h"
 
 #include <stdlib.h>
@@ -102,7 +102,7 @@ static void a_map_at_its_bounds_is_read(void)
 	CHECK(read_map("\xa0", 1, f) == PROV_OK && !f[U].present && !f[F].present, "the empty map");
 }
 
-/* Each prefix lies at the end of its own memory, so that one octet too far is seen. */
+/* Each prefix ends at the end of its memory, so that a read of one octet too many is detected. */
 static void a_map_cut_anywhere_is_refused(void)
 {
 	for (size_t len = 0; len < sizeof full - 1u; len++) {

@@ -8,7 +8,7 @@
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Bit by bit, as the polynomial says. */
+/* CRC bit by bit, straight from the polynomial. */
 static unsigned crc(const uint8_t *octets, size_t len)
 {
 	unsigned remainder = 0;

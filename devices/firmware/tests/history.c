@@ -34,7 +34,7 @@ struct content history_content(unsigned count)
 			continue;
 		}
 		for (unsigned later = steps[i].slot; steps[i].slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
-			c.len[later] = 0; /* anchor and chain take with them what depends on them */
+			c.len[later] = 0; /* replacing anchor or chain erases the objects that depend on it */
 		}
 		c.len[steps[i].slot] = steps[i].len;
 		c.der[steps[i].slot] = blob(steps[i].seed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs every test, or those whose name contains the first argument. */
+/* Runs all tests, or those whose names contain the first argument. */
 #include "test.h"
 
 #include <stdarg.h>

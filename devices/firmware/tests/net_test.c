@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* memmem */
-/* The board's own network: what the core asks of the port's stream or sockets. Whole handshakes run from the station's tests. */
+/* The board's own network: the core's calls of the port's stream or sockets. The station's tests do whole handshakes. */
 #include "ca.h"
 #include "peer.h"
 #include "requests.h"
@@ -14,7 +14,7 @@ enum { CLOSED, HANDSHAKING, ESTABLISHED, FAILED };
 
 static struct board board;
 
-/* A board with such a network, and with everything that a handshake needs. */
+/* A board with this network, ready for a handshake. */
 static struct hierarchy start(const struct prov_stream *tcp, const struct prov_tls_sockets *sockets)
 {
 	board_make(&board);
@@ -232,7 +232,7 @@ static int seal(void)
 	return ask_seal(&board);
 }
 
-/* A port's visit may have a thread of its own, and PSA be safe for one alone. */
+/* A port may do the handshake in a thread of its own, and PSA need not be thread-safe. */
 static void what_computes_ends_a_visit(void)
 {
 	static const struct {
@@ -298,7 +298,7 @@ static void sockets_that_take_psa_keys_get_no_octets_of_one(void)
 	CHECK(dial() == PROV_OK && peer.visit->private_key.len == 0, "there is a key in RAM");
 	CHECK(peer.visit->psa_key_id == (uint32_t)board.prov.identity.keys[PURPOSE_TLS].id && peer.visit->psa_key_id != 0,
 	      "another key");
-	/* Without `ch` the chain stays at home. */
+	/* Without `ch` the chain is not sent. */
 	CHECK(ask_raw(&board, NET, BODY("\xa4\x61q\x00\x61" "a\x62::\x61p\x01\x62sn\x61n")) == PROV_OK &&
 		      peer.visit->chain.len == 0 && strcmp(peer.visit->address, "::") == 0,
 	      "the chain is sent without being asked for");

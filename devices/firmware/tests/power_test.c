@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Power cuts and failing calls at every place of a store's life: what was there, or what was to be there. */
+/* Power cuts and failing calls at every place of a store's life: the store has the old or the new contents. */
 #include "history.h"
 #include "test.h"
 
@@ -12,7 +12,7 @@ static void make(uint32_t granule)
 	board.port.flash.write_size = granule;
 }
 
-/* Power is back: everything the port was told to break works again. */
+/* Power comes back: all calls of the port work again. */
 static int remount(struct store *s)
 {
 	board.off = false;
@@ -20,7 +20,7 @@ static int remount(struct store *s)
 	return prov_store_mount(s, &board.port);
 }
 
-/* Takes steps until one fails; the number of steps that succeeded. */
+/* Does steps until one fails. Returns how many succeeded. */
 static unsigned live(struct store *s, unsigned from, int *err)
 {
 	for (unsigned step = from; step < HISTORY_STEPS; step++) {
@@ -32,7 +32,7 @@ static unsigned live(struct store *s, unsigned from, int *err)
 	return HISTORY_STEPS;
 }
 
-/* After the accident in step `done`: old or new, and the rest of the life can be lived. */
+/* Checks the store after a failure in step `done`: old or new contents, and the remaining steps succeed. */
 static void check_survivor(unsigned done, const char *what, unsigned at)
 {
 	struct content old = history_content(done), new = history_content(done + 1u), all = history_content(HISTORY_STEPS);
@@ -96,7 +96,7 @@ static void power_may_go_in_any_flash_operation(void)
 	}
 }
 
-/* The second cut hits the attempt to repair the first. */
+/* The second power cut hits the repair of the first. */
 static void power_may_go_twice(void)
 {
 	unsigned changes = changes_of_a_life(4);
@@ -133,13 +133,13 @@ static void a_sealed_store_is_sealed_after_any_cut_that_follows(void)
 	for (unsigned step = 0; step + 1u < HISTORY_STEPS; step++) {
 		CHECK(remount(&s) == PROV_OK && s.sealed, "the seal is gone");
 		board.cut_at = changes + 1u;
-		err = history_step(&s, step); /* from the second anchor on: what the slots hold */
+		err = history_step(&s, step); /* from the second anchor on the objects are those in the slots */
 		CHECK(err == PROV_ERR_SEALED || (err == PROV_OK && step >= 5), "step %u gives %d", step, err);
 	}
 	CHECK(board.changes == changes, "a sealed store was written");
 }
 
-/* Every call of the port fails once, one life for each. */
+/* Each call of the port fails once, each time in a new life. */
 static void every_call_of_the_port_may_fail(void)
 {
 	make(4);
@@ -165,7 +165,7 @@ static void every_call_of_the_port_may_fail(void)
 	}
 }
 
-/* Worn or locked flash: the operation reports success, and nothing happened. */
+/* Worn or locked flash reports success and changes nothing. */
 static void flash_that_lies_is_noticed(void)
 {
 	unsigned changes = changes_of_a_life(4);
@@ -178,18 +178,18 @@ static void flash_that_lies_is_noticed(void)
 		board.deaf_at = at;
 		CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
 		unsigned done = live(&s, 0, &err);
-		if (done == HISTORY_STEPS) { /* an erase of what was erased */
+		if (done == HISTORY_STEPS) { /* the operation erased an erased sector */
 			struct content all = history_content(HISTORY_STEPS);
 			CHECK(remount(&s) == PROV_OK && store_holds(&s, &all), "operation %u: success, and lost", at);
 			continue;
 		}
 		CHECK(err == PROV_ERR_STORE_IO, "operation %u: %d", at, err);
-		board.broken_rules = 0; /* programming what was not erased is this flash's fault */
+		board.broken_rules = 0; /* the flash caused it: it did not erase */
 		check_survivor(done, "lying operation", at);
 	}
 }
 
-/* The firmware goes on after the error, without a reset between. */
+/* The firmware goes on after the error, without a reset. */
 static void a_step_that_failed_can_be_tried_again_at_once(void)
 {
 	make(4);

@@ -170,7 +170,7 @@ int ask_raw(struct board *b, uint8_t command, const void *octets, size_t len)
 	return board_ask(b, command, command != HELLO && command != CSR && command != READ, &w);
 }
 
-/* A reader for answers: another one than the core's, which takes no negative numbers. */
+/* A reader for answers. It does not use the core's reader, which takes no negative numbers. */
 static uint32_t head(const uint8_t **at)
 {
 	uint8_t info = *(*at)++ & 0x1fu;
@@ -185,7 +185,7 @@ static uint32_t head(const uint8_t **at)
 	return value;
 }
 
-/* The value of a key, or NULL. */
+/* Returns the value of a key, or NULL. */
 static const uint8_t *value_of(const struct board *b, const char *key)
 {
 	const uint8_t *at = b->answer, *end = b->answer + b->answer_len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers, errors and the OS group: PROTOCOL.md sections 2 and 3. */
+/* Headers, errors and the OS group (PROTOCOL.md sections 2 and 3). */
 #include "frames.h"
 #include "test.h"
 
@@ -16,7 +16,7 @@ static void start(void)
 	CHECK(board_start(&board) == PROV_OK, "starting");
 }
 
-/* The body of the answer; its header is checked against the request's. */
+/* Returns the body of the answer, and checks its header against the request's. */
 static size_t ask(unsigned version, unsigned op, unsigned group, unsigned command, const void *body, size_t len)
 {
 	uint8_t request[PROV_BUF_SIZE];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store makes of flash in every condition, by its own functions. */
+/* The store's own functions on flash in every condition. */
 #include "history.h"
 #include "test.h"
 
@@ -47,7 +47,7 @@ static void flash_with_something_else_in_it_is_no_store(void)
 	CHECK(prov_store_seal(&s) == PROV_ERR_STORE_IO, "sealed");
 }
 
-/* Two sectors with a snapshot each; `active` is the newer. */
+/* Two sectors with a snapshot each; `active` is the newer one. */
 static struct store two_snapshots(void)
 {
 	struct store s = mounted(0xff);
@@ -97,7 +97,7 @@ static void the_board_says_store_io_when_its_store_is_lost(void)
 	CHECK(board_start(&board) == PROV_OK && board.prov.store.damaged, "starting");
 }
 
-/* Makes the hash of a sector right for a header that was changed by hand. */
+/* Computes the hash again for a header that a test changed. */
 static void rehash(int sector)
 {
 	uint8_t *at = board.flash + (uint32_t)sector * BOARD_SECTOR, data[BOARD_SECTOR];
@@ -135,7 +135,7 @@ static void the_generation_may_wrap(void)
 		CHECK(history_step(&s, step) == PROV_OK, "step %u", step);
 		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &now), "step %u is lost", step);
 	}
-	/* Seven writes since: the seal, which ends the history, is written twice. */
+	/* Seven writes: the seal, the last step, is written twice. */
 	CHECK(store_holds(&s, &all) && s.generation == 6u, "after the wrap: generation %u", (unsigned)s.generation);
 }
 
@@ -145,7 +145,7 @@ static void lengths_in_a_header_are_bounded(void)
 	uint8_t *at = board.flash + (uint32_t)s.active * BOARD_SECTOR;
 	struct content old = history_content(2);
 
-	at[12] = 0x01; /* 1025 octets of trust anchor, with a hash that would be right for it */
+	at[12] = 0x01; /* a trust anchor of 1025 octets, in a header whose hash is right */
 	at[13] = 0x04;
 	rehash(s.active);
 	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &old), "a slot longer than a slot");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line that splits, repeats, mixes and damages frames: PROTOCOL.md section 1. */
+/* A UART that splits, repeats, mixes and damages frames (PROTOCOL.md section 1). */
 #include "frames.h"
 #include "test.h"
 
@@ -9,7 +9,7 @@ static struct board board;
 static uint8_t frame[8192], answer[PROV_BUF_SIZE];
 static size_t frame_len;
 
-/* A board, and an echo of `text` octets as a frame with `per_line` octets on a line. */
+/* Starts a board and makes the frame of an echo of `text` octets, with `per_line` octets on a line. */
 static void start(size_t text, size_t per_line)
 {
 	uint8_t message[1024], body[1024] = "\xa1\x61" "d\x79";
@@ -24,7 +24,7 @@ static void start(size_t text, size_t per_line)
 	frame_len = frame_write(message, n, per_line, frame, sizeof frame);
 }
 
-/* How many answers the board sent; all that it sent are answers. */
+/* Number of answers that the board sent. It must have sent nothing else. */
 static unsigned answers(void)
 {
 	unsigned count = 0;
@@ -113,7 +113,7 @@ static void a_frame_twice_is_two_questions(void)
 	CHECK(answers() == 1, "half, then whole");
 }
 
-/* Each damaged frame is either dropped or answered as if it were whole; the next one is always heard. */
+/* The board drops each damaged frame, or answers it as if it were whole. It always answers the next frame. */
 static void damage_never_lasts(void)
 {
 	start(300, 93);
@@ -162,7 +162,7 @@ static void continuations_without_end_are_dropped(void)
 	for (unsigned i = 0; i < 100; i++) {
 		line("\x04\x14QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n");
 	}
-	line("\x06\x09" "BwAA\n"); /* 1792 octets are to come: the message fits, its lines never end it exactly */
+	line("\x06\x09" "BwAA\n"); /* announces 1792 octets: they fit, but the lines never end exactly there */
 	for (unsigned i = 0; i < 200; i++) {
 		line("\x04\x14QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n");
 	}
@@ -171,7 +171,7 @@ static void continuations_without_end_are_dropped(void)
 	CHECK(answers() == 1, "the frame after it");
 }
 
-/* A board whose line is broken outwards goes on. */
+/* The board goes on when it cannot send. */
 static void an_answer_that_cannot_be_sent_is_given_again(void)
 {
 	start(20, 93);

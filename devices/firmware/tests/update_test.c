@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An identity survives a firmware update: the store of firmware that knew three
- * slots ("HMS1") is read by this one. Its format is written here by hand.
+ * An identity survives a firmware update: this firmware reads the store of firmware with
+ * three slots ("HMS1"). The test writes that format itself.
  */
 #include "history.h"
 #include "test.h"
@@ -20,7 +20,7 @@ static void put32(uint8_t *to, uint32_t value)
 	}
 }
 
-/* A snapshot as that firmware wrote it: each slot at its own multiple of 1024 behind the header of 64. */
+/* Writes a snapshot of that firmware: each slot at its own multiple of 1024 after the header of 64 octets. */
 static void old_snapshot(int sector, uint32_t generation, const struct content *c)
 {
 	static uint8_t hashed[OLD_HEADER + OLD_SLOTS * 1024u];
@@ -43,7 +43,7 @@ static void old_snapshot(int sector, uint32_t generation, const struct content *
 	(void)psa_hash_compute(PSA_ALG_SHA_256, hashed, len, at + OLD_HEADER, HASH_SIZE, &hash_len);
 }
 
-/* What an enrolled board of that firmware holds: three objects, the longest that there are. */
+/* The store of an enrolled board of that firmware: three objects of the largest size. */
 static struct content enrolled(bool sealed)
 {
 	return (struct content){ .sealed = sealed, .len = { 1024, 513, 1024 }, .der = { blob(10), blob(20), blob(30) } };
@@ -60,7 +60,7 @@ static struct store updated(bool sealed)
 		before.len[SLOT_CERTIFICATE] = 0;
 	}
 	old_snapshot(0, 7, &now);
-	old_snapshot(1, 6, &before); /* a seal was written twice */
+	old_snapshot(1, 6, &before); /* that firmware wrote a seal twice */
 	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	board.changes = 0;
 	return s;
@@ -94,7 +94,7 @@ static void an_old_store_takes_the_new_slot(void)
 	CHECK(board.broken_rules == 0, "%u rules of NOR broken", board.broken_rules);
 }
 
-/* The first write of the new firmware, cut in each flash operation and torn in each way: all old, or all new. */
+/* The new firmware's first write, cut in each flash operation and torn in each way: all contents are old, or all are new. */
 static void power_may_go_in_the_first_write_after_an_update(void)
 {
 	struct store s = updated(false);
@@ -135,14 +135,14 @@ static void a_seal_survives_an_update(void)
 	}
 }
 
-/* The old format had no room for it, so nobody can have meant it. */
+/* The old format has no room for this slot, so its length must be wrong. */
 static void an_old_header_is_checked_as_before(void)
 {
 	struct store s = updated(false);
 	struct content c = enrolled(false);
 
 	c.len[SLOT_CERTIFICATE] = 0;
-	board.flash[12 + 8] = 1; /* 1025 octets of certificate */
+	board.flash[12 + 8] = 1; /* a certificate of 1025 octets */
 	board.flash[12 + 9] = 4;
 	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
 	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
@@ -165,7 +165,7 @@ static void a_larger_sector_holds_four_full_slots(void)
 	board_stop(&board);
 }
 
-/* 64 octets of header leave 4032 of 4096: to the octet, counted in multiples of 32. */
+/* 64 octets of header leave 4032 of 4096: the limit is exact, in multiples of 32. */
 static void a_sector_is_full_to_the_octet(void)
 {
 	struct content c = { .len = { SLOT_SIZE, SLOT_SIZE, SLOT_SIZE, 4032u - 3u * SLOT_SIZE },
