@@ -236,7 +236,7 @@ func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
 }
 
 func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
-	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // as a C library would: not close-on-exec
+	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // without O_CLOEXEC, as C libraries open files
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
 	for fd := range 64 {
 		name, err := os.Readlink(fmt.Sprintf("%s/fd/%d", proc, fd))
 		ownByRuntime := strings.HasPrefix(name, "anon_inode:") || strings.HasPrefix(name, "/sys/fs/cgroup/")
-		if err == nil && !ownByRuntime { // the echo board is a Go program
+		if err == nil && !ownByRuntime { // the echo board is a Go program and has these descriptors
 			names = append(names, strings.TrimPrefix(name, dir+"/"))
 		}
 	}
@@ -307,7 +307,7 @@ func TestTheBoardDiesWithItsStation(t *testing.T) {
 	if err := station.Wait(); err == nil {
 		t.Fatal("the station was not killed")
 	}
-	// The lock is free only when the board's process is gone too.
+	// The lock is free only when the board's process has ended, too.
 	start(t, echoConfig(dir))
 	if _, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("process %d is still there: %v", pid, err)

@@ -24,7 +24,7 @@ func TestABoardWithEthernetStarts(t *testing.T) {
 	}
 }
 
-// A guest is what QEMU does at its end of the network.
+// A guest stands for QEMU at its end of the network.
 type guest struct {
 	*ethernet
 	conn net.Conn
@@ -84,7 +84,7 @@ func hearsNothing(t *testing.T, conn net.Conn) {
 	}
 }
 
-// peer listens on loopback.
+// peer listens on the loopback interface.
 func peer(t *testing.T) (listener *net.TCPListener, address netip.AddrPort) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -159,7 +159,7 @@ func (g guest) connected() bool {
 	return g.upstream != nil
 }
 
-// A guest that has closed its connection leaves unread what comes after it.
+// A guest that has closed its connection does not read the octets that come afterwards.
 func TestWhatTheBoardDidNotHearDoesNotReachItsNextConnection(t *testing.T) {
 	guest := newGuest(t)
 	listener, where := peer(t)
