@@ -113,15 +113,15 @@ type relay struct {
 	report   HandshakeReport
 	sequence uint32 // of the last tls request
 	last     smp.TLSResponse
-	flight   []byte // octets from the verifier that were not sent to the board yet
+	records  []byte // octets from the verifier that were not sent to the board yet
 }
 
 // run carries records until the board reports application data.
 //
 //  1. The board opens a session and outputs its ClientHello.
 //  2. All output of the board is sent to the verifier.
-//  3. A flight of whole records is read from the verifier.
-//  4. The flight is sent to the board, in pieces that fit its buffer; continue with 2.
+//  3. Whole records are read from the verifier.
+//  4. The records are sent to the board, in pieces that fit its buffer; continue with 2.
 func (p *relay) run(ctx context.Context, serverName string) error {
 	if err := p.client.askBufferSize(ctx); err != nil {
 		return err
@@ -136,10 +136,10 @@ func (p *relay) run(ctx context.Context, serverName string) error {
 		if len(p.report.Received) > 0 {
 			return nil
 		}
-		if err := p.readFlight(ctx); err != nil {
+		if err := p.readRecords(ctx); err != nil {
 			return err
 		}
-		if err := p.sendFlight(ctx); err != nil {
+		if err := p.sendRecords(ctx); err != nil {
 			return err
 		}
 	}
@@ -215,9 +215,9 @@ func (p *relay) ask(ctx context.Context, input []byte) error {
 	return nil
 }
 
-// readFlight reads from the verifier until it has whole records and no more. A further
+// readRecords reads from the verifier until it has whole records and no more. A further
 // read costs less than a further exchange with the board.
-func (p *relay) readFlight(ctx context.Context) error {
+func (p *relay) readRecords(ctx context.Context) error {
 	buffer := make([]byte, 16<<10)
 	for {
 		if err := p.setDeadline(ctx); err != nil {
@@ -225,14 +225,14 @@ func (p *relay) readFlight(ctx context.Context) error {
 		}
 		n, err := p.conn.Read(buffer)
 		p.report.Taken += n
-		p.flight = append(p.flight, buffer[:n]...)
+		p.records = append(p.records, buffer[:n]...)
 		switch {
 		case p.report.Taken > maxTaken:
 			return fmt.Errorf("%w: %d octets", ErrServerTalks, p.report.Taken)
-		case wholeRecords(p.flight):
+		case wholeRecords(p.records):
 			return nil
 		case err == nil:
-		case len(p.flight) > 0:
+		case len(p.records) > 0:
 			return nil // the connection ended within a record: the board decides what that means
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("%w for %v", ErrServerSilent, p.client.options.ServerTimeout)
@@ -277,19 +277,19 @@ func wholeRecords(octets []byte) bool {
 	return true
 }
 
-// sendFlight sends the flight to the board, and the board's output to the verifier.
-func (p *relay) sendFlight(ctx context.Context) error {
+// sendRecords sends the records to the board, and the board's output to the verifier.
+func (p *relay) sendRecords(ctx context.Context) error {
 	room, err := p.client.room(&smp.TLS{Sequence: maxSequence, Input: []byte{0}})
 	if err != nil {
 		return err
 	}
-	for len(p.flight) > 0 {
-		n := min(room, len(p.flight))
-		if err := p.ask(ctx, p.flight[:n]); err != nil {
+	for len(p.records) > 0 {
+		n := min(room, len(p.records))
+		if err := p.ask(ctx, p.records[:n]); err != nil {
 			return err
 		}
-		p.flight = p.flight[n:]
-		if len(p.flight) > 0 {
+		p.records = p.records[n:]
+		if len(p.records) > 0 {
 			if err := p.forwardOutput(ctx); err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ func (g guest) leads(t *testing.T, target netip.AddrPort) {
 	}
 }
 
-func hears(t *testing.T, conn net.Conn, want string) {
+func reads(t *testing.T, conn net.Conn, want string) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func hears(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
-func hearsNothing(t *testing.T, conn net.Conn) {
+func readsNothing(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
@@ -112,20 +112,20 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 	guest := newGuest(t)
 	first, where := peer(t)
 	guest.says(t, "\x16 to nobody")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 
 	guest.leads(t, where)
 	guest.says(t, "what is left of a connection before")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 	guest.says(t, "\x16hello")
 	conn := accepted(t, first)
-	hears(t, conn, "\x16hello")
+	reads(t, conn, "\x16hello")
 	if _, err := conn.Write([]byte("answer")); err != nil {
 		t.Fatal(err)
 	}
-	hears(t, guest.conn, "answer")
+	reads(t, guest.conn, "answer")
 	guest.says(t, "more")
-	hears(t, conn, "more")
+	reads(t, conn, "more")
 
 	second, elsewhere := peer(t)
 	guest.leads(t, elsewhere)
@@ -133,7 +133,7 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 		t.Error("the first connection goes on")
 	}
 	guest.says(t, "\x16again")
-	hears(t, accepted(t, second), "\x16again")
+	reads(t, accepted(t, second), "\x16again")
 }
 
 func TestAfterThePeerHasClosedTheNextHandshakeIsANewConnection(t *testing.T) {
@@ -143,7 +143,7 @@ func TestAfterThePeerHasClosedTheNextHandshakeIsANewConnection(t *testing.T) {
 	for range 3 {
 		guest.says(t, "\x16hello")
 		conn := accepted(t, listener)
-		hears(t, conn, "\x16hello")
+		reads(t, conn, "\x16hello")
 		if err := conn.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -166,20 +166,20 @@ func TestWhatTheBoardDidNotHearDoesNotReachItsNextConnection(t *testing.T) {
 	guest.leads(t, where)
 	guest.says(t, "\x16hello")
 	conn := accepted(t, listener)
-	hears(t, conn, "\x16hello")
+	reads(t, conn, "\x16hello")
 	if _, err := conn.Write([]byte("too late")); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * frameGap)
 	guest.leads(t, where)
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 	guest.says(t, "\x16again")
 	conn = accepted(t, listener)
-	hears(t, conn, "\x16again")
+	reads(t, conn, "\x16again")
 	if _, err := conn.Write([]byte("in time")); err != nil {
 		t.Fatal(err)
 	}
-	hears(t, guest.conn, "in time")
+	reads(t, guest.conn, "in time")
 }
 
 func TestAnAddressWhereNobodyListensIsSilent(t *testing.T) {
@@ -190,5 +190,5 @@ func TestAnAddressWhereNobodyListensIsSilent(t *testing.T) {
 	}
 	guest.leads(t, where)
 	guest.says(t, "\x16hello")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 }
