@@ -1,9 +1,9 @@
-// Package configs reads the station's files: strict YAML, where an unknown or
-// duplicate key, a PIN, or a value out of range is an error that names the
-// line, what was expected and what to do next.
+// Package configs reads the station's configuration files. The YAML is strict: an
+// unknown or duplicate key, a PIN, or a value out of range is an error that names the
+// line, the expected value and the next action.
 //
-// It holds no decisions: each part fills the Config struct of the package that
-// uses it. What a key means stands in station.example.yaml, line by line.
+// The package fills the Config struct of each package and decides nothing itself.
+// station.example.yaml explains every key.
 package configs
 
 import (
@@ -20,9 +20,9 @@ import (
 	"hallmark/station"
 )
 
-// Config is station.yaml. A key that is left out keeps the value of [Default].
+// Config is station.yaml. A key that is left out has the value of [Default].
 type Config struct {
-	Station string `yaml:"station"` // name of this bench in the audit log and on reports
+	Station string `yaml:"station"` // name of the station in the audit log and in reports
 	Profile string `yaml:"profile"` // of the TLS key: "linaro", or the path of a profile file
 	// COSEProfile is "linaro-cose" or the path of a profile file; empty: boards get no
 	// certificate for their COSE key.
@@ -30,16 +30,16 @@ type Config struct {
 	HSM         HSM       `yaml:"hsm"`       // the token that holds all keys
 	Authority   Authority `yaml:"authority"` // what `station init` makes
 	Boards      Boards    `yaml:"boards"`    // which boards may get an identity
-	Verifier    Verifier  `yaml:"verifier"`  // the mutual-TLS endpoint
+	Verifier    Verifier  `yaml:"verifier"`  // the mutual-TLS server
 	Handshake   string    `yaml:"handshake"` // OverUART or OverNetwork
-	Network     Network   `yaml:"network"`   // where boards come with OverNetwork
+	Network     Network   `yaml:"network"`   // where boards dial with OverNetwork
 	Firmware    Firmware  `yaml:"firmware"`  // images of emulated boards
 	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
 }
 
-// HSM says how to reach the token. There is no key for a PIN.
+// HSM says how to reach the token. It has no key for a PIN.
 type HSM struct {
 	Module             string        `yaml:"module"` // path of the PKCS#11 module, or "softhsm2"
 	TokenLabel         string        `yaml:"token_label"`
@@ -51,58 +51,58 @@ type HSM struct {
 	Timeout            time.Duration `yaml:"timeout"`
 }
 
-// Authority says what the ceremony makes: keys in the token, certificates in the state directory.
+// Authority says what the key ceremony makes: keys on the token, certificates in the state directory.
 type Authority struct {
-	Name         string `yaml:"name"`         // common names are this and "root" or "CA"; short ones save octets on every line
+	Name         string `yaml:"name"`         // common names are this and "root" or "CA"; a short name saves octets on every UART
 	Organization string `yaml:"organization"` // O of the CA certificates, may be empty
 	RootLabel    string `yaml:"root_label"`
 	IssuingLabel string `yaml:"issuing_label"`
 	AuditLabel   string `yaml:"audit_label"`
-	RootYears    int    `yaml:"root_years"`    // 0: for ever, 99991231235959Z (RFC 5280 section 4.1.2.5)
-	IssuingYears int    `yaml:"issuing_years"` // the same
+	RootYears    int    `yaml:"root_years"`    // 0: without end, 99991231235959Z (RFC 5280 section 4.1.2.5)
+	IssuingYears int    `yaml:"issuing_years"` // as RootYears
 	VerifierDays int    `yaml:"verifier_days"`
 }
 
-// Boards says which boards may get an identity, and how far a Run goes.
+// Boards says which boards may get an identity, and how a Run ends.
 type Boards struct {
 	AllowEmulated bool `yaml:"allow_emulated"`
 	AllowDummy    bool `yaml:"allow_dummy_identities"`
-	// TFMCallers are the callers that boards with TF-M may derive their key for
-	// ("dc" of hello); empty: any. A caller is part of the identity.
+	// TFMCallers are the callers for which boards with TF-M may derive their key ("dc"
+	// of hello); empty: any. The caller is part of the identity.
 	TFMCallers []int32 `yaml:"tfm_callers"`
 	Seal       bool    `yaml:"seal"`
 	Baud       int     `yaml:"baud"`
 }
 
-// Verifier says where the endpoint listens and the name that boards demand.
+// Verifier says where the verifier listens, and the name that boards demand.
 type Verifier struct {
 	Listen     string `yaml:"listen"`
 	ServerName string `yaml:"server_name"`
 }
 
-// What stands at `handshake`: how a board proves its certificate.
+// The values of the key `handshake`: how a board proves that it holds the certificate's key.
 const (
-	OverUART    = "uart"    // its TLS records travel over the line
-	OverNetwork = "network" // it dials the verifier over its own network
+	OverUART    = "uart"    // the station carries the board's TLS records over the UART
+	OverNetwork = "network" // the board dials the verifier over its own network
 )
 
-// Network says where boards come with their own network.
+// Network says where boards with their own network dial the verifier.
 type Network struct {
 	Listen  string `yaml:"listen"`
-	Address string `yaml:"address"` // what boards dial; empty: Listen
+	Address string `yaml:"address"` // the address that boards dial; empty: Listen
 }
 
-// Dial is what boards are told to dial: an invalid address or the port 0 stand
-// for those of the listener.
+// Dial returns the address that boards are told to dial. An address that is not valid
+// and the port 0 stand for those of the listener.
 func (n *Network) Dial() netip.AddrPort {
 	if full, err := netip.ParseAddrPort(n.Address); err == nil {
 		return full
 	}
-	address, _ := netip.ParseAddr(n.Address) // empty: validate refuses what else it could be
+	address, _ := netip.ParseAddr(n.Address) // not valid: empty, because validate refuses every other text
 	return netip.AddrPortFrom(address, 0)
 }
 
-// Firmware names the images of emulated boards; empty means the build directory.
+// Firmware names the images of emulated boards. Empty: the image in the build directory.
 type Firmware struct {
 	Posix      string `yaml:"posix"`
 	QEMU       string `yaml:"qemu"`
@@ -110,7 +110,7 @@ type Firmware struct {
 	QEMUZephyr string `yaml:"qemu_zephyr"`
 }
 
-// Timeouts bound the waits of a Run.
+// Timeouts limit the waits of a Run.
 type Timeouts struct {
 	Run   time.Duration            `yaml:"run"`
 	Step  time.Duration            `yaml:"step"`
@@ -118,7 +118,7 @@ type Timeouts struct {
 	Steps map[string]time.Duration `yaml:"steps"`
 }
 
-// Default is the configuration of a bench that allows nothing special.
+// Default is the configuration of a station with hardware HSM and hardware boards.
 func Default() Config {
 	return Config{
 		Station:   "station-1",
@@ -134,7 +134,7 @@ func Default() Config {
 	}
 }
 
-// softHSM lists where distributions put SoftHSM's module.
+// softHSM lists the paths at which distributions install SoftHSM's module.
 var softHSM = []string{
 	"/usr/lib/softhsm/libsofthsm2.so",
 	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
@@ -143,8 +143,8 @@ var softHSM = []string{
 	"/usr/local/lib/softhsm/libsofthsm2.so",
 }
 
-// Token gives the HSM's part for the state directory dir. The place of SoftHSM
-// objects is a file that the state directory holds.
+// Token returns the configuration of the HSM for the state directory dir. With
+// create_token it sets SOFTHSM2_CONF to a file in dir.
 func (c *Config) Token(dir string, exists func(path string) bool) (hsm.Config, error) {
 	module, err := c.module(exists)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *Config) module(exists func(string) bool) (string, error) {
 	return "", &ValueError{"hsm.module", "SoftHSM is not installed here", "its module in " + softHSM[0], "install the package softhsm2, or give the path of the module"}
 }
 
-// PINSource gives the source's text with a path in the state directory made absolute.
+// PINSource returns the PIN source. A relative path of file: becomes a path below dir.
 func (c *Config) PINSource(dir string) string {
 	const file = "file:"
 	if path, ok := strings.CutPrefix(c.HSM.PINSource, file); ok && !filepath.IsAbs(path) {
@@ -179,7 +179,7 @@ func (c *Config) PINSource(dir string) string {
 	return c.HSM.PINSource
 }
 
-// HUKSources lists the sources of the hardware unique key that boards may have.
+// HUKSources returns the sources of the hardware unique key that boards may have.
 func (c *Config) HUKSources() []devices.HUKSource {
 	sources := []devices.HUKSource{devices.HUKTFM, devices.HUKVendor}
 	if c.Boards.AllowEmulated {
@@ -191,12 +191,12 @@ func (c *Config) HUKSources() []devices.HUKSource {
 	return sources
 }
 
-// StationTimeouts gives the engine's part.
+// StationTimeouts returns the time limits of the engine.
 func (c *Config) StationTimeouts() station.Timeouts {
 	return station.Timeouts{Run: c.Timeouts.Run, Step: c.Timeouts.Step, Close: c.Timeouts.Close, Named: maps.Clone(c.Timeouts.Steps)}
 }
 
-// A ValueError says which value is not possible and what to write. It wraps ErrValue.
+// A ValueError says which value is not possible and which value to write. It wraps ErrValue.
 type ValueError struct{ Key, Got, Want, Next string }
 
 func (e *ValueError) Error() string {

@@ -13,8 +13,8 @@ import (
 	"hallmark/devices"
 )
 
-// bench is the least that a hardware bench must say.
-const bench = "hsm: {module: /usr/lib/hsm.so}\n"
+// minimal is the shortest configuration with a hardware HSM.
+const minimal = "hsm: {module: /usr/lib/hsm.so}\n"
 
 // example is the documented configuration of a real bench.
 func example(t testing.TB) []byte {
@@ -53,7 +53,7 @@ func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Station, want.HSM.Module = "bench-1", "/usr/lib/libyourhsm-pkcs11.so" // those two are said to be examples
+	want.Station, want.HSM.Module = "bench-1", "/usr/lib/libyourhsm-pkcs11.so" // the example's own values
 	want.Timeouts.Steps = map[string]time.Duration{}
 	if !reflect.DeepEqual(*config, want) {
 		t.Errorf("example and defaults differ:\n%+v\n%+v", *config, want)
@@ -94,7 +94,7 @@ func TestWhatBoardsDial(t *testing.T) {
 		{"an IPv6 address", "network: {address: \"2001:db8::1\"}\n", "[2001:db8::1]:0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			config, err := Parse("x.yaml", []byte(bench+c.text))
+			config, err := Parse("x.yaml", []byte(minimal+c.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,17 +111,17 @@ func TestFilesAreRefused(t *testing.T) {
 		want       error
 		says       string
 	}{
-		{"an unknown key names its line and the nearest key", bench + "boards:\n  allow_emulatd: true\n", ErrUnknownKey, `x.yaml:3: unknown key "allow_emulatd"; did you mean "allow_emulated"?`},
-		{"a key of another section is unknown", bench + "seal: true\nsessions: 3\n", ErrUnknownKey, `x.yaml:2: unknown key "seal"; it belongs into another section`},
-		{"a key like nothing else lists what there is", bench + "zzzzzzzz: 1\n", ErrUnknownKey, "known keys are"},
-		{"a duplicate key is refused", bench + "station: a\nstation: b\n", ErrDuplicateKey, "keep one"},
+		{"an unknown key names its line and the nearest key", minimal + "boards:\n  allow_emulatd: true\n", ErrUnknownKey, `x.yaml:3: unknown key "allow_emulatd"; did you mean "allow_emulated"?`},
+		{"a key of another section is unknown", minimal + "seal: true\nsessions: 3\n", ErrUnknownKey, `x.yaml:2: unknown key "seal"; it belongs into another section`},
+		{"a key like nothing else lists what there is", minimal + "zzzzzzzz: 1\n", ErrUnknownKey, "known keys are"},
+		{"a duplicate key is refused", minimal + "station: a\nstation: b\n", ErrDuplicateKey, "keep one"},
 		{"a PIN is refused", "hsm:\n  module: /m\n  pin: 123456\n", ErrSecret, "x.yaml:3"},
 		{"a PIN under another spelling is refused", "hsm:\n  module: /m\n  \"Pin-Value\": 123456\n", ErrSecret, "x.yaml:3"},
 		{"a PIN inside a URI is refused", "hsm:\n  module: /m\n  token_label: pkcs11:token=x?pin-value=123456\n", ErrSecret, "x.yaml:3"},
 		{"a PIN in a list in a map is refused", "hsm: {module: /m, token_label: [{password: 123456}]}\n", ErrSecret, "x.yaml:1"},
 		{"a PIN where the source should be is not repeated", "hsm:\n  module: /m\n  pin_source: 123456\n", ErrValue, "hsm.pin_source"},
-		{"a wrong type names the line and not the value", bench + "boards:\n  baud: 123456x\n", ErrSyntax, "x.yaml:3"},
-		{"two documents are refused", bench + "---\nstation: b\n", ErrSyntax, "2 documents"},
+		{"a wrong type names the line and not the value", minimal + "boards:\n  baud: 123456x\n", ErrSyntax, "x.yaml:3"},
+		{"two documents are refused", minimal + "---\nstation: b\n", ErrSyntax, "2 documents"},
 		{"nothing at all is refused", "# nothing\n", ErrSyntax, "0 documents"},
 		{"a large file is refused", strings.Repeat("#", maxFile+1), ErrSyntax, "octets"},
 		{"broken YAML is refused", "hsm: {module: \n", ErrSyntax, "x.yaml"},
@@ -133,23 +133,23 @@ func TestFilesAreRefused(t *testing.T) {
 		{"a created token needs a PIN file", "hsm: {module: softhsm2, create_token: true, allow_software_token: true}\n", ErrValue, "hsm.pin_source"},
 		{"too few sessions are refused", "hsm: {module: /m, sessions: 1}\n", ErrValue, "hsm.sessions"},
 		{"a duration without a unit is refused", "hsm: {module: /m, timeout: 0s}\n", ErrValue, "hsm.timeout"},
-		{"dummy identities need emulated boards", bench + "boards: {allow_dummy_identities: true}\n", ErrValue, "allow_dummy_identities"},
-		{"one label for two keys is refused", bench + "authority: {root_label: a, issuing_label: a}\n", ErrValue, "authority"},
-		{"an authority's name leaves room for its role", bench + "authority: {name: " + strings.Repeat("n", 59) + "}\n", ErrValue, "authority.name"},
-		{"an issuing CA does not outlive the root", bench + "authority: {root_years: 10}\n", ErrValue, "issuing_years"},
-		{"a server name in upper case is refused", bench + "verifier: {server_name: Verifier}\n", ErrValue, "server_name"},
-		{"an address without port is refused", bench + "verifier: {listen: 127.0.0.1}\n", ErrValue, "listen"},
-		{"a handshake over something else is refused", bench + "handshake: wifi\n", ErrValue, "want uart or network"},
-		{"a name to listen on for boards is refused", bench + "network: {listen: \"localhost:0\"}\n", ErrValue, "network.listen"},
-		{"a port for boards is not left out", bench + "network: {listen: 127.0.0.1}\n", ErrValue, "network.listen"},
-		{"a name for boards to dial is refused", bench + "network: {address: verifier.lan}\n", ErrValue, "network.address"},
-		{"port 0 is nothing to dial", bench + "network: {address: \"10.0.0.1:0\"}\n", ErrValue, "network.address"},
-		{"no address is nothing to dial", bench + "network: {address: \"::\"}\n", ErrValue, "network.address"},
-		{"an address with a zone is refused", bench + "network: {address: \"fe80::1%eth0\"}\n", ErrValue, "network.address"},
-		{"boards cannot dial every address", bench + "handshake: network\nnetwork: {listen: \"0.0.0.0:8443\"}\n", ErrValue, "network.address"},
-		{"a relative image is refused", bench + "firmware: {posix: x}\n", ErrValue, "firmware.posix"},
-		{"a station's name is printable", bench + "station: \"a\\nb\"\n", ErrValue, "station"},
-		{"a negative step is refused", bench + "timeouts: {steps: {sign: -1s}}\n", ErrValue, "timeouts.steps.sign"},
+		{"dummy identities need emulated boards", minimal + "boards: {allow_dummy_identities: true}\n", ErrValue, "allow_dummy_identities"},
+		{"one label for two keys is refused", minimal + "authority: {root_label: a, issuing_label: a}\n", ErrValue, "authority"},
+		{"an authority's name leaves room for its role", minimal + "authority: {name: " + strings.Repeat("n", 59) + "}\n", ErrValue, "authority.name"},
+		{"an issuing CA does not outlive the root", minimal + "authority: {root_years: 10}\n", ErrValue, "issuing_years"},
+		{"a server name in upper case is refused", minimal + "verifier: {server_name: Verifier}\n", ErrValue, "server_name"},
+		{"an address without port is refused", minimal + "verifier: {listen: 127.0.0.1}\n", ErrValue, "listen"},
+		{"a handshake over something else is refused", minimal + "handshake: wifi\n", ErrValue, "want uart or network"},
+		{"a name to listen on for boards is refused", minimal + "network: {listen: \"localhost:0\"}\n", ErrValue, "network.listen"},
+		{"a port for boards is not left out", minimal + "network: {listen: 127.0.0.1}\n", ErrValue, "network.listen"},
+		{"a name for boards to dial is refused", minimal + "network: {address: verifier.lan}\n", ErrValue, "network.address"},
+		{"port 0 is nothing to dial", minimal + "network: {address: \"10.0.0.1:0\"}\n", ErrValue, "network.address"},
+		{"no address is nothing to dial", minimal + "network: {address: \"::\"}\n", ErrValue, "network.address"},
+		{"an address with a zone is refused", minimal + "network: {address: \"fe80::1%eth0\"}\n", ErrValue, "network.address"},
+		{"boards cannot dial every address", minimal + "handshake: network\nnetwork: {listen: \"0.0.0.0:8443\"}\n", ErrValue, "network.address"},
+		{"a relative image is refused", minimal + "firmware: {posix: x}\n", ErrValue, "firmware.posix"},
+		{"a station's name is printable", minimal + "station: \"a\\nb\"\n", ErrValue, "station"},
+		{"a negative step is refused", minimal + "timeouts: {steps: {sign: -1s}}\n", ErrValue, "timeouts.steps.sign"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("x.yaml", []byte(c.text))
@@ -206,7 +206,7 @@ func TestTheEmbeddedProfilesKeepTheirDigests(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is accepted is valid, and no input makes the reader panic.
+// FuzzParse checks that no input makes Parse panic, and that an accepted configuration is valid.
 func FuzzParse(f *testing.F) {
 	f.Add(Demo())
 	f.Add(example(f))

@@ -16,8 +16,8 @@ import (
 //go:embed demo.yaml profiles/*.yaml
 var files embed.FS
 
-// Demo is the configuration of `station init` without --config: SoftHSM,
-// emulated boards, nothing that protects anything.
+// Demo returns the configuration of `station init` without --config: SoftHSM and
+// emulated boards, which protect no key.
 func Demo() []byte { return embedded("demo.yaml") }
 
 // embedded reads a file that the compiler put there.
@@ -29,7 +29,7 @@ func embedded(name string) []byte {
 	return text
 }
 
-// Parse reads a station's configuration; name stands in errors.
+// Parse reads a station's configuration. name is the file name in errors.
 func Parse(name string, text []byte) (*Config, error) {
 	config := Default()
 	if err := Decode(name, text, &config); err != nil {
@@ -50,14 +50,14 @@ func Load(path string) (*Config, error) {
 	return Parse(path, text)
 }
 
-// ProfileText gives the text of the configured profile: an embedded one by its
-// name, or a file, whose relative path counts from base.
+// ProfileText returns the text of the configured profile: an embedded profile by its
+// name, or a file. A relative path is below base.
 func (c *Config) ProfileText(base string) (name string, text []byte, err error) {
 	return profileText("profile", c.Profile, base)
 }
 
-// COSEProfileText does the same for the profile of COSE keys, and gives nothing
-// when there is none.
+// COSEProfileText returns the text of the profile of COSE keys, or nothing when no such
+// profile is configured.
 func (c *Config) COSEProfileText(base string) (name string, text []byte, err error) {
 	if c.COSEProfile == "" {
 		return "", nil, nil
@@ -85,11 +85,11 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 	return path, text, nil
 }
 
-// ProfileNames lists the embedded profiles.
+// ProfileNames returns the names of the embedded profiles.
 func ProfileNames() []string {
 	entries, err := files.ReadDir("profiles")
 	if err != nil {
-		panic(err) // the compiler put them there
+		panic(err) // cannot happen: the files are embedded
 	}
 	var names []string
 	for _, entry := range entries {
@@ -98,7 +98,7 @@ func ProfileNames() []string {
 	return names
 }
 
-// ErrPurpose: a profile is for keys of another purpose.
+// ErrPurpose: the profile is for keys of another purpose.
 var ErrPurpose = errors.New("profile is for keys of another purpose")
 
 // ParseProfileFor is ParseProfile for keys of one purpose.
@@ -113,7 +113,7 @@ func ParseProfileFor(purpose devices.Purpose, name string, text []byte) (*issuan
 	return profile, nil
 }
 
-// ParseProfile reads a profile and lets the issuance decide whether it is a possible one.
+// ParseProfile reads a profile. issuance.NewProfile checks its values.
 func ParseProfile(name string, text []byte) (*issuance.Profile, error) {
 	var config issuance.ProfileConfig
 	if err := Decode(name, text, &config); err != nil {

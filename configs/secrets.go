@@ -8,30 +8,30 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// secretKeys are keys under which people put a PIN.
+// secretKeys are keys under which people write a PIN, in the form that plain returns.
 var secretKeys = []string{"pin", "pinvalue", "userpin", "sopin", "password", "passphrase", "secret"}
 
-// refuseSecrets looks for a PIN before anything else looks at the values.
+// refuseSecrets looks for a PIN before any other code looks at the values.
 func refuseSecrets(name string, file *ast.File) error {
-	hunt := &hunter{}
+	finder := &secretFinder{}
 	for _, document := range file.Docs {
-		ast.Walk(hunt, document)
+		ast.Walk(finder, document)
 	}
-	if hunt.found == "" {
+	if finder.found == "" {
 		return nil
 	}
 	return fmt.Errorf("%s:%d: %w: remove %s (and change that PIN), and name a source instead, such as `pin_source: file:/etc/hallmark/pin`",
-		name, hunt.line, ErrSecret, hunt.found)
+		name, finder.line, ErrSecret, finder.found)
 }
 
-// A hunter remembers the first PIN it meets, by its place and not by its value.
-type hunter struct {
+// A secretFinder stores the place of the first PIN, and not the PIN.
+type secretFinder struct {
 	found string
 	line  int
 }
 
 // Visit implements ast.Visitor.
-func (h *hunter) Visit(node ast.Node) ast.Visitor {
+func (h *secretFinder) Visit(node ast.Node) ast.Visitor {
 	if h.found != "" {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (h *hunter) Visit(node ast.Node) ast.Visitor {
 	return h
 }
 
-// plain brings pin-value, Pin_Value and "pinValue" to one form.
+// plain returns one form for all spellings of a key, such as pin-value, Pin_Value and "pinValue".
 func plain(key string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "", `"`, "", "'", "", " ", "").Replace(key))
 }

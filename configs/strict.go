@@ -13,7 +13,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Refusals of a file. Each error says the file, the line and what to write instead.
+// Errors of a configuration file. Each error names the file, the line and what to write instead.
 var (
 	ErrUnknownKey   = errors.New("unknown key")
 	ErrDuplicateKey = errors.New("duplicate key")
@@ -22,12 +22,12 @@ var (
 	ErrValue        = errors.New("value not possible")
 )
 
-// maxFile bounds a configuration file, in octets: a wrong path is not read into memory.
+// maxFile is the largest configuration file in octets. The bound keeps a wrong path out of memory.
 const maxFile = 64 << 10
 
-// Decode reads exactly one YAML document into the struct that into points to.
-// What into holds already are the defaults. No error repeats a value of the
-// file, so that a PIN in the wrong place does not travel into a log.
+// Decode reads exactly one YAML document into the struct that into points to. The
+// values in the struct are the defaults. No error repeats a value of the file, so that
+// a PIN in the wrong place does not get into a log.
 func Decode(name string, text []byte, into any) error {
 	if len(text) > maxFile {
 		return fmt.Errorf("%s: %w: %d octets, want at most %d", name, ErrSyntax, len(text), maxFile)
@@ -43,7 +43,7 @@ func Decode(name string, text []byte, into any) error {
 		return fmt.Errorf("%s: %w: %d documents, want one", name, ErrSyntax, n)
 	}
 	if unknown := unknownKey(file.Docs[0].Body, reflect.TypeOf(into)); unknown != nil {
-		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, place(unknown.Value, into))
+		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, keyHint(unknown.Value, into))
 	}
 	if err := yaml.UnmarshalWithOptions(text, into, yaml.Strict()); err != nil {
 		return refuse(name, err, into)
@@ -61,8 +61,8 @@ func documents(file *ast.File) int {
 	return n
 }
 
-// unknownKey gives the first key, in the order of the file, that the type does
-// not know. The decoder would name any one of several.
+// unknownKey returns the first key of the file that the type does not know. The
+// decoder would name any of several unknown keys.
 func unknownKey(node ast.Node, t reflect.Type) *token.Token {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -80,7 +80,7 @@ func unknownKey(node ast.Node, t reflect.Type) *token.Token {
 	return nil
 }
 
-// pairs gives the keys and values of a map, or nothing of what is none.
+// pairs returns the keys and values of a map, and nil for another node.
 func pairs(node ast.Node) []*ast.MappingValueNode {
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -91,7 +91,8 @@ func pairs(node ast.Node) []*ast.MappingValueNode {
 	return nil
 }
 
-// fieldOf gives the type behind a key. What is neither struct nor map is left to the decoder.
+// fieldOf returns the type of the value behind a key. A type that is neither struct
+// nor map is returned as it is; the decoder refuses it.
 func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 	switch t.Kind() {
 	case reflect.Map:
@@ -107,8 +108,8 @@ func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 	return t, true
 }
 
-// place says where a key belongs, or which one may have been meant.
-func place(key string, into any) string {
+// keyHint returns a hint for an unknown key: another section, or a similar key.
+func keyHint(key string, into any) string {
 	known := keysOf(into)
 	if slices.Contains(known, key) {
 		return "; it belongs into another section"
@@ -116,7 +117,7 @@ func place(key string, into any) string {
 	return didYouMean(key, known)
 }
 
-// refuse names the kind of a decoder's error and leaves out the quoted source.
+// refuse returns the sentinel for an error of the decoder, without the quoted source.
 func refuse(name string, err error, into any) error {
 	var unknown *yaml.UnknownFieldError
 	if errors.As(err, &unknown) {
@@ -127,7 +128,7 @@ func refuse(name string, err error, into any) error {
 	if errors.As(err, &duplicate) {
 		return fmt.Errorf("%s:%d: %w %q; keep one of them", name, duplicate.GetToken().Position.Line, ErrDuplicateKey, duplicate.GetToken().Value)
 	}
-	if strings.Contains(err.Error(), "already defined") { // the parser's form of the same
+	if strings.Contains(err.Error(), "already defined") { // the parser's form of a duplicate key
 		return fmt.Errorf("%s: %w: %s; keep one of them", name, ErrDuplicateKey, yaml.FormatError(err, false, false))
 	}
 	var positioned yaml.Error
@@ -137,14 +138,14 @@ func refuse(name string, err error, into any) error {
 	return fmt.Errorf("%s: %w: not readable as a whole", name, ErrSyntax)
 }
 
-// withoutValues cuts what a message of the decoder quotes from the file.
+// withoutValues cuts off the part of the decoder's message that quotes the file.
 func withoutValues(message string) string {
 	head, _, _ := strings.Cut(message, `"`)
 	head, _, _ = strings.Cut(head, "\n")
 	return strings.TrimSpace(head)
 }
 
-// keysOf lists every key that the type of into knows, at any depth.
+// keysOf returns every key that the type of into knows, at any depth.
 func keysOf(into any) []string {
 	var keys []string
 	var walk func(reflect.Type)
@@ -168,7 +169,7 @@ func keysOf(into any) []string {
 	return slices.Compact(keys)
 }
 
-// didYouMean names the nearest key, or all of them when none is near.
+// didYouMean returns the most similar key, or all keys when none is similar.
 func didYouMean(key string, known []string) string {
 	best, least := "", len(key)/3+2
 	for _, candidate := range known {
@@ -182,7 +183,7 @@ func didYouMean(key string, known []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// distance is the number of edits between two words (Levenshtein).
+// distance returns the number of edits between two words (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Validate looks at every value and reports all that are not possible.
+// Validate checks every value and reports all values that are not possible.
 func (c *Config) Validate() error {
 	return errors.Join(
 		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(),
@@ -21,7 +21,7 @@ func (c *Config) Validate() error {
 	)
 }
 
-// printable is what may stand in names: they reach certificates, logs and file names.
+// printable is the form of names, because names get into certificates, logs and file names.
 var printable = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9.])?$`)
 
 func (c *Config) names() error {
@@ -74,12 +74,12 @@ func (h *HSM) validate() error {
 	return errors.Join(err, pinSource(h.PINSource, h.CreateToken))
 }
 
-// pinSource checks the form; what it names is looked at when the PIN is needed.
+// pinSource checks the form of a source. The source itself is opened when the PIN is needed.
 func pinSource(source string, create bool) error {
 	kind, rest, found := strings.Cut(source, ":")
 	known := kind == "prompt" && !found || rest != "" && (kind == "credential" || kind == "fd" || kind == "file" || kind == "env")
 	if !known {
-		// The value is not repeated: it may be a PIN.
+		// The error does not repeat the value, because the value may be a PIN.
 		return &ValueError{"hsm.pin_source", "something else", "prompt, file:PATH, credential:NAME, fd:N or env:NAME", "name where the PIN is, not the PIN"}
 	}
 	if create && kind != "file" {
@@ -95,7 +95,7 @@ func (a *Authority) validate() error {
 		within("authority.root_years", a.RootYears, 0, 100), within("authority.issuing_years", a.IssuingYears, 0, 100),
 		within("authority.verifier_days", a.VerifierDays, 1, 3650),
 	)
-	if len(a.Name) > 58 { // "<name> root" is a common name of at most 64 (RFC 5280 appendix A.1)
+	if len(a.Name) > 58 { // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
 		err = errors.Join(err, &ValueError{"authority.name", strconv.Itoa(len(a.Name)) + " octets", "at most 58", "short names also save octets on every line"})
 	}
 	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
@@ -114,7 +114,7 @@ func (b *Boards) validate() error {
 	return within("boards.baud", b.Baud, 9600, 4_000_000)
 }
 
-// hostname is RFC 1123 section 2.1, at most the 64 octets of PROTOCOL.md section 4 "tls".
+// hostname is a host name (RFC 1123 section 2.1). PROTOCOL.md section 4 "tls" allows 64 octets.
 var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 func (v *Verifier) validate() error {
@@ -135,7 +135,7 @@ func (c *Config) handshake() error {
 	return &ValueError{"handshake", strconv.Quote(c.Handshake), OverUART + " or " + OverNetwork, "leave the key out for boards without a network"}
 }
 
-// validate wants literals: a board has no name service. used: the Runs need it.
+// validate accepts IP addresses only, because a board has no name service. used: Runs use the network.
 func (n *Network) validate(used bool) error {
 	listen, err := netip.ParseAddrPort(n.Listen)
 	if err != nil || listen.Addr().Zone() != "" {
@@ -150,7 +150,7 @@ func (n *Network) validate(used bool) error {
 	return err
 }
 
-// dialable tells an address literal, alone or with a port, that a board can be told.
+// dialable is true for an IP address, with or without a port, that a board can dial.
 func dialable(text string) bool {
 	if full, err := netip.ParseAddrPort(text); err == nil {
 		return full.Port() != 0 && !full.Addr().IsUnspecified() && full.Addr().Zone() == ""

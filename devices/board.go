@@ -1,8 +1,8 @@
-// Package devices says what a board is and how the station talks to one.
+// Package devices describes boards and talks to them.
 //
-// The types in this file are facts about boards that other packages may
-// import; [Client] is the SMP client that asks a board over a line. The wire
-// is specified in PROTOCOL.md, which is the contract with the C core.
+// The types in this file describe a board, and other packages may import them.
+// [Client] is the SMP client that asks a board over a UART. PROTOCOL.md specifies
+// the wire format and is the contract with the C core.
 package devices
 
 import (
@@ -17,15 +17,16 @@ const NonceSize = 16
 // ProtocolVersion is the wire version this station speaks ("v" of hello).
 const ProtocolVersion = 1
 
-// IdentityABI is the identity ABI version this station accepts ("ab" of
+// IdentityABI is the version of the identity ABI that this station accepts ("ab" of
 // hello, PROTOCOL.md section 5).
 const IdentityABI = 1
 
-// A BoardID is the UUID that a board derives from its HUK.
+// A BoardID is the UUID that a board derives from its HUK: version 4, 16 octets
+// (RFC 9562 section 5.4).
 type BoardID uuid.UUID
 
-// String gives the lower-case hyphenated form of RFC 9562, as in a
-// certificate's common name.
+// String returns the lower-case hyphenated form of RFC 9562 section 4, which is also
+// the common name of the board's certificates.
 func (id BoardID) String() string { return uuid.UUID(id).String() }
 
 // IsZero reports whether no board is meant.
@@ -40,7 +41,7 @@ func ParseBoardID(s string) (BoardID, error) {
 	return BoardID(u), nil
 }
 
-// NotBoardIDError says that a text is not a BoardID.
+// A NotBoardIDError says that a text is not a BoardID.
 type NotBoardIDError struct{ Text string }
 
 func (e *NotBoardIDError) Error() string {
@@ -50,10 +51,10 @@ func (e *NotBoardIDError) Error() string {
 // A HardwareID is the serial number of the silicon, 1 to 16 octets.
 type HardwareID string
 
-// String gives the octets in hexadecimal.
+// String returns the octets in hexadecimal.
 func (id HardwareID) String() string { return hex.EncodeToString([]byte(id)) }
 
-// HUKSource says where a board's hardware unique key came from ("hs" of hello).
+// A HUKSource says where a board's hardware unique key comes from ("hs" of hello).
 type HUKSource uint8
 
 // The sources of PROTOCOL.md section 4, "hello".
@@ -65,7 +66,7 @@ const (
 	HUKTFMDummy
 )
 
-// HasCaller reports whether the key is another one for each caller, as TF-M's is.
+// HasCaller is true if the derived key depends on the caller of the key store, as with TF-M.
 func (s HUKSource) HasCaller() bool { return s == HUKTFM || s == HUKTFMDummy }
 
 // Slot names one object of the board's certificate store ("s" of write and read).
@@ -79,10 +80,10 @@ const (
 	SlotCOSE        // certificate of the COSE key
 )
 
-// Slots is the set of slots that hold something ("st" of hello).
+// Slots is the set of slots that are not empty ("st" of hello).
 type Slots uint8
 
-// Has reports whether the slot holds something.
+// Has is true if the slot is not empty.
 func (s Slots) Has(slot Slot) bool { return s&(1<<slot) != 0 }
 
 // Capabilities is the set of what a board's image can do ("ca" of hello).
@@ -91,17 +92,17 @@ type Capabilities uint8
 // The bits of PROTOCOL.md section 4, "hello".
 const (
 	CanProvision Capabilities = 1 << iota // csr, write, seal
-	CanNet                                // the handshake over its own network
+	CanNet                                // the handshake over the board's own network
 )
 
-// Has reports whether all of these are there.
+// Has is true if all wanted capabilities are in the set.
 func (c Capabilities) Has(wanted Capabilities) bool { return c&wanted == wanted }
 
-// BootID is drawn at random at each start of the firmware. Two different
-// values prove that the board was reset in between.
+// A BootID is a random number that the firmware draws at each start. Two different
+// values prove that the board restarted in between.
 type BootID [8]byte
 
-// Identity is what a board says of itself in hello.
+// An Identity is what a board reports about itself in hello.
 type Identity struct {
 	ID           BoardID
 	HardwareID   HardwareID
@@ -109,7 +110,7 @@ type Identity struct {
 	Firmware     string // version, at most 24 octets
 	FirmwareHash [32]byte
 	HUK          HUKSource
-	Caller       int32 // whose key TF-M derived: partition id, or -1 non-secure; 0 without TF-M
+	Caller       int32 // the caller for which TF-M derived the key: partition id, or -1 for the non-secure side; 0 without TF-M
 	Sealed       bool
 	Stored       Slots
 	ABI          uint
@@ -118,19 +119,19 @@ type Identity struct {
 	Boot         BootID
 }
 
-// Subject is what the station asks the board to put into its CSR beside the
-// BoardID: printable ASCII, at most 32 octets each, either may be empty.
+// A Subject is the part of the CSR's subject that the station chooses. The board adds
+// its BoardID. Printable ASCII, at most 32 octets each; each may be empty.
 type Subject struct {
 	Organization       string
 	OrganizationalUnit string
 }
 
-// HandshakeReport is the board's own account of a mutual-TLS handshake.
+// A HandshakeReport is what the board reports about a mutual-TLS handshake.
 type HandshakeReport struct {
 	Received []byte // application data the board read from the verifier
 }
 
-// WireCount is what went over a line since it was opened.
+// A WireCount counts the traffic of a UART since it was opened.
 type WireCount struct {
 	Sent     int64 // octets station → board, framing included
 	Received int64 // octets board → station, framing and console included

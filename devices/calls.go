@@ -10,10 +10,10 @@ import (
 )
 
 // Identify asks who the board is (hello). Errors: ErrProtocolVersion,
-// ErrMalformedAnswer, a *Refusal, or the line's. Whether the identity ABI and
-// the source of the HUK are acceptable is the caller's decision.
+// ErrMalformedAnswer, a *Refusal, or those of the transport. Identify does not judge
+// the identity ABI and the source of the HUK; the caller does.
 func (c *Client) Identify(ctx context.Context) (Identity, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -26,14 +26,14 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
-	c.booted(id.ID, id.Boot)
-	if err := c.learnt(hello.BufferSize); err != nil {
+	c.noteBoot(id.ID, id.Boot)
+	if err := c.setBufferSize(hello.BufferSize); err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
 	return id, nil
 }
 
-// identityOf checks what only this package knows: version, BoardID, printable texts.
+// identityOf checks the fields that the codec cannot check: version, BoardID, printable texts.
 func identityOf(h *smp.HelloResponse) (Identity, error) {
 	if h.Version != ProtocolVersion {
 		return Identity{}, fmt.Errorf("%w: board says %d, station speaks %d", ErrProtocolVersion, h.Version, ProtocolVersion)
@@ -71,7 +71,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 	}, nil
 }
 
-// boardIDOf accepts only a UUID as section 5 makes them: version 4, RFC 9562 variant.
+// boardIDOf accepts only a UUID of PROTOCOL.md section 5: version 4, variant of RFC 9562.
 func boardIDOf(octets []byte) (BoardID, error) {
 	id := BoardID(octets)
 	if id[6]>>4 != 4 || id[8]>>6 != 2 {
@@ -89,22 +89,22 @@ func printable(text string) bool {
 	return true
 }
 
-// booted notes which board answers, and which start of its firmware. Another
-// board may have another buffer.
-func (c *Client) booted(id BoardID, boot BootID) {
+// noteBoot stores which board answers, and which start of its firmware. Another board
+// may have another buffer size.
+func (c *Client) noteBoot(id BoardID, boot BootID) {
 	if c.boot == nil || c.board != id {
 		c.limit = 0
 	}
 	c.board, c.boot = id, &boot
 }
 
-// CSR asks for a PKCS#10 request of the purpose's key that carries the nonce, 1
-// to 768 octets of DER. A board that has no such key refuses with ErrBadMap.
+// CSR asks for a PKCS#10 request with the purpose's key and the nonce. The result is 1
+// to 768 octets of DER. A board without such a key refuses with ErrBadMap.
 func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte, subject Subject) ([]byte, error) {
 	if purpose.Number() < 0 {
 		return nil, fmt.Errorf("asking for a CSR: %w", &NotPurposeError{Text: string(purpose)})
 	}
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +119,9 @@ func (c *Client) CSR(ctx context.Context, purpose Purpose, nonce [NonceSize]byte
 	return response.DER, nil
 }
 
-// Seal ends the board's life on the line: its store accepts no write any more.
+// Seal locks the board's store: afterwards the board accepts no write.
 func (c *Client) Seal(ctx context.Context) error {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,9 +132,9 @@ func (c *Client) Seal(ctx context.Context) error {
 	return nil
 }
 
-// Echo has the board repeat a text of at most 200 octets: the line works both ways.
+// Echo has the board repeat a text of at most 200 octets. This tests the UART in both directions.
 func (c *Client) Echo(ctx context.Context, text string) error {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,10 +149,10 @@ func (c *Client) Echo(ctx context.Context, text string) error {
 	return nil
 }
 
-// Reset restarts the board and returns when it answers with a new boot id.
-// Errors: ErrNotRestarted, ErrNoAnswer after Options.ResetTimeout, or the line's.
+// Reset restarts the board and returns when the board answers with a new boot id.
+// Errors: ErrNotRestarted, ErrNoAnswer after Options.ResetTimeout, or those of the transport.
 func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return BoardID{}, BootID{}, err
 	}
@@ -166,33 +166,33 @@ func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
 	return id, boot, nil
 }
 
-// Times of a reset. A board that is starting may lose what it is sent, so it
-// is asked again, less and less often; not so soon that a slow start costs
-// octets of the line.
+// Times of a reset. A board that is starting may lose a request, so the station asks
+// again at growing intervals. The first interval is long enough that a slow start
+// costs few octets on the UART.
 const (
 	firstPoll     = 400 * time.Millisecond
 	lastPoll      = 2 * time.Second
-	stillThere    = 20 * time.Millisecond // until the next question when the old firmware answers
-	asksPerReset  = 25                    // answers of the old firmware until it is reset again
-	slowestDouble = 3
+	sameBootPause = 20 * time.Millisecond // pause before the next question when the old firmware answered
+	pollsPerReset = 25                    // answers of the old firmware before it is told again to reset
+	maxDoublings  = 3
 )
 
-// poll is the schedule after a reset. It ends with the context.
+// poll is the schedule after a reset. It has no last try; the context ends it.
 func poll(try int) (time.Duration, bool) {
-	return min(firstPoll<<min(try, slowestDouble), lastPoll), true
+	return min(firstPoll<<min(try, maxDoublings), lastPoll), true
 }
 
 func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 	if c.boot == nil {
-		if _, err := c.brief(ctx, c.patient); err != nil {
+		if _, err := c.brief(ctx, c.noiseSchedule); err != nil {
 			return BoardID{}, BootID{}, err
 		}
 	}
 	before := *c.boot
 	retries := c.retries.Load()
-	defer func() { c.retries.Store(retries) }() // asking a board that is starting is no sign of noise
+	defer func() { c.retries.Store(retries) }() // retries while the board starts are no sign of noise
 	for asked := 0; ; asked++ {
-		if asked%asksPerReset == 0 {
+		if asked%pollsPerReset == 0 {
 			if err := c.restart(ctx); err != nil {
 				return BoardID{}, BootID{}, err
 			}
@@ -204,14 +204,14 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 		if *c.boot != before {
 			return id, *c.boot, nil
 		}
-		if err := pause(ctx, stillThere); err != nil {
+		if err := pause(ctx, sameBootPause); err != nil {
 			return BoardID{}, BootID{}, err
 		}
 	}
 }
 
-// restart sends the OS reset, once: a second one could hit the new firmware.
-// That no answer came means nothing, the board may have been faster.
+// restart sends the OS reset once, because a second request could reset the new
+// firmware. A missing answer is no error: the board may have reset before it answered.
 func (c *Client) restart(ctx context.Context) error {
 	short := func(try int) (time.Duration, bool) { return min(c.options.Timeout, lastPoll), try == 0 }
 	_, err := c.askBy(ctx, short, &smp.OSReset{}, &smp.Empty{})
@@ -221,7 +221,7 @@ func (c *Client) restart(ctx context.Context) error {
 	return err
 }
 
-// brief asks for BoardID, boot id and what is stored.
+// brief asks for BoardID, boot id and the slots that are not empty.
 func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	var response smp.BriefResponse
 	if _, err := c.askBy(ctx, plan, &smp.Hello{Brief: true}, &response); err != nil {
@@ -231,7 +231,7 @@ func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
 	if err != nil {
 		return BoardID{}, err
 	}
-	c.booted(id, BootID(response.Boot))
+	c.noteBoot(id, BootID(response.Boot))
 	return id, nil
 }
 
@@ -246,14 +246,14 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// explain adds ErrRestarted to a refusal that a board gives when it has
-// forgotten what was begun, if its boot id says that it did restart.
+// explain adds ErrRestarted to a refusal that a board also gives after a restart, if the
+// board's boot id shows that it restarted.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrTLSState) && !errors.Is(err, ErrOutOfOrder) || c.boot == nil {
 		return err
 	}
 	before := *c.boot
-	if _, silent := c.brief(ctx, c.patient); silent != nil || *c.boot == before {
+	if _, silent := c.brief(ctx, c.noiseSchedule); silent != nil || *c.boot == before {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrRestarted, err)

@@ -14,39 +14,40 @@ import (
 	"hallmark/devices/smp"
 )
 
-// A Line carries octets to a board and back. Read gives at least one octet or
-// an error, os.ErrDeadlineExceeded when its deadline is over; after Close every
-// call fails and a blocked Read returns. If a Line also has SetWriteDeadline, it is used.
-type Line interface {
+// A Transport carries octets to a board and back, normally a UART. Read returns at
+// least one octet or an error, which is os.ErrDeadlineExceeded after the deadline.
+// After Close every call fails, and a blocked Read returns. If a Transport also has
+// SetWriteDeadline, the Client uses it.
+type Transport interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
 }
 
-// A Client asks one board over one line. It is what the station calls a Board.
-// Calls are made one at a time; the counters may be read at any time. From
-// [NewClient] to [Client.Close] the client alone reads the line.
+// A Client asks one board over one transport. It implements station.Board. Calls are
+// made one at a time; the counters may be read at any time. From [NewClient] to
+// [Client.Close] only the client reads the transport.
 //
-// A request is sent again only when the line swallowed it or its answer, and
-// each request is one that a board may hear twice (PROTOCOL.md section 4). What
-// a board refuses is a [*Refusal]; everything else that goes wrong wraps a [*reason.Sentinel].
+// The client sends a request again only when the request or its answer was lost.
+// Every request may reach the board twice without harm (PROTOCOL.md section 4). A
+// refusal of the board is a [*Refusal]; every other error wraps a [*reason.Sentinel].
 type Client struct {
-	line    Line
-	options Options
-	turn    chan struct{} // holds one: a call is under way
-	gone    chan struct{} // closed when the reader has left
-	cause   error         // why it left; after gone
-	closed  atomic.Bool
+	transport Transport
+	options   Options
+	turn      chan struct{} // holds one value while a call is under way
+	gone      chan struct{} // closed when the reader has ended
+	cause     error         // why the reader ended; may be read after gone is closed
+	closed    atomic.Bool
 
 	sequence atomic.Uint32
-	frame    []byte // the last request; belongs to the call under way
+	frame    []byte // the last request; only the call under way uses it
 
 	mu      sync.Mutex
-	waiting *waiting // nil: nobody waits, every answer is late
+	pending *pendingRequest // nil: no call waits, so an answer is late
 
-	// As last heard; these belong to the call under way.
+	// Last known state of the board; only the call under way uses it.
 	board BoardID
 	boot  *BootID
-	limit int // octets of a message to the board; 0: this board was not asked yet
+	limit int // largest message to the board in octets; 0: not known yet
 
 	console  console
 	sent     atomic.Int64
@@ -57,34 +58,34 @@ type Client struct {
 	damages  atomic.Int64
 }
 
-// waiting is one request that has no answer yet.
-type waiting struct {
+// A pendingRequest is a request that has no answer yet.
+type pendingRequest struct {
 	header  smp.Header
-	answer  chan []byte   // holds one
-	damaged chan struct{} // holds one: a frame was dropped meanwhile
+	answer  chan []byte   // has room for one answer
+	damaged chan struct{} // has room for one value: a frame was dropped since the request was sent
 }
 
-// NewClient starts to read the line. The caller calls Close, which also closes the line.
-func NewClient(line Line, options Options) *Client {
+// NewClient starts to read the transport. The caller calls Close, which also closes the transport.
+func NewClient(transport Transport, options Options) *Client {
 	c := &Client{
-		line:    line,
-		options: options.filled(),
-		turn:    make(chan struct{}, 1),
-		gone:    make(chan struct{}),
+		transport: transport,
+		options:   options.filled(),
+		turn:      make(chan struct{}, 1),
+		gone:      make(chan struct{}),
 	}
 	var first [1]byte
-	// Random so that an answer to an earlier station's request is not taken for
-	// ours. Without randomness it begins at 0, which costs only that.
+	// The first number is random, so that an answer to an earlier station's request
+	// is not taken for an answer to ours. When Random fails, the first number is 0.
 	_, _ = io.ReadFull(c.options.Random, first[:])
 	c.sequence.Store(uint32(first[0]))
 	go c.read()
 	return c
 }
 
-// Close closes the line and waits until nobody reads it any more.
+// Close closes the transport and waits until the reader has ended.
 func (c *Client) Close() error {
 	c.closed.Store(true)
-	err := c.line.Close()
+	err := c.transport.Close()
 	<-c.gone
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("closing the line: %w", err)
@@ -92,46 +93,46 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Detach ends the client and leaves the line open, for another reader. It waits
-// until this one has left.
+// Detach ends the client and leaves the transport open for another reader. It waits
+// until this client's reader has ended.
 func (c *Client) Detach() error {
 	c.closed.Store(true)
-	if err := c.line.SetReadDeadline(time.Unix(1, 0)); err != nil {
+	if err := c.transport.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return fmt.Errorf("detaching from the line: %w", err)
 	}
 	<-c.gone
-	if err := c.line.SetReadDeadline(time.Time{}); err != nil {
+	if err := c.transport.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("detaching from the line: %w", err)
 	}
 	return nil
 }
 
-// Wire gives what went over the line so far.
+// Wire returns the traffic so far.
 func (c *Client) Wire() WireCount {
 	return WireCount{Sent: c.sent.Load(), Received: c.received.Load(), Retries: int(c.retries.Load())}
 }
 
-// Console gives the last 64 KiB that stood between frames, newest last. These
-// are the board's octets: they may hold anything.
+// Console returns the last 64 KiB of the text between frames, newest last. The octets
+// come from the board and may have any value.
 func (c *Client) Console() []byte { return c.console.all() }
 
-// Waited gives the time spent waiting for the board since the line was opened.
+// Waited returns the time that calls spent waiting for the board.
 func (c *Client) Waited() time.Duration { return time.Duration(c.waited.Load()) }
 
-// Ignored counts answers that nobody waited for: late and duplicate ones.
+// Ignored returns the number of answers that no call waited for: late and duplicate ones.
 func (c *Client) Ignored() int { return int(c.ignored.Load()) }
 
-// read is the only reader of the line. It ends when the line does.
+// read is the only reader of the transport. It ends when Read fails.
 func (c *Client) read() {
 	defer close(c.gone)
-	decoder := smp.NewDecoder(smp.MaxMessage, c.hear, c.console.add, c.damage)
+	decoder := smp.NewDecoder(smp.MaxMessage, c.receive, c.console.add, c.countDamage)
 	buffer := make([]byte, 4096)
 	for {
-		n, err := c.line.Read(buffer)
+		n, err := c.transport.Read(buffer)
 		c.received.Add(int64(n))
 		decoder.Write(buffer[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed.Load() {
-			err = c.line.SetReadDeadline(time.Time{}) // somebody else's deadline
+			err = c.transport.SetReadDeadline(time.Time{}) // this deadline was set by another reader, before NewClient
 		}
 		if err != nil {
 			c.cause = fmt.Errorf("%w: %w", ErrLineClosed, err)
@@ -140,32 +141,32 @@ func (c *Client) read() {
 	}
 }
 
-// hear hands an answer to whoever waits for it. The first counts; what is late,
-// double or not an answer at all is only counted.
-func (c *Client) hear(message []byte) {
+// receive gives the first answer to the call that waits for it. It only counts late
+// and duplicate answers, and messages that are no answer.
+func (c *Client) receive(message []byte) {
 	h, _, err := smp.ParseHeader(message)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.waiting; w != nil && err == nil && w.answers(h) {
+	if w := c.pending; w != nil && err == nil && w.answers(h) {
 		w.answer <- bytes.Clone(message)
-		c.waiting = nil
+		c.pending = nil
 		return
 	}
 	c.ignored.Add(1)
 }
 
-// answers ignores the version: a board may answer version 1 with version 0.
-func (w *waiting) answers(h smp.Header) bool {
+// answers ignores the version, because a board may answer version 1 with version 0.
+func (w *pendingRequest) answers(h smp.Header) bool {
 	h.Version = w.header.Version
 	return h == w.header
 }
 
-func (c *Client) damage(error) {
+func (c *Client) countDamage(error) {
 	c.damages.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting != nil {
-		signal(c.waiting.damaged)
+	if c.pending != nil {
+		signal(c.pending.damaged)
 	}
 }
 
@@ -176,8 +177,8 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// take waits for its turn; the release is the caller's.
-func (c *Client) take(ctx context.Context) (release func(), err error) {
+// acquire waits until no other call is under way. The caller calls release.
+func (c *Client) acquire(ctx context.Context) (release func(), err error) {
 	select {
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil

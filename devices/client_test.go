@@ -18,15 +18,15 @@ import (
 	"hallmark/devices/smp"
 )
 
-// scripted is a board that answers as a test says. Each request is handed to
-// the next step of the script; the last step answers all that follow.
+// scripted is a board that answers by a script. Each request goes to the next step;
+// the last step answers all further requests.
 type scripted struct {
 	net.Conn
 	mu    sync.Mutex // covers asked
 	asked [][]byte   // messages, in order
 }
 
-// step gives the octets on the line for a request.
+// A step returns the octets that the board sends for a request.
 type step func(h smp.Header, message []byte) []byte
 
 func answer(response smp.Body) step {
@@ -60,18 +60,18 @@ func damaged(s step) step {
 	}
 }
 
-// both answers twice.
+// both answers with two frames.
 func both(one, two step) step {
 	return func(h smp.Header, m []byte) []byte { return append(one(h, m), two(h, m)...) }
 }
 
-// said puts console text before an answer.
+// said sends console text before an answer.
 func said(text string, s step) step {
 	return func(h smp.Header, m []byte) []byte { return append([]byte(text), s(h, m)...) }
 }
 
-// play starts a board with a script, and a client that asks it.
-func play(t *testing.T, options Options, script ...step) (*Client, *scripted) {
+// startScripted starts a board with a script, and a client that asks the board.
+func startScripted(t *testing.T, options Options, script ...step) (*Client, *scripted) {
 	t.Helper()
 	near, far := net.Pipe()
 	board := &scripted{Conn: far}
@@ -101,13 +101,13 @@ func (s *scripted) run(script []step) {
 			panic(err)
 		}
 		if frame := script[0](h, message); len(frame) > 0 {
-			_, _ = s.Write(frame) // fails only when the client has gone
+			_, _ = s.Write(frame) // fails only when the client has closed the pipe
 		}
 		if len(script) > 1 {
 			script = script[1:]
 		}
 	}, func([]byte) {}, func(error) {})
-	_, _ = io.Copy(decoder, s) // ends with the line
+	_, _ = io.Copy(decoder, s) // ends with the pipe
 }
 
 var quick = Options{Timeout: 150 * time.Millisecond, Settle: 10 * time.Millisecond, ResetTimeout: time.Second}
@@ -127,7 +127,7 @@ func TestNoiseIsMetWithTheSameRequestAgain(t *testing.T) {
 	}
 	for name, script := range table {
 		t.Run(name, func(t *testing.T) {
-			client, _ := play(t, quick, script...)
+			client, _ := startScripted(t, quick, script...)
 			id, err := client.Identify(t.Context())
 			if err != nil || id.BoardType != "test" {
 				t.Fatalf("%+v, %v", id, err)
@@ -143,7 +143,7 @@ func TestNoiseIsMetWithTheSameRequestAgain(t *testing.T) {
 }
 
 func TestADamagedAnswerIsAskedForAgainLongBeforeTheTimeOut(t *testing.T) {
-	client, _ := play(t, Options{Timeout: time.Hour, Settle: time.Millisecond}, damaged(answer(&hello)), answer(&hello))
+	client, _ := startScripted(t, Options{Timeout: time.Hour, Settle: time.Millisecond}, damaged(answer(&hello)), answer(&hello))
 	if _, err := client.Identify(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -152,7 +152,7 @@ func TestADamagedAnswerIsAskedForAgainLongBeforeTheTimeOut(t *testing.T) {
 func TestASilentBoardIsAskedABoundedNumberOfTimes(t *testing.T) {
 	options := quick
 	options.Timeout, options.Retries = 10*time.Millisecond, 2
-	client, _ := play(t, options, silence)
+	client, _ := startScripted(t, options, silence)
 	_, err := client.Identify(t.Context())
 	if !errors.Is(err, ErrNoAnswer) || client.Wire().Retries != 2 {
 		t.Errorf("%v after %d retries", err, client.Wire().Retries)
@@ -162,9 +162,9 @@ func TestASilentBoardIsAskedABoundedNumberOfTimes(t *testing.T) {
 func TestLateAndDuplicateAnswersAreIgnored(t *testing.T) {
 	other := hello
 	other.BoardType = "late"
-	client, _ := play(t, quick,
+	client, _ := startScripted(t, quick,
 		both(answer(&hello), answer(&other)),
-		func(h smp.Header, m []byte) []byte { // an answer to the request before, then the right one
+		func(h smp.Header, m []byte) []byte { // an answer to the request before this one, then the right answer
 			before := h
 			before.Sequence--
 			return append(answer(&other)(before, m), answer(&hello)(h, m)...)
@@ -180,7 +180,7 @@ func TestLateAndDuplicateAnswersAreIgnored(t *testing.T) {
 }
 
 func TestARefusalIsNotAskedAgain(t *testing.T) {
-	client, _ := play(t, quick, refuse(8), answer(&hello))
+	client, _ := startScripted(t, quick, refuse(8), answer(&hello))
 	_, err := client.Identify(t.Context())
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || refusal.RC != 8 || !errors.Is(err, ErrNoHUK) || client.Wire().Retries != 0 {
@@ -208,7 +208,7 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 	}
 	for _, row := range table {
 		t.Run(row.name, func(t *testing.T) {
-			client, _ := play(t, quick, row.answer)
+			client, _ := startScripted(t, quick, row.answer)
 			if _, err := client.Identify(t.Context()); !errors.Is(err, row.want) {
 				t.Errorf("%v, want %v", err, row.want)
 			}
@@ -217,7 +217,7 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 }
 
 func TestAnUnpluggedLineIsSaidAtOnce(t *testing.T) {
-	client, board := play(t, Options{Timeout: time.Hour}, silence)
+	client, board := startScripted(t, Options{Timeout: time.Hour}, silence)
 	go board.Close()
 	if _, err := client.Identify(t.Context()); !errors.Is(err, ErrLineClosed) {
 		t.Errorf("%v, want %v", err, ErrLineClosed)
@@ -227,13 +227,13 @@ func TestAnUnpluggedLineIsSaidAtOnce(t *testing.T) {
 func TestACancelledCallEnds(t *testing.T) {
 	cause := errors.New("the operator stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	client, _ := play(t, Options{Timeout: time.Hour}, func(smp.Header, []byte) []byte { cancel(cause); return nil })
+	client, _ := startScripted(t, Options{Timeout: time.Hour}, func(smp.Header, []byte) []byte { cancel(cause); return nil })
 	if _, err := client.Identify(ctx); !errors.Is(err, cause) {
 		t.Errorf("%v, want %v", err, cause)
 	}
 }
 
-// flash is a board that takes a slot as PROTOCOL.md says.
+// flash is a board that stores a slot as PROTOCOL.md says.
 func flash(held *[]byte) step {
 	return func(h smp.Header, message []byte) []byte {
 		if h.Group == smp.GroupOS {
@@ -251,7 +251,7 @@ func flash(held *[]byte) step {
 func TestPiecesFitTheBuffer(t *testing.T) {
 	for _, size := range []int{1, 150, 151, 300, 1024} {
 		var held []byte
-		client, board := play(t, quick, flash(&held))
+		client, board := startScripted(t, quick, flash(&held))
 		der := bytes.Repeat([]byte{0x5a}, size)
 		if err := client.Write(t.Context(), SlotAnchor, der); err != nil || !bytes.Equal(held, der) {
 			t.Errorf("%d octets: board holds %d, %v", size, len(held), err)
@@ -265,7 +265,7 @@ func TestPiecesFitTheBuffer(t *testing.T) {
 }
 
 func TestNothingTooLargeOrEmptyIsWritten(t *testing.T) {
-	client, board := play(t, quick, silence)
+	client, board := startScripted(t, quick, silence)
 	for _, size := range []int{0, 1025} {
 		if err := client.Write(t.Context(), SlotAnchor, make([]byte, size)); !errors.Is(err, ErrObjectSize) {
 			t.Errorf("%d octets: %v", size, err)
@@ -278,7 +278,7 @@ func TestNothingTooLargeOrEmptyIsWritten(t *testing.T) {
 
 func TestAResetThatTheBoardDoesNotDoIsFound(t *testing.T) {
 	brief := &smp.BriefResponse{ID: hello.ID, Boot: hello.Boot}
-	client, _ := play(t, quick, func(h smp.Header, m []byte) []byte {
+	client, _ := startScripted(t, quick, func(h smp.Header, m []byte) []byte {
 		if h.Group == smp.GroupOS {
 			return answer(&smp.Empty{})(h, m)
 		}
@@ -290,7 +290,7 @@ func TestAResetThatTheBoardDoesNotDoIsFound(t *testing.T) {
 }
 
 func TestConsoleTextIsKeptBoundedAndNewestLast(t *testing.T) {
-	client, _ := play(t, quick, said("first words\n", answer(&hello)), said(strings.Repeat("x", consoleSize), answer(&hello)), said("last words\n", answer(&hello)))
+	client, _ := startScripted(t, quick, said("first words\n", answer(&hello)), said(strings.Repeat("x", consoleSize), answer(&hello)), said("last words\n", answer(&hello)))
 	for _, want := range []string{"first words\n", strings.Repeat("x", consoleSize), strings.Repeat("x", consoleSize-11) + "last words\n"} {
 		if _, err := client.Identify(t.Context()); err != nil {
 			t.Fatal(err)
@@ -320,7 +320,7 @@ func TestAfterDetachTheLineBelongsToTheNextClient(t *testing.T) {
 	}
 }
 
-// The words and numbers stand in three places; they must not drift apart.
+// The words and numbers of refusals stand in three files, which must agree.
 func TestTheTableOfRefusalsIsTheOneOfTheProtocolAndOfTheCore(t *testing.T) {
 	protocol, header := file(t, "../PROTOCOL.md"), file(t, "firmware/include/prov/errors.h")
 	rows := regexp.MustCompile(`(?m)^\| (\d+) \| ([a-z-]+) \| (.+) \|$`).FindAllStringSubmatch(protocol, -1)

@@ -4,11 +4,11 @@ import "sync"
 
 const consoleSize = 64 << 10
 
-// console keeps the newest octets that stood between frames.
+// A console keeps the newest octets of the text between frames.
 type console struct {
 	mu   sync.Mutex
-	text []byte // a ring once it is full
-	next int    // where the ring continues
+	text []byte // a ring buffer when it is full
+	next int    // where the ring buffer continues
 }
 
 func (c *console) add(text []byte) {

@@ -10,22 +10,22 @@ import (
 	"hallmark/devices/smp"
 )
 
-// schedule says how long to wait for the answer to the nth try, counted from 0;
-// false: there is no such try.
+// A schedule returns how long to wait for the answer to a try, counted from 0. false:
+// there is no such try.
 type schedule func(try int) (time.Duration, bool)
 
-// patient is the schedule against line noise.
-func (c *Client) patient(try int) (time.Duration, bool) {
+// noiseSchedule repeats a request that noise on the UART destroyed.
+func (c *Client) noiseSchedule(try int) (time.Duration, bool) {
 	return c.options.Timeout, try <= c.options.Retries
 }
 
 // ask sends a request and decodes the answer.
 func (c *Client) ask(ctx context.Context, request smp.Request, response smp.Body) error {
-	_, err := c.askBy(ctx, c.patient, request, response)
+	_, err := c.askBy(ctx, c.noiseSchedule, request, response)
 	return err
 }
 
-// askBy is ask by a schedule; it gives how often the request was sent.
+// askBy is ask with another schedule. It also returns how often the request was sent.
 func (c *Client) askBy(ctx context.Context, plan schedule, request smp.Request, response smp.Body) (tries int, err error) {
 	sequence := uint8(c.sequence.Add(1))
 	message, err := smp.AppendRequest(nil, sequence, request)
@@ -33,13 +33,13 @@ func (c *Client) askBy(ctx context.Context, plan schedule, request smp.Request, 
 		return 0, err
 	}
 	command := request.Command()
-	w := &waiting{
+	w := &pendingRequest{
 		header:  smp.Header{Op: command.Op.Response(), Version: smp.Version, Group: command.Group, Sequence: sequence, Command: command.ID},
 		answer:  make(chan []byte, 1),
 		damaged: make(chan struct{}, 1),
 	}
-	c.await(w)
-	defer c.await(nil)
+	c.setPending(w)
+	defer c.setPending(nil)
 	c.frame = smp.AppendFrame(c.frame[:0], message)
 	answer, tries, err := c.exchange(ctx, plan, w)
 	if err != nil {
@@ -49,49 +49,49 @@ func (c *Client) askBy(ctx context.Context, plan schedule, request smp.Request, 
 	return tries, answered(err)
 }
 
-func (c *Client) await(w *waiting) {
+func (c *Client) setPending(w *pendingRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiting = w
+	c.pending = w
 }
 
-// exchange sends c.frame until there is an answer or the plan ends.
-func (c *Client) exchange(ctx context.Context, plan schedule, w *waiting) (answer []byte, tries int, err error) {
+// exchange sends c.frame until an answer comes or the schedule ends.
+func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest) (answer []byte, tries int, err error) {
 	begun := c.options.Now()
 	defer func() { c.waited.Add(int64(c.options.Now().Sub(begun))) }()
 	damages := c.damages.Load()
 	for ; ; tries++ {
-		patience, again := plan(tries)
+		timeout, again := plan(tries)
 		if !again {
 			return nil, tries, fmt.Errorf("%w (asked %d times, %d frames damaged)", ErrNoAnswer, tries, c.damages.Load()-damages)
 		}
-		if err := c.send(ctx, patience); err != nil {
+		if err := c.send(ctx, timeout); err != nil {
 			return nil, tries, err
 		}
 		if tries > 0 {
 			c.retries.Add(1)
 		}
-		answer, err := c.answer(ctx, patience, w)
+		answer, err := c.answer(ctx, timeout, w)
 		if answer != nil || err != nil {
 			return answer, tries + 1, err
 		}
 	}
 }
 
-// send puts c.frame on the line.
-func (c *Client) send(ctx context.Context, patience time.Duration) error {
+// send writes c.frame to the transport.
+func (c *Client) send(ctx context.Context, timeout time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the board: %w", context.Cause(ctx))
 	}
 	if c.closed.Load() {
 		return fmt.Errorf("%w: %w", ErrLineClosed, errClientClosed)
 	}
-	if line, ok := c.line.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		if err := line.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if bounded, ok := c.transport.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		if err := bounded.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 			return fmt.Errorf("%w: bounding a write: %w", ErrLineClosed, err)
 		}
 	}
-	n, err := c.line.Write(c.frame)
+	n, err := c.transport.Write(c.frame)
 	c.sent.Add(int64(n))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -102,29 +102,29 @@ func (c *Client) send(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// answer waits for one. nil without an error: it is time for the next try,
-// because patience is over or because a frame was damaged and nothing came after it.
-func (c *Client) answer(ctx context.Context, patience time.Duration, w *waiting) ([]byte, error) {
-	timer := time.NewTimer(patience)
+// answer waits for the answer. nil without an error means that the next try is due:
+// the time is over, or a frame was damaged and no answer came within Options.Settle.
+func (c *Client) answer(ctx context.Context, timeout time.Duration, w *pendingRequest) ([]byte, error) {
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
 		select {
 		case answer := <-w.answer:
 			return answer, nil
 		case <-w.damaged:
-			timer.Reset(min(patience, c.options.Settle))
+			timer.Reset(min(timeout, c.options.Settle))
 		case <-timer.C:
 			return nil, nil
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the board: %w", context.Cause(ctx))
 		case <-c.gone:
-			return c.last(w)
+			return c.lastAnswer(w)
 		}
 	}
 }
 
-// last is for an answer that came just before the line ended.
-func (c *Client) last(w *waiting) ([]byte, error) {
+// lastAnswer returns an answer that came just before the transport ended.
+func (c *Client) lastAnswer(w *pendingRequest) ([]byte, error) {
 	select {
 	case answer := <-w.answer:
 		return answer, nil

@@ -13,31 +13,31 @@ import (
 	"hallmark/station/reason"
 )
 
-// Bounds on a handshake: no honest one comes near.
+// Limits of a handshake. Every normal handshake stays far below them.
 const (
 	maxTaken    = 64 << 10 // octets from the verifier
-	maxSequence = 512      // exchanges with the board
+	maxSequence = 512      // requests to the board
 	recordHead  = 5        // RFC 8446 section 5.1: type, version, length
 )
 
-// Handshake has the board do mutual TLS over conn, demanding serverName (1 to
-// 64 octets), and returns when the board has read the verifier's answer or
-// given up. The octets of both sides pass unchanged. The caller closes conn;
-// the board keeps its session until the next one or a reset.
+// Handshake has the board do mutual TLS over conn. The board demands serverName (1 to
+// 64 octets) in the verifier's certificate. Handshake carries the octets of both sides
+// unchanged, and returns when the board has read the verifier's answer or has given
+// up. The caller closes conn. The board keeps its session until the next one or a reset.
 //
-// A board that gave up is a *[HandshakeError], which wraps ErrHandshake and what
-// is known of the reason. Other errors: ErrServerGone, ErrServerSilent,
-// ErrServerTalks, ErrRestarted, a *Refusal, the line's, or the context's cause.
+// When the board gives up, the error is a *[HandshakeError], which wraps ErrHandshake
+// and the known reasons. Other errors: ErrServerGone, ErrServerSilent, ErrServerTalks,
+// ErrRestarted, a *Refusal, those of the transport, or the context's cause.
 func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string) (HandshakeReport, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return HandshakeReport{}, err
 	}
 	defer release()
-	// A cancelled context wakes a read or write of conn.
+	// When ctx ends, reads and writes of conn return.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	p := &pump{client: c, conn: conn}
+	p := &relay{client: c, conn: conn}
 	if err := p.run(ctx, serverName); err != nil {
 		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -47,10 +47,10 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, serverName string
 	return p.report, nil
 }
 
-// A HandshakeError is a board that gave up a handshake.
+// A HandshakeError says that the board gave up a handshake, and why.
 type HandshakeError struct {
-	Code  int32  // of the board's TLS library
-	Flags uint32 // its verify flags, 0 when there are none
+	Code  int32  // error of the board's TLS library
+	Flags uint32 // its verify flags; 0: none
 }
 
 func (e *HandshakeError) Error() string {
@@ -83,17 +83,17 @@ var (
 		-0x7700: ErrServerNoTLS,    // UNEXPECTED_MESSAGE
 		-0x6e80: ErrServerNoAgreed, // BAD_PROTOCOL_VERSION
 		-0x6e00: ErrServerNoAgreed, // HANDSHAKE_FAILURE
-		// Of the connection, when the board has one itself (mbedtls/net_sockets.h).
+		// Errors of the connection, when the board has its own (mbedtls/net_sockets.h).
 		-0x0044: ErrServerUnreached, // CONNECT_FAILED
 		-0x0050: ErrServerGone,      // CONN_RESET
 		-0x7280: ErrServerGone,      // SSL_CONN_EOF
 	}
 )
 
-// noFlags is what Mbed TLS reports when no certificate was looked at.
+// noFlags is what Mbed TLS reports when it verified no certificate.
 const noFlags = 0xffffffff
 
-// Unwrap gives ErrHandshake and the reasons that are known.
+// Unwrap returns ErrHandshake and the known reasons.
 func (e *HandshakeError) Unwrap() []error {
 	errs := []error{ErrHandshake}
 	for _, row := range flagReasons {
@@ -107,53 +107,53 @@ func (e *HandshakeError) Unwrap() []error {
 	return errs
 }
 
-// pump carries the records of one handshake.
-type pump struct {
+// A relay carries the TLS records of one handshake.
+type relay struct {
 	client   *Client
 	conn     net.Conn
 	report   HandshakeReport
 	taken    int    // octets that came from the verifier
 	sequence uint32 // of the last tls request
 	last     smp.TLSResponse
-	flight   []byte // octets from the verifier that the board has not got
+	records  []byte // octets from the verifier that were not sent to the board yet
 }
 
-// run goes on until the board has application data.
+// run carries records until the board reports application data.
 //
-//  1. The board opens a session and says its ClientHello.
-//  2. What the board says goes to the verifier; more of it is fetched first.
-//  3. A flight of whole records comes from the verifier.
-//  4. The board gets it, in pieces that fit its buffer; back to 2.
-func (p *pump) run(ctx context.Context, serverName string) error {
-	if err := p.client.learnLimit(ctx); err != nil {
+//  1. The board opens a session and outputs its ClientHello.
+//  2. All output of the board is sent to the verifier.
+//  3. Whole records are read from the verifier.
+//  4. The records are sent to the board, in pieces that fit its buffer; continue with 2.
+func (p *relay) run(ctx context.Context, serverName string) error {
+	if err := p.client.askBufferSize(ctx); err != nil {
 		return err
 	}
 	if err := p.open(ctx, serverName); err != nil {
 		return err
 	}
 	for {
-		if err := p.deliver(ctx); err != nil {
+		if err := p.forwardOutput(ctx); err != nil {
 			return err
 		}
 		if len(p.report.Received) > 0 {
 			return nil
 		}
-		if err := p.gather(ctx); err != nil {
+		if err := p.readRecords(ctx); err != nil {
 			return err
 		}
-		if err := p.feed(ctx); err != nil {
+		if err := p.sendRecords(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// open begins anew as long as the request had to be sent twice: a board may
-// take each for a session of its own, and only the last one counts.
-func (p *pump) open(ctx context.Context, serverName string) error {
+// open starts the session again when the request was sent twice. The board may have
+// opened a session for each of them, and only the last session counts.
+func (p *relay) open(ctx context.Context, serverName string) error {
 	request := &smp.TLS{ServerName: serverName, SendChain: p.client.options.SendChain}
 	for range p.client.options.Retries + 1 {
 		p.last = smp.TLSResponse{}
-		tries, err := p.client.askBy(ctx, p.client.patient, request, &p.last)
+		tries, err := p.client.askBy(ctx, p.client.noiseSchedule, request, &p.last)
 		if err != nil {
 			return fmt.Errorf("opening a session: %w", err)
 		}
@@ -164,8 +164,8 @@ func (p *pump) open(ctx context.Context, serverName string) error {
 	return fmt.Errorf("opening a session: %w", ErrNoAnswer)
 }
 
-// deliver passes on what the board said, and fetches the rest of it.
-func (p *pump) deliver(ctx context.Context) error {
+// forwardOutput sends the board's output to the verifier and fetches the rest of it.
+func (p *relay) forwardOutput(ctx context.Context) error {
 	for {
 		if err := p.toVerifier(); err != nil {
 			return err
@@ -179,20 +179,20 @@ func (p *pump) deliver(ctx context.Context) error {
 	}
 }
 
-func (p *pump) toVerifier() error {
+func (p *relay) toVerifier() error {
 	p.report.Received = append(p.report.Received, p.last.Received...)
 	if len(p.last.Output) == 0 {
 		return nil
 	}
 	_, err := p.conn.Write(p.last.Output)
-	if err != nil && p.last.State != smp.TLSFailed { // a last alert may find nobody
+	if err != nil && p.last.State != smp.TLSFailed { // the verifier may have closed before the board's last alert
 		return fmt.Errorf("%w: %w", ErrServerGone, err)
 	}
 	return nil
 }
 
-// verdict looks at the board's state after an exchange.
-func (p *pump) verdict() error {
+// verdict checks the board's state after an exchange.
+func (p *relay) verdict() error {
 	switch {
 	case p.last.State == smp.TLSFailed:
 		return &HandshakeError{Code: p.last.Error, Flags: p.last.Flags}
@@ -203,7 +203,7 @@ func (p *pump) verdict() error {
 }
 
 // ask sends the next tls request.
-func (p *pump) ask(ctx context.Context, input []byte) error {
+func (p *relay) ask(ctx context.Context, input []byte) error {
 	p.sequence++
 	if p.sequence > maxSequence {
 		return errSequenceTooLong
@@ -216,25 +216,25 @@ func (p *pump) ask(ctx context.Context, input []byte) error {
 	return nil
 }
 
-// gather reads from the verifier until it has whole records and nothing more
-// is there: each exchange with the board costs more than another read.
-func (p *pump) gather(ctx context.Context) error {
+// readRecords reads from the verifier until it has whole records and no more. A further
+// read costs less than a further exchange with the board.
+func (p *relay) readRecords(ctx context.Context) error {
 	buffer := make([]byte, 16<<10)
 	for {
-		if err := p.bound(ctx); err != nil {
+		if err := p.setDeadline(ctx); err != nil {
 			return err
 		}
 		n, err := p.conn.Read(buffer)
 		p.taken += n
-		p.flight = append(p.flight, buffer[:n]...)
+		p.records = append(p.records, buffer[:n]...)
 		switch {
 		case p.taken > maxTaken:
 			return fmt.Errorf("%w: %d octets", ErrServerTalks, p.taken)
-		case wholeRecords(p.flight):
+		case wholeRecords(p.records):
 			return nil
 		case err == nil:
-		case len(p.flight) > 0:
-			return nil // half a record before the end: the board shall judge it
+		case len(p.records) > 0:
+			return nil // the connection ended within a record: the board decides what that means
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("%w for %v", ErrServerSilent, p.client.options.ServerTimeout)
 		case errors.Is(err, io.EOF):
@@ -245,8 +245,8 @@ func (p *pump) gather(ctx context.Context) error {
 	}
 }
 
-// bound sets the deadline for one read, and takes it back if ctx ended before.
-func (p *pump) bound(ctx context.Context) error {
+// setDeadline sets the deadline of one read. It fails if ctx has ended.
+func (p *relay) setDeadline(ctx context.Context) error {
 	if err := p.conn.SetReadDeadline(time.Now().Add(p.client.options.ServerTimeout)); err != nil {
 		return fmt.Errorf("%w: %w", ErrServerGone, err)
 	}
@@ -256,8 +256,8 @@ func (p *pump) bound(ctx context.Context) error {
 	return nil
 }
 
-// wholeRecords reports that the octets are TLS records and none is cut. What
-// is no TLS at all is whole too: the board shall judge it.
+// wholeRecords is true if the octets are whole TLS records. It is also true for octets
+// that are not TLS, so that the board gets them and decides.
 func wholeRecords(octets []byte) bool {
 	if len(octets) == 0 {
 		return false
@@ -278,20 +278,20 @@ func wholeRecords(octets []byte) bool {
 	return true
 }
 
-// feed gives the flight to the board, and passes on what it says meanwhile.
-func (p *pump) feed(ctx context.Context) error {
+// sendRecords sends the records to the board, and the board's output to the verifier.
+func (p *relay) sendRecords(ctx context.Context) error {
 	room, err := p.client.room(&smp.TLS{Sequence: maxSequence, Input: []byte{0}})
 	if err != nil {
 		return err
 	}
-	for len(p.flight) > 0 {
-		n := min(room, len(p.flight))
-		if err := p.ask(ctx, p.flight[:n]); err != nil {
+	for len(p.records) > 0 {
+		n := min(room, len(p.records))
+		if err := p.ask(ctx, p.records[:n]); err != nil {
 			return err
 		}
-		p.flight = p.flight[n:]
-		if len(p.flight) > 0 {
-			if err := p.deliver(ctx); err != nil {
+		p.records = p.records[n:]
+		if len(p.records) > 0 {
+			if err := p.forwardOutput(ctx); err != nil {
 				return err
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"hallmark/station/reason"
 )
 
-// Labels of the identity ABI, PROTOCOL.md section 5. They are frozen.
+// Labels of the identity ABI (PROTOCOL.md section 5). They never change.
 const (
 	labelBoardID = "UUID"
 	labelTLS     = "HUK_CLIENT_TLS_EC_PRIV_KEY"
@@ -29,19 +29,20 @@ const HUKSize = 32
 // ErrHUKSize: a HUK has 32 octets.
 var ErrHUKSize = reason.New("huk-size", "a hardware unique key has 32 octets")
 
-// errNoScalar cannot happen with any HUK that exists: its chance is 2^-256.
+// errNoScalar has a chance of 2^-256 for each HUK.
 var errNoScalar = errors.New("no private key in the key stream")
 
-// Derived is the public part of what a board derives from its HUK.
+// Derived is the public part of a board's identity.
 type Derived struct {
 	ID   BoardID
-	TLS  *ecdsa.PublicKey // presented in the handshake and in the CSR
-	COSE *ecdsa.PublicKey // the second key
+	TLS  *ecdsa.PublicKey // the key of the handshake and of its CSR
+	COSE *ecdsa.PublicKey // the key that signs messages (RFC 9052)
 }
 
-// DeriveIdentity does what a board does at start (PROTOCOL.md section 5, ABI
-// version 1): to make vectors, to predict an emulated board, and for the list
-// of publicly known identities. The private keys are not given out.
+// DeriveIdentity derives the identity as a board does at start (PROTOCOL.md section 5,
+// ABI version 1). It makes test vectors, predicts an emulated board, and finds
+// publicly known identities. It does not return the private keys. An HUK of another
+// length is ErrHUKSize.
 func DeriveIdentity(huk []byte, suffix string) (Derived, error) {
 	if len(huk) != HUKSize {
 		return Derived{}, fmt.Errorf("deriving an identity: %w, not %d", ErrHUKSize, len(huk))
@@ -71,8 +72,9 @@ func deriveBoardID(huk []byte, suffix string) (BoardID, error) {
 	return id, nil
 }
 
-// derivePublic follows the PSA rule for Weierstrass keys (PSA Crypto 1.1,
-// psa_key_derivation_output_key): numbers above n-2 are skipped, the key is one more.
+// derivePublic follows the PSA rule for Weierstrass curves (PSA Crypto 1.1,
+// psa_key_derivation_output_key): it skips numbers above n-2, and the private key is
+// the number plus one.
 func derivePublic(huk []byte, label string) (*ecdsa.PublicKey, error) {
 	const tries = 4
 	stream, err := hkdf.Key(sha256.New, huk, nil, label, tries*sha256.Size)
@@ -96,7 +98,7 @@ func derivePublic(huk []byte, label string) (*ecdsa.PublicKey, error) {
 	return nil, errNoScalar
 }
 
-// HUKs that everybody knows.
+// knownHUKs are hardware unique keys that are publicly known.
 var knownHUKs = []struct {
 	name string
 	huk  func() []byte
@@ -112,8 +114,8 @@ var knownHUKs = []struct {
 	{"erased flash (all ff)", func() []byte { return bytes.Repeat([]byte{0xff}, HUKSize) }},
 }
 
-// Callers that TF-M's key loader tells apart: it derives a key for each owner
-// first (docs/design_docs/tfm_builtin_keys.rst).
+// knownOwners are common callers of TF-M's key loader, which first derives one key for
+// each owner (docs/design_docs/tfm_builtin_keys.rst).
 var knownOwners = []struct {
 	name  string
 	owner int32
@@ -123,13 +125,13 @@ var knownOwners = []struct {
 	{"partition 0x4c690100", 0x4c690100},
 }
 
-// ownerKey is that step of TF-M.
+// ownerKey derives the key of one owner, as TF-M's key loader does.
 func ownerKey(huk []byte, owner int32) ([]byte, error) {
 	info := binary.LittleEndian.AppendUint32(nil, uint32(owner))
 	return hkdf.Key(sha256.New, huk, nil, string(info), HUKSize)
 }
 
-// dummy is one identity that everybody can derive.
+// A dummy is one publicly known identity.
 type dummy struct {
 	name string
 	id   BoardID
@@ -166,8 +168,8 @@ func mustDummy(name string, huk []byte) dummy {
 	return result
 }
 
-// KnownDummy reports that a BoardID or a public key (SubjectPublicKeyInfo, DER;
-// nil: not asked) comes from a HUK that everybody knows, and which.
+// KnownDummy is true if a BoardID or a public key (SubjectPublicKeyInfo, DER; nil: no
+// key) comes from a publicly known HUK. It also returns the name of that HUK.
 func KnownDummy(id BoardID, spki []byte) (name string, ok bool) {
 	for _, d := range dummies() {
 		if d.id == id || spki != nil && (bytes.Equal(spki, d.keys[0]) || bytes.Equal(spki, d.keys[1])) {
@@ -177,8 +179,8 @@ func KnownDummy(id BoardID, spki []byte) (name string, ok bool) {
 	return "", false
 }
 
-// DummyOfCaller reports that a BoardID is what TF-M's dummy provisioning gives
-// this caller: [KnownDummy] knows only the usual callers, and hello names each.
+// DummyOfCaller is true if TF-M's dummy provisioning gives this BoardID to the caller.
+// [KnownDummy] knows only the common callers; hello names the board's caller.
 func DummyOfCaller(id BoardID, caller int32) bool {
 	key, err := ownerKey(knownHUKs[0].huk(), caller)
 	if err != nil {

@@ -18,7 +18,7 @@ const identityVectors = "testdata/identity.txt"
 
 var writeVectors = flag.Bool("write-vectors", false, "write testdata/identity.txt anew")
 
-// vectorHUKs are what the file is written from.
+// vectorHUKs are the HUKs and suffixes of the vectors in the file.
 func vectorHUKs() [][2]string {
 	rows := [][2]string{}
 	for _, known := range knownHUKs {
@@ -89,7 +89,7 @@ func TestIdentitiesAgreeWithTheVectorsThatTheCCoreReads(t *testing.T) {
 	}
 }
 
-// The values were computed by others from TF-M's algorithm.
+// The expected values were computed independently, from TF-M's algorithm.
 func TestTheDummyIdentitiesOfTFMAreDerivedAsTFMDerivesThem(t *testing.T) {
 	huk := knownHUKs[0].huk()
 	derive := func(owner int32) Derived {

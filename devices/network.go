@@ -10,25 +10,25 @@ import (
 	"hallmark/devices/smp"
 )
 
-// How often a board is asked how its handshake stands: a board may wait for
-// news itself, and the line is for others, too.
+// How often the board is asked for the state of its handshake. The intervals grow,
+// because other requests also use the UART.
 const (
-	firstLook = 2 * time.Millisecond
-	lastLook  = 50 * time.Millisecond
-	closeTime = 2 * time.Second // to end a visit when the caller has no time any more
+	firstStatusPoll = 2 * time.Millisecond
+	lastStatusPoll  = 50 * time.Millisecond
+	closeTime       = 2 * time.Second // for closing the session when the caller's context has ended
 )
 
-// NetworkHandshake has the board dial address over its own network and do
-// mutual TLS there, demanding serverName (1 to 64 octets). It returns when the
-// board has read the verifier's answer or given up, and at the latest
-// Options.ServerTimeout after the verifier, or nobody, said nothing any more.
-// The board's connection is closed in every case. Only a board with [CanNet] can.
+// NetworkHandshake has the board dial address over its own network and do mutual TLS
+// there. The board demands serverName (1 to 64 octets) in the verifier's certificate.
+// NetworkHandshake returns when the board has read the verifier's answer or has given
+// up, or when the state does not change for Options.ServerTimeout. The board's
+// connection is closed in every case. Only a board with [CanNet] can do this.
 //
-// A board that gave up is a *[HandshakeError], as of [Client.Handshake]. Other
-// errors: ErrServerSilent, ErrRestarted, a *Refusal (ErrNoNetwork: the board
-// cannot dial now), the line's, or the context's cause.
+// When the board gives up, the error is a *[HandshakeError], as for [Client.Handshake].
+// Other errors: ErrServerSilent, ErrRestarted, a *Refusal (ErrNoNetwork: the board
+// cannot dial now), those of the transport, or the context's cause.
 func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (HandshakeReport, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return HandshakeReport{}, err
 	}
@@ -40,7 +40,7 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 	d := &dial{client: c}
 	err = d.run(ctx, address, serverName)
 	if !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) {
-		err = errors.Join(err, d.hangUp(ctx))
+		err = errors.Join(err, d.closeSession(ctx))
 	}
 	if err != nil {
 		return d.report, fmt.Errorf("handshake over the board's network: %w", c.explain(ctx, err))
@@ -48,11 +48,11 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 	return d.report, nil
 }
 
-// dial is one handshake over the board's network.
+// A dial is one handshake over the board's network.
 type dial struct {
 	client   *Client
 	report   HandshakeReport
-	open     bool   // the board has a session
+	open     bool   // the board may have a session
 	sequence uint32 // of the last net request
 	last     smp.NetResponse
 }
@@ -62,7 +62,7 @@ func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName strin
 		return err
 	}
 	deadline := d.client.options.Now().Add(d.client.options.ServerTimeout)
-	wait := firstLook
+	wait := firstStatusPoll
 	for {
 		before := d.last.State
 		if done, err := d.verdict(); done {
@@ -74,7 +74,7 @@ func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName strin
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
-		wait = min(2*wait, lastLook)
+		wait = min(2*wait, lastStatusPoll)
 		if err := d.ask(ctx, &smp.Net{}); err != nil {
 			return err
 		}
@@ -84,13 +84,13 @@ func (d *dial) run(ctx context.Context, address netip.AddrPort, serverName strin
 	}
 }
 
-// start begins anew as long as the request had to be sent twice, as a session of `tls` does.
+// start starts the session again when the request was sent twice, as relay.open does.
 func (d *dial) start(ctx context.Context, address netip.AddrPort, serverName string) error {
 	request := &smp.Net{Address: address.Addr().String(), Port: address.Port(), ServerName: serverName, SendChain: d.client.options.SendChain}
 	for range d.client.options.Retries + 1 {
 		d.last = smp.NetResponse{}
-		d.open = true // perhaps, even if the answer is lost
-		tries, err := d.client.askBy(ctx, d.client.patient, request, &d.last)
+		d.open = true // also when the answer is lost
+		tries, err := d.client.askBy(ctx, d.client.noiseSchedule, request, &d.last)
 		if err != nil {
 			return fmt.Errorf("having the board dial %v: %w", address, err)
 		}
@@ -111,7 +111,7 @@ func (d *dial) ask(ctx context.Context, request *smp.Net) error {
 	return nil
 }
 
-// verdict looks at the board's last answer: is it over, and how did it end?
+// verdict says whether the board's last answer ends the handshake, and how.
 func (d *dial) verdict() (done bool, err error) {
 	d.report.Received = append(d.report.Received, d.last.Received...)
 	switch {
@@ -123,9 +123,9 @@ func (d *dial) verdict() (done bool, err error) {
 	return false, nil
 }
 
-// hangUp ends the board's connection, so that no key stays in its RAM and the
-// next visit starts anew.
-func (d *dial) hangUp(ctx context.Context) error {
+// closeSession ends the board's connection, so that no key stays in the board's RAM
+// and the next session starts fresh.
+func (d *dial) closeSession(ctx context.Context) error {
 	if !d.open {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (d *dial) hangUp(ctx context.Context) error {
 	}
 	err := d.ask(ctx, &smp.Net{Close: true})
 	if errors.Is(err, ErrTLSState) || errors.Is(err, ErrUnsupported) {
-		return nil // there is no session, as wanted
+		return nil // the board has no session any more
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func failed(code int32, flags uint32) step {
 	return answer(&smp.NetResponse{State: smp.TLSFailed, Error: code, Flags: flags})
 }
 
-// requests gives what the board was asked of `net`.
+// requests returns the net requests that the board got.
 func (s *scripted) requests(t *testing.T) (all []smp.Net) {
 	t.Helper()
 	s.mu.Lock()
@@ -39,7 +39,7 @@ func (s *scripted) requests(t *testing.T) (all []smp.Net) {
 }
 
 func TestABoardIsToldWhereToDialAndAskedUntilItHasItsAnswer(t *testing.T) {
-	client, board := play(t, quick, shaking, shaking, established, told, hungUp)
+	client, board := startScripted(t, quick, shaking, shaking, established, told, hungUp)
 	report, err := client.NetworkHandshake(t.Context(), elsewhere, "verifier")
 	if err != nil || string(report.Received) != "ok 123456\n" {
 		t.Fatalf("%q, %v", report.Received, err)
@@ -63,7 +63,7 @@ func TestABoardInAnotherNetworkDialsWhatLeadsThere(t *testing.T) {
 		asked = append(asked, address)
 		return netip.MustParseAddrPort("[2001:db8::1]:1")
 	}
-	client, board := play(t, options, shaking, told, hungUp)
+	client, board := startScripted(t, options, shaking, told, hungUp)
 	if _, err := client.NetworkHandshake(t.Context(), elsewhere, "verifier"); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestANetworkHandshakeEndsByName(t *testing.T) {
 		name   string
 		script []step
 		want   error
-		closed bool // the board is told to hang up
+		closed bool // the board is told to close its session
 	}{
 		{"nobody at the address", []step{shaking, failed(-0x44, 0), hungUp}, ErrServerUnreached, true},
 		{"a connection that is reset", []step{shaking, failed(-0x50, 0), hungUp}, ErrServerGone, true},
@@ -99,7 +99,7 @@ func TestANetworkHandshakeEndsByName(t *testing.T) {
 		{"octets that are no answer", []step{answer(&smp.EchoResponse{Text: "?"})}, ErrMalformedAnswer, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			client, board := play(t, impatient, test.script...)
+			client, board := startScripted(t, impatient, test.script...)
 			_, err := client.NetworkHandshake(t.Context(), elsewhere, "verifier")
 			if !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
@@ -112,9 +112,9 @@ func TestANetworkHandshakeEndsByName(t *testing.T) {
 	}
 }
 
-// The line may double the opening, or lose its answer: only the last session counts.
+// The opening request may arrive twice, or its answer may be lost: only the last session counts.
 func TestAnOpeningThatWasSentTwiceIsDoneAgain(t *testing.T) {
-	client, board := play(t, quick, silence, shaking, shaking, told, hungUp)
+	client, board := startScripted(t, quick, silence, shaking, shaking, told, hungUp)
 	if _, err := client.NetworkHandshake(t.Context(), elsewhere, "verifier"); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestACancelledNetworkHandshakeStillHangsUp(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("the operator stopped")
 	stopping := func(h smp.Header, m []byte) []byte { cancel(stop); return shaking(h, m) }
-	client, board := play(t, quick, shaking, stopping, hungUp)
+	client, board := startScripted(t, quick, shaking, stopping, hungUp)
 	if _, err := client.NetworkHandshake(ctx, elsewhere, "verifier"); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Options of a [Client]. The zero value is right for a bench; the time-outs are
-// long because a loaded emulator is slow, not because a board may be.
+// Options of a [Client]. The zero value is right for hardware boards. The time-outs are
+// long because an emulator on a busy machine is slow.
 type Options struct {
 	Timeout       time.Duration // for one answer; 0: 10 s
-	Retries       int           // of a request that line noise swallowed; 0: 3, negative: none
-	Settle        time.Duration // from a damaged frame to the next try; 0: 100 ms
-	ResetTimeout  time.Duration // until a board that was reset answers again; 0: 30 s
+	Retries       int           // how often a request is repeated that noise destroyed; 0: 3, negative: never
+	Settle        time.Duration // pause from a damaged frame to the next try; 0: 100 ms
+	ResetTimeout  time.Duration // until a board answers again after a reset; 0: 30 s
 	ServerTimeout time.Duration // for one answer of the verifier; 0: 10 s
-	SendChain     bool          // the board sends slot 1 with its certificate: for a verifier that has only the root
-	// Reach gives what the board has to dial for an address, where its network is
-	// another one than the station's; nil: the address itself. After a handshake it
-	// is called with the zero address: the way may be closed.
+	SendChain     bool          // the board also sends the chain of slot 1, for a verifier that knows only the root
+	// Reach returns the address that the board must dial to get to an address of the
+	// station's network. nil: the same address. After the handshake the client calls Reach
+	// with the zero address, and Reach may remove the route.
 	Reach  func(netip.AddrPort) netip.AddrPort
 	Random io.Reader        // first sequence number; nil: crypto/rand
-	Now    func() time.Time // for Waited; nil: time.Now
+	Now    func() time.Time // for Waited and time limits; nil: time.Now
 }
 
 func (o Options) filled() Options {

@@ -28,7 +28,7 @@ func TestASetOfPurposesHasThoseOfItsBits(t *testing.T) {
 }
 
 func TestACSRForNoPurposeIsNotAskedFor(t *testing.T) {
-	client, board := play(t, Options{}, silence)
+	client, board := startScripted(t, Options{}, silence)
 	_, err := client.CSR(t.Context(), "email", [NonceSize]byte{}, Subject{})
 	var not *NotPurposeError
 	if !errors.As(err, &not) || len(board.asked) != 0 {

@@ -2,8 +2,8 @@ package devices
 
 import "strconv"
 
-// quote makes text from a board or a person safe to print: control octets
-// are escaped and it is cut at 64 octets.
+// quote makes text from a board or a person safe to print: it escapes control octets
+// and cuts the text at 64 octets.
 func quote(s string) string {
 	if len(s) > 64 {
 		s = s[:64] + "…"

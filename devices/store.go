@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	// bufferOverhead is what length and CRC take of a board's buffer (PROTOCOL.md section 1).
+	// bufferOverhead is the room for length and CRC in a board's buffer (PROTOCOL.md section 1).
 	bufferOverhead = 4
-	// defaultBuffer is what a board has that does not say: CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.
+	// defaultBuffer is the size when the board does not say it: CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE.
 	defaultBuffer = 384
-	// leastBuffer leaves room for a write at offset 0 with some data.
+	// leastBuffer has room for a write request at offset 0 with some data.
 	leastBuffer = 128
-	// headGrows: the head of a byte string takes 1 octet when it is empty and at most 3 here.
-	headGrows = 2
+	// headGrowth: the head of an empty byte string has 1 octet; with data it has at most 3.
+	headGrowth = 2
 )
 
-// Write stores DER in a slot, 1 to 1024 octets, in pieces that fit the board's
-// buffer, and commits it. Writing what is there already changes nothing.
+// Write stores an object of 1 to 1024 octets of DER in a slot, in pieces that fit the
+// board's buffer, and commits it. Writing the stored object again changes nothing.
 func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
 	if len(der) == 0 || len(der) > smp.MaxSlot {
 		return fmt.Errorf("writing slot %d: %w, not %d", slot, ErrObjectSize, len(der))
 	}
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,11 +41,11 @@ func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
 	return nil
 }
 
-// transfer is one try at a whole object. again: a piece was sent twice and
-// then refused as out of order, so the first may have been the last one that
-// was missing; the object is then sent anew, which changes nothing if it is there.
+// transfer tries once to write a whole object. again is true when a piece was sent
+// twice and then refused as out of order: the first copy may have completed the
+// object. The caller then writes the object again, which changes nothing if it is stored.
 func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again bool, err error) {
-	if err := c.learnLimit(ctx); err != nil {
+	if err := c.askBufferSize(ctx); err != nil {
 		return false, err
 	}
 	hash := sha256.Sum256(der)
@@ -62,7 +62,7 @@ func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again boo
 		offset += len(request.Data)
 		request.Commit = offset == len(der)
 		var response smp.WriteSlotResponse
-		tries, err := c.askBy(ctx, c.patient, request, &response)
+		tries, err := c.askBy(ctx, c.noiseSchedule, request, &response)
 		if err != nil {
 			return tries > 1 && errors.Is(err, ErrOutOfOrder), err
 		}
@@ -73,9 +73,10 @@ func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again boo
 	return false, nil
 }
 
-// Read gives what a slot holds in flash; a *Refusal that wraps ErrEmpty when nothing.
+// Read returns the object of a slot as it is in flash, 1 to 1024 octets. An empty slot
+// is a *Refusal that wraps ErrEmpty.
 func (c *Client) Read(ctx context.Context, slot Slot) ([]byte, error) {
-	release, err := c.take(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +107,8 @@ func (c *Client) readAll(ctx context.Context, slot Slot) ([]byte, error) {
 	return der, nil
 }
 
-// learnLimit asks a board that has not said hello for its buffer size.
-func (c *Client) learnLimit(ctx context.Context) error {
+// askBufferSize asks the board for its buffer size, if no hello has said it.
+func (c *Client) askBufferSize(ctx context.Context) error {
 	if c.limit != 0 {
 		return nil
 	}
@@ -116,11 +117,11 @@ func (c *Client) learnLimit(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		return fmt.Errorf("asking for the buffer size: %w", err)
 	}
-	return c.learnt(params.BufferSize)
+	return c.setBufferSize(params.BufferSize)
 }
 
-// learnt notes the size of the board's message buffer in octets.
-func (c *Client) learnt(size uint32) error {
+// setBufferSize stores the size of the board's message buffer in octets.
+func (c *Client) setBufferSize(size uint32) error {
 	if size < leastBuffer {
 		return fmt.Errorf("%w: %d octets, want at least %d", ErrBufferTooSmall, size, leastBuffer)
 	}
@@ -128,11 +129,11 @@ func (c *Client) learnt(size uint32) error {
 	return nil
 }
 
-// room gives how many octets a request without data can still carry.
+// room returns how many octets of data fit into a request that has none yet.
 func (c *Client) room(request smp.Request) (int, error) {
 	empty, err := smp.AppendRequest(nil, 0, request)
 	if err != nil {
 		return 0, err
 	}
-	return c.limit - len(empty) - headGrows, nil
+	return c.limit - len(empty) - headGrowth, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// Answer is what the token says about a yes-or-no attribute.
+// An Answer is the token's answer about a yes-or-no attribute (CK_BBOOL).
 type Answer int
 
 const (
@@ -21,19 +21,19 @@ const (
 
 func (a Answer) String() string { return [...]string{"no", "yes", "unsupported"}[a] }
 
-// Rule is one line of the key policy.
+// A Rule is one row of the key policy.
 type Rule struct {
 	Name      string // as in PKCS#11 v2.40 section 4.9
 	Attribute uint
 	Want      Answer
-	// Required: any other answer, Unsupported as well, refuses the key. The rest
-	// is wished, and shown by doctor.
+	// Required: any other answer than Want, also Unsupported, refuses the key. A rule
+	// that is not required is a wish, which `station doctor` shows.
 	Required bool
 }
 
-// Policy returns the rules every private key must meet. EXTRACTABLE alone proves
-// little: a key that was imported, unwrapped or once extractable can have it
-// false, but then has ALWAYS_SENSITIVE, NEVER_EXTRACTABLE or LOCAL false.
+// Policy returns the rules for every private key. EXTRACTABLE alone proves little:
+// a key that was imported, unwrapped or once extractable may have it false, but such
+// a key has ALWAYS_SENSITIVE, NEVER_EXTRACTABLE or LOCAL false.
 func Policy() []Rule {
 	return []Rule{
 		{"CKA_SENSITIVE", pkcs11.CKA_SENSITIVE, Yes, true},
@@ -51,17 +51,17 @@ func Policy() []Rule {
 	}
 }
 
-// Attribute is the token's answer to one rule.
+// An Attribute is the token's answer to one rule.
 type Attribute struct {
 	Rule
 	Got Answer
 }
 
-// Attributes are the answers to all rules of Policy, in its order.
+// Attributes are the answers to all rules of [Policy], in its order.
 type Attributes []Attribute
 
-// readAttributes asks for each attribute alone: one that the token does not know
-// makes a joint question fail as a whole.
+// readAttributes reads each attribute alone, because one attribute that the token
+// does not know makes a joint request fail as a whole.
 func readAttributes(read func(attribute uint) ([]byte, error)) (Attributes, error) {
 	var all Attributes
 	for _, rule := range Policy() {
@@ -89,8 +89,7 @@ func answer(read func(uint) ([]byte, error), attribute uint) (Answer, error) {
 	return Yes, nil
 }
 
-// String names what the token answered, in the order of Policy: evidence for
-// an audit log.
+// String returns the answers in the order of Policy, as text for an audit log.
 func (a Attributes) String() string {
 	var all []string
 	for _, one := range a {
@@ -99,7 +98,7 @@ func (a Attributes) String() string {
 	return strings.Join(all, ", ")
 }
 
-// refused returns ErrKeyExtractable with every required rule that is not met.
+// refused returns nil, or ErrKeyExtractable with every required rule that is not met.
 func (a Attributes) refused(ref KeyRef) error {
 	var broken []string
 	for _, one := range a {

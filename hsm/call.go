@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// call runs op on the live connection and, if the session turns out to be lost,
-// once more on a new one. It takes a place among the calls in flight.
+// call runs op on the live connection. If the session turns out to be lost, call runs
+// op once more, on a new connection. op takes a turn among the calls in flight.
 func call[T any](ctx context.Context, t *Token, doing string, op func(*connection) (T, error)) (T, error) {
 	var none T
-	free, err := t.place(ctx)
+	free, err := t.takeTurn(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -29,7 +29,7 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 		if err == nil {
 			return result, nil
 		}
-		if again || !t.worthAnother(conn, err) {
+		if again || !t.retryable(conn, err) {
 			free()
 			return none, explain(doing, err)
 		}
@@ -37,18 +37,18 @@ func call[T any](ctx context.Context, t *Token, doing string, op func(*connectio
 	}
 }
 
-// place waits for a place among the calls in flight; free gives it back.
-func (t *Token) place(ctx context.Context) (free func(), err error) {
-	free = func() { <-t.places }
+// takeTurn waits until another call may be in flight. free ends the turn.
+func (t *Token) takeTurn(ctx context.Context) (free func(), err error) {
+	free = func() { <-t.turns }
 	select {
-	case t.places <- struct{}{}:
+	case t.turns <- struct{}{}:
 		return free, nil
 	default:
 	}
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
 	select {
-	case t.places <- struct{}{}:
+	case t.turns <- struct{}{}:
 		return free, nil
 	case <-ctx.Done():
 		return nil, refuse(ErrBusy, "%w", ctx.Err())
@@ -60,14 +60,13 @@ func (t *Token) place(ctx context.Context) (free func(), err error) {
 	return nil, refuse(ErrBusy, "after %v", t.cfg.Timeout)
 }
 
-// attempt runs op in a goroutine of its own, because a call into the module
-// cannot be cancelled. Without an error the place is free again, so that the next
-// call begins while this one's result is verified; with an error the caller still
-// has it. If the caller gives up first, kept is true: the goroutine keeps the place
-// and gives it back when the module returns; the result is dropped. Closing the
-// connection waits for it.
+// attempt runs op in its own goroutine, because a call into the module cannot be
+// cancelled. When op succeeds, the turn is free again, so that the next call begins
+// while this call's result is verified. When op fails, the caller keeps the turn. When
+// the caller stops waiting first, kept is true: the goroutine keeps the turn until the
+// module returns, and drops the result. Closing the connection waits for the goroutine.
 func attempt[T any](ctx context.Context, t *Token, conn *connection, free func(), op func(*connection) (T, error)) (result T, err error, kept bool) {
-	var given atomic.Bool // who swaps it first decides who frees the place
+	var given atomic.Bool // the side that swaps it first decides who frees the turn
 	done := make(chan struct{})
 	var late struct {
 		result T
@@ -103,10 +102,10 @@ func attempt[T any](ctx context.Context, t *Token, conn *connection, free func()
 	return late.result, late.err, false
 }
 
-// worthAnother reports whether a new connection may cure err. A key that is not
-// found may be hidden only, by a logout elsewhere in the process. And an error on a
+// retryable is true if a new connection may help against err. A key that is not found
+// may only be hidden, because something else in the process logged out. An error on a
 // connection that another caller has given up says nothing about the token.
-func (t *Token) worthAnother(conn *connection, err error) bool {
+func (t *Token) retryable(conn *connection, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return lost(err) || errors.Is(err, ErrKeyMissing) || t.conn != conn

@@ -9,15 +9,15 @@ import (
 	"hallmark/station/reason"
 )
 
-// meaning says what a return value of PKCS#11 (v2.40 section 5.1.6) is to us.
+// A meaning says what a return value of PKCS#11 (v2.40 section 5.1.6) means for the station.
 type meaning struct {
 	code uint
 	is   error
-	// lost: closing and opening the module again may cure it.
+	// lost: closing the module and opening it again may help.
 	lost bool
 }
 
-// meanings is the only table of codes. Codes not listed are passed on as they are.
+// meanings is the table of return values. A value that is not in it becomes ErrTokenRefused.
 var meanings = []meaning{
 	{pkcs11.CKR_GENERAL_ERROR, ErrSessionLost, true},
 	{pkcs11.CKR_FUNCTION_FAILED, ErrSessionLost, true},
@@ -25,8 +25,8 @@ var meanings = []meaning{
 	{pkcs11.CKR_DEVICE_REMOVED, ErrSessionLost, true},
 	{pkcs11.CKR_KEY_HANDLE_INVALID, ErrSessionLost, true},
 	{pkcs11.CKR_OBJECT_HANDLE_INVALID, ErrSessionLost, true},
-	// A session with an unfinished operation goes back into crypto11's pool and
-	// stays poisoned; only a new pool helps.
+	// crypto11 puts a session with an unfinished operation back into its pool, where
+	// every later call on the session fails. Only a new pool helps.
 	{pkcs11.CKR_OPERATION_ACTIVE, ErrSessionLost, true},
 	{pkcs11.CKR_SESSION_CLOSED, ErrSessionLost, true},
 	{pkcs11.CKR_SESSION_HANDLE_INVALID, ErrSessionLost, true},
@@ -48,7 +48,7 @@ var meanings = []meaning{
 	{pkcs11.CKR_MECHANISM_INVALID, ErrTokenUnfit, false},
 }
 
-// find returns the row of the code inside err.
+// find returns the row of the return value that err wraps.
 func find(err error) (meaning, bool) {
 	var code pkcs11.Error
 	if !errors.As(err, &code) {
@@ -62,7 +62,8 @@ func find(err error) (meaning, bool) {
 	return meaning{}, false
 }
 
-// explain gives err its sentinel, once, and says what was being done.
+// explain wraps err in the sentinel of its return value, unless err has a sentinel
+// already, and says in doing what the station was doing.
 func explain(doing string, err error) error {
 	if _, named := reason.Find(err); err == nil || named {
 		return err
@@ -73,21 +74,21 @@ func explain(doing string, err error) error {
 	return refuse(ErrTokenRefused, doing+": %w", err)
 }
 
-// lost reports whether opening the module again may cure err.
+// lost is true if opening the module again may help against err.
 func lost(err error) bool {
 	m, ok := find(err)
 	return ok && m.lost
 }
 
-// final are the refusals after which nothing is tried again in this process:
-// another try could lock the token, or would sign with a key that is not ours.
+// final are the errors after which this process tries nothing again. Another try
+// could lock the token, or would sign with a key that is not the station's.
 var final = []error{
 	ErrPINWrong, ErrPINLocked, ErrPINAtRisk, ErrPINExpired, ErrPINNotSet,
 	ErrKeyDiffers, ErrKeyExtractable, ErrKeyDuplicated, ErrSoftwareToken,
 }
 
-// Final reports whether err stays until a person acts. A program that gets it
-// must not be restarted automatically: each start would try the PIN once more.
+// Final is true if err stays until a person acts. A program that gets such an error
+// must not be restarted automatically, because each start would try the PIN once more.
 func Final(err error) bool {
 	return slices.ContainsFunc(final, func(one error) bool { return errors.Is(err, one) })
 }

@@ -8,39 +8,39 @@ import (
 )
 
 const (
-	// DefaultSessions is one session that keeps the login and one that works, so
-	// one call is in flight. More only help a network HSM, and several calls in
-	// flight when a module dies may block for ever in the module.
+	// DefaultSessions is the default of Config.Sessions: one session keeps the login
+	// and one works, so one call is in flight. More sessions help a network HSM only.
+	// When a module dies, several calls in flight may block in the module for ever.
 	DefaultSessions = 2
-	// DefaultTimeout bounds one call into the module.
+	// DefaultTimeout is the default of Config.Timeout.
 	DefaultTimeout = 5 * time.Second
-	// maxSessions is a bound against typing errors.
+	// maxSessions is the largest Config.Sessions. A larger number is a typing error.
 	maxSessions = 64
 )
 
-// Config says which token to use. It must not be modified after Open.
+// Config says which token to use. It must not be changed after [Open].
 type Config struct {
 	// Module is the absolute path of the PKCS#11 shared object.
 	Module string
-	// Exactly one token must fit all that is given of these; label or serial is
-	// required (CK_TOKEN_INFO, PKCS#11 v2.40 section 3.2, without the padding).
+	// Exactly one token must match all of these fields that are not empty. Label or
+	// serial is required (CK_TOKEN_INFO, PKCS#11 v2.40 section 3.2, without padding).
 	TokenLabel, TokenSerial, TokenModel, TokenManufacturer string
-	// AllowSoftwareToken lets SoftHSM pass: demonstrations and CI only.
+	// AllowSoftwareToken accepts SoftHSM, for demonstrations and CI only.
 	AllowSoftwareToken bool
-	// Sessions is the number of sessions to open, one of which only keeps the
-	// login: 2 to 64, 0 means DefaultSessions. The token's own limit caps it.
+	// Sessions is the number of sessions, 2 to 64; one of them only keeps the login.
+	// 0 means DefaultSessions. The token's own limit may lower the number.
 	Sessions int
-	// Timeout bounds one call into the module, waiting for a place, and a
-	// reopen, each on its own. 0 means DefaultTimeout.
+	// Timeout is the longest time for each of these: one call into the module, the
+	// wait for a turn, a reopen. 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Environment is set before the module is loaded, for example SOFTHSM2_CONF.
-	// Children of the process inherit it; it must not hold a PIN.
+	// Child processes inherit it, so it must not contain a PIN.
 	Environment map[string]string
-	// Log gets warnings for engineers: reopens, a low PIN counter. nil means none.
+	// Log gets warnings for engineers: reopens, a low PIN counter. nil: no log.
 	Log *slog.Logger
 }
 
-// checked returns the Config with its defaults.
+// checked returns c with its defaults, or ErrConfig.
 func (c Config) checked() (Config, error) {
 	if c.TokenLabel == "" && c.TokenSerial == "" {
 		return c, refuse(ErrConfig, "neither token label nor serial given")
@@ -63,7 +63,7 @@ func (c Config) checked() (Config, error) {
 	return c, nil
 }
 
-// selector names the wanted token in errors.
+// selector describes the wanted token in errors.
 func (c Config) selector() string {
 	switch {
 	case c.TokenSerial == "":
@@ -74,8 +74,8 @@ func (c Config) selector() string {
 	return fmt.Sprintf("token with label %q and serial %q", c.TokenLabel, c.TokenSerial)
 }
 
-// KeyRef names a key pair on the token by CKA_ID and CKA_LABEL. At least one is
-// given; what is given must fit.
+// A KeyRef names a key pair on the token by CKA_ID and CKA_LABEL. At least one of
+// them is given, and the key pair must match each one that is given.
 type KeyRef struct {
 	ID    []byte
 	Label string
@@ -91,7 +91,7 @@ func (k KeyRef) String() string {
 	return fmt.Sprintf("key %q with id %x", k.Label, k.ID)
 }
 
-// octets returns id and label for a search; nil stands for "not given".
+// octets returns id and label for a search; nil means that the field is not given.
 func (k KeyRef) octets() (id, label []byte) {
 	if len(k.ID) > 0 {
 		id = k.ID

@@ -13,21 +13,21 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// A connection is one login: a crypto11 context and the keys found through it.
-// It lives until the token is lost or closed.
+// A connection is one login: a crypto11 context and the keys found through it. It
+// ends when the token is lost or closed.
 type connection struct {
 	cfg        Config
-	site       site
+	tokenInfo  tokenInfo
 	generation uint64
 	module     *crypto11.Context
-	// calls counts the calls in flight; closing waits for them.
+	// calls counts the calls in flight. close waits for them.
 	calls sync.WaitGroup
 
 	mu      sync.Mutex // guards signers
 	signers map[*key]crypto.Signer
 }
 
-// dial opens the module and logs in. Any failure leaves the module finalised.
+// dial opens the module and logs in. After an error the module is finalised.
 func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	found, err := preflight(cfg)
 	if err != nil {
@@ -41,10 +41,10 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	return login(cfg, found, secret)
 }
 
-func login(cfg Config, found site, pin Secret) (*connection, error) {
+func login(cfg Config, found tokenInfo, pin Secret) (*connection, error) {
 	slot := int(found.slot)
-	// crypto11 keeps this struct for as long as the context lives, and reads Pin
-	// only inside Configure.
+	// crypto11 keeps this struct as long as the context exists, and reads Pin only
+	// inside Configure.
 	settings := &crypto11.Config{
 		Path: cfg.Module, SlotNumber: &slot, Pin: pin.reveal(),
 		MaxSessions: found.sessions, PoolWaitTimeout: cfg.Timeout,
@@ -54,21 +54,21 @@ func login(cfg Config, found site, pin Secret) (*connection, error) {
 	if err != nil {
 		return nil, explain("logging in to "+cfg.selector(), err)
 	}
-	return &connection{cfg: cfg, site: found, module: module, signers: map[*key]crypto.Signer{}}, nil
+	return &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]crypto.Signer{}}, nil
 }
 
-// close ends the login and finalises the module. It waits for the calls in
-// flight, for ever if the module never returns from one.
+// close ends the login and finalises the module. It waits for the calls in flight,
+// for ever if the module never returns from one.
 func (c *connection) close() error {
 	c.calls.Wait()
 	err := c.module.Close()
 	if lost(err) {
-		return nil // the module ended before us; nothing is left open
+		return nil // the token went away first; nothing is left open
 	}
 	return explain("closing the module", err)
 }
 
-// signer returns the key on this connection, adopting it the first time.
+// signer returns the key on this connection. The first call for a key adopts it.
 func (c *connection) signer(k *key) (crypto.Signer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,8 +83,8 @@ func (c *connection) signer(k *key) (crypto.Signer, error) {
 	return s, nil
 }
 
-// adopt finds the one key pair, looks at its attributes, and has it prove that
-// it belongs to the pinned public key.
+// adopt finds the one key pair, checks its attributes, and checks with a challenge
+// that the key belongs to the public key that the caller of Signer gave.
 func (c *connection) adopt(k *key) (crypto.Signer, error) {
 	s, err := c.only(k.ref)
 	if err != nil {
@@ -111,12 +111,12 @@ func (c *connection) adopt(k *key) (crypto.Signer, error) {
 	return s, k.challenge(s)
 }
 
-// only returns the one key pair of ref.
+// only returns the one key pair that ref names.
 func (c *connection) only(ref KeyRef) (crypto11.Signer, error) {
 	id, label := ref.octets()
 	pairs, err := c.module.FindKeyPairs(id, label)
 	if err != nil && !errors.As(err, new(pkcs11.Error)) {
-		// crypto11 could not make sense of what the token said.
+		// crypto11 could not parse the token's answer.
 		return nil, refuse(ErrKeyUnreadable, "%s: %w", ref, err)
 	}
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *connection) only(ref KeyRef) (crypto11.Signer, error) {
 	return nil, refuse(ErrKeyDuplicated, "%d pairs fit %s", len(pairs), ref)
 }
 
-// challenge has s sign random octets and verifies them with the pinned key.
+// challenge has s sign random octets and verifies the signature with the key's public key.
 func (k *key) challenge(s crypto.Signer) error {
 	digest := make([]byte, k.hash.Size())
 	if _, err := io.ReadFull(rand.Reader, digest); err != nil {

@@ -2,6 +2,6 @@ package hsm
 
 import "time"
 
-// TestingOnlyTimeout shortens the time-out of an open token, so that a test need
-// not open it under one that a busy machine could miss.
+// TestingOnlyTimeout shortens the time-out of an open token. Opening a token with a short
+// time-out could fail on a busy machine.
 func TestingOnlyTimeout(t *Token, limit time.Duration) { t.cfg.Timeout = limit }

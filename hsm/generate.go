@@ -11,18 +11,18 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// Generate makes a P-256 key pair on the token, for the key ceremony only. ref
-// needs both label and id, and anything on the token with that label or that id,
-// of whatever class, is ErrKeyExists. The new key must meet Policy and sign a
-// challenge before its public key is returned. If that fails the pair stays on
-// the token, for the ceremony to look at.
+// Generate makes a P-256 key pair on the token, for the key ceremony only. ref needs
+// label and id. If any object on the token, of any class, has that label or that id,
+// Generate returns ErrKeyExists. The new key must meet [Policy] and sign a challenge
+// before Generate returns its public key. If one of them fails, the key pair stays on
+// the token, so that the ceremony can examine it.
 func (t *Token) Generate(ctx context.Context, ref KeyRef) (*ecdsa.PublicKey, error) {
 	if len(ref.ID) == 0 || ref.Label == "" {
 		return nil, refuse(ErrConfig, "%s: a new key needs label and id", ref)
 	}
 	doing := "generating " + ref.String()
 	_, err := call(ctx, t, doing, func(c *connection) (struct{}, error) {
-		return look(ctx, t, c, func(v view) (struct{}, error) { return struct{}{}, v.vacant(ref) })
+		return withSession(ctx, t, c, func(s session) (struct{}, error) { return struct{}{}, s.checkUnused(ref) })
 	})
 	if err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func (t *Token) Generate(ctx context.Context, ref KeyRef) (*ecdsa.PublicKey, err
 	return generateOnce(ctx, t, ref, doing)
 }
 
-// generateOnce never repeats: after a lost session a second try could make a
-// second pair.
+// generateOnce never repeats the call, because after a lost session a second call
+// could make a second key pair.
 func generateOnce(ctx context.Context, t *Token, ref KeyRef, doing string) (*ecdsa.PublicKey, error) {
 	var began bool
 	public, err := call(ctx, t, doing, func(c *connection) (*ecdsa.PublicKey, error) {
@@ -51,9 +51,9 @@ func generateOnce(ctx context.Context, t *Token, ref KeyRef, doing string) (*ecd
 	return public, err
 }
 
-// vacant refuses a label or an id that anything on the token has.
-func (v view) vacant(ref KeyRef) error {
-	objects, err := v.all()
+// checkUnused returns ErrKeyExists if an object on the token has ref's label or ref's id.
+func (s session) checkUnused(ref KeyRef) error {
+	objects, err := s.all()
 	if err != nil {
 		return explain("listing objects", err)
 	}
@@ -65,17 +65,17 @@ func (v view) vacant(ref KeyRef) error {
 	return nil
 }
 
-// pickyAboutTemplates are the codes of tokens that refuse attributes they do not
-// know or do not let us choose; they get crypto11's minimal template.
-var pickyAboutTemplates = []uint{
+// templateRefusals are the return values of tokens that do not know some attributes
+// or do not let the caller choose them. Such tokens get crypto11's minimal template.
+var templateRefusals = []uint{
 	pkcs11.CKR_TEMPLATE_INCONSISTENT, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID,
 	pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, pkcs11.CKR_ATTRIBUTE_READ_ONLY,
 }
 
-// generate makes the pair with a key that may do nothing but sign.
+// generate makes a key pair whose private key may only sign.
 func (c *connection) generate(ref KeyRef) (*ecdsa.PublicKey, error) {
 	public, err := c.generateWith(ref, true)
-	for _, code := range pickyAboutTemplates {
+	for _, code := range templateRefusals {
 		if errors.Is(err, pkcs11.Error(code)) {
 			c.cfg.Log.Warn("the token refuses the full template; using the minimal one", "error", err)
 			return c.generateWith(ref, false)
@@ -89,7 +89,7 @@ func (c *connection) generateWith(ref KeyRef, full bool) (*ecdsa.PublicKey, erro
 	if err != nil {
 		return nil, err
 	}
-	private := public.Copy() // crypto11 adds TOKEN, SIGN, SENSITIVE and not EXTRACTABLE
+	private := public.Copy() // crypto11 sets TOKEN, SIGN and SENSITIVE to true, EXTRACTABLE to false
 	if full {
 		for attribute, value := range map[uint]bool{
 			pkcs11.CKA_PRIVATE: true, pkcs11.CKA_DERIVE: false, pkcs11.CKA_DECRYPT: false,

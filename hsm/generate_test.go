@@ -83,7 +83,7 @@ func TestATokenThatDislikesTheFullTemplateGetsTheMinimalOne(t *testing.T) {
 func TestAKeyIsNeverGeneratedTwice(t *testing.T) {
 	shim := fixtures.NewShim(t, fixtures.NewToken(t))
 	token := open(t, shim.Config)
-	shim.Fail(t, "C_GenerateKeyPair 30") // perhaps it did
+	shim.Fail(t, "C_GenerateKeyPair 30") // the token may have generated the pair
 	_, err := token.Generate(t.Context(), issuing)
 	want(t, err, hsm.ErrSessionLost)
 	if n := shim.Calls(t, "C_GenerateKeyPair"); n != 1 {

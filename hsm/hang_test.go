@@ -10,8 +10,8 @@ import (
 	"hallmark/hsm"
 )
 
-// short is a time-out for calls that are known to hang: whatever the machine's
-// speed, they end in no other way.
+// short is a time-out for calls that certainly hang, so the machine's speed does not
+// matter.
 const short = 200 * time.Millisecond
 
 func TestAHungCallKeepsItsPlaceUntilItReturns(t *testing.T) {
@@ -27,7 +27,7 @@ func TestAHungCallKeepsItsPlaceUntilItReturns(t *testing.T) {
 	if !errors.Is(err, hsm.ErrHung) {
 		t.Errorf("it does not say why: %v", err)
 	}
-	shim.Fail(t) // the module returns; nothing needs to be opened again
+	shim.Fail(t) // the module returns, and the token need not be opened again
 	eventually(t, signer, hsm.ErrBusy, hsm.ErrHung)
 	if n := shim.Calls(t, "C_Login"); n != 1 {
 		t.Errorf("%d logins", n)
@@ -97,7 +97,7 @@ func TestAskingForThePINMayTakeLongerThanACall(t *testing.T) {
 	fixture := fixtures.NewToken(t)
 	fixture.Config.Timeout = time.Second
 	token, err := hsm.Open(t.Context(), fixture.Config, func(ctx context.Context) (hsm.Secret, error) {
-		time.Sleep(2500 * time.Millisecond) // somebody looks for the envelope
+		time.Sleep(2500 * time.Millisecond) // longer than the time-out of a call
 		return fixture.PIN(ctx)
 	})
 	must(t, err)
@@ -109,7 +109,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := hsm.Open(ctx, fixture.Config, func(ctx context.Context) (hsm.Secret, error) {
 		cancel()
-		<-ctx.Done() // a prompt that nobody answers
+		<-ctx.Done() // nobody answers the prompt
 		return hsm.Secret{}, ctx.Err()
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -152,8 +152,8 @@ func TestAnUnpluggedTokenComesBack(t *testing.T) {
 	}
 }
 
-// The client of p11-kit needs a login of its own to look at keys: it obeys the
-// same rules.
+// The client of p11-kit needs its own login to list keys. The login follows the same
+// rules.
 func TestAWrongPINWhileLookingIsKept(t *testing.T) {
 	server := fixtures.Serve(t, fixtures.NewToken(t))
 	token, err := hsm.Open(t.Context(), server.Config, changingPIN("wrong-pin"))

@@ -11,10 +11,10 @@ import (
 // maxLabel is the length of CK_TOKEN_INFO.label.
 const maxLabel = 32
 
-// InitToken makes a new token labelled cfg.TokenLabel in the first slot whose
-// token is not initialised, and sets both PINs (C_InitToken, C_InitPIN). It never
-// touches an initialised token: a label in use is ErrTokenExists. Both secrets
-// are left to the caller to wipe.
+// InitToken makes a new token with the label cfg.TokenLabel and sets both PINs
+// (C_InitToken, C_InitPIN). It uses a slot whose token is not initialised, and never
+// changes an initialised token: a label in use is ErrTokenExists. The caller wipes
+// both secrets.
 func InitToken(ctx context.Context, cfg Config, soPIN, pin Secret) error {
 	cfg, err := cfg.checked()
 	if err != nil {
@@ -29,9 +29,9 @@ func InitToken(ctx context.Context, cfg Config, soPIN, pin Secret) error {
 	if err := claim(); err != nil {
 		return err
 	}
-	soPIN, pin = soPIN.copied(), pin.copied() // the caller may wipe them while the module hangs
+	soPIN, pin = soPIN.copied(), pin.copied() // the caller may wipe its copies while the module hangs
 	done := make(chan error, 1)
-	go func() { // gives the module back, however late
+	go func() { // releases the module, even after the time-out
 		err := initToken(cfg, soPIN, pin)
 		soPIN.Wipe()
 		pin.Wipe()
@@ -41,7 +41,7 @@ func InitToken(ctx context.Context, cfg Config, soPIN, pin Secret) error {
 	return await(ctx, done, cfg.Timeout, "initialising "+cfg.selector())
 }
 
-// await bounds the wait for a goroutine inside a module.
+// await waits for a goroutine inside a module, at most limit and until ctx ends.
 func await(ctx context.Context, done <-chan error, limit time.Duration, doing string) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -78,7 +78,7 @@ func initToken(cfg Config, soPIN, pin Secret) (err error) {
 	return explain("setting the user PIN", setPIN(module, slot, soPIN, pin))
 }
 
-// emptySlot finds a slot for the new token and makes sure that its label is new.
+// emptySlot finds a slot for the new token and checks that no token has its label.
 func emptySlot(module *pkcs11.Ctx, cfg Config) (uint, error) {
 	slots, err := module.GetSlotList(true)
 	if err != nil {
@@ -88,7 +88,7 @@ func emptySlot(module *pkcs11.Ctx, cfg Config) (uint, error) {
 	for _, slot := range slots {
 		token, err := module.GetTokenInfo(slot)
 		if err != nil {
-			continue // a slot that does not answer is neither ours nor empty
+			continue // a slot that does not answer cannot be used
 		}
 		if fits(Config{TokenLabel: cfg.TokenLabel}, token) {
 			return 0, refuse(ErrTokenExists, "%q in slot %d", cfg.TokenLabel, slot)

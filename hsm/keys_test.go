@@ -71,7 +71,7 @@ func TestKeysThatAreNotAdopted(t *testing.T) {
 	}
 }
 
-// certificateKey is a public key that belongs to no key on any token.
+// certificateKey returns a public key whose private key is on no token.
 func certificateKey(t *testing.T) *ecdsa.PublicKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,8 +79,8 @@ func certificateKey(t *testing.T) *ecdsa.PublicKey {
 	return &key.PublicKey
 }
 
-// The private key is another's, the public half is the certificate's: only the
-// challenge can tell.
+// The private key belongs to another pair, and the public half is that of the
+// certificate: only the challenge finds this.
 func TestAForgedPublicHalfIsFoundByTheChallenge(t *testing.T) {
 	token := fixtures.NewToken(t)
 	public := certificateKey(t)
@@ -124,7 +124,7 @@ func TestEachRequiredAttributeIsReadAlone(t *testing.T) {
 	})
 }
 
-// wantReport wants the answer in the report to be wrong, or unsupported.
+// wantReport wants the report to show a wrong or unsupported answer for the rule.
 func wantReport(t *testing.T, token *hsm.Token, rule hsm.Rule, unsupported bool) {
 	t.Helper()
 	reports, err := token.Keys(t.Context())

@@ -11,9 +11,8 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// loaded holds one value while a module is in use. PKCS#11 keeps its state for
-// the whole process, so the guard must be as wide: this is the package's only
-// variable that changes.
+// loaded holds one value while a module is in use. It is the only package variable
+// that changes, because PKCS#11 keeps its state for the whole process.
 var loaded = make(chan struct{}, 1)
 
 func claim() error {
@@ -27,8 +26,8 @@ func claim() error {
 
 func release() { <-loaded }
 
-// setEnvironment sets what the module reads when it is loaded. Go passes it on
-// to the C library.
+// setEnvironment sets the variables that the module reads when it is loaded. Go also
+// sets them in the C library's environment.
 func setEnvironment(vars map[string]string) error {
 	for name, value := range vars {
 		if err := os.Setenv(name, value); err != nil {
@@ -38,8 +37,8 @@ func setEnvironment(vars map[string]string) error {
 	return nil
 }
 
-// load opens the shared object. PKCS#11 gives no reason when that fails, so the
-// usual reasons are looked for first.
+// load opens the shared object. PKCS#11 gives no reason when the loading fails, so
+// load checks for the usual reasons first.
 func load(path string) (*pkcs11.Ctx, error) {
 	if err := inspectModule(path); err != nil {
 		return nil, err
@@ -71,7 +70,7 @@ func inspectModule(path string) error {
 	return inspectELF(path)
 }
 
-// machines maps GOARCH to the machine of an ELF header.
+// machines maps GOARCH to the machine number of an ELF header.
 var machines = map[string]elf.Machine{
 	"amd64": elf.EM_X86_64, "386": elf.EM_386, "arm64": elf.EM_AARCH64,
 	"arm": elf.EM_ARM, "riscv64": elf.EM_RISCV,

@@ -13,8 +13,7 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// object is anything on the token, seen past crypto11, which shows complete key
-// pairs only.
+// An object is any object on the token. crypto11 shows complete key pairs only.
 type object struct {
 	handle pkcs11.ObjectHandle
 	class  uint
@@ -24,61 +23,62 @@ type object struct {
 
 func (o object) ref() KeyRef { return KeyRef{ID: o.id, Label: o.label} }
 
-// view is a session of its own next to crypto11's, for looking only. The login
-// belongs to the process, so it sees private objects as well.
-type view struct {
-	module  *pkcs11.Ctx
-	session pkcs11.SessionHandle
+// A session is one more session beside those of crypto11. It only reads. The login
+// belongs to the process, so the session sees private objects, too.
+type session struct {
+	module *pkcs11.Ctx
+	handle pkcs11.SessionHandle
 }
 
-// look opens a view on the token and closes it after use.
-func look[T any](ctx context.Context, t *Token, c *connection, use func(view) (T, error)) (result T, err error) {
+// withSession opens a session, calls use with it, and closes the session.
+func withSession[T any](ctx context.Context, t *Token, c *connection, use func(session) (T, error)) (result T, err error) {
 	module, err := load(c.cfg.Module)
 	if err != nil {
 		return result, err
 	}
 	defer module.Destroy()
-	own, err := t.enter(ctx, module, c)
+	own, err := t.openSession(ctx, module, c)
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, own.leave()) }()
-	return use(own.view)
+	defer func() { err = errors.Join(err, own.close()) }()
+	return use(own.session)
 }
 
-// visit is a view and what must be undone after it.
-type visit struct {
-	view
-	finalise bool
+// An ownSession is a session and what must be closed with it.
+type ownSession struct {
+	session
+	ownsModule bool
 }
 
-// enter opens a session. Modules such as p11-kit's client keep their state per
-// function list instead of per process; there the view needs its own login.
-func (t *Token) enter(ctx context.Context, module *pkcs11.Ctx, c *connection) (visit, error) {
-	v := visit{view: view{module: module}}
+// openSession opens a session. Some modules, such as p11-kit's client, keep their
+// state for each function list and not for the process. There openSession initialises
+// the module and logs in again.
+func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connection) (ownSession, error) {
+	s := ownSession{session: session{module: module}}
 	_, err := module.GetInfo()
 	if errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED)) {
 		if err := module.Initialize(); err != nil {
-			return visit{}, err
+			return ownSession{}, err
 		}
-		v.finalise = true
+		s.ownsModule = true
 	}
-	if v.session, err = module.OpenSession(c.site.slot, pkcs11.CKF_SERIAL_SESSION); err != nil {
-		return visit{}, errors.Join(err, v.end())
+	if s.handle, err = module.OpenSession(c.tokenInfo.slot, pkcs11.CKF_SERIAL_SESSION); err != nil {
+		return ownSession{}, errors.Join(err, s.finaliseModule())
 	}
-	if !v.finalise {
-		return v, nil
+	if !s.ownsModule {
+		return s, nil
 	}
-	if err := t.loginAgain(ctx, v.view, c.site.slot); err != nil {
-		return visit{}, errors.Join(t.keep(err), v.leave())
+	if err := t.loginAgain(ctx, s.session, c.tokenInfo.slot); err != nil {
+		return ownSession{}, errors.Join(t.latchFinal(err), s.close())
 	}
-	return v, nil
+	return s, nil
 }
 
-// loginAgain logs in a view that does not share crypto11's login, by the same
-// rules: first the flags, and no second try.
-func (t *Token) loginAgain(ctx context.Context, v view, slot uint) error {
-	info, err := v.module.GetTokenInfo(slot)
+// loginAgain logs in a session that does not share crypto11's login. It follows the
+// same rules: it checks the PIN flags first, and never tries a second time.
+func (t *Token) loginAgain(ctx context.Context, s session, slot uint) error {
+	info, err := s.module.GetTokenInfo(slot)
 	if err != nil {
 		return err
 	}
@@ -90,39 +90,41 @@ func (t *Token) loginAgain(ctx context.Context, v view, slot uint) error {
 		return err
 	}
 	defer pin.Wipe()
-	return explain("logging in to "+t.cfg.selector(), v.module.Login(v.session, pkcs11.CKU_USER, pin.reveal()))
+	return explain("logging in to "+t.cfg.selector(), s.module.Login(s.handle, pkcs11.CKU_USER, pin.reveal()))
 }
 
-func (v visit) leave() error { return errors.Join(v.module.CloseSession(v.session), v.end()) }
+func (s ownSession) close() error {
+	return errors.Join(s.module.CloseSession(s.handle), s.finaliseModule())
+}
 
-func (v visit) end() error {
-	if !v.finalise {
+func (s ownSession) finaliseModule() error {
+	if !s.ownsModule {
 		return nil
 	}
-	return v.module.Finalize()
+	return s.module.Finalize()
 }
 
-// all lists every object that fits the template.
-func (v view) all(template ...*pkcs11.Attribute) (found []object, err error) {
-	if err := v.module.FindObjectsInit(v.session, template); err != nil {
+// all returns every object that matches the template.
+func (s session) all(template ...*pkcs11.Attribute) (found []object, err error) {
+	if err := s.module.FindObjectsInit(s.handle, template); err != nil {
 		return nil, err
 	}
 	var handles []pkcs11.ObjectHandle
 	for {
-		some, _, err := v.module.FindObjects(v.session, 64)
+		some, _, err := s.module.FindObjects(s.handle, 64)
 		if err != nil {
-			return nil, errors.Join(err, v.module.FindObjectsFinal(v.session))
+			return nil, errors.Join(err, s.module.FindObjectsFinal(s.handle))
 		}
 		if len(some) == 0 {
 			break
 		}
 		handles = append(handles, some...)
 	}
-	if err := v.module.FindObjectsFinal(v.session); err != nil {
+	if err := s.module.FindObjectsFinal(s.handle); err != nil {
 		return nil, err
 	}
 	for _, handle := range handles {
-		one, err := v.object(handle)
+		one, err := s.object(handle)
 		if err != nil {
 			return nil, err
 		}
@@ -131,41 +133,41 @@ func (v view) all(template ...*pkcs11.Attribute) (found []object, err error) {
 	return found, nil
 }
 
-func (v view) object(handle pkcs11.ObjectHandle) (object, error) {
-	class, err := v.value(handle, pkcs11.CKA_CLASS)
+func (s session) object(handle pkcs11.ObjectHandle) (object, error) {
+	class, err := s.value(handle, pkcs11.CKA_CLASS)
 	if err != nil {
 		return object{}, fmt.Errorf("reading CKA_CLASS: %w", err)
 	}
-	id, err := v.optional(handle, pkcs11.CKA_ID)
+	id, err := s.optional(handle, pkcs11.CKA_ID)
 	if err != nil {
 		return object{}, fmt.Errorf("reading CKA_ID: %w", err)
 	}
-	label, err := v.optional(handle, pkcs11.CKA_LABEL)
+	label, err := s.optional(handle, pkcs11.CKA_LABEL)
 	if err != nil {
 		return object{}, fmt.Errorf("reading CKA_LABEL: %w", err)
 	}
 	return object{handle: handle, class: ulong(class), id: id, label: string(label)}, nil
 }
 
-// value reads one attribute alone.
-func (v view) value(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
-	got, err := v.module.GetAttributeValue(v.session, handle, []*pkcs11.Attribute{pkcs11.NewAttribute(attribute, nil)})
+// value reads one attribute, and no other with it.
+func (s session) value(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
+	got, err := s.module.GetAttributeValue(s.handle, handle, []*pkcs11.Attribute{pkcs11.NewAttribute(attribute, nil)})
 	if err != nil || len(got) != 1 {
 		return nil, err
 	}
 	return got[0].Value, nil
 }
 
-// optional reads an attribute that objects of some classes do not have.
-func (v view) optional(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
-	value, err := v.value(handle, attribute)
+// optional reads an attribute that objects of some classes do not have; nil: it is not there.
+func (s session) optional(handle pkcs11.ObjectHandle, attribute uint) ([]byte, error) {
+	value, err := s.value(handle, attribute)
 	if errors.Is(err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_TYPE_INVALID)) {
 		return nil, nil
 	}
 	return value, err
 }
 
-// ulong reads a CK_ULONG, which has the machine's byte order and size.
+// ulong decodes a CK_ULONG, which has this machine's byte order and size.
 func ulong(value []byte) uint {
 	switch len(value) {
 	case 4:
@@ -176,7 +178,7 @@ func ulong(value []byte) uint {
 	return ^uint(0)
 }
 
-// curves maps the named curves of CKA_EC_PARAMS (RFC 5480 section 2.1.1.1).
+// curves are the named curves of CKA_EC_PARAMS (RFC 5480 section 2.1.1.1).
 var curves = []struct {
 	oid   asn1.ObjectIdentifier
 	curve elliptic.Curve
@@ -186,13 +188,13 @@ var curves = []struct {
 	{asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521()},
 }
 
-// publicKey reads CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v2.40 section 2.3.3).
-func (v view) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error) {
-	params, err := v.value(handle, pkcs11.CKA_EC_PARAMS)
+// publicKey decodes CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v2.40 section 2.3.3).
+func (s session) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error) {
+	params, err := s.value(handle, pkcs11.CKA_EC_PARAMS)
 	if err != nil {
 		return nil, fmt.Errorf("reading CKA_EC_PARAMS: %w", err)
 	}
-	point, err := v.value(handle, pkcs11.CKA_EC_POINT)
+	point, err := s.value(handle, pkcs11.CKA_EC_POINT)
 	if err != nil {
 		return nil, fmt.Errorf("reading CKA_EC_POINT: %w", err)
 	}

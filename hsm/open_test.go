@@ -56,7 +56,7 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-// libc returns the path of the C library this very process uses.
+// libc returns the path of the C library that this process uses.
 func libc(t *testing.T) string {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -130,7 +130,7 @@ func TestTwoTokensWithOneLabelAreAmbiguous(t *testing.T) {
 	refused(t, token.Config, token.PIN, hsm.ErrTokenAmbiguous)
 }
 
-// crypto11 asks every slot up to ours and gives up at the first that is dead.
+// crypto11 asks every slot before ours, and stops at the first one that does not answer.
 func TestADeadSlotIsNamedIfItIsInTheWay(t *testing.T) {
 	token := fixtures.NewToken(t)
 	second := token.Config
@@ -175,7 +175,7 @@ func TestTheTokensOwnLimitCapsTheSessions(t *testing.T) {
 	signed, stop := crowd(t, signer)
 	progress(t, signed)
 	stop()
-	// One keeps the login, one works; looking for Generate takes a third for a moment.
+	// One session keeps the login and one works; Generate opens a third one for a moment.
 	if n := shim.Calls(t, "C_OpenSession"); n != 3 {
 		t.Errorf("%d sessions opened", n)
 	}
@@ -190,7 +190,7 @@ func TestThePINIsNotInTheLog(t *testing.T) {
 	signer, _ := fixtures.NewKey(t, token, "issuing", 1)
 	closeSessions(t, fixture.Config)
 	want(t, sign(t, signer), hsm.ErrPINWrong)
-	must(t, token.Close(t.Context())) // after it nobody writes to the log
+	must(t, token.Close(t.Context())) // afterwards nobody writes to the log
 	log := text.String()
 	if !strings.Contains(log, "software token") || !strings.Contains(log, "opening the token again") || !strings.Contains(log, "not tried again") {
 		t.Errorf("the log does not tell the story: %s", log)
@@ -205,9 +205,9 @@ func TestAPersonWhoGivesUpAtThePINPromptIsNoHangingModule(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := false
 	ask := func(life context.Context) (hsm.Secret, error) {
-		cancel() // Ctrl-C while the prompt stands there
+		cancel() // as Ctrl-C at the prompt
 		<-life.Done()
-		ended = true // the terminal has its echo back
+		ended = true // the terminal has its echo again
 		return hsm.Secret{}, life.Err()
 	}
 	_, err := hsm.Open(ctx, token.Config, ask)
@@ -317,7 +317,7 @@ func TestOneTokenIsOpenInAProcess(t *testing.T) {
 	token := fixtures.NewToken(t)
 	first, err := hsm.Open(t.Context(), token.Config, token.PIN)
 	must(t, err)
-	// The module would grant a second login whatever the PIN.
+	// The module would accept a second login with any PIN.
 	refused(t, token.Config, pinOf("wrong-pin"), hsm.ErrInUse)
 	want(t, hsm.InitToken(t.Context(), token.Config, hsm.NewSecret([]byte("1234")), hsm.NewSecret([]byte("1234"))), hsm.ErrInUse)
 	must(t, first.Close(t.Context()))

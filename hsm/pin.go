@@ -9,12 +9,12 @@ import (
 	"sync"
 )
 
-// A PINSource gives the user PIN. It is asked at Open and again at each reopen;
-// the Secret it returns is wiped after login. It returns soon after ctx ends: Open
-// waits for that, so that a terminal has its echo back.
+// A PINSource returns the user PIN. Open and each reopen call it, and wipe the Secret
+// after the login. A PINSource must return soon after ctx ends, because Open waits
+// for it, so that a terminal gets its echo back.
 type PINSource func(ctx context.Context) (Secret, error)
 
-// ask asks the source. An empty PIN is never tried: it would count as wrong.
+// ask calls the source. It refuses an empty PIN, which the token would count as wrong.
 func (p PINSource) ask(ctx context.Context) (Secret, error) {
 	secret, err := p(ctx)
 	switch {
@@ -32,15 +32,15 @@ func (p PINSource) ask(ctx context.Context) (Secret, error) {
 //
 //	credential:NAME   $CREDENTIALS_DIRECTORY/NAME (systemd LoadCredentialEncrypted=)
 //	fd:N              an inherited descriptor, 3 or higher, read to its end, closed
-//	file:/path        a file of ours or root's that nobody else may read
+//	file:/path        a file of this user or root that nobody else may read
 //	prompt            /dev/tty, without echo
 //	env:NAME          an environment variable, for CI only: it is unset once it is
 //	                  read, and stays visible to this user in /proc
 //
-// credential and file are read anew at each reopen. The others can be read only
+// credential and file are read again at each reopen. The others can be read only
 // once, so the PIN stays in memory until the process ends. A PIN itself, and
-// RFC 7512's |command, are refused; what is refused is not repeated in the error,
-// because it may be the PIN.
+// RFC 7512's |command, are refused. The error does not repeat the refused text,
+// because the text may be the PIN.
 func ParsePINSource(text string) (PINSource, error) {
 	kind, name, _ := strings.Cut(text, ":")
 	switch {
@@ -62,10 +62,10 @@ func ParsePINSource(text string) (PINSource, error) {
 	return nil, refuse(ErrPINSource, "the text names no known source")
 }
 
-// TypedPIN makes a source of a PIN that a screen has asked for. The caller keeps
-// the octets and wipes them; the copy stays in memory, for reopens, until forget is
-// called. What cannot be a PIN is refused and not repeated in the error.
-func TypedPIN(octets []byte) (source PINSource, forget func(), err error) {
+// EnteredPIN makes a source from a PIN that an operator entered on the screen. The
+// caller keeps octets and wipes them. The source's copy stays in memory, for reopens,
+// until forget is called. The error does not repeat the octets of a refused PIN.
+func EnteredPIN(octets []byte) (source PINSource, forget func(), err error) {
 	kept, err := checkPIN(bytes.Clone(octets))
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A PIN no error may show.
+// No error may contain this PIN.
 const examplePIN = "geheim-4711"
 
 func parse(t *testing.T, text string) PINSource {
@@ -25,7 +25,7 @@ func parse(t *testing.T, text string) PINSource {
 	return source
 }
 
-// wantPIN asks the source and compares.
+// wantPIN asks the source and compares the PIN.
 func wantPIN(t *testing.T, source PINSource, want string) {
 	t.Helper()
 	secret, err := source(t.Context())
@@ -38,7 +38,7 @@ func wantPIN(t *testing.T, source PINSource, want string) {
 	secret.Wipe()
 }
 
-// wantRefusal asks the source, and makes sure that the reason is given and no PIN.
+// wantRefusal asks the source, and checks that the error contains the reason and not the PIN.
 func wantRefusal(t *testing.T, source PINSource, because string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -164,7 +164,7 @@ func TestPINFilesThatAreRefused(t *testing.T) {
 }
 
 func TestACredentialComesFromItsDirectory(t *testing.T) {
-	path := pinFile(t, examplePIN+"\n", 0o440) // as systemd makes it
+	path := pinFile(t, examplePIN+"\n", 0o440) // the mode that systemd sets
 	source := parse(t, "credential:pin")
 	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Dir(path))
 	wantPIN(t, source, examplePIN)
@@ -187,12 +187,12 @@ func TestAnEnvironmentVariableIsUnsetOnceRead(t *testing.T) {
 	if _, set := os.LookupEnv("TEST_HSM_PIN"); set {
 		t.Error("children would inherit the PIN")
 	}
-	wantPIN(t, source, examplePIN) // a reopen needs it again
+	wantPIN(t, source, examplePIN) // as for a reopen
 	wantRefusal(t, parse(t, "env:TEST_HSM_PIN"), "not set")
 }
 
-// pipe returns a descriptor whose other end got content and was closed, as a
-// process that starts the station would pass it on.
+// pipe returns a descriptor whose other end wrote content and was closed, as a process
+// that starts the station passes it.
 func pipe(t *testing.T, content string) int {
 	t.Helper()
 	var ends [2]int
@@ -215,7 +215,7 @@ func TestADescriptorIsReadToItsEndAndClosed(t *testing.T) {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
 		t.Errorf("descriptor %d is still open: %v", fd, err)
 	}
-	wantPIN(t, source, examplePIN) // remembered for a reopen
+	wantPIN(t, source, examplePIN) // kept for a reopen
 }
 
 func TestDescriptorsThatAreRefused(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPIN bounds what a source may hold, in octets.
+// maxPIN is the largest PIN, in octets.
 const maxPIN = 256
 
-// remember asks a source that can be read only once, and keeps the answer.
+// remember calls ask once and keeps its answer, for a source that can be read only once.
 func remember(ask PINSource) PINSource {
 	var mu sync.Mutex
 	var kept Secret
@@ -36,8 +36,8 @@ func remember(ask PINSource) PINSource {
 	}
 }
 
-// checkPIN strips one newline and refuses what cannot be a PIN (CK_UTF8CHAR
-// without control characters). It never shows it. It takes over the octets.
+// checkPIN strips one newline and refuses octets that cannot be a PIN (CK_UTF8CHAR
+// without control characters). No error contains the octets. checkPIN takes them over.
 func checkPIN(octets []byte) (Secret, error) {
 	pin := bytes.TrimSuffix(octets, []byte("\n"))
 	bad := ""
@@ -56,7 +56,7 @@ func checkPIN(octets []byte) (Secret, error) {
 	return NewSecret(pin), nil
 }
 
-// readPIN reads at most one octet more than a PIN may have.
+// readPIN reads a PIN to the end of r. It reads at most maxPIN+1 octets.
 func readPIN(r io.Reader) (Secret, error) {
 	buffer := make([]byte, maxPIN+1)
 	n, err := io.ReadFull(r, buffer)
@@ -76,7 +76,7 @@ func credentialSource(name string) (PINSource, error) {
 		if !filepath.IsAbs(dir) {
 			return Secret{}, refuse(ErrPINSource, "CREDENTIALS_DIRECTORY is not set; start the station as a systemd unit with LoadCredentialEncrypted=")
 		}
-		// systemd guards the directory; its files may be readable by an ACL group.
+		// systemd protects the directory; an ACL may let a group read its files.
 		return readFile(filepath.Join(dir, name), 0o007)
 	}, nil
 }
@@ -88,7 +88,8 @@ func fileSource(path string) (PINSource, error) {
 	return func(context.Context) (Secret, error) { return readFile(path, 0o077) }, nil
 }
 
-// readFile reads a PIN file after looking at the very file that was opened.
+// readFile reads a PIN file. It checks the file that it opened, not the path, so that
+// nobody can exchange the file in between.
 func readFile(path string, forbidden os.FileMode) (Secret, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) {
@@ -120,7 +121,7 @@ func readDescriptor(ctx context.Context, fd int) (Secret, error) {
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return Secret{}, refuse(ErrPINSource, "descriptor %d is not open; was it passed on? %w", fd, err)
 	}
-	// Non-blocking, so that ctx can end the wait on a pipe nobody writes to.
+	// Non-blocking mode lets ctx end the wait for a pipe that nobody writes to.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return Secret{}, refuse(ErrPINSource, "descriptor %d: %w", fd, err)
 	}
@@ -130,10 +131,10 @@ func readDescriptor(ctx context.Context, fd int) (Secret, error) {
 	return readPIN(file)
 }
 
-// interrupt ends reads on file when ctx ends.
+// interrupt ends reads of file when ctx ends.
 func interrupt(ctx context.Context, file *os.File) (stop func()) {
 	cancel := context.AfterFunc(ctx, func() {
-		// A regular file has no deadlines, and its reads do not block.
+		// SetReadDeadline fails for a regular file, whose reads do not block anyway.
 		_ = file.SetReadDeadline(time.Unix(1, 0))
 	})
 	return func() { cancel() }

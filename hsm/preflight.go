@@ -9,43 +9,44 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// Info describes the open token (CK_TOKEN_INFO).
+// Info describes a token (CK_TOKEN_INFO).
 type Info struct {
 	Label, Serial, Manufacturer, Model, Firmware string
-	// Software tokens protect nothing; every screen says so.
+	// Software: the token is software, which protects no key. Every screen shows this.
 	Software bool
 }
 
-// site is what the preflight found: which slot, and how many sessions it allows.
-type site struct {
+// tokenInfo is the result of the preflight: the slot, the token in it, and the number
+// of sessions to use.
+type tokenInfo struct {
 	slot     uint
 	info     Info
 	sessions int
 }
 
-// preflight looks at the module and the token before anything logs in. It
-// initialises the module and finalises it again.
-func preflight(cfg Config) (found site, err error) {
+// preflight examines the module and the token before the login. It initialises the
+// module and finalises it again.
+func preflight(cfg Config) (found tokenInfo, err error) {
 	module, err := load(cfg.Module)
 	if err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	defer module.Destroy()
 	if err := module.Initialize(); err != nil {
-		return site{}, notStarted(cfg, err)
+		return tokenInfo{}, notStarted(cfg, err)
 	}
 	defer func() {
 		err = errors.Join(err, explain("finalising "+cfg.Module, module.Finalize()))
 	}()
 	slot, token, err := choose(module, cfg)
 	if err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	return assess(module, cfg, slot, token)
 }
 
-// notStarted explains an error of C_Initialize. What elsewhere means a lost
-// session cannot mean it here: none was ever open.
+// notStarted explains an error of C_Initialize. A return value that elsewhere means a
+// lost session means here that the module does not start, because no session was open.
 func notStarted(cfg Config, err error) error {
 	doing := "initialising " + cfg.Module
 	if lost(err) {
@@ -54,7 +55,7 @@ func notStarted(cfg Config, err error) error {
 	return explain(doing, err)
 }
 
-// choose finds the one token that fits.
+// choose finds the one token that matches cfg.
 func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 	slots, err := module.GetSlotList(true)
 	if err != nil {
@@ -73,7 +74,7 @@ func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 			continue
 		}
 		if fitting = append(fitting, slot); dead != nil {
-			// crypto11 asks every slot before ours as well and stops at this one.
+			// crypto11 also asks each slot before this one, and stops at a slot that does not answer.
 			return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), dead)
 		}
 		token = info
@@ -96,33 +97,33 @@ func fits(cfg Config, info pkcs11.TokenInfo) bool {
 		same(cfg.TokenModel, info.Model) && same(cfg.TokenManufacturer, info.ManufacturerID)
 }
 
-// assess refuses a token that we must not log in to, or that cannot do the work.
-func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (site, error) {
-	found := site{slot: slot, info: describe(token), sessions: cfg.Sessions}
+// assess refuses a token that the station must not log in to, or that cannot sign.
+func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (tokenInfo, error) {
+	found := tokenInfo{slot: slot, info: describe(token), sessions: cfg.Sessions}
 	if found.info.Software && !cfg.AllowSoftwareToken {
-		return site{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
+		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
 	}
 	if err := pinFlags(cfg, token.Flags); err != nil {
-		return site{}, err
+		return tokenInfo{}, err
 	}
 	// 0 and ^0 mean "no limit" and "not known" (PKCS#11 v2.40 section 3.2).
 	if limit := token.MaxRwSessionCount; limit != pkcs11.CK_EFFECTIVELY_INFINITE && limit != pkcs11.CK_UNAVAILABLE_INFORMATION {
 		found.sessions = min(found.sessions, int(min(limit, maxSessions)))
 	}
 	if found.sessions < 2 {
-		return site{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
 	}
 	mechanisms, err := module.GetMechanismList(slot)
 	if err != nil {
-		return site{}, explain("listing mechanisms", err)
+		return tokenInfo{}, explain("listing mechanisms", err)
 	}
 	if !slices.ContainsFunc(mechanisms, func(m *pkcs11.Mechanism) bool { return m.Mechanism == pkcs11.CKM_ECDSA }) {
-		return site{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
 	}
 	return found, nil
 }
 
-// pinFlags reads the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
+// pinFlags checks the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
 func pinFlags(cfg Config, flags uint) error {
 	switch {
 	case flags&pkcs11.CKF_USER_PIN_LOCKED != 0:

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askTerminal asks a person for the PIN on the terminal at path, without echo.
-// It ends with ctx; the terminal gets its settings back in any case.
+// askTerminal asks a person for the PIN on the terminal at path, without echo. It
+// ends when ctx ends. It restores the terminal's settings in every case.
 func askTerminal(ctx context.Context, path string) (secret Secret, err error) {
-	// O_NONBLOCK keeps the file in Go's poller, so that a read can be interrupted.
+	// O_NONBLOCK keeps the file in Go's poller, so that ctx can interrupt a read.
 	tty, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return Secret{}, refuse(ErrPINSource, "no terminal to ask for the PIN: %w", err)
@@ -40,7 +40,7 @@ func askTerminal(ctx context.Context, path string) (secret Secret, err error) {
 	return secret, err
 }
 
-// readLine reads one line; the terminal's line editing delivers it in one piece.
+// readLine reads one line. The terminal's line editing delivers the line in one read.
 func readLine(tty *os.File) (Secret, error) {
 	buffer := make([]byte, maxPIN+1)
 	n, err := tty.Read(buffer)
@@ -50,7 +50,7 @@ func readLine(tty *os.File) (Secret, error) {
 	return checkPIN(buffer[:n])
 }
 
-// hideInput turns echo off and returns what turns it on again.
+// hideInput turns echo off. The returned function turns echo on again.
 func hideInput(tty *os.File) (restore func() error, err error) {
 	var before *unix.Termios
 	err = control(tty, func(fd int) (err error) {
@@ -67,7 +67,7 @@ func hideInput(tty *os.File) (restore func() error, err error) {
 	}, err
 }
 
-// control runs f on the descriptor without taking it out of Go's poller.
+// control runs f on the descriptor and leaves the file in Go's poller.
 func control(file *os.File, f func(fd int) error) error {
 	raw, err := file.SyscallConn()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo-terminal: the keyboard's end and the path of the other.
+// terminal opens a pseudo-terminal: the end with the keyboard, and the path of the other end.
 func terminal(t *testing.T) (keyboard *os.File, path string) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -29,7 +29,7 @@ func terminal(t *testing.T) (keyboard *os.File, path string) {
 	return keyboard, fmt.Sprintf("/dev/pts/%d", n)
 }
 
-// echoes opens the terminal and reports whether it echoes.
+// echoes opens the terminal and returns whether it echoes.
 func echoes(t *testing.T, path string) bool {
 	t.Helper()
 	tty, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
@@ -46,7 +46,7 @@ func echoes(t *testing.T, path string) bool {
 
 func TestThePromptReadsALineWithoutEcho(t *testing.T) {
 	keyboard, path := terminal(t)
-	hold, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0) // keeps the settings alive
+	hold, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0) // an open descriptor keeps the terminal's settings
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestThePromptReadsALineWithoutEcho(t *testing.T) {
 		answers <- answer{secret, err}
 	}()
 	buffer := make([]byte, 64)
-	n, err := keyboard.Read(buffer) // the question, so echo is off by now
+	n, err := keyboard.Read(buffer) // the prompt; echo is off by now
 	if err != nil || !strings.Contains(string(buffer[:n]), "HSM PIN:") {
 		t.Fatalf("got %q, %v", buffer[:n], err)
 	}

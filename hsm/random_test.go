@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// maxRandom is the most octets asked for at once; some modules refuse more.
+// maxRandom is the largest request in octets. Some modules refuse larger requests.
 const maxRandom = 1024
 
 // Random reads the token's random numbers (C_GenerateRandom): a call that needs

@@ -19,8 +19,8 @@ import (
 	"hallmark/hsm"
 )
 
-// raw logs in to the token without the package under test, as another program
-// of the same process would, and does what the package never does.
+// raw logs in to the token without the package under test, like another program in the
+// same process, and does things that the package never does.
 func raw(t *testing.T, cfg hsm.Config, do func(module *pkcs11.Ctx, session pkcs11.SessionHandle)) {
 	t.Helper()
 	module := pkcs11.New(cfg.Module)
@@ -46,7 +46,7 @@ func slotOf(t *testing.T, module *pkcs11.Ctx, cfg hsm.Config) uint {
 	return 0
 }
 
-// closeSessions does what a restarted HSM does: all sessions are gone.
+// closeSessions closes all sessions, as a restart of the HSM does.
 func closeSessions(t *testing.T, cfg hsm.Config) {
 	t.Helper()
 	module := pkcs11.New(cfg.Module)
@@ -61,8 +61,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// want compares an error with a sentinel, and checks what every error owes the
-// operator: what to do next, and no PIN.
+// want checks the sentinel of an error, and two rules for every error: it says what to do
+// next, and it contains no PIN.
 func want(t *testing.T, err, sentinel error) {
 	t.Helper()
 	if !errors.Is(err, sentinel) {
@@ -87,13 +87,13 @@ func sign(t *testing.T, signer crypto.Signer) error {
 	return err
 }
 
-// open opens a token through cfg and closes it with the test.
+// open opens a token and closes it when the test ends.
 func open(t *testing.T, cfg hsm.Config) *hsm.Token {
 	t.Helper()
 	return (&fixtures.Token{Config: cfg}).Open(t)
 }
 
-// refused opens and wants a refusal.
+// refused opens a token and wants the error sentinel.
 func refused(t *testing.T, cfg hsm.Config, pin hsm.PINSource, sentinel error) {
 	t.Helper()
 	token, err := hsm.Open(t.Context(), cfg, pin)
@@ -109,7 +109,7 @@ func pinOf(text string) hsm.PINSource {
 
 var p256OID = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
 
-// template is what all test keys share.
+// template has the attributes that all test keys share.
 func template(t *testing.T, class uint, ref hsm.KeyRef, more ...*pkcs11.Attribute) []*pkcs11.Attribute {
 	t.Helper()
 	params, err := asn1.Marshal(p256OID)
@@ -124,7 +124,7 @@ func template(t *testing.T, class uint, ref hsm.KeyRef, more ...*pkcs11.Attribut
 	}, more...)
 }
 
-// generate makes a pair with any attributes, a good one without.
+// generate makes a key pair with the given attributes; without any, a good pair.
 func generate(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, ref hsm.KeyRef, private ...*pkcs11.Attribute) (public, key pkcs11.ObjectHandle) {
 	t.Helper()
 	if private == nil {
@@ -139,7 +139,7 @@ func generate(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, re
 	return public, key
 }
 
-// importKey writes a key that was made outside, with attributes that look good.
+// importKey writes a key that was made outside the token, with attributes that look good.
 func importKey(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, ref hsm.KeyRef) *ecdsa.PublicKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -160,7 +160,7 @@ func importKey(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, r
 	return &key.PublicKey
 }
 
-// publicOf asks the token, as no station does, for the key a test then pins.
+// publicOf reads the public key from the token, which a station never does.
 func publicOf(t *testing.T, token *hsm.Token, label string) *ecdsa.PublicKey {
 	t.Helper()
 	reports, err := token.Keys(t.Context())

@@ -8,38 +8,38 @@ import (
 	"time"
 )
 
-// Pauses between reopens that failed.
+// Pauses after a reopen that failed.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
 )
 
-// A flight is one attempt to open the token, shared by all who wait for it. It
-// runs in its own goroutine because calls into a module cannot be cancelled;
-// Token.end waits for it.
-type flight struct {
-	asking   atomic.Bool  // the PIN source is being asked: a person may be typing
-	deadline atomic.Int64 // Unix nanoseconds; waiting longer is pointless
-	landed   chan struct{}
-	err      error // read after landed is closed
+// A reconnect is one attempt to open the token. All callers that need the token wait
+// for the same attempt. It runs in its own goroutine, because calls into a module
+// cannot be cancelled; Token.finishClose waits for it.
+type reconnect struct {
+	asking   atomic.Bool  // the PIN source is being asked: a person may be at the keyboard
+	deadline atomic.Int64 // Unix time in nanoseconds; callers wait until then
+	done     chan struct{}
+	err      error // may be read after done is closed
 }
 
-// acquire returns a live connection newer than the one with generation stale,
-// opening the token if it must. The caller owes one calls.Done.
+// acquire returns a live connection that is newer than generation stale. It opens the
+// token if necessary. The caller must call calls.Done.
 func (t *Token) acquire(ctx context.Context, stale uint64) (*connection, error) {
 	for {
-		conn, f, err := t.board(stale)
+		conn, r, err := t.current(stale)
 		if conn != nil || err != nil {
 			return conn, err
 		}
-		if err := f.wait(ctx, t.cfg); err != nil {
+		if err := r.wait(ctx, t.cfg); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// board returns the connection, or the flight to wait for.
-func (t *Token) board(stale uint64) (*connection, *flight, error) {
+// current returns the live connection, or the reconnect to wait for.
+func (t *Token) current(stale uint64) (*connection, *reconnect, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -50,45 +50,46 @@ func (t *Token) board(stale uint64) (*connection, *flight, error) {
 	case t.conn != nil && t.conn.generation != stale:
 		t.conn.calls.Add(1)
 		return t.conn, nil, nil
-	case t.flight != nil:
-		return nil, t.flight, nil
+	case t.reconnect != nil:
+		return nil, t.reconnect, nil
 	case time.Now().Before(t.notBefore):
 		return nil, nil, t.failure
 	}
-	t.flight = &flight{landed: make(chan struct{})}
-	t.flight.extend(t.cfg.Timeout)
-	go t.fly(t.flight, t.conn)
+	t.reconnect = &reconnect{done: make(chan struct{})}
+	t.reconnect.extend(t.cfg.Timeout)
+	go t.runReconnect(t.reconnect, t.conn)
 	t.conn = nil
-	return nil, t.flight, nil
+	return nil, t.reconnect, nil
 }
 
-func (f *flight) extend(limit time.Duration) {
-	f.deadline.Store(time.Now().Add(limit).UnixNano())
+func (r *reconnect) extend(limit time.Duration) {
+	r.deadline.Store(time.Now().Add(limit).UnixNano())
 }
 
-// left is the time to the deadline. A person at the PIN prompt moves it.
-func (f *flight) left(limit time.Duration) time.Duration {
-	if f.asking.Load() {
+// left returns the time to the deadline. While a person is asked for the PIN, the
+// deadline does not come closer.
+func (r *reconnect) left(limit time.Duration) time.Duration {
+	if r.asking.Load() {
 		return limit
 	}
-	return time.Until(time.Unix(0, f.deadline.Load()))
+	return time.Until(time.Unix(0, r.deadline.Load()))
 }
 
-// wait waits for the flight to land.
-func (f *flight) wait(ctx context.Context, cfg Config) error {
-	timer := time.NewTimer(f.left(cfg.Timeout))
+// wait waits until the reconnect ends.
+func (r *reconnect) wait(ctx context.Context, cfg Config) error {
+	timer := time.NewTimer(r.left(cfg.Timeout))
 	defer timer.Stop()
 	for {
 		select {
-		case <-f.landed:
-			return f.err
+		case <-r.done:
+			return r.err
 		case <-ctx.Done():
-			if f.asking.Load() {
+			if r.asking.Load() {
 				return fmt.Errorf("opening %s: waiting for the PIN: %w", cfg.selector(), ctx.Err())
 			}
 			return refuse(ErrHung, "opening %s: %w", cfg.selector(), ctx.Err())
 		case <-timer.C:
-			left := f.left(cfg.Timeout)
+			left := r.left(cfg.Timeout)
 			if left <= 0 {
 				return refuse(ErrHung, "opening %s: no answer within %v", cfg.selector(), cfg.Timeout)
 			}
@@ -97,16 +98,16 @@ func (f *flight) wait(ctx context.Context, cfg Config) error {
 	}
 }
 
-// ask asks the PIN source and gives the module its full time after it.
-func (f *flight) ask(ctx context.Context, pin PINSource, limit time.Duration) (Secret, error) {
-	f.asking.Store(true)
-	defer f.asking.Store(false)
-	defer f.extend(limit)
+// ask asks the PIN source. Afterwards the module gets the full time limit.
+func (r *reconnect) ask(ctx context.Context, pin PINSource, limit time.Duration) (Secret, error) {
+	r.asking.Store(true)
+	defer r.asking.Store(false)
+	defer r.extend(limit)
 	return pin(ctx)
 }
 
-// fly closes the old connection and opens a new one with all keys.
-func (t *Token) fly(f *flight, old *connection) {
+// runReconnect closes the old connection, and opens a new one that has all keys.
+func (t *Token) runReconnect(r *reconnect, old *connection) {
 	if old != nil {
 		t.cfg.Log.Warn("opening the token again", "token", t.cfg.selector(), "generation", old.generation)
 		if err := old.close(); err != nil {
@@ -114,22 +115,22 @@ func (t *Token) fly(f *flight, old *connection) {
 		}
 	}
 	limit := t.cfg.Timeout
-	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) { return f.ask(ctx, t.pin, limit) })
+	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) { return r.ask(ctx, t.pin, limit) })
 	if err == nil {
 		if err = t.adoptAll(conn); err != nil {
 			err = errors.Join(err, conn.close())
 			conn = nil
 		}
 	}
-	if unwanted := t.land(f, conn, err); unwanted != nil {
+	if unwanted := t.finishReconnect(r, conn, err); unwanted != nil {
 		if err := unwanted.close(); err != nil {
 			t.cfg.Log.Warn("closing a session opened too late", "error", err)
 		}
 	}
-	close(f.landed)
+	close(r.done)
 }
 
-// adoptAll finds every key handed out so far on the new connection.
+// adoptAll finds on the new connection every key that was handed out.
 func (t *Token) adoptAll(conn *connection) error {
 	t.mu.Lock()
 	keys := t.keys
@@ -142,20 +143,20 @@ func (t *Token) adoptAll(conn *connection) error {
 	return nil
 }
 
-// land publishes the result of a flight. It returns the connection if nobody
-// wants it any more.
-func (t *Token) land(f *flight, conn *connection, err error) (unwanted *connection) {
+// finishReconnect stores the result of a reconnect. It returns the connection if the
+// token was closed meanwhile.
+func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwanted *connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.flight, t.failure, f.err = nil, err, err
+	t.reconnect, t.failure, r.err = nil, err, err
 	switch {
 	case conn != nil && t.closed:
-		f.err = refuse(ErrClosed, "%s", t.cfg.selector())
+		r.err = refuse(ErrClosed, "%s", t.cfg.selector())
 		return conn
 	case conn != nil:
 		t.generation++
 		conn.generation = t.generation
-		t.conn, t.info, t.pause, t.notBefore = conn, conn.site.info, 0, time.Time{}
+		t.conn, t.info, t.pause, t.notBefore = conn, conn.tokenInfo.info, 0, time.Time{}
 		if t.generation > 1 {
 			t.cfg.Log.Info("the token is back", "token", t.cfg.selector(), "generation", t.generation)
 		}
@@ -170,8 +171,8 @@ func (t *Token) land(f *flight, conn *connection, err error) (unwanted *connecti
 	return nil
 }
 
-// keep latches err if nothing may be tried again after it.
-func (t *Token) keep(err error) error {
+// latchFinal stores err for all later calls if err is final.
+func (t *Token) latchFinal(err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if Final(err) && t.latch == nil {

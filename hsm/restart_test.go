@@ -20,11 +20,11 @@ import (
 	"hallmark/hsm"
 )
 
-// patience bounds every wait for a token to come back; a test that needs it fails.
+// patience is the longest wait for a token to come back; afterwards the test fails.
 const patience = 30 * time.Second
 
-// eventually signs until it works, as a station does: it asks again, and every
-// failure on the way is one that says the token is away.
+// eventually signs until a signature succeeds, as a station does. Every error until then
+// must be one of the allowed ones, which say that the token is away.
 func eventually(t *testing.T, signer crypto.Signer, allowed ...error) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -71,7 +71,7 @@ func TestAModuleFinalizedBehindUsIsOpenedAgain(t *testing.T) {
 	defer module.Destroy()
 	must(t, module.Finalize())
 	must(t, sign(t, signer))
-	must(t, module.Finalize()) // and closing after it is no error either
+	must(t, module.Finalize()) // closing the token afterwards is no error either
 }
 
 func TestALogoutBehindUsIsCured(t *testing.T) {
@@ -118,7 +118,7 @@ func TestEachCodeThatMeansLost(t *testing.T) {
 		0xB3: hsm.ErrSessionLost, 0x101: hsm.ErrSessionLost, 0x190: hsm.ErrSessionLost,
 		0xE0: hsm.ErrTokenMissing, 0xE1: hsm.ErrTokenMissing,
 	} {
-		for _, function := range []string{"C_SignInit", "C_Sign"} { // lost before, and reply lost
+		for _, function := range []string{"C_SignInit", "C_Sign"} { // the session is lost before the call, or the reply is lost
 			t.Run(fmt.Sprintf("%s %X", function, code), func(t *testing.T) {
 				before := shim.Calls(t, "C_Login")
 				shim.Fail(t, fmt.Sprintf("%s %x", function, code))
@@ -160,7 +160,7 @@ func TestAReopenThatFailsIsNotRepeatedAtOnce(t *testing.T) {
 	for range 50 {
 		want(t, sign(t, signer), hsm.ErrTokenMissing)
 	}
-	// 50 calls take far less than the pauses of five reopens (3.1 s).
+	// 50 calls take far less time than the pauses of five reopens (3.1 s).
 	if n := shim.Calls(t, "C_Initialize"); n > 12 {
 		t.Errorf("%d times the module was initialised", n)
 	}
@@ -168,7 +168,7 @@ func TestAReopenThatFailsIsNotRepeatedAtOnce(t *testing.T) {
 	eventually(t, signer, hsm.ErrTokenMissing)
 }
 
-// changingPIN gives the right PIN once, then another.
+// changingPIN returns the right PIN once, and then another one.
 func changingPIN(next string) hsm.PINSource {
 	var asked atomic.Int32
 	return func(context.Context) (hsm.Secret, error) {
@@ -263,7 +263,7 @@ func TestLossesLeaveNothingBehind(t *testing.T) {
 		closeSessions(t, fixture.Config)
 		must(t, sign(t, signer))
 	}
-	if n := openDescriptors(t); n > descriptors+2 { // the runtime and the module may open one each
+	if n := openDescriptors(t); n > descriptors+2 { // the Go runtime and the module may open one each
 		t.Errorf("%d descriptors, %d before", n, descriptors)
 	}
 	must(t, token.Close(t.Context()))
@@ -281,8 +281,8 @@ func openDescriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// crowd signs from six goroutines until stop is called. Errors of the allowed kind
-// are what a station sees as "try again".
+// crowd signs in six goroutines until stop is called. The allowed errors are those after
+// which a station tries again.
 func crowd(t *testing.T, signer crypto.Signer, allowed ...error) (signed *atomic.Int64, stop func()) {
 	signed = new(atomic.Int64)
 	var group sync.WaitGroup
@@ -310,7 +310,7 @@ func crowd(t *testing.T, signer crypto.Signer, allowed ...error) (signed *atomic
 	return signed, func() { close(ended); group.Wait() }
 }
 
-// lostAndFound is what is said of a token that is away and may come back.
+// lostAndFound are the errors of a token that is away and may come back.
 var lostAndFound = []error{hsm.ErrSessionLost, hsm.ErrTokenMissing, hsm.ErrModuleNotStarted}
 
 func isOne(err error, of []error) bool {

@@ -9,25 +9,25 @@ import (
 
 const redacted = "[redacted]"
 
-// A Secret is a PIN. However it is printed, logged or encoded it says
-// "[redacted]", also as an unexported field of something else, and it cannot be
-// decoded from a configuration. The zero Secret is empty.
+// A Secret is a PIN. Printed, logged or encoded, it gives "[redacted]", also as an
+// unexported field of another value. It cannot be decoded from a configuration. The
+// zero Secret is empty.
 type Secret struct {
-	// A pointer to a pointer: where fmt cannot call our methods (in an unexported
-	// field) it follows one pointer, and would print the octets behind it.
+	// A pointer to a pointer, because fmt cannot call our methods in an unexported
+	// field: there fmt follows one pointer and would print the octets behind it.
 	held **held
 }
 
 type held struct{ octets []byte }
 
-// NewSecret takes over the octets; the caller must not use them any more.
+// NewSecret takes over the octets; the caller must not use them afterwards.
 func NewSecret(octets []byte) Secret {
 	h := &held{octets}
 	return Secret{&h}
 }
 
-// Wipe overwrites the octets. Copies made for the PKCS#11 module are beyond
-// reach: Go strings cannot be wiped, only dropped.
+// Wipe overwrites the octets. It cannot reach the copies that were made for the
+// PKCS#11 module, because a Go string cannot be overwritten.
 func (s Secret) Wipe() {
 	if s.held != nil {
 		clear((*s.held).octets)
@@ -37,7 +37,7 @@ func (s Secret) Wipe() {
 
 func (s Secret) empty() bool { return s.held == nil || len((*s.held).octets) == 0 }
 
-// reveal is called right before login only.
+// reveal returns the PIN as a string. Only the code that logs in calls it.
 func (s Secret) reveal() string {
 	if s.held == nil {
 		return ""
@@ -55,13 +55,13 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 func (Secret) MarshalYAML() (any, error)    { return redacted, nil }
 
-// Format answers every verb, so that %x shows nothing either. A write error is
-// fmt's to report; there is nowhere to return it.
+// Format implements fmt.Formatter for every verb, so that %x shows no octets either.
+// fmt reports a write error itself.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 var errSecretDecoded = errors.New("a PIN is never read from a configuration; name a PIN source instead")
 
-// UnmarshalText refuses: a PIN does not belong in a file of settings.
+// UnmarshalText refuses, because a PIN must not stand in a configuration file.
 func (*Secret) UnmarshalText([]byte) error { return errSecretDecoded }
 
 var (

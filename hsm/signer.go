@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 )
 
-// A key is a key pair handed out, with the public key it is pinned to.
+// A key is a key pair that was handed out, with the public key that it must match.
 type key struct {
 	token  *Token
 	ref    KeyRef
@@ -20,21 +20,22 @@ type key struct {
 	hash   crypto.Hash
 }
 
-// hashes says which digest goes with which curve (FIPS 186-5 section 6.1.1:
-// the strength of the hash matches that of the curve).
+// hashes maps each curve to its digest: the strength of the hash is that of the
+// curve (FIPS 186-5 section 6.1.1).
 var hashes = map[elliptic.Curve]crypto.Hash{
 	elliptic.P256(): crypto.SHA256,
 	elliptic.P384(): crypto.SHA384,
 }
 
-// Signer hands out an existing key. want is the public key it must belong to,
-// taken from the certificate, never from the token. Refusals: ErrKeyMissing,
-// ErrKeyDuplicated, ErrKeyExtractable, ErrKeyDiffers, ErrKeyUnreadable, or the
-// state of the token.
+// Signer returns a signer for an existing key. want is the public key that the key
+// must belong to; take it from the certificate, never from the token. Errors:
+// ErrKeyMissing, ErrKeyDuplicated, ErrKeyExtractable, ErrKeyDiffers,
+// ErrKeyUnreadable, or an error about the token's state.
 //
-// The Signer stays valid over restarts of the token until Token.Close. Its Sign
-// wants the digest that belongs to the curve, ignores the reader (the token
-// makes its own randomness) and returns an ASN.1 signature that was verified.
+// The signer stays valid when the token restarts, until Token.Close. Its Sign takes a
+// digest of the curve's hash (SHA-256 for P-256, SHA-384 for P-384), ignores the
+// reader, because the token makes its own random numbers, and returns an ASN.1
+// signature that was verified.
 func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (crypto.Signer, error) {
 	if len(ref.ID) == 0 && ref.Label == "" {
 		return nil, refuse(ErrConfig, "neither key label nor id given")
@@ -59,33 +60,33 @@ func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (
 
 var _ crypto.Signer = (*key)(nil)
 
-// notSigned marks an error that was met before the token was asked to sign.
+// notSigned marks an error that happened before the token was asked to sign.
 type notSigned struct{ error }
 
 func (e notSigned) Unwrap() error   { return e.error }
 func (e notSigned) NotSigned() bool { return true }
 
-// certainly marks err if nothing was signed. A call that hangs has not asked
-// yet and still may; only one that never got a place (ErrBusy) cannot.
-func certainly(err error, unasked bool) error {
+// markNotSigned marks err if it is certain that nothing was signed. A call that hangs
+// (ErrHung) may still ask the token later, except when it never got a turn (ErrBusy).
+func markNotSigned(err error, unasked bool) error {
 	if unasked && (errors.Is(err, ErrBusy) || !errors.Is(err, ErrHung)) {
 		return notSigned{err}
 	}
 	return err
 }
 
-// Public returns the pinned *ecdsa.PublicKey.
+// Public returns the *ecdsa.PublicKey that the key must match.
 func (k *key) Public() crypto.PublicKey { return k.public }
 
-// Sign implements crypto.Signer. An error that has a method NotSigned() bool
-// which gives true was met before the token was asked. After any other the token
-// may have signed all the same: the caller counts the digest as possibly signed.
+// Sign implements crypto.Signer. If an error has a method NotSigned() bool that
+// returns true, the token was not asked. After any other error the token may have
+// signed, and the caller must count the digest as possibly signed.
 func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if len(digest) != k.hash.Size() || opts != nil && opts.HashFunc() != k.hash {
 		return nil, notSigned{refuse(ErrDigest, "%d octets for %s; expected %v", len(digest), k.ref, k.hash)}
 	}
 	var asked atomic.Bool
-	own := append([]byte(nil), digest...) // the caller may reuse it while a stuck call still reads
+	own := append([]byte(nil), digest...) // the caller may reuse digest while a call that hangs still reads it
 	signature, err := call(context.Background(), k.token, "signing with "+k.ref.String(), func(c *connection) ([]byte, error) {
 		s, err := c.signer(k)
 		if err != nil {
@@ -95,7 +96,7 @@ func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 		return s.Sign(nil, own, k.hash)
 	})
 	if err != nil {
-		return nil, certainly(err, !asked.Load())
+		return nil, markNotSigned(err, !asked.Load())
 	}
 	if !ecdsa.VerifyASN1(k.public, own, signature) {
 		return nil, refuse(ErrBadSignature, "%s", k.ref)

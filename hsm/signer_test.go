@@ -25,7 +25,7 @@ func TestASignerSignsWithAKeyOfTheCeremony(t *testing.T) {
 	}
 }
 
-// The station signs for many bays at once; verification overlaps the next call.
+// The station signs for many bays at the same time; the next call begins while a signature is verified.
 func BenchmarkSignParallel(b *testing.B) {
 	token := fixtures.NewToken(b)
 	open := token.Open(b)
@@ -76,7 +76,7 @@ func TestAnErrorSaysWhetherTheTokenWasAsked(t *testing.T) {
 	if _, err := signer.Sign(nil, digest[:20], nil); !unasked(err) {
 		t.Errorf("a wrong digest: %v counts as possibly signed", err)
 	}
-	shim.Fail(t, "C_Sign 6") // it signs, and the reply is lost
+	shim.Fail(t, "C_Sign 6") // the token signs, and the reply is lost
 	if _, err := signer.Sign(nil, digest[:], nil); err == nil || unasked(err) {
 		t.Errorf("a lost reply: %v counts as certainly not signed", err)
 	}

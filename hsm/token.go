@@ -10,31 +10,31 @@ import (
 
 // A Token is an open PKCS#11 token. Its methods may be called from any goroutine.
 type Token struct {
-	cfg    Config
-	pin    PINSource
-	places chan struct{} // one value per call in flight
-	stuck  atomic.Int32  // calls whose caller gave up
-	life   context.Context
-	stop   context.CancelFunc
+	cfg   Config
+	pin   PINSource
+	turns chan struct{} // holds one value for each call in flight
+	stuck atomic.Int32  // calls in flight whose caller stopped waiting
+	life  context.Context
+	stop  context.CancelFunc
 
-	mu         sync.Mutex  // guards what follows
+	mu         sync.Mutex  // guards the fields below
 	conn       *connection // nil while the token is away
-	flight     *flight     // a reopen under way
+	reconnect  *reconnect  // the reopen that runs now
 	generation uint64      // of the newest connection
-	keys       []*key      // handed out; a reopen finds all of them again
+	keys       []*key      // keys handed out; a reopen finds all of them again
 	info       Info        // of the newest connection
-	failure    error       // of the last reopen
-	latch      error       // once set, every call gets it
+	failure    error       // of the last reopen, until one succeeds
+	latch      error       // when set, the error of every later call
 	pause      time.Duration
-	notBefore  time.Time // no reopen before this
+	notBefore  time.Time // no reopen before this time
 	closed     bool
-	ended      chan struct{} // closed once the module is finalised
+	ended      chan struct{} // closed when the module is finalised
 	endErr     error         // written before ended is closed
 }
 
-// Open finds the token and logs in once. It returns when the token is ready, or
-// with a refusal after which nothing stays open (except after ErrHung, where the
-// module may still be in use until it answers). ctx also bounds asking for the PIN.
+// Open finds the token and logs in once. It returns when the token is ready. After an
+// error nothing stays open, with one exception: after ErrHung the module is in use
+// until it returns. ctx also limits the wait for the PIN.
 func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	cfg, err := cfg.checked()
 	if err != nil {
@@ -51,32 +51,32 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	t.life, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	conn, err := t.acquire(ctx, 0)
 	if err != nil {
-		t.give()
+		t.beginClose()
 		if !errors.Is(err, ErrHung) {
-			<-t.ended // the flight has landed, so nothing is left to wait for
+			<-t.ended // the reconnect has ended, so this wait is short
 		}
 		return nil, err
 	}
 	defer conn.calls.Done()
-	if conn.site.info.Software {
+	if conn.tokenInfo.info.Software {
 		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
 	}
-	t.places = make(chan struct{}, conn.site.sessions-1)
+	t.turns = make(chan struct{}, conn.tokenInfo.sessions-1)
 	return t, nil
 }
 
-// Info describes the token as it was when last opened.
+// Info describes the token as it was at the last open or reopen.
 func (t *Token) Info() Info {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.info
 }
 
-// Close ends the login and gives the module back. It waits for calls in flight,
-// but not longer than Config.Timeout or ctx: then it returns ErrHung, and the
-// module is given back if it ever answers. A second Close waits like the first.
+// Close ends the login and finalises the module. It waits for the calls in flight, but
+// at most Config.Timeout and until ctx ends. Then it returns ErrHung, and the module
+// is finalised if it ever returns. A second Close waits like the first.
 func (t *Token) Close(ctx context.Context) error {
-	t.give()
+	t.beginClose()
 	timer := time.NewTimer(t.cfg.Timeout)
 	defer timer.Stop()
 	select {
@@ -89,8 +89,8 @@ func (t *Token) Close(ctx context.Context) error {
 	}
 }
 
-// give begins to give the module back; ended is closed when that is done.
-func (t *Token) give() {
+// beginClose starts the closing of the token. ended is closed when the closing is done.
+func (t *Token) beginClose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -98,14 +98,14 @@ func (t *Token) give() {
 	}
 	t.closed = true
 	t.stop()
-	go t.end(t.flight, t.conn)
+	go t.finishClose(t.reconnect, t.conn)
 	t.conn = nil
 }
 
-// end waits for the reopen under way and for the calls in flight, then closes.
-func (t *Token) end(f *flight, conn *connection) {
-	if f != nil {
-		<-f.landed // it sees closed, and closes what it opened
+// finishClose waits for the reconnect and for the calls in flight, then closes the connection.
+func (t *Token) finishClose(r *reconnect, conn *connection) {
+	if r != nil {
+		<-r.done // the reconnect sees closed, and closes what it opened
 	}
 	if conn != nil {
 		t.endErr = conn.close()

@@ -7,24 +7,24 @@ import (
 	"unicode/utf8"
 )
 
-// A URI names a key by RFC 7512. It holds what selects one private key on one
-// token; empty fields were not given.
+// A URI is a pkcs11: URI (RFC 7512) that names one private key on one token. Empty
+// fields were not given.
 type URI struct {
 	Token, Serial, Model, Manufacturer string // CK_TOKEN_INFO
 	Object                             string // CKA_LABEL
 	ID                                 []byte // CKA_ID
 	ModulePath                         string
-	PINSource                          string // for ParsePINSource
+	PINSource                          string // for [ParsePINSource]
 }
 
-// field ties the name of a URI attribute to its place in URI.
+// A field connects the name of a URI attribute with its field of URI.
 type field struct {
 	name  string
 	query bool // after the question mark
 	text  func(*URI) *string
 }
 
-// fields is the table of text attributes, in the order String writes them.
+// fields are the text attributes, in the order in which String writes them.
 var fields = []field{
 	{"token", false, func(u *URI) *string { return &u.Token }},
 	{"manufacturer", false, func(u *URI) *string { return &u.Manufacturer }},
@@ -35,11 +35,12 @@ var fields = []field{
 	{"module-path", true, func(u *URI) *string { return &u.ModulePath }},
 }
 
-// ParseURI reads a pkcs11: URI. Stricter than RFC 7512: an attribute that we would
-// ignore is refused, as is one given twice or empty; id must be percent-encoded
-// throughout, since bare hexadecimal digits mean one thing in the RFC and another
-// to other tools; type may only be private. module-path may stand in the path, too.
-// pin-value is refused, and not repeated in the error.
+// ParseURI reads a pkcs11: URI. It is stricter than RFC 7512. It refuses attributes
+// that the station would ignore, and attributes that are empty or given twice. In id
+// each octet must be percent-encoded, because bare hexadecimal digits have one
+// meaning in the RFC and another in other tools. type may only be private.
+// module-path may also stand in the path. pin-value is refused, and the error does
+// not repeat it.
 func ParseURI(text string) (URI, error) {
 	rest, ok := strings.CutPrefix(text, "pkcs11:")
 	if !ok {
@@ -127,7 +128,7 @@ func (p *uriParser) text(name, value string, query bool) error {
 	return refuse(ErrURI, "attribute %q does not select a key here", name)
 }
 
-// plain says which octets stand for themselves (RFC 7512 section 2.3).
+// plain is true for octets that need no percent-encoding (RFC 7512 section 2.3).
 func plain(b byte, query bool) bool {
 	switch {
 	case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9':
@@ -163,7 +164,7 @@ func unescape(value string, query bool) ([]byte, error) {
 	return octets, nil
 }
 
-// String writes the URI in the one form that all spellings of it share.
+// String returns the canonical spelling of the URI.
 func (u URI) String() string {
 	var path, query []string
 	for _, f := range fields {
@@ -203,10 +204,10 @@ func escape(value string, query bool) string {
 	return text.String()
 }
 
-// Key is the key the URI names.
+// Key returns the key that the URI names.
 func (u URI) Key() KeyRef { return KeyRef{ID: u.ID, Label: u.Object} }
 
-// Apply sets in cfg what the URI says about module and token.
+// Apply returns cfg with the module and the token that the URI names.
 func (u URI) Apply(cfg Config) Config {
 	for _, set := range []struct {
 		to   *string

@@ -83,8 +83,8 @@ func TestURIsThatAreRefused(t *testing.T) {
 	}
 }
 
-// The laws: what is read is written again, and reads as the same; what is
-// written has one spelling only.
+// The laws: a URI that was read is written again and reads as the same URI; a URI has
+// only one written form.
 func FuzzURI(f *testing.F) {
 	for _, test := range acceptedURIs {
 		f.Add(test.text)

@@ -131,18 +131,18 @@ type NetworkBoard interface {
 	NetworkHandshake(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error)
 }
 
-// NetworkSessions is where boards with a network come. *verifier.Server is the implementation.
+// NetworkSessions is the verifier for boards that dial by themselves. *verifier.Server implements it.
 type NetworkSessions interface {
-	// Expect has the verifier let in a board with exactly this certificate (DER). The caller closes the session.
+	// Expect has the verifier accept a board with exactly this certificate (DER). The caller closes the session.
 	Expect(ctx context.Context, certificate []byte) (NetworkSession, error)
 }
 
 // NetworkSession is the wait for one board that dials the verifier by itself.
 type NetworkSession interface {
-	// Address is what the board dials.
+	// Address returns the address that the board must dial.
 	Address() netip.AddrPort
-	// Verdict waits for the board: what was presented, or why it was refused. When
-	// ctx ends first: ErrNoNetworkSession, with why somebody else was refused meanwhile.
+	// Verdict waits for the board, and returns what the board presented, or why it was
+	// refused. When ctx ends first: ErrNoNetworkSession, with the reason of a refusal meanwhile.
 	Verdict(ctx context.Context) (Presented, error)
 	Close() error
 }

@@ -9,14 +9,14 @@ import (
 	"hallmark/devices"
 )
 
-// How long the verifier may take to say what it saw, once the board has said
-// how it ended: both look at the same connection.
+// How long the station waits for the verifier's verdict after the board's report. Board
+// and verifier see the end of the same connection.
 const (
 	verdictTimeout = 2 * time.Second
-	verdictGrace   = 500 * time.Millisecond // when the board failed, and the verifier may never have seen it
+	verdictGrace   = 500 * time.Millisecond // after a failure of the board, which the verifier may not have seen
 )
 
-// handshakeOverNetwork has the board dial the verifier, which lets in nobody but it.
+// handshakeOverNetwork has the board dial the verifier, which accepts only this board.
 func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	board, able := a.board.(NetworkBoard)
 	if !able {
@@ -40,13 +40,13 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	return a.sameStory(report, presented)
 }
 
-// networkError adds the verifier's reason to the board's. A refusal decides only
-// where the board says that it was sent away: it may be another board's.
+// networkError adds the verifier's reason to the board's error. The verifier's refusal
+// decides only if the board reports an alert, because it may be the refusal of another board.
 func networkError(ctx context.Context, session NetworkSession, boardErr error) error {
 	ctx, cancel := context.WithTimeout(ctx, verdictGrace)
 	defer cancel()
 	_, refusal := session.Verdict(ctx)
-	sentAway := errors.Is(boardErr, devices.ErrServerRefuses) // by an alert; a connection that broke may be any
+	sentAway := errors.Is(boardErr, devices.ErrServerRefuses) // by an alert; a broken connection can have any reason
 	switch {
 	case refusal == nil:
 		return boardErr

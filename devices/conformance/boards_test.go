@@ -18,31 +18,31 @@ import (
 	"hallmark/fixtures/prerequisite"
 )
 
-// grammar is what -board takes.
+// grammar describes the values of -board.
 const grammar = "port:TTY | posix[:IMAGE] | qemu:MACHINE[:IMAGE] | zephyr:MACHINE:IMAGE with MACHINE one of an385, an521"
 
-// builds is where `make firmware` puts images.
+// builds is the directory in which `make firmware` puts images.
 const builds = "../firmware/build"
 
-// eraseBound is the time an eraser has for one board.
+// eraseBound is the time limit for erasing one board.
 const eraseBound = 60 * time.Second
 
 var errSpec = errors.New("want -board " + grammar)
 
-// silicon is what is known of a board at a port beside its name.
+// silicon holds the flags for a board at a port.
 type silicon struct {
 	baud  int
 	erase string
 	seal  bool
-	// zephyr: the firmware is the Zephyr module's.
+	// zephyr: the board runs the Zephyr module.
 	zephyr bool
 }
 
-// opener makes the boards of a suite; it ends the test when the machine lacks something.
+// An opener makes the boards of a suite. It ends the test if the machine lacks a program or an image.
 type opener func(t *testing.T) Boards
 
-// words is the grammar: what follows the word and its colon makes an opener.
-var words = map[string]func(rest string, has bool, s silicon) (opener, error){
+// boardKinds maps the first word of -board to the function that parses the rest.
+var boardKinds = map[string]func(rest string, has bool, s silicon) (opener, error){
 	"port":   parsePort,
 	"posix":  parsePosix,
 	"qemu":   parseQEMU,
@@ -51,7 +51,7 @@ var words = map[string]func(rest string, has bool, s silicon) (opener, error){
 
 func parse(spec string, s silicon) (opener, error) {
 	word, rest, has := strings.Cut(spec, ":")
-	of, known := words[word]
+	of, known := boardKinds[word]
 	switch {
 	case !known:
 		return nil, fmt.Errorf("%w; got %q", errSpec, spec)
@@ -90,7 +90,7 @@ func parseQEMU(rest string, has bool, _ silicon) (opener, error) {
 	return emulator(emulated.Config{Kind: emulated.QEMU, Machine: machine, Image: image, Ethernet: true}, machine), nil
 }
 
-// parseZephyr is a QEMU machine under a Zephyr image, which make firmware does not build.
+// parseZephyr parses a QEMU machine with a Zephyr image, which `make firmware` does not build.
 func parseZephyr(rest string, has bool, s silicon) (opener, error) {
 	if _, image, _ := strings.Cut(rest, ":"); image == "" {
 		return nil, fmt.Errorf("%w; zephyr without an IMAGE: make zephyr builds one", errSpec)
@@ -111,7 +111,7 @@ func parseZephyr(rest string, has bool, s silicon) (opener, error) {
 	}, nil
 }
 
-// openPort opens a board that is plugged in, for one check.
+// openPort opens the board at a port for one check.
 func openPort(t *testing.T, tty string, s silicon) Subject {
 	t.Helper()
 	if s.erase != "" {
@@ -126,7 +126,7 @@ func openPort(t *testing.T, tty string, s silicon) Subject {
 			t.Error(err)
 		}
 	})
-	return Subject{Line: port, Zephyr: s.zephyr}
+	return Subject{Transport: port, Zephyr: s.zephyr}
 }
 
 func eraseBoard(t *testing.T, program string) {
@@ -138,7 +138,7 @@ func eraseBoard(t *testing.T, program string) {
 	}
 }
 
-// emulator makes a board with fuses of its own for each check.
+// emulator makes a board with new fuses for each check.
 func emulator(cfg emulated.Config, boardType string) opener {
 	return func(t *testing.T) Boards {
 		t.Helper()
@@ -172,7 +172,7 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 		}
 	})
 	return Subject{
-		Line:      board.Line(),
+		Transport: board.Transport(),
 		HUK:       cfg.Fuses[:32],
 		BoardType: boardType,
 		Reach:     reach(board, cfg),
@@ -185,7 +185,7 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 	}
 }
 
-// reach is for boards that are not on this machine's network themselves.
+// reach returns Subject.Reach for a board with a network of its own.
 func reach(board *emulated.Board, cfg emulated.Config) func(netip.AddrPort) netip.AddrPort {
 	if !cfg.Ethernet {
 		return nil

@@ -14,25 +14,25 @@ import (
 	"hallmark/devices/smp"
 )
 
-// cuts is how often the power goes in the middle of a commit.
+// cuts is the number of power cuts during a commit.
 const cuts = 8
 
 var boundsChecks = []check{
-	{"certificates that fill their slots are stored, read back and shown", func(b *bench) {
+	{"certificates that fill their slots are stored, read back and shown", func(b *environment) {
 		b.options.SendChain = true
-		p := b.brimful()
+		p := b.fillSlots()
 		b.reset()
 		b.holds("full", p.root.der(), p.ca.der(), p.own)
 		s := p.good()
 		s.config.ClientCAs = p.pool(p.root)
-		p.passes(s, 0) // its flight is larger than any buffer of the board
+		p.passes(s, 0) // the board's flight is larger than any of its buffers
 	}},
-	{"a store that is full says so and loses nothing", func(b *bench) {
-		p := b.brimful()
+	{"a store that is full says so and loses nothing", func(b *environment) {
+		p := b.fillSlots()
 		if !b.identify().Purposes.Has(devices.PurposeCOSE) {
-			return // three slots are less than any store must take
+			return // the test needs four slots, which only a board with a COSE key has
 		}
-		second := b.full(leaf(), p.ca, b.keyFor(devices.PurposeCOSE)).Raw
+		second := b.certificateOfSlotSize(leaf(), p.ca, b.keyFor(devices.PurposeCOSE)).Raw
 		if err := b.client().Write(b.ctx, cose, second); err != nil {
 			b.refused("a fourth full slot", err, devices.ErrStoreFull)
 			second = nil
@@ -40,8 +40,8 @@ var boundsChecks = []check{
 		b.reset()
 		b.holds("asked for more", p.root.der(), p.ca.der(), p.own, second)
 	}},
-	{"power that goes in the middle of a commit leaves the old or the new", func(b *bench) { cutCommits(b) }},
-	{"a server whose certificate has expired is left by a board that knows the time", func(b *bench) {
+	{"power that goes in the middle of a commit leaves the old or the new", func(b *environment) { cutCommits(b) }},
+	{"a server whose certificate has expired is left by a board that knows the time", func(b *environment) {
 		p := b.pki()
 		old := p.good()
 		t := template(serverName)
@@ -50,7 +50,7 @@ var boundsChecks = []check{
 		leaf := p.sign(t, p.ca, p.newKey())
 		old.config.Certificates[0].Certificate = [][]byte{leaf.der(), p.ca.der()}
 		old.config.Certificates[0].PrivateKey = leaf.key
-		_, err, _ := p.visit(old, serverName)
+		_, err, _ := p.handshakeWith(old, serverName)
 		if err != nil && !errors.Is(err, devices.ErrServerExpired) {
 			b.Errorf("%v, want %v, or nothing from a board without a clock", err, devices.ErrServerExpired)
 		}
@@ -58,15 +58,15 @@ var boundsChecks = []check{
 	}},
 }
 
-// brimful fills the three slots of a handshake to the last octet.
-func (b *bench) brimful() *pki {
+// fillSlots writes the largest possible objects to the three slots of a handshake.
+func (b *environment) fillSlots() *pki {
 	b.Helper()
 	root := &authority{key: b.newKey()}
 	t := caTemplate("root")
-	root.certificate = b.full(t, &authority{t, root.key}, &root.key.PublicKey)
+	root.certificate = b.certificateOfSlotSize(t, &authority{t, root.key}, &root.key.PublicKey)
 	ca := &authority{key: b.newKey()}
-	ca.certificate = b.full(caTemplate("issuing"), root, &ca.key.PublicKey)
-	own := b.full(leaf(), ca, b.boardKey()).Raw
+	ca.certificate = b.certificateOfSlotSize(caTemplate("issuing"), root, &ca.key.PublicKey)
+	own := b.certificateOfSlotSize(leaf(), ca, b.boardKey()).Raw
 	b.write(anchor, root.der())
 	b.write(chain, ca.der())
 	b.write(certificate, own)
@@ -79,10 +79,10 @@ func leaf() *x509.Certificate {
 	return t
 }
 
-// full makes a certificate of exactly the size of a slot: an extension that nobody knows fills it.
-func (b *bench) full(t *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
+// certificateOfSlotSize makes a certificate of exactly smp.MaxSlot octets; an unknown extension fills it.
+func (b *environment) certificateOfSlotSize(t *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
-	for fill := smp.MaxSlot / 2; ; { // a signature has 70 to 72 octets, mostly
+	for fill := smp.MaxSlot / 2; ; { // the loop ends soon, because a signature mostly has 70 to 72 octets
 		t.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: make([]byte, fill)}}
 		made := b.issue(t, parent, key)
 		if len(made.Raw) == smp.MaxSlot {
@@ -93,13 +93,13 @@ func (b *bench) full(t *x509.Certificate, parent *authority, key *ecdsa.PublicKe
 	}
 }
 
-// cutCommits takes the power away at moments spread over the time that a commit takes.
-func cutCommits(b *bench) {
+// cutCommits cuts the power at moments that are spread over the time of a commit.
+func cutCommits(b *environment) {
 	if b.subject.PowerCycle == nil {
 		b.Log("this board has no switch")
 		return
 	}
-	root, ca, own := b.stocked()
+	root, ca, own := b.provision()
 	started := time.Now()
 	b.write(certificate, b.forBoard(ca).Raw)
 	took := time.Since(started)
@@ -116,8 +116,8 @@ func cutCommits(b *bench) {
 	}
 }
 
-// cutAfter sends a certificate in one piece and takes the power away a while later.
-func (b *bench) cutAfter(der []byte, while time.Duration) {
+// cutAfter sends a certificate in one piece and cuts the power after the time while.
+func (b *environment) cutAfter(der []byte, while time.Duration) {
 	b.Helper()
 	b.check(b.client().Detach())
 	b.board = nil

@@ -8,12 +8,12 @@ import (
 	"hallmark/devices/emulated"
 )
 
-// budget is what a whole Run may cost on the wire, both ways together.
+// budget is the largest number of octets of a whole Run on the UART, both directions together.
 const budget = 6500
 
 func TestAWholeRunStaysWithinItsWireBudget(t *testing.T) {
 	boards := emulator(emulated.Config{Kind: emulated.Posix}, "")(t)
-	b := &bench{T: t, ctx: t.Context(), subject: boards.Open(t)}
+	b := &environment{T: t, ctx: t.Context(), subject: boards.Open(t)}
 	before := int64(0)
 	spent := func(step string) {
 		wire := b.client().Wire()
@@ -38,7 +38,7 @@ func TestAWholeRunStaysWithinItsWireBudget(t *testing.T) {
 	}
 	spent("read back")
 	p := &pki{b, root, ca, own}
-	s := p.good() // as the station's verifier: below the root, and naming no CA
+	s := p.good() // as the station's verifier: it knows only the root and names no CA
 	s.config.Certificates = []tls.Certificate{p.certificate(root, serverName)}
 	s.config.Certificates[0].Certificate = s.config.Certificates[0].Certificate[:1]
 	s.config.ClientAuth, s.config.ClientCAs = tls.RequireAnyClientCert, nil

@@ -1,15 +1,14 @@
-// Package conformance is what any board must pass before a station works with
-// it: the posix process, the QEMU machines, a Zephyr image, real silicon.
-// It asks over the line only, by PROTOCOL.md, so it needs nothing of the board's
-// inside. It imports testing and is imported by tests.
+// Package conformance is the suite that every board must pass before a station works
+// with it: the posix process, the QEMU machines, a Zephyr image, real silicon. The
+// suite talks to a board only over its UART, as PROTOCOL.md says. The package imports
+// testing; only tests import the package.
 //
-// An emulated board is made anew for each check. Silicon is the same board
-// throughout: it must be a development board whose store the suite may
-// overwrite, and not sealed. Before each check the suite gives it a trust anchor of
-// its own, unless its store is empty, which takes the rest of the store with it,
-// and resets it. The chapters that need an empty store or seal a board
-// are left out then, and the log says so. In the end the board holds a trust
-// anchor, a chain or a certificate of the suite, which no station knows.
+// An emulated board is new for each check. Silicon is the same board in all checks. It
+// must be a development board that is not sealed, and the suite overwrites its store.
+// Before each check the suite writes its own trust anchor, unless the store is empty;
+// that erases the rest of the store. Then it resets the board. For such a board the
+// suite leaves out the chapters that need an empty store or seal a board, and the log
+// says so. At the end the store holds objects of the suite, which no station knows.
 package conformance
 
 import (
@@ -23,64 +22,66 @@ import (
 	"hallmark/devices"
 )
 
-// patience bounds each check; a loaded emulator is slow.
-const patience = 60 * time.Second
+// checkTimeout is the longest time for one check. An emulator on a busy machine is slow.
+const checkTimeout = 60 * time.Second
 
-// Boards is where the suite gets a board for each check.
+// Boards provides a board for each check.
 type Boards struct {
-	// Open gives a board that is powered and not sealed, and arranges its end
-	// with t.Cleanup.
+	// Open returns a board that is powered and not sealed. It registers the board's
+	// end with t.Cleanup.
 	Open func(t *testing.T) Subject
-	// Fresh says that nothing is in the store of a board that Open gives.
+	// Fresh: the store of a board that Open returns is empty.
 	Fresh bool
-	// MaySeal says that a board that Open gave may be sealed, which is for ever.
-	// It counts with Fresh only.
+	// MaySeal: the suite may seal a board that Open returned, for ever. MaySeal has no
+	// effect without Fresh.
 	MaySeal bool
 }
 
 // A Subject is the board of one check.
 type Subject struct {
-	Line devices.Line // whoever opened it closes it, after the check
-	// HUK, if it is known, is what the identity must be derived from.
+	Transport devices.Transport // the caller of the suite opens it, and closes it after the check
+	// HUK is the HUK from which the board derives its identity; nil: not known.
 	HUK    []byte
 	Suffix string
-	// BoardType, if not empty, is what hello must say.
+	// BoardType is the board type in hello; "": not checked.
 	BoardType string
-	// Reach gives what the board dials to come to an address of this machine; nil: the address itself.
+	// Reach returns the address that the board must dial to get to an address of this machine; nil: the same address.
 	Reach func(netip.AddrPort) netip.AddrPort
-	// Zephyr says that frames are read by Zephyr's MCUmgr and TLS is Zephyr's:
-	// see mcumgrDiffers, and TLS 1.3 is not in every version.
+	// Zephyr: Zephyr's MCUmgr decodes the frames (see mcumgrDiffers), and Zephyr's
+	// mbedTLS does TLS, in some versions without TLS 1.3.
 	Zephyr bool
-	// PowerCycle, if not nil, takes the power away and gives it back.
+	// PowerCycle switches the board's power off and on; nil: the suite cannot do it.
 	PowerCycle func(context.Context) error
 }
 
-// chapter is one group of checks.
+// A chapter is a group of checks.
 type chapter struct {
-	name   string
-	needs  need
-	checks []check
+	name     string
+	requires requirement
+	checks   []check
 }
 
-// need is what a chapter wants of its boards.
-type need int
+// A requirement is what a chapter needs of its boards.
+type requirement int
 
 const (
-	anyBoard need = iota
+	anyBoard requirement = iota
 	freshBoard
-	boardToSeal // fresh, too
+	boardToSeal // also fresh
 )
 
-// String says it to whoever wonders why a chapter is left out.
-func (n need) String() string {
-	return [...]string{"a board", "boards with an empty store", "boards with an empty store that may be sealed for ever"}[n]
+// String names the boards in the log when a chapter is left out.
+func (r requirement) String() string {
+	return [...]string{"a board", "boards with an empty store", "boards with an empty store that may be sealed for ever"}[r]
 }
 
-func (b Boards) offer(n need) bool { return n == anyBoard || b.Fresh && (n == freshBoard || b.MaySeal) }
+func (b Boards) satisfy(r requirement) bool {
+	return r == anyBoard || b.Fresh && (r == freshBoard || b.MaySeal)
+}
 
 type check struct {
 	name string
-	do   func(*bench)
+	do   func(*environment)
 }
 
 var chapters = []chapter{
@@ -95,33 +96,33 @@ var chapters = []chapter{
 	{"seal", boardToSeal, sealChecks},
 }
 
-// TestBoard runs the suite.
+// TestBoard runs the suite. It logs each chapter that the boards do not allow.
 func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {
-		if !boards.offer(chapter.needs) {
-			t.Logf("left out: the chapter %q needs %s", chapter.name, chapter.needs)
+		if !boards.satisfy(chapter.requires) {
+			t.Logf("left out: the chapter %q needs %s", chapter.name, chapter.requires)
 			continue
 		}
 		t.Run(chapter.name, func(t *testing.T) {
 			for _, check := range chapter.checks {
-				t.Run(check.name, func(t *testing.T) { check.on(t, boards) })
+				t.Run(check.name, func(t *testing.T) { check.run(t, boards) })
 			}
 		})
 	}
 }
 
-func (c check) on(t *testing.T, boards Boards) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (c check) run(t *testing.T, boards Boards) {
+	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 	defer cancel()
 	subject := boards.Open(t)
 	if !boards.Fresh {
-		(&bench{T: t, ctx: ctx, subject: subject}).prepare()
+		(&environment{T: t, ctx: ctx, subject: subject}).prepare()
 	}
-	c.do(&bench{T: t, ctx: ctx, subject: subject})
+	c.do(&environment{T: t, ctx: ctx, subject: subject})
 }
 
-// prepare makes a board that has been used as good as new, but for an anchor.
-func (b *bench) prepare() {
+// prepare erases everything in the store of a used board but a trust anchor, and resets the board.
+func (b *environment) prepare() {
 	b.Helper()
 	id := b.identify()
 	if id.Sealed {
@@ -130,12 +131,12 @@ func (b *bench) prepare() {
 	if id.Stored != 0 {
 		b.write(anchor, b.root("suite").der())
 	}
-	b.reset() // no transfer and no session is left of what was before
+	b.reset() // ends transfers and sessions of the check before
 	b.check(b.board.Detach())
 }
 
-// bench is one check with its board. Either client or wire reads the line.
-type bench struct {
+// An environment is one check with its board. Either client or wire reads the transport.
+type environment struct {
 	*testing.T
 	ctx     context.Context
 	subject Subject
@@ -144,11 +145,11 @@ type bench struct {
 	network bool // handshakes go over the board's own network
 }
 
-// client gives the client of this check's board.
-func (b *bench) client() *devices.Client {
+// client returns the client of this check's board.
+func (b *environment) client() *devices.Client {
 	b.Helper()
 	if b.board == nil {
-		b.board = devices.NewClient(b.subject.Line, b.options)
+		b.board = devices.NewClient(b.subject.Transport, b.options)
 		board := b.board
 		b.Cleanup(func() {
 			if err := board.Detach(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -159,22 +160,22 @@ func (b *bench) client() *devices.Client {
 	return b.board
 }
 
-// check ends the check when something failed that is not on trial.
-func (b *bench) check(err error) {
+// check ends the check after an error of something that the check does not examine.
+func (b *environment) check(err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)
 	}
 }
 
-func (b *bench) identify() devices.Identity {
+func (b *environment) identify() devices.Identity {
 	b.Helper()
 	id, err := b.client().Identify(b.ctx)
 	b.check(err)
 	return id
 }
 
-func (b *bench) reset() devices.BootID {
+func (b *environment) reset() devices.BootID {
 	b.Helper()
 	_, boot, err := b.client().Reset(b.ctx)
 	b.check(err)

@@ -14,8 +14,8 @@ var (
 	seal   = flag.Bool("seal", false, "let the suite seal a port: board; it needs -erase")
 )
 
-// TestABoardConforms runs the suite on every board that `make firmware` builds,
-// or on the one that -board names.
+// TestABoardConforms runs the suite on every board that `make firmware` builds, or on
+// the board that -board names.
 func TestABoardConforms(t *testing.T) {
 	specs := []string{"posix", "qemu:an385", "qemu:an521"}
 	if *board != "" {

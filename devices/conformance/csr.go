@@ -11,8 +11,8 @@ import (
 	"hallmark/devices"
 )
 
-// csr is a PKCS#10 request (RFC 2986 section 4), taken apart by hand: the arc
-// of the nonce's OID has 128 bits, which crypto/x509 refuses to parse.
+// A csr is a PKCS#10 request (RFC 2986 section 4). It is parsed here, because the
+// nonce's OID has an arc of 128 bits, which crypto/x509 does not parse.
 type csr struct {
 	raw        []byte
 	subject    []byte
@@ -20,13 +20,13 @@ type csr struct {
 	key        *ecdsa.PublicKey
 }
 
-// csr asks for one of the TLS key and checks its own signature.
-func (b *bench) csr(nonce [devices.NonceSize]byte, subject devices.Subject) csr {
+// csr asks for a CSR of the TLS key and verifies its signature.
+func (b *environment) csr(nonce [devices.NonceSize]byte, subject devices.Subject) csr {
 	b.Helper()
 	return b.csrFor(devices.PurposeTLS, nonce, subject)
 }
 
-func (b *bench) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) csr {
+func (b *environment) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) csr {
 	b.Helper()
 	der, err := b.client().CSR(b.ctx, purpose, nonce, subject)
 	b.check(err)
@@ -57,8 +57,8 @@ func (b *bench) csrFor(purpose devices.Purpose, nonce [devices.NonceSize]byte, s
 	return csr{der, outer.Info.Subject.FullBytes, outer.Info.Attributes.FullBytes, key}
 }
 
-// check compares what the board decides to what PROTOCOL.md section 4 says.
-func (c csr) check(b *bench, id devices.BoardID, nonce [devices.NonceSize]byte, subject devices.Subject) {
+// check compares the parts that the board chooses with PROTOCOL.md section 4.
+func (c csr) check(b *environment, id devices.BoardID, nonce [devices.NonceSize]byte, subject devices.Subject) {
 	b.Helper()
 	if want := subjectDER(id, subject); !bytes.Equal(c.subject, want) {
 		b.Errorf("subject\n got %x\nwant %x", c.subject, want)
@@ -78,7 +78,7 @@ const (
 	tagContext0 = 0xa0
 )
 
-// tlv is one DER element of at most 255 octets.
+// tlv encodes one DER element of at most 255 octets.
 func tlv(tag byte, parts ...[]byte) []byte {
 	content := bytes.Join(parts, nil)
 	if len(content) < 0x80 {
@@ -87,11 +87,11 @@ func tlv(tag byte, parts ...[]byte) []byte {
 	return append([]byte{tag, 0x81, byte(len(content))}, content...)
 }
 
-// subjectDER is O, CN, OU as UTF8String, one RDN each.
+// subjectDER encodes O, CN and OU as UTF8String, one RDN each.
 func subjectDER(id devices.BoardID, subject devices.Subject) []byte {
 	var name [][]byte
 	for _, row := range []struct {
-		last byte // of 2.5.4.x
+		last byte // last arc of 2.5.4.x
 		text string
 	}{{10, subject.Organization}, {3, id.String()}, {11, subject.OrganizationalUnit}} {
 		if row.text != "" {
@@ -101,14 +101,14 @@ func subjectDER(id devices.BoardID, subject devices.Subject) []byte {
 	return tlv(tagSequence, name...)
 }
 
-// Contents of the OIDs 1.2.840.113549.1.9.14 and 2.25.164987444589834856896386638716508157939.
+// Contents octets of the OIDs 1.2.840.113549.1.9.14 and 2.25.164987444589834856896386638716508157939.
 var (
 	oidExtensionRequest = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 14}
 	oidNonce            = []byte{0x69, 0x81, 0xf8, 0x9f, 0xb6, 0xc3, 0xc7, 0xa5, 0x92, 0xbc, 0x97, 0x9d, 0xb0, 0xd4, 0xd4, 0xcc, 0xc7, 0x86, 0xef, 0x73}
 )
 
-// attributesDER is one extensionRequest with one extension, whose value is an
-// OCTET STRING (inside the extnValue that every extension has).
+// attributesDER encodes one extensionRequest with one extension. The extension's value
+// is an OCTET STRING, inside the extnValue that every extension has.
 func attributesDER(nonce [devices.NonceSize]byte) []byte {
 	extension := tlv(tagSequence, tlv(tagOID, oidNonce), tlv(tagOctets, tlv(tagOctets, nonce[:])))
 	return tlv(tagContext0, tlv(tagSequence, tlv(tagOID, oidExtensionRequest), tlv(tagSet, tlv(tagSequence, extension))))

@@ -2,32 +2,32 @@ package conformance
 
 import "hallmark/devices"
 
-// freshChecks begin with a store that nothing was ever written to.
+// freshChecks begin with an empty store.
 var freshChecks = []check{
-	{"it holds nothing, after a reset neither", func(b *bench) {
+	{"it holds nothing, after a reset neither", func(b *environment) {
 		b.holds("fresh", nil, nil, nil)
 		b.reset()
 		b.holds("reset", nil, nil, nil)
 	}},
-	{"nothing is taken before the trust anchor", func(b *bench) {
+	{"nothing is taken before the trust anchor", func(b *environment) {
 		root := b.root("root")
 		b.refused("a chain", b.client().Write(b.ctx, chain, b.issuing("issuing", root).der()), devices.ErrNoAnchor)
 		b.refused("a certificate", b.client().Write(b.ctx, certificate, b.forBoard(root).Raw), devices.ErrNoAnchor)
 		b.holds("refused", nil, nil, nil)
 	}},
-	{"a board without certificate does no handshake", func(b *bench) {
-		err := handshakeOf(b.visit(server{instead: readOnce}, serverName))
+	{"a board without certificate does no handshake", func(b *environment) {
+		err := errorOf(b.handshakeWith(server{instead: readOnce}, serverName))
 		b.refused("no anchor", err, devices.ErrNoAnchor, devices.ErrEmpty)
 		b.write(anchor, b.root("root").der())
-		err = handshakeOf(b.visit(server{instead: readOnce}, serverName))
+		err = errorOf(b.handshakeWith(server{instead: readOnce}, serverName))
 		b.refused("no certificate", err, devices.ErrEmpty)
 	}},
 }
 
-// sealChecks end with a board that is sealed for ever.
+// sealChecks seal the board for ever.
 var sealChecks = []check{
-	{"a sealed board is written no more, after a reset neither", func(b *bench) {
-		root, ca, own := b.stocked()
+	{"a sealed board is written no more, after a reset neither", func(b *environment) {
+		root, ca, own := b.provision()
 		b.check(b.client().Seal(b.ctx))
 		b.check(b.client().Seal(b.ctx))
 		for range 2 {

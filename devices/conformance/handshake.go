@@ -13,15 +13,15 @@ import (
 
 const serverName = "verifier.station"
 
-// server is one connection of a verifier made for this check.
+// A server is a TLS server that takes one connection.
 type server struct {
 	config *tls.Config
-	// instead, if not nil, is what is done in place of TLS.
+	// instead replaces TLS; nil: the server does TLS.
 	instead func(net.Conn) error
 }
 
-// visited is what a server saw.
-type visited struct {
+// A serverReport is the server's view of a handshake.
+type serverReport struct {
 	version   uint16
 	presented []byte
 	err       error
@@ -29,20 +29,20 @@ type visited struct {
 
 const answer = "ok 0123456789ab\n"
 
-// visit has the board do a handshake with a server and gives both accounts.
-func (b *bench) visit(s server, name string) (devices.HandshakeReport, error, visited) {
+// handshakeWith has the board do a handshake with a server, and returns the reports of both sides.
+func (b *environment) handshakeWith(s server, name string) (devices.HandshakeReport, error, serverReport) {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	b.check(err)
 	defer listener.Close()
-	seen := make(chan visited, 1)
+	seen := make(chan serverReport, 1)
 	go func() { seen <- s.serve(listener) }()
 	if b.network {
 		report, boardErr := b.client().NetworkHandshake(b.ctx, listener.Addr().(*net.TCPAddr).AddrPort(), name)
 		if errors.Is(boardErr, devices.ErrNoNetwork) {
 			b.Fatal(boardErr)
 		}
-		b.check(listener.Close()) // perhaps nobody came, and nobody will
+		b.check(listener.Close()) // ends Accept when no board came
 		return report, boardErr, <-seen
 	}
 	conn, err := net.Dial("tcp", listener.Addr().String())
@@ -52,43 +52,43 @@ func (b *bench) visit(s server, name string) (devices.HandshakeReport, error, vi
 	return report, boardErr, <-seen
 }
 
-func (s server) serve(listener net.Listener) visited {
+func (s server) serve(listener net.Listener) serverReport {
 	conn, err := listener.Accept()
 	if err != nil {
-		return visited{err: err}
+		return serverReport{err: err}
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return visited{err: err}
+	if err := conn.SetDeadline(time.Now().Add(checkTimeout)); err != nil {
+		return serverReport{err: err}
 	}
 	if s.instead != nil {
-		return visited{err: s.instead(conn)}
+		return serverReport{err: s.instead(conn)}
 	}
 	secure := tls.Server(conn, s.config)
 	if err := secure.Handshake(); err != nil {
-		return visited{err: err}
+		return serverReport{err: err}
 	}
 	state := secure.ConnectionState()
 	_, err = secure.Write([]byte(answer))
-	_, _ = conn.Read(make([]byte, 1)) // until the board's side has read and closed
-	return visited{state.Version, state.PeerCertificates[0].Raw, err}
+	_, _ = conn.Read(make([]byte, 1)) // waits until the board's side has closed
+	return serverReport{state.Version, state.PeerCertificates[0].Raw, err}
 }
 
-// pki is a stocked board with servers that fit it.
+// A pki is a board with all three slots written, and the CAs for servers and clients.
 type pki struct {
-	*bench
+	*environment
 	root, ca *authority
 	own      []byte
 }
 
-func (b *bench) pki() *pki {
+func (b *environment) pki() *pki {
 	b.Helper()
-	root, ca, own := b.stocked()
+	root, ca, own := b.provision()
 	b.reset()
 	return &pki{b, root, ca, own}
 }
 
-// good is a server that accepts the board.
+// good returns a server that accepts the board.
 func (p *pki) good() server {
 	p.Helper()
 	return server{config: &tls.Config{
@@ -108,7 +108,7 @@ func (p *pki) pool(authorities ...*authority) *x509.CertPool {
 	return pool
 }
 
-// certificate makes a server's certificate with its issuer behind it.
+// certificate makes a server's certificate, followed by its issuer's.
 func (p *pki) certificate(issuer *authority, name string) tls.Certificate {
 	p.Helper()
 	t := template(name)
@@ -118,10 +118,10 @@ func (p *pki) certificate(issuer *authority, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{leaf.der(), issuer.der()}, PrivateKey: leaf.key}
 }
 
-// passes checks a handshake that must succeed.
+// passes does a handshake that must succeed. version 0: any.
 func (p *pki) passes(s server, version uint16) {
 	p.Helper()
-	report, err, seen := p.visit(s, serverName)
+	report, err, seen := p.handshakeWith(s, serverName)
 	switch {
 	case err != nil || seen.err != nil:
 		p.Fatalf("board: %v; server: %v", err, seen.err)
@@ -135,13 +135,13 @@ func (p *pki) passes(s server, version uint16) {
 }
 
 var handshakeChecks = []check{
-	{"it speaks TLS 1.3 and 1.2, one after the other", func(b *bench) { bothVersions(b) }},
-	{"it sends its chain to a server that has only the root", func(b *bench) { sendChain(b) }},
-	{"a server that is not the right one is left, by name, and the next one is greeted", func(b *bench) { leaveServers(b) }},
-	{"a reset in the middle is told apart", func(b *bench) { resetInTheMiddle(b) }},
+	{"it speaks TLS 1.3 and 1.2, one after the other", func(b *environment) { bothVersions(b) }},
+	{"it sends its chain to a server that has only the root", func(b *environment) { sendChain(b) }},
+	{"a server that is not the right one is left, by name, and the next one is greeted", func(b *environment) { rejectServers(b) }},
+	{"a reset in the middle is told apart", func(b *environment) { resetInTheMiddle(b) }},
 }
 
-func bothVersions(b *bench) {
+func bothVersions(b *environment) {
 	p := b.pki()
 	for _, version := range []uint16{tls.VersionTLS13, tls.VersionTLS12, tls.VersionTLS13} {
 		s := p.good()
@@ -154,13 +154,13 @@ func bothVersions(b *bench) {
 	}
 }
 
-// knowsOnly12 asks a board whether it offers less than the server wants.
+// knowsOnly12 is true if the board offers no newer version than TLS 1.2.
 func (p *pki) knowsOnly12(s server) bool {
-	_, _, seen := p.visit(s, serverName)
+	_, _, seen := p.handshakeWith(s, serverName)
 	return seen.err != nil && strings.Contains(seen.err.Error(), "client offered only unsupported versions: [303")
 }
 
-func sendChain(b *bench) {
+func sendChain(b *environment) {
 	b.options.SendChain = true
 	p := b.pki()
 	s := p.good()
@@ -168,17 +168,17 @@ func sendChain(b *bench) {
 	p.passes(s, 0)
 }
 
-func handshakeOf(_ devices.HandshakeReport, err error, _ visited) error { return err }
+func errorOf(_ devices.HandshakeReport, err error, _ serverReport) error { return err }
 
 func readOnce(conn net.Conn) error {
 	_, err := conn.Read(make([]byte, 4096))
 	return err
 }
 
-func leaveServers(b *bench) {
+func rejectServers(b *environment) {
 	b.options.ServerTimeout = 500 * time.Millisecond
 	if b.network {
-		b.options.ServerTimeout = 5 * time.Second // here it bounds what the board computes, too
+		b.options.ServerTimeout = 5 * time.Second // here the bound also covers the board's computing time
 	}
 	p := b.pki()
 	stranger := b.root("stranger")
@@ -196,14 +196,14 @@ func leaveServers(b *bench) {
 		{"a server of another CA", wrongCA, devices.ErrServerUntrusted},
 		{"a server that wants other clients", wrongClient, devices.ErrServerRefuses},
 		{"a server of TLS 1.1", oldTLS, devices.ErrHandshake},
-		{"a server that speaks HTTP", server{instead: says("HTTP/1.1 400 Bad Request\r\n\r\n")}, devices.ErrHandshake},
-		{"a server that sends application data at once", server{instead: says("\x17\x03\x03\x00\x04\xff\xff\xff\xff")}, devices.ErrHandshake},
-		{"a server that says nothing", server{instead: says("")}, devices.ErrServerSilent},
+		{"a server that speaks HTTP", server{instead: responds("HTTP/1.1 400 Bad Request\r\n\r\n")}, devices.ErrHandshake},
+		{"a server that sends application data at once", server{instead: responds("\x17\x03\x03\x00\x04\xff\xff\xff\xff")}, devices.ErrHandshake},
+		{"a server that says nothing", server{instead: responds("")}, devices.ErrServerSilent},
 		{"a server that hangs up", server{instead: readOnce}, devices.ErrServerGone},
 	}
 	for _, row := range table {
-		_, err, _ := b.visit(row.server, serverName)
-		// An emulated network does not pass on that a connection ended.
+		_, err, _ := b.handshakeWith(row.server, serverName)
+		// An emulated network does not report the end of a connection.
 		unheard := row.want == devices.ErrServerGone && b.network && b.subject.Reach != nil && errors.Is(err, devices.ErrServerSilent)
 		if !errors.Is(err, row.want) && !unheard {
 			b.Errorf("%s: %v, want %v", row.name, err, row.want)
@@ -213,8 +213,8 @@ func leaveServers(b *bench) {
 	p.passes(p.good(), 0)
 }
 
-// says reads the ClientHello, says something and waits for the other side.
-func says(text string) func(net.Conn) error {
+// responds reads the ClientHello, sends text and waits until the other side closes.
+func responds(text string) func(net.Conn) error {
 	return func(conn net.Conn) error {
 		if err := readOnce(conn); err != nil {
 			return err
@@ -230,12 +230,12 @@ func says(text string) func(net.Conn) error {
 	}
 }
 
-func resetInTheMiddle(b *bench) {
+func resetInTheMiddle(b *environment) {
 	if b.subject.PowerCycle == nil {
 		b.Log("this board has no switch")
 		return
 	}
-	b.options.Timeout = 2 * time.Second // the board may be asked at the very moment
+	b.options.Timeout = 2 * time.Second // a request may be under way when the power is cut
 	p := b.pki()
 	s := p.good()
 	s.instead = func(conn net.Conn) error {
@@ -248,7 +248,7 @@ func resetInTheMiddle(b *bench) {
 		_, err := conn.Write([]byte("\x16\x03\x03\x00\x04\xff\xff\xff\xff"))
 		return err
 	}
-	if _, err, seen := b.visit(s, serverName); !errors.Is(err, devices.ErrRestarted) {
+	if _, err, seen := b.handshakeWith(s, serverName); !errors.Is(err, devices.ErrRestarted) {
 		b.Errorf("%v, want %v (server: %v)", err, devices.ErrRestarted, seen.err)
 	}
 	p.passes(p.good(), 0)

@@ -10,7 +10,7 @@ import (
 )
 
 var identityChecks = []check{
-	{"it says who it is, as its HUK decides", func(b *bench) {
+	{"it says who it is, as its HUK decides", func(b *environment) {
 		id := b.identify()
 		if id.ABI != devices.IdentityABI || id.Sealed {
 			b.Errorf("a board that is not sealed says ABI %d, sealed %v", id.ABI, id.Sealed)
@@ -33,14 +33,14 @@ var identityChecks = []check{
 			b.Error("the COSE key in the CSR is not the one the HUK gives")
 		}
 	}},
-	{"it repeats an echo of any length", func(b *bench) {
+	{"it repeats an echo of any length", func(b *environment) {
 		for _, length := range []int{0, 1, 23, 24, 79, 80, 81, 82, 200} {
 			if err := b.client().Echo(b.ctx, strings.Repeat("e", length)); err != nil {
 				b.Errorf("%d octets: %v", length, err)
 			}
 		}
 	}},
-	{"a reset gives a new boot id and keeps identity and key", func(b *bench) {
+	{"a reset gives a new boot id and keeps identity and key", func(b *environment) {
 		before, key := b.identify(), b.boardKey()
 		boots := map[devices.BootID]bool{before.Boot: true}
 		for range 3 {
@@ -59,7 +59,7 @@ var identityChecks = []check{
 			b.Error("the key changed")
 		}
 	}},
-	{"a power cut keeps identity and key", func(b *bench) {
+	{"a power cut keeps identity and key", func(b *environment) {
 		if b.subject.PowerCycle == nil {
 			b.Log("this board has no switch; the resets above stand for it")
 			return
@@ -74,7 +74,7 @@ var identityChecks = []check{
 }
 
 var csrChecks = []check{
-	{"it is signed, on P-256, and carries subject and nonce", func(b *bench) {
+	{"it is signed, on P-256, and carries subject and nonce", func(b *environment) {
 		id := b.identify()
 		for _, subject := range []devices.Subject{
 			{Organization: "Linaro", OrganizationalUnit: "Device Identity"},
@@ -85,7 +85,7 @@ var csrChecks = []check{
 			b.csr(nonce, subject).check(b, id.ID, nonce, subject)
 		}
 	}},
-	{"each purpose that hello lists has a key of its own, and no other is answered", func(b *bench) {
+	{"each purpose that hello lists has a key of its own, and no other is answered", func(b *environment) {
 		id, nonce := b.identify(), [devices.NonceSize]byte{1}
 		keys := map[string]devices.Purpose{}
 		for _, purpose := range []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE} {
@@ -107,14 +107,14 @@ var csrChecks = []check{
 		b.check(b.board.Detach())
 		b.refusesOtherPurposes(id.Purposes)
 	}},
-	{"another nonce is another CSR for the same key", func(b *bench) {
+	{"another nonce is another CSR for the same key", func(b *environment) {
 		a := b.csr([devices.NonceSize]byte{1}, devices.Subject{})
 		z := b.csr([devices.NonceSize]byte{2}, devices.Subject{})
 		if bytes.Equal(a.raw, z.raw) || !a.key.Equal(z.key) {
 			b.Errorf("%x\n%x", a.raw, z.raw)
 		}
 	}},
-	{"subjects that could be read in two ways are refused", func(b *bench) {
+	{"subjects that could be read in two ways are refused", func(b *environment) {
 		for _, text := range []string{"a,b", "a+b", `a"b`, `a\b`, "a<b", "a>b", "a;b", "a=b", "a#b", "a\nb", "a\x00b", "\u00e4"} {
 			_, err := b.client().CSR(b.ctx, devices.PurposeTLS, [devices.NonceSize]byte{1}, devices.Subject{Organization: text})
 			b.refused("organization "+text, err, devices.ErrBadMap)
@@ -124,7 +124,7 @@ var csrChecks = []check{
 
 // refusesOtherPurposes asks for a CSR by each number on the wire that hello does
 // not list. PROTOCOL.md section 4 defines the numbers 0 and 1, so hello lists no other.
-func (b *bench) refusesOtherPurposes(listed devices.Purposes) {
+func (b *environment) refusesOtherPurposes(listed devices.Purposes) {
 	b.Helper()
 	if listed > 0b11 {
 		b.Errorf("hello lists purposes %#b, want bits 0 and 1 at most", listed)

@@ -11,42 +11,42 @@ import (
 	"hallmark/devices/smp"
 )
 
-// netChecks are the handshakes again, but over the board's own network, which
-// has to lead to this machine's loopback or where Subject.Reach says.
+// netChecks are handshakes over the board's own network. The network must lead to this
+// machine's loopback interface, or to the address that Subject.Reach returns.
 var netChecks = []check{
 	onNetwork("it speaks TLS 1.3 and 1.2, one after the other", bothVersions),
 	onNetwork("it sends its chain to a server that has only the root", sendChain),
-	onNetwork("a server that is not the right one is left, by name, and the next one is greeted", leaveServers),
+	onNetwork("a server that is not the right one is left, by name, and the next one is greeted", rejectServers),
 	onNetwork("a reset in the middle is told apart", resetInTheMiddle),
-	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialNobody),
+	onNetwork("an address where nobody listens is told apart, and the next one is dialled", dialUnusedAddress),
 	onNetwork("a handshake over the line ends one over the network", oneSession),
 	onNetwork("net requests count up and may come twice, the one that dials, too", netSequence),
-	{"it says rc 8 without a network", func(b *bench) {
+	{"it says rc 8 without a network", func(b *environment) {
 		if b.identify().Can.Has(devices.CanNet) {
-			return // the other checks say what it does
+			return // the other checks test this board
 		}
 		_, err := b.client().NetworkHandshake(b.ctx, loopback(b), serverName)
 		b.refused("a board without a network", err, devices.ErrUnsupported)
 	}},
 }
 
-// onNetwork is a check for boards with a network.
-func onNetwork(name string, do func(*bench)) check {
-	return check{name, func(b *bench) {
+// onNetwork makes a check for boards with a network.
+func onNetwork(name string, do func(*environment)) check {
+	return check{name, func(b *environment) {
 		b.options.Reach = b.subject.Reach
 		if !b.identify().Can.Has(devices.CanNet) {
 			b.Log("this board has no network")
 			return
 		}
-		// Each check has a client with options of its own.
+		// The check gets a new client, with options of its own.
 		b.check(b.board.Detach())
 		b.board, b.network = nil, true
 		do(b)
 	}}
 }
 
-// loopback is an address of this machine where nobody listens.
-func loopback(b *bench) netip.AddrPort {
+// loopback returns an address of this machine at which nobody listens.
+func loopback(b *environment) netip.AddrPort {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	b.check(err)
@@ -54,10 +54,10 @@ func loopback(b *bench) netip.AddrPort {
 	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func dialNobody(b *bench) {
+func dialUnusedAddress(b *environment) {
 	b.options.ServerTimeout = 5 * time.Second
 	p := b.pki()
-	// Where an emulator stands in between, the board sees a connection that says nothing.
+	// Behind an emulator the board sees a silent connection instead.
 	want := []error{devices.ErrServerUnreached}
 	if b.subject.Reach != nil {
 		want = append(want, devices.ErrServerSilent)
@@ -69,7 +69,7 @@ func dialNobody(b *bench) {
 	p.passes(p.good(), 0)
 }
 
-func oneSession(b *bench) {
+func oneSession(b *environment) {
 	p := b.pki()
 	for range 2 {
 		b.network = false
@@ -79,17 +79,17 @@ func oneSession(b *bench) {
 	}
 }
 
-func netSequence(b *bench) {
-	b.stocked()
+func netSequence(b *environment) {
+	b.provision()
 	b.reset()
 	b.check(b.board.Detach())
 	w := b.wire()
-	w.heard("the reset") // a board that started slowly may have been asked more than once
-	visitors, address := b.silentServer()
+	w.answersBefore("the reset") // drops answers to repeated requests of a board that started slowly
+	connections, address := b.silentServer()
 	dial := &smp.Net{Address: address.Addr().String(), Port: address.Port(), ServerName: serverName}
 	for _, step := range []struct {
 		name    string
-		again   bool // the same frame as before
+		again   bool // send the same frame as in the step before
 		request *smp.Net
 		state   smp.TLSState
 		refusal error
@@ -115,14 +115,14 @@ func netSequence(b *bench) {
 			b.Errorf("%s: %+v, %v; want state %d", step.name, response, err, step.state)
 		}
 	}
-	if came := visitors(); came != 1 {
+	if came := connections(); came != 1 {
 		b.Errorf("%d connections for one session", came)
 	}
 }
 
-// silentServer counts who comes until it is asked, and says nothing. Address
-// is what the board dials.
-func (b *bench) silentServer() (visitors func() int, address netip.AddrPort) {
+// silentServer accepts connections and sends nothing. address is what the board must
+// dial. connections closes the server and returns the number of connections.
+func (b *environment) silentServer() (connections func() int, address netip.AddrPort) {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	b.check(err)
@@ -141,11 +141,11 @@ func (b *bench) silentServer() (visitors func() int, address netip.AddrPort) {
 	if b.subject.Reach != nil {
 		address = b.subject.Reach(address)
 	}
-	visitors = func() int {
-		time.Sleep(100 * time.Millisecond) // for one too many
+	connections = func() int {
+		time.Sleep(100 * time.Millisecond) // time for an unwanted second connection
 		b.check(listener.Close())
 		return <-came
 	}
-	b.Cleanup(func() { _ = listener.Close() }) // a second close, mostly
-	return visitors, address
+	b.Cleanup(func() { _ = listener.Close() }) // normally closed before
+	return connections, address
 }

@@ -12,7 +12,7 @@ import (
 	"hallmark/devices"
 )
 
-// authority is a CA of this check.
+// An authority is a CA of the check.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -20,7 +20,7 @@ type authority struct {
 
 func (a *authority) der() []byte { return a.certificate.Raw }
 
-func (b *bench) newKey() *ecdsa.PrivateKey {
+func (b *environment) newKey() *ecdsa.PrivateKey {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	b.check(err)
@@ -28,14 +28,14 @@ func (b *bench) newKey() *ecdsa.PrivateKey {
 }
 
 // root makes a self-signed CA.
-func (b *bench) root(name string) *authority {
+func (b *environment) root(name string) *authority {
 	b.Helper()
 	key := b.newKey()
 	return b.sign(caTemplate(name), nil, key)
 }
 
-// issuing makes a CA below another.
-func (b *bench) issuing(name string, parent *authority) *authority {
+// issuing makes a CA that parent signs.
+func (b *environment) issuing(name string, parent *authority) *authority {
 	b.Helper()
 	return b.sign(caTemplate(name), parent, b.newKey())
 }
@@ -56,8 +56,8 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-// sign makes a certificate for key; parent nil: self-signed.
-func (b *bench) sign(template *x509.Certificate, parent *authority, key *ecdsa.PrivateKey) *authority {
+// sign makes a certificate for key. parent nil: self-signed.
+func (b *environment) sign(template *x509.Certificate, parent *authority, key *ecdsa.PrivateKey) *authority {
 	b.Helper()
 	if parent == nil {
 		parent = &authority{template, key}
@@ -65,7 +65,7 @@ func (b *bench) sign(template *x509.Certificate, parent *authority, key *ecdsa.P
 	return &authority{b.issue(template, parent, &key.PublicKey), key}
 }
 
-func (b *bench) issue(template *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
+func (b *environment) issue(template *x509.Certificate, parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	b.check(err)
@@ -77,33 +77,33 @@ func (b *bench) issue(template *x509.Certificate, parent *authority, key *ecdsa.
 	return certificate
 }
 
-// forBoard makes a client certificate for the board's own key.
-func (b *bench) forBoard(parent *authority) *x509.Certificate {
+// forBoard makes a client certificate for the board's TLS key.
+func (b *environment) forBoard(parent *authority) *x509.Certificate {
 	b.Helper()
 	return b.forKey(parent, b.boardKey())
 }
 
-func (b *bench) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
+func (b *environment) forKey(parent *authority, key *ecdsa.PublicKey) *x509.Certificate {
 	b.Helper()
 	t := template("a board")
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return b.issue(t, parent, key)
 }
 
-// boardKey is the key of the board's CSR for the handshake.
-func (b *bench) boardKey() *ecdsa.PublicKey {
+// boardKey returns the public key of the board's CSR for TLS.
+func (b *environment) boardKey() *ecdsa.PublicKey {
 	b.Helper()
 	return b.keyFor(devices.PurposeTLS)
 }
 
-// keyFor is the key of the board's CSR for a purpose.
-func (b *bench) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
+// keyFor returns the public key of the board's CSR for a purpose.
+func (b *environment) keyFor(purpose devices.Purpose) *ecdsa.PublicKey {
 	b.Helper()
 	return b.csrFor(purpose, [devices.NonceSize]byte{1}, devices.Subject{}).key
 }
 
-// publicFor is that key as an uncompressed point.
-func (b *bench) publicFor(purpose devices.Purpose) []byte {
+// publicFor returns the key of keyFor as an uncompressed point.
+func (b *environment) publicFor(purpose devices.Purpose) []byte {
 	b.Helper()
 	public, err := b.keyFor(purpose).Bytes()
 	b.check(err)

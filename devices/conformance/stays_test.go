@@ -13,7 +13,7 @@ import (
 	"hallmark/fixtures/prerequisite"
 )
 
-// A board at a port is the same board at each check, opened as a bench opens it.
+// A board at a port is the same board in each check.
 func TestABoardThatStaysConforms(t *testing.T) {
 	tty := plugIn(t)
 	open, err := parse("port:"+tty, silicon{baud: 115200})
@@ -23,7 +23,7 @@ func TestABoardThatStaysConforms(t *testing.T) {
 	TestBoard(t, open(t))
 }
 
-// plugIn starts a board at a pseudo terminal that stays until the test ends.
+// plugIn starts a board on a pseudo-terminal, which exists until the test ends.
 func plugIn(t *testing.T) (tty string) {
 	t.Helper()
 	image := prerequisite.Firmware(t, filepath.Join(builds, emulated.ImageName(emulated.Posix, "")))
@@ -45,8 +45,8 @@ func plugIn(t *testing.T) (tty string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = board.Process.Kill() // it may have ended
-		_ = board.Wait()         // killed
+		_ = board.Process.Kill() // fails if the process has ended
+		_ = board.Wait()         // the error says that the process was killed
 	})
 	tty, err = bufio.NewReader(out).ReadString('\n')
 	if err != nil {

@@ -18,8 +18,8 @@ const (
 	cose        = devices.SlotCOSE
 )
 
-// refused checks that a board said no for one of the reasons, in the right words.
-func (b *bench) refused(what string, err error, reasons ...error) {
+// refused checks that the board refused for one of the reasons.
+func (b *environment) refused(what string, err error, reasons ...error) {
 	b.Helper()
 	var refusal *devices.Refusal
 	if !errors.As(err, &refusal) {
@@ -36,13 +36,13 @@ func (b *bench) refused(what string, err error, reasons ...error) {
 	b.Errorf("%s: %v, want %s", what, err, strings.Join(words, " or "))
 }
 
-func (b *bench) write(slot devices.Slot, der []byte) {
+func (b *environment) write(slot devices.Slot, der []byte) {
 	b.Helper()
 	b.check(b.client().Write(b.ctx, slot, der))
 }
 
-// holds checks what the slots hold, by hello and by reading; nil: nothing.
-func (b *bench) holds(what string, want ...[]byte) {
+// holds checks the contents of the slots, by hello and by reading; nil: an empty slot.
+func (b *environment) holds(what string, want ...[]byte) {
 	b.Helper()
 	id := b.identify()
 	for slot, der := range want {
@@ -61,8 +61,8 @@ func (b *bench) holds(what string, want ...[]byte) {
 	}
 }
 
-// stocked fills all three slots.
-func (b *bench) stocked() (root, ca *authority, own []byte) {
+// provision writes all three slots of a handshake.
+func (b *environment) provision() (root, ca *authority, own []byte) {
 	b.Helper()
 	root = b.root("root")
 	ca = b.issuing("issuing", root)
@@ -74,8 +74,8 @@ func (b *bench) stocked() (root, ca *authority, own []byte) {
 }
 
 var storeChecks = []check{
-	{"what is written is read, after a reset and after a power cut too", func(b *bench) {
-		root, ca, own := b.stocked()
+	{"what is written is read, after a reset and after a power cut too", func(b *environment) {
+		root, ca, own := b.provision()
 		b.holds("written", root.der(), ca.der(), own)
 		b.reset()
 		b.holds("reset", root.der(), ca.der(), own)
@@ -86,15 +86,15 @@ var storeChecks = []check{
 		b.write(certificate, own)
 		b.holds("written again", root.der(), ca.der(), own)
 	}},
-	{"a trust anchor may issue directly", func(b *bench) {
+	{"a trust anchor may issue directly", func(b *environment) {
 		root := b.root("root")
 		own := b.forBoard(root).Raw
 		b.write(anchor, root.der())
 		b.write(certificate, own)
 		b.holds("written", root.der(), nil, own)
 	}},
-	{"another trust anchor takes what depended on the first with it", func(b *bench) {
-		root, _, _ := b.stocked()
+	{"another trust anchor takes what depended on the first with it", func(b *environment) {
+		root, _, _ := b.provision()
 		b.write(anchor, root.der())
 		if id := b.identify(); id.Stored != 7 {
 			b.Errorf("the same anchor again left %#04b", id.Stored)
@@ -103,16 +103,16 @@ var storeChecks = []check{
 		b.write(anchor, other.der())
 		b.holds("replaced", other.der(), nil, nil)
 	}},
-	{"another chain takes the certificate with it", func(b *bench) {
-		root, _, _ := b.stocked()
+	{"another chain takes the certificate with it", func(b *environment) {
+		root, _, _ := b.provision()
 		other := b.issuing("other", root)
 		b.write(chain, other.der())
 		b.holds("replaced", root.der(), other.der(), nil)
 	}},
-	{"a COSE certificate has its own slot and key, and stands beside the other", func(b *bench) { secondPurpose(b) }},
-	{"what does not belong is refused by name", func(b *bench) { refuseContents(b) }},
-	{"a refusal leaves the store as it was", func(b *bench) {
-		root, ca, own := b.stocked()
+	{"a COSE certificate has its own slot and key, and stands beside the other", func(b *environment) { secondPurpose(b) }},
+	{"what does not belong is refused by name", func(b *environment) { refuseContents(b) }},
+	{"a refusal leaves the store as it was", func(b *environment) {
+		root, ca, own := b.provision()
 		stranger := b.root("stranger")
 		err := b.client().Write(b.ctx, certificate, b.forBoard(stranger).Raw)
 		b.refused("certificate of a stranger", err, devices.ErrUntrusted)
@@ -121,20 +121,20 @@ var storeChecks = []check{
 		b.reset()
 		b.holds("refused", root.der(), ca.der(), own)
 	}},
-	{"pieces are taken in order, repeated without harm, and hashed", func(b *bench) { transferRules(b) }},
+	{"pieces are taken in order, repeated without harm, and hashed", func(b *environment) { transferRules(b) }},
 }
 
-// secondPurpose has both certificates on a board that derives both keys; a
-// board without the second one has no slot for it.
-func secondPurpose(b *bench) {
+// secondPurpose tests both certificates of a board that derives both keys. A board
+// without the COSE key has no slot for its certificate.
+func secondPurpose(b *environment) {
 	if !b.identify().Purposes.Has(devices.PurposeCOSE) {
 		root := b.root("root")
 		b.write(anchor, root.der())
 		b.refused("the slot of a key that is not there", b.client().Write(b.ctx, cose, b.forBoard(root).Raw), devices.ErrBadSlot)
 		return
 	}
-	// 1. Beside each other, through a reset.
-	root, ca, own := b.stocked()
+	// 1. Both certificates are stored, also after a reset.
+	root, ca, own := b.provision()
 	second := b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
 	b.refused("the TLS key's certificate", b.client().Write(b.ctx, cose, own), devices.ErrForeignKey)
 	b.refused("the COSE key's certificate for the handshake", b.client().Write(b.ctx, certificate, second), devices.ErrForeignKey)
@@ -143,25 +143,25 @@ func secondPurpose(b *bench) {
 	b.write(cose, second)
 	b.reset()
 	b.holds("written", root.der(), ca.der(), own, second)
-	// 2. Neither depends on the other.
+	// 2. Writing one certificate does not change the other.
 	own = b.forBoard(ca).Raw
 	b.write(certificate, own)
 	b.holds("another certificate for the handshake", root.der(), ca.der(), own, second)
 	second = b.forKey(ca, b.keyFor(devices.PurposeCOSE)).Raw
 	b.write(cose, second)
 	b.holds("another COSE certificate", root.der(), ca.der(), own, second)
-	// 3. Both depend on the chain.
+	// 3. Another chain erases both.
 	other := b.issuing("other", root)
 	b.write(chain, other.der())
 	b.holds("another chain", root.der(), other.der(), nil, nil)
-	// 4. It needs no certificate for the handshake beside it.
+	// 4. A COSE certificate needs no TLS certificate.
 	second = b.forKey(other, b.keyFor(devices.PurposeCOSE)).Raw
 	b.write(cose, second)
 	b.holds("alone", root.der(), other.der(), nil, second)
 }
 
-// refuseContents tries each object that a slot must not take.
-func refuseContents(b *bench) {
+// refuseContents tries every kind of object that a slot must refuse.
+func refuseContents(b *environment) {
 	root, stranger := b.root("root"), b.root("stranger")
 	ca := b.issuing("issuing", root)
 	own := b.forBoard(root)
@@ -197,8 +197,8 @@ func refuseContents(b *bench) {
 	}
 }
 
-// transferRules walks through PROTOCOL.md section 4, "write", piece by piece.
-func transferRules(b *bench) {
+// transferRules tests PROTOCOL.md section 4, "write", piece by piece.
+func transferRules(b *environment) {
 	w := b.wire()
 	der := b.root("root").der()
 	hash := sha256.Sum256(der)
@@ -207,7 +207,7 @@ func transferRules(b *bench) {
 	last := &smp.WriteSlot{Offset: 200, Data: der[200:], Commit: true}
 	early := &smp.WriteSlot{Offset: 100, Data: der[100:200], Commit: true}
 	wrong := sha256.Sum256([]byte("something else"))
-	mendacious := &smp.WriteSlot{Total: uint32(len(der)), Hash: wrong[:], Data: der, Commit: true}
+	wrongHash := &smp.WriteSlot{Total: uint32(len(der)), Hash: wrong[:], Data: der, Commit: true}
 	steps := []struct {
 		name    string
 		request *smp.WriteSlot
@@ -220,9 +220,9 @@ func transferRules(b *bench) {
 		{"the second piece", second, 200, nil},
 		{"the second piece again", second, 200, nil},
 		{"the last piece", last, uint32(len(der)), nil},
-		{"a hash of something else", mendacious, 0, devices.ErrBadHash},
+		{"a hash of something else", wrongHash, 0, devices.ErrBadHash},
 		{"the first piece of a new transfer", first, 100, nil},
-		{"a commit before the end", early, 0, nil}, // refused, by whichever name
+		{"a commit before the end", early, 0, nil}, // refused, by any reason
 	}
 	for _, step := range steps {
 		var response smp.WriteSlotResponse

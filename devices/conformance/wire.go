@@ -16,19 +16,19 @@ import (
 	"hallmark/station/reason"
 )
 
-// answerTime bounds the wait for an answer that must come.
+// answerTime is the longest wait for an answer that must come.
 const answerTime = 20 * time.Second
 
-// wire is the bare line: octets out, messages in.
+// A wire sends octets and receives messages, without a client.
 type wire struct {
-	*bench
+	*environment
 	messages [][]byte
 	decoder  *smp.Decoder
 	sequence uint8
 }
 
-func (b *bench) wire() *wire {
-	w := &wire{bench: b}
+func (b *environment) wire() *wire {
+	w := &wire{environment: b}
 	w.decoder = smp.NewDecoder(smp.MaxMessage,
 		func(message []byte) { w.messages = append(w.messages, bytes.Clone(message)) },
 		func([]byte) {},
@@ -38,21 +38,21 @@ func (b *bench) wire() *wire {
 
 func (w *wire) send(octets []byte) {
 	w.Helper()
-	_, err := w.subject.Line.Write(octets)
+	_, err := w.subject.Transport.Write(octets)
 	w.check(err)
 }
 
-// next gives the next message of the board, the answer to what.
+// next returns the next message of the board. to names the request in errors.
 func (w *wire) next(to string) []byte {
 	w.Helper()
-	w.check(w.subject.Line.SetReadDeadline(time.Now().Add(answerTime)))
+	w.check(w.subject.Transport.SetReadDeadline(time.Now().Add(answerTime)))
 	var buffer [4096]byte
 	for len(w.messages) == 0 {
-		n, err := w.subject.Line.Read(buffer[:])
+		n, err := w.subject.Transport.Read(buffer[:])
 		if err != nil {
 			w.Fatalf("waiting for the answer to %s: %v", to, err)
 		}
-		_, _ = w.decoder.Write(buffer[:n]) // never fails
+		_, _ = w.decoder.Write(buffer[:n]) // Write never fails
 	}
 	message := w.messages[0]
 	w.messages = w.messages[1:]
@@ -82,7 +82,7 @@ func refusalOf(err error) error {
 	return err
 }
 
-// alive checks that the board answers an echo, and nothing before it.
+// alive checks that the board's next answer is that to an echo.
 func (w *wire) alive(after string) {
 	w.Helper()
 	var echo smp.EchoResponse
@@ -91,10 +91,10 @@ func (w *wire) alive(after string) {
 	}
 }
 
-// heard gives what the board answers before it answers an echo, which it must.
-func (w *wire) heard(after string) (answered [][]byte) {
+// answersBefore returns the board's answers before its answer to an echo.
+func (w *wire) answersBefore(after string) (answered [][]byte) {
 	w.Helper()
-	const sequence = 255 // no vector's
+	const sequence = 255 // no vector has this number
 	message, err := smp.AppendRequest(nil, sequence, &smp.Echo{Text: after})
 	w.check(err)
 	w.send(smp.AppendFrame(nil, message))
@@ -108,25 +108,25 @@ func (w *wire) heard(after string) (answered [][]byte) {
 	}
 }
 
-// answers says whether a message has this sequence number.
+// answers is true if the message has this sequence number.
 func answers(message []byte, sequence uint8) bool {
 	return len(message) >= smp.HeaderSize && message[6] == sequence
 }
 
 var wireChecks = []check{
-	{"its buffer has a size that a station can use", func(b *bench) {
+	{"its buffer has a size that a station can use", func(b *environment) {
 		var params smp.ParamsResponse
 		if err := b.wire().ask(&smp.Params{}, &params); err != nil || params.BufferSize < 128 || params.BufferCount < 1 {
 			b.Errorf("%+v, %v", params, err)
 		}
 	}},
-	{"a message that fills the buffer is answered, a larger one is dropped in silence", func(b *bench) {
+	{"a message that fills the buffer is answered, a larger one is dropped in silence", func(b *environment) {
 		w := b.wire()
 		var params smp.ParamsResponse
 		w.check(w.ask(&smp.Params{}, &params))
 		room := int(params.BufferSize) - 4
 		for _, length := range []int{room, room + 1, int(params.BufferSize) + 500} {
-			// hello with an unknown key: any buffer can hold the answer.
+			// A hello with an unknown key, because its answer fits into any buffer.
 			body := []byte{0xa1, 0x61, 'z', 0x59, 0, 0}
 			fill := length - smp.HeaderSize - len(body)
 			body[4], body[5] = byte(fill>>8), byte(fill)
@@ -140,7 +140,7 @@ var wireChecks = []check{
 			w.alive("a long message")
 		}
 	}},
-	{"bad bodies are refused by name", func(b *bench) {
+	{"bad bodies are refused by name", func(b *environment) {
 		w := b.wire()
 		for _, v := range w.vectors("request-*") {
 			if v.headers["refusal"] == "" {
@@ -154,7 +154,7 @@ var wireChecks = []check{
 			w.alive(v.name)
 		}
 	}},
-	{"damaged frames are dropped, and what follows is heard", func(b *bench) {
+	{"damaged frames are dropped, and what follows is heard", func(b *environment) {
 		w := b.wire()
 		for _, v := range w.vectors("frame-*") {
 			if why := mcumgrDiffers[v.name]; b.subject.Zephyr && why != "" {
@@ -163,16 +163,16 @@ var wireChecks = []check{
 			}
 			w.send(v.line)
 			if v.headers["expect"] == "ok" {
-				if got := w.next(v.name); !answers(got, v.message[6]) { // one request at a time: buf_count may be 1
+				if got := w.next(v.name); !answers(got, v.message[6]) { // one request at a time, because buf_count may be 1
 					w.Errorf("%s: answered by %x", v.name, got)
 				}
 			}
-			if heard := w.heard(v.name); len(heard) > 0 {
-				w.Errorf("%s: answered by %x", v.name, heard)
+			if extra := w.answersBefore(v.name); len(extra) > 0 {
+				w.Errorf("%s: answered by %x", v.name, extra)
 			}
 		}
 	}},
-	{"flags and reserved bits of a header are ignored, and answered by none", func(b *bench) {
+	{"flags and reserved bits of a header are ignored, and answered by none", func(b *environment) {
 		w := b.wire()
 		message, err := smp.AppendRequest(nil, 77, &smp.Echo{Text: "flags"})
 		w.check(err)
@@ -185,7 +185,7 @@ var wireChecks = []check{
 			w.Errorf("%x, %v", answer, err)
 		}
 	}},
-	{"the same request twice has the same answer twice", func(b *bench) {
+	{"the same request twice has the same answer twice", func(b *environment) {
 		w := b.wire()
 		message, err := smp.AppendRequest(nil, 42, &smp.Hello{})
 		w.check(err)
@@ -195,7 +195,7 @@ var wireChecks = []check{
 			w.Errorf("%x\n%x", one, two)
 		}
 	}},
-	{"an answer is not taken for a request", func(b *bench) {
+	{"an answer is not taken for a request", func(b *environment) {
 		w := b.wire()
 		w.send(smp.AppendFrame(nil, smp.AppendMessage(nil, smp.Header{Op: smp.ReadResponse, Version: 1, Group: 64, Sequence: 9}, []byte{0xa0})))
 		message, err := smp.AppendRequest(nil, 10, &smp.Echo{Text: "after it"})
@@ -207,13 +207,13 @@ var wireChecks = []check{
 			}
 		}
 	}},
-	{"tls requests count up and may come twice", func(b *bench) { tlsSequence(b) }},
-	{"the request that opens a tls session may come twice, too", func(b *bench) { tlsOpening(b) }},
+	{"tls requests count up and may come twice", func(b *environment) { tlsSequence(b) }},
+	{"the request that opens a tls session may come twice, too", func(b *environment) { tlsOpening(b) }},
 }
 
-// mcumgrDiffers names the frames that Zephyr's MCUmgr (3.4) takes in another way
-// than PROTOCOL.md section 1. No station sends them; a damaged line may, and the
-// next try is then heard.
+// mcumgrDiffers names the frames for which Zephyr's MCUmgr (3.4) differs from
+// PROTOCOL.md section 1. A station never sends them; noise on the UART may produce
+// them, and then the board reads the repeated request.
 var mcumgrDiffers = map[string]string{
 	"frame-console-before":  "a marker counts only where a line begins",
 	"frame-console-between": "a marker counts only where a line begins",
@@ -221,8 +221,8 @@ var mcumgrDiffers = map[string]string{
 	"frame-length-zero":     "a length of 0 passes for a message, whose contents are an old one's",
 }
 
-func tlsSequence(b *bench) {
-	b.stocked()
+func tlsSequence(b *environment) {
+	b.provision()
 	b.reset()
 	steps := []struct {
 		name    string
@@ -259,8 +259,8 @@ func tlsSequence(b *bench) {
 	}
 }
 
-func tlsOpening(b *bench) {
-	b.stocked()
+func tlsOpening(b *environment) {
+	b.provision()
 	b.reset()
 	b.check(b.board.Detach())
 	w := b.wire()
@@ -269,15 +269,15 @@ func tlsOpening(b *bench) {
 		return response
 	}
 	first := open("verifier.station")
-	w.sequence-- // the same frame
+	w.sequence-- // send the same frame again
 	if again := open("verifier.station"); !equalTLS(first, again) {
 		b.Errorf("the same request opens another session: %+v, before %+v", again, first)
 	}
-	w.sequence-- // the same header, of another request
+	w.sequence-- // send the same header with another request
 	if other := open("another.station!"); equalTLS(first, other) {
 		b.Error("a session for one name answers for another")
 	}
-	if other := open("another.station!"); equalTLS(first, other) { // it holds a random number
+	if other := open("another.station!"); equalTLS(first, other) { // the session contains a random number
 		b.Error("a new request does not open a new session")
 	}
 }
@@ -288,7 +288,7 @@ func equalTLS(a, z smp.TLSResponse) bool {
 	return err == nil && other == nil && bytes.Equal(one, two)
 }
 
-// allowed compares a refusal with the header of a vector.
+// allowed is true if err is one of the refusals that a vector's header allows.
 func allowed(want string, err error) bool {
 	if want == "any" {
 		return true
@@ -302,7 +302,7 @@ func allowed(want string, err error) bool {
 	return false
 }
 
-// vector is one file of devices/smp/testdata; its README has the format.
+// A vector is one file of devices/smp/testdata; the README there describes the format.
 type vector struct {
 	name          string
 	headers       map[string]string

@@ -21,29 +21,29 @@ const (
 	stderrFile = "stderr.log"
 	lockFile   = "lock"
 
-	// The file behind QEMU's memory region must have the region's size; only
-	// its beginning is the board's flash, the rest stays a hole.
+	// The file behind QEMU's memory region must have the region's size. Only its
+	// beginning is the board's flash; the rest is a hole in the file.
 	flashRegion = 16 << 20
 	flashSize   = 64 << 10
 
-	stderrLimit = 1 << 20 // the log starts anew when it is larger
-	wordsLimit  = 4 << 10
+	stderrLimit = 1 << 20 // a larger log is emptied
+	tailLimit   = 4 << 10
 
-	// A board whose station was killed is killed too, but needs a moment to go.
-	lockPatience = time.Second
-	lockPoll     = 20 * time.Millisecond
+	// After a station was killed, its board's process needs a moment to end.
+	lockTimeout = time.Second
+	lockPoll    = 20 * time.Millisecond
 )
 
-// directory is the part of a board that survives power cuts.
+// A directory is the part of a board that survives power cuts.
 type directory struct {
 	path   string
-	lock   *os.File // inherited by the process: taken until both are gone
+	lock   *os.File // the process inherits it, so it is held until station and process have ended
 	fuses  *os.File
 	stderr *os.File
-	since  atomic.Int64 // offset in stderr of the last power-on
+	since  atomic.Int64 // offset in stderr at the last power-on
 }
 
-// openDirectory takes the board's directory; a second taker gets ErrInUse.
+// openDirectory opens and locks the board's directory. A locked directory is ErrInUse.
 func openDirectory(ctx context.Context, cfg Config) (*directory, error) {
 	path, err := filepath.Abs(cfg.Dir)
 	if err != nil {
@@ -60,7 +60,7 @@ func openDirectory(ctx context.Context, cfg Config) (*directory, error) {
 }
 
 func (d *directory) open(ctx context.Context, cfg Config) (err error) {
-	if err := d.take(ctx); err != nil {
+	if err := d.acquireLock(ctx); err != nil {
 		return err
 	}
 	if err := d.burnFuses(cfg); err != nil {
@@ -81,13 +81,13 @@ func (d *directory) open(ctx context.Context, cfg Config) (err error) {
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
 
-// take locks the directory.
-func (d *directory) take(ctx context.Context) (err error) {
+// acquireLock locks the directory.
+func (d *directory) acquireLock(ctx context.Context) (err error) {
 	d.lock, err = os.OpenFile(d.file(lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the board's lock: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
 		err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -127,7 +127,7 @@ func (d *directory) burnFuses(cfg Config) error {
 	return nil
 }
 
-// openFuses checks what is there: size, mode, and that it is what was asked for.
+// openFuses checks size and mode of the fuses, and compares them with cfg.Fuses.
 func (d *directory) openFuses(cfg Config) (err error) {
 	if d.fuses, err = os.OpenFile(d.file(fusesFile), os.O_RDONLY|unix.O_NOFOLLOW, 0); err != nil {
 		return fmt.Errorf("opening the fuses: %w", err)
@@ -160,7 +160,7 @@ func (d *directory) compareFuses(want *Fuses) error {
 	return nil
 }
 
-// makeFlash makes an erased flash for a new board and checks the size of an old one.
+// makeFlash makes an erased flash for a new board, and checks the size of an existing one.
 func (d *directory) makeFlash() error {
 	info, err := os.Lstat(d.file(flashFile))
 	switch {
@@ -187,7 +187,7 @@ func (d *directory) eraseFlash() error {
 	return nil
 }
 
-// create writes a file so that it is there whole or not at all.
+// create writes a file. The file gets its name only when it is complete.
 func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(d.path, "."+name+"-*") // mode 0600
 	if err != nil {
@@ -204,8 +204,8 @@ func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	return os.Rename(f.Name(), d.file(name))
 }
 
-// markPowerOn starts the log anew if it is too large, and remembers where the
-// words of this power-on begin.
+// markPowerOn empties a log that is too large, and stores where the output of this
+// power-on begins.
 func (d *directory) markPowerOn() error {
 	info, err := d.stderr.Stat()
 	if err != nil {
@@ -222,22 +222,22 @@ func (d *directory) markPowerOn() error {
 	return nil
 }
 
-// lastWords is the tail of the log since the last power-on.
-func (d *directory) lastWords() string {
+// stderrTail returns the end of the output since the last power-on.
+func (d *directory) stderrTail() string {
 	from := d.since.Load()
 	info, err := d.stderr.Stat()
 	if err != nil {
 		return ""
 	}
-	from = max(from, info.Size()-wordsLimit)
-	words, err := io.ReadAll(io.NewSectionReader(d.stderr, from, wordsLimit))
+	from = max(from, info.Size()-tailLimit)
+	text, err := io.ReadAll(io.NewSectionReader(d.stderr, from, tailLimit))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(words))
+	return strings.TrimSpace(string(text))
 }
 
-// Close lets go of the directory.
+// Close closes the files and releases the lock.
 func (d *directory) Close() error {
 	var errs []error
 	for _, f := range []*os.File{d.fuses, d.stderr, d.lock} {

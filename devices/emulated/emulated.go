@@ -1,23 +1,23 @@
-// Package emulated runs boards that are processes of this machine: QEMU's
-// mps2 machines with the bare-metal firmware or a Zephyr image, or the same core
-// as a Linux process.
+// Package emulated runs boards that are processes of this machine: QEMU's mps2
+// machines with the bare-metal firmware or a Zephyr image, or the same core as a Linux
+// process.
 //
-// One [Board] is one directory and one line. The directory is the hardware
-// that survives a power cut:
+// A [Board] has one directory and one UART. The directory is the hardware that survives
+// a power cut:
 //
-//	fuses.bin   32 octets HUK, 16 octets hardware id; mode 0600, written once, never again
-//	flash.bin   the certificate store's flash; 0xff where nothing was written
-//	stderr.log  what the process and the firmware's console said, for people
-//	lock        held by the station and by the board's process
+//	fuses.bin   32 octets HUK, 16 octets hardware id; mode 0600, written once
+//	flash.bin   the flash of the certificate store; erased octets are 0xff
+//	stderr.log  output of the process and of the firmware's console, for people
+//	lock        locked by the station and by the board's process
 //
-// The process is the board's power: [Start] switches it on, [Board.PowerCut]
-// ends it with SIGKILL, [Board.PowerOn] starts it again on the same line. The
-// process never outlives the station: the kernel kills it when the station
-// ends, however that happens, and the lock stays taken until it is gone.
+// The process is the board's power. [Start] switches the board on, [Board.PowerCut]
+// ends the process with SIGKILL, [Board.PowerOn] starts a new one on the same UART. When
+// the station ends, in whatever way, the kernel kills the process, and the lock is held
+// until the process has ended.
 //
-// The HUK goes to the process as an inherited descriptor, never by name,
-// argument or environment. It has no protection beyond the file's mode: an
-// emulated board is for benches and tests.
+// The process gets the HUK as an inherited descriptor, never by name, argument or
+// environment. Nothing but the file's mode protects the HUK: emulated boards are for
+// demonstrations and tests.
 package emulated
 
 import (
@@ -34,7 +34,7 @@ import (
 	"hallmark/devices"
 )
 
-// Kind says what a board is made of.
+// A Kind says how a board is emulated.
 type Kind int
 
 // The kinds of emulated boards.
@@ -43,7 +43,7 @@ const (
 	Posix                 // the same core as a Linux process
 )
 
-// String gives the word used on the command line.
+// String returns the word that flags use.
 func (k Kind) String() string {
 	switch k {
 	case QEMU:
@@ -54,35 +54,35 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", int(k))
 }
 
-// The refusals of this package.
+// Errors of this package.
 var (
-	// ErrConfig says that a Config cannot describe a board.
+	// ErrConfig: the Config does not describe a possible board.
 	ErrConfig = errors.New("not a board")
-	// ErrNoQEMU says that the emulator is not installed.
+	// ErrNoQEMU: the emulator is not installed.
 	ErrNoQEMU = errors.New("qemu-system-arm is not installed")
-	// ErrNoImage says that the firmware was not built.
+	// ErrNoImage: the firmware image does not exist.
 	ErrNoImage = errors.New("no firmware image")
-	// ErrInUse says that a board already runs in this directory.
+	// ErrInUse: a board already runs in this directory.
 	ErrInUse = errors.New("a board already runs in this directory")
-	// ErrFuses says that fuses.bin is not what this package wrote.
+	// ErrFuses: fuses.bin was not written by this package, or others may read it.
 	ErrFuses = errors.New("unusable fuses")
-	// ErrFlash says that flash.bin is not what this package wrote.
+	// ErrFlash: flash.bin was not written by this package.
 	ErrFlash = errors.New("unusable flash")
-	// ErrDied says that the board's process ended by itself.
+	// ErrDied: the board's process ended by itself.
 	ErrDied = errors.New("the board's process ended")
-	// ErrOff says that the board is switched off.
+	// ErrOff: the board is switched off.
 	ErrOff = errors.New("the board is off")
-	// ErrClosed says that the board was closed.
+	// ErrClosed: the board was closed.
 	ErrClosed = errors.New("the board is closed")
-	// ErrStuck says that the process did not end in time, even after SIGKILL.
+	// ErrStuck: the process did not end in time, not even after SIGKILL.
 	ErrStuck = errors.New("the board's process does not end")
 )
 
 // FusesSize is the length in octets of a board's fuses.
 const FusesSize = 48
 
-// Fuses is the content of a board's fuses: 32 octets HUK, 16 octets hardware
-// id. It never prints.
+// Fuses are the contents of a board's fuses: 32 octets HUK, 16 octets hardware id.
+// Printing gives a placeholder.
 type Fuses [FusesSize]byte
 
 // Format writes a placeholder for every verb.
@@ -93,51 +93,49 @@ type Config struct {
 	Kind    Kind
 	Machine string // QEMU only: "mps2-an385" or "mps2-an521"
 	Image   string // firmware: an ELF file for QEMU, an executable for Posix
-	Dir     string // made when missing (0700), kept
+	Dir     string // made with mode 0700 if it does not exist; never removed
 
-	// Fuses are burned when the directory is new and must be nil or equal
-	// to what is there otherwise. Nil: drawn from Random.
+	// Fuses are written when the directory is new. Otherwise they must be equal to the
+	// existing ones, or nil. nil in a new directory: drawn from Random.
 	Fuses *Fuses
-	// Random is crypto/rand.Reader when nil.
+	// Random is the source of new fuses; nil: crypto/rand.Reader.
 	Random io.Reader
 
-	// Pty makes the line a pseudo terminal that is opened as a UART is, through
-	// devices/serial. It belongs to the process, as an adapter on the board
-	// does: a power cut unplugs it, and after PowerOn there is a new Line.
+	// Pty makes the UART a pseudo-terminal, which is opened through devices/serial. The
+	// process owns the terminal, like an adapter on the board: a power cut unplugs it,
+	// and PowerOn makes a new Transport.
 	Pty bool
 
-	// Ethernet gives a QEMU board a network of its own, which leads to nothing
-	// but [EthernetPeer]. A posix board has the network of this machine.
+	// Ethernet gives a QEMU board a network of its own, in which only [EthernetPeer]
+	// answers. A posix board uses the network of this machine.
 	Ethernet bool
 
-	testingOnlyTRNG string // QEMU character device in place of the host's random device
+	testingOnlyTRNG string // QEMU character device instead of the host's random device
 }
 
-// Bounds on what a healthy process does, generous for a machine that runs
-// many boards on few cores.
+// Time limits for a healthy process. They are long, because a machine may run many
+// boards on few cores.
 const (
 	startBound = 30 * time.Second
 	stopBound  = 2 * time.Second
 	killBound  = 10 * time.Second
 )
 
-// Board is an emulated board. Its methods may be called from several
-// goroutines.
+// A Board is an emulated board. Its methods may be called from several goroutines.
 type Board struct {
 	cfg  Config
 	dir  *directory
-	line *line
-	net  *ethernet // nil: none
+	uart *uart
+	net  *ethernet // nil: no network
 
-	mu     sync.Mutex // guards line, power and closed
-	power  *process   // nil: off
+	mu     sync.Mutex // guards uart, power and closed
+	power  *process   // nil: the board is off
 	closed bool
 }
 
-// Start opens the board's directory, making it when it is missing, and
-// switches the board on. ctx bounds the start only; the board runs until
-// [Board.Close]. The line is open before the firmware's first instruction, so
-// no octet is lost.
+// Start opens the board's directory, makes it if necessary, and switches the board on.
+// ctx limits the start only; the board runs until [Board.Close]. The UART is open
+// before the firmware's first instruction, so no octet is lost.
 func Start(ctx context.Context, cfg Config) (*Board, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("starting %v board: %w", cfg.Kind, err)
@@ -154,7 +152,7 @@ func (b *Board) open(ctx context.Context) (err error) {
 		return err
 	}
 	if !b.cfg.Pty {
-		if b.line, err = newLine(); err != nil {
+		if b.uart, err = newUART(); err != nil {
 			return err
 		}
 	}
@@ -198,7 +196,7 @@ func (c *Config) checkImage() error {
 	return nil
 }
 
-// ImageName is where the firmware's build folder keeps the image for a board.
+// ImageName returns the path of a board's image in the firmware's build directory.
 func ImageName(kind Kind, machine string) string {
 	if kind == Posix {
 		return "posix/hallmark-posix"
@@ -206,18 +204,18 @@ func ImageName(kind Kind, machine string) string {
 	return "qemu/" + machine + ".elf"
 }
 
-// Line is the board's UART, the same for the whole life of the Board (not with
-// [Config.Pty]): open through resets and power cuts, silent while the board is off. When the
-// process ends by itself, Read and Write give an error that is ErrDied and
-// shows its last words.
-func (b *Board) Line() devices.Line {
+// Transport returns the board's UART. Without [Config.Pty] the UART is the same for the
+// whole life of the Board: it stays open through resets and power cuts, and is silent
+// while the board is off. When the process ends by itself, Read and Write return ErrDied
+// with the end of the process's output.
+func (b *Board) Transport() devices.Transport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.line
+	return b.uart
 }
 
-// PowerOn starts the process after a power cut. What the station sent
-// meanwhile is lost. Switching on a running board does nothing.
+// PowerOn starts a process after a power cut. Octets that the station sent meanwhile are
+// lost. PowerOn of a running board does nothing.
 func (b *Board) PowerOn(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -225,7 +223,7 @@ func (b *Board) PowerOn(ctx context.Context) error {
 		return ErrClosed
 	}
 	if b.power != nil {
-		return b.line.reason()
+		return b.uart.reason()
 	}
 	return b.powerOn(ctx)
 }
@@ -244,16 +242,16 @@ func (b *Board) powerOn(ctx context.Context) error {
 	return nil
 }
 
-// newPty is a line for the next process, if it brings one; the last is dead.
+// newPty prepares a new UART for the next process, which makes its own pseudo-terminal.
 func (b *Board) newPty() error {
 	if !b.cfg.Pty {
 		return nil
 	}
 	var err error
-	if b.line != nil {
-		err = b.line.release()
+	if b.uart != nil {
+		err = b.uart.release()
 	}
-	b.line = &line{}
+	b.uart = &uart{}
 	return err
 }
 
@@ -265,8 +263,8 @@ func (b *Board) launch(ctx context.Context) (*process, error) {
 	return b.launchQEMU(ctx)
 }
 
-// PowerCut ends the process with SIGKILL, at whatever it was doing, and
-// returns when it is gone. The line stays open.
+// PowerCut ends the process with SIGKILL, whatever the board does, and returns when the
+// process has ended. The UART stays open.
 func (b *Board) PowerCut() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -280,9 +278,8 @@ func (b *Board) PowerCut() error {
 	return nil
 }
 
-// Reset pulls the board's reset line and returns when the board has been
-// reset; its firmware is then starting. A Posix board loses power shortly
-// instead.
+// Reset asserts the board's reset pin and returns when the board was reset and its
+// firmware starts. A Posix board has a short power cut instead.
 func (b *Board) Reset(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -299,7 +296,7 @@ func (b *Board) Reset(ctx context.Context) error {
 }
 
 func (b *Board) reset(ctx context.Context) error {
-	if err := b.line.reason(); err != nil {
+	if err := b.uart.reason(); err != nil {
 		return err
 	}
 	if b.power.monitor != nil {
@@ -312,27 +309,26 @@ func (b *Board) reset(ctx context.Context) error {
 	return b.powerOn(ctx)
 }
 
-// Close ends the process, waits for it, and lets go of line and directory.
-// It gives the reason if the process had ended by itself. Closing twice is
-// harmless.
+// Close ends the process, waits for it, and closes UART and directory. If the process had
+// ended by itself, Close returns the reason. A second Close does nothing.
 func (b *Board) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil
 	}
-	return errors.Join(b.release(), b.line.reason())
+	return errors.Join(b.release(), b.uart.reason())
 }
 
-// release gives back whatever Start got hold of.
+// release frees everything that Start acquired.
 func (b *Board) release() error {
 	b.closed = true
 	var errs []error
 	if b.power != nil {
 		errs = append(errs, b.power.stop())
 	}
-	if b.line != nil {
-		errs = append(errs, b.line.release())
+	if b.uart != nil {
+		errs = append(errs, b.uart.release())
 	}
 	if b.net != nil {
 		errs = append(errs, b.net.release())
@@ -343,22 +339,21 @@ func (b *Board) release() error {
 	return errors.Join(errs...)
 }
 
-// Reach opens the way from the board's network to this TCP address, in place of
-// the one before, and gives what the board has to dial for it. The zero address
-// closes the way, which the board hears nothing of.
+// Reach connects the board's network to this TCP address, instead of the address before,
+// and returns the address that the board must dial. The zero address disconnects the
+// network, which the board does not notice.
 func (b *Board) Reach(address netip.AddrPort) netip.AddrPort {
 	if b.net == nil {
 		return address
 	}
-	_ = b.net.lead(address) // fails only for a board that was closed, and dials nobody
+	_ = b.net.setTarget(address) // fails only for a closed board, which dials nobody
 	return EthernetPeer()
 }
 
-// Stderr gives the last lines that the process wrote since it was last
-// switched on, at most 4 KiB.
+// Stderr returns the end of the process's output since the last power-on, at most 4 KiB.
 func (b *Board) Stderr() string {
 	if b.dir == nil {
 		return ""
 	}
-	return b.dir.lastWords()
+	return b.dir.stderrTail()
 }

@@ -143,25 +143,25 @@ func TestFusesNeverPrint(t *testing.T) {
 
 func TestLineSurvivesPowerCuts(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
 	for range 3 {
 		if err := b.PowerCut(); err != nil {
 			t.Fatal(err)
 		}
-		tell(t, b, "lost\n")
+		send(t, b, "lost\n")
 		if err := b.PowerOn(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, r, b, "up\n")
-		tell(t, b, "heard\n")
+		send(t, b, "heard\n")
 		expect(t, r, b, "heard\n")
 	}
 }
 
 func TestResetOfAPosixBoardIsAShortPowerCut(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
 	before := b.PID()
 	if err := b.Reset(t.Context()); err != nil {
@@ -204,9 +204,9 @@ func TestABoardThatIsClosed(t *testing.T) {
 
 func TestLastWordsOfAProcessThatDied(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	r := bufio.NewReader(b.Line())
+	r := bufio.NewReader(b.Transport())
 	expect(t, r, b, "up\n")
-	tell(t, b, "die\n")
+	send(t, b, "die\n")
 	_, err := r.ReadString('\n')
 	want := "exit status 7: echo board is up | last words"
 	if !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), want) {
@@ -222,12 +222,12 @@ func TestLastWordsOfAProcessThatDied(t *testing.T) {
 
 func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
 	b := start(t, echoConfig(t.TempDir()))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 	process := b.power
-	if err := b.Line().Close(); err != nil {
+	if err := b.Transport().Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !process.gone(killBound) {
+	if !process.exited(killBound) {
 		t.Fatal("the process does not end")
 	}
 	if err := b.Close(); err != nil {
@@ -236,21 +236,21 @@ func TestABoardThatEndsBecauseItsLineWasClosedHasNotDied(t *testing.T) {
 }
 
 func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
-	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // as a C library would: not close-on-exec
+	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // without O_CLOEXEC, as C libraries open files
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(leak) })
 	dir := t.TempDir()
 	b := start(t, echoConfig(dir))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 
 	proc := fmt.Sprintf("/proc/%d", b.PID())
 	var names []string
 	for fd := range 64 {
 		name, err := os.Readlink(fmt.Sprintf("%s/fd/%d", proc, fd))
 		ownByRuntime := strings.HasPrefix(name, "anon_inode:") || strings.HasPrefix(name, "/sys/fs/cgroup/")
-		if err == nil && !ownByRuntime { // the echo board is a Go program
+		if err == nil && !ownByRuntime { // the echo board is a Go program and has these descriptors
 			names = append(names, strings.TrimPrefix(name, dir+"/"))
 		}
 	}
@@ -307,7 +307,7 @@ func TestTheBoardDiesWithItsStation(t *testing.T) {
 	if err := station.Wait(); err == nil {
 		t.Fatal("the station was not killed")
 	}
-	// The lock is free only when the board's process is gone too.
+	// The lock is free only when the board's process has ended, too.
 	start(t, echoConfig(dir))
 	if _, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("process %d is still there: %v", pid, err)
@@ -330,7 +330,7 @@ func TestTheErrorLogStartsAnewWhenItIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := start(t, echoConfig(dir))
-	expect(t, bufio.NewReader(b.Line()), b, "up\n")
+	expect(t, bufio.NewReader(b.Transport()), b, "up\n")
 	if got := b.Stderr(); got != "echo board is up" {
 		t.Fatalf("the log holds %q", got)
 	}

@@ -10,27 +10,27 @@ import (
 	"time"
 )
 
-// EthernetPeer is the one address in the network of an emulated board
-// ([Config.Ethernet]): what it says there comes out where [Board.Reach] leads.
+// EthernetPeer returns the only address in the network of an emulated board
+// ([Config.Ethernet]). A connection to it goes to the address of [Board.Reach].
 func EthernetPeer() netip.AddrPort { return netip.MustParseAddrPort("10.0.2.100:8443") }
 
 // tlsHandshake is the first octet of each TLS connection (RFC 8446 section 5.1, ContentType).
 const tlsHandshake = 22
 
-// dialBound is for the way to the verifier, on this machine or beside it.
+// dialBound is the time for a connection to the verifier, on this machine or in its network.
 const dialBound = 5 * time.Second
 
-// ethernet is the other end of an emulated board's network: a socket pair, of
-// which each process inherits one end. QEMU puts there what the guest says to
-// EthernetPeer, without saying where a connection begins or ends; so here one
-// begins with a TLS handshake record, and ends when its peer closes or at the next Reach.
+// ethernet is the other end of an emulated board's network: a socket pair, of which each
+// process inherits one end. QEMU writes there what the guest sends to EthernetPeer, but
+// does not say where a connection begins or ends. So a TLS handshake record begins a
+// connection, which ends when its peer closes or at the next Reach.
 type ethernet struct {
 	near net.Conn
 	far  *os.File
 	work sync.WaitGroup
 
-	mu       sync.Mutex     // covers what follows
-	target   netip.AddrPort // not valid: what the board says goes nowhere
+	mu       sync.Mutex     // guards the fields below
+	target   netip.AddrPort // not valid: the board's octets are dropped
 	upstream net.Conn       // nil: no connection
 }
 
@@ -44,8 +44,8 @@ func newEthernet() (*ethernet, error) {
 	return e, nil
 }
 
-// arguments give QEMU's machine its network: restrict keeps the guest from this
-// machine and from all others, but for the one address that is forwarded.
+// arguments are QEMU's arguments for the network. restrict keeps the guest away from
+// this machine and all others, except for the one address that is forwarded.
 func (e *ethernet) arguments(fd int) []string {
 	return []string{
 		"-chardev", fmt.Sprintf("socket,id=ethernet,fd=%d", fd),
@@ -53,7 +53,7 @@ func (e *ethernet) arguments(fd int) []string {
 	}
 }
 
-// run carries what the board says.
+// run carries octets from the board.
 func (e *ethernet) run() {
 	buffer := make([]byte, 16<<10)
 	for {
@@ -69,8 +69,8 @@ func (e *ethernet) run() {
 	}
 }
 
-// connection is the one these octets belong to; nil: to none. A target that
-// cannot be reached is, to the board, one that says nothing.
+// connection returns the connection that the octets belong to, or nil. To the board, a
+// target that cannot be reached looks like a silent one.
 func (e *ethernet) connection(octets []byte) net.Conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,29 +86,29 @@ func (e *ethernet) connection(octets []byte) net.Conn {
 	return conn
 }
 
-// A burst of frames is more than some drivers of the emulated LAN9118 take:
-// they stop to receive. So each frame has the line for itself for a moment.
+// Some drivers of the emulated LAN9118 stop receiving after a burst of frames. So there is
+// a gap after each frame.
 const (
 	frameMax   = 1400 // octets of data in an Ethernet frame
 	frameGap   = 10 * time.Millisecond
-	frameBound = time.Second // until QEMU has room for it
+	frameBound = time.Second // until QEMU has room for a frame
 )
 
-// answer carries what the peer says, frame by frame.
+// answer carries octets from the peer, frame by frame.
 func (e *ethernet) answer(upstream net.Conn) {
 	defer e.end(upstream)
 	buffer := make([]byte, frameMax)
 	for {
 		n, err := upstream.Read(buffer)
-		if !e.deliver(upstream, buffer[:n]) || err != nil {
+		if !e.toBoard(upstream, buffer[:n]) || err != nil {
 			return
 		}
 		time.Sleep(frameGap)
 	}
 }
 
-// deliver gives octets to the board while they belong to its connection.
-func (e *ethernet) deliver(upstream net.Conn, octets []byte) bool {
+// toBoard sends octets to the board if they belong to its current connection.
+func (e *ethernet) toBoard(upstream net.Conn, octets []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.upstream != upstream || e.near.SetWriteDeadline(time.Now().Add(frameBound)) != nil {
@@ -124,33 +124,33 @@ func (e *ethernet) end(upstream net.Conn) {
 	if e.upstream == upstream {
 		e.upstream = nil
 	}
-	_ = upstream.Close() // a second close, or a connection that is gone
+	_ = upstream.Close() // it may be closed already
 }
 
-// lead sets where the network leads to from now on. What the peer before said
-// and the board did not hear must not reach its next connection.
-func (e *ethernet) lead(target netip.AddrPort) error {
+// setTarget sets the address that the network leads to. It drops the octets of the peer
+// before that the board has not read, so that they do not get into its next connection.
+func (e *ethernet) setTarget(target netip.AddrPort) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.target = target
 	if e.upstream != nil {
-		_ = e.upstream.Close() // answer ends with it
+		_ = e.upstream.Close() // this ends answer
 		e.upstream = nil
 	}
 	return drain(e.far)
 }
 
-// cut ends what a board that lost its power had to do with the network.
+// cut ends the connections of a board that lost its power.
 func (e *ethernet) cut() error {
 	if e == nil {
 		return nil
 	}
-	return e.lead(netip.AddrPort{})
+	return e.setTarget(netip.AddrPort{})
 }
 
-// release closes both ends and waits for whoever uses them.
+// release closes both ends and waits for the goroutines.
 func (e *ethernet) release() error {
-	err := errors.Join(e.lead(netip.AddrPort{}), e.near.Close())
+	err := errors.Join(e.setTarget(netip.AddrPort{}), e.near.Close())
 	e.work.Wait()
 	return errors.Join(err, e.far.Close())
 }

@@ -24,7 +24,7 @@ func TestABoardWithEthernetStarts(t *testing.T) {
 	}
 }
 
-// A guest is what QEMU does at its end of the network.
+// A guest stands for QEMU at its end of the network.
 type guest struct {
 	*ethernet
 	conn net.Conn
@@ -57,12 +57,12 @@ func (g guest) says(t *testing.T, text string) {
 
 func (g guest) leads(t *testing.T, target netip.AddrPort) {
 	t.Helper()
-	if err := g.lead(target); err != nil {
+	if err := g.setTarget(target); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func hears(t *testing.T, conn net.Conn, want string) {
+func reads(t *testing.T, conn net.Conn, want string) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func hears(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
-func hearsNothing(t *testing.T, conn net.Conn) {
+func readsNothing(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func hearsNothing(t *testing.T, conn net.Conn) {
 	}
 }
 
-// peer listens on loopback.
+// peer listens on the loopback interface.
 func peer(t *testing.T) (listener *net.TCPListener, address netip.AddrPort) {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -112,20 +112,20 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 	guest := newGuest(t)
 	first, where := peer(t)
 	guest.says(t, "\x16 to nobody")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 
 	guest.leads(t, where)
 	guest.says(t, "what is left of a connection before")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 	guest.says(t, "\x16hello")
 	conn := accepted(t, first)
-	hears(t, conn, "\x16hello")
+	reads(t, conn, "\x16hello")
 	if _, err := conn.Write([]byte("answer")); err != nil {
 		t.Fatal(err)
 	}
-	hears(t, guest.conn, "answer")
+	reads(t, guest.conn, "answer")
 	guest.says(t, "more")
-	hears(t, conn, "more")
+	reads(t, conn, "more")
 
 	second, elsewhere := peer(t)
 	guest.leads(t, elsewhere)
@@ -133,7 +133,7 @@ func TestTheNetworkLeadsToOneAddressAndToNoneBefore(t *testing.T) {
 		t.Error("the first connection goes on")
 	}
 	guest.says(t, "\x16again")
-	hears(t, accepted(t, second), "\x16again")
+	reads(t, accepted(t, second), "\x16again")
 }
 
 func TestAfterThePeerHasClosedTheNextHandshakeIsANewConnection(t *testing.T) {
@@ -143,7 +143,7 @@ func TestAfterThePeerHasClosedTheNextHandshakeIsANewConnection(t *testing.T) {
 	for range 3 {
 		guest.says(t, "\x16hello")
 		conn := accepted(t, listener)
-		hears(t, conn, "\x16hello")
+		reads(t, conn, "\x16hello")
 		if err := conn.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -159,27 +159,27 @@ func (g guest) connected() bool {
 	return g.upstream != nil
 }
 
-// A guest that has closed its connection leaves unread what comes after it.
+// A guest that has closed its connection does not read the octets that come afterwards.
 func TestWhatTheBoardDidNotHearDoesNotReachItsNextConnection(t *testing.T) {
 	guest := newGuest(t)
 	listener, where := peer(t)
 	guest.leads(t, where)
 	guest.says(t, "\x16hello")
 	conn := accepted(t, listener)
-	hears(t, conn, "\x16hello")
+	reads(t, conn, "\x16hello")
 	if _, err := conn.Write([]byte("too late")); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * frameGap)
 	guest.leads(t, where)
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 	guest.says(t, "\x16again")
 	conn = accepted(t, listener)
-	hears(t, conn, "\x16again")
+	reads(t, conn, "\x16again")
 	if _, err := conn.Write([]byte("in time")); err != nil {
 		t.Fatal(err)
 	}
-	hears(t, guest.conn, "in time")
+	reads(t, guest.conn, "in time")
 }
 
 func TestAnAddressWhereNobodyListensIsSilent(t *testing.T) {
@@ -190,5 +190,5 @@ func TestAnAddressWhereNobodyListensIsSilent(t *testing.T) {
 	}
 	guest.leads(t, where)
 	guest.says(t, "\x16hello")
-	hearsNothing(t, guest.conn)
+	readsNothing(t, guest.conn)
 }

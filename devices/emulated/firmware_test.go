@@ -24,7 +24,7 @@ import (
 	"hallmark/devices"
 )
 
-// firmwares are the images the tests of this file run on.
+// firmwares are the images for the tests of this file.
 var firmwares = []Config{
 	{Kind: QEMU, Machine: "mps2-an385"},
 	{Kind: QEMU, Machine: "mps2-an521"},
@@ -44,14 +44,14 @@ func onEachFirmware(t *testing.T, test func(*testing.T, *talker, Config)) {
 	}
 }
 
-// talker is a board with the station's own client on its line.
+// A talker is a board with the station's client on its UART.
 type talker struct {
 	*Board
 	*devices.Client
 }
 
 func talkTo(b *Board) *talker {
-	return &talker{b, devices.NewClient(b.Line(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
+	return &talker{b, devices.NewClient(b.Transport(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
 }
 
 func (b *talker) hello(t *testing.T) devices.Identity {
@@ -63,7 +63,7 @@ func (b *talker) hello(t *testing.T) devices.Identity {
 	return hello
 }
 
-// anchor is a self-signed CA certificate.
+// anchor returns a self-signed CA certificate.
 func anchor(t *testing.T) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -116,7 +116,7 @@ func checkImage(t *testing.T, hello devices.Identity, cfg Config) {
 	}
 }
 
-// imageHash is SHA-256 over what the image's file puts into the board's flash.
+// imageHash returns the SHA-256 of the octets that the image's file puts into the board's flash.
 func imageHash(t *testing.T, path string) []byte {
 	t.Helper()
 	image, err := elf.Open(path)
@@ -222,7 +222,7 @@ func TestTheHUKIsGoneFromMemoryOnceItWasUsed(t *testing.T) {
 	})
 }
 
-// dump is what a probe would read.
+// dump returns the memory that a debug probe would read.
 func (b *talker) dump(t *testing.T, from, size uint64) []byte {
 	t.Helper()
 	file := filepath.Join(b.dir.path, "dump.bin")
@@ -244,7 +244,7 @@ func TestABoardWithoutEntropyRefuses(t *testing.T) {
 	} {
 		for _, cfg := range firmwares {
 			if cfg.Kind != QEMU {
-				continue // its source is the system's
+				continue // its entropy comes from this machine
 			}
 			t.Run(cfg.name()+" with "+name, func(t *testing.T) {
 				cfg.Image, cfg.Dir = image(t, cfg.Kind, cfg.Machine), t.TempDir()
@@ -293,15 +293,15 @@ func identifyOnce(ctx context.Context, cfg Config) error {
 }
 
 func TestAnImageThatIsNoFirmwareShowsQEMUsLastWords(t *testing.T) {
-	image(t, QEMU, "mps2-an385") // where this is built, QEMU is installed
+	image(t, QEMU, "mps2-an385") // QEMU is installed where this image is built
 	cfg := Config{Kind: QEMU, Machine: "mps2-an385", Image: filepath.Join(t.TempDir(), "zero, or nothing.elf"), Dir: t.TempDir()}
 	if err := os.WriteFile(cfg.Image, make([]byte, 64), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b, err := Start(t.Context(), cfg)
-	if err == nil { // the CPU locks up a moment later
+	if err == nil { // the board started; its CPU locks up a moment later
 		defer b.Close()
-		_, err = b.Line().Read(make([]byte, 1))
+		_, err = b.Transport().Read(make([]byte, 1))
 	}
 	if !errors.Is(err, ErrDied) || !strings.Contains(err.Error(), "Lockup") {
 		t.Fatalf("got %v, want %v with QEMU's explanation", err, ErrDied)

@@ -8,7 +8,7 @@ import (
 	"hallmark/devices"
 )
 
-// Fuses that nobody burned, of either technology, are no key: such boards would all be one board.
+// Fuses that were never written hold no key: with such a key all boards would have one identity.
 func TestABoardWithoutAHUKRefusesEverything(t *testing.T) {
 	for name, blank := range map[string]byte{"all zero": 0x00, "all one": 0xff} {
 		for _, cfg := range firmwares {

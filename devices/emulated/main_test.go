@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The test binary is also the process of a posix board that echoes its line,
-// and a station that is there to be killed.
+// The test binary is also the process of a posix board that echoes its input, and a
+// station that a test kills.
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 2 && os.Args[1] == "-fuses":
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// echoBoard says hello, answers each line with itself, and obeys "die".
+// echoBoard sends "up", answers each line with the same line, and ends at "die".
 func echoBoard() {
 	line := os.NewFile(3, "line")
 	fmt.Fprintln(os.Stderr, "echo board is up")
@@ -39,7 +39,7 @@ func echoBoard() {
 	}
 }
 
-// doomedStation starts a board, tells its process id, and waits to be killed.
+// doomedStation starts a board, prints its process id, and waits until it is killed.
 func doomedStation(dir string) {
 	b, err := Start(context.Background(), echoConfig(dir))
 	if err != nil {
@@ -54,7 +54,7 @@ func echoConfig(dir string) Config {
 	return Config{Kind: Posix, Image: os.Args[0], Dir: dir}
 }
 
-// start gives a running board that the test closes.
+// start returns a running board and closes it when the test ends.
 func start(t *testing.T, cfg Config) *Board {
 	t.Helper()
 	b, err := Start(t.Context(), cfg)
@@ -68,7 +68,7 @@ func start(t *testing.T, cfg Config) *Board {
 // expect reads one line of text from the board.
 func expect(t *testing.T, r *bufio.Reader, b *Board, want string) {
 	t.Helper()
-	if err := b.Line().SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := b.Transport().SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.ReadString('\n')
@@ -77,14 +77,14 @@ func expect(t *testing.T, r *bufio.Reader, b *Board, want string) {
 	}
 }
 
-func tell(t *testing.T, b *Board, text string) {
+func send(t *testing.T, b *Board, text string) {
 	t.Helper()
-	if _, err := io.WriteString(b.Line(), text); err != nil {
+	if _, err := io.WriteString(b.Transport(), text); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// image finds a built firmware; without it the test cannot run.
+// image returns the path of a built firmware. Without it the test is skipped.
 func image(t *testing.T, kind Kind, machine string) string {
 	t.Helper()
 	path := filepath.Join("..", "firmware", "build", ImageName(kind, machine))
@@ -94,7 +94,7 @@ func image(t *testing.T, kind Kind, machine string) string {
 	return path
 }
 
-// missing skips the test, or fails it where nothing may be skipped.
+// missing skips the test; with CI=true the test fails instead.
 func missing(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

@@ -10,11 +10,11 @@ import (
 	"sync"
 )
 
-// errMonitorGone says that QEMU closed its monitor, which it does by ending.
+// errMonitorGone: QEMU closed its monitor, which happens when QEMU ends.
 var errMonitorGone = errors.New("QEMU's monitor is gone")
 
-// monitor speaks QMP, QEMU's machine protocol (docs/interop/qmp-spec): JSON
-// objects, one greeting, then an answer for each command, events in between.
+// A monitor speaks QMP, QEMU's machine protocol (docs/interop/qmp-spec): JSON objects, one
+// greeting, then one answer for each command, with events in between.
 type monitor struct {
 	conn    net.Conn
 	mu      sync.Mutex // one command at a time; guards id
@@ -24,7 +24,7 @@ type monitor struct {
 	done    chan struct{} // closed when the reader has ended
 }
 
-// message is any object that QEMU sends; keys that we do not use are QEMU's own.
+// A message is any object that QEMU sends, with the keys that this package uses.
 type message struct {
 	QMP    json.RawMessage `json:"QMP"`
 	Return json.RawMessage `json:"return"`
@@ -33,7 +33,7 @@ type message struct {
 		Desc  string `json:"desc"`
 	} `json:"error"`
 	Event string `json:"event"`
-	ID    uint64 `json:"id"` // of the command, 0 in a greeting
+	ID    uint64 `json:"id"` // of the command; 0 in a greeting
 }
 
 func newMonitor(conn net.Conn) *monitor {
@@ -42,7 +42,7 @@ func newMonitor(conn net.Conn) *monitor {
 	return m
 }
 
-// read sorts what arrives until the connection ends.
+// read distributes messages until the connection ends.
 func (m *monitor) read() {
 	defer close(m.done)
 	in := json.NewDecoder(m.conn)
@@ -60,8 +60,7 @@ func (m *monitor) read() {
 	}
 }
 
-// offer puts v where a waiter finds it; what nobody took stays before it, and
-// what finds no place is lost.
+// offer puts v into c if c has room; otherwise v is dropped.
 func offer[T any](c chan T, v T) {
 	select {
 	case c <- v:
@@ -69,7 +68,7 @@ func offer[T any](c chan T, v T) {
 	}
 }
 
-// greet waits for QEMU's greeting and ends the negotiation.
+// greet waits for QEMU's greeting and ends the negotiation of capabilities.
 func (m *monitor) greet(ctx context.Context) error {
 	msg, err := await(ctx, m, m.answers)
 	if err != nil {
@@ -82,12 +81,12 @@ func (m *monitor) greet(ctx context.Context) error {
 	return err
 }
 
-// reset resets the machine and returns when that has happened.
+// reset resets the machine and returns when the reset has happened.
 func (m *monitor) reset(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	select {
-	case <-m.resets: // of an earlier reset, by the board itself
+	case <-m.resets: // from an earlier reset that the board did itself
 	default:
 	}
 	if _, err := m.ask(ctx, "system_reset", nil); err != nil {
@@ -99,7 +98,7 @@ func (m *monitor) reset(ctx context.Context) error {
 	return nil
 }
 
-// pty gives the path of the one pseudo terminal that QEMU made.
+// pty returns the path of the only pseudo-terminal that QEMU made.
 func (m *monitor) pty(ctx context.Context) (string, error) {
 	answer, err := m.execute(ctx, "query-chardev", nil)
 	if err != nil {
@@ -117,7 +116,7 @@ func (m *monitor) pty(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("asking QEMU for its pty: there is none in %s", answer)
 }
 
-// execute runs a command and gives what it returned.
+// execute runs a command and returns its result.
 func (m *monitor) execute(ctx context.Context, command string, arguments map[string]any) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,7 +145,7 @@ func (m *monitor) ask(ctx context.Context, command string, arguments map[string]
 	return msg.Return, nil
 }
 
-// answer waits for the last command's answer and drops those whose caller gave up.
+// answer waits for the last command's answer and drops older answers.
 func (m *monitor) answer(ctx context.Context) (message, error) {
 	for {
 		msg, err := await(ctx, m, m.answers)
@@ -156,7 +155,7 @@ func (m *monitor) answer(ctx context.Context) (message, error) {
 	}
 }
 
-// await takes the next value, unless the context or QEMU ends first.
+// await takes the next value, unless ctx or QEMU ends first.
 func await[T any](ctx context.Context, m *monitor, c <-chan T) (T, error) {
 	select {
 	case v := <-c:

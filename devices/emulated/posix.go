@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// launchPosix starts the core as a process of this system. It is ready to
-// answer as soon as it reads its line; nothing has to be waited for.
+// launchPosix starts the core as a process of this machine. The process is ready when it
+// reads its UART, so there is nothing to wait for.
 func (b *Board) launchPosix(ctx context.Context) (*process, error) {
 	image, err := filepath.Abs(b.cfg.Image)
 	if err != nil {
@@ -22,10 +22,10 @@ func (b *Board) launchPosix(ctx context.Context) (*process, error) {
 		return b.launchOnPty(ctx, image)
 	}
 	args := []string{"-fuses", "/proc/self/fd/4", "-flash", flashFile, "-line", "3"}
-	return b.begin(b.command(image, args, b.line.far, b.dir.fuses))
+	return b.begin(b.command(image, args, b.uart.far, b.dir.fuses))
 }
 
-// launchOnPty starts a process that makes its line itself and says its name.
+// launchOnPty starts a process that makes a pseudo-terminal and prints its path.
 func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error) {
 	near, far, err := os.Pipe()
 	if err != nil {
@@ -35,13 +35,13 @@ func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error)
 	cmd := b.command(image, []string{"-fuses", "/proc/self/fd/3", "-flash", flashFile, "-pty"}, b.dir.fuses)
 	cmd.Stdout = far
 	p, err := b.begin(cmd)
-	far.Close() // the process has its own; ours would hide its end
+	far.Close() // the process has its own copy; an open copy here would hide its end
 	if err != nil {
 		return nil, err
 	}
 	path, err := pathFrom(ctx, near)
 	if err == nil {
-		err = b.line.plugIn(path, b.dir.path)
+		err = b.uart.plugIn(path, b.dir.path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.stop())
@@ -49,14 +49,14 @@ func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error)
 	return p, nil
 }
 
-// pathFrom reads one line.
+// pathFrom reads one line from the pipe.
 func pathFrom(ctx context.Context, pipe *os.File) (string, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := pipe.SetReadDeadline(deadline); err != nil {
 			return "", fmt.Errorf("bounding the wait for the line's name: %w", err)
 		}
 	}
-	stop := context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }) // closed: nobody waits
+	stop := context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }) // fails for a closed pipe, which nobody reads
 	defer stop()
 	path, err := bufio.NewReader(pipe).ReadString('\n')
 	if err != nil {

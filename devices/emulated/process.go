@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one span of power: from power-on until the process is reaped.
+// A process is the time from one power-on until the process has ended and was reaped.
 type process struct {
 	cmd      *exec.Cmd
-	monitor  *monitor      // QEMU only
-	expected atomic.Bool   // its end is our doing
-	done     chan struct{} // closed after it was reaped
+	monitor  *monitor      // nil: not QEMU
+	expected atomic.Bool   // the station ends the process
+	done     chan struct{} // closed after the process was reaped
 }
 
-// command prepares a process of this board. It inherits files as descriptors
-// 3, 4, ..., then the directory's lock, and nothing else.
+// command prepares a process of this board. The process inherits files as descriptors 3,
+// 4, …, then the directory's lock, and nothing else.
 func (b *Board) command(path string, args []string, files ...*os.File) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = b.dir.path
@@ -32,13 +32,13 @@ func (b *Board) command(path string, args []string, files ...*os.File) *exec.Cmd
 	cmd.Stdout, cmd.Stderr = b.dir.stderr, b.dir.stderr
 	cmd.ExtraFiles = append(files, b.dir.lock)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true, // Ctrl-C at the station's terminal is the station's
+		Setpgid:   true, // Ctrl-C at the station's terminal must not reach the board
 		Pdeathsig: syscall.SIGKILL,
 	}
 	return cmd
 }
 
-// launch starts cmd. died is called if it ends by itself.
+// launch starts cmd. It calls died if the process ends by itself.
 func launch(cmd *exec.Cmd, died func(error)) (*process, error) {
 	if err := closeOnExec(); err != nil {
 		return nil, err
@@ -52,9 +52,9 @@ func launch(cmd *exec.Cmd, died func(error)) (*process, error) {
 	return p, nil
 }
 
-// run owns the process. The parent-death signal is sent when the thread that
-// forked ends (prctl(2), PR_SET_PDEATHSIG), so that thread is kept until the
-// process was reaped.
+// run starts the process and waits for its end. The kernel sends the parent-death signal
+// when the thread that forked ends (prctl(2), PR_SET_PDEATHSIG), so run keeps this
+// thread until the process was reaped.
 func (p *process) run(started chan<- error, died func(error)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -65,34 +65,35 @@ func (p *process) run(started chan<- error, died func(error)) {
 		return
 	}
 	p.forbidCore()
-	p.yieldToStation()
+	p.lowerPriority()
 	err = p.cmd.Wait()
 	if !p.expected.Load() {
 		died(err)
 	}
 }
 
-// forbidCore keeps the HUK out of a core dump. It fails only for a process
+// forbidCore keeps the HUK out of a core dump. It fails only for a process that has ended.
 // that is gone already.
 func (p *process) forbidCore() {
 	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 }
 
-// yielding is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
-const yielding = 19
+// lowestPriority is the nice value of emulated boards (setpriority(2)).
+// lowestPriority is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
+const lowestPriority = 19
 
-// yieldToStation lets the station go first: a real board takes none of its CPU. Where that is refused
-// the board runs as fast as the rest.
-func (p *process) yieldToStation() {
-	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, yielding)
+// lowerPriority gives the station precedence, because a real board uses no CPU time of
+// the station. Where the system refuses, the board keeps the normal priority.
+func (p *process) lowerPriority() {
+	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, lowestPriority)
 }
 
-// closeOnExec keeps descriptors that C libraries opened out of the process;
-// Go's own are marked already.
+// closeOnExec keeps descriptors that C libraries opened out of the process. Go's own
+// descriptors are marked already.
 func closeOnExec() error {
 	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		return nil // Linux before 5.11
+		return nil // the system call does not exist: Linux before 5.11
 	}
 	if err != nil {
 		return fmt.Errorf("marking descriptors close-on-exec: %w", err)
@@ -100,25 +101,25 @@ func closeOnExec() error {
 	return nil
 }
 
-// cut is a power cut.
+// cut ends the process at once, as a power cut does.
 func (p *process) cut() error {
 	p.expected.Store(true)
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	if !p.gone(killBound) {
+	if !p.exited(killBound) {
 		return fmt.Errorf("%w: process %d after SIGKILL", ErrStuck, p.cmd.Process.Pid)
 	}
 	return p.closeMonitor()
 }
 
-// stop asks the process to end and insists if it does not.
+// stop asks the process to end, and kills it after stopBound.
 func (p *process) stop() error {
 	p.expected.Store(true)
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	p.gone(stopBound)
+	p.exited(stopBound)
 	return p.cut()
 }
 
@@ -129,8 +130,8 @@ func (p *process) signal(sig os.Signal) error {
 	return nil
 }
 
-// gone reports whether the process was reaped within the bound.
-func (p *process) gone(bound time.Duration) bool {
+// exited waits at most bound, and is true if the process was reaped.
+func (p *process) exited(bound time.Duration) bool {
 	timer := time.NewTimer(bound)
 	defer timer.Stop()
 	select {
@@ -148,17 +149,17 @@ func (p *process) closeMonitor() error {
 	return p.monitor.close()
 }
 
-// deathNotice explains why a process ended.
-func (b *Board) deathNotice(err error) error {
-	words := b.dir.lastWords()
-	if words == "" {
-		words = "it said nothing"
+// exitError says why a process ended.
+func (b *Board) exitError(err error) error {
+	text := b.dir.stderrTail()
+	if text == "" {
+		text = "it said nothing"
 	}
 	how := "exit status 0"
 	if err != nil {
 		how = err.Error()
 	}
-	return fmt.Errorf("%w: %s: %s", ErrDied, how, lastLines(words, 8))
+	return fmt.Errorf("%w: %s: %s", ErrDied, how, lastLines(text, 8))
 }
 
 func lastLines(text string, n int) string {

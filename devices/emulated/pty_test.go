@@ -15,12 +15,12 @@ func TestABoardOnAPtyIsABoardOnAPort(t *testing.T) {
 			cfg.Image, cfg.Dir, cfg.Pty = image(t, cfg.Kind, cfg.Machine), t.TempDir(), true
 			b := talkTo(start(t, cfg))
 			first := b.hello(t)
-			// A reset leaves the adapter plugged in.
+			// A reset does not unplug the adapter.
 			if _, boot, err := b.Client.Reset(t.Context()); err != nil || boot == first.Boot {
 				t.Fatalf("reset: %x, %v", boot, err)
 			}
-			// A power cut unplugs it, and what is plugged in then is a new one.
-			old := b.Line()
+			// A power cut unplugs the adapter; PowerOn plugs in a new one.
+			old := b.Transport()
 			if err := b.PowerCut(); err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +30,7 @@ func TestABoardOnAPtyIsABoardOnAPort(t *testing.T) {
 			if err := errors.Join(b.Client.Close(), b.PowerOn(t.Context())); err != nil {
 				t.Fatal(err)
 			}
-			if b.Line() == old {
+			if b.Transport() == old {
 				t.Error("the line is the old one")
 			}
 			again := talkTo(b.Board)

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// machine is what this package must know of a QEMU machine: where its fuses
-// lie (port/qemu/<machine>.ld, region FUSES).
+// A machine holds what this package must know of a QEMU machine: the address of its fuses
+// (port/qemu/<machine>.ld, region FUSES).
 type machine struct{ fuses uint32 }
 
 var machines = map[string]*machine{
@@ -18,16 +18,16 @@ var machines = map[string]*machine{
 	"mps2-an521": {fuses: 0x103f_f000},
 }
 
-// The descriptors that QEMU inherits, in the order of launchQEMU. The line is
-// not there when it is a pty.
+// The descriptors that QEMU inherits, in the order of launchQEMU. With Config.Pty there is
+// no descriptor for the UART.
 const (
 	monitorFD = 3
 	fusesFD   = 4
-	lineFD    = 5 // and the network behind it
+	uartFD    = 5 // followed by the network's descriptor
 )
 
-// launchQEMU starts the emulator and returns when its monitor answers: the
-// machine is then complete and the firmware runs.
+// launchQEMU starts the emulator and returns when its monitor answers. Then the machine is
+// complete and the firmware runs.
 func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	path, err := exec.LookPath("qemu-system-arm")
 	if err != nil {
@@ -43,14 +43,14 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	}
 	files := []*os.File{far, b.dir.fuses}
 	if !b.cfg.Pty {
-		files = append(files, b.line.far)
+		files = append(files, b.uart.far)
 	}
 	if b.net != nil {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
 		files = append(files, b.net.far)
 	}
 	p, err := b.begin(b.command(path, args, files...))
-	far.Close() // QEMU has its own; ours would hide its end
+	far.Close() // QEMU has its own copy; an open copy here would hide its end
 	if err != nil {
 		near.Close()
 		return nil, err
@@ -66,37 +66,37 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// plugIn opens the pty while the machine stands still, so that no octet is
-// lost, and lets the machine run.
+// plugIn opens the pseudo-terminal while the machine is paused, so that no octet is lost,
+// and then lets the machine run.
 func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 	path, err := m.pty(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.line.plugIn(path, b.dir.path); err != nil {
+	if err := b.uart.plugIn(path, b.dir.path); err != nil {
 		return err
 	}
 	_, err = m.execute(ctx, "cont", nil)
 	return err
 }
 
-// begin starts a process on an empty line.
+// begin starts a process on an empty UART.
 func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
-	if err := errors.Join(b.line.drain(), b.net.cut(), b.dir.markPowerOn()); err != nil {
+	if err := errors.Join(b.uart.drain(), b.net.cut(), b.dir.markPowerOn()); err != nil {
 		return nil, err
 	}
-	line := b.line
+	uart := b.uart
 	return launch(cmd, func(err error) {
-		if err != nil || !line.shut.Load() {
-			line.cut(b.deathNotice(err))
+		if err != nil || !uart.shut.Load() {
+			uart.cut(b.exitError(err))
 		}
 	})
 }
 
-// failedStart prefers the process's last words to the broken monitor.
+// failedStart returns the end of the process's output if QEMU ended, otherwise err.
 func (b *Board) failedStart(p *process, err error) error {
-	if errors.Is(err, errMonitorGone) && p.gone(stopBound) {
-		if reason := b.line.reason(); reason != nil {
+	if errors.Is(err, errMonitorGone) && p.exited(stopBound) {
+		if reason := b.uart.reason(); reason != nil {
 			return reason
 		}
 	}
@@ -109,23 +109,24 @@ func (b *Board) qemuArgs() ([]string, error) {
 		return nil, fmt.Errorf("finding the firmware image: %w", err)
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
-	line, still := fmt.Sprintf("socket,id=line,fd=%d,mux=on", lineFD), []string{}
+	chardev, paused := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD), []string{}
 	if b.cfg.Pty {
-		line, still = "pty,id=line,mux=on", []string{"-S"}
+		chardev, paused = "pty,id=line,mux=on", []string{"-S"}
 	}
-	return append(still, []string{
+	return append(paused, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
 		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-		// The flash, relative to the board's directory.
+		// The flash; the path is relative to the board's directory.
 		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
 		"-device", loader,
 		"-kernel", image,
-		// UART0 is the line, UART1 the console, UART2 the entropy source. A multiplexer with one client adds a buffer of 32
-		// octets, from which QEMU refills the UART without waking its main loop: a third of the CPU for
-		// each octet received. Its escape character would be in the way; no octet is 0x100.
-		"-chardev", line, "-serial", "chardev:line",
+		// UART0 goes to the station, UART1 is the console, UART2 the entropy source. A multiplexer
+		// with one client adds a buffer of 32 octets, from which QEMU refills the UART without its
+		// main loop. That saves two thirds of the CPU time for each octet received. No octet is
+		// 0x100, so the multiplexer never sees its escape character.
+		"-chardev", chardev, "-serial", "chardev:line",
 		"-chardev", "file,id=console,path=/dev/stdout,append=on", "-serial", "chardev:console",
 		"-chardev", b.trng() + ",id=trng,mux=on", "-serial", "chardev:trng",
 		"-echr", "0x100",
@@ -133,7 +134,7 @@ func (b *Board) qemuArgs() ([]string, error) {
 	}...), nil
 }
 
-// trng is where the board's entropy comes from: fresh at each start, never a file.
+// trng returns QEMU's source of the board's entropy. It is fresh at each start and never a file.
 func (b *Board) trng() string {
 	if b.cfg.testingOnlyTRNG != "" {
 		return b.cfg.testingOnlyTRNG

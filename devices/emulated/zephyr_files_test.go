@@ -13,8 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// What can be said of the Zephyr module and its application without a Zephyr:
-// that its files are well formed and agree with each other.
+// These tests check the files of the Zephyr module and its application without a Zephyr:
+// each file is well formed, and the files agree with each other.
 
 const (
 	firmwareDir = "../firmware"
@@ -39,7 +39,7 @@ func strictYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// filesBelow gives the paths below dir that end in one of the suffixes.
+// filesBelow returns the paths below dir that end in one of the suffixes.
 func filesBelow(t *testing.T, dir string, suffixes ...string) []string {
 	t.Helper()
 	var found []string
@@ -88,7 +88,7 @@ func TestEachSourceOfTheZephyrPortIsBuiltAndThere(t *testing.T) {
 			t.Errorf("CMakeLists.txt builds %s: %v", name, err)
 		}
 	}
-	// Frames and the SMP server are MCUmgr's here.
+	// In Zephyr, MCUmgr does the framing and is the SMP server.
 	for _, path := range append(filesBelow(t, portDir, ".c"), filesBelow(t, firmwareDir+"/core", ".c")...) {
 		if base := filepath.Base(path); !built[path] && base != "frame.c" && base != "smp.c" {
 			t.Errorf("%s is not built", path)
@@ -99,11 +99,11 @@ func TestEachSourceOfTheZephyrPortIsBuiltAndThere(t *testing.T) {
 	}
 }
 
-// kconfig is what a line-by-line reading of the Kconfig file gives.
+// A kconfig is the result of reading the Kconfig file line by line.
 type kconfig struct {
-	declared   map[string]bool // options of ours
-	choices    map[string]bool // which are no options
-	used       map[string]bool // options of ours that others depend on, default to or select
+	declared   map[string]bool // options of this module
+	choices    map[string]bool // choices, which are no options
+	used       map[string]bool // options of this module that another option depends on, has as default or selects
 	undecided  []string        // without a type or a help text
 	unbalanced []string
 }
@@ -127,7 +127,7 @@ func readKconfig(text string) kconfig {
 		switch words[0] {
 		case "config", "menuconfig":
 			finish()
-			if strings.HasPrefix(words[1], "HALLMARK") { // another's is only given a default
+			if strings.HasPrefix(words[1], "HALLMARK") { // a foreign option only gets a default here
 				name = words[1]
 				k.declared[name] = true
 			}
@@ -160,7 +160,7 @@ func readKconfig(text string) kconfig {
 	return k
 }
 
-// wholeKconfig is the port's Kconfig with the files that it sources.
+// wholeKconfig returns the text of the port's Kconfig and of the files that it sources.
 func wholeKconfig(t *testing.T) string {
 	t.Helper()
 	text := readText(t, portDir+"/Kconfig")
@@ -190,7 +190,7 @@ func TestKconfigSourcesAndConfigurationsNameTheSameOptions(t *testing.T) {
 	if len(k.undecided) > 0 || len(k.unbalanced) > 0 {
 		t.Errorf("without type and help: %v; unbalanced: %q", k.undecided, k.unbalanced)
 	}
-	// The log template declares the level, devicetree the DT_HAS options.
+	// The log template declares the level; devicetree declares the DT_HAS options.
 	k.declared["HALLMARK_LOG_LEVEL"] = true
 	reference := regexp.MustCompile(`\bCONFIG_(HALLMARK\w*)`)
 	for _, dir := range []string{portDir, appDir} {
@@ -258,7 +258,7 @@ func TestBindingsAndOverlaysAgree(t *testing.T) {
 	}
 }
 
-// renamed are the names that Zephyr 3.7 gave boards of older versions.
+// renamed maps boards to their names since Zephyr 3.7.
 var renamed = map[string]string{
 	"mps2_an521_cpu0": "mps2_an521", "mps2_an521_cpu0_ns": "mps2_an521_ns", "b_u585i_iot02a_stm32u585xx_ns": "b_u585i_iot02a_ns",
 }

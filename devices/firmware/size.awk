@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Whose flash and RAM an image is made of, from the linker's map: octets of what
-# was linked. core: names of core/*.c without .c, separated by blanks.
-# flash: code, constants and initial values. RAM: values and zeroed memory.
+# Prints how many octets of an image's flash and RAM belong to core, mbedTLS and the
+# rest, from the linker's map. core: names of core/*.c without .c, separated by blanks.
+# Flash: code, constants and initial values. RAM: variables and zeroed memory.
 
 function hex(text,   n, i) {
 	n = 0

@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// A Found is a port that is plugged in. Nothing was opened to find it.
+// A Found is a port that is plugged in. The port is not opened to find it.
 type Found struct {
-	Path      string // stable name by position: /dev/serial/by-path/…; the bay
-	Device    string // what it leads to now: /dev/ttyACM0
+	Path      string // stable name by position: /dev/serial/by-path/…; it names the bay
+	Device    string // the device behind Path at this moment: /dev/ttyACM0
 	VID, PID  string // USB ids, four lower-case hexadecimal digits; "" when it is not on USB
-	Serial    string // of the adapter or probe
+	Serial    string // serial number of the adapter or probe
 	Product   string
 	Interface int // USB interface number; -1 when it is not on USB
 }
 
 const byPath = "dev/serial/by-path"
 
-// List gives the ports below root ("/" for the machine at hand), in the order
-// of their paths. A port that goes away meanwhile is left out. udev may give one
-// port two names; the shorter counts.
+// List returns the ports below root ("/" for this machine), sorted by path. It leaves
+// out a port that disappears meanwhile. udev may give one port two names; List takes
+// the shorter one.
 func List(root string) ([]Found, error) {
 	entries, err := os.ReadDir(filepath.Join(root, byPath))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func List(root string) ([]Found, error) {
 	taken := map[string]bool{}
 	var found []Found
 	for _, name := range names {
-		port, err := look(root, name)
+		port, err := findPort(root, name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && taken[port.Device] {
 			continue
 		}
@@ -56,7 +56,7 @@ func List(root string) ([]Found, error) {
 	return found, nil
 }
 
-func look(root, name string) (Found, error) {
+func findPort(root, name string) (Found, error) {
 	target, err := os.Readlink(filepath.Join(root, byPath, name))
 	if err != nil {
 		return Found{}, err
@@ -74,7 +74,7 @@ func look(root, name string) (Found, error) {
 	return port, port.climb(device, filepath.Clean(root))
 }
 
-// climb goes up from the tty to its USB interface and device.
+// climb reads the attributes of the tty's USB interface and of its USB device.
 func (f *Found) climb(dir, root string) error {
 	for ; len(dir) > len(root) && dir != "/"; dir = filepath.Dir(dir) {
 		if number, err := attribute(dir, "bInterfaceNumber"); err != nil {
@@ -106,8 +106,8 @@ func (f *Found) describe(dir string) error {
 	return nil
 }
 
-// attribute reads a file of sysfs; "" when it is not there. What a device says
-// of itself is cut to printable ASCII, at most 64 octets.
+// attribute reads a file of sysfs; "" when there is none. It keeps only printable ASCII
+// of a device's text, at most 64 octets.
 func attribute(dir, name string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {

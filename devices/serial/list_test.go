@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// tree makes a root with files and symlinks ("-> target").
+// tree makes a directory with files and symlinks ("-> target").
 func tree(t *testing.T, entries map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -37,7 +37,7 @@ func TestPortsAreFoundByWhereTheyArePluggedIn(t *testing.T) {
 		"dev/serial/by-path/pci-usbv2-0:2:1.0":   "-> ../../ttyACM0",
 		"dev/serial/by-path/pci-usb-0:2:1.2":     "-> ../../ttyACM1",
 		"dev/serial/by-path/platform-serial8250": "-> ../../ttyS0",
-		"dev/serial/by-path/pci-usb-0:9:1.0":     "-> ../../ttyUSB7", // just unplugged
+		"dev/serial/by-path/pci-usb-0:9:1.0":     "-> ../../ttyUSB7", // unplugged a moment ago
 		"sys/class/tty/ttyACM0/device":           "-> ../../../devices/pci0000:00/usb1/1-2/1-2:1.0",
 		"sys/class/tty/ttyACM1/device":           "-> ../../../devices/pci0000:00/usb1/1-2/1-2:1.2",
 		"sys/class/tty/ttyS0/device":             "-> ../../../devices/platform/serial8250",

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// selectLimit is FD_SETSIZE: the library's Read panics past it.
+// selectLimit is FD_SETSIZE. The library's Read panics for larger descriptors.
 const selectLimit = 1024
 
-// openUninherited opens a port whose descriptors no child gets and whose writes
-// do not block. Go starts no child while the lock is held for reading.
+// openUninherited opens a port. No child process inherits its descriptors, and its
+// writes do not block. Go starts no child while ForkLock is held for reading.
 func openUninherited(name string, mode *serial.Mode) (serial.Port, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -26,16 +26,16 @@ func openUninherited(name string, mode *serial.Mode) (serial.Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tame(name); err != nil {
+	if err := protectDescriptors(name); err != nil {
 		return nil, errors.Join(err, port.Close())
 	}
 	return port, nil
 }
 
-// tame sets FD_CLOEXEC on each descriptor above 2 that lacks it: Go sets it by
-// itself, so those are the library's three, the tty and a pipe. The tty also
-// becomes non-blocking: a write that blocks could never be ended.
-func tame(name string) error {
+// protectDescriptors sets FD_CLOEXEC on each descriptor above 2 that lacks it. Go sets
+// it on its own descriptors, so these are the library's: the tty and a pipe. The tty
+// also becomes non-blocking, because nothing could end a blocked write.
+func protectDescriptors(name string) error {
 	var tty, file unix.Stat_t
 	if err := unix.Stat(name, &tty); err != nil {
 		return err
@@ -51,7 +51,7 @@ func tame(name string) error {
 		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err != nil || flags&unix.FD_CLOEXEC != 0 {
-			continue // closed meanwhile: the listing's own, for one
+			continue // closed meanwhile, such as the descriptor of the listing itself
 		}
 		if fd >= selectLimit {
 			return fmt.Errorf("%w: it is %d", ErrDescriptor, fd)
@@ -66,8 +66,8 @@ func tame(name string) error {
 	return nil
 }
 
-// named turns the library's errors, which do not unwrap, into errors that do.
-func named(err error) error {
+// unwrappable turns the library's errors into errors that errors.Is can examine.
+func unwrappable(err error) error {
 	var port *serial.PortError
 	if !errors.As(err, &port) {
 		return err
@@ -88,8 +88,8 @@ func named(err error) error {
 
 const defaultLockDir = "/run/lock"
 
-// lockPort takes the lock of the tty behind a name: TIOCEXCL does not keep out
-// root, and two symlinks may lead to one tty.
+// lockPort locks the tty behind a name. The kernel's TIOCEXCL does not keep out root,
+// and two symlinks may lead to one tty.
 func lockPort(dir, name string) (*os.File, error) {
 	if dir == "" {
 		dir = defaultLockDir

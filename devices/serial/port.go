@@ -14,7 +14,7 @@ import (
 	"go.bug.st/serial"
 )
 
-// Errors of this package. They come wrapped, with the port's name.
+// Errors of this package. Each error also names the port.
 var (
 	ErrBusy       = errors.New("port is in use: stop the other program (ModemManager probes ports, too)")
 	ErrNotSerial  = errors.New("not a serial port")
@@ -25,17 +25,17 @@ var (
 )
 
 const (
-	// pollTime is how soon the reader notices Close; the library has no other way.
+	// pollTime is how often the reader checks for Close. The library cannot wake a read.
 	pollTime = 50 * time.Millisecond
-	// writeChunk bounds what is given to the port after Close was called.
+	// writeChunk is the most that is written to the port after Close was called, in octets.
 	writeChunk   = 256
-	writeTimeout = 5 * time.Second // for a port that takes no octet
+	writeTimeout = 5 * time.Second // how long a port may take no octet
 	defaultBaud  = 115200
-	// fullTime is how long a full port is left alone until the next try.
-	fullTime = 2 * time.Millisecond
+	// fullPause is the pause before the next write when the port takes no octet.
+	fullPause = 2 * time.Millisecond
 )
 
-// Config says which port to open and how. 8N1 always.
+// Config says which port to open, and how. The format is always 8N1.
 type Config struct {
 	Name    string // path of the tty or of a symlink to it, such as /dev/serial/by-path/…
 	Baud    int    // 0: 115200
@@ -44,24 +44,24 @@ type Config struct {
 
 // A Port is one open UART. Read and Write may be called from two goroutines.
 type Port struct {
-	name     string
-	library  serial.Port
-	lock     *os.File
-	patience time.Duration
+	name         string
+	library      serial.Port
+	lock         *os.File
+	writeTimeout time.Duration
 
-	near, far net.Conn // between Read and the reader
+	near, far net.Conn // the pipe between Read and the reader
 	reader    chan struct{}
-	gone      atomic.Pointer[error] // why the reader left by itself
+	gone      atomic.Pointer[error] // set when the reader ended without Close: the reason
 
 	writing sync.Mutex // one Write at a time
-	stuck   bool       // belongs to writing
+	stuck   bool       // guarded by writing
 
 	closing chan struct{}
 	once    sync.Once
 }
 
-// Open opens and locks a port. Errors: fs.ErrNotExist, fs.ErrPermission,
-// ErrBusy, ErrNotSerial, ErrConfig, ErrDescriptor, or the system's.
+// Open opens and locks a port. Errors: fs.ErrNotExist, fs.ErrPermission, ErrBusy,
+// ErrNotSerial, ErrConfig, ErrDescriptor, or those of the system.
 func Open(config Config) (*Port, error) {
 	port, err := open(config)
 	if err != nil {
@@ -78,16 +78,16 @@ func open(config Config) (*Port, error) {
 	if config.Name == "" || mode.BaudRate < 0 {
 		return nil, fmt.Errorf("%w: want a path and a baud rate", ErrConfig)
 	}
-	// The lock comes first and goes last, so that it covers every octet.
+	// The lock is taken first and released last, so that it covers every octet.
 	lock, err := lockPort(config.LockDir, config.Name)
 	if err != nil {
 		return nil, err
 	}
 	library, err := openUninherited(config.Name, mode)
 	if err != nil {
-		return nil, errors.Join(named(err), lock.Close())
+		return nil, errors.Join(unwrappable(err), lock.Close())
 	}
-	if err := library.SetReadTimeout(pollTime); err != nil { // once: the library does not guard it
+	if err := library.SetReadTimeout(pollTime); err != nil { // only once: the library does not guard it against a concurrent Read
 		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), lock.Close())
 	}
 	return newPort(config, library, lock), nil
@@ -95,7 +95,7 @@ func open(config Config) (*Port, error) {
 
 func newPort(config Config, library serial.Port, lock *os.File) *Port {
 	p := &Port{
-		name: config.Name, library: library, lock: lock, patience: writeTimeout,
+		name: config.Name, library: library, lock: lock, writeTimeout: writeTimeout,
 		reader: make(chan struct{}), closing: make(chan struct{}),
 	}
 	p.near, p.far = net.Pipe()
@@ -103,10 +103,10 @@ func newPort(config Config, library serial.Port, lock *os.File) *Port {
 	return p
 }
 
-// Name gives the name the port was opened by.
+// Name returns the name by which the port was opened.
 func (p *Port) Name() string { return p.name }
 
-// read moves octets from the library to near until Close or unplugging.
+// read moves octets from the library to the pipe until Close, or until the port is unplugged.
 func (p *Port) read() {
 	defer close(p.reader)
 	defer p.far.Close()
@@ -131,8 +131,8 @@ func (p *Port) read() {
 	}
 }
 
-// Read gives at least one octet or an error: os.ErrDeadlineExceeded,
-// os.ErrClosed after Close, or ErrUnplugged.
+// Read returns at least one octet or an error: os.ErrDeadlineExceeded, os.ErrClosed
+// after Close, or ErrUnplugged.
 func (p *Port) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -142,25 +142,24 @@ func (p *Port) Read(b []byte) (int, error) {
 	case errors.Is(err, io.ErrClosedPipe):
 		err = fmt.Errorf("reading port %q: %w", p.name, os.ErrClosed)
 	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("reading port %q: %w", p.name, p.ended())
+		err = fmt.Errorf("reading port %q: %w", p.name, p.endReason())
 	}
 	return n, err
 }
 
-// ended says why there will be no more octets.
-func (p *Port) ended() error {
+// endReason returns the error that ended the reader.
+func (p *Port) endReason() error {
 	if gone := p.gone.Load(); gone != nil {
 		return *gone
 	}
 	return os.ErrClosed
 }
 
-// SetReadDeadline bounds Reads, also one that is under way; zero: no bound.
+// SetReadDeadline limits Reads, also a Read that waits already. The zero time means no limit.
 func (p *Port) SetReadDeadline(t time.Time) error { return p.near.SetReadDeadline(t) }
 
-// Write gives octets to the port, all of them or an error: os.ErrClosed after
-// Close, ErrUnplugged, or ErrStuck, which is also os.ErrDeadlineExceeded; after
-// that the port takes no more.
+// Write writes all octets or returns an error: os.ErrClosed after Close, ErrUnplugged,
+// or ErrStuck, which is also os.ErrDeadlineExceeded. After ErrStuck every Write fails.
 func (p *Port) Write(b []byte) (int, error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -169,7 +168,7 @@ func (p *Port) Write(b []byte) (int, error) {
 		n, err := p.chunk(b[sent:min(len(b), sent+writeChunk)])
 		if n > 0 {
 			sent, since = sent+n, time.Now()
-		} else if err == nil && time.Since(since) > p.patience {
+		} else if err == nil && time.Since(since) > p.writeTimeout {
 			p.stuck = true
 			err = stuckError()
 		}
@@ -180,8 +179,8 @@ func (p *Port) Write(b []byte) (int, error) {
 	return sent, nil
 }
 
-// chunk writes at most writeChunk octets, after a look whether it still may.
-// The descriptor does not block, so the call comes back; 0 without an error: it is full.
+// chunk writes at most writeChunk octets, if the port is still open. The descriptor
+// does not block; 0 without an error means that the port takes no octet now.
 func (p *Port) chunk(b []byte) (int, error) {
 	if gone := p.gone.Load(); gone != nil {
 		return 0, *gone
@@ -199,16 +198,16 @@ func (p *Port) chunk(b []byte) (int, error) {
 	case errors.Is(err, syscall.EINTR):
 		return n, nil
 	case errors.Is(err, syscall.EAGAIN):
-		return n, p.full()
+		return n, p.waitForRoom()
 	case err != nil:
 		return n, fmt.Errorf("%w: %w", ErrUnplugged, err)
 	}
 	return n, nil
 }
 
-// full waits until it is worth to try again.
-func (p *Port) full() error {
-	timer := time.NewTimer(fullTime)
+// waitForRoom waits fullPause, or until Close.
+func (p *Port) waitForRoom() error {
+	timer := time.NewTimer(fullPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -220,8 +219,8 @@ func (p *Port) full() error {
 
 func stuckError() error { return fmt.Errorf("%w: %w", ErrStuck, os.ErrDeadlineExceeded) }
 
-// Close ends all reads and writes, and returns when nobody uses the descriptor
-// any more: reader first, then writers, then the library's port, then the lock.
+// Close ends all reads and writes. It returns when no goroutine uses the descriptor: it
+// waits for the reader, then for writers, then closes the library's port, then the lock.
 func (p *Port) Close() error {
 	err := fmt.Errorf("closing port %q: %w", p.name, os.ErrClosed)
 	p.once.Do(func() {

@@ -75,7 +75,7 @@ func TestAfterCloseNothingReachesADescriptorOfTheSameNumber(t *testing.T) {
 	if err := port.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Whatever number the port had belongs to one of these now.
+	// One of these files gets the number that the port's descriptor had.
 	var files []*os.File
 	for range 8 {
 		file, err := os.Create(filepath.Join(t.TempDir(), "other board"))
@@ -131,7 +131,7 @@ func TestCloseWakesAReadThatWaits(t *testing.T) {
 func TestChildrenInheritNoPort(t *testing.T) {
 	_, port := plugged(t, nil)
 	command := exec.Command("find", "/proc/self/fd", "-printf", "%f %l\n")
-	command.Dir = "/" // find holds its directory
+	command.Dir = "/" // find lists the descriptor of its directory; this one is no port
 	listing, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestAnUnpluggedPortSaysSoOnce(t *testing.T) {
 
 func TestAStuckPeerEndsTheWriteAndThePort(t *testing.T) {
 	_, port := plugged(t, nil)
-	port.patience = 100 * time.Millisecond
+	port.writeTimeout = 100 * time.Millisecond
 	n, err := port.Write(make([]byte, 1<<20)) // nobody reads
 	if !errors.Is(err, ErrStuck) || !errors.Is(err, os.ErrDeadlineExceeded) || n >= 1<<20 {
 		t.Fatalf("%d, %v; want %v", n, err, ErrStuck)

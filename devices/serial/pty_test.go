@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pty makes a pseudo terminal: the board's end, and the name of the station's.
+// pty makes a pseudo-terminal: the board's end, and the name of the station's end.
 func pty(t *testing.T) (board *os.File, name string) {
 	t.Helper()
 	board, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -32,7 +32,7 @@ func pty(t *testing.T) (board *os.File, name string) {
 	return board, fmt.Sprintf("/dev/pts/%d", number)
 }
 
-// plugged opens a port on a pty.
+// plugged opens a port on a pseudo-terminal.
 func plugged(t *testing.T, change func(*Config)) (board *os.File, port *Port) {
 	t.Helper()
 	board, name := pty(t)

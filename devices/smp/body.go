@@ -6,32 +6,31 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// A Body is the typed content of a message. The types of this package are all
-// there are.
+// A Body is the content of a message. Only the types of this package implement it.
 type Body interface {
 	form() form
 }
 
-// A Request is a body that knows what it asks for.
+// A Request is the body of a request.
 type Request interface {
 	Body
 	Command() Command
 }
 
-// kind is what a value must be (RFC 8949 section 3.1: major type).
+// A kind is the type of a value (RFC 8949 section 3.1: major type).
 type kind uint8
 
 const (
-	uintKind  kind = iota // least and most bound the number
+	uintKind  kind = iota // least and most limit the number
 	intKind               // any integer
-	bytesKind             // least and most bound the length, as for text
+	bytesKind             // least and most limit the length; also for text
 	textKind
 	boolKind
 	trueKind
-	mapKind // inner says its form
+	mapKind // inner is the map's form
 )
 
-// field is one row of the tables in PROTOCOL.md sections 3 and 4.
+// A field is one row of the tables in PROTOCOL.md sections 3 and 4.
 type field struct {
 	key         string
 	kind        kind
@@ -42,8 +41,8 @@ type field struct {
 
 type form []field
 
-// The bounds that fxamacker/cbor enforces before anything is looked at. Four
-// levels and sixteen pairs are the least it can be told.
+// strict holds the limits that fxamacker/cbor enforces before this package sees a
+// value. Four levels and sixteen pairs are the smallest limits that it takes.
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
@@ -92,7 +91,7 @@ func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) erro
 	if err := strict.Unmarshal(encoded, body); err != nil {
 		return fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	return sound(body)
+	return checkRules(body)
 }
 
 func check(encoded []byte, body Body) error {
@@ -103,13 +102,13 @@ func check(encoded []byte, body Body) error {
 	if err := body.form().check(pairs); err != nil {
 		return err
 	}
-	return sound(body)
+	return checkRules(body)
 }
 
-// sound asks a body for the rules that span several keys.
-func sound(body Body) error {
-	if rules, ok := body.(interface{ sound() string }); ok {
-		if broken := rules.sound(); broken != "" {
+// checkRules checks the rules that concern several keys of a body.
+func checkRules(body Body) error {
+	if rules, ok := body.(interface{ brokenRule() string }); ok {
+		if broken := rules.brokenRule(); broken != "" {
 			return fmt.Errorf("%w: %s", ErrMalformed, broken)
 		}
 	}
@@ -161,7 +160,7 @@ func (f form) has(key string) bool {
 	return false
 }
 
-// check looks at one value, which is well-formed CBOR.
+// check checks one value, which is well-formed CBOR.
 func (f field) check(raw cbor.RawMessage) error {
 	major, argument := head(raw)
 	switch {
@@ -183,7 +182,7 @@ func (f field) bounded() bool {
 	return f.kind == uintKind || f.kind == bytesKind || f.kind == textKind
 }
 
-// Initial octets that stand for themselves (RFC 8949 section 3.3).
+// Initial octets of values without an argument (RFC 8949 section 3.3).
 const (
 	octetFalse       = 0xf4
 	octetTrue        = 0xf5
@@ -214,7 +213,7 @@ func (k kind) is(major, initial byte) bool {
 	return false
 }
 
-// head gives major type and argument of a well-formed item (RFC 8949 section 3).
+// head returns major type and argument of a well-formed item (RFC 8949 section 3).
 func head(raw []byte) (major byte, argument uint64) {
 	major, info := raw[0]>>5, raw[0]&31
 	if info < infoOctetFollows || info == infoIndefinite {

@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// Why a frame was dropped. The sender's time-out brings the message back.
+// Reasons for dropping a frame. The sender repeats the message after its time-out.
 var (
 	ErrBadCRC      = errors.New("frame: CRC does not match")
 	ErrBadBase64   = errors.New("frame: line is not base64")
@@ -18,37 +18,37 @@ var (
 	ErrUnfinished  = errors.New("frame: a new message began before this one was complete")
 )
 
-// A Decoder takes a line apart: messages, console text, damaged frames. It
-// holds one line and one message, never more, and finds its place again at the
-// next marker after anything. Every octet it is fed goes to exactly one of
-// Console and the lines of frames; see [Counts].
+// A Decoder separates the octets of a UART into messages, console text and damaged
+// frames. It stores at most one line and one message. After any damage it continues
+// with the next marker. Every octet is counted either as console text or as part of a
+// frame; see [Counts].
 //
-// The callbacks are called from Write, in the order of the octets. Their
-// slices are valid only during the call. None may be nil.
+// Write calls the callbacks in the order of the octets. Their slices are valid only
+// during the call. No callback may be nil.
 type Decoder struct {
 	Message func(message []byte) // header and body, CRC verified
 	Console func(text []byte)    // octets outside frames
-	Dropped func(reason error)   // one of the Err values above
+	Dropped func(reason error)   // one of the errors above
 
 	limit   int
 	counts  Counts
 	inLine  bool
 	isFirst bool // the line began with 06 09
-	held    byte // a first marker octet whose second has not come yet, or 0
+	held    byte // a first marker octet whose second octet has not come yet, or 0
 	content [lineContent]byte
 	n       int
 	message []byte
-	want    int // octets of the message with its CRC; 0: none has begun
+	want    int // length of the message with its CRC, in octets; 0: no message has begun
 }
 
-// Counts says where octets went: fed = Console + Framed + what the decoder holds.
+// Counts divides the octets: written = Console + Framed + Decoder.Held.
 type Counts struct {
-	Console int64 // handed out as console text
-	Framed  int64 // in lines of frames, good or damaged: markers, base64, newlines
+	Console int64 // given to Decoder.Console
+	Framed  int64 // in lines of good and damaged frames: markers, base64, newlines
 }
 
-// NewDecoder makes a decoder that refuses messages of more than limit octets
-// (header and body) as [ErrTooLong].
+// NewDecoder makes a decoder. It drops messages of more than limit octets (header and
+// body) with [ErrTooLong].
 func NewDecoder(limit int, message, console func([]byte), dropped func(error)) *Decoder {
 	return &Decoder{Message: message, Console: console, Dropped: dropped, limit: min(limit, MaxMessage)}
 }
@@ -57,16 +57,16 @@ func NewDecoder(limit int, message, console func([]byte), dropped func(error)) *
 func (d *Decoder) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		if d.inLine {
-			rest = rest[d.line(rest):]
+			rest = rest[d.frameOctets(rest):]
 		} else {
-			rest = rest[d.text(rest):]
+			rest = rest[d.consoleOctets(rest):]
 		}
 	}
 	return len(p), nil
 }
 
-// text takes octets outside a frame and gives how many it took.
-func (d *Decoder) text(p []byte) int {
+// consoleOctets takes octets outside a frame and returns how many it took.
+func (d *Decoder) consoleOctets(p []byte) int {
 	if d.held != 0 {
 		if completes(d.held, p[0]) {
 			d.begin()
@@ -87,8 +87,8 @@ func (d *Decoder) text(p []byte) int {
 	return i + 1
 }
 
-// line takes octets of a frame's line and gives how many it took.
-func (d *Decoder) line(p []byte) int {
+// frameOctets takes octets of a frame's line and returns how many it took.
+func (d *Decoder) frameOctets(p []byte) int {
 	for i, b := range p {
 		switch {
 		case d.held != 0 && completes(d.held, b): // the newline before this marker was lost
@@ -121,8 +121,8 @@ func (d *Decoder) begin() {
 	d.held = 0
 }
 
-// put collects an octet of a line. It gives false when the line is too long to
-// be one: what was collected is then console text, and so is what follows.
+// put stores an octet of a line. It returns false when the line is too long for a
+// frame: the stored octets are then console text, and the following ones, too.
 func (d *Decoder) put(b byte) bool {
 	if d.n < len(d.content) {
 		d.content[d.n] = b
@@ -152,7 +152,7 @@ func (d *Decoder) drop(reason error) {
 	d.Dropped(reason)
 }
 
-// end closes the line and hands out the message if that completes it.
+// end ends the line and hands out the message if this line completes one.
 func (d *Decoder) end(newline int) {
 	d.inLine = false
 	d.counts.Framed += int64(markerSize + d.n + newline)
@@ -175,7 +175,7 @@ func (d *Decoder) end(newline int) {
 
 func (d *Decoder) decode(raw []byte) ([]byte, error) {
 	line := d.content[:d.n]
-	// encoding/base64 skips carriage returns; PROTOCOL.md section 1 does not.
+	// encoding/base64 skips carriage returns; PROTOCOL.md section 1 forbids them.
 	if bytes.IndexByte(line, '\r') >= 0 {
 		return nil, ErrBadBase64
 	}

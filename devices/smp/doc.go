@@ -1,16 +1,15 @@
-// Package smp encodes and decodes what goes over the line between station and
-// board: Zephyr's management protocol with its console framing, and the
-// provisioning group. The contract is PROTOCOL.md sections 1 to 4; the vectors
-// in testdata are shared with the C core.
+// Package smp encodes and decodes the traffic between station and board: Zephyr's
+// management protocol (SMP) with its console framing, and the provisioning group. The
+// contract is PROTOCOL.md sections 1 to 4. The C core reads the same test vectors.
 //
-// Three layers, each usable alone:
+// The package has three layers. Each can be used alone:
 //
 //   - [AppendFrame] and [Decoder]: messages as lines between console text;
 //   - [Header]: the eight octets before a body;
-//   - [AppendMessage], [AppendRequest] and [Parse]: typed CBOR bodies, strict on
-//     the way in (unknown, duplicate or missing keys, other types, lengths past
-//     their bound, trailing octets and deep nesting are [ErrMalformed]) and
-//     canonical (RFC 8949 section 4.2.1) on the way out.
+//   - [AppendMessage], [AppendRequest] and [Parse]: typed CBOR bodies. Encoding is
+//     canonical (RFC 8949 section 4.2.1). Decoding is strict: unknown, duplicate or
+//     missing keys, values of another type, lengths beyond their limit, octets after
+//     the body and deep nesting are [ErrMalformed].
 //
-// Nothing here does I/O, waits or keeps time.
+// The package does no I/O, does not wait, and reads no clock.
 package smp

@@ -6,15 +6,15 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Codes of SMP itself that boards answer with `rc` (SMP specification, "Status/error codes").
+// Codes of SMP itself in `rc` (SMP specification, "Status/error codes").
 const (
 	RCInvalid     = 3 // EINVAL: the body is not a well-formed map
 	RCUnsupported = 8 // ENOTSUP: unknown group or command
 )
 
-// A Failure is a board's answer that it did not do what was asked.
+// A Failure is a board's answer that it did not do the request.
 type Failure struct {
-	// Grouped: the code is of the group's own table (`err`); otherwise of SMP's (`rc`).
+	// Grouped: RC is a code of the group's own table (`err`); otherwise of SMP's table (`rc`).
 	Grouped bool
 	Group   uint16
 	RC      uint32
@@ -35,7 +35,7 @@ var (
 	}}}
 )
 
-// AppendRequest appends the message for a request to dst.
+// AppendRequest appends the message of a request (header and body) to dst.
 func AppendRequest(dst []byte, sequence uint8, request Request) ([]byte, error) {
 	body, err := Marshal(request)
 	if err != nil {
@@ -46,8 +46,8 @@ func AppendRequest(dst []byte, sequence uint8, request Request) ([]byte, error) 
 	return AppendMessage(dst, h, body), nil
 }
 
-// Parse takes a message apart. For a response that reports a failure the error
-// is a *[Failure]; every other error wraps [ErrMalformed].
+// Parse decodes header and body of a message. When the response reports a failure, the
+// error is a *[Failure]; every other error wraps [ErrMalformed].
 func Parse(message []byte, body Body) (Header, error) {
 	h, encoded, err := ParseHeader(message)
 	if err != nil {
@@ -66,8 +66,8 @@ func Parse(message []byte, body Body) (Header, error) {
 	return h, unmarshal(encoded, pairs, body)
 }
 
-// failure looks for `rc` and `err`. done reports that `{"rc": 0}` is all there
-// is: the success of an older MCUmgr that has nothing else to say.
+// failure reads `rc` and `err`. done is true for `{"rc": 0}` without other keys, which
+// an older MCUmgr sends as the success of a request without results.
 func failure(pairs map[string]cbor.RawMessage) (done bool, err error) {
 	var said struct {
 		RC  uint32

@@ -9,9 +9,9 @@ import (
 const (
 	// MaxLine is the longest line in octets, marker and newline included.
 	MaxLine = 127
-	// lineRaw is what a line carries before base64.
+	// lineRaw is the number of octets in a line before base64.
 	lineRaw = 93
-	// MaxMessage is the longest message that the length field can name.
+	// MaxMessage is the longest message in octets; the length field allows no more.
 	MaxMessage = 0xffff - crcSize
 
 	crcSize     = 2
@@ -26,9 +26,9 @@ const (
 	continue1, continue2 = 0x04, 0x14
 )
 
-// AppendFrame appends the lines that carry message to dst. The message is the
-// SMP header with its body, 1 to [MaxMessage] octets; a longer one is a mistake
-// of the caller and panics.
+// AppendFrame appends the lines of a message to dst. The message is an SMP header with
+// its body, 1 to [MaxMessage] octets. Another length is a mistake of the caller and
+// panics.
 func AppendFrame(dst, message []byte) []byte {
 	if len(message) == 0 || len(message) > MaxMessage {
 		panic("smp: no frame can carry a message of this length")

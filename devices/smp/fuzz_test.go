@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Law: what is framed comes out again, whatever console text stands around it
-// and however it is cut into pieces, and the text comes out whole.
+// Law: a framed message is decoded again, and the console text around it stays whole,
+// however the octets are cut into pieces.
 func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
 	for _, v := range vectors(f, "re*") {
 		f.Add(v.message, []byte("boot\n> "), uint8(3))
@@ -15,7 +15,7 @@ func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
 		if len(message) == 0 || len(message) > 4096 {
 			return
 		}
-		// A marker octet in the text may pair with what follows; that is the other law's.
+		// A marker octet in the text may pair with the octet after it. The next law covers that.
 		text = bytes.Map(func(r rune) rune {
 			if r == first1 || r == continue1 {
 				return '.'
@@ -24,7 +24,7 @@ func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
 		}, text)
 		stream := append(bytes.Clone(text), AppendFrame(nil, message)...)
 		stream = append(stream, text...)
-		var got heard
+		var got decoded
 		feed(got.decoder(4096), stream, int(piece))
 		if len(got.messages) != 1 || !bytes.Equal(got.messages[0], message) {
 			t.Fatalf("got %x, want %x", got.messages, message)
@@ -35,14 +35,14 @@ func FuzzDecodeAfterEncodeIsIdentity(f *testing.F) {
 	})
 }
 
-// Law: no octets make the decoder panic or lose count; the pieces do not
-// matter; and after anything, one newline and a frame are heard.
+// Law: no octets make the decoder panic or lose count. The pieces do not matter. After
+// any octets, a newline and a frame are decoded.
 func FuzzEveryOctetIsAccountedFor(f *testing.F) {
 	for _, v := range vectors(f, "*") {
 		f.Add(v.line, uint8(5))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
-		var whole, cut heard
+		var whole, cut decoded
 		a, b := whole.decoder(2048), cut.decoder(2048)
 		feed(a, stream, len(stream))
 		feed(b, stream, int(piece))
@@ -71,8 +71,8 @@ func feed(d *Decoder, stream []byte, piece int) {
 	}
 }
 
-// Law: what decodes encodes to a canonical form, and that form is a fixed
-// point: it decodes and encodes to the same octets.
+// Law: a decoded message is encoded to a canonical form, and the canonical form
+// decodes and encodes to the same octets.
 func FuzzWhatDecodesHasOneEncoding(f *testing.F) {
 	for _, v := range vectors(f, "re*") {
 		if len(v.message) > HeaderSize {
@@ -80,7 +80,7 @@ func FuzzWhatDecodesHasOneEncoding(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
-		for name, empty := range typed {
+		for name, empty := range writableBodies {
 			body := empty()
 			if unmarshalWhole(encoded, body) != nil {
 				continue
@@ -106,7 +106,7 @@ func FuzzParseNeverPanics(f *testing.F) {
 		f.Add(v.message)
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		for _, empty := range typed {
+		for _, empty := range writableBodies {
 			_, _ = Parse(message, empty())
 		}
 	})

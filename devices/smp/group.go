@@ -1,21 +1,21 @@
 package smp
 
-// GroupProvisioning is our application group (PROTOCOL.md section 4).
+// GroupProvisioning is the application group of this protocol (PROTOCOL.md section 4).
 const GroupProvisioning = 64
 
-// Bounds of the group, in octets.
+// Limits of the group, in octets.
 const (
-	MaxSlot       = 1024 // what a slot of the store can hold
+	MaxSlot       = 1024 // contents of one slot of the store
 	MaxCSR        = 768
 	MaxServerName = 64
 	MaxAddress    = 45 // an IPv6 literal with an IPv4 part
-	MaxAnswer     = 64 // application data that the board hands out
+	MaxAnswer     = 64 // application data in one response
 	maxMessage    = 0xffff
 )
 
-// Hello asks who the board is.
+// Hello asks for the board's identity.
 type Hello struct {
-	Brief bool `cbor:"b,omitempty"` // only ID, Boot and Stored are answered
+	Brief bool `cbor:"b,omitempty"` // ask only for ID, Boot and Stored
 }
 
 // HelloResponse answers [Hello].
@@ -27,14 +27,14 @@ type HelloResponse struct {
 	Firmware     string `cbor:"fw"`
 	FirmwareHash []byte `cbor:"fh"`
 	HUK          uint8  `cbor:"hs"`
-	Caller       *int32 `cbor:"dc,omitempty"` // there exactly when HUK is 0 or 4
+	Caller       *int32 `cbor:"dc,omitempty"` // present exactly when HUK is 0 or 4
 	LifeCycle    uint8  `cbor:"lc"`
 	Stored       uint8  `cbor:"st"`
 	ABI          uint32 `cbor:"ab"`
 	Capabilities uint8  `cbor:"ca"`
 	Purposes     uint8  `cbor:"pu"`
 	Boot         []byte `cbor:"bi"`
-	BufferSize   uint32 `cbor:"bs"` // as buf_size of [ParamsResponse]
+	BufferSize   uint32 `cbor:"bs"` // as BufferSize of [ParamsResponse]
 }
 
 // BriefResponse answers [Hello] with Brief.
@@ -44,7 +44,7 @@ type BriefResponse struct {
 	Boot   []byte `cbor:"bi"`
 }
 
-// CSR asks for a PKCS#10 request. Purpose 0 is left out, which means the same.
+// CSR asks for a PKCS#10 request. Purpose 0 is the default and is not sent.
 type CSR struct {
 	Nonce              []byte `cbor:"n"`
 	Organization       string `cbor:"o"`
@@ -57,8 +57,8 @@ type CSRResponse struct {
 	DER []byte `cbor:"csr"`
 }
 
-// WriteSlot carries a piece of what goes into a slot. Total and Hash are there
-// exactly in the piece at offset 0; Commit is set in the last one.
+// WriteSlot carries a piece of a slot's new contents. Total and Hash are present
+// exactly at offset 0. Commit is set in the last piece.
 type WriteSlot struct {
 	Slot   uint8  `cbor:"s"`
 	Offset uint32 `cbor:"o"`
@@ -70,10 +70,10 @@ type WriteSlot struct {
 
 // WriteSlotResponse answers [WriteSlot].
 type WriteSlotResponse struct {
-	Next uint32 `cbor:"o"` // offset expected next
+	Next uint32 `cbor:"o"` // offset of the next piece
 }
 
-// ReadSlot asks for what a slot holds, from Offset on.
+// ReadSlot asks for the contents of a slot, from Offset on.
 type ReadSlot struct {
 	Slot   uint8  `cbor:"s"`
 	Offset uint32 `cbor:"o"`
@@ -85,7 +85,7 @@ type ReadSlotResponse struct {
 	Data  []byte `cbor:"d"`
 }
 
-// TLS opens (Sequence 0), feeds or closes the board's TLS session.
+// TLS opens the board's TLS session (Sequence 0), gives it input, or closes it.
 type TLS struct {
 	Sequence   uint32 `cbor:"q"`
 	ServerName string `cbor:"sn,omitempty"` // with Sequence 0 only
@@ -94,7 +94,7 @@ type TLS struct {
 	Close      bool   `cbor:"x,omitempty"`
 }
 
-// TLSState is `st` of a TLS response.
+// A TLSState is `st` of a TLS response.
 type TLSState uint8
 
 // The states of PROTOCOL.md section 4, "tls".
@@ -109,14 +109,14 @@ const (
 type TLSResponse struct {
 	State    TLSState `cbor:"st"`
 	Output   []byte   `cbor:"o,omitempty"` // octets for the server
-	More     bool     `cbor:"m,omitempty"` // more output is waiting
+	More     bool     `cbor:"m,omitempty"` // more output waits in the board
 	Received []byte   `cbor:"r,omitempty"` // application data
 	Error    int32    `cbor:"e,omitempty"` // of the TLS library
 	Flags    uint32   `cbor:"vf,omitempty"`
 }
 
-// Net starts (Sequence 0), asks after or closes the handshake over the board's
-// own network.
+// Net starts the handshake over the board's own network (Sequence 0), asks for its
+// state, or closes it.
 type Net struct {
 	Sequence   uint32 `cbor:"q"`
 	Address    string `cbor:"a,omitempty"`  // IPv4 or IPv6 literal; with Sequence 0 only
@@ -130,14 +130,14 @@ type Net struct {
 type NetResponse struct {
 	State    TLSState `cbor:"st"`
 	Received []byte   `cbor:"r,omitempty"` // application data
-	Error    int32    `cbor:"e,omitempty"` // of the TLS library, or of the connection
+	Error    int32    `cbor:"e,omitempty"` // of the TLS library or of the connection
 	Flags    uint32   `cbor:"vf,omitempty"`
 }
 
-// Seal ends the writing of certificates for ever.
+// Seal locks the store for ever.
 type Seal struct{}
 
-// Command of each request.
+// The command of each request.
 func (*Hello) Command() Command     { return Command{GroupProvisioning, 0, Read} }
 func (*CSR) Command() Command       { return Command{GroupProvisioning, 1, Read} }
 func (*WriteSlot) Command() Command { return Command{GroupProvisioning, 2, Write} }
@@ -238,16 +238,16 @@ func (*Seal) form() form              { return emptyForm }
 func (*Net) form() form               { return netForm }
 func (*NetResponse) form() form       { return netResponseForm }
 
-// sound: TF-M, real or provisioned with dummies, has callers.
-func (h *HelloResponse) sound() string {
+// brokenRule: boards with TF-M, also with its dummy provisioning, report a caller.
+func (h *HelloResponse) brokenRule() string {
 	if (h.HUK == 0 || h.HUK == 4) != (h.Caller != nil) {
 		return "dc is there exactly when hs is 0 or 4"
 	}
 	return ""
 }
 
-// sound: total length and hash come with offset 0 and only there.
-func (w *WriteSlot) sound() string {
+// brokenRule: total length and hash are present at offset 0 and only there.
+func (w *WriteSlot) brokenRule() string {
 	begins := w.Offset == 0
 	if begins != (w.Total != 0) || begins != (len(w.Hash) != 0) {
 		return "l and h are there exactly when o is 0"
@@ -255,8 +255,8 @@ func (w *WriteSlot) sound() string {
 	return ""
 }
 
-// sound: a server name opens, everything else follows.
-func (t *TLS) sound() string {
+// brokenRule: a request with a server name opens a session; others must not have one.
+func (t *TLS) brokenRule() string {
 	opens := t.Sequence == 0
 	switch {
 	case opens != (t.ServerName != ""):
@@ -269,8 +269,8 @@ func (t *TLS) sound() string {
 	return ""
 }
 
-// sound: where to and for whom opens, everything else follows.
-func (n *Net) sound() string {
+// brokenRule: a request with address, port and server name opens a session; others must not have them.
+func (n *Net) brokenRule() string {
 	opens := n.Sequence == 0
 	switch {
 	case opens != (n.ServerName != "") || opens != (n.Address != "") || opens != (n.Port != 0):

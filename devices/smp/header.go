@@ -9,7 +9,7 @@ import (
 // HeaderSize is the length of the header in octets.
 const HeaderSize = 8
 
-// Op is the kind of a message (SMP specification, "Frame: Op").
+// An Op is the kind of a message (SMP specification, "Frame: Op").
 type Op uint8
 
 // The operations.
@@ -20,20 +20,20 @@ const (
 	WriteResponse
 )
 
-// Response gives the operation of the answer to a request.
+// Response returns the operation of the response to a request.
 func (op Op) Response() Op { return op | 1 }
 
-// Version is what the station sends: 1, SMP version 2.
+// Version is the version in the station's requests: 1, which means SMP version 2.
 const Version = 1
 
-// Command names what a message is about.
+// A Command names the subject of a message.
 type Command struct {
 	Group uint16
 	ID    uint8
 	Op    Op // of the request
 }
 
-// Header stands before each body.
+// A Header stands before each body, 8 octets.
 type Header struct {
 	Op       Op
 	Version  uint8 // 0: SMP version 1 · 1: SMP version 2
@@ -42,10 +42,10 @@ type Header struct {
 	Command  uint8
 }
 
-// ErrMalformed says that a message is not what PROTOCOL.md allows.
+// ErrMalformed says that a message breaks a rule of PROTOCOL.md.
 var ErrMalformed = errors.New("malformed message")
 
-// append writes the header for a body of n octets.
+// append appends the header of a body of n octets to dst.
 func (h Header) append(dst []byte, n int) []byte {
 	dst = append(dst, h.Version<<3|byte(h.Op), 0)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
@@ -58,8 +58,8 @@ func AppendMessage(dst []byte, h Header, body []byte) []byte {
 	return append(h.append(dst, len(body)), body...)
 }
 
-// ParseHeader takes a message apart. It refuses reserved bits, flags and a
-// length that is not the body's.
+// ParseHeader separates header and body. It refuses reserved bits, flags and a length
+// that is not the length of the body.
 func ParseHeader(message []byte) (h Header, body []byte, err error) {
 	if len(message) < HeaderSize {
 		return h, nil, fmt.Errorf("%w: %d octets are no header", ErrMalformed, len(message))

@@ -3,7 +3,7 @@ package smp
 // GroupOS is MCUmgr's own group (PROTOCOL.md section 3).
 const GroupOS = 0
 
-// Bound on texts of the OS group, which MCUmgr bounds only by its buffer.
+// maxOSText limits texts of the OS group. MCUmgr limits them only by its buffer.
 const maxOSText = 2048
 
 // Echo asks the board to answer with the same text.
@@ -19,14 +19,14 @@ type EchoResponse struct {
 // OSReset asks the board to restart.
 type OSReset struct{}
 
-// Empty is a response that says nothing but success.
+// Empty is the body of a response without results.
 type Empty struct{}
 
 // Params asks for the MCUmgr parameters.
 type Params struct{}
 
-// ParamsResponse answers [Params]. A message (header and body) to the board
-// may have at most BufferSize-4 octets; a larger one is dropped in silence.
+// ParamsResponse answers [Params]. A message to the board (header and body) may have
+// at most BufferSize-4 octets; the board drops a larger message without an answer.
 type ParamsResponse struct {
 	BufferSize  uint32 `cbor:"buf_size"`
 	BufferCount uint32 `cbor:"buf_count"`

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// vector is one file of testdata; its README has the format.
+// A vector is one file of testdata; the README there describes the format.
 type vector struct {
 	name    string
 	headers map[string]string
@@ -65,14 +65,14 @@ func unhex(t testing.TB, name, text string) []byte {
 	return octets
 }
 
-// heard is what came out of a decoder.
-type heard struct {
+// decoded is the output of a decoder.
+type decoded struct {
 	messages [][]byte
 	console  []byte
 	drops    []error
 }
 
-func (h *heard) decoder(limit int) *Decoder {
+func (h *decoded) decoder(limit int) *Decoder {
 	return NewDecoder(limit,
 		func(m []byte) { h.messages = append(h.messages, bytes.Clone(m)) },
 		func(text []byte) { h.console = append(h.console, text...) },
@@ -93,7 +93,7 @@ func TestTheDecoderAgreesWithEachVector(t *testing.T) {
 }
 
 func checkVector(t *testing.T, v vector, piece int) {
-	var got heard
+	var got decoded
 	d := got.decoder(2048)
 	for line := v.line; len(line) > 0; {
 		n := min(piece, len(line))
@@ -127,8 +127,8 @@ func TestTheEncoderWritesTheLinesOfTheCanonicalVectors(t *testing.T) {
 	}
 }
 
-// typed gives, for each vector whose body this package can write, an empty body.
-var typed = map[string]func() Body{
+// writableBodies has an empty body for each vector whose body this package can write.
+var writableBodies = map[string]func() Body{
 	"request-hello": func() Body { return new(Hello) }, "request-hello-brief": func() Body { return new(Hello) },
 	"request-csr": func() Body { return new(CSR) }, "request-csr-empty-subject": func() Body { return new(CSR) },
 	"request-csr-cose": func() Body { return new(CSR) }, "request-csr-purpose-unknown": func() Body { return new(CSR) },
@@ -155,7 +155,7 @@ var typed = map[string]func() Body{
 
 func TestEachTypedVectorReencodesToItsOctets(t *testing.T) {
 	for _, v := range vectors(t, "re*") {
-		empty, ok := typed[v.name]
+		empty, ok := writableBodies[v.name]
 		if !ok {
 			continue
 		}
@@ -220,7 +220,7 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 		if v.message[7] == 1 {
 			body = new(CSR)
 		}
-		// Which characters a subject may have, and which purposes there are, is for the board, not for the codec.
+		// The board checks the characters of a subject and the purpose; the codec does not.
 		ours := v.name != "request-forbidden-subject" && v.name != "request-csr-purpose-unknown"
 		if _, err := Parse(v.message, body); ours && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, want %v", v.name, err, ErrMalformed)
@@ -228,11 +228,11 @@ func TestRequestsThatABoardMustRefuseAreRefusedHereToo(t *testing.T) {
 	}
 }
 
-// Boards may skip carriage returns (Zephyr's base64 does); the station does not.
+// A board may skip carriage returns, as Zephyr's base64 does; the station refuses them.
 func TestACarriageReturnIsNotBase64(t *testing.T) {
 	line := AppendFrame(nil, []byte("any message"))
 	line = append(line[:len(line)-1], '\r', '\n')
-	var got heard
+	var got decoded
 	feed(got.decoder(2048), line, len(line))
 	if len(got.messages) != 0 || len(got.drops) != 1 || !errors.Is(got.drops[0], ErrBadBase64) {
 		t.Errorf("messages %x, drops %v", got.messages, got.drops)

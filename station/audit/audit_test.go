@@ -35,8 +35,8 @@ func must(t testing.TB, err error) {
 
 const origin = "hallmark.test/line"
 
-// bench is a log in a database of its own.
-type bench struct {
+// testLog is a log in a database of its own.
+type testLog struct {
 	*Log
 	t    testing.TB
 	conn *sql.Conn
@@ -45,12 +45,12 @@ type bench struct {
 	now  time.Time
 }
 
-func newBench(t testing.TB) *bench {
+func newTestLog(t testing.TB) *testLog {
 	t.Helper()
 	db, err := sql.Open("sqlite3", filepath.Join(t.TempDir(), "log.db"))
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
-	b := &bench{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	b := &testLog{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	b.conn, err = db.Conn(t.Context())
 	must(t, err)
 	t.Cleanup(func() { must(t, b.conn.Close()) })
@@ -64,7 +64,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-func (b *bench) open() {
+func (b *testLog) open() {
 	b.t.Helper()
 	log, err := Open(b.t.Context(), b.conn, Config{Station: "line-1", Now: func() time.Time { return b.now }, Random: rand.Reader})
 	must(b.t, err)
@@ -72,13 +72,13 @@ func (b *bench) open() {
 	b.Log = log
 }
 
-func (b *bench) exec(query string) {
+func (b *testLog) exec(query string) {
 	b.t.Helper()
 	_, err := b.conn.ExecContext(b.t.Context(), query)
 	must(b.t, err)
 }
 
-func (b *bench) commit(entries ...Entry) {
+func (b *testLog) commit(entries ...Entry) {
 	b.t.Helper()
 	b.exec("BEGIN")
 	batch := b.Begin()
@@ -94,7 +94,7 @@ func event(n int) Entry {
 	return Entry{Actor: Itself(), Category: CategorySystem, Type: "test.event", Outcome: Success, Details: map[string]string{"n": fmt.Sprint(n)}}
 }
 
-func (b *bench) checkpoint() []byte {
+func (b *testLog) checkpoint() []byte {
 	b.t.Helper()
 	signed, err := Sign(origin, b.Head(), b.key, rand.Reader)
 	must(b.t, err)
@@ -102,10 +102,10 @@ func (b *bench) checkpoint() []byte {
 	return signed
 }
 
-// TestTheTreeIsTheOneOfRFC6962 compares each size with x/mod's own tree, and
-// what is read back from the database with both.
+// Each size is compared with the tree of golang.org/x/mod/sumdb/tlog, in memory and
+// as read back from the database.
 func TestTheTreeIsTheOneOfRFC6962(t *testing.T) {
-	b := newBench(t)
+	b := newTestLog(t)
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		var all []tlog.Hash
 		for _, index := range indexes {
@@ -134,7 +134,7 @@ func TestTheTreeIsTheOneOfRFC6962(t *testing.T) {
 }
 
 func TestARolledBackTransactionDoesNotPoisonTheLog(t *testing.T) {
-	b := newBench(t)
+	b := newTestLog(t)
 	b.exec("BEGIN")
 	lost := b.Begin()
 	for n := range 5 {
@@ -184,7 +184,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newTestLog(t)
 			for n := 1; n < 7; n++ {
 				b.commit(event(n))
 			}
@@ -198,13 +198,13 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestARewrittenLogShows: whoever holds the database and rewrites all of it
-// consistently is betrayed by a checkpoint that was signed before.
+// Somebody who holds the database can rewrite all of it consistently. A checkpoint
+// that was signed before shows the change.
 func TestARewrittenLogShows(t *testing.T) {
-	b := newBench(t)
+	b := newTestLog(t)
 	b.commit(event(1), event(2))
 	anchor := b.checkpoint()
-	forged := newBench(t)
+	forged := newTestLog(t)
 	forged.exec(`DROP TRIGGER audit_entry_stays; DELETE FROM audit_entry`)
 	forged.open()
 	forged.commit(Entry{Actor: Itself(), Category: CategoryLog, Type: TypeGenesis, Outcome: Success, Details: map[string]string{"vkey": b.vkey}})
@@ -220,10 +220,10 @@ func TestARewrittenLogShows(t *testing.T) {
 	}
 }
 
-// TestACheckpointNeedsOnlyOpenSSL checks the signature as an auditor would.
+// The auditor's way: openssl checks the signature.
 func TestACheckpointNeedsOnlyOpenSSL(t *testing.T) {
 	path := prerequisite.Program(t, "openssl", "openssl")
-	b := newBench(t)
+	b := newTestLog(t)
 	text, signature, found := bytes.Cut(b.checkpoint(), []byte("\n\n"))
 	if !found {
 		t.Fatal("the note has no blank line")
@@ -247,7 +247,7 @@ func TestACheckpointNeedsOnlyOpenSSL(t *testing.T) {
 }
 
 func TestVerifierKeys(t *testing.T) {
-	b := newBench(t)
+	b := newTestLog(t)
 	name, rest, _ := strings.Cut(b.vkey, "+")
 	for what, text := range map[string]string{
 		"nothing": "", "no parts": "a", "another id": name + "+00000000" + rest[8:], "no key": name + "+00000000+Ag==",
@@ -268,7 +268,7 @@ func TestVerifierKeys(t *testing.T) {
 }
 
 func TestEntriesThatAreRefused(t *testing.T) {
-	b := newBench(t)
+	b := newTestLog(t)
 	for name, c := range map[string]struct {
 		change func(*Entry)
 		want   error
@@ -285,7 +285,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 	}
 }
 
-// sorted writes any JSON with sorted keys, without knowing what it means.
+// sorted writes any JSON value again, with sorted keys.
 func sorted(t *testing.T, body []byte) []byte {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -299,10 +299,10 @@ func sorted(t *testing.T, body []byte) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// FuzzEntry is the law of entries: what decodes encodes to the same octets,
-// and its keys are sorted.
+// FuzzEntry checks the law of entries: an entry that decodes is encoded to the same
+// octets, and its keys are sorted.
 func FuzzEntry(f *testing.F) {
-	b := newBench(f)
+	b := newTestLog(f)
 	b.commit(event(1))
 	rows, err := b.conn.QueryContext(f.Context(), `SELECT body FROM audit_entry`)
 	must(f, err)
@@ -326,9 +326,9 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// FuzzCheckpoint is the law of checkpoints: nothing opens that was not signed.
+// FuzzCheckpoint checks the law of checkpoints: only a signed checkpoint opens.
 func FuzzCheckpoint(f *testing.F) {
-	b := newBench(f)
+	b := newTestLog(f)
 	signed := b.checkpoint()
 	f.Add(signed)
 	f.Fuzz(func(t *testing.T, note []byte) {

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Head is size and root of a tree.
+// A Head is the size of a tree, in entries, and its root hash (RFC 6962 section 2.1).
 type Head struct {
 	Size int64
 	Root tlog.Hash
@@ -28,7 +28,7 @@ type Head struct {
 
 func (e *edge) head() Head { return Head{e.size, e.root()} }
 
-// text is the body of a C2SP tlog-checkpoint: origin, size, root.
+// text is the body of a C2SP tlog-checkpoint: origin, size in decimal, root in base64.
 func (h Head) text(origin string) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
 }
@@ -45,7 +45,9 @@ var (
 	ErrCheckpointText      = errors.New("checkpoint is not origin, size and root")
 )
 
-// VerifierKey writes the key in the form that Verify takes and genesis records.
+// VerifierKey returns public, an ECDSA P-256 key, in the form of a C2SP verifier
+// key: <origin>+<8 hexadecimal digits>+<base64>. [Verify] takes this form, and the
+// genesis entry records it. Errors: ErrOrigin, ErrKey.
 func VerifierKey(origin string, public crypto.PublicKey) (string, error) {
 	key, err := newNoteKey(origin, public)
 	if err != nil {
@@ -55,11 +57,11 @@ func VerifierKey(origin string, public crypto.PublicKey) (string, error) {
 	return fmt.Sprintf("%s+%08x+%s", origin, key.hash, encoded), nil
 }
 
-// noteKey implements note.Verifier: name, key id, and an ECDSA signature over
-// the SHA-256 of the text.
+// noteKey implements note.Verifier. It verifies an ECDSA signature over the SHA-256
+// of the text.
 type noteKey struct {
 	name string
-	hash uint32 // SHA-256(SPKI)[:4], without the name: so for type 0x02
+	hash uint32 // the first 4 octets of SHA-256(SPKI); for type 0x02 the name is not hashed
 	spki []byte
 	key  *ecdsa.PublicKey
 }
@@ -89,7 +91,7 @@ func goodOrigin(origin string) bool {
 	return origin != "" && len(origin) <= 100
 }
 
-// parseVerifierKey reads what VerifierKey writes.
+// parseVerifierKey reads the form that VerifierKey writes, and no other form.
 func parseVerifierKey(text string) (*noteKey, error) {
 	parts := strings.SplitN(text, "+", 3)
 	if len(parts) != 3 {
@@ -136,7 +138,8 @@ func (s *noteSigner) Sign(text []byte) ([]byte, error) {
 	return signature, err
 }
 
-// Sign makes a checkpoint: a C2SP signed note over the head.
+// Sign makes a checkpoint: a C2SP signed note with the origin and h. It verifies the
+// signature before it returns the checkpoint.
 func Sign(origin string, h Head, signer crypto.Signer, random io.Reader) ([]byte, error) {
 	key, err := newNoteKey(origin, signer.Public())
 	if err != nil {
@@ -149,7 +152,8 @@ func Sign(origin string, h Head, signer crypto.Signer, random io.Reader) ([]byte
 	return signed, nil
 }
 
-// OpenCheckpoint checks the signature and gives the head.
+// OpenCheckpoint verifies the signature of a checkpoint and returns its head.
+// Errors: ErrVerifierKey, ErrCheckpointSignature, ErrCheckpointText.
 func OpenCheckpoint(signed []byte, verifierKey string) (Head, error) {
 	key, err := parseVerifierKey(verifierKey)
 	if err != nil {
@@ -182,12 +186,12 @@ func (k *noteKey) open(signed []byte) (Head, error) {
 	return h, nil
 }
 
-// Execer is what storing needs: the connection that writes.
+// Execer is the connection that [Store] writes to.
 type Execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// Store keeps a checkpoint; a second one for the same size is not kept.
+// Store stores a checkpoint. When a checkpoint of the same size is stored, Store changes nothing.
 func Store(ctx context.Context, db Execer, h Head, signed []byte) error {
 	_, err := db.ExecContext(ctx, `INSERT INTO audit_checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, h.Size, signed)
 	if err != nil {
@@ -196,15 +200,16 @@ func Store(ctx context.Context, db Execer, h Head, signed []byte) error {
 	return nil
 }
 
-// Newest gives the newest stored checkpoint, or sql.ErrNoRows.
+// Newest returns the newest stored checkpoint, or sql.ErrNoRows.
 func Newest(ctx context.Context, q Querier) (size int64, signed []byte, err error) {
 	err = q.QueryRowContext(ctx, `SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1`).Scan(&size, &signed)
 	return size, signed, err
 }
 
-// checkNewest compares the stored tree with the newest checkpoint. The key is
-// the one that genesis names: good enough to see damage and rollback, while
-// Verify with a key from elsewhere is the proof.
+// checkNewest compares the stored tree with the newest stored checkpoint. The
+// checkpoint is verified with the key that the genesis entry names. That key lies in
+// the same database, so checkNewest finds damage and a rolled back database; only
+// Verify with a key from elsewhere proves more.
 func checkNewest(ctx context.Context, q Querier, size int64) error {
 	_, signed, err := Newest(ctx, q)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -13,22 +13,22 @@ import (
 // Version is the version of the entry format ("v").
 const Version = 1
 
-// MaxEntry is the largest entry in octets: a C2SP tlog-tiles entry bundle has
-// a 16-bit length for each.
+// MaxEntry is the largest size of an entry in octets. An entry bundle of C2SP
+// tlog-tiles has a 16-bit length for each entry.
 const MaxEntry = 65535
 
-// Outcome says how it went (IEC 62443-4-2 CR 2.8 "event result").
+// An Outcome is the result of an event (IEC 62443-4-2 CR 2.8 "event result").
 type Outcome string
 
 // The outcomes of an entry.
 const (
 	Success Outcome = "success"
-	Failure Outcome = "failure" // the station, HSM or line
-	Denied  Outcome = "denied"  // a refusal
-	Unknown Outcome = "unknown" // nobody can tell, as after a crash
+	Failure Outcome = "failure" // station, HSM or line failed
+	Denied  Outcome = "denied"  // the station refused
+	Unknown Outcome = "unknown" // the result cannot be known, as after a crash
 )
 
-// Category is the family of an event (IEC 62443-4-2 CR 2.8).
+// A Category is the family of an event (IEC 62443-4-2 CR 2.8).
 type Category string
 
 // The categories of an entry.
@@ -41,20 +41,20 @@ const (
 	CategorySystem   Category = "system"   // clock, start and stop
 )
 
-// Entry is one event. The first fields are the caller's; Seq, ID, Time,
-// Station and V are set by Append. Field order is the order of the JSON keys,
-// which are sorted: that makes the encoding canonical.
+// An Entry is one event. Append sets Seq, ID, Time, Station and V; the caller sets
+// the other fields. The fields stand in the sorted order of their JSON keys, which
+// makes the encoding canonical.
 type Entry struct {
 	Actor     Actor             `json:"actor"`
 	Board     *Board            `json:"board,omitempty"`
 	Category  Category          `json:"category"`
 	Cert      *Cert             `json:"cert,omitempty"`
-	Details   map[string]string `json:"details,omitempty"` // names of the event's own
+	Details   map[string]string `json:"details,omitempty"` // keys and values of this type of event
 	ID        string            `json:"id"`                // UUIDv7 (RFC 9562 section 5.7)
 	Outcome   Outcome           `json:"outcome"`
-	Reason    string            `json:"reason,omitempty"` // one word, the same as in test and screen
+	Reason    string            `json:"reason,omitempty"` // one word, the same as in tests and on the screen
 	Run       *Run              `json:"run,omitempty"`
-	Seq       int64             `json:"seq"` // gap-free from 0
+	Seq       int64             `json:"seq"` // without gaps, from 0
 	Station   string            `json:"station"`
 	Time      Time              `json:"ts"`
 	Type      string            `json:"type"` // such as cert.issue.intent
@@ -62,26 +62,26 @@ type Entry struct {
 	WorkOrder *WorkOrder        `json:"work_order,omitempty"`
 }
 
-// Actor is who caused the event.
+// An Actor is who caused the event.
 type Actor struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind"` // human, ci or system
 }
 
-// Itself is the actor of what nobody asked for.
+// Itself returns the actor of events that the station causes by itself.
 func Itself() Actor { return Actor{ID: "station", Kind: "system"} }
 
-// Board is what an event says of a board.
+// A Board is the board of an event.
 type Board struct {
 	Firmware   string `json:"firmware,omitempty"`
-	HardwareID string `json:"hardware_id,omitempty"` // hex
+	HardwareID string `json:"hardware_id,omitempty"` // in hexadecimal
 	HUK        string `json:"huk,omitempty"`         // source of the hardware unique key
 	ID         string `json:"id"`
 	SHA256     string `json:"sha256,omitempty"` // of the firmware image
 	Type       string `json:"type,omitempty"`
 }
 
-// Cert is what an event says of a certificate.
+// A Cert is the certificate of an event. SHA-256 values are 64 hexadecimal digits.
 type Cert struct {
 	CSRSHA256     string `json:"csr_sha256,omitempty"`
 	Issuer        string `json:"issuer_spki_sha256,omitempty"`
@@ -91,33 +91,33 @@ type Cert struct {
 	ProfileSHA256 string `json:"profile_sha256,omitempty"`
 	Purpose       string `json:"purpose,omitempty"`
 	Rework        bool   `json:"rework,omitempty"`
-	Serial        string `json:"serial"` // 32 hex digits
+	Serial        string `json:"serial"` // 32 hexadecimal digits
 	SHA256        string `json:"sha256,omitempty"`
 	SPKISHA256    string `json:"spki_sha256,omitempty"`
 	Status        string `json:"status,omitempty"` // after the event
 	TBSSHA256     string `json:"tbs_sha256,omitempty"`
 }
 
-// Run is what an event says of a Run.
+// A Run is the Run of an event.
 type Run struct {
 	Bay      string `json:"bay,omitempty"`
 	ID       string `json:"id"`
 	Operator string `json:"operator,omitempty"`
-	Purpose  string `json:"purpose,omitempty"` // of the key that the Run is about
+	Purpose  string `json:"purpose,omitempty"` // of the key that the Run certifies
 	Rework   string `json:"rework,omitempty"`
 	Steps    []Step `json:"steps,omitempty"`
 }
 
-// Step is one finished step of a Run. Times are whole microseconds: the
-// format has no floats.
+// A Step is one finished step of a Run. Times are whole microseconds, because the
+// format has no floating-point numbers.
 type Step struct {
 	Name      string `json:"name"`
-	OutsideUS int64  `json:"outside_us"` // the part spent waiting for board and wire
+	OutsideUS int64  `json:"outside_us"` // time spent waiting for board and wire; a part of TookUS
 	Retries   int    `json:"retries"`
 	TookUS    int64  `json:"took_us"`
 }
 
-// WorkOrder is what an event says of a work order.
+// A WorkOrder is the work order of an event.
 type WorkOrder struct {
 	Counted int64  `json:"counted,omitempty"`
 	ID      string `json:"id"`
@@ -125,18 +125,18 @@ type WorkOrder struct {
 	Quota   int64  `json:"quota,omitempty"`
 }
 
-// Time is RFC 3339 in UTC with nine digits after the point, always.
+// A Time is written as RFC 3339 in UTC, always with nine digits after the point.
 type Time struct{ time.Time }
 
 const timeFormat = "2006-01-02T15:04:05.000000000Z"
 
-// String gives the one form that there is.
+// String returns the only form that UnmarshalJSON accepts, without quotes.
 func (t Time) String() string { return t.UTC().Format(timeFormat) }
 
-// MarshalJSON writes the one form that UnmarshalJSON reads.
+// MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
-// UnmarshalJSON accepts only what MarshalJSON writes.
+// UnmarshalJSON accepts only the form that MarshalJSON writes.
 func (t *Time) UnmarshalJSON(text []byte) error {
 	parsed, err := time.Parse(`"`+timeFormat+`"`, string(text))
 	if err != nil {
@@ -154,8 +154,9 @@ var (
 	ErrIncomplete   = errors.New("audit entry is incomplete: want actor, category, type and outcome")
 )
 
-// Encode gives the canonical octets: one JSON object, keys sorted, no white
-// space, no floats, UTF-8.
+// Encode returns the canonical form of an entry: one JSON object in UTF-8 with
+// sorted keys, without white space and floating-point numbers, at most MaxEntry
+// octets. Errors: ErrIncomplete, ErrTooLarge.
 func Encode(e Entry) ([]byte, error) {
 	if e.Actor.ID == "" || e.Actor.Kind == "" || e.Category == "" || e.Type == "" || e.Outcome == "" {
 		return nil, ErrIncomplete
@@ -173,8 +174,8 @@ func Encode(e Entry) ([]byte, error) {
 	return body, nil
 }
 
-// Decode reads what Encode writes and nothing else: what it accepts, Encode
-// gives back octet for octet.
+// Decode reads the canonical form and nothing else: Encode of the result returns
+// body octet for octet. Errors: ErrNotText, ErrNotCanonical, and the errors of Encode.
 func Decode(body []byte) (Entry, error) {
 	var e Entry
 	if !utf8.Valid(body) {

@@ -1,13 +1,14 @@
-// Package audit is the evidence: an RFC 6962 Merkle tree of events in the
-// same database, and the same transaction, as the rows they explain.
+// Package audit is the evidence: an RFC 6962 Merkle tree of events. The tree lies in
+// the same database as the rows that the events explain, and is written in the same
+// transaction.
 //
-// A [Log] is appended to within a transaction of its owner, through a [Batch];
-// the owner tells the Batch when the transaction is committed. Nothing here
-// begins or commits. Checkpoints are C2SP signed notes over the tree, and [Verify]
-// believes nothing that it did not recompute.
+// The owner of the database begins and commits transactions; this package does
+// neither. Entries are appended through a [Batch], and the owner tells the Batch
+// when the transaction is committed. Checkpoints are C2SP signed notes over the
+// tree. [Verify] recomputes everything that it reports.
 //
-// What a log cannot show by itself is its own missing tail: keep checkpoints
-// elsewhere and hand them to Verify.
+// A log cannot show that its own newest entries are missing. So keep checkpoints
+// elsewhere, and hand them to Verify.
 package audit
 
 import (
@@ -24,46 +25,46 @@ import (
 	"github.com/google/uuid"
 )
 
-// Schema makes the tables of an empty log.
+// Schema is the SQL that makes the tables of an empty log.
 //
 //go:embed schema.sql
 var Schema string
 
-// Config is what Open needs.
+// Config is the configuration of [Open].
 type Config struct {
-	Station string // name that each entry carries
+	Station string // name of the station in each entry
 	Now     func() time.Time
-	Random  io.Reader // for entry ids
-	// ClockBound is how far the clock may be behind the newest entry before
-	// Append refuses with ErrClockBack. 0 means 2 minutes.
+	Random  io.Reader // for the ids of entries
+	// ClockBound is how far the clock may be behind the newest entry. Beyond it
+	// Append returns ErrClockBack. 0 means 2 minutes.
 	ClockBound time.Duration
 }
 
-// Conn is the connection that writes.
+// Conn is the connection that writes to the log.
 type Conn interface {
 	Querier
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
-// Log is the audit log of one database that has one writer.
+// A Log is the audit log of one database. The database has one writer.
 type Log struct {
 	config Config
 	insert *sql.Stmt
 
 	mu   sync.Mutex
-	edge edge      // of what is committed
-	high time.Time // newest committed entry; the clock must not be far behind
+	edge edge      // of the committed entries
+	high time.Time // time of the newest committed entry; see ClockStep
 }
 
 // Errors of opening and appending.
 var (
-	// ErrClockBack: the clock stands before the newest entry. Evidence would be out of order.
+	// ErrClockBack: the clock is before the newest entry, so the times of the entries would be out of order.
 	ErrClockBack = errors.New("clock is behind the newest audit entry")
-	// ErrRolledBack: the database is older than a checkpoint that was signed over it.
+	// ErrRolledBack: the database is older than a checkpoint that was signed over its entries.
 	ErrRolledBack = errors.New("audit log is shorter than its checkpoint: the database was rolled back")
 )
 
-// ClockError says by how much. It wraps ErrClockBack.
+// A ClockError says how far the clock is behind. It wraps ErrClockBack.
 type ClockError struct{ Now, Newest time.Time }
 
 func (e *ClockError) Error() string {
@@ -72,8 +73,9 @@ func (e *ClockError) Error() string {
 }
 func (e *ClockError) Unwrap() error { return ErrClockBack }
 
-// Open reads where the log stands and compares it with its newest checkpoint.
-// db is the one connection that writes; Append runs in whatever transaction it is in.
+// Open reads the state of the log and compares it with the newest stored checkpoint.
+// db must be the only connection that writes; Append runs in the transaction that db
+// is in. Errors: ErrHash, ErrRolledBack, ErrRoot, ErrCheckpointSignature, and those of db.
 func Open(ctx context.Context, db Conn, c Config) (*Log, error) {
 	if c.ClockBound <= 0 {
 		c.ClockBound = 2 * time.Minute
@@ -99,7 +101,7 @@ func Open(ctx context.Context, db Conn, c Config) (*Log, error) {
 	return l, nil
 }
 
-// Size is the number of entries.
+// Size returns the number of entries.
 func Size(ctx context.Context, q Querier) (size int64, err error) {
 	err = q.QueryRowContext(ctx, `SELECT coalesce(max(seq) + 1, 0) FROM audit_entry`).Scan(&size)
 	if err != nil {
@@ -108,17 +110,18 @@ func Size(ctx context.Context, q Querier) (size int64, err error) {
 	return size, nil
 }
 
-// Close releases what Open prepared; the database stays open.
+// Close releases the prepared statement. The database stays open.
 func (l *Log) Close() error { return l.insert.Close() }
 
-// Head gives size and root of what is committed.
+// Head returns size and root of the committed entries.
 func (l *Log) Head() Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.edge.head()
 }
 
-// ClockStep gives a ClockError while the clock is too far behind the newest entry.
+// ClockStep returns a [*ClockError] while the clock is more than Config.ClockBound
+// behind the newest entry.
 func (l *Log) ClockStep() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,47 +135,47 @@ func (c *Config) step(now, high time.Time) error {
 	return nil
 }
 
-// A Batch is the part of one transaction that the log has. It is used by one
-// goroutine, and at most one Batch of a Log is in use at a time. If the
-// transaction is rolled back the Batch is dropped, and the Log never knew.
+// A Batch is the log's part of one transaction. One goroutine uses it, and at most
+// one Batch of a Log is in use at a time. When the transaction is rolled back, drop
+// the Batch: the Log changes only in Committed.
 type Batch struct {
 	log *Log
 	Mark
 }
 
-// Mark is a place in a Batch to go back to, with a SAVEPOINT.
+// A Mark is a state of a Batch, to go back to together with a SAVEPOINT.
 type Mark struct {
 	edge edge
 	high time.Time
 }
 
-// Begin starts the log's part of a transaction.
+// Begin starts the log's part of a transaction. It does not begin the transaction.
 func (l *Log) Begin() *Batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return &Batch{log: l, Mark: Mark{l.edge, l.high}}
 }
 
-// Rewind forgets what was appended since the mark was copied.
+// Rewind drops the entries that were appended since the mark was copied.
 func (b *Batch) Rewind(to Mark) { b.Mark = to }
 
-// Committed makes the Batch part of the Log. It is called exactly when the
-// transaction's commit returned without error.
+// Committed makes the entries of the Batch part of the Log. Call it exactly when the
+// commit of the transaction returned without an error.
 func (b *Batch) Committed() {
 	b.log.mu.Lock()
 	defer b.log.mu.Unlock()
 	b.log.edge, b.log.high = b.edge, b.high
 }
 
-// Head gives size and root with what the Batch appended so far.
+// Head returns size and root, the entries of the Batch included.
 func (b *Batch) Head() Head { return b.edge.head() }
 
-// Size is the number of entries with what the Batch appended so far.
+// Size returns the number of entries, those of the Batch included.
 func (b *Batch) Size() int64 { return b.edge.size }
 
-// Append adds an entry and gives it as it was written. After an error the
-// transaction must not be committed, or must go back to a savepoint together
-// with Rewind.
+// Append adds an entry and returns the entry as it was written. After an error the
+// transaction must not be committed, or must go back to a savepoint together with
+// Rewind. Errors: [*ClockError], those of [Encode], and those of the database.
 func (b *Batch) Append(ctx context.Context, e Entry) (Entry, error) {
 	written, err := b.append(ctx, e)
 	if err != nil {
@@ -204,8 +207,8 @@ func (b *Batch) append(ctx context.Context, e Entry) (Entry, error) {
 	return e, nil
 }
 
-// highWater is the time that the clock must not be far behind after this
-// entry: a refused step of the clock does not count, an accepted one does.
+// highWater returns the time that the clock must not be far behind after this
+// entry. A refused step of the clock does not change it; an accepted step sets it back.
 func (e *Entry) highWater(before time.Time) time.Time {
 	step := e.Type == TypeClockStep
 	if step && e.Outcome == Success || !step && e.Time.After(before) {
@@ -214,7 +217,7 @@ func (e *Entry) highWater(before time.Time) time.Time {
 	return before
 }
 
-// newID is a UUIDv7 (RFC 9562 section 5.7) of the given time.
+// newID returns a UUIDv7 (RFC 9562 section 5.7) of the given time.
 func newID(now time.Time, random io.Reader) (string, error) {
 	var id uuid.UUID
 	if _, err := io.ReadFull(random, id[6:]); err != nil {
@@ -228,14 +231,13 @@ func newID(now time.Time, random io.Reader) (string, error) {
 	return id.String(), nil
 }
 
-// Types of entries that this package itself knows.
+// Types of entries that this package uses itself.
 const (
 	TypeGenesis   = "log.genesis"
-	TypeClockStep = "clock.step" // denied: the clock went back; success: an operator accepted that
+	TypeClockStep = "clock.step" // denied: the clock went back; success: an operator accepted the step
 )
 
-// highWater gives the time of the newest entry that counts for the clock: a
-// refused step does not.
+// highWater reads the time of the newest entry that is not a refused step of the clock.
 func highWater(ctx context.Context, q Querier) (time.Time, error) {
 	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry ORDER BY seq DESC`)
 	if err != nil {

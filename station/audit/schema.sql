@@ -1,4 +1,4 @@
--- The audit log. Row n is leaf n of an RFC 6962 tree: body is exactly the leaf,
+-- The audit log. Row n is leaf n of an RFC 6962 tree. body is exactly the leaf;
 -- hashes are the nodes that leaf n completes, level 0 first, 32 octets each.
 CREATE TABLE audit_entry (
 	seq    INTEGER PRIMARY KEY CHECK (seq >= 0),
@@ -6,13 +6,13 @@ CREATE TABLE audit_entry (
 	hashes BLOB NOT NULL CHECK (length(hashes) % 32 = 0)
 ) STRICT;
 
--- Signed notes over the first size entries.
+-- Checkpoints: each note is a signed note over the first size entries.
 CREATE TABLE audit_checkpoint (
 	size INTEGER PRIMARY KEY CHECK (size > 0),
 	note BLOB NOT NULL
 ) STRICT;
 
--- A guard rail against mistakes, not against an attacker: that is the tree's part.
+-- The triggers stop mistakes. They do not stop an attacker, whose changes the tree shows.
 CREATE TRIGGER audit_entry_stays BEFORE DELETE ON audit_entry
 	BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_entry_fixed BEFORE UPDATE ON audit_entry

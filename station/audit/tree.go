@@ -9,16 +9,16 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// edge is the right edge of an RFC 6962 tree: for each bit that is set in the
-// size, the hash of the complete subtree of that many leaves. It is a plain
-// value: a copy of it is a snapshot, and forgetting the copy is a rollback.
+// edge is the right edge of an RFC 6962 tree. For each bit that is set in the size
+// it holds the hash of the complete subtree with that many leaves. It is a plain
+// value, so a copy is a snapshot, and a transaction is undone by dropping the copy.
 type edge struct {
 	size int64
-	at   [62]tlog.Hash // at[l] counts when bit l of size is set
+	at   [62]tlog.Hash // at[l] is valid when bit l of size is set
 }
 
-// add makes leaf the last one and gives the hashes of the subtrees that it
-// completes, level 0 first, as one blob.
+// add appends leaf. It returns the hashes of the subtrees that leaf completes, level
+// 0 first, 32 octets each.
 func (e *edge) add(leaf []byte) []byte {
 	hash := tlog.RecordHash(leaf)
 	hashes := append(make([]byte, 0, 2*tlog.HashSize), hash[:]...)
@@ -32,7 +32,7 @@ func (e *edge) add(leaf []byte) []byte {
 	return hashes
 }
 
-// root is the Merkle tree hash (RFC 6962 section 2.1).
+// root returns the Merkle tree hash (RFC 6962 section 2.1).
 func (e *edge) root() tlog.Hash {
 	var root tlog.Hash
 	begun := false
@@ -51,7 +51,7 @@ func (e *edge) root() tlog.Hash {
 	return root
 }
 
-// Querier is what reading the log needs: a database, a connection or a transaction.
+// Querier reads the log: a database, a connection or a transaction.
 type Querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -66,7 +66,7 @@ func edgeAt(ctx context.Context, q Querier, size int64) (edge, error) {
 		if size>>level&1 == 0 {
 			continue
 		}
-		last := size>>level<<level - 1 // the leaf that completed this subtree
+		last := size>>level<<level - 1 // the leaf that completes this subtree
 		hash, err := node(ctx, q, last, level)
 		if err != nil {
 			return edge{}, fmt.Errorf("reading level %d of the tree at entry %d: %w", level, last, err)

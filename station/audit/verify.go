@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Errors of VerifyEach: what is wrong with the evidence.
+// Errors of [VerifyEach].
 var (
 	ErrEntry     = errors.New("audit entry was altered")
 	ErrGap       = errors.New("audit entries are missing")
@@ -17,19 +17,21 @@ var (
 	ErrOtherKey  = errors.New("genesis names another audit key")
 )
 
-// Report is what VerifyEach found in a good log.
+// A Report describes a log that VerifyEach found good.
 type Report struct {
 	Head
-	Checkpoints int   // stored ones, all good
-	Covered     int64 // entries under the newest checkpoint; the rest rests on the database alone
-	Anchors     int   // checkpoints from elsewhere, all good
+	Checkpoints int   // the number of stored checkpoints
+	Covered     int64 // entries under the newest stored checkpoint; no signature covers the entries after it
+	Anchors     int   // the number of checkpoints from elsewhere
 }
 
-// VerifyEach recomputes everything: each entry is canonical and in its place, each
-// stored hash is right, each stored checkpoint is signed by the key and is
-// over this tree. It hands each good entry to each, in order; an error of each
-// ends it. anchors are checkpoints that were kept elsewhere: with them
-// a cut tail shows. q should be one transaction, or nothing should be writing.
+// VerifyEach recomputes the whole log: each entry is canonical and in its place, each
+// stored hash is right, and each stored checkpoint is over this tree and signed with
+// the key. It calls each for every good entry, in order; an error of each ends it. anchors
+// are checkpoints that were kept elsewhere; they show when the newest entries were cut off. q
+// should be one transaction, or nobody should write meanwhile. Errors: ErrEntry, ErrGap,
+// ErrHash, ErrRoot, ErrNoGenesis, ErrOtherKey, ErrRolledBack, the errors of
+// [OpenCheckpoint], and those of q.
 func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
 	report, err := verify(ctx, q, verifierKey, each, anchors)
 	if err != nil {
@@ -41,26 +43,26 @@ func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(En
 func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors [][]byte) (Report, error) {
 	v := verification{each: each, expected: map[int64]Head{}}
 	var err error
-	// 1. The key that everything rests on.
+	// 1. Read the key. Every checkpoint and the genesis entry are checked against it.
 	if v.key, err = parseVerifierKey(verifierKey); err != nil {
 		return Report{}, err
 	}
 	v.text = verifierKey
-	// 2. Checkpoints first, so that the roots can be compared in one pass.
+	// 2. Read the checkpoints first, so that one pass over the entries compares all roots.
 	if err := v.stored(ctx, q); err != nil {
 		return Report{}, err
 	}
 	if err := v.anchors(anchors); err != nil {
 		return Report{}, err
 	}
-	// 3. All entries, in order.
+	// 3. Check all entries, in order.
 	if err := v.entries(ctx, q); err != nil {
 		return Report{}, err
 	}
 	if v.edge.size == 0 {
 		return Report{}, fmt.Errorf("%w: it is empty", ErrNoGenesis)
 	}
-	// 4. What is left over is over a longer log than this one.
+	// 4. A checkpoint that was not reached is over a longer log than this one.
 	for size := range v.expected {
 		return Report{}, fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, v.edge.size, size)
 	}
@@ -73,7 +75,7 @@ type verification struct {
 	text     string
 	each     func(Entry) error
 	edge     edge
-	expected map[int64]Head // by size, those not yet reached
+	expected map[int64]Head // by size; those that the pass has not reached
 	report   Report
 }
 

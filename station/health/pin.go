@@ -27,7 +27,7 @@ func (c *Checker) Unlock(ctx context.Context, pin []byte) error {
 	if err != nil || c.keys.open {
 		return err
 	}
-	source, forget, err := hsm.TypedPIN(pin)
+	source, forget, err := hsm.EnteredPIN(pin)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 func (l *line) harmed(t *testing.T, name string, faults fixtures.Faults, seed uint64) *station.Run {
 	t.Helper()
 	bay, dir := l.bay(name), t.TempDir()
-	board := l.plug(t, emulated.Config{Dir: dir}, persistent, func(good devices.Line) devices.Line {
+	board := l.plug(t, emulated.Config{Dir: dir}, persistent, func(good devices.Transport) devices.Transport {
 		return fixtures.FaultyLine(good, faults, seed)
 	})
 	run := bay.enrol(t, board, board)
@@ -108,7 +108,7 @@ func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
 			t.Run(fmt.Sprintf("cut after %d octets", at), func(t *testing.T) {
 				t.Parallel()
 				bay, dir := l.bay(t.Name()), t.TempDir()
-				board := l.plug(t, emulated.Config{Dir: dir}, patience, func(good devices.Line) devices.Line {
+				board := l.plug(t, emulated.Config{Dir: dir}, patience, func(good devices.Transport) devices.Transport {
 					return fixtures.FaultyLine(good, fixtures.Faults{CutAfter: at}, 1)
 				})
 				run := bay.enrol(t, board, board)

@@ -17,19 +17,19 @@ import (
 )
 
 // doubling sends every frame twice. The client writes a frame at a time.
-type doubling struct{ devices.Line }
+type doubling struct{ devices.Transport }
 
 func (d doubling) Write(frame []byte) (int, error) {
-	if n, err := d.Line.Write(frame); err != nil {
+	if n, err := d.Transport.Write(frame); err != nil {
 		return n, err
 	}
-	return d.Line.Write(frame)
+	return d.Transport.Write(frame)
 }
 
 func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
 	l := newLine(t, nil)
 	bay := l.bay("bay")
-	board := l.plug(t, emulated.Config{}, patience, func(good devices.Line) devices.Line { return doubling{good} })
+	board := l.plug(t, emulated.Config{}, patience, func(good devices.Transport) devices.Transport { return doubling{good} })
 	run := bay.enrol(t, board, board)
 	ends(t, run, station.Pass, "")
 	if board.Ignored() == 0 || l.asked.Load() != 1 {
@@ -41,7 +41,7 @@ func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
 
 // A recorder keeps what a board says to each frame.
 type recorder struct {
-	devices.Line
+	devices.Transport
 	mu      sync.Mutex
 	answers [][]byte
 }
@@ -50,11 +50,11 @@ func (r *recorder) Write(frame []byte) (int, error) {
 	r.mu.Lock()
 	r.answers = append(r.answers, nil)
 	r.mu.Unlock()
-	return r.Line.Write(frame)
+	return r.Transport.Write(frame)
 }
 
 func (r *recorder) Read(p []byte) (int, error) {
-	n, err := r.Line.Read(p)
+	n, err := r.Transport.Read(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if last := len(r.answers) - 1; last >= 0 {
@@ -101,7 +101,7 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 	options := patience
 	options.Random = bytes.NewReader([]byte{7})
 	recorded := &recorder{}
-	board := l.plug(t, emulated.Config{}, options, func(good devices.Line) devices.Line { recorded.Line = good; return recorded })
+	board := l.plug(t, emulated.Config{}, options, func(good devices.Transport) devices.Transport { recorded.Transport = good; return recorded })
 	ends(t, bay.enrol(t, board, board), station.Pass, "")
 
 	// 2. The recording sits in the bay.

@@ -172,7 +172,7 @@ func (p plugged) Close() error { return errors.Join(p.Client.Close(), p.power.Cl
 var patience = devices.Options{Timeout: 5 * time.Second}
 
 // plug switches on the board of a directory. cable, if not nil, is put between.
-func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Line) devices.Line) plugged {
+func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Transport) devices.Transport) plugged {
 	t.Helper()
 	if board.Kind == 0 {
 		board.Kind, board.Image = emulated.Posix, l.image
@@ -181,7 +181,7 @@ func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options
 		board.Dir = t.TempDir()
 	}
 	power := must(emulated.Start(t.Context(), board))(t)
-	wire := power.Line()
+	wire := power.Transport()
 	if cable != nil {
 		wire = cable(wire)
 	}

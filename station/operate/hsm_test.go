@@ -22,7 +22,7 @@ func losesTheHSM(t *testing.T, typed bool) {
 	var options instance.Options
 	if typed {
 		fixtures.Configure(t, dir, "file:hsm/pin", "prompt")
-		source, forget, err := hsm.TypedPIN([]byte(fixtures.PINOf(t, dir)))
+		source, forget, err := hsm.EnteredPIN([]byte(fixtures.PINOf(t, dir)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,15 +20,15 @@ import (
 
 // unreasoned are the errors that reach no Run, or reach it inside a sentinel.
 var unreasoned = map[string]string{
-	"devices.errNoScalar":          "no hardware unique key that exists leads to it",
-	"hsm.errSecretDecoded":         "of decoding a configuration",
-	"issuance.errNames":            "of the ceremony, which makes the CA",
-	"registry.ErrNotDurable":       "wraps station.ErrRegistry",
-	"registry.ErrUnknownOutcome":   "wraps station.ErrRegistry",
-	"verifier.errLine":             "of reading the list of known certificates",
-	"verifier.errSecondDoor":       "of starting the verifier",
-	"verifier.errUnknownAuthority": "an answer that the self-test wants to see",
-	"verifier.errExpired":          "an answer that the self-test wants to see",
+	"devices.errNoScalar":               "no hardware unique key that exists leads to it",
+	"hsm.errSecretDecoded":              "of decoding a configuration",
+	"issuance.errNames":                 "of the ceremony, which makes the CA",
+	"registry.ErrNotDurable":            "wraps station.ErrRegistry",
+	"registry.ErrUnknownOutcome":        "wraps station.ErrRegistry",
+	"verifier.errLine":                  "of reading the list of known certificates",
+	"verifier.errSecondNetworkListener": "of starting the verifier",
+	"verifier.errUnknownAuthority":      "an answer that the self-test wants to see",
+	"verifier.errExpired":               "an answer that the self-test wants to see",
 }
 
 // The test reads the sources, because nothing else knows every sentinel: a list

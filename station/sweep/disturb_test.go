@@ -146,7 +146,7 @@ func powerCycled(w *world) func(*disturbed) {
 
 func unplugged(w *world) func(*disturbed) {
 	return func(*disturbed) {
-		if err := w.power.Line().Close(); err != nil {
+		if err := w.power.Transport().Close(); err != nil {
 			w.t.Error(err)
 		}
 	}

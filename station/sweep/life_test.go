@@ -27,7 +27,7 @@ type world struct {
 	power       *emulated.Board                  // of the life under way
 	disturbance *disturbed                       // of the next life, may be nil
 	neverSeal   bool                             // leave the lock step out
-	purpose     devices.Purpose                 // of the Runs; for COSE the station certifies both keys
+	purpose     devices.Purpose                  // of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // of all lives (I5)
 	signatures  int                              // made by the HSM, in all lives
 }

@@ -14,9 +14,9 @@ import (
 	"hallmark/station/reason"
 )
 
-// Reasons to refuse a certificate that chains to the root. The reasons of the
-// chain itself are those of crypto/x509. All of them reach the station inside a
-// [RefusalError].
+// Reasons to refuse a certificate that chains to the root. A certificate that does
+// not chain to the root is refused with the error of crypto/x509. Both kinds reach
+// the station inside a [RefusalError].
 var (
 	ErrNoCertificate  = reason.New("no-client-certificate", "client presented no certificate")
 	ErrSerialNumber   = reason.New("foreign-serial-number", "serial number is not one of ours: positive, at most 16 octets")
@@ -29,7 +29,7 @@ var (
 	ErrNotTheExpected = reason.New("not-expected", "client presented another certificate than the expected one")
 )
 
-// RefusalError says why a client was refused. It wraps
+// A RefusalError says why the verifier refused a client. It wraps
 // station.ErrHandshakeRefused and the reason.
 type RefusalError struct{ Reason error }
 
@@ -38,64 +38,65 @@ func (e *RefusalError) Error() string {
 }
 func (e *RefusalError) Unwrap() []error { return []error{station.ErrHandshakeRefused, e.Reason} }
 
-// A visit is one connection. All its fields belong to that connection's goroutine.
-type visit struct {
+// A connection is one client of the server. Only the connection's own goroutine
+// uses its fields.
+type connection struct {
 	*Server
-	ctx       context.Context
-	remote    string
-	announced *expectation // whose visit it is, once known; see expects
-	awaited   bool         // it came to ServeNetwork: only its certificate tells whose visit it is
-	leaf      *x509.Certificate
-	sum       [sha256.Size]byte
-	refusal   error // what decide returned
+	ctx         context.Context
+	remote      string
+	announced   *expectation // what the station expects of this client, once known; see expects
+	overNetwork bool         // the client came to ServeNetwork: only its certificate tells which Run expects it
+	leaf        *x509.Certificate
+	sum         [sha256.Size]byte
+	refusal     error // what decide returned
 }
 
-// expects gives what was announced for this connection, or nil. The first
-// answer stays: when a station gives up, another connection may come to have
-// the same address before this one's end is reported.
-func (v *visit) expects() *expectation {
-	if v.announced == nil && !v.awaited {
-		v.announced = v.expectation(v.remote)
+// expects returns what the station announced for this connection, or nil. The
+// first answer is kept: after the station has closed its session, another
+// connection can get the same address before the end of this one is reported.
+func (c *connection) expects() *expectation {
+	if c.announced == nil && !c.overNetwork {
+		c.announced = c.expectation(c.remote)
 	}
-	return v.announced
+	return c.announced
 }
 
-// hello is tls.Config.GetConfigForClient: the station announces a connection
-// before it sends an octet there.
-func (v *visit) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
-	v.expects()
-	return nil, nil // go on with the configuration there is
+// hello is tls.Config.GetConfigForClient. The station announces a connection
+// before it sends an octet there, so the announcement is known when hello runs.
+func (c *connection) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
+	c.expects()
+	return nil, nil // keep the configuration of the server
 }
 
-// decide is tls.Config.VerifyConnection. Its error becomes the alert.
-func (v *visit) decide(state tls.ConnectionState) error {
-	v.refusal = v.judge(state.PeerCertificates)
-	return v.refusal
+// decide is tls.Config.VerifyConnection. crypto/tls sends its error as an alert.
+func (c *connection) decide(state tls.ConnectionState) error {
+	c.refusal = c.judge(state.PeerCertificates)
+	return c.refusal
 }
 
-// judge asks, from the cheapest question to the dearest: chain, number, registry, status.
-func (v *visit) judge(presented []*x509.Certificate) error {
+// judge checks chain, serial number, registry and status, the cheapest check first.
+func (c *connection) judge(presented []*x509.Certificate) error {
 	if len(presented) == 0 {
 		return &RefusalError{ErrNoCertificate}
 	}
-	v.leaf, v.sum = presented[0], sha256.Sum256(presented[0].Raw)
-	if err := v.chains(v.leaf); err != nil {
+	c.leaf, c.sum = presented[0], sha256.Sum256(presented[0].Raw)
+	if err := c.chains(c.leaf); err != nil {
 		return &RefusalError{err}
 	}
-	if err := v.invited(); err != nil {
+	if err := c.matchNetworkSession(); err != nil {
 		return &RefusalError{err}
 	}
-	serial, err := serialOf(v.leaf)
+	serial, err := serialOf(c.leaf)
 	if err != nil {
 		return &RefusalError{err}
 	}
-	record, err := v.config.Known.Lookup(v.ctx, serial)
+	record, err := c.config.Known.Lookup(c.ctx, serial)
 	if errors.Is(err, station.ErrUnknownCertificate) {
 		return &RefusalError{ErrNotRegistered}
 	} else if err != nil {
 		return fmt.Errorf("looking up serial number %x: %w: %w", serial, station.ErrRegistry, err)
 	}
-	return v.matches(record)
+	return c.matches(record)
 }
 
 func (s *Server) chains(leaf *x509.Certificate) error {
@@ -105,8 +106,8 @@ func (s *Server) chains(leaf *x509.Certificate) error {
 	if _, err := leaf.Verify(opts); err != nil {
 		return err
 	}
-	// Without the extension any usage is good for crypto/x509 (RFC 5280 section
-	// 4.2.1.12), and the certificate of a board's other key has none.
+	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
+	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
 	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
 		return ErrNotForTLS
 	}
@@ -121,17 +122,17 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 	return serial, nil
 }
 
-// matches compares the certificate with its record and with what was announced.
-func (v *visit) matches(record station.Record) error {
-	expected := v.expects()
+// matches compares the certificate with its record and with the announced certificate.
+func (c *connection) matches(record station.Record) error {
+	expected := c.expects()
 	switch {
-	case record.CertificateSHA256 != v.sum:
+	case record.CertificateSHA256 != c.sum:
 		return &RefusalError{ErrOtherContents}
 	case !record.Handshakes():
 		return &RefusalError{ErrNotForTLS}
-	case record.BoardID.String() != v.leaf.Subject.CommonName:
+	case record.BoardID.String() != c.leaf.Subject.CommonName:
 		return &RefusalError{ErrOtherBoard}
-	case expected != nil && expected.sum != v.sum:
+	case expected != nil && expected.sum != c.sum:
 		return &RefusalError{ErrNotTheExpected}
 	}
 	switch record.Status {
@@ -147,17 +148,17 @@ func (v *visit) matches(record station.Record) error {
 	}
 }
 
-// report tells the log, and the session if the station waits for one.
-func (v *visit) report(presented station.Presented, err error) {
-	if v.refusal != nil {
-		err = v.refusal // without crypto/tls's words around it
+// report writes the result to the log, and to the session if the station expects this client.
+func (c *connection) report(presented station.Presented, err error) {
+	if c.refusal != nil {
+		err = c.refusal // without the text that crypto/tls puts around the refusal
 	}
-	if v.awaited && err != nil {
-		v.missed(err)
-	} else if expected := v.expects(); expected != nil {
-		expected.tell(presented, err)
+	if c.overNetwork && err != nil {
+		c.noteRefusal(err)
+	} else if expected := c.expects(); expected != nil {
+		expected.resolve(presented, err)
 	}
-	log := v.config.Log.With(v.who()...)
+	log := c.config.Log.With(c.attributes()...)
 	var refused *RefusalError
 	switch {
 	case err == nil:
@@ -169,17 +170,18 @@ func (v *visit) report(presented station.Presented, err error) {
 	}
 }
 
-// who describes the client. What it wrote itself is cut to a length that a log can bear.
-func (v *visit) who() []any {
-	about := []any{slog.String("remote", v.remote)}
-	if v.leaf == nil {
+// attributes describes the client for the log. Names from the client's certificate
+// are cut, because a client may send names of any length.
+func (c *connection) attributes() []any {
+	about := []any{slog.String("remote", c.remote)}
+	if c.leaf == nil {
 		return about
 	}
 	return append(about,
-		slog.String("issuer", cut(v.leaf.Issuer.String())),
-		slog.String("subject", cut(v.leaf.Subject.String())),
-		slog.String("serial", cut(fmt.Sprintf("%x", v.leaf.SerialNumber))),
-		slog.String("sha256", fmt.Sprintf("%x", v.sum)))
+		slog.String("issuer", cut(c.leaf.Issuer.String())),
+		slog.String("subject", cut(c.leaf.Subject.String())),
+		slog.String("serial", cut(fmt.Sprintf("%x", c.leaf.SerialNumber))),
+		slog.String("sha256", fmt.Sprintf("%x", c.sum)))
 }
 
 func cut(s string) string {

@@ -14,8 +14,8 @@ import (
 	"hallmark/station"
 )
 
-// A List is a Known that was read from a file, for a verifier that stands
-// alone. It does not change; a new file is a new List.
+// A List is a [Known] that is read from a file, for a verifier that runs without
+// a station. A List does not change after [ReadList].
 type List struct {
 	records map[[16]byte]station.Record
 }
@@ -23,14 +23,14 @@ type List struct {
 // maxLine bounds one line of a list, in octets.
 const maxLine = 1024
 
-// errLine is what ReadList says of a line it does not take.
+// errLine is the error of a line that ReadList refuses.
 var errLine = errors.New("want one JSON object with serial, board_id, purpose, certificate_sha256, status")
 
-// ReadList reads JSON lines: one object for each certificate with exactly the
-// keys serial (32 hexadecimal digits), board_id, purpose (tls, cose),
-// certificate_sha256 (64 hexadecimal digits) and status (issued, delivered, active,
-// superseded, revoked, scrapped, unresolved). Empty lines are skipped; anything else that is not such a line is an
-// error with its number.
+// ReadList reads JSON lines. Each line is an object with exactly these keys:
+// serial (32 hexadecimal digits), board_id (a BoardID), purpose (tls or cose),
+// certificate_sha256 (64 hexadecimal digits) and status (issued, delivered,
+// active, superseded, revoked, scrapped or unresolved). ReadList skips empty lines.
+// For any other line it returns an error with the line number.
 func ReadList(r io.Reader) (*List, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -50,10 +50,10 @@ func ReadList(r io.Reader) (*List, error) {
 	return list, nil
 }
 
-// Len is the number of certificates in the list.
+// Len returns the number of certificates in the list.
 func (l *List) Len() int { return len(l.records) }
 
-// Lookup implements Known.
+// Lookup implements [Known].
 func (l *List) Lookup(_ context.Context, serial [16]byte) (station.Record, error) {
 	record, ok := l.records[serial]
 	if !ok {
@@ -81,13 +81,13 @@ func (l *List) add(text []byte) error {
 	return nil
 }
 
-// listKeys are the keys of a line; each must be there exactly once.
+// listKeys are the keys of a line. Each key must be there exactly once.
 var listKeys = []string{"serial", "board_id", "purpose", "certificate_sha256", "status"}
 
 type fields map[string]string
 
-// parseLine reads an object of strings token by token: encoding/json's structs
-// take keys in other letter case, and keys that stand there twice.
+// parseLine reads an object of strings token by token. encoding/json's decoding
+// into a struct would accept keys in another letter case and keys that occur twice.
 func parseLine(text []byte) (fields, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
@@ -154,7 +154,7 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 	return serial, record, knownStatus(record.Status)
 }
 
-// statuses are those that a line may have.
+// statuses are the statuses that a line may have.
 var statuses = []station.Status{
 	station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusSuperseded,
 	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved,
@@ -167,7 +167,7 @@ func knownStatus(status station.Status) error {
 	return nil
 }
 
-// unhex fills dst exactly.
+// unhex decodes text, which must have exactly the length that fills dst.
 func unhex(dst []byte, text string) error {
 	if len(text) != hex.EncodedLen(len(dst)) {
 		return fmt.Errorf("want %d hexadecimal digits, got %d characters", hex.EncodedLen(len(dst)), len(text))

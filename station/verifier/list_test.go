@@ -63,8 +63,8 @@ func TestALookupOfAnUnknownSerialNumberSaysSo(t *testing.T) {
 	}
 }
 
-// FuzzReadList holds the law that a list which is taken can be written again
-// from what was understood, and then reads the same.
+// FuzzReadList checks a law: a list that ReadList accepts can be written from the
+// parsed records, and ReadList reads the written list as the same records.
 func FuzzReadList(f *testing.F) {
 	f.Add([]byte(lineA))
 	f.Add([]byte("\n" + lineA + "\n" + strings.Replace(lineA, serialA, sumA[:32], 1)))

@@ -13,40 +13,41 @@ import (
 
 var (
 	_ station.NetworkSessions = (*Server)(nil)
-	_ station.NetworkSession  = (*awaited)(nil)
+	_ station.NetworkSession  = (*networkSession)(nil)
 )
 
-// Errors of wiring, not of what boards do.
+// Errors of the program that starts the server. Boards do not cause them.
 var (
-	errSecondDoor = errors.New("serving visits: this verifier has a listener for them")
-	errAwaited    = reason.New("awaited-already", "another Run waits for the same certificate")
+	errSecondNetworkListener = errors.New("serving visits: this verifier has a listener for them")
+	errAlreadyExpected       = reason.New("awaited-already", "another Run waits for the same certificate")
 )
 
-// An awaited is one Run that waits for a board.
-type awaited struct {
+// A networkSession is the wait of one Run for one board.
+type networkSession struct {
 	*expectation
-	server *Server
-	door   netip.AddrPort
-	missed error // why the last client was sent away that was, or may have been, the board; under server.mu
+	server      *Server
+	address     netip.AddrPort
+	lastRefusal error // why the last client was refused that was the board, or may have been the board; guarded by server.mu
 }
 
-// ServeNetwork is Serve for boards that dial by themselves. Here only the
-// certificate tells which Run a client belongs to, so any other is refused, an
-// active one too (ErrNotTheExpected), and while no Run waits nobody is heard.
-// Boards are told to dial address; where its port is 0 it is the listener's,
-// where it is not valid all of it is.
+// ServeNetwork is [Server.Serve] for boards that dial the verifier by themselves.
+// Only the certificate tells to which Run a client belongs. ServeNetwork refuses
+// every other certificate with ErrNotTheExpected, an active one too, and closes
+// each connection at once while no Run waits. Boards are told to dial address: where
+// its port is 0, the listener's port is used; where it is not valid, the listener's
+// address is used.
 func (s *Server) ServeNetwork(ctx context.Context, listener net.Listener, address netip.AddrPort) error {
-	door, err := doorOf(listener, address)
+	dial, err := dialAddress(listener, address)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if !s.openDoor(door) {
-		return errors.Join(errSecondDoor, listener.Close())
+	if !s.setNetworkAddress(dial) {
+		return errors.Join(errSecondNetworkListener, listener.Close())
 	}
-	return s.loop(ctx, listener, s.serveVisit)
+	return s.loop(ctx, listener, s.serveBoard)
 }
 
-func doorOf(listener net.Listener, address netip.AddrPort) (netip.AddrPort, error) {
+func dialAddress(listener net.Listener, address netip.AddrPort) (netip.AddrPort, error) {
 	own, err := netip.ParseAddrPort(listener.Addr().String())
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("serving visits: %w", err)
@@ -64,36 +65,36 @@ func doorOf(listener net.Listener, address netip.AddrPort) (netip.AddrPort, erro
 	return netip.AddrPortFrom(host.Unmap(), port), nil
 }
 
-func (s *Server) openDoor(door netip.AddrPort) bool {
+func (s *Server) setNetworkAddress(address netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.door.IsValid() {
+	if s.networkAddress.IsValid() {
 		return false
 	}
-	s.door = door
-	close(s.visiting)
+	s.networkAddress = address
+	close(s.networkServing)
 	return true
 }
 
-// serveVisit hangs up at once when no Run waits.
-func (s *Server) serveVisit(ctx context.Context, conn net.Conn) {
+// serveBoard closes the connection at once when no Run waits.
+func (s *Server) serveBoard(ctx context.Context, conn net.Conn) {
 	s.mu.Lock()
-	waiting := len(s.awaited)
+	waiting := len(s.networkSessions)
 	s.mu.Unlock()
 	if waiting == 0 {
 		s.config.Log.Warn("refused", "remote", conn.RemoteAddr().String(), "reason", "no Run waits for a board")
-		_ = conn.Close() // nothing was sent
+		_ = conn.Close() // no octet was sent on this connection
 		return
 	}
-	s.receive(ctx, conn, &visit{Server: s, awaited: true})
+	s.handle(ctx, conn, &connection{Server: s, overNetwork: true})
 }
 
 // Expect announces that a board will come to the listener of ServeNetwork with
-// exactly this certificate (DER), for which only one Run at a time may wait. It
-// waits for ServeNetwork to begin. The caller closes the Visit.
+// exactly this certificate (DER). Only one Run at a time may wait for a certificate.
+// Expect waits until ServeNetwork runs. The caller closes the session.
 func (s *Server) Expect(ctx context.Context, certificate []byte) (station.NetworkSession, error) {
 	select {
-	case <-s.visiting:
+	case <-s.networkServing:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the verifier to serve visits: %w", context.Cause(ctx))
 	}
@@ -103,66 +104,67 @@ func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Networ
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := &awaited{expectation: expect(certificate), server: s, door: s.door}
+	a := &networkSession{expectation: expect(certificate), server: s, address: s.networkAddress}
 	a.answer = answer
-	if s.awaited[a.sum] != nil {
-		return nil, errAwaited
+	if s.networkSessions[a.sum] != nil {
+		return nil, errAlreadyExpected
 	}
-	s.awaited[a.sum] = a
+	s.networkSessions[a.sum] = a
 	return a, nil
 }
 
-// Address is what the board dials.
-func (a *awaited) Address() netip.AddrPort { return a.door }
+// Address returns the address that the board must dial.
+func (a *networkSession) Address() netip.AddrPort { return a.address }
 
-// Verdict waits for the board. When ctx ends before it came, the error wraps
-// station.ErrNoNetworkSession, and with it why whoever came was sent away.
-func (a *awaited) Verdict(ctx context.Context) (station.Presented, error) {
+// Verdict waits for the board. When ctx ends before the board came, the error wraps
+// station.ErrNoNetworkSession and, if a client was refused meanwhile, the reason.
+func (a *networkSession) Verdict(ctx context.Context) (station.Presented, error) {
 	presented, err := a.expectation.Verdict(ctx)
 	if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
 		return presented, err
 	}
 	a.server.mu.Lock()
 	defer a.server.mu.Unlock()
-	if a.missed != nil {
-		return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, a.missed)
+	if a.lastRefusal != nil {
+		return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, a.lastRefusal)
 	}
 	return presented, fmt.Errorf("%w: %w", station.ErrNoNetworkSession, err)
 }
 
-// Close takes the announcement back.
-func (a *awaited) Close() error {
+// Close withdraws the announcement.
+func (a *networkSession) Close() error {
 	a.server.mu.Lock()
 	defer a.server.mu.Unlock()
-	if a.server.awaited[a.sum] == a {
-		delete(a.server.awaited, a.sum)
+	if a.server.networkSessions[a.sum] == a {
+		delete(a.server.networkSessions, a.sum)
 	}
 	return nil
 }
 
-// invited finds out whose visit it is, where only the certificate tells.
-func (v *visit) invited() error {
-	if !v.awaited {
+// matchNetworkSession finds the Run that expects this client by the client's certificate.
+func (c *connection) matchNetworkSession() error {
+	if !c.overNetwork {
 		return nil
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if a := v.Server.awaited[v.sum]; a != nil {
-		v.announced = a.expectation
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a := c.Server.networkSessions[c.sum]; a != nil {
+		c.announced = a.expectation
 		return nil
 	}
 	return ErrNotTheExpected
 }
 
-// missed leaves with the Run, or where that is not known with each Run that
-// waits, why a client was sent away. It decides nothing, because up to the end
-// of a handshake anybody can show a certificate that is not his: it explains why nobody came.
-func (v *visit) missed(err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, a := range v.Server.awaited {
-		if v.announced == nil || v.announced == a.expectation {
-			a.missed = err
+// noteRefusal stores why a client was refused in the session of its Run, or in every
+// session when the Run is not known. The reason decides nothing, because until the end
+// of a handshake a client can show a certificate whose key it does not hold. The reason
+// only explains why no board came.
+func (c *connection) noteRefusal(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.Server.networkSessions {
+		if c.announced == nil || c.announced == a.expectation {
+			a.lastRefusal = err
 		}
 	}
 }

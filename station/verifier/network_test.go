@@ -15,8 +15,8 @@ import (
 	"hallmark/station"
 )
 
-// openVisits lets boards come to a scene by themselves.
-func openVisits(t *testing.T, s *scene) {
+// serveNetwork has the server of a self-test accept boards that dial by themselves.
+func serveNetwork(t *testing.T, s *selfTest) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fatalIf(t, err)
@@ -31,70 +31,70 @@ func openVisits(t *testing.T, s *scene) {
 	})
 }
 
-func expected(t *testing.T, s *scene, actor tls.Certificate) station.NetworkSession {
+func expected(t *testing.T, s *selfTest, certificate tls.Certificate) station.NetworkSession {
 	t.Helper()
-	visit, err := s.Expect(t.Context(), actor.Certificate[0])
+	session, err := s.Expect(t.Context(), certificate.Certificate[0])
 	fatalIf(t, err)
-	t.Cleanup(func() { fatalIf(t, visit.Close()) })
-	return visit
+	t.Cleanup(func() { fatalIf(t, session.Close()) })
+	return session
 }
 
-// comes is a board that dials; the answer is empty when it was sent away.
-func comes(t *testing.T, s *scene, address netip.AddrPort, actor tls.Certificate) (answer string) {
+// dial acts as a board that dials address. The answer is empty when the board was refused.
+func dial(t *testing.T, s *selfTest, address netip.AddrPort, certificate tls.Certificate) (answer string) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
 	conn, err := tls.Dial("tcp", address.String(), &tls.Config{
-		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName, Time: now,
+		Certificates: []tls.Certificate{certificate}, RootCAs: roots, ServerName: s.config.ServerName, Time: now,
 	})
 	if err != nil {
 		return ""
 	}
 	defer conn.Close()
 	buffer := make([]byte, 64)
-	n, _ := conn.Read(buffer) // what it could not read it has not got
+	n, _ := conn.Read(buffer) // an empty answer means that the client was refused
 	return string(buffer[:n])
 }
 
-// soon is what the verifier says when it is asked once the client has left.
-func soon(t *testing.T, visit station.NetworkSession) (station.Presented, error) {
+// verdictOf returns the verifier's verdict after the client has left.
+func verdictOf(t *testing.T, session station.NetworkSession) (station.Presented, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	return visit.Verdict(ctx)
+	return session.Verdict(ctx)
 }
 
 func TestEachBoardComesToItsOwnRun(t *testing.T) {
 	s, _ := open(t)
-	openVisits(t, s)
-	first := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
-	second := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusIssued)
+	serveNetwork(t, s)
+	first := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
+	second := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusIssued)
 	waiting := map[*tls.Certificate]station.NetworkSession{&first: expected(t, s, first), &second: expected(t, s, second)}
-	for actor, visit := range waiting {
-		answer := comes(t, s, visit.Address(), *actor)
-		seen, err := soon(t, visit)
-		if err != nil || seen.CertificateSHA256 != sumOf(*actor) || string(seen.Answer) != answer || answer == "" {
+	for certificate, session := range waiting {
+		answer := dial(t, s, session.Address(), *certificate)
+		seen, err := verdictOf(t, session)
+		if err != nil || seen.CertificateSHA256 != sumOf(*certificate) || string(seen.Answer) != answer || answer == "" {
 			t.Errorf("presented %x, answered %q, board read %q: %v", seen.CertificateSHA256, seen.Answer, answer, err)
 		}
 	}
 }
 
-// The answer that tells the station that the board dials may be lost: it has the board dial again.
+// The answer to the station that the board dials may be lost; then the station has the board dial again.
 func TestABoardThatDialsTwiceInARunReadsTheSameAnswer(t *testing.T) {
 	s, _ := open(t)
-	openVisits(t, s)
-	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
+	serveNetwork(t, s)
+	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
 	run := func() (answers []string) {
-		visit := expected(t, s, actor)
+		session := expected(t, s, certificate)
 		for range 2 {
-			answer := comes(t, s, visit.Address(), actor)
-			seen, err := soon(t, visit)
+			answer := dial(t, s, session.Address(), certificate)
+			seen, err := verdictOf(t, session)
 			if err != nil || answer == "" || string(seen.Answer) != answer {
 				t.Errorf("the verifier says %q, the board read %q: %v", seen.Answer, answer, err)
 			}
 			answers = append(answers, answer)
 		}
-		fatalIf(t, visit.Close())
+		fatalIf(t, session.Close())
 		return answers
 	}
 	if first, second := run(), run(); first[0] == second[0] {
@@ -105,48 +105,48 @@ func TestABoardThatDialsTwiceInARunReadsTheSameAnswer(t *testing.T) {
 func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		come func(t *testing.T, s *scene, expected tls.Certificate) tls.Certificate
+		come func(t *testing.T, s *selfTest, expected tls.Certificate) tls.Certificate
 		want error
 	}{
-		{"an active certificate of another board", func(t *testing.T, s *scene, _ tls.Certificate) tls.Certificate {
-			return actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+		{"an active certificate of another board", func(t *testing.T, s *selfTest, _ tls.Certificate) tls.Certificate {
+			return issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 		}, ErrNotTheExpected},
-		{"a certificate that nobody registered", func(t *testing.T, s *scene, _ tls.Certificate) tls.Certificate {
-			actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+		{"a certificate that nobody registered", func(t *testing.T, s *selfTest, _ tls.Certificate) tls.Certificate {
+			certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 			clear(s.known.records)
-			return actor
+			return certificate
 		}, ErrNotTheExpected},
-		{"no certificate", func(*testing.T, *scene, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoNetworkSession},
-		{"the expected certificate, revoked", func(t *testing.T, s *scene, actor tls.Certificate) tls.Certificate {
-			register(t, s, actor, boardA, station.StatusRevoked)
-			return actor
+		{"no certificate", func(*testing.T, *selfTest, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoNetworkSession},
+		{"the expected certificate, revoked", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+			register(t, s, certificate, boardA, station.StatusRevoked)
+			return certificate
 		}, ErrRevoked},
-		{"the expected certificate, registered for another board", func(t *testing.T, s *scene, actor tls.Certificate) tls.Certificate {
-			register(t, s, actor, boardB, station.StatusDelivered)
-			return actor
+		{"the expected certificate, registered for another board", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+			register(t, s, certificate, boardB, station.StatusDelivered)
+			return certificate
 		}, ErrOtherBoard},
-		{"the expected certificate without its key", func(t *testing.T, s *scene, actor tls.Certificate) tls.Certificate {
-			other := actorWith(t, s, boardB, x509.ExtKeyUsageClientAuth, station.StatusActive)
-			return tls.Certificate{Certificate: actor.Certificate, PrivateKey: other.PrivateKey}
+		{"the expected certificate without its key", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+			other := issueAndRegister(t, s, boardB, x509.ExtKeyUsageClientAuth, station.StatusActive)
+			return tls.Certificate{Certificate: certificate.Certificate, PrivateKey: other.PrivateKey}
 		}, station.ErrNoNetworkSession},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, _ := open(t)
-			openVisits(t, s)
-			actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
-			visit := expected(t, s, actor)
-			if answer := comes(t, s, visit.Address(), test.come(t, s, actor)); answer != "" {
+			serveNetwork(t, s)
+			certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
+			session := expected(t, s, certificate)
+			if answer := dial(t, s, session.Address(), test.come(t, s, certificate)); answer != "" {
 				t.Errorf("it was let in and read %q", answer)
 			}
-			if _, err := soon(t, visit); !errors.Is(err, test.want) || !errors.Is(err, station.ErrNoNetworkSession) {
+			if _, err := verdictOf(t, session); !errors.Is(err, test.want) || !errors.Is(err, station.ErrNoNetworkSession) {
 				t.Errorf("the Run hears %v, want %v", err, test.want)
 			}
-			// Whatever happened, the board itself is welcome.
-			register(t, s, actor, boardA, station.StatusDelivered)
-			if answer := comes(t, s, visit.Address(), actor); answer == "" {
+			// The refused client does not keep the expected board out.
+			register(t, s, certificate, boardA, station.StatusDelivered)
+			if answer := dial(t, s, session.Address(), certificate); answer == "" {
 				t.Error("the board is sent away")
 			}
-			if _, err := soon(t, visit); err != nil {
+			if _, err := verdictOf(t, session); err != nil {
 				t.Error(err)
 			}
 		})
@@ -155,38 +155,38 @@ func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 
 func TestWhileNoRunWaitsNobodyIsHeard(t *testing.T) {
 	s, log := open(t)
-	openVisits(t, s)
-	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-	visit, err := s.Expect(t.Context(), actor.Certificate[0])
+	serveNetwork(t, s)
+	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	session, err := s.Expect(t.Context(), certificate.Certificate[0])
 	fatalIf(t, err)
-	address := visit.Address()
-	fatalIf(t, visit.Close())
-	fatalIf(t, visit.Close()) // a second time is harmless
+	address := session.Address()
+	fatalIf(t, session.Close())
+	fatalIf(t, session.Close()) // a second time is harmless
 	conn, err := net.Dial("tcp", address.String())
 	fatalIf(t, err)
 	defer conn.Close()
-	if text, _ := io.ReadAll(conn); len(text) != 0 { // returns when it is sent away
+	if text, _ := io.ReadAll(conn); len(text) != 0 { // returns when the server closes the connection
 		t.Errorf("it hears %q", text)
 	}
 	waitFor(t, log, "no Run waits for a board")
-	if answer := comes(t, s, address, actor); answer != "" {
+	if answer := dial(t, s, address, certificate); answer != "" {
 		t.Errorf("an active certificate is let in and reads %q", answer)
 	}
 }
 
 func TestTwoRunsDoNotWaitForOneCertificate(t *testing.T) {
 	s, _ := open(t)
-	openVisits(t, s)
-	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-	visit := expected(t, s, actor)
-	if _, err := s.Expect(t.Context(), actor.Certificate[0]); !errors.Is(err, errAwaited) {
+	serveNetwork(t, s)
+	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	session := expected(t, s, certificate)
+	if _, err := s.Expect(t.Context(), certificate.Certificate[0]); !errors.Is(err, errAlreadyExpected) {
 		t.Errorf("got %v", err)
 	}
-	fatalIf(t, visit.Close())
-	expected(t, s, actor)
+	fatalIf(t, session.Close())
+	expected(t, s, certificate)
 }
 
-func TestExpectWaitsForServeVisitsAndNoLonger(t *testing.T) {
+func TestExpectWaitsForServeNetworkAndNoLonger(t *testing.T) {
 	s, _ := open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -207,22 +207,22 @@ func TestWhatBoardsDialFollowsTheListener(t *testing.T) {
 		fatalIf(t, err)
 		defer listener.Close()
 		address, _ := netip.ParseAddrPort(test.address)
-		door, err := doorOf(listener, address)
+		dialled, err := dialAddress(listener, address)
 		_, port, _ := net.SplitHostPort(listener.Addr().String())
 		want := strings.ReplaceAll(test.want, "PORT", port)
-		if got := door.String(); got != want && (err == nil || !strings.Contains(err.Error(), want)) {
+		if got := dialled.String(); got != want && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("listening at %s for %q, boards dial %s (%v), want %s", test.listen, test.address, got, err, want)
 		}
 	}
 }
 
-func TestASecondListenerForVisitsIsRefused(t *testing.T) {
+func TestASecondNetworkListenerIsRefused(t *testing.T) {
 	s, _ := open(t)
-	openVisits(t, s)
-	expected(t, s, actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)) // ServeNetwork has begun
+	serveNetwork(t, s)
+	expected(t, s, issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)) // ServeNetwork has begun
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fatalIf(t, err)
-	if err := s.ServeNetwork(t.Context(), listener, netip.AddrPort{}); !errors.Is(err, errSecondDoor) {
+	if err := s.ServeNetwork(t.Context(), listener, netip.AddrPort{}); !errors.Is(err, errSecondNetworkListener) {
 		t.Errorf("got %v", err)
 	}
 	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {

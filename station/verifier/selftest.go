@@ -23,45 +23,46 @@ import (
 // A Check is one row of a self-test: a client that must be accepted or refused.
 type Check struct {
 	Name string
-	Want error // nil: accepted. Otherwise the reason
+	Want error // the reason of the refusal; nil: the client must be accepted
 	Got  error
 	OK   bool
 }
 
-// SelfTest proves that the verifier verifies. A second server of this same
-// code, with a throw-away CA in memory, must refuse a self-signed, a wrong-CA, an
-// expired, a revoked and another board's certificate, and accept a good one; the
-// live endpoint must refuse two that it cannot know; it waits for Serve. The error
-// says that a part of the test could not be done at all.
+// SelfTest checks that the verifier refuses what it must refuse. A second server
+// of the same code, with a throw-away CA in memory, must refuse a self-signed, a
+// wrong-CA, an expired, a revoked and another board's certificate and the
+// certificate of a COSE key, and must accept a good certificate. The live server
+// must refuse two certificates that it cannot know. SelfTest waits until Serve runs.
+// The error says that a part of the test could not be carried out.
 func (s *Server) SelfTest(ctx context.Context) ([]Check, error) {
-	checks, err := s.rehearse(ctx)
+	checks, err := s.runIsolated(ctx)
 	if err != nil {
 		return checks, fmt.Errorf("testing the verifier with a throw-away CA: %w", err)
 	}
-	live, err := s.knock(ctx)
+	live, err := s.probeLive(ctx)
 	if err != nil {
 		return checks, fmt.Errorf("testing the live verifier: %w", err)
 	}
 	return append(checks, live...), nil
 }
 
-// errUnknownAuthority stands for x509.UnknownAuthorityError, which is a type.
+// errUnknownAuthority stands in a Check for x509.UnknownAuthorityError, which is a type and no value.
 var errUnknownAuthority = errors.New("x509: certificate signed by unknown authority")
 
-// errExpired stands for x509.CertificateInvalidError with reason Expired.
+// errExpired stands in a Check for x509.CertificateInvalidError with the reason Expired.
 var errExpired = errors.New("x509: certificate has expired or is not yet valid")
 
-// scene is everything the rehearsal needs.
-type scene struct {
+// A selfTest is a second server with its own throw-away CA.
+type selfTest struct {
 	*Server
 	root, wrong *authority
 	now         time.Time
 	known       *List
 }
 
-// rehearse runs all cases against a second server on the loopback.
-func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
-	scene, err := newScene(s.config.Now)
+// runIsolated runs all cases against a second server on the loopback interface.
+func (s *Server) runIsolated(ctx context.Context) ([]Check, error) {
+	test, err := newSelfTest(s.config.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +72,18 @@ func (s *Server) rehearse(ctx context.Context) ([]Check, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- scene.Serve(ctx, listener) }()
-	checks, err := scene.play(ctx)
+	go func() { served <- test.Serve(ctx, listener) }()
+	checks, err := test.run(ctx)
 	cancel()
 	return checks, errors.Join(err, <-served)
 }
 
-func newScene(now func() time.Time) (*scene, error) {
+func newSelfTest(now func() time.Time) (*selfTest, error) {
 	root, err := newAuthority("self-test root", now())
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := newAuthority("self-test root", now()) // same name, other key
+	wrong, err := newAuthority("self-test root", now()) // the same name, another key
 	if err != nil {
 		return nil, err
 	}
@@ -98,26 +99,27 @@ func newScene(now func() time.Time) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scene{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
+	return &selfTest{Server: server, root: root, wrong: wrong, now: now(), known: known}, nil
 }
 
-// The names that the throw-away boards have.
+// The BoardIDs of the throw-away certificates.
 const (
 	boardA = "00000000-0000-4000-8000-00000000000a"
 	boardB = "00000000-0000-4000-8000-00000000000b"
 )
 
-// cast makes every certificate first: the list must not change while the server runs.
-func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
+// issueAll issues all certificates before the first client connects, because the
+// list must not change while the server runs.
+func (s *selfTest) issueAll() (certificates map[string]tls.Certificate, err error) {
 	good := leaf{name: boardA, usage: x509.ExtKeyUsageClientAuth, until: s.now.Add(time.Hour)}
 	other, expired, signing := good, good, good
 	other.name = boardB
 	expired.until = s.now.Add(-time.Minute)
 	signing.usage = noUsage
-	actors = map[string]tls.Certificate{}
-	for _, role := range []struct {
+	certificates = map[string]tls.Certificate{}
+	for _, row := range []struct {
 		name    string
-		by      *authority // nil: itself
+		by      *authority // nil: self-signed
 		leaf    leaf
 		purpose devices.Purpose
 		status  station.Status
@@ -130,35 +132,35 @@ func (s *scene) cast() (actors map[string]tls.Certificate, err error) {
 		{"wrong CA", s.wrong, good, devices.PurposeTLS, station.StatusActive},
 		{"self-signed", nil, good, devices.PurposeTLS, station.StatusActive},
 	} {
-		actor, err := role.by.issue(role.leaf)
+		certificate, err := row.by.issue(row.leaf)
 		if err != nil {
 			return nil, err
 		}
-		actors[role.name] = actor
-		serial, err := serialOf(actor.Leaf)
+		certificates[row.name] = certificate
+		serial, err := serialOf(certificate.Leaf)
 		if err != nil {
 			return nil, err
 		}
-		board, err := devices.ParseBoardID(role.leaf.name)
+		board, err := devices.ParseBoardID(row.leaf.name)
 		if err != nil {
 			return nil, err
 		}
 		s.known.records[serial] = station.Record{
-			BoardID: board, Purpose: role.purpose, CertificateSHA256: sha256.Sum256(actor.Certificate[0]), Status: role.status,
+			BoardID: board, Purpose: row.purpose, CertificateSHA256: sha256.Sum256(certificate.Certificate[0]), Status: row.status,
 		}
 	}
-	return actors, nil
+	return certificates, nil
 }
 
-// play sends each actor to the stage. All of them are announced as the good
-// board's, as in a Run.
-func (s *scene) play(ctx context.Context) ([]Check, error) {
-	actors, err := s.cast()
+// run connects once with each certificate. Each row names the certificate that is
+// announced for the connection, as in a Run.
+func (s *selfTest) run(ctx context.Context) ([]Check, error) {
+	certificates, err := s.issueAll()
 	if err != nil {
 		return nil, err
 	}
 	var checks []Check
-	for _, act := range []struct {
+	for _, row := range []struct {
 		name     string
 		announce string
 		want     error
@@ -171,15 +173,15 @@ func (s *scene) play(ctx context.Context) ([]Check, error) {
 		{"another key's", "another key's", ErrNotForTLS},
 		{"good", "good", nil},
 	} {
-		got := s.enter(ctx, actors[act.name], actors[act.announce].Certificate[0])
-		checks = append(checks, newCheck(act.name+" certificate", act.want, got))
+		got := s.connectAs(ctx, certificates[row.name], certificates[row.announce].Certificate[0])
+		checks = append(checks, newCheck(row.name+" certificate", row.want, got))
 	}
 	return checks, nil
 }
 
-// knock tries the live endpoint with two certificates it must not know.
-func (s *Server) knock(ctx context.Context) ([]Check, error) {
-	stranger, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
+// probeLive tries the live server with two certificates that it must not know.
+func (s *Server) probeLive(ctx context.Context) ([]Check, error) {
+	unknown, err := newAuthority(s.config.Root.Subject.CommonName, s.config.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -188,12 +190,12 @@ func (s *Server) knock(ctx context.Context) ([]Check, error) {
 	for _, try := range []struct {
 		name string
 		by   *authority
-	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", stranger}} {
-		actor, err := try.by.issue(claim)
+	}{{"self-signed certificate, live", nil}, {"wrong CA certificate, live", unknown}} {
+		certificate, err := try.by.issue(claim)
 		if err != nil {
 			return checks, err
 		}
-		checks = append(checks, newCheck(try.name, errUnknownAuthority, s.enter(ctx, actor, actor.Certificate[0])))
+		checks = append(checks, newCheck(try.name, errUnknownAuthority, s.connectAs(ctx, certificate, certificate.Certificate[0])))
 	}
 	return checks, nil
 }
@@ -216,8 +218,8 @@ func sameReason(want, got error) bool {
 	return errors.Is(got, want)
 }
 
-// enter is one client's visit; it gives the server's verdict, not the client's feeling.
-func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []byte) error {
+// connectAs connects one client and returns the server's verdict; nil: the server accepted the client.
+func (s *Server) connectAs(ctx context.Context, certificate tls.Certificate, announced []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	session, err := s.Connect(ctx, announced)
@@ -228,7 +230,7 @@ func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []b
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
 	client := tls.Client(session.Conn(), &tls.Config{
-		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
+		Certificates: []tls.Certificate{certificate}, RootCAs: roots, ServerName: s.config.ServerName,
 		Time: s.config.Now, CurvePreferences: []tls.CurveID{tls.CurveP256}, MinVersion: tls.VersionTLS12,
 	})
 	stop := context.AfterFunc(ctx, func() { session.Conn().Close() })
@@ -240,7 +242,7 @@ func (s *Server) enter(ctx context.Context, actor tls.Certificate, announced []b
 	return readAnswer(ctx, session, client)
 }
 
-// readAnswer demands, of an accepted client, the very line the server says it sent.
+// readAnswer checks that an accepted client reads the line that the server says it sent.
 func readAnswer(ctx context.Context, session station.Session, client *tls.Conn) error {
 	presented, err := session.Verdict(ctx)
 	if err != nil {
@@ -263,10 +265,10 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// noUsage leaves the extension out.
+// noUsage leaves the extended key usage extension out of a certificate.
 const noUsage x509.ExtKeyUsage = -1
 
-// A leaf is what a throw-away certificate says.
+// A leaf is the contents of a throw-away certificate.
 type leaf struct {
 	name  string
 	usage x509.ExtKeyUsage
@@ -291,7 +293,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 	return &authority{certificate, key}, err
 }
 
-// issue makes a key and a certificate for it; a nil authority signs with that key itself.
+// issue makes a key and a certificate for it. A nil authority makes a self-signed certificate.
 func (a *authority) issue(l leaf) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -18,11 +18,11 @@ var (
 	_ station.Session  = (*session)(nil)
 )
 
-// An expectation is the one certificate that a Run wants to see, and what came of it.
+// An expectation is the one certificate that a Run expects, and the verdict on its client.
 type expectation struct {
 	sum     [sha256.Size]byte
-	answer  []byte       // set by Expect: a board that is told twice to dial may come twice, and reports what it read last
-	verdict chan verdict // holds one
+	answer  []byte       // set by Expect: a board that is told twice to dial may come twice, and reports the answer that it read last
+	verdict chan verdict // has room for one verdict
 	once    sync.Once
 }
 
@@ -35,17 +35,17 @@ func expect(certificate []byte) *expectation {
 	return &expectation{sum: sha256.Sum256(certificate), verdict: make(chan verdict, 1)}
 }
 
-// A session is one announced connection, seen from the station.
+// A session is one announced connection, seen from the station's side.
 type session struct {
 	*expectation
 	server *Server
 	conn   net.Conn
-	key    string // in Server.expected
+	key    string // the key in Server.expected
 }
 
-// Connect dials the verifier's own listener and announces that exactly this
-// certificate (DER) will be presented there. It waits for Serve to begin. The
-// caller closes the Session.
+// Connect dials the verifier's own listener and announces that the client of this
+// connection will present exactly this certificate (DER). Connect waits until Serve
+// runs. The caller closes the session.
 func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Session, error) {
 	address, err := s.address(ctx)
 	if err != nil {
@@ -56,11 +56,11 @@ func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Sessi
 	if err != nil {
 		return nil, fmt.Errorf("dialling the verifier: %w", err)
 	}
-	// The server cannot have decided before this: it has seen no octet yet.
+	// The server has seen no octet of this connection, so it cannot have decided yet.
 	return s.announce(conn, expect(certificate)), nil
 }
 
-// address waits until there is a listener.
+// address waits until the server has a listener, and returns its address.
 func (s *Server) address(ctx context.Context) (net.Addr, error) {
 	select {
 	case <-s.serving:
@@ -78,14 +78,15 @@ func (s *Server) announce(conn net.Conn, what *expectation) *session {
 	return announced
 }
 
-// expectation gives what was announced for a connection from this address, or nil.
+// expectation returns what was announced for a connection from this address, or nil.
 func (s *Server) expectation(remote string) *expectation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.expected[remote]
 }
 
-// forget must come before the connection is closed: after that its address is free for another.
+// forget withdraws an announcement. It must run before the connection is closed,
+// because afterwards another connection can get the same address.
 func (s *Server) forget(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,24 +97,24 @@ func (s *Server) forget(c *session) {
 
 func (c *session) Conn() net.Conn { return c.conn }
 
-// Verdict waits for the verifier's decision. A refusal is a [RefusalError];
-// any other error says that it came to no decision.
+// Verdict waits for the verifier's decision. A refusal is a [RefusalError]. Any
+// other error means that there was no decision.
 func (e *expectation) Verdict(ctx context.Context) (station.Presented, error) {
 	select {
 	case v := <-e.verdict:
-		e.verdict <- v // for whoever asks again
+		e.verdict <- v // for the next caller
 		return v.presented, v.err
 	case <-ctx.Done():
 		return station.Presented{}, fmt.Errorf("waiting for the verifier's decision: %w", context.Cause(ctx))
 	}
 }
 
-// tell is called by the connection's goroutine, once.
-func (e *expectation) tell(presented station.Presented, err error) {
+// resolve stores the verdict. The connection's goroutine calls it; only the first call counts.
+func (e *expectation) resolve(presented station.Presented, err error) {
 	e.once.Do(func() { e.verdict <- verdict{presented, err} })
 }
 
-// Close takes the announcement back and closes the connection.
+// Close withdraws the announcement and closes the connection.
 func (c *session) Close() error {
 	c.server.forget(c)
 	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -122,9 +123,9 @@ func (c *session) Close() error {
 	return nil
 }
 
-// passing tells errors of accept that pass by themselves: a client that left
-// while it waited, or no descriptors for the moment.
-func passing(err error) bool {
+// temporary is true for errors of accept that disappear without action: a client
+// that left while it waited, or a lack of descriptors or memory.
+func temporary(err error) bool {
 	for _, code := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, code) {
 			return true
@@ -133,7 +134,7 @@ func passing(err error) bool {
 	return false
 }
 
-// pause waits and reports whether ctx let it.
+// pause waits for d. It returns false when ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -9,7 +9,7 @@ import (
 	"hallmark/station"
 )
 
-// at is a connection with an address; nothing goes over it.
+// at is a connection that has an address and carries no octets.
 type at struct {
 	net.Conn
 	local string
@@ -19,16 +19,16 @@ func (c at) LocalAddr() net.Addr { return c }
 func (c at) Network() string     { return "tcp" }
 func (c at) String() string      { return c.local }
 
-func TestAnAddressThatIsUsedAgainTellsNobodyElsesStory(t *testing.T) {
+func TestAConnectionReportsToItsOwnSessionWhenItsAddressIsUsedAgain(t *testing.T) {
 	s := &Server{config: Config{Log: slog.New(slog.DiscardHandler)}, expected: map[string]*expectation{}}
 	first := s.announce(at{local: "127.0.0.1:1"}, expect([]byte("first")))
-	v := &visit{Server: s, ctx: t.Context(), remote: "127.0.0.1:1"}
-	if _, err := v.hello(nil); err != nil {
+	c := &connection{Server: s, ctx: t.Context(), remote: "127.0.0.1:1"}
+	if _, err := c.hello(nil); err != nil {
 		t.Fatal(err)
 	}
 	second := s.announce(at{local: "127.0.0.1:1"}, expect([]byte("second")))
 	gone := errors.New("the client left")
-	v.report(station.Presented{}, gone)
+	c.report(station.Presented{}, gone)
 	if len(first.verdict) != 1 {
 		t.Fatal("the first session heard nothing")
 	}

@@ -1,18 +1,20 @@
-// Package verifier is the mutual-TLS endpoint that a board must convince.
+// Package verifier is the mutual-TLS server of the handshake step.
 //
-// It accepts a client only if all of this holds: its certificate chains to the
-// root with the extended key usage clientAuth (RFC 5280 section 6), its serial
-// number is registered with the same SHA-256 and the same BoardID as common
-// name, and its status allows it. A connection that the station opened with
-// Connect must present exactly the certificate that it announced; only there may a
-// certificate be issued or delivered, for a stranger it must be active (I6, I7).
+// The server accepts a client only if all of these conditions hold: the client's
+// certificate chains to the root and has the extended key usage clientAuth (RFC 5280
+// section 6); its serial number is registered with the same SHA-256, and with the
+// BoardID that is its common name; its status allows the handshake. On a connection
+// that the station opened with Connect, the client must present exactly the announced
+// certificate, which may also be issued or delivered. On any other connection the
+// certificate must be active (I6, I7).
 //
-// A board with a network of its own may come to another listener, ServeNetwork, where
-// nobody is let in but a board for whose certificate a Run waits at that moment.
+// A board with a network of its own may come to a second listener, see ServeNetwork.
+// That listener accepts only a board for whose certificate a Run waits at that moment.
 //
-// A client that is accepted gets one line of 10 octets that differs each time (on
-// ServeNetwork for each Run), so that it can prove that it read it. A client that is refused gets a TLS
-// alert, and the log says issuer, subject, serial number and reason.
+// An accepted client gets one line of 10 octets, which is different each time (on the
+// listener of ServeNetwork: for each Run). The board repeats the line to the station,
+// which proves that the board read it. A refused client gets a TLS alert, and the log
+// gets issuer, subject, serial number and reason.
 //
 // The package holds no CA key and links no PKCS#11.
 package verifier
@@ -36,45 +38,45 @@ import (
 	"hallmark/station"
 )
 
-// Known is what the verifier asks about a certificate. *registry.Registry is
-// one implementation, [List] another.
+// Known answers what is known of a certificate. *registry.Registry and [List]
+// implement it.
 type Known interface {
-	// Lookup gives the record of a serial number, or station.ErrUnknownCertificate.
+	// Lookup returns the record of a serial number, or station.ErrUnknownCertificate.
 	Lookup(ctx context.Context, serial [16]byte) (station.Record, error)
 }
 
-// Config is what New needs. It must not be changed afterwards.
+// Config is the configuration of a [Server]. It must not be changed after [New].
 type Config struct {
-	Certificate   tls.Certificate     // of the endpoint, with its private key
-	Root          *x509.Certificate   // the only trust anchor for clients, and of Certificate
-	Intermediates []*x509.Certificate // issuing CAs between Root and the boards
+	Certificate   tls.Certificate     // of the server, with its private key
+	Root          *x509.Certificate   // the only trust anchor of clients; it also signs Certificate
+	Intermediates []*x509.Certificate // issuing CAs between Root and the boards' certificates
 	Known         Known
 	Now           func() time.Time
 	Log           *slog.Logger
-	ServerName    string // a DNS name in Certificate that boards must demand
+	ServerName    string // a DNS name in Certificate; boards must demand this name
 
-	Timeout time.Duration // for one connection from accept to the end, default 30 s
-	Limit   int           // connections at the same time, default 256; more wait to be accepted
+	Timeout time.Duration // of one connection, from accept to the end; default 30 s
+	Limit   int           // connections at the same time, default 256; more connections wait to be accepted
 }
 
-// A Server is the endpoint. Its methods are safe for concurrent use.
+// A Server is the mutual-TLS server. Its methods are safe for concurrent use.
 type Server struct {
 	config Config
 	tls    *tls.Config
 	chain  x509.VerifyOptions
 
-	begun    atomic.Bool
-	serving  chan struct{} // closed when listener is set
-	listener net.Listener  // written once, by Serve
-	visiting chan struct{} // closed when door is set, by ServeNetwork
+	begun          atomic.Bool
+	serving        chan struct{} // closed when listener is set
+	listener       net.Listener  // written once, by Serve, before serving is closed
+	networkServing chan struct{} // closed when networkAddress is set, by ServeNetwork
 
-	mu       sync.Mutex              // covers what follows
-	expected map[string]*expectation // by the remote address the server will see
-	awaited  map[[32]byte]*awaited   // by the certificate that will be presented; see Expect
-	door     netip.AddrPort          // what boards dial; valid when visiting is closed
+	mu              sync.Mutex                   // guards the fields below
+	expected        map[string]*expectation      // by the remote address that the server will see
+	networkSessions map[[32]byte]*networkSession // by the SHA-256 of the certificate that will be presented; see Expect
+	networkAddress  netip.AddrPort               // the address that boards dial; valid after networkServing is closed
 }
 
-// New checks that the configuration can work at all: key, name and chain of
+// New returns a server that does not listen yet. It checks key, name and chain of
 // the server's own certificate.
 func New(c Config) (*Server, error) {
 	if c.Root == nil || c.Known == nil || c.Now == nil || c.Log == nil || c.ServerName == "" {
@@ -86,7 +88,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, serving: make(chan struct{}), visiting: make(chan struct{}), expected: map[string]*expectation{}, awaited: map[[32]byte]*awaited{}}
+	s := &Server{config: c, serving: make(chan struct{}), networkServing: make(chan struct{}), expected: map[string]*expectation{}, networkSessions: map[[32]byte]*networkSession{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {
@@ -99,7 +101,7 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// checkOwn refuses what every board would refuse.
+// checkOwn refuses a server certificate that every board would refuse.
 func (s *Server) checkOwn() error {
 	if len(s.config.Certificate.Certificate) == 0 {
 		return errors.New("there is none")
@@ -121,20 +123,20 @@ func (s *Server) settings() *tls.Config {
 		Certificates: []tls.Certificate{s.config.Certificate},
 		MinVersion:   tls.VersionTLS12,
 		Time:         s.config.Now,
-		// Everything is decided in VerifyConnection, which also runs on resumption;
-		// no ClientCAs, so the CertificateRequest names none and stays small.
+		// VerifyConnection decides, because it also runs when a session is resumed. There
+		// are no ClientCAs, so that the CertificateRequest lists no names and stays small.
 		ClientAuth: tls.RequireAnyClientCert,
-		// Boards offer P-256 only; preferring another curve costs a HelloRetryRequest.
+		// Boards offer P-256 only. Another preferred curve would cost a HelloRetryRequest.
 		CurvePreferences:       []tls.CurveID{tls.CurveP256},
 		SessionTicketsDisabled: true,
 	}
 }
 
-// ServerName is the name that boards must demand.
+// ServerName returns the DNS name that boards must demand.
 func (s *Server) ServerName() string { return s.config.ServerName }
 
-// Serve accepts connections until ctx ends, then closes the listener, ends its
-// connections, waits for them and returns nil. It is called once.
+// Serve accepts connections until ctx ends. Then Serve closes the listener, ends
+// its connections, waits for them and returns nil. Serve may be called once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if s.begun.Swap(true) {
 		return errors.Join(errors.New("serving: this verifier has a listener"), listener.Close())
@@ -144,7 +146,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return s.loop(ctx, listener, s.serve)
 }
 
-// loop hands each connection to handle until ctx ends, and owns them all.
+// loop hands each connection to handle until ctx ends, then waits for all of them.
 func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn)) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
@@ -159,18 +161,18 @@ func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(co
 	return errors.Join(fmt.Errorf("accepting a connection: %w", err), listener.Close())
 }
 
-// accept hands each connection to its own goroutine, at most Limit at a time.
+// accept runs handle for each connection in a goroutine, at most Limit at a time.
 func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup, handle func(context.Context, net.Conn)) error {
-	places := make(chan struct{}, s.config.Limit)
+	limit := make(chan struct{}, s.config.Limit)
 	for {
 		select {
-		case places <- struct{}{}:
+		case limit <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		conn, err := listener.Accept()
-		if passing(err) {
-			<-places
+		if temporary(err) {
+			<-limit
 			s.config.Log.Warn("accepting a connection", "error", err)
 			if !pause(ctx, 50*time.Millisecond) {
 				return ctx.Err()
@@ -181,42 +183,42 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, connections 
 			return err
 		}
 		connections.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-limit }()
 			handle(ctx, conn)
 		})
 	}
 }
 
-// serve owns one connection to the endpoint.
+// serve handles one connection that came to the listener of Serve.
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	s.receive(ctx, conn, &visit{Server: s})
+	s.handle(ctx, conn, &connection{Server: s})
 }
 
-// receive owns one connection. The deadline is absolute, so a client that
-// trickles octets gets no more time than one that is silent.
-func (s *Server) receive(ctx context.Context, conn net.Conn, visit *visit) {
+// handle does everything for one connection, and closes it. The deadline is
+// absolute, so a client that sends octets slowly gets no more time than a silent one.
+func (s *Server) handle(ctx context.Context, conn net.Conn, c *connection) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	visit.ctx, visit.remote = ctx, conn.RemoteAddr().String()
+	c.ctx, c.remote = ctx, conn.RemoteAddr().String()
 	settings := s.tls.Clone()
-	settings.GetConfigForClient, settings.VerifyConnection = visit.hello, visit.decide
+	settings.GetConfigForClient, settings.VerifyConnection = c.hello, c.decide
 	secure := tls.Server(conn, settings)
-	presented, err := visit.welcome(secure)
-	visit.report(presented, err)
+	presented, err := c.handshake(secure)
+	c.report(presented, err)
 	if err == nil {
 		linger(secure)
 	}
 }
 
-// welcome does the handshake and says the line that only an accepted client can read.
-func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
-	if err := secure.HandshakeContext(v.ctx); err != nil {
+// handshake does the TLS handshake and sends the line that only an accepted client can read.
+func (c *connection) handshake(secure *tls.Conn) (station.Presented, error) {
+	if err := secure.HandshakeContext(c.ctx); err != nil {
 		return station.Presented{}, err
 	}
-	answer, err := v.answer()
+	answer, err := c.answer()
 	if err != nil {
 		return station.Presented{}, err
 	}
@@ -225,24 +227,26 @@ func (v *visit) welcome(secure *tls.Conn) (station.Presented, error) {
 	}
 	state := secure.ConnectionState()
 	return station.Presented{
-		CertificateSHA256: v.sum,
+		CertificateSHA256: c.sum,
 		TLSVersion:        state.Version,
 		CipherSuite:       state.CipherSuite,
 		Answer:            answer,
-		OverNetwork:       v.awaited,
+		OverNetwork:       c.overNetwork,
 	}, nil
 }
 
-// answer is the Run's where a board may dial more than once in it, else a new one.
-func (v *visit) answer() ([]byte, error) {
-	if v.awaited && v.announced != nil {
-		return v.announced.answer, nil
+// answer returns the line for the client. A board that dials by itself may dial more
+// than once in a Run, and gets the Run's line each time; any other client gets a new line.
+func (c *connection) answer() ([]byte, error) {
+	if c.overNetwork && c.announced != nil {
+		return c.announced.answer, nil
 	}
 	return newAnswer()
 }
 
-// newAnswer makes "ok ", six random hexadecimal digits, and a line feed: a
-// board has one try per Run to guess them, and each octet crosses a slow line twice.
+// newAnswer makes "ok ", six random hexadecimal digits, and a line feed. Six digits
+// are enough because a board has one try per Run to guess them, and each octet
+// crosses the slow UART twice.
 func newAnswer() ([]byte, error) {
 	var random [3]byte
 	if _, err := io.ReadFull(rand.Reader, random[:]); err != nil {
@@ -251,8 +255,8 @@ func newAnswer() ([]byte, error) {
 	return []byte("ok " + hex.EncodeToString(random[:]) + "\n"), nil
 }
 
-// linger lets the client close first, so that it can read its answer; what it
-// says meanwhile is of no interest, and there is a limit to it.
+// linger waits until the client closes the connection, so that the client can read
+// its answer. It drops at most 4096 octets that the client sends meanwhile.
 func linger(secure *tls.Conn) {
 	_, _ = io.CopyN(io.Discard, secure, 4096)
 	_ = secure.Close()

@@ -21,7 +21,7 @@ import (
 
 func now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-// A safeBuffer is a log that two goroutines can use.
+// A safeBuffer is a log buffer that several goroutines may use.
 type safeBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -39,10 +39,10 @@ func (b *safeBuffer) String() string {
 	return b.text.String()
 }
 
-// open serves a scene for the test, with changes made before, and gives its log.
-func open(t *testing.T, changes ...func(*scene)) (*scene, *safeBuffer) {
+// open starts the server of a self-test, after the changes were made to it, and returns the server's log.
+func open(t *testing.T, changes ...func(*selfTest)) (*selfTest, *safeBuffer) {
 	t.Helper()
-	s, err := newScene(now)
+	s, err := newSelfTest(now)
 	fatalIf(t, err)
 	log := &safeBuffer{}
 	s.Server.config.Log = slog.New(slog.NewTextHandler(log, nil))
@@ -85,8 +85,8 @@ func TestSelfTestRefusesEveryWrongCertificateAndAcceptsTheGoodOne(t *testing.T) 
 }
 
 func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
-	s, _ := open(t, func(s *scene) { s.chain.Roots.AddCert(s.wrong.certificate) })
-	checks, err := s.play(t.Context())
+	s, _ := open(t, func(s *selfTest) { s.chain.Roots.AddCert(s.wrong.certificate) })
+	checks, err := s.run(t.Context())
 	fatalIf(t, err)
 	for _, check := range checks {
 		if wrong := strings.HasPrefix(check.Name, "wrong CA"); check.OK == wrong {
@@ -95,13 +95,13 @@ func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
 	}
 }
 
-// stranger connects without an announcement.
-func stranger(t *testing.T, s *scene, actor tls.Certificate, version uint16) (answer string, err error) {
+// connectUnannounced connects as a client that the station did not announce.
+func connectUnannounced(t *testing.T, s *selfTest, certificate tls.Certificate, version uint16) (answer string, err error) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
 	conn, err := tls.Dial("tcp", address(t, s), &tls.Config{
-		Certificates: []tls.Certificate{actor}, RootCAs: roots, ServerName: s.config.ServerName,
+		Certificates: []tls.Certificate{certificate}, RootCAs: roots, ServerName: s.config.ServerName,
 		Time: now, MinVersion: version, MaxVersion: version,
 	})
 	if err != nil {
@@ -130,8 +130,8 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(test.name+" with "+tls.VersionName(version), func(t *testing.T) {
 				s, log := open(t)
-				actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, test.status)
-				answer, err := stranger(t, s, actor, version)
+				certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, test.status)
+				answer, err := connectUnannounced(t, s, certificate, version)
 				if accepted := strings.HasPrefix(answer, "ok ") && len(answer) == 10; accepted != (test.reason == "") {
 					t.Errorf("answer %q, error %v", answer, err)
 				}
@@ -144,89 +144,91 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 	}
 }
 
-// address is where the scene listens.
-func address(t *testing.T, s *scene) string {
+// address returns the address at which the server listens.
+func address(t *testing.T, s *selfTest) string {
 	t.Helper()
 	addr, err := s.address(t.Context())
 	fatalIf(t, err)
 	return addr.String()
 }
 
-// actorWith issues a certificate and registers it before anybody asks.
-func actorWith(t *testing.T, s *scene, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
+// issueAndRegister issues a certificate and registers it. It must run before a client connects.
+func issueAndRegister(t *testing.T, s *selfTest, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
 	t.Helper()
-	actor, err := s.root.issue(leaf{name: name, usage: usage, until: now().Add(time.Hour)})
+	certificate, err := s.root.issue(leaf{name: name, usage: usage, until: now().Add(time.Hour)})
 	fatalIf(t, err)
-	register(t, s, actor, boardA, status)
-	return actor
+	register(t, s, certificate, boardA, status)
+	return certificate
 }
 
-func register(t *testing.T, s *scene, actor tls.Certificate, board string, status station.Status) {
+func register(t *testing.T, s *selfTest, certificate tls.Certificate, board string, status station.Status) {
 	t.Helper()
-	serial, err := serialOf(actor.Leaf)
+	serial, err := serialOf(certificate.Leaf)
 	fatalIf(t, err)
 	id, err := devices.ParseBoardID(board)
 	fatalIf(t, err)
-	s.known.records[serial] = station.Record{BoardID: id, Purpose: devices.PurposeTLS, CertificateSHA256: sumOf(actor), Status: status}
+	s.known.records[serial] = station.Record{BoardID: id, Purpose: devices.PurposeTLS, CertificateSHA256: sumOf(certificate), Status: status}
 }
 
 func TestAnnouncedConnections(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(t *testing.T, s *scene, actor *tls.Certificate)
+		change func(t *testing.T, s *selfTest, certificate *tls.Certificate)
 		want   error
 	}{
 		{"an issued certificate is accepted where it is announced",
-			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusIssued) }, nil},
+			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusIssued) }, nil},
 		{"a delivered certificate is accepted where it is announced",
-			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusDelivered) }, nil},
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+				register(t, s, *a, boardA, station.StatusDelivered)
+			}, nil},
 		{"a revoked certificate is refused even where it is announced",
-			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusRevoked) }, ErrRevoked},
+			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusRevoked) }, ErrRevoked},
 		{"a certificate that nobody registered is refused",
-			func(t *testing.T, s *scene, _ *tls.Certificate) { clear(s.known.records) }, ErrNotRegistered},
+			func(t *testing.T, s *selfTest, _ *tls.Certificate) { clear(s.known.records) }, ErrNotRegistered},
 		{"a certificate that is registered for another BoardID is refused",
-			func(t *testing.T, s *scene, a *tls.Certificate) { register(t, s, *a, boardB, station.StatusActive) }, ErrOtherBoard},
+			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardB, station.StatusActive) }, ErrOtherBoard},
 		{"another certificate under a registered serial number is refused",
-			func(t *testing.T, s *scene, a *tls.Certificate) {
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.CertificateSHA256[0] ^= 1
 				s.known.records[serial] = record
 			}, ErrOtherContents},
 		{"a server certificate is no client certificate",
-			func(t *testing.T, s *scene, a *tls.Certificate) {
-				*a = actorWith(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+				*a = issueAndRegister(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
 			}, x509.CertificateInvalidError{}},
 		{"a certificate without extended key usage is no client certificate, as a COSE key's",
-			func(t *testing.T, s *scene, a *tls.Certificate) {
-				*a = actorWith(t, s, boardA, noUsage, station.StatusActive)
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+				*a = issueAndRegister(t, s, boardA, noUsage, station.StatusActive)
 			}, ErrNotForTLS},
 		{"a certificate for a COSE key is refused, whatever it says of itself",
-			func(t *testing.T, s *scene, a *tls.Certificate) {
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.Purpose = devices.PurposeCOSE
 				s.known.records[serial] = record
 			}, ErrNotForTLS},
 		{"a certificate of a record without a purpose is refused",
-			func(t *testing.T, s *scene, a *tls.Certificate) {
+			func(t *testing.T, s *selfTest, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.Purpose = ""
 				s.known.records[serial] = record
 			}, ErrNotForTLS},
 		{"a client without certificate is refused",
-			func(t *testing.T, s *scene, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
+			func(t *testing.T, s *selfTest, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, _ := open(t)
-			actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-			test.change(t, s, &actor)
+			certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+			test.change(t, s, &certificate)
 			var announced []byte
-			if len(actor.Certificate) > 0 {
-				announced = actor.Certificate[0]
+			if len(certificate.Certificate) > 0 {
+				announced = certificate.Certificate[0]
 			}
-			got := s.enter(t.Context(), actor, announced)
+			got := s.connectAs(t.Context(), certificate, announced)
 			var invalid x509.CertificateInvalidError
 			switch {
 			case test.want == errAny && got != nil:
@@ -243,12 +245,12 @@ func TestAnnouncedConnections(t *testing.T) {
 
 var errAny = errors.New("any error")
 
-func sumOf(actor tls.Certificate) [32]byte { return sha256.Sum256(actor.Certificate[0]) }
+func sumOf(certificate tls.Certificate) [32]byte { return sha256.Sum256(certificate.Certificate[0]) }
 
 func TestAnErrorOfTheRegistryIsNotARefusal(t *testing.T) {
-	s, _ := open(t, func(s *scene) { s.Server.config.Known = brokenKnown{} })
-	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-	got := s.enter(t.Context(), actor, actor.Certificate[0])
+	s, _ := open(t, func(s *selfTest) { s.Server.config.Known = brokenKnown{} })
+	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	got := s.connectAs(t.Context(), certificate, certificate.Certificate[0])
 	if !errors.Is(got, errBroken) || !errors.Is(got, station.ErrRegistry) || errors.Is(got, station.ErrHandshakeRefused) {
 		t.Errorf("got %v, want the registry's own error and no refusal", got)
 	}
@@ -263,26 +265,26 @@ func (brokenKnown) Lookup(context.Context, [16]byte) (station.Record, error) {
 }
 
 func TestASilentClientIsDroppedAndTheNextIsServed(t *testing.T) {
-	s, log := open(t, func(s *scene) { s.Server.config.Limit, s.Server.config.Timeout = 1, 2*time.Second })
+	s, log := open(t, func(s *selfTest) { s.Server.config.Limit, s.Server.config.Timeout = 1, 2*time.Second })
 	silent, err := net.Dial("tcp", address(t, s))
 	fatalIf(t, err)
 	defer silent.Close()
-	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello, and no more
+	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello
 		t.Fatal(err)
 	}
-	_, err = io.ReadAll(silent) // returns when the server has had enough
+	_, err = io.ReadAll(silent) // returns when the server closes the connection
 	if err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Fatal(err)
 	}
 	waitFor(t, log, "handshake not completed")
-	actor := actorWith(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-	if err := s.enter(t.Context(), actor, actor.Certificate[0]); err != nil {
+	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
+	if err := s.connectAs(t.Context(), certificate, certificate.Certificate[0]); err != nil {
 		t.Errorf("the next client: %v", err)
 	}
 }
 
 func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {
-	s, err := newScene(now)
+	s, err := newSelfTest(now)
 	fatalIf(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fatalIf(t, err)
@@ -303,7 +305,7 @@ func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {
 }
 
 func TestConnectWaitsForServeAndNoLonger(t *testing.T) {
-	s, err := newScene(now)
+	s, err := newSelfTest(now)
 	fatalIf(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -314,7 +316,7 @@ func TestConnectWaitsForServeAndNoLonger(t *testing.T) {
 
 func TestASecondListenerIsRefused(t *testing.T) {
 	s, _ := open(t)
-	session, err := s.Connect(t.Context(), nil) // Serve has begun
+	session, err := s.Connect(t.Context(), nil) // returns when Serve runs
 	fatalIf(t, err)
 	defer session.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -337,7 +339,7 @@ func TestVerdictIsBoundedByItsContext(t *testing.T) {
 }
 
 func TestNewRefusesACertificateThatBoardsWouldRefuse(t *testing.T) {
-	base, err := newScene(now)
+	base, err := newSelfTest(now)
 	fatalIf(t, err)
 	for _, test := range []struct {
 		name   string
@@ -360,7 +362,7 @@ func TestNewRefusesACertificateThatBoardsWouldRefuse(t *testing.T) {
 	}
 }
 
-// waitFor waits until the log holds the text.
+// waitFor waits until the log contains the text.
 func waitFor(t *testing.T, log *safeBuffer, text string) {
 	t.Helper()
 	for range 1000 {

@@ -5,7 +5,7 @@
 
 #include <prov/errors.h>
 
-/* Major types, RFC 8949 section 3.1. */
+/* Major types (RFC 8949 section 3.1). */
 enum { MAJOR_UINT = 0, MAJOR_NINT = 1, MAJOR_BSTR = 2, MAJOR_TSTR = 3, MAJOR_MAP = 5, MAJOR_SIMPLE = 7 };
 enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21 };
 
@@ -14,7 +14,7 @@ struct reader {
 	const uint8_t *end;
 };
 
-/* The argument of a head has 1, 2 or 4 octets after the initial one; it must not fit in fewer. */
+/* An argument has 1, 2 or 4 octets after the initial octet, and no more than it needs. */
 static int read_argument(struct reader *r, uint8_t info, uint32_t *argument)
 {
 	static const uint32_t shortest[] = { 24u, 0x100u, 0x10000u };
@@ -126,7 +126,7 @@ static int read_value(struct reader *r, struct cbor_field *field)
 	}
 }
 
-int cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count)
+int prov_cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count)
 {
 	struct reader r = { in, in + len };
 	struct cbor_field *field;
@@ -177,22 +177,22 @@ static void put_head(struct cbor_writer *w, uint8_t major, uint32_t argument)
 	put(w, head, 1u + extra);
 }
 
-void cbor_put_map(struct cbor_writer *w, uint32_t pairs)
+void prov_cbor_put_map(struct cbor_writer *w, uint32_t pairs)
 {
 	put_head(w, MAJOR_MAP, pairs);
 }
 
-void cbor_put_key(struct cbor_writer *w, const char *key)
+void prov_cbor_put_key(struct cbor_writer *w, const char *key)
 {
-	cbor_put_text(w, key, strlen(key));
+	prov_cbor_put_text(w, key, strlen(key));
 }
 
-void cbor_put_uint(struct cbor_writer *w, uint32_t value)
+void prov_cbor_put_uint(struct cbor_writer *w, uint32_t value)
 {
 	put_head(w, MAJOR_UINT, value);
 }
 
-void cbor_put_int(struct cbor_writer *w, int32_t value)
+void prov_cbor_put_int(struct cbor_writer *w, int32_t value)
 {
 	if (value < 0) {
 		put_head(w, MAJOR_NINT, (uint32_t)(-(value + 1)));
@@ -201,18 +201,18 @@ void cbor_put_int(struct cbor_writer *w, int32_t value)
 	}
 }
 
-void cbor_put_bool(struct cbor_writer *w, bool value)
+void prov_cbor_put_bool(struct cbor_writer *w, bool value)
 {
 	put_head(w, MAJOR_SIMPLE, value ? SIMPLE_TRUE : SIMPLE_FALSE);
 }
 
-void cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len)
+void prov_cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len)
 {
 	put_head(w, MAJOR_BSTR, (uint32_t)len);
 	put(w, octets, len);
 }
 
-void cbor_put_text(struct cbor_writer *w, const char *text, size_t len)
+void prov_cbor_put_text(struct cbor_writer *w, const char *text, size_t len)
 {
 	put_head(w, MAJOR_TSTR, (uint32_t)len);
 	put(w, text, len);

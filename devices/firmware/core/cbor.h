@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CBOR (RFC 8949) of PROTOCOL.md: one map of short text keys with flat
- * values. Definite lengths, shortest integers, no tags, no nesting; everything
- * else is refused.
+ * The CBOR (RFC 8949) of PROTOCOL.md: one map with short text keys and values that
+ * are not nested. Lengths are definite, integers are the shortest, and there are no
+ * tags. Everything else is refused.
  */
 #ifndef PROV_CORE_CBOR_H
 #define PROV_CORE_CBOR_H
@@ -13,29 +13,29 @@
 
 enum cbor_type { CBOR_UINT, CBOR_BSTR, CBOR_TSTR, CBOR_TRUE };
 
-/* One key that a request may have. `max` bounds a string in octets, a number in value. CBOR_TRUE is said or left out. */
+/* One key that a request may have. `max` limits a string in octets and a number in value. CBOR_TRUE is either true or absent. */
 struct cbor_field {
 	const char *key;
 	enum cbor_type type;
 	uint32_t max;
-	bool present; /* out */
+	bool present; /* output */
 	union {
 		uint32_t number;
 		struct {
-			const uint8_t *octets; /* inside the request */
+			const uint8_t *octets; /* points into the request */
 			size_t len;
 		} string;
-	} as; /* out */
+	} as; /* output */
 };
 
 /*
- * Reads exactly one map. PROV_ERR_BAD_MAP for whatever is not one of the
- * fields, once; PROV_ERR_TOO_LONG for a value past its bound. Which keys are
- * required is the caller's to check.
+ * Reads exactly one map. PROV_ERR_BAD_MAP: a key is not one of the fields, or occurs
+ * twice, or a value has another type. PROV_ERR_TOO_LONG: a value is larger than
+ * its max. The caller checks which keys are required.
  */
-int cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count);
+int prov_cbor_read_map(const uint8_t *in, size_t len, struct cbor_field *fields, size_t count);
 
-/* Writes into a buffer; the first octet that does not fit sets `overflow`, and nothing is written after it. */
+/* Writes to a buffer. The first octet that does not fit sets `overflow`, and nothing is written after it. */
 struct cbor_writer {
 	uint8_t *buf;
 	size_t size;
@@ -43,12 +43,12 @@ struct cbor_writer {
 	bool overflow;
 };
 
-void cbor_put_map(struct cbor_writer *w, uint32_t pairs);
-void cbor_put_key(struct cbor_writer *w, const char *key);
-void cbor_put_uint(struct cbor_writer *w, uint32_t value);
-void cbor_put_int(struct cbor_writer *w, int32_t value);
-void cbor_put_bool(struct cbor_writer *w, bool value);
-void cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len);
-void cbor_put_text(struct cbor_writer *w, const char *text, size_t len);
+void prov_cbor_put_map(struct cbor_writer *w, uint32_t pairs);
+void prov_cbor_put_key(struct cbor_writer *w, const char *key);
+void prov_cbor_put_uint(struct cbor_writer *w, uint32_t value);
+void prov_cbor_put_int(struct cbor_writer *w, int32_t value);
+void prov_cbor_put_bool(struct cbor_writer *w, bool value);
+void prov_cbor_put_bstr(struct cbor_writer *w, const uint8_t *octets, size_t len);
+void prov_cbor_put_text(struct cbor_writer *w, const char *text, size_t len);
 
 #endif

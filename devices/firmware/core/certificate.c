@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be stored: checked when it is committed, so that what flash holds was checked. */
-#define MBEDTLS_ALLOW_PRIVATE_ACCESS /* the signature of a certificate has no public accessor in mbedTLS 3.6 */
+/* Decides what may be stored. The check is made at the commit, so that flash holds only checked objects. */
+#define MBEDTLS_ALLOW_PRIVATE_ACCESS /* mbedTLS 3.6 has no public accessor for the signature of a certificate */
 #include "core.h"
 
 #include <string.h>
 
-/* SubjectPublicKeyInfo of an uncompressed P-256 point, RFC 5480 section 2: everything before the point. */
+/* SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 section 2), up to the point. */
 static const uint8_t p256_prefix[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
 				       0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
 
-/* Our shortage is no property of a certificate. Errors have a high-level and a low-level part (mbedtls/error.h). */
+/* A lack of memory says nothing about the certificate. Errors have a high-level and a low-level part (mbedtls/error.h). */
 static bool out_of_memory(int err)
 {
 	int low = -(-err & 0x7f), high = -(-err & 0xff80);
@@ -19,7 +19,7 @@ static bool out_of_memory(int err)
 	       high == MBEDTLS_ERR_ECP_ALLOC_FAILED;
 }
 
-/* Exactly one certificate and nothing behind it. The caller frees crt in every case. */
+/* Parses exactly one certificate, with no octet after it. The caller frees crt in every case. */
 static int parse(mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
 {
 	int err;
@@ -35,7 +35,7 @@ static int parse(mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
 static int load(const struct store *s, enum slot slot, mbedtls_x509_crt *crt)
 {
 	uint8_t der[SLOT_SIZE];
-	int err = store_read(s, slot, 0, der, s->len[slot]);
+	int err = prov_store_read(s, slot, 0, der, s->len[slot]);
 
 	if (err != PROV_OK) {
 		mbedtls_x509_crt_init(crt);
@@ -54,7 +54,7 @@ static bool same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
 	return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
 }
 
-/* Name, right to sign, and signature: RFC 5280 section 6.1.3 without dates, because the board has no clock. */
+/* Checks name, right to sign, and signature (RFC 5280 section 6.1.3). It checks no dates, because the board has no clock. */
 static int check_signature(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
 {
 	uint8_t hash[HASH_SIZE];
@@ -81,7 +81,7 @@ static bool is_own_key(const mbedtls_x509_crt *crt, const struct key_pair *own)
 	       memcmp(spki->p + sizeof p256_prefix, own->public_key, P256_POINT_SIZE) == 0;
 }
 
-/* pathLenConstraint, RFC 5280 section 4.2.1.9: 0 leaves no room for another CA. mbedTLS adds 1, so that 0 is "none". */
+/* pathLenConstraint (RFC 5280 section 4.2.1.9): 0 allows no CA below. mbedTLS adds 1, so that 0 means "absent". */
 static bool may_have_chain(const mbedtls_x509_crt *anchor)
 {
 	return anchor->max_pathlen != 1;
@@ -113,11 +113,11 @@ static int check(const struct store *s, const struct identity *id, enum slot slo
 	if (slot == SLOT_CHAIN) {
 		return may_sign(crt) ? signed_by_slot(s, SLOT_ANCHOR, crt, true) : PROV_ERR_UNTRUSTED;
 	}
-	/* The chain was checked against the anchor when it was stored, and goes when the anchor goes. */
+	/* The chain was checked against the anchor when it was stored, and another anchor erases it. */
 	return signed_by_slot(s, s->len[SLOT_CHAIN] > 0 ? SLOT_CHAIN : SLOT_ANCHOR, crt, false);
 }
 
-int certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
+int prov_certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len)
 {
 	mbedtls_x509_crt crt;
 	int err = parse(&crt, der, len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PKCS#10 (RFC 2986) with the station's nonce: PROTOCOL.md section 4, "csr". */
+/* PKCS#10 (RFC 2986) with the station's nonce (PROTOCOL.md section 4, "csr"). */
 #include "core.h"
 
 #include <stdio.h>
@@ -20,8 +20,8 @@ static size_t append(char *name, size_t at, const char *text, size_t len)
 	return at + len;
 }
 
-static void spell_subject(char name[NAME_SIZE], const struct identity *id, const struct cbor_field *o,
-			  const struct cbor_field *ou)
+static void format_subject(char name[NAME_SIZE], const struct identity *id, const struct cbor_field *o,
+			   const struct cbor_field *ou)
 {
 	size_t at = 0;
 
@@ -52,15 +52,16 @@ static int fill(mbedtls_x509write_csr *csr, const char *subject, const uint8_t n
 	return err;
 }
 
-/* ecdsa-with-SHA256 with NULL parameters, and without any. */
+/* ecdsa-with-SHA256 with NULL parameters, and without parameters. */
 static const uint8_t with_null[] = { 0x30, 0x0c, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02, 0x05, 0x00 };
 static const uint8_t without_null[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
 
 /*
- * RFC 5758 section 3.2: there are no parameters. mbedTLS before 3.5 writes NULL.
- * The algorithm stands behind what is signed, so it may be put right.
+ * Removes NULL parameters, which mbedTLS before 3.5 writes: RFC 5758 section 3.2
+ * allows no parameters. The signature does not cover the algorithm after the signed
+ * part, so the CSR stays valid.
  */
-int csr_drop_null(uint8_t *der, size_t *len)
+int prov_csr_drop_null(uint8_t *der, size_t *len)
 {
 	uint8_t *at = der, *end = der + *len;
 	size_t whole, info;
@@ -76,7 +77,7 @@ int csr_drop_null(uint8_t *der, size_t *len)
 	}
 	whole -= gone;
 	if (der[1] != 0x82 || whole < 0x100) {
-		return PROV_ERR_INTERNAL; /* the length would have another form: no CSR with two P-256 numbers and a name is so short */
+		return PROV_ERR_INTERNAL; /* a shorter length has another form, but no CSR with two P-256 numbers and a name is so short */
 	}
 	der[2] = (uint8_t)(whole >> 8);
 	der[3] = (uint8_t)whole;
@@ -86,7 +87,7 @@ int csr_drop_null(uint8_t *der, size_t *len)
 	return PROV_OK;
 }
 
-/* mbedTLS writes at the end of the buffer. */
+/* Moves the DER to the start of the buffer, because mbedTLS writes it at the end. */
 static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size_t *len)
 {
 	int n = compat_csr_der(csr, out, size);
@@ -96,11 +97,11 @@ static int write_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size, size
 	}
 	*len = (size_t)n;
 	memmove(out, out + size - *len, *len);
-	return csr_drop_null(out, len);
+	return prov_csr_drop_null(out, len);
 }
 
-int csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
-	      const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
+int prov_csr_write(const struct identity *id, enum purpose purpose, const uint8_t nonce[NONCE_SIZE],
+		   const struct cbor_field *o, const struct cbor_field *ou, uint8_t *out, size_t size, size_t *len)
 {
 	mbedtls_x509write_csr csr;
 	mbedtls_pk_context key;
@@ -109,7 +110,7 @@ int csr_write(const struct identity *id, enum purpose purpose, const uint8_t non
 
 	mbedtls_x509write_csr_init(&csr);
 	mbedtls_pk_init(&key);
-	spell_subject(subject, id, o, ou);
+	format_subject(subject, id, o, ou);
 	err = compat_pk_in_psa(&key, id->keys[purpose].id);
 	if (err == 0) {
 		mbedtls_x509write_csr_set_key(&csr, &key);

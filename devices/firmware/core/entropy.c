@@ -4,12 +4,12 @@
 #if defined(MBEDTLS_ENTROPY_HARDWARE_ALT) && !defined(PROV_FOREIGN_ENTROPY)
 #include <mbedtls/entropy.h>
 
-/* mbedTLS has no context for its hardware source, so this pointer is the one static of the core. */
+/* mbedTLS passes no context to its hardware source, so this is the core's only static variable. */
 static const struct prov_port *source;
 
 int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t *olen);
 
-void entropy_use(const struct prov_port *port)
+void prov_entropy_use(const struct prov_port *port)
 {
 	source = port;
 }
@@ -25,8 +25,8 @@ int mbedtls_hardware_poll(void *data, unsigned char *output, size_t len, size_t 
 	return 0;
 }
 #else
-void entropy_use(const struct prov_port *port)
+void prov_entropy_use(const struct prov_port *port)
 {
-	(void)port; /* the system's own PSA has its own source */
+	(void)port; /* the system's PSA has its own source */
 }
 #endif

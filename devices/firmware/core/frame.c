@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames of a console: lines, base64 and CRC. PROTOCOL.md section 1. */
+/* Frames on the console: lines, base64 and CRC (PROTOCOL.md section 1). */
 #include "core.h"
 
 #include <string.h>
 
-/* Markers of section 1: first octet, second octet. */
+/* Markers of section 1: their first and second octet. */
 enum { FIRST_A = 0x06, FIRST_B = 0x09, NEXT_A = 0x04, NEXT_B = 0x14 };
 
 #define LINE_MAX_OCTETS 127u /* with marker and LF */
@@ -52,7 +52,7 @@ static int value64(uint8_t c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decodes one quantum of four characters with `pad` of them '='. Unused bits must be 0. */
+/* Decodes four characters, of which the last `pad` are '='. Unused bits must be 0. */
 static int decode_quantum(const uint8_t *in, unsigned pad, uint8_t *out)
 {
 	uint32_t v = 0;
@@ -73,7 +73,7 @@ static int decode_quantum(const uint8_t *in, unsigned pad, uint8_t *out)
 	return (int)(3 - pad);
 }
 
-/* Octets decoded, or -1. RFC 4648 section 4, strict. `out` has room for 3/4 of len. */
+/* Strict base64 (RFC 4648 section 4). Returns the number of octets, or -1. `out` needs room for 3/4 of len. */
 static int decode64(const uint8_t *in, size_t len, uint8_t *out)
 {
 	int n = 0;
@@ -101,11 +101,11 @@ static void send_line(const struct prov *prov, bool first, const uint8_t *raw, s
 	line[1] = first ? FIRST_B : NEXT_B;
 	n = 2 + encode64(raw, len, line + 2);
 	line[n++] = '\n';
-	(void)prov->port->send(prov->port->ctx, line, n); /* a lost answer is asked for again */
+	(void)prov->port->send(prov->port->ctx, line, n); /* the station asks again for a lost answer */
 }
 
-/* message has room for length before and CRC behind the `len` octets at message + 2. */
-void frame_send(const struct prov *prov, uint8_t *message, size_t len)
+/* message has room for the length before the `len` octets at message + 2, and for the CRC after them. */
+void prov_frame_send(const struct prov *prov, uint8_t *message, size_t len)
 {
 	uint16_t crc = crc16(0, message + 2, len);
 	size_t total = len + 4u, at = 0;
@@ -116,7 +116,7 @@ void frame_send(const struct prov *prov, uint8_t *message, size_t len)
 	message[3 + len] = (uint8_t)crc;
 	while (at < total) {
 		size_t n = total - at < LINE_RAW ? total - at : LINE_RAW;
-		/* The CRC is never split, as Zephyr does it. */
+		/* The CRC is never split over two lines, as in Zephyr. */
 		if (total - at > n && total - at - n < 2u) {
 			n -= 3;
 		}
@@ -131,11 +131,11 @@ static void message_done(struct prov *prov)
 	size_t len = smp->want - 4u;
 
 	if (crc16(0, smp->message + 2, smp->want - 2u) == 0 && len >= SMP_HEADER_SIZE) {
-		smp_message(prov, smp->message + 2, len);
+		prov_smp_message(prov, smp->message + 2, len);
 	}
 }
 
-/* The first line says how long the message is; one that cannot fit is dropped here. */
+/* Reads the message's length from the first line. A message that does not fit is dropped here. */
 static bool begin_message(struct smp *smp, const uint8_t *raw, size_t len)
 {
 	if (len < 2) {
@@ -169,7 +169,7 @@ static void line_done(struct prov *prov)
 	}
 }
 
-/* Text is thrown away; a marker may follow it anywhere. */
+/* Text is dropped. A marker may follow text at any place. */
 static void receive_marker(struct smp *smp, uint8_t c)
 {
 	if (smp->state == SMP_MARKER && c == (smp->marker == FIRST_A ? FIRST_B : NEXT_B)) {
@@ -194,7 +194,7 @@ static void receive_one(struct prov *prov, uint8_t c)
 		smp->state = SMP_TEXT;
 		line_done(prov);
 	} else if (c == FIRST_A || c == NEXT_A) {
-		receive_marker(smp, c); /* never in base64: the line was cut and another begins */
+		receive_marker(smp, c); /* base64 has no such octet: the line was cut and another one begins */
 		smp->open = smp->open && c == NEXT_A;
 	} else if (c != '\r' && smp->line_len < LINE_MAX_OCTETS - 3u) {
 		smp->line[smp->line_len++] = c;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of the provisioning group, PROTOCOL.md section 4. */
+/* The commands of the provisioning group (PROTOCOL.md section 4). */
 #include "core.h"
 
 #include <string.h>
@@ -11,8 +11,8 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 #define IDENTITY_ABI 1u
 #define CAN_PROVISION (PROV_PROVISIONING ? 1u : 0u) /* bits of `ca` */
 #define CAN_NET 2u
-#define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: a bit for each */
-#define READ_OVERHEAD 32u /* map, keys and numbers around `d` */
+#define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: one bit for each purpose */
+#define READ_OVERHEAD 32u /* octets of map, keys and numbers around `d` */
 
 static uint32_t stored(const struct store *s)
 {
@@ -26,23 +26,23 @@ static uint32_t stored(const struct store *s)
 
 static void put_octets(struct cbor_writer *w, const char *key, const uint8_t *octets, size_t len)
 {
-	cbor_put_key(w, key);
-	cbor_put_bstr(w, octets, len);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_bstr(w, octets, len);
 }
 
 static void put_number(struct cbor_writer *w, const char *key, uint32_t value)
 {
-	cbor_put_key(w, key);
-	cbor_put_uint(w, value);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_uint(w, value);
 }
 
 static void put_string(struct cbor_writer *w, const char *key, const char *text)
 {
-	cbor_put_key(w, key);
-	cbor_put_text(w, text, strlen(text));
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_text(w, text, strlen(text));
 }
 
-/* TF-M derives another key for each caller, so the caller is part of the identity. */
+/* TF-M derives a different key for each caller, so the caller is part of the identity. */
 static bool has_caller(const struct prov_facts *facts)
 {
 	return facts->huk_source == PROV_HUK_TFM || facts->huk_source == PROV_HUK_TFM_DUMMY;
@@ -62,22 +62,22 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 	put_number(w, "ab", IDENTITY_ABI);
 	put_number(w, "pu", PURPOSES);
 	put_number(w, "bs", PROV_BUF_SIZE);
-	put_number(w, "ca", CAN_PROVISION | (net_offered(prov->port) ? CAN_NET : 0u));
+	put_number(w, "ca", CAN_PROVISION | (prov_net_offered(prov->port) ? CAN_NET : 0u));
 	if (has_caller(facts)) {
-		cbor_put_key(w, "dc");
-		cbor_put_int(w, facts->huk_caller);
+		prov_cbor_put_key(w, "dc");
+		prov_cbor_put_int(w, facts->huk_caller);
 	}
 }
 
 static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
 	struct cbor_field brief = { .key = "b", .type = CBOR_TRUE };
-	int err = cbor_read_map(in, len, &brief, 1);
+	int err = prov_cbor_read_map(in, len, &brief, 1);
 
 	if (err != PROV_OK) {
 		return err;
 	}
-	cbor_put_map(w, brief.present ? 3u : has_caller(&prov->port->facts) ? 15u : 14u);
+	prov_cbor_put_map(w, brief.present ? 3u : has_caller(&prov->port->facts) ? 15u : 14u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));
@@ -96,7 +96,7 @@ static int read_slot(struct prov *prov, const uint8_t *in, size_t len, struct cb
 	uint8_t piece[SLOT_SIZE];
 	size_t room = w->size - READ_OVERHEAD, n;
 	uint32_t total;
-	int err = cbor_read_map(in, len, f, 2);
+	int err = prov_cbor_read_map(in, len, f, 2);
 
 	if (err != PROV_OK || !f[0].present || !f[1].present) {
 		return err != PROV_OK ? err : PROV_ERR_BAD_MAP;
@@ -115,9 +115,9 @@ static int read_slot(struct prov *prov, const uint8_t *in, size_t len, struct cb
 		return PROV_ERR_OUT_OF_ORDER;
 	}
 	n = total - f[1].as.number < room ? total - f[1].as.number : room;
-	err = store_read(&prov->store, (enum slot)f[0].as.number, f[1].as.number, piece, n);
+	err = prov_store_read(&prov->store, (enum slot)f[0].as.number, f[1].as.number, piece, n);
 	if (err == PROV_OK) {
-		cbor_put_map(w, 2);
+		prov_cbor_put_map(w, 2);
 		put_number(w, "l", total);
 		put_octets(w, "d", piece, n);
 	}
@@ -131,15 +131,15 @@ static const struct {
 	bool write;
 } commands[] = {
 	[COMMAND_HELLO] = { hello, false }, [COMMAND_READ] = { read_slot, false },
-	[COMMAND_TLS] = { tls_handle, true }, [COMMAND_NET] = { net_handle, true },
+	[COMMAND_TLS] = { prov_tls_handle, true }, [COMMAND_NET] = { prov_net_handle, true },
 #if PROV_PROVISIONING
-	[COMMAND_CSR] = { provision_csr, false }, [COMMAND_WRITE] = { provision_write, true },
-	[COMMAND_SEAL] = { provision_seal, true },
+	[COMMAND_CSR] = { prov_provision_csr, false }, [COMMAND_WRITE] = { prov_provision_write, true },
+	[COMMAND_SEAL] = { prov_provision_seal, true },
 #endif
 };
 
-/* TLS sockets may have a thread of their own, and PSA need not be safe for two: only what does without PSA goes on beside it. */
-static bool beside_visit(uint8_t command)
+/* TLS sockets may run in another thread, and PSA need not be thread-safe. So only commands without PSA are allowed meanwhile. */
+static bool allowed_during_handshake(uint8_t command)
 {
 	return command == COMMAND_NET || command == COMMAND_HELLO || command == COMMAND_READ;
 }
@@ -152,14 +152,14 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 
 	if (command >= sizeof commands / sizeof *commands || commands[command].handle == NULL ||
 	    commands[command].write != write ||
-	    (command == COMMAND_NET && !net_offered(prov->port))) {
+	    (command == COMMAND_NET && !prov_net_offered(prov->port))) {
 		return PROV_UNKNOWN_COMMAND;
 	}
 	if (prov->broken != PROV_OK) {
 		return prov->broken;
 	}
-	if (prov->net.via != NET_OFF && !beside_visit(command)) {
-		net_close(prov);
+	if (prov->net.via != NET_OFF && !allowed_during_handshake(command)) {
+		prov_net_close(prov);
 	}
 	err = commands[command].handle(prov, in, in_len, &w);
 	if (err == PROV_OK && w.overflow) {

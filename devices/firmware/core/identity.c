@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Identity ABI version 1, PROTOCOL.md section 5. Labels, curve and rule are frozen. */
+/* Identity ABI version 1 (PROTOCOL.md section 5). Labels, curve and derivation never change. */
 #include "core.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #define SCALAR_SIZE 32u
 
 #ifndef PROV_LABEL_SUFFIX
-#define PROV_LABEL_SUFFIX "" /* tells emulated boards with a common HUK apart */
+#define PROV_LABEL_SUFFIX "" /* distinguishes emulated boards that share an HUK */
 #endif
 
 static const char *const key_labels[PURPOSE_COUNT] = {
@@ -26,7 +26,7 @@ static int crypto_error(psa_status_t status)
 	return status == PSA_ERROR_INSUFFICIENT_ENTROPY ? PROV_ERR_NO_ENTROPY : PROV_ERR_CRYPTO;
 }
 
-/* HKDF-SHA256 over the HUK, no salt, info = label; the caller aborts `op` in every case. */
+/* HKDF-SHA256 of the HUK, without salt, info = label. The caller aborts `op` in every case. */
 static psa_status_t derivation(psa_key_derivation_operation_t *op, psa_key_id_t huk, const char *label)
 {
 	psa_status_t status = psa_key_derivation_setup(op, PSA_ALG_HKDF(PSA_ALG_SHA_256));
@@ -41,7 +41,7 @@ static psa_status_t derivation(psa_key_derivation_operation_t *op, psa_key_id_t 
 	return status;
 }
 
-/* Straight from the derivation into a volatile key pair: what it may be used for decides whether it ever leaves PSA. */
+/* Derives a volatile key pair inside PSA. Its usage decides whether the private key can leave PSA. */
 static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_usage_t usage, psa_key_id_t *key)
 {
 	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
@@ -73,8 +73,8 @@ static psa_status_t derive_board_id(psa_key_id_t huk, uint8_t id[BOARD_ID_SIZE])
 	return status;
 }
 
-/* RFC 9562 section 4: 8-4-4-4-12 in lower case. */
-static void spell(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
+/* The text form of RFC 9562 section 4: 8-4-4-4-12 in lower case. */
+static void format_uuid(const uint8_t id[BOARD_ID_SIZE], char text[BOARD_ID_TEXT])
 {
 	static const char digits[] = "0123456789abcdef";
 	char *at = text;
@@ -106,17 +106,17 @@ static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
 	for (unsigned i = 0; status == PSA_SUCCESS && i < PURPOSE_COUNT; i++) {
 		status = derive_pair(huk, key_labels[i], &id->keys[i]);
 	}
-	spell(id->board_id, id->text);
+	format_uuid(id->board_id, id->text);
 	return status;
 }
 
-int identity_derive(struct identity *id, const struct prov_port *port)
+int prov_identity_derive(struct identity *id, const struct prov_port *port)
 {
 	uint32_t huk = PSA_KEY_ID_NULL;
 	psa_status_t status;
 	int err;
 
-	memset(id, 0, sizeof *id); /* PSA_KEY_ID_NULL is 0 */
+	memset(id, 0, sizeof *id); /* all key ids become PSA_KEY_ID_NULL, which is 0 */
 	err = port->huk_open(port->ctx, &huk);
 	if (err != PROV_OK) {
 		return err;
@@ -124,21 +124,21 @@ int identity_derive(struct identity *id, const struct prov_port *port)
 	status = derive_all(id, (psa_key_id_t)huk);
 	port->huk_close(port->ctx, huk);
 	if (status != PSA_SUCCESS) {
-		identity_free(id);
+		prov_identity_free(id);
 	}
 	return crypto_error(status);
 }
 
-void identity_free(struct identity *id)
+void prov_identity_free(struct identity *id)
 {
 	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
-		(void)psa_destroy_key(id->keys[i].id); /* null or volatile: always succeeds */
+		(void)psa_destroy_key(id->keys[i].id); /* a null or volatile key: this always succeeds */
 	}
 	mbedtls_platform_zeroize(id, sizeof *id);
 }
 
 #if defined(PROV_RAW_KEY)
-/* ECPrivateKey around scalar and point of P-256, RFC 5915 section 3. */
+/* The parts of an ECPrivateKey around scalar and point of P-256 (RFC 5915 section 3). */
 static const uint8_t before_scalar[] = { 0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20 };
 static const uint8_t before_point[] = { 0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
 					0x01, 0x07, 0xa1, 0x44, 0x03, 0x42, 0x00 };
@@ -147,7 +147,7 @@ static const uint8_t before_point[] = { 0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48
 #define AT_POINT (AT_REST + sizeof before_point)
 _Static_assert(AT_POINT + P256_POINT_SIZE == RAW_KEY_SIZE, "RAW_KEY_SIZE");
 
-/* The derivation of the identity once more, into a key that may leave PSA and lives no longer than this call. */
+/* Derives the TLS key again, into a key that may be exported and that exists only during this call. */
 static psa_status_t export_scalar(psa_key_id_t huk, uint8_t scalar[SCALAR_SIZE])
 {
 	psa_key_id_t key = PSA_KEY_ID_NULL;
@@ -161,7 +161,7 @@ static psa_status_t export_scalar(psa_key_id_t huk, uint8_t scalar[SCALAR_SIZE])
 	return status;
 }
 
-int identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len)
+int prov_identity_raw_key(const struct identity *id, const struct prov_port *port, uint8_t der[RAW_KEY_SIZE], size_t *len)
 {
 	uint32_t huk = PSA_KEY_ID_NULL;
 	psa_status_t status;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the mbedTLS versions differ that the core is built with: 3.3 (Zephyr
- * 3.4), 3.6 (bare metal, posix, Zephyr 3.7 to 4.3) and 4.1 with TF-PSA-Crypto
- * (Zephyr after that). The core speaks of keys in PSA, and PSA draws the
- * random numbers; since 4.0 that is all there is.
+ * The differences between the mbedTLS versions that the core is built with: 3.3
+ * (Zephyr 3.4), 3.6 (bare metal, posix, Zephyr 3.7 to 4.3) and 4.1 with
+ * TF-PSA-Crypto (later Zephyrs). The core keeps all keys in PSA and takes random
+ * numbers from PSA; since version 4.0 there is no other way.
  */
 #ifndef PROV_CORE_MBEDTLS_COMPAT_H
 #define PROV_CORE_MBEDTLS_COMPAT_H
@@ -21,7 +21,7 @@
 #define COMPAT_SIGNED_BY_ECDSA MBEDTLS_PK_ECDSA
 #endif
 
-/* A context for a key that stays in PSA and is not freed with it. 0 or an error of mbedTLS. */
+/* Makes a context for a key that stays in PSA; freeing the context does not destroy the key. Returns 0 or an error of mbedTLS. */
 static inline int compat_pk_in_psa(mbedtls_pk_context *key, psa_key_id_t id)
 {
 #if MBEDTLS_VERSION_NUMBER >= 0x04000000
@@ -31,7 +31,7 @@ static inline int compat_pk_in_psa(mbedtls_pk_context *key, psa_key_id_t id)
 #endif
 }
 
-/* DER at the end of `out`: its length, or an error of mbedTLS. */
+/* Writes DER at the end of `out`. Returns its length, or an error of mbedTLS. */
 static inline int compat_csr_der(mbedtls_x509write_csr *csr, uint8_t *out, size_t size)
 {
 #if MBEDTLS_VERSION_NUMBER >= 0x04000000

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake over the board's own network: PROTOCOL.md section 4, "net".
- * Over a port's stream our own TLS client does it, over a port's TLS sockets
- * the port does. The station asks how it stands; nothing happens in between.
+ * The handshake over the board's own network (PROTOCOL.md section 4, "net"). Over a
+ * port's stream the core's own TLS client does it; over a port's TLS sockets the
+ * port does it. A session makes progress only when the station asks for its state.
  */
 #include "core.h"
 
@@ -10,22 +10,22 @@
 
 #include <mbedtls/platform_util.h>
 
-#define ANSWER_MIN 160u /* as of `tls`: below this a buffer is wrongly configured */
+#define ANSWER_MIN 160u /* as in tls.c: a smaller buffer is a wrong configuration */
 
-/* Where the credentials for TLS sockets stand. Our own client is idle then, and its buffer free. */
+/* Offsets of the credentials for TLS sockets, in a buffer of the core's TLS client, which is idle then. */
 enum { AT_ANCHOR = 0, AT_CHAIN = SLOT_SIZE, AT_CERTIFICATE = 2 * SLOT_SIZE, AT_KEY = 3 * SLOT_SIZE };
 _Static_assert(sizeof((struct tls *)0)->credentials >= AT_KEY + RAW_KEY_SIZE, "no room for credentials");
 
-/* tls.c and port.h count alike. */
+/* tls.c and port.h number the states alike. */
 _Static_assert((int)TLS_CLOSED == (int)PROV_VISIT_CLOSED && (int)TLS_HANDSHAKING == (int)PROV_VISIT_SHAKING &&
 	       (int)TLS_ESTABLISHED == (int)PROV_VISIT_ESTABLISHED && (int)TLS_FAILED == (int)PROV_VISIT_FAILED, "states");
 
-bool net_offered(const struct prov_port *port)
+bool prov_net_offered(const struct prov_port *port)
 {
 	return port->stream != NULL || port->tls_sockets != NULL;
 }
 
-/* Sends what our client has said; true: all of it is on its way. */
+/* Sends the output of the TLS client. True: the stream has taken all of it. */
 static bool flush(struct prov *prov, int *error)
 {
 	const struct prov_port *port = prov->port;
@@ -43,11 +43,11 @@ static bool flush(struct prov *prov, int *error)
 	return true;
 }
 
-/* Our client says all that it has to say; it may be more than fits at once. */
-static bool speak(struct prov *prov, int *error)
+/* Runs the TLS client and sends its output, until it has no more; the output may be larger than its buffer. */
+static bool pump_and_flush(struct prov *prov, int *error)
 {
 	do {
-		tls_pump(&prov->tls);
+		prov_tls_pump(&prov->tls);
 		if (!flush(prov, error)) {
 			return false;
 		}
@@ -55,8 +55,8 @@ static bool speak(struct prov *prov, int *error)
 	return true;
 }
 
-/* A server that waits for our end need not wait until its patience is at an end. */
-static void say_goodbye(struct prov *prov)
+/* Sends close_notify, so that a server that waits for the end need not wait for its time-out. */
+static void send_close_notify(struct prov *prov)
 {
 	int ignored;
 
@@ -65,14 +65,14 @@ static void say_goodbye(struct prov *prov)
 	}
 }
 
-void net_close(struct prov *prov)
+void prov_net_close(struct prov *prov)
 {
 	const struct prov_port *port = prov->port;
 
 	if (prov->net.via == NET_STREAM) {
-		say_goodbye(prov);
+		send_close_notify(prov);
 		port->stream->close(port->ctx);
-		tls_close(&prov->tls);
+		prov_tls_close(&prov->tls);
 	} else if (prov->net.via == NET_SOCKETS) {
 		port->tls_sockets->close(port->ctx);
 		mbedtls_platform_zeroize(prov->tls.credentials, sizeof prov->tls.credentials);
@@ -80,14 +80,14 @@ void net_close(struct prov *prov)
 	memset(&prov->net, 0, sizeof prov->net);
 }
 
-static int take(struct prov *prov, enum slot slot, size_t at, struct prov_der *der)
+static int load_object(struct prov *prov, enum slot slot, size_t at, struct prov_der *der)
 {
 	der->octets = prov->tls.credentials + at;
 	der->len = prov->store.len[slot];
-	return store_read(&prov->store, slot, 0, prov->tls.credentials + at, der->len);
+	return prov_store_read(&prov->store, slot, 0, prov->tls.credentials + at, der->len);
 }
 
-static int take_key(struct prov *prov, struct prov_visit *visit)
+static int load_key(struct prov *prov, struct prov_visit *visit)
 {
 	visit->psa_key_id = (uint32_t)prov->identity.keys[PURPOSE_TLS].id;
 	if (!prov->port->tls_sockets->raw_key) {
@@ -95,27 +95,27 @@ static int take_key(struct prov *prov, struct prov_visit *visit)
 	}
 #if defined(PROV_RAW_KEY)
 	visit->private_key.octets = prov->tls.credentials + AT_KEY;
-	return identity_raw_key(&prov->identity, prov->port, prov->tls.credentials + AT_KEY, &visit->private_key.len);
+	return prov_identity_raw_key(&prov->identity, prov->port, prov->tls.credentials + AT_KEY, &visit->private_key.len);
 #else
-	return PROV_ERR_INTERNAL; /* a port that asks for what its build left out */
+	return PROV_ERR_INTERNAL; /* the port asks for a key that this build cannot give */
 #endif
 }
 
-static int take_credentials(struct prov *prov, struct prov_visit *visit, bool with_chain)
+static int load_credentials(struct prov *prov, struct prov_visit *visit, bool with_chain)
 {
 	int err;
 
 	if (prov->store.len[SLOT_ANCHOR] == 0 || prov->store.len[SLOT_CERTIFICATE] == 0) {
 		return prov->store.len[SLOT_ANCHOR] == 0 ? PROV_ERR_NO_ANCHOR : PROV_ERR_EMPTY;
 	}
-	err = take(prov, SLOT_ANCHOR, AT_ANCHOR, &visit->anchor);
+	err = load_object(prov, SLOT_ANCHOR, AT_ANCHOR, &visit->anchor);
 	if (err == PROV_OK) {
-		err = take(prov, SLOT_CERTIFICATE, AT_CERTIFICATE, &visit->certificate);
+		err = load_object(prov, SLOT_CERTIFICATE, AT_CERTIFICATE, &visit->certificate);
 	}
 	if (err == PROV_OK && with_chain) {
-		err = take(prov, SLOT_CHAIN, AT_CHAIN, &visit->chain);
+		err = load_object(prov, SLOT_CHAIN, AT_CHAIN, &visit->chain);
 	}
-	return err == PROV_OK ? take_key(prov, visit) : err;
+	return err == PROV_OK ? load_key(prov, visit) : err;
 }
 
 static int open_sockets(struct prov *prov, bool with_chain)
@@ -123,34 +123,34 @@ static int open_sockets(struct prov *prov, bool with_chain)
 	const struct prov_port *port = prov->port;
 	int err;
 
-	prov->net.via = NET_SOCKETS; /* from here on net_close wipes */
-	err = take_credentials(prov, &prov->net.visit, with_chain);
+	prov->net.via = NET_SOCKETS; /* from here on prov_net_close wipes the credentials */
+	err = load_credentials(prov, &prov->net.visit, with_chain);
 	return err == PROV_OK ? port->tls_sockets->start(port->ctx, &prov->net.visit) : err;
 }
 
 static int open_stream(struct prov *prov, bool with_chain)
 {
 	const struct prov_port *port = prov->port;
-	int err = tls_open(prov, prov->net.server_name, with_chain);
+	int err = prov_tls_open(prov, prov->net.server_name, with_chain);
 
 	prov->net.via = NET_STREAM;
 	return err == PROV_OK ? port->stream->connect(port->ctx, prov->net.address, prov->net.visit.port) : err;
 }
 
-/* Our client takes a step: out, in, and out again. A connection that ended counts only when TLS has not. */
-static void step(struct prov *prov)
+/* One step of the TLS client: output, input, output. An ended connection is an error only while TLS has not ended. */
+static void step_stream(struct prov *prov)
 {
 	const struct prov_port *port = prov->port;
 	struct tls *tls = &prov->tls;
 	int error = 0;
 	size_t room;
 
-	if (speak(prov, &error) && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
-		room = tls_room(tls);
+	if (pump_and_flush(prov, &error) && (tls->state == TLS_HANDSHAKING || tls->state == TLS_ESTABLISHED)) {
+		room = prov_tls_room(tls);
 		int n = port->stream->receive(port->ctx, tls->in + tls->in_len, room);
 		if (n > 0 && (size_t)n <= room) {
 			tls->in_len += (size_t)n;
-			(void)speak(prov, &error);
+			(void)pump_and_flush(prov, &error);
 		} else if (n < 0) {
 			error = n;
 		}
@@ -161,11 +161,11 @@ static void step(struct prov *prov)
 	}
 }
 
-static void look_at_stream(struct prov *prov, struct prov_visit_report *report)
+static void report_stream(struct prov *prov, struct prov_visit_report *report)
 {
 	struct tls *tls = &prov->tls;
 
-	step(prov);
+	step_stream(prov);
 	report->state = (enum prov_visit_state)tls->state;
 	report->error = tls->error;
 	report->verify_flags = tls->verify_flags;
@@ -174,7 +174,7 @@ static void look_at_stream(struct prov *prov, struct prov_visit_report *report)
 	tls->app_len = 0;
 }
 
-static void look(struct prov *prov)
+static void poll_session(struct prov *prov)
 {
 	const struct prov_port *port = prov->port;
 	struct prov_visit_report *report = &prov->net.report;
@@ -184,12 +184,12 @@ static void look(struct prov *prov)
 		return;
 	}
 	if (prov->net.via == NET_STREAM) {
-		look_at_stream(prov, report);
+		report_stream(prov, report);
 	} else {
 		port->tls_sockets->poll(port->ctx, report);
 	}
 	if (report->data_len > sizeof report->data) {
-		report->data_len = 0; /* no port does this */
+		report->data_len = 0; /* a fault of the port */
 	}
 	prov->net.over = report->state == PROV_VISIT_CLOSED || report->state == PROV_VISIT_FAILED;
 }
@@ -199,25 +199,25 @@ static void answer(struct net *net)
 	const struct prov_visit_report *r = &net->report;
 	struct cbor_writer w = { net->answer, sizeof net->answer, 0, false };
 
-	cbor_put_map(&w, 1u + (r->data_len > 0) + (r->error != 0) + (r->verify_flags != 0));
-	cbor_put_key(&w, "st");
-	cbor_put_uint(&w, (uint32_t)r->state);
+	prov_cbor_put_map(&w, 1u + (r->data_len > 0) + (r->error != 0) + (r->verify_flags != 0));
+	prov_cbor_put_key(&w, "st");
+	prov_cbor_put_uint(&w, (uint32_t)r->state);
 	if (r->data_len > 0) {
-		cbor_put_key(&w, "r");
-		cbor_put_bstr(&w, r->data, r->data_len);
+		prov_cbor_put_key(&w, "r");
+		prov_cbor_put_bstr(&w, r->data, r->data_len);
 	}
 	if (r->error != 0) {
-		cbor_put_key(&w, "e");
-		cbor_put_int(&w, r->error);
+		prov_cbor_put_key(&w, "e");
+		prov_cbor_put_int(&w, r->error);
 	}
 	if (r->verify_flags != 0) {
-		cbor_put_key(&w, "vf");
-		cbor_put_uint(&w, r->verify_flags);
+		prov_cbor_put_key(&w, "vf");
+		prov_cbor_put_uint(&w, r->verify_flags);
 	}
 	net->answer_len = w.len;
 }
 
-static int give(const struct net *net, struct cbor_writer *w)
+static int put_answer(const struct net *net, struct cbor_writer *w)
 {
 	if (net->answer_len > w->size) {
 		return PROV_ERR_INTERNAL;
@@ -229,7 +229,7 @@ static int give(const struct net *net, struct cbor_writer *w)
 
 enum { Q, SN, A, P, CH, X, FIELDS };
 
-/* Text that may become a C string: something, and no NUL in it. */
+/* True if the text may become a C string: it is not empty and has no NUL. */
 static bool is_text(const struct cbor_field *f)
 {
 	return f->present && f->as.string.len > 0 && memchr(f->as.string.octets, 0, f->as.string.len) == NULL;
@@ -244,27 +244,27 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	if (!is_text(&f[SN]) || !is_text(&f[A]) || !f[P].present || f[P].as.number == 0 || f[X].present) {
 		return PROV_ERR_BAD_MAP;
 	}
-	net_close(prov);
-	tls_close(&prov->tls);
-	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero: there is a NUL behind */
+	prov_net_close(prov);
+	prov_tls_close(&prov->tls);
+	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero, so the string is terminated */
 	memcpy(net->address, f[A].as.string.octets, f[A].as.string.len);
 	net->visit.address = net->address;
 	net->visit.port = (uint16_t)f[P].as.number;
 	net->visit.server_name = net->server_name;
 	err = prov->port->stream != NULL ? open_stream(prov, with_chain) : open_sockets(prov, with_chain);
 	if (err != PROV_OK) {
-		net_close(prov);
+		prov_net_close(prov);
 		return err;
 	}
 	net->used = true;
-	net->report.state = PROV_VISIT_SHAKING; /* this answer does not wait for anybody */
+	net->report.state = PROV_VISIT_SHAKING; /* the first answer does not wait for the peer */
 	return PROV_OK;
 }
 
-/* The session stays, to answer this request again; the connection and the keys do not. */
+/* Ends connection and keys. The session stays, so that this request can be answered again. */
 static int close_from(struct prov *prov, uint32_t q)
 {
-	net_close(prov);
+	prov_net_close(prov);
 	prov->net.used = true;
 	prov->net.over = true;
 	prov->net.q = q;
@@ -281,7 +281,7 @@ static int continue_from(struct prov *prov, const struct cbor_field *f)
 
 static int read_request(const uint8_t *in, size_t in_len, struct cbor_field *f)
 {
-	int err = cbor_read_map(in, in_len, f, FIELDS);
+	int err = prov_cbor_read_map(in, in_len, f, FIELDS);
 
 	if (err == PROV_OK && !f[Q].present) {
 		err = PROV_ERR_BAD_MAP;
@@ -289,7 +289,7 @@ static int read_request(const uint8_t *in, size_t in_len, struct cbor_field *f)
 	return err;
 }
 
-int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
+int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
 {
 	struct net *net = &prov->net;
 	struct cbor_field f[FIELDS] = {
@@ -306,10 +306,10 @@ int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 		err = PROV_ERR_INTERNAL;
 	}
 	if (err == PROV_OK) {
-		err = session_turn(prov, net->used, net->q, f[Q].as.number);
+		err = prov_session_turn(prov, net->used, net->q, f[Q].as.number);
 	}
 	if (err != PROV_OK) {
-		return err == SESSION_AGAIN ? give(net, w) : err;
+		return err == SESSION_AGAIN ? put_answer(net, w) : err;
 	}
 	err = f[Q].as.number == 0 ? open_from(prov, f) : continue_from(prov, f);
 	if (err != PROV_OK) {
@@ -317,8 +317,8 @@ int net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	}
 	net->q = f[Q].as.number;
 	if (net->q > 0) {
-		look(prov);
+		poll_session(prov);
 	}
 	answer(net);
-	return give(net, w);
+	return put_answer(net, w);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Apart from smp.c, because a system with an SMP server of its own needs it too. */
+/* Not in smp.c, because a system with its own SMP server needs it, too. */
 #include "core.h"
 
 #include <string.h>

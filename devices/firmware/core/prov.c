@@ -10,7 +10,7 @@
 _Static_assert(PROV_PURPOSE_TLS == PURPOSE_TLS && PROV_PURPOSE_COSE == PURPOSE_COSE, "one number for each purpose");
 _Static_assert(sizeof(struct prov) <= PROV_SIZE, "PROV_SIZE in prov/prov.h is too small");
 
-/* Once: PSA keeps what it holds through a second prov_init. */
+/* Sets mbedTLS's memory once, because PSA keeps its objects through a second prov_init. */
 static void use_static_memory(void)
 {
 #if defined(MBEDTLS_MEMORY_BUFFER_ALLOC_C) && PROV_HEAP_SIZE > 0
@@ -30,17 +30,17 @@ static int start(struct prov *prov)
 	int err;
 
 	use_static_memory();
-	entropy_use(prov->port);
+	prov_entropy_use(prov->port);
 	status = psa_crypto_init();
 	if (status != PSA_SUCCESS) {
 		return status == PSA_ERROR_INSUFFICIENT_ENTROPY ? PROV_ERR_NO_ENTROPY : PROV_ERR_CRYPTO;
 	}
-	/* Not from a generator that is seeded once: a boot id must differ even if two boots get one seed. */
+	/* The boot id comes straight from the entropy source: two boots may seed a random generator alike. */
 	err = prov->port->entropy(prov->port->ctx, prov->boot_id, BOOT_ID_SIZE);
 	if (err != PROV_OK) {
 		return PROV_ERR_NO_ENTROPY;
 	}
-	return identity_derive(&prov->identity, prov->port);
+	return prov_identity_derive(&prov->identity, prov->port);
 }
 
 int prov_init(struct prov *prov, const struct prov_port *port)
@@ -49,7 +49,7 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 	prov->port = port;
 	prov->broken = start(prov);
 	if (prov->broken == PROV_OK) {
-		(void)store_mount(&prov->store, port); /* a damaged store refuses each command by itself */
+		(void)prov_store_mount(&prov->store, port); /* with a damaged store, each command that needs the store is refused */
 	}
 	return prov->broken;
 }
@@ -77,12 +77,12 @@ int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, si
 	if (*len == 0 || *len > size) {
 		return *len == 0 ? PROV_ERR_EMPTY : PROV_ERR_TOO_LONG;
 	}
-	return store_read(&prov->store, slot, 0, der, *len);
+	return prov_store_read(&prov->store, slot, 0, der, *len);
 }
 
 void prov_free(struct prov *prov)
 {
-	net_close(prov);
-	tls_close(&prov->tls);
-	identity_free(&prov->identity);
+	prov_net_close(prov);
+	prov_tls_close(&prov->tls);
+	prov_identity_free(&prov->identity);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mbedTLS 3.6 as the core needs it, for every port that builds mbedTLS itself:
- * PSA with HKDF and P-256, CSR writing, certificate parsing, a TLS 1.2 and 1.3
- * client. One curve, one hash and two suites keep the ClientHello short.
+ * The configuration of mbedTLS 3.6 for every port that builds mbedTLS itself: PSA
+ * with HKDF and P-256, CSR writing, certificate parsing, and a client for TLS 1.2
+ * and 1.3. One curve, one hash and two cipher suites keep the ClientHello short.
  */
 #ifndef PROV_MBEDTLS_CONFIG_H
 #define PROV_MBEDTLS_CONFIG_H
 
-/* System. Entropy comes from the port through mbedtls_hardware_poll (core/entropy.c). */
+/* System. Entropy comes from the port, through mbedtls_hardware_poll (core/entropy.c). */
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_NO_PLATFORM_ENTROPY
 #define MBEDTLS_ENTROPY_HARDWARE_ALT
@@ -16,7 +16,7 @@
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_AES_FEWER_TABLES
 
-/* Memory is one static buffer (core/prov.c): its bound is known when the image is built. */
+/* The memory is one static buffer (core/prov.c), so its size is known at build time. */
 #define MBEDTLS_PLATFORM_MEMORY
 #define MBEDTLS_MEMORY_BUFFER_ALLOC_C
 
@@ -25,9 +25,9 @@
 #define MBEDTLS_USE_PSA_CRYPTO
 #define MBEDTLS_PSA_CRYPTO_CONFIG
 #define MBEDTLS_PSA_KEY_SLOT_COUNT 16
-#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS /* one thread: nobody changes a buffer during a call, so none is copied */
+#define MBEDTLS_PSA_ASSUME_EXCLUSIVE_BUFFERS /* one thread: no buffer changes during a call, so PSA need not copy it */
 
-/* What PSA's configuration (prov_psa_config.h beside this file) turns into built-ins. */
+/* Options of the built-in drivers that PSA's configuration (prov_psa_config.h) selects. */
 #define MBEDTLS_ECP_WINDOW_SIZE 4
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
 #define MBEDTLS_ECP_NIST_OPTIM
@@ -47,7 +47,7 @@
 #define MBEDTLS_X509_CREATE_C
 #define MBEDTLS_X509_CSR_WRITE_C
 
-/* TLS client. Incoming records may be as large as a foreign server makes them. */
+/* TLS client. Incoming records have the full size of TLS, because the server chooses it. */
 #define MBEDTLS_SSL_TLS_C
 #define MBEDTLS_SSL_CLI_C
 #define MBEDTLS_SSL_PROTO_TLS1_2

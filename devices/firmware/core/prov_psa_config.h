@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PSA mechanisms of the core, and no others. */
+/* The PSA mechanisms that the core uses, and no others. */
 #ifndef PROV_PSA_CRYPTO_CONFIG_H
 #define PROV_PSA_CRYPTO_CONFIG_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands that change a board: csr, write and seal of PROTOCOL.md section
- * 4. A product's image (PROV_PROVISIONING 0) is built without them.
+ * The commands that change a board: csr, write and seal (PROTOCOL.md section 4). A
+ * product's image (PROV_PROVISIONING 0) is built without this file's code.
  */
 #include "core.h"
 
@@ -9,7 +9,7 @@
 
 #if PROV_PROVISIONING
 
-/* Printable ASCII without what RFC 4514 gives a meaning, so that no name can be smuggled into a name. */
+/* Printable ASCII without the special characters of RFC 4514, so that no text can add another attribute to the name. */
 static bool plain(const struct cbor_field *f)
 {
 	for (size_t i = 0; i < f->as.string.len; i++) {
@@ -21,7 +21,7 @@ static bool plain(const struct cbor_field *f)
 	return true;
 }
 
-int provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
+int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
 	uint8_t der[SLOT_SIZE];
 	size_t der_len;
@@ -31,7 +31,7 @@ int provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_
 		{ .key = "ou", .type = CBOR_TSTR, .max = SUBJECT_MAX },
 		{ .key = "p", .type = CBOR_UINT, .max = UINT32_MAX },
 	};
-	int err = cbor_read_map(in, len, f, 4);
+	int err = prov_cbor_read_map(in, len, f, 4);
 	uint32_t purpose = f[3].present ? f[3].as.number : PURPOSE_TLS;
 
 	if (err != PROV_OK) {
@@ -41,12 +41,12 @@ int provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_
 	    !plain(&f[2]) || purpose >= PURPOSE_COUNT) {
 		return PROV_ERR_BAD_MAP;
 	}
-	err = csr_write(&prov->identity, (enum purpose)purpose, f[0].as.string.octets, &f[1], &f[2], der, sizeof der,
-			&der_len);
+	err = prov_csr_write(&prov->identity, (enum purpose)purpose, f[0].as.string.octets, &f[1], &f[2], der, sizeof der,
+			     &der_len);
 	if (err == PROV_OK) {
-		cbor_put_map(w, 1);
-		cbor_put_key(w, "csr");
-		cbor_put_bstr(w, der, der_len);
+		prov_cbor_put_map(w, 1);
+		prov_cbor_put_key(w, "csr");
+		prov_cbor_put_bstr(w, der, der_len);
 	}
 	return err;
 }
@@ -63,7 +63,7 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	if (f[L].as.number > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
-	/* The first piece once more, because its answer was lost, must not forget the others. A longer one is a new try. */
+	/* When the answer to the first piece was lost, the first piece comes again; the other pieces are kept. A longer one begins anew. */
 	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
 	    f[D].as.string.len <= t->received && memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
 		return PROV_OK;
@@ -76,7 +76,7 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	return PROV_OK;
 }
 
-static int take_piece(struct transfer *t, const struct cbor_field *f)
+static int add_piece(struct transfer *t, const struct cbor_field *f)
 {
 	uint32_t offset = f[O].as.number;
 	size_t len = f[D].as.string.len;
@@ -116,15 +116,15 @@ static int commit(struct prov *prov)
 		return PROV_ERR_BAD_HASH;
 	}
 	if (prov->store.sealed) {
-		return store_commit(&prov->store, t->slot, t->der, t->total); /* what is there already, or sealed: nothing to parse */
+		return prov_store_commit(&prov->store, t->slot, t->der, t->total); /* the stored object again, or sealed: no certificate has to be parsed */
 	}
-	err = certificate_check(&prov->store, &prov->identity, t->slot, t->der, t->total);
-	return err == PROV_OK ? store_commit(&prov->store, t->slot, t->der, t->total) : err;
+	err = prov_certificate_check(&prov->store, &prov->identity, t->slot, t->der, t->total);
+	return err == PROV_OK ? prov_store_commit(&prov->store, t->slot, t->der, t->total) : err;
 }
 
 static int read_write_request(const uint8_t *in, size_t len, struct cbor_field f[WRITE_FIELDS])
 {
-	int err = cbor_read_map(in, len, f, WRITE_FIELDS);
+	int err = prov_cbor_read_map(in, len, f, WRITE_FIELDS);
 
 	if (err != PROV_OK) {
 		return err;
@@ -141,7 +141,7 @@ static int read_write_request(const uint8_t *in, size_t len, struct cbor_field f
 	return PROV_OK;
 }
 
-int provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
+int prov_provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
 	struct cbor_field f[WRITE_FIELDS] = {
 		[S] = { .key = "s", .type = CBOR_UINT, .max = UINT32_MAX },
@@ -157,28 +157,28 @@ int provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbo
 		err = begin_transfer(prov, f);
 	}
 	if (err == PROV_OK) {
-		err = take_piece(&prov->transfer, f);
+		err = add_piece(&prov->transfer, f);
 	}
 	if (err == PROV_OK && f[C].present) {
 		err = commit(prov);
 	}
 	if (err == PROV_OK) {
-		cbor_put_map(w, 1);
-		cbor_put_key(w, "o");
-		cbor_put_uint(w, prov->transfer.received);
+		prov_cbor_put_map(w, 1);
+		prov_cbor_put_key(w, "o");
+		prov_cbor_put_uint(w, prov->transfer.received);
 	}
 	return err;
 }
 
-int provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
+int prov_provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
-	int err = cbor_read_map(in, len, NULL, 0);
+	int err = prov_cbor_read_map(in, len, NULL, 0);
 
 	if (err == PROV_OK) {
-		err = store_seal(&prov->store);
+		err = prov_store_seal(&prov->store);
 	}
 	if (err == PROV_OK) {
-		cbor_put_map(w, 0);
+		prov_cbor_put_map(w, 0);
 	}
 	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SMP: headers, errors, OS group. PROTOCOL.md sections 2 and 3. */
+/* SMP: headers, errors and the OS group (PROTOCOL.md sections 2 and 3). */
 #include "core.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ static void reply(struct prov *prov, const struct request *rq, size_t body_len)
 	h[5] = (uint8_t)rq->group;
 	h[6] = rq->seq;
 	h[7] = rq->command;
-	frame_send(prov, prov->smp.reply, SMP_HEADER_SIZE + body_len);
+	prov_frame_send(prov, prov->smp.reply, SMP_HEADER_SIZE + body_len);
 }
 
 static struct cbor_writer body_writer(struct prov *prov)
@@ -44,13 +44,13 @@ static void reply_rc(struct prov *prov, const struct request *rq, uint32_t rc)
 {
 	struct cbor_writer w = body_writer(prov);
 
-	cbor_put_map(&w, 1);
-	cbor_put_key(&w, "rc");
-	cbor_put_uint(&w, rc);
+	prov_cbor_put_map(&w, 1);
+	prov_cbor_put_key(&w, "rc");
+	prov_cbor_put_uint(&w, rc);
 	reply(prov, rq, w.len);
 }
 
-/* SMP v2 names the group; v1 has only rc. */
+/* SMP version 2 names the group; version 1 has only rc. */
 static void reply_refusal(struct prov *prov, const struct request *rq, int err)
 {
 	struct cbor_writer w = body_writer(prov);
@@ -59,13 +59,13 @@ static void reply_refusal(struct prov *prov, const struct request *rq, int err)
 		reply_rc(prov, rq, (uint32_t)-err);
 		return;
 	}
-	cbor_put_map(&w, 1);
-	cbor_put_key(&w, "err");
-	cbor_put_map(&w, 2);
-	cbor_put_key(&w, "group");
-	cbor_put_uint(&w, GROUP_PROV);
-	cbor_put_key(&w, "rc");
-	cbor_put_uint(&w, (uint32_t)-err);
+	prov_cbor_put_map(&w, 1);
+	prov_cbor_put_key(&w, "err");
+	prov_cbor_put_map(&w, 2);
+	prov_cbor_put_key(&w, "group");
+	prov_cbor_put_uint(&w, GROUP_PROV);
+	prov_cbor_put_key(&w, "rc");
+	prov_cbor_put_uint(&w, (uint32_t)-err);
 	reply(prov, rq, w.len);
 }
 
@@ -74,26 +74,26 @@ static void os_echo(struct prov *prov, const struct request *rq)
 	struct cbor_field d = { .key = "d", .type = CBOR_TSTR, .max = ECHO_MAX };
 	struct cbor_writer w = body_writer(prov);
 
-	if (cbor_read_map(rq->body, rq->body_len, &d, 1) != PROV_OK || !d.present) {
+	if (prov_cbor_read_map(rq->body, rq->body_len, &d, 1) != PROV_OK || !d.present) {
 		reply_rc(prov, rq, RC_EINVAL);
 		return;
 	}
-	cbor_put_map(&w, 1);
-	cbor_put_key(&w, "r");
-	cbor_put_text(&w, (const char *)d.as.string.octets, d.as.string.len);
+	prov_cbor_put_map(&w, 1);
+	prov_cbor_put_key(&w, "r");
+	prov_cbor_put_text(&w, (const char *)d.as.string.octets, d.as.string.len);
 	reply(prov, rq, w.len);
 }
 
 static void os_reset(struct prov *prov, const struct request *rq)
 {
-	struct cbor_field force = { .key = "force", .type = CBOR_UINT, .max = 1 }; /* MCUmgr's option; nothing to force here */
+	struct cbor_field force = { .key = "force", .type = CBOR_UINT, .max = 1 }; /* an option of MCUmgr, which has no effect here */
 	struct cbor_writer w = body_writer(prov);
 
-	if (rq->body_len > 0 && cbor_read_map(rq->body, rq->body_len, &force, 1) != PROV_OK) {
+	if (rq->body_len > 0 && prov_cbor_read_map(rq->body, rq->body_len, &force, 1) != PROV_OK) {
 		reply_rc(prov, rq, RC_EINVAL);
 		return;
 	}
-	cbor_put_map(&w, 0);
+	prov_cbor_put_map(&w, 0);
 	reply(prov, rq, w.len);
 	prov->port->reboot(prov->port->ctx);
 }
@@ -102,15 +102,15 @@ static void os_params(struct prov *prov, const struct request *rq)
 {
 	struct cbor_writer w = body_writer(prov);
 
-	if (rq->body_len > 0 && cbor_read_map(rq->body, rq->body_len, NULL, 0) != PROV_OK) {
+	if (rq->body_len > 0 && prov_cbor_read_map(rq->body, rq->body_len, NULL, 0) != PROV_OK) {
 		reply_rc(prov, rq, RC_EINVAL);
 		return;
 	}
-	cbor_put_map(&w, 2);
-	cbor_put_key(&w, "buf_size");
-	cbor_put_uint(&w, PROV_BUF_SIZE);
-	cbor_put_key(&w, "buf_count");
-	cbor_put_uint(&w, 1);
+	prov_cbor_put_map(&w, 2);
+	prov_cbor_put_key(&w, "buf_size");
+	prov_cbor_put_uint(&w, PROV_BUF_SIZE);
+	prov_cbor_put_key(&w, "buf_count");
+	prov_cbor_put_uint(&w, 1);
 	reply(prov, rq, w.len);
 }
 
@@ -122,7 +122,7 @@ static void os_info(struct prov *prov, const struct request *rq)
 	char text[2u * PROV_TEXT_MAX + 16u] = "Hallmark ";
 	size_t at = strlen(text), version = strlen(facts->firmware_version), type = strlen(facts->board_type);
 
-	if ((rq->body_len > 0 && cbor_read_map(rq->body, rq->body_len, &format, 1) != PROV_OK) ||
+	if ((rq->body_len > 0 && prov_cbor_read_map(rq->body, rq->body_len, &format, 1) != PROV_OK) ||
 	    version > PROV_TEXT_MAX || type > PROV_TEXT_MAX) {
 		reply_rc(prov, rq, RC_EINVAL);
 		return;
@@ -130,9 +130,9 @@ static void os_info(struct prov *prov, const struct request *rq)
 	memcpy(text + at, facts->firmware_version, version);
 	text[at + version] = ' ';
 	memcpy(text + at + version + 1u, facts->board_type, type);
-	cbor_put_map(&w, 1);
-	cbor_put_key(&w, "output");
-	cbor_put_text(&w, text, at + version + 1u + type);
+	prov_cbor_put_map(&w, 1);
+	prov_cbor_put_key(&w, "output");
+	prov_cbor_put_text(&w, text, at + version + 1u + type);
 	reply(prov, rq, w.len);
 }
 
@@ -172,8 +172,8 @@ static void prov_group(struct prov *prov, const struct request *rq)
 	}
 }
 
-/* m: len octets of header and body, and the CRC behind them. */
-void smp_message(struct prov *prov, const uint8_t *m, size_t len)
+/* m: len octets of header and body, and two octets of CRC after them. */
+void prov_smp_message(struct prov *prov, const uint8_t *m, size_t len)
 {
 	struct request rq = {
 		.op = m[0] & 0x07u,
@@ -187,7 +187,7 @@ void smp_message(struct prov *prov, const uint8_t *m, size_t len)
 	size_t announced = (size_t)(m[2] << 8 | m[3]);
 
 	if (announced != rq.body_len || rq.version > 1 || (rq.op != OP_READ && rq.op != OP_WRITE)) {
-		return; /* not a request: answering could answer an answer */
+		return; /* not a request: an answer must not be answered */
 	}
 	prov_smp_notice(prov, m, (uint16_t)(m[len] << 8 | m[len + 1u]));
 	if (rq.group == GROUP_OS) {

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The certificate store: a snapshot of everything in one of two sectors. A
- * commit writes the next snapshot into the other sector, data first and the
- * header with its hash last. The header is the commit point: a power cut before
- * its last octet leaves the old snapshot valid, after it the new one.
+ * The certificate store: one of two sectors holds a snapshot of all slots. A commit
+ * writes the next snapshot to the other sector: first the data, then the header with
+ * the hash. The header is the commit point: a power cut before its last octet leaves
+ * the old snapshot valid, a power cut after it the new one.
  *
- * sector: magic | generation | sealed | len[] | SHA-256 of those and of the
- * data | pad to 64 | data. Numbers are little-endian.
+ * Sector: magic | generation | sealed | len[] | SHA-256 of these fields and of the
+ * data | padding to 64 octets | data. Numbers are little-endian.
  *
- * "HMS2" has four lengths, and the slots stand one behind the other, each from a multiple of ALIGN on: four full ones
- * need 4160 octets, so a sector of 4096 may be full before each slot is. "HMS1" of earlier firmware has three lengths,
- * and each slot has SLOT_SIZE octets. It is read for ever, because an identity survives an update, and never written.
+ * "HMS2" has four lengths. The slots follow each other, and each begins at a multiple
+ * of ALIGN. Four full slots need 4160 octets, so a sector of 4096 octets may be full
+ * before each slot is. "HMS1" of earlier firmware has three lengths and SLOT_SIZE octets
+ * for each slot. The core reads it for ever, because an identity survives an update,
+ * and never writes it.
  */
 #include "core.h"
 
@@ -28,14 +30,14 @@ static const struct store_layout {
 	bool packed;
 } layouts[] = { { { 'H', 'M', 'S', '2' }, SLOT_COUNT, true }, { { 'H', 'M', 'S', '1' }, 3, false } };
 
-#define HASH_OFFSET(layout) (12u + 4u * (layout)->slots) /* what stands before it is hashed */
+#define HASH_OFFSET(layout) (12u + 4u * (layout)->slots) /* the hash covers the header up to here */
 
 static uint32_t aligned(uint32_t len)
 {
 	return (len + ALIGN - 1u) / ALIGN * ALIGN;
 }
 
-/* Where the slot begins in its sector; SLOT_COUNT: where the data end. */
+/* Offset of a slot in its sector; SLOT_COUNT: end of the data. */
 static uint32_t data_offset(const struct store *s, unsigned slot)
 {
 	uint32_t at = HEADER_SIZE;
@@ -69,7 +71,7 @@ static int flash_read(const struct store *s, int sector, uint32_t offset, void *
 												 : PROV_ERR_STORE_IO;
 }
 
-/* At most PIECE octets; read back, because worn or locked flash may report success and hold something else. */
+/* Writes at most PIECE octets and reads them back: worn or locked flash may report success without storing them. */
 static int program(const struct store *s, int sector, uint32_t offset, const void *buf, size_t len)
 {
 	uint8_t held[PIECE];
@@ -81,7 +83,7 @@ static int program(const struct store *s, int sector, uint32_t offset, const voi
 	return PROV_OK;
 }
 
-static void spell_header(const struct store *s, uint8_t header[HEADER_SIZE])
+static void encode_header(const struct store *s, uint8_t header[HEADER_SIZE])
 {
 	memset(header, 0xff, HEADER_SIZE);
 	memcpy(header, s->layout->magic, sizeof s->layout->magic);
@@ -102,7 +104,7 @@ static const struct store_layout *layout_of(const uint8_t magic[4])
 	return NULL;
 }
 
-/* False if no store wrote this; *s is then half filled. */
+/* Returns false if no store wrote this header; then only some fields of *s are set. */
 static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
 {
 	s->layout = layout_of(header);
@@ -158,7 +160,7 @@ static int hash_snapshot(const struct store *s, int sector, const uint8_t header
 	return err;
 }
 
-/* Fills `found` and returns true if the sector holds a valid snapshot. A read error is *err. */
+/* True if the sector holds a valid snapshot, which is then in `found`. *err is a read error. */
 static bool valid_sector(const struct prov_port *port, int sector, struct store *found, int *err)
 {
 	uint8_t header[HEADER_SIZE], hash[HASH_SIZE];
@@ -194,9 +196,9 @@ static int blank_sector(const struct store *s, int sector, bool *blank)
 }
 
 /*
- * No snapshot is valid. A store that was never finished has one torn sector at
- * the most; two that hold something mean that a store was lost, and hiding
- * that would hide a seal.
+ * No snapshot is valid. A store whose first commit was cut has at most one sector that
+ * is not blank. Two such sectors mean that a store was lost, which must not be hidden,
+ * because the lost store may have been sealed.
  */
 static int mount_blank(struct store *s)
 {
@@ -212,7 +214,7 @@ static int mount_blank(struct store *s)
 	return s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
 }
 
-/* Generations differ by one; the comparison copes with the wrap after 2^32 writes. */
+/* Generations differ by one, so the comparison also works when the number wraps after 2^32 writes. */
 static bool newer(const struct store *a, const struct store *b)
 {
 	return (int32_t)(a->generation - b->generation) > 0;
@@ -238,7 +240,7 @@ static int mount(struct store *s, const struct prov_port *port)
 	return mount_blank(s);
 }
 
-int store_mount(struct store *s, const struct prov_port *port)
+int prov_store_mount(struct store *s, const struct prov_port *port)
 {
 	int err;
 
@@ -255,7 +257,7 @@ int store_mount(struct store *s, const struct prov_port *port)
 	return err;
 }
 
-int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len)
+int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len)
 {
 	if (s->damaged) {
 		return PROV_ERR_STORE_IO;
@@ -266,7 +268,7 @@ int store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *
 	return flash_read(s, s->active, data_offset(s, slot) + offset, buf, len);
 }
 
-/* Where a slot's octets of the next snapshot come from: der, or else the valid snapshot. */
+/* Reads a piece of a slot for the next snapshot: from der, or from the valid snapshot if der is NULL. */
 static int piece_of(const struct store *s, unsigned slot, const uint8_t *der, uint32_t at, uint8_t *piece, uint32_t n)
 {
 	if (der == NULL) {
@@ -296,7 +298,7 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 	return PROV_OK;
 }
 
-/* Writes `next` beside the valid snapshot and makes it the valid one. `slot` gets der; SLOT_COUNT: none does. */
+/* Writes `next` to the other sector and makes it the valid snapshot. `slot` gets der; SLOT_COUNT: no slot does. */
 static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der)
 {
 	uint8_t header[HEADER_SIZE];
@@ -309,7 +311,7 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 	for (unsigned i = 0; err == PROV_OK && i < SLOT_COUNT; i++) {
 		err = copy_slot(s, next, i, i == slot ? der : NULL);
 	}
-	spell_header(next, header);
+	encode_header(next, header);
 	if (err == PROV_OK) {
 		err = hash_snapshot(next, next->active, header, header + HASH_OFFSET(next->layout));
 	}
@@ -322,7 +324,7 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 	return err;
 }
 
-/* 1 if the slot holds exactly these octets, 0 if not, negative on error. */
+/* 1: the slot holds exactly these octets; 0: it does not; negative: error. */
 static int holds(const struct store *s, enum slot slot, const uint8_t *der, size_t len)
 {
 	uint8_t piece[PIECE];
@@ -332,7 +334,7 @@ static int holds(const struct store *s, enum slot slot, const uint8_t *der, size
 	}
 	for (uint32_t at = 0; at < len; at += PIECE) {
 		uint32_t n = (uint32_t)len - at < PIECE ? (uint32_t)len - at : PIECE;
-		int err = store_read(s, slot, at, piece, n);
+		int err = prov_store_read(s, slot, at, piece, n);
 		if (err != PROV_OK) {
 			return err;
 		}
@@ -343,7 +345,7 @@ static int holds(const struct store *s, enum slot slot, const uint8_t *der, size
 	return 1;
 }
 
-int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
+int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len)
 {
 	struct store next = *s;
 	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
@@ -361,7 +363,7 @@ int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len
 	next.layout = &layouts[0];
 	next.len[slot] = (uint32_t)len;
 	for (unsigned later = slot + 1u; slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
-		next.len[later] = 0; /* it was checked against what is now replaced */
+		next.len[later] = 0; /* it was checked against the object that is replaced now */
 	}
 	if (data_offset(&next, SLOT_COUNT) > s->port->flash.sector_size) {
 		return PROV_ERR_STORE_FULL;
@@ -369,7 +371,7 @@ int store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len
 	return write_snapshot(s, &next, slot, der);
 }
 
-/* 1 if the sector beside the valid snapshot holds a seal as well, 0 if not, negative on error. */
+/* 1: the other sector holds a seal, too; 0: it does not; negative: error. */
 static int sealed_twice(const struct store *s)
 {
 	struct store other;
@@ -379,8 +381,8 @@ static int sealed_twice(const struct store *s)
 	return err != PROV_OK ? err : valid && other.sealed;
 }
 
-/* Both sectors get the seal: damage to one snapshot must not bring back the one from before. */
-int store_seal(struct store *s)
+/* Both sectors get the seal, so that damage to one of them cannot bring back an unsealed snapshot. */
+int prov_store_seal(struct store *s)
 {
 	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
 	int done = err == PROV_OK && s->sealed ? sealed_twice(s) : err;

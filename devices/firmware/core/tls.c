@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The TLS client as a pump of octets: PROTOCOL.md section 4, "tls". The station
- * carries records between us and the verifier; it can drop them, not read them.
+ * The TLS client (PROTOCOL.md section 4, "tls"). The station carries the records between
+ * client and verifier. The station can drop records, but cannot read them.
  */
 #include "core.h"
 
 #include <string.h>
 
-#define ANSWER_OVERHEAD 32u /* map, keys, numbers and heads of strings around `o` and `r` */
-#define ANSWER_MIN 160u	    /* below this an answer carries hardly anything: a wrongly configured buffer */
+#define ANSWER_OVERHEAD 32u /* octets of map, keys, numbers and string heads around `o` and `r` */
+#define ANSWER_MIN 160u	    /* a smaller buffer leaves no room for records: a wrong configuration */
 
 static const int suites[] = {
 	MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
@@ -18,7 +18,7 @@ static const int suites[] = {
 static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
 static const uint16_t signatures[] = { MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_NONE };
 
-/* BIO: records for the server. */
+/* mbedTLS's output: records for the server. */
 static int push(void *ctx, const unsigned char *octets, size_t len)
 {
 	struct tls *tls = ctx;
@@ -36,7 +36,7 @@ static int push(void *ctx, const unsigned char *octets, size_t len)
 	return (int)len;
 }
 
-/* BIO: records from the server. */
+/* mbedTLS's input: records from the server. */
 static int pull(void *ctx, unsigned char *octets, size_t len)
 {
 	struct tls *tls = ctx;
@@ -53,7 +53,7 @@ static int pull(void *ctx, unsigned char *octets, size_t len)
 	return (int)len;
 }
 
-void tls_close(struct tls *tls)
+void prov_tls_close(struct tls *tls)
 {
 	if (tls->open) {
 		mbedtls_ssl_free(&tls->ssl);
@@ -74,9 +74,9 @@ static int load(struct prov *prov, enum slot slot, mbedtls_x509_crt *crt)
 	if (len == 0) {
 		return slot == SLOT_ANCHOR ? PROV_ERR_NO_ANCHOR : PROV_ERR_EMPTY;
 	}
-	err = store_read(&prov->store, slot, 0, der, len);
+	err = prov_store_read(&prov->store, slot, 0, der, len);
 	if (err == PROV_OK && mbedtls_x509_crt_parse_der(crt, der, len) != 0) {
-		err = PROV_ERR_CRYPTO; /* it was parsed when it was stored: memory ran out */
+		err = PROV_ERR_CRYPTO; /* out of memory, because the certificate was parsed when it was stored */
 	}
 	return err;
 }
@@ -120,12 +120,12 @@ static int configure(struct tls *tls, const char *server_name)
 	return PROV_OK;
 }
 
-int tls_open(struct prov *prov, const char *server_name, bool with_chain)
+int prov_tls_open(struct prov *prov, const char *server_name, bool with_chain)
 {
 	struct tls *tls = &prov->tls;
 	int err;
 
-	tls_close(tls);
+	prov_tls_close(tls);
 	mbedtls_ssl_init(&tls->ssl);
 	mbedtls_ssl_config_init(&tls->config);
 	mbedtls_x509_crt_init(&tls->anchor);
@@ -137,7 +137,7 @@ int tls_open(struct prov *prov, const char *server_name, bool with_chain)
 		err = configure(tls, server_name);
 	}
 	if (err != PROV_OK) {
-		tls_close(tls);
+		prov_tls_close(tls);
 		return err;
 	}
 	tls->state = TLS_HANDSHAKING;
@@ -155,7 +155,7 @@ static void fail(struct tls *tls, int err)
 	tls->error = err;
 	tls->verify_flags = mbedtls_ssl_get_verify_result(&tls->ssl);
 	if (tls->verify_flags == UINT32_MAX) {
-		tls->verify_flags = 0; /* no certificate was seen yet */
+		tls->verify_flags = 0; /* the peer has sent no certificate yet */
 	}
 }
 
@@ -176,7 +176,7 @@ static void read_application(struct tls *tls)
 	}
 }
 
-void tls_pump(struct tls *tls)
+void prov_tls_pump(struct tls *tls)
 {
 	tls->blocked = false;
 	if (tls->state == TLS_HANDSHAKING) {
@@ -193,7 +193,7 @@ void tls_pump(struct tls *tls)
 	}
 }
 
-size_t tls_room(struct tls *tls)
+size_t prov_tls_room(struct tls *tls)
 {
 	memmove(tls->in, tls->in + tls->in_at, tls->in_len - tls->in_at);
 	tls->in_len -= tls->in_at;
@@ -201,12 +201,12 @@ size_t tls_room(struct tls *tls)
 	return sizeof tls->in - tls->in_len;
 }
 
-static int feed(struct tls *tls, const uint8_t *octets, size_t len)
+static int add_input(struct tls *tls, const uint8_t *octets, size_t len)
 {
 	if (tls->state == TLS_CLOSED || tls->state == TLS_FAILED) {
-		return PROV_OK; /* nobody reads any more */
+		return PROV_OK; /* the session has ended, so the octets are dropped */
 	}
-	if (len > tls_room(tls)) {
+	if (len > prov_tls_room(tls)) {
 		return PROV_ERR_TOO_LONG;
 	}
 	memcpy(tls->in + tls->in_len, octets, len);
@@ -214,7 +214,7 @@ static int feed(struct tls *tls, const uint8_t *octets, size_t len)
 	return PROV_OK;
 }
 
-/* What the last answer carried has arrived when the next request comes. */
+/* Drops the output of the last answer, which has arrived when the next request comes. */
 static void drop_given(struct tls *tls)
 {
 	memmove(tls->out, tls->out + tls->given, tls->out_len - tls->given);
@@ -224,7 +224,7 @@ static void drop_given(struct tls *tls)
 	tls->given = tls->app_given = 0;
 }
 
-/* All of `app` goes into an answer of at most `size` octets, and of `out` what then fits. */
+/* Chooses the octets of an answer of at most `size` octets: all of `app`, then as much of `out` as fits. */
 static void choose_given(struct tls *tls, size_t size)
 {
 	size_t room = size - ANSWER_OVERHEAD - tls->app_len;
@@ -233,38 +233,38 @@ static void choose_given(struct tls *tls, size_t size)
 	tls->app_given = tls->app_len;
 }
 
-/* The same octets each time until the next request: what it spells changes only then. */
+/* Gives the same answer until the next request, because only the next request changes the chosen octets. */
 static void answer(const struct tls *tls, struct cbor_writer *w)
 {
 	bool more = tls->given < tls->out_len || tls->blocked;
 	uint32_t pairs = 1u + (tls->given > 0) + more + (tls->app_len > 0) + (tls->error != 0) + (tls->verify_flags != 0);
 
-	cbor_put_map(w, pairs);
-	cbor_put_key(w, "st");
-	cbor_put_uint(w, (uint32_t)tls->state);
+	prov_cbor_put_map(w, pairs);
+	prov_cbor_put_key(w, "st");
+	prov_cbor_put_uint(w, (uint32_t)tls->state);
 	if (tls->given > 0) {
-		cbor_put_key(w, "o");
-		cbor_put_bstr(w, tls->out, tls->given);
+		prov_cbor_put_key(w, "o");
+		prov_cbor_put_bstr(w, tls->out, tls->given);
 	}
 	if (more) {
-		cbor_put_key(w, "m");
-		cbor_put_bool(w, true);
+		prov_cbor_put_key(w, "m");
+		prov_cbor_put_bool(w, true);
 	}
 	if (tls->app_len > 0) {
-		cbor_put_key(w, "r");
-		cbor_put_bstr(w, tls->app, tls->app_len);
+		prov_cbor_put_key(w, "r");
+		prov_cbor_put_bstr(w, tls->app, tls->app_len);
 	}
 	if (tls->error != 0) {
-		cbor_put_key(w, "e");
-		cbor_put_int(w, tls->error);
+		prov_cbor_put_key(w, "e");
+		prov_cbor_put_int(w, tls->error);
 	}
 	if (tls->verify_flags != 0) {
-		cbor_put_key(w, "vf");
-		cbor_put_uint(w, tls->verify_flags);
+		prov_cbor_put_key(w, "vf");
+		prov_cbor_put_uint(w, tls->verify_flags);
 	}
 }
 
-int session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
+int prov_session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
 {
 	if (q > 0 && !used) {
 		return PROV_ERR_TLS_STATE;
@@ -287,8 +287,8 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 		return PROV_ERR_BAD_MAP;
 	}
 	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
-	net_close(prov);
-	err = tls_open(prov, name, f[CH].present);
+	prov_net_close(prov);
+	err = prov_tls_open(prov, name, f[CH].present);
 	prov->tls.used = err == PROV_OK;
 	return err;
 }
@@ -305,10 +305,10 @@ static int continue_from(struct tls *tls, const struct cbor_field *f)
 		tls->out_len = tls->given = 0;
 		tls->blocked = false;
 	}
-	return f[I].present ? feed(tls, f[I].as.string.octets, f[I].as.string.len) : PROV_OK;
+	return f[I].present ? add_input(tls, f[I].as.string.octets, f[I].as.string.len) : PROV_OK;
 }
 
-int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
+int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w)
 {
 	struct tls *tls = &prov->tls;
 	struct cbor_field f[FIELDS] = {
@@ -318,7 +318,7 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 		[I] = { .key = "i", .type = CBOR_BSTR, .max = PROV_BUF_SIZE },
 		[X] = { .key = "x", .type = CBOR_TRUE },
 	};
-	int err = cbor_read_map(in, in_len, f, FIELDS);
+	int err = prov_cbor_read_map(in, in_len, f, FIELDS);
 	uint32_t q = f[Q].as.number;
 
 	if (err == PROV_OK && !f[Q].present) {
@@ -330,7 +330,7 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	if (err != PROV_OK) {
 		return err;
 	}
-	err = session_turn(prov, tls->used, tls->q, q);
+	err = prov_session_turn(prov, tls->used, tls->q, q);
 	if (err == SESSION_AGAIN) {
 		answer(tls, w);
 		return PROV_OK;
@@ -344,7 +344,7 @@ int tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_
 	}
 	tls->q = q;
 	drop_given(tls);
-	tls_pump(tls);
+	prov_tls_pump(tls);
 	choose_given(tls, w->size);
 	answer(tls, w);
 	return PROV_OK;

@@ -13,7 +13,7 @@ uint32_t next_random(uint32_t *state)
 	return *state;
 }
 
-/* True when this call of the port is the one that fails. */
+/* True if this call of the port must fail. */
 static bool failing(struct board *b)
 {
 	return ++b->calls == b->fail_at || b->off;
@@ -63,7 +63,7 @@ static int flash_read(void *ctx, uint32_t offset, void *buf, size_t len)
 	return PROV_OK;
 }
 
-/* The operation got as far as `tear` says: `at` goes from what it was towards `to`, and power is gone. */
+/* The power goes during the operation: `at` changes towards `to` as far as `tear` says. */
 static void tear(struct board *b, uint8_t *at, const uint8_t *to, size_t len)
 {
 	size_t done = b->tear == TEAR_NOTHING ? 0 : b->tear == TEAR_HALF ? len / 2 : len - 1;
@@ -88,7 +88,7 @@ static void change(struct board *b, uint8_t *at, const uint8_t *to, size_t len)
 	}
 }
 
-/* Programming: aligned, inside, and only into octets that were erased before. */
+/* Programs octets. They must be aligned, inside the flash, and erased before. */
 static bool programmable(const struct board *b, uint32_t offset, size_t len)
 {
 	if (offset > BOARD_FLASH || len > BOARD_FLASH - offset || offset % b->port.flash.write_size != 0 ||

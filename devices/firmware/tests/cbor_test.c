@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One map, read strictly and written in the shortest form: RFC 8949, PROTOCOL.md section 2. */
+/* Reading one map strictly and writing it in the shortest form (RFC 8949, PROTOCOL.md section 2). */
 #include "cbor.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static int read_map(const void *in, size_t len, struct cbor_field f[FIELDS])
 	};
 
 	memcpy(f, fields, sizeof fields);
-	return cbor_read_map(in, len, f, FIELDS);
+	return prov_cbor_read_map(in, len, f, FIELDS);
 }
 
 static void refusals_have_their_names(void)
@@ -102,7 +102,7 @@ static void a_map_at_its_bounds_is_read(void)
 	CHECK(read_map("\xa0", 1, f) == PROV_OK && !f[U].present && !f[F].present, "the empty map");
 }
 
-/* Each prefix lies at the end of its own memory, so that one octet too far is seen. */
+/* Each prefix ends at the end of its memory, so that a read of one octet too many is detected. */
 static void a_map_cut_anywhere_is_refused(void)
 {
 	for (size_t len = 0; len < sizeof full - 1u; len++) {
@@ -126,11 +126,11 @@ static void every_number_comes_back(void)
 		struct cbor_writer w = { buf, sizeof buf, 0, false };
 		struct cbor_field f = { .key = "k", .type = CBOR_UINT, .max = UINT32_MAX };
 
-		cbor_put_map(&w, 1);
-		cbor_put_key(&w, "k");
-		cbor_put_uint(&w, numbers[i]);
+		prov_cbor_put_map(&w, 1);
+		prov_cbor_put_key(&w, "k");
+		prov_cbor_put_uint(&w, numbers[i]);
 		CHECK(!w.overflow && w.len == 3u + lengths[i], "%u takes %u octets", (unsigned)numbers[i], (unsigned)w.len);
-		CHECK(cbor_read_map(buf, w.len, &f, 1) == PROV_OK && f.as.number == numbers[i], "%u", (unsigned)numbers[i]);
+		CHECK(prov_cbor_read_map(buf, w.len, &f, 1) == PROV_OK && f.as.number == numbers[i], "%u", (unsigned)numbers[i]);
 	}
 }
 
@@ -149,7 +149,7 @@ static void negative_numbers_are_written_as_such(void)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		uint8_t buf[8];
 		struct cbor_writer w = { buf, sizeof buf, 0, false };
-		cbor_put_int(&w, rows[i].value);
+		prov_cbor_put_int(&w, rows[i].value);
 		CHECK(w.len == rows[i].len && memcmp(buf, rows[i].out, w.len) == 0, "%d", (int)rows[i].value);
 	}
 }
@@ -164,12 +164,12 @@ static void strings_of_every_length_come_back(void)
 					   { .key = "t", .type = CBOR_TSTR, .max = 9 } };
 
 		octets[len / 2] = (uint8_t)len;
-		cbor_put_map(&w, 2);
-		cbor_put_key(&w, "b");
-		cbor_put_bstr(&w, octets, len);
-		cbor_put_key(&w, "t");
-		cbor_put_text(&w, "text", 4);
-		CHECK(!w.overflow && cbor_read_map(buf, w.len, f, 2) == PROV_OK, "%u octets", (unsigned)len);
+		prov_cbor_put_map(&w, 2);
+		prov_cbor_put_key(&w, "b");
+		prov_cbor_put_bstr(&w, octets, len);
+		prov_cbor_put_key(&w, "t");
+		prov_cbor_put_text(&w, "text", 4);
+		CHECK(!w.overflow && prov_cbor_read_map(buf, w.len, f, 2) == PROV_OK, "%u octets", (unsigned)len);
 		CHECK(f[0].as.string.len == len && memcmp(f[0].as.string.octets, octets, len) == 0, "%u", (unsigned)len);
 	}
 }
@@ -181,9 +181,9 @@ static void a_writer_stops_at_the_end_of_its_buffer(void)
 		struct cbor_writer w = { buf, size, 0, false };
 
 		memset(buf, 0xee, sizeof buf);
-		cbor_put_map(&w, 1);
-		cbor_put_key(&w, "key");
-		cbor_put_text(&w, "123456789", 9);
+		prov_cbor_put_map(&w, 1);
+		prov_cbor_put_key(&w, "key");
+		prov_cbor_put_text(&w, "123456789", 9);
 		CHECK(w.overflow == (size < 15) && w.len <= size, "%u octets", (unsigned)size);
 		for (size_t i = size; i < sizeof buf; i++) {
 			CHECK(buf[i] == 0xee, "%u octets: octet %u was written", (unsigned)size, (unsigned)i);

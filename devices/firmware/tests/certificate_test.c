@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be stored, and in which order: PROTOCOL.md section 4, "write", on commit. */
+/* What may be stored, and in which order (PROTOCOL.md section 4, "write", on commit). */
 #include "ca.h"
 #include "requests.h"
 #include "test.h"
@@ -177,7 +177,7 @@ static void certificates_are_the_boards_own(void)
 	      "a bit was changed: %d", err);
 }
 
-/* Each certificate belongs to its own key, and to no other slot's. */
+/* Each certificate fits its own key and slot only. */
 static void each_purpose_has_its_own_key(void)
 {
 	int64_t stored = 0;
@@ -194,7 +194,7 @@ static void each_purpose_has_its_own_key(void)
 	CHECK(ask_hello(&board) == PROV_OK && answer_number(&board, "st", &stored) && stored == 0x0b, "hello: st %d", (int)stored);
 }
 
-/* The two do not depend on each other: replacing one leaves the other where it is. */
+/* Replacing one of the two certificates keeps the other. */
 static void a_certificate_outlives_the_one_beside_it(void)
 {
 	start();
@@ -208,7 +208,7 @@ static void a_certificate_outlives_the_one_beside_it(void)
 	CHECK(put(SLOT_COSE, &cose) == PROV_OK && holds(SLOT_CERTIFICATE, &leaf), "the certificate went with the COSE one");
 }
 
-/* Two kilobytes of CAs and two of certificates, with a header, are more than a sector of 4096 octets. */
+/* Two kilobytes of CAs, two of certificates and a header do not fit into a sector of 4096 octets. */
 static void objects_that_are_too_long_together_are_store_full(void)
 {
 	start();

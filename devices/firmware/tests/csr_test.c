@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The CSR, octet by octet: PROTOCOL.md section 4, "csr". */
+/* The CSR, octet by octet (PROTOCOL.md section 4, "csr"). */
 #define _GNU_SOURCE /* memmem */
 #include "requests.h"
 #include "test.h"
@@ -15,7 +15,7 @@ static void start(void)
 	CHECK(board_start(&board) == PROV_OK, "starting");
 }
 
-/* A DER element: its contents, and where the next one starts. */
+/* A DER element: its contents and the place of the next element. */
 struct der {
 	uint8_t tag;
 	const uint8_t *at, *next;
@@ -48,7 +48,7 @@ static struct der der_in(struct der outer)
 	return der_read(outer.at, outer.next);
 }
 
-/* The CSR in the last answer. */
+/* Finds the CSR in the last answer. */
 static struct der csr_in(int err, const char *o, const char *ou)
 {
 	const uint8_t *der = NULL;
@@ -69,7 +69,7 @@ static struct der csr_of(const char *o, const char *ou)
 	return csr_in(ask_csr(&board, o, ou), o, ou);
 }
 
-/* The subject as text: "OID's last octet = value" for each attribute, in order. */
+/* The subject as text: "last octet of the OID = value" for each attribute, in order. */
 static void spell_subject(struct der subject, char *text)
 {
 	*text = '\0';
@@ -104,7 +104,7 @@ static void check_subject(const char *o, const char *ou, const char *want)
 static void the_subject_is_o_cn_ou(void)
 {
 	char want[256];
-	const char *text = "33333333333333333333333333333333"; /* 32 */
+	const char *text = "33333333333333333333333333333333"; /* 32 characters */
 
 	start();
 	const char *id = board.prov.identity.text;
@@ -155,7 +155,7 @@ static void the_nonce_is_the_one_extension(void)
 	CHECK(inner.tag == 4 && inner.len == NONCE_SIZE && memcmp(inner.at, test_nonce, NONCE_SIZE) == 0, "another nonce");
 }
 
-/* The signature is of the key over what the CSR says, and ECDSA with SHA-256. */
+/* The signature is ECDSA with SHA-256, by the key in the CSR, over the signed part of the CSR. */
 static void check_signature(struct der csr, enum purpose purpose)
 {
 	uint8_t hash[HASH_SIZE];
@@ -178,7 +178,7 @@ static void check_signature(struct der csr, enum purpose purpose)
 static void the_csr_is_signed_by_the_key_of_its_purpose(void)
 {
 	start();
-	check_signature(csr_of("o", "u"), PURPOSE_TLS); /* no purpose is client TLS */
+	check_signature(csr_of("o", "u"), PURPOSE_TLS); /* without a purpose the key is that of client TLS */
 	check_signature(csr_in(ask_csr_for(&board, PURPOSE_TLS, "o", "u"), "o", "u"), PURPOSE_TLS);
 	check_signature(csr_in(ask_csr_for(&board, PURPOSE_COSE, "o", "u"), "o", "u"), PURPOSE_COSE);
 	CHECK(ask_csr_for(&board, PURPOSE_COUNT, "o", "u") == PROV_ERR_BAD_MAP, "a purpose that is not there");
@@ -210,7 +210,7 @@ static void what_is_missing_is_bad_map(void)
 	board_stop(&board);
 }
 
-/* As mbedTLS before 3.5 writes it: NULL behind the OID of the signature, two lengths two more. */
+/* A CSR as mbedTLS before 3.5 writes it: NULL after the OID of the signature, and two lengths larger by two. */
 static void null_behind_the_signature_algorithm_is_dropped(void)
 {
 	static const uint8_t algorithm[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
@@ -231,10 +231,10 @@ static void null_behind_the_signature_algorithm_is_dropped(void)
 	der[3] = (uint8_t)(der[3] + 2);
 	der[at - sizeof algorithm + 1] = 0x0c;
 	len = good_len + 2;
-	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "NULL is still there");
-	CHECK(csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "without NULL it changes");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "NULL is still there");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_OK && len == good_len && memcmp(der, good, len) == 0, "without NULL it changes");
 	len = 3;
-	CHECK(csr_drop_null(der, &len) == PROV_ERR_INTERNAL, "what is no CSR");
+	CHECK(prov_csr_drop_null(der, &len) == PROV_ERR_INTERNAL, "what is no CSR");
 	board_stop(&board);
 }
 

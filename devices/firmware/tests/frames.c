@@ -8,7 +8,7 @@
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Bit by bit, as the polynomial says. */
+/* CRC bit by bit, straight from the polynomial. */
 static unsigned crc(const uint8_t *octets, size_t len)
 {
 	unsigned remainder = 0;
@@ -101,7 +101,7 @@ size_t frame_read(const uint8_t *in, size_t in_len, uint8_t *message, size_t *us
 	return 0;
 }
 
-void line_send(struct board *b, const uint8_t *octets, size_t len)
+void uart_send(struct board *b, const uint8_t *octets, size_t len)
 {
 	uint8_t *exact = malloc(len == 0 ? 1 : len);
 
@@ -112,13 +112,13 @@ void line_send(struct board *b, const uint8_t *octets, size_t len)
 	free(exact);
 }
 
-size_t line_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE])
+size_t uart_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE])
 {
 	static uint8_t lines[1u << 17];
 	size_t used = 0, n = frame_write(request, len, 93, lines, sizeof lines);
 
 	b->sent_len = 0;
-	line_send(b, lines, n);
+	uart_send(b, lines, n);
 	n = frame_read(b->sent, b->sent_len, answer, &used);
 	CHECK(used == b->sent_len, "%u octets behind the answer", (unsigned)(b->sent_len - used));
 	return n;

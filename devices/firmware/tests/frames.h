@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The station's end of the line, PROTOCOL.md section 1: another implementation than the core's. */
+/* The station's end of the UART (PROTOCOL.md section 1), implemented without the core's code. */
 #ifndef FRAMES_H
 #define FRAMES_H
 
 #include "board.h"
 
-/* Header and body as lines; the number of octets in out. `per_line`: octets before base64, at most 93. */
+/* Writes header and body as lines. Returns the number of octets in out. `per_line`: octets before base64, at most 93. */
 size_t frame_write(const uint8_t *message, size_t len, size_t per_line, uint8_t *out, size_t size);
 
-/* The first message in `in`: its length, or 0 if there is none. *used is how far it reaches. */
+/* Reads the first message in `in`. Returns its length, or 0 if there is none. *used: octets up to its end. */
 size_t frame_read(const uint8_t *in, size_t in_len, uint8_t *message, size_t *used);
 
-/* Gives the board octets from memory that ends with them. */
-void line_send(struct board *b, const uint8_t *octets, size_t len);
+/* Gives octets to the board. They end at the end of their memory, so that a read beyond them is detected. */
+void uart_send(struct board *b, const uint8_t *octets, size_t len);
 
-/* Sends one request; the length of the one answer in `answer`, or 0 if the board was silent. */
-size_t line_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE]);
+/* Sends one request. Returns the length of the one answer in `answer`, or 0 if the board did not answer. */
+size_t uart_ask(struct board *b, const uint8_t *request, size_t len, uint8_t answer[PROV_BUF_SIZE]);
 
-/* A request's message: header and body. */
+/* Writes a request's message: header and body. */
 size_t message_write(uint8_t *out, unsigned version, unsigned op, unsigned group, unsigned command, const void *body,
 		     size_t len);
 

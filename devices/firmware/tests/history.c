@@ -34,7 +34,7 @@ struct content history_content(unsigned count)
 			continue;
 		}
 		for (unsigned later = steps[i].slot; steps[i].slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
-			c.len[later] = 0; /* anchor and chain take with them what depends on them */
+			c.len[later] = 0; /* replacing anchor or chain erases the objects that depend on it */
 		}
 		c.len[steps[i].slot] = steps[i].len;
 		c.der[steps[i].slot] = blob(steps[i].seed);
@@ -45,9 +45,9 @@ struct content history_content(unsigned count)
 int history_step(struct store *s, unsigned step)
 {
 	if (steps[step].slot == SLOT_COUNT) {
-		return store_seal(s);
+		return prov_store_seal(s);
 	}
-	return store_commit(s, steps[step].slot, blob(steps[step].seed), steps[step].len);
+	return prov_store_commit(s, steps[step].slot, blob(steps[step].seed), steps[step].len);
 }
 
 bool store_holds(const struct store *s, const struct content *c)
@@ -61,7 +61,7 @@ bool store_holds(const struct store *s, const struct content *c)
 		if (s->len[slot] != c->len[slot]) {
 			return false;
 		}
-		if (c->len[slot] > 0 && (store_read(s, (enum slot)slot, 0, der, c->len[slot]) != PROV_OK ||
+		if (c->len[slot] > 0 && (prov_store_read(s, (enum slot)slot, 0, der, c->len[slot]) != PROV_OK ||
 					 memcmp(der, c->der[slot], c->len[slot]) != 0)) {
 			return false;
 		}

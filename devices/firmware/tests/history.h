@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store's life in steps: trust anchor, chain, certificate, COSE certificate, another certificate beside it, another
- * anchor, both certificates anew, seal.
+ * The life of a store in steps: trust anchor, chain, certificate, COSE certificate, another
+ * certificate beside it, another anchor, both certificates again, seal.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
@@ -10,23 +10,23 @@
 
 #define HISTORY_STEPS 9u
 
-/* What a store holds. */
+/* The contents of a store. */
 struct content {
 	bool sealed;
 	size_t len[SLOT_COUNT];
 	const uint8_t *der[SLOT_COUNT];
 };
 
-/* The content after the first `steps` steps. */
+/* Returns the contents after the first `steps` steps. */
 struct content history_content(unsigned steps);
 
-/* Takes step `step`, 0 to HISTORY_STEPS - 1. */
+/* Does step number `step`, 0 to HISTORY_STEPS - 1. */
 int history_step(struct store *s, unsigned step);
 
-/* Does the store hold exactly this? Octets are read from flash. */
+/* True if the store has exactly these contents. The octets are read from flash. */
 bool store_holds(const struct store *s, const struct content *c);
 
-/* An object that begins with `seed`, for stores that are tried without certificates. */
+/* An object whose first octet is `seed`, for tests that store no certificates. */
 const uint8_t *blob(uint8_t seed);
 
 #endif

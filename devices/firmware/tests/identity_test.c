@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* memmem */
-/* BoardID and key from the HUK: PROTOCOL.md section 5, against vectors that another implementation made. */
+/* BoardID and keys from the HUK (PROTOCOL.md section 5), compared with vectors of another implementation. */
 #include "requests.h"
 #include "test.h"
 
@@ -118,7 +118,7 @@ static void a_key_signs_and_does_nothing_else(void)
 	}
 }
 
-/* Nothing but the identity's own keys is left in PSA; the HUK's handle is closed. */
+/* Only the identity's own keys are left in PSA; the HUK's handle is closed. */
 static void the_huk_is_closed_after_the_derivation(void)
 {
 	mbedtls_psa_stats_t stats;
@@ -166,7 +166,7 @@ static void a_board_without_entropy_refuses_everything(void)
 	CHECK(board_start(&board) == PROV_OK && ask_hello(&board) == PROV_OK, "after a reset with entropy");
 }
 
-/* Each call of the port while the board starts fails once. */
+/* While the board starts, each call of the port fails once. */
 static void a_start_that_fails_is_named(void)
 {
 	board_make(&board);
@@ -186,7 +186,7 @@ static void a_start_that_fails_is_named(void)
 	board_stop(&board);
 }
 
-/* TF-M's caller is part of the identity; no other source has one. */
+/* With TF-M the caller is part of the identity; other sources have no caller. */
 static void hello_names_the_caller_exactly_under_tfm(void)
 {
 	static const int32_t callers[] = { -1, 0x4c690100, INT32_MIN };

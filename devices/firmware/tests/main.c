@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs every test, or those whose name contains the first argument. */
+/* Runs all tests, or those whose names contain the first argument. */
 #include "test.h"
 
 #include <stdarg.h>
@@ -8,12 +8,12 @@
 
 #define FAILURES_SHOWN 10 /* of one test: a law that breaks once breaks a thousand times */
 
-extern const struct test cbor_tests[], certificate_tests[], csr_tests[], identity_tests[], line_tests[], memory_tests[],
+extern const struct test cbor_tests[], certificate_tests[], csr_tests[], identity_tests[], uart_tests[], memory_tests[],
 	mutation_tests[], net_tests[], power_tests[], product_tests[], slot_tests[], smp_tests[], store_tests[], tls_tests[], update_tests[],
 	vector_tests[];
 
 static const struct test *const suites[] = {
-	store_tests,  power_tests, update_tests, product_tests, slot_tests, certificate_tests, cbor_tests,	  smp_tests,	line_tests,
+	store_tests,  power_tests, update_tests, product_tests, slot_tests, certificate_tests, cbor_tests,	  smp_tests,	uart_tests,
 	vector_tests, csr_tests,   tls_tests,  net_tests,  identity_tests,	  mutation_tests, memory_tests,
 };
 

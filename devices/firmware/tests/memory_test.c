@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory runs out in every allocation of every command: a refusal that blames nobody, and the next try succeeds. */
+/* Memory runs out in every allocation of every command: the refusal blames neither board nor station, and the next try succeeds. */
 #include "ca.h"
 #include "requests.h"
 #include "test.h"
@@ -67,7 +67,7 @@ static int restart(void)
 	return board_start(&board);
 }
 
-/* A handshake says st 3 and mbedTLS's error. A start without a seeded generator or an imported HUK says so. */
+/* A failed handshake reports state 3 and mbedTLS's error. A start without a random generator or without the HUK reports that. */
 static bool is_shortage(int err, int (*ask)(void))
 {
 	int64_t state = 0, error = 0;
@@ -80,7 +80,7 @@ static bool is_shortage(int err, int (*ask)(void))
 	       (ask == restart && (err == PROV_ERR_NO_ENTROPY || err == PROV_ERR_NO_HUK));
 }
 
-/* The number of allocations of a good try. Each of the first 128 fails once; of the thousands of arithmetic some do. */
+/* Counts the allocations of a good try. Each of the first 128 fails once; of the many allocations of arithmetic only some fail. */
 static unsigned starve(const char *name, int (*ask)(void))
 {
 	for (fail_at = 1;; fail_at += 1u + (fail_at > 128u ? fail_at / 8u : 0u)) {

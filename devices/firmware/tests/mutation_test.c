@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mutated requests by a fixed seed, as an attacker on the UART sends them. The
- * sanitizers watch memory; the laws here are: the board answers the next honest
- * question, and its store is one that mounts.
+ * Mutated requests from a fixed seed, as an attacker on the UART sends them. The sanitizers
+ * check the memory. These tests check two laws: the board answers the next valid request,
+ * and its store can be mounted.
  */
 #include "ca.h"
 #include "frames.h"
@@ -46,7 +46,7 @@ static void collect(const struct vector *v)
 	}
 }
 
-/* A network where everything connects and nothing answers. */
+/* A network on which every connection succeeds and no peer answers. */
 static int dead_connect(void *ctx, const char *address, uint16_t port)
 {
 	(void)ctx;
@@ -74,7 +74,7 @@ static void dead_close(void *ctx)
 
 static const struct prov_stream dead = { dead_connect, dead_send, dead_receive, dead_close };
 
-/* A board with a full store, and a transfer and a TLS session under way. */
+/* A board with a full store, an open transfer and an open TLS session. */
 static void start(uint32_t seed)
 {
 	board_make(&board);
@@ -101,12 +101,12 @@ static void mutate(struct octets *o)
 		case 1:
 			o->at[at] = (uint8_t)below(256);
 			break;
-		case 2: /* cut out */
+		case 2: /* cut out some octets */
 			n = n < o->len - at ? n : o->len - at;
 			memmove(o->at + at, o->at + at + n, o->len - at - n);
 			o->len -= n;
 			break;
-		case 3: /* repeat */
+		case 3: /* repeat some octets */
 			if (o->len + n <= sizeof o->at && at + n <= o->len) {
 				memmove(o->at + at + n, o->at + at, o->len - at);
 				o->len += n;
@@ -115,7 +115,7 @@ static void mutate(struct octets *o)
 		case 4:
 			o->len = at;
 			break;
-		default: /* a length or a head of CBOR */
+		default: /* change a length or another head of CBOR */
 			o->at[at] = (uint8_t)("\x00\x17\x18\x19\x1a\x1b\x5f\xbf\xff\xa0\x58\x7a"[below(12)]);
 			break;
 		}
@@ -128,21 +128,21 @@ static void check_board(const char *what, unsigned round)
 
 	CHECK(ask_hello(&board) == PROV_OK, "%s %u: no hello", what, round);
 	CHECK(board.broken_rules == 0, "%s %u: flash was written against the rules", what, round);
-	CHECK(store_mount(&s, &board.port) == PROV_OK, "%s %u: the store is lost", what, round);
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "%s %u: the store is lost", what, round);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		CHECK(s.len[slot] == board.prov.store.len[slot], "%s %u: flash and RAM differ", what, round);
 	}
 }
 
-/* An honest line after whatever state the mutation left. */
+/* Sends a valid request, in whatever state the mutation left the board. */
 static void check_line(unsigned round)
 {
 	uint8_t request[64], answer[PROV_BUF_SIZE];
 	size_t n = message_write(request, 1, 2, 0, 0, "\xa1\x61" "d\x61" "1", 5);
 
 	board.sent_len = 0;
-	line_send(&board, (const uint8_t *)"\n", 1); /* the station ends what may be open */
-	n = line_ask(&board, request, n, answer);
+	uart_send(&board, (const uint8_t *)"\n", 1); /* the station ends a line that may be open */
+	n = uart_ask(&board, request, n, answer);
 	CHECK(n == SMP_HEADER_SIZE + 5u, "round %u: no echo", round);
 }
 
@@ -152,7 +152,7 @@ static void mutated_lines(void)
 	for (unsigned round = 0; round < ROUNDS_LINE; round++) {
 		struct octets o = frames[below(frame_count)];
 		mutate(&o);
-		line_send(&board, o.at, o.len);
+		uart_send(&board, o.at, o.len);
 		if (round % 16 == 0) {
 			check_line(round);
 			check_board("line", round);
@@ -160,7 +160,7 @@ static void mutated_lines(void)
 	}
 }
 
-/* Damage behind the CRC: the message is whole, its header and body are not. */
+/* Header and body are damaged, and the CRC fits them. */
 static void mutated_messages_in_whole_frames(void)
 {
 	start(362436069u);
@@ -175,7 +175,7 @@ static void mutated_messages_in_whole_frames(void)
 			o.at[2] = (uint8_t)((o.len - 8u) >> 8);
 			o.at[3] = (uint8_t)(o.len - 8u);
 		}
-		line_send(&board, lines, frame_write(o.at, o.len, 93, lines, sizeof lines));
+		uart_send(&board, lines, frame_write(o.at, o.len, 93, lines, sizeof lines));
 		if (round % 16 == 0) {
 			check_line(round);
 			check_board("message", round);
@@ -204,7 +204,7 @@ static void mutated_bodies(void)
 	}
 }
 
-/* Records from a server that lies: a session for each, and its octets mutated. */
+/* Mutated records of a TLS server, in a new session each time. */
 static void mutated_records(void)
 {
 	static const char hello[] = "\x16\x03\x03\x00\x2c\x02\x00\x00\x28\x03\x03" "0123456789abcdef0123456789abcdef"
@@ -225,7 +225,7 @@ static void mutated_records(void)
 	check_board("records", 0);
 }
 
-/* Certificates whose octets changed on the way, with the hash of what arrived. */
+/* Certificates that were changed on the way, with the hash of the changed octets. */
 static void mutated_certificates(void)
 {
 	start(1597334677u);

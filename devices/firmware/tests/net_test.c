@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* memmem */
-/* The board's own network: what the core asks of the port's stream or sockets. Whole handshakes run from the station's tests. */
+/* The board's own network: the core's calls of the port's stream or sockets. The station's tests do whole handshakes. */
 #include "ca.h"
 #include "peer.h"
 #include "requests.h"
@@ -14,12 +14,12 @@ enum { CLOSED, HANDSHAKING, ESTABLISHED, FAILED };
 
 static struct board board;
 
-/* A board with such a network, and with everything that a handshake needs. */
+/* A board with this network, ready for a handshake. */
 static struct hierarchy start(const struct prov_stream *tcp, const struct prov_tls_sockets *sockets)
 {
 	board_make(&board);
 	memset(&peer, 0, sizeof peer);
-	peer.takes = sizeof peer.heard;
+	peer.takes = sizeof peer.received;
 	board.port.stream = tcp;
 	board.port.tls_sockets = sockets;
 	CHECK(board_start(&board) == PROV_OK, "starting");
@@ -73,20 +73,20 @@ static void only_a_board_with_a_network_has_the_command(void)
 	}
 }
 
-static void opening_dials_and_says_a_client_hello(void)
+static void opening_dials_and_sends_a_client_hello(void)
 {
 	(void)start(&peer_stream, NULL);
-	CHECK(dial() == PROV_OK && state() == HANDSHAKING && peer.heard_len == 0, "opening");
+	CHECK(dial() == PROV_OK && state() == HANDSHAKING && peer.received_len == 0, "opening");
 	CHECK(peer.opened == 1 && strcmp(peer.address, "192.0.2.17") == 0 && peer.port == 8443, "%s:%u", peer.address,
 	      peer.port);
 	peer.takes = 0;
-	CHECK(ask_net_again(&board, 1) == PROV_OK && state() == HANDSHAKING && peer.heard_len == 0, "not connected yet");
+	CHECK(ask_net_again(&board, 1) == PROV_OK && state() == HANDSHAKING && peer.received_len == 0, "not connected yet");
 	peer.takes = 7; /* a socket buffer that is nearly full */
 	CHECK(ask_net_again(&board, 2) == PROV_OK && state() == HANDSHAKING, "connected");
-	const uint8_t *o = peer.heard;
-	CHECK(peer.heard_len > 50 && o[0] == 22 && o[5] == 1 && ((size_t)o[3] << 8 | o[4]) + 5u == peer.heard_len,
+	const uint8_t *o = peer.received;
+	CHECK(peer.received_len > 50 && o[0] == 22 && o[5] == 1 && ((size_t)o[3] << 8 | o[4]) + 5u == peer.received_len,
 	      "no ClientHello");
-	CHECK(memmem(o, peer.heard_len, "station.example", 15) != NULL, "no server name");
+	CHECK(memmem(o, peer.received_len, "station.example", 15) != NULL, "no server name");
 }
 
 static void opening_needs_anchor_and_certificate(void)
@@ -176,16 +176,16 @@ static void a_connection_that_ends_fails_the_session_with_its_reason(void)
 static void garbage_fails_the_session_and_the_server_is_told(void)
 {
 	(void)start(&peer_stream, NULL);
-	peer.says = (const uint8_t *)"HTTP/1.1 400 Bad Request\r\n\r\n";
-	peer.says_len = 28;
+	peer.output = (const uint8_t *)"HTTP/1.1 400 Bad Request\r\n\r\n";
+	peer.output_len = 28;
 	CHECK(dial() == PROV_OK && ask_net_again(&board, 1) == PROV_OK && state() == FAILED, "text");
 	CHECK(number("e") == MBEDTLS_ERR_SSL_INVALID_RECORD, "e %d", (int)number("e"));
-	peer.says = (const uint8_t *)"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03";
-	peer.says_len = 11;
-	peer.heard_len = 0;
+	peer.output = (const uint8_t *)"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03";
+	peer.output_len = 11;
+	peer.received_len = 0;
 	CHECK(dial() == PROV_OK && ask_net_again(&board, 1) == PROV_OK && state() == FAILED, "a short ServerHello");
 	CHECK(number("e") == MBEDTLS_ERR_SSL_DECODE_ERROR, "e %d", (int)number("e"));
-	CHECK(peer.heard_len > 7 && memcmp(peer.heard + peer.heard_len - 7, "\x15\x03\x03\x00\x02\x02", 6) == 0, "no alert");
+	CHECK(peer.received_len > 7 && memcmp(peer.received + peer.received_len - 7, "\x15\x03\x03\x00\x02\x02", 6) == 0, "no alert");
 }
 
 static void a_board_has_one_session(void)
@@ -232,7 +232,7 @@ static int seal(void)
 	return ask_seal(&board);
 }
 
-/* A port's visit may have a thread of its own, and PSA be safe for one alone. */
+/* A port may do the handshake in a thread of its own, and PSA need not be thread-safe. */
 static void what_computes_ends_a_visit(void)
 {
 	static const struct {
@@ -298,7 +298,7 @@ static void sockets_that_take_psa_keys_get_no_octets_of_one(void)
 	CHECK(dial() == PROV_OK && peer.visit->private_key.len == 0, "there is a key in RAM");
 	CHECK(peer.visit->psa_key_id == (uint32_t)board.prov.identity.keys[PURPOSE_TLS].id && peer.visit->psa_key_id != 0,
 	      "another key");
-	/* Without `ch` the chain stays at home. */
+	/* Without `ch` the chain is not sent. */
 	CHECK(ask_raw(&board, NET, BODY("\xa4\x61q\x00\x61" "a\x62::\x61p\x01\x62sn\x61n")) == PROV_OK &&
 		      peer.visit->chain.len == 0 && strcmp(peer.visit->address, "::") == 0,
 	      "the chain is sent without being asked for");
@@ -344,7 +344,7 @@ static void a_small_buffer_is_refused_before_anything_happens(void)
 	for (size_t size = 0; size < 400; size++) {
 		size_t len = 0;
 		unsigned before = peer.opened;
-		peer.heard_len = 0;
+		peer.received_len = 0;
 		int err = prov_group_handle(&board.prov, NET, true, open, sizeof open - 1u, out, size, &len);
 		CHECK((err == PROV_OK && len <= size) || err == PROV_ERR_INTERNAL, "%u octets: %d", (unsigned)size, err);
 		CHECK((err == PROV_OK) == (peer.opened > before), "%u octets: refused, and it dialled", (unsigned)size);
@@ -393,7 +393,7 @@ static void what_does_not_belong_together_is_bad_map(void)
 
 const struct test net_tests[] = {
 	{ "only a board with a network has the command and says so", only_a_board_with_a_network_has_the_command },
-	{ "dialling connects and says a ClientHello, in whatever pieces", opening_dials_and_says_a_client_hello },
+	{ "dialling connects and sends a ClientHello, in whatever pieces", opening_dials_and_sends_a_client_hello },
 	{ "dialling needs a trust anchor and a certificate", opening_needs_anchor_and_certificate },
 	{ "dialling that fails leaves nothing open", an_opening_that_fails_leaves_nothing_open },
 	{ "questions about a network handshake count up by one", questions_count_up_by_one },

@@ -25,26 +25,26 @@ static int stream_send(void *ctx, const uint8_t *buf, size_t len)
 	if (peer.send_error != 0) {
 		return peer.send_error;
 	}
-	if (!CHECK(len > 0 && n <= sizeof peer.heard - peer.heard_len, "%u octets to send", (unsigned)len)) {
+	if (!CHECK(len > 0 && n <= sizeof peer.received - peer.received_len, "%u octets to send", (unsigned)len)) {
 		return 0;
 	}
-	memcpy(peer.heard + peer.heard_len, buf, n);
-	peer.heard_len += n;
+	memcpy(peer.received + peer.received_len, buf, n);
+	peer.received_len += n;
 	return (int)n;
 }
 
 static int stream_receive(void *ctx, uint8_t *buf, size_t size)
 {
-	size_t n = peer.says_len < size ? peer.says_len : size;
+	size_t n = peer.output_len < size ? peer.output_len : size;
 
 	(void)ctx;
 	CHECK(size > 0, "no room for what may come");
 	if (n == 0) {
 		return peer.receive_error;
 	}
-	memcpy(buf, peer.says, n);
-	peer.says += n;
-	peer.says_len -= n;
+	memcpy(buf, peer.output, n);
+	peer.output += n;
+	peer.output_len -= n;
 	return (int)n;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Power cuts and failing calls at every place of a store's life: what was there, or what was to be there. */
+/* Power cuts and failing calls at every place of a store's life: the store has the old or the new contents. */
 #include "history.h"
 #include "test.h"
 
@@ -12,15 +12,15 @@ static void make(uint32_t granule)
 	board.port.flash.write_size = granule;
 }
 
-/* Power is back: everything the port was told to break works again. */
+/* Power comes back: all calls of the port work again. */
 static int remount(struct store *s)
 {
 	board.off = false;
 	board.cut_at = board.fail_at = 0;
-	return store_mount(s, &board.port);
+	return prov_store_mount(s, &board.port);
 }
 
-/* Takes steps until one fails; the number of steps that succeeded. */
+/* Does steps until one fails. Returns how many succeeded. */
 static unsigned live(struct store *s, unsigned from, int *err)
 {
 	for (unsigned step = from; step < HISTORY_STEPS; step++) {
@@ -32,7 +32,7 @@ static unsigned live(struct store *s, unsigned from, int *err)
 	return HISTORY_STEPS;
 }
 
-/* After the accident in step `done`: old or new, and the rest of the life can be lived. */
+/* Checks the store after a failure in step `done`: old or new contents, and the remaining steps succeed. */
 static void check_survivor(unsigned done, const char *what, unsigned at)
 {
 	struct content old = history_content(done), new = history_content(done + 1u), all = history_content(HISTORY_STEPS);
@@ -55,7 +55,7 @@ static unsigned changes_of_a_life(uint32_t granule)
 	int err = PROV_OK;
 
 	make(granule);
-	CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
 	CHECK(live(&s, 0, &err) == HISTORY_STEPS, "a life without accidents: %d", err);
 	CHECK(board.broken_rules == 0, "granule %u: %u rules broken", (unsigned)granule, board.broken_rules);
 	return board.changes;
@@ -70,7 +70,7 @@ static void cut(uint32_t granule, unsigned at, enum tear tear)
 	board.random += at * 77u + (unsigned)tear;
 	board.cut_at = at;
 	board.tear = tear;
-	CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
 	unsigned done = live(&s, 0, &err);
 	CHECK(done < HISTORY_STEPS && err == PROV_ERR_STORE_IO, "cut at %u: %u steps, %d", at, done, err);
 	check_survivor(done, "cut at", at);
@@ -96,7 +96,7 @@ static void power_may_go_in_any_flash_operation(void)
 	}
 }
 
-/* The second cut hits the attempt to repair the first. */
+/* The second power cut hits the repair of the first. */
 static void power_may_go_twice(void)
 {
 	unsigned changes = changes_of_a_life(4);
@@ -108,7 +108,7 @@ static void power_may_go_twice(void)
 		make(4);
 		board.cut_at = at;
 		board.tear = TEAR_RANDOM_BITS;
-		(void)store_mount(&s, &board.port);
+		(void)prov_store_mount(&s, &board.port);
 		unsigned done = live(&s, 0, &err);
 		CHECK(remount(&s) == PROV_OK, "mounting after cut %u", at);
 		struct content new = history_content(done + 1u);
@@ -127,19 +127,19 @@ static void a_sealed_store_is_sealed_after_any_cut_that_follows(void)
 	int err = PROV_OK;
 
 	make(4);
-	(void)store_mount(&s, &board.port);
+	(void)prov_store_mount(&s, &board.port);
 	CHECK(live(&s, 0, &err) == HISTORY_STEPS, "living: %d", err);
 	unsigned changes = board.changes;
 	for (unsigned step = 0; step + 1u < HISTORY_STEPS; step++) {
 		CHECK(remount(&s) == PROV_OK && s.sealed, "the seal is gone");
 		board.cut_at = changes + 1u;
-		err = history_step(&s, step); /* from the second anchor on: what the slots hold */
+		err = history_step(&s, step); /* from the second anchor on the objects are those in the slots */
 		CHECK(err == PROV_ERR_SEALED || (err == PROV_OK && step >= 5), "step %u gives %d", step, err);
 	}
 	CHECK(board.changes == changes, "a sealed store was written");
 }
 
-/* Every call of the port fails once, one life for each. */
+/* Each call of the port fails once, each time in a new life. */
 static void every_call_of_the_port_may_fail(void)
 {
 	make(4);
@@ -154,7 +154,7 @@ static void every_call_of_the_port_may_fail(void)
 
 		make(4);
 		board.fail_at = at;
-		if (store_mount(&s, &board.port) != PROV_OK) {
+		if (prov_store_mount(&s, &board.port) != PROV_OK) {
 			CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO, "call %u: a store that did not mount takes data", at);
 			check_survivor(0, "mounting, call", at);
 			continue;
@@ -165,7 +165,7 @@ static void every_call_of_the_port_may_fail(void)
 	}
 }
 
-/* Worn or locked flash: the operation reports success, and nothing happened. */
+/* Worn or locked flash reports success and changes nothing. */
 static void flash_that_lies_is_noticed(void)
 {
 	unsigned changes = changes_of_a_life(4);
@@ -176,20 +176,20 @@ static void flash_that_lies_is_noticed(void)
 
 		make(4);
 		board.deaf_at = at;
-		CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
 		unsigned done = live(&s, 0, &err);
-		if (done == HISTORY_STEPS) { /* an erase of what was erased */
+		if (done == HISTORY_STEPS) { /* the operation erased an erased sector */
 			struct content all = history_content(HISTORY_STEPS);
 			CHECK(remount(&s) == PROV_OK && store_holds(&s, &all), "operation %u: success, and lost", at);
 			continue;
 		}
 		CHECK(err == PROV_ERR_STORE_IO, "operation %u: %d", at, err);
-		board.broken_rules = 0; /* programming what was not erased is this flash's fault */
+		board.broken_rules = 0; /* the flash caused it: it did not erase */
 		check_survivor(done, "lying operation", at);
 	}
 }
 
-/* The firmware goes on after the error, without a reset between. */
+/* The firmware goes on after the error, without a reset. */
 static void a_step_that_failed_can_be_tried_again_at_once(void)
 {
 	make(4);
@@ -204,7 +204,7 @@ static void a_step_that_failed_can_be_tried_again_at_once(void)
 
 		make(4);
 		board.fail_at = at;
-		if (store_mount(&s, &board.port) != PROV_OK) {
+		if (prov_store_mount(&s, &board.port) != PROV_OK) {
 			continue;
 		}
 		unsigned done = live(&s, 0, &err);

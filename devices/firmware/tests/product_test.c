@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a product does with its identity: prov_key and prov_certificate. */
+/* A product's use of its identity: prov_key and prov_certificate. */
 #include "ca.h"
 #include "requests.h"
 #include "test.h"
@@ -25,7 +25,7 @@ static struct hierarchy enrolled(void)
 	return h;
 }
 
-/* The certificate that the product reads verifies what its key has signed; and no key signs for the other. */
+/* The certificate that the product reads verifies a signature of its key, and none of the other key. */
 static void a_product_signs_and_shows_its_certificate(void)
 {
 	uint8_t der[SLOT_SIZE], hash[HASH_SIZE] = { 1, 2, 3 }, signature[64];

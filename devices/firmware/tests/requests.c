@@ -11,32 +11,32 @@ static struct cbor_writer begin(uint32_t pairs)
 {
 	struct cbor_writer w = { body, sizeof body, 0, false };
 
-	cbor_put_map(&w, pairs);
+	prov_cbor_put_map(&w, pairs);
 	return w;
 }
 
 static void put_number(struct cbor_writer *w, const char *key, size_t value)
 {
-	cbor_put_key(w, key);
-	cbor_put_uint(w, (uint32_t)value);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_uint(w, (uint32_t)value);
 }
 
 static void put_octets(struct cbor_writer *w, const char *key, const uint8_t *octets, size_t len)
 {
-	cbor_put_key(w, key);
-	cbor_put_bstr(w, octets, len);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_bstr(w, octets, len);
 }
 
 static void put_text(struct cbor_writer *w, const char *key, const char *text)
 {
-	cbor_put_key(w, key);
-	cbor_put_text(w, text, strlen(text));
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_text(w, text, strlen(text));
 }
 
 static void put_true(struct cbor_writer *w, const char *key)
 {
-	cbor_put_key(w, key);
-	cbor_put_bool(w, true);
+	prov_cbor_put_key(w, key);
+	prov_cbor_put_bool(w, true);
 }
 
 int ask_write(struct board *b, const struct write_request *r)
@@ -170,7 +170,7 @@ int ask_raw(struct board *b, uint8_t command, const void *octets, size_t len)
 	return board_ask(b, command, command != HELLO && command != CSR && command != READ, &w);
 }
 
-/* A reader for answers: another one than the core's, which takes no negative numbers. */
+/* A reader for answers. It does not use the core's reader, which takes no negative numbers. */
 static uint32_t head(const uint8_t **at)
 {
 	uint8_t info = *(*at)++ & 0x1fu;
@@ -185,7 +185,7 @@ static uint32_t head(const uint8_t **at)
 	return value;
 }
 
-/* The value of a key, or NULL. */
+/* Returns the value of a key, or NULL. */
 static const uint8_t *value_of(const struct board *b, const char *key)
 {
 	const uint8_t *at = b->answer, *end = b->answer + b->answer_len;

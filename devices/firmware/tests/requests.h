@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests of PROTOCOL.md section 4 as a station writes them. */
+/* Requests of PROTOCOL.md section 4, as a station writes them. */
 #ifndef REQUESTS_H
 #define REQUESTS_H
 
@@ -10,7 +10,7 @@ enum command { HELLO, CSR, WRITE, READ, TLS, SEAL, NET };
 struct write_request {
 	unsigned slot;
 	size_t offset, total;
-	const uint8_t *whole; /* hashed for `h` */
+	const uint8_t *whole; /* the octets whose hash is `h` */
 	const uint8_t *data;
 	size_t len;
 	bool commit;
@@ -29,10 +29,10 @@ int ask_net(struct board *b, const char *address, uint32_t port, const char *ser
 int ask_net_again(struct board *b, uint32_t q);
 int ask_net_close(struct board *b, uint32_t q);
 
-/* A request whose body is these octets. */
+/* Sends a request with this body. */
 int ask_raw(struct board *b, uint8_t command, const void *body, size_t len);
 
-/* A key of the last answer. False if the answer has no such key; octets point into the answer. */
+/* Reads a key of the last answer. False: the answer has no such key. octets points into the answer. */
 bool answer_number(const struct board *b, const char *key, int64_t *value);
 bool answer_octets(const struct board *b, const char *key, const uint8_t **octets, size_t *len);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pieces of a transfer, and reading slots: PROTOCOL.md section 4, "write" and "read". */
+/* Pieces of a transfer, and reading slots (PROTOCOL.md section 4, "write" and "read"). */
 #include "ca.h"
 #include "requests.h"
 #include "test.h"
@@ -54,7 +54,7 @@ static void pieces_may_be_repeated_but_not_skipped(void)
 	CHECK(board.changes == changes, "a repeated commit writes");
 }
 
-/* The station began again with another size of pieces. */
+/* The station begins again with another size of pieces. */
 static void a_longer_first_piece_starts_anew(void)
 {
 	start();
@@ -146,7 +146,7 @@ static void reading_starts_at_any_octet(void)
 	CHECK(ask_read(&board, UINT32_MAX, 0) == PROV_ERR_BAD_SLOT, "no slot at all");
 }
 
-/* Zephyr's MCUmgr may hand out a small buffer. */
+/* Zephyr's MCUmgr may provide a small buffer. */
 static void an_answer_that_does_not_fit_is_cut_or_refused(void)
 {
 	static const uint8_t request[] = { 0xa2, 0x61, 's', 0, 0x61, 'o', 0 }, hello[] = { 0xa0 };

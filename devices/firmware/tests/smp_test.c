@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers, errors and the OS group: PROTOCOL.md sections 2 and 3. */
+/* Headers, errors and the OS group (PROTOCOL.md sections 2 and 3). */
 #include "frames.h"
 #include "test.h"
 
@@ -16,13 +16,13 @@ static void start(void)
 	CHECK(board_start(&board) == PROV_OK, "starting");
 }
 
-/* The body of the answer; its header is checked against the request's. */
+/* Returns the body of the answer, and checks its header against the request's. */
 static size_t ask(unsigned version, unsigned op, unsigned group, unsigned command, const void *body, size_t len)
 {
 	uint8_t request[PROV_BUF_SIZE];
 	size_t n = message_write(request, version, op, group, command, body, len);
 
-	n = line_ask(&board, request, n, answer);
+	n = uart_ask(&board, request, n, answer);
 	if (!CHECK(n >= SMP_HEADER_SIZE, "no answer to group %u command %u", group, command)) {
 		return 0;
 	}
@@ -142,7 +142,7 @@ static void what_is_no_request_is_not_answered(void)
 		for (unsigned version = 0; version < 4; version++) {
 			size_t n = message_write(request, version, op, 64, 0, "\xa0", 1);
 			bool is_request = version < 2 && (op == READ_OP || op == WRITE_OP);
-			n = line_ask(&board, request, n, answer);
+			n = uart_ask(&board, request, n, answer);
 			CHECK((n > 0) == is_request, "version %u op %u: %u octets", version, op, (unsigned)n);
 		}
 	}
@@ -156,11 +156,11 @@ static void a_wrong_length_in_the_header_is_not_answered(void)
 	for (unsigned said = 0; said < 4; said++) {
 		size_t n = message_write(request, 1, READ_OP, 64, 0, "\xa0", 1);
 		request[3] = (uint8_t)said;
-		CHECK((line_ask(&board, request, n, answer) > 0) == (said == 1), "%u octets announced", said);
+		CHECK((uart_ask(&board, request, n, answer) > 0) == (said == 1), "%u octets announced", said);
 	}
 	for (size_t len = 0; len < SMP_HEADER_SIZE; len++) {
 		(void)message_write(request, 1, READ_OP, 64, 0, "", 0);
-		CHECK(line_ask(&board, request, len, answer) == 0, "a header of %u octets", (unsigned)len);
+		CHECK(uart_ask(&board, request, len, answer) == 0, "a header of %u octets", (unsigned)len);
 	}
 }
 
@@ -173,7 +173,7 @@ static void a_message_larger_than_the_buffer_is_dropped(void)
 	for (size_t len = SMP_MESSAGE_MAX - SMP_HEADER_SIZE - 2u; len < 3000; len += len < 2100 ? 1u : 93u) {
 		size_t n = message_write(request, 1, WRITE_OP, 0, 0, body, len);
 		bool fits = n <= SMP_MESSAGE_MAX;
-		CHECK((line_ask(&board, request, n, answer) > 0) == fits, "a message of %u octets", (unsigned)n);
+		CHECK((uart_ask(&board, request, n, answer) > 0) == fits, "a message of %u octets", (unsigned)n);
 	}
 	size_t n = ask(1, WRITE_OP, 0, 0, "\xa1\x61" "d\x61" "1", 5);
 	CHECK(IS(n, "\xa1\x61r\x61" "1"), "the next message");

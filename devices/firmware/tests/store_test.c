@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store makes of flash in every condition, by its own functions. */
+/* The store's own functions on flash in every condition. */
 #include "history.h"
 #include "test.h"
 
@@ -14,7 +14,7 @@ static struct store mounted(uint8_t fill)
 	board_make(&board);
 	(void)board_start(&board);
 	memset(board.flash, fill, sizeof board.flash);
-	int err = store_mount(&s, &board.port);
+	int err = prov_store_mount(&s, &board.port);
 	CHECK(err == PROV_OK, "mounting flash full of %02x: %d", fill, err);
 	return s;
 }
@@ -29,9 +29,9 @@ static void fresh_flash_is_an_empty_store(void)
 		uint8_t octet;
 
 		CHECK(store_holds(&s, &nothing), "%02x is not empty", fills[i]);
-		CHECK(store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_TOO_LONG, "an octet from an empty slot");
+		CHECK(prov_store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_TOO_LONG, "an octet from an empty slot");
 		CHECK(history_step(&s, 0) == PROV_OK, "writing to flash full of %02x", fills[i]);
-		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &one), "%02x: lost", fills[i]);
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &one), "%02x: lost", fills[i]);
 	}
 }
 
@@ -41,13 +41,13 @@ static void flash_with_something_else_in_it_is_no_store(void)
 	uint8_t octet;
 
 	memset(board.flash, 0x5a, sizeof board.flash);
-	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "mounted");
-	CHECK(store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_STORE_IO, "read");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "mounted");
+	CHECK(prov_store_read(&s, SLOT_ANCHOR, 0, &octet, 1) == PROV_ERR_STORE_IO, "read");
 	CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO, "written");
-	CHECK(store_seal(&s) == PROV_ERR_STORE_IO, "sealed");
+	CHECK(prov_store_seal(&s) == PROV_ERR_STORE_IO, "sealed");
 }
 
-/* Two sectors with a snapshot each; `active` is the newer. */
+/* Two sectors with a snapshot each; `active` is the newer one. */
 static struct store two_snapshots(void)
 {
 	struct store s = mounted(0xff);
@@ -67,14 +67,14 @@ static void any_bit_of_the_newer_snapshot_may_go(void)
 	for (uint32_t at = 0; at < used; at += at < 64u ? 1u : 61u) {
 		uint8_t kept = board.flash[start + at];
 		board.flash[start + at] = (uint8_t)(kept ^ 0x10u);
-		int err = store_mount(&s, &board.port);
+		int err = prov_store_mount(&s, &board.port);
 		bool unused = (at >= 60u && at < 64u) || (at >= 64u + 600u && at < 64u + 608u) ||
 			      (at >= 64u + 608u + 513u && at < 64u + 608u + 544u);
 		struct content want = history_content(unused ? 3 : 2);
 		CHECK(err == PROV_OK && store_holds(&s, &want), "octet %u: %d", (unsigned)at, err);
 		board.flash[start + at] = kept;
 	}
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &newer), "the newer one is not there again");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &newer), "the newer one is not there again");
 }
 
 static void both_sectors_damaged_is_store_io(void)
@@ -83,9 +83,9 @@ static void both_sectors_damaged_is_store_io(void)
 
 	board.flash[30] ^= 1u;
 	board.flash[BOARD_SECTOR + 30] ^= 1u;
-	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "a lost store passes for an empty one");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "a lost store passes for an empty one");
 	unsigned changes = board.changes;
-	CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO && store_seal(&s) == PROV_ERR_STORE_IO, "written over");
+	CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO && prov_store_seal(&s) == PROV_ERR_STORE_IO, "written over");
 	CHECK(board.changes == changes, "flash was changed");
 }
 
@@ -97,7 +97,7 @@ static void the_board_says_store_io_when_its_store_is_lost(void)
 	CHECK(board_start(&board) == PROV_OK && board.prov.store.damaged, "starting");
 }
 
-/* Makes the hash of a sector right for a header that was changed by hand. */
+/* Computes the hash again for a header that a test changed. */
 static void rehash(int sector)
 {
 	uint8_t *at = board.flash + (uint32_t)sector * BOARD_SECTOR, data[BOARD_SECTOR];
@@ -128,14 +128,14 @@ static void the_generation_may_wrap(void)
 
 	set_generation(s.active, 0xffffffffu);
 	set_generation(1 - s.active, 0xfffffffeu);
-	CHECK(store_mount(&s, &board.port) == PROV_OK && s.generation == 0xffffffffu, "mounting before the wrap");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && s.generation == 0xffffffffu, "mounting before the wrap");
 	CHECK(store_holds(&s, &three), "before the wrap");
 	for (unsigned step = 3; step < HISTORY_STEPS; step++) {
 		struct content now = history_content(step + 1u);
 		CHECK(history_step(&s, step) == PROV_OK, "step %u", step);
-		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &now), "step %u is lost", step);
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &now), "step %u is lost", step);
 	}
-	/* Seven writes since: the seal, which ends the history, is written twice. */
+	/* Seven writes: the seal, the last step, is written twice. */
 	CHECK(store_holds(&s, &all) && s.generation == 6u, "after the wrap: generation %u", (unsigned)s.generation);
 }
 
@@ -145,10 +145,10 @@ static void lengths_in_a_header_are_bounded(void)
 	uint8_t *at = board.flash + (uint32_t)s.active * BOARD_SECTOR;
 	struct content old = history_content(2);
 
-	at[12] = 0x01; /* 1025 octets of trust anchor, with a hash that would be right for it */
+	at[12] = 0x01; /* a trust anchor of 1025 octets, in a header whose hash is right */
 	at[13] = 0x04;
 	rehash(s.active);
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &old), "a slot longer than a slot");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &old), "a slot longer than a slot");
 }
 
 static void what_the_slot_holds_is_not_written_again(void)
@@ -159,9 +159,9 @@ static void what_the_slot_holds_is_not_written_again(void)
 	for (unsigned step = 0; step < 3; step++) {
 		CHECK(history_step(&s, step) == PROV_OK, "step %u again", step);
 	}
-	CHECK(store_seal(&s) == PROV_OK && board.changes > changes, "sealing writes");
+	CHECK(prov_store_seal(&s) == PROV_OK && board.changes > changes, "sealing writes");
 	changes = board.changes;
-	CHECK(store_seal(&s) == PROV_OK && history_step(&s, 2) == PROV_OK, "again on a sealed store");
+	CHECK(prov_store_seal(&s) == PROV_OK && history_step(&s, 2) == PROV_OK, "again on a sealed store");
 	CHECK(board.changes == changes, "%u flash operations for nothing", board.changes - changes);
 }
 
@@ -172,9 +172,9 @@ static void a_seal_survives_damage_to_either_snapshot(void)
 		struct content c = history_content(3);
 
 		c.sealed = true;
-		CHECK(store_seal(&s) == PROV_OK, "sealing");
+		CHECK(prov_store_seal(&s) == PROV_OK, "sealing");
 		board.flash[sector * board.port.flash.sector_size + 20u] ^= 1;
-		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: the seal is gone", sector);
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: the seal is gone", sector);
 	}
 }
 
@@ -183,7 +183,7 @@ static void an_object_larger_than_the_slot_is_store_full(void)
 	static uint8_t large[SLOT_SIZE + 1u];
 	struct store s = mounted(0xff);
 
-	CHECK(store_commit(&s, SLOT_CHAIN, large, sizeof large) == PROV_ERR_STORE_FULL, "taken");
+	CHECK(prov_store_commit(&s, SLOT_CHAIN, large, sizeof large) == PROV_ERR_STORE_FULL, "taken");
 	CHECK(board.changes == 0, "flash was changed");
 }
 
@@ -193,9 +193,9 @@ static void flash_that_cannot_hold_a_store_is_refused(void)
 
 	board_make(&board);
 	board.port.flash.sector_count = 1;
-	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "one sector");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "one sector");
 	board.port.flash = (struct prov_flash){ 2048, 4, 4 };
-	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "small sectors");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO, "small sectors");
 	board_stop(&board);
 }
 

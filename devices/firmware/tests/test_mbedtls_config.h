@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The product's mbedTLS, what a test needs to be a certification authority, and memory that the sanitizers watch. */
+/* The product's configuration of mbedTLS, with certificate writing for the test CA and with memory that the sanitizers check. */
 #ifndef TEST_MBEDTLS_CONFIG_H
 #define TEST_MBEDTLS_CONFIG_H
 

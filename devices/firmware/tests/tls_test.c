@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* memmem */
-/* The pump around TLS: order of questions, openings, garbage. Whole handshakes run from the station's tests. */
+/* The commands of the TLS client: order of requests, repeated openings, garbage. The station's tests do whole handshakes. */
 #include "ca.h"
 #include "requests.h"
 #include "test.h"
@@ -11,7 +11,7 @@ enum { CLOSED, HANDSHAKING, ESTABLISHED, FAILED };
 
 static struct board board;
 
-/* A board with everything that a handshake needs. */
+/* A board that is ready for a handshake. */
 static void start(void)
 {
 	board_make(&board);

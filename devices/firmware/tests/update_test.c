@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An identity survives a firmware update: the store of firmware that knew three
- * slots ("HMS1") is read by this one. Its format is written here by hand.
+ * An identity survives a firmware update: this firmware reads the store of firmware with
+ * three slots ("HMS1"). The test writes that format itself.
  */
 #include "history.h"
 #include "test.h"
@@ -20,7 +20,7 @@ static void put32(uint8_t *to, uint32_t value)
 	}
 }
 
-/* A snapshot as that firmware wrote it: each slot at its own multiple of 1024 behind the header of 64. */
+/* Writes a snapshot of that firmware: each slot at its own multiple of 1024 after the header of 64 octets. */
 static void old_snapshot(int sector, uint32_t generation, const struct content *c)
 {
 	static uint8_t hashed[OLD_HEADER + OLD_SLOTS * 1024u];
@@ -43,7 +43,7 @@ static void old_snapshot(int sector, uint32_t generation, const struct content *
 	(void)psa_hash_compute(PSA_ALG_SHA_256, hashed, len, at + OLD_HEADER, HASH_SIZE, &hash_len);
 }
 
-/* What an enrolled board of that firmware holds: three objects, the longest that there are. */
+/* The store of an enrolled board of that firmware: three objects of the largest size. */
 static struct content enrolled(bool sealed)
 {
 	return (struct content){ .sealed = sealed, .len = { 1024, 513, 1024 }, .der = { blob(10), blob(20), blob(30) } };
@@ -60,8 +60,8 @@ static struct store updated(bool sealed)
 		before.len[SLOT_CERTIFICATE] = 0;
 	}
 	old_snapshot(0, 7, &now);
-	old_snapshot(1, 6, &before); /* a seal was written twice */
-	CHECK(store_mount(&s, &board.port) == PROV_OK, "mounting");
+	old_snapshot(1, 6, &before); /* that firmware wrote a seal twice */
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	board.changes = 0;
 	return s;
 }
@@ -74,7 +74,7 @@ static void an_old_store_is_read(void)
 	CHECK(store_holds(&s, &c), "something else");
 	CHECK(s.generation == 7u && board.changes == 0, "reading wrote to flash");
 	for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
 	}
 	CHECK(board.changes == 0, "what is there already was written");
 }
@@ -86,15 +86,15 @@ static void an_old_store_takes_the_new_slot(void)
 
 	c.len[SLOT_COSE] = 480;
 	c.der[SLOT_COSE] = blob(40);
-	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
-	CHECK(store_seal(&s) == PROV_OK, "sealing");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
+	CHECK(prov_store_seal(&s) == PROV_OK, "sealing");
 	c.sealed = true;
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
 	CHECK(board.broken_rules == 0, "%u rules of NOR broken", board.broken_rules);
 }
 
-/* The first write of the new firmware, cut in each flash operation and torn in each way: all old, or all new. */
+/* The new firmware's first write, cut in each flash operation and torn in each way: all contents are old, or all are new. */
 static void power_may_go_in_the_first_write_after_an_update(void)
 {
 	struct store s = updated(false);
@@ -102,7 +102,7 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 
 	new.len[SLOT_COSE] = 480;
 	new.der[SLOT_COSE] = blob(40);
-	CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK, "writing");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK, "writing");
 	unsigned changes = board.changes;
 	for (unsigned at = 1; at <= changes; at++) {
 		for (enum tear tear = 0; tear < TEAR_COUNT; tear++) {
@@ -110,12 +110,12 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 			board.random += at * 77u + (unsigned)tear;
 			board.cut_at = at;
 			board.tear = tear;
-			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
+			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
 			board.off = false;
 			board.cut_at = 0;
-			CHECK(store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
+			CHECK(prov_store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
 			      "cut %u, tear %u: neither old nor new", at, (unsigned)tear);
-			CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
+			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
 			      "cut %u, tear %u: not written again", at, (unsigned)tear);
 		}
 	}
@@ -130,23 +130,23 @@ static void a_seal_survives_an_update(void)
 		if (damaged < 2) {
 			board.flash[damaged * BOARD_SECTOR + 20u] ^= 1u;
 		}
-		CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
-		CHECK(store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
+		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
+		CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
 	}
 }
 
-/* The old format had no room for it, so nobody can have meant it. */
+/* The old format has no room for this slot, so its length must be wrong. */
 static void an_old_header_is_checked_as_before(void)
 {
 	struct store s = updated(false);
 	struct content c = enrolled(false);
 
 	c.len[SLOT_CERTIFICATE] = 0;
-	board.flash[12 + 8] = 1; /* 1025 octets of certificate */
+	board.flash[12 + 8] = 1; /* a certificate of 1025 octets */
 	board.flash[12 + 9] = 4;
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
 	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
-	CHECK(store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
 }
 
 static void a_larger_sector_holds_four_full_slots(void)
@@ -157,15 +157,15 @@ static void a_larger_sector_holds_four_full_slots(void)
 
 	board_make(&board);
 	board.port.flash.sector_size = BOARD_LARGE_SECTOR;
-	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
 	board_stop(&board);
 }
 
-/* 64 octets of header leave 4032 of 4096: to the octet, counted in multiples of 32. */
+/* 64 octets of header leave 4032 of 4096: the limit is exact, in multiples of 32. */
 static void a_sector_is_full_to_the_octet(void)
 {
 	struct content c = { .len = { SLOT_SIZE, SLOT_SIZE, SLOT_SIZE, 4032u - 3u * SLOT_SIZE },
@@ -173,14 +173,14 @@ static void a_sector_is_full_to_the_octet(void)
 	struct store s;
 
 	board_make(&board);
-	CHECK(board_start(&board) == PROV_OK && store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		CHECK(store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
+		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
 	unsigned changes = board.changes;
-	CHECK(store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
+	CHECK(prov_store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
 	CHECK(board.changes == changes, "a refusal wrote to flash");
-	CHECK(store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
+	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
 	board_stop(&board);
 }
 

@@ -19,7 +19,7 @@ static bool dropped(const struct vector *v)
 	return strcmp(v->expect, "ok") != 0;
 }
 
-/* The core handed on exactly this message, and the frame is finished. */
+/* The core handled exactly this message, and the frame is finished. */
 static void check_frame(const struct vector *v, size_t piece)
 {
 	struct smp *smp = &board.prov.smp;
@@ -27,7 +27,7 @@ static void check_frame(const struct vector *v, size_t piece)
 	memset(smp, 0, sizeof *smp);
 	board.sent_len = 0;
 	for (size_t at = 0; at < v->line_len; at += piece) {
-		line_send(&board, v->line + at, v->line_len - at < piece ? v->line_len - at : piece);
+		uart_send(&board, v->line + at, v->line_len - at < piece ? v->line_len - at : piece);
 	}
 	if (dropped(v)) {
 		CHECK(board.sent_len == 0, "%s is answered", v->name);
@@ -56,7 +56,7 @@ static void frames_are_what_the_vectors_say(void)
 	CHECK(count >= 50, "%u vectors of requests and responses", count);
 }
 
-/* The name of an answer as `refusal` writes it. */
+/* The name of an answer, as the header `refusal` writes it. */
 static const char *name_of(const uint8_t *body, size_t len)
 {
 	static const char *const names[] = { "ok", "internal", "bad-map", "too-long", "out-of-order", "bad-hash",
@@ -87,7 +87,7 @@ static void check_request(const struct vector *v)
 	size_t used = 0;
 
 	start();
-	line_send(&board, v->line, v->line_len);
+	uart_send(&board, v->line, v->line_len);
 	size_t n = frame_read(board.sent, board.sent_len, answer, &used);
 	if (!CHECK(n >= SMP_HEADER_SIZE && used == board.sent_len, "%s: %u octets of answer", v->name, (unsigned)n)) {
 		return;
@@ -111,11 +111,11 @@ static void requests_get_the_answers_of_the_vectors(void)
 static void check_response(const struct vector *v)
 {
 	start();
-	line_send(&board, v->line, v->line_len);
+	uart_send(&board, v->line, v->line_len);
 	CHECK(board.sent_len == 0, "%s is answered", v->name);
 }
 
-/* A line with an echo, or a board that hears another one, must not start a conversation. */
+/* A board that receives its own answers, or those of another board, must not answer them. */
 static void responses_are_not_answered(void)
 {
 	CHECK(vectors_each("response-", check_response) >= 15, "vectors are missing");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of devices/smp/testdata; the format is in the README there. */
+/* The vectors of devices/smp/testdata; the README there describes the format. */
 #ifndef VECTORS_H
 #define VECTORS_H
 
@@ -12,7 +12,7 @@ struct vector {
 	size_t line_len, message_len;
 };
 
-/* Calls `use` for each vector whose name begins with `prefix`; how many there were. */
+/* Calls `use` for each vector whose name begins with `prefix`. Returns their number. */
 unsigned vectors_each(const char *prefix, void (*use)(const struct vector *v));
 
 #endif

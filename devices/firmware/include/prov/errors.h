@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The refusals of the provisioning group: PROTOCOL.md section 2, as negative numbers in C. */
+/* Refusals of the provisioning group: the numbers of PROTOCOL.md section 2, negative in C. */
 #ifndef PROV_ERRORS_H
 #define PROV_ERRORS_H
 

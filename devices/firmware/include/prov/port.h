@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole port contract: everything the portable core needs from the board
- * it runs on, as a value. A port fills one struct prov_port and hands it to
- * prov_init(); the core keeps the pointer, so the struct must outlive it.
+ * The port contract: everything that the portable core needs from the board. A
+ * port fills one struct prov_port and passes it to prov_init(). The core keeps
+ * the pointer, so the struct must exist as long as the core runs.
  *
- * Rules for every call: it returns 0 or a negative enum prov_err; it may block
- * for as long as its comment says, never longer; the core calls from one thread
- * and never re-enters. No call is made from an interrupt.
+ * Rules for every call: it returns 0 or a negative enum prov_err. It may block as
+ * long as its comment says, and no longer. The core makes all calls from one
+ * thread, never from within another call, and never from an interrupt.
  */
 #ifndef PROV_PORT_H
 #define PROV_PORT_H
@@ -18,7 +18,7 @@
 #define PROV_HARDWARE_ID_MAX 16u
 #define PROV_TEXT_MAX 24u
 
-/* `hs` of hello, PROTOCOL.md section 4. */
+/* `hs` of hello (PROTOCOL.md section 4). */
 enum prov_huk_source {
 	PROV_HUK_TFM = 0,
 	PROV_HUK_VENDOR = 1,
@@ -27,7 +27,7 @@ enum prov_huk_source {
 	PROV_HUK_TFM_DUMMY = 4,
 };
 
-/* What does not change while the firmware runs; strings are not longer than PROV_TEXT_MAX. */
+/* Facts that do not change while the firmware runs. Strings have at most PROV_TEXT_MAX octets. */
 struct prov_facts {
 	const char *board_type;
 	const char *firmware_version;
@@ -38,40 +38,41 @@ struct prov_facts {
 	int32_t huk_caller; /* with PROV_HUK_TFM and PROV_HUK_TFM_DUMMY: the owner id that TF-M mixes into the key */
 };
 
-/* NOR flash reserved for the certificate store. Erased octets read 0xff. At least two sectors. */
+/* NOR flash for the certificate store only. Erased octets read 0xff. At least two sectors. */
 struct prov_flash {
 	uint32_t sector_size;  /* octets, a multiple of write_size, at least 4096 */
 	uint32_t sector_count; /* at least 2 */
-	uint32_t write_size;   /* 1..32: programming granule and alignment */
+	uint32_t write_size;   /* 1 to 32: octets that one write programs at least, and their alignment */
 };
 
 /*
  * A network, for the handshake that the board does by itself (PROTOCOL.md
- * section 4, "net"). A port offers none (both pointers of struct prov_port
- * NULL: the command is unknown), TCP streams, or sockets that do TLS. There is
- * one connection at a time. No call waits for the peer, but for the 50 ms that
- * are named below; a port whose sockets block gives them a thread of their own.
+ * section 4, "net"). A port offers TCP streams, or sockets that do TLS, or no
+ * network: then both pointers in struct prov_port are NULL and the command is
+ * unknown. There is one connection at a time. No call waits for the peer, except
+ * for the 50 ms that are named below. A port whose sockets block must use a
+ * thread of its own for them.
  */
 
-/* `e` of an answer when the connection, not TLS, ended it: the numbers that mbedTLS has for it. */
+/* `e` of an answer when the connection ended, and not TLS. The numbers are those of mbedTLS. */
 enum prov_net_error {
 	PROV_NET_UNREACHABLE = -0x0044, /* refused, no route, or no answer to SYN */
 	PROV_NET_RESET = -0x0050,
-	PROV_NET_ENDED = -0x7280,  /* the peer closed in the middle */
-	PROV_NET_UNKNOWN = -0x0001, /* TLS failed, and the sockets do not say how */
+	PROV_NET_ENDED = -0x7280,  /* the peer closed before TLS had ended */
+	PROV_NET_UNKNOWN = -0x0001, /* TLS failed, and the sockets do not say why */
 };
 
-/* TCP. The core does TLS with its own client: the key stays in PSA, and answers carry mbedTLS's error and verify flags. */
+/* TCP. The core's own TLS client uses it: the key stays in PSA, and answers have mbedTLS's error and verify flags. */
 struct prov_stream {
 	/*
-	 * Begins to connect; the first send that takes octets says that it is done.
-	 * address: IPv4 or IPv6 literal. PROV_ERR_BAD_MAP: it is none.
-	 * PROV_ERR_NO_NETWORK: no interface, no link, no address, no socket.
+	 * Begins to connect. The first send that takes octets shows that the board is
+	 * connected. address: an IPv4 or IPv6 literal; PROV_ERR_BAD_MAP: it is none.
+	 * PROV_ERR_NO_NETWORK: no interface, no link, no address, or no socket.
 	 */
 	int (*connect)(void *ctx, const char *address, uint16_t port);
-	/* How many octets were taken; 0: none yet, ask again. Negative: enum prov_net_error. */
+	/* Returns how many octets were taken; 0: none yet, call again. Negative: enum prov_net_error. */
 	int (*send)(void *ctx, const uint8_t *buf, size_t len);
-	/* How many octets came; 0: none yet. May wait for the first at most 50 ms. Negative: enum prov_net_error. */
+	/* Returns how many octets came; 0: none yet. May wait at most 50 ms for the first. Negative: enum prov_net_error. */
 	int (*receive)(void *ctx, uint8_t *buf, size_t size);
 	/* Ends a connection in any state, also one that never began. */
 	void (*close)(void *ctx);
@@ -79,22 +80,22 @@ struct prov_stream {
 
 struct prov_der {
 	const uint8_t *octets;
-	size_t len; /* 0: there is none */
+	size_t len; /* 0: there is no object */
 };
 
-/* What sockets that do TLS need. All of it stays where it is until `close` has returned, then it is wiped. */
+/* Input for sockets that do TLS. All of it stays valid until `close` has returned; then it is wiped. */
 struct prov_visit {
 	const char *address; /* IPv4 or IPv6 literal */
 	uint16_t port;
-	const char *server_name; /* goes into SNI, and the peer's certificate must be for it */
+	const char *server_name; /* the name for SNI; the peer's certificate must contain it */
 	struct prov_der anchor;	 /* the only trust anchor */
 	struct prov_der certificate;
-	struct prov_der chain; /* sent behind the certificate when it is there */
-	uint32_t psa_key_id;   /* of the private key: volatile, signs, cannot be exported */
+	struct prov_der chain; /* sent after the certificate, if there is a chain */
+	uint32_t psa_key_id;   /* of the private key: volatile, may sign, cannot be exported */
 	/*
-	 * The same key as ECPrivateKey (RFC 5915), only when the core is built with
-	 * PROV_RAW_KEY and the port asks by raw_key. Until `close` it is in RAM:
-	 * whoever reads RAM then has the board's key.
+	 * The same key as ECPrivateKey (RFC 5915), only if the core is built with
+	 * PROV_RAW_KEY and the port sets raw_key. The key is in RAM until `close`:
+	 * whoever reads the RAM then has the board's key.
 	 */
 	struct prov_der private_key;
 };
@@ -104,19 +105,19 @@ enum prov_visit_state { PROV_VISIT_CLOSED, PROV_VISIT_SHAKING, PROV_VISIT_ESTABL
 struct prov_visit_report {
 	enum prov_visit_state state;
 	int error;	       /* with FAILED: of the TLS library, or enum prov_net_error */
-	uint32_t verify_flags; /* of mbedTLS, 0 when the sockets do not tell */
-	uint8_t data[64];      /* application data that came since the last poll */
+	uint32_t verify_flags; /* of mbedTLS; 0 if the sockets do not report them */
+	uint8_t data[64];      /* application data since the last poll */
 	size_t data_len;
 };
 
-/* Sockets that do TLS: mutual, verification of the peer required, TLS 1.2 at least. */
+/* Sockets that do TLS: mutual, with verification of the peer, at least TLS 1.2. */
 struct prov_tls_sockets {
-	bool raw_key; /* the sockets take no PSA key: fill in private_key */
-	/* Begins; errors as of `connect` above, and PROV_ERR_CRYPTO when a credential is not taken. */
+	bool raw_key; /* the sockets take no PSA key: the core fills in private_key */
+	/* Begins. Errors as for `connect` above, and PROV_ERR_CRYPTO if the sockets refuse a credential. */
 	int (*start)(void *ctx, const struct prov_visit *visit);
-	/* How it stands. May wait for a change at most 50 ms. */
+	/* Reports the state. May wait at most 50 ms for a change. */
 	void (*poll)(void *ctx, struct prov_visit_report *report);
-	/* Ends it in any state; when it returns no credential is in use or registered any more. At most 1 s. */
+	/* Ends the session in any state. Afterwards no credential is in use or registered. At most 1 s. */
 	void (*close)(void *ctx);
 };
 
@@ -126,31 +127,31 @@ struct prov_port {
 	struct prov_flash flash;
 
 	/*
-	 * Gives the id of a PSA key of type PSA_KEY_TYPE_DERIVE that holds the HUK,
-	 * usage DERIVE, algorithm HKDF(SHA-256). PROV_ERR_NO_HUK if there is none.
-	 * The core calls huk_close with the id when it has derived what it needs;
-	 * a port that imported raw octets destroys the key and wipes them there,
-	 * a port with a built-in key does nothing.
+	 * Returns the id of a PSA key that holds the HUK: type PSA_KEY_TYPE_DERIVE, usage
+	 * DERIVE, algorithm HKDF(SHA-256). PROV_ERR_NO_HUK: there is none. The core calls
+	 * huk_close with the id when it has derived its keys. There a port that imported
+	 * raw octets destroys the key and wipes the octets; a port with a built-in key
+	 * does nothing.
 	 */
 	int (*huk_open)(void *ctx, uint32_t *psa_key_id);
 	void (*huk_close)(void *ctx, uint32_t psa_key_id);
 
-	/* Fills buf from the board's entropy source, at most 1 s. PROV_ERR_NO_ENTROPY if it does not deliver. */
+	/* Fills buf from the board's entropy source, in at most 1 s. PROV_ERR_NO_ENTROPY: the source delivers nothing. */
 	int (*entropy)(void *ctx, uint8_t *buf, size_t len);
 
-	/* Flash of the store, offsets from its start. write: aligned, only into erased octets. At most 5 s each. */
+	/* The store's flash; offsets count from its start. write: aligned, only to erased octets. At most 5 s for each call. */
 	int (*flash_read)(void *ctx, uint32_t offset, void *buf, size_t len);
 	int (*flash_write)(void *ctx, uint32_t offset, const void *buf, size_t len);
 	int (*flash_erase)(void *ctx, uint32_t sector);
 
-	/* Octets to the station; blocks until they are taken. */
+	/* Sends octets to the station. Blocks until they are taken. */
 	int (*send)(void *ctx, const uint8_t *buf, size_t len);
 
-	/* The network, at most one of the two; both NULL: the board has none. Given the port's ctx. */
+	/* The network: at most one of the two; both NULL: no network. Their calls get the port's ctx. */
 	const struct prov_stream *stream;
 	const struct prov_tls_sockets *tls_sockets;
 
-	/* Restarts the board after what was sent has left. Does not return on real hardware; the core copes if it does. */
+	/* Restarts the board after the sent octets have left. Real hardware does not return; if the call returns, the core goes on. */
 	void (*reboot)(void *ctx);
 };
 

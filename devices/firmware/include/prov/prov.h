@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Public API of the provisioning core. One instance per firmware; every
- * function runs on one thread. Wire format and refusals: PROTOCOL.md.
+ * Public API of the provisioning core. A firmware has one instance, and calls
+ * every function on one thread. PROTOCOL.md specifies wire format and refusals.
  */
 #ifndef PROV_PROV_H
 #define PROV_PROV_H
@@ -14,32 +14,32 @@
 #include <prov/port.h>
 
 /*
- * Octets that mbedTLS works in, static. A handshake needs 32,976 and the heads
- * of 106 blocks. 0: the system has given mbedTLS its memory.
+ * Size in octets of mbedTLS's static memory. A handshake needs 32,976 octets and
+ * the heads of 106 blocks. 0: the system has given memory to mbedTLS.
  */
 #ifndef PROV_HEAP_SIZE
 #define PROV_HEAP_SIZE 65536u
 #endif
 
-/* The largest SMP message with its length and CRC: `buf_size` of PROTOCOL.md section 3. */
+/* Size in octets of the largest SMP message with its length and CRC: `buf_size` (PROTOCOL.md section 3). */
 #ifndef PROV_BUF_SIZE
 #define PROV_BUF_SIZE 2048u
 #endif
 
 /*
- * 0: a product's image, in which csr, write and seal are unknown commands (`ca`
- * of hello) and their code is not there. Identity, store, read and handshake
- * are those of the provisioning image, so that an update keeps the identity.
+ * 0: a product's image. csr, write and seal are unknown commands (`ca` of hello),
+ * and their code is not in the image. Identity, store, read and handshake are those
+ * of the provisioning image, so that an update keeps the identity.
  */
 #ifndef PROV_PROVISIONING
 #define PROV_PROVISIONING 1
 #endif
 
 /*
- * Octets of a struct prov, aligned to 8; core/prov.c checks it at compile time.
- * The TLS client has two buffers and mbedTLS's contexts, a transfer the largest
- * slot, and the SMP server two buffers and a line. A system with an SMP server
- * of its own (PROV_FOREIGN_SMP) leaves that one out.
+ * Size in octets of a struct prov, aligned to 8; core/prov.c checks it at compile
+ * time. The TLS client has two buffers and mbedTLS's contexts, a transfer has the
+ * largest slot, and the SMP server has two buffers and a line. A system with its
+ * own SMP server (PROV_FOREIGN_SMP) needs no memory for that one.
  */
 #if defined(PROV_FOREIGN_SMP)
 #define PROV_SMP_SIZE 0u
@@ -51,9 +51,9 @@
 struct prov; /* opaque */
 
 /*
- * Derives the identity, mounts the store, draws the boot id. `port` must
- * outlive the core. After an error the core still answers, and every command
- * of our group is refused with that error.
+ * Derives the identity, mounts the store and draws the boot id. `port` must exist
+ * as long as the core. After an error the core still answers, and refuses every
+ * command of the group with that error.
  */
 int prov_init(struct prov *prov, const struct prov_port *port);
 
@@ -65,38 +65,39 @@ void prov_free(struct prov *prov);
 #define PROV_PURPOSE_COSE 1u
 
 /*
- * For the product's own use of an identity. prov_key gives the id of a volatile
- * PSA key that may sign (ECDSA, P-256, SHA-256) and lives until prov_free; the
- * TLS key is for the handshake, messages are signed with the COSE key (RFC 9053
- * section 2.1: ES256). prov_certificate copies the key's certificate, DER, from
- * flash; 1024 octets hold any, none is PROV_ERR_EMPTY, a larger one than `size`
- * PROV_ERR_TOO_LONG. Both: PROV_ERR_BAD_SLOT for another purpose, else the error
- * of prov_init or of the store.
+ * For the product's own use of an identity. prov_key returns the id of a volatile
+ * PSA key that may sign (ECDSA, P-256, SHA-256) and exists until prov_free. The TLS
+ * key is for the handshake, the COSE key signs messages (RFC 9053 section 2.1:
+ * ES256). prov_certificate copies the key's certificate (DER) from flash; 1024
+ * octets are always enough. PROV_ERR_EMPTY: no certificate. PROV_ERR_TOO_LONG: it
+ * is larger than `size`. PROV_ERR_BAD_SLOT: unknown purpose. Otherwise the error of
+ * prov_init or of the store.
  */
 int prov_key(const struct prov *prov, unsigned purpose, uint32_t *psa_key_id);
 int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, size_t size, size_t *len);
 
 /*
- * A handler of the group, without framing: CBOR body in, CBOR body out. For a
- * system that already runs an SMP server (Zephyr's MCUmgr). Returns 0 and sets
- * *out_len, or a negative enum prov_err which the caller encodes as `err`;
- * PROV_UNKNOWN_COMMAND when there is no such command.
- * command: PROTOCOL.md section 4; write: true for op write.
+ * Handles one command of the group without framing, for a system with its own SMP
+ * server (Zephyr's MCUmgr). in and out are CBOR bodies. command: PROTOCOL.md
+ * section 4; write: true for the operation write. Returns 0 and sets *out_len, or a
+ * negative enum prov_err, which the caller encodes as `err`.
+ * PROV_UNKNOWN_COMMAND: there is no such command.
  */
 #define PROV_UNKNOWN_COMMAND (-1000)
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len,
 		      uint8_t *out, size_t out_size, size_t *out_len);
 
 /*
- * The header of the request that prov_group_handle gets next, and the CRC that
- * came with it or any other of the header and the body: a line may double a
- * request, and one that opens a session must not open a second one then.
+ * Tells the core about the request that prov_group_handle gets next: its header,
+ * and a CRC of header and body (that of the frame or any other). A UART may deliver
+ * a request twice, and a request that opens a session must not open a second one.
  */
 void prov_smp_notice(struct prov *prov, const uint8_t header[8], uint16_t crc);
 
 /*
- * The whole SMP server (framing, OS group, our group) for a board without
- * another one: feed what the UART received, answers leave through port->send.
+ * The whole SMP server (framing, OS group, provisioning group), for a board without
+ * another one. The port passes the octets that the UART received; answers leave
+ * through port->send.
  */
 void prov_smp_receive(struct prov *prov, const uint8_t *octets, size_t len);
 

@@ -35,7 +35,7 @@ static int check_size(int fd)
 	if (st.st_size == 0) {
 		return fill_new(fd);
 	}
-	errno = EINVAL; /* a file of another size is not this flash */
+	errno = EINVAL; /* a file of another size is no flash of this port */
 	return st.st_size >= (off_t)FLASH_SIZE ? 0 : -1;
 }
 
@@ -61,7 +61,7 @@ void flash_file_cut_after(unsigned n)
 	cut_after = n;
 }
 
-/* True when power is lost in this operation: the caller does half of it and calls lose_power. */
+/* True when the power is lost in this operation: the caller does half of it and calls lose_power. */
 static bool cut_now(void)
 {
 	return cut_after > 0 && --cut_after == 0;

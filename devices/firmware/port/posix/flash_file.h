@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NOR flash in a file that is mapped into memory: erase gives 0xff, programming only clears bits. */
+/* NOR flash in a file that is mapped into memory: erasing sets octets to 0xff, programming only clears bits. */
 #ifndef FLASH_FILE_H
 #define FLASH_FILE_H
 
@@ -10,10 +10,10 @@
 #define FLASH_SECTOR_COUNT 2u
 #define FLASH_WRITE_SIZE 4u
 
-/* 0, or -1 with errno set. A new file is erased flash. */
+/* Returns 0, or -1 and errno. A new file is erased flash. */
 int flash_file_open(const char *path);
 
-/* The Nth erase or program from now on stops half-way and ends the process with code 9. */
+/* The Nth erase or program operation from now on stops half-way, and the process ends with code 9. */
 void flash_file_cut_after(unsigned n);
 
 int flash_file_read(void *ctx, uint32_t offset, void *buf, size_t len);

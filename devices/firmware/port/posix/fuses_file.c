@@ -24,12 +24,12 @@ static int read_at(const char *path, off_t offset, uint8_t *buf, size_t len)
 	n = pread(fd, buf, len, offset);
 	close(fd);
 	if (n >= 0 && (size_t)n < len) {
-		errno = EINVAL; /* fuses are 48 octets */
+		errno = EINVAL; /* fuses have 48 octets */
 	}
 	return n == (ssize_t)len ? 0 : -1;
 }
 
-/* Unburned fuses are all zero or all one. */
+/* True for fuses that were never written: all zeros or all ones. */
 static bool blank(const uint8_t *octets, size_t len)
 {
 	uint8_t any = 0, all = 0xff;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The core as a Linux process: a board for load and fault tests by the hundred.
- * A reset is an exec of itself with the same line, so RAM is as fresh as after
- * a real one. It protects nothing: its fuses are a file.
+ * The core as a Linux process: boards for tests with many boards and with faults. A
+ * reset executes the same program again with the same UART, so RAM is as fresh as after
+ * a real reset. Nothing protects the HUK, because the fuses are a file.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,13 +45,13 @@ static int huk_open(void *ctx, uint32_t *psa_key_id)
 static void huk_close(void *ctx, uint32_t psa_key_id)
 {
 	(void)ctx;
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
 static int entropy(void *ctx, uint8_t *buf, size_t len)
 {
 	(void)ctx;
-	return getentropy(buf, len) == 0 ? PROV_OK : PROV_ERR_NO_ENTROPY; /* at most 256 octets, mbedTLS asks for fewer */
+	return getentropy(buf, len) == 0 ? PROV_OK : PROV_ERR_NO_ENTROPY; /* getentropy gives at most 256 octets; mbedTLS asks for fewer */
 }
 
 static int port_send(void *ctx, const uint8_t *buf, size_t len)
@@ -83,7 +83,7 @@ static void port_reboot(void *ctx)
 	_exit(1);
 }
 
-/* What the linker laid out and nothing changes while it runs: text and constants, not data. */
+/* Hashes the segments that do not change while the program runs: text and constants, not data. */
 static int hash_segments(struct dl_phdr_info *image, size_t size, void *operation)
 {
 	(void)size;
@@ -94,7 +94,7 @@ static int hash_segments(struct dl_phdr_info *image, size_t size, void *operatio
 					      segment->p_memsz);
 		}
 	}
-	return 1; /* the first image is the program; the kernel's own is not ours */
+	return 1; /* stop after the first image, which is the program; the kernel's own follows */
 }
 
 static int hash_image(uint8_t hash[32])
@@ -110,8 +110,8 @@ static int hash_image(uint8_t hash[32])
 }
 
 /*
- * An exec of itself does not change the image, so its hash is handed on in the
- * environment: computing it costs more than all the rest of a start.
+ * A reset does not change the image, so the old process passes the image's hash to the
+ * new one in the environment. Computing the hash takes longer than the rest of a start.
  */
 static const char handed_on[] = "HALLMARK_IMAGE_SHA256";
 
@@ -153,7 +153,7 @@ static int make_raw(int fd)
 	return tcsetattr(fd, TCSANOW, &t);
 }
 
-/* Runs until the station lets go of the line. A pty without anybody at the other end reads EIO. */
+/* Runs until the station closes the UART. Reading a pseudo-terminal gives EIO while nobody has its other end open. */
 static int serve(struct prov *prov, int line)
 {
 	uint8_t octets[512];
@@ -205,7 +205,7 @@ static int number(const char *text)
 	return *text == '\0' || *end != '\0' || n < 0 || n > 1000000 ? -1 : (int)n;
 }
 
-/* After a reset a pty has to be the same one: the exec is told its number. */
+/* A reset keeps the pseudo-terminal: the new process gets its descriptor's number. */
 static char **with_line(char **argv, int fd)
 {
 	static char text[12];
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
 	}
 	board.argv = with_line(argv, board.line);
 	signal(SIGPIPE, SIG_IGN);
-	/* The board dies with the station; its memory holds a key, so no core file and no tracer. */
+	/* The board ends with the station. Its memory holds a key, so it makes no core file and allows no tracer. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 || make_raw(board.line) != 0) {
 		perror("preparing the process");
 		return 1;
@@ -301,6 +301,6 @@ int main(int argc, char **argv)
 		fputs("hashing the image: no SHA-256\n", stderr);
 		return 1;
 	}
-	(void)prov_init(prov, &port); /* a board without an identity answers, and says why */
+	(void)prov_init(prov, &port); /* a board without an identity answers with the reason */
 	return serve(prov, board.line);
 }

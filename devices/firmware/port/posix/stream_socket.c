@@ -13,7 +13,7 @@
 
 #include <prov/errors.h>
 
-#define WAIT_MS 50 /* the longest that prov/port.h allows */
+#define WAIT_MS 50 /* the longest wait that prov/port.h allows */
 
 static int fd = -1;
 
@@ -45,7 +45,7 @@ static void stream_close(void *ctx)
 	}
 }
 
-/* What nobody at the other end can be blamed for. */
+/* True for errors of this machine's network, which the peer did not cause. */
 static bool without_network(int error)
 {
 	return error == ENETUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL;
@@ -65,15 +65,15 @@ static int stream_connect(void *ctx, const char *address, uint16_t port)
 	if (fd < 0) {
 		return PROV_ERR_NO_NETWORK;
 	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once); /* without it only slower */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once); /* without this option the handshake is only slower */
 	if (connect(fd, (struct sockaddr *)&to, len) != 0 && without_network(errno)) {
 		stream_close(ctx);
 		return PROV_ERR_NO_NETWORK;
 	}
-	return PROV_OK; /* another error is there again when octets are sent */
+	return PROV_OK; /* any other error appears again when octets are sent */
 }
 
-/* What an operation that moved no octet means. */
+/* The meaning of an error of an operation that moved no octet. */
 static int reason(int error)
 {
 	switch (error) {
@@ -90,7 +90,7 @@ static int reason(int error)
 	}
 }
 
-/* A connection that was refused or reset says so once; after that it is only not connected. */
+/* A refused or reset connection reports that once; afterwards it reports only that it is not connected. */
 static int stream_send(void *ctx, const uint8_t *buf, size_t len)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };

@@ -5,6 +5,6 @@
 
 #include <prov/port.h>
 
-extern const struct prov_stream stream_socket; /* its ctx is not used */
+extern const struct prov_stream stream_socket; /* ctx is not used */
 
 #endif

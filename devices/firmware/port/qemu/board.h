@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What differs between the two machines, and nothing else. The numbers are
- * those of Arm's application notes AN385 (Cortex-M3) and AN521 (Cortex-M33,
- * boots in Secure state, so all addresses are the Secure aliases). Memory
- * regions are in the linker script of the same name.
+ * The differences between the two machines. The numbers are those of Arm's application
+ * notes AN385 (Cortex-M3) and AN521 (Cortex-M33, which boots in Secure state, so all
+ * addresses are the Secure aliases). The memory regions are in the linker script of the
+ * same name.
  */
 #ifndef QEMU_BOARD_H
 #define QEMU_BOARD_H
@@ -34,7 +34,7 @@
 #error "name the machine: -DBOARD_MPS2_AN385 or -DBOARD_MPS2_AN521"
 #endif
 
-/* External interrupts the vector table has room for. */
+/* Number of external interrupts in the vector table. */
 #define BOARD_IRQ_COUNT 37u
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The few things of the Cortex-M core that this port uses (Arm DDI 0403 and 0553). */
+/* The parts of the Cortex-M core that this port uses (Arm DDI 0403 and 0553). */
 #ifndef QEMU_CPU_H
 #define QEMU_CPU_H
 
@@ -37,7 +37,7 @@ static inline void cpu_irq_enable(uint32_t irq)
 	NVIC_ISER[irq / 32u] = 1u << (irq % 32u);
 }
 
-/* Never returns: the machine restarts. */
+/* Restarts the machine. Does not return. */
 static inline void cpu_reset(void)
 {
 	__asm__ volatile("cpsid i\n\tdsb" ::: "memory");
@@ -47,7 +47,7 @@ static inline void cpu_reset(void)
 	}
 }
 
-/* Wakes a sleeping CPU ten times a second, while something with a bound is waited for. */
+/* Wakes a sleeping CPU ten times a second, so that a wait with a time limit can end. */
 static inline void cpu_tick(int on)
 {
 	SYST_RVR = BOARD_CLOCK / 10u - 1u;
@@ -55,7 +55,7 @@ static inline void cpu_tick(int on)
 	SYST_CSR = on ? SYST_ON : 0;
 }
 
-/* The up-counter of the FPGA's system registers: hundredths of a second, runs without a tick. */
+/* The up-counter of the FPGA's system registers: hundredths of a second. It runs without the tick. */
 static inline uint32_t cpu_centiseconds(void)
 {
 	return *(volatile uint32_t *)(BOARD_FPGAIO + 0x14u);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bare-metal port for QEMU's mps2 machines: fills struct prov_port and feeds the core from the line. */
+/* Bare-metal port for QEMU's mps2 machines: fills struct prov_port and passes the UART's octets to the core. */
 #include <string.h>
 
 #include <mbedtls/sha256.h>
@@ -29,7 +29,7 @@ static int huk_open(void *ctx, uint32_t *psa_key_id)
 static void huk_close(void *ctx, uint32_t psa_key_id)
 {
 	(void)ctx;
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
 static int entropy(void *ctx, uint8_t *buf, size_t len)

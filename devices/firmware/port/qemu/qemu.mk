@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds build/qemu/<machine>.elf and the product's <machine>-product.elf. Included by devices/firmware/Makefile, which
-# gives CORE_SRC, MBEDTLS_SRC (C files) and CORE_CFLAGS (includes, definitions,
-# warnings). Core and mbedTLS are compiled once for each CPU, the port once for
-# each machine.
+# Builds build/qemu/<machine>.elf and the product's <machine>-product.elf. devices/firmware/Makefile
+# includes this file and sets CORE_SRC, MBEDTLS_SRC (C files) and CORE_CFLAGS (includes,
+# definitions, warnings). Core and mbedTLS are compiled once for each CPU, the port once
+# for each machine.
 
 QEMU_CC ?= arm-none-eabi-gcc
 QEMU_DIR := port/qemu
 QEMU_OUT := build/qemu
 QEMU_MACHINES := mps2-an385 mps2-an521
-QEMU_VARIANTS := provisioning product # a folder for the objects of each
+QEMU_VARIANTS := provisioning product # each has its own folder for objects
 QEMU_IMAGES := $(QEMU_MACHINES:%=$(QEMU_OUT)/%.elf) $(QEMU_MACHINES:%=$(QEMU_OUT)/%-product.elf)
 QEMU_PORT_SRC := $(wildcard $(QEMU_DIR)/*.c)
 QEMU_WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 
-# The CPU of an521 has no DSP extension: QEMU stops at the first such instruction.
+# The CPU of an521 has no DSP extension, and QEMU stops at the first DSP instruction.
 QEMU_CPU_mps2-an385 := cortex-m3
 QEMU_CPU_mps2-an521 := cortex-m33+nodsp
 QEMU_MACRO_mps2-an385 := BOARD_MPS2_AN385
 QEMU_MACRO_mps2-an521 := BOARD_MPS2_AN521
 
-# newlib, not its nano variant: nano's memcpy moves octets one by one.
+# newlib without its nano variant, because nano's memcpy moves octets one by one.
 QEMU_CFLAGS := -O2 -g -std=c99 -mthumb -mfloat-abi=soft -ffunction-sections -fdata-sections -MMD -MP
 QEMU_LDFLAGS := -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -L$(QEMU_DIR)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors, reset, faults. */
+/* Interrupt vectors, reset and faults. */
 #include <stdint.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ void fault_handler(void);
 
 void reset_handler(void)
 {
-	cpu_irq_off(); /* main allows interrupts when its devices are set up */
+	cpu_irq_off(); /* main enables interrupts when its devices are ready */
 	memcpy(data_start, data_load, (size_t)(data_end - data_start));
 	memset(bss_start, 0, (size_t)(bss_end - bss_start));
 	main();
@@ -35,7 +35,7 @@ static void text_hex(uint32_t value)
 	uart_text_polled(text);
 }
 
-/* Says why on the console and halts: a restart would hide the evidence and could loop. */
+/* Prints the fault to the console and halts. A restart would hide the fault and could repeat for ever. */
 void fault_handler(void)
 {
 	cpu_irq_off();
@@ -51,7 +51,7 @@ void fault_handler(void)
 
 static void tick_handler(void)
 {
-	/* the CPU is awake: that is all */
+	/* the only purpose of the tick is to wake the CPU */
 }
 
 /* Armv7-M B1.5.2: initial stack pointer, 15 system exceptions, external interrupts. */
@@ -67,7 +67,7 @@ const struct vectors vectors __attribute__((section(".vectors"), used)) = {
 	.exception = {
 		[0] = reset_handler,
 		[1] = fault_handler, /* NMI */
-		[2] = fault_handler, /* HardFault; the others are not enabled and end here */
+		[2] = fault_handler, /* HardFault; the other faults are not enabled and become this one */
 		[14] = tick_handler,
 	},
 	.irq = {

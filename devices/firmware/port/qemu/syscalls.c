@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What newlib asks of the system: a heap for mbedTLS and an end for abort(). There are no files. */
+/* Functions that newlib needs: a heap for mbedTLS and an end for abort(). There are no files. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ void *_sbrk(ptrdiff_t increment)
 
 	if (increment > heap_end - top || increment < heap_start - top) {
 		errno = ENOMEM;
-		return (void *)-1; /* newlib's convention */
+		return (void *)-1; /* newlib's value for an error */
 	}
 	top += increment;
 	return old;
@@ -61,7 +61,7 @@ int _getpid(void)
 	return 1;
 }
 
-/* snprintf links the whole of stdio, which wants these; none is called. */
+/* snprintf links all of stdio, which refers to these functions. They are never called. */
 int _read(int file, void *buf, size_t len)
 {
 	(void)file, (void)buf, (void)len;

@@ -12,7 +12,7 @@
 #define TRNG ((struct cmsdk_uart *)BOARD_UART_TRNG)
 #define LIMIT_CENTISECONDS 100u
 
-/* Repetition count test, NIST SP 800-90B 4.4.1: 8 bits per octet, false alarm 2^-40. */
+/* Repetition count test (NIST SP 800-90B 4.4.1): 8 bits per octet, false alarm 2^-40. */
 #define REPETITION_CUTOFF 6u
 
 static uint8_t last;
@@ -21,7 +21,7 @@ static unsigned repeated;
 void trng_init(void)
 {
 	repeated = 0;
-	TRNG->bauddiv = 16; /* the smallest the UART accepts */
+	TRNG->bauddiv = 16; /* the smallest value that the UART accepts */
 	TRNG->ctrl = UART_CTRL_RXEN | UART_CTRL_RXINT;
 	(void)TRNG->data; /* QEMU offers the host's octets again only after a read */
 	cpu_irq_enable(BOARD_TRNG_RX_IRQ);
@@ -29,10 +29,10 @@ void trng_init(void)
 
 void trng_rx_handler(void)
 {
-	TRNG->intstatus = UART_INT_RX; /* the octet stays until it is wanted */
+	TRNG->intstatus = UART_INT_RX; /* the octet stays in the UART until it is read */
 }
 
-/* Sleeps until an octet is there: an emulated CPU that polls keeps its host from delivering one. */
+/* Sleeps until an octet has come. An emulated CPU that polls would keep its host from delivering one. */
 static int wait_for_octet(void)
 {
 	uint32_t since = cpu_centiseconds();
@@ -41,7 +41,7 @@ static int wait_for_octet(void)
 	cpu_irq_off();
 	while (err == PROV_OK && (TRNG->state & UART_STATE_RXFULL) == 0) {
 		cpu_sleep();
-		cpu_irq_on(); /* here the handler runs */
+		cpu_irq_on(); /* the handler runs here */
 		err = cpu_centiseconds() - since > LIMIT_CENTISECONDS ? PROV_ERR_NO_ENTROPY : PROV_OK;
 		cpu_irq_off();
 	}

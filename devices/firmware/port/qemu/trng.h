@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entropy source: octets that arrive on UART2 (the host connects it to its random device). */
+/* The entropy source: octets that arrive on UART2, which the host connects to its random device. */
 #ifndef QEMU_TRNG_H
 #define QEMU_TRNG_H
 
@@ -8,7 +8,7 @@
 
 void trng_init(void);
 
-/* Fills buf, or PROV_ERR_NO_ENTROPY if no octet arrives for 1 s; then buf is all zero. Interrupts are on. */
+/* Fills buf. PROV_ERR_NO_ENTROPY: no octet came for 1 s; then buf is all zero. Interrupts must be enabled. */
 int trng_read(uint8_t *buf, size_t len);
 
 void trng_rx_handler(void);

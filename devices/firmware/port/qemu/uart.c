@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receive: the interrupt moves octets into a ring, while the core computes as
- * well as while main sleeps. A full ring switches the interrupt off, so the
- * octet stays in the UART and the sender is held back; nothing is lost.
+ * Receiving: the interrupt moves octets to a ring buffer, also while the core computes.
+ * When the ring is full the interrupt is switched off: the octet stays in the UART, and
+ * the sender has to wait. So no octet is lost.
  */
 #include "uart.h"
 
@@ -16,10 +16,10 @@
 #define RING_SIZE 4096u /* a power of two */
 
 static uint8_t ring[RING_SIZE];
-static volatile uint32_t ring_head; /* written by the receiver, counts octets in */
-static volatile uint32_t ring_tail; /* written by main, counts octets out */
+static volatile uint32_t ring_head; /* number of octets received; written by the receiver */
+static volatile uint32_t ring_tail; /* number of octets read; written by main */
 
-/* With interrupts off: takes what the UART holds, and arms the interrupt if there is room for more. */
+/* Takes the UART's octets, and enables the interrupt if the ring has more room. Interrupts must be off. */
 static void collect(void)
 {
 	uint32_t head = ring_head;
@@ -37,9 +37,9 @@ static void collect(void)
 }
 
 /*
- * QEMU offers octets that the host sent before the receiver was on only after a
- * read of the data register. After a reset that reads 0, an octet that the
- * protocol never uses: anything else arrived in this moment.
+ * QEMU offers octets that the host sent before the receiver was on only after a read of
+ * the data register. After a reset that read gives 0, which the protocol never uses. Any
+ * other value is an octet that has just arrived.
  */
 static void fetch_early_octets(void)
 {
@@ -68,13 +68,13 @@ void uart_rx_handler(void)
 	collect();
 }
 
-/* Returns when the ring holds something. */
+/* Waits until the ring is not empty. */
 static void wait_for_octets(void)
 {
 	while (ring_head == ring_tail) {
 		cpu_irq_off();
 		if (ring_head == ring_tail) {
-			cpu_sleep(); /* a pending interrupt ends the sleep although it is masked */
+			cpu_sleep(); /* a pending interrupt ends the sleep, also while interrupts are masked */
 		}
 		cpu_irq_on();
 	}
@@ -93,7 +93,7 @@ size_t uart_receive(uint8_t *buf, size_t size)
 		ring_tail++;
 	}
 	cpu_irq_off();
-	collect(); /* there is room again */
+	collect(); /* the ring has room again */
 	cpu_irq_on();
 	return n;
 }
@@ -104,7 +104,7 @@ void uart_tx_handler(void)
 	LINE->intstatus = UART_INT_TX;
 }
 
-/* The host took nothing for a while: sleep until the transmitter is free. */
+/* Sleeps until the transmitter has room. */
 static void wait_for_room(void)
 {
 	cpu_irq_off();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line to the station: UART0, a CMSDK APB UART (Arm DDI 0479, section 4.3). */
+/* The UART to the station: UART0, a CMSDK APB UART (Arm DDI 0479, section 4.3). */
 #ifndef QEMU_UART_H
 #define QEMU_UART_H
 
@@ -24,25 +24,25 @@ struct cmsdk_uart {
 #define UART_INT_TX (1u << 0)
 #define UART_INT_RX (1u << 1)
 
-/* Interrupts are still off in the CPU. */
+/* Interrupts must be off in the CPU. */
 void uart_init(void);
 
-/* Waits until at least one octet is there and gives what there is, at most size octets. Sleeps while idle. */
+/* Waits until at least one octet has come, and returns the number of octets read, at most size. Sleeps while idle. */
 size_t uart_receive(uint8_t *buf, size_t size);
 
-/* Hands octets to the transmitter; sleeps while it is full. */
+/* Gives octets to the transmitter. Sleeps while the transmitter is full. */
 void uart_send(const uint8_t *buf, size_t len);
 
-/* Console text: legal between frames. */
+/* Sends console text. Allowed between frames only. */
 void uart_text(const char *text);
 
 /*
- * Takes nothing more and returns when the last octet has left: what the station
- * sends from now on waits for the next start.
+ * Switches the receiver off and returns when the last octet has left. Octets that the
+ * station sends from now on wait for the next start.
  */
 void uart_stop(void);
 
-/* For fault handlers: as uart_text, but needs no interrupt. */
+/* uart_text for fault handlers: works without interrupts. */
 void uart_text_polled(const char *text);
 
 void uart_rx_handler(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The board as the core sees it, filled from Zephyr: facts, flash, entropy, HUK. */
+/* The board's struct prov_port, filled from Zephyr: facts, flash, entropy, HUK. */
 #include <string.h>
 
 #include <zephyr/drivers/entropy.h>
@@ -33,31 +33,31 @@ static struct prov_port port = {
 		.board_type = CONFIG_HALLMARK_BOARD_TYPE,
 		.firmware_version = CONFIG_HALLMARK_FIRMWARE_VERSION,
 	},
-	.huk_open = huk_open,
-	.huk_close = huk_close,
+	.huk_open = prov_port_huk_open,
+	.huk_close = prov_port_huk_close,
 	.entropy = entropy,
-	.flash_read = store_flash_read,
-	.flash_write = store_flash_write,
-	.flash_erase = store_flash_erase,
-	.stream = COND_CODE_1(CONFIG_HALLMARK_NETWORK_STREAM, (&stream), (NULL)),
-	.tls_sockets = COND_CODE_1(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS, (&tls_sockets), (NULL)),
+	.flash_read = prov_port_flash_read,
+	.flash_write = prov_port_flash_write,
+	.flash_erase = prov_port_flash_erase,
+	.stream = COND_CODE_1(CONFIG_HALLMARK_NETWORK_STREAM, (&prov_port_stream), (NULL)),
+	.tls_sockets = COND_CODE_1(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS, (&prov_port_tls_sockets), (NULL)),
 };
 
 static K_MUTEX_DEFINE(mutex);
 static uint8_t memory[PROV_SIZE] __aligned(8);
 
-struct prov *board_lock(void)
+struct prov *prov_port_lock(void)
 {
-	(void)k_mutex_lock(&mutex, K_FOREVER); /* held for one command at most */
+	(void)k_mutex_lock(&mutex, K_FOREVER); /* held for at most one command */
 	return (struct prov *)memory;
 }
 
-void board_unlock(void)
+void prov_port_unlock(void)
 {
 	(void)k_mutex_unlock(&mutex);
 }
 
-/* TF-M's crypto partition takes no more at once. */
+/* TF-M's crypto partition accepts no larger piece. */
 #define HASH_PIECE ((size_t)1024)
 
 static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, size_t left)
@@ -74,7 +74,7 @@ static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, siz
 	return status;
 }
 
-/* The image as it lies in flash: code, constants, and the initial values of data. Zeros if it cannot be computed. */
+/* Hashes the image in flash: code, constants, and the initial values of data. After an error the hash is all zero. */
 static void hash_image(uint8_t hash[32])
 {
 	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
@@ -90,21 +90,21 @@ static void hash_image(uint8_t hash[32])
 	}
 }
 
-void board_start(void)
+void prov_port_start(void)
 {
 	int err;
 
-	port.facts.hardware_id_len = MAX(hardware_id(port.facts.hardware_id), 1u); /* none: one octet 0, PROTOCOL.md section 4 */
-	if (store_flash_init(&port.flash) != PROV_OK) {
+	port.facts.hardware_id_len = MAX(prov_port_hardware_id(port.facts.hardware_id), 1u); /* no id: one octet 0 (PROTOCOL.md section 4) */
+	if (prov_port_flash_init(&port.flash) != PROV_OK) {
 		LOG_ERR("hallmark_partition cannot be used: every command that needs the store is refused");
 	}
 	if (psa_crypto_init() == PSA_SUCCESS) {
 		hash_image(port.facts.firmware_hash);
 	}
 	err = prov_init((struct prov *)memory, &port);
-	port.facts.huk_source = huk_source();
+	port.facts.huk_source = prov_port_huk_source();
 	if (IS_ENABLED(CONFIG_HALLMARK_HUK_TFM)) {
-		port.facts.huk_caller = huk_caller();
+		port.facts.huk_caller = prov_port_huk_caller();
 	}
 	if (err != PROV_OK) {
 		LOG_ERR("no identity (%d): every command of the group is refused", err);

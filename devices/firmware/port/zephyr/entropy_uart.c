@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entropy driver for an emulated machine without a random source: octets that
- * the emulator brings from the host on a UART of their own, new at each start.
+ * Entropy driver for an emulated machine without a random source. The emulator sends
+ * the host's random octets to a UART of their own. They are new at each start.
  */
 #define DT_DRV_COMPAT hallmark_uart_entropy
 
@@ -15,9 +15,9 @@
 #include <zephyr/sys/ring_buffer.h>
 
 #define UART DT_INST_PHANDLE(0, uart)
-#define LIMIT_MS 1000 /* prov/port.h: entropy */
+#define LIMIT_MS 1000 /* limit of `entropy` in prov/port.h */
 
-/* Repetition count test, NIST SP 800-90B 4.4.1: 8 bits per octet, false alarm 2^-40. */
+/* Repetition count test (NIST SP 800-90B 4.4.1): 8 bits per octet, false alarm 2^-40. */
 #define REPETITION_CUTOFF 6u
 
 static const struct device *const uart = DEVICE_DT_GET(UART);
@@ -27,9 +27,9 @@ static K_SEM_DEFINE(arrived, 0, 1);
 static K_MUTEX_DEFINE(taking);
 static uint8_t last;
 static unsigned int repeated;
-static bool silent; /* the last draw ended for want of octets: the next one waits for none, or many would add up */
+static bool silent; /* the last draw ran out of octets: the next draw does not wait, so that waits do not add up */
 
-/* Fills the pool; when it is full the octet stays in the UART, and the host waits. */
+/* Fills the pool. When the pool is full, the octet stays in the UART and the host waits. */
 static void collect(const struct device *dev, void *data)
 {
 	uint8_t octet;
@@ -47,7 +47,7 @@ static void collect(const struct device *dev, void *data)
 	k_sem_give(&arrived);
 }
 
-/* The interrupt comes with an octet; one that is there already is taken by hand. */
+/* Enables the interrupt, and takes an octet that has come before without an interrupt. */
 static void listen(void)
 {
 	unsigned int key = irq_lock();
@@ -74,7 +74,7 @@ static int take(uint8_t *octet, int64_t until)
 	return repeated < REPETITION_CUTOFF ? 0 : -EIO;
 }
 
-/* At most LIMIT_MS; then, or if the source repeats itself, -EIO and nothing but zeros. */
+/* Waits at most LIMIT_MS. On time-out, or if the source repeats an octet too often: -EIO and a buffer of zeros. */
 static int get_entropy(const struct device *dev, uint8_t *buffer, uint16_t length)
 {
 	int64_t until;

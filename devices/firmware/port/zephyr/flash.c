@@ -12,7 +12,7 @@ BUILD_ASSERT(FIXED_PARTITION_SIZE(hallmark_partition) >= 2 * CONFIG_HALLMARK_STO
 
 static const struct flash_area *area;
 
-/* A sector of the store is a whole number of the flash's erase units. */
+/* True if a sector of the store is a whole number of the flash's erase units. */
 static bool erasable(void)
 {
 	struct flash_pages_info page;
@@ -21,7 +21,7 @@ static bool erasable(void)
 	       SECTOR_SIZE % page.size == 0 && (uint32_t)page.start_offset == (uint32_t)area->fa_off;
 }
 
-int store_flash_init(struct prov_flash *flash)
+int prov_port_flash_init(struct prov_flash *flash)
 {
 	if (flash_area_open(PARTITION, &area) != 0 || !device_is_ready(area->fa_dev) || !erasable()) {
 		return PROV_ERR_STORE_IO;
@@ -37,17 +37,17 @@ static int result(int err)
 	return err == 0 ? PROV_OK : PROV_ERR_STORE_IO;
 }
 
-int store_flash_read(void *ctx, uint32_t offset, void *buf, size_t len)
+int prov_port_flash_read(void *ctx, uint32_t offset, void *buf, size_t len)
 {
 	return result(flash_area_read(area, (off_t)offset, buf, len));
 }
 
-int store_flash_write(void *ctx, uint32_t offset, const void *buf, size_t len)
+int prov_port_flash_write(void *ctx, uint32_t offset, const void *buf, size_t len)
 {
 	return result(flash_area_write(area, (off_t)offset, buf, len));
 }
 
-int store_flash_erase(void *ctx, uint32_t sector)
+int prov_port_flash_erase(void *ctx, uint32_t sector)
 {
 	return result(flash_area_erase(area, (off_t)(sector * SECTOR_SIZE), SECTOR_SIZE));
 }

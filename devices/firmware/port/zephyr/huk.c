@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What several providers of the hardware unique key need. */
+/* Functions that several providers of the hardware unique key use. */
 #include <zephyr/drivers/hwinfo.h>
 
 #include <psa/crypto.h>
 
 #include "port.h"
 
-int huk_import(const uint8_t *octets, size_t len, uint32_t *psa_key_id)
+int prov_port_huk_import(const uint8_t *octets, size_t len, uint32_t *psa_key_id)
 {
 	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
 	psa_key_id_t id = PSA_KEY_ID_NULL;
@@ -21,7 +21,7 @@ int huk_import(const uint8_t *octets, size_t len, uint32_t *psa_key_id)
 	return PROV_OK;
 }
 
-size_t hardware_id_of_silicon(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id_of_silicon(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
 	ssize_t len = IS_ENABLED(CONFIG_HWINFO) ? hwinfo_get_device_id(id, PROV_HARDWARE_ID_MAX) : 0;
 

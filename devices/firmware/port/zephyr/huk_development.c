@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A key that everybody knows, for a board whose own is not reachable yet. */
+/* A publicly known key, for a board whose hardware unique key cannot be read yet. */
 #include <string.h>
 
 #include <zephyr/drivers/hwinfo.h>
@@ -14,23 +14,23 @@ LOG_MODULE_DECLARE(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
 
 static const uint8_t huk[32] = "hallmark development, no secret";
 
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	LOG_WRN("DEVELOPMENT KEY: everybody can be this board. Not for production.");
-	return huk_import(huk, sizeof huk, psa_key_id);
+	return prov_port_huk_import(huk, sizeof huk, psa_key_id);
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return PROV_HUK_DEVELOPMENT;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
-	return hardware_id_of_silicon(id);
+	return prov_port_hardware_id_of_silicon(id);
 }

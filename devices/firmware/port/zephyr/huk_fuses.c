@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Emulated fuses, as of port/qemu/fuses.h: the same page gives the same board under either firmware. */
+/* Emulated fuses, as in port/qemu/fuses.h. The same page gives the same identity under both firmwares. */
 #include <string.h>
 
 #include <zephyr/devicetree.h>
@@ -28,32 +28,32 @@ static bool blank(const uint8_t *octets, size_t len)
 	return any == 0 || all == 0xff;
 }
 
-/* Once for each start, after which the page is wiped; as often as wanted with TLS sockets. */
-int huk_open(void *ctx, uint32_t *psa_key_id)
+/* Works once for each start, because it wipes the page; with TLS sockets it works any number of times. */
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	int err;
 
 	if (blank(fuses, HUK_SIZE)) {
 		return PROV_ERR_NO_HUK;
 	}
-	err = huk_import(fuses, HUK_SIZE, psa_key_id);
-	if (!IS_ENABLED(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS)) { /* their key is derived once more for each handshake */
+	err = prov_port_huk_import(fuses, HUK_SIZE, psa_key_id);
+	if (!IS_ENABLED(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS)) { /* TLS sockets derive the key again for each handshake */
 		mbedtls_platform_zeroize(fuses, HUK_SIZE);
 	}
 	return err;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return PROV_HUK_FUSES;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
 	memcpy(id, fuses + HUK_SIZE, PROV_HARDWARE_ID_MAX);
 	return PROV_HARDWARE_ID_MAX;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nordic's hw_unique_key library (nRF Connect SDK): the KMU's or CryptoCell's key
- * never comes out, a derived one does. Label, slot and length decide the
- * identity. A blank chip has no key: the SDK writes one at random, once, with
+ * Nordic's hw_unique_key library (nRF Connect SDK). The key of the KMU or of CryptoCell
+ * stays inside; only a derived key comes out. Label, slot and length are part of the
+ * identity. A new chip has no key: the SDK writes a random key once, with
  * CONFIG_HW_UNIQUE_KEY_WRITE_ON_CRYPTO_INIT or by hw_unique_key_write_random().
  */
 #include <string.h>
@@ -17,7 +17,7 @@
 
 LOG_MODULE_DECLARE(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
 
-/* Without a key management unit there is but the device root key, which the bootloader loads. */
+/* A chip without a key management unit has only the device root key, which the bootloader loads. */
 #if defined(CONFIG_SOC_NRF52840)
 #define SLOT HUK_KEYSLOT_KDR
 #else
@@ -28,7 +28,7 @@ LOG_MODULE_DECLARE(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
 
 static const uint8_t label[] = { 'H', 'A', 'L', 'L', 'M', 'A', 'R', 'K', '_', 'H', 'U', 'K' };
 
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	uint8_t key[KEY_SIZE];
 	int err;
@@ -41,22 +41,22 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 		LOG_ERR("the hardware unique key cannot be derived from");
 		return PROV_ERR_NO_HUK;
 	}
-	err = huk_import(key, sizeof key, psa_key_id);
+	err = prov_port_huk_import(key, sizeof key, psa_key_id);
 	mbedtls_platform_zeroize(key, sizeof key);
 	return err;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
-	(void)psa_destroy_key(psa_key_id); /* a volatile key: nothing that could be done about an error */
+	(void)psa_destroy_key(psa_key_id); /* destroying a volatile key cannot fail in a way that matters */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return PROV_HUK_VENDOR;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
-	return hardware_id_of_silicon(id);
+	return prov_port_hardware_id_of_silicon(id);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TF-M's built-in key. TF-M hands no caller the key of the fuses, but another
- * one for each: HKDF-SHA256(HUK, no salt, owner id), see "Multi-partition key
- * derivation" in its docs/design_docs/tfm_builtin_keys.rst. So the owner is part
- * of the identity, and hello names it.
+ * TF-M's built-in key. TF-M gives no caller the key of the fuses. It gives each caller a
+ * different key: HKDF-SHA256(HUK, no salt, owner id), see "Multi-partition key
+ * derivation" in its docs/design_docs/tfm_builtin_keys.rst. So the owner is part of the
+ * identity, and hello reports it.
  *
- * This runs on the non-secure side. What else runs there can derive the same
- * keys by the same calls: the key is out of its RAM, not out of its reach.
+ * This code runs on the non-secure side. Other code there can derive the same keys by
+ * the same calls: TF-M keeps the key out of their RAM, and lets them use it.
  */
 #include <string.h>
 
@@ -26,13 +26,13 @@ LOG_MODULE_DECLARE(hallmark, CONFIG_HALLMARK_LOG_LEVEL);
 
 static const char probe_label[] = "HALLMARK_DUMMY_PROBE";
 
-/* What TF-M's dummy provisioning burns, platform/ext/common/provisioning.c. */
+/* The HUK that TF-M's dummy provisioning writes (platform/ext/common/provisioning.c). */
 static const uint8_t dummy_huk[KEY_SIZE] = {
 	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f,
 	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f,
 };
 
-/* Kconfig's word first, then what TF-M 1 and 2 call a non-secure side without ids of its own. */
+/* Kconfig's owner first, then the owner ids that TF-M 1 and 2 use for a non-secure side without ids. */
 static const int32_t owners[] = { CONFIG_HALLMARK_TFM_OWNER, -1, -0x3c000000 };
 
 static enum prov_huk_source source = PROV_HUK_TFM;
@@ -56,14 +56,14 @@ static psa_status_t expand(psa_key_id_t key, const uint8_t *info, size_t info_le
 	return status;
 }
 
-/* As TF-M would, from octets instead of the fuses. */
+/* Derives as TF-M does, from octets instead of the fuses. */
 static psa_status_t expand_octets(const uint8_t octets[KEY_SIZE], const void *info, size_t info_len,
 				  uint8_t out[KEY_SIZE])
 {
 	uint32_t key;
 	psa_status_t status;
 
-	if (huk_import(octets, KEY_SIZE, &key) != PROV_OK) {
+	if (prov_port_huk_import(octets, KEY_SIZE, &key) != PROV_OK) {
 		return PSA_ERROR_GENERIC_ERROR;
 	}
 	status = expand(key, info, info_len, out);
@@ -71,7 +71,7 @@ static psa_status_t expand_octets(const uint8_t octets[KEY_SIZE], const void *in
 	return status;
 }
 
-/* What the probe gives where the fuses hold the dummy HUK and TF-M takes the caller for this owner. */
+/* The probe's result if the fuses hold the dummy HUK and TF-M takes the caller for this owner. */
 static psa_status_t expected_of_dummy(int32_t owner, uint8_t out[KEY_SIZE])
 {
 	uint8_t info[4], key[KEY_SIZE];
@@ -83,10 +83,10 @@ static psa_status_t expected_of_dummy(int32_t owner, uint8_t out[KEY_SIZE])
 }
 
 /*
- * Does the built-in key expand to what the dummy HUK expands to? This holds
- * whatever Kconfig says of the provisioning: it asks the key itself.
+ * True if the built-in key derives the same value as the dummy HUK. This asks the key
+ * itself, so it does not depend on Kconfig.
  */
-static psa_status_t look_for_dummy(bool *dummy)
+static psa_status_t detect_dummy(bool *dummy)
 {
 	uint8_t mine[KEY_SIZE], known[KEY_SIZE];
 	psa_status_t status =
@@ -104,10 +104,10 @@ static psa_status_t look_for_dummy(bool *dummy)
 	return status;
 }
 
-int huk_open(void *ctx, uint32_t *psa_key_id)
+int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 {
 	bool dummy;
-	psa_status_t status = look_for_dummy(&dummy);
+	psa_status_t status = detect_dummy(&dummy);
 
 	if (status != PSA_SUCCESS) {
 		LOG_ERR("TF-M's built-in key cannot be used (%d)", (int)status);
@@ -125,22 +125,22 @@ int huk_open(void *ctx, uint32_t *psa_key_id)
 	return PROV_OK;
 }
 
-void huk_close(void *ctx, uint32_t psa_key_id)
+void prov_port_huk_close(void *ctx, uint32_t psa_key_id)
 {
-	/* the key is TF-M's */
+	/* the key belongs to TF-M */
 }
 
-enum prov_huk_source huk_source(void)
+enum prov_huk_source prov_port_huk_source(void)
 {
 	return source;
 }
 
-int32_t huk_caller(void)
+int32_t prov_port_huk_caller(void)
 {
 	return caller;
 }
 
-size_t hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
+size_t prov_port_hardware_id(uint8_t id[PROV_HARDWARE_ID_MAX])
 {
-	return hardware_id_of_silicon(id);
+	return prov_port_hardware_id_of_silicon(id);
 }

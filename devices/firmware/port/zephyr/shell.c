@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands for an engineer at the console: who the board is, and what it holds.
- * They change nothing, and nothing secret can be asked for.
+ * Commands for an engineer at the console: the board's identity and its certificates. The
+ * commands change nothing and show nothing secret.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,11 @@
 #include "core.h"
 #include "port.h"
 
-#define PEM_LINE 48u /* octets of a line of 64 characters, RFC 7468 section 2 */
+#define PEM_LINE 48u /* octets in a line of 64 characters (RFC 7468 section 2) */
 
 BUILD_ASSERT(CONFIG_SHELL_STACK_SIZE >= 8192, "a signature on the shell's stack needs CONFIG_SHELL_STACK_SIZE=8192");
 
-/* As in the firmware that this lineage begins with: ids in hexadecimal, one for each purpose. */
+/* Ids and names are those of the firmware that this lineage begins with. Ids are hexadecimal, one for each purpose. */
 static const struct {
 	unsigned int id;
 	const char *name;
@@ -26,7 +26,7 @@ static const struct {
 	[PURPOSE_COSE] = { 0x5002, "Device COSE SIGN/Encrypt", SLOT_COSE },
 };
 
-/* SubjectPublicKeyInfo of a point on P-256, RFC 5480 section 2. */
+/* SubjectPublicKeyInfo of a point on P-256 (RFC 5480 section 2), up to the point. */
 static const uint8_t before_point[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
 					0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
 
@@ -46,7 +46,7 @@ static int print_pem(const struct shell *sh, const char *what, const uint8_t *de
 	return 0;
 }
 
-/* The purpose that an argument names, or PURPOSE_COUNT. */
+/* The purpose whose key id the argument is, or PURPOSE_COUNT. */
 static unsigned int purpose_of(const struct shell *sh, const char *text)
 {
 	char *end;
@@ -63,10 +63,10 @@ static unsigned int purpose_of(const struct shell *sh, const char *text)
 
 typedef int (*with_board)(const struct shell *sh, const struct prov *prov, unsigned int purpose);
 
-/* Runs `print` while the board is ours; a board without identity says so instead. */
+/* Runs `print` while the board is locked. Prints an error if the board has no identity. */
 static int ask(const struct shell *sh, with_board print, unsigned int purpose)
 {
-	const struct prov *prov = board_lock();
+	const struct prov *prov = prov_port_lock();
 	int err = -ENODEV;
 
 	if (prov->broken == PROV_OK) {
@@ -74,7 +74,7 @@ static int ask(const struct shell *sh, with_board print, unsigned int purpose)
 	} else {
 		shell_error(sh, "the board has no identity (%d)", prov->broken);
 	}
-	board_unlock();
+	prov_port_unlock();
 	return err;
 }
 
@@ -111,7 +111,7 @@ static int print_public(const struct shell *sh, const struct prov *prov, unsigne
 	return print_pem(sh, "PUBLIC KEY", der, sizeof der);
 }
 
-/* With a nonce of zeros: no station takes it, but it shows subject, key and signature. */
+/* The nonce is zero, so no station accepts this CSR; it shows subject, key and signature. */
 static int print_csr(const struct shell *sh, const struct prov *prov, unsigned int purpose)
 {
 	static const uint8_t nonce[NONCE_SIZE];
@@ -119,7 +119,7 @@ static int print_csr(const struct shell *sh, const struct prov *prov, unsigned i
 	const struct cbor_field none = { .present = true };
 	size_t len;
 
-	if (csr_write(&prov->identity, (enum purpose)purpose, nonce, &none, &none, der, sizeof der, &len) != PROV_OK) {
+	if (prov_csr_write(&prov->identity, (enum purpose)purpose, nonce, &none, &none, der, sizeof der, &len) != PROV_OK) {
 		shell_error(sh, "the CSR cannot be made");
 		return -EIO;
 	}
@@ -136,7 +136,7 @@ static int print_cert(const struct shell *sh, const struct prov *prov, unsigned 
 		shell_error(sh, "no certificate for this key");
 		return -ENOENT;
 	}
-	if (store_read(&prov->store, slot, 0, der, len) != PROV_OK) {
+	if (prov_store_read(&prov->store, slot, 0, der, len) != PROV_OK) {
 		shell_error(sh, "the store cannot be read");
 		return -EIO;
 	}

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The provisioning group of Zephyr's MCUmgr. MCUmgr has the frames, the buffers
- * and the OS group; the core has the commands.
+ * The provisioning group in Zephyr's MCUmgr. MCUmgr handles frames, buffers and the OS
+ * group; the core handles the commands.
  *
- * The core decodes and encodes its own CBOR instead of zcbor: PROTOCOL.md wants
- * strict maps, and the decoder that is proven with vectors and mutations on the
- * host is the one that runs here. zcbor writes the map around the answer and
- * the errors, as for every other group.
+ * The core does not use zcbor. PROTOCOL.md demands strict maps, and the core's decoder
+ * is the one that the host tests with vectors and mutations. zcbor writes the map around
+ * the answer, and errors, as for every other group.
  */
 #include <string.h>
 
@@ -21,10 +20,10 @@
 
 #include "port.h"
 
-#define MAP_END 1u /* what zcbor puts behind the pairs */
+#define MAP_END 1u /* octets that zcbor writes after the pairs */
 #define OP_MASK 0x07u
 
-/* The SMP header is before the body: MCUmgr has gone past it, but its octets stay in the buffer. */
+/* The SMP header is before the body: MCUmgr has consumed it, but its octets are still in the buffer. */
 struct request {
 	const uint8_t *header;
 	const uint8_t *body;
@@ -32,7 +31,7 @@ struct request {
 	uint8_t op, version, command;
 };
 
-/* False if the buffer holds less than the header announces, which MCUmgr has excluded. */
+/* False if the buffer holds less than the header announces, which MCUmgr checks before. */
 static bool read_request(const struct smp_streamer *ctxt, struct request *rq)
 {
 	const struct net_buf *nb = ctxt->reader->nb;
@@ -46,7 +45,7 @@ static bool read_request(const struct smp_streamer *ctxt, struct request *rq)
 	return rq->body_len <= nb->len;
 }
 
-/* SMP v2 names the group, v1 has only rc, which MCUmgr encodes. Same text in every Zephyr, so not smp_add_cmd_err. */
+/* SMP version 2 names the group; version 1 has only rc, which MCUmgr encodes. smp_add_cmd_err is not the same in each Zephyr. */
 static int refuse(zcbor_state_t *zs, const struct request *rq, int err)
 {
 	bool ok;
@@ -60,10 +59,10 @@ static int refuse(zcbor_state_t *zs, const struct request *rq, int err)
 	return ok ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
 }
 
-/* The core wrote a whole map; MCUmgr has opened one already, and closes it. The pairs go into that. */
+/* The core wrote a whole map, and MCUmgr has opened one and will close it. Keeps only the pairs of the core's map. */
 static void keep_pairs(zcbor_state_t *zs, size_t len)
 {
-	size_t pairs = zs->payload_mut[0] & 0x1fu; /* fewer than 24: one octet, RFC 8949 section 3 */
+	size_t pairs = zs->payload_mut[0] & 0x1fu; /* fewer than 24 pairs, so the head has one octet (RFC 8949 section 3) */
 
 	memmove(zs->payload_mut, zs->payload_mut + 1, len - 1);
 	zs->payload_mut += len - 1;
@@ -89,11 +88,11 @@ static int handle(struct smp_streamer *ctxt)
 	if (!read_request(ctxt, &rq)) {
 		return MGMT_ERR_ECORRUPT;
 	}
-	prov = board_lock();
+	prov = prov_port_lock();
 	prov_smp_notice(prov, rq.header, crc16_itu_t(0, rq.header, MGMT_HDR_SIZE + rq.body_len));
 	err = prov_group_handle(prov, rq.command, rq.op == MGMT_OP_WRITE, rq.body, rq.body_len, zs->payload_mut,
 				room(zs, ctxt->writer->nb), &len);
-	board_unlock();
+	prov_port_unlock();
 	if (err == PROV_UNKNOWN_COMMAND) {
 		return MGMT_ERR_ENOTSUP;
 	}
@@ -104,7 +103,7 @@ static int handle(struct smp_streamer *ctxt)
 	return MGMT_ERR_EOK;
 }
 
-/* By command; the core knows which are read and which are written. */
+/* One row for each command. The core checks whether the operation is read or write. */
 static const struct mgmt_handler handlers[] = {
 	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
 	{ handle, handle }, { handle, handle }, { handle, handle },
@@ -116,13 +115,13 @@ static struct mgmt_group group = {
 	.mg_group_id = CONFIG_HALLMARK_GROUP_ID,
 };
 
-/* A request that comes early waits for the identity instead of not finding the group. */
+/* Registers the group before the identity is derived: an early request waits for the lock. */
 static void start(void)
 {
-	(void)board_lock();
+	(void)prov_port_lock();
 	mgmt_register_group(&group);
-	board_start();
-	board_unlock();
+	prov_port_start();
+	prov_port_unlock();
 }
 
 MCUMGR_HANDLER_DEFINE(hallmark, start);

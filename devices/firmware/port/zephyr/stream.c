@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The board's network as a stream of Zephyr's TCP sockets. The core does TLS on it, with the key in PSA. */
+/* The board's network: a TCP socket of Zephyr. The core does TLS over it, with the key in PSA. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,12 +11,12 @@
 
 #include "port.h"
 
-#define WAIT_MS 50 /* port.h: receive */
+#define WAIT_MS 50 /* limit of `receive` in prov/port.h */
 
 static int fd = -1;
-static bool connected; /* octets were taken */
+static bool connected; /* the peer has taken octets */
 
-static void hang_up(void *ctx)
+static void stream_close(void *ctx)
 {
 	if (fd >= 0) {
 		(void)zsock_close(fd);
@@ -24,7 +24,7 @@ static void hang_up(void *ctx)
 	}
 }
 
-/* 0: the address is no literal of a family that this Zephyr has. */
+/* Returns 0 if the address is no literal, or of a family that this Zephyr does not have. */
 static socklen_t parse(const char *address, uint16_t port, struct sockaddr_storage *to)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
@@ -44,13 +44,13 @@ static socklen_t parse(const char *address, uint16_t port, struct sockaddr_stora
 	return 0;
 }
 
-static int dial(void *ctx, const char *address, uint16_t port)
+static int stream_connect(void *ctx, const char *address, uint16_t port)
 {
 	struct sockaddr_storage to;
 	socklen_t len = parse(address, port, &to);
 	struct net_if *iface = net_if_get_default();
 
-	hang_up(ctx);
+	stream_close(ctx);
 	connected = false;
 	if (len == 0) {
 		return PROV_ERR_BAD_MAP;
@@ -64,13 +64,13 @@ static int dial(void *ctx, const char *address, uint16_t port)
 	}
 	if (zsock_fcntl(fd, F_SETFL, O_NONBLOCK) != 0 ||
 	    (zsock_connect(fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)) {
-		hang_up(ctx);
+		stream_close(ctx);
 		return PROV_ERR_NO_NETWORK;
 	}
 	return PROV_OK;
 }
 
-/* 0: not now, ask again. */
+/* 0: call again later. */
 static int reason(int error)
 {
 	switch (error) {
@@ -92,7 +92,7 @@ static bool ready(short events, int wait_ms)
 	return zsock_poll(&poll, 1, wait_ms) > 0;
 }
 
-static int say(void *ctx, const uint8_t *buf, size_t len)
+static int stream_send(void *ctx, const uint8_t *buf, size_t len)
 {
 	ssize_t n;
 
@@ -104,7 +104,7 @@ static int say(void *ctx, const uint8_t *buf, size_t len)
 	return n >= 0 ? (int)n : reason(errno);
 }
 
-static int hear(void *ctx, uint8_t *buf, size_t size)
+static int stream_receive(void *ctx, uint8_t *buf, size_t size)
 {
 	ssize_t n;
 
@@ -118,4 +118,4 @@ static int hear(void *ctx, uint8_t *buf, size_t size)
 	return n > 0 ? (int)n : reason(errno);
 }
 
-const struct prov_stream stream = { .connect = dial, .send = say, .receive = hear, .close = hang_up };
+const struct prov_stream prov_port_stream = { .connect = stream_connect, .send = stream_send, .receive = stream_receive, .close = stream_close };

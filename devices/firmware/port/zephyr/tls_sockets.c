@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake over Zephyr's TLS sockets, as a product does it: CA, certificate
- * and key are credentials under tags, and the socket gets the list of tags.
+ * The handshake over Zephyr's TLS sockets, as a product does it: CA, certificate and key
+ * are credentials with tags, and the socket gets the list of tags.
  *
- * Zephyr 3.4 blocks in connect until TLS has come to its end, so a thread of its
- * own does the visit. Its sockets take no PSA key: the key is in RAM for as
- * long as the visit lasts. The sockets wait for ever for a silent peer, and say
- * that TLS failed, not why: see __wrap_mbedtls_ssl_handshake.
+ * Zephyr 3.4 blocks in connect until TLS has ended, so the handshake has a thread of its
+ * own. The sockets take no PSA key, so the key is in RAM during the handshake. The
+ * sockets wait for a silent peer for ever, and report that TLS failed but not why; see
+ * __wrap_mbedtls_ssl_handshake.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,19 +21,19 @@
 
 #include "port.h"
 
-#define WAIT K_MSEC(50)	     /* port.h: poll */
-#define CLOSING K_MSEC(1000) /* port.h: close */
-#define LOOK K_MSEC(5)	     /* for octets of a peer that is silent */
+#define WAIT K_MSEC(50)	     /* limit of `poll` in prov/port.h */
+#define CLOSING K_MSEC(1000) /* limit of `close` in prov/port.h */
+#define RETRY_PAUSE K_MSEC(5)	     /* pause between two reads while the peer is silent */
 
-/* A silent peer must not hold up close. */
+/* A silent peer must not delay close. */
 BUILD_ASSERT(CONFIG_NET_SOCKETS_CONNECT_TIMEOUT <= 900, "CONFIG_NET_SOCKETS_CONNECT_TIMEOUT: at most 900 ms");
 
 enum { TAG_CA = CONFIG_HALLMARK_TLS_TAG, TAG_OWN, TAG_CHAIN };
 
 static K_SEM_DEFINE(begin, 0, 1);
 static K_SEM_DEFINE(changed, 0, 1);
-static K_SEM_DEFINE(ended, 1, 1); /* taken while a visit lasts */
-static K_MUTEX_DEFINE(lock);	  /* covers what follows */
+static K_SEM_DEFINE(ended, 1, 1); /* taken during a handshake */
+static K_MUTEX_DEFINE(lock);	  /* guards the variables below */
 static struct prov_visit_report now;
 static bool stop;
 
@@ -41,13 +41,13 @@ static struct sockaddr_storage peer;
 static socklen_t peer_len;
 static char server_name[65];
 static bool with_chain;
-static int fd; /* the visitor closes it */
+static int fd; /* the handshake's thread closes it */
 
-/* The visitor's own: what mbedTLS said at last, 0 before it was asked. */
+/* Only the handshake's thread uses these: the last result of mbedTLS; 0: none yet. */
 static int why;
 static uint32_t verify_flags;
 
-static void say(enum prov_visit_state state, int error)
+static void set_state(enum prov_visit_state state, int error)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	now.state = state;
@@ -67,30 +67,30 @@ static bool stopped(void)
 	return is;
 }
 
-extern const k_tid_t hallmark_visitor;
+extern const k_tid_t prov_port_tls_thread;
 
-/* mbedTLS wants to be asked again. */
+/* True if mbedTLS must be called again. */
 static bool unfinished(int result)
 {
 	return result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE ||
 	       result == MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS || result == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
 }
 
-static int note(const mbedtls_ssl_context *ssl, int result)
+static int store_result(const mbedtls_ssl_context *ssl, int result)
 {
 	uint32_t flags = mbedtls_ssl_get_verify_result(ssl);
 
 	why = result < 0 ? result : 0;
-	verify_flags = flags != UINT32_MAX ? flags : 0; /* no certificate was seen yet */
+	verify_flags = flags != UINT32_MAX ? flags : 0; /* the peer has sent no certificate yet */
 	return result;
 }
 
 /*
- * The linker (--wrap) puts these two between Zephyr's sockets and mbedTLS. Of
- * all that would tell why TLS failed it is what each Zephyr since 3.4 has alike:
- * the sockets turn every error into one errno and reset the session. Here is
- * also the one place where a handshake with a silent peer can be ended: the
- * sockets would wait for it with their lock held. Others' TLS goes through.
+ * The linker (--wrap) puts these two functions between Zephyr's sockets and mbedTLS. The
+ * sockets turn every error into one errno and reset the session, so only here the reason
+ * can be seen in every Zephyr since 3.4. Only here a handshake with a silent peer can be
+ * ended: the sockets wait for it with their lock held. TLS of other threads is not
+ * changed.
  */
 int __real_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
 int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
@@ -101,25 +101,25 @@ int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl)
 {
 	int result = __real_mbedtls_ssl_handshake(ssl);
 
-	if (k_current_get() != hallmark_visitor) {
+	if (k_current_get() != prov_port_tls_thread) {
 		return result;
 	}
 	while (unfinished(result) && !stopped()) {
-		k_sleep(LOOK);
+		k_sleep(RETRY_PAUSE);
 		result = __real_mbedtls_ssl_handshake(ssl);
 	}
-	return note(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
+	return store_result(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
 }
 
-/* In TLS 1.3 the server refuses a certificate when the handshake is over on this side. */
+/* In TLS 1.3 the server's refusal of a certificate comes after this side's handshake has ended. */
 int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len)
 {
 	int result = __real_mbedtls_ssl_read(ssl, buf, len);
 
-	return k_current_get() == hallmark_visitor ? note(ssl, result) : result;
+	return k_current_get() == prov_port_tls_thread ? store_result(ssl, result) : result;
 }
 
-/* The reason in the numbers of port.h: TLS's, or that of the connection below it. */
+/* The error number for port.h: that of TLS, or that of the connection. */
 static int reason(int error)
 {
 	switch (why) {
@@ -139,16 +139,16 @@ static bool configure(void)
 {
 	const sec_tag_t tags[] = { TAG_CA, TAG_OWN, TAG_CHAIN };
 	const int required = TLS_PEER_VERIFY_REQUIRED;
-	const struct zsock_timeval patience = { .tv_usec = 100000 };
+	const struct zsock_timeval receive_timeout = { .tv_usec = 100000 };
 
 	return zsock_setsockopt(fd, SOL_TLS, TLS_SEC_TAG_LIST, tags, (with_chain ? 3 : 2) * sizeof *tags) == 0 &&
 	       zsock_setsockopt(fd, SOL_TLS, TLS_PEER_VERIFY, &required, sizeof required) == 0 &&
 	       zsock_setsockopt(fd, SOL_TLS, TLS_HOSTNAME, server_name, strlen(server_name)) == 0 &&
-	       zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+	       zsock_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive_timeout, sizeof receive_timeout) == 0;
 }
 
-/* What the peer says is kept for the next poll; what does not fit waits in TCP. */
-static void keep(const uint8_t *octets, size_t len)
+/* Stores data from the peer for the next poll. Data that does not fit stays in TCP. */
+static void store_data(const uint8_t *octets, size_t len)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	memcpy(now.data + now.data_len, octets, len);
@@ -167,7 +167,7 @@ static size_t room(void)
 	return left;
 }
 
-static void hear(void)
+static void receive_data(void)
 {
 	uint8_t octets[sizeof now.data];
 
@@ -176,12 +176,12 @@ static void hear(void)
 		ssize_t n = left > 0 ? zsock_recv(fd, octets, left, 0) : -1;
 
 		if (n > 0) {
-			keep(octets, (size_t)n);
+			store_data(octets, (size_t)n);
 		} else if (n == 0) {
-			say(PROV_VISIT_CLOSED, 0);
+			set_state(PROV_VISIT_CLOSED, 0);
 			return;
 		} else if (left > 0 && errno != EAGAIN) {
-			say(PROV_VISIT_FAILED, reason(errno));
+			set_state(PROV_VISIT_FAILED, reason(errno));
 			return;
 		} else if (left == 0) {
 			k_sleep(WAIT);
@@ -189,20 +189,20 @@ static void hear(void)
 	}
 }
 
-static void visit(void)
+static void do_handshake(void)
 {
 	if (!configure()) {
-		say(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
+		set_state(PROV_VISIT_FAILED, PROV_NET_UNKNOWN);
 	} else if (zsock_connect(fd, (struct sockaddr *)&peer, peer_len) != 0) {
-		say(PROV_VISIT_FAILED, reason(errno));
+		set_state(PROV_VISIT_FAILED, reason(errno));
 	} else {
-		say(PROV_VISIT_ESTABLISHED, 0);
-		hear();
+		set_state(PROV_VISIT_ESTABLISHED, 0);
+		receive_data();
 	}
 	(void)zsock_close(fd);
 }
 
-static void forget_credentials(void)
+static void delete_credentials(void)
 {
 	(void)tls_credential_delete(TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE);
 	(void)tls_credential_delete(TAG_CA, TLS_CREDENTIAL_CA_CERTIFICATE);
@@ -216,15 +216,15 @@ static void run(void *a, void *b, void *c)
 		(void)k_sem_take(&begin, K_FOREVER);
 		why = 0;
 		verify_flags = 0;
-		visit();
-		forget_credentials();
+		do_handshake();
+		delete_credentials();
 		k_sem_give(&ended);
 	}
 }
 
-K_THREAD_DEFINE(hallmark_visitor, CONFIG_HALLMARK_TLS_STACK_SIZE, run, NULL, NULL, NULL, K_LOWEST_APPLICATION_THREAD_PRIO, 0, 0);
+K_THREAD_DEFINE(prov_port_tls_thread, CONFIG_HALLMARK_TLS_STACK_SIZE, run, NULL, NULL, NULL, K_LOWEST_APPLICATION_THREAD_PRIO, 0, 0);
 
-/* A tag has one certificate: the chain has a tag of its own, and is sent because the socket lists it behind. */
+/* A tag has one certificate, so the chain has its own tag. The socket sends the chain because its tag is in the list. */
 static bool add_credentials(const struct prov_visit *v)
 {
 	return (v->chain.len == 0 || tls_credential_add(TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE, v->chain.octets,
@@ -262,7 +262,7 @@ static int start(void *ctx, const struct prov_visit *v)
 	fd = zsock_socket(peer.ss_family, SOCK_STREAM, IPPROTO_TLS_1_2);
 	if (fd < 0 || !add_credentials(v)) {
 		err = fd < 0 ? PROV_ERR_NO_NETWORK : PROV_ERR_CRYPTO;
-		forget_credentials();
+		delete_credentials();
 		(void)zsock_close(fd);
 		k_sem_give(&ended);
 		return err;
@@ -275,7 +275,7 @@ static int start(void *ctx, const struct prov_visit *v)
 	return PROV_OK;
 }
 
-static void look(void *ctx, struct prov_visit_report *report)
+static void poll_report(void *ctx, struct prov_visit_report *report)
 {
 	(void)k_sem_take(&changed, WAIT);
 	(void)k_mutex_lock(&lock, K_FOREVER);
@@ -284,7 +284,7 @@ static void look(void *ctx, struct prov_visit_report *report)
 	(void)k_mutex_unlock(&lock);
 }
 
-static void finish(void *ctx)
+static void close_session(void *ctx)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	stop = true;
@@ -294,4 +294,4 @@ static void finish(void *ctx)
 	}
 }
 
-const struct prov_tls_sockets tls_sockets = { .raw_key = true, .start = start, .poll = look, .close = finish };
+const struct prov_tls_sockets prov_port_tls_sockets = { .raw_key = true, .start = start, .poll = poll_report, .close = close_session };

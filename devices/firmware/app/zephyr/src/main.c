@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The factory's provisioning image: the module does everything, this says that it is there. */
+/* The factory's provisioning image. The module does the work; main only prints what runs. */
 #include <zephyr/sys/printk.h>
 
 int main(void)

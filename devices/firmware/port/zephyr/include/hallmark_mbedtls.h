@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the core needs of mbedTLS and Zephyr's Kconfig has no option for. CONFIG_MBEDTLS_USER_CONFIG_FILE names this file or one that includes it. */
+/* Options of mbedTLS that the core needs and that Zephyr's Kconfig does not have. CONFIG_MBEDTLS_USER_CONFIG_FILE names this file, or a file that includes it. */
 #define MBEDTLS_HKDF_C
 #define MBEDTLS_HMAC_DRBG_C
 #define MBEDTLS_X509_CREATE_C
@@ -10,9 +10,9 @@
 #define MBEDTLS_PSA_KEY_SLOT_COUNT 16
 
 #if defined(CONFIG_BUILD_WITH_TFM) && defined(CONFIG_MBEDTLS_PSA_CRYPTO_C)
-#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* TF-M's: psa_client.c */
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* psa_client.c uses TF-M's random numbers */
 #endif
 
-/* A record of the server may be as large as TLS allows, ours are small. */
+/* A record of the server may have the largest size of TLS; the board's own records are small. */
 #undef MBEDTLS_SSL_OUT_CONTENT_LEN
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 4096

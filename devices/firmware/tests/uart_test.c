@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line that splits, repeats, mixes and damages frames: PROTOCOL.md section 1. */
+/* A UART that splits, repeats, mixes and damages frames (PROTOCOL.md section 1). */
 #include "frames.h"
 #include "test.h"
 
@@ -9,7 +9,7 @@ static struct board board;
 static uint8_t frame[8192], answer[PROV_BUF_SIZE];
 static size_t frame_len;
 
-/* A board, and an echo of `text` octets as a frame with `per_line` octets on a line. */
+/* Starts a board and makes the frame of an echo of `text` octets, with `per_line` octets on a line. */
 static void start(size_t text, size_t per_line)
 {
 	uint8_t message[1024], body[1024] = "\xa1\x61" "d\x79";
@@ -24,7 +24,7 @@ static void start(size_t text, size_t per_line)
 	frame_len = frame_write(message, n, per_line, frame, sizeof frame);
 }
 
-/* How many answers the board sent; all that it sent are answers. */
+/* Number of answers that the board sent. It must have sent nothing else. */
 static unsigned answers(void)
 {
 	unsigned count = 0;
@@ -43,16 +43,16 @@ static unsigned answers(void)
 
 static void line(const char *text)
 {
-	line_send(&board, (const uint8_t *)text, strlen(text));
+	uart_send(&board, (const uint8_t *)text, strlen(text));
 }
 
 static void a_frame_may_arrive_split_anywhere(void)
 {
 	start(300, 93);
 	for (size_t at = 0; at <= frame_len; at++) {
-		line_send(&board, frame, at);
+		uart_send(&board, frame, at);
 		CHECK(at == frame_len || answers() == 0, "answered after %u octets", (unsigned)at);
-		line_send(&board, frame + at, frame_len - at);
+		uart_send(&board, frame + at, frame_len - at);
 		CHECK(answers() == 1, "split after %u octets", (unsigned)at);
 	}
 }
@@ -61,7 +61,7 @@ static void lines_may_be_short(void)
 {
 	for (size_t per_line = 2; per_line <= 93; per_line++) {
 		start(300, per_line);
-		line_send(&board, frame, frame_len);
+		uart_send(&board, frame, frame_len);
 		CHECK(answers() == 1, "%u octets on a line", (unsigned)per_line);
 		per_line += per_line > 8 ? 20u : 0u;
 	}
@@ -74,15 +74,15 @@ static void console_text_may_stand_before_and_between(void)
 	size_t first = (size_t)(second - frame) + 1u;
 
 	line("boot: ok\r\n\x06 and \x04 and \x06\x06");
-	line_send(&board, frame, first);
+	uart_send(&board, frame, first);
 	line("half a line ");
-	line_send(&board, frame + first, frame_len - first);
+	uart_send(&board, frame + first, frame_len - first);
 	CHECK(answers() == 1, "text between lines");
 	line("\x06");
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "half a marker before a marker");
 	line("\x04");
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "half a marker of the other kind before a marker");
 }
 
@@ -98,22 +98,22 @@ static void carriage_returns_are_ignored(void)
 		}
 		with[n++] = frame[i];
 	}
-	line_send(&board, with, n);
+	uart_send(&board, with, n);
 	CHECK(answers() == 1, "CR LF");
 }
 
 static void a_frame_twice_is_two_questions(void)
 {
 	start(300, 93);
-	line_send(&board, frame, frame_len);
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 2, "twice");
-	line_send(&board, frame, frame_len / 2);
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len / 2);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "half, then whole");
 }
 
-/* Each damaged frame is either dropped or answered as if it were whole; the next one is always heard. */
+/* The board drops each damaged frame, or answers it as if it were whole. It always answers the next frame. */
 static void damage_never_lasts(void)
 {
 	start(300, 93);
@@ -121,12 +121,12 @@ static void damage_never_lasts(void)
 		uint8_t kept = frame[at];
 		for (unsigned kind = 0; kind < 3; kind++) {
 			frame[at] = (uint8_t)(kind == 0 ? kept ^ 1u : kind == 1 ? 0x06u : (unsigned)'\n');
-			line_send(&board, frame, frame_len);
+			uart_send(&board, frame, frame_len);
 			CHECK(frame[at] == kept || answers() <= 1, "octet %u, damage %u", (unsigned)at, kind);
 			board.sent_len = 0;
 		}
 		frame[at] = kept;
-		line_send(&board, frame, frame_len);
+		uart_send(&board, frame, frame_len);
 		CHECK(answers() == 1, "the frame after damage of octet %u", (unsigned)at);
 	}
 }
@@ -135,10 +135,10 @@ static void a_lost_octet_is_a_lost_frame(void)
 {
 	start(300, 93);
 	for (size_t at = 0; at + 1u < frame_len; at++) {
-		line_send(&board, frame, at);
-		line_send(&board, frame + at + 1, frame_len - at - 1u);
+		uart_send(&board, frame, at);
+		uart_send(&board, frame + at + 1, frame_len - at - 1u);
 		CHECK(answers() == 0, "octet %u is lost, and an answer came", (unsigned)at);
-		line_send(&board, frame, frame_len);
+		uart_send(&board, frame, frame_len);
 		CHECK(answers() == 1, "the frame after octet %u was lost", (unsigned)at);
 	}
 }
@@ -151,7 +151,7 @@ static void a_line_without_an_end_is_dropped(void)
 		line("AAAA");
 	}
 	CHECK(answers() == 0, "answered");
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "the frame after it");
 }
 
@@ -162,28 +162,28 @@ static void continuations_without_end_are_dropped(void)
 	for (unsigned i = 0; i < 100; i++) {
 		line("\x04\x14QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n");
 	}
-	line("\x06\x09" "BwAA\n"); /* 1792 octets are to come: the message fits, its lines never end it exactly */
+	line("\x06\x09" "BwAA\n"); /* announces 1792 octets: they fit, but the lines never end exactly there */
 	for (unsigned i = 0; i < 200; i++) {
 		line("\x04\x14QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n");
 	}
 	CHECK(answers() == 0, "answered");
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "the frame after it");
 }
 
-/* A board whose line is broken outwards goes on. */
+/* The board goes on when it cannot send. */
 static void an_answer_that_cannot_be_sent_is_given_again(void)
 {
 	start(20, 93);
 	board.fail_at = board.calls + 1u;
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(board.sent_len == 0, "sent");
-	line_send(&board, frame, frame_len);
+	uart_send(&board, frame, frame_len);
 	CHECK(answers() == 1, "again");
 	board_stop(&board);
 }
 
-const struct test line_tests[] = {
+const struct test uart_tests[] = {
 	{ "a frame may arrive split after any octet", a_frame_may_arrive_split_anywhere },
 	{ "lines may have any length", lines_may_be_short },
 	{ "console text may stand before and between lines", console_text_may_stand_before_and_between },
