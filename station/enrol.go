@@ -15,11 +15,11 @@ import (
 // Enrol returns.
 type attempt struct {
 	*Station
-	board Board
-	run   *Run
-	key   Key               // that the Run is for
-	wire  devices.WireCount // when the Run began
-	told  error             // of the observer, when it panicked
+	board         Board
+	run           *Run
+	key           Key               // that the Run is for
+	wire          devices.WireCount // when the Run began
+	observerError error             // of the observer, when it panicked
 }
 
 // Enrol takes a Run from wherever it stands to its end. Steps whose part the
@@ -49,7 +49,7 @@ func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	err = a.walk(bounded)
 	a.close(ctx, err)
 	a.emit(RunEnded, "")
-	run.Err = errors.Join(run.Err, a.told)
+	run.Err = errors.Join(run.Err, a.observerError)
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (a *attempt) walk(ctx context.Context) error {
 			continue
 		}
 		if err := a.timed(ctx, step); err != nil {
-			return fmt.Errorf("%s: %w", step.Name, a.another(ctx, err))
+			return fmt.Errorf("%s: %w", step.Name, a.recheckBoard(ctx, err))
 		}
 		if step.Done != nil && !step.Done(a.run) {
 			return fmt.Errorf("%s: %w: the step left no result", step.Name, ErrPanic)
@@ -153,10 +153,10 @@ func (a *attempt) admissible(ctx context.Context, step Step) error {
 	return ctx.Err()
 }
 
-// another asks, after an error that would be a Reject, whether the board that
+// recheckBoard asks, after an error that would be a Reject, whether the board that
 // answered is still the one that was identified: a Reject says something about
 // one board, so it must be that board's.
-func (a *attempt) another(ctx context.Context, err error) error {
+func (a *attempt) recheckBoard(ctx context.Context, err error) error {
 	if a.run.Identity == nil || reason.Of(err).Ending != Reject {
 		return err
 	}
@@ -206,8 +206,8 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	if err := a.notify(kind, step, a.run); a.told == nil {
-		a.told = err // the first says it all
+	if err := a.notify(kind, step, a.run); a.observerError == nil {
+		a.observerError = err // the first says it all
 	}
 }
 

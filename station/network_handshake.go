@@ -37,7 +37,7 @@ func (a *attempt) handshakeOverNetwork(ctx context.Context) error {
 	if err != nil {
 		return withComponent(ErrVerifier, err)
 	}
-	return a.sameStory(report, presented)
+	return a.crossCheck(report, presented)
 }
 
 // networkError adds the verifier's reason to the board's error. The verifier's refusal

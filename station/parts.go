@@ -33,7 +33,7 @@ func (a *attempt) identify(ctx context.Context) error {
 	case refusal != nil:
 		return refusal
 	}
-	if err := a.vouchedFor(ctx); err != nil {
+	if err := a.findTLSKeyProof(ctx); err != nil {
 		return err
 	}
 	return a.holdsOurs(ctx)
@@ -151,7 +151,7 @@ func (a *attempt) readBack(ctx context.Context) error {
 
 // handshake has the board do mutual TLS, over the line or over its own network.
 func (a *attempt) handshake(ctx context.Context) error {
-	if a.run.Vouching != nil {
+	if a.run.TLSKeyProof != nil {
 		if err := a.stillHolds(ctx); err != nil {
 			return err
 		}
@@ -176,12 +176,12 @@ func (a *attempt) handshakeOverLine(ctx context.Context) error {
 	if err != nil {
 		return withComponent(ErrVerifier, err)
 	}
-	return a.sameStory(report, presented)
+	return a.crossCheck(report, presented)
 }
 
-// sameStory takes the handshake only if both sides tell the same of it: the
+// crossCheck accepts a handshake only if board and verifier report the same: the
 // verifier saw the registered certificate, and the board read its answer (I6).
-func (a *attempt) sameStory(report devices.HandshakeReport, presented Presented) error {
+func (a *attempt) crossCheck(report devices.HandshakeReport, presented Presented) error {
 	if presented.CertificateSHA256 != sha256.Sum256(a.run.shown()) {
 		return ErrWrongCertificate
 	}

@@ -1,6 +1,6 @@
 // Package station is the line: the steps of a Run, in order, and what each
 // may conclude. It talks to boards, HSM, registry and verifier only through
-// the interfaces of needs.go.
+// the interfaces of interfaces.go.
 package station
 
 import (
@@ -37,7 +37,7 @@ type Run struct {
 
 	Identity    *devices.Identity        // identify
 	Admitted    bool                     // identify: the registry opened the Run's record
-	Vouching    []byte                   // identify: for another key than TLS, DER of the board's active TLS certificate
+	TLSKeyProof []byte                   // identify: for another key than TLS, DER of the board's active TLS certificate
 	Nonce       *[devices.NonceSize]byte // request
 	CSR         []byte                   // request, PKCS#10 DER
 	Grant       *issuance.Grant          // check; never leaves the process
@@ -45,7 +45,7 @@ type Run struct {
 	Written     bool                     // write
 	Boot        *devices.BootID          // reset: the boot id after it
 	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of what the board holds
-	Handshake   *Presented               // handshake: with Vouching if there is one, else with Certificate
+	Handshake   *Presented               // handshake: with TLSKeyProof if there is a proof, else with Certificate
 	RecordedAt  time.Time                // record
 	Sealed      bool                     // lock
 
@@ -62,8 +62,8 @@ type Run struct {
 
 // shown gives the certificate that the board presents in the handshake.
 func (r *Run) shown() []byte {
-	if r.Vouching != nil {
-		return r.Vouching
+	if r.TLSKeyProof != nil {
+		return r.TLSKeyProof
 	}
 	return r.Certificate.DER
 }

@@ -77,7 +77,7 @@ func New(c Config) (*Station, error) {
 		return nil, fmt.Errorf("configuring the station: %w", err)
 	}
 	c.defaults()
-	s := &Station{config: c, steps: configured(line, &c), huk: map[devices.HUKSource]bool{}}
+	s := &Station{config: c, steps: configured(allSteps, &c), huk: map[devices.HUKSource]bool{}}
 	var sources []string
 	for _, source := range c.AllowedHUK {
 		s.huk[source] = true

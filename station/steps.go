@@ -27,7 +27,7 @@ type Step struct {
 }
 
 // The line. The screen, the reports and the fault sweep read this list.
-var line = []Step{
+var allSteps = []Step{
 	{Name: "identify", do: (*attempt).identify}, // always: a swapped board never gets another board's certificate
 	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
 	{Name: "check", Done: func(r *Run) bool { return r.Grant != nil || r.Certificate != nil }, do: (*attempt).check},
@@ -44,7 +44,7 @@ var line = []Step{
 // stepNames gives the names of all steps, configured or not.
 func stepNames() map[string]bool {
 	names := map[string]bool{}
-	for _, step := range line {
+	for _, step := range allSteps {
 		names[step.Name] = true
 	}
 	return names
@@ -56,7 +56,7 @@ func (s *Station) Steps() []string { return s.config.Steps() }
 // Steps gives the names of the steps that a station so configured walks, in order.
 func (c *Config) Steps() []string {
 	var names []string
-	for _, step := range configured(line, c) {
+	for _, step := range configured(allSteps, c) {
 		names = append(names, step.Name)
 	}
 	return names

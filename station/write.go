@@ -70,7 +70,7 @@ func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 // slots are those that the Run may write. A key that another one vouches for
 // comes to a board that has anchor and chain: what they sign the board checks itself.
 func (a *attempt) slots() []devices.Slot {
-	if a.run.Vouching != nil {
+	if a.run.TLSKeyProof != nil {
 		return []devices.Slot{a.slot()}
 	}
 	return []devices.Slot{devices.SlotAnchor, devices.SlotChain, a.slot()}

@@ -32,8 +32,8 @@ func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.R
 	return b.station.EnrolIn(t.Context(), b.place, station.Request{Operator: "test"})
 }
 
-// vouches demands a visit in which the board passed for both keys.
-func vouches(t *testing.T, runs []*station.Run) {
+// bothPass demands a visit in which the board passed for both keys.
+func bothPass(t *testing.T, runs []*station.Run) {
 	t.Helper()
 	if len(runs) != 2 || runs[0].Purpose != devices.PurposeTLS || runs[1].Purpose != devices.PurposeCOSE {
 		t.Fatalf("%d Runs, first ends as %s: %v", len(runs), runs[0].Ending, runs[0].Err)
@@ -55,7 +55,7 @@ func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
 			bay, dir := l.bay("bay"), t.TempDir()
 			for range 2 { // the second time it keeps what it has
 				board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-				vouches(t, bay.visit(t, board, board))
+				bothPass(t, bay.visit(t, board, board))
 			}
 			if l.asked.Load() != 2 {
 				t.Errorf("I9: %d signatures for two certificates", l.asked.Load())
@@ -70,7 +70,7 @@ func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 	l := newLine(t, func(l *line) { l.changed = func(c *station.Config) { c.Seal = true }; withBoth(l) })
 	board := l.good(t)
 	runs := l.bay("bay").visit(t, board, board)
-	vouches(t, runs)
+	bothPass(t, runs)
 	if runs[0].Sealed || !runs[1].Sealed || runs[1].Identity.Sealed {
 		t.Errorf("sealed after the first Run %v, after the second %v; it began sealed %v", runs[0].Sealed, runs[1].Sealed, runs[1].Identity.Sealed)
 	}
@@ -129,7 +129,7 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	l.open(t)
 	board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
 	again := l.bay("bay").visit(t, board, board)
-	vouches(t, again)
+	bothPass(t, again)
 	same(t, runs[0], again[0])
 	if l.asked.Load() != 2 {
 		t.Errorf("%d signatures for two certificates", l.asked.Load())
@@ -175,7 +175,7 @@ func (b *two) Handshake(ctx context.Context, conn net.Conn, name string) (device
 func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.T) {
 	l := newLine(t, withBoth)
 	enrolled := l.good(t)
-	vouches(t, l.bay("another bay").visit(t, enrolled, io.NopCloser(nil)))
+	bothPass(t, l.bay("another bay").visit(t, enrolled, io.NopCloser(nil)))
 	t.Cleanup(func() {
 		if err := enrolled.Close(); err != nil {
 			t.Error(err)

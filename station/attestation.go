@@ -9,15 +9,15 @@ import (
 	"hallmark/station/issuance"
 )
 
-// A key that no handshake takes cannot prove by itself that the board which holds
-// it is the registered one. The board's TLS key vouches for it: its Run does the
-// handshake with the active TLS certificate, and has the other key sign once more,
+// A key that takes part in no handshake cannot prove by itself that the board which holds
+// the key is the registered board. The board's TLS key attests it: the Run does the
+// handshake with the board's active TLS certificate, and has the other key sign once more
 // after the reset (I6).
 
-// vouchedFor finds the certificate that will vouch, before anything is signed.
-// For the TLS key itself there is none. It is a Fault when it is missing: the
+// findTLSKeyProof finds the TLS certificate for that handshake, before anything is signed.
+// The Run for the TLS key itself needs none. A missing certificate is a Fault: the
 // board is not bad, its Runs come in the wrong order.
-func (a *attempt) vouchedFor(ctx context.Context) error {
+func (a *attempt) findTLSKeyProof(ctx context.Context) error {
 	if a.run.Purpose == devices.PurposeTLS {
 		return nil
 	}
@@ -35,12 +35,12 @@ func (a *attempt) vouchedFor(ctx context.Context) error {
 	if record.Status != StatusActive {
 		return fmt.Errorf("%w: what it holds is %s", issuance.ErrTLSFirst, record.Status)
 	}
-	a.run.Vouching = held
+	a.run.TLSKeyProof = held
 	return nil
 }
 
-// stillHolds has the board sign with the key again, which it has derived anew
-// since the reset, over a nonce that nobody could know before.
+// stillHolds has the board sign again with the key, which the board has derived anew
+// since the reset, over a fresh nonce.
 func (a *attempt) stillHolds(ctx context.Context) error {
 	var nonce [devices.NonceSize]byte
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
