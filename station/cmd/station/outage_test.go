@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+// An outage is a station whose HSM goes away while boards are enrolled, and comes back.
+type outage struct {
+	*shift
+	server *fixtures.Server
+}
+
+// Whoever enrols boards pauses for a lost HSM and goes on by itself, and no board is lost.
+func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
+	for _, client := range []struct {
+		name  string
+		enrol func(o *outage) // from the start of the client to its end, with the outage in between
+	}{
+		{"batch", func(o *outage) {
+			ends := o.begins("batch", "--boards", "posix:4", "--count", "60", "--progress", "none")
+			o.until("boards pass", func() bool { return o.passes() >= 8 })
+			o.goesAwayAndComesBack()
+			if text := ends(); !strings.Contains(text, "60 Runs: 60 pass") {
+				o.t.Errorf("the batch says\n%s", text)
+			}
+		}},
+		{"enrol", func(o *outage) {
+			ends := o.begins("enrol", "qemu")
+			o.until("the board starts", func() bool { return workdir.Exists(filepath.Join(o.dir, "bays", "qemu-1", "1", "flash.bin")) })
+			o.goesAwayAndComesBack()
+			if text := ends(); !strings.Contains(text, "1 Runs: 1 pass") || !strings.Contains(text, "1 repeated after the HSM was lost") {
+				o.t.Errorf("enrol says\n%s", text)
+			}
+		}},
+		{"screen", func(o *outage) {
+			o.opens(nil, "--boards", "posix:2", "--operator", "OP-1")
+			o.shift.begins()
+			o.presses("u")
+			o.until("boards pass", func() bool { return o.passes() >= 2 })
+			o.goesAwayAndComesBack()
+			before := o.passes()
+			o.until("more boards pass", func() bool { return o.passes() >= before+2 })
+			o.presses("q")
+			o.sees(`Leave the station`)
+			o.presses("y")
+			o.leaves()
+		}},
+		{"plain", func(o *outage) {
+			c := o.talks("--boards", "qemu:1", "--operator", "OP-1", "--plain")
+			if _, err := io.WriteString(c.says, "1\n"); err != nil {
+				o.t.Fatal(err)
+			}
+			o.until("the board starts", func() bool { return workdir.Exists(filepath.Join(o.dir, "bays", "qemu-1", "1", "flash.bin")) })
+			o.goesAwayAndComesBack()
+			o.until("the board passes", func() bool { return o.passes() == 1 })
+			c.gets("quit", "PASS")
+			c.ends(exitPass)
+		}},
+	} {
+		t.Run(client.name, func(t *testing.T) {
+			o := &outage{shift: newShift(t)}
+			o.server = fixtures.BehindServer(t, workdir.Dir(o.dir))
+			client.enrol(o)
+			o.nothingIsLost()
+		})
+	}
+}
+
+// begins starts a subcommand; the function waits for its good end and gives its output.
+func (o *outage) begins(subcommand string, args ...string) func() string {
+	o.t.Helper()
+	cmd := exec.Command(o.binary, append([]string{subcommand, "--dir", o.dir, "--firmware", o.firmware}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	return func() string {
+		o.t.Helper()
+		if err := cmd.Wait(); err != nil {
+			o.t.Errorf("%s: %v", subcommand, err)
+		}
+		return out.String()
+	}
+}
+
+// goesAwayAndComesBack unplugs the HSM until the station has noticed, and plugs it in again.
+func (o *outage) goesAwayAndComesBack() {
+	o.t.Helper()
+	o.server.Unplug(o.t)
+	o.until("the pause is on record", func() bool { return fixtures.HasEntry(o.t, workdir.Dir(o.dir), "hsm.away", instance.LocalUser(), nil) })
+	o.server.Start(o.t)
+	o.until("the end of the pause is on record", func() bool { return fixtures.HasEntry(o.t, workdir.Dir(o.dir), "hsm.back", instance.LocalUser(), nil) })
+}
+
+// passes counts the Runs on record that passed.
+func (o *outage) passes() (n int) {
+	o.t.Helper()
+	for _, run := range o.onRecord() {
+		if run.Ending == station.Pass {
+			n++
+		}
+	}
+	return n
+}
+
+func (o *outage) onRecord() []registry.FoundRun {
+	o.t.Helper()
+	reader := fixtures.Must(registry.OpenReader(o.t.Context(), filepath.Join(o.dir, "registry.db")))(o.t)
+	defer reader.Close()
+	return fixtures.Must(reader.SearchRuns(o.t.Context(), registry.Search{}))(o.t)
+}
+
+// nothingIsLost wants each board on record to have passed in its last Run, and at least one
+// Run that the outage ended.
+func (o *outage) nothingIsLost() {
+	o.t.Helper()
+	last, faults := map[string]string{}, 0
+	for _, run := range o.onRecord() { // newest first
+		id := run.BoardID.String()
+		if last[id] == "" {
+			last[id] = fmt.Sprint(run.Ending, " ", run.Reason)
+		}
+		if run.Ending == station.Fault {
+			faults++
+		}
+	}
+	for board, ending := range last {
+		if !strings.HasPrefix(ending, "pass") {
+			o.t.Errorf("board %s ended as %s", board, ending)
+		}
+	}
+	if faults == 0 {
+		o.t.Error("the outage hit no Run")
+	}
+}
+
+func (o *outage) until(what string, so func() bool) {
+	o.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			o.t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
