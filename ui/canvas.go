@@ -3,6 +3,8 @@ package ui
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // A canvas is a screen of cells. What is drawn outside is cut, so that no view
@@ -109,8 +111,7 @@ func (c *canvas) line(b *strings.Builder, cells []cell) {
 			continue
 		}
 		if cell.s != current {
-			b.WriteString(c.look.codes[current].close)
-			b.WriteString(c.look.codes[cell.s].open)
+			c.change(b, current, cell.s)
 			current = cell.s
 		}
 		if c.look.ascii && cell.r >= utf8.RuneSelf {
@@ -118,5 +119,13 @@ func (c *canvas) line(b *strings.Builder, cells []cell) {
 		}
 		b.WriteRune(cell.r)
 	}
-	b.WriteString(c.look.codes[current].close)
+	c.change(b, current, plain)
+}
+
+// change ends a style and begins another.
+func (c *canvas) change(b *strings.Builder, from, to style) {
+	if c.look.codes[from] != "" {
+		b.WriteString(ansi.ResetStyle)
+	}
+	b.WriteString(c.look.codes[to])
 }

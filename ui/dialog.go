@@ -1,9 +1,9 @@
 package ui
 
 import (
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
-	"github.com/charmbracelet/bubbles/key"
+	"charm.land/bubbles/v2/key"
 )
 
 // A dialog asks before something that cannot be undone. Only the confirm key
@@ -18,14 +18,14 @@ type dialog struct {
 	do    func(m Model, choice string) (Model, tea.Cmd)
 }
 
-func (m Model) dialogKey(msg tea.KeyMsg) (Model, tea.Cmd) {
+func (m Model) dialogKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	d := *m.dialog
 	switch {
 	case key.Matches(msg, m.keys.Cancel):
 		m.dialog = nil
 		return m, nil
-	case len(msg.Runes) == 1 && msg.Runes[0] >= '1' && int(msg.Runes[0]-'0') <= len(d.choices):
-		d.choice = int(msg.Runes[0] - '0')
+	case isDigit(msg.Text) && msg.Text != "0" && int(msg.Text[0]-'0') <= len(d.choices):
+		d.choice = int(msg.Text[0] - '0')
 		m.dialog = &d
 		return m, nil
 	case !key.Matches(msg, m.keys.Confirm):

@@ -1,9 +1,9 @@
 package ui
 
 import (
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
-	"github.com/charmbracelet/bubbles/key"
+	"charm.land/bubbles/v2/key"
 )
 
 // A keymap holds every key there is. Footer, help and dispatcher read it through actions.
@@ -28,7 +28,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: bind("doctor", "d", "d"), Numbers: bind("numbers", "n", "n"),
 		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", "ctrl+c"),
 		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
-		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", " "),
+		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", "space"),
 		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Copy: bind("copy", "c", "c"), Again: bind("again", "r", "r"),
 		Begin: bind("begin", "g", "g"), Confirm: bind("confirm", yes, yes), Cancel: bind("cancel", "esc", "esc"),
 	}

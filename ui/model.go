@@ -3,10 +3,11 @@ package ui
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -74,7 +75,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, look: newLook(o.Out, o.Colour, o.ASCII), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, look: newLook(o.Colour && hasColours(os.Environ()), o.ASCII), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -229,9 +230,12 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 		return m, tea.Batch(cmd, m.o.Feed.next(m.ctx))
 	case EventMsg:
 		return m.events([]station.Event{msg.Event})
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		m.touched = m.now
 		return m.typed(msg)
+	case tea.PasteMsg:
+		m.touched = m.now
+		return m.pasted(msg.Content)
 	case heldMsg:
 		return m.released(msg)
 	case digitMsg:
@@ -333,7 +337,7 @@ func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 		}
 	}
 	if ring && m.o.Bell {
-		return m, bell(m.o.Out)
+		return m, tea.Raw("\a")
 	}
 	return m, nil
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
-	tea "github.com/charmbracelet/bubbletea"
-
-	"hallmark/ui/hush"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 )
-
-func init() { hush.Over() }
 
 // framesPerSecond is how often what changed may be written. Each look whether something has changed costs an idle
 // station CPU, and each one less lets a key wait longer; nothing is written when nothing has changed.
@@ -27,22 +25,16 @@ func Run(ctx context.Context, o Options, in io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
-	program := tea.NewProgram(model, tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(o.Out),
-		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	// With this variable bubbletea writes all that is typed, a PIN too, into a file.
+	if err := os.Unsetenv("TEA_TRACE"); err != nil {
+		return fmt.Errorf("opening the screen: %w", err)
+	}
+	program := tea.NewProgram(model, tea.WithInput(in), tea.WithOutput(quiet(o.Out)), tea.WithoutSignalHandler(),
+		tea.WithFPS(framesPerSecond), tea.WithColorProfile(colorprofile.ANSI), tea.WithFilter(onlyAsked(o.Out)))
 	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
 	defer context.AfterFunc(ctx, program.Quit)()
 	if _, err = program.Run(); err != nil {
 		return fmt.Errorf("%w: %w", ErrScreen, err)
 	}
 	return nil
-}
-
-// bell rings. It goes through the program's own output between two frames.
-func bell(out io.Writer) tea.Cmd {
-	return func() tea.Msg {
-		if _, err := io.WriteString(out, "\a"); err != nil {
-			return resultMsg{err: fmt.Errorf("ringing: %w", err)}
-		}
-		return nil
-	}
 }

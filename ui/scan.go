@@ -3,8 +3,9 @@ package ui
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/google/uuid"
 )
 
@@ -31,10 +32,10 @@ type gatherer struct {
 type heldMsg struct{ turn int }
 
 // take adds characters, which came in one go.
-func (g gatherer) take(runes []rune) (gatherer, tea.Cmd) {
-	g.burst = g.burst || g.held != "" || len(runes) > 1
+func (g gatherer) take(text string) (gatherer, tea.Cmd) {
+	g.burst = g.burst || g.held != "" || utf8.RuneCountInString(text) > 1
 	if len(g.held) < longest {
-		g.held += string(runes)
+		g.held += text
 	}
 	g.turn++
 	hold := keyHold

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/bubbles/key"
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -19,8 +20,15 @@ const (
 
 type rect struct{ x, y, w, h int }
 
-// View draws the screen. A panic in it shows as a plain message; Runs do not notice.
-func (m Model) View() (screen string) {
+// View gives the screen, which takes the whole terminal.
+func (m Model) View() tea.View {
+	v := tea.NewView(m.text())
+	v.AltScreen = true
+	return v
+}
+
+// text draws the screen. A panic in it shows as a plain message; Runs do not notice.
+func (m Model) text() (screen string) {
 	defer func() {
 		if value := recover(); value != nil {
 			screen = strings.Join(wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""), "\n")
