@@ -1,10 +1,8 @@
 package ui
 
 import (
-	"slices"
 	"strings"
 
-	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
 	"hallmark/station"
@@ -93,12 +91,10 @@ func newLook(colour, ascii bool) *look {
 	return l
 }
 
-// hasColours reports whether the terminal that the environment names shows colours. The terminals of DEC whose
-// names begin with vt have none.
-func hasColours(environ []string) bool {
-	forced := slices.Contains(environ, "CLICOLOR_FORCE=1")
-	old := slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TERM=vt") })
-	return colorprofile.Env(environ) >= colorprofile.ANSI && (forced || !old)
+// hasColours reports whether the terminal that the environment names shows colours: those of DEC, from vt100 on, do not.
+func hasColours(getenv func(string) string) bool {
+	kind := getenv("TERM")
+	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !strings.HasPrefix(kind, "vt")
 }
 
 // palette uses the sixteen colours that every terminal has and every theme keeps readable.

@@ -75,7 +75,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, look: newLook(o.Colour && hasColours(os.Environ()), o.ASCII), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, look: newLook(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -337,7 +337,7 @@ func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 		}
 	}
 	if ring && m.o.Bell {
-		return m, tea.Raw("\a")
+		return m, bell(m.o.Out)
 	}
 	return m, nil
 }

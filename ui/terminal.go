@@ -1,76 +1,100 @@
 package ui
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
-	"strings"
+	"os/signal"
+	"syscall"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 )
 
-// What bubbletea would do to the terminal beyond drawing, and must not.
+const (
+	clearScreen = ansi.ResetStyle + ansi.EraseEntireScreen
 
-// An output is the terminal without the questions that bubbletea asks when it starts: which modes and which keyboard
-// there are. A serial console does not answer; an answer that comes late, or in two parts, is taken for keys, and at
-// the start for a part of the PIN. Nothing that the screen needs depends on the answers. The sequences that make a
-// terminal send other octets for its keys are left out, too: old terminals take them for colours.
-type output struct {
-	terminalFile
-	questions *strings.Replacer
+	// A screen of its own without a cursor; what is pasted comes marked as pasted.
+	takeScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + ansi.SetModeBracketedPaste
+	giveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
+)
+
+// takeTerminal takes the terminal for the screen: each key comes at once, and none is shown. The function that it
+// returns gives the terminal back as it was. Nothing is asked of the terminal: a serial console does not answer, and an
+// answer that comes late, or in two parts, would be taken for keys.
+func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
+	restore := func() error { return nil }
+	if fd, ok := terminalOf(in); ok {
+		state, err := term.MakeRaw(fd)
+		if err != nil {
+			return nil, fmt.Errorf("taking the terminal: %w", err)
+		}
+		restore = func() error { return term.Restore(fd, state) }
+	}
+	give = func() error {
+		_, err := io.WriteString(out, giveScreen)
+		if err = errors.Join(err, restore()); err != nil {
+			return fmt.Errorf("giving the terminal back: %w", err)
+		}
+		return nil
+	}
+	if _, err := io.WriteString(out, takeScreen); err != nil {
+		return nil, errors.Join(fmt.Errorf("taking the terminal: %w", err), give())
+	}
+	return give, nil
 }
 
-// A terminalFile is what bubbletea takes for one: it can be asked for its size, and be made raw.
-type terminalFile interface {
-	io.ReadWriteCloser
-	Fd() uintptr
-}
-
-// quiet gives the output that asks nothing. What is no terminal is never asked.
-func quiet(out io.Writer) io.Writer {
-	file, ok := out.(*os.File)
+// terminalOf gives the file descriptor of a terminal.
+func terminalOf(stream any) (fd int, ok bool) {
+	file, ok := stream.(*os.File)
 	if !ok {
-		return out
+		return 0, false
 	}
-	var pairs []string
-	for _, sequence := range []string{ansi.RequestModeSynchronizedOutput, ansi.RequestModeUnicodeCore, ansi.RequestKittyKeyboard,
-		ansi.SetModifyOtherKeys2, ansi.ResetModifyOtherKeys, ansi.PushKittyKeyboard(1), ansi.PopKittyKeyboard(1)} {
-		pairs = append(pairs, sequence, "")
-	}
-	return output{file, strings.NewReplacer(pairs...)}
+	return int(file.Fd()), term.IsTerminal(int(file.Fd()))
 }
 
-// Write leaves the questions out. bubbletea writes a sequence in one piece.
-func (o output) Write(octets []byte) (int, error) {
-	if _, err := o.terminalFile.Write([]byte(o.questions.Replace(string(octets)))); err != nil {
-		return 0, err
+// The size of a terminal that does not know its own, such as a serial console.
+const (
+	usualWidth  = 80
+	usualHeight = 24
+)
+
+// sizeOf gives the size of the terminal.
+func sizeOf(out io.Writer) tea.WindowSizeMsg {
+	if fd, ok := terminalOf(out); ok {
+		if w, h, err := term.GetSize(fd); err == nil && w > 0 && h > 0 {
+			return tea.WindowSizeMsg{Width: w, Height: h}
+		}
 	}
-	return len(octets), nil
+	return tea.WindowSizeMsg{Width: usualWidth, Height: usualHeight}
 }
 
-// onlyAsked drops answers that nobody asked for, which a label of a scanner may hold: they would change how
-// bubbletea draws. A size that was typed gives way to the size that the terminal has.
-func onlyAsked(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
+// sized asks the terminal for its size wherever a message brings one. bubbletea has no terminal to ask, and
+// a size that comes from the input, as a label may hold it, is none.
+func sized(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
-		switch msg := msg.(type) {
-		case tea.ModeReportMsg, tea.CapabilityMsg:
-			return nil
-		case tea.WindowSizeMsg:
-			return sizeOf(out, msg)
+		if _, ok := msg.(tea.WindowSizeMsg); ok {
+			return sizeOf(out)
 		}
 		return msg
 	}
 }
 
-// sizeOf gives the size of a terminal that knows it, and otherwise the one that bubbletea took for it.
-func sizeOf(out io.Writer, otherwise tea.WindowSizeMsg) tea.WindowSizeMsg {
-	file, ok := out.(terminalFile)
-	if !ok {
-		return otherwise
+// watchSize sends a message whenever the terminal gets another size, until the function that it returns is called.
+func watchSize(send func(tea.Msg)) (stop func()) {
+	changed, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(changed, syscall.SIGWINCH)
+	go func() {
+		defer close(ended)
+		for range changed {
+			send(tea.WindowSizeMsg{})
+		}
+	}()
+	return func() {
+		signal.Stop(changed)
+		close(changed)
+		<-ended
 	}
-	if w, h, err := term.GetSize(int(file.Fd())); err == nil && w > 0 && h > 0 {
-		return tea.WindowSizeMsg{Width: w, Height: h}
-	}
-	return otherwise
 }

@@ -20,40 +20,46 @@ const (
 
 type rect struct{ x, y, w, h int }
 
-// View gives the screen, which takes the whole terminal.
+// View gives the screen as text with its escape sequences.
 func (m Model) View() tea.View {
-	v := tea.NewView(m.text())
-	v.AltScreen = true
-	return v
+	if m.w == 0 || m.h == 0 {
+		return tea.NewView("")
+	}
+	return tea.NewView(m.canvas(nil).String())
 }
 
-// text draws the screen. A panic in it shows as a plain message; Runs do not notice.
-func (m Model) text() (screen string) {
+// canvas draws the screen, on a canvas that is not needed any more if there is one of that size. A panic shows as a
+// plain message; Runs do not notice.
+func (m *Model) canvas(spare *canvas) (c *canvas) {
+	c = spare
+	if c == nil || c.w != m.w || c.h != m.h {
+		c = newCanvas(m.w, m.h, m.look)
+	}
 	defer func() {
 		if value := recover(); value != nil {
-			screen = strings.Join(wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""), "\n")
+			c.blank()
+			m.drawLines(c, plain, wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""))
 		}
 	}()
-	if m.w == 0 || m.h == 0 {
-		return ""
-	}
+	c.blank()
 	if m.w < minWidth || m.h < minHeight {
-		return m.tooSmall()
+		m.drawTooSmall(c)
+	} else {
+		m.draw(c)
 	}
-	c := newCanvas(m.w, m.h, m.look)
-	m.draw(c)
-	return c.String()
+	return c
 }
 
-// tooSmall says so in as many lines as there are, and still says what runs.
-func (m Model) tooSmall() string {
-	c := newCanvas(m.w, m.h, m.look)
+// drawTooSmall says so in as many lines as there are, and still says what runs.
+func (m Model) drawTooSmall(c *canvas) {
 	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.look.shapes.ellipsis)
-	lines = append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...)
+	m.drawLines(c, strong, append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...))
+}
+
+func (m Model) drawLines(c *canvas, s style, lines []string) {
 	for i, line := range lines {
-		c.put(0, i, m.w, strong, line)
+		c.put(0, i, m.w, s, line)
 	}
-	return c.String()
 }
 
 // body is what is left between header, message line and footer.
