@@ -131,10 +131,8 @@ func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style 
 		if cell.r == 0 {
 			continue
 		}
-		if cell.s != current {
-			c.change(b, current, cell.s)
-			current = cell.s
-		}
+		c.change(b, current, cell.s)
+		current = cell.s
 		if c.look.ascii && cell.r >= utf8.RuneSelf {
 			cell.r = '?'
 		}
@@ -145,6 +143,9 @@ func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style 
 
 // change ends a style and begins another.
 func (c *canvas) change(b *strings.Builder, from, to style) {
+	if from == to {
+		return
+	}
 	if c.look.codes[from] != "" {
 		b.WriteString(ansi.ResetStyle)
 	}

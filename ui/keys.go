@@ -1,23 +1,32 @@
 package ui
 
 import (
-	tea "charm.land/bubbletea/v2"
+	"slices"
 
-	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
 )
 
 // A keymap holds every key there is. Footer, help and dispatcher read it through actions.
 type keymap struct {
-	Start, Retry, Rework, Stop, Skip, Acknowledge       key.Binding
-	StopAll, Automatic, Order, SignIn, SignOut, Detail  key.Binding
-	History, Log, Doctor, Numbers, Help, Back, Quit     key.Binding
-	Up, Down, Left, Right, PageUp, PageDown             key.Binding
-	Search, Filter, Copy, Again, Begin, Confirm, Cancel key.Binding
+	Start, Retry, Rework, Stop, Skip, Acknowledge       binding
+	StopAll, Automatic, Order, SignIn, SignOut, Detail  binding
+	History, Log, Doctor, Numbers, Help, Back, Quit     binding
+	Up, Down, Left, Right, PageUp, PageDown             binding
+	Search, Filter, Copy, Again, Begin, Confirm, Cancel binding
 }
 
+// A binding is one key, or several that do the same.
+type binding struct {
+	names []string // as bubbletea names keys
+	show  string   // the name for people
+	does  string   // what the key does, in the operator's language
+}
+
+func (b binding) matches(msg tea.KeyPressMsg) bool { return slices.Contains(b.names, msg.String()) }
+
 func newKeymap(t func(string, ...any) string) keymap {
-	bind := func(text, show string, keys ...string) key.Binding {
-		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(show, t("key."+text)))
+	bind := func(text, show string, names ...string) binding {
+		return binding{names: names, show: show, does: t("key." + text)}
 	}
 	yes := t("key.yes")
 	return keymap{
@@ -36,7 +45,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 
 // An action is a key with what it does and why it does nothing just now.
 type action struct {
-	key   key.Binding
+	key   binding
 	why   func(Model) string // empty: it works; nil: it always works
 	do    func(Model) (Model, tea.Cmd)
 	place place

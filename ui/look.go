@@ -74,7 +74,7 @@ func asciiShapes() shapes {
 type look struct {
 	ascii  bool
 	shapes shapes
-	codes  [styles]string // the sequence that begins a style, empty for none
+	codes  [styles]string // the sequence that begins a style, empty for plain
 }
 
 // newLook makes the look of a terminal. Without colour no style has an escape sequence at all (NO_COLOR, no-color.org).
@@ -83,8 +83,8 @@ func newLook(colour, ascii bool) *look {
 	if ascii {
 		l.shapes = asciiShapes()
 	}
-	if colour {
-		for s, shown := range palette() {
+	for s, shown := range palette() {
+		if colour && style(s) != plain {
 			l.codes[s] = shown.String()
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // framePause is the time between two frames. An eye does not notice that the second one is late, and keys and
 // events that come within it are drawn together.
-const framePause = 15 * time.Millisecond
+const framePause = 4 * time.Millisecond
 
 // A painter brings the terminal up to the newest state of the screen. It draws only when there is one, and writes
 // only the cells that changed: while nothing happens it does not even wake up. bubbletea's own renderer looks for

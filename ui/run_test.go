@@ -118,6 +118,12 @@ func restored(t *testing.T, term *terminal) {
 			t.Errorf("the terminal did not get back what %q gives", sequence)
 		}
 	}
+	restoredInput(t, term)
+}
+
+// restoredInput checks that the terminal shows again what is typed, and gathers it in lines.
+func restoredInput(t *testing.T, term *terminal) {
+	t.Helper()
 	state, err := unix.IoctlGetTermios(int(term.Program.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
-
-	"charm.land/bubbles/v2/key"
 )
 
 // typed sorts keys: into the open field, into a scan that may be coming, or to an action.
@@ -97,7 +95,7 @@ func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	case m.helpShown:
 		m.helpShown = false
 		return m, nil
-	case m.locked && !key.Matches(msg, m.keys.SignIn):
+	case m.locked && !m.keys.SignIn.matches(msg):
 		return m.refuse(m.t("locked.key", m.clean(m.operator.Name))), nil
 	}
 	if m.screen == screenBench && isDigit(msg.Text) {
@@ -105,11 +103,11 @@ func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	}
 	m.digits = ""
 	for _, a := range m.actions() {
-		if !key.Matches(msg, a.key) {
+		if !a.key.matches(msg) {
 			continue
 		}
 		if why := a.refusal(m); why != "" {
-			return m.refuse(m.t("key.refused", a.key.Help().Key, why)), nil
+			return m.refuse(m.t("key.refused", a.key.show, why)), nil
 		}
 		return a.do(m)
 	}
@@ -119,13 +117,13 @@ func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 // unknownKey says why a key that this screen does not have does nothing.
 func (m Model) unknownKey(msg tea.KeyPressMsg) string {
 	name := m.clean(cmp.Or(msg.Text, msg.String()))
-	if m.screen != screenBench && (isDigit(msg.Text) || slices.ContainsFunc(m.benchActions(), func(a action) bool { return key.Matches(msg, a.key) })) {
+	if m.screen != screenBench && (isDigit(msg.Text) || slices.ContainsFunc(m.benchActions(), func(a action) bool { return a.key.matches(msg) })) {
 		if m.screen == screenStart {
 			return m.t("key.start.first", name)
 		}
-		return m.t("key.bench", name, m.keys.Back.Help().Key)
+		return m.t("key.bench", name, m.keys.Back.show)
 	}
-	return m.t("key.none", name, m.keys.Help.Help().Key)
+	return m.t("key.none", name, m.keys.Help.show)
 }
 
 func isDigit(text string) bool { return len(text) == 1 && text >= "0" && text <= "9" }

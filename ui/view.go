@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
@@ -277,34 +276,36 @@ func (m Model) drawFooter(c *canvas) {
 	}
 	end := c.w - 1
 	for _, a := range slices.Backward(m.actions()) {
-		if text := a.key.Help(); a.place == footRight {
-			end -= width(text.Key) + 1 + width(text.Desc)
-			m.drawKey(c, end, y, text)
+		if a.place == footRight {
+			end -= a.key.width()
+			m.drawKey(c, end, y, a.key)
 			end -= 2
 		}
 	}
 	x := 1
 	for _, a := range m.actions() {
-		text := a.key.Help()
 		if a.place != footLeft || a.refusal(m) != "" {
 			continue
 		}
-		if x+width(text.Key)+1+width(text.Desc) > end {
+		if x+a.key.width() > end {
 			return
 		}
-		x = m.drawKey(c, x, y, text) + 2
+		x = m.drawKey(c, x, y, a.key) + 2
 	}
 }
 
-func (m Model) drawKey(c *canvas, x, y int, text key.Help) int {
-	x = c.put(x, y, c.w, keycap, text.Key)
-	return c.put(x+1, y, c.w, plain, text.Desc)
+func (m Model) drawKey(c *canvas, x, y int, b binding) int {
+	x = c.put(x, y, c.w, keycap, b.show)
+	return c.put(x+1, y, c.w, plain, b.does)
 }
+
+// width is what a key takes in the footer.
+func (b binding) width() int { return width(b.show) + 1 + width(b.does) }
 
 func (m Model) footerHint() string {
 	switch {
 	case m.dialog != nil:
-		return m.t("dialog.keys", m.keys.Confirm.Help().Key)
+		return m.t("dialog.keys", m.keys.Confirm.show)
 	case m.field.purpose == fieldPIN:
 		return m.t("pin.keys")
 	}
@@ -315,7 +316,7 @@ func (m Model) footerHint() string {
 // leaves the header alone, and takes two columns where one is too high.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
-		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.Keys()[0])
+		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.names[0])
 	})
 	columns, w := 1, min(c.w-4, 90)
 	if len(actions)+3 > c.h-2 {
@@ -330,11 +331,11 @@ func (m Model) drawHelp(c *canvas) {
 	part := (w - 3) / columns
 	for i, a := range actions {
 		left, row := x+2+i/rows*part, y+1+i%rows
-		s, text := plain, a.key.Help().Desc
+		s, text := plain, a.key.does
 		if why := a.refusal(m); why != "" {
 			s, text = dim, text+": "+why
 		}
-		c.put(left, row, 7, keycap, a.key.Help().Key)
+		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)
 	}
 	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
