@@ -31,7 +31,9 @@ type Model struct {
 	locked    bool
 	touched   time.Time // last key
 	held      gatherer
-	digits    string // first of the two digits of a bay
+	keyboard  *keyboard // nil: not known
+	taken     int64     // octets of characters that the keyboard gave
+	digits    string    // first of the two digits of a bay
 	dialog    *dialog
 	field     *field
 	notice    notice
@@ -232,6 +234,7 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 		return m.events([]station.Event{msg.Event})
 	case tea.KeyPressMsg:
 		m.touched = m.now
+		m.taken += int64(len(msg.Text))
 		return m.typed(msg)
 	case tea.PasteMsg:
 		m.touched = m.now

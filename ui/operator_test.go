@@ -80,7 +80,7 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 			d := drive(t, 8, 120, 40, "en")
 			first(d, test.key)
 			d.shows(test.shows)
-			d.send(heldMsg{d.held.turn})
+			d.send(heldMsg{turn: d.held.turn})
 			d.shows(test.shows)
 
 			d = drive(t, 8, 120, 40, "en")
@@ -95,7 +95,7 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 	d := drive(t, 8, 120, 40, "en")
 	first(d, '1')
 	d.asked("") // to start a bay asks somebody: that waits until it is known to be a key
-	d.send(heldMsg{d.held.turn})
+	d.send(heldMsg{turn: d.held.turn})
 	d.asked("start 1 by op17 for WO-4711")
 }
 
@@ -117,12 +117,12 @@ func TestAScanInOnePieceAndAScanWithAPause(t *testing.T) {
 
 	d = drive(t, 8, 80, 24, "en")
 	d.send(typed("WO-"))
-	d.send(heldMsg{d.held.turn - 1}) // the timer of an earlier character
+	d.send(heldMsg{turn: d.held.turn - 1}) // the timer of an earlier character
 	d.send(typed("4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(typed("WO-Xq"), heldMsg{1})
+	d.send(typed("WO-Xq"), heldMsg{turn: 1})
 	d.asked("")
 	d.shows("The scan was cut off")
 }

@@ -25,6 +25,9 @@ func Run(ctx context.Context, o Options, in io.Reader) (err error) {
 	if err := os.Unsetenv("TEA_TRACE"); err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
+	if model.keyboard = newKeyboard(in); model.keyboard != nil {
+		in = model.keyboard
+	}
 	give, err := takeTerminal(in, o.Out)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrScreen, err)

@@ -29,7 +29,10 @@ type gatherer struct {
 }
 
 // heldMsg says that nothing came after a character for as long as it may be held.
-type heldMsg struct{ turn int }
+type heldMsg struct {
+	turn   int
+	waited bool // also for what was on its way
+}
 
 // take adds characters, which came in one go.
 func (g gatherer) take(text string) (gatherer, tea.Cmd) {
@@ -42,8 +45,11 @@ func (g gatherer) take(text string) (gatherer, tea.Cmd) {
 	if g.burst {
 		hold = scanPause
 	}
-	turn := g.turn
-	return g, tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{turn} })
+	return g, g.wait(hold, false)
+}
+
+func (g gatherer) wait(hold time.Duration, waited bool) tea.Cmd {
+	return tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{g.turn, waited} })
 }
 
 // drop forgets what is held.

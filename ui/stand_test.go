@@ -235,7 +235,7 @@ func (d *driver) key(name string) {
 	}
 	for _, r := range name {
 		d.send(typed(string(r)))
-		d.send(heldMsg{d.held.turn})
+		d.send(heldMsg{turn: d.held.turn})
 	}
 }
 

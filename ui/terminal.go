@@ -48,7 +48,7 @@ func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 
 // terminalOf gives the file descriptor of a terminal.
 func terminalOf(stream any) (fd int, ok bool) {
-	file, ok := stream.(*os.File)
+	file, ok := stream.(interface{ Fd() uintptr })
 	if !ok {
 		return 0, false
 	}

@@ -63,6 +63,11 @@ func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
 	if msg.turn != m.held.turn || m.held.held == "" {
 		return m, nil
 	}
+	given, more := m.keyboard.ahead(m.taken)
+	if more && !msg.waited {
+		return m, m.held.wait(scanPause, true)
+	}
+	m.taken = given
 	held, burst, done := m.held.held, m.held.burst, m.held.before != nil
 	m.held = m.held.drop()
 	switch {
