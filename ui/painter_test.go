@@ -124,7 +124,7 @@ func TestASlowTerminalGetsTheNewestStateNext(t *testing.T) {
 	p.show(d.Model)
 	<-s.asked
 	for i := range 5 {
-		d.send(feedMsg{logs: []LogLine{{at(0), "INFO", fmt.Sprint("line ", i+1)}}})
+		d.send(feedMsg{logs: []LogLine{{At: at(0), Level: "INFO", Text: fmt.Sprint("line ", i+1)}}})
 		p.show(d.Model) // the write that is under way does not hold this up
 	}
 	s.let <- struct{}{}
