@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -103,7 +103,7 @@ func TestAPanicInAViewKeepsTheProgram(t *testing.T) {
 	d.detail.run = station.Run{}
 	d.screen, d.selected = screenBench, 99 // a state that cannot be
 	d.shows("The screen has an error, Runs go on")
-	d.send(tea.KeyMsg{Type: tea.KeyEnter}) // Update panics as well and keeps the model
+	d.send(tea.KeyPressMsg{Code: tea.KeyEnter}) // Update panics as well and keeps the model
 	d.selected = 0
 	d.shows("waiting")
 }

@@ -142,7 +142,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	case b.facts.Stopped != "" && !b.busy():
 		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.clean(b.facts.Stopped), m.t("next.engineering"))
 	case b.facts.Skipped != "" && !b.busy():
-		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.Help().Key))
+		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
 	case b.busy():
 		m.drawRunning(c, inner, b)
 	case b.ended():

@@ -3,6 +3,8 @@ package ui
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // A canvas is a screen of cells. What is drawn outside is cut, so that no view
@@ -21,10 +23,15 @@ type cell struct {
 
 func newCanvas(w, h int, look *look) *canvas {
 	c := &canvas{w: w, h: h, cells: make([]cell, w*h), look: look}
-	for i := range c.cells {
-		c.cells[i].r = ' '
-	}
+	c.blank()
 	return c
+}
+
+// blank takes everything away.
+func (c *canvas) blank() {
+	for i := range c.cells {
+		c.cells[i] = cell{' ', plain}
+	}
 }
 
 // put writes a clean text from (x, y) to the right, in at most limit columns,
@@ -39,9 +46,9 @@ func (c *canvas) put(x, y, limit int, s style, text string) int {
 		if x < 0 || x+w > end {
 			break
 		}
-		c.cells[y*c.w+x] = cell{r, s}
+		c.set(x, y, cell{r, s})
 		if w == 2 {
-			c.cells[y*c.w+x+1] = cell{0, s}
+			c.set(x+1, y, cell{0, s})
 		}
 		x += w
 	}
@@ -64,9 +71,21 @@ func (c *canvas) centre(x, y, w int, s style, text string) {
 func (c *canvas) fill(x, y, w, h int, s style, r rune) {
 	for row := max(y, 0); row < min(y+h, c.h); row++ {
 		for column := max(x, 0); column < min(x+w, c.w); column++ {
-			c.cells[row*c.w+column] = cell{r, s}
+			c.set(column, row, cell{r, s})
 		}
 	}
+}
+
+// set changes a cell. Where it was one half of a wide character, the other half becomes a space.
+func (c *canvas) set(x, y int, to cell) {
+	row := c.cells[y*c.w : (y+1)*c.w]
+	if row[x].r == 0 && x > 0 {
+		row[x-1].r = ' '
+	}
+	if x+1 < len(row) && row[x+1].r == 0 {
+		row[x+1].r = ' '
+	}
+	row[x] = to
 }
 
 // box draws a frame.
@@ -103,20 +122,32 @@ func (c *canvas) line(b *strings.Builder, cells []cell) {
 	for end > 0 && cells[end-1] == (cell{' ', plain}) {
 		end--
 	}
-	current := plain
-	for _, cell := range cells[:end] {
+	c.change(b, c.cellsTo(b, cells[:end], plain), plain)
+}
+
+// cellsTo writes cells; the style changes from the current one to the one that it returns.
+func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style {
+	for _, cell := range cells {
 		if cell.r == 0 {
 			continue
 		}
-		if cell.s != current {
-			b.WriteString(c.look.codes[current].close)
-			b.WriteString(c.look.codes[cell.s].open)
-			current = cell.s
-		}
+		c.change(b, current, cell.s)
+		current = cell.s
 		if c.look.ascii && cell.r >= utf8.RuneSelf {
 			cell.r = '?'
 		}
 		b.WriteRune(cell.r)
 	}
-	b.WriteString(c.look.codes[current].close)
+	return current
+}
+
+// change ends a style and begins another.
+func (c *canvas) change(b *strings.Builder, from, to style) {
+	if from == to {
+		return
+	}
+	if c.look.codes[from] != "" {
+		b.WriteString(ansi.ResetStyle)
+	}
+	b.WriteString(c.look.codes[to])
 }

@@ -67,9 +67,9 @@ func (m Model) drawChecks(c *canvas, r rect) {
 	if m.screen != screenStart || !m.checks.done {
 		return
 	}
-	next := m.t("start.go", m.keys.Begin.Help().Key)
+	next := m.t("start.go", m.keys.Begin.show)
 	if m.failedChecks() > 0 {
-		next = m.t("start.correct", m.keys.Again.Help().Key)
+		next = m.t("start.correct", m.keys.Again.show)
 	}
 	c.put(r.x+1, after+1, r.w-2, strong, m.look.shapes.next+next)
 }

@@ -1,9 +1,7 @@
 package ui
 
 import (
-	tea "github.com/charmbracelet/bubbletea"
-
-	"github.com/charmbracelet/bubbles/key"
+	tea "charm.land/bubbletea/v2"
 )
 
 // A dialog asks before something that cannot be undone. Only the confirm key
@@ -18,18 +16,18 @@ type dialog struct {
 	do    func(m Model, choice string) (Model, tea.Cmd)
 }
 
-func (m Model) dialogKey(msg tea.KeyMsg) (Model, tea.Cmd) {
+func (m Model) dialogKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	d := *m.dialog
 	switch {
-	case key.Matches(msg, m.keys.Cancel):
+	case m.keys.Cancel.matches(msg):
 		m.dialog = nil
 		return m, nil
-	case len(msg.Runes) == 1 && msg.Runes[0] >= '1' && int(msg.Runes[0]-'0') <= len(d.choices):
-		d.choice = int(msg.Runes[0] - '0')
+	case isDigit(msg.Text) && msg.Text != "0" && int(msg.Text[0]-'0') <= len(d.choices):
+		d.choice = int(msg.Text[0] - '0')
 		m.dialog = &d
 		return m, nil
-	case !key.Matches(msg, m.keys.Confirm):
-		return m.refuse(m.t("dialog.keys", m.keys.Confirm.Help().Key)), nil
+	case !m.keys.Confirm.matches(msg):
+		return m.refuse(m.t("dialog.keys", m.keys.Confirm.show)), nil
 	case len(d.choices) > 0 && d.choice == 0:
 		return m.refuse(m.t("dialog.choose")), nil
 	}
@@ -67,8 +65,8 @@ func (m Model) drawDialog(c *canvas) {
 		c.put(x+3, row, w-6, s, mark+string(rune('1'+i))+"  "+choice)
 		row++
 	}
-	end := c.put(x+3, row+1, w-6, keycap, m.keys.Confirm.Help().Key)
-	end = c.put(end+1, row+1, w-6, plain, m.keys.Confirm.Help().Desc)
-	end = c.put(end+4, row+1, w-6, keycap, m.keys.Cancel.Help().Key)
-	c.put(end+1, row+1, x+w-3-end, plain, m.keys.Cancel.Help().Desc)
+	end := c.put(x+3, row+1, w-6, keycap, m.keys.Confirm.show)
+	end = c.put(end+1, row+1, w-6, plain, m.keys.Confirm.does)
+	end = c.put(end+4, row+1, w-6, keycap, m.keys.Cancel.show)
+	c.put(end+1, row+1, x+w-3-end, plain, m.keys.Cancel.does)
 }

@@ -1,23 +1,32 @@
 package ui
 
 import (
-	tea "github.com/charmbracelet/bubbletea"
+	"slices"
 
-	"github.com/charmbracelet/bubbles/key"
+	tea "charm.land/bubbletea/v2"
 )
 
 // A keymap holds every key there is. Footer, help and dispatcher read it through actions.
 type keymap struct {
-	Start, Retry, Rework, Stop, Skip, Acknowledge       key.Binding
-	StopAll, Automatic, Order, SignIn, SignOut, Detail  key.Binding
-	History, Log, Doctor, Numbers, Help, Back, Quit     key.Binding
-	Up, Down, Left, Right, PageUp, PageDown             key.Binding
-	Search, Filter, Copy, Again, Begin, Confirm, Cancel key.Binding
+	Start, Retry, Rework, Stop, Skip, Acknowledge       binding
+	StopAll, Automatic, Order, SignIn, SignOut, Detail  binding
+	History, Log, Doctor, Numbers, Help, Back, Quit     binding
+	Up, Down, Left, Right, PageUp, PageDown             binding
+	Search, Filter, Copy, Again, Begin, Confirm, Cancel binding
 }
 
+// A binding is one key, or several that do the same.
+type binding struct {
+	names []string // as bubbletea names keys
+	show  string   // the name for people
+	does  string   // what the key does, in the operator's language
+}
+
+func (b binding) matches(msg tea.KeyPressMsg) bool { return slices.Contains(b.names, msg.String()) }
+
 func newKeymap(t func(string, ...any) string) keymap {
-	bind := func(text, show string, keys ...string) key.Binding {
-		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(show, t("key."+text)))
+	bind := func(text, show string, names ...string) binding {
+		return binding{names: names, show: show, does: t("key." + text)}
 	}
 	yes := t("key.yes")
 	return keymap{
@@ -28,7 +37,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: bind("doctor", "d", "d"), Numbers: bind("numbers", "n", "n"),
 		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", "ctrl+c"),
 		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
-		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", " "),
+		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", "space"),
 		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Copy: bind("copy", "c", "c"), Again: bind("again", "r", "r"),
 		Begin: bind("begin", "g", "g"), Confirm: bind("confirm", yes, yes), Cancel: bind("cancel", "esc", "esc"),
 	}
@@ -36,7 +45,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 
 // An action is a key with what it does and why it does nothing just now.
 type action struct {
-	key   key.Binding
+	key   binding
 	why   func(Model) string // empty: it works; nil: it always works
 	do    func(Model) (Model, tea.Cmd)
 	place place

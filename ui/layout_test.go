@@ -71,7 +71,7 @@ func TestHelpAndQuitAreInEachFooter(t *testing.T) {
 			d.key(key)
 			lines := strings.Split(d.View(), "\n")
 			footer := lines[len(lines)-1]
-			for _, b := range []string{"? " + d.keys.Help.Help().Desc, "q " + d.keys.Quit.Help().Desc} {
+			for _, b := range []string{"? " + d.keys.Help.does, "q " + d.keys.Quit.does} {
 				if !strings.Contains(footer, b) {
 					t.Errorf("%s, key %q: no %q in %q", language, key, b, footer)
 				}

@@ -1,10 +1,9 @@
 package ui
 
 import (
-	"io"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 
 	"hallmark/station"
 )
@@ -75,51 +74,47 @@ func asciiShapes() shapes {
 type look struct {
 	ascii  bool
 	shapes shapes
-	codes  [styles]code
+	codes  [styles]string // the sequence that begins a style, empty for plain
 }
 
-type code struct{ open, close string }
-
-// newLook takes the colours that the terminal behind out is known to have; without colour
-// no style has an escape sequence at all (NO_COLOR, no-color.org).
-func newLook(out io.Writer, colour, ascii bool) *look {
+// newLook makes the look of a terminal. Without colour no style has an escape sequence at all (NO_COLOR, no-color.org).
+func newLook(colour, ascii bool) *look {
 	l := &look{ascii: ascii, shapes: unicodeShapes()}
 	if ascii {
 		l.shapes = asciiShapes()
 	}
-	if !colour {
-		return l
-	}
-	for s, look := range palette(lipgloss.NewRenderer(out)) {
-		l.codes[s] = sgr(look)
+	for s, shown := range palette() {
+		if colour && style(s) != plain {
+			l.codes[s] = shown.String()
+		}
 	}
 	return l
 }
 
-const black = "0"
-
-// palette uses the sixteen colours that every terminal has and every theme keeps readable.
-func palette(r *lipgloss.Renderer) [styles]lipgloss.Style {
-	on := func(front, back string) lipgloss.Style {
-		// Bold black is grey on terminals that brighten what is bold, and grey on green is no word at all.
-		return r.NewStyle().Bold(front != black).Foreground(lipgloss.Color(front)).Background(lipgloss.Color(back))
-	}
-	in := func(front string) lipgloss.Style {
-		return r.NewStyle().Bold(true).Foreground(lipgloss.Color(front))
-	}
-	return [styles]lipgloss.Style{
-		plain: r.NewStyle(), dim: r.NewStyle().Faint(true), strong: r.NewStyle().Bold(true),
-		bar: on("15", "4"), barAlarm: on("15", "1"), barWarn: on(black, "3"),
-		running: in("6"), passed: on(black, "2"), rejected: on("15", "1"), faulted: on(black, "3"), aborted: on(black, "7"),
-		passText: in("2"), rejectText: in("1"), faultText: in("3"), abortText: in("7"),
-		chosen: r.NewStyle().Reverse(true), keycap: in("6"),
-	}
+// hasColours reports whether the terminal that the environment names shows colours: those of DEC, from vt100 on, do not.
+func hasColours(getenv func(string) string) bool {
+	kind := getenv("TERM")
+	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !strings.HasPrefix(kind, "vt")
 }
 
-// sgr takes a style apart into what begins and what ends it.
-func sgr(s lipgloss.Style) code {
-	open, end, _ := strings.Cut(s.Render("x"), "x")
-	return code{open, end}
+// palette uses the sixteen colours that every terminal has and every theme keeps readable.
+func palette() [styles]ansi.Style {
+	on := func(front, back ansi.BasicColor) ansi.Style {
+		s := ansi.NewStyle().ForegroundColor(front).BackgroundColor(back)
+		if front == ansi.Black {
+			return s // bold black is grey on terminals that brighten what is bold, and grey on green cannot be read
+		}
+		return s.Bold()
+	}
+	in := func(front ansi.BasicColor) ansi.Style { return ansi.NewStyle().Bold().ForegroundColor(front) }
+	return [styles]ansi.Style{
+		dim: ansi.NewStyle().Faint(), strong: ansi.NewStyle().Bold(),
+		bar: on(ansi.BrightWhite, ansi.Blue), barAlarm: on(ansi.BrightWhite, ansi.Red), barWarn: on(ansi.Black, ansi.Yellow),
+		running: in(ansi.Cyan), passed: on(ansi.Black, ansi.Green), rejected: on(ansi.BrightWhite, ansi.Red),
+		faulted: on(ansi.Black, ansi.Yellow), aborted: on(ansi.Black, ansi.White),
+		passText: in(ansi.Green), rejectText: in(ansi.Red), faultText: in(ansi.Yellow), abortText: in(ansi.White),
+		chosen: ansi.NewStyle().Reverse(true), keycap: in(ansi.Cyan),
+	}
 }
 
 // endingStyles gives the style of a filled area and of a text.

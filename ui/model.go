@@ -3,10 +3,11 @@ package ui
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -30,7 +31,9 @@ type Model struct {
 	locked    bool
 	touched   time.Time // last key
 	held      gatherer
-	digits    string // first of the two digits of a bay
+	keyboard  *keyboard // nil: not known
+	taken     int64     // octets of characters that the keyboard gave
+	digits    string    // first of the two digits of a bay
 	dialog    *dialog
 	field     *field
 	notice    notice
@@ -74,7 +77,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, look: newLook(o.Out, o.Colour, o.ASCII), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, look: newLook(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -229,9 +232,13 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 		return m, tea.Batch(cmd, m.o.Feed.next(m.ctx))
 	case EventMsg:
 		return m.events([]station.Event{msg.Event})
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		m.touched = m.now
+		m.taken += int64(len(msg.Text))
 		return m.typed(msg)
+	case tea.PasteMsg:
+		m.touched = m.now
+		return m.pasted(msg.Content)
 	case heldMsg:
 		return m.released(msg)
 	case digitMsg:

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -67,7 +67,7 @@ func TestALabelBehindEachScan(t *testing.T) {
 }
 
 func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T) {
-	first := func(d *driver, r rune) { d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}) }
+	first := func(d *driver, r rune) { d.send(typed(string(r))) }
 	for name, test := range map[string]struct {
 		key   rune
 		shows string
@@ -80,7 +80,7 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 			d := drive(t, 8, 120, 40, "en")
 			first(d, test.key)
 			d.shows(test.shows)
-			d.send(heldMsg{d.held.turn})
+			d.send(heldMsg{turn: d.held.turn})
 			d.shows(test.shows)
 
 			d = drive(t, 8, 120, 40, "en")
@@ -95,7 +95,7 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 	d := drive(t, 8, 120, 40, "en")
 	first(d, '1')
 	d.asked("") // to start a bay asks somebody: that waits until it is known to be a key
-	d.send(heldMsg{d.held.turn})
+	d.send(heldMsg{turn: d.held.turn})
 	d.asked("start 1 by op17 for WO-4711")
 }
 
@@ -112,29 +112,29 @@ func TestAScanIsNeverAShortcut(t *testing.T) {
 
 func TestAScanInOnePieceAndAScanWithAPause(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("WO-4712")}, tea.KeyMsg{Type: tea.KeyEnter})
+	d.send(typed("WO-4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("WO-")})
-	d.send(heldMsg{d.held.turn - 1}) // the timer of an earlier character
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("4712")}, tea.KeyMsg{Type: tea.KeyEnter})
+	d.send(typed("WO-"))
+	d.send(heldMsg{turn: d.held.turn - 1}) // the timer of an earlier character
+	d.send(typed("4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("WO-Xq")}, heldMsg{1})
+	d.send(typed("WO-Xq"), heldMsg{turn: 1})
 	d.asked("")
 	d.shows("The scan was cut off")
 }
 
 func TestPastedTextIsRefused(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("WO-4712\nXy"), Paste: true})
+	d.send(tea.PasteMsg{Content: "WO-4712\nXy"})
 	d.asked("")
 	d.shows("Pasted text is not taken")
 	d.key("h")
 	d.key("/")
-	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("11176\x1b[2J"), Paste: true})
+	d.send(tea.PasteMsg{Content: "11176\x1b[2J"})
 	d.key("enter")
 	if got := d.stand.queries[len(d.stand.queries)-1].Text; got != "11176?[2J" {
 		t.Errorf("searched for %q", got)
@@ -227,7 +227,7 @@ func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 	d.send(tickMsg{at: at(22 * 60)})
 	d.key("i") // or type it
 	for _, r := range "OP-18" {
-		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+		d.send(typed(string(r)))
 	}
 	d.key("enter")
 	if d.locked || d.operator.ID != "op18" {
@@ -245,7 +245,7 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 	o.Opener = s
 	d := open(t, s, o, 80, 24)
 	for _, r := range "4711-geheim" {
-		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+		d.send(typed(string(r)))
 	}
 	if strings.Contains(d.View(), "geheim") || strings.Contains(d.View(), "***") || strings.Contains(d.View(), "•") {
 		t.Errorf("the screen shows something of the PIN:\n%s", d.View())

@@ -2,42 +2,75 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
-	tea "github.com/charmbracelet/bubbletea"
-
-	"hallmark/ui/hush"
+	tea "charm.land/bubbletea/v2"
 )
-
-func init() { hush.Over() }
-
-// framesPerSecond is how often what changed may be written. Each look whether something has changed costs an idle
-// station CPU, and each one less lets a key wait longer; nothing is written when nothing has changed.
-const framesPerSecond = 50
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
 // leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM
 // should drain the station and end ctx. An error that wraps ErrScreen says that only the screen
 // ended; Runs go on, and the caller may go on with a [Plain].
-func Run(ctx context.Context, o Options, in io.Reader) error {
+func Run(ctx context.Context, o Options, in io.Reader) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	model, err := New(ctx, o)
 	if err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
-	program := tea.NewProgram(model, tea.WithAltScreen(), tea.WithInput(in), tea.WithOutput(o.Out),
-		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
-	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
-	defer context.AfterFunc(ctx, program.Quit)()
-	if _, err = program.Run(); err != nil {
+	// With this variable bubbletea writes all that is typed, a PIN too, into a file.
+	if err := os.Unsetenv("TEA_TRACE"); err != nil {
+		return fmt.Errorf("opening the screen: %w", err)
+	}
+	if model.keyboard = newKeyboard(in); model.keyboard != nil {
+		in = model.keyboard
+	}
+	give, err := takeTerminal(in, o.Out)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrScreen, err)
+	}
+	if err = errors.Join(runProgram(ctx, model, in), give()); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: %w", ErrScreen, err)
 	}
 	return nil
 }
 
-// bell rings. It goes through the program's own output between two frames.
+// runProgram runs the event loop of bubbletea on keys, and a painter beside it. bubbletea itself gets no output.
+func runProgram(ctx context.Context, m Model, in io.Reader) error {
+	painted := &paintedModel{Model: m}
+	program := tea.NewProgram(painted, tea.WithInput(in), tea.WithOutput(io.Discard), tea.WithoutRenderer(), tea.WithFPS(1),
+		tea.WithoutSignalHandler(), tea.WithFilter(sized(m.o.Out)))
+	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
+	defer context.AfterFunc(ctx, program.Quit)()
+	painted.painter = startPainter(m.o.Out, program.Quit)
+	defer watchSize(program.Send)()
+	_, err := program.Run()
+	return errors.Join(err, painted.painter.end())
+}
+
+// A paintedModel hands each state of its Model to the painter.
+type paintedModel struct {
+	Model
+	painter *painter
+}
+
+// Update implements tea.Model.
+func (p *paintedModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	next, cmd := p.Model.Update(msg)
+	if m, ok := next.(Model); ok {
+		p.Model = m
+		p.painter.show(m)
+	}
+	return p, cmd
+}
+
+// View implements tea.Model: there is no renderer that would need one.
+func (*paintedModel) View() tea.View { return tea.View{} }
+
+// bell rings, between two frames.
 func bell(out io.Writer) tea.Cmd {
 	return func() tea.Msg {
 		if _, err := io.WriteString(out, "\a"); err != nil {

@@ -111,11 +111,19 @@ func TestTheScreenEndsWithItsContext(t *testing.T) {
 // restored checks that the terminal got back its screen and its cursor.
 func restored(t *testing.T, term *terminal) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for _, sequence := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l"} { // screen, cursor, bracketed paste
-		if !strings.Contains(term.Seen(0), sequence) {
+		if err := term.WaitForOctets(ctx, sequence); err != nil {
 			t.Errorf("the terminal did not get back what %q gives", sequence)
 		}
 	}
+	restoredInput(t, term)
+}
+
+// restoredInput checks that the terminal shows again what is typed, and gathers it in lines.
+func restoredInput(t *testing.T, term *terminal) {
+	t.Helper()
 	state, err := unix.IoctlGetTermios(int(term.Program.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)

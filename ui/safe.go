@@ -5,7 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // What comes from boards, scanners, databases and errors is made harmless
@@ -59,7 +59,7 @@ func runeWidth(r rune) int {
 	case r < 0x300, r >= 0x2010 && r <= 0x2027, r >= 0x2190 && r <= 0x21ff, r >= 0x2500 && r <= 0x25ff, r == '✓', r == '✗':
 		return 1
 	}
-	return lipgloss.Width(string(r))
+	return ansi.StringWidth(string(r))
 }
 
 // width is the number of columns of a clean text.

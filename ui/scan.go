@@ -3,8 +3,9 @@ package ui
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/google/uuid"
 )
 
@@ -28,21 +29,27 @@ type gatherer struct {
 }
 
 // heldMsg says that nothing came after a character for as long as it may be held.
-type heldMsg struct{ turn int }
+type heldMsg struct {
+	turn   int
+	waited bool // also for what was on its way
+}
 
 // take adds characters, which came in one go.
-func (g gatherer) take(runes []rune) (gatherer, tea.Cmd) {
-	g.burst = g.burst || g.held != "" || len(runes) > 1
+func (g gatherer) take(text string) (gatherer, tea.Cmd) {
+	g.burst = g.burst || g.held != "" || utf8.RuneCountInString(text) > 1
 	if len(g.held) < longest {
-		g.held += string(runes)
+		g.held += text
 	}
 	g.turn++
 	hold := keyHold
 	if g.burst {
 		hold = scanPause
 	}
-	turn := g.turn
-	return g, tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{turn} })
+	return g, g.wait(hold, false)
+}
+
+func (g gatherer) wait(hold time.Duration, waited bool) tea.Cmd {
+	return tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{g.turn, waited} })
 }
 
 // drop forgets what is held.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/google/uuid"
 
 	"hallmark/station"
@@ -190,7 +190,7 @@ func (d *driver) send(msgs ...tea.Msg) {
 	for _, msg := range msgs {
 		next, cmd := d.Model.Update(msg)
 		d.Model = next.(Model)
-		if key, ok := msg.(tea.KeyMsg); ok && key.Type == tea.KeyRunes {
+		if key, ok := msg.(tea.KeyPressMsg); ok && key.Text != "" {
 			continue // its command is a timer, whose message the tests send
 		}
 		d.obey(cmd)
@@ -219,17 +219,23 @@ func (d *driver) obey(cmd tea.Cmd) {
 	}
 }
 
+// typed is a key that types text: one character, or several that a terminal holds for one.
+func typed(text string) tea.KeyPressMsg { return tea.KeyPressMsg{Text: text} }
+
+// View is what the screen shows.
+func (d *driver) View() string { return d.Model.View().Content }
+
 // key types one key, as slowly as a person.
 func (d *driver) key(name string) {
 	d.t.Helper()
-	special := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace}
 	if k, ok := special[name]; ok {
-		d.send(tea.KeyMsg{Type: k})
+		d.send(tea.KeyPressMsg{Code: k})
 		return
 	}
 	for _, r := range name {
-		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
-		d.send(heldMsg{d.held.turn})
+		d.send(typed(string(r)))
+		d.send(heldMsg{turn: d.held.turn})
 	}
 }
 
@@ -237,9 +243,9 @@ func (d *driver) key(name string) {
 func (d *driver) scan(label string) {
 	d.t.Helper()
 	for _, r := range label {
-		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+		d.send(typed(string(r)))
 	}
-	d.send(tea.KeyMsg{Type: tea.KeyEnter})
+	d.send(tea.KeyPressMsg{Code: tea.KeyEnter})
 }
 
 // shows fails the test unless the screen has the text.

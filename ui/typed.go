@@ -1,29 +1,26 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	tea "github.com/charmbracelet/bubbletea"
-
-	"github.com/charmbracelet/bubbles/key"
+	tea "charm.land/bubbletea/v2"
 )
 
 // typed sorts keys: into the open field, into a scan that may be coming, or to an action.
-func (m Model) typed(msg tea.KeyMsg) (Model, tea.Cmd) {
-	if msg.Paste {
-		return m.pasted(string(msg.Runes))
-	}
+func (m Model) typed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	if m.field != nil && (!m.locked || m.field.purpose == fieldBadge) {
 		return m.fieldKey(msg)
 	}
-	if (msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace) && !msg.Alt {
+	if msg.Text != "" {
 		return m.gathered(msg)
 	}
 	if held := m.held.held; held != "" {
-		if msg.Type == tea.KeyEnter || msg.Type == tea.KeyTab || msg.Type == tea.KeyCtrlJ {
+		if slices.Contains([]string{"enter", "tab", "ctrl+j"}, msg.String()) {
 			m = m.takenBack()
 			m.held = m.held.drop()
 			return m.scanned(held)
@@ -35,11 +32,11 @@ func (m Model) typed(msg tea.KeyMsg) (Model, tea.Cmd) {
 
 // gathered holds characters that may be a scan's. What the first one would do as a key,
 // if that only changes what is shown, need not wait: should more follow it is taken back.
-func (m Model) gathered(msg tea.KeyMsg) (Model, tea.Cmd) {
-	first := m.held.held == "" && len(msg.Runes) == 1
+func (m Model) gathered(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+	first := m.held.held == "" && utf8.RuneCountInString(msg.Text) == 1
 	m = m.takenBack()
 	var hold tea.Cmd
-	m.held, hold = m.held.take(msg.Runes)
+	m.held, hold = m.held.take(msg.Text)
 	if !first {
 		return m, hold
 	}
@@ -66,6 +63,11 @@ func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
 	if msg.turn != m.held.turn || m.held.held == "" {
 		return m, nil
 	}
+	given, more := m.keyboard.ahead(m.taken)
+	if more && !msg.waited {
+		return m, m.held.wait(scanPause, true)
+	}
+	m.taken = given
 	held, burst, done := m.held.held, m.held.burst, m.held.before != nil
 	m.held = m.held.drop()
 	switch {
@@ -74,7 +76,7 @@ func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
 	case done:
 		return m, nil
 	}
-	return m.pressed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(held)})
+	return m.pressed(tea.KeyPressMsg{Text: held})
 }
 
 // pasted refuses text that nobody typed or scanned, except where a text is looked for.
@@ -90,7 +92,7 @@ func (m Model) pasted(text string) (Model, tea.Cmd) {
 }
 
 // pressed is one deliberate key.
-func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
+func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	m.notice = notice{}
 	switch {
 	case m.dialog != nil:
@@ -98,19 +100,19 @@ func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
 	case m.helpShown:
 		m.helpShown = false
 		return m, nil
-	case m.locked && !key.Matches(msg, m.keys.SignIn):
+	case m.locked && !m.keys.SignIn.matches(msg):
 		return m.refuse(m.t("locked.key", m.clean(m.operator.Name))), nil
 	}
-	if m.screen == screenBench && len(msg.Runes) == 1 && msg.Runes[0] >= '0' && msg.Runes[0] <= '9' {
-		return m.digit(string(msg.Runes))
+	if m.screen == screenBench && isDigit(msg.Text) {
+		return m.digit(msg.Text)
 	}
 	m.digits = ""
 	for _, a := range m.actions() {
-		if !key.Matches(msg, a.key) {
+		if !a.key.matches(msg) {
 			continue
 		}
 		if why := a.refusal(m); why != "" {
-			return m.refuse(m.t("key.refused", a.key.Help().Key, why)), nil
+			return m.refuse(m.t("key.refused", a.key.show, why)), nil
 		}
 		return a.do(m)
 	}
@@ -118,17 +120,18 @@ func (m Model) pressed(msg tea.KeyMsg) (Model, tea.Cmd) {
 }
 
 // unknownKey says why a key that this screen does not have does nothing.
-func (m Model) unknownKey(msg tea.KeyMsg) string {
-	name := m.clean(msg.String())
-	bay := len(name) == 1 && name >= "0" && name <= "9"
-	if m.screen != screenBench && (bay || slices.ContainsFunc(m.benchActions(), func(a action) bool { return key.Matches(msg, a.key) })) {
+func (m Model) unknownKey(msg tea.KeyPressMsg) string {
+	name := m.clean(cmp.Or(msg.Text, msg.String()))
+	if m.screen != screenBench && (isDigit(msg.Text) || slices.ContainsFunc(m.benchActions(), func(a action) bool { return a.key.matches(msg) })) {
 		if m.screen == screenStart {
 			return m.t("key.start.first", name)
 		}
-		return m.t("key.bench", name, m.keys.Back.Help().Key)
+		return m.t("key.bench", name, m.keys.Back.show)
 	}
-	return m.t("key.none", name, m.keys.Help.Help().Key)
+	return m.t("key.none", name, m.keys.Help.show)
 }
+
+func isDigit(text string) bool { return len(text) == 1 && text >= "0" && text <= "9" }
 
 // bayKey is what to press for a bay: its number, of two digits on a bench with more than nine bays.
 func (m Model) bayKey(i int) string {
@@ -208,20 +211,16 @@ func wipe(text []rune) {
 	}
 }
 
-func (m Model) fieldKey(msg tea.KeyMsg) (Model, tea.Cmd) {
-	switch msg.Type {
-	case tea.KeyRunes, tea.KeySpace:
-		m.notice = notice{}
-		for _, r := range msg.Runes {
-			if clean(string(r)) == string(r) {
-				m.field = m.field.insert(r)
-			}
-		}
-	case tea.KeyBackspace:
+func (m Model) fieldKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+	if msg.Text != "" {
+		return m.insert(msg.Text), nil
+	}
+	switch msg.String() {
+	case "backspace":
 		m.field = m.field.remove()
-	case tea.KeyEnter:
+	case "enter":
 		return m.submit()
-	case tea.KeyEsc, tea.KeyCtrlC:
+	case "esc", "ctrl+c":
 		if m.field.purpose == fieldPIN {
 			wipe(m.field.text)
 			m.field = &field{purpose: fieldPIN, secret: true}
@@ -230,6 +229,17 @@ func (m Model) fieldKey(msg tea.KeyMsg) (Model, tea.Cmd) {
 		m.field = nil
 	}
 	return m, nil
+}
+
+// insert adds the characters of a key to the open field, apart from those that show nothing.
+func (m Model) insert(text string) Model {
+	m.notice = notice{}
+	for _, r := range text {
+		if clean(string(r)) == string(r) {
+			m.field = m.field.insert(r)
+		}
+	}
+	return m
 }
 
 // submit hands the text of the field to what asked for it.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/bubbles/key"
+	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
@@ -19,33 +19,46 @@ const (
 
 type rect struct{ x, y, w, h int }
 
-// View draws the screen. A panic in it shows as a plain message; Runs do not notice.
-func (m Model) View() (screen string) {
-	defer func() {
-		if value := recover(); value != nil {
-			screen = strings.Join(wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""), "\n")
-		}
-	}()
+// View gives the screen as text with its escape sequences.
+func (m Model) View() tea.View {
 	if m.w == 0 || m.h == 0 {
-		return ""
+		return tea.NewView("")
 	}
-	if m.w < minWidth || m.h < minHeight {
-		return m.tooSmall()
-	}
-	c := newCanvas(m.w, m.h, m.look)
-	m.draw(c)
-	return c.String()
+	return tea.NewView(m.canvas(nil).String())
 }
 
-// tooSmall says so in as many lines as there are, and still says what runs.
-func (m Model) tooSmall() string {
-	c := newCanvas(m.w, m.h, m.look)
-	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.look.shapes.ellipsis)
-	lines = append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...)
-	for i, line := range lines {
-		c.put(0, i, m.w, strong, line)
+// canvas draws the screen, on a canvas that is not needed any more if there is one of that size. A panic shows as a
+// plain message; Runs do not notice.
+func (m *Model) canvas(spare *canvas) (c *canvas) {
+	c = spare
+	if c == nil || c.w != m.w || c.h != m.h {
+		c = newCanvas(m.w, m.h, m.look)
 	}
-	return c.String()
+	defer func() {
+		if value := recover(); value != nil {
+			c.blank()
+			m.drawLines(c, plain, wrap(m.t("screen.panic", m.clean(fmt.Sprint(value))), max(20, m.w-1), 0, ""))
+		}
+	}()
+	c.blank()
+	if m.w < minWidth || m.h < minHeight {
+		m.drawTooSmall(c)
+	} else {
+		m.draw(c)
+	}
+	return c
+}
+
+// drawTooSmall says so in as many lines as there are, and still says what runs.
+func (m Model) drawTooSmall(c *canvas) {
+	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.look.shapes.ellipsis)
+	m.drawLines(c, strong, append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...))
+}
+
+func (m Model) drawLines(c *canvas, s style, lines []string) {
+	for i, line := range lines {
+		c.put(0, i, m.w, s, line)
+	}
 }
 
 // body is what is left between header, message line and footer.
@@ -263,34 +276,36 @@ func (m Model) drawFooter(c *canvas) {
 	}
 	end := c.w - 1
 	for _, a := range slices.Backward(m.actions()) {
-		if text := a.key.Help(); a.place == footRight {
-			end -= width(text.Key) + 1 + width(text.Desc)
-			m.drawKey(c, end, y, text)
+		if a.place == footRight {
+			end -= a.key.width()
+			m.drawKey(c, end, y, a.key)
 			end -= 2
 		}
 	}
 	x := 1
 	for _, a := range m.actions() {
-		text := a.key.Help()
 		if a.place != footLeft || a.refusal(m) != "" {
 			continue
 		}
-		if x+width(text.Key)+1+width(text.Desc) > end {
+		if x+a.key.width() > end {
 			return
 		}
-		x = m.drawKey(c, x, y, text) + 2
+		x = m.drawKey(c, x, y, a.key) + 2
 	}
 }
 
-func (m Model) drawKey(c *canvas, x, y int, text key.Help) int {
-	x = c.put(x, y, c.w, keycap, text.Key)
-	return c.put(x+1, y, c.w, plain, text.Desc)
+func (m Model) drawKey(c *canvas, x, y int, b binding) int {
+	x = c.put(x, y, c.w, keycap, b.show)
+	return c.put(x+1, y, c.w, plain, b.does)
 }
+
+// width is what a key takes in the footer.
+func (b binding) width() int { return width(b.show) + 1 + width(b.does) }
 
 func (m Model) footerHint() string {
 	switch {
 	case m.dialog != nil:
-		return m.t("dialog.keys", m.keys.Confirm.Help().Key)
+		return m.t("dialog.keys", m.keys.Confirm.show)
 	case m.field.purpose == fieldPIN:
 		return m.t("pin.keys")
 	}
@@ -301,7 +316,7 @@ func (m Model) footerHint() string {
 // leaves the header alone, and takes two columns where one is too high.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
-		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.Keys()[0])
+		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.names[0])
 	})
 	columns, w := 1, min(c.w-4, 90)
 	if len(actions)+3 > c.h-2 {
@@ -316,11 +331,11 @@ func (m Model) drawHelp(c *canvas) {
 	part := (w - 3) / columns
 	for i, a := range actions {
 		left, row := x+2+i/rows*part, y+1+i%rows
-		s, text := plain, a.key.Help().Desc
+		s, text := plain, a.key.does
 		if why := a.refusal(m); why != "" {
 			s, text = dim, text+": "+why
 		}
-		c.put(left, row, 7, keycap, a.key.Help().Key)
+		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)
 	}
 	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))

@@ -129,7 +129,7 @@ func BenchmarkFrame(b *testing.B) {
 			events = append(events, running1(i, fmt.Sprint(i+1), n%9))
 		}
 		m, _ = m.events(events)
-		if len(m.View()) < 200*40 {
+		if len(m.View().Content) < 200*40 {
 			b.Fatal("no screen")
 		}
 		took = append(took, time.Since(began))
@@ -144,9 +144,9 @@ func percentile(took []time.Duration, p int) float64 {
 
 func TestNoEndingIsGreyOnAColour(t *testing.T) {
 	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
-	look := newLook(io.Discard, true, false)
+	look := newLook(true, false)
 	for _, s := range []style{passed, rejected, faulted, aborted, barWarn, barAlarm} {
-		open := look.codes[s].open
+		open := look.codes[s]
 		if !strings.Contains(open, "4") || strings.Contains(open, "1;30") {
 			t.Errorf("style %d is %q: bold black is grey where bold is bright", s, open)
 		}

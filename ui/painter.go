@@ -1,0 +1,162 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// framePause is the time between two frames. An eye does not notice that the second one is late, and keys and
+// events that come within it are drawn together.
+const framePause = 4 * time.Millisecond
+
+// A painter brings the terminal up to the newest state of the screen. It draws only when there is one, and writes
+// only the cells that changed: while nothing happens it does not even wake up. bubbletea's own renderer looks for
+// changes at a fixed rate, which costs an idle station more CPU than everything else together.
+type painter struct {
+	out   io.Writer
+	next  chan *Model // holds the newest state until it is drawn
+	stop  chan struct{}
+	ended chan error
+	shown *canvas // what the terminal shows; nil: not known
+	spare *canvas
+}
+
+// startPainter begins to paint. After a write that went wrong, nothing is painted any more and failed is called.
+func startPainter(out io.Writer, failed func()) *painter {
+	p := &painter{out: out, next: make(chan *Model, 1), stop: make(chan struct{}), ended: make(chan error, 1)}
+	go func() {
+		err := p.work()
+		if err != nil {
+			failed()
+		}
+		p.ended <- err
+	}()
+	return p
+}
+
+// show takes a newer state. Only one goroutine may call show.
+func (p *painter) show(m Model) {
+	select {
+	case <-p.next: // an older one, which is not worth drawing any more
+	default:
+	}
+	p.next <- &m
+}
+
+// leaveBound is how long a terminal that takes no output just now, such as one that was stopped with ctrl+s, may
+// hold up the end of the screen.
+const leaveBound = time.Second
+
+// end stops painting and gives the error of the write that went wrong.
+func (p *painter) end() error {
+	close(p.stop)
+	bound := time.NewTimer(leaveBound)
+	defer bound.Stop()
+	select {
+	case err := <-p.ended:
+		return err
+	case <-bound.C:
+		return nil // in the middle of a write
+	}
+}
+
+func (p *painter) work() error {
+	for {
+		select {
+		case <-p.stop:
+			return nil
+		case m := <-p.next:
+			if err := p.paint(m); err != nil {
+				return err
+			}
+		}
+		if !p.rest() {
+			return nil
+		}
+	}
+}
+
+// rest waits until the next frame may be drawn, and reports whether there will be one.
+func (p *painter) rest() bool {
+	pause := time.NewTimer(framePause)
+	defer pause.Stop()
+	select {
+	case <-p.stop:
+		return false
+	case <-pause.C:
+		return true
+	}
+}
+
+// paint draws a state and writes what differs from what the terminal shows.
+func (p *painter) paint(m *Model) error {
+	if m.w <= 0 || m.h <= 0 {
+		return nil // the size of the terminal is not known yet
+	}
+	c := m.canvas(p.spare)
+	p.spare = nil
+	var b strings.Builder
+	if p.shown == nil || p.shown.w != c.w || p.shown.h != c.h {
+		b.WriteString(clearScreen)
+		p.shown = newCanvas(c.w, c.h, c.look)
+	}
+	c.changes(&b, p.shown)
+	p.shown, p.spare = c, p.shown
+	if b.Len() == 0 {
+		return nil
+	}
+	if _, err := io.WriteString(p.out, b.String()); err != nil {
+		return fmt.Errorf("drawing the screen: %w", err)
+	}
+	return nil
+}
+
+// nearby is how many unchanged cells between two changes are written with them: to move the cursor takes as many octets.
+const nearby = 8
+
+// changes writes what turns a terminal that shows old into one that shows c. Only the cursor is moved: what a
+// terminal does when it erases, inserts or scrolls depends on its kind.
+func (c *canvas) changes(b *strings.Builder, old *canvas) {
+	current := plain
+	for y := range c.h {
+		row, before := c.cells[y*c.w:(y+1)*c.w], old.cells[y*c.w:(y+1)*c.w]
+		for x := 0; x < c.w; {
+			if row[x] == before[x] {
+				x++
+				continue
+			}
+			end := changeEnd(row, before, x)
+			moveTo(b, c.start(row, x), y)
+			current = c.cellsTo(b, row[c.start(row, x):end], current)
+			x = end
+		}
+	}
+	c.change(b, current, plain)
+}
+
+// changeEnd gives the end of the cells to write from x on: what changed, and what lies close between.
+func changeEnd(row, before []cell, x int) int {
+	end := x + 1
+	for i := end; i < len(row) && i-end < nearby; i++ {
+		if row[i] != before[i] {
+			end = i + 1
+		}
+	}
+	return end
+}
+
+// start gives the first cell of the character at x.
+func (c *canvas) start(row []cell, x int) int {
+	if row[x].r == 0 && x > 0 {
+		return x - 1
+	}
+	return x
+}
+
+// moveTo moves the cursor (CUP).
+func moveTo(b *strings.Builder, x, y int) {
+	b.WriteString("\x1b[" + strconv.Itoa(y+1) + ";" + strconv.Itoa(x+1) + "H")
+}

@@ -1,0 +1,192 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"hallmark/fixtures/pty"
+	"hallmark/station"
+)
+
+// Whatever is shown before, what the painter writes makes the terminal show the screen.
+func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
+	for _, colour := range []bool{false, true} {
+		random := rand.New(rand.NewPCG(1, 2))
+		d := drive(t, 32, 200, 50, "de")
+		d.look = newLook(colour, false)
+		d.bays[3].name = "日本語のベイ"
+		display := pty.NewDisplay(200, 50)
+		p := &painter{out: display}
+		for n := range 300 {
+			d.anything(random, n)
+			display.Resize(d.w, d.h)
+			if err := p.paint(&d.Model); err != nil {
+				t.Fatal(err)
+			}
+			want := asShown(d.canvas(nil))
+			if got := display.Text(); got != want {
+				t.Fatalf("step %d, %d×%d: the terminal shows\n%s\nwant\n%s", n, d.w, d.h, got, want)
+			}
+		}
+	}
+}
+
+// anything is what may happen on a bench, and what an operator may do.
+func (d *driver) anything(random *rand.Rand, n int) {
+	bay := d.bays[random.IntN(len(d.bays))].name
+	switch random.IntN(6) {
+	case 0:
+		d.send(tickMsg{at: at(float64(n))})
+	case 1:
+		d.send(EventMsg{ended(n, bay, []station.Ending{station.Pass, station.Reject, station.Fault}[n%3], "store-io")})
+	case 2, 3:
+		d.send(EventMsg{running1(n, bay, n%9)})
+	case 4:
+		keys := []string{"?", "n", "esc", "h", "l", "enter", "down", "right", "k", "x", "q", "2"}
+		d.key(keys[random.IntN(len(keys))])
+	case 5:
+		if size := random.IntN(8); size < 3 {
+			d.send(tea.WindowSizeMsg{Width: []int{200, 97, 60}[size], Height: []int{50, 30, 16}[size]})
+		}
+	}
+}
+
+// asShown gives the characters of a canvas, without the spaces at the ends of lines.
+func asShown(c *canvas) string {
+	lines := make([]string, c.h)
+	for y := range lines {
+		for _, cell := range c.cells[y*c.w : (y+1)*c.w] {
+			if cell.r != 0 {
+				lines[y] += string(cell.r)
+			}
+		}
+		lines[y] = strings.TrimRight(lines[y], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestOnlyWhatChangedIsWritten(t *testing.T) {
+	d := drive(t, 32, 200, 50, "en")
+	d.look = newLook(true, false)
+	var written strings.Builder
+	p := &painter{out: &written}
+	for _, tt := range []struct {
+		name string
+		does func()
+		most int
+	}{
+		{"the first frame", func() {}, 200 * 50 * 4},
+		{"nothing", func() {}, 0},
+		{"a second later", func() { d.send(tickMsg{at: at(1)}, factsMsg{facts: d.stand.facts}) }, 60},
+		{"one bay begins", func() { d.send(EventMsg{running1(1, "7", 0)}) }, 1500},
+		{"its next step", func() { d.send(EventMsg{running1(1, "7", 1)}) }, 300},
+	} {
+		written.Reset()
+		tt.does()
+		if err := p.paint(&d.Model); err != nil {
+			t.Fatal(err)
+		}
+		if written.Len() > tt.most {
+			t.Errorf("%s: %d octets were written, want at most %d: %q", tt.name, written.Len(), tt.most, written.String())
+		}
+	}
+}
+
+// A slowTerminal takes a write only when it is let.
+type slowTerminal struct {
+	display *pty.Display
+	asked   chan struct{} // a write has begun
+	let     chan struct{}
+}
+
+func (s slowTerminal) Write(octets []byte) (int, error) {
+	s.asked <- struct{}{}
+	<-s.let
+	return s.display.Write(octets)
+}
+
+func newSlowTerminal() slowTerminal {
+	return slowTerminal{pty.NewDisplay(100, 30), make(chan struct{}), make(chan struct{})}
+}
+
+func TestASlowTerminalGetsTheNewestStateNext(t *testing.T) {
+	d := drive(t, 4, 100, 30, "en")
+	d.key("l")
+	s := newSlowTerminal()
+	p := startPainter(s, func() { t.Error("painting went wrong") })
+	p.show(d.Model)
+	<-s.asked
+	for i := range 5 {
+		d.send(feedMsg{logs: []LogLine{{At: at(0), Level: "INFO", Text: fmt.Sprint("line ", i+1)}}})
+		p.show(d.Model) // the write that is under way does not hold this up
+	}
+	s.let <- struct{}{}
+	<-s.asked
+	s.let <- struct{}{}
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(s.display.Text(), "line 5") {
+		t.Errorf("after two frames the terminal shows\n%s", s.display.Text())
+	}
+}
+
+func TestATerminalThatTakesNothingDoesNotHoldUpTheEnd(t *testing.T) {
+	d := drive(t, 4, 100, 30, "en")
+	s := newSlowTerminal()
+	p := startPainter(s, func() { t.Error("painting went wrong") })
+	p.show(d.Model)
+	<-s.asked
+	if err := p.end(); err != nil { // hangs without a bound
+		t.Error(err)
+	}
+	close(s.let)
+}
+
+func TestATerminalThatIsGoneEndsTheScreenOnly(t *testing.T) {
+	s := newStand()
+	term := newTerminal(t, 80, 24)
+	o := options(t, s, 4, "en")
+	o.Out = &dying{Writer: term.Program, after: 1}
+	if err := Run(t.Context(), o, term.Program); !errors.Is(err, ErrScreen) || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v", err)
+	}
+	restoredInput(t, term)
+}
+
+// A dying terminal takes so many writes.
+type dying struct {
+	io.Writer
+	after int
+}
+
+func (d *dying) Write(octets []byte) (int, error) {
+	if d.after--; d.after < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return d.Writer.Write(octets)
+}
+
+func TestAPanicOfTheProgramGivesTheTerminalBack(t *testing.T) {
+	s := newStand()
+	term := newTerminal(t, 80, 24)
+	o := options(t, s, 4, "en")
+	asked := 0
+	o.Out, o.Now = term.Program, func() time.Time {
+		if asked++; asked > 1 { // in the command that moves the clock
+			panic("no clock")
+		}
+		return at(0)
+	}
+	if err := Run(t.Context(), o, term.Program); !errors.Is(err, ErrScreen) || !errors.Is(err, tea.ErrProgramPanic) {
+		t.Errorf("got %v", err)
+	}
+	restored(t, term)
+}

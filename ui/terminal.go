@@ -1,0 +1,100 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
+)
+
+const (
+	clearScreen = ansi.ResetStyle + ansi.EraseEntireScreen
+
+	// A screen of its own without a cursor; what is pasted comes marked as pasted.
+	takeScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + ansi.SetModeBracketedPaste
+	giveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
+)
+
+// takeTerminal takes the terminal for the screen: each key comes at once, and none is shown. The function that it
+// returns gives the terminal back as it was. Nothing is asked of the terminal: a serial console does not answer, and an
+// answer that comes late, or in two parts, would be taken for keys.
+func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
+	restore := func() error { return nil }
+	if fd, ok := terminalOf(in); ok {
+		state, err := term.MakeRaw(fd)
+		if err != nil {
+			return nil, fmt.Errorf("taking the terminal: %w", err)
+		}
+		restore = func() error { return term.Restore(fd, state) }
+	}
+	give = func() error {
+		_, err := io.WriteString(out, giveScreen)
+		if err = errors.Join(err, restore()); err != nil {
+			return fmt.Errorf("giving the terminal back: %w", err)
+		}
+		return nil
+	}
+	if _, err := io.WriteString(out, takeScreen); err != nil {
+		return nil, errors.Join(fmt.Errorf("taking the terminal: %w", err), give())
+	}
+	return give, nil
+}
+
+// terminalOf gives the file descriptor of a terminal.
+func terminalOf(stream any) (fd int, ok bool) {
+	file, ok := stream.(interface{ Fd() uintptr })
+	if !ok {
+		return 0, false
+	}
+	return int(file.Fd()), term.IsTerminal(int(file.Fd()))
+}
+
+// The size of a terminal that does not know its own, such as a serial console.
+const (
+	usualWidth  = 80
+	usualHeight = 24
+)
+
+// sizeOf gives the size of the terminal.
+func sizeOf(out io.Writer) tea.WindowSizeMsg {
+	if fd, ok := terminalOf(out); ok {
+		if w, h, err := term.GetSize(fd); err == nil && w > 0 && h > 0 {
+			return tea.WindowSizeMsg{Width: w, Height: h}
+		}
+	}
+	return tea.WindowSizeMsg{Width: usualWidth, Height: usualHeight}
+}
+
+// sized asks the terminal for its size wherever a message brings one. bubbletea has no terminal to ask, and
+// a size that comes from the input, as a label may hold it, is none.
+func sized(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
+	return func(_ tea.Model, msg tea.Msg) tea.Msg {
+		if _, ok := msg.(tea.WindowSizeMsg); ok {
+			return sizeOf(out)
+		}
+		return msg
+	}
+}
+
+// watchSize sends a message whenever the terminal gets another size, until the function that it returns is called.
+func watchSize(send func(tea.Msg)) (stop func()) {
+	changed, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(changed, syscall.SIGWINCH)
+	go func() {
+		defer close(ended)
+		for range changed {
+			send(tea.WindowSizeMsg{})
+		}
+	}()
+	return func() {
+		signal.Stop(changed)
+		close(changed)
+		<-ended
+	}
+}
