@@ -10,7 +10,6 @@ var (
 	ErrLineStuck        = reason.New("line-stuck", "line takes no octets: look at flow control and adapter")
 	ErrMalformedAnswer  = reason.New("malformed-answer", "board's answer is not what PROTOCOL.md allows: its firmware does not fit this station")
 	ErrProtocolVersion  = reason.New("protocol-version", "board speaks another protocol version: update its firmware or the station")
-	ErrIdentityABI      = reason.New("identity-abi", "board derives its identity by another ABI than this station accepts").Below("protocol-version")
 	ErrProductImage     = reason.New("product-image", "board runs its product's image, which takes no certificate: flash the provisioning image, the identity stays")
 	ErrNoNetHandshake   = reason.New("no-network-handshake", "board's image cannot do the handshake over a network: give it one that can, or set handshake: uart")
 	ErrBufferTooSmall   = reason.New("buffer-too-small", "board's message buffer is too small for any exchange")

@@ -77,21 +77,6 @@ func (r *Refusal) sentinel() *reason.Sentinel {
 	return ErrUnknownRefusal
 }
 
-// RefusalFor gives the refusal with this sentinel: the other direction of the table.
-func RefusalFor(is error) (*Refusal, bool) {
-	for _, row := range refusals {
-		if !errors.Is(is, row.Sentinel) {
-			continue
-		}
-		refusal := &Refusal{Grouped: row.grouped, RC: row.rc}
-		if row.grouped {
-			refusal.Group = smp.GroupProvisioning
-		}
-		return refusal, true
-	}
-	return nil, false
-}
-
 // answered turns what the codec says of an answer into this package's words.
 func answered(err error) error {
 	var failure *smp.Failure

@@ -6,7 +6,7 @@ import "hallmark/station/reason"
 var (
 	// ErrClone: the BoardID is known from another hardware id. The registry's Admit returns it (I4).
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
-	// What else Admit and the issuer's ledger may refuse, for the registry to return.
+	// What else Admit and the issuer's Store may refuse, for the registry to return.
 	ErrScrapped     = reason.New("scrapped", "board was scrapped")
 	ErrUnknownOrder = reason.New("unknown-order", "work order is not open: open it first")
 	ErrQuota        = reason.New("quota", "work order is complete: its quota of boards is used up")

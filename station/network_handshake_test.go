@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hallmark/devices"
+	"hallmark/devices/smp"
 	"hallmark/station"
 )
 
@@ -72,13 +73,17 @@ func TestEndingsOverTheNetwork(t *testing.T) {
 	}
 }
 
+// refusal is what a board answers when it refuses for this reason (PROTOCOL.md section 2).
 func refusal(t *testing.T, reason error) error {
 	t.Helper()
-	refusal, ok := devices.RefusalFor(reason)
-	if !ok {
-		t.Fatalf("%v is nothing that a board says", reason)
+	for code := range uint32(64) {
+		refusal := &devices.Refusal{Grouped: true, Group: smp.GroupProvisioning, RC: code}
+		if errors.Is(refusal, reason) {
+			return refusal
+		}
 	}
-	return refusal
+	t.Fatalf("no board refuses for %v", reason)
+	return nil
 }
 
 func TestABoardThatIsSentAwayBecauseOfTheRegistryIsNotToBlameOverTheLineEither(t *testing.T) {

@@ -159,9 +159,6 @@ func sortedNames(set map[string]bool) string {
 // may be called again. To stop without waiting, cancel the context of Enrol.
 func (s *Station) Drain() { s.drain() }
 
-// Draining is done after Drain was called.
-func (s *Station) Draining() <-chan struct{} { return s.draining.Done() }
-
 // keyOf finds the configured key for the Run's purpose.
 func (s *Station) keyOf(run *Run) (Key, error) {
 	for _, key := range s.config.Keys {

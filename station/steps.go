@@ -50,9 +50,6 @@ func stepNames() map[string]bool {
 	return names
 }
 
-// Steps gives the names of the steps this station walks, in order.
-func (s *Station) Steps() []string { return s.config.Steps() }
-
 // Steps gives the names of the steps that a station so configured walks, in order.
 func (c *Config) Steps() []string {
 	var names []string

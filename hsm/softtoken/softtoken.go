@@ -26,9 +26,6 @@ func (d Dir) conf() string   { return filepath.Join(string(d), "softhsm2.conf") 
 func (d Dir) tokens() string { return filepath.Join(string(d), "tokens") }
 func (d Dir) copied() string { return filepath.Join(string(d), "token.copy") }
 
-// Environment is what SoftHSM's module needs to find the token.
-func (d Dir) Environment() map[string]string { return map[string]string{"SOFTHSM2_CONF": d.conf()} }
-
 // Configure writes SoftHSM's configuration. It holds an absolute path, so Configure
 // writes it again when the directory was moved.
 func (d Dir) Configure() error {

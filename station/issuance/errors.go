@@ -45,13 +45,11 @@ var (
 	ErrNotSigned = reason.New("not-signed", "the HSM did not sign")
 )
 
-// Refusals of the ledger.
+// Refusals of Store.Intend.
 var (
-	ErrNotIssued     = reason.New("not-issued", "no certificate is issued for this key")
 	ErrSerialTaken   = reason.New("serial-taken", "serial number was used before")
 	ErrKeyElsewhere  = reason.New("key-elsewhere", "public key and BoardID do not belong together")
 	ErrAlreadyActive = reason.New("already-active", "the board has an active certificate for this purpose")
-	ErrAlreadyIssued = reason.New("already-issued", "a certificate is already issued for this key")
 	ErrRevoked       = reason.New("revoked", "the board's certificate was revoked: only a rework gives it a new one")
 	ErrTLSFirst      = reason.New("tls-first", "the board has no active certificate for its TLS key, which must vouch for its other keys: that one comes first")
 	ErrInFlight      = reason.New("in-flight", "another Run is signing for this board")

@@ -91,12 +91,6 @@ func (c *Controller) Ready(i *instance.Instance) error {
 	return nil
 }
 
-// IsReady reports whether Ready was called.
-func (c *Controller) IsReady() bool {
-	_, ready := c.open()
-	return ready
-}
-
 func (c *Controller) open() (opened, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

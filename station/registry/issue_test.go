@@ -42,7 +42,7 @@ func newTestIssuer(tb testing.TB, signer crypto.Signer) *testIssuer {
 	must(tb, err)
 	issuing, err := issuance.Issuing(issuance.CAConfig{CommonName: "Hallmark Issuing", NotBefore: now.Add(-time.Hour)}, signer.Public().(*ecdsa.PublicKey), root, rootKey, rand.Reader)
 	must(tb, err)
-	profile := fixtures.Profile(tb, devices.PurposeTLS)
+	profile := fixtures.Profile(tb)
 	r, err := registry.Open(tb.Context(), registry.Config{Path: filepath.Join(tb.TempDir(), "registry.db"), Station: "line-1"})
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, r.Shutdown()) })

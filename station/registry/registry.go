@@ -91,9 +91,9 @@ var (
 	ErrWrongStatus   = reason.New("wrong-status", "certificate is not in a status that allows this")
 	ErrNoCertificate = reason.New("no-certificate", "Run has no certificate")
 
-	// errRefused has the word of an audit entry whose refusal no sentinel names.
+	// errRefused has the word for an audit entry about a refusal that is no sentinel.
 	errRefused = reason.New("refused", "refused")
-	// errInterrupted has the word of a Run whose end nobody saw.
+	// errInterrupted has the word of a Run that ended without a call of Close.
 	errInterrupted = reason.New("interrupted", "the station ended before the Run did")
 )
 

@@ -17,13 +17,13 @@ func wordOf(refusal error) string {
 	return errRefused.Word()
 }
 
-// stamp is a time as rows have it.
+// stamp gives a time in the form that rows have.
 func stamp(t time.Time) string { return audit.Time{Time: t}.String() }
 
-// maxText bounds a text that comes from elsewhere, in octets.
+// maxText is the longest text of an audit entry, in octets.
 const maxText = 1024
 
-// text makes any text fit for an audit entry: UTF-8, and of bounded length.
+// text makes a text fit for an audit entry: valid UTF-8, and not longer than maxText.
 func text(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= maxText {

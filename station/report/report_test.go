@@ -65,7 +65,7 @@ func TestRecordWithoutBoardHasEveryKey(t *testing.T) {
 func TestJUnitTellsRejectFromFault(t *testing.T) {
 	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "read-back-differs"), aRun(station.Fault, "line"), aRun(station.Aborted, "draining")}
 	runs[2].Identity = nil
-	profile := fixtures.Profile(t, devices.PurposeTLS)
+	profile := fixtures.Profile(t)
 	text, err := Suite{Name: "s", Boards: "qemu:4", Profiles: []*issuance.Profile{profile}, Order: "L<17>", Started: start, Took: time.Second}.junit(runs)
 	if err != nil {
 		t.Fatal(err)
