@@ -53,6 +53,9 @@ type Subject struct {
 	Zephyr bool
 	// PowerCycle, if not nil, takes the power away and gives it back.
 	PowerCycle func(context.Context) error
+	// NoCutTable leaves out the power cuts in the middle of a commit. They are for a board whose
+	// core and flash another board of the same run has, too.
+	NoCutTable bool
 }
 
 // chapter is one group of checks.
