@@ -52,6 +52,9 @@ type Subject struct {
 	Zephyr bool
 	// PowerCycle switches the board's power off and on; nil: the suite cannot do it.
 	PowerCycle func(context.Context) error
+	// NoCutTable leaves out the power cuts in the middle of a commit. They are for a board whose
+	// core and flash another board of the same run has, too.
+	NoCutTable bool
 }
 
 // A chapter is a group of checks.

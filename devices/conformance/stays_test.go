@@ -15,6 +15,7 @@ import (
 
 // A board at a port is the same board in each check.
 func TestABoardThatStaysConforms(t *testing.T) {
+	t.Parallel()
 	tty := plugIn(t)
 	open, err := parse("port:"+tty, silicon{baud: 115200})
 	if err != nil {
