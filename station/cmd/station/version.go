@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"hallmark/configs"
 	"hallmark/hsm"
 	"hallmark/station"
+	"hallmark/station/workdir"
 )
 
 // versionFlag gives the root command --version, which comes before everything else that the command does.
@@ -34,7 +33,7 @@ func (c *command) versionFlag(root *cobra.Command) {
 func moduleFound() string {
 	config := configs.Default()
 	config.HSM.Module = "softhsm2"
-	token, err := config.Token("", moduleThere)
+	token, err := config.Token("", workdir.Exists)
 	if err != nil {
 		return "SoftHSM is not installed"
 	}
@@ -44,11 +43,7 @@ func moduleFound() string {
 // moduleOf names the module of a station and its library's version. It asks for no PIN and logs in nowhere. What is
 // wrong is part of the answer: whoever asks for a version often has a broken station.
 func moduleOf(ctx context.Context, dir string) string {
-	config, err := configs.Load(filepath.Join(dir, "station.yaml"))
-	if err != nil {
-		return "unknown, " + err.Error()
-	}
-	token, err := config.Token(dir, moduleThere)
+	token, err := tokenOf(dir)
 	if err != nil {
 		return "unknown, " + err.Error()
 	}
@@ -59,7 +54,14 @@ func moduleOf(ctx context.Context, dir string) string {
 	return token.Module + ", " + library
 }
 
-func moduleThere(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+func tokenOf(path string) (hsm.Config, error) {
+	dir, err := workdir.Existing(path)
+	if err != nil {
+		return hsm.Config{}, err
+	}
+	config, err := configs.Load(dir.Config())
+	if err != nil {
+		return hsm.Config{}, err
+	}
+	return config.Token(string(dir), workdir.Exists)
 }
