@@ -86,7 +86,7 @@ uninstall:
 	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%)
 	for folder in '$(SHARE)' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
-# gofmt, vet, and the glossary of DESIGN.md: enrolment, errors as gerund chains, no private word as a name.
+# gofmt, vet, and the project's words: the field's terms as names (.ci/lint/rules.go), enrolment, errors as gerund chains.
 lint:
 	@files=$$(.ci/files '*.go' | xargs -0 gofmt -l) && test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
 	go vet ./... ./.ci/lint

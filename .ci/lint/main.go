@@ -1,5 +1,5 @@
-// Command lint refuses private words as names: DESIGN.md has a glossary, and its left column names nothing any more. It
-// reads every Go file below the working directory.
+// Command lint refuses private words as names, and says the field's term (rules.go). It reads every Go file below the
+// working directory.
 //
 //	go run ./.ci/lint          says file, line, name and the right word, and ends with 1
 //	go run ./.ci/lint -list    prints what it found as exceptions

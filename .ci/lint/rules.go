@@ -29,8 +29,8 @@ type rule struct {
 	notIn []string
 }
 
-// rules is the left column of the glossary in DESIGN.md. A word that has no other meaning here is refused as a part of a
-// name; a word that English or a library needs elsewhere is refused as a whole name, where it was private.
+// rules lists the private words that once named things here, and the field's terms for them. A word without another
+// meaning is refused as a part of a name; a word that is needed elsewhere is refused as a whole name, where it was private.
 var rules = []rule{
 	{words: []string{"desk"}, write: "operator services", part: true},
 	{words: []string{"keeper"}, write: "Supervisor", part: true},
