@@ -87,10 +87,11 @@ uninstall:
 	for folder in '$(SHARE)' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 # gofmt, vet, and the project's words: the field's terms as names (.ci/lint/rules.go), enrolment, errors as gerund chains.
+# -trimpath as in build: the C of SQLite is compiled once for both.
 lint:
 	@files=$$(.ci/files '*.go' | xargs -0 gofmt -l) && test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
-	go vet ./... ./.ci/lint
-	go run ./.ci/lint
+	go vet -trimpath ./... ./.ci/lint
+	go run -trimpath ./.ci/lint
 	@found=$$(.ci/files $(PROSE) | xargs -0 grep -HnIiE 'enroll(ment|s?\>)|onboarding'); test -z "$$found" || { echo "$$found"; echo 'write: enrol, enrolment'; exit 1; }
 	@found=$$(.ci/files '*.go' | grep -zv '_test\.go$$' | xargs -0 grep -HnIE '"[^"]*[Ff]ailed to '); test -z "$$found" || { echo "$$found"; echo 'write errors as gerund chains: "reading x: reason"'; exit 1; }
 
