@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make test: core, mbedTLS and the tests in one program of this machine, under
-# AddressSanitizer and UndefinedBehaviorSanitizer. Included by devices/firmware/Makefile.
+# AddressSanitizer and UndefinedBehaviorSanitizer; and fetch-mbedtls.sh. Included by devices/firmware/Makefile.
 
 TEST_OUT := build/tests
 TEST_SRC := $(wildcard tests/*.c)
@@ -13,6 +13,7 @@ TEST_OBJ := $(TEST_SRC:tests/%.c=$(TEST_OUT)/tests/%.o) $(CORE_SRC:core/%.c=$(TE
 
 test: $(TEST_OUT)/prov-tests
 	$<
+	@tests/fetch_test.sh
 
 $(TEST_OUT)/prov-tests: $(TEST_OBJ)
 	$(CC) $(TEST_SANITIZE) $^ -o $@

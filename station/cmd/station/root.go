@@ -58,6 +58,7 @@ func (c *command) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	shown.flags(root)
+	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
 		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand())
 	return root

@@ -23,7 +23,7 @@ import (
 
 // Exit codes.
 const (
-	exitOK    = 0 // stopped by a signal after serving, or --help
+	exitOK    = 0 // stopped by a signal after serving, --help, or --version
 	exitFault = 1 // serving failed
 	exitUsage = 3 // wrong flags, or files that cannot be used
 )
@@ -51,6 +51,7 @@ TLS alert, and the log says issuer, subject, serial number and reason.
   --limit N             connections at the same time (default 256)
   --log text|json       form of the log on standard error (default text)
   --self-test           try the endpoint with good and bad certificates and end
+  --version             say version, commit and Go of this program and end
 
 exit codes: 0 stopped by SIGINT or SIGTERM, 1 serving failed or the self-test
 found an error, 3 wrong flags or files
@@ -62,7 +63,7 @@ type settings struct {
 	intermediates                                          []string
 	timeout                                                time.Duration
 	limit                                                  int
-	selfTest                                               bool
+	selfTest, version                                      bool
 }
 
 // run is main without a process around it.
@@ -70,6 +71,10 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	set, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	if err == nil && set.version {
+		fmt.Fprint(stdout, station.ThisBuild().Text("verifier", "none, this program uses no HSM"))
 		return exitOK
 	}
 	if err == nil {
@@ -111,6 +116,7 @@ func parse(args []string) (*settings, error) {
 	flags.DurationVar(&set.timeout, "timeout", 30*time.Second, "")
 	flags.IntVar(&set.limit, "limit", 256, "")
 	flags.BoolVar(&set.selfTest, "self-test", false, "")
+	flags.BoolVar(&set.version, "version", false, "")
 	flags.Func("intermediate", "", func(path string) error {
 		set.intermediates = append(set.intermediates, path)
 		return nil

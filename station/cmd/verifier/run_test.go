@@ -236,6 +236,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		want string
 	}{
 		{"help", []string{"--help"}, exitOK, "the mutual-TLS endpoint that boards must convince"},
+		{"the version", []string{"--version"}, exitOK, "\nPKCS#11: none, this program uses no HSM\n"},
 		{"an unknown flag", []string{"--frobnicate"}, exitUsage, "flag provided but not defined: -frobnicate"},
 		{"an argument", b.flags("extra"), exitUsage, `unexpected argument "extra"`},
 		{"a missing flag", []string{"--key", "x"}, exitUsage, "--certificate is missing"},
@@ -272,7 +273,7 @@ func read(t *testing.T, path string) string {
 }
 
 func TestNoPKCS11IsLinked(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-buildvcs=false", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

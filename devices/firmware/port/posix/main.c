@@ -208,7 +208,7 @@ static int number(const char *text)
 /* A reset keeps the pseudo-terminal: the new process gets its descriptor's number. */
 static char **with_line(char **argv, int fd)
 {
-	static char text[12];
+	static char text[sizeof "-line=-2147483648"]; /* room for any int */
 
 	for (char **a = argv; *a != NULL; a++) {
 		if (strcmp(*a, "-pty") == 0) {
