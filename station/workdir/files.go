@@ -1,6 +1,7 @@
 package workdir
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -146,4 +148,10 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("%s: a %T, want an ECDSA key", path, parsed)
 	}
 	return key, nil
+}
+
+// Copy writes text into a new file and gives its path: a bench has no clipboard that can be relied on.
+func (d Dir) Copy(_ context.Context, text string) (path string, err error) {
+	path = d.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
+	return path, WriteFile(path, []byte(text))
 }

@@ -1,40 +1,36 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"hallmark/station/operate"
 	"hallmark/station/reason"
+	"hallmark/ui"
 )
 
 // converse is the interface without a screen: a line is a command or a scan. The
 // end of input is "quit".
 func (s *session) converse(ctx context.Context) error {
 	life, stop := context.WithCancel(ctx)
-	typed := make(chan string)
+	entered := make(chan string)
 	read := make(chan error, 1)
-	go func() { read <- s.listen(life, typed) }()
-	err := s.obey(ctx, typed)
+	go func() { read <- ui.ReadLines(life, s.stdin, entered) }()
+	err := s.obey(ctx, entered)
 	stop()
 	return errors.Join(err, <-read)
 }
 
 // obey does what is typed.
-func (s *session) obey(ctx context.Context, typed <-chan string) error {
+func (s *session) obey(ctx context.Context, entered <-chan string) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case text, more := <-typed:
+		case text, more := <-entered:
 			if !more || text == "quit" || text == "q" {
 				return s.controller.Drain(context.WithoutCancel(ctx), s.who.ID)
 			}
@@ -45,63 +41,6 @@ func (s *session) obey(ctx context.Context, typed <-chan string) error {
 			}
 		}
 	}
-}
-
-// longestLine is more than a label or a command has, in octets; of a longer line, which somebody
-// pasted, the rest is dropped.
-const longestLine = 256
-
-// listen hands lines on until there are no more, or ctx ends.
-func (s *session) listen(ctx context.Context, typed chan<- string) error {
-	defer close(typed)
-	in := bufio.NewReaderSize(interruptible(ctx, s.stdin), longestLine)
-	for rest := false; ; {
-		line, more, err := in.ReadLine()
-		if errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("reading a line: %w", err)
-		}
-		first := !rest
-		if rest = more; !first {
-			continue
-		}
-		select {
-		case typed <- strings.TrimSpace(string(line)):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// interruptible makes reads from a file end, as at its end, when ctx does.
-func interruptible(ctx context.Context, in io.Reader) io.Reader {
-	if file, ok := in.(*os.File); ok {
-		return &waiting{ctx, file}
-	}
-	return in
-}
-
-type waiting struct {
-	ctx context.Context
-	*os.File
-}
-
-// waitLook is how often a wait for input looks whether it is still wanted, in milliseconds.
-const waitLook = 100
-
-func (w *waiting) Read(b []byte) (int, error) {
-	for w.ctx.Err() == nil {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(w.Fd()), Events: unix.POLLIN}}, waitLook)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return 0, fmt.Errorf("waiting for input: %w", err)
-		case ready > 0:
-			return w.File.Read(b)
-		}
-	}
-	return 0, io.EOF
 }
 
 var (

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"hallmark/configs"
 	"hallmark/station"
@@ -188,7 +187,7 @@ func (s *session) show(drain context.Context) error {
 func (s *session) screenOptions() ui.Options {
 	c, history := s.controller, operate.History{Registry: s.record.Registry.Reader}
 	options := ui.Options{
-		Needs: ui.Needs{Line: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: copier{s.dir}},
+		Needs: ui.Needs{Line: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: s.dir},
 		Texts: s.texts, Feed: s.feed, Station: s.record.Config.Station, Steps: s.record.Steps(), BayNames: instance.BayNames(s.bays), Now: s.record.Now,
 		Out: s.stdout, Colour: os.Getenv("NO_COLOR") == "", ASCII: !ui.UTF8Locale(os.Getenv), Bell: s.ask.bell, Takt: s.ask.takt,
 		IdleLock: s.ask.idleLock, Operator: s.who, ShiftBegan: s.ask.shifts.Began, Earlier: history.Earlier,
@@ -197,13 +196,4 @@ func (s *session) screenOptions() ui.Options {
 		options.Opener = s.checker
 	}
 	return options
-}
-
-// A copier copies text into a file, because a bench has no clipboard that can be relied on.
-type copier struct{ dir workdir.Dir }
-
-// Copy implements ui.Copier.
-func (c copier) Copy(_ context.Context, text string) (string, error) {
-	path := c.dir.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
-	return path, workdir.WriteFile(path, []byte(text))
 }
