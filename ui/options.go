@@ -20,7 +20,7 @@ type Options struct {
 	Steps    []string // station.Station.Steps
 	BayNames []string // 1 to 32, in the order of the bench
 	Now      func() time.Time
-	Out      io.Writer     // the terminal, asked for its colours
+	Out      io.Writer     // the terminal
 	Colour   bool          // false under NO_COLOR
 	ASCII    bool          // the locale is not UTF-8, see UTF8Locale
 	Bell     bool          // ring at each ending
@@ -28,10 +28,10 @@ type Options struct {
 	IdleLock time.Duration // lock after so long without a key, 0 for never
 	Prefixes Prefixes      // of labels; the zero value means OP-, WO- and BAY-
 	Operator Operator      // who is signed in at the start, for stations without badges
-	// ShiftBegan gives when the shift began that a time lies in; nil: it begins with the screen.
+	// ShiftBegan gives the beginning of the shift in which a time lies. nil: the shift begins with the screen.
 	ShiftBegan func(time.Time) time.Time
-	// Earlier reads Runs of the shift that began then from the record, oldest first: ID,
-	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is asked once; nil: there is no record.
+	// Earlier reads the Runs of the shift from the record, oldest first: ID,
+	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is called once; nil: there is no record.
 	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
 }
 
