@@ -146,7 +146,7 @@ func (m Model) start() (Model, tea.Cmd) { return m.startExpecting("") }
 
 func (m Model) startExpecting(board string) (Model, tea.Cmd) {
 	s := Start{Bay: m.bay().name, Operator: m.operator.ID, Order: m.facts.Order.ID, Expect: board}
-	return m, m.intend("", func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+	return m, m.intend("", func(ctx context.Context) error { return m.o.Controller.Start(ctx, s) })
 }
 
 // rework asks for the reason. Only the board that the tile shows may be reworked.
@@ -159,7 +159,7 @@ func (m Model) rework() (Model, tea.Cmd) {
 		valid:   func(m Model) bool { i := m.find(s.Bay); return i >= 0 && m.bays[i].run.ID == run && !m.bays[i].busy() },
 		do: func(m Model, reason string) (Model, tea.Cmd) {
 			s.Rework = reason
-			return m, m.intend(m.t("said.rework", m.clean(s.Bay)), func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+			return m, m.intend(m.t("said.rework", m.clean(s.Bay)), func(ctx context.Context) error { return m.o.Controller.Start(ctx, s) })
 		}}
 	return m, nil
 }
@@ -179,7 +179,7 @@ func (m Model) stopBay() (Model, tea.Cmd) {
 	m.dialog = &dialog{title: m.t("dialog.stop", m.clean(name)), text: m.t("dialog.stop.text"),
 		valid: func(m Model) bool { i := m.find(name); return i >= 0 && m.bays[i].busy() && m.bays[i].run.ID == run },
 		do: func(m Model, _ string) (Model, tea.Cmd) {
-			return m, m.intend(m.t("said.stop", m.clean(name)), func(ctx context.Context) error { return m.o.Line.Stop(ctx, name, operator) })
+			return m, m.intend(m.t("said.stop", m.clean(name)), func(ctx context.Context) error { return m.o.Controller.Stop(ctx, name, operator) })
 		}}
 	return m, nil
 }
@@ -223,7 +223,7 @@ func (m Model) stopAll() (Model, tea.Cmd) {
 
 func (m Model) drain() tea.Cmd {
 	operator := m.operator.ID
-	return m.ask(answerDrain, func(ctx context.Context) tea.Msg { return drainedMsg{m.o.Line.Drain(ctx, operator)} })
+	return m.ask(answerDrain, func(ctx context.Context) tea.Msg { return drainedMsg{m.o.Controller.Drain(ctx, operator)} })
 }
 
 // busy counts the Runs that have not ended.

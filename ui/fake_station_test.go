@@ -154,7 +154,7 @@ func options(t testing.TB, s *fakeStation, bays int, language string) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Needs: Needs{Line: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
+	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
 		Texts: texts, Feed: NewFeed(0), Station: "Hallmark Line 3", Steps: testSteps, Now: func() time.Time { return at(0) }, Out: io.Discard,
 		Takt: 12 * time.Second, IdleLock: 10 * time.Minute}
 	for i := range bays {

@@ -13,7 +13,7 @@ import (
 
 // Options is what New needs beside a context.
 type Options struct {
-	Needs
+	Interfaces
 	Texts    *catalogue.Catalogue
 	Feed     *Feed
 	Station  string   // its name
@@ -45,7 +45,7 @@ var (
 )
 
 func (o *Options) complete() error {
-	for part, missing := range map[string]bool{"Line": o.Line == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
+	for part, missing := range map[string]bool{"Controller": o.Controller == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
 		"Feed": o.Feed == nil, "Now": o.Now == nil, "Out": o.Out == nil, "Steps": len(o.Steps) == 0} {
 		if missing {
 			return fmt.Errorf("%w: %s is not set", ErrIncomplete, part)

@@ -77,7 +77,7 @@ func (panicky) Switch(context.Context, string, string) (Order, error) { panic("n
 func TestPanicsBehindTheScreenLeaveItStanding(t *testing.T) {
 	p := panicky{newFakeStation()}
 	o := options(t, p.fakeStation, 4, "en")
-	o.Line, o.Facts, o.History, o.Orders = p, p, p, p
+	o.Controller, o.Facts, o.History, o.Orders = p, p, p, p
 	d := open(t, p.fakeStation, o, 100, 30)
 	d.screen, d.operator = screenDashboard, p.badges["OP-17"]
 	for key, want := range map[string]string{"1": "no start", "h": "no history"} {

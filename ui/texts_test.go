@@ -104,7 +104,7 @@ func TestIncompleteOptionsAreRefused(t *testing.T) {
 		t.Errorf("33 bays: %v", err)
 	}
 	o = options(t, newFakeStation(), 4, "en")
-	o.Line = nil
+	o.Controller = nil
 	if _, err := New(t.Context(), o); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("no line: %v", err)
 	}

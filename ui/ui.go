@@ -19,5 +19,5 @@
 // bound on its time. Events are collected in a [Feed] and drawn ten times a second, however
 // many there are. [Plain] is the interface for screen readers and for output that is no terminal.
 //
-// What the interface needs of the rest of the station is in needs.go.
+// What the interface needs of the rest of the station is in interfaces.go.
 package ui
