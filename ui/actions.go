@@ -132,7 +132,7 @@ func (m Model) whyNoDoctor() string {
 	return ""
 }
 
-// intend sends an intent; what it says when it worked comes with the answer.
+// intend asks the station for something. The text said is shown when the station has done it.
 func (m Model) intend(said string, do func(context.Context) error) tea.Cmd {
 	return m.ask(answerSoon, func(ctx context.Context) tea.Msg {
 		if err := do(ctx); err != nil {
@@ -146,10 +146,10 @@ func (m Model) start() (Model, tea.Cmd) { return m.startExpecting("") }
 
 func (m Model) startExpecting(board string) (Model, tea.Cmd) {
 	s := Start{Bay: m.bay().name, Operator: m.operator.ID, Order: m.facts.Order.ID, Expect: board}
-	return m, m.intend("", func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+	return m, m.intend("", func(ctx context.Context) error { return m.o.Controller.Start(ctx, s) })
 }
 
-// rework asks for the reason; the board must be the one that the tile shows.
+// rework asks for the reason. Only the board that the tile shows may be reworked.
 func (m Model) rework() (Model, tea.Cmd) {
 	b := m.bay()
 	s := Start{Bay: b.name, Operator: m.operator.ID, Order: m.facts.Order.ID, Expect: b.boardID()}
@@ -159,7 +159,7 @@ func (m Model) rework() (Model, tea.Cmd) {
 		valid:   func(m Model) bool { i := m.find(s.Bay); return i >= 0 && m.bays[i].run.ID == run && !m.bays[i].busy() },
 		do: func(m Model, reason string) (Model, tea.Cmd) {
 			s.Rework = reason
-			return m, m.intend(m.t("said.rework", m.clean(s.Bay)), func(ctx context.Context) error { return m.o.Line.Start(ctx, s) })
+			return m, m.intend(m.t("said.rework", m.clean(s.Bay)), func(ctx context.Context) error { return m.o.Controller.Start(ctx, s) })
 		}}
 	return m, nil
 }
@@ -179,7 +179,7 @@ func (m Model) stopBay() (Model, tea.Cmd) {
 	m.dialog = &dialog{title: m.t("dialog.stop", m.clean(name)), text: m.t("dialog.stop.text"),
 		valid: func(m Model) bool { i := m.find(name); return i >= 0 && m.bays[i].busy() && m.bays[i].run.ID == run },
 		do: func(m Model, _ string) (Model, tea.Cmd) {
-			return m, m.intend(m.t("said.stop", m.clean(name)), func(ctx context.Context) error { return m.o.Line.Stop(ctx, name, operator) })
+			return m, m.intend(m.t("said.stop", m.clean(name)), func(ctx context.Context) error { return m.o.Controller.Stop(ctx, name, operator) })
 		}}
 	return m, nil
 }
@@ -208,7 +208,7 @@ func (m Model) skip() (Model, tea.Cmd) {
 
 func (m Model) acknowledge() (Model, tea.Cmd) {
 	name, operator := m.bay().name, m.operator.ID
-	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", clip(m.clean(m.bay().facts.Stopped), 160, m.look.shapes.ellipsis)),
+	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", clip(m.clean(m.bay().facts.Stopped), 160, m.theme.shapes.ellipsis)),
 		do: func(m Model, _ string) (Model, tea.Cmd) {
 			return m, m.intend(m.t("said.acknowledge", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Acknowledge(ctx, name, operator) })
 		}}
@@ -223,10 +223,10 @@ func (m Model) stopAll() (Model, tea.Cmd) {
 
 func (m Model) drain() tea.Cmd {
 	operator := m.operator.ID
-	return m.ask(answerDrain, func(ctx context.Context) tea.Msg { return drainedMsg{m.o.Line.Drain(ctx, operator)} })
+	return m.ask(answerDrain, func(ctx context.Context) tea.Msg { return drainedMsg{m.o.Controller.Drain(ctx, operator)} })
 }
 
-// busy counts the Runs under way.
+// busy counts the Runs that have not ended.
 func (m Model) busy() int {
 	count := 0
 	for i := range m.bays {
@@ -237,7 +237,7 @@ func (m Model) busy() int {
 	return count
 }
 
-// quit asks, unless nothing can be lost.
+// quit asks whether to leave, unless the operator has already said yes.
 func (m Model) quit() (Model, tea.Cmd) {
 	if m.leaving {
 		return m.say(m.t("said.leaving", m.busy())), nil
@@ -255,7 +255,7 @@ func (m Model) help() (Model, tea.Cmd) {
 	return m, nil
 }
 
-// back leaves a screen for the one below it.
+// back goes to the screen from which this one was opened.
 func (m Model) back() (Model, tea.Cmd) {
 	m.scroll = 0
 	if m.screen == screenDetail && m.detail.fromHistory {
@@ -266,7 +266,7 @@ func (m Model) back() (Model, tea.Cmd) {
 		m.checks.cancel()
 		m.checks = checksView{turn: m.checks.turn + 1}
 	}
-	m.screen = screenBench
+	m.screen = screenDashboard
 	return m, nil
 }
 
@@ -280,7 +280,7 @@ func (m Model) openLog() (Model, tea.Cmd) {
 	return m, nil
 }
 
-// Moving: on the bench from bay to bay, elsewhere through rows or lines.
+// The arrow keys: on the dashboard they go from bay to bay, elsewhere through rows or lines.
 
 func (m Model) up() (Model, tea.Cmd)       { return m.move(-m.perRow()) }
 func (m Model) down() (Model, tea.Cmd)     { return m.move(m.perRow()) }
@@ -291,7 +291,7 @@ func (m Model) pageDown() (Model, tea.Cmd) { return m.move(max(1, m.body().h-2))
 
 func (m Model) move(by int) (Model, tea.Cmd) {
 	switch m.screen {
-	case screenBench:
+	case screenDashboard:
 		if to := m.selected + by; to >= 0 && to < len(m.bays) {
 			m.selected = to
 		}
@@ -304,13 +304,13 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 }
 
 func (m Model) perRow() int {
-	if m.screen == screenBench && m.w > 0 {
+	if m.screen == screenDashboard && m.w > 0 {
 		return m.arrange(m.body()).columns
 	}
 	return 1
 }
 
-// signIn asks who a badge belongs to. The operator before is signed out by that.
+// signIn asks whose badge it is. The operator before is signed out.
 func (m Model) signIn(badge string) (Model, tea.Cmd) {
 	if m.o.Badges == nil {
 		return m.refuse(m.t("why.nobadges")), nil

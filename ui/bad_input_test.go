@@ -16,11 +16,11 @@ import (
 func TestHSMAwayPausesAndComesBack(t *testing.T) {
 	d := drive(t, 4, 120, 24, "en")
 	d.send(EventMsg{ended(1, "1", station.Pass, "")})
-	d.stand.facts.HSM = HSM{State: HSMAway, Detail: "token unplugged"}
-	d.send(factsMsg{facts: d.stand.facts})
+	d.station.facts.HSM = HSM{State: HSMAway, Detail: "token unplugged"}
+	d.send(factsMsg{facts: d.station.facts})
 	d.shows("HSM AWAY: the line waits and goes on by itself when it is back. token unplugged")
-	d.stand.facts.HSM = HSM{State: HSMSoftware}
-	d.send(factsMsg{facts: d.stand.facts})
+	d.station.facts.HSM = HSM{State: HSMSoftware}
+	d.send(factsMsg{facts: d.station.facts})
 	d.shows("SOFTWARE TOKEN")
 	for _, key := range []string{"h", "esc", "n", "esc", "l", "esc", "?"} {
 		d.key(key)
@@ -31,11 +31,11 @@ func TestHSMAwayPausesAndComesBack(t *testing.T) {
 func TestControlBytesAndForeignTextStayInTheirTile(t *testing.T) {
 	nasty := "\x1b[2J\x1b]0;pwned\x07\u202eabc\u0301日本語\xff\xfe\r\nnext"
 	for _, ascii := range []bool{false, true} {
-		s := newStand()
+		s := newFakeStation()
 		o := options(t, s, 3, "de")
 		o.BayNames, o.ASCII, o.Station, o.Colour = []string{nasty, "2", "Prüfplatz für lange Namen und noch mehr"}, ascii, nasty, false
 		d := open(t, s, o, 80, 24)
-		d.screen = screenBench
+		d.screen = screenDashboard
 		e := ended(1, nasty, station.Fault, "no-answer")
 		e.Snap.Console, e.Snap.Err, e.Snap.Reason = []byte(nasty), errors.New(nasty), nasty
 		d.facts.Order.ID, d.operator = nasty, Operator{ID: "x", Name: nasty}
@@ -101,7 +101,7 @@ func TestEachBayIsOnEachScreenThatIsLargeEnough(t *testing.T) {
 func TestAPanicInAViewKeepsTheProgram(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.detail.run = station.Run{}
-	d.screen, d.selected = screenBench, 99 // a state that cannot be
+	d.screen, d.selected = screenDashboard, 99 // a state that cannot be
 	d.shows("The screen has an error, Runs go on")
 	d.send(tea.KeyPressMsg{Code: tea.KeyEnter}) // Update panics as well and keeps the model
 	d.selected = 0
@@ -112,7 +112,7 @@ func TestTheLastResultStaysUntilTheNextBoard(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.send(EventMsg{ended(1, "2", station.Reject, "store-io")})
 	for i := range 10 {
-		d.send(tickMsg{at: at(float64(60 * i))}, factsMsg{facts: d.stand.facts})
+		d.send(tickMsg{at: at(float64(60 * i))}, factsMsg{facts: d.station.facts})
 	}
 	d.shows("Set aside for rework")
 	late := running1(1, "2", 8)
@@ -182,7 +182,7 @@ func TestFeedCoalesces(t *testing.T) {
 	}
 }
 
-func TestAnExaminationThatWasLeftIsForgotten(t *testing.T) {
+func TestChecksThatTheOperatorLeftAreForgotten(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	stopped := false
 	d.screen = screenDoctor
@@ -191,6 +191,6 @@ func TestAnExaminationThatWasLeftIsForgotten(t *testing.T) {
 	d.key("esc")
 	d.send(late)
 	if !stopped || len(d.checks.checks) != 0 || d.checks.done {
-		t.Errorf("a check of an examination that was left counts: %+v", d.checks)
+		t.Errorf("a check of a screen that the operator left counts: %+v", d.checks)
 	}
 }

@@ -16,7 +16,7 @@ type bay struct {
 	name  string
 	facts BayFacts
 	run   station.Run
-	begun bool // run is one
+	begun bool // run holds a Run
 	step  int  // index of the running step, -1 before the first
 	since time.Time
 }
@@ -31,7 +31,7 @@ func (b *bay) boardID() string {
 	return b.run.Identity.ID.String()
 }
 
-// take takes an event of this bay. One that comes after the end of its Run changes nothing.
+// take applies an event of this bay. An event that comes after the end of its Run changes nothing.
 func (b *bay) take(e station.Event, steps []string) {
 	if e.Kind == station.RunStarted || e.Run != b.run.ID {
 		b.step, b.since = -1, e.At
@@ -47,8 +47,8 @@ func (b *bay) take(e station.Event, steps []string) {
 	}
 }
 
-// secondKey names the key of a Run that is not for the board's first: each board has that one, and
-// most have no other, so it goes without saying.
+// secondKey names the key that a Run is for, or nothing for the first key of a board: every board has that key, and
+// most have no other.
 func (m Model) secondKey(purpose devices.Purpose) string {
 	if purpose == devices.PurposeTLS {
 		return ""

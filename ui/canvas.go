@@ -7,12 +7,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// A canvas is a screen of cells. What is drawn outside is cut, so that no view
-// can be wider or higher than the terminal.
+// A canvas is a screen of cells. What is drawn outside is cut, so that no screen
+// is wider or higher than the terminal.
 type canvas struct {
 	w, h  int
 	cells []cell
-	look  *look
+	theme *theme
 }
 
 // A cell holds one rune; the second cell of a wide one holds 0.
@@ -21,13 +21,13 @@ type cell struct {
 	s style
 }
 
-func newCanvas(w, h int, look *look) *canvas {
-	c := &canvas{w: w, h: h, cells: make([]cell, w*h), look: look}
+func newCanvas(w, h int, theme *theme) *canvas {
+	c := &canvas{w: w, h: h, cells: make([]cell, w*h), theme: theme}
 	c.blank()
 	return c
 }
 
-// blank takes everything away.
+// blank makes the canvas empty.
 func (c *canvas) blank() {
 	for i := range c.cells {
 		c.cells[i] = cell{' ', plain}
@@ -41,7 +41,7 @@ func (c *canvas) put(x, y, limit int, s style, text string) int {
 		return x
 	}
 	end := min(c.w, x+limit)
-	for _, r := range clip(text, end-x, c.look.shapes.ellipsis) {
+	for _, r := range clip(text, end-x, c.theme.shapes.ellipsis) {
 		w := runeWidth(r)
 		if x < 0 || x+w > end {
 			break
@@ -57,13 +57,13 @@ func (c *canvas) put(x, y, limit int, s style, text string) int {
 
 // right writes a text that ends before column x.
 func (c *canvas) right(x, y, limit int, s style, text string) {
-	text = clip(text, limit, c.look.shapes.ellipsis)
+	text = clip(text, limit, c.theme.shapes.ellipsis)
 	c.put(x-width(text), y, limit, s, text)
 }
 
 // centre writes a text in the middle of the columns x to x+w.
 func (c *canvas) centre(x, y, w int, s style, text string) {
-	text = clip(text, w, c.look.shapes.ellipsis)
+	text = clip(text, w, c.theme.shapes.ellipsis)
 	c.put(x+(w-width(text))/2, y, w, s, text)
 }
 
@@ -103,8 +103,8 @@ func (c *canvas) box(x, y, w, h int, s style, b border) {
 	c.fill(x+w-1, y+h-1, 1, 1, s, b.corners[3])
 }
 
-// String gives the screen with its escape sequences, lines without spaces at
-// their ends where those have no style.
+// String gives the screen as text with its escape sequences. Spaces without a style at
+// the end of a line are left out.
 func (c *canvas) String() string {
 	var b strings.Builder
 	b.Grow(len(c.cells) * 2)
@@ -125,7 +125,7 @@ func (c *canvas) line(b *strings.Builder, cells []cell) {
 	c.change(b, c.cellsTo(b, cells[:end], plain), plain)
 }
 
-// cellsTo writes cells; the style changes from the current one to the one that it returns.
+// cellsTo writes cells. The terminal has the style current before, and the returned style after.
 func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style {
 	for _, cell := range cells {
 		if cell.r == 0 {
@@ -133,7 +133,7 @@ func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style 
 		}
 		c.change(b, current, cell.s)
 		current = cell.s
-		if c.look.ascii && cell.r >= utf8.RuneSelf {
+		if c.theme.ascii && cell.r >= utf8.RuneSelf {
 			cell.r = '?'
 		}
 		b.WriteRune(cell.r)
@@ -146,8 +146,8 @@ func (c *canvas) change(b *strings.Builder, from, to style) {
 	if from == to {
 		return
 	}
-	if c.look.codes[from] != "" {
+	if c.theme.codes[from] != "" {
 		b.WriteString(ansi.ResetStyle)
 	}
-	b.WriteString(c.look.codes[to])
+	b.WriteString(c.theme.codes[to])
 }

@@ -7,23 +7,23 @@ import (
 	"hallmark/station"
 )
 
-// The table of the doctor, on its own screen and at the start of a shift.
+// The table of checks, on its own screen and at the start of a shift.
 
 const findingColumn = 28
 
-// checkLines is the table: a word, a name, a finding, and what to do. A check that went well takes
-// at most brief lines, any number when brief is 0; of others nothing is left out.
+// checkLines is the table: a word, a name, a finding, and what to do. The finding of a check that went well is cut to one
+// line if brief is not 0. Of other checks nothing is cut.
 func (m Model) checkLines(w, brief int) []textLine {
 	p := &page{m: m, w: w}
 	for _, check := range m.checks.checks {
 		s, head := m.checkHead(check)
 		if check.State == CheckOK && brief > 0 {
-			p.lines = append(p.lines, textLine{s, clip(head+m.clean(check.Finding), w, m.look.shapes.ellipsis)})
+			p.lines = append(p.lines, textLine{s, clip(head+m.clean(check.Finding), w, m.theme.shapes.ellipsis)})
 			continue
 		}
 		p.text(s, head, check.Finding)
 		if (check.State == CheckFail || check.State == CheckWarn) && check.Next != "" {
-			p.text(strong, strings.Repeat(" ", findingColumn)+m.look.shapes.next, check.Next)
+			p.text(strong, strings.Repeat(" ", findingColumn)+m.theme.shapes.next, check.Next)
 		}
 	}
 	return p.lines
@@ -33,14 +33,14 @@ func (m Model) checkHead(check Check) (style, string) {
 	s, shape := dim, '?'
 	switch check.State {
 	case CheckOK:
-		s, shape = passText, m.look.shapes.ending[station.Pass]
+		s, shape = passText, m.theme.shapes.ending[station.Pass]
 	case CheckWarn:
-		s, shape = faultText, m.look.shapes.ending[station.Fault]
+		s, shape = faultText, m.theme.shapes.ending[station.Fault]
 	case CheckFail:
-		s, shape = rejectText, m.look.shapes.ending[station.Reject]
+		s, shape = rejectText, m.theme.shapes.ending[station.Reject]
 	}
-	state := clip(m.t("check."+string(check.State)), 9, m.look.shapes.ellipsis)
-	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(check.Name), 15, m.look.shapes.ellipsis))
+	state := clip(m.t("check."+string(check.State)), 9, m.theme.shapes.ellipsis)
+	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(check.Name), 15, m.theme.shapes.ellipsis))
 	return s, head + strings.Repeat(" ", max(1, findingColumn-width(head)))
 }
 
@@ -56,7 +56,7 @@ func (m Model) checkSummary() textLine {
 	return textLine{dim, m.t("doctor.none")}
 }
 
-// drawChecks draws the table between its title and what it comes to, which are always there.
+// drawChecks draws the title, the table, and the result of all checks. Title and result are always visible.
 func (m Model) drawChecks(c *canvas, r rect) {
 	c.put(r.x+1, r.y, r.w-2, strong, m.t("doctor.title"))
 	m.drawPane(c)
@@ -71,7 +71,7 @@ func (m Model) drawChecks(c *canvas, r rect) {
 	if m.failedChecks() > 0 {
 		next = m.t("start.correct", m.keys.Again.show)
 	}
-	c.put(r.x+1, after+1, r.w-2, strong, m.look.shapes.next+next)
+	c.put(r.x+1, after+1, r.w-2, strong, m.theme.shapes.next+next)
 }
 
 // drawStart is the first screen of a shift.

@@ -15,7 +15,7 @@ import (
 	"hallmark/station"
 )
 
-// Detail of one Run: what its events said at once, what is on record when it has been read.
+// The detail of one Run: what its events said, and what is on record as soon as it is read.
 
 type detailView struct {
 	run         station.Run
@@ -80,7 +80,7 @@ func (m Model) copyDetail() (Model, tea.Cmd) {
 	})
 }
 
-// detailText is the detail as lines that can be pasted elsewhere.
+// detailText gives the detail as text, to be copied.
 func (m Model) detailText() string {
 	var b strings.Builder
 	for _, line := range m.detailLines(200) {
@@ -89,7 +89,7 @@ func (m Model) detailText() string {
 	return b.String()
 }
 
-// current is the Run of the detail: while it runs, the events know more than the view.
+// current is the Run of the detail. While it runs, its bay knows more than what was known when the detail was opened.
 func (m Model) current() station.Run {
 	for i := range m.bays {
 		if m.bays[i].begun && m.bays[i].run.ID == m.detail.run.ID {
@@ -126,7 +126,7 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 		_, s := endingStyles(run.Ending)
 		text := m.shaped(run.Ending)
 		if run.Ending != station.Pass {
-			text += m.look.shapes.dot + m.reason(run.Ending, run.Reason)
+			text += m.theme.shapes.dot + m.reason(run.Ending, run.Reason)
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
 		p.known("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))
@@ -168,7 +168,7 @@ func (m Model) aboutSteps(p *page, run *station.Run) {
 		if longest > 0 {
 			length = int(20 * step.Took / longest)
 		}
-		text := fmt.Sprintf("%9s  %s", seconds(step.Took), strings.Repeat(string(m.look.shapes.full), length))
+		text := fmt.Sprintf("%9s  %s", seconds(step.Took), strings.Repeat(string(m.theme.shapes.full), length))
 		if step.Retries > 0 {
 			text += " " + m.t("tile.retries", step.Retries)
 		}
@@ -196,7 +196,7 @@ func (m Model) aboutCertificate(p *page, run *station.Run) {
 	p.known("issuer", cert.Issuer.String())
 	p.known("serial", fmt.Sprintf("%x", cert.SerialNumber))
 	p.known("valid", m.t("detail.until", cert.NotBefore.UTC().Format("2006-01-02"), cert.NotAfter.UTC().Format("2006-01-02 15:04 UTC")))
-	p.known("key", keyWords(cert.PublicKey))
+	p.known("key", keyText(cert.PublicKey))
 	p.known("signature", cert.SignatureAlgorithm.String())
 	p.known("sha256", fmt.Sprintf("%x", digest))
 	if run.Certificate != nil && run.Certificate.Stored {
@@ -222,14 +222,14 @@ func (m Model) aboutCSR(p *page, run *station.Run) {
 		return
 	}
 	p.known("subject", csr.Subject.String())
-	p.known("key", keyWords(csr.PublicKey))
+	p.known("key", keyText(csr.PublicKey))
 	p.known("signature", csr.SignatureAlgorithm.String())
 	digest := sha256.Sum256(der)
 	p.known("sha256", fmt.Sprintf("%x", digest))
 }
 
-// keyWords names a public key and the beginning of its point.
-func keyWords(key any) string {
+// keyText shows the kind of a public key and the beginning of its point.
+func keyText(key any) string {
 	ec, ok := key.(*ecdsa.PublicKey)
 	if !ok {
 		return fmt.Sprintf("%T", key)

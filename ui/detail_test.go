@@ -34,7 +34,7 @@ func newCertificate(t *testing.T) (certificate, csr []byte) {
 
 func TestDetailSaysCertificateAndRequestInWords(t *testing.T) {
 	d := drive(t, 4, 120, 60, "en")
-	d.stand.detail.Certificate, d.stand.detail.CSR = newCertificate(t)
+	d.station.detail.Certificate, d.station.detail.CSR = newCertificate(t)
 	d.send(EventMsg{ended(1, "1", station.Pass, "")})
 	d.key("enter")
 	for _, want := range []string{"Certificate", "CN=" + boardOf(1).String(), "4f12aa", "2026-11-22 to 2026-11-22 15:00 UTC", "P-256 ", "ECDSA-SHA256", "Request (CSR)"} {
@@ -44,14 +44,14 @@ func TestDetailSaysCertificateAndRequestInWords(t *testing.T) {
 		t.Error("a name in a certificate moves the cursor")
 	}
 	d.key("c")
-	if !strings.HasPrefix(d.stand.said(), "copy ") {
-		t.Errorf("nothing was copied: %q", d.stand.said())
+	if !strings.HasPrefix(d.station.said(), "copy ") {
+		t.Errorf("nothing was copied: %q", d.station.said())
 	}
 }
 
 func TestDetailOfDamagedRecordsSaysSo(t *testing.T) {
 	d := drive(t, 4, 120, 60, "en")
-	d.stand.detail.Certificate, d.stand.detail.CSR = []byte{0x30, 0xff}, []byte("no CSR")
+	d.station.detail.Certificate, d.station.detail.CSR = []byte{0x30, 0xff}, []byte("no CSR")
 	d.send(EventMsg{ended(1, "1", station.Fault, "a-reason-of-next-year")})
 	d.key("enter")
 	d.shows("x509:")
@@ -63,7 +63,7 @@ func TestDetailOfDamagedRecordsSaysSo(t *testing.T) {
 func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	e := ended(7, "2", station.Reject, "store-io")
-	d.stand.rows = []Row{{Run: runOf(6)}, {Run: e.Run, Bay: "2", BoardID: boardOf(7).String(), Ending: station.Reject, Reason: "store-io"}}
+	d.station.rows = []Row{{Run: runOf(6)}, {Run: e.Run, Bay: "2", BoardID: boardOf(7).String(), Ending: station.Reject, Reason: "store-io"}}
 	d.key("h")
 	d.key("/")
 	for _, r := range "WO-4711" { // a text that is also a label
@@ -72,7 +72,7 @@ func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
 	d.key("enter")
 	d.key("f")
 	d.key("f")
-	last := d.stand.queries[len(d.stand.queries)-1]
+	last := d.station.queries[len(d.station.queries)-1]
 	if last.Text != "WO-4711" || last.Ending != station.Reject || last.Limit == 0 {
 		t.Errorf("asked for %+v", last)
 	}
@@ -84,7 +84,7 @@ func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
 		t.Errorf("back on screen %d, row %d", d.screen, d.history.cursor)
 	}
 	d.key("esc")
-	if d.screen != screenBench {
+	if d.screen != screenDashboard {
 		t.Error("not back on the bench")
 	}
 }

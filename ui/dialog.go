@@ -4,9 +4,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A dialog asks before something that cannot be undone. Only the confirm key
-// of the language confirms it, after a choice where there are choices; enter, scans
-// and every other key do nothing, escape leaves.
+// A dialog asks before something that cannot be undone. Where there are choices, one must be
+// made first. Then only the confirm key of the language confirms. Escape closes the dialog; enter, scans and
+// every other key do nothing.
 type dialog struct {
 	title, text string
 	choices     []string
@@ -42,16 +42,16 @@ func (m Model) dialogKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return d.do(m, choice)
 }
 
-// drawDialog draws it over the middle of the screen.
+// drawDialog draws the dialog over the middle of the screen.
 func (m Model) drawDialog(c *canvas) {
 	d := m.dialog
 	w := min(64, c.w-4)
-	lines := wrap(d.text, w-6, 8, m.look.shapes.ellipsis)
+	lines := wrap(d.text, w-6, 8, m.theme.shapes.ellipsis)
 	h := len(lines) + len(d.choices) + 6
 	x, y := (c.w-w)/2, max(0, (c.h-h)/2)
 	c.fill(x-1, y, w+2, h, plain, ' ')
-	c.box(x, y, w, h, faultText, m.look.shapes.chosenFrame)
-	c.centre(x+1, y, w-2, faulted, " "+clip(d.title, w-6, m.look.shapes.ellipsis)+" ")
+	c.box(x, y, w, h, faultText, m.theme.shapes.chosenFrame)
+	c.centre(x+1, y, w-2, faulted, " "+clip(d.title, w-6, m.theme.shapes.ellipsis)+" ")
 	row := y + 2
 	for _, line := range lines {
 		c.put(x+3, row, w-6, strong, line)
@@ -60,7 +60,7 @@ func (m Model) drawDialog(c *canvas) {
 	for i, choice := range d.choices {
 		mark, s := "  ", plain
 		if d.choice == i+1 {
-			mark, s = string(m.look.shapes.cursor)+" ", strong
+			mark, s = string(m.theme.shapes.cursor)+" ", strong
 		}
 		c.put(x+3, row, w-6, s, mark+string(rune('1'+i))+"  "+choice)
 		row++

@@ -29,7 +29,7 @@ const (
 	keptEvents      = 4096
 )
 
-// NewFeed makes a Feed; an interval of 0 means 100 ms, which is soon enough for an eye and leaves a busy bench its CPU.
+// NewFeed makes a Feed. An interval of 0 means 100 ms: soon enough for an eye, and the CPU is left to the Runs.
 func NewFeed(interval time.Duration) *Feed {
 	if interval <= 0 {
 		interval = defaultInterval
@@ -66,7 +66,7 @@ func (f *Feed) push(e station.Event) {
 
 func isStep(k station.EventKind) bool { return k == station.StepStarted || k == station.StepEnded }
 
-// Log takes a line of the engineers' log.
+// Log takes a line of the log.
 func (f *Feed) Log(line LogLine) {
 	f.mu.Lock()
 	f.logs = append(f.logs, line)
@@ -84,7 +84,7 @@ func (f *Feed) rouse() {
 	}
 }
 
-// feedMsg is what has come since the last one.
+// feedMsg holds what has come since the last feedMsg.
 type feedMsg struct {
 	events []station.Event
 	logs   []LogLine
@@ -93,7 +93,7 @@ type feedMsg struct {
 // EventMsg hands one event to a Model directly, for programs that have no Feed.
 type EventMsg struct{ Event station.Event }
 
-// next waits for something and gives it after the interval.
+// next waits until something comes, and gives all that came within the interval after that.
 func (f *Feed) next(ctx context.Context) tea.Cmd {
 	return func() tea.Msg {
 		select {

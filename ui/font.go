@@ -2,9 +2,8 @@ package ui
 
 import "strings"
 
-// Large words are drawn in a font of three by five dots. At its small size a cell shows
-// two dots, one above the other (three lines); at its large size a dot is two cells
-// wide (five lines).
+// Large words are drawn in a font of three by five dots. The small size has two dots in each cell, one above the
+// other, and takes three lines. The large size takes two cells for each dot, and five lines.
 
 // glyphs gives the dots of the letters that the catalogue's ending words use, row by row.
 func glyphs(r rune) string {

@@ -28,9 +28,9 @@ func TestGoldenScreens(t *testing.T) {
 		}},
 		{"start-failed", func(d *driver) {
 			d.screen = screenStart
-			d.stand.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Next: "check that the HSM is connected and the PIN source is right"}
-			d.stand.checks[3].State = CheckNone
-			d.stand.checks[3].Finding = "not examined: what it needs has failed above"
+			d.station.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Next: "check that the HSM is connected and the PIN source is right"}
+			d.station.checks[3].State = CheckNone
+			d.station.checks[3].Finding = "not examined: what it needs has failed above"
 			d.send(d.examine()())
 		}},
 		{"pin", func(d *driver) {
@@ -61,7 +61,7 @@ func TestGoldenScreens(t *testing.T) {
 			d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway, Detail: "session with the token lost"}, Entries: 48213}})
 		}},
 		{"detail", func(d *driver) {
-			d.stand.detail = Detail{Registry: []Fact{{Name: "status", Value: "active"}, {Name: "operator", Value: "op17"}},
+			d.station.detail = Detail{Registry: []Fact{{Name: "status", Value: "active"}, {Name: "operator", Value: "op17"}},
 				Audit: []AuditEntry{{Index: 48210, At: at(-5), Type: "run.admitted", Text: "bay 1"},
 					{Index: 48211, At: at(-4), Type: "certificate.intent", Text: "serial 4f12"}}}
 			e := ended(1, "1", station.Reject, "store-io")
@@ -73,7 +73,7 @@ func TestGoldenScreens(t *testing.T) {
 		{"history", func(d *driver) {
 			for i := range 30 {
 				e := ended(i, fmt.Sprint(i%8+1), []station.Ending{station.Pass, station.Pass, station.Reject, station.Fault}[i%4], []string{"", "", "store-io", "no-answer"}[i%4])
-				d.stand.rows = append(d.stand.rows, Row{Run: e.Run, At: e.At, Bay: e.Bay, BoardID: e.Snap.Identity.ID.String(),
+				d.station.rows = append(d.station.rows, Row{Run: e.Run, At: e.At, Bay: e.Bay, BoardID: e.Snap.Identity.ID.String(),
 					Serial: "4f12aa00112233445566778899aabbcc", Order: "WO-4711", Operator: "op17", Ending: e.Snap.Ending, Reason: e.Snap.Reason})
 			}
 			d.key("h")
@@ -122,7 +122,7 @@ func TestGoldenScreens(t *testing.T) {
 				name := fmt.Sprintf("%s-%s-%dx%d", s.name, language, size[0], size[1])
 				t.Run(name, func(t *testing.T) {
 					d := drive(t, bays, w, h, language)
-					d.look = newLook(false, false)
+					d.theme = newTheme(false, false)
 					if s.name == "rows" {
 						for _, e := range mixed(32) {
 							d.send(EventMsg{e})

@@ -105,7 +105,7 @@ func (m Model) drawHistory(c *canvas, r rect) {
 	m.drawRows(c, rect{r.x, y, r.w, r.h - 2})
 }
 
-// filterText says what the rows are.
+// filterText says which Runs the table shows.
 func (m Model) filterText() string {
 	q, parts := m.history.query, []string{m.t("history.all")}
 	if q.Ending != "" {
@@ -114,13 +114,13 @@ func (m Model) filterText() string {
 	if q.Text != "" {
 		parts = append(parts, `"`+m.clean(q.Text)+`"`)
 	}
-	return strings.Join(append(parts, m.t("history.count", len(m.history.rows))), m.look.shapes.dot)
+	return strings.Join(append(parts, m.t("history.count", len(m.history.rows))), m.theme.shapes.dot)
 }
 
-// drawRows draws a table whose columns appear as the terminal gets wider.
+// drawRows draws the table. A wider terminal shows more columns.
 func (m Model) drawRows(c *canvas, r rect) {
 	columns := []column{{"history.at", 15, func(w Row) string { return w.At.Format("01-02 15:04:05") }},
-		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.look.shapes.ellipsis) }},
+		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
 		{"history.ending", 14, nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},
 		{"history.operator", 14, func(w Row) string { return w.Operator }}, {"history.serial", 34, func(w Row) string { return w.Serial }},
@@ -164,7 +164,7 @@ func (m Model) drawRow(c *canvas, r rect, columns []column, row Row, chosenRow b
 	if chosenRow {
 		s = chosen
 		c.fill(r.x, r.y, r.w, 1, s, ' ')
-		c.put(r.x, r.y, 1, s, string(m.look.shapes.cursor))
+		c.put(r.x, r.y, 1, s, string(m.theme.shapes.cursor))
 	}
 	x := r.x + 2
 	for _, col := range columns {

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A keyboard is the input of the terminal. It knows how many characters it gave to bubbletea, which hands them
-// over one by one: on a busy machine the first one may be taken long before the second one, although a scanner sent both
-// at once. No character may count as a key before it is certain that none comes behind it.
+// A keyboard is the input of the terminal. It counts the characters that it gave to bubbletea. bubbletea hands them over
+// one by one, so on a busy machine the model may get the first character of a scan long before the second, although the
+// scanner sent both at once. With the count the model knows whether another character is on its way.
 type keyboard struct {
 	*os.File
 	given atomic.Int64 // octets of characters
 }
 
-// newKeyboard gives a keyboard for a terminal, nil for other input.
+// newKeyboard makes a keyboard of a terminal. For other input there is none.
 func newKeyboard(in io.Reader) *keyboard {
 	if file, ok := in.(*os.File); ok {
 		return &keyboard{File: file}
@@ -34,7 +34,8 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// characters counts the octets of characters. Those of an escape sequence are none, so what comes with one counts nothing.
+// characters counts the octets that become characters. Octets that come together with an escape sequence are not counted,
+// because a part of them belongs to the sequence.
 func characters(octets []byte) (count int64) {
 	if bytes.IndexByte(octets, escape) >= 0 {
 		return 0
@@ -47,8 +48,8 @@ func characters(octets []byte) (count int64) {
 	return count
 }
 
-// ahead gives how much was read, and reports whether that is more than what was taken: then something is on its way.
-// So it is, too, when the terminal holds what nobody has read.
+// ahead gives the number of octets that were read, and reports whether more characters come: octets that were read and
+// not taken yet, or octets that nobody has read from the terminal yet.
 func (k *keyboard) ahead(taken int64) (given int64, more bool) {
 	if k == nil {
 		return taken, false

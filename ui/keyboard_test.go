@@ -43,10 +43,10 @@ func TestACharacterBehindWhichMoreWasReadIsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.keyboard.reads(t, 3)
-	d.send(typed("1"))
+	d.send(keyPress("1"))
 	d.held1(false) // 30 ms are over, and the second character has not come through yet
 	d.asked("")
-	d.send(typed("z"), typed("z"))
+	d.send(keyPress("z"), keyPress("z"))
 	d.held1(true)
 	d.asked("")
 	d.shows("The scan was cut off")
@@ -55,7 +55,7 @@ func TestACharacterBehindWhichMoreWasReadIsNoKey(t *testing.T) {
 func TestACharacterBehindWhichMoreWaitsInTheTerminalIsNoKey(t *testing.T) {
 	d, term := typingOn(t)
 	d.keyboard.given.Store(1)
-	d.send(typed("1"))
+	d.send(keyPress("1"))
 	if err := term.Type("zz"); err != nil {
 		t.Fatal(err)
 	}
@@ -74,13 +74,13 @@ func TestACharacterBehindWhichMoreWaitsInTheTerminalIsNoKey(t *testing.T) {
 func TestAWrongCountHoldsUpOneKeyOnly(t *testing.T) {
 	d, _ := typingOn(t)
 	d.keyboard.given.Store(3) // two octets that came to nothing
-	d.send(typed("1"))
+	d.send(keyPress("1"))
 	d.held1(false)
 	d.asked("")
 	d.held1(true)
 	d.asked("start 1 by op17 for WO-4711")
 	d.keyboard.given.Store(4)
-	d.send(typed("2"))
+	d.send(keyPress("2"))
 	d.held1(false)
 	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
 }

@@ -6,7 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A keymap holds every key there is. Footer, help and dispatcher read it through actions.
+// A keymap holds every key. Footer, help and act read the keys through actions.
 type keymap struct {
 	Start, Retry, Rework, Stop, Skip, Acknowledge       binding
 	StopAll, Automatic, Order, SignIn, SignOut, Detail  binding
@@ -43,7 +43,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 	}
 }
 
-// An action is a key with what it does and why it does nothing just now.
+// An action is a key, what it does, and why it does nothing just now.
 type action struct {
 	key   binding
 	why   func(Model) string // empty: it works; nil: it always works
@@ -76,8 +76,8 @@ func (m Model) actions() []action {
 			{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
 			{key: k.PageUp, do: Model.pageUp, place: helpOnly}, {key: k.PageDown, do: Model.pageDown, place: helpOnly},
 			{key: k.Help, do: Model.help, place: footRight}, {key: k.Quit, do: Model.quit, place: footRight}}
-	case screenBench:
-		return m.benchActions()
+	case screenDashboard:
+		return m.dashboardActions()
 	case screenDetail:
 		return m.closing(action{key: k.Copy, why: Model.whyNotCopy, do: Model.copyDetail})
 	case screenHistory:
@@ -89,7 +89,7 @@ func (m Model) actions() []action {
 	return m.closing()
 }
 
-func (m Model) benchActions() []action {
+func (m Model) dashboardActions() []action {
 	k := m.keys
 	return []action{
 		{key: k.Start, why: Model.whyNotStart, do: Model.start},
@@ -115,7 +115,7 @@ func (m Model) benchActions() []action {
 	}
 }
 
-// closing adds what every screen above the bench has.
+// closing adds the actions of every screen that was opened from the dashboard.
 func (m Model) closing(first ...action) []action {
 	k := m.keys
 	return append(first, action{key: k.Back, do: Model.back}, action{key: k.Help, do: Model.help, place: footRight},

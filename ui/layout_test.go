@@ -15,7 +15,7 @@ func TestALongFindingIsWrappedAndNothingOfItIsLost(t *testing.T) {
 		words[i] = fmt.Sprintf("word%03d", i)
 	}
 	d := drive(t, 4, 80, 24, "en")
-	d.stand.checks = []Check{{Name: "disk", State: CheckFail, Finding: "first line\n" + strings.Join(words, " "), Next: "clear\nthe disk"}}
+	d.station.checks = []Check{{Name: "disk", State: CheckFail, Finding: "first line\n" + strings.Join(words, " "), Next: "clear\nthe disk"}}
 	d.key("d")
 	shown := d.View()
 	for range 40 {
@@ -53,9 +53,9 @@ func TestTheHintForMoreLinesHasALineOfItsOwn(t *testing.T) {
 func TestTheStartSaysWhatComesNextHoweverManyChecksThereAre(t *testing.T) {
 	for _, h := range []int{minHeight, 24, 50} {
 		d := drive(t, 4, 80, h, "en")
-		d.screen, d.stand.checks = screenStart, nil
+		d.screen, d.station.checks = screenStart, nil
 		for i := range 20 {
-			d.stand.checks = append(d.stand.checks, Check{Name: fmt.Sprint("part ", i), State: CheckOK, Finding: strings.Repeat("fine ", 30)})
+			d.station.checks = append(d.station.checks, Check{Name: fmt.Sprint("part ", i), State: CheckOK, Finding: strings.Repeat("fine ", 30)})
 		}
 		d.send(d.examine()())
 		d.shows("The bench is ready.")
@@ -81,13 +81,13 @@ func TestHelpAndQuitAreInEachFooter(t *testing.T) {
 }
 
 func TestNamesOfBaysKeepTheirEnd(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 0, "en")
 	for i := range 32 {
 		o.BayNames = append(o.BayNames, fmt.Sprintf("/dev/serial/by-path/pci-0000:00:14.0-usb-0:1.2:1.0-port%d", i+1))
 	}
 	d := open(t, s, o, 200, 50)
-	d.screen = screenBench
+	d.screen = screenDashboard
 	for i, bay := range o.BayNames {
 		d.send(EventMsg{ended(i, bay, station.Pass, "")})
 	}

@@ -12,13 +12,13 @@ import (
 	"hallmark/station"
 )
 
-// Model is the state of the screen. It is a value: Update and its parts give
-// another one and change no memory that an older one shares.
+// Model is the state of the screen. It is a value: Update gives another Model and changes nothing that an
+// older one shares, so a Model can be drawn while the next one is made.
 type Model struct {
-	ctx  context.Context // of the program; its end ends every command
-	o    Options
-	look *look
-	keys keymap
+	ctx   context.Context // its end ends every command
+	o     Options
+	theme *theme
+	keys  keymap
 
 	w, h      int
 	now       time.Time
@@ -30,9 +30,9 @@ type Model struct {
 	operator  Operator
 	locked    bool
 	touched   time.Time // last key
-	held      gatherer
+	held      scanBuffer
 	keyboard  *keyboard // nil: not known
-	taken     int64     // octets of characters that the keyboard gave
+	taken     int64     // octets of characters that came from the keyboard
 	digits    string    // first of the two digits of a bay
 	dialog    *dialog
 	field     *field
@@ -45,16 +45,16 @@ type Model struct {
 	scroll    int // of detail, log and doctor
 	checks    checksView
 	unlocked  bool
-	leaving   bool // drained on the way out
+	leaving   bool // the operator leaves as soon as all Runs have ended
 	helpShown bool
 }
 
-// screen is what fills the space between header and footer.
+// A screen fills the space between header and footer.
 type screen uint8
 
 const (
 	screenStart screen = iota
-	screenBench
+	screenDashboard
 	screenDetail
 	screenHistory
 	screenLog
@@ -62,7 +62,7 @@ const (
 	screenNumbers
 )
 
-// A notice is one line that answers what the operator did.
+// A notice is one line that answers the operator.
 type notice struct {
 	text string
 	bad  bool
@@ -77,7 +77,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, look: newLook(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, theme: newTheme(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -89,7 +89,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		m.field = &field{purpose: fieldPIN, secret: true}
 	}
 	if o.Opener == nil && o.Doctor == nil {
-		m.screen = screenBench
+		m.screen = screenDashboard
 	}
 	return m, nil
 }
@@ -111,7 +111,7 @@ func (m Model) clean(s string) string {
 	return clean(s)
 }
 
-// cleanText does so with a line of a longer text.
+// cleanText makes a line of a longer text harmless.
 func (m Model) cleanText(s string) string {
 	s = cleanUpTo(s, longestLine)
 	if m.o.ASCII {
@@ -120,7 +120,7 @@ func (m Model) cleanText(s string) string {
 	return s
 }
 
-// Init starts the clock, the feed and, where no PIN is asked for, the examination.
+// Init starts the clock, the feed and, where no PIN is asked for, the checks.
 func (m Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts(), m.recall()}
 	if m.screen == screenStart && m.unlocked {
@@ -130,7 +130,7 @@ func (m Model) Init() tea.Cmd {
 }
 
 type (
-	// tickMsg moves the clock. It brings the facts along, so that an idle screen is drawn once a second.
+	// tickMsg moves the clock and brings the facts along, so that an idle screen is drawn only once a second.
 	tickMsg struct {
 		at    time.Time
 		facts tea.Msg // nil: not asked for
@@ -139,7 +139,7 @@ type (
 		facts Facts
 		err   error
 	}
-	// resultMsg is what came of an intent.
+	// resultMsg says whether the station did what it was asked for.
 	resultMsg struct {
 		said string // text when it worked, empty for none
 		err  error
@@ -162,7 +162,7 @@ func (m Model) tick() tea.Cmd {
 	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now(), facts()} })
 }
 
-// askFacts asks once. That it went wrong is a fact, too: it must not lead to the next question.
+// askFacts asks for the facts once. An error comes as a factsMsg, too: a resultMsg would lead to the next question.
 func (m Model) askFacts() tea.Cmd {
 	asked := m.ask(2*time.Second, func(ctx context.Context) tea.Msg {
 		facts, err := m.o.Facts.Facts(ctx)
@@ -177,7 +177,7 @@ func (m Model) askFacts() tea.Cmd {
 	}
 }
 
-// ask makes slow work a command with a bound. A panic in it is an answer, too.
+// ask makes slow work a command with a bound on its time. A panic becomes an error.
 func (m Model) ask(bound time.Duration, do func(context.Context) tea.Msg) tea.Cmd {
 	return func() (msg tea.Msg) {
 		ctx, cancel := context.WithTimeout(m.ctx, bound)
@@ -235,12 +235,12 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.touched = m.now
 		m.taken += int64(len(msg.Text))
-		return m.typed(msg)
+		return m.keyPressed(msg)
 	case tea.PasteMsg:
 		m.touched = m.now
 		return m.pasted(msg.Content)
 	case heldMsg:
-		return m.released(msg)
+		return m.holdEnded(msg)
 	case digitMsg:
 		if m.digits == msg.digits {
 			m.digits = ""
@@ -251,7 +251,7 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	return m, nil
 }
 
-// answered takes what commands came back with.
+// answered takes the answers of commands.
 func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case resultMsg:
@@ -287,7 +287,7 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 	return m, nil
 }
 
-// ticked moves the clock, and locks an interface that nobody touches.
+// ticked moves the clock, and locks the screen when nobody has pressed a key for a while.
 func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
 	m.now = at
 	if m.o.ShiftBegan != nil && m.o.ShiftBegan(at).After(m.shift.began) {
@@ -321,7 +321,7 @@ func (m Model) learn(msg factsMsg) Model {
 	return m
 }
 
-// events takes what the engine said, in order.
+// events applies events, in order.
 func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 	if len(events) == 0 {
 		return m, nil

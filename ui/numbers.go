@@ -9,8 +9,8 @@ import (
 	"hallmark/station"
 )
 
-// Shift numbers: rate and takt at the top, endings and reasons at the left, steps at
-// the right, the shift as a sparkline at the bottom.
+// The numbers of a shift: rate and takt at the top, endings and reasons at the left, the times of the steps at
+// the right, the passes over time at the bottom.
 
 func (m Model) drawNumbers(c *canvas, r rect) {
 	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
@@ -21,19 +21,19 @@ func (m Model) drawNumbers(c *canvas, r rect) {
 	m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
 }
 
-// rate is the number of boards per hour, or from when on there will be one.
+// rate shows the boards per hour, or from when on that number will be known.
 func (m Model) rate() string {
 	switch working := m.shift.working(); {
 	case working.IsZero():
-		return m.look.shapes.none
+		return m.theme.shapes.none
 	case m.now.Sub(working) < enough:
-		return m.look.shapes.none + " " + m.t("numbers.from", clockTime(working.Add(enough)))
+		return m.theme.shapes.none + " " + m.t("numbers.from", clockTime(working.Add(enough)))
 	}
 	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
 }
 
 func (m Model) drawRate(c *canvas, x, y, w int) {
-	takt, s, target := m.look.shapes.none, strong, ""
+	takt, s, target := m.theme.shapes.none, strong, ""
 	if actual := m.shift.takt(m.now); actual > 0 {
 		takt = seconds(actual)
 		if m.o.Takt > 0 && actual > m.o.Takt {
@@ -44,7 +44,7 @@ func (m Model) drawRate(c *canvas, x, y, w int) {
 		target = " / " + seconds(m.o.Takt)
 	}
 	good, all := m.shift.firstPass()
-	yield := m.look.shapes.none
+	yield := m.theme.shapes.none
 	if all > 0 {
 		yield = fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(good)/float64(all), good, all)
 	}
@@ -73,14 +73,14 @@ func (m Model) drawEndings(c *canvas, r rect) {
 		if y >= r.y+r.h {
 			return
 		}
-		text := string(m.look.shapes.ending[reason.ending]) + " " + m.reason(reason.ending, reason.reason)
+		text := string(m.theme.shapes.ending[reason.ending]) + " " + m.reason(reason.ending, reason.reason)
 		c.put(r.x+3, y, r.w-10, plain, text)
 		c.right(r.x+r.w, y, 7, plain, fmt.Sprint(m.shift.reasons[reason]))
 	}
 }
 
 func (m Model) drawStepTimes(c *canvas, r rect) {
-	mark := string(m.look.shapes.now) + " "
+	mark := string(m.theme.shapes.now) + " "
 	c.put(r.x, r.y, r.w, strong, m.t("numbers.steps", mark+m.t("numbers.bottleneck")))
 	longest := m.shift.steps[m.shift.busiest].mean()
 	for i, name := range m.o.Steps {
@@ -94,7 +94,7 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 			c.put(r.x, y, 2, s, mark)
 		}
 		c.put(r.x+2, y, 13, s, m.stepText(name))
-		took := m.look.shapes.none
+		took := m.theme.shapes.none
 		if sum.count > 0 {
 			took = seconds(sum.mean())
 		}
@@ -103,7 +103,7 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 		if longest > 0 {
 			length = int(time.Duration(max(0, r.w-24)) * sum.mean() / longest)
 		}
-		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.look.shapes.full), length))
+		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.theme.shapes.full), length))
 	}
 }
 
@@ -111,7 +111,7 @@ func (m Model) drawSpark(c *canvas, x, y, w int) {
 	c.put(x, y, w, strong, m.t("numbers.spark"))
 	counts := m.shift.spark(m.now, w)
 	most := max(1, slices.Max(append(counts, 0)))
-	marks := m.look.shapes.spark
+	marks := m.theme.shapes.spark
 	var line strings.Builder
 	for _, count := range counts {
 		if count == 0 {

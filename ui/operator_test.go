@@ -67,7 +67,7 @@ func TestALabelBehindEachScan(t *testing.T) {
 }
 
 func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T) {
-	first := func(d *driver, r rune) { d.send(typed(string(r))) }
+	first := func(d *driver, r rune) { d.send(keyPress(string(r))) }
 	for name, test := range map[string]struct {
 		key   rune
 		shows string
@@ -103,7 +103,7 @@ func TestAScanIsNeverAShortcut(t *testing.T) {
 	for _, label := range []string{"q", "XsqXkrd123", "123456789", "yjyjyj", "O"} {
 		d := drive(t, 8, 80, 24, "en")
 		d.scan(label)
-		if d.dialog != nil || d.screen != screenBench || d.operator.ID == "" {
+		if d.dialog != nil || d.screen != screenDashboard || d.operator.ID == "" {
 			t.Errorf("scan %q did what a key does", label)
 		}
 		d.asked("")
@@ -112,17 +112,17 @@ func TestAScanIsNeverAShortcut(t *testing.T) {
 
 func TestAScanInOnePieceAndAScanWithAPause(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
-	d.send(typed("WO-4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
+	d.send(keyPress("WO-4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(typed("WO-"))
+	d.send(keyPress("WO-"))
 	d.send(heldMsg{turn: d.held.turn - 1}) // the timer of an earlier character
-	d.send(typed("4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
+	d.send(keyPress("4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(typed("WO-Xq"), heldMsg{turn: 1})
+	d.send(keyPress("WO-Xq"), heldMsg{turn: 1})
 	d.asked("")
 	d.shows("The scan was cut off")
 }
@@ -136,7 +136,7 @@ func TestPastedTextIsRefused(t *testing.T) {
 	d.key("/")
 	d.send(tea.PasteMsg{Content: "11176\x1b[2J"})
 	d.key("enter")
-	if got := d.stand.queries[len(d.stand.queries)-1].Text; got != "11176?[2J" {
+	if got := d.station.queries[len(d.station.queries)-1].Text; got != "11176?[2J" {
 		t.Errorf("searched for %q", got)
 	}
 }
@@ -227,7 +227,7 @@ func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 	d.send(tickMsg{at: at(22 * 60)})
 	d.key("i") // or type it
 	for _, r := range "OP-18" {
-		d.send(typed(string(r)))
+		d.send(keyPress(string(r)))
 	}
 	d.key("enter")
 	if d.locked || d.operator.ID != "op18" {
@@ -240,12 +240,12 @@ func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 }
 
 func TestPINIsNotShownAndIsForgotten(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 4, "en")
 	o.Opener = s
 	d := open(t, s, o, 80, 24)
 	for _, r := range "4711-geheim" {
-		d.send(typed(string(r)))
+		d.send(keyPress(string(r)))
 	}
 	if strings.Contains(d.View(), "geheim") || strings.Contains(d.View(), "***") || strings.Contains(d.View(), "•") {
 		t.Errorf("the screen shows something of the PIN:\n%s", d.View())
@@ -262,13 +262,13 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 		t.Error("the bench is not examined after the PIN")
 	}
 	d.key("g")
-	if d.screen != screenBench {
+	if d.screen != screenDashboard {
 		t.Error("the shift does not begin")
 	}
 }
 
 func TestALabelIsNoPIN(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 4, "en")
 	o.Opener = s
 	d := open(t, s, o, 80, 24)

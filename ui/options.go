@@ -13,14 +13,14 @@ import (
 
 // Options is what New needs beside a context.
 type Options struct {
-	Needs
+	Interfaces
 	Texts    *catalogue.Catalogue
 	Feed     *Feed
 	Station  string   // its name
 	Steps    []string // station.Station.Steps
 	BayNames []string // 1 to 32, in the order of the bench
 	Now      func() time.Time
-	Out      io.Writer     // the terminal, asked for its colours
+	Out      io.Writer     // the terminal
 	Colour   bool          // false under NO_COLOR
 	ASCII    bool          // the locale is not UTF-8, see UTF8Locale
 	Bell     bool          // ring at each ending
@@ -28,10 +28,10 @@ type Options struct {
 	IdleLock time.Duration // lock after so long without a key, 0 for never
 	Prefixes Prefixes      // of labels; the zero value means OP-, WO- and BAY-
 	Operator Operator      // who is signed in at the start, for stations without badges
-	// ShiftBegan gives when the shift began that a time lies in; nil: it begins with the screen.
+	// ShiftBegan gives the beginning of the shift in which a time lies. nil: the shift begins with the screen.
 	ShiftBegan func(time.Time) time.Time
-	// Earlier reads Runs of the shift that began then from the record, oldest first: ID,
-	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is asked once; nil: there is no record.
+	// Earlier reads the Runs of the shift from the record, oldest first: ID,
+	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is called once; nil: there is no record.
 	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
 }
 
@@ -45,7 +45,7 @@ var (
 )
 
 func (o *Options) complete() error {
-	for part, missing := range map[string]bool{"Line": o.Line == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
+	for part, missing := range map[string]bool{"Controller": o.Controller == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
 		"Feed": o.Feed == nil, "Now": o.Now == nil, "Out": o.Out == nil, "Steps": len(o.Steps) == 0} {
 		if missing {
 			return fmt.Errorf("%w: %s is not set", ErrIncomplete, part)

@@ -12,7 +12,7 @@ type textLine struct {
 	text string
 }
 
-// A page collects the lines of a text, headings in another style.
+// A page collects the lines of a text. Headings have another style.
 type page struct {
 	m     Model
 	w     int
@@ -28,19 +28,19 @@ func (p *page) head(key string) {
 
 const factColumn = 20
 
-// fact writes name and value; a long value goes on below itself.
+// fact writes a name and a value. A long value takes several lines.
 func (p *page) fact(name, value string) {
 	if value == "" {
 		return
 	}
-	label := "  " + clip(name, factColumn-3, p.m.look.shapes.ellipsis)
+	label := "  " + clip(name, factColumn-3, p.m.theme.shapes.ellipsis)
 	p.text(plain, label+strings.Repeat(" ", max(1, factColumn-width(label))), value)
 }
 
 func (p *page) known(key, value string) { p.fact(p.m.t("fact."+key), value) }
 
-// text writes foreign text of any length behind a label. It keeps its line breaks, and what does not fit a
-// line goes on below itself: nothing of it is cut.
+// text writes foreign text of any length behind a label. Line breaks are kept, long lines are wrapped, and nothing is
+// cut.
 func (p *page) text(s style, label, value string) {
 	blank := strings.Repeat(" ", width(label))
 	for _, line := range strings.Split(strings.TrimRight(value, "\r\n"), "\n") {
@@ -55,7 +55,7 @@ func (p *page) text(s style, label, value string) {
 	}
 }
 
-// pane gives the place of the text on this screen, and the text.
+// pane gives the text of this screen and its place.
 func (m Model) pane() (rect, []textLine) {
 	r := m.body()
 	switch m.screen {

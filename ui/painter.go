@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// framePause is the time between two frames. An eye does not notice that the second one is late, and keys and
-// events that come within it are drawn together.
+// framePause is the shortest time between two frames. Keys and events that come in that time are drawn together.
 const framePause = 4 * time.Millisecond
 
-// A painter brings the terminal up to the newest state of the screen. It draws only when there is one, and writes
-// only the cells that changed: while nothing happens it does not even wake up. bubbletea's own renderer looks for
-// changes at a fixed rate, which costs an idle station more CPU than everything else together.
+// A painter draws the newest state of the screen and writes the cells that changed. While there is no new state it
+// sleeps. bubbletea's own renderer looks for changes at a fixed rate, and costs an idle station more CPU than
+// everything else together.
 type painter struct {
 	out   io.Writer
 	next  chan *Model // holds the newest state until it is drawn
@@ -24,7 +23,7 @@ type painter struct {
 	spare *canvas
 }
 
-// startPainter begins to paint. After a write that went wrong, nothing is painted any more and failed is called.
+// startPainter starts a painter. After an error of a write the painter calls failed and writes nothing more.
 func startPainter(out io.Writer, failed func()) *painter {
 	p := &painter{out: out, next: make(chan *Model, 1), stop: make(chan struct{}), ended: make(chan error, 1)}
 	go func() {
@@ -37,20 +36,19 @@ func startPainter(out io.Writer, failed func()) *painter {
 	return p
 }
 
-// show takes a newer state. Only one goroutine may call show.
+// show gives the painter a newer state and does not wait. Only one goroutine may call show.
 func (p *painter) show(m Model) {
 	select {
-	case <-p.next: // an older one, which is not worth drawing any more
+	case <-p.next: // an older state that was not drawn yet
 	default:
 	}
 	p.next <- &m
 }
 
-// leaveBound is how long a terminal that takes no output just now, such as one that was stopped with ctrl+s, may
-// hold up the end of the screen.
+// leaveBound is how long end waits for a write. A terminal that was stopped with ctrl+s takes none.
 const leaveBound = time.Second
 
-// end stops painting and gives the error of the write that went wrong.
+// end stops the painter and gives the error of a write, if there was one.
 func (p *painter) end() error {
 	close(p.stop)
 	bound := time.NewTimer(leaveBound)
@@ -59,7 +57,7 @@ func (p *painter) end() error {
 	case err := <-p.ended:
 		return err
 	case <-bound.C:
-		return nil // in the middle of a write
+		return nil // the painter is still in a write
 	}
 }
 
@@ -101,7 +99,7 @@ func (p *painter) paint(m *Model) error {
 	var b strings.Builder
 	if p.shown == nil || p.shown.w != c.w || p.shown.h != c.h {
 		b.WriteString(clearScreen)
-		p.shown = newCanvas(c.w, c.h, c.look)
+		p.shown = newCanvas(c.w, c.h, c.theme)
 	}
 	c.changes(&b, p.shown)
 	p.shown, p.spare = c, p.shown
@@ -114,7 +112,7 @@ func (p *painter) paint(m *Model) error {
 	return nil
 }
 
-// nearby is how many unchanged cells between two changes are written with them: to move the cursor takes as many octets.
+// nearby is the longest gap of unchanged cells that is written, too: to move the cursor over it takes as many octets.
 const nearby = 8
 
 // changes writes what turns a terminal that shows old into one that shows c. Only the cursor is moved: what a
@@ -137,7 +135,7 @@ func (c *canvas) changes(b *strings.Builder, old *canvas) {
 	c.change(b, current, plain)
 }
 
-// changeEnd gives the end of the cells to write from x on: what changed, and what lies close between.
+// changeEnd gives the end of the cells to write from x on: the changed ones and the short gaps between them.
 func changeEnd(row, before []cell, x int) int {
 	end := x + 1
 	for i := end; i < len(row) && i-end < nearby; i++ {

@@ -20,7 +20,7 @@ func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 	for _, colour := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(1, 2))
 		d := drive(t, 32, 200, 50, "de")
-		d.look = newLook(colour, false)
+		d.theme = newTheme(colour, false)
 		d.bays[3].name = "日本語のベイ"
 		display := pty.NewDisplay(200, 50)
 		p := &painter{out: display}
@@ -74,7 +74,7 @@ func asShown(c *canvas) string {
 
 func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	d := drive(t, 32, 200, 50, "en")
-	d.look = newLook(true, false)
+	d.theme = newTheme(true, false)
 	var written strings.Builder
 	p := &painter{out: &written}
 	for _, tt := range []struct {
@@ -84,7 +84,7 @@ func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	}{
 		{"the first frame", func() {}, 200 * 50 * 4},
 		{"nothing", func() {}, 0},
-		{"a second later", func() { d.send(tickMsg{at: at(1)}, factsMsg{facts: d.stand.facts}) }, 60},
+		{"a second later", func() { d.send(tickMsg{at: at(1)}, factsMsg{facts: d.station.facts}) }, 60},
 		{"one bay begins", func() { d.send(EventMsg{running1(1, "7", 0)}) }, 1500},
 		{"its next step", func() { d.send(EventMsg{running1(1, "7", 1)}) }, 300},
 	} {
@@ -151,7 +151,7 @@ func TestATerminalThatTakesNothingDoesNotHoldUpTheEnd(t *testing.T) {
 }
 
 func TestATerminalThatIsGoneEndsTheScreenOnly(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	term := newTerminal(t, 80, 24)
 	o := options(t, s, 4, "en")
 	o.Out = &dying{Writer: term.Program, after: 1}
@@ -175,7 +175,7 @@ func (d *dying) Write(octets []byte) (int, error) {
 }
 
 func TestAPanicOfTheProgramGivesTheTerminalBack(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	term := newTerminal(t, 80, 24)
 	o := options(t, s, 4, "en")
 	asked := 0

@@ -15,7 +15,7 @@ import (
 type Plain struct {
 	mu    sync.Mutex // covers what follows
 	w     io.Writer
-	m     Model // for its words; it is never drawn
+	m     Model // for its texts; it is never drawn
 	steps bool
 	err   error
 }
@@ -44,7 +44,7 @@ func (p *Plain) Event(e station.Event) {
 	}
 }
 
-// Say writes a line of the station's own.
+// Say writes a line that is no event.
 func (p *Plain) Say(text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -44,7 +44,7 @@ func TestEachTextOfARefusalHasARow(t *testing.T) {
 }
 
 func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
-	m := open(t, newStand(), options(t, newStand(), 4, "de"), 80, 24).Model
+	m := open(t, newFakeStation(), options(t, newFakeStation(), 4, "de"), 80, 24).Model
 	for _, test := range []struct {
 		name, key string
 		err       error

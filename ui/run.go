@@ -38,12 +38,13 @@ func Run(ctx context.Context, o Options, in io.Reader) (err error) {
 	return nil
 }
 
-// runProgram runs the event loop of bubbletea on keys, and a painter beside it. bubbletea itself gets no output.
+// runProgram runs bubbletea's event loop for keys and messages, and a painter beside it. bubbletea gets no output, so that it
+// can ask the terminal nothing.
 func runProgram(ctx context.Context, m Model, in io.Reader) error {
 	painted := &paintedModel{Model: m}
 	program := tea.NewProgram(painted, tea.WithInput(in), tea.WithOutput(io.Discard), tea.WithoutRenderer(), tea.WithFPS(1),
 		tea.WithoutSignalHandler(), tea.WithFilter(sized(m.o.Out)))
-	// Quitting, and not tea.WithContext, which would close the terminal under its reader.
+	// tea.WithContext would close the terminal while it is read.
 	defer context.AfterFunc(ctx, program.Quit)()
 	painted.painter = startPainter(m.o.Out, program.Quit)
 	defer watchSize(program.Send)()
@@ -67,10 +68,10 @@ func (p *paintedModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return p, cmd
 }
 
-// View implements tea.Model: there is no renderer that would need one.
+// View implements tea.Model. Nothing draws it.
 func (*paintedModel) View() tea.View { return tea.View{} }
 
-// bell rings, between two frames.
+// bell rings the terminal's bell.
 func bell(out io.Writer) tea.Cmd {
 	return func() tea.Msg {
 		if _, err := io.WriteString(out, "\a"); err != nil {

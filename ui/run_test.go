@@ -57,7 +57,7 @@ func (t *terminal) typeText(text string) {
 }
 
 // onTerminal runs the screen on a real pseudo-terminal; the channel gives how it ended.
-func onTerminal(t *testing.T, ctx context.Context, s *stand) (*terminal, Options, <-chan error) {
+func onTerminal(t *testing.T, ctx context.Context, s *fakeStation) (*terminal, Options, <-chan error) {
 	t.Helper()
 	term := newTerminal(t, 100, 30)
 	o := options(t, s, 8, "en")
@@ -68,7 +68,7 @@ func onTerminal(t *testing.T, ctx context.Context, s *stand) (*terminal, Options
 }
 
 func TestAShiftOnATerminal(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	term, o, over := onTerminal(t, t.Context(), s)
 	term.waitFor("The bench is ready.")
 	term.typeText("g")
@@ -99,7 +99,7 @@ func TestAShiftOnATerminal(t *testing.T) {
 // The caller ends the screen when the terminal goes away (SIGHUP) or it is told to stop.
 func TestTheScreenEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	term, _, over := onTerminal(t, ctx, newStand())
+	term, _, over := onTerminal(t, ctx, newFakeStation())
 	term.waitFor("The bench is ready.")
 	cancel()
 	if err := <-over; err != nil {

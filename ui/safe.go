@@ -8,17 +8,17 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// What comes from boards, scanners, databases and errors is made harmless
-// before it gets anywhere near the terminal: clean is the only door.
+// Text from boards, scanners, databases and errors may hold anything. Each such text goes
+// through clean before it is drawn.
 
 const (
 	longestLabel = 512  // runes of one label; the rest is cut
 	longestLine  = 8192 // runes of a line of a longer text
 )
 
-// clean makes one line of printable text of anything: control, format (such as a
-// change of direction) and unassigned characters and octets that are not UTF-8
-// become "?", marks without a width of their own are dropped.
+// clean makes one line of printable text of any text. Control characters, format characters (such as a
+// change of direction), unassigned characters and octets that are not UTF-8 become "?".
+// Marks that have no width of their own are dropped.
 func clean(s string) string { return cleanUpTo(s, longestLabel) }
 
 func cleanUpTo(s string, longest int) string {
@@ -93,7 +93,7 @@ func clip(s string, columns int, ellipsis string) string {
 	return s
 }
 
-// tail cuts a clean text at its beginning: names of ports and bays differ at their ends.
+// tail cuts a clean text at its beginning, because the names of ports and bays differ at their ends.
 func tail(s string, columns int, ellipsis string) string {
 	for whole := width(s); whole > columns && s != ""; {
 		s = s[len(cut(s, 1)):]
@@ -149,7 +149,7 @@ func cut(s string, columns int) string {
 	return s
 }
 
-// toASCII writes a text for a terminal that knows no other characters.
+// toASCII replaces the characters that are not ASCII.
 func toASCII(s string) string {
 	if harmless(s) {
 		return s

@@ -9,33 +9,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// A scanner types a label in a few milliseconds a character and ends with enter.
-// People do not. The gatherer holds back each character for a moment: if nothing
-// follows it was a key, if more follows it is a scan, and from then on nothing of it is a
-// key, even if the rest comes late. A key that only shows something does so at once.
+// A scanner types a label with a few milliseconds for each character, and ends with enter.
+// People are slower. The scanBuffer holds each character for a moment. If nothing follows, the character is a key. If
+// another one follows, both belong to a scan, and so does all that comes until the scan ends, even if it comes late.
+// A key that only changes what is shown works at once, and is undone if it was no key.
 const (
-	keyHold   = 30 * time.Millisecond  // how long one character may be a scan's first one
+	keyHold   = 30 * time.Millisecond  // how long a character is held
 	scanPause = 400 * time.Millisecond // how long a scan may pause in the middle
-	longest   = 256                    // characters of a scan
+	longest   = 256                    // octets of a scan
 )
 
-// A gatherer holds characters that are not yet known to be keys.
-type gatherer struct {
+// A scanBuffer holds characters that may be keys or the beginning of a scan.
+type scanBuffer struct {
 	held  string
 	burst bool
-	turn  int // of the timer that counts
-	// before is the screen before the held character was taken for a key, nil if it was not.
+	turn  int // of the newest timer; older ones count no more
+	// before is the state before the held character acted as a key. nil: it has not acted.
 	before *Model
 }
 
 // heldMsg says that nothing came after a character for as long as it may be held.
 type heldMsg struct {
 	turn   int
-	waited bool // also for what was on its way
+	waited bool // a second time, for characters that were on their way
 }
 
-// take adds characters, which came in one go.
-func (g gatherer) take(text string) (gatherer, tea.Cmd) {
+// take adds characters that came together.
+func (g scanBuffer) take(text string) (scanBuffer, tea.Cmd) {
 	g.burst = g.burst || g.held != "" || utf8.RuneCountInString(text) > 1
 	if len(g.held) < longest {
 		g.held += text
@@ -48,12 +48,12 @@ func (g gatherer) take(text string) (gatherer, tea.Cmd) {
 	return g, g.wait(hold, false)
 }
 
-func (g gatherer) wait(hold time.Duration, waited bool) tea.Cmd {
+func (g scanBuffer) wait(hold time.Duration, waited bool) tea.Cmd {
 	return tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{g.turn, waited} })
 }
 
 // drop forgets what is held.
-func (g gatherer) drop() gatherer { return gatherer{turn: g.turn + 1} }
+func (g scanBuffer) drop() scanBuffer { return scanBuffer{turn: g.turn + 1} }
 
 // scanKind is what a label is for.
 type scanKind uint8
@@ -72,8 +72,8 @@ type Prefixes struct{ Badge, Order, Bay string }
 // Labels that the documentation shows how to print.
 func defaultPrefixes() Prefixes { return Prefixes{Badge: "OP-", Order: "WO-", Bay: "BAY-"} }
 
-// readScan says what was scanned. Badge and order keep their prefix: it is part of
-// what is printed on them; a bay's is removed.
+// readScan tells what was scanned. The prefix of a badge or an order is a part of its name, the prefix of a bay
+// is not.
 func (p Prefixes) readScan(text string) (scanKind, string) {
 	text = strings.TrimSpace(text)
 	if id, err := uuid.Parse(text); err == nil && len(text) == 36 {

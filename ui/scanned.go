@@ -40,13 +40,13 @@ func (m Model) scannedBay(name string) (Model, tea.Cmd) {
 	if i < 0 {
 		return m.refuse(m.t("scan.nobay", m.clean(name))), nil
 	}
-	m.selected, m.screen = i, screenBench
+	m.selected, m.screen = i, screenDashboard
 	return m.say(m.t("scan.bay", m.clean(m.bays[i].name))), nil
 }
 
-// scannedBoard checks the bay that holds this board, or starts it in the chosen bay.
+// scannedBoard goes to the bay that holds this board, or starts the board in the chosen bay.
 func (m Model) scannedBoard(id string) (Model, tea.Cmd) {
-	m.screen = screenBench
+	m.screen = screenDashboard
 	if i := m.holds(id); i >= 0 {
 		return m.scannedKnown(i, id)
 	}
@@ -89,7 +89,7 @@ func (m Model) scannedKnown(i int, id string) (Model, tea.Cmd) {
 	return m.startExpecting(id)
 }
 
-// short is the part of a BoardID that people compare.
+// short is the beginning of a BoardID, which is what people compare.
 func short(id string) string {
 	if id == "" {
 		return "?"

@@ -12,7 +12,7 @@ import (
 	"hallmark/station"
 )
 
-// A shift counts what ended since it began. It is a value: add gives another one.
+// A shift counts the Runs that ended since it began. It is a value: add gives another shift.
 type shift struct {
 	began    time.Time
 	first    time.Time // when its first Run began, zero before that
@@ -42,7 +42,7 @@ func (s stepSum) mean() time.Duration { return s.took / time.Duration(max(1, s.c
 
 func newShift(began time.Time) shift { return shift{began: began} }
 
-// shift is the one under way when the screen opens.
+// shift is the current shift when the screen opens.
 func (o *Options) shift(now time.Time) shift {
 	if o.ShiftBegan != nil {
 		now = o.ShiftBegan(now)
@@ -50,7 +50,7 @@ func (o *Options) shift(now time.Time) shift {
 	return newShift(now)
 }
 
-// earlierMsg is what is on record of the shift, counted.
+// earlierMsg brings the Runs of the shift that are on record, counted.
 type earlierMsg struct {
 	shift   shift
 	counted map[uuid.UUID]bool // by Run
@@ -73,7 +73,7 @@ func (m Model) recall() tea.Cmd {
 	})
 }
 
-// recalled counts what is on record before what has ended meanwhile, each Run once.
+// recalled counts the Runs on record, then those that have ended meanwhile, each Run once.
 func (m Model) recalled(msg earlierMsg) Model {
 	live := slices.DeleteFunc(slices.Clone(m.live), func(r station.Run) bool { return msg.counted[r.ID] })
 	m.live, m.o.Earlier = nil, nil
@@ -93,7 +93,7 @@ func (m Model) count(run *station.Run) Model {
 	return m
 }
 
-// add takes Runs that ended.
+// add counts Runs that ended.
 func (s shift) add(runs ...station.Run) shift {
 	s.endings, s.reasons, s.steps = with(s.endings), with(s.reasons), with(s.steps)
 	s.boards, s.tried, s.passed, s.passes = with(s.boards), with(s.tried), with(s.passed), slices.Clip(s.passes)
@@ -104,7 +104,7 @@ func (s shift) add(runs ...station.Run) shift {
 	return s
 }
 
-// count changes the maps, which must be the shift's own.
+// count changes the maps, which no other shift may share.
 func (s *shift) count(run *station.Run) {
 	s.attempts++
 	if s.first.IsZero() {
@@ -126,7 +126,7 @@ func (s *shift) count(run *station.Run) {
 	}
 }
 
-// board counts what the Run says of its board.
+// board counts the board of a Run.
 func (s *shift) board(run *station.Run, id string) {
 	good, key := run.Ending == station.Pass, id+" "+string(run.Purpose)
 	if first, seen := s.boards[id]; !seen {
@@ -159,10 +159,10 @@ func (s shift) slowest() string {
 	return name
 }
 
-// enough is how long boards must have been run before their rate means anything.
+// enough is how long a shift must have worked before its rate means anything.
 const enough = 2 * time.Minute
 
-// working is since when this shift runs boards, zero when it has run none.
+// working is when this shift began its first Run, zero when it has had none.
 func (s shift) working() time.Time {
 	if s.first.Before(s.began) && !s.first.IsZero() {
 		return s.began
@@ -170,8 +170,8 @@ func (s shift) working() time.Time {
 	return s.first
 }
 
-// perHour is the number of boards that passed in the last hour, or scaled up when boards are
-// run for less. It is 0 before enough of the shift has been worked.
+// perHour is the number of boards that passed in the last hour. In the first hour of work it is scaled up. It is 0 before
+// the shift has worked long enough.
 func (s shift) perHour(now time.Time) float64 {
 	window := min(now.Sub(s.working()), time.Hour)
 	if s.first.IsZero() || window < enough {
@@ -193,7 +193,7 @@ func (s shift) takt(now time.Time) time.Duration {
 	return time.Duration(float64(time.Hour) / rate)
 }
 
-// firstPass gives how many boards passed at their first try, of how many.
+// firstPass gives the number of boards that passed at their first try, and the number of all boards.
 func (s shift) firstPass() (good, all int) {
 	for _, first := range s.boards {
 		if first {

@@ -21,7 +21,7 @@ func begun(now time.Time) time.Time {
 }
 
 func TestTheShiftGoesOnInANewScreen(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 4, "en")
 	o.Now = func() time.Time { return at(3 * 3600) }
 	o.ShiftBegan = begun
@@ -59,7 +59,7 @@ func TestTheShiftGoesOnInANewScreen(t *testing.T) {
 }
 
 func TestARecordThatCannotBeReadLeavesTheNumbersOfTheScreen(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 2, "en")
 	o.Earlier = func(context.Context, time.Time) ([]station.Run, error) { return nil, errors.New("disk gone") }
 	d := drive(t, 2, 100, 30, "en")
@@ -134,13 +134,13 @@ func TestAWarningDoesNotKeepTheShiftFromBeginning(t *testing.T) {
 	d.checks.checks = []Check{{Name: "HSM", State: CheckOK}, {Name: "certificates", State: CheckWarn, Finding: "ends in 20 days", Next: "renew it"}}
 	d.shows("ends in 20 days")
 	d.shows("renew it")
-	if d.key("g"); d.screen != screenBench {
+	if d.key("g"); d.screen != screenDashboard {
 		t.Errorf("a warning stops the shift:\n%s", d.View())
 	}
 }
 
 func TestThePINIsInNoPictureOfTheModel(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	o := options(t, s, 2, "en")
 	o.Opener = s
 	d := open(t, s, o, 80, 24)
@@ -156,7 +156,7 @@ func TestThePINIsInNoPictureOfTheModel(t *testing.T) {
 
 func TestWhatTheTokenSaysOfItsPINIsSaid(t *testing.T) {
 	for err, words := range map[error]string{errPINRefused: "The PIN was refused", errPINLast: "one try left", errPINLocked: "The PIN is locked"} {
-		s := newStand()
+		s := newFakeStation()
 		o := options(t, s, 2, "en")
 		o.Opener = s
 		s.refusal = errors.Join(err)

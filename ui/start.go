@@ -8,11 +8,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Start of shift: the PIN where it is typed, then every part of the bench is
-// examined, the verifier's self-test among them. The doctor view shows the same list.
+// The start of a shift: the operator types the PIN where one is asked for, then every part of the station is
+// checked, the verifier's self-test among them. The screen of the doctor shows the same list.
 
 type checksView struct {
-	turn    int // of the examination that counts
+	turn    int // of the newest checks; the results of older ones are dropped
 	checks  []Check
 	running bool
 	done    bool
@@ -25,15 +25,15 @@ type checkMsg struct {
 	check Check
 	end   bool
 	rest  <-chan Check
-	stop  context.CancelFunc // ends the examination
+	stop  context.CancelFunc // ends the checks
 }
 
-// firstTurn is the turn of the examination that Init began.
+// firstTurn is the turn of the checks that Init began.
 const firstTurn = 1
 
 const answerDoctor = 2 * time.Minute
 
-// examine begins the examination that checked expects.
+// examine begins the checks.
 func (m Model) examine() tea.Cmd {
 	if m.o.Doctor == nil {
 		return nil
@@ -61,7 +61,7 @@ func closedChecks() <-chan Check {
 	return c
 }
 
-// receive waits for the check after the last one.
+// receive waits for the next check.
 func receive(last checkMsg) tea.Msg {
 	check, more := <-last.rest
 	return checkMsg{turn: last.turn, check: check, end: !more, rest: last.rest, stop: last.stop}
@@ -69,7 +69,7 @@ func receive(last checkMsg) tea.Msg {
 
 func (m Model) checked(msg checkMsg) (Model, tea.Cmd) {
 	if msg.turn != max(firstTurn, m.checks.turn) {
-		msg.stop() // of an examination that was left
+		msg.stop() // the operator has left that screen
 		return m, nil
 	}
 	if msg.end {
@@ -134,14 +134,14 @@ func (m Model) whyNotBegin() string {
 }
 
 func (m Model) begin() (Model, tea.Cmd) {
-	m.screen, m.scroll = screenBench, 0
+	m.screen, m.scroll = screenDashboard, 0
 	if m.o.ShiftBegan == nil {
 		m.shift = newShift(m.now)
 	}
 	return m, nil
 }
 
-// unlock hands the PIN over and forgets it. A label in its place is no try at all.
+// unlock hands the PIN over and overwrites it. A label is no PIN: it is refused and costs no try.
 func (m Model) unlock() (Model, tea.Cmd) {
 	typed := m.field.text
 	defer wipe(typed)

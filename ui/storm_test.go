@@ -11,7 +11,7 @@ import (
 )
 
 // atTheBench runs the screen on a terminal and begins the shift.
-func atTheBench(t *testing.T, s *stand) (*terminal, Options, <-chan error) {
+func atTheBench(t *testing.T, s *fakeStation) (*terminal, Options, <-chan error) {
 	t.Helper()
 	term, o, over := onTerminal(t, t.Context(), s)
 	term.waitFor("The bench is ready.")
@@ -44,7 +44,7 @@ func (t *terminal) leaves(over <-chan error) {
 
 func TestAStormOfEventsLosesNoEndingAndNoKey(t *testing.T) {
 	const runs, steps = 20, 10 // of each of 32 bays: as much as a second of the busiest bench
-	s := newStand()
+	s := newFakeStation()
 	term, o, over := atTheBench(t, s)
 	var bays sync.WaitGroup
 	for b := range 32 {
@@ -67,7 +67,7 @@ func TestAStormOfEventsLosesNoEndingAndNoKey(t *testing.T) {
 }
 
 // panicky is a station whose every answer is a panic.
-type panicky struct{ *stand }
+type panicky struct{ *fakeStation }
 
 func (panicky) Facts(context.Context) (Facts, error)                  { panic("no facts") }
 func (panicky) Search(context.Context, Query) ([]Row, error)          { panic("no history") }
@@ -75,11 +75,11 @@ func (panicky) Start(context.Context, Start) error                    { panic("n
 func (panicky) Switch(context.Context, string, string) (Order, error) { panic("no order") }
 
 func TestPanicsBehindTheScreenLeaveItStanding(t *testing.T) {
-	p := panicky{newStand()}
-	o := options(t, p.stand, 4, "en")
-	o.Line, o.Facts, o.History, o.Orders = p, p, p, p
-	d := open(t, p.stand, o, 100, 30)
-	d.screen, d.operator = screenBench, p.badges["OP-17"]
+	p := panicky{newFakeStation()}
+	o := options(t, p.fakeStation, 4, "en")
+	o.Controller, o.Facts, o.History, o.Orders = p, p, p, p
+	d := open(t, p.fakeStation, o, 100, 30)
+	d.screen, d.operator = screenDashboard, p.badges["OP-17"]
 	for key, want := range map[string]string{"1": "no start", "h": "no history"} {
 		d.key(key)
 		d.shows(want)
@@ -95,7 +95,7 @@ func TestPanicsBehindTheScreenLeaveItStanding(t *testing.T) {
 
 // What a terminal sends for pasted text (bracketed paste) and what a scanner types.
 func TestNothingThatComesInABurstIsAKey(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	term, _, over := atTheBench(t, s)
 	term.answers([][2]string{
 		{"\x1b[200~XyqyO1\r\x1b[201~", "Pasted text is not taken"},

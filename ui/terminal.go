@@ -16,14 +16,14 @@ import (
 const (
 	clearScreen = ansi.ResetStyle + ansi.EraseEntireScreen
 
-	// A screen of its own without a cursor; what is pasted comes marked as pasted.
+	// The alternate screen, without a cursor. Pasted text comes with marks around it (bracketed paste).
 	takeScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + ansi.SetModeBracketedPaste
 	giveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
 )
 
-// takeTerminal takes the terminal for the screen: each key comes at once, and none is shown. The function that it
-// returns gives the terminal back as it was. Nothing is asked of the terminal: a serial console does not answer, and an
-// answer that comes late, or in two parts, would be taken for keys.
+// takeTerminal makes the terminal ready for the screen: each key comes at once and is not shown. The function give
+// makes the terminal as it was. The terminal is asked nothing: a serial console does not answer, and an answer that
+// comes late, or in two parts, would be taken for keys.
 func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 	restore := func() error { return nil }
 	if fd, ok := terminalOf(in); ok {
@@ -71,8 +71,8 @@ func sizeOf(out io.Writer) tea.WindowSizeMsg {
 	return tea.WindowSizeMsg{Width: usualWidth, Height: usualHeight}
 }
 
-// sized asks the terminal for its size wherever a message brings one. bubbletea has no terminal to ask, and
-// a size that comes from the input, as a label may hold it, is none.
+// sized puts the size of the terminal into each message of a size. bubbletea does not know the terminal, and an escape
+// sequence in the input, which a label may hold, must not change the size.
 func sized(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
 		if _, ok := msg.(tea.WindowSizeMsg); ok {
@@ -82,7 +82,7 @@ func sized(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
 	}
 }
 
-// watchSize sends a message whenever the terminal gets another size, until the function that it returns is called.
+// watchSize sends a message whenever the terminal gets another size, until stop is called.
 func watchSize(send func(tea.Msg)) (stop func()) {
 	changed, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(changed, syscall.SIGWINCH)

@@ -48,7 +48,7 @@ func TestTheScreenAsksTheTerminalNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			term, _, over := onTerminal(t, ctx, newStand())
+			term, _, over := onTerminal(t, ctx, newFakeStation())
 			term.waitFor("The bench is ready.")
 			cancel()
 			if err := <-over; err != nil {
@@ -67,7 +67,7 @@ func TestNoKeyIsWrittenToAFile(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	t.Setenv("TEA_TRACE", trace)
 	ctx, cancel := context.WithCancel(t.Context())
-	term, _, over := onTerminal(t, ctx, newStand())
+	term, _, over := onTerminal(t, ctx, newFakeStation())
 	term.waitFor("The bench is ready.")
 	term.typeText("?")
 	term.waitFor("Any key closes this")
@@ -81,7 +81,7 @@ func TestNoKeyIsWrittenToAFile(t *testing.T) {
 }
 
 func TestAnswersThatNobodyAskedForAreNoKeysAndChangeNothing(t *testing.T) {
-	s := newStand()
+	s := newFakeStation()
 	term := newTerminal(t, 100, 30)
 	o := options(t, s, 8, "en")
 	o.Out, o.Opener = term.Program, s

@@ -8,17 +8,16 @@
 //     ending is a word, a shape and a colour, with the next action below it, and
 //     stays until the next board of that bay.
 //   - A scanner is a fast keyboard that ends in enter. What comes that fast is a
-//     scan and never a shortcut (see gatherer). Pasted text is refused.
-//   - What cannot be undone asks in a dialog that says what will happen. A dialog
-//     is confirmed by one deliberate key, never by enter, and a scan closes nothing.
-//   - Every key is in the keymap, with the reason why it does nothing just now. The
-//     footer, the help and the dispatcher read the same list.
+//     scan and never a shortcut (see scanBuffer). Pasted text is refused.
+//   - Before something that cannot be undone a dialog says what will happen. A dialog
+//     is confirmed by one key, never by enter or by a scan.
+//   - Footer, help and the handling of keys read the same list of actions. A key that does
+//     nothing just now says why.
 //   - Texts are in package catalogue; what comes from outside goes through clean.
 //
-// [Model] is a value: Update returns another one. Slow work is a tea.Cmd with a
-// bound on its time. Events are collected in a [Feed] and drawn at most every
-// [Options.Interval], however many there are. [Plain] is the interface for terminals that
-// are none, and for screen readers.
+// [Model] is a value: Update returns another one, and a painter draws the newest. Slow work is a tea.Cmd with a
+// bound on its time. Events are collected in a [Feed] and drawn ten times a second, however
+// many there are. [Plain] is the interface for screen readers and for output that is no terminal.
 //
-// What the interface needs of the rest of the station is in needs.go.
+// What the interface needs of the rest of the station is in interfaces.go.
 package ui

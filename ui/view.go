@@ -27,12 +27,12 @@ func (m Model) View() tea.View {
 	return tea.NewView(m.canvas(nil).String())
 }
 
-// canvas draws the screen, on a canvas that is not needed any more if there is one of that size. A panic shows as a
-// plain message; Runs do not notice.
+// canvas draws the screen. It takes the spare canvas if that has the right size. A panic while drawing becomes a message
+// on the screen; Runs go on.
 func (m *Model) canvas(spare *canvas) (c *canvas) {
 	c = spare
 	if c == nil || c.w != m.w || c.h != m.h {
-		c = newCanvas(m.w, m.h, m.look)
+		c = newCanvas(m.w, m.h, m.theme)
 	}
 	defer func() {
 		if value := recover(); value != nil {
@@ -49,10 +49,10 @@ func (m *Model) canvas(spare *canvas) (c *canvas) {
 	return c
 }
 
-// drawTooSmall says so in as many lines as there are, and still says what runs.
+// drawTooSmall says that the terminal is too small, and how many Runs there are.
 func (m Model) drawTooSmall(c *canvas) {
-	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.look.shapes.ellipsis)
-	m.drawLines(c, strong, append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.look.shapes.ellipsis)...))
+	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.theme.shapes.ellipsis)
+	m.drawLines(c, strong, append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.theme.shapes.ellipsis)...))
 }
 
 func (m Model) drawLines(c *canvas, s style, lines []string) {
@@ -90,11 +90,11 @@ func (m Model) drawScreen(c *canvas, r rect) {
 	case screenNumbers:
 		m.drawNumbers(c, r)
 	default:
-		m.drawBench(c, r)
+		m.drawDashboard(c, r)
 	}
 }
 
-// drawHeader: who, what and when, then the state of what the line stands on.
+// drawHeader draws station, operator, order and time, and below them the states.
 func (m Model) drawHeader(c *canvas) {
 	c.fill(0, 0, c.w, 2, bar, ' ')
 	c.right(c.w-1, 0, 8, bar, clockTime(m.now))
@@ -126,7 +126,7 @@ type stateText struct {
 	text string
 }
 
-// states lists what the line stands on, what is wrong first.
+// states lists HSM, clock and audit log, first those with something wrong.
 func (m Model) states() []stateText {
 	var wrong, fine []stateText
 	add := func(s style, text string) {
@@ -175,7 +175,7 @@ func (m Model) drawStates(c *canvas) {
 	x := 1
 	for i, state := range m.states() {
 		if i > 0 && state.s == bar {
-			x = c.put(x, 1, c.w-x-1, bar, m.look.shapes.dot)
+			x = c.put(x, 1, c.w-x-1, bar, m.theme.shapes.dot)
 		} else if i > 0 {
 			x++
 		}
@@ -187,7 +187,7 @@ func (m Model) drawStates(c *canvas) {
 	}
 }
 
-// drawMessage: the answer to the last key, else what holds the line up, else the chosen bay.
+// drawMessage draws the answer to the last key, or else why no Run starts, or else the chosen bay.
 func (m Model) drawMessage(c *canvas) {
 	s, text := m.message()
 	if s != plain {
@@ -224,18 +224,18 @@ func (m Model) message() (style, string) {
 		return barWarn, m.t("banner.signin")
 	case m.factsBad != "":
 		return barWarn, m.t("banner.blind", m.factsBad)
-	case m.screen == screenBench:
+	case m.screen == screenDashboard:
 		return plain, m.bayText()
 	}
 	return plain, ""
 }
 
-// bayText says of the chosen bay what does not fit its tile.
+// bayText says in one line what the tile of the chosen bay may have no room for.
 func (m Model) bayText() string {
 	b := m.bay()
 	label := m.t("bay.chosen", m.clean(b.name))
 	if key := m.secondKey(b.run.Purpose); b.begun && key != "" {
-		label += " " + m.t("purpose.key", key) + m.look.shapes.dot
+		label += " " + m.t("purpose.key", key) + m.theme.shapes.dot
 	}
 	switch {
 	case b.facts.Stopped != "":
@@ -243,13 +243,13 @@ func (m Model) bayText() string {
 	case b.facts.Skipped != "":
 		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
 	case !b.begun:
-		return label + " " + m.idleText(b) + m.look.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
+		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
 	case b.busy():
 		return label + " " + m.stepName(b.step)
 	case b.run.Ending == station.Pass:
-		return label + " " + m.ending(b.run.Ending) + m.look.shapes.dot + m.nextAction(m.selected, b.run.Ending, "")
+		return label + " " + m.ending(b.run.Ending) + m.theme.shapes.dot + m.nextAction(m.selected, b.run.Ending, "")
 	}
-	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.look.shapes.dot +
+	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.theme.shapes.dot +
 		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
 }
 
@@ -262,12 +262,12 @@ func (m Model) drawField(c *canvas, x, y, w int, label string) {
 	end := c.put(x, y, w, strong, label+" ")
 	text := m.clean(string(m.field.text))
 	for width(text) > w-(end-x)-1 && text != "" {
-		text = text[len(cut(text, 1)):] // the end of a long text is what is being typed
+		text = text[len(cut(text, 1)):] // show the end of a long text, where somebody types
 	}
 	c.put(end, y, w-(end-x), plain, text+"_")
 }
 
-// drawFooter shows the keys that work now, as many as there is room for; help and quit always.
+// drawFooter shows help and quit, and as many of the keys that work now as there is room for.
 func (m Model) drawFooter(c *canvas) {
 	y := c.h - 1
 	if m.dialog != nil || m.field != nil {
@@ -312,8 +312,8 @@ func (m Model) footerHint() string {
 	return m.t("field.keys")
 }
 
-// drawHelp lists every key of this screen; a key that does nothing says why. It
-// leaves the header alone, and takes two columns where one is too high.
+// drawHelp lists every key of this screen, and why a key does nothing just now. The header stays
+// visible. Where one column is too high there are two.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
 		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.names[0])
@@ -326,7 +326,7 @@ func (m Model) drawHelp(c *canvas) {
 	h := min(c.h-2, rows+3)
 	x, y := (c.w-w)/2, 2+max(0, (c.h-2-h)/2)
 	c.fill(x, y, w, h, plain, ' ')
-	c.box(x, y, w, h, strong, m.look.shapes.frame)
+	c.box(x, y, w, h, strong, m.theme.shapes.frame)
 	c.centre(x, y, w, strong, " "+m.t("help.title")+" ")
 	part := (w - 3) / columns
 	for i, a := range actions {
@@ -343,8 +343,8 @@ func (m Model) drawHelp(c *canvas) {
 
 func clockTime(at time.Time) string { return at.Format("15:04:05") }
 
-// seconds shows how long something took: milliseconds below a tenth, tenths below a
-// hundred seconds, then minutes.
+// seconds shows how long something took: in milliseconds below a tenth of a second, in tenths below a
+// hundred seconds, otherwise in minutes and seconds.
 func seconds(d time.Duration) string {
 	if d < 0 {
 		d = 0
@@ -379,7 +379,7 @@ func (m Model) ending(e station.Ending) string { return m.t("ending." + string(e
 
 // shaped names an ending with its shape.
 func (m Model) shaped(e station.Ending) string {
-	return string(m.look.shapes.ending[e]) + " " + m.ending(e)
+	return string(m.theme.shapes.ending[e]) + " " + m.ending(e)
 }
 
 func (m Model) stepName(i int) string {

@@ -17,8 +17,8 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// A stand is an in-memory stand-in for the rest of the station. It writes down what it is asked.
-type stand struct {
+// A fakeStation stands in for the rest of the station, in memory. It notes what it is asked for.
+type fakeStation struct {
 	mu      sync.Mutex
 	asked   []string
 	facts   Facts
@@ -33,20 +33,20 @@ type stand struct {
 	queries []Query
 }
 
-func (s *stand) note(format string, args ...any) error {
+func (s *fakeStation) note(format string, args ...any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, fmt.Sprintf(format, args...))
 	return s.refusal
 }
 
-func (s *stand) said() string {
+func (s *fakeStation) said() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.asked, "; ")
 }
 
-func (s *stand) Start(_ context.Context, a Start) error {
+func (s *fakeStation) Start(_ context.Context, a Start) error {
 	text := "start " + a.Bay + " by " + a.Operator
 	if a.Order != "" {
 		text += " for " + a.Order
@@ -59,32 +59,32 @@ func (s *stand) Start(_ context.Context, a Start) error {
 	}
 	return s.note("%s", text)
 }
-func (s *stand) Stop(_ context.Context, bay, operator string) error {
+func (s *fakeStation) Stop(_ context.Context, bay, operator string) error {
 	return s.note("stop %s by %s", bay, operator)
 }
-func (s *stand) Drain(_ context.Context, operator string) error {
+func (s *fakeStation) Drain(_ context.Context, operator string) error {
 	return s.note("drain by %s", operator)
 }
-func (s *stand) Skip(_ context.Context, bay, reason, operator string) error {
+func (s *fakeStation) Skip(_ context.Context, bay, reason, operator string) error {
 	return s.note("skip %s (%s) by %s", bay, reason, operator)
 }
-func (s *stand) Acknowledge(_ context.Context, bay, operator string) error {
+func (s *fakeStation) Acknowledge(_ context.Context, bay, operator string) error {
 	return s.note("acknowledge %s by %s", bay, operator)
 }
-func (s *stand) Automatic(_ context.Context, on bool, operator, order string) error {
+func (s *fakeStation) Automatic(_ context.Context, on bool, operator, order string) error {
 	return s.note("automatic %t by %s", on, operator)
 }
-func (s *stand) Facts(context.Context) (Facts, error) { return s.facts, nil }
-func (s *stand) SignIn(_ context.Context, badge string) (Operator, error) {
+func (s *fakeStation) Facts(context.Context) (Facts, error) { return s.facts, nil }
+func (s *fakeStation) SignIn(_ context.Context, badge string) (Operator, error) {
 	if operator, ok := s.badges[badge]; ok {
 		return operator, s.note("sign in %s", operator.ID)
 	}
 	return Operator{}, fmt.Errorf("signing in: %w", operate.ErrUnknownBadge)
 }
-func (s *stand) SignOut(_ context.Context, operator, why string) error {
+func (s *fakeStation) SignOut(_ context.Context, operator, why string) error {
 	return s.note("sign out %s: %s", operator, why)
 }
-func (s *stand) Switch(_ context.Context, id, operator string) (Order, error) {
+func (s *fakeStation) Switch(_ context.Context, id, operator string) (Order, error) {
 	order, ok := s.orders[id]
 	switch {
 	case !ok:
@@ -94,12 +94,12 @@ func (s *stand) Switch(_ context.Context, id, operator string) (Order, error) {
 	}
 	return order, s.note("order %s by %s", id, operator)
 }
-func (s *stand) Search(_ context.Context, q Query) ([]Row, error) {
+func (s *fakeStation) Search(_ context.Context, q Query) ([]Row, error) {
 	s.queries = append(s.queries, q)
 	return s.rows, nil
 }
-func (s *stand) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
-func (s *stand) Examine(context.Context) <-chan Check {
+func (s *fakeStation) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
+func (s *fakeStation) Examine(context.Context) <-chan Check {
 	c := make(chan Check, len(s.checks))
 	for _, check := range s.checks {
 		c <- check
@@ -107,11 +107,11 @@ func (s *stand) Examine(context.Context) <-chan Check {
 	close(c)
 	return c
 }
-func (s *stand) Unlock(_ context.Context, pin []byte) error {
+func (s *fakeStation) Unlock(_ context.Context, pin []byte) error {
 	s.pins, s.kept = append(s.pins, string(pin)), pin
 	return s.refusal
 }
-func (s *stand) Copy(_ context.Context, text string) (string, error) {
+func (s *fakeStation) Copy(_ context.Context, text string) (string, error) {
 	return "run.txt", s.note("copy %d lines", strings.Count(text, "\n"))
 }
 
@@ -128,8 +128,8 @@ func boardOf(n int) uuid.UUID {
 
 func runOf(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.Sprint("run ", n))) }
 
-func newStand() *stand {
-	return &stand{
+func newFakeStation() *fakeStation {
+	return &fakeStation{
 		facts: Facts{Order: Order{ID: "WO-4711", Product: "gateway", Quota: 500, Count: 123}, HSM: HSM{State: HSMReady}, Entries: 48213,
 			Anchored: at(-240), Automatic: true},
 		badges: map[string]Operator{"OP-17": {ID: "op17", Name: "M. Ortiz"}, "OP-18": {ID: "op18", Name: "J. Weiß"}},
@@ -145,16 +145,16 @@ func newStand() *stand {
 type driver struct {
 	t *testing.T
 	Model
-	stand *stand
+	station *fakeStation
 }
 
-func options(t testing.TB, s *stand, bays int, language string) Options {
+func options(t testing.TB, s *fakeStation, bays int, language string) Options {
 	t.Helper()
 	texts, err := catalogue.Load(language)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Needs: Needs{Line: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
+	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
 		Texts: texts, Feed: NewFeed(0), Station: "Hallmark Line 3", Steps: testSteps, Now: func() time.Time { return at(0) }, Out: io.Discard,
 		Takt: 12 * time.Second, IdleLock: 10 * time.Minute}
 	for i := range bays {
@@ -166,14 +166,14 @@ func options(t testing.TB, s *stand, bays int, language string) Options {
 // drive opens a screen at the bench with an operator signed in.
 func drive(t *testing.T, bays, w, h int, language string) *driver {
 	t.Helper()
-	s := newStand()
+	s := newFakeStation()
 	d := open(t, s, options(t, s, bays, language), w, h)
-	d.screen, d.operator = screenBench, s.badges["OP-17"]
+	d.screen, d.operator = screenDashboard, s.badges["OP-17"]
 	d.checks.done = true
 	return d
 }
 
-func open(t *testing.T, s *stand, o Options, w, h int) *driver {
+func open(t *testing.T, s *fakeStation, o Options, w, h int) *driver {
 	t.Helper()
 	m, err := New(t.Context(), o)
 	if err != nil {
@@ -219,8 +219,8 @@ func (d *driver) obey(cmd tea.Cmd) {
 	}
 }
 
-// typed is a key that types text: one character, or several that a terminal holds for one.
-func typed(text string) tea.KeyPressMsg { return tea.KeyPressMsg{Text: text} }
+// keyPress is a key that types text: one character, or several that the terminal sends as one.
+func keyPress(text string) tea.KeyPressMsg { return tea.KeyPressMsg{Text: text} }
 
 // View is what the screen shows.
 func (d *driver) View() string { return d.Model.View().Content }
@@ -234,7 +234,7 @@ func (d *driver) key(name string) {
 		return
 	}
 	for _, r := range name {
-		d.send(typed(string(r)))
+		d.send(keyPress(string(r)))
 		d.send(heldMsg{turn: d.held.turn})
 	}
 }
@@ -243,7 +243,7 @@ func (d *driver) key(name string) {
 func (d *driver) scan(label string) {
 	d.t.Helper()
 	for _, r := range label {
-		d.send(typed(string(r)))
+		d.send(keyPress(string(r)))
 	}
 	d.send(tea.KeyPressMsg{Code: tea.KeyEnter})
 }
@@ -258,7 +258,7 @@ func (d *driver) shows(text string) {
 
 func (d *driver) asked(want string) {
 	d.t.Helper()
-	if got := d.stand.said(); got != want {
+	if got := d.station.said(); got != want {
 		d.t.Errorf("asked for %q, want %q", got, want)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"hallmark/station"
 )
 
-// The bench: every bay has a fixed place. Bays that do not get a tile on a small
-// terminal get a row; which ones have tiles follows the chosen bay, page by page.
+// The dashboard: every bay has a fixed place. On a small terminal some bays have a tile and the others
+// one row; the chosen bay always has a tile.
 
 const (
 	tileWidth  = 20 // of the smallest tile, frame included
@@ -42,7 +42,7 @@ func (m Model) arrange(r rect) arrangement {
 	return m.arrangeRows(r)
 }
 
-// size compares tiles: a cell is twice as high as wide, and the tighter side counts.
+// size is larger for better tiles. The shorter side of a tile counts most; a cell is twice as high as wide.
 func (a arrangement) size() int { return min(a.w, a.h*2)*1000 + a.w*a.h }
 
 func (m Model) arrangeRows(r rect) arrangement {
@@ -57,11 +57,11 @@ func (m Model) arrangeRows(r rect) arrangement {
 		a.columns = rowColumns
 		return a
 	}
-	a.first = min(m.selected/a.tiles*a.tiles, n-a.tiles) // the last page is full, too
+	a.first = min(m.selected/a.tiles*a.tiles, n-a.tiles) // the last page is as full as the others
 	return a
 }
 
-func (m Model) drawBench(c *canvas, r rect) {
+func (m Model) drawDashboard(c *canvas, r rect) {
 	a := m.arrange(r)
 	for i := range a.tiles {
 		m.drawTile(c, rect{r.x + i%a.columns*a.w, r.y + i/a.columns*a.h, a.w, a.h}, a.first+i)
@@ -77,7 +77,7 @@ func (m Model) drawBench(c *canvas, r rect) {
 	}
 }
 
-// drawBayRow is a bay in one line: number, shape, word, or the running step.
+// drawBayRow draws a bay in one line: its number, and its ending or the running step.
 func (m Model) drawBayRow(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	number := plain
@@ -92,7 +92,7 @@ func (m Model) drawBayRow(c *canvas, r rect, i int) {
 	case b.facts.Skipped != "":
 		c.put(x, r.y, left, dim, m.t("tile.skipped"))
 	case b.busy():
-		c.put(x, r.y, left, running, string(m.look.shapes.now)+" "+m.stepName(b.step))
+		c.put(x, r.y, left, running, string(m.theme.shapes.now)+" "+m.stepName(b.step))
 	case b.ended():
 		_, s := endingStyles(b.run.Ending)
 		c.put(x, r.y, left, s, m.shaped(b.run.Ending))
@@ -122,7 +122,7 @@ func (b *bay) idleNext() string {
 // drawTile draws one bay.
 func (m Model) drawTile(c *canvas, r rect, i int) {
 	b := &m.bays[i]
-	frame, s := m.look.shapes.frame, dim
+	frame, s := m.theme.shapes.frame, dim
 	if b.begun {
 		s = plain
 	}
@@ -130,7 +130,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 		_, s = endingStyles(b.run.Ending)
 	}
 	if i == m.selected {
-		frame = m.look.shapes.chosenFrame
+		frame = m.theme.shapes.chosenFrame
 		if s == dim {
 			s = plain
 		}
@@ -152,7 +152,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	}
 }
 
-// drawTitle: number and name at the left, the board at the right.
+// drawTitle draws number and name of the bay at the left, and the board at the right.
 func (m Model) drawTitle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	label, id := m.bayKey(i), ""
@@ -164,7 +164,7 @@ func (m Model) drawTitle(c *canvas, r rect, i int) {
 		s = chosen
 	}
 	if strings.TrimLeft(label, "0") != strings.TrimLeft(b.name, "0") {
-		label += " " + tail(m.clean(b.name), r.w-6-width(id)-width(label), m.look.shapes.ellipsis)
+		label += " " + tail(m.clean(b.name), r.w-6-width(id)-width(label), m.theme.shapes.ellipsis)
 	}
 	c.put(r.x+1, r.y, r.w-2-width(id)-1, s, " "+label+" ")
 	c.right(r.x+r.w-1, r.y, r.w/2, plain, id)
@@ -174,39 +174,39 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	y := r.y + max(0, (r.h-4)/2)
 	c.centre(r.x, y, r.w, strong, m.idleText(b))
-	for n, line := range wrap(m.t(b.idleNext(), m.bayKey(i)), r.w, r.h-2, m.look.shapes.ellipsis) {
+	for n, line := range wrap(m.t(b.idleNext(), m.bayKey(i)), r.w, r.h-2, m.theme.shapes.ellipsis) {
 		c.centre(r.x, y+2+n, r.w, plain, line)
 	}
 }
 
-// drawHeld is a bay that takes no part.
+// drawHeld draws a bay that takes no part, and why.
 func (m Model) drawHeld(c *canvas, r rect, s style, word, why, next string) {
 	c.fill(r.x, r.y, r.w, 1, s, ' ')
 	c.centre(r.x, r.y, r.w, s, word)
-	lines := wrap(why, r.w, 2, m.look.shapes.ellipsis)
+	lines := wrap(why, r.w, 2, m.theme.shapes.ellipsis)
 	for n, line := range lines {
 		c.put(r.x, r.y+1+n, r.w, plain, line)
 	}
 	m.drawNext(c, rect{r.x, r.y + 1 + len(lines), r.w, r.h - 1 - len(lines)}, strong, next)
 }
 
-// drawNext is the next action, at the bottom of its place.
+// drawNext draws the next action, at the bottom of the rectangle.
 func (m Model) drawNext(c *canvas, r rect, s style, text string) {
-	mark := m.look.shapes.next
-	lines := wrap(mark+text, r.w, r.h, m.look.shapes.ellipsis)
+	mark := m.theme.shapes.next
+	lines := wrap(mark+text, r.w, r.h, m.theme.shapes.ellipsis)
 	for n, line := range lines {
 		c.put(r.x, r.y+r.h-len(lines)+n, r.w, s, line)
 	}
 }
 
-// drawRunning shows where a Run is: the step in words, a bar of steps, the time.
-// A tile that is high enough lists the steps, all of them or those around the running one.
+// drawRunning shows the progress of a Run: the step in words, a bar of steps, the time.
+// A tile that is high enough lists all steps, or those before and after the running one.
 func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	y := r.y
 	if r.h >= 7 {
 		y = m.drawSteps(c, r, b, min(len(m.o.Steps), r.h-3))
 	} else {
-		c.put(r.x, y, r.w, running, string(m.look.shapes.now)+" "+m.stepName(b.step))
+		c.put(r.x, y, r.w, running, string(m.theme.shapes.now)+" "+m.stepName(b.step))
 		m.drawStepMarks(c, r.x, y+1, r.w, b)
 		y += 2
 	}
@@ -219,7 +219,7 @@ func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	}
 }
 
-// elapsed is a running time; it has no tenths, which nobody can read.
+// elapsed shows a time that runs. It has no tenths: nobody can read them.
 func elapsed(s float64) string {
 	whole := max(0, int(s))
 	if whole < 100 {
@@ -240,12 +240,12 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
 	first := min(max(0, b.step-rows/2), len(m.o.Steps)-rows)
 	for row := range rows {
 		i, y := first+row, r.y+row
-		s, mark := dim, m.look.shapes.todo
+		s, mark := dim, m.theme.shapes.todo
 		switch {
 		case i < b.step:
-			s, mark = plain, m.look.shapes.done
+			s, mark = plain, m.theme.shapes.done
 		case i == b.step:
-			s, mark = running, m.look.shapes.now
+			s, mark = running, m.theme.shapes.now
 		}
 		c.put(r.x, y, r.w, s, string(mark)+" "+m.stepName(i))
 		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step {
@@ -257,11 +257,11 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
 
 func (m Model) drawStepMarks(c *canvas, x, y, w int, b *bay) {
 	for i := range m.o.Steps {
-		mark, s := m.look.shapes.todo, dim
+		mark, s := m.theme.shapes.todo, dim
 		if i < b.step {
-			mark, s = m.look.shapes.done, plain
+			mark, s = m.theme.shapes.done, plain
 		} else if i == b.step {
-			mark, s = m.look.shapes.now, running
+			mark, s = m.theme.shapes.now, running
 		}
 		if i < w {
 			c.put(x+i, y, 1, s, string(mark))
@@ -271,8 +271,8 @@ func (m Model) drawStepMarks(c *canvas, x, y, w int, b *bay) {
 
 func (m Model) drawBar(c *canvas, x, y, w, step, steps int) {
 	full := w * max(0, step) / max(1, steps)
-	c.put(x, y, w, running, strings.Repeat(string(m.look.shapes.full), full))
-	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.look.shapes.empty), w-full))
+	c.put(x, y, w, running, strings.Repeat(string(m.theme.shapes.full), full))
+	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.theme.shapes.empty), w-full))
 }
 
 // drawEnded shows the ending as large as the tile allows, why, and what to do.
@@ -286,10 +286,10 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 		y++
 	}
 	next := m.nextAction(i, run.Ending, run.Reason)
-	nextLines := len(wrap(m.look.shapes.next+next, r.w, 3, m.look.shapes.ellipsis))
+	nextLines := len(wrap(m.theme.shapes.next+next, r.w, 3, m.theme.shapes.ellipsis))
 	var why []string
 	if run.Ending != station.Pass {
-		why = wrap(m.reason(run.Ending, run.Reason), r.w, max(1, r.y+r.h-y-1-nextLines), m.look.shapes.ellipsis)
+		why = wrap(m.reason(run.Ending, run.Reason), r.w, max(1, r.y+r.h-y-1-nextLines), m.theme.shapes.ellipsis)
 	}
 	y = m.drawWord(c, rect{r.x, y, r.w, r.y + r.h - y - len(why) - nextLines}, run.Ending, area)
 	for n, line := range why {
@@ -301,10 +301,10 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 // drawWord fills a band with the colour and the shape of the ending and writes its word into it,
 // in the largest letters that fit. It gives the line after the band.
 func (m Model) drawWord(c *canvas, r rect, e station.Ending, s style) int {
-	word, shape := m.ending(e), m.look.shapes.ending[e]
+	word, shape := m.ending(e), m.theme.shapes.ending[e]
 	h := min(max(1, r.h), 7)
 	c.fill(r.x, r.y, r.w, h, s, ' ')
-	large := largeWord(word, r.w, h, m.look.shapes)
+	large := largeWord(word, r.w, h, m.theme.shapes)
 	if large == nil || h <= len(large)+1 && r.w-width(large[0]) < 2 { // no room for the shape
 		m.drawSmallWord(c, rect{r.x, r.y, r.w, h}, s, word, shape)
 		return r.y + h

@@ -8,7 +8,7 @@ import (
 	"hallmark/station"
 )
 
-// A style is what a text means; what it looks like is decided in newLook.
+// A style says what a text means. newTheme decides how it looks.
 type style uint8
 
 const (
@@ -44,7 +44,7 @@ type shapes struct {
 	spark              []rune
 	cursor             rune
 	dot                string // between two facts
-	none               string // a figure that there is not
+	none               string // in the place of a number that is not known
 }
 
 type border struct {
@@ -70,16 +70,16 @@ func asciiShapes() shapes {
 	}
 }
 
-// A look is how this terminal shows things. It is made once and never changed.
-type look struct {
+// A theme is how this terminal shows things. It is made once and never changed.
+type theme struct {
 	ascii  bool
 	shapes shapes
 	codes  [styles]string // the sequence that begins a style, empty for plain
 }
 
-// newLook makes the look of a terminal. Without colour no style has an escape sequence at all (NO_COLOR, no-color.org).
-func newLook(colour, ascii bool) *look {
-	l := &look{ascii: ascii, shapes: unicodeShapes()}
+// newTheme makes a theme. Without colour no style has an escape sequence at all (NO_COLOR, no-color.org).
+func newTheme(colour, ascii bool) *theme {
+	l := &theme{ascii: ascii, shapes: unicodeShapes()}
 	if ascii {
 		l.shapes = asciiShapes()
 	}
@@ -91,7 +91,7 @@ func newLook(colour, ascii bool) *look {
 	return l
 }
 
-// hasColours reports whether the terminal that the environment names shows colours: those of DEC, from vt100 on, do not.
+// hasColours reports whether the terminal that the environment names shows colours. The terminals of DEC, such as a vt220, do not.
 func hasColours(getenv func(string) string) bool {
 	kind := getenv("TERM")
 	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !strings.HasPrefix(kind, "vt")

@@ -43,12 +43,12 @@ func TestEachTextThatIsAskedForIsThere(t *testing.T) {
 
 func TestColourIsThereUnlessRefused(t *testing.T) {
 	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
-	s := newStand()
+	s := newFakeStation()
 	for _, colour := range []bool{true, false} {
 		o := options(t, s, 4, "en")
 		o.Colour = colour
 		d := open(t, s, o, 80, 24)
-		d.screen = screenBench
+		d.screen = screenDashboard
 		d.send(EventMsg{ended(1, "1", station.Pass, "")})
 		if got := strings.Contains(d.View(), "\x1b["); got != colour {
 			t.Errorf("colour %t: escape sequences %t", colour, got)
@@ -99,12 +99,12 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestIncompleteOptionsAreRefused(t *testing.T) {
-	o := options(t, newStand(), 33, "en")
+	o := options(t, newFakeStation(), 33, "en")
 	if _, err := New(t.Context(), o); !errors.Is(err, ErrBays) {
 		t.Errorf("33 bays: %v", err)
 	}
-	o = options(t, newStand(), 4, "en")
-	o.Line = nil
+	o = options(t, newFakeStation(), 4, "en")
+	o.Controller = nil
 	if _, err := New(t.Context(), o); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("no line: %v", err)
 	}
@@ -113,14 +113,14 @@ func TestIncompleteOptionsAreRefused(t *testing.T) {
 // BenchmarkFrame is a full redraw at 200×50 with 32 busy bays: Update and View.
 func BenchmarkFrame(b *testing.B) {
 	b.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
-	s := newStand()
+	s := newFakeStation()
 	o := options(b, s, 32, "en")
 	o.Colour = true
 	m, err := New(b.Context(), o)
 	if err != nil {
 		b.Fatal(err)
 	}
-	m.screen, m.operator, m.w, m.h = screenBench, s.badges["OP-17"], 200, 50
+	m.screen, m.operator, m.w, m.h = screenDashboard, s.badges["OP-17"], 200, 50
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
 		began := time.Now()
@@ -144,9 +144,9 @@ func percentile(took []time.Duration, p int) float64 {
 
 func TestNoEndingIsGreyOnAColour(t *testing.T) {
 	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
-	look := newLook(true, false)
+	shown := newTheme(true, false)
 	for _, s := range []style{passed, rejected, faulted, aborted, barWarn, barAlarm} {
-		open := look.codes[s]
+		open := shown.codes[s]
 		if !strings.Contains(open, "4") || strings.Contains(open, "1;30") {
 			t.Errorf("style %d is %q: bold black is grey where bold is bright", s, open)
 		}

@@ -11,36 +11,36 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// typed sorts keys: into the open field, into a scan that may be coming, or to an action.
-func (m Model) typed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+// keyPressed gives a key to the open field, to a scan that may have begun, or to an action.
+func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	if m.field != nil && (!m.locked || m.field.purpose == fieldBadge) {
 		return m.fieldKey(msg)
 	}
 	if msg.Text != "" {
-		return m.gathered(msg)
+		return m.holdCharacter(msg)
 	}
 	if held := m.held.held; held != "" {
 		if slices.Contains([]string{"enter", "tab", "ctrl+j"}, msg.String()) {
-			m = m.takenBack()
+			m = m.undoHeld()
 			m.held = m.held.drop()
 			return m.scanned(held)
 		}
 		m.held = m.held.drop()
 	}
-	return m.pressed(msg)
+	return m.act(msg)
 }
 
-// gathered holds characters that may be a scan's. What the first one would do as a key,
-// if that only changes what is shown, need not wait: should more follow it is taken back.
-func (m Model) gathered(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+// holdCharacter holds a character, because a scan may begin with it. An action that only changes what is shown is done at
+// once; undoHeld undoes the action when another character follows.
+func (m Model) holdCharacter(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	first := m.held.held == "" && utf8.RuneCountInString(msg.Text) == 1
-	m = m.takenBack()
+	m = m.undoHeld()
 	var hold tea.Cmd
 	m.held, hold = m.held.take(msg.Text)
 	if !first {
 		return m, hold
 	}
-	next, does := m.pressed(msg)
+	next, does := m.act(msg)
 	if does != nil || next.field != m.field {
 		return m, hold
 	}
@@ -48,8 +48,8 @@ func (m Model) gathered(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return next, hold
 }
 
-// takenBack shows what was there before a key that was none.
-func (m Model) takenBack() Model {
+// undoHeld shows again what was there before a character that turned out to be no key.
+func (m Model) undoHeld() Model {
 	if was := m.held.before; was != nil {
 		m.screen, m.selected, m.scroll, m.helpShown = was.screen, was.selected, was.scroll, was.helpShown
 		m.dialog, m.notice, m.digits, m.history.cursor = was.dialog, was.notice, was.digits, was.history.cursor
@@ -58,8 +58,8 @@ func (m Model) takenBack() Model {
 	return m
 }
 
-// released is what becomes of characters after which nothing came.
-func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
+// holdEnded decides about the held characters when nothing came after them: one is a key, several are a scan without its end.
+func (m Model) holdEnded(msg heldMsg) (Model, tea.Cmd) {
 	if msg.turn != m.held.turn || m.held.held == "" {
 		return m, nil
 	}
@@ -76,10 +76,10 @@ func (m Model) released(msg heldMsg) (Model, tea.Cmd) {
 	case done:
 		return m, nil
 	}
-	return m.pressed(tea.KeyPressMsg{Text: held})
+	return m.act(tea.KeyPressMsg{Text: held})
 }
 
-// pasted refuses text that nobody typed or scanned, except where a text is looked for.
+// pasted refuses pasted text: nobody typed or scanned it. Only a search takes it.
 func (m Model) pasted(text string) (Model, tea.Cmd) {
 	m.held = m.held.drop()
 	if m.field != nil && m.field.purpose == fieldSearch && !m.locked {
@@ -91,8 +91,8 @@ func (m Model) pasted(text string) (Model, tea.Cmd) {
 	return m.refuse(m.t("scan.pasted")), nil
 }
 
-// pressed is one deliberate key.
-func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+// act does what one key asks for.
+func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	m.notice = notice{}
 	switch {
 	case m.dialog != nil:
@@ -103,7 +103,7 @@ func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	case m.locked && !m.keys.SignIn.matches(msg):
 		return m.refuse(m.t("locked.key", m.clean(m.operator.Name))), nil
 	}
-	if m.screen == screenBench && isDigit(msg.Text) {
+	if m.screen == screenDashboard && isDigit(msg.Text) {
 		return m.digit(msg.Text)
 	}
 	m.digits = ""
@@ -119,10 +119,10 @@ func (m Model) pressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return m.refuse(m.unknownKey(msg)), nil
 }
 
-// unknownKey says why a key that this screen does not have does nothing.
+// unknownKey says that this screen does not have the key, and which screen does.
 func (m Model) unknownKey(msg tea.KeyPressMsg) string {
 	name := m.clean(cmp.Or(msg.Text, msg.String()))
-	if m.screen != screenBench && (isDigit(msg.Text) || slices.ContainsFunc(m.benchActions(), func(a action) bool { return a.key.matches(msg) })) {
+	if m.screen != screenDashboard && (isDigit(msg.Text) || slices.ContainsFunc(m.dashboardActions(), func(a action) bool { return a.key.matches(msg) })) {
 		if m.screen == screenStart {
 			return m.t("key.start.first", name)
 		}
@@ -133,7 +133,7 @@ func (m Model) unknownKey(msg tea.KeyPressMsg) string {
 
 func isDigit(text string) bool { return len(text) == 1 && text >= "0" && text <= "9" }
 
-// bayKey is what to press for a bay: its number, of two digits on a bench with more than nine bays.
+// bayKey is the number of a bay, which starts it. With more than nine bays each number has two digits.
 func (m Model) bayKey(i int) string {
 	if len(m.bays) > 9 {
 		return fmt.Sprintf("%02d", i+1)
@@ -169,7 +169,7 @@ func (m Model) digit(d string) (Model, tea.Cmd) {
 type field struct {
 	purpose fieldPurpose
 	text    []rune
-	secret  bool
+	secret  bool // a PIN: each older copy of the text is overwritten
 }
 
 type fieldPurpose uint8

@@ -15,23 +15,23 @@ import (
 // Errors are shown to the operator in one line, as they are, unless they wrap
 // one of the sentinels that the catalogue has words for (see refusal.go).
 
-// Needs is what the interface asks of the rest of the station. Line, Bays and
-// Facts must be set; what is nil otherwise is not offered, and its key says so.
-type Needs struct {
-	Line    Line
-	Bays    Bays
-	Facts   FactsSource
-	Badges  Badges
-	Orders  Orders
-	History History
-	Detail  Details
-	Doctor  Doctor
-	Opener  Opener // nil: the PIN source is not a prompt
-	Copier  Copier // nil: there is no clipboard
+// Interfaces are the parts of the station that the screen calls. Controller, Bays and
+// Facts must be set. Where another one is nil, its keys say that it is not there.
+type Interfaces struct {
+	Controller Controller
+	Bays       Bays
+	Facts      FactsSource
+	Badges     Badges
+	Orders     Orders
+	History    History
+	Detail     Details
+	Doctor     Doctor
+	Opener     Opener // nil: the PIN source is not a prompt
+	Copier     Copier // nil: there is no clipboard
 }
 
-// Line starts and ends Runs. What comes of them arrives as events.
-type Line interface {
+// Controller starts and ends Runs. The events of the Feed say how they go.
+type Controller interface {
 	// Start begins a Run in a bay, or tries its board again, and returns as soon
 	// as that is decided. It refuses a bay that is running, skipped or stopped.
 	Start(ctx context.Context, s Start) error
