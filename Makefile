@@ -60,7 +60,7 @@ zephyr-suite:
 
 # Every figure beside its goal.
 bench: firmware build
-	go run ./fixtures/bench -out bench.json
+	go run ./fixtures/benchmark -out bench.json
 
 firmware:
 	@echo 'building the firmware'
