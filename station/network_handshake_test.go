@@ -86,7 +86,7 @@ func refusal(t *testing.T, reason error) error {
 	return nil
 }
 
-func TestABoardThatIsSentAwayBecauseOfTheRegistryIsNotToBlameOverTheLineEither(t *testing.T) {
+func TestABoardThatIsSentAwayBecauseOfTheRegistryIsNotBadOverTheUARTEither(t *testing.T) {
 	w := newWorld(t)
 	w.fails("Handshake", &devices.HandshakeError{Code: -0x7780})
 	w.verdict = fmt.Errorf("looking up: %w: %w", station.ErrRegistry, errors.New("disk I/O error"))

@@ -131,7 +131,7 @@ func runOf(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.
 func newFakeStation() *fakeStation {
 	return &fakeStation{
 		facts: Facts{Order: Order{ID: "WO-4711", Product: "gateway", Quota: 500, Count: 123}, HSM: HSM{State: HSMReady}, Entries: 48213,
-			Anchored: at(-240), Automatic: true},
+			Checkpointed: at(-240), Automatic: true},
 		badges: map[string]Operator{"OP-17": {ID: "op17", Name: "M. Ortiz"}, "OP-18": {ID: "op18", Name: "J. Weiß"}},
 		orders: map[string]Order{"WO-4711": {ID: "WO-4711", Quota: 500, Count: 123}, "WO-FULL": {ID: "WO-FULL", Quota: 5, Count: 5},
 			"WO-4712": {ID: "WO-4712"}},

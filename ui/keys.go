@@ -48,16 +48,16 @@ type action struct {
 	key   binding
 	why   func(Model) string // empty: it works; nil: it always works
 	do    func(Model) (Model, tea.Cmd)
-	place place
+	place footerPosition
 }
 
-// place is where the footer shows a key.
-type place uint8
+// footerPosition is where the footer shows a key.
+type footerPosition uint8
 
 const (
-	footLeft  place = iota // while it works, as far as there is room
-	footRight              // always, at the right
-	helpOnly               // only in the help
+	footLeft  footerPosition = iota // while it works, as far as there is room
+	footRight                       // always, at the right
+	helpOnly                        // only in the help
 )
 
 func (a action) refusal(m Model) string {

@@ -148,10 +148,10 @@ func (m Model) states() []stateText {
 		add(barAlarm, m.t("header.blind"))
 	case m.facts.AuditBad != "":
 		add(barAlarm, m.t("header.auditbad"))
-	case m.facts.Anchored.IsZero():
+	case m.facts.Checkpointed.IsZero():
 		add(bar, m.t("header.audit", m.facts.Entries))
 	default:
-		add(bar, m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Anchored))))
+		add(bar, m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Checkpointed))))
 	}
 	if m.facts.Automatic {
 		add(bar, m.t("header.automatic"))

@@ -27,7 +27,7 @@ func TestPrivateWordsAreRefused(t *testing.T) {
 		{"the folder of a command", "fixtures/bench/main.go", "package main", `fixtures/bench/main.go:1: package bench: "bench" is a private word, write: instance, pool, dashboard, suite environment or benchmark`},
 		{"a word in its own folder", "hsm/a.go", "package hsm\ntype flight int", `hsm/a.go:2: type flight: "flight" is a private word, write: reconnect`},
 		{"a word below its folder", "hsm/softtoken/a.go", "package softtoken\ntype site int", `hsm/softtoken/a.go:2: type site: "site" is a private word, write: token info`},
-		{"anchored, where checkpoints are", "station/audit/a.go", "package audit\nfunc Anchored() {}", `station/audit/a.go:2: function Anchored: "anchored" is a private word, write: checkpoint; anchored is what lies outside`},
+		{"anchored, where checkpoints are", "station/registry/a.go", "package registry\nfunc Anchored() {}", `station/registry/a.go:2: function Anchored: "anchored" is a private word, write: checkpoint; anchored is what lies outside`},
 		{"visits of the verifier", "station/verifier/a.go", "package verifier\nfunc serveVisits() {}", `station/verifier/a.go:2: function serveVisits: "visit" is a private word, write: network session`},
 		{"a type called line", "a/b.go", "package a\ntype Line int", `a/b.go:2: type Line: "line" is a private word, write: steps, Controller or transport`},
 

@@ -66,7 +66,7 @@ var rules = []rule{
 	{words: []string{"board"}, write: "reconnect", kinds: []kind{aFunction, aMethod}, in: []string{"hsm/"}},
 	{words: []string{"site"}, write: "token info", in: []string{"hsm/"}},
 	{words: []string{"view"}, write: "session", in: []string{"hsm/"}},
-	{words: []string{"anchored", "anchors"}, write: "checkpoint; anchored is what lies outside", in: []string{"station/registry/", "station/audit/", "station/operate/"}},
+	{words: []string{"anchored", "anchors"}, write: "checkpoint; anchored is what lies outside", in: []string{"station/registry/", "station/operate/"}},
 }
 
 // refuses gives the word of the name that the rule refuses, or "".

@@ -91,7 +91,7 @@ func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
 	s.wants(map[string]health.State{"others": health.OK})
 }
 
-func TestAnExaminationThatIsLeftEndsAndNoOtherBegins(t *testing.T) {
+func TestChecksThatAreLeftEndAndNoOthersBegin(t *testing.T) {
 	s := newShift(t, fixtures.NewDirectory(t), false)
 	ctx, cancel := context.WithCancel(t.Context())
 	checks := s.Examine(ctx)

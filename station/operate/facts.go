@@ -19,7 +19,7 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 	defer c.mu.Unlock()
 	c.watched = true
 	facts := Facts{
-		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Anchored: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
+		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Checkpointed: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
 		Automatic: c.automatic, Draining: c.draining,
 	}
 	if clock != nil {

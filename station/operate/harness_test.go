@@ -14,9 +14,9 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A line is a station with a Controller. The test is its client, and the Supervisor
+// An environment is a station with a Controller. The test is its client, and the Supervisor
 // looks only when the test has it look.
-type line struct {
+type environment struct {
 	*Controller
 	Operators
 	History
@@ -25,12 +25,12 @@ type line struct {
 }
 
 // closedLine opens files and registry; the HSM is closed.
-func closedLine(t *testing.T, dir workdir.Dir, boards string) *line {
+func closedLine(t *testing.T, dir workdir.Dir, boards string) *environment {
 	t.Helper()
 	return closedLineWith(t, dir, boards, instance.Options{})
 }
 
-func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.Options) *line {
+func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.Options) *environment {
 	t.Helper()
 	fixtures.Firmware(t, "../..", emulated.Posix, "")
 	files := fixtures.Must(instance.OpenFiles(dir, how))(t)
@@ -40,7 +40,7 @@ func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.O
 		}
 	})
 	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
-	l := &line{t: t, events: func(station.Event) {}}
+	l := &environment{t: t, events: func(station.Event) {}}
 	bays := fixtures.Must(instance.ParseBays(boards))(t)
 	options := Options{Bays: bays, Boards: fixtures.Must(files.Boards(bays, instance.Images{Folder: "../../devices/firmware/build"}))(t),
 		Events: func(e station.Event) { l.events(e) }, Ended: func([]*station.Run) {}}
@@ -57,27 +57,27 @@ func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.O
 }
 
 // opens opens the HSM and the rest, and lets Runs begin.
-func (l *line) opens() {
+func (l *environment) opens() {
 	l.t.Helper()
 	l.must(l.Ready(fixtures.Must(l.record.OpenAll(l.t.Context()))(l.t)))
 }
 
 // ready is a line of a new station on which Runs may begin.
-func ready(t *testing.T, boards string) *line {
+func ready(t *testing.T, boards string) *environment {
 	t.Helper()
 	l := closedLine(t, fixtures.NewDirectory(t), boards)
 	l.opens()
 	return l
 }
 
-func (l *line) must(err error) {
+func (l *environment) must(err error) {
 	l.t.Helper()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-func (l *line) refuses(err, want error) {
+func (l *environment) refuses(err, want error) {
 	l.t.Helper()
 	if !errors.Is(err, want) {
 		l.t.Errorf("got %v, want %v", err, want)
@@ -85,14 +85,14 @@ func (l *line) refuses(err, want error) {
 }
 
 // starts begins a Run in a bay, by its number from 1.
-func (l *line) starts(bay int, ask Start) {
+func (l *environment) starts(bay int, ask Start) {
 	l.t.Helper()
 	ask.Bay, ask.Operator = l.bays[bay-1].spec.Name, "anna"
 	l.must(l.Start(l.t.Context(), ask))
 }
 
 // waits returns when no Run is under way.
-func (l *line) waits() {
+func (l *environment) waits() {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 	defer cancel()
@@ -100,7 +100,7 @@ func (l *line) waits() {
 }
 
 // last wants the last Run of a bay to have ended so.
-func (l *line) last(bay int, want station.Ending) {
+func (l *environment) last(bay int, want station.Ending) {
 	l.t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,13 +110,13 @@ func (l *line) last(bay int, want station.Ending) {
 }
 
 // rows are the Runs on record, newest first.
-func (l *line) rows() []Row {
+func (l *environment) rows() []Row {
 	l.t.Helper()
 	return fixtures.Must(l.Search(l.t.Context(), Query{}))(l.t)
 }
 
 // recorded wants an audit entry of this type with these details by this operator.
-func (l *line) recorded(what, operator string, details map[string]string) {
+func (l *environment) recorded(what, operator string, details map[string]string) {
 	l.t.Helper()
 	if !fixtures.HasEntry(l.t, l.record.Dir, what, operator, details) {
 		l.t.Errorf("no %s by %s with %v on record", what, operator, details)
@@ -124,7 +124,7 @@ func (l *line) recorded(what, operator string, details map[string]string) {
 }
 
 // facts gives the Facts.
-func (l *line) facts() Facts {
+func (l *environment) facts() Facts {
 	l.t.Helper()
 	return fixtures.Must(l.Facts(l.t.Context()))(l.t)
 }

@@ -87,7 +87,7 @@ func TestAnIdleLineNoticesThatTheHSMIsGone(t *testing.T) {
 }
 
 // ticksUntil does the Supervisor's work until something is so.
-func (l *line) ticksUntil(s *Supervisor, so func() bool) {
+func (l *environment) ticksUntil(s *Supervisor, so func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(50 * time.Millisecond) {
 		if s.tick(time.Now()); time.Now().After(deadline) {

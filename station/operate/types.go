@@ -27,16 +27,16 @@ type Start struct {
 
 // Facts is what a screen shows beside the events of the engine.
 type Facts struct {
-	Order     Order // the open work order; the zero Order when there is none
-	HSM       HSM
-	ClockBad  string    // what is wrong with the clock, empty when nothing is
-	Entries   int64     // in the audit log
-	Anchored  time.Time // of the newest checkpoint, zero when there is none
-	AuditBad  string    // why the audit log takes nothing, empty when it does
-	Automatic bool
-	Paused    string // why no Run can start at present, empty when Runs can
-	Draining  bool
-	Bays      []BayFacts // may hold fewer than there are bays
+	Order        Order // the open work order; the zero Order when there is none
+	HSM          HSM
+	ClockBad     string    // what is wrong with the clock, empty when nothing is
+	Entries      int64     // in the audit log
+	Checkpointed time.Time // of the newest checkpoint, zero when there is none
+	AuditBad     string    // why the audit log takes nothing, empty when it does
+	Automatic    bool
+	Paused       string // why no Run can start at present, empty when Runs can
+	Draining     bool
+	Bays         []BayFacts // may hold fewer than there are bays
 }
 
 // BayFacts is what is known of a bay outside its Runs.

@@ -53,12 +53,12 @@ func (c *command) init(ctx context.Context, configPath string) (err error) {
 	if err != nil {
 		return err
 	}
-	c.tell(place, plan, made)
+	c.printSummary(place, plan, made)
 	return nil
 }
 
-// tell prints what an operator compares and an auditor copies down.
-func (c *command) tell(dir workdir.Dir, plan *ceremony.Plan, made *ceremony.Made) {
+// printSummary prints what an operator compares and an auditor copies down.
+func (c *command) printSummary(dir workdir.Dir, plan *ceremony.Plan, made *ceremony.Made) {
 	fmt.Fprintf(c.stdout, "station %q is ready in %s\n\n", plan.Config.Station, dir)
 	for _, row := range []struct {
 		what, path  string

@@ -55,7 +55,7 @@ func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimSpace(line[strings.LastIndex(line, " "):])
-	knock(t, dir, address)
+	connectAsStranger(t, dir, address)
 	cancel()
 	if code := <-ended; code != exitPass {
 		t.Errorf("exit code %d", code)
@@ -69,8 +69,8 @@ func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {
 	}
 }
 
-// knock presents a self-signed certificate and wants to be refused.
-func knock(t *testing.T, dir, address string) {
+// connectAsStranger presents a self-signed certificate and wants to be refused.
+func connectAsStranger(t *testing.T, dir, address string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

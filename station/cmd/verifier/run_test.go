@@ -54,16 +54,16 @@ func (b *buffer) waitFor(t *testing.T, expression string) []string {
 	return nil
 }
 
-// A bench is a directory with what openssl made in it.
-type bench struct {
+// A filesByOpenSSL is a directory with what openssl made in it.
+type filesByOpenSSL struct {
 	t   *testing.T
 	dir string
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *filesByOpenSSL {
 	t.Helper()
 	prerequisite.Program(t, "openssl", "openssl")
-	b := &bench{t, t.TempDir()}
+	b := &filesByOpenSSL{t, t.TempDir()}
 	ca := []string{"-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"}
 	b.make("root", "/O=Test/CN=Root", "", ca...)
 	b.make("issuing", "/O=Test/CN=Issuing", "root", ca...)
@@ -79,9 +79,9 @@ var board = []string{
 	"-addext", "extendedKeyUsage=clientAuth",
 }
 
-func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+func (b *filesByOpenSSL) path(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) write(name, text string) {
+func (b *filesByOpenSSL) write(name, text string) {
 	b.t.Helper()
 	if err := os.WriteFile(b.path(name), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
@@ -89,7 +89,7 @@ func (b *bench) write(name, text string) {
 }
 
 // make has openssl make a key and a certificate, self-signed if nobody issues it.
-func (b *bench) make(name, subject, issuer string, extra ...string) {
+func (b *filesByOpenSSL) make(name, subject, issuer string, extra ...string) {
 	b.t.Helper()
 	args := []string{"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-sha256", "-days", "2",
 		"-config", "/dev/null", "-subj", subject, "-set_serial", serialOf(name), "-keyout", b.path(name + ".key"), "-out", b.path(name + ".pem")}
@@ -108,7 +108,7 @@ func serialOf(name string) string {
 }
 
 // line is a line of the list of known certificates.
-func (b *bench) line(name, status string) string {
+func (b *filesByOpenSSL) line(name, status string) string {
 	b.t.Helper()
 	text, err := os.ReadFile(b.path(name + ".pem"))
 	if err != nil {
@@ -123,13 +123,13 @@ func (b *bench) line(name, status string) string {
 		parsed.SerialNumber, parsed.Subject.CommonName, sha256.Sum256(block.Bytes), status)
 }
 
-func (b *bench) flags(extra ...string) []string {
+func (b *filesByOpenSSL) flags(extra ...string) []string {
 	return append([]string{"--listen", "127.0.0.1:0", "--certificate", b.path("server.pem"), "--key", b.path("server.key"),
 		"--root", b.path("root.pem"), "--intermediate", b.path("issuing.pem"), "--known", b.path("known")}, extra...)
 }
 
 // start runs the program and gives its address and its log.
-func (b *bench) start(extra ...string) (address string, log *buffer) {
+func (b *filesByOpenSSL) start(extra ...string) (address string, log *buffer) {
 	b.t.Helper()
 	stdout, log := &buffer{}, &buffer{}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -145,7 +145,7 @@ func (b *bench) start(extra ...string) (address string, log *buffer) {
 }
 
 // client runs openssl s_client as the named board and gives what it read.
-func (b *bench) client(address, name string, extra ...string) string {
+func (b *filesByOpenSSL) client(address, name string, extra ...string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()

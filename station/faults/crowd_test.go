@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 const crowd = 32
 
 func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	l.crowd(t) // fills the pools of the database and of the runtime, which stay
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
 	l.crowd(t)
@@ -34,7 +34,7 @@ func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 }
 
 // crowd takes as many new boards as there are bays along the line at once.
-func (l *line) crowd(t *testing.T) {
+func (l *environment) crowd(t *testing.T) {
 	t.Helper()
 	all := make(chan []*station.Run, crowd)
 	for i := range crowd {

@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 // A firmware update changes the image, not the board: fuses and flash stay.
 func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	onPorts(t, func(t *testing.T, factory emulated.Config) {
 		// 1. Enrolled under the provisioning image.
 		factory.Dir = t.TempDir()
@@ -68,7 +68,7 @@ func sameBoard(t *testing.T, before, after devices.Identity) {
 }
 
 // works demands that the board has its certificate and convinces the verifier with it.
-func (l *line) works(t *testing.T, board plugged, enrolled *station.Run) {
+func (l *environment) works(t *testing.T, board plugged, enrolled *station.Run) {
 	t.Helper()
 	want := enrolled.Certificate.DER
 	if got := must(board.Read(t.Context(), devices.SlotCertificate))(t); !bytes.Equal(got, want) {

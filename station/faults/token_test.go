@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"errors"
@@ -18,14 +18,14 @@ import (
 const tokenPatience = 1500 * time.Millisecond
 
 // served makes a line whose token is behind a process of its own.
-func served(t *testing.T) (*line, *fixtures.Server) {
+func served(t *testing.T) (*environment, *fixtures.Server) {
 	t.Helper()
 	token := fixtures.NewToken(t)
 	server := fixtures.Serve(t, token)
 	behind := *token
 	behind.Config = server.Config
 	behind.Config.Timeout = tokenPatience
-	return newLine(t, func(l *line) { l.token = behind.Open(t) }), server
+	return newEnvironment(t, func(l *environment) { l.token = behind.Open(t) }), server
 }
 
 // recovers demands that the line works again by itself: a token that is back is
@@ -113,7 +113,7 @@ func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 	token := fixtures.NewToken(t)
 	shim := fixtures.NewShim(t, token)
 	token.Config = shim.Config
-	l := newLine(t, func(l *line) { l.token = token.Open(t) })
+	l := newEnvironment(t, func(l *environment) { l.token = token.Open(t) })
 	bay := l.bay("bay")
 	bay.passes(t)
 	shim.Fail(t, "C_SignInit b3", "C_Login a0") // CKR_SESSION_HANDLE_INVALID, CKR_PIN_INCORRECT

@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func (d doubling) Write(frame []byte) (int, error) {
 }
 
 func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	board := l.plug(t, emulated.Config{}, patience, func(good devices.Transport) devices.Transport { return doubling{good} })
 	run := bay.enrol(t, board, board)
@@ -95,7 +95,7 @@ func (b *bay) meets(t *testing.T, options devices.Options, answer func(n int, fr
 }
 
 func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	// 1. A passed Run is recorded, by someone who knows the first sequence number.
 	options := patience
@@ -134,7 +134,7 @@ func says(t *testing.T, frame, body []byte) []byte {
 }
 
 func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	brief := devices.Options{Timeout: 100 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 2}
 	silent := devices.ErrNoAnswer.Word()
 	for _, test := range []struct {

@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func TestAFullDiskSignsNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l := newLine(t, func(l *line) { l.state = state })
+	l := newEnvironment(t, func(l *environment) { l.state = state })
 	bay := l.bay("bay")
 	bay.passes(t)
 	filler := filepath.Join(state, "filler")
@@ -72,7 +72,7 @@ func fill(t *testing.T, path string) {
 // TestAFileThatCannotBeWrittenSignsNothing has the same end by another error,
 // EFBIG, after which the file counts as damaged until it is opened anew.
 func TestAFileThatCannotBeWrittenSignsNothing(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	bay.passes(t)
 	var allow func()

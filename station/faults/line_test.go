@@ -1,10 +1,10 @@
-// Package line_test does to a whole line what happens on a bench: bad cables,
+// Package faults_test does to a whole line what happens on a bench: bad cables,
 // boards that lie, tokens that go away, a full disk, a clock that is moved.
 // Every part is real: firmware as a process with fuses and flash in files, the
 // SMP client, the engine, the registry in SQLite, keys in SoftHSM, and the
 // verifier on a TCP port. Whatever happened, the Run has a named reason, the
 // registry is in a legal state, its log verifies, and the bay passes a good board.
-package line_test
+package faults_test
 
 import (
 	"bytes"
@@ -28,8 +28,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A line is a station with all its parts.
-type line struct {
+// An environment is a station with all its parts.
+type environment struct {
 	*fixtures.Factory
 	image   string // of the posix board
 	token   *hsm.Token
@@ -48,11 +48,11 @@ type line struct {
 	asked    atomic.Int64 // signatures that the token was asked for
 }
 
-// newLine makes a line that is closed when the test ends; change may set what
+// newEnvironment makes an environment that is closed when the test ends; change may set what
 // it is made of.
-func newLine(t *testing.T, change func(*line)) *line {
+func newEnvironment(t *testing.T, change func(*environment)) *environment {
 	t.Helper()
-	l := &line{
+	l := &environment{
 		image: fixtures.Firmware(t, "../..", emulated.Posix, ""),
 		state: t.TempDir(), now: time.Now, ahead: func() {}, changed: func(*station.Config) {},
 	}
@@ -79,10 +79,10 @@ func newLine(t *testing.T, change func(*line)) *line {
 	return l
 }
 
-func (l *line) database() string { return filepath.Join(l.state, "registry.db") }
+func (l *environment) database() string { return filepath.Join(l.state, "registry.db") }
 
 // open is what a station does when it starts.
-func (l *line) open(t *testing.T) {
+func (l *environment) open(t *testing.T) {
 	t.Helper()
 	options := l.Options(instance.Hooks{
 		Issuance: func(c *issuance.Config) { c.Signer = counted{c.Signer, l} },
@@ -95,10 +95,10 @@ func (l *line) open(t *testing.T) {
 }
 
 // close ends what open began.
-func (l *line) close() error { return l.instance.Close() }
+func (l *environment) close() error { return l.instance.Close() }
 
 // engine changes what the configuration cannot say.
-func (l *line) engine(config *station.Config) {
+func (l *environment) engine(config *station.Config) {
 	cose := config.Keys[1:]
 	fixtures.OnlyFuses(config)
 	if l.both {
@@ -113,7 +113,7 @@ func (l *line) engine(config *station.Config) {
 // counted counts what the token is asked for.
 type counted struct {
 	crypto.Signer
-	line *line
+	line *environment
 }
 
 func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
@@ -123,7 +123,7 @@ func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (
 }
 
 // checkInvariants demands what holds whenever no Run is under way.
-func (l *line) checkInvariants(t *testing.T) {
+func (l *environment) checkInvariants(t *testing.T) {
 	t.Helper()
 	if err := l.instance.Checkpoint(); err != nil {
 		t.Error(err)
@@ -142,7 +142,7 @@ func (l *line) checkInvariants(t *testing.T) {
 }
 
 // certificates counts those that were signed for a board.
-func (l *line) certificates(t *testing.T, id devices.BoardID) int {
+func (l *environment) certificates(t *testing.T, id devices.BoardID) int {
 	t.Helper()
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
@@ -150,7 +150,7 @@ func (l *line) certificates(t *testing.T, id devices.BoardID) int {
 }
 
 // onceEach demands that each signature is a certificate that somebody has.
-func (l *line) onceEach(t *testing.T) {
+func (l *environment) onceEach(t *testing.T) {
 	t.Helper()
 	db := fixtures.OpenDatabase(t, l.database())
 	defer db.Close()
@@ -172,7 +172,7 @@ func (p plugged) Close() error { return errors.Join(p.Client.Close(), p.power.Cl
 var patience = devices.Options{Timeout: 5 * time.Second}
 
 // plug switches on the board of a directory. cable, if not nil, is put between.
-func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Transport) devices.Transport) plugged {
+func (l *environment) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Transport) devices.Transport) plugged {
 	t.Helper()
 	if board.Kind == 0 {
 		board.Kind, board.Image = emulated.Posix, l.image
@@ -189,18 +189,18 @@ func (l *line) plug(t *testing.T, board emulated.Config, options devices.Options
 }
 
 // good is a new board on a good line.
-func (l *line) good(t *testing.T) plugged {
+func (l *environment) good(t *testing.T) plugged {
 	t.Helper()
 	return l.plug(t, emulated.Config{}, patience, nil)
 }
 
 // A bay is a place on the bench of a line, for one board after the other.
 type bay struct {
-	*line
+	*environment
 	place *station.Bay
 }
 
-func (l *line) bay(name string) *bay { return &bay{l, &station.Bay{Name: name}} }
+func (l *environment) bay(name string) *bay { return &bay{l, &station.Bay{Name: name}} }
 
 // enrol does one Run in the bay as a batch does, and closes what was plugged in.
 // board is what the station sees of it: p itself, or something in front.

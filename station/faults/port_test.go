@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"strings"
@@ -25,7 +25,7 @@ func onPorts(t *testing.T, test func(t *testing.T, board emulated.Config)) {
 }
 
 func TestABoardBehindAPortPasses(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	onPorts(t, func(t *testing.T, board emulated.Config) {
 		bay := l.bay("bay")
 		board.Dir = t.TempDir()
@@ -47,7 +47,7 @@ func TestABoardBehindAPortPasses(t *testing.T) {
 func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 	var pull func()
 	var at string
-	l := newLine(t, func(l *line) {
+	l := newEnvironment(t, func(l *environment) {
 		l.changed = func(c *station.Config) {
 			c.Events = func(e station.Event) {
 				if e.Kind == station.StepStarted && e.Step == at {

@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"bufio"
@@ -33,10 +33,10 @@ import (
 )
 
 // Boards that are processes of this machine have its network.
-func overNetwork(l *line) { l.network = true }
+func overNetwork(l *environment) { l.network = true }
 
 func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
-	l := newLine(t, overNetwork)
+	l := newEnvironment(t, overNetwork)
 	var bays sync.WaitGroup
 	for _, name := range []string{"one", "two", "three", "four"} {
 		board := l.good(t)
@@ -173,7 +173,7 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wrong := true
-			l := newLine(t, func(l *line) {
+			l := newEnvironment(t, func(l *environment) {
 				l.network = true
 				l.changed = func(c *station.Config) {
 					if wrong {
@@ -220,7 +220,7 @@ func (s substitute) NetworkHandshake(ctx context.Context, address netip.AddrPort
 }
 
 func TestNobodyElsePassesForABoard(t *testing.T) {
-	l := newLine(t, overNetwork)
+	l := newEnvironment(t, overNetwork)
 	bay := l.bay("bay")
 	otherDir := t.TempDir()
 	other := l.plug(t, emulated.Config{Dir: otherDir}, patience, nil)
@@ -266,7 +266,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 
 // While a Run waits for its board, anybody in the network may come to the same port.
 func TestStrangersDoNotDisturbARun(t *testing.T) {
-	l := newLine(t, overNetwork)
+	l := newEnvironment(t, overNetwork)
 	bay := l.bay("bay")
 	for _, test := range []struct {
 		name string
@@ -316,7 +316,7 @@ func TestStrangersDoNotDisturbARun(t *testing.T) {
 }
 
 func TestABoardWithoutANetworkGetsNoCertificateWhereItHasToDial(t *testing.T) {
-	l := newLine(t, overNetwork)
+	l := newEnvironment(t, overNetwork)
 	board := l.good(t)
 	run := l.bay("bay").enrol(t, incapable{board.Client}, board)
 	ends(t, run, station.Reject, devices.ErrNoNetHandshake.Word())

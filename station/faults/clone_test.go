@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"crypto/rand"
@@ -30,7 +30,7 @@ func counting() []byte {
 }
 
 func TestACloneStopsTheBay(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	huk := make([]byte, hukSize)
 	must(rand.Read(huk))(t)
@@ -47,7 +47,7 @@ func TestACloneStopsTheBay(t *testing.T) {
 
 func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 	t.Run("a station refuses it and stops the bay", func(t *testing.T) {
-		l := newLine(t, nil)
+		l := newEnvironment(t, nil)
 		bay := l.bay("bay")
 		board := l.plug(t, emulated.Config{Fuses: fuses(t, counting())}, patience, nil)
 		bay.stops(t, board, board, "dummy-identity")
@@ -58,7 +58,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 		l.checkInvariants(t)
 	})
 	t.Run("a demonstration enrols it", func(t *testing.T) {
-		l := newLine(t, func(l *line) { l.demo = true })
+		l := newEnvironment(t, func(l *environment) { l.demo = true })
 		bay := l.bay("bay")
 		board := l.plug(t, emulated.Config{Fuses: fuses(t, counting())}, patience, nil)
 		ends(t, bay.enrol(t, board, board), station.Pass, "")
@@ -68,7 +68,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 }
 
 func TestABoardWithoutAKeyIsRejected(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	for name, octet := range map[string]byte{"HUK was never burned": 0x00, "HUK reads as erased": 0xff} {
 		t.Run(name, func(t *testing.T) {
 			huk := make([]byte, hukSize)

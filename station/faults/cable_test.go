@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func bothWays(d fixtures.Damage) fixtures.Faults { return fixtures.Faults{ToBoar
 const seeds = 3
 
 func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	late := fixtures.Damage{Delay: 0.1, DelayBy: 150 * time.Millisecond}
 	t.Run("cables", func(t *testing.T) {
 		for _, test := range []struct {
@@ -58,7 +58,7 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 }
 
 // harmed enrols a new board over a bad cable, and then over a good one.
-func (l *line) harmed(t *testing.T, name string, faults fixtures.Faults, seed uint64) *station.Run {
+func (l *environment) harmed(t *testing.T, name string, faults fixtures.Faults, seed uint64) *station.Run {
 	t.Helper()
 	bay, dir := l.bay(name), t.TempDir()
 	board := l.plug(t, emulated.Config{Dir: dir}, persistent, func(good devices.Transport) devices.Transport {
@@ -80,13 +80,13 @@ func (l *line) harmed(t *testing.T, name string, faults fixtures.Faults, seed ui
 
 // inPeace enrols a board again: it passes with the certificate that it has, if
 // one was signed before.
-func (l *line) inPeace(t *testing.T, bay *bay, dir string, before *station.Run) {
+func (l *environment) inPeace(t *testing.T, bay *bay, dir string, before *station.Run) {
 	t.Helper()
 	l.again(t, bay, emulated.Config{Dir: dir}, before)
 }
 
 // again is inPeace for any kind of board.
-func (l *line) again(t *testing.T, bay *bay, config emulated.Config, before *station.Run) {
+func (l *environment) again(t *testing.T, bay *bay, config emulated.Config, before *station.Run) {
 	t.Helper()
 	board := l.plug(t, config, patience, nil)
 	after := bay.enrol(t, board, board)
@@ -102,7 +102,7 @@ func (l *line) again(t *testing.T, bay *bay, config emulated.Config, before *sta
 
 func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
 	const every, whole = 310, 6300 // a Run has more octets than that
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	t.Run("cuts", func(t *testing.T) {
 		for at := int64(1); at < whole; at += every {
 			t.Run(fmt.Sprintf("cut after %d octets", at), func(t *testing.T) {

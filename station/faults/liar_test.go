@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"context"
@@ -44,7 +44,7 @@ func withKey(t *testing.T, key *ecdsa.PrivateKey) lie {
 }
 
 func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	other := l.good(t)
 	t.Cleanup(func() {
 		if err := other.Close(); err != nil {
@@ -89,7 +89,7 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 
 // TestAKeyOfAnotherBoardStopsTheBay is I4: firmware that asks for one key on two boards.
 func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
-	l := newLine(t, nil)
+	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	shared := withKey(t, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t))
 	first, second := l.good(t), l.good(t)

@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"sync/atomic"
@@ -8,7 +8,7 @@ import (
 
 func TestAClockThatGoesBackIsANamedFaultUntilItIsRight(t *testing.T) {
 	var moved atomic.Int64 // nanoseconds
-	l := newLine(t, func(l *line) {
+	l := newEnvironment(t, func(l *environment) {
 		l.now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	})
 	bay := l.bay("bay")

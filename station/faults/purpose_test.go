@@ -1,4 +1,4 @@
-package line_test
+package faults_test
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 )
 
 // withBoth has a line certify both keys of a board.
-func withBoth(l *line) { l.both = true }
+func withBoth(l *environment) { l.both = true }
 
 // visit is all that happens to one board in the bay.
 func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.Run {
@@ -51,7 +51,7 @@ func bothPass(t *testing.T, runs []*station.Run) {
 func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
 	for name, network := range map[string]bool{"over the line": false, "over its own network": true} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, func(l *line) { l.network = network; withBoth(l) })
+			l := newEnvironment(t, func(l *environment) { l.network = network; withBoth(l) })
 			bay, dir := l.bay("bay"), t.TempDir()
 			for range 2 { // the second time it keeps what it has
 				board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
@@ -67,7 +67,7 @@ func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
 }
 
 func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
-	l := newLine(t, func(l *line) { l.changed = func(c *station.Config) { c.Seal = true }; withBoth(l) })
+	l := newEnvironment(t, func(l *environment) { l.changed = func(c *station.Config) { c.Seal = true }; withBoth(l) })
 	board := l.good(t)
 	runs := l.bay("bay").visit(t, board, board)
 	bothPass(t, runs)
@@ -79,7 +79,7 @@ func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 
 // A board that was sealed with one certificate takes no second one, and keeps the first.
 func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
-	l := newLine(t, func(l *line) { l.changed = func(c *station.Config) { c.Seal = true } })
+	l := newEnvironment(t, func(l *environment) { l.changed = func(c *station.Config) { c.Seal = true } })
 	dir := t.TempDir()
 	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
 	ends(t, l.bay("bay").enrol(t, board, board), station.Pass, "")
@@ -101,7 +101,7 @@ func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
 // A drain between the Runs of a visit leaves a board with its first certificate;
 // the next visit gives it the second one.
 func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
-	l := newLine(t, func(l *line) {
+	l := newEnvironment(t, func(l *environment) {
 		l.changed = func(c *station.Config) {
 			c.Events = func(e station.Event) {
 				if e.Kind == station.RunEnded && e.Snap.Purpose == devices.PurposeTLS && l.asked.Load() == 1 {
@@ -173,7 +173,7 @@ func (b *two) Handshake(ctx context.Context, conn net.Conn, name string) (device
 }
 
 func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.T) {
-	l := newLine(t, withBoth)
+	l := newEnvironment(t, withBoth)
 	enrolled := l.good(t)
 	bothPass(t, l.bay("another bay").visit(t, enrolled, io.NopCloser(nil)))
 	t.Cleanup(func() {
@@ -265,7 +265,7 @@ func signedBy(t *testing.T, key *ecdsa.PrivateKey, der []byte) []byte {
 
 // The TLS key comes first: without it nothing vouches, and nothing is signed.
 func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
-	l := newLine(t, withBoth)
+	l := newEnvironment(t, withBoth)
 	board := l.good(t)
 	defer board.Close()
 	run := must(l.station.NewRun("bay", "test"))(t)
@@ -282,8 +282,8 @@ func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
 
 // Between the Runs somebody on the line gives the board another trust anchor,
 // which erases its certificates.
-func TestATLSCertificateThatIsGoneVouchesForNothing(t *testing.T) {
-	l := newLine(t, withBoth)
+func TestATLSCertificateThatIsGoneAttestsNothing(t *testing.T) {
+	l := newEnvironment(t, withBoth)
 	plugged := l.good(t)
 	board := &two{Client: plugged.Client}
 	board.identify = func(id devices.Identity) devices.Identity {
@@ -306,7 +306,7 @@ func TestATLSCertificateThatIsGoneVouchesForNothing(t *testing.T) {
 
 // A board that does not pass for its first key has no second Run.
 func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
-	l := newLine(t, withBoth)
+	l := newEnvironment(t, withBoth)
 	plugged := l.good(t)
 	runs := l.bay("bay").visit(t, liar{plugged.Client, changed(func(der []byte) []byte { return der[:10] })}, plugged)
 	if len(runs) != 1 {
@@ -321,7 +321,7 @@ func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
 func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
 	for name, both := range map[string]bool{"when its key is certified": true, "when only the first key is": false} {
 		t.Run(name, func(t *testing.T) {
-			l := newLine(t, func(l *line) {
+			l := newEnvironment(t, func(l *environment) {
 				if both {
 					withBoth(l)
 				}
