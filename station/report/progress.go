@@ -97,6 +97,7 @@ func (p *Progress) End(runs []*station.Run) {
 	defer p.mu.Unlock()
 	for _, run := range runs {
 		p.ended++
+		p.total = max(p.total, p.ended) // a Run that a lost HSM ended is done again
 		p.counts[run.Ending]++
 		if p.mode == progressPlain {
 			p.lines = append(p.lines, fmt.Sprintf("[%d/%d] %s: %s", p.ended, p.total, run.Bay, sentence(run)))

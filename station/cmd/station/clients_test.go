@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,5 +156,87 @@ func (o *outage) until(what string, so func() bool) {
 		if time.Now().After(deadline) {
 			o.t.Fatalf("not within a minute: %s", what)
 		}
+	}
+}
+
+// Whoever enrols boards begins nothing on a disk that is too full to record it, and says so.
+func TestEveryClientBeginsNothingOnAFullDisk(t *testing.T) {
+	const refusal = `too little free space`
+	for name, enrol := range map[string]func(o *outage){
+		"batch": func(o *outage) { o.refused(refusal, "batch", "--boards", "posix:2", "--count", "4") },
+		"enrol": func(o *outage) { o.refused(refusal, "enrol", "posix") },
+		"screen": func(o *outage) {
+			o.opens(nil, "--boards", "posix:1", "--operator", "OP-1")
+			o.sees(`too little free`) // the check of the disk
+			o.presses("q")
+			o.sees(`Leave the station`)
+			o.presses("y")
+			o.leaves()
+		},
+		"plain": func(o *outage) {
+			c := o.talks("--boards", "posix:1", "--operator", "OP-1", "--plain")
+			c.gets("1", refusal)
+			if err := c.says.Close(); err != nil {
+				o.t.Fatal(err)
+			}
+			c.ends(exitPass)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &outage{shift: newShift(t)}
+			fixtures.Configure(t, workdir.Dir(o.dir), "station: demo", "station: demo\nminimum_free_mib: 1000000000")
+			enrol(o)
+			if runs := o.onRecord(); len(runs) != 0 {
+				t.Errorf("%d Runs on record", len(runs))
+			}
+		})
+	}
+}
+
+// refused wants a subcommand to end as a Fault with these words.
+func (o *outage) refused(words, subcommand string, args ...string) {
+	o.t.Helper()
+	code, out, errs := do(o.t, append([]string{subcommand, "--dir", o.dir, "--firmware", o.firmware}, args...)...)
+	if code != exitFault || !strings.Contains(errs, words) {
+		o.t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// A signal ends each client in order: a Run that has its certificate goes to its end, the
+// others end as Aborted, and a checkpoint covers all of the log.
+func TestASignalEndsEveryClientInOrder(t *testing.T) {
+	for name, args := range map[string][]string{
+		"batch":  {"batch", "--boards", "posix:4", "--count", "400", "--progress", "none"},
+		"screen": {"tui", "--boards", "posix:4", "--operator", "OP-1"},
+		"plain":  {"tui", "--boards", "posix:4", "--operator", "OP-1", "--plain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &outage{shift: newShift(t)}
+			args := append(append([]string{args[0], "--dir", o.dir}, args[1:]...), "--firmware", o.firmware)
+			t.Setenv("TERM", "xterm-256color")
+			person := sitDown(t, exec.Command(o.binary, args...), "")
+			switch name {
+			case "screen":
+				person.readUntil("begin the shift")
+				person.types("g")
+				person.readUntil("to start")
+				person.types("u")
+			case "plain":
+				person.types("1\r2\r3\r4\r")
+			}
+			o.until("Runs are under way", func() bool { return len(o.onRecord()) >= 2 })
+			if err := person.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if code := person.leave(); code != exitAborted {
+				t.Errorf("exit code %d, want %d", code, exitAborted)
+			}
+			for _, run := range o.onRecord() {
+				if run.Ending != station.Pass && run.Ending != station.Aborted {
+					t.Errorf("a Run ended as %q %s", run.Ending, run.Reason)
+				}
+			}
+			inOrder(t, o.types(), "log.checkpoint success station", "log.shutdown success station")
+		})
 	}
 }
