@@ -9,32 +9,49 @@ import (
 
 // I9: a second request with the same Key writes no row and no audit entry.
 func TestAStoredCertificateAnswersAndNothingIsWritten(t *testing.T) {
-	delivered := func(b *testRegistry, run *station.Run) { b.issue(run); b.must(b.Delivered(b.t.Context(), run)) }
+	issued := func(b *testRegistry, run *station.Run) *station.Run { b.issue(run); return run }
+	delivered := func(b *testRegistry, run *station.Run) *station.Run {
+		b.must(b.Delivered(b.t.Context(), issued(b, run)))
+		return run
+	}
+	active := func(b *testRegistry, run *station.Run) *station.Run {
+		b.must(b.Activate(b.t.Context(), delivered(b, run)))
+		return run
+	}
+	reworked := func(b *testRegistry, run *station.Run) *station.Run {
+		next := again(active(b, run), "antenna replaced")
+		b.must(b.Admit(b.t.Context(), next))
+		return issued(b, next)
+	}
 	for _, test := range []struct {
 		name   string
 		rework string // of the Run that asks again
-		before func(b *testRegistry, run *station.Run)
+		before func(b *testRegistry, run *station.Run) (answers *station.Run)
 	}{
-		{"the active one, at a first enrolment", "", func(b *testRegistry, run *station.Run) { delivered(b, run); b.must(b.Activate(b.t.Context(), run)) }},
-		{"one that was issued and never delivered", "", func(b *testRegistry, run *station.Run) { b.issue(run) }},
+		{"the active one, at a first enrolment", "", active},
+		{"one that was issued and never delivered", "", issued},
 		{"one that was delivered and never activated", "", delivered},
-		{"what a rework was given and never recorded, at the next rework", "antenna replaced", delivered},
+		{"the active one, at a first enrolment after a rework that ended early", "", func(b *testRegistry, run *station.Run) *station.Run {
+			reworked(b, run)
+			return run
+		}},
+		{"the one of the rework, at the next rework", "antenna replaced", reworked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newTestRegistry(t)
 			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
 			run := newRun([16]byte{1}, "hw")
-			run.Order, run.Rework = "WO-1", test.rework
+			run.Order = "WO-1"
 			b.must(b.Admit(t.Context(), run))
-			test.before(b, run)
+			answers := test.before(b, run)
 			next := again(run, test.rework)
 			next.Order = "WO-1"
 			b.must(b.Admit(t.Context(), next))
 
 			before := b.changes()
 			stored, err := b.Intend(t.Context(), intent(next))
-			if b.must(err); !bytes.Equal(stored, run.Certificate.DER) {
-				t.Errorf("it answers with %q, want %q", stored, run.Certificate.DER)
+			if b.must(err); !bytes.Equal(stored, answers.Certificate.DER) {
+				t.Errorf("it answers with %q, want %q", stored, answers.Certificate.DER)
 			}
 			if after := b.changes(); after != before {
 				t.Errorf("%+v became %+v", before, after)

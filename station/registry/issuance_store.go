@@ -113,13 +113,15 @@ type standing struct {
 	open, active, revoked int    // how many certificates of the board and purpose have this status
 }
 
-// standingQuery takes as the answer the active certificate, else the newest one that
-// was not activated yet. At a rework (?6) the active certificate is no answer.
-const standingQuery = `SELECT
-	(SELECT der FROM certificates WHERE board_id = ?1 AND purpose = ?2
-		AND spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
+// standingQuery looks at each certificate of the board and purpose once. One that
+// answers the request gets a rank: the active certificate the highest, then the newest;
+// at a rework (?6) the active certificate is no answer. der comes from the row with the
+// highest rank (https://sqlite.org/lang_select.html#bareagg), and is NULL when no row has
+// a rank. An ORDER BY would cost a temporary table for each request.
+const standingQuery = `SELECT iif(max(CASE WHEN
+		spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5
 		AND (status IN ('issued', 'delivered') OR status = 'active' AND NOT ?6) AND not_after > ?7
-		ORDER BY status = 'active' DESC, id DESC LIMIT 1),
+		THEN (status = 'active') << 62 | id END) IS NULL, NULL, der),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
 	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
