@@ -169,9 +169,7 @@ func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Stati
 	defer b.cancel()
 	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework})
 	for _, run := range runs {
-		if run.Err != nil {
-			c.record.Log.Warn("Run ended", "bay", run.Bay, "run", run.ID, "ending", run.Ending, "reason", run.Reason, "error", run.Err)
-		}
+		c.logTrouble(run)
 	}
 	c.options.Ended(runs)
 	if ask.ended != nil {
@@ -180,6 +178,17 @@ func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Stati
 	c.finish(b, runs, ask)
 	if c.isWatched() {
 		c.refresh(context.WithoutCancel(ctx))
+	}
+}
+
+// logTrouble tells engineers what went wrong in a Run, and where the station panicked.
+func (c *Controller) logTrouble(run *station.Run) {
+	if run.Err == nil {
+		return
+	}
+	c.record.Log.Warn("Run ended", "bay", run.Bay, "run", run.ID, "ending", run.Ending, "reason", run.Reason, "error", run.Err)
+	if panicked := (*station.PanicError)(nil); errors.As(run.Err, &panicked) {
+		c.record.Log.Error("panic in a Run", "run", run.ID, "stack", string(panicked.Stack))
 	}
 }
 
