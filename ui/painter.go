@@ -45,9 +45,6 @@ func (p *painter) show(m Model) {
 	p.next <- &m
 }
 
-// leaveBound is how long end waits for a write. A terminal that was stopped with ctrl+s takes none.
-const leaveBound = time.Second
-
 // end stops the painter and gives the error of a write, if there was one.
 func (p *painter) end() error {
 	close(p.stop)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -148,6 +149,40 @@ func TestATerminalThatTakesNothingDoesNotHoldUpTheEnd(t *testing.T) {
 		t.Error(err)
 	}
 	close(s.let)
+}
+
+// A stuckTerminal takes so many writes, and blocks in the next one.
+type stuckTerminal struct {
+	takes int
+	stuck chan struct{} // closed when the terminal is stuck
+	free  chan struct{}
+}
+
+func (s *stuckTerminal) Write(octets []byte) (int, error) {
+	if s.takes--; s.takes == -1 {
+		close(s.stuck)
+	}
+	if s.takes < 0 {
+		<-s.free
+	}
+	return len(octets), nil
+}
+
+func TestAStuckTerminalDoesNotHoldUpTheStation(t *testing.T) {
+	term := newTerminal(t, 80, 24)
+	o := options(t, newFakeStation(), 4, "en")
+	s := &stuckTerminal{1, make(chan struct{}), make(chan struct{})}
+	o.Out = s
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- Run(ctx, o, term.Program) }()
+	<-s.stuck
+	cancel()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	restoredInput(t, term)
+	close(s.free)
 }
 
 func TestATerminalThatIsGoneEndsTheScreenOnly(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -34,8 +35,7 @@ func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 		restore = func() error { return term.Restore(fd, state) }
 	}
 	give = func() error {
-		_, err := io.WriteString(out, giveScreen)
-		if err = errors.Join(err, restore()); err != nil {
+		if err := errors.Join(restore(), writeWithin(leaveBound, out, giveScreen)); err != nil {
 			return fmt.Errorf("giving the terminal back: %w", err)
 		}
 		return nil
@@ -44,6 +44,26 @@ func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 		return nil, errors.Join(fmt.Errorf("taking the terminal: %w", err), give())
 	}
 	return give, nil
+}
+
+// leaveBound is how long the end of the screen waits for a write. A terminal whose connection is stuck takes none.
+const leaveBound = time.Second
+
+// writeWithin writes, and gives up waiting when that takes too long.
+func writeWithin(bound time.Duration, out io.Writer, text string) error {
+	written := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(out, text)
+		written <- err
+	}()
+	timer := time.NewTimer(bound)
+	defer timer.Stop()
+	select {
+	case err := <-written:
+		return err
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	}
 }
 
 // terminalOf gives the file descriptor of a terminal.
