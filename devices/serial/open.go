@@ -115,3 +115,9 @@ func lockPort(dir, name string) (*os.File, error) {
 	}
 	return lock, nil
 }
+
+// unlockPort gives the lock back. Closing the file is not enough: a child process that was forked, and has
+// not yet begun its program, has the file open, too.
+func unlockPort(lock *os.File) error {
+	return errors.Join(unix.Flock(int(lock.Fd()), unix.LOCK_UN), lock.Close())
+}

@@ -85,10 +85,10 @@ func open(config Config) (*Port, error) {
 	}
 	library, err := openUninherited(config.Name, mode)
 	if err != nil {
-		return nil, errors.Join(unwrappable(err), lock.Close())
+		return nil, errors.Join(unwrappable(err), unlockPort(lock))
 	}
 	if err := library.SetReadTimeout(pollTime); err != nil { // only once: the library does not guard it against a concurrent Read
-		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), lock.Close())
+		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), unlockPort(lock))
 	}
 	return newPort(config, library, lock), nil
 }
@@ -229,7 +229,7 @@ func (p *Port) Close() error {
 		<-p.reader
 		p.writing.Lock()
 		defer p.writing.Unlock()
-		err = errors.Join(p.library.Close(), p.lock.Close())
+		err = errors.Join(p.library.Close(), unlockPort(p.lock))
 		if err != nil {
 			err = fmt.Errorf("closing port %q: %w", p.name, err)
 		}

@@ -218,6 +218,30 @@ func TestASecondOpenIsBusyByAnyName(t *testing.T) {
 	}
 }
 
+func TestAPortIsFreeAlthoughAChildStillHasTheLockFile(t *testing.T) {
+	_, name := pty(t)
+	config := Config{Name: name, LockDir: t.TempDir()}
+	first, err := Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := unix.Dup(int(first.lock.Fd())) // as a process that has not yet begun its program
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(config)
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenRefusesByName(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

@@ -33,6 +33,12 @@ func lock(path string) (*os.File, error) {
 	return file, nil
 }
 
+// unlock gives the lock back. Closing the file is not enough: a child process that was forked, and has not
+// yet begun its program, has the file open, too.
+func unlock(file *os.File) error {
+	return errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
+}
+
 // A setting is a PRAGMA. It is set when the database is opened, and read back, because
 // SQLite ignores a value that it cannot take, and because the driver's defaults are
 // not durable.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
@@ -32,6 +34,17 @@ func TestASecondStationIsRefused(t *testing.T) {
 	if _, err := reader.VerifyAudit(t.Context(), b.vkey); err != nil {
 		t.Errorf("a reader beside the station: %v", err)
 	}
+}
+
+func TestTheLockIsFreeAlthoughAChildStillHasItsFile(t *testing.T) {
+	b := newTestRegistry(t)
+	child, err := unix.Dup(int(b.lock.Fd())) // as a process that has not yet begun its program
+	b.must(err)
+	defer unix.Close(child)
+	b.must(b.Shutdown())
+	again, err := Open(t.Context(), b.config())
+	b.must(err)
+	b.must(again.Shutdown())
 }
 
 func TestSettingsAreReadBack(t *testing.T) {

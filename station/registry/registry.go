@@ -181,7 +181,7 @@ func (r *Registry) release() error {
 		errs = append(errs, r.pool.Close())
 	}
 	if r.lock != nil {
-		errs = append(errs, r.lock.Close())
+		errs = append(errs, unlock(r.lock))
 	}
 	return errors.Join(errs...)
 }

@@ -88,6 +88,7 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 			{"unplugged", unplugged, map[station.Ending]string{station.Fault: "line-closed"}},
 		} {
 			t.Run(fmt.Sprintf("%s before %02d %s", test.name, at+1, call), func(t *testing.T) {
+				t.Parallel()
 				w := ready(t, f, kind)
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
 				reason, allowed := test.allowed[run.Ending]

@@ -51,6 +51,7 @@ func sweep(t *testing.T, f *factory, kind kind) {
 	for at, name := range clean.names {
 		for _, when := range []moment{lost, applied} {
 			t.Run(fmt.Sprintf("%02d %s %s", at+1, name, when), func(t *testing.T) {
+				t.Parallel()
 				stopAt(t, f, kind, &plug{at: at + 1, when: when})
 			})
 		}
