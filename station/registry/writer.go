@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +38,9 @@ type writer struct {
 
 // call is the part of one caller in a transaction.
 type call struct {
-	do      func(*work) error
-	claimed atomic.Bool // set by the goroutine before do, or by a caller who gives up: whoever is first
-	refused error       // what do returned; it does not affect the other calls of the batch
+	do      func(*work) error // may run again, after all that it wrote was undone
+	claimed atomic.Bool       // set by the goroutine before do, or by a caller who gives up: whoever is first
+	refused error             // what do returned; it does not affect the other calls of the batch
 	answer  chan error
 }
 
@@ -158,15 +159,41 @@ func (w *writer) serve(batch []*call) {
 
 // transaction commits the whole batch, or nothing of it. No call is answered before the
 // commit.
+//
+// To undo one call alone takes a savepoint, and that costs a copy of each page that the
+// call changes. Refusals are rare, so the batch is tried without savepoints, and after a
+// refusal done again with them.
 func (w *writer) transaction(batch []*call) error {
+	batch = slices.DeleteFunc(slices.Clone(batch), (*call).isGivenUp)
+	err := w.commit(batch, fenceFor(batch))
+	if errors.Is(err, errAgain) {
+		err = w.commit(batch, apart)
+	}
+	return err
+}
+
+// isGivenUp claims the call for the goroutine, unless the caller gave up before.
+func (c *call) isGivenUp() bool { return c.claimed.Swap(true) }
+
+// errAgain: nothing was committed, because a call was refused that cannot be undone alone.
+var errAgain = errors.New("a call was refused")
+
+// commit does the calls in one transaction.
+func (w *writer) commit(batch []*call, fence fence) error {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.judge(fmt.Errorf("beginning: %w", err))
 	}
-	work := &work{writer: w, batch: w.log.Begin(), fence: fenceFor(batch)}
+	work := &work{writer: w, batch: w.log.Begin(), fence: fence}
 	for _, c := range batch {
-		if err := work.run(c); err != nil {
-			return w.judge(errors.Join(err, w.undo()))
+		err := work.run(c)
+		if err == nil {
+			continue
 		}
+		undo := w.undo()
+		if undo == nil && errors.Is(err, errAgain) {
+			return err
+		}
+		return w.judge(errors.Join(err, undo))
 	}
 	if err := w.exec("COMMIT"); err != nil {
 		return w.judge(errors.Join(fmt.Errorf("committing: %w", err), w.undo()))
@@ -176,21 +203,20 @@ func (w *writer) transaction(batch []*call) error {
 	return nil
 }
 
-// run does one call in a way that the call can be undone alone. The error of the call
-// goes into c.refused; an error that run returns ends the whole transaction.
+// run does one call. The error of the call goes into c.refused; an error that run
+// returns ends the whole transaction.
 func (w *work) run(c *call) error {
-	if c.claimed.Swap(true) {
-		return nil // the caller gave up
-	}
 	mark := w.batch.Mark
 	if err := w.each(w.fence.begin); err != nil {
 		return err
 	}
 	c.refused = c.do(w)
-	if ofDatabase(c.refused) {
+	switch {
+	case ofDatabase(c.refused):
 		return c.refused
-	}
-	if c.refused != nil {
+	case c.refused != nil && w.fence.undo == nil:
+		return errAgain
+	case c.refused != nil:
 		w.batch.Rewind(mark)
 		if err := w.each(w.fence.undo); err != nil {
 			return err
@@ -205,18 +231,18 @@ func (w *work) run(c *call) error {
 // fence has the statements that keep one call of a transaction apart from the others.
 type fence struct{ begin, undo, end []string }
 
-// A call that is alone needs no savepoint. A savepoint costs a copy of each page that
-// the call changes.
 var (
-	amongOthers = fence{[]string{"SAVEPOINT call"}, []string{"ROLLBACK TO call"}, []string{"RELEASE call"}}
-	alone       = fence{nil, []string{"ROLLBACK", "BEGIN IMMEDIATE"}, nil}
+	together = fence{} // a refused call undoes the others, too
+	apart    = fence{[]string{"SAVEPOINT call"}, []string{"ROLLBACK TO call"}, []string{"RELEASE call"}}
+	alone    = fence{nil, []string{"ROLLBACK", "BEGIN IMMEDIATE"}, nil}
 )
 
+// fenceFor gives the fence that costs nothing as long as no call is refused.
 func fenceFor(batch []*call) fence {
 	if len(batch) == 1 {
 		return alone
 	}
-	return amongOthers
+	return together
 }
 
 func (w *writer) each(queries []string) error {
