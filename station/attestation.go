@@ -9,14 +9,14 @@ import (
 	"hallmark/station/issuance"
 )
 
-// A key that takes part in no handshake cannot prove by itself that the board which holds
-// the key is the registered board. The board's TLS key attests it: the Run does the
-// handshake with the board's active TLS certificate, and has the other key sign once more
-// after the reset (I6).
+// TLS-key attestation. A key that takes part in no handshake, such as a COSE key, cannot
+// prove by itself that the board which holds the key is the registered board. The TLS key of
+// the board proves it: the Run does the handshake with the active TLS certificate of the
+// board, and has the other key sign a second CSR after the reset (I6).
 
-// findTLSKeyProof finds the TLS certificate for that handshake, before anything is signed.
-// The Run for the TLS key itself needs none. A missing certificate is a Fault: the
-// board is not bad, its Runs come in the wrong order.
+// findTLSKeyProof reads the TLS certificate for that handshake from the board, before
+// anything is signed. The Run for the TLS key itself needs no such certificate. A missing
+// certificate is a Fault, because the board is not bad: its Runs come in the wrong order.
 func (a *attempt) findTLSKeyProof(ctx context.Context) error {
 	if a.run.Purpose == devices.PurposeTLS {
 		return nil
@@ -39,8 +39,8 @@ func (a *attempt) findTLSKeyProof(ctx context.Context) error {
 	return nil
 }
 
-// stillHolds has the board sign again with the key, which the board has derived anew
-// since the reset, over a fresh nonce.
+// stillHolds asks the board for a second CSR with a fresh nonce, and checks that the key is
+// the certified key. The board has derived the key again since the reset.
 func (a *attempt) stillHolds(ctx context.Context) error {
 	var nonce [devices.NonceSize]byte
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {

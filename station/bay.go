@@ -12,8 +12,8 @@ import (
 // why no further Run may begin there. Its methods are safe for concurrent use.
 type Bay struct {
 	Name string
-	// Next gives the board that sits in the bay now, or waits for one, and
-	// what closes it when its Run has ended. Its ctx lives until then.
+	// Next returns the board that sits in the bay now, or waits for a board. The
+	// io.Closer closes the board after its last Run; ctx ends then, too.
 	Next func(ctx context.Context) (Board, io.Closer, error)
 
 	mu   sync.Mutex
@@ -27,21 +27,21 @@ func (b *Bay) Stop(why error) {
 	b.stop = errors.Join(ErrBayStopped, why)
 }
 
-// Acknowledge lets the bay go on. The caller has put on record who said so.
+// Acknowledge lets the bay start Runs again. The caller records the operator first.
 func (b *Bay) Acknowledge() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stop = nil
 }
 
-// Stopped gives nil, or an ErrBayStopped that says why.
+// Stopped returns nil, or an ErrBayStopped with the reason.
 func (b *Bay) Stopped() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.stop
 }
 
-// A Request says for whom and why the board of a bay is enrolled.
+// A Request says who has the board of a bay enrolled, and why.
 type Request struct {
 	Operator string
 	Order    string // work order, may be empty
@@ -49,8 +49,8 @@ type Request struct {
 }
 
 // EnrolIn enrols the board that sits in a bay: one Run for each of the station's
-// purposes, in their order, until a Run does not pass. It gives at least one Run, also
-// when no board could be reached. What ctx and Drain do is said at Enrol.
+// purposes, in their order, until a Run does not pass. EnrolIn returns at least one Run, also
+// when no board could be reached. Enrol says what ctx and Drain do.
 func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run {
 	run, err := s.newRun(bay, request, s.config.Keys[0])
 	if err == nil {
@@ -59,7 +59,7 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 	if err != nil {
 		return []*Run{s.notBegun(ctx, run, err)}
 	}
-	life, cancel := context.WithCancelCause(ctx) // of the board, which may be a process
+	life, cancel := context.WithCancelCause(ctx) // of the board: an emulated board is a process that ends with life
 	defer cancel(nil)
 	board, closer, err := bay.take(life, cancel, s)
 	if err != nil {
@@ -68,7 +68,8 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 	runs := s.enrolEach(ctx, board, bay, request, run)
 	last := runs[len(runs)-1]
 	if err := closer.Close(); err != nil && last.Err == nil {
-		// The verdict on the board is on record; a bay that does not close says so at its next board.
+		// The verdict on the board is on record, so the ending stays. If the bay does
+		// not work any more, the Run of its next board reports that.
 		last.Err = fmt.Errorf("closing the board: %w", err)
 	}
 	if last.StopBay {
@@ -100,7 +101,8 @@ func (s *Station) enrolled(ctx context.Context, board Board, run *Run) *Run {
 	return run
 }
 
-// newRun gives a Run even when there is no randomness for its id.
+// newRun returns a Run in any case. When there is no randomness for the id of the Run,
+// newRun also returns an error.
 func (s *Station) newRun(bay *Bay, request Request, key Key) (*Run, error) {
 	run, err := s.NewRun(bay.Name, request.Operator)
 	if err != nil {
@@ -110,7 +112,7 @@ func (s *Station) newRun(bay *Bay, request Request, key Key) (*Run, error) {
 	return run, err
 }
 
-// take gets the bay's board; a drain ends the wait for it, and a panic is an error.
+// take calls Next. A drain ends the wait for a board, and a panic of Next becomes an error.
 func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Station) (board Board, closer io.Closer, err error) {
 	stop := context.AfterFunc(s.draining, func() { cancel(ErrDraining) })
 	defer stop()
@@ -121,7 +123,7 @@ func (b *Bay) take(ctx context.Context, cancel context.CancelCauseFunc, s *Stati
 	return board, closer, withComponent(ErrNoBoard, err)
 }
 
-// notBegun ends a Run that never reached a board.
+// notBegun ends a Run for which no board could be reached.
 func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
 	row := endingOf(ctx, err)
 	run.Started = s.config.Now()

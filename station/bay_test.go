@@ -10,7 +10,7 @@ import (
 	"hallmark/station"
 )
 
-// bays makes n bays whose boards are always new worlds' boards.
+// bays makes n bays that get their boards from next.
 func bays(n int, next func(bay string) (station.Board, error)) []*station.Bay {
 	var all []*station.Bay
 	for i := range n {
@@ -23,25 +23,25 @@ func bays(n int, next func(bay string) (station.Board, error)) []*station.Bay {
 	return all
 }
 
-// shared gives one station for many boards: everything but the board is shared.
+// shared makes one station for many boards, and a function that makes the next board.
 func shared(t *testing.T) (*station.Station, func(string) (station.Board, error)) {
 	t.Helper()
-	w := newWorld(t)
-	s := w.station(func(c *station.Config) { c.Registry = quiet{} })
+	w := newFakes(t)
+	s := w.station(func(c *station.Config) { c.Registry = acceptAll{} })
 	return s, func(string) (station.Board, error) {
-		board := newWorld(t)
+		board := newFakes(t)
 		board.identity = w.identity
 		return &struct{ station.Board }{board}, nil
 	}
 }
 
-// quiet is a registry that agrees with everything.
-type quiet struct{}
+// acceptAll is a registry that accepts every call.
+type acceptAll struct{}
 
-func (quiet) Admit(context.Context, *station.Run) error     { return nil }
-func (quiet) Delivered(context.Context, *station.Run) error { return nil }
-func (quiet) Activate(context.Context, *station.Run) error  { return nil }
-func (quiet) Close(context.Context, *station.Run) error     { return nil }
+func (acceptAll) Admit(context.Context, *station.Run) error     { return nil }
+func (acceptAll) Delivered(context.Context, *station.Run) error { return nil }
+func (acceptAll) Activate(context.Context, *station.Run) error  { return nil }
+func (acceptAll) Close(context.Context, *station.Run) error     { return nil }
 
 func TestAPanicInABayIsAFaultOfThatBay(t *testing.T) {
 	s, next := shared(t)
@@ -59,7 +59,7 @@ func TestAPanicInABayIsAFaultOfThatBay(t *testing.T) {
 }
 
 func TestAnObserverThatPanicsEndsNoRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station(func(c *station.Config) {
 		c.Events = func(e station.Event) { panic("no such column: " + e.Step) }
 	})
@@ -78,7 +78,7 @@ func TestAnObserverThatPanicsEndsNoRun(t *testing.T) {
 }
 
 func TestABayThatSawACloneIsStoppedUntilSomebodyAcknowledges(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	w.fails("Admit", station.ErrClone)
 	s := w.station()
 	bay := bays(1, func(string) (station.Board, error) { return w, nil })[0]

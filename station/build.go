@@ -6,18 +6,19 @@ import (
 	"runtime/debug"
 )
 
-// version is the linker's to set: `make build` gives it what `git describe` says.
+// version is set by the linker: `make build` passes the output of `git describe`.
 var version string
 
 // A Build says which build of the product a program is.
 type Build struct {
-	Version string // what `git describe` said, else what Go knows
-	Commit  string // of the tree, in full
-	Changed bool   // the tree had changes that were not committed
+	Version string // output of `git describe`, otherwise the module version that Go stamped
+	Commit  string // full hash of the commit
+	Changed bool   // the working tree had changes that were not committed
 	Go      string // version and system
 }
 
-// ThisBuild describes the running program. What nobody knew at build time is "unknown": a tarball has no commit.
+// ThisBuild describes the running program. Version and commit are "unknown" if they were
+// not known at build time: a tarball has no commit.
 func ThisBuild() Build {
 	info, _ := debug.ReadBuildInfo()
 	return describe(version, info)
@@ -45,7 +46,7 @@ func describe(version string, info *debug.BuildInfo) Build {
 	return b
 }
 
-// Text is what the program of that name answers to --version; module says which PKCS#11 module it uses.
+// Text is the output of --version; module names the PKCS#11 module that the program uses.
 func (b Build) Text(program, module string) string {
 	commit := b.Commit
 	if b.Changed {

@@ -9,8 +9,9 @@ import (
 	"hallmark/station/reason"
 )
 
-// endingOf adds to the row of err what only the caller's context knows: whether the
-// operator stopped. A Reject stands even then, because it says something about the board.
+// endingOf returns the row of err, or the row of errOperator when the operator stopped the
+// Run: the error does not show that, but ctx does. A Reject stays a Reject even then, because
+// the board is bad.
 func endingOf(ctx context.Context, err error) reason.Row {
 	row := reason.Of(err)
 	if err != nil && row.Ending != Reject && errors.Is(ctx.Err(), context.Canceled) {
@@ -19,7 +20,8 @@ func endingOf(ctx context.Context, err error) reason.Row {
 	return row
 }
 
-// withComponent adds to an error the component it came from, without changing its text.
+// withComponent adds to an error the component that the error came from. The text of the
+// error stays as it is.
 func withComponent(component, err error) error {
 	if err == nil {
 		return nil
@@ -32,7 +34,7 @@ type componentError struct{ component, err error }
 func (e *componentError) Error() string   { return e.err.Error() }
 func (e *componentError) Unwrap() []error { return []error{e.err, e.component} }
 
-// stopped says that a step ended because its time was up or somebody stopped it.
+// stopped is the error of a step that ended because of its time-out or a stop; cause says which.
 type stopped struct{ cause, err error }
 
 func (e *stopped) Error() string   { return fmt.Sprintf("%v: %v", e.cause, e.err) }
@@ -47,7 +49,7 @@ type PanicError struct {
 func (e *PanicError) Error() string { return fmt.Sprintf("%v: %v", ErrPanic, e.Value) }
 func (e *PanicError) Unwrap() error { return ErrPanic }
 
-// SwappedError names both boards. It wraps ErrSwapped.
+// SwappedError names the expected board and the board that answered. It wraps ErrSwapped.
 type SwappedError struct{ Want, Got devices.BoardID }
 
 func (e *SwappedError) Error() string {
@@ -55,7 +57,7 @@ func (e *SwappedError) Error() string {
 }
 func (e *SwappedError) Unwrap() error { return ErrSwapped }
 
-// IdentityError says which statement of a board was refused. It wraps its Kind.
+// IdentityError says which value in a board's identity was refused. It wraps its Kind.
 type IdentityError struct {
 	Kind error
 	Got  int64

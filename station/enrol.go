@@ -11,28 +11,27 @@ import (
 	"hallmark/station/reason"
 )
 
-// An attempt is one walk of one board along the line. It owns the Run until
-// Enrol returns.
+// An attempt is one Run at work: the Run with its board and its key. Until Enrol returns,
+// only the attempt changes the Run.
 type attempt struct {
 	*Station
 	board         Board
 	run           *Run
-	key           Key               // that the Run is for
-	wire          devices.WireCount // when the Run began
-	observerError error             // of the observer, when it panicked
+	key           Key               // the key that the Run certifies
+	wire          devices.WireCount // counters at the start of the Run
+	observerError error             // panic of the observer
 }
 
-// Enrol takes a Run from wherever it stands to its end. Steps whose part the
-// Run holds are skipped, except identify. When it returns nil the Run is
-// closed: Ending is set, and so are Reason and Err unless it is Pass (whose Err
-// can still name an observer that panicked). A non-nil error is a mistake of the
-// caller and nothing was done.
+// Enrol does the steps of a Run that are not done yet. Enrol skips a step whose result the
+// Run already holds, except identify. After a nil error the Run is closed: Ending is set, and
+// Reason and Err are set unless Ending is Pass. (At a Pass, Err can still report an observer
+// that panicked.) A non-nil error is a mistake of the caller; then Enrol did nothing.
 //
-// Stopping: Drain lets a Run that has reached sign go to its end (bounded by
-// Timeouts.Run) and ends all others as Aborted; a cancelled ctx ends the Run as
-// Aborted wherever it is. Either way the Run's record is closed with a fresh
-// context of at most Timeouts.Close. A signed certificate that was not delivered
-// is delivered by the board's next Run (I9).
+// Stopping: after Drain, a Run that has reached sign goes to its end (bounded by
+// Timeouts.Run), and every other Run ends as Aborted. A cancelled ctx ends the Run as
+// Aborted at any step. In both cases Enrol closes the Run's record with a fresh
+// context of at most Timeouts.Close. If a certificate was signed but not delivered, the next
+// Run of the board delivers it (I9).
 func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	if err := enrollable(board, run); err != nil {
 		return fmt.Errorf("enrolling: %w", err)
@@ -65,7 +64,7 @@ func enrollable(board Board, run *Run) error {
 	return nil
 }
 
-// walk goes along the steps and stops at the first that fails.
+// walk does the steps in order and stops at the first step that fails.
 func (a *attempt) walk(ctx context.Context) error {
 	for _, step := range a.steps {
 		if step.Done != nil && step.Done(a.run) || step.Last && !a.last() {
@@ -81,15 +80,15 @@ func (a *attempt) walk(ctx context.Context) error {
 	return nil
 }
 
-// last: nothing else will be done for this board after the Run.
+// last reports whether this is the board's last Run: the Run for the last configured key.
 func (a *attempt) last() bool {
 	return a.config.Keys[len(a.config.Keys)-1].Purpose == a.run.Purpose
 }
 
-// slot gives the slot of the certificate that the Run is for.
+// slot returns the slot of the certificate that the Run delivers.
 func (a *attempt) slot() devices.Slot { return a.run.Purpose.Slot() }
 
-// timed does one step within its bound and notes what it took.
+// timed does one step within its time-out, and notes the time and the retries of the step.
 func (a *attempt) timed(ctx context.Context, step Step) error {
 	ctx, cancel := a.within(ctx, step)
 	defer cancel()
@@ -109,7 +108,8 @@ func (a *attempt) timed(ctx context.Context, step Step) error {
 	return err
 }
 
-// within bounds a step by its time-out and, before sign, by a drain.
+// within returns a context for a step. The context ends at the step's time-out and, before
+// sign, also at a drain.
 func (a *attempt) within(ctx context.Context, step Step) (context.Context, context.CancelFunc) {
 	bound := a.config.Timeouts.Step
 	if named, ok := a.config.Timeouts.Named[step.Name]; ok {
@@ -124,7 +124,7 @@ func (a *attempt) within(ctx context.Context, step Step) (context.Context, conte
 	return ctx, func() { stop(); cancel(nil); cancelTimeout() }
 }
 
-// guarded does the step unless it is too late for it, and turns a panic into an error.
+// guarded does a step if the step is still admissible. A panic of the step becomes an error.
 func (a *attempt) guarded(ctx context.Context, step Step) error {
 	return caught(func() error {
 		if err := a.admissible(ctx, step); err != nil {
@@ -134,7 +134,7 @@ func (a *attempt) guarded(ctx context.Context, step Step) error {
 	})
 }
 
-// caught turns a panic into an error.
+// caught calls do. A panic of do becomes a PanicError.
 func caught(do func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -144,8 +144,9 @@ func caught(do func() error) (err error) {
 	return do()
 }
 
-// admissible is the last look before a step. The first committed step asks
-// about a drain here, so that a Run is either before sign or goes to its end.
+// admissible returns an error if a step must not begin any more: because ctx has ended, or
+// because of a drain before sign, the first committed step. A Run that has begun sign goes
+// to its end.
 func (a *attempt) admissible(ctx context.Context, step Step) error {
 	if step.Committed && a.run.Certificate == nil && a.draining.Err() != nil {
 		return ErrDraining
@@ -153,9 +154,9 @@ func (a *attempt) admissible(ctx context.Context, step Step) error {
 	return ctx.Err()
 }
 
-// recheckBoard asks, after an error that would be a Reject, whether the board that
-// answered is still the one that was identified: a Reject says something about
-// one board, so it must be that board's.
+// recheckBoard asks for the identity again after an error that would be a Reject. If another
+// board answers, or the board restarted, recheckBoard returns that error instead: a Reject
+// condemns the identified board, so the identified board must have caused the error.
 func (a *attempt) recheckBoard(ctx context.Context, err error) error {
 	if a.run.Identity == nil || reason.Of(err).Ending != Reject {
 		return err
@@ -163,7 +164,7 @@ func (a *attempt) recheckBoard(ctx context.Context, err error) error {
 	var now devices.Identity
 	silent := caught(func() (err error) { now, err = a.present(ctx); return err })
 	if silent != nil {
-		return err // the board does not answer any more; what it said stands
+		return err // the board does not answer any more, so the first error stands
 	}
 	if other := a.sameBoard(now); other != nil {
 		return fmt.Errorf("%w (before that: %v)", other, err)
@@ -184,15 +185,15 @@ func (a *attempt) close(ctx context.Context, err error) {
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Close)
 	defer cancel()
 	if failed := caught(func() error { return a.config.Registry.Close(fresh, a.run) }); failed != nil {
-		// The evidence is not durable, so nothing that needs it may be said of
-		// the board: it is tried again and finds its certificate (I9).
+		// The evidence is not durable, so the Run is a Fault whatever its verdict
+		// was. The board is enrolled again and gets the stored certificate (I9).
 		failed = fmt.Errorf("closing the Run's record: %w", withComponent(ErrRegistry, failed))
 		run.Err = errors.Join(err, failed)
 		run.Ending, run.Reason = Fault, reason.Of(failed).Word
 	}
 }
 
-// measure notes what the Run cost on the wire and what the board printed.
+// measure notes the octets and retries of the Run on the wire, and the board's console text.
 func (a *attempt) measure() {
 	now := wireOf(a.board)
 	a.run.Wire = devices.WireCount{
@@ -207,12 +208,12 @@ func (a *attempt) measure() {
 
 func (a *attempt) emit(kind EventKind, step string) {
 	if err := a.notify(kind, step, a.run); a.observerError == nil {
-		a.observerError = err // the first says it all
+		a.observerError = err // only the first: the others are like it
 	}
 }
 
-// notify informs the observer, who is disposable: a panic of its own must not
-// end a Run, nor those of the other bays.
+// notify sends an event to the observer. A panic of the observer becomes an error, because
+// the panic must not end a Run in this bay or in another bay.
 func (s *Station) notify(kind EventKind, step string, run *Run) error {
 	err := caught(func() error {
 		s.config.Events(Event{Kind: kind, At: s.config.Now(), Run: run.ID, Bay: run.Bay, Step: step, Snap: *run})

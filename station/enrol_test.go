@@ -17,7 +17,7 @@ import (
 	"hallmark/station/issuance"
 )
 
-func (w *world) station(changes ...func(*station.Config)) *station.Station {
+func (w *fakes) station(changes ...func(*station.Config)) *station.Station {
 	w.t.Helper()
 	config := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
@@ -35,8 +35,8 @@ func (w *world) station(changes ...func(*station.Config)) *station.Station {
 	return s
 }
 
-// enrol does one Run and checks what holds for each Run.
-func (w *world) enrol(ctx context.Context, s *station.Station) *station.Run {
+// enrol does one new Run and checks the rules that hold for every Run.
+func (w *fakes) enrol(ctx context.Context, s *station.Station) *station.Run {
 	w.t.Helper()
 	run, err := s.NewRun("bay 1", "operator")
 	if err != nil {
@@ -46,7 +46,7 @@ func (w *world) enrol(ctx context.Context, s *station.Station) *station.Run {
 	return run
 }
 
-func (w *world) again(ctx context.Context, s *station.Station, run *station.Run) {
+func (w *fakes) again(ctx context.Context, s *station.Station, run *station.Run) {
 	w.t.Helper()
 	if err := s.Enrol(ctx, w, run); err != nil {
 		w.t.Fatal(err)
@@ -60,7 +60,7 @@ func (w *world) again(ctx context.Context, s *station.Station, run *station.Run)
 }
 
 func TestACleanRunWalksEveryStepOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	var events []string
 	s := w.station(func(c *station.Config) {
 		c.Seal = true
@@ -90,7 +90,7 @@ func TestACleanRunWalksEveryStepOnce(t *testing.T) {
 }
 
 func TestASecondRunWritesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station()
 	w.enrol(t.Context(), s)
 	w.calls = nil
@@ -106,50 +106,50 @@ func TestEndings(t *testing.T) {
 	cut := errors.New("port closed")
 	for _, test := range []struct {
 		name    string
-		prepare func(w *world)
+		prepare func(w *fakes)
 		ending  station.Ending
 		reason  string
 		stop    bool
 	}{
-		{"a line that is cut is a Fault", func(w *world) { w.fails("CSR", cut) }, station.Fault, "line", false},
-		{"a registry that cannot write is a Fault", func(w *world) { w.fails("Activate", cut) }, station.Fault, "registry", false},
-		{"a registry that cannot open the record is a Fault", func(w *world) { w.fails("Admit", cut) }, station.Fault, "registry", false},
-		{"a Pass that cannot be closed is a Fault", func(w *world) { w.fails("Close", cut) }, station.Fault, "registry", false},
-		{"an HSM that does not sign is a Fault", func(w *world) { w.fails("Sign", cut) }, station.Fault, "signing", false},
-		{"a verifier that is not there is a Fault", func(w *world) { w.fails("Connect", cut) }, station.Fault, "verifier", false},
-		{"a clone is rejected and stops the bay", func(w *world) { w.fails("Admit", station.ErrClone) }, station.Reject, "clone", true},
-		{"a key of another board is rejected and stops the bay", func(w *world) { w.fails("Sign", issuance.ErrKeyElsewhere) }, station.Reject, "key-elsewhere", true},
-		{"a dummy identity is rejected and stops the bay", func(w *world) {
+		{"a line that is cut is a Fault", func(w *fakes) { w.fails("CSR", cut) }, station.Fault, "line", false},
+		{"a registry that cannot write is a Fault", func(w *fakes) { w.fails("Activate", cut) }, station.Fault, "registry", false},
+		{"a registry that cannot open the record is a Fault", func(w *fakes) { w.fails("Admit", cut) }, station.Fault, "registry", false},
+		{"a Pass that cannot be closed is a Fault", func(w *fakes) { w.fails("Close", cut) }, station.Fault, "registry", false},
+		{"an HSM that does not sign is a Fault", func(w *fakes) { w.fails("Sign", cut) }, station.Fault, "signing", false},
+		{"a verifier that is not there is a Fault", func(w *fakes) { w.fails("Connect", cut) }, station.Fault, "verifier", false},
+		{"a clone is rejected and stops the bay", func(w *fakes) { w.fails("Admit", station.ErrClone) }, station.Reject, "clone", true},
+		{"a key of another board is rejected and stops the bay", func(w *fakes) { w.fails("Sign", issuance.ErrKeyElsewhere) }, station.Reject, "key-elsewhere", true},
+		{"a dummy identity is rejected and stops the bay", func(w *fakes) {
 			w.identity.ID, _ = devices.ParseBoardID("d5668f22-64b7-4efd-b4cb-0b6d940434b0")
 		}, station.Reject, "dummy-identity", true},
-		{"a development key is rejected", func(w *world) { w.identity.HUK = devices.HUKDevelopment }, station.Reject, "untrusted-huk", false},
-		{"TF-M's dummy provisioning is rejected", func(w *world) { w.identity.HUK, w.identity.Caller = devices.HUKTFMDummy, -1 }, station.Reject, "untrusted-huk", false},
-		{"a dummy identity of an unusual caller is rejected and stops the bay", func(w *world) {
+		{"a development key is rejected", func(w *fakes) { w.identity.HUK = devices.HUKDevelopment }, station.Reject, "untrusted-huk", false},
+		{"TF-M's dummy provisioning is rejected", func(w *fakes) { w.identity.HUK, w.identity.Caller = devices.HUKTFMDummy, -1 }, station.Reject, "untrusted-huk", false},
+		{"a dummy identity of an unusual caller is rejected and stops the bay", func(w *fakes) {
 			w.identity.HUK, w.identity.Caller = devices.HUKTFM, 0x1234
 			w.identity.ID, _ = devices.ParseBoardID("2b08df96-9c8c-4433-bcab-cb3908400be3")
 		}, station.Reject, "dummy-identity", true},
-		{"a key that TF-M derived for another caller is rejected", func(w *world) {
+		{"a key that TF-M derived for another caller is rejected", func(w *fakes) {
 			w.identity.HUK, w.identity.Caller = devices.HUKTFM, 0x4c690100
 		}, station.Reject, "identity-abi", false},
-		{"a key that TF-M derived for the right caller passes", func(w *world) { w.identity.HUK, w.identity.Caller = devices.HUKTFM, -1 }, station.Pass, "", false},
-		{"another identity ABI is rejected", func(w *world) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
-		{"a product's image is rejected", func(w *world) { w.identity.Can = devices.CanNet }, station.Reject, "product-image", false},
-		{"a sealed board without certificate is rejected", func(w *world) { w.identity.Sealed = true }, station.Reject, "sealed", false},
-		{"a sealed board with a foreign certificate is rejected", func(w *world) { w.holds(newCertificate(w.t, 9)); w.identity.Sealed = true }, station.Reject, "sealed", false},
-		{"a sealed board with its own certificate passes", func(w *world) { w.holds(w.certificate); w.registered(w.certificate); w.identity.Sealed = true }, station.Pass, "", false},
-		{"a bad CSR is rejected", func(w *world) { w.fails("Check", fmt.Errorf("checking: %w", issuance.ErrNonceWrong)) }, station.Reject, "csr-nonce-wrong", false},
-		{"a foreign certificate is not overwritten", func(w *world) { w.holds(newCertificate(w.t, 9)) }, station.Reject, "foreign-certificate", false},
-		{"junk in the slot is not overwritten", func(w *world) { w.holds(&issuance.Certificate{DER: []byte("junk")}) }, station.Reject, "foreign-certificate", false},
-		{"an older certificate of ours is replaced", func(w *world) { old := newCertificate(w.t, 9); w.holds(old); w.registered(old) }, station.Pass, "", false},
-		{"a board that does not restart is rejected", func(w *world) { w.stuck = true }, station.Reject, "not-restarted", false},
-		{"another board after the reset is a Fault", func(w *world) { w.other = true }, station.Fault, "swapped", false},
-		{"a flash that forgets is rejected", func(w *world) { w.forgets = true }, station.Reject, "read-back-differs", false},
-		{"a refused handshake is rejected", func(w *world) { w.verdict = fmt.Errorf("%w: revoked", station.ErrHandshakeRefused) }, station.Reject, "handshake-refused", false},
-		{"a verifier that cannot decide is a Fault", func(w *world) { w.verdict = cut }, station.Fault, "verifier", false},
-		{"another certificate in the handshake is rejected", func(w *world) { w.presented[0] ^= 1 }, station.Reject, "wrong-certificate", false},
-		{"a board that does not read the answer is rejected", func(w *world) { w.deaf = true }, station.Reject, "no-answer-read", false},
-		{"a panic is a Fault", func(w *world) { w.hook = func(string) error { panic("index out of range") } }, station.Fault, "panic", false},
-		{"a refusal of a board that restarted is a Fault", func(w *world) {
+		{"a key that TF-M derived for the right caller passes", func(w *fakes) { w.identity.HUK, w.identity.Caller = devices.HUKTFM, -1 }, station.Pass, "", false},
+		{"another identity ABI is rejected", func(w *fakes) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
+		{"a product's image is rejected", func(w *fakes) { w.identity.Can = devices.CanNet }, station.Reject, "product-image", false},
+		{"a sealed board without certificate is rejected", func(w *fakes) { w.identity.Sealed = true }, station.Reject, "sealed", false},
+		{"a sealed board with a foreign certificate is rejected", func(w *fakes) { w.holds(newCertificate(w.t, 9)); w.identity.Sealed = true }, station.Reject, "sealed", false},
+		{"a sealed board with its own certificate passes", func(w *fakes) { w.holds(w.certificate); w.registered(w.certificate); w.identity.Sealed = true }, station.Pass, "", false},
+		{"a bad CSR is rejected", func(w *fakes) { w.fails("Check", fmt.Errorf("checking: %w", issuance.ErrNonceWrong)) }, station.Reject, "csr-nonce-wrong", false},
+		{"a foreign certificate is not overwritten", func(w *fakes) { w.holds(newCertificate(w.t, 9)) }, station.Reject, "foreign-certificate", false},
+		{"junk in the slot is not overwritten", func(w *fakes) { w.holds(&issuance.Certificate{DER: []byte("junk")}) }, station.Reject, "foreign-certificate", false},
+		{"an older certificate of ours is replaced", func(w *fakes) { old := newCertificate(w.t, 9); w.holds(old); w.registered(old) }, station.Pass, "", false},
+		{"a board that does not restart is rejected", func(w *fakes) { w.stuck = true }, station.Reject, "not-restarted", false},
+		{"another board after the reset is a Fault", func(w *fakes) { w.other = true }, station.Fault, "swapped", false},
+		{"a flash that forgets is rejected", func(w *fakes) { w.forgets = true }, station.Reject, "read-back-differs", false},
+		{"a refused handshake is rejected", func(w *fakes) { w.verdict = fmt.Errorf("%w: revoked", station.ErrHandshakeRefused) }, station.Reject, "handshake-refused", false},
+		{"a verifier that cannot decide is a Fault", func(w *fakes) { w.verdict = cut }, station.Fault, "verifier", false},
+		{"another certificate in the handshake is rejected", func(w *fakes) { w.presented[0] ^= 1 }, station.Reject, "wrong-certificate", false},
+		{"a board that does not read the answer is rejected", func(w *fakes) { w.ignoresAnswer = true }, station.Reject, "no-answer-read", false},
+		{"a panic is a Fault", func(w *fakes) { w.hook = func(string) error { panic("index out of range") } }, station.Fault, "panic", false},
+		{"a refusal of a board that restarted is a Fault", func(w *fakes) {
 			w.hook = func(call string) error {
 				if call == "Check" {
 					w.identity.Boot[0]++
@@ -158,7 +158,7 @@ func TestEndings(t *testing.T) {
 				return nil
 			}
 		}, station.Fault, "restarted", false},
-		{"a refusal of a board that is not the same any more is a Fault", func(w *world) {
+		{"a refusal of a board that is not the same any more is a Fault", func(w *fakes) {
 			w.hook = func(call string) error {
 				if call == "Check" {
 					w.identity.ID[0]++
@@ -169,7 +169,7 @@ func TestEndings(t *testing.T) {
 		}, station.Fault, "swapped", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFakes(t)
 			test.prepare(w)
 			run := w.enrol(t.Context(), w.station())
 			if run.Ending != test.ending || run.Reason != test.reason || run.StopBay != test.stop {
@@ -179,7 +179,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-func (w *world) fails(call string, err error) {
+func (w *fakes) fails(call string, err error) {
 	w.hook = func(name string) error {
 		if name == call {
 			return err
@@ -188,17 +188,17 @@ func (w *world) fails(call string, err error) {
 	}
 }
 
-func (w *world) holds(c *issuance.Certificate) {
+func (w *fakes) holds(c *issuance.Certificate) {
 	w.slots = map[devices.Slot][]byte{devices.SlotAnchor: []byte("anchor"), devices.SlotChain: []byte("chain"), devices.SlotCertificate: c.DER}
 	w.identity.Stored = 7
 }
 
-func (w *world) registered(c *issuance.Certificate) {
+func (w *fakes) registered(c *issuance.Certificate) {
 	w.records[c.Serial] = station.Record{BoardID: w.identity.ID, Purpose: devices.PurposeTLS, CertificateSHA256: c.SHA256, Status: station.StatusActive}
 }
 
 func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	w.holds(newCertificate(t, 9))
 	w.enrol(t.Context(), w.station())
 	if strings.Contains(strings.Join(w.calls, " "), "Write") {
@@ -207,7 +207,7 @@ func TestNothingIsWrittenToABoardThatIsRefused(t *testing.T) {
 }
 
 func TestNothingIsSignedForABoardThatHoldsAForeignCertificate(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	w.holds(newCertificate(t, 9))
 	if run := w.enrol(t.Context(), w.station()); run.Reason != "foreign-certificate" {
 		t.Errorf("reason %q: %v", run.Reason, run.Err)
@@ -218,7 +218,7 @@ func TestNothingIsSignedForABoardThatHoldsAForeignCertificate(t *testing.T) {
 }
 
 func TestANewAnchorIsFollowedByAllThatDependsOnIt(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	w.holds(w.certificate)
 	w.slots[devices.SlotAnchor] = []byte("an older anchor")
 	w.registered(w.certificate)
@@ -237,7 +237,7 @@ func TestADrainCutsARunBeforeSignAndNotAfter(t *testing.T) {
 		{"Sign", station.Pass}, {"Write 1", station.Pass}, {"Reset", station.Pass}, {"Activate", station.Pass},
 	} {
 		t.Run("during "+test.at, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFakes(t)
 			s := w.station()
 			w.hook = func(call string) error {
 				if call == test.at {
@@ -257,11 +257,11 @@ func TestADrainCutsARunBeforeSignAndNotAfter(t *testing.T) {
 }
 
 func TestACancelledContextAbortsAnywhereAndTheRecordIsClosed(t *testing.T) {
-	clean := newWorld(t)
+	clean := newFakes(t)
 	clean.enrol(t.Context(), clean.station())
 	for _, call := range clean.calls[:len(clean.calls)-1] {
 		t.Run("during "+call, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFakes(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			w.hook = func(name string) error {
 				if name == call {
@@ -278,7 +278,7 @@ func TestACancelledContextAbortsAnywhereAndTheRecordIsClosed(t *testing.T) {
 }
 
 func TestAStepThatTakesTooLongIsAFaultThatSaysSo(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station(func(c *station.Config) { c.Timeouts.Named = map[string]time.Duration{"reset": time.Millisecond} })
 	w.hook = func(call string) error {
 		if call == "Reset" {
@@ -293,7 +293,7 @@ func TestAStepThatTakesTooLongIsAFaultThatSaysSo(t *testing.T) {
 }
 
 func TestARunIsResumedWhereItsPartsEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station()
 	first := w.enrol(t.Context(), s)
 	resumed, err := s.NewRun("bay 1", "operator")
@@ -309,7 +309,7 @@ func TestARunIsResumedWhereItsPartsEnd(t *testing.T) {
 }
 
 func TestAResumedRunRefusesAnotherBoard(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station()
 	run, err := s.NewRun("bay 1", "operator")
 	if err != nil {
@@ -326,7 +326,7 @@ func TestAResumedRunRefusesAnotherBoard(t *testing.T) {
 }
 
 func TestMistakesOfTheCallerAreErrors(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station()
 	ended := w.enrol(t.Context(), s)
 	fresh, _ := s.NewRun("bay 1", "operator")
@@ -343,7 +343,7 @@ func TestMistakesOfTheCallerAreErrors(t *testing.T) {
 }
 
 func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	good := station.Config{
 		Issuer: issuer{w}, Registry: registry{w}, Known: registry{w}, Verifier: verifier{w},
 		Keys:   []station.Key{{Purpose: devices.PurposeTLS}},
@@ -376,7 +376,7 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 }
 
 func TestARandomSourceThatEndsIsAFault(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station(func(c *station.Config) { c.Random = bytes.NewReader(make([]byte, 16)) }) // enough for the Run's id
 	if run := w.enrol(t.Context(), s); run.Ending != station.Fault || run.Reason != "random" || !errors.Is(run.Err, io.EOF) {
 		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
@@ -384,7 +384,7 @@ func TestARandomSourceThatEndsIsAFault(t *testing.T) {
 }
 
 func TestAnotherBoardIsNeverSealed(t *testing.T) {
-	w := newWorld(t)
+	w := newFakes(t)
 	s := w.station(func(c *station.Config) { c.Seal = true })
 	w.hook = func(call string) error {
 		if call == "Activate" {

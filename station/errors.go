@@ -4,9 +4,9 @@ import "hallmark/station/reason"
 
 // Refusals of the engine.
 var (
-	// ErrClone: the BoardID is known from another hardware id. The registry's Admit returns it (I4).
+	// ErrClone: the BoardID is registered with another hardware id. Registry.Admit returns this error (I4).
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
-	// What else Admit and the issuer's Store may refuse, for the registry to return.
+	// Further refusals of Registry.Admit and of the issuer's Store.
 	ErrScrapped     = reason.New("scrapped", "board was scrapped")
 	ErrUnknownOrder = reason.New("unknown-order", "work order is not open: open it first")
 	ErrQuota        = reason.New("quota", "work order is complete: its quota of boards is used up")
@@ -26,19 +26,20 @@ var (
 	ErrOtherKey           = reason.New("other-key", "board signs with another key than the one that was certified")
 	ErrHandshakeRefused   = reason.New("handshake-refused", "verifier refused the board")
 	ErrWrongCertificate   = reason.New("wrong-certificate", "board presented another certificate than the registered one")
-	// ErrNoNetworkSession: the board says that it did, but not where this Run waited for it.
+	// ErrNoNetworkSession: the board reports a handshake, but no board came to the verifier of this Run.
 	ErrNoNetworkSession = reason.New("no-visit", "no board came to the verifier with this Run's certificate: look at the address in station.yaml and at the network")
 	ErrNoAnswerRead     = reason.New("no-answer-read", "board did not read the verifier's answer")
 
-	// ErrSwapped: another board answers than the one that was identified. It is
-	// a Fault, of handling: neither board is bad, and neither gets the other's certificate.
+	// ErrSwapped: the board that answers is not the board that was identified. This is a
+	// Fault, because somebody mixed up two boards and neither board is bad. Neither board
+	// gets the certificate of the other.
 	ErrSwapped = reason.New("swapped", "another board answers than the one that was identified")
-	// ErrRestarted: the board restarted when nobody asked it to.
+	// ErrRestarted: the board restarted although the station did not reset it.
 	ErrRestarted = reason.New("restarted", "board restarted in the middle of a Run")
 )
 
-// Kinds of trouble that say nothing about the board. The engine adds one of
-// them to each error of the part that it talks to.
+// Components in which a Run can fail without a fault of the board. The engine adds one of
+// these errors to each error of that component.
 var (
 	ErrLine     = reason.New("line", "line to the board")
 	ErrRegistry = reason.New("registry", "registry")
@@ -51,14 +52,14 @@ var (
 	ErrNoBoard  = reason.New("no-board", "bay has no board to offer")
 )
 
-// Stops that somebody asked for.
+// Stops by an operator or by the end of the program.
 var (
 	ErrDraining   = reason.New("draining", "station is draining: no Run goes on to sign")
 	ErrBayStopped = reason.New("bay-stopped", "bay is stopped until an operator acknowledges")
 	errOperator   = reason.New("operator", "stopped by the operator")
 )
 
-// Errors of calling Enrol wrongly.
+// Mistakes in a call of Enrol.
 var (
 	errNoRun    = reason.New("fault", "no Run, or a Run without id (use NewRun)")
 	errRunEnded = reason.New("fault", "the Run has ended; make a new one")

@@ -10,20 +10,20 @@ import (
 	"hallmark/station/issuance"
 )
 
-// Each call on one of these interfaces is one effect. The fault sweep counts
-// them and stops the world before and after each (I11).
+// Each call on one of these interfaces is one effect. The fault sweep counts the effects, and
+// crashes the station before and after each of them (I11).
 
-// Board is one board in a bay. Calls are made one at a time. Errors that are
-// the board's fault wrap a [devices.Refusal] or one of devices' sentinels;
-// all other errors are the line's.
+// Board is one board in a bay. The engine makes one call at a time. If the board is at fault,
+// the error wraps a [devices.Refusal] or one of the sentinels of package devices. All other
+// errors are errors of the connection.
 type Board interface {
-	// Identify asks who the board is; it is the first call of each Run and the first after a reset.
+	// Identify asks the board for its identity. Identify is the first call of each Run.
 	Identify(ctx context.Context) (devices.Identity, error)
-	// CSR asks for a PKCS#10 request of the purpose's key that carries the nonce.
+	// CSR asks for a PKCS#10 request, with the nonce, for the key of the purpose.
 	CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) (der []byte, err error)
-	// Write stores DER in a slot; writing what is there already changes nothing.
+	// Write stores DER in a slot. Nothing changes if the slot already holds the same DER.
 	Write(ctx context.Context, slot devices.Slot, der []byte) error
-	// Read gives what the slot holds in flash.
+	// Read returns the content of the slot, from flash.
 	Read(ctx context.Context, slot devices.Slot) (der []byte, err error)
 	// Reset restarts the board and returns when it answers again with a new
 	// boot id, which it returns together with the BoardID that answered.
@@ -31,21 +31,21 @@ type Board interface {
 	// Handshake has the board do mutual TLS over conn, demanding serverName,
 	// and returns when the board has read the verifier's answer or given up.
 	Handshake(ctx context.Context, conn net.Conn, serverName string) (devices.HandshakeReport, error)
-	// Seal ends the board's life on the line: its store accepts no write any more.
+	// Seal ends provisioning for good: the board's store accepts no further write.
 	Seal(ctx context.Context) error
 }
 
-// BoardCounters is what a Board may offer beside its calls, for the report of a Run.
+// BoardCounters is an optional interface of a Board, for the report of a Run.
 type BoardCounters interface {
 	Wire() devices.WireCount
-	// Console gives the text that stood between frames, newest last, bounded.
+	// Console returns the newest text that the board printed between frames, up to a limit.
 	Console() []byte
 }
 
-// BoardWaits is what a Board may offer to tell the station's own time from
-// the time of board and wire.
+// BoardWaits is an optional interface of a Board. With it, a report separates the station's
+// own time from the time of board and wire.
 type BoardWaits interface {
-	// Waited gives the time spent waiting for the board since the line was opened.
+	// Waited returns the time spent waiting for the board since the board was opened.
 	Waited() time.Duration
 }
 
@@ -53,34 +53,35 @@ type BoardWaits interface {
 type Issuer interface {
 	// Check refuses, with one sentinel for each reason, or grants exactly one signature.
 	Check(ctx context.Context, req issuance.Request) (*issuance.Grant, error)
-	// Sign redeems the grant: intent, signature, result; or the stored certificate (I9).
+	// Sign uses the grant: it stores the intent, signs, and stores the certificate. If this
+	// request was answered before, Sign returns the stored certificate (I9).
 	Sign(ctx context.Context, grant *issuance.Grant) (*issuance.Certificate, error)
 }
 
-// Registry remembers boards, certificates and Runs. Each call is one durable
-// transaction with its audit entry: after nil both survive a power cut.
+// Registry stores boards, certificates and Runs. Each call is one durable transaction
+// together with its audit entry: after a nil error both survive a power cut.
 type Registry interface {
-	// Admit is asked after identify: it refuses a clone (same BoardID from
-	// another hardware id, ErrClone), and opens the Run's record.
+	// Admit opens the Run's record, after the board was identified. Admit refuses a clone
+	// (the same BoardID with another hardware id) with ErrClone.
 	Admit(ctx context.Context, run *Run) error
 	// Delivered notes that the certificate was read back from the board.
 	Delivered(ctx context.Context, run *Run) error
-	// Activate makes the Run's certificate active and, at a rework, revokes
-	// the one before it, in one step (I3, I7).
+	// Activate makes the Run's certificate active. At a rework it also revokes the
+	// previous certificate, in the same transaction (I3, I7).
 	Activate(ctx context.Context, run *Run) error
-	// Close ends the Run's record. It is called exactly once for each admitted Run.
+	// Close ends the Run's record. The engine calls Close exactly once for each admitted Run.
 	Close(ctx context.Context, run *Run) error
 }
 
-// Known answers what the registry knows of a certificate. *registry.Registry
-// is the implementation; the verifier asks the same question.
+// Known looks certificates up in the registry. *registry.Registry is the implementation.
+// The verifier has the same interface.
 type Known interface {
-	// Lookup gives the record of the certificate with this serial number, or
+	// Lookup returns the record of the certificate with this serial number, or
 	// ErrUnknownCertificate.
 	Lookup(ctx context.Context, serial [16]byte) (Record, error)
 }
 
-// Record is what the registry knows of one certificate.
+// Record is the registry's record of one certificate.
 type Record struct {
 	BoardID           devices.BoardID
 	Purpose           devices.Purpose
@@ -88,15 +89,15 @@ type Record struct {
 	Status            Status
 }
 
-// Handshakes reports whether the certificate is for the key that does
-// handshakes. Any other is refused there, whatever its extensions say.
+// Handshakes reports whether the certificate is for a TLS key. The verifier refuses every
+// other certificate in a handshake, whatever extensions the certificate has.
 func (r Record) Handshakes() bool { return r.Purpose == devices.PurposeTLS }
 
-// Status is where a certificate stands in its life.
+// Status is the state of a certificate in its life cycle.
 type Status string
 
-// The statuses of a certificate. Only StatusActive is good for a stranger's handshake;
-// StatusIssued and StatusDelivered are good only in the Run that delivers them.
+// The statuses of a certificate. The verifier accepts StatusActive in every handshake, and
+// StatusIssued and StatusDelivered only in the handshake of the Run that delivers the certificate.
 const (
 	StatusIssued     Status = "issued"     // signed and stored, not yet seen on the board
 	StatusDelivered  Status = "delivered"  // read back from the board
@@ -104,22 +105,23 @@ const (
 	StatusSuperseded Status = "superseded" // replaced by a rework
 	StatusRevoked    Status = "revoked"
 	StatusScrapped   Status = "scrapped"   // the board was destroyed
-	StatusUnresolved Status = "unresolved" // possibly signed, never stored (I10); as revoked
+	StatusUnresolved Status = "unresolved" // possibly signed, never stored (I10); treated as revoked
 )
 
 // Verifier is the mutual-TLS endpoint of the handshake step.
 type Verifier interface {
-	// Connect opens a connection on which the verifier expects exactly this
-	// certificate. The caller closes Session.Conn.
+	// Connect opens a connection on which the verifier accepts only this certificate (DER).
+	// The caller closes Session.Conn.
 	Connect(ctx context.Context, certificate []byte) (Session, error)
-	// ServerName is the name the board must find in the verifier's certificate.
+	// ServerName is the name that the board must find in the verifier's certificate.
 	ServerName() string
 }
 
 // Session is one connection to the verifier.
 type Session interface {
 	Conn() net.Conn
-	// Verdict waits for the verifier's decision: what was presented, or why it refused.
+	// Verdict waits for the verifier's decision. It returns the presented certificate, or
+	// the reason of a refusal.
 	Verdict(ctx context.Context) (Presented, error)
 	Close() error
 }
@@ -141,17 +143,18 @@ type NetworkSessions interface {
 type NetworkSession interface {
 	// Address returns the address that the board must dial.
 	Address() netip.AddrPort
-	// Verdict waits for the board, and returns what the board presented, or why it was
-	// refused. When ctx ends first: ErrNoNetworkSession, with the reason of a refusal meanwhile.
+	// Verdict waits for the board. It returns the presented certificate, or the reason of a
+	// refusal. If ctx ends first, Verdict returns ErrNoNetworkSession, together with the
+	// reason if the verifier refused a board meanwhile.
 	Verdict(ctx context.Context) (Presented, error)
 	Close() error
 }
 
-// Presented is what the verifier saw in an accepted handshake.
+// Presented describes an accepted handshake, as the verifier saw it.
 type Presented struct {
 	CertificateSHA256 [32]byte
-	TLSVersion        uint16 // as crypto/tls
+	TLSVersion        uint16 // a constant of crypto/tls
 	CipherSuite       uint16
-	Answer            []byte // what the verifier sent to the board, at most 16 octets
+	Answer            []byte // the verifier's answer to the board, at most 16 octets
 	OverNetwork       bool   // the board dialled by itself
 }

@@ -21,24 +21,24 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The stand-ins here are for what a real part does only when it is broken. The
-// real parts together are tried in station/sweep.
+// The fakes here do what a real part does only when it is broken. Package station/sweep
+// tests the real parts together.
 
-// world is everything one Run talks to. Each of its calls asks hook first.
-type world struct {
+// fakes are all parts that one Run talks to. Each call asks hook first.
+type fakes struct {
 	t *testing.T
 
 	mu    sync.Mutex
 	calls []string
 	hook  func(call string) error // may block or panic
 
-	identity devices.Identity
-	slots    map[devices.Slot][]byte
-	wire     devices.WireCount
-	other    bool // after a reset another board answers
-	stuck    bool // a reset does nothing
-	forgets  bool // the flash does not keep the certificate
-	deaf     bool // the board does not read the verifier's answer
+	identity      devices.Identity
+	slots         map[devices.Slot][]byte
+	wire          devices.WireCount
+	other         bool // after a reset another board answers
+	stuck         bool // a reset does nothing
+	forgets       bool // the flash does not keep the certificate
+	ignoresAnswer bool // the board does not read the verifier's answer
 
 	admitted, closed int
 	records          map[[16]byte]station.Record
@@ -47,9 +47,9 @@ type world struct {
 	verdict          error
 }
 
-func newWorld(t *testing.T) *world {
+func newFakes(t *testing.T) *fakes {
 	t.Helper()
-	w := &world{
+	w := &fakes{
 		t: t, slots: map[devices.Slot][]byte{}, records: map[[16]byte]station.Record{},
 		identity: devices.Identity{
 			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Can: devices.CanProvision, Purposes: 1, Boot: devices.BootID{1},
@@ -77,8 +77,8 @@ func newCertificate(t *testing.T, serial byte) *issuance.Certificate {
 	return c
 }
 
-// call notes a call and asks the hook about it.
-func (w *world) call(ctx context.Context, name string) error {
+// call notes a call and asks the hook for an error.
+func (w *fakes) call(ctx context.Context, name string) error {
 	w.mu.Lock()
 	w.calls = append(w.calls, name)
 	w.wire.Sent += 10
@@ -92,15 +92,15 @@ func (w *world) call(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-func (w *world) Identify(ctx context.Context) (devices.Identity, error) {
+func (w *fakes) Identify(ctx context.Context) (devices.Identity, error) {
 	return w.identity, w.call(ctx, "Identify")
 }
 
-func (w *world) CSR(ctx context.Context, _ devices.Purpose, _ [devices.NonceSize]byte, _ devices.Subject) ([]byte, error) {
+func (w *fakes) CSR(ctx context.Context, _ devices.Purpose, _ [devices.NonceSize]byte, _ devices.Subject) ([]byte, error) {
 	return []byte("csr"), w.call(ctx, "CSR")
 }
 
-func (w *world) Write(ctx context.Context, slot devices.Slot, der []byte) error {
+func (w *fakes) Write(ctx context.Context, slot devices.Slot, der []byte) error {
 	if err := w.call(ctx, "Write "+string('0'+rune(slot))); err != nil {
 		return err
 	}
@@ -112,14 +112,14 @@ func (w *world) Write(ctx context.Context, slot devices.Slot, der []byte) error 
 	return nil
 }
 
-func (w *world) Read(ctx context.Context, slot devices.Slot) ([]byte, error) {
+func (w *fakes) Read(ctx context.Context, slot devices.Slot) ([]byte, error) {
 	if w.forgets && slot == devices.SlotCertificate {
 		return []byte("not it"), w.call(ctx, "Read 2")
 	}
 	return w.slots[slot], w.call(ctx, "Read "+string('0'+rune(slot)))
 }
 
-func (w *world) Reset(ctx context.Context) (devices.BoardID, devices.BootID, error) {
+func (w *fakes) Reset(ctx context.Context) (devices.BoardID, devices.BootID, error) {
 	err := w.call(ctx, "Reset")
 	if !w.stuck {
 		w.identity.Boot[0]++
@@ -130,24 +130,24 @@ func (w *world) Reset(ctx context.Context) (devices.BoardID, devices.BootID, err
 	return w.identity.ID, w.identity.Boot, err
 }
 
-func (w *world) Handshake(ctx context.Context, _ net.Conn, _ string) (devices.HandshakeReport, error) {
-	if w.deaf {
+func (w *fakes) Handshake(ctx context.Context, _ net.Conn, _ string) (devices.HandshakeReport, error) {
+	if w.ignoresAnswer {
 		return devices.HandshakeReport{}, w.call(ctx, "Handshake")
 	}
 	return devices.HandshakeReport{Received: []byte("ok\n")}, w.call(ctx, "Handshake")
 }
 
-func (w *world) NetworkHandshake(ctx context.Context, address netip.AddrPort, _ string) (devices.HandshakeReport, error) {
-	if address != door {
+func (w *fakes) NetworkHandshake(ctx context.Context, address netip.AddrPort, _ string) (devices.HandshakeReport, error) {
+	if address != networkAddress {
 		w.t.Errorf("the board dials %v", address)
 	}
-	if w.deaf {
+	if w.ignoresAnswer {
 		return devices.HandshakeReport{}, w.call(ctx, "NetworkHandshake")
 	}
 	return devices.HandshakeReport{Received: []byte("ok\n")}, w.call(ctx, "NetworkHandshake")
 }
 
-func (w *world) Seal(ctx context.Context) error {
+func (w *fakes) Seal(ctx context.Context) error {
 	if err := w.call(ctx, "Seal"); err != nil {
 		return err
 	}
@@ -155,21 +155,21 @@ func (w *world) Seal(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) Wire() devices.WireCount {
+func (w *fakes) Wire() devices.WireCount {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.wire
 }
-func (w *world) Console() []byte       { return []byte("booted\n") }
-func (w *world) Waited() time.Duration { return time.Duration(w.Wire().Sent) * time.Millisecond }
+func (w *fakes) Console() []byte       { return []byte("booted\n") }
+func (w *fakes) Waited() time.Duration { return time.Duration(w.Wire().Sent) * time.Millisecond }
 
-// issuer, registry and verifier are the world in other roles.
+// issuer, registry, verifier and session are the fakes behind other interfaces.
 type (
-	issuer   struct{ *world }
-	registry struct{ *world }
-	verifier struct{ *world }
+	issuer   struct{ *fakes }
+	registry struct{ *fakes }
+	verifier struct{ *fakes }
 	session  struct {
-		*world
+		*fakes
 		conn net.Conn
 	}
 )
@@ -245,15 +245,15 @@ func (w verifier) Connect(ctx context.Context, der []byte) (station.Session, err
 	}
 	near, far := net.Pipe()
 	w.t.Cleanup(func() { far.Close() })
-	return session{w.world, near}, w.call(ctx, "Connect")
+	return session{w.fakes, near}, w.call(ctx, "Connect")
 }
 
 func (w verifier) ServerName() string { return "verifier.test" }
 
-// networkSessions is the world in which boards dial the verifier by themselves.
-type networkSessions struct{ *world }
+// networkSessions are the fakes for boards that dial the verifier over their own network.
+type networkSessions struct{ *fakes }
 
-var door = netip.MustParseAddrPort("192.0.2.17:8443")
+var networkAddress = netip.MustParseAddrPort("192.0.2.17:8443")
 
 func (v networkSessions) Expect(ctx context.Context, der []byte) (station.NetworkSession, error) {
 	if sha256.Sum256(der) != v.certificate.SHA256 {
@@ -261,10 +261,10 @@ func (v networkSessions) Expect(ctx context.Context, der []byte) (station.Networ
 	}
 	near, far := net.Pipe()
 	v.t.Cleanup(func() { far.Close() })
-	return session{v.world, near}, v.call(ctx, "Expect")
+	return session{v.fakes, near}, v.call(ctx, "Expect")
 }
 
-func (s session) Address() netip.AddrPort { return door }
+func (s session) Address() netip.AddrPort { return networkAddress }
 
 func (s session) Conn() net.Conn { return s.conn }
 func (s session) Close() error   { return s.conn.Close() }

@@ -9,8 +9,8 @@ import (
 	"hallmark/devices"
 )
 
-// How long the station waits for the verifier's verdict after the board's report. Board
-// and verifier see the end of the same connection.
+// How long the station waits for the verifier's verdict after the board's report. A short
+// time is enough, because board and verifier see the end of the same connection.
 const (
 	verdictTimeout = 2 * time.Second
 	verdictGrace   = 500 * time.Millisecond // after a failure of the board, which the verifier may not have seen

@@ -13,10 +13,10 @@ import (
 	"hallmark/station/reason"
 )
 
-// The steps, in the order of the line. Each makes one part of the Run.
+// The steps of a Run, in their order. Each step produces one part of the Run.
 
-// identify asks who is there and has the registry open the Run's record. What
-// must be refused is refused after that, so that the refusal is on record.
+// identify asks for the board's identity and has the registry open the Run's record. A
+// refusal of the identity comes after that, so that the refusal is on record.
 func (a *attempt) identify(ctx context.Context) error {
 	id, err := a.board.Identify(ctx)
 	if err != nil {
@@ -50,10 +50,11 @@ func (a *attempt) admit(ctx context.Context) error {
 	return nil
 }
 
-// holdsOurs refuses a board that holds a certificate which the registry does
-// not have for it, before anything is signed for that board. A sealed one must
-// hold one of ours, because none can replace it. A resumed Run that has its
-// certificate has nothing left to sign.
+// holdsOurs refuses a board that holds a foreign certificate, which means a certificate that
+// the registry does not have for this board. The refusal comes before anything is signed for
+// the board. A sealed board must hold a registered certificate, because the station cannot
+// replace the certificate in a sealed board. A resumed Run that already has its certificate
+// signs nothing and is not checked.
 func (a *attempt) holdsOurs(ctx context.Context) error {
 	sealed, holds := a.run.Identity.Sealed, a.run.Identity.Stored.Has(a.slot())
 	switch {
@@ -73,7 +74,8 @@ func (a *attempt) holdsOurs(ctx context.Context) error {
 	return err
 }
 
-// request asks for a CSR that carries a nonce nobody could know before (I5).
+// request asks the board for a CSR that carries a fresh nonce. The nonce proves that the CSR
+// is new (I5).
 func (a *attempt) request(ctx context.Context) error {
 	var nonce [devices.NonceSize]byte
 	if _, err := io.ReadFull(a.config.Random, nonce[:]); err != nil {
@@ -87,7 +89,7 @@ func (a *attempt) request(ctx context.Context) error {
 	return nil
 }
 
-// check turns the CSR into a permission for one signature, or a named refusal.
+// check has the issuer check the CSR. The issuer grants one signature, or refuses with a reason.
 func (a *attempt) check(ctx context.Context) error {
 	grant, err := a.config.Issuer.Check(ctx, issuance.Request{
 		Run:     a.run.ID.String(),
@@ -104,8 +106,8 @@ func (a *attempt) check(ctx context.Context) error {
 	return nil
 }
 
-// sign redeems the grant. The issuer writes its intent first (I1) and hands
-// out the stored certificate when this request was answered before (I9).
+// sign uses the grant. The issuer stores its intent before it signs (I1). If the issuer has
+// answered this request before, it returns the stored certificate (I9).
 func (a *attempt) sign(ctx context.Context) error {
 	certificate, err := a.config.Issuer.Sign(ctx, a.run.Grant)
 	if err != nil {
@@ -115,7 +117,7 @@ func (a *attempt) sign(ctx context.Context) error {
 	return nil
 }
 
-// reset has the board start again, so that all that follows comes from flash.
+// reset restarts the board, so that the following steps see the content of the flash.
 func (a *attempt) reset(ctx context.Context) error {
 	id, boot, err := a.board.Reset(ctx)
 	if err != nil {
@@ -131,7 +133,7 @@ func (a *attempt) reset(ctx context.Context) error {
 	return nil
 }
 
-// readBack compares what the board's flash holds with what was signed, octet by octet.
+// readBack compares the certificate in the board's flash with the signed certificate, octet by octet.
 func (a *attempt) readBack(ctx context.Context) error {
 	held, err := a.board.Read(ctx, a.slot())
 	if err != nil {
@@ -149,7 +151,8 @@ func (a *attempt) readBack(ctx context.Context) error {
 	return nil
 }
 
-// handshake has the board do mutual TLS, over the line or over its own network.
+// handshake has the board do mutual TLS with the verifier, over the UART or over the board's
+// own network.
 func (a *attempt) handshake(ctx context.Context) error {
 	if a.run.TLSKeyProof != nil {
 		if err := a.stillHolds(ctx); err != nil {
@@ -159,10 +162,10 @@ func (a *attempt) handshake(ctx context.Context) error {
 	if a.config.NetworkSessions != nil {
 		return a.handshakeOverNetwork(ctx)
 	}
-	return a.handshakeOverLine(ctx)
+	return a.handshakeOverUART(ctx)
 }
 
-func (a *attempt) handshakeOverLine(ctx context.Context) error {
+func (a *attempt) handshakeOverUART(ctx context.Context) error {
 	session, err := a.config.Verifier.Connect(ctx, a.run.shown())
 	if err != nil {
 		return fmt.Errorf("connecting to the verifier: %w", withComponent(ErrVerifier, err))
@@ -179,8 +182,8 @@ func (a *attempt) handshakeOverLine(ctx context.Context) error {
 	return a.crossCheck(report, presented)
 }
 
-// crossCheck accepts a handshake only if board and verifier report the same: the
-// verifier saw the registered certificate, and the board read its answer (I6).
+// crossCheck accepts a handshake only if board and verifier report the same: the verifier
+// saw the registered certificate, and the board read the verifier's answer (I6).
 func (a *attempt) crossCheck(report devices.HandshakeReport, presented Presented) error {
 	if presented.CertificateSHA256 != sha256.Sum256(a.run.shown()) {
 		return ErrWrongCertificate
@@ -192,8 +195,8 @@ func (a *attempt) crossCheck(report devices.HandshakeReport, presented Presented
 	return nil
 }
 
-// whyNoHandshake adds the verifier's reason to the board's. The connection is
-// closed first, so the verdict is there soon.
+// whyNoHandshake adds the verifier's reason to the error of the board. It closes the
+// connection first, so that the verifier decides soon.
 func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr error) error {
 	session.Conn().Close()
 	_, refusal := session.Verdict(ctx)
@@ -202,13 +205,13 @@ func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr 
 		return withComponent(ErrLine, boardErr)
 	case errors.Is(refusal, ErrHandshakeRefused):
 		return fmt.Errorf("%w (the board says: %w)", refusal, withComponent(ErrLine, boardErr))
-	case errors.Is(refusal, ErrRegistry): // it sent the board away because it could not look it up
+	case errors.Is(refusal, ErrRegistry): // the verifier could not look up the certificate
 		return fmt.Errorf("%w (the board says: %v)", refusal, boardErr)
 	}
 	return fmt.Errorf("%w (the verifier says: %v)", withComponent(ErrLine, boardErr), refusal)
 }
 
-// record makes the certificate active: the commit point of the whole Run (I7).
+// record makes the certificate active. This is the commit point of the whole Run (I7).
 func (a *attempt) record(ctx context.Context) error {
 	if err := a.config.Registry.Activate(ctx, a.run); err != nil {
 		return fmt.Errorf("activating the certificate: %w", withComponent(ErrRegistry, err))
@@ -217,8 +220,8 @@ func (a *attempt) record(ctx context.Context) error {
 	return nil
 }
 
-// lock ends the board's life on the line, after everything is on record. It
-// cannot be undone, so it asks once more who is there.
+// lock seals the board, after everything is on record. A seal cannot be undone, so lock
+// first asks for the board's identity once more.
 func (a *attempt) lock(ctx context.Context) error {
 	now, err := a.board.Identify(ctx)
 	if err != nil {
@@ -234,15 +237,16 @@ func (a *attempt) lock(ctx context.Context) error {
 	return nil
 }
 
-// present asks who is on the line now, within the time of one identify.
+// present asks for the identity of the board that is connected now, within the time-out of
+// the step identify.
 func (a *attempt) present(ctx context.Context) (devices.Identity, error) {
 	ctx, cancel := a.within(ctx, Step{Name: "identify", Committed: true})
 	defer cancel()
 	return a.board.Identify(ctx)
 }
 
-// sameBoard compares who is there with who was identified, and whether it
-// restarted since without being asked.
+// sameBoard returns an error if the board that answers now is another board than the
+// identified board, or if the board restarted without a reset by the station.
 func (a *attempt) sameBoard(now devices.Identity) error {
 	if now.ID != a.run.Identity.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: now.ID}

@@ -1,6 +1,6 @@
-// Package station is the line: the steps of a Run, in order, and what each
-// may conclude. It talks to boards, HSM, registry and verifier only through
-// the interfaces of interfaces.go.
+// Package station is the engine: it does the steps of a Run, in order, and decides how
+// the Run ends. It talks to boards, HSM, registry and verifier only through the interfaces
+// in interfaces.go.
 package station
 
 import (
@@ -25,15 +25,15 @@ const (
 	Aborted = reason.Aborted
 )
 
-// Run is one attempt on one board. Each part is written by exactly one step
-// and is nil (zero) until then; a step whose part is there is skipped.
+// Run is one attempt to enrol one board. Exactly one step writes each part, and the part
+// is nil (zero) until then. A step is skipped if its part is already there.
 type Run struct {
 	ID       uuid.UUID
 	Bay      string
 	Operator string
 	Order    string          // work order, may be empty
 	Rework   string          // reason of a rework, empty for a first enrolment
-	Purpose  devices.Purpose // of the key that is certified
+	Purpose  devices.Purpose // purpose of the key that is certified
 
 	Identity    *devices.Identity        // identify
 	Admitted    bool                     // identify: the registry opened the Run's record
@@ -43,8 +43,8 @@ type Run struct {
 	Grant       *issuance.Grant          // check; never leaves the process
 	Certificate *issuance.Certificate    // sign
 	Written     bool                     // write
-	Boot        *devices.BootID          // reset: the boot id after it
-	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of what the board holds
+	Boot        *devices.BootID          // reset: boot id after the reset
+	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of the certificate in the board's flash
 	Handshake   *Presented               // handshake: with TLSKeyProof if there is a proof, else with Certificate
 	RecordedAt  time.Time                // record
 	Sealed      bool                     // lock
@@ -52,15 +52,15 @@ type Run struct {
 	Started  time.Time
 	Finished time.Time
 	Ending   Ending // empty while it runs
-	Reason   string // one word or hyphenated words, same in test, audit log and screen; empty for Pass
-	Err      error  // what Reason stands for; at a Pass nil, or what went wrong after the verdict, such as a port that did not close
+	Reason   string // reason word of package reason, the same in tests, audit log and screen; empty for Pass
+	Err      error  // error behind Reason; at a Pass nil, or an error after the verdict, such as a port that did not close
 	StopBay  bool   // a clone or a known identity was seen: the bay waits for an operator (I4)
 	Steps    []StepTime
 	Wire     devices.WireCount
 	Console  []byte
 }
 
-// shown gives the certificate that the board presents in the handshake.
+// shown returns the certificate that the board presents in the handshake.
 func (r *Run) shown() []byte {
 	if r.TLSKeyProof != nil {
 		return r.TLSKeyProof
@@ -87,8 +87,8 @@ const (
 	RunEnded    EventKind = "run-ended"
 )
 
-// Event tells an observer (screen, progress line, report) what happened. It is
-// disposable: the evidence is in the audit log before an Event is sent.
+// Event tells an observer (screen, progress line, report) what happened. An Event may get
+// lost, because the evidence is in the audit log before the Event is sent.
 type Event struct {
 	Kind EventKind
 	At   time.Time

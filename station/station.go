@@ -20,21 +20,21 @@ type Config struct {
 	Registry        Registry
 	Known           Known
 	Verifier        Verifier
-	NetworkSessions NetworkSessions // where boards come over their own network; nil: the handshake goes over the line
+	NetworkSessions NetworkSessions // for handshakes over the board's own network; nil: handshakes go over the UART
 
-	// Keys are the keys of a board that are certified, in this order: TLS
-	// first, because it vouches for the others.
+	// Keys are the keys of a board that are certified, in this order. The TLS key is
+	// the first, because it attests the others.
 	Keys   []Key
 	Anchor []byte // DER of the trust anchor that boards get, 1 to 1024 octets
 	Chain  []byte // DER of the issuing CA certificate, empty when the anchor issues directly
 
 	// AllowedHUK lists the accepted sources of the hardware unique key; empty
 	// means TF-M and vendor libraries. Listing HUKTFMDummy also allows the
-	// publicly known identities: demo mode only.
+	// publicly known identities, so it is for demonstrations only.
 	AllowedHUK []devices.HUKSource
 	// Callers are the owners of TF-M keys that boards may report; empty means any.
 	Callers []int32
-	Seal    bool // walk the lock step, in the Run for the last of Keys
+	Seal    bool // do the step lock, in the Run for the last of Keys
 
 	Timeouts Timeouts
 	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil
@@ -48,7 +48,7 @@ type Key struct {
 	Subject devices.Subject // asked of each board for its CSR
 }
 
-// KeyOf gives the key that a profile is for.
+// KeyOf returns the key that a profile certifies.
 func KeyOf(p *issuance.Profile) Key {
 	return Key{p.Purpose(), devices.Subject{Organization: p.Organization(), OrganizationalUnit: p.OrganizationalUnit()}}
 }
@@ -56,7 +56,7 @@ func KeyOf(p *issuance.Profile) Key {
 // Timeouts bound each wait. Zero values mean the defaults.
 type Timeouts struct {
 	Run   time.Duration            // one whole Run, default 3 minutes
-	Step  time.Duration            // each step that PerStep does not name, default 30 s
+	Step  time.Duration            // each step that Named does not name, default 30 s
 	Close time.Duration            // closing a Run's record, whatever happened before, default 10 s
 	Named map[string]time.Duration // by the name of the step
 }
@@ -153,10 +153,10 @@ func sortedNames(set map[string]bool) string {
 	return strings.Join(names, ", ")
 }
 
-// Drain asks the station to finish what it cannot leave: Runs that have not
-// reached sign end as Aborted at once, Runs from sign on go to their end
-// within their own deadline, and no new Run is begun. It returns at once and
-// may be called again. To stop without waiting, cancel the context of Enrol.
+// Drain ends the work of the station. A Run that has not reached sign ends as Aborted at
+// once. A Run that has reached sign goes to its end, within its own time-out. No new Run
+// begins. Drain returns at once and may be called again. To stop every Run at once, cancel
+// the context of Enrol.
 func (s *Station) Drain() { s.drain() }
 
 // keyOf finds the configured key for the Run's purpose.

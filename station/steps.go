@@ -8,27 +8,27 @@ import (
 	"hallmark/devices"
 )
 
-// A Step is one box of a Run: one box on the screen, one word in the audit
-// vocabulary. Most are a few lines around one typed call.
+// A Step is one step of a Run. The screen shows a box for each step, and the audit log uses
+// the name of the step.
 type Step struct {
 	Name string
-	// Done reports whether the Run holds what this step produces; it is then
-	// skipped. nil: the step is never skipped.
+	// Done reports whether the Run already holds the result of this step. The step is
+	// then skipped. nil: the step is never skipped.
 	Done func(*Run) bool
 	// When reports whether the configuration asks for this step; nil: always.
 	When func(*Config) bool
-	// Last says that it comes only in the Run for the last purpose, when the board
-	// has all that it will get.
+	// Last says that the step belongs only to the Run for the last purpose, when the
+	// board has all its certificates.
 	Last bool
-	// Committed says that from this step on a drain does not cut the Run.
+	// Committed says that a drain does not end the Run at this step.
 	Committed bool
 
 	do func(*attempt, context.Context) error
 }
 
-// The line. The screen, the reports and the fault sweep read this list.
+// allSteps are the steps of a Run, in order. The screen, the reports and the fault sweep read this list.
 var allSteps = []Step{
-	{Name: "identify", do: (*attempt).identify}, // always: a swapped board never gets another board's certificate
+	{Name: "identify", do: (*attempt).identify}, // never skipped: a swapped board must not get the certificate of another board
 	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
 	{Name: "check", Done: func(r *Run) bool { return r.Grant != nil || r.Certificate != nil }, do: (*attempt).check},
 	{Name: "sign", Done: func(r *Run) bool { return r.Certificate != nil }, Committed: true, do: (*attempt).sign},
@@ -41,7 +41,7 @@ var allSteps = []Step{
 		When: func(c *Config) bool { return c.Seal }, do: (*attempt).lock},
 }
 
-// stepNames gives the names of all steps, configured or not.
+// stepNames returns the names of all steps, configured or not.
 func stepNames() map[string]bool {
 	names := map[string]bool{}
 	for _, step := range allSteps {
@@ -50,7 +50,7 @@ func stepNames() map[string]bool {
 	return names
 }
 
-// Steps gives the names of the steps that a station so configured walks, in order.
+// Steps returns the names of the steps that this configuration asks for, in order.
 func (c *Config) Steps() []string {
 	var names []string
 	for _, step := range configured(allSteps, c) {
@@ -59,8 +59,9 @@ func (c *Config) Steps() []string {
 	return names
 }
 
-// configured picks the steps that the configuration asks for. It is handed
-// the list: a step that named the variable would be an initialisation cycle.
+// configured picks the steps that the configuration asks for. The list is a parameter:
+// a function that names allSteps must not be reachable from a step, because Go refuses
+// such an initialisation cycle.
 func configured(steps []Step, c *Config) []Step {
 	var picked []Step
 	for _, step := range steps {
@@ -71,8 +72,8 @@ func configured(steps []Step, c *Config) []Step {
 	return picked
 }
 
-// callerAllowed decides on whom TF-M derived the key for: another caller is
-// another identity, so a line that knows its firmware names the one it expects.
+// callerAllowed checks the caller for which TF-M derived the key. Another caller gets
+// another identity, so a configuration can name the callers that it expects.
 func (s *Station) callerAllowed(id *devices.Identity) error {
 	if !id.HUK.HasCaller() {
 		return nil
@@ -86,7 +87,7 @@ func (s *Station) callerAllowed(id *devices.Identity) error {
 	return nil
 }
 
-// allowed decides on what a board says of itself, before anything else is asked of it.
+// allowed checks the board's identity, before the station asks the board for anything else.
 func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if id.ABI != devices.IdentityABI {
 		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.ABI), Want: "1"}
@@ -94,7 +95,8 @@ func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if !s.huk[id.HUK] {
 		return &IdentityError{Kind: ErrUntrustedHUK, Got: int64(id.HUK), Want: s.hukText}
 	}
-	// A dummy stops the bay (I4), so it is found before what another image would mend.
+	// A dummy identity stops the bay (I4). This check therefore comes before the checks
+	// whose refusals another firmware image would repair.
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}

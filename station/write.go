@@ -11,9 +11,9 @@ import (
 	"hallmark/devices"
 )
 
-// write brings anchor, chain and certificate into the board's flash. It looks
-// first, so a repeated Run writes nothing, and a slot that hello calls empty is
-// not read: a slow line carries each octet once.
+// write stores anchor, chain and certificate in the board's flash. It reads the slots first,
+// so that a repeated Run writes nothing. It does not read a slot that the identity reports as
+// empty, because a UART is slow.
 func (a *attempt) write(ctx context.Context) error {
 	held, err := a.held(ctx)
 	if err != nil {
@@ -22,7 +22,7 @@ func (a *attempt) write(ctx context.Context) error {
 	if err := a.mayReplace(ctx, held); err != nil {
 		return err
 	}
-	below := false // what a slot below it changes, the board erases
+	below := false // a slot was written: the board then erases the slots that depend on it
 	for _, slot := range a.slots() {
 		want := a.wanted(slot)
 		if len(want) == 0 || (!below && bytes.Equal(held[slot], want)) {
@@ -51,7 +51,7 @@ func (a *attempt) wanted(slot devices.Slot) []byte {
 	}
 }
 
-// held reads the slots that held something when the board was identified.
+// held reads the slots that were not empty when the board was identified.
 func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 	held := map[devices.Slot][]byte{}
 	for _, slot := range a.slots() {
@@ -67,8 +67,8 @@ func (a *attempt) held(ctx context.Context) (map[devices.Slot][]byte, error) {
 	return held, nil
 }
 
-// slots are those that the Run may write. A key that another one vouches for
-// comes to a board that has anchor and chain: what they sign the board checks itself.
+// slots returns the slots that the Run may write. If the TLS key attests the Run's key, the
+// board already has anchor and chain, so only the slot of the certificate is left.
 func (a *attempt) slots() []devices.Slot {
 	if a.run.TLSKeyProof != nil {
 		return []devices.Slot{a.slot()}
@@ -76,9 +76,10 @@ func (a *attempt) slots() []devices.Slot {
 	return []devices.Slot{devices.SlotAnchor, devices.SlotChain, a.slot()}
 }
 
-// mayReplace refuses to destroy a certificate that somebody else gave the
-// board. identify asked the same of the Run's own; this looks at what is about to
-// be replaced, and at what the board erases with an anchor or a chain.
+// mayReplace refuses to destroy a foreign certificate. It checks the certificate that this
+// step replaces, and the COSE certificate, which the board erases when the anchor or the
+// chain changes. The step identify has already checked the certificate of the Run's purpose;
+// mayReplace checks it again, right before the write.
 func (a *attempt) mayReplace(ctx context.Context, held map[devices.Slot][]byte) error {
 	if own := held[a.slot()]; len(own) > 0 && !bytes.Equal(own, a.run.Certificate.DER) {
 		if _, err := a.ours(ctx, own, a.run.Purpose); err != nil {
@@ -91,7 +92,8 @@ func (a *attempt) mayReplace(ctx context.Context, held map[devices.Slot][]byte) 
 	return nil
 }
 
-// erases: anchor or chain will be another one, and every certificate depends on both.
+// erases reports whether the anchor or the chain will change. The board then erases every
+// certificate, because every certificate depends on both.
 func (a *attempt) erases(held map[devices.Slot][]byte) bool {
 	for _, slot := range a.slots() {
 		if want := a.wanted(slot); slot != a.slot() && len(want) > 0 && !bytes.Equal(held[slot], want) {
@@ -110,8 +112,8 @@ func (a *attempt) mayErase(ctx context.Context, slot devices.Slot, purpose devic
 	return err
 }
 
-// ours gives the registry's record of a certificate that the board holds, and
-// reports with ErrForeignCertificate one that it does not have for this board and purpose.
+// ours returns the registry's record of a certificate that the board holds. If the registry
+// has no such record for this board and purpose, the error is ErrForeignCertificate.
 func (a *attempt) ours(ctx context.Context, der []byte, purpose devices.Purpose) (Record, error) {
 	serial, err := serialOf(der)
 	if err != nil {

@@ -1,6 +1,7 @@
-// Package health checks a station part by part, the way a Run uses each part. The
-// checks open what they check, so the checks at the start of a shift are at the same time the
-// opening of the station: a check that failed can be corrected and done again.
+// Package health checks a station part by part. Each check uses the part in the same way as
+// a Run. A check opens the part that it checks and leaves the part open. The checks at
+// the start of a shift therefore also open the station. After a failed check, the operator
+// corrects the problem and repeats the checks.
 package health
 
 import (
@@ -31,15 +32,15 @@ type State string
 // The states of a check.
 const (
 	OK   State = "ok"
-	Warn State = "warn" // the part works, and something is to be done about it soon
+	Warn State = "warn" // the part works, but needs attention soon
 	Fail State = "fail"
-	None State = "none" // not checked: a part that the check needs has failed
+	None State = "none" // not checked, because a part that the check needs has failed
 )
 
 // errNotChecked: a part that the check needs is not open.
 var errNotChecked = errors.New("not examined: what it needs has failed above")
 
-// A part of a station is open or not. Its value cannot be had before the part is open.
+// A part is a part of a station, open or not. get returns the value only if the part is open.
 type part[T any] struct {
 	value T
 	open  bool
@@ -54,7 +55,7 @@ func (p *part[T]) get() (T, error) {
 
 func (p *part[T]) set(value T) { p.value, p.open = value, true }
 
-// orOpen gives the part, and opens the part first if it is not open.
+// orOpen returns the value of the part. It opens the part first if the part is not open.
 func (p *part[T]) orOpen(open func() (T, error)) (T, error) {
 	if p.open {
 		return p.value, nil
@@ -66,13 +67,13 @@ func (p *part[T]) orOpen(open func() (T, error)) (T, error) {
 	return p.value, err
 }
 
-// A Checker checks one station. Checks may be done several times; a part that one of
-// them opened stays open for the next.
+// A Checker checks one station. The checks may be repeated. A part that a check opened stays
+// open for the next checks.
 type Checker struct {
 	dir     workdir.Dir
 	options instance.Options
 	ports   []string                                 // nil: all ports that are found
-	ready   func(*instance.Instance) (string, error) // nil: `station doctor`, which begins nothing
+	ready   func(*instance.Instance) (string, error) // nil for `station doctor`, which starts no Runs
 
 	opening  sync.Mutex // covers the parts and pin
 	files    part[*instance.Files]
@@ -81,20 +82,20 @@ type Checker struct {
 	audit    part[crypto.Signer]
 	issuer   part[*issuance.Issuer]
 	endpoint part[*instance.Endpoint]
-	begun    part[string]  // what ready said
-	pin      hsm.PINSource // nil: the configured one
+	begun    part[string]  // finding of ready
+	pin      hsm.PINSource // nil: the configured PIN source
 
 	work sync.WaitGroup // checks and logins
-	mu   sync.Mutex     // covers left, and Add of work
-	left bool           // no work begins any more
+	mu   sync.Mutex     // covers left and work.Add
+	left bool           // after Leave: no checks and logins begin any more
 }
 
-// New makes a Checker for a station of which nothing is open. Close closes what the checks open.
+// New makes a Checker for a station that is not open. Close closes the parts that the checks opened.
 func New(dir workdir.Dir, ports []string) *Checker { return &Checker{dir: dir, ports: ports} }
 
-// ForShift makes a Checker for a station whose registry is open. After the checks ready gets
-// the instance, and may let Runs begin. prompt says that the PIN will be typed: until then
-// the HSM cannot be opened.
+// ForShift makes a Checker for a station whose registry is open. When all parts are open, the
+// last check calls ready with the instance, and ready lets Runs begin. prompt says that an
+// operator will type the PIN; until then the HSM cannot be opened.
 func ForShift(record *instance.Record, prompt bool, ready func(*instance.Instance) (finding string, err error)) *Checker {
 	c := &Checker{dir: record.Dir, ready: ready}
 	c.files.set(record.Files)
@@ -105,14 +106,14 @@ func ForShift(record *instance.Record, prompt bool, ready func(*instance.Instanc
 	return c
 }
 
-// Record gives the open registry, or reports that no check has opened it.
+// Record returns the open registry, and whether a check has opened the registry.
 func (c *Checker) Record() (*instance.Record, bool) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
 	return c.record.value, c.record.open
 }
 
-// Close closes what the checks opened. It is for a Checker of New.
+// Close closes the parts that the checks opened. Only a Checker from New needs Close.
 func (c *Checker) Close() error {
 	c.Leave()
 	if files, err := c.files.get(); err == nil {
@@ -121,8 +122,8 @@ func (c *Checker) Close() error {
 	return nil
 }
 
-// Examine does the checks in their order, sends each when it ends, and closes the channel after the
-// last one, or when ctx is done.
+// Examine does the checks in their order, and sends each check when the check has ended. It
+// closes the channel after the last check, or when ctx is done.
 func (c *Checker) Examine(ctx context.Context) <-chan Check {
 	checks := make(chan Check)
 	if !c.enter() {
@@ -132,7 +133,7 @@ func (c *Checker) Examine(ctx context.Context) <-chan Check {
 	go func() {
 		defer c.work.Done()
 		defer close(checks)
-		c.opening.Lock() // an examination that was left ends with its ctx
+		c.opening.Lock() // waits for an earlier Examine, which ends when its ctx ends
 		defer c.opening.Unlock()
 		for _, one := range c.checks() {
 			select {
@@ -145,7 +146,7 @@ func (c *Checker) Examine(ctx context.Context) <-chan Check {
 	return checks
 }
 
-// enter reports whether work may begin; the caller owes a work.Done then.
+// enter reports whether checks or a login may begin. If so, the caller calls work.Done at the end.
 func (c *Checker) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +156,8 @@ func (c *Checker) enter() bool {
 	return !c.left
 }
 
-// Leave waits for checks and logins, whose contexts the caller has ended. No other begins after that.
+// Leave waits for the end of all checks and logins. The caller has cancelled their contexts.
+// After Leave no checks and no logins begin any more.
 func (c *Checker) Leave() {
 	c.mu.Lock()
 	c.left = true
@@ -166,11 +168,11 @@ func (c *Checker) Leave() {
 // A check is one line of the list of checks.
 type check struct {
 	name  string
-	next  string // what to do when it fails
+	next  string // what to do when the check fails
 	prove func(context.Context) (finding string, rows []string, err error)
 }
 
-// do does one check. A panic in it is a finding.
+// do does one check. A panic makes the check fail.
 func (c check) do(ctx context.Context) (result Check) {
 	result = Check{Name: c.name, State: OK}
 	defer func() {
@@ -191,7 +193,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	return result
 }
 
-// simple is for checks without rows.
+// simple makes a prove function without rows.
 func simple(prove func(context.Context) (string, error)) func(context.Context) (string, []string, error) {
 	return func(ctx context.Context) (string, []string, error) {
 		finding, err := prove(ctx)
@@ -221,7 +223,7 @@ func (c *Checker) checks() []check {
 	return append(all, check{"line", "correct what failed above, then examine again", simple(c.begin)})
 }
 
-// begin comes last: with all parts open there is an instance, and Runs may begin.
+// begin is the last check of a shift. It assembles the open parts to an instance, and calls ready.
 func (c *Checker) begin(context.Context) (string, error) {
 	keys, noKeys := c.keys.get()
 	audit, noAudit := c.audit.get()

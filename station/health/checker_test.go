@@ -15,7 +15,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A shift is a Checker at the start of a shift: the registry is open, nothing else.
+// A shift is a Checker at the start of a shift: only the registry is open.
 type shift struct {
 	*health.Checker
 	t       *testing.T
@@ -38,7 +38,7 @@ func newShift(t *testing.T, dir workdir.Dir, prompt bool) *shift {
 	return s
 }
 
-// examines does every check.
+// examines does all checks.
 func (s *shift) examines() {
 	s.checked = map[string]health.Check{}
 	for check := range s.Examine(s.t.Context()) {
@@ -46,8 +46,8 @@ func (s *shift) examines() {
 	}
 }
 
-// wants demands states of checks; "others" stands for each check that is not named. The
-// machine's serial ports say nothing about the product.
+// wants compares the states of the checks. "others" is the state of each check that is not
+// named. The check of ports is left out, because it depends on the test machine.
 func (s *shift) wants(states map[string]health.State) {
 	s.t.Helper()
 	for name, check := range s.checked {
@@ -63,7 +63,7 @@ func (s *shift) wants(states map[string]health.State) {
 
 func TestTheChecksOpenTheStationPartByPart(t *testing.T) {
 	s := newShift(t, fixtures.NewDirectory(t), false)
-	for range 2 { // the second time everything is open
+	for range 2 { // the second time all parts are already open
 		s.examines()
 		s.wants(map[string]health.State{"others": health.OK})
 	}
@@ -97,7 +97,7 @@ func TestChecksThatAreLeftEndAndNoOthersBegin(t *testing.T) {
 	checks := s.Examine(ctx)
 	<-checks
 	cancel()
-	s.Leave() // waits for it
+	s.Leave() // waits for the checks
 	if _, more := <-s.Examine(t.Context()); more {
 		t.Error("an examination began on a station that is being closed")
 	}
@@ -123,7 +123,7 @@ func TestWithoutARegistryTheChecksThatNeedItAreNotDone(t *testing.T) {
 	}
 }
 
-func TestAPINThatIsTyped(t *testing.T) {
+func TestUnlockTriesATypedPINAtMostOnce(t *testing.T) {
 	dir := fixtures.NewDirectory(t)
 	good := fixtures.PINOf(t, dir)
 	shim := fixtures.BehindShim(t, dir)

@@ -43,7 +43,7 @@ func (c *Checker) checkDisk(context.Context) (string, error) {
 	return fmt.Sprintf("%d MiB free", free), err
 }
 
-// checkRegistry opens the registry, which reads its settings back and recovers.
+// checkRegistry opens the registry. Opening also reads SQLite's settings back and recovers after a crash.
 func (c *Checker) checkRegistry(ctx context.Context) (string, error) {
 	files, err := c.files.get()
 	if err != nil {
@@ -55,8 +55,8 @@ func (c *Checker) checkRegistry(ctx context.Context) (string, error) {
 	return "open, settings read back: WAL, synchronous=FULL", nil
 }
 
-// checkClock compares the clock with the CA certificates. The registry, which refuses a
-// clock that went back, is open by then.
+// checkClock compares the clock with the validity of the CA certificates. The registry, which
+// refuses a clock that has gone back, is already open.
 func (c *Checker) checkClock(context.Context) (string, error) {
 	record, err := c.record.get()
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *Checker) checkClock(context.Context) (string, error) {
 	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", record.CheckClock(now)
 }
 
-// checkCertificates looks at the certificate that ends while a station is in use.
+// checkCertificates checks the expiry of the verifier's certificate.
 func (c *Checker) checkCertificates(context.Context) (string, error) {
 	files, err := c.files.get()
 	if err != nil {
@@ -96,7 +96,8 @@ func (c *Checker) checkHSM(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// checkIssuingKey signs by the path of a Run: the key is adopted by its certificate, and checked with it.
+// checkIssuingKey signs in the same way as a Run: it adopts the key by its certificate, and
+// verifies the signature with the key in the certificate.
 func (c *Checker) checkIssuingKey(ctx context.Context) (string, error) {
 	keys, err := c.keys.get()
 	if err != nil {
@@ -124,7 +125,8 @@ func (c *Checker) checkAuditKey(ctx context.Context) (string, error) {
 	return Prove(signer)
 }
 
-// Prove has a random challenge signed, verifies the signature here, and says how long that took.
+// Prove has a random challenge signed, and verifies the signature in software. It reports the
+// time of the signature.
 func Prove(signer crypto.Signer) (string, error) {
 	challenge := make([]byte, 32)
 	if _, err := io.ReadFull(rand.Reader, challenge); err != nil {
@@ -143,7 +145,7 @@ func Prove(signer crypto.Signer) (string, error) {
 	return fmt.Sprintf("signed a challenge in %s", took.Round(time.Microsecond)), nil
 }
 
-// checkKeyPolicy reads each attribute of each key of the station by itself.
+// checkKeyPolicy compares the attributes of the station's keys on the token with the key policy.
 func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
 	keys, err := c.keys.get()
 	if err != nil {
@@ -167,7 +169,7 @@ func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
 			bad = append(bad, fmt.Errorf("%s is not the key of its certificate", report.Label))
 		}
 	}
-	// The root's key may be kept elsewhere; the checks before this one adopted the other two.
+	// The root key may be kept outside of this token. The issuing key and the audit key must be there.
 	delete(missing, authority.RootLabel)
 	for label := range missing {
 		bad = append(bad, fmt.Errorf("%s is not on the token", label))
@@ -175,14 +177,14 @@ func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
 	return "sensitive, never extractable, made on the token", errors.Join(bad...)
 }
 
-// ecKey gives nil for a certificate with a key of another kind.
+// ecKey returns the EC key of a certificate, or nil if the key is of another kind.
 func ecKey(certificate *x509.Certificate) *ecdsa.PublicKey {
 	key, _ := certificate.PublicKey.(*ecdsa.PublicKey)
 	return key
 }
 
-// checkAuditLog recomputes the log with the key that `init` wrote down, not with the
-// key that the log names.
+// checkAuditLog verifies the whole audit log. It uses the key that `init` wrote to a file, not
+// the key that the log itself names.
 func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 	record, err := c.record.get()
 	if err != nil {
@@ -215,7 +217,7 @@ func (c *Checker) checkEndpoint(ctx context.Context) (string, error) {
 	return finding, nil
 }
 
-// selfTest gives a row for each client, so that a reader sees what was refused and why.
+// selfTest returns a row for each test client, so that a reader sees which client was refused and why.
 func (c *Checker) selfTest(ctx context.Context) (string, []string, error) {
 	endpoint, err := c.endpoint.get()
 	if err != nil {

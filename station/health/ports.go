@@ -9,8 +9,8 @@ import (
 	"hallmark/devices/serial"
 )
 
-// checkPorts opens and closes each port. A board behind a port is not asked: the
-// check changes nothing on the bench.
+// checkPorts opens and closes each serial port. It sends nothing to the boards, so it does not
+// disturb them.
 func (c *Checker) checkPorts(context.Context) (string, error) {
 	ports, err := c.portNames()
 	if err != nil || len(ports) == 0 {
@@ -29,7 +29,7 @@ func (c *Checker) checkPorts(context.Context) (string, error) {
 	return strings.Join(ports, ", "), errors.Join(bad...)
 }
 
-// portNames gives the ports that were asked for, or all that are found.
+// portNames returns the ports of the command line, or all ports of the machine.
 func (c *Checker) portNames() ([]string, error) {
 	if c.ports != nil {
 		return c.ports, nil

@@ -12,8 +12,7 @@ import (
 	"hallmark/devices/emulated"
 )
 
-// A BaySpec is one bay as --boards names it: a serial port, or a bay in which
-// emulated boards of one kind come and go.
+// A BaySpec is one bay of --boards: a serial port, or a bay for emulated boards of one kind.
 type BaySpec struct {
 	Name string
 	Kind *EmulatedKind // nil for a serial port
@@ -25,11 +24,11 @@ type EmulatedKind struct {
 	Name    string // as in --boards
 	kind    emulated.Kind
 	machine string
-	image   func(configs.Firmware) string // what the configuration names
+	image   func(configs.Firmware) string // image that the configuration names, may be empty
 	Zephyr  bool                          // `make zephyr` builds the image, not `make firmware`
 }
 
-// EmulatedKinds are the kinds that --boards knows.
+// EmulatedKinds returns the kinds of emulated boards that --boards accepts.
 func EmulatedKinds() []EmulatedKind {
 	return []EmulatedKind{
 		{"posix", emulated.Posix, "", func(f configs.Firmware) string { return f.Posix }, false},
@@ -39,7 +38,7 @@ func EmulatedKinds() []EmulatedKind {
 	}
 }
 
-// ImageFile gives the path of the image below the firmware's build directory.
+// ImageFile returns the path of the image below the firmware's build directory.
 func (k *EmulatedKind) ImageFile() string {
 	if k.Zephyr {
 		return "zephyr/" + k.machine + ".elf"
@@ -47,7 +46,7 @@ func (k *EmulatedKind) ImageFile() string {
 	return emulated.ImageName(k.kind, k.machine)
 }
 
-// maxBays bounds what one command may start, so that a typing mistake starts no thousand processes.
+// maxBays bounds the bays of one command, so that a typing mistake does not start a thousand processes.
 const maxBays = 512
 
 // Refusals of --boards.
@@ -84,7 +83,7 @@ func parseBays(word string) ([]BaySpec, error) {
 	n, err := strconv.ParseUint(number, 10, 32)
 	kinds := EmulatedKinds()
 	known := slices.IndexFunc(kinds, func(k EmulatedKind) bool { return k.Name == name })
-	if known >= 0 && n > maxBays { // also a number that no uint holds
+	if known >= 0 && n > maxBays { // n is the greatest uint32 if the number is even greater
 		return nil, fmt.Errorf("--boards %q: %w", word, errTooManyBays)
 	}
 	if known < 0 || err != nil || n == 0 {
@@ -108,7 +107,7 @@ func distinct(bays []BaySpec) error {
 	return nil
 }
 
-// BayNames gives the names of bays, in their order.
+// BayNames returns the names of bays, in their order.
 func BayNames(bays []BaySpec) []string {
 	var names []string
 	for _, bay := range bays {

@@ -38,8 +38,8 @@ func TestBaysOfBoardsFlag(t *testing.T) {
 	}
 }
 
-// FuzzBays: what is accepted names between 1 and maxBays bays, no two alike,
-// and no bay's directory lies outside of the state directory.
+// FuzzBays checks that an accepted text names between 1 and maxBays bays, and that the
+// directory of each bay lies in the station directory.
 func FuzzBays(f *testing.F) {
 	f.Add("qemu:8,posix:2,/dev/ttyACM0")
 	f.Add("posix:00512")

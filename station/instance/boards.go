@@ -29,14 +29,14 @@ type Images struct {
 	File   string // --image: one image, for boards of one kind
 }
 
-// A BoardSource gives the boards that sit in bays.
+// A BoardSource opens the boards that sit in bays.
 type BoardSource struct {
 	files  *Files
 	images map[string]string // by the name of the kind
 }
 
-// Boards makes a BoardSource for bays. It refuses emulated boards where the
-// configuration does, and boards without an image.
+// Boards makes a BoardSource for bays. It refuses emulated boards if the configuration does
+// not allow them, and emulated boards without an image.
 func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 	s := &BoardSource{files: f, images: map[string]string{}}
 	for _, bay := range bays {
@@ -58,8 +58,9 @@ func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 	return s, nil
 }
 
-// image looks where it was told to, or where `make firmware` puts images: below
-// the working directory, or beside the directory of the program.
+// image finds the image of a kind: the image that a flag or the configuration names, otherwise
+// the image that `make firmware` built below the working directory or beside the directory of
+// the program.
 func (f *Files) image(kind *EmulatedKind, where Images) (string, error) {
 	candidates := []string{kind.image(f.Config.Firmware)}
 	switch name := kind.ImageFile(); {
@@ -85,10 +86,10 @@ func builtImages(name string) []string {
 	return candidates
 }
 
-// Open gives the board that sits in a bay, and what closes it. Of a bay with emulated
-// boards it starts board number 1, 2, 3 ...; their directories stay, so a later call meets
-// the same board under the same number. A serial port is opened for each call, so that
-// an adapter that was pulled and put back is found again.
+// Open opens the board that sits in a bay. The io.Closer closes the board. In a bay with
+// emulated boards, Open starts the board with this number. The directory of an emulated board
+// stays, so a later call with the same number starts the same board again. Open opens a serial
+// port at each call, so that an adapter can be pulled out and put back between two calls.
 func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devices.Client, io.Closer, error) {
 	if bay.Kind == nil {
 		return s.openPort(bay)
@@ -114,7 +115,7 @@ func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) 
 	return client, client, nil // closing the client closes the port
 }
 
-// closers close one after the other: the client first, which then lets go of the process behind it.
+// closers are closed in their order. The client comes first, because it uses the process of the board.
 type closers []io.Closer
 
 func (c closers) Close() error {

@@ -13,11 +13,11 @@ import (
 	"hallmark/station/workdir"
 )
 
-// An Endpoint is the mutual-TLS endpoint that every board must convince, while it serves.
+// An Endpoint is the verifier's mutual-TLS server, open for connections.
 type Endpoint struct{ Server *verifier.Server }
 
-// OpenEndpoint serves until Close: the verifier's port and, where boards dial by
-// themselves, the port for boards.
+// OpenEndpoint opens the verifier's port and, if boards use their own network, the port for
+// boards. Both stay open until Close.
 func (r *Record) OpenEndpoint(ctx context.Context) (*Endpoint, error) {
 	server, err := r.NewVerifier(r.Registry)
 	if err != nil {
@@ -35,7 +35,7 @@ func (r *Record) OpenEndpoint(ctx context.Context) (*Endpoint, error) {
 	return &Endpoint{server}, nil
 }
 
-// serveNetwork listens for boards that dial by themselves, where the configuration says so.
+// serveNetwork opens the port for boards, if the configuration asks for it.
 func (r *Record) serveNetwork(ctx context.Context, server *verifier.Server) (stop func() error, err error) {
 	if !r.OverNetwork() {
 		return func() error { return nil }, nil
@@ -47,7 +47,7 @@ func (r *Record) serveNetwork(ctx context.Context, server *verifier.Server) (sto
 		})
 }
 
-// serve listens until stop is called.
+// serve listens on address, and serves in a goroutine until stop is called.
 func serve(ctx context.Context, what, address string, serve func(context.Context, net.Listener) error) (stop func() error, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -59,7 +59,7 @@ func serve(ctx context.Context, what, address string, serve func(context.Context
 	return func() error { cancel(); return <-ended }, nil
 }
 
-// NewVerifier makes the verifier from the files of the station; known says which certificates are good.
+// NewVerifier makes the verifier from the files of the station. The verifier looks certificates up in known.
 func (f *Files) NewVerifier(known verifier.Known) (*verifier.Server, error) {
 	if err := workdir.Private(f.Dir.ServerKey()); err != nil {
 		return nil, err
@@ -83,13 +83,13 @@ func (f *Files) NewVerifier(known verifier.Known) (*verifier.Server, error) {
 // RenewBefore is how long before the end of the verifier's certificate a health check asks for a new one.
 const RenewBefore = 30 * 24 * time.Hour
 
-// What CheckExpiry says of the verifier's certificate.
+// Errors of CheckExpiry.
 var (
 	ErrEnded  = errors.New("the verifier's certificate has ended: no board is accepted until `station renew-verifier` has made a new one")
 	ErrEnding = errors.New("the verifier's certificate ends soon: run `station renew-verifier` before that")
 )
 
-// CheckExpiry gives ErrEnded or ErrEnding for a certificate of the verifier that has ended or will end soon.
+// CheckExpiry returns ErrEnded or ErrEnding if the certificate of the verifier has ended or will end soon.
 func CheckExpiry(certificate *x509.Certificate, now time.Time) error {
 	left := certificate.NotAfter.Sub(now)
 	switch {

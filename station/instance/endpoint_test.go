@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestACertificateThatEndsIsMissedBeforeItHasEnded(t *testing.T) {
+func TestACertificateThatEndsSoonIsReportedBeforeItHasEnded(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		left time.Duration

@@ -17,13 +17,13 @@ import (
 	"hallmark/station/workdir"
 )
 
-// Files are what a station directory holds beside registry and HSM: configuration,
-// profiles, certificates, and the log for engineers.
+// Files are the parts of a station directory that need neither registry nor HSM:
+// configuration, profiles, certificates, and the log for engineers.
 type Files struct {
 	Dir     workdir.Dir
 	Config  *configs.Config
 	Profile *issuance.Profile // for TLS keys
-	COSE    *issuance.Profile // for COSE keys; nil: these keys get no certificate
+	COSE    *issuance.Profile // for COSE keys; nil: COSE keys get no certificate
 	Root    *x509.Certificate
 	Issuing *x509.Certificate
 	Log     *slog.Logger
@@ -56,7 +56,7 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	return f, nil
 }
 
-// ReadSettings reads configuration and TLS profile: the copies that `init` made.
+// ReadSettings reads the copies of configuration and TLS profile that `init` made.
 func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	config, err := configs.Load(dir.Config())
 	if err != nil {
@@ -70,8 +70,8 @@ func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	return config, profile, err
 }
 
-// readCOSEProfile reads the copy that `init` made where the configuration names
-// a COSE profile. In a directory that was made without one, an engineer has to write the file.
+// readCOSEProfile reads the copy that `init` made, if the configuration names a COSE profile.
+// If `init` ran without a COSE profile, an engineer has to write the file.
 func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile, error) {
 	if config.COSEProfile == "" {
 		return nil, nil
@@ -83,13 +83,13 @@ func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile
 	return configs.ParseProfileFor(devices.PurposeCOSE, dir.COSEProfile(), text)
 }
 
-// Now gives the time by the clock that everything here goes by.
+// Now returns the time by the clock of the Options.
 func (f *Files) Now() time.Time { return f.options.Now() }
 
-// OnClose adds what Close has to undo, before anything that was added earlier.
+// OnClose adds a function that Close calls. Close calls the newest function first.
 func (f *Files) OnClose(undo func() error) { f.closers = append(f.closers, undo) }
 
-// Close closes everything that was opened through these Files, the newest part first.
+// Close closes all parts that were opened from these Files, the newest part first.
 // A second call does nothing.
 func (f *Files) Close() error {
 	var errs []error
@@ -100,7 +100,7 @@ func (f *Files) Close() error {
 	return errors.Join(errs...)
 }
 
-// Profiles gives the profiles of the keys that boards are certified for, TLS first.
+// Profiles returns the profiles of the keys that the station certifies, TLS first.
 func (f *Files) Profiles() []*issuance.Profile {
 	if f.COSE == nil {
 		return []*issuance.Profile{f.Profile}
@@ -108,7 +108,7 @@ func (f *Files) Profiles() []*issuance.Profile {
 	return []*issuance.Profile{f.Profile, f.COSE}
 }
 
-// Keys gives the keys that the engine certifies, TLS first.
+// Keys returns the keys that the engine certifies, TLS first.
 func (f *Files) Keys() (keys []station.Key) {
 	for _, profile := range f.Profiles() {
 		keys = append(keys, station.KeyOf(profile))
@@ -116,7 +116,7 @@ func (f *Files) Keys() (keys []station.Key) {
 	return keys
 }
 
-// Steps gives the names of the steps that a Run walks, in order.
+// Steps returns the names of the steps of a Run, in order.
 func (f *Files) Steps() []string { return (&station.Config{Seal: f.Config.Boards.Seal}).Steps() }
 
 // OverNetwork reports whether boards dial the verifier over their own network.
@@ -125,8 +125,8 @@ func (f *Files) OverNetwork() bool { return f.Config.Handshake == configs.OverNe
 // HasSpace refuses with workdir.ErrDiskFull while the disk is too full for the registry.
 func (f *Files) HasSpace() error { return f.Dir.HasSpace(f.Config.DiskFloor) }
 
-// chain gives what stands between the anchor and a board's certificate: nothing
-// where the root issues directly.
+// chain returns the certificate between the anchor and a board's certificate. It is empty if
+// the root issues directly.
 func chain(root, issuing *x509.Certificate) []byte {
 	if bytes.Equal(root.Raw, issuing.Raw) {
 		return nil

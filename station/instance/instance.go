@@ -1,8 +1,8 @@
-// Package instance opens a station directory, in the order in which its parts need
-// each other, and closes it. It is the only place that puts the parts of the product together:
-// commands, benchmark and tests all come through here.
+// Package instance opens and closes a station directory. It opens the parts in the order
+// in which they need each other. Only this package puts the parts of the product together:
+// commands, benchmark and tests all use this package.
 //
-// Each part has a type of its own, and only an open part can open the next:
+// Each part has its own type, and only an open part can open the next part:
 //
 //	Files ─► Record ─┬─► Keys ─┬─► issuer ────┐
 //	                 │         └─► audit key ─┼─► Instance ─► engine
@@ -27,14 +27,14 @@ import (
 	"hallmark/station/workdir"
 )
 
-// Options say how a station directory is opened. The zero value is what production wants.
+// Options say how to open a station directory. Production uses the zero value.
 type Options struct {
-	// AcceptClock is the operator who says that the clock is right although it is
-	// behind the audit log; usually empty.
+	// AcceptClock is usually empty. If the clock is behind the audit log, AcceptClock
+	// names the operator who says that the clock is right.
 	AcceptClock string
 	PIN         hsm.PINSource         // nil: the source that the configuration names
 	Show        func(workdir.LogLine) // gets each line of the log and must not block; may be nil
-	// Token is an open token to use instead of the configured one; whoever opened it closes it.
+	// Token is an open token to use instead of the configured token. The caller closes it.
 	Token *hsm.Token
 	Now   func() time.Time // nil: time.Now
 	// Random is for nonces, serial numbers and ids; safe for concurrent use; nil: crypto/rand.
@@ -43,11 +43,11 @@ type Options struct {
 	TestingOnly Hooks
 }
 
-// Hooks let a test put something in front of the parts. Each may be nil.
+// Hooks let a test change or wrap the parts. Each hook may be nil.
 type Hooks struct {
-	Issuance func(*issuance.Config)              // before the issuer is made
-	Known    func(verifier.Known) verifier.Known // what the verifier asks
-	Engine   func(*station.Config)               // before the engine is made
+	Issuance func(*issuance.Config)              // called before the issuer is made
+	Known    func(verifier.Known) verifier.Known // wraps the registry of the verifier
+	Engine   func(*station.Config)               // called before the engine is made
 }
 
 func (o Options) completed() Options {
@@ -60,7 +60,7 @@ func (o Options) completed() Options {
 	return o
 }
 
-// LocalUser is who is logged in on this machine.
+// LocalUser returns the name of the user who runs the program.
 func LocalUser() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
@@ -68,8 +68,8 @@ func LocalUser() string {
 	return fmt.Sprintf("uid-%d", os.Getuid())
 }
 
-// An Instance is a station directory with all its parts open. Exactly one process has
-// it, which the registry's lock sees to.
+// An Instance is a station directory with all its parts open. The registry's lock makes sure
+// that only one process has an Instance of a directory.
 type Instance struct {
 	*Keys
 	Audit    crypto.Signer // signs checkpoints
@@ -98,8 +98,8 @@ func (f *Files) openAll(ctx context.Context) (*Instance, error) {
 	return record.OpenAll(ctx)
 }
 
-// OpenAll opens what a station with an open registry still lacks. What could be
-// opened before an error stays open until Close.
+// OpenAll opens the parts that are not open yet. After an error, the parts that were opened
+// before the error stay open until Close.
 func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 	keys, err := r.OpenKeys(ctx, nil)
 	if err != nil {
@@ -120,18 +120,19 @@ func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 	return Assemble(keys, audit, issuer, endpoint)
 }
 
-// Assemble puts open parts together. A checkpoint comes first: it covers what a killed
-// station left uncovered, and the recovery from that, before anything is added.
+// Assemble makes an Instance of open parts, and signs a checkpoint. The checkpoint covers the
+// entries that a killed station left without a checkpoint, and the entries of the recovery,
+// before new entries are added.
 func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint *Endpoint) (*Instance, error) {
 	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
 	return i, i.Checkpoint()
 }
 
-// Checkpoint signs the audit log as it stands.
+// Checkpoint signs a checkpoint over the whole audit log.
 func (i *Instance) Checkpoint() error { return i.Record.Checkpoint(i.Audit) }
 
-// Engine makes an engine; events, which may be nil, are told what happens. An engine
-// that was drained stays drained, so whoever goes on makes another one.
+// Engine makes an engine, which sends its events to events; events may be nil. A drained
+// engine stays drained, so the caller makes a new engine to go on.
 func (i *Instance) Engine(events func(station.Event)) (*station.Station, error) {
 	config := station.Config{
 		Issuer: i.Issuer, Registry: i.Registry, Known: i.Registry, Verifier: i.Endpoint.Server,

@@ -24,7 +24,8 @@ type Keys struct {
 	Token *hsm.Token
 }
 
-// OpenKeys opens the HSM; pin nil stands for the PIN source of the options. A refusal goes on record.
+// OpenKeys opens the HSM. If pin is nil, OpenKeys uses the PIN source of the Options. A
+// refusal is recorded in the audit log.
 func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error) {
 	if r.options.Token != nil {
 		return &Keys{r, r.options.Token}, nil
@@ -40,7 +41,7 @@ func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error)
 	return &Keys{r, token}, nil
 }
 
-// OpenToken opens the HSM of a station; pin nil stands for the configured PIN source.
+// OpenToken opens the HSM of a station. If pin is nil, OpenToken uses the configured PIN source.
 func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin hsm.PINSource, log *slog.Logger) (*hsm.Token, error) {
 	if config.HSM.CreateToken {
 		if err := prepareSoftToken(softtoken.Dir(dir.HSM()), log); err != nil {
@@ -64,7 +65,7 @@ func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin
 	return token, nil
 }
 
-// prepareSoftToken makes the demonstration's token fit to be opened.
+// prepareSoftToken prepares the SoftHSM token of a demonstration, so that it can be opened.
 func prepareSoftToken(token softtoken.Dir, log *slog.Logger) error {
 	if err := token.Configure(); err != nil {
 		return err
@@ -76,7 +77,8 @@ func prepareSoftToken(token softtoken.Dir, log *slog.Logger) error {
 	return err
 }
 
-// CloseToken has its own bound of 10 s: closing is needed most when a context has ended.
+// CloseToken closes a token. It has its own time-out of 10 s, because the context of the
+// caller has often ended already.
 func CloseToken(token *hsm.Token) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -86,7 +88,7 @@ func CloseToken(token *hsm.Token) error {
 	return nil
 }
 
-// AuditSigner adopts the audit key by the public key that `init` wrote down.
+// AuditSigner adopts the audit key by the public key that `init` wrote to a file.
 func (k *Keys) AuditSigner(ctx context.Context) (crypto.Signer, error) {
 	public, err := workdir.ReadPublicKey(k.Dir.AuditPublic())
 	if err != nil {
@@ -95,12 +97,13 @@ func (k *Keys) AuditSigner(ctx context.Context) (crypto.Signer, error) {
 	return k.signer(ctx, k.Config.Authority.AuditLabel, public)
 }
 
-// IssuingSigner adopts the issuing key by its certificate, never by what the token says.
+// IssuingSigner adopts the issuing key by the public key in its certificate, and does not trust
+// the public key that the token reports.
 func (k *Keys) IssuingSigner(ctx context.Context) (crypto.Signer, error) {
 	return k.signer(ctx, k.Config.Authority.IssuingLabel, k.Issuing.PublicKey)
 }
 
-// RootSigner adopts the root key, which may be kept elsewhere.
+// RootSigner adopts the root key. The root key may be kept outside of this token.
 func (k *Keys) RootSigner(ctx context.Context) (crypto.Signer, error) {
 	return k.signer(ctx, k.Config.Authority.RootLabel, k.Root.PublicKey)
 }

@@ -8,7 +8,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// DefaultModule says where SoftHSM is, which a station has unless its configuration names another module.
+// DefaultModule returns the path of SoftHSM's PKCS#11 module. A station uses SoftHSM unless its
+// configuration names another module.
 func DefaultModule() string {
 	config := configs.Default()
 	config.HSM.Module = "softhsm2"
@@ -19,8 +20,9 @@ func DefaultModule() string {
 	return token.Module
 }
 
-// ModuleOf names the module of a station and its library's version. It asks for no PIN and logs in nowhere. What is
-// wrong is part of the answer: whoever asks for a version often has a broken station.
+// ModuleOf returns the PKCS#11 module of a station and the version of its library. It needs no
+// PIN and does not log in. An error is part of the text, because people often ask for the
+// version of a station that does not work.
 func ModuleOf(ctx context.Context, dir string) string {
 	token, err := tokenConfig(dir)
 	if err != nil {

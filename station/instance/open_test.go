@@ -29,7 +29,7 @@ func TestASecondInstanceOfADirectoryIsTurnedAwayBeforeItTouchesTheHSM(t *testing
 	}
 }
 
-func TestWhatDoesNotOpenLeavesNothingOpen(t *testing.T) {
+func TestAfterAFailedOpenNothingStaysOpen(t *testing.T) {
 	dir := fixtures.NewDirectory(t)
 	hidden := dir.In("away")
 	if err := os.Rename(dir.Server(), hidden); err != nil {
@@ -47,10 +47,10 @@ func TestWhatDoesNotOpenLeavesNothingOpen(t *testing.T) {
 	}
 }
 
-// A part that is not open yet has no name: the compiler refuses it.
+// A program that uses a part before the part is open does not compile.
 func TestAPartThatIsNotOpenDoesNotCompile(t *testing.T) {
 	for _, row := range []struct{ have, want, refusal string }{
-		{"*instance.Files", "Dir", ""}, // the control: what is there compiles
+		{"*instance.Files", "Dir", ""}, // an open part compiles
 		{"*instance.Files", "Registry", "have.Registry undefined"},
 		{"*instance.Files", "Token", "have.Token undefined"},
 		{"*instance.Record", "Registry", ""},

@@ -29,18 +29,18 @@ var (
 	errOtherName     = errors.New("a station keeps its name; write the old one back into station.yaml, or make a new station with `station init`")
 )
 
-// Origin names the audit log in its checkpoints (C2SP tlog-checkpoint: no space, no plus).
+// Origin returns the name of the audit log in its checkpoints (C2SP tlog-checkpoint: no space, no plus).
 func Origin(config *configs.Config) string {
 	return "hallmark/" + strings.ReplaceAll(config.Station, " ", "-")
 }
 
-// RegistryConfig is how the registry of a station is opened.
+// RegistryConfig returns the configuration of a station's registry.
 func RegistryConfig(dir workdir.Dir, config *configs.Config) registry.Config {
 	return registry.Config{Path: dir.Registry(), Now: time.Now, Station: config.Station}
 }
 
-// OpenRecord opens the registry. It comes before the HSM: a second station is turned
-// away before it touches the token.
+// OpenRecord opens the registry for writing. The registry is opened before the HSM, so that a
+// second process is refused before it uses the token.
 func (f *Files) OpenRecord(ctx context.Context) (*Record, error) {
 	if err := f.ownLog(ctx); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
@@ -55,7 +55,7 @@ func (f *Files) OpenRecord(ctx context.Context) (*Record, error) {
 	return &Record{f, opened}, nil
 }
 
-// OpenReader opens the registry for reading, beside a station that may be working with it.
+// OpenReader opens the registry for reading. Another process may be writing to the registry.
 func OpenReader(ctx context.Context, dir workdir.Dir) (*registry.Reader, error) {
 	if err := registryPresent(dir); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (f *Files) OpenReader(ctx context.Context) (*registry.Reader, error) {
 	return reader, err
 }
 
-// registryPresent refuses a station without its registry: only `init` makes one.
+// registryPresent refuses a station directory without a registry. Only `init` makes a registry.
 func registryPresent(dir workdir.Dir) error {
 	if _, err := os.Stat(dir.Registry()); errors.Is(err, fs.ErrNotExist) {
 		return reason.Usage(fmt.Errorf("%s: %w", dir, errNoRegistry))
@@ -82,9 +82,9 @@ func registryPresent(dir workdir.Dir) error {
 	return nil
 }
 
-// ownLog refuses a registry whose log was begun under another name or key,
-// because nothing that is recorded there would count as evidence of this station.
-// It only reads: nothing of this station may get into another station's log.
+// ownLog refuses a registry whose audit log has another name or another key, because entries
+// in such a log are no evidence of this station. ownLog only reads, so that no entry of this
+// station gets into the log of another station.
 func (f *Files) ownLog(ctx context.Context) (err error) {
 	public, err := workdir.ReadPublicKey(f.Dir.AuditPublic())
 	if err != nil {
@@ -115,27 +115,27 @@ func (f *Files) ownLog(ctx context.Context) (err error) {
 	return nil
 }
 
-// Checkpoint signs the audit log as it stands. It has its own bound of 30 s, because
-// whoever needs it may have been stopped.
+// Checkpoint signs a checkpoint over the whole audit log. It has its own time-out of 30 s,
+// because the context of the caller may have ended already.
 func (r *Record) Checkpoint(signer crypto.Signer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return r.Registry.Checkpoint(ctx, Origin(r.Config), signer)
 }
 
-// Note puts something of the station itself on record. It has its own bound of 10 s.
+// Note records an event of the station itself in the audit log. It has its own time-out of 10 s.
 func (r *Record) Note(what string, outcome audit.Outcome, details map[string]string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return r.NoteBy(ctx, what, outcome, LocalUser(), details)
 }
 
-// NoteBy puts what an operator did on record.
+// NoteBy records an action of an operator in the audit log.
 func (r *Record) NoteBy(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
 	return r.Registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
 }
 
-// CheckClock refuses a clock that was not set or has gone back. It answers from memory.
+// CheckClock refuses a clock that was not set or has gone back. It reads no file.
 func (r *Record) CheckClock(now time.Time) error {
 	for _, certificate := range []struct {
 		name                string

@@ -10,24 +10,24 @@ import (
 	"hallmark/station"
 )
 
-// A Batch enrols many boards without an operator at the bench.
+// A Batch is an order to enrol many boards without an operator.
 type Batch struct {
 	Count    int    // boards in total; 0 means one for each bay
 	Jobs     int    // boards at the same time; 0 means all bays
-	Operator string // on each Run
+	Operator string // operator of each Run
 	Order    string // work order of each Run, may be empty
-	Rework   string // reason of a rework, for each Run, empty for first enrolments
+	Rework   string // reason of the rework of each Run, empty for first enrolments
 	// Patience is how long the batch waits for a lost HSM or a wrong clock; 0 means 5 minutes.
 	Patience time.Duration
 }
 
 const defaultPatience = 5 * time.Minute
 
-// Result is what came of a batch.
+// Result is the result of a batch.
 type Result struct {
 	Runs     []*station.Run // in the order of their ends, without Repeated
 	Repeated []*station.Run // a lost HSM ended these Runs, and their boards were enrolled again
-	Short    error          // why fewer boards were begun than asked for, nil when all were begun
+	Short    error          // why not all boards were begun, nil when all were begun
 }
 
 // Enrol takes boards until Count is reached, and returns when all Runs have ended. Each
@@ -42,7 +42,7 @@ func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
 	return w.result(s.run(ctx, w.enrol))
 }
 
-// batchWork is one call of Enrol.
+// batchWork is the state of one call of Enrol.
 type batchWork struct {
 	Batch
 	c *Controller
@@ -88,7 +88,7 @@ func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err erro
 	return true, nil
 }
 
-// begin starts a board, and waits while HSM or clock do not allow a start.
+// begin starts the Run of a board. It waits while a lost HSM or a wrong clock prevents the start.
 func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err error) {
 	deadline := time.Now().Add(w.Patience)
 	for {
@@ -109,8 +109,9 @@ func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err erro
 	}
 }
 
-// waitForBay waits until the Run of a bay has ended, which has its own bound, and then, if a
-// lost HSM ended the Run, until the Run was started again: for at most patience.
+// waitForBay waits until the Run of a bay has ended. The Run has its own time-out. If a lost
+// HSM ended the Run, waitForBay also waits until the Run was started again, for at most
+// patience, and then until that Run has ended.
 func (c *Controller) waitForBay(ctx context.Context, b *bayState, patience time.Duration) {
 	var late <-chan time.Time
 	var stopped <-chan struct{}

@@ -55,7 +55,7 @@ func TestJobsBoundTheBoardsAtTheSameTime(t *testing.T) {
 		n := now.Add(1)
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
-		time.Sleep(time.Millisecond) // room for others, which must not come
+		time.Sleep(time.Millisecond) // time in which a third board could begin, and must not
 		now.Add(-1)
 		return true, nil
 	})
@@ -127,7 +127,7 @@ func TestABatchThatIsClosedBeginsNoFurtherBoard(t *testing.T) {
 func TestABatchWaitsForALostHSMOnlyAsLongAsItsPatience(t *testing.T) {
 	dir := fixtures.NewDirectory(t)
 	server := fixtures.BehindServer(t, dir)
-	l := closedLine(t, dir, "posix:2")
+	l := closedStation(t, dir, "posix:2")
 	l.events = func(e station.Event) {
 		if e.Kind == station.StepEnded && e.Step == "check" && e.Bay == "posix-1" {
 			server.Unplug(t)

@@ -15,7 +15,7 @@ import (
 	"hallmark/station/instance"
 )
 
-// A bayState is one place on the bench with what was asked of it. The Controller's mu covers its fields.
+// A bayState is a bay with its state in the Controller, whose mu covers the fields.
 type bayState struct {
 	spec  instance.BaySpec
 	place *station.Bay
@@ -31,10 +31,10 @@ type bayState struct {
 	passed    time.Time // end of the last Run
 	presence  presence
 	lost      *lostRun // the Run that a lost HSM ended, to be started again
-	resumed   int      // how often in a row that was done
+	resumed   int      // how often in a row a lost Run was started again
 }
 
-// A lostRun is what starts a Run again.
+// A lostRun is a Run that a lost HSM ended, with the request that starts it again.
 type lostRun struct {
 	ask Start
 	run *station.Run
@@ -49,7 +49,7 @@ func (c *Controller) newBay(spec instance.BaySpec) *bayState {
 	return b
 }
 
-// advance needs mu. It chooses the emulated board for a Run.
+// advance chooses the emulated board for a Run. The caller holds mu.
 func (b *bayState) advance(ask Start) {
 	if b.used && (ask.NextBoard || b.last == station.Pass && ask.Rework == "") {
 		b.board++
@@ -57,7 +57,8 @@ func (b *bayState) advance(ask Start) {
 	b.used = true
 }
 
-// nextBoard gives the board that sits in the bay, and holds it to the label that was scanned.
+// nextBoard returns the board that sits in the bay. If a label was scanned, the returned board
+// must have the BoardID of the label.
 func (c *Controller) nextBoard(ctx context.Context, b *bayState) (station.Board, io.Closer, error) {
 	c.mu.Lock()
 	number, expect := b.board, b.expect
@@ -76,14 +77,14 @@ func (c *Controller) nextBoard(ctx context.Context, b *bayState) (station.Board,
 	return labelled{board, want}, closer, nil
 }
 
-// labelled refuses a board whose BoardID is not the one of its label, before anything
-// but its identity was asked.
+// labelled is a board with a scanned label. It refuses the board if the BoardID differs from
+// the label, before the station asks for more than the identity.
 type labelled struct {
 	*devices.Client
 	want devices.BoardID
 }
 
-// Identify refuses with a station.SwappedError.
+// Identify returns a station.SwappedError for another BoardID than the label's.
 func (b labelled) Identify(ctx context.Context) (devices.Identity, error) {
 	id, err := b.Client.Identify(ctx)
 	if err == nil && id.ID != b.want {
@@ -92,14 +93,14 @@ func (b labelled) Identify(ctx context.Context) (devices.Identity, error) {
 	return id, err
 }
 
-// presence is what a bay knows of a board beside its Runs. A port that comes with its
-// board (USB) comes and goes in /dev; a port that is always there tells nothing.
+// presence says whether a board sits in the bay, as far as the serial port shows it. The
+// port of a USB board appears in /dev with the board. A port that always exists shows nothing.
 type presence struct {
 	now      Presence
-	appeared bool // came since the last Run
+	appeared bool // the board appeared after the last Run
 }
 
-// seen takes notice of whether the port is there.
+// seen returns the new presence; there says whether the port exists now.
 func (p presence) seen(there bool) presence {
 	switch {
 	case !there:
@@ -110,11 +111,11 @@ func (p presence) seen(there bool) presence {
 	return p
 }
 
-// checkPorts notes which ports are there.
+// checkPorts notes which ports exist.
 func (c *Controller) checkPorts() {
-	for _, b := range c.bays { // the list itself does not change
+	for _, b := range c.bays { // needs no lock: the list does not change
 		if b.spec.Kind != nil {
-			continue // always there
+			continue // an emulated board is always there
 		}
 		_, err := os.Stat(b.spec.Port)
 		c.mu.Lock()
@@ -123,10 +124,11 @@ func (c *Controller) checkPorts() {
 	}
 }
 
-// hsmReasons are the reasons of a Fault in the step sign that a lost HSM may be behind.
+// hsmReasons are the reasons of a Fault in the step sign that a lost HSM can cause.
 var hsmReasons = []string{"signing", "not-signed", "timeout", "unresolved"}
 
-// keepLost needs mu. A Run that a lost HSM may have ended is kept, and the HSM is probed.
+// keepLost keeps a Run that a lost HSM may have ended, and has the Supervisor probe the HSM.
+// The caller holds mu.
 func (c *Controller) keepLost(b *bayState, run *station.Run, ask Start) {
 	steps := len(run.Steps)
 	if run.Ending != station.Fault || steps == 0 || run.Steps[steps-1].Name != "sign" || !slices.Contains(hsmReasons, run.Reason) {
@@ -136,13 +138,13 @@ func (c *Controller) keepLost(b *bayState, run *station.Run, ask Start) {
 	if c.draining || c.closed {
 		return
 	}
-	ask.Expect, ask.NextBoard = run.Identity.ID.String(), false // whoever changes the board meanwhile starts it himself
+	ask.Expect, ask.NextBoard = run.Identity.ID.String(), false // the same board: an operator starts another board by hand
 	b.lost = &lostRun{ask, run}
 	c.suspected = true
 	c.wakeUp()
 }
 
-// Skip takes a bay out, or back in when reason is empty.
+// Skip takes a bay out of work, or back into work when reason is empty.
 func (c *Controller) Skip(ctx context.Context, bay, reason, operator string) error {
 	what := "bay.skipped"
 	if reason == "" {
@@ -158,12 +160,12 @@ func (c *Controller) Skip(ctx context.Context, bay, reason, operator string) err
 	})
 }
 
-// Acknowledge lets a bay go on that stopped because of a clone or a known identity (I4).
+// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
 func (c *Controller) Acknowledge(ctx context.Context, bay, operator string) error {
 	return c.change(ctx, "bay.acknowledged", bay, operator, nil, func(b *bayState) error { b.place.Acknowledge(); return nil })
 }
 
-// change puts on record what is then done to a bay.
+// change records a change of a bay, and then does the change.
 func (c *Controller) change(ctx context.Context, what, bay, operator string, details map[string]string, do func(*bayState) error) error {
 	b, err := c.find(bay)
 	if err != nil {
@@ -194,8 +196,8 @@ func (c *Controller) Automatic(ctx context.Context, on bool, operator, _ string)
 	return nil
 }
 
-// leaveAlone starts nothing more by itself: nobody is there.
-func (c *Controller) leaveAlone() {
+// stopAutomatic switches automatic start off and forgets lost Runs, because no operator is there.
+func (c *Controller) stopAutomatic() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.automatic = false

@@ -1,8 +1,8 @@
-// Package operate runs a bench of bays. The Controller starts and stops Runs, the
-// Supervisor does what nobody asks for: it notices a lost HSM and goes on when the HSM
+// Package operate runs the bays of a station. The Controller starts and stops Runs. The
+// Supervisor works in the background: it notices a lost HSM, continues when the HSM
 // is back, signs checkpoints, and starts boards that appear. A batch, the operator's screen
-// and the lines of `--plain` are clients of one Controller, so they all treat a lost HSM, a
-// full disk, a wrong clock and a stop alike.
+// and the lines of `--plain` are clients of one Controller, so all of them treat a lost HSM, a
+// full disk, a wrong clock and a stop in the same way.
 package operate
 
 import (
@@ -33,12 +33,12 @@ type Options struct {
 type Controller struct {
 	record  *instance.Record
 	options Options
-	life    context.Context // its end ends Runs wherever they are
+	life    context.Context // when life ends, every Run ends at once
 	runs    sync.WaitGroup
 	wake    chan struct{} // holds one element when the Supervisor has something to do at once
 
-	mu        sync.Mutex    // covers what follows
-	changed   chan struct{} // closed, and made anew, when something changes that a batch may wait for
+	mu        sync.Mutex    // covers the following fields
+	changed   chan struct{} // closed and replaced at each change that a batch may wait for
 	opened    *opened       // nil before Ready
 	bays      []*bayState
 	busy      int           // boards in work
@@ -46,26 +46,26 @@ type Controller struct {
 	order     Order
 	operator  string // who switched automatic start on
 	automatic bool
-	draining  bool // until the Runs under way have ended
-	closed    bool // for good
-	watched   bool // somebody asks for Facts
+	draining  bool // after Drain, until the Runs under way have ended
+	closed    bool // after Close, for good
+	watched   bool // a client uses Facts
 
-	suspected    bool      // the HSM is to be probed
+	suspected    bool      // the HSM may be lost: the Supervisor probes the HSM
 	away         error     // why the HSM does not answer, nil while it does
 	uncovered    int       // Runs that have ended since the newest checkpoint
 	checkpointed time.Time // of the newest checkpoint
-	auditBad     string    // why the record cannot be read
+	auditBad     string    // why the registry cannot be read
 	unwritten    string    // why the last Run was not recorded
 	repeated     map[uuid.UUID]bool
 }
 
-// opened is what a Controller has once HSM and engine are open.
+// opened holds the parts of a Controller that exist only after Ready.
 type opened struct {
 	instance *instance.Instance
 	engine   *station.Station
 }
 
-// New makes a Controller that starts nothing before Ready. life bounds every Run.
+// New makes a Controller that starts no Run before Ready. When life ends, every Run ends.
 func New(life context.Context, record *instance.Record, options Options) *Controller {
 	c := &Controller{record: record, options: options, life: life, wake: make(chan struct{}, 1),
 		changed: make(chan struct{}), quiet: make(chan struct{}), repeated: map[uuid.UUID]bool{}}
@@ -76,7 +76,7 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 	return c
 }
 
-// Ready lets Runs begin. The instance stays open until the Controller has ended.
+// Ready lets Runs begin. The caller keeps the instance open until End has returned.
 func (c *Controller) Ready(i *instance.Instance) error {
 	engine, err := i.Engine(c.event)
 	if err != nil {
@@ -100,8 +100,8 @@ func (c *Controller) open() (opened, bool) {
 	return *c.opened, true
 }
 
-// Start begins to enrol the board of a bay, or tries the same board again, and returns as
-// soon as that is decided.
+// Start starts the enrolment of the board in a bay, and returns at once. It returns an error
+// if no Run may begin.
 func (c *Controller) Start(ctx context.Context, ask Start) error {
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {
@@ -117,7 +117,7 @@ func (c *Controller) Start(ctx context.Context, ask Start) error {
 	return c.begin(b, ask)
 }
 
-// begin needs mu.
+// begin starts the Run of a bay. The caller holds mu.
 func (c *Controller) begin(b *bayState, ask Start) error {
 	if err := c.whyNot(b); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (c *Controller) begin(b *bayState, ask Start) error {
 	return nil
 }
 
-// whyNot needs mu. It says why no Run may begin in a bay.
+// whyNot returns the reason why no Run may begin in a bay, or nil. The caller holds mu.
 func (c *Controller) whyNot(b *bayState) error {
 	switch {
 	case c.draining || c.closed || c.life.Err() != nil:
@@ -153,7 +153,7 @@ func (c *Controller) whyNot(b *bayState) error {
 	return c.fit()
 }
 
-// fit refuses Runs that could not be recorded: on a full disk, or by a wrong clock.
+// fit refuses Runs that could not be recorded: on a full disk, or with a wrong clock.
 func (c *Controller) fit() error {
 	if err := c.record.HasSpace(); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (c *Controller) fit() error {
 	return nil
 }
 
-// run enrols one board, in its own goroutine.
+// run enrols one board. It is the goroutine of the bay's Run.
 func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Station, ask Start) {
 	defer b.cancel()
 	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework})
@@ -181,7 +181,7 @@ func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Stati
 	}
 }
 
-// logTrouble tells engineers what went wrong in a Run, and where the station panicked.
+// logTrouble writes the error of a Run to the engineers' log, and the stack if the station panicked.
 func (c *Controller) logTrouble(run *station.Run) {
 	if run.Err == nil {
 		return
@@ -192,11 +192,11 @@ func (c *Controller) logTrouble(run *station.Run) {
 	}
 }
 
-// finish frees the bay.
+// finish notes how the Runs of a board ended, and frees the bay.
 func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last := runs[len(runs)-1] // of one Run for each key of the board the last one decides
+	last := runs[len(runs)-1] // a board has a Run for each key; the last Run decides
 	b.running, b.last, b.passed = false, last.Ending, last.Finished
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()
@@ -212,13 +212,13 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	c.tellChange()
 }
 
-// tellChange needs mu.
+// tellChange wakes the goroutines that wait for a change. The caller holds mu.
 func (c *Controller) tellChange() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// wakeUp has the Supervisor look at once.
+// wakeUp lets the Supervisor work at once.
 func (c *Controller) wakeUp() {
 	select {
 	case c.wake <- struct{}{}:
@@ -226,7 +226,7 @@ func (c *Controller) wakeUp() {
 	}
 }
 
-// event takes notice of what the engine says before any observer does.
+// event handles an event of the engine, and then passes it to the observer.
 func (c *Controller) event(e station.Event) {
 	begun, signs := e.Kind == station.RunStarted, e.Kind == station.StepStarted && e.Step == "sign"
 	if begun || signs {
@@ -239,7 +239,7 @@ func (c *Controller) event(e station.Event) {
 	c.options.Events(e)
 }
 
-// find needs mu, or a Controller whose bays do not change, which is always so after New.
+// find returns the bay with this name. It needs no lock, because the list of bays does not change after New.
 func (c *Controller) find(name string) (*bayState, error) {
 	for _, b := range c.bays {
 		if b.spec.Name == name {
@@ -263,7 +263,7 @@ func (c *Controller) Stop(ctx context.Context, bay, operator string) error {
 	return err
 }
 
-// Drain starts nothing more, ends what may be ended, and returns when all Runs have
+// Drain starts no further Run, ends the Runs before sign, and returns when all Runs have
 // ended. After that, Runs can be started again.
 func (c *Controller) Drain(ctx context.Context, operator string) error {
 	noted := c.record.NoteBy(ctx, "line.drain", audit.Success, operator, nil)
@@ -276,7 +276,7 @@ func (c *Controller) Drain(ctx context.Context, operator string) error {
 	return errors.Join(noted, c.Wait(ctx))
 }
 
-// Close starts no more Runs, for good, and ends those before sign.
+// Close ends the Runs before sign. After Close no Run can be started any more.
 func (c *Controller) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,7 +284,7 @@ func (c *Controller) Close() {
 	c.drain()
 }
 
-// drain needs mu.
+// drain drains the engine and switches automatic start off. The caller holds mu.
 func (c *Controller) drain() {
 	c.draining, c.automatic = true, false
 	for _, b := range c.bays {
@@ -296,7 +296,8 @@ func (c *Controller) drain() {
 	c.tellChange()
 }
 
-// rearm needs mu. An engine that was drained stays drained, so the next Runs get another one.
+// rearm lets Runs begin again after a drain. A drained engine stays drained, so rearm makes a
+// new engine. The caller holds mu.
 func (c *Controller) rearm() {
 	if !c.draining || c.closed {
 		return
@@ -325,8 +326,8 @@ func (c *Controller) Wait(ctx context.Context) error {
 	}
 }
 
-// End closes the Controller, waits for its Runs and signs the log as it stands. The wait is
-// bounded: each Run has a time-out, and the end of life cuts a Run.
+// End closes the Controller, waits for its Runs and signs a checkpoint. The wait is bounded:
+// each Run has a time-out, and the end of life ends every Run.
 func (c *Controller) End() error {
 	c.Close()
 	c.WaitForRuns()
@@ -337,5 +338,5 @@ func (c *Controller) End() error {
 	return open.instance.Checkpoint()
 }
 
-// WaitForRuns waits for the goroutines of all Runs. Close comes first.
+// WaitForRuns waits for the goroutines of all Runs. The caller calls Close before.
 func (c *Controller) WaitForRuns() { c.runs.Wait() }

@@ -49,7 +49,7 @@ func TestStoppingOneBayLeavesTheOthers(t *testing.T) {
 	waiting := make(chan struct{})
 	s.bays[0].place.Next = func(ctx context.Context) (station.Board, io.Closer, error) {
 		close(waiting)
-		<-ctx.Done() // a board that never comes
+		<-ctx.Done() // no board ever comes
 		return nil, nil, ctx.Err()
 	}
 	s.starts(1, Start{})
@@ -63,7 +63,7 @@ func TestStoppingOneBayLeavesTheOthers(t *testing.T) {
 }
 
 func TestAStopAfterSignDoesNotCutTheRun(t *testing.T) {
-	s := closedLine(t, fixtures.NewDirectory(t), "posix:1")
+	s := closedStation(t, fixtures.NewDirectory(t), "posix:1")
 	s.events = func(e station.Event) {
 		if e.Kind == station.StepEnded && e.Step == "sign" {
 			s.must(s.Stop(t.Context(), e.Bay, "anna"))
@@ -75,14 +75,14 @@ func TestAStopAfterSignDoesNotCutTheRun(t *testing.T) {
 	s.last(1, station.Pass)
 }
 
-func TestALineThatWasStoppedStartsAgain(t *testing.T) {
+func TestAControllerThatWasDrainedStartsAgain(t *testing.T) {
 	s := ready(t, "posix:2")
 	s.must(s.Automatic(t.Context(), true, "anna", ""))
 	s.starts(1, Start{})
 	s.must(s.Drain(t.Context(), "anna"))
 	s.startAutomatic(time.Now().Add(time.Hour))
 	s.waits()
-	s.last(2, "") // automatic start went with it
+	s.last(2, "") // Drain switched automatic start off
 	facts := s.facts()
 	if facts.Draining || facts.Automatic {
 		t.Errorf("after the last Run: draining %t, automatic %t", facts.Draining, facts.Automatic)
@@ -90,7 +90,7 @@ func TestALineThatWasStoppedStartsAgain(t *testing.T) {
 	s.starts(1, Start{})
 	s.waits()
 	s.last(1, station.Pass)
-	s.must(s.Drain(t.Context(), "anna")) // with nothing under way
+	s.must(s.Drain(t.Context(), "anna")) // while no Run is under way
 	s.starts(2, Start{})
 	s.waits()
 	s.last(2, station.Pass)
@@ -98,7 +98,7 @@ func TestALineThatWasStoppedStartsAgain(t *testing.T) {
 }
 
 func TestADrainRecordsWhatWasSigned(t *testing.T) {
-	s := closedLine(t, fixtures.NewDirectory(t), "posix:2")
+	s := closedStation(t, fixtures.NewDirectory(t), "posix:2")
 	draining := make(chan struct{})
 	s.events = func(e station.Event) {
 		if e.Bay == "posix-1" && e.Kind == station.StepStarted && e.Step == "write" {
@@ -175,7 +175,7 @@ func TestAutomaticStartCanBeSwitched(t *testing.T) {
 	s.waits()
 	s.last(1, station.Pass)
 	s.last(2, station.Pass)
-	s.startAutomatic(s.bays[0].passed.Add(reloading - time.Second)) // the result stays on the screen
+	s.startAutomatic(s.bays[0].passed.Add(reloading - time.Second)) // the result still stays on the screen
 	s.waits()
 	if rows := s.rows(); len(rows) != 2 {
 		t.Errorf("%d Runs, want 2", len(rows))
@@ -254,7 +254,7 @@ func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {
 	}
 }
 
-func TestTheNumbersOfAShiftSurviveTheScreen(t *testing.T) {
+func TestTheNumbersOfAShiftAreReadFromTheRegistry(t *testing.T) {
 	s := ready(t, "posix:3")
 	began := time.Now()
 	for bay := range 3 {
@@ -284,7 +284,7 @@ func TestTheNumbersOfAShiftSurviveTheScreen(t *testing.T) {
 	}
 }
 
-func TestTheLogIsSignedOverDuringTheShift(t *testing.T) {
+func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
 	s := ready(t, "posix:1")
 	k := &Supervisor{c: s.Controller}
 	now := time.Now()
@@ -296,7 +296,7 @@ func TestTheLogIsSignedOverDuringTheShift(t *testing.T) {
 	if before := size(); size() != before {
 		t.Error("a checkpoint was signed before its time")
 	}
-	for _, again := range []string{"once", "twice"} { // a batch makes fifty Runs in a second
+	for _, again := range []string{"once", "twice"} { // a batch can reach the number of Runs twice within checkpointPause
 		before := size()
 		s.must(s.record.Note("test.entry", audit.Success, nil))
 		s.uncovered = checkpointEvery

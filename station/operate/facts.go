@@ -12,7 +12,7 @@ import (
 	"hallmark/station/reason"
 )
 
-// Facts says how the bench stands, from memory.
+// Facts returns the state of the station, from memory.
 func (c *Controller) Facts(context.Context) (Facts, error) {
 	clock := c.record.CheckClock(c.record.Now())
 	c.mu.Lock()
@@ -44,7 +44,7 @@ func (c *Controller) isWatched() bool {
 	return c.watched
 }
 
-// hsm needs mu.
+// hsm returns the state of the token. The caller holds mu.
 func (c *Controller) hsm() HSM {
 	if c.opened == nil {
 		return HSM{State: HSMClosed}
@@ -60,7 +60,8 @@ func (c *Controller) hsm() HSM {
 	return state
 }
 
-// Refresh reads what Runs change: the count of the order, the newest checkpoint.
+// Refresh reads the facts that Runs change from the registry: the count of the work order and
+// the newest checkpoint.
 func (c *Controller) Refresh(ctx context.Context) {
 	c.mu.Lock()
 	c.watched = true
@@ -91,13 +92,13 @@ func (c *Controller) refresh(ctx context.Context) {
 	}
 }
 
-// orderNow gives a work order as it stands.
+// orderNow reads a work order with its present count.
 func (c *Controller) orderNow(ctx context.Context, id string) (Order, error) {
 	row, err := c.record.Registry.Order(ctx, id)
 	return Order{ID: row.ID, Product: row.Product, Quota: row.Quota, Count: row.Counted}, err
 }
 
-// openOrder refuses a work order that cannot be worked on here.
+// openOrder reads a work order, and refuses a complete order and an order for another product.
 func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 	order, err := c.orderNow(ctx, id)
 	switch {
@@ -111,9 +112,9 @@ func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 	return order, nil
 }
 
-// Switch makes a work order the one that is worked on. It refuses with
-// station.ErrUnknownOrder an order that is not open, with station.ErrQuota a complete order, and
-// with ErrOtherProduct an order for another profile.
+// Switch selects the work order for the next Runs. It refuses an order that is not open with
+// station.ErrUnknownOrder, a complete order with station.ErrQuota, and an order for another
+// profile with ErrOtherProduct.
 func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, error) {
 	order, err := c.openOrder(ctx, id)
 	if err != nil {
@@ -128,7 +129,7 @@ func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, er
 	return order, nil
 }
 
-// OrderID gives the work order that is worked on, or the empty string.
+// OrderID returns the id of the selected work order, or the empty string.
 func (c *Controller) OrderID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

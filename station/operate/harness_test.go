@@ -14,23 +14,23 @@ import (
 	"hallmark/station/workdir"
 )
 
-// An environment is a station with a Controller. The test is its client, and the Supervisor
-// looks only when the test has it look.
+// An environment is a station with a Controller. The test is the client of the Controller,
+// and calls the ticks of the Supervisor itself.
 type environment struct {
 	*Controller
 	Operators
 	History
 	t      *testing.T
-	events func(station.Event) // told of each event, after the Controller
+	events func(station.Event) // gets each event after the Controller
 }
 
-// closedLine opens files and registry; the HSM is closed.
-func closedLine(t *testing.T, dir workdir.Dir, boards string) *environment {
+// closedStation opens files and registry. The HSM is still closed.
+func closedStation(t *testing.T, dir workdir.Dir, boards string) *environment {
 	t.Helper()
-	return closedLineWith(t, dir, boards, instance.Options{})
+	return closedStationWith(t, dir, boards, instance.Options{})
 }
 
-func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.Options) *environment {
+func closedStationWith(t *testing.T, dir workdir.Dir, boards string, how instance.Options) *environment {
 	t.Helper()
 	fixtures.Firmware(t, "../..", emulated.Posix, "")
 	files := fixtures.Must(instance.OpenFiles(dir, how))(t)
@@ -56,16 +56,16 @@ func closedLineWith(t *testing.T, dir workdir.Dir, boards string, how instance.O
 	return l
 }
 
-// opens opens the HSM and the rest, and lets Runs begin.
+// opens opens the HSM and the other parts, and lets Runs begin.
 func (l *environment) opens() {
 	l.t.Helper()
 	l.must(l.Ready(fixtures.Must(l.record.OpenAll(l.t.Context()))(l.t)))
 }
 
-// ready is a line of a new station on which Runs may begin.
+// ready makes a new station on which Runs may begin.
 func ready(t *testing.T, boards string) *environment {
 	t.Helper()
-	l := closedLine(t, fixtures.NewDirectory(t), boards)
+	l := closedStation(t, fixtures.NewDirectory(t), boards)
 	l.opens()
 	return l
 }
@@ -84,7 +84,7 @@ func (l *environment) refuses(err, want error) {
 	}
 }
 
-// starts begins a Run in a bay, by its number from 1.
+// starts starts a Run in a bay. Bays count from 1.
 func (l *environment) starts(bay int, ask Start) {
 	l.t.Helper()
 	ask.Bay, ask.Operator = l.bays[bay-1].spec.Name, "anna"
@@ -99,7 +99,7 @@ func (l *environment) waits() {
 	l.must(l.Wait(ctx))
 }
 
-// last wants the last Run of a bay to have ended so.
+// last checks how the last Run of a bay ended.
 func (l *environment) last(bay int, want station.Ending) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -115,7 +115,7 @@ func (l *environment) rows() []Row {
 	return fixtures.Must(l.Search(l.t.Context(), Query{}))(l.t)
 }
 
-// recorded wants an audit entry of this type with these details by this operator.
+// recorded checks that the audit log has such an entry.
 func (l *environment) recorded(what, operator string, details map[string]string) {
 	l.t.Helper()
 	if !fixtures.HasEntry(l.t, l.record.Dir, what, operator, details) {
@@ -123,7 +123,6 @@ func (l *environment) recorded(what, operator string, details map[string]string)
 	}
 }
 
-// facts gives the Facts.
 func (l *environment) facts() Facts {
 	l.t.Helper()
 	return fixtures.Must(l.Facts(l.t.Context()))(l.t)

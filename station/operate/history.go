@@ -15,7 +15,7 @@ import (
 	"hallmark/station/registry"
 )
 
-// Query is what to look for: Runs that fit all fields that are not zero.
+// Query selects Runs: those that match all fields that are not zero.
 type Query struct {
 	Text   string // part of a BoardID, of a serial number in hex, or of a work order
 	Ending station.Ending
@@ -39,11 +39,11 @@ type Row struct {
 
 // Detail is everything about one Run. Fields that are not known are left zero.
 type Detail struct {
-	Run         station.Run // as far as it can be read back
-	BoardID     string      // for Runs whose Identity cannot be read back
+	Run         station.Run // the fields that the registry keeps
+	BoardID     string      // also set when Run.Identity is not on record
 	Certificate []byte      // DER
 	CSR         []byte      // DER
-	Registry    []Fact      // what the registry says of board and certificate
+	Registry    []Fact      // the registry's certificates of the board
 	Audit       []AuditEntry
 }
 
@@ -59,7 +59,7 @@ type AuditEntry struct {
 	Text  string
 }
 
-// A History reads Runs back from the registry.
+// A History reads Runs from the registry.
 type History struct{ Registry *registry.Reader }
 
 // Search finds Runs, newest first.
@@ -106,7 +106,7 @@ func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
 	return detail, h.entries(ctx, &detail, id.String())
 }
 
-// certificates adds the certificate of the Run and what the registry says of the board.
+// certificates adds the certificate of the Run, and a Fact for each certificate of the board.
 func (h History) certificates(ctx context.Context, detail *Detail, run registry.FoundRun) error {
 	rows, err := h.Registry.Certificates(ctx, registry.Filter{BoardID: run.BoardID})
 	for _, c := range rows {
@@ -131,8 +131,8 @@ func (h History) entries(ctx context.Context, detail *Detail, run string) error 
 	return err
 }
 
-// Earlier gives the Runs on record that were admitted at began or later, as far as the numbers
-// of a shift need them. Runs that never reached a board are on no record.
+// Earlier returns the recorded Runs that were admitted at began or later. Each Run has only
+// the fields that the numbers of a shift need. A Run that never reached a board is not on record.
 func (h History) Earlier(ctx context.Context, began time.Time) ([]station.Run, error) {
 	ends, err := h.Registry.EndsSince(ctx, began)
 	var runs []station.Run
@@ -146,7 +146,7 @@ func (h History) Earlier(ctx context.Context, began time.Time) ([]station.Run, e
 	return runs, err
 }
 
-// closedRun reads a Run back from the entry that closed it.
+// closedRun makes a Run from the audit entry that closed the Run.
 func closedRun(e audit.Entry) (station.Run, error) {
 	run := station.Run{Bay: e.Run.Bay, Operator: e.Run.Operator, Rework: e.Run.Rework, Finished: e.Time.Time, Reason: e.Reason}
 	_, ending, _ := strings.Cut(e.Type, ".")

@@ -11,7 +11,7 @@ import (
 	"hallmark/station/instance"
 )
 
-func TestALostHSMPausesTheLineAndNoRunIsLost(t *testing.T) {
+func TestALostHSMPausesTheStationAndNoRunIsLost(t *testing.T) {
 	t.Run("with the PIN in a file", func(t *testing.T) { losesTheHSM(t, false) })
 	t.Run("with a PIN that was typed", func(t *testing.T) { losesTheHSM(t, true) })
 }
@@ -29,7 +29,7 @@ func losesTheHSM(t *testing.T, typed bool) {
 		defer forget()
 		options.PIN = source
 	}
-	l := closedLineWith(t, dir, "posix:2", options)
+	l := closedStationWith(t, dir, "posix:2", options)
 	unplugged := false
 	l.events = func(e station.Event) {
 		if e.Kind == station.StepEnded && e.Step == "check" && !unplugged {
@@ -40,7 +40,7 @@ func losesTheHSM(t *testing.T, typed bool) {
 	l.opens()
 	supervisor := &Supervisor{c: l.Controller}
 
-	// 1. The Run in whose middle the token goes ends as a Fault of the station, and the line pauses.
+	// 1. The token disappears in the middle of a Run. The Run ends as a Fault, and no further Run starts.
 	l.starts(1, Start{})
 	l.waits()
 	l.last(1, station.Fault)
@@ -50,7 +50,7 @@ func losesTheHSM(t *testing.T, typed bool) {
 	}
 	l.refuses(l.Start(t.Context(), Start{Bay: "posix-2"}), ErrHSMAway)
 
-	// 2. The token comes back; nobody presses a key.
+	// 2. The token comes back. The Run starts again without an operator.
 	server.Start(t)
 	l.ticksUntil(supervisor, func() bool { return len(l.rows()) == 2 })
 	l.waits()
@@ -69,10 +69,10 @@ func losesTheHSM(t *testing.T, typed bool) {
 	}
 }
 
-func TestAnIdleLineNoticesThatTheHSMIsGone(t *testing.T) {
+func TestAnIdleStationNoticesThatTheHSMIsGone(t *testing.T) {
 	dir := fixtures.NewDirectory(t)
 	server := fixtures.BehindServer(t, dir)
-	l := closedLine(t, dir, "posix:1")
+	l := closedStation(t, dir, "posix:1")
 	l.opens()
 	supervisor := &Supervisor{c: l.Controller, probed: time.Now()}
 	server.Unplug(t)
@@ -86,7 +86,7 @@ func TestAnIdleLineNoticesThatTheHSMIsGone(t *testing.T) {
 	l.ticksUntil(supervisor, func() bool { return l.away == nil })
 }
 
-// ticksUntil does the Supervisor's work until something is so.
+// ticksUntil calls the ticks of the Supervisor until so reports true.
 func (l *environment) ticksUntil(s *Supervisor, so func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(50 * time.Millisecond) {
@@ -96,7 +96,7 @@ func (l *environment) ticksUntil(s *Supervisor, so func() bool) {
 	}
 }
 
-func TestWhatALostHSMEndedIsNotResumedForNobodyOrForEver(t *testing.T) {
+func TestALostRunIsNotResumedWithoutAnOperatorNorForEver(t *testing.T) {
 	l := ready(t, "posix:1")
 	b := l.bays[0]
 	for name, prepare := range map[string]func(){

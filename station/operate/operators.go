@@ -30,8 +30,8 @@ func (o Operators) SignIn(ctx context.Context, code string) (Operator, error) {
 	return Operator{ID: who.ID, Name: who.Name}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, map[string]string{"by": by})
 }
 
-// SignOut ends automatic start, too: nobody is there.
+// SignOut also switches automatic start off, because no operator is there.
 func (o Operators) SignOut(ctx context.Context, operator, why string) error {
-	o.Controller.leaveAlone()
+	o.Controller.stopAutomatic()
 	return o.Controller.record.NoteBy(ctx, "operator.logout", audit.Success, operator, map[string]string{"why": why})
 }

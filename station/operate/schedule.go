@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// A schedule gives count boards to bays: one to each bay, in their order, and each
-// further board to the bay that is free first.
+// A schedule distributes count boards over bays. Each bay gets one board, in the order of the
+// bays. Each further board goes to the bay that is free first.
 type schedule struct {
 	bays  []string
 	count int
 	jobs  chan struct{} // holds one element for each board in work
 
-	mu    sync.Mutex // covers what follows
+	mu    sync.Mutex // covers the following fields
 	spare int        // boards that no bay has claimed yet
 	begun int
-	why   []error // why bays gave up
+	why   []error // why bays get no further board
 }
 
-// newSchedule takes 0 for count and jobs as the number of bays.
+// newSchedule makes a schedule. A count or jobs of 0 means the number of bays.
 func newSchedule(bays []string, count, jobs int) *schedule {
 	if count == 0 {
 		count = len(bays)
@@ -32,12 +32,12 @@ func newSchedule(bays []string, count, jobs int) *schedule {
 	return &schedule{bays: bays, count: count, jobs: make(chan struct{}, jobs), spare: max(0, count-len(bays))}
 }
 
-// An enrolFunc has one board of a bay enrolled, to its end. It reports whether the board was
-// begun; an error says why the bay gets no further board.
+// An enrolFunc enrols one board of a bay, and returns when the enrolment has ended. It reports
+// whether the enrolment was begun. An error says why the bay gets no further board.
 type enrolFunc func(ctx context.Context, bay string) (begun bool, err error)
 
-// run calls enrol for each board, in the goroutine of its bay. Its error says why
-// boards were not begun.
+// run calls enrol for each board, in one goroutine for each bay. The error of run says why
+// not all boards were begun.
 func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 	var bays sync.WaitGroup
 	for i, bay := range s.bays {
@@ -51,7 +51,8 @@ func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 	return errors.Join(append(short, s.why...)...)
 }
 
-// serve serves one bay: its own board, if it has one, then spare ones.
+// serve calls enrol for the boards of one bay: first for the bay's own board if own is true,
+// then for spare boards.
 func (s *schedule) serve(ctx context.Context, bay string, own bool, enrol enrolFunc) {
 	for own || s.claim() {
 		own = false
@@ -71,7 +72,7 @@ func (s *schedule) serve(ctx context.Context, bay string, own bool, enrol enrolF
 	}
 }
 
-// claim takes one of the spare boards.
+// claim takes one of the spare boards, and reports whether there was one.
 func (s *schedule) claim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +91,7 @@ func (s *schedule) note(begun bool, err error) bool {
 		s.begun++
 	}
 	said := func(other error) bool { return other.Error() == err.Error() }
-	if err != nil && !slices.ContainsFunc(s.why, said) { // several bays have the same to say
+	if err != nil && !slices.ContainsFunc(s.why, said) { // several bays can have the same reason
 		s.why = append(s.why, err)
 	}
 	return err == nil

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Shifts are the local times of the day at which shifts begin, sorted; none means midnight.
+// Shifts are the local times of the day at which shifts begin, sorted. No times mean midnight.
 // Shifts is the value of a flag.
 type Shifts []time.Duration
 
@@ -44,14 +44,14 @@ func (s *Shifts) String() string {
 // Type implements pflag.Value.
 func (*Shifts) Type() string { return "times" }
 
-// Began gives when the shift began that is under way at now, in the time zone of now.
+// Began returns the begin of the shift that contains now, in the time zone of now.
 func (s Shifts) Began(now time.Time) time.Time {
 	times := s
 	if len(times) == 0 {
 		times = Shifts{0}
 	}
 	year, month, day := now.Date()
-	for back := range 3 { // a day without 02:30 has its shift at 03:30
+	for back := range 3 { // on a day without 02:30 (summer time begins) the shift begins at 03:30
 		for _, at := range slices.Backward(times) {
 			begun := time.Date(year, month, day-back, int(at/time.Hour), int(at%time.Hour/time.Minute), 0, 0, now.Location())
 			if !begun.After(now) {

@@ -35,7 +35,7 @@ func TestAShiftBeganAtTheLastOfItsTimes(t *testing.T) {
 	}
 }
 
-func TestAShiftFollowsTheClockOnTheWall(t *testing.T) {
+func TestAShiftFollowsSummerTime(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		prerequisite.Missing(t, "the time zone Europe/Berlin", "install the package tzdata")
@@ -46,7 +46,7 @@ func TestAShiftFollowsTheClockOnTheWall(t *testing.T) {
 	}
 }
 
-func TestTimesOfShiftsThatAreNone(t *testing.T) {
+func TestWrongTimesOfShiftsAreRefused(t *testing.T) {
 	for _, text := range []string{"", "6", "24:00", "06:00,06:00", "06:00;14:00", "morning"} {
 		var s Shifts
 		if err := s.Set(text); !errors.Is(err, errShifts) {

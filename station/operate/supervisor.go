@@ -13,32 +13,34 @@ import (
 )
 
 const (
-	tickEvery  = time.Second      // between two looks of the Supervisor
-	probeEvery = 20 * time.Second // a lost HSM is noticed before the next board needs the HSM
-	reloading  = 3 * time.Second  // how long a passed board stays on the screen before the next board starts by itself
-	maxResumed = 3                // how often in a row a Run of one bay is started again by itself
+	tickEvery  = time.Second      // between two ticks of the Supervisor
+	probeEvery = 20 * time.Second // between two probes, so that a lost HSM is noticed while no Run needs the HSM
+	reloading  = 3 * time.Second  // how long a Pass stays on the screen before automatic start takes the next board
+	maxResumed = 3                // how often in a row a lost Run of one bay is started again
 )
 
-// A checkpoint is due after so many Runs, or when this long has passed since the last
-// checkpoint and anything is new. A checkpoint that did not come about is tried again after a pause.
+// A checkpoint is due after checkpointEvery Runs. It is also due checkpointInterval after the
+// last checkpoint if the log has new entries. A checkpoint that failed is tried again after
+// checkpointPause.
 const (
 	checkpointEvery    = 50
 	checkpointInterval = 15 * time.Minute
 	checkpointPause    = time.Minute
 )
 
-// A Supervisor does what nobody asks for. Its goroutine owns its fields.
+// A Supervisor does the work of a Controller that no client asks for. Only its goroutine uses
+// the fields.
 type Supervisor struct {
 	c          *Controller
 	stop       context.CancelFunc
 	done       chan struct{}
-	probed     time.Time // when the HSM signed a probe last
+	probed     time.Time // time of the last probe of the HSM
 	retryAfter time.Time // no checkpoint before this time, because the last one failed
-	idleUntil  time.Time // no checkpoint for its age before this time, because nothing was new
+	idleUntil  time.Time // no checkpoint for the age of the last checkpoint before this time
 }
 
-// Supervise starts the Supervisor, which works until ctx ends or End is called. Its waits
-// are those of HSM and registry, which have bounds.
+// Supervise starts a Supervisor, which works until ctx ends or End is called. The Supervisor
+// waits only for HSM and registry, whose calls have time-outs.
 func (c *Controller) Supervise(ctx context.Context) *Supervisor {
 	ctx, stop := context.WithCancel(ctx)
 	s := &Supervisor{c: c, stop: stop, done: make(chan struct{})}
@@ -67,7 +69,7 @@ func (s *Supervisor) work(ctx context.Context) {
 	}
 }
 
-// tick does what is due.
+// tick does the work that is due.
 func (s *Supervisor) tick(now time.Time) {
 	c := s.c
 	c.checkPorts()
@@ -84,8 +86,8 @@ func (s *Supervisor) tick(now time.Time) {
 	s.checkpoint(now)
 }
 
-// probeWanted reports whether the HSM is to be probed: something waits for the HSM, or it
-// is time and no Run asks the HSM anyway.
+// probeWanted reports whether to probe the HSM: if the HSM may be lost, if a lost Run waits
+// for the HSM, or if a probe is due and no Run uses the HSM anyway.
 func (c *Controller) probeWanted(due bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,12 +103,12 @@ func (c *Controller) probeWanted(due bool) bool {
 	return c.away != nil || due && c.busy == 0
 }
 
-// probe has the token sign, and puts on record when the token went and came back. The
-// token bounds its own calls.
+// probe has the token sign a challenge, and records when the token disappeared or came back.
+// The calls of the token have time-outs.
 func (c *Controller) probe(open opened) {
 	_, err := health.Prove(open.instance.Audit)
 	if errors.Is(err, hsm.ErrBusy) && !errors.Is(err, hsm.ErrHung) {
-		return // the token works, for others
+		return // the token works: it is busy with the signatures of Runs
 	}
 	c.mu.Lock()
 	before := c.away
@@ -127,8 +129,8 @@ func (c *Controller) probe(open opened) {
 	}
 }
 
-// resume starts again what a lost HSM ended, with the board that sat there. It
-// comes after a probe.
+// resume starts the lost Runs again, each with the same board. The Supervisor probes the HSM
+// before.
 func (c *Controller) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +151,7 @@ func (c *Controller) resume() {
 	}
 }
 
-// try needs mu. It reports whether a Run was begun.
+// try starts a Run, and reports whether the Run was begun. The caller holds mu.
 func (c *Controller) try(b *bayState, ask Start, why string) bool {
 	if err := c.begin(b, ask); err != nil {
 		c.record.Log.Warn(why, "bay", ask.Bay, "error", err)
@@ -159,8 +161,7 @@ func (c *Controller) try(b *bayState, ask Start, why string) bool {
 	return true
 }
 
-// startAutomatic starts what is ready: an emulated bay that has had no board, or
-// whose board passed a moment ago; a port on which a board has appeared.
+// startAutomatic starts a Run in each bay that has a new board, if automatic start is on.
 func (c *Controller) startAutomatic(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +175,9 @@ func (c *Controller) startAutomatic(now time.Time) {
 	}
 }
 
-// hasNewBoard reports whether a board waits in the bay that was not tried yet.
+// hasNewBoard reports whether the bay holds a board without a Run. A serial port has a new
+// board when the port has appeared. A bay with emulated boards has a new board at the start and
+// some time after each Pass.
 func (b *bayState) hasNewBoard(now time.Time) bool {
 	if b.spec.Kind == nil {
 		return b.presence.appeared
@@ -182,7 +185,7 @@ func (b *bayState) hasNewBoard(now time.Time) bool {
 	return b.last == "" || b.last == station.Pass && now.Sub(b.passed) >= reloading
 }
 
-// checkpoint signs over the log if that is due.
+// checkpoint signs a checkpoint if a checkpoint is due.
 func (s *Supervisor) checkpoint(now time.Time) {
 	c := s.c
 	runs, age := c.checkpointDue(now)
@@ -196,7 +199,8 @@ func (s *Supervisor) checkpoint(now time.Time) {
 	}
 }
 
-// checkpointDue reports whether a checkpoint is due for the number of Runs, and for its age.
+// checkpointDue reports whether a checkpoint is due because of the number of Runs, and because
+// of the age of the last checkpoint.
 func (c *Controller) checkpointDue(now time.Time) (runs, age bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +208,7 @@ func (c *Controller) checkpointDue(now time.Time) (runs, age bool) {
 	return here && c.uncovered >= checkpointEvery, here && now.Sub(c.checkpointed) >= checkpointInterval
 }
 
-// cover signs the log as it stands.
+// cover signs a checkpoint over the whole log.
 func (c *Controller) cover() error {
 	open, ready := c.open()
 	if !ready {

@@ -7,50 +7,51 @@ import (
 	"hallmark/station/reason"
 )
 
-// Start is what an operator, or a batch, asks to be started in a bay.
+// Start is the request of an operator or a batch to start a Run in a bay.
 type Start struct {
 	Bay      string
 	Operator string // goes into the Run
 	Order    string // work order, may be empty
-	// Expect is the BoardID that was scanned from the board's label, or empty. A
-	// board that gives another BoardID is refused before anything else is asked of the board.
+	// Expect is the BoardID that was scanned from the board's label, or empty. If the
+	// board has another BoardID, the Run ends before the station asks the board for
+	// anything else.
 	Expect string
 	// Rework is the reason why a board that has a certificate gets another one, or
 	// empty. The active certificate then ends as superseded.
 	Rework string
-	// NextBoard has a bay with emulated boards go on to its next board even if the
-	// board before did not pass.
+	// NextBoard selects the next emulated board of a bay, even if the present
+	// board did not pass.
 	NextBoard bool
 
-	ended func(runs []*station.Run) // of a batch; nil otherwise
+	ended func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
 }
 
-// Facts is what a screen shows beside the events of the engine.
+// Facts is the state that a screen shows beside the events of the engine.
 type Facts struct {
 	Order        Order // the open work order; the zero Order when there is none
 	HSM          HSM
 	ClockBad     string    // what is wrong with the clock, empty when nothing is
 	Entries      int64     // in the audit log
 	Checkpointed time.Time // of the newest checkpoint, zero when there is none
-	AuditBad     string    // why the audit log takes nothing, empty when it does
+	AuditBad     string    // why the audit log accepts no entries, empty when it accepts them
 	Automatic    bool
 	Paused       string // why no Run can start at present, empty when Runs can
 	Draining     bool
-	Bays         []BayFacts // may hold fewer than there are bays
+	Bays         []BayFacts // may lack some bays
 }
 
-// BayFacts is what is known of a bay outside its Runs.
+// BayFacts is the state of a bay apart from its Runs.
 type BayFacts struct {
 	Name    string
 	Present Presence
 	Skipped string // the reason, empty when the bay takes part
-	Stopped string // why the bay waits for an operator (I4), empty when it does not
+	Stopped string // why the bay is stopped until an operator acknowledges (I4), otherwise empty
 }
 
 // Presence says whether a board sits in a bay.
 type Presence uint8
 
-// The zero Presence is that of ports that cannot tell.
+// The values of Presence. A serial port that always exists does not show whether a board is there: PresenceUnknown.
 const (
 	PresenceUnknown Presence = iota
 	BoardPresent
@@ -60,10 +61,10 @@ const (
 // HSM is the state of the token.
 type HSM struct {
 	State  HSMState
-	Detail string // for people: label and serial number, or what went wrong
+	Detail string // for people: label and serial number, or the error
 }
 
-// HSMState is what a screen says of the token.
+// HSMState is the state of the token, in one word.
 type HSMState string
 
 // The states of the token. While the state is HSMAway no Run starts.
@@ -79,12 +80,12 @@ type Order struct {
 	ID      string
 	Product string
 	Quota   int64 // boards; 0 means no quota
-	Count   int64 // boards that were signed for
+	Count   int64 // boards that have a certificate from this order
 }
 
-// Operator is who signed in.
+// Operator is a person who signed in.
 type Operator struct {
-	ID   string // goes on record
+	ID   string // for the audit log
 	Name string // for the screen
 }
 
