@@ -27,12 +27,16 @@ type wire struct {
 	sequence uint8
 }
 
+// wire takes over from the client. A client that had to wait repeated a request, so the
+// answer to the repeated request may still come: wire drops what comes before the answer to an echo.
 func (b *environment) wire() *wire {
+	b.Helper()
 	w := &wire{environment: b}
 	w.decoder = smp.NewDecoder(smp.MaxMessage,
 		func(message []byte) { w.messages = append(w.messages, bytes.Clone(message)) },
 		func([]byte) {},
 		func(reason error) { b.Errorf("the board's own frame: %v", reason) })
+	w.answersBefore("the client")
 	return w
 }
 
