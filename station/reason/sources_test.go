@@ -23,6 +23,7 @@ var unreasoned = map[string]string{
 	"devices.errNoScalar":               "no hardware unique key that exists leads to it",
 	"hsm.errSecretDecoded":              "of decoding a configuration",
 	"issuance.errNames":                 "of the ceremony, which makes the CA",
+	"registry.errAgain":                 "stays inside the writer, which then does the calls once more",
 	"registry.ErrNotDurable":            "wraps station.ErrRegistry",
 	"registry.ErrUnknownOutcome":        "wraps station.ErrRegistry",
 	"verifier.errLine":                  "of reading the list of known certificates",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,12 +64,32 @@ func (s *shift) opens(environment []string, args ...string) {
 	words := append([]string{"-f", "/dev/null", "new-session", "-d", "-x", s.w, "-y", s.h, "-s", "s",
 		"env", "-u", "CI", "-u", "NO_COLOR", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=screen-256color"}, environment...)
 	s.tmux(append(append(words, s.binary, "--dir", s.dir, "--firmware", s.firmware), args...)...)
+	pid, err := strconv.Atoi(strings.TrimSpace(s.tmux("display-message", "-p", "-t", "s", "#{pane_pid}")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	socket := s.socket
 	s.t.Cleanup(func() {
 		if err := exec.Command("tmux", "-S", socket, "kill-server").Run(); err != nil {
 			s.t.Log("tmux had ended before:", err)
 		}
+		gone(s.t, pid) // before its directory is removed
 	})
+}
+
+// gone waits for the end of a process. Where nobody collects orphans a zombie stays (proc(5), state Z).
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("process %d does not end", pid)
+			return
+		}
+	}
 }
 
 // openOrder opens a work order as planning does, before the station is in use.
