@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
