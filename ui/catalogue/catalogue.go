@@ -151,10 +151,12 @@ func compare(reference, texts map[string]string) error {
 	return errors.Join(wrong...)
 }
 
+var verb = regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`)
+
 // verbs gives the verbs of a text with the index of the argument they take, sorted.
 func verbs(text string) []string {
 	var found []string
-	for i, match := range regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`).FindAllStringSubmatch(text, -1) {
+	for i, match := range verb.FindAllStringSubmatch(text, -1) {
 		index := match[1]
 		if index == "" {
 			index = fmt.Sprint(i + 1)
