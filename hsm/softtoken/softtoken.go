@@ -1,5 +1,5 @@
 // Package softtoken makes and keeps the SoftHSM token of a demonstration station.
-// SoftHSM protects nothing; the token is for demonstrations and CI.
+// SoftHSM does not protect keys, so the token is only for demonstrations and CI.
 package softtoken
 
 import (
@@ -26,8 +26,8 @@ func (d Dir) conf() string   { return filepath.Join(string(d), "softhsm2.conf") 
 func (d Dir) tokens() string { return filepath.Join(string(d), "tokens") }
 func (d Dir) copied() string { return filepath.Join(string(d), "token.copy") }
 
-// Configure writes SoftHSM's configuration. It holds an absolute path, so Configure
-// writes it again when the directory was moved.
+// Configure writes SoftHSM's configuration. The configuration holds an absolute path, so
+// Configure writes a new configuration after the directory was moved.
 func (d Dir) Configure() error {
 	text := fmt.Appendf(nil, "# Written by the station. To look at the token: SOFTHSM2_CONF=%s pkcs11-tool ...\n"+
 		"directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\nlibrary.reset_on_fork = false\n",
@@ -41,7 +41,7 @@ func (d Dir) Configure() error {
 	return nil
 }
 
-// Create makes the token that config names under a random PIN, which the file pinPath alone knows.
+// Create makes the token that config names, with a random PIN. Only the file pinPath holds the PIN.
 func (d Dir) Create(ctx context.Context, config hsm.Config, pinPath string, random io.Reader) error {
 	if err := os.MkdirAll(d.tokens(), 0o700); err != nil {
 		return fmt.Errorf("making the token's directory: %w", err)
@@ -61,17 +61,17 @@ func (d Dir) Create(ctx context.Context, config hsm.Config, pinPath string, rand
 	if err := workdir.WriteFile(pinPath, append(bytes.Clone(pin), '\n')); err != nil {
 		return fmt.Errorf("writing the PIN file: %w", err)
 	}
-	// The officer's PIN is not kept: nobody administers the token of a demonstration.
+	// The PIN of the security officer is not kept, because the token of a demonstration needs no administration.
 	if err := hsm.InitToken(ctx, config, hsm.NewSecret(officer), hsm.NewSecret(bytes.Clone(pin))); err != nil {
 		return fmt.Errorf("making the token: %w", err)
 	}
 	return d.keep()
 }
 
-// keep copies the token's object. SoftHSM writes that object anew at every login, in
-// place: a process that is killed in that moment leaves it cut off, and the token is
-// lost. A login writes the same octets each time, so a copy made with the token repairs
-// it. A real HSM has no such file.
+// keep copies the file of the token's object. SoftHSM writes this file again, in place, at
+// every login. If the process is killed at that moment, the file is truncated and the token is
+// lost. Every login writes the same octets, so the copy can repair the file. A real HSM has
+// no such file.
 func (d Dir) keep() error {
 	path, err := d.object()
 	if err != nil {
@@ -84,7 +84,8 @@ func (d Dir) keep() error {
 	return workdir.WriteFile(d.copied(), object)
 }
 
-// Heal puts the copy of the token's object back if the object was cut off, and reports whether it was.
+// Heal replaces the file of the token's object by the copy if the file is truncated, and
+// reports whether it did so.
 func (d Dir) Heal() (healed bool, err error) {
 	kept, err := os.ReadFile(d.copied())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +95,7 @@ func (d Dir) Heal() (healed bool, err error) {
 	}
 	path, err := d.object()
 	if err != nil {
-		return false, nil // opening the token says better what is missing
+		return false, nil // hsm.Open reports better what is missing
 	}
 	held, err := os.Stat(path)
 	if err != nil {
@@ -106,7 +107,7 @@ func (d Dir) Heal() (healed bool, err error) {
 	return true, workdir.WriteFile(path, kept)
 }
 
-// object finds the one token of the directory.
+// object returns the file of the only token in the directory.
 func (d Dir) object() (string, error) {
 	found, err := filepath.Glob(filepath.Join(d.tokens(), "*", "token.object"))
 	if err != nil || len(found) != 1 {

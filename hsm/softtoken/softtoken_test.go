@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestATokenThatAKillCutOffIsWholeAgain(t *testing.T) {
+func TestATokenThatAKillTruncatedIsRepaired(t *testing.T) {
 	d := Dir(t.TempDir())
 	dir := filepath.Join(d.tokens(), "one")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -1,6 +1,6 @@
-// Package ceremony makes what a station is founded on: keys in the HSM, the
-// certificates that say what the keys are for, the registry with the first entries of the audit
-// log, and later a new certificate for the verifier's endpoint.
+// Package ceremony does the key ceremony of a new station. It makes the keys in the HSM, the
+// CA certificates for the keys, and the registry with the first entries of the audit log.
+// Later it makes a new certificate for the verifier.
 package ceremony
 
 import (
@@ -21,18 +21,18 @@ import (
 	"hallmark/station/workdir"
 )
 
-// backdate is how long before now the certificates of a ceremony begin: as
-// long as a profile may let a board's certificate begin earlier, by default.
+// backdate is how long before now the certificates of a ceremony become valid. By default,
+// profiles backdate the certificates of boards by the same time.
 const backdate = 24 * time.Hour
 
-// Made is what a ceremony made: three keys in the token and the certificates that belong to them.
+// Made is the result of a ceremony: the certificates and the keys that belong to them.
 type Made struct {
 	Root, Issuing, Server *x509.Certificate
 	serverKey             *ecdsa.PrivateKey
 	audit                 crypto.Signer
 }
 
-// A ceremony is held once for a station.
+// A ceremony is the key ceremony of one station.
 type ceremony struct {
 	config *configs.Config
 	token  *hsm.Token
@@ -41,7 +41,7 @@ type ceremony struct {
 	Made
 }
 
-// hold makes keys first and then certificates. The token signs each certificate.
+// hold makes the keys and then the certificates. The token signs each certificate.
 func (c *ceremony) hold(ctx context.Context) error {
 	names := c.config.Authority
 	rootKey, err := c.key(ctx, names.RootLabel)
@@ -65,7 +65,7 @@ func (c *ceremony) hold(ctx context.Context) error {
 	return c.endpoint(rootKey)
 }
 
-// key makes a key pair in the token and adopts the pair as every later start does.
+// key makes a key pair in the token, and adopts the key in the same way as every later start.
 func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error) {
 	ref := hsm.KeyRef{ID: make([]byte, 8), Label: label}
 	if _, err := io.ReadFull(c.random, ref.ID); err != nil {
@@ -82,8 +82,8 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	return signer, nil
 }
 
-// evidence is what the token says of the keys that were made. It goes into
-// entry 0 of the audit log, where nobody can change it afterwards.
+// evidence returns the token's report on the new keys. The report goes into entry 0 of the
+// audit log, so that a later change of the report is noticed.
 func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 	reports, err := c.token.Keys(ctx)
 	if err != nil {
@@ -112,8 +112,8 @@ func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
 	return made
 }
 
-// endpoint makes the verifier's key, which is a file: it authenticates an
-// endpoint on the bench and signs nothing that lasts.
+// endpoint makes the verifier's key and certificate. The key is a file, because the key
+// authenticates only the verifier and signs no certificates.
 func (c *ceremony) endpoint(root crypto.Signer) (err error) {
 	if c.serverKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return fmt.Errorf("making the verifier's key: %w", err)
@@ -122,7 +122,7 @@ func (c *ceremony) endpoint(root crypto.Signer) (err error) {
 	return err
 }
 
-// endpointConfig is what stands in the endpoint's certificate.
+// endpointConfig returns the content of the verifier's certificate.
 func endpointConfig(config *configs.Config, now time.Time) issuance.ServerConfig {
 	name := config.Verifier.ServerName
 	return issuance.ServerConfig{

@@ -24,17 +24,17 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A Plan is the station that `init` was asked to make.
+// A Plan describes the station that `init` makes.
 type Plan struct {
 	Config                  *configs.Config
 	configText, profileText []byte
 	profileName             string
-	coseName                string // with its text, empty without COSE keys
+	coseName                string // empty without COSE keys
 	coseText                []byte
 	random                  io.Reader
 }
 
-// ReadPlan reads a configuration file and the profiles it names. The empty path stands for the demonstration.
+// ReadPlan reads a configuration file and its profiles. The empty path means the demonstration.
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
@@ -47,7 +47,7 @@ func ReadPlan(path string) (*Plan, error) {
 	return ParsePlan(name, text, base)
 }
 
-// ParsePlan parses a configuration; name stands in errors, and relative paths count from base.
+// ParsePlan parses a configuration. Errors contain name. Relative paths start at base.
 func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 	p := &Plan{configText: text, random: rand.Reader}
 	var err error
@@ -64,7 +64,7 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 	return p, err
 }
 
-// profiles gives the profile for TLS keys, and the profile for COSE keys or nil.
+// profiles returns the profile for TLS keys, and the profile for COSE keys or nil.
 func (p *Plan) profiles() (tls, cose *issuance.Profile, err error) {
 	tls, err = configs.ParseProfileFor(devices.PurposeTLS, p.profileName, p.profileText)
 	if err == nil && p.coseText != nil {
@@ -73,10 +73,10 @@ func (p *Plan) profiles() (tls, cose *issuance.Profile, err error) {
 	return tls, cose, err
 }
 
-// Init builds the station beside its place and moves it there when it is complete.
-// place must be vacant.
+// Init builds the station in a directory beside place, and renames the directory to place when
+// the station is complete. place must be vacant.
 func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error) {
-	// 1. Everything, in a directory that no other command takes for a station.
+	// 1. Build the station in a directory that no other command accepts as a station.
 	if err := place.Vacant(); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("making a station: %w", err)
 	}
-	// 2. The commit point: on the disk first, then under its name.
+	// 2. The commit point: write everything to the disk, and then rename the directory.
 	if err := workdir.Move(workdir.Dir(building), place); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 	return made, nil
 }
 
-// Build makes the whole station in a directory, and closes all of it.
+// Build makes the whole station in a directory, and closes all parts.
 func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 	if p.Config.HSM.CreateToken {
 		if err := p.createToken(ctx, dir); err != nil {
@@ -126,11 +126,11 @@ func (p *Plan) createToken(ctx context.Context, dir workdir.Dir) error {
 	if err != nil {
 		return reason.Usage(err)
 	}
-	pinPath := strings.TrimPrefix(p.Config.PINSource(string(dir)), "file:") // configs allows nothing else here
+	pinPath := strings.TrimPrefix(p.Config.PINSource(string(dir)), "file:") // package configs allows only file: here
 	return softtoken.Dir(dir.HSM()).Create(ctx, token, pinPath, p.random)
 }
 
-// BuildOn makes the station with an open token, which stays open.
+// BuildOn makes the station with an open token. The token stays open.
 func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (*Made, error) {
 	if err := p.writeSettings(dir); err != nil {
 		return nil, err
@@ -157,8 +157,8 @@ func (p *Plan) writeSettings(dir workdir.Dir) error {
 	return err
 }
 
-// beginRegistry makes the registry and writes entry 0 of the audit log: what the
-// ceremony made, and the key that checkpoints are signed with.
+// beginRegistry makes the registry and writes entry 0 of the audit log. The entry names the
+// keys and certificates of the ceremony, and the key that signs checkpoints.
 func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremony) (err error) {
 	tls, cose, err := p.profiles()
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// RenewVerifier has the root key sign a new certificate for the key of the verifier's
-// endpoint, and installs the certificate. It opens no endpoint, whose certificate may have ended.
+// RenewVerifier has the root key sign a new certificate for the verifier's key, and installs
+// the certificate. It does not open the verifier, because the old certificate may have ended.
 func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, err error) {
 	files, err := instance.OpenFiles(dir, instance.Options{})
 	if err != nil {
@@ -46,7 +46,7 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	return made, record.Checkpoint(auditKey)
 }
 
-// endpointCertificate has the root sign for the key that the endpoint has.
+// endpointCertificate has the root key sign a certificate for the present key of the verifier.
 func endpointCertificate(ctx context.Context, keys *instance.Keys) (*x509.Certificate, error) {
 	key, err := workdir.ReadPrivateKey(keys.Dir.ServerKey())
 	if err != nil {
@@ -59,7 +59,7 @@ func endpointCertificate(ctx context.Context, keys *instance.Keys) (*x509.Certif
 	return issuance.Server(endpointConfig(keys.Config, keys.Now().UTC().Truncate(time.Second)), &key.PublicKey, keys.Root, root, rand.Reader)
 }
 
-// install puts the certificate on record first and then, in one step, in its place.
+// install records the certificate in the audit log, and then replaces the file in one step.
 func install(record *instance.Record, made *x509.Certificate) error {
 	sum := sha256.Sum256(made.Raw)
 	err := record.Note("verifier.renewed", audit.Success, map[string]string{

@@ -11,13 +11,13 @@ import (
 	"hallmark/station"
 )
 
-// persistent is a client for lines that lose much: it asks again soon and often.
-var persistent = devices.Options{Timeout: 120 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 8}
+// manyRetries are options for a bad cable: the client asks again soon and often.
+var manyRetries = devices.Options{Timeout: 120 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 8}
 
-// bothWays does the same harm in both directions.
+// bothWays does the same damage in both directions.
 func bothWays(d fixtures.Damage) fixtures.Faults { return fixtures.Faults{ToBoard: d, ToStation: d} }
 
-// seeds is how often each kind of harm is tried.
+// seeds is how often each kind of damage is tried.
 const seeds = 3
 
 func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
@@ -27,7 +27,7 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 		for _, test := range []struct {
 			name    string
 			faults  fixtures.Faults
-			retries bool // harm that cannot be overcome without
+			retries bool // the Run cannot pass without retries
 		}{
 			{"octets are dropped", bothWays(fixtures.Damage{Drop: 0.0008}), true},
 			{"bits are flipped", bothWays(fixtures.Damage{Flip: 0.0008}), true},
@@ -57,11 +57,11 @@ func TestABadCableEndsInAPassOrANamedFault(t *testing.T) {
 	l.onceEach(t)
 }
 
-// harmed enrols a new board over a bad cable, and then over a good one.
+// harmed enrols a new board over a bad cable, and then again over a good cable.
 func (l *environment) harmed(t *testing.T, name string, faults fixtures.Faults, seed uint64) *station.Run {
 	t.Helper()
 	bay, dir := l.bay(name), t.TempDir()
-	board := l.plug(t, emulated.Config{Dir: dir}, persistent, func(good devices.Transport) devices.Transport {
+	board := l.plug(t, emulated.Config{Dir: dir}, manyRetries, func(good devices.Transport) devices.Transport {
 		return fixtures.FaultyLine(good, faults, seed)
 	})
 	run := bay.enrol(t, board, board)
@@ -74,21 +74,21 @@ func (l *environment) harmed(t *testing.T, name string, faults fixtures.Faults, 
 		t.Errorf("%d retries in the steps, %d in the Run", sum, run.Wire.Retries)
 	}
 	t.Logf("seed %d: %s %s, %d retries", seed, run.Ending, run.Reason, run.Wire.Retries)
-	l.inPeace(t, bay, dir, run)
+	l.passesAgain(t, bay, dir, run)
 	return run
 }
 
-// inPeace enrols a board again: it passes with the certificate that it has, if
-// one was signed before.
-func (l *environment) inPeace(t *testing.T, bay *bay, dir string, before *station.Run) {
+// passesAgain enrols a board again over a good cable, and checks that the board passes. If a
+// certificate was signed before, the board gets the same certificate.
+func (l *environment) passesAgain(t *testing.T, bay *bay, dir string, before *station.Run) {
 	t.Helper()
-	l.again(t, bay, emulated.Config{Dir: dir}, before)
+	l.passesAgainAs(t, bay, emulated.Config{Dir: dir}, before)
 }
 
-// again is inPeace for any kind of board.
-func (l *environment) again(t *testing.T, bay *bay, config emulated.Config, before *station.Run) {
+// passesAgainAs is passesAgain for any kind of board.
+func (l *environment) passesAgainAs(t *testing.T, bay *bay, config emulated.Config, before *station.Run) {
 	t.Helper()
-	board := l.plug(t, config, patience, nil)
+	board := l.plug(t, config, longTimeout, nil)
 	after := bay.enrol(t, board, board)
 	ends(t, after, station.Pass, "")
 	same(t, before, after)
@@ -100,20 +100,20 @@ func (l *environment) again(t *testing.T, bay *bay, config emulated.Config, befo
 	}
 }
 
-func TestALineMayBeCutAfterAnyOctet(t *testing.T) {
-	const every, whole = 310, 6300 // a Run has more octets than that
+func TestACableMayBeCutAfterAnyOctet(t *testing.T) {
+	const every, whole = 310, 6300 // whole: a Run has more octets than that
 	l := newEnvironment(t, nil)
 	t.Run("cuts", func(t *testing.T) {
 		for at := int64(1); at < whole; at += every {
 			t.Run(fmt.Sprintf("cut after %d octets", at), func(t *testing.T) {
 				t.Parallel()
 				bay, dir := l.bay(t.Name()), t.TempDir()
-				board := l.plug(t, emulated.Config{Dir: dir}, patience, func(good devices.Transport) devices.Transport {
+				board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, func(good devices.Transport) devices.Transport {
 					return fixtures.FaultyLine(good, fixtures.Faults{CutAfter: at}, 1)
 				})
 				run := bay.enrol(t, board, board)
 				ends(t, run, station.Fault, devices.ErrLineClosed.Word())
-				l.inPeace(t, bay, dir, run)
+				l.passesAgain(t, bay, dir, run)
 			})
 		}
 	})

@@ -11,7 +11,7 @@ import (
 
 const hukSize = 32
 
-// fuses are those of a board with this HUK and a hardware id of its own.
+// fuses returns the fuses of a board with this HUK and a new hardware id.
 func fuses(t *testing.T, huk []byte) *emulated.Fuses {
 	t.Helper()
 	var f emulated.Fuses
@@ -20,8 +20,8 @@ func fuses(t *testing.T, huk []byte) *emulated.Fuses {
 	return &f
 }
 
-// counting is the HUK that TF-M's dummy provisioning uses: 00 to 0f, twice.
-func counting() []byte {
+// dummyHUK is the HUK of TF-M's dummy provisioning: 00 to 0f, twice.
+func dummyHUK() []byte {
 	huk := make([]byte, hukSize)
 	for i := range huk {
 		huk[i] = byte(i % 16)
@@ -34,9 +34,9 @@ func TestACloneStopsTheBay(t *testing.T) {
 	bay := l.bay("bay")
 	huk := make([]byte, hukSize)
 	must(rand.Read(huk))(t)
-	original := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, patience, nil)
+	original := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, longTimeout, nil)
 	ends(t, bay.enrol(t, original, original), station.Pass, "")
-	clone := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, patience, nil)
+	clone := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, longTimeout, nil)
 	bay.stops(t, clone, clone, "clone")
 	if l.asked.Load() != 1 {
 		t.Errorf("%d signatures", l.asked.Load())
@@ -49,7 +49,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 	t.Run("a station refuses it and stops the bay", func(t *testing.T) {
 		l := newEnvironment(t, nil)
 		bay := l.bay("bay")
-		board := l.plug(t, emulated.Config{Fuses: fuses(t, counting())}, patience, nil)
+		board := l.plug(t, emulated.Config{Fuses: fuses(t, dummyHUK())}, longTimeout, nil)
 		bay.stops(t, board, board, "dummy-identity")
 		if l.asked.Load() != 0 {
 			t.Errorf("%d signatures", l.asked.Load())
@@ -60,7 +60,7 @@ func TestAPubliclyKnownIdentityIsForDemonstrationsOnly(t *testing.T) {
 	t.Run("a demonstration enrols it", func(t *testing.T) {
 		l := newEnvironment(t, func(l *environment) { l.demo = true })
 		bay := l.bay("bay")
-		board := l.plug(t, emulated.Config{Fuses: fuses(t, counting())}, patience, nil)
+		board := l.plug(t, emulated.Config{Fuses: fuses(t, dummyHUK())}, longTimeout, nil)
 		ends(t, bay.enrol(t, board, board), station.Pass, "")
 		bay.passes(t)
 		l.checkInvariants(t)
@@ -76,7 +76,7 @@ func TestABoardWithoutAKeyIsRejected(t *testing.T) {
 				huk[i] = octet
 			}
 			bay := l.bay("bay")
-			board := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, patience, nil)
+			board := l.plug(t, emulated.Config{Fuses: fuses(t, huk)}, longTimeout, nil)
 			ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrNoHUK.Word())
 			bay.passes(t)
 			l.checkInvariants(t)

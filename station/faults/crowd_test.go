@@ -17,7 +17,7 @@ const crowd = 32
 
 func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 	l := newEnvironment(t, nil)
-	l.crowd(t) // fills the pools of the database and of the runtime, which stay
+	l.crowd(t) // the database and the runtime now have the files and goroutines that they keep
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
 	l.crowd(t)
 	if asked := l.asked.Load(); asked != 2*crowd {
@@ -25,7 +25,7 @@ func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 	}
 	l.checkInvariants(t)
 
-	const spare = crowd / 4 // far fewer than one for each board
+	const spare = crowd / 4 // a leak of one descriptor for each board would exceed this
 	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines+spare || openDescriptors(t) > descriptors+spare; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, %d before; %d descriptors, %d before", runtime.NumGoroutine(), goroutines, openDescriptors(t), descriptors)
@@ -33,14 +33,14 @@ func TestThirtyTwoBoardsAtOncePassAndLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// crowd takes as many new boards as there are bays along the line at once.
+// crowd enrols a new board in each bay, all at the same time.
 func (l *environment) crowd(t *testing.T) {
 	t.Helper()
 	all := make(chan []*station.Run, crowd)
 	for i := range crowd {
 		dir := t.TempDir()
 		bay := &station.Bay{Name: fmt.Sprint("bay ", i), Next: func(context.Context) (station.Board, io.Closer, error) {
-			board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 			return board, board, nil
 		}}
 		go func() { all <- l.station.EnrolIn(t.Context(), bay, station.Request{Operator: "test"}) }()

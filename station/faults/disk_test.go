@@ -16,7 +16,7 @@ import (
 	"hallmark/station"
 )
 
-// TestAFullDiskSignsNothing is I8 on a file system that is full.
+// TestAFullDiskSignsNothing checks I8 on a full file system.
 func TestAFullDiskSignsNothing(t *testing.T) {
 	state := t.TempDir()
 	if err := unix.Mount("hallmark-test", state, "tmpfs", 0, "size=2m,mode=0700"); errors.Is(err, fs.ErrPermission) {
@@ -25,7 +25,7 @@ func TestAFullDiskSignsNothing(t *testing.T) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // after the line's own
+	t.Cleanup(func() { // runs after the cleanup of the environment
 		if err := unix.Unmount(state, 0); err != nil {
 			t.Error(err)
 		}
@@ -39,23 +39,23 @@ func TestAFullDiskSignsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("when a signature is made", func(t *testing.T) { // that cannot be stored
+	t.Run("when a signature is made", func(t *testing.T) { // the disk fills up directly before the signature
 		dir := t.TempDir()
 		l.ahead = sync.OnceFunc(func() { fill(t, filler) })
-		board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 		run := bay.enrol(t, board, board)
 		l.ahead = func() {}
 		ends(t, run, station.Fault, "registry")
 		if err := os.Remove(filler); err != nil {
 			t.Fatal(err)
 		}
-		l.inPeace(t, l.bay("another bay"), dir, run)
+		l.passesAgain(t, l.bay("another bay"), dir, run)
 		bay.passes(t)
 		l.checkInvariants(t)
 	})
 }
 
-// fill writes until there is no room.
+// fill writes to a file until the file system is full.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	file := must(os.Create(path))(t)
@@ -69,8 +69,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// TestAFileThatCannotBeWrittenSignsNothing has the same end by another error,
-// EFBIG, after which the file counts as damaged until it is opened anew.
+// TestAFileThatCannotBeWrittenSignsNothing checks the same with another error, EFBIG. After
+// EFBIG, SQLite treats the file as damaged until the file is opened again.
 func TestAFileThatCannotBeWrittenSignsNothing(t *testing.T) {
 	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
@@ -85,11 +85,11 @@ func TestAFileThatCannotBeWrittenSignsNothing(t *testing.T) {
 	})
 }
 
-// stopWriting keeps this process from writing to any file past its first page.
+// stopWriting prevents this process from writing to any file beyond the first page.
 func stopWriting(t *testing.T) (allow func()) {
 	t.Helper()
 	const page = 4096
-	signal.Ignore(unix.SIGXFSZ) // else it ends the process
+	signal.Ignore(unix.SIGXFSZ) // the signal would end the process
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)

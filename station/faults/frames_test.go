@@ -16,7 +16,7 @@ import (
 	"hallmark/station/issuance"
 )
 
-// doubling sends every frame twice. The client writes a frame at a time.
+// doubling sends every frame twice. The client writes one frame in each call.
 type doubling struct{ devices.Transport }
 
 func (d doubling) Write(frame []byte) (int, error) {
@@ -29,7 +29,7 @@ func (d doubling) Write(frame []byte) (int, error) {
 func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
 	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
-	board := l.plug(t, emulated.Config{}, patience, func(good devices.Transport) devices.Transport { return doubling{good} })
+	board := l.plug(t, emulated.Config{}, longTimeout, func(good devices.Transport) devices.Transport { return doubling{good} })
 	run := bay.enrol(t, board, board)
 	ends(t, run, station.Pass, "")
 	if board.Ignored() == 0 || l.asked.Load() != 1 {
@@ -39,7 +39,7 @@ func TestFramesThatComeTwiceChangeNothing(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// A recorder keeps what a board says to each frame.
+// A recorder records the answer of the board to each frame.
 type recorder struct {
 	devices.Transport
 	mu      sync.Mutex
@@ -63,8 +63,8 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answering is a board that gives an answer of its own to each frame, the nth
-// counted from 0, until the line is closed.
+// answering plays a board: it answers each frame with the result of answer, until the
+// connection is closed. n counts the frames from 0.
 func answering(line net.Conn, answer func(n int, frame []byte) []byte) error {
 	frame := make([]byte, 4096)
 	for n := 0; ; n++ {
@@ -80,8 +80,8 @@ func answering(line net.Conn, answer func(n int, frame []byte) []byte) error {
 	}
 }
 
-// meets does a Run with such a board.
-func (b *bay) meets(t *testing.T, options devices.Options, answer func(n int, frame []byte) []byte) *station.Run {
+// enrolAnswering does a Run with such a board.
+func (b *bay) enrolAnswering(t *testing.T, options devices.Options, answer func(n int, frame []byte) []byte) *station.Run {
 	t.Helper()
 	near, far := net.Pipe()
 	ended := make(chan error, 1)
@@ -97,17 +97,17 @@ func (b *bay) meets(t *testing.T, options devices.Options, answer func(n int, fr
 func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
-	// 1. A passed Run is recorded, by someone who knows the first sequence number.
-	options := patience
+	// 1. An attacker who knows the first sequence number records a Run that passes.
+	options := longTimeout
 	options.Random = bytes.NewReader([]byte{7})
 	recorded := &recorder{}
 	board := l.plug(t, emulated.Config{}, options, func(good devices.Transport) devices.Transport { recorded.Transport = good; return recorded })
 	ends(t, bay.enrol(t, board, board), station.Pass, "")
 
-	// 2. The recording sits in the bay.
+	// 2. The attacker replays the recording to the station.
 	options.Random = bytes.NewReader([]byte{7})
-	options.Timeout, options.Retries = time.Second, 1 // after the recording there is nothing
-	run := bay.meets(t, options, func(n int, _ []byte) []byte { return recorded.answers[n] })
+	options.Timeout, options.Retries = time.Second, 1 // the recording ends before the last requests of the station
+	run := bay.enrolAnswering(t, options, func(n int, _ []byte) []byte { return recorded.answers[n] })
 	ends(t, run, station.Reject, issuance.ErrNonceWrong.Word())
 	if l.asked.Load() != 1 {
 		t.Errorf("%d signatures", l.asked.Load())
@@ -116,16 +116,16 @@ func TestAReplayedRunIsRefusedBecauseItsNonceIsOld(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// heard gives the message in a frame.
-func heard(frame []byte) (message []byte) {
+// messageIn returns the message in a frame.
+func messageIn(frame []byte) (message []byte) {
 	decoder := smp.NewDecoder(smp.MaxMessage, func(m []byte) { message = bytes.Clone(m) }, func([]byte) {}, func(error) {})
 	_, _ = decoder.Write(frame) // never fails
 	return message
 }
 
-// says frames a body as the answer to a frame.
-func says(t *testing.T, frame, body []byte) []byte {
-	h, _, err := smp.ParseHeader(heard(frame))
+// answerTo returns a frame with body as the answer to a frame.
+func answerTo(t *testing.T, frame, body []byte) []byte {
+	h, _, err := smp.ParseHeader(messageIn(frame))
 	if err != nil {
 		t.Errorf("the station asks %x: %v", frame, err)
 	}
@@ -143,21 +143,21 @@ func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
 		ending station.Ending
 		reason string
 	}{
-		{"what is no map", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0x83, 1, 2, 3}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
-		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
-		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return says(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
-		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return says(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"what is no map", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, []byte{0x83, 1, 2, 3}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
+		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word()},
 		{"a text without an end", func(*testing.T, []byte) []byte { return bytes.Repeat([]byte{'A'}, 100_000) }, station.Fault, silent},
 		{"a frame whose checksum is wrong", func(t *testing.T, frame []byte) []byte {
-			answer := says(t, frame, []byte{0xa0})
-			answer[10] ^= 1 // one base64 digit for its neighbour
+			answer := answerTo(t, frame, []byte{0xa0})
+			answer[10] ^= 1 // changes one base64 digit
 			return answer
 		}, station.Fault, silent},
 		{"the station's own questions", func(_ *testing.T, frame []byte) []byte { return frame }, station.Fault, silent},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bay := l.bay("bay")
-			run := bay.meets(t, brief, func(_ int, frame []byte) []byte { return test.answer(t, frame) })
+			run := bay.enrolAnswering(t, brief, func(_ int, frame []byte) []byte { return test.answer(t, frame) })
 			ends(t, run, test.ending, test.reason)
 			bay.passes(t)
 			l.checkInvariants(t)

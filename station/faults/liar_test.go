@@ -14,20 +14,20 @@ import (
 	"hallmark/station/reason"
 )
 
-// A liar is a real board, but for its answer to the question for a CSR.
+// A liar is a real board that answers the request for a CSR with a lie.
 type liar struct {
 	*devices.Client
 	csr lie
 }
 
-// A lie is what is answered instead; honest asks the real board.
+// A lie returns the false answer. honest is the real board.
 type lie func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error)
 
 func (l liar) CSR(ctx context.Context, _ devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 	return l.csr(ctx, l.Client, nonce, subject)
 }
 
-// changed is a lie that changes the honest answer.
+// changed returns a lie that changes the answer of the real board.
 func changed(change func(der []byte) []byte) lie {
 	return func(ctx context.Context, honest *devices.Client, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 		der, err := honest.CSR(ctx, devices.PurposeTLS, nonce, subject)
@@ -38,7 +38,7 @@ func changed(change func(der []byte) []byte) lie {
 	}
 }
 
-// for a key that is not in the board: as malicious firmware would ask for it.
+// withKey returns a lie with a CSR for a key that is not in the board, as malicious firmware could send it.
 func withKey(t *testing.T, key *ecdsa.PrivateKey) lie {
 	return changed(func(der []byte) []byte { return signedBy(t, key, der) })
 }
@@ -87,13 +87,13 @@ func TestABoardThatLiesInItsCSRGetsNoCertificate(t *testing.T) {
 	}
 }
 
-// TestAKeyOfAnotherBoardStopsTheBay is I4: firmware that asks for one key on two boards.
+// TestAKeyOfAnotherBoardStopsTheBay checks I4: the firmware of two boards asks for a certificate for the same key.
 func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
 	l := newEnvironment(t, nil)
 	bay := l.bay("bay")
 	shared := withKey(t, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t))
 	first, second := l.good(t), l.good(t)
-	// The honest store of the first board refuses what is not for its own key.
+	// The real firmware of the first board refuses to store a certificate for another key.
 	ends(t, bay.enrol(t, liar{first.Client, shared}, first), station.Reject, devices.ErrForeignKey.Word())
 	bay.stops(t, liar{second.Client, shared}, second, "key-elsewhere")
 	if l.asked.Load() != 1 {
@@ -103,8 +103,8 @@ func TestAKeyOfAnotherBoardStopsTheBay(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// stops demands that a board is rejected for a reason that stops the bay until
-// an operator has looked, and is that operator.
+// stops checks that the board is rejected for a reason that stops the bay until an operator
+// acknowledges. Then it acknowledges.
 func (b *bay) stops(t *testing.T, board station.Board, p plugged, reason string) {
 	t.Helper()
 	ends(t, b.enrol(t, board, p), station.Reject, reason)
@@ -113,7 +113,7 @@ func (b *bay) stops(t *testing.T, board station.Board, p plugged, reason string)
 	}
 	next := b.good(t)
 	ends(t, b.enrol(t, next, next), station.Aborted, "bay-stopped")
-	if err := next.Close(); err != nil { // the bench never asked for it
+	if err := next.Close(); err != nil { // the stopped bay never opened this board
 		t.Error(err)
 	}
 	b.place.Acknowledge()

@@ -32,7 +32,8 @@ import (
 	"hallmark/station/verifier"
 )
 
-// Boards that are processes of this machine have its network.
+// overNetwork configures handshakes over the boards' own network. Emulated posix boards use the
+// network of this machine.
 func overNetwork(l *environment) { l.network = true }
 
 func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
@@ -53,7 +54,7 @@ func TestBoardsPassOverTheirOwnNetwork(t *testing.T) {
 	}
 }
 
-// detour sends boards somewhere else than where the verifier waits for them.
+// detour gives boards another address than the address of the verifier.
 type detour struct {
 	station.NetworkSessions
 	to func() netip.AddrPort
@@ -71,7 +72,7 @@ func (d detour) Expect(ctx context.Context, certificate []byte) (station.Network
 
 func (m misled) Address() netip.AddrPort { return m.address }
 
-// listens gives the address of a server that does this to its first client.
+// listens returns the address of a server that calls serve for its first client.
 func listens(t *testing.T, serve func(net.Conn)) netip.AddrPort {
 	t.Helper()
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
@@ -79,24 +80,24 @@ func listens(t *testing.T, serve func(net.Conn)) netip.AddrPort {
 	work.Go(func() {
 		conn, err := listener.Accept()
 		if err != nil {
-			return // the test is over
+			return // the listener was closed at the end of the test
 		}
 		defer conn.Close()
 		serve(conn)
-		_, _ = io.Copy(io.Discard, conn) // until the board leaves
+		_, _ = io.Copy(io.Discard, conn) // until the board closes the connection
 	})
 	t.Cleanup(func() { listener.Close(); work.Wait() })
 	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// opensslServer serves TLS with a certificate that it signs itself, for this name.
+// opensslServer serves TLS with a self-signed certificate for this name.
 func opensslServer(t *testing.T, name string) netip.AddrPort {
 	t.Helper()
 	certificate, key := selfSigned(t, name)
 	cmd := exec.CommandContext(t.Context(), prerequisite.Program(t, "openssl", "openssl"), "s_server",
 		"-accept", "127.0.0.1:0", "-cert", certificate, "-key", key, "-Verify", "1")
 	stdout := must(cmd.StdoutPipe())(t)
-	must(cmd.StdinPipe())(t) // it leaves when its input ends
+	must(cmd.StdinPipe())(t) // openssl ends when its input ends
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -135,39 +136,39 @@ func selfSigned(t *testing.T, name string) (certificate, key string) {
 	return write("server.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(private))(t))
 }
 
-// misnamed is a verifier that says another name than its certificate has.
+// misnamed is a verifier that reports another server name than the name in its certificate.
 type misnamed struct{ station.Verifier }
 
 func (misnamed) ServerName() string { return "another" }
 
-// hasty boards are asked for less time, where the end is silence.
-var hasty = devices.Options{Timeout: 5 * time.Second, ServerTimeout: 700 * time.Millisecond}
+// shortTimeout are options for boards that wait for a silent server.
+var shortTimeout = devices.Options{Timeout: 5 * time.Second, ServerTimeout: 700 * time.Millisecond}
 
-func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
+func TestABoardWithAWrongAddressIsAFault(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options devices.Options
 		change  func(*testing.T, *station.Config)
 		reason  string
 	}{
-		{"nobody listens", patience, leadTo(func(t *testing.T) netip.AddrPort {
+		{"nobody listens", longTimeout, leadTo(func(t *testing.T) netip.AddrPort {
 			listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 			defer listener.Close()
 			return listener.Addr().(*net.TCPAddr).AddrPort()
 		}), devices.ErrServerUnreached.Word()},
-		{"the server says nothing", hasty, leadTo(func(t *testing.T) netip.AddrPort {
+		{"the server says nothing", shortTimeout, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(net.Conn) {})
 		}), devices.ErrServerSilent.Word()},
-		{"the server hangs up", patience, leadTo(func(t *testing.T) netip.AddrPort {
+		{"the server hangs up", longTimeout, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)); conn.Close() })
 		}), devices.ErrServerGone.Word()},
-		{"the server speaks HTTP", patience, leadTo(func(t *testing.T) netip.AddrPort {
+		{"the server speaks HTTP", longTimeout, leadTo(func(t *testing.T) netip.AddrPort {
 			return listens(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n") })
 		}), devices.ErrServerNoTLS.Word()},
-		{"the server has a certificate of its own making", patience, leadTo(func(t *testing.T) netip.AddrPort {
+		{"the server has a certificate of its own making", longTimeout, leadTo(func(t *testing.T) netip.AddrPort {
 			return opensslServer(t, fixtures.ServerName)
 		}), devices.ErrServerUntrusted.Word()},
-		{"the verifier has another name", patience, func(_ *testing.T, c *station.Config) {
+		{"the verifier has another name", longTimeout, func(_ *testing.T, c *station.Config) {
 			c.Verifier = misnamed{c.Verifier}
 		}, devices.ErrServerName.Word()},
 	} {
@@ -187,13 +188,13 @@ func TestABoardThatComesToTheWrongPlaceIsTheBenchsFault(t *testing.T) {
 			ends(t, run, station.Fault, test.reason)
 			l.checkInvariants(t)
 
-			// The board is not to blame: where everything is right it passes with the same certificate.
+			// The board is good: with the right address it passes with the same certificate.
 			wrong = false
 			if err := l.close(); err != nil {
 				t.Fatal(err)
 			}
 			l.open(t)
-			board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			board = l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 			again := l.bay("bay").enrol(t, board, board)
 			ends(t, again, station.Pass, "")
 			same(t, run, again)
@@ -209,7 +210,7 @@ func leadTo(where func(*testing.T) netip.AddrPort) func(*testing.T, *station.Con
 	}
 }
 
-// A substitute is a board whose handshake something else does.
+// A substitute is a board whose handshake is done by a function of the test.
 type substitute struct {
 	*devices.Client
 	do func(ctx context.Context, address netip.AddrPort, serverName string) (devices.HandshakeReport, error)
@@ -223,9 +224,9 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 	l := newEnvironment(t, overNetwork)
 	bay := l.bay("bay")
 	otherDir := t.TempDir()
-	other := l.plug(t, emulated.Config{Dir: otherDir}, patience, nil)
-	ends(t, bay.enrol(t, other, other), station.Pass, "") // its certificate is active from now on
-	other = l.plug(t, emulated.Config{Dir: otherDir}, patience, nil)
+	other := l.plug(t, emulated.Config{Dir: otherDir}, longTimeout, nil)
+	ends(t, bay.enrol(t, other, other), station.Pass, "") // now its certificate is active
+	other = l.plug(t, emulated.Config{Dir: otherDir}, longTimeout, nil)
 	defer other.Close()
 
 	for _, test := range []struct {
@@ -264,7 +265,7 @@ func TestNobodyElsePassesForABoard(t *testing.T) {
 	}
 }
 
-// While a Run waits for its board, anybody in the network may come to the same port.
+// While a Run waits for its board, strangers in the network can connect to the same port.
 func TestStrangersDoNotDisturbARun(t *testing.T) {
 	l := newEnvironment(t, overNetwork)
 	bay := l.bay("bay")
@@ -280,12 +281,12 @@ func TestStrangersDoNotDisturbARun(t *testing.T) {
 			conn := must(net.Dial("tcp", address.String()))(t)
 			defer conn.Close()
 			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\n\r\n")
-			_, _ = io.Copy(io.Discard, conn) // until it is sent away
+			_, _ = io.Copy(io.Discard, conn) // until the verifier closes the connection
 		}},
 		{"who shows the board's certificate without its key", func(t *testing.T, address netip.AddrPort, certificate []byte) {
 			key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 			conn, err := tls.Dial("tcp", address.String(), &tls.Config{
-				InsecureSkipVerify: true, // it does not care who the verifier is
+				InsecureSkipVerify: true, // the stranger accepts any verifier
 				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 					return &tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: key}, nil
 				},
@@ -326,7 +327,7 @@ func TestABoardWithoutANetworkGetsNoCertificateWhereItHasToDial(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// incapable says that it has no network.
+// incapable is a board that reports that it has no network.
 type incapable struct{ *devices.Client }
 
 func (i incapable) Identify(ctx context.Context) (devices.Identity, error) {

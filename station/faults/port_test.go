@@ -11,8 +11,8 @@ import (
 	"hallmark/station"
 )
 
-// onPorts runs a test on boards that are reached as on a bench: through a tty
-// that is opened as a UART.
+// onPorts runs a test with boards behind a tty. The station opens the tty in the same way as a
+// UART.
 func onPorts(t *testing.T, test func(t *testing.T, board emulated.Config)) {
 	for _, board := range []emulated.Config{
 		{Kind: emulated.Posix}, {Kind: emulated.QEMU, Machine: "mps2-an385"}, {Kind: emulated.QEMU, Machine: "mps2-an521"},
@@ -29,13 +29,13 @@ func TestABoardBehindAPortPasses(t *testing.T) {
 	onPorts(t, func(t *testing.T, board emulated.Config) {
 		bay := l.bay("bay")
 		board.Dir = t.TempDir()
-		p := l.plug(t, board, patience, nil)
+		p := l.plug(t, board, longTimeout, nil)
 		first := bay.enrol(t, p, p)
 		ends(t, first, station.Pass, "")
 		if first.Wire.Retries != 0 {
 			t.Errorf("%d retries on a good port", first.Wire.Retries)
 		}
-		p = l.plug(t, board, patience, nil)
+		p = l.plug(t, board, longTimeout, nil)
 		again := bay.enrol(t, p, p)
 		ends(t, again, station.Pass, "")
 		same(t, first, again)
@@ -43,7 +43,7 @@ func TestABoardBehindAPortPasses(t *testing.T) {
 	})
 }
 
-// TestAPortMayBeUnpluggedInAnyStep: the adapter goes away with the board's power.
+// TestAPortMayBeUnpluggedInAnyStep unplugs the adapter, which also cuts the board's power.
 func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 	var pull func()
 	var at string
@@ -56,17 +56,17 @@ func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 			}
 		}
 	})
-	steps := []string{"identify", "request", "write", "reset", "read back", "handshake"} // those that talk to the board
+	steps := []string{"identify", "request", "write", "reset", "read back", "handshake"} // the steps that talk to the board
 	onPorts(t, func(t *testing.T, board emulated.Config) {
 		these := steps
 		if board.Kind == emulated.QEMU {
-			these = steps[len(steps)-1:] // it takes its time
+			these = steps[len(steps)-1:] // a QEMU board is slow, so one step is enough
 		}
 		for _, step := range these {
 			t.Run(step, func(t *testing.T) {
 				bay := l.bay("bay")
 				board.Dir = t.TempDir()
-				p := l.plug(t, board, patience, nil)
+				p := l.plug(t, board, longTimeout, nil)
 				at, pull = step, sync.OnceFunc(func() {
 					if err := p.power.PowerCut(); err != nil {
 						t.Error(err)
@@ -75,7 +75,7 @@ func TestAPortMayBeUnpluggedInAnyStep(t *testing.T) {
 				run := bay.enrol(t, p, p)
 				at = ""
 				ends(t, run, station.Fault, devices.ErrLineClosed.Word())
-				l.again(t, bay, board, run)
+				l.passesAgainAs(t, bay, board, run)
 				l.checkInvariants(t)
 			})
 		}

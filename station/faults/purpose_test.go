@@ -22,17 +22,17 @@ import (
 	"hallmark/station/issuance"
 )
 
-// withBoth has a line certify both keys of a board.
+// withBoth makes the station certify both keys of a board.
 func withBoth(l *environment) { l.both = true }
 
-// visit is all that happens to one board in the bay.
-func (b *bay) visit(t *testing.T, board station.Board, p io.Closer) []*station.Run {
+// enrolAll does all Runs of one board in the bay.
+func (b *bay) enrolAll(t *testing.T, board station.Board, p io.Closer) []*station.Run {
 	t.Helper()
 	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
 	return b.station.EnrolIn(t.Context(), b.place, station.Request{Operator: "test"})
 }
 
-// bothPass demands a visit in which the board passed for both keys.
+// bothPass checks that the board passed for both keys.
 func bothPass(t *testing.T, runs []*station.Run) {
 	t.Helper()
 	if len(runs) != 2 || runs[0].Purpose != devices.PurposeTLS || runs[1].Purpose != devices.PurposeCOSE {
@@ -48,14 +48,14 @@ func bothPass(t *testing.T, runs []*station.Run) {
 	}
 }
 
-func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
+func TestABoardGetsBothCertificates(t *testing.T) {
 	for name, network := range map[string]bool{"over the line": false, "over its own network": true} {
 		t.Run(name, func(t *testing.T) {
 			l := newEnvironment(t, func(l *environment) { l.network = network; withBoth(l) })
 			bay, dir := l.bay("bay"), t.TempDir()
-			for range 2 { // the second time it keeps what it has
-				board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-				bothPass(t, bay.visit(t, board, board))
+			for range 2 { // the second time the board keeps its certificates
+				board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
+				bothPass(t, bay.enrolAll(t, board, board))
 			}
 			if l.asked.Load() != 2 {
 				t.Errorf("I9: %d signatures for two certificates", l.asked.Load())
@@ -69,7 +69,7 @@ func TestABoardGetsBothCertificatesInOneVisit(t *testing.T) {
 func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 	l := newEnvironment(t, func(l *environment) { l.changed = func(c *station.Config) { c.Seal = true }; withBoth(l) })
 	board := l.good(t)
-	runs := l.bay("bay").visit(t, board, board)
+	runs := l.bay("bay").enrolAll(t, board, board)
 	bothPass(t, runs)
 	if runs[0].Sealed || !runs[1].Sealed || runs[1].Identity.Sealed {
 		t.Errorf("sealed after the first Run %v, after the second %v; it began sealed %v", runs[0].Sealed, runs[1].Sealed, runs[1].Identity.Sealed)
@@ -77,19 +77,19 @@ func TestABoardIsSealedAfterItsLastRunOnly(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// A board that was sealed with one certificate takes no second one, and keeps the first.
+// A board that was sealed with one certificate accepts no second certificate, and keeps the first.
 func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
 	l := newEnvironment(t, func(l *environment) { l.changed = func(c *station.Config) { c.Seal = true } })
 	dir := t.TempDir()
-	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 	ends(t, l.bay("bay").enrol(t, board, board), station.Pass, "")
 	withBoth(l)
 	if err := l.close(); err != nil {
 		t.Fatal(err)
 	}
 	l.open(t)
-	board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-	runs := l.bay("bay").visit(t, board, board)
+	board = l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
+	runs := l.bay("bay").enrolAll(t, board, board)
 	if len(runs) != 2 || l.asked.Load() != 1 {
 		t.Fatalf("%d Runs, %d signatures", len(runs), l.asked.Load())
 	}
@@ -98,8 +98,8 @@ func TestASealedBoardTakesNoSecondCertificate(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// A drain between the Runs of a visit leaves a board with its first certificate;
-// the next visit gives it the second one.
+// A drain between the two Runs of a board leaves the board with its first certificate. The
+// next enrolment gives the board its second certificate.
 func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	l := newEnvironment(t, func(l *environment) {
 		l.changed = func(c *station.Config) {
@@ -112,8 +112,8 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 		withBoth(l)
 	})
 	dir := t.TempDir()
-	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-	runs := l.bay("bay").visit(t, board, board)
+	board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
+	runs := l.bay("bay").enrolAll(t, board, board)
 	if len(runs) != 2 {
 		t.Fatalf("%d Runs", len(runs))
 	}
@@ -127,8 +127,8 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.open(t)
-	board = l.plug(t, emulated.Config{Dir: dir}, patience, nil)
-	again := l.bay("bay").visit(t, board, board)
+	board = l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
+	again := l.bay("bay").enrolAll(t, board, board)
 	bothPass(t, again)
 	same(t, runs[0], again[0])
 	if l.asked.Load() != 2 {
@@ -137,17 +137,18 @@ func TestADrainBetweenTwoRunsCostsNothing(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// two is a board that answers by itself until it is asked for its second key.
-type two struct {
+// A twoKeyBoard is a real board until the station asks for the second key. Then the functions
+// change its answers.
+type twoKeyBoard struct {
 	*devices.Client
-	csr       func(asked int, honest func(devices.Purpose) ([]byte, error)) ([]byte, error) // for the COSE key
+	csr       func(asked int, honest func(devices.Purpose) ([]byte, error)) ([]byte, error) // CSR for the COSE key
 	handshake func(ctx context.Context, conn net.Conn, name string) (devices.HandshakeReport, error)
 	identify  func(devices.Identity) devices.Identity
-	asked     int // CSRs for the COSE key
-	came      int // identify
+	asked     int // number of CSRs for the COSE key
+	came      int // number of Identify calls
 }
 
-func (b *two) Identify(ctx context.Context) (devices.Identity, error) {
+func (b *twoKeyBoard) Identify(ctx context.Context) (devices.Identity, error) {
 	b.came++
 	id, err := b.Client.Identify(ctx)
 	if b.identify != nil && err == nil {
@@ -156,7 +157,7 @@ func (b *two) Identify(ctx context.Context) (devices.Identity, error) {
 	return id, err
 }
 
-func (b *two) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
+func (b *twoKeyBoard) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.NonceSize]byte, subject devices.Subject) ([]byte, error) {
 	honest := func(purpose devices.Purpose) ([]byte, error) { return b.Client.CSR(ctx, purpose, nonce, subject) }
 	if purpose != devices.PurposeCOSE || b.csr == nil {
 		return honest(purpose)
@@ -165,7 +166,7 @@ func (b *two) CSR(ctx context.Context, purpose devices.Purpose, nonce [devices.N
 	return b.csr(b.asked, honest)
 }
 
-func (b *two) Handshake(ctx context.Context, conn net.Conn, name string) (devices.HandshakeReport, error) {
+func (b *twoKeyBoard) Handshake(ctx context.Context, conn net.Conn, name string) (devices.HandshakeReport, error) {
 	if b.asked > 0 && b.handshake != nil {
 		return b.handshake(ctx, conn, name)
 	}
@@ -175,7 +176,7 @@ func (b *two) Handshake(ctx context.Context, conn net.Conn, name string) (device
 func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.T) {
 	l := newEnvironment(t, withBoth)
 	enrolled := l.good(t)
-	bothPass(t, l.bay("another bay").visit(t, enrolled, io.NopCloser(nil)))
+	bothPass(t, l.bay("another bay").enrolAll(t, enrolled, io.NopCloser(nil)))
 	t.Cleanup(func() {
 		if err := enrolled.Close(); err != nil {
 			t.Error(err)
@@ -188,24 +189,24 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 	var replayed []byte
 	for _, test := range []struct {
 		name   string
-		board  two
+		board  twoKeyBoard
 		reason string
-		signed int64 // for the second key
+		signed int64 // signatures for the second key
 	}{
-		{"with its TLS key once more (I4)", two{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+		{"with its TLS key once more (I4)", twoKeyBoard{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			return ask(devices.PurposeTLS)
 		}}, "key-elsewhere", 0},
-		{"with a key that its firmware has made up", two{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+		{"with a key that its firmware has made up", twoKeyBoard{csr: func(_ int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			der, err := ask(devices.PurposeCOSE)
 			return signedBy(t, foreign, der), err
 		}}, devices.ErrForeignKey.Word(), 1},
-		{"with a key that is another one after the reset (I6)", two{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+		{"with a key that is another one after the reset (I6)", twoKeyBoard{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			if asked == 2 {
 				return ask(devices.PurposeTLS)
 			}
 			return ask(devices.PurposeCOSE)
 		}}, "other-key", 1},
-		{"with what it signed before the reset (I5)", two{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
+		{"with what it signed before the reset (I5)", twoKeyBoard{csr: func(asked int, ask func(devices.Purpose) ([]byte, error)) ([]byte, error) {
 			der, err := ask(devices.PurposeCOSE)
 			if asked == 2 {
 				return replayed, err
@@ -213,8 +214,8 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 			replayed = der
 			return der, err
 		}}, issuance.ErrNonceWrong.Word(), 1},
-		{"with another board's handshake (I6)", two{csr: honest, handshake: enrolled.Handshake}, "handshake-refused", 1},
-		{"with firmware that has no such key", two{csr: honest, identify: func(id devices.Identity) devices.Identity {
+		{"with another board's handshake (I6)", twoKeyBoard{csr: honest, handshake: enrolled.Handshake}, "handshake-refused", 1},
+		{"with firmware that has no such key", twoKeyBoard{csr: honest, identify: func(id devices.Identity) devices.Identity {
 			id.Purposes = 1
 			return id
 		}}, "no-purpose", 0},
@@ -222,7 +223,7 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 		t.Run(test.name, func(t *testing.T) {
 			bay, plugged, asked := l.bay("bay"), l.good(t), l.asked.Load()
 			test.board.Client = plugged.Client
-			runs := bay.visit(t, &test.board, plugged)
+			runs := bay.enrolAll(t, &test.board, plugged)
 			if len(runs) != 2 {
 				t.Fatalf("%d Runs, first ends as %s: %v", len(runs), runs[0].Ending, runs[0].Err)
 			}
@@ -236,7 +237,7 @@ func TestABoardThatLiesAboutItsSecondKeyGetsNoActiveCertificateForIt(t *testing.
 	}
 }
 
-// A request is a CSR as far as these tests look into it (RFC 2986 section 4).
+// A request holds the parts of a CSR that these tests use (RFC 2986 section 4).
 type request struct {
 	Info struct {
 		Version             int
@@ -252,7 +253,7 @@ func parsedCSR(t *testing.T, der []byte) (r request) {
 	return r
 }
 
-// signedBy is a CSR with another key in it, and that key's signature.
+// signedBy replaces the key in a CSR by another key, and signs the CSR with that key.
 func signedBy(t *testing.T, key *ecdsa.PrivateKey, der []byte) []byte {
 	t.Helper()
 	request := parsedCSR(t, der)
@@ -263,7 +264,7 @@ func signedBy(t *testing.T, key *ecdsa.PrivateKey, der []byte) []byte {
 	return must(asn1.Marshal(request))(t)
 }
 
-// The TLS key comes first: without it nothing vouches, and nothing is signed.
+// Without a TLS certificate nothing attests the second key, so nothing is signed.
 func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
 	l := newEnvironment(t, withBoth)
 	board := l.good(t)
@@ -280,12 +281,12 @@ func TestARunForTheSecondKeyNeedsTheFirst(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// Between the Runs somebody on the line gives the board another trust anchor,
-// which erases its certificates.
+// Between the Runs, an attacker writes another trust anchor to the board. The board then erases
+// its certificates.
 func TestATLSCertificateThatIsGoneAttestsNothing(t *testing.T) {
 	l := newEnvironment(t, withBoth)
 	plugged := l.good(t)
-	board := &two{Client: plugged.Client}
+	board := &twoKeyBoard{Client: plugged.Client}
 	board.identify = func(id devices.Identity) devices.Identity {
 		if board.came == 2 {
 			if err := plugged.Client.Write(t.Context(), devices.SlotAnchor, stranger(t).anchor); err != nil {
@@ -295,7 +296,7 @@ func TestATLSCertificateThatIsGoneAttestsNothing(t *testing.T) {
 		}
 		return id
 	}
-	runs := l.bay("bay").visit(t, board, plugged)
+	runs := l.bay("bay").enrolAll(t, board, plugged)
 	if len(runs) != 2 {
 		t.Fatalf("%d Runs", len(runs))
 	}
@@ -304,11 +305,10 @@ func TestATLSCertificateThatIsGoneAttestsNothing(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// A board that does not pass for its first key has no second Run.
-func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
+func TestABoardThatDoesNotPassForItsFirstKeyHasNoSecondRun(t *testing.T) {
 	l := newEnvironment(t, withBoth)
 	plugged := l.good(t)
-	runs := l.bay("bay").visit(t, liar{plugged.Client, changed(func(der []byte) []byte { return der[:10] })}, plugged)
+	runs := l.bay("bay").enrolAll(t, liar{plugged.Client, changed(func(der []byte) []byte { return der[:10] })}, plugged)
 	if len(runs) != 1 {
 		t.Fatalf("%d Runs", len(runs))
 	}
@@ -316,8 +316,8 @@ func TestAVisitEndsWithTheFirstRunThatDoesNotPass(t *testing.T) {
 	l.checkInvariants(t)
 }
 
-// A certificate that somebody else gave the board is not destroyed: neither by
-// writing its slot, nor by an anchor that erases it.
+// The station does not destroy a certificate of another CA: it neither writes to the slot, nor
+// does it write an anchor, because a new anchor erases the certificate.
 func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
 	for name, both := range map[string]bool{"when its key is certified": true, "when only the first key is": false} {
 		t.Run(name, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
 			plugged := l.good(t)
 			ca := stranger(t)
 			foreign := ca.certify(t, plugged.Client)
-			runs := l.bay("bay").visit(t, plugged.Client, io.NopCloser(nil))
+			runs := l.bay("bay").enrolAll(t, plugged.Client, io.NopCloser(nil))
 			ends(t, runs[0], station.Reject, "foreign-certificate")
 			held := must(plugged.Client.Read(t.Context(), devices.SlotCOSE))(t)
 			if len(runs) != 1 || !bytes.Equal(held, foreign) {
@@ -343,7 +343,7 @@ func TestAForeignCertificateOfTheSecondKeyIsNotDestroyed(t *testing.T) {
 	}
 }
 
-// A ca is somebody else's, which issues directly.
+// A ca is a foreign CA whose root issues directly.
 type ca struct {
 	key    *ecdsa.PrivateKey
 	anchor []byte
@@ -364,7 +364,7 @@ func foreignTemplate(name string) *x509.Certificate {
 	}
 }
 
-// certify gives the board the CA's anchor and a certificate for its COSE key.
+// certify writes the CA's anchor and a certificate for the COSE key to the board.
 func (c ca) certify(t *testing.T, board *devices.Client) []byte {
 	t.Helper()
 	der := must(board.CSR(t.Context(), devices.PurposeCOSE, [devices.NonceSize]byte{1}, devices.Subject{}))(t)

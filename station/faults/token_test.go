@@ -13,27 +13,27 @@ import (
 	"hallmark/station"
 )
 
-// tokenPatience is how long the token's module may take for a call: long enough
-// for a loaded machine, short enough for a test of a token that hangs.
-const tokenPatience = 1500 * time.Millisecond
+// tokenTimeout is the time-out for a call of the token's module. It is long enough for a busy
+// machine, and short enough for a test with a token that hangs.
+const tokenTimeout = 1500 * time.Millisecond
 
-// served makes a line whose token is behind a process of its own.
+// served makes an environment whose token is in another process.
 func served(t *testing.T) (*environment, *fixtures.Server) {
 	t.Helper()
 	token := fixtures.NewToken(t)
 	server := fixtures.Serve(t, token)
 	behind := *token
 	behind.Config = server.Config
-	behind.Config.Timeout = tokenPatience
+	behind.Config.Timeout = tokenTimeout
 	return newEnvironment(t, func(l *environment) { l.token = behind.Open(t) }), server
 }
 
-// recovers demands that the line works again by itself: a token that is back is
-// opened again after a pause, until then a Run ends as a named Fault.
+// recovers checks that the station works again without help. The token that is back is opened
+// again after a pause. Until then each Run ends as a named Fault.
 func (b *bay) recovers(t *testing.T, dir string) *station.Run {
 	t.Helper()
 	for try := 0; ; try++ {
-		board := b.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		board := b.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 		run := b.enrol(t, board, board)
 		named(t, run)
 		if run.Ending == station.Pass {
@@ -55,10 +55,10 @@ func TestATokenThatGoesAwayIsANamedFaultAndComesBackByItself(t *testing.T) {
 	restart := func() { unplug(); start() }
 	for _, test := range []struct {
 		name    string
-		between func() // what happens between two Runs
-		during  func() // what happens when a signature is about to be asked for
-		back    func() // what ends it
-		cause   error  // nil: the Run may also pass, by opening the token again
+		between func() // disturbs the token between two Runs
+		during  func() // disturbs the token directly before a signature
+		back    func() // ends the disturbance
+		cause   error  // nil: the Run may also pass, because the token is opened again
 	}{
 		{"restarted between Runs", restart, nil, nil, nil},
 		{"restarted during a Run", nil, restart, nil, nil},
@@ -75,7 +75,7 @@ func TestATokenThatGoesAwayIsANamedFaultAndComesBackByItself(t *testing.T) {
 			if test.during != nil {
 				l.ahead = sync.OnceFunc(test.during)
 			}
-			board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 			begun := time.Now()
 			run := bay.enrol(t, board, board)
 			l.ahead = func() {}
@@ -108,7 +108,7 @@ func TestATokenThatIsRestartedUnderManyRunsGivesNoSerialNumberTwice(t *testing.T
 	l.checkInvariants(t)
 }
 
-// TestAWrongPINIsNamedAndNeverTriedAgain: the PIN was changed while the token was away.
+// In TestAWrongPINIsNamedAndNeverTriedAgain, the PIN is changed while the token is away.
 func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 	token := fixtures.NewToken(t)
 	shim := fixtures.NewShim(t, token)
@@ -120,7 +120,7 @@ func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 	logins := shim.Calls(t, "C_Login")
 	dir := t.TempDir()
 	for range 3 {
-		board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+		board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 		run := bay.enrol(t, board, board)
 		if named(t, run); run.Ending != station.Fault || !errors.Is(run.Err, hsm.ErrPINWrong) {
 			t.Errorf("the Run ends as %s: %v", run.Ending, run.Err)
@@ -131,13 +131,13 @@ func TestAWrongPINIsNamedAndNeverTriedAgain(t *testing.T) {
 		t.Errorf("the PIN was tried %d times", n)
 	}
 
-	// A new process, with the PIN put right, is what helps.
+	// After the PIN is corrected, a new start of the station helps.
 	if err := errors.Join(l.close(), l.token.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	l.Token = token.Open(t)
 	l.open(t)
-	board := l.plug(t, emulated.Config{Dir: dir}, patience, nil)
+	board := l.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 	ends(t, bay.enrol(t, board, board), station.Pass, "")
 	l.checkInvariants(t)
 }

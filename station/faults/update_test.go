@@ -17,18 +17,18 @@ import (
 func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 	l := newEnvironment(t, nil)
 	onPorts(t, func(t *testing.T, factory emulated.Config) {
-		// 1. Enrolled under the provisioning image.
+		// 1. The board is enrolled with the provisioning image.
 		factory.Dir = t.TempDir()
 		bay := l.bay("bay")
-		board := l.plug(t, factory, patience, nil)
+		board := l.plug(t, factory, longTimeout, nil)
 		before := must(board.Identify(t.Context()))(t)
 		enrolled := bay.enrol(t, board, board)
 		ends(t, enrolled, station.Pass, "")
 
-		// 2. Updated to the product's image.
+		// 2. The board is updated to the product's image.
 		product := factory
 		product.Image = prerequisite.Firmware(t, productOf(factory.Image))
-		board = l.plug(t, product, patience, nil)
+		board = l.plug(t, product, longTimeout, nil)
 		after := must(board.Identify(t.Context()))(t)
 		sameBoard(t, before, after)
 		if after.FirmwareHash == before.FirmwareHash || after.Can.Has(devices.CanProvision) {
@@ -37,11 +37,11 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 		l.works(t, board, enrolled)
 		unchangeable(t, board, enrolled)
 
-		// 3. A station gives it nothing, and says what to do.
+		// 3. A station refuses the product's image, and says what to do.
 		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word())
 
-		// 4. And back.
-		board = l.plug(t, factory, patience, nil)
+		// 4. The board gets the provisioning image again.
+		board = l.plug(t, factory, longTimeout, nil)
 		if back := must(board.Identify(t.Context()))(t); back.FirmwareHash != before.FirmwareHash {
 			t.Errorf("firmware hash %x, was %x", back.FirmwareHash, before.FirmwareHash)
 		}
@@ -53,7 +53,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 	})
 }
 
-// productOf is where the firmware's build folder has the product's image beside this one.
+// productOf returns the path of the product's image that belongs to a provisioning image.
 func productOf(image string) string {
 	ending := filepath.Ext(image)
 	return strings.TrimSuffix(image, ending) + "-product" + ending
@@ -67,7 +67,7 @@ func sameBoard(t *testing.T, before, after devices.Identity) {
 	}
 }
 
-// works demands that the board has its certificate and convinces the verifier with it.
+// works checks that the board has its certificate, and that the verifier accepts the board.
 func (l *environment) works(t *testing.T, board plugged, enrolled *station.Run) {
 	t.Helper()
 	want := enrolled.Certificate.DER
@@ -82,7 +82,7 @@ func (l *environment) works(t *testing.T, board plugged, enrolled *station.Run) 
 	}
 }
 
-// unchangeable demands that a product's image knows none of the commands that change a board.
+// unchangeable checks that a product's image has none of the commands that change a board.
 func unchangeable(t *testing.T, board plugged, enrolled *station.Run) {
 	t.Helper()
 	_, csr := board.CSR(t.Context(), devices.PurposeTLS, [devices.NonceSize]byte{1}, devices.Subject{})

@@ -1,6 +1,6 @@
 package reason
 
-// ofHSM are the refusals of package hsm. In a Run the step that signs stands around them.
+// ofHSM are the refusals of package hsm. In a Run, they occur only together with a refusal of the step sign.
 var ofHSM = []Row{
 	misuses("hsm-config", "correct it and start again"),
 	faults("module-in-use", noTile, "close the open token first, or use another process"),

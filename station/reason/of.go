@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// unnamed is for an error that wraps no sentinel.
+// unnamed is the sentinel for an error that wraps no sentinel.
 var unnamed = New("fault", "station or line is in trouble")
 
-// Of gives the row that counts for err: of all sentinels in its tree the one with
-// the highest precedence. An error without a sentinel is a Fault; nil is a Pass.
+// Of returns the row of err. If the tree of err has several sentinels, the sentinel with
+// the highest precedence decides. An error without a sentinel is a Fault; nil is a Pass.
 func Of(err error) Row {
 	if err == nil {
 		return Row{Ending: Pass}
@@ -21,7 +21,7 @@ func Of(err error) Row {
 	return unnamed.row
 }
 
-// Find is Of for callers with a word of their own for errors without a sentinel.
+// Find is like Of, but reports false for an error without a sentinel.
 func Find(err error) (Row, bool) {
 	if rows := All(err); len(rows) > 0 {
 		return rows[0], true
@@ -29,7 +29,7 @@ func Find(err error) (Row, bool) {
 	return Row{}, false
 }
 
-// All gives the rows of all sentinels in the tree of err, in the order of precedence.
+// All returns the rows of all sentinels in the tree of err, in the order of precedence.
 func All(err error) []Row {
 	var found []*Sentinel
 	each(err, func(s *Sentinel) { found = append(found, s) })
@@ -41,7 +41,7 @@ func All(err error) []Row {
 	return rows
 }
 
-// each visits the sentinels in the tree of err.
+// each calls visit for each sentinel in the tree of err.
 func each(err error, visit func(*Sentinel)) {
 	switch err := err.(type) {
 	case *Sentinel:
@@ -58,7 +58,7 @@ func each(err error, visit func(*Sentinel)) {
 // misuse marks the errors of Usage.
 var misuse = New("usage", "usage or configuration")
 
-// Usage marks err as an error of usage or configuration. The text stays.
+// Usage marks err as an error of usage or configuration. The text stays the same.
 func Usage(err error) error {
 	if err == nil {
 		return nil
@@ -71,9 +71,9 @@ type usageError struct{ err error }
 func (e *usageError) Error() string   { return e.err.Error() }
 func (e *usageError) Unwrap() []error { return []error{e.err, misuse} }
 
-// ExitOf gives the exit code of a command that returned err. Usage counts before
-// everything else, because then nothing was begun; a command that its operator
-// stopped may return any error of what was cut short.
+// ExitOf returns the exit code of a command that returned err. An error of usage comes before
+// all others, because the command then did nothing. An operator's stop comes next, because a
+// stopped command can return any error of the work that the stop interrupted.
 func ExitOf(err error) Exit {
 	switch {
 	case slices.ContainsFunc(All(err), func(row Row) bool { return row.Exit == ExitUsage }):
@@ -84,8 +84,9 @@ func ExitOf(err error) Exit {
 	return Of(err).Exit
 }
 
-// ExitOfRuns gives the exit code for Runs, counted by ending. A Fault comes first,
-// because a bad station says nothing about boards; Aborted says nothing about either.
+// ExitOfRuns returns the exit code for Runs, counted by ending. A Fault comes first,
+// because a bad station cannot judge boards. Aborted comes last, because a stopped Run says
+// nothing about station or board.
 func ExitOfRuns(counts map[Ending]int) Exit {
 	for _, ending := range []Ending{Fault, Reject, Aborted} {
 		if counts[ending] > 0 {

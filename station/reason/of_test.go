@@ -61,7 +61,7 @@ func TestAllGivesEachRowByPrecedence(t *testing.T) {
 	}
 }
 
-func TestASentinelMayStandLowerThanItsRow(t *testing.T) {
+func TestASentinelMayHaveALowerPrecedenceThanItsRow(t *testing.T) {
 	lower := sealed.Below("bad-slot")
 	hash, revoked, huk := reason.New("bad-hash", "hash"), reason.New("revoked", "revoked"), reason.New("no-huk", "no HUK")
 	for _, test := range []struct {
@@ -84,7 +84,7 @@ func TestASentinelMayStandLowerThanItsRow(t *testing.T) {
 	}
 }
 
-func TestASentinelWithoutARowIsFoundAtOnce(t *testing.T) {
+func TestASentinelWithoutARowPanics(t *testing.T) {
 	for name, do := range map[string]func(){
 		"New":   func() { reason.New("no-such-word", "text") },
 		"Below": func() { sealed.Below("no-such-word") },

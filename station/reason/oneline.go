@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// OneLine makes one printable line of an error, which may quote a board: no octet of the
-// line moves a cursor or begins a new line.
+// OneLine makes one printable line of an error. The error may quote text from a board, so
+// OneLine removes octets that would move the cursor or begin a new line.
 func OneLine(err error) string {
 	return strings.Map(func(r rune) rune {
 		switch {

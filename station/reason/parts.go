@@ -1,7 +1,7 @@
 package reason
 
-// ofParts are refusals of the station's parts that reach a Run only together with
-// a row of ofRuns, or reach no Run at all.
+// ofParts are refusals of the station's parts. In a Run, they occur only together with a
+// refusal of ofRuns. Some of them never occur in a Run.
 var ofParts = []Row{
 	// The registry.
 	faults("unknown-run", noTile, ""),
@@ -20,7 +20,7 @@ var ofParts = []Row{
 	faults("registry-differs", noTile, "stop the line and keep a copy of the directory: evidence does not verify"),
 	faults("refused", noTile, ""), // an entry of the audit log whose refusal has no other word
 
-	// What the verifier found in a client's certificate; around it stands "handshake-refused".
+	// Reasons why the verifier refuses a client's certificate. In a Run, "handshake-refused" comes with them.
 	rejects("no-client-certificate", noTile, ""),
 	rejects("foreign-serial-number", noTile, ""),
 	rejects("not-registered", noTile, ""),

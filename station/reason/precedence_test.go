@@ -10,8 +10,8 @@ import (
 	"hallmark/station/reason"
 )
 
-// byPrecedence are the sentinels that decide a Run. Of two in one error the
-// earlier one counts.
+// byPrecedence are the sentinels that decide how a Run ends. If one error has two of them,
+// the earlier sentinel decides.
 var byPrecedence = []*reason.Sentinel{
 	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
 	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrNoPurpose, station.ErrSealed,
@@ -46,7 +46,7 @@ func TestOfTwoSentinelsTheOneThatSaysMoreAboutTheBoardCounts(t *testing.T) {
 	}
 }
 
-// Whatever else the parts say in a Run, the Run has the word of byPrecedence.
+// In a Run, a sentinel of byPrecedence decides before all refusals that only accompany it.
 func TestARowThatReachesARunOnlyTogetherWithAnotherComesAfterThatOne(t *testing.T) {
 	last := byPrecedence[len(byPrecedence)-1]
 	decides := map[string]bool{}

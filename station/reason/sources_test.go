@@ -18,8 +18,8 @@ import (
 	"hallmark/station/reason"
 )
 
-// unreasoned are the errors that reach no Run, or reach it inside a sentinel.
-var unreasoned = map[string]string{
+// withoutReason are the errors that never occur in a Run, or only inside a sentinel.
+var withoutReason = map[string]string{
 	"devices.errNoScalar":               "no hardware unique key that exists leads to it",
 	"hsm.errSecretDecoded":              "of decoding a configuration",
 	"issuance.errNames":                 "of the ceremony, which makes the CA",
@@ -32,9 +32,8 @@ var unreasoned = map[string]string{
 	"verifier.errExpired":               "an answer that the self-test wants to see",
 }
 
-// The test reads the sources, because nothing else knows every sentinel: a list
-// that sentinels enter when they are made would be state of the package, and would
-// hold only those of the packages that the test imports.
+// The test reads the sources to find every sentinel. A list that New fills would be package
+// state, and would hold only the sentinels of the packages that the test imports.
 func TestEachSentinelHasARowAndEachRowASentinel(t *testing.T) {
 	module := os.DirFS("../..")
 	found := read(t, module, folders(t, module)...)
@@ -49,18 +48,18 @@ func TestEachSentinelHasARowAndEachRowASentinel(t *testing.T) {
 func TestErrorsThatReachARunAreMadeByReason(t *testing.T) {
 	plain := read(t, os.DirFS("../.."), "devices", "hsm", "station", "station/issuance", "station/registry", "station/verifier").plain
 	for _, name := range plain {
-		if unreasoned[name] == "" {
-			t.Errorf("%s: make it with reason.New, or say in unreasoned why no Run ends with it", name)
+		if withoutReason[name] == "" {
+			t.Errorf("%s: make it with reason.New, or say in withoutReason why no Run ends with it", name)
 		}
 	}
-	for name := range unreasoned {
+	for name := range withoutReason {
 		if !slices.Contains(plain, name) {
-			t.Errorf("unreasoned names %s, which is not there", name)
+			t.Errorf("withoutReason names %s, which is not there", name)
 		}
 	}
 }
 
-func TestWhatTheSourcesAreReadFor(t *testing.T) {
+func TestComplaintsAboutSources(t *testing.T) {
 	found := read(t, fstest.MapFS{
 		"part/part.go": {Data: []byte(`package part
 			import ("errors"; "fmt"; r "hallmark/station/reason")
@@ -85,10 +84,10 @@ func TestWhatTheSourcesAreReadFor(t *testing.T) {
 	}
 }
 
-// sources are what matters of the sources of some packages.
+// sources are the results of reading the sources of some packages.
 type sources struct {
-	made  map[string]string // word of a sentinel to a place where one is made, "" for a word that is no literal
-	plain []string          // errors of a package that errors.New or fmt.Errorf made
+	made  map[string]string // word of a sentinel → place of a reason.New with this word; the word is "" if it is no literal
+	plain []string          // package-level errors made by errors.New or fmt.Errorf
 }
 
 // complaints compares the table with the sentinels.
@@ -113,7 +112,7 @@ func complaints(rows []reason.Row, found sources) (all []string) {
 	return all
 }
 
-// folders gives all folders that may hold Go sources of the product.
+// folders returns all folders that may hold Go sources of the product.
 func folders(t *testing.T, module fs.FS) (all []string) {
 	t.Helper()
 	err := fs.WalkDir(module, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -186,7 +185,7 @@ func (s *sources) addPlain(folder string, specs []ast.Spec) {
 	}
 }
 
-// makerIn gives the name that reason.New has in a file, "" where it has none.
+// makerIn returns the name by which a file calls reason.New, or "" if the file cannot call it.
 func makerIn(file *ast.File) string {
 	if file.Name.Name == "reason" {
 		return "New"
@@ -203,7 +202,7 @@ func makerIn(file *ast.File) string {
 	return ""
 }
 
-// called gives the name of a function that is called by name, with its package.
+// called returns the name of the called function, with its package.
 func called(call *ast.CallExpr) string {
 	switch function := call.Fun.(type) {
 	case *ast.Ident:
@@ -216,7 +215,7 @@ func called(call *ast.CallExpr) string {
 	return ""
 }
 
-// literal gives the first argument, "" when it is no string literal.
+// literal returns the first argument, or "" if the argument is no string literal.
 func literal(args []ast.Expr) string {
 	if first, ok := args[0].(*ast.BasicLit); ok && first.Kind == token.STRING {
 		if word, err := strconv.Unquote(first.Value); err == nil {

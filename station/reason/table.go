@@ -2,18 +2,19 @@ package reason
 
 import "slices"
 
-// table has one row for each refusal of the product. Its order is the precedence
-// of Of: what says something about the board comes before what hides it. Rows that no
-// Run ends with come after those of a Run. The last row is for errors without a sentinel.
+// table has one row for each refusal of the product. The order of the rows is the precedence
+// of Of: a verdict on the board comes before a trouble of the station that would hide the
+// verdict. Rows that no Run ends with come after the rows of Runs. The last row is for errors
+// without a sentinel.
 var table = slices.Concat(ofRuns, ofParts, ofHSM, []Row{faults("fault", stopLine, "")})
 
 // Keys of the next action in the screen's catalogue.
 const (
-	engineering = "next.engineering" // nobody goes on before somebody has looked (I4)
-	stopLine    = "next.fault"       // the next board would end the same way
-	again       = "next.again"       // it may well work the second time
+	engineering = "next.engineering" // the bay waits for engineering (I4)
+	stopLine    = "next.fault"       // the next board would end in the same way
+	again       = "next.again"       // a second try can succeed
 	reseat      = "next.reseat"
-	firmware    = "next.firmware" // the board is good, its image is not
+	firmware    = "next.firmware" // the board is good, but its firmware image is wrong
 	setAside    = "next.reject"   // the board is bad
 	scrapped    = "next.scrapped"
 	order       = "next.order"
@@ -64,16 +65,16 @@ var ofRuns = []Row{
 	// A stopped bay gives the reason of its last board, which is not this Run's board.
 	aborts("bay-stopped", engineering, "start again when somebody has looked at the board that stopped the bay"),
 
-	// Handling. These come early, because the rows below may then speak of another board.
+	// Mixed-up boards. These rows come early, because the rows below could then be about another board.
 	faults("swapped", swapped, "leave a board in its bay until its Run has ended, and try both boards again"),
 	faults("restarted", again, "check the board's supply and its seat in the jig, and try again"),
 
-	// I4: another board has this identity, or every board.
+	// Identities that are not unique (I4).
 	stops("clone", engineering, "keep both boards and call engineering: two pieces of hardware have one identity; the bay stays stopped"),
 	stops("dummy-identity", engineering, "provision the board's hardware unique key first; engineering must find out how it left without one"),
 	stops("key-elsewhere", engineering, "keep the board and call engineering: its key or BoardID belongs to another one; the bay stays stopped"),
 
-	// What the board says of itself.
+	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
@@ -81,7 +82,7 @@ var ofRuns = []Row{
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
 	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
 
-	// Its CSR (RFC 2986, PROTOCOL.md section 4).
+	// The CSR of the board (RFC 2986, PROTOCOL.md section 4).
 	rejects("csr-too-large", setAside, ""),
 	rejects("csr-not-der", setAside, ""),
 	rejects("csr-trailing-octets", setAside, ""),
@@ -98,7 +99,7 @@ var ofRuns = []Row{
 	rejects("csr-attribute", setAside, ""),
 	rejects("csr-extension", setAside, ""),
 
-	// Its flash and its handshake.
+	// The flash and the handshake of the board.
 	rejects("foreign-certificate", setAside, "find out which station gave the board its certificate, and set it aside for rework: no command erases, its flash must be erased with the programmer"),
 	rejects("not-restarted", setAside, ""),
 	rejects("read-back-differs", setAside, "set the board aside: its flash is bad"),
@@ -107,7 +108,7 @@ var ofRuns = []Row{
 	rejects("wrong-certificate", setAside, ""),
 	rejects("no-answer-read", setAside, ""),
 
-	// The handshake as the board sees it. What it refuses about the verifier is a Fault of the station; the rest says something about the board.
+	// The handshake as the board reports it. If the board refuses the verifier, the Run is a Fault of the station. Otherwise the board is bad.
 	faults("server-name", stopLine, "this bench is set up for other boards: compare verifier.server_name with the firmware"),
 	faults("server-untrusted", stopLine, ""),
 	faults("server-expired", stopLine, ""),
@@ -121,7 +122,7 @@ var ofRuns = []Row{
 	rejects("server-refuses", setAside, ""),
 	rejects("handshake-failed", setAside, ""),
 
-	// What the board refuses (PROTOCOL.md section 2), and what no board may say.
+	// Refusals of the board (PROTOCOL.md section 2), and answers that break the protocol.
 	rejects("internal", setAside, ""),
 	rejects("bad-map", setAside, ""),
 	rejects("too-long", setAside, ""),
@@ -150,17 +151,17 @@ var ofRuns = []Row{
 	rejects("buffer-too-small", firmware, ""),
 	rejects("slot-changed", setAside, ""),
 
-	// Stops that somebody asked for.
+	// Stops.
 	aborts("draining", shift, "run the same command again: nothing is lost"),
 
-	// The way to the board.
+	// The connection to the board.
 	faults("no-answer", reseat, "check cable and supply, and that the board runs its provisioning firmware"),
 	faults("line-closed", reseat, ""),
 	faults("line-stuck", reseat, ""),
 	faults("huk-size", stopLine, ""),
 	faults("object-size", stopLine, ""),
 
-	// The station and what it stands on.
+	// The station, its registry and its HSM.
 	faults("unknown-order", order, "open the work order with --quota"),
 	faults("quota", order, "the lot is complete; open another work order with --order and --quota"),
 	faults("bad-request", stopLine, ""),
@@ -190,11 +191,11 @@ var ofRuns = []Row{
 	faults("random", stopLine, ""),
 	faults("line", reseat, "check cable and port, and try the board again"),
 
-	// Details of an error of the line, which comes before them.
+	// Details of an error of the connection. The row of that error comes before them.
 	faults("handshake-endless", again, ""),
 	faults("client-closed", again, ""),
 
-	// The context of the caller ended, or the station did before the Run.
+	// The context of the caller ended, or the station ended before the Run.
 	aborts("operator", again, "run the same command again: nothing is lost"),
 	faults("interrupted", again, ""),
 }

@@ -12,10 +12,10 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// testdata/reasons.tsv is what users see of each reason of a Run: word, ending,
-// stop of the bay, exit code, key of the next action on the screen, what to do
-// next, English and German text. Whoever changes a line of it changes what users see.
-func TestUsersSeeOfEachReasonWhatTheyAlwaysDid(t *testing.T) {
+// testdata/reasons.tsv holds everything that users see of each reason of a Run: word, ending,
+// stop of the bay, exit code, key of the next action on the screen, next action,
+// English and German text. A change of a line in this file changes what users see.
+func TestUsersSeeTheSameOfEachReasonAsBefore(t *testing.T) {
 	english, german := texts(t, "en"), texts(t, "de")
 	for _, line := range golden(t) {
 		word, _, _ := strings.Cut(line, "\t")
@@ -66,7 +66,7 @@ func texts(t *testing.T, language string) *catalogue.Catalogue {
 	return texts
 }
 
-func TestTheTableIsLegal(t *testing.T) {
+func TestTheTableIsComplete(t *testing.T) {
 	word := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	screen := regexp.MustCompile(`^(next\.[a-z]+)?$`)
 	seen := map[string]bool{}
@@ -85,7 +85,7 @@ func TestTheTableIsLegal(t *testing.T) {
 	}
 }
 
-func TestTheTableThatOthersGetIsACopy(t *testing.T) {
+func TestRowsIsACopyOfTheTable(t *testing.T) {
 	reason.Rows()[0].Word = "changed"
 	if got := reason.Rows()[0].Word; got == "changed" {
 		t.Error("a caller can change the table")

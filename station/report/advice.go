@@ -9,7 +9,7 @@ import (
 	"hallmark/station/reason"
 )
 
-// WriteAdvice prints what to do, once for each reason that occurred.
+// WriteAdvice prints the next action for each reason that occurred, each reason once.
 func WriteAdvice(w io.Writer, runs []*station.Run) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	said := map[string]bool{}

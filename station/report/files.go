@@ -17,18 +17,18 @@ import (
 	"hallmark/station/workdir"
 )
 
-// Files are what a batch or a shift leaves behind beside the registry: certificates, and
-// the reports that were asked for. Add is safe for concurrent use.
+// Files are the files that a batch or a shift writes beside the registry: certificates, and
+// the reports that a flag names. Add is safe for concurrent use.
 type Files struct {
 	dir          workdir.Dir
 	issuing      []byte   // DER, for the chain file
-	jsonl, junit *os.File // nil: not asked for
+	jsonl, junit *os.File // nil: no flag names the report
 
-	mu   sync.Mutex // covers errs, and one Add at a time
+	mu   sync.Mutex // covers errs; only one Add works at a time
 	errs []error
 }
 
-// What a report begins with, to know one that may be replaced.
+// The first octets of a report. A file that begins so may be replaced.
 const (
 	jsonlStart = `{"run":`
 	junitStart = xml.Header + "<testsuite"
@@ -39,9 +39,9 @@ var (
 	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
 )
 
-// Open opens both reports before a board is touched; an empty path stands for a report that
-// is not asked for. What an earlier batch left in them is emptied, so that nobody takes it
-// for this batch's. issuing is the DER of the issuing CA certificate.
+// Open opens both reports before the first Run; an empty path means no report. Open empties
+// the report of an earlier batch, so that nobody mistakes it for the report of this batch.
+// issuing is the DER of the issuing CA certificate.
 func Open(dir workdir.Dir, issuing []byte, jsonl, junit string) (_ *Files, err error) {
 	r := &Files{dir: dir, issuing: issuing}
 	defer func() {
@@ -61,7 +61,7 @@ func Open(dir workdir.Dir, issuing []byte, jsonl, junit string) (_ *Files, err e
 	return r, nil
 }
 
-// openReport makes or empties one file, in a directory that is there.
+// openReport makes or empties one report. The directory must exist.
 func openReport(dir workdir.Dir, path, start string) (*os.File, error) {
 	if path == "" {
 		return nil, nil
@@ -74,8 +74,8 @@ func openReport(dir workdir.Dir, path, start string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// ownFile says whether path leads, past symbolic links, to something in the
-// station's directory that is neither empty nor a report.
+// ownFile reports whether path, after symbolic links are followed, is a file of the station
+// directory that is neither empty nor a report. Such a file must not be overwritten.
 func ownFile(dir workdir.Dir, path, start string) (bool, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,8 +99,8 @@ func ownFile(dir workdir.Dir, path, start string) (bool, error) {
 	return len(held) > 0 && string(held) != start, err
 }
 
-// Add reports Runs. The registry has them already, so a report that cannot be
-// written is remembered and does not stop the line.
+// Add writes Runs to the reports. Errors of writing are kept for Errors and stop nothing,
+// because the registry already holds the Runs.
 func (r *Files) Add(runs []*station.Run) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *Files) Add(runs []*station.Run) {
 	}
 }
 
-// add needs mu.
+// add writes one Run to the reports. The caller holds mu.
 func (r *Files) add(run *station.Run) {
 	if r.jsonl != nil {
 		if err := writeRecord(r.jsonl, run); err != nil {
@@ -121,7 +121,7 @@ func (r *Files) add(run *station.Run) {
 	}
 }
 
-// certificate writes what `openssl verify` and a TLS server's operator want to have.
+// certificate writes the chain file of a board, for `openssl verify` and for TLS servers.
 func (r *Files) certificate(run *station.Run) error {
 	stem := filepath.Join(r.dir.Certificates(), boardID(run))
 	if run.Purpose != devices.PurposeTLS {
@@ -133,7 +133,7 @@ func (r *Files) certificate(run *station.Run) error {
 	)
 }
 
-// Finish writes the JUnit report, which is complete only at the end, and gives every error so far.
+// Finish writes the JUnit report, which needs all Runs, and returns all errors so far.
 func (r *Files) Finish(s Suite, runs []*station.Run) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *Files) Finish(s Suite, runs []*station.Run) error {
 	return errors.Join(r.errs...)
 }
 
-// Errors gives what went wrong so far.
+// Errors returns all errors so far.
 func (r *Files) Errors() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

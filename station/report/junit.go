@@ -11,8 +11,8 @@ import (
 	"hallmark/station/issuance"
 )
 
-// The JUnit report is the common subset of Jenkins' xUnit v2: a Reject is a failure, a Fault
-// an error, an Aborted Run was skipped.
+// The JUnit report uses the common subset of Jenkins' xUnit v2. A Reject is a failure, a Fault
+// is an error, and an Aborted Run is skipped.
 type (
 	junitSuite struct {
 		XMLName    xml.Name        `xml:"testsuite"`
@@ -46,10 +46,10 @@ type (
 	}
 )
 
-// A Suite is what a JUnit report says beside the Runs.
+// A Suite is the content of a JUnit report apart from the Runs.
 type Suite struct {
 	Name     string
-	Boards   string // as --boards was given
+	Boards   string // value of --boards
 	Order    string
 	Profiles []*issuance.Profile
 	Started  time.Time
@@ -65,7 +65,7 @@ func (s Suite) properties() []junitProperty {
 	return all
 }
 
-// profile gives the name of the profile for a purpose.
+// profile returns the name of the profile for a purpose.
 func (s Suite) profile(purpose devices.Purpose) string {
 	for _, profile := range s.Profiles {
 		if profile.Purpose() == purpose {
@@ -75,7 +75,7 @@ func (s Suite) profile(purpose devices.Purpose) string {
 	return ""
 }
 
-// junit gives the report of a batch.
+// junit returns the report of a batch.
 func (s Suite) junit(runs []*station.Run) ([]byte, error) {
 	host, err := os.Hostname()
 	if err != nil {

@@ -15,23 +15,23 @@ import (
 	"hallmark/station/reason"
 )
 
-// The rules of progress: it goes to stderr, it is disposable, and nobody waits
-// for a terminal. On a terminal it is one line that is drawn anew; elsewhere
-// (plain) it is one line for each Run that ended.
+// The rules of the progress display: it goes to stderr, it may get lost, and no Run waits
+// for a slow terminal. On a terminal, the display is one line that is redrawn. Otherwise
+// (plain), it is one line for each Run that has ended.
 
 var errProgress = errors.New("want auto, plain or none")
 
-// A Progress watches a batch. Its methods are safe for concurrent use.
+// A Progress displays the progress of a batch. Its methods are safe for concurrent use.
 type Progress struct {
 	w    io.Writer
 	mode string
 
-	mu      sync.Mutex // covers what follows
+	mu      sync.Mutex // covers the following fields
 	total   int
 	running map[string]string
 	ended   int
 	counts  map[station.Ending]int
-	lines   []string // plain lines nobody has written yet
+	lines   []string // plain lines that are not written yet
 
 	stop  chan struct{}
 	drawn sync.WaitGroup
@@ -43,7 +43,7 @@ const (
 	progressNone  = "none"
 )
 
-// ParseMode turns the flag --progress into what will be done.
+// ParseMode returns the mode for the value of --progress.
 func ParseMode(flag string, w io.Writer) (string, error) {
 	switch flag {
 	case progressPlain, progressNone:
@@ -57,27 +57,27 @@ func ParseMode(flag string, w io.Writer) (string, error) {
 	return "", reason.Usage(fmt.Errorf("--progress %q: %w", flag, errProgress))
 }
 
-// NewProgress takes notice of what happens; nothing is drawn before Start.
+// NewProgress makes a Progress that counts Runs, and draws nothing before Start.
 func NewProgress(w io.Writer, mode string) *Progress {
 	return &Progress{w: w, mode: mode, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
 }
 
-// Expect says how many Runs there will be, if each passes.
+// Expect sets the number of Runs if each Run passes.
 func (p *Progress) Expect(total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total = total
 }
 
-// Start begins to draw, which is not before the PIN was asked for: a line that
-// is drawn anew would wipe out the question. Finish ends it.
+// Start starts to draw; Finish ends that. The caller calls Start after the PIN prompt, because
+// a redrawn line would overwrite the prompt.
 func (p *Progress) Start() {
 	if p.mode != progressNone {
 		p.drawn.Go(p.draw)
 	}
 }
 
-// Event takes notice of what the engine says; it only writes to memory.
+// Event notes an event of the engine. It only writes to memory.
 func (p *Progress) Event(e station.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,13 +91,13 @@ func (p *Progress) Event(e station.Event) {
 	}
 }
 
-// End takes notice of Runs that have ended.
+// End notes Runs that have ended.
 func (p *Progress) End(runs []*station.Run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, run := range runs {
 		p.ended++
-		p.total = max(p.total, p.ended) // a Run that a lost HSM ended is done again
+		p.total = max(p.total, p.ended) // more Runs than expected, because a lost Run is started again
 		p.counts[run.Ending]++
 		if p.mode == progressPlain {
 			p.lines = append(p.lines, fmt.Sprintf("[%d/%d] %s: %s", p.ended, p.total, run.Bay, sentence(run)))
@@ -105,7 +105,7 @@ func (p *Progress) End(runs []*station.Run) {
 	}
 }
 
-// sentence says how a Run ended, and what to make of it.
+// sentence says how a Run ended, and why.
 func sentence(run *station.Run) string {
 	text := fmt.Sprintf("%s %s %s", Dash(boardID(run)), run.Ending, run.Finished.Sub(run.Started).Round(time.Millisecond))
 	if run.Ending != station.Pass {
@@ -120,7 +120,7 @@ func (p *Progress) Finish() {
 	p.drawn.Wait()
 }
 
-// draw is the only goroutine that writes.
+// draw is the goroutine that writes to the terminal. No other goroutine writes.
 func (p *Progress) draw() {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -149,7 +149,7 @@ func (p *Progress) paint(last bool) {
 	}
 }
 
-// text is what to write now; plain lines are handed out once.
+// text returns the text to write now. It returns each plain line only once.
 func (p *Progress) text() string {
 	if p.mode == progressPlain {
 		var b strings.Builder
@@ -162,7 +162,8 @@ func (p *Progress) text() string {
 	return p.line()
 }
 
-// line fits 79 columns: counts first, then what the bays do, by step.
+// line returns the progress line: first the counts, then the number of bays in each step. The
+// line has at most 79 columns.
 func (p *Progress) line() string {
 	text := fmt.Sprintf("%d of %d Runs: %d pass, %d reject, %d fault, %d aborted", p.ended, p.total,
 		p.counts[station.Pass], p.counts[station.Reject], p.counts[station.Fault], p.counts[station.Aborted])

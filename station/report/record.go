@@ -1,5 +1,5 @@
-// Package report writes what came of Runs: JSON lines and JUnit for CI, a table and a line of
-// progress for people, and the certificate file of each board that passed.
+// Package report writes the results of Runs: JSON lines and JUnit for CI, a table and a
+// progress line for people, and the certificate file of each board that passed.
 package report
 
 import (
@@ -12,13 +12,13 @@ import (
 	"hallmark/station"
 )
 
-// A Record is the JSON line of one Run: these keys, always all of them.
-// Times are UTC, RFC 3339; serial number and digest are hexadecimal, and empty
-// when the Run got no certificate.
+// A Record is the JSON line of one Run. The line always has all these keys. Times are UTC
+// (RFC 3339). Serial number and digest are hexadecimal, and empty if the Run has no
+// certificate.
 type Record struct {
 	Run               string       `json:"run"`
 	BoardID           string       `json:"board_id"`
-	Purpose           string       `json:"purpose"` // of the key: tls, cose
+	Purpose           string       `json:"purpose"` // purpose of the key: tls, cose
 	Bay               string       `json:"bay"`
 	Ending            string       `json:"ending"`
 	Reason            string       `json:"reason"`
@@ -62,7 +62,7 @@ func boardID(run *station.Run) string {
 	return run.Identity.ID.String()
 }
 
-// writeRecord writes the line in one call, so a killed batch leaves whole lines.
+// writeRecord writes the line in one call, so that a killed batch leaves no half line.
 func writeRecord(w io.Writer, run *station.Run) error {
 	line, err := json.Marshal(recordOf(run))
 	if err != nil {

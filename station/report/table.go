@@ -9,11 +9,11 @@ import (
 	"hallmark/station"
 )
 
-// tableLimit is how many rows of Pass the table shows; other endings are always shown.
+// tableLimit is the greatest number of Passes in the table. The table shows all other endings.
 const tableLimit = 40
 
-// WriteTable prints a row for each Run, then for each of repeated, and the sum. The Runs in
-// repeated are those that a lost HSM ended and that were done again.
+// WriteTable prints a row for each Run, then a row for each of repeated, and then the sum. A
+// lost HSM ended the Runs in repeated, and their boards were enrolled again.
 func WriteTable(w io.Writer, runs, repeated []*station.Run, took time.Duration) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BAY\tBOARD\tKEY\tENDING\tREASON\tSERIAL NUMBER\tTIME")
@@ -45,7 +45,7 @@ func writeRow(w io.Writer, run *station.Run, suffix string) {
 		run.Finished.Sub(run.Started).Round(time.Millisecond))
 }
 
-// Dash gives a hyphen for an empty cell of a table.
+// Dash returns text, or a hyphen for an empty text.
 func Dash(text string) string {
 	if text == "" {
 		return "-"

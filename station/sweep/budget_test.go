@@ -6,14 +6,14 @@ import (
 	"hallmark/station"
 )
 
-// wireBudget is what a whole Run of a new board may cost on the line, octets
-// of both ways together: 0.57 s at 115200 8N1.
+// wireBudget is the limit for the octets of a whole Run of a new board, both directions
+// together. They take 0.57 s at 115200 8N1.
 const wireBudget = 6500
 
-func TestARunStaysWithinTheBudgetOfASlowLine(t *testing.T) {
-	w := newWorld(t, newFactory(t))
+func TestARunStaysWithinTheOctetBudget(t *testing.T) {
+	w := newEnvironment(t, newFactory(t))
 	w.neverSeal = true
-	run := w.life(&plug{}, "")
+	run := w.runStation(&crashPoint{}, "")
 	if run.Ending != station.Pass {
 		t.Fatalf("the Run ends as %s: %v", run.Ending, run.Err)
 	}

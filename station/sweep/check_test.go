@@ -16,8 +16,8 @@ import (
 	"hallmark/station/registry"
 )
 
-// check is I1 to I11 on what is on disk, while no station runs.
-func (w *world) check(last *station.Run) {
+// check checks the invariants I1 to I11 in the files, while no station runs.
+func (w *environment) check(last *station.Run) {
 	w.t.Helper()
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
@@ -27,9 +27,9 @@ func (w *world) check(last *station.Run) {
 	w.theBoardHoldsTheActiveOne(db, last)
 }
 
-// everySignatureIsAccountedFor compares the HSM's count with the registry: each
-// signature has a certificate, or a serial number that is treated as revoked (I10).
-func (w *world) everySignatureIsAccountedFor(db *sql.DB) {
+// everySignatureIsAccountedFor compares the number of signatures of the HSM with the registry.
+// Each signature has a certificate, or a serial number that counts as revoked (I10).
+func (w *environment) everySignatureIsAccountedFor(db *sql.DB) {
 	w.t.Helper()
 	possible := len(fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL OR status = 'unresolved'`))
 	certain := len(fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE der IS NOT NULL`))
@@ -38,8 +38,9 @@ func (w *world) everySignatureIsAccountedFor(db *sql.DB) {
 	}
 }
 
-// everyCertificateWasIntended is I1 in the evidence, and I11: the log verifies.
-func (w *world) everyCertificateWasIntended() {
+// everyCertificateWasIntended checks in the audit log that each certificate has an earlier
+// intent (I1), and that the log verifies (I11).
+func (w *environment) everyCertificateWasIntended() {
 	w.t.Helper()
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
@@ -66,8 +67,8 @@ func (w *world) everyCertificateWasIntended() {
 	}
 }
 
-// theBoardHoldsTheActiveOne is I6: flash, registry, handshake and CSR agree.
-func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
+// theBoardHoldsTheActiveOne checks that flash, registry, handshake and CSR agree (I6).
+func (w *environment) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 	w.t.Helper()
 	held := w.flash()
 	sum := sha256.Sum256(held)
@@ -84,14 +85,14 @@ func (w *world) theBoardHoldsTheActiveOne(db *sql.DB, last *station.Run) {
 		w.t.Errorf("I6: handshake %x, read back %x, board %x, boot %x then %x",
 			last.Handshake.CertificateSHA256, *last.ReadBack, sum, last.Identity.Boot, *last.Boot)
 	}
-	// crypto/x509 cannot read the nonce's object identifier, so the key is looked for as octets.
+	// crypto/x509 cannot parse a CSR with the nonce attribute, so the test searches the octets of the key.
 	if certificate := must(x509.ParseCertificate(held))(w.t); !bytes.Contains(last.CSR, certificate.RawSubjectPublicKeyInfo) {
 		w.t.Error("I6: the certificate is for another key than the CSR")
 	}
 }
 
-// isActive: this certificate, and no other, is active for the purpose.
-func (w *world) isActive(db *sql.DB, purpose devices.Purpose, sum [sha256.Size]byte) {
+// isActive checks that this certificate is the only active certificate for the purpose.
+func (w *environment) isActive(db *sql.DB, purpose devices.Purpose, sum [sha256.Size]byte) {
 	w.t.Helper()
 	active := fixtures.Texts(w.t, db, `SELECT lower(hex(sha256)) FROM certificates WHERE status = 'active' AND purpose = ?`, string(purpose))
 	if len(active) != 1 || active[0] != hex.EncodeToString(sum[:]) {
@@ -99,9 +100,9 @@ func (w *world) isActive(db *sql.DB, purpose devices.Purpose, sum [sha256.Size]b
 	}
 }
 
-// noOpenIntent is I10 right after a start: what was open is unresolved, and
-// the verifier will refuse it.
-func (w *world) noOpenIntent(r *registry.Registry) {
+// noOpenIntent checks I10 right after a start: no intent is open any more. The start has made
+// each open intent unresolved, and the verifier refuses unresolved serial numbers.
+func (w *environment) noOpenIntent(r *registry.Registry) {
 	w.t.Helper()
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
@@ -116,16 +117,16 @@ func (w *world) noOpenIntent(r *registry.Registry) {
 	}
 }
 
-// notYetActive is I7 on the death mask: nothing is active that was not recorded.
-func (w *world) notYetActive(p *plug, before int) {
+// notYetActive checks I7 after a crash: a certificate is active only if the step record was done.
+func (w *environment) notYetActive(p *crashPoint, before int) {
 	w.t.Helper()
 	if active := w.active(); !p.happened("Registry.Activate") && active != before {
 		w.t.Errorf("I7: %d active certificates before record, there were %d", active, before)
 	}
 }
 
-// active counts active certificates.
-func (w *world) active() int {
+// active counts the active certificates.
+func (w *environment) active() int {
 	w.t.Helper()
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()

@@ -13,8 +13,8 @@ import (
 	"hallmark/station"
 )
 
-// A disturbed board is undisturbed until the call with the given number, then
-// something happens to it, once.
+// A disturbed board works normally until the call with the number at. Before that call,
+// happens disturbs the board, once.
 type disturbed struct {
 	*devices.Client
 	at      int // counted from 1; 0: never
@@ -60,8 +60,8 @@ func (d *disturbed) NetworkHandshake(ctx context.Context, address netip.AddrPort
 
 func (d *disturbed) Seal(ctx context.Context) error { return d.next("Seal").Seal(ctx) }
 
-// TestABoardMayBeDisturbedBeforeEveryCall does to a board what happens on a
-// bench, at each of its calls, and then enrols it in peace.
+// TestABoardMayBeDisturbedBeforeEveryCall swaps, power-cycles or unplugs the board before each
+// of its calls. Then it enrols the board again without a disturbance.
 func TestABoardMayBeDisturbedBeforeEveryCall(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
@@ -80,8 +80,8 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 	for at, call := range calls.calls {
 		for _, test := range []struct {
 			name    string
-			happen  func(w *world) func(*disturbed)
-			allowed map[station.Ending]string // and their reasons
+			happen  func(w *environment) func(*disturbed)
+			allowed map[station.Ending]string // ending → reason
 		}{
 			{"swapped", swapped, map[station.Ending]string{station.Fault: "swapped"}},
 			{"power-cycled", powerCycled, map[station.Ending]string{station.Pass: "", station.Fault: "restarted"}},
@@ -92,13 +92,13 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 				w := ready(t, f, kind)
 				run := w.disturb(&disturbed{at: at + 1, happens: test.happen(w)})
 				reason, allowed := test.allowed[run.Ending]
-				// The other board is simply the one that is enrolled if it comes before the first
-				// call. Between the last look and the seal nobody can tell.
+				// If the boards are swapped before the first call, the station enrols the other
+				// board. Between the last Identify and Seal, the station cannot notice a swap.
 				inTime := test.name == "swapped" && (at == 0 || call == "Seal")
 				if (!allowed || reason != run.Reason) && !(inTime && run.Ending == station.Pass) {
 					t.Errorf("the Run ends as %s %q: %v", run.Ending, run.Reason, run.Err)
 				}
-				if again := w.life(&plug{}, ""); again.Ending != station.Pass {
+				if again := w.runStation(&crashPoint{}, ""); again.Ending != station.Pass {
 					t.Errorf("the board in peace ends as %s %q: %v", again.Ending, again.Reason, again.Err)
 				}
 			})
@@ -106,20 +106,20 @@ func disturbEverywhere(t *testing.T, f *factory, kind kind) {
 	}
 }
 
-// disturb is one life with a disturbed board.
-func (w *world) disturb(d *disturbed) *station.Run {
+// disturb does one Run with a disturbed board.
+func (w *environment) disturb(d *disturbed) *station.Run {
 	w.t.Helper()
 	w.disturbance = d
 	defer func() { w.disturbance = nil }()
-	return w.life(&plug{}, "")
+	return w.runStation(&crashPoint{}, "")
 }
 
-// swapped puts another board into the bay, which holds a certificate of its own.
-func swapped(w *world) func(*disturbed) {
+// swapped puts another board into the bay. The other board already holds its own certificate.
+func swapped(w *environment) func(*disturbed) {
 	other := *w
 	other.neverSeal, other.purpose = true, devices.PurposeTLS
 	other.board = filepath.Join(w.t.TempDir(), "other")
-	if run := other.life(&plug{}, "first certificate"); run.Ending != station.Pass {
+	if run := other.runStation(&crashPoint{}, "first certificate"); run.Ending != station.Pass {
 		w.t.Fatalf("the other board ends as %s: %v", run.Ending, run.Err)
 	}
 	held := other.flash()
@@ -137,7 +137,7 @@ func swapped(w *world) func(*disturbed) {
 	}
 }
 
-func powerCycled(w *world) func(*disturbed) {
+func powerCycled(w *environment) func(*disturbed) {
 	return func(*disturbed) {
 		if err := errors.Join(w.power.PowerCut(), w.power.PowerOn(w.t.Context())); err != nil {
 			w.t.Error(err)
@@ -145,7 +145,7 @@ func powerCycled(w *world) func(*disturbed) {
 	}
 }
 
-func unplugged(w *world) func(*disturbed) {
+func unplugged(w *environment) func(*disturbed) {
 	return func(*disturbed) {
 		if err := w.power.Transport().Close(); err != nil {
 			w.t.Error(err)

@@ -7,10 +7,10 @@ import (
 	"hallmark/station"
 )
 
-// TestNothingIsSignedWithoutEvidence is I8: from some call of the Run on, the
-// audit log takes no entry.
+// TestNothingIsSignedWithoutEvidence checks I8: from the second call of the Run on, the audit
+// log accepts no entry.
 func TestNothingIsSignedWithoutEvidence(t *testing.T) {
-	w := newWorld(t, newFactory(t))
+	w := newEnvironment(t, newFactory(t))
 	run := w.disturb(&disturbed{at: 2, happens: func(*disturbed) {
 		w.execute(`CREATE TRIGGER full BEFORE INSERT ON audit_entry BEGIN SELECT RAISE(ABORT, 'disk is full'); END`)
 	}})
@@ -18,15 +18,15 @@ func TestNothingIsSignedWithoutEvidence(t *testing.T) {
 		t.Errorf("the Run ends as %s (%v), after %d signatures", run.Ending, run.Err, w.signatures)
 	}
 	w.execute(`DROP TRIGGER full`)
-	again := w.life(&plug{}, "")
+	again := w.runStation(&crashPoint{}, "")
 	if again.Ending != station.Pass {
 		t.Errorf("with room for evidence it ends as %s: %v", again.Ending, again.Err)
 	}
 	w.check(again)
 }
 
-// execute changes the database behind the registry's back.
-func (w *world) execute(statement string) {
+// execute changes the database without the registry.
+func (w *environment) execute(statement string) {
 	w.t.Helper()
 	db := must(sql.Open("sqlite3", w.database()))(w.t)
 	defer db.Close()

@@ -1,13 +1,12 @@
-// Package sweep_test stops the world at every effect of a Run, in both ways a
-// crash can fall: before the effect happened, and after it happened but before
-// anybody heard of it. Then it opens everything from disk as the dead station
-// left it, enrols the board again, and looks at the invariants I1 to I11.
+// Package sweep_test crashes the station at every effect of a Run, in two ways: before the
+// effect, and after the effect but before the station gets the reply. Then it starts the
+// station from the files that the crash left, enrols the board again, and checks the
+// invariants I1 to I11.
 //
 // All parts are real: the firmware's core as a process with fuses and flash in
 // files, the SMP client, the registry in SQLite, the issuer, keys in SoftHSM,
-// and the verifier on a TCP port. What is counted are the calls on the
-// interfaces of the engine and the issuer, so a new step is covered on the day
-// it is written.
+// and the verifier on a TCP port. An effect is a call on an interface of the engine
+// or the issuer, so the sweep also covers every new step.
 package sweep_test
 
 import (
@@ -20,7 +19,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-func TestTheWorldMayStopAtEveryEffect(t *testing.T) {
+func TestTheStationMayCrashAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
 		{"first enrolment and lock", "", devices.PurposeTLS, false},
@@ -40,11 +39,11 @@ type kind struct {
 	network      bool // the board dials the verifier by itself
 }
 
-// sweep counts the effects of a clean Run and then stops at each.
+// sweep counts the effects of a Run without a crash, and then crashes the station at each of them.
 func sweep(t *testing.T, f *factory, kind kind) {
-	clean := &plug{}
+	clean := &crashPoint{}
 	w := ready(t, f, kind)
-	if run := w.life(clean, kind.rework); run.Ending != station.Pass {
+	if run := w.runStation(clean, kind.rework); run.Ending != station.Pass {
 		t.Fatalf("a clean Run ends as %s: %v", run.Ending, run.Err)
 	}
 	t.Logf("%d effects: %v", len(clean.names), clean.names)
@@ -52,16 +51,17 @@ func sweep(t *testing.T, f *factory, kind kind) {
 		for _, when := range []moment{lost, applied} {
 			t.Run(fmt.Sprintf("%02d %s %s", at+1, name, when), func(t *testing.T) {
 				t.Parallel()
-				stopAt(t, f, kind, &plug{at: at + 1, when: when})
+				crashAt(t, f, kind, &crashPoint{at: at + 1, when: when})
 			})
 		}
 	}
 }
 
-// ready is a world whose board is new, or has its first certificate if a rework is
-// to be done; for the COSE key the board has the certificate for its TLS key before that. The
-// world is prepared once for each kind; each test gets a copy.
-func ready(t *testing.T, f *factory, kind kind) *world {
+// ready returns an environment for a kind of Run. Before a rework, the board has its first
+// certificate. Before a Run for the COSE key, the board has a certificate for its TLS key.
+// Otherwise the board is new. The environment is prepared once for each kind, and each test
+// gets a copy.
+func ready(t *testing.T, f *factory, kind kind) *environment {
 	t.Helper()
 	if f.prepared[kind] == nil {
 		f.prepared[kind] = prepare(t, f, kind)
@@ -69,9 +69,9 @@ func ready(t *testing.T, f *factory, kind kind) *world {
 	return f.prepared[kind].clone(t)
 }
 
-func prepare(t *testing.T, f *factory, kind kind) *world {
+func prepare(t *testing.T, f *factory, kind kind) *environment {
 	t.Helper()
-	w := newWorld(t, f)
+	w := newEnvironment(t, f)
 	if kind.network {
 		fixtures.Configure(t, workdir.Dir(w.state), "handshake: uart", "handshake: network")
 	}
@@ -85,34 +85,34 @@ func prepare(t *testing.T, f *factory, kind kind) *world {
 	return w
 }
 
-// first is an enrolment in peace of a board that is not sealed after it.
-func (w *world) first() {
+// first enrols the board without a crash, and does not seal it.
+func (w *environment) first() {
 	w.t.Helper()
 	w.neverSeal = true
-	if run := w.life(&plug{}, ""); run.Ending != station.Pass {
+	if run := w.runStation(&crashPoint{}, ""); run.Ending != station.Pass {
 		w.t.Fatalf("the first enrolment for %s ends as %s: %v", w.purpose, run.Ending, run.Err)
 	}
 	w.neverSeal = false
 }
 
-// stopAt is one case: a death, a new life, and one more.
-func stopAt(t *testing.T, f *factory, kind kind, p *plug) {
+// crashAt crashes the station in a Run, and then enrols the board twice.
+func crashAt(t *testing.T, f *factory, kind kind, p *crashPoint) {
 	w := ready(t, f, kind)
 	before := w.active()
-	dead := w.life(p, kind.rework)
-	if !p.pulled || dead.Ending == station.Pass || dead.Ending == station.Reject {
-		t.Errorf("the station died, and its Run ended as %s: %v", dead.Ending, dead.Err)
+	crashed := w.runStation(p, kind.rework)
+	if !p.crashed || crashed.Ending == station.Pass || crashed.Ending == station.Reject {
+		t.Errorf("the station crashed, and its Run ended as %s: %v", crashed.Ending, crashed.Err)
 	}
 	w.notYetActive(p, before)
 
-	second := w.life(&plug{}, kind.rework)
+	second := w.runStation(&crashPoint{}, kind.rework)
 	if second.Ending != station.Pass {
-		t.Errorf("I11: the new try ends as %s (%s): %v; the first one ended with: %v", second.Ending, second.Reason, second.Err, dead.Err)
+		t.Errorf("I11: the new try ends as %s (%s): %v; the first one ended with: %v", second.Ending, second.Reason, second.Err, crashed.Err)
 	}
 	w.check(second)
 
 	signatures := w.signatures
-	third := w.life(&plug{}, "")
+	third := w.runStation(&crashPoint{}, "")
 	if third.Ending != station.Pass || !third.Certificate.Stored || w.signatures != signatures {
 		t.Errorf("I9: the same request again ends as %s (%v) with %d more signatures", third.Ending, third.Err, w.signatures-signatures)
 	}

@@ -17,8 +17,9 @@ import (
 	"hallmark/station/reason"
 )
 
-// WriteFile writes a file with mode 0600, and makes its directory with mode 0700 if
-// there is none. The name holds the old content or all of the new content, never a part.
+// WriteFile writes a file with mode 0600. It makes the directory with mode 0700 if the
+// directory does not exist. After a crash the file has the old content or the whole new
+// content.
 func WriteFile(path string, content []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making a directory: %w", err)
@@ -39,7 +40,7 @@ func WriteFile(path string, content []byte) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
-// Sync returns when everything in the file system of path is on the disk.
+// Sync writes the whole file system of path to the disk.
 func Sync(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
@@ -52,8 +53,8 @@ func Sync(path string) error {
 	return nil
 }
 
-// Move gives a finished directory its name, under which an empty directory may
-// stand. What the directory holds is on the disk before the name exists.
+// Move renames a finished directory. An empty directory may exist under the new name. The
+// content of the directory is on the disk before the new name exists.
 func Move(from, to Dir) error {
 	if err := Sync(string(from)); err != nil {
 		return err
@@ -67,10 +68,10 @@ func Move(from, to Dir) error {
 	return Sync(filepath.Dir(string(to)))
 }
 
-// ErrNotPrivate: the file of a private key has a mode that lets in others.
+// ErrNotPrivate: the mode of a private key file lets other users read or write the file.
 var ErrNotPrivate = errors.New("others can read the private key, or replace it")
 
-// Private refuses a key file that somebody other than its owner may read or write.
+// Private refuses a key file that other users may read or write.
 func Private(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -82,7 +83,7 @@ func Private(path string) error {
 	return nil
 }
 
-// CertificatePEM gives the PEM of certificates in DER, in their order (RFC 7468 section 5).
+// CertificatePEM returns the PEM of DER certificates, in their order (RFC 7468 section 5).
 func CertificatePEM(certificates ...[]byte) []byte {
 	var text []byte
 	for _, der := range certificates {
@@ -125,7 +126,7 @@ func ReadPublicKey(path string) (crypto.PublicKey, error) {
 	return public, nil
 }
 
-// ReadPrivateKey reads the ECDSA key of the verifier's endpoint, PKCS#8 in PEM, from a private file.
+// ReadPrivateKey reads the verifier's ECDSA key (PKCS#8 in PEM) from a file that only the owner can read.
 func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	if err := Private(path); err != nil {
 		return nil, err
@@ -150,7 +151,8 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// Copy writes text into a new file and gives its path: a bench has no clipboard that can be relied on.
+// Copy writes text to a new file and returns its path. The screen uses a file, because a
+// station may have no clipboard.
 func (d Dir) Copy(_ context.Context, text string) (path string, err error) {
 	path = d.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
 	return path, WriteFile(path, []byte(text))

@@ -16,12 +16,12 @@ import (
 // A LogLine is one record of the log as a screen shows it.
 type LogLine struct {
 	At    time.Time
-	Level string // as slog.Level.String
+	Level string // text of slog.Level
 	Text  string // message, then key=value pairs
 }
 
-// OpenLog opens the log for engineers. The log is disposable: evidence is in the
-// audit log. show, which may be nil, gets each line too and must not block.
+// OpenLog opens the log for engineers. The log is no evidence; evidence is in the audit log.
+// show also gets each line. show may be nil and must not block.
 func (d Dir) OpenLog(show func(LogLine)) (*slog.Logger, *os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(d.LogFile()), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the log's directory: %w", err)
@@ -38,8 +38,8 @@ func (d Dir) OpenLog(show func(LogLine)) (*slog.Logger, *os.File, error) {
 	return slog.New(handler), file, nil
 }
 
-// redact hides the value of an attribute whose name speaks of a secret. A PIN is an
-// hsm.Secret, which hides itself; redact is for a caller who forgot that type.
+// redact hides the value of an attribute with a name like "pin". A PIN normally has the type
+// hsm.Secret, which hides its value; redact protects a PIN that has another type by mistake.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	for _, word := range []string{"pin", "secret", "password", "passphrase"} {
 		if strings.Contains(strings.ToLower(a.Key), word) {
@@ -49,7 +49,7 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// A shownLog writes each record to the file and shows it.
+// A shownLog writes each record to the file and passes it to show.
 type shownLog struct {
 	slog.Handler
 	pairs *pairs

@@ -52,7 +52,7 @@ func TestALogWithoutAScreenIsAFile(t *testing.T) {
 	}
 }
 
-// secret hides itself as an hsm.Secret does.
+// secret hides its value as hsm.Secret does.
 type secret string
 
 func (secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }

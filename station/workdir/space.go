@@ -8,10 +8,10 @@ import (
 	"hallmark/station/reason"
 )
 
-// ErrDiskFull: less space is free than the configuration wants.
+// ErrDiskFull: less space is free than the configuration demands.
 var ErrDiskFull = reason.New("disk-full", "too little free space for the registry; free some, or lower minimum_free_mib in station.yaml")
 
-// FreeMiB gives the space in MiB that an ordinary user can still fill.
+// FreeMiB returns the free space for ordinary users, in MiB.
 func (d Dir) FreeMiB() (uint64, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(string(d), &fs); err != nil {
@@ -20,8 +20,8 @@ func (d Dir) FreeMiB() (uint64, error) {
 	return fs.Bavail * uint64(fs.Bsize) >> 20, nil
 }
 
-// HasSpace refuses with ErrDiskFull while fewer than minimum MiB are free: a Run must not
-// begin that the registry could not record.
+// HasSpace returns ErrDiskFull if fewer than minimum MiB are free. A Run must not begin if the
+// registry could not record the Run.
 func (d Dir) HasSpace(minimum int) error {
 	free, err := d.FreeMiB()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package workdir is the station directory on disk: where each file lies, how a
-// file is written so that a power cut leaves the old content or the new one, which
-// modes are private enough, how much space is left, and the log file for engineers.
+// Package workdir is the station directory on disk. It knows the path of each file, writes
+// files so that a power cut leaves the old content or the new content, checks file modes and
+// free space, and opens the log file for engineers.
 package workdir
 
 import (
@@ -17,15 +17,15 @@ import (
 // A Dir is the absolute path of a station directory.
 //
 //	station.yaml profile.yaml   the configuration that `init` was given
-//	profile-cose.yaml           with a profile for COSE keys
-//	badges.yaml                 the operators; optional, written by hand
+//	profile-cose.yaml           only for a station that certifies COSE keys
+//	badges.yaml                 the operators; optional, an engineer writes this file
 //	hsm/                        demonstration only: SoftHSM's token, its configuration, the PIN file
-//	pki/                        certificates, the key of the verifier's endpoint, the audit log's public key
+//	pki/                        certificates, the verifier's key, the audit log's public key
 //	registry.db                 boards, certificates, audit log
 //	certificates/               the certificate of each board and key that passed
 //	bays/BAY/N/                 fuses and flash of emulated boards
 //	copies/                     texts that an operator copied from the screen
-//	log/station.log             for engineers
+//	log/station.log             the log for engineers
 type Dir string
 
 // Refusals of a directory.
@@ -35,7 +35,7 @@ var (
 	ErrNotEmpty   = errors.New("already in use; a station is never overwritten, choose a new directory")
 )
 
-// In gives the path of an entry of the directory.
+// In returns the path of an entry of the directory.
 func (d Dir) In(parts ...string) string {
 	return filepath.Join(append([]string{string(d)}, parts...)...)
 }
@@ -55,7 +55,8 @@ func (d Dir) Certificates() string { return d.In("certificates") }
 func (d Dir) HSM() string          { return d.In("hsm") }
 func (d Dir) LogFile() string      { return d.In("log", "station.log") }
 
-// New makes the path absolute, because it ends up in files that outlive the working directory.
+// New makes the path absolute, because the path is stored in files and must stay right when
+// the working directory changes.
 func New(path string) (Dir, error) {
 	if path == "" {
 		return "", reason.Usage(ErrNotNamed)
@@ -67,7 +68,7 @@ func New(path string) (Dir, error) {
 	return Dir(absolute), nil
 }
 
-// Existing gives the directory of a station that `init` finished.
+// Existing returns the directory of a station. It refuses a directory that `init` did not finish.
 func Existing(path string) (Dir, error) {
 	d, err := New(path)
 	if err != nil {
@@ -81,7 +82,7 @@ func Existing(path string) (Dir, error) {
 	return d, nil
 }
 
-// Vacant refuses a directory that holds anything. A directory that does not exist is vacant.
+// Vacant refuses a directory that is not empty. A directory that does not exist is vacant.
 func (d Dir) Vacant() error {
 	dir, err := os.Open(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,7 +99,7 @@ func (d Dir) Vacant() error {
 	return nil
 }
 
-// Exists reports whether something has this path.
+// Exists reports whether the path exists.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

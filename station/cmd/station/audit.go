@@ -82,7 +82,7 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 
 var errNoCheckpoint = errors.New("not a checkpoint; want a file that `station audit checkpoint` printed")
 
-// isNote looks at the form alone: whose note it is shows when the log is verified.
+// isNote checks only the form of a signed note. The signature is checked when the log is verified.
 func isNote(text []byte) bool {
 	var unverified *note.UnverifiedNoteError
 	_, err := note.Open(text, note.VerifierList())
@@ -97,7 +97,7 @@ func (c *command) printEntry(e audit.Entry) error {
 	return err
 }
 
-// auditVerify verifies the log. With show it prints nothing but what show prints.
+// auditVerify verifies the log. If show is not nil, show prints the entries, and auditVerify prints nothing.
 func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
 	dir, err := workdir.Existing(c.dir)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A batch is what `batch` and `enrol` were asked to do.
+// A batch holds the flags of `batch` and `enrol`.
 type batch struct {
 	boards   string
 	count    int
@@ -75,7 +75,7 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	return cmd
 }
 
-// emulationFlags are those of all commands that enrol.
+// emulationFlags adds the flags that all enrolling commands have.
 func (b *batch) emulationFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&b.images.Folder, "firmware", "", firmwareHelp)
@@ -83,9 +83,9 @@ func (b *batch) emulationFlags(cmd *cobra.Command) {
 	flags.BoolVar(&b.clock, "accept-clock", false, acceptClockHelp)
 }
 
-// batch is the whole command, from flags to exit code.
+// batch is the whole command, from the flags to the exit code.
 func (c *command) batch(ctx context.Context, ask *batch) (err error) {
-	// 1. What is asked for; nothing is touched before all of it makes sense.
+	// 1. Check all flags before anything is opened.
 	dir, err := workdir.Existing(c.dir)
 	if err != nil {
 		return err
@@ -95,10 +95,10 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 		return reason.Usage(err)
 	}
 
-	// 2. A watch for signals, and the station.
+	// 2. Watch for signals, and open the station.
 	ctx, drain, done := watch(ctx)
 	defer done()
-	opened, err := instance.Open(drain, dir, ask.options()) // until Runs begin one Ctrl-C is enough
+	opened, err := instance.Open(drain, dir, ask.options()) // before the first Run, one Ctrl-C stops the command
 	if err != nil {
 		return err
 	}
@@ -109,10 +109,10 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	}
 	defer func() { err = errors.Join(err, work.reports.Close()) }()
 
-	// 3. The Runs.
+	// 3. Do the Runs.
 	result, took, err := work.run(ctx, drain, report.NewProgress(c.stderr, mode))
 
-	// 4. What came of it.
+	// 4. Write reports, table and exit code.
 	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(), Started: time.Now().Add(-took), Took: took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	err = errors.Join(err, report.WriteTable(c.stdout, result.Runs, result.Repeated, took), report.WriteAdvice(c.stdout, result.Runs))
@@ -125,7 +125,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 
 const softwareWarning = "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only."
 
-// A batchRun is a batch that is ready to begin.
+// A batchRun is a batch with everything that its Runs need.
 type batchRun struct {
 	*batch
 	opened  *instance.Instance
@@ -134,7 +134,7 @@ type batchRun struct {
 	reports *report.Files
 }
 
-// prepare checks what only an open station can tell: disk, images, reports and work order.
+// prepare checks disk, images, reports and work order. These checks need an open station.
 func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []instance.BaySpec) (*batchRun, error) {
 	if err := opened.HasSpace(); err != nil {
 		return nil, err
@@ -146,14 +146,14 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 	if err := a.openOrder(ctx, opened); err != nil {
 		return nil, err
 	}
-	reports, err := report.Open(opened.Dir, opened.Issuing.Raw, a.jsonl, a.junit) // the lock is ours: nobody else writes these files
+	reports, err := report.Open(opened.Dir, opened.Issuing.Raw, a.jsonl, a.junit) // no other process writes these files, because this process holds the registry's lock
 	if err != nil {
 		return nil, err
 	}
 	return &batchRun{a, opened, bays, boards, reports}, nil
 }
 
-// run enrols the boards and signs the log over.
+// run enrols the boards and signs a checkpoint at the end.
 func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (result operate.Result, took time.Duration, err error) {
 	controller := operate.New(ctx, w.opened.Record, operate.Options{Bays: w.bays, Boards: w.boards, Events: progress.Event,
 		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }})
@@ -172,7 +172,7 @@ func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (r
 	return result, took, controller.End()
 }
 
-// read checks the flags.
+// read checks the flags, and returns the bays and the mode of --progress.
 func (a *batch) read(stderr io.Writer) ([]instance.BaySpec, string, error) {
 	bays, err := instance.ParseBays(a.boards)
 	if err != nil {
@@ -195,7 +195,7 @@ func (a *batch) read(stderr io.Writer) ([]instance.BaySpec, string, error) {
 
 var errOnePerPort = errors.New("a serial port gets one board in a batch; leave --count out or use emulated boards")
 
-// options say how the station is to be opened.
+// options returns the Options for opening the station.
 func (a *batch) options() (options instance.Options) {
 	if a.clock {
 		options.AcceptClock = instance.LocalUser()
@@ -203,7 +203,7 @@ func (a *batch) options() (options instance.Options) {
 	return options
 }
 
-// openOrder opens the work order when a quota was given; a second time it must be the same.
+// openOrder opens the work order if --quota is given. If the work order is already open, the quota must be the same.
 func (a *batch) openOrder(ctx context.Context, opened *instance.Instance) error {
 	if a.quota == 0 {
 		return nil
@@ -211,7 +211,7 @@ func (a *batch) openOrder(ctx context.Context, opened *instance.Instance) error 
 	return reason.Usage(opened.Registry.OpenOrder(ctx, a.order, opened.Profile.Name(), a.quota, instance.LocalUser()))
 }
 
-// total is the number of boards.
+// total returns the number of boards.
 func (a *batch) total(bays []instance.BaySpec) int {
 	if a.count > 0 {
 		return a.count

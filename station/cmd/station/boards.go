@@ -45,11 +45,11 @@ func (c *command) boardsCommand() *cobra.Command {
 	return cmd
 }
 
-// certificateStatuses are what --status takes.
+// certificateStatuses are the values of --status.
 var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved"}
 
-// checkFilter completes the filter, and refuses one that nothing can match: an empty
-// list would look like an answer.
+// checkFilter completes the filter. It refuses a filter that cannot match anything, because
+// an empty list would look like a correct answer.
 func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (err error) {
 	if given := cmd.Flags().Changed; given("status") && !slices.Contains(certificateStatuses, filter.Status) {
 		return fmt.Errorf("--status %q: want one of %s", filter.Status, strings.Join(certificateStatuses, ", "))
@@ -64,7 +64,7 @@ func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (e
 	return nil
 }
 
-// boards opens the registry for reading and prints what was asked for.
+// boards opens the registry for reading, and calls print.
 func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) (err error) {
 	dir, err := workdir.Existing(c.dir)
 	if err != nil {
@@ -81,8 +81,9 @@ func (c *command) boards(ctx context.Context, filter registry.Filter, print func
 	return print(ctx, reader, filter)
 }
 
-// known prints each certificate with its status, for a verifier on another host.
-// What was never stored is left out: a serial number that is not listed is refused too.
+// known prints each certificate with its status, for a verifier on another host. It leaves
+// out certificates that were never stored, because the verifier also refuses unlisted serial
+// numbers.
 func (c *command) known(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Certificates(ctx, filter)
 	if err != nil {
@@ -101,7 +102,7 @@ func (c *command) known(ctx context.Context, reader *registry.Reader, filter reg
 	return nil
 }
 
-// table prints boards for people.
+// table prints the boards as a table for people.
 func (c *command) table(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Boards(ctx, filter)
 	if err != nil {

@@ -19,17 +19,17 @@ import (
 	"hallmark/station/workdir"
 )
 
-// An outage is a station whose HSM goes away while boards are enrolled, and comes back.
+// An outage is a shift whose HSM disappears during enrolments, and comes back.
 type outage struct {
 	*shift
 	server *fixtures.Server
 }
 
-// Whoever enrols boards pauses for a lost HSM and goes on by itself, and no board is lost.
+// Every client pauses for a lost HSM and then continues without an operator. No board is lost.
 func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
 	for _, client := range []struct {
 		name  string
-		enrol func(o *outage) // from the start of the client to its end, with the outage in between
+		enrol func(o *outage) // starts the client, causes the outage, and ends the client
 	}{
 		{"batch", func(o *outage) {
 			ends := o.begins("batch", "--boards", "posix:4", "--count", "60", "--progress", "none")
@@ -61,7 +61,7 @@ func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
 			o.leaves()
 		}},
 		{"plain", func(o *outage) {
-			c := o.talks("--boards", "qemu:1", "--operator", "OP-1", "--plain")
+			c := o.startsPlain("--boards", "qemu:1", "--operator", "OP-1", "--plain")
 			if _, err := io.WriteString(c.says, "1\n"); err != nil {
 				o.t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
 	}
 }
 
-// begins starts a subcommand; the function waits for its good end and gives its output.
+// begins starts a subcommand. The returned function waits for exit code 0 and returns the output.
 func (o *outage) begins(subcommand string, args ...string) func() string {
 	o.t.Helper()
 	cmd := exec.Command(o.binary, append([]string{subcommand, "--dir", o.dir, "--firmware", o.firmware}, args...)...)
@@ -99,7 +99,7 @@ func (o *outage) begins(subcommand string, args ...string) func() string {
 	}
 }
 
-// goesAwayAndComesBack unplugs the HSM until the station has noticed, and plugs it in again.
+// goesAwayAndComesBack unplugs the HSM, waits until the station has noticed, and plugs the HSM in again.
 func (o *outage) goesAwayAndComesBack() {
 	o.t.Helper()
 	o.server.Unplug(o.t)
@@ -108,7 +108,7 @@ func (o *outage) goesAwayAndComesBack() {
 	o.until("the end of the pause is on record", func() bool { return fixtures.HasEntry(o.t, workdir.Dir(o.dir), "hsm.back", instance.LocalUser(), nil) })
 }
 
-// passes counts the Runs on record that passed.
+// passes counts the recorded Runs that passed.
 func (o *outage) passes() (n int) {
 	o.t.Helper()
 	for _, run := range o.onRecord() {
@@ -126,8 +126,8 @@ func (o *outage) onRecord() []registry.FoundRun {
 	return fixtures.Must(reader.SearchRuns(o.t.Context(), registry.Search{}))(o.t)
 }
 
-// nothingIsLost wants each board on record to have passed in its last Run, and at least one
-// Run that the outage ended.
+// nothingIsLost checks that the last Run of each board passed, and that the outage ended at
+// least one Run.
 func (o *outage) nothingIsLost() {
 	o.t.Helper()
 	last, faults := map[string]string{}, 0
@@ -159,7 +159,7 @@ func (o *outage) until(what string, so func() bool) {
 	}
 }
 
-// Whoever enrols boards begins nothing on a disk that is too full to record it, and says so.
+// On a disk without space for records, every client starts no Run and says why.
 func TestEveryClientBeginsNothingOnAFullDisk(t *testing.T) {
 	const refusal = `too little free space`
 	for name, enrol := range map[string]func(o *outage){
@@ -167,14 +167,14 @@ func TestEveryClientBeginsNothingOnAFullDisk(t *testing.T) {
 		"enrol": func(o *outage) { o.refused(refusal, "enrol", "posix") },
 		"screen": func(o *outage) {
 			o.opens(nil, "--boards", "posix:1", "--operator", "OP-1")
-			o.sees(`too little free`) // the check of the disk
+			o.sees(`too little free`) // finding of the check "disk"
 			o.presses("q")
 			o.sees(`Leave the station`)
 			o.presses("y")
 			o.leaves()
 		},
 		"plain": func(o *outage) {
-			c := o.talks("--boards", "posix:1", "--operator", "OP-1", "--plain")
+			c := o.startsPlain("--boards", "posix:1", "--operator", "OP-1", "--plain")
 			c.gets("1", refusal)
 			if err := c.says.Close(); err != nil {
 				o.t.Fatal(err)
@@ -193,7 +193,7 @@ func TestEveryClientBeginsNothingOnAFullDisk(t *testing.T) {
 	}
 }
 
-// refused wants a subcommand to end as a Fault with these words.
+// refused checks that a subcommand ends as a Fault and prints words.
 func (o *outage) refused(words, subcommand string, args ...string) {
 	o.t.Helper()
 	code, out, errs := do(o.t, append([]string{subcommand, "--dir", o.dir, "--firmware", o.firmware}, args...)...)
@@ -202,8 +202,8 @@ func (o *outage) refused(words, subcommand string, args ...string) {
 	}
 }
 
-// A signal ends each client in order: a Run that has its certificate goes to its end, the
-// others end as Aborted, and a checkpoint covers all of the log.
+// A signal ends each client in order: a Run that has its certificate goes to its end, every
+// other Run ends as Aborted, and a checkpoint covers the whole log.
 func TestASignalEndsEveryClientInOrder(t *testing.T) {
 	for name, args := range map[string][]string{
 		"batch":  {"batch", "--boards", "posix:4", "--count", "400", "--progress", "none"},
@@ -214,7 +214,7 @@ func TestASignalEndsEveryClientInOrder(t *testing.T) {
 			o := &outage{shift: newShift(t)}
 			args := append(append([]string{args[0], "--dir", o.dir}, args[1:]...), "--firmware", o.firmware)
 			t.Setenv("TERM", "xterm-256color")
-			person := sitDown(t, exec.Command(o.binary, args...), "")
+			person := startAtTerminal(t, exec.Command(o.binary, args...), "")
 			switch name {
 			case "screen":
 				person.readUntil("begin the shift")

@@ -36,7 +36,7 @@ It exits with 1 when anything fails, and says for each failure what to do next.`
 	return cmd
 }
 
-// doctor does every check even when one fails.
+// doctor does all checks, even after a check has failed.
 func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	dir, err := workdir.Existing(c.dir)
 	if err != nil {
@@ -60,11 +60,11 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		return errors.Join(fmt.Errorf("%d parts of the bench failed or were not examined", len(failed)), recordFailed(checker, failed))
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")
-	record, _ := checker.Record() // open, because no check failed
+	record, _ := checker.Record() // the registry is open, because no check failed
 	return record.Note("doctor.done", audit.Success, nil)
 }
 
-// writeCheck writes one line of the table, and the rows below it.
+// writeCheck writes one line of the table, and the rows of the check below.
 func writeCheck(w io.Writer, check health.Check) {
 	word := map[health.State]string{health.OK: "ok", health.Warn: "warn", health.Fail: "FAIL", health.None: "?"}[check.State]
 	fmt.Fprintf(w, "%-5s %-14s %s\n", word, check.Name, check.Finding)
@@ -76,7 +76,7 @@ func writeCheck(w io.Writer, check health.Check) {
 	}
 }
 
-// recordFailed puts the findings on record, if there is a record.
+// recordFailed records the names of the failed checks in the audit log, if the registry is open.
 func recordFailed(checker *health.Checker, names []string) error {
 	record, open := checker.Record()
 	if !open {

@@ -44,7 +44,7 @@ With --rework a board that has an active certificate gets a new one, and the old
 	return cmd
 }
 
-// oneBoard turns BOARD into a value of --boards.
+// oneBoard returns the value of --boards for the argument BOARD.
 func oneBoard(name string) (string, error) {
 	boards := name
 	for _, kind := range instance.EmulatedKinds() {

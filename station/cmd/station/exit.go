@@ -27,8 +27,8 @@ const exitHelp = `Exit codes:
   4  Aborted: the operator stopped
 Where Runs end differently, the first of 1, 2, 4 that occurs counts.`
 
-// An exitError ends the command with a code. err is nil when the command has said
-// already what there was to say.
+// An exitError ends the command with a code. err is nil if the command has already printed
+// the reason.
 type exitError struct {
 	code int
 	err  error
@@ -43,7 +43,7 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// codeOf gives the exit code of a command that returned err.
+// codeOf returns the exit code of a command that returned err.
 func codeOf(err error) int {
 	var exit *exitError
 	if errors.As(err, &exit) {
@@ -52,7 +52,7 @@ func codeOf(err error) int {
 	return int(reason.ExitOf(err))
 }
 
-// conclude turns a batch into the exit code. trouble is what went wrong beside the Runs.
+// conclude returns an exitError for the result of a batch, or nil. trouble is an error outside of the Runs.
 func conclude(result operate.Result, trouble error) error {
 	counts := report.Endings(result.Runs)
 	if trouble != nil {
@@ -68,8 +68,8 @@ func conclude(result operate.Result, trouble error) error {
 	return &exitError{code, errors.Join(result.Short, trouble)}
 }
 
-// endingOf says what boards that were not begun count as: Fault where the station could
-// not go on, Aborted where somebody stopped the station or a bay.
+// endingOf returns the ending that counts for boards that were not begun. It is Fault if the
+// station could not go on, and Aborted if somebody stopped the station or a bay.
 func endingOf(short error) station.Ending {
 	if slices.ContainsFunc(reason.All(short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
 		return station.Fault

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// without names binaries and the packages that must never be linked into them.
+// without lists binaries with the packages that must never be linked into them.
 var without = map[string][]string{
 	"station/cmd/station":  {"testing", "hallmark/fixtures", "hallmark/devices/conformance"},
 	"station/cmd/verifier": {"testing", "hallmark/devices/emulated", "hallmark/hsm", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
@@ -57,8 +57,8 @@ func TestImportGraphIsTheDataFlow(t *testing.T) {
 	}
 }
 
-// tableOfImports reads the table of DESIGN.md section 1: what each package may import of
-// this module.
+// tableOfImports reads the table of DESIGN.md section 1. The table says which packages of this
+// module each package may import.
 func tableOfImports(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../../DESIGN.md")
@@ -95,7 +95,7 @@ func covers(allowed []string, imported string) bool {
 	})
 }
 
-// allowedFor finds the row for a package, or for the directory it is in.
+// allowedFor returns the row of a package, or the row of a directory above the package.
 func allowedFor(mayImport map[string][]string, name string) ([]string, bool) {
 	if allowed, ok := mayImport[name]; ok {
 		return allowed, true
@@ -125,7 +125,7 @@ func list(t *testing.T) []listed {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(p.ImportPath, module) && len(p.GoFiles) > 0 { // else it holds tests only
+		if strings.HasPrefix(p.ImportPath, module) && len(p.GoFiles) > 0 { // a package without GoFiles holds only tests
 			packages = append(packages, p)
 		}
 	}

@@ -57,7 +57,7 @@ func (c *command) init(ctx context.Context, configPath string) (err error) {
 	return nil
 }
 
-// printSummary prints what an operator compares and an auditor copies down.
+// printSummary prints the new station's certificates and keys, for an operator to compare and an auditor to note.
 func (c *command) printSummary(dir workdir.Dir, plan *ceremony.Plan, made *ceremony.Made) {
 	fmt.Fprintf(c.stdout, "station %q is ready in %s\n\n", plan.Config.Station, dir)
 	for _, row := range []struct {

@@ -12,9 +12,9 @@ import (
 	"hallmark/station/registry"
 )
 
-// SIGKILL at any moment of a batch, then the same batch again over the same
-// boards: the audit log verifies, no serial number occurs twice, no board has
-// two certificates, and none that was signed is lost.
+// The test kills a batch with SIGKILL at several moments, and repeats the batch with the same
+// boards each time. The audit log verifies, no serial number occurs twice, no board has two
+// certificates, and no signed certificate is lost.
 func TestBatchKilledAtAnyMomentLosesNothing(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
@@ -29,9 +29,9 @@ func TestBatchKilledAtAnyMomentLosesNothing(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Spread over start, Runs and end; the law holds wherever it falls.
+		// The kills fall into the start, the Runs and the end. The checks hold for every moment.
 		time.Sleep(time.Duration(40+i*i*2) * time.Millisecond)
-		_ = cmd.Process.Signal(syscall.SIGKILL) // it may have ended
+		_ = cmd.Process.Signal(syscall.SIGKILL) // fails if the process has already ended
 		_ = cmd.Wait()
 		if code, _, errs := do(t, "audit", "verify", "--dir", dir); code != exitPass {
 			t.Fatalf("after kill %d: %s", i+1, errs)
@@ -47,8 +47,8 @@ func TestBatchKilledAtAnyMomentLosesNothing(t *testing.T) {
 	}
 }
 
-// oneCertificateEach looks at the registry. At the end every certificate that
-// was ever signed and stored is the active one of its board.
+// oneCertificateEach checks the certificates in the registry. At the end, every certificate
+// that was ever signed and stored is the active certificate of its board.
 func oneCertificateEach(t *testing.T, dir string, end bool) {
 	t.Helper()
 	reader, err := registry.OpenReader(t.Context(), filepath.Join(dir, "registry.db"))

@@ -1,4 +1,4 @@
-// Command station gives the boards on a bench their identity. See `station --help`.
+// Command station enrols boards: it gives each board a certificate. See `station --help`.
 package main
 
 import (

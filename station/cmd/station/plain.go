@@ -12,20 +12,20 @@ import (
 	"hallmark/ui"
 )
 
-// converse is the interface without a screen: a line is a command or a scan. The
-// end of input is "quit".
-func (s *session) converse(ctx context.Context) error {
+// runPlain is the operator's interface without a screen. Each input line is a command or a
+// scan. The end of the input means "quit".
+func (s *session) runPlain(ctx context.Context) error {
 	life, stop := context.WithCancel(ctx)
 	entered := make(chan string)
 	read := make(chan error, 1)
 	go func() { read <- ui.ReadLines(life, s.stdin, entered) }()
-	err := s.obey(ctx, entered)
+	err := s.readLines(ctx, entered)
 	stop()
 	return errors.Join(err, <-read)
 }
 
-// obey does what is typed.
-func (s *session) obey(ctx context.Context, entered <-chan string) error {
+// readLines does the entered lines until "quit".
+func (s *session) readLines(ctx context.Context, entered <-chan string) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,7 +48,7 @@ var (
 	errSignedIn = errors.New("sign in first: scan a badge")
 )
 
-// act does what one line says.
+// act does the command of one line.
 func (s *session) act(ctx context.Context, text string) (err error) {
 	upper := strings.ToUpper(text)
 	switch stopping, isStop := strings.CutPrefix(text, "stop "); {
@@ -75,7 +75,7 @@ func (s *session) act(ctx context.Context, text string) (err error) {
 	return s.controller.Start(ctx, operate.Start{Bay: bay, Operator: s.who.ID, Order: s.controller.OrderID()})
 }
 
-// signIn leaves who is signed in where the badge is refused.
+// signIn signs another operator in. If the badge is refused, the present operator stays signed in.
 func (s *session) signIn(ctx context.Context, badge string) error {
 	who, err := s.operators.SignIn(ctx, badge)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *session) signIn(ctx context.Context, badge string) error {
 	return err
 }
 
-// numbered gives the name of a bay by its number, from 1.
+// numbered returns the name of a bay by its number. Bays count from 1.
 func (s *session) numbered(text string) (string, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < 1 || n > len(s.bays) {

@@ -8,8 +8,8 @@ import (
 	"hallmark/fixtures"
 )
 
-// A board on a serial port: the real firmware core behind a pseudo terminal,
-// which the station opens as it opens a UART.
+// The board is the real firmware core behind a pseudo terminal. The station opens the pseudo
+// terminal in the same way as a UART.
 func TestBoardOnASerialPortPasses(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
@@ -18,7 +18,7 @@ func TestBoardOnASerialPortPasses(t *testing.T) {
 		t.Fatal(errs)
 	}
 	port := fixtures.BoardOnPort(t, filepath.Join(firmware, "posix", "hallmark-posix"))
-	for range 2 { // the second time it has its certificate
+	for range 2 { // the second time the board already has its certificate
 		code, out, errs := do(t, "enrol", "--dir", dir, port)
 		if code != exitPass || !strings.Contains(out, "1 Runs: 1 pass") {
 			t.Fatalf("exit code %d\n%s%s", code, out, errs)

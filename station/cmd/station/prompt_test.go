@@ -16,8 +16,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// The PIN is asked for on a terminal: nothing may draw over the question, and
-// Ctrl-C there ends the command with the terminal as it was.
+// The command prompts for the PIN on a terminal. Nothing may draw over the prompt. After
+// Ctrl-C at the prompt, the command ends and the terminal has its old settings.
 func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
@@ -33,9 +33,9 @@ func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testin
 		"doctor": {"doctor", "--dir", dir, "--ports", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			person := sitDown(t, exec.Command(program, args...), filepath.Join(dir, "hsm", "softhsm2.conf"))
+			person := startAtTerminal(t, exec.Command(program, args...), filepath.Join(dir, "hsm", "softhsm2.conf"))
 			person.readUntil("HSM PIN")
-			time.Sleep(300 * time.Millisecond) // three times as long as the progress line waits
+			time.Sleep(300 * time.Millisecond) // three times the interval of the progress line
 			if drawn := person.readUntil(""); strings.Contains(drawn, "\x1b[K") {
 				t.Errorf("drawn over the prompt: %q", drawn)
 			}
@@ -50,14 +50,14 @@ func TestThePINPromptStaysVisibleAndCtrlCThereLeavesTheTerminalAsItWas(t *testin
 	}
 }
 
-// A person sits at the terminal of a command.
+// A person is the user at the terminal of a command.
 type person struct {
 	t           *testing.T
 	cmd         *exec.Cmd
-	screen, tty *os.File // the terminal's two ends
+	screen, tty *os.File // the two ends of the pseudo terminal
 }
 
-func sitDown(t *testing.T, cmd *exec.Cmd, softHSM string) *person {
+func startAtTerminal(t *testing.T, cmd *exec.Cmd, softHSM string) *person {
 	t.Helper()
 	screen, tty, err := pty.Pair()
 	if err != nil {
@@ -73,7 +73,7 @@ func sitDown(t *testing.T, cmd *exec.Cmd, softHSM string) *person {
 	return &person{t: t, cmd: cmd, screen: screen, tty: tty}
 }
 
-// readUntil reads until the word is there; without a word, what is there now.
+// readUntil reads until the word appears. Without a word it reads the output that is there now.
 func (p *person) readUntil(word string) string {
 	p.t.Helper()
 	var seen string
@@ -96,7 +96,7 @@ func (p *person) readUntil(word string) string {
 	return ""
 }
 
-// types waits as long as a person takes at least: what comes faster is a scanner's.
+// types waits before it types, because the program takes faster input for a scanner.
 func (p *person) types(text string) {
 	p.t.Helper()
 	time.Sleep(60 * time.Millisecond)
@@ -105,12 +105,12 @@ func (p *person) types(text string) {
 	}
 }
 
-// leave waits for the command and gives its exit code, -1 for a signal.
+// leave waits for the end of the command and returns its exit code, -1 after a signal.
 func (p *person) leave() int {
 	p.t.Helper()
 	kill := time.AfterFunc(15*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer kill.Stop()
-	_ = p.cmd.Wait() // the exit code is what is asked for
+	_ = p.cmd.Wait() // the caller gets the exit code
 	p.readUntil("")
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -14,7 +14,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-func TestAnEndedCertificateStopsTheBenchUntilItIsRenewed(t *testing.T) {
+func TestAnEndedCertificateStopsTheStationUntilItIsRenewed(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
 	dir := filepath.Join(t.TempDir(), "D")
@@ -36,7 +36,7 @@ func TestAnEndedCertificateStopsTheBenchUntilItIsRenewed(t *testing.T) {
 	}
 }
 
-// endCertificate puts a certificate that ended a moment ago in the endpoint's place.
+// endCertificate replaces the verifier's certificate by a certificate that ended a moment ago.
 func endCertificate(t *testing.T, s workdir.Dir) {
 	t.Helper()
 	key, err := workdir.ReadPrivateKey(s.ServerKey())

@@ -12,17 +12,17 @@ import (
 	"hallmark/station/reason"
 )
 
-// A command is what every subcommand shares: where it reads and writes, and
-// which station it is about.
+// A command holds the values that all subcommands share: input, output, and the station
+// directory.
 type command struct {
 	dir            string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
-// run is the whole program: it parses, does, reports and returns the exit code.
+// run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	unix.Umask(0o077) // whatever is made from here on is the station's user's alone
+	unix.Umask(0o077) // only the user of the station can read the files that the program makes
 	c := &command{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := c.root()
 	root.SetArgs(args)
@@ -64,7 +64,7 @@ func (c *command) root() *cobra.Command {
 	return root
 }
 
-// arguments makes a wrong number of arguments an error of usage.
+// arguments returns check with its error marked as an error of usage.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

@@ -24,7 +24,7 @@ import (
 	"hallmark/station/report"
 )
 
-// The binary under test is the test binary.
+// The test binary is also the program under test.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"station": func() { main() },
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// firmwareFolder is where `make firmware` put the images.
+// firmwareFolder returns the folder with the images of `make firmware`.
 func firmwareFolder(t *testing.T) string {
 	t.Helper()
 	folder, err := filepath.Abs("../../../devices/firmware/build")
@@ -62,14 +62,14 @@ func firmwareFolder(t *testing.T) string {
 	}
 	for _, kind := range instance.EmulatedKinds() {
 		if kind.Zephyr {
-			continue // only where a Zephyr is installed
+			continue // the image exists only if Zephyr is installed
 		}
 		prerequisite.Firmware(t, filepath.Join(folder, kind.ImageFile()))
 	}
 	return folder
 }
 
-// exits CODE station ARG...: the command must end with exactly this code.
+// exits CODE station ARG...: checks that the command ends with this exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE station ARG...")
@@ -89,8 +89,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// killed FILE SIGNAL[,SIGNAL] CODE station ARG...: starts the command, sends it the
-// signals when FILE holds a line, and wants it to end with CODE (-1: by the signal).
+// killed FILE SIGNAL[,SIGNAL] CODE station ARG...: starts the command, sends the signals
+// when FILE holds a line, and checks that the command ends with CODE (-1: by the signal).
 func killed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: killed FILE SIGNAL CODE station ARG...")
@@ -107,7 +107,7 @@ func killed(ts *testscript.TestScript, neg bool, args []string) {
 	waitForLine(ctx, ts, ts.MkAbs(args[0]))
 	for name := range strings.SplitSeq(args[1], ",") {
 		ts.Check(cmd.Process.Signal(unix.SignalNum("SIG" + name)))
-		time.Sleep(20 * time.Millisecond) // two signals at once are one
+		time.Sleep(20 * time.Millisecond) // the kernel would merge two signals at the same time
 	}
 	ended := cmd.Wait()
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
@@ -122,7 +122,8 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	waitForLine(ctx, ts, ts.MkAbs(args[0]))
 }
 
-// sql DIR STATEMENT: what somebody with the disk could do to a registry, triggers dropped.
+// sql DIR STATEMENT: changes the registry's database as an attacker with access to the disk
+// could do it, after the triggers were dropped.
 func alter(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite3", ts.MkAbs(filepath.Join(args[0], "registry.db")))
 	ts.Check(err)
@@ -138,7 +139,7 @@ func alter(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitForLine returns when the file holds a line.
+// waitForLine waits until the file holds a line.
 func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
 	for {
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), "\n") {
@@ -152,11 +153,12 @@ func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
 	}
 }
 
-// recordKeys are the keys of a JSON line, all of them.
+// recordKeys are all keys of a JSON line.
 var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "purpose", "reason", "run", "serial_number", "started", "steps", "wire_rx", "wire_tx"}
 
-// records FILE COUNT ENDING: FILE holds COUNT JSON lines with exactly the keys
-// that README.md names, all with this ending, no board and no serial number twice.
+// records FILE COUNT ENDING: checks that FILE holds COUNT JSON lines with exactly the keys
+// that README.md names. All lines have this ending, and no board and no serial number occurs
+// twice.
 func records(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: records FILE COUNT ENDING")
@@ -198,7 +200,7 @@ func sortedKeys(keys map[string]json.RawMessage) []string {
 	return names
 }
 
-// openssl DIR COUNT: DIR holds COUNT certificates that openssl verifies.
+// openssl DIR COUNT: checks that DIR holds COUNT certificates and that openssl verifies them.
 func opensslVerify(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: openssl DIR COUNT")
@@ -231,7 +233,7 @@ func parsed(ts *testscript.TestScript, path string) *x509.Certificate {
 	return certificate
 }
 
-// private DIR: nothing below DIR can be read by others.
+// private DIR: checks that other users can read nothing below DIR.
 func allPrivate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, entry os.DirEntry, err error) error {
 		if err != nil {

@@ -32,7 +32,7 @@ func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// needSoftHSM says why a test cannot run without it.
+// needSoftHSM ends the test with an explanation if SoftHSM is not installed.
 func needSoftHSM(t *testing.T) {
 	t.Helper()
 	prerequisite.Program(t, "softhsm2-util", "softhsm2")
@@ -69,7 +69,7 @@ func TestVerifierAloneRefusesAStrangerAndSaysWhyInTheLog(t *testing.T) {
 	}
 }
 
-// connectAsStranger presents a self-signed certificate and wants to be refused.
+// connectAsStranger presents a self-signed certificate, and checks that the verifier refuses it.
 func connectAsStranger(t *testing.T, dir, address string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -91,7 +91,7 @@ func connectAsStranger(t *testing.T, dir, address string) {
 		RootCAs: pool, ServerName: "verifier",
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 	})
-	if err == nil { // TLS 1.3: the refusal comes with the first read
+	if err == nil { // in TLS 1.3, the client sees the refusal at its first read
 		defer conn.Close()
 		_, err = io.ReadAll(conn)
 	}
@@ -100,7 +100,7 @@ func connectAsStranger(t *testing.T, dir, address string) {
 	}
 }
 
-// What `boards --known` prints is what the verifier on another host reads.
+// A verifier on another host reads the output of `boards --known`.
 func TestKnownCertificatesReachAVerifierElsewhere(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
@@ -127,7 +127,7 @@ func TestKnownCertificatesReachAVerifierElsewhere(t *testing.T) {
 	}
 }
 
-// A station directory that exists is a whole one, whenever init is killed.
+// If init is killed, the station directory is either complete or does not exist.
 func TestInitKilledAtAnyMomentLeavesNothingThatLooksFinished(t *testing.T) {
 	needSoftHSM(t)
 	for delay := time.Duration(0); delay < 60*time.Millisecond; delay += 5 * time.Millisecond {
@@ -153,7 +153,7 @@ func TestInitKilledAtAnyMomentLeavesNothingThatLooksFinished(t *testing.T) {
 	}
 }
 
-// stationProgram makes this test binary run as `station`.
+// stationProgram returns a path under which this test binary runs as `station`.
 func stationProgram(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -167,7 +167,7 @@ func stationProgram(t *testing.T) string {
 	return program
 }
 
-// Several errors are several lines, and each says which program speaks.
+// Several errors are printed as several lines. Each line begins with the name of the program.
 func TestEachLineOfAnErrorNamesTheProgram(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "wrong.yaml")
 	text := "hsm: {module: softhsm2, token_label: t, sessions: 1}\nauthority: {verifier_days: -1}\n"

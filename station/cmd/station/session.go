@@ -19,7 +19,7 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// A sessionPlan is what the flags of the operator's interface ask for.
+// A sessionPlan holds the parsed flags of the operator's interface.
 type sessionPlan struct {
 	*command
 	ask    *screen
@@ -31,8 +31,9 @@ type sessionPlan struct {
 	lines  *ui.Plain // nil: a screen
 }
 
-// A session is the operator's interface while files and registry are open. On a screen the
-// checks at the start of a shift open the HSM; with lines of text the HSM is opened before the first line.
+// A session is the operator's interface while files and registry are open. On a screen, the
+// checks at the start of the shift open the HSM. With lines of text, the HSM is opened before
+// the first line.
 type session struct {
 	*sessionPlan
 	record     *instance.Record
@@ -40,18 +41,18 @@ type session struct {
 	controller *operate.Controller
 	operators  operate.Operators
 	checker    *health.Checker
-	who        operate.Operator // signed in at the start, if anybody is
+	who        operate.Operator // operator that --operator signs in at the start, may be zero
 }
 
-// tui is the whole command.
+// tui is the whole command, from the flags to the exit code.
 func (c *command) tui(ctx context.Context, ask *screen) (err error) {
-	// 1. What is asked for; nothing is touched before all of it makes sense.
+	// 1. Check all flags before anything is opened.
 	plan, err := c.plan(ask)
 	if err != nil {
 		return err
 	}
 
-	// 2. Files and registry, which turn a second station away before the screen opens.
+	// 2. Open files and registry. The registry's lock refuses a second process before the screen opens.
 	now, drain, done := watch(ctx)
 	defer done()
 	files, err := instance.OpenFiles(plan.dir, plan.options())
@@ -64,17 +65,17 @@ func (c *command) tui(ctx context.Context, ask *screen) (err error) {
 		return err
 	}
 
-	// 3. The shift. Whatever ends it, Runs end first, then the log.
+	// 3. The shift. At its end the Runs end first, and then a checkpoint is signed.
 	defer context.AfterFunc(drain, s.controller.Close)()
 	supervisor := s.controller.Supervise(now)
 	err = s.show(drain)
-	if drain.Err() != nil { // there may be no terminal left to close
+	if drain.Err() != nil { // after a signal, the terminal may be closed already
 		err = &exitError{exitAborted, errInterrupted}
 	}
 	return errors.Join(err, s.end(supervisor))
 }
 
-// end ends the Runs, then signs the log as it stands.
+// end ends the Runs, and then signs a checkpoint.
 func (s *session) end(supervisor *operate.Supervisor) error {
 	s.controller.Close()
 	s.controller.WaitForRuns()
@@ -107,7 +108,7 @@ func (p *sessionPlan) options() instance.Options {
 	return options
 }
 
-// open opens the registry, makes the bays, and puts the start on record.
+// open opens the registry, makes the bays, and records the start in the audit log.
 func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*session, error) {
 	record, err := files.OpenRecord(drain)
 	if err != nil {
@@ -128,24 +129,24 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	return s, s.begin(drain)
 }
 
-// ready lets Runs begin.
+// ready lets Runs begin, and returns the finding of the last check.
 func (s *session) ready(opened *instance.Instance) (string, error) {
 	return fmt.Sprintf("%d bays, %d steps", len(s.bays), len(opened.Steps())), s.controller.Ready(opened)
 }
 
-// event hands on what the engine says.
+// event passes an event of the engine to the screen or to the lines.
 func (s *session) event(e station.Event) {
 	if s.feed.Push(e); s.lines != nil {
 		s.lines.Event(e)
 	}
 }
 
-// prompts reports whether the screen has to ask for the PIN.
+// prompts reports whether the screen must ask for the PIN.
 func (s *session) prompts() bool {
 	return s.lines == nil && s.record.Config.PINSource(string(s.dir)) == "prompt"
 }
 
-// begin puts the start on record, opens the work order and signs the operator in.
+// begin records the start in the audit log, opens the work order and signs the operator in.
 func (s *session) begin(ctx context.Context) (err error) {
 	if err := s.record.Note("station.start", audit.Success, map[string]string{"boards": s.ask.boards}); err != nil {
 		return err
@@ -168,7 +169,7 @@ func (s *session) begin(ctx context.Context) (err error) {
 	return nil
 }
 
-// show is the interface until the operator leaves it or drain ends.
+// show runs the interface until the operator leaves it or drain ends.
 func (s *session) show(drain context.Context) error {
 	if s.lines != nil {
 		opened, err := s.record.OpenAll(drain)
@@ -178,9 +179,9 @@ func (s *session) show(drain context.Context) error {
 		if err := s.controller.Ready(opened); err != nil {
 			return err
 		}
-		return s.converse(drain)
+		return s.runPlain(drain)
 	}
-	defer s.checker.Leave() // before anything is closed that a check works with
+	defer s.checker.Leave() // the checks must end before the parts that they use are closed
 	return ui.Run(drain, s.screenOptions(), s.stdin)
 }
 

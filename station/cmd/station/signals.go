@@ -11,17 +11,17 @@ import (
 
 var errInterrupted = errors.New("stopped by the operator")
 
-// stopSignals are treated alike: Ctrl-C, a closed terminal, a service manager.
+// stopSignals stop the station. They come from Ctrl-C, a closed terminal or a service manager.
 var stopSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
-// watch gives two contexts: drain ends at the first stop signal, now at the
-// second. done ends the watch.
+// watch returns two contexts. drain ends at the first stop signal, and now ends at the second
+// stop signal. done ends the watch.
 func watch(ctx context.Context) (now, drain context.Context, done func()) {
 	now, stopNow := context.WithCancelCause(ctx)
 	drain, startDrain := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals...)
-	// A reader of our output that went away is an error of writing, not the end of the line.
+	// If the reader of the output has gone, writing returns an error. Without this line, SIGPIPE would end the program.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	quit := make(chan struct{})

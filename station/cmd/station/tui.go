@@ -15,9 +15,9 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// A screen is what `tui` was asked to show.
+// A screen holds the flags of `tui`.
 type screen struct {
-	batch    // boards, order, firmware and clock mean the same
+	batch    // the flags for boards, order, firmware and clock
 	lang     string
 	plain    bool
 	bell     bool
@@ -72,7 +72,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	s.emulationFlags(cmd)
 }
 
-// read checks the flags before anything is touched.
+// read checks the flags, and returns the bays and the texts of the screen.
 func (s *screen) read(c *command) ([]instance.BaySpec, *catalogue.Catalogue, error) {
 	bays, err := instance.ParseBays(s.boards)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"hallmark/station/registry"
 )
 
-// The numbers on the screen are those of the registry, on benches of each size.
+// The numbers on the screen agree with the registry, for each number of bays.
 func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 	colour := regexp.MustCompile(`\x1b\[[0-9;]*[34][0-9]`)
 	for _, row := range []struct {
@@ -55,7 +55,7 @@ func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 	}
 }
 
-// runs waits until the Runs on record are so: passed, in so many bays, still open.
+// runs waits until so reports true for the recorded Runs: the number of passes, of bays with a Run, and of open Runs.
 func (s *shift) runs(so func(passes, bays, open int) bool) {
 	s.t.Helper()
 	reader, err := registry.OpenReader(s.t.Context(), filepath.Join(s.dir, "registry.db"))

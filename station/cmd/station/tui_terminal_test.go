@@ -33,7 +33,7 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	}
 	s.presses("Enter")
 	s.sees(`The PIN was refused`)
-	s.scans("OP-2") // a badge is no PIN
+	s.scans("OP-2") // the screen does not take a badge for a PIN
 	s.sees(`Nothing was tried`)
 	s.presses("-l", pin)
 	s.presses("Enter")
@@ -41,7 +41,7 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	s.begins()
 	s.presses("1")
 	s.sees(passed)
-	s.presses("l") // the log, which must not hold it either
+	s.presses("l") // the log must not show the PIN either
 	s.sees(`Log, newest first(.|\n)*accepted`)
 	s.presses("Escape")
 	s.sees(`1 posix-1`)
@@ -82,7 +82,7 @@ func TestLeavingGivesTheTerminalBack(t *testing.T) {
 	s := newShift(t)
 	t.Setenv("TERM", "xterm-256color")
 	t.Setenv("LC_ALL", "C.UTF-8")
-	person := sitDown(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
+	person := startAtTerminal(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
 	window := unix.Winsize{Row: 24, Col: 80}
 	if err := unix.IoctlSetWinsize(int(person.screen.Fd()), unix.TIOCSWINSZ, &window); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestLeavingGivesTheTerminalBack(t *testing.T) {
 	person.types("q")
 	seen := person.readUntil("Leave the station")
 	person.types("y")
-	seen += person.readUntil("\x1b[?1049l") // the screen below ours is back
+	seen += person.readUntil("\x1b[?1049l") // the terminal's main screen is shown again
 	if code := person.leave(); code != exitPass || !person.echoes() {
 		t.Errorf("exit code %d, echo %t", code, person.echoes())
 	}
@@ -159,15 +159,15 @@ func TestSkipReworkAndNumbersByKeys(t *testing.T) {
 	s.leaves()
 	inOrder(t, s.types(), "run.pass success anna", "bay.skipped success anna", "cert.superseded success station", "run.pass success anna")
 
-	// The same shift in a new screen.
+	// The same shift goes on in a new screen.
 	s.opens(nil, "--boards", "posix:1", "--operator", "OP-2")
 	s.begins()
 	s.presses("n")
 	s.sees(`PASS +2`)
 }
 
-// A talk is with a station that writes lines.
-type talk struct {
+// A plainSession is a running `station tui --plain`.
+type plainSession struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	says  io.WriteCloser
@@ -176,11 +176,11 @@ type talk struct {
 	all   []string
 }
 
-func (s *shift) talks(args ...string) *talk {
+func (s *shift) startsPlain(args ...string) *plainSession {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	s.t.Cleanup(cancel)
-	c := &talk{t: s.t, hears: make(chan string, 1000)}
+	c := &plainSession{t: s.t, hears: make(chan string, 1000)}
 	c.cmd = exec.CommandContext(ctx, s.binary, append([]string{"--dir", s.dir, "--firmware", s.firmware}, args...)...)
 	c.cmd.Stderr = &c.errs
 	out, err := c.cmd.StdoutPipe()
@@ -193,7 +193,7 @@ func (s *shift) talks(args ...string) *talk {
 	if err := c.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	go func() { // ends with the program, which ctx ends
+	go func() { // ends when the program ends; the end of ctx ends the program
 		defer close(c.hears)
 		for in := bufio.NewScanner(out); in.Scan(); {
 			c.hears <- in.Text()
@@ -202,8 +202,8 @@ func (s *shift) talks(args ...string) *talk {
 	return c
 }
 
-// says sends a line and waits for one that has these words.
-func (c *talk) gets(line, words string) {
+// gets sends a line and waits for an output line with these words.
+func (c *plainSession) gets(line, words string) {
 	c.t.Helper()
 	if _, err := io.WriteString(c.says, line+"\n"); err != nil {
 		c.t.Fatal(err)
@@ -216,12 +216,12 @@ func (c *talk) gets(line, words string) {
 	c.t.Fatalf("%.40q: no line has %q: %q %s", line, words, c.all, c.errs.String())
 }
 
-func (c *talk) ends(code int) {
+func (c *plainSession) ends(code int) {
 	c.t.Helper()
 	for heard := range c.hears {
 		c.all = append(c.all, heard)
 	}
-	_ = c.cmd.Wait() // the exit code is what is asked for
+	_ = c.cmd.Wait() // the exit code is checked below
 	if got := c.cmd.ProcessState.ExitCode(); got != code {
 		c.t.Errorf("exit code %d, want %d: %s", got, code, c.errs.String())
 	}
@@ -232,13 +232,13 @@ func (c *talk) ends(code int) {
 
 func TestAShiftInPlainLines(t *testing.T) {
 	s := newShift(t)
-	c := s.talks("--boards", "posix:2", "--plain")
+	c := s.startsPlain("--boards", "posix:2", "--plain")
 	c.gets("1", "sign in first")
 	c.gets("OP-9", "badge is not known")
 	c.gets("OP-1\nWO-404", "not open")
 	c.gets("WO-7\n3", "want a bay's number")
 	c.gets("stop 7", "want a bay's number")
-	c.gets(strings.Repeat("pasted ", 5000), "want a bay's number") // and goes on
+	c.gets(strings.Repeat("pasted ", 5000), "want a bay's number") // a long line is refused, and the session goes on
 	c.gets("\x1b[2J\xff1", "want a bay's number")
 	c.gets("1", "PASS")
 	c.gets("OP-2\n2\nstop 2", "posix-2")
@@ -250,7 +250,7 @@ func TestAShiftInPlainLines(t *testing.T) {
 
 func TestTheEndOfInputEndsAPlainShift(t *testing.T) {
 	s := newShift(t)
-	c := s.talks("--boards", "posix:1", "--operator", "OP-1", "--plain")
+	c := s.startsPlain("--boards", "posix:1", "--operator", "OP-1", "--plain")
 	c.gets("1", "PASS")
 	if err := c.says.Close(); err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestTheEndOfInputEndsAPlainShift(t *testing.T) {
 
 func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
 	s := newShift(t)
-	c := s.talks("--boards", "posix:1", "--operator", "OP-1")
+	c := s.startsPlain("--boards", "posix:1", "--operator", "OP-1")
 	c.gets("1", "PASS")
 	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
 func TestADumbTerminalGetsLines(t *testing.T) {
 	s := newShift(t)
 	t.Setenv("TERM", "dumb")
-	person := sitDown(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
+	person := startAtTerminal(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
 	person.types("1\n")
 	seen := person.readUntil("PASS")
 	person.types("quit\n")

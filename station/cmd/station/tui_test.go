@@ -21,14 +21,14 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A shift is a station's screen in tmux, as an operator with a scanner has it.
+// A shift is the screen of a station in tmux, with keys and scans of an operator.
 type shift struct {
 	t      *testing.T
 	socket string
 	dir    string
 
 	binary, firmware string
-	w, h             string // of the terminal
+	w, h             string // size of the terminal
 }
 
 // newShift makes a station with two operators and a work order.
@@ -55,8 +55,8 @@ func openShift(t *testing.T, args ...string) *shift {
 	return s
 }
 
-// opens opens the screen in a terminal; environment comes after the usual one. With CI in it the
-// colour library would see no terminal.
+// opens opens the screen in a terminal. environment is added to the usual environment, without
+// the variable CI: with CI the colour library would see no terminal.
 func (s *shift) opens(environment []string, args ...string) {
 	s.t.Helper()
 	s.socket = filepath.Join(s.t.TempDir(), "tmux")
@@ -91,7 +91,7 @@ func gone(t *testing.T, pid int) {
 	}
 }
 
-// openOrder opens a work order as planning does, before the station is in use.
+// openOrder opens a work order before the station is in use.
 func (s *shift) openOrder(id string, quota int64) {
 	s.t.Helper()
 	files, err := instance.OpenFiles(workdir.Dir(s.dir), instance.Options{})
@@ -134,17 +134,17 @@ func (s *shift) sees(pattern string) string {
 	}
 }
 
-// presses waits as long as a person takes at least: what comes faster is a scanner's.
+// presses waits before it presses keys, because the program takes faster input for a scanner.
 func (s *shift) presses(keys ...string) {
 	s.t.Helper()
 	time.Sleep(60 * time.Millisecond)
 	s.tmux(append([]string{"send-keys", "-t", "s"}, keys...)...)
 }
 
-// scans sends a label as a scanner does: all at once, with enter.
+// scans sends a label as a scanner does: all characters at once, and then Enter.
 func (s *shift) scans(label string) { s.t.Helper(); s.presses(label, "Enter") }
 
-// begins waits for the end of the examination and goes to the bench.
+// begins waits for the end of the checks, and begins the shift.
 func (s *shift) begins() {
 	s.t.Helper()
 	s.sees(`g begin the shift`)
@@ -152,7 +152,7 @@ func (s *shift) begins() {
 	s.sees(`Press 1 to start`)
 }
 
-// leaves waits for the program's end.
+// leaves waits for the end of the program.
 func (s *shift) leaves() {
 	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); exec.Command("tmux", "-S", s.socket, "has-session", "-t", "s").Run() == nil; time.Sleep(20 * time.Millisecond) {
@@ -162,7 +162,7 @@ func (s *shift) leaves() {
 	}
 }
 
-// ends waits for the end of a station that has no terminal any more: the registry's lock is free then.
+// ends waits for the end of a station whose terminal is closed. The registry's lock is then free.
 func (s *shift) ends() {
 	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -184,7 +184,7 @@ func (s *shift) unplugs(bay string) {
 	}
 }
 
-// board waits for a board in a bay and gives its process.
+// board waits for a board in a bay and returns the process id of the board.
 func (s *shift) board(bay string) int {
 	s.t.Helper()
 	board := filepath.Join(s.dir, "bays", bay, "1") // the working directory of its process
@@ -208,7 +208,7 @@ func (s *shift) board(bay string) int {
 	return 0
 }
 
-// types are the types of all audit entries, after the log was verified.
+// types verifies the log, and returns a line for each audit entry: type, outcome and actor.
 func (s *shift) types() []string {
 	s.t.Helper()
 	var types []string
@@ -218,7 +218,7 @@ func (s *shift) types() []string {
 	return types
 }
 
-// entries are all audit entries, after the log was verified.
+// entries verifies the log, and returns all audit entries.
 func (s *shift) entries() []audit.Entry {
 	s.t.Helper()
 	if code, _, errs := do(s.t, "audit", "verify", "--dir", s.dir); code != exitPass {
@@ -227,7 +227,7 @@ func (s *shift) entries() []audit.Entry {
 	return fixtures.Entries(s.t, workdir.Dir(s.dir))
 }
 
-// inOrder wants these among all, in this order.
+// inOrder checks that all contains want in this order.
 func inOrder(t *testing.T, all []string, want ...string) {
 	t.Helper()
 	i := 0
@@ -241,8 +241,8 @@ func inOrder(t *testing.T, all []string, want ...string) {
 	}
 }
 
-// runsOf counts the Runs for a work order that are on record. A Run whose board is unplugged is among
-// them if the board had answered before.
+// runsOf counts the recorded Runs of a work order. A Run whose board was unplugged is on record
+// only if the board had answered before.
 func (s *shift) runsOf(order string) int {
 	s.t.Helper()
 	db := fixtures.OpenDatabase(s.t, filepath.Join(s.dir, "registry.db"))

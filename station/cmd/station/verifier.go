@@ -33,7 +33,7 @@ works on the same directory.`,
 	return cmd
 }
 
-// verifier opens the station as far as the endpoint needs it: no HSM, no writing.
+// verifier opens the parts of the station that the verifier needs. It does not open the HSM, and writes nothing.
 func (c *command) verifier(ctx context.Context, listen string) (err error) {
 	dir, err := workdir.Existing(c.dir)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"hallmark/station/instance"
 )
 
-// versionFlag gives the root command --version, which comes before everything else that the command does.
+// versionFlag adds --version to the root command. With --version the command does nothing else.
 func (c *command) versionFlag(root *cobra.Command) {
 	asked := root.Flags().Bool("version", false, "say version, commit, Go and, with --dir, the PKCS#11 module in use, and end")
 	begin := root.RunE

@@ -1,5 +1,5 @@
-// Command verifier is the mutual-TLS endpoint for boards, from files alone: it
-// links no PKCS#11 and holds no CA key, so it can stand on a host of its own.
+// Command verifier is the mutual-TLS server for boards. It needs only files: it links no
+// PKCS#11 and holds no CA key, so it can run on another host than the station.
 package main
 
 import (

@@ -57,7 +57,7 @@ exit codes: 0 stopped by SIGINT or SIGTERM, 1 serving failed or the self-test
 found an error, 3 wrong flags or files
 `
 
-// settings are the flags as given.
+// settings are the values of the flags.
 type settings struct {
 	listen, certificate, key, serverName, root, known, log string
 	intermediates                                          []string
@@ -66,7 +66,7 @@ type settings struct {
 	selfTest, version                                      bool
 }
 
-// run is main without a process around it.
+// run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	set, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -154,7 +154,7 @@ func (set *settings) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, nil))
 }
 
-// server builds the endpoint from the files.
+// server makes the verifier from the files.
 func (set *settings) server(log *slog.Logger) (*verifier.Server, *reloading, error) {
 	own, err := set.ownCertificate()
 	if err != nil {
@@ -207,7 +207,7 @@ func (set *settings) ownCertificate() (tls.Certificate, error) {
 	return own, nil
 }
 
-// certificates reads a PEM file that holds nothing but certificates.
+// certificates reads a PEM file that holds only certificates.
 func certificates(path string) ([]*x509.Certificate, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -230,7 +230,7 @@ func certificates(path string) ([]*x509.Certificate, error) {
 	return found, nil
 }
 
-// serve runs the endpoint until ctx ends, and the reloading beside it.
+// serve runs the verifier until ctx ends. At a hangup signal it reloads the list.
 func serve(ctx context.Context, set *settings, server *verifier.Server, list *reloading, listener net.Listener, stdout io.Writer, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -251,7 +251,7 @@ func serve(ctx context.Context, set *settings, server *verifier.Server, list *re
 	return errors.Join(err, <-tested)
 }
 
-// test runs the self-test if it was asked for, and then ends the service.
+// test does the self-test if the flag is set, and then ends the service.
 func (set *settings) test(ctx context.Context, done context.CancelFunc, server *verifier.Server, stdout io.Writer) error {
 	if !set.selfTest {
 		return nil
@@ -269,7 +269,7 @@ func (set *settings) test(ctx context.Context, done context.CancelFunc, server *
 	return err
 }
 
-// reloading is a list of known certificates that can be replaced as a whole.
+// reloading is a list of known certificates that a reload replaces.
 type reloading struct {
 	path    string
 	current atomic.Pointer[verifier.List]
@@ -279,7 +279,7 @@ func (r *reloading) Lookup(ctx context.Context, serial [16]byte) (station.Record
 	return r.current.Load().Lookup(ctx, serial)
 }
 
-// reload reads the file; if it is bad, the list that is there stays.
+// reload reads the file. If the file is bad, the old list stays.
 func (r *reloading) reload() error {
 	file, err := os.Open(r.path)
 	if err != nil {
@@ -294,7 +294,7 @@ func (r *reloading) reload() error {
 	return nil
 }
 
-// watch reloads at each signal until ctx ends.
+// watch reloads the list at each signal until ctx ends.
 func (r *reloading) watch(ctx context.Context, hangups <-chan os.Signal, log *slog.Logger) {
 	for {
 		select {

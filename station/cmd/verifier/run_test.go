@@ -22,7 +22,7 @@ import (
 
 const boardID = "0b0a3b2c-6a43-4a2f-9d0e-3f1d52c7f001"
 
-// A buffer that the program and the test share.
+// A buffer holds the output of the program. The program and the test use it at the same time.
 type buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -40,7 +40,7 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// waitFor waits for a text and gives the first match.
+// waitFor waits for a text and returns the first match.
 func (b *buffer) waitFor(t *testing.T, expression string) []string {
 	t.Helper()
 	re := regexp.MustCompile(expression)
@@ -54,13 +54,13 @@ func (b *buffer) waitFor(t *testing.T, expression string) []string {
 	return nil
 }
 
-// A filesByOpenSSL is a directory with what openssl made in it.
+// A filesByOpenSSL is a directory with keys and certificates that openssl made.
 type filesByOpenSSL struct {
 	t   *testing.T
 	dir string
 }
 
-func newBench(t *testing.T) *filesByOpenSSL {
+func newFiles(t *testing.T) *filesByOpenSSL {
 	t.Helper()
 	prerequisite.Program(t, "openssl", "openssl")
 	b := &filesByOpenSSL{t, t.TempDir()}
@@ -88,7 +88,7 @@ func (b *filesByOpenSSL) write(name, text string) {
 	}
 }
 
-// make has openssl make a key and a certificate, self-signed if nobody issues it.
+// make has openssl make a key and a certificate. Without an issuer the certificate is self-signed.
 func (b *filesByOpenSSL) make(name, subject, issuer string, extra ...string) {
 	b.t.Helper()
 	args := []string{"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-sha256", "-days", "2",
@@ -101,13 +101,13 @@ func (b *filesByOpenSSL) make(name, subject, issuer string, extra ...string) {
 	}
 }
 
-// serialOf gives each name its own 16 octets.
+// serialOf returns a serial number of 16 octets for a name.
 func serialOf(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return fmt.Sprintf("0x40%x", sum[:15])
 }
 
-// line is a line of the list of known certificates.
+// line returns a line for the list of known certificates.
 func (b *filesByOpenSSL) line(name, status string) string {
 	b.t.Helper()
 	text, err := os.ReadFile(b.path(name + ".pem"))
@@ -128,7 +128,7 @@ func (b *filesByOpenSSL) flags(extra ...string) []string {
 		"--root", b.path("root.pem"), "--intermediate", b.path("issuing.pem"), "--known", b.path("known")}, extra...)
 }
 
-// start runs the program and gives its address and its log.
+// start runs the program, and returns its address and its log.
 func (b *filesByOpenSSL) start(extra ...string) (address string, log *buffer) {
 	b.t.Helper()
 	stdout, log := &buffer{}, &buffer{}
@@ -144,7 +144,7 @@ func (b *filesByOpenSSL) start(extra ...string) (address string, log *buffer) {
 	return stdout.waitFor(b.t, `listening on (\S+), server name verifier.test, 1 certificates known`)[1], log
 }
 
-// client runs openssl s_client as the named board and gives what it read.
+// client runs openssl s_client as the named board, and returns the output of s_client.
 func (b *filesByOpenSSL) client(address, name string, extra ...string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
@@ -153,12 +153,12 @@ func (b *filesByOpenSSL) client(address, name string, extra ...string) string {
 		"-CAfile", b.path("root.pem"), "-verify_return_error", "-quiet", "-ign_eof",
 		"-cert", b.path(name + ".pem"), "-key", b.path(name + ".key")}
 	command := exec.CommandContext(ctx, "openssl", append(args, extra...)...)
-	out, _ := command.Output() // refused clients end with an error, which is what some tests want
+	out, _ := command.Output() // the error of a refused client is expected in some tests
 	return string(out)
 }
 
 func TestOpensslWithARegisteredCertificateIsAccepted(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	address, log := b.start("--timeout", "2s")
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
 		if got := b.client(address, "good", version); !regexp.MustCompile(`^ok [0-9a-f]{6}\n$`).MatchString(got) {
@@ -169,7 +169,7 @@ func TestOpensslWithARegisteredCertificateIsAccepted(t *testing.T) {
 }
 
 func TestOpensslWithASelfSignedCertificateIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	address, log := b.start()
 	if got := b.client(address, "selfsigned"); got != "" {
 		t.Errorf("the client read %q", got)
@@ -178,7 +178,7 @@ func TestOpensslWithASelfSignedCertificateIsRefused(t *testing.T) {
 }
 
 func TestTLS11IsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	address, log := b.start()
 	if got := b.client(address, "good", "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0"); got != "" {
 		t.Errorf("the client read %q", got)
@@ -187,7 +187,7 @@ func TestTLS11IsRefused(t *testing.T) {
 }
 
 func TestHangupReadsTheListAgain(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	address, log := b.start("--timeout", "2s", "--log", "json")
 	b.write("known", b.line("good", "revoked"))
 	hangup(t)
@@ -210,7 +210,7 @@ func hangup(t *testing.T) {
 }
 
 func TestSelfTestEndsByItself(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	var stdout, stderr buffer
 	if code := run(t.Context(), b.flags("--self-test"), strings.NewReader(""), &stdout, &stderr); code != exitOK {
 		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
@@ -221,7 +221,7 @@ func TestSelfTestEndsByItself(t *testing.T) {
 }
 
 func TestBadInputIsNamed(t *testing.T) {
-	b := newBench(t)
+	b := newFiles(t)
 	b.write("empty.pem", "")
 	b.write("tworoots.pem", read(t, b.path("root.pem"))+read(t, b.path("issuing.pem")))
 	b.write("badlist", "{\"serial\":\"00\"}\n")

@@ -1,9 +1,9 @@
-// Package faults_test does to a whole line what happens on a bench: bad cables,
-// boards that lie, tokens that go away, a full disk, a clock that is moved.
+// Package faults_test tests a whole station under the faults of real production: bad cables,
+// boards that lie, tokens that disappear, a full disk, a clock that is changed.
 // Every part is real: firmware as a process with fuses and flash in files, the
 // SMP client, the engine, the registry in SQLite, keys in SoftHSM, and the
-// verifier on a TCP port. Whatever happened, the Run has a named reason, the
-// registry is in a legal state, its log verifies, and the bay passes a good board.
+// verifier on a TCP port. After each fault the Run has a named reason, the
+// registry keeps its invariants, its log verifies, and a good board passes in the bay.
 package faults_test
 
 import (
@@ -31,14 +31,14 @@ import (
 // An environment is a station with all its parts.
 type environment struct {
 	*fixtures.Factory
-	image   string // of the posix board
+	image   string // firmware image of the posix board
 	token   *hsm.Token
 	state   string // the station directory
 	now     func() time.Time
-	ahead   func() // called when a signature is about to be asked for
-	demo    bool   // publicly known identities are issued, too
-	network bool   // boards dial the verifier by themselves
-	both    bool   // the COSE key is certified, too
+	ahead   func() // called directly before each signature
+	demo    bool   // the station also accepts publicly known identities
+	network bool   // boards dial the verifier over their own network
+	both    bool   // the station also certifies the COSE key
 	changed func(*station.Config)
 
 	instance *instance.Instance
@@ -48,8 +48,8 @@ type environment struct {
 	asked    atomic.Int64 // signatures that the token was asked for
 }
 
-// newEnvironment makes an environment that is closed when the test ends; change may set what
-// it is made of.
+// newEnvironment makes an environment, and closes it when the test ends. change, if not nil, sets
+// fields of the environment before the station is opened.
 func newEnvironment(t *testing.T, change func(*environment)) *environment {
 	t.Helper()
 	l := &environment{
@@ -81,7 +81,7 @@ func newEnvironment(t *testing.T, change func(*environment)) *environment {
 
 func (l *environment) database() string { return filepath.Join(l.state, "registry.db") }
 
-// open is what a station does when it starts.
+// open starts the station.
 func (l *environment) open(t *testing.T) {
 	t.Helper()
 	options := l.Options(instance.Hooks{
@@ -89,15 +89,15 @@ func (l *environment) open(t *testing.T) {
 		Engine:   l.engine,
 	})
 	options.Now = l.now
-	opened := must(instance.Open(context.Background(), workdir.Dir(l.state), options))(t) // until close, which may come after the test's own
+	opened := must(instance.Open(context.Background(), workdir.Dir(l.state), options))(t) // not the context of the test, because close may come after the end of the test
 	l.instance, l.registry, l.verifier = opened, opened.Registry, opened.Endpoint.Server
 	l.station = must(opened.Engine(nil))(t)
 }
 
-// close ends what open began.
+// close ends the station.
 func (l *environment) close() error { return l.instance.Close() }
 
-// engine changes what the configuration cannot say.
+// engine changes the engine's configuration where station.yaml has no key for the change.
 func (l *environment) engine(config *station.Config) {
 	cose := config.Keys[1:]
 	fixtures.OnlyFuses(config)
@@ -110,19 +110,19 @@ func (l *environment) engine(config *station.Config) {
 	l.changed(config)
 }
 
-// counted counts what the token is asked for.
+// counted counts the signatures that the token is asked for.
 type counted struct {
 	crypto.Signer
-	line *environment
+	environment *environment
 }
 
 func (c counted) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	c.line.asked.Add(1)
-	c.line.ahead()
+	c.environment.asked.Add(1)
+	c.environment.ahead()
 	return c.Signer.Sign(random, digest, opts)
 }
 
-// checkInvariants demands what holds whenever no Run is under way.
+// checkInvariants checks the invariants that hold while no Run is under way.
 func (l *environment) checkInvariants(t *testing.T) {
 	t.Helper()
 	if err := l.instance.Checkpoint(); err != nil {
@@ -141,7 +141,7 @@ func (l *environment) checkInvariants(t *testing.T) {
 	}
 }
 
-// certificates counts those that were signed for a board.
+// certificates counts the certificates that were signed for a board.
 func (l *environment) certificates(t *testing.T, id devices.BoardID) int {
 	t.Helper()
 	db := fixtures.OpenDatabase(t, l.database())
@@ -149,7 +149,7 @@ func (l *environment) certificates(t *testing.T, id devices.BoardID) int {
 	return len(fixtures.Texts(t, db, `SELECT hex(serial) FROM certificates WHERE board_id = ? AND der IS NOT NULL`, id.String()))
 }
 
-// onceEach demands that each signature is a certificate that somebody has.
+// onceEach checks that each signature led to an active certificate.
 func (l *environment) onceEach(t *testing.T) {
 	t.Helper()
 	db := fixtures.OpenDatabase(t, l.database())
@@ -160,7 +160,7 @@ func (l *environment) onceEach(t *testing.T) {
 	}
 }
 
-// A plugged is a board with the client on its line.
+// A plugged is an emulated board with a connected client.
 type plugged struct {
 	*devices.Client
 	power *emulated.Board
@@ -168,10 +168,10 @@ type plugged struct {
 
 func (p plugged) Close() error { return errors.Join(p.Client.Close(), p.power.Close()) }
 
-// patience is for boards that are processes of a machine with other work.
-var patience = devices.Options{Timeout: 5 * time.Second}
+// longTimeout are options for emulated boards on a busy machine.
+var longTimeout = devices.Options{Timeout: 5 * time.Second}
 
-// plug switches on the board of a directory. cable, if not nil, is put between.
+// plug starts the board of a directory and connects a client. cable, if not nil, wraps the transport.
 func (l *environment) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Transport) devices.Transport) plugged {
 	t.Helper()
 	if board.Kind == 0 {
@@ -188,13 +188,13 @@ func (l *environment) plug(t *testing.T, board emulated.Config, options devices.
 	return plugged{devices.NewClient(wire, options), power}
 }
 
-// good is a new board on a good line.
+// good starts a new board with a good cable.
 func (l *environment) good(t *testing.T) plugged {
 	t.Helper()
-	return l.plug(t, emulated.Config{}, patience, nil)
+	return l.plug(t, emulated.Config{}, longTimeout, nil)
 }
 
-// A bay is a place on the bench of a line, for one board after the other.
+// A bay is a bay of the environment's station.
 type bay struct {
 	*environment
 	place *station.Bay
@@ -202,15 +202,15 @@ type bay struct {
 
 func (l *environment) bay(name string) *bay { return &bay{l, &station.Bay{Name: name}} }
 
-// enrol does one Run in the bay as a batch does, and closes what was plugged in.
-// board is what the station sees of it: p itself, or something in front.
+// enrol does one Run in the bay in the same way as a batch, and closes p. The station uses
+// board, which is p itself or a wrapper around p.
 func (b *bay) enrol(t *testing.T, board station.Board, p io.Closer) *station.Run {
 	t.Helper()
 	b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return board, p, nil }
 	return b.station.EnrolIn(t.Context(), b.place, station.Request{Operator: "test"})[0]
 }
 
-// ends demands how a Run ended.
+// ends checks how a Run ended.
 func ends(t *testing.T, run *station.Run, ending station.Ending, reason string) {
 	t.Helper()
 	if run.Ending != ending || run.Reason != reason {
@@ -218,15 +218,14 @@ func ends(t *testing.T, run *station.Run, ending station.Ending, reason string) 
 	}
 }
 
-// passes demands that a bay works: a new board passes in it.
+// passes checks that a new board passes in the bay.
 func (b *bay) passes(t *testing.T) {
 	t.Helper()
 	board := b.good(t)
 	ends(t, b.enrol(t, board, board), station.Pass, "")
 }
 
-// named demands that a Run ended well, or badly through no fault of the board,
-// and with a word of its own.
+// named checks that a Run ended as Pass, or as a Fault with a specific reason.
 func named(t *testing.T, run *station.Run) {
 	t.Helper()
 	unnamed := run.Reason == "" || run.Reason == "fault" || run.Reason == "panic"
@@ -235,9 +234,8 @@ func named(t *testing.T, run *station.Run) {
 	}
 }
 
-// troubled has something happen before a Run and in the middle of one. The Run
-// must end as a Fault with this reason and without a signature, and the bay must
-// work when it is over.
+// troubled calls happens before a Run, and in the middle of another Run. Each Run must end as a
+// Fault with this reason and without a signature. After over, boards must pass in the bay.
 func (b *bay) troubled(t *testing.T, reason string, happens, over func()) {
 	t.Helper()
 	for _, test := range []struct {
@@ -251,21 +249,21 @@ func (b *bay) troubled(t *testing.T, reason string, happens, over func()) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir, asked := t.TempDir(), b.asked.Load()
-			board := b.plug(t, emulated.Config{Dir: dir}, patience, nil)
+			board := b.plug(t, emulated.Config{Dir: dir}, longTimeout, nil)
 			run := b.enrol(t, test.when(board.Client), board)
 			ends(t, run, station.Fault, reason)
 			if signed := b.asked.Load() - asked; signed != 0 {
 				t.Errorf("%d signatures", signed)
 			}
 			over()
-			b.inPeace(t, b, dir, run)
+			b.passesAgain(t, b, dir, run)
 			b.passes(t)
 			b.checkInvariants(t)
 		})
 	}
 }
 
-// same demands that the board kept its certificate from one Run to the next.
+// same checks that the board has the same certificate in both Runs.
 func same(t *testing.T, before, after *station.Run) {
 	t.Helper()
 	if before.Certificate != nil && (after.Certificate == nil || !after.Certificate.Stored || !bytes.Equal(before.Certificate.DER, after.Certificate.DER)) {
