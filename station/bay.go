@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"hallmark/devices"
 )
 
 // A Bay is one place on the bench. It holds one board after the other and remembers
@@ -46,13 +48,16 @@ type Request struct {
 	Operator string
 	Order    string // work order, may be empty
 	Rework   string // reason of a rework, empty for a first enrolment
+	// From is the purpose to go on from, when the Runs for the purposes before have passed;
+	// empty: begin with the first purpose.
+	From devices.Purpose
 }
 
 // EnrolIn enrols the board that sits in a bay: one Run for each of the station's
 // purposes, in their order, until a Run does not pass. EnrolIn returns at least one Run, also
 // when no board could be reached. Enrol says what ctx and Drain do.
 func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run {
-	run, err := s.newRun(bay, request, s.config.Keys[0])
+	run, err := s.newRun(bay, request, s.keysFrom(request.From)[0])
 	if err == nil {
 		err = bay.Stopped()
 	}
@@ -81,7 +86,7 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 // enrolEach does the first Run, and after each Run that passes the Run for the next purpose.
 func (s *Station) enrolEach(ctx context.Context, board Board, bay *Bay, request Request, run *Run) []*Run {
 	runs := []*Run{s.enrolled(ctx, board, run)}
-	for _, key := range s.config.Keys[1:] {
+	for _, key := range s.keysFrom(request.From)[1:] {
 		if runs[len(runs)-1].Ending != Pass {
 			break
 		}
@@ -99,6 +104,16 @@ func (s *Station) enrolled(ctx context.Context, board Board, run *Run) *Run {
 		return s.notBegun(ctx, run, err)
 	}
 	return run
+}
+
+// keysFrom gives the keys from a purpose on. It gives all of them when no key has the purpose.
+func (s *Station) keysFrom(purpose devices.Purpose) []Key {
+	for i, key := range s.config.Keys {
+		if key.Purpose == purpose {
+			return s.config.Keys[i:]
+		}
+	}
+	return s.config.Keys
 }
 
 // newRun returns a Run in any case. When there is no randomness for the id of the Run,

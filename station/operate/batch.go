@@ -2,12 +2,13 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // A Batch is an order to enrol many boards without an operator.
@@ -30,11 +31,32 @@ type Result struct {
 	Short    error          // why not all boards were begun, nil when all were begun
 }
 
+// Exit gives the exit code of a batch. trouble is what went wrong beside the Runs. Boards that
+// were not begun count as Fault where the station could not go on, and as Aborted where
+// somebody stopped the station or a bay.
+func (r Result) Exit(trouble error) reason.Exit {
+	counts := map[station.Ending]int{}
+	for _, run := range r.Runs {
+		counts[run.Ending]++
+	}
+	if trouble != nil {
+		counts[station.Fault]++
+	}
+	if r.Short != nil {
+		ending := station.Aborted
+		if slices.ContainsFunc(reason.All(r.Short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
+			ending = station.Fault
+		}
+		counts[ending]++
+	}
+	return reason.ExitOfRuns(counts)
+}
+
 // Enrol takes boards until Count is reached, and returns when all Runs have ended. Each
 // bay gets one board before any bay gets a second one. A lost HSM or a wrong clock
 // pauses the batch; a full disk, a stopped bay and Close end it early.
 func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
-	w := &batchWork{Batch: b, c: c}
+	w := &batchWork{Batch: b, c: c, repeated: map[*station.Run]bool{}}
 	if w.Patience == 0 {
 		w.Patience = defaultPatience
 	}
@@ -47,8 +69,10 @@ type batchWork struct {
 	Batch
 	c *Controller
 
-	mu   sync.Mutex // covers runs
-	runs []*station.Run
+	mu       sync.Mutex // covers what follows
+	runs     []*station.Run
+	repeated map[*station.Run]bool
+	until    time.Time // end of the patience with the pause under way; zero while there is none
 }
 
 func (w *batchWork) add(runs []*station.Run) {
@@ -57,12 +81,35 @@ func (w *batchWork) add(runs []*station.Run) {
 	w.runs = append(w.runs, runs...)
 }
 
+func (w *batchWork) markRepeated(run *station.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repeated[run] = true
+}
+
+// deadline gives the end of the patience with the pause under way. All bays share the deadline.
+func (w *batchWork) deadline() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.until.IsZero() {
+		w.until = time.Now().Add(w.Patience)
+	}
+	return w.until
+}
+
+// goesOn ends the pause.
+func (w *batchWork) goesOn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = time.Time{}
+}
+
 func (w *batchWork) result(short error) Result {
 	r := Result{Short: short}
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, run := range w.runs {
-		if w.c.repeated[run.ID] {
+		if w.repeated[run] {
 			r.Repeated = append(r.Repeated, run)
 		} else {
 			r.Runs = append(r.Runs, run)
@@ -73,7 +120,7 @@ func (w *batchWork) result(short error) Result {
 
 // enrol is the enrolFunc of the batch. A bay that stopped (I4) gets no further board.
 func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err error) {
-	ask := Start{Bay: bay, Operator: w.Operator, Order: w.Order, Rework: w.Rework, NextBoard: true, ended: w.add}
+	ask := Start{Bay: bay, Operator: w.Operator, Order: w.Order, Rework: w.Rework, NextBoard: true, ended: w.add, repeated: w.markRepeated}
 	b, err := w.c.find(bay)
 	if err != nil {
 		return false, err
@@ -81,7 +128,7 @@ func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err erro
 	if err := w.begin(ctx, b, ask); err != nil {
 		return false, err
 	}
-	w.c.waitForBay(ctx, b, w.Patience)
+	w.waitForBay(ctx, b)
 	if stopped := b.place.Stopped(); stopped != nil {
 		return true, fmt.Errorf("%s: %w", bay, stopped)
 	}
@@ -90,15 +137,17 @@ func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err erro
 
 // begin starts the Run of a board. It waits while a lost HSM or a wrong clock prevents the start.
 func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err error) {
-	deadline := time.Now().Add(w.Patience)
 	for {
 		w.c.mu.Lock()
 		err = w.c.begin(b, ask)
 		w.c.mu.Unlock()
-		if !errors.Is(err, ErrHSMAway) && !errors.Is(err, station.ErrClock) {
+		if err == nil {
+			w.goesOn()
+		}
+		if !pauses(err) {
 			return err
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(w.deadline()) {
 			return fmt.Errorf("waiting %v: %w", w.Patience, err)
 		}
 		select {
@@ -110,29 +159,30 @@ func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err erro
 }
 
 // waitForBay waits until the Run of a bay has ended. The Run has its own time-out. If a lost
-// HSM ended the Run, waitForBay also waits until the Run was started again, for at most
-// patience, and then until that Run has ended.
-func (c *Controller) waitForBay(ctx context.Context, b *bayState, patience time.Duration) {
+// HSM ended the Run, waitForBay also waits until the Run was started again, at most to the
+// deadline of the pause, and then until that Run has ended.
+func (w *batchWork) waitForBay(ctx context.Context, b *bayState) {
 	var late <-chan time.Time
 	var stopped <-chan struct{}
 	for {
-		c.mu.Lock()
-		running, lost, changed := b.running, b.lost != nil, c.changed
-		c.mu.Unlock()
+		w.c.mu.Lock()
+		running, lost, changed := b.running, b.lost != nil, w.c.changed
+		w.c.mu.Unlock()
 		switch {
 		case !running && !lost:
 			return
-		case running:
+		case running && late != nil:
+			w.goesOn()
 			late, stopped = nil, nil
-		case late == nil:
-			late, stopped = time.After(patience), ctx.Done()
+		case lost && late == nil:
+			late, stopped = time.After(time.Until(w.deadline())), ctx.Done()
 		}
 		select {
 		case <-changed:
 		case <-late:
-			c.forget(b)
+			w.c.forget(b)
 		case <-stopped:
-			c.forget(b)
+			w.c.forget(b)
 		}
 	}
 }

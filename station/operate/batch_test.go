@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/workdir"
 )
 
@@ -157,5 +160,84 @@ func TestABatchOnAFullDiskStops(t *testing.T) {
 	l.startAutomatic(time.Now())
 	if l.waits(); len(l.rows()) != 0 {
 		t.Error("automatic start passed below the floor")
+	}
+}
+
+func TestAllBaysShareThePatienceOfABatch(t *testing.T) {
+	l := ready(t, "posix:6")
+	l.away = errors.New("unplugged")
+	began := time.Now()
+	result := l.Enrol(t.Context(), Batch{Jobs: 1, Patience: 2 * time.Second})
+	if took := time.Since(began); !errors.Is(result.Short, ErrHSMAway) || took > 8*time.Second { // one after the other would take 12 s
+		t.Errorf("after %v: %v", took, result.Short)
+	}
+}
+
+func TestALostRunForTheSecondKeyRepeatsThatRunAlone(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	profile, err := os.ReadFile("../../configs/profiles/linaro-cose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir.COSEProfile(), profile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fixtures.Configure(t, dir, "profile: linaro", "profile: linaro\ncose_profile: linaro-cose")
+	server := fixtures.BehindServer(t, dir)
+	l := closedStation(t, dir, "posix:1")
+	unplugged := false
+	l.events = func(e station.Event) {
+		if e.Kind == station.StepEnded && e.Step == "check" && e.Snap.Purpose == devices.PurposeCOSE && !unplugged {
+			unplugged = true
+			server.Unplug(t)
+		}
+	}
+	l.opens()
+	supervisor := l.Supervise(t.Context())
+	defer supervisor.End()
+	results := make(chan Result, 1)
+	go func() { results <- l.Enrol(t.Context(), Batch{Rework: "flash replaced"}) }()
+	away := func() bool { return fixtures.HasEntry(t, dir, "hsm.away", instance.LocalUser(), nil) }
+	for deadline := time.Now().Add(time.Minute); !away(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the loss of the HSM is not on record")
+		}
+	}
+	server.Start(t)
+	result := <-results
+	var purposes []devices.Purpose
+	for _, run := range result.Runs {
+		if purposes = append(purposes, run.Purpose); run.Ending != station.Pass {
+			t.Errorf("%s ends as %s: %v", run.Purpose, run.Ending, run.Err)
+		}
+	}
+	if !slices.Equal(purposes, []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE}) || len(result.Repeated) != 1 || result.Short != nil {
+		t.Errorf("Runs for %v, %d repeated, %v", purposes, len(result.Repeated), result.Short)
+	}
+}
+
+func TestALostRunWaitsForARightClock(t *testing.T) {
+	l := ready(t, "posix:1")
+	b := l.bays[0]
+	b.lost = &lostRun{Start{Bay: "posix-1", Operator: "anna", again: true}, &station.Run{}}
+	right := *l.record.Issuing
+	early := right
+	early.NotBefore = time.Now().Add(time.Hour)
+	l.record.Issuing = &early
+	if l.resume(); b.lost == nil || b.resumed != 0 {
+		t.Error("the Run was given up, or a try was counted")
+	}
+	l.record.Issuing = &right
+	l.resume()
+	l.waits()
+	l.last(1, station.Pass)
+}
+
+func TestTheTriesOfOneBoardAreNotThoseOfTheNext(t *testing.T) {
+	l := ready(t, "posix:1")
+	l.bays[0].resumed = maxResumed
+	l.starts(1, Start{})
+	if l.waits(); l.bays[0].resumed != 0 {
+		t.Errorf("the next board begins with %d tries", l.bays[0].resumed)
 	}
 }

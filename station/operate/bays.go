@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/instance"
+	"hallmark/station/reason"
 )
 
 // A bayState is a bay with its state in the Controller, whose mu covers the fields.
@@ -124,14 +124,10 @@ func (c *Controller) checkPorts() {
 	}
 }
 
-// hsmReasons are the reasons of a Fault in the step sign that a lost HSM can cause.
-var hsmReasons = []string{"signing", "not-signed", "timeout", "unresolved"}
-
 // keepLost keeps a Run that a lost HSM may have ended, and has the Supervisor probe the HSM.
 // The caller holds mu.
 func (c *Controller) keepLost(b *bayState, run *station.Run, ask Start) {
-	steps := len(run.Steps)
-	if run.Ending != station.Fault || steps == 0 || run.Steps[steps-1].Name != "sign" || !slices.Contains(hsmReasons, run.Reason) {
+	if !mayBeLost(run) {
 		b.resumed = 0
 		return
 	}
@@ -139,22 +135,30 @@ func (c *Controller) keepLost(b *bayState, run *station.Run, ask Start) {
 		return
 	}
 	ask.Expect, ask.NextBoard = run.Identity.ID.String(), false // the same board: an operator starts another board by hand
+	ask.from, ask.again = run.Purpose, true
 	b.lost = &lostRun{ask, run}
 	c.suspected = true
 	c.wakeUp()
 }
 
-// Skip takes a bay out of work, or back into work when reason is empty.
-func (c *Controller) Skip(ctx context.Context, bay, reason, operator string) error {
+// mayBeLost reports whether a lost HSM can have ended a Run.
+func mayBeLost(run *station.Run) bool {
+	row, known := reason.For(run.Reason)
+	steps := len(run.Steps)
+	return known && row.HSM && run.Ending == station.Fault && steps > 0 && run.Steps[steps-1].Name == "sign"
+}
+
+// Skip takes a bay out of work, or back into work when why is empty.
+func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error {
 	what := "bay.skipped"
-	if reason == "" {
+	if why == "" {
 		what = "bay.returned"
 	}
-	return c.change(ctx, what, bay, operator, map[string]string{"reason": reason}, func(b *bayState) error {
+	return c.change(ctx, what, bay, operator, map[string]string{"reason": why}, func(b *bayState) error {
 		if b.running {
 			return fmt.Errorf("%s: %w", bay, ErrBusy)
 		}
-		b.skipped, b.lost = reason, nil
+		b.skipped, b.lost = why, nil
 		c.tellChange()
 		return nil
 	})

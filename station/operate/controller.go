@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/instance"
@@ -26,6 +24,7 @@ type Options struct {
 	Boards *instance.BoardSource
 	Events func(station.Event)       // gets each event of the engine; must not block
 	Ended  func(runs []*station.Run) // gets the Runs of a board when they have ended; safe for concurrent use
+	Paused func(why error)           // gets why Runs pause, and nil when they go on; must not block
 }
 
 // A Controller runs the bays of one station. Its methods are safe for concurrent use.
@@ -56,7 +55,6 @@ type Controller struct {
 	checkpointed time.Time // of the newest checkpoint
 	auditBad     string    // why the registry cannot be read
 	unwritten    string    // why the last Run was not recorded
-	repeated     map[uuid.UUID]bool
 }
 
 // opened holds the parts of a Controller that exist only after Ready.
@@ -68,7 +66,7 @@ type opened struct {
 // New makes a Controller that starts no Run before Ready. When life ends, every Run ends.
 func New(life context.Context, record *instance.Record, options Options) *Controller {
 	c := &Controller{record: record, options: options, life: life, wake: make(chan struct{}, 1),
-		changed: make(chan struct{}), quiet: make(chan struct{}), repeated: map[uuid.UUID]bool{}}
+		changed: make(chan struct{}), quiet: make(chan struct{})}
 	close(c.quiet)
 	for _, spec := range options.Bays {
 		c.bays = append(c.bays, c.newBay(spec))
@@ -84,7 +82,7 @@ func (c *Controller) Ready(i *instance.Instance) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.opened = &opened{i, engine}
+	c.opened, c.checkpointed = &opened{i, engine}, i.Now() // the instance began with a checkpoint
 	if c.draining || c.closed {
 		engine.Drain()
 	}
@@ -121,6 +119,9 @@ func (c *Controller) Start(ctx context.Context, ask Start) error {
 func (c *Controller) begin(b *bayState, ask Start) error {
 	if err := c.whyNot(b); err != nil {
 		return err
+	}
+	if !ask.again {
+		b.resumed = 0
 	}
 	b.advance(ask)
 	ctx, cancel := context.WithCancel(c.life)
@@ -167,7 +168,7 @@ func (c *Controller) fit() error {
 // run enrols one board. It is the goroutine of the bay's Run.
 func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Station, ask Start) {
 	defer b.cancel()
-	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework})
+	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework, From: ask.from})
 	for _, run := range runs {
 		c.logTrouble(run)
 	}
@@ -257,10 +258,15 @@ func (c *Controller) Stop(ctx context.Context, bay, operator string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b, err := c.find(bay)
-	if err == nil && b.running && !b.committed {
+	if err != nil {
+		return err
+	}
+	if b.running && !b.committed {
 		b.cancel()
 	}
-	return err
+	b.lost = nil
+	c.tellChange()
+	return nil
 }
 
 // Drain starts no further Run, ends the Runs before sign, and returns when all Runs have

@@ -43,7 +43,7 @@ func closedStationWith(t *testing.T, dir workdir.Dir, boards string, how instanc
 	l := &environment{t: t, events: func(station.Event) {}}
 	bays := fixtures.Must(instance.ParseBays(boards))(t)
 	options := Options{Bays: bays, Boards: fixtures.Must(files.Boards(bays, instance.Images{Folder: "../../devices/firmware/build"}))(t),
-		Events: func(e station.Event) { l.events(e) }, Ended: func([]*station.Run) {}}
+		Events: func(e station.Event) { l.events(e) }, Ended: func([]*station.Run) {}, Paused: func(error) {}}
 	l.Controller = New(t.Context(), record, options)
 	l.Refresh(t.Context())
 	l.Operators = Operators{Controller: l.Controller, Badges: map[string]configs.Operator{"OP-1": {ID: "anna", Name: "Anna"}}}

@@ -59,9 +59,6 @@ func losesTheHSM(t *testing.T, typed bool) {
 	if rows[0].BoardID != rows[1].BoardID || rows[1].Ending != station.Fault {
 		t.Errorf("on record: %+v", rows)
 	}
-	if !l.repeated[rows[1].Run] || l.repeated[rows[0].Run] {
-		t.Errorf("counted as repeated: %v", l.repeated)
-	}
 	l.recorded("hsm.away", instance.LocalUser(), nil)
 	l.recorded("hsm.back", instance.LocalUser(), nil)
 	if l.last(2, ""); l.bays[0].lost != nil {

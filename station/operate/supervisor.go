@@ -115,6 +115,9 @@ func (c *Controller) probe(open opened) {
 	c.away = err
 	c.tellChange()
 	c.mu.Unlock()
+	if (err == nil) != (before == nil) {
+		c.options.Paused(err)
+	}
 	var noted error
 	switch {
 	case err != nil && before == nil:
@@ -135,21 +138,40 @@ func (c *Controller) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if b.lost == nil || c.away != nil || b.running {
-			continue
-		}
-		lost := b.lost
-		b.lost = nil
-		c.tellChange()
-		if b.resumed >= maxResumed {
-			continue
-		}
-		b.resumed++
-		if c.try(b, lost.ask, "starting again after the HSM was lost") {
-			c.repeated[lost.run.ID] = true
+		if b.lost != nil && c.away == nil && !b.running {
+			c.resumeBay(b)
 		}
 	}
 }
+
+// resumeBay starts the lost Run of a bay again, or keeps the Run while the clock is wrong. The
+// caller holds mu.
+func (c *Controller) resumeBay(b *bayState) {
+	const what = "starting again after the HSM was lost"
+	lost, err := b.lost, errTriedOften
+	if b.resumed < maxResumed {
+		err = c.begin(b, lost.ask)
+	}
+	switch {
+	case err == nil:
+		b.resumed++
+		c.record.Log.Info(what, "bay", lost.ask.Bay)
+		if lost.ask.repeated != nil {
+			lost.ask.repeated(lost.run)
+		}
+	case pauses(err):
+		return
+	default:
+		b.lost = nil
+		c.record.Log.Warn(what, "bay", lost.ask.Bay, "error", err)
+	}
+	c.tellChange()
+}
+
+var errTriedOften = errors.New("the Run was tried often enough")
+
+// pauses reports whether a refusal ends by itself: the HSM comes back, the clock is set.
+func pauses(err error) bool { return errors.Is(err, ErrHSMAway) || errors.Is(err, station.ErrClock) }
 
 // try starts a Run, and reports whether the Run was begun. The caller holds mu.
 func (c *Controller) try(b *bayState, ask Start, why string) bool {

@@ -3,6 +3,7 @@ package operate
 import (
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
 )
@@ -23,7 +24,10 @@ type Start struct {
 	// board did not pass.
 	NextBoard bool
 
-	ended func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
+	from     devices.Purpose           // of a Run that is started again: the purpose of the lost Run
+	again    bool                      // a lost Run is started again
+	repeated func(lost *station.Run)   // gets each Run of a batch that was started again; nil outside a batch
+	ended    func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
 }
 
 // Facts is the state that a screen shows beside the events of the engine.

@@ -40,6 +40,7 @@ type Row struct {
 	StopBay bool   // the bay starts no further Run until an operator acknowledges (I4)
 	Exit    Exit   // exit code of a command that returns the refusal
 	Next    string // next action, for people
+	HSM     bool   // true if a lost HSM can cause the refusal in the step sign
 	Screen  string // key of the next action in the screen's catalogue, empty if no Run ends with the word
 }
 

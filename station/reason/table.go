@@ -46,6 +46,12 @@ func rejects(word, screen, next string) Row { return row(Reject, word, screen, n
 func faults(word, screen, next string) Row  { return row(Fault, word, screen, next) }
 func aborts(word, screen, next string) Row  { return row(Aborted, word, screen, next) }
 
+// byHSM is for a Fault that a lost HSM can cause in the step sign.
+func byHSM(row Row) Row {
+	row.HSM = true
+	return row
+}
+
 // stops is a Reject that also stops the bay.
 func stops(word, screen, next string) Row {
 	r := rejects(word, screen, next)
@@ -173,8 +179,8 @@ var ofRuns = []Row{
 	faults("no-profile", stopLine, "name the profile in station.yaml (cose_profile), or ask for no certificate of that key"),
 	faults("grant-foreign", stopLine, ""),
 	faults("grant-used", stopLine, ""),
-	faults("unresolved", again, "try the board again: it gets a new serial number"),
-	faults("not-signed", again, "try the board again; if it happens again run `station doctor`: the HSM does not sign"),
+	byHSM(faults("unresolved", again, "try the board again: it gets a new serial number")),
+	byHSM(faults("not-signed", again, "try the board again; if it happens again run `station doctor`: the HSM does not sign")),
 	faults("already-active", stopLine, "enrol the board with --rework and a reason if it is to get a new certificate"),
 	faults("tls-first", stopLine, "enrol the board again: the Run for its TLS key comes first and vouches for the other key"),
 	faults("in-flight", again, ""),
@@ -183,9 +189,9 @@ var ofRuns = []Row{
 	faults("panic", stopLine, ""),
 	faults("no-board", insert, "check cable, port and image; `station doctor` opens each port"),
 	faults("clock", stopLine, "set the station's clock right; until then it signs nothing, because its log must not go back in time"),
-	faults("timeout", again, "check cable and supply, and try the board again"),
+	byHSM(faults("timeout", again, "check cable and supply, and try the board again")),
 	faults("registry", stopLine, "stop, and run `station doctor`: without its registry the station signs nothing"),
-	faults("signing", again, "stop, and run `station doctor`: the HSM does not sign"),
+	byHSM(faults("signing", again, "stop, and run `station doctor`: the HSM does not sign")),
 	faults("no-visit", stopLine, "compare network.address in station.yaml with this machine's address: the board came to another verifier"),
 	faults("verifier", stopLine, "stop, and run `station doctor`"),
 	faults("random", stopLine, ""),

@@ -190,8 +190,11 @@ func (w *writer) commit(batch []*call, fence fence) error {
 			continue
 		}
 		undo := w.undo()
-		if undo == nil && errors.Is(err, errAgain) {
-			return err
+		if errors.Is(err, errAgain) {
+			if undo == nil {
+				return err
+			}
+			err = nil // the database did not roll back: that is the error
 		}
 		return w.judge(errors.Join(err, undo))
 	}

@@ -31,6 +31,7 @@ type Progress struct {
 	running map[string]string
 	ended   int
 	counts  map[station.Ending]int
+	paused  error    // why Runs pause, nil while they do not
 	lines   []string // plain lines that are not written yet
 
 	stop  chan struct{}
@@ -114,6 +115,20 @@ func sentence(run *station.Run) string {
 	return text
 }
 
+// Pause takes notice that Runs pause, and why; nil says that they go on.
+func (p *Progress) Pause(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = why
+	switch {
+	case p.mode != progressPlain:
+	case why != nil:
+		p.lines = append(p.lines, "HSM is away, the batch waits: "+reason.OneLine(why))
+	default:
+		p.lines = append(p.lines, "HSM is back, the batch goes on")
+	}
+}
+
 // Finish draws for the last time and leaves the terminal on a new line.
 func (p *Progress) Finish() {
 	close(p.stop)
@@ -167,6 +182,9 @@ func (p *Progress) text() string {
 func (p *Progress) line() string {
 	text := fmt.Sprintf("%d of %d Runs: %d pass, %d reject, %d fault, %d aborted", p.ended, p.total,
 		p.counts[station.Pass], p.counts[station.Reject], p.counts[station.Fault], p.counts[station.Aborted])
+	if p.paused != nil {
+		text += " | HSM is away"
+	}
 	if len(p.running) > 0 {
 		text += fmt.Sprintf(" | %d on the line", len(p.running))
 		for bay, step := range p.running {

@@ -110,10 +110,10 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	defer func() { err = errors.Join(err, work.reports.Close()) }()
 
 	// 3. Do the Runs.
-	result, took, err := work.run(ctx, drain, report.NewProgress(c.stderr, mode))
+	result, started, took, err := work.run(ctx, drain, report.NewProgress(c.stderr, mode))
 
 	// 4. Write reports, table and exit code.
-	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(), Started: time.Now().Add(-took), Took: took}
+	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(), Started: started, Took: took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	err = errors.Join(err, report.WriteTable(c.stdout, result.Runs, result.Repeated, took), report.WriteAdvice(c.stdout, result.Runs))
 	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", dir.Certificates(), dir.Root())
@@ -143,33 +143,33 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 	if err != nil {
 		return nil, err
 	}
-	if err := a.openOrder(ctx, opened); err != nil {
-		return nil, err
-	}
 	reports, err := report.Open(opened.Dir, opened.Issuing.Raw, a.jsonl, a.junit) // no other process writes these files, because this process holds the registry's lock
 	if err != nil {
 		return nil, err
+	}
+	if err := a.openOrder(ctx, opened); err != nil {
+		return nil, errors.Join(err, reports.Close())
 	}
 	return &batchRun{a, opened, bays, boards, reports}, nil
 }
 
 // run enrols the boards and signs a checkpoint at the end.
-func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (result operate.Result, took time.Duration, err error) {
+func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (result operate.Result, started time.Time, took time.Duration, err error) {
 	controller := operate.New(ctx, w.opened.Record, operate.Options{Bays: w.bays, Boards: w.boards, Events: progress.Event,
-		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }})
+		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }, Paused: progress.Pause})
 	if err := controller.Ready(w.opened); err != nil {
-		return result, 0, err
+		return result, started, 0, err
 	}
 	defer context.AfterFunc(drain, controller.Close)()
 	supervisor := controller.Supervise(ctx)
 	progress.Expect(w.total(w.bays) * len(w.opened.Files.Keys()))
 	progress.Start()
-	started := time.Now()
+	started = time.Now()
 	result = controller.Enrol(ctx, operate.Batch{Count: w.count, Jobs: w.jobs, Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
 	took = time.Since(started)
 	progress.Finish()
 	supervisor.End()
-	return result, took, controller.End()
+	return result, started, took, controller.End()
 }
 
 // read checks the flags, and returns the bays and the mode of --progress.

@@ -2,12 +2,9 @@ package main
 
 import (
 	"errors"
-	"slices"
 
-	"hallmark/station"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
-	"hallmark/station/report"
 )
 
 // Exit codes, the same for every subcommand.
@@ -52,27 +49,11 @@ func codeOf(err error) int {
 	return int(reason.ExitOf(err))
 }
 
-// conclude returns an exitError for the result of a batch, or nil. trouble is an error outside of the Runs.
+// conclude turns a batch into the exit code. trouble is what went wrong beside the Runs.
 func conclude(result operate.Result, trouble error) error {
-	counts := report.Endings(result.Runs)
-	if trouble != nil {
-		counts[station.Fault]++
-	}
-	if result.Short != nil {
-		counts[endingOf(result.Short)]++
-	}
-	code := int(reason.ExitOfRuns(counts))
-	if code == exitPass {
+	code := result.Exit(trouble)
+	if code == reason.ExitPass {
 		return nil
 	}
-	return &exitError{code, errors.Join(result.Short, trouble)}
-}
-
-// endingOf returns the ending that counts for boards that were not begun. It is Fault if the
-// station could not go on, and Aborted if somebody stopped the station or a bay.
-func endingOf(short error) station.Ending {
-	if slices.ContainsFunc(reason.All(short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
-		return station.Fault
-	}
-	return station.Aborted
+	return &exitError{int(code), errors.Join(result.Short, trouble)}
 }

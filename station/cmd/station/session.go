@@ -81,6 +81,9 @@ func (s *session) end(supervisor *operate.Supervisor) error {
 	s.controller.WaitForRuns()
 	supervisor.End()
 	stopped := s.record.Note("station.stop", audit.Success, nil)
+	if s.lines != nil {
+		stopped = errors.Join(s.lines.Err(), stopped)
+	}
 	return errors.Join(s.reports.Errors(), s.reports.Close(), stopped, s.controller.End())
 }
 
@@ -123,7 +126,7 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 		return nil, err
 	}
 	s := &session{sessionPlan: p, record: record, reports: reports}
-	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add})
+	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused})
 	s.operators = operate.Operators{Controller: s.controller, Badges: p.badges}
 	s.checker = health.ForShift(record, s.prompts(), s.ready)
 	return s, s.begin(drain)
@@ -138,6 +141,17 @@ func (s *session) ready(opened *instance.Instance) (string, error) {
 func (s *session) event(e station.Event) {
 	if s.feed.Push(e); s.lines != nil {
 		s.lines.Event(e)
+	}
+}
+
+// paused says in lines of text why Runs pause. A screen shows it from the facts.
+func (s *session) paused(why error) {
+	switch {
+	case s.lines == nil:
+	case why != nil:
+		_ = s.lines.Say("HSM is away: " + reason.OneLine(why)) // end gives the error
+	default:
+		_ = s.lines.Say("HSM is back")
 	}
 }
 
