@@ -39,7 +39,7 @@ func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 	}
 }
 
-// anything lists events of a station and inputs of an operator, from which the test chooses at random.
+// anything sends a random event of a station, or a random input of an operator.
 func (d *driver) anything(random *rand.Rand, n int) {
 	bay := d.bays[random.IntN(len(d.bays))].name
 	switch random.IntN(6) {
