@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	answerSoon  = 10 * time.Second // for what should take milliseconds
-	answerDrain = 5 * time.Minute  // a Run has three minutes of its own
+	answerSoon  = 10 * time.Second // for calls that should take milliseconds
+	answerDrain = 5 * time.Minute  // the time-out of a Run alone is three minutes
 )
 
 func (m Model) bay() *bay { return &m.bays[m.selected] }
 
-// whyNotOperate says why this operator may change nothing just now.
+// whyNotOperate says why the operator cannot change anything at present.
 func (m Model) whyNotOperate() string {
 	switch {
 	case m.operator.ID == "":
@@ -132,7 +132,7 @@ func (m Model) whyNoDoctor() string {
 	return ""
 }
 
-// intend asks the station for something. The text said is shown when the station has done it.
+// intend calls the station. If the call succeeds, the screen shows the text said.
 func (m Model) intend(said string, do func(context.Context) error) tea.Cmd {
 	return m.ask(answerSoon, func(ctx context.Context) tea.Msg {
 		if err := do(ctx); err != nil {

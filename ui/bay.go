@@ -11,7 +11,7 @@ import (
 	"hallmark/station"
 )
 
-// A bay is what is known of one place on the bench. Its last Run stays until the next one starts.
+// A bay is the state of one bay on the screen. The bay keeps its last Run until the next Run starts.
 type bay struct {
 	name  string
 	facts BayFacts
@@ -47,8 +47,7 @@ func (b *bay) take(e station.Event, steps []string) {
 	}
 }
 
-// secondKey names the key that a Run is for, or nothing for the first key of a board: every board has that key, and
-// most have no other.
+// secondKey names the key of a Run, unless it is the TLS key: most boards have only a TLS key.
 func (m Model) secondKey(purpose devices.Purpose) string {
 	if purpose == devices.PurposeTLS {
 		return ""

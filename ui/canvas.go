@@ -15,7 +15,7 @@ type canvas struct {
 	theme *theme
 }
 
-// A cell holds one rune; the second cell of a wide one holds 0.
+// A cell holds one rune; the second cell of a wide rune holds 0.
 type cell struct {
 	r rune
 	s style
@@ -76,7 +76,7 @@ func (c *canvas) fill(x, y, w, h int, s style, r rune) {
 	}
 }
 
-// set changes a cell. Where it was one half of a wide character, the other half becomes a space.
+// set changes a cell. If the cell was one half of a wide character, the other half becomes a space.
 func (c *canvas) set(x, y int, to cell) {
 	row := c.cells[y*c.w : (y+1)*c.w]
 	if row[x].r == 0 && x > 0 {

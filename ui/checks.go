@@ -11,8 +11,8 @@ import (
 
 const findingColumn = 28
 
-// checkLines is the table: a word, a name, a finding, and what to do. The finding of a check that went well is cut to one
-// line if brief is not 0. Of other checks nothing is cut.
+// checkLines returns the table of checks: state, name, finding and next action. If brief is not 0, the finding of a check
+// that passed is cut to one line. The other findings are complete.
 func (m Model) checkLines(w, brief int) []textLine {
 	p := &page{m: m, w: w}
 	for _, check := range m.checks.checks {

@@ -179,7 +179,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	}
 }
 
-// drawHeld draws a bay that takes no part, and why.
+// drawHeld draws a skipped or stopped bay, and the reason.
 func (m Model) drawHeld(c *canvas, r rect, s style, word, why, next string) {
 	c.fill(r.x, r.y, r.w, 1, s, ' ')
 	c.centre(r.x, r.y, r.w, s, word)
@@ -219,7 +219,7 @@ func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	}
 }
 
-// elapsed shows a time that runs. It has no tenths: nobody can read them.
+// elapsed shows the time of a running Run, without tenths of a second, because they change too fast to read.
 func elapsed(s float64) string {
 	whole := max(0, int(s))
 	if whole < 100 {

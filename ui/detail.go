@@ -15,7 +15,7 @@ import (
 	"hallmark/station"
 )
 
-// The detail of one Run: what its events said, and what is on record as soon as it is read.
+// The detail of one Run: first the content of its events, and then also the registry's record of the Run.
 
 type detailView struct {
 	run         station.Run
@@ -89,7 +89,7 @@ func (m Model) detailText() string {
 	return b.String()
 }
 
-// current is the Run of the detail. While it runs, its bay knows more than what was known when the detail was opened.
+// current returns the Run of the detail. While the Run is under way, current takes the newer state from the bay.
 func (m Model) current() station.Run {
 	for i := range m.bays {
 		if m.bays[i].begun && m.bays[i].run.ID == m.detail.run.ID {

@@ -4,14 +4,14 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A dialog asks before something that cannot be undone. Where there are choices, one must be
-// made first. Then only the confirm key of the language confirms. Escape closes the dialog; enter, scans and
-// every other key do nothing.
+// A dialog asks for confirmation before an action that cannot be undone. If the dialog has choices, the operator must
+// choose first. Only the confirm key of the language confirms. Escape closes the dialog. Enter, scans and all other
+// keys do nothing.
 type dialog struct {
 	title, text string
 	choices     []string
 	choice      int // 1 is the first, 0 none yet
-	// valid reports whether what the dialog asks about is still there. nil: always.
+	// valid reports whether the subject of the dialog still exists. nil: always.
 	valid func(Model) bool
 	do    func(m Model, choice string) (Model, tea.Cmd)
 }

@@ -17,7 +17,7 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// A fakeStation stands in for the rest of the station, in memory. It notes what it is asked for.
+// A fakeStation replaces the rest of the station, in memory. It notes each call.
 type fakeStation struct {
 	mu      sync.Mutex
 	asked   []string
@@ -27,9 +27,9 @@ type fakeStation struct {
 	rows    []Row
 	detail  Detail
 	checks  []Check
-	refusal error // of Line and Bays
+	refusal error // error of Controller and Bays
 	pins    []string
-	kept    []byte // the PIN slice itself, to see that it is wiped
+	kept    []byte // the slice of the PIN, to check that it is wiped
 	queries []Query
 }
 
@@ -141,7 +141,7 @@ func newFakeStation() *fakeStation {
 	}
 }
 
-// A driver runs a Model as the program would, one message at a time, with a clock of its own.
+// A driver runs a Model as the program does, one message at a time, with its own clock.
 type driver struct {
 	t *testing.T
 	Model
@@ -184,7 +184,7 @@ func open(t *testing.T, s *fakeStation, o Options, w, h int) *driver {
 	return d
 }
 
-// send hands messages to the model and does what its commands ask for, timers excepted.
+// send passes messages to the model and runs its commands, except timers.
 func (d *driver) send(msgs ...tea.Msg) {
 	d.t.Helper()
 	for _, msg := range msgs {
@@ -248,7 +248,7 @@ func (d *driver) scan(label string) {
 	d.send(tea.KeyPressMsg{Code: tea.KeyEnter})
 }
 
-// shows fails the test unless the screen has the text.
+// shows checks that the screen has the text.
 func (d *driver) shows(text string) {
 	d.t.Helper()
 	if !strings.Contains(d.View(), text) {

@@ -11,14 +11,14 @@ import (
 )
 
 // A Feed carries events and log lines to the screen. Push and Log never block and may be
-// called from any goroutine; the screen takes what has come, at most every interval.
-// A newer step of a Run replaces an older one that was not drawn, so what waits
-// is bounded by the number of bays.
+// called from any goroutine. The screen takes all waiting events, at most once in each interval.
+// A newer step of a Run replaces an older step that was not drawn yet, so the number of
+// waiting events is bounded by the number of bays.
 type Feed struct {
 	interval time.Duration
 	wake     chan struct{} // holds one element when something waits
 
-	mu     sync.Mutex // covers what follows
+	mu     sync.Mutex // covers the following fields
 	events []station.Event
 	logs   []LogLine
 }
@@ -29,7 +29,7 @@ const (
 	keptEvents      = 4096
 )
 
-// NewFeed makes a Feed. An interval of 0 means 100 ms: soon enough for an eye, and the CPU is left to the Runs.
+// NewFeed makes a Feed. An interval of 0 means 100 ms: people do not see more, and the Runs need the CPU.
 func NewFeed(interval time.Duration) *Feed {
 	if interval <= 0 {
 		interval = defaultInterval
@@ -84,7 +84,7 @@ func (f *Feed) rouse() {
 	}
 }
 
-// feedMsg holds what has come since the last feedMsg.
+// feedMsg holds the events and log lines since the last feedMsg.
 type feedMsg struct {
 	events []station.Event
 	logs   []LogLine
@@ -93,7 +93,7 @@ type feedMsg struct {
 // EventMsg hands one event to a Model directly, for programs that have no Feed.
 type EventMsg struct{ Event station.Event }
 
-// next waits until something comes, and gives all that came within the interval after that.
+// next waits for an event or a log line, and returns everything that comes within the interval after that.
 func (f *Feed) next(ctx context.Context) tea.Cmd {
 	return func() tea.Msg {
 		select {

@@ -10,13 +10,13 @@ import (
 	"hallmark/station/workdir"
 )
 
-// The interfaces of this file are called from goroutines of their own, several
+// The screen calls the interfaces of this file from separate goroutines, several
 // at a time, and never from the goroutine that draws. Each ctx has a deadline.
 // Errors are shown to the operator in one line, as they are, unless they wrap
 // one of the sentinels that the catalogue has words for (see refusal.go).
 
 // Interfaces are the parts of the station that the screen calls. Controller, Bays and
-// Facts must be set. Where another one is nil, its keys say that it is not there.
+// Facts must be set. If another field is nil, its keys say that the station does not have this part.
 type Interfaces struct {
 	Controller Controller
 	Bays       Bays
@@ -32,22 +32,21 @@ type Interfaces struct {
 
 // Controller starts and ends Runs. The events of the Feed say how they go.
 type Controller interface {
-	// Start begins a Run in a bay, or tries its board again, and returns as soon
-	// as that is decided. It refuses a bay that is running, skipped or stopped.
+	// Start starts a Run in a bay, and returns at once. It refuses a bay that is
+	// running, skipped or stopped.
 	Start(ctx context.Context, s Start) error
-	// Stop ends the Run of one bay. As at a drain, a Run is not cut between
-	// signing and recording: it then goes to its end.
+	// Stop ends the Run of one bay. A Run that has reached sign goes to its end.
 	Stop(ctx context.Context, bay, operator string) error
-	// Drain starts nothing more, ends what may be ended, and returns when all Runs have ended.
+	// Drain starts no further Run, ends the Runs before sign, and returns when all Runs have ended.
 	Drain(ctx context.Context, operator string) error
 }
 
-// Bays says which bays take part. Each call goes on record with its operator
+// Bays changes which bays take part. Each call is recorded with its operator
 // before it returns nil.
 type Bays interface {
-	// Skip takes a bay out, or back in when reason is empty.
+	// Skip takes a bay out of work, or back into work when reason is empty.
 	Skip(ctx context.Context, bay, reason, operator string) error
-	// Acknowledge lets a bay go on that stopped because of a clone or a known identity (I4).
+	// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
 	Acknowledge(ctx context.Context, bay, operator string) error
 	// Automatic switches whether a Run starts by itself when a board appears.
 	Automatic(ctx context.Context, on bool, operator, order string) error
@@ -58,7 +57,7 @@ type FactsSource interface {
 	Facts(ctx context.Context) (Facts, error)
 }
 
-// Badges knows the operators. Both calls go on record.
+// Badges signs operators in and out. Both calls are recorded in the audit log.
 type Badges interface {
 	// SignIn refuses an unknown badge with an error that wraps operate.ErrUnknownBadge.
 	SignIn(ctx context.Context, badge string) (Operator, error)
@@ -67,8 +66,8 @@ type Badges interface {
 
 // Orders switches the work order.
 type Orders interface {
-	// Switch refuses with station.ErrUnknownOrder what is not open and with
-	// station.ErrQuota what is complete.
+	// Switch refuses an order that is not open with station.ErrUnknownOrder, and a
+	// complete order with station.ErrQuota.
 	Switch(ctx context.Context, id, operator string) (Order, error)
 }
 
@@ -77,12 +76,12 @@ type History interface {
 	Search(ctx context.Context, q Query) ([]Row, error)
 }
 
-// Details tells what is known of one Run beyond what its events said.
+// Details reads the record of one Run.
 type Details interface {
 	Detail(ctx context.Context, run uuid.UUID) (Detail, error)
 }
 
-// Doctor examines the bench, as `station doctor` does.
+// Doctor checks the station in the same way as `station doctor`.
 type Doctor interface {
 	// Examine sends each check when it ends and closes the channel after the last one,
 	// or when ctx is done. The verifier's self-test is among the checks.
@@ -101,7 +100,7 @@ type Copier interface {
 	Copy(ctx context.Context, text string) (where string, err error)
 }
 
-// What the interfaces speak of is defined where it is made.
+// The types of the interfaces are defined in the packages that make their values.
 type (
 	Start      = operate.Start
 	Facts      = operate.Facts

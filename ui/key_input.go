@@ -48,7 +48,7 @@ func (m Model) holdCharacter(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return next, hold
 }
 
-// undoHeld shows again what was there before a character that turned out to be no key.
+// undoHeld restores the state before a held character that was no key.
 func (m Model) undoHeld() Model {
 	if was := m.held.before; was != nil {
 		m.screen, m.selected, m.scroll, m.helpShown = was.screen, was.selected, was.scroll, was.helpShown
@@ -58,7 +58,8 @@ func (m Model) undoHeld() Model {
 	return m
 }
 
-// holdEnded decides about the held characters when nothing came after them: one is a key, several are a scan without its end.
+// holdEnded decides about the held characters if no other character follows: one character is a key, several are a scan
+// without its end.
 func (m Model) holdEnded(msg heldMsg) (Model, tea.Cmd) {
 	if msg.turn != m.held.turn || m.held.held == "" {
 		return m, nil
@@ -79,7 +80,7 @@ func (m Model) holdEnded(msg heldMsg) (Model, tea.Cmd) {
 	return m.act(tea.KeyPressMsg{Text: held})
 }
 
-// pasted refuses pasted text: nobody typed or scanned it. Only a search takes it.
+// pasted refuses pasted text, because nobody typed or scanned it. Only a search accepts pasted text.
 func (m Model) pasted(text string) (Model, tea.Cmd) {
 	m.held = m.held.drop()
 	if m.field != nil && m.field.purpose == fieldSearch && !m.locked {
@@ -91,7 +92,7 @@ func (m Model) pasted(text string) (Model, tea.Cmd) {
 	return m.refuse(m.t("scan.pasted")), nil
 }
 
-// act does what one key asks for.
+// act does the action of one key.
 func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	m.notice = notice{}
 	switch {
@@ -119,7 +120,7 @@ func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return m.refuse(m.unknownKey(msg)), nil
 }
 
-// unknownKey says that this screen does not have the key, and which screen does.
+// unknownKey says that this screen does not have the key, and names the screen that has it.
 func (m Model) unknownKey(msg tea.KeyPressMsg) string {
 	name := m.clean(cmp.Or(msg.Text, msg.String()))
 	if m.screen != screenDashboard && (isDigit(msg.Text) || slices.ContainsFunc(m.dashboardActions(), func(a action) bool { return a.key.matches(msg) })) {
@@ -189,7 +190,7 @@ func (f *field) insert(r rune) *field {
 		next.text = append(f.text[:len(f.text):len(f.text)], r)
 	}
 	if f.secret && len(f.text) > 0 {
-		wipe(f.text) // the older copy
+		wipe(f.text) // overwrites the older copy
 	}
 	return &next
 }
@@ -231,7 +232,7 @@ func (m Model) fieldKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return m, nil
 }
 
-// insert adds the characters of a key to the open field, apart from those that show nothing.
+// insert adds the printable characters of a key to the open field.
 func (m Model) insert(text string) Model {
 	m.notice = notice{}
 	for _, r := range text {
@@ -242,7 +243,7 @@ func (m Model) insert(text string) Model {
 	return m
 }
 
-// submit hands the text of the field to what asked for it.
+// submit passes the text of the field to the action that opened the field.
 func (m Model) submit() (Model, tea.Cmd) {
 	purpose, text := m.field.purpose, strings.TrimSpace(string(m.field.text))
 	if purpose == fieldPIN {

@@ -17,7 +17,7 @@ type keyboard struct {
 	given atomic.Int64 // octets of characters
 }
 
-// newKeyboard makes a keyboard of a terminal. For other input there is none.
+// newKeyboard makes a keyboard of a terminal. It returns nil for other input.
 func newKeyboard(in io.Reader) *keyboard {
 	if file, ok := in.(*os.File); ok {
 		return &keyboard{File: file}
@@ -27,7 +27,7 @@ func newKeyboard(in io.Reader) *keyboard {
 
 const escape = 0x1b
 
-// Read counts what it gives.
+// Read counts the characters that it returns.
 func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.File.Read(p)
 	k.given.Add(characters(p[:n]))

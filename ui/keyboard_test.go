@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// typingOn gives a bench whose keyboard is a terminal.
+// typingOn opens a screen whose keyboard is a terminal.
 func typingOn(t *testing.T) (*driver, *terminal) {
 	t.Helper()
 	term := newTerminal(t, 80, 24)
@@ -25,7 +25,7 @@ func typingOn(t *testing.T) (*driver, *terminal) {
 
 func (d *driver) held1(waited bool) { d.send(heldMsg{turn: d.held.turn, waited: waited}) }
 
-// reads reads so many octets that were typed.
+// reads reads n octets that were typed.
 func (k *keyboard) reads(t *testing.T, n int) {
 	t.Helper()
 	for octets := make([]byte, n); n > 0; {
@@ -73,7 +73,7 @@ func TestACharacterBehindWhichMoreWaitsInTheTerminalIsNoKey(t *testing.T) {
 
 func TestAWrongCountHoldsUpOneKeyOnly(t *testing.T) {
 	d, _ := typingOn(t)
-	d.keyboard.given.Store(3) // two octets that came to nothing
+	d.keyboard.given.Store(3) // two octets that led to no character
 	d.send(keyPress("1"))
 	d.held1(false)
 	d.asked("")

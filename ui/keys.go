@@ -43,7 +43,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 	}
 }
 
-// An action is a key, what it does, and why it does nothing just now.
+// An action is a key with its function, and with the reason why the key does nothing at present.
 type action struct {
 	key   binding
 	why   func(Model) string // empty: it works; nil: it always works

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longestInput is more than a label or a command has, in octets. Of a longer line, which somebody
-// pasted, ReadLines drops the rest.
+// longestInput is longer than every label and command, in octets. A longer line is pasted text; ReadLines drops the
+// rest of the line.
 const longestInput = 256
 
-// ReadLines hands lines on until there are no more, or ctx ends, and then closes entered.
+// ReadLines sends lines to entered until the input or ctx ends, and then closes entered.
 func ReadLines(ctx context.Context, input io.Reader, entered chan<- string) error {
 	defer close(entered)
 	in := bufio.NewReaderSize(interruptible(ctx, input), longestInput)
@@ -39,7 +39,7 @@ func ReadLines(ctx context.Context, input io.Reader, entered chan<- string) erro
 	}
 }
 
-// interruptible makes reads from a file end, as at its end, when ctx does.
+// interruptible makes reads from a file end when ctx ends, as at the end of the file.
 func interruptible(ctx context.Context, in io.Reader) io.Reader {
 	if file, ok := in.(*os.File); ok {
 		return &waiting{ctx, file}
@@ -52,7 +52,7 @@ type waiting struct {
 	*os.File
 }
 
-// waitLook is how often a wait for input looks whether it is still wanted, in milliseconds.
+// waitLook is the interval in milliseconds at which a wait for input checks ctx.
 const waitLook = 100
 
 func (w *waiting) Read(b []byte) (int, error) {

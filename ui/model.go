@@ -15,7 +15,7 @@ import (
 // Model is the state of the screen. It is a value: Update gives another Model and changes nothing that an
 // older one shares, so a Model can be drawn while the next one is made.
 type Model struct {
-	ctx   context.Context // its end ends every command
+	ctx   context.Context // when ctx ends, every command ends
 	o     Options
 	theme *theme
 	keys  keymap
@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 	return m, nil
 }
 
-// t gives a text of the catalogue in characters that the terminal has.
+// t returns a text of the catalogue, in characters that the terminal can show.
 func (m Model) t(key string, args ...any) string {
 	text := m.o.Texts.Text(key, args...)
 	if m.o.ASCII {
@@ -120,7 +120,7 @@ func (m Model) cleanText(s string) string {
 	return s
 }
 
-// Init starts the clock, the feed and, where no PIN is asked for, the checks.
+// Init starts the clock and the feed. It also starts the checks, unless the operator must type the PIN first.
 func (m Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts(), m.recall()}
 	if m.screen == screenStart && m.unlocked {
@@ -139,9 +139,9 @@ type (
 		facts Facts
 		err   error
 	}
-	// resultMsg says whether the station did what it was asked for.
+	// resultMsg is the result of a call of the station.
 	resultMsg struct {
-		said string // text when it worked, empty for none
+		said string // text after a success, may be empty
 		err  error
 	}
 	digitMsg  struct{ digits string }
@@ -162,7 +162,7 @@ func (m Model) tick() tea.Cmd {
 	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{m.o.Now(), facts()} })
 }
 
-// askFacts asks for the facts once. An error comes as a factsMsg, too: a resultMsg would lead to the next question.
+// askFacts asks for the facts once. An error also comes as a factsMsg, because a resultMsg would start the next askFacts.
 func (m Model) askFacts() tea.Cmd {
 	asked := m.ask(2*time.Second, func(ctx context.Context) tea.Msg {
 		facts, err := m.o.Facts.Facts(ctx)
@@ -177,7 +177,7 @@ func (m Model) askFacts() tea.Cmd {
 	}
 }
 
-// ask makes slow work a command with a bound on its time. A panic becomes an error.
+// ask makes a command with a time-out from slow work. A panic becomes an error.
 func (m Model) ask(bound time.Duration, do func(context.Context) tea.Msg) tea.Cmd {
 	return func() (msg tea.Msg) {
 		ctx, cancel := context.WithTimeout(m.ctx, bound)
@@ -191,7 +191,7 @@ func (m Model) ask(bound time.Duration, do func(context.Context) tea.Msg) tea.Cm
 	}
 }
 
-// Update takes a message. A panic in it keeps the model as it was.
+// Update handles a message. After a panic the model stays as it was.
 func (m Model) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -202,7 +202,7 @@ func (m Model) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 	return m.update(msg)
 }
 
-// revive keeps the clock and the feed going when their message was the one that panicked.
+// revive starts the clock or the feed again if the handling of their message panicked.
 func (m Model) revive(msg tea.Msg) tea.Cmd {
 	switch msg.(type) {
 	case tickMsg:

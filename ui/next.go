@@ -5,7 +5,7 @@ import (
 	"hallmark/station/reason"
 )
 
-// nextAction says what the operator does now that a Run has ended.
+// nextAction returns the next action of the operator after a Run.
 func (m Model) nextAction(bay int, ending station.Ending, word string) string {
 	return m.t(reason.ScreenKey(ending, word), m.bayKey(bay))
 }

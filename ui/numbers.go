@@ -21,7 +21,7 @@ func (m Model) drawNumbers(c *canvas, r rect) {
 	m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
 }
 
-// rate shows the boards per hour, or from when on that number will be known.
+// rate shows the boards per hour, or the time from which the number is known.
 func (m Model) rate() string {
 	switch working := m.shift.working(); {
 	case working.IsZero():

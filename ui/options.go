@@ -11,7 +11,7 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// Options is what New needs beside a context.
+// Options are the options of New.
 type Options struct {
 	Interfaces
 	Texts    *catalogue.Catalogue
@@ -35,7 +35,7 @@ type Options struct {
 	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
 }
 
-// MaxBays is how many bays the screen has a place for.
+// MaxBays is the greatest number of bays on the screen.
 const MaxBays = 32
 
 // Refusals of New.

@@ -36,7 +36,7 @@ func startPainter(out io.Writer, failed func()) *painter {
 	return p
 }
 
-// show gives the painter a newer state and does not wait. Only one goroutine may call show.
+// show passes a newer state to the painter, and does not wait. Only one goroutine may call show.
 func (p *painter) show(m Model) {
 	select {
 	case <-p.next: // an older state that was not drawn yet
@@ -109,11 +109,12 @@ func (p *painter) paint(m *Model) error {
 	return nil
 }
 
-// nearby is the longest gap of unchanged cells that is written, too: to move the cursor over it takes as many octets.
+// nearby is the longest gap of unchanged cells that is written again, because moving the cursor over the gap takes as many
+// octets.
 const nearby = 8
 
-// changes writes what turns a terminal that shows old into one that shows c. Only the cursor is moved: what a
-// terminal does when it erases, inserts or scrolls depends on its kind.
+// changes writes what turns a terminal that shows old into one that shows c. It only moves the cursor,
+// because terminals differ in how they erase, insert and scroll.
 func (c *canvas) changes(b *strings.Builder, old *canvas) {
 	current := plain
 	for y := range c.h {

@@ -16,7 +16,7 @@ import (
 	"hallmark/station"
 )
 
-// Whatever is shown before, what the painter writes makes the terminal show the screen.
+// After the painter has written, the terminal shows the new screen, whatever it showed before.
 func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 	for _, colour := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(1, 2))
@@ -39,7 +39,7 @@ func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 	}
 }
 
-// anything is what may happen on a bench, and what an operator may do.
+// anything sends a random event of a station, or a random input of an operator.
 func (d *driver) anything(random *rand.Rand, n int) {
 	bay := d.bays[random.IntN(len(d.bays))].name
 	switch random.IntN(6) {
@@ -100,7 +100,7 @@ func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	}
 }
 
-// A slowTerminal takes a write only when it is let.
+// A slowTerminal does a write only when the test allows it.
 type slowTerminal struct {
 	display *pty.Display
 	asked   chan struct{} // a write has begun
@@ -151,7 +151,7 @@ func TestATerminalThatTakesNothingDoesNotHoldUpTheEnd(t *testing.T) {
 	close(s.let)
 }
 
-// A stuckTerminal takes so many writes, and blocks in the next one.
+// A stuckTerminal does a number of writes, and blocks in the next write.
 type stuckTerminal struct {
 	takes int
 	stuck chan struct{} // closed when the terminal is stuck
@@ -196,7 +196,7 @@ func TestATerminalThatIsGoneEndsTheScreenOnly(t *testing.T) {
 	restoredInput(t, term)
 }
 
-// A dying terminal takes so many writes.
+// A dying terminal does a number of writes, and then fails.
 type dying struct {
 	io.Writer
 	after int

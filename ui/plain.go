@@ -13,9 +13,9 @@ import (
 // consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
 // cursor. Its methods are safe for concurrent use.
 type Plain struct {
-	mu    sync.Mutex // covers what follows
+	mu    sync.Mutex // covers the following fields
 	w     io.Writer
-	m     Model // for its texts; it is never drawn
+	m     Model // only for its texts; the model is never drawn
 	steps bool
 	err   error
 }

@@ -14,7 +14,7 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// What a Run can end with has a text and a next action in each language.
+// Each reason of a Run has a text and a next action in each language.
 func TestEachReasonOfARunHasTextsInEachLanguage(t *testing.T) {
 	for _, language := range catalogue.Languages() {
 		texts := load(t, language)
@@ -74,7 +74,7 @@ func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
 	}
 }
 
-// nextActions gives the keys of what an operator is told after a Run.
+// nextActions returns the catalogue keys of all next actions.
 func nextActions() (keys []string) {
 	for _, row := range reason.Rows() {
 		keys = append(keys, reason.ScreenKey(row.Ending, row.Word))
@@ -82,7 +82,7 @@ func nextActions() (keys []string) {
 	return append(keys, reason.ScreenKey(station.Pass, ""))
 }
 
-// A bad board is never tried again by habit, and what is no board's fault sets none aside.
+// The next action for a bad board is never a second try. The next action after a Fault never sets the board aside.
 func TestTheNextActionFitsTheEnding(t *testing.T) {
 	again := []string{"next.again", "next.reseat", "next.insert", "next.shift"}
 	for _, row := range reason.Rows() {

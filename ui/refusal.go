@@ -8,10 +8,10 @@ import (
 	"hallmark/station/reason"
 )
 
-// What the program returns when the screen itself gave way; Runs go on.
+// Errors of the screen itself. Runs go on after such an error.
 var ErrScreen = errors.New("the screen gave way: use --plain")
 
-// errorText gives an error in the operator's language where the catalogue has its word, otherwise as it is.
+// errorText returns an error in the operator's language. If the catalogue has no text for the error, the error stays as it is.
 func (m Model) errorText(err error) string {
 	for _, row := range reason.All(err) {
 		if key := "refused." + row.Word; m.o.Texts.Has(key) {

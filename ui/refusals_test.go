@@ -2,7 +2,7 @@ package ui
 
 import "hallmark/station/reason"
 
-// What an HSM says of a PIN.
+// Errors of an HSM about a PIN.
 var (
 	errPINRefused = reason.New("pin-wrong", "PIN refused by the token")
 	errPINLast    = reason.New("pin-final-try", "PIN on its final try")

@@ -11,7 +11,7 @@ import (
 )
 
 // Run shows the screen on a terminal until the operator leaves or ctx ends, and then
-// leaves the terminal as it was. Signals are the caller's: SIGHUP and SIGTERM
+// leaves the terminal as it was. The caller handles signals: SIGHUP and SIGTERM
 // should drain the station and end ctx. An error that wraps ErrScreen says that only the screen
 // ended; Runs go on, and the caller may go on with a [Plain].
 func Run(ctx context.Context, o Options, in io.Reader) (err error) {
@@ -21,7 +21,7 @@ func Run(ctx context.Context, o Options, in io.Reader) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}
-	// With this variable bubbletea writes all that is typed, a PIN too, into a file.
+	// With this variable bubbletea writes everything that is typed into a file, also a PIN.
 	if err := os.Unsetenv("TEA_TRACE"); err != nil {
 		return fmt.Errorf("opening the screen: %w", err)
 	}

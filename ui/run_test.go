@@ -12,7 +12,7 @@ import (
 	"hallmark/station"
 )
 
-// A terminal is one with somebody reading its screen, who fails the test when it does not show what it must.
+// A terminal fails the test if the screen does not show the expected text in time.
 type terminal struct {
 	*pty.Terminal
 	t *testing.T
@@ -47,7 +47,7 @@ func (t *terminal) waitForAfter(from int, text string) {
 	}
 }
 
-// typeText types no sooner than a person could after the key before.
+// typeText waits before it types, because the screen takes faster input for a scan.
 func (t *terminal) typeText(text string) {
 	t.t.Helper()
 	time.Sleep(2 * keyHold)
@@ -56,7 +56,7 @@ func (t *terminal) typeText(text string) {
 	}
 }
 
-// onTerminal runs the screen on a real pseudo-terminal; the channel gives how it ended.
+// onTerminal runs the screen on a real pseudo-terminal. The channel gets the result of Run.
 func onTerminal(t *testing.T, ctx context.Context, s *fakeStation) (*terminal, Options, <-chan error) {
 	t.Helper()
 	term := newTerminal(t, 100, 30)
@@ -121,7 +121,7 @@ func restored(t *testing.T, term *terminal) {
 	restoredInput(t, term)
 }
 
-// restoredInput checks that the terminal shows again what is typed, and gathers it in lines.
+// restoredInput checks that the terminal echoes typed text again and reads whole lines.
 func restoredInput(t *testing.T, term *terminal) {
 	t.Helper()
 	state, err := unix.IoctlGetTermios(int(term.Program.Fd()), unix.TCGETS)

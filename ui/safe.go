@@ -8,8 +8,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Text from boards, scanners, databases and errors may hold anything. Each such text goes
-// through clean before it is drawn.
+// Text from boards, scanners, databases and errors may hold any octets. clean makes each such text safe before
+// the screen draws it.
 
 const (
 	longestLabel = 512  // runes of one label; the rest is cut
@@ -74,7 +74,7 @@ func width(s string) int {
 	return columns
 }
 
-// clip cuts a clean text to columns; what was cut shows as the ellipsis, one column wide.
+// clip cuts a clean text to columns. An ellipsis of one column shows that text was cut.
 func clip(s string, columns int, ellipsis string) string {
 	if width(s) <= columns {
 		return s
@@ -137,7 +137,7 @@ func wrap(s string, columns, limit int, ellipsis string) []string {
 	return lines
 }
 
-// cut gives as much of the beginning of s as fits, at least one rune.
+// cut returns the longest beginning of s that fits, at least one rune.
 func cut(s string, columns int) string {
 	used := 0
 	for i, r := range s {

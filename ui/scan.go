@@ -28,10 +28,10 @@ type scanBuffer struct {
 	before *Model
 }
 
-// heldMsg says that nothing came after a character for as long as it may be held.
+// heldMsg says that the hold time of a character is over and no other character came.
 type heldMsg struct {
 	turn   int
-	waited bool // a second time, for characters that were on their way
+	waited bool // the second wait, because characters were still on their way
 }
 
 // take adds characters that came together.
@@ -72,7 +72,7 @@ type Prefixes struct{ Badge, Order, Bay string }
 // Labels that the documentation shows how to print.
 func defaultPrefixes() Prefixes { return Prefixes{Badge: "OP-", Order: "WO-", Bay: "BAY-"} }
 
-// readScan tells what was scanned. The prefix of a badge or an order is a part of its name, the prefix of a bay
+// readScan returns kind and content of a label. The prefix of a badge or an order is a part of its name, the prefix of a bay
 // is not.
 func (p Prefixes) readScan(text string) (scanKind, string) {
 	text = strings.TrimSpace(text)

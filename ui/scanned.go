@@ -89,7 +89,7 @@ func (m Model) scannedKnown(i int, id string) (Model, tea.Cmd) {
 	return m.startExpecting(id)
 }
 
-// short is the beginning of a BoardID, which is what people compare.
+// short returns the beginning of a BoardID, because people compare only the beginning.
 func short(id string) string {
 	if id == "" {
 		return "?"

@@ -57,7 +57,7 @@ type earlierMsg struct {
 	err     error
 }
 
-// recall reads and counts the Runs that ended before the screen was opened.
+// recall reads the Runs that ended before the screen was opened, and counts them.
 func (m Model) recall() tea.Cmd {
 	if m.o.Earlier == nil {
 		return nil
@@ -73,7 +73,7 @@ func (m Model) recall() tea.Cmd {
 	})
 }
 
-// recalled counts the Runs on record, then those that have ended meanwhile, each Run once.
+// recalled counts the recorded Runs, and then the Runs that have ended meanwhile. Each Run counts once.
 func (m Model) recalled(msg earlierMsg) Model {
 	live := slices.DeleteFunc(slices.Clone(m.live), func(r station.Run) bool { return msg.counted[r.ID] })
 	m.live, m.o.Earlier = nil, nil
@@ -159,10 +159,10 @@ func (s shift) slowest() string {
 	return name
 }
 
-// enough is how long a shift must have worked before its rate means anything.
+// enough is the working time after which the rate of a shift is meaningful.
 const enough = 2 * time.Minute
 
-// working is when this shift began its first Run, zero when it has had none.
+// working returns the begin of the first Run of this shift, or zero if the shift has no Run.
 func (s shift) working() time.Time {
 	if s.first.Before(s.began) && !s.first.IsZero() {
 		return s.began

@@ -12,7 +12,7 @@ import (
 	"hallmark/station"
 )
 
-// begun is a shift that began at 14:00 and another that begins at 22:00.
+// begun returns the begin of a shift: 14:00 or 22:00.
 func begun(now time.Time) time.Time {
 	if evening := at(8 * 3600); !now.Before(evening) {
 		return evening

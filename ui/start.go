@@ -8,8 +8,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// The start of a shift: the operator types the PIN where one is asked for, then every part of the station is
-// checked, the verifier's self-test among them. The screen of the doctor shows the same list.
+// The start of a shift: the operator types the PIN if the station needs one. Then every part of the station is
+// checked, also with the verifier's self-test. The screen of the doctor shows the same list.
 
 type checksView struct {
 	turn    int // of the newest checks; the results of older ones are dropped
@@ -19,7 +19,7 @@ type checksView struct {
 	cancel  context.CancelFunc
 }
 
-// checkMsg is one check, or the end of them.
+// checkMsg is the result of one check, or the end of all checks.
 type checkMsg struct {
 	turn  int
 	check Check
@@ -141,7 +141,8 @@ func (m Model) begin() (Model, tea.Cmd) {
 	return m, nil
 }
 
-// unlock hands the PIN over and overwrites it. A label is no PIN: it is refused and costs no try.
+// unlock passes the PIN to the station, and overwrites it. It refuses a label, because a label is no PIN and must not use
+// up a try.
 func (m Model) unlock() (Model, tea.Cmd) {
 	typed := m.field.text
 	defer wipe(typed)

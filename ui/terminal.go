@@ -22,9 +22,9 @@ const (
 	giveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
 )
 
-// takeTerminal makes the terminal ready for the screen: each key comes at once and is not shown. The function give
-// makes the terminal as it was. The terminal is asked nothing: a serial console does not answer, and an answer that
-// comes late, or in two parts, would be taken for keys.
+// takeTerminal prepares the terminal for the screen: the program gets each key at once, and the terminal does not show
+// the key. The function give restores the terminal. takeTerminal asks the terminal nothing, because a serial console does
+// not answer, and a late or split answer would look like keys.
 func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 	restore := func() error { return nil }
 	if fd, ok := terminalOf(in); ok {
@@ -49,7 +49,7 @@ func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 // leaveBound is how long the end of the screen waits for a write. A terminal whose connection is stuck takes none.
 const leaveBound = time.Second
 
-// writeWithin writes, and gives up waiting when that takes too long.
+// writeWithin writes, and stops waiting if the write takes too long.
 func writeWithin(bound time.Duration, out io.Writer, text string) error {
 	written := make(chan error, 1)
 	go func() {
@@ -91,8 +91,8 @@ func sizeOf(out io.Writer) tea.WindowSizeMsg {
 	return tea.WindowSizeMsg{Width: usualWidth, Height: usualHeight}
 }
 
-// sized puts the size of the terminal into each message of a size. bubbletea does not know the terminal, and an escape
-// sequence in the input, which a label may hold, must not change the size.
+// sized replaces the size in each size message by the real size of the terminal. bubbletea does not know the terminal,
+// and a label may hold an escape sequence that looks like a size message.
 func sized(out io.Writer) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
 		if _, ok := msg.(tea.WindowSizeMsg); ok {

@@ -12,8 +12,8 @@ import (
 	"hallmark/fixtures/pty"
 )
 
-// A serial console answers no questions. A program that asks one at its start is held up, and
-// eats what is typed or scanned meanwhile.
+// A serial console does not answer. A program that asks the terminal at its start has to wait, and loses the text that is
+// typed or scanned meanwhile.
 func TestNothingIsAskedOfATerminalThatDoesNotAnswer(t *testing.T) {
 	if os.Getenv("UI_TEST_CHILD") != "" {
 		t.Log("TERM is " + os.Getenv("TERM"))

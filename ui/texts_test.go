@@ -16,7 +16,7 @@ import (
 	"hallmark/ui/catalogue"
 )
 
-// Every key that the sources ask the catalogue for is there.
+// The catalogue has every key that the sources use.
 func TestEachTextThatIsAskedForIsThere(t *testing.T) {
 	texts, err := catalogue.Load(catalogue.Reference)
 	if err != nil {
@@ -153,7 +153,7 @@ func TestNoEndingIsGreyOnAColour(t *testing.T) {
 	}
 }
 
-// Every text of the catalogue is asked for by somebody.
+// The sources use every text of the catalogue.
 func TestNoTextIsLeftOver(t *testing.T) {
 	paths, err := filepath.Glob("*.go")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"hallmark/station"
 )
 
-// A style says what a text means. newTheme decides how it looks.
+// A style is the meaning of a text. newTheme chooses the look of each style.
 type style uint8
 
 const (
@@ -70,7 +70,7 @@ func asciiShapes() shapes {
 	}
 }
 
-// A theme is how this terminal shows things. It is made once and never changed.
+// A theme holds the colours and characters of this terminal. It is made once and never changed.
 type theme struct {
 	ascii  bool
 	shapes shapes
@@ -102,7 +102,7 @@ func palette() [styles]ansi.Style {
 	on := func(front, back ansi.BasicColor) ansi.Style {
 		s := ansi.NewStyle().ForegroundColor(front).BackgroundColor(back)
 		if front == ansi.Black {
-			return s // bold black is grey on terminals that brighten what is bold, and grey on green cannot be read
+			return s // some terminals show bold black as grey, and nobody can read grey on green
 		}
 		return s.Bold()
 	}

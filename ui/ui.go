@@ -7,17 +7,17 @@
 //   - The operator looks for half a second. Each bay has a fixed place; an
 //     ending is a word, a shape and a colour, with the next action below it, and
 //     stays until the next board of that bay.
-//   - A scanner is a fast keyboard that ends in enter. What comes that fast is a
+//   - A scanner is a fast keyboard that ends with enter. Characters that come that fast are a
 //     scan and never a shortcut (see scanBuffer). Pasted text is refused.
-//   - Before something that cannot be undone a dialog says what will happen. A dialog
-//     is confirmed by one key, never by enter or by a scan.
+//   - Before an action that cannot be undone, a dialog says what will happen. Only one key
+//     confirms a dialog, never enter or a scan.
 //   - Footer, help and the handling of keys read the same list of actions. A key that does
 //     nothing just now says why.
-//   - Texts are in package catalogue; what comes from outside goes through clean.
+//   - Texts are in package catalogue. Text from outside goes through clean.
 //
 // [Model] is a value: Update returns another one, and a painter draws the newest. Slow work is a tea.Cmd with a
 // bound on its time. Events are collected in a [Feed] and drawn ten times a second, however
 // many there are. [Plain] is the interface for screen readers and for output that is no terminal.
 //
-// What the interface needs of the rest of the station is in interfaces.go.
+// interfaces.go has the interfaces to the rest of the station.
 package ui

@@ -187,7 +187,8 @@ func (m Model) drawStates(c *canvas) {
 	}
 }
 
-// drawMessage draws the answer to the last key, or else why no Run starts, or else the chosen bay.
+// drawMessage draws the answer to the last key. Without an answer it draws the reason why no Run starts, and otherwise the
+// chosen bay.
 func (m Model) drawMessage(c *canvas) {
 	s, text := m.message()
 	if s != plain {
@@ -230,7 +231,7 @@ func (m Model) message() (style, string) {
 	return plain, ""
 }
 
-// bayText says in one line what the tile of the chosen bay may have no room for.
+// bayText describes the chosen bay in one line, because its tile may have no room for everything.
 func (m Model) bayText() string {
 	b := m.bay()
 	label := m.t("bay.chosen", m.clean(b.name))
@@ -262,7 +263,7 @@ func (m Model) drawField(c *canvas, x, y, w int, label string) {
 	end := c.put(x, y, w, strong, label+" ")
 	text := m.clean(string(m.field.text))
 	for width(text) > w-(end-x)-1 && text != "" {
-		text = text[len(cut(text, 1)):] // show the end of a long text, where somebody types
+		text = text[len(cut(text, 1)):] // show the end of a long text, where the operator types
 	}
 	c.put(end, y, w-(end-x), plain, text+"_")
 }
@@ -299,7 +300,7 @@ func (m Model) drawKey(c *canvas, x, y int, b binding) int {
 	return c.put(x+1, y, c.w, plain, b.does)
 }
 
-// width is what a key takes in the footer.
+// width is the number of columns of a key in the footer.
 func (b binding) width() int { return width(b.show) + 1 + width(b.does) }
 
 func (m Model) footerHint() string {

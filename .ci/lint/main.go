@@ -1,10 +1,10 @@
-// Command lint refuses private words as names, and says the field's term (rules.go). It reads every Go file below the
-// working directory.
+// Command lint refuses private words as names, and names the standard term instead (rules.go). It reads every Go file
+// below the working directory.
 //
-//	go run ./.ci/lint          says file, line, name and the right word, and ends with 1
-//	go run ./.ci/lint -list    prints what it found as exceptions
+//	go run ./.ci/lint          prints file, line, name and standard term of each finding, and ends with 1
+//	go run ./.ci/lint -list    prints the findings in the form of exceptions.txt
 //
-// Names in .ci/lint/exceptions.txt are let through. The file only shrinks, and may be missing.
+// Names in .ci/lint/exceptions.txt are allowed. The file may only get shorter, and may be missing.
 package main
 
 import (
@@ -67,7 +67,7 @@ func find(root fs.FS) ([]finding, error) {
 	return found, nil
 }
 
-// keys gives each exception once, in order.
+// keys returns the sorted keys of the findings, each key once.
 func keys(found []finding) []string {
 	var all []string
 	for _, f := range found {
@@ -88,7 +88,7 @@ func readExceptions(root fs.FS) ([]string, error) {
 	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' }), nil
 }
 
-// report says what is refused, and which exceptions are not needed any more; only the first is a failure.
+// report prints the refused names and the exceptions that are not needed any more. It returns exit code 1 only for refused names.
 func report(found []finding, exceptions []string, out io.Writer) int {
 	code := 0
 	for _, f := range found {

@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// A name is what somebody called a thing in a Go file.
+// A name is a declared name in a Go file.
 type name struct {
 	file string
 	line int
@@ -22,7 +22,7 @@ type name struct {
 
 func (n name) folder() string { return path.Dir(n.file) }
 
-// key stays the same when lines move; the exceptions are kept by it.
+// key identifies a name in exceptions.txt. It has no line number, so it stays the same when lines move.
 func (n name) key() string { return fmt.Sprintf("%s: %s %s", n.file, n.kind, n.text) }
 
 // parts splits a name into its words, in lower case: HSMView2 is [hsm view 2], same_story is [same story].
@@ -41,7 +41,7 @@ func (n name) parts() []string {
 	return parts
 }
 
-// ends reports whether a word of a name ends with letter i. In HSMView the first word ends with the M.
+// ends reports whether a word of a name ends with letter i. In HSMView the first word ends with M.
 func ends(letters []rune, i int) bool {
 	this, next := letters[i], letters[i+1]
 	switch {
@@ -53,7 +53,7 @@ func ends(letters []rune, i int) bool {
 	return false
 }
 
-// names lists all names of the Go files below root. Folders that git ignores and test data are left out.
+// names returns all names in the Go files below root. It leaves out test data and the folders that git ignores.
 func names(root fs.FS) ([]name, error) {
 	var found []name
 	packages := map[string]bool{}
@@ -75,7 +75,7 @@ func names(root fs.FS) ([]name, error) {
 			if n.kind == aPackage {
 				name := path.Join(n.folder(), n.text)
 				if packages[name] {
-					continue // every file of a package says its name
+					continue // each file of a package has the package name: report it once
 				}
 				packages[name] = true
 			}
@@ -146,7 +146,7 @@ func (c *collector) declaration(declared ast.Decl) {
 	}
 }
 
-// types adds what a type brings, wherever in the file the type stands.
+// types adds the names of a type, its fields and its methods, also for a type inside a function.
 func (c *collector) types(node ast.Node) bool {
 	switch t := node.(type) {
 	case *ast.TypeSpec:

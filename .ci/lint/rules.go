@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A kind says what a name is the name of.
+// A kind is the kind of a declaration.
 type kind string
 
 const (
@@ -14,23 +14,24 @@ const (
 	aType     kind = "type"
 	aFunction kind = "function"
 	aMethod   kind = "method"
-	aField    kind = "field" // exported ones only, as with constants and variables
+	aField    kind = "field" // only exported fields, constants and variables
 	aConstant kind = "constant"
 	aVariable kind = "variable"
 )
 
-// A rule refuses words as names, and says which word the field knows.
+// A rule refuses words as names, and has the standard term instead.
 type rule struct {
 	words []string // in lower case; "same story" is sameStory
 	write string   // what to write instead
-	part  bool     // refused as any part of a CamelCase name, with its usual endings; else only as the whole name
+	part  bool     // refused as any part of a CamelCase name, with its usual endings; otherwise only as the whole name
 	kinds []kind   // empty: all kinds
 	in    []string // folders; "hsm/" is hsm and all below. Empty: all folders
 	notIn []string
 }
 
-// rules lists the private words that once named things here, and the field's terms for them. A word without another
-// meaning is refused as a part of a name; a word that is needed elsewhere is refused as a whole name, where it was private.
+// rules lists the private words that earlier versions used as names, with the standard terms. A word is refused as a part
+// of a name if the project does not need the word. A word that is also a normal word here is refused only as a whole name,
+// and only in the folders where it was private.
 var rules = []rule{
 	{words: []string{"desk"}, write: "operator services", part: true},
 	{words: []string{"keeper"}, write: "Supervisor", part: true},
@@ -69,7 +70,7 @@ var rules = []rule{
 	{words: []string{"anchored", "anchors"}, write: "checkpoint; anchored is what lies outside", in: []string{"station/registry/", "station/operate/"}},
 }
 
-// refuses gives the word of the name that the rule refuses, or "".
+// refuses returns the refused word in the name, or "".
 func (r *rule) refuses(n name) string {
 	if len(r.kinds) > 0 && !slices.Contains(r.kinds, n.kind) || len(r.in) > 0 && !within(r.in, n.folder()) || within(r.notIn, n.folder()) {
 		return ""
@@ -83,7 +84,7 @@ func (r *rule) refuses(n name) string {
 	return ""
 }
 
-// within reports whether the folder is one of those, or below one that ends in a slash.
+// within reports whether the folder is one of folders, or below a folder that ends with a slash.
 func within(folders []string, folder string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool {
 		below, all := strings.CutSuffix(f, "/")
@@ -91,7 +92,7 @@ func within(folders []string, folder string) bool {
 	})
 }
 
-// holds reports whether the words stand in the parts one after the other, the last with any of its endings.
+// holds reports whether parts contains the words in sequence. The last word may have an ending.
 func holds(parts, words []string) bool {
 	last := len(words) - 1
 	for i := range len(parts) - last {

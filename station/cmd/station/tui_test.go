@@ -76,7 +76,8 @@ func (s *shift) opens(environment []string, args ...string) {
 	})
 }
 
-// gone waits for the end of a process. Where nobody collects orphans a zombie stays (proc(5), state Z).
+// gone waits for the end of a process. A process that no parent waits for stays as a zombie, which also counts as ended
+// (proc(5), state Z).
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {

@@ -42,8 +42,8 @@ func (t *terminal) leaves(over <-chan error) {
 	restored(t.t, t)
 }
 
-func TestAStormOfEventsLosesNoEndingAndNoKey(t *testing.T) {
-	const runs, steps = 20, 10 // of each of 32 bays: as much as a second of the busiest bench
+func TestManyEventsAtOnceLoseNoEndingAndNoKey(t *testing.T) {
+	const runs, steps = 20, 10 // of each of 32 bays: as many as in one second of a busy station
 	s := newFakeStation()
 	term, o, over := atTheBench(t, s)
 	var bays sync.WaitGroup
@@ -66,7 +66,7 @@ func TestAStormOfEventsLosesNoEndingAndNoKey(t *testing.T) {
 	term.leaves(over)
 }
 
-// panicky is a station whose every answer is a panic.
+// panicky is a station that panics in every call.
 type panicky struct{ *fakeStation }
 
 func (panicky) Facts(context.Context) (Facts, error)                  { panic("no facts") }
@@ -74,7 +74,7 @@ func (panicky) Search(context.Context, Query) ([]Row, error)          { panic("n
 func (panicky) Start(context.Context, Start) error                    { panic("no start") }
 func (panicky) Switch(context.Context, string, string) (Order, error) { panic("no order") }
 
-func TestPanicsBehindTheScreenLeaveItStanding(t *testing.T) {
+func TestPanicsOfTheStationDoNotEndTheScreen(t *testing.T) {
 	p := panicky{newFakeStation()}
 	o := options(t, p.fakeStation, 4, "en")
 	o.Controller, o.Facts, o.History, o.Orders = p, p, p, p
