@@ -17,6 +17,8 @@ func atTheBench(t *testing.T, s *fakeStation) (*terminal, Options, <-chan error)
 	term.waitFor("The bench is ready.")
 	term.typeText("g")
 	term.waitFor("waiting")
+	term.typeText("\x1b[15~") // F5: no character, so it ends the time in which g may begin a scan, however slow the machine is
+	term.waitFor("There is no key f5 here.")
 	return term, o, over
 }
 
