@@ -41,14 +41,17 @@ type field struct {
 
 type form []field
 
+// strictPairs is the most pairs of a map, and the most elements of an array.
+const strictPairs = 16
+
 // strict holds the limits that fxamacker/cbor enforces before this package sees a
 // value. Four levels and sixteen pairs are the smallest limits that it takes.
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		MaxNestedLevels:   4,
-		MaxMapPairs:       16,
-		MaxArrayElements:  16,
+		MaxMapPairs:       strictPairs,
+		MaxArrayElements:  strictPairs,
 		IndefLength:       cbor.IndefLengthAllowed,
 		TagsMd:            cbor.TagsForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
@@ -84,8 +87,8 @@ func Marshal(body Body) ([]byte, error) {
 	return encoded, nil
 }
 
-func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) error {
-	if err := body.form().check(pairs); err != nil {
+func unmarshal(encoded []byte, split pairs, body Body) error {
+	if err := body.form().check(split); err != nil {
 		return err
 	}
 	if err := strict.Unmarshal(encoded, body); err != nil {
@@ -95,11 +98,11 @@ func unmarshal(encoded []byte, pairs map[string]cbor.RawMessage, body Body) erro
 }
 
 func check(encoded []byte, body Body) error {
-	pairs, err := pairsOf(encoded)
+	split, err := pairsOf(encoded)
 	if err != nil {
 		return err
 	}
-	if err := body.form().check(pairs); err != nil {
+	if err := body.form().check(split); err != nil {
 		return err
 	}
 	return checkRules(body)
@@ -115,21 +118,10 @@ func checkRules(body Body) error {
 	return nil
 }
 
-func pairsOf(encoded []byte) (map[string]cbor.RawMessage, error) {
-	if len(encoded) == 0 || encoded[0]>>5 != 5 {
-		return nil, fmt.Errorf("%w: body is not a map", ErrMalformed)
-	}
-	var pairs map[string]cbor.RawMessage
-	if err := strict.Unmarshal(encoded, &pairs); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
-	}
-	return pairs, nil
-}
-
-func (f form) check(pairs map[string]cbor.RawMessage) error {
+func (f form) check(split pairs) error {
 	known := 0
 	for _, field := range f {
-		raw, ok := pairs[field.key]
+		raw, ok := split.value(field.key)
 		switch {
 		case ok:
 			known++
@@ -140,12 +132,12 @@ func (f form) check(pairs map[string]cbor.RawMessage) error {
 			return fmt.Errorf("%w: key %q is missing", ErrMalformed, field.key)
 		}
 	}
-	if known == len(pairs) {
+	if known == len(split) {
 		return nil
 	}
-	for key := range pairs {
-		if !f.has(key) {
-			return fmt.Errorf("%w: key %.20q is unknown", ErrMalformed, key)
+	for _, one := range split {
+		if !f.has(one.key) {
+			return fmt.Errorf("%w: key %.20q is unknown", ErrMalformed, one.key)
 		}
 	}
 	return nil
@@ -161,15 +153,15 @@ func (f form) has(key string) bool {
 }
 
 // check checks one value, which is well-formed CBOR.
-func (f field) check(raw cbor.RawMessage) error {
+func (f field) check(raw []byte) error {
 	major, argument := head(raw)
 	switch {
-	case f.kind == mapKind && major == 5:
-		pairs, err := pairsOf(raw)
+	case f.kind == mapKind && major == majorMap:
+		inner, err := pairsOf(raw)
 		if err != nil {
 			return err
 		}
-		return f.inner.check(pairs)
+		return f.inner.check(inner)
 	case !f.kind.is(major, raw[0]):
 		return fmt.Errorf("%w: key %q has the wrong type", ErrMalformed, f.key)
 	case f.bounded() && (argument < f.least || argument > f.most):
@@ -182,15 +174,18 @@ func (f field) bounded() bool {
 	return f.kind == uintKind || f.kind == bytesKind || f.kind == textKind
 }
 
-// Initial octets of values without an argument (RFC 8949 section 3.3).
+// Initial octets and their parts (RFC 8949 sections 3.1 to 3.3).
 const (
 	octetFalse       = 0xf4
 	octetTrue        = 0xf5
+	octetBreak       = 0xff // ends an item of indefinite length
 	infoIndefinite   = 31
 	majorUint        = 0
 	majorNegative    = 1
 	majorBytes       = 2
 	majorText        = 3
+	majorArray       = 4
+	majorMap         = 5
 	infoOctetFollows = 24
 )
 

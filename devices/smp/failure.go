@@ -1,10 +1,6 @@
 package smp
 
-import (
-	"fmt"
-
-	"github.com/fxamacker/cbor/v2"
-)
+import "fmt"
 
 // Codes of SMP itself in `rc` (SMP specification, "Status/error codes").
 const (
@@ -53,22 +49,22 @@ func Parse(message []byte, body Body) (Header, error) {
 	if err != nil {
 		return h, err
 	}
-	pairs, err := pairsOf(encoded)
+	split, err := pairsOf(encoded)
 	if err != nil {
 		return h, err
 	}
 	if h.Op == ReadResponse || h.Op == WriteResponse {
-		done, err := failure(pairs)
+		done, err := failure(split)
 		if done || err != nil {
 			return h, err
 		}
 	}
-	return h, unmarshal(encoded, pairs, body)
+	return h, unmarshal(encoded, split, body)
 }
 
 // failure reads `rc` and `err`. done is true for `{"rc": 0}` without other keys, which
 // an older MCUmgr sends as the success of a request without results.
-func failure(pairs map[string]cbor.RawMessage) (done bool, err error) {
+func failure(split pairs) (done bool, err error) {
 	var said struct {
 		RC  uint32
 		Err struct {
@@ -76,8 +72,8 @@ func failure(pairs map[string]cbor.RawMessage) (done bool, err error) {
 			RC    uint32 `cbor:"rc"`
 		}
 	}
-	if raw, ok := pairs["rc"]; ok {
-		if err := rcForm.check(pairs); err != nil {
+	if raw, ok := split.value("rc"); ok {
+		if err := rcForm.check(split); err != nil {
 			return false, err
 		}
 		if err := strict.Unmarshal(raw, &said.RC); err != nil {
@@ -88,8 +84,8 @@ func failure(pairs map[string]cbor.RawMessage) (done bool, err error) {
 		}
 		return false, &Failure{RC: said.RC}
 	}
-	if raw, ok := pairs["err"]; ok {
-		if err := errForm.check(pairs); err != nil {
+	if raw, ok := split.value("err"); ok {
+		if err := errForm.check(split); err != nil {
 			return false, err
 		}
 		if err := strict.Unmarshal(raw, &said.Err); err != nil {

@@ -2,7 +2,12 @@ package smp
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/fxamacker/cbor/v2"
 )
 
 // Law: a framed message is decoded again, and the console text around it stays whole,
@@ -98,6 +103,50 @@ func FuzzWhatDecodesHasOneEncoding(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Law: a map is split into the pairs that fxamacker/cbor decodes. The library takes keys in
+// chunks, and null as a key, which are refused here. Keys that are not UTF-8 are in no form.
+func FuzzAMapIsSplitIntoItsPairs(f *testing.F) {
+	for _, v := range vectors(f, "re*") {
+		if len(v.message) > HeaderSize {
+			f.Add(v.message[HeaderSize:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		split, err := pairsOf(encoded)
+		var want map[string]cbor.RawMessage
+		if other := strict.Unmarshal(encoded, &want); other != nil || want == nil {
+			if err == nil && !slices.ContainsFunc(split, func(p pair) bool { return !utf8.ValidString(p.key) }) {
+				t.Fatalf("%x is split, and does not decode: %v", encoded, other)
+			}
+			return
+		}
+		if err != nil && !errors.Is(err, errKey) {
+			t.Fatalf("%x decodes, and is not split: %v", encoded, err)
+		}
+		if err == nil && len(split) != len(want) {
+			t.Fatalf("%x: %d pairs, want %d", encoded, len(split), len(want))
+		}
+		for _, p := range split {
+			if !bytes.Equal(want[p.key], p.value) {
+				t.Fatalf("%x: the value of %q is %x, want %x", encoded, p.key, p.value, want[p.key])
+			}
+		}
+	})
+}
+
+func BenchmarkPairs(b *testing.B) {
+	body, err := Marshal(&TLSResponse{State: TLSHandshaking, Output: make([]byte, 300)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := pairsOf(body); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // Law: no message makes Parse panic.

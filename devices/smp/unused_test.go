@@ -11,11 +11,11 @@ func (*Info) form() form       { return form{{key: "format", kind: textKind, mos
 
 // unmarshalWhole decodes a body that is not in a message.
 func unmarshalWhole(encoded []byte, body Body) error {
-	pairs, err := pairsOf(encoded)
+	split, err := pairsOf(encoded)
 	if err != nil {
 		return err
 	}
-	return unmarshal(encoded, pairs, body)
+	return unmarshal(encoded, split, body)
 }
 
 // heldBy gives the octets of the line that the decoder has not completed yet.
