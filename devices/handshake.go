@@ -115,7 +115,8 @@ type relay struct {
 	taken    int    // octets that came from the verifier
 	sequence uint32 // of the last tls request
 	last     smp.TLSResponse
-	records  []byte // octets from the verifier that were not sent to the board yet
+	records  []byte        // octets from the verifier that were not sent to the board yet
+	buffer   [4 << 10]byte // of one read; longer records take several
 }
 
 // run carries records until the board reports application data.
@@ -219,14 +220,13 @@ func (p *relay) ask(ctx context.Context, input []byte) error {
 // readRecords reads from the verifier until it has whole records and no more. A further
 // read costs less than a further exchange with the board.
 func (p *relay) readRecords(ctx context.Context) error {
-	buffer := make([]byte, 16<<10)
 	for {
 		if err := p.setDeadline(ctx); err != nil {
 			return err
 		}
-		n, err := p.conn.Read(buffer)
+		n, err := p.conn.Read(p.buffer[:])
 		p.taken += n
-		p.records = append(p.records, buffer[:n]...)
+		p.records = append(p.records, p.buffer[:n]...)
 		switch {
 		case p.taken > maxTaken:
 			return fmt.Errorf("%w: %d octets", ErrServerTalks, p.taken)

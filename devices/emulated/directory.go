@@ -174,9 +174,12 @@ func (d *directory) makeFlash() error {
 	return nil
 }
 
+// erased is the flash of every new board. Nobody changes it.
+var erased = bytes.Repeat([]byte{0xff}, flashSize)
+
 func (d *directory) eraseFlash() error {
 	err := d.create(flashFile, func(f *os.File) error {
-		if _, err := f.Write(bytes.Repeat([]byte{0xff}, flashSize)); err != nil {
+		if _, err := f.Write(erased); err != nil {
 			return err
 		}
 		return f.Truncate(flashRegion)
