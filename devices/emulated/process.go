@@ -73,12 +73,10 @@ func (p *process) run(started chan<- error, died func(error)) {
 }
 
 // forbidCore keeps the HUK out of a core dump. It fails only for a process that has ended.
-// that is gone already.
 func (p *process) forbidCore() {
 	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 }
 
-// lowestPriority is the nice value of emulated boards (setpriority(2)).
 // lowestPriority is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
 const lowestPriority = 19
 
