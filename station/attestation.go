@@ -26,7 +26,7 @@ func (a *attempt) findTLSKeyProof(ctx context.Context) error {
 	}
 	held, err := a.board.Read(ctx, devices.SlotCertificate)
 	if err != nil {
-		return fmt.Errorf("reading the certificate that vouches: %w", withComponent(ErrLine, err))
+		return fmt.Errorf("reading the TLS certificate that attests the key: %w", withComponent(ErrLine, err))
 	}
 	record, err := a.ours(ctx, held, devices.PurposeTLS)
 	if err != nil {

@@ -356,7 +356,7 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 	}{
 		{"no issuer", func(c *station.Config) { c.Issuer = nil }, "Issuer is not set"},
 		{"no purpose", func(c *station.Config) { c.Keys = nil }, "want tls first"},
-		{"a purpose before the one that vouches for it", func(c *station.Config) {
+		{"a purpose before the one that attests it", func(c *station.Config) {
 			c.Keys = []station.Key{{Purpose: devices.PurposeCOSE}, {Purpose: devices.PurposeTLS}}
 		}, "want tls first"},
 		{"a purpose twice", func(c *station.Config) { c.Keys = append(c.Keys[:1:1], c.Keys[0]) }, "there twice"},

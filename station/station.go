@@ -114,7 +114,7 @@ func (c *Config) complete() error {
 
 func inOrder(keys []Key) error {
 	if len(keys) == 0 || keys[0].Purpose != devices.PurposeTLS {
-		return fmt.Errorf("Keys are %v: want %s first, which vouches for the others", keys, devices.PurposeTLS)
+		return fmt.Errorf("Keys are %v: want %s first, which attests the others", keys, devices.PurposeTLS)
 	}
 	seen := map[devices.Purpose]bool{}
 	for _, key := range keys {

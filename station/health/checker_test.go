@@ -99,7 +99,7 @@ func TestChecksThatAreLeftEndAndNoOthersBegin(t *testing.T) {
 	cancel()
 	s.Leave() // waits for the checks
 	if _, more := <-s.Examine(t.Context()); more {
-		t.Error("an examination began on a station that is being closed")
+		t.Error("a health check began on a station that is being closed")
 	}
 	if err := s.Unlock(t.Context(), []byte("1234")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

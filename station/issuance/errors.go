@@ -51,6 +51,6 @@ var (
 	ErrKeyElsewhere  = reason.New("key-elsewhere", "public key and BoardID do not belong together")
 	ErrAlreadyActive = reason.New("already-active", "the board has an active certificate for this purpose")
 	ErrRevoked       = reason.New("revoked", "the board's certificate was revoked: only a rework gives it a new one")
-	ErrTLSFirst      = reason.New("tls-first", "the board has no active certificate for its TLS key, which must vouch for its other keys: that one comes first")
+	ErrTLSFirst      = reason.New("tls-first", "the board has no active certificate for its TLS key, which must attest its other keys: that one comes first")
 	ErrInFlight      = reason.New("in-flight", "another Run is signing for this board")
 )

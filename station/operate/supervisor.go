@@ -173,16 +173,6 @@ var errTriedOften = errors.New("the Run was tried often enough")
 // pauses reports whether a refusal ends by itself: the HSM comes back, the clock is set.
 func pauses(err error) bool { return errors.Is(err, ErrHSMAway) || errors.Is(err, station.ErrClock) }
 
-// try starts a Run, and reports whether the Run was begun. The caller holds mu.
-func (c *Controller) try(b *bayState, ask Start, why string) bool {
-	if err := c.begin(b, ask); err != nil {
-		c.record.Log.Warn(why, "bay", ask.Bay, "error", err)
-		return false
-	}
-	c.record.Log.Info(why, "bay", ask.Bay)
-	return true
-}
-
 // startAutomatic starts a Run in each bay that has a new board, if automatic start is on.
 func (c *Controller) startAutomatic(now time.Time) {
 	c.mu.Lock()
@@ -191,8 +181,11 @@ func (c *Controller) startAutomatic(now time.Time) {
 		return
 	}
 	for _, b := range c.bays {
-		if b.hasNewBoard(now) && c.whyNot(b) == nil {
-			c.try(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, "automatic start")
+		if !b.hasNewBoard(now) {
+			continue
+		}
+		if c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}) == nil {
+			c.record.Log.Info("automatic start", "bay", b.spec.Name)
 		}
 	}
 }

@@ -102,5 +102,5 @@ var (
 
 	errNoBay      = reason.New("no-bay", "there is no such bay")
 	errBaySkipped = reason.New("bay-skipped", "bay is skipped: take it back in first")
-	errNotOpen    = reason.New("not-open", "the line is not open: see the examination")
+	errNotOpen    = reason.New("not-open", "the line is not open: see the health check")
 )

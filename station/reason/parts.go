@@ -37,7 +37,7 @@ var ofParts = []Row{
 	faults("bay-busy", noTile, "wait for the Run in this bay"),
 	faults("no-bay", noTile, "name one of the bays of --boards"),
 	faults("bay-skipped", noTile, "take the bay back in first"),
-	faults("not-open", noTile, "correct what the examination found, then examine again"),
+	faults("not-open", noTile, "correct what the health check found, then check again"),
 	faults("other-product", noTile, "scan a work order for this station's profile"),
 	faults("disk-full", noTile, "free some space, or lower minimum_free_mib in station.yaml"),
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),

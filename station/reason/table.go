@@ -182,7 +182,7 @@ var ofRuns = []Row{
 	byHSM(faults("unresolved", again, "try the board again: it gets a new serial number")),
 	byHSM(faults("not-signed", again, "try the board again; if it happens again run `station doctor`: the HSM does not sign")),
 	faults("already-active", stopLine, "enrol the board with --rework and a reason if it is to get a new certificate"),
-	faults("tls-first", stopLine, "enrol the board again: the Run for its TLS key comes first and vouches for the other key"),
+	faults("tls-first", stopLine, "enrol the board again: the Run for its TLS key comes first and attests the other key"),
 	faults("in-flight", again, ""),
 	faults("serial-taken", again, ""),
 	faults("unknown-certificate", stopLine, ""),

@@ -18,7 +18,7 @@ var (
 
 // Errors of the program that starts the server. Boards do not cause them.
 var (
-	errSecondNetworkListener = errors.New("serving visits: this verifier has a listener for them")
+	errSecondNetworkListener = errors.New("serving network sessions: this verifier has a listener for them")
 	errAlreadyExpected       = reason.New("awaited-already", "another Run waits for the same certificate")
 )
 
@@ -50,7 +50,7 @@ func (s *Server) ServeNetwork(ctx context.Context, listener net.Listener, addres
 func dialAddress(listener net.Listener, address netip.AddrPort) (netip.AddrPort, error) {
 	own, err := netip.ParseAddrPort(listener.Addr().String())
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("serving visits: %w", err)
+		return netip.AddrPort{}, fmt.Errorf("serving network sessions: %w", err)
 	}
 	host, port := own.Addr(), own.Port()
 	if address.Addr().IsValid() {
@@ -60,7 +60,7 @@ func dialAddress(listener net.Listener, address netip.AddrPort) (netip.AddrPort,
 		port = address.Port()
 	}
 	if host.IsUnspecified() {
-		return netip.AddrPort{}, fmt.Errorf("serving visits: nobody can dial %v: name the address that boards dial", own)
+		return netip.AddrPort{}, fmt.Errorf("serving network sessions: nobody can dial %v: name the address that boards dial", own)
 	}
 	return netip.AddrPortFrom(host.Unmap(), port), nil
 }
@@ -96,7 +96,7 @@ func (s *Server) Expect(ctx context.Context, certificate []byte) (station.Networ
 	select {
 	case <-s.networkServing:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the verifier to serve visits: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("waiting for the verifier to serve network sessions: %w", context.Cause(ctx))
 	}
 	answer, err := newAnswer()
 	if err != nil {
