@@ -41,7 +41,12 @@ type acceptAll struct{}
 func (acceptAll) Admit(context.Context, *station.Run) error     { return nil }
 func (acceptAll) Delivered(context.Context, *station.Run) error { return nil }
 func (acceptAll) Activate(context.Context, *station.Run) error  { return nil }
-func (acceptAll) Close(context.Context, *station.Run) error     { return nil }
+func (acceptAll) Close(_ context.Context, run *station.Run) (station.Outcome, error) {
+	if run.Ending != station.Pass {
+		return "", nil
+	}
+	return station.Issued, nil
+}
 
 func TestAPanicInABayIsAFaultOfThatBay(t *testing.T) {
 	s, next := shared(t)

@@ -179,19 +179,24 @@ func (a *attempt) close(ctx context.Context, err error) {
 	row := endingOf(ctx, err)
 	run.Finished = a.config.Now()
 	run.Ending, run.Reason, run.StopBay, run.Err = row.Ending, row.Word, row.StopBay, err
-	if !run.Admitted {
+	if !run.metBoard() {
 		return
 	}
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Close)
 	defer cancel()
-	if failed := caught(func() error { return a.config.Registry.Close(fresh, a.run) }); failed != nil {
+	failed := caught(func() (err error) { run.Outcome, err = a.config.Registry.Close(fresh, run); return err })
+	if failed != nil {
 		// The evidence is not durable, so the Run is a Fault whatever its verdict
 		// was. The board is enrolled again and gets the stored certificate (I9).
 		failed = fmt.Errorf("closing the Run's record: %w", withComponent(ErrRegistry, failed))
 		run.Err = errors.Join(err, failed)
-		run.Ending, run.Reason = Fault, reason.Of(failed).Word
+		run.Ending, run.Outcome, run.Reason = Fault, "", reason.Of(failed).Word
 	}
 }
+
+// metBoard reports whether a board took part in the Run: it said who it is, or it did
+// something for which the Run condemns it.
+func (r *Run) metBoard() bool { return r.Identity != nil || r.Ending == Reject }
 
 // measure notes the octets and retries of the Run on the wire, and the board's console text.
 func (a *attempt) measure() {

@@ -69,8 +69,9 @@ type Registry interface {
 	// Activate makes the Run's certificate active. At a rework it also revokes the
 	// previous certificate, in the same transaction (I3, I7).
 	Activate(ctx context.Context, run *Run) error
-	// Close ends the Run's record. The engine calls Close exactly once for each admitted Run.
-	Close(ctx context.Context, run *Run) error
+	// Close ends the Run's record and gives the outcome of a Pass. The engine calls Close exactly
+	// once for each Run that met a board, also for a Run that was refused.
+	Close(ctx context.Context, run *Run) (Outcome, error)
 }
 
 // Known looks certificates up in the registry. *registry.Registry is the implementation.

@@ -41,6 +41,7 @@ type fakes struct {
 	ignoresAnswer bool // the board does not read the verifier's answer
 
 	admitted, closed int
+	outcome          station.Outcome // of a Pass
 	records          map[[16]byte]station.Record
 	certificate      *issuance.Certificate
 	presented        [32]byte
@@ -218,7 +219,7 @@ func (w registry) Activate(ctx context.Context, run *station.Run) error {
 	return w.call(ctx, "Activate")
 }
 
-func (w registry) Close(ctx context.Context, run *station.Run) error {
+func (w registry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {
 	if _, bounded := ctx.Deadline(); !bounded || ctx.Err() != nil {
 		w.t.Errorf("Close needs a fresh bounded context; this one says %v", ctx.Err())
 	}
@@ -226,7 +227,7 @@ func (w registry) Close(ctx context.Context, run *station.Run) error {
 		w.t.Error("Close without an ending")
 	}
 	w.closed++
-	return w.call(ctx, "Close")
+	return w.outcome, w.call(ctx, "Close")
 }
 
 func (w registry) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {

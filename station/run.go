@@ -25,6 +25,16 @@ const (
 	Aborted = reason.Aborted
 )
 
+// Outcome says what a Run that passed did for its board.
+type Outcome string
+
+// The outcomes of a Pass. Only Issued and Reworked count for a work order.
+const (
+	Issued    Outcome = "issued"    // this Run is the first that passed with the certificate
+	Confirmed Outcome = "confirmed" // an earlier Run has passed with the certificate
+	Reworked  Outcome = "reworked"  // as Issued, and the certificate replaces another one
+)
+
 // Run is one attempt to enrol one board. Exactly one step writes each part, and the part
 // is nil (zero) until then. A step is skipped if its part is already there.
 type Run struct {
@@ -51,10 +61,11 @@ type Run struct {
 
 	Started  time.Time
 	Finished time.Time
-	Ending   Ending // empty while it runs
-	Reason   string // reason word of package reason, the same in tests, audit log and screen; empty for Pass
-	Err      error  // error behind Reason; at a Pass nil, or an error after the verdict, such as a port that did not close
-	StopBay  bool   // a clone or a known identity was seen: the bay waits for an operator (I4)
+	Ending   Ending  // empty while it runs
+	Outcome  Outcome // from the registry; empty unless Ending is Pass
+	Reason   string  // reason word of package reason, the same in tests, audit log and screen; empty for Pass
+	Err      error   // error behind Reason; at a Pass nil, or an error after the verdict, such as a port that did not close
+	StopBay  bool    // a clone or a known identity was seen: the bay waits for an operator (I4)
 	Steps    []StepTime
 	Wire     devices.WireCount
 	Console  []byte

@@ -28,6 +28,20 @@ type Head struct {
 
 func (e *edge) head() Head { return Head{e.size, e.root()} }
 
+// Details gives the head as the details of an entry about its checkpoint.
+func (h Head) Details() map[string]string {
+	return map[string]string{"size": strconv.FormatInt(h.Size, 10), "root": h.Root.String()}
+}
+
+// RootAt returns the root of the first size entries, from the stored hashes.
+func RootAt(ctx context.Context, q Querier, size int64) (tlog.Hash, error) {
+	at, err := edgeAt(ctx, q, size)
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("%w: %w", ErrHash, err)
+	}
+	return at.root(), nil
+}
+
 // text is the body of a C2SP tlog-checkpoint: origin, size in decimal, root in base64.
 func (h Head) text(origin string) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]))
@@ -211,9 +225,12 @@ func Newest(ctx context.Context, q Querier) (size int64, signed []byte, err erro
 // the same database, so checkNewest finds damage and a rolled back database; only
 // Verify with a key from elsewhere proves more.
 func checkNewest(ctx context.Context, q Querier, size int64) error {
-	_, signed, err := Newest(ctx, q)
-	if errors.Is(err, sql.ErrNoRows) {
+	if size == 0 {
 		return nil
+	}
+	newest, signed, err := Newest(ctx, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: there is none", ErrCheckpointMissing)
 	} else if err != nil {
 		return fmt.Errorf("reading the newest checkpoint: %w", err)
 	}
@@ -229,18 +246,51 @@ func checkNewest(ctx context.Context, q Querier, size int64) error {
 	if err != nil {
 		return fmt.Errorf("newest checkpoint: %w", err)
 	}
-	return compare(ctx, q, h, size)
+	if err := compare(ctx, q, h, size); err != nil {
+		return err
+	}
+	return announced(ctx, q, newest)
+}
+
+// announced checks that no entry tells of a checkpoint that is newer than the newest stored one.
+func announced(ctx context.Context, q Querier, newest int64) error {
+	var body []byte
+	err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq > ? AND instr(body, CAST('"type":"log.checkpoint"' AS BLOB))
+		ORDER BY seq DESC LIMIT 1`, newest).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("looking for the newest checkpoint: %w", err)
+	}
+	e, err := Decode(body)
+	if err != nil {
+		return fmt.Errorf("looking for the newest checkpoint: %w: %w", ErrEntry, err)
+	}
+	if size, tells := e.checkpointSize(); tells && size > newest {
+		return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
+	}
+	return nil
+}
+
+// checkpointSize gives the size of the checkpoint that the entry tells of. Entries of schema 2
+// have no size: they were written before the signature.
+func (e *Entry) checkpointSize() (size int64, tells bool) {
+	if e.Type != TypeCheckpoint {
+		return 0, false
+	}
+	size, err := strconv.ParseInt(e.Details["size"], 10, 62)
+	return size, err == nil
 }
 
 func compare(ctx context.Context, q Querier, h Head, size int64) error {
 	if h.Size > size {
 		return fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, size, h.Size)
 	}
-	at, err := edgeAt(ctx, q, h.Size)
+	root, err := RootAt(ctx, q, h.Size)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrHash, err)
+		return err
 	}
-	if at.root() != h.Root {
+	if root != h.Root {
 		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
 	}
 	return nil

@@ -103,6 +103,7 @@ type Run struct {
 	Bay      string `json:"bay,omitempty"`
 	ID       string `json:"id"`
 	Operator string `json:"operator,omitempty"`
+	Outcome  string `json:"outcome,omitempty"` // of a Pass: issued, confirmed, reworked
 	Purpose  string `json:"purpose,omitempty"` // of the key that the Run certifies
 	Rework   string `json:"rework,omitempty"`
 	Steps    []Step `json:"steps,omitempty"`

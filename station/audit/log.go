@@ -233,8 +233,10 @@ func newID(now time.Time, random io.Reader) (string, error) {
 
 // Types of entries that this package uses itself.
 const (
-	TypeGenesis   = "log.genesis"
-	TypeClockStep = "clock.step" // denied: the clock went back; success: an operator accepted the step
+	TypeGenesis          = "log.genesis"
+	TypeCheckpointIntent = "log.checkpoint.intent" // before the signature
+	TypeCheckpoint       = "log.checkpoint"        // after the signature, with size and root of the checkpoint
+	TypeClockStep        = "clock.step"            // denied: the clock went back; success: an operator accepted the step
 )
 
 // highWater reads the time of the newest entry that is not a refused step of the clock.

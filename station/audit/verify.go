@@ -15,6 +15,8 @@ var (
 	ErrRoot      = errors.New("audit log is not the one that the checkpoint was signed over")
 	ErrNoGenesis = errors.New("audit log does not begin with a genesis entry")
 	ErrOtherKey  = errors.New("genesis names another audit key")
+	// ErrCheckpointMissing: a checkpoint was deleted, or the log never had one.
+	ErrCheckpointMissing = errors.New("a checkpoint is missing")
 )
 
 // A Report describes a log that VerifyEach found good.
@@ -41,7 +43,7 @@ func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(En
 }
 
 func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors [][]byte) (Report, error) {
-	v := verification{each: each, expected: map[int64]Head{}}
+	v := verification{each: each, expected: map[int64]Head{}, notes: map[int64]bool{}}
 	var err error
 	// 1. Read the key. Every checkpoint and the genesis entry are checked against it.
 	if v.key, err = parseVerifierKey(verifierKey); err != nil {
@@ -66,6 +68,9 @@ func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry)
 	for size := range v.expected {
 		return Report{}, fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, v.edge.size, size)
 	}
+	if v.report.Checkpoints == 0 && v.report.Anchors == 0 {
+		return Report{}, fmt.Errorf("%w: there is none, so nobody has signed this log", ErrCheckpointMissing)
+	}
 	v.report.Head = v.edge.head()
 	return v.report, nil
 }
@@ -76,6 +81,7 @@ type verification struct {
 	each     func(Entry) error
 	edge     edge
 	expected map[int64]Head // by size; those that the pass has not reached
+	notes    map[int64]bool // sizes of the stored checkpoints
 	report   Report
 }
 
@@ -109,6 +115,7 @@ func (v *verification) stored(ctx context.Context, q Querier) error {
 		if err := v.expect(h); err != nil {
 			return err
 		}
+		v.notes[size] = true
 		v.report.Checkpoints, v.report.Covered = v.report.Checkpoints+1, h.Size
 	}
 	return rows.Err()
@@ -168,6 +175,9 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
 	}
 	delete(v.expected, v.edge.size)
+	if size, tells := e.checkpointSize(); tells && !v.notes[size] {
+		return fmt.Errorf("%w: the entry tells of one over %d entries", ErrCheckpointMissing, size)
+	}
 	return v.each(e)
 }
 

@@ -32,8 +32,11 @@ type Options struct {
 	// AcceptClock is usually empty. If the clock is behind the audit log, AcceptClock
 	// names the operator who says that the clock is right.
 	AcceptClock string
-	PIN         hsm.PINSource         // nil: the source that the configuration names
-	Show        func(workdir.LogLine) // gets each line of the log and must not block; may be nil
+	// AcceptRegistry is usually empty. If the registry does not fit its mark, AcceptRegistry
+	// names the operator who goes on with the registry nevertheless.
+	AcceptRegistry string
+	PIN            hsm.PINSource         // nil: the source that the configuration names
+	Show           func(workdir.LogLine) // gets each line of the log and must not block; may be nil
 	// Token is an open token to use instead of the configured token. The caller closes it.
 	Token *hsm.Token
 	Now   func() time.Time // nil: time.Now

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"hallmark/configs"
+	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -41,18 +43,40 @@ func RegistryConfig(dir workdir.Dir, config *configs.Config) registry.Config {
 
 // OpenRecord opens the registry for writing. The registry is opened before the HSM, so that a
 // second process is refused before it uses the token.
-func (f *Files) OpenRecord(ctx context.Context) (*Record, error) {
+func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if err := f.ownLog(ctx); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	config := RegistryConfig(f.Dir, f.Config)
-	config.Now, config.AcceptClock = f.options.Now, f.options.AcceptClock
+	config.Now, config.AcceptClock, config.AcceptRegistry = f.options.Now, f.options.AcceptClock, f.options.AcceptRegistry
+	if config.Startup, err = f.startupFacts(); err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
 	opened, err := registry.Open(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	f.OnClose(opened.Shutdown)
 	return &Record{f, opened}, nil
+}
+
+// startupFacts gives what the entry of a start says: the version of the program, and the
+// digest of each file that decides what is signed. A file that is not there has no fact.
+func (f *Files) startupFacts() (map[string]string, error) {
+	facts := map[string]string{"version": station.ThisBuild().Version}
+	for name, path := range map[string]string{
+		"configuration_sha256": f.Dir.Config(), "profile_sha256": f.Dir.Profile(),
+		"profile_cose_sha256": f.Dir.COSEProfile(), "badges_sha256": f.Dir.Badges(),
+	} {
+		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("reading a file for the entry of this start: %w", err)
+		}
+		facts[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+	}
+	return facts, nil
 }
 
 // OpenReader opens the registry for reading. Another process may be writing to the registry.

@@ -300,15 +300,15 @@ func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
 		before := size()
 		s.must(s.record.Note("test.entry", audit.Success, nil))
 		s.uncovered = checkpointEvery
-		if after := size(); after != before+2 || s.uncovered != 0 {
-			t.Errorf("%s: %d entries after %d Runs, want two more than %d", again, after, checkpointEvery, before)
+		if after := size(); after != before+3 || s.uncovered != 0 {
+			t.Errorf("%s: %d entries after %d Runs, want three more than %d", again, after, checkpointEvery, before)
 		}
 	}
 	before := size()
 	s.must(s.record.Note("test.entry", audit.Success, nil))
 	now = now.Add(checkpointInterval + time.Minute)
-	if after := size(); after != before+2 {
-		t.Errorf("%d entries after %v, want two more than %d", after, checkpointInterval, before)
+	if after := size(); after != before+3 {
+		t.Errorf("%d entries after %v, want three more than %d", after, checkpointInterval, before)
 	}
 	now = now.Add(checkpointPause)
 	if before := size(); size() != before {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,10 +18,11 @@ import (
 
 // Query selects Runs: those that match all fields that are not zero.
 type Query struct {
-	Text   string // part of a BoardID, of a serial number in hex, or of a work order
-	Ending station.Ending
-	Since  time.Time
-	Limit  int
+	Text    string // part of a BoardID, of a serial number in hex, or of a work order
+	Ending  station.Ending
+	Outcome station.Outcome // of a Pass
+	Since   time.Time
+	Limit   int
 }
 
 // Row is one Run on record.
@@ -34,6 +36,7 @@ type Row struct {
 	Operator string
 	Purpose  devices.Purpose
 	Ending   station.Ending
+	Outcome  station.Outcome // of a Pass; empty for a Pass of registry schema 2
 	Reason   string
 }
 
@@ -68,17 +71,25 @@ func (h History) Search(ctx context.Context, q Query) ([]Row, error) {
 	var rows []Row
 	for _, run := range found {
 		id, bad := uuid.Parse(run.ID)
-		at, worse := time.Parse(time.RFC3339Nano, run.Admitted)
+		at, worse := time.Parse(time.RFC3339Nano, run.Begun)
 		if err := errors.Join(bad, worse); err != nil {
 			return nil, fmt.Errorf("reading Run %q: %w", run.ID, err)
 		}
-		rows = append(rows, Row{Run: id, At: at, Bay: run.Bay, BoardID: run.BoardID.String(), Serial: run.Serial, Order: run.Order,
-			Operator: run.Operator, Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason})
+		rows = append(rows, Row{Run: id, At: at, Bay: run.Bay, BoardID: boardText(run.BoardID), Serial: run.Serial, Order: run.Order,
+			Operator: run.Operator, Purpose: run.Purpose, Ending: run.Ending, Outcome: run.Outcome, Reason: run.Reason})
 	}
 	return rows, err
 }
 
 var errNoRun = errors.New("Run is not in the registry: it ended before the board was identified")
+
+// boardText gives a BoardID for people, and nothing for a board that did not say who it is.
+func boardText(id devices.BoardID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
+}
 
 // Detail reads one Run.
 func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
@@ -91,8 +102,8 @@ func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
 	}
 	run := found[0]
 	detail := Detail{Run: station.Run{ID: id, Bay: run.Bay, Operator: run.Operator, Order: run.Order, Rework: run.Rework,
-		Purpose: run.Purpose, Ending: run.Ending, Reason: run.Reason}, BoardID: run.BoardID.String()}
-	for text, into := range map[string]*time.Time{run.Admitted: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
+		Purpose: run.Purpose, Ending: run.Ending, Outcome: run.Outcome, Reason: run.Reason}, BoardID: boardText(run.BoardID)}
+	for text, into := range map[string]*time.Time{run.Begun: &detail.Run.Started, run.Closed: &detail.Run.Finished} {
 		if text == "" {
 			continue
 		}
@@ -108,6 +119,9 @@ func (h History) Detail(ctx context.Context, id uuid.UUID) (Detail, error) {
 
 // certificates adds the certificate of the Run, and a Fact for each certificate of the board.
 func (h History) certificates(ctx context.Context, detail *Detail, run registry.FoundRun) error {
+	if run.BoardID.IsZero() {
+		return nil // the board did not say who it is
+	}
 	rows, err := h.Registry.Certificates(ctx, registry.Filter{BoardID: run.BoardID})
 	for _, c := range rows {
 		if c.Run == run.ID {
@@ -127,8 +141,32 @@ func (h History) entries(ctx context.Context, detail *Detail, run string) error 
 			text += " " + e.Reason
 		}
 		detail.Audit = append(detail.Audit, AuditEntry{Index: e.Seq, At: e.Time.Time, Type: e.Type, Text: text})
+		if _, ending, _ := strings.Cut(e.Type, "."); e.Run != nil && station.Ending(ending) == detail.Run.Ending {
+			detail.Run.Steps, detail.Run.Wire = stepsOf(e), wireOf(e)
+		}
 	}
 	return err
+}
+
+// stepsOf gives the step times that the entry which closed a Run has.
+func stepsOf(e audit.Entry) (steps []station.StepTime) {
+	for _, step := range e.Run.Steps {
+		steps = append(steps, station.StepTime{Name: step.Name, Retries: step.Retries,
+			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
+	}
+	return steps
+}
+
+// wireOf gives the counters that the entry which closed a Run has. A counter that is missing is 0.
+func wireOf(e audit.Entry) devices.WireCount {
+	count := func(name string) int64 {
+		n, err := strconv.ParseInt(e.Details[name], 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	return devices.WireCount{Sent: count("wire_sent"), Received: count("wire_received"), Retries: int(count("wire_retries"))}
 }
 
 // Earlier returns the recorded Runs that were admitted at began or later. Each Run has only
@@ -148,20 +186,23 @@ func (h History) Earlier(ctx context.Context, began time.Time) ([]station.Run, e
 
 // closedRun makes a Run from the audit entry that closed the Run.
 func closedRun(e audit.Entry) (station.Run, error) {
+	if e.Run == nil {
+		return station.Run{}, fmt.Errorf("%s without a Run", e.Type)
+	}
 	run := station.Run{Bay: e.Run.Bay, Operator: e.Run.Operator, Rework: e.Run.Rework, Finished: e.Time.Time, Reason: e.Reason}
 	_, ending, _ := strings.Cut(e.Type, ".")
 	run.Ending = station.Ending(ending)
-	for _, step := range e.Run.Steps {
-		run.Steps = append(run.Steps, station.StepTime{Name: step.Name, Retries: step.Retries,
-			Took: time.Duration(step.TookUS) * time.Microsecond, Outside: time.Duration(step.OutsideUS) * time.Microsecond})
-	}
+	run.Steps, run.Wire, run.Outcome = stepsOf(e), wireOf(e), station.Outcome(e.Run.Outcome)
 	run.Purpose, run.Started = devices.Purpose(e.Run.Purpose), run.Finished
 	for _, step := range run.Steps {
 		run.Started = run.Started.Add(-step.Took)
 	}
-	board, err := devices.ParseBoardID(e.Board.ID)
-	run.Identity = &devices.Identity{ID: board}
-	id, bad := uuid.Parse(e.Run.ID)
+	id, err := uuid.Parse(e.Run.ID)
 	run.ID = id
+	if e.Board == nil {
+		return run, err
+	}
+	board, bad := devices.ParseBoardID(e.Board.ID)
+	run.Identity = &devices.Identity{ID: board}
 	return run, errors.Join(err, bad)
 }

@@ -22,11 +22,11 @@ var ofHSM = []Row{
 	faults("token-no-random", noTile, "continue with the system's random numbers alone, and log it"),
 
 	misuses("pin-source", "name one of credential:NAME, fd:N, file:/path, prompt, env:NAME and check what it names"),
-	faults("pin-wrong", noTile, "correct the PIN source, then start again; it is not tried a second time, so that the token does not lock"),
-	faults("pin-locked", noTile, "have the security officer unlock the token; nothing was tried"),
-	faults("pin-final-try", noTile, "log in once by hand with the vendor's tool to clear the counter; nothing was tried"),
-	faults("pin-expired", noTile, "change it with the vendor's tool, then correct the PIN source"),
-	faults("pin-not-set", noTile, "let the security officer set one"),
+	pins("pin-wrong", "correct the PIN source, then start again; it is not tried a second time, so that the token does not lock"),
+	pins("pin-locked", "have the security officer unlock the token; nothing was tried"),
+	pins("pin-final-try", "log in once by hand with the vendor's tool to clear the counter; nothing was tried"),
+	pins("pin-expired", "change it with the vendor's tool, then correct the PIN source"),
+	pins("pin-not-set", "let the security officer set one"),
 
 	faults("key-missing", noTile, "compare label and id with `station doctor`; keys are only made in a ceremony"),
 	faults("key-duplicated", noTile, "remove or rename the wrong key pair with the vendor's tool; label and id must name exactly one"),

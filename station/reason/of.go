@@ -72,12 +72,15 @@ func (e *usageError) Error() string   { return e.err.Error() }
 func (e *usageError) Unwrap() []error { return []error{e.err, misuse} }
 
 // ExitOf returns the exit code of a command that returned err. An error of usage comes before
-// all others, because the command then did nothing. An operator's stop comes next, because a
+// all others, because the command then did nothing. A refused PIN comes next, because nothing may
+// try the PIN again. An operator's stop comes next, because a
 // stopped command can return any error of the work that the stop interrupted.
 func ExitOf(err error) Exit {
 	switch {
 	case slices.ContainsFunc(All(err), func(row Row) bool { return row.Exit == ExitUsage }):
 		return ExitUsage
+	case slices.ContainsFunc(All(err), func(row Row) bool { return row.Exit == ExitPIN }):
+		return ExitPIN
 	case errors.Is(err, context.Canceled):
 		return ExitAborted
 	}

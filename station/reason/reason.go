@@ -24,13 +24,15 @@ const (
 // Exit is the exit code of a command. Scripts rely on the codes.
 type Exit int
 
-// The exit codes, the same for every command.
+// The exit codes, the same for every command. A crash ends with a signal instead, see
+// EndCrashesBySignal.
 const (
 	ExitPass    Exit = 0 // all Runs ended as Pass, or the command succeeded
 	ExitFault   Exit = 1
 	ExitReject  Exit = 2
 	ExitUsage   Exit = 3 // usage or configuration; the command did nothing
 	ExitAborted Exit = 4
+	ExitPIN     Exit = 5 // the token refuses the PIN, or cannot take one: a second try could lock the token
 )
 
 // A Row says how the product handles one refusal.

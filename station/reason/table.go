@@ -66,6 +66,13 @@ func misuses(word, next string) Row {
 	return r
 }
 
+// pins is a Fault for which a second try could lock the token.
+func pins(word, next string) Row {
+	r := faults(word, noTile, next)
+	r.Exit = ExitPIN
+	return r
+}
+
 // ofRuns are the refusals that a Run can end with.
 var ofRuns = []Row{
 	// A stopped bay gives the reason of its last board, which is not this Run's board.

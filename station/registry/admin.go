@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"hallmark/devices"
@@ -76,8 +78,9 @@ func (g *Genesis) entry() (audit.Entry, error) {
 	return audit.Entry{Actor: actor(g.Operator), Category: audit.CategoryLog, Type: audit.TypeGenesis, Outcome: audit.Success, Details: details}, nil
 }
 
-// Checkpoint writes an entry, signs a note over all entries up to this one, and stores
-// the note. If there is no new entry since the last checkpoint, it does nothing.
+// Checkpoint signs a note over all entries, and stores the note. An entry before the
+// signature says that a checkpoint is wanted, and an entry with the note says that it was made
+// (I15). If there is no new entry since the last checkpoint, Checkpoint does nothing.
 // Origin and key must be those of genesis.
 func (r *Registry) Checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
 	if err := r.checkpoint(ctx, origin, signer); err != nil {
@@ -90,27 +93,60 @@ func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.
 	if err := r.auditKey(ctx, origin, signer); err != nil {
 		return err
 	}
-	newest, _, err := audit.Newest(ctx, r.db)
-	if err != nil && !none(err) {
+	if covered, err := r.covered(ctx); covered || err != nil {
 		return err
 	}
-	if newest == r.log.Head().Size {
-		return nil
-	}
+	// 1. The intent, which the checkpoint covers.
 	var head audit.Head
-	err = r.write(ctx, func(w *work) error {
-		_, err := w.append(audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.checkpoint", Outcome: audit.Success})
+	err := r.write(ctx, func(w *work) error {
+		_, err := w.append(checkpointEntry(audit.TypeCheckpointIntent, audit.Success))
 		head = w.batch.Head()
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	// 2. The signature.
 	signed, err := audit.Sign(origin, head, signer, r.config.Random)
+	if err != nil {
+		failed := checkpointEntry("log.checkpoint.failed", audit.Failure)
+		failed.Details = map[string]string{"size": strconv.FormatInt(head.Size, 10), "error": text(err.Error())}
+		return errors.Join(err, r.note(ctx, failed))
+	}
+	// 3. The note, and the entry that says so.
+	err = r.write(ctx, func(w *work) error {
+		if err := audit.Store(context.Background(), w.conn, head, signed); err != nil {
+			return err
+		}
+		made := checkpointEntry(audit.TypeCheckpoint, audit.Success)
+		made.Details = head.Details()
+		_, err := w.append(made)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return r.write(ctx, func(w *work) error { return audit.Store(context.Background(), w.conn, head, signed) })
+	return r.mark.file.Sync()
+}
+
+func checkpointEntry(kind string, outcome audit.Outcome) audit.Entry {
+	return audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: kind, Outcome: outcome}
+}
+
+// covered reports whether only the entry about the newest checkpoint lies beyond that checkpoint.
+func (r *Registry) covered(ctx context.Context) (bool, error) {
+	size, _, err := audit.Newest(ctx, r.db)
+	if none(err) {
+		return false, nil
+	} else if err != nil || r.log.Head().Size != size+1 {
+		return false, err
+	}
+	var body []byte
+	if err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size).Scan(&body); err != nil {
+		return false, fmt.Errorf("reading the newest entry: %w", err)
+	}
+	e, err := audit.Decode(body)
+	return e.Type == audit.TypeCheckpoint, err
 }
 
 func (r *Registry) auditKey(ctx context.Context, origin string, signer crypto.Signer) error {
@@ -221,7 +257,7 @@ type Event struct {
 
 // reserved has the families of types that only the registry writes: rows of the
 // registry follow from their entries, see VerifyAudit.
-var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock."}
+var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock.", typeBayStopped, typeBayAcknowledged}
 
 // ErrReserved: an Event has the type of a reserved family.
 var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")

@@ -11,7 +11,7 @@ import (
 func TestAStoredCertificateAnswersAndNothingIsWritten(t *testing.T) {
 	issued := func(b *testRegistry, run *station.Run) *station.Run { b.issue(run); return run }
 	delivered := func(b *testRegistry, run *station.Run) *station.Run {
-		b.must(b.Delivered(b.t.Context(), issued(b, run)))
+		b.must(b.Delivered(b.t.Context(), proven(issued(b, run))))
 		return run
 	}
 	active := func(b *testRegistry, run *station.Run) *station.Run {

@@ -13,7 +13,7 @@ type (
 	purposeColumn devices.Purpose
 )
 
-// board makes a destination for Scan out of a BoardID.
+// board makes a destination for Scan out of a BoardID. NULL gives the zero BoardID.
 func board(id *devices.BoardID) sql.Scanner { return (*boardColumn)(id) }
 
 // purpose makes a destination for Scan out of a Purpose. NULL gives the zero Purpose.
@@ -21,7 +21,8 @@ func purpose(p *devices.Purpose) sql.Scanner { return (*purposeColumn)(p) }
 
 func (c *boardColumn) Scan(value any) error {
 	var text sql.NullString
-	if err := text.Scan(value); err != nil {
+	if err := text.Scan(value); err != nil || !text.Valid {
+		*c = boardColumn{}
 		return err
 	}
 	id, err := devices.ParseBoardID(text.String)

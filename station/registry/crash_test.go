@@ -72,7 +72,7 @@ func enrolOne(r *Registry) error {
 	}
 	fmt.Printf("issued %x\n", in.Serial)
 	run.Certificate = certificateFor(in.Serial, der)
-	if err := r.Delivered(ctx, run); err != nil {
+	if err := r.Delivered(ctx, proven(run)); err != nil {
 		return err
 	}
 	if err := r.Activate(ctx, run); err != nil {
@@ -80,7 +80,7 @@ func enrolOne(r *Registry) error {
 	}
 	fmt.Printf("active %x\n", in.Serial)
 	run.Ending = station.Pass
-	return r.Close(ctx, run)
+	return r.closeRun(ctx, run)
 }
 
 // The test kills a station while it writes, five times on the same file, and compares the

@@ -8,12 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
-
-	"hallmark/station/audit"
 )
 
 // lock takes the lock that lets only one process write. The system releases the lock
@@ -71,8 +68,8 @@ func source(path string, query url.Values) (string, error) {
 }
 
 // connect opens the one connection that writes, and makes the tables when the file is
-// new. It refuses a file that is not a registry, and a database that did not take a
-// setting.
+// new. It refuses a file that is not a registry, a registry of a newer station, and a
+// database that did not take a setting.
 func (r *Registry) connect(ctx context.Context) (*sql.Conn, error) {
 	dsn, err := source(r.config.Path, url.Values{})
 	if err != nil {
@@ -98,7 +95,7 @@ func prepare(ctx context.Context, conn *sql.Conn) error {
 			return err
 		}
 	}
-	return migrate(ctx, conn)
+	return makeTables(ctx, conn)
 }
 
 func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
@@ -118,62 +115,6 @@ func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
 // querier is a *sql.DB or a *sql.Conn.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// What the database file of a registry says of itself.
-const (
-	applicationID = 0x486c6d6b // PRAGMA application_id: "Hlmk"
-	schemaVersion = 2          // PRAGMA user_version; in version 1 a Run had no purpose, first_entry and last_entry
-)
-
-// migrate makes the tables of a new file, and refuses a file that is not a registry of
-// this version.
-func migrate(ctx context.Context, conn *sql.Conn) error {
-	id, version, err := fileKind(ctx, conn)
-	if err != nil {
-		return err
-	}
-	var tables int
-	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return fmt.Errorf("%w: %w", ErrSchema, err)
-	}
-	switch {
-	case id == applicationID && version == schemaVersion:
-		return nil
-	case id != 0 || version != 0 || tables != 0:
-		return otherKind(id, version)
-	}
-	return create(ctx, conn)
-}
-
-// otherKind gives the refusal for a file that is not a registry of this version. The
-// file itself is never changed: the log of an earlier version is evidence.
-func otherKind(id, version int64) error {
-	if id != applicationID {
-		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
-	}
-	return fmt.Errorf("%w: it has version %d, this station writes %d; read it with the station that made it, and make a new directory with `station init`",
-		ErrSchema, version, schemaVersion)
-}
-
-func fileKind(ctx context.Context, conn querier) (id, version int64, err error) {
-	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
-	}
-	err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	return id, version, err
-}
-
-// create makes all tables in one transaction, so that a crash leaves an empty file
-// and not a part of a registry.
-func create(ctx context.Context, conn *sql.Conn) error {
-	kind := "PRAGMA application_id = " + strconv.Itoa(applicationID) + "; PRAGMA user_version = " + strconv.Itoa(schemaVersion) + ";"
-	_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE;"+schema+audit.Schema+kind+"COMMIT;")
-	if err != nil {
-		_, undo := conn.ExecContext(ctx, "ROLLBACK")
-		return errors.Join(fmt.Errorf("making the tables: %w", named(err)), undo)
-	}
-	return nil
 }
 
 // refusedByRow reports whether the error is a constraint violation: the caller's

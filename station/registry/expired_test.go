@@ -28,11 +28,14 @@ func TestACertificateThatEndedAnswersNoRequest(t *testing.T) {
 			in.NotAfter = b.now().Add(time.Hour)
 			b.issueAs(run, in)
 			if test.active {
-				b.must(b.Delivered(t.Context(), run))
+				b.must(b.Delivered(t.Context(), proven(run)))
 				b.must(b.Activate(t.Context(), run))
 			}
-			run.Ending = station.Pass
-			b.must(b.Close(t.Context(), run))
+			run.Ending = station.Fault
+			if test.active {
+				run.Ending = station.Pass
+			}
+			b.must(b.closeRun(t.Context(), run))
 			if b.answer(in.Key, false) == nil {
 				t.Fatal("before it ends it is not handed out")
 			}

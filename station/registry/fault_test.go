@@ -144,7 +144,7 @@ func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
 			for err == nil { // until the file has no room for a small entry either
 				err = b.Event(t.Context(), Event{Type: "test.fill", Outcome: audit.Success, Details: map[string]string{"text": big.Error()}})
 			}
-			if err := b.Close(t.Context(), run); !errors.Is(err, ErrNotDurable) {
+			if err := b.closeRun(t.Context(), run); !errors.Is(err, ErrNotDurable) {
 				t.Fatalf("closing on a full disk: %v", err)
 			}
 			b.full(false)
@@ -153,7 +153,7 @@ func TestARunThatCouldNotBeClosedIsOver(t *testing.T) {
 			b.must(b.Admit(t.Context(), next))
 			b.issue(next)
 			next.Ending, next.Reason = station.Fault, "line"
-			b.must(b.Close(t.Context(), next))
+			b.must(b.closeRun(t.Context(), next))
 			b.verify()
 			if record, err := b.Lookup(t.Context(), in.Serial); err != nil || record.Status != station.StatusUnresolved {
 				t.Errorf("the first serial number is %+v, %v", record, err)
@@ -291,8 +291,8 @@ func TestARolledBackDatabaseIsRefused(t *testing.T) {
 	if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrRolledBack) {
 		t.Errorf("opening: %v", err)
 	}
-	// When the checkpoint is deleted as well, only a copy from another place shows it.
-	b.tamper(`DROP TRIGGER audit_checkpoint_stays`, `DELETE FROM audit_checkpoint`)
+	// When the newest checkpoint is deleted as well, a copy from another place shows it.
+	b.tamper(`DROP TRIGGER audit_checkpoint_stays`, `DELETE FROM audit_checkpoint WHERE size > 2`)
 	reader, err := OpenReader(t.Context(), b.path)
 	b.must(err)
 	defer reader.Close()

@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 			next := again(run, "new profile")
 			b.must(b.Admit(t.Context(), next))
 			b.issue(next)
-			b.must(b.Delivered(t.Context(), next))
+			b.must(b.Delivered(t.Context(), proven(next)))
 			next.Rework = ""
 			return b.Activate(t.Context(), next)
 		}, ErrWrongStatus},
@@ -118,7 +118,7 @@ func TestRefusals(t *testing.T) {
 		{"an intent of a closed Run is refused", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			run.Ending = station.Aborted
-			b.must(b.Close(t.Context(), run))
+			b.must(b.closeRun(t.Context(), run))
 			return b.intends(intent(run))
 		}, ErrUnknownRun},
 		{"a result without an intent is refused (I1)", func(t *testing.T, b *testRegistry) error {
@@ -167,12 +167,12 @@ func TestRefusals(t *testing.T) {
 			one, two := b.run(), b.run()
 			b.issue(one)
 			two.Certificate = one.Certificate
-			return b.Delivered(t.Context(), two)
+			return b.Delivered(t.Context(), proven(two))
 		}, station.ErrUnknownCertificate},
 		{"a Run is closed once", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
-			return b.Close(t.Context(), run)
+			return b.closeRun(t.Context(), run)
 		}, ErrUnknownRun},
 		{"revoking what was never issued is refused", func(t *testing.T, b *testRegistry) error {
 			return b.Revoke(t.Context(), [16]byte{1}, "test", "ann")
@@ -222,12 +222,12 @@ func TestWhatIsDoneIsDoneAgainWithoutEffect(t *testing.T) {
 	run := b.run()
 	in := b.issue(run)
 	for range 2 {
-		b.must(b.Delivered(t.Context(), run))
+		b.must(b.Delivered(t.Context(), proven(run)))
 	}
 	for range 2 {
 		b.must(b.Activate(t.Context(), run))
 	}
-	b.must(b.Delivered(t.Context(), run))
+	b.must(b.Delivered(t.Context(), proven(run)))
 	size := b.log.Head().Size
 	for range 2 {
 		b.must(b.Revoke(t.Context(), in.Serial, "test", "ann"))

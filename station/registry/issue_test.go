@@ -49,6 +49,7 @@ func newTestIssuer(tb testing.TB, signer crypto.Signer) *testIssuer {
 	vkey, err := r.Genesis(tb.Context(), registry.Genesis{Origin: "hallmark.test/line", AuditKey: auditKey.Public(), Profile: profile,
 		Certificates: map[string]*x509.Certificate{"root": root, "issuing": issuing}})
 	must(tb, err)
+	must(tb, r.Checkpoint(tb.Context(), "hallmark.test/line", auditKey))
 	issuer, err := issuance.New(issuance.Config{Profile: profile, Issuer: issuing, Root: root, Signer: signer, Store: r, Now: time.Now, Random: rand.Reader})
 	must(tb, err)
 	return &testIssuer{r, issuer, root, issuing, vkey}

@@ -44,7 +44,7 @@ func (b *testRegistry) both() (tls, cose *station.Run) {
 func (b *testRegistry) ends(run *station.Run) error {
 	b.t.Helper()
 	b.issue(run)
-	b.must(b.Delivered(b.t.Context(), run))
+	b.must(b.Delivered(b.t.Context(), proven(run)))
 	return b.Activate(b.t.Context(), run)
 }
 
@@ -105,7 +105,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 		{"a TLS certificate that is only delivered does not attest another key (I7)", func(t *testing.T, b *testRegistry) error {
 			tls := b.run()
 			b.issue(tls)
-			b.must(b.Delivered(t.Context(), tls))
+			b.must(b.Delivered(t.Context(), proven(tls)))
 			return b.intends(intent(b.cose(tls, "")))
 		}, issuance.ErrTLSFirst},
 		{"a revoked TLS certificate does not attest another key", func(t *testing.T, b *testRegistry) error {
@@ -118,7 +118,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			tls := b.run()
 			b.enrol(tls)
 			return b.ends(b.cose(tls, ""))
-		}, issuance.ErrTLSFirst},
+		}, ErrNotPresented},
 		{"the handshake of another board does not attest the key (I6)", func(t *testing.T, b *testRegistry) error {
 			tls, other := b.run(), b.run()
 			b.enrol(tls)
@@ -132,7 +132,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			in := b.enrol(tls)
 			run := b.cose(tls, "")
 			b.issue(run)
-			b.must(b.Delivered(t.Context(), run))
+			b.must(b.Delivered(t.Context(), proven(run)))
 			b.must(b.Revoke(t.Context(), in.Serial, "stolen", "ann"))
 			run.Handshake = attested(tls.Certificate)
 			return b.Activate(t.Context(), run)
@@ -149,7 +149,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			b.enrol(tls)
 			run := b.cose(tls, "")
 			run.Certificate = tls.Certificate
-			return b.Delivered(t.Context(), run)
+			return b.Delivered(t.Context(), proven(run))
 		}, station.ErrUnknownCertificate},
 		{"a board has one Run at a time, for whichever key", func(t *testing.T, b *testRegistry) error {
 			next := again(b.run(), "")
@@ -247,7 +247,7 @@ func TestABoardCountsOnceForItsOrder(t *testing.T) {
 			t.Errorf("%d boards count, want 1: %v", order.Counted, err)
 		}
 		run.Ending = station.Fault
-		b.must(b.Close(t.Context(), run))
+		b.must(b.closeRun(t.Context(), run))
 	}
 	b.verify()
 }

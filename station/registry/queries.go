@@ -37,7 +37,7 @@ type Search struct {
 	Text   string // part of a BoardID, of a serial number in hex, or of a work order
 	Run    string // only the Run with this id; the other fields are then not used
 	Ending station.Ending
-	Since  time.Time // admitted at this time or later
+	Since  time.Time // begun at this time or later
 	Limit  int       // 0: no limit
 }
 
@@ -47,8 +47,8 @@ type FoundRun struct {
 	Serial string // hex, empty without a certificate
 }
 
-const foundQuery = `SELECT r.id, r.board_id, lower(hex(r.hardware_id)), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
-	r.purpose, r.admitted, coalesce(r.closed, ''), coalesce(r.ending, ''), r.reason,
+const foundQuery = `SELECT r.id, r.board_id, coalesce(lower(hex(r.hardware_id)), ''), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
+	r.purpose, r.begun, coalesce(r.closed, ''), coalesce(r.ending, ''), coalesce(r.outcome, ''), r.reason,
 	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
 	FROM runs r `
 
@@ -61,7 +61,7 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
 	return collect(rows, func(c *FoundRun) []any {
-		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Admitted, &c.Closed, &c.Ending, &c.Reason, &c.Serial}
+		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Begun, &c.Closed, &c.Ending, &c.Outcome, &c.Reason, &c.Serial}
 	})
 }
 
@@ -73,8 +73,8 @@ func (s *Search) query() (string, []any) {
 	if !s.Since.IsZero() {
 		since = stamp(s.Since)
 	}
-	return `WHERE (?1 = '' OR instr(r.board_id, ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
-		AND (?2 = '' OR r.ending = ?2) AND r.admitted >= ?3 ORDER BY r.admitted DESC, r.id LIMIT ?4`,
+	return `WHERE (?1 = '' OR instr(coalesce(r.board_id, ''), ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
+		AND (?2 = '' OR r.ending = ?2) AND r.begun >= ?3 ORDER BY r.begun DESC, r.id LIMIT ?4`,
 		[]any{strings.ToLower(s.Text), string(s.Ending), since, Filter{Limit: s.Limit}.limit()}
 }
 
@@ -88,11 +88,11 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 }
 
 // EndsSince gives the entries that closed Runs, the oldest first, for the Runs that
-// were admitted at this time or later. Each entry has the Run's ending, its reason and
+// began at this time or later. Each entry has the Run's ending, its reason and
 // the time of each step.
 func (r *Reader) EndsSince(ctx context.Context, since time.Time) ([]audit.Entry, error) {
 	return r.entries(ctx, "that closed Runs", `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq = r.last_entry
-		WHERE r.admitted >= ? ORDER BY e.seq`, stamp(since))
+		WHERE r.begun >= ? ORDER BY e.seq`, stamp(since))
 }
 
 func (r *Reader) entries(ctx context.Context, which, query string, args ...any) ([]audit.Entry, error) {

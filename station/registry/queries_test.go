@@ -53,7 +53,7 @@ func TestEndsSinceGivesClosedRunsOfTheTimeOnly(t *testing.T) {
 	reject := b.run()
 	reject.Ending, reject.Reason = station.Reject, "bad-csr"
 	reject.Steps = []station.StepTime{{Name: "identify", Took: time.Second}}
-	b.must(b.Close(t.Context(), reject))
+	b.must(b.closeRun(t.Context(), reject))
 	ends, err := b.EndsSince(t.Context(), began)
 	b.must(err)
 	if len(ends) != 2 || ends[0].Run.ID != pass.ID.String() || ends[1].Reason != "bad-csr" || len(ends[1].Run.Steps) != 1 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -17,6 +18,8 @@ import (
 type Reader struct {
 	db     *sql.DB
 	lookup *sql.Stmt
+	mark   string // path of the mark; empty for a registry of a schema without marks
+	copied string // directory of the copy of a registry of an older schema, or empty
 }
 
 // OpenReader opens an existing registry without taking its lock.
@@ -28,30 +31,72 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	return r, nil
 }
 
-func openReader(ctx context.Context, path string) (*Reader, error) {
+func openReader(ctx context.Context, path string) (_ *Reader, err error) {
+	r := &Reader{mark: MarkOf(path)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	if r.db, err = openForReading(path); err != nil {
+		return nil, err
+	}
+	id, version, err := fileKind(ctx, r.db)
+	if err == nil {
+		err = readable(id, version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if version < schemaVersion {
+		if err := r.readCopy(ctx, path, version); err != nil {
+			return nil, err
+		}
+	}
+	if r.lookup, err = r.db.PrepareContext(ctx, lookupQuery); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	return r, nil
+}
+
+func openForReading(path string) (*sql.DB, error) {
 	dsn, err := source(path, url.Values{"mode": {"ro"}, "_query_only": {"1"}, "_busy_timeout": {"5000"}})
 	if err != nil {
 		return nil, err
 	}
 	db, err := sql.Open("sqlite3", dsn)
+	if err == nil {
+		db.SetMaxIdleConns(4)
+	}
+	return db, err
+}
+
+// readCopy goes on with a copy that has the newest schema. The registry itself is migrated
+// by the next start of the station.
+func (r *Reader) readCopy(ctx context.Context, registry string, version int64) error {
+	dir, path, err := migratedCopy(ctx, registry, version)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	db.SetMaxIdleConns(4)
-	if id, version, err := fileKind(ctx, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	} else if id != applicationID || version != schemaVersion {
-		return nil, errors.Join(otherKind(id, version), db.Close())
+	r.copied, r.mark = dir, ""
+	err = r.db.Close()
+	if err == nil {
+		r.db, err = openForReading(path)
 	}
-	lookup, err := db.PrepareContext(ctx, lookupQuery)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrSchema, err), db.Close())
-	}
-	return &Reader{db: db, lookup: lookup}, nil
+	return err
 }
 
 // Close closes the Reader.
-func (r *Reader) Close() error { return r.db.Close() }
+func (r *Reader) Close() error {
+	var errs []error
+	if r.db != nil {
+		errs = append(errs, r.db.Close())
+	}
+	if r.copied != "" {
+		errs = append(errs, os.RemoveAll(r.copied))
+	}
+	return errors.Join(errs...)
+}
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
@@ -143,7 +188,7 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
 			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
-			WHERE ?1 = '' OR board_id = ?1 GROUP BY board_id) l ON l.board_id = b.id
+			WHERE admitted AND (?1 = '' OR board_id = ?1) GROUP BY board_id) l ON l.board_id = b.id
 		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
 		f.boardID(), f.Status, f.limit())
 	if err != nil {
@@ -198,10 +243,11 @@ func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, 
 // RunRow is one Run.
 type RunRow struct {
 	ID, HardwareID, Bay, Operator, Order, Rework string
-	BoardID                                      devices.BoardID
+	BoardID                                      devices.BoardID // zero: the board did not say
 	Purpose                                      devices.Purpose
-	Admitted, Closed                             string // RFC 3339, Closed is empty while the Run is open
+	Begun, Closed                                string // RFC 3339, Closed is empty while the Run is open
 	Ending                                       station.Ending
+	Outcome                                      station.Outcome
 	Reason                                       string
 }
 

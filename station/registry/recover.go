@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"hallmark/devices"
@@ -14,10 +17,12 @@ import (
 // recover closes what the last process left open: intents first, then Runs. It does so
 // in one transaction, with an audit entry for each.
 func (r *Registry) recover(ctx context.Context) error {
-	if err := r.clock(ctx); err != nil {
-		return err
-	}
 	err := r.write(ctx, func(w *work) error {
+		if r.accepted != nil {
+			if _, err := w.append(r.accepted.entry(r.config.AcceptRegistry)); err != nil {
+				return err
+			}
+		}
 		intents, err := w.closeIntents()
 		if err != nil {
 			return fmt.Errorf("closing open intents: %w", err)
@@ -26,7 +31,7 @@ func (r *Registry) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("closing open Runs: %w", err)
 		}
-		return w.started(intents, runs)
+		return w.started(intents, runs, r.config.Startup)
 	})
 	if err != nil {
 		return fmt.Errorf("recovering: %w", err)
@@ -64,6 +69,9 @@ func (w *work) closeIntents() (int, error) {
 		} else if err != nil {
 			return n, err
 		}
+		if err := w.stillOpen(in.run, "cert.issued", "cert.issue.failed", "cert.issue.unresolved"); err != nil {
+			return n, fmt.Errorf("serial number %x: %w", in.serial, err)
+		}
 		if err := w.unresolved(in, errInterrupted, "the station ended between intent and result"); err != nil {
 			return n, err
 		}
@@ -81,15 +89,39 @@ func (w *work) closeRuns() (int, error) {
 		} else if err != nil {
 			return n, err
 		}
+		if err := w.stillOpen(run, slices.Collect(maps.Keys(endings))...); err != nil {
+			return n, fmt.Errorf("Run %s: %w", run, err)
+		}
 		if err := w.interrupt(run, boardID); err != nil {
 			return n, err
 		}
 	}
 }
 
+// stillOpen refuses a row that is open although the log has an entry of these types for its
+// Run. Somebody changed the row outside of the station, and to close it again would hide that.
+func (w *work) stillOpen(run string, ends ...string) error {
+	for _, end := range ends {
+		var seq int64
+		err := w.row(`SELECT e.seq FROM runs r JOIN audit_entry e ON e.seq >= r.first_entry
+			WHERE r.id = ?1 AND instr(e.body, ?2) AND instr(e.body, ?3) LIMIT 1`,
+			[]any{run, []byte(run), []byte(`"type":"` + end + `"`)}, &seq)
+		if err == nil {
+			return fmt.Errorf("%w: entry %d is %s; restore registry.db from its backup", ErrReopened, seq, end)
+		}
+		if !none(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// typeStartup is the entry of each start.
+const typeStartup = "log.startup"
+
 // started writes the entry of the start, and before it an entry with the number of
 // closed intents and Runs, if there were any.
-func (w *work) started(intents, runs int) error {
+func (w *work) started(intents, runs int, facts map[string]string) error {
 	if intents+runs > 0 {
 		_, err := w.append(audit.Entry{
 			Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.recovered", Outcome: audit.Success,
@@ -99,6 +131,59 @@ func (w *work) started(intents, runs int) error {
 			return err
 		}
 	}
-	_, err := w.append(audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: "log.startup", Outcome: audit.Success})
-	return err
+	before, err := w.lastStartup()
+	if err != nil {
+		return err
+	}
+	written, err := w.append(audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: typeStartup, Outcome: audit.Success,
+		Details: startupDetails(before, facts)})
+	if err != nil {
+		return err
+	}
+	return w.exec(`INSERT INTO state VALUES ('startup', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1`, strconv.FormatInt(written.Seq, 10))
+}
+
+// lastStartup gives the details of the newest entry of a start, or nil.
+func (w *work) lastStartup() (map[string]string, error) {
+	var body []byte
+	err := w.row(`SELECT body FROM audit_entry WHERE seq = (SELECT CAST(value AS INTEGER) FROM state WHERE key = 'startup')`, nil, &body)
+	if none(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the entry of the last start: %w", err)
+	}
+	e, err := audit.Decode(body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the entry of the last start: %w: %w", audit.ErrEntry, err)
+	}
+	return e.Details, nil
+}
+
+// changedDetail names the facts that differ from those of the start before.
+const changedDetail = "changed"
+
+// startupDetails adds to the facts of a start what changed since the start before. A start
+// whose entry had no facts, or the first one, has nothing to compare with.
+func startupDetails(before, facts map[string]string) map[string]string {
+	if len(facts) == 0 {
+		return nil
+	}
+	details, changed := map[string]string{}, []string{}
+	for name, value := range facts {
+		details[name] = text(value)
+	}
+	for name := range before {
+		if _, there := details[name]; name != changedDetail && !there {
+			changed = append(changed, name)
+		}
+	}
+	for name, value := range details {
+		if old, there := before[name]; len(before) > 0 && (!there || old != value) {
+			changed = append(changed, name)
+		}
+	}
+	if slices.Sort(changed); len(changed) > 0 {
+		details[changedDetail] = strings.Join(changed, " ")
+	}
+	return details
 }

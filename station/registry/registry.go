@@ -15,7 +15,6 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +28,6 @@ import (
 	"hallmark/station/reason"
 )
 
-//go:embed schema.sql
-var schema string
-
 // Config is what Open needs.
 type Config struct {
 	Path    string           // of the database; Open makes a new one if there is none
@@ -42,6 +38,12 @@ type Config struct {
 	// AcceptClock is the operator who says that the clock is right although it is
 	// behind the newest audit entry. Empty: such a clock is refused.
 	AcceptClock string
+	// AcceptRegistry is the operator who accepts a registry that does not fit its mark, for
+	// example after the disk was lost. Empty: such a registry is refused.
+	AcceptRegistry string
+	// Startup has facts for the entry of this start: version of the program, digests of
+	// configuration and profiles. The entry names those that changed since the last start.
+	Startup map[string]string
 }
 
 // Registry is an open registry. Its methods are safe for concurrent use.
@@ -52,7 +54,11 @@ type Registry struct {
 	pool   *sql.DB // of one connection
 	log    *audit.Log
 	writer *writer
+	mark   *mark
 	once   sync.Once
+
+	accepted *acceptance // a registry that an operator accepted in this Open, else nil
+
 	closed error
 }
 
@@ -70,6 +76,20 @@ var (
 	ErrSettings = reason.New("registry-settings", "database did not take a setting that durability needs")
 	// ErrSchema: the file is not a registry of this version.
 	ErrSchema = reason.New("registry-schema", "file is not a registry of this version")
+	// ErrSchemaChanged: tables, indexes or triggers are not those that this version makes.
+	ErrSchemaChanged = reason.New("registry-schema-changed", "the schema of the registry was changed")
+	// ErrOlder: the registry lacks entries that its mark has seen (I16).
+	ErrOlder = reason.New("registry-older", "registry.db is older than its mark")
+	// ErrOther: the registry is not the one that the mark belongs to.
+	ErrOther = reason.New("registry-other", "registry.db and its mark are not of one log")
+	// ErrMarkMissing: there is no mark beside the registry.
+	ErrMarkMissing = reason.New("mark-missing", "the mark of the registry is missing, so nobody can tell whether the newest entries are there")
+	// ErrMark: the mark cannot be read.
+	ErrMark = reason.New("mark-unreadable", "the mark of the registry cannot be read")
+	// ErrReplaced: the files of the registry were replaced or removed while it was open.
+	ErrReplaced = reason.New("registry-replaced", "registry.db was replaced or removed while the station had it open")
+	// ErrReopened: a row is open although the log says that it has ended.
+	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
 	ErrNoGenesis = reason.New("no-genesis", "registry has no genesis entry: run the ceremony (station init) first")
 	// ErrGenesis: there is a genesis entry already.
@@ -90,6 +110,8 @@ var (
 	ErrNoIntent      = reason.New("no-intent", "no open intent has this serial number")
 	ErrWrongStatus   = reason.New("wrong-status", "certificate is not in a status that allows this")
 	ErrNoCertificate = reason.New("no-certificate", "Run has no certificate")
+	ErrNotReadBack   = reason.New("not-read-back", "Run did not read this certificate back from the board")
+	ErrNotPresented  = reason.New("not-presented", "board did not present this certificate in a handshake of the Run")
 
 	// errRefused has the word for an audit entry about a refusal that is no sentinel.
 	errRefused = reason.New("refused", "refused")
@@ -132,16 +154,35 @@ func open(ctx context.Context, c Config) (_ *Registry, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// 3. The audit log must fit its newest checkpoint.
+	// 3. The audit log must fit its newest checkpoint, and the clock must not be behind the log.
 	r.log, err = audit.Open(ctx, conn, audit.Config{Station: c.Station, Now: c.Now, Random: c.Random})
 	if err != nil {
+		return nil, err
+	}
+	r.writer = newWriter(conn, r.log)
+	if err := r.clock(ctx); err != nil {
+		return nil, err
+	}
+	// 4. The newest schema.
+	migrated, err := r.migrate(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSchema(ctx, conn); err != nil {
+		return nil, err
+	}
+	// 5. The mark must not have seen more than the log has.
+	if r.mark, err = r.openMark(ctx, conn, migrated || r.log.Head().Size == 0); err != nil {
 		return nil, err
 	}
 	if r.Reader, err = OpenReader(ctx, c.Path); err != nil {
 		return nil, err
 	}
-	r.writer = newWriter(conn, r.log)
-	// 4. Recover, unless the ceremony has not begun the log yet.
+	if r.writer.watch, err = newWatch(c.Path); err != nil {
+		return nil, err
+	}
+	r.writer.mark = r.mark
+	// 6. Recover, unless the ceremony has not begun the log yet.
 	if r.log.Head().Size == 0 {
 		return r, nil
 	}
@@ -176,6 +217,9 @@ func (r *Registry) release() error {
 	}
 	if r.log != nil {
 		errs = append(errs, r.log.Close())
+	}
+	if r.mark != nil {
+		errs = append(errs, r.mark.close())
 	}
 	if r.pool != nil {
 		errs = append(errs, r.pool.Close())

@@ -39,6 +39,7 @@ func newTestRegistry(t testing.TB) *testRegistry {
 		t.Fatal(err)
 	}
 	b.vkey = vkey
+	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	return b
 }
 
@@ -79,6 +80,12 @@ func (b *testRegistry) run() *station.Run {
 	run := newRun(devices.BoardID(uuid.New()), "hardware")
 	b.must(b.Admit(b.t.Context(), run))
 	return run
+}
+
+// closeRun is Close for tests that do not look at the outcome.
+func (r *Registry) closeRun(ctx context.Context, run *station.Run) error {
+	_, err := r.Close(ctx, run)
+	return err
 }
 
 func (b *testRegistry) must(err error) {
@@ -151,6 +158,15 @@ func (b *testRegistry) issueAs(run *station.Run, in issuance.Intent) issuance.In
 	return in
 }
 
+// proven gives the Run what a Run has that read its certificate back and did a handshake with it.
+func proven(run *station.Run) *station.Run {
+	run.ReadBack = &run.Certificate.SHA256
+	if run.Purpose == devices.PurposeTLS {
+		run.Handshake = &station.Presented{CertificateSHA256: run.Certificate.SHA256, TLSVersion: 0x0304, CipherSuite: 0x1301}
+	}
+	return run
+}
+
 func certificateFor(serial [16]byte, der []byte) *issuance.Certificate {
 	return &issuance.Certificate{Serial: serial, DER: der, SHA256: sha256.Sum256(der)}
 }
@@ -159,11 +175,18 @@ func certificateFor(serial [16]byte, der []byte) *issuance.Certificate {
 func (b *testRegistry) enrol(run *station.Run) issuance.Intent {
 	b.t.Helper()
 	in := b.issue(run)
-	b.must(b.Delivered(b.t.Context(), run))
+	b.must(b.Delivered(b.t.Context(), proven(run)))
 	b.must(b.Activate(b.t.Context(), run))
 	run.Ending = station.Pass
-	b.must(b.Close(b.t.Context(), run))
+	b.must(b.closeRun(b.t.Context(), run))
 	return in
+}
+
+// stopBay ends the Run as a clone, which stops the bay.
+func (b *testRegistry) stopBay(run *station.Run) {
+	b.t.Helper()
+	run.Ending, run.Reason, run.StopBay = station.Reject, station.ErrClone.Word(), true
+	b.must(b.closeRun(b.t.Context(), run))
 }
 
 func (b *testRegistry) verify() {

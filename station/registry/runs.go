@@ -56,7 +56,8 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
-	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, admitted, first_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted, first_entry)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
 		run.ID.String(), run.Identity.ID.String(), run.Purpose.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
 		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
 }
@@ -150,6 +151,9 @@ func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 		case "delivered", "active":
 			return nil
 		case "issued":
+			if err := readBack(in, run); err != nil {
+				return fmt.Errorf("delivering: %w", err)
+			}
 			e := in.entry("cert.delivered", audit.Success)
 			e.Run.ID, e.Cert.Status = run.ID.String(), "delivered"
 			return w.changeStatus(in.id, e)
@@ -177,7 +181,18 @@ func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 	})
 }
 
+// readBack checks that the Run has read this certificate back from the board's flash (I6).
+func readBack(in row, run *station.Run) error {
+	if run.ReadBack == nil || !bytes.Equal(run.ReadBack[:], in.sha256) {
+		return fmt.Errorf("%w: %x", ErrNotReadBack, in.serial)
+	}
+	return nil
+}
+
 func (w *work) activate(in row, run *station.Run) error {
+	if err := errors.Join(readBack(in, run), presented(in, run)); err != nil {
+		return fmt.Errorf("activating: %w", err)
+	}
 	if err := w.attested(in, run); err != nil {
 		return err
 	}
@@ -186,16 +201,23 @@ func (w *work) activate(in row, run *station.Run) error {
 	}
 	e := in.entry("cert.activated", audit.Success)
 	e.Run.ID, e.Cert.Status = run.ID.String(), "active"
-	if h := run.Handshake; h != nil {
-		e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite)}
-		if h.OverNetwork {
-			e.Details["over"] = "network"
-		}
-		if in.purpose != devices.PurposeTLS {
-			e.Details["presented_sha256"] = hex.EncodeToString(h.CertificateSHA256[:])
-		}
+	h := run.Handshake
+	e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite),
+		"read_back_sha256": hex.EncodeToString(run.ReadBack[:]), "presented_sha256": hex.EncodeToString(h.CertificateSHA256[:])}
+	if h.OverNetwork {
+		e.Details["over"] = "network"
 	}
 	return w.changeStatus(in.id, e)
+}
+
+// presented checks that the board did a handshake in this Run, and for a TLS key that it
+// presented this certificate (I6).
+func presented(in row, run *station.Run) error {
+	h := run.Handshake
+	if h == nil || in.purpose == devices.PurposeTLS && !bytes.Equal(h.CertificateSHA256[:], in.sha256) {
+		return fmt.Errorf("%w: %x", ErrNotPresented, in.serial)
+	}
+	return nil
 }
 
 // attested checks I6 for a key that does no handshake: the board must have done the
@@ -205,12 +227,10 @@ func (w *work) attested(in row, run *station.Run) error {
 		return nil
 	}
 	var n int
-	if h := run.Handshake; h != nil {
-		err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
-			[]any{in.boardID.String(), h.CertificateSHA256[:]}, &n)
-		if err != nil {
-			return err
-		}
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
+		[]any{in.boardID.String(), run.Handshake.CertificateSHA256[:]}, &n)
+	if err != nil {
+		return err
 	}
 	if n != 1 {
 		return fmt.Errorf("activating: %w", issuance.ErrTLSFirst)
@@ -258,92 +278,4 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 		return row{}, fmt.Errorf("%w: %x is not this board's, or not for this purpose", station.ErrUnknownCertificate, run.Certificate.Serial)
 	}
 	return in, nil
-}
-
-// Close closes the Run's record with ending, reason and step times. If the commit goes
-// wrong, the Run is over nevertheless: Admit of the board's next Run closes the record.
-func (r *Registry) Close(ctx context.Context, run *station.Run) error {
-	id, boardID := run.ID.String(), run.Identity.ID
-	err := r.write(ctx, func(w *work) error {
-		if _, err := w.openRun(id, boardID); err != nil {
-			return err
-		}
-		if err := w.abandon(id, boardID); err != nil {
-			return err
-		}
-		written, err := w.append(closing(run))
-		if err != nil {
-			return err
-		}
-		return w.closeRun(id, written)
-	})
-	if err != nil {
-		r.writer.over.Store(id, nil)
-	}
-	return err
-}
-
-// endings has the ending of a Run for each type of entry that closes a Run.
-var endings = map[string]station.Ending{
-	"run.pass": station.Pass, "run.reject": station.Reject, "run.fault": station.Fault, "run.aborted": station.Aborted,
-}
-
-func (w *work) closeRun(run string, written audit.Entry) error {
-	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ?, last_entry = ? WHERE id = ?`,
-		written.Time.String(), string(endings[written.Type]), written.Reason, written.Seq, run)
-}
-
-// outcomes has the outcome of the closing entry for each ending.
-var outcomes = map[station.Ending]audit.Outcome{
-	station.Pass: audit.Success, station.Reject: audit.Denied, station.Fault: audit.Failure, station.Aborted: audit.Failure,
-}
-
-func closing(run *station.Run) audit.Entry {
-	e := runEntry(run, "run."+string(run.Ending), outcomes[run.Ending])
-	e.Reason = text(run.Reason)
-	e.Details = map[string]string{
-		"wire_sent": strconv.FormatInt(run.Wire.Sent, 10), "wire_received": strconv.FormatInt(run.Wire.Received, 10),
-		"wire_retries": strconv.Itoa(run.Wire.Retries),
-	}
-	if run.Err != nil {
-		e.Details["error"] = text(run.Err.Error())
-	}
-	if run.Sealed {
-		e.Details["sealed"] = "true"
-	}
-	for _, step := range run.Steps {
-		e.Run.Steps = append(e.Run.Steps, audit.Step{Name: step.Name, Retries: step.Retries,
-			TookUS: step.Took.Microseconds(), OutsideUS: step.Outside.Microseconds()})
-	}
-	return e
-}
-
-// runEntry makes an audit entry about a Run and its board.
-func runEntry(run *station.Run, kind string, outcome audit.Outcome) audit.Entry {
-	id := run.Identity
-	return audit.Entry{
-		Actor: actor(run.Operator), Category: audit.CategoryLine, Type: kind, Outcome: outcome,
-		Run: &audit.Run{ID: run.ID.String(), Bay: text(run.Bay), Operator: text(run.Operator), Purpose: run.Purpose.String(), Rework: text(run.Rework)},
-		Board: &audit.Board{
-			ID: id.ID.String(), HardwareID: id.HardwareID.String(), Type: text(id.BoardType), Firmware: text(id.Firmware),
-			SHA256: hex.EncodeToString(id.FirmwareHash[:]), HUK: hukOf(id),
-		},
-	}
-}
-
-// hukOf gives the source of the board's HUK, and under TF-M the caller for which the
-// key was derived.
-func hukOf(id *devices.Identity) string {
-	source := strconv.Itoa(int(id.HUK))
-	if id.HUK.HasCaller() {
-		source += " caller " + strconv.Itoa(int(id.Caller))
-	}
-	return source
-}
-
-func actor(operator string) audit.Actor {
-	if operator == "" {
-		return audit.Itself()
-	}
-	return audit.Actor{ID: text(operator), Kind: "human"}
 }

@@ -26,6 +26,8 @@ const commitGrace = 5 * time.Second
 type writer struct {
 	conn  *sql.Conn
 	log   *audit.Log
+	watch *watch // nil until the registry is open
+	mark  *mark  // nil until the registry is open
 	calls chan *call
 	quit  chan struct{}
 	done  chan struct{}
@@ -198,12 +200,36 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		}
 		return w.judge(errors.Join(err, undo))
 	}
+	if err := w.inPlace(); err != nil {
+		return w.judge(errors.Join(err, w.undo()))
+	}
 	if err := w.exec("COMMIT"); err != nil {
 		return w.judge(errors.Join(fmt.Errorf("committing: %w", err), w.undo()))
 	}
 	work.batch.Committed()
+	if err := w.committed(); err != nil {
+		w.failed = err
+		return err
+	}
 	w.stepped = w.stepped && w.log.ClockStep() != nil
 	return nil
+}
+
+// inPlace refuses to commit into files that are not the registry any more. The commit would be
+// lost.
+func (w *writer) inPlace() error {
+	if w.watch == nil {
+		return nil
+	}
+	return w.watch.check()
+}
+
+// committed brings the mark up to date, and checks that the commit went into the registry.
+func (w *writer) committed() error {
+	if w.mark == nil {
+		return nil
+	}
+	return errors.Join(w.mark.put(w.log.Head()), w.watch.check())
 }
 
 // run does one call. The error of the call goes into c.refused; an error that run

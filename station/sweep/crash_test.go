@@ -186,8 +186,8 @@ func (r crashingRegistry) Activate(ctx context.Context, run *station.Run) error 
 	return withCrashNoValue(r.crashPoint, "Registry.Activate", func() error { return r.inner.Activate(ctx, run) })
 }
 
-func (r crashingRegistry) Close(ctx context.Context, run *station.Run) error {
-	return withCrashNoValue(r.crashPoint, "Registry.Close", func() error { return r.inner.Close(ctx, run) })
+func (r crashingRegistry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {
+	return withCrash(r.crashPoint, "Registry.Close", func() (station.Outcome, error) { return r.inner.Close(ctx, run) })
 }
 
 type crashingKnown struct {

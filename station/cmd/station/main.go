@@ -3,8 +3,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime/debug"
+
+	"hallmark/station/reason"
 )
 
 // heapGrowth is the growth of the heap, in per cent, after which the garbage collector
@@ -16,6 +19,10 @@ const heapGrowth = 400
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGrowth)
+	}
+	if err := reason.EndCrashesBySignal(); err != nil {
+		fmt.Fprintln(os.Stderr, "station:", err)
+		os.Exit(int(reason.ExitFault))
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

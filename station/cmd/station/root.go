@@ -60,7 +60,7 @@ func (c *command) root() *cobra.Command {
 	shown.flags(root)
 	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
-		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand())
+		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
 	return root
 }
 

@@ -127,10 +127,17 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 func alter(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite3", ts.MkAbs(filepath.Join(args[0], "registry.db")))
 	ts.Check(err)
-	defer db.Close()
+	defer func() { ts.Check(db.Close()) }()
+	db.SetMaxOpenConns(1)
 	for _, trigger := range []string{"audit_entry_stays", "audit_entry_fixed", "audit_checkpoint_stays"} {
-		_, err := db.Exec("DROP TRIGGER IF EXISTS " + trigger)
+		var again string
+		ts.Check(db.QueryRow("SELECT sql FROM sqlite_schema WHERE name = ?", trigger).Scan(&again))
+		_, err := db.Exec("DROP TRIGGER " + trigger)
 		ts.Check(err)
+		defer func() { // as an attacker would, so that the schema does not show the change
+			_, err := db.Exec(again)
+			ts.Check(err)
+		}()
 	}
 	result, err := db.Exec(args[1])
 	ts.Check(err)

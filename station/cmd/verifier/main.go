@@ -4,12 +4,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"hallmark/station/reason"
 )
 
 func main() {
+	if err := reason.EndCrashesBySignal(); err != nil {
+		fmt.Fprintln(os.Stderr, "verifier:", err)
+		os.Exit(int(reason.ExitFault))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -1,3 +1,5 @@
+-- Schema 2, the first that was released. Later schemas are steps in files of their own; this file is never rewritten.
+--
 -- The tables of the registry. Each row follows from entries of the audit log that were
 -- committed with it, and VerifyAudit compares the two. Times are RFC 3339 in UTC with
 -- nine digits after the point. No row is ever deleted.

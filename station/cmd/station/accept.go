@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+func (c *command) acceptRegistryCommand() *cobra.Command {
+	var operator string
+	cmd := &cobra.Command{
+		Use:   "accept-registry",
+		Short: "Goes on with a registry that lacks its newest entries, on record",
+		Long: `accept-registry goes on with a registry.db that does not fit its mark, for example after the disk
+with the newest registry.db was lost. Every other command refuses such a registry. The audit log
+says who accepted the registry, and how many entries are missing. Boards that were enrolled in the
+missing entries are enrolled again, and their certificates of that time are unknown from now on.
+
+First look for the newest registry.db together with its registry.db-wal, and keep a copy of all.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := workdir.Existing(c.dir)
+			if err != nil {
+				return err
+			}
+			if operator == "" {
+				return reason.Usage(errors.New("--operator is missing: want the name of the person who accepts the registry"))
+			}
+			files, err := instance.OpenFiles(dir, instance.Options{AcceptRegistry: operator})
+			if err != nil {
+				return err
+			}
+			_, err = files.OpenRecord(cmd.Context())
+			if err = errors.Join(err, files.Close()); err == nil {
+				fmt.Fprintln(c.stdout, "the registry is accepted, on record; see `station audit show`")
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&operator, "operator", "", "name of the person who accepts the registry, for the audit log (required)")
+	return cmd
+}

@@ -1,0 +1,197 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/audit"
+)
+
+// The mark is a small file beside the registry. It says how long the audit log is, and its
+// root. Each commit brings the mark up to date, so a registry that was put back from a
+// copy, or that lost its write-ahead log, is behind its mark (I16).
+//
+// The mark has two slots, which are written in turn, so that a power cut leaves one of
+// them whole. Only a checkpoint syncs the mark: after a power cut the mark may be behind
+// the registry, and never ahead of it.
+
+// MarkOf gives the path of the mark of a registry.
+func MarkOf(registry string) string { return strings.TrimSuffix(registry, ".db") + ".mark" }
+
+const (
+	slotSize  = 512 // octets, one sector
+	markWord  = "hallmark-mark-1"
+	slotCount = 2
+)
+
+// mark is the mark of a registry that is open for writing.
+type mark struct {
+	file *os.File
+	next int // slot
+}
+
+// encodeSlot gives one slot: word, size, root and a digest of them, then spaces.
+func encodeSlot(h audit.Head) []byte {
+	text := fmt.Sprintf("%s %d %x", markWord, h.Size, h.Root[:])
+	slot := fmt.Appendf(nil, "%s %x\n", text, sha256.Sum256([]byte(text)))
+	return append(slot, bytes.Repeat([]byte(" "), slotSize-len(slot))...)
+}
+
+func decodeSlot(slot []byte) (h audit.Head, ok bool) {
+	parts := strings.Fields(string(slot))
+	if len(parts) != 4 || parts[0] != markWord {
+		return h, false
+	}
+	size, err := strconv.ParseInt(parts[1], 10, 62)
+	root, bad := hex.DecodeString(parts[2])
+	if err != nil || bad != nil || len(root) != tlog.HashSize {
+		return h, false
+	}
+	h = audit.Head{Size: size, Root: tlog.Hash(root)}
+	return h, bytes.Equal(encodeSlot(h), slot)
+}
+
+// readMark gives what the mark says: the newer of its slots.
+func readMark(path string) (newest audit.Head, err error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newest, fmt.Errorf("%w: %s", ErrMarkMissing, path)
+	} else if err != nil {
+		return newest, fmt.Errorf("%w: %w", ErrMark, err)
+	}
+	found := false
+	for n := range slotCount {
+		slot := content[min(n*slotSize, len(content)):min((n+1)*slotSize, len(content))]
+		if h, ok := decodeSlot(slot); ok && (!found || h.Size > newest.Size) {
+			newest, found = h, true
+		}
+	}
+	if !found {
+		return newest, fmt.Errorf("%w: %s has no whole record", ErrMark, path)
+	}
+	return newest, nil
+}
+
+// newMark makes the mark anew. It survives a power cut from the beginning.
+func newMark(path string, h audit.Head) (*mark, error) {
+	unfinished := path + ".unfinished"
+	if err := os.WriteFile(unfinished, bytes.Repeat(encodeSlot(h), slotCount), 0o600); err != nil {
+		return nil, fmt.Errorf("making the mark of the registry: %w", err)
+	}
+	if err := durableRename(unfinished, path); err != nil {
+		return nil, fmt.Errorf("making the mark of the registry: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	return &mark{file: file}, err
+}
+
+// put writes the newest head. It does not wait for the disk.
+func (m *mark) put(h audit.Head) error {
+	m.next = (m.next + 1) % slotCount
+	if _, err := m.file.WriteAt(encodeSlot(h), int64(m.next*slotSize)); err != nil {
+		return fmt.Errorf("writing the mark of the registry: %w", err)
+	}
+	return nil
+}
+
+func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
+
+// openMark compares the log with its mark, and then opens the mark for writing. fresh says
+// that this call of Open made the log, or brought it from a schema without marks.
+func (r *Registry) openMark(ctx context.Context, q audit.Querier, fresh bool) (*mark, error) {
+	path, head := MarkOf(r.config.Path), r.log.Head()
+	marked, err := readMark(path)
+	switch {
+	case fresh && errors.Is(err, ErrMarkMissing):
+		return newMark(path, head)
+	case err == nil:
+		err = behindMark(ctx, q, head, marked)
+	}
+	if err == nil {
+		return newMark(path, head)
+	}
+	if r.config.AcceptRegistry == "" || !acceptable(err) {
+		return nil, err
+	}
+	r.accepted = &acceptance{marked: marked, why: err}
+	return newMark(path, head)
+}
+
+// acceptance is a registry that an operator accepts although it does not fit its mark.
+type acceptance struct {
+	marked audit.Head
+	why    error
+}
+
+// note writes the entry about the acceptance. It names the entries that are lost.
+func (a *acceptance) entry(operator string) audit.Entry {
+	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: "log.accepted", Outcome: audit.Success, Reason: wordOf(a.why),
+		Details: map[string]string{"mark_size": strconv.FormatInt(a.marked.Size, 10), "mark_root": hex.EncodeToString(a.marked.Root[:]), "error": text(a.why.Error())}}
+}
+
+// acceptable reports whether an operator may accept the registry in spite of the error.
+func acceptable(err error) bool {
+	return errors.Is(err, ErrMarkMissing) || errors.Is(err, ErrMark) || errors.Is(err, ErrOlder) || errors.Is(err, ErrOther)
+}
+
+// behindMark refuses a log that lacks entries which the mark has seen.
+func behindMark(ctx context.Context, q audit.Querier, head, marked audit.Head) error {
+	if marked.Size == 0 {
+		return nil
+	}
+	if marked.Size > head.Size {
+		return fmt.Errorf("%w: it has %d entries, the mark has seen %d, so the newest %d are missing", ErrOlder, head.Size, marked.Size, marked.Size-head.Size)
+	}
+	root, err := audit.RootAt(ctx, q, marked.Size)
+	if err != nil {
+		return err
+	}
+	if root != marked.Root {
+		return fmt.Errorf("%w: they differ within the first %d entries", ErrOther, marked.Size)
+	}
+	return nil
+}
+
+// A watch notices that the files of an open registry were replaced or removed. SQLite goes
+// on with the files that it has open, and what it commits then is lost.
+type watch struct {
+	path   string
+	opened map[string]os.FileInfo
+}
+
+func newWatch(path string) (*watch, error) {
+	w := &watch{path: path, opened: map[string]os.FileInfo{}}
+	for _, suffix := range []string{"", "-wal"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the files of the registry: %w", err)
+		}
+		w.opened[suffix] = info
+	}
+	return w, nil
+}
+
+// check returns ErrReplaced if a path does not name the opened file any more.
+func (w *watch) check() error {
+	for suffix, opened := range w.opened {
+		now, err := os.Stat(w.path + suffix)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrReplaced, err)
+		}
+		if !os.SameFile(opened, now) {
+			return fmt.Errorf("%w: %s is another file now", ErrReplaced, filepath.Base(w.path+suffix))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"hallmark/station/audit"
+)
+
+// typeMigrated is the entry about a migration, in the same transaction as the steps.
+const typeMigrated = "log.migrated"
+
+// migrate brings a registry of an older schema to the newest one: a copy of the file, then
+// all steps and their audit entry in one transaction. The copy stays beside the registry.
+func (r *Registry) migrate(ctx context.Context, conn *sql.Conn) (migrated bool, err error) {
+	_, version, err := fileKind(ctx, conn)
+	if err != nil || version == schemaVersion {
+		return false, err
+	}
+	copied := r.config.Path + ".schema" + strconv.FormatInt(version, 10)
+	if err := copyTo(ctx, conn, copied); err != nil {
+		return false, fmt.Errorf("copying the registry before its migration: %w", err)
+	}
+	// Foreign keys cannot be switched off inside of a transaction
+	// (https://sqlite.org/foreignkeys.html#fk_enable), and a step may make a table anew.
+	for _, statement := range []string{"PRAGMA foreign_keys = 0", "BEGIN IMMEDIATE"} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return false, fmt.Errorf("beginning the migration: %w", named(err))
+		}
+	}
+	if err := r.steps(ctx, conn, int(version), filepath.Base(copied)); err != nil {
+		_, undo := conn.ExecContext(ctx, "ROLLBACK")
+		return false, errors.Join(fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", version, schemaVersion, named(err)), undo)
+	}
+	_, err = conn.ExecContext(ctx, "PRAGMA foreign_keys = 1")
+	return true, err
+}
+
+// steps does the steps inside of the open transaction, and commits.
+func (r *Registry) steps(ctx context.Context, conn *sql.Conn, from int, copied string) error {
+	statements, err := steps(from)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, statements); err != nil {
+		return err
+	}
+	if err := foreignKeysHold(ctx, conn); err != nil {
+		return err
+	}
+	batch := r.log.Begin()
+	_, err = batch.Append(ctx, audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: typeMigrated, Outcome: audit.Success,
+		Details: map[string]string{"from": strconv.Itoa(from), "to": strconv.Itoa(schemaVersion), "copy": text(copied)}})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	batch.Committed()
+	return nil
+}
+
+func foreignKeysHold(ctx context.Context, conn *sql.Conn) error {
+	var broken int
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM pragma_foreign_key_check`).Scan(&broken); err != nil {
+		return err
+	}
+	if broken > 0 {
+		return fmt.Errorf("%w: %d rows name rows that are not there", ErrSchema, broken)
+	}
+	return nil
+}
+
+// copyTo writes a whole copy of the database, and replaces an older copy of an interrupted
+// migration. The copy holds what is in the write-ahead log, too.
+func copyTo(ctx context.Context, conn *sql.Conn, path string) error {
+	unfinished := path + ".unfinished"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, unfinished); err != nil {
+		return named(err)
+	}
+	if err := os.Chmod(unfinished, 0o600); err != nil {
+		return err
+	}
+	return durableRename(unfinished, path)
+}
+
+// durableRename gives a file its final name. File and name survive a power cut.
+func durableRename(from, to string) error {
+	if err := syncPath(from); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(to))
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// execute opens a database for one statement, or for several that take no arguments.
+func execute(ctx context.Context, path string, query url.Values, statement string, args ...any) error {
+	dsn, err := source(path, query)
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite3", dsn)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, statement, args...)
+	return errors.Join(err, db.Close())
+}
+
+// migratedCopy makes a copy of an older registry, brings the copy to the newest schema and
+// returns its path. A reader may not write to the registry itself.
+func migratedCopy(ctx context.Context, registry string, version int64) (dir, path string, err error) {
+	statements, err := steps(int(version))
+	if err != nil {
+		return "", "", err
+	}
+	if dir, err = os.MkdirTemp("", "registry-"); err != nil {
+		return "", "", err
+	}
+	path = filepath.Join(dir, "registry.db")
+	err = execute(ctx, registry, url.Values{"mode": {"ro"}}, `VACUUM INTO ?`, path)
+	if err == nil {
+		err = execute(ctx, path, nil, statements) // the driver does not enforce foreign keys by default
+	}
+	if err != nil {
+		return "", "", errors.Join(fmt.Errorf("reading a registry of schema %d: %w", version, err), os.RemoveAll(dir))
+	}
+	return dir, path, nil
+}

@@ -1,0 +1,118 @@
+package registry
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+)
+
+// schema2 makes a registry of schema 2 from testdata. It holds an enrolment of four boards, a
+// second visit of two, and a batch that was killed: one Run is open, its certificate delivered.
+func schema2(t *testing.T) (path, vkey string) {
+	t.Helper()
+	statements, err := os.ReadFile("testdata/schema2.sql")
+	must(t, err)
+	path = filepath.Join(t.TempDir(), "registry.db")
+	db, err := sql.Open("sqlite3", path)
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	_, err = db.Exec(string(statements))
+	must(t, err)
+	var body []byte
+	must(t, db.QueryRow(`SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body))
+	genesis, err := audit.Decode(body)
+	must(t, err)
+	return path, genesis.Details["vkey"]
+}
+
+func TestARegistryOfSchema2IsMigrated(t *testing.T) {
+	path, vkey := schema2(t)
+	before, err := os.ReadFile(path)
+	must(t, err)
+	// 1. A reader reads it as it is, and writes nothing into it.
+	reader, err := OpenReader(t.Context(), path)
+	must(t, err)
+	read, err := reader.VerifyAudit(t.Context(), vkey)
+	must(t, err)
+	must(t, reader.Close())
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("reading changed the registry: %v", err)
+	}
+	// 2. A start migrates it, and keeps a copy.
+	r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
+	must(t, err)
+	report, err := r.VerifyAudit(t.Context(), vkey)
+	must(t, err)
+	if report.Size <= read.Size {
+		t.Errorf("%d entries after the migration, %d before", report.Size, read.Size)
+	}
+	runs, err := r.SearchRuns(t.Context(), Search{})
+	must(t, err)
+	counts := map[station.Ending]int{}
+	for _, run := range runs {
+		counts[run.Ending]++
+	}
+	if counts[station.Pass] != 10 || counts[station.Fault] != 1 {
+		t.Errorf("got %v", counts)
+	}
+	migrations := 0
+	_, err = r.VerifyEach(t.Context(), vkey, func(e audit.Entry) error {
+		if e.Type == typeMigrated && e.Details["from"] == "2" && e.Details["copy"] == "registry.db.schema2" {
+			migrations++
+		}
+		return nil
+	})
+	must(t, err)
+	if migrations != 1 {
+		t.Errorf("%d entries about the migration", migrations)
+	}
+	must(t, r.Shutdown())
+	// 3. The copy is whole, and the migrated registry opens again.
+	copied, err := OpenReader(t.Context(), path+".schema2")
+	must(t, err)
+	defer copied.Close()
+	if kept, err := copied.VerifyAudit(t.Context(), vkey); err != nil || kept.Head != read.Head {
+		t.Errorf("the copy: %+v, %v", kept, err)
+	}
+	r, err = Open(t.Context(), Config{Path: path, Station: "demo"})
+	must(t, err)
+	must(t, r.Shutdown())
+}
+
+func TestAMigrationThatEndsInTheMiddleChangesNothing(t *testing.T) {
+	path, vkey := schema2(t)
+	db, err := sql.Open("sqlite3", path)
+	must(t, err)
+	_, err = db.Exec(`CREATE TABLE bays (x)`) // the step makes a table of this name
+	must(t, errors.Join(err, db.Close()))
+	if _, err := Open(t.Context(), Config{Path: path, Station: "demo"}); err == nil {
+		t.Fatal("it opens")
+	}
+	db, err = sql.Open("sqlite3", path)
+	must(t, err)
+	_, err = db.Exec(`DROP TABLE bays`)
+	must(t, errors.Join(err, db.Close()))
+	r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
+	must(t, err)
+	_, err = r.VerifyAudit(t.Context(), vkey)
+	must(t, errors.Join(err, r.Shutdown()))
+}
+
+func TestARegistryOfANewerSchemaIsRefusedInWords(t *testing.T) {
+	b := newTestRegistry(t)
+	b.must(b.Shutdown())
+	b.tamper(`PRAGMA user_version = 99`)
+	for name, open := range map[string]func() error{
+		"start":  func() error { _, err := Open(t.Context(), b.config()); return err },
+		"reader": func() error { _, err := OpenReader(t.Context(), b.path); return err },
+	} {
+		if err := open(); !errors.Is(err, ErrSchema) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

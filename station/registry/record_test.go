@@ -1,0 +1,386 @@
+package registry
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/audit"
+)
+
+// A certificate becomes active only with the proofs of I6 and I7, whoever calls (I12).
+func TestACertificateBecomesActiveOnlyWithItsProofs(t *testing.T) {
+	other := [sha256.Size]byte{1}
+	for _, test := range []struct {
+		name   string
+		change func(*station.Run)
+		want   error
+	}{
+		{"without the hash of the certificate that was read back", func(r *station.Run) { r.ReadBack = nil }, ErrNotReadBack},
+		{"with the hash of another certificate", func(r *station.Run) { r.ReadBack = &other }, ErrNotReadBack},
+		{"without a handshake", func(r *station.Run) { r.Handshake = nil }, ErrNotPresented},
+		{"with the handshake of another certificate", func(r *station.Run) { r.Handshake = &station.Presented{CertificateSHA256: other} }, ErrNotPresented},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			run := b.run()
+			b.issue(run)
+			b.must(b.Delivered(t.Context(), proven(run)))
+			test.change(run)
+			if err := b.Activate(t.Context(), run); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			run.Ending = station.Pass
+			if _, err := b.Close(t.Context(), run); !errors.Is(err, ErrWrongStatus) {
+				t.Errorf("a Pass is recorded without an active certificate: %v", err)
+			}
+			b.verify()
+		})
+	}
+}
+
+func TestThePassOfABoardHasItsOutcome(t *testing.T) {
+	b := newTestRegistry(t)
+	first := b.run()
+	b.issue(first)
+	pass := func(run *station.Run, want station.Outcome) {
+		t.Helper()
+		b.must(b.Delivered(t.Context(), proven(run)))
+		b.must(b.Activate(t.Context(), run))
+		run.Ending = station.Pass
+		if got, err := b.Close(t.Context(), run); got != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	// 1. The Run that had the certificate signed ends before it passes. The next Run tells of the certificate.
+	b.must(b.Delivered(t.Context(), proven(first)))
+	b.must(b.Activate(t.Context(), first))
+	first.Ending = station.Fault
+	b.must(b.closeRun(t.Context(), first))
+	next := func(rework string) *station.Run {
+		run := again(first, rework)
+		b.must(b.Admit(t.Context(), run))
+		run.Certificate = first.Certificate
+		return run
+	}
+	pass(next(""), station.Issued)
+	pass(next(""), station.Confirmed)
+	// 2. A rework replaces the certificate, once.
+	rework := next("antenna")
+	b.issue(rework)
+	pass(rework, station.Reworked)
+	first = rework
+	pass(next(""), station.Confirmed)
+	found, err := b.SearchRuns(t.Context(), Search{})
+	b.must(err)
+	var outcomes []string
+	for _, run := range slices.Backward(found) {
+		outcomes = append(outcomes, string(run.Outcome))
+	}
+	if got := strings.Join(outcomes, " "); got != " issued confirmed reworked confirmed" {
+		t.Errorf("on record: %q", got)
+	}
+	b.verify()
+}
+
+// Each Run that met a board is on record, also a Run that was refused (I14).
+func TestARefusedRunIsOnRecord(t *testing.T) {
+	b := newTestRegistry(t)
+	known := b.run()
+	b.enrol(known)
+	clone := newRun(known.Identity.ID, "other hardware")
+	if err := b.Admit(t.Context(), clone); !errors.Is(err, station.ErrClone) {
+		t.Fatal(err)
+	}
+	b.stopBay(clone)
+	silent := &station.Run{ID: uuid.New(), Bay: "bay-2", Purpose: devices.PurposeTLS, Ending: station.Reject, Reason: devices.ErrNoHUK.Word(), Order: "WO-unknown",
+		Wire: devices.WireCount{Sent: 12, Received: 34}, Steps: []station.StepTime{{Name: "identify", Took: 5000000}}}
+	b.must(b.closeRun(t.Context(), silent))
+	b.verify()
+	b.reopen()
+	b.verify()
+	found, err := b.SearchRuns(t.Context(), Search{Ending: station.Reject})
+	b.must(err)
+	if len(found) != 2 || found[0].ID != silent.ID.String() || !found[0].BoardID.IsZero() || found[1].BoardID != known.Identity.ID || found[1].HardwareID == found[0].HardwareID {
+		t.Fatalf("got %+v", found)
+	}
+	entries, err := b.EntriesOf(t.Context(), silent.ID.String())
+	b.must(err)
+	if len(entries) != 1 || entries[0].Details["wire_received"] != "34" || len(entries[0].Run.Steps) != 1 {
+		t.Errorf("the Run has lost its counters and steps: %+v", entries)
+	}
+}
+
+// A bay that was stopped stays stopped over a restart, until somebody acknowledges (I13).
+func TestAStoppedBayStaysStopped(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.stopBay(run)
+	b.reopen()
+	stopped, err := b.StoppedBays(t.Context())
+	b.must(err)
+	if len(stopped) != 1 || stopped[0].Name != "bay-1" || stopped[0].Reason != station.ErrClone.Word() || stopped[0].BoardID != run.Identity.ID {
+		t.Fatalf("got %+v", stopped)
+	}
+	b.must(b.AcknowledgeBay(t.Context(), "bay-1", "ann"))
+	if err := b.AcknowledgeBay(t.Context(), "bay-1", "ann"); !errors.Is(err, ErrBayFree) {
+		t.Errorf("a second time: %v", err)
+	}
+	b.verify()
+	b.reopen()
+	if stopped, err := b.StoppedBays(t.Context()); len(stopped) != 0 || err != nil {
+		t.Errorf("after the acknowledgement: %+v, %v", stopped, err)
+	}
+	b.verify()
+}
+
+// deadSigner has a key and signs nothing.
+type deadSigner struct{ crypto.Signer }
+
+var errDeadSigner = errors.New("the signer is dead")
+
+func (deadSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errDeadSigner
+}
+
+// An entry that tells of a checkpoint is written after its signature (I15).
+func TestADeadSignerLeavesNoEntryAboutACheckpoint(t *testing.T) {
+	b := newTestRegistry(t)
+	before, err := b.LastCheckpoint(t.Context())
+	b.must(err)
+	b.must(b.Event(t.Context(), Event{Type: "doctor.done", Outcome: audit.Success}))
+	if err := b.Checkpoint(t.Context(), origin, deadSigner{b.key}); !errors.Is(err, errDeadSigner) {
+		t.Fatal(err)
+	}
+	b.verify()
+	counts := map[string]int{}
+	_, err = b.VerifyEach(t.Context(), b.vkey, func(e audit.Entry) error { counts[e.Type]++; return nil })
+	b.must(err)
+	if counts[audit.TypeCheckpoint] != 1 || counts["log.checkpoint.failed"] != 1 {
+		t.Errorf("got %v", counts)
+	}
+	if after, err := b.LastCheckpoint(t.Context()); string(after) != string(before) || err != nil {
+		t.Errorf("there is another checkpoint: %v", err)
+	}
+}
+
+// Each start records what it started with, and what changed since the start before.
+func TestAStartSaysWhatChanged(t *testing.T) {
+	b := newTestRegistry(t)
+	start := func(facts map[string]string, want string) {
+		t.Helper()
+		b.must(b.Shutdown())
+		config := b.config()
+		config.Startup = facts
+		r, err := Open(t.Context(), config)
+		b.must(err)
+		b.Registry = r
+		var newest audit.Entry
+		_, err = b.VerifyEach(t.Context(), b.vkey, func(e audit.Entry) error {
+			if e.Type == typeStartup {
+				newest = e
+			}
+			return nil
+		})
+		b.must(err)
+		if got := newest.Details[changedDetail]; got != want || newest.Details["version"] != facts["version"] {
+			t.Errorf("got %q in %v, want %q", got, newest.Details, want)
+		}
+	}
+	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
+	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
+	start(map[string]string{"version": "2", "profile_sha256": "bb", "cose_profile_sha256": "cc"}, "cose_profile_sha256 profile_sha256 version")
+	start(map[string]string{"version": "2", "profile_sha256": "bb"}, "cose_profile_sha256")
+	b.must(b.Shutdown())
+}
+
+// An older registry, or another one, is refused by the start and by the verification. An
+// operator may accept it, on record.
+func TestARegistryThatDoesNotFitItsMarkIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(b *testRegistry, older string)
+		want   error
+	}{
+		{"an older one was put back", func(b *testRegistry, older string) { b.must(os.Rename(older, b.path)) }, ErrOlder},
+		{"the mark is missing", func(b *testRegistry, _ string) { b.must(os.Remove(MarkOf(b.path))) }, ErrMarkMissing},
+		{"the mark has no octets", func(b *testRegistry, _ string) { b.must(os.Truncate(MarkOf(b.path), 0)) }, ErrMark},
+		{"the mark is text", func(b *testRegistry, _ string) { b.must(os.WriteFile(MarkOf(b.path), []byte("mark"), 0o600)) }, ErrMark},
+		{"the mark is of another station", func(b *testRegistry, _ string) {
+			another := newTestRegistry(b.t)
+			another.must(another.Shutdown())
+			content, err := os.ReadFile(MarkOf(another.path))
+			b.must(err)
+			b.must(os.WriteFile(MarkOf(b.path), content, 0o600))
+		}, ErrOther},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.enrol(b.run())
+			older := filepath.Join(t.TempDir(), "older.db")
+			b.must(copyTo(t.Context(), b.writer.conn, older))
+			lost := b.enrol(b.run())
+			b.must(b.Shutdown())
+			test.change(b, older)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, test.want) {
+				t.Errorf("opening: got %v, want %v", err, test.want)
+			}
+			reader, err := OpenReader(t.Context(), b.path)
+			b.must(err)
+			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, test.want) {
+				t.Errorf("verifying: got %v, want %v", err, test.want)
+			}
+			b.must(reader.Close())
+			config := b.config()
+			config.AcceptRegistry = "ann"
+			if b.Registry, err = Open(t.Context(), config); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { b.must(b.Shutdown()) }()
+			b.verify()
+			found := false
+			_, err = b.VerifyEach(t.Context(), b.vkey, func(e audit.Entry) error {
+				found = found || e.Type == "log.accepted" && e.Actor.ID == "ann" && e.Reason == wordOf(test.want)
+				return nil
+			})
+			b.must(err)
+			if !found {
+				t.Error("the acceptance is not on record")
+			}
+			if _, err := b.Lookup(t.Context(), lost.Serial); errors.Is(test.want, ErrOlder) != errors.Is(err, station.ErrUnknownCertificate) {
+				t.Errorf("the newest certificate: %v", err)
+			}
+		})
+	}
+}
+
+// A copy without the write-ahead log lacks what was committed last.
+func TestACopyWithoutItsWriteAheadLogIsRefused(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	copied := filepath.Join(t.TempDir(), "registry.db")
+	b.copyTo(copied) // while the station runs; the write-ahead log is not copied
+	config := b.config()
+	config.Path = copied
+	if r, err := Open(t.Context(), config); err == nil {
+		t.Error("it opens")
+		b.must(r.Shutdown())
+	}
+}
+
+// A station whose registry was replaced or removed tells nobody that a call was recorded.
+func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
+	for name, change := range map[string]func(b *testRegistry, other string){
+		"replaced": func(b *testRegistry, other string) { b.must(os.Rename(other, b.path)) },
+		"removed":  func(b *testRegistry, _ string) { b.must(os.Remove(b.path)) },
+		"the write-ahead log removed": func(b *testRegistry, _ string) {
+			b.must(os.Remove(b.path + "-wal"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.enrol(b.run())
+			other := filepath.Join(t.TempDir(), "other.db")
+			b.must(copyTo(t.Context(), b.writer.conn, other))
+			change(b, other)
+			for range 2 {
+				err := b.Admit(t.Context(), newRun(devices.BoardID(uuid.New()), "hardware"))
+				if !errors.Is(err, ErrReplaced) || !errors.Is(err, station.ErrRegistry) {
+					t.Errorf("got %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestAChangedSchemaIsRefused(t *testing.T) {
+	for _, statement := range []string{
+		`DROP TRIGGER run_closed_once`,
+		`DROP INDEX certificate_active`,
+		`CREATE TABLE extra (x)`,
+		`CREATE TRIGGER extra AFTER INSERT ON boards BEGIN SELECT 1; END`,
+	} {
+		t.Run(statement, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.must(b.Shutdown())
+			b.tamper(statement)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrSchemaChanged) {
+				t.Errorf("opening: %v", err)
+			}
+			reader, err := OpenReader(t.Context(), b.path)
+			b.must(err)
+			defer reader.Close()
+			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrSchemaChanged) {
+				t.Errorf("verifying: %v", err)
+			}
+		})
+	}
+}
+
+// A Run, or an intent, that somebody opened again is refused. To close it again would make
+// a log with two ends.
+func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
+	trigger := func(b *testRegistry, name string) (text string) {
+		db, err := sql.Open("sqlite3", b.path)
+		b.must(err)
+		defer db.Close()
+		b.must(db.QueryRow(`SELECT sql FROM sqlite_schema WHERE name = ?`, name).Scan(&text))
+		return text
+	}
+	for name, test := range map[string]struct{ trigger, update string }{
+		"a Run":     {"run_closed_once", `UPDATE runs SET ending = NULL, closed = NULL, outcome = NULL, last_entry = NULL, reason = ''`},
+		"an intent": {"certificate_life", `UPDATE certificates SET status = 'intended'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.enrol(b.run())
+			b.must(b.Shutdown())
+			b.tamper(`DROP TRIGGER `+test.trigger, test.update, trigger(b, test.trigger))
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrReopened) {
+				t.Errorf("opening: %v", err)
+			}
+			reader, err := OpenReader(t.Context(), b.path)
+			b.must(err)
+			defer reader.Close()
+			if _, err := reader.VerifyAudit(context.Background(), b.vkey); !errors.Is(err, ErrDiffers) {
+				t.Errorf("verifying: %v", err)
+			}
+		})
+	}
+}
+
+// Without any checkpoint a log is not signed by anybody.
+func TestALogWithoutCheckpointsIsRefused(t *testing.T) {
+	for _, which := range []string{"", " WHERE size = (SELECT max(size) FROM audit_checkpoint)"} {
+		t.Run("DELETE FROM audit_checkpoint"+which, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.enrol(b.run())
+			b.must(b.Checkpoint(t.Context(), origin, b.key))
+			b.must(b.Shutdown())
+			trigger := `CREATE TRIGGER audit_checkpoint_stays BEFORE DELETE ON audit_checkpoint
+	BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END`
+			b.tamper(`DROP TRIGGER audit_checkpoint_stays`, `DELETE FROM audit_checkpoint`+which, trigger)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrCheckpointMissing) {
+				t.Errorf("opening: %v", err)
+			}
+			reader, err := OpenReader(t.Context(), b.path)
+			b.must(err)
+			defer reader.Close()
+			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, audit.ErrCheckpointMissing) {
+				t.Errorf("verifying: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+
+	"hallmark/station/audit"
+)
+
+// What the database file of a registry says of itself.
+const (
+	applicationID = 0x486c6d6b // PRAGMA application_id: "Hlmk"
+	oldestSchema  = 2          // PRAGMA user_version of the oldest registry that is migrated
+	schemaVersion = 3          // PRAGMA user_version of a registry that this version writes
+)
+
+// schemaFiles has the tables of the oldest schema, and one file for each step to the next.
+//
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// step gives the statements that lead to a schema from the schema before it.
+func step(version int) (string, error) {
+	text, err := fs.ReadFile(schemaFiles, "schema/"+strconv.Itoa(version)+".sql")
+	statements := string(text)
+	if version == oldestSchema {
+		statements += audit.Schema
+	}
+	return statements + "PRAGMA user_version = " + strconv.Itoa(version) + ";", err
+}
+
+// steps gives the statements that lead from a schema to the newest. From 0 they make the
+// tables of a new file.
+func steps(from int) (statements string, err error) {
+	if from == 0 {
+		from, statements = oldestSchema-1, "PRAGMA application_id = "+strconv.Itoa(applicationID)+";"
+	}
+	for version := from + 1; version <= schemaVersion; version++ {
+		next, err := step(version)
+		if err != nil {
+			return "", fmt.Errorf("reading the step to schema %d: %w", version, err)
+		}
+		statements += next
+	}
+	return statements, nil
+}
+
+// makeTables makes the tables of a new file, in one transaction, so that a crash leaves an
+// empty file and not a part of a registry. It refuses a file that this version cannot read.
+func makeTables(ctx context.Context, conn *sql.Conn) error {
+	id, version, err := fileKind(ctx, conn)
+	if err != nil {
+		return err
+	}
+	var tables int
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	if id != 0 || version != 0 || tables != 0 {
+		return readable(id, version)
+	}
+	statements, err := steps(0)
+	if err != nil {
+		return err
+	}
+	if _, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE;"+statements+"COMMIT;"); err != nil {
+		_, undo := conn.ExecContext(ctx, "ROLLBACK")
+		return errors.Join(fmt.Errorf("making the tables: %w", named(err)), undo)
+	}
+	return nil
+}
+
+// readable refuses a file that is no registry, and a registry of a schema that this version
+// does not know.
+func readable(id, version int64) error {
+	switch {
+	case id != applicationID:
+		return fmt.Errorf("%w: application id %#x, version %d", ErrSchema, id, version)
+	case version > schemaVersion:
+		return fmt.Errorf("%w: it has schema %d, this station knows %d; install the newer version of the station that wrote it",
+			ErrSchema, version, schemaVersion)
+	case version < oldestSchema:
+		return fmt.Errorf("%w: it has schema %d, which no release wrote; this station knows %d to %d", ErrSchema, version, oldestSchema, schemaVersion)
+	}
+	return nil
+}
+
+func fileKind(ctx context.Context, conn querier) (id, version int64, err error) {
+	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	return id, version, err
+}
+
+// checkSchema compares the tables, indexes and triggers of the file with those that the
+// steps make. A trigger that is missing lets through what the log never allowed.
+func checkSchema(ctx context.Context, q audit.Querier) error {
+	got, err := objects(ctx, q)
+	if err != nil {
+		return err
+	}
+	want, err := expectedObjects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		switch sql, there := got[name]; {
+		case !there:
+			return fmt.Errorf("%w: %s is missing; restore registry.db from its backup", ErrSchemaChanged, name)
+		case sql != want[name]:
+			return fmt.Errorf("%w: %s was changed; restore registry.db from its backup", ErrSchemaChanged, name)
+		}
+		delete(got, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		return fmt.Errorf("%w: %s does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
+	}
+	return nil
+}
+
+// objects gives the statement that made each table, index and trigger, by its kind and name.
+func objects(ctx context.Context, q audit.Querier) (map[string]string, error) {
+	rows, err := q.QueryContext(ctx, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the schema: %w", named(err))
+	}
+	type object struct{ name, sql string }
+	all, err := collect(rows, func(o *object) []any { return []any{&o.name, &o.sql} })
+	made := map[string]string{}
+	for _, o := range all {
+		made[o.name] = o.sql
+	}
+	return made, err
+}
+
+func expectedObjects(ctx context.Context) (_ map[string]string, err error) {
+	statements, err := steps(0)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite3", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1) // each connection would have a database of its own
+	if _, err := db.ExecContext(ctx, statements); err != nil {
+		return nil, fmt.Errorf("making the expected tables: %w", err)
+	}
+	return objects(ctx, db)
+}
