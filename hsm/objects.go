@@ -23,21 +23,31 @@ type object struct {
 
 func (o object) ref() KeyRef { return KeyRef{ID: o.id, Label: o.label} }
 
-// A session is one more session beside those of crypto11. It only reads. The login
+// A session is one more session beside those of crypto11. Most sessions only read. The login
 // belongs to the process, so the session sees private objects, too.
 type session struct {
 	module *pkcs11.Ctx
 	handle pkcs11.SessionHandle
 }
 
-// withSession opens a session, calls use with it, and closes the session.
-func withSession[T any](ctx context.Context, t *Token, c *connection, use func(session) (T, error)) (result T, err error) {
+// Kinds of sessions (PKCS#11 v2.40 section 5.6, C_OpenSession).
+const (
+	readOnly  = pkcs11.CKF_SERIAL_SESSION
+	readWrite = pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION
+)
+
+// withSession opens a session that only reads, calls use with it, and closes the session.
+func withSession[T any](ctx context.Context, t *Token, c *connection, use func(session) (T, error)) (T, error) {
+	return withSessionOf(ctx, t, c, readOnly, use)
+}
+
+func withSessionOf[T any](ctx context.Context, t *Token, c *connection, kind uint, use func(session) (T, error)) (result T, err error) {
 	module, err := load(c.cfg.Module)
 	if err != nil {
 		return result, err
 	}
 	defer module.Destroy()
-	own, err := t.openSession(ctx, module, c)
+	own, err := t.openSession(ctx, module, c, kind)
 	if err != nil {
 		return result, err
 	}
@@ -54,7 +64,7 @@ type ownSession struct {
 // openSession opens a session. Some modules, such as p11-kit's client, keep their
 // state for each function list and not for the process. There openSession initialises
 // the module and logs in again.
-func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connection) (ownSession, error) {
+func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connection, kind uint) (ownSession, error) {
 	s := ownSession{session: session{module: module}}
 	_, err := module.GetInfo()
 	if errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED)) {
@@ -63,7 +73,7 @@ func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connecti
 		}
 		s.ownsModule = true
 	}
-	if s.handle, err = module.OpenSession(c.tokenInfo.slot, pkcs11.CKF_SERIAL_SESSION); err != nil {
+	if s.handle, err = module.OpenSession(c.tokenInfo.slot, kind); err != nil {
 		return ownSession{}, errors.Join(err, s.finaliseModule())
 	}
 	if !s.ownsModule {

@@ -126,13 +126,25 @@ func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 // Assemble makes an Instance of open parts, and signs a checkpoint. The checkpoint covers the
 // entries that a killed station left without a checkpoint, and the entries of the recovery,
 // before new entries are added.
+// A log that lacks entries of the checkpoint on the token is refused first.
 func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint *Endpoint) (*Instance, error) {
 	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := keys.checkToken(ctx); err != nil {
+		return nil, err
+	}
 	return i, i.Checkpoint()
 }
 
-// Checkpoint signs a checkpoint over the whole audit log.
-func (i *Instance) Checkpoint() error { return i.Record.Checkpoint(i.Audit) }
+// Checkpoint signs a checkpoint over the whole audit log, and stores the checkpoint on the token, too.
+func (i *Instance) Checkpoint() error {
+	err := i.Record.Checkpoint(i.Audit)
+	if err == nil {
+		i.markToken()
+	}
+	return err
+}
 
 // Engine makes an engine, which sends its events to events; events may be nil. A drained
 // engine stays drained, so the caller makes a new engine to go on.

@@ -134,7 +134,7 @@ type acceptance struct {
 	why    error
 }
 
-// note writes the entry about the acceptance. It names the entries that are lost.
+// entry is the entry about the acceptance. It names the entries that are lost.
 func (a *acceptance) entry(operator string) audit.Entry {
 	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: "log.accepted", Outcome: audit.Success, Reason: wordOf(a.why),
 		Details: map[string]string{"mark_size": strconv.FormatInt(a.marked.Size, 10), "mark_root": hex.EncodeToString(a.marked.Root[:]), "error": text(a.why.Error())}}
@@ -161,6 +161,18 @@ func behindMark(ctx context.Context, q audit.Querier, head, marked audit.Head) e
 		return fmt.Errorf("%w: they differ within the first %d entries", ErrOther, marked.Size)
 	}
 	return nil
+}
+
+// Covers refuses with ErrOlder or ErrOther a log that does not contain the log of a head which
+// was seen elsewhere, such as that of a checkpoint on the token.
+func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
+	return behindMark(ctx, r.db, r.log.Head(), seen)
+}
+
+// Accept records that an operator goes on although Covers refused.
+func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error, operator string) error {
+	a := acceptance{seen, why}
+	return r.note(ctx, a.entry(operator))
 }
 
 // A watch notices that the files of an open registry were replaced or removed. SQLite goes

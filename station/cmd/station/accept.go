@@ -31,12 +31,11 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 			if operator == "" {
 				return reason.Usage(errors.New("--operator is missing: want the name of the person who accepts the registry"))
 			}
-			files, err := instance.OpenFiles(dir, instance.Options{AcceptRegistry: operator})
-			if err != nil {
-				return err
+			opened, err := instance.Open(cmd.Context(), dir, instance.Options{AcceptRegistry: operator})
+			if err == nil {
+				err = opened.Close()
 			}
-			_, err = files.OpenRecord(cmd.Context())
-			if err = errors.Join(err, files.Close()); err == nil {
+			if err == nil {
 				fmt.Fprintln(c.stdout, "the registry is accepted, on record; see `station audit show`")
 			}
 			return err

@@ -1,0 +1,75 @@
+package instance
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/station/audit"
+)
+
+// The newest checkpoint lies on the token, too, if the token takes data objects. So a station
+// whose whole directory was put back from an older copy is noticed (I16).
+
+// tokenMark is the label of the data object. Stations that share a token have audit keys of
+// their own.
+func tokenMark(verifierKey string) string {
+	return fmt.Sprintf("hallmark-checkpoint-%x", sha256.Sum256([]byte(verifierKey)))[:36]
+}
+
+// checkToken compares the log with the checkpoint on the token. A token that cannot be asked,
+// or has an unreadable object, is noted in the engineers' log, and the start goes on: the mark
+// in the directory was compared already.
+func (k *Keys) checkToken(ctx context.Context) error {
+	if k.options.Token != nil {
+		return nil // a token of a test, which several directories with one key share
+	}
+	key, err := k.Registry.VerifierKey(ctx)
+	if err != nil {
+		return err
+	}
+	values, err := k.Token.Data(ctx, tokenMark(key))
+	if err != nil {
+		k.Log.Warn("the token does not say which checkpoint it has", "error", err)
+		return nil
+	}
+	for _, value := range values {
+		seen, err := audit.OpenCheckpoint(value, key)
+		if err != nil {
+			k.Log.Warn("the checkpoint on the token cannot be read", "error", err)
+			continue
+		}
+		if err := k.covers(ctx, seen); err != nil {
+			return fmt.Errorf("comparing with the checkpoint on the token: %w", err)
+		}
+	}
+	return nil
+}
+
+func (k *Keys) covers(ctx context.Context, seen audit.Head) error {
+	err := k.Registry.Covers(ctx, seen)
+	if err == nil || k.options.AcceptRegistry == "" {
+		return err
+	}
+	return k.Registry.Accept(ctx, seen, err, k.options.AcceptRegistry)
+}
+
+// markToken stores the newest checkpoint on the token. A token that takes none is noted in
+// the engineers' log.
+func (k *Keys) markToken() {
+	if k.options.Token != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	key, err := k.Registry.VerifierKey(ctx)
+	note, bad := k.Registry.LastCheckpoint(ctx)
+	if err = errors.Join(err, bad); err == nil {
+		err = k.Token.StoreData(ctx, tokenMark(key), note)
+	}
+	if err != nil {
+		k.Log.Warn("the newest checkpoint does not lie on the token", "error", err)
+	}
+}
