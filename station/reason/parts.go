@@ -53,5 +53,6 @@ var ofParts = []Row{
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
 
 	// The command line.
+	faults("output-not-read", noTile, "let the reader of the output run, or write to a file; every Run is in the registry, see `station boards`"),
 	misuses("usage", "correct the command or the configuration, and start again"),
 }
