@@ -17,29 +17,6 @@ import (
 	"hallmark/station/reason"
 )
 
-// WriteFile writes a file with mode 0600. It makes the directory with mode 0700 if the
-// directory does not exist. After a crash the file has the old content or the whole new
-// content.
-func WriteFile(path string, content []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making a directory: %w", err)
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("making a file: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(file.Name())
-		}
-	}()
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return os.Rename(file.Name(), path)
-}
-
 // Sync writes the whole file system of path to the disk.
 func Sync(path string) error {
 	dir, err := os.Open(path)

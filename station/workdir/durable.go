@@ -1,0 +1,101 @@
+package workdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// A File is a file that WriteFiles writes.
+type File struct {
+	Path    string
+	Content []byte
+}
+
+// WriteFile writes one file as WriteFiles does.
+func WriteFile(path string, content []byte) error { return WriteFiles(File{path, content}) }
+
+// WriteFiles writes files with mode 0600, and makes missing directories with mode 0700. After
+// a crash or a power cut each file has its old content or its whole new content: the content
+// is on the disk before the file gets its name, and the name is on the disk before WriteFiles
+// returns. Many files in one call share the sync of their directory.
+func WriteFiles(files ...File) (err error) {
+	var made []string // temporary names, in the order of files
+	defer func() {
+		if err != nil {
+			for _, name := range made {
+				os.Remove(name) // fails for a file that has its name already
+			}
+		}
+	}()
+	for _, file := range files {
+		name, err := writeTemporary(file)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", file.Path, err)
+		}
+		made = append(made, name)
+	}
+	var folders []string
+	for i, file := range files {
+		if err := os.Rename(made[i], file.Path); err != nil {
+			return err
+		}
+		folders = append(folders, filepath.Dir(file.Path))
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		if err := SyncFolder(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTemporary brings the content to the disk under a temporary name beside the file.
+func writeTemporary(file File) (name string, err error) {
+	folder := filepath.Dir(file.Path)
+	if err := makeFolder(folder); err != nil {
+		return "", err
+	}
+	temporary, err := os.CreateTemp(folder, ".new-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = temporary.Write(file.Content)
+	if err == nil {
+		err = temporary.Sync()
+	}
+	if err = errors.Join(err, temporary.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return temporary.Name(), nil
+}
+
+// makeFolder makes a directory with its parents, and brings each new name to the disk.
+func makeFolder(folder string) error {
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(folder)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncFolder(filepath.Dir(folder))
+}
+
+// SyncFolder brings the names in a directory to the disk.
+func SyncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+		return fmt.Errorf("bringing the names in %s to the disk: %w", path, err)
+	}
+	return nil
+}
