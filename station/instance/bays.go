@@ -115,3 +115,21 @@ func BayNames(bays []BaySpec) []string {
 	}
 	return names
 }
+
+// OneBoard returns the value of --boards for the argument BOARD.
+func OneBoard(name string) (string, error) {
+	boards := name
+	for _, kind := range EmulatedKinds() {
+		if name == kind.Name {
+			boards += ":1"
+		}
+	}
+	bays, err := ParseBays(boards)
+	if err != nil {
+		return "", fmt.Errorf("BOARD: %w", err)
+	}
+	if len(bays) != 1 {
+		return "", fmt.Errorf("BOARD %q names %d boards; use `station batch` for more than one", name, len(bays))
+	}
+	return boards, nil
+}

@@ -1,16 +1,16 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"text/tabwriter"
 
 	"hallmark/station"
 	"hallmark/station/reason"
 )
 
-// WriteAdvice prints the next action for each reason that occurred, each reason once.
-func WriteAdvice(w io.Writer, runs []*station.Run) error {
+// writeAdvice prints the next action for each reason that occurred, each reason once.
+func writeAdvice(w *bytes.Buffer, runs []*station.Run) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	said := map[string]bool{}
 	for _, run := range runs {
@@ -23,5 +23,5 @@ func WriteAdvice(w io.Writer, runs []*station.Run) error {
 		said[run.Reason] = true
 		fmt.Fprintf(table, "  %s\t%s\n", run.Reason, reason.Next(run.Ending, run.Reason))
 	}
-	return table.Flush()
+	_ = table.Flush() // writing to a Buffer returns no error
 }

@@ -1,14 +1,12 @@
 package report
 
 import (
-	"encoding/xml"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"log/slog"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"hallmark/devices"
@@ -17,150 +15,200 @@ import (
 	"hallmark/station/workdir"
 )
 
-// Files are the files that a batch or a shift writes beside the registry: certificates, and
-// the reports that a flag names. Add is safe for concurrent use.
-type Files struct {
-	dir          workdir.Dir
-	issuing      []byte   // DER, for the chain file
-	jsonl, junit *os.File // nil: no flag names the report
-
-	mu   sync.Mutex // covers errs; only one Add works at a time
-	errs []error
+// Options say which files a batch or a shift writes beside the registry.
+type Options struct {
+	Dir     workdir.Dir
+	Issuing []byte       // DER of the issuing CA certificate, for the chain files
+	Station string       // name of the station
+	Log     *slog.Logger // nil: no log
+	// Paths of the reports; an empty path means no report. Standard as JSONL means Stdout.
+	JSONL, JUnit string
+	Stdout       io.Writer
 }
 
-// The first octets of a report. A file that begins so may be replaced.
-const (
-	jsonlStart = `{"run":`
-	junitStart = xml.Header + "<testsuite"
-)
+// Files are the files that a batch or a shift writes beside the registry: certificates, and
+// the reports that a flag names. One goroutine writes: no Run waits for it. First it writes
+// the certificates of Runs that passed, then their JSON lines, so that a line promises a file.
+type Files struct {
+	options      Options
+	certificates Certificates
+	jsonl, junit *sink // nil: no flag names the report
 
-var (
-	errOwnFile  = errors.New("it exists and is no report: the station's own files are never overwritten; name another file")
-	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
-)
+	writes  sync.WaitGroup // the goroutine of Add, while Runs wait for it
+	rebuild sync.WaitGroup
 
-// Open opens both reports before the first Run; an empty path means no report. Open empties
-// the report of an earlier batch, so that nobody mistakes it for the report of this batch.
-// issuing is the DER of the issuing CA certificate.
-func Open(dir workdir.Dir, issuing []byte, jsonl, junit string) (_ *Files, err error) {
-	r := &Files{dir: dir, issuing: issuing}
+	disk  sync.Mutex              // held by the one that writes certificates
+	fresh map[certificateKey]bool // written for a Run since the rebuild began; nil: no rebuild. disk covers it
+
+	mu      sync.Mutex // covers the following fields
+	waiting []*station.Run
+	works   bool
+	lines   int // JSON lines
+	mended  int // certificates that the rebuild wrote
+	errs    []error
+	ended   bool
+}
+
+// Open opens both reports before the first Run. Open empties the report of an earlier batch,
+// so that nobody mistakes it for the report of this batch.
+func Open(o Options) (_ *Files, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Files{options: o, certificates: Certificates{o.Dir.Certificates(), o.Issuing}}
 	defer func() {
 		if err != nil {
-			err = reason.Usage(errors.Join(err, r.Close()))
+			err = reason.Usage(errors.Join(err, f.Close()))
 		}
 	}()
-	if jsonl != "" && junit != "" && filepath.Clean(jsonl) == filepath.Clean(junit) {
+	if o.JSONL != "" && o.JUnit != "" && filepath.Clean(o.JSONL) == filepath.Clean(o.JUnit) {
 		return nil, errSameFile
 	}
-	if r.jsonl, err = openReport(dir, jsonl, jsonlStart); err != nil {
+	if o.JUnit == Standard {
+		return nil, fmt.Errorf("--junit %s: %w", o.JUnit, errStandard)
+	}
+	if o.JSONL == Standard {
+		f.jsonl = standardSink(o.Stdout)
+	} else if f.jsonl, err = openSink(o.Dir, o.JSONL, jsonlStart); err != nil {
 		return nil, fmt.Errorf("--jsonl: %w", err)
 	}
-	if r.junit, err = openReport(dir, junit, junitStart); err != nil {
+	if f.junit, err = openSink(o.Dir, o.JUnit, junitStart); err != nil {
 		return nil, fmt.Errorf("--junit: %w", err)
 	}
-	return r, nil
+	return f, nil
 }
 
-// openReport makes or empties one report. The directory must exist.
-func openReport(dir workdir.Dir, path, start string) (*os.File, error) {
-	if path == "" {
-		return nil, nil
-	}
-	if mine, err := ownFile(dir, path, start); err != nil {
-		return nil, err
-	} else if mine {
-		return nil, fmt.Errorf("%s: %w", path, errOwnFile)
-	}
-	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+// Rebuild writes the certificate files that are missing or wrong, while Runs may begin: a
+// station that was killed after it closed a Run has not written the Run's files. The end of
+// ctx ends the rebuild; the next start does the rest. Rebuild is called at most once.
+func (f *Files) Rebuild(ctx context.Context, from CertificateSource) {
+	f.disk.Lock()
+	f.fresh = map[certificateKey]bool{}
+	f.disk.Unlock()
+	e := export{Certificates: f.certificates, guard: f.unlessFresh}
+	f.rebuild.Go(func() {
+		err := errors.Join(from.EachActive(ctx, devices.BoardID{}, e.add), e.flush())
+		f.disk.Lock()
+		f.fresh = nil
+		f.disk.Unlock()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.mended = e.written; f.mended > 0 {
+			f.options.Log.Warn("certificate files were missing or wrong, and were written again from the registry", "certificates", f.mended)
+		}
+		if err != nil && ctx.Err() == nil {
+			f.errs = append(f.errs, fmt.Errorf("rebuilding %s: %w", f.certificates.Folder, err))
+		}
+	})
 }
 
-// ownFile reports whether path, after symbolic links are followed, is a file of the station
-// directory that is neither empty nor a report. Such a file must not be overwritten.
-func ownFile(dir workdir.Dir, path, start string) (bool, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	if real, err = filepath.Abs(real); err != nil {
-		return false, err
-	}
-	home, err := filepath.EvalSymlinks(string(dir))
-	if err != nil || !strings.HasPrefix(real, home+string(filepath.Separator)) {
-		return false, err
-	}
-	file, err := os.Open(real)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	held, err := io.ReadAll(io.LimitReader(file, int64(len(start))))
-	return len(held) > 0 && string(held) != start, err
+// unlessFresh keeps the rebuild from replacing the certificate of a Run by an older one.
+func (f *Files) unlessFresh(do func(skip func(certificateKey) bool) error) error {
+	f.disk.Lock()
+	defer f.disk.Unlock()
+	return do(func(key certificateKey) bool { return f.fresh[key] })
 }
 
-// Add writes Runs to the reports. Errors of writing are kept for Errors and stop nothing,
-// because the registry already holds the Runs.
-func (r *Files) Add(runs []*station.Run) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// Add writes Runs to the reports, and returns at once. Errors of writing are kept for Close
+// and stop nothing, because the registry already holds the Runs. Add is safe for concurrent use.
+func (f *Files) Add(runs []*station.Run) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting = append(f.waiting, runs...); !f.works {
+		f.works = true
+		f.writes.Go(f.work)
+	}
+}
+
+// work writes until no Run waits. Runs that ended while it wrote make the next group.
+func (f *Files) work() {
+	for {
+		f.mu.Lock()
+		runs := f.waiting
+		f.waiting, f.works = nil, len(runs) > 0
+		f.mu.Unlock()
+		if len(runs) == 0 {
+			return
+		}
+		f.note(f.writeCertificates(runs))
+		for _, run := range runs {
+			f.note(f.writeLine(run))
+		}
+	}
+}
+
+func (f *Files) note(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs = append(f.errs, err)
+}
+
+// writeCertificates writes the files of the Runs that passed, with one sync of their folder.
+func (f *Files) writeCertificates(runs []*station.Run) error {
+	f.disk.Lock()
+	defer f.disk.Unlock()
+	newest := map[certificateKey][]byte{} // a board can have two Runs in a group
 	for _, run := range runs {
-		r.add(run)
-	}
-}
-
-// add writes one Run to the reports. The caller holds mu.
-func (r *Files) add(run *station.Run) {
-	if r.jsonl != nil {
-		if err := writeRecord(r.jsonl, run); err != nil {
-			r.errs = append(r.errs, fmt.Errorf("writing the JSON line of Run %v: %w", run.ID, err))
+		if run.Ending == station.Pass {
+			newest[certificateKey{run.Identity.ID, run.Purpose}] = run.Certificate.DER
 		}
 	}
-	if run.Ending == station.Pass {
-		r.errs = append(r.errs, r.certificate(run))
+	var files []workdir.File
+	for key, der := range newest {
+		files = append(files, f.certificates.files(key.board, key.purpose, der)...)
+		if f.fresh != nil {
+			f.fresh[key] = true
+		}
 	}
+	return workdir.WriteFiles(files...)
 }
 
-// certificate writes the chain file of a board, for `openssl verify` and for TLS servers.
-func (r *Files) certificate(run *station.Run) error {
-	stem := filepath.Join(r.dir.Certificates(), boardID(run))
-	if run.Purpose != devices.PurposeTLS {
-		stem += "." + string(run.Purpose)
+// writeLine writes the JSON line of a Run. The Queue keeps the error of writing for Close.
+func (f *Files) writeLine(run *station.Run) error {
+	if f.jsonl == nil {
+		return nil
 	}
-	return errors.Join(
-		workdir.WriteFile(stem+".pem", workdir.CertificatePEM(run.Certificate.DER)),
-		workdir.WriteFile(stem+".chain.pem", workdir.CertificatePEM(run.Certificate.DER, r.issuing)),
-	)
+	f.mu.Lock()
+	f.lines++
+	f.mu.Unlock()
+	line, err := recordOf(run, f.options.Station).line()
+	if err == nil {
+		_, _ = f.jsonl.Write(line) // Close reports the lines that are lost
+	}
+	return err
 }
 
-// Finish writes the JUnit report, which needs all Runs, and returns all errors so far.
-func (r *Files) Finish(s Suite, runs []*station.Run) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.junit != nil {
+// Finish writes the JUnit report, which needs all Runs, closes the reports, and returns all errors.
+func (f *Files) Finish(s Suite, runs []*station.Run) error {
+	if f.junit != nil {
 		text, err := s.junit(runs)
+		f.note(err)
 		if err == nil {
-			_, err = r.junit.Write(text)
-		}
-		r.errs = append(r.errs, err)
-	}
-	return errors.Join(r.errs...)
-}
-
-// Errors returns all errors so far.
-func (r *Files) Errors() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return errors.Join(r.errs...)
-}
-
-// Close closes the reports.
-func (r *Files) Close() error {
-	var errs []error
-	for _, file := range []*os.File{r.jsonl, r.junit} {
-		if file != nil {
-			errs = append(errs, file.Close())
+			_, _ = f.junit.Write(text) // Close reports the error
 		}
 	}
-	return errors.Join(errs...)
+	return f.Close()
+}
+
+// Close waits until all Runs are written, closes the reports, and returns all errors. A second
+// call does nothing.
+func (f *Files) Close() error {
+	f.writes.Wait()
+	f.rebuild.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return nil
+	}
+	f.ended = true
+	if err := f.jsonl.end(); err != nil {
+		f.errs = append(f.errs, fmt.Errorf("--jsonl: %w; %d of %d lines are missing", err, f.jsonl.Lost(), f.lines))
+	}
+	if err := f.junit.end(); err != nil {
+		f.errs = append(f.errs, fmt.Errorf("--junit: %w", err))
+	}
+	return errors.Join(f.errs...)
 }

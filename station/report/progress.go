@@ -16,14 +16,14 @@ import (
 )
 
 // The rules of the progress display: it goes to stderr, it may get lost, and no Run waits
-// for a slow terminal. On a terminal, the display is one line that is redrawn. Otherwise
-// (plain), it is one line for each Run that has ended.
+// for a slow terminal (its writer is a Queue). On a terminal, the display is one line that is
+// redrawn. Otherwise (plain), it is one line for each Run that has ended.
 
 var errProgress = errors.New("want auto, plain or none")
 
 // A Progress displays the progress of a batch. Its methods are safe for concurrent use.
 type Progress struct {
-	w    io.Writer
+	w    *Queue
 	mode string
 
 	mu      sync.Mutex // covers the following fields
@@ -59,7 +59,7 @@ func ParseMode(flag string, w io.Writer) (string, error) {
 }
 
 // NewProgress makes a Progress that counts Runs, and draws nothing before Start.
-func NewProgress(w io.Writer, mode string) *Progress {
+func NewProgress(w *Queue, mode string) *Progress {
 	return &Progress{w: w, mode: mode, running: map[string]string{}, counts: map[station.Ending]int{}, stop: make(chan struct{})}
 }
 
@@ -159,7 +159,7 @@ func (p *Progress) paint(last bool) {
 		io.WriteString(p.w, text)
 	case last:
 		fmt.Fprintf(p.w, "\r\x1b[K%s\n", text)
-	default:
+	case !p.w.Behind(): // a terminal that stood still needs no old pictures
 		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 	}
 }

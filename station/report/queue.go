@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 	"syscall"
@@ -109,6 +110,9 @@ func (q *Queue) wrote(octets int, err error) bool {
 // giveUp writes nothing more, because text after a gap would be read as complete. The text of
 // the write under way counts as lost, too. The caller holds mu.
 func (q *Queue) giveUp(why error) {
+	if named := (*fs.PathError)(nil); errors.As(why, &named) {
+		why = named.Err // the error of a Queue begins with its name
+	}
 	q.err, q.lost = why, q.lost+len(q.waiting)+1
 	q.waiting, q.size = nil, 0
 }

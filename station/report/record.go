@@ -6,15 +6,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
-// A Record is the JSON line of one Run. The line always has all these keys. Times are UTC
-// (RFC 3339). Serial number and digest are hexadecimal, and empty if the Run has no
-// certificate.
+// A Record is the JSON line of one Run. The line always has all these keys. Later versions
+// may add keys, and change or remove none. Times are UTC (RFC 3339). Serial number, digest and
+// hardware id are hexadecimal. A text is empty if the Run has nothing to say there.
 type Record struct {
 	Run               string       `json:"run"`
 	BoardID           string       `json:"board_id"`
@@ -29,6 +29,13 @@ type Record struct {
 	WireRx            int64        `json:"wire_rx"` // octets board → station
 	Started           time.Time    `json:"started"`
 	Finished          time.Time    `json:"finished"`
+	Outcome           string       `json:"outcome"` // of a Pass: issued, confirmed, reworked
+	Order             string       `json:"order"`   // work order
+	Operator          string       `json:"operator"`
+	Station           string       `json:"station"`
+	HardwareID        string       `json:"hardware_id"`
+	Firmware          string       `json:"firmware"` // version that the board reports
+	Message           string       `json:"message"`  // why the Run did not pass, for people
 }
 
 // A RecordStep is one step of a Run.
@@ -38,12 +45,19 @@ type RecordStep struct {
 	Retries int     `json:"retries"`
 }
 
-func recordOf(run *station.Run) Record {
+func recordOf(run *station.Run, stationName string) Record {
 	r := Record{
 		Run: run.ID.String(), BoardID: boardID(run), Purpose: string(run.Purpose), Bay: run.Bay,
 		Ending: string(run.Ending), Reason: run.Reason, Steps: []RecordStep{},
 		WireTx: run.Wire.Sent, WireRx: run.Wire.Received,
 		Started: run.Started.UTC(), Finished: run.Finished.UTC(),
+		Order: run.Order, Operator: run.Operator, Station: stationName,
+	}
+	if run.Identity != nil {
+		r.HardwareID, r.Firmware = run.Identity.HardwareID.String(), run.Identity.Firmware
+	}
+	if run.Err != nil {
+		r.Message = reason.OneLine(run.Err)
 	}
 	if run.Certificate != nil {
 		r.SerialNumber = hex.EncodeToString(run.Certificate.Serial[:])
@@ -62,12 +76,11 @@ func boardID(run *station.Run) string {
 	return run.Identity.ID.String()
 }
 
-// writeRecord writes the line in one call, so that a killed batch leaves no half line.
-func writeRecord(w io.Writer, run *station.Run) error {
-	line, err := json.Marshal(recordOf(run))
+// line returns the JSON line, with its end.
+func (r Record) line() ([]byte, error) {
+	line, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("encoding a Run: %w", err)
+		return nil, fmt.Errorf("encoding a Run: %w", err)
 	}
-	_, err = w.Write(append(line, '\n'))
-	return err
+	return append(line, '\n'), nil
 }

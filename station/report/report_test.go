@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
-	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -22,7 +20,8 @@ var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 func aRun(ending station.Ending, reason string) *station.Run {
 	run := &station.Run{
 		ID: uuid.MustParse("00000000-0000-4000-8000-000000000001"), Bay: "qemu-1", Purpose: devices.PurposeTLS, Ending: ending, Reason: reason,
-		Identity: &devices.Identity{ID: devices.BoardID{1}, BoardType: "mps2-an385"},
+		Operator: "anna", Order: "L17",
+		Identity: &devices.Identity{ID: devices.BoardID{1}, HardwareID: "\x01\x02", BoardType: "mps2-an385", Firmware: "1.2.3"},
 		Started:  start, Finished: start.Add(1500 * time.Millisecond),
 		Steps: []station.StepTime{{Name: "identify", Took: 1234567 * time.Nanosecond, Retries: 2}},
 		Wire:  devices.WireCount{Sent: 10, Received: 20, Retries: 2},
@@ -36,59 +35,30 @@ func aRun(ending station.Ending, reason string) *station.Run {
 }
 
 func TestRecordOfAPassIsThisLine(t *testing.T) {
-	var line bytes.Buffer
-	if err := writeRecord(&line, aRun(station.Pass, "")); err != nil {
+	line, err := recordOf(aRun(station.Pass, ""), "s").line()
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"run":"00000000-0000-4000-8000-000000000001","board_id":"01000000-0000-0000-0000-000000000000","purpose":"tls","bay":"qemu-1","ending":"pass","reason":"",` +
 		`"serial_number":"40000000000000000000000000000000","certificate_sha256":"ab00000000000000000000000000000000000000000000000000000000000000",` +
-		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z"}` + "\n"
-	if line.String() != want {
-		t.Errorf("got  %swant %s", &line, want)
+		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z",` +
+		`"outcome":"","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":""}` + "\n"
+	if string(line) != want {
+		t.Errorf("got  %swant %s", line, want)
 	}
 }
 
 func TestRecordWithoutBoardHasEveryKey(t *testing.T) {
 	run := aRun(station.Fault, "no-board")
 	run.Identity, run.Steps = nil, nil
-	var line bytes.Buffer
-	if err := writeRecord(&line, run); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`"board_id":""`, `"steps":[]`, `"serial_number":""`, `"certificate_sha256":""`, `"reason":"no-board"`} {
-		if !strings.Contains(line.String(), want) {
-			t.Errorf("%s does not say %s", &line, want)
-		}
-	}
-}
-
-func TestJUnitTellsRejectFromFault(t *testing.T) {
-	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "read-back-differs"), aRun(station.Fault, "line"), aRun(station.Aborted, "draining")}
-	runs[2].Identity = nil
-	profile := fixtures.Profile(t)
-	text, err := Suite{Name: "s", Boards: "qemu:4", Profiles: []*issuance.Profile{profile}, Order: "L<17>", Started: start, Took: time.Second}.junit(runs)
+	line, err := recordOf(run, "s").line()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back junitSuite
-	if err := xml.Unmarshal(text, &back); err != nil {
-		t.Fatal(err)
-	}
-	if back.Tests != 4 || back.Failures != 1 || back.Errors != 1 || back.Skipped != 1 || back.Time != "1.000" || back.Timestamp != "2026-03-04T05:06:07" {
-		t.Errorf("sums %+v", back)
-	}
-	cases := back.Cases
-	if len(cases) != 4 || cases[0].Failure != nil || cases[0].Error != nil || cases[0].Skipped != nil || cases[0].ClassName != "mps2-an385/linaro" || cases[0].Time != "1.500" {
-		t.Fatalf("cases %+v", cases)
-	}
-	if cases[1].Failure == nil || cases[1].Failure.Type != "read-back-differs" || !strings.Contains(cases[1].Failure.Message, "happened <&>") {
-		t.Errorf("reject: %+v", cases[1])
-	}
-	if cases[2].Error == nil || cases[2].Error.Type != "line" || cases[2].Name != "qemu-1" || cases[2].ClassName != "linaro" {
-		t.Errorf("fault: %+v", cases[2])
-	}
-	if cases[3].Skipped == nil {
-		t.Errorf("aborted: %+v", cases[3])
+	for _, want := range []string{`"board_id":""`, `"hardware_id":""`, `"firmware":""`, `"outcome":""`, `"message":"what ? happened \u003c\u0026\u003e"`, `"steps":[]`, `"serial_number":""`, `"certificate_sha256":""`, `"reason":"no-board"`} {
+		if !strings.Contains(string(line), want) {
+			t.Errorf("%s does not say %s", line, want)
+		}
 	}
 }
 
@@ -98,13 +68,10 @@ func TestTableShowsEveryRunThatDidNotPass(t *testing.T) {
 		runs = append(runs, aRun(station.Pass, ""))
 	}
 	runs = append(runs, aRun(station.Reject, "sealed"))
-	var out bytes.Buffer
-	if err := WriteTable(&out, runs, nil, 2*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"reject  sealed", "and 5 more", "46 Runs: 45 pass, 1 reject, 0 fault, 0 aborted; 2s, 23.0 Runs/s"} {
+	out := bytes.NewBuffer(Table{Runs: runs, Took: 2 * time.Second, Certificates: "D/certificates", Root: "D/root", Software: true}.Text())
+	for _, want := range []string{"reject  sealed", "and 5 more", "46 Runs: 45 pass, 1 reject, 0 fault, 0 aborted; 2s, 23.0 Runs/s", "certificates in D/certificates, root in D/root", SoftwareWarning} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in:\n%s", want, &out)
+			t.Errorf("no %q in:\n%s", want, out)
 		}
 	}
 }
@@ -113,40 +80,45 @@ func TestEveryEndingThatIsNotPassSaysWhatToDo(t *testing.T) {
 	runs := []*station.Run{aRun(station.Pass, ""), aRun(station.Reject, "clone"), aRun(station.Reject, "clone"), aRun(station.Reject, "csr-signature"),
 		aRun(station.Fault, "panic"), aRun(station.Aborted, "other")}
 	var out bytes.Buffer
-	if err := WriteAdvice(&out, runs); err != nil {
-		t.Fatal(err)
-	}
+	writeAdvice(&out, runs)
 	for _, want := range []string{"clone  ", "call engineering", "csr-signature  set the board aside", "panic  ", "station doctor", "other  "} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("want %q once in:\n%s", want, &out)
 		}
 	}
 	out.Reset()
-	if err := WriteAdvice(&out, runs[:1]); err != nil || out.Len() != 0 {
-		t.Errorf("advice without need: %q, %v", &out, err)
+	if writeAdvice(&out, runs[:1]); out.Len() != 0 {
+		t.Errorf("advice without need: %q", &out)
 	}
 }
 
 func TestProgressIsOneLineOnATerminalAndOneForEachRunElsewhere(t *testing.T) {
 	var out bytes.Buffer
-	plain := NewProgress(&out, progressPlain)
+	screen := NewQueue("out", &out, QueueLimit, time.Minute)
+	plain := NewProgress(screen, progressPlain)
 	plain.Expect(2)
 	plain.Start()
 	plain.Event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	plain.End([]*station.Run{aRun(station.Pass, "")})
 	plain.End([]*station.Run{aRun(station.Reject, "sealed")})
 	plain.Finish()
+	if err := screen.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	if got := out.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "[2/2] qemu-1: 01000000-0000-0000-0000-000000000000 reject 1.5s (sealed: what") {
 		t.Errorf("plain: %q", got)
 	}
 	out.Reset()
-	line := NewProgress(&out, progressLine)
+	line := NewProgress(screen, progressLine)
 	line.Expect(3)
 	line.Start()
 	line.Event(station.Event{Kind: station.RunStarted, Bay: "qemu-1"})
 	line.Event(station.Event{Kind: station.StepStarted, Bay: "qemu-1", Step: "sign"})
 	line.End([]*station.Run{aRun(station.Pass, "")})
 	line.Finish()
+	if err := screen.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	if got := out.String(); !strings.HasSuffix(got, "\r\x1b[K1 of 3 Runs: 1 pass, 0 reject, 0 fault, 0 aborted | 1 on the line: qemu-1 sign\n") {
 		t.Errorf("line: %q", got)
 	}

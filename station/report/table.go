@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -12,13 +13,27 @@ import (
 // tableLimit is the greatest number of Passes in the table. The table shows all other endings.
 const tableLimit = 40
 
-// WriteTable prints a row for each Run, then a row for each of repeated, and then the sum. A
-// lost HSM ended the Runs in repeated, and their boards were enrolled again.
-func WriteTable(w io.Writer, runs, repeated []*station.Run, took time.Duration) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// A Table is what a batch shows at its end.
+type Table struct {
+	Runs     []*station.Run
+	Repeated []*station.Run // a lost HSM ended these Runs, and their boards were enrolled again
+	Took     time.Duration
+
+	Certificates, Root string // paths
+	Software           bool   // the keys are in a software token
+}
+
+// SoftwareWarning is said where keys are in a software token.
+const SoftwareWarning = "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only."
+
+// Text returns a row for each Run, then a row for each repeated Run, the sum, the next action
+// for each reason, and where the certificates are.
+func (t Table) Text() []byte {
+	var text bytes.Buffer // writing to it returns no error
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BAY\tBOARD\tKEY\tENDING\tREASON\tSERIAL NUMBER\tTIME")
 	passed := 0
-	for _, run := range runs {
+	for _, run := range t.Runs {
 		if run.Ending == station.Pass {
 			if passed++; passed > tableLimit {
 				continue
@@ -26,21 +41,24 @@ func WriteTable(w io.Writer, runs, repeated []*station.Run, took time.Duration) 
 		}
 		writeRow(table, run, "")
 	}
-	for _, run := range repeated {
+	for _, run := range t.Repeated {
 		writeRow(table, run, ", repeated")
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	_ = table.Flush()
 	if passed > tableLimit {
-		fmt.Fprintf(w, "... and %d more that ended as pass\n", passed-tableLimit)
+		fmt.Fprintf(&text, "... and %d more that ended as pass\n", passed-tableLimit)
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", summary(runs, repeated, took))
-	return err
+	fmt.Fprintf(&text, "\n%s\n", summary(t.Runs, t.Repeated, t.Took))
+	writeAdvice(&text, t.Runs)
+	fmt.Fprintf(&text, "certificates in %s, root in %s\n", t.Certificates, t.Root)
+	if t.Software {
+		fmt.Fprintln(&text, SoftwareWarning)
+	}
+	return text.Bytes()
 }
 
 func writeRow(w io.Writer, run *station.Run, suffix string) {
-	r := recordOf(run)
+	r := recordOf(run, "")
 	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Bay, Dash(r.BoardID), r.Purpose, r.Ending+suffix, Dash(r.Reason), Dash(r.SerialNumber),
 		run.Finished.Sub(run.Started).Round(time.Millisecond))
 }

@@ -3,6 +3,7 @@ package workdir
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,4 +99,16 @@ func SyncFolder(path string) error {
 		return fmt.Errorf("bringing the names in %s to the disk: %w", path, err)
 	}
 	return nil
+}
+
+// SyncOutput brings an output to the disk if the output is a file. Pipes and terminals have no disk.
+func SyncOutput(w io.Writer) error {
+	file, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return file.Sync()
 }

@@ -17,14 +17,7 @@ import (
 )
 
 func (c *command) auditCommand() *cobra.Command {
-	group := &cobra.Command{
-		Use:   "audit",
-		Short: "Looks at the audit log",
-		Args:  arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return reason.Usage(errors.New("no subcommand given; see `station audit --help`"))
-		},
-	}
+	group := group("audit", "Looks at the audit log")
 	var vkey string
 	var anchors []string
 	verify := &cobra.Command{
@@ -77,7 +70,7 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 	if err == nil {
 		_, err = c.stdout.Write(note)
 	}
-	return err
+	return errors.Join(err, workdir.SyncOutput(c.stdout))
 }
 
 var errNoCheckpoint = errors.New("not a checkpoint; want a file that `station audit checkpoint` printed")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -20,16 +19,18 @@ import (
 // A batch holds the flags of `batch` and `enrol`.
 type batch struct {
 	boards   string
-	count    int
-	jobs     int
+	count    operate.Number
+	jobs     operate.Number
 	order    string
-	quota    int64
+	quota    operate.Number
 	rework   string
 	jsonl    string
 	junit    string
 	progress string
 	images   instance.Images
 	clock    bool
+
+	total int // boards
 }
 
 const (
@@ -53,6 +54,10 @@ of its keys.
 paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
 
+--jsonl - writes the JSON lines to standard output, and the table to standard error. A reader that
+stops reading stops no Run. The exit code counts JSON lines that nobody took as a Fault, and a table
+that nobody took only if its reader did not close the pipe.
+
 If the HSM is lost the batch pauses; when the HSM is back within five minutes, the Runs that the
 loss ended are done again, and only the new ones count.
 
@@ -64,11 +69,11 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&b.boards, "boards", "", boardsHelp)
-	flags.IntVar(&b.count, "count", 0, "boards in total (default: one for each bay)")
-	flags.IntVar(&b.jobs, "jobs", 0, "boards at the same time (default: all bays)")
+	flags.Var(&b.count, "count", "boards in total (default: one for each bay)")
+	flags.Var(&b.jobs, "jobs", "boards at the same time (default: all bays)")
 	flags.StringVar(&b.order, "order", "", "work order that the boards are counted for")
-	flags.Int64Var(&b.quota, "quota", 0, "opens the work order for that many boards, if it is not open yet")
-	flags.StringVar(&b.jsonl, "jsonl", "", "write one JSON line for each Run to this file")
+	flags.Var(&b.quota, "quota", "opens the work order for that many boards, if it is not open yet")
+	flags.StringVar(&b.jsonl, "jsonl", "", "write one JSON line for each Run to this file; - is standard output")
 	flags.StringVar(&b.junit, "junit", "", "write a JUnit report to this file")
 	flags.StringVar(&b.progress, "progress", "auto", "auto, plain or none; goes to standard error")
 	b.emulationFlags(cmd)
@@ -103,27 +108,25 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	work, err := ask.prepare(drain, opened, bays)
+	work, err := ask.prepare(drain, opened, bays, c.stdout)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, work.reports.Close()) }()
 
 	// 3. Do the Runs.
-	result, started, took, err := work.run(ctx, drain, report.NewProgress(c.stderr, mode))
+	observers := report.NewObservers(c.stdout, c.stderr, ask.jsonl == report.Standard)
+	c.stderr = observers.Stderr
+	result, started, took, err := work.run(ctx, drain, report.NewProgress(observers.Stderr, mode))
 
 	// 4. Write reports, table and exit code.
-	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(), Started: started, Took: took}
+	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(),
+		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: started, Took: took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
-	err = errors.Join(err, report.WriteTable(c.stdout, result.Runs, result.Repeated, took), report.WriteAdvice(c.stdout, result.Runs))
-	fmt.Fprintf(c.stdout, "certificates in %s, root in %s\n", dir.Certificates(), dir.Root())
-	if opened.Token.Info().Software {
-		fmt.Fprintln(c.stdout, softwareWarning)
-	}
-	return conclude(result, err)
+	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: took,
+		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software}
+	return conclude(result, errors.Join(err, observers.Show(table.Text())))
 }
-
-const softwareWarning = "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only."
 
 // A batchRun is a batch with everything that its Runs need.
 type batchRun struct {
@@ -135,7 +138,7 @@ type batchRun struct {
 }
 
 // prepare checks disk, images, reports and work order. These checks need an open station.
-func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []instance.BaySpec) (*batchRun, error) {
+func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []instance.BaySpec, stdout io.Writer) (*batchRun, error) {
 	if err := opened.HasSpace(); err != nil {
 		return nil, err
 	}
@@ -143,13 +146,19 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.Open(opened.Dir, opened.Issuing.Raw, a.jsonl, a.junit) // no other process writes these files, because this process holds the registry's lock
+	if err := operate.CheckOrder(ctx, opened.Record, a.order, int64(a.quota)); err != nil {
+		return nil, err
+	}
+	// No other process writes these files, because this process holds the registry's lock.
+	reports, err := report.Open(report.Options{Dir: opened.Dir, Issuing: opened.Issuing.Raw, Station: opened.Config.Station, Log: opened.Log,
+		JSONL: a.jsonl, JUnit: a.junit, Stdout: stdout})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.openOrder(ctx, opened); err != nil {
+	if err := operate.OpenOrder(ctx, opened.Record, a.order, int64(a.quota), instance.LocalUser()); err != nil {
 		return nil, errors.Join(err, reports.Close())
 	}
+	reports.Rebuild(ctx, opened.Registry)
 	return &batchRun{a, opened, bays, boards, reports}, nil
 }
 
@@ -162,10 +171,10 @@ func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (r
 	}
 	defer context.AfterFunc(drain, controller.Close)()
 	supervisor := controller.Supervise(ctx)
-	progress.Expect(w.total(w.bays) * len(w.opened.Files.Keys()))
+	progress.Expect(w.total * len(w.opened.Files.Keys()))
 	progress.Start()
 	started = time.Now()
-	result = controller.Enrol(ctx, operate.Batch{Count: w.count, Jobs: w.jobs, Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
+	result = controller.Enrol(ctx, operate.Batch{Count: w.total, Jobs: int(w.jobs), Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
 	took = time.Since(started)
 	progress.Finish()
 	supervisor.End()
@@ -173,27 +182,19 @@ func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (r
 }
 
 // read checks the flags, and returns the bays and the mode of --progress.
-func (a *batch) read(stderr io.Writer) ([]instance.BaySpec, string, error) {
-	bays, err := instance.ParseBays(a.boards)
-	if err != nil {
+func (a *batch) read(stderr io.Writer) (bays []instance.BaySpec, mode string, err error) {
+	if bays, err = instance.ParseBays(a.boards); err != nil {
 		return nil, "", err
 	}
-	if a.count < 0 || a.jobs < 0 || a.count > 1_000_000 {
-		return nil, "", errors.New("--count and --jobs: want 1 to 1,000,000, or leave them out")
+	if a.quota > 0 && a.order == "" {
+		return nil, "", errors.New("--quota: want it together with --order")
 	}
-	if a.quota < 0 || a.quota > 0 && a.order == "" {
-		return nil, "", errors.New("--quota: want a number of boards, together with --order")
+	if a.total, err = operate.Total(bays, a.count); err != nil {
+		return nil, "", err
 	}
-	for _, bay := range bays {
-		if bay.Kind == nil && a.total(bays) > len(bays) {
-			return nil, "", fmt.Errorf("--count %d: %w", a.count, errOnePerPort)
-		}
-	}
-	mode, err := report.ParseMode(a.progress, stderr)
+	mode, err = report.ParseMode(a.progress, stderr)
 	return bays, mode, err
 }
-
-var errOnePerPort = errors.New("a serial port gets one board in a batch; leave --count out or use emulated boards")
 
 // options returns the Options for opening the station.
 func (a *batch) options() (options instance.Options) {
@@ -201,20 +202,4 @@ func (a *batch) options() (options instance.Options) {
 		options.AcceptClock = instance.LocalUser()
 	}
 	return options
-}
-
-// openOrder opens the work order if --quota is given. If the work order is already open, the quota must be the same.
-func (a *batch) openOrder(ctx context.Context, opened *instance.Instance) error {
-	if a.quota == 0 {
-		return nil
-	}
-	return reason.Usage(opened.Registry.OpenOrder(ctx, a.order, opened.Profile.Name(), a.quota, instance.LocalUser()))
-}
-
-// total returns the number of boards.
-func (a *batch) total(bays []instance.BaySpec) int {
-	if a.count > 0 {
-		return a.count
-	}
-	return len(bays)
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -81,25 +79,13 @@ func (c *command) boards(ctx context.Context, filter registry.Filter, print func
 	return print(ctx, reader, filter)
 }
 
-// known prints each certificate with its status, for a verifier on another host. It leaves
-// out certificates that were never stored, because the verifier also refuses unlisted serial
-// numbers.
+// known prints the certificates for a verifier on another host.
 func (c *command) known(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Certificates(ctx, filter)
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(c.stdout)
-	for _, row := range rows {
-		if row.SHA256 == "" {
-			continue
-		}
-		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID.String(), "purpose": row.Purpose.String(), "certificate_sha256": row.SHA256, "status": row.Status})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return report.WriteKnown(c.stdout, rows)
 }
 
 // table prints the boards as a table for people.
@@ -108,20 +94,5 @@ func (c *command) table(ctx context.Context, reader *registry.Reader, filter reg
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
-	boards := map[devices.BoardID]bool{}
-	for _, row := range rows {
-		boards[row.BoardID] = true
-		last := string(row.LastEnding)
-		if row.LastReason != "" {
-			last += " (" + row.LastReason + ")"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, report.Dash(row.Purpose.String()), report.Dash(row.Serial), report.Dash(row.Status), row.Runs, report.Dash(last))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.stdout, "\n%d boards\n", len(boards))
-	return nil
+	return report.WriteBoards(c.stdout, rows)
 }

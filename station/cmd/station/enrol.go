@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ With --rework a board that has an active certificate gets a new one, and the old
 			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
 				return reason.Usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
 			}
-			boards, err := oneBoard(args[0])
+			boards, err := instance.OneBoard(args[0])
 			if err != nil {
 				return reason.Usage(err)
 			}
@@ -38,26 +37,8 @@ With --rework a board that has an active certificate gets a new one, and the old
 	flags := cmd.Flags()
 	flags.StringVar(&ask.rework, "rework", "", "reason for which an active certificate is replaced")
 	flags.StringVar(&ask.order, "order", "", "work order that the board is counted for")
-	flags.StringVar(&ask.jsonl, "jsonl", "", "write one JSON line for the Run to this file")
+	flags.StringVar(&ask.jsonl, "jsonl", "", "write one JSON line for the Run to this file; - is standard output")
 	flags.StringVar(&ask.progress, "progress", "plain", "auto, plain or none; goes to standard error")
 	ask.emulationFlags(cmd)
 	return cmd
-}
-
-// oneBoard returns the value of --boards for the argument BOARD.
-func oneBoard(name string) (string, error) {
-	boards := name
-	for _, kind := range instance.EmulatedKinds() {
-		if name == kind.Name {
-			boards += ":1"
-		}
-	}
-	bays, err := instance.ParseBays(boards)
-	if err != nil {
-		return "", fmt.Errorf("BOARD: %w", err)
-	}
-	if len(bays) != 1 {
-		return "", fmt.Errorf("BOARD %q names %d boards; use `station batch` for more than one", name, len(bays))
-	}
-	return boards, nil
 }

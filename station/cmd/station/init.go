@@ -11,6 +11,7 @@ import (
 
 	"hallmark/station/ceremony"
 	"hallmark/station/reason"
+	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
 
@@ -68,7 +69,7 @@ func (c *command) printSummary(dir workdir.Dir, plan *ceremony.Plan, made *cerem
 	}
 	fmt.Fprintf(c.stdout, "%-11s %s\n", "audit key", dir.AuditKey())
 	if plan.Config.HSM.AllowSoftwareToken {
-		fmt.Fprintln(c.stdout, "\n"+softwareWarning)
+		fmt.Fprintln(c.stdout, "\n"+report.SoftwareWarning)
 	}
 	fmt.Fprintf(c.stdout, "\nNext: station batch --dir %s --boards qemu:4\n", dir)
 }

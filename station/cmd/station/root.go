@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/station/reason"
+	"hallmark/station/report"
 )
 
 // A command holds the values that all subcommands share: input, output, and the station
@@ -28,7 +29,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintf(stderr, "station: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstation: "))
+		fmt.Fprintf(c.stderr, "station: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstation: "))
+	}
+	if behind, ok := c.stderr.(*report.Queue); ok {
+		_ = behind.Flush() // there is no other place for its error
 	}
 	return codeOf(err)
 }
@@ -60,8 +64,15 @@ func (c *command) root() *cobra.Command {
 	shown.flags(root)
 	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
-		c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
+		c.certificatesCommand(), c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
 	return root
+}
+
+// group returns a command that only has subcommands.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: arguments(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
+		return reason.Usage(fmt.Errorf("no subcommand given; see `%s --help`", cmd.CommandPath()))
+	}}
 }
 
 // arguments returns check with its error marked as an error of usage.

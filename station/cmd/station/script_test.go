@@ -161,7 +161,8 @@ func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
 }
 
 // recordKeys are all keys of a JSON line.
-var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "purpose", "reason", "run", "serial_number", "started", "steps", "wire_rx", "wire_tx"}
+var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "firmware", "hardware_id", "message", "operator", "order", "outcome",
+	"purpose", "reason", "run", "serial_number", "started", "station", "steps", "wire_rx", "wire_tx"}
 
 // records FILE COUNT ENDING: checks that FILE holds COUNT JSON lines with exactly the keys
 // that README.md names. All lines have this ending, and no board and no serial number occurs
@@ -186,7 +187,8 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 		if r.Ending != args[2] {
 			ts.Fatalf("ending %s (%s), want %s", r.Ending, r.Reason, args[2])
 		}
-		if r.Ending == "pass" && (len(r.SerialNumber) != 32 || len(r.CertificateSHA256) != 64 || r.WireTx == 0 || r.WireRx == 0 || r.Finished.Before(r.Started) || len(r.Steps) != 9) {
+		if r.Ending == "pass" && (len(r.SerialNumber) != 32 || len(r.CertificateSHA256) != 64 || r.WireTx == 0 || r.WireRx == 0 || r.Finished.Before(r.Started) || len(r.Steps) != 9 ||
+			r.Station != "demo" || r.Operator == "" || len(r.HardwareID) != 32 || r.Firmware == "" || r.Message != "") {
 			ts.Fatalf("incomplete: %s", line)
 		}
 		for _, once := range []string{r.Run, r.BoardID + r.Purpose, r.SerialNumber} {

@@ -84,7 +84,7 @@ func (s *session) end(supervisor *operate.Supervisor) error {
 	if s.lines != nil {
 		stopped = errors.Join(s.lines.Err(), stopped)
 	}
-	return errors.Join(s.reports.Errors(), s.reports.Close(), stopped, s.controller.End())
+	return errors.Join(s.reports.Close(), stopped, s.controller.End())
 }
 
 func (c *command) plan(ask *screen) (*sessionPlan, error) {
@@ -121,10 +121,11 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.Open(files.Dir, files.Issuing.Raw, "", "")
+	reports, err := report.Open(report.Options{Dir: files.Dir, Issuing: files.Issuing.Raw, Station: files.Config.Station, Log: files.Log})
 	if err != nil {
 		return nil, err
 	}
+	reports.Rebuild(drain, record.Registry)
 	s := &session{sessionPlan: p, record: record, reports: reports}
 	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused})
 	s.operators = operate.Operators{Controller: s.controller, Badges: p.badges}

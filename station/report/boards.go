@@ -1,0 +1,48 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"hallmark/devices"
+	"hallmark/station/registry"
+)
+
+// WriteKnown prints each certificate with its status, for a verifier on another host. It leaves
+// out certificates that were never stored, because the verifier also refuses unlisted serial
+// numbers.
+func WriteKnown(w io.Writer, rows []registry.CertificateRow) error {
+	encoder := json.NewEncoder(w)
+	for _, row := range rows {
+		if row.SHA256 == "" {
+			continue
+		}
+		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID.String(), "purpose": row.Purpose.String(), "certificate_sha256": row.SHA256, "status": row.Status})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteBoards prints the boards as a table for people.
+func WriteBoards(w io.Writer, rows []registry.BoardRow) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
+	boards := map[devices.BoardID]bool{}
+	for _, row := range rows {
+		boards[row.BoardID] = true
+		last := string(row.LastEnding)
+		if row.LastReason != "" {
+			last += " (" + row.LastReason + ")"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, Dash(row.Purpose.String()), Dash(row.Serial), Dash(row.Status), row.Runs, Dash(last))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%d boards\n", len(boards))
+	return err
+}

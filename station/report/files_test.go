@@ -1,0 +1,253 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// A memorySource is a registry with these active certificates.
+type memorySource []certificate
+
+func (m memorySource) EachActive(_ context.Context, only devices.BoardID, visit func(devices.BoardID, devices.Purpose, []byte) error) error {
+	for _, c := range m {
+		if !only.IsZero() && c.board != only {
+			continue
+		}
+		if err := visit(c.board, c.purpose, c.der); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func some(n int) (source memorySource) {
+	for i := range n {
+		source = append(source, certificate{certificateKey{devices.BoardID{byte(i), 1}, devices.PurposeTLS}, []byte{byte(i), 42}})
+	}
+	return source
+}
+
+func opened(t *testing.T, o Options) *Files {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = workdir.Dir(t.TempDir())
+	}
+	o.Issuing, o.Station = []byte("issuing"), "s"
+	files, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestCertificatesAreRebuiltFromTheRegistry(t *testing.T) {
+	source := append(some(3*groupSize/2), certificate{certificateKey{devices.BoardID{0, 1}, devices.PurposeCOSE}, []byte("cose")})
+	dir := workdir.Dir(t.TempDir())
+	c := Certificates{dir.Certificates(), []byte("issuing")}
+	if all, written, err := c.Export(t.Context(), source, devices.BoardID{}); all != len(source) || written != len(source) || err != nil {
+		t.Fatal(all, written, err)
+	}
+	path := func(i int, end string) string { return filepath.Join(c.Folder, source[i].board.String()+end) }
+	for name, damage := range map[string]func() error{
+		"a file of 0 octets, as a power cut leaves it": func() error { return os.Truncate(path(0, ".pem"), 0) },
+		"a file that is missing, as a kill leaves it":  func() error { return os.Remove(path(5, ".pem")) },
+		"a chain that is missing":                      func() error { return os.Remove(path(6, ".chain.pem")) },
+		"a file that was cut":                          func() error { return os.Truncate(path(7, ".pem"), 20) },
+		"the file of another board":                    func() error { return copyFile(path(9, ".pem"), path(8, ".pem")) },
+		"the file of a COSE key":                       func() error { return os.Remove(path(0, ".cose.pem")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			files := opened(t, Options{Dir: dir})
+			files.Rebuild(t.Context(), source)
+			if err := files.Close(); err != nil || files.mended != 1 {
+				t.Errorf("%d mended, %v", files.mended, err)
+			}
+			wholeFiles(t, c, source)
+		})
+	}
+	if err := os.RemoveAll(c.Folder); err != nil {
+		t.Fatal(err)
+	}
+	files := opened(t, Options{Dir: dir})
+	files.Rebuild(t.Context(), source)
+	if err := files.Close(); err != nil || files.mended != len(source) {
+		t.Errorf("the whole folder: %d mended, %v", files.mended, err)
+	}
+	wholeFiles(t, c, source)
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o600)
+}
+
+// wholeFiles checks that the folder holds exactly the files of these certificates.
+func wholeFiles(t *testing.T, c Certificates, source memorySource) {
+	t.Helper()
+	for _, one := range source {
+		for _, file := range c.files(one.board, one.purpose, one.der) {
+			if held, err := os.ReadFile(file.Path); err != nil || string(held) != string(file.Content) {
+				t.Errorf("%s: %q, %v", file.Path, held, err)
+			}
+		}
+	}
+	if entries, err := os.ReadDir(c.Folder); err != nil || len(entries) != 2*len(source) {
+		t.Errorf("%d files, want %d: %v", len(entries), 2*len(source), err)
+	}
+}
+
+func TestOneBoardIsExported(t *testing.T) {
+	source := some(4)
+	c := Certificates{filepath.Join(t.TempDir(), "new", "folder"), nil}
+	if all, written, err := c.Export(t.Context(), source, source[2].board); all != 1 || written != 1 || err != nil {
+		t.Fatal(all, written, err)
+	}
+	wholeFiles(t, c, source[2:3])
+	if all, written, err := c.Export(t.Context(), source, source[2].board); all != 1 || written != 0 || err != nil {
+		t.Errorf("again: %d, %d written, %v", all, written, err)
+	}
+}
+
+// pausing is a source that calls before between reading the certificates and visiting them.
+type pausing struct {
+	memorySource
+	before func()
+}
+
+func (p pausing) EachActive(ctx context.Context, only devices.BoardID, visit func(devices.BoardID, devices.Purpose, []byte) error) error {
+	p.before()
+	return p.memorySource.EachActive(ctx, only, visit)
+}
+
+func TestARebuildDoesNotReplaceTheCertificateOfARunByAnOlderOne(t *testing.T) {
+	run := aRun(station.Pass, "")
+	run.Certificate.DER = []byte("newer")
+	old := certificate{certificateKey{run.Identity.ID, run.Purpose}, []byte("older")}
+	dir := workdir.Dir(t.TempDir())
+	files := opened(t, Options{Dir: dir})
+	files.Rebuild(t.Context(), pausing{memorySource{old}, func() {
+		files.Add([]*station.Run{run})
+		files.writes.Wait()
+	}})
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old.der = []byte("newer")
+	wholeFiles(t, Certificates{dir.Certificates(), []byte("issuing")}, memorySource{old})
+}
+
+func TestARebuildThatCannotWriteSaysSo(t *testing.T) {
+	dir := workdir.Dir(t.TempDir())
+	if err := os.WriteFile(dir.Certificates(), nil, 0o600); err != nil { // a file in the place of the folder
+		t.Fatal(err)
+	}
+	files := opened(t, Options{Dir: dir})
+	files.Rebuild(t.Context(), some(1))
+	if err := files.Close(); err == nil || !strings.HasPrefix(err.Error(), "rebuilding "+dir.Certificates()+": ") {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	files = opened(t, Options{Dir: dir})
+	files.Rebuild(ctx, pausing{memorySource: nil, before: func() {}})
+	if err := files.Close(); err != nil {
+		t.Errorf("a rebuild that the operator stopped: %v", err)
+	}
+}
+
+// A JSON line promises the file of its certificate.
+func TestTheCertificateIsWrittenBeforeTheJSONLine(t *testing.T) {
+	dir := workdir.Dir(t.TempDir())
+	run := aRun(station.Pass, "")
+	read, write := io.Pipe()
+	files := opened(t, Options{Dir: dir, JSONL: Standard, Stdout: write})
+	files.Add([]*station.Run{run})
+	if _, err := read.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir.Certificates(), run.Identity.ID.String()+".chain.pem")); err != nil {
+		t.Error(err)
+	}
+	go io.Copy(io.Discard, read)
+	if err := files.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
+	directory, pipe := t.TempDir(), filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, path, want string }{
+		{"a directory", directory, "--jsonl: open " + directory + ": is a directory"},
+		{"a pipe that nobody reads", pipe, "--jsonl: " + pipe + ": nobody has opened this pipe for reading; start its reader first"},
+		{"a directory that is missing", directory + "/no/x", "--jsonl: open " + directory + "/no/x: no such file or directory"},
+	} {
+		t.Run(test.name+" is refused before the first Run", func(t *testing.T) {
+			_, err := Open(Options{Dir: workdir.Dir(t.TempDir()), JSONL: test.path})
+			if err == nil || err.Error() != test.want || reason.ExitOf(err) != reason.ExitUsage {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+	runs := []*station.Run{aRun(station.Reject, "sealed"), aRun(station.Fault, "line")}
+	t.Run("a full device", func(t *testing.T) {
+		files := opened(t, Options{JSONL: "/dev/full"})
+		files.Add(runs)
+		if err := files.Close(); !errors.Is(err, syscall.ENOSPC) || err.Error() != "--jsonl: writing to /dev/full: no space left on device; 2 of 2 lines are missing" {
+			t.Error(err)
+		}
+	})
+	t.Run("a pipe whose reader has gone", func(t *testing.T) {
+		reader, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := opened(t, Options{JSONL: pipe})
+		if err := reader.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files.Add(runs)
+		if err := files.Close(); !Closed(err) || err.Error() != "--jsonl: writing to "+pipe+": broken pipe; 2 of 2 lines are missing" {
+			t.Error(err)
+		}
+	})
+	t.Run("standard output that is full", func(t *testing.T) {
+		files := opened(t, Options{JSONL: Standard, Stdout: &brokenWriter{0, syscall.ENOSPC}})
+		files.Add(runs)
+		if err := files.Close(); err == nil || err.Error() != "--jsonl: writing to standard output: no space left on device; 2 of 2 lines are missing" {
+			t.Error(err)
+		}
+	})
+	t.Run("a JUnit report on a full device", func(t *testing.T) {
+		files := opened(t, Options{JUnit: "/dev/full"})
+		if err := files.Finish(Suite{}, nil); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "--junit: writing to /dev/full: ") {
+			t.Error(err)
+		}
+	})
+	t.Run("JUnit on standard output", func(t *testing.T) {
+		if _, err := Open(Options{Dir: workdir.Dir(t.TempDir()), JUnit: Standard}); !errors.Is(err, errStandard) || reason.ExitOf(err) != reason.ExitUsage {
+			t.Error(err)
+		}
+	})
+}
