@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 // The test kills a batch with SIGKILL at several moments, and repeats the batch with the same
@@ -38,12 +41,38 @@ func TestBatchKilledAtAnyMomentLosesNothing(t *testing.T) {
 		}
 		oneCertificateEach(t, dir, false)
 	}
+	// A start writes the certificate files that the kills left out, also those of boards without a new Run.
+	if code, out, errs := do(t, "enrol", "--dir", dir, "--firmware", firmware, "posix"); code != exitPass {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	wholeCertificateFiles(t, dir)
 	if code, out, errs := do(t, batch...); code != exitPass {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	oneCertificateEach(t, dir, true)
+	wholeCertificateFiles(t, dir)
 	if code, out, errs := do(t, "doctor", "--dir", dir, "--ports", ""); code != exitPass {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// wholeCertificateFiles checks that certificates/ has the whole certificate of each board that passed.
+func wholeCertificateFiles(t *testing.T, dir string) {
+	t.Helper()
+	reader, err := registry.OpenReader(t.Context(), filepath.Join(dir, "registry.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	err = reader.EachActive(t.Context(), devices.BoardID{}, func(id devices.BoardID, _ devices.Purpose, der []byte) error {
+		path := filepath.Join(dir, "certificates", id.String()+".pem")
+		if held, err := os.ReadFile(path); err != nil || !bytes.Equal(held, workdir.CertificatePEM(der)) {
+			t.Errorf("%s has %d octets, %v", path, len(held), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
