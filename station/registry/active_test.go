@@ -2,7 +2,6 @@ package registry
 
 import (
 	"errors"
-	"slices"
 	"testing"
 
 	"hallmark/devices"
@@ -19,21 +18,22 @@ func TestEachActiveGivesEveryActiveCertificateOnceAndNoOther(t *testing.T) {
 	}
 	b.issue(b.run()) // signed, not active
 	for _, size := range []int{1, 2, 5, 6} {
-		var ids []string
-		err := b.eachActive(t.Context(), devices.BoardID{}, size, func(id devices.BoardID, purpose devices.Purpose, der []byte) error {
-			if ids = append(ids, id.String()); purpose != devices.PurposeTLS || !want[string(der)] {
-				t.Errorf("board %v, %v: not one of the five", id, purpose)
+		seen, age := map[string]bool{}, int64(6)
+		err := b.eachActive(t.Context(), devices.BoardID{}, size, func(c ActiveCertificate) error {
+			if seen[string(c.DER)] = true; c.Purpose != devices.PurposeTLS || !want[string(c.DER)] || c.Age >= age {
+				t.Errorf("%+v: not one of the five in their order", c)
 			}
+			age = c.Age
 			return nil
 		})
-		if err != nil || len(ids) != 5 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != 5 {
-			t.Errorf("pages of %d: %q, %v", size, ids, err)
+		if err != nil || len(seen) != 5 || age != 1 {
+			t.Errorf("pages of %d: %d certificates, the last of age %d, %v", size, len(seen), age, err)
 		}
 	}
 	calls, stop := 0, errors.New("stop")
-	if err := b.EachActive(t.Context(), one, func(id devices.BoardID, _ devices.Purpose, _ []byte) error {
-		if calls++; id != one {
-			t.Errorf("board %v, want %v", id, one)
+	if err := b.EachActive(t.Context(), one, func(c ActiveCertificate) error {
+		if calls++; c.BoardID != one {
+			t.Errorf("board %v, want %v", c.BoardID, one)
 		}
 		return stop
 	}); err != stop || calls != 1 {

@@ -5,18 +5,20 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
 	"hallmark/devices"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
 // A CertificateSource gives the active certificates of a registry.
 type CertificateSource interface {
-	// EachActive calls visit with each active certificate (DER). A BoardID that is not zero
-	// selects the certificates of one board.
-	EachActive(ctx context.Context, only devices.BoardID, visit func(devices.BoardID, devices.Purpose, []byte) error) error
+	// EachActive calls visit with each active certificate. A BoardID that is not zero selects
+	// the certificates of one board.
+	EachActive(ctx context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error
 }
 
 // groupSize is the number of certificates whose files are brought to the disk together.
@@ -30,10 +32,10 @@ type Certificates struct {
 }
 
 // files returns the files of a certificate: for `openssl verify`, and the chain for TLS servers.
-func (c Certificates) files(id devices.BoardID, purpose devices.Purpose, der []byte) []workdir.File {
-	stem := filepath.Join(c.Folder, id.String())
-	if purpose != devices.PurposeTLS {
-		stem += "." + purpose.String()
+func (c Certificates) files(key certificateKey, der []byte) []workdir.File {
+	stem := filepath.Join(c.Folder, key.board.String())
+	if key.purpose != devices.PurposeTLS {
+		stem += "." + key.purpose.String()
 	}
 	return []workdir.File{
 		{Path: stem + ".pem", Content: workdir.CertificatePEM(der)},
@@ -44,18 +46,22 @@ func (c Certificates) files(id devices.BoardID, purpose devices.Purpose, der []b
 // Export writes the files of the active certificates that are missing or have other content.
 // It returns the number of certificates, and how many of them it wrote. Export needs no HSM.
 func (c Certificates) Export(ctx context.Context, from CertificateSource, only devices.BoardID) (all, written int, err error) {
-	e := export{Certificates: c}
+	e := export{Certificates: c, newest: math.MaxInt64}
 	err = errors.Join(from.EachActive(ctx, only, e.add), e.flush())
 	return e.all, e.written, err
 }
 
-// An export is one pass over all active certificates.
+// An export is one pass over active certificates.
 type export struct {
 	Certificates
-	// group does the work on a group of certificates. nil: the work needs no lock.
+	// newest is how many of the newest certificates are compared by content. Older ones are
+	// compared by size, which reads no file.
+	newest int64
+	// guard calls do while nobody else writes certificates. skip names certificates to leave
+	// alone. nil: nobody else writes.
 	guard func(do func(skip func(certificateKey) bool) error) error
 
-	waiting      []certificate
+	waiting      []registry.ActiveCertificate
 	all, written int
 }
 
@@ -65,13 +71,8 @@ type certificateKey struct {
 	purpose devices.Purpose
 }
 
-type certificate struct {
-	certificateKey
-	der []byte
-}
-
-func (e *export) add(id devices.BoardID, purpose devices.Purpose, der []byte) error {
-	e.waiting = append(e.waiting, certificate{certificateKey{id, purpose}, der})
+func (e *export) add(c registry.ActiveCertificate) error {
+	e.waiting = append(e.waiting, c)
 	if e.all++; len(e.waiting) < groupSize {
 		return nil
 	}
@@ -91,15 +92,24 @@ func (e *export) mend(skip func(certificateKey) bool) error {
 	var wrong []workdir.File
 	written := 0
 	for _, c := range e.waiting {
-		if skip(c.certificateKey) {
+		key := certificateKey{c.BoardID, c.Purpose}
+		if skip(key) {
 			continue
 		}
-		files, err := differing(e.files(c.board, c.purpose, c.der))
-		if err != nil {
-			return err
+		differs := sizeDiffers
+		if c.Age < e.newest {
+			differs = contentDiffers
 		}
-		if len(files) > 0 {
-			wrong, written = append(wrong, files...), written+1
+		before := len(wrong)
+		for _, file := range e.files(key, c.DER) {
+			if yes, err := differs(file); err != nil {
+				return err
+			} else if yes {
+				wrong = append(wrong, file)
+			}
+		}
+		if len(wrong) > before {
+			written++
 		}
 	}
 	if err := workdir.WriteFiles(wrong...); err != nil {
@@ -109,16 +119,22 @@ func (e *export) mend(skip func(certificateKey) bool) error {
 	return nil
 }
 
-// differing returns the files that are missing or have other content on the disk.
-func differing(want []workdir.File) (wrong []workdir.File, err error) {
-	for _, file := range want {
-		held, err := os.ReadFile(file.Path)
-		switch {
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return nil, err
-		case err != nil || !bytes.Equal(held, file.Content):
-			wrong = append(wrong, file)
-		}
+// contentDiffers reports whether a file is missing or has other content on the disk.
+func contentDiffers(want workdir.File) (bool, error) {
+	held, err := os.ReadFile(want.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
 	}
-	return wrong, nil
+	return !bytes.Equal(held, want.Content), err
+}
+
+// sizeDiffers reports whether a file is missing or has another size on the disk.
+func sizeDiffers(want workdir.File) (bool, error) {
+	held, err := os.Stat(want.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	return held.Size() != int64(len(want.Content)), nil
 }

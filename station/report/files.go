@@ -78,6 +78,11 @@ func Open(o Options) (_ *Files, err error) {
 	return f, nil
 }
 
+// rebuildNewest is how many of the newest certificates Rebuild compares by content: many more
+// than a kill or a power cut can damage, and few enough that a registry of 100,000 boards does
+// not delay the end of a short batch.
+const rebuildNewest = 2000
+
 // Rebuild writes the certificate files that are missing or wrong, while Runs may begin: a
 // station that was killed after it closed a Run has not written the Run's files. The end of
 // ctx ends the rebuild; the next start does the rest. Rebuild is called at most once.
@@ -85,7 +90,7 @@ func (f *Files) Rebuild(ctx context.Context, from CertificateSource) {
 	f.disk.Lock()
 	f.fresh = map[certificateKey]bool{}
 	f.disk.Unlock()
-	e := export{Certificates: f.certificates, guard: f.unlessFresh}
+	e := export{Certificates: f.certificates, newest: rebuildNewest, guard: f.unlessFresh}
 	f.rebuild.Go(func() {
 		err := errors.Join(from.EachActive(ctx, devices.BoardID{}, e.add), e.flush())
 		f.disk.Lock()
@@ -158,7 +163,7 @@ func (f *Files) writeCertificates(runs []*station.Run) error {
 	}
 	var files []workdir.File
 	for key, der := range newest {
-		files = append(files, f.certificates.files(key.board, key.purpose, der)...)
+		files = append(files, f.certificates.files(key, der)...)
 		if f.fresh != nil {
 			f.fresh[key] = true
 		}

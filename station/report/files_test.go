@@ -15,18 +15,20 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
-// A memorySource is a registry with these active certificates.
-type memorySource []certificate
+// A memorySource is a registry with these active certificates, the oldest first.
+type memorySource []registry.ActiveCertificate
 
-func (m memorySource) EachActive(_ context.Context, only devices.BoardID, visit func(devices.BoardID, devices.Purpose, []byte) error) error {
-	for _, c := range m {
-		if !only.IsZero() && c.board != only {
+func (m memorySource) EachActive(_ context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error {
+	for i, c := range m {
+		if !only.IsZero() && c.BoardID != only {
 			continue
 		}
-		if err := visit(c.board, c.purpose, c.der); err != nil {
+		c.Age = int64(len(m) - 1 - i)
+		if err := visit(c); err != nil {
 			return err
 		}
 	}
@@ -35,7 +37,7 @@ func (m memorySource) EachActive(_ context.Context, only devices.BoardID, visit 
 
 func some(n int) (source memorySource) {
 	for i := range n {
-		source = append(source, certificate{certificateKey{devices.BoardID{byte(i), 1}, devices.PurposeTLS}, []byte{byte(i), 42}})
+		source = append(source, registry.ActiveCertificate{BoardID: devices.BoardID{byte(i), byte(i >> 8), 1}, Purpose: devices.PurposeTLS, DER: []byte{byte(i), byte(i >> 8), 42}})
 	}
 	return source
 }
@@ -54,13 +56,13 @@ func opened(t *testing.T, o Options) *Files {
 }
 
 func TestCertificatesAreRebuiltFromTheRegistry(t *testing.T) {
-	source := append(some(3*groupSize/2), certificate{certificateKey{devices.BoardID{0, 1}, devices.PurposeCOSE}, []byte("cose")})
+	source := append(some(3*groupSize/2), registry.ActiveCertificate{BoardID: devices.BoardID{0, 0, 1}, Purpose: devices.PurposeCOSE, DER: []byte("cose")})
 	dir := workdir.Dir(t.TempDir())
 	c := Certificates{dir.Certificates(), []byte("issuing")}
 	if all, written, err := c.Export(t.Context(), source, devices.BoardID{}); all != len(source) || written != len(source) || err != nil {
 		t.Fatal(all, written, err)
 	}
-	path := func(i int, end string) string { return filepath.Join(c.Folder, source[i].board.String()+end) }
+	path := func(i int, end string) string { return filepath.Join(c.Folder, source[i].BoardID.String()+end) }
 	for name, damage := range map[string]func() error{
 		"a file of 0 octets, as a power cut leaves it": func() error { return os.Truncate(path(0, ".pem"), 0) },
 		"a file that is missing, as a kill leaves it":  func() error { return os.Remove(path(5, ".pem")) },
@@ -104,7 +106,7 @@ func copyFile(from, to string) error {
 func wholeFiles(t *testing.T, c Certificates, source memorySource) {
 	t.Helper()
 	for _, one := range source {
-		for _, file := range c.files(one.board, one.purpose, one.der) {
+		for _, file := range c.files(certificateKey{one.BoardID, one.Purpose}, one.DER) {
 			if held, err := os.ReadFile(file.Path); err != nil || string(held) != string(file.Content) {
 				t.Errorf("%s: %q, %v", file.Path, held, err)
 			}
@@ -115,14 +117,35 @@ func wholeFiles(t *testing.T, c Certificates, source memorySource) {
 	}
 }
 
+// Of many certificates only the newest are read. The others are compared by size.
+func TestOldCertificatesAreComparedBySize(t *testing.T) {
+	source := some(6)
+	c := Certificates{t.TempDir(), []byte("issuing")}
+	if _, _, err := c.Export(t.Context(), source, devices.BoardID{}); err != nil {
+		t.Fatal(err)
+	}
+	path := func(i int) string { return filepath.Join(c.Folder, source[i].BoardID.String()+".pem") }
+	if err := errors.Join(copyFile(path(1), path(0)), os.Remove(path(2)), os.Truncate(path(3), 0), copyFile(path(1), path(4))); err != nil {
+		t.Fatal(err)
+	}
+	e := export{Certificates: c, newest: 2}
+	if err := errors.Join(source.EachActive(t.Context(), devices.BoardID{}, e.add), e.flush()); err != nil || e.written != 3 {
+		t.Errorf("%d written, %v; want 2, 3 and 4", e.written, err)
+	}
+	if _, written, err := c.Export(t.Context(), source, devices.BoardID{}); err != nil || written != 1 {
+		t.Errorf("an export writes %d, %v; want 0", written, err)
+	}
+	wholeFiles(t, c, source)
+}
+
 func TestOneBoardIsExported(t *testing.T) {
 	source := some(4)
 	c := Certificates{filepath.Join(t.TempDir(), "new", "folder"), nil}
-	if all, written, err := c.Export(t.Context(), source, source[2].board); all != 1 || written != 1 || err != nil {
+	if all, written, err := c.Export(t.Context(), source, source[2].BoardID); all != 1 || written != 1 || err != nil {
 		t.Fatal(all, written, err)
 	}
 	wholeFiles(t, c, source[2:3])
-	if all, written, err := c.Export(t.Context(), source, source[2].board); all != 1 || written != 0 || err != nil {
+	if all, written, err := c.Export(t.Context(), source, source[2].BoardID); all != 1 || written != 0 || err != nil {
 		t.Errorf("again: %d, %d written, %v", all, written, err)
 	}
 }
@@ -133,7 +156,7 @@ type pausing struct {
 	before func()
 }
 
-func (p pausing) EachActive(ctx context.Context, only devices.BoardID, visit func(devices.BoardID, devices.Purpose, []byte) error) error {
+func (p pausing) EachActive(ctx context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error {
 	p.before()
 	return p.memorySource.EachActive(ctx, only, visit)
 }
@@ -141,7 +164,7 @@ func (p pausing) EachActive(ctx context.Context, only devices.BoardID, visit fun
 func TestARebuildDoesNotReplaceTheCertificateOfARunByAnOlderOne(t *testing.T) {
 	run := aRun(station.Pass, "")
 	run.Certificate.DER = []byte("newer")
-	old := certificate{certificateKey{run.Identity.ID, run.Purpose}, []byte("older")}
+	old := registry.ActiveCertificate{BoardID: run.Identity.ID, Purpose: run.Purpose, DER: []byte("older")}
 	dir := workdir.Dir(t.TempDir())
 	files := opened(t, Options{Dir: dir})
 	files.Rebuild(t.Context(), pausing{memorySource{old}, func() {
@@ -151,7 +174,7 @@ func TestARebuildDoesNotReplaceTheCertificateOfARunByAnOlderOne(t *testing.T) {
 	if err := files.Close(); err != nil {
 		t.Fatal(err)
 	}
-	old.der = []byte("newer")
+	old.DER = []byte("newer")
 	wholeFiles(t, Certificates{dir.Certificates(), []byte("issuing")}, memorySource{old})
 }
 

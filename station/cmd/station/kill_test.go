@@ -64,9 +64,9 @@ func wholeCertificateFiles(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	err = reader.EachActive(t.Context(), devices.BoardID{}, func(id devices.BoardID, _ devices.Purpose, der []byte) error {
-		path := filepath.Join(dir, "certificates", id.String()+".pem")
-		if held, err := os.ReadFile(path); err != nil || !bytes.Equal(held, workdir.CertificatePEM(der)) {
+	err = reader.EachActive(t.Context(), devices.BoardID{}, func(c registry.ActiveCertificate) error {
+		path := filepath.Join(dir, "certificates", c.BoardID.String()+".pem")
+		if held, err := os.ReadFile(path); err != nil || !bytes.Equal(held, workdir.CertificatePEM(c.DER)) {
 			t.Errorf("%s has %d octets, %v", path, len(held), err)
 		}
 		return nil
