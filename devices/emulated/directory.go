@@ -190,7 +190,8 @@ func (d *directory) eraseFlash() error {
 	return nil
 }
 
-// create writes a file. The file gets its name only when it is complete.
+// create writes a file. The file gets its name only when it is complete, and the name is on the
+// disk when create returns.
 func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(d.path, "."+name+"-*") // mode 0600
 	if err != nil {
@@ -204,7 +205,14 @@ func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	if err := errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), d.file(name))
+	if err := os.Rename(f.Name(), d.file(name)); err != nil {
+		return err
+	}
+	folder, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // markPowerOn empties a log that is too large, and stores where the output of this

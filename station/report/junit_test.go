@@ -48,7 +48,7 @@ func TestJUnitTellsEndingsApart(t *testing.T) {
 			t.Errorf("case %d is %s of %s, want %s", i, cases[i].Name, cases[i].ClassName, want)
 		}
 	}
-	if p := cases[0].Properties; p == nil || p.Properties[0] != (junitProperty{"board_id", "01000000-0000-0000-0000-000000000000"}) {
+	if p := cases[0].Properties; p == nil || p.Properties[0] != (junitProperty{"board_id", "01000000-0000-0000-0000-000000000000"}) || p.Properties[2] != (junitProperty{"outcome", "issued"}) {
 		t.Errorf("properties of a pass: %+v", p)
 	}
 	if f := cases[1].Failure; f == nil || f.Type != "read-back-differs" || !strings.Contains(f.Message, "happened <&>") {

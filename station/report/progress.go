@@ -111,6 +111,8 @@ func sentence(run *station.Run) string {
 	text := fmt.Sprintf("%s %s %s", Dash(boardID(run)), run.Ending, run.Finished.Sub(run.Started).Round(time.Millisecond))
 	if run.Ending != station.Pass {
 		text += fmt.Sprintf(" (%s: %s)", run.Reason, reason.OneLine(run.Err))
+	} else if run.Outcome != "" {
+		text += fmt.Sprintf(" (%s)", run.Outcome)
 	}
 	return text
 }

@@ -51,7 +51,7 @@ func recordOf(run *station.Run, stationName string) Record {
 		Ending: string(run.Ending), Reason: run.Reason, Steps: []RecordStep{},
 		WireTx: run.Wire.Sent, WireRx: run.Wire.Received,
 		Started: run.Started.UTC(), Finished: run.Finished.UTC(),
-		Order: run.Order, Operator: run.Operator, Station: stationName,
+		Outcome: string(run.Outcome), Order: run.Order, Operator: run.Operator, Station: stationName,
 	}
 	if run.Identity != nil {
 		r.HardwareID, r.Firmware = run.Identity.HardwareID.String(), run.Identity.Firmware

@@ -27,6 +27,7 @@ func aRun(ending station.Ending, reason string) *station.Run {
 		Wire:  devices.WireCount{Sent: 10, Received: 20, Retries: 2},
 	}
 	if ending == station.Pass {
+		run.Outcome = station.Issued
 		run.Certificate = &issuance.Certificate{Serial: [16]byte{0x40}, SHA256: [32]byte{0xab}}
 	} else {
 		run.Err = errors.New("what \x00 happened <&>")
@@ -42,7 +43,7 @@ func TestRecordOfAPassIsThisLine(t *testing.T) {
 	want := `{"run":"00000000-0000-4000-8000-000000000001","board_id":"01000000-0000-0000-0000-000000000000","purpose":"tls","bay":"qemu-1","ending":"pass","reason":"",` +
 		`"serial_number":"40000000000000000000000000000000","certificate_sha256":"ab00000000000000000000000000000000000000000000000000000000000000",` +
 		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z",` +
-		`"outcome":"","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":""}` + "\n"
+		`"outcome":"issued","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":""}` + "\n"
 	if string(line) != want {
 		t.Errorf("got  %swant %s", line, want)
 	}
@@ -69,7 +70,7 @@ func TestTableShowsEveryRunThatDidNotPass(t *testing.T) {
 	}
 	runs = append(runs, aRun(station.Reject, "sealed"))
 	out := bytes.NewBuffer(Table{Runs: runs, Took: 2 * time.Second, Certificates: "D/certificates", Root: "D/root", Software: true}.Text())
-	for _, want := range []string{"reject  sealed", "and 5 more", "46 Runs: 45 pass, 1 reject, 0 fault, 0 aborted; 2s, 23.0 Runs/s", "certificates in D/certificates, root in D/root", SoftwareWarning} {
+	for _, want := range []string{"reject        sealed", "and 5 more", "46 Runs: 45 pass, 1 reject, 0 fault, 0 aborted; 2s, 23.0 Runs/s; 45 issued\n", "pass, issued ", "certificates in D/certificates, root in D/root", SoftwareWarning} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}

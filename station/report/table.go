@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -39,10 +40,10 @@ func (t Table) Text() []byte {
 				continue
 			}
 		}
-		writeRow(table, run, "")
+		writeRow(table, run, string(run.Outcome))
 	}
 	for _, run := range t.Repeated {
-		writeRow(table, run, ", repeated")
+		writeRow(table, run, "repeated")
 	}
 	_ = table.Flush()
 	if passed > tableLimit {
@@ -57,9 +58,13 @@ func (t Table) Text() []byte {
 	return text.Bytes()
 }
 
-func writeRow(w io.Writer, run *station.Run, suffix string) {
+// writeRow writes the row of a Run. what says more about its ending, and may be empty.
+func writeRow(w io.Writer, run *station.Run, what string) {
 	r := recordOf(run, "")
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Bay, Dash(r.BoardID), r.Purpose, r.Ending+suffix, Dash(r.Reason), Dash(r.SerialNumber),
+	if what != "" {
+		r.Ending += ", " + what
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Bay, Dash(r.BoardID), r.Purpose, r.Ending, Dash(r.Reason), Dash(r.SerialNumber),
 		run.Finished.Sub(run.Started).Round(time.Millisecond))
 }
 
@@ -78,10 +83,28 @@ func summary(runs, repeated []*station.Run, took time.Duration) string {
 	if took > 0 && len(runs) > 1 {
 		text += fmt.Sprintf(", %.1f Runs/s", float64(len(runs))/took.Seconds())
 	}
+	if outcomes := outcomes(runs); outcomes != "" {
+		text += "; " + outcomes
+	}
 	if len(repeated) > 0 {
 		text += fmt.Sprintf("; %d repeated after the HSM was lost", len(repeated))
 	}
 	return text
+}
+
+// outcomes says how many Runs that passed had each outcome.
+func outcomes(runs []*station.Run) string {
+	counts := map[station.Outcome]int{}
+	for _, run := range runs {
+		counts[run.Outcome]++
+	}
+	var parts []string
+	for _, outcome := range []station.Outcome{station.Issued, station.Confirmed, station.Reworked} {
+		if counts[outcome] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[outcome], outcome))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Endings counts how Runs ended.
