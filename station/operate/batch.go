@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
 
@@ -29,6 +30,8 @@ type Result struct {
 	Runs     []*station.Run // in the order of their ends, without Repeated
 	Repeated []*station.Run // a lost HSM ended these Runs, and their boards were enrolled again
 	Short    error          // why not all boards were begun, nil when all were begun
+	Started  time.Time      // set by Unattended, as Took
+	Took     time.Duration
 }
 
 // Exit gives the exit code of a batch. trouble is what went wrong beside the Runs. Boards that
@@ -50,6 +53,21 @@ func (r Result) Exit(trouble error) reason.Exit {
 		counts[ending]++
 	}
 	return reason.ExitOfRuns(counts)
+}
+
+// Unattended does a whole batch with a Controller and a Supervisor of its own, and signs a
+// checkpoint at the end. When drain ends, no further board is begun; when life ends, every Run ends.
+func Unattended(life, drain context.Context, opened *instance.Instance, options Options, b Batch) (Result, error) {
+	c := New(life, opened.Record, options)
+	if err := c.Ready(opened); err != nil {
+		return Result{}, err
+	}
+	defer context.AfterFunc(drain, c.Close)()
+	supervisor, started := c.Supervise(life), time.Now()
+	result := c.Enrol(life, b)
+	result.Started, result.Took = started, time.Since(started)
+	supervisor.End()
+	return result, c.End()
 }
 
 // Enrol takes boards until Count is reached, and returns when all Runs have ended. Each

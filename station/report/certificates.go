@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 
 	"hallmark/devices"
+	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
@@ -50,6 +53,25 @@ func (c Certificates) Export(ctx context.Context, from CertificateSource, only d
 	err = errors.Join(from.EachActive(ctx, only, e.add), e.flush())
 	return e.all, e.written, err
 }
+
+// Export writes the active certificates of a station to a directory, and prints their number.
+func Export(ctx context.Context, w io.Writer, dir workdir.Dir, from CertificateSource, out string, only devices.BoardID) error {
+	issuing, err := workdir.ReadCertificate(dir.Issuing())
+	if err != nil {
+		return err
+	}
+	all, written, err := Certificates{out, issuing.Raw}.Export(ctx, from, only)
+	if err != nil {
+		return fmt.Errorf("exporting certificates: %w", err)
+	}
+	if all == 0 && !only.IsZero() {
+		return reason.Usage(fmt.Errorf("--board %v: %w", only, errNoCertificate))
+	}
+	_, err = fmt.Fprintf(w, "%d certificates in %s, %d of them written now\n", all, out, written)
+	return err
+}
+
+var errNoCertificate = errors.New("the board has no active certificate; see `station boards`")
 
 // An export is one pass over active certificates.
 type export struct {

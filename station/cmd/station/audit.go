@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/sumdb/note"
 
 	"hallmark/station/audit"
 	"hallmark/station/instance"
@@ -73,15 +72,6 @@ func (c *command) auditCheckpoint(ctx context.Context) (err error) {
 	return errors.Join(err, workdir.SyncOutput(c.stdout))
 }
 
-var errNoCheckpoint = errors.New("not a checkpoint; want a file that `station audit checkpoint` printed")
-
-// isNote checks only the form of a signed note. The signature is checked when the log is verified.
-func isNote(text []byte) bool {
-	var unverified *note.UnverifiedNoteError
-	_, err := note.Open(text, note.VerifierList())
-	return errors.As(err, &unverified)
-}
-
 func (c *command) printEntry(e audit.Entry) error {
 	line, err := audit.Encode(e)
 	if err == nil {
@@ -103,16 +93,9 @@ func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths [
 	if err != nil {
 		return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 	}
-	var anchors [][]byte
-	for _, path := range anchorPaths {
-		anchor, err := os.ReadFile(path)
-		if err != nil {
-			return reason.Usage(fmt.Errorf("reading an anchor: %w", err))
-		}
-		if !isNote(anchor) {
-			return reason.Usage(fmt.Errorf("--anchor %s: %w", path, errNoCheckpoint))
-		}
-		anchors = append(anchors, anchor)
+	anchors, err := audit.ReadAnchors(anchorPaths)
+	if err != nil {
+		return reason.Usage(err)
 	}
 	reader, err := instance.OpenReader(ctx, dir)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +62,7 @@ loss ended are done again, and only the new ones count.
 
 Ctrl-C once: no Run is cut between signing and recording; others end as Aborted. Twice: stop now.
 
-` + exitHelp,
+` + reason.ExitHelp,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.batch(cmd.Context(), &b) },
 	}
@@ -117,13 +116,13 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	// 3. Do the Runs.
 	observers := report.NewObservers(c.stdout, c.stderr, ask.jsonl == report.Standard)
 	c.stderr = observers.Stderr
-	result, started, took, err := work.run(ctx, drain, report.NewProgress(observers.Stderr, mode))
+	result, err := work.run(ctx, drain, report.NewProgress(observers.Stderr, mode))
 
 	// 4. Write reports, table and exit code.
 	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(),
-		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: started, Took: took}
+		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
-	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: took,
+	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
 		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software}
 	return conclude(result, errors.Join(err, observers.Show(table.Text())))
 }
@@ -163,22 +162,13 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 }
 
 // run enrols the boards and signs a checkpoint at the end.
-func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (result operate.Result, started time.Time, took time.Duration, err error) {
-	controller := operate.New(ctx, w.opened.Record, operate.Options{Bays: w.bays, Boards: w.boards, Events: progress.Event,
-		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }, Paused: progress.Pause})
-	if err := controller.Ready(w.opened); err != nil {
-		return result, started, 0, err
-	}
-	defer context.AfterFunc(drain, controller.Close)()
-	supervisor := controller.Supervise(ctx)
+func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (operate.Result, error) {
 	progress.Expect(w.total * len(w.opened.Files.Keys()))
 	progress.Start()
-	started = time.Now()
-	result = controller.Enrol(ctx, operate.Batch{Count: w.total, Jobs: int(w.jobs), Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
-	took = time.Since(started)
-	progress.Finish()
-	supervisor.End()
-	return result, started, took, controller.End()
+	defer progress.Finish()
+	return operate.Unattended(ctx, drain, w.opened, operate.Options{Bays: w.bays, Boards: w.boards, Events: progress.Event,
+		Ended: func(runs []*station.Run) { w.reports.Add(runs); progress.End(runs) }, Paused: progress.Pause},
+		operate.Batch{Count: w.total, Jobs: int(w.jobs), Operator: instance.LocalUser(), Order: w.order, Rework: w.rework})
 }
 
 // read checks the flags, and returns the bays and the mode of --progress.

@@ -7,6 +7,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/operate"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -43,7 +44,7 @@ func TestWorstEndingDecidesTheExitCode(t *testing.T) {
 
 func TestHelpNamesEveryExitCode(t *testing.T) {
 	for _, want := range []string{"0  all", "1  Fault", "2  Reject", "3  usage", "4  Aborted", "1, 2, 4"} {
-		if !strings.Contains(exitHelp, want) {
+		if !strings.Contains(reason.ExitHelp, want) {
 			t.Errorf("help does not say %q", want)
 		}
 	}

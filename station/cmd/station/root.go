@@ -42,7 +42,7 @@ func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "station",
 		Short:         "Gives the boards on a bench their identity",
-		Long:          "station asks each board for a CSR, has it signed in the HSM, writes the certificate to\nthe board, resets it, and passes it when it did mutual TLS with what it holds.\n\n" + exitHelp,
+		Long:          "station asks each board for a CSR, has it signed in the HSM, writes the certificate to\nthe board, resets it, and passes it when it did mutual TLS with what it holds.\n\n" + reason.ExitHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          arguments(cobra.NoArgs),

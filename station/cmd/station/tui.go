@@ -11,6 +11,7 @@ import (
 
 	"hallmark/station/instance"
 	"hallmark/station/operate"
+	"hallmark/station/reason"
 	"hallmark/ui"
 	"hallmark/ui/catalogue"
 )
@@ -50,7 +51,7 @@ func (c *command) tuiCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tui --boards LIST",
 		Short: "Opens the operator's screen; also without a subcommand",
-		Long:  tuiHelp + exitHelp,
+		Long:  tuiHelp + reason.ExitHelp,
 		Args:  arguments(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.tui(cmd.Context(), &s) },
 	}
