@@ -60,8 +60,8 @@ func TestOutputThatNobodyReadsStopsNoRunAndNoSignal(t *testing.T) {
 		code    int
 		says    string // on stderr, if it is read
 	}{
-		{"progress", "60", func() (*os.File, *os.File) { _, w := smallPipe(t); return file(t), w }, false, exitPass, ""},
-		{"table", "60", func() (*os.File, *os.File) { _, w := smallPipe(t); return w, file(t) }, false, exitFault, "station: writing to standard output: nobody reads it"},
+		{"progress", "150", func() (*os.File, *os.File) { _, w := smallPipe(t); return file(t), w }, false, exitPass, ""},
+		{"table", "150", func() (*os.File, *os.File) { _, w := smallPipe(t); return w, file(t) }, false, exitFault, "station: writing to standard output: nobody reads it"},
 		{"progress, and a signal", "4000", func() (*os.File, *os.File) { _, w := smallPipe(t); return file(t), w }, true, exitAborted, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestOutputThatNobodyReadsStopsNoRunAndNoSignal(t *testing.T) {
 			stdout, stderr := test.outputs()
 			name := stderr.Name()
 			cmd := o.started(stdout, stderr, "--count", test.count)
-			o.until("60 boards pass", func() bool { return o.passes() >= 60 })
+			o.until("150 boards pass", func() bool { return o.passes() >= 150 })
 			if test.signal {
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)
