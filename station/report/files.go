@@ -28,7 +28,7 @@ type Options struct {
 
 // Files are the files that a batch or a shift writes beside the registry: certificates, and
 // the reports that a flag names. One goroutine writes: no Run waits for it. First it writes
-// the certificates of Runs that passed, then their JSON lines, so that a line promises a file.
+// the certificates of Runs that passed, then their JSON lines: who reads a line finds the file.
 type Files struct {
 	options      Options
 	certificates Certificates
@@ -92,7 +92,10 @@ func (f *Files) Rebuild(ctx context.Context, from CertificateSource) {
 	f.disk.Unlock()
 	e := export{Certificates: f.certificates, newest: rebuildNewest, guard: f.unlessFresh}
 	f.rebuild.Go(func() {
-		err := errors.Join(from.EachActive(ctx, devices.BoardID{}, e.add), e.flush())
+		f.disk.Lock()
+		removed := workdir.RemoveTemporary(f.certificates.Folder)
+		f.disk.Unlock()
+		err := errors.Join(removed, from.EachActive(ctx, devices.BoardID{}, e.add), e.flush())
 		f.disk.Lock()
 		f.fresh = nil
 		f.disk.Unlock()

@@ -69,7 +69,10 @@ func TestCertificatesAreRebuiltFromTheRegistry(t *testing.T) {
 		"a chain that is missing":                      func() error { return os.Remove(path(6, ".chain.pem")) },
 		"a file that was cut":                          func() error { return os.Truncate(path(7, ".pem"), 20) },
 		"the file of another board":                    func() error { return copyFile(path(9, ".pem"), path(8, ".pem")) },
-		"the file of a COSE key":                       func() error { return os.Remove(path(0, ".cose.pem")) },
+		"a file that was begun, beside one that is missing": func() error {
+			return errors.Join(os.Remove(path(3, ".pem")), os.WriteFile(filepath.Join(c.Folder, ".new-123"), nil, 0o600))
+		},
+		"the file of a COSE key": func() error { return os.Remove(path(0, ".cose.pem")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := damage(); err != nil {

@@ -10,6 +10,19 @@ import (
 	"slices"
 )
 
+// temporaryFiles is the pattern of the names that files have while they are written.
+const temporaryFiles = ".new-*"
+
+// RemoveTemporary removes the files that a killed process had begun to write in a directory.
+// Nobody else may write there meanwhile.
+func RemoveTemporary(folder string) error {
+	left, err := filepath.Glob(filepath.Join(folder, temporaryFiles))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // A File is a file that WriteFiles writes.
 type File struct {
 	Path    string
@@ -61,7 +74,7 @@ func writeTemporary(file File) (name string, err error) {
 	if err := makeFolder(folder); err != nil {
 		return "", err
 	}
-	temporary, err := os.CreateTemp(folder, ".new-*") // mode 0600
+	temporary, err := os.CreateTemp(folder, temporaryFiles) // mode 0600
 	if err != nil {
 		return "", err
 	}
