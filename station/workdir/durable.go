@@ -8,17 +8,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// temporaryFiles is the pattern of the names that files have while they are written.
-const temporaryFiles = ".new-*"
+// temporaryPrefix begins the names that files have while they are written.
+const temporaryPrefix = ".new-"
 
 // RemoveTemporary removes the files that a killed process had begun to write in a directory.
 // Nobody else may write there meanwhile.
 func RemoveTemporary(folder string) error {
-	left, err := filepath.Glob(filepath.Join(folder, temporaryFiles))
-	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), temporaryPrefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(folder, entry.Name())))
+		}
 	}
 	return err
 }
@@ -74,7 +80,7 @@ func writeTemporary(file File) (name string, err error) {
 	if err := makeFolder(folder); err != nil {
 		return "", err
 	}
-	temporary, err := os.CreateTemp(folder, temporaryFiles) // mode 0600
+	temporary, err := os.CreateTemp(folder, temporaryPrefix+"*") // mode 0600
 	if err != nil {
 		return "", err
 	}
