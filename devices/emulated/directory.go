@@ -40,6 +40,7 @@ type directory struct {
 	lock   *os.File // the process inherits it, so it is held until station and process have ended
 	fuses  *os.File
 	stderr *os.File
+	made   bool         // create made a file
 	since  atomic.Int64 // offset in stderr at the last power-on
 }
 
@@ -71,6 +72,9 @@ func (d *directory) open(ctx context.Context, cfg Config) (err error) {
 	}
 	if err := d.makeFlash(); err != nil {
 		return err
+	}
+	if err := d.keepNames(); err != nil {
+		return fmt.Errorf("making the board's files: %w", err)
 	}
 	d.stderr, err = os.OpenFile(d.file(stderrFile), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -190,8 +194,8 @@ func (d *directory) eraseFlash() error {
 	return nil
 }
 
-// create writes a file. The file gets its name only when it is complete, and the name is on the
-// disk when create returns.
+// create writes a file. The file gets its name only when it is complete. The caller brings the
+// name to the disk.
 func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(d.path, "."+name+"-*") // mode 0600
 	if err != nil {
@@ -205,8 +209,14 @@ func (d *directory) create(name string, fill func(*os.File) error) (err error) {
 	if err := errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), d.file(name)); err != nil {
-		return err
+	d.made = true
+	return os.Rename(f.Name(), d.file(name))
+}
+
+// keepNames brings the names of a new board's files to the disk.
+func (d *directory) keepNames() error {
+	if !d.made {
+		return nil
 	}
 	folder, err := os.Open(d.path)
 	if err != nil {
