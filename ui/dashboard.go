@@ -140,7 +140,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	inner := rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2}
 	switch {
 	case b.facts.Stopped != "" && !b.busy():
-		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.clean(b.facts.Stopped), m.t("next.engineering"))
+		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.stoppedText(b), m.t("next.engineering"))
 	case b.facts.Skipped != "" && !b.busy():
 		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
 	case b.busy():

@@ -24,6 +24,9 @@ func (m Model) errorText(err error) string {
 	return m.clean(err.Error())
 }
 
+// stoppedText says why a bay is stopped.
+func (m Model) stoppedText(b *bay) string { return m.reason(station.Reject, b.facts.Stopped) }
+
 // reason says why a Run did not pass. A word that the catalogue does not have is shown as it is.
 func (m Model) reason(ending station.Ending, word string) string {
 	if key := "reason." + word; m.o.Texts.Has(key) {

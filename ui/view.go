@@ -240,7 +240,7 @@ func (m Model) bayText() string {
 	}
 	switch {
 	case b.facts.Stopped != "":
-		return label + " " + m.t("bay.stopped", m.clean(b.facts.Stopped))
+		return label + " " + m.t("bay.stopped", m.stoppedText(b))
 	case b.facts.Skipped != "":
 		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
 	case !b.begun:

@@ -202,7 +202,7 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()
 	}
-	if c.unwritten = ""; errors.Is(last.Err, station.ErrRegistry) {
+	if c.unwritten = ""; last.Ending == station.Fault && errors.Is(last.Err, station.ErrRegistry) {
 		c.unwritten = reason.OneLine(last.Err)
 	}
 	c.keepLost(b, last, ask)

@@ -333,6 +333,33 @@ func TestARunThatCouldNotBeRecordedIsInTheHeaderUntilOneCan(t *testing.T) {
 	}
 }
 
+// copyHUK makes the first board of the second bay with the HUK of the first board of the first bay.
+func (l *environment) copyHUK() {
+	l.t.Helper()
+	fuses := func(bay int) string { return l.record.Dir.In("bays", l.bays[bay-1].spec.Name, "1", "fuses.bin") }
+	both := fixtures.Must(os.ReadFile(fuses(1)))(l.t)
+	copy(both[32:], "another hardware")
+	l.must(os.MkdirAll(filepath.Dir(fuses(2)), 0o700))
+	l.must(os.WriteFile(fuses(2), both, 0o600))
+}
+
+func TestACloneStopsItsBayAndIsNoFailureOfTheRegistry(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.starts(1, Start{})
+	s.waits()
+	s.copyHUK()
+	s.starts(2, Start{})
+	s.waits()
+	s.last(2, station.Reject)
+	facts := s.facts()
+	if facts.AuditBad != "" {
+		t.Errorf("the registry refused a clone, and the header says %q", facts.AuditBad)
+	}
+	if facts.Bays[1].Stopped != "clone" {
+		t.Errorf("the tile says %q", facts.Bays[1].Stopped)
+	}
+}
+
 func TestAClockThatWasNotSetIsInTheHeader(t *testing.T) {
 	s := ready(t, "posix:1")
 	facts := s.facts()

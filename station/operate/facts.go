@@ -29,11 +29,7 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		facts.Paused = "HSM: " + reason.OneLine(c.away)
 	}
 	for _, b := range c.bays {
-		bay := BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now}
-		if stopped := b.place.Stopped(); stopped != nil {
-			bay.Stopped = reason.OneLine(stopped)
-		}
-		facts.Bays = append(facts.Bays, bay)
+		facts.Bays = append(facts.Bays, BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()})
 	}
 	return facts, nil
 }

@@ -49,7 +49,7 @@ type BayFacts struct {
 	Name    string
 	Present Presence
 	Skipped string // the reason, empty when the bay takes part
-	Stopped string // why the bay is stopped until an operator acknowledges (I4), otherwise empty
+	Stopped string // reason word of the Run that stopped the bay until an operator acknowledges (I4), otherwise empty
 }
 
 // Presence says whether a board sits in a bay.
