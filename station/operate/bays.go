@@ -29,6 +29,7 @@ type bayState struct {
 	cancel    context.CancelFunc
 	last      station.Ending
 	passed    time.Time // end of the last Run
+	unwritten error     // why the last Run was not recorded
 	presence  presence
 	lost      *lostRun // the Run that a lost HSM ended, to be started again
 	resumed   int      // how often in a row a lost Run was started again

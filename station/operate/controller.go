@@ -6,6 +6,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Controller struct {
 	options Options
 	life    context.Context // when life ends, every Run ends at once
 	runs    sync.WaitGroup
+	disk    disk
 	wake    chan struct{} // holds one element when the Supervisor has something to do at once
 
 	mu        sync.Mutex    // covers the following fields
@@ -65,7 +67,7 @@ type opened struct {
 
 // New makes a Controller that starts no Run before Ready. When life ends, every Run ends.
 func New(life context.Context, record *instance.Record, options Options) *Controller {
-	c := &Controller{record: record, options: options, life: life, wake: make(chan struct{}, 1),
+	c := &Controller{record: record, options: options, life: life, disk: disk{hasSpace: record.HasSpace, bound: diskBound}, wake: make(chan struct{}, 1),
 		changed: make(chan struct{}), quiet: make(chan struct{})}
 	close(c.quiet)
 	for _, spec := range options.Bays {
@@ -106,18 +108,20 @@ func (c *Controller) Start(ctx context.Context, ask Start) error {
 			return err
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	b, err := c.find(ask.Bay)
 	if err != nil {
 		return err
 	}
-	return c.begin(b, ask)
+	unfit := c.unfit()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begin(b, ask, unfit)
 }
 
-// begin starts the Run of a bay. The caller holds mu.
-func (c *Controller) begin(b *bayState, ask Start) error {
-	if err := c.whyNot(b); err != nil {
+// begin starts the Run of a bay. unfit is the fresh result of the method unfit, which the
+// caller asks before it takes mu. The caller holds mu.
+func (c *Controller) begin(b *bayState, ask Start, unfit error) error {
+	if err := cmp.Or(c.whyNot(b), unfit); err != nil {
 		return err
 	}
 	if !ask.again {
@@ -150,17 +154,6 @@ func (c *Controller) whyNot(b *bayState) error {
 		return fmt.Errorf("%s: %w (%s)", b.spec.Name, errBaySkipped, b.skipped)
 	case b.place.Stopped() != nil:
 		return fmt.Errorf("%s: %w", b.spec.Name, b.place.Stopped())
-	}
-	return c.fit()
-}
-
-// fit refuses Runs that could not be recorded: on a full disk, or with a wrong clock.
-func (c *Controller) fit() error {
-	if err := c.record.HasSpace(); err != nil {
-		return err
-	}
-	if err := c.record.CheckClock(c.opened.instance.Now()); err != nil {
-		return fmt.Errorf("%w: %w", station.ErrClock, err)
 	}
 	return nil
 }
@@ -202,8 +195,9 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()
 	}
-	if c.unwritten = ""; last.Ending == station.Fault && errors.Is(last.Err, station.ErrRegistry) {
-		c.unwritten = reason.OneLine(last.Err)
+	b.unwritten, c.unwritten = nil, ""
+	if last.Ending == station.Fault && errors.Is(last.Err, station.ErrRegistry) {
+		b.unwritten, c.unwritten = last.Err, reason.OneLine(last.Err)
 	}
 	c.keepLost(b, last, ask)
 	if c.busy--; c.busy == 0 {

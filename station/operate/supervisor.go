@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hallmark/hsm"
@@ -135,22 +136,36 @@ func (c *Controller) probe(open opened) {
 // resume starts the lost Runs again, each with the same board. The Supervisor probes the HSM
 // before.
 func (c *Controller) resume() {
+	if !c.anyBay((*Controller).isLost) {
+		return
+	}
+	unfit := c.unfit()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if b.lost != nil && c.away == nil && !b.running {
-			c.resumeBay(b)
+		if c.isLost(b) {
+			c.resumeBay(b, unfit)
 		}
 	}
 }
 
+// isLost reports whether the Run of a bay can be started again. The caller holds mu.
+func (c *Controller) isLost(b *bayState) bool { return b.lost != nil && c.away == nil && !b.running }
+
+// anyBay reports whether a condition holds for a bay.
+func (c *Controller) anyBay(so func(*Controller, *bayState) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.bays, func(b *bayState) bool { return so(c, b) })
+}
+
 // resumeBay starts the lost Run of a bay again, or keeps the Run while the clock is wrong. The
 // caller holds mu.
-func (c *Controller) resumeBay(b *bayState) {
+func (c *Controller) resumeBay(b *bayState, unfit error) {
 	const what = "starting again after the HSM was lost"
 	lost, err := b.lost, errTriedOften
 	if b.resumed < maxResumed {
-		err = c.begin(b, lost.ask)
+		err = c.begin(b, lost.ask, unfit)
 	}
 	switch {
 	case err == nil:
@@ -175,19 +190,24 @@ func pauses(err error) bool { return errors.Is(err, ErrHSMAway) || errors.Is(err
 
 // startAutomatic starts a Run in each bay that has a new board, if automatic start is on.
 func (c *Controller) startAutomatic(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.automatic || c.order.Quota > 0 && c.order.Count >= c.order.Quota {
+	waits := func(c *Controller, b *bayState) bool { return c.startsBoards() && b.hasNewBoard(now) }
+	if !c.anyBay(waits) {
 		return
 	}
+	unfit := c.unfit()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if !b.hasNewBoard(now) {
-			continue
-		}
-		if c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}) == nil {
+		if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, unfit) == nil {
 			c.record.Log.Info("automatic start", "bay", b.spec.Name)
 		}
 	}
+}
+
+// startsBoards reports whether automatic start is on and the work order is not complete. The
+// caller holds mu.
+func (c *Controller) startsBoards() bool {
+	return c.automatic && (c.order.Quota == 0 || c.order.Count < c.order.Quota)
 }
 
 // hasNewBoard reports whether the bay holds a board without a Run. A serial port has a new

@@ -50,6 +50,7 @@ var ofParts = []Row{
 	faults("not-open", noTile, "correct what the health check found, then check again"),
 	faults("other-product", noTile, "scan a work order for this station's profile"),
 	faults("disk-full", noTile, "free some space, or lower minimum_free_mib in station.yaml"),
+	faults("disk-hangs", noTile, "look at the disk of the station directory: it does not answer"),
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
 
 	// The command line.
