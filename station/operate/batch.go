@@ -77,6 +77,9 @@ func Unattended(life, drain context.Context, opened *instance.Instance, options 
 // pauses the batch. A full disk, a registry that fails, and Close end the batch early; a bay
 // that stopped (I4) gets no further board.
 func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
+	if err := (Start{Operator: b.Operator, Order: b.Order, Rework: b.Rework}).checkTexts(); err != nil {
+		return Result{Short: err}
+	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	w := &batchWork{Batch: b, c: c, giveUp: giveUp, repeated: map[*station.Run]bool{}}

@@ -103,6 +103,9 @@ func (c *Controller) open() (opened, bool) {
 // Start starts the enrolment of the board in a bay, and returns at once. It returns an error
 // if no Run may begin.
 func (c *Controller) Start(ctx context.Context, ask Start) error {
+	if err := ask.checkTexts(); err != nil {
+		return err
+	}
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {
 			return err
@@ -241,20 +244,20 @@ func (c *Controller) find(name string) (*bayState, error) {
 			return b, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", errNoBay, name)
+	return nil, fmt.Errorf("%w: %+q", errNoBay, name)
 }
 
 // Stop ends the Run of one bay. A Run that has reached sign goes to its end.
 func (c *Controller) Stop(ctx context.Context, bay, operator string) error {
+	b, err := c.find(bay)
+	if err != nil {
+		return err
+	}
 	if err := c.record.NoteBy(ctx, "bay.stop", audit.Success, operator, map[string]string{"bay": bay}); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, err := c.find(bay)
-	if err != nil {
-		return err
-	}
 	if b.running && !b.committed {
 		b.cancel()
 	}

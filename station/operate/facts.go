@@ -112,6 +112,9 @@ func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 // station.ErrUnknownOrder, a complete order with station.ErrQuota, and an order for another
 // profile with ErrOtherProduct.
 func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, error) {
+	if err := reason.CheckText(id); err != nil {
+		return Order{}, fmt.Errorf("work order %w", err)
+	}
 	order, err := c.openOrder(ctx, id)
 	if err != nil {
 		return Order{}, errors.Join(err, c.record.NoteBy(ctx, "line.order", audit.Denied, operator, map[string]string{"order": id, "why": err.Error()}))

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"time"
 
 	"hallmark/devices"
@@ -28,6 +29,11 @@ type Start struct {
 	again    bool                      // a lost Run is started again
 	repeated func(lost *station.Run)   // gets each Run of a batch that was started again; nil outside a batch
 	ended    func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
+}
+
+// checkTexts refuses a text that a person typed and nobody could read where it is shown.
+func (s Start) checkTexts() error {
+	return errors.Join(reason.CheckTyped("operator", s.Operator), reason.CheckTyped("work order", s.Order), reason.CheckTyped("reason of the rework", s.Rework))
 }
 
 // Facts is the state that a screen shows beside the events of the engine.

@@ -53,7 +53,8 @@ var ofParts = []Row{
 	faults("disk-hangs", noTile, "look at the disk of the station directory: it does not answer"),
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
 
-	// The command line.
+	// The command line, and texts that a person typed.
 	faults("output-not-read", noTile, "let the reader of the output run, or write to a file; every Run is in the registry, see `station boards`"),
+	misuses("bad-text", "type or scan the text again"),
 	misuses("usage", "correct the command or the configuration, and start again"),
 }

@@ -29,7 +29,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintf(c.stderr, "station: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstation: "))
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(c.stderr, "station: %s\n", reason.Printable(line)) // the error may quote a path or a board
+		}
 	}
 	if behind, ok := c.stderr.(*report.Queue); ok {
 		_ = behind.Flush() // there is no other place for its error
