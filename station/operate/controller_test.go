@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"io"
 	"os"
@@ -290,6 +291,7 @@ func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
 	now := time.Now()
 	size := func() int64 {
 		k.tick(now)
+		k.waitForCheckpoint()
 		return s.facts().Entries
 	}
 	s.must(s.record.Note("test.entry", audit.Success, nil))
@@ -313,6 +315,40 @@ func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
 	now = now.Add(checkpointPause)
 	if before := size(); size() != before {
 		t.Error("a checkpoint over nothing new")
+	}
+}
+
+// slowSigner signs when it is released.
+type slowSigner struct {
+	crypto.Signer
+	asked, released chan struct{}
+}
+
+func (s slowSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	close(s.asked)
+	<-s.released
+	return s.Signer.Sign(random, digest, opts)
+}
+
+func TestACheckpointThatTakesLongHoldsNothingUp(t *testing.T) {
+	s := ready(t, "posix:1")
+	slow := slowSigner{s.opened.instance.Audit, make(chan struct{}), make(chan struct{})}
+	s.opened.instance.Audit = slow
+	k := &Supervisor{c: s.Controller, probed: time.Now()}
+	s.must(s.Automatic(t.Context(), true, "anna", ""))
+	s.uncovered = checkpointEvery
+	k.tick(time.Now())
+	<-slow.asked
+	k.tick(time.Now()) // while the HSM signs
+	if s.waits(); s.uncovered == 0 {
+		t.Error("the Runs are covered before the signature")
+	}
+	s.last(1, station.Pass)
+	close(slow.released)
+	s.opened.instance.Audit = slow.Signer
+	k.waitForCheckpoint()
+	if s.uncovered != 1 {
+		t.Errorf("%d Runs are not covered, want the one that ended meanwhile", s.uncovered)
 	}
 }
 

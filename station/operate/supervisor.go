@@ -35,13 +35,14 @@ type Supervisor struct {
 	c          *Controller
 	stop       context.CancelFunc
 	done       chan struct{}
-	probed     time.Time // time of the last probe of the HSM
-	retryAfter time.Time // no checkpoint before this time, because the last one failed
-	idleUntil  time.Time // no checkpoint for the age of the last checkpoint before this time
+	probed     time.Time  // time of the last probe of the HSM
+	signing    chan error // gets the result of the checkpoint under way; nil while none is
+	retryAfter time.Time  // no checkpoint before this time, because the last one failed
+	idleUntil  time.Time  // no checkpoint for the age of the last checkpoint before this time
 }
 
 // Supervise starts a Supervisor, which works until ctx ends or End is called. The Supervisor
-// waits only for HSM and registry, whose calls have time-outs.
+// waits only for HSM, registry and disk, whose calls have time-outs.
 func (c *Controller) Supervise(ctx context.Context) *Supervisor {
 	ctx, stop := context.WithCancel(ctx)
 	s := &Supervisor{c: c, stop: stop, done: make(chan struct{})}
@@ -57,6 +58,7 @@ func (s *Supervisor) End() {
 
 func (s *Supervisor) work(ctx context.Context) {
 	defer close(s.done)
+	defer s.waitForCheckpoint()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -220,17 +222,51 @@ func (b *bayState) hasNewBoard(now time.Time) bool {
 	return b.last == "" || b.last == station.Pass && now.Sub(b.passed) >= reloading
 }
 
-// checkpoint signs a checkpoint if a checkpoint is due.
+// checkpoint begins to sign a checkpoint if a checkpoint is due. A signature can take as long
+// as the time-out of the HSM, so a goroutine signs beside the other work of the Supervisor.
 func (s *Supervisor) checkpoint(now time.Time) {
-	c := s.c
-	runs, age := c.checkpointDue(now)
+	if s.signs(now) {
+		return
+	}
+	runs, age := s.c.checkpointDue(now)
 	if now.Before(s.retryAfter) || !runs && (!age || now.Before(s.idleUntil)) {
 		return
 	}
 	s.idleUntil = now.Add(checkpointPause)
-	if err := c.cover(); err != nil {
+	signed := make(chan error, 1)
+	s.signing = signed
+	go func() {
+		signed <- s.c.cover()
+		s.c.wakeUp() // a batch can reach the number of Runs again meanwhile
+	}()
+}
+
+// signs reports whether a checkpoint is under way. It takes the result of a checkpoint that is ready.
+func (s *Supervisor) signs(now time.Time) bool {
+	if s.signing == nil {
+		return false
+	}
+	select {
+	case err := <-s.signing:
+		s.signed(err, now)
+		return false
+	default:
+		return true
+	}
+}
+
+func (s *Supervisor) signed(err error, now time.Time) {
+	s.signing = nil
+	if err != nil {
 		s.retryAfter = now.Add(checkpointPause)
-		c.record.Log.Error("checkpoint during the shift", "error", err)
+		s.c.record.Log.Error("checkpoint during the shift", "error", err)
+	}
+}
+
+// waitForCheckpoint waits for the checkpoint under way, which has a time-out.
+func (s *Supervisor) waitForCheckpoint() {
+	if s.signing != nil {
+		s.signed(<-s.signing, s.c.record.Now())
 	}
 }
 
