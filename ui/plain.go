@@ -56,6 +56,9 @@ func (p *Plain) Say(text string) error {
 	return p.err
 }
 
+// Refuse says in the operator's language why something was not done.
+func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
+
 // Err gives the first error of writing; after it nothing is written any more.
 func (p *Plain) Err() error {
 	p.mu.Lock()

@@ -210,7 +210,7 @@ func (m Model) message() (style, string) {
 	case m.hsmAway():
 		return barAlarm, m.t("banner.away", m.clean(m.facts.HSM.Detail))
 	case m.facts.AuditBad != "":
-		return barAlarm, m.t("banner.audit", m.clean(m.facts.AuditBad))
+		return barAlarm, m.t("banner.audit")
 	case m.facts.ClockBad != "":
 		return barAlarm, m.t("banner.clock", m.clean(m.facts.ClockBad))
 	case m.facts.Paused != "":

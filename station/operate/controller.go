@@ -102,7 +102,12 @@ func (c *Controller) open() (opened, bool) {
 
 // Start starts the enrolment of the board in a bay, and returns at once. It returns an error
 // if no Run may begin.
-func (c *Controller) Start(ctx context.Context, ask Start) error {
+func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
+	defer func() {
+		if err != nil { // the screen shows a sentence, the engineers' log has the details
+			c.record.Log.Info("no Run is started", "bay", ask.Bay, "error", err)
+		}
+	}()
 	if err := ask.checkTexts(); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		facts.ClockBad = reason.OneLine(clock)
 	}
 	if c.away != nil {
-		facts.Paused = "HSM: " + reason.OneLine(c.away)
+		facts.Paused = "HSM: " + reason.Sentence(c.away)
 	}
 	for _, b := range c.bays {
 		facts.Bays = append(facts.Bays, BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()})
@@ -49,7 +49,7 @@ func (c *Controller) hsm() HSM {
 	state := HSM{State: HSMReady, Detail: info.Label + " " + info.Serial}
 	switch {
 	case c.away != nil:
-		state = HSM{State: HSMAway, Detail: reason.OneLine(c.away)}
+		state = HSM{State: HSMAway, Detail: reason.Sentence(c.away)}
 	case info.Software:
 		state.State = HSMSoftware
 	}
@@ -81,6 +81,7 @@ func (c *Controller) refresh(ctx context.Context) {
 	defer c.mu.Unlock()
 	if c.auditBad = ""; errors.Join(err, more) != nil {
 		c.auditBad = reason.OneLine(errors.Join(err, more))
+		c.record.Log.Error("reading the facts of the screen", "error", c.auditBad)
 		return
 	}
 	if c.checkpointed = checkpointed; c.order.ID == id && id != "" {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"hallmark/station/operate"
-	"hallmark/station/reason"
 	"hallmark/ui"
 )
 
@@ -35,7 +34,7 @@ func (s *session) readLines(ctx context.Context, entered <-chan string) error {
 				return s.controller.Drain(context.WithoutCancel(ctx), s.who.ID)
 			}
 			if err := s.act(ctx, text); err != nil {
-				if err := s.lines.Say(reason.OneLine(err)); err != nil {
+				if err := s.lines.Refuse(err); err != nil {
 					return err
 				}
 			}

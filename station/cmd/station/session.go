@@ -150,7 +150,7 @@ func (s *session) paused(why error) {
 	switch {
 	case s.lines == nil:
 	case why != nil:
-		_ = s.lines.Say("HSM is away: " + reason.OneLine(why)) // end gives the error
+		_ = s.lines.Say("HSM is away: " + reason.Sentence(why)) // end gives the error
 	default:
 		_ = s.lines.Say("HSM is back")
 	}
