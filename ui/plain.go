@@ -11,7 +11,8 @@ import (
 
 // Plain writes events as lines of plain text: for screen readers, serial
 // consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
-// cursor. Its methods are safe for concurrent use.
+// cursor. Its methods are safe for concurrent use. They wait as long as the writer waits, so
+// a writer that nobody reads must not wait.
 type Plain struct {
 	mu    sync.Mutex // covers the following fields
 	w     io.Writer
@@ -35,11 +36,14 @@ func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, ste
 func (p *Plain) Event(e station.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := p.line(e)
-	if text == "" || p.err != nil {
-		return
+	if text := p.line(e); text != "" {
+		p.write(clockTime(e.At) + " " + text)
 	}
-	if _, err := fmt.Fprintf(p.w, "%s %s\n", clockTime(e.At), text); err != nil {
+}
+
+// write keeps the first error, and goes on: a reader that stopped can read again. The caller holds mu.
+func (p *Plain) write(line string) {
+	if _, err := io.WriteString(p.w, line+"\n"); err != nil && p.err == nil {
 		p.err = fmt.Errorf("writing a line: %w", err)
 	}
 }
@@ -48,18 +52,14 @@ func (p *Plain) Event(e station.Event) {
 func (p *Plain) Say(text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err == nil {
-		if _, err := fmt.Fprintln(p.w, p.m.clean(text)); err != nil {
-			p.err = fmt.Errorf("writing a line: %w", err)
-		}
-	}
+	p.write(p.m.clean(text))
 	return p.err
 }
 
 // Refuse says in the operator's language why something was not done.
 func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
 
-// Err gives the first error of writing; after it nothing is written any more.
+// Err gives the first error of writing.
 func (p *Plain) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

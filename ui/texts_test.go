@@ -92,7 +92,31 @@ func TestPlainLines(t *testing.T) {
 	if broken.Err() == nil {
 		t.Error("a terminal that is gone is not noticed")
 	}
+	full := &fullOnce{}
+	behind := NewPlain(full, texts, []string{"1"}, true, false)
+	for range 2 {
+		behind.Event(ended(1, "1", station.Pass, ""))
+	}
+	if behind.Err() == nil || strings.Count(full.String(), "GUT") != 1 {
+		t.Errorf("after a line that was lost: %v, %q", behind.Err(), full.String())
+	}
 }
+
+// fullOnce loses the first text.
+type fullOnce struct {
+	strings.Builder
+	asked bool
+}
+
+func (f *fullOnce) Write(text []byte) (int, error) {
+	if !f.asked {
+		f.asked = true
+		return 0, io.ErrShortWrite
+	}
+	return f.Builder.Write(text)
+}
+
+func (f *fullOnce) WriteString(text string) (int, error) { return f.Write([]byte(text)) }
 
 type failing struct{}
 

@@ -34,9 +34,7 @@ func (s *session) readLines(ctx context.Context, entered <-chan string) error {
 				return s.controller.Drain(context.WithoutCancel(ctx), s.who.ID)
 			}
 			if err := s.act(ctx, text); err != nil {
-				if err := s.lines.Refuse(err); err != nil {
-					return err
-				}
+				_ = s.lines.Refuse(err) // end gives the error
 			}
 		}
 	}
