@@ -39,6 +39,24 @@ func (p *Plain) Event(e station.Event) {
 	if text := p.line(e); text != "" {
 		p.write(clockTime(e.At) + " " + text)
 	}
+	if e.Kind == station.RunEnded && e.Snap.StopBay {
+		p.stopped(e.Bay, e.Snap.Reason)
+	}
+}
+
+// Stopped says which bays are stopped, why, and how they are released.
+func (p *Plain) Stopped(bays []BayFacts) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range bays {
+		if b.Stopped != "" {
+			p.stopped(b.Name, b.Stopped)
+		}
+	}
+}
+
+func (p *Plain) stopped(bay, word string) {
+	p.write(p.m.t("plain.stopped", p.m.clean(bay), p.m.reason(station.Reject, word), p.m.bayKey(max(0, p.m.find(bay)))))
 }
 
 // write keeps the first error, and goes on: a reader that stopped can read again. The caller holds mu.

@@ -164,10 +164,7 @@ func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err erro
 		w.giveUp(err)
 		return true, err
 	}
-	if stopped := b.place.Stopped(); stopped != nil {
-		return true, fmt.Errorf("%s: %w", bay, stopped)
-	}
-	return true, nil
+	return true, b.stopped()
 }
 
 // endsBatch reports whether a refusal concerns every bay and does not end by itself.

@@ -168,11 +168,6 @@ func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error 
 	})
 }
 
-// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
-func (c *Controller) Acknowledge(ctx context.Context, bay, operator string) error {
-	return c.change(ctx, "bay.acknowledged", bay, operator, nil, func(b *bayState) error { b.place.Acknowledge(); return nil })
-}
-
 // change records a change of a bay, and then does the change.
 func (c *Controller) change(ctx context.Context, what, bay, operator string, details map[string]string, do func(*bayState) error) error {
 	b, err := c.find(bay)

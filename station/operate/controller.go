@@ -82,6 +82,9 @@ func (c *Controller) Ready(i *instance.Instance) error {
 	if err != nil {
 		return err
 	}
+	if err := c.restoreStops(c.life); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.opened, c.checkpointed = &opened{i, engine}, i.Now() // the instance began with a checkpoint
@@ -160,10 +163,8 @@ func (c *Controller) whyNot(b *bayState) error {
 		return fmt.Errorf("%s: %w", b.spec.Name, ErrBusy)
 	case b.skipped != "":
 		return fmt.Errorf("%s: %w (%s)", b.spec.Name, errBaySkipped, b.skipped)
-	case b.place.Stopped() != nil:
-		return fmt.Errorf("%s: %w", b.spec.Name, b.place.Stopped())
 	}
-	return nil
+	return b.stopped()
 }
 
 // run enrols one board. It is the goroutine of the bay's Run.

@@ -56,9 +56,12 @@ func (c *Controller) hsm() HSM {
 	return state
 }
 
-// Refresh reads the facts that Runs change from the registry: the count of the work order and
-// the newest checkpoint.
+// Refresh reads the facts of a screen that was just opened from the registry: the stopped bays,
+// the count of the work order and the newest checkpoint.
 func (c *Controller) Refresh(ctx context.Context) {
+	if err := c.restoreStops(ctx); err != nil { // Ready tries again, and refuses to begin
+		c.record.Log.Error("reading the facts of the screen", "error", err)
+	}
 	c.mu.Lock()
 	c.watched = true
 	c.mu.Unlock()

@@ -23,6 +23,7 @@ var ofParts = []Row{
 	faults("registry-reopened", noTile, "stop the line, keep a copy of the directory, and restore registry.db from the newest backup"),
 	faults("not-read-back", noTile, ""),
 	faults("not-presented", noTile, ""),
+	misuses("no-operator", "name the person who has seen the board, with --operator"),
 	faults("bay-free", noTile, "list the stopped bays with `station bays`"),
 	faults("registry-closed", noTile, "start the station again"),
 	faults("no-genesis", noTile, "run the ceremony (`station init`) first"),

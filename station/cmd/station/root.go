@@ -65,7 +65,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	shown.flags(root)
 	c.versionFlag(root)
-	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
+	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(), c.baysCommand(),
 		c.certificatesCommand(), c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
 	return root
 }

@@ -198,6 +198,11 @@ func (s *session) show(drain context.Context) error {
 		if err := s.controller.Ready(opened); err != nil {
 			return err
 		}
+		facts, err := s.controller.Facts(drain)
+		if err != nil {
+			return err
+		}
+		s.lines.Stopped(facts.Bays)
 		return s.runPlain(drain)
 	}
 	defer s.checker.Leave() // the checks must end before the parts that they use are closed
