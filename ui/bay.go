@@ -19,6 +19,13 @@ type bay struct {
 	begun bool // run holds a Run
 	step  int  // index of the running step, -1 before the first
 	since time.Time
+	done  pass // the last pass before run
+}
+
+// A pass is a board that passed, and when.
+type pass struct {
+	board string
+	at    time.Time
 }
 
 func (b *bay) busy() bool  { return b.begun && b.run.Ending == "" }
@@ -35,6 +42,7 @@ func (b *bay) boardID() string {
 func (b *bay) take(e station.Event, steps []string) {
 	if e.Kind == station.RunStarted || e.Run != b.run.ID {
 		b.step, b.since = -1, e.At
+		b.passed(e.Snap.Purpose)
 	}
 	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
 		return // an event that came late
@@ -45,6 +53,43 @@ func (b *bay) take(e station.Event, steps []string) {
 		b.step = slices.Index(steps, e.Step)
 		b.since = e.At
 	}
+}
+
+// passed notes the pass of the last Run, before the first Run of the next board begins. If a board
+// comes again and again, the time of its first pass stays.
+func (b *bay) passed(next devices.Purpose) {
+	if b.run.Ending == station.Pass && (next == devices.PurposeTLS || next == "") && !(b.run.Outcome == station.Confirmed && b.done.board == b.boardID()) {
+		b.done = pass{b.boardID(), b.run.Finished}
+	}
+}
+
+// doneBefore gives the time at which the board of the last Run passed earlier in this bay.
+func (b *bay) doneBefore() (time.Time, bool) {
+	return b.done.at, b.run.Outcome == station.Confirmed && b.done.board != "" && b.done.board == b.boardID()
+}
+
+// outcomeText says what a Run that passed did for its board. It names a board that the operator has put into the same bay twice.
+func (m Model) outcomeText(b *bay) string {
+	if at, again := b.doneBefore(); again {
+		return m.t("tile.again", at.Format("15:04"))
+	}
+	return m.outcome(b.run.Outcome)
+}
+
+// outcome is empty for a Pass whose record does not have an outcome.
+func (m Model) outcome(o station.Outcome) string {
+	if key := "outcome." + string(o); m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return m.clean(string(o))
+}
+
+// whyText is the reason of an ending, or the outcome of a Pass.
+func (m Model) whyText(ending station.Ending, outcome station.Outcome, word string) string {
+	if ending == station.Pass {
+		return m.outcome(outcome)
+	}
+	return m.reason(ending, word)
 }
 
 // secondKey names the key of a Run, unless it is the TLS key: most boards have only a TLS key.

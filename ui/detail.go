@@ -125,8 +125,8 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 	if run.Ending != "" {
 		_, s := endingStyles(run.Ending)
 		text := m.shaped(run.Ending)
-		if run.Ending != station.Pass {
-			text += m.theme.shapes.dot + m.reason(run.Ending, run.Reason)
+		if why := m.whyText(run.Ending, run.Outcome, run.Reason); why != "" {
+			text += m.theme.shapes.dot + why
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
 		p.known("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))

@@ -73,7 +73,7 @@ func (m Model) drawEndings(c *canvas, r rect) {
 		if y >= r.y+r.h {
 			return
 		}
-		text := string(m.theme.shapes.ending[reason.ending]) + " " + m.reason(reason.ending, reason.reason)
+		text := string(m.theme.shapes.ending[reason.ending]) + " " + m.whyText(reason.ending, station.Outcome(reason.reason), reason.reason)
 		c.put(r.x+3, y, r.w-10, plain, text)
 		c.right(r.x+r.w, y, 7, plain, fmt.Sprint(m.shift.reasons[reason]))
 	}

@@ -36,6 +36,9 @@ func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, ste
 func (p *Plain) Event(e station.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i := p.m.find(e.Bay); i >= 0 {
+		p.m.bays[i].take(e, nil)
+	}
 	if text := p.line(e); text != "" {
 		p.write(clockTime(e.At) + " " + text)
 	}
@@ -105,7 +108,11 @@ func (p *Plain) ended(e station.Event, bay string) string {
 	}
 	next := m.nextAction(max(0, m.find(e.Bay)), run.Ending, run.Reason)
 	if run.Ending == station.Pass {
-		return m.t("plain.passed", bay, m.ending(run.Ending), short(board), seconds(run.Finished.Sub(run.Started)), next)
+		text := m.ending(run.Ending)
+		if i := m.find(e.Bay); i >= 0 && m.outcomeText(&m.bays[i]) != "" {
+			text += " (" + m.outcomeText(&m.bays[i]) + ")"
+		}
+		return m.t("plain.passed", bay, text, short(board), seconds(run.Finished.Sub(run.Started)), next)
 	}
 	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reason(run.Ending, run.Reason), next)
 }

@@ -248,7 +248,11 @@ func (m Model) bayText() string {
 	case b.busy():
 		return label + " " + m.stepName(b.step)
 	case b.run.Ending == station.Pass:
-		return label + " " + m.ending(b.run.Ending) + m.theme.shapes.dot + m.nextAction(m.selected, b.run.Ending, "")
+		label += " " + m.ending(b.run.Ending) + m.theme.shapes.dot
+		if outcome := m.outcomeText(b); outcome != "" {
+			label += outcome + m.theme.shapes.dot
+		}
+		return label + m.nextAction(m.selected, b.run.Ending, "")
 	}
 	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.theme.shapes.dot +
 		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
