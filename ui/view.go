@@ -231,33 +231,6 @@ func (m Model) message() (style, string) {
 	return plain, ""
 }
 
-// bayText describes the chosen bay in one line, because its tile may have no room for everything.
-func (m Model) bayText() string {
-	b := m.bay()
-	label := m.t("bay.chosen", m.clean(b.name))
-	if key := m.secondKey(b.run.Purpose); b.begun && key != "" {
-		label += " " + m.t("purpose.key", key) + m.theme.shapes.dot
-	}
-	switch {
-	case b.facts.Stopped != "":
-		return label + " " + m.t("bay.stopped", m.stoppedText(b))
-	case b.facts.Skipped != "":
-		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
-	case !b.begun:
-		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
-	case b.busy():
-		return label + " " + m.stepName(b.step)
-	case b.run.Ending == station.Pass:
-		label += " " + m.ending(b.run.Ending) + m.theme.shapes.dot
-		if outcome := m.outcomeText(b); outcome != "" {
-			label += outcome + m.theme.shapes.dot
-		}
-		return label + m.nextAction(m.selected, b.run.Ending, "")
-	}
-	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.theme.shapes.dot +
-		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
-}
-
 func (m Model) fieldText() string {
 	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
 	return m.t(label) + " " + m.clean(string(m.field.text)) + "_"

@@ -141,7 +141,7 @@ func (c *Controller) begin(b *bayState, ask Start, unfit error) error {
 	b.advance(ask)
 	ctx, cancel := context.WithCancel(c.life)
 	b.running, b.committed, b.lost, b.expect, b.cancel = true, false, nil, ask.Expect, cancel
-	b.presence.appeared = false
+	b.presence.appeared, b.presence.doubtful = false, false
 	if c.busy++; c.busy == 1 {
 		c.quiet = make(chan struct{})
 	}
@@ -159,7 +159,7 @@ func (c *Controller) whyNot(b *bayState) error {
 		return errNotOpen
 	case c.away != nil:
 		return fmt.Errorf("%w: %w", ErrHSMAway, c.away)
-	case b.running:
+	case b.running || b.asking:
 		return fmt.Errorf("%s: %w", b.spec.Name, ErrBusy)
 	case b.skipped != "":
 		return fmt.Errorf("%s: %w (%s)", b.spec.Name, errBaySkipped, b.skipped)
@@ -200,7 +200,10 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := runs[len(runs)-1] // a board has a Run for each key; the last Run decides
-	b.running, b.last, b.passed = false, last.Ending, last.Finished
+	b.running, b.last, b.passed, b.lastBoard = false, last.Ending, last.Finished, ""
+	if last.Identity != nil {
+		b.lastBoard = last.Identity.ID.String()
+	}
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
-	"hallmark/devices/emulated"
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/registry"
@@ -206,33 +205,6 @@ func TestTheSupervisorWorksByItselfAndEnds(t *testing.T) {
 	s.waits()
 	s.last(1, station.Pass)
 	s.last(2, station.Pass)
-}
-
-func TestABoardThatAppearsOnAPortIsStartedByItself(t *testing.T) {
-	port := filepath.Join(t.TempDir(), "ttyACM0")
-	s := ready(t, port)
-	s.must(s.Automatic(t.Context(), true, "anna", ""))
-	checks := func(want Presence) {
-		t.Helper()
-		s.checkPorts()
-		s.startAutomatic(time.Now())
-		facts := s.facts()
-		if facts.Bays[0].Present != want {
-			t.Errorf("presence %d, want %d", facts.Bays[0].Present, want)
-		}
-		s.waits()
-	}
-	checks(BoardAbsent)
-	s.last(1, "")
-	s.must(os.Symlink(fixtures.BoardOnPort(t, fixtures.Firmware(t, "../..", emulated.Posix, "")), port))
-	checks(BoardPresent)
-	s.last(1, station.Pass)
-	checks(BoardPresent)
-	if rows := s.rows(); len(rows) != 1 {
-		t.Errorf("%d Runs: a board that stays is not tried twice", len(rows))
-	}
-	s.must(os.Remove(port))
-	checks(BoardAbsent)
 }
 
 func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {

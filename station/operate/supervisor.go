@@ -200,7 +200,9 @@ func (c *Controller) startAutomatic(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, unfit) == nil {
+		if waits(c, b) && b.presence.doubtful {
+			c.askBoard(b)
+		} else if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, unfit) == nil {
 			c.record.Log.Info("automatic start", "bay", b.spec.Name)
 		}
 	}
