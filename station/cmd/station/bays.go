@@ -10,6 +10,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
@@ -37,18 +38,14 @@ audit log says who has seen the board. While a station runs, release the bay on 
 	return list
 }
 
-func (c *command) stoppedBays(ctx context.Context) (err error) {
-	dir, err := workdir.Existing(c.dir)
-	if err != nil {
-		return err
-	}
-	reader, err := instance.OpenReader(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	stopped, err := reader.StoppedBays(ctx)
-	return errors.Join(err, report.WriteStoppedBays(c.stdout, stopped))
+func (c *command) stoppedBays(ctx context.Context) error {
+	return c.withReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		stopped, err := reader.StoppedBays(ctx)
+		if err != nil {
+			return err
+		}
+		return report.WriteStoppedBays(c.stdout, stopped)
+	})
 }
 
 func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) error {
