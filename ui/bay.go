@@ -63,9 +63,9 @@ func (b *bay) passed(next devices.Purpose) {
 	}
 }
 
-// doneBefore gives the time at which the board of the last Run passed earlier in this bay.
+// doneBefore gives the time at which the board of the last Run passed earlier in this bay. Times on record are in UTC.
 func (b *bay) doneBefore() (time.Time, bool) {
-	return b.done.at, b.run.Outcome == station.Confirmed && b.done.board != "" && b.done.board == b.boardID()
+	return b.done.at.In(b.run.Finished.Location()), b.run.Outcome == station.Confirmed && b.done.board != "" && b.done.board == b.boardID()
 }
 
 // outcomeText says what a Run that passed did for its board. It names a board that the operator has put into the same bay twice.

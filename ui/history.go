@@ -119,7 +119,7 @@ func (m Model) filterText() string {
 
 // drawRows draws the table. A wider terminal shows more columns.
 func (m Model) drawRows(c *canvas, r rect) {
-	columns := []column{{"history.at", 15, func(w Row) string { return w.At.Format("01-02 15:04:05") }},
+	columns := []column{{"history.at", 15, func(w Row) string { return m.local(w.At).Format("01-02 15:04:05") }},
 		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
 		{"history.ending", 14, nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},

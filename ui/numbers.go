@@ -27,7 +27,7 @@ func (m Model) rate() string {
 	case working.IsZero():
 		return m.theme.shapes.none
 	case m.now.Sub(working) < enough:
-		return m.theme.shapes.none + " " + m.t("numbers.from", clockTime(working.Add(enough)))
+		return m.theme.shapes.none + " " + m.t("numbers.from", clockTime(m.local(working.Add(enough))))
 	}
 	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
 }

@@ -93,3 +93,26 @@ func TestABoardOfBeforeTheScreenIsNamed(t *testing.T) {
 		t.Errorf("%d boards count in the rate", len(d.shift.passes))
 	}
 }
+
+func TestTimesOnRecordAreShownInTheTimeZoneOfTheScreen(t *testing.T) {
+	s := newFakeStation()
+	o := options(t, s, 1, "en")
+	east := time.FixedZone("east", 2*3600)
+	o.Now = func() time.Time { return at(0).In(east) }
+	o.Earlier = func(context.Context, time.Time) ([]station.Run, error) {
+		return []station.Run{passes(1, 1, "1", station.Issued, 60).Snap}, nil
+	}
+	s.rows = []Row{{Run: runOf(1), At: at(60), Ending: station.Pass}}
+	s.detail = Detail{Audit: []AuditEntry{{At: at(61), Type: "run.pass"}}}
+	d := open(t, s, o, 120, 40)
+	d.screen, d.operator = screenDashboard, s.badges["OP-17"]
+	d.obey(d.recall())
+	again := passes(1, 3, "1", station.Confirmed, 600)
+	again.Snap.Finished = again.Snap.Finished.In(east)
+	d.send(EventMsg{again})
+	d.shows("this board was done at 16:01: take it out")
+	d.key("h")
+	d.shows("11-22 16:01:00")
+	d.key("enter")
+	d.shows("16:01:01")
+}

@@ -319,6 +319,9 @@ func (m Model) drawHelp(c *canvas) {
 	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
 }
 
+// local gives a time in the time zone of the screen. Times on record are in UTC.
+func (m Model) local(at time.Time) time.Time { return at.In(m.now.Location()) }
+
 func clockTime(at time.Time) string { return at.Format("15:04:05") }
 
 // seconds shows how long something took: in milliseconds below a tenth of a second, in tenths below a

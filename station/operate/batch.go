@@ -229,10 +229,7 @@ func (w *batchWork) waitForBay(ctx context.Context, b *bayState) {
 func (c *Controller) unwrittenIn(b *bayState) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.unwritten == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", b.spec.Name, b.unwritten)
+	return b.unwritten
 }
 
 // forget gives up the lost Run of a bay.
