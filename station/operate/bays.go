@@ -155,7 +155,7 @@ func mayBeLost(run *station.Run) bool {
 
 // Skip takes a bay out of work, or back into work when why is empty.
 func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error {
-	if err := reason.CheckTyped("reason of the skip", why); err != nil {
+	if err := reason.CheckOptional("reason of the skip", why); err != nil {
 		return err
 	}
 	what := "bay.skipped"

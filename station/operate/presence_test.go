@@ -39,28 +39,28 @@ func TestABoardThatAppearsOnAPortIsStartedByItself(t *testing.T) {
 }
 
 func TestARemovalIsSeenOnlyOutsideOfARun(t *testing.T) {
-	type look struct{ there, running bool }
-	idle, gone, runs, restarts := look{true, false}, look{false, false}, look{true, true}, look{false, true}
+	type sighting struct{ there, running bool }
+	idle, gone, runs, restarts := sighting{true, false}, sighting{false, false}, sighting{true, true}, sighting{false, true}
 	for _, test := range []struct {
 		name               string
-		looks              []look
+		sightings          []sighting
 		appeared, doubtful bool
 	}{
-		{"a port that always exists", []look{idle, runs, idle}, false, false},
-		{"a board that is put in", []look{gone, idle}, true, false},
-		{"a board that restarts in its Run", []look{gone, idle, runs, restarts, runs, idle}, false, false},
-		{"a board that is taken out after its Run", []look{idle, runs, idle, gone, idle}, true, false},
-		{"a board that restarts at the end of its Run", []look{idle, runs, restarts, idle}, true, true},
-		{"a board that restarts for long", []look{idle, runs, restarts, gone, gone, idle}, true, true},
-		{"a board that restarts at the end and is taken out", []look{idle, runs, restarts, idle, gone, idle}, true, false},
+		{"a port that always exists", []sighting{idle, runs, idle}, false, false},
+		{"a board that is put in", []sighting{gone, idle}, true, false},
+		{"a board that restarts in its Run", []sighting{gone, idle, runs, restarts, runs, idle}, false, false},
+		{"a board that is taken out after its Run", []sighting{idle, runs, idle, gone, idle}, true, false},
+		{"a board that restarts at the end of its Run", []sighting{idle, runs, restarts, idle}, true, true},
+		{"a board that restarts for long", []sighting{idle, runs, restarts, gone, gone, idle}, true, true},
+		{"a board that restarts at the end and is taken out", []sighting{idle, runs, restarts, idle, gone, idle}, true, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := presence{}
-			for _, look := range test.looks {
-				if look.running {
+			for _, seen := range test.sightings {
+				if seen.running {
 					p.appeared, p.doubtful = false, p.doubtful && p.now == BoardAbsent // as begin does
 				}
-				p = p.seen(look.there, look.running)
+				p = p.seen(seen.there, seen.running)
 			}
 			if p.appeared != test.appeared || p.doubtful != test.doubtful {
 				t.Errorf("%+v, want appeared %t, doubtful %t", p, test.appeared, test.doubtful)

@@ -65,5 +65,5 @@ func CheckAcknowledgement(bay, operator string) error {
 	if operator == "" {
 		return errNoOperator
 	}
-	return errors.Join(reason.CheckPath(bay), reason.CheckTyped("operator", operator))
+	return errors.Join(reason.CheckPath(bay), reason.CheckOptional("operator", operator))
 }

@@ -33,7 +33,7 @@ type Start struct {
 
 // checkTexts refuses a text that a person typed and nobody could read where it is shown.
 func (s Start) checkTexts() error {
-	return errors.Join(reason.CheckTyped("operator", s.Operator), reason.CheckTyped("work order", s.Order), reason.CheckTyped("reason of the rework", s.Rework))
+	return errors.Join(reason.CheckOptional("operator", s.Operator), reason.CheckOptional("work order", s.Order), reason.CheckOptional("reason of the rework", s.Rework))
 }
 
 // Facts is the state that a screen shows beside the events of the engine.

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxTyped is the longest text that a person may type, in characters.
-const maxTyped = 128
+// maxText is the longest text that a person may type, in characters.
+const maxText = 128
 
-var errText = New("bad-text", fmt.Sprintf("want 1 to %d printable characters on one line, a letter or a digit among them, and no space at the ends", maxTyped))
+var errText = New("bad-text", fmt.Sprintf("want 1 to %d printable characters on one line, a letter or a digit among them, and no space at the ends", maxText))
 
 // CheckText refuses a text that a person typed, such as the id of a work order or the reason of
 // a rework, if the text could not be read where it is shown. Escape sequences, new lines and
@@ -18,15 +18,15 @@ var errText = New("bad-text", fmt.Sprintf("want 1 to %d printable characters on 
 // audit log.
 func CheckText(text string) error {
 	switch visible := strings.ContainsFunc(text, isWord); {
-	case !visible, text != strings.TrimSpace(text), !utf8.ValidString(text), utf8.RuneCountInString(text) > maxTyped,
+	case !visible, text != strings.TrimSpace(text), !utf8.ValidString(text), utf8.RuneCountInString(text) > maxText,
 		strings.ContainsFunc(text, func(r rune) bool { return !isShown(r) }):
 		return fmt.Errorf("%+.80q: %w", text, errText)
 	}
 	return nil
 }
 
-// CheckTyped is CheckText for a text that may be empty; what names the text in the error.
-func CheckTyped(what, text string) error {
+// CheckOptional is CheckText for a text that may be empty; what names the text in the error.
+func CheckOptional(what, text string) error {
 	if text == "" {
 		return nil
 	}

@@ -15,7 +15,7 @@ func TestTextsThatAPersonTyped(t *testing.T) {
 		{"a work order", "WO-4711", true},
 		{"a reason with an umlaut", "Flash ersetzt, Lötstelle 3", true},
 		{"a text in another script", "заказ 12", true},
-		{"the longest text", strings.Repeat("a", maxTyped), true},
+		{"the longest text", strings.Repeat("a", maxText), true},
 		{"nothing", "", false},
 		{"a space", " ", false},
 		{"only signs", "---", false},
@@ -31,7 +31,7 @@ func TestTextsThatAPersonTyped(t *testing.T) {
 		{"a letter without a shape in a word", "WO\u3164-1", false},
 		{"a line separator", "WO\u2028-1", false},
 		{"octets that are not UTF-8", "WO-\xff", false},
-		{"a text that is too long", strings.Repeat("a", maxTyped+1), false},
+		{"a text that is too long", strings.Repeat("a", maxText+1), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := CheckText(test.text)

@@ -31,7 +31,7 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 			if operator == "" {
 				return reason.Usage(errors.New("--operator is missing: want the name of the person who accepts the registry"))
 			}
-			if err := reason.CheckTyped("--operator", operator); err != nil {
+			if err := reason.CheckOptional("--operator", operator); err != nil {
 				return reason.Usage(err)
 			}
 			opened, err := instance.Open(cmd.Context(), dir, instance.Options{AcceptRegistry: operator})

@@ -182,7 +182,7 @@ func (a *batch) read(stderr io.Writer) (bays []instance.BaySpec, mode string, er
 	if a.total, err = operate.Total(bays, a.count); err != nil {
 		return nil, "", err
 	}
-	if err := errors.Join(reason.CheckTyped("--order", a.order), reason.CheckTyped("--rework", a.rework)); err != nil {
+	if err := errors.Join(reason.CheckOptional("--order", a.order), reason.CheckOptional("--rework", a.rework)); err != nil {
 		return nil, "", err
 	}
 	mode, err = report.ParseMode(a.progress, stderr)

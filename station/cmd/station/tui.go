@@ -85,7 +85,7 @@ func (s *screen) read(c *command) ([]instance.BaySpec, *catalogue.Catalogue, err
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
 	}
-	if err := reason.CheckTyped("--order", s.order); err != nil {
+	if err := reason.CheckOptional("--order", s.order); err != nil {
 		return nil, nil, err
 	}
 	s.plain = s.plain || os.Getenv("TERM") == "dumb" || !terminal(c.stdin) || !terminal(c.stdout)
