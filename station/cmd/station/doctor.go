@@ -10,6 +10,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/health"
+	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
 
@@ -40,6 +41,9 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	if err != nil {
 		return err
 	}
+	observers := report.NewObservers(c.stdout, c.stderr, false)
+	c.stdout, c.stderr = observers.View, observers.Stderr
+	defer func() { err = errors.Join(err, observers.Show(nil)) }()
 	checker := health.New(dir, ports)
 	defer func() { err = errors.Join(err, checker.Close()) }()
 	var failed []string

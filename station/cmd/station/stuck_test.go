@@ -55,6 +55,17 @@ func TestLinesThatNobodyReadsStopNoRunAndNoSignal(t *testing.T) {
 	inOrder(t, o.types(), "station.stop success "+instance.LocalUser(), "log.shutdown success station")
 }
 
+func TestADoctorWhoseOutputNobodyReadsEnds(t *testing.T) {
+	o := &outage{shift: newShift(t)}
+	cmd := exec.Command(o.binary, "doctor", "--dir", o.dir, "--ports", "")
+	cmd.Stdout, cmd.Stderr = fullPipe(t), fullPipe(t)
+	kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != exitFault {
+		t.Errorf("exit code %d (%v)", cmd.ProcessState.ExitCode(), err)
+	}
+}
+
 func TestATerminalAfterXOFFStopsNoRunAndNoSignal(t *testing.T) {
 	o := &outage{shift: newShift(t)}
 	t.Setenv("TERM", "xterm-256color")
