@@ -8,6 +8,8 @@ import (
 	"regexp"
 
 	"github.com/goccy/go-yaml"
+
+	"hallmark/station/reason"
 )
 
 // An Operator is one line of badges.yaml, which has the badge's code as its key:
@@ -40,8 +42,8 @@ func LoadOperators(path string) (map[string]Operator, error) {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrOperators, err)
 	}
 	for code, o := range operators {
-		if code == "" || !IsOperatorID(o.ID) || o.Name == "" {
-			return nil, fmt.Errorf("%s: badge %q: %w", path, code, ErrOperators)
+		if err := errors.Join(reason.CheckText(code), reason.CheckText(o.Name)); err != nil || !IsOperatorID(o.ID) {
+			return nil, fmt.Errorf("%s: badge %q: %w", path, code, errors.Join(ErrOperators, err))
 		}
 	}
 	return operators, nil

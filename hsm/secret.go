@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +46,13 @@ func (s Secret) reveal() string {
 	return string((*s.held).octets)
 }
 
-// copied returns a Secret that can be wiped without wiping s.
-func (s Secret) copied() Secret { return NewSecret([]byte(s.reveal())) }
+// copied returns a Secret that can be wiped without wiping s. It makes no string on the way.
+func (s Secret) copied() Secret {
+	if s.held == nil {
+		return Secret{}
+	}
+	return NewSecret(bytes.Clone((*s.held).octets))
+}
 
 func (Secret) String() string               { return redacted }
 func (Secret) GoString() string             { return redacted }

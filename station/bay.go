@@ -19,25 +19,34 @@ type Bay struct {
 	Next func(ctx context.Context) (Board, io.Closer, error)
 
 	mu   sync.Mutex
-	stop error // why the bay is stopped, nil while it is not
+	stop string // reason word of the Run that stopped the bay, empty while the bay is not stopped
 }
 
-// Stop keeps the bay from starting Runs until Acknowledge (I4).
-func (b *Bay) Stop(why error) {
+// Stop keeps the bay from starting Runs until Acknowledge (I4). word is the reason word of the
+// Run that stopped the bay.
+func (b *Bay) Stop(word string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stop = errors.Join(ErrBayStopped, why)
+	b.stop = word
 }
 
 // Acknowledge lets the bay start Runs again. The caller records the operator first.
 func (b *Bay) Acknowledge() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stop = nil
+	b.stop = ""
 }
 
-// Stopped returns nil, or an ErrBayStopped with the reason.
+// Stopped returns nil, or a StoppedError.
 func (b *Bay) Stopped() error {
+	if word := b.StoppedFor(); word != "" {
+		return &StoppedError{Word: word}
+	}
+	return nil
+}
+
+// StoppedFor returns the reason word of the Run that stopped the bay, or the empty string.
+func (b *Bay) StoppedFor() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.stop
@@ -78,7 +87,7 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 		last.Err = fmt.Errorf("closing the board: %w", err)
 	}
 	if last.StopBay {
-		bay.Stop(last.Err)
+		bay.Stop(last.Reason)
 	}
 	return runs
 }

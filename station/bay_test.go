@@ -88,7 +88,7 @@ func TestABayThatSawACloneIsStoppedUntilSomebodyAcknowledges(t *testing.T) {
 	s := w.station()
 	bay := bays(1, func(string) (station.Board, error) { return w, nil })[0]
 	runs := s.EnrolIn(t.Context(), bay, station.Request{})
-	if len(runs) != 1 || runs[0].Ending != station.Reject || !errors.Is(bay.Stopped(), station.ErrBayStopped) || !errors.Is(bay.Stopped(), station.ErrClone) {
+	if len(runs) != 1 || runs[0].Ending != station.Reject || !errors.Is(bay.Stopped(), station.ErrBayStopped) || bay.StoppedFor() != station.ErrClone.Word() {
 		t.Errorf("%d Runs, %s, bay %v", len(runs), runs[0].Ending, bay.Stopped())
 	}
 	runs = s.EnrolIn(t.Context(), bay, station.Request{})

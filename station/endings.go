@@ -29,6 +29,16 @@ func withComponent(component, err error) error {
 	return &componentError{component, err}
 }
 
+// registryError adds ErrRegistry to an error of the registry, unless the error is a refusal. A
+// refusal, such as ErrClone or ErrQuota, has a row of its own that a Run can end with. It shows
+// that the registry works.
+func registryError(err error) error {
+	if row, known := reason.Find(err); known && row.Screen != "" {
+		return err
+	}
+	return withComponent(ErrRegistry, err)
+}
+
 type componentError struct{ component, err error }
 
 func (e *componentError) Error() string   { return e.err.Error() }
@@ -48,6 +58,16 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("%v: %v", ErrPanic, e.Value) }
 func (e *PanicError) Unwrap() error { return ErrPanic }
+
+// StoppedError says why a bay starts no Run. It wraps ErrBayStopped.
+type StoppedError struct {
+	Word string // reason word of the Run that stopped the bay
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("%v (%s)", ErrBayStopped, e.Word)
+}
+func (e *StoppedError) Unwrap() error { return ErrBayStopped }
 
 // SwappedError names the expected board and the board that answered. It wraps ErrSwapped.
 type SwappedError struct{ Want, Got devices.BoardID }

@@ -188,7 +188,7 @@ func (a *attempt) close(ctx context.Context, err error) {
 	if failed != nil {
 		// The evidence is not durable, so the Run is a Fault whatever its verdict
 		// was. The board is enrolled again and gets the stored certificate (I9).
-		failed = fmt.Errorf("closing the Run's record: %w", withComponent(ErrRegistry, failed))
+		failed = fmt.Errorf("closing the Run's record: %w", registryError(failed))
 		run.Err = errors.Join(err, failed)
 		run.Ending, run.Outcome, run.Reason = Fault, "", reason.Of(failed).Word
 	}

@@ -44,7 +44,7 @@ func (a *attempt) admit(ctx context.Context) error {
 		return nil
 	}
 	if err := a.config.Registry.Admit(ctx, a.run); err != nil {
-		return fmt.Errorf("admitting the board: %w", withComponent(ErrRegistry, err))
+		return fmt.Errorf("admitting the board: %w", registryError(err))
 	}
 	a.run.Admitted = true
 	return nil
@@ -100,7 +100,7 @@ func (a *attempt) check(ctx context.Context) error {
 		Rework:  a.run.Rework != "",
 	})
 	if err != nil {
-		return withComponent(ErrRegistry, err)
+		return registryError(err)
 	}
 	a.run.Grant = grant
 	return nil
@@ -146,7 +146,7 @@ func (a *attempt) readBack(ctx context.Context) error {
 	a.run.ReadBack = &sum
 	if err := a.config.Registry.Delivered(ctx, a.run); err != nil {
 		a.run.ReadBack = nil
-		return fmt.Errorf("noting the delivery: %w", withComponent(ErrRegistry, err))
+		return fmt.Errorf("noting the delivery: %w", registryError(err))
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (a *attempt) whyNoHandshake(ctx context.Context, session Session, boardErr 
 // record makes the certificate active. This is the commit point of the whole Run (I7).
 func (a *attempt) record(ctx context.Context) error {
 	if err := a.config.Registry.Activate(ctx, a.run); err != nil {
-		return fmt.Errorf("activating the certificate: %w", withComponent(ErrRegistry, err))
+		return fmt.Errorf("activating the certificate: %w", registryError(err))
 	}
 	a.run.RecordedAt = a.config.Now()
 	return nil

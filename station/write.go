@@ -123,7 +123,7 @@ func (a *attempt) ours(ctx context.Context, der []byte, purpose devices.Purpose)
 	if errors.Is(err, ErrUnknownCertificate) {
 		return Record{}, fmt.Errorf("%w: serial number %x", ErrForeignCertificate, serial)
 	} else if err != nil {
-		return Record{}, fmt.Errorf("looking up the board's certificate: %w", withComponent(ErrRegistry, err))
+		return Record{}, fmt.Errorf("looking up the board's certificate: %w", registryError(err))
 	}
 	if record.BoardID != a.run.Identity.ID || record.Purpose != purpose || record.CertificateSHA256 != sha256.Sum256(der) {
 		return Record{}, fmt.Errorf("%w: serial number %x is registered for something else", ErrForeignCertificate, serial)

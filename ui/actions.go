@@ -208,7 +208,7 @@ func (m Model) skip() (Model, tea.Cmd) {
 
 func (m Model) acknowledge() (Model, tea.Cmd) {
 	name, operator := m.bay().name, m.operator.ID
-	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", clip(m.clean(m.bay().facts.Stopped), 160, m.theme.shapes.ellipsis)),
+	m.dialog = &dialog{title: m.t("dialog.acknowledge", m.clean(name)), text: m.t("dialog.acknowledge.text", clip(m.stoppedText(m.bay()), 160, m.theme.shapes.ellipsis)),
 		do: func(m Model, _ string) (Model, tea.Cmd) {
 			return m, m.intend(m.t("said.acknowledge", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Acknowledge(ctx, name, operator) })
 		}}

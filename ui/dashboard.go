@@ -140,7 +140,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	inner := rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2}
 	switch {
 	case b.facts.Stopped != "" && !b.busy():
-		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.clean(b.facts.Stopped), m.t("next.engineering"))
+		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.stoppedText(b), m.t("next.engineering"))
 	case b.facts.Skipped != "" && !b.busy():
 		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
 	case b.busy():
@@ -287,12 +287,16 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	}
 	next := m.nextAction(i, run.Ending, run.Reason)
 	nextLines := len(wrap(m.theme.shapes.next+next, r.w, 3, m.theme.shapes.ellipsis))
-	var why []string
-	if run.Ending != station.Pass {
-		why = wrap(m.reason(run.Ending, run.Reason), r.w, max(1, r.y+r.h-y-1-nextLines), m.theme.shapes.ellipsis)
+	why := m.reason(run.Ending, run.Reason)
+	if run.Ending == station.Pass {
+		why = m.outcomeText(&m.bays[i])
 	}
-	y = m.drawWord(c, rect{r.x, y, r.w, r.y + r.h - y - len(why) - nextLines}, run.Ending, area)
-	for n, line := range why {
+	if run.Outcome == station.Confirmed {
+		text = faultText // the operator may have put in a board that was done before
+	}
+	lines := wrap(why, r.w, max(1, r.y+r.h-y-1-nextLines), m.theme.shapes.ellipsis)
+	y = m.drawWord(c, rect{r.x, y, r.w, r.y + r.h - y - len(lines) - nextLines}, run.Ending, area)
+	for n, line := range lines {
 		c.put(r.x, y+n, r.w, text, line)
 	}
 	m.drawNext(c, rect{r.x, r.y + r.h - nextLines, r.w, nextLines}, strong, next)

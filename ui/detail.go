@@ -125,8 +125,8 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 	if run.Ending != "" {
 		_, s := endingStyles(run.Ending)
 		text := m.shaped(run.Ending)
-		if run.Ending != station.Pass {
-			text += m.theme.shapes.dot + m.reason(run.Ending, run.Reason)
+		if why := m.whyText(run.Ending, run.Outcome, run.Reason); why != "" {
+			text += m.theme.shapes.dot + why
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
 		p.known("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))
@@ -147,7 +147,7 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 		p.known("firmware", fmt.Sprintf("%s (%x)", id.Firmware, id.FirmwareHash[:8]))
 	}
 	if !run.Started.IsZero() {
-		p.known("started", run.Started.Format("2006-01-02 15:04:05"))
+		p.known("started", m.local(run.Started).Format("2006-01-02 15:04:05"))
 	}
 	if !run.Finished.IsZero() && !run.Started.IsZero() {
 		p.known("took", seconds(run.Finished.Sub(run.Started)))
@@ -269,6 +269,6 @@ func (m Model) aboutRecord(p *page) {
 		p.head("detail.audit")
 	}
 	for _, entry := range v.detail.Audit {
-		p.text(plain, fmt.Sprintf("  %8d  %s  %-18s ", entry.Index, clockTime(entry.At), m.clean(entry.Type)), entry.Text)
+		p.text(plain, fmt.Sprintf("  %8d  %s  %-18s ", entry.Index, clockTime(m.local(entry.At)), m.clean(entry.Type)), entry.Text)
 	}
 }

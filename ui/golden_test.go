@@ -54,7 +54,7 @@ func TestGoldenScreens(t *testing.T) {
 		{"aborted", func(d *driver) { allEnd(d, station.Aborted, "operator") }},
 		{"stopped", func(d *driver) {
 			allEnd(d, station.Reject, "clone")
-			d.facts.Bays = []BayFacts{{Name: "1", Stopped: "BoardID belongs to another piece of hardware"}, {Name: "2", Skipped: "jig is defective"}}
+			d.facts.Bays = []BayFacts{{Name: "1", Stopped: "clone"}, {Name: "2", Skipped: "jig is defective"}}
 			d.send(factsMsg{facts: d.facts})
 		}},
 		{"hsm-away", func(d *driver) {

@@ -75,7 +75,7 @@ func (m Model) whyNoRow() string {
 
 func (m Model) openRow() (Model, tea.Cmd) {
 	row := m.history.rows[m.history.cursor]
-	run := station.Run{ID: row.Run, Bay: row.Bay, Operator: row.Operator, Order: row.Order, Purpose: row.Purpose, Ending: row.Ending, Reason: row.Reason, Finished: row.At}
+	run := station.Run{ID: row.Run, Bay: row.Bay, Operator: row.Operator, Order: row.Order, Purpose: row.Purpose, Ending: row.Ending, Outcome: row.Outcome, Reason: row.Reason, Finished: row.At}
 	m.detail = detailView{run: run, board: row.BoardID, fromHistory: true, turn: m.detail.turn + 1}
 	m.screen, m.scroll = screenDetail, 0
 	return m, m.askDetail()
@@ -119,7 +119,7 @@ func (m Model) filterText() string {
 
 // drawRows draws the table. A wider terminal shows more columns.
 func (m Model) drawRows(c *canvas, r rect) {
-	columns := []column{{"history.at", 15, func(w Row) string { return w.At.Format("01-02 15:04:05") }},
+	columns := []column{{"history.at", 15, func(w Row) string { return m.local(w.At).Format("01-02 15:04:05") }},
 		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
 		{"history.ending", 14, nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},
@@ -147,16 +147,14 @@ type column struct {
 }
 
 func (m Model) rowReason(row Row) string {
-	key := m.secondKey(row.Purpose)
+	key, why := m.secondKey(row.Purpose), m.whyText(row.Ending, row.Outcome, row.Reason)
 	switch {
-	case row.Ending == station.Pass && key == "":
-		return ""
-	case row.Ending == station.Pass:
+	case key == "":
+		return why
+	case why == "":
 		return m.t("purpose.key", key)
-	case key != "":
-		return key + ": " + m.reason(row.Ending, row.Reason)
 	}
-	return m.reason(row.Ending, row.Reason)
+	return key + ": " + why
 }
 
 func (m Model) drawRow(c *canvas, r rect, columns []column, row Row, chosenRow bool) {

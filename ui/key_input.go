@@ -185,10 +185,11 @@ const (
 const longestField = 128
 
 func (f *field) insert(r rune) *field {
-	next := *f
-	if len(f.text) < longestField {
-		next.text = append(f.text[:len(f.text):len(f.text)], r)
+	if len(f.text) >= longestField {
+		return f
 	}
+	next := *f
+	next.text = append(f.text[:len(f.text):len(f.text)], r)
 	if f.secret && len(f.text) > 0 {
 		wipe(f.text) // overwrites the older copy
 	}
@@ -245,10 +246,11 @@ func (m Model) insert(text string) Model {
 
 // submit passes the text of the field to the action that opened the field.
 func (m Model) submit() (Model, tea.Cmd) {
-	purpose, text := m.field.purpose, strings.TrimSpace(string(m.field.text))
+	purpose := m.field.purpose
 	if purpose == fieldPIN {
 		return m.unlock()
 	}
+	text := strings.TrimSpace(string(m.field.text))
 	m.field = nil
 	switch {
 	case purpose == fieldSearch:

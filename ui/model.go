@@ -45,6 +45,7 @@ type Model struct {
 	scroll    int // of detail, log and doctor
 	checks    checksView
 	unlocked  bool
+	rings     int  // how often the bell was rung; the painter rings
 	leaving   bool // the operator leaves as soon as all Runs have ended
 	helpShown bool
 }
@@ -340,7 +341,7 @@ func (m Model) events(events []station.Event) (Model, tea.Cmd) {
 		}
 	}
 	if ring && m.o.Bell {
-		return m, bell(m.o.Out)
+		m.rings++
 	}
 	return m, nil
 }

@@ -27,7 +27,7 @@ func (m Model) rate() string {
 	case working.IsZero():
 		return m.theme.shapes.none
 	case m.now.Sub(working) < enough:
-		return m.theme.shapes.none + " " + m.t("numbers.from", clockTime(working.Add(enough)))
+		return m.theme.shapes.none + " " + m.t("numbers.from", clockTime(m.local(working.Add(enough))))
 	}
 	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
 }
@@ -73,7 +73,7 @@ func (m Model) drawEndings(c *canvas, r rect) {
 		if y >= r.y+r.h {
 			return
 		}
-		text := string(m.theme.shapes.ending[reason.ending]) + " " + m.reason(reason.ending, reason.reason)
+		text := string(m.theme.shapes.ending[reason.ending]) + " " + m.whyText(reason.ending, station.Outcome(reason.reason), reason.reason)
 		c.put(r.x+3, y, r.w-10, plain, text)
 		c.right(r.x+r.w, y, 7, plain, fmt.Sprint(m.shift.reasons[reason]))
 	}

@@ -13,12 +13,14 @@ const framePause = 4 * time.Millisecond
 
 // A painter draws the newest state of the screen and writes the cells that changed. While there is no new state it
 // sleeps. bubbletea's own renderer looks for changes at a fixed rate, and costs an idle station more CPU than
-// everything else together.
+// everything else together. All output while the screen is open comes from the painter, so a terminal that takes nothing
+// holds only the painter.
 type painter struct {
 	out   io.Writer
 	next  chan *Model // holds the newest state until it is drawn
 	stop  chan struct{}
 	ended chan error
+	rung  int     // how often the bell was rung
 	shown *canvas // what the terminal shows; nil: not known
 	spare *canvas
 }
@@ -99,6 +101,10 @@ func (p *painter) paint(m *Model) error {
 		p.shown = newCanvas(c.w, c.h, c.theme)
 	}
 	c.changes(&b, p.shown)
+	if m.rings > p.rung {
+		b.WriteByte('\a')
+	}
+	p.rung = m.rings
 	p.shown, p.spare = c, p.shown
 	if b.Len() == 0 {
 		return nil

@@ -39,6 +39,21 @@ func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 	}
 }
 
+func TestTheBellRingsOnceForTheEndingsThatComeTogether(t *testing.T) {
+	d := drive(t, 4, 80, 24, "en")
+	d.o.Bell = true
+	var out strings.Builder
+	p := &painter{out: &out}
+	for n, want := range []int{0, 1, 1} {
+		if n == 1 {
+			d.send(feedMsg{events: []station.Event{ended(1, "1", station.Pass, ""), ended(2, "2", station.Pass, "")}})
+		}
+		if err := p.paint(&d.Model); err != nil || strings.Count(out.String(), "\a") != want {
+			t.Errorf("frame %d: %d rings in all, want %d, %v", n, strings.Count(out.String(), "\a"), want, err)
+		}
+	}
+}
+
 // anything sends a random event of a station, or a random input of an operator.
 func (d *driver) anything(random *rand.Rand, n int) {
 	bay := d.bays[random.IntN(len(d.bays))].name

@@ -11,7 +11,8 @@ import (
 
 // Plain writes events as lines of plain text: for screen readers, serial
 // consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
-// cursor. Its methods are safe for concurrent use.
+// cursor. Its methods are safe for concurrent use. They wait as long as the writer waits, so
+// a writer that nobody reads must not wait.
 type Plain struct {
 	mu    sync.Mutex // covers the following fields
 	w     io.Writer
@@ -35,11 +36,35 @@ func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, ste
 func (p *Plain) Event(e station.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := p.line(e)
-	if text == "" || p.err != nil {
-		return
+	if i := p.m.find(e.Bay); i >= 0 {
+		p.m.bays[i].take(e, nil)
 	}
-	if _, err := fmt.Fprintf(p.w, "%s %s\n", clockTime(e.At), text); err != nil {
+	if text := p.line(e); text != "" {
+		p.write(clockTime(e.At) + " " + text)
+	}
+	if e.Kind == station.RunEnded && e.Snap.StopBay {
+		p.stopped(e.Bay, e.Snap.Reason)
+	}
+}
+
+// Stopped says which bays are stopped, why, and how they are released.
+func (p *Plain) Stopped(bays []BayFacts) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range bays {
+		if b.Stopped != "" {
+			p.stopped(b.Name, b.Stopped)
+		}
+	}
+}
+
+func (p *Plain) stopped(bay, word string) {
+	p.write(p.m.t("plain.stopped", p.m.clean(bay), p.m.reason(station.Reject, word), p.m.bayKey(max(0, p.m.find(bay)))))
+}
+
+// write keeps the first error, and goes on: a reader that stopped can read again. The caller holds mu.
+func (p *Plain) write(line string) {
+	if _, err := io.WriteString(p.w, line+"\n"); err != nil && p.err == nil {
 		p.err = fmt.Errorf("writing a line: %w", err)
 	}
 }
@@ -48,15 +73,14 @@ func (p *Plain) Event(e station.Event) {
 func (p *Plain) Say(text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err == nil {
-		if _, err := fmt.Fprintln(p.w, p.m.clean(text)); err != nil {
-			p.err = fmt.Errorf("writing a line: %w", err)
-		}
-	}
+	p.write(p.m.clean(text))
 	return p.err
 }
 
-// Err gives the first error of writing; after it nothing is written any more.
+// Refuse says in the operator's language why something was not done.
+func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
+
+// Err gives the first error of writing.
 func (p *Plain) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +108,11 @@ func (p *Plain) ended(e station.Event, bay string) string {
 	}
 	next := m.nextAction(max(0, m.find(e.Bay)), run.Ending, run.Reason)
 	if run.Ending == station.Pass {
-		return m.t("plain.passed", bay, m.ending(run.Ending), short(board), seconds(run.Finished.Sub(run.Started)), next)
+		text := m.ending(run.Ending)
+		if i := m.find(e.Bay); i >= 0 && m.outcomeText(&m.bays[i]) != "" {
+			text += " (" + m.outcomeText(&m.bays[i]) + ")"
+		}
+		return m.t("plain.passed", bay, text, short(board), seconds(run.Finished.Sub(run.Started)), next)
 	}
 	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reason(run.Ending, run.Reason), next)
 }

@@ -69,7 +69,12 @@ func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
 			}
 		})
 	}
-	if got := m.errorText(station.ErrClone); got != station.ErrClone.Error() {
+	deep := fmt.Errorf("identify: admitting the board: %w: known on 00ff", station.ErrClone)
+	if got, want := m.errorText(deep), m.t("reason.clone"); got != want {
+		t.Errorf("an error with the text of a reason: got %q, want %q", got, want)
+	}
+	unknown := reason.New("token-missing", "token is not there")
+	if got := m.errorText(fmt.Errorf("C_OpenSession: CKR_TOKEN_NOT_PRESENT: %w", unknown)); got != "token is not there" {
 		t.Errorf("an error without a text: %q", got)
 	}
 }

@@ -11,7 +11,8 @@ import (
 // Errors of the screen itself. Runs go on after such an error.
 var ErrScreen = errors.New("the screen gave way: use --plain")
 
-// errorText returns an error in the operator's language. If the catalogue has no text for the error, the error stays as it is.
+// errorText returns an error in the operator's language: the text of its refusal, or of its reason. If the catalogue has
+// neither, the sentence of the sentinel stays, without the details that are in the log.
 func (m Model) errorText(err error) string {
 	for _, row := range reason.All(err) {
 		if key := "refused." + row.Word; m.o.Texts.Has(key) {
@@ -21,8 +22,16 @@ func (m Model) errorText(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return m.t("refused.slow")
 	}
-	return m.clean(err.Error())
+	for _, row := range reason.All(err) {
+		if key := "reason." + row.Word; m.o.Texts.Has(key) {
+			return m.t(key)
+		}
+	}
+	return m.clean(reason.Sentence(err))
 }
+
+// stoppedText says why a bay is stopped.
+func (m Model) stoppedText(b *bay) string { return m.reason(station.Reject, b.facts.Stopped) }
 
 // reason says why a Run did not pass. A word that the catalogue does not have is shown as it is.
 func (m Model) reason(ending station.Ending, word string) string {

@@ -70,13 +70,3 @@ func (p *paintedModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // View implements tea.Model. Nothing draws it.
 func (*paintedModel) View() tea.View { return tea.View{} }
-
-// bell rings the terminal's bell.
-func bell(out io.Writer) tea.Cmd {
-	return func() tea.Msg {
-		if _, err := io.WriteString(out, "\a"); err != nil {
-			return resultMsg{err: fmt.Errorf("ringing: %w", err)}
-		}
-		return nil
-	}
-}

@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
@@ -71,6 +73,30 @@ type Prefixes struct{ Badge, Order, Bay string }
 
 // Labels that the documentation shows how to print.
 func defaultPrefixes() Prefixes { return Prefixes{Badge: "OP-", Order: "WO-", Bay: "BAY-"} }
+
+// isLabel reports whether a typed text is a label: a BoardID, or a text with a prefix. It makes no
+// string of the text, which may be a PIN.
+func (p Prefixes) isLabel(text []rune) bool {
+	for _, prefix := range []string{p.Badge, p.Order, p.Bay} {
+		if begins := []rune(prefix); len(begins) > 0 && len(text) >= len(begins) && slices.EqualFunc(text[:len(begins)], begins, sameLetter) {
+			return true
+		}
+	}
+	return isBoardID(text)
+}
+
+func sameLetter(a, b rune) bool { return unicode.ToUpper(a) == unicode.ToUpper(b) }
+
+// isBoardID reports whether a text has the form of a UUID (RFC 9562 section 4).
+func isBoardID(text []rune) bool {
+	for i, r := range text {
+		hyphen := i == 8 || i == 13 || i == 18 || i == 23
+		if hyphen != (r == '-') || !hyphen && !unicode.Is(unicode.ASCII_Hex_Digit, r) {
+			return false
+		}
+	}
+	return len(text) == 36
+}
 
 // readScan returns kind and content of a label. The prefix of a badge or an order is a part of its name, the prefix of a bay
 // is not.

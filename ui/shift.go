@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/google/uuid"
 
+	"hallmark/devices"
 	"hallmark/station"
 )
 
@@ -22,14 +23,14 @@ type shift struct {
 	boards   map[string]bool // BoardID → passed at its first try, with each of its keys
 	tried    map[string]bool // BoardID and purpose of each key that had a Run
 	passed   map[string]bool // BoardID of each board that counts in passes
-	passes   []time.Time     // of boards, in order: a second key or a rework makes no second board
+	passes   []time.Time     // of boards, in order: a second key, a rework or a board that was done before makes no second board
 	busiest  string          // the step that took longest on average
 	attempts int
 }
 
 type reasonOf struct {
 	ending station.Ending
-	reason string
+	reason string // of a Pass the outcome, unless the outcome is issued
 }
 
 type stepSum struct {
@@ -54,6 +55,7 @@ func (o *Options) shift(now time.Time) shift {
 type earlierMsg struct {
 	shift   shift
 	counted map[uuid.UUID]bool // by Run
+	done    map[string]pass    // the last board that passed in each bay
 	err     error
 }
 
@@ -65,9 +67,11 @@ func (m Model) recall() tea.Cmd {
 	began := m.shift.began
 	return m.ask(answerSoon, func(ctx context.Context) tea.Msg {
 		runs, err := m.o.Earlier(ctx, began)
-		msg := earlierMsg{newShift(began).add(runs...), map[uuid.UUID]bool{}, err}
+		msg := earlierMsg{newShift(began).add(runs...), map[uuid.UUID]bool{}, map[string]pass{}, err}
 		for i := range runs {
-			msg.counted[runs[i].ID] = true
+			run := bay{run: runs[i], done: msg.done[runs[i].Bay]}
+			run.passed(devices.PurposeTLS)
+			msg.counted[runs[i].ID], msg.done[runs[i].Bay] = true, run.done
 		}
 		return msg
 	})
@@ -80,7 +84,12 @@ func (m Model) recalled(msg earlierMsg) Model {
 	if msg.err != nil {
 		return m.refuse(m.errorText(msg.err))
 	}
-	m.shift = msg.shift.add(live...)
+	m.shift, m.bays = msg.shift.add(live...), slices.Clone(m.bays)
+	for i := range m.bays {
+		if b := &m.bays[i]; b.done.board == "" {
+			b.done = msg.done[b.name]
+		}
+	}
 	return m
 }
 
@@ -114,8 +123,11 @@ func (s *shift) count(run *station.Run) {
 		s.first = run.Finished
 	}
 	s.endings[run.Ending]++
-	if run.Ending != station.Pass {
+	switch {
+	case run.Ending != station.Pass:
 		s.reasons[reasonOf{run.Ending, run.Reason}]++
+	case run.Outcome == station.Confirmed || run.Outcome == station.Reworked:
+		s.reasons[reasonOf{run.Ending, string(run.Outcome)}]++
 	}
 	if run.Identity != nil && run.Ending != station.Aborted {
 		s.board(run, run.Identity.ID.String())
@@ -135,7 +147,7 @@ func (s *shift) board(run *station.Run, id string) {
 		s.boards[id] = first && good
 	}
 	s.tried[key] = true
-	if good && !s.passed[id] {
+	if good && !s.passed[id] && run.Outcome != station.Confirmed {
 		s.passed[id] = true
 		s.passes = append(s.passes, run.Finished)
 	}

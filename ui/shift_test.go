@@ -154,6 +154,30 @@ func TestThePINIsInNoPictureOfTheModel(t *testing.T) {
 	}
 }
 
+func TestALabelIsNotTakenForAPIN(t *testing.T) {
+	for text, label := range map[string]bool{
+		"OP-17": true, "op-17": true, "WO-4711": true, "BAY-1": true, "OP-": true, boardOf(1).String(): true, strings.ToUpper(boardOf(1).String()): true,
+		"": false, "1234": false, "OP": false, "xOP-17": false, "größe": false, boardOf(1).String()[1:]: false, strings.Repeat("-", 36): false, strings.Repeat("a", 36): false,
+	} {
+		if got := defaultPrefixes().isLabel([]rune(text)); got != label {
+			t.Errorf("%q is a label: %t", text, got)
+		}
+	}
+}
+
+func TestAPINThatIsTooLongKeepsItsBeginning(t *testing.T) {
+	f := &field{secret: true}
+	for range longestField + 1 {
+		f = f.insert('7')
+	}
+	if got := string(encoded(f.text)); got != strings.Repeat("7", longestField) {
+		t.Errorf("the field holds %q", got)
+	}
+	if got := string(encoded([]rune("größe€🔑"))); got != "größe€🔑" {
+		t.Errorf("encoded as %q", got)
+	}
+}
+
 func TestWhatTheTokenSaysOfItsPINIsSaid(t *testing.T) {
 	for err, words := range map[error]string{errPINRefused: "The PIN was refused", errPINLast: "one try left", errPINLocked: "The PIN is locked"} {
 		s := newFakeStation()

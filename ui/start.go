@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -147,18 +148,27 @@ func (m Model) unlock() (Model, tea.Cmd) {
 	typed := m.field.text
 	defer wipe(typed)
 	m.field = &field{purpose: fieldPIN, secret: true}
-	if kind, _ := m.o.Prefixes.readScan(string(typed)); kind != scanUnknown {
+	if m.o.Prefixes.isLabel(typed) {
 		return m.refuse(m.t("pin.label")), nil
 	}
 	if len(typed) == 0 {
 		return m.refuse(m.t("pin.empty")), nil
 	}
-	pin := []byte(string(typed))
+	pin := encoded(typed)
 	m.field = nil
 	return m.say(m.t("pin.checking")), m.ask(answerDoctor, func(ctx context.Context) tea.Msg {
 		defer clear(pin)
 		return unlockMsg{m.o.Opener.Unlock(ctx, pin)}
 	})
+}
+
+// encoded gives the PIN as UTF-8. It makes no string, because a string cannot be wiped.
+func encoded(typed []rune) []byte {
+	pin := make([]byte, 0, utf8.UTFMax*len(typed)) // append does not leave a copy behind
+	for _, r := range typed {
+		pin = utf8.AppendRune(pin, r)
+	}
+	return pin
 }
 
 func (m Model) opened(msg unlockMsg) (Model, tea.Cmd) {

@@ -40,13 +40,13 @@ func takeTerminal(in io.Reader, out io.Writer) (give func() error, err error) {
 		}
 		return nil
 	}
-	if _, err := io.WriteString(out, takeScreen); err != nil {
+	if err := writeWithin(leaveBound, out, takeScreen); err != nil {
 		return nil, errors.Join(fmt.Errorf("taking the terminal: %w", err), give())
 	}
 	return give, nil
 }
 
-// leaveBound is how long the end of the screen waits for a write. A terminal whose connection is stuck takes none.
+// leaveBound is how long the beginning and the end of the screen wait for a write. A terminal whose connection is stuck takes none.
 const leaveBound = time.Second
 
 // writeWithin writes, and stops waiting if the write takes too long.

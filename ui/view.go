@@ -210,7 +210,7 @@ func (m Model) message() (style, string) {
 	case m.hsmAway():
 		return barAlarm, m.t("banner.away", m.clean(m.facts.HSM.Detail))
 	case m.facts.AuditBad != "":
-		return barAlarm, m.t("banner.audit", m.clean(m.facts.AuditBad))
+		return barAlarm, m.t("banner.audit")
 	case m.facts.ClockBad != "":
 		return barAlarm, m.t("banner.clock", m.clean(m.facts.ClockBad))
 	case m.facts.Paused != "":
@@ -229,29 +229,6 @@ func (m Model) message() (style, string) {
 		return plain, m.bayText()
 	}
 	return plain, ""
-}
-
-// bayText describes the chosen bay in one line, because its tile may have no room for everything.
-func (m Model) bayText() string {
-	b := m.bay()
-	label := m.t("bay.chosen", m.clean(b.name))
-	if key := m.secondKey(b.run.Purpose); b.begun && key != "" {
-		label += " " + m.t("purpose.key", key) + m.theme.shapes.dot
-	}
-	switch {
-	case b.facts.Stopped != "":
-		return label + " " + m.t("bay.stopped", m.clean(b.facts.Stopped))
-	case b.facts.Skipped != "":
-		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
-	case !b.begun:
-		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
-	case b.busy():
-		return label + " " + m.stepName(b.step)
-	case b.run.Ending == station.Pass:
-		return label + " " + m.ending(b.run.Ending) + m.theme.shapes.dot + m.nextAction(m.selected, b.run.Ending, "")
-	}
-	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.theme.shapes.dot +
-		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
 }
 
 func (m Model) fieldText() string {
@@ -341,6 +318,9 @@ func (m Model) drawHelp(c *canvas) {
 	}
 	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
 }
+
+// local gives a time in the time zone of the screen. Times on record are in UTC.
+func (m Model) local(at time.Time) time.Time { return at.In(m.now.Location()) }
 
 func clockTime(at time.Time) string { return at.Format("15:04:05") }
 

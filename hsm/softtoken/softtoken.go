@@ -58,7 +58,9 @@ func (d Dir) Create(ctx context.Context, config hsm.Config, pinPath string, rand
 	if err != nil {
 		return err
 	}
-	if err := workdir.WriteFile(pinPath, append(bytes.Clone(pin), '\n')); err != nil {
+	line := append(bytes.Clone(pin), '\n')
+	defer clear(line)
+	if err := workdir.WriteFile(pinPath, line); err != nil {
 		return fmt.Errorf("writing the PIN file: %w", err)
 	}
 	// The PIN of the security officer is not kept, because the token of a demonstration needs no administration.

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/devices/emulated"
+	"hallmark/station/reason"
 )
 
 // A BaySpec is one bay of --boards: a serial port, or a bay for emulated boards of one kind.
@@ -76,6 +77,9 @@ func ParseBays(text string) ([]BaySpec, error) {
 
 func parseBays(word string) ([]BaySpec, error) {
 	if filepath.IsAbs(word) {
+		if err := reason.CheckPath(word); err != nil { // the path is the name of the bay in the audit log
+			return nil, fmt.Errorf("--boards: %w", err)
+		}
 		port := filepath.Clean(word)
 		return []BaySpec{{Name: port, Port: port}}, nil
 	}

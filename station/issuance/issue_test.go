@@ -9,9 +9,11 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -170,6 +172,28 @@ func TestTheSameRequestAgainIsNotSignedAgain(t *testing.T) {
 	}
 	if want := []string{"intend", "issued", "stored"}; !slices.Equal(l.store.events, want) {
 		t.Errorf("events %v, want %v", l.store.events, want)
+	}
+}
+
+func TestAnErrorOfAStoredCertificateNamesNoSerialNumberThatWasNotUsed(t *testing.T) {
+	for name, spoil := range map[string]func(*memory){
+		"a stored certificate that is damaged": func(m *memory) {
+			for key := range m.stored {
+				m.stored[key] = []byte("damaged")
+			}
+		},
+		"an intent that is refused": func(m *memory) { m.refuse["stored"] = errors.New("refused") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newTestIssuer(t, nil)
+			_, err := l.Sign(t.Context(), l.grantOne(t))
+			must(t, err)
+			spoil(l.store)
+			again := l.grantOne(t)
+			if _, err := l.Sign(t.Context(), again); err == nil || strings.Contains(err.Error(), fmt.Sprintf("%x", again.intent.Serial)) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

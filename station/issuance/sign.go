@@ -99,16 +99,9 @@ func (i *Issuer) Sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	if grant.used.Swap(true) {
 		return nil, ErrGrantUsed
 	}
-	certificate, err := i.sign(ctx, grant)
-	if err != nil {
-		return nil, fmt.Errorf("signing certificate %x: %w", grant.intent.Serial, err)
-	}
-	return certificate, nil
-}
-
-func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	// 1. The intent is durable before the HSM is asked (I1, I2, I8). If a stored
-	// certificate answers the request, the HSM is not asked at all (I9).
+	// certificate answers the request, the HSM is not asked at all (I9). The serial number
+	// of the grant is then never used, so no error names it.
 	stored, err := i.config.Store.Intend(ctx, grant.intent)
 	switch {
 	case err != nil:
@@ -116,6 +109,15 @@ func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	case stored != nil:
 		return i.stored(stored)
 	}
+	certificate, err := i.sign(ctx, grant)
+	if err != nil {
+		return nil, fmt.Errorf("signing certificate %x: %w", grant.intent.Serial, err)
+	}
+	return certificate, nil
+}
+
+// sign signs after the intent is durable.
+func (i *Issuer) sign(ctx context.Context, grant *Grant) (*Certificate, error) {
 	// 2. The HSM signs. From here on the outcome is written even if the caller gives up.
 	signature, err := i.ask(ctx, grant)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.config.StoreTimeout)
@@ -196,7 +198,7 @@ func (i *Issuer) parse(der []byte) (*x509.Certificate, error) {
 func (i *Issuer) stored(der []byte) (*Certificate, error) {
 	parsed, err := i.parse(der)
 	if err != nil {
-		return nil, fmt.Errorf("stored certificate: %w", err)
+		return nil, fmt.Errorf("stored certificate with SHA-256 %x: %w", sha256.Sum256(der), err)
 	}
 	certificate := describe(parsed)
 	certificate.Stored = true

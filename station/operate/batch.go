@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // A Batch is an order to enrol many boards without an operator.
@@ -72,9 +74,15 @@ func Unattended(life, drain context.Context, opened *instance.Instance, options 
 
 // Enrol takes boards until Count is reached, and returns when all Runs have ended. Each
 // bay gets one board before any bay gets a second one. A lost HSM or a wrong clock
-// pauses the batch; a full disk, a stopped bay and Close end it early.
+// pauses the batch. A full disk, a registry that fails, and Close end the batch early; a bay
+// that stopped (I4) gets no further board.
 func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
-	w := &batchWork{Batch: b, c: c, repeated: map[*station.Run]bool{}}
+	if err := (Start{Operator: b.Operator, Order: b.Order, Rework: b.Rework}).checkTexts(); err != nil {
+		return Result{Short: err}
+	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	w := &batchWork{Batch: b, c: c, giveUp: giveUp, repeated: map[*station.Run]bool{}}
 	if w.Patience == 0 {
 		w.Patience = defaultPatience
 	}
@@ -85,7 +93,8 @@ func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
 // batchWork is the state of one call of Enrol.
 type batchWork struct {
 	Batch
-	c *Controller
+	c      *Controller
+	giveUp context.CancelCauseFunc // begins no further board in any bay
 
 	mu       sync.Mutex // covers what follows
 	runs     []*station.Run
@@ -136,7 +145,8 @@ func (w *batchWork) result(short error) Result {
 	return r
 }
 
-// enrol is the enrolFunc of the batch. A bay that stopped (I4) gets no further board.
+// enrol is the enrolFunc of the batch. If the station cannot record Runs, the whole batch ends:
+// the next board would only end as the same Fault.
 func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err error) {
 	ask := Start{Bay: bay, Operator: w.Operator, Order: w.Order, Rework: w.Rework, NextBoard: true, ended: w.add, repeated: w.markRepeated}
 	b, err := w.c.find(bay)
@@ -144,20 +154,30 @@ func (w *batchWork) enrol(ctx context.Context, bay string) (begun bool, err erro
 		return false, err
 	}
 	if err := w.begin(ctx, b, ask); err != nil {
+		if endsBatch(err) {
+			w.giveUp(err)
+		}
 		return false, err
 	}
 	w.waitForBay(ctx, b)
-	if stopped := b.place.Stopped(); stopped != nil {
-		return true, fmt.Errorf("%s: %w", bay, stopped)
+	if err := w.c.unwrittenIn(b); err != nil {
+		w.giveUp(err)
+		return true, err
 	}
-	return true, nil
+	return true, b.stopped()
+}
+
+// endsBatch reports whether a refusal concerns every bay and does not end by itself.
+func endsBatch(err error) bool {
+	return errors.Is(err, workdir.ErrDiskFull) || errors.Is(err, errDiskHangs)
 }
 
 // begin starts the Run of a board. It waits while a lost HSM or a wrong clock prevents the start.
 func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err error) {
 	for {
+		unfit := w.c.unfit()
 		w.c.mu.Lock()
-		err = w.c.begin(b, ask)
+		err = w.c.begin(b, ask, unfit)
 		w.c.mu.Unlock()
 		if err == nil {
 			w.goesOn()
@@ -203,6 +223,13 @@ func (w *batchWork) waitForBay(ctx context.Context, b *bayState) {
 			w.c.forget(b)
 		}
 	}
+}
+
+// unwrittenIn returns why the last Run of a bay was not recorded, or nil.
+func (c *Controller) unwrittenIn(b *bayState) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return b.unwritten
 }
 
 // forget gives up the lost Run of a bay.

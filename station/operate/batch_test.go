@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/instance"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -161,6 +163,73 @@ func TestABatchOnAFullDiskStops(t *testing.T) {
 	if l.waits(); len(l.rows()) != 0 {
 		t.Error("automatic start passed below the floor")
 	}
+}
+
+func TestABatchOnADiskThatFillsUpStops(t *testing.T) {
+	l := ready(t, "posix:2")
+	var asked atomic.Int32
+	l.disk.hasSpace = func() error {
+		if asked.Add(1) > 3 {
+			return fmt.Errorf("3 MiB free: %w", workdir.ErrDiskFull)
+		}
+		return nil
+	}
+	result := l.Enrol(t.Context(), Batch{Count: 400})
+	// Two bays can share an answer of the disk.
+	if len(result.Runs) > 6 || !errors.Is(result.Short, workdir.ErrDiskFull) || strings.Count(result.Short.Error(), "3 MiB free") != 1 {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+}
+
+func TestABatchWhoseRegistryFailsStops(t *testing.T) {
+	l := ready(t, "posix:2")
+	for _, b := range l.bays {
+		b.place.Next = func(context.Context) (station.Board, io.Closer, error) { return nil, nil, registry.ErrNotDurable }
+	}
+	result := l.Enrol(t.Context(), Batch{Count: 400})
+	if len(result.Runs) > 2 || !errors.Is(result.Short, registry.ErrNotDurable) {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+}
+
+func TestEachWayToStartARunKeepsTheFloorOfTheDisk(t *testing.T) {
+	l := ready(t, "posix:1")
+	l.disk.hasSpace = func() error { return workdir.ErrDiskFull }
+	l.refuses(l.Start(t.Context(), Start{Bay: "posix-1"}), workdir.ErrDiskFull)
+	l.bays[0].lost = &lostRun{Start{Bay: "posix-1", Operator: "anna", again: true}, &station.Run{}}
+	l.resume()
+	l.must(l.Automatic(t.Context(), true, "anna", ""))
+	l.startAutomatic(time.Now())
+	if result := l.Enrol(t.Context(), Batch{Count: 3}); !errors.Is(result.Short, workdir.ErrDiskFull) {
+		t.Errorf("a batch ends with %v", result.Short)
+	}
+	if l.waits(); l.bays[0].last != "" {
+		t.Error("a Run was started")
+	}
+}
+
+func TestADiskThatHangsHoldsNobodyUp(t *testing.T) {
+	l := ready(t, "posix:1")
+	asked, answer := make(chan struct{}, 9), make(chan struct{})
+	l.disk.hasSpace = func() error { asked <- struct{}{}; <-answer; return nil }
+	started := make(chan error)
+	go func() { started <- l.Start(t.Context(), Start{Bay: "posix-1"}) }()
+	<-asked
+	l.facts()
+	l.must(l.Skip(t.Context(), "posix-1", "jig is defective", "anna"))
+	close(answer)
+	l.refuses(<-started, errBaySkipped) // the bay was skipped while the disk was asked
+	l.must(l.Skip(t.Context(), "posix-1", "", "anna"))
+
+	answer = make(chan struct{})
+	l.disk.bound = time.Millisecond
+	for range 3 {
+		l.refuses(l.Start(t.Context(), Start{Bay: "posix-1"}), errDiskHangs)
+	}
+	if len(asked) > 1 {
+		t.Errorf("%d questions wait for one disk", len(asked))
+	}
+	close(answer)
 }
 
 func TestAllBaysShareThePatienceOfABatch(t *testing.T) {

@@ -25,11 +25,14 @@ type bayState struct {
 	skipped   string // the reason, empty when the bay takes part
 	expect    string // BoardID of the scanned label
 	running   bool
+	asking    bool // the station asks the board who it is, without a Run
 	committed bool // the Run has reached sign: it goes to its end
 	cancel    context.CancelFunc
 	last      station.Ending
 	passed    time.Time // end of the last Run
+	unwritten error     // why the last Run was not recorded
 	presence  presence
+	lastBoard string   // BoardID of the last Run, empty if the board did not say
 	lost      *lostRun // the Run that a lost HSM ended, to be started again
 	resumed   int      // how often in a row a lost Run was started again
 }
@@ -94,19 +97,21 @@ func (b labelled) Identify(ctx context.Context) (devices.Identity, error) {
 }
 
 // presence says whether a board sits in the bay, as far as the serial port shows it. The
-// port of a USB board appears in /dev with the board. A port that always exists shows nothing.
+// port of a USB board appears in /dev with the board. A port that always exists shows nothing. The
+// port of a board also disappears while the board restarts, which is no removal.
 type presence struct {
 	now      Presence
-	appeared bool // the board appeared after the last Run
+	appeared bool // a board appeared after the last Run
+	doubtful bool // the port disappeared during the last Run, so the board may be the board of that Run
 }
 
-// seen returns the new presence; there says whether the port exists now.
-func (p presence) seen(there bool) presence {
+// seen returns the new presence; there says whether the port exists now, and running whether the bay has a Run.
+func (p presence) seen(there, running bool) presence {
 	switch {
 	case !there:
-		return presence{now: BoardAbsent}
+		return presence{now: BoardAbsent, doubtful: running || p.doubtful && p.now == BoardAbsent}
 	case p.now == BoardAbsent:
-		return presence{now: BoardPresent, appeared: true}
+		return presence{now: BoardPresent, appeared: !running, doubtful: !running && p.doubtful}
 	}
 	return p
 }
@@ -119,7 +124,7 @@ func (c *Controller) checkPorts() {
 		}
 		_, err := os.Stat(b.spec.Port)
 		c.mu.Lock()
-		b.presence = b.presence.seen(err == nil)
+		b.presence = b.presence.seen(err == nil, b.running)
 		c.mu.Unlock()
 	}
 }
@@ -150,6 +155,9 @@ func mayBeLost(run *station.Run) bool {
 
 // Skip takes a bay out of work, or back into work when why is empty.
 func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error {
+	if err := reason.CheckOptional("reason of the skip", why); err != nil {
+		return err
+	}
 	what := "bay.skipped"
 	if why == "" {
 		what = "bay.returned"
@@ -162,11 +170,6 @@ func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error 
 		c.tellChange()
 		return nil
 	})
-}
-
-// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
-func (c *Controller) Acknowledge(ctx context.Context, bay, operator string) error {
-	return c.change(ctx, "bay.acknowledged", bay, operator, nil, func(b *bayState) error { b.place.Acknowledge(); return nil })
 }
 
 // change records a change of a bay, and then does the change.

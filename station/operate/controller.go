@@ -6,6 +6,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Controller struct {
 	options Options
 	life    context.Context // when life ends, every Run ends at once
 	runs    sync.WaitGroup
+	disk    disk
 	wake    chan struct{} // holds one element when the Supervisor has something to do at once
 
 	mu        sync.Mutex    // covers the following fields
@@ -65,7 +67,7 @@ type opened struct {
 
 // New makes a Controller that starts no Run before Ready. When life ends, every Run ends.
 func New(life context.Context, record *instance.Record, options Options) *Controller {
-	c := &Controller{record: record, options: options, life: life, wake: make(chan struct{}, 1),
+	c := &Controller{record: record, options: options, life: life, disk: disk{hasSpace: record.HasSpace, bound: diskBound}, wake: make(chan struct{}, 1),
 		changed: make(chan struct{}), quiet: make(chan struct{})}
 	close(c.quiet)
 	for _, spec := range options.Bays {
@@ -78,6 +80,9 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 func (c *Controller) Ready(i *instance.Instance) error {
 	engine, err := i.Engine(c.event)
 	if err != nil {
+		return err
+	}
+	if err := c.restoreStops(c.life); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -100,24 +105,34 @@ func (c *Controller) open() (opened, bool) {
 
 // Start starts the enrolment of the board in a bay, and returns at once. It returns an error
 // if no Run may begin.
-func (c *Controller) Start(ctx context.Context, ask Start) error {
+func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
+	defer func() {
+		if err != nil { // the screen shows a sentence, the engineers' log has the details
+			c.record.Log.Info("no Run is started", "bay", ask.Bay, "error", err)
+		}
+	}()
+	if err := ask.checkTexts(); err != nil {
+		return err
+	}
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {
 			return err
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	b, err := c.find(ask.Bay)
 	if err != nil {
 		return err
 	}
-	return c.begin(b, ask)
+	unfit := c.unfit()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begin(b, ask, unfit)
 }
 
-// begin starts the Run of a bay. The caller holds mu.
-func (c *Controller) begin(b *bayState, ask Start) error {
-	if err := c.whyNot(b); err != nil {
+// begin starts the Run of a bay. unfit is the fresh result of the method unfit, which the
+// caller asks before it takes mu. The caller holds mu.
+func (c *Controller) begin(b *bayState, ask Start, unfit error) error {
+	if err := cmp.Or(c.whyNot(b), unfit); err != nil {
 		return err
 	}
 	if !ask.again {
@@ -126,7 +141,7 @@ func (c *Controller) begin(b *bayState, ask Start) error {
 	b.advance(ask)
 	ctx, cancel := context.WithCancel(c.life)
 	b.running, b.committed, b.lost, b.expect, b.cancel = true, false, nil, ask.Expect, cancel
-	b.presence.appeared = false
+	b.presence.appeared, b.presence.doubtful = false, false
 	if c.busy++; c.busy == 1 {
 		c.quiet = make(chan struct{})
 	}
@@ -144,25 +159,12 @@ func (c *Controller) whyNot(b *bayState) error {
 		return errNotOpen
 	case c.away != nil:
 		return fmt.Errorf("%w: %w", ErrHSMAway, c.away)
-	case b.running:
+	case b.running || b.asking:
 		return fmt.Errorf("%s: %w", b.spec.Name, ErrBusy)
 	case b.skipped != "":
 		return fmt.Errorf("%s: %w (%s)", b.spec.Name, errBaySkipped, b.skipped)
-	case b.place.Stopped() != nil:
-		return fmt.Errorf("%s: %w", b.spec.Name, b.place.Stopped())
 	}
-	return c.fit()
-}
-
-// fit refuses Runs that could not be recorded: on a full disk, or with a wrong clock.
-func (c *Controller) fit() error {
-	if err := c.record.HasSpace(); err != nil {
-		return err
-	}
-	if err := c.record.CheckClock(c.opened.instance.Now()); err != nil {
-		return fmt.Errorf("%w: %w", station.ErrClock, err)
-	}
-	return nil
+	return b.stopped()
 }
 
 // run enrols one board. It is the goroutine of the bay's Run.
@@ -198,12 +200,16 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := runs[len(runs)-1] // a board has a Run for each key; the last Run decides
-	b.running, b.last, b.passed = false, last.Ending, last.Finished
+	b.running, b.last, b.passed, b.lastBoard = false, last.Ending, last.Finished, ""
+	if last.Identity != nil {
+		b.lastBoard = last.Identity.ID.String()
+	}
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()
 	}
-	if c.unwritten = ""; errors.Is(last.Err, station.ErrRegistry) {
-		c.unwritten = reason.OneLine(last.Err)
+	b.unwritten, c.unwritten = nil, ""
+	if last.Ending == station.Fault && errors.Is(last.Err, station.ErrRegistry) {
+		b.unwritten, c.unwritten = last.Err, reason.OneLine(last.Err)
 	}
 	c.keepLost(b, last, ask)
 	if c.busy--; c.busy == 0 {
@@ -247,20 +253,20 @@ func (c *Controller) find(name string) (*bayState, error) {
 			return b, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", errNoBay, name)
+	return nil, fmt.Errorf("%w: %+q", errNoBay, name)
 }
 
 // Stop ends the Run of one bay. A Run that has reached sign goes to its end.
 func (c *Controller) Stop(ctx context.Context, bay, operator string) error {
+	b, err := c.find(bay)
+	if err != nil {
+		return err
+	}
 	if err := c.record.NoteBy(ctx, "bay.stop", audit.Success, operator, map[string]string{"bay": bay}); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, err := c.find(bay)
-	if err != nil {
-		return err
-	}
 	if b.running && !b.committed {
 		b.cancel()
 	}

@@ -14,10 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"hallmark/devices"
-	"hallmark/devices/emulated"
 	"hallmark/fixtures"
 	"hallmark/station"
-	"hallmark/station/audit"
 	"hallmark/station/registry"
 )
 
@@ -209,33 +207,6 @@ func TestTheSupervisorWorksByItselfAndEnds(t *testing.T) {
 	s.last(2, station.Pass)
 }
 
-func TestABoardThatAppearsOnAPortIsStartedByItself(t *testing.T) {
-	port := filepath.Join(t.TempDir(), "ttyACM0")
-	s := ready(t, port)
-	s.must(s.Automatic(t.Context(), true, "anna", ""))
-	checks := func(want Presence) {
-		t.Helper()
-		s.checkPorts()
-		s.startAutomatic(time.Now())
-		facts := s.facts()
-		if facts.Bays[0].Present != want {
-			t.Errorf("presence %d, want %d", facts.Bays[0].Present, want)
-		}
-		s.waits()
-	}
-	checks(BoardAbsent)
-	s.last(1, "")
-	s.must(os.Symlink(fixtures.BoardOnPort(t, fixtures.Firmware(t, "../..", emulated.Posix, "")), port))
-	checks(BoardPresent)
-	s.last(1, station.Pass)
-	checks(BoardPresent)
-	if rows := s.rows(); len(rows) != 1 {
-		t.Errorf("%d Runs: a board that stays is not tried twice", len(rows))
-	}
-	s.must(os.Remove(port))
-	checks(BoardAbsent)
-}
-
 func TestReworkGivesTheSameBoardAnotherCertificate(t *testing.T) {
 	s := ready(t, "posix:1")
 	s.starts(1, Start{})
@@ -284,38 +255,6 @@ func TestTheNumbersOfAShiftAreReadFromTheRegistry(t *testing.T) {
 	}
 }
 
-func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
-	s := ready(t, "posix:1")
-	k := &Supervisor{c: s.Controller}
-	now := time.Now()
-	size := func() int64 {
-		k.tick(now)
-		return s.facts().Entries
-	}
-	s.must(s.record.Note("test.entry", audit.Success, nil))
-	if before := size(); size() != before {
-		t.Error("a checkpoint was signed before its time")
-	}
-	for _, again := range []string{"once", "twice"} { // a batch can reach the number of Runs twice within checkpointPause
-		before := size()
-		s.must(s.record.Note("test.entry", audit.Success, nil))
-		s.uncovered = checkpointEvery
-		if after := size(); after != before+3 || s.uncovered != 0 {
-			t.Errorf("%s: %d entries after %d Runs, want three more than %d", again, after, checkpointEvery, before)
-		}
-	}
-	before := size()
-	s.must(s.record.Note("test.entry", audit.Success, nil))
-	now = now.Add(checkpointInterval + time.Minute)
-	if after := size(); after != before+3 {
-		t.Errorf("%d entries after %v, want three more than %d", after, checkpointInterval, before)
-	}
-	now = now.Add(checkpointPause)
-	if before := size(); size() != before {
-		t.Error("a checkpoint over nothing new")
-	}
-}
-
 func TestARunThatCouldNotBeRecordedIsInTheHeaderUntilOneCan(t *testing.T) {
 	s := ready(t, "posix:1")
 	full := &station.Run{Ending: station.Fault, Reason: "registry", Err: fmt.Errorf("closing the Run's record: %w", registry.ErrNotDurable)}
@@ -330,6 +269,33 @@ func TestARunThatCouldNotBeRecordedIsInTheHeaderUntilOneCan(t *testing.T) {
 	s.waits()
 	if facts = s.facts(); facts.AuditBad != "" {
 		t.Errorf("after a Pass the header says %q", facts.AuditBad)
+	}
+}
+
+// copyHUK makes the first board of the second bay with the HUK of the first board of the first bay.
+func (l *environment) copyHUK() {
+	l.t.Helper()
+	fuses := func(bay int) string { return l.record.Dir.In("bays", l.bays[bay-1].spec.Name, "1", "fuses.bin") }
+	both := fixtures.Must(os.ReadFile(fuses(1)))(l.t)
+	copy(both[32:], "another hardware")
+	l.must(os.MkdirAll(filepath.Dir(fuses(2)), 0o700))
+	l.must(os.WriteFile(fuses(2), both, 0o600))
+}
+
+func TestACloneStopsItsBayAndIsNoFailureOfTheRegistry(t *testing.T) {
+	s := ready(t, "posix:2")
+	s.starts(1, Start{})
+	s.waits()
+	s.copyHUK()
+	s.starts(2, Start{})
+	s.waits()
+	s.last(2, station.Reject)
+	facts := s.facts()
+	if facts.AuditBad != "" {
+		t.Errorf("the registry refused a clone, and the header says %q", facts.AuditBad)
+	}
+	if facts.Bays[1].Stopped != "clone" {
+		t.Errorf("the tile says %q", facts.Bays[1].Stopped)
 	}
 }
 

@@ -26,14 +26,10 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		facts.ClockBad = reason.OneLine(clock)
 	}
 	if c.away != nil {
-		facts.Paused = "HSM: " + reason.OneLine(c.away)
+		facts.Paused = "HSM: " + reason.Sentence(c.away)
 	}
 	for _, b := range c.bays {
-		bay := BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now}
-		if stopped := b.place.Stopped(); stopped != nil {
-			bay.Stopped = reason.OneLine(stopped)
-		}
-		facts.Bays = append(facts.Bays, bay)
+		facts.Bays = append(facts.Bays, BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()})
 	}
 	return facts, nil
 }
@@ -53,16 +49,19 @@ func (c *Controller) hsm() HSM {
 	state := HSM{State: HSMReady, Detail: info.Label + " " + info.Serial}
 	switch {
 	case c.away != nil:
-		state = HSM{State: HSMAway, Detail: reason.OneLine(c.away)}
+		state = HSM{State: HSMAway, Detail: reason.Sentence(c.away)}
 	case info.Software:
 		state.State = HSMSoftware
 	}
 	return state
 }
 
-// Refresh reads the facts that Runs change from the registry: the count of the work order and
-// the newest checkpoint.
+// Refresh reads the facts of a screen that was just opened from the registry: the stopped bays,
+// the count of the work order and the newest checkpoint.
 func (c *Controller) Refresh(ctx context.Context) {
+	if err := c.restoreStops(ctx); err != nil { // Ready tries again, and refuses to begin
+		c.record.Log.Error("reading the facts of the screen", "error", err)
+	}
 	c.mu.Lock()
 	c.watched = true
 	c.mu.Unlock()
@@ -85,6 +84,7 @@ func (c *Controller) refresh(ctx context.Context) {
 	defer c.mu.Unlock()
 	if c.auditBad = ""; errors.Join(err, more) != nil {
 		c.auditBad = reason.OneLine(errors.Join(err, more))
+		c.record.Log.Error("reading the facts of the screen", "error", c.auditBad)
 		return
 	}
 	if c.checkpointed = checkpointed; c.order.ID == id && id != "" {
@@ -116,6 +116,9 @@ func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 // station.ErrUnknownOrder, a complete order with station.ErrQuota, and an order for another
 // profile with ErrOtherProduct.
 func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, error) {
+	if err := reason.CheckText(id); err != nil {
+		return Order{}, fmt.Errorf("work order %w", err)
+	}
 	order, err := c.openOrder(ctx, id)
 	if err != nil {
 		return Order{}, errors.Join(err, c.record.NoteBy(ctx, "line.order", audit.Denied, operator, map[string]string{"order": id, "why": err.Error()}))

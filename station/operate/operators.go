@@ -7,6 +7,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // Operators signs operators in and out, and puts both on record.
@@ -24,8 +25,8 @@ func (o Operators) SignIn(ctx context.Context, code string) (Operator, error) {
 	}
 	record := o.Controller.record
 	if !known {
-		denied := record.NoteBy(ctx, "operator.login.fail", audit.Denied, "", map[string]string{"badge": code})
-		return Operator{}, errors.Join(fmt.Errorf("%w: %q", ErrUnknownBadge, code), denied)
+		denied := record.NoteBy(ctx, "operator.login.fail", audit.Denied, "", map[string]string{"badge": reason.Printable(code)})
+		return Operator{}, errors.Join(fmt.Errorf("%w: %+q", ErrUnknownBadge, code), denied)
 	}
 	return Operator{ID: who.ID, Name: who.Name}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, map[string]string{"by": by})
 }

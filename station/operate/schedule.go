@@ -47,7 +47,8 @@ func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 	if s.begun == s.count {
 		return nil
 	}
-	short := []error{fmt.Errorf("%d of %d boards were not begun", s.count-s.begun, s.count), context.Cause(ctx)}
+	s.note(false, context.Cause(ctx))
+	short := []error{fmt.Errorf("%d of %d boards were not begun", s.count-s.begun, s.count)}
 	return errors.Join(append(short, s.why...)...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hallmark/hsm"
@@ -34,13 +35,14 @@ type Supervisor struct {
 	c          *Controller
 	stop       context.CancelFunc
 	done       chan struct{}
-	probed     time.Time // time of the last probe of the HSM
-	retryAfter time.Time // no checkpoint before this time, because the last one failed
-	idleUntil  time.Time // no checkpoint for the age of the last checkpoint before this time
+	probed     time.Time  // time of the last probe of the HSM
+	signing    chan error // gets the result of the checkpoint under way; nil while none is
+	retryAfter time.Time  // no checkpoint before this time, because the last one failed
+	idleUntil  time.Time  // no checkpoint for the age of the last checkpoint before this time
 }
 
 // Supervise starts a Supervisor, which works until ctx ends or End is called. The Supervisor
-// waits only for HSM and registry, whose calls have time-outs.
+// waits only for HSM, registry and disk, whose calls have time-outs.
 func (c *Controller) Supervise(ctx context.Context) *Supervisor {
 	ctx, stop := context.WithCancel(ctx)
 	s := &Supervisor{c: c, stop: stop, done: make(chan struct{})}
@@ -56,6 +58,7 @@ func (s *Supervisor) End() {
 
 func (s *Supervisor) work(ctx context.Context) {
 	defer close(s.done)
+	defer s.waitForCheckpoint()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -135,22 +138,36 @@ func (c *Controller) probe(open opened) {
 // resume starts the lost Runs again, each with the same board. The Supervisor probes the HSM
 // before.
 func (c *Controller) resume() {
+	if !c.anyBay((*Controller).isLost) {
+		return
+	}
+	unfit := c.unfit()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if b.lost != nil && c.away == nil && !b.running {
-			c.resumeBay(b)
+		if c.isLost(b) {
+			c.resumeBay(b, unfit)
 		}
 	}
 }
 
+// isLost reports whether the Run of a bay can be started again. The caller holds mu.
+func (c *Controller) isLost(b *bayState) bool { return b.lost != nil && c.away == nil && !b.running }
+
+// anyBay reports whether a condition holds for a bay.
+func (c *Controller) anyBay(so func(*Controller, *bayState) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.bays, func(b *bayState) bool { return so(c, b) })
+}
+
 // resumeBay starts the lost Run of a bay again, or keeps the Run while the clock is wrong. The
 // caller holds mu.
-func (c *Controller) resumeBay(b *bayState) {
+func (c *Controller) resumeBay(b *bayState, unfit error) {
 	const what = "starting again after the HSM was lost"
 	lost, err := b.lost, errTriedOften
 	if b.resumed < maxResumed {
-		err = c.begin(b, lost.ask)
+		err = c.begin(b, lost.ask, unfit)
 	}
 	switch {
 	case err == nil:
@@ -175,19 +192,26 @@ func pauses(err error) bool { return errors.Is(err, ErrHSMAway) || errors.Is(err
 
 // startAutomatic starts a Run in each bay that has a new board, if automatic start is on.
 func (c *Controller) startAutomatic(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.automatic || c.order.Quota > 0 && c.order.Count >= c.order.Quota {
+	waits := func(c *Controller, b *bayState) bool { return c.startsBoards() && b.hasNewBoard(now) }
+	if !c.anyBay(waits) {
 		return
 	}
+	unfit := c.unfit()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if !b.hasNewBoard(now) {
-			continue
-		}
-		if c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}) == nil {
+		if waits(c, b) && b.presence.doubtful {
+			c.askBoard(b)
+		} else if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, unfit) == nil {
 			c.record.Log.Info("automatic start", "bay", b.spec.Name)
 		}
 	}
+}
+
+// startsBoards reports whether automatic start is on and the work order is not complete. The
+// caller holds mu.
+func (c *Controller) startsBoards() bool {
+	return c.automatic && (c.order.Quota == 0 || c.order.Count < c.order.Quota)
 }
 
 // hasNewBoard reports whether the bay holds a board without a Run. A serial port has a new
@@ -200,17 +224,51 @@ func (b *bayState) hasNewBoard(now time.Time) bool {
 	return b.last == "" || b.last == station.Pass && now.Sub(b.passed) >= reloading
 }
 
-// checkpoint signs a checkpoint if a checkpoint is due.
+// checkpoint begins to sign a checkpoint if a checkpoint is due. A signature can take as long
+// as the time-out of the HSM, so a goroutine signs beside the other work of the Supervisor.
 func (s *Supervisor) checkpoint(now time.Time) {
-	c := s.c
-	runs, age := c.checkpointDue(now)
+	if s.signs(now) {
+		return
+	}
+	runs, age := s.c.checkpointDue(now)
 	if now.Before(s.retryAfter) || !runs && (!age || now.Before(s.idleUntil)) {
 		return
 	}
 	s.idleUntil = now.Add(checkpointPause)
-	if err := c.cover(); err != nil {
+	signed := make(chan error, 1)
+	s.signing = signed
+	go func() {
+		signed <- s.c.cover()
+		s.c.wakeUp() // a batch can reach the number of Runs again meanwhile
+	}()
+}
+
+// signs reports whether a checkpoint is under way. It takes the result of a checkpoint that is ready.
+func (s *Supervisor) signs(now time.Time) bool {
+	if s.signing == nil {
+		return false
+	}
+	select {
+	case err := <-s.signing:
+		s.signed(err, now)
+		return false
+	default:
+		return true
+	}
+}
+
+func (s *Supervisor) signed(err error, now time.Time) {
+	s.signing = nil
+	if err != nil {
 		s.retryAfter = now.Add(checkpointPause)
-		c.record.Log.Error("checkpoint during the shift", "error", err)
+		s.c.record.Log.Error("checkpoint during the shift", "error", err)
+	}
+}
+
+// waitForCheckpoint waits for the checkpoint under way, which has a time-out.
+func (s *Supervisor) waitForCheckpoint() {
+	if s.signing != nil {
+		s.signed(<-s.signing, s.c.record.Now())
 	}
 }
 

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"time"
 
 	"hallmark/devices"
@@ -30,6 +31,11 @@ type Start struct {
 	ended    func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
 }
 
+// checkTexts refuses a text that a person typed and nobody could read where it is shown.
+func (s Start) checkTexts() error {
+	return errors.Join(reason.CheckOptional("operator", s.Operator), reason.CheckOptional("work order", s.Order), reason.CheckOptional("reason of the rework", s.Rework))
+}
+
 // Facts is the state that a screen shows beside the events of the engine.
 type Facts struct {
 	Order        Order // the open work order; the zero Order when there is none
@@ -49,7 +55,7 @@ type BayFacts struct {
 	Name    string
 	Present Presence
 	Skipped string // the reason, empty when the bay takes part
-	Stopped string // why the bay is stopped until an operator acknowledges (I4), otherwise empty
+	Stopped string // reason word of the Run that stopped the bay until an operator acknowledges (I4), otherwise empty
 }
 
 // Presence says whether a board sits in a bay.

@@ -31,14 +31,18 @@ func Find(err error) (Row, bool) {
 
 // All returns the rows of all sentinels in the tree of err, in the order of precedence.
 func All(err error) []Row {
-	var found []*Sentinel
-	each(err, func(s *Sentinel) { found = append(found, s) })
-	slices.SortStableFunc(found, func(a, b *Sentinel) int { return a.rank - b.rank })
 	var rows []Row
-	for _, s := range found {
+	for _, s := range sentinels(err) {
 		rows = append(rows, s.row)
 	}
 	return rows
+}
+
+// sentinels returns all sentinels in the tree of err, in the order of precedence.
+func sentinels(err error) (found []*Sentinel) {
+	each(err, func(s *Sentinel) { found = append(found, s) })
+	slices.SortStableFunc(found, func(a, b *Sentinel) int { return a.rank - b.rank })
+	return found
 }
 
 // each calls visit for each sentinel in the tree of err.

@@ -23,6 +23,7 @@ var ofParts = []Row{
 	faults("registry-reopened", noTile, "stop the line, keep a copy of the directory, and restore registry.db from the newest backup"),
 	faults("not-read-back", noTile, ""),
 	faults("not-presented", noTile, ""),
+	misuses("no-operator", "name the person who has seen the board, with --operator"),
 	faults("bay-free", noTile, "list the stopped bays with `station bays`"),
 	faults("registry-closed", noTile, "start the station again"),
 	faults("no-genesis", noTile, "run the ceremony (`station init`) first"),
@@ -50,9 +51,11 @@ var ofParts = []Row{
 	faults("not-open", noTile, "correct what the health check found, then check again"),
 	faults("other-product", noTile, "scan a work order for this station's profile"),
 	faults("disk-full", noTile, "free some space, or lower minimum_free_mib in station.yaml"),
+	faults("disk-hangs", noTile, "look at the disk of the station directory: it does not answer"),
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
 
-	// The command line.
+	// The command line, and texts that a person typed.
 	faults("output-not-read", noTile, "let the reader of the output run, or write to a file; every Run is in the registry, see `station boards`"),
+	misuses("bad-text", "type or scan the text again"),
 	misuses("usage", "correct the command or the configuration, and start again"),
 }

@@ -76,7 +76,7 @@ func pins(word, next string) Row {
 // ofRuns are the refusals that a Run can end with.
 var ofRuns = []Row{
 	// A stopped bay gives the reason of its last board, which is not this Run's board.
-	aborts("bay-stopped", engineering, "start again when somebody has looked at the board that stopped the bay"),
+	aborts("bay-stopped", engineering, "look at the board that stopped the bay, then release the bay on the screen or with `station bays acknowledge BAY --operator NAME`"),
 
 	// Mixed-up boards. These rows come early, because the rows below could then be about another board.
 	faults("swapped", swapped, "leave a board in its bay until its Run has ended, and try both boards again"),

@@ -65,6 +65,9 @@ func New(path string) (Dir, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the working directory: %w", err)
 	}
+	if err := reason.CheckPath(absolute); err != nil {
+		return "", fmt.Errorf("--dir: %w", err)
+	}
 	return Dir(absolute), nil
 }
 

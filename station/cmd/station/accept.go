@@ -31,6 +31,9 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 			if operator == "" {
 				return reason.Usage(errors.New("--operator is missing: want the name of the person who accepts the registry"))
 			}
+			if err := reason.CheckOptional("--operator", operator); err != nil {
+				return reason.Usage(err)
+			}
 			opened, err := instance.Open(cmd.Context(), dir, instance.Options{AcceptRegistry: operator})
 			if err == nil {
 				err = opened.Close()

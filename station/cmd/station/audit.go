@@ -12,6 +12,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -55,21 +56,14 @@ the key ceremony made, with the attributes that the HSM reported for each key.`,
 	return group
 }
 
-func (c *command) auditCheckpoint(ctx context.Context) (err error) {
-	dir, err := workdir.Existing(c.dir)
-	if err != nil {
-		return err
-	}
-	reader, err := instance.OpenReader(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	note, err := reader.LastCheckpoint(ctx)
-	if err == nil {
-		_, err = c.stdout.Write(note)
-	}
-	return errors.Join(err, workdir.SyncOutput(c.stdout))
+func (c *command) auditCheckpoint(ctx context.Context) error {
+	return c.withReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		note, err := reader.LastCheckpoint(ctx)
+		if err == nil {
+			_, err = c.stdout.Write(note)
+		}
+		return errors.Join(err, workdir.SyncOutput(c.stdout))
+	})
 }
 
 func (c *command) printEntry(e audit.Entry) error {

@@ -182,6 +182,9 @@ func (a *batch) read(stderr io.Writer) (bays []instance.BaySpec, mode string, er
 	if a.total, err = operate.Total(bays, a.count); err != nil {
 		return nil, "", err
 	}
+	if err := errors.Join(reason.CheckOptional("--order", a.order), reason.CheckOptional("--rework", a.rework)); err != nil {
+		return nil, "", err
+	}
 	mode, err = report.ParseMode(a.progress, stderr)
 	return bays, mode, err
 }

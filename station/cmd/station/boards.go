@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,20 +62,13 @@ func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (e
 }
 
 // boards opens the registry for reading, and calls print.
-func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) (err error) {
-	dir, err := workdir.Existing(c.dir)
-	if err != nil {
-		return err
-	}
-	if _, _, err := instance.ReadSettings(dir); err != nil {
-		return reason.Usage(err)
-	}
-	reader, err := instance.OpenReader(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	return print(ctx, reader, filter)
+func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) error {
+	return c.withReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
+		if _, _, err := instance.ReadSettings(dir); err != nil {
+			return reason.Usage(err)
+		}
+		return print(ctx, reader, filter)
+	})
 }
 
 // known prints the certificates for a verifier on another host.

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/signal"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hallmark/station/audit"
 	"hallmark/station/health"
+	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
 
@@ -42,6 +41,9 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	if err != nil {
 		return err
 	}
+	observers := report.NewObservers(c.stdout, c.stderr, false)
+	c.stdout, c.stderr = observers.View, observers.Stderr
+	defer func() { err = errors.Join(err, observers.Show(nil)) }()
 	checker := health.New(dir, ports)
 	defer func() { err = errors.Join(err, checker.Close()) }()
 	var failed []string
@@ -49,7 +51,7 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		if ctx.Err() != nil {
 			return &exitError{exitAborted, fmt.Errorf("examining %s: %w", check.Name, errInterrupted)}
 		}
-		if writeCheck(c.stdout, check); check.State == health.Fail || check.State == health.None {
+		if fmt.Fprint(c.stdout, check.Text()); check.State == health.Fail || check.State == health.None {
 			failed = append(failed, check.Name)
 		}
 	}
@@ -57,30 +59,9 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		return &exitError{exitAborted, fmt.Errorf("examining the bench: %w", errInterrupted)}
 	}
 	if len(failed) > 0 {
-		return errors.Join(fmt.Errorf("%d parts of the bench failed or were not examined", len(failed)), recordFailed(checker, failed))
+		return errors.Join(fmt.Errorf("%d parts of the bench failed or were not examined", len(failed)), checker.RecordFailed(failed))
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")
 	record, _ := checker.Record() // the registry is open, because no check failed
 	return record.Note("doctor.done", audit.Success, nil)
-}
-
-// writeCheck writes one line of the table, and the rows of the check below.
-func writeCheck(w io.Writer, check health.Check) {
-	word := map[health.State]string{health.OK: "ok", health.Warn: "warn", health.Fail: "FAIL", health.None: "?"}[check.State]
-	fmt.Fprintf(w, "%-5s %-14s %s\n", word, check.Name, check.Finding)
-	for _, row := range check.Rows {
-		fmt.Fprintf(w, "      %-14s %s\n", "", row)
-	}
-	if check.State == health.Fail {
-		fmt.Fprintf(w, "      %-14s next: %s\n", "", check.Next)
-	}
-}
-
-// recordFailed records the names of the failed checks in the audit log, if the registry is open.
-func recordFailed(checker *health.Checker, names []string) error {
-	record, open := checker.Record()
-	if !open {
-		return nil
-	}
-	return record.Note("doctor.done", audit.Failure, map[string]string{"failed": strings.Join(names, ", ")})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,8 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/report"
+	"hallmark/station/workdir"
 )
 
 // A command holds the values that all subcommands share: input, output, and the station
@@ -29,7 +33,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintf(c.stderr, "station: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstation: "))
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(c.stderr, "station: %s\n", reason.Printable(line)) // the error may quote a path or a board
+		}
 	}
 	if behind, ok := c.stderr.(*report.Queue); ok {
 		_ = behind.Flush() // there is no other place for its error
@@ -63,9 +69,23 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	shown.flags(root)
 	c.versionFlag(root)
-	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(),
+	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(), c.baysCommand(),
 		c.certificatesCommand(), c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
 	return root
+}
+
+// withReader opens the registry for reading, and calls do.
+func (c *command) withReader(ctx context.Context, do func(workdir.Dir, *registry.Reader) error) (err error) {
+	dir, err := workdir.Existing(c.dir)
+	if err != nil {
+		return err
+	}
+	reader, err := instance.OpenReader(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	return do(dir, reader)
 }
 
 // group returns a command that only has subcommands.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type sessionPlan struct {
 	texts  *catalogue.Catalogue
 	badges map[string]configs.Operator
 	feed   *ui.Feed
-	lines  *ui.Plain // nil: a screen
+	lines  *ui.Plain     // nil: a screen
+	view   *report.Queue // the reader of the lines
 }
 
 // A session is the operator's interface while files and registry are open. On a screen, the
@@ -81,10 +83,11 @@ func (s *session) end(supervisor *operate.Supervisor) error {
 	s.controller.WaitForRuns()
 	supervisor.End()
 	stopped := s.record.Note("station.stop", audit.Success, nil)
+	err := errors.Join(s.reports.Close(), stopped, s.controller.End())
 	if s.lines != nil {
-		stopped = errors.Join(s.lines.Err(), stopped)
+		err = errors.Join(cmp.Or(s.lines.Err(), s.view.Flush()), err)
 	}
-	return errors.Join(s.reports.Close(), stopped, s.controller.End())
+	return err
 }
 
 func (c *command) plan(ask *screen) (*sessionPlan, error) {
@@ -99,8 +102,9 @@ func (c *command) plan(ask *screen) (*sessionPlan, error) {
 	if p.badges, err = configs.LoadOperators(dir.Badges()); err != nil {
 		return nil, reason.Usage(err)
 	}
-	if ask.plain {
-		p.lines = ui.NewPlain(c.stdout, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
+	observers := report.NewObservers(c.stdout, c.stderr, false) // a reader that stops, or XOFF, stops no Run and no signal
+	if c.stderr, p.view = observers.Stderr, observers.View; ask.plain {
+		p.lines = ui.NewPlain(p.view, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
 	}
 	return p, nil
 }
@@ -150,7 +154,7 @@ func (s *session) paused(why error) {
 	switch {
 	case s.lines == nil:
 	case why != nil:
-		_ = s.lines.Say("HSM is away: " + reason.OneLine(why)) // end gives the error
+		_ = s.lines.Say("HSM is away: " + reason.Sentence(why)) // end gives the error
 	default:
 		_ = s.lines.Say("HSM is back")
 	}
@@ -194,6 +198,11 @@ func (s *session) show(drain context.Context) error {
 		if err := s.controller.Ready(opened); err != nil {
 			return err
 		}
+		facts, err := s.controller.Facts(drain)
+		if err != nil {
+			return err
+		}
+		s.lines.Stopped(facts.Bays)
 		return s.runPlain(drain)
 	}
 	defer s.checker.Leave() // the checks must end before the parts that they use are closed

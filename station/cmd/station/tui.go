@@ -39,8 +39,8 @@ Where pin_source is "prompt" the screen asks for the PIN. If the HSM is lost the
 it is back, the Runs that it cost are started again.
 
 With --plain, TERM=dumb, or without a terminal it writes lines and reads commands:
-a bay's number starts it, "stop NUMBER" stops it, a scanned badge (OP-...) or work order (WO-...)
-does what it does on the screen, "quit" ends. NO_COLOR takes the colours away.
+a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone
+stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "quit" ends. NO_COLOR takes the colours away.
 
 A closed terminal and SIGTERM are an orderly end: no Run is cut between signing and recording.
 
@@ -84,6 +84,9 @@ func (s *screen) read(c *command) ([]instance.BaySpec, *catalogue.Catalogue, err
 	}
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
+	}
+	if err := reason.CheckOptional("--order", s.order); err != nil {
+		return nil, nil, err
 	}
 	s.plain = s.plain || os.Getenv("TERM") == "dumb" || !terminal(c.stdin) || !terminal(c.stdout)
 	if s.lang == "" {

@@ -1,0 +1,49 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// askBound is how long the station waits for the answer of a board that may be the board of the last Run.
+const askBound = 5 * time.Second
+
+// askBoard asks the board in a bay who it is, beside the Runs, because the port did not show whether
+// the board of the last Run was taken out. Automatic start goes on when another board answers.
+// Otherwise it goes on when the port has shown the removal. The caller holds mu.
+func (c *Controller) askBoard(b *bayState) {
+	if c.whyNot(b) != nil {
+		return
+	}
+	b.asking = true
+	c.runs.Go(func() {
+		id, err := c.whoAnswers(b)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		b.asking = false
+		switch {
+		case err != nil: // the next tick asks again
+			c.record.Log.Info("automatic start: the board does not answer", "bay", b.spec.Name, "error", err)
+		case id == b.lastBoard:
+			b.presence.appeared = false
+			c.record.Log.Info("automatic start: the board of the last Run was not taken out", "bay", b.spec.Name, "board", id)
+		default:
+			b.presence.doubtful = false
+			c.wakeUp()
+		}
+	})
+}
+
+// whoAnswers returns the BoardID of the board in a bay.
+func (c *Controller) whoAnswers(b *bayState) (id string, err error) {
+	ctx, cancel := context.WithTimeout(c.life, askBound)
+	defer cancel()
+	board, closer, err := c.options.Boards.Open(ctx, b.spec, b.board)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, closer.Close()) }()
+	identity, err := board.Identify(ctx)
+	return identity.ID.String(), err
+}

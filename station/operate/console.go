@@ -1,0 +1,82 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Console does the commands of an operator who types lines instead of using a screen. Each
+// line is a command or a scan. One goroutine uses a Console.
+type Console struct {
+	Controller *Controller
+	Operators  Operators
+	Who        Operator // the operator who is signed in, may be zero
+}
+
+var (
+	errCommand  = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...) or \"quit\"")
+	errSignedIn = errors.New("sign in first: scan a badge")
+)
+
+// Do does the command of one line.
+func (c *Console) Do(ctx context.Context, text string) (err error) {
+	upper := strings.ToUpper(text)
+	switch {
+	case text == "":
+		return nil
+	case strings.HasPrefix(upper, "OP-"):
+		return c.signIn(ctx, text)
+	case c.Who.ID == "":
+		return errSignedIn
+	case strings.HasPrefix(upper, "WO-"):
+		_, err = c.Controller.Switch(ctx, text, c.Who.ID)
+		return err
+	}
+	return c.withBay(ctx, text)
+}
+
+// withBay does a command that names a bay by its number.
+func (c *Console) withBay(ctx context.Context, text string) error {
+	do := func(ctx context.Context, bay, operator string) error {
+		return c.Controller.Start(ctx, Start{Bay: bay, Operator: operator, Order: c.Controller.OrderID()})
+	}
+	number := text
+	for word, other := range map[string]func(ctx context.Context, bay, operator string) error{
+		"stop ": c.Controller.Stop, "acknowledge ": c.Controller.Acknowledge,
+	} {
+		if after, found := strings.CutPrefix(text, word); found {
+			number, do = after, other
+		}
+	}
+	bay, err := c.numbered(number)
+	if err != nil {
+		return err
+	}
+	return do(ctx, bay, c.Who.ID)
+}
+
+// signIn signs another operator in. If the badge is refused, the present operator stays signed in.
+func (c *Console) signIn(ctx context.Context, badge string) error {
+	who, err := c.Operators.SignIn(ctx, badge)
+	if err != nil {
+		return err
+	}
+	before := c.Who.ID
+	if c.Who = who; before != "" && before != who.ID {
+		err = c.Operators.SignOut(ctx, before, "another operator signed in")
+	}
+	return err
+}
+
+// numbered returns the name of a bay by its number. Bays count from 1.
+func (c *Console) numbered(text string) (string, error) {
+	bays := c.Controller.bayNames()
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < 1 || n > len(bays) {
+		return "", fmt.Errorf("%+q: %w", text, errCommand)
+	}
+	return bays[n-1], nil
+}
