@@ -52,7 +52,7 @@ the key ceremony made, with the attributes that the HSM reported for each key.`,
 		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
 	}
-	group.AddCommand(verify, show, checkpoint)
+	group.AddCommand(verify, show, checkpoint, c.auditExportCommand())
 	return group
 }
 
