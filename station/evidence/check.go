@@ -126,13 +126,36 @@ func (c *checker) read(name string) (content []byte, err error) {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.checkSums, c.checkCheckpoint, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames} {
+	for _, step := range []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames} {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
 		if err := step(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkArchive compares a tar file with the tar file that its files make. So also octets between
+// the files are checked.
+func (c *checker) checkArchive() error {
+	if c.files.archive == nil {
+		return nil
+	}
+	want := sha256.New()
+	if err := c.files.packTo(want); err != nil {
+		return err
+	}
+	got := sha256.New()
+	if _, err := c.files.archive.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := io.Copy(got, c.files.archive); err != nil {
+		return err
+	}
+	if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+		return c.find(-1, "", "the tar file is not the one that its files make: its headers or the space between the files was changed")
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,31 +58,31 @@ func pack(dir string) (path string, err error) {
 			err = errors.Join(err, os.Remove(file.Name()))
 		}
 	}()
-	out := tar.NewWriter(file)
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		return packFile(out, dir, path)
-	})
-	return file.Name(), errors.Join(err, out.Close())
+	files := &Files{root: dir, parts: map[string]part{}}
+	if err := files.readDirectory(); err != nil {
+		return "", err
+	}
+	return file.Name(), files.packTo(file)
 }
 
-func packFile(out *tar.Writer, dir, path string) error {
-	name, err := filepath.Rel(dir, path)
-	if err != nil {
-		return err
+// packTo writes the only tar file that a bundle with these files has.
+func (f *Files) packTo(w io.Writer) error {
+	out := tar.NewWriter(w)
+	for _, name := range f.Names() {
+		if err := f.packFile(out, name); err != nil {
+			return err
+		}
 	}
-	in, err := os.Open(path)
+	return out.Close()
+}
+
+func (f *Files) packFile(out *tar.Writer, name string) error {
+	in, err := f.Open(name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Size: info.Size(), Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: f.Size(name), Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
 	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
