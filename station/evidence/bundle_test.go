@@ -334,7 +334,7 @@ func TestAnAnchorFileFromAMailIsRead(t *testing.T) {
 	newest := m.notes[len(m.notes)-1]
 	both := append(append([]byte("\xef\xbb\xbf"), older...), append([]byte("\n"), bytes.TrimSpace(newest)...)...)
 	both = bytes.ReplaceAll(both, []byte("\n"), []byte("\r\n"))
-	anchors, err := ParseAnchors(both)
+	anchors, err := audit.ParseAnchors(both)
 	if err != nil || len(anchors) != 2 {
 		t.Fatalf("got %d anchors, %v", len(anchors), err)
 	}
@@ -342,7 +342,7 @@ func TestAnAnchorFileFromAMailIsRead(t *testing.T) {
 		t.Errorf("got %+v", v)
 	}
 	for _, text := range []string{"", "text", "text\n\n", "text\n\n\u2014 who", "\x00"} {
-		if _, err := ParseAnchors([]byte(text)); err == nil {
+		if _, err := audit.ParseAnchors([]byte(text)); err == nil {
 			t.Errorf("%q is taken for a checkpoint", text)
 		}
 	}

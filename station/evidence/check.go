@@ -259,7 +259,7 @@ func (c *checker) checkStoredCheckpoints() error {
 	if err != nil || text == nil {
 		return err
 	}
-	for n, note := range splitNotes(text) {
+	for n, note := range audit.SplitNotes(text) {
 		h, err := audit.OpenCheckpoint(note, c.key)
 		if err == nil && h.Size > c.head.Size {
 			err = fmt.Errorf("it is over %d entries, the bundle has %d", h.Size, c.head.Size)
@@ -273,26 +273,6 @@ func (c *checker) checkStoredCheckpoints() error {
 		c.expectHead(h, fmt.Sprintf("checkpoint %d of %s", n+1, CheckpointsFile))
 	}
 	return nil
-}
-
-// splitNotes splits signed notes that stand one after the other with an empty line between.
-func splitNotes(text []byte) (notes [][]byte) {
-	var note []byte
-	signed := false
-	for line := range bytes.Lines(text) {
-		if signed && !bytes.HasPrefix(line, []byte("\u2014 ")) {
-			notes, note, signed = append(notes, note), nil, false
-			if len(bytes.TrimSpace(line)) == 0 {
-				continue
-			}
-		}
-		note = append(note, line...)
-		signed = signed || bytes.HasPrefix(line, []byte("\u2014 "))
-	}
-	if len(note) > 0 {
-		notes = append(notes, note)
-	}
-	return notes
 }
 
 // checkAnchors opens the checkpoints from elsewhere.

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,31 +16,11 @@ import (
 	"hallmark/station/audit"
 )
 
-// Errors of anchors and policies.
+// Errors of policies.
 var (
-	ErrAnchor = errors.New("not a checkpoint: want signed notes, such as `station audit checkpoint` prints")
 	ErrPolicy = errors.New("not a tlog-policy")
 	ErrQuorum = errors.New("the witnesses that cosigned the checkpoint do not make the quorum of the policy")
 )
-
-// ParseAnchors splits a file with one or more checkpoints. The file may have a byte order mark,
-// lines that end with CR LF, and no end of the last line, as files have that came by mail.
-func ParseAnchors(text []byte) ([][]byte, error) {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	text = append(bytes.TrimSpace(text), '\n')
-	notes := splitNotes(text)
-	for _, one := range notes {
-		var unverified *note.UnverifiedNoteError
-		if _, err := note.Open(one, note.VerifierList()); !errors.As(err, &unverified) {
-			return nil, ErrAnchor
-		}
-	}
-	if len(notes) == 0 {
-		return nil, ErrAnchor
-	}
-	return notes, nil
-}
 
 // A Policy says which log and which witnesses must have signed a checkpoint (C2SP tlog-policy).
 type Policy struct {

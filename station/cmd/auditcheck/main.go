@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"hallmark/station/audit"
 	"hallmark/station/evidence"
 	"hallmark/station/reason"
 )
@@ -103,16 +104,8 @@ func parse(args []string) (a arguments, err error) {
 		}
 		a.options.Key = strings.TrimSpace(string(text))
 	}
-	for _, path := range anchors {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return a, fmt.Errorf("reading an anchor: %w", err)
-		}
-		notes, err := evidence.ParseAnchors(text)
-		if err != nil {
-			return a, fmt.Errorf("--anchor %s: %w", path, err)
-		}
-		a.options.Anchors = append(a.options.Anchors, notes...)
+	if a.options.Anchors, err = audit.ReadAnchors(anchors); err != nil {
+		return a, err
 	}
 	if policy == "" {
 		return a, nil
