@@ -66,4 +66,3 @@ func SplitNotes(text []byte) (notes [][]byte) {
 	}
 	return notes
 }
-

@@ -134,6 +134,34 @@ func (m *memory) EachBody(_ context.Context, size int64, each func(int64, []byte
 	return nil
 }
 
+func (m *memory) Hashes(context.Context) tlog.HashReader {
+	var hashes []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) (some []tlog.Hash, err error) {
+		for _, i := range indexes {
+			some = append(some, hashes[i])
+		}
+		return some, nil
+	})
+	for seq, body := range m.bodies {
+		stored, err := tlog.StoredHashes(int64(seq), body, reader)
+		m.must(err)
+		hashes = append(hashes, stored...)
+	}
+	return reader
+}
+
+// EachSelected selects the entries of the board with number 3.
+func (m *memory) EachSelected(_ context.Context, size int64, each func(int64, []byte) error) error {
+	for seq, body := range m.bodies[:size] {
+		if bytes.Contains(body, []byte(`"00000003-0000`)) {
+			if err := each(int64(seq), body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (m *memory) EachCertificate(_ context.Context, each func([]byte) error) error {
 	for _, der := range m.certificates {
 		if err := each(der); err != nil {
