@@ -63,7 +63,7 @@ func (v *Views) Add(e *audit.Entry, body []byte) error {
 		return err
 	}
 	v.boards.add(e)
-	return v.events.Write(safeCells(eventCells(e)))
+	return v.events.Write(SafeCells(eventCells(e)))
 }
 
 // End writes what follows from all entries, and flushes.
@@ -72,7 +72,7 @@ func (v *Views) End() error {
 		return err
 	}
 	for _, row := range v.boards.rows() {
-		if err := v.boardsCSV.Write(safeCells(row.cells())); err != nil {
+		if err := v.boardsCSV.Write(SafeCells(row.cells())); err != nil {
 			return err
 		}
 	}
@@ -110,9 +110,9 @@ func details(d map[string]string) string {
 	return string(text)
 }
 
-// safeCells keeps a spreadsheet from taking a text of a board or a person for a formula.
+// SafeCells keeps a spreadsheet from taking a text of a board or a person for a formula.
 // A cell that begins with one of = + - @, a tab or a line end gets an apostrophe in front.
-func safeCells(cells []string) []string {
+func SafeCells(cells []string) []string {
 	for i, cell := range cells {
 		if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 			cells[i] = "'" + cell
