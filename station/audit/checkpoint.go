@@ -295,3 +295,9 @@ func compare(ctx context.Context, q Querier, h Head, size int64) error {
 	}
 	return nil
 }
+
+// CheckVerifierKey returns ErrVerifierKey if the text is not a verifier key of a log.
+func CheckVerifierKey(text string) error {
+	_, err := parseVerifierKey(text)
+	return err
+}

@@ -89,3 +89,19 @@ func node(ctx context.Context, q Querier, seq int64, level int) (hash tlog.Hash,
 	copy(hash[:], hashes[level*tlog.HashSize:])
 	return hash, nil
 }
+
+// HashReader gives the stored hashes of a log to functions that make proofs.
+func HashReader(ctx context.Context, q Querier) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		hashes := make([]tlog.Hash, 0, len(indexes))
+		for _, index := range indexes {
+			level, n := tlog.SplitStoredHashIndex(index)
+			hash, err := node(ctx, q, (n+1)<<level-1, level)
+			if err != nil {
+				return nil, fmt.Errorf("reading level %d of the tree at hash %d: %w", level, n, err)
+			}
+			hashes = append(hashes, hash)
+		}
+		return hashes, nil
+	})
+}

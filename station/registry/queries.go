@@ -32,6 +32,26 @@ func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 	return o, nil
 }
 
+// OrderReport is one work order with the outcomes of its Runs.
+type OrderReport struct {
+	OrderRow
+	Opened                      string // RFC 3339
+	Issued, Reworked, Confirmed int64  // Runs that passed; the first two count for the order
+}
+
+// Orders lists all work orders in the order in which they were opened.
+func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT o.id, o.product, o.quota, o.counted, o.opened,
+		count(*) FILTER (WHERE r.outcome = 'issued'), count(*) FILTER (WHERE r.outcome = 'reworked'), count(*) FILTER (WHERE r.outcome = 'confirmed')
+		FROM work_orders o LEFT JOIN runs r ON r.work_order = o.id GROUP BY o.id ORDER BY o.opened, o.id`)
+	if err != nil {
+		return nil, fmt.Errorf("listing the work orders: %w", err)
+	}
+	return collect(rows, func(o *OrderReport) []any {
+		return []any{&o.ID, &o.Product, &o.Quota, &o.Counted, &o.Opened, &o.Issued, &o.Reworked, &o.Confirmed}
+	})
+}
+
 // Search selects Runs. A field with its zero value selects all.
 type Search struct {
 	Text   string // part of a BoardID, of a serial number in hex, or of a work order

@@ -5,8 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-sqlite3"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -38,10 +44,18 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if r.db, err = openForReading(path); err != nil {
+	if err := mayRead(path); err != nil {
+		return nil, err
+	}
+	if r.db, err = openForReading(path, nil); err != nil {
 		return nil, err
 	}
 	id, version, err := fileKind(ctx, r.db)
+	if cannotWriteBeside(err) {
+		if err = r.readOnly(path); err == nil {
+			id, version, err = fileKind(ctx, r.db)
+		}
+	}
 	if err == nil {
 		err = readable(id, version)
 	}
@@ -59,8 +73,11 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 	return r, nil
 }
 
-func openForReading(path string) (*sql.DB, error) {
-	dsn, err := source(path, url.Values{"mode": {"ro"}, "_query_only": {"1"}, "_busy_timeout": {"5000"}})
+// openForReading opens a database. more are further parameters of the URI.
+func openForReading(path string, more url.Values) (*sql.DB, error) {
+	query := url.Values{"mode": {"ro"}, "_query_only": {"1"}, "_busy_timeout": {"5000"}}
+	maps.Copy(query, more)
+	dsn, err := source(path, query)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +98,65 @@ func (r *Reader) readCopy(ctx context.Context, registry string, version int64) e
 	r.copied, r.mark = dir, ""
 	err = r.db.Close()
 	if err == nil {
-		r.db, err = openForReading(path)
+		r.db, err = openForReading(path, nil)
 	}
 	return err
+}
+
+// mayRead names what stands in the way: a path that is wrong, or rights that are missing.
+func mayRead(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// cannotWriteBeside reports whether SQLite failed because it could not make the files that it
+// needs beside a database with a write-ahead log (https://sqlite.org/wal.html#read_only_databases).
+func cannotWriteBeside(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCantOpen || e.Code == sqlite3.ErrReadonly)
+}
+
+// readOnly opens a registry on a medium that is read-only. Nobody writes there, so a registry
+// without a write-ahead log does not change. A registry with one is copied, because SQLite
+// needs a place for the index of the log.
+func (r *Reader) readOnly(path string) error {
+	if err := r.db.Close(); err != nil {
+		return err
+	}
+	info, err := os.Stat(path + "-wal")
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
+		r.db, err = openForReading(path, url.Values{"immutable": {"1"}})
+		return err
+	case err != nil:
+		return err
+	}
+	if r.copied, err = os.MkdirTemp("", "registry-"); err != nil {
+		return err
+	}
+	to := filepath.Join(r.copied, "registry.db")
+	if err := errors.Join(copyFile(path, to), copyFile(path+"-wal", to+"-wal")); err != nil {
+		return fmt.Errorf("copying the registry from a medium that is read-only: %w", err)
+	}
+	r.db, err = openForReading(to, nil)
+	return err
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // Close closes the Reader.

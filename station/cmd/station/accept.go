@@ -22,7 +22,7 @@ says who accepted the registry, and how many entries are missing. Boards that we
 missing entries are enrolled again, and their certificates of that time are unknown from now on.
 
 First look for the newest registry.db together with its registry.db-wal, and keep a copy of all.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := workdir.Existing(c.dir)
 			if err != nil {

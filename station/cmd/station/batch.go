@@ -63,7 +63,7 @@ loss ended are done again, and only the new ones count.
 Ctrl-C once: no Run is cut between signing and recording; others end as Aborted. Twice: stop now.
 
 ` + reason.ExitHelp,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.batch(cmd.Context(), &b) },
 	}
 	flags := cmd.Flags()

@@ -19,7 +19,7 @@ func (c *command) baysCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use:   "bays",
 		Short: "Lists the bays that are stopped; works while the station does",
-		Args:  arguments(cobra.NoArgs),
+		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.stoppedBays(cmd.Context()) },
 	}
 	var operator string
@@ -28,7 +28,7 @@ func (c *command) baysCommand() *cobra.Command {
 		Short: "Lets a stopped bay go on, on record",
 		Long: `acknowledge lets a bay start Runs again that stopped because of a clone or a known identity. The
 audit log says who has seen the board. While a station runs, release the bay on its screen.`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.acknowledgeBay(cmd.Context(), args[0], operator)
 		},
@@ -39,7 +39,7 @@ audit log says who has seen the board. While a station runs, release the bay on 
 }
 
 func (c *command) stoppedBays(ctx context.Context) error {
-	return c.withReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+	return c.auditor().WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		stopped, err := reader.StoppedBays(ctx)
 		if err != nil {
 			return err

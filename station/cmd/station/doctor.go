@@ -24,7 +24,7 @@ registry's settings back, verifies the audit log, and has the verifier refuse a 
 wrong-CA, an expired, a revoked and another board's certificate, and accept a good one.
 
 It exits with 1 when anything fails, and says for each failure what to do next.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			defer stop()

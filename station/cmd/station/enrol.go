@@ -21,7 +21,7 @@ qemu-an521 or qemu-zephyr for the first emulated board of that kind.
 With --rework a board that has an active certificate gets a new one, and the old one is superseded.
 
 ` + reason.ExitHelp,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
 				return reason.Usage(errors.New("--rework: want the reason for which an active certificate is replaced"))

@@ -27,7 +27,7 @@ SoftHSM token inside the directory and emulated boards allowed.
 
 It never overwrites. The directory appears under its name only when it is complete; an init that
 was killed leaves a directory .NAME.unfinished-* beside it, which can be removed.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			defer stop()

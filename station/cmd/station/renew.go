@@ -22,7 +22,7 @@ the verifier's endpoint. It is valid for authority.verifier_days of station.yaml
 need nothing new: they trust the root. The audit log says what was made.
 
 It needs the station to itself. Start a verifier that runs alone again afterwards.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			defer stop()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,11 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"hallmark/station/instance"
+	"hallmark/station/auditor"
 	"hallmark/station/reason"
-	"hallmark/station/registry"
 	"hallmark/station/report"
-	"hallmark/station/workdir"
 )
 
 // A command holds the values that all subcommands share: input, output, and the station
@@ -51,7 +48,7 @@ func (c *command) root() *cobra.Command {
 		Long:          "station asks each board for a CSR, has it signed in the HSM, writes the certificate to\nthe board, resets it, and passes it when it did mutual TLS with what it holds.\n\n" + reason.ExitHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          arguments(cobra.NoArgs),
+		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().NFlag() == 0 {
 				return reason.Usage(fmt.Errorf("no subcommand given; see `station --help`"))
@@ -69,38 +66,29 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	shown.flags(root)
 	c.versionFlag(root)
-	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.boardsCommand(), c.baysCommand(),
-		c.certificatesCommand(), c.verifierCommand(), c.auditCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
+	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
+		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
+	root.AddCommand(c.auditor().All()...)
+	markUsage(root)
 	return root
 }
 
-// withReader opens the registry for reading, and calls do.
-func (c *command) withReader(ctx context.Context, do func(workdir.Dir, *registry.Reader) error) (err error) {
-	dir, err := workdir.Existing(c.dir)
-	if err != nil {
-		return err
-	}
-	reader, err := instance.OpenReader(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	return do(dir, reader)
+// auditor has the commands that only read.
+func (c *command) auditor() *auditor.Commands {
+	return &auditor.Commands{Dir: &c.dir, Stdout: c.stdout}
 }
 
-// group returns a command that only has subcommands.
-func group(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: arguments(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
-		return reason.Usage(fmt.Errorf("no subcommand given; see `%s --help`", cmd.CommandPath()))
-	}}
-}
-
-// arguments returns check with its error marked as an error of usage.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
+// markUsage marks the errors about the arguments of a command, and of all its subcommands, as
+// errors of usage.
+func markUsage(cmd *cobra.Command) {
+	check := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			return reason.Usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
 		}
 		return nil
+	}
+	for _, sub := range cmd.Commands() {
+		markUsage(sub)
 	}
 }

@@ -52,7 +52,7 @@ func (c *command) tuiCommand() *cobra.Command {
 		Use:   "tui --boards LIST",
 		Short: "Opens the operator's screen; also without a subcommand",
 		Long:  tuiHelp + reason.ExitHelp,
-		Args:  arguments(cobra.NoArgs),
+		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.tui(cmd.Context(), &s) },
 	}
 	s.flags(cmd)

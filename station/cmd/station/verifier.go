@@ -22,7 +22,7 @@ func (c *command) verifierCommand() *cobra.Command {
 		Long: `verifier accepts boards that present an active certificate of this station, and refuses
 everybody else; the log says whom and why. It asks for no PIN, and runs beside a station that
 works on the same directory.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			defer stop()

@@ -1,4 +1,4 @@
-package main
+package auditor
 
 import (
 	"context"
@@ -10,16 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/station/audit"
-	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
-func (c *command) auditCommand() *cobra.Command {
+func (c *Commands) audit() *cobra.Command {
 	group := group("audit", "Looks at the audit log")
 	var vkey string
 	var anchors []string
+	var selected selection
 	verify := &cobra.Command{
 		Use:   "verify",
 		Short: "Recomputes the whole audit log and its checkpoints",
@@ -28,83 +28,91 @@ It needs no HSM and may run while the station works.
 
 A log that the station signed cannot show its own missing tail: keep checkpoints elsewhere,
 and name them with --anchor.`,
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.auditVerify(cmd.Context(), vkey, anchors, nil) },
 	}
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Prints every entry of the audit log as a JSON line",
 		Long: `show prints the entries of the audit log, one canonical JSON object a line, and verifies the log as
-verify does: when it ends with 0, what it printed is the whole log and nothing else. Entry 0 tells what
-the key ceremony made, with the attributes that the HSM reported for each key.`,
-		Args: arguments(cobra.NoArgs),
+verify does: when it ends with 0 and no filter was given, what it printed is the whole log and nothing
+else. Entry 0 tells what the key ceremony made, with the attributes that the HSM reported for each key.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.auditVerify(cmd.Context(), vkey, anchors, c.printEntry)
+			chosen, err := selected.parse()
+			if err != nil {
+				return reason.Usage(err)
+			}
+			return c.auditVerify(cmd.Context(), vkey, anchors, c.printer(chosen))
 		},
 	}
 	checkpoint := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Prints the newest checkpoint, to be kept elsewhere (C2SP signed note)",
-		Args:  arguments(cobra.NoArgs),
+		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.auditCheckpoint(cmd.Context()) },
 	}
+	selected.flags(show.Flags())
 	for _, command := range []*cobra.Command{verify, show} {
 		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
 	}
-	group.AddCommand(verify, show, checkpoint)
+	group.AddCommand(verify, show, checkpoint, c.export(), c.proof())
 	return group
 }
 
-func (c *command) auditCheckpoint(ctx context.Context) error {
-	return c.withReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+func (c *Commands) auditCheckpoint(ctx context.Context) error {
+	return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		note, err := reader.LastCheckpoint(ctx)
 		if err == nil {
-			_, err = c.stdout.Write(note)
+			_, err = c.Stdout.Write(note)
 		}
-		return errors.Join(err, workdir.SyncOutput(c.stdout))
+		return errors.Join(err, workdir.SyncOutput(c.Stdout))
 	})
 }
 
-func (c *command) printEntry(e audit.Entry) error {
-	line, err := audit.Encode(e)
-	if err == nil {
-		_, err = fmt.Fprintf(c.stdout, "%s\n", line)
+// printer prints the selected entries.
+func (c *Commands) printer(chosen registry.Selection) func(audit.Entry) error {
+	return func(e audit.Entry) error {
+		if !chosen.Matches(&e) {
+			return nil
+		}
+		line, err := audit.Encode(e)
+		if err == nil {
+			_, err = fmt.Fprintf(c.Stdout, "%s\n", line)
+		}
+		return err
 	}
-	return err
 }
 
 // auditVerify verifies the log. If show is not nil, show prints the entries, and auditVerify prints nothing.
-func (c *command) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
-	dir, err := workdir.Existing(c.dir)
-	if err != nil {
-		return err
-	}
-	if keyPath == "" {
-		keyPath = dir.AuditKey()
-	}
-	key, err := os.ReadFile(keyPath)
-	if err != nil {
-		return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
-	}
+func (c *Commands) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
 	anchors, err := audit.ReadAnchors(anchorPaths)
 	if err != nil {
 		return reason.Usage(err)
 	}
-	reader, err := instance.OpenReader(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
+	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
+		if keyPath == "" {
+			keyPath = dir.AuditKey()
+		}
+		key, err := os.ReadFile(keyPath)
+		if err != nil {
+			return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
+		}
+		return c.verifyWith(ctx, reader, strings.TrimSpace(string(key)), anchors, show)
+	})
+}
+
+func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show func(audit.Entry) error) error {
 	each := func(audit.Entry) error { return nil }
 	if show != nil {
 		each = show
 	}
-	report, err := reader.VerifyEach(ctx, strings.TrimSpace(string(key)), each, anchors...)
+	report, err := reader.VerifyEach(ctx, key, each, anchors...)
 	if err != nil || show != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "verified: %d entries, root %v\n%d checkpoints, the newest over %d entries; %d anchors from elsewhere\n",
+	fmt.Fprintf(c.Stdout, "verified: %d entries, root %v\n%d checkpoints, the newest over %d entries; %d anchors from elsewhere\n",
 		report.Size, report.Root, report.Checkpoints, report.Covered, report.Anchors)
 	return nil
 }

@@ -1,9 +1,11 @@
-package main
+package auditor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,30 +18,50 @@ import (
 	"hallmark/station/workdir"
 )
 
-func (c *command) boardsCommand() *cobra.Command {
+func (c *Commands) boards() *cobra.Command {
 	var filter registry.Filter
 	var known bool
 	var boardID string
+	var form format
 	cmd := &cobra.Command{
 		Use:   "boards",
 		Short: "Lists boards and their certificates; works while the station does",
-		Args:  arguments(cobra.NoArgs),
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFilter(cmd, &filter, boardID); err != nil {
+			if err := errors.Join(checkFilter(cmd, &filter, boardID), form.check()); err != nil {
 				return reason.Usage(err)
 			}
 			print := c.table
-			if known {
+			switch {
+			case known:
 				print = c.known
+			case form.json || form.csv:
+				print = c.boardList(form)
 			}
-			return c.boards(cmd.Context(), filter, print)
+			return c.printBoards(cmd.Context(), filter, print)
 		},
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
 	cmd.Flags().StringVar(&boardID, "board", "", "only the board with this BoardID")
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
+	form.flags(cmd.Flags())
 	return cmd
+}
+
+// boardList prints the boards for programs.
+func (c *Commands) boardList(form format) func(context.Context, *registry.Reader, registry.Filter) error {
+	return func(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
+		rows, err := reader.Boards(ctx, filter)
+		if err != nil {
+			return err
+		}
+		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason"}}
+		for _, r := range rows {
+			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason)
+		}
+		return form.print(c.Stdout, l)
+	}
 }
 
 // certificateStatuses are the values of --status.
@@ -62,8 +84,8 @@ func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (e
 }
 
 // boards opens the registry for reading, and calls print.
-func (c *command) boards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) error {
-	return c.withReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
+func (c *Commands) printBoards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) error {
+	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
 		if _, _, err := instance.ReadSettings(dir); err != nil {
 			return reason.Usage(err)
 		}
@@ -72,19 +94,19 @@ func (c *command) boards(ctx context.Context, filter registry.Filter, print func
 }
 
 // known prints the certificates for a verifier on another host.
-func (c *command) known(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
+func (c *Commands) known(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Certificates(ctx, filter)
 	if err != nil {
 		return err
 	}
-	return report.WriteKnown(c.stdout, rows)
+	return report.WriteKnown(c.Stdout, rows)
 }
 
 // table prints the boards as a table for people.
-func (c *command) table(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
+func (c *Commands) table(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 	rows, err := reader.Boards(ctx, filter)
 	if err != nil {
 		return err
 	}
-	return report.WriteBoards(c.stdout, rows)
+	return report.WriteBoards(c.Stdout, rows)
 }

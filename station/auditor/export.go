@@ -1,0 +1,94 @@
+package auditor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+func (c *Commands) export() *cobra.Command {
+	var out string
+	var selected selection
+	cmd := &cobra.Command{
+		Use:   "export --out DIR|FILE.tar",
+		Short: "Writes an evidence bundle that a stranger can check without the station",
+		Long: `export writes the audit log up to its newest checkpoint, the certificates and readable views into a
+new directory, or into a new tar file if the name ends in .tar. It needs no HSM and no PIN, and works
+while the station does. Entries after the newest checkpoint are not in the bundle.
+
+With a filter the bundle has the selected entries only, each with a proof (C2SP tlog-proof) that it is
+in the log. Such a bundle does not show that no further entry fits the filter.
+
+auditcheck, or the script check.py inside of a whole bundle, checks it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			chosen, err := selected.parse()
+			if err != nil {
+				return reason.Usage(err)
+			}
+			return c.write(cmd.Context(), out, chosen)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "new directory, or new FILE.tar (required)")
+	selected.flags(cmd.Flags())
+	return cmd
+}
+
+func (c *Commands) proof() *cobra.Command {
+	var out string
+	var selected selection
+	cmd := &cobra.Command{
+		Use:   "proof (--board ID | --serial S) --out DIR|FILE.tar",
+		Short: "Writes the birth record of one board: its entries with proofs, and its certificates",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			chosen, err := selected.parse()
+			if err == nil && chosen.BoardID.IsZero() == (chosen.Serial == "") {
+				err = errors.New("name one board, with --board or with the --serial of its certificate")
+			}
+			if err != nil {
+				return reason.Usage(err)
+			}
+			return c.write(cmd.Context(), out, chosen)
+		},
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "new directory, or new FILE.tar (required)")
+	cmd.Flags().StringVar(&selected.board, "board", "", "BoardID of the board")
+	cmd.Flags().StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
+	return cmd
+}
+
+// write writes the bundle. A serial number alone stands for the board of the certificate.
+func (c *Commands) write(ctx context.Context, out string, chosen registry.Selection) error {
+	if out == "" {
+		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
+	}
+	if _, err := os.Lstat(out); err == nil {
+		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))
+	}
+	dir, err := workdir.Existing(*c.Dir)
+	if err != nil {
+		return err
+	}
+	made, err := instance.Export(ctx, dir, out, chosen)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%d entries", made.Size)
+	if made.Selected > 0 {
+		what = fmt.Sprintf("%d of %d entries, each with its proof", made.Selected, made.Size)
+	}
+	fmt.Fprintf(c.Stdout, "%s: %s, root %v\n", out, what, made.Root)
+	if made.Beyond > 0 {
+		fmt.Fprintf(c.Stdout, "%d newer entries lie beyond the newest checkpoint and are not in the bundle; the next start or end of the station signs one\n", made.Beyond)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package auditor
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/pflag"
+
+	"hallmark/station/evidence"
+	"hallmark/station/reason"
+)
+
+// A list is rows under columns. The names of the columns are documented as stable: columns are
+// only ever added, at the end.
+type list struct {
+	columns []string
+	rows    [][]string
+}
+
+func (l *list) add(cells ...string) { l.rows = append(l.rows, cells) }
+
+// format has the flags that choose how a list is printed.
+type format struct{ json, csv bool }
+
+func (f *format) flags(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.json, "json", false, "print one JSON object for each row, each value a text")
+	flags.BoolVar(&f.csv, "csv", false, "print CSV (RFC 4180) with a header; no cell begins a formula")
+}
+
+func (f *format) check() error {
+	if f.json && f.csv {
+		return errors.New("--json and --csv: want one of them")
+	}
+	return nil
+}
+
+func (f *format) print(w io.Writer, l list) error {
+	switch {
+	case f.json:
+		return l.printJSON(w)
+	case f.csv:
+		return l.printCSV(w)
+	}
+	return l.printTable(w)
+}
+
+// printJSON keeps the order of the columns, which encoding/json does not do for a map.
+func (l *list) printJSON(w io.Writer) error {
+	for _, row := range l.rows {
+		var parts []string
+		for i, cell := range row {
+			value, err := json.Marshal(cell)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, fmt.Sprintf("%q:%s", l.columns[i], value))
+		}
+		if _, err := fmt.Fprintf(w, "{%s}\n", strings.Join(parts, ",")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *list) printCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(l.columns); err != nil {
+		return err
+	}
+	for _, row := range l.rows {
+		if err := out.Write(evidence.SafeCells(row)); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func (l *list) printTable(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, strings.ToUpper(strings.ReplaceAll(strings.Join(l.columns, "\t"), "_", " ")))
+	for _, row := range l.rows {
+		var cells []string
+		for _, cell := range row {
+			if cell == "" {
+				cell = "-"
+			}
+			cells = append(cells, reason.Printable(cell))
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%d rows\n", len(l.rows))
+	return err
+}

@@ -1,0 +1,115 @@
+package auditor
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+func (c *Commands) runs() *cobra.Command {
+	var selected selection
+	var form format
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "Lists Runs, the newest first; works while the station does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			chosen, err := selected.parse()
+			if err = errors.Join(err, form.check()); err != nil {
+				return reason.Usage(err)
+			}
+			return c.listRuns(cmd.Context(), chosen, limit, form)
+		},
+	}
+	selected.flags(cmd.Flags())
+	for _, none := range []string{"type", "status"} { // of entries, not of Runs
+		if err := cmd.Flags().MarkHidden(none); err != nil {
+			panic(err) // the flag is defined above
+		}
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "at most that many rows (default: all)")
+	form.flags(cmd.Flags())
+	return cmd
+}
+
+func (c *Commands) listRuns(ctx context.Context, chosen registry.Selection, limit int, form format) error {
+	if chosen.Type != "" || chosen.Status != "" {
+		return reason.Usage(errors.New("--type and --status select entries of the audit log; see `station audit show --help`"))
+	}
+	return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		runs, err := reader.SearchRuns(ctx, registry.Search{Text: textOf(chosen), Ending: station.Ending(chosen.Ending), Since: chosen.Since})
+		if err != nil {
+			return err
+		}
+		l := list{columns: []string{"run", "begun", "closed", "board_id", "purpose", "ending", "outcome", "reason", "bay", "operator", "order", "rework", "serial_number", "hardware_id"}}
+		for _, r := range runs {
+			if limit > 0 && len(l.rows) == limit {
+				break
+			}
+			if !selects(chosen, r) {
+				continue
+			}
+			board := ""
+			if !r.BoardID.IsZero() {
+				board = r.BoardID.String()
+			}
+			l.add(r.ID, r.Begun, r.Closed, board, r.Purpose.String(), string(r.Ending), string(r.Outcome), r.Reason, r.Bay, r.Operator, r.Order, r.Rework, r.Serial, r.HardwareID)
+		}
+		return form.print(c.Stdout, l)
+	})
+}
+
+// textOf gives what the registry searches for: it finds a BoardID, a serial number or an order.
+func textOf(chosen registry.Selection) string {
+	switch {
+	case !chosen.BoardID.IsZero():
+		return chosen.BoardID.String()
+	case chosen.Serial != "":
+		return chosen.Serial
+	}
+	return chosen.Order
+}
+
+func selects(s registry.Selection, r registry.FoundRun) bool {
+	return (s.BoardID.IsZero() || r.BoardID == s.BoardID) && (s.Serial == "" || r.Serial == s.Serial) && (s.Order == "" || strings.EqualFold(r.Order, s.Order)) &&
+		(s.Operator == "" || r.Operator == s.Operator) && (s.Bay == "" || r.Bay == s.Bay) && (s.Reason == "" || r.Reason == s.Reason) &&
+		(s.Until.IsZero() || r.Begun < s.Until.Format("2006-01-02T15:04:05.000000000Z"))
+}
+
+func (c *Commands) orders() *cobra.Command {
+	var form format
+	cmd := &cobra.Command{
+		Use:   "orders",
+		Short: "Lists work orders with their counts; works while the station does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := form.check(); err != nil {
+				return reason.Usage(err)
+			}
+			ctx := cmd.Context()
+			return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+				orders, err := reader.Orders(ctx)
+				if err != nil {
+					return err
+				}
+				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed"}}
+				for _, o := range orders {
+					l.add(o.ID, o.Product, strconv.FormatInt(o.Quota, 10), strconv.FormatInt(o.Counted, 10), o.Opened,
+						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10))
+				}
+				return form.print(c.Stdout, l)
+			})
+		},
+	}
+	form.flags(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,76 @@
+package auditor
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"hallmark/devices"
+	"hallmark/station/registry"
+)
+
+// selection has the flags that select entries.
+type selection struct {
+	chosen             registry.Selection
+	board, since, till string
+}
+
+func (s *selection) flags(flags *pflag.FlagSet) {
+	c := &s.chosen
+	flags.StringVar(&s.board, "board", "", "only the board with this BoardID")
+	flags.StringVar(&c.Serial, "serial", "", "only the certificate with this serial number (32 hexadecimal digits)")
+	flags.StringVar(&c.Order, "order", "", "only this work order")
+	flags.StringVar(&c.Operator, "operator", "", "only what this operator did, and the Runs of this operator")
+	flags.StringVar(&c.Bay, "bay", "", "only this bay")
+	flags.StringVar(&c.Type, "type", "", "only entries of this type, or of the types below it: cert, cert.issued")
+	flags.StringVar(&c.Ending, "ending", "", "only Runs that ended as pass, reject, fault, aborted")
+	flags.StringVar(&c.Reason, "reason", "", "only entries with this reason word")
+	flags.StringVar(&c.Status, "status", "", "only entries that give a certificate this status")
+	flags.StringVar(&s.since, "since", "", "only entries written at this time or later (2026-11-28, or 2026-11-28T07:00:00Z)")
+	flags.StringVar(&s.till, "until", "", "only entries written before this time")
+}
+
+var serialForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// parse checks the flags. It refuses a filter that cannot match anything, because an empty
+// answer would look like a correct one.
+func (s *selection) parse() (registry.Selection, error) {
+	c := s.chosen
+	c.Serial = strings.ToLower(c.Serial)
+	if c.Serial != "" && !serialForm.MatchString(c.Serial) {
+		return c, fmt.Errorf("--serial %q: want 32 hexadecimal digits", s.chosen.Serial)
+	}
+	if c.Ending != "" && c.Ending != "pass" && c.Ending != "reject" && c.Ending != "fault" && c.Ending != "aborted" {
+		return c, fmt.Errorf("--ending %q: want pass, reject, fault or aborted", c.Ending)
+	}
+	var err error
+	if s.board != "" {
+		if c.BoardID, err = devices.ParseBoardID(s.board); err != nil {
+			return c, fmt.Errorf("--board: %w", err)
+		}
+	}
+	if c.Since, err = parseTime("--since", s.since); err != nil {
+		return c, err
+	}
+	c.Until, err = parseTime("--until", s.till)
+	if err == nil && !c.Until.IsZero() && !c.Until.After(c.Since) {
+		err = fmt.Errorf("--until %s is not after --since %s", s.till, s.since)
+	}
+	return c, err
+}
+
+// parseTime reads RFC 3339, or a day, which begins at midnight UTC.
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(form, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s %q: want a day such as 2026-11-28, or a time such as 2026-11-28T07:00:00Z", flag, text)
+}

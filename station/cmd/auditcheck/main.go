@@ -1,0 +1,157 @@
+// Command auditcheck checks an evidence bundle of a station. It needs neither the station nor
+// an HSM: it reads the files of the bundle, and what the auditor kept elsewhere.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"hallmark/station/audit"
+	"hallmark/station/evidence"
+	"hallmark/station/reason"
+)
+
+const usage = `auditcheck checks an evidence bundle that "station audit export" made.
+
+Usage: auditcheck [flags] BUNDLE
+
+BUNDLE is a directory or a tar file. Flags:
+  --key FILE      verifier key of the log, from elsewhere (paper, headquarters); without it the
+                  bundle is checked against its own key
+  --anchor FILE   checkpoints that were kept elsewhere; may be repeated
+  --policy FILE   C2SP tlog-policy: the log and the witnesses that must have cosigned
+  --json          the result as JSON
+
+Exit codes: 0 everything holds; 1 there are findings; 3 usage, or the bundle cannot be read.
+`
+
+func main() {
+	if err := reason.EndCrashesBySignal(); err != nil {
+		fmt.Fprintln(os.Stderr, "auditcheck:", err)
+		os.Exit(int(reason.ExitFault))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program. It returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return int(reason.ExitPass)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "auditcheck: %v; see auditcheck --help\n", err)
+		return int(reason.ExitUsage)
+	}
+	files, err := evidence.OpenFiles(a.bundle)
+	if err != nil {
+		fmt.Fprintln(stderr, "auditcheck:", err)
+		return int(reason.ExitUsage)
+	}
+	verdict, err := evidence.Check(ctx, files, a.options)
+	if err = errors.Join(err, files.Close()); err != nil {
+		fmt.Fprintln(stderr, "auditcheck:", err)
+		return int(reason.ExitFault)
+	}
+	if err := a.print(stdout, verdict); err != nil {
+		fmt.Fprintln(stderr, "auditcheck:", err)
+		return int(reason.ExitFault)
+	}
+	if !verdict.Good() {
+		return int(reason.ExitFault)
+	}
+	return int(reason.ExitPass)
+}
+
+type arguments struct {
+	bundle  string
+	json    bool
+	options evidence.Options
+}
+
+func parse(args []string) (a arguments, err error) {
+	var key, policy string
+	var anchors []string
+	flags := flag.NewFlagSet("auditcheck", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&key, "key", "", "")
+	flags.StringVar(&policy, "policy", "", "")
+	flags.BoolVar(&a.json, "json", false, "")
+	flags.Func("anchor", "", func(path string) error { anchors = append(anchors, path); return nil })
+	if err := flags.Parse(args); err != nil {
+		return a, err
+	}
+	if flags.NArg() != 1 {
+		return a, fmt.Errorf("got %d arguments, want the bundle", flags.NArg())
+	}
+	a.bundle = flags.Arg(0)
+	if key != "" {
+		text, err := os.ReadFile(key)
+		if err != nil {
+			return a, fmt.Errorf("reading the key: %w", err)
+		}
+		a.options.Key = strings.TrimSpace(string(text))
+	}
+	if a.options.Anchors, err = audit.ReadAnchors(anchors); err != nil {
+		return a, err
+	}
+	if policy == "" {
+		return a, nil
+	}
+	text, err := os.ReadFile(policy)
+	if err != nil {
+		return a, fmt.Errorf("reading the policy: %w", err)
+	}
+	if a.options.Policy, err = evidence.ParsePolicy(text); err != nil {
+		return a, fmt.Errorf("--policy %s: %w", policy, err)
+	}
+	return a, nil
+}
+
+// print prints the verdict for people, or as JSON.
+func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
+	if a.json {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	}
+	for _, finding := range v.Findings {
+		if _, err := fmt.Fprintf(out, "FINDING  %v\n", finding); err != nil {
+			return err
+		}
+	}
+	if v.More {
+		if _, err := fmt.Fprintln(out, "The check stopped here; there may be more findings."); err != nil {
+			return err
+		}
+	}
+	if !v.Good() {
+		_, err := fmt.Fprintf(out, "\nThe bundle does NOT hold: %d findings.\n", len(v.Findings))
+		return err
+	}
+	_, err := fmt.Fprintf(out, "OK: log %s, %d entries, root %s\n    %d certificates, %d checkpoints from elsewhere\n%s", v.Origin, v.Size, v.Root, v.Certificates, v.Anchors, a.caution(v))
+	return err
+}
+
+// caution says what the check could not show.
+func (a *arguments) caution(v *evidence.Verdict) (text string) {
+	if !v.KeyGiven {
+		text += "    The key came from the bundle itself: compare log.vkey with the key of the ceremony, or give it with --key.\n"
+	}
+	if v.Anchors == 0 && a.options.Policy == nil {
+		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
+	}
+	return text
+}

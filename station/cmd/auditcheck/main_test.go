@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/audit"
+	"hallmark/station/evidence"
+)
+
+// source is a log with one entry.
+type source struct {
+	body, note []byte
+	vkey       string
+}
+
+func newSource(t *testing.T) *source {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	s := &source{}
+	s.vkey, err = audit.VerifierKey("hallmark/test", key.Public())
+	must(t, err)
+	s.body, err = audit.Encode(audit.Entry{V: audit.Version, ID: "1", Actor: audit.Itself(), Category: audit.CategoryLog, Type: audit.TypeGenesis,
+		Outcome: audit.Success, Station: "test", Time: audit.Time{Time: time.Unix(1_800_000_000, 0)}, Details: map[string]string{"vkey": s.vkey}})
+	must(t, err)
+	s.note, err = audit.Sign("hallmark/test", audit.Head{Size: 1, Root: tlog.RecordHash(s.body)}, key, rand.Reader)
+	must(t, err)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *source) Checkpoints(context.Context) ([][]byte, error) { return [][]byte{s.note}, nil }
+func (s *source) EachBody(_ context.Context, _ int64, each func(int64, []byte) error) error {
+	return each(0, s.body)
+}
+func (s *source) EachCertificate(context.Context, func([]byte) error) error { return nil }
+
+func (s *source) bundle(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bundle")
+	b := evidence.Bundle{Source: s, VerifierKey: s.vkey}
+	_, err := b.Write(t.Context(), path)
+	must(t, err)
+	return path
+}
+
+func written(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestAuditcheck(t *testing.T) {
+	s, other := newSource(t), newSource(t)
+	bundle := s.bundle(t)
+	broken := s.bundle(t)
+	must(t, os.WriteFile(filepath.Join(broken, evidence.EventsCSV), []byte("seq\n"), 0o600))
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		says string // in either output
+	}{
+		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
+		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoints from elsewhere"},
+		{"with another key", []string{"--key", written(t, other.vkey), bundle}, 1, "another key"},
+		{"a changed view", []string{broken}, 1, "FINDING  views/events.csv: the file was changed"},
+		{"a policy without witnesses", []string{"--policy", written(t, "log "+s.vkey+"\nquorum none\n"), bundle}, 0, "OK"},
+		{"a policy for another log", []string{"--policy", written(t, "log "+other.vkey+"\nquorum none\n"), bundle}, 1, "does not name this log"},
+		{"a policy without a quorum", []string{"--policy", written(t, "# nothing\n"), bundle}, 3, "no quorum line"},
+		{"a policy that is text", []string{"--policy", written(t, "trust everybody\n"), bundle}, 3, "line 1"},
+		{"an anchor that is text", []string{"--anchor", written(t, "text"), bundle}, 3, "not a checkpoint"},
+		{"a key that is not there", []string{"--key", "missing", bundle}, 3, "reading the key"},
+		{"no bundle", nil, 3, "got 0 arguments"},
+		{"a directory that is no bundle", []string{t.TempDir()}, 3, "not an evidence bundle"},
+		{"a bundle that is not there", []string{"missing"}, 3, "opening the bundle"},
+		{"an unknown flag", []string{"--fast", bundle}, 3, "auditcheck --help"},
+		{"help", []string{"--help"}, 0, "Exit codes"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			if code := run(t.Context(), test.args, &out, &errs); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if !strings.Contains(out.String()+errs.String(), test.says) {
+				t.Errorf("says %q and %q, want %q", out.String(), errs.String(), test.says)
+			}
+		})
+	}
+}
+
+func TestTheResultAsJSON(t *testing.T) {
+	s := newSource(t)
+	broken := s.bundle(t)
+	must(t, os.Remove(filepath.Join(broken, "tile", "entries", "000.p", "1")))
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"--json", broken}, &out, &errs); code != 1 {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	var verdict evidence.Verdict
+	must(t, json.Unmarshal(out.Bytes(), &verdict))
+	if verdict.Good() || verdict.Findings[0].File != "tile/entries/000.p/1" {
+		t.Errorf("got %+v", verdict)
+	}
+}

@@ -1,0 +1,449 @@
+package evidence
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/audit"
+)
+
+// memory is a record in memory: a log with certificates, and its checkpoints.
+type memory struct {
+	t            testing.TB
+	key          *ecdsa.PrivateKey // audit key
+	vkey         string
+	ca           *x509.Certificate
+	caKey        *ecdsa.PrivateKey
+	bodies       [][]byte
+	notes        [][]byte
+	certificates [][]byte
+	tree         tree
+}
+
+const origin = "hallmark/test"
+
+func newMemory(t testing.TB) *memory {
+	t.Helper()
+	m := &memory{t: t, key: newKey(t), caKey: newKey(t)}
+	m.tree.put = func(string, []byte) error { return nil }
+	var err error
+	m.vkey, err = audit.VerifierKey(origin, m.key.Public())
+	m.must(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Issuing"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, m.caKey.Public(), m.caKey)
+	m.must(err)
+	m.ca, err = x509.ParseCertificate(der)
+	m.must(err)
+	m.add(audit.Entry{Type: audit.TypeGenesis, Details: map[string]string{"vkey": m.vkey}})
+	return m
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (m *memory) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *memory) add(e audit.Entry) {
+	m.t.Helper()
+	e.V, e.Seq, e.ID, e.Station, e.Actor, e.Category = audit.Version, int64(len(m.bodies)), fmt.Sprint("id-", len(m.bodies)), "test", audit.Itself(), audit.CategoryLine
+	e.Time, e.Outcome = audit.Time{Time: time.Unix(1_800_000_000+e.Seq, 0).UTC()}, audit.Success
+	body, err := audit.Encode(e)
+	m.must(err)
+	m.bodies = append(m.bodies, body)
+	m.must(m.tree.add(tlog.RecordHash(body)))
+}
+
+func (m *memory) checkpoint() []byte {
+	m.t.Helper()
+	note, err := audit.Sign(origin, audit.Head{Size: m.tree.size, Root: m.tree.root()}, m.key, rand.Reader)
+	m.must(err)
+	m.notes = append(m.notes, note)
+	return note
+}
+
+// enrol adds the entries of one board that passes.
+func (m *memory) enrol(n int) {
+	m.t.Helper()
+	id := fmt.Sprintf("%08x-0000-4000-8000-000000000000", n)
+	spki := sha256.Sum256(m.ca.RawSubjectPublicKeyInfo)
+	template := &x509.Certificate{SerialNumber: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(0x40), 120), big.NewInt(int64(n))), Subject: pkix.Name{CommonName: id},
+		NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, m.ca, m.key.Public(), m.caKey)
+	m.must(err)
+	certificate, err := x509.ParseCertificate(der)
+	m.must(err)
+	boardSPKI, sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo), sha256.Sum256(der)
+	board, run := &audit.Board{ID: id, HardwareID: "=cmd|'/c calc'!A0", Firmware: "1.0.0"}, &audit.Run{ID: fmt.Sprint("run-", n), Purpose: "tls", Operator: "ann"}
+	cert := func(status string) *audit.Cert {
+		return &audit.Cert{Serial: fmt.Sprintf("%032x", template.SerialNumber), Purpose: "tls", Status: status}
+	}
+	intent := cert("")
+	intent.SPKISHA256, intent.Issuer = hex.EncodeToString(boardSPKI[:]), hex.EncodeToString(spki[:])
+	issued := cert("issued")
+	issued.SHA256 = hex.EncodeToString(sum[:])
+	m.add(audit.Entry{Type: "board.admitted", Board: board, Run: run})
+	m.add(audit.Entry{Type: "cert.issue.intent", Board: board, Run: run, Cert: intent})
+	m.add(audit.Entry{Type: "cert.issued", Board: board, Run: run, Cert: issued})
+	m.add(audit.Entry{Type: "cert.activated", Board: board, Run: run, Cert: cert("active")})
+	m.add(audit.Entry{Type: "run.pass", Board: board, Run: run})
+	m.certificates = append(m.certificates, der)
+}
+
+func (m *memory) Checkpoints(context.Context) ([][]byte, error) { return m.notes, nil }
+
+func (m *memory) EachBody(_ context.Context, size int64, each func(int64, []byte) error) error {
+	for seq, body := range m.bodies[:size] {
+		if err := each(int64(seq), body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) Hashes(context.Context) tlog.HashReader {
+	var hashes []tlog.Hash
+	reader := tlog.HashReaderFunc(func(indexes []int64) (some []tlog.Hash, err error) {
+		for _, i := range indexes {
+			some = append(some, hashes[i])
+		}
+		return some, nil
+	})
+	for seq, body := range m.bodies {
+		stored, err := tlog.StoredHashes(int64(seq), body, reader)
+		m.must(err)
+		hashes = append(hashes, stored...)
+	}
+	return reader
+}
+
+// EachSelected selects the entries of the board with number 3.
+func (m *memory) EachSelected(_ context.Context, size int64, each func(int64, []byte) error) error {
+	for seq, body := range m.bodies[:size] {
+		if bytes.Contains(body, []byte(`"00000003-0000`)) {
+			if err := each(int64(seq), body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) EachCertificate(_ context.Context, each func([]byte) error) error {
+	for _, der := range m.certificates {
+		if err := each(der); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes a bundle of the record.
+func (m *memory) write(name string) string {
+	m.t.Helper()
+	path := filepath.Join(m.t.TempDir(), name)
+	b := Bundle{Source: m, VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}}
+	_, err := b.Write(m.t.Context(), path)
+	m.must(err)
+	return path
+}
+
+func (m *memory) check(path string, o Options) *Verdict {
+	m.t.Helper()
+	files, err := OpenFiles(path)
+	m.must(err)
+	defer files.Close()
+	verdict, err := Check(m.t.Context(), files, o)
+	m.must(err)
+	return verdict
+}
+
+// record makes a record of this many boards, with two checkpoints.
+func record(t testing.TB, boards int) (m *memory, older []byte) {
+	t.Helper()
+	m = newMemory(t)
+	for n := range boards {
+		if n == boards/2 {
+			older = m.checkpoint()
+		}
+		m.enrol(n)
+	}
+	m.checkpoint()
+	m.add(audit.Entry{Type: "log.shutdown"}) // beyond the checkpoint
+	return m, older
+}
+
+func TestABundleHolds(t *testing.T) {
+	m, older := record(t, 120)
+	for _, name := range []string{"bundle", "bundle.tar"} {
+		v := m.check(m.write(name), Options{Key: m.vkey, Anchors: [][]byte{older}})
+		if !v.Good() || v.Size != 601 || v.Certificates != 120 || v.Anchors != 1 {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+}
+
+// Whatever octet changes, the check finds it, and does not crash.
+func TestEachChangedOctetIsFound(t *testing.T) {
+	m, _ := record(t, 12)
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	for _, name := range []string{"bundle", "bundle.tar"} {
+		path := m.write(name)
+		files := []string{path}
+		if !IsTar(path) {
+			files = nil
+			m.must(filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					files = append(files, file)
+				}
+				return err
+			}))
+		}
+		for range 500 {
+			file := files[random.IntN(len(files))]
+			content, err := os.ReadFile(file)
+			m.must(err)
+			changed := bytes.Clone(content)
+			at := random.IntN(len(changed))
+			changed[at] ^= byte(1 + random.IntN(255))
+			m.must(os.WriteFile(file, changed, 0o600))
+			if opened, err := OpenFiles(path); err == nil {
+				v, err := Check(t.Context(), opened, Options{Key: m.vkey})
+				if err == nil && v.Good() {
+					t.Errorf("octet %d of %s was changed, and the bundle holds", at, file)
+				}
+				m.must(opened.Close())
+			}
+			m.must(os.WriteFile(file, content, 0o600))
+		}
+		if v := m.check(path, Options{Key: m.vkey}); !v.Good() {
+			t.Errorf("in the end the bundle is whole: %v", v.Findings)
+		}
+	}
+}
+
+// A forger who writes SHA256SUMS anew is found by the signed tree.
+func TestAForgedBundleIsFound(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		forge  func(m *memory, root string)
+		entry  int64 // -1: about no entry
+		saying string
+	}{
+		{"a certificate is missing", func(m *memory, root string) {
+			some, err := filepath.Glob(filepath.Join(root, "certificates", "*.der"))
+			m.must(err)
+			m.must(os.Remove(some[0]))
+		}, 0, "missing"},
+		{"a certificate that the log never issued", func(m *memory, root string) {
+			m.must(os.WriteFile(filepath.Join(root, "certificates", strings.Repeat("0", 64)+".der"), m.certificates[0], 0o600))
+		}, -1, "does not belong"},
+		{"a view without one line", func(m *memory, root string) {
+			file := filepath.Join(root, filepath.FromSlash(EventsCSV))
+			content, err := os.ReadFile(file)
+			m.must(err)
+			lines := strings.SplitAfter(string(content), "\n")
+			m.must(os.WriteFile(file, []byte(strings.Join(append(lines[:5], lines[6:]...), "")), 0o600))
+		}, -1, "does not follow from the entries"},
+		{"an entry that is cut out", func(m *memory, root string) {
+			file := filepath.Join(root, "tile", "entries", "000")
+			content, err := os.ReadFile(file)
+			m.must(err)
+			m.must(os.WriteFile(file, content[:len(content)-10], 0o600))
+		}, 255, "cut off"},
+		{"the log of another key", func(m *memory, root string) {
+			other := newMemory(m.t)
+			m.must(os.WriteFile(filepath.Join(root, KeyFile), []byte(other.vkey+"\n"), 0o600))
+		}, -1, "another key"},
+		{"a tile", func(m *memory, root string) {
+			file := filepath.Join(root, "tile", "0", "000")
+			content, err := os.ReadFile(file)
+			m.must(err)
+			content[100] ^= 1
+			m.must(os.WriteFile(file, content, 0o600))
+		}, -1, "the tile does not follow"},
+		{"the checkpoint of another log", func(m *memory, root string) {
+			other, _ := record(m.t, 60)
+			m.must(os.WriteFile(filepath.Join(root, CheckpointFile), other.notes[1], 0o600))
+		}, -1, "not signed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m, _ := record(t, 60)
+			root := m.write("bundle")
+			test.forge(m, root)
+			m.resum(root)
+			v := m.check(root, Options{Key: m.vkey})
+			found := false
+			for _, f := range v.Findings {
+				found = found || strings.Contains(f.Meaning, test.saying) && (f.Entry != nil) == (test.entry >= 0)
+			}
+			if !found {
+				t.Errorf("got %v", v.Findings)
+			}
+		})
+	}
+}
+
+// resum writes SHA256SUMS anew.
+func (m *memory) resum(root string) {
+	m.t.Helper()
+	w := &writer{root: root, sums: map[string]string{}}
+	files := &Files{root: root, parts: map[string]part{}}
+	m.must(files.readDirectory())
+	for _, name := range files.Names() {
+		if name != SumsFile {
+			content, err := files.Read(name)
+			m.must(err)
+			w.sums[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+		}
+	}
+	m.must(w.writeSums())
+}
+
+func TestAnOlderOrRewrittenLogIsFoundWithAnAnchor(t *testing.T) {
+	m, _ := record(t, 20)
+	older := m.write("older")
+	m.enrol(20)
+	newer := m.checkpoint()
+	v := m.check(older, Options{Key: m.vkey, Anchors: [][]byte{newer}})
+	if v.Good() || !strings.Contains(v.Findings[0].Meaning, "the newest 6 entries are missing") {
+		t.Errorf("an older bundle: %v", v.Findings)
+	}
+	// Somebody who can use the audit key writes the whole log anew.
+	forged := newMemory(t)
+	forged.key, forged.vkey = m.key, m.vkey
+	forged.bodies, forged.tree = nil, tree{put: m.tree.put}
+	forged.add(audit.Entry{Type: audit.TypeGenesis, Details: map[string]string{"vkey": m.vkey}})
+	for n := range 30 {
+		forged.enrol(n + 1000)
+	}
+	forged.checkpoint()
+	v = forged.check(forged.write("forged"), Options{Key: m.vkey, Anchors: [][]byte{newer}})
+	if v.Good() || !strings.Contains(v.Findings[0].Meaning, "rewritten") {
+		t.Errorf("a rewritten log: %v", v.Findings)
+	}
+}
+
+func TestAnAnchorFileFromAMailIsRead(t *testing.T) {
+	m, older := record(t, 4)
+	newest := m.notes[len(m.notes)-1]
+	both := append(append([]byte("\xef\xbb\xbf"), older...), append([]byte("\n"), bytes.TrimSpace(newest)...)...)
+	both = bytes.ReplaceAll(both, []byte("\n"), []byte("\r\n"))
+	anchors, err := audit.ParseAnchors(both)
+	if err != nil || len(anchors) != 2 {
+		t.Fatalf("got %d anchors, %v", len(anchors), err)
+	}
+	if v := m.check(m.write("bundle"), Options{Key: m.vkey, Anchors: anchors}); !v.Good() || v.Anchors != 2 {
+		t.Errorf("got %+v", v)
+	}
+	for _, text := range []string{"", "text", "text\n\n", "text\n\n\u2014 who", "\x00"} {
+		if _, err := audit.ParseAnchors([]byte(text)); err == nil {
+			t.Errorf("%q is taken for a checkpoint", text)
+		}
+	}
+}
+
+// The script inside of the bundle agrees with the checker.
+func TestTheScriptOfTheBundleChecksIt(t *testing.T) {
+	m, older := record(t, 120)
+	root := m.write("bundle")
+	anchor := filepath.Join(t.TempDir(), "anchor")
+	m.must(os.WriteFile(anchor, older, 0o600))
+	run := func() (string, error) {
+		text, err := exec.Command("python3", filepath.Join(root, ScriptFile), "--anchor", anchor).CombinedOutput()
+		return string(text), err
+	}
+	if text, err := run(); err != nil || !strings.HasPrefix(text, "OK: 601 entries, 120 certificates") {
+		t.Fatalf("%v: %s", err, text)
+	}
+	file := filepath.Join(root, "tile", "entries", "001")
+	content, err := os.ReadFile(file)
+	m.must(err)
+	m.must(os.WriteFile(file, bytes.Replace(content, []byte(`"operator":"ann"`), []byte(`"operator":"bob"`), 1), 0o600))
+	m.resum(root)
+	if text, err := run(); err == nil || !strings.Contains(text, "FAIL: root mismatch") {
+		t.Errorf("a changed entry: %v: %s", err, text)
+	}
+}
+
+func TestAMaliciousArchiveIsRefused(t *testing.T) {
+	for name, write := range map[string]func(io.Writer) error{
+		"a path that leaves the bundle": func(w io.Writer) error { return tarOf(w, "../evil", '0', "") },
+		"an absolute path":              func(w io.Writer) error { return tarOf(w, "/etc/passwd", '0', "") },
+		"a link":                        func(w io.Writer) error { return tarOf(w, "checkpoint", '2', "/etc/passwd") },
+		"a device":                      func(w io.Writer) error { return tarOf(w, "checkpoint", '3', "") },
+		"no tar file":                   func(w io.Writer) error { _, err := w.Write(bytes.Repeat([]byte("x"), 2000)); return err },
+		"an empty file":                 func(io.Writer) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "bundle.tar")
+			file, err := os.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := write(file); err != nil {
+				t.Fatal(err)
+			}
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := OpenFiles(path); err == nil {
+				t.Error("it opens")
+			}
+		})
+	}
+}
+
+func tarOf(w io.Writer, name string, kind byte, link string) error {
+	out := tar.NewWriter(w)
+	header := &tar.Header{Name: name, Typeflag: kind, Linkname: link, Mode: 0o644}
+	return errors.Join(out.WriteHeader(header), out.Close())
+}
+
+func TestAnExportNeverLeavesAHalfBundle(t *testing.T) {
+	m, _ := record(t, 4)
+	m.certificates = m.certificates[:2] // the registry lacks two
+	parent := t.TempDir()
+	for _, name := range []string{"bundle", "bundle.tar"} {
+		b := Bundle{Source: m, VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}}
+		if _, err := b.Write(t.Context(), filepath.Join(parent, name)); err == nil {
+			t.Errorf("%s: it is written", name)
+		}
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

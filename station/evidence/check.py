@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Checks the audit log of this bundle with Python's standard library and openssl alone.
+
+usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
+
+--key     verifier key that you got from elsewhere (default: log.vkey of the bundle)
+--anchor  checkpoint that you kept elsewhere; may be repeated
+It exits with 0 only when everything holds, else with 1 and the reason.
+"""
+import base64, hashlib, json, os, struct, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def fail(text):
+    print("FAIL: " + text)
+    sys.exit(1)
+
+
+def read(*path):
+    try:
+        with open(os.path.join(HERE, *path), "rb") as f:
+            return f.read()
+    except OSError as e:
+        fail("%s: %s" % ("/".join(path), e.strerror))
+
+
+def sha(data):
+    return hashlib.sha256(data).digest()
+
+
+def index(n):  # C2SP tlog-tiles: groups of three digits
+    text = "%03d" % (n % 1000)
+    while n >= 1000:
+        n //= 1000
+        text = "x%03d/%s" % (n % 1000, text)
+    return text
+
+
+def tile(level, n, width):
+    return ("tile/%s/%s" % (level, index(n)) + ("" if width == 256 else ".p/%d" % width)).split("/")
+
+
+def root_of(hashes):  # RFC 6962 section 2.1
+    if len(hashes) == 1:
+        return hashes[0]
+    k = 1
+    while k * 2 < len(hashes):
+        k *= 2
+    return sha(b"\x01" + root_of(hashes[:k]) + root_of(hashes[k:]))
+
+
+def open_note(note, vkey, name):  # C2SP signed-note, ECDSA P-256 (type 0x02)
+    origin, key_id, key = vkey.strip().split("+", 2)
+    key = base64.b64decode(key)
+    spki = key[1:]
+    if key[0] != 2 or sha(spki)[:4].hex() != key_id:
+        fail("the verifier key is not an ECDSA key with its key id")
+    text, _, signatures = note.replace(b"\r\n", b"\n").partition(b"\n\n")
+    text += b"\n"
+    for line in signatures.decode().splitlines():
+        dash, who, signature = (line.split(" ") + ["", ""])[:3]
+        signature = base64.b64decode(signature or "")
+        if dash != "\u2014" or who != origin or signature[:4].hex() != key_id:
+            continue
+        with tempfile.TemporaryDirectory() as d:
+            for n, data in (("key", spki), ("sig", signature[4:]), ("text", text)):
+                with open(os.path.join(d, n), "wb") as f:
+                    f.write(data)
+            done = subprocess.run(["openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", os.path.join(d, "key"),
+                                   "-signature", os.path.join(d, "sig"), os.path.join(d, "text")], capture_output=True)
+        if done.returncode != 0:
+            fail("%s: wrong signature" % name)
+        lines = text.decode().split("\n")
+        if lines[0] != origin:
+            fail("%s: another log" % name)
+        return int(lines[1]), base64.b64decode(lines[2])
+    fail("%s: not signed by this key" % name)
+
+
+def main():
+    args, key, anchors = sys.argv[1:], None, []
+    while args:
+        option = args.pop(0)
+        if option not in ("--key", "--anchor") or not args:
+            print(__doc__)
+            sys.exit(3)
+        with open(args.pop(0), "rb") as f:
+            content = f.read()
+        if option == "--key":
+            key = content.decode()
+        else:
+            anchors.append(content)
+    # 1. Every file is the one of SHA256SUMS.
+    listed = {}
+    for line in read("SHA256SUMS").decode().splitlines():
+        listed[line[66:]] = line[:64]
+    for folder, _, files in os.walk(HERE):
+        for name in files:
+            path = os.path.relpath(os.path.join(folder, name), HERE).replace(os.sep, "/")
+            if path != "SHA256SUMS" and path not in listed:
+                fail("%s does not belong to the bundle" % path)
+    for path, digest in listed.items():
+        if sha(read(*path.split("/"))).hex() != digest:
+            fail("%s was changed" % path)
+    # 2. The checkpoint is signed.
+    trusted = "the key that you gave" if key else "the key of the bundle: compare it with the one from the ceremony"
+    key = key or read("log.vkey").decode()
+    size, root = open_note(read("checkpoint"), key, "checkpoint")
+    # 3. All entries make the tree of the checkpoint, and of each checkpoint from elsewhere.
+    leaves, issued = [], {}
+    for n in range((size + 255) // 256):
+        width = min(256, size - n * 256)
+        data = read(*tile("entries", n, width))
+        for _ in range(width):
+            length = struct.unpack(">H", data[:2])[0]
+            body, data = data[2:2 + length], data[2 + length:]
+            entry = json.loads(body)
+            if entry["seq"] != len(leaves):
+                fail("entry %d says it is entry %d" % (len(leaves), entry["seq"]))
+            if entry["type"] == "cert.issued":
+                issued[entry["cert"]["sha256"]] = entry["seq"]
+            leaves.append(sha(b"\x00" + body))
+        if data:
+            fail("entry bundle %d has octets behind its entries" % n)
+    if size == 0 or root_of(leaves) != root:
+        fail("root mismatch: the entries are not those that the checkpoint was signed over")
+    level, hashes = 0, leaves
+    while hashes:
+        for n in range((len(hashes) + 255) // 256):
+            some = hashes[n * 256:n * 256 + 256]
+            if read(*tile(level, n, len(some))) != b"".join(some):
+                fail("tile %d/%d is not of this log" % (level, n))
+        hashes = [root_of(hashes[n:n + 256]) for n in range(0, len(hashes) - 255, 256)]
+        level += 1
+    for number, anchor in enumerate(anchors, 1):
+        anchor_size, anchor_root = open_note(anchor, key, "anchor %d" % number)
+        if anchor_size > size:
+            fail("anchor %d is over %d entries, the bundle has %d: entries are missing, or the bundle is older" % (number, anchor_size, size))
+        if root_of(leaves[:anchor_size]) != anchor_root:
+            fail("anchor %d: the log was rewritten" % number)
+    # 4. The certificates are those of the log.
+    folder = os.path.join(HERE, "certificates")
+    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if there != {digest + ".der" for digest in issued}:
+        fail("the certificates are not those that the log says were issued")
+    for digest in issued:
+        if sha(read("certificates", digest + ".der")).hex() != digest:
+            fail("certificate %s was changed" % digest)
+    print("OK: %d entries, %d certificates, root %s" % (size, len(issued), base64.b64encode(root).decode()))
+    print("    signed by %s; %d checkpoints from elsewhere" % (trusted, len(anchors)))
+
+
+main()

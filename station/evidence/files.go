@@ -1,0 +1,160 @@
+package evidence
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Files are the files of a bundle, in a directory or in a tar file. Nothing is unpacked.
+type Files struct {
+	archive *os.File // nil for a directory
+	root    string
+	parts   map[string]part
+}
+
+type part struct{ offset, size int64 }
+
+// Limits of what is opened. A bundle of 100 million entries stays below them.
+const (
+	maxFiles = 5_000_000
+	maxPiece = 64 << 20 // octets of a file that is read as a whole
+)
+
+// Errors of opening a bundle.
+var (
+	ErrNoBundle = errors.New("not an evidence bundle: want a directory or a tar file that `station audit export` made")
+	ErrUnsafe   = errors.New("the bundle has a file that no bundle has")
+)
+
+// OpenFiles opens a bundle. The caller closes it.
+func OpenFiles(name string) (*Files, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	f := &Files{root: name, parts: map[string]part{}}
+	if info.IsDir() {
+		err = f.readDirectory()
+	} else {
+		err = f.readArchive(name)
+	}
+	if err == nil && f.Size(CheckpointFile) < 0 {
+		err = fmt.Errorf("%w: %s has no file %s", ErrNoBundle, name, CheckpointFile)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the bundle: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+func (f *Files) readDirectory() error {
+	return filepath.WalkDir(f.root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(f.root, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%w: %s is no regular file", ErrUnsafe, name)
+		}
+		return f.add(filepath.ToSlash(name), part{0, info.Size()})
+	})
+}
+
+func (f *Files) add(name string, p part) error {
+	if _, twice := f.parts[name]; twice {
+		return fmt.Errorf("%w: %s is there twice", ErrUnsafe, name)
+	}
+	if len(f.parts) == maxFiles {
+		return fmt.Errorf("%w: more than %d files", ErrUnsafe, maxFiles)
+	}
+	if err := cleanPath(name); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsafe, err)
+	}
+	f.parts[name] = p
+	return nil
+}
+
+// readArchive notes where each file lies. It refuses links, devices and other kinds of entries,
+// and sparse files, whose size on the disk says nothing about their size.
+func (f *Files) readArchive(name string) (err error) {
+	if f.archive, err = os.Open(name); err != nil {
+		return err
+	}
+	in := tar.NewReader(f.archive)
+	for {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", ErrNoBundle, err)
+		}
+		if header.Typeflag != tar.TypeReg || header.PAXRecords["GNU.sparse.major"] != "" {
+			return fmt.Errorf("%w: %q has the type %q", ErrUnsafe, header.Name, header.Typeflag)
+		}
+		offset, err := f.archive.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if err := f.add(header.Name, part{offset, header.Size}); err != nil {
+			return err
+		}
+	}
+}
+
+// Close closes the bundle.
+func (f *Files) Close() error {
+	if f.archive == nil {
+		return nil
+	}
+	return f.archive.Close()
+}
+
+// Names gives the paths of all files, sorted.
+func (f *Files) Names() []string { return slices.Sorted(maps.Keys(f.parts)) }
+
+// Size gives the size of a file in octets, or -1 if there is no such file.
+func (f *Files) Size(name string) int64 {
+	if p, ok := f.parts[name]; ok {
+		return p.size
+	}
+	return -1
+}
+
+// Open opens one file for reading from its beginning.
+func (f *Files) Open(name string) (io.ReadCloser, error) {
+	p, ok := f.parts[name]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	case f.archive != nil:
+		return io.NopCloser(io.NewSectionReader(f.archive, p.offset, p.size)), nil
+	}
+	return os.Open(filepath.Join(f.root, filepath.FromSlash(name)))
+}
+
+// Read reads one small file.
+func (f *Files) Read(name string) ([]byte, error) {
+	if size := f.Size(name); size > maxPiece {
+		return nil, fmt.Errorf("%s: %w: it has %d octets", name, ErrUnsafe, size)
+	}
+	in, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxPiece+1))
+	return content, errors.Join(err, in.Close())
+}

@@ -1,0 +1,282 @@
+package evidence
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	_ "embed"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/audit"
+)
+
+// Names of the other files of a bundle.
+const (
+	CheckpointFile  = "checkpoint" // C2SP tlog-tiles: the newest checkpoint, over all entries of the bundle
+	KeyFile         = "log.vkey"   // C2SP signed-note verifier key of the log
+	CheckpointsFile = "checkpoints.txt"
+	AuthoritiesFile = "authorities.pem" // root and issuing CA, and the audit signer if there is one
+	ReadmeFile      = "README.txt"
+	ScriptFile      = "check.py"
+	SumsFile        = "SHA256SUMS"
+	certificateDir  = "certificates/" // SHA-256.der
+)
+
+//go:embed readme.txt
+var readme []byte
+
+//go:embed check.py
+var script []byte
+
+// A Source is the record of a station, as of one moment.
+type Source interface {
+	// Checkpoints gives all stored checkpoints, the oldest first.
+	Checkpoints(ctx context.Context) ([][]byte, error)
+	// EachBody calls each for the entries before size, in order. body is valid during the call only.
+	EachBody(ctx context.Context, size int64, each func(seq int64, body []byte) error) error
+	// EachCertificate calls each for every certificate of a board (DER).
+	EachCertificate(ctx context.Context, each func(der []byte) error) error
+}
+
+// Bundle is what a bundle is made of.
+type Bundle struct {
+	Source      Source
+	VerifierKey string              // of the log
+	Authorities []*x509.Certificate // root, issuing CA, and those that auditors need to trust the audit key
+	Report      Report              // nil: no report.html
+}
+
+// A Report makes the report for people who read no log.
+type Report interface {
+	Add(e *audit.Entry) // takes the entries in order
+	Write(w io.Writer, head audit.Head) error
+}
+
+// ErrNoCheckpoint: nothing was signed yet, so there is nothing to prove.
+var ErrNoCheckpoint = errors.New("the log has no checkpoint yet: start the station once, so that it signs one")
+
+// Write makes a bundle in a directory that does not exist yet. The directory appears under
+// its name when it is whole and on the disk. It returns the head that the bundle proves.
+func (b *Bundle) Write(ctx context.Context, dir string) (head audit.Head, err error) {
+	unfinished, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".unfinished-")
+	if err != nil {
+		return head, fmt.Errorf("making the bundle: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
+	w := &writer{root: unfinished, sums: map[string]string{}}
+	if head, err = w.all(ctx, b); err != nil {
+		return head, fmt.Errorf("making the bundle: %w", err)
+	}
+	if err := publish(unfinished, dir); err != nil {
+		return head, fmt.Errorf("making the bundle: %w", err)
+	}
+	return head, nil
+}
+
+// writer writes the files of a bundle, and keeps their digests.
+type writer struct {
+	root string
+	sums map[string]string // SHA-256 in hex, by path
+}
+
+func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error) {
+	notes, err := b.Source.Checkpoints(ctx)
+	if err != nil {
+		return head, err
+	}
+	if len(notes) == 0 {
+		return head, ErrNoCheckpoint
+	}
+	newest := notes[len(notes)-1]
+	if head, err = audit.OpenCheckpoint(newest, b.VerifierKey); err != nil {
+		return head, err
+	}
+	// 1. What does not depend on the entries.
+	for name, content := range map[string][]byte{
+		CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), CheckpointsFile: bytes.Join(notes, []byte("\n")),
+		AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script,
+	} {
+		if err := w.put(name, content); err != nil {
+			return head, err
+		}
+	}
+	// 2. One pass over the entries makes tiles, entry bundles and views.
+	wanted, err := w.entries(ctx, b, head)
+	if err != nil {
+		return head, err
+	}
+	// 3. The certificates that the entries name.
+	if err := w.certificates(ctx, b, wanted); err != nil {
+		return head, err
+	}
+	// 4. The digests of all files.
+	return head, w.writeSums()
+}
+
+// entries writes everything that follows from the entries. It gives the digests of the
+// certificates that the entries say were issued.
+func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wanted map[string]bool, err error) {
+	tiles := &tree{put: w.put}
+	bundle, wanted := []byte(nil), map[string]bool{}
+	views, closeViews, err := w.openViews()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeViews()) }()
+	err = b.Source.EachBody(ctx, head.Size, func(seq int64, body []byte) error {
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		if e.Type == "cert.issued" && e.Cert != nil {
+			wanted[e.Cert.SHA256] = true
+		}
+		if b.Report != nil {
+			b.Report.Add(&e)
+		}
+		bundle = appendEntry(bundle, body)
+		if full := seq%tileWidth == tileWidth-1; full || seq == head.Size-1 {
+			if err := w.put(tilePath("entries", seq/tileWidth, int(seq%tileWidth)+1), bundle); err != nil {
+				return err
+			}
+			bundle = bundle[:0]
+		}
+		return errors.Join(views.Add(&e, body), tiles.add(tlog.RecordHash(body)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	root, err := tiles.end()
+	if err == nil && (tiles.size != head.Size || root != head.Root) {
+		err = fmt.Errorf("%w: %d entries have the root %v, the checkpoint over %d says %v", audit.ErrRoot, tiles.size, root, head.Size, head.Root)
+	}
+	if err = errors.Join(err, views.End()); err != nil || b.Report == nil {
+		return wanted, err
+	}
+	return wanted, w.stream(ReportFile, func(out io.Writer) error { return b.Report.Write(out, head) })
+}
+
+// ReportFile is the report for people who read no log.
+const ReportFile = "report.html"
+
+func (w *writer) openViews() (*Views, func() error, error) {
+	var files []*hashedFile
+	closeAll := func() error {
+		var errs []error
+		for _, f := range files {
+			errs = append(errs, f.close(w))
+		}
+		return errors.Join(errs...)
+	}
+	views, err := NewViews(func(name string) (io.Writer, error) {
+		f, err := w.create(name)
+		if err == nil {
+			files = append(files, f)
+		}
+		return f, err
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	return views, closeAll, nil
+}
+
+var errMissingCertificate = errors.New("the registry lacks a certificate that the log says was issued; run `station audit verify`")
+
+func (w *writer) certificates(ctx context.Context, b *Bundle, wanted map[string]bool) error {
+	err := b.Source.EachCertificate(ctx, func(der []byte) error {
+		sum := fmt.Sprintf("%x", sha256.Sum256(der))
+		if !wanted[sum] {
+			return nil // issued after the checkpoint of the bundle
+		}
+		delete(wanted, sum)
+		return w.put(certificateDir+sum+".der", der)
+	})
+	for sum := range wanted {
+		err = errors.Join(err, fmt.Errorf("%w: sha256 %s", errMissingCertificate, sum))
+		break
+	}
+	return err
+}
+
+func pemOf(certificates []*x509.Certificate) (text []byte) {
+	for _, certificate := range certificates {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
+	}
+	return text
+}
+
+// put writes one small file.
+func (w *writer) put(name string, content []byte) error {
+	sum := sha256.Sum256(content)
+	w.sums[name] = hex.EncodeToString(sum[:])
+	path := filepath.Join(w.root, filepath.FromSlash(name))
+	err := os.WriteFile(path, content, 0o644)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+			err = os.WriteFile(path, content, 0o644)
+		}
+	}
+	return err
+}
+
+// hashedFile is a file that is written in many pieces.
+type hashedFile struct {
+	name string
+	file *os.File
+	sum  interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+}
+
+func (w *writer) create(name string) (*hashedFile, error) {
+	path := filepath.Join(w.root, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
+	return &hashedFile{name, file, sha256.New()}, err
+}
+
+func (f *hashedFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	_, _ = f.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+func (f *hashedFile) close(w *writer) error {
+	w.sums[f.name] = hex.EncodeToString(f.sum.Sum(nil))
+	return f.file.Close()
+}
+
+func (w *writer) stream(name string, write func(io.Writer) error) error {
+	f, err := w.create(name)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(f)
+	return errors.Join(write(buffered), buffered.Flush(), f.close(w))
+}
+
+// writeSums writes the digests in the form that `sha256sum -c` reads.
+func (w *writer) writeSums() error {
+	var lines []string
+	for name, sum := range w.sums {
+		lines = append(lines, sum+"  "+name+"\n")
+	}
+	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
+	return w.put(SumsFile, []byte(strings.Join(lines, "")))
+}

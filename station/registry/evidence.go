@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"hallmark/station/audit"
+)
+
+// This file gives the record to package evidence, which makes bundles of it.
+
+// Checkpoints gives all stored checkpoints, the oldest first.
+func (r *Reader) Checkpoints(ctx context.Context) ([][]byte, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT note FROM audit_checkpoint ORDER BY size`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoints: %w", err)
+	}
+	return collect(rows, func(note *[]byte) []any { return []any{note} })
+}
+
+// EachBody calls each for the audit entries before size, in order. body is valid during the
+// call only.
+func (r *Reader) EachBody(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
+	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, size)
+	if err != nil {
+		return fmt.Errorf("reading the audit entries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var body sql.RawBytes
+		if err := rows.Scan(&seq, &body); err != nil {
+			return fmt.Errorf("reading the audit entries: %w", err)
+		}
+		if err := each(seq, body); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EachCertificate calls each for every certificate that was signed for a board (DER), in the
+// order of their intents. der is valid during the call only.
+func (r *Reader) EachCertificate(ctx context.Context, each func(der []byte) error) error {
+	rows, err := r.db.QueryContext(ctx, `SELECT der FROM certificates WHERE der IS NOT NULL ORDER BY id`)
+	if err != nil {
+		return fmt.Errorf("reading the certificates: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var der sql.RawBytes
+		if err := rows.Scan(&der); err != nil {
+			return fmt.Errorf("reading the certificates: %w", err)
+		}
+		if err := each(der); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// LogSize gives the number of committed audit entries.
+func (r *Reader) LogSize(ctx context.Context) (int64, error) { return audit.Size(ctx, r.db) }

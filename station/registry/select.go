@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/devices"
+	"hallmark/station/audit"
+)
+
+// Selection selects audit entries. A field with its zero value selects all.
+type Selection struct {
+	BoardID                                                         devices.BoardID
+	Serial, Order, Operator, Bay, Type, Ending, Reason, Run, Status string
+	Since, Until                                                    time.Time // the entry was written at Since or later, and before Until
+}
+
+// Empty reports whether the selection selects all entries.
+func (s *Selection) Empty() bool { return *s == Selection{} }
+
+// Matches reports whether an entry is selected. Type also selects the types below it: "cert"
+// selects cert.issued. Operator selects entries of the operator, and of the operator's Runs.
+func (s *Selection) Matches(e *audit.Entry) bool {
+	ending, _ := strings.CutPrefix(e.Type, "run.")
+	for _, check := range []struct {
+		want string
+		is   bool
+	}{
+		{s.boardID(), e.Board != nil && e.Board.ID == s.boardID()},
+		{s.Serial, e.Cert != nil && e.Cert.Serial == s.Serial},
+		{s.Status, e.Cert != nil && e.Cert.Status == s.Status},
+		{s.Order, e.WorkOrder != nil && e.WorkOrder.ID == s.Order},
+		{s.Operator, e.Actor.ID == s.Operator || e.Run != nil && e.Run.Operator == s.Operator},
+		{s.Bay, e.Run != nil && e.Run.Bay == s.Bay || e.Details["bay"] == s.Bay},
+		{s.Run, e.Run != nil && e.Run.ID == s.Run},
+		{s.Type, e.Type == s.Type || strings.HasPrefix(e.Type, s.Type+".")},
+		{s.Ending, endings[e.Type] != "" && ending == s.Ending},
+		{s.Reason, e.Reason == s.Reason},
+	} {
+		if check.want != "" && !check.is {
+			return false
+		}
+	}
+	return !e.Time.Before(s.Since) && (s.Until.IsZero() || e.Time.Before(s.Until))
+}
+
+func (s *Selection) boardID() string { return Filter{BoardID: s.BoardID}.boardID() }
+
+// ofBoard gives the entries of one board without reading the whole log: those written during
+// its Runs, and, if something happened to the board outside of its Runs, all that name it.
+const ofBoard = `WITH spans AS MATERIALIZED (
+		SELECT first_entry AS low, coalesce(last_entry, ?1) AS high FROM runs WHERE board_id = ?2
+		UNION SELECT 0, ?1 FROM boards WHERE id = ?2 AND scrapped IS NOT NULL
+		UNION SELECT 0, ?1 FROM certificates WHERE board_id = ?2 AND status IN ('revoked', 'scrapped', 'unresolved', 'superseded'))
+	SELECT DISTINCT e.seq, e.body FROM spans JOIN audit_entry e ON e.seq BETWEEN low AND high
+	WHERE e.seq < ?1 AND instr(e.body, CAST(?2 AS BLOB)) ORDER BY e.seq`
+
+// EachEntry calls each for the selected entries before size, in order. body is valid during the
+// call only.
+func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each func(e *audit.Entry, body []byte) error) error {
+	query, args := `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, []any{size}
+	if id := s.boardID(); id != "" {
+		query, args = ofBoard, []any{size, id}
+	}
+	rows, err := r.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("reading the audit entries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var body sql.RawBytes
+		if err := rows.Scan(&seq, &body); err != nil {
+			return fmt.Errorf("reading the audit entries: %w", err)
+		}
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("reading audit entry %d: %w", seq, err)
+		}
+		if !s.Matches(&e) {
+			continue
+		}
+		if err := each(&e, body); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// A Selected is a reader whose bundle has the selected entries only. It implements
+// evidence.PartSource.
+type Selected struct {
+	*Reader
+	Selection Selection
+}
+
+// Hashes implements evidence.PartSource.
+func (s *Selected) Hashes(ctx context.Context) tlog.HashReader { return audit.HashReader(ctx, s.db) }
+
+// EachSelected implements evidence.PartSource.
+func (s *Selected) EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
+	return s.EachEntry(ctx, size, s.Selection, func(e *audit.Entry, body []byte) error { return each(e.Seq, body) })
+}
