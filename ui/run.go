@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -49,23 +50,69 @@ func runProgram(ctx context.Context, m Model, in io.Reader) error {
 	painted.painter = startPainter(m.o.Out, program.Quit)
 	defer watchSize(program.Send)()
 	_, err := program.Run()
-	return errors.Join(err, painted.painter.end())
+	return errors.Join(err, painted.failed, painted.painter.end())
 }
 
 // A paintedModel hands each state of its Model to the painter.
 type paintedModel struct {
 	Model
 	painter *painter
+	failed  error // panic that ended the program
 }
 
-// Update implements tea.Model.
-func (p *paintedModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+// Init implements tea.Model.
+func (p *paintedModel) Init() tea.Cmd { return caught(p.Model.Init()) }
+
+// Update implements tea.Model. After a panic the program ends in the ordinary way: when
+// bubbletea itself catches a panic, it closes the terminal while another goroutine reads it.
+func (p *paintedModel) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	if panicked, ok := msg.(panicMsg); ok {
+		p.failed = panicked.error
+		return p, tea.Quit
+	}
+	defer func() {
+		if err := asError(recover()); err != nil {
+			p.failed, cmd = err, tea.Quit
+		}
+	}()
 	next, cmd := p.Model.Update(msg)
 	if m, ok := next.(Model); ok {
 		p.Model = m
 		p.painter.show(m)
 	}
-	return p, cmd
+	return p, caught(cmd)
+}
+
+// panicMsg says that a command panicked.
+type panicMsg struct{ error }
+
+// caught makes a panic of a command, and of the commands that it starts, a message.
+func caught(cmd tea.Cmd) tea.Cmd {
+	if cmd == nil {
+		return nil
+	}
+	return func() (msg tea.Msg) {
+		defer func() {
+			if err := asError(recover()); err != nil {
+				msg = panicMsg{err}
+			}
+		}()
+		msg = cmd()
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			for i := range batch {
+				batch[i] = caught(batch[i])
+			}
+		}
+		return msg
+	}
+}
+
+// asError gives the error of a panic, or nil. The stack is for the engineers' log.
+func asError(panicked any) error {
+	if panicked == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %v\n%s", tea.ErrProgramPanic, panicked, debug.Stack())
 }
 
 // View implements tea.Model. Nothing draws it.
