@@ -17,7 +17,7 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		return m.fieldKey(msg)
 	}
 	if msg.Text != "" {
-		return m.holdCharacter(msg)
+		return m.character(msg)
 	}
 	if held := m.held.held; held != "" {
 		if slices.Contains([]string{"enter", "tab", "ctrl+j"}, msg.String()) {
@@ -28,6 +28,28 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		m.held = m.held.drop()
 	}
 	return m.act(msg)
+}
+
+// character takes a character. A character that was read long after the held one ends the hold: the held one was a key,
+// although the model was too busy to notice the end of its hold time.
+func (m Model) character(msg tea.KeyPressMsg) (Model, tea.Cmd) {
+	at := m.keyboard.readAt(m.taken)
+	var before tea.Cmd
+	if m.held.held != "" && !m.held.burst && !at.IsZero() && !m.held.at.IsZero() && at.Sub(m.held.at) > keyHold {
+		m, before = m.heldIsKey()
+	}
+	next, cmd := m.holdCharacter(msg)
+	next.held.at = at
+	return next, tea.Batch(before, cmd)
+}
+
+// heldIsKey does the action of the held character, unless it was done at once.
+func (m Model) heldIsKey() (Model, tea.Cmd) {
+	held, done := m.held.held, m.held.before != nil
+	if m.held = m.held.drop(); done {
+		return m, nil
+	}
+	return m.act(tea.KeyPressMsg{Text: held})
 }
 
 // holdCharacter holds a character, because a scan may begin with it. An action that only changes what is shown is done at
@@ -69,15 +91,11 @@ func (m Model) holdEnded(msg heldMsg) (Model, tea.Cmd) {
 		return m, m.held.wait(scanPause, true)
 	}
 	m.taken = given
-	held, burst, done := m.held.held, m.held.burst, m.held.before != nil
-	m.held = m.held.drop()
-	switch {
-	case burst:
+	if m.held.burst {
+		m.held = m.held.drop()
 		return m.refuse(m.t("scan.cut")), nil
-	case done:
-		return m, nil
 	}
-	return m.act(tea.KeyPressMsg{Text: held})
+	return m.heldIsKey()
 }
 
 // pasted refuses pasted text, because nobody typed or scanned it. Only a search accepts pasted text.

@@ -25,8 +25,8 @@ func typingOn(t *testing.T) (*driver, *terminal) {
 
 func (d *driver) held1(waited bool) { d.send(heldMsg{turn: d.held.turn, waited: waited}) }
 
-// reads reads n octets that were typed.
-func (k *keyboard) reads(t *testing.T, n int) {
+// takes reads n octets that were typed.
+func (k *keyboard) takes(t *testing.T, n int) {
 	t.Helper()
 	for octets := make([]byte, n); n > 0; {
 		got, err := k.Read(octets[:n])
@@ -42,7 +42,7 @@ func TestACharacterBehindWhichMoreWasReadIsNoKey(t *testing.T) {
 	if err := term.Type("1zz"); err != nil {
 		t.Fatal(err)
 	}
-	d.keyboard.reads(t, 3)
+	d.keyboard.takes(t, 3)
 	d.send(keyPress("1"))
 	d.held1(false) // 30 ms are over, and the second character has not come through yet
 	d.asked("")
@@ -91,4 +91,32 @@ func TestEscapeSequencesHoldNoCharacters(t *testing.T) {
 			t.Errorf("%q counts %d octets, want %d", text, got, want)
 		}
 	}
+}
+
+// On a busy machine the model gets two keys of a person one directly after the other. The time between their reads tells
+// them from a scan.
+func TestKeysThatWereReadApartAreNoScan(t *testing.T) {
+	d, term := typingOn(t)
+	read := func(text string) {
+		t.Helper()
+		if err := term.Type(text); err != nil {
+			t.Fatal(err)
+		}
+		d.keyboard.takes(t, len(text))
+	}
+	read("1")
+	d.keyboard.reads[0].at = d.keyboard.reads[0].at.Add(-time.Second) // the person waited
+	read("2")
+	d.send(keyPress("1"))
+	next, cmd := d.Update(keyPress("2"))
+	d.Model = next.(Model)
+	d.obey(cmd)
+	d.asked("start 1 by op17 for WO-4711")
+	d.held1(false)
+	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
+	read("34") // one read: a scan
+	d.send(keyPress("3"), keyPress("4"))
+	d.held1(false)
+	d.held1(true)
+	d.shows("The scan was cut off")
 }

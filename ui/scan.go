@@ -28,6 +28,7 @@ type scanBuffer struct {
 	turn  int // of the newest timer; older ones count no more
 	// before is the state before the held character acted as a key. nil: it has not acted.
 	before *Model
+	at     time.Time // when the newest character was read; zero when nobody knows
 }
 
 // heldMsg says that the hold time of a character is over and no other character came.
