@@ -16,8 +16,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"hallmark/station/audit"
 )
 
@@ -310,14 +308,11 @@ func (c *checker) checkEntries() error {
 	if err != nil {
 		return err
 	}
-	for first := int64(0); first < c.head.Size; first += tileWidth {
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		whole, err := c.checkBundle(first, tiles, views)
-		if err != nil || !whole {
-			return err // what comes behind a bundle that is not whole cannot be judged
-		}
+	err = inOrder(c.ctx, c.givePieces, func(p *piece) error { return c.checkPiece(p, tiles, views) })
+	if errors.Is(err, errNotWhole) {
+		return nil // what comes behind a bundle that is not whole cannot be judged
+	} else if err != nil {
+		return err
 	}
 	root, err := tiles.end()
 	if err != nil {
@@ -334,33 +329,58 @@ func (c *checker) checkEntries() error {
 	return compare()
 }
 
-// checkBundle checks the entries of one entry bundle. whole is false when entries are missing.
-func (c *checker) checkBundle(first int64, tiles *tree, views *Views) (whole bool, err error) {
-	width := min(tileWidth, c.head.Size-first)
-	name := tilePath("entries", first/tileWidth, int(width))
-	content, err := c.read(name)
-	if err != nil || content == nil {
-		return false, err
-	}
-	seq := first
-	err = splitEntries(content, func(body []byte) error {
-		defer func() { seq++ }()
-		if seq >= first+width {
-			return c.find(seq, name, "there are more entries than the checkpoint covers")
+// errNotWhole ends the pass over the entries.
+var errNotWhole = errors.New("an entry bundle is not whole")
+
+// givePieces reads the entry bundles. It adds no finding, because it runs beside checkPiece: a
+// bundle that is not there has no content.
+func (c *checker) givePieces(give func(*piece) error) error {
+	for first := int64(0); first < c.head.Size; first += tileWidth {
+		name := c.bundleName(first)
+		content, err := c.files.Read(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnsafe) {
+			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		return c.checkEntry(seq, name, body, tiles, views)
-	})
-	if errors.Is(err, errEntryBundle) {
-		return false, c.find(seq, name, "%v", err)
+		if err := give(&piece{first: first, content: content}); err != nil {
+			return err
+		}
 	}
-	if err == nil && seq < first+width {
-		return false, c.find(seq, name, "the file has %d entries, want %d", seq-first, width)
-	}
-	return err == nil, err
+	return nil
 }
 
-func (c *checker) checkEntry(seq int64, name string, body []byte, tiles *tree, views *Views) error {
-	if err := tiles.add(tlog.RecordHash(body)); err != nil {
+func (c *checker) bundleName(first int64) string {
+	return tilePath("entries", first/tileWidth, int(min(tileWidth, c.head.Size-first)))
+}
+
+// checkPiece checks the entries of one entry bundle.
+func (c *checker) checkPiece(p *piece, tiles *tree, views *Views) error {
+	name, width := c.bundleName(p.first), int(min(tileWidth, c.head.Size-p.first))
+	c.expected[name] = true
+	if p.content == nil {
+		_, err := c.read(name) // says why
+		return errors.Join(err, errNotWhole)
+	}
+	for i := range p.entries {
+		seq := p.first + int64(i)
+		if i >= width {
+			return c.find(seq, name, "there are more entries than the checkpoint covers")
+		}
+		if err := c.checkEntry(seq, name, &p.entries[i], tiles, views); err != nil {
+			return err
+		}
+	}
+	seq := p.first + int64(len(p.entries))
+	switch {
+	case p.cut:
+		return errors.Join(c.find(seq, name, "%v", errEntryBundle), errNotWhole)
+	case len(p.entries) < width:
+		return errors.Join(c.find(seq, name, "the file has %d entries, want %d", len(p.entries), width), errNotWhole)
+	}
+	return nil
+}
+
+func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, views *Views) error {
+	if err := tiles.add(e.leaf); err != nil {
 		return err
 	}
 	for _, h := range c.heads[seq+1] {
@@ -370,17 +390,16 @@ func (c *checker) checkEntry(seq int64, name string, body []byte, tiles *tree, v
 			}
 		}
 	}
-	e, err := audit.Decode(body)
-	if err != nil {
-		return c.find(seq, name, "%v", err)
+	if e.bad != nil {
+		return c.find(seq, name, "%v", e.bad)
 	}
 	if e.Seq != seq {
 		return c.find(seq, name, "the entry says it is entry %d: entries were reordered, or are missing", e.Seq)
 	}
-	if err := c.followCertificate(&e, name); err != nil {
+	if err := c.followCertificate(&e.Entry, name); err != nil {
 		return err
 	}
-	return views.Add(&e, body)
+	return views.put(&e.Entry, e.rows)
 }
 
 // compareTile compares a tile with the one that the entries make.

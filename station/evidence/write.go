@@ -17,8 +17,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"hallmark/station/audit"
 )
 
@@ -128,32 +126,33 @@ func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error
 // entries writes everything that follows from the entries. It gives the digests of the
 // certificates that the entries say were issued.
 func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wanted map[string]bool, err error) {
-	tiles := &tree{put: w.put}
-	bundle, wanted := []byte(nil), map[string]bool{}
+	tiles, wanted := &tree{put: w.put}, map[string]bool{}
 	views, closeViews, err := w.openViews()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeViews()) }()
-	err = b.Source.EachBody(ctx, head.Size, func(seq int64, body []byte) error {
-		e, err := audit.Decode(body)
-		if err != nil {
-			return fmt.Errorf("entry %d: %w", seq, err)
+	produce := func(give func(*piece) error) error { return giveBodies(ctx, b.Source, head.Size, give) }
+	err = inOrder(ctx, produce, func(p *piece) error {
+		if err := w.put(tilePath("entries", p.first/tileWidth, len(p.entries)), p.content); err != nil {
+			return err
 		}
-		if e.Type == "cert.issued" && e.Cert != nil {
-			wanted[e.Cert.SHA256] = true
-		}
-		if b.Report != nil {
-			b.Report.Add(&e)
-		}
-		bundle = appendEntry(bundle, body)
-		if full := seq%tileWidth == tileWidth-1; full || seq == head.Size-1 {
-			if err := w.put(tilePath("entries", seq/tileWidth, int(seq%tileWidth)+1), bundle); err != nil {
+		for i := range p.entries {
+			e := &p.entries[i]
+			if e.bad != nil {
+				return fmt.Errorf("entry %d: %w", p.first+int64(i), e.bad)
+			}
+			if e.Type == "cert.issued" && e.Cert != nil {
+				wanted[e.Cert.SHA256] = true
+			}
+			if b.Report != nil {
+				b.Report.Add(&e.Entry)
+			}
+			if err := errors.Join(views.put(&e.Entry, e.rows), tiles.add(e.leaf)); err != nil {
 				return err
 			}
-			bundle = bundle[:0]
 		}
-		return errors.Join(views.Add(&e, body), tiles.add(tlog.RecordHash(body)))
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -166,6 +165,20 @@ func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wante
 		return wanted, err
 	}
 	return wanted, w.stream(ReportFile, func(out io.Writer) error { return b.Report.Write(out, head) })
+}
+
+// giveBodies gives the entries before size in pieces.
+func giveBodies(ctx context.Context, source Source, size int64, give func(*piece) error) error {
+	p := &piece{}
+	return source.EachBody(ctx, size, func(seq int64, body []byte) error {
+		p.content = appendEntry(p.content, body)
+		if seq%tileWidth < tileWidth-1 && seq < size-1 {
+			return nil
+		}
+		full := p
+		p = &piece{first: seq + 1, content: make([]byte, 0, len(full.content)+1024)}
+		return give(full)
+	})
 }
 
 // ReportFile is the report for people who read no log.
