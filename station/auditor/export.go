@@ -71,6 +71,12 @@ func (c *Commands) write(ctx context.Context, out string, chosen registry.Select
 	if out == "" {
 		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
 	}
+	return c.report(out, func(dir workdir.Dir) (instance.Exported, error) { return instance.Export(ctx, dir, out, chosen) })
+}
+
+// report has a bundle written, and says what is in it. A table for programs goes to the same
+// output, so the text is for people only where they asked for a bundle.
+func (c *Commands) report(out string, export func(workdir.Dir) (instance.Exported, error)) error {
 	if _, err := os.Lstat(out); err == nil {
 		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))
 	}
@@ -78,7 +84,7 @@ func (c *Commands) write(ctx context.Context, out string, chosen registry.Select
 	if err != nil {
 		return err
 	}
-	made, err := instance.Export(ctx, dir, out, chosen)
+	made, err := export(dir)
 	if err != nil {
 		return err
 	}

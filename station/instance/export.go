@@ -26,7 +26,22 @@ type Exported struct {
 // be writing to the registry, and the directory may be on a medium that is read-only.
 //
 // A selection that is not empty gives a bundle with the selected entries and a proof for each.
-func Export(ctx context.Context, dir workdir.Dir, out string, selection registry.Selection) (made Exported, err error) {
+func Export(ctx context.Context, dir workdir.Dir, out string, selection registry.Selection) (Exported, error) {
+	return export(ctx, dir, out, func(r *registry.Reader) evidence.PartSource {
+		if selection.Empty() {
+			return nil
+		}
+		return &registry.Selected{Reader: r, Selection: selection}
+	})
+}
+
+// ExportAnswer writes a bundle with the entries that the answer to a question rests on.
+func ExportAnswer(ctx context.Context, dir workdir.Dir, out string, question registry.Question) (Exported, error) {
+	return export(ctx, dir, out, func(r *registry.Reader) evidence.PartSource { return &registry.Answer{Reader: r, Question: question} })
+}
+
+// export writes a whole bundle if part gives nil.
+func export(ctx context.Context, dir workdir.Dir, out string, part func(*registry.Reader) evidence.PartSource) (made Exported, err error) {
 	key, err := os.ReadFile(dir.AuditKey())
 	if err != nil {
 		return made, reason.Usage(fmt.Errorf("reading the audit key: %w", err))
@@ -45,10 +60,10 @@ func Export(ctx context.Context, dir workdir.Dir, out string, selection registry
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	bundle := evidence.Bundle{Source: reader, VerifierKey: strings.TrimSpace(string(key)), Authorities: []*x509.Certificate{root, issuing}}
-	if selection.Empty() {
-		made.Head, err = bundle.Write(ctx, out)
+	if some := part(reader); some != nil {
+		made.Selected, made.Head, err = bundle.WritePart(ctx, some, out)
 	} else {
-		made.Selected, made.Head, err = bundle.WritePart(ctx, &registry.Selected{Reader: reader, Selection: selection}, out)
+		made.Head, err = bundle.Write(ctx, out)
 	}
 	if err != nil {
 		return made, err

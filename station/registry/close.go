@@ -110,14 +110,17 @@ func (w *work) closeRefused(run *station.Run) error {
 		return err
 	}
 	var boardID, hardware any
+	var said audit.Board
 	if run.Identity != nil {
-		boardID, hardware = run.Identity.ID.String(), []byte(run.Identity.HardwareID)
+		boardID, hardware, said = run.Identity.ID.String(), []byte(run.Identity.HardwareID), *e.Board
 	}
 	now := written.Time.String()
 	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted,
-		closed, ending, reason, first_entry, last_entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+		closed, ending, reason, first_entry, last_entry, board_type, firmware, firmware_sha256, huk)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		run.ID.String(), boardID, run.Purpose.String(), hardware, e.Run.Bay, e.Run.Operator, workOrder(e), e.Run.Rework,
-		now, now, string(endings[written.Type]), written.Reason, written.Seq, written.Seq)
+		now, now, string(endings[written.Type]), written.Reason, written.Seq, written.Seq,
+		said.Type, said.Firmware, said.SHA256, said.HUK)
 }
 
 func workOrder(e audit.Entry) sql.NullString {

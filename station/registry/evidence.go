@@ -22,7 +22,11 @@ func (r *Reader) Checkpoints(ctx context.Context) ([][]byte, error) {
 // EachBody calls each for the audit entries before size, in order. body is valid during the
 // call only.
 func (r *Reader) EachBody(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
-	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, size)
+	return r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, []any{size}, each)
+}
+
+func (r *Reader) eachBody(ctx context.Context, query string, args []any, each func(seq int64, body []byte) error) error {
+	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("reading the audit entries: %w", err)
 	}

@@ -60,6 +60,11 @@ func TestARegistryOfSchema2IsMigrated(t *testing.T) {
 	if counts[station.Pass] != 10 || counts[station.Fault] != 1 {
 		t.Errorf("got %v", counts)
 	}
+	affected, err := r.Affected(t.Context(), Question{Firmware: "0.1.0"})
+	must(t, err)
+	if len(affected) != 11 || len(affected[0].FirmwareSHA256) != 64 {
+		t.Errorf("%d Runs with the firmware 0.1.0", len(affected))
+	}
 	migrations := 0
 	_, err = r.VerifyEach(t.Context(), vkey, func(e audit.Entry) error {
 		if e.Type == typeMigrated && e.Details["from"] == "2" && e.Details["copy"] == "registry.db.schema2" {

@@ -56,10 +56,11 @@ func (w *work) admit(run *station.Run) error {
 	if err := w.endOlder(run); err != nil {
 		return err
 	}
-	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted, first_entry)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
+	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted, first_entry,
+		board_type, firmware, firmware_sha256, huk) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
 		run.ID.String(), run.Identity.ID.String(), run.Purpose.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
-		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq)
+		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq,
+		e.Board.Type, e.Board.Firmware, e.Board.SHA256, e.Board.HUK)
 }
 
 func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {

@@ -18,7 +18,7 @@ var evidence = map[string][]string{
 	"work_orders":      {"id", "product", "quota", "counted", "opened"},
 	"boards":           {"id", "hardware_id", "type", "first_seen", "scrapped"},
 	"keys":             {"spki_sha256", "board_id", "purpose"},
-	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry"},
+	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry", "board_type", "firmware", "firmware_sha256", "huk"},
 	"certificates":     {"serial", "board_id", "purpose", "spki_sha256", "issuer_sha256", "profile", "profile_sha256", "tbs_sha256", "csr_sha256", "not_before", "not_after", "rework", "run", "work_order", "intended", "changed", "status", "reason", "sha256", "der"},
 	"bays":             {"name", "stopped", "reason", "board_id", "run"},
 	"audit_entry":      {"seq", "body", "hashes"},

@@ -165,7 +165,8 @@ func (s *replay) refused(e audit.Entry) error {
 		b = *e.Board
 	}
 	now, seq := e.Time.String(), fmt.Sprint(e.Seq)
-	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, now, "0", now, string(endings[e.Type]), e.Reason, "", seq, seq}
+	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, now, "0", now, string(endings[e.Type]), e.Reason, "", seq, seq,
+		b.Type, b.Firmware, b.SHA256, b.HUK}
 	return nil
 }
 
@@ -207,7 +208,8 @@ func (s *replay) admitted(e audit.Entry) error {
 	if _, known := s.boards[b.ID]; !known {
 		s.boards[b.ID] = fields{b.HardwareID, b.Type, e.Time.String(), ""}
 	}
-	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), ""}
+	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), "",
+		b.Type, b.Firmware, b.SHA256, b.HUK}
 	return nil
 }
 
@@ -269,7 +271,7 @@ func (s *replay) tables() []table {
 		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
 		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
 		{"Runs", `SELECT id, board_id, purpose, lower(hex(hardware_id)), bay, operator, work_order, rework, begun, admitted,
-			closed, ending, reason, outcome, first_entry, last_entry, NULL FROM runs`, s.runs},
+			closed, ending, reason, outcome, first_entry, last_entry, board_type, firmware, firmware_sha256, huk, NULL FROM runs`, s.runs},
 		{"bays", `SELECT name, stopped, reason, board_id, run, NULL FROM bays`, s.bays},
 		{"certificates", `SELECT lower(hex(serial)), board_id, purpose, lower(hex(spki_sha256)), lower(hex(issuer_sha256)), profile,
 			lower(hex(profile_sha256)), lower(hex(tbs_sha256)), lower(hex(csr_sha256)), not_before, not_after, rework, run, work_order,
