@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -15,7 +17,7 @@ import (
 )
 
 func (c *Commands) export() *cobra.Command {
-	var out string
+	var out, language string
 	var selected selection
 	cmd := &cobra.Command{
 		Use:   "export --out DIR|FILE.tar",
@@ -34,10 +36,11 @@ auditcheck, or the script check.py inside of a whole bundle, checks it.`,
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, chosen)
+			return c.write(cmd.Context(), out, language, chosen)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "new directory, or new FILE.tar (required)")
+	cmd.Flags().StringVar(&language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
 	selected.flags(cmd.Flags())
 	return cmd
 }
@@ -57,7 +60,7 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, chosen)
+			return c.write(cmd.Context(), out, "", chosen) // a part has no report
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "new directory, or new FILE.tar (required)")
@@ -67,7 +70,7 @@ func (c *Commands) proof() *cobra.Command {
 }
 
 // write writes the bundle. A serial number alone stands for the board of the certificate.
-func (c *Commands) write(ctx context.Context, out string, chosen registry.Selection) error {
+func (c *Commands) write(ctx context.Context, out, language string, chosen registry.Selection) error {
 	if out == "" {
 		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
 	}
@@ -78,7 +81,7 @@ func (c *Commands) write(ctx context.Context, out string, chosen registry.Select
 	if err != nil {
 		return err
 	}
-	made, err := instance.Export(ctx, dir, out, chosen)
+	made, err := instance.Export(ctx, dir, out, language, chosen)
 	if err != nil {
 		return err
 	}
