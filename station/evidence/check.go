@@ -26,6 +26,10 @@ type Options struct {
 	Key     string   // verifier key from elsewhere; empty: the key of the bundle, which proves less
 	Anchors [][]byte // checkpoints that were kept elsewhere
 	Policy  *Policy  // cosignatures that the checkpoint needs; nil: none
+
+	// Report begins anew the report that was found in the bundle. It returns nil for a report that
+	// another version of the program made. A Report that is nil compares nothing.
+	Report func(found, checkpoint []byte) Report
 }
 
 // A Finding is one thing that is wrong with a bundle.
@@ -56,6 +60,7 @@ type Verdict struct {
 	KeyGiven     bool      `json:"key_given"`
 	Part         bool      `json:"part"`     // the bundle has some entries only, each with a proof
 	Selected     int       `json:"selected"` // entries of a part
+	Report       string    `json:"report"`   // same, absent, not compared
 	Findings     []Finding `json:"findings"`
 	More         bool      `json:"more_findings"` // the check stopped at maxFindings
 }
@@ -93,6 +98,7 @@ type checker struct {
 	heads    map[int64][]named // checkpoints by size
 	issued   map[string]*issuedCertificate
 	serials  map[string]string // state of each serial number
+	report   Report            // made anew; nil: there is nothing to compare
 }
 
 type named struct {
@@ -310,6 +316,9 @@ func (c *checker) checkEntries() error {
 	if err != nil {
 		return err
 	}
+	if err := c.openReport(); err != nil {
+		return err
+	}
 	for first := int64(0); first < c.head.Size; first += tileWidth {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -328,10 +337,10 @@ func (c *checker) checkEntries() error {
 			return err
 		}
 	}
-	if err := views.End(); err != nil {
+	if err := errors.Join(views.End(), compare()); err != nil {
 		return err
 	}
-	return compare()
+	return c.compareReport()
 }
 
 // checkBundle checks the entries of one entry bundle. whole is false when entries are missing.
@@ -376,6 +385,9 @@ func (c *checker) checkEntry(seq int64, name string, body []byte, tiles *tree, v
 	}
 	if e.Seq != seq {
 		return c.find(seq, name, "the entry says it is entry %d: entries were reordered, or are missing", e.Seq)
+	}
+	if c.report != nil {
+		c.report.Add(&e)
 	}
 	if err := c.followCertificate(&e, name); err != nil {
 		return err
@@ -526,9 +538,8 @@ func (i *issuedCertificate) wrong(der []byte, sum string, authorities []*x509.Ce
 
 // checkNames finds files that no bundle has.
 func (c *checker) checkNames() error {
-	for _, name := range []string{ReadmeFile, ScriptFile, ReportFile} {
-		c.expected[name] = true
-	}
+	c.expected[ReadmeFile], c.expected[ScriptFile] = true, true
+	c.expected[ReportFile] = !c.verdict.Part // a part has none
 	for _, name := range c.files.Names() {
 		if !c.expected[name] {
 			if err := c.find(-1, name, "the file does not belong to the bundle"); err != nil {
