@@ -94,5 +94,5 @@ func (c *Commands) answer(ctx context.Context, q registry.Question, form format,
 	if err != nil || out == "" {
 		return err
 	}
-	return c.report(out, func(dir workdir.Dir) (instance.Exported, error) { return instance.ExportAnswer(ctx, dir, out, q) })
+	return c.report(out, form.json || form.csv, func(dir workdir.Dir) (instance.Exported, error) { return instance.ExportAnswer(ctx, dir, out, q) })
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -15,7 +17,7 @@ import (
 )
 
 func (c *Commands) export() *cobra.Command {
-	var out string
+	var out, language string
 	var selected selection
 	cmd := &cobra.Command{
 		Use:   "export --out DIR|FILE.tar",
@@ -34,10 +36,11 @@ auditcheck, or the script check.py inside of a whole bundle, checks it.`,
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, chosen)
+			return c.write(cmd.Context(), out, language, chosen)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "new directory, or new FILE.tar (required)")
+	cmd.Flags().StringVar(&language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
 	selected.flags(cmd.Flags())
 	return cmd
 }
@@ -57,7 +60,7 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, chosen)
+			return c.write(cmd.Context(), out, "", chosen) // a part has no report
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "new directory, or new FILE.tar (required)")
@@ -67,16 +70,18 @@ func (c *Commands) proof() *cobra.Command {
 }
 
 // write writes the bundle. A serial number alone stands for the board of the certificate.
-func (c *Commands) write(ctx context.Context, out string, chosen registry.Selection) error {
+func (c *Commands) write(ctx context.Context, out, language string, chosen registry.Selection) error {
 	if out == "" {
 		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
 	}
-	return c.report(out, func(dir workdir.Dir) (instance.Exported, error) { return instance.Export(ctx, dir, out, chosen) })
+	return c.report(out, false, func(dir workdir.Dir) (instance.Exported, error) {
+		return instance.Export(ctx, dir, out, language, chosen)
+	})
 }
 
-// report has a bundle written, and says what is in it. A table for programs goes to the same
-// output, so the text is for people only where they asked for a bundle.
-func (c *Commands) report(out string, export func(workdir.Dir) (instance.Exported, error)) error {
+// report has a bundle written, and says what is in it. Beside a list for programs it says
+// nothing, because both go to the same output.
+func (c *Commands) report(out string, quiet bool, export func(workdir.Dir) (instance.Exported, error)) error {
 	if _, err := os.Lstat(out); err == nil {
 		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))
 	}
@@ -85,7 +90,7 @@ func (c *Commands) report(out string, export func(workdir.Dir) (instance.Exporte
 		return err
 	}
 	made, err := export(dir)
-	if err != nil {
+	if err != nil || quiet {
 		return err
 	}
 	what := fmt.Sprintf("%d entries", made.Size)

@@ -24,6 +24,10 @@ type Options struct {
 	Key     string   // verifier key from elsewhere; empty: the key of the bundle, which proves less
 	Anchors [][]byte // checkpoints that were kept elsewhere
 	Policy  *Policy  // cosignatures that the checkpoint needs; nil: none
+
+	// Report begins anew the report that was found in the bundle. It returns nil for a report that
+	// another version of the program made. A Report that is nil compares nothing.
+	Report func(found, checkpoint []byte) Report
 }
 
 // A Finding is one thing that is wrong with a bundle.
@@ -54,6 +58,7 @@ type Verdict struct {
 	KeyGiven     bool      `json:"key_given"`
 	Part         bool      `json:"part"`     // the bundle has some entries only, each with a proof
 	Selected     int       `json:"selected"` // entries of a part
+	Report       string    `json:"report"`   // same, absent, not compared
 	Findings     []Finding `json:"findings"`
 	More         bool      `json:"more_findings"` // the check stopped at maxFindings
 }
@@ -86,11 +91,13 @@ type checker struct {
 
 	key      string
 	head     audit.Head
+	unsigned bool              // the checkpoint is missing, or the key did not sign it
 	sums     map[string]string // SHA-256 in hex of each file, as it is
 	expected map[string]bool   // files that belong to the bundle
 	heads    map[int64][]named // checkpoints by size
 	issued   map[string]*issuedCertificate
 	serials  map[string]string // state of each serial number
+	report   Report            // made anew; nil: there is nothing to compare
 }
 
 type named struct {
@@ -136,6 +143,9 @@ func (c *checker) all() error {
 		}
 		if err := step(); err != nil {
 			return err
+		}
+		if c.unsigned {
+			return nil // what follows would be judged by a checkpoint that nobody signed
 		}
 	}
 	return nil
@@ -234,9 +244,11 @@ func (c *checker) checkCheckpoint() error {
 	}
 	note, err := c.read(CheckpointFile)
 	if err != nil || note == nil {
+		c.unsigned = true
 		return err
 	}
 	if c.head, err = audit.OpenCheckpoint(note, c.key); err != nil {
+		c.unsigned = true
 		return c.find(-1, CheckpointFile, "%v", err)
 	}
 	c.verdict.Origin, _, _ = strings.Cut(c.key, "+")
@@ -308,6 +320,9 @@ func (c *checker) checkEntries() error {
 	if err != nil {
 		return err
 	}
+	if err := c.openReport(); err != nil {
+		return err
+	}
 	err = inOrder(c.ctx, c.givePieces, func(p *piece) error { return c.checkPiece(p, tiles, views) })
 	if errors.Is(err, errNotWhole) {
 		return nil // what comes behind a bundle that is not whole cannot be judged
@@ -323,10 +338,10 @@ func (c *checker) checkEntries() error {
 			return err
 		}
 	}
-	if err := views.End(); err != nil {
+	if err := errors.Join(views.End(), compare()); err != nil {
 		return err
 	}
-	return compare()
+	return c.compareReport()
 }
 
 // errNotWhole ends the pass over the entries.
@@ -395,6 +410,9 @@ func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, view
 	}
 	if e.Seq != seq {
 		return c.find(seq, name, "the entry says it is entry %d: entries were reordered, or are missing", e.Seq)
+	}
+	if c.report != nil {
+		c.report.Add(&e.Entry)
 	}
 	if err := c.followCertificate(&e.Entry, name); err != nil {
 		return err
@@ -545,9 +563,8 @@ func (i *issuedCertificate) wrong(der []byte, sum string, authorities []*x509.Ce
 
 // checkNames finds files that no bundle has.
 func (c *checker) checkNames() error {
-	for _, name := range []string{ReadmeFile, ScriptFile, ReportFile} {
-		c.expected[name] = true
-	}
+	c.expected[ReadmeFile], c.expected[ScriptFile] = true, true
+	c.expected[ReportFile] = !c.verdict.Part // a part has none
 	for _, name := range c.files.Names() {
 		if !c.expected[name] {
 			if err := c.find(-1, name, "the file does not belong to the bundle"); err != nil {

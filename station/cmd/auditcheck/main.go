@@ -16,6 +16,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
+	"hallmark/station/evidence/html"
 	"hallmark/station/reason"
 )
 
@@ -96,7 +97,7 @@ func parse(args []string) (a arguments, err error) {
 	if flags.NArg() != 1 {
 		return a, fmt.Errorf("got %d arguments, want the bundle", flags.NArg())
 	}
-	a.bundle = flags.Arg(0)
+	a.bundle, a.options.Report = flags.Arg(0), again
 	if key != "" {
 		text, err := os.ReadFile(key)
 		if err != nil {
@@ -118,6 +119,14 @@ func parse(args []string) (a arguments, err error) {
 		return a, fmt.Errorf("--policy %s: %w", policy, err)
 	}
 	return a, nil
+}
+
+// again begins anew the report that a bundle has.
+func again(found, checkpoint []byte) evidence.Report {
+	if report := html.Again(found, checkpoint); report != nil {
+		return report
+	}
+	return nil // and not a Report that holds a nil pointer
 }
 
 // print prints the verdict for people, or as JSON.
@@ -152,6 +161,12 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	}
 	if v.Anchors == 0 && a.options.Policy == nil {
 		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
+	}
+	if v.Report == evidence.ReportSame {
+		text += "    report.html follows from the entries.\n"
+	}
+	if v.Report == evidence.ReportOther {
+		text += "    report.html was made by another version of the program, and was not compared with the entries.\n"
 	}
 	return text
 }
