@@ -17,6 +17,7 @@ type Files struct {
 	archive *os.File // nil for a directory
 	root    string
 	parts   map[string]part
+	order   []string // paths in the order of a tar file
 }
 
 type part struct{ offset, size int64 }
@@ -84,7 +85,7 @@ func (f *Files) add(name string, p part) error {
 	if err := cleanPath(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsafe, err)
 	}
-	f.parts[name] = p
+	f.parts[name], f.order = p, append(f.order, name)
 	return nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -36,19 +34,8 @@ var ErrNothingSelected = errors.New("no entry up to the newest checkpoint fits t
 // WritePart makes a bundle of the entries that source selects. b.Source is not used. The
 // directory appears under its name when it is whole.
 func (b *Bundle) WritePart(ctx context.Context, source PartSource, dir string) (entries int, head audit.Head, err error) {
-	unfinished, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".unfinished-")
-	if err != nil {
-		return 0, head, fmt.Errorf("making the bundle: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	w := &writer{root: unfinished, sums: map[string]string{}}
-	if entries, head, err = w.part(ctx, b, source); err == nil {
-		err = publish(unfinished, dir)
-	}
-	if err != nil {
-		return 0, head, fmt.Errorf("making the bundle: %w", err)
-	}
-	return entries, head, nil
+	err = writeBundle(dir, func(w *writer) (err error) { entries, head, err = w.part(ctx, b, source); return err })
+	return entries, head, err
 }
 
 func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entries int, head audit.Head, err error) {
@@ -64,10 +51,8 @@ func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entrie
 	if err != nil {
 		return 0, head, err
 	}
-	for name, content := range map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme} {
-		if err := w.put(name, content); err != nil {
-			return 0, head, err
-		}
+	if err := w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme}); err != nil {
+		return 0, head, err
 	}
 	wanted, entries, err := w.selected(ctx, source, head, newest)
 	if err != nil {

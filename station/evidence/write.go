@@ -7,13 +7,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	_ "embed"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -68,25 +65,27 @@ var ErrNoCheckpoint = errors.New("the log has no checkpoint yet: start the stati
 // Write makes a bundle in a directory that does not exist yet. The directory appears under
 // its name when it is whole and on the disk. It returns the head that the bundle proves.
 func (b *Bundle) Write(ctx context.Context, dir string) (head audit.Head, err error) {
-	unfinished, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".unfinished-")
-	if err != nil {
-		return head, fmt.Errorf("making the bundle: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	w := &writer{root: unfinished, sums: map[string]string{}}
-	if head, err = w.all(ctx, b); err != nil {
-		return head, fmt.Errorf("making the bundle: %w", err)
-	}
-	if err := publish(unfinished, dir); err != nil {
-		return head, fmt.Errorf("making the bundle: %w", err)
-	}
-	return head, nil
+	err = writeBundle(dir, func(w *writer) (err error) { head, err = w.all(ctx, b); return err })
+	return head, err
 }
 
-// writer writes the files of a bundle, and keeps their digests.
-type writer struct {
-	root string
-	sums map[string]string // SHA-256 in hex, by path
+// writeBundle gives a bundle its name when write has written all of it. After an error nothing
+// is left.
+func writeBundle(name string, write func(*writer) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("making the bundle: %w", err)
+		}
+	}()
+	w, err := newWriter(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.remove()) }()
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.publish(name)
 }
 
 func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error) {
@@ -102,13 +101,12 @@ func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error
 		return head, err
 	}
 	// 1. What does not depend on the entries.
-	for name, content := range map[string][]byte{
+	err = w.putAll(map[string][]byte{
 		CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), CheckpointsFile: bytes.Join(notes, []byte("\n")),
 		AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script,
-	} {
-		if err := w.put(name, content); err != nil {
-			return head, err
-		}
+	})
+	if err != nil {
+		return head, err
 	}
 	// 2. One pass over the entries makes tiles, entry bundles and views.
 	wanted, err := w.entries(ctx, b, head)
@@ -189,7 +187,7 @@ func (w *writer) openViews() (*Views, func() error, error) {
 	closeAll := func() error {
 		var errs []error
 		for _, f := range files {
-			errs = append(errs, f.close(w))
+			errs = append(errs, f.close())
 		}
 		return errors.Join(errs...)
 	}
@@ -231,57 +229,13 @@ func pemOf(certificates []*x509.Certificate) (text []byte) {
 	return text
 }
 
-// put writes one small file.
-func (w *writer) put(name string, content []byte) error {
-	sum := sha256.Sum256(content)
-	w.sums[name] = hex.EncodeToString(sum[:])
-	path := filepath.Join(w.root, filepath.FromSlash(name))
-	err := os.WriteFile(path, content, 0o644)
-	if errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
-			err = os.WriteFile(path, content, 0o644)
-		}
-	}
-	return err
-}
-
-// hashedFile is a file that is written in many pieces.
-type hashedFile struct {
-	name string
-	file *os.File
-	sum  interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-}
-
-func (w *writer) create(name string) (*hashedFile, error) {
-	path := filepath.Join(w.root, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
-	return &hashedFile{name, file, sha256.New()}, err
-}
-
-func (f *hashedFile) Write(p []byte) (int, error) {
-	n, err := f.file.Write(p)
-	_, _ = f.sum.Write(p[:n]) // a hash never fails
-	return n, err
-}
-
-func (f *hashedFile) close(w *writer) error {
-	w.sums[f.name] = hex.EncodeToString(f.sum.Sum(nil))
-	return f.file.Close()
-}
-
 func (w *writer) stream(name string, write func(io.Writer) error) error {
 	f, err := w.create(name)
 	if err != nil {
 		return err
 	}
 	buffered := bufio.NewWriter(f)
-	return errors.Join(write(buffered), buffered.Flush(), f.close(w))
+	return errors.Join(write(buffered), buffered.Flush(), f.close())
 }
 
 // writeSums writes the digests in the form that `sha256sum -c` reads.

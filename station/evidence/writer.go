@@ -1,0 +1,208 @@
+package evidence
+
+import (
+	"archive/tar"
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// IsTar reports whether a bundle of this name is a tar file.
+func IsTar(name string) bool { return strings.HasSuffix(name, ".tar") }
+
+// A writer writes the files of a bundle, and keeps their digests. It works in a directory beside
+// the bundle, whose name says that it is unfinished.
+type writer struct {
+	root string
+	sums map[string]string // SHA-256 in hex, by path
+
+	archive *archive // nil: the files stay in root
+}
+
+// An archive is the tar file under construction.
+type archive struct {
+	file     *os.File
+	buffered *bufio.Writer
+	tar      *tar.Writer
+}
+
+func newWriter(name string) (*writer, error) {
+	root, err := os.MkdirTemp(filepath.Dir(name), "."+filepath.Base(name)+".unfinished-")
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{root: root, sums: map[string]string{}}
+	if !IsTar(name) {
+		return w, nil
+	}
+	file, err := os.OpenFile(filepath.Join(root, "bundle.tar"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, errors.Join(err, w.remove())
+	}
+	buffered := bufio.NewWriterSize(file, 1<<20)
+	w.archive = &archive{file, buffered, tar.NewWriter(buffered)}
+	return w, nil
+}
+
+// remove removes what is left: nothing of a directory that has its name.
+func (w *writer) remove() error {
+	if w.archive != nil {
+		_ = w.archive.file.Close() // closed already, unless writing went wrong
+	}
+	return os.RemoveAll(w.root)
+}
+
+// put writes one small file.
+func (w *writer) put(name string, content []byte) error {
+	sum := sha256.Sum256(content)
+	w.sums[name] = hex.EncodeToString(sum[:])
+	if w.archive != nil {
+		if err := w.archive.tar.WriteHeader(headerOf(name, int64(len(content)))); err != nil {
+			return err
+		}
+		_, err := w.archive.tar.Write(content)
+		return err
+	}
+	path := filepath.Join(w.root, filepath.FromSlash(name))
+	err := os.WriteFile(path, content, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+	}
+	return err
+}
+
+// putAll writes several small files in the order of their names.
+func (w *writer) putAll(files map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := w.put(name, files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// headerOf gives the header of a file in a tar file. Owner, mode and time are always the same, so
+// that equal bundles are equal octet for octet.
+func headerOf(name string, size int64) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+}
+
+// hashedFile is a file that is written in many pieces. A tar file takes it when its size is known.
+type hashedFile struct {
+	w    *writer
+	name string
+	file *os.File
+	sum  hash.Hash
+}
+
+func (w *writer) create(name string) (*hashedFile, error) {
+	path := filepath.Join(w.root, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
+	return &hashedFile{w, name, file, sha256.New()}, err
+}
+
+func (f *hashedFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	_, _ = f.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+func (f *hashedFile) close() error {
+	f.w.sums[f.name] = hex.EncodeToString(f.sum.Sum(nil))
+	if f.w.archive == nil {
+		return f.file.Close()
+	}
+	return errors.Join(f.pack(), f.file.Close(), os.Remove(f.file.Name()))
+}
+
+func (f *hashedFile) pack() error {
+	size, err := f.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if err := f.w.archive.tar.WriteHeader(headerOf(f.name, size)); err != nil {
+		return err
+	}
+	_, err = io.Copy(f.w.archive.tar, f.file)
+	return err
+}
+
+// publish gives the finished bundle its name. The content is on the disk before the name is. An
+// existing file or directory is not replaced.
+func (w *writer) publish(name string) error {
+	finished := w.root
+	sync := func() error { return syncFileSystem(w.root) }
+	if a := w.archive; a != nil {
+		finished = a.file.Name()
+		sync = func() error { return errors.Join(a.tar.Close(), a.buffered.Flush(), a.file.Sync(), a.file.Close()) }
+	}
+	if err := sync(); err != nil {
+		return err
+	}
+	// RENAME_NOREPLACE: rename(2). Another export may have chosen the same name meanwhile.
+	if err := unix.Renameat2(unix.AT_FDCWD, finished, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return syncDirectory(filepath.Dir(name))
+}
+
+// syncFileSystem brings many small files to the disk at once (syncfs(2)).
+func syncFileSystem(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
+
+func syncDirectory(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// packTo writes the only tar file that a bundle with these files, in this order, has.
+func (f *Files) packTo(w io.Writer) error {
+	out := tar.NewWriter(w)
+	for _, name := range f.order {
+		if err := f.packFile(out, name); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+func (f *Files) packFile(out *tar.Writer, name string) error {
+	in, err := f.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := out.WriteHeader(headerOf(name, f.Size(name))); err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return err
+}
