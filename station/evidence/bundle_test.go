@@ -218,7 +218,7 @@ func TestABundleHolds(t *testing.T) {
 
 // Whatever octet changes, the check finds it, and does not crash.
 func TestEachChangedOctetIsFound(t *testing.T) {
-	m, _ := record(t, 12)
+	m, _ := record(t, 4)
 	random := mathrand.New(mathrand.NewPCG(1, 2))
 	for _, name := range []string{"bundle", "bundle.tar"} {
 		path := m.write(name)
