@@ -175,35 +175,41 @@ func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error, opera
 	return r.note(ctx, a.entry(operator))
 }
 
-// A watch notices that the files of an open registry were replaced or removed. SQLite goes
-// on with the files that it has open, and what it commits then is lost.
+// A watch notices that the files of an open registry were replaced, removed or written over.
+// SQLite goes on with the files that it has open, and what it commits then is lost.
 type watch struct {
-	path   string
-	opened map[string]os.FileInfo
+	path string
+	seen map[string]os.FileInfo // by suffix: each file as the newest check saw it
 }
 
 func newWatch(path string) (*watch, error) {
-	w := &watch{path: path, opened: map[string]os.FileInfo{}}
+	w := &watch{path: path, seen: map[string]os.FileInfo{}}
 	for _, suffix := range []string{"", "-wal"} {
 		info, err := os.Stat(path + suffix)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of the registry: %w", err)
 		}
-		w.opened[suffix] = info
+		w.seen[suffix] = info
 	}
 	return w, nil
 }
 
-// check returns ErrReplaced if a path does not name the opened file any more.
+// check returns ErrReplaced if a path does not name the opened file any more, or if a file
+// became shorter. SQLite never makes these files shorter while they are open, but a copy that
+// is written over a file begins with an empty file.
 func (w *watch) check() error {
-	for suffix, opened := range w.opened {
+	for suffix, before := range w.seen {
+		name := filepath.Base(w.path + suffix)
 		now, err := os.Stat(w.path + suffix)
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("%w: %w", ErrReplaced, err)
+		case !os.SameFile(before, now):
+			return fmt.Errorf("%w: %s is another file now", ErrReplaced, name)
+		case now.Size() < before.Size():
+			return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, before.Size(), now.Size())
 		}
-		if !os.SameFile(opened, now) {
-			return fmt.Errorf("%w: %s is another file now", ErrReplaced, filepath.Base(w.path+suffix))
-		}
+		w.seen[suffix] = now
 	}
 	return nil
 }

@@ -288,6 +288,8 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 		"the write-ahead log removed": func(b *testRegistry, _ string) {
 			b.must(os.Remove(b.path + "-wal"))
 		},
+		"written over":                func(b *testRegistry, _ string) { b.must(os.Truncate(b.path, 0)) }, // as cp begins
+		"the write-ahead log emptied": func(b *testRegistry, _ string) { b.must(os.Truncate(b.path+"-wal", 0)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newTestRegistry(t)
