@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // The mark is a small file beside the registry. It says how long the audit log is, and its
@@ -143,6 +144,17 @@ func (a *acceptance) entry(operator string) audit.Entry {
 // acceptable reports whether an operator may accept the registry in spite of the error.
 func acceptable(err error) bool {
 	return errors.Is(err, ErrMarkMissing) || errors.Is(err, ErrMark) || errors.Is(err, ErrOlder) || errors.Is(err, ErrOther)
+}
+
+// WaysOut gives the next actions for a registry that does not fit its mark, or that was
+// replaced while it was open. Other errors have none here.
+func WaysOut(err error) (next []string) {
+	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOther, ErrMarkMissing, ErrMark, ErrReplaced} {
+		if errors.Is(err, refusal) {
+			next = append(next, refusal.Row().Next)
+		}
+	}
+	return next
 }
 
 // behindMark refuses a log that lacks entries which the mark has seen.

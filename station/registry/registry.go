@@ -57,7 +57,7 @@ type Registry struct {
 	mark   *mark
 	once   sync.Once
 
-	accepted *acceptance // a registry that an operator accepted in this Open, else nil
+	accepted *acceptance // what an operator accepted while this registry is open, else nil
 
 	closed error
 }
