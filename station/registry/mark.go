@@ -108,25 +108,46 @@ func (m *mark) put(h audit.Head) error {
 
 func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
 
-// openMark compares the log with its mark, and then opens the mark for writing. fresh says
-// that this call of Open made the log, or brought it from a schema without marks.
-func (r *Registry) openMark(ctx context.Context, q audit.Querier, fresh bool) (*mark, error) {
-	path, head := MarkOf(r.config.Path), r.log.Head()
-	marked, err := readMark(path)
+// compareMark refuses a log that does not fit its mark, unless an operator accepts the log.
+func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
+	head := r.log.Head()
+	marked, err := readMark(MarkOf(r.config.Path))
 	switch {
-	case fresh && errors.Is(err, ErrMarkMissing):
-		return newMark(path, head)
 	case err == nil:
 		err = behindMark(ctx, q, head, marked)
+	case errors.Is(err, ErrMarkMissing):
+		neverMarked, bad := hadNoMark(ctx, q, head.Size)
+		if neverMarked || bad != nil {
+			return bad
+		}
 	}
-	if err == nil {
-		return newMark(path, head)
+	if err != nil && r.config.AcceptRegistry != "" && acceptable(err) {
+		r.accepted = &acceptance{marked: marked, why: err}
+		return nil
 	}
-	if r.config.AcceptRegistry == "" || !acceptable(err) {
-		return nil, err
+	return err
+}
+
+// hadNoMark reports whether the log is new, or ends with its migration from a schema without
+// marks. A start that was killed after the migration has not made the mark yet.
+func hadNoMark(ctx context.Context, q audit.Querier, size int64) (bool, error) {
+	if size == 0 {
+		return true, nil
 	}
-	r.accepted = &acceptance{marked: marked, why: err}
-	return newMark(path, head)
+	var body []byte
+	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size-1).Scan(&body); err != nil {
+		return false, fmt.Errorf("reading the newest entry: %w", err)
+	}
+	e, err := audit.Decode(body)
+	return e.Type == typeMigrated, err
+}
+
+// openMark makes the mark anew. From then on each commit brings the mark up to date.
+func (r *Registry) openMark() (err error) {
+	if r.mark, err = newMark(MarkOf(r.config.Path), r.log.Head()); err == nil {
+		r.writer.mark = r.mark
+	}
+	return err
 }
 
 // acceptance is a registry that an operator accepts although it does not fit its mark.
@@ -183,9 +204,12 @@ func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
 
 // Accept records that an operator goes on although Covers refused.
 func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error, operator string) error {
-	a := acceptance{seen, why}
-	return r.note(ctx, a.entry(operator))
+	r.accepted = &acceptance{seen, why}
+	return r.note(ctx, r.accepted.entry(operator))
 }
+
+// Accepted reports whether an operator accepted the registry since it was opened, although it did not fit.
+func (r *Registry) Accepted() bool { return r.accepted != nil }
 
 // A watch notices that the files of an open registry were replaced, removed or written over.
 // SQLite goes on with the files that it has open, and what it commits then is lost.

@@ -266,6 +266,25 @@ func TestARegistryThatDoesNotFitItsMarkIsRefused(t *testing.T) {
 	}
 }
 
+// An acceptance that fails is not on record, so the next start refuses the registry again.
+func TestAnAcceptanceThatFailsAcceptsNothing(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	older := filepath.Join(t.TempDir(), "older.db")
+	b.must(copyTo(t.Context(), b.writer.conn, older))
+	b.enrol(b.run())
+	b.must(b.Shutdown())
+	b.must(os.Rename(older, b.path))
+	config := b.config()
+	config.AcceptRegistry, config.Station = "ann", strings.Repeat("x", audit.MaxEntry) // no entry can be written
+	if _, err := Open(t.Context(), config); !errors.Is(err, audit.ErrTooLarge) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrOlder) {
+		t.Errorf("the next start: got %v, want %v", err, ErrOlder)
+	}
+}
+
 // A copy without the write-ahead log lacks what was committed last.
 func TestACopyWithoutItsWriteAheadLogIsRefused(t *testing.T) {
 	b := newTestRegistry(t)
