@@ -128,8 +128,9 @@ func execute(ctx context.Context, path string, query url.Values, statement strin
 }
 
 // migratedCopy makes a copy of an older registry, brings the copy to the newest schema and
-// returns its path. A reader may not write to the registry itself.
-func migratedCopy(ctx context.Context, registry string, version int64) (dir, path string, err error) {
+// returns its path. A reader may not write to the registry itself. from are the parameters of
+// the URI of the registry.
+func migratedCopy(ctx context.Context, registry string, from url.Values, version int64) (dir, path string, err error) {
 	statements, err := steps(int(version))
 	if err != nil {
 		return "", "", err
@@ -138,7 +139,7 @@ func migratedCopy(ctx context.Context, registry string, version int64) (dir, pat
 		return "", "", err
 	}
 	path = filepath.Join(dir, "registry.db")
-	err = execute(ctx, registry, url.Values{"mode": {"ro"}}, `VACUUM INTO ?`, path)
+	err = execute(ctx, registry, from, `VACUUM INTO ?`, path)
 	if err == nil {
 		err = execute(ctx, path, nil, statements) // the driver does not enforce foreign keys by default
 	}
