@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/station/audit"
@@ -167,9 +168,13 @@ func acceptable(err error) bool {
 	return errors.Is(err, ErrMarkMissing) || errors.Is(err, ErrMark) || errors.Is(err, ErrOlder) || errors.Is(err, ErrOther)
 }
 
-// WaysOut gives the next actions for a registry that does not fit its mark, or that was
-// replaced while it was open. Other errors have none here.
+// WaysOut gives the next actions for a registry that does not fit its mark, that was replaced
+// while it was open, or that is damaged. Other errors have none here.
 func WaysOut(err error) (next []string) {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
+		next = append(next, ErrSchemaChanged.Row().Next)
+	}
 	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOther, ErrMarkMissing, ErrMark, ErrReplaced} {
 		if errors.Is(err, refusal) {
 			next = append(next, refusal.Row().Next)

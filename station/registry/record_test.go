@@ -326,6 +326,21 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 	}
 }
 
+// A registry whose pages are damaged is refused with a next action. So looks a registry.db that
+// was put back beside the write-ahead log of a newer one.
+func TestADamagedRegistryIsRefusedWithAWayOut(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	b.must(b.Shutdown())
+	content, err := os.ReadFile(b.path)
+	b.must(err)
+	clear(content[len(content)/4:])
+	b.must(os.WriteFile(b.path, content, 0o600))
+	if _, err := Open(t.Context(), b.config()); err == nil || len(WaysOut(err)) != 1 {
+		t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
+	}
+}
+
 func TestAChangedSchemaIsRefused(t *testing.T) {
 	for _, statement := range []string{
 		`DROP TRIGGER run_closed_once`,
