@@ -150,9 +150,13 @@ func (w *writer) serve(batch []*call) {
 	if err == nil {
 		err = w.transaction(batch)
 	}
+	sentinel := ErrNotDurable
+	if errors.Is(err, ErrReplaced) { // more room on the disk would not help
+		sentinel = station.ErrRegistry
+	}
 	for _, c := range batch {
 		if err != nil {
-			c.answer <- fmt.Errorf("%w: %w", ErrNotDurable, err)
+			c.answer <- fmt.Errorf("%w: %w", sentinel, err)
 		} else {
 			c.answer <- c.refused
 		}
