@@ -24,6 +24,7 @@ type Check struct {
 	Finding string
 	Rows    []string // further lines of the finding
 	Next    string   // what to do when the check failed
+	Err     error    // of a check that failed
 }
 
 // State is how a check ended.
@@ -188,7 +189,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	case errors.Is(err, instance.ErrEnding):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case err != nil:
-		result.State, result.Finding, result.Rows, result.Next = Fail, err.Error(), nil, c.next
+		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err
 	}
 	return result
 }

@@ -184,7 +184,8 @@ func ecKey(certificate *x509.Certificate) *ecdsa.PublicKey {
 }
 
 // checkAuditLog verifies the whole audit log. It uses the key that `init` wrote to a file, not
-// the key that the log itself names.
+// the key that the log itself names. If the HSM is open, the log must also contain the log of the
+// checkpoint on the token.
 func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 	record, err := c.record.get()
 	if err != nil {
@@ -197,6 +198,11 @@ func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 	report, err := record.Registry.VerifyAudit(ctx, strings.TrimSpace(string(key)))
 	if err != nil {
 		return "", err
+	}
+	if keys, closed := c.keys.get(); closed == nil {
+		if err := keys.CheckToken(ctx); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%d entries verify, %d checkpoints", report.Size, report.Checkpoints), nil
 }

@@ -131,7 +131,7 @@ func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint
 	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := keys.checkToken(ctx); err != nil {
+	if err := keys.CheckToken(ctx); err != nil {
 		return nil, err
 	}
 	return i, i.Checkpoint()

@@ -19,10 +19,10 @@ func tokenMark(verifierKey string) string {
 	return fmt.Sprintf("hallmark-checkpoint-%x", sha256.Sum256([]byte(verifierKey)))[:36]
 }
 
-// checkToken compares the log with the checkpoint on the token. A token that cannot be asked,
+// CheckToken compares the log with the checkpoint on the token. A token that cannot be asked,
 // or has an unreadable object, is noted in the engineers' log, and the start goes on: the mark
 // in the directory was compared already.
-func (k *Keys) checkToken(ctx context.Context) error {
+func (k *Keys) CheckToken(ctx context.Context) error {
 	if k.options.Token != nil {
 		return nil // a token of a test, which several directories with one key share
 	}

@@ -13,9 +13,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // The mark is a small file beside the registry. It says how long the audit log is, and its
@@ -107,25 +109,46 @@ func (m *mark) put(h audit.Head) error {
 
 func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
 
-// openMark compares the log with its mark, and then opens the mark for writing. fresh says
-// that this call of Open made the log, or brought it from a schema without marks.
-func (r *Registry) openMark(ctx context.Context, q audit.Querier, fresh bool) (*mark, error) {
-	path, head := MarkOf(r.config.Path), r.log.Head()
-	marked, err := readMark(path)
+// compareMark refuses a log that does not fit its mark, unless an operator accepts the log.
+func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
+	head := r.log.Head()
+	marked, err := readMark(MarkOf(r.config.Path))
 	switch {
-	case fresh && errors.Is(err, ErrMarkMissing):
-		return newMark(path, head)
 	case err == nil:
 		err = behindMark(ctx, q, head, marked)
+	case errors.Is(err, ErrMarkMissing):
+		neverMarked, bad := hadNoMark(ctx, q, head.Size)
+		if neverMarked || bad != nil {
+			return bad
+		}
 	}
-	if err == nil {
-		return newMark(path, head)
+	if err != nil && r.config.AcceptRegistry != "" && acceptable(err) {
+		r.accepted = &acceptance{marked: marked, why: err}
+		return nil
 	}
-	if r.config.AcceptRegistry == "" || !acceptable(err) {
-		return nil, err
+	return err
+}
+
+// hadNoMark reports whether the log is new, or ends with its migration from a schema without
+// marks. A start that was killed after the migration has not made the mark yet.
+func hadNoMark(ctx context.Context, q audit.Querier, size int64) (bool, error) {
+	if size == 0 {
+		return true, nil
 	}
-	r.accepted = &acceptance{marked: marked, why: err}
-	return newMark(path, head)
+	var body []byte
+	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size-1).Scan(&body); err != nil {
+		return false, fmt.Errorf("reading the newest entry: %w", err)
+	}
+	e, err := audit.Decode(body)
+	return e.Type == typeMigrated, err
+}
+
+// openMark makes the mark anew. From then on each commit brings the mark up to date.
+func (r *Registry) openMark() (err error) {
+	if r.mark, err = newMark(MarkOf(r.config.Path), r.log.Head()); err == nil {
+		r.writer.mark = r.mark
+	}
+	return err
 }
 
 // acceptance is a registry that an operator accepts although it does not fit its mark.
@@ -143,6 +166,21 @@ func (a *acceptance) entry(operator string) audit.Entry {
 // acceptable reports whether an operator may accept the registry in spite of the error.
 func acceptable(err error) bool {
 	return errors.Is(err, ErrMarkMissing) || errors.Is(err, ErrMark) || errors.Is(err, ErrOlder) || errors.Is(err, ErrOther)
+}
+
+// WaysOut gives the next actions for a registry that does not fit its mark, that was replaced
+// while it was open, or that is damaged. Other errors have none here.
+func WaysOut(err error) (next []string) {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
+		next = append(next, ErrSchemaChanged.Row().Next)
+	}
+	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOther, ErrMarkMissing, ErrMark, ErrReplaced} {
+		if errors.Is(err, refusal) {
+			next = append(next, refusal.Row().Next)
+		}
+	}
+	return next
 }
 
 // behindMark refuses a log that lacks entries which the mark has seen.
@@ -171,39 +209,48 @@ func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
 
 // Accept records that an operator goes on although Covers refused.
 func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error, operator string) error {
-	a := acceptance{seen, why}
-	return r.note(ctx, a.entry(operator))
+	r.accepted = &acceptance{seen, why}
+	return r.note(ctx, r.accepted.entry(operator))
 }
 
-// A watch notices that the files of an open registry were replaced or removed. SQLite goes
-// on with the files that it has open, and what it commits then is lost.
+// Accepted reports whether an operator accepted the registry since it was opened, although it did not fit.
+func (r *Registry) Accepted() bool { return r.accepted != nil }
+
+// A watch notices that the files of an open registry were replaced, removed or written over.
+// SQLite goes on with the files that it has open, and what it commits then is lost.
 type watch struct {
-	path   string
-	opened map[string]os.FileInfo
+	path string
+	seen map[string]os.FileInfo // by suffix: each file as the newest check saw it
 }
 
 func newWatch(path string) (*watch, error) {
-	w := &watch{path: path, opened: map[string]os.FileInfo{}}
+	w := &watch{path: path, seen: map[string]os.FileInfo{}}
 	for _, suffix := range []string{"", "-wal"} {
 		info, err := os.Stat(path + suffix)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of the registry: %w", err)
 		}
-		w.opened[suffix] = info
+		w.seen[suffix] = info
 	}
 	return w, nil
 }
 
-// check returns ErrReplaced if a path does not name the opened file any more.
+// check returns ErrReplaced if a path does not name the opened file any more, or if a file
+// became shorter. SQLite never makes these files shorter while they are open, but a copy that
+// is written over a file begins with an empty file.
 func (w *watch) check() error {
-	for suffix, opened := range w.opened {
+	for suffix, before := range w.seen {
+		name := filepath.Base(w.path + suffix)
 		now, err := os.Stat(w.path + suffix)
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("%w: %w", ErrReplaced, err)
+		case !os.SameFile(before, now):
+			return fmt.Errorf("%w: %s is another file now", ErrReplaced, name)
+		case now.Size() < before.Size():
+			return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, before.Size(), now.Size())
 		}
-		if !os.SameFile(opened, now) {
-			return fmt.Errorf("%w: %s is another file now", ErrReplaced, filepath.Base(w.path+suffix))
-		}
+		w.seen[suffix] = now
 	}
 	return nil
 }

@@ -18,28 +18,28 @@ const typeMigrated = "log.migrated"
 
 // migrate brings a registry of an older schema to the newest one: a copy of the file, then
 // all steps and their audit entry in one transaction. The copy stays beside the registry.
-func (r *Registry) migrate(ctx context.Context, conn *sql.Conn) (migrated bool, err error) {
+func (r *Registry) migrate(ctx context.Context, conn *sql.Conn) error {
 	_, version, err := fileKind(ctx, conn)
 	if err != nil || version == schemaVersion {
-		return false, err
+		return err
 	}
 	copied := r.config.Path + ".schema" + strconv.FormatInt(version, 10)
 	if err := copyTo(ctx, conn, copied); err != nil {
-		return false, fmt.Errorf("copying the registry before its migration: %w", err)
+		return fmt.Errorf("copying the registry before its migration: %w", err)
 	}
 	// Foreign keys cannot be switched off inside of a transaction
 	// (https://sqlite.org/foreignkeys.html#fk_enable), and a step may make a table anew.
 	for _, statement := range []string{"PRAGMA foreign_keys = 0", "BEGIN IMMEDIATE"} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
-			return false, fmt.Errorf("beginning the migration: %w", named(err))
+			return fmt.Errorf("beginning the migration: %w", named(err))
 		}
 	}
 	if err := r.steps(ctx, conn, int(version), filepath.Base(copied)); err != nil {
 		_, undo := conn.ExecContext(ctx, "ROLLBACK")
-		return false, errors.Join(fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", version, schemaVersion, named(err)), undo)
+		return errors.Join(fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", version, schemaVersion, named(err)), undo)
 	}
 	_, err = conn.ExecContext(ctx, "PRAGMA foreign_keys = 1")
-	return true, err
+	return err
 }
 
 // steps does the steps inside of the open transaction, and commits.
@@ -128,8 +128,9 @@ func execute(ctx context.Context, path string, query url.Values, statement strin
 }
 
 // migratedCopy makes a copy of an older registry, brings the copy to the newest schema and
-// returns its path. A reader may not write to the registry itself.
-func migratedCopy(ctx context.Context, registry string, version int64) (dir, path string, err error) {
+// returns its path. A reader may not write to the registry itself. from are the parameters of
+// the URI of the registry.
+func migratedCopy(ctx context.Context, registry string, from url.Values, version int64) (dir, path string, err error) {
 	statements, err := steps(int(version))
 	if err != nil {
 		return "", "", err
@@ -138,7 +139,7 @@ func migratedCopy(ctx context.Context, registry string, version int64) (dir, pat
 		return "", "", err
 	}
 	path = filepath.Join(dir, "registry.db")
-	err = execute(ctx, registry, url.Values{"mode": {"ro"}}, `VACUUM INTO ?`, path)
+	err = execute(ctx, registry, from, `VACUUM INTO ?`, path)
 	if err == nil {
 		err = execute(ctx, path, nil, statements) // the driver does not enforce foreign keys by default
 	}

@@ -89,6 +89,20 @@ func TestARegistryOfSchema2IsMigrated(t *testing.T) {
 	must(t, r.Shutdown())
 }
 
+// A start that was killed after the migration and before it made the mark is no reason to refuse the registry.
+func TestAMigrationThatWasKilledBeforeTheMarkGoesOn(t *testing.T) {
+	path, _ := schema2(t)
+	config := Config{Path: path, Station: "demo"}
+	must(t, os.Mkdir(MarkOf(path)+".unfinished", 0o700)) // so the mark cannot be made
+	if _, err := Open(t.Context(), config); err == nil {
+		t.Fatal("it opens")
+	}
+	must(t, os.Remove(MarkOf(path)+".unfinished"))
+	r, err := Open(t.Context(), config)
+	must(t, err)
+	must(t, r.Shutdown())
+}
+
 func TestAMigrationThatEndsInTheMiddleChangesNothing(t *testing.T) {
 	path, vkey := schema2(t)
 	db, err := sql.Open("sqlite3", path)

@@ -50,9 +50,10 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 	if r.db, err = openForReading(path, nil); err != nil {
 		return nil, err
 	}
+	from := url.Values{"mode": {"ro"}}
 	id, version, err := fileKind(ctx, r.db)
 	if cannotWriteBeside(err) {
-		if err = r.readOnly(path); err == nil {
+		if path, from, err = r.readOnly(path); err == nil {
 			id, version, err = fileKind(ctx, r.db)
 		}
 	}
@@ -63,7 +64,7 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 		return nil, err
 	}
 	if version < schemaVersion {
-		if err := r.readCopy(ctx, path, version); err != nil {
+		if err := r.readCopy(ctx, path, from, version); err != nil {
 			return nil, err
 		}
 	}
@@ -89,14 +90,14 @@ func openForReading(path string, more url.Values) (*sql.DB, error) {
 }
 
 // readCopy goes on with a copy that has the newest schema. The registry itself is migrated
-// by the next start of the station.
-func (r *Reader) readCopy(ctx context.Context, registry string, version int64) error {
-	dir, path, err := migratedCopy(ctx, registry, version)
+// by the next start of the station. from are the parameters of the URI of the registry.
+func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values, version int64) error {
+	dir, path, err := migratedCopy(ctx, registry, from, version)
 	if err != nil {
 		return err
 	}
+	err = r.Close() // a copy that readOnly made, too
 	r.copied, r.mark = dir, ""
-	err = r.db.Close()
 	if err == nil {
 		r.db, err = openForReading(path, nil)
 	}
@@ -121,28 +122,30 @@ func cannotWriteBeside(err error) bool {
 
 // readOnly opens a registry on a medium that is read-only. Nobody writes there, so a registry
 // without a write-ahead log does not change. A registry with one is copied, because SQLite
-// needs a place for the index of the log.
-func (r *Reader) readOnly(path string) error {
+// needs a place for the index of the log. readOnly returns the path that it opened, and the
+// parameters of the URI.
+func (r *Reader) readOnly(path string) (opened string, from url.Values, err error) {
 	if err := r.db.Close(); err != nil {
-		return err
+		return "", nil, err
 	}
 	info, err := os.Stat(path + "-wal")
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
-		r.db, err = openForReading(path, url.Values{"immutable": {"1"}})
-		return err
+		from = url.Values{"mode": {"ro"}, "immutable": {"1"}}
+		r.db, err = openForReading(path, from)
+		return path, from, err
 	case err != nil:
-		return err
+		return "", nil, err
 	}
 	if r.copied, err = os.MkdirTemp("", "registry-"); err != nil {
-		return err
+		return "", nil, err
 	}
 	to := filepath.Join(r.copied, "registry.db")
 	if err := errors.Join(copyFile(path, to), copyFile(path+"-wal", to+"-wal")); err != nil {
-		return fmt.Errorf("copying the registry from a medium that is read-only: %w", err)
+		return "", nil, fmt.Errorf("copying the registry from a medium that is read-only: %w", err)
 	}
 	r.db, err = openForReading(to, nil)
-	return err
+	return to, url.Values{"mode": {"ro"}}, err
 }
 
 func copyFile(from, to string) error {

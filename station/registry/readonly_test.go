@@ -65,3 +65,20 @@ func TestWhatKeepsARegistryFromBeingReadIsNamed(t *testing.T) {
 		t.Error("a directory opens")
 	}
 }
+
+func TestARegistryOfSchema2IsReadFromAMediumThatIsReadOnly(t *testing.T) {
+	path, vkey := schema2(t)
+	b := &testRegistry{t: t, path: path}
+	b.must(execute(t.Context(), path, nil, `PRAGMA journal_mode = wal`)) // as a station leaves the file
+	b.must(os.WriteFile(MarkOf(path), nil, 0o600))                       // schema 2 has no mark
+	t.Setenv("TMPDIR", t.TempDir())
+	reader, err := OpenReader(t.Context(), b.readOnlyCopy(""))
+	b.must(err)
+	if _, err := reader.VerifyAudit(t.Context(), vkey); err != nil {
+		t.Error(err)
+	}
+	b.must(reader.Close())
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+}

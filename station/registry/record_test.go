@@ -266,6 +266,25 @@ func TestARegistryThatDoesNotFitItsMarkIsRefused(t *testing.T) {
 	}
 }
 
+// An acceptance that fails is not on record, so the next start refuses the registry again.
+func TestAnAcceptanceThatFailsAcceptsNothing(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	older := filepath.Join(t.TempDir(), "older.db")
+	b.must(copyTo(t.Context(), b.writer.conn, older))
+	b.enrol(b.run())
+	b.must(b.Shutdown())
+	b.must(os.Rename(older, b.path))
+	config := b.config()
+	config.AcceptRegistry, config.Station = "ann", strings.Repeat("x", audit.MaxEntry) // no entry can be written
+	if _, err := Open(t.Context(), config); !errors.Is(err, audit.ErrTooLarge) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrOlder) {
+		t.Errorf("the next start: got %v, want %v", err, ErrOlder)
+	}
+}
+
 // A copy without the write-ahead log lacks what was committed last.
 func TestACopyWithoutItsWriteAheadLogIsRefused(t *testing.T) {
 	b := newTestRegistry(t)
@@ -288,6 +307,8 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 		"the write-ahead log removed": func(b *testRegistry, _ string) {
 			b.must(os.Remove(b.path + "-wal"))
 		},
+		"written over":                func(b *testRegistry, _ string) { b.must(os.Truncate(b.path, 0)) }, // as cp begins
+		"the write-ahead log emptied": func(b *testRegistry, _ string) { b.must(os.Truncate(b.path+"-wal", 0)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newTestRegistry(t)
@@ -297,11 +318,26 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 			change(b, other)
 			for range 2 {
 				err := b.Admit(t.Context(), newRun(devices.BoardID(uuid.New()), "hardware"))
-				if !errors.Is(err, ErrReplaced) || !errors.Is(err, station.ErrRegistry) {
+				if !errors.Is(err, ErrReplaced) || !errors.Is(err, station.ErrRegistry) || errors.Is(err, ErrNotDurable) { // the disk is not the cause
 					t.Errorf("got %v", err)
 				}
 			}
 		})
+	}
+}
+
+// A registry whose pages are damaged is refused with a next action. So looks a registry.db that
+// was put back beside the write-ahead log of a newer one.
+func TestADamagedRegistryIsRefusedWithAWayOut(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	b.must(b.Shutdown())
+	content, err := os.ReadFile(b.path)
+	b.must(err)
+	clear(content[len(content)/4:])
+	b.must(os.WriteFile(b.path, content, 0o600))
+	if _, err := Open(t.Context(), b.config()); err == nil || len(WaysOut(err)) != 1 {
+		t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
 	}
 }
 

@@ -57,7 +57,7 @@ type Registry struct {
 	mark   *mark
 	once   sync.Once
 
-	accepted *acceptance // a registry that an operator accepted in this Open, else nil
+	accepted *acceptance // what an operator accepted while this registry is open, else nil
 
 	closed error
 }
@@ -164,15 +164,14 @@ func open(ctx context.Context, c Config) (_ *Registry, err error) {
 		return nil, err
 	}
 	// 4. The newest schema.
-	migrated, err := r.migrate(ctx, conn)
-	if err != nil {
+	if err := r.migrate(ctx, conn); err != nil {
 		return nil, err
 	}
 	if err := checkSchema(ctx, conn); err != nil {
 		return nil, err
 	}
 	// 5. The mark must not have seen more than the log has.
-	if r.mark, err = r.openMark(ctx, conn, migrated || r.log.Head().Size == 0); err != nil {
+	if err := r.compareMark(ctx, conn); err != nil {
 		return nil, err
 	}
 	if r.Reader, err = OpenReader(ctx, c.Path); err != nil {
@@ -181,12 +180,22 @@ func open(ctx context.Context, c Config) (_ *Registry, err error) {
 	if r.writer.watch, err = newWatch(c.Path); err != nil {
 		return nil, err
 	}
-	r.writer.mark = r.mark
-	// 6. Recover, unless the ceremony has not begun the log yet.
-	if r.log.Head().Size == 0 {
-		return r, nil
+	// 6. A mark that the log does not fit stays until the acceptance is on record.
+	if r.accepted == nil {
+		if err := r.openMark(); err != nil {
+			return nil, err
+		}
 	}
-	return r, r.recover(ctx)
+	// 7. Recover, unless the ceremony has not begun the log yet.
+	if r.log.Head().Size > 0 {
+		if err := r.recover(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.mark == nil {
+		return r, r.openMark()
+	}
+	return r, nil
 }
 
 // Shutdown closes the registry, after all earlier calls are committed. It is not called

@@ -27,7 +27,7 @@ type writer struct {
 	conn  *sql.Conn
 	log   *audit.Log
 	watch *watch // nil until the registry is open
-	mark  *mark  // nil until the registry is open
+	mark  *mark  // nil until the log fits
 	calls chan *call
 	quit  chan struct{}
 	done  chan struct{}
@@ -150,9 +150,13 @@ func (w *writer) serve(batch []*call) {
 	if err == nil {
 		err = w.transaction(batch)
 	}
+	sentinel := ErrNotDurable
+	if errors.Is(err, ErrReplaced) { // more room on the disk would not help
+		sentinel = station.ErrRegistry
+	}
 	for _, c := range batch {
 		if err != nil {
-			c.answer <- fmt.Errorf("%w: %w", ErrNotDurable, err)
+			c.answer <- fmt.Errorf("%w: %w", sentinel, err)
 		} else {
 			c.answer <- c.refused
 		}
@@ -226,10 +230,11 @@ func (w *writer) inPlace() error {
 
 // committed brings the mark up to date, and checks that the commit went into the registry.
 func (w *writer) committed() error {
-	if w.mark == nil {
-		return nil
+	var err error
+	if w.mark != nil {
+		err = w.mark.put(w.log.Head())
 	}
-	return errors.Join(w.mark.put(w.log.Head()), w.watch.check())
+	return errors.Join(err, w.inPlace())
 }
 
 // run does one call. The error of the call goes into c.refused; an error that run

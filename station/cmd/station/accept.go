@@ -35,12 +35,17 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 				return reason.Usage(err)
 			}
 			opened, err := instance.Open(cmd.Context(), dir, instance.Options{AcceptRegistry: operator})
-			if err == nil {
-				err = opened.Close()
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				fmt.Fprintln(c.stdout, "the registry is accepted, on record; see `station audit show`")
+			if err := opened.Close(); err != nil {
+				return err
 			}
+			text := "the registry fits its mark: there is nothing to accept"
+			if opened.Registry.Accepted() {
+				text = "the registry is accepted, on record; see `station audit show`"
+			}
+			_, err = fmt.Fprintln(c.stdout, text)
 			return err
 		},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/health"
+	"hallmark/station/reason"
 	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
@@ -23,7 +24,8 @@ func (c *command) doctorCommand() *cobra.Command {
 registry's settings back, verifies the audit log, and has the verifier refuse a self-signed, a
 wrong-CA, an expired, a revoked and another board's certificate, and accept a good one.
 
-It exits with 1 when anything fails, and says for each failure what to do next.`,
+It exits with 5 when the token refuses the PIN, with 1 when anything else fails, and says for each
+failure what to do next.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
@@ -47,6 +49,7 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	checker := health.New(dir, ports)
 	defer func() { err = errors.Join(err, checker.Close()) }()
 	var failed []string
+	code := reason.ExitFault
 	for check := range checker.Examine(ctx) {
 		if ctx.Err() != nil {
 			return &exitError{exitAborted, fmt.Errorf("examining %s: %w", check.Name, errInterrupted)}
@@ -54,12 +57,16 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		if fmt.Fprint(c.stdout, check.Text()); check.State == health.Fail || check.State == health.None {
 			failed = append(failed, check.Name)
 		}
+		if reason.ExitOf(check.Err) == reason.ExitPIN { // a second doctor would spend another try
+			code = reason.ExitPIN
+		}
 	}
 	if ctx.Err() != nil {
 		return &exitError{exitAborted, fmt.Errorf("examining the bench: %w", errInterrupted)}
 	}
 	if len(failed) > 0 {
-		return errors.Join(fmt.Errorf("%d parts of the bench failed or were not examined", len(failed)), checker.RecordFailed(failed))
+		err := fmt.Errorf("%d parts of the bench failed or were not examined", len(failed))
+		return &exitError{int(code), errors.Join(err, checker.RecordFailed(failed))}
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")
 	record, _ := checker.Record() // the registry is open, because no check failed

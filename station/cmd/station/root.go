@@ -11,6 +11,7 @@ import (
 
 	"hallmark/station/auditor"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/report"
 )
 
@@ -33,6 +34,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(c.stderr, "station: %s\n", reason.Printable(line)) // the error may quote a path or a board
 		}
+	}
+	for _, next := range registry.WaysOut(err) {
+		fmt.Fprintf(c.stderr, "station: next: %s\n", next)
 	}
 	if behind, ok := c.stderr.(*report.Queue); ok {
 		_ = behind.Flush() // there is no other place for its error
