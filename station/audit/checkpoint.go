@@ -28,11 +28,6 @@ type Head struct {
 
 func (e *edge) head() Head { return Head{e.size, e.root()} }
 
-// Details gives the head as the details of an entry about its checkpoint.
-func (h Head) Details() map[string]string {
-	return map[string]string{"size": strconv.FormatInt(h.Size, 10), "root": h.Root.String()}
-}
-
 // RootAt returns the root of the first size entries, from the stored hashes.
 func RootAt(ctx context.Context, q Querier, size int64) (tlog.Hash, error) {
 	at, err := edgeAt(ctx, q, size)
@@ -255,7 +250,7 @@ func checkNewest(ctx context.Context, q Querier, size int64) error {
 // announced checks that no entry tells of a checkpoint that is newer than the newest stored one.
 func announced(ctx context.Context, q Querier, newest int64) error {
 	var body []byte
-	err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq > ? AND instr(body, CAST('"type":"log.checkpoint"' AS BLOB))
+	err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, CAST('"type":"log.checkpoint"' AS BLOB))
 		ORDER BY seq DESC LIMIT 1`, newest).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -266,10 +261,42 @@ func announced(ctx context.Context, q Querier, newest int64) error {
 	if err != nil {
 		return fmt.Errorf("looking for the newest checkpoint: %w: %w", ErrEntry, err)
 	}
-	if size, tells := e.checkpointSize(); tells && size > newest {
+	size, tells := e.checkpointSize()
+	if tells && size > newest {
 		return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
 	}
-	return nil
+	return countNotes(ctx, q, e, size)
+}
+
+// notesDetail has the number of stored checkpoints in an entry about a checkpoint, so that a start
+// sees without reading the whole log that an older one was deleted.
+const notesDetail = "notes"
+
+func countNotes(ctx context.Context, q Querier, e Entry, size int64) error {
+	want, counted := e.Details[notesDetail]
+	if !counted {
+		return nil // an entry of schema 2
+	}
+	stored, err := storedNotes(ctx, q, size)
+	if err == nil && stored != want {
+		err = fmt.Errorf("%w: %s of %s are stored up to entry %d", ErrCheckpointMissing, stored, want, e.Seq)
+	}
+	return err
+}
+
+func storedNotes(ctx context.Context, q Querier, size int64) (count string, err error) {
+	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM audit_checkpoint WHERE size <= ?`, size).Scan(&count); err != nil {
+		return "", fmt.Errorf("counting the checkpoints: %w", err)
+	}
+	return count, nil
+}
+
+// Made gives the details of the entry that tells of the stored checkpoint over h.
+func Made(ctx context.Context, q Querier, h Head) (map[string]string, error) {
+	details := map[string]string{"size": strconv.FormatInt(h.Size, 10), "root": h.Root.String()}
+	var err error
+	details[notesDetail], err = storedNotes(ctx, q, h.Size)
+	return details, err
 }
 
 // checkpointSize gives the size of the checkpoint that the entry tells of. Entries of schema 2

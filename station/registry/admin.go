@@ -119,8 +119,11 @@ func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.
 			return err
 		}
 		made := checkpointEntry(audit.TypeCheckpoint, audit.Success)
-		made.Details = head.Details()
-		_, err := w.append(made)
+		var err error
+		if made.Details, err = audit.Made(context.Background(), w.conn, head); err != nil {
+			return err
+		}
+		_, err = w.append(made)
 		return err
 	})
 	if err != nil {

@@ -98,13 +98,35 @@ func newMark(path string, h audit.Head) (*mark, error) {
 	return &mark{file: file}, err
 }
 
-// put writes the newest head. It does not wait for the disk.
+// put writes the newest head. It does not wait for the disk, unless somebody removed the mark:
+// then it makes the mark anew, because the log itself is whole.
 func (m *mark) put(h audit.Head) error {
+	if removed, err := m.removed(); removed || err != nil {
+		if err != nil {
+			return err
+		}
+		again, err := newMark(m.file.Name(), h)
+		if err != nil {
+			return err
+		}
+		old := m.file
+		m.file, m.next = again.file, 0
+		return old.Close()
+	}
 	m.next = (m.next + 1) % slotCount
 	if _, err := m.file.WriteAt(encodeSlot(h), int64(m.next*slotSize)); err != nil {
 		return fmt.Errorf("writing the mark of the registry: %w", err)
 	}
 	return nil
+}
+
+func (m *mark) removed() (bool, error) {
+	opened, err := m.file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("looking at the mark of the registry: %w", err)
+	}
+	now, err := os.Stat(m.file.Name())
+	return err != nil || !os.SameFile(opened, now), nil
 }
 
 func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }

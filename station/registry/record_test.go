@@ -399,7 +399,7 @@ func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
 
 // Without any checkpoint a log is not signed by anybody.
 func TestALogWithoutCheckpointsIsRefused(t *testing.T) {
-	for _, which := range []string{"", " WHERE size = (SELECT max(size) FROM audit_checkpoint)"} {
+	for _, which := range []string{"", " WHERE size = (SELECT max(size) FROM audit_checkpoint)", " WHERE size = (SELECT min(size) FROM audit_checkpoint)"} {
 		t.Run("DELETE FROM audit_checkpoint"+which, func(t *testing.T) {
 			b := newTestRegistry(t)
 			b.enrol(b.run())
@@ -419,4 +419,14 @@ func TestALogWithoutCheckpointsIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The mark is made anew when somebody removes it while the station works: the log itself is whole.
+func TestAMarkThatWasRemovedIsMadeAnew(t *testing.T) {
+	b := newTestRegistry(t)
+	b.must(os.Remove(MarkOf(b.path)))
+	b.enrol(b.run())
+	b.verify()
+	b.reopen()
+	b.verify()
 }
