@@ -32,13 +32,30 @@ const (
 var (
 	ErrNoBundle = errors.New("not an evidence bundle: want a directory or a tar file that `station audit export` made")
 	ErrUnsafe   = errors.New("the bundle has a file that no bundle has")
+	// ErrArchive: the file is no tar file, or its end is missing.
+	ErrArchive = errors.New("the tar file cannot be read")
 )
 
 // OpenFiles opens a bundle. The caller closes it.
 func OpenFiles(name string) (*Files, error) {
-	info, err := os.Stat(name)
+	f, err := OpenTree(name)
+	if errors.Is(err, ErrArchive) {
+		err = fmt.Errorf("%w: %w", ErrNoBundle, err)
+	} else if err == nil && f.Size(CheckpointFile) < 0 {
+		err = errors.Join(fmt.Errorf("%w: %s has no file %s", ErrNoBundle, name, CheckpointFile), f.Close())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	return f, nil
+}
+
+// OpenTree opens a directory or a tar file with any regular files. It refuses all other kinds
+// of files, paths that leave the directory, and a path that is there twice. The caller closes it.
+func OpenTree(name string) (*Files, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
 	}
 	f := &Files{root: name, parts: map[string]part{}}
 	if info.IsDir() {
@@ -46,11 +63,8 @@ func OpenFiles(name string) (*Files, error) {
 	} else {
 		err = f.readArchive(name)
 	}
-	if err == nil && f.Size(CheckpointFile) < 0 {
-		err = fmt.Errorf("%w: %s has no file %s", ErrNoBundle, name, CheckpointFile)
-	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the bundle: %w", err), f.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
@@ -101,7 +115,7 @@ func (f *Files) readArchive(name string) (err error) {
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("%w: %w", ErrNoBundle, err)
+			return fmt.Errorf("%w: %w", ErrArchive, err)
 		}
 		if header.Typeflag != tar.TypeReg || header.PAXRecords["GNU.sparse.major"] != "" {
 			return fmt.Errorf("%w: %q has the type %q", ErrUnsafe, header.Name, header.Typeflag)

@@ -57,7 +57,11 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	f.OnClose(opened.Shutdown)
-	return &Record{f, opened}, nil
+	record := &Record{f, opened}
+	if err := record.recordNotices(ctx); err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
+	return record, nil
 }
 
 // startupFacts gives what the entry of a start says: the version of the program, and the
@@ -139,12 +143,13 @@ func (f *Files) ownLog(ctx context.Context) (err error) {
 	return nil
 }
 
-// Checkpoint signs a checkpoint over the whole audit log. It has its own time-out of 30 s,
-// because the context of the caller may have ended already.
+// Checkpoint records the notices that other processes left, and signs a checkpoint over the
+// whole audit log. It has its own time-out of 30 s, because the context of the caller may have
+// ended already.
 func (r *Record) Checkpoint(signer crypto.Signer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return r.Registry.Checkpoint(ctx, Origin(r.Config), signer)
+	return errors.Join(r.recordNotices(ctx), r.Registry.Checkpoint(ctx, Origin(r.Config), signer))
 }
 
 // Note records an event of the station itself in the audit log. It has its own time-out of 10 s.

@@ -98,7 +98,7 @@ func prepare(ctx context.Context, conn *sql.Conn) error {
 	return makeTables(ctx, conn)
 }
 
-func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
+func (s setting) apply(ctx context.Context, conn execQuerier) error {
 	if _, err := conn.ExecContext(ctx, "PRAGMA "+s.pragma+" = "+s.want); err != nil {
 		return fmt.Errorf("setting %s: %w", s.pragma, named(err))
 	}
@@ -115,6 +115,12 @@ func (s setting) apply(ctx context.Context, conn *sql.Conn) error {
 // querier is a *sql.DB or a *sql.Conn.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// execQuerier is a querier that also executes.
+type execQuerier interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // refusedByRow reports whether the error is a constraint violation: the caller's

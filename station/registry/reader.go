@@ -44,22 +44,7 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if err := mayRead(path); err != nil {
-		return nil, err
-	}
-	if r.db, err = openForReading(path, nil); err != nil {
-		return nil, err
-	}
-	from := url.Values{"mode": {"ro"}}
-	id, version, err := fileKind(ctx, r.db)
-	if cannotWriteBeside(err) {
-		if path, from, err = r.readOnly(path); err == nil {
-			id, version, err = fileKind(ctx, r.db)
-		}
-	}
-	if err == nil {
-		err = readable(id, version)
-	}
+	path, from, version, err := r.open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +57,28 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
 	}
 	return r, nil
+}
+
+// open opens the database as it is. It gives the path of what it opened, the parameters that
+// open it, and the version of its schema.
+func (r *Reader) open(ctx context.Context, path string) (opened string, from url.Values, version int64, err error) {
+	if err := mayRead(path); err != nil {
+		return "", nil, 0, err
+	}
+	if r.db, err = openForReading(path, nil); err != nil {
+		return "", nil, 0, err
+	}
+	from = url.Values{"mode": {"ro"}}
+	id, version, err := fileKind(ctx, r.db)
+	if cannotWriteBeside(err) {
+		if path, from, err = r.readOnly(path); err == nil {
+			id, version, err = fileKind(ctx, r.db)
+		}
+	}
+	if err == nil {
+		err = readable(id, version)
+	}
+	return path, from, version, err
 }
 
 // openForReading opens a database. more are further parameters of the URI.

@@ -24,6 +24,7 @@ import (
 //	registry.db                 boards, certificates, audit log
 //	certificates/               the certificate of each board and key that passed
 //	bays/BAY/N/                 fuses and flash of emulated boards
+//	notices/                    acts that wait for their entry in the audit log
 //	copies/                     texts that an operator copied from the screen
 //	log/station.log             the log for engineers
 type Dir string
@@ -53,6 +54,8 @@ func (d Dir) AuditKey() string     { return d.In("pki", "audit.vkey") }
 func (d Dir) AuditPublic() string  { return d.In("pki", "audit.pub.pem") }
 func (d Dir) Certificates() string { return d.In("certificates") }
 func (d Dir) HSM() string          { return d.In("hsm") }
+func (d Dir) Mark() string         { return d.In("registry.mark") }
+func (d Dir) Notices() string      { return d.In("notices") }
 func (d Dir) LogFile() string      { return d.In("log", "station.log") }
 
 // New makes the path absolute, because the path is stored in files and must stay right when

@@ -71,7 +71,7 @@ func (c *command) root() *cobra.Command {
 	shown.flags(root)
 	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
-		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand())
+		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
 	markUsage(root)
 	return root

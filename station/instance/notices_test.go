@@ -1,0 +1,64 @@
+package instance_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/fixtures"
+	"hallmark/station/instance"
+	"hallmark/station/workdir"
+)
+
+// opensRecord opens the registry, as a start does, and closes it.
+func opensRecord(t *testing.T, dir workdir.Dir) {
+	t.Helper()
+	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{}))(t)
+	fixtures.Must(files.OpenRecord(t.Context()))(t)
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestANoticeIsRecordedOnce(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	if err := instance.LeaveNotice(dir, instance.Notice{Type: instance.BackupDone, Operator: "anna", Details: map[string]string{"to": "B"}}); err != nil {
+		t.Fatal(err)
+	}
+	opensRecord(t, dir)
+	opensRecord(t, dir)
+	count := 0
+	for _, e := range fixtures.Entries(t, dir) {
+		if e.Type == instance.BackupDone && e.Actor.ID == "anna" && e.Details["to"] == "B" && e.Details["notice"] != "" {
+			count++
+		}
+	}
+	if count != 1 {
+		t.Errorf("%d entries about the notice, want 1", count)
+	}
+}
+
+func TestANoticeThatNoStationWroteIsAFailureOnRecord(t *testing.T) {
+	for name, text := range map[string]string{
+		"text":             "no JSON",
+		"another type":     `{"type":"cert.issued","id":"x","operator":"","details":{}}`,
+		"an unknown field": `{"type":"backup.done","more":1}`,
+		"too much":         `{"type":"backup.done","id":"` + strings.Repeat("x", 20<<10) + `"}`,
+		"nothing":          "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := fixtures.NewDirectory(t)
+			if err := workdir.WriteFile(filepath.Join(dir.Notices(), "x.json"), []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			opensRecord(t, dir)
+			if !fixtures.HasEntry(t, dir, "notice.damaged", "station", map[string]string{"notice": "x.json"}) {
+				t.Error("nothing is on record")
+			}
+			if left := fixtures.Must(os.ReadDir(dir.Notices()))(t); len(left) > 0 {
+				t.Errorf("%d notices are left", len(left))
+			}
+		})
+	}
+}
