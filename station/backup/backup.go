@@ -37,7 +37,7 @@ var (
 
 // Rest is how long a backup rests after each piece of work, as a multiple of the work, so that
 // the line keeps disk and processor.
-const Rest = 9
+const Rest = 19
 
 // A Backup is a backup to be made.
 type Backup struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +107,7 @@ func sameFiles(files *evidence.Files, sums map[string]string) error {
 			return fmt.Errorf("%w: %s does not belong there", ErrDamaged, name)
 		}
 	}
-	for name := range sums {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		switch {
 		case !belongs(name):
 			return fmt.Errorf("%w: %s does not belong there", ErrDamaged, name)
@@ -124,7 +125,7 @@ func sameFiles(files *evidence.Files, sums map[string]string) error {
 
 // unpack writes the files, and compares each with its digest.
 func unpack(ctx context.Context, files *evidence.Files, sums map[string]string, stage workdir.Dir) error {
-	for name, want := range sums {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		in, err := files.Open(name)
 		if err != nil {
 			return err
@@ -134,8 +135,8 @@ func unpack(ctx context.Context, files *evidence.Files, sums map[string]string, 
 		if err != nil {
 			return err
 		}
-		if got := fmt.Sprintf("%x", sum.Sum(nil)); got != want {
-			return fmt.Errorf("%w: %s has the SHA-256 %s, want %s", ErrDamaged, name, got, want)
+		if got := fmt.Sprintf("%x", sum.Sum(nil)); got != sums[name] {
+			return fmt.Errorf("%w: %s has the SHA-256 %s, want %s", ErrDamaged, name, got, sums[name])
 		}
 	}
 	return nil

@@ -19,7 +19,8 @@ func (c *command) acceptRegistryCommand() *cobra.Command {
 		Long: `accept-registry goes on with a registry.db that does not fit its mark, for example after the disk
 with the newest registry.db was lost. Every other command refuses such a registry. The audit log
 says who accepted the registry, and how many entries are missing. Boards that were enrolled in the
-missing entries are enrolled again, and their certificates of that time are unknown from now on.
+missing entries hold certificates that the registry does not know: the station rejects them as
+foreign-certificate until their flash is erased.
 
 First look for the newest registry.db together with its registry.db-wal, and keep a copy of all.`,
 		Args: cobra.NoArgs,

@@ -53,8 +53,9 @@ log) and makes a new station directory from it. It needs no HSM and no PIN.
 
 What the station recorded after the backup is missing. If the token knows a newer checkpoint, the next
 start refuses with "registry-older"; put the newest registry.db back together with its registry.db-wal,
-or go on without the missing entries with ` + "`station accept-registry`" + `, on record. Two stations
-must never run from one backup: both would continue the same log.`,
+or go on without the missing entries with ` + "`station accept-registry`" + `, on record. Boards that were
+enrolled in the missing time are then rejected as foreign-certificate until their flash is erased. The
+old station and the restored one must never run both: they would continue the same log.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if r.Dir, err = workdir.New(c.dir); err != nil {
