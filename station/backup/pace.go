@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A pace rests after each piece of work. Rests add up until they are long enough to sleep, and
+// A pace rests after pieces of work. Short rests add up to one of 50 ms, because each sleep costs processor time itself, and
 // a piece that waited for a slow disk costs no longer rest than longestRest.
 type pace struct {
 	rest int // as a multiple of the work
@@ -13,8 +13,8 @@ type pace struct {
 }
 
 const (
-	shortestRest = 2 * time.Millisecond
-	longestRest  = 100 * time.Millisecond
+	shortestRest = 50 * time.Millisecond
+	longestRest  = 250 * time.Millisecond
 )
 
 // do does one piece, and rests. It is a registry.Pace.
