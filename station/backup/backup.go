@@ -8,6 +8,7 @@
 package backup
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -67,11 +68,14 @@ func (b *Backup) Make(ctx context.Context) (made Made, err error) {
 		return made, fmt.Errorf("making a directory for the backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }() // gone already after the rename
-	p := &pace{rest: b.Rest}
-	if made, err = b.fill(ctx, workdir.Dir(stage), p); err != nil {
+	source := stage
+	if evidence.IsTar(b.To) {
+		source = filepath.Join(stage, "backup.tar")
+	}
+	if made, err = b.write(ctx, stage, source); err != nil {
 		return made, fmt.Errorf("making the backup: %w", err)
 	}
-	if err := publish(ctx, stage, b.To, p); err != nil {
+	if err := publish(source, b.To); err != nil {
 		return made, fmt.Errorf("giving the backup its name: %w", err)
 	}
 	if err := instance.LeaveNotice(b.Dir, b.notice(made)); err != nil {
@@ -111,14 +115,30 @@ func resolved(path string) (string, error) {
 	return filepath.EvalSymlinks(absolute)
 }
 
-// fill brings all files into the directory. The registry is copied last, so that it has the
-// certificate of each file.
-func (b *Backup) fill(ctx context.Context, stage workdir.Dir, p *pace) (made Made, err error) {
+// write brings all files into the directory, or into the tar file in the directory.
+func (b *Backup) write(ctx context.Context, stage, source string) (made Made, err error) {
+	copied := &copier{from: string(b.Dir), to: stage, pace: &pace{rest: b.Rest}}
+	if source == stage {
+		return b.fill(ctx, copied)
+	}
+	file, err := os.OpenFile(source, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return made, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	copied.archive = tar.NewWriter(file)
+	if made, err = b.fill(ctx, copied); err != nil {
+		return made, err
+	}
+	return made, copied.archive.Close()
+}
+
+// fill copies all files. The registry is copied last, so that it has the certificate of each file.
+func (b *Backup) fill(ctx context.Context, copied *copier) (made Made, err error) {
 	config, _, err := instance.ReadSettings(b.Dir)
 	if err != nil {
 		return made, reason.Usage(err)
 	}
-	copied := &copier{from: string(b.Dir), to: string(stage), pace: p}
 	modes, err := copied.settings(ctx)
 	if err != nil {
 		return made, err
@@ -126,11 +146,11 @@ func (b *Backup) fill(ctx context.Context, stage workdir.Dir, p *pace) (made Mad
 	if err := copied.certificates(ctx); err != nil {
 		return made, err
 	}
-	if made.Head, err = registry.Backup(ctx, b.Dir.Registry(), stage.Registry(), p.do); err != nil {
+	if made.Head, err = registry.Backup(ctx, b.Dir.Registry(), filepath.Join(copied.to, registryFile), copied.pace.do); err != nil {
 		return made, err
 	}
 	for _, name := range []string{registryFile, markFile} {
-		if err := copied.sum(ctx, name); err != nil {
+		if err := copied.staged(ctx, name); err != nil {
 			return made, err
 		}
 	}
@@ -151,6 +171,3 @@ func (b *Backup) notice(made Made) instance.Notice {
 		"sums_sha256": made.Sums, "files": strconv.Itoa(made.Files), "to": filepath.Base(b.To), "done": b.Now().UTC().Format(time.RFC3339),
 	}}
 }
-
-// isTar reports whether a backup of this name is a tar file.
-func isTar(name string) bool { return evidence.IsTar(name) }

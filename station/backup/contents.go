@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,9 +45,12 @@ func belongs(name string) bool {
 		slices.Contains(slices.Concat(needed, optional, []string{registryFile, markFile, descriptionFile}), name)
 }
 
-// A copier copies files and keeps their SHA-256.
+// A copier copies files into a directory or into a tar file, and keeps their SHA-256. Files
+// of a tar file are not copied into the directory before, except the registry: ext4 gives out
+// inodes slowly for a while after many files were removed, and the line needs new files, too.
 type copier struct {
 	from, to string
+	archive  *tar.Writer // nil for a directory
 	pace     *pace
 	sums     map[string]string // SHA-256 in hex, by the path in the backup
 }
@@ -102,25 +107,41 @@ func (c *copier) copy(ctx context.Context, name string) (fs.FileMode, error) {
 	if err != nil {
 		return 0, err
 	}
-	sum := sha256.New()
-	if err := newFile(ctx, filepath.Join(c.to, name), io.TeeReader(in, sum), c.pace); err != nil {
-		return 0, err
-	}
-	c.add(name, sum)
-	return info.Mode().Perm(), nil
+	return info.Mode().Perm(), c.put(ctx, name, in, info.Size())
 }
 
-// sum adds a file that lies in the backup already.
-func (c *copier) sum(ctx context.Context, name string) error {
+// put writes one file of the backup.
+func (c *copier) put(ctx context.Context, name string, content io.Reader, size int64) error {
+	sum := sha256.New()
+	defer c.add(name, sum)
+	content = io.TeeReader(content, sum)
+	if c.archive == nil {
+		return newFile(ctx, filepath.Join(c.to, name), content, c.pace)
+	}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	if err := c.archive.WriteHeader(header); err != nil {
+		return err
+	}
+	return inPieces(ctx, c.archive, content, c.pace)
+}
+
+// staged adds a file that lies in the directory already.
+func (c *copier) staged(ctx context.Context, name string) error {
 	in, err := os.Open(filepath.Join(c.to, name))
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	sum := sha256.New()
-	err = inPieces(ctx, sum, in, c.pace)
-	c.add(name, sum)
-	return err
+	if c.archive == nil {
+		sum := sha256.New()
+		defer c.add(name, sum)
+		return inPieces(ctx, sum, in, c.pace)
+	}
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	return c.put(ctx, name, in, info.Size())
 }
 
 func (c *copier) add(name string, sum hash.Hash) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,10 +35,8 @@ func (c *copier) describe(ctx context.Context, d description) error {
 	if err != nil {
 		return err
 	}
-	if err := newFile(ctx, filepath.Join(c.to, descriptionFile), bytes.NewReader(append(text, '\n')), c.pace); err != nil {
-		return err
-	}
-	return c.sum(ctx, descriptionFile)
+	text = append(text, '\n')
+	return c.put(ctx, descriptionFile, bytes.NewReader(text), int64(len(text)))
 }
 
 // writeSums writes SHA256SUMS as sha256sum of coreutils reads it, and gives its SHA-256.
@@ -49,7 +46,7 @@ func (c *copier) writeSums(ctx context.Context) (string, error) {
 		text.WriteString(sumLine(c.sums[name], name))
 	}
 	sum := sha256.Sum256(text.Bytes())
-	return fmt.Sprintf("%x", sum), newFile(ctx, filepath.Join(c.to, sumsFile), &text, c.pace)
+	return fmt.Sprintf("%x", sum), c.put(ctx, sumsFile, &text, int64(text.Len()))
 }
 
 func sumLine(sum, name string) string { return sum + "  " + name + "\n" }

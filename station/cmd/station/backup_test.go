@@ -44,7 +44,7 @@ func killBackup(t *testing.T, dir workdir.Dir, to string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	pattern := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".unfinished-*", "certificates", "*.pem")
+	pattern := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".unfinished-*", "*")
 	for begun := time.Now(); len(fixtures.Must(filepath.Glob(pattern))(t)) == 0; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > time.Minute {
 			t.Error("the backup did not begin to copy")
