@@ -129,7 +129,8 @@ func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.
 	if err != nil {
 		return err
 	}
-	return r.mark.file.Sync()
+	// 4. The mark, by the goroutine that owns it.
+	return r.write(ctx, func(w *work) error { return w.mark.sync(w.log.Head()) })
 }
 
 func checkpointEntry(kind string, outcome audit.Outcome) audit.Entry {

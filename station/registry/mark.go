@@ -15,6 +15,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
 
 	"hallmark/station/audit"
 	"hallmark/station/reason"
@@ -98,26 +99,28 @@ func newMark(path string, h audit.Head) (*mark, error) {
 	return &mark{file: file}, err
 }
 
-// put writes the newest head. It does not wait for the disk, unless somebody removed the mark:
-// then it makes the mark anew, because the log itself is whole.
+// put writes the newest head. It does not wait for the disk.
 func (m *mark) put(h audit.Head) error {
-	if removed, err := m.removed(); removed || err != nil {
-		if err != nil {
-			return err
-		}
-		again, err := newMark(m.file.Name(), h)
-		if err != nil {
-			return err
-		}
-		old := m.file
-		m.file, m.next = again.file, 0
-		return old.Close()
-	}
 	m.next = (m.next + 1) % slotCount
 	if _, err := m.file.WriteAt(encodeSlot(h), int64(m.next*slotSize)); err != nil {
 		return fmt.Errorf("writing the mark of the registry: %w", err)
 	}
 	return nil
+}
+
+// sync brings the mark to the disk. If somebody removed the mark, sync makes it anew, because
+// the log itself is whole.
+func (m *mark) sync(h audit.Head) error {
+	if removed, err := m.removed(); err != nil || !removed {
+		return errors.Join(err, m.file.Sync())
+	}
+	again, err := newMark(m.file.Name(), h)
+	if err != nil {
+		return err
+	}
+	old := m.file
+	m.file, m.next = again.file, 0
+	return old.Close()
 }
 
 func (m *mark) removed() (bool, error) {
@@ -129,7 +132,7 @@ func (m *mark) removed() (bool, error) {
 	return err != nil || !os.SameFile(opened, now), nil
 }
 
-func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
+func (m *mark) close(h audit.Head) error { return errors.Join(m.sync(h), m.file.Close()) }
 
 // compareMark refuses a log that does not fit its mark, unless an operator accepts the log.
 func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
@@ -241,18 +244,23 @@ func (r *Registry) Accepted() bool { return r.accepted != nil }
 // A watch notices that the files of an open registry were replaced, removed or written over.
 // SQLite goes on with the files that it has open, and what it commits then is lost.
 type watch struct {
+	files []watched
+}
+
+// watched is one file as the newest check saw it.
+type watched struct {
 	path string
-	seen map[string]os.FileInfo // by suffix: each file as the newest check saw it
+	seen unix.Stat_t
 }
 
 func newWatch(path string) (*watch, error) {
-	w := &watch{path: path, seen: map[string]os.FileInfo{}}
+	w := &watch{}
 	for _, suffix := range []string{"", "-wal"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil {
-			return nil, fmt.Errorf("looking for the files of the registry: %w", err)
+		f := watched{path: path + suffix}
+		if err := unix.Stat(f.path, &f.seen); err != nil {
+			return nil, fmt.Errorf("looking for the files of the registry: %s: %w", f.path, err)
 		}
-		w.seen[suffix] = info
+		w.files = append(w.files, f)
 	}
 	return w, nil
 }
@@ -261,18 +269,19 @@ func newWatch(path string) (*watch, error) {
 // became shorter. SQLite never makes these files shorter while they are open, but a copy that
 // is written over a file begins with an empty file.
 func (w *watch) check() error {
-	for suffix, before := range w.seen {
-		name := filepath.Base(w.path + suffix)
-		now, err := os.Stat(w.path + suffix)
-		switch {
+	for i := range w.files {
+		f := &w.files[i]
+		var now unix.Stat_t
+		name := filepath.Base(f.path)
+		switch err := unix.Stat(f.path, &now); {
 		case err != nil:
-			return fmt.Errorf("%w: %w", ErrReplaced, err)
-		case !os.SameFile(before, now):
+			return fmt.Errorf("%w: %s: %w", ErrReplaced, name, err)
+		case now.Ino != f.seen.Ino || now.Dev != f.seen.Dev:
 			return fmt.Errorf("%w: %s is another file now", ErrReplaced, name)
-		case now.Size() < before.Size():
-			return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, before.Size(), now.Size())
+		case now.Size < f.seen.Size:
+			return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, f.seen.Size, now.Size)
 		}
-		w.seen[suffix] = now
+		f.seen = now
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func (r *Registry) release() error {
 		errs = append(errs, r.log.Close())
 	}
 	if r.mark != nil {
-		errs = append(errs, r.mark.close())
+		errs = append(errs, r.mark.close(r.log.Head()))
 	}
 	if r.pool != nil {
 		errs = append(errs, r.pool.Close())

@@ -219,22 +219,22 @@ func (w *writer) commit(batch []*call, fence fence) error {
 	return nil
 }
 
-// inPlace refuses to commit into files that are not the registry any more. The commit would be
-// lost.
+// committed brings the mark up to date, and checks that the commit went into the registry: a commit
+// into files that are not the registry any more is lost, so nobody is told of it.
+func (w *writer) committed() (err error) {
+	if w.mark != nil {
+		err = w.mark.put(w.log.Head())
+	}
+	return errors.Join(err, w.inPlace())
+}
+
+// inPlace refuses files that are not the registry any more, or that were cut off: the commit
+// would hide that.
 func (w *writer) inPlace() error {
 	if w.watch == nil {
 		return nil
 	}
 	return w.watch.check()
-}
-
-// committed brings the mark up to date, and checks that the commit went into the registry.
-func (w *writer) committed() error {
-	var err error
-	if w.mark != nil {
-		err = w.mark.put(w.log.Head())
-	}
-	return errors.Join(err, w.inPlace())
 }
 
 // run does one call. The error of the call goes into c.refused; an error that run
