@@ -8,7 +8,7 @@
 
 void trng_init(void);
 
-/* Fills buf. PROV_ERR_NO_ENTROPY: no octet came for 1 s; then buf is all zero. Interrupts must be enabled. */
+/* Fills buf. PROV_ERR_NO_ENTROPY: no octet came for 3 s; then buf is all zero. Interrupts must be enabled. */
 int trng_read(uint8_t *buf, size_t len);
 
 void trng_rx_handler(void);
