@@ -235,7 +235,7 @@ func resetInTheMiddle(b *environment) {
 		b.Log("this board has no switch")
 		return
 	}
-	b.options.Timeout = 2 * time.Second // a request may be under way when the power is cut
+	b.options.Timeout = 5 * time.Second // a request may be under way when the power is cut; a busy emulator computes for seconds
 	p := b.pki()
 	s := p.good()
 	s.instead = func(conn net.Conn) error {
