@@ -247,25 +247,24 @@ func checkNewest(ctx context.Context, q Querier, size int64) error {
 	return announced(ctx, q, newest)
 }
 
-// announced checks that no entry tells of a checkpoint that is newer than the newest stored one.
+// announced checks that no entry tells of a checkpoint that is newer than the newest stored one, or
+// of more checkpoints than are stored. Each such entry is looked at, because somebody who deleted
+// a checkpoint can append an entry about an older one.
 func announced(ctx context.Context, q Querier, newest int64) error {
-	var body []byte
-	err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, CAST('"type":"log.checkpoint"' AS BLOB))
-		ORDER BY seq DESC LIMIT 1`, newest).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("looking for the newest checkpoint: %w", err)
-	}
-	e, err := Decode(body)
+	told, err := OfType(ctx, q, TypeCheckpoint, newest)
 	if err != nil {
-		return fmt.Errorf("looking for the newest checkpoint: %w: %w", ErrEntry, err)
+		return err
 	}
-	size, tells := e.checkpointSize()
-	if tells && size > newest {
-		return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
+	for _, e := range told {
+		size, tells := e.checkpointSize()
+		if tells && size > newest {
+			return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
+		}
+		if err := countNotes(ctx, q, e, size); err != nil {
+			return err
+		}
 	}
-	return countNotes(ctx, q, e, size)
+	return nil
 }
 
 // notesDetail has the number of stored checkpoints in an entry about a checkpoint, so that a start

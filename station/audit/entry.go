@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,4 +203,29 @@ func Decode(body []byte) (Entry, error) {
 		return e, ErrNotCanonical
 	}
 	return e, nil
+}
+
+// OfType gives the entries of a type among the entries from a number on, in their order. The type
+// must be one whose entries have no work order: such a body ends with its type and its version,
+// because the keys are sorted. OfType compares the ends of the bodies only: a search through
+// all octets takes most of a second for 500,000 entries.
+func OfType(ctx context.Context, q Querier, kind string, from int64) (found []Entry, err error) {
+	end := fmt.Appendf(nil, `,"type":%q,"v":%d}`, kind, Version)
+	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry WHERE seq >= ? AND substr(body, ?) = ? ORDER BY seq`, from, -len(end), end)
+	if err != nil {
+		return nil, fmt.Errorf("looking for entries of type %s: %w", kind, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("looking for entries of type %s: %w", kind, err)
+		}
+		e, err := Decode(body)
+		if err != nil {
+			return nil, fmt.Errorf("looking for entries of type %s: %w: %w", kind, ErrEntry, err)
+		}
+		found = append(found, e)
+	}
+	return found, rows.Err()
 }

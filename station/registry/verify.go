@@ -51,10 +51,10 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 	}
 	// 3. The log is no older than its mark, and nothing else lies in the file.
 	if unmarked == nil {
-		unmarked = behindMark(ctx, tx, report.Head, marked)
+		unmarked = theMark.covers(ctx, tx, report.Head, marked)
 	}
 	if unmarked == nil {
-		unmarked = checkSchema(ctx, tx)
+		unmarked = checkSchema(ctx, tx, schemaVersion)
 	}
 	if unmarked != nil {
 		return audit.Report{}, fmt.Errorf("verifying: %w", unmarked)

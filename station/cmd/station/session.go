@@ -121,6 +121,9 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := record.Migrate(drain); err != nil {
+		return nil, err
+	}
 	boards, err := files.Boards(p.bays, p.ask.images)
 	if err != nil {
 		return nil, err
