@@ -38,6 +38,10 @@ type Config struct {
 	// ClockBound is how far the clock may be behind the newest entry. Beyond it
 	// Append returns ErrClockBack. 0 means 2 minutes.
 	ClockBound time.Duration
+	// Seek is a type of entries that Read looks for, from the number SeekFrom on. Read looks
+	// through the newest entries anyway, and one pass takes half of the time of two.
+	Seek     string
+	SeekFrom int64
 }
 
 // Conn is the connection that writes to the log.
@@ -49,6 +53,7 @@ type Conn interface {
 // A Log is the audit log of one database. The database has one writer.
 type Log struct {
 	config Config
+	sought []Entry // of the type Config.Seek
 	insert *sql.Stmt
 
 	mu   sync.Mutex
@@ -98,7 +103,7 @@ func Read(ctx context.Context, q Querier, c Config) (*Log, error) {
 	if l.edge, err = edgeAt(ctx, q, size); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w: %w", ErrHash, err)
 	}
-	if err := checkNewest(ctx, q, size); err != nil {
+	if err := l.compare(ctx, q, size); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
 	if l.high, err = highWater(ctx, q); err != nil {
@@ -106,6 +111,39 @@ func Read(ctx context.Context, q Querier, c Config) (*Log, error) {
 	}
 	return l, nil
 }
+
+// compare compares the log with its newest checkpoint, and looks at what its newest entries tell.
+func (l *Log) compare(ctx context.Context, q Querier, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	newest, signed, err := Newest(ctx, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: there is none", ErrCheckpointMissing)
+	} else if err != nil {
+		return fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	if err := checkNewest(ctx, q, newest, signed, size); err != nil {
+		return err
+	}
+	from, kinds := newest, []string{TypeCheckpoint}
+	if l.config.Seek != "" {
+		from, kinds = min(from, l.config.SeekFrom), append(kinds, l.config.Seek)
+	}
+	told, err := OfTypes(ctx, q, from, kinds...)
+	if err != nil {
+		return err
+	}
+	for _, e := range told {
+		if e.Type == l.config.Seek && e.Seq >= l.config.SeekFrom {
+			l.sought = append(l.sought, e)
+		}
+	}
+	return announced(ctx, q, newest, told)
+}
+
+// Sought gives the entries of the type Config.Seek that Read found.
+func (l *Log) Sought() []Entry { return l.sought }
 
 // AppendTo names the connection that Append writes to, in the transaction that db is in.
 func (l *Log) AppendTo(ctx context.Context, db Conn) (err error) {

@@ -57,32 +57,16 @@ func noEnd(ctx context.Context, q audit.Querier, run string, ends []string) erro
 	return nil
 }
 
-// compareStartup refuses a row about the newest start that does not name the newest entry
-// log.startup. Schema 2 has no such row.
-func compareStartup(ctx context.Context, q audit.Querier, version int64) error {
-	if version == oldestSchema {
-		return nil
-	}
+// newestStartup gives the number that the row about the newest start names. Without a row it is
+// -1, as in schema 2 and in a log without a start.
+func newestStartup(ctx context.Context, q querier) (int64, error) {
 	var value string
 	err := q.QueryRowContext(ctx, `SELECT value FROM state WHERE key = 'startup'`).Scan(&value)
-	if err != nil && !none(err) {
-		return fmt.Errorf("reading the row of the newest start: %w", err)
+	if none(err) {
+		return -1, nil
+	} else if err != nil {
+		return 0, fmt.Errorf("reading the row about the newest start: %w", named(err))
 	}
-	seq := int64(-1) // no entry has this number
-	if !none(err) {
-		if seq, err = namesStartup(ctx, q, value); err != nil {
-			return err
-		}
-	}
-	newer, err := audit.OfType(ctx, q, typeStartup, seq+1)
-	if err == nil && len(newer) > 0 {
-		err = fmt.Errorf("%w: it says %q, the newest entry is %d", ErrStartup, value, newer[len(newer)-1].Seq)
-	}
-	return err
-}
-
-// namesStartup gives the number of the entry that the row names, which must be of a start.
-func namesStartup(ctx context.Context, q audit.Querier, value string) (int64, error) {
 	seq, err := strconv.ParseInt(value, 10, 62)
 	if err != nil || strconv.FormatInt(seq, 10) != value {
 		return 0, fmt.Errorf("%w: it says %q", ErrStartup, value)
@@ -92,6 +76,15 @@ func namesStartup(ctx context.Context, q audit.Querier, value string) (int64, er
 		return 0, fmt.Errorf("%w: entry %d is of no start", ErrStartup, seq)
 	}
 	return seq, err
+}
+
+// compareStartup refuses a row about the newest start that does not name the newest entry
+// log.startup. newer are the entries after the one that the row names.
+func compareStartup(version, named int64, newer []audit.Entry) error {
+	if version == oldestSchema || len(newer) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: it names entry %d, the newest is %d", ErrStartup, named, newer[len(newer)-1].Seq)
 }
 
 // entryAt reads one entry. The error is sql.ErrNoRows when there is none.

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,7 +72,7 @@ func (r *Registry) makeNew(ctx context.Context) (err error) {
 	return r.connect(ctx)
 }
 
-// compare reads the registry without a connection that could write.
+// compare reads the registry in its own schema, without a connection that could write.
 func (r *Registry) compare(ctx context.Context) (err error) {
 	original := &Reader{}
 	defer func() { err = errors.Join(err, original.Close()) }()
@@ -81,22 +82,32 @@ func (r *Registry) compare(ctx context.Context) (err error) {
 	if r.files, err = newWatch(r.config.Path); err != nil {
 		return err
 	}
-	// 1. The log fits its newest checkpoint, and the tables are those of their schema.
-	if r.log, err = audit.Read(ctx, original.db, audit.Config{Station: r.config.Station, Now: r.config.Now, Random: r.config.Random}); err != nil {
+	return r.compareAll(ctx, original.db)
+}
+
+func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
+	// 1. The tables are those of their schema.
+	if err := checkSchema(ctx, db, int(r.version)); err != nil {
 		return err
 	}
-	if err := checkSchema(ctx, original.db, int(r.version)); err != nil {
+	// 2. The log fits its newest checkpoint, and is no older than its mark.
+	started, err := newestStartup(ctx, db)
+	if err != nil {
 		return err
 	}
-	// 2. The log is no older than its mark.
-	if err := r.compareMark(ctx, original.db); err != nil {
+	r.log, err = audit.Read(ctx, db, audit.Config{Station: r.config.Station, Now: r.config.Now, Random: r.config.Random,
+		Seek: typeStartup, SeekFrom: started + 1})
+	if err != nil {
 		return err
 	}
-	// 3. No row that a start changes was changed before.
-	if err := compareStartup(ctx, original.db, r.version); err != nil {
+	if err := r.compareMark(ctx, db); err != nil {
 		return err
 	}
-	return stillOpen(ctx, original.db)
+	// 3. Nobody changed a row that a start changes.
+	if err := compareStartup(r.version, started, r.log.Sought()); err != nil {
+		return err
+	}
+	return stillOpen(ctx, db)
 }
 
 func (r *Registry) openReader(ctx context.Context) (err error) {
