@@ -100,8 +100,8 @@ var (
 	ErrMark = reason.New("mark-unreadable", "the mark of the registry cannot be read")
 	// ErrReplaced: the files of the registry were replaced or removed while it was open.
 	ErrReplaced = reason.New("registry-replaced", "registry.db was replaced or removed while the station had it open")
-	// ErrStartup: the row about the newest start is not what the log says.
-	ErrStartup = fmt.Errorf("%w: the row about the newest start was changed", ErrDiffers)
+	// ErrStartup: the row about the newest start does not name the newest start in the log.
+	ErrStartup = reason.New("registry-differs", "the row about the newest start differs from the audit log")
 	// ErrReopened: a row is open although the log says that it has ended.
 	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
