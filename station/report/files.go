@@ -87,7 +87,7 @@ func (o Options) mayWrite(flag, path string) error {
 		return nil
 	}
 	if err := o.Dir.MayWrite(path); err != nil {
-		return fmt.Errorf("%s %w", flag, err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	return nil
 }

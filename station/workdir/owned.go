@@ -15,7 +15,7 @@ import (
 )
 
 // ErrOwned: a path belongs to the station, so nothing else is written there.
-var ErrOwned = errors.New("this path belongs to the station: its own files and directories are never written over, also if they do not exist yet; name another one")
+var ErrOwned = errors.New("this path belongs to the station: its own files and directories are never overwritten, also if they do not exist yet; name another one")
 
 // ours are the names in a station directory that the station reads or writes. Names that begin
 // with one of the prefixes are the registry with its companions, and files that are being written.
