@@ -219,16 +219,7 @@ func Newest(ctx context.Context, q Querier) (size int64, signed []byte, err erro
 // checkpoint is verified with the key that the genesis entry names. That key lies in
 // the same database, so checkNewest finds damage and a rolled back database; only
 // Verify with a key from elsewhere proves more.
-func checkNewest(ctx context.Context, q Querier, size int64) error {
-	if size == 0 {
-		return nil
-	}
-	newest, signed, err := Newest(ctx, q)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%w: there is none", ErrCheckpointMissing)
-	} else if err != nil {
-		return fmt.Errorf("reading the newest checkpoint: %w", err)
-	}
+func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte, size int64) error {
 	var body []byte
 	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body); err != nil {
 		return fmt.Errorf("reading genesis: %w: %w", ErrGap, err)
@@ -241,31 +232,29 @@ func checkNewest(ctx context.Context, q Querier, size int64) error {
 	if err != nil {
 		return fmt.Errorf("newest checkpoint: %w", err)
 	}
-	if err := compare(ctx, q, h, size); err != nil {
-		return err
+	if h.Size != newest {
+		return fmt.Errorf("newest checkpoint: %w: it says %d, stored for %d entries", ErrCheckpointText, h.Size, newest)
 	}
-	return announced(ctx, q, newest)
+	return compare(ctx, q, h, size)
 }
 
-// announced checks that no entry tells of a checkpoint that is newer than the newest stored one.
-func announced(ctx context.Context, q Querier, newest int64) error {
-	var body []byte
-	err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, CAST('"type":"log.checkpoint"' AS BLOB))
-		ORDER BY seq DESC LIMIT 1`, newest).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("looking for the newest checkpoint: %w", err)
+// announced checks that no entry tells of a checkpoint that is newer than the newest stored one, or
+// of more checkpoints than are stored. Each entry beyond the newest checkpoint is looked at,
+// because somebody who deleted a checkpoint can append an entry about an older one.
+func announced(ctx context.Context, q Querier, newest int64, told []Entry) error {
+	for _, e := range told {
+		size, tells := e.checkpointSize()
+		if !tells {
+			continue
+		}
+		if size > newest {
+			return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
+		}
+		if err := countNotes(ctx, q, e, size); err != nil {
+			return err
+		}
 	}
-	e, err := Decode(body)
-	if err != nil {
-		return fmt.Errorf("looking for the newest checkpoint: %w: %w", ErrEntry, err)
-	}
-	size, tells := e.checkpointSize()
-	if tells && size > newest {
-		return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
-	}
-	return countNotes(ctx, q, e, size)
+	return nil
 }
 
 // notesDetail has the number of stored checkpoints in an entry about a checkpoint, so that a start

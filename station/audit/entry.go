@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,4 +203,34 @@ func Decode(body []byte) (Entry, error) {
 		return e, ErrNotCanonical
 	}
 	return e, nil
+}
+
+// OfTypes gives the entries of some types among the entries from a number on, in their order. The
+// types must be those whose entries have no work order: such a body ends with its type and its
+// version, because the keys are sorted. OfTypes compares the ends of the bodies only: a search
+// through all octets takes most of a second for 500,000 entries.
+func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) (found []Entry, err error) {
+	query, args := `SELECT body FROM audit_entry WHERE seq >= ?`, []any{from}
+	for n, kind := range kinds {
+		end := fmt.Appendf(nil, `,"type":%q,"v":%d}`, kind, Version)
+		query += []string{` AND (`, ` OR `}[min(n, 1)] + `substr(body, ?) = ?`
+		args = append(args, -len(end), end)
+	}
+	rows, err := q.QueryContext(ctx, query+`) ORDER BY seq`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("looking for entries of a type: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("looking for entries of a type: %w", err)
+		}
+		e, err := Decode(body)
+		if err != nil {
+			return nil, fmt.Errorf("looking for entries of a type: %w: %w", ErrEntry, err)
+		}
+		found = append(found, e)
+	}
+	return found, rows.Err()
 }

@@ -30,7 +30,7 @@ import (
 //go:embed schema.sql
 var Schema string
 
-// Config is the configuration of [Open].
+// Config is the configuration of [Read] and [Open].
 type Config struct {
 	Station string // name of the station in each entry
 	Now     func() time.Time
@@ -38,6 +38,10 @@ type Config struct {
 	// ClockBound is how far the clock may be behind the newest entry. Beyond it
 	// Append returns ErrClockBack. 0 means 2 minutes.
 	ClockBound time.Duration
+	// Seek is a type of entries that Read looks for, from the number SeekFrom on. Read looks
+	// through the newest entries anyway, and one pass takes half of the time of two.
+	Seek     string
+	SeekFrom int64
 }
 
 // Conn is the connection that writes to the log.
@@ -49,6 +53,7 @@ type Conn interface {
 // A Log is the audit log of one database. The database has one writer.
 type Log struct {
 	config Config
+	sought []Entry // of the type Config.Seek
 	insert *sql.Stmt
 
 	mu   sync.Mutex
@@ -73,32 +78,79 @@ func (e *ClockError) Error() string {
 }
 func (e *ClockError) Unwrap() error { return ErrClockBack }
 
-// Open reads the state of the log and compares it with the newest stored checkpoint.
-// db must be the only connection that writes; Append runs in the transaction that db
-// is in. Errors: ErrHash, ErrRolledBack, ErrRoot, ErrCheckpointSignature, and those of db.
+// Open reads a log as Read does, and appends to it through db, which must be the only
+// connection that writes.
 func Open(ctx context.Context, db Conn, c Config) (*Log, error) {
+	l, err := Read(ctx, db, c)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.AppendTo(ctx, db)
+}
+
+// Read reads the state of the log, and compares it with the newest stored checkpoint. It writes
+// nothing. Nobody may write between Read and AppendTo. Errors: ErrHash, ErrRolledBack, ErrRoot,
+// ErrCheckpointMissing, ErrCheckpointSignature, and those of q.
+func Read(ctx context.Context, q Querier, c Config) (*Log, error) {
 	if c.ClockBound <= 0 {
 		c.ClockBound = 2 * time.Minute
 	}
 	l := &Log{config: c}
-	size, err := Size(ctx, db)
+	size, err := Size(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	if l.edge, err = edgeAt(ctx, db, size); err != nil {
+	if l.edge, err = edgeAt(ctx, q, size); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w: %w", ErrHash, err)
 	}
-	if err := checkNewest(ctx, db, size); err != nil {
+	if err := l.compare(ctx, q, size); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
-	if l.high, err = highWater(ctx, db); err != nil {
-		return nil, fmt.Errorf("opening audit log: %w", err)
-	}
-	l.insert, err = db.PrepareContext(ctx, `INSERT INTO audit_entry (seq, body, hashes) VALUES (?, ?, ?)`)
-	if err != nil {
+	if l.high, err = highWater(ctx, q); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
 	return l, nil
+}
+
+// compare compares the log with its newest checkpoint, and looks at what its newest entries tell.
+func (l *Log) compare(ctx context.Context, q Querier, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	newest, signed, err := Newest(ctx, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: there is none", ErrCheckpointMissing)
+	} else if err != nil {
+		return fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	if err := checkNewest(ctx, q, newest, signed, size); err != nil {
+		return err
+	}
+	from, kinds := newest, []string{TypeCheckpoint}
+	if l.config.Seek != "" {
+		from, kinds = min(from, l.config.SeekFrom), append(kinds, l.config.Seek)
+	}
+	told, err := OfTypes(ctx, q, from, kinds...)
+	if err != nil {
+		return err
+	}
+	for _, e := range told {
+		if e.Type == l.config.Seek && e.Seq >= l.config.SeekFrom {
+			l.sought = append(l.sought, e)
+		}
+	}
+	return announced(ctx, q, newest, told)
+}
+
+// Sought gives the entries of the type Config.Seek that Read found.
+func (l *Log) Sought() []Entry { return l.sought }
+
+// AppendTo names the connection that Append writes to, in the transaction that db is in.
+func (l *Log) AppendTo(ctx context.Context, db Conn) (err error) {
+	if l.insert, err = db.PrepareContext(ctx, `INSERT INTO audit_entry (seq, body, hashes) VALUES (?, ?, ?)`); err != nil {
+		return fmt.Errorf("opening audit log: %w", err)
+	}
+	return nil
 }
 
 // Size returns the number of entries.
@@ -111,7 +163,12 @@ func Size(ctx context.Context, q Querier) (size int64, err error) {
 }
 
 // Close releases the prepared statement. The database stays open.
-func (l *Log) Close() error { return l.insert.Close() }
+func (l *Log) Close() error {
+	if l.insert == nil {
+		return nil
+	}
+	return l.insert.Close()
+}
 
 // Head returns size and root of the committed entries.
 func (l *Log) Head() Head {

@@ -2,6 +2,7 @@ package auditor
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,9 @@ while the station does. A file that has the right content already is not written
 			}
 			ctx := cmd.Context()
 			return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
+				if err := dir.MayWrite(out); err != nil {
+					return fmt.Errorf("--out %w", err)
+				}
 				return report.Export(ctx, c.Stdout, dir, reader, out, only.BoardID)
 			})
 		},

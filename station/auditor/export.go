@@ -90,6 +90,9 @@ func (c *Commands) report(out string, quiet bool, export func(workdir.Dir) (inst
 	if err != nil {
 		return err
 	}
+	if err := dir.MayWrite(out); err != nil {
+		return fmt.Errorf("--out %w", err)
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
 	made, err := export(dir)
 	if err != nil || quiet {

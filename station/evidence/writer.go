@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/station/workdir"
 )
 
 // IsTar reports whether a bundle of this name is a tar file.
@@ -151,7 +153,7 @@ func (f *hashedFile) pack() error {
 // existing file or directory is not replaced.
 func (w *writer) publish(name string) error {
 	finished := w.root
-	sync := func() error { return syncFileSystem(w.root) }
+	sync := func() error { return workdir.Sync(w.root) }
 	if a := w.archive; a != nil {
 		finished = a.file.Name()
 		sync = func() error { return errors.Join(a.tar.Close(), a.buffered.Flush(), a.file.Sync(), a.file.Close()) }
@@ -163,24 +165,7 @@ func (w *writer) publish(name string) error {
 	if err := unix.Renameat2(unix.AT_FDCWD, finished, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return syncDirectory(filepath.Dir(name))
-}
-
-// syncFileSystem brings many small files to the disk at once (syncfs(2)).
-func syncFileSystem(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
-}
-
-func syncDirectory(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return workdir.SyncFolder(filepath.Dir(name))
 }
 
 // packTo writes the only tar file that a bundle with these files, in this order, has.

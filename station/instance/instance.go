@@ -123,15 +123,14 @@ func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 	return Assemble(keys, audit, issuer, endpoint)
 }
 
-// Assemble makes an Instance of open parts, and signs a checkpoint. The checkpoint covers the
-// entries that a killed station left without a checkpoint, and the entries of the recovery,
-// before new entries are added.
-// A log that lacks entries of the checkpoint on the token is refused first.
+// Assemble makes an Instance of open parts. First it compares the log with the checkpoint on the
+// token, then the registry begins. A checkpoint covers the entries that a killed station left without a
+// checkpoint, and the entries of the recovery, before new entries are added.
 func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint *Endpoint) (*Instance, error) {
 	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := keys.CheckToken(ctx); err != nil {
+	if err := keys.Begin(ctx); err != nil {
 		return nil, err
 	}
 	return i, i.Checkpoint()

@@ -9,25 +9,32 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"hallmark/station/audit"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
 // A Notice is an act that waits for its entry in the audit log. A command that must not take
 // the lock of the registry leaves a notice: a backup, because it would refuse the start of a
 // station at the same moment, and a restore, because its registry must stay as it was copied.
+// A start leaves a notice while its registry can still be refused.
 // The next start writes the entry, and a station that runs writes it with its next checkpoint.
 //
 // A kill between entry and removal of the notice gives a second entry with the same id.
 type Notice struct {
-	Type     string            `json:"type"` // BackupDone or RestoreDone
+	Type     string            `json:"type"` // BackupDone, RestoreDone, or a type that Record.NoteBy takes
 	ID       string            `json:"id"`
+	Outcome  audit.Outcome     `json:"outcome,omitempty"` // empty: success
 	Operator string            `json:"operator"`
 	Details  map[string]string `json:"details"`
 }
@@ -43,9 +50,18 @@ const (
 // maxNotice is the largest notice, in octets.
 const maxNotice = 16 << 10
 
-// LeaveNotice leaves a notice in a station directory. It has its ID from random numbers.
+// leaveNote leaves a notice with its time, because its entry comes later.
+func leaveNote(dir workdir.Dir, n Notice, at time.Time) error {
+	details := map[string]string{"at": at.UTC().Format(time.RFC3339Nano)}
+	maps.Copy(details, n.Details)
+	n.Details = details
+	return LeaveNotice(dir, n)
+}
+
+// LeaveNotice leaves a notice in a station directory. Its ID begins with the time (RFC 9562
+// section 5.7), so that notices are recorded in their order.
 func LeaveNotice(dir workdir.Dir, n Notice) error {
-	id, err := uuid.NewRandom()
+	id, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
@@ -81,16 +97,17 @@ func (r *Record) recordNotice(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	outcome := audit.Success
+	if n.Outcome == "" {
+		n.Outcome = audit.Success
+	}
 	if damage != nil {
-		outcome = audit.Failure
-		n = Notice{Type: noticeDamaged, ID: filepath.Base(path), Details: map[string]string{"error": damage.Error()}}
+		n = Notice{Type: noticeDamaged, Outcome: audit.Failure, ID: filepath.Base(path), Details: map[string]string{"error": damage.Error()}}
 	}
 	if n.Details == nil {
 		n.Details = map[string]string{}
 	}
 	n.Details["notice"] = n.ID
-	if err := r.NoteBy(ctx, n.Type, outcome, n.Operator, n.Details); err != nil {
+	if err := r.Registry.Event(ctx, registry.Event{Type: n.Type, Outcome: n.Outcome, Operator: n.Operator, Details: n.Details}); err != nil {
 		return err
 	}
 	return os.Remove(path)
@@ -109,11 +126,21 @@ func readNotice(path string) (n Notice, damage, err error) {
 	}
 	strict := json.NewDecoder(bytes.NewReader(text))
 	strict.DisallowUnknownFields()
-	if damage = strict.Decode(&n); damage == nil && (len(text) > maxNotice || n.Type != BackupDone && n.Type != RestoreDone) {
-		damage = fmt.Errorf("a notice of type %q with %d octets", n.Type, len(text))
+	if damage = strict.Decode(&n); damage == nil && (len(text) > maxNotice || !n.isKnown()) {
+		damage = fmt.Errorf("a notice of type %q with outcome %q and %d octets", n.Type, n.Outcome, len(text))
 	}
 	if damage != nil {
 		damage = fmt.Errorf("SHA-256 %x: %w", sha256.Sum256(text), damage)
 	}
 	return n, damage, nil
+}
+
+// noteType is the form of the types that Record.NoteBy takes.
+var noteType = regexp.MustCompile(`^[a-z]+(\.[a-z]+)+$`)
+
+// isKnown reports whether a station leaves such notices. Types that rows of the registry follow from are
+// written by the registry alone.
+func (n *Notice) isKnown() bool {
+	outcomes := []audit.Outcome{"", audit.Success, audit.Failure, audit.Denied, audit.Unknown}
+	return noteType.MatchString(n.Type) && registry.CheckEvent(n.Type) == nil && slices.Contains(outcomes, n.Outcome)
 }

@@ -19,10 +19,14 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A Record is a station whose registry and audit log are open for writing.
+// A Record is a station whose registry and audit log are open. Begin writes what a start writes
+// into the registry; before, the registry can still be refused, and stays as it was. Notes until
+// then wait in the directory as notices.
 type Record struct {
 	*Files
 	Registry *registry.Registry
+
+	refused bool // by the checkpoint on the token
 }
 
 var (
@@ -41,8 +45,9 @@ func RegistryConfig(dir workdir.Dir, config *configs.Config) registry.Config {
 	return registry.Config{Path: dir.Registry(), Now: time.Now, Station: config.Station}
 }
 
-// OpenRecord opens the registry for writing. The registry is opened before the HSM, so that a
-// second process is refused before it uses the token.
+// OpenRecord opens the registry, and compares it with its mark. It writes nothing into the
+// registry: a caller who opens the HSM next compares the registry with the checkpoint on the token
+// before Begin. The registry is opened before the HSM, so that a second process is refused before it uses the token.
 func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if err := f.ownLog(ctx); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
@@ -52,16 +57,47 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
-	opened, err := registry.Open(ctx, config)
+	opened, err := registry.Compare(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
-	f.OnClose(opened.Shutdown)
-	record := &Record{f, opened}
-	if err := record.recordNotices(ctx); err != nil {
-		return nil, fmt.Errorf("opening the registry: %w", err)
-	}
+	record := &Record{Files: f, Registry: opened}
+	f.OnClose(record.close)
 	return record, nil
+}
+
+// Begin writes what a start writes into the registry, and the entries of the notices. A second
+// call writes only the notices.
+func (r *Record) Begin(ctx context.Context) error {
+	if err := r.Registry.Begin(ctx); err != nil {
+		return fmt.Errorf("opening the registry: %w", err)
+	}
+	if err := r.recordNotices(ctx); err != nil {
+		return fmt.Errorf("opening the registry: %w", err)
+	}
+	return nil
+}
+
+// Migrate begins a registry of an older schema at once. A client that shows the record while the
+// registry begins would otherwise read from a copy.
+func (r *Record) Migrate(ctx context.Context) error {
+	if !r.Registry.IsOlder() {
+		return nil
+	}
+	return r.Begin(ctx)
+}
+
+// close begins a registry that nobody has begun and nothing has refused, so that the notes of this
+// start are on record. It has its own time-out of 30 s, because the context of the caller has
+// often ended already.
+func (r *Record) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var err error
+	if !r.refused && !r.Registry.Begun() {
+		err = r.Begin(ctx)
+	}
+	return errors.Join(err, r.Registry.Shutdown())
 }
 
 // startupFacts gives what the entry of a start says: the version of the program, and the
@@ -159,8 +195,12 @@ func (r *Record) Note(what string, outcome audit.Outcome, details map[string]str
 	return r.NoteBy(ctx, what, outcome, LocalUser(), details)
 }
 
-// NoteBy records an action of an operator in the audit log.
+// NoteBy records an action of an operator in the audit log. Before Begin the action waits as a
+// notice: on the disk, and not in a registry that can still be refused.
 func (r *Record) NoteBy(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
+	if !r.Registry.Begun() {
+		return leaveNote(r.Dir, Notice{Type: what, Outcome: outcome, Operator: operator, Details: details}, r.Now())
+	}
 	return r.Registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
 }
 

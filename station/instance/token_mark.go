@@ -19,6 +19,14 @@ func tokenMark(verifierKey string) string {
 	return fmt.Sprintf("hallmark-checkpoint-%x", sha256.Sum256([]byte(verifierKey)))[:36]
 }
 
+// Begin begins the registry if the log contains the log of the checkpoint on the token.
+func (k *Keys) Begin(ctx context.Context) error {
+	if err := k.CheckToken(ctx); err != nil {
+		return err
+	}
+	return k.Record.Begin(ctx)
+}
+
 // CheckToken compares the log with the checkpoint on the token. A token that cannot be asked,
 // or has an unreadable object, is noted in the engineers' log, and the start goes on: the mark
 // in the directory was compared already.
@@ -45,19 +53,12 @@ func (k *Keys) CheckToken(ctx context.Context) error {
 			k.Log.Warn("the checkpoint on the token cannot be read", "error", err)
 			continue
 		}
-		if err := k.covers(ctx, seen); err != nil {
+		if err := k.Registry.Covers(ctx, seen); err != nil {
+			k.refused = true
 			return fmt.Errorf("comparing with the checkpoint on the token: %w", err)
 		}
 	}
 	return nil
-}
-
-func (k *Keys) covers(ctx context.Context, seen audit.Head) error {
-	err := k.Registry.Covers(ctx, seen)
-	if err == nil || k.options.AcceptRegistry == "" {
-		return err
-	}
-	return k.Registry.Accept(ctx, seen, err, k.options.AcceptRegistry)
 }
 
 // markToken stores the newest checkpoint on the token. A token that takes none is noted in

@@ -25,8 +25,9 @@ type bayState struct {
 	skipped   string // the reason, empty when the bay takes part
 	expect    string // BoardID of the scanned label
 	running   bool
-	asking    bool // the station asks the board who it is, without a Run
-	committed bool // the Run has reached sign: it goes to its end
+	asking    bool   // the station asks the board who it is, without a Run
+	asked     answer // of the board that is asked
+	committed bool   // the Run has reached sign: it goes to its end
 	cancel    context.CancelFunc
 	last      station.Ending
 	passed    time.Time // end of the last Run

@@ -266,12 +266,20 @@ var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock.", t
 // ErrReserved: an Event has the type of a reserved family.
 var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")
 
+// CheckEvent refuses the type of a reserved family.
+func CheckEvent(kind string) error {
+	for _, family := range reserved {
+		if strings.HasPrefix(kind, family) {
+			return fmt.Errorf("%w: %s", ErrReserved, kind)
+		}
+	}
+	return nil
+}
+
 // Event appends one entry to the audit log.
 func (r *Registry) Event(ctx context.Context, event Event) error {
-	for _, family := range reserved {
-		if strings.HasPrefix(event.Type, family) {
-			return fmt.Errorf("%w: %s", ErrReserved, event.Type)
-		}
+	if err := CheckEvent(event.Type); err != nil {
+		return err
 	}
 	details := make(map[string]string, len(event.Details))
 	for name, value := range event.Details {

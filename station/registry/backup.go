@@ -163,5 +163,5 @@ func copiedHead(ctx context.Context, path string, marked audit.Head) (head audit
 	if head.Root, err = audit.RootAt(ctx, db, head.Size); err != nil {
 		return head, err
 	}
-	return head, behindMark(ctx, db, head, marked)
+	return head, theMark.covers(ctx, db, head, marked)
 }

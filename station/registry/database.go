@@ -54,6 +54,7 @@ var settings = []setting{
 	{"mmap_size", "0"},
 	{"cell_size_check", "1"},
 	{"cache_size", "-65536"},       // 64 MiB
+	{"cache_spill", "0"},           // pages are written in COMMIT only: the watch relies on that
 	{"wal_autocheckpoint", "4000"}, // pages; SQLite's 1000 would sync the database file more often
 }
 
@@ -69,24 +70,24 @@ func source(path string, query url.Values) (string, error) {
 
 // connect opens the one connection that writes, and makes the tables when the file is
 // new. It refuses a file that is not a registry, a registry of a newer station, and a
-// database that did not take a setting.
-func (r *Registry) connect(ctx context.Context) (*sql.Conn, error) {
+// database that did not take a setting. A second call does nothing.
+func (r *Registry) connect(ctx context.Context) error {
+	if r.pool != nil {
+		return nil
+	}
 	dsn, err := source(r.config.Path, url.Values{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if r.pool, err = sql.Open("sqlite3", dsn); err != nil {
-		return nil, err
+		return err
 	}
 	r.pool.SetMaxOpenConns(1)
 	conn, err := r.pool.Conn(ctx)
 	if err != nil {
-		return nil, named(err)
+		return named(err)
 	}
-	if err := prepare(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
+	return errors.Join(prepare(ctx, conn), conn.Close()) // the pool keeps the connection
 }
 
 func prepare(ctx context.Context, conn *sql.Conn) error {

@@ -287,7 +287,7 @@ func TestARolledBackDatabaseIsRefused(t *testing.T) {
 	anchor, err := b.LastCheckpoint(t.Context())
 	b.must(err)
 	b.must(b.Shutdown())
-	b.tamper(`DROP TRIGGER audit_entry_stays`, `DELETE FROM audit_entry WHERE seq > 3`)
+	b.tamper(`DROP TRIGGER audit_entry_stays`, `DELETE FROM audit_entry WHERE seq > 3`, b.trigger("audit_entry_stays"))
 	if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrRolledBack) {
 		t.Errorf("opening: %v", err)
 	}

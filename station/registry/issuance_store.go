@@ -70,16 +70,31 @@ func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
 
 // openRun checks that the Run is open and for this board, and gives its work order.
 func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullString, err error) {
-	err = w.row(`SELECT work_order FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`, []any{run, boardID.String()}, &order)
-	if errors.Is(err, sql.ErrNoRows) {
-		return order, fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
+	order, _, err = w.openRunAnd(run, boardID)
+	return order, err
+}
+
+// openRunInUse checks in addition that the board was not scrapped while the Run was open.
+func (w *work) openRunInUse(run string, boardID devices.BoardID) (order sql.NullString, err error) {
+	order, scrapped, err := w.openRunAnd(run, boardID)
+	if err == nil && scrapped.Valid {
+		err = fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, scrapped.String)
 	}
 	return order, err
 }
 
+func (w *work) openRunAnd(run string, boardID devices.BoardID) (order, scrapped sql.NullString, err error) {
+	err = w.row(`SELECT r.work_order, b.scrapped FROM runs r JOIN boards b ON b.id = r.board_id
+		WHERE r.id = ? AND r.board_id = ? AND r.ending IS NULL`, []any{run, boardID.String()}, &order, &scrapped)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
+	}
+	return order, scrapped, err
+}
+
 // openRunFor checks in addition that the Run was admitted for the intent's purpose.
 func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) {
-	if order, err = w.openRun(in.Run, in.BoardID); err != nil {
+	if order, err = w.openRunInUse(in.Run, in.BoardID); err != nil {
 		return order, err
 	}
 	var admitted devices.Purpose
@@ -226,9 +241,22 @@ func (r *Registry) Issued(ctx context.Context, serial [16]byte, der []byte) erro
 		if err != nil {
 			return err
 		}
-		return w.exec(`UPDATE certificates SET status = 'issued', der = ?, sha256 = ?, changed = ? WHERE id = ?`,
+		err = w.exec(`UPDATE certificates SET status = 'issued', der = ?, sha256 = ?, changed = ? WHERE id = ?`,
 			der, sum[:], written.Time.String(), in.id)
+		if err != nil {
+			return err
+		}
+		return w.scrapIssued(in.boardID)
 	})
+}
+
+// scrapIssued scraps the certificate that the HSM signed while the board was scrapped.
+func (w *work) scrapIssued(boardID devices.BoardID) error {
+	var scrapped sql.NullString
+	if err := w.row(`SELECT scrapped FROM boards WHERE id = ?`, []any{boardID.String()}, &scrapped); err != nil || !scrapped.Valid {
+		return err
+	}
+	return w.scrapCertificates(boardID, audit.Entry{Actor: audit.Itself(), Reason: ErrScrapped.Word()})
 }
 
 // Failed closes an open intent without a certificate.

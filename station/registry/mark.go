@@ -9,16 +9,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
-	"golang.org/x/sys/unix"
 
 	"hallmark/station/audit"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // The mark is a small file beside the registry. It says how long the audit log is, and its
@@ -92,7 +92,7 @@ func newMark(path string, h audit.Head) (*mark, error) {
 	if err := os.WriteFile(unfinished, bytes.Repeat(encodeSlot(h), slotCount), 0o600); err != nil {
 		return nil, fmt.Errorf("making the mark of the registry: %w", err)
 	}
-	if err := durableRename(unfinished, path); err != nil {
+	if err := workdir.Rename(unfinished, path); err != nil {
 		return nil, fmt.Errorf("making the mark of the registry: %w", err)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -140,57 +140,57 @@ func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
 	marked, err := readMark(MarkOf(r.config.Path))
 	switch {
 	case err == nil:
-		err = behindMark(ctx, q, head, marked)
+		err = theMark.covers(ctx, q, head, marked)
 	case errors.Is(err, ErrMarkMissing):
-		neverMarked, bad := hadNoMark(ctx, q, head.Size)
+		neverMarked, bad := hadNoMark(ctx, q, r.version, head.Size)
 		if neverMarked || bad != nil {
 			return bad
 		}
 	}
 	if err != nil && r.config.AcceptRegistry != "" && acceptable(err) {
-		r.accepted = &acceptance{marked: marked, why: err}
+		r.accepted = append(r.accepted, acceptance{marked, err})
 		return nil
 	}
 	return err
 }
 
-// hadNoMark reports whether the log is new, or ends with its migration from a schema without
-// marks. A start that was killed after the migration has not made the mark yet.
-func hadNoMark(ctx context.Context, q audit.Querier, size int64) (bool, error) {
-	if size == 0 {
+// hadNoMark reports whether the log is new, has schema 2, which had no marks, or ends with its
+// migration from there. A start that was killed after the migration has not made the mark yet.
+func hadNoMark(ctx context.Context, q querier, version, size int64) (bool, error) {
+	if size == 0 || version == oldestSchema {
 		return true, nil
 	}
-	var body []byte
-	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size-1).Scan(&body); err != nil {
-		return false, fmt.Errorf("reading the newest entry: %w", err)
-	}
-	e, err := audit.Decode(body)
+	e, err := entryAt(ctx, q, size-1)
 	return e.Type == typeMigrated, err
 }
 
 // openMark makes the mark anew. From then on each commit brings the mark up to date.
-func (r *Registry) openMark() (err error) {
+func (r *Registry) openMark(context.Context) (err error) {
+	if r.mark != nil {
+		return nil
+	}
 	if r.mark, err = newMark(MarkOf(r.config.Path), r.log.Head()); err == nil {
 		r.writer.mark = r.mark
 	}
 	return err
 }
 
-// acceptance is a registry that an operator accepts although it does not fit its mark.
+// acceptance is a registry that an operator accepts although it does not fit what was seen of it.
 type acceptance struct {
-	marked audit.Head
-	why    error
+	seen audit.Head
+	why  error
 }
 
 // entry is the entry about the acceptance. It names the entries that are lost.
 func (a *acceptance) entry(operator string) audit.Entry {
 	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: "log.accepted", Outcome: audit.Success, Reason: wordOf(a.why),
-		Details: map[string]string{"mark_size": strconv.FormatInt(a.marked.Size, 10), "mark_root": hex.EncodeToString(a.marked.Root[:]), "error": text(a.why.Error())}}
+		Details: map[string]string{"mark_size": strconv.FormatInt(a.seen.Size, 10), "mark_root": hex.EncodeToString(a.seen.Root[:]), "error": text(a.why.Error())}}
 }
 
 // acceptable reports whether an operator may accept the registry in spite of the error.
 func acceptable(err error) bool {
-	return errors.Is(err, ErrMarkMissing) || errors.Is(err, ErrMark) || errors.Is(err, ErrOlder) || errors.Is(err, ErrOther)
+	return slices.ContainsFunc([]error{ErrMarkMissing, ErrMark, ErrOlder, ErrOther, ErrOlderThanToken, ErrOtherThanToken},
+		func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 // WaysOut gives the next actions for a registry that does not fit its mark, that was replaced
@@ -200,7 +200,7 @@ func WaysOut(err error) (next []string) {
 	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
 		next = append(next, ErrSchemaChanged.Row().Next)
 	}
-	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOther, ErrMarkMissing, ErrMark, ErrReplaced} {
+	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced} {
 		if errors.Is(err, refusal) {
 			next = append(next, refusal.Row().Next)
 		}
@@ -208,80 +208,76 @@ func WaysOut(err error) (next []string) {
 	return next
 }
 
-// behindMark refuses a log that lacks entries which the mark has seen.
-func behindMark(ctx context.Context, q audit.Querier, head, marked audit.Head) error {
-	if marked.Size == 0 {
+// A witness is a place outside of registry.db that has seen the log, with its refusals.
+type witness struct {
+	older, other *reason.Sentinel
+	seen         string // what it has seen, in words
+}
+
+var (
+	theMark  = witness{ErrOlder, ErrOther, "the mark has seen"}
+	theToken = witness{ErrOlderThanToken, ErrOtherThanToken, "the checkpoint on the token covers"}
+)
+
+// covers refuses a log that lacks entries which the witness has seen.
+func (w witness) covers(ctx context.Context, q audit.Querier, head, seen audit.Head) error {
+	if seen.Size == 0 {
 		return nil
 	}
-	if marked.Size > head.Size {
-		return fmt.Errorf("%w: it has %d entries, the mark has seen %d, so the newest %d are missing", ErrOlder, head.Size, marked.Size, marked.Size-head.Size)
+	if seen.Size > head.Size {
+		return fmt.Errorf("%w: it has %d entries, %s %d, so the newest %d are missing", w.older, head.Size, w.seen, seen.Size, seen.Size-head.Size)
 	}
-	root, err := audit.RootAt(ctx, q, marked.Size)
+	root, err := audit.RootAt(ctx, q, seen.Size)
 	if err != nil {
 		return err
 	}
-	if root != marked.Root {
-		return fmt.Errorf("%w: they differ within the first %d entries", ErrOther, marked.Size)
+	if root != seen.Root {
+		return fmt.Errorf("%w: they differ within the first %d entries", w.other, seen.Size)
 	}
 	return nil
 }
 
-// Covers refuses with ErrOlder or ErrOther a log that does not contain the log of a head which
-// was seen elsewhere, such as that of a checkpoint on the token.
+// Covers refuses a log that does not contain the log of the checkpoint on the token, and a
+// registry that does not store this checkpoint. An operator may accept both.
 func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
-	return behindMark(ctx, r.db, r.log.Head(), seen)
+	err := theToken.covers(ctx, r.db, r.log.Head(), seen)
+	if err == nil {
+		err = r.stores(ctx, seen.Size)
+	}
+	if err == nil || r.config.AcceptRegistry == "" || !acceptable(err) {
+		return err
+	}
+	return r.accept(ctx, acceptance{seen, err})
 }
 
-// Accept records that an operator goes on although Covers refused.
-func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error, operator string) error {
-	r.accepted = &acceptance{seen, why}
-	return r.note(ctx, r.accepted.entry(operator))
+// stores refuses a registry without the checkpoint of this size. The station stores a checkpoint
+// in the registry first, and then on the token.
+func (r *Registry) stores(ctx context.Context, size int64) error {
+	var n int
+	if err := r.db.QueryRowContext(ctx, `SELECT count(*) FROM audit_checkpoint WHERE size = ?`, size).Scan(&n); err != nil {
+		return fmt.Errorf("looking for the checkpoint of the token: %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: the token has one over %d entries", audit.ErrCheckpointMissing, size)
+	}
+	return nil
+}
+
+// accept records that an operator goes on with the registry: at once, or when the registry begins.
+func (r *Registry) accept(ctx context.Context, a acceptance) error {
+	r.beginning.Lock()
+	r.accepted = append(r.accepted, a)
+	begun := r.begun
+	r.beginning.Unlock()
+	if !begun {
+		return nil
+	}
+	return r.note(ctx, a.entry(r.config.AcceptRegistry))
 }
 
 // Accepted reports whether an operator accepted the registry since it was opened, although it did not fit.
-func (r *Registry) Accepted() bool { return r.accepted != nil }
-
-// A watch notices that the files of an open registry were replaced, removed or written over.
-// SQLite goes on with the files that it has open, and what it commits then is lost.
-type watch struct {
-	files []watched
-}
-
-// watched is one file as the newest check saw it.
-type watched struct {
-	path string
-	seen unix.Stat_t
-}
-
-func newWatch(path string) (*watch, error) {
-	w := &watch{}
-	for _, suffix := range []string{"", "-wal"} {
-		f := watched{path: path + suffix}
-		if err := unix.Stat(f.path, &f.seen); err != nil {
-			return nil, fmt.Errorf("looking for the files of the registry: %s: %w", f.path, err)
-		}
-		w.files = append(w.files, f)
-	}
-	return w, nil
-}
-
-// check returns ErrReplaced if a path does not name the opened file any more, or if a file
-// became shorter. SQLite never makes these files shorter while they are open, but a copy that
-// is written over a file begins with an empty file.
-func (w *watch) check() error {
-	for i := range w.files {
-		f := &w.files[i]
-		var now unix.Stat_t
-		name := filepath.Base(f.path)
-		switch err := unix.Stat(f.path, &now); {
-		case err != nil:
-			return fmt.Errorf("%w: %s: %w", ErrReplaced, name, err)
-		case now.Ino != f.seen.Ino || now.Dev != f.seen.Dev:
-			return fmt.Errorf("%w: %s is another file now", ErrReplaced, name)
-		case now.Size < f.seen.Size:
-			return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, f.seen.Size, now.Size)
-		}
-		f.seen = now
-	}
-	return nil
+func (r *Registry) Accepted() bool {
+	r.beginning.Lock()
+	defer r.beginning.Unlock()
+	return len(r.accepted) > 0
 }

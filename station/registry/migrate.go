@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"hallmark/station/audit"
+	"hallmark/station/workdir"
 )
 
 // typeMigrated is the entry about a migration, in the same transaction as the steps.
@@ -18,33 +19,46 @@ const typeMigrated = "log.migrated"
 
 // migrate brings a registry of an older schema to the newest one: a copy of the file, then
 // all steps and their audit entry in one transaction. The copy stays beside the registry.
-func (r *Registry) migrate(ctx context.Context, conn *sql.Conn) error {
-	_, version, err := fileKind(ctx, conn)
-	if err != nil || version == schemaVersion {
-		return err
+func (r *Registry) migrate(ctx context.Context) error {
+	if r.version == schemaVersion {
+		return nil
 	}
-	copied := r.config.Path + ".schema" + strconv.FormatInt(version, 10)
+	conn, from := r.writer.conn, int(r.version)
+	copied := r.config.Path + ".schema" + strconv.Itoa(from)
 	if err := copyTo(ctx, conn, copied); err != nil {
 		return fmt.Errorf("copying the registry before its migration: %w", err)
 	}
+	if err := r.doSteps(ctx, conn, from, filepath.Base(copied)); err != nil {
+		return fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", from, schemaVersion, named(err))
+	}
+	if err := checkSchema(ctx, conn, schemaVersion); err != nil {
+		return err
+	}
+	// The Reader has read a copy with the newest schema until now.
+	err := r.Reader.Close()
+	return errors.Join(err, r.openReader(ctx))
+}
+
+// doSteps does the steps in one transaction.
+func (r *Registry) doSteps(ctx context.Context, conn *sql.Conn, from int, copied string) error {
 	// Foreign keys cannot be switched off inside of a transaction
 	// (https://sqlite.org/foreignkeys.html#fk_enable), and a step may make a table anew.
 	for _, statement := range []string{"PRAGMA foreign_keys = 0", "BEGIN IMMEDIATE"} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("beginning the migration: %w", named(err))
+			return fmt.Errorf("beginning: %w", err)
 		}
 	}
-	if err := r.steps(ctx, conn, int(version), filepath.Base(copied)); err != nil {
+	if err := r.steps(ctx, conn, from, copied); err != nil {
 		_, undo := conn.ExecContext(ctx, "ROLLBACK")
-		return errors.Join(fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", version, schemaVersion, named(err)), undo)
+		return errors.Join(err, undo)
 	}
-	_, err = conn.ExecContext(ctx, "PRAGMA foreign_keys = 1")
+	_, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = 1")
 	return err
 }
 
 // steps does the steps inside of the open transaction, and commits.
 func (r *Registry) steps(ctx context.Context, conn *sql.Conn, from int, copied string) error {
-	statements, err := steps(from)
+	statements, err := steps(from, schemaVersion)
 	if err != nil {
 		return err
 	}
@@ -91,26 +105,7 @@ func copyTo(ctx context.Context, conn *sql.Conn, path string) error {
 	if err := os.Chmod(unfinished, 0o600); err != nil {
 		return err
 	}
-	return durableRename(unfinished, path)
-}
-
-// durableRename gives a file its final name. File and name survive a power cut.
-func durableRename(from, to string) error {
-	if err := syncPath(from); err != nil {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncPath(filepath.Dir(to))
-}
-
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return workdir.Rename(unfinished, path)
 }
 
 // execute opens a database for one statement, or for several that take no arguments.
@@ -131,7 +126,7 @@ func execute(ctx context.Context, path string, query url.Values, statement strin
 // returns its path. A reader may not write to the registry itself. from are the parameters of
 // the URI of the registry.
 func migratedCopy(ctx context.Context, registry string, from url.Values, version int64) (dir, path string, err error) {
-	statements, err := steps(int(version))
+	statements, err := steps(int(version), schemaVersion)
 	if err != nil {
 		return "", "", err
 	}

@@ -13,7 +13,7 @@ import (
 
 // schema2 makes a registry of schema 2 from testdata. It holds an enrolment of four boards, a
 // second visit of two, and a batch that was killed: one Run is open, its certificate delivered.
-func schema2(t *testing.T) (path, vkey string) {
+func schema2(t testing.TB) (path, vkey string) {
 	t.Helper()
 	statements, err := os.ReadFile("testdata/schema2.sql")
 	must(t, err)

@@ -61,7 +61,7 @@ func TestACraftedEntryIsFoundAndNeverPanics(t *testing.T) {
 		rehash(t, tx, bodies, seq, mutated)
 		report, err := audit.VerifyEach(t.Context(), tx, b.vkey, newReplay().apply)
 		if err == nil { // only an entry that no checkpoint covers yet
-			err = behindMark(t.Context(), tx, report.Head, marked)
+			err = theMark.covers(t.Context(), tx, report.Head, marked)
 		}
 		if err == nil {
 			t.Errorf("nothing is found in %s of %s", where, bodies[seq])

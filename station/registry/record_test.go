@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
-	"database/sql"
 	"errors"
 	"io"
 	"os"
@@ -307,14 +306,29 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 		"the write-ahead log removed": func(b *testRegistry, _ string) {
 			b.must(os.Remove(b.path + "-wal"))
 		},
-		"written over":                func(b *testRegistry, _ string) { b.must(os.Truncate(b.path, 0)) }, // as cp begins
-		"the write-ahead log emptied": func(b *testRegistry, _ string) { b.must(os.Truncate(b.path+"-wal", 0)) },
+		"written over":                                   func(b *testRegistry, _ string) { b.must(os.Truncate(b.path, 0)) }, // as cp begins
+		"the write-ahead log emptied":                    func(b *testRegistry, _ string) { b.must(os.Truncate(b.path+"-wal", 0)) },
+		"written over by an older copy of the same size": func(b *testRegistry, other string) { b.writeOver(b.path, b.sized(other)) },
+		"written over by a longer copy":                  func(b *testRegistry, other string) { b.writeOver(b.path, b.sized(other)+strings.Repeat("x", 4096)) },
+		"written over, and its time set back": func(b *testRegistry, other string) {
+			info, err := os.Stat(b.path)
+			b.must(err)
+			b.writeOver(b.path, b.sized(other))
+			b.must(os.Chtimes(b.path, info.ModTime(), info.ModTime()))
+		},
+		"the write-ahead log written over by one of the same size": func(b *testRegistry, _ string) {
+			content, err := os.ReadFile(b.path + "-wal")
+			b.must(err)
+			b.writeOver(b.path+"-wal", string(content))
+		},
+		"changed with SQL": func(b *testRegistry, _ string) { b.tamper(`UPDATE state SET value = '1' WHERE key = 'startup'`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newTestRegistry(t)
-			b.enrol(b.run())
+			b.reopen()
 			other := filepath.Join(t.TempDir(), "other.db")
 			b.must(copyTo(t.Context(), b.writer.conn, other))
+			b.enrol(b.run())
 			change(b, other)
 			for range 2 {
 				err := b.Admit(t.Context(), newRun(devices.BoardID(uuid.New()), "hardware"))
@@ -324,6 +338,68 @@ func TestARegistryThatWasReplacedTakesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sized gives the content of a copy with the size of the registry.
+func (b *testRegistry) sized(copied string) string {
+	b.t.Helper()
+	content, err := os.ReadFile(copied)
+	b.must(err)
+	info, err := os.Stat(b.path)
+	b.must(err)
+	return string(append(content, make([]byte, info.Size())...)[:info.Size()])
+}
+
+// writeOver writes content into a file that stays the same file, until the time of the file differs:
+// the clock of a file system ticks every few milliseconds.
+func (b *testRegistry) writeOver(path, content string) {
+	b.t.Helper()
+	before, err := os.Stat(path)
+	b.must(err)
+	for now := before; now.ModTime().Equal(before.ModTime()); {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		b.must(err)
+		_, err = file.WriteString(content)
+		b.must(errors.Join(err, file.Close()))
+		now, err = os.Stat(path)
+		b.must(err)
+	}
+}
+
+// What was committed last may lie in the write-ahead log alone. So the end of the station does not
+// bring it into a file that somebody wrote over.
+func TestTheWriteAheadLogOfARegistryThatWasWrittenOverStays(t *testing.T) {
+	b := newTestRegistry(t)
+	other := filepath.Join(t.TempDir(), "other.db")
+	b.must(copyTo(t.Context(), b.writer.conn, other))
+	b.enrol(b.run())
+	b.writeOver(b.path, b.sized(other))
+	before := b.contents()
+	if err := b.Event(t.Context(), Event{Type: "doctor.done", Outcome: audit.Success}); !errors.Is(err, ErrReplaced) {
+		t.Fatalf("got %v", err)
+	}
+	if err := b.Shutdown(); !errors.Is(err, ErrReplaced) {
+		t.Errorf("the end: %v", err)
+	}
+	after := b.contents()
+	for _, name := range []string{filepath.Base(b.path), filepath.Base(b.path) + "-wal"} {
+		if before[name] == "" || before[name] != after[name] {
+			t.Errorf("%s was changed: %d octets before, %d after", name, len(before[name]), len(after[name]))
+		}
+	}
+}
+
+// A new mode, a further link and the times of a reader change no registry.
+func TestAChangeOfTheInodeAloneIsNoWriting(t *testing.T) {
+	b := newTestRegistry(t)
+	b.enrol(b.run())
+	info, err := os.Stat(b.path)
+	b.must(err)
+	b.must(os.Chmod(b.path, 0o640))
+	b.must(os.Link(b.path, b.path+".link"))
+	b.must(os.Chtimes(b.path, info.ModTime(), info.ModTime()))
+	b.enrol(b.run())
+	b.verify()
 }
 
 // A registry whose pages are damaged is refused with a next action. So looks a registry.db that
@@ -368,13 +444,6 @@ func TestAChangedSchemaIsRefused(t *testing.T) {
 // A Run, or an intent, that somebody opened again is refused. To close it again would make
 // a log with two ends.
 func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
-	trigger := func(b *testRegistry, name string) (text string) {
-		db, err := sql.Open("sqlite3", b.path)
-		b.must(err)
-		defer db.Close()
-		b.must(db.QueryRow(`SELECT sql FROM sqlite_schema WHERE name = ?`, name).Scan(&text))
-		return text
-	}
 	for name, test := range map[string]struct{ trigger, update string }{
 		"a Run":     {"run_closed_once", `UPDATE runs SET ending = NULL, closed = NULL, outcome = NULL, last_entry = NULL, reason = ''`},
 		"an intent": {"certificate_life", `UPDATE certificates SET status = 'intended'`},
@@ -383,7 +452,7 @@ func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
 			b := newTestRegistry(t)
 			b.enrol(b.run())
 			b.must(b.Shutdown())
-			b.tamper(`DROP TRIGGER `+test.trigger, test.update, trigger(b, test.trigger))
+			b.tamper(`DROP TRIGGER `+test.trigger, test.update, b.trigger(test.trigger))
 			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrReopened) {
 				t.Errorf("opening: %v", err)
 			}

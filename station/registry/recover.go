@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,11 +14,15 @@ import (
 )
 
 // recover closes what the last process left open: intents first, then Runs. It does so
-// in one transaction, with an audit entry for each.
+// in one transaction, with an audit entry for each. There is nothing to do before the ceremony
+// has begun the log.
 func (r *Registry) recover(ctx context.Context) error {
-	err := r.write(ctx, func(w *work) error {
-		if r.accepted != nil {
-			if _, err := w.append(r.accepted.entry(r.config.AcceptRegistry)); err != nil {
+	if r.log.Head().Size == 0 {
+		return nil
+	}
+	err := r.submit(ctx, func(w *work) error {
+		for _, a := range r.accepted {
+			if _, err := w.append(a.entry(r.config.AcceptRegistry)); err != nil {
 				return err
 			}
 		}
@@ -39,16 +42,33 @@ func (r *Registry) recover(ctx context.Context) error {
 	return nil
 }
 
-// clock refuses a clock that is behind the newest entry, unless an operator accepts it.
+// clock refuses a clock that is behind the newest entry, on record, unless an operator accepts
+// the clock.
 func (r *Registry) clock(ctx context.Context) error {
 	var step *audit.ClockError
-	if err := r.log.ClockStep(); !errors.As(err, &step) {
+	if r.config.AcceptClock != "" || !errors.As(r.log.ClockStep(), &step) {
+		return nil
+	}
+	err := r.attach(ctx)
+	if err == nil {
+		err = r.noteStep(ctx, clockStep(step, audit.Denied, audit.Itself()))
+	}
+	return errors.Join(step, err)
+}
+
+func (r *Registry) acceptClock(ctx context.Context) error {
+	var step *audit.ClockError
+	if r.config.AcceptClock == "" || !errors.As(r.log.ClockStep(), &step) {
+		return nil
+	}
+	return r.noteStep(ctx, clockStep(step, audit.Success, actor(r.config.AcceptClock)))
+}
+
+func (r *Registry) noteStep(ctx context.Context, e audit.Entry) error {
+	return r.submit(ctx, func(w *work) error {
+		_, err := w.append(e)
 		return err
-	}
-	if r.config.AcceptClock != "" {
-		return r.note(ctx, clockStep(step, audit.Success, actor(r.config.AcceptClock)))
-	}
-	return errors.Join(step, r.note(ctx, clockStep(step, audit.Denied, audit.Itself())))
+	})
 }
 
 func clockStep(step *audit.ClockError, outcome audit.Outcome, by audit.Actor) audit.Entry {
@@ -69,9 +89,6 @@ func (w *work) closeIntents() (int, error) {
 		} else if err != nil {
 			return n, err
 		}
-		if err := w.stillOpen(in.run, "cert.issued", "cert.issue.failed", "cert.issue.unresolved"); err != nil {
-			return n, fmt.Errorf("serial number %x: %w", in.serial, err)
-		}
 		if err := w.unresolved(in, errInterrupted, "the station ended between intent and result"); err != nil {
 			return n, err
 		}
@@ -89,31 +106,10 @@ func (w *work) closeRuns() (int, error) {
 		} else if err != nil {
 			return n, err
 		}
-		if err := w.stillOpen(run, slices.Collect(maps.Keys(endings))...); err != nil {
-			return n, fmt.Errorf("Run %s: %w", run, err)
-		}
 		if err := w.interrupt(run, boardID); err != nil {
 			return n, err
 		}
 	}
-}
-
-// stillOpen refuses a row that is open although the log has an entry of these types for its
-// Run. Somebody changed the row outside of the station, and to close it again would hide that.
-func (w *work) stillOpen(run string, ends ...string) error {
-	for _, end := range ends {
-		var seq int64
-		err := w.row(`SELECT e.seq FROM runs r JOIN audit_entry e ON e.seq >= r.first_entry
-			WHERE r.id = ?1 AND instr(e.body, ?2) AND instr(e.body, ?3) LIMIT 1`,
-			[]any{run, []byte(run), []byte(`"type":"` + end + `"`)}, &seq)
-		if err == nil {
-			return fmt.Errorf("%w: entry %d is %s; restore registry.db from its backup", ErrReopened, seq, end)
-		}
-		if !none(err) {
-			return err
-		}
-	}
-	return nil
 }
 
 // typeStartup is the entry of each start.

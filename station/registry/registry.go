@@ -7,13 +7,15 @@
 // If a commit fails, none of them gets nil, and so nothing is signed (I8). One process
 // at a time has a registry open for writing; others may read it with [OpenReader].
 //
-// Open closes what the last process left open: an intent without a result becomes
-// unresolved (I10), and a Run that was never closed ends as a Fault, "interrupted".
+// Compare opens a registry and refuses one that is not whole; it writes nothing into the
+// registry. Begin migrates an older registry and closes what the last process left open: an
+// intent without a result becomes unresolved (I10), and a Run that was never closed ends as a
+// Fault, "interrupted". Open does both.
 package registry
 
 import (
 	"context"
-	"crypto/rand"
+
 	"database/sql"
 	"errors"
 	"fmt"
@@ -57,7 +59,13 @@ type Registry struct {
 	mark   *mark
 	once   sync.Once
 
-	accepted *acceptance // what an operator accepted while this registry is open, else nil
+	version int64  // of the schema of the file, before Begin
+	files   *watch // of the files that were compared
+
+	beginning sync.Mutex   // covers the following fields
+	begun     bool         // Begin was called
+	unbegun   error        // why Begin failed
+	accepted  []acceptance // what an operator accepted while this registry is open
 
 	closed error
 }
@@ -82,12 +90,18 @@ var (
 	ErrOlder = reason.New("registry-older", "registry.db is older than its mark")
 	// ErrOther: the registry is not the one that the mark belongs to.
 	ErrOther = reason.New("registry-other", "registry.db and its mark are not of one log")
+	// ErrOlderThanToken: the registry lacks entries that the checkpoint on the token covers (I16).
+	ErrOlderThanToken = reason.New("registry-older", "registry.db is older than the checkpoint on the token")
+	// ErrOtherThanToken: the registry is not the one that the checkpoint on the token belongs to.
+	ErrOtherThanToken = reason.New("registry-other", "registry.db and the checkpoint on the token are not of one log")
 	// ErrMarkMissing: there is no mark beside the registry.
 	ErrMarkMissing = reason.New("mark-missing", "the mark of the registry is missing, so nobody can tell whether the newest entries are there")
 	// ErrMark: the mark cannot be read.
 	ErrMark = reason.New("mark-unreadable", "the mark of the registry cannot be read")
 	// ErrReplaced: the files of the registry were replaced or removed while it was open.
 	ErrReplaced = reason.New("registry-replaced", "registry.db was replaced or removed while the station had it open")
+	// ErrStartup: the row about the newest start does not name the newest start in the log.
+	ErrStartup = reason.New("registry-differs", "the row about the newest start differs from the audit log")
 	// ErrReopened: a row is open although the log says that it has ended.
 	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
@@ -119,93 +133,14 @@ var (
 	errInterrupted = reason.New("interrupted", "the station ended before the Run did")
 )
 
-// Open locks, opens and recovers a registry.
-func Open(ctx context.Context, c Config) (*Registry, error) {
-	r, err := open(ctx, c.completed())
-	if err != nil {
-		return nil, fmt.Errorf("opening registry %s: %w", c.Path, err)
-	}
-	return r, nil
-}
-
-func (c Config) completed() Config {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Random == nil {
-		c.Random = rand.Reader
-	}
-	return c
-}
-
-func open(ctx context.Context, c Config) (_ *Registry, err error) {
-	r := &Registry{config: c}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.release())
-		}
-	}()
-	// 1. No other process writes.
-	if r.lock, err = lock(c.Path); err != nil {
-		return nil, err
-	}
-	// 2. One connection whose commits are durable.
-	conn, err := r.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// 3. The audit log must fit its newest checkpoint, and the clock must not be behind the log.
-	r.log, err = audit.Open(ctx, conn, audit.Config{Station: c.Station, Now: c.Now, Random: c.Random})
-	if err != nil {
-		return nil, err
-	}
-	r.writer = newWriter(conn, r.log)
-	if err := r.clock(ctx); err != nil {
-		return nil, err
-	}
-	// 4. The newest schema.
-	if err := r.migrate(ctx, conn); err != nil {
-		return nil, err
-	}
-	if err := checkSchema(ctx, conn); err != nil {
-		return nil, err
-	}
-	// 5. The mark must not have seen more than the log has.
-	if err := r.compareMark(ctx, conn); err != nil {
-		return nil, err
-	}
-	if r.Reader, err = OpenReader(ctx, c.Path); err != nil {
-		return nil, err
-	}
-	if r.writer.watch, err = newWatch(c.Path); err != nil {
-		return nil, err
-	}
-	// 6. A mark that the log does not fit stays until the acceptance is on record.
-	if r.accepted == nil {
-		if err := r.openMark(); err != nil {
-			return nil, err
-		}
-	}
-	// 7. Recover, unless the ceremony has not begun the log yet.
-	if r.log.Head().Size > 0 {
-		if err := r.recover(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if r.mark == nil {
-		return r, r.openMark()
-	}
-	return r, nil
-}
-
-// Shutdown closes the registry, after all earlier calls are committed. It is not called
-// Close, because Close of station.Registry closes a Run.
+// Shutdown closes the registry, after all earlier calls are committed. A registry that was not
+// begun stays as it is. It is not called Close, because Close of station.Registry closes a Run.
 func (r *Registry) Shutdown() error {
 	r.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		var err error
-		if r.log.Head().Size > 0 {
+		if r.isBegun() && r.log.Head().Size > 0 {
 			err = r.note(ctx, audit.Entry{Category: audit.CategoryLog, Type: "log.shutdown", Outcome: audit.Success})
 		}
 		r.closed = errors.Join(err, r.release())
@@ -215,7 +150,9 @@ func (r *Registry) Shutdown() error {
 
 const closeTimeout = 10 * time.Second
 
-// release closes what open opened, in the opposite order.
+// release closes what is open, in the opposite order. If somebody wrote over the files, the
+// database stays open until the process ends: SQLite would bring the write-ahead log, which may
+// be the only copy of the newest entries, into the file that is not the registry any more.
 func (r *Registry) release() error {
 	var errs []error
 	if r.writer != nil {
@@ -230,7 +167,7 @@ func (r *Registry) release() error {
 	if r.mark != nil {
 		errs = append(errs, r.mark.close(r.log.Head()))
 	}
-	if r.pool != nil {
+	if r.pool != nil && (r.writer == nil || !errors.Is(r.writer.failed, ErrReplaced)) {
 		errs = append(errs, r.pool.Close())
 	}
 	if r.lock != nil {

@@ -266,7 +266,7 @@ func (w *work) certificateOf(run *station.Run) (row, error) {
 	if run.Certificate == nil || run.Identity == nil {
 		return row{}, ErrNoCertificate
 	}
-	if _, err := w.openRun(run.ID.String(), run.Identity.ID); err != nil {
+	if _, err := w.openRunInUse(run.ID.String(), run.Identity.ID); err != nil {
 		return row{}, err
 	}
 	in, err := w.bySerial(run.Certificate.Serial)

@@ -36,13 +36,13 @@ func step(version int) (string, error) {
 	return statements + "PRAGMA user_version = " + strconv.Itoa(version) + ";", err
 }
 
-// steps gives the statements that lead from a schema to the newest. From 0 they make the
+// steps gives the statements that lead from a schema to a newer one. From 0 they make the
 // tables of a new file.
-func steps(from int) (statements string, err error) {
+func steps(from, to int) (statements string, err error) {
 	if from == 0 {
 		from, statements = oldestSchema-1, "PRAGMA application_id = "+strconv.Itoa(applicationID)+";"
 	}
-	for version := from + 1; version <= schemaVersion; version++ {
+	for version := from + 1; version <= to; version++ {
 		next, err := step(version)
 		if err != nil {
 			return "", fmt.Errorf("reading the step to schema %d: %w", version, err)
@@ -53,20 +53,13 @@ func steps(from int) (statements string, err error) {
 }
 
 // makeTables makes the tables of a new file, in one transaction, so that a crash leaves an
-// empty file and not a part of a registry. It refuses a file that this version cannot read.
+// empty file and not a part of a registry. It does nothing if the file has tables.
 func makeTables(ctx context.Context, conn *sql.Conn) error {
-	id, version, err := fileKind(ctx, conn)
-	if err != nil {
+	empty, err := hasNoTables(ctx, conn)
+	if err != nil || !empty {
 		return err
 	}
-	var tables int
-	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return fmt.Errorf("%w: %w", ErrSchema, err)
-	}
-	if id != 0 || version != 0 || tables != 0 {
-		return readable(id, version)
-	}
-	statements, err := steps(0)
+	statements, err := steps(0, schemaVersion)
 	if err != nil {
 		return err
 	}
@@ -75,6 +68,28 @@ func makeTables(ctx context.Context, conn *sql.Conn) error {
 		return errors.Join(fmt.Errorf("making the tables: %w", named(err)), undo)
 	}
 	return nil
+}
+
+// isEmpty reports whether a file is a database without tables.
+func isEmpty(ctx context.Context, path string) (empty bool, err error) {
+	db, err := openForReading(path, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return hasNoTables(ctx, db)
+}
+
+func hasNoTables(ctx context.Context, q querier) (bool, error) {
+	id, version, err := fileKind(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	var tables int
+	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	return id == 0 && version == 0 && tables == 0, nil
 }
 
 // readable refuses a file that is no registry, and a registry of a schema that this version
@@ -101,13 +116,13 @@ func fileKind(ctx context.Context, conn querier) (id, version int64, err error) 
 }
 
 // checkSchema compares the tables, indexes and triggers of the file with those that the
-// steps make. A trigger that is missing lets through what the log never allowed.
-func checkSchema(ctx context.Context, q audit.Querier) error {
+// steps to its version make. A trigger that is missing lets through what the log never allowed.
+func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	got, err := objects(ctx, q)
 	if err != nil {
 		return err
 	}
-	want, err := expectedObjects(ctx)
+	want, err := expectedObjects(ctx, version)
 	if err != nil {
 		return err
 	}
@@ -141,8 +156,8 @@ func objects(ctx context.Context, q audit.Querier) (map[string]string, error) {
 	return made, err
 }
 
-func expectedObjects(ctx context.Context) (_ map[string]string, err error) {
-	statements, err := steps(0)
+func expectedObjects(ctx context.Context, version int) (_ map[string]string, err error) {
+	statements, err := steps(0, version)
 	if err != nil {
 		return nil, err
 	}

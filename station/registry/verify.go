@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"hallmark/station/audit"
 	"hallmark/station/reason"
@@ -51,10 +50,10 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 	}
 	// 3. The log is no older than its mark, and nothing else lies in the file.
 	if unmarked == nil {
-		unmarked = behindMark(ctx, tx, report.Head, marked)
+		unmarked = theMark.covers(ctx, tx, report.Head, marked)
 	}
 	if unmarked == nil {
-		unmarked = checkSchema(ctx, tx)
+		unmarked = checkSchema(ctx, tx, schemaVersion)
 	}
 	if unmarked != nil {
 		return audit.Report{}, fmt.Errorf("verifying: %w", unmarked)
@@ -77,184 +76,6 @@ func (r *Reader) marked(anchored bool) (audit.Head, error) {
 
 // fields is one row: each column as text, without the primary key.
 type fields []string
-
-// replay has the rows that follow from the entries of the audit log, each under its
-// primary key.
-type replay struct {
-	boards, keys, runs, certificates, orders, bays map[string]fields
-	startup                                        string // number of the newest entry of a start
-}
-
-func newReplay() *replay {
-	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}}
-}
-
-// Indexes into fields, for the columns that later entries change.
-const (
-	boardScrapped                                        = 3
-	runClosed, runEnding, runReason, runOutcome, runLast = 9, 10, 11, 12, 14
-	certChanged, certStatus, certReason, certHash        = 14, 15, 16, 17
-	orderCounted                                         = 2
-	bayStopped                                           = 0
-)
-
-// apply makes or changes the rows that follow from one entry. A crafted entry may lack any
-// part, so each case checks the parts that it reads.
-func (s *replay) apply(e audit.Entry) error {
-	if e.WorkOrder != nil && endings[e.Type] == "" {
-		s.order(e)
-	}
-	switch {
-	case e.Type == typeStartup:
-		s.startup = fmt.Sprint(e.Seq)
-	case e.Type == "board.admitted":
-		return s.admitted(e)
-	case e.Type == "board.scrapped":
-		return s.scrapped(e)
-	case e.Type == "cert.issue.intent":
-		return s.intended(e)
-	case strings.HasPrefix(e.Type, "cert.") && e.Cert != nil && e.Cert.Status != "":
-		return s.changed(e)
-	case endings[e.Type] != "":
-		return s.ended(e)
-	case e.Type == typeBayStopped:
-		return s.bayStopped(e)
-	case e.Type == typeBayAcknowledged:
-		return set(s.bays, e.Details["bay"], func(f fields) error { f[bayStopped] = ""; return nil })
-	}
-	return nil
-}
-
-// incomplete is the error of an entry that lacks a part which the station always writes.
-func incomplete(e audit.Entry, parts string) error {
-	return fmt.Errorf("%w: entry %d, %s, has no %s", ErrDiffers, e.Seq, e.Type, parts)
-}
-
-func (s *replay) scrapped(e audit.Entry) error {
-	if e.Board == nil {
-		return incomplete(e, "board")
-	}
-	return set(s.boards, e.Board.ID, func(f fields) error { f[boardScrapped] = e.Time.String(); return nil })
-}
-
-// ended ends a Run. A refused Run has no earlier entry, so its row is made here.
-func (s *replay) ended(e audit.Entry) error {
-	if e.Run == nil {
-		return incomplete(e, "Run")
-	}
-	if e.Details["admitted"] == "false" {
-		return s.refused(e)
-	}
-	return set(s.runs, e.Run.ID, func(f fields) error {
-		if f[runEnding] != "" {
-			return fmt.Errorf("%w: entry %d ends Run %s a second time", ErrDiffers, e.Seq, e.Run.ID)
-		}
-		f[runClosed], f[runEnding], f[runReason] = e.Time.String(), string(endings[e.Type]), e.Reason
-		f[runOutcome], f[runLast] = e.Run.Outcome, fmt.Sprint(e.Seq)
-		return nil
-	})
-}
-
-func (s *replay) refused(e audit.Entry) error {
-	r, b := e.Run, audit.Board{}
-	if _, known := s.runs[r.ID]; known {
-		return fmt.Errorf("%w: entry %d refuses Run %s, which was admitted", ErrDiffers, e.Seq, r.ID)
-	}
-	if e.Board != nil {
-		b = *e.Board
-	}
-	now, seq := e.Time.String(), fmt.Sprint(e.Seq)
-	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, now, "0", now, string(endings[e.Type]), e.Reason, "", seq, seq,
-		b.Type, b.Firmware, b.SHA256, b.HUK}
-	return nil
-}
-
-func (s *replay) bayStopped(e audit.Entry) error {
-	if e.Run == nil {
-		return incomplete(e, "Run")
-	}
-	board := ""
-	if e.Board != nil {
-		board = e.Board.ID
-	}
-	s.bays[e.Run.Bay] = fields{e.Time.String(), e.Reason, board, e.Run.ID}
-	return nil
-}
-
-// set changes a row that an earlier entry must have made.
-func set(rows map[string]fields, key string, change func(fields) error) error {
-	f, ok := rows[key]
-	if !ok {
-		return fmt.Errorf("%w: the log changes %s and never made it", ErrDiffers, key)
-	}
-	return change(f)
-}
-
-func (s *replay) order(e audit.Entry) {
-	o := e.WorkOrder
-	if e.Type == "order.opened" {
-		s.orders[o.ID] = fields{o.Product, fmt.Sprint(o.Quota), "0", e.Time.String()}
-	} else if f, ok := s.orders[o.ID]; ok {
-		f[orderCounted] = fmt.Sprint(o.Counted)
-	}
-}
-
-func (s *replay) admitted(e audit.Entry) error {
-	if e.Run == nil || e.Board == nil {
-		return incomplete(e, "Run or board")
-	}
-	b, r := e.Board, e.Run
-	if _, known := s.boards[b.ID]; !known {
-		s.boards[b.ID] = fields{b.HardwareID, b.Type, e.Time.String(), ""}
-	}
-	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), "",
-		b.Type, b.Firmware, b.SHA256, b.HUK}
-	return nil
-}
-
-func orderID(e audit.Entry) string {
-	if e.WorkOrder == nil {
-		return ""
-	}
-	return e.WorkOrder.ID
-}
-
-func (s *replay) intended(e audit.Entry) error {
-	if e.Run == nil || e.Board == nil || e.Cert == nil {
-		return incomplete(e, "Run, board or certificate")
-	}
-	c, rework := e.Cert, "0"
-	if c.Rework {
-		rework = "1"
-	}
-	s.keys[c.SPKISHA256] = fields{e.Board.ID, c.Purpose}
-	s.certificates[c.Serial] = fields{e.Board.ID, c.Purpose, c.SPKISHA256, c.Issuer, c.Profile, c.ProfileSHA256, c.TBSSHA256, c.CSRSHA256,
-		c.NotBefore, c.NotAfter, rework, e.Run.ID, orderID(e), e.Time.String(), e.Time.String(), "intended", "", ""}
-	return nil
-}
-
-func (s *replay) changed(e audit.Entry) error {
-	return set(s.certificates, e.Cert.Serial, func(f fields) error {
-		if !follows(f[certStatus], e.Cert.Status) {
-			return fmt.Errorf("%w: entry %d makes certificate %s %s, which was %s", ErrDiffers, e.Seq, e.Cert.Serial, e.Cert.Status, f[certStatus])
-		}
-		f[certChanged], f[certStatus], f[certReason] = e.Time.String(), e.Cert.Status, e.Reason
-		if e.Cert.Status == "issued" {
-			f[certHash] = e.Cert.SHA256
-		}
-		return nil
-	})
-}
-
-// life has the statuses that may follow each status of a certificate, as the trigger
-// certificate_life has them.
-var life = map[string]string{
-	"intended": "issued failed unresolved", "issued": "delivered revoked scrapped", "delivered": "active revoked scrapped",
-	"active": "superseded revoked scrapped", "superseded": "revoked", "unresolved": "revoked",
-}
-
-func follows(before, after string) bool { return slices.Contains(strings.Fields(life[before]), after) }
 
 // table is one table with the rows that it must have. The first column of the query is
 // the primary key. The last column is a blob, or NULL; the column before it is the

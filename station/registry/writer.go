@@ -82,10 +82,19 @@ func (w *writer) stop() error {
 	return errors.Join(append(errs, w.conn.Close())...)
 }
 
-// write runs do in a transaction, and returns after the commit. If ctx ends before do
-// has begun, do never runs. If ctx ends later, write waits for the commit as long as
-// commitGrace, and then returns ErrUnknownOutcome.
+// write runs do in a transaction, and returns after the commit. A registry that is not begun
+// begins before.
 func (r *Registry) write(ctx context.Context, do func(*work) error) error {
+	if err := r.Begin(ctx); err != nil {
+		return err
+	}
+	return r.submit(ctx, do)
+}
+
+// submit does what write does, while the registry begins. If ctx ends before do has begun, do
+// never runs. If ctx ends later, submit waits for the commit as long as commitGrace, and then
+// returns ErrUnknownOutcome.
+func (r *Registry) submit(ctx context.Context, do func(*work) error) error {
 	c := &call{do: do, answer: make(chan error, 1)}
 	select {
 	case r.writer.calls <- c:
@@ -204,7 +213,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		}
 		return w.judge(errors.Join(err, undo))
 	}
-	if err := w.inPlace(); err != nil {
+	if err := w.untouched(); err != nil {
 		return w.judge(errors.Join(err, w.undo()))
 	}
 	if err := w.exec("COMMIT"); err != nil {
@@ -225,12 +234,15 @@ func (w *writer) committed() (err error) {
 	if w.mark != nil {
 		err = w.mark.put(w.log.Head())
 	}
-	return errors.Join(err, w.inPlace())
+	if w.watch != nil {
+		err = errors.Join(err, w.watch.committed())
+	}
+	return err
 }
 
-// inPlace refuses files that are not the registry any more, or that were cut off: the commit
-// would hide that.
-func (w *writer) inPlace() error {
+// untouched refuses files that are not the registry any more, or that another program wrote to: the
+// commit would hide that.
+func (w *writer) untouched() error {
 	if w.watch == nil {
 		return nil
 	}

@@ -67,6 +67,9 @@ func Open(o Options) (_ *Files, err error) {
 	if o.JUnit == Standard {
 		return nil, fmt.Errorf("--junit %s: %w", o.JUnit, errStandard)
 	}
+	if err := errors.Join(o.mayWrite("--jsonl", o.JSONL), o.mayWrite("--junit", o.JUnit)); err != nil {
+		return nil, err
+	}
 	if o.JSONL == Standard {
 		f.jsonl = standardSink(o.Stdout)
 	} else if f.jsonl, err = openSink(o.Dir, o.JSONL, jsonlStart); err != nil {
@@ -76,6 +79,17 @@ func Open(o Options) (_ *Files, err error) {
 		return nil, fmt.Errorf("--junit: %w", err)
 	}
 	return f, nil
+}
+
+// mayWrite refuses a report in place of one of the station's own files.
+func (o Options) mayWrite(flag, path string) error {
+	if path == "" || path == Standard {
+		return nil
+	}
+	if err := o.Dir.MayWrite(path); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
 }
 
 // rebuildNewest is how many of the newest certificates Rebuild compares by content: many more

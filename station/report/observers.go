@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"os"
 	"time"
 )
 
@@ -23,6 +24,34 @@ func NewObservers(stdout, stderr io.Writer, reportOnStdout bool) (o Observers) {
 		o.View = NewQueue("standard output", stdout, QueueLimit, observerPatience)
 	}
 	return o
+}
+
+// UntilClosed returns a writer for the output of a command that is not a report. When the reader has
+// closed the pipe, as `head` does, the rest of the text is dropped without an error: the command
+// does its work to the end, and its exit code tells of the work. A file stays as it is.
+func UntilClosed(w io.Writer) io.Writer {
+	if file, ok := w.(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			return w
+		}
+	}
+	return &untilClosed{w: w}
+}
+
+type untilClosed struct {
+	w      io.Writer
+	closed bool
+}
+
+func (u *untilClosed) Write(text []byte) (int, error) {
+	if u.closed {
+		return len(text), nil
+	}
+	n, err := u.w.Write(text)
+	if u.closed = Closed(err); u.closed {
+		return len(text), nil
+	}
+	return n, err
 }
 
 // Show writes the last text to the view, and returns the error of its loss. A reader that has

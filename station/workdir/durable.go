@@ -110,14 +110,30 @@ func makeFolder(folder string) error {
 
 // SyncFolder brings the names in a directory to the disk.
 func SyncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+	if err := syncPath(path); err != nil {
 		return fmt.Errorf("bringing the names in %s to the disk: %w", path, err)
 	}
 	return nil
+}
+
+// Rename gives a finished file its name, and replaces a file that has the name. The content is
+// on the disk before the file gets its name, and the name is on the disk before Rename returns.
+func Rename(from, to string) error {
+	if err := syncPath(from); err != nil {
+		return fmt.Errorf("bringing %s to the disk: %w", from, err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(to))
+}
+
+func syncPath(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // SyncOutput brings an output to the disk if the output is a file. Pipes and terminals have no disk.

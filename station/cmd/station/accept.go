@@ -46,7 +46,7 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 			if opened.Registry.Accepted() {
 				text = "the registry is accepted, on record; see `station audit show`"
 			}
-			_, err = fmt.Fprintln(c.stdout, text)
+			_, err = fmt.Fprintln(c.out, text)
 			return err
 		},
 	}

@@ -106,12 +106,12 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
+	defer func() { err = afterwards(err, opened.Close()) }()
 	work, err := ask.prepare(drain, opened, bays, c.stdout)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, work.reports.Close()) }()
+	defer func() { err = afterwards(err, work.reports.Close()) }()
 
 	// 3. Do the Runs.
 	observers := report.NewObservers(c.stdout, c.stderr, ask.jsonl == report.Standard)

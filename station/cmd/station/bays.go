@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -44,7 +43,7 @@ func (c *command) stoppedBays(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return report.WriteStoppedBays(c.stdout, stopped)
+		return report.WriteStoppedBays(c.out, stopped)
 	})
 }
 
@@ -64,7 +63,7 @@ func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) erro
 	if err == nil {
 		err = record.Registry.AcknowledgeBay(ctx, bay, operator)
 	}
-	if err = errors.Join(err, files.Close()); err == nil {
+	if err = afterwards(err, files.Close()); err == nil {
 		fmt.Fprintf(c.stdout, "bay %s goes on; the acknowledgement of %s is on record\n", bay, operator)
 	}
 	return err

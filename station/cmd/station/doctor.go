@@ -47,7 +47,7 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	c.stdout, c.stderr = observers.View, observers.Stderr
 	defer func() { err = errors.Join(err, observers.Show(nil)) }()
 	checker := health.New(dir, ports)
-	defer func() { err = errors.Join(err, checker.Close()) }()
+	defer func() { err = afterwards(err, checker.Close()) }()
 	var failed []string
 	code := reason.ExitFault
 	for check := range checker.Examine(ctx) {

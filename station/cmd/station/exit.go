@@ -41,6 +41,18 @@ func codeOf(err error) int {
 	return int(reason.ExitOf(err))
 }
 
+// afterwards adds what went wrong when a command closed its parts, such as the last commit. That is a
+// Fault, whatever the Runs say. Only a refused PIN keeps its code, because nothing may try the PIN again.
+func afterwards(err, trouble error) error {
+	switch {
+	case trouble == nil:
+		return err
+	case err != nil && codeOf(err) == int(reason.ExitPIN):
+		return &exitError{int(reason.ExitPIN), errors.Join(err, trouble)}
+	}
+	return &exitError{exitFault, errors.Join(err, trouble)}
+}
+
 // conclude turns a batch into the exit code. trouble is what went wrong beside the Runs.
 func conclude(result operate.Result, trouble error) error {
 	code := result.Exit(trouble)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
@@ -47,5 +48,31 @@ func TestHelpNamesEveryExitCode(t *testing.T) {
 		if !strings.Contains(reason.ExitHelp, want) {
 			t.Errorf("help does not say %q", want)
 		}
+	}
+}
+
+// A command that cannot close its parts, for example because the last commit failed, ends as a Fault.
+func TestATroubleAtTheEndIsAFault(t *testing.T) {
+	trouble := errors.New("the last commit failed")
+	for _, c := range []struct {
+		name         string
+		err, trouble error
+		want         int
+	}{
+		{"nothing went wrong", nil, nil, exitPass},
+		{"a Reject, and no trouble", &exitError{exitReject, nil}, nil, exitReject},
+		{"all passed before", nil, trouble, exitFault},
+		{"a Reject before", &exitError{exitReject, nil}, trouble, exitFault},
+		{"aborted before", &exitError{exitAborted, errInterrupted}, trouble, exitFault},
+		{"an error of usage before", reason.Usage(errors.New("x")), trouble, exitFault},
+		{"a refused PIN before", hsm.ErrPINWrong, trouble, int(reason.ExitPIN)},
+		{"a doctor whose PIN was refused", &exitError{int(reason.ExitPIN), nil}, trouble, int(reason.ExitPIN)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := afterwards(c.err, c.trouble)
+			if got := codeOf(err); got != c.want || c.trouble != nil && !errors.Is(err, c.trouble) {
+				t.Errorf("exit code %d, want %d: %v", got, c.want, err)
+			}
+		})
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -21,12 +24,16 @@ type command struct {
 	dir            string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	out            io.Writer // stdout for commands that do not look after its reader
 }
 
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	unix.Umask(0o077) // only the user of the station can read the files that the program makes
-	c := &command{stdin: stdin, stdout: stdout, stderr: stderr}
+	// If the reader of the output has gone, writing returns an error. Without this line, SIGPIPE would end the program,
+	// also when the last error is written: so this stays until the program ends.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	c := &command{stdin: stdin, stdout: stdout, stderr: stderr, out: report.UntilClosed(stdout)}
 	root := c.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -61,7 +68,7 @@ func (c *command) root() *cobra.Command {
 		},
 	}
 	root.SetIn(c.stdin)
-	root.SetOut(c.stdout)
+	root.SetOut(c.out)
 	root.SetErr(c.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return reason.Usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
@@ -79,7 +86,7 @@ func (c *command) root() *cobra.Command {
 
 // auditor has the commands that only read.
 func (c *command) auditor() *auditor.Commands {
-	return &auditor.Commands{Dir: &c.dir, Stdout: c.stdout}
+	return &auditor.Commands{Dir: &c.dir, Stdout: c.out}
 }
 
 // markUsage marks the errors about the arguments of a command, and of all its subcommands, as

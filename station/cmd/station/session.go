@@ -61,7 +61,7 @@ func (c *command) tui(ctx context.Context, ask *screen) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, files.Close()) }()
+	defer func() { err = afterwards(err, files.Close()) }()
 	s, err := plan.open(now, drain, files)
 	if err != nil {
 		return err
@@ -74,7 +74,8 @@ func (c *command) tui(ctx context.Context, ask *screen) (err error) {
 	if drain.Err() != nil { // after a signal, the terminal may be closed already
 		err = &exitError{exitAborted, errInterrupted}
 	}
-	return errors.Join(err, s.end(supervisor))
+	trouble := s.end(supervisor)
+	return afterwards(errors.Join(err, s.unread()), trouble)
 }
 
 // end ends the Runs, and then signs a checkpoint.
@@ -83,11 +84,18 @@ func (s *session) end(supervisor *operate.Supervisor) error {
 	s.controller.WaitForRuns()
 	supervisor.End()
 	stopped := s.record.Note("station.stop", audit.Success, nil)
-	err := errors.Join(s.reports.Close(), stopped, s.controller.End())
-	if s.lines != nil {
-		err = errors.Join(cmp.Or(s.lines.Err(), s.view.Flush()), err)
+	return errors.Join(s.reports.Close(), stopped, s.controller.End())
+}
+
+// unread returns why lines of text were lost. A reader that has closed its pipe wants no more text.
+func (s *session) unread() error {
+	if s.lines == nil {
+		return nil
 	}
-	return err
+	if err := cmp.Or(s.lines.Err(), s.view.Flush()); !report.Closed(err) {
+		return err
+	}
+	return nil
 }
 
 func (c *command) plan(ask *screen) (*sessionPlan, error) {
@@ -119,6 +127,9 @@ func (p *sessionPlan) options() instance.Options {
 func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*session, error) {
 	record, err := files.OpenRecord(drain)
 	if err != nil {
+		return nil, err
+	}
+	if err := record.Migrate(drain); err != nil {
 		return nil, err
 	}
 	boards, err := files.Boards(p.bays, p.ask.images)

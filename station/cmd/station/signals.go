@@ -21,9 +21,6 @@ func watch(ctx context.Context) (now, drain context.Context, done func()) {
 	drain, startDrain := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals...)
-	// If the reader of the output has gone, writing returns an error. Without this line, SIGPIPE would end the program,
-	// also when the last error is written: so this stays until the program ends.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	quit := make(chan struct{})
 	var watcher sync.WaitGroup
 	watcher.Go(func() {

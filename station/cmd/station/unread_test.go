@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/station"
+	"hallmark/station/instance"
 )
 
 // smallPipe returns a pipe that is full after one page. Nobody reads its end r.
@@ -100,5 +101,33 @@ func TestJSONLinesWaitForALateReader(t *testing.T) {
 	text, err := io.ReadAll(r)
 	if err != nil || cmd.Wait() != nil || bytes.Count(text, []byte(`"ending":"`+string(station.Pass)+`"`)) != 40 || bytes.Count(text, []byte("\n")) != 40 {
 		t.Errorf("%v, %v, %d octets", err, cmd.ProcessState, len(text))
+	}
+}
+
+// A reader that takes one line and goes, as `head -1` does, ends no command and decides no exit code.
+func TestAReaderThatGoesAwayDecidesNoExitCode(t *testing.T) {
+	o := &outage{shift: newShift(t)}
+	if code, out, errs := do(t, "batch", "--dir", o.dir, "--firmware", o.firmware, "--boards", "posix:2"); code != exitPass {
+		t.Fatal(out, errs)
+	}
+	for _, words := range []string{
+		"doctor --ports=", "boards", "boards --json", "runs", "orders", "certificates list", "audit show", "audit verify", "audit checkpoint",
+		"bays", "--version", "--help", "batch --help", "affected --operator " + instance.LocalUser(), "audit export --out OUT.tar", "backup --to OUT2.tar",
+		"certificates export --out OUT3", "renew-verifier", "accept-registry --operator ann", "tui --plain --boards posix:1 --operator OP-1 --firmware FIRMWARE",
+		"batch --boards posix:2 --firmware FIRMWARE", "enrol posix --firmware FIRMWARE",
+	} {
+		t.Run(words, func(t *testing.T) {
+			r, w := smallPipe(t)
+			r.Close()
+			words := strings.NewReplacer("OUT", t.TempDir()+"/out", "FIRMWARE", o.firmware).Replace(words)
+			cmd := exec.Command(o.binary, append(strings.Fields(words), "--dir", o.dir)...)
+			var errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = w, &errs
+			err := cmd.Run()
+			w.Close()
+			if err != nil {
+				t.Errorf("%v\n%s", err, errs.String())
+			}
+		})
 	}
 }

@@ -21,7 +21,7 @@ func (c *command) versionFlag(root *cobra.Command) {
 		if c.dir != "" {
 			module = instance.ModuleOf(cmd.Context(), c.dir)
 		}
-		_, err := fmt.Fprint(c.stdout, station.ThisBuild().Text("station", module))
+		_, err := fmt.Fprint(c.out, station.ThisBuild().Text("station", module))
 		return err
 	}
 }
