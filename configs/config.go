@@ -37,6 +37,30 @@ type Config struct {
 	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
+	// Witnesses confirm the checkpoints of the audit log.
+	Witnesses []Witness `yaml:"witnesses"`
+	// Timestamp names the time stamping authority for checkpoints (RFC 3161).
+	Timestamp Timestamp `yaml:"timestamp"`
+	// RequireWitness refuses a start at which no witness says what it has seen.
+	RequireWitness bool `yaml:"require_witness"`
+	// Anchors is a directory with checkpoints that were kept elsewhere; empty: none.
+	Anchors string `yaml:"anchors"`
+}
+
+// Timestamp names a time stamping authority.
+type Timestamp struct {
+	URL   string `yaml:"url"`    // empty: no time stamps
+	CA    string `yaml:"ca"`     // file with the root of its signing certificate
+	TLSCA string `yaml:"tls_ca"` // file with the CAs of its server's certificate; empty: those of the system
+}
+
+// Witness names a witness of the audit log (C2SP tlog-witness), and perhaps its mirror.
+type Witness struct {
+	Name      string `yaml:"name"`
+	URL       string `yaml:"url"`        // submission prefix
+	Key       string `yaml:"key"`        // verifier key
+	MirrorKey string `yaml:"mirror_key"` // verifier key of the mirror; empty: no entries are sent
+	CA        string `yaml:"ca"`         // file with the CAs of its TLS certificate; empty: those of the system
 }
 
 // HSM says how to reach the token. It has no key for a PIN.
@@ -131,6 +155,7 @@ func Default() Config {
 		Network:   Network{Listen: "127.0.0.1:0"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
+		Witnesses: []Witness{},
 	}
 }
 

@@ -105,6 +105,22 @@ func TestWhatBoardsDial(t *testing.T) {
 	}
 }
 
+// w1 is the verifier key of a witness.
+const w1 = "hq.example/w1+e9c04eaf+BA3q8CKskWbY5K4zf5Dtb97Saxh44w3FzHrB4q+1grL4"
+
+func witnessed(url, key, mirror string) string {
+	return "witnesses:\n  - {name: hq, url: \"" + url + "\", key: \"" + key + "\", mirror_key: \"" + mirror + "\"}\n"
+}
+
+func TestAWitnessIsRead(t *testing.T) {
+	for _, url := range []string{"https://witness.example:8443/w1", "http://127.0.0.1:7000", "http://localhost:7000/", "http://[::1]:7000"} {
+		config, err := Parse("x.yaml", []byte(minimal+witnessed(url, w1, "")+"require_witness: true\nanchors: anchors\n"))
+		if err != nil || config.Witnesses[0] != (Witness{Name: "hq", URL: url, Key: w1}) || !config.RequireWitness || config.Anchors != "anchors" {
+			t.Errorf("%s: %+v, %v", url, config, err)
+		}
+	}
+}
+
 func TestFilesAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -149,6 +165,20 @@ func TestFilesAreRefused(t *testing.T) {
 		{"boards cannot dial every address", minimal + "handshake: network\nnetwork: {listen: \"0.0.0.0:8443\"}\n", ErrValue, "network.address"},
 		{"a relative image is refused", minimal + "firmware: {posix: x}\n", ErrValue, "firmware.posix"},
 		{"a station's name is printable", minimal + "station: \"a\\nb\"\n", ErrValue, "station"},
+		{"a witness without anything is refused", minimal + "witnesses: [{}]\n", ErrValue, "witnesses[0].name"},
+		{"a key of a witness that nobody knows is refused", minimal + "witnesses: [{name: hq, uri: x}]\n", ErrUnknownKey, `"uri"; did you mean "url"?`},
+		{"a witness over plain HTTP on another machine is refused", minimal + witnessed("http://10.0.0.1/", w1, ""), ErrValue, "want https"},
+		{"an address of a witness with a password is refused", minimal + witnessed("https://a:b@witness.example/", w1, ""), ErrValue, "witnesses[0].url"},
+		{"an address of a witness that is none is refused", minimal + witnessed("witness.example", w1, ""), ErrValue, "witnesses[0].url"},
+		{"a key of a log is no key of a witness", minimal + witnessed("https://witness.example/", "hallmark/demo+fb9924e0+AjBZ", ""), ErrValue, "witnesses[0].key"},
+		{"a key of a witness with another id is refused", minimal + witnessed("https://witness.example/", strings.Replace(w1, "e9c0", "e9c1", 1), ""), ErrValue, "key id"},
+		{"the mirror has a key of its own", minimal + witnessed("https://witness.example/", w1, w1), ErrValue, "mirror_key"},
+		{"a relative CA of a witness is refused", minimal + "witnesses: [{name: hq, url: \"https://w/\", key: " + w1 + ", ca: x.pem}]\n", ErrValue, "witnesses[0].ca"},
+		{"a witness stands there once", minimal + witnessed("https://witness.example/", w1, "") + strings.TrimPrefix(witnessed("https://w/", w1, ""), "witnesses:\n"), ErrValue, "witnesses[1].name"},
+		{"a time stamping authority needs its root", minimal + "timestamp: {url: \"http://tsa.example/\"}\n", ErrValue, "timestamp.ca"},
+		{"a time stamping authority needs its address", minimal + "timestamp: {ca: /ca.pem}\n", ErrValue, "timestamp.url"},
+		{"a relative CA of the authority's server is refused", minimal + "timestamp: {url: \"https://tsa.example/\", ca: /ca.pem, tls_ca: x}\n", ErrValue, "timestamp.tls_ca"},
+		{"a required witness must be there", minimal + "require_witness: true\n", ErrValue, "require_witness"},
 		{"a negative step is refused", minimal + "timeouts: {steps: {sign: -1s}}\n", ErrValue, "timeouts.steps.sign"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

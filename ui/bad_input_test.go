@@ -194,3 +194,16 @@ func TestChecksThatTheOperatorLeftAreForgotten(t *testing.T) {
 		t.Errorf("a check of a screen that the operator left counts: %+v", d.checks)
 	}
 }
+
+// A witness that is away is a warning in the header of each page, and stops nothing.
+func TestAWitnessThatIsAwayIsInTheHeader(t *testing.T) {
+	for language, want := range map[string]string{"en": "NO WITNESS", "de": "KEIN ZEUGE"} {
+		d := drive(t, 4, 120, 24, language)
+		d.station.facts.Unwitnessed = "hq: the witness does not answer"
+		d.send(factsMsg{facts: d.station.facts})
+		for _, key := range []string{"h", "esc", "n", "esc", "l"} {
+			d.key(key)
+			d.shows(want)
+		}
+	}
+}

@@ -153,6 +153,9 @@ func (m Model) states() []stateText {
 	default:
 		add(bar, m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Checkpointed))))
 	}
+	if m.facts.Unwitnessed != "" {
+		add(barWarn, m.t("header.unwitnessed"))
+	}
 	if m.facts.Automatic {
 		add(bar, m.t("header.automatic"))
 	}

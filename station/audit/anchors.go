@@ -30,11 +30,11 @@ func ReadAnchors(paths []string) (anchors [][]byte, err error) {
 }
 
 // ParseAnchors splits a file with one or more checkpoints. The file may have a byte order mark,
-// lines that end with CR LF, and no end of the last line, as files have that came by mail.
+// lines that end with CR LF or with spaces, several empty lines between checkpoints, and no end of
+// the last line, as files have that came by mail. It may also have the QR code that `station audit
+// checkpoint --qr` prints below a checkpoint.
 func ParseAnchors(text []byte) ([][]byte, error) {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	notes := SplitNotes(append(bytes.TrimSpace(text), '\n'))
+	notes := SplitNotes(tidy(text))
 	for _, one := range notes {
 		var unverified *note.UnverifiedNoteError
 		if _, err := note.Open(one, note.VerifierList()); !errors.As(err, &unverified) {
@@ -45,6 +45,23 @@ func ParseAnchors(text []byte) ([][]byte, error) {
 		return nil, ErrNoAnchor
 	}
 	return notes, nil
+}
+
+// qrShapes are the characters of a printed QR code.
+const qrShapes = " \u2580\u2584\u2588"
+
+// tidy takes away what mail programs and printed QR codes add. A checkpoint has one empty line in
+// it, and no line that ends with a space.
+func tidy(text []byte) (clean []byte) {
+	empty := true // so that empty lines at the beginning go, too
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) {
+		line = bytes.TrimRight(line, " \t\r\n")
+		if len(line) == 0 && empty || len(line) > 0 && len(bytes.Trim(line, qrShapes)) == 0 {
+			continue
+		}
+		clean, empty = append(append(clean, line...), '\n'), len(line) == 0
+	}
+	return clean
 }
 
 // SplitNotes splits signed notes that stand one after the other with an empty line between.

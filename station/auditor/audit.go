@@ -2,7 +2,6 @@ package auditor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -46,29 +45,13 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 			return c.auditVerify(cmd.Context(), vkey, anchors, c.printer(chosen))
 		},
 	}
-	checkpoint := &cobra.Command{
-		Use:   "checkpoint",
-		Short: "Prints the newest checkpoint, to be kept elsewhere (C2SP signed note)",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.auditCheckpoint(cmd.Context()) },
-	}
 	selected.flags(show.Flags())
 	for _, command := range []*cobra.Command{verify, show} {
 		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
 	}
-	group.AddCommand(verify, show, checkpoint, c.export(), c.proof())
+	group.AddCommand(verify, show, c.checkpoint(), c.export(), c.proof())
 	return group
-}
-
-func (c *Commands) auditCheckpoint(ctx context.Context) error {
-	return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-		note, err := reader.LastCheckpoint(ctx)
-		if err == nil {
-			_, err = c.Stdout.Write(note)
-		}
-		return errors.Join(err, workdir.SyncOutput(c.Stdout))
-	})
 }
 
 // printer prints the selected entries.

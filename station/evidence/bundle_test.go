@@ -361,7 +361,8 @@ func TestAnAnchorFileFromAMailIsRead(t *testing.T) {
 	m, older := record(t, 4)
 	newest := m.notes[len(m.notes)-1]
 	both := append(append([]byte("\xef\xbb\xbf"), older...), append([]byte("\n"), bytes.TrimSpace(newest)...)...)
-	both = bytes.ReplaceAll(both, []byte("\n"), []byte("\r\n"))
+	both = append(both, "\n\n\n   \n \u2588\u2580\u2584 \u2588 \n"...) // a QR code
+	both = bytes.ReplaceAll(both, []byte("\n"), []byte(" \r\n"))
 	anchors, err := audit.ParseAnchors(both)
 	if err != nil || len(anchors) != 2 {
 		t.Fatalf("got %d anchors, %v", len(anchors), err)

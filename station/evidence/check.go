@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,9 +19,10 @@ import (
 
 // Options say what a bundle is checked against.
 type Options struct {
-	Key     string   // verifier key from elsewhere; empty: the key of the bundle, which proves less
-	Anchors [][]byte // checkpoints that were kept elsewhere
-	Policy  *Policy  // cosignatures that the checkpoint needs; nil: none
+	Key     string         // verifier key from elsewhere; empty: the key of the bundle, which proves less
+	Anchors [][]byte       // checkpoints that were kept elsewhere
+	Policy  *Policy        // cosignatures that the checkpoint needs; nil: none
+	TSA     *x509.CertPool // roots of the authority that must have stamped the checkpoint; nil: none
 
 	// Report begins anew the report that was found in the bundle. It returns nil for a report that
 	// another version of the program made. A Report that is nil compares nothing.
@@ -53,9 +55,10 @@ type Verdict struct {
 	Certificates int       `json:"certificates"`
 	Anchors      int       `json:"anchors"` // checkpoints from elsewhere that hold
 	KeyGiven     bool      `json:"key_given"`
-	Part         bool      `json:"part"`     // the bundle has some entries only, each with a proof
-	Selected     int       `json:"selected"` // entries of a part
-	Report       string    `json:"report"`   // same, absent, not compared
+	Part         bool      `json:"part"`                // the bundle has some entries only, each with a proof
+	Selected     int       `json:"selected"`            // entries of a part
+	Timestamp    string    `json:"timestamp,omitempty"` // of the checkpoint, as the named authority says; RFC 3339
+	Report       string    `json:"report"`              // same, absent, not compared
 	Findings     []Finding `json:"findings"`
 	More         bool      `json:"more_findings"` // the check stopped at maxFindings
 }
@@ -130,9 +133,9 @@ func (c *checker) read(name string) (content []byte, err error) {
 }
 
 func (c *checker) all() error {
-	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames}
+	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkTimestamp, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames}
 	if c.verdict.Part = c.files.isPart(); c.verdict.Part {
-		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkPart, c.checkCertificates, c.checkNames}
+		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkTimestamp, c.checkPart, c.checkCertificates, c.checkNames}
 	}
 	for _, step := range steps {
 		if err := c.ctx.Err(); err != nil {

@@ -54,6 +54,9 @@ func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entrie
 	if err := w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme}); err != nil {
 		return 0, head, err
 	}
+	if err := w.timestamp(ctx, b, head.Size); err != nil {
+		return 0, head, err
+	}
 	wanted, entries, err := w.selected(ctx, source, head, newest)
 	if err != nil {
 		return 0, head, err

@@ -26,7 +26,8 @@ const (
 	ReadmeFile      = "README.txt"
 	ScriptFile      = "check.py"
 	SumsFile        = "SHA256SUMS"
-	certificateDir  = "certificates/" // SHA-256.der
+	TimestampFile   = "checkpoint.tsr" // RFC 3161 TimeStampResp over the text of the checkpoint; optional
+	certificateDir  = "certificates/"  // SHA-256.der
 )
 
 //go:embed readme.txt
@@ -51,6 +52,8 @@ type Bundle struct {
 	VerifierKey string              // of the log
 	Authorities []*x509.Certificate // root, issuing CA, and those that auditors need to trust the audit key
 	Report      Report              // nil: no report.html
+	// Timestamp gives the time stamp of the checkpoint of a size, or nothing; may be nil.
+	Timestamp func(ctx context.Context, size int64) ([]byte, error)
 }
 
 // A Report makes the report for people who read no log.
@@ -106,6 +109,9 @@ func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error
 		AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script,
 	})
 	if err != nil {
+		return head, err
+	}
+	if err := w.timestamp(ctx, b, head.Size); err != nil {
 		return head, err
 	}
 	// 2. One pass over the entries makes tiles, entry bundles and views.

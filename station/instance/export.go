@@ -62,7 +62,7 @@ func export(ctx context.Context, dir workdir.Dir, out, language string, part fun
 		return made, err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	bundle := evidence.Bundle{Source: reader, VerifierKey: strings.TrimSpace(string(key)), Authorities: []*x509.Certificate{root, issuing}}
+	bundle := evidence.Bundle{Source: reader, VerifierKey: strings.TrimSpace(string(key)), Authorities: []*x509.Certificate{root, issuing}, Timestamp: reader.Timestamp}
 	if some := part(reader); some != nil {
 		made.Selected, made.Head, err = bundle.WritePart(ctx, some, out)
 	} else {

@@ -24,6 +24,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/verifier"
+	"hallmark/station/witness"
 	"hallmark/station/workdir"
 )
 
@@ -78,6 +79,8 @@ type Instance struct {
 	Audit    crypto.Signer // signs checkpoints
 	Issuer   *issuance.Issuer
 	Endpoint *Endpoint
+
+	witnesses *witness.Submitter // nil: none is configured
 }
 
 // Open opens all parts. Closing the Instance closes them.
@@ -133,14 +136,21 @@ func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint
 	if err := keys.Begin(ctx); err != nil {
 		return nil, err
 	}
-	return i, i.Checkpoint()
+	if err := i.Checkpoint(); err != nil {
+		return nil, err
+	}
+	return i, i.startWitnesses(ctx)
 }
 
 // Checkpoint signs a checkpoint over the whole audit log, and stores the checkpoint on the token, too.
+// The witnesses get the checkpoint later, and nobody waits for them.
 func (i *Instance) Checkpoint() error {
 	err := i.Record.Checkpoint(i.Audit)
 	if err == nil {
 		i.markToken()
+	}
+	if err == nil && i.witnesses != nil {
+		i.witnesses.Wake()
 	}
 	return err
 }

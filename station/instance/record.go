@@ -52,6 +52,10 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if err := f.ownLog(ctx); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
+	misfits, err := f.compareAnchors(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
 	config := RegistryConfig(f.Dir, f.Config)
 	config.Now, config.AcceptClock, config.AcceptRegistry = f.options.Now, f.options.AcceptClock, f.options.AcceptRegistry
 	if config.Startup, err = f.startupFacts(); err != nil {
@@ -63,6 +67,9 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	}
 	record := &Record{Files: f, Registry: opened}
 	f.OnClose(record.close)
+	if err := record.acceptMisfits(ctx, misfits); err != nil {
+		return nil, fmt.Errorf("opening the registry: %w", err)
+	}
 	return record, nil
 }
 

@@ -70,7 +70,7 @@ func (k *Keys) markToken() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	key, err := k.Registry.VerifierKey(ctx)
-	note, bad := k.Registry.LastCheckpoint(ctx)
+	_, note, bad := k.Registry.NewestCheckpoint(ctx)
 	if err = errors.Join(err, bad); err == nil {
 		err = k.Token.StoreData(ctx, tokenMark(key), note)
 	}

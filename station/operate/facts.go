@@ -22,6 +22,9 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Checkpointed: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
 		Automatic: c.automatic, Draining: c.draining,
 	}
+	if c.opened != nil {
+		facts.Unwitnessed = c.opened.instance.WitnessWarning()
+	}
 	if clock != nil {
 		facts.ClockBad = reason.OneLine(clock)
 	}

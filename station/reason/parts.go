@@ -57,6 +57,20 @@ var ofParts = []Row{
 	faults("disk-hangs", noTile, "look at the disk of the station directory: it does not answer"),
 	faults("hsm-away", noTile, "wait: the line goes on by itself when the HSM is back"),
 
+	// Witnesses of the audit log. They never stop the station, unless an anchor shows an older registry.
+	faults("witness-gone", noTile, "check the network and the address of the witness in station.yaml; the station goes on and sends the newest checkpoint later"),
+	faults("witness-slow", noTile, "check the network to the witness; the station goes on and sends the newest checkpoint later"),
+	faults("witness-unknown-log", noTile, "send pki/audit.vkey to headquarters, for the list of logs of the witness"),
+	faults("witness-forbids", noTile, "compare pki/audit.vkey with the key of this log in the list of the witness"),
+	faults("witness-fork", noTile, "stop the line, keep a copy of the directory, and call headquarters: compare this log with the newest checkpoint of the witness"),
+	faults("witness-lies", noTile, "compare url and key of the witness in station.yaml with those that headquarters gave you"),
+	faults("witness-trouble", noTile, "tell headquarters; the station goes on and sends the newest checkpoint later"),
+	faults("timestamp-missing", noTile, "look at timestamp in station.yaml and at the network; the station goes on and asks again"),
+	faults("witness-required", noTile, "restore the network to a witness, or set require_witness: false in station.yaml"),
+	faults("anchor-older", noTile, "put the newest registry.db back together with its registry.db-wal; if it is lost, `station accept-registry` goes on without the missing entries, on record"),
+	faults("anchor-other", noTile, "put back the registry.db that belongs to this directory; if it is lost, `station accept-registry` goes on with this one, on record"),
+	faults("anchor-unreadable", noTile, "correct the file, or take it out of the directory that `anchors` in station.yaml names"),
+
 	// The command line, and texts that a person typed.
 	faults("output-not-read", noTile, "let the reader of the output run, or write to a file; every Run is in the registry, see `station boards`"),
 	misuses("bad-text", "type or scan the text again"),

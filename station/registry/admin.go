@@ -137,20 +137,27 @@ func checkpointEntry(kind string, outcome audit.Outcome) audit.Entry {
 	return audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: kind, Outcome: outcome}
 }
 
-// covered reports whether only the entry about the newest checkpoint lies beyond that checkpoint.
+// maxCosigned is how many entries about cosignatures may follow the entry about a checkpoint.
+const maxCosigned = 64
+
+// covered reports whether only the entry about the newest checkpoint, and those about its
+// cosignatures and its time stamp, lie beyond that checkpoint. Otherwise those would ask for checkpoints
+// without end.
 func (r *Registry) covered(ctx context.Context) (bool, error) {
 	size, _, err := audit.Newest(ctx, r.db)
+	now := r.log.Head().Size
 	if none(err) {
 		return false, nil
-	} else if err != nil || r.log.Head().Size != size+1 {
+	} else if err != nil || now == size || now > size+1+maxCosigned {
 		return false, err
 	}
-	var body []byte
-	if err := r.db.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, size).Scan(&body); err != nil {
-		return false, fmt.Errorf("reading the newest entry: %w", err)
+	entries, err := r.entries(ctx, "beyond the newest checkpoint", `SELECT body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, size, now)
+	for i, e := range entries {
+		if i == 0 && e.Type != audit.TypeCheckpoint || i > 0 && e.Type != typeCosigned && e.Type != typeTimestamped {
+			return false, err
+		}
 	}
-	e, err := audit.Decode(body)
-	return e.Type == audit.TypeCheckpoint, err
+	return err == nil, err
 }
 
 func (r *Registry) auditKey(ctx context.Context, origin string, signer crypto.Signer) error {

@@ -10,9 +10,12 @@ import (
 
 // This file gives the record to package evidence, which makes bundles of it.
 
-// Checkpoints gives all stored checkpoints, the oldest first.
+// cosignedNote is a checkpoint with the signature lines of its cosigners behind that of the station.
+const cosignedNote = `CAST(c.note || coalesce((SELECT group_concat(line, '') FROM (SELECT line FROM cosignatures WHERE size = c.size ORDER BY signer)), '') AS BLOB)`
+
+// Checkpoints gives all stored checkpoints with their cosignatures, the oldest first.
 func (r *Reader) Checkpoints(ctx context.Context) ([][]byte, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT note FROM audit_checkpoint ORDER BY size`)
+	rows, err := r.db.QueryContext(ctx, `SELECT `+cosignedNote+` FROM audit_checkpoint c ORDER BY c.size`)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoints: %w", err)
 	}

@@ -181,9 +181,12 @@ type acceptance struct {
 	why  error
 }
 
+// typeAccepted is the entry about a registry that an operator accepted although it does not fit.
+const typeAccepted = "log.accepted"
+
 // entry is the entry about the acceptance. It names the entries that are lost.
 func (a *acceptance) entry(operator string) audit.Entry {
-	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: "log.accepted", Outcome: audit.Success, Reason: wordOf(a.why),
+	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: typeAccepted, Outcome: audit.Success, Reason: wordOf(a.why),
 		Details: map[string]string{"mark_size": strconv.FormatInt(a.seen.Size, 10), "mark_root": hex.EncodeToString(a.seen.Root[:]), "error": text(a.why.Error())}}
 }
 
@@ -200,7 +203,7 @@ func WaysOut(err error) (next []string) {
 	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
 		next = append(next, ErrSchemaChanged.Row().Next)
 	}
-	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced} {
+	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced, ErrAnchorOlder, ErrAnchorOther} {
 		if errors.Is(err, refusal) {
 			next = append(next, refusal.Row().Next)
 		}
@@ -215,8 +218,9 @@ type witness struct {
 }
 
 var (
-	theMark  = witness{ErrOlder, ErrOther, "the mark has seen"}
-	theToken = witness{ErrOlderThanToken, ErrOtherThanToken, "the checkpoint on the token covers"}
+	theMark   = witness{ErrOlder, ErrOther, "the mark has seen"}
+	theAnchor = witness{ErrAnchorOlder, ErrAnchorOther, "the anchor has seen"} // outside of the station
+	theToken  = witness{ErrOlderThanToken, ErrOtherThanToken, "the checkpoint on the token covers"}
 )
 
 // covers refuses a log that lacks entries which the witness has seen.
@@ -261,6 +265,11 @@ func (r *Registry) stores(ctx context.Context, size int64) error {
 		return fmt.Errorf("%w: the token has one over %d entries", audit.ErrCheckpointMissing, size)
 	}
 	return nil
+}
+
+// Accept records that an operator goes on although the log does not fit an anchor.
+func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error) error {
+	return r.accept(ctx, acceptance{seen, why})
 }
 
 // accept records that an operator goes on with the registry: at once, or when the registry begins.

@@ -226,10 +226,10 @@ func (r *Reader) VerifierKey(ctx context.Context) (string, error) {
 	return e.Details["vkey"], err
 }
 
-// LastCheckpoint gives the newest signed note, or nil when there is none. Keep a copy of
-// it in another place.
-func (r *Reader) LastCheckpoint(ctx context.Context) ([]byte, error) {
-	_, signed, err := audit.Newest(ctx, r.db)
+// LastCheckpoint gives the newest signed note with its cosignatures, or nil when there is none.
+// Keep a copy of it in another place.
+func (r *Reader) LastCheckpoint(ctx context.Context) (signed []byte, err error) {
+	err = r.db.QueryRowContext(ctx, `SELECT `+cosignedNote+` FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1`).Scan(&signed)
 	if none(err) {
 		return nil, nil
 	}

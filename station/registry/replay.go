@@ -11,15 +11,15 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays map[string]fields
-	startup                                        string // number of the newest entry of a start
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps map[string]fields
+	startup                                                                  string // number of the newest entry of a start
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 }
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
@@ -47,6 +47,10 @@ func (s *replay) change(e audit.Entry) error {
 	switch {
 	case e.Type == typeStartup:
 		s.startup = fmt.Sprint(e.Seq)
+	case e.Type == typeCosigned:
+		s.cosignatures[e.Details["size"]+" "+e.Details["signer"]] = fields{e.Details["line"] + "\n"}
+	case e.Type == typeTimestamped:
+		s.timestamps[e.Details["size"]] = fields{e.Details["sha256"]}
 	case e.Type == "board.admitted":
 		return s.admitted(e)
 	case e.Type == "board.scrapped":

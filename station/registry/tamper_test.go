@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station/audit"
@@ -23,6 +24,8 @@ var evidence = map[string][]string{
 	"bays":             {"name", "stopped", "reason", "board_id", "run"},
 	"audit_entry":      {"seq", "body", "hashes"},
 	"audit_checkpoint": {"size", "note"},
+	"timestamps":       {"size", "sha256", "answer"},
+	"cosignatures":     {"size", "signer", "line"},
 }
 
 // namedErrors has the errors that VerifyAudit may give for a change.
@@ -44,6 +47,10 @@ func TestEveryTamperingShows(t *testing.T) {
 	b.enrol(ordered)
 	b.stopBay(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
+	b.cosign()
+	size, _, err := b.NewestCheckpoint(t.Context())
+	b.must(err)
+	b.must(b.StoreTimestamp(t.Context(), size, time.Unix(0, 0), []byte("answer")))
 	b.must(b.Shutdown())
 	columns := 0
 	for table, names := range evidence {

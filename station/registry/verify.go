@@ -94,6 +94,8 @@ func (s *replay) tables() []table {
 		{"Runs", `SELECT id, board_id, purpose, lower(hex(hardware_id)), bay, operator, work_order, rework, begun, admitted,
 			closed, ending, reason, outcome, first_entry, last_entry, board_type, firmware, firmware_sha256, huk, NULL FROM runs`, s.runs},
 		{"bays", `SELECT name, stopped, reason, board_id, run, NULL FROM bays`, s.bays},
+		{"cosignatures", `SELECT size || ' ' || signer, line, NULL FROM cosignatures`, s.cosignatures},
+		{"time stamps", `SELECT size, lower(hex(sha256)), answer FROM timestamps`, s.timestamps},
 		{"certificates", `SELECT lower(hex(serial)), board_id, purpose, lower(hex(spki_sha256)), lower(hex(issuer_sha256)), profile,
 			lower(hex(profile_sha256)), lower(hex(tbs_sha256)), lower(hex(csr_sha256)), not_before, not_after, rework, run, work_order,
 			intended, changed, status, reason, lower(hex(sha256)), der FROM certificates`, s.certificates},

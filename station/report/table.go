@@ -22,6 +22,7 @@ type Table struct {
 
 	Certificates, Root string // paths
 	Software           bool   // the keys are in a software token
+	Unwitnessed        string // which witnesses do not confirm the audit log, and why; empty when all do
 }
 
 // SoftwareWarning is said where keys are in a software token.
@@ -54,6 +55,9 @@ func (t Table) Text() []byte {
 	fmt.Fprintf(&text, "certificates in %s, root in %s\n", t.Certificates, t.Root)
 	if t.Software {
 		fmt.Fprintln(&text, SoftwareWarning)
+	}
+	if t.Unwitnessed != "" {
+		fmt.Fprintf(&text, "warning: not all witnesses confirm the audit log: %s\n", t.Unwitnessed)
 	}
 	return text.Bytes()
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -28,6 +29,9 @@ BUNDLE is a directory or a tar file. Flags:
   --key FILE      verifier key of the log, from elsewhere (paper, headquarters); without it the
                   bundle is checked against its own key
   --anchor FILE   checkpoints that were kept elsewhere; may be repeated
+  --mirror        BUNDLE is the copy of a log that a mirror keeps (C2SP tlog-mirror): entries and
+                  tiles, without certificates and views
+  --tsa FILE      root of the time stamping authority (PEM): checkpoint.tsr must be a time stamp of it
   --policy FILE   C2SP tlog-policy: the log and the witnesses that must have cosigned
   --json          the result as JSON
 
@@ -61,7 +65,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "auditcheck:", err)
 		return int(reason.ExitUsage)
 	}
-	verdict, err := evidence.Check(ctx, files, a.options)
+	check := evidence.Check
+	if a.mirror {
+		check = evidence.CheckMirror
+	}
+	verdict, err := check(ctx, files, a.options)
 	if err = errors.Join(err, files.Close()); err != nil {
 		fmt.Fprintln(stderr, "auditcheck:", err)
 		return int(reason.ExitFault)
@@ -79,16 +87,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type arguments struct {
 	bundle  string
 	json    bool
+	mirror  bool
 	options evidence.Options
 }
 
 func parse(args []string) (a arguments, err error) {
-	var key, policy string
+	var key, policy, tsa string
 	var anchors []string
 	flags := flag.NewFlagSet("auditcheck", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&key, "key", "", "")
 	flags.StringVar(&policy, "policy", "", "")
+	flags.StringVar(&tsa, "tsa", "", "")
+	flags.BoolVar(&a.mirror, "mirror", false, "")
 	flags.BoolVar(&a.json, "json", false, "")
 	flags.Func("anchor", "", func(path string) error { anchors = append(anchors, path); return nil })
 	if err := flags.Parse(args); err != nil {
@@ -96,6 +107,9 @@ func parse(args []string) (a arguments, err error) {
 	}
 	if flags.NArg() != 1 {
 		return a, fmt.Errorf("got %d arguments, want the bundle", flags.NArg())
+	}
+	if a.mirror && tsa != "" {
+		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
 	}
 	a.bundle, a.options.Report = flags.Arg(0), again
 	if key != "" {
@@ -106,6 +120,9 @@ func parse(args []string) (a arguments, err error) {
 		a.options.Key = strings.TrimSpace(string(text))
 	}
 	if a.options.Anchors, err = audit.ReadAnchors(anchors); err != nil {
+		return a, err
+	}
+	if a.options.TSA, err = readRoots(tsa); err != nil {
 		return a, err
 	}
 	if policy == "" {
@@ -119,6 +136,22 @@ func parse(args []string) (a arguments, err error) {
 		return a, fmt.Errorf("--policy %s: %w", policy, err)
 	}
 	return a, nil
+}
+
+// readRoots reads the roots of an authority. Without a file there are none.
+func readRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the root of the authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--tsa %s: want a certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 // again begins anew the report that a bundle has.
@@ -162,11 +195,17 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	if v.Anchors == 0 && a.options.Policy == nil {
 		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
 	}
+	if v.Timestamp != "" {
+		text += "    The checkpoint existed at " + v.Timestamp + ", says the time stamping authority.\n"
+	}
 	if v.Report == evidence.ReportSame {
 		text += "    report.html follows from the entries.\n"
 	}
 	if v.Report == evidence.ReportOther {
 		text += "    report.html was made by another version of the program, and was not compared with the entries.\n"
+	}
+	if a.mirror {
+		text += "    A mirror has no certificates: only the entries about them were checked.\n"
 	}
 	return text
 }

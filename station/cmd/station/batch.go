@@ -123,7 +123,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
-		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software}
+		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software, Unwitnessed: opened.WitnessWarning()}
 	return conclude(result, errors.Join(err, observers.Show(table.Text())))
 }
 

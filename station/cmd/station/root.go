@@ -16,6 +16,7 @@ import (
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
+	"hallmark/station/witness/serve"
 )
 
 // A command holds the values that all subcommands share: input, output, and the station
@@ -80,6 +81,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
 		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
+	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
 	markUsage(root)
 	return root
 }

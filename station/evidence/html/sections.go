@@ -36,8 +36,8 @@ var families = []struct {
 	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection},
 	{"cert.issue", ""}, {"cert.", ""}, {"run.", ""}, {"board.", ""}, // counted
 	{audit.TypeGenesis, ""}, {"log.shutdown", ""},
-	{"log.checkpoint.failed", logSection}, {"log.checkpoint", ""},
-	{"log.", logSection},
+	{"log.checkpoint.failed", logSection}, {"log.checkpoint", ""}, {"log.cosigned", ""}, {"log.timestamped", ""},
+	{"log.", logSection}, {"witness.", logSection},
 }
 
 // sectionOf gives the section that lists the entry. Each entry about a refusal or a failure that

@@ -1,0 +1,13 @@
+package audit
+
+import "golang.org/x/mod/sumdb/note"
+
+// NewVerifier returns a verifier for the signatures of a log, for programs that also handle the
+// signatures of others on a checkpoint. Errors: ErrVerifierKey.
+func NewVerifier(verifierKey string) (note.Verifier, error) {
+	key, err := parseVerifierKey(verifierKey)
+	if err != nil {
+		return nil, err // not the nil pointer, which would be a verifier
+	}
+	return key, nil
+}

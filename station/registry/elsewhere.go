@@ -1,0 +1,48 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strconv"
+
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+)
+
+// Anchors that the log does not fit (I16). Unlike the mark, an anchor lies outside of the station.
+var (
+	// ErrAnchorOlder: the log lacks entries that an anchor has seen.
+	ErrAnchorOlder = reason.New("anchor-older", "the audit log is older than a checkpoint that was kept elsewhere: the registry was rolled back, or its newest entries are lost")
+	// ErrAnchorOther: the log is not the one that the anchor was made of.
+	ErrAnchorOther = reason.New("anchor-other", "the audit log is not the one of a checkpoint that was kept elsewhere: it was written anew")
+)
+
+// FitsAnchor refuses with ErrAnchorOlder or ErrAnchorOther a log that does not contain the log of
+// a checkpoint that was kept elsewhere. A head that an operator accepted on record fits.
+func (r *Reader) FitsAnchor(ctx context.Context, seen audit.Head) error {
+	size, err := audit.Size(ctx, r.db)
+	if err != nil || seen.Size == 0 {
+		return err
+	}
+	err = theAnchor.covers(ctx, r.db, audit.Head{Size: size}, seen)
+	if !errors.Is(err, ErrAnchorOlder) && !errors.Is(err, ErrAnchorOther) {
+		return err
+	}
+	accepted, bad := r.accepts(ctx, seen)
+	if bad != nil || accepted {
+		return bad
+	}
+	return err
+}
+
+// accepts reports whether an operator accepted on record that the log does not fit this head.
+func (r *Reader) accepts(ctx context.Context, seen audit.Head) (bool, error) {
+	entries, err := r.entries(ctx, "about accepted registries", `SELECT body FROM audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
+	for _, e := range entries {
+		if e.Type == typeAccepted && e.Details["mark_size"] == strconv.FormatInt(seen.Size, 10) && e.Details["mark_root"] == hex.EncodeToString(seen.Root[:]) {
+			return true, nil
+		}
+	}
+	return false, err
+}

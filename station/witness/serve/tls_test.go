@@ -1,0 +1,111 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/station/witness"
+	"hallmark/station/workdir"
+)
+
+// certificate writes a self-signed certificate for this machine, and its key.
+func certificate(t *testing.T, dir string) (certificate, key string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	must(t, err)
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	must(t, workdir.WriteFile(certificate, workdir.CertificatePEM(der)))
+	must(t, workdir.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})))
+	parsed, err := x509.ParseCertificate(der)
+	must(t, err)
+	pool = x509.NewCertPool()
+	pool.AddCert(parsed)
+	return certificate, key, pool
+}
+
+// The command serves over TLS, and a station that does not trust the certificate says so.
+func TestAWitnessServesOverTLS(t *testing.T) {
+	s := newStation(t).grow(20, "entry")
+	dir := filepath.Join(t.TempDir(), "W")
+	must(t, Init(dir, "witness.test/w1", []string{s.vkey}))
+	file, key, pool := certificate(t, t.TempDir())
+	out, in := io.Pipe()
+	commands := &Commands{Dir: &dir, Stdout: in, Stderr: &bytes.Buffer{}}
+	command := commands.Command()
+	command.SetArgs([]string{"serve", "--listen", "127.0.0.1:0", "--tls-cert", file, "--tls-key", key})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- command.ExecuteContext(ctx) }()
+	line := make([]byte, 200)
+	n, err := out.Read(line)
+	must(t, err)
+	text := string(line[:n])
+	c := witness.Config{Name: "hq", URL: "https://" + strings.TrimSpace(text[strings.LastIndex(text, " "):]), CAs: pool}
+	for name, into := range map[string]*string{witnessKey: &c.Key, mirrorKey: &c.MirrorKey} {
+		k, err := readKey(filepath.Join(dir, name))
+		must(t, err)
+		*into = k.VerifierKey()
+	}
+	client, err := witness.NewClient(c)
+	must(t, err)
+	submitter := witness.Start([]witness.Destination{witness.To(s, s.vkey, client)}, nil)
+	submitter.End(time.Minute)
+	if state := submitter.States()[0]; state.Err != nil || len(s.lines) != 2 {
+		t.Errorf("%+v, %v", state, s.lines)
+	}
+	c.CAs = x509.NewCertPool()
+	if err := s.fork().grow(20, "").submitted(t, c); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("a certificate that nobody trusts: %v", err)
+	}
+	stop()
+	must(t, <-ended)
+}
+
+// While too many requests write, further ones are refused at once.
+func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
+	h := newHeadquarters(t, newStation(t).vkey)
+	server := NewServer(h.Store, nil)
+	release, held := make(chan struct{}), make(chan struct{}, maxAtOnce)
+	handle := server.bounded(func(http.ResponseWriter, *http.Request) { held <- struct{}{}; <-release })
+	for range maxAtOnce {
+		go handle(nil, nil)
+	}
+	for range maxAtOnce {
+		<-held
+	}
+	got := &answerOf{header: http.Header{}}
+	handle(got, nil)
+	close(release)
+	if got.status != http.StatusServiceUnavailable {
+		t.Errorf("status %d", got.status)
+	}
+}
+
+// answerOf is an http.ResponseWriter.
+type answerOf struct {
+	status int
+	header http.Header
+}
+
+func (a *answerOf) Header() http.Header         { return a.header }
+func (a *answerOf) Write(p []byte) (int, error) { return len(p), nil }
+func (a *answerOf) WriteHeader(status int)      { a.status = status }
