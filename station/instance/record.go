@@ -25,8 +25,6 @@ import (
 type Record struct {
 	*Files
 	Registry *registry.Registry
-
-	refused bool // by the checkpoint on the token
 }
 
 var (
@@ -101,7 +99,7 @@ func (r *Record) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var err error
-	if !r.refused && !r.Registry.Begun() {
+	if r.Registry.Waits() {
 		err = r.Begin(ctx)
 	}
 	return errors.Join(err, r.Registry.Shutdown())

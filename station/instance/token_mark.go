@@ -54,7 +54,6 @@ func (k *Keys) CheckToken(ctx context.Context) error {
 			continue
 		}
 		if err := k.Registry.Covers(ctx, seen); err != nil {
-			k.refused = true
 			return fmt.Errorf("comparing with the checkpoint on the token: %w", err)
 		}
 	}

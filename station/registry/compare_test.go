@@ -158,10 +158,42 @@ func TestTheCheckpointOnTheTokenIsComparedBeforeTheRegistryBegins(t *testing.T) 
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.words) || strings.Contains(err.Error(), "mark") {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+			if err := r.AcknowledgeBay(t.Context(), "bay-1", "ann"); !errors.Is(err, test.want) {
+				t.Errorf("a call that writes: %v", err)
+			}
 			b.must(r.Shutdown())
 			if !maps.Equal(before, b.contents()) {
 				t.Error("the registry was changed")
 			}
 		})
+	}
+}
+
+// An older registry.db that was put back beside the write-ahead log of a killed station is refused,
+// and the write-ahead log, which may hold the only copy of the newest entries, stays.
+func TestTheWriteAheadLogStaysBesideARegistryThatIsRefused(t *testing.T) {
+	b := newTestRegistry(t)
+	older := filepath.Join(t.TempDir(), "older.db")
+	b.must(copyTo(t.Context(), b.writer.conn, older))
+	for range 40 {
+		b.enrol(b.run())
+	}
+	_, err := b.writer.conn.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	b.must(err)
+	b.must(b.keepWatch(t.Context())) // SQLite has written outside of a COMMIT
+	b.enrol(b.run())
+	killed := &testRegistry{t: t, path: filepath.Join(t.TempDir(), "registry.db"), key: b.key, now: b.now, vkey: b.vkey}
+	for _, suffix := range []string{".db-wal", ".mark"} {
+		content, err := os.ReadFile(strings.TrimSuffix(b.path, ".db") + suffix)
+		b.must(err)
+		b.must(os.WriteFile(strings.TrimSuffix(killed.path, ".db")+suffix, content, 0o600))
+	}
+	b.must(os.Rename(older, killed.path))
+	before := killed.contents()
+	if _, err := Open(t.Context(), killed.config()); err == nil {
+		t.Fatal("it opens")
+	}
+	if after := killed.contents(); len(before) < 3 || !maps.Equal(before, after) {
+		t.Errorf("files %q before, %q after", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
 	}
 }

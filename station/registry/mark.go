@@ -249,9 +249,19 @@ func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
 		err = r.stores(ctx, seen.Size)
 	}
 	if err == nil || r.config.AcceptRegistry == "" || !acceptable(err) {
-		return err
+		return r.refuse(err)
 	}
 	return r.accept(ctx, acceptance{seen, err})
+}
+
+// refuse keeps why the registry must not begin, or that it may begin again.
+func (r *Registry) refuse(err error) error {
+	r.beginning.Lock()
+	defer r.beginning.Unlock()
+	if r.refused = nil; !r.begun {
+		r.refused = err
+	}
+	return err
 }
 
 // stores refuses a registry without the checkpoint of this size. The station stores a checkpoint

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -116,13 +117,13 @@ func (r *Registry) openReader(ctx context.Context) (err error) {
 }
 
 // Begin writes what a start writes: what an operator accepted, the migration of an older
-// registry, the ends of what the last process left open, and the entry of the start. A second
-// call does nothing, and returns what the first one returned.
+// registry, the ends of what the last process left open, and the entry of the start. A registry that
+// Covers refused does not begin. A second call does nothing, and returns what the first one returned.
 func (r *Registry) Begin(ctx context.Context) error {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
-	if r.begun {
-		return r.unbegun
+	if r.begun || r.refused != nil {
+		return cmp.Or(r.refused, r.unbegun)
 	}
 	r.begun = true
 	for _, stage := range []func(context.Context) error{r.attach, r.acceptClock, r.migrate, r.keepWatch, r.openMarkThatFits, r.recover, r.openMark} {
@@ -139,6 +140,13 @@ func (r *Registry) isBegun() bool {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
 	return r.begun && r.unbegun == nil
+}
+
+// Waits reports whether the registry waits for Begin. A registry that Covers refused waits for nothing.
+func (r *Registry) Waits() bool {
+	r.beginning.Lock()
+	defer r.beginning.Unlock()
+	return !r.begun && r.refused == nil
 }
 
 // Begun reports whether Begin was called.

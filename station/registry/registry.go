@@ -65,6 +65,7 @@ type Registry struct {
 	beginning sync.Mutex   // covers the following fields
 	begun     bool         // Begin was called
 	unbegun   error        // why Begin failed
+	refused   error        // why Covers refused the registry, before Begin
 	accepted  []acceptance // what an operator accepted while this registry is open
 
 	closed error
