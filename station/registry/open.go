@@ -62,7 +62,7 @@ func (c Config) completed() Config {
 
 // makeNew makes the tables of a file that does not exist, or that has none because a crash came
 // before they were made.
-func (r *Registry) makeNew(ctx context.Context) (err error) {
+func (r *Registry) makeNew(ctx context.Context) error {
 	if info, err := os.Stat(r.config.Path); err == nil && info.Size() > 0 {
 		if empty, err := isEmpty(ctx, r.config.Path); !empty || err != nil {
 			return err
@@ -181,10 +181,13 @@ func (r *Registry) attach(ctx context.Context) error {
 	return nil
 }
 
-// keepWatch watches the files from now on.
-func (r *Registry) keepWatch(context.Context) (err error) {
-	r.writer.watch, err = newWatch(r.config.Path)
-	return err
+// keepWatch watches the files from now on, which are still those that were compared.
+func (r *Registry) keepWatch(context.Context) error {
+	if err := r.files.committed(); err != nil {
+		return err
+	}
+	r.writer.watch = r.files
+	return r.files.look()
 }
 
 // openMarkThatFits makes the mark anew, from where on each commit brings it up to date. A mark that

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -111,13 +112,13 @@ func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values,
 	return err
 }
 
-// mayRead names what stands in the way: a path that is wrong, or rights that are missing.
+// mayRead names what stands in the way: a path that is wrong, or rights that are missing. It does not
+// open the file, because closing it would release the locks of this process.
 func mayRead(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS); err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return file.Close()
+	return nil
 }
 
 // cannotWriteBeside reports whether SQLite failed because it could not make the files that it

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -81,4 +82,19 @@ func TestARegistryOfSchema2IsReadFromAMediumThatIsReadOnly(t *testing.T) {
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
 		t.Errorf("it leaves %v, %v", left, err)
 	}
+}
+
+// Another program that opens and closes the registry finds the locks of the station: as the last
+// one that closes it, SQLite would remove the write-ahead log under the station.
+func TestAnotherProgramThatClosesTheRegistryRemovesNothing(t *testing.T) {
+	prerequisite.Program(t, "python3", "python3")
+	b := newTestRegistry(t)
+	b.reopen()
+	b.enrol(b.run())
+	said, err := exec.Command("python3", "-c", "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nprint(c.execute('SELECT count(*) FROM audit_entry').fetchone())\nc.close()", b.path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	b.enrol(b.run())
+	b.verify()
 }

@@ -168,8 +168,12 @@ func (r *Registry) release() error {
 	if r.mark != nil {
 		errs = append(errs, r.mark.close(r.log.Head()))
 	}
-	if r.pool != nil && (r.writer == nil || !errors.Is(r.writer.failed, ErrReplaced)) {
+	writtenOver := r.writer != nil && errors.Is(r.writer.failed, ErrReplaced)
+	if r.pool != nil && !writtenOver {
 		errs = append(errs, r.pool.Close())
+	}
+	if r.files != nil && !writtenOver {
+		errs = append(errs, r.files.close())
 	}
 	if r.lock != nil {
 		errs = append(errs, unlock(r.lock))

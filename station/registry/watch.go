@@ -1,10 +1,8 @@
 package registry
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,46 +16,64 @@ import (
 // Only the station writes to these files, and only inside of COMMIT. So between the end of
 // one commit and the next COMMIT neither of them may change, whatever its size.
 type watch struct {
-	files []watched
+	path     string
+	database *os.File // open until SQLite has closed the database
+	files    []watched
 }
 
 // watched is one file as the newest check saw it.
 type watched struct {
-	path   string
-	seen   unix.Stat_t
-	header []byte // nil for the write-ahead log
+	path     string
+	seen     unix.Stat_t
+	database *os.File // nil for the write-ahead log
+	header   [headerSize]byte
 }
 
 // headerSize is the size of the header of a database (https://sqlite.org/fileformat2.html#the_database_header).
 // Its octets 24 to 27 count the transactions that changed the file.
 const headerSize = 100
 
-// newWatch watches the database, and its write-ahead log if there is one.
+// newWatch watches the database, and its write-ahead log if there is one. The caller closes the
+// watch after SQLite has closed the database: a process that closes a file loses all its locks
+// of the file (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
 func newWatch(path string) (*watch, error) {
-	database, wal := watched{path: path}, watched{path: path + "-wal"}
-	err := unix.Stat(database.path, &database.seen)
-	if err == nil {
-		database.header, err = readHeader(path)
-	}
+	database, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the files of the registry: %s: %w", path, err)
+		return nil, fmt.Errorf("looking for the files of the registry: %w", err)
 	}
-	switch err := unix.Stat(wal.path, &wal.seen); {
-	case errors.Is(err, fs.ErrNotExist):
-		return &watch{[]watched{database}}, nil
-	case err != nil:
-		return nil, fmt.Errorf("looking for the files of the registry: %s: %w", wal.path, err)
-	}
-	return &watch{[]watched{database, wal}}, nil
+	w := &watch{path: path, database: database}
+	return w, w.look()
 }
 
-func readHeader(path string) (header []byte, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// look sees the files as they are now.
+func (w *watch) look() error {
+	w.files = []watched{{path: w.path, database: w.database}, {path: w.path + "-wal"}}
+	for i := range w.files {
+		f := &w.files[i]
+		err := unix.Stat(f.path, &f.seen)
+		if errors.Is(err, fs.ErrNotExist) && f.database == nil {
+			w.files = w.files[:i]
+			return nil
+		}
+		if err == nil {
+			err = f.readHeader(&f.header)
+		}
+		if err != nil {
+			return fmt.Errorf("looking for the files of the registry: %s: %w", f.path, err)
+		}
 	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, headerSize))
+	return nil
+}
+
+func (w *watch) close() error { return w.database.Close() }
+
+// readHeader reads the header of the database. The write-ahead log has none.
+func (f *watched) readHeader(into *[headerSize]byte) error {
+	if f.database == nil {
+		return nil
+	}
+	_, err := f.database.ReadAt(into[:], 0)
+	return err
 }
 
 // check returns ErrReplaced if a path does not name the opened file any more, or if somebody
@@ -99,8 +115,8 @@ func (f *watched) isOpened(now *unix.Stat_t) error {
 // grown allows a commit, which may have brought the write-ahead log into the database.
 func (f *watched) grown(now *unix.Stat_t) error {
 	err := f.isOpened(now)
-	if err == nil && f.header != nil && now.Mtim != f.seen.Mtim {
-		f.header, err = readHeader(f.path)
+	if err == nil && now.Mtim != f.seen.Mtim {
+		err = f.readHeader(&f.header)
 	}
 	return err
 }
@@ -115,7 +131,7 @@ func (f *watched) unchanged(now *unix.Stat_t) error {
 		return fmt.Errorf("%w: %s was written over: it had %d octets, now %d", ErrReplaced, name, f.seen.Size, now.Size)
 	case now.Mtim != f.seen.Mtim:
 		return fmt.Errorf("%w: another program wrote to %s", ErrReplaced, name)
-	case now.Ctim != f.seen.Ctim && f.header != nil:
+	case now.Ctim != f.seen.Ctim:
 		return f.sameHeader(name)
 	}
 	return nil
@@ -124,8 +140,9 @@ func (f *watched) unchanged(now *unix.Stat_t) error {
 // sameHeader is asked after a change of the inode alone: of its mode or its links, or of its
 // times by a program that wrote to the file and set the time back.
 func (f *watched) sameHeader(name string) error {
-	now, err := readHeader(f.path)
-	if err == nil && !bytes.Equal(now, f.header) {
+	now := f.header
+	err := f.readHeader(&now)
+	if err == nil && now != f.header {
 		err = errors.New("its header differs")
 	}
 	if err != nil {
