@@ -180,7 +180,7 @@ func TestTheWriteAheadLogStaysBesideARegistryThatIsRefused(t *testing.T) {
 	}
 	_, err := b.writer.conn.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	b.must(err)
-	b.must(b.files.look()) // SQLite has written outside of a COMMIT
+	b.must(b.files.remember()) // SQLite has written outside of a COMMIT
 	b.enrol(b.run())
 	killed := &testRegistry{t: t, path: filepath.Join(t.TempDir(), "registry.db"), key: b.key, now: b.now, vkey: b.vkey}
 	for _, suffix := range []string{".db-wal", ".mark"} {

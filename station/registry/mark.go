@@ -211,32 +211,32 @@ func WaysOut(err error) (next []string) {
 	return next
 }
 
-// A witness is a place outside of registry.db that has seen the log, with its refusals.
-type witness struct {
+// An outside is a place outside of registry.db that has seen the log, with its refusals.
+type outside struct {
 	older, other *reason.Sentinel
 	seen         string // what it has seen, in words
 }
 
 var (
-	theMark   = witness{ErrOlder, ErrOther, "the mark has seen"}
-	theAnchor = witness{ErrAnchorOlder, ErrAnchorOther, "the anchor has seen"} // outside of the station
-	theToken  = witness{ErrOlderThanToken, ErrOtherThanToken, "the checkpoint on the token covers"}
+	theMark   = outside{ErrOlder, ErrOther, "the mark has seen"}
+	theAnchor = outside{ErrAnchorOlder, ErrAnchorOther, "the anchor has seen"} // outside of the station
+	theToken  = outside{ErrOlderThanToken, ErrOtherThanToken, "the checkpoint on the token covers"}
 )
 
-// covers refuses a log that lacks entries which the witness has seen.
-func (w witness) covers(ctx context.Context, q audit.Querier, head, seen audit.Head) error {
+// covers refuses a log that lacks entries which the place has seen.
+func (o outside) covers(ctx context.Context, q audit.Querier, head, seen audit.Head) error {
 	if seen.Size == 0 {
 		return nil
 	}
 	if seen.Size > head.Size {
-		return fmt.Errorf("%w: it has %d entries, %s %d, so the newest %d are missing", w.older, head.Size, w.seen, seen.Size, seen.Size-head.Size)
+		return fmt.Errorf("%w: it has %d entries, %s %d, so the newest %d are missing", o.older, head.Size, o.seen, seen.Size, seen.Size-head.Size)
 	}
 	root, err := audit.RootAt(ctx, q, seen.Size)
 	if err != nil {
 		return err
 	}
 	if root != seen.Root {
-		return fmt.Errorf("%w: they differ within the first %d entries", w.other, seen.Size)
+		return fmt.Errorf("%w: they differ within the first %d entries", o.other, seen.Size)
 	}
 	return nil
 }

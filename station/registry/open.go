@@ -187,7 +187,7 @@ func (r *Registry) keepWatch(context.Context) error {
 		return err
 	}
 	r.writer.watch = r.files
-	return r.files.look()
+	return r.files.remember()
 }
 
 // openMarkThatFits makes the mark anew, from where on each commit brings it up to date. A mark that

@@ -42,11 +42,11 @@ func newWatch(path string) (*watch, error) {
 		return nil, fmt.Errorf("looking for the files of the registry: %w", err)
 	}
 	w := &watch{path: path, database: database}
-	return w, w.look()
+	return w, w.remember()
 }
 
-// look sees the files as they are now.
-func (w *watch) look() error {
+// remember keeps what the files are now.
+func (w *watch) remember() error {
 	w.files = []watched{{path: w.path, database: w.database}, {path: w.path + "-wal"}}
 	for i := range w.files {
 		f := &w.files[i]
