@@ -174,7 +174,7 @@ func (r *Record) CheckWitnesses(ctx context.Context) (lines []string, err error)
 	for _, found := range findings {
 		switch {
 		case errors.Is(found.err, witness.ErrNothingSeen):
-			lines = append(lines, found.name+" has seen no checkpoint of this log yet")
+			lines = append(lines, found.name+" shows no checkpoint of this log")
 		case found.err != nil:
 			away = errors.Join(away, fmt.Errorf("%w: %s: %w", ErrWitness, found.name, found.err))
 		default:

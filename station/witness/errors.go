@@ -27,8 +27,8 @@ var (
 	ErrTrouble = reason.New("witness-trouble", "the witness has a fault of its own")
 )
 
-// ErrNothingSeen: the witness has not cosigned a checkpoint of the log yet.
-var ErrNothingSeen = errors.New("the witness has seen no checkpoint of this log yet")
+// ErrNothingSeen: the witness has not cosigned a checkpoint of the log yet, or does not serve checkpoints.
+var ErrNothingSeen = errors.New("the witness shows no checkpoint of this log")
 
 // A SizeError says which size the witness cosigned last (409).
 type SizeError struct{ Size int64 }
