@@ -23,6 +23,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share/hallmark
 DOC = $(DESTDIR)$(PREFIX)/share/doc/hallmark
 PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
+DOCS = $(wildcard docs/*.md)
 
 .PHONY: demo test scripts suite zephyr zephyr-suite bench firmware firmware-size build install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
@@ -77,14 +78,15 @@ build:
 # Installs the programs of the last `make build`, the documented configuration and the texts. It does not need Go, because root may have no Go.
 install:
 	@for program in $(PROGRAMS); do test -x build/$$program || { echo "build/$$program is missing: make build comes first"; exit 1; }; done
-	install -d '$(BIN)' '$(SHARE)' '$(DOC)'
+	install -d '$(BIN)' '$(SHARE)' '$(DOC)/docs'
 	install -m 755 $(PROGRAMS:%=build/%) '$(BIN)'
 	install -m 644 configs/station.example.yaml '$(SHARE)'
 	install -m 644 $(TEXTS) '$(DOC)'
+	install -m 644 $(DOCS) '$(DOC)/docs'
 
 uninstall:
-	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%)
-	for folder in '$(SHARE)' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
+	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%)
+	for folder in '$(SHARE)' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 # Runs gofmt, vet and the checks of words: standard terms as names (.ci/lint/rules.go), the spelling "enrolment", errors as
 # gerund chains. -trimpath is the same as in build, so that the C code of SQLite is compiled only once for both.

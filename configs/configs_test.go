@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +189,31 @@ func TestFilesAreRefused(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "123456") {
 				t.Errorf("the error repeats a value: %v", err)
+			}
+		})
+	}
+}
+
+func TestAPathThatIsNoConfigurationIsRefusedAtOnce(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, path string }{
+		{"a device without an end", "/dev/zero"},
+		{"a pipe without a writer", pipe},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := Load(c.path); !errors.Is(err, ErrSyntax) {
+				t.Errorf("a configuration: got %v, want %v", err, ErrSyntax)
+			}
+			config := &Config{Profile: c.path}
+			name, text, err := config.ProfileText("")
+			if err == nil {
+				_, err = ParseProfile(name, text)
+			}
+			if !errors.Is(err, ErrSyntax) {
+				t.Errorf("a profile: got %v, want %v", err, ErrSyntax)
 			}
 		})
 	}

@@ -30,7 +30,7 @@ const maxFile = 64 << 10
 // a PIN in the wrong place does not get into a log.
 func Decode(name string, text []byte, into any) error {
 	if len(text) > maxFile {
-		return fmt.Errorf("%s: %w: %d octets, want at most %d", name, ErrSyntax, len(text), maxFile)
+		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, maxFile)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {

@@ -38,7 +38,7 @@ type Plan struct {
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
-		read, err := os.ReadFile(path)
+		read, err := configs.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}

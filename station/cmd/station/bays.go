@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,9 @@ func (c *command) stoppedBays(ctx context.Context) error {
 }
 
 func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) error {
+	if operator == "" {
+		return reason.Usage(errors.New("--operator: want the name of the person who acknowledges"))
+	}
 	if err := operate.CheckAcknowledgement(bay, operator); err != nil {
 		return reason.Usage(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ qemu-an521 or qemu-zephyr for the first emulated board of that kind.
 With --rework a board that has an active certificate gets a new one, and the old one is superseded.
 
 ` + reason.ExitHelp,
-		Args: cobra.ExactArgs(1),
+		Args: oneBoard,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
 				return reason.Usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
@@ -41,4 +42,15 @@ With --rework a board that has an active certificate gets a new one, and the old
 	flags.StringVar(&ask.progress, "progress", "plain", "auto, plain or none; goes to standard error")
 	ask.emulationFlags(cmd)
 	return cmd
+}
+
+// oneBoard refuses a call that names no board, or more than one board.
+func oneBoard(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return errors.New("BOARD is missing: want the path of a serial port such as /dev/ttyACM0, or posix, qemu, qemu-an521 or qemu-zephyr")
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("got %d boards, want one; use `station batch` for more than one", len(args))
 }
