@@ -30,6 +30,7 @@ type Config struct {
 	HSM         HSM       `yaml:"hsm"`       // the token that holds all keys
 	Authority   Authority `yaml:"authority"` // what `station init` makes
 	Boards      Boards    `yaml:"boards"`    // which boards may get an identity
+	Bays        []Bay     `yaml:"bays"`      // places on the bench; empty: commands name their boards with --boards
 	Verifier    Verifier  `yaml:"verifier"`  // the mutual-TLS server
 	Handshake   string    `yaml:"handshake"` // OverUART or OverNetwork
 	Network     Network   `yaml:"network"`   // where boards dial with OverNetwork

@@ -15,7 +15,7 @@ import (
 	"hallmark/station/issuance"
 )
 
-//go:embed demo.yaml profiles/*.yaml
+//go:embed demo.yaml profiles/*.yaml boards/*.yaml
 var files embed.FS
 
 // Demo returns the configuration of `station init` without --config: SoftHSM and
@@ -79,7 +79,7 @@ func (c *Config) COSEProfileText(base string) (name string, text []byte, err err
 }
 
 func profileText(key, value, base string) (name string, text []byte, err error) {
-	if !strings.ContainsAny(value, "/.") {
+	if !isPath(value) {
 		name = value
 		text, err = files.ReadFile("profiles/" + name + ".yaml")
 		if errors.Is(err, fs.ErrNotExist) {
@@ -99,8 +99,11 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 }
 
 // ProfileNames returns the names of the embedded profiles.
-func ProfileNames() []string {
-	entries, err := files.ReadDir("profiles")
+func ProfileNames() []string { return embeddedNames("profiles") }
+
+// embeddedNames returns the names of the YAML files of an embedded folder, without .yaml.
+func embeddedNames(folder string) []string {
+	entries, err := files.ReadDir(folder)
 	if err != nil {
 		panic(err) // cannot happen: the files are embedded
 	}

@@ -15,7 +15,7 @@ import (
 // Validate checks every value and reports all values that are not possible.
 func (c *Config) Validate() error {
 	return errors.Join(
-		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(),
+		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(), c.validateBays(),
 		c.Verifier.validate(), c.handshake(), c.Network.validate(c.Handshake == OverNetwork), c.Firmware.validate(), c.Timeouts.validate(),
 		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 		c.witnesses(), c.Timestamp.validate(),

@@ -13,11 +13,14 @@ import (
 	"hallmark/station/reason"
 )
 
-// A BaySpec is one bay of --boards: a serial port, or a bay for emulated boards of one kind.
+// A BaySpec is one bay of --boards or of station.yaml: a serial port, or a bay for emulated
+// boards of one kind.
 type BaySpec struct {
-	Name string
-	Kind *EmulatedKind // nil for a serial port
-	Port string        // path of a serial port
+	Name  string
+	Kind  *EmulatedKind  // nil for a serial port
+	Port  string         // path of a serial port; empty for a bay that station.yaml names by its USB path
+	Bay   *configs.Bay   // the bay of station.yaml; nil for a bay of --boards
+	Board *configs.Board // the board definition of the bay; nil if the bay names none
 }
 
 // An EmulatedKind is a kind of emulated board.

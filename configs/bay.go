@@ -1,0 +1,34 @@
+package configs
+
+import "time"
+
+// A Bay is one place on the bench, an entry of `bays:` in station.yaml.
+type Bay struct {
+	Name string `yaml:"name"`
+	// USB is the USB path of the device that has the board's UART, as sysfs names it: "1-2.3". A
+	// composite probe has UART and probe behind one path.
+	USB string `yaml:"usb"`
+	// Port is the stable name of the UART, /dev/serial/by-path/…; instead of USB.
+	Port  string    `yaml:"port"`
+	Probe *BayProbe `yaml:"probe"` // nil: a bay without probe
+	Board string    `yaml:"board"` // an embedded board definition by its name, or the path of a file; empty: none
+	// UART interface, baud rate and settle time of this bay. Nil or 0: those of the board definition.
+	Interface *int          `yaml:"interface"`
+	Baud      int           `yaml:"baud"`
+	Settle    time.Duration `yaml:"settle"`
+}
+
+// BayProbe says which probe belongs to a bay.
+type BayProbe struct {
+	Driver string `yaml:"driver"` // openocd, jlinkexe, or the name of a recipe
+	Serial string `yaml:"serial"` // decimal digits; empty: whichever probe is at the USB path
+	USB    string `yaml:"usb"`    // USB path of the probe; empty: that of the bay
+}
+
+// ProbeLocation returns the USB path of the bay's probe, and "" if only the serial number selects it.
+func (b *Bay) ProbeLocation() string {
+	if b.Probe != nil && b.Probe.USB != "" {
+		return b.Probe.USB
+	}
+	return b.USB
+}

@@ -1,0 +1,137 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// usbPath is a USB device as sysfs names it: bus, then the ports from the root hub on
+// (Documentation/ABI/stable/sysfs-bus-usb of Linux).
+var usbPath = regexp.MustCompile(`^[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,5}$`)
+
+// IsUSBPath reports whether a text is a USB path, such as "1-2.3".
+func IsUSBPath(text string) bool { return usbPath.MatchString(text) }
+
+func (c *Config) validateBays() error {
+	var errs []error
+	for i := range c.Bays {
+		bay := &c.Bays[i]
+		errs = append(errs, bay.validate(fmt.Sprintf("bays[%d]", i)))
+		for j := range i {
+			errs = append(errs, bay.collides(&c.Bays[j], fmt.Sprintf("bays[%d]", i)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Bay) validate(key string) error {
+	err := errors.Join(name(key+".name", b.Name), b.Probe.validate(key+".probe"), b.place(key))
+	if b.Interface != nil {
+		err = errors.Join(err, within(key+".interface", *b.Interface, 0, 255))
+	}
+	if b.Baud != 0 {
+		err = errors.Join(err, within(key+".baud", b.Baud, 9600, 4_000_000))
+	}
+	if b.Probe != nil && b.Probe.Serial == "" && b.ProbeLocation() == "" {
+		err = errors.Join(err, &ValueError{key + ".probe", "neither serial nor usb", "the probe's serial number or its USB path", "`station bays` prints both"})
+	}
+	if b.Probe != nil && b.Board == "" {
+		err = errors.Join(err, &ValueError{key + ".board", "nothing", "a board definition, because the bay has a probe", "name one of " + strings.Join(BoardNames(), ", ") + ", or a file"})
+	}
+	return errors.Join(err, duration(key+".settle", b.Settle, 0, time.Minute))
+}
+
+// place checks USB path and port. A bay with an emulated board has neither.
+func (b *Bay) place(key string) error {
+	switch {
+	case b.USB != "" && b.Port != "":
+		return &ValueError{key, "usb and port", "one of them", "keep usb, the place where the cable is plugged in"}
+	case b.USB == "" && b.Port == "" && b.Board == "":
+		return &ValueError{key, "neither usb nor port", "the place of the board", "`station bays` prints the USB paths of this machine"}
+	case b.USB != "" && !IsUSBPath(b.USB):
+		return notUSB(key+".usb", b.USB)
+	case b.Port != "" && (!filepath.IsAbs(b.Port) || filepath.Clean(b.Port) != b.Port):
+		return &ValueError{key + ".port", strconv.Quote(b.Port), "the absolute path of a port", "use a name below /dev/serial/by-path, because ttyACM numbers change"}
+	}
+	return nil
+}
+
+func notUSB(key, value string) error {
+	return &ValueError{key, strconv.Quote(value), "a USB path such as 1-2.3", "`station bays` prints the USB paths of this machine"}
+}
+
+var programmer = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,255}$`)
+
+func (p *BayProbe) validate(key string) error {
+	if p == nil {
+		return nil
+	}
+	var err error
+	if !programmer.MatchString(p.Driver) {
+		err = &ValueError{key + ".driver", strconv.Quote(p.Driver), "openocd, jlinkexe, or a recipe", "see docs/bench.md"}
+	}
+	if _, bad := strconv.ParseUint(p.Serial, 10, 64); p.Serial != "" && (bad != nil || p.serial() == 0) {
+		err = errors.Join(err, &ValueError{key + ".serial", strconv.Quote(p.Serial), "decimal digits", "`station bays` prints the serial numbers of the probes"})
+	}
+	if p.USB != "" && !IsUSBPath(p.USB) {
+		err = errors.Join(err, notUSB(key+".usb", p.USB))
+	}
+	return err
+}
+
+// serial is the serial number as an integer, because programmers write it with and without leading zeros.
+func (p *BayProbe) serial() uint64 {
+	n, _ := strconv.ParseUint(p.Serial, 10, 64) // 0: none
+	return n
+}
+
+// collides refuses two bays with one name, USB path, port or probe.
+func (b *Bay) collides(other *Bay, key string) error {
+	twice := func(what, value string) error {
+		return &ValueError{key + "." + what, fmt.Sprintf("%q as in bay %q", value, other.Name), "another " + what + " than every other bay", "correct one of the two bays"}
+	}
+	var errs []error
+	if b.Name == other.Name {
+		errs = append(errs, twice("name", b.Name))
+	}
+	if b.Port != "" && b.Port == other.Port {
+		errs = append(errs, twice("port", b.Port))
+	}
+	if b.USB != "" && b.USB == other.USB && !b.otherInterface(other) {
+		errs = append(errs, twice("usb", b.USB))
+	}
+	if b.sameProbe(other) {
+		errs = append(errs, twice("probe", b.probeText()))
+	}
+	return errors.Join(errs...)
+}
+
+// otherInterface reports whether two bays name different interfaces of one adapter with several UARTs.
+func (b *Bay) otherInterface(other *Bay) bool {
+	return b.Interface != nil && other.Interface != nil && *b.Interface != *other.Interface
+}
+
+// sameProbe reports whether two bays name one probe. Copies of a probe may have equal serial
+// numbers; only different USB paths tell them apart.
+func (b *Bay) sameProbe(other *Bay) bool {
+	if b.Probe == nil || other.Probe == nil {
+		return false
+	}
+	here, there := b.ProbeLocation(), other.ProbeLocation()
+	if here != "" && there != "" {
+		return here == there
+	}
+	return b.Probe.serial() == other.Probe.serial()
+}
+
+func (b *Bay) probeText() string {
+	if location := b.ProbeLocation(); location != "" {
+		return location
+	}
+	return b.Probe.Serial
+}

@@ -1,0 +1,195 @@
+package configs
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// A Board is a board definition, configs/boards/NAME.yaml: how the station reaches, flashes and
+// locks one type of board. Only Name is required. The zero value of any other key means that the
+// value is not known; [Board.Missing] says in words which steps need it.
+type Board struct {
+	Name        string `yaml:"name"`
+	Description string `yaml:"description"`
+	Status      string `yaml:"status"` // NotRun, or on which hardware the definition was run, and when
+	// Emulated is the kind of emulated board as in --boards, such as "qemu"; empty for hardware.
+	Emulated string      `yaml:"emulated"`
+	Probe    BoardProbe  `yaml:"probe"`
+	UART     UART        `yaml:"uart"`
+	Firmware BoardImage  `yaml:"firmware"`
+	Store    FlashRegion `yaml:"store"` // certificate store, for read back by probe
+	// LifeCycle is the life cycle of `hello` after the step `lock`: "open" or "sealed" (PROTOCOL.md).
+	LifeCycle string `yaml:"life_cycle"`
+	// Sources says for each key of this file where its value comes from: "probe.openocd.config": "…".
+	// A source of a section is the source of all keys below.
+	Sources map[string]string `yaml:"sources"`
+}
+
+// NotRun is the status of a definition that was made from documents only.
+const NotRun = "not run on hardware"
+
+// BoardProbe says how probes reach the board's chip. Each driver has its own section.
+type BoardProbe struct {
+	Interface string `yaml:"interface"` // swd or jtag
+	SpeedKHz  int    `yaml:"speed_khz"`
+	Part      Part   `yaml:"part"`
+	LockKind  string `yaml:"lock_kind"` // what the step lock closes, for people and the record: "APPROTECT"
+
+	OpenOCD  OpenOCDTarget  `yaml:"openocd"`
+	JLinkExe JLinkExeTarget `yaml:"jlinkexe"`
+	Recipes  []RecipeTarget `yaml:"recipes"` // programmers of configs/probes, the preferred one first
+}
+
+// A Part identifies the type of a chip by a register. The zero Part is not checked.
+type Part struct {
+	Address uint32 `yaml:"address"`
+	Mask    uint32 `yaml:"mask"` // 0: the whole word
+	Value   uint32 `yaml:"value"`
+}
+
+// OpenOCDTarget is what OpenOCD needs for the board. Commands are Tcl.
+type OpenOCDTarget struct {
+	Config    []string    `yaml:"config"`  // configuration files after the one of the probe: target/nrf52.cfg
+	Recover   []string    `yaml:"recover"` // erase the whole chip, and unlock it
+	Lock      []string    `yaml:"lock"`    // close the debug port
+	LockState StateReader `yaml:"lock_state"`
+}
+
+// JLinkExeTarget is what SEGGER's Commander needs for the board. Commands are the Commander's.
+type JLinkExeTarget struct {
+	Device    string      `yaml:"device"`
+	Recover   []string    `yaml:"recover"`
+	Lock      []string    `yaml:"lock"`
+	LockState StateReader `yaml:"lock_state"`
+}
+
+// A RecipeTarget names a recipe and the board's chip in the words of the recipe's programmer.
+type RecipeTarget struct {
+	Recipe    string            `yaml:"recipe"` // file name in configs/probes, without .yaml
+	Target    string            `yaml:"target"`
+	Variables map[string]string `yaml:"variables"` // further placeholders of the recipe
+}
+
+// A StateReader reads the state of the debug port's lock. Exactly one of the two patterns must
+// match the output of the commands. Patterns are RE2.
+type StateReader struct {
+	Commands []string `yaml:"commands"`
+	Locked   string   `yaml:"locked"`
+	Open     string   `yaml:"open"`
+}
+
+// Configured reports whether the state can be read.
+func (r StateReader) Configured() bool { return len(r.Commands) > 0 && r.Locked != "" && r.Open != "" }
+
+// UART is the port over which the provisioning firmware speaks.
+type UART struct {
+	Interface int           `yaml:"interface"` // USB interface number of the probe's or adapter's port; -1: the only port
+	Baud      int           `yaml:"baud"`      // 0: boards.baud of station.yaml
+	Settle    time.Duration `yaml:"settle"`    // from open or reset to the first request
+}
+
+// A BoardImage is the provisioning firmware.
+type BoardImage struct {
+	Image  string `yaml:"image"`  // path; a relative path is below the folder of the definition
+	SHA256 string `yaml:"sha256"` // 64 hexadecimal digits
+}
+
+// A FlashRegion is a range of addresses as the probe sees it.
+type FlashRegion struct {
+	Address uint32 `yaml:"address"`
+	Size    uint32 `yaml:"size"` // 0: not known
+}
+
+// Known reports whether the region can be read.
+func (r FlashRegion) Known() bool { return r.Size > 0 }
+
+// LoadBoard reads a board definition: an embedded one by its name, or a file. A relative path is
+// below base.
+func LoadBoard(value, base string) (*Board, error) {
+	name, text, err := boardText(value, base)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBoard(name, text)
+}
+
+func boardText(value, base string) (name string, text []byte, err error) {
+	if !isPath(value) {
+		text, err = files.ReadFile("boards/" + value + ".yaml")
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil, &ValueError{"board", fmt.Sprintf("%q", value), "one of " + strings.Join(BoardNames(), ", ") + ", or the path of a file", "correct the name"}
+		}
+		return value, text, err
+	}
+	path := value
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(base, path)
+	}
+	if text, err = os.ReadFile(path); err != nil {
+		return "", nil, fmt.Errorf("reading the board definition: %w", err)
+	}
+	return path, text, nil
+}
+
+// isPath reports whether a value is the path of a file, and no name of an embedded file.
+func isPath(value string) bool { return strings.ContainsAny(value, "/.") }
+
+// BoardNames returns the names of the embedded board definitions.
+func BoardNames() []string { return embeddedNames("boards") }
+
+// ParseBoard reads a board definition. name is the file name in errors; a relative path of the
+// image becomes a path below its folder.
+func ParseBoard(name string, text []byte) (*Board, error) {
+	board := Board{UART: UART{Interface: -1}}
+	if err := Decode(name, text, &board); err != nil {
+		return nil, err
+	}
+	if err := board.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if image := board.Firmware.Image; image != "" && !filepath.IsAbs(image) {
+		board.Firmware.Image = filepath.Join(filepath.Dir(name), image)
+	}
+	return &board, nil
+}
+
+// LockDigest identifies the lock recipe of a driver ("openocd", "jlinkexe" or a recipe's name) for
+// the record: SHA-256 of the values that decide how the lock is closed and how its state is read.
+// The recipe's own file is not part of it.
+func (b *Board) LockDigest(driver string) ([sha256.Size]byte, error) {
+	var part any
+	switch driver {
+	case "openocd":
+		part = b.Probe.OpenOCD
+	case "jlinkexe":
+		part = b.Probe.JLinkExe
+	default:
+		part = b.Recipe(driver)
+	}
+	text, err := yaml.Marshal(struct {
+		Board, Kind, Driver string
+		Target              any
+	}{b.Name, b.Probe.LockKind, driver, part})
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("encoding the lock recipe of %s: %w", b.Name, err)
+	}
+	return sha256.Sum256(text), nil
+}
+
+// Recipe returns the board's values for a recipe; the zero value when there are none.
+func (b *Board) Recipe(name string) RecipeTarget {
+	for _, target := range b.Probe.Recipes {
+		if target.Recipe == name {
+			return target
+		}
+	}
+	return RecipeTarget{}
+}

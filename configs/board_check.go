@@ -1,0 +1,111 @@
+package configs
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Validate checks every value that is there, and reports all values that are not possible.
+func (b *Board) Validate() error {
+	err := errors.Join(
+		name("name", b.Name), b.Probe.validate(), b.UART.validate(), b.Firmware.validate(), b.Store.validate(),
+		oneOf("life_cycle", b.LifeCycle, "open", "sealed"),
+	)
+	for _, key := range slices.Sorted(maps.Keys(b.Sources)) {
+		if !slices.Contains(boardKeys(), key) {
+			err = errors.Join(err, &ValueError{"sources", strconv.Quote(key), "a key of this file, such as probe.openocd.config", "correct the key"})
+		}
+	}
+	return err
+}
+
+// oneOf accepts an empty value, too.
+func oneOf(key, value string, possible ...string) error {
+	if value == "" || slices.Contains(possible, value) {
+		return nil
+	}
+	return &ValueError{key, strconv.Quote(value), fmt.Sprintf("one of %q", possible), "correct it or leave the key out"}
+}
+
+func (p *BoardProbe) validate() error {
+	err := errors.Join(
+		oneOf("probe.interface", p.Interface, "swd", "jtag"), within("probe.speed_khz", p.SpeedKHz, 0, 50_000),
+		p.OpenOCD.LockState.validate("probe.openocd.lock_state"), p.JLinkExe.LockState.validate("probe.jlinkexe.lock_state"),
+	)
+	seen := map[string]bool{}
+	for i, target := range p.Recipes {
+		key := fmt.Sprintf("probe.recipes[%d].recipe", i)
+		if !programmer.MatchString(target.Recipe) {
+			err = errors.Join(err, &ValueError{key, strconv.Quote(target.Recipe), "the name of a recipe", "see docs/bench.md"})
+		}
+		if seen[target.Recipe] {
+			err = errors.Join(err, &ValueError{key, strconv.Quote(target.Recipe) + " twice", "each recipe once", "keep one of them"})
+		}
+		seen[target.Recipe] = true
+	}
+	return err
+}
+
+func (r StateReader) validate(key string) error {
+	var err error
+	for _, pattern := range []struct{ name, text string }{{"locked", r.Locked}, {"open", r.Open}} {
+		if _, bad := regexp.Compile(pattern.text); bad != nil {
+			err = errors.Join(err, &ValueError{key + "." + pattern.name, strconv.Quote(pattern.text), "a regular expression (RE2)", "correct it"})
+		}
+	}
+	if r.Configured() || len(r.Commands) == 0 && r.Locked == "" && r.Open == "" {
+		return err
+	}
+	return errors.Join(err, &ValueError{key, "only some of commands, locked and open", "all three", "both patterns are needed: an output that matches neither is no state"})
+}
+
+func (u *UART) validate() error {
+	err := errors.Join(within("uart.interface", u.Interface, -1, 255), duration("uart.settle", u.Settle, 0, time.Minute))
+	if u.Baud != 0 {
+		err = errors.Join(err, within("uart.baud", u.Baud, 9600, 4_000_000))
+	}
+	return err
+}
+
+func (f *BoardImage) validate() error {
+	if sum, err := hex.DecodeString(f.SHA256); f.SHA256 != "" && (err != nil || len(sum) != 32) {
+		return &ValueError{"firmware.sha256", strconv.Quote(f.SHA256), "64 hexadecimal digits", "write what `sha256sum IMAGE` prints"}
+	}
+	return nil
+}
+
+// maxStore bounds the octets that read back by probe takes from a board.
+const maxStore = 1 << 20
+
+func (r *FlashRegion) validate() error {
+	if r.Size == 0 && r.Address == 0 {
+		return nil
+	}
+	if r.Size == 0 || r.Size > maxStore || uint64(r.Address)+uint64(r.Size) > 1<<32 {
+		return &ValueError{"store.size", strconv.Itoa(int(r.Size)), fmt.Sprintf("1 to %d octets, below the end of the addresses", maxStore), "write address and size of the partition that holds the certificates"}
+	}
+	return nil
+}
+
+// boardKeys returns the keys of a board definition in dotted form: "probe.openocd.config".
+func boardKeys() []string { return dottedKeys(reflect.TypeFor[Board](), "") }
+
+// dottedKeys returns the keys of a struct and of the structs in it. The keys of the elements of a
+// list are those of the list.
+func dottedKeys(t reflect.Type, prefix string) (keys []string) {
+	for i := range t.NumField() {
+		key := prefix + t.Field(i).Tag.Get("yaml")
+		keys = append(keys, key)
+		if inner := t.Field(i).Type; inner.Kind() == reflect.Struct {
+			keys = append(keys, dottedKeys(inner, key+".")...)
+		}
+	}
+	return keys
+}
