@@ -1,0 +1,279 @@
+package usb
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Tree is what is plugged in.
+type Tree struct {
+	Devices []Device // with a probe or a UART, by USB path
+	Other   []Port   // ports that are not on USB and that udev names by their place
+
+	aliases map[string]string // device by its names in /dev/serial
+}
+
+// Scan reads what is plugged in. It leaves out a device that is pulled meanwhile.
+func Scan(dir string) (*Tree, error) {
+	r := root(dir)
+	tree, err := r.scan()
+	if err != nil {
+		return nil, fmt.Errorf("looking at USB: %w", err)
+	}
+	return tree, nil
+}
+
+func (r root) scan() (*Tree, error) {
+	entries, err := names(r.at(usbDevices))
+	if err != nil {
+		return nil, err
+	}
+	stable, err := r.stableNames()
+	if err != nil {
+		return nil, err
+	}
+	tree := &Tree{}
+	for path, interfaces := range grouped(entries) {
+		device, err := r.device(path, interfaces, stable)
+		if err != nil {
+			return nil, err
+		}
+		if device.Probe != NoProbe || len(device.Ports) > 0 {
+			tree.Devices = append(tree.Devices, device)
+		}
+	}
+	slices.SortFunc(tree.Devices, func(a, b Device) int { return comparePaths(a.Path, b.Path) })
+	tree.aliases, tree.Other = stable.aliases, tree.others(stable)
+	return tree, nil
+}
+
+// grouped returns the interfaces of each device: "1-2" has "1-2:1.0". Root hubs, which are named "usb1", are left out.
+func grouped(entries []string) map[string][]string {
+	devices := map[string][]string{}
+	for _, entry := range entries {
+		path, _, isInterface := strings.Cut(entry, ":")
+		if strings.HasPrefix(path, "usb") || !strings.Contains(path, "-") {
+			continue
+		}
+		if isInterface {
+			devices[path] = append(devices[path], entry)
+		} else if devices[path] == nil {
+			devices[path] = []string{}
+		}
+	}
+	return devices
+}
+
+// device reads one device. A device that was pulled meanwhile has neither probe nor UART.
+func (r root) device(path string, interfaces []string, stable *stableNames) (_ Device, err error) {
+	device := Device{Path: path}
+	dir := r.at(usbDevices, path)
+	for name, field := range map[string]*string{"idVendor": &device.VID, "idProduct": &device.PID, "serial": &device.Serial, "product": &device.Product} {
+		text, err := attribute(dir, name)
+		if err != nil {
+			return Device{}, err
+		}
+		*field = text
+	}
+	device.VID, device.PID = strings.ToLower(device.VID), strings.ToLower(device.PID)
+	for _, name := range interfaces {
+		ports, err := r.ports(name, stable)
+		if err != nil {
+			return Device{}, err
+		}
+		device.Ports = append(device.Ports, ports...)
+	}
+	slices.SortFunc(device.Ports, func(a, b Port) int {
+		return cmp.Or(a.Interface-b.Interface, strings.Compare(a.Device, b.Device))
+	})
+	device.Probe, err = r.probe(&device, interfaces)
+	return device, err
+}
+
+// probe says whether a device is a probe. It reads the texts of the interfaces only where the ids do not say so.
+func (r root) probe(d *Device, interfaces []string) (Kind, error) {
+	if kind := kindByIDs(d); kind != NoProbe {
+		return kind, nil
+	}
+	texts := []string{d.Product}
+	for _, name := range interfaces {
+		text, err := attribute(r.at(usbDevices, name), "interface")
+		if err != nil {
+			return NoProbe, err
+		}
+		texts = append(texts, text)
+	}
+	return kindByTexts(texts), nil
+}
+
+// ports returns the UARTs of an interface. cdc_acm has INTERFACE/tty/ttyACM0, a driver of usb-serial has
+// INTERFACE/ttyUSB0/tty/ttyUSB0.
+func (r root) ports(name string, stable *stableNames) ([]Port, error) {
+	dir := r.at(usbDevices, name)
+	entries, err := names(dir)
+	if err != nil {
+		return nil, err
+	}
+	var ttys []string
+	for _, entry := range entries {
+		folder := filepath.Join(dir, entry, "tty")
+		if entry == "tty" {
+			folder = filepath.Join(dir, entry)
+		} else if !strings.HasPrefix(entry, "tty") {
+			continue
+		}
+		more, err := names(folder)
+		if err != nil {
+			return nil, err
+		}
+		ttys = append(ttys, more...)
+	}
+	if len(ttys) == 0 {
+		return nil, nil
+	}
+	return portsOf(dir, ttys, stable)
+}
+
+func portsOf(dir string, ttys []string, stable *stableNames) ([]Port, error) {
+	number, err := attribute(dir, "bInterfaceNumber")
+	if err != nil {
+		return nil, err
+	}
+	driver, err := link(filepath.Join(dir, "driver"))
+	if err != nil {
+		return nil, err
+	}
+	value, bad := strconv.ParseUint(number, 16, 8) // %02x (Documentation/ABI of Linux)
+	if bad != nil {
+		return nil, nil // pulled meanwhile
+	}
+	var ports []Port
+	for _, tty := range ttys {
+		ports = append(ports, stable.port(tty, int(value), driver))
+	}
+	return ports, nil
+}
+
+// stableNames are the names that udev gives to ports.
+type stableNames struct {
+	byPath  map[string]string // the shortest name below /dev/serial/by-path, by tty
+	aliases map[string]string // device, by name below by-path and by-id
+}
+
+// stableNames reads /dev/serial. udev makes the directory with the first port, and may give a port two names.
+func (r root) stableNames() (*stableNames, error) {
+	stable := &stableNames{byPath: map[string]string{}, aliases: map[string]string{}}
+	for _, folder := range []string{byPath, byID} {
+		entries, err := names(r.at(folder))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range entries {
+			tty, err := link(r.at(folder, name))
+			if err != nil {
+				return nil, err
+			}
+			full := "/" + folder + "/" + name
+			stable.aliases[full] = "/dev/" + tty
+			if known := stable.byPath[tty]; folder == byPath && (known == "" || len(full) < len(known)) {
+				stable.byPath[tty] = full
+			}
+		}
+	}
+	return stable, nil
+}
+
+func (s *stableNames) port(tty string, number int, driver string) Port {
+	device := "/dev/" + tty
+	return Port{Name: cmp.Or(s.byPath[tty], device), Device: device, Interface: number, Driver: driver}
+}
+
+// others returns the ports that udev names by their place and that are not on USB.
+func (t *Tree) others(stable *stableNames) (ports []Port) {
+	for tty, name := range stable.byPath {
+		if t.byDevice("/dev/"+tty) == nil && !strings.Contains(name, "-usb") {
+			ports = append(ports, stable.port(tty, -1, ""))
+		}
+	}
+	slices.SortFunc(ports, func(a, b Port) int { return strings.Compare(a.Name, b.Name) })
+	return ports
+}
+
+// At returns the device at a USB path, or nil.
+func (t *Tree) At(path string) *Device {
+	for i := range t.Devices {
+		if t.Devices[i].Path == path {
+			return &t.Devices[i]
+		}
+	}
+	return nil
+}
+
+// ByPort returns the device that a UART belongs to, and nil for a name that is not on USB. The
+// UART may have any of its names.
+func (t *Tree) ByPort(name string) *Device {
+	return t.byDevice(t.DeviceOf(name))
+}
+
+// DeviceOf returns the device behind a name of a port at this moment, or the name itself.
+func (t *Tree) DeviceOf(name string) string {
+	return cmp.Or(t.aliases[name], name)
+}
+
+func (t *Tree) byDevice(device string) *Device {
+	i := slices.IndexFunc(t.Devices, func(d Device) bool {
+		return slices.ContainsFunc(d.Ports, func(p Port) bool { return p.Device == device })
+	})
+	if i < 0 {
+		return nil
+	}
+	return &t.Devices[i]
+}
+
+// Names returns the stable names of all ports.
+func (t *Tree) Names() (all []string) {
+	for _, device := range t.Devices {
+		for _, port := range device.Ports {
+			all = append(all, port.Name)
+		}
+	}
+	for _, port := range t.Other {
+		all = append(all, port.Name)
+	}
+	return all
+}
+
+// Refusals of Find and of [Device.Port].
+var (
+	ErrAbsent      = errors.New("nothing is plugged in here")
+	ErrNoPort      = errors.New("the device has no UART")
+	ErrWhichPort   = errors.New("the device has several UARTs: name one of them with interface")
+	ErrNoInterface = errors.New("the device has no such UART")
+)
+
+// Find returns the UART with an interface number of the device at a USB path. -1 stands for the only UART.
+func Find(dir, path string, number int) (Port, error) {
+	r := root(dir)
+	entries, err := names(r.at(usbDevices))
+	if err != nil {
+		return Port{}, fmt.Errorf("looking at USB: %w", err)
+	}
+	interfaces, there := grouped(entries)[path]
+	if !there {
+		return Port{}, fmt.Errorf("USB path %s: %w", path, ErrAbsent)
+	}
+	stable, err := r.stableNames()
+	if err != nil {
+		return Port{}, fmt.Errorf("looking at USB: %w", err)
+	}
+	device, err := r.device(path, interfaces, stable)
+	if err != nil {
+		return Port{}, fmt.Errorf("looking at USB: %w", err)
+	}
+	return device.Port(number)
+}
