@@ -84,9 +84,18 @@ func firstOctets(path string) ([]byte, error) {
 
 // link returns the last element of the target of a symbolic link; "" if there is no link.
 func link(path string) (string, error) {
+	target, err := readlink(path)
+	if target == "" || err != nil {
+		return "", err
+	}
+	return filepath.Base(target), nil
+}
+
+// readlink returns the target of a symbolic link; "" if there is no link.
+func readlink(path string) (string, error) {
 	target, err := os.Readlink(path)
 	if vanished(err) || errors.Is(err, syscall.EINVAL) {
 		return "", nil
 	}
-	return filepath.Base(target), err
+	return target, err
 }
