@@ -159,6 +159,8 @@ func (c *Client) Reset(ctx context.Context) (BoardID, BootID, error) {
 	defer release()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ResetTimeout, fmt.Errorf("%w within %v", ErrNotRestarted, c.options.ResetTimeout))
 	defer cancel()
+	c.ExpectRestart(portReturns)
+	defer c.ExpectRestart(0)
 	id, boot, err := c.reset(ctx)
 	if err != nil {
 		return BoardID{}, BootID{}, fmt.Errorf("resetting: %w", err)
@@ -175,7 +177,16 @@ const (
 	sameBootPause = 20 * time.Millisecond // pause before the next question when the old firmware answered
 	pollsPerReset = 25                    // answers of the old firmware before it is told again to reset
 	maxDoublings  = 3
+	portReturns   = 10 * time.Second // how long the port of a board may be away that restarts
 )
+
+// ExpectRestart says that the board is told to restart. A transport whose port disappears with the board, and has a
+// method ExpectRestart, waits this long for the port. Zero says that the restart is over.
+func (c *Client) ExpectRestart(within time.Duration) {
+	if restarts, ok := c.transport.(interface{ ExpectRestart(time.Duration) }); ok {
+		restarts.ExpectRestart(within)
+	}
+}
 
 // poll is the schedule after a reset. It has no last try; the context ends it.
 func poll(try int) (time.Duration, bool) {

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -91,19 +92,11 @@ const defaultLockDir = "/run/lock"
 // lockPort locks the tty behind a name. The kernel's TIOCEXCL does not keep out root,
 // and two symlinks may lead to one tty.
 func lockPort(dir, name string) (*os.File, error) {
-	if dir == "" {
-		dir = defaultLockDir
-	}
-	real, err := filepath.EvalSymlinks(name)
+	file, err := lockFile(dir, name)
 	if err != nil {
 		return nil, err
 	}
-	real, err = filepath.Abs(real)
-	if err != nil {
-		return nil, err
-	}
-	file := "hallmark" + strings.ReplaceAll(real, string(filepath.Separator), "-") + ".lock"
-	lock, err := os.OpenFile(filepath.Join(dir, file), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	lock, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
@@ -114,6 +107,20 @@ func lockPort(dir, name string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("locking: %w", err), lock.Close())
 	}
 	return lock, nil
+}
+
+// lockFile returns the path of the lock of the tty behind a name.
+func lockFile(dir, name string) (string, error) {
+	real, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", err
+	}
+	real, err = filepath.Abs(real)
+	if err != nil {
+		return "", err
+	}
+	file := "hallmark" + strings.ReplaceAll(real, string(filepath.Separator), "-") + ".lock"
+	return filepath.Join(cmp.Or(dir, defaultLockDir), file), nil
 }
 
 // unlockPort gives the lock back. Closing the file is not enough: a child process that was forked, and has

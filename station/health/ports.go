@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hallmark/devices/serial"
+	"hallmark/devices/usb"
 )
 
 // checkPorts opens and closes each serial port. It sends nothing to the boards, so it does not
@@ -34,10 +35,9 @@ func (c *Checker) portNames() ([]string, error) {
 	if c.ports != nil {
 		return c.ports, nil
 	}
-	found, err := serial.List("/")
-	var names []string
-	for _, port := range found {
-		names = append(names, port.Path)
+	tree, err := usb.Scan("/")
+	if err != nil {
+		return nil, err
 	}
-	return names, err
+	return tree.Names(), nil
 }

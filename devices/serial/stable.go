@@ -1,0 +1,232 @@
+package serial
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// A StableConfig says which port to open again and again.
+type StableConfig struct {
+	Config
+	// Find returns the path of the port at this moment; nil: Config.Name.
+	Find func() (string, error)
+	// Settle is how long nothing is written after the port was opened.
+	Settle time.Duration
+}
+
+// A Stable port is found by its place and not by its number. The port of a board with a USB interface of its
+// own disappears when the board restarts, and may come back as another ttyACM. A Stable port then goes on with
+// the port that is there, if the board was told to restart. It goes on in Read, so some goroutine must read.
+//
+// It follows the rules of a [Port]. What is written while the port is away is lost, as on a UART without a board.
+type Stable struct {
+	config StableConfig
+	closed chan struct{}
+	once   sync.Once
+
+	mu       sync.Mutex // covers the following fields
+	port     *Port
+	opened   time.Time
+	until    time.Time     // before this time, a port that disappears is waited for
+	deadline time.Time     // of reads
+	back     chan struct{} // closed and replaced when the port was opened again
+}
+
+const (
+	// reopenPause is the time between two tries to open a port that is away.
+	reopenPause = 20 * time.Millisecond
+	// backTime is how long a Write waits for a port that is away. The octets are lost after it.
+	backTime = time.Second
+)
+
+// OpenStable opens a port that may disappear in a restart. Its errors are those of Open and of Find.
+func OpenStable(config StableConfig) (*Stable, error) {
+	if config.Find == nil {
+		config.Find = func() (string, error) { return config.Name, nil }
+	}
+	s := &Stable{config: config, closed: make(chan struct{}), back: make(chan struct{})}
+	port, err := s.find()
+	if err != nil {
+		return nil, err
+	}
+	s.port, s.opened = port, time.Now()
+	return s, nil
+}
+
+// find opens the port that is there now.
+func (s *Stable) find() (*Port, error) {
+	path, err := s.config.Find()
+	if err != nil {
+		return nil, fmt.Errorf("finding port %q: %w", s.config.Name, err)
+	}
+	config := s.config.Config
+	config.Name = path
+	return Open(config)
+}
+
+// Name returns the stable name of the port.
+func (s *Stable) Name() string { return s.config.Name }
+
+// ExpectRestart says that the board was told to restart. For this time the port may disappear and come back. Zero
+// says that the restart is over.
+func (s *Stable) ExpectRestart(within time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Now().Add(within)
+}
+
+// Read returns at least one octet or an error, as [Port.Read].
+func (s *Stable) Read(b []byte) (int, error) {
+	for {
+		port, _ := s.now()
+		n, err := port.Read(b)
+		if !s.away(err) {
+			return n, err
+		}
+		if again := s.reopen(port); again != nil {
+			return 0, fmt.Errorf("reading port %q: %w", s.config.Name, again)
+		}
+	}
+}
+
+// away reports whether an error means that the port has disappeared. A port that was away before is closed.
+func (s *Stable) away(err error) bool {
+	return errors.Is(err, ErrUnplugged) || errors.Is(err, os.ErrClosed) && !s.isClosed()
+}
+
+func (s *Stable) now() (port *Port, back <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.port, s.back
+}
+
+// reopen opens the port again when it is there. It gives up at the end of the restart, at the deadline of the read, and after Close.
+func (s *Stable) reopen(gone *Port) error {
+	if s.restartOver() {
+		return ErrUnplugged
+	}
+	if err := gone.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err // the lock of the port is kept, so that it cannot be opened again
+	}
+	for {
+		if port, err := s.find(); err == nil {
+			return s.replace(port)
+		}
+		select {
+		case <-s.closed:
+			return os.ErrClosed
+		case <-time.After(reopenPause):
+		}
+		switch {
+		case s.deadlineOver():
+			return os.ErrDeadlineExceeded
+		case s.restartOver():
+			return ErrUnplugged
+		}
+	}
+}
+
+func (s *Stable) restartOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !time.Now().Before(s.until)
+}
+
+func (s *Stable) deadlineOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.deadline.IsZero() && time.Now().After(s.deadline)
+}
+
+func (s *Stable) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// replace goes on with another port, unless Close was called meanwhile.
+func (s *Stable) replace(port *Port) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return errors.Join(os.ErrClosed, port.Close())
+	}
+	if err := port.SetReadDeadline(s.deadline); err != nil {
+		return errors.Join(err, port.Close())
+	}
+	s.port, s.opened = port, time.Now()
+	close(s.back)
+	s.back = make(chan struct{})
+	return nil
+}
+
+// SetReadDeadline limits Reads, as [Port.SetReadDeadline].
+func (s *Stable) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline = t
+	if err := s.port.SetReadDeadline(t); err != nil && (s.isClosed() || !errors.Is(err, io.ErrClosedPipe)) { // closed: away, reopen looks at the deadline
+		return fmt.Errorf("bounding reads of port %q: %w", s.config.Name, err)
+	}
+	return nil
+}
+
+// Write writes all octets or returns an error, as [Port.Write]. During a restart it waits a second for a port that
+// is away, and writes the octets to the port that comes back.
+func (s *Stable) Write(b []byte) (int, error) {
+	for {
+		port, back := s.now()
+		if err := s.settle(); err != nil {
+			return 0, err
+		}
+		n, err := port.Write(b)
+		if !s.away(err) || s.restartOver() {
+			return n, err
+		}
+		select {
+		case <-back:
+		case <-time.After(backTime):
+			return len(b), nil // lost
+		case <-s.closed:
+			return 0, fmt.Errorf("writing port %q: %w", s.config.Name, os.ErrClosed)
+		}
+	}
+}
+
+// settle waits until the port has been open for the settle time.
+func (s *Stable) settle() error {
+	s.mu.Lock()
+	rest := time.Until(s.opened.Add(s.config.Settle))
+	s.mu.Unlock()
+	if rest <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(rest):
+		return nil
+	case <-s.closed:
+		return fmt.Errorf("writing port %q: %w", s.config.Name, os.ErrClosed)
+	}
+}
+
+// Close ends all reads and writes, and closes the port.
+func (s *Stable) Close() error {
+	err := fmt.Errorf("closing port %q: %w", s.config.Name, os.ErrClosed)
+	s.once.Do(func() {
+		s.mu.Lock()
+		close(s.closed)
+		port := s.port
+		s.mu.Unlock()
+		if err = port.Close(); errors.Is(err, os.ErrClosed) {
+			err = nil // the port was away
+		}
+	})
+	return err
+}
