@@ -36,7 +36,7 @@ type BoardSource struct {
 }
 
 // Boards makes a BoardSource for bays. It refuses emulated boards if the configuration does
-// not allow them, and emulated boards without an image.
+// not allow them, emulated boards without an image, and two bays with one port.
 func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 	s := &BoardSource{files: f, images: map[string]string{}}
 	for _, bay := range bays {
@@ -54,6 +54,9 @@ func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 			return nil, err
 		}
 		s.images[bay.Kind.Name] = image
+	}
+	if err := s.distinctPorts(bays); err != nil {
+		return nil, reason.Usage(err)
 	}
 	return s, nil
 }
@@ -88,7 +91,7 @@ func builtImages(name string) []string {
 
 // Open opens the board that sits in a bay. The io.Closer closes the board. In a bay with
 // emulated boards, Open starts the board with this number. The directory of an emulated board
-// stays, so a later call with the same number starts the same board again. Open opens a serial
+// stays, so a later call with the same number starts the same board again. Open finds and opens a serial
 // port at each call, so that an adapter can be pulled out and put back between two calls.
 func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devices.Client, io.Closer, error) {
 	if bay.Kind == nil {
@@ -107,7 +110,7 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 }
 
 func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) {
-	port, err := serial.Open(serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud})
+	port, err := serial.OpenStable(s.portConfig(bay))
 	if err != nil {
 		return nil, nil, err
 	}

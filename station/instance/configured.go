@@ -3,7 +3,6 @@ package instance
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"hallmark/configs"
@@ -15,7 +14,6 @@ var (
 	errEmulatedBay  = errors.New("the board definition is for an emulated board: leave usb, port and interface out")
 	errNoPlace      = errors.New("the board definition is for hardware: want usb or port, the place of the board (`station bays` prints the USB paths)")
 	errUnknownBoard = errors.New("the board definition is for a kind of emulated board that this station does not know")
-	errSamePort     = errors.New("two bays have the same port: want another port for one of them")
 )
 
 // SelectBays returns the bays of --boards or, if boards is empty, the bays of station.yaml.
@@ -43,7 +41,7 @@ func ConfiguredBays(dir workdir.Dir, config *configs.Config) ([]BaySpec, error) 
 		}
 		bays = append(bays, spec)
 	}
-	return bays, distinctPorts(bays)
+	return bays, nil
 }
 
 func configuredBay(dir workdir.Dir, bay *configs.Bay) (BaySpec, error) {
@@ -72,23 +70,4 @@ func configuredBay(dir workdir.Dir, bay *configs.Bay) (BaySpec, error) {
 	}
 	spec.Kind = &kinds[i]
 	return spec, nil
-}
-
-// distinctPorts refuses two names of one port, as far as the ports are plugged in.
-func distinctPorts(bays []BaySpec) error {
-	seen := map[string]string{}
-	for _, bay := range bays {
-		if bay.Port == "" {
-			continue
-		}
-		device, err := filepath.EvalSymlinks(bay.Port)
-		if err != nil {
-			continue // not plugged in: the bay says so when its Run begins
-		}
-		if other, taken := seen[device]; taken {
-			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, device, errSamePort)
-		}
-		seen[device] = bay.Name
-	}
-	return nil
 }

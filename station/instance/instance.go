@@ -43,6 +43,7 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	// Random is for nonces, serial numbers and ids; safe for concurrent use; nil: crypto/rand.
 	Random io.Reader
+	Root   string // directory that holds sys and dev of this machine; "": "/"
 
 	TestingOnly Hooks
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"hallmark/devices"
@@ -123,9 +122,9 @@ func (c *Controller) checkPorts() {
 		if b.spec.Kind != nil {
 			continue // an emulated board is always there
 		}
-		_, err := os.Stat(b.spec.Port)
+		there := c.options.Boards.Present(b.spec)
 		c.mu.Lock()
-		b.presence = b.presence.seen(err == nil, b.running)
+		b.presence = b.presence.seen(there, b.running)
 		c.mu.Unlock()
 	}
 }

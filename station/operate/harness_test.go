@@ -41,7 +41,7 @@ func closedStationWith(t *testing.T, dir workdir.Dir, boards string, how instanc
 	})
 	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
 	l := &environment{t: t, events: func(station.Event) {}}
-	bays := fixtures.Must(instance.ParseBays(boards))(t)
+	bays := fixtures.Must(instance.SelectBays(dir, boards))(t)
 	options := Options{Bays: bays, Boards: fixtures.Must(files.Boards(bays, instance.Images{Folder: "../../devices/firmware/build"}))(t),
 		Events: func(e station.Event) { l.events(e) }, Ended: func([]*station.Run) {}, Paused: func(error) {}}
 	l.Controller = New(t.Context(), record, options)

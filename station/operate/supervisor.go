@@ -35,6 +35,7 @@ type Supervisor struct {
 	c          *Controller
 	stop       context.CancelFunc
 	done       chan struct{}
+	plugged    plugged
 	probed     time.Time  // time of the last probe of the HSM
 	signing    chan error // gets the result of the checkpoint under way; nil while none is
 	retryAfter time.Time  // no checkpoint before this time, because the last one failed
@@ -46,6 +47,8 @@ type Supervisor struct {
 func (c *Controller) Supervise(ctx context.Context) *Supervisor {
 	ctx, stop := context.WithCancel(ctx)
 	s := &Supervisor{c: c, stop: stop, done: make(chan struct{})}
+	s.plugged = c.watchPorts(ctx)
+	c.checkPorts() // so that a board that is plugged in from now on has appeared
 	go s.work(ctx)
 	return s
 }
@@ -59,6 +62,7 @@ func (s *Supervisor) End() {
 func (s *Supervisor) work(ctx context.Context) {
 	defer close(s.done)
 	defer s.waitForCheckpoint()
+	defer s.plugged.close(s.c)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -66,6 +70,7 @@ func (s *Supervisor) work(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.c.wake:
+		case <-s.plugged.changes():
 		case <-tick.C:
 		}
 		s.tick(s.c.record.Now())

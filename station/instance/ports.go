@@ -1,0 +1,80 @@
+package instance
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/devices/serial"
+	"hallmark/devices/usb"
+)
+
+// Root returns the directory that holds dev and sys of this machine.
+func (s *BoardSource) Root() string { return cmp.Or(s.files.options.Root, "/") }
+
+// Present reports whether the port of a bay exists and can be opened by this user. A port that has just appeared
+// belongs to root until udev has given it to the users.
+func (s *BoardSource) Present(bay BaySpec) bool {
+	path, err := s.portConfig(bay).Find()
+	return err == nil && unix.Access(path, unix.R_OK|unix.W_OK) == nil
+}
+
+// portConfig says how the port of a bay is found and opened. The bay's own values come before those of its board
+// definition, and these before boards.baud.
+func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
+	config := serial.StableConfig{Config: serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud}}
+	number := -1
+	if bay.Board != nil {
+		uart := bay.Board.UART
+		number, config.Settle = uart.Interface, uart.Settle
+		config.Baud = cmp.Or(uart.Baud, config.Baud)
+	}
+	if bay.Bay != nil {
+		config.Settle, config.Baud = cmp.Or(bay.Bay.Settle, config.Settle), cmp.Or(bay.Bay.Baud, config.Baud)
+		if bay.Bay.Interface != nil {
+			number = *bay.Bay.Interface
+		}
+	}
+	config.Find = func() (string, error) { return bay.Port, nil }
+	if bay.Port == "" {
+		config.Name = "USB path " + bay.Bay.USB
+		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, number) }
+	}
+	return config
+}
+
+// findOnUSB returns the tty that the kernel has now for a UART. It may be newer than the names of udev.
+func findOnUSB(root, path string, number int) (string, error) {
+	port, err := usb.Find(root, path, number)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(root, port.Device), nil
+}
+
+var errSamePort = errors.New("two bays have the same port: want another place for one of them")
+
+// distinctPorts refuses two places of one port, as far as the ports are plugged in.
+func (s *BoardSource) distinctPorts(bays []BaySpec) error {
+	seen := map[string]string{}
+	for _, bay := range bays {
+		if bay.Kind != nil {
+			continue
+		}
+		path, err := s.portConfig(bay).Find()
+		if err != nil {
+			continue // not plugged in: the bay says so when its Run begins
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			continue
+		}
+		if other, taken := seen[path]; taken {
+			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, path, errSamePort)
+		}
+		seen[path] = bay.Name
+	}
+	return nil
+}
