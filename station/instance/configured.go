@@ -31,6 +31,19 @@ func SelectBays(dir workdir.Dir, boards string) ([]BaySpec, error) {
 	return ConfiguredBays(dir, config)
 }
 
+// SelectBay returns the bay for one board: a bay of station.yaml by its name, or what OneBoard accepts.
+func SelectBay(dir workdir.Dir, name string) ([]BaySpec, error) {
+	if config, err := configs.Load(dir.Config()); err == nil && slices.ContainsFunc(config.Bays, func(b configs.Bay) bool { return b.Name == name }) {
+		bays, err := ConfiguredBays(dir, config)
+		return slices.DeleteFunc(bays, func(b BaySpec) bool { return b.Name != name }), err
+	}
+	boards, err := OneBoard(name)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBays(boards)
+}
+
 // ConfiguredBays returns the bays of station.yaml with their board definitions.
 func ConfiguredBays(dir workdir.Dir, config *configs.Config) ([]BaySpec, error) {
 	var bays []BaySpec

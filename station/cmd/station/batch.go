@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +20,7 @@ import (
 // A batch holds the flags of `batch` and `enrol`.
 type batch struct {
 	boards   string
+	bay      string // of `enrol`
 	count    operate.Number
 	jobs     operate.Number
 	order    string
@@ -33,7 +36,7 @@ type batch struct {
 }
 
 const (
-	boardsHelp      = "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (required)"
+	boardsHelp      = "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (default: the bays of station.yaml)"
 	imageHelp       = "firmware image of the emulated boards, which are then of one kind"
 	firmwareHelp    = "build directory of the firmware of emulated boards"
 	acceptClockHelp = "you say that the clock is right although it is behind the audit log; goes on record"
@@ -42,15 +45,15 @@ const (
 func (c *command) batchCommand() *cobra.Command {
 	var b batch
 	cmd := &cobra.Command{
-		Use:   "batch --boards LIST",
+		Use:   "batch [--boards LIST]",
 		Short: "Enrols many boards at once, unattended",
 		Long: `batch enrols one board in each bay, or --count boards in all.
 
 With a profile for COSE keys (cose_profile in station.yaml) each board has two Runs, one for each
 of its keys.
 
---boards takes KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or
-paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
+Without --boards the bays are those of station.yaml. --boards takes KIND:NUMBER with KIND one of posix, qemu,
+qemu-an521, qemu-zephyr, or paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
 
 --jsonl - writes the JSON lines to standard output, and the table to standard error. A reader that
@@ -94,7 +97,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	if err != nil {
 		return err
 	}
-	bays, mode, err := ask.read(c.stderr)
+	bays, mode, err := ask.read(dir, c.stderr)
 	if err != nil {
 		return reason.Usage(err)
 	}
@@ -119,7 +122,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	result, err := work.run(ctx, drain, report.NewProgress(observers.Stderr, mode))
 
 	// 4. Write reports, table and exit code.
-	suite := report.Suite{Name: opened.Config.Station, Boards: ask.boards, Order: ask.order, Profiles: opened.Profiles(),
+	suite := report.Suite{Name: opened.Config.Station, Boards: ask.named(bays), Order: ask.order, Profiles: opened.Profiles(),
 		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
@@ -172,8 +175,8 @@ func (w *batchRun) run(ctx, drain context.Context, progress *report.Progress) (o
 }
 
 // read checks the flags, and returns the bays and the mode of --progress.
-func (a *batch) read(stderr io.Writer) (bays []instance.BaySpec, mode string, err error) {
-	if bays, err = instance.ParseBays(a.boards); err != nil {
+func (a *batch) read(dir workdir.Dir, stderr io.Writer) (bays []instance.BaySpec, mode string, err error) {
+	if bays, err = a.selectBays(dir); err != nil {
 		return nil, "", err
 	}
 	if a.quota > 0 && a.order == "" {
@@ -187,6 +190,19 @@ func (a *batch) read(stderr io.Writer) (bays []instance.BaySpec, mode string, er
 	}
 	mode, err = report.ParseMode(a.progress, stderr)
 	return bays, mode, err
+}
+
+// named returns what names the bays in reports and in the audit log.
+func (a *batch) named(bays []instance.BaySpec) string {
+	return cmp.Or(a.boards, strings.Join(instance.BayNames(bays), ","))
+}
+
+// selectBays returns the bays of the flags, or those of station.yaml.
+func (a *batch) selectBays(dir workdir.Dir) ([]instance.BaySpec, error) {
+	if a.bay != "" {
+		return instance.SelectBay(dir, a.bay)
+	}
+	return instance.SelectBays(dir, a.boards)
 }
 
 // options returns the Options for opening the station.

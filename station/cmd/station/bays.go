@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hallmark/station/hardware"
 	"hallmark/station/instance"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
@@ -16,12 +17,18 @@ import (
 )
 
 func (c *command) baysCommand() *cobra.Command {
+	var show hardware.Options
 	list := &cobra.Command{
 		Use:   "bays",
-		Short: "Lists the bays that are stopped; works while the station does",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.stoppedBays(cmd.Context()) },
+		Short: "Shows the bench as it is, and the bays that are stopped; works while the station does",
+		Long: `bays compares the bays of station.yaml with what is plugged in, and names what does not fit. Without --dir it shows
+only what is plugged in. It opens no port.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.bays(cmd.Context(), show) },
 	}
+	list.Flags().StringVar(&show.Sysfs, "sysfs", "", "directory with sys and dev of a machine that was recorded (default: this machine)")
+	list.Flags().BoolVar(&show.YAML, "yaml", false, "print bays for station.yaml")
+	list.Flags().BoolVar(&show.JSON, "json", false, "print one JSON object for each bay and for each device without a bay")
 	var operator string
 	acknowledge := &cobra.Command{
 		Use:   "acknowledge BAY --operator NAME",
@@ -36,6 +43,25 @@ audit log says who has seen the board. While a station runs, release the bay on 
 	acknowledge.Flags().StringVar(&operator, "operator", "", "name of the person who has seen the board, for the audit log (required)")
 	list.AddCommand(acknowledge)
 	return list
+}
+
+// bays shows the hardware and then, for people, the bays that are stopped.
+func (c *command) bays(ctx context.Context, show hardware.Options) error {
+	if err := show.Check(); err != nil {
+		return reason.Usage(err)
+	}
+	if c.dir != "" {
+		dir, err := workdir.Existing(c.dir)
+		if err != nil {
+			return err
+		}
+		show.Config = dir.Config()
+	}
+	if err := hardware.Show(c.stdout, show); err != nil || c.dir == "" || show.YAML || show.JSON {
+		return err
+	}
+	fmt.Fprintln(c.stdout)
+	return c.stoppedBays(ctx)
 }
 
 func (c *command) stoppedBays(ctx context.Context) error {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
 
@@ -16,7 +15,7 @@ func (c *command) enrolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enrol BOARD",
 		Short: "Enrols one board",
-		Long: `enrol gives one board its identity: BOARD is the path of a serial port, or posix, qemu,
+		Long: `enrol gives one board its identity: BOARD is a bay of station.yaml, the path of a serial port, or posix, qemu,
 qemu-an521 or qemu-zephyr for the first emulated board of that kind.
 
 With --rework a board that has an active certificate gets a new one, and the old one is superseded.
@@ -27,11 +26,7 @@ With --rework a board that has an active certificate gets a new one, and the old
 			if cmd.Flags().Changed("rework") && strings.TrimSpace(ask.rework) == "" {
 				return reason.Usage(errors.New("--rework: want the reason for which an active certificate is replaced"))
 			}
-			boards, err := instance.OneBoard(args[0])
-			if err != nil {
-				return reason.Usage(err)
-			}
-			ask.boards = boards
+			ask.bay = args[0]
 			return c.batch(cmd.Context(), &ask)
 		},
 	}

@@ -104,7 +104,7 @@ func (c *command) plan(ask *screen) (*sessionPlan, error) {
 		return nil, err
 	}
 	p := &sessionPlan{command: c, ask: ask, dir: dir, feed: ui.NewFeed(0)}
-	if p.bays, p.texts, err = ask.read(c); err != nil {
+	if p.bays, p.texts, err = ask.read(c, dir); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if p.badges, err = configs.LoadOperators(dir.Badges()); err != nil {
@@ -178,7 +178,7 @@ func (s *session) prompts() bool {
 
 // begin records the start in the audit log, opens the work order and signs the operator in.
 func (s *session) begin(ctx context.Context) (err error) {
-	if err := s.record.Note("station.start", audit.Success, map[string]string{"boards": s.ask.boards}); err != nil {
+	if err := s.record.Note("station.start", audit.Success, map[string]string{"boards": s.ask.named(s.bays)}); err != nil {
 		return err
 	}
 	badge := s.ask.operator

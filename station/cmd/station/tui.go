@@ -12,6 +12,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 	"hallmark/ui"
 	"hallmark/ui/catalogue"
 )
@@ -49,7 +50,7 @@ A closed terminal and SIGTERM are an orderly end: no Run is cut between signing 
 func (c *command) tuiCommand() *cobra.Command {
 	var s screen
 	cmd := &cobra.Command{
-		Use:   "tui --boards LIST",
+		Use:   "tui [--boards LIST]",
 		Short: "Opens the operator's screen; also without a subcommand",
 		Long:  tuiHelp + reason.ExitHelp,
 		Args:  cobra.NoArgs,
@@ -74,13 +75,13 @@ func (s *screen) flags(cmd *cobra.Command) {
 }
 
 // read checks the flags, and returns the bays and the texts of the screen.
-func (s *screen) read(c *command) ([]instance.BaySpec, *catalogue.Catalogue, error) {
-	bays, err := instance.ParseBays(s.boards)
+func (s *screen) read(c *command, dir workdir.Dir) ([]instance.BaySpec, *catalogue.Catalogue, error) {
+	bays, err := s.selectBays(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(bays) > ui.MaxBays {
-		return nil, nil, fmt.Errorf("--boards: %d bays, the screen has room for %d; use `station batch`", len(bays), ui.MaxBays)
+		return nil, nil, fmt.Errorf("%d bays, the screen has room for %d; use `station batch`", len(bays), ui.MaxBays)
 	}
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")

@@ -1,0 +1,213 @@
+// Package hardware compares the bays of station.yaml with what is plugged in, and names what does not fit: hardware
+// without a bay, bays without their hardware, and hardware that cannot be told apart.
+package hardware
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hallmark/configs"
+	"hallmark/devices/usb"
+)
+
+// A Row is one place of the bench: a bay, a device without a bay, or both.
+type Row struct {
+	Bay      string   `json:"bay"` // empty: no bay of station.yaml is here
+	USB      string   `json:"usb"`
+	Probe    string   `json:"probe"`  // kind of the probe
+	Driver   string   `json:"driver"` // programmer that the bay names
+	Serial   string   `json:"serial"` // as the device says it
+	Product  string   `json:"product"`
+	Board    string   `json:"board"` // board definition
+	Ports    []Port   `json:"ports"`
+	Troubles []string `json:"troubles"` // what is wrong, with the next action
+}
+
+// A Port is a UART of a Row.
+type Port struct {
+	Name      string `json:"name"`
+	Device    string `json:"device"`
+	Interface int    `json:"interface"`
+	Driver    string `json:"driver"` // of the kernel
+	State     string `json:"state"`  // "free", or who uses the port; empty: not known
+}
+
+// States says who uses a port, by its device. nil: not known.
+type States func(device string) string
+
+// Compare returns the bays in their order, and then the devices that have no bay.
+func Compare(bays []configs.Bay, tree *usb.Tree, states States) []Row {
+	var rows []Row
+	mapped := map[string]bool{}
+	for i := range bays {
+		row := ofBay(&bays[i], tree)
+		for _, path := range pathsOf(&bays[i], tree) {
+			mapped[path] = true
+		}
+		rows = append(rows, row)
+	}
+	for i := range tree.Devices {
+		if device := &tree.Devices[i]; !mapped[device.Path] {
+			rows = append(rows, ofDevice(device))
+		}
+	}
+	for i := range rows {
+		rows[i].addState(states)
+		rows[i].addTwins(tree)
+	}
+	return rows
+}
+
+// pathsOf returns the USB paths that belong to a bay.
+func pathsOf(bay *configs.Bay, tree *usb.Tree) []string {
+	paths := []string{bay.USB, bay.ProbeLocation()}
+	if device := tree.ByPort(bay.Port); bay.Port != "" && device != nil {
+		paths = append(paths, device.Path)
+	}
+	if device := probeOf(bay, tree); device != nil {
+		paths = append(paths, device.Path)
+	}
+	return paths
+}
+
+func ofDevice(device *usb.Device) Row {
+	row := Row{}
+	row.describe(device)
+	row.Ports = portsOf(device.Ports)
+	row.say("no bay of station.yaml has this device; `station bays --yaml` prints bays for it")
+	return row
+}
+
+func (r *Row) describe(device *usb.Device) {
+	r.USB, r.Probe, r.Serial, r.Product = device.Path, string(device.Probe), device.Serial, device.Product
+}
+
+func (r *Row) say(format string, args ...any) {
+	r.Troubles = append(r.Troubles, fmt.Sprintf(format, args...))
+}
+
+func portsOf(ports []usb.Port) (all []Port) {
+	for _, port := range ports {
+		all = append(all, Port{Name: port.Name, Device: port.Device, Interface: port.Interface, Driver: port.Driver})
+	}
+	return all
+}
+
+func ofBay(bay *configs.Bay, tree *usb.Tree) Row {
+	row := Row{Bay: bay.Name, USB: bay.USB, Board: bay.Board}
+	if bay.USB == "" && bay.Port == "" {
+		return row // emulated
+	}
+	row.addUART(bay, tree)
+	if bay.Probe != nil {
+		row.Driver = bay.Probe.Driver
+		row.addProbe(bay, tree)
+	}
+	return row
+}
+
+// addUART finds the UART of a bay.
+func (r *Row) addUART(bay *configs.Bay, tree *usb.Tree) {
+	device := tree.At(bay.USB)
+	if bay.Port != "" {
+		r.addNamed(bay, tree)
+		return
+	}
+	if device == nil {
+		r.say("nothing is plugged in at USB path %s: look at the cable, or correct the bay in station.yaml", bay.USB)
+		return
+	}
+	r.describe(device)
+	r.Ports = portsOf(device.Ports)
+	if bay.Interface == nil && bay.Board != "" {
+		return // the board definition says which one
+	}
+	number := -1
+	if bay.Interface != nil {
+		number = *bay.Interface
+	}
+	port, err := device.Port(number)
+	if err != nil {
+		r.say("%v", err)
+		return
+	}
+	r.Ports = portsOf([]usb.Port{port})
+}
+
+// addNamed finds the UART of a bay that names a port.
+func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
+	device, tty := tree.ByPort(bay.Port), tree.DeviceOf(bay.Port)
+	r.Ports = []Port{{Name: bay.Port, Device: tty, Interface: -1}}
+	if device != nil {
+		r.describe(device)
+		i := slices.IndexFunc(device.Ports, func(p usb.Port) bool { return p.Device == tty })
+		r.Ports = portsOf(device.Ports[i : i+1])
+		return
+	}
+	if !slices.ContainsFunc(tree.Other, func(p usb.Port) bool { return p.Device == tty }) {
+		r.say("port %s is not there: look at the cable, or correct the bay in station.yaml", bay.Port)
+	}
+}
+
+// probeOf returns the probe of a bay: the device at its USB path, or the one with its serial number.
+func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
+	if bay.Probe == nil {
+		return nil
+	}
+	if location := bay.ProbeLocation(); location != "" {
+		return tree.At(location)
+	}
+	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool { return d.Probe != usb.NoProbe && sameSerial(d.Serial, bay.Probe.Serial) })
+	if i < 0 {
+		return nil
+	}
+	return &tree.Devices[i]
+}
+
+// sameSerial compares serial numbers without leading zeros.
+func sameSerial(a, b string) bool {
+	trim := func(s string) string { return strings.TrimLeft(s, "0") }
+	return trim(a) == trim(b) && trim(a) != ""
+}
+
+func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {
+	device := probeOf(bay, tree)
+	switch {
+	case device == nil && len(r.Troubles) > 0 && bay.Probe.USB == "" && bay.USB != "":
+		return // UART and probe are one device, and the row says already that it is not there
+	case device == nil:
+		r.say("probe %s is not plugged in", cmp.Or(bay.Probe.Serial, "at USB path "+bay.ProbeLocation()))
+		return
+	case device.Probe == usb.NoProbe:
+		r.say("the device at USB path %s is no probe that this station knows (%s)", device.Path, device.Product)
+	case bay.Probe.Serial != "" && !sameSerial(device.Serial, bay.Probe.Serial):
+		r.say("the probe at USB path %s has the serial number %s, station.yaml says %s: the probe was exchanged, or the cable is plugged in elsewhere", device.Path, cmp.Or(device.Serial, "-"), bay.Probe.Serial)
+	}
+	r.Probe, r.Serial = string(device.Probe), device.Serial
+	if bay.Board == "" {
+		r.say("the bay has a probe and no board definition: write board: NAME into station.yaml")
+	}
+}
+
+func (r *Row) addState(states States) {
+	if states == nil {
+		return
+	}
+	for i := range r.Ports {
+		r.Ports[i].State = states(r.Ports[i].Device)
+	}
+}
+
+// addTwins names another probe with the same serial number.
+func (r *Row) addTwins(tree *usb.Tree) {
+	if r.Serial == "" && r.Probe != "" {
+		r.say("the probe has no serial number: only its USB path identifies it")
+	}
+	for _, other := range tree.Devices {
+		if other.Path != r.USB && r.Probe != "" && other.Probe != usb.NoProbe && sameSerial(other.Serial, r.Serial) {
+			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
+		}
+	}
+}
