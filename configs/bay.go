@@ -21,7 +21,7 @@ type Bay struct {
 // BayProbe says which probe belongs to a bay.
 type BayProbe struct {
 	Driver string `yaml:"driver"` // openocd, jlinkexe, or the name of a recipe
-	Serial string `yaml:"serial"` // decimal digits; empty: whichever probe is at the USB path
+	Serial string `yaml:"serial"` // as the probe says it; empty: whichever probe is at the USB path
 	USB    string `yaml:"usb"`    // USB path of the probe; empty: that of the bay
 }
 

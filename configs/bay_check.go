@@ -40,9 +40,6 @@ func (b *Bay) validate(key string) error {
 	if b.Probe != nil && b.Probe.Serial == "" && b.ProbeLocation() == "" {
 		err = errors.Join(err, &ValueError{key + ".probe", "neither serial nor usb", "the probe's serial number or its USB path", "`station bays` prints both"})
 	}
-	if b.Probe != nil && b.Board == "" {
-		err = errors.Join(err, &ValueError{key + ".board", "nothing", "a board definition, because the bay has a probe", "name one of " + strings.Join(BoardNames(), ", ") + ", or a file"})
-	}
 	return errors.Join(err, duration(key+".settle", b.Settle, 0, time.Minute))
 }
 
@@ -65,6 +62,12 @@ func notUSB(key, value string) error {
 	return &ValueError{key, strconv.Quote(value), "a USB path such as 1-2.3", "`station bays` prints the USB paths of this machine"}
 }
 
+// probeSerial is the form of a serial number: J-Links have digits, other probes letters, too.
+var probeSerial = regexp.MustCompile(`^[0-9A-Za-z:._-]{1,64}$`)
+
+// IsProbeSerial reports whether a text can be the serial number of a probe.
+func IsProbeSerial(text string) bool { return probeSerial.MatchString(text) }
+
 var programmer = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,255}$`)
 
 func (p *BayProbe) validate(key string) error {
@@ -75,8 +78,8 @@ func (p *BayProbe) validate(key string) error {
 	if !programmer.MatchString(p.Driver) {
 		err = &ValueError{key + ".driver", strconv.Quote(p.Driver), "openocd, jlinkexe, or a recipe", "see docs/bench.md"}
 	}
-	if _, bad := strconv.ParseUint(p.Serial, 10, 64); p.Serial != "" && (bad != nil || p.serial() == 0) {
-		err = errors.Join(err, &ValueError{key + ".serial", strconv.Quote(p.Serial), "decimal digits", "`station bays` prints the serial numbers of the probes"})
+	if p.Serial != "" && !IsProbeSerial(p.Serial) {
+		err = errors.Join(err, &ValueError{key + ".serial", strconv.Quote(p.Serial), "the serial number of a probe", "`station bays` prints the serial numbers of the probes"})
 	}
 	if p.USB != "" && !IsUSBPath(p.USB) {
 		err = errors.Join(err, notUSB(key+".usb", p.USB))
@@ -84,10 +87,15 @@ func (p *BayProbe) validate(key string) error {
 	return err
 }
 
-// serial is the serial number as an integer, because programmers write it with and without leading zeros.
-func (p *BayProbe) serial() uint64 {
-	n, _ := strconv.ParseUint(p.Serial, 10, 64) // 0: none
-	return n
+// SameSerial compares the serial numbers of two probes. Programmers write decimal ones with and without leading zeros.
+func SameSerial(a, b string) bool {
+	trim := func(s string) string {
+		if strings.Trim(s, "0123456789") == "" {
+			return strings.TrimLeft(s, "0")
+		}
+		return s
+	}
+	return trim(a) != "" && trim(a) == trim(b)
 }
 
 // collides refuses two bays with one name, USB path, port or probe.
@@ -126,7 +134,7 @@ func (b *Bay) sameProbe(other *Bay) bool {
 	if here != "" && there != "" {
 		return here == there
 	}
-	return b.Probe.serial() == other.Probe.serial()
+	return SameSerial(b.Probe.Serial, other.Probe.Serial)
 }
 
 func (b *Bay) probeText() string {

@@ -55,39 +55,42 @@ type Part struct {
 	Value   uint32 `yaml:"value"`
 }
 
-// OpenOCDTarget is what OpenOCD needs for the board. Commands are Tcl.
+// OpenOCDTarget is what OpenOCD needs for the board. The texts are Tcl commands of OpenOCD. The keys are those
+// of openocd.Chip.
 type OpenOCDTarget struct {
-	Config    []string    `yaml:"config"`  // configuration files after the one of the probe: target/nrf52.cfg
-	Recover   []string    `yaml:"recover"` // erase the whole chip, and unlock it
-	Lock      []string    `yaml:"lock"`    // close the debug port
-	LockState StateReader `yaml:"lock_state"`
+	Interface string   `yaml:"interface"`  // script of the probe; empty: interface/jlink.cfg
+	Before    []string `yaml:"before"`     // commands before the script of the chip
+	Target    string   `yaml:"target"`     // script of the chip: target/nrf52.cfg
+	After     []string `yaml:"after"`      // commands after the script of the chip, before the connection
+	InRAM     bool     `yaml:"in_ram"`     // the program memory needs no flash driver
+	Recover   []string `yaml:"recover"`    // erase the whole chip, and unlock it
+	Recovered string   `yaml:"recovered"`  // text that Recover must print
+	Lock      []string `yaml:"lock"`       // close the debug port
+	LockState string   `yaml:"lock_state"` // a command whose result is the state of the lock
+	Locked    string   `yaml:"locked"`     // its result on a locked chip
+	Open      string   `yaml:"open"`       // its result on an open chip
 }
 
-// JLinkExeTarget is what SEGGER's Commander needs for the board. Commands are the Commander's.
+// Configured reports whether OpenOCD knows the chip.
+func (o *OpenOCDTarget) Configured() bool { return o.Target != "" || len(o.Before) > 0 }
+
+// JLinkExeTarget is what SEGGER's Commander needs for the board. The texts are its commands. The keys are those of
+// commander.Chip.
 type JLinkExeTarget struct {
-	Device    string      `yaml:"device"`
-	Recover   []string    `yaml:"recover"`
-	Lock      []string    `yaml:"lock"`
-	LockState StateReader `yaml:"lock_state"`
+	Device    string   `yaml:"device"` // SEGGER's name of the chip
+	Recover   []string `yaml:"recover"`
+	Recovered string   `yaml:"recovered"` // regular expression for what Recover must print
+	Lock      []string `yaml:"lock"`
+	LockState []string `yaml:"lock_state"`
+	Locked    string   `yaml:"locked"` // regular expressions for what LockState prints
+	Open      string   `yaml:"open"`
 }
 
-// A RecipeTarget names a recipe and the board's chip in the words of the recipe's programmer.
+// A RecipeTarget names a recipe, and the board's chip in the words of the recipe's programmer.
 type RecipeTarget struct {
-	Recipe    string            `yaml:"recipe"` // file name in configs/probes, without .yaml
-	Target    string            `yaml:"target"`
-	Variables map[string]string `yaml:"variables"` // further placeholders of the recipe
+	Recipe string `yaml:"recipe"` // file name in configs/probes, without .yaml
+	Target string `yaml:"target"`
 }
-
-// A StateReader reads the state of the debug port's lock. Exactly one of the two patterns must
-// match the output of the commands. Patterns are RE2.
-type StateReader struct {
-	Commands []string `yaml:"commands"`
-	Locked   string   `yaml:"locked"`
-	Open     string   `yaml:"open"`
-}
-
-// Configured reports whether the state can be read.
-func (r StateReader) Configured() bool { return len(r.Commands) > 0 && r.Locked != "" && r.Open != "" }
 
 // UART is the port over which the provisioning firmware speaks.
 type UART struct {

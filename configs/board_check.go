@@ -35,9 +35,12 @@ func oneOf(key, value string, possible ...string) error {
 }
 
 func (p *BoardProbe) validate() error {
+	o, j := &p.OpenOCD, &p.JLinkExe
 	err := errors.Join(
 		oneOf("probe.interface", p.Interface, "swd", "jtag"), within("probe.speed_khz", p.SpeedKHz, 0, 50_000),
-		p.OpenOCD.LockState.validate("probe.openocd.lock_state"), p.JLinkExe.LockState.validate("probe.jlinkexe.lock_state"),
+		statePatterns("probe.openocd", o.LockState != "", o.Locked, o.Open),
+		statePatterns("probe.jlinkexe", len(j.LockState) > 0, j.Locked, j.Open),
+		expression("probe.jlinkexe.recovered", j.Recovered), expression("probe.jlinkexe.locked", j.Locked), expression("probe.jlinkexe.open", j.Open),
 	)
 	seen := map[string]bool{}
 	for i, target := range p.Recipes {
@@ -53,17 +56,19 @@ func (p *BoardProbe) validate() error {
 	return err
 }
 
-func (r StateReader) validate(key string) error {
-	var err error
-	for _, pattern := range []struct{ name, text string }{{"locked", r.Locked}, {"open", r.Open}} {
-		if _, bad := regexp.Compile(pattern.text); bad != nil {
-			err = errors.Join(err, &ValueError{key + "." + pattern.name, strconv.Quote(pattern.text), "a regular expression (RE2)", "correct it"})
-		}
+// statePatterns wants all of the keys that read a state, or none of them.
+func statePatterns(key string, reads bool, locked, open string) error {
+	if all, none := reads && locked != "" && open != "", !reads && locked == "" && open == ""; all || none {
+		return nil
 	}
-	if r.Configured() || len(r.Commands) == 0 && r.Locked == "" && r.Open == "" {
-		return err
+	return &ValueError{key, "only some of lock_state, locked and open", "all three", "both answers are needed: an answer that is neither of them is no state"}
+}
+
+func expression(key, text string) error {
+	if _, err := regexp.Compile(text); err != nil {
+		return &ValueError{key, strconv.Quote(text), "a regular expression (RE2)", "correct it"}
 	}
-	return errors.Join(err, &ValueError{key, "only some of commands, locked and open", "all three", "both patterns are needed: an output that matches neither is no state"})
+	return nil
 }
 
 func (u *UART) validate() error {
@@ -107,5 +112,27 @@ func dottedKeys(t reflect.Type, prefix string) (keys []string) {
 			keys = append(keys, dottedKeys(inner, key+".")...)
 		}
 	}
+	return keys
+}
+
+// ownKeys need no source: they are not facts about the hardware.
+var ownKeys = []string{"name", "description", "status", "emulated", "firmware", "sources"}
+
+// setKeys returns the keys that have a value, and leaves out those that need no source.
+func setKeys(b *Board) (keys []string) {
+	var walk func(reflect.Value, string)
+	walk = func(v reflect.Value, prefix string) {
+		for i := range v.NumField() {
+			key := prefix + v.Type().Field(i).Tag.Get("yaml")
+			switch field := v.Field(i); {
+			case slices.Contains(ownKeys, key), key == "uart.interface" && field.Int() < 0:
+			case field.Kind() == reflect.Struct:
+				walk(field, key+".")
+			case !field.IsZero():
+				keys = append(keys, key)
+			}
+		}
+	}
+	walk(reflect.ValueOf(*b), "")
 	return keys
 }

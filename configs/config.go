@@ -151,6 +151,7 @@ func Default() Config {
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
 		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
 		Boards:    Boards{TFMCallers: []int32{}, Baud: 115200},
+		Bays:      []Bay{},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
 		Handshake: OverUART,
 		Network:   Network{Listen: "127.0.0.1:0"},

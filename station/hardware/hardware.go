@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"hallmark/configs"
 	"hallmark/devices/usb"
@@ -159,17 +158,13 @@ func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
 	if location := bay.ProbeLocation(); location != "" {
 		return tree.At(location)
 	}
-	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool { return d.Probe != usb.NoProbe && sameSerial(d.Serial, bay.Probe.Serial) })
+	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool {
+		return d.Probe != usb.NoProbe && configs.SameSerial(d.Serial, bay.Probe.Serial)
+	})
 	if i < 0 {
 		return nil
 	}
 	return &tree.Devices[i]
-}
-
-// sameSerial compares serial numbers without leading zeros.
-func sameSerial(a, b string) bool {
-	trim := func(s string) string { return strings.TrimLeft(s, "0") }
-	return trim(a) == trim(b) && trim(a) != ""
 }
 
 func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {
@@ -182,7 +177,7 @@ func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {
 		return
 	case device.Probe == usb.NoProbe:
 		r.say("the device at USB path %s is no probe that this station knows (%s)", device.Path, device.Product)
-	case bay.Probe.Serial != "" && !sameSerial(device.Serial, bay.Probe.Serial):
+	case bay.Probe.Serial != "" && !configs.SameSerial(device.Serial, bay.Probe.Serial):
 		r.say("the probe at USB path %s has the serial number %s, station.yaml says %s: the probe was exchanged, or the cable is plugged in elsewhere", device.Path, cmp.Or(device.Serial, "-"), bay.Probe.Serial)
 	}
 	r.Probe, r.Serial = string(device.Probe), device.Serial
@@ -206,7 +201,7 @@ func (r *Row) addTwins(tree *usb.Tree) {
 		r.say("the probe has no serial number: only its USB path identifies it")
 	}
 	for _, other := range tree.Devices {
-		if other.Path != r.USB && r.Probe != "" && other.Probe != usb.NoProbe && sameSerial(other.Serial, r.Serial) {
+		if other.Path != r.USB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
 			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
 		}
 	}

@@ -52,16 +52,15 @@ func propose(device *usb.Device, bays []configs.Bay, tree *usb.Tree) (proposed [
 	return proposed
 }
 
-// proposeProbe names the serial number only if it is a number that no other probe has.
+// proposeProbe names the serial number only if no other probe has it.
 func proposeProbe(device *usb.Device, tree *usb.Tree) *configs.BayProbe {
 	if device.Probe == usb.NoProbe {
 		return nil
 	}
 	probe := &configs.BayProbe{Driver: "openocd"}
-	number, err := strconv.ParseUint(device.Serial, 10, 64)
-	twin := func(d usb.Device) bool { return d.Path != device.Path && sameSerial(d.Serial, device.Serial) }
-	if err == nil && number > 0 && !slices.ContainsFunc(tree.Devices, twin) {
-		probe.Serial = strconv.FormatUint(number, 10)
+	twin := func(d usb.Device) bool { return d.Path != device.Path && configs.SameSerial(d.Serial, device.Serial) }
+	if configs.IsProbeSerial(device.Serial) && !slices.ContainsFunc(tree.Devices, twin) {
+		probe.Serial = device.Serial
 	}
 	return probe
 }

@@ -1,0 +1,105 @@
+package configs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// A Finding is a value that a board definition lacks or that does not fit, with the step that needs it.
+type Finding struct {
+	Key  string // "firmware.sha256"
+	Text string // what is wrong, for people
+	Next string // what to do
+}
+
+func (f Finding) String() string { return fmt.Sprintf("%s: %s; %s", f.Key, f.Text, f.Next) }
+
+// Missing returns what the definition lacks for the steps with a probe. It reads the firmware image.
+func (b *Board) Missing() []Finding {
+	var all []Finding
+	say := func(missing bool, key, text, next string) {
+		if missing {
+			all = append(all, Finding{key, text, next})
+		}
+	}
+	p := &b.Probe
+	say(!p.OpenOCD.Configured() && p.JLinkExe.Device == "" && len(p.Recipes) == 0, "probe", "no driver has a name for the chip, so no probe can flash the board", "fill openocd, jlinkexe or recipes")
+	say(p.Interface == "", "probe.interface", "it is not known whether the chip is reached by SWD or JTAG", "write swd or jtag")
+	say(p.Part == Part{}, "probe.part", "no register says which chip this is, so a wrong chip is found only when the image does not run", "write address and value of the part register from the manual")
+	say(!p.canLock(), "probe.openocd.lock", "no driver knows how to close the debug port, so the step lock is not possible", "fill lock, or name a recipe that locks")
+	say(!p.canReadLock(), "probe.openocd.lock_state", "no driver knows how to read the state of the lock, so the step lock cannot be proven", "fill lock_state, locked and open, or name a recipe that reads the state")
+	say(b.UART.Interface < 0 && b.Emulated == "", "uart.interface", "it is not known which UART of the probe leads to the firmware", "write interface into the bay if the probe has more than one UART")
+	say(!b.Store.Known(), "store", "it is not known where the certificates lie in flash, so read back by probe is not possible", "write address and size of the partition of the certificates")
+	say(b.LifeCycle == "", "life_cycle", "it is not known which life cycle the board says at the end", "write open or sealed")
+	if b.Emulated == "" || b.Firmware.Image != "" {
+		all = append(all, b.imageFindings()...)
+	}
+	return all
+}
+
+// canLock: recipes have their own lock operation.
+func (p *BoardProbe) canLock() bool {
+	return len(p.OpenOCD.Lock) > 0 || len(p.JLinkExe.Lock) > 0 || len(p.Recipes) > 0
+}
+
+func (p *BoardProbe) canReadLock() bool {
+	return p.OpenOCD.LockState != "" || len(p.JLinkExe.LockState) > 0 || len(p.Recipes) > 0
+}
+
+func (b *Board) imageFindings() []Finding {
+	image := b.Firmware
+	if image.Image == "" {
+		return []Finding{{"firmware.image", "no provisioning firmware is named, so the step flash is not possible", "write the path of the image"}}
+	}
+	sum, err := digestOf(image.Image)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Finding{{"firmware.image", fmt.Sprintf("%s is not there", image.Image), "build it, or correct the path"}}
+	case err != nil:
+		return []Finding{{"firmware.image", fmt.Sprintf("%s cannot be read: %v", image.Image, err), "correct the path or the rights"}}
+	case image.SHA256 == "":
+		return []Finding{{"firmware.sha256", "the hash of the image is not pinned, so any file with this name is flashed", "write sha256: " + sum}}
+	case !strings.EqualFold(image.SHA256, sum):
+		return []Finding{{"firmware.sha256", fmt.Sprintf("%s has the hash %s, the definition says %s", image.Image, sum, strings.ToLower(image.SHA256)), "flash nothing before you know which of the two is right"}}
+	}
+	return nil
+}
+
+func digestOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// WithoutSource returns the keys that have a value and no source.
+func (b *Board) WithoutSource() (keys []string) {
+	for _, key := range setKeys(b) {
+		if !b.hasSource(key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// hasSource: a source of a section covers the keys below.
+func (b *Board) hasSource(key string) bool {
+	for known := range b.Sources {
+		if key == known || strings.HasPrefix(key, known+".") {
+			return true
+		}
+	}
+	return false
+}
