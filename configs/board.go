@@ -124,6 +124,12 @@ func LoadBoard(value, base string) (*Board, error) {
 	return ParseBoard(name, text)
 }
 
+// BoardText returns the text of a board definition.
+func BoardText(value, base string) ([]byte, error) {
+	_, text, err := boardText(value, base)
+	return text, err
+}
+
 func boardText(value, base string) (name string, text []byte, err error) {
 	if !isPath(value) {
 		text, err = files.ReadFile("boards/" + value + ".yaml")

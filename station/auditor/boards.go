@@ -46,6 +46,7 @@ func (c *Commands) boards() *cobra.Command {
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
 	form.flags(cmd.Flags())
+	cmd.AddCommand(c.checkBoard())
 	return cmd
 }
 

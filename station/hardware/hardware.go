@@ -15,7 +15,8 @@ import (
 type Row struct {
 	Bay      string   `json:"bay"` // empty: no bay of station.yaml is here
 	USB      string   `json:"usb"`
-	Probe    string   `json:"probe"`  // kind of the probe
+	Probe    string   `json:"probe"` // kind of the probe
+	ProbeUSB string   `json:"probe_usb"`
 	Driver   string   `json:"driver"` // programmer that the bay names
 	Serial   string   `json:"serial"` // as the device says it
 	Product  string   `json:"product"`
@@ -80,7 +81,10 @@ func ofDevice(device *usb.Device) Row {
 }
 
 func (r *Row) describe(device *usb.Device) {
-	r.USB, r.Probe, r.Serial, r.Product = device.Path, string(device.Probe), device.Serial, device.Product
+	r.USB, r.Serial, r.Product = device.Path, device.Serial, device.Product
+	if device.Probe != usb.NoProbe {
+		r.Probe, r.ProbeUSB = string(device.Probe), device.Path
+	}
 }
 
 func (r *Row) say(format string, args ...any) {
@@ -180,7 +184,7 @@ func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {
 	case bay.Probe.Serial != "" && !configs.SameSerial(device.Serial, bay.Probe.Serial):
 		r.say("the probe at USB path %s has the serial number %s, station.yaml says %s: the probe was exchanged, or the cable is plugged in elsewhere", device.Path, cmp.Or(device.Serial, "-"), bay.Probe.Serial)
 	}
-	r.Probe, r.Serial = string(device.Probe), device.Serial
+	r.Probe, r.ProbeUSB, r.Serial = string(device.Probe), device.Path, device.Serial
 	if bay.Board == "" {
 		r.say("the bay has a probe and no board definition: write board: NAME into station.yaml")
 	}
@@ -201,7 +205,7 @@ func (r *Row) addTwins(tree *usb.Tree) {
 		r.say("the probe has no serial number: only its USB path identifies it")
 	}
 	for _, other := range tree.Devices {
-		if other.Path != r.USB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
+		if other.Path != r.ProbeUSB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
 			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures/prerequisite"
+	"hallmark/fixtures/usbtree"
 	"hallmark/station/instance"
 	"hallmark/station/report"
 )
@@ -47,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"private": allPrivate,
 			"waitfor": waitfor,
 			"sql":     alter,
+			"machine": machine,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -67,6 +69,15 @@ func firmwareFolder(t *testing.T) string {
 		prerequisite.Firmware(t, filepath.Join(folder, kind.ImageFile()))
 	}
 	return folder
+}
+
+// machine FILE DIR: makes the directories sys and dev of a machine from a text (fixtures/usbtree).
+func machine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: machine FILE DIR")
+	}
+	_, err := usbtree.Unfold(ts.MkAbs(args[1]), ts.ReadFile(args[0]))
+	ts.Check(err)
 }
 
 // exits CODE station ARG...: checks that the command ends with this exit code.

@@ -1,0 +1,106 @@
+package configs
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+const bays = minimal + `bays:
+  - {name: bay-1, usb: 1-2.3, interface: 0, baud: 1000000, settle: 500ms, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}
+  - {name: bay-2, port: /dev/serial/by-path/pci-usb-0:4:1.0, probe: {driver: nrfutil, usb: 1-5}}
+  - {name: bay-3, board: qemu-an385}
+`
+
+func TestBaysAreRead(t *testing.T) {
+	config, err := Parse("x.yaml", []byte(bays))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := config.Bays[0], config.Bays[1]
+	if first.USB != "1-2.3" || *first.Interface != 0 || first.Settle != 500*time.Millisecond || first.Probe.Serial != "683806234" || first.ProbeLocation() != "1-2.3" {
+		t.Errorf("%+v", first)
+	}
+	if second.ProbeLocation() != "1-5" || second.Interface != nil || second.Probe.Driver != "nrfutil" {
+		t.Errorf("%+v", second)
+	}
+}
+
+func TestBaysAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		name, bays string
+		want       error
+		says       string
+	}{
+		{"no name", "[{usb: 1-2}]", ErrValue, "bays[0].name"},
+		{"no place", "[{name: a}]", ErrValue, "neither usb nor port"},
+		{"two places", "[{name: a, usb: 1-2, port: /dev/ttyACM0}]", ErrValue, "usb and port"},
+		{"a USB path that is none", "[{name: a, usb: 1:2}]", ErrValue, "bays[0].usb"},
+		{"the path of a root hub", "[{name: a, usb: usb1}]", ErrValue, "bays[0].usb"},
+		{"a path of sysfs that leads elsewhere", "[{name: a, usb: ../1-2}]", ErrValue, "bays[0].usb"},
+		{"a relative port", "[{name: a, port: ttyACM0}]", ErrValue, "bays[0].port"},
+		{"a port that leads elsewhere", "[{name: a, port: /dev/../etc/passwd}]", ErrValue, "bays[0].port"},
+		{"a baud rate that is too small", "[{name: a, usb: 1-2, baud: 300}]", ErrValue, "bays[0].baud"},
+		{"an interface that no device has", "[{name: a, usb: 1-2, interface: -1}]", ErrValue, "bays[0].interface"},
+		{"a settle time without end", "[{name: a, usb: 1-2, settle: 2m}]", ErrValue, "bays[0].settle"},
+		{"a probe without driver", "[{name: a, usb: 1-2, probe: {serial: 1}}]", ErrValue, "bays[0].probe.driver"},
+		{"a serial number that is none", "[{name: a, usb: 1-2, probe: {driver: openocd, serial: \"1 2\"}}]", ErrValue, "bays[0].probe.serial"},
+		{"a probe that nothing selects", "[{name: a, port: /dev/ttyACM0, probe: {driver: openocd}}]", ErrValue, "neither serial nor usb"},
+		{"one name", "[{name: a, usb: 1-2}, {name: a, usb: 1-3}]", ErrValue, `bays[1].name: value not possible: "a" as in bay "a"`},
+		{"one USB path", "[{name: a, usb: 1-2}, {name: b, usb: 1-2}]", ErrValue, `bays[1].usb: value not possible: "1-2" as in bay "a"`},
+		{"one USB path and one interface", "[{name: a, usb: 1-2, interface: 1}, {name: b, usb: 1-2, interface: 1}]", ErrValue, "bays[1].usb"},
+		{"one port", "[{name: a, port: /dev/ttyACM0}, {name: b, port: /dev/ttyACM0}]", ErrValue, "bays[1].port"},
+		{"one probe by its serial number", "[{name: a, port: /dev/p, probe: {driver: openocd, serial: 17}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: \"0017\"}}]", ErrValue, "bays[1].probe"},
+		{"one probe by its USB path", "[{name: a, usb: 1-2, probe: {driver: openocd, usb: 1-4}}, {name: b, usb: 1-3, probe: {driver: openocd, usb: 1-4}}]", ErrValue, "bays[1].probe"},
+		{"an unknown key", "[{name: a, usb: 1-2, bord: x}]", ErrUnknownKey, `unknown key "bord"; did you mean "board"?`},
+		{"an unknown key of a probe", "[{name: a, usb: 1-2, probe: {driver: x, serail: 1}}]", ErrUnknownKey, "serail"},
+		{"a key twice", "[{name: a, name: b, usb: 1-2}]", ErrDuplicateKey, "keep one"},
+		{"a map instead of a list", "{name: a}", ErrSyntax, "x.yaml"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("x.yaml", []byte(minimal+"bays: "+c.bays+"\n"))
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %v that says %q", err, c.want, c.says)
+			}
+		})
+	}
+}
+
+func TestBaysThatOnlyLookAlikeAreGood(t *testing.T) {
+	for name, text := range map[string]string{
+		"two UARTs of one adapter":                        "[{name: a, usb: 1-2, interface: 0}, {name: b, usb: 1-2, interface: 1}]",
+		"two copies of a probe, told apart by their path": "[{name: a, usb: 1-2, probe: {driver: openocd, serial: 123}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: 123}}]",
+		"two probes without serial number":                "[{name: a, usb: 1-2, probe: {driver: openocd}}, {name: b, usb: 1-3, probe: {driver: openocd}}]",
+	} {
+		if _, err := Parse("x.yaml", []byte(minimal+"bays: "+text+"\n")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSerialNumbersAreComparedAsNumbersWhereTheyAreNumbers(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"000683806234", "683806234", true},
+		{"683806234", "683806235", false},
+		{"066DFF", "66DFF", false},
+		{"066DFF", "066DFF", true},
+		{"", "", false},
+		{"0", "00", false},
+	} {
+		if got := SameSerial(c.a, c.b); got != c.want {
+			t.Errorf("%q and %q: %t", c.a, c.b, got)
+		}
+	}
+}
+
+func TestUSBPaths(t *testing.T) {
+	for text, want := range map[string]bool{"1-2": true, "12-1.2.3.4": true, "1-2:1.0": false, "usb1": false, "1": false, "1-": false, "1-2.": false, "1-0": false, "": false, "1-2/..": false} {
+		if IsUSBPath(text) != want {
+			t.Errorf("%q: %t", text, !want)
+		}
+	}
+}

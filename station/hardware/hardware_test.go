@@ -1,0 +1,191 @@
+package hardware
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/configs"
+	"hallmark/devices/usb"
+	"hallmark/fixtures/usbtree"
+)
+
+// recorded is the bench of devices/usb/testdata.
+func recorded(t *testing.T) (string, *usb.Tree) {
+	t.Helper()
+	text, err := os.ReadFile("../../devices/usb/testdata/bench.tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scanned(t, string(text))
+}
+
+func scanned(t *testing.T, text string) (string, *usb.Tree) {
+	t.Helper()
+	machine, err := usbtree.Unfold(t.TempDir(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := usb.Scan(machine.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return machine.Dir(), tree
+}
+
+func configured(t *testing.T, bays string) []configs.Bay {
+	t.Helper()
+	config, err := configs.Parse("station.yaml", []byte("hsm: {module: /m}\n"+bays))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, bays)
+	}
+	return config.Bays
+}
+
+func TestWhatDoesNotFitIsNamed(t *testing.T) {
+	_, tree := recorded(t)
+	for _, c := range []struct {
+		name, bay string
+		says      []string // nil: nothing
+	}{
+		{"a bay that fits", "{name: a, usb: 1-1.2, board: nrf5340dk, probe: {driver: jlinkexe, serial: 1050012345}}", nil},
+		{"a bay without probe", "{name: a, usb: 1-2.2}", nil},
+		{"a bay with a port by its name", "{name: a, port: \"/dev/serial/by-path/pci-0000:00:14.0-usb-0:2.2:1.0-port0\"}", nil},
+		{"an emulated board", "{name: a, board: qemu-an385}", nil},
+		{"UART and probe at two places", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd, usb: 1-3}}", nil},
+		{"a cable that was pulled", "{name: a, usb: 1-9, board: x}", []string{"nothing is plugged in at USB path 1-9"}},
+		{"a composite probe that was pulled", "{name: a, usb: 1-9, board: x, probe: {driver: openocd}}", []string{"nothing is plugged in at USB path 1-9"}},
+		{"a port that is not there", "{name: a, port: /dev/ttyACM77}", []string{"port /dev/ttyACM77 is not there"}},
+		{"a probe that is not there", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd, usb: 1-8}}", []string{"probe at USB path 1-8 is not plugged in"}},
+		{"a serial number that is not there", "{name: a, port: /dev/ttyUSB2, board: x, probe: {driver: openocd, serial: 5}}", []string{"probe 5 is not plugged in"}},
+		{"a probe that was exchanged", "{name: a, usb: 1-1.1, board: x, probe: {driver: openocd, serial: 1}}", []string{"has the serial number 000683806234, station.yaml says 1"}},
+		{"an adapter as probe", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd}}", []string{"is no probe that this station knows"}},
+		{"no board definition for a probe", "{name: a, usb: 1-1.4, probe: {driver: openocd}}", []string{"no board definition", "1-2.1 has the same serial number"}},
+		{"several UARTs", "{name: a, usb: 1-1.3}", []string{"several UARTs"}},
+		{"a UART that is not there", "{name: a, usb: 1-1.3, interface: 7}", []string{"interface 7; it has interface 0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rows := Compare(configured(t, "bays: ["+c.bay+"]\n"), tree, nil)
+			got := rows[0].Troubles
+			if len(got) != len(c.says) {
+				t.Fatalf("got %q, want %q", got, c.says)
+			}
+			for i, says := range c.says {
+				if !strings.Contains(got[i], says) {
+					t.Errorf("got %q, want %q", got[i], says)
+				}
+			}
+		})
+	}
+}
+
+func TestHardwareWithoutABayIsListed(t *testing.T) {
+	_, tree := recorded(t)
+	bays := configured(t, "bays: [{name: a, usb: 1-1.1}, {name: b, port: /dev/ttyUSB2, probe: {driver: openocd, serial: 1050012345}}]\n")
+	var got []string
+	for _, row := range Compare(bays, tree, nil)[len(bays):] {
+		got = append(got, row.USB)
+	}
+	if want := "1-1.3 1-1.4 1-2.1 1-2.3 1-2.4 1-3 1-4 1-10"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+// TestTheYAMLLoads also checks that the bays of the YAML have all hardware, and that a second YAML is the same.
+func TestTheYAMLLoads(t *testing.T) {
+	_, whole := recorded(t)
+	_, bench := scanned(t, usbtree.Bench(8))
+	_, odd := scanned(t, "1-1 1366:0105 serial=5 product=\"J-Link # PRO\"\n1-2 1366:0105 serial=\"a b\" product=X 0=cdc_acm:ttyACM0\n")
+	_, none := scanned(t, "")
+	for name, tree := range map[string]*usb.Tree{"the recorded bench": whole, "eight bays": bench, "odd texts and a probe without UART": odd, "nothing": none} {
+		t.Run(name, func(t *testing.T) {
+			var text, again strings.Builder
+			if err := WriteYAML(&text, nil, tree); err != nil {
+				t.Fatal(err)
+			}
+			bays := configured(t, text.String())
+			for _, row := range Compare(bays, tree, nil)[len(bays):] {
+				if len(row.Ports) > 0 {
+					t.Errorf("no bay for %+v", row)
+				}
+			}
+			for _, row := range Compare(bays, tree, nil)[:len(bays)] {
+				for _, trouble := range row.Troubles {
+					if !strings.Contains(trouble, "board definition") && !strings.Contains(trouble, "serial number") {
+						t.Errorf("bay %s: %s", row.Bay, trouble)
+					}
+				}
+			}
+			if err := WriteYAML(&again, bays, tree); err != nil || again.String() != text.String() {
+				t.Errorf("again: %v\n%s\nbefore\n%s", err, &again, &text)
+			}
+		})
+	}
+}
+
+func TestABayOfStationYAMLStaysAsItIs(t *testing.T) {
+	_, tree := scanned(t, usbtree.Bench(2))
+	mine := "bays:\n- {name: bay-1, usb: 1-1.2, interface: 2, baud: 1000000, settle: 1s, board: nrf52840dk, probe: {driver: nrfutil, serial: 1050000002, usb: 1-1.2}}\n- {name: old, port: /dev/ttyS0}\n"
+	var text strings.Builder
+	if err := WriteYAML(&text, configured(t, mine), tree); err != nil {
+		t.Fatal(err)
+	}
+	bays := configured(t, text.String())
+	want := configured(t, mine)[0]
+	if got := bays[0]; len(bays) != 3 || got.Settle != want.Settle || got.Baud != want.Baud || got.Board != want.Board || *got.Interface != 2 || *got.Probe != *want.Probe || bays[1].Port != "/dev/ttyS0" || bays[2].Name != "bay-2" {
+		t.Errorf("%+v", bays)
+	}
+}
+
+func TestTheTableAndTheJSONShowEachRow(t *testing.T) {
+	dir, tree := recorded(t)
+	states := func(device string) string {
+		if device == "/dev/ttyACM1" {
+			return "used by ModemManager (PID 812)"
+		}
+		return Free
+	}
+	rows := Compare(configured(t, "bays: [{name: a, usb: 1-1.1, board: nrf52840dk, probe: {driver: openocd}}]\n"), tree, states)
+	var table, lines strings.Builder
+	if err := WriteTable(&table, rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1             used by ModemManager (PID 812)", "1-2.2", "free", "USB path 1-3: no bay"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &table)
+		}
+	}
+	if err := WriteJSON(&lines, rows); err != nil {
+		t.Fatal(err)
+	}
+	var first Row
+	if err := json.Unmarshal([]byte(strings.SplitN(lines.String(), "\n", 2)[0]), &first); err != nil || first.Bay != "a" || len(first.Ports) != 2 || first.Ports[1].State == Free {
+		t.Errorf("%+v, %v", first, err)
+	}
+	var shown strings.Builder
+	if err := Show(&shown, Options{Sysfs: dir}); err != nil || !strings.Contains(shown.String(), "1-1.1") {
+		t.Errorf("%v\n%s", err, &shown)
+	}
+}
+
+func TestOptionsOfShow(t *testing.T) {
+	dir := t.TempDir()
+	if err := (Options{Sysfs: dir}).Check(); err == nil || !strings.Contains(err.Error(), "directory that holds sys") {
+		t.Errorf("no tree: %v", err)
+	}
+	if err := (Options{YAML: true, JSON: true}).Check(); err == nil {
+		t.Error("two formats")
+	}
+	if err := (Options{}).Check(); err != nil {
+		t.Error(err)
+	}
+	var text strings.Builder
+	if err := Show(&text, Options{Config: filepath.Join(dir, "none.yaml")}); err == nil {
+		t.Error("a configuration that is not there")
+	}
+	if err := Show(&text, Options{}); err != nil || text.Len() == 0 {
+		t.Errorf("this machine: %v, %q", err, &text)
+	}
+}
