@@ -30,7 +30,7 @@ func (c *Config) validateBays() error {
 }
 
 func (b *Bay) validate(key string) error {
-	err := errors.Join(name(key+".name", b.Name), b.Probe.validate(key+".probe"), b.place(key))
+	err := errors.Join(name(key+".name", b.Name), b.Probe.validate(key+".probe"), b.location(key))
 	if b.Interface != nil {
 		err = errors.Join(err, within(key+".interface", *b.Interface, 0, 255))
 	}
@@ -43,8 +43,8 @@ func (b *Bay) validate(key string) error {
 	return errors.Join(err, duration(key+".settle", b.Settle, 0, time.Minute))
 }
 
-// place checks USB path and port. A bay with an emulated board has neither.
-func (b *Bay) place(key string) error {
+// location checks USB path and port. A bay with an emulated board has neither.
+func (b *Bay) location(key string) error {
 	switch {
 	case b.USB != "" && b.Port != "":
 		return &ValueError{key, "usb and port", "one of them", "keep usb, the place where the cable is plugged in"}
