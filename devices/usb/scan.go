@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,9 +36,13 @@ func (r root) scan() (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	ttys, err := r.ttys()
+	if err != nil {
+		return nil, err
+	}
 	tree := &Tree{}
 	for path, interfaces := range grouped(entries) {
-		device, err := r.device(path, interfaces, stable)
+		device, err := r.device(path, interfaces, ttys[path], stable)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +73,7 @@ func grouped(entries []string) map[string][]string {
 }
 
 // device reads one device. A device that was pulled meanwhile has neither probe nor UART.
-func (r root) device(path string, interfaces []string, stable *stableNames) (_ Device, err error) {
+func (r root) device(path string, interfaces []string, ttys []tty, stable *stableNames) (_ Device, err error) {
 	device := Device{Path: path}
 	dir := r.at(usbDevices, path)
 	for name, field := range map[string]*string{"idVendor": &device.VID, "idProduct": &device.PID, "serial": &device.Serial, "product": &device.Product} {
@@ -81,12 +84,12 @@ func (r root) device(path string, interfaces []string, stable *stableNames) (_ D
 		*field = text
 	}
 	device.VID, device.PID = strings.ToLower(device.VID), strings.ToLower(device.PID)
-	for _, name := range interfaces {
-		ports, err := r.ports(name, stable)
+	for _, tty := range ttys {
+		driver, err := link(r.at(usbDevices, tty.of, "driver"))
 		if err != nil {
 			return Device{}, err
 		}
-		device.Ports = append(device.Ports, ports...)
+		device.Ports = append(device.Ports, stable.port(tty.name, tty.number, driver))
 	}
 	slices.SortFunc(device.Ports, func(a, b Port) int {
 		return cmp.Or(a.Interface-b.Interface, strings.Compare(a.Device, b.Device))
@@ -111,52 +114,54 @@ func (r root) probe(d *Device, interfaces []string) (Kind, error) {
 	return kindByTexts(texts), nil
 }
 
-// ports returns the UARTs of an interface. cdc_acm has INTERFACE/tty/ttyACM0, a driver of usb-serial has
-// INTERFACE/ttyUSB0/tty/ttyUSB0.
-func (r root) ports(name string, stable *stableNames) ([]Port, error) {
-	dir := r.at(usbDevices, name)
-	entries, err := names(dir)
+// A tty is a UART on USB.
+type tty struct {
+	name   string // ttyACM0
+	of     string // its USB interface: "1-2:1.0"
+	number int    // bInterfaceNumber
+}
+
+// ttys returns the UARTs by the USB path of their device. The target of the link in the class tty names everything on
+// the way, so one call answers what a walk through all interfaces would: ../../devices/…/1-2/1-2:1.0/tty/ttyACM0.
+func (r root) ttys() (map[string][]tty, error) {
+	entries, err := names(r.at(ttyClass))
 	if err != nil {
 		return nil, err
 	}
-	var ttys []string
-	for _, entry := range entries {
-		folder := filepath.Join(dir, entry, "tty")
-		if entry == "tty" {
-			folder = filepath.Join(dir, entry)
-		} else if !strings.HasPrefix(entry, "tty") {
+	ttys := map[string][]tty{}
+	for _, name := range entries {
+		if !mayBeUSB(name) {
 			continue
 		}
-		more, err := names(folder)
+		target, err := readlink(r.at(ttyClass, name))
 		if err != nil {
 			return nil, err
 		}
-		ttys = append(ttys, more...)
+		if path, found := ttyBehind(name, target); found.name != "" {
+			ttys[path] = append(ttys[path], found)
+		}
 	}
-	if len(ttys) == 0 {
-		return nil, nil
-	}
-	return portsOf(dir, ttys, stable)
+	return ttys, nil
 }
 
-func portsOf(dir string, ttys []string, stable *stableNames) ([]Port, error) {
-	number, err := attribute(dir, "bInterfaceNumber")
-	if err != nil {
-		return nil, err
+// mayBeUSB is false for the consoles and the 16550 UARTs, of which a machine has 64 and more.
+func mayBeUSB(name string) bool {
+	kind := strings.TrimRight(name, "0123456789")
+	return strings.HasPrefix(kind, "tty") && kind != "tty" && kind != "ttyS"
+}
+
+// ttyBehind finds the USB interface in the target of a link. Its name is PATH:CONFIGURATION.NUMBER, and the number is
+// bInterfaceNumber in decimal (usb_set_configuration of Linux).
+func ttyBehind(name, target string) (path string, found tty) {
+	for element := range strings.SplitSeq(target, "/") {
+		path, rest, _ := strings.Cut(element, ":")
+		_, number, isInterface := strings.Cut(rest, ".")
+		value, err := strconv.ParseUint(number, 10, 8)
+		if isInterface && err == nil && strings.Contains(path, "-") {
+			return path, tty{name, element, int(value)}
+		}
 	}
-	driver, err := link(filepath.Join(dir, "driver"))
-	if err != nil {
-		return nil, err
-	}
-	value, bad := strconv.ParseUint(number, 16, 8) // %02x (Documentation/ABI of Linux)
-	if bad != nil {
-		return nil, nil // pulled meanwhile
-	}
-	var ports []Port
-	for _, tty := range ttys {
-		ports = append(ports, stable.port(tty, int(value), driver))
-	}
-	return ports, nil
+	return "", tty{}
 }
 
 // stableNames are the names that udev gives to ports.
@@ -271,7 +276,11 @@ func Find(dir, path string, number int) (Port, error) {
 	if err != nil {
 		return Port{}, fmt.Errorf("looking at USB: %w", err)
 	}
-	device, err := r.device(path, interfaces, stable)
+	ttys, err := r.ttys()
+	if err != nil {
+		return Port{}, fmt.Errorf("looking at USB: %w", err)
+	}
+	device, err := r.device(path, interfaces, ttys[path], stable)
 	if err != nil {
 		return Port{}, fmt.Errorf("looking at USB: %w", err)
 	}

@@ -156,7 +156,7 @@ func (r root) snapshot() (map[string]string, error) {
 	for path := range grouped(entries) {
 		devices[path] = ""
 	}
-	ttys, err := names(r.at(ttyClass))
+	ttys, err := r.ttys()
 	if err != nil {
 		return nil, err
 	}
@@ -164,33 +164,16 @@ func (r root) snapshot() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(ttys)
-	for _, tty := range ttys {
-		path, err := r.deviceOf(tty)
-		if err != nil {
-			return nil, err
+	for path, ports := range ttys {
+		if _, there := devices[path]; !there {
+			continue // gone since the directory of devices was read
 		}
-		if _, there := devices[path]; there {
-			devices[path] += tty + " " + stable.byPath[tty] + "\n"
+		var all []string
+		for _, tty := range ports {
+			all = append(all, tty.name+" "+stable.byPath[tty.name])
 		}
+		slices.Sort(all)
+		devices[path] = strings.Join(all, "\n")
 	}
 	return devices, nil
-}
-
-// deviceOf returns the USB path of the device that has a tty, or "". The target of the link in the class tty names
-// all devices on the way: ../../devices/…/usb1/1-2/1-2:1.0/tty/ttyACM0.
-func (r root) deviceOf(tty string) (string, error) {
-	if !strings.HasPrefix(tty, "ttyACM") && !strings.HasPrefix(tty, "ttyUSB") {
-		return "", nil // a machine has 64 and more other ttys
-	}
-	target, err := readlink(r.at(ttyClass, tty))
-	if err != nil {
-		return "", err
-	}
-	for element := range strings.SplitSeq(target, "/") {
-		if path, _, found := strings.Cut(element, ":"); found && strings.Contains(path, "-") {
-			return path, nil
-		}
-	}
-	return "", nil
 }
