@@ -1,0 +1,147 @@
+package instance
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/configs"
+	"hallmark/fixtures/usbtree"
+	"hallmark/station/workdir"
+)
+
+// directory makes a station directory that has only a station.yaml with these bays.
+func directory(t *testing.T, bays string) workdir.Dir {
+	t.Helper()
+	dir := workdir.Dir(t.TempDir())
+	if err := os.WriteFile(dir.Config(), []byte("hsm: {module: /m}\nboards: {baud: 9600}\nbays: "+bays+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestBaysOfStationYAML(t *testing.T) {
+	for _, c := range []struct {
+		name, bays, boards string
+		want               string // names of the bays
+		refusal            error
+		says               string
+	}{
+		{"bays of all kinds", "[{name: a, usb: 1-2}, {name: b, port: /dev/ttyS0}, {name: c, board: qemu-an385}]", "", "a b c", nil, ""},
+		{"--boards comes first", "[{name: a, usb: 1-2}]", "posix:2", "posix-1 posix-2", nil, ""},
+		{"neither bays nor --boards", "[]", "", "", errNoBays, "station bays --yaml"},
+		{"a board definition that is not there", "[{name: a, usb: 1-2, board: nrf}]", "", "", configs.ErrValue, `bay "a"`},
+		{"hardware without a place", "[{name: a, board: nrf52840dk}]", "", "", errNoPlace, `bay "a"`},
+		{"an emulated board with a place", "[{name: a, usb: 1-2, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
+		{"an emulated board with an interface", "[{name: a, interface: 1, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
+		{"a kind that is not there", "[{name: a, board: ./own.yaml}]", "", "", errUnknownBoard, "vax"},
+		{"a configuration that is refused", "[{name: a}]", "", "", configs.ErrValue, "neither usb nor port"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := directory(t, c.bays)
+			if err := os.WriteFile(dir.In("own.yaml"), []byte("name: own\nemulated: vax\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			bays, err := SelectBays(dir, c.boards)
+			if !errors.Is(err, c.refusal) || c.refusal != nil && !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("got %v, want %v that says %q", err, c.refusal, c.says)
+			}
+			if got := strings.Join(BayNames(bays), " "); err == nil && got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestABayHasItsDefinitionAndItsKind(t *testing.T) {
+	bays, err := SelectBays(directory(t, "[{name: a, usb: 1-2, board: nrf52840dk}, {name: b, board: qemu-an385}]"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := bays[0]; a.Board.Name != "nrf52840dk" || a.Kind != nil || a.Bay.USB != "1-2" {
+		t.Errorf("%+v", a)
+	}
+	if b := bays[1]; b.Kind == nil || b.Kind.Name != "qemu" {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestOneBayByItsName(t *testing.T) {
+	dir := directory(t, "[{name: a, usb: 1-2}, {name: posix, usb: 1-3}]")
+	for name, want := range map[string]string{"a": "a", "posix": "posix", "qemu": "qemu-1", "/dev/ttyACM0": "/dev/ttyACM0", "b": ""} {
+		bays, err := SelectBay(dir, name)
+		if got := strings.Join(BayNames(bays), " "); got != want || (err != nil) != (want == "") {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, want)
+		}
+	}
+}
+
+// source makes a BoardSource for bays on a machine.
+func source(t *testing.T, root, bays string) (*BoardSource, []BaySpec) {
+	t.Helper()
+	dir := directory(t, bays)
+	config, err := configs.Load(dir.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := ConfiguredBays(dir, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &BoardSource{files: &Files{Dir: dir, Config: config, options: Options{Root: root}}}, specs
+}
+
+func TestThePortOfABayIsFoundByItsPlace(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-2 1366:1051 product=J-Link 0=cdc_acm:ttyACM5 2=cdc_acm:ttyACM3\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(own, []byte("name: own\nuart: {interface: 0, baud: 1000000, settle: 1s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, bay, device, settle string
+		baud                      int
+		present                   bool
+	}{
+		{"by the definition", "{name: a, usb: 1-2, board: " + own + "}", "/dev/ttyACM5", "1s", 1000000, true},
+		{"the bay's own values come first", "{name: a, usb: 1-2, interface: 2, baud: 57600, settle: 2s, board: " + own + "}", "/dev/ttyACM3", "2s", 57600, true},
+		{"without a definition", "{name: a, usb: 1-2, interface: 2}", "/dev/ttyACM3", "0s", 9600, true},
+		{"not plugged in", "{name: a, usb: 1-3}", "", "0s", 9600, false},
+		{"several and none chosen", "{name: a, usb: 1-2}", "", "0s", 9600, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, bays := source(t, machine.Dir(), "["+c.bay+"]")
+			config := s.portConfig(bays[0])
+			if device, err := config.Find(); strings.TrimPrefix(device, machine.Dir()) != c.device || (err != nil) != (c.device == "") {
+				t.Errorf("device %s, %v; want %s", device, err, c.device)
+			}
+			if config.Baud != c.baud || config.Settle.String() != c.settle || s.Present(bays[0]) != c.present {
+				t.Errorf("baud %d, settle %v, present %t", config.Baud, config.Settle, s.Present(bays[0]))
+			}
+		})
+	}
+}
+
+func TestTwoNamesOfOnePortAreRefused(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-2 0403:6001 product=UART 0=ftdi_sio:ttyUSB0\n1-3 0403:6001 product=UART 0=ftdi_sio:ttyUSB1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty := filepath.Join(machine.Dir(), "dev/ttyUSB0")
+	link := filepath.Join(machine.Dir(), "dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0")
+	for bays, want := range map[string]error{
+		"[{name: a, usb: 1-2}, {name: b, port: \"" + link + "\"}]":              errSamePort,
+		"[{name: a, port: \"" + tty + "\"}, {name: b, port: \"" + link + "\"}]": errSamePort,
+		"[{name: a, usb: 1-3}, {name: b, port: \"" + link + "\"}]":              nil,
+		"[{name: a, usb: 1-8}, {name: b, usb: 1-9}]":                            nil,
+	} {
+		s, specs := source(t, machine.Dir(), bays)
+		if _, err := s.files.Boards(specs, Images{}); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", bays, err, want)
+		}
+	}
+}
