@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -54,16 +55,16 @@ func TestABoardWhosePortComesBackUnderAnotherNumberPasses(t *testing.T) {
 	s, machine := bench(t)
 	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
 	s.must(machine.Plug(board("ttyACM0", link.Port())))
-	s.events = func(e station.Event) {
-		if e.Kind == station.StepStarted && e.Step == "reset" {
-			s.must(machine.Pull("1-2.3"))
-			link.Replug()
-			s.must(machine.Plug(board("ttyACM7", link.Port())))
-		}
-	}
+	back := make(chan error, 1)
+	link.OnRestart(sync.OnceFunc(func() {
+		err := machine.Pull("1-2.3")
+		link.Replug()
+		back <- errors.Join(err, machine.Plug(board("ttyACM7", link.Port())))
+	}))
 	s.starts(1, Start{})
 	s.waits()
 	s.last(1, station.Pass)
+	s.must(<-back)
 	if _, err := os.Lstat(filepath.Join(machine.Dir(), "dev/ttyACM0")); err == nil {
 		t.Error("the old port is still there")
 	}
