@@ -73,7 +73,7 @@ firmware-size: firmware
 
 build:
 	@command -v go >/dev/null || { echo 'Go is missing: make setup installs it'; exit 1; }
-	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION)' -o build/ ./station/cmd/...
+	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION) -X main.version=$(VERSION)' -o build/ ./station/cmd/...
 
 # Installs the programs of the last `make build`, the documented configuration and the texts. It does not need Go, because root may have no Go.
 install:

@@ -37,7 +37,8 @@ type Config struct {
 	Firmware    Firmware  `yaml:"firmware"`  // images of emulated boards
 	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
-	DiskFloor int `yaml:"minimum_free_mib"`
+	DiskFloor int       `yaml:"minimum_free_mib"`
+	Retention Retention `yaml:"retention"`
 	// Witnesses confirm the checkpoints of the audit log.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Timestamp names the time stamping authority for checkpoints (RFC 3161).
@@ -158,6 +159,7 @@ func Default() Config {
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
 		Witnesses: []Witness{},
+		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}
 }
 

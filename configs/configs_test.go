@@ -220,8 +220,8 @@ func TestAPathThatIsNoConfigurationIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
-	_, err := Parse("x.yaml", []byte("hsm: {module: m, sessions: 0}\nminimum_free_mib: -1\n"))
-	for _, key := range []string{"hsm.module", "hsm.sessions", "minimum_free_mib"} {
+	_, err := Parse("x.yaml", []byte("hsm: {module: m, sessions: 0}\nminimum_free_mib: -1\nretention: {years: 0, products: {sensor: {support_end: soon}}}\n"))
+	for _, key := range []string{"hsm.module", "hsm.sessions", "minimum_free_mib", "retention.years", "retention.products.sensor.support_end"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%v does not name %s", err, key)
 		}

@@ -317,3 +317,12 @@ func CheckVerifierKey(text string) error {
 	_, err := parseVerifierKey(text)
 	return err
 }
+
+// KeyInfo gives the public key of a verifier key (SubjectPublicKeyInfo, DER).
+func KeyInfo(verifierKey string) ([]byte, error) {
+	key, err := parseVerifierKey(verifierKey)
+	if err != nil {
+		return nil, err
+	}
+	return key.spki, nil
+}

@@ -180,6 +180,14 @@ func Encode(e Entry) ([]byte, error) {
 // Decode reads the canonical form and nothing else: Encode of the result returns
 // body octet for octet. Errors: ErrNotText, ErrNotCanonical, and the errors of Encode.
 func Decode(body []byte) (Entry, error) {
+	if e, ok := decodeCanonical(body); ok {
+		return e, nil
+	}
+	return decodeStrictly(body)
+}
+
+// decodeStrictly encodes the entry again, and compares.
+func decodeStrictly(body []byte) (Entry, error) {
 	var e Entry
 	if !utf8.Valid(body) {
 		return e, ErrNotText

@@ -20,6 +20,7 @@ func (c *Commands) affected() *cobra.Command {
 	var q registry.Question
 	var form format
 	var since, until, out string
+	var sign bool
 	cmd := &cobra.Command{
 		Use:   "affected",
 		Short: "Lists the boards that a question is about, such as those with a certain firmware",
@@ -35,18 +36,23 @@ answer rests on, each with its proof; auditcheck checks the bundle.`,
 			if err = errors.Join(err, form.check(), checkQuestion(&q)); err != nil {
 				return reason.Usage(err)
 			}
-			return c.answer(cmd.Context(), q, form, out)
+			if sign && out == "" {
+				return reason.Usage(errors.New("--sign signs the bundle of --out, which is missing"))
+			}
+			return c.answer(cmd.Context(), q, form, out, sign)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&q.Firmware, "firmware", "", "version, or SHA-256 of the image")
 	flags.StringVar(&q.Key, "key", "", "SHA-256 of the public key of a board (SPKI)")
+	flags.StringVar(&q.HSM, "hsm", "", "serial number of the token that signed a certificate of the board")
 	flags.StringVar(&q.Operator, "operator", "", "operator of the Run")
 	flags.StringVar(&q.Profile, "profile", "", "SHA-256 of the profile of a certificate")
 	flags.StringVar(&q.Order, "order", "", "work order of the Run")
 	flags.StringVar(&since, "from", "", "Runs that began at this time or later (2026-11-28, or 2026-11-28T07:00:00Z)")
 	flags.StringVar(&until, "until", "", "Runs that began before this time")
 	flags.StringVar(&out, "out", "", "new directory, or new FILE.tar, for the bundle")
+	signFlag(flags, &sign)
 	form.flags(flags)
 	return cmd
 }
@@ -67,7 +73,7 @@ func checkQuestion(q *registry.Question) error {
 	return nil
 }
 
-func (c *Commands) answer(ctx context.Context, q registry.Question, form format, out string) error {
+func (c *Commands) answer(ctx context.Context, q registry.Question, form format, out string, sign bool) error {
 	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		rows, err := reader.Affected(ctx, q)
 		if err != nil {
@@ -94,5 +100,5 @@ func (c *Commands) answer(ctx context.Context, q registry.Question, form format,
 	if err != nil || out == "" {
 		return err
 	}
-	return c.report(out, form.json || form.csv, func(dir workdir.Dir) (instance.Exported, error) { return instance.ExportAnswer(ctx, dir, out, q) })
+	return c.report(ctx, instance.Export{Out: out, Question: &q, Sign: sign}, form.json || form.csv)
 }

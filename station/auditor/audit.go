@@ -50,7 +50,7 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
 	}
-	group.AddCommand(verify, show, c.checkpoint(), c.export(), c.proof())
+	group.AddCommand(verify, show, c.checkpoint(), c.export(), c.proof(), c.retention())
 	return group
 }
 

@@ -4,21 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
-	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
 func (c *Commands) export() *cobra.Command {
-	var out, language string
+	var export instance.Export
 	var selected selection
 	cmd := &cobra.Command{
 		Use:   "export --out DIR|FILE.tar",
@@ -33,21 +34,22 @@ in the log. Such a bundle does not show that no further entry fits the filter.
 auditcheck, or the script check.py inside of a whole bundle, checks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			chosen, err := selected.parse()
-			if err != nil {
+			var err error
+			if export.Selection, err = selected.parse(); err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, language, chosen)
+			return c.report(cmd.Context(), export, false)
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "new directory, or new FILE.tar (required)")
-	cmd.Flags().StringVar(&language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
+	cmd.Flags().StringVar(&export.Out, "out", "", "new directory, or new FILE.tar (required)")
+	signFlag(cmd.Flags(), &export.Sign)
+	cmd.Flags().StringVar(&export.Language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
 	selected.flags(cmd.Flags())
 	return cmd
 }
 
 func (c *Commands) proof() *cobra.Command {
-	var out string
+	var export instance.Export
 	var selected selection
 	cmd := &cobra.Command{
 		Use:   "proof (--board ID | --serial S) --out DIR|FILE.tar",
@@ -61,50 +63,65 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.write(cmd.Context(), out, "", chosen) // a part has no report
+			export.Selection = chosen
+			return c.report(cmd.Context(), export, false)
 		},
 	}
-	cmd.Flags().StringVarP(&out, "out", "o", "", "new directory, or new FILE.tar (required)")
+	signFlag(cmd.Flags(), &export.Sign)
+	cmd.Flags().StringVarP(&export.Out, "out", "o", "", "new directory, or new FILE.tar (required)")
 	cmd.Flags().StringVar(&selected.board, "board", "", "BoardID of the board")
 	cmd.Flags().StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
 	return cmd
 }
 
-// write writes the bundle. A serial number alone stands for the board of the certificate.
-func (c *Commands) write(ctx context.Context, out, language string, chosen registry.Selection) error {
-	if out == "" {
-		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
-	}
-	return c.report(out, false, func(dir workdir.Dir) (instance.Exported, error) {
-		return instance.Export(ctx, dir, out, language, chosen)
-	})
+// signFlag adds the flag for a bundle that the audit key signs.
+func signFlag(flags *pflag.FlagSet, sign *bool) {
+	flags.BoolVar(sign, "sign", false, "have the audit key sign the files of the bundle, too (detached CMS); this opens the HSM")
 }
 
 // report has a bundle written, and says what is in it. Beside a list for programs it says
 // nothing, because both go to the same output.
-func (c *Commands) report(out string, quiet bool, export func(workdir.Dir) (instance.Exported, error)) error {
-	if _, err := os.Lstat(out); err == nil {
-		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))
+func (c *Commands) report(ctx context.Context, export instance.Export, quiet bool) (err error) {
+	if export.Out == "" {
+		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
 	}
-	dir, err := workdir.Existing(*c.Dir)
-	if err != nil {
+	if _, err := os.Lstat(export.Out); err == nil {
+		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", export.Out))
+	}
+	if export.Dir, err = workdir.Existing(*c.Dir); err != nil {
 		return err
 	}
-	if err := dir.MayWrite(out); err != nil {
+	if err := export.Dir.MayWrite(export.Out); err != nil {
 		return fmt.Errorf("--out %w", err)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
-	made, err := export(dir)
+	made, err := export.Write(ctx)
 	if err != nil || quiet {
 		return err
 	}
-	what := fmt.Sprintf("%d entries", made.Size)
+	_, err = io.WriteString(c.Stdout, export.Out+": "+describe(&made))
+	return err
+}
+
+// describe says what is in a bundle, and what is not.
+func describe(made *instance.Exported) string {
+	text := fmt.Sprintf("%d entries, root %v\n", made.Size, made.Root)
 	if made.Selected > 0 {
-		what = fmt.Sprintf("%d of %d entries, each with its proof", made.Selected, made.Size)
+		text = fmt.Sprintf("%d of %d entries, each with its proof, root %v\n", made.Selected, made.Size, made.Root)
 	}
-	fmt.Fprintf(c.Stdout, "%s: %s, root %v\n", out, what, made.Root)
 	if made.Beyond > 0 {
-		fmt.Fprintf(c.Stdout, "%d newer entries lie beyond the newest checkpoint and are not in the bundle; the next start or end of the station signs one\n", made.Beyond)
+		text += fmt.Sprintf("%d newer entries lie beyond the newest checkpoint and are not in the bundle; the next start or end of the station signs one\n", made.Beyond)
 	}
-	return nil
+	if made.Signed {
+		text += "The audit key has signed the files of the bundle.\n"
+	} else {
+		text += "The files of the bundle are not signed; the checkpoint is. With --sign the audit key signs the files, too.\n"
+	}
+	if made.Low {
+		text += "Warning: " + instance.ErrLowRoom.Error() + "\n"
+	}
+	if made.NotOnRecord != nil {
+		text += fmt.Sprintf("This export will not be on record, because the station directory cannot be written: %v\n", made.NotOnRecord)
+	}
+	return text
 }

@@ -35,7 +35,7 @@ const (
 // secret.
 var (
 	needed   = []string{"station.yaml", "profile.yaml", "pki/root.pem", "pki/issuing.pem", "pki/verifier.pem", serverKeyFile, auditKeyFile, "pki/audit.pub.pem"}
-	optional = []string{"profile-cose.yaml", "badges.yaml"}
+	optional = []string{"profile-cose.yaml", "badges.yaml", "pki/audit.pem"}
 )
 
 // belongs reports whether a backup may have a file of this name.

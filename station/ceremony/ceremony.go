@@ -27,9 +27,9 @@ const backdate = 24 * time.Hour
 
 // Made is the result of a ceremony: the certificates and the keys that belong to them.
 type Made struct {
-	Root, Issuing, Server *x509.Certificate
-	serverKey             *ecdsa.PrivateKey
-	audit                 crypto.Signer
+	Root, Issuing, Server, Audit *x509.Certificate
+	serverKey                    *ecdsa.PrivateKey
+	audit                        crypto.Signer
 }
 
 // A ceremony is the key ceremony of one station.
@@ -62,7 +62,17 @@ func (c *ceremony) hold(ctx context.Context) error {
 	if c.Issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.Root, rootKey, c.random); err != nil {
 		return err
 	}
+	if c.Audit, err = issuance.Audit(c.auditConfig(), c.audit.Public().(*ecdsa.PublicKey), c.Root, rootKey, c.random); err != nil {
+		return err
+	}
 	return c.endpoint(rootKey)
+}
+
+// auditConfig describes the certificate of the audit key. It is valid as long as the root, because
+// evidence is read long after it was written.
+func (c *ceremony) auditConfig() issuance.AuditConfig {
+	return issuance.AuditConfig{CommonName: c.config.Authority.Name + " audit", Organization: c.config.Authority.Organization,
+		NotBefore: c.Root.NotBefore, NotAfter: c.Root.NotAfter}
 }
 
 // key makes a key pair in the token, and adopts the key in the same way as every later start.
@@ -143,11 +153,12 @@ func (c *ceremony) write(dir workdir.Dir) error {
 		return fmt.Errorf("encoding the audit key: %w", err)
 	}
 	for path, text := range map[string][]byte{
-		dir.Root():        workdir.CertificatePEM(c.Root.Raw),
-		dir.Issuing():     workdir.CertificatePEM(c.Issuing.Raw),
-		dir.Server():      workdir.CertificatePEM(c.Server.Raw),
-		dir.ServerKey():   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		dir.AuditPublic(): pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),
+		dir.Root():             workdir.CertificatePEM(c.Root.Raw),
+		dir.Issuing():          workdir.CertificatePEM(c.Issuing.Raw),
+		dir.Server():           workdir.CertificatePEM(c.Server.Raw),
+		dir.AuditCertificate(): workdir.CertificatePEM(c.Audit.Raw),
+		dir.ServerKey():        pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		dir.AuditPublic():      pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),
 	} {
 		if err := workdir.WriteFile(path, text); err != nil {
 			return err

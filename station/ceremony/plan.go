@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -175,8 +174,8 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 	}
 	key, err := opened.Genesis(ctx, registry.Genesis{
 		Origin: instance.Origin(p.Config), AuditKey: held.audit.Public(), Operator: instance.LocalUser(), Profile: tls, COSE: cose,
-		Certificates: map[string]*x509.Certificate{"root": held.Root, "issuing": held.Issuing, "server": held.Server},
-		HSM:          describe(held.token.Info()), Keys: keys,
+		Certificates: map[string]*x509.Certificate{"root": held.Root, "issuing": held.Issuing, "server": held.Server, "audit": held.Audit},
+		HSM:          instance.TokenFacts(held.token.Info()), Keys: keys,
 	})
 	if err != nil {
 		return err
@@ -185,11 +184,4 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 		return err
 	}
 	return opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit)
-}
-
-func describe(info hsm.Info) map[string]string {
-	return map[string]string{
-		"label": info.Label, "serial": info.Serial, "manufacturer": info.Manufacturer, "model": info.Model,
-		"firmware": info.Firmware, "software": strconv.FormatBool(info.Software),
-	}
 }

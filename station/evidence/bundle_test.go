@@ -162,6 +162,17 @@ func (m *memory) EachSelected(_ context.Context, size int64, each func(int64, []
 	return nil
 }
 
+func (m *memory) Certificate(_ context.Context, serial string) ([]byte, error) {
+	for _, der := range m.certificates {
+		certificate, err := x509.ParseCertificate(der)
+		m.must(err)
+		if fmt.Sprintf("%032x", certificate.SerialNumber) == serial {
+			return der, nil
+		}
+	}
+	return nil, nil
+}
+
 func (m *memory) EachCertificate(_ context.Context, each func([]byte) error) error {
 	for _, der := range m.certificates {
 		if err := each(der); err != nil {
@@ -320,16 +331,17 @@ func TestAForgedBundleIsFound(t *testing.T) {
 // resum writes SHA256SUMS anew.
 func (m *memory) resum(root string) {
 	m.t.Helper()
-	w := &writer{root: root, sums: map[string]string{}}
+	w := &writer{root: root, sums: map[string]digest{}}
 	files := &Files{root: root, parts: map[string]part{}}
 	m.must(files.readDirectory())
 	for _, name := range files.Names() {
 		if name != SumsFile {
 			content, err := files.Read(name)
 			m.must(err)
-			w.sums[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+			w.sums[name] = sha256.Sum256(content)
 		}
 	}
+	m.must(os.Remove(filepath.Join(root, SumsFile)))
 	m.must(w.writeSums())
 }
 

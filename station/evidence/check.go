@@ -3,16 +3,13 @@ package evidence
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"hallmark/station/audit"
 )
@@ -23,6 +20,12 @@ type Options struct {
 	Anchors [][]byte       // checkpoints that were kept elsewhere
 	Policy  *Policy        // cosignatures that the checkpoint needs; nil: none
 	TSA     *x509.CertPool // roots of the authority that must have stamped the checkpoint; nil: none
+
+	Signed bool // the audit key must have signed the files
+
+	// Root is the root certificate from elsewhere. It must have signed the certificate of the audit
+	// key. nil: the root of the bundle, which proves less.
+	Root *x509.Certificate
 
 	// Report begins anew the report that was found in the bundle. It returns nil for a report that
 	// another version of the program made. A Report that is nil compares nothing.
@@ -49,18 +52,26 @@ func (f Finding) String() string {
 
 // A Verdict is the result of a check. The bundle is good if there is no finding.
 type Verdict struct {
-	Size         int64     `json:"entries"`
-	Root         string    `json:"root"` // base64
-	Origin       string    `json:"origin"`
-	Certificates int       `json:"certificates"`
-	Anchors      int       `json:"anchors"` // checkpoints from elsewhere that hold
-	KeyGiven     bool      `json:"key_given"`
-	Part         bool      `json:"part"`                // the bundle has some entries only, each with a proof
-	Selected     int       `json:"selected"`            // entries of a part
-	Timestamp    string    `json:"timestamp,omitempty"` // of the checkpoint, as the named authority says; RFC 3339
-	Report       string    `json:"report"`              // same, absent, not compared
-	Findings     []Finding `json:"findings"`
-	More         bool      `json:"more_findings"` // the check stopped at maxFindings
+	Size         int64  `json:"entries"`
+	Root         string `json:"root"` // base64
+	Origin       string `json:"origin"`
+	Certificates int    `json:"certificates"`
+	Anchors      int    `json:"anchors"` // checkpoints from elsewhere that hold
+	KeyGiven     bool   `json:"key_given"`
+	Part         bool   `json:"part"`     // the bundle has some entries only, each with a proof
+	Selected     int    `json:"selected"` // entries of a part
+	Report       string `json:"report"`   // same, absent, not compared
+	RootGiven    bool   `json:"root_given"`
+	Timestamp    string `json:"timestamp,omitempty"` // of the checkpoint, as the named authority says; RFC 3339
+
+	AuditCertificate bool       `json:"audit_certificate"` // the root has certified the audit key
+	Signed           *time.Time `json:"signed,omitempty"`  // when the audit key signed SHA256SUMS, as the signer says
+
+	// OtherTexts are README.txt and check.py if they are not those of this program: another version
+	// made the bundle, or somebody changed them.
+	OtherTexts []string  `json:"other_texts,omitempty"`
+	Findings   []Finding `json:"findings"`
+	More       bool      `json:"more_findings"` // the check stopped at maxFindings
 }
 
 // Good reports whether everything holds.
@@ -75,7 +86,7 @@ var errEnough = errors.New("enough findings")
 // check itself could not be done.
 func Check(ctx context.Context, files *Files, o Options) (*Verdict, error) {
 	c := &checker{ctx: ctx, files: files, options: o, verdict: &Verdict{KeyGiven: o.Key != "", Findings: []Finding{}}, expected: map[string]bool{SumsFile: true},
-		sums: map[string]string{}, issued: map[string]*issuedCertificate{}, serials: map[string]string{}}
+		sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}}
 	err := c.all()
 	if errors.Is(err, errEnough) {
 		c.verdict.More, err = true, nil
@@ -92,12 +103,14 @@ type checker struct {
 	key      string
 	head     audit.Head
 	unsigned bool              // the checkpoint is missing, or the key did not sign it
-	sums     map[string]string // SHA-256 in hex of each file, as it is
+	sums     map[string]digest // of views and report, as they are
 	expected map[string]bool   // files that belong to the bundle
 	heads    map[int64][]named // checkpoints by size
-	issued   map[string]*issuedCertificate
-	serials  map[string]string // state of each serial number
+	issued   map[digest]issuedCertificate
+	serials  map[serialNumber]intent
 	report   Report            // made anew; nil: there is nothing to compare
+	known    authorityList     // of authorities.pem
+	signer   *x509.Certificate // of the audit key; nil: there is none
 }
 
 type named struct {
@@ -133,9 +146,9 @@ func (c *checker) read(name string) (content []byte, err error) {
 }
 
 func (c *checker) all() error {
-	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkTimestamp, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames}
+	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames}
 	if c.verdict.Part = c.files.isPart(); c.verdict.Part {
-		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkTimestamp, c.checkPart, c.checkCertificates, c.checkNames}
+		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkPart, c.checkCertificates, c.checkNames}
 	}
 	for _, step := range steps {
 		if err := c.ctx.Err(); err != nil {
@@ -151,81 +164,16 @@ func (c *checker) all() error {
 	return nil
 }
 
-// checkArchive compares a tar file with the tar file that its files make. So also octets between
-// the files are checked.
+// checkArchive compares the octets of a tar file that lie between its files.
 func (c *checker) checkArchive() error {
 	if c.files.archive == nil {
 		return nil
 	}
-	want := sha256.New()
-	if err := c.files.packTo(want); err != nil {
-		return err
+	err := c.files.checkSpace()
+	if errors.Is(err, errOtherArchive) {
+		return c.find(-1, "", "%v", errOtherArchive)
 	}
-	got := sha256.New()
-	if _, err := c.files.archive.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := io.Copy(got, c.files.archive); err != nil {
-		return err
-	}
-	if !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
-		return c.find(-1, "", "the tar file is not the one that its files make: its headers or the space between the files was changed")
-	}
-	return nil
-}
-
-// checkSums compares each file with SHA256SUMS.
-func (c *checker) checkSums() error {
-	listed, err := c.read(SumsFile)
-	if err != nil {
-		return err
-	}
-	want := map[string]string{}
-	for line := range strings.Lines(string(listed)) {
-		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 2*sha256.Size || want[name] != "" || !strings.HasSuffix(line, "\n") {
-			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum", strings.TrimSuffix(line, "\n")); err != nil {
-				return err
-			}
-			continue
-		}
-		want[name] = sum
-	}
-	for _, name := range c.files.Names() {
-		if name == SumsFile {
-			continue
-		}
-		if err := c.sum(name, want[name]); err != nil {
-			return err
-		}
-		delete(want, name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if err := c.find(-1, name, "the file is missing, %s names it", SumsFile); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *checker) sum(name, want string) error {
-	in, err := c.files.Open(name)
-	if err != nil {
-		return err
-	}
-	digest := sha256.New()
-	_, err = io.Copy(digest, in)
-	if err = errors.Join(err, in.Close()); err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
-	}
-	c.sums[name] = hex.EncodeToString(digest.Sum(nil))
-	switch {
-	case want == "":
-		return c.find(-1, name, "%s does not name the file", SumsFile)
-	case want != c.sums[name]:
-		return c.find(-1, name, "the file was changed: its SHA-256 is not that of %s", SumsFile)
-	}
-	return nil
+	return err
 }
 
 // checkCheckpoint opens the checkpoint with the key. Everything else rests on it.
@@ -315,10 +263,16 @@ func (c *checker) checkAnchors() error {
 
 // checkNames finds files that no bundle has.
 func (c *checker) checkNames() error {
-	c.expected[ReadmeFile], c.expected[ScriptFile] = true, true
+	for name, own := range map[string][]byte{ReadmeFile: readme, ScriptFile: script} {
+		c.expected[name] = true
+		if content, err := c.files.Read(name); err == nil && !bytes.Equal(content, own) {
+			c.verdict.OtherTexts = append(c.verdict.OtherTexts, name)
+		}
+	}
+	slices.Sort(c.verdict.OtherTexts)
 	c.expected[ReportFile] = !c.verdict.Part // a part has none
 	for _, name := range c.files.Names() {
-		if !c.expected[name] {
+		if !c.expected[name] && !c.isIssued(name) {
 			if err := c.find(-1, name, "the file does not belong to the bundle"); err != nil {
 				return err
 			}

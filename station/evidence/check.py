@@ -78,6 +78,22 @@ def open_note(note, vkey, name):  # C2SP signed-note, ECDSA P-256 (type 0x02)
     fail("%s: not signed by this key" % name)
 
 
+def signed(name, key):  # RFC 5652: a detached signature by the audit key, which the root has certified
+    if not os.path.exists(os.path.join(HERE, name + ".p7s")):
+        return False
+    with tempfile.TemporaryDirectory() as d:
+        signer = os.path.join(d, "signer.pem")
+        done = subprocess.run(["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", os.path.join(HERE, name + ".p7s"), "-content",
+                               os.path.join(HERE, name), "-CAfile", os.path.join(HERE, "authorities.pem"), "-no_check_time", "-signer", signer,
+                               "-out", os.devnull], capture_output=True)
+        if done.returncode != 0:
+            fail("%s.p7s: wrong signature" % name)
+        text = subprocess.run(["openssl", "x509", "-in", signer, "-noout", "-pubkey"], capture_output=True, check=True).stdout.decode()
+    if base64.b64decode("".join(text.splitlines()[1:-1])) != base64.b64decode(key.strip().split("+", 2)[2])[1:]:
+        fail("%s.p7s: signed by another key than the audit key" % name)
+    return True
+
+
 def main():
     args, key, anchors = sys.argv[1:], None, []
     while args:
@@ -98,7 +114,7 @@ def main():
     for folder, _, files in os.walk(HERE):
         for name in files:
             path = os.path.relpath(os.path.join(folder, name), HERE).replace(os.sep, "/")
-            if path != "SHA256SUMS" and path not in listed:
+            if path not in ("SHA256SUMS", "SHA256SUMS.p7s") and path not in listed:
                 fail("%s does not belong to the bundle" % path)
     for path, digest in listed.items():
         if sha(read(*path.split("/"))).hex() != digest:
@@ -107,6 +123,7 @@ def main():
     trusted = "the key that you gave" if key else "the key of the bundle: compare it with the one from the ceremony"
     key = key or read("log.vkey").decode()
     size, root = open_note(read("checkpoint"), key, "checkpoint")
+    files_signed = [signed(name, key) for name in ("SHA256SUMS", "report.html")][0]
     # 3. All entries make the tree of the checkpoint, and of each checkpoint from elsewhere.
     leaves, issued = [], {}
     for n in range((size + 255) // 256):
@@ -149,6 +166,7 @@ def main():
             fail("certificate %s was changed" % digest)
     print("OK: %d entries, %d certificates, root %s" % (size, len(issued), base64.b64encode(root).decode()))
     print("    signed by %s; %d checkpoints from elsewhere" % (trusted, len(anchors)))
+    print("    the files %s" % ("are signed by the audit key" if files_signed else "are not signed, only the checkpoint is"))
 
 
 main()

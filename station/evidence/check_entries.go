@@ -3,7 +3,6 @@ package evidence
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -47,14 +46,15 @@ var errNotWhole = errors.New("an entry bundle is not whole")
 
 // givePieces reads the entry bundles. It adds no finding, because it runs beside checkPiece: a
 // bundle that is not there has no content.
-func (c *checker) givePieces(give func(*piece) error) error {
+func (c *checker) givePieces(p *pieces) (err error) {
 	for first := int64(0); first < c.head.Size; first += tileWidth {
-		name := c.bundleName(first)
-		content, err := c.files.Read(name)
+		next, name := p.empty(), c.bundleName(first)
+		next.first, next.width = first, int(min(tileWidth, c.head.Size-first))
+		next.content, err = c.files.readInto(next.content, name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnsafe) {
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		if err := give(&piece{first: first, content: content}); err != nil {
+		if err := p.give(next); err != nil {
 			return err
 		}
 	}
@@ -67,11 +67,14 @@ func (c *checker) bundleName(first int64) string {
 
 // checkPiece checks the entries of one entry bundle.
 func (c *checker) checkPiece(p *piece, tiles *tree, views *Views) error {
-	name, width := c.bundleName(p.first), int(min(tileWidth, c.head.Size-p.first))
+	name, width := c.bundleName(p.first), p.width
 	c.expected[name] = true
 	if p.content == nil {
 		_, err := c.read(name) // says why
 		return errors.Join(err, errNotWhole)
+	}
+	if err := views.put(&p.rows); err != nil {
+		return err
 	}
 	for i := range p.entries {
 		seq := p.first + int64(i)
@@ -112,10 +115,11 @@ func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, view
 	if c.report != nil {
 		c.report.Add(&e.Entry)
 	}
-	if err := c.followCertificate(&e.Entry, name); err != nil {
+	views.boards.add(&e.Entry)
+	if err := c.checkGenesis(&e.Entry, name); err != nil {
 		return err
 	}
-	return views.put(&e.Entry, e.rows)
+	return c.followCertificate(&e.Entry, name)
 }
 
 // compareTile compares a tile with the one that the entries make.
@@ -139,11 +143,12 @@ func (c *checker) openViews() (*Views, func() error, error) {
 	})
 	return views, func() error {
 		for _, name := range viewNames {
-			if sum := c.sums[name]; sum != "" && sum != hex.EncodeToString(digests[name].Sum(nil)) {
+			sum, there := c.sums[name]
+			if there && sum != digest(digests[name].Sum(nil)) {
 				if err := c.find(-1, name, "the view does not follow from the entries"); err != nil {
 					return err
 				}
-			} else if sum == "" {
+			} else if !there {
 				if err := c.find(-1, name, "the file is missing"); err != nil {
 					return err
 				}

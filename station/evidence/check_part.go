@@ -78,7 +78,7 @@ func (c *checker) checkProven(seq int64, views *Views) error {
 	if e.Seq != seq {
 		return c.find(seq, name, "the entry says it is entry %d", e.Seq)
 	}
-	if err := c.followCertificate(&e, name); err != nil {
+	if err := errors.Join(c.checkGenesis(&e, name), c.followCertificate(&e, name)); err != nil {
 		return err
 	}
 	return views.Add(&e, body)

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 )
 
@@ -44,7 +43,7 @@ func (c *checker) compareReport() error {
 	if err := c.report.Write(want, c.head); err != nil {
 		return fmt.Errorf("making the report again: %w", err)
 	}
-	if hex.EncodeToString(want.Sum(nil)) != c.sums[ReportFile] {
+	if digest(want.Sum(nil)) != c.sums[ReportFile] {
 		return c.find(-1, ReportFile, "the report does not follow from the entries")
 	}
 	c.verdict.Report = ReportSame

@@ -2,11 +2,11 @@ package evidence
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +18,7 @@ type Files struct {
 	root    string
 	parts   map[string]part
 	order   []string // paths in the order of a tar file
+	sorted  []string // for Names
 }
 
 type part struct{ offset, size int64 }
@@ -138,8 +139,13 @@ func (f *Files) Close() error {
 	return f.archive.Close()
 }
 
-// Names gives the paths of all files, sorted.
-func (f *Files) Names() []string { return slices.Sorted(maps.Keys(f.parts)) }
+// Names gives the paths of all files, sorted. The caller does not change the slice.
+func (f *Files) Names() []string {
+	if len(f.sorted) != len(f.order) {
+		f.sorted = slices.Sorted(slices.Values(f.order))
+	}
+	return f.sorted
+}
 
 // Size gives the size of a file in octets, or -1 if there is no such file.
 func (f *Files) Size(name string) int64 {
@@ -162,14 +168,24 @@ func (f *Files) Open(name string) (io.ReadCloser, error) {
 }
 
 // Read reads one small file.
-func (f *Files) Read(name string) ([]byte, error) {
-	if size := f.Size(name); size > maxPiece {
+func (f *Files) Read(name string) ([]byte, error) { return f.readInto(nil, name) }
+
+// readInto reads one small file into the memory of buffer, if that is enough. It gives nil for a
+// file that it cannot read.
+func (f *Files) readInto(buffer []byte, name string) ([]byte, error) {
+	size := f.Size(name)
+	if size > maxPiece {
 		return nil, fmt.Errorf("%s: %w: it has %d octets", name, ErrUnsafe, size)
 	}
 	in, err := f.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(in, maxPiece+1))
-	return content, errors.Join(err, in.Close())
+	content := bytes.NewBuffer(buffer[:0])
+	content.Grow(int(size) + bytes.MinRead)
+	_, err = content.ReadFrom(io.LimitReader(in, maxPiece+1))
+	if err = errors.Join(err, in.Close()); err != nil {
+		return nil, err
+	}
+	return content.Bytes(), nil
 }

@@ -24,6 +24,8 @@ type PartSource interface {
 	Source
 	// Hashes gives the stored hashes of the log.
 	Hashes(ctx context.Context) tlog.HashReader
+	// Certificate gives the certificate with a serial number (32 hexadecimal digits), or nil.
+	Certificate(ctx context.Context, serial string) (der []byte, err error)
 	// EachSelected calls each for the entries before size that are selected, in order.
 	EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error
 }
@@ -57,26 +59,47 @@ func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entrie
 	if err := w.timestamp(ctx, b, head.Size); err != nil {
 		return 0, head, err
 	}
-	wanted, entries, err := w.selected(ctx, source, head, newest)
+	chosen, err := w.selected(ctx, source, head, newest)
 	if err != nil {
 		return 0, head, err
 	}
-	if entries == 0 {
+	if chosen.entries == 0 {
 		return 0, head, ErrNothingSelected
 	}
-	b = &Bundle{Source: source}
-	if err := w.certificates(ctx, b, wanted); err != nil {
+	if err := w.certificatesOf(ctx, source, chosen); err != nil {
 		return 0, head, err
 	}
-	return entries, head, w.writeSums()
+	return chosen.entries, head, w.end(b)
+}
+
+// chosen is what the selected entries name.
+type chosen struct {
+	entries int
+	wanted  wanted
+	serials []string // of the wanted certificates
+}
+
+// certificatesOf writes the certificates of a part. It asks for each alone, because the part may be
+// of one board among many.
+func (w *writer) certificatesOf(ctx context.Context, source PartSource, chosen *chosen) error {
+	for _, serial := range chosen.serials {
+		der, err := source.Certificate(ctx, serial)
+		if err == nil && der != nil {
+			err = w.certificate(der, chosen.wanted)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return chosen.wanted.missing()
 }
 
 // selected writes the selected entries with their proofs, and the views of these entries.
-func (w *writer) selected(ctx context.Context, source PartSource, head audit.Head, checkpoint []byte) (wanted map[string]bool, entries int, err error) {
-	wanted = map[string]bool{}
+func (w *writer) selected(ctx context.Context, source PartSource, head audit.Head, checkpoint []byte) (_ *chosen, err error) {
+	c := &chosen{wanted: newWanted()}
 	views, closeViews, err := w.openViews()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeViews()) }()
 	hashes := source.Hashes(ctx)
@@ -85,15 +108,15 @@ func (w *writer) selected(ctx context.Context, source PartSource, head audit.Hea
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", seq, err)
 		}
-		if e.Type == "cert.issued" && e.Cert != nil {
-			wanted[e.Cert.SHA256] = true
+		if c.wanted.note(&e) {
+			c.serials = append(c.serials, e.Cert.Serial)
 		}
 		proof, err := NewProof(seq, head.Size, hashes, checkpoint)
 		if err != nil {
 			return err
 		}
-		entries++
+		c.entries++
 		return errors.Join(w.put(fmt.Sprintf("%s%d.json", partEntries, seq), slices.Clone(body)), w.put(fmt.Sprintf("%s%d.tlog-proof", partProofs, seq), proof), views.Add(&e, body))
 	})
-	return wanted, entries, errors.Join(err, views.End())
+	return c, errors.Join(err, views.End())
 }

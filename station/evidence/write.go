@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"hallmark/station/audit"
 )
@@ -54,6 +52,9 @@ type Bundle struct {
 	Report      Report              // nil: no report.html
 	// Timestamp gives the time stamp of the checkpoint of a size, or nothing; may be nil.
 	Timestamp func(ctx context.Context, size int64) ([]byte, error)
+	Signer    *Signer // nil: the bundle is not signed, only its checkpoint is
+
+	Sums [sha256.Size]byte // set by Write and WritePart: digest of SHA256SUMS, which stands for the whole bundle
 }
 
 // A Report makes the report for people who read no log.
@@ -120,23 +121,24 @@ func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error
 		return head, err
 	}
 	// 3. The certificates that the entries name.
-	if err := w.certificates(ctx, b, wanted); err != nil {
+	if err := w.certificates(ctx, b.Source, wanted); err != nil {
 		return head, err
 	}
-	// 4. The digests of all files.
-	return head, w.writeSums()
+	// 4. The digests of all files, and the signatures.
+	return head, w.end(b)
 }
 
 // entries writes everything that follows from the entries. It gives the digests of the
 // certificates that the entries say were issued.
-func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wanted map[string]bool, err error) {
-	tiles, wanted := &tree{put: w.put}, map[string]bool{}
+func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wanted wanted, err error) {
+	tiles := &tree{put: w.put}
+	wanted = newWanted()
 	views, closeViews, err := w.openViews()
 	if err != nil {
-		return nil, err
+		return wanted, err
 	}
 	defer func() { err = errors.Join(err, closeViews()) }()
-	produce := func(give func(*piece) error) error { return giveBodies(ctx, b.Source, head.Size, give) }
+	produce := func(p *pieces) error { return p.giveBodies(ctx, b.Source, head.Size) }
 	err = inOrder(ctx, produce, func(p *piece) error {
 		if err := w.put(tilePath("entries", p.first/tileWidth, len(p.entries)), p.content); err != nil {
 			return err
@@ -146,20 +148,19 @@ func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wante
 			if e.bad != nil {
 				return fmt.Errorf("entry %d: %w", p.first+int64(i), e.bad)
 			}
-			if e.Type == "cert.issued" && e.Cert != nil {
-				wanted[e.Cert.SHA256] = true
-			}
+			wanted.note(&e.Entry)
 			if b.Report != nil {
 				b.Report.Add(&e.Entry)
 			}
-			if err := errors.Join(views.put(&e.Entry, e.rows), tiles.add(e.leaf)); err != nil {
+			views.boards.add(&e.Entry)
+			if err := tiles.add(e.leaf); err != nil {
 				return err
 			}
 		}
-		return nil
+		return views.put(&p.rows)
 	})
 	if err != nil {
-		return nil, err
+		return wanted, err
 	}
 	root, err := tiles.end()
 	if err == nil && (tiles.size != head.Size || root != head.Root) {
@@ -171,17 +172,19 @@ func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wante
 	return wanted, w.stream(ReportFile, func(out io.Writer) error { return b.Report.Write(out, head) })
 }
 
-// giveBodies gives the entries before size in pieces.
-func giveBodies(ctx context.Context, source Source, size int64, give func(*piece) error) error {
-	p := &piece{}
+// giveBodies gives the entries before size.
+func (p *pieces) giveBodies(ctx context.Context, source Source, size int64) error {
+	var next *piece
 	return source.EachBody(ctx, size, func(seq int64, body []byte) error {
-		p.content = appendEntry(p.content, body)
+		if seq%tileWidth == 0 {
+			next = p.empty()
+			next.first, next.width = seq, int(min(tileWidth, size-seq))
+		}
+		next.content = appendEntry(next.content, body)
 		if seq%tileWidth < tileWidth-1 && seq < size-1 {
 			return nil
 		}
-		full := p
-		p = &piece{first: seq + 1, content: make([]byte, 0, len(full.content)+1024)}
-		return give(full)
+		return p.give(next)
 	})
 }
 
@@ -210,24 +213,6 @@ func (w *writer) openViews() (*Views, func() error, error) {
 	return views, closeAll, nil
 }
 
-var errMissingCertificate = errors.New("the registry lacks a certificate that the log says was issued; run `station audit verify`")
-
-func (w *writer) certificates(ctx context.Context, b *Bundle, wanted map[string]bool) error {
-	err := b.Source.EachCertificate(ctx, func(der []byte) error {
-		sum := fmt.Sprintf("%x", sha256.Sum256(der))
-		if !wanted[sum] {
-			return nil // issued after the checkpoint of the bundle
-		}
-		delete(wanted, sum)
-		return w.put(certificateDir+sum+".der", der)
-	})
-	for sum := range wanted {
-		err = errors.Join(err, fmt.Errorf("%w: sha256 %s", errMissingCertificate, sum))
-		break
-	}
-	return err
-}
-
 func pemOf(certificates []*x509.Certificate) (text []byte) {
 	for _, certificate := range certificates {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
@@ -242,14 +227,4 @@ func (w *writer) stream(name string, write func(io.Writer) error) error {
 	}
 	buffered := bufio.NewWriter(f)
 	return errors.Join(write(buffered), buffered.Flush(), f.close())
-}
-
-// writeSums writes the digests in the form that `sha256sum -c` reads.
-func (w *writer) writeSums() error {
-	var lines []string
-	for name, sum := range w.sums {
-		lines = append(lines, sum+"  "+name+"\n")
-	}
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
-	return w.put(SumsFile, []byte(strings.Join(lines, "")))
 }

@@ -3,8 +3,8 @@ package evidence
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -27,8 +27,9 @@ func IsTar(name string) bool { return strings.HasSuffix(name, ".tar") }
 // A writer writes the files of a bundle, and keeps their digests. It works in a directory beside
 // the bundle, whose name says that it is unfinished.
 type writer struct {
-	root string
-	sums map[string]string // SHA-256 in hex, by path
+	root   string
+	sums   map[string]digest // by path, without those of certificates
+	issued []digest          // of the certificates; their names follow from their digests
 
 	archive *archive // nil: the files stay in root
 }
@@ -45,7 +46,7 @@ func newWriter(name string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{root: root, sums: map[string]string{}}
+	w := &writer{root: root, sums: map[string]digest{}}
 	if !IsTar(name) {
 		return w, nil
 	}
@@ -68,8 +69,12 @@ func (w *writer) remove() error {
 
 // put writes one small file.
 func (w *writer) put(name string, content []byte) error {
-	sum := sha256.Sum256(content)
-	w.sums[name] = hex.EncodeToString(sum[:])
+	w.sums[name] = sha256.Sum256(content)
+	return w.file(name, content)
+}
+
+// file writes a small file whose digest is known.
+func (w *writer) file(name string, content []byte) error {
 	if w.archive != nil {
 		if err := w.archive.tar.WriteHeader(headerOf(name, int64(len(content)))); err != nil {
 			return err
@@ -127,7 +132,7 @@ func (f *hashedFile) Write(p []byte) (int, error) {
 }
 
 func (f *hashedFile) close() error {
-	f.w.sums[f.name] = hex.EncodeToString(f.sum.Sum(nil))
+	f.w.sums[f.name] = digest(f.sum.Sum(nil))
 	if f.w.archive == nil {
 		return f.file.Close()
 	}
@@ -168,26 +173,27 @@ func (w *writer) publish(name string) error {
 	return workdir.SyncFolder(filepath.Dir(name))
 }
 
-// packTo writes the only tar file that a bundle with these files, in this order, has.
-func (f *Files) packTo(w io.Writer) error {
-	out := tar.NewWriter(w)
-	for _, name := range f.order {
-		if err := f.packFile(out, name); err != nil {
-			return err
+// writeSums writes the digests in the form that `sha256sum -c` reads, sorted by path.
+func (w *writer) writeSums() error {
+	names := slices.Sorted(maps.Keys(w.sums))
+	first, _ := slices.BinarySearch(names, certificateDir)
+	slices.SortFunc(w.issued, func(a, b digest) int { return bytes.Compare(a[:], b[:]) })
+	return w.stream(SumsFile, func(out io.Writer) error {
+		var failed error
+		line := func(sum digest, name string) {
+			if failed == nil {
+				_, failed = fmt.Fprintf(out, "%v  %s\n", sum, name)
+			}
 		}
-	}
-	return out.Close()
-}
-
-func (f *Files) packFile(out *tar.Writer, name string) error {
-	in, err := f.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := out.WriteHeader(headerOf(name, f.Size(name))); err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return err
+		for _, name := range names[:first] {
+			line(w.sums[name], name)
+		}
+		for _, sum := range w.issued {
+			line(sum, certificateFile(sum))
+		}
+		for _, name := range names[first:] {
+			line(w.sums[name], name)
+		}
+		return failed
+	})
 }

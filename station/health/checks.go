@@ -40,7 +40,11 @@ func (c *Checker) checkDisk(context.Context) (string, error) {
 		return "", err
 	}
 	free, err := files.Dir.FreeMiB()
-	return fmt.Sprintf("%d MiB free", free), err
+	if err != nil {
+		return "", err
+	}
+	boards, err := instance.Room(files.Dir, files.Config.DiskFloor)
+	return fmt.Sprintf("%d MiB free, room for the record of about %d boards", free, boards), err
 }
 
 // checkRegistry opens the registry. Opening also reads SQLite's settings back and recovers after a crash.

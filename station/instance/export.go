@@ -2,11 +2,16 @@ package instance
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
@@ -21,52 +26,85 @@ type Exported struct {
 	audit.Head
 	Selected int   // entries of a bundle with a selection
 	Beyond   int64 // entries of the log that no checkpoint covers yet, and that are not in the bundle
+	Signed   bool
+	Low      bool // the disk of the station has room for few boards
+	// NotOnRecord says why the export left no notice. On a medium that is read-only, and for a user
+	// who may only read, an export is possible and leaves none.
+	NotOnRecord error
 }
 
-// Export writes an evidence bundle of a station directory, with a report in one of the languages
-// of package html. It only reads: another process may be writing to the registry, and the
-// directory may be on a medium that is read-only.
-//
-// A selection that is not empty gives a bundle with the selected entries and a proof for each. Such
-// a bundle has no report, because the sums of a part do not agree.
-func Export(ctx context.Context, dir workdir.Dir, out, language string, selection registry.Selection) (Exported, error) {
-	return export(ctx, dir, out, language, func(r *registry.Reader) evidence.PartSource {
-		if selection.Empty() {
-			return nil
+// An Export writes an evidence bundle of a station directory. It only reads, and leaves a notice:
+// another process may be writing to the registry, and the directory may be on a medium that is
+// read-only.
+type Export struct {
+	Dir      workdir.Dir
+	Out      string // new directory, or new FILE.tar
+	Language string // of the report; one of the languages of package html
+	// Selection that is not empty gives a bundle with the selected entries and a proof for each. Such
+	// a bundle has no report, because the sums of a part do not agree.
+	Selection registry.Selection
+	Question  *registry.Question // instead of a Selection: the entries that the answer rests on
+	Sign      bool               // opens the HSM: the audit key signs the files of the bundle
+}
+
+// Write writes the bundle.
+func (x *Export) Write(ctx context.Context) (made Exported, err error) {
+	bundle, err := x.bundle()
+	if err != nil {
+		return made, err
+	}
+	if x.Sign {
+		var done func() error
+		if done, err = x.openSigner(ctx, bundle); err != nil {
+			return made, err
 		}
-		return &registry.Selected{Reader: r, Selection: selection}
-	})
-}
-
-// ExportAnswer writes a bundle with the entries that the answer to a question rests on.
-func ExportAnswer(ctx context.Context, dir workdir.Dir, out string, question registry.Question) (Exported, error) {
-	return export(ctx, dir, out, "", func(r *registry.Reader) evidence.PartSource { return &registry.Answer{Reader: r, Question: question} })
-}
-
-// export writes a whole bundle if part gives nil.
-func export(ctx context.Context, dir workdir.Dir, out, language string, part func(*registry.Reader) evidence.PartSource) (made Exported, err error) {
-	key, err := os.ReadFile(dir.AuditKey())
-	if err != nil {
-		return made, reason.Usage(fmt.Errorf("reading the audit key: %w", err))
+		defer func() { err = errors.Join(err, done()) }()
 	}
-	root, err := workdir.ReadCertificate(dir.Root())
-	if err != nil {
+	if made, err = x.write(ctx, bundle); err != nil {
 		return made, err
 	}
-	issuing, err := workdir.ReadCertificate(dir.Issuing())
-	if err != nil {
-		return made, err
+	made.Signed = x.Sign
+	if config, _, err := ReadSettings(x.Dir); err == nil { // an export does not need the settings
+		_, err = Room(x.Dir, config.DiskFloor)
+		made.Low = errors.Is(err, ErrLowRoom)
 	}
-	reader, err := OpenReader(ctx, dir)
+	made.NotOnRecord = LeaveNotice(x.Dir, x.notice(&made, bundle.Sums))
+	return made, nil
+}
+
+// bundle reads what does not lie in the registry.
+func (x *Export) bundle() (*evidence.Bundle, error) {
+	key, err := os.ReadFile(x.Dir.AuditKey())
+	if err != nil {
+		return nil, reason.Usage(fmt.Errorf("reading the audit key: %w", err))
+	}
+	bundle := &evidence.Bundle{VerifierKey: strings.TrimSpace(string(key))}
+	for _, path := range []string{x.Dir.Root(), x.Dir.Issuing(), x.Dir.AuditCertificate()} {
+		certificate, err := workdir.ReadCertificate(path)
+		if errors.Is(err, fs.ErrNotExist) && path == x.Dir.AuditCertificate() {
+			continue // a directory of an older version
+		} else if err != nil {
+			return nil, err
+		}
+		bundle.Authorities = append(bundle.Authorities, certificate)
+	}
+	return bundle, nil
+}
+
+func (x *Export) write(ctx context.Context, bundle *evidence.Bundle) (made Exported, err error) {
+	reader, err := OpenReader(ctx, x.Dir)
 	if err != nil {
 		return made, err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	bundle := evidence.Bundle{Source: reader, VerifierKey: strings.TrimSpace(string(key)), Authorities: []*x509.Certificate{root, issuing}, Timestamp: reader.Timestamp}
-	if some := part(reader); some != nil {
-		made.Selected, made.Head, err = bundle.WritePart(ctx, some, out)
-	} else {
-		made.Head, err = writeReported(ctx, bundle, out, language)
+	bundle.Source, bundle.Timestamp = reader, reader.Timestamp
+	switch {
+	case x.Question != nil:
+		made.Selected, made.Head, err = bundle.WritePart(ctx, &registry.Answer{Reader: reader, Question: *x.Question}, x.Out)
+	case !x.Selection.Empty():
+		made.Selected, made.Head, err = bundle.WritePart(ctx, &registry.Selected{Reader: reader, Selection: x.Selection}, x.Out)
+	default:
+		made.Head, err = writeReported(ctx, bundle, x.Out, x.Language)
 	}
 	if err != nil {
 		return made, err
@@ -74,6 +112,14 @@ func export(ctx context.Context, dir workdir.Dir, out, language string, part fun
 	size, err := reader.LogSize(ctx)
 	made.Beyond = size - made.Size
 	return made, err
+}
+
+// notice tells the audit log of the export. The digest of SHA256SUMS stands for the whole bundle.
+func (x *Export) notice(made *Exported, sums [sha256.Size]byte) Notice {
+	return Notice{Type: ExportDone, Operator: LocalUser(), Details: map[string]string{
+		"size": strconv.FormatInt(made.Size, 10), "root": made.Root.String(), "selected": strconv.Itoa(made.Selected), "to": filepath.Base(x.Out),
+		"sums_sha256": hex.EncodeToString(sums[:]), "signed": strconv.FormatBool(made.Signed), "done": time.Now().UTC().Format(time.RFC3339),
+	}}
 }
 
 // moment is a record whose checkpoints stay as they were, also while a station signs new ones.
@@ -86,7 +132,7 @@ type moment struct {
 func (m moment) Checkpoints(context.Context) ([][]byte, error) { return m.checkpoints, nil }
 
 // writeReported writes a bundle with a report. The report shows the checkpoint of the bundle.
-func writeReported(ctx context.Context, bundle evidence.Bundle, out, language string) (head audit.Head, err error) {
+func writeReported(ctx context.Context, bundle *evidence.Bundle, out, language string) (head audit.Head, err error) {
 	checkpoints, err := bundle.Source.Checkpoints(ctx)
 	if err != nil {
 		return head, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"hallmark/configs"
@@ -38,7 +39,15 @@ func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error)
 		return nil, errors.Join(err, r.Note("hsm.open", audit.Failure, map[string]string{"error": err.Error()}))
 	}
 	r.OnClose(func() error { return CloseToken(token) })
-	return &Keys{r, token}, nil
+	return &Keys{r, token}, r.Note("hsm.open", audit.Success, TokenFacts(token.Info()))
+}
+
+// TokenFacts gives what an entry says of a token.
+func TokenFacts(info hsm.Info) map[string]string {
+	return map[string]string{
+		"label": info.Label, "serial": info.Serial, "manufacturer": info.Manufacturer, "model": info.Model,
+		"firmware": info.Firmware, "software": strconv.FormatBool(info.Software),
+	}
 }
 
 // OpenToken opens the HSM of a station. If pin is nil, OpenToken uses the configured PIN source.

@@ -26,13 +26,13 @@ import (
 
 // A Notice is an act that waits for its entry in the audit log. A command that must not take
 // the lock of the registry leaves a notice: a backup, because it would refuse the start of a
-// station at the same moment, and a restore, because its registry must stay as it was copied.
-// A start leaves a notice while its registry can still be refused.
+// station at the same moment, a restore, because its registry must stay as it was copied, and an
+// export, because it only reads. A start leaves a notice while its registry can still be refused.
 // The next start writes the entry, and a station that runs writes it with its next checkpoint.
 //
 // A kill between entry and removal of the notice gives a second entry with the same id.
 type Notice struct {
-	Type     string            `json:"type"` // BackupDone, RestoreDone, or a type that Record.NoteBy takes
+	Type     string            `json:"type"` // BackupDone, RestoreDone, ExportDone, or a type that Record.NoteBy takes
 	ID       string            `json:"id"`
 	Outcome  audit.Outcome     `json:"outcome,omitempty"` // empty: success
 	Operator string            `json:"operator"`
@@ -43,6 +43,7 @@ type Notice struct {
 const (
 	BackupDone  = "backup.done"
 	RestoreDone = "restore.done"
+	ExportDone  = "export.done"
 
 	noticeDamaged = "notice.damaged" // a file in notices/ that no station wrote so
 )

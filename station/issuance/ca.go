@@ -74,6 +74,29 @@ func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, sign
 	return certificate, nil
 }
 
+// AuditConfig describes the certificate of the audit key, for whoever checks an evidence bundle.
+type AuditConfig struct {
+	CommonName, Organization string
+	NotBefore                time.Time
+	NotAfter                 time.Time // zero: 99991231235959Z
+}
+
+// Audit makes the certificate of the audit key. It has no extended key usage: with one, programs
+// refuse it for CMS signatures (RFC 5652), unless it is emailProtection.
+func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
+	}
+	template.IsCA, template.MaxPathLenZero = false, false
+	template.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment // RFC 5280 section 4.2.1.3
+	certificate, err := certify(template, root, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
+	}
+	return certificate, nil
+}
+
 func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.CommonName == "" || len(c.CommonName) > 64 || len(c.Organization) > 64 {
 		return nil, errNames

@@ -21,6 +21,7 @@ type Question struct {
 	Operator string
 	Profile  string // SHA-256 of the profile in hex
 	Order    string
+	HSM      string    // serial number of the token that signed a certificate of the board
 	Since    time.Time // the Run began at this time or later
 	Until    time.Time // the Run began before this time
 }
@@ -39,7 +40,10 @@ type AffectedRow struct {
 // Affected answers a Question from the rows of Runs, the oldest first. Boards that were refused
 // are in the answer, because they exist; boards that did not say who they are, are not.
 func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error) {
-	where, args := q.conditions()
+	where, args, err := r.conditions(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := r.db.QueryContext(ctx, `SELECT r.board_id, r.purpose, lower(hex(r.hardware_id)), r.board_type, r.firmware, r.firmware_sha256, r.huk,
 		r.id, r.begun, r.operator, coalesce(r.work_order, ''), coalesce(r.ending, ''),
 		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), '')
@@ -55,8 +59,41 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	})
 }
 
+// signedHere is the condition for boards with a certificate that was signed, or may have been (I10).
+const signedHere = `EXISTS (SELECT 1 FROM certificates h WHERE h.board_id = r.board_id AND h.purpose = r.purpose AND h.status <> 'failed')`
+
 // conditions gives the condition of SQL, whose values are all parameters.
-func (q *Question) conditions() (where string, args []any) {
+func (r *Reader) conditions(ctx context.Context, q Question) (where string, args []any, err error) {
+	if q.HSM == "" {
+		where, args = q.conditions("")
+		return where, args, nil
+	}
+	// The keys of a station never leave the token that the genesis names: a key from a restored
+	// backup is refused. So the token has signed all certificates of this log, or none.
+	here, err := r.tokenSerial(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	hsm := "FALSE"
+	if here == q.HSM {
+		hsm = signedHere
+	}
+	where, args = q.conditions(hsm)
+	return where, args, nil
+}
+
+// tokenSerial gives the serial number of the token in entry 0.
+func (r *Reader) tokenSerial(ctx context.Context) (serial string, err error) {
+	err = r.EachBody(ctx, 1, func(_ int64, body []byte) error {
+		genesis, err := audit.Decode(body)
+		serial = genesis.Details["hsm_serial"]
+		return err
+	})
+	return serial, err
+}
+
+// conditions takes the condition about the token, or nothing.
+func (q *Question) conditions(hsm string) (where string, args []any) {
 	parts := []string{"r.board_id IS NOT NULL"}
 	add := func(given bool, condition string, values ...any) {
 		if given {
@@ -70,12 +107,14 @@ func (q *Question) conditions() (where string, args []any) {
 	add(!q.Until.IsZero(), "r.begun < ?", stamp(q.Until))
 	add(q.Key != "", "EXISTS (SELECT 1 FROM keys k WHERE k.board_id = r.board_id AND k.purpose = r.purpose AND lower(hex(k.spki_sha256)) = ?)", q.Key)
 	add(q.Profile != "", "EXISTS (SELECT 1 FROM certificates p WHERE p.board_id = r.board_id AND p.purpose = r.purpose AND lower(hex(p.profile_sha256)) = ?)", q.Profile)
+	add(hsm != "", hsm)
 	return strings.Join(parts, " AND "), args
 }
 
 // An Answer is a reader whose bundle has the entries that an answer rests on: for each Run the
-// entry with what the board said of itself, and the entry that closed the Run. It implements
-// evidence.PartSource.
+// entry with what the board said of itself, and the entry that closed the Run. A question about
+// certificates also needs the other entries of the Run, and a question about the token entry 0. It
+// implements evidence.PartSource.
 type Answer struct {
 	*Reader
 	Question Question
@@ -86,7 +125,18 @@ func (a *Answer) Hashes(ctx context.Context) tlog.HashReader { return audit.Hash
 
 // EachSelected implements evidence.PartSource.
 func (a *Answer) EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
-	where, args := a.Question.conditions()
-	return a.eachBody(ctx, `SELECT DISTINCT e.seq, e.body FROM runs r JOIN audit_entry e ON e.seq IN (r.first_entry, r.last_entry)
+	q := a.Question
+	where, args, err := a.conditions(ctx, q)
+	if err == nil && q.HSM != "" {
+		err = a.EachBody(ctx, 1, each)
+	}
+	if err != nil {
+		return err
+	}
+	entries := `e.seq IN (r.first_entry, r.last_entry)`
+	if q.Key+q.Profile+q.HSM != "" {
+		entries = `e.seq BETWEEN r.first_entry AND coalesce(r.last_entry, r.first_entry) AND instr(e.body, CAST(r.id AS BLOB))`
+	}
+	return a.eachBody(ctx, `SELECT DISTINCT e.seq, e.body FROM runs r JOIN audit_entry e ON `+entries+`
 		WHERE `+where+` AND e.seq < ? ORDER BY e.seq`, append(args, size), each)
 }

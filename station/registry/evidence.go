@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"hallmark/station/audit"
@@ -65,6 +67,21 @@ func (r *Reader) EachCertificate(ctx context.Context, each func(der []byte) erro
 		}
 	}
 	return rows.Err()
+}
+
+// Certificate gives the certificate with a serial number (32 hexadecimal digits), or nil if there is none.
+func (r *Reader) Certificate(ctx context.Context, serial string) (der []byte, err error) {
+	number, err := hex.DecodeString(serial)
+	if err != nil {
+		return nil, nil // no certificate has such a serial number
+	}
+	err = r.db.QueryRowContext(ctx, `SELECT der FROM certificates WHERE serial = ? AND der IS NOT NULL`, number).Scan(&der)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the certificate %s: %w", serial, err)
+	}
+	return der, nil
 }
 
 // LogSize gives the number of committed audit entries.

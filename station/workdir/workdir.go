@@ -41,17 +41,21 @@ func (d Dir) In(parts ...string) string {
 	return filepath.Join(append([]string{string(d)}, parts...)...)
 }
 
-func (d Dir) Config() string       { return d.In("station.yaml") }
-func (d Dir) Profile() string      { return d.In("profile.yaml") }
-func (d Dir) COSEProfile() string  { return d.In("profile-cose.yaml") }
-func (d Dir) Badges() string       { return d.In("badges.yaml") }
-func (d Dir) Registry() string     { return d.In("registry.db") }
-func (d Dir) Root() string         { return d.In("pki", "root.pem") }
-func (d Dir) Issuing() string      { return d.In("pki", "issuing.pem") }
-func (d Dir) Server() string       { return d.In("pki", "verifier.pem") }
-func (d Dir) ServerKey() string    { return d.In("pki", "verifier.key") }
-func (d Dir) AuditKey() string     { return d.In("pki", "audit.vkey") }
-func (d Dir) AuditPublic() string  { return d.In("pki", "audit.pub.pem") }
+func (d Dir) Config() string      { return d.In("station.yaml") }
+func (d Dir) Profile() string     { return d.In("profile.yaml") }
+func (d Dir) COSEProfile() string { return d.In("profile-cose.yaml") }
+func (d Dir) Badges() string      { return d.In("badges.yaml") }
+func (d Dir) Registry() string    { return d.In("registry.db") }
+func (d Dir) Root() string        { return d.In("pki", "root.pem") }
+func (d Dir) Issuing() string     { return d.In("pki", "issuing.pem") }
+func (d Dir) Server() string      { return d.In("pki", "verifier.pem") }
+func (d Dir) ServerKey() string   { return d.In("pki", "verifier.key") }
+func (d Dir) AuditKey() string    { return d.In("pki", "audit.vkey") }
+func (d Dir) AuditPublic() string { return d.In("pki", "audit.pub.pem") }
+
+// AuditCertificate is the certificate of the audit key. Directories of older versions have none.
+func (d Dir) AuditCertificate() string { return d.In("pki", "audit.pem") }
+
 func (d Dir) Certificates() string { return d.In("certificates") }
 func (d Dir) HSM() string          { return d.In("hsm") }
 func (d Dir) Mark() string         { return d.In("registry.mark") }

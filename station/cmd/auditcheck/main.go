@@ -3,17 +3,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
@@ -28,12 +33,16 @@ Usage: auditcheck [flags] BUNDLE
 BUNDLE is a directory or a tar file. Flags:
   --key FILE      verifier key of the log, from elsewhere (paper, headquarters); without it the
                   bundle is checked against its own key
+  --root FILE     root certificate, from elsewhere; it must have signed the certificate of the audit
+                  key, which then counts as the key from elsewhere
+  --signed        the audit key must have signed the files of the bundle, too
   --anchor FILE   checkpoints that were kept elsewhere; may be repeated
   --mirror        BUNDLE is the copy of a log that a mirror keeps (C2SP tlog-mirror): entries and
                   tiles, without certificates and views
   --tsa FILE      root of the time stamping authority (PEM): checkpoint.tsr must be a time stamp of it
   --policy FILE   C2SP tlog-policy: the log and the witnesses that must have cosigned
   --json          the result as JSON
+  --version       the version of the program
 
 Exit codes: 0 everything holds; 1 there are findings; 3 usage, or the bundle cannot be read.
 `
@@ -43,6 +52,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "auditcheck:", err)
 		os.Exit(int(reason.ExitFault))
 	}
+	debug.SetGCPercent(200) // a check makes much garbage and keeps little
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -52,17 +62,21 @@ func main() {
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
+	if errors.Is(err, flag.ErrHelp) || a.version {
+		text := usage
+		if a.version {
+			text = buildText()
+		}
+		fmt.Fprint(stdout, text)
 		return int(reason.ExitPass)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "auditcheck: %v; see auditcheck --help\n", err)
+		fmt.Fprintf(stderr, "auditcheck: %s; see auditcheck --help\n", reason.OneLine(err))
 		return int(reason.ExitUsage)
 	}
 	files, err := evidence.OpenFiles(a.bundle)
 	if err != nil {
-		fmt.Fprintln(stderr, "auditcheck:", err)
+		fmt.Fprintln(stderr, "auditcheck:", reason.OneLine(err))
 		return int(reason.ExitUsage)
 	}
 	check := evidence.Check
@@ -71,11 +85,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	verdict, err := check(ctx, files, a.options)
 	if err = errors.Join(err, files.Close()); err != nil {
-		fmt.Fprintln(stderr, "auditcheck:", err)
+		fmt.Fprintln(stderr, "auditcheck:", reason.OneLine(err))
 		return int(reason.ExitFault)
 	}
 	if err := a.print(stdout, verdict); err != nil {
-		fmt.Fprintln(stderr, "auditcheck:", err)
+		fmt.Fprintln(stderr, "auditcheck:", reason.OneLine(err))
 		return int(reason.ExitFault)
 	}
 	if !verdict.Good() {
@@ -88,11 +102,12 @@ type arguments struct {
 	bundle  string
 	json    bool
 	mirror  bool
+	version bool
 	options evidence.Options
 }
 
 func parse(args []string) (a arguments, err error) {
-	var key, policy, tsa string
+	var key, policy, root, tsa string
 	var anchors []string
 	flags := flag.NewFlagSet("auditcheck", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -100,24 +115,40 @@ func parse(args []string) (a arguments, err error) {
 	flags.StringVar(&policy, "policy", "", "")
 	flags.StringVar(&tsa, "tsa", "", "")
 	flags.BoolVar(&a.mirror, "mirror", false, "")
+	flags.StringVar(&root, "root", "", "")
+	flags.BoolVar(&a.options.Signed, "signed", false, "")
 	flags.BoolVar(&a.json, "json", false, "")
+	flags.BoolVar(&a.version, "version", false, "")
 	flags.Func("anchor", "", func(path string) error { anchors = append(anchors, path); return nil })
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); err != nil || a.version {
 		return a, err
 	}
-	if flags.NArg() != 1 {
-		return a, fmt.Errorf("got %d arguments, want the bundle", flags.NArg())
+	// Flags may stand behind the bundle, too.
+	bundle := flags.Args()
+	if len(bundle) > 0 {
+		if err := flags.Parse(bundle[1:]); err != nil {
+			return a, err
+		}
+		bundle = append(bundle[:1:1], flags.Args()...)
 	}
 	if a.mirror && tsa != "" {
 		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
 	}
-	a.bundle, a.options.Report = flags.Arg(0), again
+	if len(bundle) != 1 {
+		return a, fmt.Errorf("got %d arguments, want the bundle", len(bundle))
+	}
+	a.bundle, a.options.Report = bundle[0], again
 	if key != "" {
 		text, err := os.ReadFile(key)
 		if err != nil {
 			return a, fmt.Errorf("reading the key: %w", err)
 		}
 		a.options.Key = strings.TrimSpace(string(text))
+	}
+	if root != "" {
+		if a.options.Root, err = readRoot(root); err != nil {
+			return a, err
+		}
 	}
 	if a.options.Anchors, err = audit.ReadAnchors(anchors); err != nil {
 		return a, err
@@ -154,6 +185,38 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// readRoot reads a certificate in PEM or DER.
+func readRoot(path string) (*x509.Certificate, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the root: %w", err)
+	}
+	if block, _ := pem.Decode(content); block != nil {
+		content = block.Bytes
+	}
+	root, err := x509.ParseCertificate(content)
+	if err != nil {
+		return nil, fmt.Errorf("--root %s: want a certificate in PEM or DER: %w", path, err)
+	}
+	return root, nil
+}
+
+// version is the version of the build; the linker sets it.
+var version string
+
+// buildText says which program this is, so that a verdict can name its checker.
+func buildText() string {
+	commit := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("auditcheck %s, commit %s, %s %s/%s\n", cmp.Or(version, "unknown"), commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 // again begins anew the report that a bundle has.
 func again(found, checkpoint []byte) evidence.Report {
 	if report := html.Again(found, checkpoint); report != nil {
@@ -170,7 +233,7 @@ func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
 		return encoder.Encode(v)
 	}
 	for _, finding := range v.Findings {
-		if _, err := fmt.Fprintf(out, "FINDING  %v\n", finding); err != nil {
+		if _, err := fmt.Fprintf(out, "FINDING  %s\n", reason.Printable(finding.String())); err != nil {
 			return err
 		}
 	}
@@ -189,7 +252,18 @@ func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
 
 // caution says what the check could not show.
 func (a *arguments) caution(v *evidence.Verdict) (text string) {
-	if !v.KeyGiven {
+	switch {
+	case a.mirror:
+		text += "    A mirror has no certificates: only the entries about them were checked.\n"
+	case v.Signed != nil:
+		text += fmt.Sprintf("    The audit key signed the files at %s, as its signer says.\n", v.Signed.UTC().Format(time.RFC3339))
+	default:
+		text += "    The files are not signed; the checkpoint is, and all else follows from it.\n"
+	}
+	if !v.AuditCertificate && !a.mirror {
+		text += "    The bundle has no certificate of the audit key.\n"
+	}
+	if !v.KeyGiven && !v.RootGiven {
 		text += "    The key came from the bundle itself: compare log.vkey with the key of the ceremony, or give it with --key.\n"
 	}
 	if v.Anchors == 0 && a.options.Policy == nil {
@@ -198,14 +272,14 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	if v.Timestamp != "" {
 		text += "    The checkpoint existed at " + v.Timestamp + ", says the time stamping authority.\n"
 	}
+	for _, name := range v.OtherTexts {
+		text += "    " + name + " is not the one of this auditcheck: another version made the bundle, or somebody changed it. Read it before you use it.\n"
+	}
 	if v.Report == evidence.ReportSame {
 		text += "    report.html follows from the entries.\n"
 	}
 	if v.Report == evidence.ReportOther {
 		text += "    report.html was made by another version of the program, and was not compared with the entries.\n"
-	}
-	if a.mirror {
-		text += "    A mirror has no certificates: only the entries about them were checked.\n"
 	}
 	return text
 }

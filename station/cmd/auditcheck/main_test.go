@@ -6,12 +6,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -69,19 +76,45 @@ func written(t *testing.T, content string) string {
 	return path
 }
 
+func fileOf(t *testing.T, bundle, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(bundle, name))
+	must(t, err)
+	return string(content)
+}
+
+// rootText is a root certificate in PEM.
+func rootText(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, NotAfter: time.Unix(4e9, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
 func TestAuditcheck(t *testing.T) {
 	s, other := newSource(t), newSource(t)
 	bundle := s.bundle(t)
 	broken := s.bundle(t)
 	must(t, os.WriteFile(filepath.Join(broken, evidence.EventsCSV), []byte("seq\n"), 0o600))
+	changed := s.bundle(t)
+	sums := fileOf(t, changed, evidence.SumsFile)
+	before, after := fmt.Sprintf("%x", sha256.Sum256([]byte(fileOf(t, changed, evidence.ScriptFile)))), fmt.Sprintf("%x", sha256.Sum256([]byte("print('OK')")))
+	must(t, os.WriteFile(filepath.Join(changed, evidence.ScriptFile), []byte("print('OK')"), 0o600))
+	must(t, os.WriteFile(filepath.Join(changed, evidence.SumsFile), []byte(strings.Replace(sums, before, after, 1)), 0o600))
 	for _, test := range []struct {
 		name string
 		args []string
 		code int
 		says string // in either output
 	}{
+		{"another script", []string{changed}, 0, "check.py is not the one of this auditcheck"},
 		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
 		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoints from elsewhere"},
+		{"flags behind the bundle", []string{bundle, "--key", written(t, s.vkey)}, 0, "OK"},
+		{"two bundles", []string{bundle, bundle}, 3, "got 2 arguments"},
 		{"with another key", []string{"--key", written(t, other.vkey), bundle}, 1, "another key"},
 		{"a changed view", []string{broken}, 1, "FINDING  views/events.csv: the file was changed"},
 		{"a policy without witnesses", []string{"--policy", written(t, "log "+s.vkey+"\nquorum none\n"), bundle}, 0, "OK"},
@@ -94,6 +127,11 @@ func TestAuditcheck(t *testing.T) {
 		{"a directory that is no bundle", []string{t.TempDir()}, 3, "not an evidence bundle"},
 		{"a bundle that is not there", []string{"missing"}, 3, "opening the bundle"},
 		{"an unknown flag", []string{"--fast", bundle}, 3, "auditcheck --help"},
+		{"a root that the bundle does not have", []string{"--root", written(t, rootText(t)), bundle}, 1, "the root is not the one that you gave"},
+		{"a bundle that is not signed", []string{"--signed", bundle}, 1, "the bundle is not signed, and you want a signature"},
+		{"a root that is text", []string{"--root", written(t, "text"), bundle}, 3, "want a certificate in PEM or DER"},
+		{"a root that is not there", []string{"--root", "missing", bundle}, 3, "reading the root"},
+		{"the version", []string{"--version"}, 0, "auditcheck unknown, commit "},
 		{"help", []string{"--help"}, 0, "Exit codes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,5 +158,19 @@ func TestTheResultAsJSON(t *testing.T) {
 	must(t, json.Unmarshal(out.Bytes(), &verdict))
 	if verdict.Good() || verdict.Findings[0].File != "tile/entries/000.p/1" {
 		t.Errorf("got %+v", verdict)
+	}
+}
+
+// A bundle cannot write to the terminal of the auditor.
+func TestAFindingIsPrintable(t *testing.T) {
+	bundle := newSource(t).bundle(t)
+	must(t, os.WriteFile(filepath.Join(bundle, "\x1b[2J\x9a\u202e"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(bundle, evidence.CheckpointFile), []byte("\x1b[2J\x9a\u202e"), 0o600))
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{bundle}, &out, &errs); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if text := out.String(); !utf8.ValidString(text) || strings.ContainsAny(text, "\x1b\u202e") {
+		t.Errorf("it prints %q", text)
 	}
 }

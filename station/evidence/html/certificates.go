@@ -1,5 +1,10 @@
 package html
 
+import (
+	"crypto/sha256"
+	"slices"
+)
+
 // A result is what became of an intent, the entry before a signature.
 type result byte
 
@@ -13,65 +18,87 @@ const (
 // life is one serial number.
 type life struct {
 	result result
-	status string // now
+	status status // now
 }
+
+// A status is the place of a status of a certificate in statuses, from 1; 0 is none.
+type status byte
+
+// other is a status that no station writes.
+const other = status(255)
+
+// A key stands for a text in a map that may have a million of them. A key has no pointer, which the
+// garbage collector would follow again and again.
+type key [sha256.Size]byte
+
+func keyOf(text string) key { return sha256.Sum256([]byte(text)) }
 
 // certificates follows the life of each serial number.
 type certificates struct {
-	lives   map[string]life
+	lives   map[key]life
 	reworks int
 	strays  int // results and changes without an intent before, and second intents
 	denied  tally[string]
 }
 
-func newCertificates() certificates { return certificates{lives: map[string]life{}} }
+func newCertificates() certificates { return certificates{lives: map[key]life{}} }
 
 func (c *certificates) add(e *event) {
 	if !e.hasCertificate {
 		return
 	}
-	known, begun := c.lives[e.serial]
+	serial := keyOf(e.serial)
+	known, begun := c.lives[serial]
 	switch {
 	case e.kind == "cert.issue.denied":
 		c.denied.add(e.reason)
 	case e.kind == "cert.issue.intent" && begun:
 		c.strays++
 	case e.kind == "cert.issue.intent":
-		if c.lives[e.serial] = (life{}); e.rework {
+		if c.lives[serial] = (life{}); e.rework {
 			c.reworks++
 		}
 	case e.status == "":
 	case !begun:
 		c.strays++
 	default:
-		c.change(e, known)
+		c.change(e, serial, known)
 	}
 }
 
-func (c *certificates) change(e *event, l life) {
-	ends := map[string]result{"cert.issued": issued, "cert.issue.failed": failed, "cert.issue.unresolved": unresolved}
-	if result, ends := ends[e.kind]; ends {
+// results are the entries that end an intent.
+var results = map[string]result{"cert.issued": issued, "cert.issue.failed": failed, "cert.issue.unresolved": unresolved}
+
+func (c *certificates) change(e *event, serial key, l life) {
+	if result, ends := results[e.kind]; ends {
 		if l.result != open {
 			c.strays++
 			return
 		}
 		l.result = result
 	}
-	l.status = intern(e.status)
-	c.lives[e.serial] = l
+	l.status = statusOf(e.status)
+	c.lives[serial] = l
 }
 
 // statuses of a certificate, in the order of its life.
 var statuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped"}
 
-// intern gives the one string of a status, so that a million certificates need few strings.
-func intern(status string) string {
-	for _, s := range statuses {
-		if s == status {
-			return s
-		}
+func statusOf(word string) status {
+	if i := slices.Index(statuses, word); i >= 0 {
+		return status(i + 1)
 	}
-	return "other"
+	return other
+}
+
+func (s status) String() string {
+	switch s {
+	case 0:
+		return ""
+	case other:
+		return "other"
+	}
+	return statuses[s-1]
 }
 
 // results counts the intents by their result.
@@ -88,8 +115,8 @@ func (c *certificates) byStatus() (counts map[string]int, unresolvedRevoked int)
 	for _, l := range c.lives {
 		switch {
 		case l.result == issued:
-			counts[l.status]++
-		case l.result == unresolved && l.status == "revoked":
+			counts[l.status.String()]++
+		case l.result == unresolved && l.status == statusOf("revoked"):
 			unresolvedRevoked++
 		}
 	}

@@ -29,7 +29,7 @@ type runs struct {
 	ended             tally[string]
 	outcomes          tally[string]
 	reasons           tally[runReason]
-	boards            map[string]boardRuns
+	boards            map[key]boardRuns
 	steps             map[string]*stepTimes
 	stepOrder         []string
 }
@@ -50,7 +50,7 @@ type stepTimes struct {
 }
 
 func newRuns() runs {
-	return runs{open: map[string]begunRun{}, boards: map[string]boardRuns{}, steps: map[string]*stepTimes{}}
+	return runs{open: map[string]begunRun{}, boards: map[key]boardRuns{}, steps: map[string]*stepTimes{}}
 }
 
 // of gives what is known of the Run of an entry from the entry that admitted its board.
@@ -82,10 +82,11 @@ func (r *runs) end(e *event) {
 		r.reasons.add(runReason{e.ending, e.reason})
 	}
 	if e.board != "" {
-		b := r.boards[e.board]
+		board := keyOf(e.board)
+		b := r.boards[board]
 		b.firstPassed = b.firstPassed || !b.ended && e.ending == pass
 		b.passed, b.ended = b.passed || e.ending == pass, true
-		r.boards[e.board] = b
+		r.boards[board] = b
 	}
 	r.time(e.steps)
 }

@@ -1,0 +1,223 @@
+package auditor_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"hallmark/devices"
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/auditor"
+	"hallmark/station/evidence"
+	"hallmark/station/instance"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+// aStation is a station with two boards: one that was refused for its firmware, and one whose Run
+// ended while the HSM signed. A checkpoint covers all of it.
+func aStation(t *testing.T) (dir workdir.Dir, runs []*station.Run) {
+	t.Helper()
+	dir = fixtures.NewDirectory(t)
+	in := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+	must(t, in.Registry.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+	for n, firmware := range []string{"1.0.0", "=2+2"} {
+		run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Operator: "ann", Order: "WO-1", Started: time.Now(), Identity: &devices.Identity{
+			ID: devices.BoardID(uuid.New()), HardwareID: devices.HardwareID([]byte{byte(n + 1)}), BoardType: "posix", Firmware: firmware, HUK: devices.HUKFuses, Caller: -1}}
+		must(t, in.Registry.Admit(t.Context(), run))
+		if n == 1 {
+			intend(t, in, run)
+		}
+		run.Finished, run.Ending, run.Reason = time.Now(), station.Fault, "line"
+		fixtures.Must(in.Registry.Close(t.Context(), run))(t)
+		runs = append(runs, run)
+	}
+	must(t, errors.Join(in.Checkpoint(), in.Close()))
+	return dir, runs
+}
+
+// intend writes the intent of a certificate, as the issuer does before the HSM signs.
+func intend(t *testing.T, in *instance.Instance, run *station.Run) {
+	t.Helper()
+	made := issuance.Intent{Key: issuance.Key{BoardID: run.Identity.ID, Purpose: run.Purpose, SPKISHA256: [32]byte{1}, ProfileSHA256: [32]byte{2}, IssuerSHA256: [32]byte{3}},
+		Run: run.ID.String(), Profile: "linaro", NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0), Serial: [16]byte{0x40}, TBSSHA256: [32]byte{4}}
+	fixtures.Must(in.Registry.Intend(t.Context(), made))(t)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs one command as the program does.
+func run(t *testing.T, dir workdir.Dir, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	name := string(dir)
+	root := &cobra.Command{Use: "station", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand((&auditor.Commands{Dir: &name, Stdout: &out}).All()...)
+	root.SetArgs(args)
+	root.SetOut(&out)
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestEachListIsJSONAndCSV(t *testing.T) {
+	dir, _ := aStation(t)
+	for _, test := range []struct {
+		args []string
+		rows int
+	}{
+		{[]string{"boards"}, 2}, {[]string{"runs"}, 2}, {[]string{"runs", "--ending", "fault", "--limit", "1"}, 1}, {[]string{"runs", "--ending", "pass"}, 0},
+		{[]string{"orders"}, 1}, {[]string{"audit", "retention"}, 1}, {[]string{"certificates", "list"}, 1}, {[]string{"affected", "--order", "WO-1"}, 2}, {[]string{"affected", "--firmware", "1.0.0"}, 1},
+	} {
+		text, err := run(t, dir, append(test.args, "--json")...)
+		must(t, err)
+		for line := range strings.Lines(text) {
+			var row map[string]string
+			if err := json.Unmarshal([]byte(line), &row); err != nil || len(row) == 0 {
+				t.Errorf("%v: %s: %v", test.args, line, err)
+			}
+		}
+		if got := strings.Count(text, "\n"); got != test.rows {
+			t.Errorf("%v: %d rows, want %d", test.args, got, test.rows)
+		}
+		text, err = run(t, dir, append(test.args, "--csv")...)
+		must(t, err)
+		rows := fixtures.Must(csv.NewReader(strings.NewReader(text)).ReadAll())(t)
+		if len(rows) != test.rows+1 {
+			t.Errorf("%v: %d lines of CSV, want a header and %d rows", test.args, len(rows), test.rows)
+		}
+		for _, cell := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+			if strings.HasPrefix(cell, "=") {
+				t.Errorf("%v: the cell %q is a formula", test.args, cell)
+			}
+		}
+	}
+}
+
+func TestTheTokenThatSignedNamesItsBoards(t *testing.T) {
+	dir, runs := aStation(t)
+	serial := fixtures.Entries(t, dir)[0].Details["hsm_serial"]
+	bundle := filepath.Join(t.TempDir(), "answer")
+	text, err := run(t, dir, "affected", "--hsm", serial, "--out", bundle, "--sign")
+	must(t, err)
+	if !strings.Contains(text, "1 boards are affected") || !strings.Contains(text, runs[1].Identity.ID.String()) {
+		t.Errorf("got %s", text)
+	}
+	v := checked(t, bundle)
+	if !v.Good() || v.Signed == nil || !v.AuditCertificate || v.Selected != 5 { // genesis, admitted, intent, failed or unresolved, end
+		t.Errorf("got %+v", v)
+	}
+	if text, err := run(t, dir, "affected", "--hsm", "another"); err != nil || !strings.HasPrefix(text[strings.Index(text, "\n0 rows"):], "\n0 rows\n0 boards are affected") {
+		t.Errorf("another token: %v: %s", err, text)
+	}
+}
+
+func checked(t *testing.T, bundle string) *evidence.Verdict {
+	t.Helper()
+	files := fixtures.Must(evidence.OpenFiles(bundle))(t)
+	defer files.Close()
+	return fixtures.Must(evidence.Check(t.Context(), files, evidence.Options{}))(t)
+}
+
+func TestAnExportIsOnRecordAtTheNextStart(t *testing.T) {
+	dir, runs := aStation(t)
+	for _, args := range [][]string{
+		{"audit", "export"}, {"audit", "export", "--sign"}, {"audit", "export", "--operator", "ann"}, {"audit", "proof", "--board", runs[0].Identity.ID.String()},
+		{"affected", "--firmware", "1.0.0"},
+	} {
+		bundle := filepath.Join(t.TempDir(), "b")
+		_, err := run(t, dir, append(args, "--out", bundle)...)
+		must(t, err)
+		if v := checked(t, bundle); !v.Good() {
+			t.Errorf("%v: %v", args, v.Findings)
+		}
+	}
+	in := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+	must(t, in.Close())
+	count, signed := 0, 0
+	for _, e := range fixtures.Entries(t, dir) {
+		if e.Type == instance.ExportDone && len(e.Details["sums_sha256"]) == 64 && e.Details["to"] == "b" && e.Actor.ID == instance.LocalUser() {
+			count++
+			if e.Details["signed"] == "true" {
+				signed++
+			}
+		}
+	}
+	if count != 5 || signed != 1 {
+		t.Errorf("%d exports are on record, %d of them signed; want 5 and 1", count, signed)
+	}
+}
+
+func TestAnExportThatLeavesNoNoticeSaysSo(t *testing.T) {
+	dir, _ := aStation(t)
+	must(t, errors.Join(os.RemoveAll(dir.Notices()), os.WriteFile(dir.Notices(), nil, 0o600))) // so that it cannot be a directory
+	text, err := run(t, dir, "audit", "export", "--out", filepath.Join(t.TempDir(), "b"))
+	if err != nil || !strings.Contains(text, "This export will not be on record") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// Directories of older versions have no certificate of the audit key. Here the genesis entry names one,
+// so the checker asks for it.
+func TestWithoutTheCertificateOfTheAuditKeyNothingIsSigned(t *testing.T) {
+	dir, _ := aStation(t)
+	must(t, os.Remove(dir.AuditCertificate()))
+	bundle := filepath.Join(t.TempDir(), "b")
+	if _, err := run(t, dir, "audit", "export", "--out", bundle, "--sign"); err == nil || !strings.Contains(err.Error(), "has no certificate of its audit key") {
+		t.Errorf("got %v", err)
+	}
+	_, err := run(t, dir, "audit", "export", "--out", bundle)
+	must(t, err)
+	v := checked(t, bundle)
+	if v.AuditCertificate || v.Signed != nil || len(v.Findings) != 1 || !strings.Contains(v.Findings[0].Meaning, "the audit certificate that the entry names is missing") {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func TestWhatTheCommandsRefuse(t *testing.T) {
+	dir, _ := aStation(t)
+	out := filepath.Join(t.TempDir(), "b")
+	for _, test := range []struct {
+		args   []string
+		saying string
+	}{
+		{[]string{"audit"}, "no subcommand given"},
+		{[]string{"audit", "export"}, "--out is missing"},
+		{[]string{"audit", "export", "--out", string(dir)}, "exists already"},
+		{[]string{"audit", "export", "--out", out, "--lang", "xx"}, "no such language"},
+		{[]string{"audit", "export", "--out", out, "--serial", "12"}, "want 32 hexadecimal digits"},
+		{[]string{"audit", "export", "--out", out, "--operator", "nobody"}, "no entry up to the newest checkpoint fits"},
+		{[]string{"audit", "proof", "--out", out}, "name one board"},
+		{[]string{"audit", "show", "--since", "2026-11-28", "--until", "2026-11-28"}, "is not after"},
+		{[]string{"audit", "verify", "--anchor", "missing"}, "reading an anchor"},
+		{[]string{"audit", "verify", "--key", "missing"}, "reading the audit key"},
+		{[]string{"boards", "--status", "good"}, "want one of"},
+		{[]string{"boards", "--limit", "0"}, "want 1 or more"},
+		{[]string{"runs", "--json", "--csv"}, "want one of them"},
+		{[]string{"runs", "--type", "cert"}, "select entries of the audit log"},
+		{[]string{"affected"}, "name what the boards have in common"},
+		{[]string{"affected", "--hsm", "1", "--sign"}, "which is missing"},
+		{[]string{"affected", "--profile", "1"}, "want a SHA-256"},
+	} {
+		if _, err := run(t, dir, test.args...); err == nil || !strings.Contains(err.Error(), test.saying) {
+			t.Errorf("%v: got %v, want %q", test.args, err, test.saying)
+		}
+		if _, err := os.Lstat(out); err == nil {
+			t.Fatalf("%v: a bundle is left", test.args)
+		}
+	}
+}
