@@ -19,6 +19,7 @@ import (
 type process struct {
 	cmd      *exec.Cmd
 	monitor  *monitor      // nil: not QEMU
+	debug    *debugPort    // nil: none
 	expected atomic.Bool   // the station ends the process
 	done     chan struct{} // closed after the process was reaped
 }
@@ -108,7 +109,7 @@ func (p *process) cut() error {
 	if !p.exited(killBound) {
 		return fmt.Errorf("%w: process %d after SIGKILL", ErrStuck, p.cmd.Process.Pid)
 	}
-	return p.closeMonitor()
+	return errors.Join(p.closeMonitor(), p.debug.close())
 }
 
 // stop asks the process to end, and kills it after stopBound.

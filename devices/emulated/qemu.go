@@ -49,13 +49,20 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
 		files = append(files, b.net.far)
 	}
-	p, err := b.begin(b.command(path, args, files...))
-	far.Close() // QEMU has its own copy; an open copy here would hide its end
+	debug, err := b.newDebugPort()
 	if err != nil {
-		near.Close()
-		return nil, err
+		return nil, errors.Join(err, near.Close(), far.Close())
 	}
-	p.monitor = newMonitor(near)
+	if debug != nil {
+		args = append(args, debug.arguments(monitorFD+len(files))...)
+		files = append(files, debug.far)
+	}
+	p, err := b.begin(b.command(path, args, files...))
+	err = errors.Join(err, far.Close(), debug.started()) // QEMU has its own copies; open copies here would hide its end
+	if err != nil {
+		return nil, errors.Join(err, near.Close(), debug.close())
+	}
+	p.monitor, p.debug = newMonitor(near), debug
 	err = p.monitor.greet(ctx)
 	if err == nil && b.cfg.Pty {
 		err = b.plugIn(ctx, p.monitor)
@@ -75,6 +82,9 @@ func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 	}
 	if err := b.uart.plugIn(path, b.dir.path); err != nil {
 		return err
+	}
+	if b.cfg.blank() {
+		return nil
 	}
 	_, err = m.execute(ctx, "cont", nil)
 	return err
@@ -104,16 +114,16 @@ func (b *Board) failedStart(p *process, err error) error {
 }
 
 func (b *Board) qemuArgs() ([]string, error) {
-	image, err := filepath.Abs(b.cfg.Image)
+	kernel, err := b.kernel()
 	if err != nil {
-		return nil, fmt.Errorf("finding the firmware image: %w", err)
+		return nil, err
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
-	chardev, paused := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD), []string{}
+	chardev := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD)
 	if b.cfg.Pty {
-		chardev, paused = "pty,id=line,mux=on", []string{"-S"}
+		chardev = "pty,id=line,mux=on"
 	}
-	return append(paused, []string{
+	return append(kernel, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
 		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -121,7 +131,6 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// The flash; the path is relative to the board's directory.
 		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
 		"-device", loader,
-		"-kernel", image,
 		// UART0 goes to the station, UART1 is the console, UART2 the entropy source. A multiplexer
 		// with one client adds a buffer of 32 octets, from which QEMU refills the UART without its
 		// main loop. That saves two thirds of the CPU time for each octet received. No octet is
@@ -132,6 +141,22 @@ func (b *Board) qemuArgs() ([]string, error) {
 		"-echr", "0x100",
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
 	}...), nil
+}
+
+// kernel returns QEMU's arguments for the firmware. The machine is paused at the start if its
+// UART is not open yet, or if there is no firmware.
+func (b *Board) kernel() ([]string, error) {
+	if b.cfg.blank() {
+		return []string{"-S"}, nil
+	}
+	image, err := filepath.Abs(b.cfg.Image)
+	if err != nil {
+		return nil, fmt.Errorf("finding the firmware image: %w", err)
+	}
+	if b.cfg.Pty {
+		return []string{"-S", "-kernel", image}, nil
+	}
+	return []string{"-kernel", image}, nil
 }
 
 // trng returns QEMU's source of the board's entropy. It is fresh at each start and never a file.
