@@ -106,7 +106,7 @@ func TestAnNRF52840IsProgrammedLockedAndRecovered(t *testing.T) {
 	if err != nil || info.Part != 0x52840 || info.Target != "Cortex-M4 r0p1 0x2ba01477" {
 		t.Fatalf("got %+v, %v", info, err)
 	}
-	image := segments(probe.Segment{Address: 0x1000, Data: pattern(20_000)}, probe.Segment{Address: 0x1000 + 20_010, Data: pattern(333)}, probe.Segment{Address: 0x8_0000, Data: pattern(5)})
+	image := segments(probe.Segment{Address: 0x1000, Data: pattern(17_000)}, probe.Segment{Address: 0x1000 + 17_010, Data: pattern(333)}, probe.Segment{Address: 0x8_0000, Data: pattern(5)})
 	if err := bay.Flash(t.Context(), image, nil); err != nil {
 		t.Fatal(err)
 	}
