@@ -182,12 +182,13 @@ func TestAnOpenOCDThatIsNotWhatIsExpected(t *testing.T) {
 		{"nothing for ever", "sleep 1000", probe.ErrSilent},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
+			program := fake(t, test.script)
+			t.Parallel() // only now, because a program that is being written cannot be started
 			limit := 30 * time.Second
 			if test.want == probe.ErrSilent {
 				limit = 100 * time.Millisecond
 			}
-			driver := New(Config{Program: fake(t, test.script), LockDir: t.TempDir(), Limit: limit, Chip: nrf52840()})
+			driver := New(Config{Program: program, LockDir: t.TempDir(), Limit: limit, Chip: nrf52840()})
 			if err := driver.Open(probe.Selection{Serial: 5}).Reset(t.Context(), probe.Run); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
