@@ -25,7 +25,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -60,9 +59,9 @@ type Probe interface {
 
 // Selection says which probe is meant.
 type Selection struct {
-	Serial Serial // 0: the only probe there is
-	// Location is the USB path as sysfs names it ("1-2.3"), or "". With a location two probes with
-	// the same serial number are told apart, and a probe that was exchanged is found out.
+	Serial Serial // "": the only probe there is
+	// Location is the USB path as sysfs names it ("1-2.3"), for some recipes a port, or "". With a
+	// location two probes with the same serial number are told apart, and a probe that was exchanged is found out.
 	Location string
 }
 
@@ -148,26 +147,66 @@ func (p Part) Check(word uint32) error {
 	return nil
 }
 
-// A Serial is the serial number of a probe. Programmers print it with and without leading zeros, so
-// serial numbers are compared as integers.
-type Serial uint64
+// A Serial is the serial number of a probe as its maker writes it: digits of a J-Link, letters and digits
+// of other probes. Programmers print digits with and without leading zeros, so serial numbers of digits are
+// compared as integers ([Serial.Is]).
+type Serial string
 
-// String gives decimal digits without leading zeros.
-func (s Serial) String() string { return strconv.FormatUint(uint64(s), 10) }
+// maxSerial is the length of the longest serial number.
+const maxSerial = 64
 
-// ParseSerial reads decimal digits.
+// ParseSerial reads a serial number: letters, digits, and ":", "-", "_" or "." between them.
 func ParseSerial(text string) (Serial, error) {
-	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
-	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%w: %.40q, want decimal digits", ErrBadSerial, text)
+	text = strings.TrimSpace(text)
+	odd := func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune(":-_.", r))
 	}
-	return Serial(n), nil
+	if text == "" || len(text) > maxSerial || strings.ContainsFunc(text, odd) || text[0] == '-' {
+		return "", fmt.Errorf("%w: %.70q, want up to %d letters and digits", ErrBadSerial, text, maxSerial)
+	}
+	return Serial(text), nil
+}
+
+// Digits returns the number without leading zeros, and false for a serial number with other characters.
+func (s Serial) Digits() (string, bool) {
+	if s == "" || strings.Trim(string(s), "0123456789") != "" {
+		return "", false
+	}
+	if digits := strings.TrimLeft(string(s), "0"); digits != "" {
+		return digits, true
+	}
+	return "0", true
+}
+
+// Is compares two serial numbers: digits as integers, others without regard to case.
+func (s Serial) Is(other Serial) bool {
+	a, digitsA := s.Digits()
+	b, digitsB := other.Digits()
+	if digitsA && digitsB {
+		return a == b
+	}
+	return strings.EqualFold(string(s), string(other))
+}
+
+// Check refuses a selection that no programmer could be given.
+func (s Selection) Check() error {
+	if s.Serial != "" {
+		if _, err := ParseSerial(string(s.Serial)); err != nil {
+			return err
+		}
+	}
+	if strings.ContainsFunc(s.Location, func(r rune) bool {
+		return !strings.ContainsRune("/.:-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", r)
+	}) || strings.HasPrefix(s.Location, "-") {
+		return fmt.Errorf("%w: USB path or port %.70q", ErrBadSerial, s.Location)
+	}
+	return nil
 }
 
 // MustBe compares the serial number of the probe that answered with the selected one.
 func (s Selection) MustBe(answered Serial) error {
-	if s.Serial != 0 && answered != s.Serial {
-		return fmt.Errorf("%w: %v answered, want %v", ErrWrongSerial, answered, s.Serial)
+	if s.Serial != "" && !answered.Is(s.Serial) {
+		return fmt.Errorf("%w: %s answered, want %s", ErrWrongSerial, answered, s.Serial)
 	}
 	return nil
 }

@@ -2,18 +2,44 @@ package probe
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
-func TestSerialNumbersAreIntegers(t *testing.T) {
-	for _, text := range []string{"683806234", "000683806234", " 683806234\n"} {
-		if serial, err := ParseSerial(text); err != nil || serial != 683806234 || serial.String() != "683806234" {
-			t.Errorf("%q: %v, %v", text, serial, err)
+func TestSerialNumbersAreComparedAsIntegers(t *testing.T) {
+	for _, test := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"leading zeros", "683806234", " 000683806234\n", true},
+		{"other digits", "683806234", "683806235", false},
+		{"more digits than an integer has", "066700000000000000000001", "66700000000000000000001", true},
+		{"letters in another case", "066DFF3031454D", "066dff3031454d", true},
+		{"leading zeros before letters", "066DFF", "66DFF", false},
+		{"nothing but zeros", "000", "0", true},
+	} {
+		a, errA := ParseSerial(test.a)
+		b, errB := ParseSerial(test.b)
+		if errA != nil || errB != nil || a.Is(b) != test.same || b.Is(a) != test.same {
+			t.Errorf("%s: %q and %q, %v, %v", test.name, a, b, errA, errB)
 		}
 	}
-	for _, text := range []string{"", "0", "-1", "12a", "0x10", "99999999999999999999"} {
+	for _, text := range []string{"", " ", "-1", "12 34", "12}", "$x", "[exit]", "12;", "\x00", strings.Repeat("1", 65)} {
 		if _, err := ParseSerial(text); !errors.Is(err, ErrBadSerial) {
 			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
+
+func TestASelectionIsNoPartOfACommand(t *testing.T) {
+	for _, good := range []Selection{{}, {Serial: "5"}, {Serial: "066DFF", Location: "1-2.3"}, {Location: "/dev/serial/by-id/usb-1366_0-if00"}} {
+		if err := good.Check(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+	for _, bad := range []Selection{{Serial: "5;"}, {Location: "1-2}"}, {Location: "-x"}, {Location: "a b"}} {
+		if err := bad.Check(); !errors.Is(err, ErrBadSerial) {
+			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 }
@@ -24,9 +50,9 @@ func TestTheProbeThatAnswersIsTheOneAskedFor(t *testing.T) {
 		asked, answered Serial
 		want            error
 	}{
-		{"the same", 5, 5, nil},
-		{"another", 5, 6, ErrWrongSerial},
-		{"any will do", 0, 6, nil},
+		{"the same", "5", "05", nil},
+		{"another", "5", "6", ErrWrongSerial},
+		{"any will do", "", "6", nil},
 	} {
 		if err := (Selection{Serial: test.asked}).MustBe(test.answered); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v", test.name, err)

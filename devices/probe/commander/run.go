@@ -33,8 +33,8 @@ type work struct {
 
 // selecting adds the options for the selected probe and the chip.
 func (d *device) selecting(w *work) *work {
-	if d.selected.Serial != 0 {
-		w.args = append(w.args, "-USB", d.selected.Serial.String())
+	if digits, _ := d.selected.Serial.Digits(); digits != "" {
+		w.args = append(w.args, "-USB", digits)
 	}
 	w.args = append(w.args, "-Device", d.cfg.Chip.Device, "-If", d.cfg.Interface, "-Speed", strconv.Itoa(d.cfg.Speed))
 	if w.connect {
@@ -53,6 +53,12 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 
 // ask asks the probe without a connection to the chip.
 func (d *device) ask(ctx context.Context) (*outcome, error) {
+	if err := d.selected.Check(); err != nil {
+		return nil, err
+	}
+	if _, digits := d.selected.Serial.Digits(); d.selected.Serial != "" && !digits {
+		return nil, fmt.Errorf("%w: %s is no serial number of a J-Link", probe.ErrBadSerial, d.selected.Serial)
+	}
 	if d.selected.Location != "" {
 		return nil, fmt.Errorf("%w: JLinkExe cannot select a probe by its USB path", probe.ErrCannot)
 	}

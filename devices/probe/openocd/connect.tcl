@@ -35,7 +35,7 @@ proc hallmark_jlink {serial location} {
 	set log [read $file]
 	close $file
 	set new "Serial number = 0*$serial\[^0-9\]\[^\n\]*\n(\[^\n\]*Product\[^\n\]*\n)?\[^\n\]*Allocating"
-	if {$location eq "" && [regexp -all $new $log] > 1} { hallmark_refuse ambiguous }
+	if {$location eq "" && $serial ne "" && [regexp -all $new $log] > 1} { hallmark_refuse ambiguous }
 	if {![regexp {VTarget = ([0-9]+)\.([0-9]+)} [jlink hwstatus] all volts milli]} { hallmark_refuse voltage unknown }
 	set millivolts [expr {$volts * 1000 + [scan $milli %d]}]
 	hallmark_say millivolts $millivolts

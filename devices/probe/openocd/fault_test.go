@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 
 func TestAnotherSerialNumberIsNamed(t *testing.T) {
 	connect(t, Config{}, jlink.NewNRF52840())
-	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: 7}).Info(t.Context())
+	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7"}).Info(t.Context())
 	if !errors.Is(err, probe.ErrMissing) || !strings.Contains(err.Error(), "want 7, found 683806234") {
 		t.Errorf("got %v", err)
 	}
@@ -86,7 +87,7 @@ func TestAnotherSerialNumberIsNamed(t *testing.T) {
 func TestTwoProbesWithOneSerialNumberAreRefused(t *testing.T) {
 	chip := jlink.NewNRF52840()
 	bay := connect(t, Config{Chip: nrf52840()}, chip)
-	twin, err := jlink.Start(jlink.Config{Serial: serial, Host: 2, Chip: jlink.NewNRF52840()})
+	twin, err := jlink.Start(jlink.Config{Serial: number, Host: 2, Chip: jlink.NewNRF52840()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func TestTheProbeAtAUSBPath(t *testing.T) {
 	}
 	driver := New(Config{USB: tree, Chip: nrf52840()})
 	found, err := driver.List(t.Context())
-	want := probe.Found{Serial: serial, Location: "1-2", Product: "J-Link"}
+	want := probe.Found{Serial: "000683806234", Location: "1-2", Product: "J-Link"}
 	if err != nil || len(found) != 2 || found[0] != want || found[1].Location != "1-3" {
 		t.Errorf("found %+v, %v", found, err)
 	}
@@ -142,7 +143,7 @@ func TestTheProbeAtAUSBPath(t *testing.T) {
 		want     error
 	}{
 		{"nothing is plugged in there", probe.Selection{Serial: serial, Location: "1-9"}, probe.ErrMissing},
-		{"another probe is plugged in there", probe.Selection{Serial: 5, Location: "1-2"}, probe.ErrWrongSerial},
+		{"another probe is plugged in there", probe.Selection{Serial: "5", Location: "1-2"}, probe.ErrWrongSerial},
 		{"something else is plugged in there", probe.Selection{Serial: serial, Location: "1-4"}, probe.ErrWrongSerial},
 	} {
 		if _, err := driver.Open(test.selected).Info(t.Context()); !errors.Is(err, test.want) {
@@ -189,7 +190,7 @@ func TestAnOpenOCDThatIsNotWhatIsExpected(t *testing.T) {
 				limit = 100 * time.Millisecond
 			}
 			driver := New(Config{Program: program, LockDir: t.TempDir(), Limit: limit, Chip: nrf52840()})
-			if err := driver.Open(probe.Selection{Serial: 5}).Reset(t.Context(), probe.Run); !errors.Is(err, test.want) {
+			if err := driver.Open(probe.Selection{Serial: "5"}).Reset(t.Context(), probe.Run); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
@@ -197,7 +198,7 @@ func TestAnOpenOCDThatIsNotWhatIsExpected(t *testing.T) {
 }
 
 func TestWorkThatTheBoardDefinitionDoesNotDescribe(t *testing.T) {
-	p := New(Config{Program: "/no/openocd"}).Open(probe.Selection{Serial: 5})
+	p := New(Config{Program: "/no/openocd"}).Open(probe.Selection{Serial: "5"})
 	_, stateErr := p.LockState(t.Context())
 	for name, err := range map[string]error{
 		"recover": p.Recover(t.Context()), "lock": p.Lock(t.Context()), "state": stateErr, "reset": p.Reset(t.Context(), 0),
@@ -238,7 +239,7 @@ func TestEightBaysFlashAtTheSameTime(t *testing.T) {
 	}
 	for i := range bays {
 		go func() {
-			results <- driver.Open(probe.Selection{Serial: probe.Serial(100 + i)}).Flash(t.Context(), image, nil)
+			results <- driver.Open(probe.Selection{Serial: probe.Serial(strconv.Itoa(100 + i))}).Flash(t.Context(), image, nil)
 		}()
 	}
 	for range bays {

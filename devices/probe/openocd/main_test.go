@@ -50,13 +50,17 @@ type bay struct {
 	jlink *jlink.Probe
 }
 
-const serial = 683806234
+// number is the serial number of the emulated probe, and serial is its text.
+const (
+	number = 683806234
+	serial = "683806234"
+)
 
 // connect starts an emulated probe.
 func connect(t *testing.T, config Config, chip jlink.Chip) *bay {
 	t.Helper()
 	prerequisite.Program(t, "openocd", "openocd")
-	emulation, err := jlink.Start(jlink.Config{Serial: serial, Chip: chip})
+	emulation, err := jlink.Start(jlink.Config{Serial: number, Chip: chip})
 	if err != nil {
 		t.Fatal(err)
 	}

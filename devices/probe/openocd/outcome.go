@@ -51,7 +51,7 @@ func (o *outcome) has(word string) bool {
 // OpenOCD's texts, version 0.12.0.
 var (
 	banner     = regexp.MustCompile(`Open On-Chip Debugger (\d+)\.(\d+)`)
-	device0    = regexp.MustCompile(`Device: Serial number = (\d+)`)
+	foundProbe = regexp.MustCompile(`Device: Serial number = (\d+)`)
 	firmware   = regexp.MustCompile(`jlink_init\(\): (J-Link.*)`)
 	voltage    = regexp.MustCompile(`VTarget = (\d+)\.(\d+) V`)
 	processor  = regexp.MustCompile(`\[\S+\] (\S+ \S+) processor detected`)
@@ -167,7 +167,7 @@ func (o *outcome) millivolts() int {
 
 // serials returns the serial numbers of all probes that OpenOCD found.
 func (o *outcome) serials() (all []string) {
-	for _, match := range device0.FindAllStringSubmatch(o.log, -1) {
+	for _, match := range foundProbe.FindAllStringSubmatch(o.log, -1) {
 		if !slices.Contains(all, match[1]) {
 			all = append(all, match[1])
 		}
@@ -180,8 +180,10 @@ func (o *outcome) found(selected probe.Selection) string {
 	if why := notOpened.FindStringSubmatch(o.log + o.text); why != nil {
 		return "probe cannot be opened: " + why[1]
 	}
-	if serials := o.serials(); len(serials) > 0 && !slices.Contains(serials, selected.Serial.String()) {
-		return fmt.Sprintf("want %v, found %s", selected.Serial, strings.Join(serials, ", "))
+	serials := o.serials()
+	same := func(other string) bool { return selected.Serial.Is(probe.Serial(other)) }
+	if len(serials) > 0 && !slices.ContainsFunc(serials, same) {
+		return fmt.Sprintf("want %s, found %s", selected.Serial, strings.Join(serials, ", "))
 	}
 	return ""
 }
@@ -190,12 +192,11 @@ func (o *outcome) found(selected probe.Selection) string {
 func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 	info := probe.Info{Serial: selected.Serial, Millivolts: o.millivolts(), Product: first(firmware, o.log)}
 	info.Target = strings.TrimSpace(first(processor, o.log) + " " + first(dpidr, o.log))
-	if serials := o.serials(); selected.Serial == 0 && len(serials) == 1 {
-		serial, err := probe.ParseSerial(serials[0])
-		if err != nil {
+	if serials := o.serials(); len(serials) == 1 {
+		info.Serial = probe.Serial(serials[0])
+		if err := selected.MustBe(info.Serial); err != nil {
 			return probe.Info{}, err
 		}
-		info.Serial = serial
 	}
 	if text := o.mark("part"); text != "" {
 		part, err := strconv.ParseUint(text, 0, 32)

@@ -25,7 +25,7 @@ const attempts = 3
 
 // do does the work, and returns what OpenOCD reported.
 func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
-	if err := d.checkLocation(); err != nil {
+	if err := errors.Join(d.selected.Check(), d.checkLocation()); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {

@@ -28,15 +28,16 @@ func (d *device) script(w *work) []byte {
 	text.WriteString(connectTcl)
 	add("hallmark_version")
 	add("source [find {%s}]", d.cfg.Interface)
-	if d.selected.Serial != 0 {
-		add("adapter serial %v", d.selected.Serial)
+	if d.selected.Serial != "" {
+		add("adapter serial %s", d.selected.Serial)
 	}
 	if d.selected.Location != "" {
 		add("adapter usb location {%s}", d.selected.Location)
 	}
 	add("transport select swd")
 	d.addChip(add)
-	add("hallmark_connect {%v} {%s}", d.selected.Serial, d.selected.Location)
+	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
+	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)
 	if state := d.cfg.Chip.LockState; state != "" {
 		add("hallmark_lock_state {%s}", state)
 	}
