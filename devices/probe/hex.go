@@ -92,3 +92,34 @@ func (f *hexFile) put(address uint32, data []byte) {
 	}
 	f.segments = append(f.segments, Segment{address, bytes.Clone(data)})
 }
+
+// hexLine is the number of octets in each record that Hex writes.
+const hexLine = 16
+
+// Hex returns the image as Intel hex, with lines that end as the specification says.
+func (i *Image) Hex() []byte {
+	var text bytes.Buffer
+	base := uint32(0)
+	for _, s := range i.Segments {
+		for address, rest := s.Address, s.Data; len(rest) > 0; {
+			if high := address &^ 0xffff; high != base {
+				base = high
+				writeRecord(&text, hexLinearAddress, 0, binary.BigEndian.AppendUint16(nil, uint16(high>>16)))
+			}
+			n := min(len(rest), hexLine-int(address%hexLine))
+			writeRecord(&text, hexData, uint16(address), rest[:n])
+			address, rest = address+uint32(n), rest[n:]
+		}
+	}
+	writeRecord(&text, hexEnd, 0, nil)
+	return text.Bytes()
+}
+
+func writeRecord(text *bytes.Buffer, kind byte, offset uint16, data []byte) {
+	record := append([]byte{byte(len(data)), byte(offset >> 8), byte(offset), kind}, data...)
+	var sum byte
+	for _, octet := range record {
+		sum -= octet
+	}
+	fmt.Fprintf(text, ":%X\r\n", append(record, sum))
+}

@@ -25,6 +25,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -63,12 +64,14 @@ type Selection struct {
 	// Location is the USB path as sysfs names it ("1-2.3"), for some recipes a port, or "". With a
 	// location two probes with the same serial number are told apart, and a probe that was exchanged is found out.
 	Location string
+	USBID    string // vendor and product id of the probe ("1366:1015"), for programmers that need them; or ""
 }
 
 // Found is a probe that a Driver found.
 type Found struct {
 	Serial   Serial
 	Location string // USB path as in Selection, "" if the programmer does not say
+	USBID    string // as in Selection
 	Product  string // for people
 }
 
@@ -188,12 +191,17 @@ func (s Serial) Is(other Serial) bool {
 	return strings.EqualFold(string(s), string(other))
 }
 
+var usbID = regexp.MustCompile(`^(?:[0-9a-f]{4}:[0-9a-f]{4})?$`)
+
 // Check refuses a selection that no programmer could be given.
 func (s Selection) Check() error {
 	if s.Serial != "" {
 		if _, err := ParseSerial(string(s.Serial)); err != nil {
 			return err
 		}
+	}
+	if !usbID.MatchString(s.USBID) {
+		return fmt.Errorf("%w: USB id %.20q, want one such as 1366:1015", ErrBadSerial, s.USBID)
 	}
 	if strings.ContainsFunc(s.Location, func(r rune) bool {
 		return !strings.ContainsRune("/.:-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", r)

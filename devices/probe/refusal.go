@@ -46,3 +46,27 @@ func Incomplete(err error) error {
 	}
 	return fmt.Errorf("%w: %w", err, ErrNeedsFlash)
 }
+
+// refusals are the refusals that a programmer can say, for recipes.
+var refusals = []*reason.Sentinel{
+	ErrMissing, ErrWrongSerial, ErrAmbiguous, ErrLost, ErrVoltage, ErrMissingTarget, ErrLocked, ErrWrongTarget, ErrMemory,
+	ErrImageFormat, ErrMismatch, ErrNotErased, ErrNotLocked, ErrToolVersion, ErrTool,
+}
+
+// Refusal returns the refusal with this word that a programmer can say, or nil.
+func Refusal(word string) error {
+	for _, refusal := range refusals {
+		if refusal.Word() == word {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// RefusalWords returns the words of Refusal.
+func RefusalWords() (words []string) {
+	for _, refusal := range refusals {
+		words = append(words, refusal.Word())
+	}
+	return words
+}

@@ -133,7 +133,7 @@ func TestTheProbeAtAUSBPath(t *testing.T) {
 	}
 	driver := New(Config{USB: tree, Chip: nrf52840()})
 	found, err := driver.List(t.Context())
-	want := probe.Found{Serial: "000683806234", Location: "1-2", Product: "J-Link"}
+	want := probe.Found{Serial: "000683806234", Location: "1-2", USBID: "1366:1015", Product: "J-Link"}
 	if err != nil || len(found) != 2 || found[0] != want || found[1].Location != "1-3" {
 		t.Errorf("found %+v, %v", found, err)
 	}

@@ -40,7 +40,8 @@ func list(devices fs.FS) (all []probe.Found, err error) {
 		if err != nil {
 			continue // a probe without serial number cannot be selected
 		}
-		all = append(all, probe.Found{Serial: serial, Location: entry.Name(), Product: attribute(devices, entry.Name(), "product")})
+		id := segger + ":" + attribute(devices, entry.Name(), "idProduct")
+		all = append(all, probe.Found{Serial: serial, Location: entry.Name(), USBID: id, Product: attribute(devices, entry.Name(), "product")})
 	}
 	return all, err
 }
