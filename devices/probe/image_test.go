@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -152,11 +153,12 @@ func TestTheHashOfAnImage(t *testing.T) {
 	}
 }
 
-// Whatever an image file holds, its segments are in order, do not overlap and stay in the address space.
+// Whatever an image file holds, its segments are in order, do not overlap, stay in the address space, and are the same after Hex.
 func FuzzImage(f *testing.F) {
 	f.Add("fw.hex", record(hexData, 0, 1)+":00000001FF\n")
 	f.Add("fw.elf", string(elfFile(program{elf.PT_LOAD, 0, "text", 0})))
 	f.Add("fw.bin", "abc")
+	f.Add("far.hex", record(hexLinearAddress, 0, 0x10, 0)+record(hexData, 0xfffe, 1, 2)+record(hexLinearAddress, 0, 0x10, 1)+record(hexData, 0, 3)+":00000001FF\n")
 	f.Fuzz(func(t *testing.T, name, text string) {
 		image, err := ParseImage(name, []byte(text), 0)
 		if err != nil {
@@ -171,6 +173,10 @@ func FuzzImage(f *testing.F) {
 				t.Fatalf("segment %d at %#x after %#x", i, s.Address, end)
 			}
 			end = s.End()
+		}
+		again, err := ParseImage("again.hex", image.Hex(), 0)
+		if err != nil || !reflect.DeepEqual(again.Segments, image.Segments) {
+			t.Fatalf("as hex: %v", err)
 		}
 		if end > 1<<32 || image.Size() > len(text) {
 			t.Fatalf("ends at %#x, %d octets of %d", end, image.Size(), len(text))
