@@ -32,11 +32,10 @@ func (d *debugPort) arguments(fd int) []string {
 }
 
 // started closes this process's copy of QEMU's end, which would hide that QEMU ended.
-func (d *debugPort) started() error {
-	if d == nil {
-		return nil
+func (d *debugPort) started() {
+	if d != nil {
+		d.far.Close()
 	}
-	return d.far.Close()
 }
 
 func (d *debugPort) close() error {

@@ -37,10 +37,32 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := b.beginQEMU(path, args)
+	if err != nil {
+		return nil, err
+	}
+	err = p.monitor.greet(ctx)
+	if err == nil && b.cfg.Pty {
+		err = b.plugIn(ctx, p.monitor)
+	}
+	if err != nil {
+		return nil, errors.Join(b.failedStart(p, err), p.stop())
+	}
+	return p, nil
+}
+
+// beginQEMU starts the emulator with monitor, UART, network and debug port as inherited descriptors.
+func (b *Board) beginQEMU(path string, args []string) (*process, error) {
 	near, far, err := socketPair("monitor")
 	if err != nil {
 		return nil, fmt.Errorf("making the monitor's socket: %w", err)
 	}
+	defer far.Close() // QEMU has its own copy; an open copy here would hide its end
+	debug, err := b.newDebugPort()
+	if err != nil {
+		return nil, errors.Join(err, near.Close())
+	}
+	defer debug.started()
 	files := []*os.File{far, b.dir.fuses}
 	if !b.cfg.Pty {
 		files = append(files, b.uart.far)
@@ -49,27 +71,15 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
 		files = append(files, b.net.far)
 	}
-	debug, err := b.newDebugPort()
-	if err != nil {
-		return nil, errors.Join(err, near.Close(), far.Close())
-	}
 	if debug != nil {
 		args = append(args, debug.arguments(monitorFD+len(files))...)
 		files = append(files, debug.far)
 	}
 	p, err := b.begin(b.command(path, args, files...))
-	err = errors.Join(err, far.Close(), debug.started()) // QEMU has its own copies; open copies here would hide its end
 	if err != nil {
 		return nil, errors.Join(err, near.Close(), debug.close())
 	}
 	p.monitor, p.debug = newMonitor(near), debug
-	err = p.monitor.greet(ctx)
-	if err == nil && b.cfg.Pty {
-		err = b.plugIn(ctx, p.monitor)
-	}
-	if err != nil {
-		return nil, errors.Join(b.failedStart(p, err), p.stop())
-	}
 	return p, nil
 }
 
