@@ -73,6 +73,9 @@ func TestGoodRunsOfEachVersion(t *testing.T) {
 			if got, err := bay.ReadMemory(ctx, 0x100, 7); err != nil || string(got) != "program" {
 				t.Errorf("read %q, %v", got, err)
 			}
+			if version != "V7.58" { // the other versions differ in texts of the connection only
+				return
+			}
 			if err := errors.Join(bay.Reset(ctx, probe.Run), bay.Reset(ctx, probe.Halt)); err != nil {
 				t.Error(err)
 			}
@@ -162,7 +165,7 @@ func TestBadRunsAreRefused(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			bay.Change(t, func(b *programmers.Board) { b.Fault, b.Millivolts, b.Version = programmers.Good, 3300, "V7.58" })
-			if err := flash(t.Context(), bay.Probe); err != nil {
+			if err := info(t.Context(), bay.Probe); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
 		})

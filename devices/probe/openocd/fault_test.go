@@ -44,10 +44,13 @@ func TestFaultsOfProbeAndBoard(t *testing.T) {
 				t.Errorf("got %v (%s), want %s", err, reason.Of(err).Word, test.want.Word())
 			}
 			bay.jlink.Inject(jlink.NoFault)
-			if err := flash(t.Context(), bay); err != nil {
+			if err := info(t.Context(), bay); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
 		})
+	}
+	if err := flash(t.Context(), bay); err != nil {
+		t.Errorf("a flash after all faults: %v", err)
 	}
 }
 

@@ -48,10 +48,13 @@ func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
 	}
 	result, err := d.run(ctx, dir, w)
 	done = newOutcome(result, dir)
-	if err == nil {
-		err = done.failure(d)
+	switch {
+	case err != nil && done.errors() != "":
+		return nil, fmt.Errorf("%w; OpenOCD said %q", err, done.errors())
+	case err != nil:
+		return nil, err
 	}
-	if err != nil {
+	if err := done.failure(d); err != nil {
 		return nil, err
 	}
 	done.dump, err = readIfThere(filepath.Join(dir, dumpFile))

@@ -32,15 +32,15 @@ type bay struct {
 var shipped = []struct {
 	name, program, version, serial string
 	selected                       probe.Selection
-	locks, reads                   bool
+	locks                          bool
 }{
-	{"probe-rs", "probe-rs", "0.32.0", "000683806234", probe.Selection{Serial: "000683806234", USBID: "1366:1015"}, false, true},
-	{"nrfutil", "nrfutil", "2.7.16", "000683806234", probe.Selection{Serial: "683806234"}, true, true},
-	{"stm32", "STM32_Programmer_CLI", "2.20.0", "53FF71065056705420540981", probe.Selection{Serial: "53FF71065056705420540981"}, true, true},
-	{"linkserver", "LinkServer", "25.6.131", "RJ5F0KUBKS14M", probe.Selection{Serial: "RJ5F0KUBKS14M"}, false, true},
-	{"blhost", "blhost", "3.0.1", "", probe.Selection{Location: "/dev/ttyACM0"}, false, true},
-	{"pyocd", "pyocd", "0.36.0", "02400B0129164E4500440012", probe.Selection{Serial: "02400B0129164E4500440012"}, false, true},
-	{"esptool", "esptool", "4.7.0", "", probe.Selection{Location: "/dev/ttyUSB0"}, false, true},
+	{"probe-rs", "probe-rs", "0.32.0", "000683806234", probe.Selection{Serial: "000683806234", USBID: "1366:1015"}, false},
+	{"nrfutil", "nrfutil", "2.7.16", "000683806234", probe.Selection{Serial: "683806234"}, true},
+	{"stm32", "STM32_Programmer_CLI", "2.20.0", "53FF71065056705420540981", probe.Selection{Serial: "53FF71065056705420540981"}, true},
+	{"linkserver", "LinkServer", "25.6.131", "RJ5F0KUBKS14M", probe.Selection{Serial: "RJ5F0KUBKS14M"}, false},
+	{"blhost", "blhost", "3.0.1", "", probe.Selection{Location: "/dev/ttyACM0"}, false},
+	{"pyocd", "pyocd", "0.36.0", "02400B0129164E4500440012", probe.Selection{Serial: "02400B0129164E4500440012"}, false},
+	{"esptool", "esptool", "4.7.0", "", probe.Selection{Location: "/dev/ttyUSB0"}, false},
 }
 
 func connect(t *testing.T, i int) *bay {
@@ -161,7 +161,7 @@ func TestBadRunsOfEachShippedRecipe(t *testing.T) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
 				bay.Change(t, func(b *programmers.Board) { b.Fault = programmers.Good })
-				if err := bay.Probe.Flash(t.Context(), image(), nil); err != nil {
+				if err := bay.Reset(t.Context(), probe.Run); err != nil {
 					t.Errorf("the next call: %v", err)
 				}
 			})
