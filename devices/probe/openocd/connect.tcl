@@ -66,6 +66,16 @@ proc hallmark_try {word command} {
 	if {$result ne ""} { echo $result }
 }
 
+# Looks for the control block of RTT until the board has made it. Each try takes 20 ms.
+proc hallmark_rtt {times} {
+	for {set i 0} {$i < $times} {incr i} {
+		if {![catch {rtt start}] && ![catch {rtt channellist}]} { return }
+		catch {rtt stop}
+		sleep 20
+	}
+	hallmark_refuse rtt
+}
+
 proc hallmark_done {} {
 	hallmark_say done
 	shutdown

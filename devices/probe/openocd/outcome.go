@@ -57,6 +57,7 @@ var (
 	processor  = regexp.MustCompile(`\[\S+\] (\S+ \S+) processor detected`)
 	dpidr      = regexp.MustCompile(`DPIDR (0x[0-9a-f]+)`)
 	notOpened  = regexp.MustCompile(`Failed to open device: (.*)`)
+	lostProbe  = regexp.MustCompile(`jaylink_\w+\(\) failed`)
 	mismatched = regexp.MustCompile(`checksum mismatch|diff \d+ address`)
 	errorLine  = regexp.MustCompile(`(?m)^Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
 )
@@ -68,7 +69,7 @@ var signs = []struct {
 }{
 	{regexp.MustCompile(`Multiple devices found`), probe.ErrAmbiguous},
 	{regexp.MustCompile(`No J-Link device found|jaylink_discovery_scan\(\) failed`), probe.ErrMissing},
-	{regexp.MustCompile(`jaylink_\w+\(\) failed`), probe.ErrLost},
+	{lostProbe, probe.ErrLost},
 	{regexp.MustCompile(`Error connecting DP|cannot read IDR`), probe.ErrMissingTarget},
 	{regexp.MustCompile(`Failed to (?:read|write) memory`), probe.ErrMemory},
 }
@@ -76,7 +77,7 @@ var signs = []struct {
 // refusals are the words of hallmark_refuse.
 var refusals = map[string]error{
 	"version": probe.ErrToolVersion, "ambiguous": probe.ErrAmbiguous, "voltage": probe.ErrVoltage, "part": probe.ErrWrongTarget,
-	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch,
+	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch, "rtt": probe.ErrMissingTarget,
 }
 
 // failure returns why the work was not done, or nil.

@@ -16,6 +16,7 @@ var connectTcl string
 type work struct {
 	script []string
 	locked bool // a locked chip is no refusal
+	held   bool // OpenOCD runs on after the script
 	files  map[string][]byte
 	limit  time.Duration
 	line   func(string)
@@ -48,7 +49,9 @@ func (d *device) script(w *work) []byte {
 	for _, line := range w.script {
 		add("%s", line)
 	}
-	add("hallmark_done")
+	if !w.held {
+		add("hallmark_done")
+	}
 	return []byte(text.String())
 }
 
