@@ -112,7 +112,8 @@ type Config struct {
 
 	// Debug gives a QEMU board a debug port ([Board.Debug]). Such a board may have no Image:
 	// then it is blank, and its memory is empty until a debug probe fills it. What a probe
-	// writes there survives resets, and is lost in a power cut.
+	// writes there survives resets, and is lost in a power cut. The process of such a board
+	// has the normal priority.
 	Debug bool
 
 	testingOnlyTRNG string // QEMU character device instead of the host's random device

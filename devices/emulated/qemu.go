@@ -106,7 +106,8 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	uart := b.uart
-	return launch(cmd, func(err error) {
+	polite := !b.cfg.Debug // a debugger gives a board up that does not answer in a few seconds
+	return launch(cmd, polite, func(err error) {
 		if err != nil || !uart.shut.Load() {
 			uart.cut(b.exitError(err))
 		}

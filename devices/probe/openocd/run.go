@@ -21,7 +21,7 @@ const (
 )
 
 // attempts to find a probe. libjaylink listens for 20 ms only, and the first access to an idle probe may fail.
-const attempts = 3
+const attempts = 8
 
 // do does the work, and returns what OpenOCD reported.
 func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
