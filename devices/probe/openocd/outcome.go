@@ -124,14 +124,18 @@ func detail(parts ...string) string {
 	return ": " + strings.Join(parts, ": ")
 }
 
+// errorTail is the end of the text in which errors looks: the last errors count, and a text can have megabytes.
+const errorTail = 64 << 10
+
 // errors returns OpenOCD's own error texts, or its last lines.
 func (o *outcome) errors() string {
 	var texts []string
-	for _, match := range errorLine.FindAllStringSubmatch(o.log+o.text, -1) {
+	all := o.log + o.text
+	for _, match := range errorLine.FindAllStringSubmatch(all[max(0, len(all)-errorTail):], -1) {
 		texts = append(texts, match[1])
 	}
 	if len(texts) == 0 {
-		return lastLines(o.text, 3)
+		return lastLines(o.text[max(0, len(o.text)-errorTail):], 3)
 	}
 	return strings.Join(texts[max(0, len(texts)-3):], " | ")
 }

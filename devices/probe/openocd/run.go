@@ -48,11 +48,8 @@ func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
 	}
 	result, err := d.run(ctx, dir, w)
 	done = newOutcome(result, dir)
-	switch {
-	case err != nil && done.errors() != "":
-		return nil, fmt.Errorf("%w; OpenOCD said %q", err, done.errors())
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("%w; OpenOCD said last %.500q", err, done.errors())
 	}
 	if err := done.failure(d); err != nil {
 		return nil, err

@@ -25,6 +25,9 @@ type output struct {
 	done    chan struct{} // closed when the output has ended
 }
 
+// maxLine is the length of the longest line that is passed on.
+const maxLine = 16 << 10
+
 // newOutput returns the output and the end that the child gets.
 func newOutput(line func(string)) (*output, *os.File, error) {
 	reader, writer, err := os.Pipe()
@@ -76,6 +79,9 @@ func (o *output) lines(octets []byte) {
 	o.rest = append(o.rest, octets...)
 	for {
 		end := bytes.IndexAny(o.rest, "\r\n")
+		if end < 0 && len(o.rest) > maxLine {
+			o.rest = o.rest[:0] // no text for people: it is not searched again and again
+		}
 		if end < 0 {
 			return
 		}
