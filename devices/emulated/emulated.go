@@ -110,6 +110,12 @@ type Config struct {
 	// answers. A posix board uses the network of this machine.
 	Ethernet bool
 
+	// Debug gives a QEMU board a debug port ([Board.Debug]). Such a board may have no Image:
+	// then it is blank, and its memory is empty until a debug probe fills it. What a probe
+	// writes there survives resets, and is lost in a power cut. The process of such a board
+	// has the normal priority.
+	Debug bool
+
 	testingOnlyTRNG string // QEMU character device instead of the host's random device
 }
 
@@ -177,8 +183,13 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: unknown machine %q (want mps2-an385 or mps2-an521)", ErrConfig, c.Machine)
 	case c.Kind == Posix && c.Ethernet:
 		return fmt.Errorf("%w: a posix board has the network of this machine, no Ethernet", ErrConfig)
+	case c.Kind == Posix && c.Debug:
+		return fmt.Errorf("%w: a posix board has no debug port", ErrConfig)
 	case c.Kind == Posix && c.Machine != "":
 		return fmt.Errorf("%w: a posix board has no machine, got %q", ErrConfig, c.Machine)
+	}
+	if c.Debug && c.blank() {
+		return nil
 	}
 	return c.checkImage()
 }

@@ -39,6 +39,8 @@ func TestStartRefuses(t *testing.T) {
 		{"a machine that it does not know", Config{Kind: QEMU, Machine: "virt", Image: self}, nil, ErrConfig, `unknown machine "virt"`},
 		{"a machine for a posix board", Config{Kind: Posix, Machine: "mps2-an385", Image: self}, nil, ErrConfig, "has no machine"},
 		{"a posix board with an Ethernet", Config{Kind: Posix, Image: self, Ethernet: true}, nil, ErrConfig, "network of this machine"},
+		{"a posix board with a debug port", Config{Kind: Posix, Image: self, Debug: true}, nil, ErrConfig, "no debug port"},
+		{"a board without image and without debug port", Config{Kind: QEMU, Machine: "mps2-an385"}, nil, ErrNoImage, "make firmware"},
 		{"an image that was not built", Config{Kind: Posix, Image: "build/none"}, nil, ErrNoImage, "make firmware"},
 		{"no image", Config{Kind: Posix}, nil, ErrNoImage, "make firmware"},
 		{"a folder as image", Config{Kind: Posix, Image: "."}, nil, ErrNoImage, "not a file"},

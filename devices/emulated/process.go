@@ -19,6 +19,8 @@ import (
 type process struct {
 	cmd      *exec.Cmd
 	monitor  *monitor      // nil: not QEMU
+	debug    *debugPort    // nil: none
+	polite   bool          // the process has the lowest priority
 	expected atomic.Bool   // the station ends the process
 	done     chan struct{} // closed after the process was reaped
 }
@@ -39,11 +41,11 @@ func (b *Board) command(path string, args []string, files ...*os.File) *exec.Cmd
 }
 
 // launch starts cmd. It calls died if the process ends by itself.
-func launch(cmd *exec.Cmd, died func(error)) (*process, error) {
+func launch(cmd *exec.Cmd, polite bool, died func(error)) (*process, error) {
 	if err := closeOnExec(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &process{cmd: cmd, polite: polite, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.run(started, died)
 	if err := <-started; err != nil {
@@ -65,7 +67,9 @@ func (p *process) run(started chan<- error, died func(error)) {
 		return
 	}
 	p.forbidCore()
-	p.lowerPriority()
+	if p.polite {
+		p.lowerPriority()
+	}
 	err = p.cmd.Wait()
 	if !p.expected.Load() {
 		died(err)
@@ -108,7 +112,7 @@ func (p *process) cut() error {
 	if !p.exited(killBound) {
 		return fmt.Errorf("%w: process %d after SIGKILL", ErrStuck, p.cmd.Process.Pid)
 	}
-	return p.closeMonitor()
+	return errors.Join(p.closeMonitor(), p.debug.close())
 }
 
 // stop asks the process to end, and kills it after stopBound.

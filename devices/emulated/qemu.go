@@ -37,10 +37,32 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := b.beginQEMU(path, args)
+	if err != nil {
+		return nil, err
+	}
+	err = p.monitor.greet(ctx)
+	if err == nil && b.cfg.Pty {
+		err = b.plugIn(ctx, p.monitor)
+	}
+	if err != nil {
+		return nil, errors.Join(b.failedStart(p, err), p.stop())
+	}
+	return p, nil
+}
+
+// beginQEMU starts the emulator with monitor, UART, network and debug port as inherited descriptors.
+func (b *Board) beginQEMU(path string, args []string) (*process, error) {
 	near, far, err := socketPair("monitor")
 	if err != nil {
 		return nil, fmt.Errorf("making the monitor's socket: %w", err)
 	}
+	defer far.Close() // QEMU has its own copy; an open copy here would hide its end
+	debug, err := b.newDebugPort()
+	if err != nil {
+		return nil, errors.Join(err, near.Close())
+	}
+	defer debug.started()
 	files := []*os.File{far, b.dir.fuses}
 	if !b.cfg.Pty {
 		files = append(files, b.uart.far)
@@ -49,20 +71,15 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
 		files = append(files, b.net.far)
 	}
+	if debug != nil {
+		args = append(args, debug.arguments(monitorFD+len(files))...)
+		files = append(files, debug.far)
+	}
 	p, err := b.begin(b.command(path, args, files...))
-	far.Close() // QEMU has its own copy; an open copy here would hide its end
 	if err != nil {
-		near.Close()
-		return nil, err
+		return nil, errors.Join(err, near.Close(), debug.close())
 	}
-	p.monitor = newMonitor(near)
-	err = p.monitor.greet(ctx)
-	if err == nil && b.cfg.Pty {
-		err = b.plugIn(ctx, p.monitor)
-	}
-	if err != nil {
-		return nil, errors.Join(b.failedStart(p, err), p.stop())
-	}
+	p.monitor, p.debug = newMonitor(near), debug
 	return p, nil
 }
 
@@ -76,6 +93,9 @@ func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 	if err := b.uart.plugIn(path, b.dir.path); err != nil {
 		return err
 	}
+	if b.cfg.blank() {
+		return nil
+	}
 	_, err = m.execute(ctx, "cont", nil)
 	return err
 }
@@ -86,7 +106,8 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	uart := b.uart
-	return launch(cmd, func(err error) {
+	polite := !b.cfg.Debug // a debugger gives a board up that does not answer in a few seconds
+	return launch(cmd, polite, func(err error) {
 		if err != nil || !uart.shut.Load() {
 			uart.cut(b.exitError(err))
 		}
@@ -104,16 +125,16 @@ func (b *Board) failedStart(p *process, err error) error {
 }
 
 func (b *Board) qemuArgs() ([]string, error) {
-	image, err := filepath.Abs(b.cfg.Image)
+	kernel, err := b.kernel()
 	if err != nil {
-		return nil, fmt.Errorf("finding the firmware image: %w", err)
+		return nil, err
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
-	chardev, paused := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD), []string{}
+	chardev := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD)
 	if b.cfg.Pty {
-		chardev, paused = "pty,id=line,mux=on", []string{"-S"}
+		chardev = "pty,id=line,mux=on"
 	}
-	return append(paused, []string{
+	return append(kernel, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.
 		"-machine", b.cfg.Machine + ",memory-backend=flash,dump-guest-core=off",
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -121,7 +142,6 @@ func (b *Board) qemuArgs() ([]string, error) {
 		// The flash; the path is relative to the board's directory.
 		"-object", fmt.Sprintf("memory-backend-file,id=flash,mem-path=%s,size=%d,share=on", flashFile, flashRegion),
 		"-device", loader,
-		"-kernel", image,
 		// UART0 goes to the station, UART1 is the console, UART2 the entropy source. A multiplexer
 		// with one client adds a buffer of 32 octets, from which QEMU refills the UART without its
 		// main loop. That saves two thirds of the CPU time for each octet received. No octet is
@@ -132,6 +152,22 @@ func (b *Board) qemuArgs() ([]string, error) {
 		"-echr", "0x100",
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
 	}...), nil
+}
+
+// kernel returns QEMU's arguments for the firmware. The machine is paused at the start if its
+// UART is not open yet, or if there is no firmware.
+func (b *Board) kernel() ([]string, error) {
+	if b.cfg.blank() {
+		return []string{"-S"}, nil
+	}
+	image, err := filepath.Abs(b.cfg.Image)
+	if err != nil {
+		return nil, fmt.Errorf("finding the firmware image: %w", err)
+	}
+	if b.cfg.Pty {
+		return []string{"-S", "-kernel", image}, nil
+	}
+	return []string{"-kernel", image}, nil
 }
 
 // trng returns QEMU's source of the board's entropy. It is fresh at each start and never a file.

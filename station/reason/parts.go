@@ -46,6 +46,10 @@ var ofParts = []Row{
 	rejects("not-expected", noTile, ""),
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
 
+	// The debug probe.
+	faults("needs-flash", noTile, "flash the board again before anything else"),
+	misuses("probe-serial", "write the decimal number that stands on the probe"),
+
 	// The operator's screen, and a batch.
 	faults("unknown-badge", noTile, "scan your own badge or ask the shift leader"),
 	faults("bay-busy", noTile, "wait for the Run in this bay"),

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hallmark/devices"
+	"hallmark/devices/probe"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -25,7 +26,10 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrBadSlot, devices.ErrSealed, devices.ErrNoHUK, devices.ErrNoEntropy, devices.ErrForeignKey, devices.ErrUntrusted, devices.ErrBadCertificate,
 	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
-	devices.ErrProductImage, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged, station.ErrDraining,
+	devices.ErrProductImage, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
+	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
+	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
+	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
 	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,
 	station.ErrQuota, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,
 	issuance.ErrProfile, issuance.ErrNoProfile, issuance.ErrGrantForeign, issuance.ErrGrantUsed, issuance.ErrUnresolved, issuance.ErrNotSigned,

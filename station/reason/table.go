@@ -164,6 +164,29 @@ var ofRuns = []Row{
 	rejects("buffer-too-small", firmware, ""),
 	rejects("slot-changed", setAside, ""),
 
+	// The debug probe. The first rows judge the board.
+	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad"),
+	rejects("recover-refused", setAside, ""),
+	rejects("lock-refused", setAside, "set the board aside: it does not take the lock of its debug port"),
+	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
+	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
+	faults("target-voltage", reseat, "switch the board's supply on, and check its debug cable"),
+	faults("probe-ambiguous", stopLine, "give the probe's USB path in station.yaml: probes with one serial number are told apart only by their USB port"),
+	faults("probe-wrong-serial", stopLine, "compare the probes with station.yaml: `station bays` prints what is connected"),
+	faults("probe-missing", reseat, "check the probe's USB cable and its serial number in station.yaml"),
+	faults("probe-lost", reseat, "check the probe's USB cable, and flash the board again"),
+	faults("target-missing", reseat, "check the board's supply, its debug cable and its seat in the jig"),
+	faults("target-memory", again, "try the board again; if it happens again compare the addresses of the board definition with the chip"),
+	faults("image-unreadable", stopLine, "check the path and the rights of the firmware image"),
+	faults("image-format", stopLine, "give a hex, bin or elf file of this chip; a bin file needs its address"),
+	faults("image-hash", stopLine, "put back the configured image, or configure the SHA-256 of the new one after its release"),
+	faults("tool-missing", stopLine, "install the programmer, or name its path in the configuration"),
+	faults("tool-version", stopLine, "install a version of the programmer that the recipe names"),
+	faults("tool-silent", again, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
+	faults("tool-unclear", again, "try the board again; if it happens again run the programmer by hand and compare its text with the recipe"),
+	faults("tool-failed", again, "read the programmer's text in the log; try the board again"),
+	faults("tool-cannot", stopLine, "describe this work in the board definition or the recipe, or use another driver"),
+
 	// Stops.
 	aborts("draining", shift, "run the same command again: nothing is lost"),
 

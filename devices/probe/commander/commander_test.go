@@ -1,0 +1,244 @@
+package commander
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"hallmark/devices/probe"
+	"hallmark/fixtures/programmers"
+	"hallmark/station/reason"
+)
+
+func TestMain(m *testing.M) {
+	programmers.Main()
+	os.Exit(m.Run())
+}
+
+const serial = "683806234"
+
+// nrf52840 locks and unlocks with the CTRL-AP of nRF52 chips.
+func nrf52840() Chip {
+	return Chip{
+		Device: "nRF52840_xxAA", Part: probe.Part{Address: programmers.PartAddress, Value: programmers.Part},
+		Recover:   []string{"SWDWriteDP 2 0x01000000", "SWDWriteAP 1 1", "sleep 500", "SWDReadAP 2", "SWDReadAP 3"},
+		Recovered: `(?s)Read AP register 2 = 0x00000000.*Read AP register 3 = 0x00000001`,
+		Lock:      []string{"w4 0x4001E504, 1", "w4 0x10001208, 0xFFFFFF00", "r"},
+		LockState: []string{"SWDWriteDP 2 0x01000000", "SWDReadAP 3"},
+		Locked:    `Read AP register 3 = 0x00000000`, Open: `Read AP register 3 = 0x00000001`,
+	}
+}
+
+// A bay is a stand-in for JLinkExe with the driver's view of it.
+type bay struct {
+	probe.Probe
+	*programmers.StandIn
+}
+
+func connect(t *testing.T, version string, change func(*Config)) *bay {
+	t.Helper()
+	standIn := programmers.Install(t, "JLinkExe", programmers.Board{Serial: serial, Millivolts: 3300, Version: version})
+	config := Config{Program: standIn.Path(), Chip: nrf52840()}
+	if change != nil {
+		change(&config)
+	}
+	driver, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bay{driver.Open(probe.Selection{Serial: serial}), standIn}
+}
+
+func image() *probe.Image {
+	return &probe.Image{Name: "fw.hex", Segments: []probe.Segment{{Address: 0, Data: []byte("vectors")}, {Address: 0x100, Data: []byte("program")}}}
+}
+
+func TestGoodRunsOfEachVersion(t *testing.T) {
+	for _, version := range []string{"V6.98", "V7.58", "V8.24", "V9.46"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			bay, ctx := connect(t, version, nil), t.Context()
+			info, err := bay.Info(ctx)
+			if err != nil || info.Serial != serial || info.Millivolts != 3300 || info.Part != programmers.Part || info.Target != "Cortex-M4 r0p1" {
+				t.Errorf("info %+v, %v", info, err)
+			}
+			var reports []int
+			if err := bay.Probe.Flash(ctx, image(), func(done, total int) { reports = append(reports, done, total) }); err != nil || !slices.Equal(reports, []int{0, 14, 14, 14}) {
+				t.Errorf("flash: %v, progress %v", err, reports)
+			}
+			if got, err := bay.ReadMemory(ctx, 0x100, 7); err != nil || string(got) != "program" {
+				t.Errorf("read %q, %v", got, err)
+			}
+			if version != "V7.58" { // the other versions differ in texts of the connection only
+				return
+			}
+			if err := errors.Join(bay.Reset(ctx, probe.Run), bay.Reset(ctx, probe.Halt)); err != nil {
+				t.Error(err)
+			}
+			lockAndRecover(t, bay)
+		})
+	}
+}
+
+func lockAndRecover(t *testing.T, bay *bay) {
+	t.Helper()
+	ctx := t.Context()
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Open {
+		t.Errorf("before: %v, %v", state, err)
+	}
+	if err := bay.Lock(ctx); err != nil {
+		t.Error(err)
+	}
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Locked {
+		t.Errorf("locked: %v, %v", state, err)
+	}
+	before := bay.StandIn.Flash(t)
+	if err := bay.Probe.Flash(ctx, image(), nil); !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) || !bytes.Equal(before, bay.StandIn.Flash(t)) {
+		t.Errorf("flashing a locked chip: %v", err)
+	}
+	if err := bay.Recover(ctx); err != nil {
+		t.Error(err)
+	}
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Open || bay.StandIn.Flash(t)[0] != 0xff {
+		t.Errorf("recovered: %v, %v", state, err)
+	}
+}
+
+func TestBadRunsAreRefused(t *testing.T) {
+	flash := func(ctx context.Context, p probe.Probe) error { return p.Flash(ctx, image(), nil) }
+	info := func(ctx context.Context, p probe.Probe) error { _, err := p.Info(ctx); return err }
+	read := func(ctx context.Context, p probe.Probe) error { _, err := p.ReadMemory(ctx, 0, 16); return err }
+	beyond := func(ctx context.Context, p probe.Probe) error {
+		_, err := p.ReadMemory(ctx, 0x5000_0000, 16)
+		return err
+	}
+	recovers := func(ctx context.Context, p probe.Probe) error { return p.Recover(ctx) }
+	for _, test := range []struct {
+		name, version, fault string
+		call                 func(context.Context, probe.Probe) error
+		want                 *reason.Sentinel
+		needsFlash           bool
+	}{
+		{"no probe, old text", "V6.98", programmers.NoProbe, info, probe.ErrMissing, false},
+		{"no probe, text of V8", "V8.24", programmers.NoProbe, info, probe.ErrMissing, false},
+		{"no probe, text of V9", "V9.46", programmers.NoProbe, info, probe.ErrMissing, false},
+		{"no probe, and exit code 0", "V7.58", programmers.NoProbeExit0, info, probe.ErrMissing, false},
+		{"another probe answers", "V7.58", programmers.OtherSerial, flash, probe.ErrWrongSerial, false},
+		{"the library is missing", "V7.58", programmers.NoDLL, info, probe.ErrTool, false},
+		{"the probe's own firmware cannot be updated", "V7.58", programmers.FirmwareFails, info, probe.ErrLost, false},
+		{"no board, text of V6", "V6.98", programmers.NoBoard, info, probe.ErrMissingTarget, false},
+		{"no board, text of V7", "V7.58", programmers.NoBoard, info, probe.ErrMissingTarget, false},
+		{"no board, text of V9", "V9.46", programmers.NoBoard, info, probe.ErrMissingTarget, false},
+		{"no supply", "V7.58", programmers.NoSupply, info, probe.ErrVoltage, false},
+		{"the connection erases a locked chip", "V7.58", programmers.Unsecures, flash, probe.ErrLocked, false},
+		{"the connection erases, and only the log says so", "V7.58", programmers.UnsecuresLog, flash, probe.ErrLocked, false},
+		{"the flash differs", "V7.58", programmers.Mismatch, flash, probe.ErrMismatch, true},
+		{"an error that is followed by O.K.", "V7.58", programmers.ErrorThenOK, flash, probe.ErrMismatch, true},
+		{"a format that is refused after the erase, with exit code 0", "V7.58", programmers.WrongFormat, flash, probe.ErrTool, true},
+		{"the probe is lost in the middle", "V7.58", programmers.LostInFlash, flash, probe.ErrLost, true},
+		{"a crash in the middle", "V7.58", programmers.Crash, flash, probe.ErrUnclear, true},
+		{"an end in the middle with exit code 0", "V7.58", programmers.Cut, flash, probe.ErrUnclear, true},
+		{"memory that cannot be read", "V7.58", programmers.NoMemory, read, probe.ErrMemory, false},
+		{"an address without memory", "V7.58", programmers.Good, beyond, probe.ErrMemory, false},
+		{"an option that is unknown", "V9.46", programmers.Old, info, probe.ErrToolVersion, false},
+		{"a version without the options", "V6.40", programmers.Good, info, probe.ErrToolVersion, false},
+		{"a recover that does nothing", "V7.58", programmers.Refuses, recovers, nil, false},
+		{"100 MB of text", "V7.58", programmers.Flood, info, probe.ErrUnclear, false},
+		{"a process that stays", "V7.58", programmers.Child, flash, nil, false},
+		{"contents that match already", "V7.58", programmers.Skipped, flash, nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			bay := connect(t, test.version, nil)
+			bay.Change(t, func(b *programmers.Board) {
+				b.Fault = test.fault
+				if b.Fault == programmers.NoSupply {
+					b.Millivolts = 0
+				}
+			})
+			err := test.call(t.Context(), bay.Probe)
+			if test.want == nil && err != nil || test.want != nil && !errors.Is(err, test.want) || errors.Is(err, probe.ErrNeedsFlash) != test.needsFlash {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			bay.Change(t, func(b *programmers.Board) { b.Fault, b.Millivolts, b.Version = programmers.Good, 3300, "V7.58" })
+			if err := info(t.Context(), bay.Probe); err != nil {
+				t.Errorf("the next call: %v", err)
+			}
+		})
+	}
+}
+
+func TestACommanderThatHangsIsGivenUp(t *testing.T) {
+	bay := connect(t, "V7.58", func(c *Config) { c.Limit = 200 * time.Millisecond })
+	bay.Change(t, func(b *programmers.Board) { b.Fault = programmers.Hang })
+	if _, err := bay.Info(t.Context()); !errors.Is(err, probe.ErrSilent) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
+	bay := connect(t, "V7.58", func(c *Config) { c.Chip.Part.Value = 0x52833 })
+	err := bay.Probe.Flash(t.Context(), image(), nil)
+	if !errors.Is(err, probe.ErrWrongTarget) || errors.Is(err, probe.ErrNeedsFlash) || bay.StandIn.Flash(t)[0] != 0xff {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProbesAreListed(t *testing.T) {
+	for _, version := range []string{"V6.98", "V9.46"} {
+		standIn := programmers.Install(t, "JLinkExe", programmers.Board{Serial: serial, Version: version})
+		driver, err := New(Config{Program: standIn.Path()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []probe.Found{{Serial: "000683806234", Product: "J-Link Plus"}}
+		if got, err := driver.List(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, %v", version, got, err)
+		}
+		standIn.Change(t, func(b *programmers.Board) { b.Fault = programmers.NoProbe })
+		if got, err := driver.List(t.Context()); err != nil || len(got) != 0 {
+			t.Errorf("%s: %+v, %v", version, got, err)
+		}
+	}
+}
+
+func TestWhatTheDriverCannotDo(t *testing.T) {
+	if _, err := New(Config{Chip: Chip{Locked: "("}}); err == nil {
+		t.Error("an expression that is none was accepted")
+	}
+	driver, err := New(Config{Program: "/no/JLinkExe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, p := t.Context(), driver.Open(probe.Selection{Serial: "5"})
+	_, stateErr := p.LockState(ctx)
+	_, byPath := driver.Open(probe.Selection{Serial: "5", Location: "1-2"}).Info(ctx)
+	for name, err := range map[string]error{"recover": p.Recover(ctx), "lock": p.Lock(ctx), "state": stateErr, "reset": p.Reset(ctx, 0), "USB path": byPath} {
+		if !errors.Is(err, probe.ErrCannot) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := p.Info(ctx); !errors.Is(err, probe.ErrNoTool) {
+		t.Errorf("no program: %v", err)
+	}
+	if _, err := p.ReadMemory(ctx, 0, 0); !errors.Is(err, probe.ErrMemory) {
+		t.Errorf("no octets: %v", err)
+	}
+}
+
+// The command line holds what SEGGER's documents name, and each run selects the probe.
+func TestEachRunSelectsTheProbe(t *testing.T) {
+	bay := connect(t, "V7.58", nil)
+	if err := bay.Reset(t.Context(), probe.Run); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range bay.Board(t).Runs {
+		if i := slices.Index(args, "-USB"); i < 0 || args[i+1] != "683806234" || !slices.Contains(args, "-NoGui") {
+			t.Errorf("a run with %q", args)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package commander
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/process"
+)
+
+// Files in the working directory of one JLinkExe.
+const (
+	scriptFile = "work.jlink"
+	logFile    = "jlink.log"
+	dumpFile   = "memory.bin"
+)
+
+// work is what one JLinkExe does.
+type work struct {
+	args    []string // that select probe and chip
+	script  []string
+	connect bool // to the chip
+	files   map[string][]byte
+	limit   time.Duration
+	line    func(string)
+}
+
+// selecting adds the options for the selected probe and the chip.
+func (d *device) selecting(w *work) *work {
+	if digits, _ := d.selected.Serial.Digits(); digits != "" {
+		w.args = append(w.args, "-USB", digits)
+	}
+	w.args = append(w.args, "-Device", d.cfg.Chip.Device, "-If", d.cfg.Interface, "-Speed", strconv.Itoa(d.cfg.Speed))
+	if w.connect {
+		w.args = append(w.args, "-AutoConnect", "1")
+	}
+	return w
+}
+
+// do checks probe and board first, and then does the work.
+func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
+	if _, err := d.check(ctx); err != nil {
+		return nil, err
+	}
+	return d.run(ctx, d.selecting(w))
+}
+
+// ask asks the probe without a connection to the chip.
+func (d *device) ask(ctx context.Context) (*outcome, error) {
+	if err := d.selected.Check(); err != nil {
+		return nil, err
+	}
+	if _, digits := d.selected.Serial.Digits(); d.selected.Serial != "" && !digits {
+		return nil, fmt.Errorf("%w: %s is no serial number of a J-Link", probe.ErrBadSerial, d.selected.Serial)
+	}
+	if d.selected.Location != "" {
+		return nil, fmt.Errorf("%w: JLinkExe cannot select a probe by its USB path", probe.ErrCannot)
+	}
+	done, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, script: append([]string{"st"}, d.cfg.Chip.LockState...)}))
+	if err != nil {
+		return nil, err
+	}
+	info, err := done.info()
+	if err != nil {
+		return nil, err
+	}
+	return done, errors.Join(d.selected.MustBe(info.Serial), probe.Powered(info.Millivolts))
+}
+
+// check asks the probe who it is, and refuses a locked chip before anything connects to it. Only then it
+// connects, and compares the type of the chip.
+func (d *device) check(ctx context.Context) (probe.Info, error) {
+	done, err := d.ask(ctx)
+	if err != nil {
+		return probe.Info{}, err
+	}
+	if len(d.cfg.Chip.LockState) > 0 {
+		if state, err := d.state(done.text); err != nil || state == probe.Locked {
+			return probe.Info{}, errors.Join(err, lockedError(state))
+		}
+	}
+	connected, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, connect: true, script: d.partScript()}))
+	if err != nil {
+		return probe.Info{}, err
+	}
+	info, err := connected.info()
+	if err != nil {
+		return probe.Info{}, err
+	}
+	return info, d.checkPart(connected, &info)
+}
+
+func lockedError(state probe.LockState) error {
+	if state == probe.Locked {
+		return probe.ErrLocked
+	}
+	return nil
+}
+
+func (d *device) partScript() []string {
+	if !d.cfg.Chip.Part.Configured() {
+		return nil
+	}
+	return []string{fmt.Sprintf("mem32 0x%08X, 1", d.cfg.Chip.Part.Address)}
+}
+
+func (d *device) checkPart(done *outcome, info *probe.Info) (err error) {
+	if !d.cfg.Chip.Part.Configured() {
+		return nil
+	}
+	if info.Part, err = done.word(d.cfg.Chip.Part.Address); err != nil {
+		return err
+	}
+	return d.cfg.Chip.Part.Check(info.Part)
+}
+
+// run runs JLinkExe once, in a directory of its own that is removed afterwards. The first access to an idle
+// probe may fail, so a probe that is missing is asked once more.
+func (d *Driver) run(ctx context.Context, w *work) (*outcome, error) {
+	done, err := d.once(ctx, w)
+	if errors.Is(err, probe.ErrMissing) {
+		return d.once(ctx, w)
+	}
+	return done, err
+}
+
+func (d *Driver) once(ctx context.Context, w *work) (done *outcome, err error) {
+	dir, err := os.MkdirTemp("", "hallmark-jlink-")
+	if err != nil {
+		return nil, fmt.Errorf("making a working directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	lines := append(append([]string{"ExitOnError 1"}, w.script...), "q")
+	if err := w.write(dir, strings.Join(lines, "\n")+"\n"); err != nil {
+		return nil, fmt.Errorf("preparing JLinkExe: %w", err)
+	}
+	args := append([]string{"-NoGui", "1", "-ExitOnError", "1", "-Log", logFile}, w.args...)
+	command := process.Command{
+		Program: d.cfg.Program, Args: append(args, "-CommandFile", scriptFile), Env: []string{"LC_ALL=C", "HOME=" + dir}, Dir: dir, Limit: w.limit,
+	}
+	result, err := command.Run(ctx, w.line)
+	if err != nil {
+		return nil, err
+	}
+	done = &outcome{exit: result.Exit, text: strings.ReplaceAll(result.Text, "\r", ""), script: w.script, connects: w.connect}
+	return done, done.read(dir)
+}
+
+func (w *work) write(dir, script string) error {
+	if err := os.WriteFile(filepath.Join(dir, scriptFile), []byte(script), 0o600); err != nil {
+		return err
+	}
+	for name, data := range w.files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads the files that JLinkExe wrote, and returns why the run was no success.
+func (o *outcome) read(dir string) error {
+	log, err := readIfThere(filepath.Join(dir, logFile))
+	if err != nil {
+		return err
+	}
+	o.log = string(log)
+	if err := o.failure(); err != nil {
+		return err
+	}
+	o.dump, err = readIfThere(filepath.Join(dir, dumpFile))
+	return err
+}
+
+func readIfThere(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what JLinkExe wrote: %w", err)
+	}
+	return data, nil
+}

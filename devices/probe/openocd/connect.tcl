@@ -1,0 +1,82 @@
+# Procedures of the scripts that the station gives to OpenOCD. Each report is one line that begins with "hallmark:".
+gdb_port disabled
+telnet_port disabled
+tcl_port disabled
+
+proc hallmark_say {args} { echo "hallmark: [join $args]" }
+
+# Reports a refusal, and ends OpenOCD with exit code 1.
+proc hallmark_refuse {args} {
+	hallmark_say refused {*}$args
+	shutdown error
+}
+
+# Needs OpenOCD 0.12, because earlier versions have other commands.
+proc hallmark_version {} {
+	if {![regexp {Open On-Chip Debugger ([0-9]+)\.([0-9]+)} [version] all major minor]} { hallmark_refuse version }
+	if {$major == 0 && $minor < 12} { hallmark_refuse version }
+}
+
+# Connects to probe and board. The log of the connection goes to the file init.log.
+proc hallmark_connect {serial location} {
+	log_output init.log
+	debug_level 3
+	set failed [catch {init} why]
+	debug_level 2
+	log_output default
+	hallmark_say started
+	if {$failed} { hallmark_refuse init }
+	if {[adapter name] eq "jlink"} { hallmark_jlink $serial $location }
+}
+
+# Refuses a second probe with the same serial number, and a board without supply.
+proc hallmark_jlink {serial location} {
+	set file [open init.log r]
+	set log [read $file]
+	close $file
+	set new "Serial number = 0*$serial\[^0-9\]\[^\n\]*\n(\[^\n\]*Product\[^\n\]*\n)?\[^\n\]*Allocating"
+	if {$location eq "" && $serial ne "" && [regexp -all $new $log] > 1} { hallmark_refuse ambiguous }
+	if {![regexp {VTarget = ([0-9]+)\.([0-9]+)} [jlink hwstatus] all volts milli]} { hallmark_refuse voltage unknown }
+	set millivolts [expr {$volts * 1000 + [scan $milli %d]}]
+	hallmark_say millivolts $millivolts
+	if {$millivolts < 1000} { hallmark_refuse voltage $millivolts }
+}
+
+# Reports the state of the lock. A chip that has no state to read is told by what follows.
+proc hallmark_lock_state {command} {
+	if {![catch {uplevel #0 $command} state]} { hallmark_say lock $state }
+}
+
+proc hallmark_examined {} {
+	if {![[target current] was_examined]} { hallmark_refuse unexamined }
+}
+
+proc hallmark_part {address mask value} {
+	set word [read_memory $address 32 1]
+	hallmark_say part $word
+	if {($word & $mask) != ($value & $mask)} { hallmark_refuse part $word }
+}
+
+# Does one command, and refuses with a word if it fails.
+proc hallmark_try {word command} {
+	if {[catch {uplevel #0 $command} result]} {
+		if {$result ne ""} { echo $result }
+		hallmark_refuse $word
+	}
+	if {$result ne ""} { echo $result }
+}
+
+# Looks for the control block of RTT until the board has made it. Each try takes 20 ms.
+proc hallmark_rtt {times} {
+	for {set i 0} {$i < $times} {incr i} {
+		if {![catch {rtt start}] && ![catch {rtt channellist}]} { return }
+		catch {rtt stop}
+		sleep 20
+	}
+	hallmark_refuse rtt
+}
+
+proc hallmark_done {} {
+	hallmark_say done
+	shutdown
+}

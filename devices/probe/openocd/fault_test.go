@@ -1,0 +1,253 @@
+package openocd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/devices/probe"
+	"hallmark/fixtures/jlink"
+	"hallmark/station/reason"
+)
+
+// Each fault ends in its refusal, and the next call works.
+func TestFaultsOfProbeAndBoard(t *testing.T) {
+	chip := jlink.NewNRF52840()
+	bay := connect(t, Config{Chip: nrf52840()}, chip)
+	image := segments(probe.Segment{Address: 0, Data: pattern(3 << 10)})
+	flash := func(ctx context.Context, p probe.Probe) error { return p.Flash(ctx, image, nil) }
+	info := func(ctx context.Context, p probe.Probe) error { _, err := p.Info(ctx); return err }
+	for _, test := range []struct {
+		name       string
+		fault      jlink.Fault
+		call       func(context.Context, probe.Probe) error
+		want       *reason.Sentinel
+		needsFlash bool
+	}{
+		{"no debug cable", jlink.NoTarget, info, probe.ErrMissingTarget, false},
+		{"no supply", jlink.NoPower, info, probe.ErrVoltage, false},
+		{"no supply, but the chip answers", jlink.WeakPower, flash, probe.ErrVoltage, false},
+		{"no probe", jlink.Unplugged, info, probe.ErrMissing, false},
+		{"a probe that vanishes in the middle of a flash", jlink.DropInFlash, flash, probe.ErrLost, true},
+		{"a flash with a bad bit", jlink.StuckBit, flash, probe.ErrMismatch, true},
+		{"memory that is not there", jlink.NoFault, readNothing, probe.ErrMemory, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bay.jlink.Inject(test.fault)
+			err := test.call(t.Context(), bay)
+			if !errors.Is(err, test.want) || reason.Of(err).Word != test.want.Word() || errors.Is(err, probe.ErrNeedsFlash) != test.needsFlash {
+				t.Errorf("got %v (%s), want %s", err, reason.Of(err).Word, test.want.Word())
+			}
+			bay.jlink.Inject(jlink.NoFault)
+			if err := info(t.Context(), bay); err != nil {
+				t.Errorf("the next call: %v", err)
+			}
+		})
+	}
+	if err := flash(t.Context(), bay); err != nil {
+		t.Errorf("a flash after all faults: %v", err)
+	}
+}
+
+func readNothing(ctx context.Context, p probe.Probe) error {
+	_, err := p.ReadMemory(ctx, 0x3000_0000, 64)
+	return err
+}
+
+func TestAProbeThatHangsIsGivenUp(t *testing.T) {
+	chip := jlink.NewNRF52840()
+	bay := connect(t, Config{Chip: nrf52840(), Limit: 300 * time.Millisecond, FlashLimit: 3 * time.Second}, chip)
+	image := segments(probe.Segment{Address: 0, Data: pattern(3 << 10)})
+
+	bay.jlink.Inject(jlink.HangInFlash)
+	if err := bay.Flash(t.Context(), image, nil); !errors.Is(err, probe.ErrSilent) || !errors.Is(err, probe.ErrNeedsFlash) {
+		t.Errorf("in the middle of a flash: %v", err)
+	}
+	bay.jlink.Inject(jlink.Hang)
+	if _, err := bay.Info(t.Context()); !errors.Is(err, probe.ErrSilent) {
+		t.Errorf("at the start: %v", err)
+	}
+	bay.jlink.Inject(jlink.NoFault)
+	after := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: serial})
+	if err := after.Flash(t.Context(), image, nil); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+func TestAnotherSerialNumberIsNamed(t *testing.T) {
+	connect(t, Config{}, jlink.NewNRF52840())
+	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7"}).Info(t.Context())
+	if !errors.Is(err, probe.ErrMissing) || !strings.Contains(err.Error(), "want 7, found 683806234") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTwoProbesWithOneSerialNumberAreRefused(t *testing.T) {
+	chip := jlink.NewNRF52840()
+	bay := connect(t, Config{Chip: nrf52840()}, chip)
+	twin, err := jlink.Start(jlink.Config{Serial: number, Host: 2, Chip: jlink.NewNRF52840()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := segments(probe.Segment{Address: 0, Data: pattern(64)})
+	if err := bay.Flash(t.Context(), image, nil); !errors.Is(err, probe.ErrAmbiguous) || errors.Is(err, probe.ErrNeedsFlash) {
+		t.Errorf("got %v", err)
+	}
+	closes(t, twin.Close)
+	if err := bay.Flash(t.Context(), image, nil); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
+	config := Config{Chip: nrf52840()}
+	config.Chip.Part.Value = 0x52833
+	chip := jlink.NewNRF52840()
+	bay := connect(t, config, chip)
+	err := bay.Flash(t.Context(), segments(probe.Segment{Address: 0, Data: pattern(64)}), nil)
+	if !errors.Is(err, probe.ErrWrongTarget) || errors.Is(err, probe.ErrNeedsFlash) || chip.Contents(0, 1)[0] != 0xff {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The serial number at a USB path is looked up in a recorded tree.
+func TestTheProbeAtAUSBPath(t *testing.T) {
+	tree := t.TempDir()
+	for name, attributes := range map[string]map[string]string{
+		"1-2":     {"idVendor": "1366", "idProduct": "1015", "serial": "000683806234", "product": "J-Link"},
+		"1-3":     {"idVendor": "1366", "idProduct": "1015", "serial": "000683806234", "product": "J-Link"},
+		"1-4":     {"idVendor": "0403", "idProduct": "6001", "serial": "FT1234"},
+		"1-2:1.0": {"bInterfaceNumber": "00"},
+		"1-5":     {"idVendor": "1366", "idProduct": "1015"},
+	} {
+		if err := os.Mkdir(filepath.Join(tree, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for attribute, value := range attributes {
+			if err := os.WriteFile(filepath.Join(tree, name, attribute), []byte(value+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	driver := New(Config{USB: tree, Chip: nrf52840()})
+	found, err := driver.List(t.Context())
+	want := probe.Found{Serial: "000683806234", Location: "1-2", USBID: "1366:1015", Product: "J-Link"}
+	if err != nil || len(found) != 2 || found[0] != want || found[1].Location != "1-3" {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	for _, test := range []struct {
+		name     string
+		selected probe.Selection
+		want     error
+	}{
+		{"nothing is plugged in there", probe.Selection{Serial: serial, Location: "1-9"}, probe.ErrMissing},
+		{"another probe is plugged in there", probe.Selection{Serial: "5", Location: "1-2"}, probe.ErrWrongSerial},
+		{"something else is plugged in there", probe.Selection{Serial: serial, Location: "1-4"}, probe.ErrWrongSerial},
+	} {
+		if _, err := driver.Open(test.selected).Info(t.Context()); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+	if found, err := New(Config{USB: filepath.Join(tree, "none")}).List(t.Context()); err != nil || len(found) != 0 {
+		t.Errorf("without USB: %v, %v", found, err)
+	}
+}
+
+// fake is a program in the place of OpenOCD.
+func fake(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "openocd")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAnOpenOCDThatIsNotWhatIsExpected(t *testing.T) {
+	const banner, done = "echo 'Open On-Chip Debugger 0.12.0'\n", "echo 'hallmark: done'\n"
+	for _, test := range []struct {
+		name, script string
+		want         error
+	}{
+		{"an older version", "echo 'Open On-Chip Debugger 0.11.0'; echo 'invalid command name'; exit 1", probe.ErrToolVersion},
+		{"no report at all", banner, probe.ErrUnclear},
+		{"a report and a failure", banner + done + "exit 1", probe.ErrUnclear},
+		{"a report and a refusal", banner + "echo 'hallmark: refused part 0x1'\n" + done, probe.ErrUnclear},
+		{"a failure for an unknown reason", banner + "echo 'Error: out of order'; exit 1", probe.ErrTool},
+		{"a crash", banner + "kill -SEGV $$", probe.ErrTool},
+		{"a question", "echo 'Really? [y/N]'; read answer || exit 0\n" + banner + done, probe.ErrUnclear},
+		{"100 MB of text", "head -c 100000000 /dev/zero", probe.ErrUnclear},
+		{"a child that stays", banner + "sleep 1000 &\n" + done, nil},
+		{"nothing for ever", "sleep 1000", probe.ErrSilent},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			program := fake(t, test.script)
+			t.Parallel() // only now, because a program that is being written cannot be started
+			limit := 30 * time.Second
+			if test.want == probe.ErrSilent {
+				limit = 100 * time.Millisecond
+			}
+			driver := New(Config{Program: program, LockDir: t.TempDir(), Limit: limit, Chip: nrf52840()})
+			if err := driver.Open(probe.Selection{Serial: "5"}).Reset(t.Context(), probe.Run); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWorkThatTheBoardDefinitionDoesNotDescribe(t *testing.T) {
+	p := New(Config{Program: "/no/openocd"}).Open(probe.Selection{Serial: "5"})
+	_, stateErr := p.LockState(t.Context())
+	for name, err := range map[string]error{
+		"recover": p.Recover(t.Context()), "lock": p.Lock(t.Context()), "state": stateErr, "reset": p.Reset(t.Context(), 0),
+	} {
+		if !errors.Is(err, probe.ErrCannot) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := p.ReadMemory(t.Context(), 0, 0); !errors.Is(err, probe.ErrMemory) {
+		t.Errorf("no octets: got %v", err)
+	}
+	if err := p.Reset(t.Context(), probe.Run); !errors.Is(err, probe.ErrNoTool) {
+		t.Errorf("no program: got %v", err)
+	}
+}
+
+func TestARecoverThatSaysNothingIsNoRecover(t *testing.T) {
+	config := Config{Chip: nrf52840()}
+	config.Chip.Recover = []string{"echo {Error: recovery failed.}"}
+	bay := connect(t, config, jlink.NewNRF52840())
+	if err := bay.Recover(t.Context()); !errors.Is(err, probe.ErrNotErased) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Eight probes at once: starts are serialised, so that no OpenOCD disturbs the discovery of another one.
+func TestEightBaysFlashAtTheSameTime(t *testing.T) {
+	const bays = 8
+	results := make(chan error, bays)
+	image := segments(probe.Segment{Address: 0, Data: pattern(4 << 10)})
+	driver := New(Config{Chip: nrf52840()})
+	for i := range bays {
+		emulation, err := jlink.Start(jlink.Config{Serial: uint32(100 + i), Host: byte(1 + i), Chip: jlink.NewNRF52840()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closes(t, emulation.Close) })
+	}
+	for i := range bays {
+		go func() {
+			results <- driver.Open(probe.Selection{Serial: probe.Serial(strconv.Itoa(100 + i))}).Flash(t.Context(), image, nil)
+		}()
+	}
+	for range bays {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+}

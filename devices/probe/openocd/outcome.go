@@ -1,0 +1,221 @@
+package openocd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/process"
+)
+
+// reportPrefix begins each report of the script.
+const reportPrefix = "hallmark: "
+
+// An outcome is what one OpenOCD said.
+type outcome struct {
+	exit  int
+	text  string            // of both outputs
+	log   string            // of the connection
+	marks map[string]string // reports: first word → rest
+	dump  []byte            // memory that was read
+}
+
+func newOutcome(result process.Result, dir string) *outcome {
+	o := &outcome{exit: result.Exit, text: result.Text, marks: map[string]string{}}
+	log, err := os.ReadFile(filepath.Join(dir, initFile))
+	if err == nil { // without a log, the text says why
+		o.log = string(log)
+	}
+	for line := range strings.Lines(result.Text) {
+		if report, ours := strings.CutPrefix(strings.TrimSpace(line), reportPrefix); ours {
+			word, rest, _ := strings.Cut(report, " ")
+			o.marks[word] = rest
+		}
+	}
+	return o
+}
+
+func (o *outcome) mark(word string) string { return o.marks[word] }
+
+func (o *outcome) has(word string) bool {
+	_, there := o.marks[word]
+	return there
+}
+
+// OpenOCD's texts, version 0.12.0.
+var (
+	banner     = regexp.MustCompile(`Open On-Chip Debugger (\d+)\.(\d+)`)
+	foundProbe = regexp.MustCompile(`Device: Serial number = (\d+)`)
+	firmware   = regexp.MustCompile(`jlink_init\(\): (J-Link.*)`)
+	voltage    = regexp.MustCompile(`VTarget = (\d+)\.(\d+) V`)
+	processor  = regexp.MustCompile(`\[\S+\] (\S+ \S+) processor detected`)
+	dpidr      = regexp.MustCompile(`DPIDR (0x[0-9a-f]+)`)
+	notOpened  = regexp.MustCompile(`Failed to open device: (.*)`)
+	lostProbe  = regexp.MustCompile(`jaylink_\w+\(\) failed`)
+	mismatched = regexp.MustCompile(`checksum mismatch|diff \d+ address`)
+	errorLine  = regexp.MustCompile(`(?m)^Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
+)
+
+// signs are texts that decide on their own. The first that occurs counts.
+var signs = []struct {
+	text *regexp.Regexp
+	err  error
+}{
+	{regexp.MustCompile(`Multiple devices found`), probe.ErrAmbiguous},
+	{regexp.MustCompile(`No J-Link device found|jaylink_discovery_scan\(\) failed`), probe.ErrMissing},
+	{lostProbe, probe.ErrLost},
+	{regexp.MustCompile(`Error connecting DP|cannot read IDR`), probe.ErrMissingTarget},
+	{regexp.MustCompile(`Failed to (?:read|write) memory`), probe.ErrMemory},
+}
+
+// refusals are the words of hallmark_refuse.
+var refusals = map[string]error{
+	"version": probe.ErrToolVersion, "ambiguous": probe.ErrAmbiguous, "voltage": probe.ErrVoltage, "part": probe.ErrWrongTarget,
+	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch, "rtt": probe.ErrMissingTarget,
+}
+
+// failure returns why the work was not done, or nil.
+func (o *outcome) failure(d *device) error {
+	done := o.has("done")
+	if done && o.exit == 0 && !o.has("refused") {
+		return nil
+	}
+	if done != (o.exit == 0) || done {
+		return fmt.Errorf("%w: exit code %d, and its last lines are %q", probe.ErrUnclear, o.exit, lastLines(o.text, 3))
+	}
+	return o.because(d)
+}
+
+// because finds the reason of a failure. The supply comes first, because nothing works without it.
+func (o *outcome) because(d *device) error {
+	all := o.log + o.text
+	if err := errors.Join(o.version(), o.supply()); err != nil {
+		return err
+	}
+	refused, rest, _ := strings.Cut(o.mark("refused"), " ")
+	switch {
+	case refused == "unexamined" && sameValue(o.mark("lock"), d.cfg.Chip.Locked):
+		return fmt.Errorf("%w: the state of the lock is %s", probe.ErrLocked, o.mark("lock"))
+	case refused == "verify" && !mismatched.MatchString(all):
+		refused = ""
+	}
+	if err := refusals[refused]; err != nil {
+		return fmt.Errorf("%w%s", err, detail(rest, o.errors()))
+	}
+	for _, sign := range signs {
+		if sign.text.MatchString(all) {
+			return fmt.Errorf("%w%s", sign.err, detail(o.found(d.selected), o.errors()))
+		}
+	}
+	return fmt.Errorf("%w: exit code %d%s", probe.ErrTool, o.exit, detail(refused, o.errors()))
+}
+
+func detail(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ": ")
+}
+
+// errorTail is the end of the text in which errors looks: the last errors count, and a text can have megabytes.
+const errorTail = 64 << 10
+
+// errors returns OpenOCD's own error texts, or its last lines.
+func (o *outcome) errors() string {
+	var texts []string
+	all := o.log + o.text
+	for _, match := range errorLine.FindAllStringSubmatch(all[max(0, len(all)-errorTail):], -1) {
+		texts = append(texts, match[1])
+	}
+	if len(texts) == 0 {
+		return lastLines(o.text[max(0, len(o.text)-errorTail):], 3)
+	}
+	return strings.Join(texts[max(0, len(texts)-3):], " | ")
+}
+
+// version refuses an OpenOCD that is older than 0.12.
+func (o *outcome) version() error {
+	match := banner.FindStringSubmatch(o.text)
+	if match == nil {
+		return nil
+	}
+	major, errMajor := strconv.Atoi(match[1])
+	minor, errMinor := strconv.Atoi(match[2])
+	if errMajor != nil || errMinor != nil || major == 0 && minor < 12 {
+		return fmt.Errorf("%w: %s, want 0.12 or newer", probe.ErrToolVersion, match[0])
+	}
+	return nil
+}
+
+// supply refuses a board without supply, as far as the probe has measured it.
+func (o *outcome) supply() error { return probe.Powered(o.millivolts()) }
+
+func (o *outcome) millivolts() int {
+	match := voltage.FindStringSubmatch(o.log)
+	if match == nil {
+		return probe.VoltageUnknown
+	}
+	volts, errVolts := strconv.Atoi(match[1])
+	milli, errMilli := strconv.Atoi(match[2])
+	if errVolts != nil || errMilli != nil {
+		return probe.VoltageUnknown
+	}
+	return volts*1000 + milli
+}
+
+// serials returns the serial numbers of all probes that OpenOCD found.
+func (o *outcome) serials() (all []string) {
+	for _, match := range foundProbe.FindAllStringSubmatch(o.log, -1) {
+		if !slices.Contains(all, match[1]) {
+			all = append(all, match[1])
+		}
+	}
+	return all
+}
+
+// found says which probes there are instead of the selected one.
+func (o *outcome) found(selected probe.Selection) string {
+	if why := notOpened.FindStringSubmatch(o.log + o.text); why != nil {
+		return "probe cannot be opened: " + why[1]
+	}
+	serials := o.serials()
+	same := func(other string) bool { return selected.Serial.Is(probe.Serial(other)) }
+	if len(serials) > 0 && !slices.ContainsFunc(serials, same) {
+		return fmt.Sprintf("want %s, found %s", selected.Serial, strings.Join(serials, ", "))
+	}
+	return ""
+}
+
+// info collects what OpenOCD said about probe and board.
+func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
+	info := probe.Info{Serial: selected.Serial, Millivolts: o.millivolts(), Product: first(firmware, o.log)}
+	info.Target = strings.TrimSpace(first(processor, o.log) + " " + first(dpidr, o.log))
+	if serials := o.serials(); len(serials) == 1 {
+		info.Serial = probe.Serial(serials[0])
+		if err := selected.MustBe(info.Serial); err != nil {
+			return probe.Info{}, err
+		}
+	}
+	if text := o.mark("part"); text != "" {
+		part, err := strconv.ParseUint(text, 0, 32)
+		if err != nil {
+			return probe.Info{}, fmt.Errorf("%w: the register of the chip's type is %.40q", probe.ErrUnclear, text)
+		}
+		info.Part = uint32(part)
+	}
+	return info, nil
+}
+
+func first(pattern *regexp.Regexp, text string) string {
+	if match := pattern.FindStringSubmatch(text); match != nil {
+		return strings.TrimSpace(match[1])
+	}
+	return ""
+}

@@ -1,0 +1,110 @@
+package openocd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/process"
+)
+
+// Files in the working directory of one OpenOCD.
+const (
+	scriptFile = "work.tcl"
+	initFile   = "init.log"
+	dumpFile   = "dump.bin"
+)
+
+// attempts to find a probe. libjaylink listens for 20 ms only, and the first access to an idle probe may fail.
+const attempts = 8
+
+// do does the work, and returns what OpenOCD reported.
+func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
+	if err := errors.Join(d.selected.Check(), d.checkLocation()); err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		done, err := d.try(ctx, w)
+		if !errors.Is(err, probe.ErrMissing) || try == attempts {
+			return done, err
+		}
+	}
+}
+
+// try starts OpenOCD once, in a directory of its own that is removed afterwards.
+func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
+	dir, err := os.MkdirTemp("", "hallmark-openocd-")
+	if err != nil {
+		return nil, fmt.Errorf("making a working directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := d.prepare(dir, w); err != nil {
+		return nil, fmt.Errorf("preparing OpenOCD: %w", err)
+	}
+	result, err := d.run(ctx, dir, w)
+	done = newOutcome(result, dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w; OpenOCD said last %.500q", err, done.errors())
+	}
+	if err := done.failure(d); err != nil {
+		return nil, err
+	}
+	done.dump, err = readIfThere(filepath.Join(dir, dumpFile))
+	return done, err
+}
+
+func (d *device) prepare(dir string, w *work) error {
+	files := map[string][]byte{scriptFile: d.script(w)}
+	for name, data := range w.files {
+		files[name] = data
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs OpenOCD. The lock is held until OpenOCD has found its probe.
+func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, error) {
+	release, err := acquireStart(ctx, d.cfg.LockDir)
+	if err != nil {
+		return process.Result{}, err
+	}
+	release = sync.OnceFunc(release)
+	defer release()
+	command := process.Command{
+		Program: d.cfg.Program, Args: []string{"-f", scriptFile}, Env: []string{"LC_ALL=C"}, Dir: dir, Limit: w.limit,
+	}
+	return command.Run(ctx, func(line string) {
+		if line == reportPrefix+"started" {
+			release()
+		}
+		if w.line != nil {
+			w.line(line)
+		}
+	})
+}
+
+func readIfThere(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what OpenOCD wrote: %w", err)
+	}
+	return data, nil
+}
+
+// lastLines returns the last lines of a text, for an error.
+func lastLines(text string, n int) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+}

@@ -1,0 +1,85 @@
+package openocd
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// connectTcl has the procedures that each script begins with.
+//
+//go:embed connect.tcl
+var connectTcl string
+
+// work is what one OpenOCD does after the connection.
+type work struct {
+	script []string
+	locked bool // a locked chip is no refusal
+	held   bool // OpenOCD runs on after the script
+	files  map[string][]byte
+	limit  time.Duration
+	line   func(string)
+}
+
+// script returns the whole script.
+func (d *device) script(w *work) []byte {
+	var text strings.Builder
+	add := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	text.WriteString(connectTcl)
+	add("hallmark_version")
+	add("source [find {%s}]", d.cfg.Interface)
+	if d.selected.Serial != "" {
+		add("adapter serial %s", d.selected.Serial)
+	}
+	if d.selected.Location != "" {
+		add("adapter usb location {%s}", d.selected.Location)
+	}
+	add("transport select swd")
+	d.addChip(add)
+	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
+	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)
+	if state := d.cfg.Chip.LockState; state != "" {
+		add("hallmark_lock_state {%s}", state)
+	}
+	if !w.locked {
+		add("hallmark_examined")
+		d.addPart(add)
+	}
+	for _, line := range w.script {
+		add("%s", line)
+	}
+	if !w.held {
+		add("hallmark_done")
+	}
+	return []byte(text.String())
+}
+
+func (d *device) addChip(add func(string, ...any)) {
+	chip := d.cfg.Chip
+	for _, line := range chip.Before {
+		add("%s", line)
+	}
+	if chip.Target != "" {
+		add("source [find {%s}]", chip.Target)
+	}
+	for _, line := range chip.After {
+		add("%s", line)
+	}
+	if d.cfg.Speed != 0 {
+		add("adapter speed %d", d.cfg.Speed)
+	}
+}
+
+// addPart compares the type of the chip.
+func (d *device) addPart(add func(string, ...any)) {
+	part := d.cfg.Chip.Part
+	if !part.Configured() {
+		return
+	}
+	mask := part.Mask
+	if mask == 0 {
+		mask = ^mask
+	}
+	add("hallmark_part %#x %#x %#x", part.Address, mask, part.Value)
+}

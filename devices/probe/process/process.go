@@ -1,0 +1,160 @@
+// Package process runs a programmer as a child process that cannot harm the station: it inherits no
+// descriptors and no terminal, its time and its output are bounded, it dies with the station, and the
+// processes that it leaves behind are killed.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/devices/probe"
+)
+
+// MaxOutput is the number of octets after which a programmer is killed, because no programmer that works
+// prints so much.
+const MaxOutput = 4 << 20
+
+// drainBound is the time in which the output must end after the programmer has ended.
+const drainBound = time.Second
+
+// A Command says what to run.
+type Command struct {
+	Program string // a path, or a name that is looked up in PATH
+	Args    []string
+	Env     []string      // the whole environment
+	Dir     string        // working directory
+	Limit   time.Duration // the programmer is killed after this time
+}
+
+// A Result is what a programmer printed, on both outputs together, and its exit code.
+type Result struct {
+	Text string
+	Exit int
+}
+
+// Run runs the programmer to its end. line may be nil; it gets each line of the output while the programmer
+// runs. An exit code other than zero is no error of Run. An error comes with what was printed until then.
+func (c *Command) Run(ctx context.Context, line func(string)) (Result, error) {
+	path, err := exec.LookPath(c.Program)
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", probe.ErrNoTool, err)
+	}
+	output, writer, err := newOutput(line)
+	if err != nil {
+		return Result{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("%w: %s had %v", probe.ErrSilent, c.Program, c.Limit))
+	defer cancel()
+	child, err := start(c.command(path, writer), writer)
+	if err != nil {
+		return Result{}, errors.Join(fmt.Errorf("starting %s: %w", c.Program, notRunnable(err)), output.close())
+	}
+	err = child.await(ctx, output.tooMuch)
+	text, left := output.end(child)
+	return Result{text, child.exit}, errors.Join(err, left)
+}
+
+func (c *Command) command(path string, writer *os.File) *exec.Cmd {
+	cmd := exec.Command(path, c.Args...)
+	cmd.Env, cmd.Dir = append([]string{}, c.Env...), c.Dir
+	cmd.Stdout, cmd.Stderr = writer, writer // Stdin is nil: a question reads the end of /dev/null
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:    true, // no terminal to ask on, and a group of its own
+		Pdeathsig: syscall.SIGKILL,
+	}
+	return cmd
+}
+
+// notRunnable says of a file that cannot be executed that the programmer is missing.
+func notRunnable(err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, unix.ENOEXEC) {
+		return fmt.Errorf("%w: %w", probe.ErrNoTool, err)
+	}
+	return err
+}
+
+// A child is a running programmer.
+type child struct {
+	cmd  *exec.Cmd
+	exit int           // exit code; -1 for a signal
+	done chan struct{} // closed after the child was reaped
+}
+
+// start starts the command. writer is closed in this process, so that the output ends with the child.
+func start(cmd *exec.Cmd, writer *os.File) (*child, error) {
+	p := &child{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go p.run(started, writer)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// run starts the child and waits for its end. The kernel sends the parent-death signal when the thread that
+// forked ends (prctl(2), PR_SET_PDEATHSIG), so run keeps this thread until the child was reaped.
+func (p *child) run(started chan<- error, writer *os.File) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	err := closeOnExec()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	err = errors.Join(err, writer.Close())
+	started <- err
+	if p.cmd.Process == nil {
+		return
+	}
+	p.killRest()
+	_ = p.cmd.Wait() // its error is the exit code
+	p.exit = p.cmd.ProcessState.ExitCode()
+}
+
+// killRest waits for the child's end, and kills the rest of its group before the child is reaped: until
+// then the number of the group belongs to nobody else.
+func (p *child) killRest() {
+	for {
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	p.kill()
+}
+
+// kill kills the group. It fails only if no process is left.
+func (p *child) kill() { _ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL) }
+
+// await waits for the child's end. It kills the child when ctx ends, or when the child prints too much.
+func (p *child) await(ctx context.Context, tooMuch <-chan struct{}) (err error) {
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-tooMuch:
+		err = fmt.Errorf("%w: it prints more than %d octets", probe.ErrUnclear, MaxOutput)
+	}
+	p.kill()
+	<-p.done
+	return err
+}
+
+// closeOnExec keeps descriptors that C libraries opened out of the child. Go's own descriptors are marked already.
+func closeOnExec() error {
+	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) { // Linux before 5.11 does not have it
+		return nil
+	}
+	return fmt.Errorf("marking descriptors close-on-exec: %w", err)
+}

@@ -1,0 +1,159 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hallmark/devices/probe"
+)
+
+// The test binary is also a station that is killed while its programmer runs.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "station" {
+		_, err := (&Command{Program: "/bin/sh", Args: []string{"-c", os.Args[2]}, Limit: time.Hour}).Run(context.Background(), func(line string) { fmt.Println(line) })
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func shell(script string, limit time.Duration) *Command {
+	return &Command{Program: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}, Limit: limit}
+}
+
+func TestARun(t *testing.T) {
+	var lines []string
+	got, err := shell("echo one; printf '10%%\\r20%%\\r'; printf two >&2; exit 3", time.Minute).Run(t.Context(), func(line string) { lines = append(lines, line) })
+	if err != nil || got.Exit != 3 || got.Text != "one\n10%\r20%\rtwo" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if want := []string{"one", "10%", "20%", "two"}; !slices.Equal(lines, want) {
+		t.Errorf("lines %q, want %q", lines, want)
+	}
+}
+
+func TestARunIsRefused(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no program"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name    string
+		command *Command
+		want    error
+	}{
+		{"a program that is not there", &Command{Program: "no-such-programmer", Limit: time.Minute}, probe.ErrNoTool},
+		{"a path that is not there", &Command{Program: "/no/such/programmer", Limit: time.Minute}, probe.ErrNoTool},
+		{"a file that is no program", &Command{Program: text, Limit: time.Minute}, probe.ErrNoTool},
+		{"a folder", &Command{Program: "/", Limit: time.Minute}, probe.ErrNoTool},
+		{"one that never ends", shell("sleep 1000", 100*time.Millisecond), probe.ErrSilent},
+		{"one that catches signals", shell("trap '' TERM INT HUP; while :; do sleep 1000; done", 100*time.Millisecond), probe.ErrSilent},
+		{"one that prints 100 MB", shell("head -c 100000000 /dev/zero", time.Minute), probe.ErrUnclear},
+		{"one that prints for ever", shell("yes", time.Minute), probe.ErrUnclear},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got, err := test.command.Run(t.Context(), nil); !errors.Is(err, test.want) || len(got.Text) > MaxOutput {
+				t.Errorf("got %v with %d octets, want %v", err, len(got.Text), test.want)
+			}
+		})
+	}
+}
+
+func TestAStopEndsTheProgrammer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := shell("echo ready; sleep 1000", time.Hour).Run(ctx, func(string) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAQuestionGetsNoAnswer(t *testing.T) {
+	got, err := shell("read answer; echo \"read: $?\"; (: </dev/tty) 2>/dev/null || echo no terminal", time.Minute).Run(t.Context(), nil)
+	if err != nil || !strings.Contains(got.Text, "read: 1\nno terminal") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// pidIn waits until the file holds a process id.
+func pidIn(t *testing.T, path string) int {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		text, err := os.ReadFile(path)
+		if pid, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil {
+			return pid
+		}
+	}
+	t.Fatalf("no process id in %s", path)
+	return 0
+}
+
+// ends waits until the process has ended. A zombie has ended, too.
+func ends(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || bytes.Contains(status, []byte(") Z ")) {
+			return
+		}
+	}
+	t.Errorf("process %d is still there", pid)
+}
+
+func TestNoProcessIsLeftBehind(t *testing.T) {
+	for _, test := range []struct{ name, script string }{
+		{"a child in the background", "sleep 1000 & echo $! >%s; echo done"},
+		{"a child that left the group and holds the output", "setsid sh -c 'echo $$ >%s; exec sleep 1000' & while ! test -s %[1]s; do :; done; echo done"},
+		{"a child without the output", "sleep 1000 >/dev/null 2>&1 & echo $! >%s; echo done"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "pid")
+			got, err := shell(fmt.Sprintf(test.script, path), time.Minute).Run(t.Context(), nil)
+			if err != nil || got.Text != "done\n" || got.Exit != 0 {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			ends(t, pidIn(t, path))
+		})
+	}
+}
+
+func TestTheProgrammerInheritsNothing(t *testing.T) {
+	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // without O_CLOEXEC, as C libraries open files
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(leak) })
+	t.Setenv("SECRET", "1234")
+	got, err := shell("for f in /proc/$$/fd/*; do test ! -e $f || echo ${f##*/}; done; env | grep SECRET", time.Minute).Run(t.Context(), nil)
+	if fields := strings.Fields(got.Text); err != nil || !slices.Equal(fields, []string{"0", "1", "2"}) {
+		t.Errorf("it has %q, %v", got.Text, err)
+	}
+}
+
+func TestTheProgrammerDiesWithTheStation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	station := exec.Command(os.Args[0], "station", "echo $$ >"+path+"; exec sleep 1000")
+	if err := station.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := pidIn(t, path)
+	if err := station.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := station.Wait(); err == nil {
+		t.Error("the station was not killed")
+	}
+	ends(t, pid)
+}

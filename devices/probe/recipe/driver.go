@@ -1,0 +1,297 @@
+package recipe
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"hallmark/devices/probe"
+)
+
+// defaultLimit is the time for one run if the step has none.
+const defaultLimit = time.Minute
+
+// Config says how a recipe is used for the boards of one type.
+type Config struct {
+	Recipe  *Recipe
+	Program string     // instead of the recipe's program, if not empty
+	Target  string     // name of the chip for this programmer
+	Speed   int        // in kHz; 0: 4000
+	Part    probe.Part // compared before each flash, if the recipe can read memory
+}
+
+// A Driver opens probes with one recipe.
+type Driver struct {
+	cfg Config
+
+	mu    sync.Mutex // guards known
+	known bool       // the version was asked, and is known
+}
+
+// New checks the recipe and returns its driver.
+func New(cfg Config) (*Driver, error) {
+	if err := cfg.Recipe.Check(); err != nil {
+		return nil, fmt.Errorf("reading the recipe %s: %w", cfg.Recipe.Name, err)
+	}
+	if cfg.Program == "" {
+		cfg.Program = cfg.Recipe.Program
+	}
+	if cfg.Speed == 0 {
+		cfg.Speed = 4000
+	}
+	return &Driver{cfg: cfg}, nil
+}
+
+// Name is the name of the recipe.
+func (d *Driver) Name() string { return d.cfg.Recipe.Name }
+
+// Open returns the selected probe.
+func (d *Driver) Open(selected probe.Selection) probe.Probe { return &device{d, selected} }
+
+// List returns the probes that the programmer finds.
+func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
+	var all []probe.Found
+	done, err := (&device{Driver: d}).do(ctx, d.cfg.Recipe.Operations.List, request{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the probes: %w", err)
+	}
+	for _, match := range done.all(func(s *Step) string { return s.Found }) {
+		serial, err := probe.ParseSerial(match["serial"])
+		if err != nil {
+			return nil, fmt.Errorf("listing the probes: %w: %w", probe.ErrUnclear, err)
+		}
+		all = append(all, probe.Found{Serial: serial, USBID: match["usb_id"], Product: strings.TrimSpace(match["product"])})
+	}
+	return all, nil
+}
+
+// device is one probe.
+type device struct {
+	*Driver
+	selected probe.Selection
+}
+
+var _ probe.Probe = (*device)(nil)
+
+func (d *device) Info(ctx context.Context) (probe.Info, error) {
+	info := probe.Info{Serial: d.selected.Serial, Millivolts: probe.VoltageUnknown}
+	done, err := d.do(ctx, d.cfg.Recipe.Operations.Info, request{})
+	if err == nil {
+		info, err = done.info(d.selected)
+	}
+	if err == nil {
+		info.Part, err = d.part(ctx)
+	}
+	if err != nil {
+		return probe.Info{}, fmt.Errorf("asking the probe: %w", err)
+	}
+	return info, nil
+}
+
+// part compares the type of the chip.
+func (d *device) part(ctx context.Context) (uint32, error) {
+	part := d.cfg.Part
+	if !part.Configured() || len(d.cfg.Recipe.Operations.Read) == 0 {
+		return 0, nil
+	}
+	octets, err := d.read(ctx, part.Address, 4)
+	if err != nil {
+		return 0, err
+	}
+	word := binary.LittleEndian.Uint32(octets)
+	return word, part.Check(word)
+}
+
+// check asks probe and board before the board is changed. A lock is seen first, because a programmer may
+// erase a locked chip when it connects.
+func (d *device) check(ctx context.Context) error {
+	if len(d.cfg.Recipe.Operations.LockState) > 0 {
+		if state, err := d.lockState(ctx); err != nil || state == probe.Locked {
+			return errors.Join(err, lockedError(state))
+		}
+	}
+	if len(d.cfg.Recipe.Operations.Info) == 0 {
+		_, err := d.part(ctx)
+		return err
+	}
+	_, err := d.Info(ctx)
+	return err
+}
+
+func lockedError(state probe.LockState) error {
+	if state == probe.Locked {
+		return probe.ErrLocked
+	}
+	return nil
+}
+
+func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {
+	if err := d.check(ctx); err != nil {
+		return fmt.Errorf("flashing %s: %w", image.Name, err)
+	}
+	report := reporter{total: image.Size(), progress: progress}
+	report.to(0)
+	for _, part := range d.parts(image) {
+		if _, err := d.do(ctx, d.cfg.Recipe.Operations.Flash, request{image: part, report: &report}); err != nil {
+			return fmt.Errorf("flashing %s: %w", image.Name, incomplete(err, report.begun || part.later))
+		}
+		report.base += len(part.data)
+	}
+	if err := d.readBack(ctx, image); err != nil {
+		return fmt.Errorf("flashing %s: %w", image.Name, probe.Incomplete(err))
+	}
+	report.to(report.total)
+	return nil
+}
+
+// readBack compares the flash with the image, if the programmer does not.
+func (d *device) readBack(ctx context.Context, image *probe.Image) error {
+	if !d.cfg.Recipe.ReadBack {
+		return nil
+	}
+	for _, s := range image.Segments {
+		octets, err := d.read(ctx, s.Address, len(s.Data))
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(octets, s.Data) {
+			return fmt.Errorf("%w: read back from %#08x", probe.ErrMismatch, s.Address)
+		}
+	}
+	return nil
+}
+
+// untouched are refusals after which a programmer has changed nothing, because it never reached the flash.
+var untouched = []error{
+	probe.ErrMissing, probe.ErrWrongSerial, probe.ErrAmbiguous, probe.ErrMissingTarget, probe.ErrVoltage, probe.ErrLocked, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrCannot,
+}
+
+// incomplete marks an error after which the flash may have changed.
+func incomplete(err error, begun bool) error {
+	for _, early := range untouched {
+		if !begun && errors.Is(err, early) {
+			return err
+		}
+	}
+	return probe.Incomplete(err)
+}
+
+func (d *device) Reset(ctx context.Context, after probe.After) error {
+	steps := d.cfg.Recipe.Operations.ResetRun
+	if after == probe.Halt {
+		steps = d.cfg.Recipe.Operations.ResetHalt
+	} else if after != probe.Run {
+		steps = nil
+	}
+	if _, err := d.do(ctx, steps, request{}); err != nil {
+		return fmt.Errorf("resetting the board: %w", err)
+	}
+	return nil
+}
+
+// maxRead is the largest memory that one call reads.
+const maxRead = 1 << 20
+
+func (d *device) ReadMemory(ctx context.Context, address uint32, length int) ([]byte, error) {
+	if length <= 0 || length > maxRead || uint64(address)+uint64(length) > 1<<32 {
+		return nil, fmt.Errorf("reading %d octets at %#08x: %w: want 1 to %d octets below 4 GiB", length, address, probe.ErrMemory, maxRead)
+	}
+	octets, err := d.read(ctx, address, length)
+	if err != nil {
+		return nil, fmt.Errorf("reading %d octets at %#08x: %w", length, address, err)
+	}
+	return octets, nil
+}
+
+func (d *device) read(ctx context.Context, address uint32, length int) ([]byte, error) {
+	done, err := d.do(ctx, d.cfg.Recipe.Operations.Read, request{address: address, length: length})
+	if err != nil {
+		return nil, err
+	}
+	octets, err := done.memory()
+	if rest := len(octets) - length; rest > 0 && rest < 4 { // the programmer reads whole words
+		octets = octets[:length]
+	}
+	if err == nil && len(octets) != length {
+		err = fmt.Errorf("%w: %d octets were read", probe.ErrUnclear, len(octets))
+	}
+	return octets, err
+}
+
+func (d *device) Recover(ctx context.Context) error {
+	if _, err := d.do(ctx, d.cfg.Recipe.Operations.Recover, request{}); err != nil {
+		return fmt.Errorf("erasing the whole chip: %w", err)
+	}
+	return nil
+}
+
+func (d *device) Lock(ctx context.Context) error {
+	if err := d.check(ctx); err != nil {
+		return fmt.Errorf("locking the debug port: %w", err)
+	}
+	if _, err := d.do(ctx, d.cfg.Recipe.Operations.Lock, request{}); err != nil {
+		return fmt.Errorf("locking the debug port: %w", err)
+	}
+	return nil
+}
+
+func (d *device) LockState(ctx context.Context) (probe.LockState, error) {
+	state, err := d.lockState(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading the state of the lock: %w", err)
+	}
+	return state, nil
+}
+
+func (d *device) lockState(ctx context.Context) (probe.LockState, error) {
+	done, err := d.do(ctx, d.cfg.Recipe.Operations.LockState, request{})
+	if err != nil {
+		return 0, err
+	}
+	locked, open := done.occurs(func(s *Step) string { return s.Locked }), done.occurs(func(s *Step) string { return s.Open })
+	switch {
+	case locked && !open:
+		return probe.Locked, nil
+	case open && !locked:
+		return probe.Open, nil
+	}
+	return 0, fmt.Errorf("%w: the text fits neither the locked nor the open state, or both", probe.ErrUnclear)
+}
+
+// A reporter turns per cents into progress.
+type reporter struct {
+	total    int
+	base     int // octets of the segments before
+	part     int // octets of the present segment
+	last     int
+	begun    bool // the programmer has told of progress
+	progress func(done, total int)
+}
+
+func (r *reporter) to(done int) {
+	r.last = max(r.last, min(done, r.total))
+	if r.progress != nil {
+		r.progress(r.last, r.total)
+	}
+}
+
+// line looks for a per cent in a line of the programmer.
+func (r *reporter) line(pattern *regexp.Regexp, text string) {
+	match := pattern.FindStringSubmatch(text)
+	if match == nil {
+		return
+	}
+	percent, err := strconv.ParseFloat(match[1], 64)
+	if err != nil || percent < 0 || percent > 100 {
+		return
+	}
+	r.begun = true
+	r.to(r.base + int(percent*float64(r.part)/100))
+}

@@ -1,0 +1,179 @@
+package recipe
+
+import (
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/process"
+)
+
+// An outcome is what the steps of one operation printed and wrote.
+type outcome struct {
+	runs []stepRun
+	file []byte // {output}
+}
+
+type stepRun struct {
+	step *Step
+	text string
+}
+
+// judge returns why a step did not succeed, or nil.
+func (d *Driver) judge(step *Step, result process.Result) error {
+	missing := firstThat(step.Success, func(pattern string) bool { return !occurs(pattern, result.Text) })
+	reason, said := d.refusal(step, result.Text)
+	switch {
+	case reason == nil && missing == "" && result.Exit == step.Exit:
+		return nil
+	case reason != nil && missing == "" && len(step.Success) > 0 && result.Exit == step.Exit:
+		return fmt.Errorf("%w: it says that it succeeded, and also %q", probe.ErrUnclear, said)
+	case reason != nil:
+		return fmt.Errorf("%w: %q", reason, said)
+	case result.Exit != step.Exit:
+		return d.meaning(result)
+	}
+	return fmt.Errorf("%w: exit code %d without the text %q; its last lines are %q", probe.ErrUnclear, result.Exit, missing, lastLines(result.Text, 3))
+}
+
+// meaning returns the refusal of an exit code.
+func (d *Driver) meaning(result process.Result) error {
+	reason := probe.Refusal(d.cfg.Recipe.Exits[result.Exit])
+	if reason == nil {
+		reason = probe.ErrTool
+	}
+	return fmt.Errorf("%w: exit code %d; its last lines are %q", reason, result.Exit, lastLines(result.Text, 3))
+}
+
+// refusal returns the first refusal or failure that a text has.
+func (d *Driver) refusal(step *Step, text string) (reason error, said string) {
+	for _, r := range d.cfg.Recipe.Refusals {
+		if said := regexp.MustCompile(r.Pattern).FindString(text); said != "" {
+			return probe.Refusal(r.Reason), said
+		}
+	}
+	for _, pattern := range step.Failure {
+		if said := regexp.MustCompile(pattern).FindString(text); said != "" {
+			return probe.ErrTool, said
+		}
+	}
+	return nil, ""
+}
+
+func occurs(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }
+
+func firstThat(all []string, ok func(string) bool) string {
+	for _, one := range all {
+		if ok(one) {
+			return one
+		}
+	}
+	return ""
+}
+
+// occurs reports whether a pattern of the steps occurs in what they printed.
+func (o *outcome) occurs(of func(*Step) string) bool {
+	for _, run := range o.runs {
+		if pattern := of(run.step); pattern != "" && occurs(pattern, run.text) {
+			return true
+		}
+	}
+	return false
+}
+
+// value returns the first group of a pattern.
+func (o *outcome) value(of func(*Step) string) (string, bool) {
+	for _, run := range o.runs {
+		if pattern := of(run.step); pattern != "" {
+			if match := regexp.MustCompile(pattern).FindStringSubmatch(run.text); match != nil {
+				return strings.TrimSpace(match[1]), true
+			}
+		}
+	}
+	return "", false
+}
+
+// all returns the named groups of all matches of a pattern.
+func (o *outcome) all(of func(*Step) string) (all []map[string]string) {
+	for _, run := range o.runs {
+		text := of(run.step)
+		if text == "" {
+			continue
+		}
+		pattern := regexp.MustCompile(text)
+		for _, match := range pattern.FindAllStringSubmatch(run.text, -1) {
+			groups := map[string]string{}
+			for i, name := range pattern.SubexpNames() {
+				groups[name] = match[i]
+			}
+			all = append(all, groups)
+		}
+	}
+	return all
+}
+
+// answered checks probe and supply, where the programmer names them.
+func (o *outcome) answered(selected probe.Selection) error {
+	_, err := o.info(selected)
+	return err
+}
+
+func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
+	info := probe.Info{Serial: selected.Serial, Millivolts: probe.VoltageUnknown}
+	if text, there := o.value(func(s *Step) string { return s.Serial }); there {
+		serial, err := probe.ParseSerial(text)
+		if err != nil {
+			return info, fmt.Errorf("%w: %w", probe.ErrUnclear, err)
+		}
+		if err := selected.MustBe(serial); err != nil {
+			return info, err
+		}
+		info.Serial = serial
+	}
+	if text, there := o.value(func(s *Step) string { return s.Volts }); there {
+		volts, err := strconv.ParseFloat(text, 64)
+		if err != nil || volts < 0 || volts > 100 {
+			return info, fmt.Errorf("%w: the target voltage is %.20q", probe.ErrUnclear, text)
+		}
+		info.Millivolts = int(volts*1000 + 0.5)
+	}
+	info.Target, _ = o.value(func(s *Step) string { return s.Target })
+	return info, probe.Powered(info.Millivolts)
+}
+
+// memory returns the memory that was read.
+func (o *outcome) memory() ([]byte, error) {
+	octets := o.file
+	for _, run := range o.runs {
+		if run.step.Memory == "" {
+			continue
+		}
+		for _, match := range regexp.MustCompile(run.step.Memory).FindAllStringSubmatch(run.text, -1) {
+			more, err := numbers(match[1], run.step.Unit)
+			if err != nil {
+				return nil, err
+			}
+			octets = append(octets, more...)
+		}
+	}
+	return octets, nil
+}
+
+// numbers reads hexadecimal numbers of so many octets. Memory is little-endian.
+func numbers(text string, unit int) (octets []byte, err error) {
+	for _, field := range strings.Fields(text) {
+		value, err := strconv.ParseUint(strings.TrimPrefix(field, "0x"), 16, 8*unit)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %.20q is no memory", probe.ErrUnclear, field)
+		}
+		if unit == 1 {
+			octets = append(octets, byte(value))
+			continue
+		}
+		octets = binary.LittleEndian.AppendUint32(octets, uint32(value))
+	}
+	return octets, nil
+}

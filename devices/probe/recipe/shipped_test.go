@@ -1,0 +1,254 @@
+package recipe_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"hallmark/configs"
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/recipe"
+	"hallmark/fixtures/programmers"
+	"hallmark/station/reason"
+)
+
+func TestMain(m *testing.M) {
+	programmers.Main()
+	os.Exit(m.Run())
+}
+
+// A bay is a stand-in for a programmer, with the view of its shipped recipe.
+type bay struct {
+	probe.Probe
+	*programmers.StandIn
+	*recipe.Driver
+}
+
+// shipped are the shipped recipes, each with a version and a serial number as its programmer prints them.
+var shipped = []struct {
+	name, program, version, serial string
+	selected                       probe.Selection
+	locks                          bool
+}{
+	{"probe-rs", "probe-rs", "0.32.0", "000683806234", probe.Selection{Serial: "000683806234", USBID: "1366:1015"}, false},
+	{"nrfutil", "nrfutil", "2.7.16", "000683806234", probe.Selection{Serial: "683806234"}, true},
+	{"stm32", "STM32_Programmer_CLI", "2.20.0", "53FF71065056705420540981", probe.Selection{Serial: "53FF71065056705420540981"}, true},
+	{"linkserver", "LinkServer", "25.6.131", "RJ5F0KUBKS14M", probe.Selection{Serial: "RJ5F0KUBKS14M"}, false},
+	{"blhost", "blhost", "3.0.1", "", probe.Selection{Location: "/dev/ttyACM0"}, false},
+	{"pyocd", "pyocd", "0.36.0", "02400B0129164E4500440012", probe.Selection{Serial: "02400B0129164E4500440012"}, false},
+	{"esptool", "esptool", "4.7.0", "", probe.Selection{Location: "/dev/ttyUSB0"}, false},
+}
+
+func connect(t *testing.T, i int) *bay {
+	t.Helper()
+	described, err := configs.Recipe(shipped[i].name, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	board := programmers.Board{Serial: shipped[i].serial, Millivolts: 3300, Version: shipped[i].version}
+	standIn := programmers.Install(t, shipped[i].program, board)
+	driver, err := recipe.New(recipe.Config{Recipe: described, Program: standIn.Path(), Target: "chip"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bay{driver.Open(shipped[i].selected), standIn, driver}
+}
+
+func image() *probe.Image {
+	return &probe.Image{Name: "fw.hex", Segments: []probe.Segment{{Address: 0, Data: []byte("vectors")}, {Address: 0x100, Data: []byte("program!")}}}
+}
+
+func TestEachShippedRecipeIsTested(t *testing.T) {
+	var names []string
+	for _, s := range shipped {
+		names = append(names, s.name)
+	}
+	slices.Sort(names)
+	if got := configs.RecipeNames(); !slices.Equal(got, names) {
+		t.Errorf("shipped are %v, tested are %v", got, names)
+	}
+}
+
+func TestAGoodRunOfEachShippedRecipe(t *testing.T) {
+	for i, s := range shipped {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			bay, ctx := connect(t, i), t.Context()
+			var last [2]int
+			if err := bay.Probe.Flash(ctx, image(), func(done, total int) { last = [2]int{done, total} }); err != nil || last != [2]int{15, 15} {
+				t.Fatalf("flash: %v, progress %v", err, last)
+			}
+			if flash := bay.StandIn.Flash(t); string(flash[:7]) != "vectors" || string(flash[0x100:0x108]) != "program!" {
+				t.Error("the flash differs")
+			}
+			if got, err := bay.ReadMemory(ctx, 0x100, 5); err != nil || string(got) != "progr" {
+				t.Errorf("read %q, %v", got, err)
+			}
+			if err := bay.Reset(ctx, probe.Run); err != nil {
+				t.Error(err)
+			}
+			listed(t, bay, s.serial)
+			if s.locks {
+				lockAndRecover(t, bay)
+			}
+		})
+	}
+}
+
+func listed(t *testing.T, bay *bay, serial string) {
+	t.Helper()
+	found, err := bay.List(t.Context())
+	switch {
+	case serial == "":
+		if !errors.Is(err, probe.ErrCannot) {
+			t.Errorf("listing ports: %+v, %v", found, err)
+		}
+	case err != nil || len(found) != 1 || !found[0].Serial.Is(probe.Serial(serial)):
+		t.Errorf("listed %+v, %v", found, err)
+	}
+}
+
+func lockAndRecover(t *testing.T, bay *bay) {
+	t.Helper()
+	ctx := t.Context()
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Open {
+		t.Errorf("before: %v, %v", state, err)
+	}
+	if err := bay.Lock(ctx); err != nil {
+		t.Error(err)
+	}
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Locked {
+		t.Errorf("locked: %v, %v", state, err)
+	}
+	if err := bay.Probe.Flash(ctx, image(), nil); !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) {
+		t.Errorf("flashing a locked chip: %v", err)
+	}
+	if err := bay.Recover(ctx); err != nil {
+		t.Error(err)
+	}
+	if state, err := bay.LockState(ctx); err != nil || state != probe.Open || bay.StandIn.Flash(t)[0] != 0xff {
+		t.Errorf("recovered: %v, %v", state, err)
+	}
+}
+
+func TestBadRunsOfEachShippedRecipe(t *testing.T) {
+	for i, s := range shipped {
+		for _, test := range []struct {
+			fault      string
+			want       *reason.Sentinel
+			needsFlash bool
+		}{
+			{programmers.NoProbe, probe.ErrMissing, false},
+			{programmers.NoBoard, probe.ErrMissingTarget, false},
+			{programmers.Mismatch, probe.ErrMismatch, true},
+			{programmers.Cut, probe.ErrUnclear, true},
+			{programmers.Crash, probe.ErrTool, true},
+			{programmers.Question, probe.ErrUnclear, true},
+			{programmers.Refuses, probe.ErrTool, false},
+			{programmers.Flood, probe.ErrUnclear, false},
+			{programmers.Child, nil, false},
+		} {
+			t.Run(s.name+", "+test.fault, func(t *testing.T) {
+				t.Parallel()
+				bay := connect(t, i)
+				bay.Change(t, func(b *programmers.Board) { b.Fault = test.fault })
+				err := bay.Probe.Flash(t.Context(), image(), nil)
+				if test.want == nil && err != nil || test.want != nil && !errors.Is(err, test.want) || test.needsFlash && !errors.Is(err, probe.ErrNeedsFlash) {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+				bay.Change(t, func(b *programmers.Board) { b.Fault = programmers.Good })
+				if err := bay.Reset(t.Context(), probe.Run); err != nil {
+					t.Errorf("the next call: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// index finds a shipped recipe.
+func index(t *testing.T, name string) int {
+	t.Helper()
+	for i, s := range shipped {
+		if s.name == name {
+			return i
+		}
+	}
+	t.Fatalf("no recipe %s", name)
+	return 0
+}
+
+func TestBadRunsThatOnlyOneProgrammerHas(t *testing.T) {
+	flash := func(ctx context.Context, p probe.Probe) error { return p.Flash(ctx, image(), nil) }
+	beyond := func(ctx context.Context, p probe.Probe) error {
+		_, err := p.ReadMemory(ctx, 0x5000_0000, 16)
+		return err
+	}
+	for _, test := range []struct {
+		name, recipe string
+		change       func(*programmers.Board)
+		call         func(context.Context, probe.Probe) error
+		want         error
+	}{
+		{"verify prints a failure and ends with exit code 0", "probe-rs", func(b *programmers.Board) { b.Fault = programmers.MismatchLater }, flash, probe.ErrMismatch},
+		{"a locked chip is not unlocked", "probe-rs", func(b *programmers.Board) { b.Locked = true }, flash, probe.ErrLocked},
+		{"a locked chip is not unlocked", "pyocd", func(b *programmers.Board) { b.Locked = true }, flash, probe.ErrLocked},
+		{"a locked chip is not unlocked", "linkserver", func(b *programmers.Board) { b.Locked = true }, flash, probe.ErrLocked},
+		{"a locked chip is not unlocked", "blhost", func(b *programmers.Board) { b.Locked = true }, flash, probe.ErrLocked},
+		{"a locked chip is not unlocked", "esptool", func(b *programmers.Board) { b.Locked = true }, flash, probe.ErrLocked},
+		{"an error, and then success", "stm32", func(b *programmers.Board) { b.Fault = programmers.ErrorThenOK }, flash, probe.ErrUnclear},
+		{"0 V", "stm32", func(b *programmers.Board) { b.Millivolts = 10 }, flash, probe.ErrVoltage},
+		{"0 V", "nrfutil", func(b *programmers.Board) { b.Fault = programmers.NoSupply }, flash, probe.ErrVoltage},
+		{"another probe answers", "stm32", func(b *programmers.Board) { b.Fault = programmers.OtherSerial }, flash, probe.ErrWrongSerial},
+		{"another probe answers", "linkserver", func(b *programmers.Board) { b.Fault = programmers.OtherSerial }, flash, probe.ErrWrongSerial},
+		{"another chip", "esptool", func(b *programmers.Board) { b.Fault = programmers.WrongChip }, flash, probe.ErrWrongTarget},
+		{"memory that is not there", "probe-rs", func(*programmers.Board) {}, beyond, probe.ErrMemory},
+		{"memory that is not there", "blhost", func(*programmers.Board) {}, beyond, probe.ErrMemory},
+		{"memory that is not there, with exit code 0", "pyocd", func(*programmers.Board) {}, beyond, probe.ErrMemory},
+	} {
+		t.Run(test.recipe+": "+test.name, func(t *testing.T) {
+			t.Parallel()
+			bay := connect(t, index(t, test.recipe))
+			bay.Change(t, test.change)
+			before := bay.StandIn.Flash(t)
+			err := test.call(t.Context(), bay.Probe)
+			if !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if test.want == probe.ErrLocked && !bytes.Equal(before, bay.StandIn.Flash(t)) {
+				t.Error("the chip was erased")
+			}
+		})
+	}
+}
+
+func TestAnUnknownVersionIsRefused(t *testing.T) {
+	for i, s := range shipped {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			bay := connect(t, i)
+			bay.Change(t, func(b *programmers.Board) { b.Version = "1.2.3" })
+			if err := bay.Probe.Flash(t.Context(), image(), nil); !errors.Is(err, probe.ErrToolVersion) || errors.Is(err, probe.ErrNeedsFlash) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestEachRunSelectsTheProbe(t *testing.T) {
+	for i, s := range shipped {
+		bay := connect(t, i)
+		if err := errors.Join(bay.Probe.Flash(t.Context(), image(), nil), bay.Reset(t.Context(), probe.Run)); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range bay.Board(t).Runs[1:] { // the first asks for the version
+			selected := strings.TrimLeft(string(s.selected.Serial), "0") + s.selected.Location
+			if !strings.Contains(strings.Join(args, " "), selected) {
+				t.Errorf("%s: a run with %q", s.name, args)
+			}
+		}
+	}
+}
