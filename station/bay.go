@@ -18,6 +18,9 @@ type Bay struct {
 	// io.Closer closes the board after its last Run; ctx ends then, too.
 	Next func(ctx context.Context) (Board, io.Closer, error)
 
+	// Debug is the debug port of the boards in this bay; nil: the bay has none.
+	Debug DebugPort
+
 	mu   sync.Mutex
 	stop string // reason word of the Run that stopped the bay, empty while the bay is not stopped
 }
@@ -94,7 +97,7 @@ func (s *Station) EnrolIn(ctx context.Context, bay *Bay, request Request) []*Run
 
 // enrolEach does the first Run, and after each Run that passes the Run for the next purpose.
 func (s *Station) enrolEach(ctx context.Context, board Board, bay *Bay, request Request, run *Run) []*Run {
-	runs := []*Run{s.enrolled(ctx, board, run)}
+	runs := []*Run{s.enrolled(ctx, board, bay.Debug, run)}
 	for _, key := range s.keysFrom(request.From)[1:] {
 		if runs[len(runs)-1].Ending != Pass {
 			break
@@ -103,13 +106,13 @@ func (s *Station) enrolEach(ctx context.Context, board Board, bay *Bay, request 
 		if err != nil {
 			return append(runs, s.notBegun(ctx, next, err))
 		}
-		runs = append(runs, s.enrolled(ctx, board, next))
+		runs = append(runs, s.enrolled(ctx, board, bay.Debug, next))
 	}
 	return runs
 }
 
-func (s *Station) enrolled(ctx context.Context, board Board, run *Run) *Run {
-	if err := s.Enrol(ctx, board, run); err != nil {
+func (s *Station) enrolled(ctx context.Context, board Board, port DebugPort, run *Run) *Run {
+	if err := s.EnrolWith(ctx, board, port, run); err != nil {
 		return s.notBegun(ctx, run, err)
 	}
 	return run
@@ -153,6 +156,6 @@ func (s *Station) notBegun(ctx context.Context, run *Run, err error) *Run {
 	run.Started = s.config.Now()
 	run.Finished, run.Err = run.Started, err
 	run.Ending, run.Reason = row.Ending, row.Word
-	run.Err = errors.Join(run.Err, s.notify(RunStarted, "", run), s.notify(RunEnded, "", run))
+	run.Err = errors.Join(run.Err, s.notify(Event{Kind: RunStarted}, run), s.notify(Event{Kind: RunEnded}, run))
 	return run
 }

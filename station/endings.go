@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station/reason"
@@ -11,10 +12,10 @@ import (
 
 // endingOf returns the row of err, or the row of errOperator when the operator stopped the
 // Run: the error does not show that, but ctx does. A Reject stays a Reject even then, because
-// the board is bad.
+// the board is bad, and a board whose flash was cut must be named.
 func endingOf(ctx context.Context, err error) reason.Row {
 	row := reason.Of(err)
-	if err != nil && row.Ending != Reject && errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && row.Ending != Reject && row.Word != ErrNeedsFlash.Word() && errors.Is(ctx.Err(), context.Canceled) {
 		return errOperator.Row()
 	}
 	return row
@@ -88,3 +89,14 @@ func (e *IdentityError) Error() string {
 	return fmt.Sprintf("%v: board says %d, want %s", e.Kind, e.Got, e.Want)
 }
 func (e *IdentityError) Unwrap() error { return e.Kind }
+
+// DoneError names a board that is done, and since when. It wraps ErrDone.
+type DoneError struct {
+	Board devices.BoardID
+	Since time.Time
+}
+
+func (e *DoneError) Error() string {
+	return fmt.Sprintf("%v: board %v was done at %s: take it out", ErrDone, e.Board, e.Since.UTC().Format(time.RFC3339))
+}
+func (e *DoneError) Unwrap() error { return ErrDone }

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,12 @@ import (
 type attempt struct {
 	*Station
 	board         Board
+	port          DebugPort // nil: the bay has none
 	run           *Run
 	key           Key               // the key that the Run certifies
 	wire          devices.WireCount // counters at the start of the Run
 	observerError error             // panic of the observer
+	resetByProbe  bool              // the probe may have reset the board, so a new boot id is no sign of a disturbance
 }
 
 // Enrol does the steps of a Run that are not done yet. Enrol skips a step whose result the
@@ -33,14 +36,19 @@ type attempt struct {
 // context of at most Timeouts.Close. If a certificate was signed but not delivered, the next
 // Run of the board delivers it (I9).
 func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
-	if err := enrollable(board, run); err != nil {
+	return s.EnrolWith(ctx, board, nil, run)
+}
+
+// EnrolWith is Enrol for a board in a bay with a debug port; port may be nil.
+func (s *Station) EnrolWith(ctx context.Context, board Board, port DebugPort, run *Run) error {
+	if err := s.enrollable(board, port, run); err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
 	key, err := s.keyOf(run)
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	a := &attempt{Station: s, board: board, run: run, key: key, wire: wireOf(board)}
+	a := &attempt{Station: s, board: board, port: port, run: run, key: key, wire: wireOf(board)}
 	run.Started = s.config.Now()
 	a.emit(RunStarted, "")
 	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run, fmt.Errorf("%w for the whole Run", ErrTimeout))
@@ -52,7 +60,7 @@ func (s *Station) Enrol(ctx context.Context, board Board, run *Run) error {
 	return nil
 }
 
-func enrollable(board Board, run *Run) error {
+func (s *Station) enrollable(board Board, port DebugPort, run *Run) error {
 	switch {
 	case board == nil:
 		return errBoardNil
@@ -60,6 +68,8 @@ func enrollable(board Board, run *Run) error {
 		return errNoRun
 	case run.Ending != "":
 		return errRunEnded
+	case s.config.LockDebugPort && (port == nil || port.Setup().Lock == nil):
+		return errNoLock
 	}
 	return nil
 }
@@ -67,7 +77,7 @@ func enrollable(board Board, run *Run) error {
 // walk does the steps in order and stops at the first step that fails.
 func (a *attempt) walk(ctx context.Context) error {
 	for _, step := range a.steps {
-		if step.Done != nil && step.Done(a.run) || step.Last && !a.last() {
+		if step.Done != nil && step.Done(a.run) || step.Last && !a.last() || step.Here != nil && !step.Here(a) {
 			continue
 		}
 		if err := a.timed(ctx, step); err != nil {
@@ -111,7 +121,7 @@ func (a *attempt) timed(ctx context.Context, step Step) error {
 // within returns a context for a step. The context ends at the step's time-out and, before
 // sign, also at a drain.
 func (a *attempt) within(ctx context.Context, step Step) (context.Context, context.CancelFunc) {
-	bound := a.config.Timeouts.Step
+	bound := cmp.Or(step.Bound, a.config.Timeouts.Step)
 	if named, ok := a.config.Timeouts.Named[step.Name]; ok {
 		bound = named
 	}
@@ -194,9 +204,11 @@ func (a *attempt) close(ctx context.Context, err error) {
 	}
 }
 
-// metBoard reports whether a board took part in the Run: it said who it is, or it did
-// something for which the Run condemns it.
-func (r *Run) metBoard() bool { return r.Identity != nil || r.Ending == Reject }
+// metBoard reports whether a board took part in the Run: it said who it is, it did something
+// for which the Run condemns it, or the station may have changed its flash.
+func (r *Run) metBoard() bool {
+	return r.Identity != nil || r.Ending == Reject || r.Flash != nil && !r.Flash.Held || r.Reason == ErrNeedsFlash.Word()
+}
 
 // measure notes the octets and retries of the Run on the wire, and the board's console text.
 func (a *attempt) measure() {
@@ -212,20 +224,25 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	if err := a.notify(kind, step, a.run); a.observerError == nil {
+	a.tell(Event{Kind: kind, Step: step})
+}
+
+func (a *attempt) tell(e Event) {
+	if err := a.notify(e, a.run); a.observerError == nil {
 		a.observerError = err // only the first: the others are like it
 	}
 }
 
 // notify sends an event to the observer. A panic of the observer becomes an error, because
 // the panic must not end a Run in this bay or in another bay.
-func (s *Station) notify(kind EventKind, step string, run *Run) error {
+func (s *Station) notify(e Event, run *Run) error {
 	err := caught(func() error {
-		s.config.Events(Event{Kind: kind, At: s.config.Now(), Run: run.ID, Bay: run.Bay, Step: step, Snap: *run})
+		e.At, e.Run, e.Bay, e.Snap = s.config.Now(), run.ID, run.Bay, *run
+		s.config.Events(e)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("telling the observer %s %s: %w", kind, step, err)
+		return fmt.Errorf("telling the observer %s %s: %w", e.Kind, e.Step, err)
 	}
 	return nil
 }

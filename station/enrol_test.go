@@ -48,13 +48,18 @@ func (w *fakes) enrol(ctx context.Context, s *station.Station) *station.Run {
 
 func (w *fakes) again(ctx context.Context, s *station.Station, run *station.Run) {
 	w.t.Helper()
-	if err := s.Enrol(ctx, w, run); err != nil {
+	var port station.DebugPort
+	if w.port != nil {
+		port = w.port
+	}
+	if err := s.EnrolWith(ctx, w, port, run); err != nil {
 		w.t.Fatal(err)
 	}
 	if run.Ending == "" || (run.Ending == station.Pass) != (run.Err == nil) || (run.Ending == station.Pass) != (run.Reason == "") {
 		w.t.Errorf("ending %q, reason %q, error %v do not go together", run.Ending, run.Reason, run.Err)
 	}
-	if met := run.Identity != nil || run.Ending == station.Reject; met != (w.closed == 1) || w.closed > 1 {
+	flashed := run.Flash != nil && !run.Flash.Held || run.Reason == "needs-flash"
+	if met := run.Identity != nil || run.Ending == station.Reject || flashed; met != (w.closed == 1) || w.closed > 1 {
 		w.t.Errorf("a board took part: %t; the Run's record was closed %d times", met, w.closed)
 	}
 	w.closed = 0

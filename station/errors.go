@@ -20,6 +20,17 @@ var (
 
 	ErrNoPurpose = reason.New("no-purpose", "board's firmware derives no key for this purpose")
 
+	// ErrFirmware: the board runs a firmware image that the station does not allow.
+	ErrFirmware = reason.New("firmware-not-allowed", "board's firmware image is not on the station's list")
+	// ErrDone: the board has an active certificate, so the station does not overwrite its firmware.
+	ErrDone = reason.New("done-before", "board is done: the registry has an active certificate for it, so its flash is not erased")
+	// ErrNeedsFlash: a flash began and did not end, so the board's firmware may be incomplete.
+	ErrNeedsFlash = reason.New("needs-flash", "board needs flash: its image may be incomplete")
+	// ErrStoreDiffers: the probe does not find in the flash what the board returns over the UART.
+	ErrStoreDiffers = reason.New("probe-read-differs", "flash of the board, read by the probe, does not hold the registered certificate")
+	// ErrLockOpen: the station locked the debug port, and the chip says that it is open.
+	ErrLockOpen = reason.New("lock-open", "debug port is open after it was locked")
+
 	ErrForeignCertificate = reason.New("foreign-certificate", "board holds a certificate this station did not register for it")
 	ErrNotReset           = reason.New("not-restarted", "board did not restart")
 	ErrReadBack           = reason.New("read-back-differs", "board does not hold what was written")
@@ -65,4 +76,5 @@ var (
 	errRunEnded = reason.New("fault", "the Run has ended; make a new one")
 	errPurpose  = reason.New("fault", "the station does not certify keys of the Run's purpose")
 	errBoardNil = reason.New("fault", "no board")
+	errNoLock   = reason.New("fault", "the station locks debug ports, and the bay has none that it can lock")
 )

@@ -49,6 +49,30 @@ type BoardWaits interface {
 	Waited() time.Duration
 }
 
+// DebugPort is the debug port (SWD or JTAG) of the board in a bay, with the probe that is
+// connected to it. The engine makes one call at a time. An error wraps the refusal of the probe
+// or of its programmer. The calls work on a board that has no firmware.
+type DebugPort interface {
+	// Setup says what the station does over this debug port. It is the same at each call.
+	Setup() DebugSetup
+	// Target asks probe and chip who they are, and refuses a chip without supply.
+	Target(ctx context.Context) (ProbeRecord, error)
+	// Holds reports whether the board's flash holds the image of Setup.
+	Holds(ctx context.Context) (bool, error)
+	// Flash writes the image of Setup, verifies it and lets the board run. progress gets octets,
+	// from one goroutine. If some octets may be written and others not, the error has the
+	// reason of ErrNeedsFlash.
+	Flash(ctx context.Context, progress func(done, total int)) error
+	// Restart resets the board and lets it run.
+	Restart(ctx context.Context) error
+	// ReadStore returns the octets of the board's certificate store, from flash.
+	ReadStore(ctx context.Context) ([]byte, error)
+	// Lock closes the debug port for good.
+	Lock(ctx context.Context) error
+	// LockState reads the state of the lock, over a new connection.
+	LockState(ctx context.Context) (LockState, error)
+}
+
 // Issuer decides on CSRs and signs. *issuance.Issuer is the implementation.
 type Issuer interface {
 	// Check refuses, with one sentinel for each reason, or grants exactly one signature.
@@ -69,17 +93,30 @@ type Registry interface {
 	// Activate makes the Run's certificate active. At a rework it also revokes the
 	// previous certificate, in the same transaction (I3, I7).
 	Activate(ctx context.Context, run *Run) error
+	// LockIntended notes that the debug port of the Run's board is about to be locked. Run.Lock has
+	// the recipe, and the state before.
+	LockIntended(ctx context.Context, run *Run) error
+	// LockRead notes the state of the lock as it was read from the board, in Run.Lock.
+	LockRead(ctx context.Context, run *Run) error
 	// Close ends the Run's record and gives the outcome of a Pass. The engine calls Close exactly
 	// once for each Run that met a board, also for a Run that was refused.
 	Close(ctx context.Context, run *Run) (Outcome, error)
 }
 
-// Known looks certificates up in the registry. *registry.Registry is the implementation.
-// The verifier has the same interface.
+// Known looks certificates and boards up in the registry. *registry.Registry is the
+// implementation. The verifier looks up certificates in the same way.
 type Known interface {
 	// Lookup returns the record of the certificate with this serial number, or
 	// ErrUnknownCertificate.
 	Lookup(ctx context.Context, serial [16]byte) (Record, error)
+	// Standing returns what the registry has about a board. An unknown board has the zero Standing.
+	Standing(ctx context.Context, id devices.BoardID) (Standing, error)
+}
+
+// Standing is what the registry has about one board.
+type Standing struct {
+	Active time.Time // when a certificate of the board became active; zero if none is active
+	Lock   LockState // as last read from the board, or LockPending; empty if the station never locked the board
 }
 
 // Record is the registry's record of one certificate.

@@ -46,6 +46,11 @@ type fakes struct {
 	certificate      *issuance.Certificate
 	presented        [32]byte
 	verdict          error
+
+	silent bool                          // the board has no firmware, so it does not answer
+	done   map[devices.BoardID]time.Time // boards with an active certificate, and since when
+	port   *debugPort                    // of the bay; nil: none
+	locks  []string                      // entries about the lock of the debug port
 }
 
 func newFakes(t *testing.T) *fakes {
@@ -94,6 +99,10 @@ func (w *fakes) call(ctx context.Context, name string) error {
 }
 
 func (w *fakes) Identify(ctx context.Context) (devices.Identity, error) {
+	if w.silent {
+		<-ctx.Done()
+		return devices.Identity{}, errors.Join(devices.ErrNoAnswer, w.call(ctx, "Identify"))
+	}
 	return w.identity, w.call(ctx, "Identify")
 }
 
@@ -217,6 +226,30 @@ func (w registry) Activate(ctx context.Context, run *station.Run) error {
 		w.t.Error("Activate without handshake, read back or reset (I6, I7)")
 	}
 	return w.call(ctx, "Activate")
+}
+
+func (w registry) LockIntended(ctx context.Context, run *station.Run) error {
+	if err := w.call(ctx, "LockIntended"); err != nil {
+		return err
+	}
+	w.locks = append(w.locks, "intended")
+	return nil
+}
+
+func (w registry) LockRead(ctx context.Context, run *station.Run) error {
+	if err := w.call(ctx, "LockRead"); err != nil {
+		return err
+	}
+	w.locks = append(w.locks, string(run.Lock.State))
+	return nil
+}
+
+func (w registry) Standing(ctx context.Context, id devices.BoardID) (station.Standing, error) {
+	s := station.Standing{Active: w.done[id]}
+	if n := len(w.locks); n > 0 {
+		s.Lock = station.LockState(w.locks[n-1])
+	}
+	return s, w.call(ctx, "Standing")
 }
 
 func (w registry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {

@@ -142,6 +142,9 @@ func (a *attempt) readBack(ctx context.Context) error {
 	if !bytes.Equal(held, a.run.Certificate.DER) {
 		return fmt.Errorf("%w: %d octets read, %d written", ErrReadBack, len(held), len(a.run.Certificate.DER))
 	}
+	if err := a.readStore(ctx); err != nil {
+		return err
+	}
 	sum := sha256.Sum256(held)
 	a.run.ReadBack = &sum
 	if err := a.config.Registry.Delivered(ctx, a.run); err != nil {
@@ -220,8 +223,9 @@ func (a *attempt) record(ctx context.Context) error {
 	return nil
 }
 
-// lock seals the board, after everything is on record. A seal cannot be undone, so lock
-// first asks for the board's identity once more.
+// lock seals the board and closes its debug port, as far as the configuration asks for that,
+// after everything is on record. Neither can be undone, so lock first asks for the board's
+// identity once more.
 func (a *attempt) lock(ctx context.Context) error {
 	now, err := a.board.Identify(ctx)
 	if err != nil {
@@ -230,10 +234,18 @@ func (a *attempt) lock(ctx context.Context) error {
 	if other := a.sameBoard(now); other != nil {
 		return other
 	}
-	if err := a.board.Seal(ctx); err != nil {
-		return withComponent(ErrLine, err)
+	if a.config.Seal {
+		if err := a.board.Seal(ctx); err != nil {
+			return withComponent(ErrLine, err)
+		}
+		a.run.Sealed = true
 	}
-	a.run.Sealed = true
+	if a.config.LockDebugPort {
+		if err := a.lockDebugPort(ctx); err != nil {
+			return err
+		}
+	}
+	a.run.Locked = true
 	return nil
 }
 
@@ -255,7 +267,7 @@ func (a *attempt) sameBoard(now devices.Identity) error {
 	if a.run.Boot != nil {
 		expected = *a.run.Boot
 	}
-	if now.Boot != expected {
+	if now.Boot != expected && !a.resetByProbe {
 		return ErrRestarted
 	}
 	return nil

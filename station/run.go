@@ -45,6 +45,8 @@ type Run struct {
 	Rework   string          // reason of a rework, empty for a first enrolment
 	Purpose  devices.Purpose // purpose of the key that is certified
 
+	Probe       *ProbeRecord             // flash, lock: the probe that did the work; nil if no probe was asked
+	Flash       *FlashRecord             // flash; nil if the bay has no image to flash
 	Identity    *devices.Identity        // identify
 	Admitted    bool                     // identify: the registry opened the Run's record
 	TLSKeyProof []byte                   // identify: for another key than TLS, DER of the board's active TLS certificate
@@ -55,9 +57,12 @@ type Run struct {
 	Written     bool                     // write
 	Boot        *devices.BootID          // reset: boot id after the reset
 	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of the certificate in the board's flash
+	StoreRead   *[sha256.Size]byte       // read back: SHA-256 of the same certificate as a probe read it; nil if no probe reads it
 	Handshake   *Presented               // handshake: with TLSKeyProof if there is a proof, else with Certificate
 	RecordedAt  time.Time                // record
-	Sealed      bool                     // lock
+	Sealed      bool                     // lock: the board accepts no write any more
+	Lock        *LockRecord              // lock: the debug port; nil if the station does not lock it
+	Locked      bool                     // lock: the step is done
 
 	Started  time.Time
 	Finished time.Time
@@ -94,6 +99,7 @@ type EventKind string
 const (
 	RunStarted  EventKind = "run-started"
 	StepStarted EventKind = "step-started"
+	StepMoved   EventKind = "step-moved" // Event.Progress has changed
 	StepEnded   EventKind = "step-ended"
 	RunEnded    EventKind = "run-ended"
 )
@@ -101,10 +107,22 @@ const (
 // Event tells an observer (screen, progress line, report) what happened. An Event may get
 // lost, because the evidence is in the audit log before the Event is sent.
 type Event struct {
-	Kind EventKind
-	At   time.Time
-	Run  uuid.UUID
-	Bay  string
-	Step string // name of the step for step events
-	Snap Run    // copy of the Run; its slices and pointers must not be changed
+	Kind     EventKind
+	At       time.Time
+	Run      uuid.UUID
+	Bay      string
+	Step     string // name of the step for step events
+	Progress Progress
+	Snap     Run // copy of the Run; its slices and pointers must not be changed
+}
+
+// Progress says how far a step is, in octets. Total is 0 if the step does not say.
+type Progress struct{ Done, Total int }
+
+// Percent is from 0 to 100.
+func (p Progress) Percent() int {
+	if p.Total <= 0 {
+		return 0
+	}
+	return min(max(int(int64(p.Done)*100/int64(p.Total)), 0), 100)
 }

@@ -2,6 +2,7 @@ package station
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"sort"
@@ -34,7 +35,13 @@ type Config struct {
 	AllowedHUK []devices.HUKSource
 	// Callers are the owners of TF-M keys that boards may report; empty means any.
 	Callers []int32
-	Seal    bool // do the step lock, in the Run for the last of Keys
+	Seal    bool // do the step lock, in the Run for the last of Keys: the board accepts no write any more
+	// Flash says that some bays have a debug port with an image to flash, so that Runs have the step flash.
+	Flash bool
+	// LockDebugPort says that the step lock also closes the board's debug port, in each bay.
+	LockDebugPort bool
+	// FirmwareAllow lists SHA-256 values of firmware images as boards report them; empty: any image.
+	FirmwareAllow [][sha256.Size]byte
 
 	Timeouts Timeouts
 	Events   func(Event) // called in order for each Run, from the Run's goroutine; must not block. May be nil
@@ -56,7 +63,8 @@ func KeyOf(p *issuance.Profile) Key {
 // Timeouts bound each wait. Zero values mean the defaults.
 type Timeouts struct {
 	Run   time.Duration            // one whole Run, default 3 minutes
-	Step  time.Duration            // each step that Named does not name, default 30 s
+	Step  time.Duration            // each step that Named does not name, default 30 s; flash 2 minutes, lock 1 minute
+	Ask   time.Duration            // until a board that may have no firmware counts as silent, default 2 s
 	Close time.Duration            // closing a Run's record, whatever happened before, default 10 s
 	Named map[string]time.Duration // by the name of the step
 }
@@ -129,6 +137,7 @@ func inOrder(keys []Key) error {
 func (c *Config) defaults() {
 	orDefault(&c.Timeouts.Run, 3*time.Minute)
 	orDefault(&c.Timeouts.Step, 30*time.Second)
+	orDefault(&c.Timeouts.Ask, 2*time.Second)
 	orDefault(&c.Timeouts.Close, 10*time.Second)
 	if len(c.AllowedHUK) == 0 {
 		c.AllowedHUK = []devices.HUKSource{devices.HUKTFM, devices.HUKVendor}

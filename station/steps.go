@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"hallmark/devices"
 )
@@ -17,10 +18,15 @@ type Step struct {
 	Done func(*Run) bool
 	// When reports whether the configuration asks for this step; nil: always.
 	When func(*Config) bool
+	// Here reports whether this bay and this Run have the step; nil: always.
+	Here func(*attempt) bool
+	// Bound is the time-out if the configuration does not name one; 0: Timeouts.Step.
+	Bound time.Duration
 	// Last says that the step belongs only to the Run for the last purpose, when the
 	// board has all its certificates.
 	Last bool
-	// Committed says that a drain does not end the Run at this step.
+	// Committed says that a drain does not cut this step. Before sign, a drain keeps the step
+	// from beginning.
 	Committed bool
 
 	do func(*attempt, context.Context) error
@@ -28,6 +34,8 @@ type Step struct {
 
 // allSteps are the steps of a Run, in order. The screen, the reports and the fault sweep read this list.
 var allSteps = []Step{
+	{Name: "flash", Done: func(r *Run) bool { return r.Flash != nil }, Here: (*attempt).flashes, Committed: true, Bound: 2 * time.Minute,
+		When: func(c *Config) bool { return c.Flash }, do: (*attempt).flash},
 	{Name: "identify", do: (*attempt).identify}, // never skipped: a swapped board must not get the certificate of another board
 	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
 	{Name: "check", Done: func(r *Run) bool { return r.Grant != nil || r.Certificate != nil }, do: (*attempt).check},
@@ -37,8 +45,8 @@ var allSteps = []Step{
 	{Name: "read back", Done: func(r *Run) bool { return r.ReadBack != nil }, Committed: true, do: (*attempt).readBack},
 	{Name: "handshake", Done: func(r *Run) bool { return r.Handshake != nil }, Committed: true, do: (*attempt).handshake},
 	{Name: "record", Done: func(r *Run) bool { return !r.RecordedAt.IsZero() }, Committed: true, do: (*attempt).record},
-	{Name: "lock", Done: func(r *Run) bool { return r.Sealed }, Last: true, Committed: true,
-		When: func(c *Config) bool { return c.Seal }, do: (*attempt).lock},
+	{Name: "lock", Done: func(r *Run) bool { return r.Locked }, Last: true, Committed: true, Bound: time.Minute,
+		When: func(c *Config) bool { return c.Seal || c.LockDebugPort }, do: (*attempt).lock},
 }
 
 // stepNames returns the names of all steps, configured or not.
@@ -105,6 +113,9 @@ func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	}
 	if !id.Can.Has(devices.CanProvision) {
 		return devices.ErrProductImage
+	}
+	if allow := s.config.FirmwareAllow; len(allow) > 0 && !slices.Contains(allow, id.FirmwareHash) {
+		return fmt.Errorf("%w: version %s, SHA-256 %x", ErrFirmware, id.Firmware, id.FirmwareHash)
 	}
 	if !id.Purposes.Has(purpose) {
 		return ErrNoPurpose

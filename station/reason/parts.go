@@ -26,6 +26,7 @@ var ofParts = []Row{
 	faults("registry-reopened", noTile, "stop the line, keep a copy of the directory, and restore registry.db from the newest backup"),
 	faults("not-read-back", noTile, ""),
 	faults("not-presented", noTile, ""),
+	faults("lock-unread", noTile, "try the board again: the next Run reads the state of its debug port"),
 	misuses("no-operator", "name the person who has seen the board, with --operator"),
 	faults("bay-free", noTile, "list the stopped bays with `station bays`"),
 	faults("registry-closed", noTile, "start the station again"),
@@ -47,7 +48,7 @@ var ofParts = []Row{
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
 
 	// The debug probe.
-	faults("needs-flash", noTile, "flash the board again before anything else"),
+	faults("no-flash-store", noTile, "compare address and size of the certificate store in the board definition with the firmware"),
 	misuses("probe-serial", "write the decimal number that stands on the probe"),
 
 	// The operator's screen, and a batch.

@@ -19,6 +19,8 @@ const (
 	scrapped    = "next.scrapped"
 	order       = "next.order"
 	insert      = "next.insert"
+	takeOut     = "next.done"  // the board is good and was done before
+	flashAgain  = "next.flash" // a second try flashes the board again
 	swapped     = "next.swapped"
 	shift       = "next.shift"
 	noTile      = "" // no Run ends with the word, so no tile shows an action
@@ -90,6 +92,8 @@ var ofRuns = []Row{
 	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
+	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml, or add the image to that list after its release"),
+	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
@@ -116,6 +120,8 @@ var ofRuns = []Row{
 	rejects("foreign-certificate", setAside, "find out which station gave the board its certificate, and set it aside for rework: no command erases, its flash must be erased with the programmer"),
 	rejects("not-restarted", setAside, ""),
 	rejects("read-back-differs", setAside, "set the board aside: its flash is bad"),
+	rejects("probe-read-differs", setAside, "set the board aside for engineering: what it says over its UART is not what its flash holds"),
+	faults("lock-open", stopLine, "set the board aside: its debug port is open; compare the lock recipe of the board definition with the chip"),
 	rejects("other-key", setAside, "set the board aside: the key it was certified for was gone after a reset"),
 	rejects("handshake-refused", setAside, ""),
 	rejects("wrong-certificate", setAside, ""),
@@ -168,6 +174,7 @@ var ofRuns = []Row{
 	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad"),
 	rejects("recover-refused", setAside, ""),
 	rejects("lock-refused", setAside, "set the board aside: it does not take the lock of its debug port"),
+	faults("needs-flash", flashAgain, "try the board again: its firmware may be incomplete, and the next Run flashes it again"),
 	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
 	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
 	faults("target-voltage", reseat, "switch the board's supply on, and check its debug cable"),

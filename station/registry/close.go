@@ -56,7 +56,10 @@ func (w *work) closeAdmitted(run *station.Run) (outcome station.Outcome, err err
 		return "", err
 	}
 	if run.Ending == station.Pass {
-		if outcome, err = w.outcomeOf(run); err != nil {
+		if outcome, err = w.outcomeOf(run); err == nil {
+			err = w.lockIsRead(run)
+		}
+		if err != nil {
 			return "", fmt.Errorf("closing a Pass: %w", err)
 		}
 	}
@@ -116,11 +119,11 @@ func (w *work) closeRefused(run *station.Run) error {
 	}
 	now := written.Time.String()
 	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted,
-		closed, ending, reason, first_entry, last_entry, board_type, firmware, firmware_sha256, huk)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		closed, ending, reason, first_entry, last_entry, board_type, firmware, firmware_sha256, huk, probe, target, flashed_sha256)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		run.ID.String(), boardID, run.Purpose.String(), hardware, e.Run.Bay, e.Run.Operator, workOrder(e), e.Run.Rework,
 		now, now, string(endings[written.Type]), written.Reason, written.Seq, written.Seq,
-		said.Type, said.Firmware, said.SHA256, said.HUK)
+		said.Type, said.Firmware, said.SHA256, said.HUK, e.Details[detailProbe], e.Details[detailTarget], e.Details[detailFlashed])
 }
 
 func workOrder(e audit.Entry) sql.NullString {
@@ -140,8 +143,9 @@ func (w *work) closeRun(run string, written audit.Entry) error {
 	if written.Run.Outcome != "" {
 		outcome = sql.NullString{String: written.Run.Outcome, Valid: true}
 	}
-	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ?, outcome = ?, last_entry = ? WHERE id = ?`,
-		written.Time.String(), string(endings[written.Type]), written.Reason, outcome, written.Seq, run)
+	return w.exec(`UPDATE runs SET closed = ?, ending = ?, reason = ?, outcome = ?, last_entry = ?, probe = ?, target = ?, flashed_sha256 = ? WHERE id = ?`,
+		written.Time.String(), string(endings[written.Type]), written.Reason, outcome, written.Seq,
+		written.Details[detailProbe], written.Details[detailTarget], written.Details[detailFlashed], run)
 }
 
 // outcomes has the outcome of the closing entry for each ending.
@@ -161,6 +165,11 @@ func closing(run *station.Run) audit.Entry {
 	}
 	if run.Sealed {
 		e.Details["sealed"] = "true"
+	}
+	byProbe(run, e.Details)
+	flashed(run, e.Details)
+	if run.Lock != nil {
+		e.Details[detailState] = string(run.Lock.State)
 	}
 	for _, step := range run.Steps {
 		e.Run.Steps = append(e.Run.Steps, audit.Step{Name: step.Name, Retries: step.Retries,

@@ -11,15 +11,15 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps map[string]fields
-	startup                                                                  string // number of the newest entry of a start
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks map[string]fields
+	startup                                                                         string // number of the newest entry of a start
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 }
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
@@ -27,6 +27,7 @@ const (
 	boardHardware, boardScrapped                         = 0, 3
 	runBoard, runPurpose, runOrder                       = 0, 1, 5
 	runClosed, runEnding, runReason, runOutcome, runLast = 9, 10, 11, 12, 14
+	runProbe, runTarget, runFlashed                      = 19, 20, 21
 	certBoard, certOrder                                 = 0, 12
 	certChanged, certStatus, certReason, certHash        = 14, 15, 16, 17
 	orderQuota, orderCounted                             = 1, 2
@@ -55,6 +56,8 @@ func (s *replay) change(e audit.Entry) error {
 		return s.admitted(e)
 	case e.Type == "board.scrapped":
 		return s.scrapped(e)
+	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
+		return s.locked(e)
 	case e.Type == "cert.issue.intent":
 		return s.intended(e)
 	case strings.HasPrefix(e.Type, "cert.") && e.Cert != nil && e.Cert.Status != "":
@@ -101,6 +104,7 @@ func (s *replay) ended(e audit.Entry) error {
 		}
 		f[runClosed], f[runEnding], f[runReason] = e.Time.String(), string(endings[e.Type]), e.Reason
 		f[runOutcome], f[runLast] = e.Run.Outcome, fmt.Sprint(e.Seq)
+		f[runProbe], f[runTarget], f[runFlashed] = e.Details[detailProbe], e.Details[detailTarget], e.Details[detailFlashed]
 		return nil
 	})
 }
@@ -115,7 +119,7 @@ func (s *replay) refused(e audit.Entry) error {
 	}
 	now, seq := e.Time.String(), fmt.Sprint(e.Seq)
 	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, now, "0", now, string(endings[e.Type]), e.Reason, "", seq, seq,
-		b.Type, b.Firmware, b.SHA256, b.HUK}
+		b.Type, b.Firmware, b.SHA256, b.HUK, e.Details[detailProbe], e.Details[detailTarget], e.Details[detailFlashed]}
 	return nil
 }
 
@@ -193,7 +197,7 @@ func (s *replay) admitted(e audit.Entry) error {
 		return fmt.Errorf("%w: entry %d admits board %s, which was scrapped", ErrDiffers, e.Seq, b.ID)
 	}
 	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), "",
-		b.Type, b.Firmware, b.SHA256, b.HUK}
+		b.Type, b.Firmware, b.SHA256, b.HUK, "", "", ""}
 	return nil
 }
 

@@ -205,6 +205,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	h := run.Handshake
 	e.Details = map[string]string{"tls_version": hex16(h.TLSVersion), "cipher_suite": hex16(h.CipherSuite),
 		"read_back_sha256": hex.EncodeToString(run.ReadBack[:]), "presented_sha256": hex.EncodeToString(h.CertificateSHA256[:])}
+	if run.StoreRead != nil {
+		e.Details["probe_read_sha256"] = hex.EncodeToString(run.StoreRead[:])
+	}
 	if h.OverNetwork {
 		e.Details["over"] = "network"
 	}

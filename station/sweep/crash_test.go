@@ -13,6 +13,7 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/issuance"
+	"hallmark/station/verifier"
 )
 
 // errCrashed is the error of every effect after the crash. A crashed process would make no
@@ -186,13 +187,31 @@ func (r crashingRegistry) Activate(ctx context.Context, run *station.Run) error 
 	return withCrashNoValue(r.crashPoint, "Registry.Activate", func() error { return r.inner.Activate(ctx, run) })
 }
 
+func (r crashingRegistry) LockIntended(ctx context.Context, run *station.Run) error {
+	return withCrashNoValue(r.crashPoint, "Registry.LockIntended", func() error { return r.inner.LockIntended(ctx, run) })
+}
+
+func (r crashingRegistry) LockRead(ctx context.Context, run *station.Run) error {
+	return withCrashNoValue(r.crashPoint, "Registry.LockRead", func() error { return r.inner.LockRead(ctx, run) })
+}
+
 func (r crashingRegistry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {
 	return withCrash(r.crashPoint, "Registry.Close", func() (station.Outcome, error) { return r.inner.Close(ctx, run) })
 }
 
 type crashingKnown struct {
 	*crashPoint
-	inner station.Known
+	inner verifier.Known
+}
+
+// crashingBoards is the engine's registry. The verifier looks up certificates only.
+type crashingBoards struct {
+	crashingKnown
+	boards station.Known
+}
+
+func (k crashingBoards) Standing(ctx context.Context, id devices.BoardID) (station.Standing, error) {
+	return withCrash(k.crashPoint, "Known.Standing", func() (station.Standing, error) { return k.boards.Standing(ctx, id) })
 }
 
 func (k crashingKnown) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {

@@ -121,7 +121,7 @@ func (w *environment) engine(p *crashPoint, c *station.Config) {
 		c.Keys = append(c.Keys, cose...)
 	}
 	c.Issuer = crashingIssuer{p, c.Issuer, w.freshNonce}
-	c.Registry, c.Known, c.Verifier = crashingRegistry{p, c.Registry}, crashingKnown{p, c.Known}, crashingVerifier{p, c.Verifier}
+	c.Registry, c.Known, c.Verifier = crashingRegistry{p, c.Registry}, crashingBoards{crashingKnown{p, c.Known}, c.Known}, crashingVerifier{p, c.Verifier}
 	c.Seal = !w.neverSeal
 	if c.NetworkSessions != nil {
 		c.NetworkSessions = crashingNetworkSessions{p, c.NetworkSessions}

@@ -1,0 +1,360 @@
+package station
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station/reason"
+)
+
+// DebugSetup says what the station does over the debug port of a bay.
+type DebugSetup struct {
+	Image *FirmwareImage // nil: the bay flashes nothing
+	Store bool           // the place of the certificate store in the flash is known
+	Lock  *LockRecipe    // nil: the debug port cannot be locked
+}
+
+// FirmwareImage is the image that a bay flashes.
+type FirmwareImage struct {
+	SHA256 [sha256.Size]byte // of the file
+	// Octets is the SHA-256 of the octets in the board's flash, as a board may report it in `hello`.
+	Octets [sha256.Size]byte
+}
+
+// LockRecipe says how the debug port of a board is locked.
+type LockRecipe struct {
+	Kind   string            // for people: "APPROTECT"
+	SHA256 [sha256.Size]byte // of all values that decide how the debug port is locked and its state is read
+	// Key is the fingerprint of the key that opens the locked debug port (debug
+	// authentication), as the configuration has it; empty if there is none.
+	Key string
+}
+
+// LockState is the state of a board's debug port.
+type LockState string
+
+// The states. A probe reads LockOpen or LockLocked. The registry has LockIntended between the
+// intent to lock and the state that was read after it.
+const (
+	LockOpen    LockState = "open"
+	LockLocked  LockState = "locked"
+	LockPending LockState = "intended"
+)
+
+// ProbeRecord says which probe and which chip did the work of a step.
+type ProbeRecord struct {
+	Serial string // of the probe
+	Target string // the chip, as the programmer names it
+}
+
+// FlashRecord is the result of the step flash.
+type FlashRecord struct {
+	Image [sha256.Size]byte // FirmwareImage.SHA256
+	Held  bool              // the board held the image already, or it is locked and done: nothing was written
+}
+
+// LockRecord is the result of locking a debug port.
+type LockRecord struct {
+	Recipe LockRecipe
+	State  LockState // as read from the board
+}
+
+// flashes reports whether the Run has the step flash: the bay has an image to flash, and the
+// Run is the board's first.
+func (a *attempt) flashes() bool {
+	return a.port != nil && a.port.Setup().Image != nil && a.run.Purpose == a.config.Keys[0].Purpose
+}
+
+// flash writes the firmware image, unless the board holds the image. It erases nothing before
+// it has asked the board and the registry who the board is.
+func (a *attempt) flash(ctx context.Context) error {
+	image := a.port.Setup().Image
+	id, err := a.whoAnswers(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := a.holds(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !held {
+		err = a.overwrite(ctx, id)
+	} else if id == nil { // the image is there and does not run
+		err = a.restart(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	a.run.Flash = &FlashRecord{Image: image.SHA256, Held: held}
+	return nil
+}
+
+// whoAnswers asks the board who it is. A blank board, or a board with other firmware, gives no
+// identity, and that is no error. A UART that does not work is an error.
+func (a *attempt) whoAnswers(ctx context.Context) (*devices.Identity, error) {
+	short, cancel := context.WithTimeout(ctx, a.config.Timeouts.Ask)
+	defer cancel()
+	id, err := a.board.Identify(short)
+	switch {
+	case err == nil:
+		return &id, nil
+	case ctx.Err() != nil, errors.Is(err, devices.ErrLineClosed), errors.Is(err, devices.ErrLineStuck), errors.Is(err, ErrSwapped):
+		return nil, withComponent(ErrLine, err)
+	}
+	return nil, nil
+}
+
+// holds reports whether the board holds the image: the board says so, or the probe finds the
+// image in the flash. A board that this station locked gets no image any more.
+func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error) {
+	if id != nil && id.FirmwareHash == a.port.Setup().Image.Octets {
+		return true, nil
+	}
+	if err := a.askProbe(ctx); err != nil {
+		return false, err
+	}
+	held, err := a.port.Holds(ctx)
+	if err == nil || id == nil {
+		return held, err
+	}
+	return a.lockedBefore(ctx, id.ID, err)
+}
+
+// askProbe notes which probe and which chip take part in the Run, once.
+func (a *attempt) askProbe(ctx context.Context) error {
+	if a.run.Probe != nil {
+		return nil
+	}
+	target, err := a.port.Target(ctx)
+	if err == nil {
+		a.run.Probe = &target
+	}
+	return err
+}
+
+// lockedBefore returns nil instead of refusal if a probe refused its work because this station
+// locked the debug port in an earlier Run.
+func (a *attempt) lockedBefore(ctx context.Context, id devices.BoardID, refusal error) (bool, error) {
+	if reason.Of(refusal).Word != lockedWord {
+		return false, refusal
+	}
+	standing, err := a.standing(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if standing.Lock != LockLocked && standing.Lock != LockPending {
+		return false, refusal
+	}
+	return true, nil
+}
+
+// lockedWord is the reason with which a probe refuses a locked chip.
+const lockedWord = "target-locked"
+
+func (a *attempt) standing(ctx context.Context, id devices.BoardID) (Standing, error) {
+	standing, err := a.config.Known.Standing(ctx, id)
+	if err != nil {
+		return Standing{}, fmt.Errorf("looking up the board: %w", registryError(err))
+	}
+	return standing, nil
+}
+
+// overwrite flashes the image, unless the board is done.
+func (a *attempt) overwrite(ctx context.Context, id *devices.Identity) error {
+	if id != nil {
+		if err := a.notDone(ctx, id.ID); err != nil {
+			a.run.Identity = id // for the record of the refused Run
+			return err
+		}
+	}
+	if err := a.storeIsFree(ctx); err != nil {
+		return err
+	}
+	if err := a.port.Flash(ctx, a.progress("flash")); err != nil {
+		return err
+	}
+	return a.awaitBoard(ctx)
+}
+
+// notDone refuses a board that has an active certificate.
+func (a *attempt) notDone(ctx context.Context, id devices.BoardID) error {
+	standing, err := a.standing(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !standing.Active.IsZero() {
+		return &DoneError{Board: id, Since: standing.Active}
+	}
+	return nil
+}
+
+// storeIsFree looks into the certificate store of a board, which may be silent because its
+// firmware is damaged. It refuses a board whose certificate is active.
+func (a *attempt) storeIsFree(ctx context.Context) error {
+	if !a.port.Setup().Store {
+		return nil
+	}
+	octets, err := a.port.ReadStore(ctx)
+	if err != nil {
+		return err
+	}
+	stored, err := devices.ParseFlashStore(octets)
+	if err != nil {
+		return nil // no store, as on a blank board
+	}
+	for _, slot := range []devices.Slot{devices.SlotCertificate, devices.SlotCOSE} {
+		if err := a.certificateIsFree(ctx, stored.Slots[slot]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
+	serial, err := serialOf(der)
+	if err != nil {
+		return nil // nothing that this station issued
+	}
+	record, err := a.config.Known.Lookup(ctx, serial)
+	switch {
+	case errors.Is(err, ErrUnknownCertificate):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking up the certificate in the board's flash: %w", registryError(err))
+	}
+	return a.notDone(ctx, record.BoardID)
+}
+
+// restart resets a board by its probe, and waits for its answer.
+func (a *attempt) restart(ctx context.Context) error {
+	if err := a.port.Restart(ctx); err != nil {
+		return err
+	}
+	return a.awaitBoard(ctx)
+}
+
+// bootBound is the longest time from a reset to the first answer, bootPause the time between two
+// questions to a board that answers something else.
+const (
+	bootBound = 20 * time.Second
+	bootPause = 50 * time.Millisecond
+)
+
+// awaitBoard asks until the board answers, because a board that starts may lose a question. A
+// board that stays silent is the affair of the step identify.
+func (a *attempt) awaitBoard(ctx context.Context) error {
+	boot, cancel := context.WithTimeout(ctx, bootBound)
+	defer cancel()
+	for {
+		id, err := a.whoAnswers(boot)
+		switch {
+		case boot.Err() != nil:
+			return ctx.Err()
+		case id != nil || err != nil:
+			return err
+		}
+		select {
+		case <-time.After(bootPause):
+		case <-boot.Done():
+		}
+	}
+}
+
+// progress returns a function that tells the observer how far the step is, once for each percent.
+func (a *attempt) progress(step string) func(done, total int) {
+	told := -1
+	return func(done, total int) {
+		p := Progress{Done: done, Total: total}
+		if percent := p.Percent(); percent > told {
+			told = percent
+			a.tell(Event{Kind: StepMoved, Step: step, Progress: p})
+		}
+	}
+}
+
+// readStore has the probe read the certificate out of the flash, which shows whether the board
+// tells the truth over its UART.
+func (a *attempt) readStore(ctx context.Context) error {
+	if a.port == nil || !a.port.Setup().Store {
+		return nil
+	}
+	if err := a.askProbe(ctx); err != nil {
+		return err
+	}
+	octets, err := a.port.ReadStore(ctx)
+	if err != nil {
+		_, err := a.lockedBefore(ctx, a.run.Identity.ID, err)
+		return err
+	}
+	stored, err := devices.ParseFlashStore(octets)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrStoreDiffers, err)
+	}
+	held := stored.Slots[a.slot()]
+	if !bytes.Equal(held, a.run.Certificate.DER) {
+		return fmt.Errorf("%w: slot %d has %d octets, want %d", ErrStoreDiffers, a.slot(), len(held), len(a.run.Certificate.DER))
+	}
+	sum := sha256.Sum256(held)
+	a.run.StoreRead = &sum
+	return nil
+}
+
+// lockDebugPort locks the debug port unless it is locked, and notes the state that was read from
+// the chip, whatever the state is.
+func (a *attempt) lockDebugPort(ctx context.Context) error {
+	if err := a.askProbe(ctx); err != nil {
+		return err
+	}
+	state, err := a.port.LockState(ctx)
+	if err != nil {
+		return err
+	}
+	a.lockIs(state)
+	if state != LockLocked {
+		if err := a.closePort(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.config.Registry.LockRead(ctx, a.run); err != nil {
+		return fmt.Errorf("noting the state of the lock: %w", registryError(err))
+	}
+	if a.run.Lock.State != LockLocked {
+		return fmt.Errorf("%w: %s", ErrLockOpen, a.run.Lock.Recipe.Kind)
+	}
+	return nil
+}
+
+// lockIs makes a new record, because observers may read the old one.
+func (a *attempt) lockIs(state LockState) {
+	a.run.Lock = &LockRecord{Recipe: *a.port.Setup().Lock, State: state}
+}
+
+// closePort locks the debug port, and reads its state after a restart. A lock cannot be undone, so
+// the intent is on record before (I15). The restarted board must answer as the same board.
+func (a *attempt) closePort(ctx context.Context) error {
+	if err := a.config.Registry.LockIntended(ctx, a.run); err != nil {
+		return fmt.Errorf("noting the intent to lock: %w", registryError(err))
+	}
+	a.lockIs(LockPending)
+	a.resetByProbe = true
+	if err := a.port.Lock(ctx); err != nil {
+		return err
+	}
+	id, _, err := a.board.Reset(ctx)
+	if err != nil {
+		return fmt.Errorf("restarting the locked board: %w", withComponent(ErrLine, err))
+	}
+	if id != a.run.Identity.ID {
+		return &SwappedError{Want: a.run.Identity.ID, Got: id}
+	}
+	state, err := a.port.LockState(ctx)
+	if err == nil {
+		a.lockIs(state)
+	}
+	return err
+}

@@ -1,0 +1,362 @@
+package station_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/reason"
+)
+
+// debugPort is the fake of a debug port. The tests of package sweep use real boards.
+type debugPort struct {
+	*fakes
+	setup    station.DebugSetup
+	image    [32]byte // SHA-256 of what lies in the flash
+	state    station.LockState
+	cut      error // Flash ends with this error in the middle
+	stays    bool  // Lock does nothing, as a wrong recipe
+	store    []byte
+	restarts int
+}
+
+var (
+	errLocked      = reason.New("target-locked", "debug port is locked")
+	errProbeLost   = reason.New("probe-lost", "probe was lost")
+	provisioning   = sha256.Sum256([]byte("octets of the provisioning firmware"))
+	firmwareImage  = station.FirmwareImage{SHA256: sha256.Sum256([]byte("file")), Octets: provisioning}
+	testLockRecipe = station.LockRecipe{Kind: "APPROTECT", SHA256: sha256.Sum256([]byte("recipe")), Key: "SHA256:abc"}
+)
+
+// withPort gives the fakes a blank board in a bay with a debug port.
+func withPort(t *testing.T) *fakes {
+	w := newFakes(t)
+	image, lock := firmwareImage, testLockRecipe
+	w.done = map[devices.BoardID]time.Time{}
+	w.port = &debugPort{fakes: w, setup: station.DebugSetup{Image: &image, Store: true, Lock: &lock}, state: station.LockOpen}
+	w.silent = true
+	return w
+}
+
+// locking is a station that flashes and locks.
+func (w *fakes) locking(changes ...func(*station.Config)) *station.Station {
+	w.t.Helper()
+	return w.station(append([]func(*station.Config){func(c *station.Config) {
+		c.Flash, c.LockDebugPort, c.Timeouts.Ask = true, true, 10*time.Millisecond
+	}}, changes...)...)
+}
+
+func (p *debugPort) Setup() station.DebugSetup { return p.setup }
+
+func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
+	return station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4"}, p.call(ctx, "Target")
+}
+
+// open refuses work on a locked chip.
+func (p *debugPort) open(ctx context.Context, name string) error {
+	if err := p.call(ctx, name); err != nil {
+		return err
+	}
+	if p.state == station.LockLocked {
+		return errLocked
+	}
+	return nil
+}
+
+func (p *debugPort) Holds(ctx context.Context) (bool, error) {
+	return p.image == provisioning, p.open(ctx, "Holds")
+}
+
+func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) error {
+	if err := p.open(ctx, "Flash"); err != nil {
+		return err
+	}
+	for done := range 1001 {
+		progress(done, 1000)
+		if done == 500 && p.cut != nil {
+			p.image = [32]byte{1}
+			return fmt.Errorf("flashing: %w: %w", p.cut, station.ErrNeedsFlash)
+		}
+	}
+	p.image, p.silent, p.identity.FirmwareHash = provisioning, false, provisioning
+	return nil
+}
+
+func (p *debugPort) Restart(ctx context.Context) error {
+	p.silent, p.restarts = false, p.restarts+1
+	return p.open(ctx, "Restart")
+}
+
+func (p *debugPort) ReadStore(ctx context.Context) ([]byte, error) {
+	if err := p.open(ctx, "ReadStore"); err != nil {
+		return nil, err
+	}
+	if p.store != nil {
+		return p.store, nil
+	}
+	return fixtures.FlashStore(p.slots), nil
+}
+
+func (p *debugPort) Lock(ctx context.Context) error {
+	if err := p.open(ctx, "Lock"); err != nil {
+		return err
+	}
+	p.identity.Boot[1]++ // the programmer resets the board
+	if !p.stays {
+		p.state = station.LockLocked
+	}
+	return nil
+}
+
+func (p *debugPort) LockState(ctx context.Context) (station.LockState, error) {
+	return p.state, p.call(ctx, "LockState")
+}
+
+func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
+	w := withPort(t)
+	var percents []int
+	s := w.locking(func(c *station.Config) {
+		c.Events = func(e station.Event) {
+			if e.Kind == station.StepMoved {
+				percents = append(percents, e.Progress.Percent())
+			}
+		}
+	})
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Pass {
+		t.Fatalf("ending %s: %v", run.Ending, run.Err)
+	}
+	want := "Identify Target Holds ReadStore Flash Identify Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
+	if got := strings.Join(w.calls, " "); got != want {
+		t.Errorf("calls %s\nwant  %s", got, want)
+	}
+	if run.Flash.Held || run.Flash.Image != firmwareImage.SHA256 || *run.StoreRead != w.certificate.SHA256 || run.Probe.Serial != "683806234" {
+		t.Errorf("flash %+v, store %x, probe %+v", run.Flash, run.StoreRead, run.Probe)
+	}
+	if run.Lock.State != station.LockLocked || run.Lock.Recipe != testLockRecipe || !slices.Equal(w.locks, []string{"intended", "locked"}) {
+		t.Errorf("lock %+v, entries %v", run.Lock, w.locks)
+	}
+	if len(percents) != 101 || !slices.IsSorted(percents) || percents[100] != 100 {
+		t.Errorf("progress %v", percents)
+	}
+	if s := run.Steps; s[0].Name != "flash" || s[len(s)-1].Name != "lock" {
+		t.Errorf("steps %v", s)
+	}
+}
+
+func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		record []string
+		hash   [32]byte // as the board reports it
+	}{
+		{"its firmware has the hash of the image", []string{"locked"}, provisioning},
+		{"its firmware has another hash, as with an image that the board counts differently", []string{"locked"}, [32]byte{7}},
+		{"the station ended between the lock and its record", []string{"intended"}, provisioning},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = false, test.hash, station.LockLocked, test.record
+			w.done[w.identity.ID] = time.Now()
+			w.holds(w.certificate)
+			w.registered(w.certificate)
+			run := w.enrol(t.Context(), w.locking())
+			if run.Ending != station.Pass || !run.Flash.Held || run.Lock.State != station.LockLocked || run.StoreRead != nil {
+				t.Errorf("ending %s: %v; flash %+v, lock %+v", run.Ending, run.Err, run.Flash, run.Lock)
+			}
+			for _, call := range []string{"Flash", "Lock", "LockIntended"} {
+				if slices.Contains(w.calls, call) {
+					t.Errorf("calls %v", w.calls)
+				}
+			}
+		})
+	}
+}
+
+func TestABoardThatHoldsTheImageIsNotFlashed(t *testing.T) {
+	t.Run("it says so", func(t *testing.T) {
+		w := withPort(t)
+		w.silent, w.identity.FirmwareHash = false, provisioning
+		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || slices.Contains(w.calls, "Holds") {
+			t.Errorf("ending %s: %v; calls %v", run.Ending, run.Err, w.calls)
+		}
+	})
+	t.Run("the probe finds it, and the board does not run", func(t *testing.T) {
+		w := withPort(t)
+		w.port.image = provisioning
+		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || w.port.restarts != 1 {
+			t.Errorf("ending %s: %v; %d restarts", run.Ending, run.Err, w.port.restarts)
+		}
+	})
+}
+
+func TestABoardThatIsDoneIsNotErased(t *testing.T) {
+	since := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name    string
+		prepare func(w *fakes)
+	}{
+		{"it answers with other firmware", func(w *fakes) { w.silent = false }},
+		{"it is silent, and its store holds an active certificate", func(w *fakes) { w.holds(w.certificate); w.registered(w.certificate) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			test.prepare(w)
+			w.done[w.identity.ID] = since
+			run := w.enrol(t.Context(), w.locking())
+			if run.Ending != station.Reject || run.Reason != "done-before" || slices.Contains(w.calls, "Flash") ||
+				!strings.Contains(run.Err.Error(), "was done at 2026-11-20T10:30:00Z: take it out") {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+}
+
+func TestACutFlashNeedsFlashUntilTheNextRun(t *testing.T) {
+	w := withPort(t)
+	s := w.locking()
+	w.port.cut = errProbeLost
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Fault || run.Reason != "needs-flash" || !errors.Is(run.Err, errProbeLost) || run.Flash != nil {
+		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+	w.port.cut = nil
+	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || again.Flash.Held {
+		t.Errorf("the next Run ends as %s: %v; flash %+v", again.Ending, again.Err, again.Flash)
+	}
+}
+
+func TestAFlashThatTheOperatorCutsIsNamed(t *testing.T) {
+	w := withPort(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.port.cut = context.Canceled
+	s := w.locking(func(c *station.Config) {
+		c.Events = func(e station.Event) {
+			if e.Progress.Percent() == 50 {
+				cancel()
+			}
+		}
+	})
+	if run := w.enrol(ctx, s); run.Ending != station.Fault || run.Reason != "needs-flash" {
+		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+func TestADrainLetsAFlashGoToItsEnd(t *testing.T) {
+	w := withPort(t)
+	s := w.locking()
+	w.hook = func(call string) error {
+		if call == "Flash" {
+			s.Drain()
+		}
+		return nil
+	}
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Aborted || run.Reason != "draining" || w.port.image != provisioning || slices.Contains(w.calls, "Sign") {
+		t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+	}
+}
+
+func TestFirmwareThatIsNotAllowedIsRefusedBeforeSigning(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		allow  [][32]byte
+		ending station.Ending
+	}{
+		{"no list", nil, station.Pass},
+		{"on the list", [][32]byte{{9}, {5}}, station.Pass},
+		{"not on the list", [][32]byte{{9}}, station.Reject},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newFakes(t)
+			w.identity.FirmwareHash = [32]byte{5}
+			run := w.enrol(t.Context(), w.station(func(c *station.Config) { c.FirmwareAllow = test.allow }))
+			if run.Ending != test.ending || run.Ending == station.Reject && (run.Reason != "firmware-not-allowed" || slices.Contains(w.calls, "Sign")) {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+}
+
+func TestTheProbeFindsABoardThatLiesAboutItsFlash(t *testing.T) {
+	other := newCertificate(t, 9)
+	for name, store := range map[string][]byte{
+		"no store":            {},
+		"another certificate": fixtures.FlashStore(map[devices.Slot][]byte{devices.SlotCertificate: other.DER}),
+		"an empty slot":       fixtures.FlashStore(map[devices.Slot][]byte{devices.SlotAnchor: []byte("anchor")}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.port.store = store
+			if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Reject || run.Reason != "probe-read-differs" || slices.Contains(w.calls, "Lock") {
+				t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+			}
+		})
+	}
+}
+
+func TestALockThatStaysOpenIsNeverAPass(t *testing.T) {
+	w := withPort(t)
+	w.port.stays = true
+	run := w.enrol(t.Context(), w.locking())
+	if run.Ending != station.Fault || run.Reason != "lock-open" || run.Lock.State != station.LockOpen || !slices.Equal(w.locks, []string{"intended", "open"}) {
+		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
+	}
+}
+
+func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
+	w := withPort(t)
+	w.hook = func(call string) error {
+		if call == "Reset" && w.port.state == station.LockLocked {
+			return devices.ErrNoAnswer
+		}
+		return nil
+	}
+	s := w.locking()
+	run := w.enrol(t.Context(), s)
+	if run.Ending != station.Fault || run.Lock.State != station.LockPending || !slices.Equal(w.locks, []string{"intended"}) {
+		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
+	}
+	w.hook = nil
+	w.registered(w.certificate)
+	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || !slices.Equal(w.locks, []string{"intended", "locked"}) {
+		t.Errorf("the next Run ends as %s: %v; entries %v", again.Ending, again.Err, w.locks)
+	}
+}
+
+func TestAStationThatLocksNeedsADebugPort(t *testing.T) {
+	w := newFakes(t)
+	s := w.locking()
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Enrol(t.Context(), w, run); err == nil || len(w.calls) > 0 {
+		t.Errorf("got %v, calls %v", err, w.calls)
+	}
+}
+
+func TestOnlyTheFirstRunOfABoardFlashes(t *testing.T) {
+	w := withPort(t)
+	w.silent = false
+	s := w.locking(func(c *station.Config) { c.Keys = append(c.Keys, station.Key{Purpose: devices.PurposeCOSE}) })
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.Purpose = devices.PurposeCOSE
+	w.again(t.Context(), s, run)
+	if slices.ContainsFunc(run.Steps, func(s station.StepTime) bool { return s.Name == "flash" }) {
+		t.Errorf("steps %v", run.Steps)
+	}
+}

@@ -1,0 +1,158 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+)
+
+// This file has what the registry knows about debug ports.
+
+// Types of the entries about the lock of a debug port. The intent comes before the lock, because a
+// lock cannot be undone (I15). The other two have the state that was read from the chip.
+const (
+	typeLockIntent = "board.lock.intent"
+	typeLocked     = "board.locked"
+	typeLockOpen   = "board.lock.open"
+)
+
+// Names of details about a debug port, in entries that end a Run and in entries about a lock.
+const (
+	detailProbe   = "probe"
+	detailTarget  = "target"
+	detailFlashed = "flashed_sha256" // image file that the Run wrote
+	detailHeld    = "holds_sha256"   // image file that the board held before the Run
+	detailKind    = "lock_kind"
+	detailRecipe  = "lock_recipe_sha256"
+	detailKey     = "lock_key"
+	detailState   = "lock_state"
+)
+
+// ErrLockUnread: a Run that wanted to lock a debug port does not pass before the state was read.
+var ErrLockUnread = reason.New("lock-unread", "debug port was not read as locked after the intent to lock it")
+
+// LockIntended notes that the debug port of the Run's board is about to be locked. It refuses a Run
+// whose certificate is not active, because a locked board cannot be repaired.
+func (r *Registry) LockIntended(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		in, err := w.certificateOf(run)
+		if err == nil && in.status != "active" {
+			err = fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
+		}
+		if err != nil {
+			return fmt.Errorf("noting the intent to lock: %w", err)
+		}
+		return w.noteLock(run, typeLockIntent, audit.Success, station.LockPending)
+	})
+}
+
+// LockRead notes the state of the lock that was read from the board. A state that is on record
+// already changes nothing.
+func (r *Registry) LockRead(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		if _, err := w.certificateOf(run); err != nil {
+			return fmt.Errorf("noting the state of the lock: %w", err)
+		}
+		known, err := w.lockOf(run.Identity.ID)
+		switch {
+		case err != nil:
+			return err
+		case run.Lock.State == station.LockLocked && known == station.LockLocked:
+			return nil
+		case run.Lock.State == station.LockLocked:
+			return w.noteLock(run, typeLocked, audit.Success, station.LockLocked)
+		}
+		return w.noteLock(run, typeLockOpen, audit.Failure, station.LockOpen)
+	})
+}
+
+// lockOf gives the state on record, empty for a board without a row.
+func (w *work) lockOf(id devices.BoardID) (state station.LockState, err error) {
+	err = w.row(`SELECT state FROM locks WHERE board_id = ?`, []any{id.String()}, &state)
+	if none(err) {
+		return "", nil
+	}
+	return state, err
+}
+
+func (w *work) noteLock(run *station.Run, kind string, outcome audit.Outcome, state station.LockState) error {
+	e := runEntry(run, kind, outcome)
+	e.Actor = audit.Itself()
+	lock := run.Lock.Recipe
+	e.Details = map[string]string{detailKind: text(lock.Kind), detailRecipe: hex.EncodeToString(lock.SHA256[:]), detailState: string(state)}
+	if lock.Key != "" {
+		e.Details[detailKey] = text(lock.Key)
+	}
+	byProbe(run, e.Details)
+	written, err := w.append(e)
+	if err != nil {
+		return err
+	}
+	d := written.Details
+	return w.exec(`INSERT INTO locks (board_id, run, probe, target, kind, recipe_sha256, key, state, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+		ON CONFLICT (board_id) DO UPDATE SET run = ?2, probe = ?3, target = ?4, kind = ?5, recipe_sha256 = ?6, key = ?7, state = ?8, changed = ?9`,
+		e.Board.ID, e.Run.ID, d[detailProbe], d[detailTarget], d[detailKind], lock.SHA256[:], d[detailKey], string(state), written.Time.String())
+}
+
+// byProbe adds what a probe did in the Run.
+func byProbe(run *station.Run, details map[string]string) {
+	if run.Probe != nil {
+		details[detailProbe], details[detailTarget] = text(run.Probe.Serial), text(run.Probe.Target)
+	}
+}
+
+// flashed adds which image the Run wrote or found.
+func flashed(run *station.Run, details map[string]string) {
+	switch sum := run.Flash; {
+	case sum == nil:
+	case sum.Held:
+		details[detailHeld] = hex.EncodeToString(sum.Image[:])
+	default:
+		details[detailFlashed] = hex.EncodeToString(sum.Image[:])
+	}
+}
+
+// lockIsRead refuses to end a Run as Pass between its intent to lock and the state that was read.
+func (w *work) lockIsRead(run *station.Run) error {
+	var state string
+	err := w.row(`SELECT state FROM locks WHERE board_id = ? AND run = ? AND state <> 'locked'`, []any{run.Identity.ID.String(), run.ID.String()}, &state)
+	switch {
+	case none(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: the state is %s", ErrLockUnread, state)
+}
+
+// Standing gives what the registry has about a board.
+func (r *Reader) Standing(ctx context.Context, id devices.BoardID) (station.Standing, error) {
+	var active, lock sql.NullString
+	err := r.db.QueryRowContext(ctx, `SELECT (SELECT max(changed) FROM certificates WHERE board_id = ?1 AND status = 'active'),
+		(SELECT state FROM locks WHERE board_id = ?1)`, id.String()).Scan(&active, &lock)
+	if err != nil {
+		return station.Standing{}, fmt.Errorf("looking up board %v: %w", id, err)
+	}
+	s := station.Standing{Lock: station.LockState(lock.String)}
+	if active.Valid {
+		s.Active, err = time.Parse(time.RFC3339Nano, active.String)
+	}
+	return s, err
+}
+
+// locked makes the row of a lock from its entry.
+func (s *replay) locked(e audit.Entry) error {
+	if e.Run == nil || e.Board == nil {
+		return incomplete(e, "Run or board")
+	}
+	d := e.Details
+	s.locks[e.Board.ID] = fields{e.Run.ID, d[detailProbe], d[detailTarget], d[detailKind], d[detailRecipe], d[detailKey], d[detailState], e.Time.String()}
+	return nil
+}
