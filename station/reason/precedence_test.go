@@ -15,11 +15,11 @@ import (
 // the earlier sentinel decides.
 var byPrecedence = []*reason.Sentinel{
 	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
-	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrNoPurpose, station.ErrSealed,
+	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrFirmware, station.ErrDone, station.ErrNoPurpose, station.ErrSealed,
 	station.ErrScrapped, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
 	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,
-	station.ErrNotReset, station.ErrReadBack, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,
+	station.ErrNotReset, station.ErrReadBack, station.ErrStoreDiffers, station.ErrLockOpen, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,
 	devices.ErrServerName, devices.ErrServerUntrusted, devices.ErrServerExpired, devices.ErrServerNotYet, devices.ErrServerNoTLS,
 	devices.ErrServerNoAgreed, devices.ErrServerGone, devices.ErrServerSilent, devices.ErrServerUnreached, devices.ErrServerTalks,
 	devices.ErrServerRefuses, devices.ErrHandshake, devices.ErrInternal, devices.ErrBadMap, devices.ErrTooLong, devices.ErrOutOfOrder, devices.ErrBadHash,
@@ -27,7 +27,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
 	devices.ErrProductImage, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
-	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
+	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
 	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,

@@ -254,6 +254,12 @@ type BoardRow struct {
 	Runs       int            // of all purposes
 	LastEnding station.Ending // of the newest closed Run
 	LastReason string
+	// The debug port. All are empty for a board whose debug port the station never locked.
+	Lock          station.LockState // as last read from the chip, or LockPending
+	LockKind      string
+	LockRecipe    string // SHA-256 in hex
+	LockKey       string // fingerprint of the key that opens the port, may be empty
+	Probe, Target string // probe and chip of the newest entry about the lock
 }
 
 // Filter selects rows. A field with its zero value selects all.
@@ -267,8 +273,10 @@ type Filter struct {
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''),
 		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
-		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, '')
+		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, ''), coalesce(d.state, ''), coalesce(d.kind, ''),
+		coalesce(lower(hex(d.recipe_sha256)), ''), coalesce(d.key, ''), coalesce(d.probe, ''), coalesce(d.target, '')
 		FROM boards b
+		LEFT JOIN locks d ON d.board_id = b.id
 		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
 			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
@@ -279,7 +287,8 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
 	return collect(rows, func(b *BoardRow) []any {
-		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason}
+		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason,
+			&b.Lock, &b.LockKind, &b.LockRecipe, &b.LockKey, &b.Probe, &b.Target}
 	})
 }
 

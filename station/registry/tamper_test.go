@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/station"
 	"hallmark/station/audit"
 )
 
@@ -19,7 +20,8 @@ var evidence = map[string][]string{
 	"work_orders":      {"id", "product", "quota", "counted", "opened"},
 	"boards":           {"id", "hardware_id", "type", "first_seen", "scrapped"},
 	"keys":             {"spki_sha256", "board_id", "purpose"},
-	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry", "board_type", "firmware", "firmware_sha256", "huk"},
+	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry", "board_type", "firmware", "firmware_sha256", "huk", "probe", "target", "flashed_sha256"},
+	"locks":            {"board_id", "run", "probe", "target", "kind", "recipe_sha256", "key", "state", "changed"},
 	"certificates":     {"serial", "board_id", "purpose", "spki_sha256", "issuer_sha256", "profile", "profile_sha256", "tbs_sha256", "csr_sha256", "not_before", "not_after", "rework", "run", "work_order", "intended", "changed", "status", "reason", "sha256", "der"},
 	"bays":             {"name", "stopped", "reason", "board_id", "run"},
 	"audit_entry":      {"seq", "body", "hashes"},
@@ -45,6 +47,11 @@ func TestEveryTamperingShows(t *testing.T) {
 	ordered.Order, ordered.Operator = "WO-1", "ann"
 	b.must(b.Admit(t.Context(), ordered))
 	b.enrol(ordered)
+	locked := b.run()
+	b.toLock(locked)
+	locked.Lock.State, locked.Ending = station.LockLocked, station.Pass
+	b.must(b.LockRead(t.Context(), locked))
+	b.must(b.closeRun(t.Context(), locked))
 	b.stopBay(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.cosign()
