@@ -103,6 +103,8 @@ type UART struct {
 type BoardImage struct {
 	Image  string `yaml:"image"`  // path; a relative path is below the folder of the definition
 	SHA256 string `yaml:"sha256"` // 64 hexadecimal digits
+	// Address is where a .bin image lies; hex and elf files have addresses of their own.
+	Address uint32 `yaml:"address"`
 }
 
 // A FlashRegion is a range of addresses as the probe sees it.

@@ -7,6 +7,8 @@
 package configs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -97,7 +99,16 @@ type Boards struct {
 	// of hello); empty: any. The caller is part of the identity.
 	TFMCallers []int32 `yaml:"tfm_callers"`
 	Seal       bool    `yaml:"seal"`
-	Baud       int     `yaml:"baud"`
+	// Lock closes the debug port of each board at the end of its Runs. Nothing opens the port again
+	// without erasing the board.
+	Lock bool `yaml:"lock"`
+	// LockKey is the fingerprint of the key that opens locked debug ports (debug authentication), for
+	// the record; empty: there is no such key.
+	LockKey string `yaml:"lock_key"`
+	// FirmwareAllow lists the SHA-256 of the firmware images that boards may run, as `hello` reports
+	// them; empty: any image.
+	FirmwareAllow []string `yaml:"firmware_allow"`
+	Baud          int      `yaml:"baud"`
 }
 
 // Verifier says where the verifier listens, and the name that boards demand.
@@ -151,7 +162,7 @@ func Default() Config {
 		Profile:   "linaro",
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
 		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
-		Boards:    Boards{TFMCallers: []int32{}, Baud: 115200},
+		Boards:    Boards{TFMCallers: []int32{}, FirmwareAllow: []string{}, Baud: 115200},
 		Bays:      []Bay{},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
 		Handshake: OverUART,
@@ -234,3 +245,14 @@ func (e *ValueError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrValue) true.
 func (e *ValueError) Unwrap() error { return ErrValue }
+
+// AllowedFirmware returns the SHA-256 values of FirmwareAllow. Validate has checked them.
+func (b *Boards) AllowedFirmware() (all [][sha256.Size]byte) {
+	for _, text := range b.FirmwareAllow {
+		var sum [sha256.Size]byte
+		if n, err := hex.Decode(sum[:], []byte(text)); err == nil && n == len(sum) {
+			all = append(all, sum)
+		}
+	}
+	return all
+}

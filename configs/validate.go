@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -113,8 +115,22 @@ func (b *Boards) validate() error {
 	if b.AllowDummy && !b.AllowEmulated {
 		return &ValueError{"boards.allow_dummy_identities", "true", "true only together with allow_emulated", "publicly known identities are for demonstrations"}
 	}
-	return within("boards.baud", b.Baud, 9600, 4_000_000)
+	err := within("boards.baud", b.Baud, 9600, 4_000_000)
+	for i, text := range b.FirmwareAllow {
+		if sum, bad := hex.DecodeString(text); bad != nil || len(sum) != sha256.Size {
+			err = errors.Join(err, &ValueError{fmt.Sprintf("boards.firmware_allow[%d]", i), strconv.Quote(text), "64 hexadecimal digits", "write the firmware hash that `station boards` prints for a board with this image"})
+		}
+	}
+	if !fingerprint.MatchString(b.LockKey) {
+		err = errors.Join(err, &ValueError{"boards.lock_key", strconv.Quote(b.LockKey), "the fingerprint of a public key, at most 128 letters and digits without spaces", "write the fingerprint that the tool of the chip's maker prints, not the key"})
+	}
+	if b.LockKey != "" && !b.Lock {
+		err = errors.Join(err, &ValueError{"boards.lock_key", strconv.Quote(b.LockKey), "no key without lock: true", "set boards.lock, or leave lock_key out"})
+	}
+	return err
 }
+
+var fingerprint = regexp.MustCompile(`^[A-Za-z0-9:+/=._-]{0,128}$`)
 
 // hostname is a host name (RFC 1123 section 2.1). PROTOCOL.md section 4 "tls" allows 64 octets.
 var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)

@@ -7,6 +7,18 @@ import (
 	"os"
 )
 
+// DebugSocketFile is the name of the socket of a board with [Config.DebugSocket]. QEMU makes it anew at
+// each power-on, and serves one connection at a time.
+const DebugSocketFile = "debug.sock"
+
+// socketArguments are QEMU's arguments for a debug port on a socket in its working directory.
+func (c *Config) socketArguments() []string {
+	if !c.DebugSocket {
+		return nil
+	}
+	return []string{"-chardev", "socket,id=debug,server=on,wait=off,path=" + DebugSocketFile, "-gdb", "chardev:debug"}
+}
+
 // debugPort is the board's end of a debug cable: QEMU's gdbstub (GDB Remote Serial
 // Protocol) on a socket pair of its own for each power-on.
 type debugPort struct {

@@ -115,6 +115,9 @@ type Config struct {
 	// writes there survives resets, and is lost in a power cut. The process of such a board
 	// has the normal priority.
 	Debug bool
+	// DebugSocket is Debug, with the debug port on the Unix socket DebugSocketFile in Dir, where
+	// another process connects to it.
+	DebugSocket bool
 
 	testingOnlyTRNG string // QEMU character device instead of the host's random device
 }
@@ -183,12 +186,12 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: unknown machine %q (want mps2-an385 or mps2-an521)", ErrConfig, c.Machine)
 	case c.Kind == Posix && c.Ethernet:
 		return fmt.Errorf("%w: a posix board has the network of this machine, no Ethernet", ErrConfig)
-	case c.Kind == Posix && c.Debug:
+	case c.Kind == Posix && (c.Debug || c.DebugSocket):
 		return fmt.Errorf("%w: a posix board has no debug port", ErrConfig)
 	case c.Kind == Posix && c.Machine != "":
 		return fmt.Errorf("%w: a posix board has no machine, got %q", ErrConfig, c.Machine)
 	}
-	if c.Debug && c.blank() {
+	if (c.Debug || c.DebugSocket) && c.blank() {
 		return nil
 	}
 	return c.checkImage()

@@ -71,6 +71,7 @@ func (b *Board) beginQEMU(path string, args []string) (*process, error) {
 		args = append(args, b.net.arguments(monitorFD+len(files))...)
 		files = append(files, b.net.far)
 	}
+	args = append(args, b.cfg.socketArguments()...)
 	if debug != nil {
 		args = append(args, debug.arguments(monitorFD+len(files))...)
 		files = append(files, debug.far)

@@ -13,6 +13,7 @@ import (
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/devices/serial"
+	"hallmark/station"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
@@ -32,13 +33,14 @@ type Images struct {
 // A BoardSource opens the boards that sit in bays.
 type BoardSource struct {
 	files  *Files
-	images map[string]string // by the name of the kind
+	images map[string]string            // by the name of the kind
+	ports  map[string]station.DebugPort // by the name of the bay; nil: the bay has none
 }
 
 // Boards makes a BoardSource for bays. It refuses emulated boards if the configuration does
 // not allow them, emulated boards without an image, and two bays with one port.
 func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
-	s := &BoardSource{files: f, images: map[string]string{}}
+	s := &BoardSource{files: f, images: map[string]string{}, ports: map[string]station.DebugPort{}}
 	for _, bay := range bays {
 		if bay.Kind == nil || s.images[bay.Kind.Name] != "" {
 			continue
@@ -58,8 +60,27 @@ func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 	if err := s.distinctPorts(bays); err != nil {
 		return nil, reason.Usage(err)
 	}
-	return s, nil
+	return s, s.openPorts(bays)
 }
+
+// openPorts prepares the debug ports of bays. No probe is asked yet.
+func (s *BoardSource) openPorts(bays []BaySpec) error {
+	for _, bay := range bays {
+		emulated := ""
+		if bay.Kind != nil {
+			emulated = s.images[bay.Kind.Name]
+		}
+		port, err := s.files.debugPort(bay, emulated)
+		if err != nil {
+			return err
+		}
+		s.ports[bay.Name] = port
+	}
+	return nil
+}
+
+// DebugPort returns the debug port of the boards in a bay; nil: the bay has none.
+func (s *BoardSource) DebugPort(bay BaySpec) station.DebugPort { return s.ports[bay.Name] }
 
 // image finds the image of a kind: the image that a flag or the configuration names, otherwise
 // the image that `make firmware` built below the working directory or beside the directory of
@@ -97,11 +118,15 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 	if bay.Kind == nil {
 		return s.openPort(bay)
 	}
-	board, err := emulated.Start(ctx, emulated.Config{
+	config := emulated.Config{
 		Kind: bay.Kind.kind, Machine: bay.Kind.machine, Image: s.images[bay.Kind.Name],
 		Dir:      s.files.Dir.In("bays", bay.Name, strconv.Itoa(number)),
 		Ethernet: s.files.OverNetwork() && bay.Kind.kind == emulated.QEMU,
-	})
+	}
+	if s.ports[bay.Name] != nil { // a new board of a bay with a probe is blank
+		config.DebugSocket, config.Image = true, ""
+	}
+	board, err := emulated.Start(ctx, config)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"hallmark/configs"
@@ -117,7 +118,14 @@ func (f *Files) Keys() (keys []station.Key) {
 }
 
 // Steps returns the names of the steps of a Run, in order.
-func (f *Files) Steps() []string { return (&station.Config{Seal: f.Config.Boards.Seal}).Steps() }
+func (f *Files) Steps() []string {
+	return (&station.Config{Seal: f.Config.Boards.Seal, Flash: f.flashes(), LockDebugPort: f.Config.Boards.Lock}).Steps()
+}
+
+// flashes reports whether some bays have a probe. A Run in a bay without probe or image skips the step flash.
+func (f *Files) flashes() bool {
+	return slices.ContainsFunc(f.Config.Bays, func(b configs.Bay) bool { return b.Probe != nil })
+}
 
 // OverNetwork reports whether boards dial the verifier over their own network.
 func (f *Files) OverNetwork() bool { return f.Config.Handshake == configs.OverNetwork }

@@ -49,6 +49,9 @@ func (c *Controller) newBay(spec instance.BaySpec) *bayState {
 		b.presence.now = BoardPresent
 	}
 	b.place = &station.Bay{Name: spec.Name, Next: func(ctx context.Context) (station.Board, io.Closer, error) { return c.nextBoard(ctx, b) }}
+	if c.options.Boards != nil {
+		b.place.Debug = c.options.Boards.DebugPort(spec)
+	}
 	return b
 }
 

@@ -1,0 +1,212 @@
+package instance
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hallmark/configs"
+	"hallmark/devices/probe"
+	"hallmark/devices/probe/commander"
+	"hallmark/devices/probe/openocd"
+	"hallmark/devices/probe/recipe"
+	"hallmark/station"
+	"hallmark/station/reason"
+)
+
+var (
+	errNoLockedBay = errors.New("boards.lock is true in station.yaml: want a probe for each bay, and a board definition that says how to lock the debug port and how to read its state")
+	errNoImageHash = errors.New("the board definition names a firmware image without its SHA-256: write what `sha256sum IMAGE` prints into firmware.sha256")
+	errNoDriver    = errors.New("unknown driver of a probe: want openocd or jlinkexe")
+)
+
+// A debugPort is the debug port of a bay: a probe, and what the board definition says about the board.
+type debugPort struct {
+	probe.Probe
+	setup station.DebugSetup
+	image *probe.Image // nil: nothing to flash
+	store configs.FlashRegion
+}
+
+var _ station.DebugPort = (*debugPort)(nil)
+
+// debugPort opens the debug port of a bay; nil: the bay has no probe. emulated is the image of
+// emulated boards, which need none in their definition. A bad image is refused here, before the
+// first Run.
+func (f *Files) debugPort(bay BaySpec, emulated string) (station.DebugPort, error) {
+	if bay.Bay == nil || bay.Bay.Probe == nil {
+		if f.Config.Boards.Lock {
+			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
+		}
+		return nil, nil
+	}
+	p, err := newDebugPort(bay, string(f.Dir), emulated)
+	if err != nil {
+		return nil, fmt.Errorf("bay %s: %w", bay.Name, err)
+	}
+	if f.Config.Boards.Lock {
+		if p.setup.Lock == nil {
+			return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w", bay.Name, bay.Board.Name, errNoLockedBay))
+		}
+		p.setup.Lock.Key = f.Config.Boards.LockKey
+	}
+	return p, nil
+}
+
+func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
+	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board)
+	if err != nil {
+		return nil, err
+	}
+	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
+	if err := selected.Check(); err != nil {
+		return nil, err
+	}
+	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
+	p.setup.Store = p.store.Known()
+	if driver.locks {
+		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.readImage(bay.Board, emulated)
+}
+
+// A drivenBy is the driver of a bay's probe, and what the debug port's lock needs.
+type drivenBy struct {
+	probe.Driver
+	locks  bool   // the debug port can be locked, and the state of the lock be read
+	recipe []byte // of a driver that follows a recipe: the recipe, for the digest of the lock
+}
+
+// driverFor makes the driver of a bay's probe from the board definition. dir is where the files of
+// recipes are that a definition names by a path.
+func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
+	part := probe.Part(board.Probe.Part)
+	switch name {
+	case openocd.Name:
+		o := board.Probe.OpenOCD
+		chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: part, Recover: o.Recover, Recovered: o.Recovered,
+			Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
+		driver := openocd.New(openocd.Config{Interface: o.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
+		return drivenBy{Driver: driver, locks: len(o.Lock) > 0 && o.LockState != ""}, nil
+	case commander.Name:
+		j := board.Probe.JLinkExe
+		chip := commander.Chip{Device: j.Device, Part: part, Recover: j.Recover, Recovered: j.Recovered, Lock: j.Lock, LockState: j.LockState, Locked: j.Locked, Open: j.Open}
+		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
+		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0}, err
+	}
+	return byRecipe(name, dir, board)
+}
+
+// byRecipe makes the driver for a programmer that a recipe describes.
+func byRecipe(name, dir string, board *configs.Board) (drivenBy, error) {
+	described, err := configs.Recipe(name, dir)
+	if err != nil {
+		return drivenBy{}, reason.Usage(fmt.Errorf("%w, or a recipe: %w", errNoDriver, err))
+	}
+	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
+	if err != nil {
+		return drivenBy{}, reason.Usage(err)
+	}
+	text, err := json.Marshal(described)
+	return drivenBy{Driver: driver, locks: len(described.Operations.Lock) > 0 && len(described.Operations.LockState) > 0, recipe: text}, err
+}
+
+// lockRecipe identifies all values that decide how the debug port is locked.
+func (d *drivenBy) lockRecipe(board *configs.Board, name string) (*station.LockRecipe, error) {
+	digest, err := board.LockDigest(name)
+	if err != nil {
+		return nil, err
+	}
+	if d.recipe != nil {
+		digest = sha256.Sum256(append(digest[:], d.recipe...))
+	}
+	return &station.LockRecipe{Kind: board.Probe.LockKind, SHA256: digest}, nil
+}
+
+// readImage reads the image into memory. Only these octets are flashed, so their hash is checked
+// before the first octet is written, and a file that changes later changes nothing.
+func (p *debugPort) readImage(board *configs.Board, emulated string) (err error) {
+	path := board.Firmware.Image
+	switch {
+	case path == "" && emulated == "":
+		return nil
+	case path == "":
+		path = emulated
+	case board.Firmware.SHA256 == "":
+		return reason.Usage(errNoImageHash)
+	}
+	if p.image, err = probe.ReadImage(path, board.Firmware.Address); err != nil {
+		return err
+	}
+	if board.Firmware.SHA256 != "" {
+		if err := p.image.CheckSHA256(board.Firmware.SHA256); err != nil {
+			return err
+		}
+	}
+	p.setup.Image = &station.FirmwareImage{SHA256: p.image.SHA256, Octets: octetsHash(p.image)}
+	return nil
+}
+
+// maxSpan is the longest image whose octets are hashed as a whole.
+const maxSpan = 64 << 20
+
+// octetsHash is the SHA-256 over the image from its first to its last octet, with erased octets in
+// the gaps: this is the part of the flash that the firmware hashes for `hello`. It is zero for an
+// image with a gap that is too long.
+func octetsHash(image *probe.Image) [sha256.Size]byte {
+	first := uint64(image.Segments[0].Address)
+	span := image.Segments[len(image.Segments)-1].End() - first
+	if span > maxSpan {
+		return [sha256.Size]byte{}
+	}
+	octets := bytes.Repeat([]byte{0xff}, int(span))
+	for _, s := range image.Segments {
+		copy(octets[uint64(s.Address)-first:], s.Data)
+	}
+	return sha256.Sum256(octets)
+}
+
+func (p *debugPort) Setup() station.DebugSetup { return p.setup }
+
+func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
+	info, err := p.Info(ctx)
+	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
+}
+
+func (p *debugPort) Holds(ctx context.Context) (bool, error) {
+	for _, s := range p.image.Segments {
+		held, err := p.ReadMemory(ctx, s.Address, len(s.Data))
+		if err != nil || !bytes.Equal(held, s.Data) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// Flash writes the image. The reset belongs to it: without the reset the old firmware may run on.
+func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) error {
+	if err := p.Probe.Flash(ctx, p.image, progress); err != nil {
+		return err
+	}
+	return p.Restart(ctx)
+}
+
+func (p *debugPort) Restart(ctx context.Context) error { return p.Reset(ctx, probe.Run) }
+
+func (p *debugPort) ReadStore(ctx context.Context) ([]byte, error) {
+	return p.ReadMemory(ctx, p.store.Address, int(p.store.Size))
+}
+
+// lockStates has the engine's word for each state that a probe reads.
+var lockStates = map[probe.LockState]station.LockState{probe.Open: station.LockOpen, probe.Locked: station.LockLocked}
+
+func (p *debugPort) LockState(ctx context.Context) (station.LockState, error) {
+	state, err := p.Probe.LockState(ctx)
+	return lockStates[state], err
+}
