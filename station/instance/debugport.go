@@ -179,8 +179,13 @@ func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
 }
 
+// glance is how many octets show soon that a board holds another image or none.
+const glance = 1024
+
 func (p *debugPort) Holds(ctx context.Context) (bool, error) {
-	for _, s := range p.image.Segments {
+	first := p.image.Segments[0]
+	first.Data = first.Data[:min(glance, len(first.Data))]
+	for _, s := range append([]probe.Segment{first}, p.image.Segments...) {
 		held, err := p.ReadMemory(ctx, s.Address, len(s.Data))
 		if err != nil || !bytes.Equal(held, s.Data) {
 			return false, err

@@ -30,7 +30,7 @@ func WriteKnown(w io.Writer, rows []registry.CertificateRow) error {
 // WriteBoards prints the boards as a table for people.
 func WriteBoards(w io.Writer, rows []registry.BoardRow) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING")
+	fmt.Fprintln(table, "BOARD\tTYPE\tFIRST SEEN\tKEY\tSERIAL NUMBER\tCERTIFICATE\tRUNS\tLAST ENDING\tDEBUG PORT")
 	boards := map[devices.BoardID]bool{}
 	for _, row := range rows {
 		boards[row.BoardID] = true
@@ -38,11 +38,24 @@ func WriteBoards(w io.Writer, rows []registry.BoardRow) error {
 		if row.LastReason != "" {
 			last += " (" + row.LastReason + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", row.BoardID, row.Type, row.FirstSeen, Dash(row.Purpose.String()), Dash(row.Serial), Dash(row.Status), row.Runs, Dash(last))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", row.BoardID, row.Type, row.FirstSeen, Dash(row.Purpose.String()), Dash(row.Serial), Dash(row.Status), row.Runs, Dash(last), debugPort(&row))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\n%d boards\n", len(boards))
 	return err
+}
+
+// debugPort says how the debug port of a board was read last, with which recipe it was locked, and
+// which key opens it.
+func debugPort(row *registry.BoardRow) string {
+	if row.Lock == "" {
+		return "-"
+	}
+	text := fmt.Sprintf("%s (%s, recipe %.16s", row.Lock, Dash(row.LockKind), row.LockRecipe)
+	if row.LockKey != "" {
+		text += ", key " + row.LockKey
+	}
+	return text + ")"
 }

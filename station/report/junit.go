@@ -137,7 +137,7 @@ func (s Suite) testcase(name string, run *station.Run) junitCase {
 // part of its name.
 func ofRun(r Record) *junitProperties {
 	var p junitProperties
-	for _, property := range []junitProperty{{"board_id", r.BoardID}, {"serial_number", r.SerialNumber}, {"outcome", r.Outcome}} {
+	for _, property := range []junitProperty{{"board_id", r.BoardID}, {"serial_number", r.SerialNumber}, {"outcome", r.Outcome}, {"flash", r.Flash}, {"lock", r.Lock}} {
 		if property.Value != "" {
 			p.Properties = append(p.Properties, property)
 		}

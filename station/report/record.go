@@ -36,6 +36,13 @@ type Record struct {
 	HardwareID        string       `json:"hardware_id"`
 	Firmware          string       `json:"firmware"` // version that the board reports
 	Message           string       `json:"message"`  // why the Run did not pass, for people
+	Probe             string       `json:"probe"`    // serial number of the debug probe
+	Target            string       `json:"target"`   // chip behind the probe, as the programmer names it
+	Flash             string       `json:"flash"`    // written, held (the board had the image already); empty without an image
+	ImageSHA256       string       `json:"image_sha256"`
+	Lock              string       `json:"lock"` // state of the debug port as read from the chip: locked, open; intended: not read
+	LockRecipeSHA256  string       `json:"lock_recipe_sha256"`
+	LockKey           string       `json:"lock_key"` // fingerprint of the key that opens the debug port
 }
 
 // A RecordStep is one step of a Run.
@@ -63,10 +70,27 @@ func recordOf(run *station.Run, stationName string) Record {
 		r.SerialNumber = hex.EncodeToString(run.Certificate.Serial[:])
 		r.CertificateSHA256 = hex.EncodeToString(run.Certificate.SHA256[:])
 	}
+	r.byProbe(run)
 	for _, step := range run.Steps {
 		r.Steps = append(r.Steps, RecordStep{step.Name, float64(step.Took.Microseconds()) / 1000, step.Retries})
 	}
 	return r
+}
+
+// byProbe adds what a debug probe did.
+func (r *Record) byProbe(run *station.Run) {
+	if p := run.Probe; p != nil {
+		r.Probe, r.Target = p.Serial, p.Target
+	}
+	if f := run.Flash; f != nil {
+		r.Flash, r.ImageSHA256 = "written", hex.EncodeToString(f.Image[:])
+		if f.Held {
+			r.Flash = "held"
+		}
+	}
+	if l := run.Lock; l != nil {
+		r.Lock, r.LockRecipeSHA256, r.LockKey = string(l.State), hex.EncodeToString(l.Recipe.SHA256[:]), l.Recipe.Key
+	}
 }
 
 func boardID(run *station.Run) string {

@@ -13,6 +13,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 )
 
 var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -43,9 +44,37 @@ func TestRecordOfAPassIsThisLine(t *testing.T) {
 	want := `{"run":"00000000-0000-4000-8000-000000000001","board_id":"01000000-0000-0000-0000-000000000000","purpose":"tls","bay":"qemu-1","ending":"pass","reason":"",` +
 		`"serial_number":"40000000000000000000000000000000","certificate_sha256":"ab00000000000000000000000000000000000000000000000000000000000000",` +
 		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z",` +
-		`"outcome":"issued","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":""}` + "\n"
+		`"outcome":"issued","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":"",` +
+		`"probe":"","target":"","flash":"","image_sha256":"","lock":"","lock_recipe_sha256":"","lock_key":""}` + "\n"
 	if string(line) != want {
 		t.Errorf("got  %swant %s", line, want)
+	}
+}
+
+func TestRecordSaysWhatTheProbeDid(t *testing.T) {
+	run := aRun(station.Pass, "")
+	run.Probe = &station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4 r0p1"}
+	run.Flash = &station.FlashRecord{Image: [32]byte{0xcd}}
+	run.Lock = &station.LockRecord{Recipe: station.LockRecipe{Kind: "APPROTECT", SHA256: [32]byte{0xef}, Key: "SHA256:k"}, State: station.LockLocked}
+	r := recordOf(run, "s")
+	if r.Probe != "683806234" || r.Target != "Cortex-M4 r0p1" || r.Flash != "written" || !strings.HasPrefix(r.ImageSHA256, "cd00") || r.Lock != "locked" ||
+		!strings.HasPrefix(r.LockRecipeSHA256, "ef00") || r.LockKey != "SHA256:k" {
+		t.Errorf("got %+v", r)
+	}
+	run.Flash = &station.FlashRecord{Held: true}
+	if r := recordOf(run, "s"); r.Flash != "held" {
+		t.Errorf("got %q", r.Flash)
+	}
+}
+
+func TestBoardsShowTheStateOfTheDebugPort(t *testing.T) {
+	var out bytes.Buffer
+	rows := []registry.BoardRow{{Type: "a"}, {Type: "b", Lock: station.LockLocked, LockKind: "APPROTECT", LockRecipe: "0123456789abcdef0123", LockKey: "SHA256:k"}}
+	if err := WriteBoards(&out, rows); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "locked (APPROTECT, recipe 0123456789abcdef, key SHA256:k)") || !strings.Contains(text, "DEBUG PORT") {
+		t.Errorf("got\n%s", text)
 	}
 }
 
