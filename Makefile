@@ -1,4 +1,4 @@
-# Makefile of Hallmark: `make demo` enrols emulated boards, `make test` tests everything, `make bench` measures.
+# Makefile of Hallmark: `make demo` enrols emulated boards, `make demo-probe` flashes and locks them, too, `make test` tests everything, `make bench` measures.
 
 # The Debian packages that demo and test need. .ci/go provides Go.
 PACKAGES = gcc libc6-dev make bzip2 dpkg-dev qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi \
@@ -25,12 +25,17 @@ PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
 
-.PHONY: demo test scripts suite zephyr zephyr-suite bench firmware firmware-size build install uninstall lint fuzz setup packages go clean
+.PHONY: demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
 
 # Makes a station in a temporary directory, enrols four QEMU boards, and has openssl verify each certificate. KEEP=DIR keeps the station.
 demo: setup firmware build
 	@.ci/demo build qemu:4
+
+# The same with four blank boards behind emulated debug probes: OpenOCD flashes each board and locks its debug port after the Run.
+demo-probe: setup firmware build
+	go build -trimpath -buildvcs=$(BUILDVCS) -o build/ ./fixtures/jlink/jlink-bench
+	@.ci/demo build probe
 
 # Runs all tests. With CI=true a skipped test is a failure.
 test: setup firmware build lint
