@@ -19,7 +19,8 @@ type bay struct {
 	begun bool // run holds a Run
 	step  int  // index of the running step, -1 before the first
 	since time.Time
-	done  pass // the last pass before run
+	moved station.Progress // of the running step
+	done  pass             // the last pass before run
 }
 
 // A pass is a board that passed, and when.
@@ -41,7 +42,7 @@ func (b *bay) boardID() string {
 // take applies an event of this bay. An event that comes after the end of its Run changes nothing.
 func (b *bay) take(e station.Event, steps []string) {
 	if e.Kind == station.RunStarted || e.Run != b.run.ID {
-		b.step, b.since = -1, e.At
+		b.step, b.since, b.moved = -1, e.At, station.Progress{}
 		b.passed(e.Snap.Purpose)
 	}
 	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
@@ -50,7 +51,7 @@ func (b *bay) take(e station.Event, steps []string) {
 	b.run, b.begun = e.Snap, true
 	b.run.ID = e.Run
 	if isStep(e.Kind) {
-		b.step = slices.Index(steps, e.Step)
+		b.step, b.moved = slices.Index(steps, e.Step), e.Progress
 		b.since = e.At
 	}
 }
@@ -115,7 +116,7 @@ func (m Model) bayText() string {
 	case !b.begun:
 		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.t(b.idleNext(), m.bayKey(m.selected))
 	case b.busy():
-		return label + " " + m.stepName(b.step)
+		return label + " " + m.nowText(b)
 	case b.run.Ending == station.Pass:
 		label += " " + m.ending(b.run.Ending) + m.theme.shapes.dot
 		if outcome := m.outcomeText(b); outcome != "" {

@@ -92,7 +92,7 @@ func (m Model) drawBayRow(c *canvas, r rect, i int) {
 	case b.facts.Skipped != "":
 		c.put(x, r.y, left, dim, m.t("tile.skipped"))
 	case b.busy():
-		c.put(x, r.y, left, running, string(m.theme.shapes.now)+" "+m.stepName(b.step))
+		c.put(x, r.y, left, running, string(m.theme.shapes.now)+" "+m.nowText(b))
 	case b.ended():
 		_, s := endingStyles(b.run.Ending)
 		c.put(x, r.y, left, s, m.shaped(b.run.Ending))
@@ -206,11 +206,11 @@ func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	if r.h >= 7 {
 		y = m.drawSteps(c, r, b, min(len(m.o.Steps), r.h-3))
 	} else {
-		c.put(r.x, y, r.w, running, string(m.theme.shapes.now)+" "+m.stepName(b.step))
+		c.put(r.x, y, r.w, running, string(m.theme.shapes.now)+" "+m.nowText(b))
 		m.drawStepMarks(c, r.x, y+1, r.w, b)
 		y += 2
 	}
-	m.drawBar(c, r.x, y, r.w, b.step, len(m.o.Steps))
+	m.drawBar(c, r.x, y, r.w, 100*b.step+b.moved.Percent(), 100*len(m.o.Steps))
 	count := strings.TrimSpace(fmt.Sprintf("%d/%d %s", b.step+1, len(m.o.Steps), m.secondKey(b.run.Purpose)))
 	c.put(r.x, y+1, r.w, plain, count)
 	c.right(r.x+r.w, y+1, r.w-width(count)-1, strong, elapsed(m.now.Sub(b.run.Started).Seconds()))
@@ -247,7 +247,11 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
 		case i == b.step:
 			s, mark = running, m.theme.shapes.now
 		}
-		c.put(r.x, y, r.w, s, string(mark)+" "+m.stepName(i))
+		name := m.stepName(i)
+		if i == b.step {
+			name = m.nowText(b)
+		}
+		c.put(r.x, y, r.w, s, string(mark)+" "+name)
 		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step {
 			c.right(r.x+r.w, y, 6, dim, seconds(took))
 		}
@@ -269,8 +273,8 @@ func (m Model) drawStepMarks(c *canvas, x, y, w int, b *bay) {
 	}
 }
 
-func (m Model) drawBar(c *canvas, x, y, w, step, steps int) {
-	full := w * max(0, step) / max(1, steps)
+func (m Model) drawBar(c *canvas, x, y, w, done, total int) {
+	full := w * max(0, done) / max(1, total)
 	c.put(x, y, w, running, strings.Repeat(string(m.theme.shapes.full), full))
 	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.theme.shapes.empty), w-full))
 }

@@ -146,12 +146,38 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 		p.known("type", id.BoardType)
 		p.known("firmware", fmt.Sprintf("%s (%x)", id.Firmware, id.FirmwareHash[:8]))
 	}
+	m.aboutProbe(p, run)
 	if !run.Started.IsZero() {
 		p.known("started", m.local(run.Started).Format("2006-01-02 15:04:05"))
 	}
 	if !run.Finished.IsZero() && !run.Started.IsZero() {
 		p.known("took", seconds(run.Finished.Sub(run.Started)))
 	}
+}
+
+// aboutProbe shows the debug probe of the Run, and what it did.
+func (m Model) aboutProbe(p *page, run *station.Run) {
+	if probe := run.Probe; probe != nil {
+		p.known("probe", probe.Serial)
+		p.known("target", probe.Target)
+	}
+	if flash := run.Flash; flash != nil {
+		what := "detail.flashed"
+		if flash.Held {
+			what = "detail.held"
+		}
+		p.known("image", m.t(what, fmt.Sprintf("%x", flash.Image[:8])))
+	}
+	if lock := run.Lock; lock != nil {
+		p.known("lock", m.lockText(lock.State))
+	}
+}
+
+func (m Model) lockText(state station.LockState) string {
+	if key := "fact.lock." + string(state); m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return m.clean(string(state))
 }
 
 func (m Model) aboutSteps(p *page, run *station.Run) {

@@ -49,6 +49,30 @@ func TestDetailSaysCertificateAndRequestInWords(t *testing.T) {
 	}
 }
 
+func TestDetailSaysWhatTheProbeDid(t *testing.T) {
+	d := drive(t, 4, 120, 60, "en")
+	e := ended(1, "1", station.Pass, "")
+	e.Snap.Probe = &station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4 r0p1"}
+	e.Snap.Flash = &station.FlashRecord{Image: [32]byte{0xab, 0xcd}}
+	e.Snap.Lock = &station.LockRecord{State: station.LockLocked}
+	d.send(EventMsg{e})
+	d.key("enter")
+	for _, want := range []string{"debug probe", "683806234", "Cortex-M4 r0p1", "abcd000000000000… was written", "debug port", "locked"} {
+		d.shows(want)
+	}
+}
+
+// Progress of a step may come a hundred times in a second: only the newest waits to be drawn.
+func TestProgressIsCoalesced(t *testing.T) {
+	f := NewFeed(0)
+	for percent := range 100 {
+		f.Push(flashing(1, "1", percent))
+	}
+	if waiting := f.take().events; len(waiting) != 1 || waiting[0].Progress.Percent() != 99 {
+		t.Errorf("%d events wait", len(waiting))
+	}
+}
+
 func TestDetailOfDamagedRecordsSaysSo(t *testing.T) {
 	d := drive(t, 4, 120, 60, "en")
 	d.station.detail.Certificate, d.station.detail.CSR = []byte{0x30, 0xff}, []byte("no CSR")

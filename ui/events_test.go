@@ -25,6 +25,13 @@ func running1(n int, bay string, step int) station.Event {
 	return station.Event{Kind: station.StepStarted, At: at(0), Run: run.ID, Bay: bay, Step: testSteps[step], Snap: run}
 }
 
+// flashing is the step flash of the nth board, percent done.
+func flashing(n int, bay string, percent int) station.Event {
+	run := runAt(n, bay, 0)
+	run.Identity = nil
+	return station.Event{Kind: station.StepMoved, At: at(0), Run: run.ID, Bay: bay, Step: "flash", Progress: station.Progress{Done: percent * 1000, Total: 100_000}, Snap: run}
+}
+
 func ended(n int, bay string, e station.Ending, reason string) station.Event {
 	run := runAt(n, bay, len(testSteps))
 	run.Finished, run.Ending, run.Reason = run.Started.Add(2900*time.Millisecond), e, reason

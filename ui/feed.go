@@ -64,7 +64,9 @@ func (f *Feed) push(e station.Event) {
 	f.events = append(f.events, e)
 }
 
-func isStep(k station.EventKind) bool { return k == station.StepStarted || k == station.StepEnded }
+func isStep(k station.EventKind) bool {
+	return k == station.StepStarted || k == station.StepMoved || k == station.StepEnded
+}
 
 // Log takes a line of the log.
 func (f *Feed) Log(line LogLine) {

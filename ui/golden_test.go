@@ -103,6 +103,15 @@ func TestGoldenScreens(t *testing.T) {
 			d.key("k")
 			d.key("2")
 		}},
+		{"flash", func(d *driver) {
+			d.o.Steps = append(append([]string{"flash"}, testSteps...), "lock")
+			for i := range d.bays {
+				d.send(EventMsg{flashing(i, d.bays[i].name, 12*i)})
+			}
+			cut := ended(1, "2", station.Fault, "needs-flash")
+			cut.Snap.Identity = nil
+			d.send(EventMsg{cut})
+		}},
 		{"rows", func(d *driver) {}},
 		{"small", func(d *driver) {}},
 	}

@@ -373,6 +373,14 @@ func (m Model) stepName(i int) string {
 	return m.stepText(m.o.Steps[i])
 }
 
+// nowText names the running step of a bay, with its progress if the step says how far it is.
+func (m Model) nowText(b *bay) string {
+	if b.moved.Total <= 0 {
+		return m.stepName(b.step)
+	}
+	return m.t("tile.percent", m.stepName(b.step), b.moved.Percent())
+}
+
 // stepText names a step; the catalogue's keys have no spaces.
 func (m Model) stepText(name string) string {
 	if key := "step." + strings.ReplaceAll(name, " ", "-"); m.o.Texts.Has(key) {

@@ -143,6 +143,7 @@ func (h History) entries(ctx context.Context, detail *Detail, run string) error 
 		detail.Audit = append(detail.Audit, AuditEntry{Index: e.Seq, At: e.Time.Time, Type: e.Type, Text: text})
 		if _, ending, _ := strings.Cut(e.Type, "."); e.Run != nil && station.Ending(ending) == detail.Run.Ending {
 			detail.Run.Steps, detail.Run.Wire = stepsOf(e), wireOf(e)
+			detail.Run.Probe, detail.Run.Flash, detail.Run.Lock = registry.ProbePart(e)
 		}
 	}
 	return err

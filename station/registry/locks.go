@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"fmt"
@@ -155,4 +156,20 @@ func (s *replay) locked(e audit.Entry) error {
 	d := e.Details
 	s.locks[e.Board.ID] = fields{e.Run.ID, d[detailProbe], d[detailTarget], d[detailKind], d[detailRecipe], d[detailKey], d[detailState], e.Time.String()}
 	return nil
+}
+
+// ProbePart gives what a probe did in a Run, from the entry that closed the Run. A part that the
+// entry does not have is nil.
+func ProbePart(e audit.Entry) (probe *station.ProbeRecord, flash *station.FlashRecord, lock *station.LockRecord) {
+	d := e.Details
+	if d[detailProbe] != "" {
+		probe = &station.ProbeRecord{Serial: d[detailProbe], Target: d[detailTarget]}
+	}
+	if sum, err := hex.DecodeString(d[detailFlashed] + d[detailHeld]); err == nil && len(sum) == sha256.Size {
+		flash = &station.FlashRecord{Image: [sha256.Size]byte(sum), Held: d[detailHeld] != ""}
+	}
+	if state := d[detailState]; state != "" {
+		lock = &station.LockRecord{State: station.LockState(state)}
+	}
+	return probe, flash, lock
 }
