@@ -46,6 +46,16 @@ const (
 	LockPending LockState = "intended"
 )
 
+// FlashContent is what a board's flash holds at the place of the image.
+type FlashContent string
+
+// The contents.
+const (
+	FlashImage FlashContent = "image" // the image
+	FlashBlank FlashContent = "blank" // nothing that could run
+	FlashOther FlashContent = "other"
+)
+
 // ProbeRecord says which probe and which chip did the work of a step.
 type ProbeRecord struct {
 	Serial string // of the probe
@@ -74,7 +84,7 @@ func (a *attempt) flashes() bool {
 // it has asked the board and the registry who the board is.
 func (a *attempt) flash(ctx context.Context) error {
 	image := a.port.Setup().Image
-	id, err := a.whoAnswers(ctx)
+	id, err := a.whoAnswers(ctx, a.config.Timeouts.Ask)
 	if err != nil {
 		return err
 	}
@@ -83,21 +93,18 @@ func (a *attempt) flash(ctx context.Context) error {
 		return err
 	}
 	if !held {
-		err = a.overwrite(ctx, id)
-	} else if id == nil { // the image is there and does not run
-		err = a.restart(ctx)
-	}
-	if err != nil {
-		return err
+		if err := a.overwrite(ctx); err != nil {
+			return err
+		}
 	}
 	a.run.Flash = &FlashRecord{Image: image.SHA256, Held: held}
 	return nil
 }
 
-// whoAnswers asks the board who it is. A blank board, or a board with other firmware, gives no
-// identity, and that is no error. A UART that does not work is an error.
-func (a *attempt) whoAnswers(ctx context.Context) (*devices.Identity, error) {
-	short, cancel := context.WithTimeout(ctx, a.config.Timeouts.Ask)
+// whoAnswers asks the board who it is, for a time. A blank board, or a board with other firmware,
+// gives no identity, and that is no error. A UART that does not work is an error.
+func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devices.Identity, error) {
+	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	id, err := a.board.Identify(short)
 	switch {
@@ -109,8 +116,11 @@ func (a *attempt) whoAnswers(ctx context.Context) (*devices.Identity, error) {
 	return nil, nil
 }
 
-// holds reports whether the board holds the image: the board says so, or the probe finds the
-// image in the flash. A board that this station locked gets no image any more.
+// Firmware that is there may be slow to answer.
+const patienceFactor = 5
+
+// holds reports whether the board needs no flash: it says that it runs the image, the probe finds the
+// image, or this station has locked the board before. Otherwise it refuses a board that is done.
 func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error) {
 	if id != nil && id.FirmwareHash == a.port.Setup().Image.Octets {
 		return true, nil
@@ -118,11 +128,28 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error)
 	if err := a.askProbe(ctx); err != nil {
 		return false, err
 	}
-	held, err := a.port.Holds(ctx)
-	if err == nil || id == nil {
-		return held, err
+	content, refusal := a.port.Content(ctx)
+	switch {
+	case refusal != nil && reason.Of(refusal).Word != lockedWord:
+		return false, refusal
+	case refusal == nil && content == FlashImage:
+		if id == nil {
+			return true, a.restart(ctx) // the image is there and does not run
+		}
+		return true, nil
+	case id == nil && (refusal != nil || content != FlashBlank):
+		var err error
+		if id, err = a.whoAnswers(ctx, patienceFactor*a.config.Timeouts.Ask); err != nil {
+			return false, err
+		}
 	}
-	return a.lockedBefore(ctx, id.ID, err)
+	switch {
+	case refusal == nil:
+		return false, a.notDone(ctx, id)
+	case id == nil:
+		return false, refusal
+	}
+	return a.lockedBefore(ctx, id.ID, refusal)
 }
 
 // askProbe notes which probe and which chip take part in the Run, once.
@@ -164,14 +191,8 @@ func (a *attempt) standing(ctx context.Context, id devices.BoardID) (Standing, e
 	return standing, nil
 }
 
-// overwrite flashes the image, unless the board is done.
-func (a *attempt) overwrite(ctx context.Context, id *devices.Identity) error {
-	if id != nil {
-		if err := a.notDone(ctx, id.ID); err != nil {
-			a.run.Identity = id // for the record of the refused Run
-			return err
-		}
-	}
+// overwrite flashes the image, unless the flash has the certificate of a board that is done.
+func (a *attempt) overwrite(ctx context.Context) error {
 	if err := a.storeIsFree(ctx); err != nil {
 		return err
 	}
@@ -181,8 +202,20 @@ func (a *attempt) overwrite(ctx context.Context, id *devices.Identity) error {
 	return a.awaitBoard(ctx)
 }
 
-// notDone refuses a board that has an active certificate.
-func (a *attempt) notDone(ctx context.Context, id devices.BoardID) error {
+// notDone refuses a board that answers and has an active certificate.
+func (a *attempt) notDone(ctx context.Context, id *devices.Identity) error {
+	if id == nil {
+		return nil
+	}
+	err := a.isNotDone(ctx, id.ID)
+	if err != nil {
+		a.run.Identity = id // for the record of the refused Run
+	}
+	return err
+}
+
+// isNotDone refuses a board that has an active certificate.
+func (a *attempt) isNotDone(ctx context.Context, id devices.BoardID) error {
 	standing, err := a.standing(ctx, id)
 	if err != nil {
 		return err
@@ -227,7 +260,7 @@ func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
 	case err != nil:
 		return fmt.Errorf("looking up the certificate in the board's flash: %w", registryError(err))
 	}
-	return a.notDone(ctx, record.BoardID)
+	return a.isNotDone(ctx, record.BoardID)
 }
 
 // restart resets a board by its probe, and waits for its answer.
@@ -238,20 +271,16 @@ func (a *attempt) restart(ctx context.Context) error {
 	return a.awaitBoard(ctx)
 }
 
-// bootBound is the longest time from a reset to the first answer, bootPause the time between two
-// questions to a board that answers something else.
-const (
-	bootBound = 20 * time.Second
-	bootPause = 50 * time.Millisecond
-)
+// bootPause is the time between two questions to a board that answers something else.
+const bootPause = 50 * time.Millisecond
 
 // awaitBoard asks until the board answers, because a board that starts may lose a question. A
 // board that stays silent is the affair of the step identify.
 func (a *attempt) awaitBoard(ctx context.Context) error {
-	boot, cancel := context.WithTimeout(ctx, bootBound)
+	boot, cancel := context.WithTimeout(ctx, a.config.Timeouts.Boot)
 	defer cancel()
 	for {
-		id, err := a.whoAnswers(boot)
+		id, err := a.whoAnswers(boot, a.config.Timeouts.Ask)
 		switch {
 		case boot.Err() != nil:
 			return ctx.Err()

@@ -71,8 +71,15 @@ func (p *debugPort) open(ctx context.Context, name string) error {
 	return nil
 }
 
-func (p *debugPort) Holds(ctx context.Context) (bool, error) {
-	return p.image == provisioning, p.open(ctx, "Holds")
+func (p *debugPort) Content(ctx context.Context) (station.FlashContent, error) {
+	content := station.FlashOther
+	switch p.image {
+	case provisioning:
+		content = station.FlashImage
+	case [32]byte{}:
+		content = station.FlashBlank
+	}
+	return content, p.open(ctx, "Content")
 }
 
 func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) error {
@@ -134,7 +141,7 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	if run.Ending != station.Pass {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Target Holds ReadStore Flash Identify Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+	want := "Identify Target Content ReadStore Flash Identify Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
 		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
@@ -158,14 +165,17 @@ func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
 		name   string
 		record []string
 		hash   [32]byte // as the board reports it
+		late   bool     // it does not answer at once
 	}{
-		{"its firmware has the hash of the image", []string{"locked"}, provisioning},
-		{"its firmware has another hash, as with an image that the board counts differently", []string{"locked"}, [32]byte{7}},
-		{"the station ended between the lock and its record", []string{"intended"}, provisioning},
+		{"its firmware has the hash of the image", []string{"locked"}, provisioning, false},
+		{"it answers late", []string{"locked"}, provisioning, true},
+		{"its firmware has another hash, as with an image that the board counts differently", []string{"locked"}, [32]byte{7}, false},
+		{"the station ended between the lock and its record", []string{"intended"}, provisioning, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := withPort(t)
-			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = false, test.hash, station.LockLocked, test.record
+			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = test.late, test.hash, station.LockLocked, test.record
+			w.hook = func(call string) error { w.silent = w.silent && call != "Content"; return nil }
 			w.done[w.identity.ID] = time.Now()
 			w.holds(w.certificate)
 			w.registered(w.certificate)
@@ -186,7 +196,7 @@ func TestABoardThatHoldsTheImageIsNotFlashed(t *testing.T) {
 	t.Run("it says so", func(t *testing.T) {
 		w := withPort(t)
 		w.silent, w.identity.FirmwareHash = false, provisioning
-		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || slices.Contains(w.calls, "Holds") {
+		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || slices.Contains(w.calls, "Content") {
 			t.Errorf("ending %s: %v; calls %v", run.Ending, run.Err, w.calls)
 		}
 	})
@@ -205,7 +215,11 @@ func TestABoardThatIsDoneIsNotErased(t *testing.T) {
 		name    string
 		prepare func(w *fakes)
 	}{
-		{"it answers with other firmware", func(w *fakes) { w.silent = false }},
+		{"it answers with other firmware", func(w *fakes) { w.silent, w.port.image = false, [32]byte{2} }},
+		{"it answers late, with other firmware", func(w *fakes) {
+			w.port.image = [32]byte{2}
+			w.hook = func(call string) error { w.silent = w.silent && call != "Content"; return nil }
+		}},
 		{"it is silent, and its store holds an active certificate", func(w *fakes) { w.holds(w.certificate); w.registered(w.certificate) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -57,8 +57,8 @@ type DebugPort interface {
 	Setup() DebugSetup
 	// Target asks probe and chip who they are, and refuses a chip without supply.
 	Target(ctx context.Context) (ProbeRecord, error)
-	// Holds reports whether the board's flash holds the image of Setup.
-	Holds(ctx context.Context) (bool, error)
+	// Content says what the board's flash holds at the place of the image of Setup.
+	Content(ctx context.Context) (FlashContent, error)
 	// Flash writes the image of Setup, verifies it and lets the board run. progress gets octets,
 	// from one goroutine. If some octets may be written and others not, the error has the
 	// reason of ErrNeedsFlash.

@@ -64,7 +64,8 @@ func KeyOf(p *issuance.Profile) Key {
 type Timeouts struct {
 	Run   time.Duration            // one whole Run, default 3 minutes
 	Step  time.Duration            // each step that Named does not name, default 30 s; flash 2 minutes, lock 1 minute
-	Ask   time.Duration            // until a board that may have no firmware counts as silent, default 2 s
+	Ask   time.Duration            // until a board that may have no firmware counts as silent, default 2 s; five times that if there is firmware
+	Boot  time.Duration            // from a reset by the probe to the first answer, default 20 s
 	Close time.Duration            // closing a Run's record, whatever happened before, default 10 s
 	Named map[string]time.Duration // by the name of the step
 }
@@ -138,6 +139,7 @@ func (c *Config) defaults() {
 	orDefault(&c.Timeouts.Run, 3*time.Minute)
 	orDefault(&c.Timeouts.Step, 30*time.Second)
 	orDefault(&c.Timeouts.Ask, 2*time.Second)
+	orDefault(&c.Timeouts.Boot, 20*time.Second)
 	orDefault(&c.Timeouts.Close, 10*time.Second)
 	if len(c.AllowedHUK) == 0 {
 		c.AllowedHUK = []devices.HUKSource{devices.HUKTFM, devices.HUKVendor}

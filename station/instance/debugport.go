@@ -182,16 +182,27 @@ func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 // glance is how many octets show soon that a board holds another image or none.
 const glance = 1024
 
-func (p *debugPort) Holds(ctx context.Context) (bool, error) {
+func (p *debugPort) Content(ctx context.Context) (station.FlashContent, error) {
 	first := p.image.Segments[0]
 	first.Data = first.Data[:min(glance, len(first.Data))]
 	for _, s := range append([]probe.Segment{first}, p.image.Segments...) {
 		held, err := p.ReadMemory(ctx, s.Address, len(s.Data))
-		if err != nil || !bytes.Equal(held, s.Data) {
-			return false, err
+		switch {
+		case err != nil:
+			return "", err
+		case bytes.Equal(held, s.Data):
+		case blank(held):
+			return station.FlashBlank, nil
+		default:
+			return station.FlashOther, nil
 		}
 	}
-	return true, nil
+	return station.FlashImage, nil
+}
+
+// blank reports whether octets are erased, or, on an emulated board, were never written.
+func blank(octets []byte) bool {
+	return bytes.Count(octets, []byte{0xff}) == len(octets) || bytes.Count(octets, []byte{0}) == len(octets)
 }
 
 // Flash writes the image. The reset belongs to it: without the reset the old firmware may run on.

@@ -25,6 +25,7 @@ func (w *environment) check(last *station.Run) {
 	w.everySignatureIsAccountedFor(db)
 	w.everyCertificateWasIntended()
 	w.theBoardHoldsTheActiveOne(db, last)
+	w.theLockIsOnRecord()
 }
 
 // everySignatureIsAccountedFor compares the number of signatures of the HSM with the registry.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
@@ -26,6 +27,7 @@ type environment struct {
 
 	power       *emulated.Board                  // the running board
 	disturbance *disturbed                       // for the next Run, may be nil
+	probe       bool                             // the board is behind a debug probe: Runs flash it and lock its debug port
 	neverSeal   bool                             // leave out the step lock
 	purpose     devices.Purpose                  // purpose of the Runs; for COSE the station certifies both keys
 	nonces      map[[devices.NonceSize]byte]bool // all nonces so far (I5)
@@ -71,7 +73,11 @@ func (w *environment) runStation(p *crashPoint, rework string) *station.Run {
 	if w.disturbance != nil {
 		w.disturbance.Client, board = client, w.disturbance
 	}
-	if err := s.Enrol(w.t.Context(), crashingBoard{p, board}, run); err != nil {
+	var port station.DebugPort
+	if w.probe {
+		board, port = blankUntilFlashed{client, probedBoard{w}}, crashingPort{p, probedBoard{w}}
+	}
+	if err := s.EnrolWith(w.t.Context(), crashingBoard{p, board}, port, run); err != nil {
 		w.t.Fatal(err)
 	}
 
@@ -123,6 +129,9 @@ func (w *environment) engine(p *crashPoint, c *station.Config) {
 	c.Issuer = crashingIssuer{p, c.Issuer, w.freshNonce}
 	c.Registry, c.Known, c.Verifier = crashingRegistry{p, c.Registry}, crashingBoards{crashingKnown{p, c.Known}, c.Known}, crashingVerifier{p, c.Verifier}
 	c.Seal = !w.neverSeal
+	if w.probe {
+		c.Flash, c.LockDebugPort, c.Timeouts.Ask, c.Timeouts.Boot = true, true, 100*time.Millisecond, time.Second
+	}
 	if c.NetworkSessions != nil {
 		c.NetworkSessions = crashingNetworkSessions{p, c.NetworkSessions}
 	}

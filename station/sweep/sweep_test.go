@@ -22,11 +22,12 @@ import (
 func TestTheStationMayCrashAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
-		{"first enrolment and lock", "", devices.PurposeTLS, false},
-		{"rework", "antenna replaced", devices.PurposeTLS, false},
-		{"COSE key after the TLS key, and lock", "", devices.PurposeCOSE, false},
-		{"rework of the COSE key", "antenna replaced", devices.PurposeCOSE, false},
-		{"first enrolment over the board's network", "", devices.PurposeTLS, true},
+		{"first enrolment and lock", "", devices.PurposeTLS, false, false},
+		{"rework", "antenna replaced", devices.PurposeTLS, false, false},
+		{"COSE key after the TLS key, and lock", "", devices.PurposeCOSE, false, false},
+		{"rework of the COSE key", "antenna replaced", devices.PurposeCOSE, false, false},
+		{"first enrolment over the board's network", "", devices.PurposeTLS, true, false},
+		{"flash, first enrolment and lock of the debug port", "", devices.PurposeTLS, false, true},
 	} {
 		t.Run(kind.name, func(t *testing.T) { sweep(t, f, kind) })
 	}
@@ -37,6 +38,7 @@ type kind struct {
 	name, rework string
 	purpose      devices.Purpose
 	network      bool // the board dials the verifier by itself
+	probe        bool // the board is blank, behind a debug probe
 }
 
 // sweep counts the effects of a Run without a crash, and then crashes the station at each of them.
@@ -72,6 +74,7 @@ func ready(t *testing.T, f *factory, kind kind) *environment {
 func prepare(t *testing.T, f *factory, kind kind) *environment {
 	t.Helper()
 	w := newEnvironment(t, f)
+	w.probe = kind.probe
 	if kind.network {
 		fixtures.Configure(t, workdir.Dir(w.state), "handshake: uart", "handshake: network")
 	}
