@@ -14,6 +14,7 @@ import (
 
 // DebugSetup says what the station does over the debug port of a bay.
 type DebugSetup struct {
+	Probe string         // serial number of the probe as configured; empty: any probe at its place
 	Image *FirmwareImage // nil: the bay flashes nothing
 	Store bool           // the place of the certificate store in the flash is known
 	Lock  *LockRecipe    // nil: the debug port cannot be locked
@@ -125,10 +126,7 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error)
 	if id != nil && id.FirmwareHash == a.port.Setup().Image.Octets {
 		return true, nil
 	}
-	if err := a.askProbe(ctx); err != nil {
-		return false, err
-	}
-	content, refusal := a.port.Content(ctx)
+	content, refusal := a.content(ctx)
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
 		return false, refusal
@@ -150,6 +148,14 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error)
 		return false, refusal
 	}
 	return a.lockedBefore(ctx, id.ID, refusal)
+}
+
+// content asks the probe what the flash holds.
+func (a *attempt) content(ctx context.Context) (FlashContent, error) {
+	if err := a.askProbe(ctx); err != nil {
+		return "", err
+	}
+	return a.port.Content(ctx)
 }
 
 // askProbe notes which probe and which chip take part in the Run, once.
@@ -176,6 +182,9 @@ func (a *attempt) lockedBefore(ctx context.Context, id devices.BoardID, refusal 
 	}
 	if standing.Lock != LockLocked && standing.Lock != LockPending {
 		return false, refusal
+	}
+	if a.run.Probe == nil { // a locked chip does not say what it is
+		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
 	}
 	return true, nil
 }
@@ -312,10 +321,7 @@ func (a *attempt) readStore(ctx context.Context) error {
 	if a.port == nil || !a.port.Setup().Store {
 		return nil
 	}
-	if err := a.askProbe(ctx); err != nil {
-		return err
-	}
-	octets, err := a.port.ReadStore(ctx)
+	octets, err := a.storeOctets(ctx)
 	if err != nil {
 		_, err := a.lockedBefore(ctx, a.run.Identity.ID, err)
 		return err
@@ -333,18 +339,26 @@ func (a *attempt) readStore(ctx context.Context) error {
 	return nil
 }
 
+// storeOctets has the probe read the certificate store.
+func (a *attempt) storeOctets(ctx context.Context) ([]byte, error) {
+	if err := a.askProbe(ctx); err != nil {
+		return nil, err
+	}
+	return a.port.ReadStore(ctx)
+}
+
 // lockDebugPort locks the debug port unless it is locked, and notes the state that was read from
 // the chip, whatever the state is.
 func (a *attempt) lockDebugPort(ctx context.Context) error {
-	if err := a.askProbe(ctx); err != nil {
-		return err
-	}
 	state, err := a.port.LockState(ctx)
 	if err != nil {
 		return err
 	}
 	a.lockIs(state)
 	if state != LockLocked {
+		if err := a.askProbe(ctx); err != nil {
+			return err
+		}
 		if err := a.closePort(ctx); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (w *fakes) locking(changes ...func(*station.Config)) *station.Station {
 func (p *debugPort) Setup() station.DebugSetup { return p.setup }
 
 func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
-	return station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4"}, p.call(ctx, "Target")
+	return station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4"}, p.open(ctx, "Target") // a locked chip does not say what it is
 }
 
 // open refuses work on a locked chip.
@@ -175,7 +175,7 @@ func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := withPort(t)
 			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = test.late, test.hash, station.LockLocked, test.record
-			w.hook = func(call string) error { w.silent = w.silent && call != "Content"; return nil }
+			w.hook = func(call string) error { w.silent = w.silent && call != "Target"; return nil }
 			w.done[w.identity.ID] = time.Now()
 			w.holds(w.certificate)
 			w.registered(w.certificate)
@@ -218,7 +218,7 @@ func TestABoardThatIsDoneIsNotErased(t *testing.T) {
 		{"it answers with other firmware", func(w *fakes) { w.silent, w.port.image = false, [32]byte{2} }},
 		{"it answers late, with other firmware", func(w *fakes) {
 			w.port.image = [32]byte{2}
-			w.hook = func(call string) error { w.silent = w.silent && call != "Content"; return nil }
+			w.hook = func(call string) error { w.silent = w.silent && call != "Target"; return nil }
 		}},
 		{"it is silent, and its store holds an active certificate", func(w *fakes) { w.holds(w.certificate); w.registered(w.certificate) }},
 	} {

@@ -70,7 +70,7 @@ func (s *BoardSource) openPorts(bays []BaySpec) error {
 		if bay.Kind != nil {
 			emulated = s.images[bay.Kind.Name]
 		}
-		port, err := s.files.debugPort(bay, emulated)
+		port, err := s.files.DebugPort(bay, emulated)
 		if err != nil {
 			return err
 		}

@@ -34,10 +34,10 @@ type debugPort struct {
 
 var _ station.DebugPort = (*debugPort)(nil)
 
-// debugPort opens the debug port of a bay; nil: the bay has no probe. emulated is the image of
+// DebugPort opens the debug port of a bay; nil: the bay has no probe. emulated is the image of
 // emulated boards, which need none in their definition. A bad image is refused here, before the
 // first Run.
-func (f *Files) debugPort(bay BaySpec, emulated string) (station.DebugPort, error) {
+func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, error) {
 	if bay.Bay == nil || bay.Bay.Probe == nil {
 		if f.Config.Boards.Lock {
 			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
@@ -67,7 +67,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 		return nil, err
 	}
 	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
-	p.setup.Store = p.store.Known()
+	p.setup.Probe, p.setup.Store = bay.Bay.Probe.Serial, p.store.Known()
 	if driver.locks {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
 			return nil, err

@@ -1,0 +1,223 @@
+// Package probed_test has the faults of debug probes at a whole station: real OpenOCD, an emulated
+// J-Link, a QEMU board that is blank at its start, and the real parts of the station. The test program
+// runs in a network namespace of its own, because OpenOCD looks for probes with broadcasts.
+package probed_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/devices"
+	"hallmark/devices/emulated"
+	"hallmark/fixtures"
+	"hallmark/fixtures/jlink"
+	"hallmark/fixtures/prerequisite"
+	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/workdir"
+)
+
+func TestMain(m *testing.M) { os.Exit(jlink.Run(m.Run)) }
+
+const serial = 683806231
+
+// A bench is a station with one bay.
+type bench struct {
+	t        *testing.T
+	opened   *instance.Instance
+	engine   *station.Station
+	port     station.DebugPort
+	emulated *jlink.Probe
+	board    *emulated.Board
+	client   *devices.Client
+}
+
+// newBench opens a station that flashes and locks. change may change the board definition.
+func newBench(t *testing.T, change func(*configs.Board)) *bench {
+	t.Helper()
+	prerequisite.Program(t, "openocd", "openocd")
+	f := fixtures.NewFactory(t, fixtures.NewToken(t).Open(t))
+	dir := f.Clone(t, filepath.Join(t.TempDir(), "D"))
+	fixtures.Configure(t, dir, "  seal: false", "  seal: false\n  lock: true")
+	b := &bench{t: t}
+	b.opened = fixtures.Must(instance.Open(t.Context(), dir, f.Options(instance.Hooks{Engine: func(c *station.Config) {
+		fixtures.OnlyFuses(c)
+		c.Flash = true
+	}})))(t)
+	t.Cleanup(func() { b.closes(b.opened.Close) })
+	b.engine = fixtures.Must(b.opened.Engine(nil))(t)
+	b.insert(change)
+	return b
+}
+
+func (b *bench) closes(close func() error) {
+	if err := close(); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// insert puts a new board into the bay, with its probe.
+func (b *bench) insert(change func(*configs.Board)) {
+	b.t.Helper()
+	b.board = fixtures.Must(emulated.Start(b.t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: b.t.TempDir(), Debug: true}))(b.t)
+	b.t.Cleanup(func() { b.closes(b.board.Close) })
+	b.client = devices.NewClient(b.board.Transport(), devices.Options{})
+	b.t.Cleanup(func() { b.closes(b.client.Close) })
+	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(b.t)
+	b.t.Cleanup(func() { b.closes(b.emulated.Close) }) // of the probe that is there at the end
+
+	definition := fixtures.Must(configs.LoadBoard("qemu-an385", "."))(b.t)
+	if change != nil {
+		change(definition)
+	}
+	bay := instance.BaySpec{Name: "bay", Bay: &configs.Bay{Name: "bay", Board: "qemu-an385", Probe: &configs.BayProbe{Driver: "openocd", Serial: "683806231"}}, Board: definition}
+	b.port = fixtures.Must(b.opened.DebugPort(bay, fixtures.Firmware(b.t, "../../..", emulated.QEMU, "mps2-an385")))(b.t)
+}
+
+// run does one Run of the board in the bay.
+func (b *bench) run(ctx context.Context) *station.Run {
+	b.t.Helper()
+	run := fixtures.Must(b.engine.NewRun("bay", "anna"))(b.t)
+	if err := b.engine.EnrolWith(ctx, b.client, b.port, run); err != nil {
+		b.t.Fatal(err)
+	}
+	return run
+}
+
+// ends checks how a Run ended.
+func (b *bench) ends(run *station.Run, ending station.Ending, reason string) {
+	b.t.Helper()
+	if run.Ending != ending || run.Reason != reason {
+		b.t.Fatalf("the Run ends as %s %q, want %s %q: %v", run.Ending, run.Reason, ending, reason, run.Err)
+	}
+}
+
+func (b *bench) passes() *station.Run {
+	b.t.Helper()
+	run := b.run(b.t.Context())
+	b.ends(run, station.Pass, "")
+	return run
+}
+
+// verifies checks that the rows of the registry follow from the log.
+func (b *bench) verifies() {
+	b.t.Helper()
+	if err := b.opened.Checkpoint(); err != nil {
+		b.t.Fatal(err)
+	}
+	key := fixtures.Must(os.ReadFile(workdir.Dir(b.opened.Dir).AuditKey()))(b.t)
+	if _, err := b.opened.Registry.VerifyAudit(b.t.Context(), string(key[:len(key)-1])); err != nil {
+		b.t.Error(err)
+	}
+}
+
+func steps(run *station.Run) (names []string) {
+	for _, step := range run.Steps {
+		names = append(names, step.Name)
+	}
+	return names
+}
+
+func TestABlankBoardIsFlashedEnrolledLockedAndThenConfirmed(t *testing.T) {
+	b := newBench(t, nil)
+	first := b.passes()
+	if first.Outcome != station.Issued || first.Flash.Held || first.StoreRead == nil || first.Lock.State != station.LockLocked ||
+		first.Probe.Serial != "683806231" || first.Identity.FirmwareHash != b.port.Setup().Image.Octets {
+		t.Errorf("outcome %s, flash %+v, store %v, lock %+v, probe %+v", first.Outcome, first.Flash, first.StoreRead, first.Lock, first.Probe)
+	}
+	if names := steps(first); names[0] != "flash" || names[len(names)-1] != "lock" {
+		t.Errorf("steps %v", names)
+	}
+	second := b.passes()
+	if second.Outcome != station.Confirmed || !second.Flash.Held || second.Lock.State != station.LockLocked || second.StoreRead != nil {
+		t.Errorf("outcome %s, flash %+v, lock %+v", second.Outcome, second.Flash, second.Lock)
+	}
+	entries := fixtures.Must(b.opened.Registry.EntriesOf(t.Context(), second.ID.String()))(t)
+	for _, e := range entries {
+		if e.Type == "board.lock.intent" || e.Type == "board.locked" {
+			t.Errorf("the second Run has an entry %s", e.Type)
+		}
+	}
+	b.verifies()
+}
+
+// Each fault ends in its refusal, and afterwards the bay enrols its board.
+func TestAFaultOfTheProbeIsNamedAndTheNextRunPasses(t *testing.T) {
+	for _, test := range []struct {
+		name, reason string
+		fault        jlink.Fault
+		ending       station.Ending
+	}{
+		{"no supply", "target-voltage", jlink.NoPower, station.Fault},
+		{"no debug cable", "target-missing", jlink.NoTarget, station.Fault},
+		{"no probe", "probe-missing", jlink.Unplugged, station.Fault},
+		{"a probe that is lost in the middle of a flash", "needs-flash", jlink.DropInFlash, station.Fault},
+		{"a flash with a bad bit", "verify-mismatch", jlink.StuckBit, station.Reject},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.emulated.Inject(test.fault)
+			run := b.run(t.Context())
+			b.ends(run, test.ending, test.reason)
+			if slices.Contains(steps(run), "identify") {
+				t.Errorf("steps %v", steps(run))
+			}
+			b.emulated.Inject(jlink.NoFault)
+			if again := b.passes(); again.Flash.Held {
+				t.Error("the board was not flashed again")
+			}
+			b.verifies()
+		})
+	}
+}
+
+func TestAnOperatorWhoCutsAFlashLeavesABoardThatNeedsFlash(t *testing.T) {
+	b := newBench(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.engine = fixtures.Must(b.opened.Engine(func(e station.Event) {
+		if e.Progress.Percent() >= 10 {
+			cancel()
+		}
+	}))(t)
+	b.ends(b.run(ctx), station.Fault, "needs-flash")
+	b.engine = fixtures.Must(b.opened.Engine(nil))(t)
+	b.passes()
+	b.verifies()
+}
+
+func TestAWrongLockRecipeIsNeverAPass(t *testing.T) {
+	b := newBench(t, func(board *configs.Board) { board.Probe.OpenOCD.Lock = []string{"echo locked"} })
+	run := b.run(t.Context())
+	if run.Ending == station.Pass || run.Lock.State == station.LockLocked || run.RecordedAt.IsZero() {
+		t.Errorf("the Run ends as %s %q: %v; lock %+v", run.Ending, run.Reason, run.Err, run.Lock)
+	}
+	standing := fixtures.Must(b.opened.Registry.Standing(t.Context(), run.Identity.ID))(t)
+	if standing.Lock == station.LockLocked || standing.Active.IsZero() {
+		t.Errorf("on record: %+v", standing)
+	}
+	b.verifies()
+}
+
+func TestABoardThatIsDoneIsNotErasedByABlankingOfItsFirmware(t *testing.T) {
+	b := newBench(t, nil)
+	b.passes()
+	if err := errors.Join(b.board.PowerCut(), b.board.PowerOn(t.Context())); err != nil { // the emulated board forgets its firmware and the lock
+		t.Fatal(err)
+	}
+	b.closes(b.emulated.Close)
+	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(t)
+	run := b.run(t.Context())
+	b.ends(run, station.Reject, "done-before")
+	var done *station.DoneError
+	if !errors.As(run.Err, &done) || time.Since(done.Since) > time.Hour {
+		t.Errorf("got %v", run.Err)
+	}
+	b.verifies()
+}
