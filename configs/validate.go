@@ -118,7 +118,7 @@ func (b *Boards) validate() error {
 	err := within("boards.baud", b.Baud, 9600, 4_000_000)
 	for i, text := range b.FirmwareAllow {
 		if sum, bad := hex.DecodeString(text); bad != nil || len(sum) != sha256.Size {
-			err = errors.Join(err, &ValueError{fmt.Sprintf("boards.firmware_allow[%d]", i), strconv.Quote(text), "64 hexadecimal digits", "write the firmware hash that `station boards` prints for a board with this image"})
+			err = errors.Join(err, &ValueError{fmt.Sprintf("boards.firmware_allow[%d]", i), strconv.Quote(text), "64 hexadecimal digits", "write the hash that `station audit show --type board.admitted` prints as sha256 for a board with this image"})
 		}
 	}
 	if !fingerprint.MatchString(b.LockKey) {
