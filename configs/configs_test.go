@@ -122,6 +122,16 @@ func TestAWitnessIsRead(t *testing.T) {
 	}
 }
 
+func TestTheListOfAllowedFirmwareIsRead(t *testing.T) {
+	config, err := Parse("x.yaml", []byte(minimal+"boards: {firmware_allow: ["+strings.Repeat("ab", 32)+"]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if allowed := config.Boards.AllowedFirmware(); len(allowed) != 1 || allowed[0][31] != 0xab {
+		t.Errorf("got %x", allowed)
+	}
+}
+
 func TestFilesAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -150,6 +160,9 @@ func TestFilesAreRefused(t *testing.T) {
 		{"a created token needs a PIN file", "hsm: {module: softhsm2, create_token: true, allow_software_token: true}\n", ErrValue, "hsm.pin_source"},
 		{"too few sessions are refused", "hsm: {module: /m, sessions: 1}\n", ErrValue, "hsm.sessions"},
 		{"a duration without a unit is refused", "hsm: {module: /m, timeout: 0s}\n", ErrValue, "hsm.timeout"},
+		{"a firmware hash has 64 digits", minimal + "boards: {firmware_allow: [abcd]}\n", ErrValue, "boards.firmware_allow[0]"},
+		{"the fingerprint of a key has no spaces", minimal + "boards: {lock: true, lock_key: \"a b\"}\n", ErrValue, "boards.lock_key"},
+		{"a key for locked ports needs a lock", minimal + "boards: {lock_key: SHA256:k}\n", ErrValue, "set boards.lock"},
 		{"dummy identities need emulated boards", minimal + "boards: {allow_dummy_identities: true}\n", ErrValue, "allow_dummy_identities"},
 		{"one label for two keys is refused", minimal + "authority: {root_label: a, issuing_label: a}\n", ErrValue, "authority"},
 		{"an authority's name leaves room for its role", minimal + "authority: {name: " + strings.Repeat("n", 59) + "}\n", ErrValue, "authority.name"},

@@ -1,0 +1,130 @@
+package instance_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/configs"
+	"hallmark/fixtures"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+)
+
+// definition is a board definition with an image of these octets.
+func definition(t *testing.T, octets string) *configs.Board {
+	t.Helper()
+	board := fixtures.Must(configs.LoadBoard("nrf52840dk", "."))(t)
+	board.Firmware = configs.BoardImage{Image: filepath.Join(t.TempDir(), "fw.bin"), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(octets))), Address: 0x1000}
+	if err := os.WriteFile(board.Firmware.Image, []byte(octets), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return board
+}
+
+func probed(board *configs.Board, driver string) instance.BaySpec {
+	return instance.BaySpec{Name: "left", Board: board, Bay: &configs.Bay{Name: "left", USB: "1-2", Probe: &configs.BayProbe{Driver: driver, Serial: "683806234"}}}
+}
+
+func openFiles(t *testing.T, lock bool) *instance.Files {
+	t.Helper()
+	files := fixtures.Must(instance.OpenFiles(fixtures.NewDirectory(t), instance.Options{}))(t)
+	t.Cleanup(func() {
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	files.Config.Boards.Lock, files.Config.Boards.LockKey = lock, "SHA256:k"
+	return files
+}
+
+func TestTheDebugPortOfABayFollowsItsDefinition(t *testing.T) {
+	board := definition(t, "octets")
+	port := fixtures.Must(openFiles(t, true).DebugPort(probed(board, "openocd"), ""))(t)
+	setup := port.Setup()
+	if setup.Image == nil || setup.Image.Octets != sha256.Sum256([]byte("octets")) || setup.Probe != "683806234" {
+		t.Errorf("setup %+v", setup)
+	}
+	if setup.Lock == nil || setup.Lock.Key != "SHA256:k" || setup.Lock.Kind != board.Probe.LockKind || setup.Lock.SHA256 == [32]byte{} {
+		t.Errorf("lock %+v", setup.Lock)
+	}
+	board.Firmware = configs.BoardImage{}
+	if port := fixtures.Must(openFiles(t, false).DebugPort(probed(board, "openocd"), ""))(t); port.Setup().Image != nil {
+		t.Error("a definition without firmware has an image")
+	}
+}
+
+// A change of the recipe, of the board's values or of the kind changes the digest on record.
+func TestTheDigestOfALockFollowsAllItsValues(t *testing.T) {
+	files := openFiles(t, true)
+	digest := func(driver string, change func(*configs.Board)) [32]byte {
+		board := definition(t, "octets")
+		change(board)
+		return fixtures.Must(files.DebugPort(probed(board, driver), ""))(t).Setup().Lock.SHA256
+	}
+	seen := map[[32]byte]string{}
+	for name, change := range map[string]func(*configs.Board){
+		"as it is": func(*configs.Board) {}, "another command": func(b *configs.Board) { b.Probe.OpenOCD.Lock = []string{"other"} },
+		"another state": func(b *configs.Board) { b.Probe.OpenOCD.Locked = "7" }, "another kind": func(b *configs.Board) { b.Probe.LockKind = "other" },
+	} {
+		sum := digest("openocd", change)
+		if other, twice := seen[sum]; twice {
+			t.Errorf("%q has the digest of %q", name, other)
+		}
+		seen[sum] = name
+	}
+	if first := digest("openocd", func(*configs.Board) {}); seen[first] != "as it is" {
+		t.Error("the digest is not stable")
+	}
+}
+
+func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		lock   bool
+		bay    func(t *testing.T) instance.BaySpec
+		reason string
+		says   string
+	}{
+		{"a station that locks, and a bay without probe", true, func(*testing.T) instance.BaySpec { return instance.BaySpec{Name: "left"} }, "usage", "want a probe for each bay"},
+		{"a station that locks, and a definition that does not", true, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Probe.OpenOCD.Lock = nil
+			return probed(board, "openocd")
+		}, "usage", "board definition nrf52840dk"},
+		{"an image with another hash", false, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Firmware.SHA256 = strings.Repeat("0", 64)
+			return probed(board, "openocd")
+		}, "image-hash", "fw.bin"},
+		{"an image without a hash", false, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Firmware.SHA256 = ""
+			return probed(board, "openocd")
+		}, "usage", "firmware.sha256"},
+		{"an image that is not there", false, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Firmware.Image += ".gone"
+			return probed(board, "openocd")
+		}, "image-unreadable", "fw.bin.gone"},
+		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := openFiles(t, test.lock).DebugPort(test.bay(t), "")
+			words := reason.All(err)
+			if len(words) == 0 || words[len(words)-1].Word != test.reason && words[0].Word != test.reason || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "bay left") {
+				t.Errorf("got %v (%v), want %s", err, words, test.reason)
+			}
+		})
+	}
+}
+
+func TestABayWithoutProbeHasNoDebugPort(t *testing.T) {
+	port, err := openFiles(t, false).DebugPort(instance.BaySpec{Name: "left"}, "")
+	if port != nil || err != nil {
+		t.Errorf("got %v, %v", port, err)
+	}
+}
