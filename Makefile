@@ -34,7 +34,7 @@ demo: setup firmware build
 
 # The same with four blank boards behind emulated debug probes: OpenOCD flashes each board and locks its debug port after the Run.
 demo-probe: setup firmware build
-	go build -trimpath -buildvcs=$(BUILDVCS) -o build/ ./fixtures/jlink/jlink-bench
+	go build -trimpath -buildvcs=$(BUILDVCS) -o build/ ./fixtures/jlink/jlink-run
 	@.ci/demo build probe
 
 # Runs all tests. With CI=true a skipped test is a failure.

@@ -310,7 +310,7 @@ func (a *attempt) progress(step string) func(done, total int) {
 		p := Progress{Done: done, Total: total}
 		if percent := p.Percent(); percent > told {
 			told = percent
-			a.tell(Event{Kind: StepMoved, Step: step, Progress: p})
+			a.emitEvent(Event{Kind: StepMoved, Step: step, Progress: p})
 		}
 	}
 }

@@ -224,10 +224,10 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) emit(kind EventKind, step string) {
-	a.tell(Event{Kind: kind, Step: step})
+	a.emitEvent(Event{Kind: kind, Step: step})
 }
 
-func (a *attempt) tell(e Event) {
+func (a *attempt) emitEvent(e Event) {
 	if err := a.notify(e, a.run); a.observerError == nil {
 		a.observerError = err // only the first: the others are like it
 	}

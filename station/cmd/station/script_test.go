@@ -29,8 +29,8 @@ import (
 // The test binary is also the program under test.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"station":     func() { main() },
-		"jlink-bench": func() { os.Exit(jlink.Bench(os.Args[1:])) },
+		"station":   func() { main() },
+		"jlink-run": func() { os.Exit(jlink.Command(os.Args[1:])) },
 	})
 }
 

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) { os.Exit(jlink.Run(m.Run)) }
 
 const serial = 683806231
 
-// A bench is a station with one bay.
-type bench struct {
+// An environment is a station with one bay.
+type environment struct {
 	t        *testing.T
 	opened   *instance.Instance
 	engine   *station.Station
@@ -38,14 +38,14 @@ type bench struct {
 	client   *devices.Client
 }
 
-// newBench opens a station that flashes and locks. change may change the board definition.
-func newBench(t *testing.T, change func(*configs.Board)) *bench {
+// newEnvironment opens a station that flashes and locks. change may change the board definition.
+func newEnvironment(t *testing.T, change func(*configs.Board)) *environment {
 	t.Helper()
 	prerequisite.Program(t, "openocd", "openocd")
 	f := fixtures.NewFactory(t, fixtures.NewToken(t).Open(t))
 	dir := f.Clone(t, filepath.Join(t.TempDir(), "D"))
 	fixtures.Configure(t, dir, "  seal: false", "  seal: false\n  lock: true")
-	b := &bench{t: t}
+	b := &environment{t: t}
 	b.opened = fixtures.Must(instance.Open(t.Context(), dir, f.Options(instance.Hooks{Engine: func(c *station.Config) {
 		fixtures.OnlyFuses(c)
 		c.Flash = true
@@ -56,14 +56,14 @@ func newBench(t *testing.T, change func(*configs.Board)) *bench {
 	return b
 }
 
-func (b *bench) closes(close func() error) {
+func (b *environment) closes(close func() error) {
 	if err := close(); err != nil {
 		b.t.Error(err)
 	}
 }
 
 // insert puts a new board into the bay, with its probe.
-func (b *bench) insert(change func(*configs.Board)) {
+func (b *environment) insert(change func(*configs.Board)) {
 	b.t.Helper()
 	b.board = fixtures.Must(emulated.Start(b.t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: b.t.TempDir(), Debug: true}))(b.t)
 	b.t.Cleanup(func() { b.closes(b.board.Close) })
@@ -81,7 +81,7 @@ func (b *bench) insert(change func(*configs.Board)) {
 }
 
 // run does one Run of the board in the bay.
-func (b *bench) run(ctx context.Context) *station.Run {
+func (b *environment) run(ctx context.Context) *station.Run {
 	b.t.Helper()
 	run := fixtures.Must(b.engine.NewRun("bay", "anna"))(b.t)
 	if err := b.engine.EnrolWith(ctx, b.client, b.port, run); err != nil {
@@ -91,14 +91,14 @@ func (b *bench) run(ctx context.Context) *station.Run {
 }
 
 // ends checks how a Run ended.
-func (b *bench) ends(run *station.Run, ending station.Ending, reason string) {
+func (b *environment) ends(run *station.Run, ending station.Ending, reason string) {
 	b.t.Helper()
 	if run.Ending != ending || run.Reason != reason {
 		b.t.Fatalf("the Run ends as %s %q, want %s %q: %v", run.Ending, run.Reason, ending, reason, run.Err)
 	}
 }
 
-func (b *bench) passes() *station.Run {
+func (b *environment) passes() *station.Run {
 	b.t.Helper()
 	run := b.run(b.t.Context())
 	b.ends(run, station.Pass, "")
@@ -106,7 +106,7 @@ func (b *bench) passes() *station.Run {
 }
 
 // verifies checks that the rows of the registry follow from the log.
-func (b *bench) verifies() {
+func (b *environment) verifies() {
 	b.t.Helper()
 	if err := b.opened.Checkpoint(); err != nil {
 		b.t.Fatal(err)
@@ -125,7 +125,7 @@ func steps(run *station.Run) (names []string) {
 }
 
 func TestABlankBoardIsFlashedEnrolledLockedAndThenConfirmed(t *testing.T) {
-	b := newBench(t, nil)
+	b := newEnvironment(t, nil)
 	first := b.passes()
 	if first.Outcome != station.Issued || first.Flash.Held || first.StoreRead == nil || first.Lock.State != station.LockLocked ||
 		first.Probe.Serial != "683806231" || first.Identity.FirmwareHash != b.port.Setup().Image.Octets {
@@ -161,7 +161,7 @@ func TestAFaultOfTheProbeIsNamedAndTheNextRunPasses(t *testing.T) {
 		{"a flash with a bad bit", "verify-mismatch", jlink.StuckBit, station.Reject},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t, nil)
+			b := newEnvironment(t, nil)
 			b.emulated.Inject(test.fault)
 			run := b.run(t.Context())
 			b.ends(run, test.ending, test.reason)
@@ -178,7 +178,7 @@ func TestAFaultOfTheProbeIsNamedAndTheNextRunPasses(t *testing.T) {
 }
 
 func TestAnOperatorWhoCutsAFlashLeavesABoardThatNeedsFlash(t *testing.T) {
-	b := newBench(t, nil)
+	b := newEnvironment(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	b.engine = fixtures.Must(b.opened.Engine(func(e station.Event) {
@@ -193,7 +193,7 @@ func TestAnOperatorWhoCutsAFlashLeavesABoardThatNeedsFlash(t *testing.T) {
 }
 
 func TestAWrongLockRecipeIsNeverAPass(t *testing.T) {
-	b := newBench(t, func(board *configs.Board) { board.Probe.OpenOCD.Lock = []string{"echo locked"} })
+	b := newEnvironment(t, func(board *configs.Board) { board.Probe.OpenOCD.Lock = []string{"echo locked"} })
 	run := b.run(t.Context())
 	if run.Ending == station.Pass || run.Lock.State == station.LockLocked || run.RecordedAt.IsZero() {
 		t.Errorf("the Run ends as %s %q: %v; lock %+v", run.Ending, run.Reason, run.Err, run.Lock)
@@ -206,7 +206,7 @@ func TestAWrongLockRecipeIsNeverAPass(t *testing.T) {
 }
 
 func TestABoardThatIsDoneIsNotErasedByABlankingOfItsFirmware(t *testing.T) {
-	b := newBench(t, nil)
+	b := newEnvironment(t, nil)
 	b.passes()
 	if err := errors.Join(b.board.PowerCut(), b.board.PowerOn(t.Context())); err != nil { // the emulated board forgets its firmware and the lock
 		t.Fatal(err)
