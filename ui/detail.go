@@ -162,15 +162,19 @@ func (m Model) aboutProbe(p *page, run *station.Run) {
 		p.known("target", probe.Target)
 	}
 	if flash := run.Flash; flash != nil {
-		what := "detail.flashed"
-		if flash.Held {
-			what = "detail.held"
-		}
-		p.known("image", m.t(what, fmt.Sprintf("%x", flash.Image[:8])))
+		p.known("image", m.imageText(flash))
 	}
 	if lock := run.Lock; lock != nil {
 		p.known("lock", m.lockText(lock.State))
 	}
+}
+
+func (m Model) imageText(flash *station.FlashRecord) string {
+	image := fmt.Sprintf("%x", flash.Image[:8])
+	if flash.Held {
+		return m.t("detail.held", image)
+	}
+	return m.t("detail.flashed", image)
 }
 
 func (m Model) lockText(state station.LockState) string {
