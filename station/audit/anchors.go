@@ -2,11 +2,15 @@ package audit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 
-	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // ErrNoAnchor: a file that should hold checkpoints holds something else.
@@ -29,39 +33,79 @@ func ReadAnchors(paths []string) (anchors [][]byte, err error) {
 	return anchors, nil
 }
 
-// ParseAnchors splits a file with one or more checkpoints. The file may have a byte order mark,
-// lines that end with CR LF or with spaces, several empty lines between checkpoints, and no end of
-// the last line, as files have that came by mail. It may also have the QR code that `station audit
-// checkpoint --qr` prints below a checkpoint.
-func ParseAnchors(text []byte) ([][]byte, error) {
-	notes := SplitNotes(tidy(text))
-	for _, one := range notes {
-		var unverified *note.UnverifiedNoteError
-		if _, err := note.Open(one, note.VerifierList()); !errors.As(err, &unverified) {
+// ParseAnchors finds the checkpoints in a file: one or more, also in the text of a mail, and above the
+// QR code that `station audit checkpoint --qr` prints. A signature that belongs to no whole
+// checkpoint is an error, so that a damaged checkpoint is not taken for text.
+func ParseAnchors(text []byte) (anchors [][]byte, err error) {
+	for lines := tidy(text); len(lines) > 0; {
+		size := 1 // of a line of the mail
+		if beginsCheckpoint(lines) {
+			if size = noteSize(lines); size == 0 {
+				return nil, ErrNoAnchor
+			}
+			anchors = append(anchors, []byte(strings.Join(lines[:size], "\n")+"\n"))
+		} else if isSignature(lines[0]) {
 			return nil, ErrNoAnchor
 		}
+		lines = lines[size:]
 	}
-	if len(notes) == 0 {
+	if len(anchors) == 0 {
 		return nil, ErrNoAnchor
 	}
-	return notes, nil
+	return anchors, nil
 }
 
 // qrShapes are the characters of a printed QR code.
 const qrShapes = " \u2580\u2584\u2588"
 
-// tidy takes away what mail programs and printed QR codes add. A checkpoint has one empty line in
-// it, and no line that ends with a space.
-func tidy(text []byte) (clean []byte) {
+// tidy gives the lines without what mail programs and printed QR codes add: a byte order mark, CR,
+// spaces at the end, marks of a quotation, and empty lines behind an empty line. No line of a
+// checkpoint begins with such a mark.
+func tidy(text []byte) (lines []string) {
 	empty := true // so that empty lines at the beginning go, too
-	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) {
-		line = bytes.TrimRight(line, " \t\r\n")
-		if len(line) == 0 && empty || len(line) > 0 && len(bytes.Trim(line, qrShapes)) == 0 {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+		line = strings.TrimLeft(strings.TrimRight(line, " \t\r\n"), " \t>")
+		if line == "" && empty || line != "" && strings.Trim(line, qrShapes) == "" {
 			continue
 		}
-		clean, empty = append(append(clean, line...), '\n'), len(line) == 0
+		lines, empty = append(lines, line), line == ""
 	}
-	return clean
+	return lines
+}
+
+// beginsCheckpoint reports whether the lines begin with origin, size and root (C2SP tlog-checkpoint, "Note text").
+func beginsCheckpoint(lines []string) bool {
+	if len(lines) < 3 || !goodOrigin(lines[0]) {
+		return false
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	root, bad := base64.StdEncoding.DecodeString(lines[2])
+	return err == nil && size >= 0 && bad == nil && len(root) == tlog.HashSize
+}
+
+// noteSize counts the lines of the signed note at the beginning: text, an empty line, signatures
+// (C2SP signed-note, "Format"). Without a signature it is 0.
+func noteSize(lines []string) int {
+	text := slices.Index(lines, "") + 1
+	size := text
+	for size > 0 && size < len(lines) && isSignature(lines[size]) {
+		size++
+	}
+	if size == text {
+		return 0
+	}
+	return size
+}
+
+// isSignature reports whether a line has the form of a signature: a dash, the name of the key,
+// and four octets of a key id before the signature (C2SP signed-note, "Format").
+func isSignature(line string) bool {
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 || parts[0] != "\u2014" {
+		return false
+	}
+	signature, err := base64.StdEncoding.DecodeString(parts[2])
+	return err == nil && len(signature) > 4
 }
 
 // SplitNotes splits signed notes that stand one after the other with an empty line between.

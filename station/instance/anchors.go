@@ -121,12 +121,20 @@ func (f *Files) readAnchors(key string) (found []finding, err error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrAnchorFile, dir, err)
 	}
 	for _, file := range files {
-		if !file.Type().IsRegular() || strings.HasPrefix(file.Name(), ".") {
+		if strings.HasPrefix(file.Name(), ".") {
 			continue
 		}
-		some, err := readAnchor(filepath.Join(dir, file.Name()), key)
+		path := filepath.Join(dir, file.Name())
+		info, err := os.Stat(path) // of the file that a link names
+		if err == nil && !info.Mode().IsRegular() {
+			continue
+		}
+		var some []finding
+		if err == nil {
+			some, err = readAnchor(path, key)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrAnchorFile, filepath.Join(dir, file.Name()), err)
+			return nil, fmt.Errorf("%w: %s: %w", ErrAnchorFile, path, err)
 		}
 		found = append(found, some...)
 	}

@@ -14,47 +14,87 @@ import (
 // the newest start. This file compares these rows with the log before, because a start would
 // hide that somebody changed them.
 
-// stillOpen refuses an intent or a Run that is open although the log has its end.
+// An openRow is a row that a start would close: a Run, or an intent.
+type openRow struct {
+	run    string
+	first  int64  // the entry that begins the Run, as the row of the Run says; -1: there is no such row
+	serial string // of the intent; empty for a Run
+}
+
+const (
+	openIntents = `SELECT c.run, coalesce(r.first_entry, -1), lower(hex(c.serial)) FROM certificates c LEFT JOIN runs r ON r.id = c.run WHERE c.status = 'intended'`
+	openRuns    = `SELECT id, first_entry, '' FROM runs WHERE ending IS NULL`
+)
+
+// stillOpen refuses an intent or a Run that is open although the log has its end. To find the end, it
+// needs the beginning: a row that names another beginning than the log is refused, too.
 func stillOpen(ctx context.Context, q audit.Querier) error {
-	for _, open := range []struct {
-		what, runs string
-		ends       []string
-	}{
-		{"an intent of Run", `SELECT run FROM certificates WHERE status = 'intended'`, []string{"cert.issued", "cert.issue.failed", "cert.issue.unresolved"}},
-		{"Run", `SELECT id FROM runs WHERE ending IS NULL`, slices.Collect(maps.Keys(endings))},
-	} {
-		rows, err := q.QueryContext(ctx, open.runs)
+	for _, query := range []string{openIntents, openRuns} {
+		rows, err := q.QueryContext(ctx, query)
 		if err != nil {
 			return fmt.Errorf("looking for what is open: %w", named(err))
 		}
-		runs, err := collect(rows, func(run *string) []any { return []any{run} })
+		open, err := collect(rows, func(o *openRow) []any { return []any{&o.run, &o.first, &o.serial} })
 		if err != nil {
 			return err
 		}
-		for _, run := range runs {
-			if err := noEnd(ctx, q, run, open.ends); err != nil {
-				return fmt.Errorf("%s %s: %w", open.what, run, err)
+		for _, o := range open {
+			if err := o.compare(ctx, q); err != nil {
+				return fmt.Errorf("%s: %w; restore registry.db from its backup", o, err)
 			}
 		}
 	}
 	return nil
 }
 
-// noEnd refuses an entry of these types about the Run.
-func noEnd(ctx context.Context, q audit.Querier, run string, ends []string) error {
+func (o openRow) String() string {
+	if o.serial == "" {
+		return "Run " + o.run
+	}
+	return "the intent " + o.serial + " of Run " + o.run
+}
+
+// compare refuses the row if the log does not have its beginning, or if the log has its end.
+func (o openRow) compare(ctx context.Context, q audit.Querier) error {
+	e, err := entryAt(ctx, q, o.first)
+	if err != nil && !none(err) {
+		return err
+	}
+	if err != nil || e.Type != typeAdmitted || e.Run == nil || e.Run.ID != o.run {
+		return fmt.Errorf("%w: entry %d does not begin this Run", ErrDiffers, o.first)
+	}
+	if o.serial == "" {
+		return o.noEnd(ctx, q, o.run, slices.Collect(maps.Keys(endings)))
+	}
+	intent := `"serial":"` + o.serial + `"`
+	if _, err := o.find(ctx, q, intent, "cert.issue.intent"); none(err) {
+		return fmt.Errorf("%w: this Run has no such intent", ErrDiffers)
+	} else if err != nil {
+		return err
+	}
+	return o.noEnd(ctx, q, intent, []string{"cert.issued", "cert.issue.failed", "cert.issue.unresolved"})
+}
+
+// noEnd refuses an entry of these types that names the Run and about.
+func (o openRow) noEnd(ctx context.Context, q audit.Querier, about string, ends []string) error {
 	for _, end := range ends {
-		var seq int64
-		err := q.QueryRowContext(ctx, `SELECT e.seq FROM runs r JOIN audit_entry e ON e.seq >= r.first_entry
-			WHERE r.id = ?1 AND instr(e.body, ?2) AND instr(e.body, ?3) LIMIT 1`,
-			run, []byte(run), []byte(`"type":"`+end+`"`)).Scan(&seq)
+		seq, err := o.find(ctx, q, about, end)
 		if err == nil {
-			return fmt.Errorf("%w: entry %d is %s; restore registry.db from its backup", ErrReopened, seq, end)
+			return fmt.Errorf("%w: entry %d is %s", ErrReopened, seq, end)
 		}
 		if !none(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// find gives the first entry of this type since the Run began that names the Run and about. The error is
+// sql.ErrNoRows when there is none.
+func (o openRow) find(ctx context.Context, q audit.Querier, about, kind string) (seq int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT seq FROM audit_entry WHERE seq >= ? AND instr(body, ?) AND instr(body, ?) AND instr(body, ?) LIMIT 1`,
+		o.first, []byte(o.run), []byte(about), []byte(`"type":"`+kind+`"`)).Scan(&seq)
+	return seq, err
 }
 
 // newestStartup gives the number that the row about the newest start names. Without a row it is

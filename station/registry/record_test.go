@@ -466,6 +466,39 @@ func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
 	}
 }
 
+// Whoever opens a row again can also change where the row says that its Run begins, or of which Run
+// it is, so that no end is found there.
+func TestARowThatWasOpenedAgainIsRefusedWhateverElseItSays(t *testing.T) {
+	reopened := `UPDATE runs SET ending = NULL, closed = NULL, outcome = NULL, last_entry = NULL, reason = ''`
+	intended := `UPDATE certificates SET status = 'intended', der = NULL, sha256 = NULL`
+	other := ` = (SELECT id FROM runs WHERE id NOT IN (SELECT run FROM certificates))`
+	for name, updates := range map[string][]string{
+		"a Run that begins later":              {reopened + `, first_entry = 1000000 WHERE outcome = 'issued'`},
+		"a Run that begins behind its end":     {reopened + `, first_entry = last_entry + 1 WHERE outcome = 'issued'`},
+		"an intent whose Run begins later":     {intended, `UPDATE runs SET first_entry = 1000000`},
+		"an intent of another Run":             {intended + `, run` + other},
+		"an intent of a Run that is not there": {intended, `DELETE FROM runs WHERE outcome = 'issued'`},
+		"an intent with another number":        {intended + `, serial = zeroblob(16)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.enrol(b.run())
+			other := b.run()
+			other.Ending, other.Reason = station.Reject, station.ErrClone.Word()
+			b.must(b.closeRun(t.Context(), other))
+			b.must(b.Shutdown())
+			var dropped, made []string
+			for _, trigger := range []string{"run_closed_once", "run_stays", "certificate_life", "certificate_intent_fixed", "certificate_der_fixed"} {
+				dropped, made = append(dropped, `DROP TRIGGER `+trigger), append(made, b.trigger(trigger))
+			}
+			b.tamper(slices.Concat(dropped, updates, made)...)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrDiffers) && !errors.Is(err, ErrReopened) {
+				t.Errorf("opening: %v", err)
+			}
+		})
+	}
+}
+
 // Without any checkpoint a log is not signed by anybody.
 func TestALogWithoutCheckpointsIsRefused(t *testing.T) {
 	for _, which := range []string{"", " WHERE size = (SELECT max(size) FROM audit_checkpoint)", " WHERE size = (SELECT min(size) FROM audit_checkpoint)"} {

@@ -52,7 +52,7 @@ func (s *replay) change(e audit.Entry) error {
 		s.cosignatures[e.Details["size"]+" "+e.Details["signer"]] = fields{e.Details["line"] + "\n"}
 	case e.Type == typeTimestamped:
 		s.timestamps[e.Details["size"]] = fields{e.Details["sha256"]}
-	case e.Type == "board.admitted":
+	case e.Type == typeAdmitted:
 		return s.admitted(e)
 	case e.Type == "board.scrapped":
 		return s.scrapped(e)

@@ -17,6 +17,9 @@ import (
 
 // This file has the methods of station.Registry.
 
+// typeAdmitted is the entry that begins a Run. The row of the Run names its number.
+const typeAdmitted = "board.admitted"
+
 // Admit opens the Run's record. A BoardID that the registry knows from other hardware,
 // or that has an open Run in another bay, is a clone (I4): the error wraps
 // station.ErrClone. Admit writes an audit entry about each refusal.
@@ -41,7 +44,7 @@ func (w *work) admit(run *station.Run) error {
 		return err
 	}
 	// 1. The audit entry with what the board says of itself.
-	e := runEntry(run, "board.admitted", audit.Success)
+	e := runEntry(run, typeAdmitted, audit.Success)
 	e.WorkOrder = order
 	written, err := w.append(e)
 	if err != nil {

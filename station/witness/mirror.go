@@ -42,7 +42,7 @@ func (c *Client) AddEntries(ctx context.Context, log Entries, checkpoint []byte,
 		}
 		info, err := ParseInfo(got.body)
 		if err != nil || got.kind != TypeMirrorInfo || info.Next > size {
-			return nil, fmt.Errorf("%w: status %d with %.100q: %w", ErrLies, got.status, got.body, err)
+			return nil, fmt.Errorf("%w: status %d with %.100q as %.100q, want at most %d entries as %s", ErrLies, got.status, got.body, got.kind, size, TypeMirrorInfo)
 		}
 		if info.Next <= up.Start { // no progress
 			if corrections++; corrections > 3 {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"hallmark/station/witness"
@@ -178,7 +179,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, path string, mirro
 	}
 	content, err := os.ReadFile(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR):
 		http.NotFound(w, r)
 		return
 	case err != nil:

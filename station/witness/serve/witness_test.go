@@ -260,3 +260,18 @@ func TestPathsThatNobodyServes(t *testing.T) {
 		}
 	}
 }
+
+// A folder of the mirror is no tile, and asking for one is no fault of the server.
+func TestAFolderOfTheMirrorIsNotFound(t *testing.T) {
+	s := newStation(t).grow(3, "entry")
+	h := newHeadquarters(t, s.vkey)
+	h.send(s, 0)
+	for _, path := range []string{"tile/", "tile/0", "tile/entries/000.p"} {
+		response, err := http.Get(h.server.URL + "/mirror/" + witness.OriginHash(origin) + "/" + path)
+		must(t, err)
+		must(t, response.Body.Close())
+		if response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, response.StatusCode)
+		}
+	}
+}
