@@ -242,3 +242,35 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) (found
 	}
 	return found, rows.Err()
 }
+
+// OfOrder gives the newest entry that has all of a work order: product, quota and count. The
+// end of a Run that was refused names the work order only, and is left out. found is false if
+// there is no such entry.
+func OfOrder(ctx context.Context, q Querier, id string) (order WorkOrder, found bool, err error) {
+	var name bytes.Buffer
+	encoder := json.NewEncoder(&name)
+	encoder.SetEscapeHTML(false) // as Encode
+	if err := encoder.Encode(id); err != nil {
+		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
+	}
+	part := fmt.Appendf(nil, `"id":%s,`, bytes.TrimSuffix(name.Bytes(), []byte("\n")))
+	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq DESC`, part)
+	if err != nil {
+		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
+			return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
+		}
+		e, err := Decode(body)
+		if err != nil {
+			return order, false, fmt.Errorf("looking for work order %q: %w: %w", id, ErrEntry, err)
+		}
+		if o := e.WorkOrder; o != nil && o.ID == id && o.Quota > 0 {
+			return *o, true, nil
+		}
+	}
+	return order, false, rows.Err()
+}

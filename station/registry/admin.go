@@ -241,7 +241,7 @@ func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int6
 		return fmt.Errorf("opening work order %q for %d boards: want an id and a quota of 1 or more", id, quota)
 	}
 	return r.write(ctx, func(w *work) error {
-		known, err := w.orderNow(id)
+		known, err := w.orderOnRecord(id)
 		if err == nil && (known.Product != product || known.Quota != quota) {
 			return fmt.Errorf("%w: %q, %d boards", ErrOrderOpen, known.Product, known.Quota)
 		}

@@ -212,6 +212,25 @@ func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
 	return &order, err
 }
 
+// orderOnRecord is orderNow. Before the first use of a work order it compares the row with the log:
+// a quota that somebody raised in the row would let boards be signed that nobody ordered.
+func (w *work) orderOnRecord(id string) (*audit.WorkOrder, error) {
+	order, err := w.orderNow(id)
+	if err != nil || w.orders[id] {
+		return order, err
+	}
+	logged, found, err := audit.OfOrder(context.Background(), w.conn, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found || logged != *order:
+		return nil, fmt.Errorf("%w: work order %q has quota %d and count %d, the log has quota %d and count %d",
+			ErrDiffers, id, order.Quota, order.Counted, logged.Quota, logged.Counted)
+	}
+	w.orders[id] = true
+	return order, nil
+}
+
 func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string) error {
 	_, err := w.change(`INSERT INTO certificates (serial, board_id, purpose, spki_sha256, issuer_sha256, profile, profile_sha256,
 		tbs_sha256, csr_sha256, not_before, not_after, rework, run, work_order, intended, changed, status)

@@ -533,3 +533,35 @@ func TestAMarkThatWasRemovedIsMadeAnew(t *testing.T) {
 	b.reopen()
 	b.verify()
 }
+
+// A work order whose row was changed is not used: with a greater quota, boards would be signed
+// that nobody ordered.
+func TestAWorkOrderThatWasChangedIsNotUsed(t *testing.T) {
+	for name, update := range map[string]string{
+		"a greater quota": `UPDATE work_orders SET quota = 99`,
+		"a smaller count": `UPDATE work_orders SET counted = 0`,
+		"another product": `UPDATE work_orders SET product = 'other'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.must(b.OpenOrder(t.Context(), "OP-1", "widget", 2, "OP-1")) // as the operator's id, which stands in each entry
+			board := func() *station.Run {
+				run := newRun(devices.BoardID(uuid.New()), "hardware")
+				run.Order = "OP-1"
+				return run
+			}
+			run := board()
+			b.must(b.Admit(t.Context(), run))
+			b.enrol(run)
+			b.must(b.Shutdown())
+			b.tamper(update)
+			b.open()
+			if err := b.Admit(t.Context(), board()); !errors.Is(err, ErrDiffers) {
+				t.Errorf("admitting a board for the work order: %v", err)
+			}
+			if err := b.OpenOrder(t.Context(), "OP-1", "widget", 2, "OP-1"); !errors.Is(err, ErrDiffers) {
+				t.Errorf("opening the work order again: %v", err)
+			}
+		})
+	}
+}

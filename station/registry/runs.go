@@ -70,7 +70,7 @@ func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
 	if run.Order == "" {
 		return nil, nil
 	}
-	order, err := w.orderNow(run.Order)
+	order, err := w.orderOnRecord(run.Order)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownOrder, run.Order)
 	}
