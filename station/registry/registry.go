@@ -85,6 +85,10 @@ var (
 	ErrSettings = reason.New("registry-settings", "database did not take a setting that durability needs")
 	// ErrSchema: the file is not a registry of this version.
 	ErrSchema = reason.New("registry-schema", "file is not a registry of this version")
+	// ErrDiskFull: the disk has no room for the files that SQLite needs beside the registry, also for reading.
+	ErrDiskFull = reason.New("disk-full", "the disk is full: free some space, then do the same again; the registry itself is as it was")
+	// ErrUnread: the disk returned an error.
+	ErrUnread = fmt.Errorf("%w cannot be read: check the disk, then do the same again", station.ErrRegistry)
 	// ErrSchemaChanged: tables, indexes or triggers are not those that this version makes.
 	ErrSchemaChanged = reason.New("registry-schema-changed", "the schema of the registry was changed")
 	// ErrOlder: the registry lacks entries that its mark has seen (I16).
