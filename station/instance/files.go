@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"hallmark/configs"
@@ -62,7 +61,7 @@ func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := os.ReadFile(dir.Profile())
+	text, err := workdir.ReadFile(dir.Profile())
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the profile: %w", err)
 	}
@@ -76,7 +75,7 @@ func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile
 	if config.COSEProfile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(dir.COSEProfile())
+	text, err := workdir.ReadFile(dir.COSEProfile())
 	if err != nil {
 		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
 	}

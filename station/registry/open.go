@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // Open compares a registry, and begins it.
@@ -63,6 +65,9 @@ func (c Config) completed() Config {
 // makeNew makes the tables of a file that does not exist, or that has none because a crash came
 // before they were made.
 func (r *Registry) makeNew(ctx context.Context) error {
+	if err := workdir.CheckRegular(r.config.Path); err != nil {
+		return reason.Usage(err)
+	}
 	if info, err := os.Stat(r.config.Path); err == nil && info.Size() > 0 {
 		if empty, err := isEmpty(ctx, r.config.Path); !empty || err != nil {
 			return err
