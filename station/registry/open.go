@@ -113,7 +113,10 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 	if err := compareStartup(r.version, started, r.log.Sought()); err != nil {
 		return err
 	}
-	return stillOpen(ctx, db)
+	if err := stillOpen(ctx, db); err != nil {
+		return err
+	}
+	return stillStopped(ctx, db, r.version)
 }
 
 func (r *Registry) openReader(ctx context.Context) (err error) {

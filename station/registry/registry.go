@@ -107,6 +107,8 @@ var (
 	ErrReplaced = reason.New("registry-replaced", "registry.db was replaced or removed while the station had it open")
 	// ErrStartup: the row about the newest start does not name the newest start in the log.
 	ErrStartup = reason.New("registry-differs", "the row about the newest start differs from the audit log")
+	// ErrReleased: a bay is free although the log has no acknowledgement since the Run that stopped it (I13).
+	ErrReleased = reason.New("registry-differs", "the registry says that the bay goes on, and nobody acknowledged it on record")
 	// ErrReopened: a row is open although the log says that it has ended.
 	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.
