@@ -31,9 +31,12 @@ type Files struct {
 	closers []func() error // in the order of opening
 }
 
-// OpenFiles reads configuration, profiles and certificates, and opens the log.
+// OpenFiles checks the modes of the directory, reads configuration, profiles and certificates, and opens the log.
 func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	f := &Files{Dir: dir, options: options.completed()}
+	if err := dir.CheckModes(); err != nil {
+		return nil, err
+	}
 	if f.Config, f.Profile, err = ReadSettings(dir); err != nil {
 		return nil, reason.Usage(err)
 	}
