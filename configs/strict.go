@@ -31,6 +31,9 @@ func Decode(name string, text []byte, into any) error {
 	if len(text) > workdir.MaxFile {
 		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, workdir.MaxFile)
 	}
+	if strings.HasPrefix(string(text), "\ufeff") {
+		return fmt.Errorf("%s: %w: it begins with a byte order mark; save the file as UTF-8 without a byte order mark", name, ErrSyntax)
+	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return refuse(name, err, into)
