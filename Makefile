@@ -25,7 +25,7 @@ PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
 
-.PHONY: demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build install uninstall lint fuzz setup packages go clean
+.PHONY: demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
 
 # Makes a station in a temporary directory, enrols four QEMU boards, and has openssl verify each certificate. KEEP=DIR keeps the station.
@@ -80,8 +80,12 @@ build:
 	@command -v go >/dev/null || { echo 'Go is missing: make setup installs it'; exit 1; }
 	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION) -X main.version=$(VERSION)' -o build/ ./station/cmd/...
 
+# With PREFIX=usr the directory would be DESTDIRusr, beside DESTDIR.
+absolute:
+	@case '$(PREFIX)' in /*) ;; *) echo 'PREFIX=$(PREFIX): want a path that begins with /'; exit 1 ;; esac
+
 # Installs the programs of the last `make build`, the documented configuration and the texts. It does not need Go, because root may have no Go.
-install:
+install: absolute
 	@for program in $(PROGRAMS); do test -x build/$$program || { echo "build/$$program is missing: make build comes first"; exit 1; }; done
 	install -d '$(BIN)' '$(SHARE)' '$(DOC)/docs'
 	install -m 755 $(PROGRAMS:%=build/%) '$(BIN)'
@@ -89,7 +93,7 @@ install:
 	install -m 644 $(TEXTS) '$(DOC)'
 	install -m 644 $(DOCS) '$(DOC)/docs'
 
-uninstall:
+uninstall: absolute
 	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%)
 	for folder in '$(SHARE)' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hallmark/devices"
+	"hallmark/station/workdir"
 )
 
 // minimal is the shortest configuration with a hardware HSM.
@@ -150,7 +151,8 @@ func TestFilesAreRefused(t *testing.T) {
 		{"a wrong type names the line and not the value", minimal + "boards:\n  baud: 123456x\n", ErrSyntax, "x.yaml:3"},
 		{"two documents are refused", minimal + "---\nstation: b\n", ErrSyntax, "2 documents"},
 		{"nothing at all is refused", "# nothing\n", ErrSyntax, "0 documents"},
-		{"a large file is refused", strings.Repeat("#", maxFile+1), ErrSyntax, "octets"},
+		{"a byte order mark is refused", "\xef\xbb\xbfstation: x\n", ErrSyntax, "byte order mark"},
+		{"a large file is refused", strings.Repeat("#", workdir.MaxFile+1), ErrSyntax, "octets"},
 		{"broken YAML is refused", "hsm: {module: \n", ErrSyntax, "x.yaml"},
 		{"a list where a map should be is refused", "- 1\n- 2\n", ErrSyntax, "x.yaml"},
 		{"a relative module is refused", "hsm: {module: hsm.so}\n", ErrValue, "hsm.module"},
@@ -212,21 +214,24 @@ func TestAPathThatIsNoConfigurationIsRefusedAtOnce(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ name, path string }{
-		{"a device without an end", "/dev/zero"},
-		{"a pipe without a writer", pipe},
+	for _, c := range []struct {
+		name, path string
+		profile    error
+	}{
+		{"a device without an end", "/dev/zero", workdir.ErrTooLarge},
+		{"a pipe without a writer", pipe, ErrSyntax},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := Load(c.path); !errors.Is(err, ErrSyntax) {
-				t.Errorf("a configuration: got %v, want %v", err, ErrSyntax)
+			if _, err := Load(c.path); !errors.Is(err, workdir.ErrNotRegular) {
+				t.Errorf("a configuration: got %v, want %v", err, workdir.ErrNotRegular)
 			}
 			config := &Config{Profile: c.path}
 			name, text, err := config.ProfileText("")
 			if err == nil {
 				_, err = ParseProfile(name, text)
 			}
-			if !errors.Is(err, ErrSyntax) {
-				t.Errorf("a profile: got %v, want %v", err, ErrSyntax)
+			if !errors.Is(err, c.profile) {
+				t.Errorf("a profile: got %v, want %v", err, c.profile)
 			}
 		})
 	}

@@ -4,15 +4,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"hallmark/devices"
 	"hallmark/station/issuance"
+	"hallmark/station/workdir"
 )
 
 //go:embed demo.yaml profiles/*.yaml boards/*.yaml
@@ -43,20 +41,9 @@ func Parse(name string, text []byte) (*Config, error) {
 	return &config, nil
 }
 
-// ReadFile reads a configuration or a profile, up to one octet more than maxFile, so that Decode can refuse a larger file. O_NONBLOCK makes
-// a pipe without a writer empty: without O_NONBLOCK, opening this pipe would wait for a writer, and no signal would end the wait.
-func ReadFile(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	return text, errors.Join(err, file.Close())
-}
-
 // Load reads a station's configuration from a file.
 func Load(path string) (*Config, error) {
-	text, err := ReadFile(path)
+	text, err := workdir.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -91,7 +78,7 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
-	text, err = ReadFile(path)
+	text, err = workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the profile: %w", err)
 	}

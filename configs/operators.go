@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 
 	"github.com/goccy/go-yaml"
 
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // An Operator is one line of badges.yaml, which has the badge's code as its key:
@@ -29,9 +29,12 @@ var operatorID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 // points, hyphens and underscores, beginning with a letter or a digit.
 func IsOperatorID(id string) bool { return operatorID.MatchString(id) }
 
+// MaxBadges is the largest badges.yaml, in octets: about 15,000 operators.
+const MaxBadges = 1 << 20
+
 // LoadOperators reads badges.yaml, by the codes of the badges. Without the file it gives nil.
 func LoadOperators(path string) (map[string]Operator, error) {
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadUpTo(path, MaxBadges)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"hallmark/station/workdir"
 )
 
 // Errors of a configuration file. Each error names the file, the line and what to write instead.
@@ -22,15 +24,15 @@ var (
 	ErrValue        = errors.New("value not possible")
 )
 
-// maxFile is the largest configuration file in octets. The bound keeps a wrong path out of memory.
-const maxFile = 64 << 10
-
 // Decode reads exactly one YAML document into the struct that into points to. The
 // values in the struct are the defaults. No error repeats a value of the file, so that
 // a PIN in the wrong place does not get into a log.
 func Decode(name string, text []byte, into any) error {
-	if len(text) > maxFile {
-		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, maxFile)
+	if len(text) > workdir.MaxFile {
+		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, workdir.MaxFile)
+	}
+	if strings.HasPrefix(string(text), "\ufeff") {
+		return fmt.Errorf("%s: %w: it begins with a byte order mark; save the file as UTF-8 without a byte order mark", name, ErrSyntax)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {

@@ -32,7 +32,7 @@ func (d Dir) Configure() error {
 	text := fmt.Appendf(nil, "# Written by the station. To look at the token: SOFTHSM2_CONF=%s pkcs11-tool ...\n"+
 		"directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\nlibrary.reset_on_fork = false\n",
 		d.conf(), d.tokens())
-	if held, err := os.ReadFile(d.conf()); err == nil && bytes.Equal(held, text) {
+	if held, err := workdir.ReadFile(d.conf()); err == nil && bytes.Equal(held, text) {
 		return nil
 	}
 	if err := workdir.WriteFile(d.conf(), text); err != nil {
@@ -70,6 +70,9 @@ func (d Dir) Create(ctx context.Context, config hsm.Config, pinPath string, rand
 	return d.keep()
 }
 
+// maxObject is the largest file of a token's object, in octets. SoftHSM writes a few hundred.
+const maxObject = 1 << 20
+
 // keep copies the file of the token's object. SoftHSM writes this file again, in place, at
 // every login. If the process is killed at that moment, the file is truncated and the token is
 // lost. Every login writes the same octets, so the copy can repair the file. A real HSM has
@@ -79,7 +82,7 @@ func (d Dir) keep() error {
 	if err != nil {
 		return err
 	}
-	object, err := os.ReadFile(path)
+	object, err := workdir.ReadUpTo(path, maxObject)
 	if err != nil {
 		return fmt.Errorf("keeping a copy of the token's object: %w", err)
 	}
@@ -89,7 +92,7 @@ func (d Dir) keep() error {
 // Heal replaces the file of the token's object by the copy if the file is truncated, and
 // reports whether it did so.
 func (d Dir) Heal() (healed bool, err error) {
-	kept, err := os.ReadFile(d.copied())
+	kept, err := workdir.ReadUpTo(d.copied(), maxObject)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // this program did not make the token
 	} else if err != nil {

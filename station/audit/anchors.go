@@ -5,22 +5,26 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/workdir"
 )
 
 // ErrNoAnchor: a file that should hold checkpoints holds something else.
 var ErrNoAnchor = errors.New("not a checkpoint; want a file that `station audit checkpoint` printed")
 
+// maxAnchors is the largest file of checkpoints, in octets: about 4,000 of them.
+const maxAnchors = 1 << 20
+
 // ReadAnchors reads files with checkpoints that were kept elsewhere, one or more in each file.
 // It checks only the form of each checkpoint; verifying the log checks its signature.
 func ReadAnchors(paths []string) (anchors [][]byte, err error) {
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
+		text, err := workdir.ReadInput(path, maxAnchors)
 		if err != nil {
 			return nil, fmt.Errorf("reading an anchor: %w", err)
 		}

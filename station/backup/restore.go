@@ -50,6 +50,9 @@ func (r *Restore) Do(ctx context.Context) (done Restored, err error) {
 	if err := r.Dir.Vacant(); err != nil {
 		return done, err
 	}
+	if err := workdir.CheckTree(r.From); err != nil {
+		return done, reason.Usage(fmt.Errorf("--from: %w", err))
+	}
 	files, err := evidence.OpenTree(r.From)
 	switch {
 	case errors.Is(err, evidence.ErrUnsafe) || errors.Is(err, evidence.ErrArchive):
@@ -180,7 +183,7 @@ func verify(ctx context.Context, stage workdir.Dir, d description) (_ *configs.C
 	if err != nil {
 		return nil, head, err
 	}
-	key, err := os.ReadFile(stage.AuditKey())
+	key, err := workdir.ReadFile(stage.AuditKey())
 	if err != nil {
 		return nil, head, err
 	}

@@ -37,7 +37,7 @@ type Plan struct {
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
-		read, err := configs.ReadFile(path)
+		read, err := workdir.ReadInput(path, workdir.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}

@@ -36,6 +36,9 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
+	if err := keys.Begin(ctx); err != nil { // compares the log with the checkpoint on the token
+		return nil, err
+	}
 	made, err := endpointCertificate(ctx, keys)
 	if err != nil {
 		return nil, fmt.Errorf("renewing the verifier's certificate: %w", err)

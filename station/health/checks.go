@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -195,7 +194,7 @@ func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := os.ReadFile(record.Dir.AuditKey())
+	key, err := workdir.ReadFile(record.Dir.AuditKey())
 	if err != nil {
 		return "", err
 	}

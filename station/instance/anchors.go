@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/witness"
+	"hallmark/station/workdir"
 )
 
 // At each start the log is compared with checkpoints that lie outside of the station: the newest
@@ -144,15 +144,7 @@ func (f *Files) readAnchors(key string) (found []finding, err error) {
 // readAnchor reads the checkpoints of one file. Those of other logs are left out: one directory
 // may serve many stations.
 func readAnchor(path, key string) (found []finding, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxAnchorFile+1))
-	if err == nil && len(text) > maxAnchorFile {
-		err = fmt.Errorf("it has more than %d octets", maxAnchorFile)
-	}
+	text, err := workdir.ReadUpTo(path, maxAnchorFile)
 	if err != nil {
 		return nil, err
 	}

@@ -96,6 +96,9 @@ func (f *Files) image(kind *EmulatedKind, where Images) (string, error) {
 		candidates = builtImages(name)
 	}
 	if i := slices.IndexFunc(candidates, workdir.Exists); i >= 0 {
+		if err := workdir.CheckRegular(candidates[i]); err != nil {
+			return "", reason.Usage(fmt.Errorf("image of %s: %w", kind.Name, err))
+		}
 		return filepath.Abs(candidates[i])
 	}
 	return "", reason.Usage(fmt.Errorf("%s: %w (looked for %q)", kind.Name, errNoFirmware, candidates))

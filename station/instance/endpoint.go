@@ -64,7 +64,7 @@ func (f *Files) NewVerifier(known verifier.Known) (*verifier.Server, error) {
 	if err := workdir.Private(f.Dir.ServerKey()); err != nil {
 		return nil, err
 	}
-	certificate, err := tls.LoadX509KeyPair(f.Dir.Server(), f.Dir.ServerKey())
+	certificate, err := f.serverPair()
 	if err != nil {
 		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)
 	}
@@ -99,4 +99,18 @@ func CheckExpiry(certificate *x509.Certificate, now time.Time) error {
 		return fmt.Errorf("%s, in %d days: %w", certificate.NotAfter.UTC().Format(time.DateOnly), left/(24*time.Hour), ErrEnding)
 	}
 	return nil
+}
+
+// serverPair reads the certificate of the verifier and its key.
+func (f *Files) serverPair() (pair tls.Certificate, err error) {
+	certificate, err := workdir.ReadFile(f.Dir.Server())
+	if err != nil {
+		return pair, err
+	}
+	key, err := workdir.ReadFile(f.Dir.ServerKey())
+	if err != nil {
+		return pair, err
+	}
+	defer clear(key)
+	return tls.X509KeyPair(certificate, key)
 }

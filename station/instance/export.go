@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -74,7 +73,7 @@ func (x *Export) Write(ctx context.Context) (made Exported, err error) {
 
 // bundle reads what does not lie in the registry.
 func (x *Export) bundle() (*evidence.Bundle, error) {
-	key, err := os.ReadFile(x.Dir.AuditKey())
+	key, err := workdir.ReadFile(x.Dir.AuditKey())
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -33,9 +32,12 @@ type Files struct {
 	closers []func() error // in the order of opening
 }
 
-// OpenFiles reads configuration, profiles and certificates, and opens the log.
+// OpenFiles checks the modes of the directory, reads configuration, profiles and certificates, and opens the log.
 func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	f := &Files{Dir: dir, options: options.completed()}
+	if err := dir.CheckModes(); err != nil {
+		return nil, err
+	}
 	if f.Config, f.Profile, err = ReadSettings(dir); err != nil {
 		return nil, reason.Usage(err)
 	}
@@ -63,7 +65,7 @@ func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := os.ReadFile(dir.Profile())
+	text, err := workdir.ReadFile(dir.Profile())
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the profile: %w", err)
 	}
@@ -77,7 +79,7 @@ func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile
 	if config.COSEProfile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(dir.COSEProfile())
+	text, err := workdir.ReadFile(dir.COSEProfile())
 	if err != nil {
 		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
 	}

@@ -116,7 +116,7 @@ func (r *Record) recordNotice(ctx context.Context, path string) error {
 
 // readNotice reads a notice. damage says what is wrong with its content.
 func readNotice(path string) (n Notice, damage, err error) {
-	file, err := os.Open(path)
+	file, err := workdir.Open(path)
 	if err != nil {
 		return n, nil, err
 	}

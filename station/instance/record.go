@@ -113,11 +113,11 @@ func (f *Files) startupFacts() (map[string]string, error) {
 		"configuration_sha256": f.Dir.Config(), "profile_sha256": f.Dir.Profile(),
 		"profile_cose_sha256": f.Dir.COSEProfile(), "badges_sha256": f.Dir.Badges(),
 	} {
-		content, err := os.ReadFile(path)
+		content, err := workdir.ReadUpTo(path, configs.MaxBadges)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return nil, fmt.Errorf("reading a file for the entry of this start: %w", err)
+			return nil, reason.Usage(fmt.Errorf("reading a file for the entry of this start: %w", err))
 		}
 		facts[name] = fmt.Sprintf("%x", sha256.Sum256(content))
 	}

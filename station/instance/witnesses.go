@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/reason"
 	"hallmark/station/witness"
+	"hallmark/station/workdir"
 )
 
 // Bounds of waiting for witnesses. No Run waits for a witness.
@@ -44,12 +44,15 @@ func (f *Files) WitnessClients() ([]*witness.Client, error) {
 
 var errNoCA = errors.New("the file has no certificate in PEM")
 
+// maxCAs is the largest file of CAs, in octets. The files of the systems have about 300,000.
+const maxCAs = 4 << 20
+
 // readCAs reads CAs. Without a file it returns nil, which stands for those of the system.
 func readCAs(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadUpTo(path, maxCAs)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CAs: %w", err)
 	}

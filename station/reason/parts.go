@@ -20,6 +20,7 @@ var ofParts = []Row{
 	faults("mark-missing", noTile, "put registry.mark back from the newest copy of the directory; if it is lost, compare the log with a checkpoint from elsewhere, then `station accept-registry`"),
 	faults("mark-unreadable", noTile, "check the disk; then compare the log with a checkpoint from elsewhere, and go on with `station accept-registry`"),
 	faults("registry-replaced", noTile, "stop the station, put the registry.db that it had open back with its registry.db-wal, and start it again; if it is lost, put the newest copy back and go on with `station accept-registry`, on record; boards that it lacks are rejected as foreign-certificate until their flash is erased"),
+	misuses("writable-by-others", "take the right to write from others with `chmod o-w PATH`, and look whether somebody changed what lies there"),
 	misuses("no-backup", "name a directory or a tar file that `station backup` made"),
 	faults("backup-damaged", noTile, "keep it for engineering, and restore another backup"),
 	faults("backup-not-on-record", noTile, "make the station directory writable; then make a new backup, or write down that this one exists"),

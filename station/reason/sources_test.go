@@ -26,6 +26,7 @@ var withoutReason = map[string]string{
 	"registry.errAgain":                 "stays inside the writer, which then does the calls once more",
 	"registry.ErrNotDurable":            "wraps station.ErrRegistry",
 	"registry.ErrUnknownOutcome":        "wraps station.ErrRegistry",
+	"registry.ErrUnread":                "wraps station.ErrRegistry",
 	"verifier.errLine":                  "of reading the list of known certificates",
 	"verifier.errSecondNetworkListener": "of starting the verifier",
 	"verifier.errUnknownAuthority":      "an answer that the self-test wants to see",

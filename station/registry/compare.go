@@ -97,6 +97,54 @@ func (o openRow) find(ctx context.Context, q audit.Querier, about, kind string) 
 	return seq, err
 }
 
+// stillStopped refuses a bay that is free although nobody acknowledged since the Run that stopped it (I13).
+func stillStopped(ctx context.Context, q audit.Querier, version int64) error {
+	if version == oldestSchema {
+		return nil // it had no bays
+	}
+	rows, err := q.QueryContext(ctx, `SELECT name, run FROM bays WHERE stopped IS NULL`)
+	if err != nil {
+		return fmt.Errorf("looking for bays that go on: %w", named(err))
+	}
+	type bay struct{ name, run string }
+	bays, err := collect(rows, func(b *bay) []any { return []any{&b.name, &b.run} })
+	if err != nil {
+		return err
+	}
+	for _, b := range bays {
+		if found, err := acknowledged(ctx, q, b.name, b.run); err != nil {
+			return err
+		} else if !found {
+			return fmt.Errorf("bay %s: %w; restore registry.db from its backup", b.name, ErrReleased)
+		}
+	}
+	return nil
+}
+
+// acknowledged reports whether the log has an acknowledgement of the bay since the Run. It reads no further than that.
+func acknowledged(ctx context.Context, q audit.Querier, bay, run string) (bool, error) {
+	rows, err := q.QueryContext(ctx, `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq >= r.first_entry
+		WHERE r.id = ?1 AND instr(e.body, ?2)`, run, []byte(`"type":"`+typeBayAcknowledged+`"`))
+	if err != nil {
+		return false, fmt.Errorf("looking for an acknowledgement: %w", named(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return false, fmt.Errorf("reading an acknowledgement: %w", err)
+		}
+		e, err := audit.Decode(body)
+		if err != nil {
+			return false, fmt.Errorf("reading an acknowledgement: %w", err)
+		}
+		if e.Type == typeBayAcknowledged && e.Details["bay"] == bay {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
+}
+
 // newestStartup gives the number that the row about the newest start names. Without a row it is
 // -1, as in schema 2 and in a log without a start.
 func newestStartup(ctx context.Context, q querier) (int64, error) {

@@ -18,6 +18,9 @@ import (
 func lock(path string) (*os.File, error) {
 	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
+		if noSpace(err) {
+			err = fmt.Errorf("%w: %w", ErrDiskFull, err)
+		}
 		return nil, fmt.Errorf("taking the lock: %w", err)
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -150,6 +153,27 @@ func damaged(err error) bool {
 		return false
 	}
 	return true
+}
+
+// noSpace reports whether the disk is full, or the quota of the user.
+func noSpace(err error) bool {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.Code == sqlite3.ErrFull || e.SystemErrno == unix.ENOSPC || e.SystemErrno == unix.EDQUOT) {
+		return true
+	}
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// unread adds our sentinel to the error of the first look at a file. A disk that is full or bad says nothing about the file.
+func unread(err error) error {
+	var e sqlite3.Error
+	switch {
+	case noSpace(err):
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	case errors.As(err, &e) && e.Code == sqlite3.ErrIoErr:
+		return fmt.Errorf("%w: %w", ErrUnread, err)
+	}
+	return fmt.Errorf("%w: %w", ErrSchema, err)
 }
 
 // named adds our sentinel to an error of the database.

@@ -67,7 +67,7 @@ func decodeSlot(slot []byte) (h audit.Head, ok bool) {
 
 // readMark gives what the mark says: the newer of its slots.
 func readMark(path string) (newest audit.Head, err error) {
-	content, err := os.ReadFile(path)
+	content, err := workdir.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newest, fmt.Errorf("%w: %s", ErrMarkMissing, path)
 	} else if err != nil {

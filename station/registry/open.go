@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // Open compares a registry, and begins it.
@@ -63,6 +65,9 @@ func (c Config) completed() Config {
 // makeNew makes the tables of a file that does not exist, or that has none because a crash came
 // before they were made.
 func (r *Registry) makeNew(ctx context.Context) error {
+	if err := workdir.CheckRegular(r.config.Path); err != nil {
+		return reason.Usage(err)
+	}
 	if info, err := os.Stat(r.config.Path); err == nil && info.Size() > 0 {
 		if empty, err := isEmpty(ctx, r.config.Path); !empty || err != nil {
 			return err
@@ -108,7 +113,10 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 	if err := compareStartup(r.version, started, r.log.Sought()); err != nil {
 		return err
 	}
-	return stillOpen(ctx, db)
+	if err := stillOpen(ctx, db); err != nil {
+		return err
+	}
+	return stillStopped(ctx, db, r.version)
 }
 
 func (r *Registry) openReader(ctx context.Context) (err error) {

@@ -18,6 +18,8 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // Reader reads a registry, even while a station has it open for writing. Its methods
@@ -117,6 +119,9 @@ func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values,
 func mayRead(path string) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS); err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	if err := workdir.CheckRegular(path); err != nil { // SQLite would wait for the writer of a pipe
+		return reason.Usage(err)
 	}
 	return nil
 }

@@ -85,6 +85,10 @@ var (
 	ErrSettings = reason.New("registry-settings", "database did not take a setting that durability needs")
 	// ErrSchema: the file is not a registry of this version.
 	ErrSchema = reason.New("registry-schema", "file is not a registry of this version")
+	// ErrDiskFull: the disk has no room for the files that SQLite needs beside the registry, also for reading.
+	ErrDiskFull = reason.New("disk-full", "the disk is full: free some space, then do the same again; the registry itself is as it was")
+	// ErrUnread: the disk returned an error.
+	ErrUnread = fmt.Errorf("%w cannot be read: check the disk, then do the same again", station.ErrRegistry)
 	// ErrSchemaChanged: tables, indexes or triggers are not those that this version makes.
 	ErrSchemaChanged = reason.New("registry-schema-changed", "the schema of the registry was changed")
 	// ErrOlder: the registry lacks entries that its mark has seen (I16).
@@ -103,6 +107,8 @@ var (
 	ErrReplaced = reason.New("registry-replaced", "registry.db was replaced or removed while the station had it open")
 	// ErrStartup: the row about the newest start does not name the newest start in the log.
 	ErrStartup = reason.New("registry-differs", "the row about the newest start differs from the audit log")
+	// ErrReleased: a bay is free although the log has no acknowledgement since the Run that stopped it (I13).
+	ErrReleased = reason.New("registry-differs", "the registry says that the bay goes on, and nobody acknowledged it on record")
 	// ErrReopened: a row is open although the log says that it has ended.
 	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.

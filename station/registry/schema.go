@@ -87,7 +87,7 @@ func hasNoTables(ctx context.Context, q querier) (bool, error) {
 	}
 	var tables int
 	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrSchema, err)
+		return false, unread(err)
 	}
 	return id == 0 && version == 0 && tables == 0, nil
 }
@@ -109,9 +109,11 @@ func readable(id, version int64) error {
 
 func fileKind(ctx context.Context, conn querier) (id, version int64, err error) {
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return 0, 0, fmt.Errorf("%w: %w", ErrSchema, err)
+		return 0, 0, unread(err)
 	}
-	err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	if err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		err = unread(err)
+	}
 	return id, version, err
 }
 

@@ -143,7 +143,7 @@ func (e *export) mend(skip func(certificateKey) bool) error {
 
 // contentDiffers reports whether a file is missing or has other content on the disk.
 func contentDiffers(want workdir.File) (bool, error) {
-	held, err := os.ReadFile(want.Path)
+	held, err := workdir.ReadFile(want.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}

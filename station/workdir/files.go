@@ -71,7 +71,7 @@ func CertificatePEM(certificates ...[]byte) []byte {
 
 // ReadCertificate reads a file that holds exactly one certificate in PEM.
 func ReadCertificate(path string) (*x509.Certificate, error) {
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
@@ -88,7 +88,7 @@ func ReadCertificate(path string) (*x509.Certificate, error) {
 
 // ReadPublicKey reads a file that holds a public key in PEM (RFC 7468 section 13).
 func ReadPublicKey(path string) (crypto.PublicKey, error) {
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit key: %w", err)
 	}
@@ -108,7 +108,7 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	if err := Private(path); err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the verifier's key: %w", err)
 	}

@@ -26,7 +26,7 @@ func (d Dir) OpenLog(show func(LogLine)) (*slog.Logger, *os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(d.LogFile()), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the log's directory: %w", err)
 	}
-	file, err := os.OpenFile(d.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := openRegular(d.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the log: %w", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"hallmark/station/evidence"
 	"hallmark/station/evidence/html"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 const usage = `auditcheck checks an evidence bundle that "station audit export" made.
@@ -54,10 +55,14 @@ func main() {
 	}
 	debug.SetGCPercent(200) // a check makes much garbage and keeps little
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
+
+// maxInput is the largest key, policy or root certificate, in octets.
+const maxInput = 1 << 20
 
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -72,6 +77,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "auditcheck: %s; see auditcheck --help\n", reason.OneLine(err))
+		return int(reason.ExitUsage)
+	}
+	if err := workdir.CheckTree(a.bundle); err != nil {
+		fmt.Fprintln(stderr, "auditcheck:", err)
 		return int(reason.ExitUsage)
 	}
 	files, err := evidence.OpenFiles(a.bundle)
@@ -139,7 +148,7 @@ func parse(args []string) (a arguments, err error) {
 	}
 	a.bundle, a.options.Report = bundle[0], again
 	if key != "" {
-		text, err := os.ReadFile(key)
+		text, err := workdir.ReadInput(key, maxInput)
 		if err != nil {
 			return a, fmt.Errorf("reading the key: %w", err)
 		}
@@ -159,7 +168,7 @@ func parse(args []string) (a arguments, err error) {
 	if policy == "" {
 		return a, nil
 	}
-	text, err := os.ReadFile(policy)
+	text, err := workdir.ReadInput(policy, maxInput)
 	if err != nil {
 		return a, fmt.Errorf("reading the policy: %w", err)
 	}
@@ -174,7 +183,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadInput(path, maxInput)
 	if err != nil {
 		return nil, fmt.Errorf("reading the root of the authority: %w", err)
 	}

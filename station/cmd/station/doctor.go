@@ -29,6 +29,7 @@ failure what to do next.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			context.AfterFunc(ctx, stop) // a second signal ends the program at once
 			defer stop()
 			return c.doctor(ctx, ports)
 		},

@@ -5,11 +5,16 @@ import (
 	"errors"
 
 	"hallmark/station/operate"
+	"hallmark/station/reason"
 	"hallmark/ui"
 )
 
+// errNoCommand: nobody sits at this input. A job that forgot the word `batch` must not look passed.
+var errNoCommand = errors.New("no terminal and no command: use `station batch` to enrol boards without an operator, or write commands to standard input (see `station tui --help`)")
+
 // runPlain is the operator's interface without a screen. Each input line is a command or a
-// scan. The end of the input means "quit".
+// scan. The end of the input means "quit",
+// but an input without any command is refused.
 func (s *session) runPlain(ctx context.Context) error {
 	life, stop := context.WithCancel(ctx)
 	entered := make(chan string)
@@ -23,11 +28,17 @@ func (s *session) runPlain(ctx context.Context) error {
 // readLines does the entered lines until "quit".
 func (s *session) readLines(ctx context.Context, entered <-chan string) error {
 	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who}
-	for {
+	for commands := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case text, more := <-entered:
+			if !more && commands == 0 && ctx.Err() == nil {
+				return reason.Usage(errNoCommand)
+			}
+			if text != "" {
+				commands++
+			}
 			if !more || text == "quit" || text == "q" {
 				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
 			}

@@ -25,6 +25,7 @@ It needs the station to itself. Start a verifier that runs alone again afterward
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			context.AfterFunc(ctx, stop) // a second signal ends the program at once
 			defer stop()
 			return c.renewVerifier(ctx)
 		},

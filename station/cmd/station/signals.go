@@ -15,7 +15,7 @@ var errInterrupted = errors.New("stopped by the operator")
 var stopSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
 // watch returns two contexts. drain ends at the first stop signal, and now ends at the second
-// stop signal. done ends the watch.
+// stop signal. A third one ends the program, also if a part of the system does not answer. done ends the watch.
 func watch(ctx context.Context) (now, drain context.Context, done func()) {
 	now, stopNow := context.WithCancelCause(ctx)
 	drain, startDrain := context.WithCancelCause(ctx)
@@ -32,6 +32,7 @@ func watch(ctx context.Context) (now, drain context.Context, done func()) {
 				stop(errInterrupted)
 			}
 		}
+		signal.Stop(signals) // a third signal ends the program at once
 	})
 	return now, drain, func() {
 		close(quit)

@@ -122,7 +122,7 @@ func TestAReaderThatGoesAwayDecidesNoExitCode(t *testing.T) {
 			words := strings.NewReplacer("OUT", t.TempDir()+"/out", "FIRMWARE", o.firmware).Replace(words)
 			cmd := exec.Command(o.binary, append(strings.Fields(words), "--dir", o.dir)...)
 			var errs bytes.Buffer
-			cmd.Stdout, cmd.Stderr = w, &errs
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("quit\n"), w, &errs
 			err := cmd.Run()
 			w.Close()
 			if err != nil {
