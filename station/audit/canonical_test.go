@@ -45,14 +45,17 @@ func TestTheFastParserTakesWhatStationsWrite(t *testing.T) {
 	}
 }
 
-// Each octet of an entry takes each value, and each octet is removed and doubled.
+// special are the octets that mean something in JSON or UTF-8, and those beside them.
+const special = "\x00\x09\x0a\x1f !\"#&+,-./019:<>AEZ[\\]aefnuz{|}\x7f\x80\xa8\xc0\xc3\xe2\xed\xf4\xff"
+
+// Each octet of an entry becomes each special octet, and each octet is removed and doubled. FuzzCanonical tries others.
 func TestTheFastParserTakesNothingElse(t *testing.T) {
 	whole, err := Encode(wholeEntry())
 	must(t, err)
 	for at := range whole {
-		for value := range 256 {
+		for i := range len(special) {
 			changed := bytes.Clone(whole)
-			changed[at] = byte(value)
+			changed[at] = special[i]
 			agree(t, changed)
 		}
 		agree(t, append(bytes.Clone(whole[:at]), whole[at+1:]...))
