@@ -116,6 +116,16 @@ func (o *outcome) because(d *device) error {
 	return fmt.Errorf("%w: exit code %d%s", probe.ErrTool, o.exit, detail(refused, o.errors()))
 }
 
+// givenUp adds what OpenOCD said to the error of a call that was ended from outside. OpenOCD
+// can repeat for megabytes that it lost its probe.
+func (o *outcome) givenUp(err error) error {
+	last := o.errors()
+	if errors.Is(err, probe.ErrUnclear) && lostProbe.MatchString(last) {
+		err = fmt.Errorf("%w: %w", probe.ErrLost, err)
+	}
+	return fmt.Errorf("%w; OpenOCD said last %.500q", err, last)
+}
+
 func detail(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	if len(parts) == 0 {

@@ -49,7 +49,7 @@ func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
 	result, err := d.run(ctx, dir, w)
 	done = newOutcome(result, dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w; OpenOCD said last %.500q", err, done.errors())
+		return nil, done.givenUp(err)
 	}
 	if err := done.failure(d); err != nil {
 		return nil, err
