@@ -218,7 +218,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		return w.judge(errors.Join(err, w.undo()))
 	}
 	if err := w.exec("COMMIT"); err != nil {
-		return w.judge(errors.Join(fmt.Errorf("committing: %w", err), w.undo()))
+		return w.judge(errors.Join(fmt.Errorf("committing: %w", err), w.undo(), w.settled()))
 	}
 	work.batch.Committed()
 	if err := w.committed(); err != nil {
@@ -239,6 +239,15 @@ func (w *writer) committed() (err error) {
 		err = errors.Join(err, w.watch.committed())
 	}
 	return err
+}
+
+// settled brings the watch up to date after a COMMIT that failed: on a full disk SQLite has written
+// a part of the commit to the write-ahead log.
+func (w *writer) settled() error {
+	if w.watch == nil {
+		return nil
+	}
+	return w.watch.committed()
 }
 
 // untouched refuses files that are not the registry any more, or that another program wrote to: the

@@ -62,8 +62,8 @@ func (w *environment) runStation(p *crashPoint, rework string) *station.Run {
 	w.t.Helper()
 	files := must(instance.OpenFiles(workdir.Dir(w.state), w.Options(w.hooks(p))))(w.t)
 	record := must(files.OpenRecord(w.t.Context()))(w.t)
-	w.noOpenIntent(record.Registry)
 	opened := must(record.OpenAll(w.t.Context()))(w.t)
+	w.noOpenIntent(record.Registry)
 	client, off := w.switchOn(w.t.Context())
 	s := must(opened.Engine(nil))(w.t)
 

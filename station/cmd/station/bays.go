@@ -57,10 +57,10 @@ func (c *command) bays(ctx context.Context, show hardware.Options) error {
 		}
 		show.Config = dir.Config()
 	}
-	if err := hardware.Show(c.stdout, show); err != nil || c.dir == "" || show.YAML || show.JSON {
+	if err := hardware.Show(c.out, show); err != nil || c.dir == "" || show.YAML || show.JSON {
 		return err
 	}
-	fmt.Fprintln(c.stdout)
+	fmt.Fprintln(c.out)
 	return c.stoppedBays(ctx)
 }
 
@@ -94,7 +94,7 @@ func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) erro
 		err = record.Registry.AcknowledgeBay(ctx, bay, operator)
 	}
 	if err = afterwards(err, files.Close()); err == nil {
-		fmt.Fprintf(c.stdout, "bay %s goes on; the acknowledgement of %s is on record\n", bay, operator)
+		fmt.Fprintf(c.out, "bay %s goes on; the acknowledgement of %s is on record\n", bay, operator)
 	}
 	return err
 }
