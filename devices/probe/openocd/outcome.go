@@ -102,7 +102,7 @@ func (o *outcome) because(d *device) error {
 	switch {
 	case refused == "unexamined" && sameValue(o.mark("lock"), d.cfg.Chip.Locked):
 		return fmt.Errorf("%w: the state of the lock is %s", probe.ErrLocked, o.mark("lock"))
-	case refused == "verify" && !mismatched.MatchString(all):
+	case refused == "verify" && (!mismatched.MatchString(all) || lostProbe.MatchString(all)): // nothing that a lost probe read says anything about the board
 		refused = ""
 	}
 	if err := refusals[refused]; err != nil {
