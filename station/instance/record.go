@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"hallmark/configs"
@@ -25,6 +26,10 @@ import (
 type Record struct {
 	*Files
 	Registry *registry.Registry
+
+	// beginning keeps an action from being left as a notice while Begin records the notices: the
+	// entry would come after those of later actions.
+	beginning sync.RWMutex
 }
 
 var (
@@ -74,6 +79,8 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 // Begin writes what a start writes into the registry, and the entries of the notices. A second
 // call writes only the notices.
 func (r *Record) Begin(ctx context.Context) error {
+	r.beginning.Lock()
+	defer r.beginning.Unlock()
 	if err := r.Registry.Begin(ctx); err != nil {
 		return fmt.Errorf("opening the registry: %w", err)
 	}
@@ -203,6 +210,8 @@ func (r *Record) Note(what string, outcome audit.Outcome, details map[string]str
 // NoteBy records an action of an operator in the audit log. Before Begin the action waits as a
 // notice: on the disk, and not in a registry that can still be refused.
 func (r *Record) NoteBy(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
+	r.beginning.RLock()
+	defer r.beginning.RUnlock()
 	if !r.Registry.Begun() {
 		return leaveNote(r.Dir, Notice{Type: what, Outcome: outcome, Operator: operator, Details: details}, r.Now())
 	}
