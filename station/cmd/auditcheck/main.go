@@ -115,67 +115,88 @@ type arguments struct {
 	options evidence.Options
 }
 
+// sources are the files that the flags name.
+type sources struct {
+	key, policy, root, tsa string
+	anchors                []string
+}
+
+// parse reads the command line, and then the files that the command line names.
 func parse(args []string) (a arguments, err error) {
-	var key, policy, root, tsa string
-	var anchors []string
+	var from sources
+	rest, err := parseFlags(&a, &from, args)
+	if err != nil || a.version {
+		return a, err
+	}
+	if a.mirror && from.tsa != "" {
+		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
+	}
+	if len(rest) != 1 {
+		return a, fmt.Errorf("got %d arguments, want the bundle", len(rest))
+	}
+	a.bundle, a.options.Report = rest[0], again
+	return a, from.read(&a.options)
+}
+
+// parseFlags returns the arguments that are no flags. Flags may stand behind the bundle, too.
+func parseFlags(a *arguments, from *sources, args []string) (rest []string, err error) {
 	flags := flag.NewFlagSet("auditcheck", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&key, "key", "", "")
-	flags.StringVar(&policy, "policy", "", "")
-	flags.StringVar(&tsa, "tsa", "", "")
+	flags.StringVar(&from.key, "key", "", "")
+	flags.StringVar(&from.policy, "policy", "", "")
+	flags.StringVar(&from.tsa, "tsa", "", "")
+	flags.StringVar(&from.root, "root", "", "")
+	flags.Func("anchor", "", func(path string) error { from.anchors = append(from.anchors, path); return nil })
 	flags.BoolVar(&a.mirror, "mirror", false, "")
-	flags.StringVar(&root, "root", "", "")
 	flags.BoolVar(&a.options.Signed, "signed", false, "")
 	flags.BoolVar(&a.json, "json", false, "")
 	flags.BoolVar(&a.version, "version", false, "")
-	flags.Func("anchor", "", func(path string) error { anchors = append(anchors, path); return nil })
-	if err := flags.Parse(args); err != nil || a.version {
-		return a, err
+	if err := flags.Parse(args); err != nil {
+		return nil, err
 	}
-	// Flags may stand behind the bundle, too.
-	bundle := flags.Args()
-	if len(bundle) > 0 {
-		if err := flags.Parse(bundle[1:]); err != nil {
-			return a, err
-		}
-		bundle = append(bundle[:1:1], flags.Args()...)
+	rest = flags.Args()
+	if a.version || len(rest) == 0 {
+		return rest, nil
 	}
-	if a.mirror && tsa != "" {
-		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
-	}
-	if len(bundle) != 1 {
-		return a, fmt.Errorf("got %d arguments, want the bundle", len(bundle))
-	}
-	a.bundle, a.options.Report = bundle[0], again
-	if key != "" {
-		text, err := workdir.ReadInput(key, maxInput)
+	err = flags.Parse(rest[1:])
+	return append(rest[:1:1], flags.Args()...), err
+}
+
+// read reads the files into the options of the check.
+func (from *sources) read(options *evidence.Options) (err error) {
+	if from.key != "" {
+		text, err := workdir.ReadInput(from.key, maxInput)
 		if err != nil {
-			return a, fmt.Errorf("reading the key: %w", err)
+			return fmt.Errorf("reading the key: %w", err)
 		}
-		a.options.Key = strings.TrimSpace(string(text))
+		options.Key = strings.TrimSpace(string(text))
 	}
-	if root != "" {
-		if a.options.Root, err = readRoot(root); err != nil {
-			return a, err
+	if from.root != "" {
+		if options.Root, err = readRoot(from.root); err != nil {
+			return err
 		}
 	}
-	if a.options.Anchors, err = audit.ReadAnchors(anchors); err != nil {
-		return a, err
+	if options.Anchors, err = audit.ReadAnchors(from.anchors); err != nil {
+		return err
 	}
-	if a.options.TSA, err = readRoots(tsa); err != nil {
-		return a, err
+	if options.TSA, err = readRoots(from.tsa); err != nil {
+		return err
 	}
-	if policy == "" {
-		return a, nil
+	return from.readPolicy(options)
+}
+
+func (from *sources) readPolicy(options *evidence.Options) error {
+	if from.policy == "" {
+		return nil
 	}
-	text, err := workdir.ReadInput(policy, maxInput)
+	text, err := workdir.ReadInput(from.policy, maxInput)
 	if err != nil {
-		return a, fmt.Errorf("reading the policy: %w", err)
+		return fmt.Errorf("reading the policy: %w", err)
 	}
-	if a.options.Policy, err = evidence.ParsePolicy(text); err != nil {
-		return a, fmt.Errorf("--policy %s: %w", policy, err)
+	if options.Policy, err = evidence.ParsePolicy(text); err != nil {
+		return fmt.Errorf("--policy %s: %w", from.policy, err)
 	}
-	return a, nil
+	return nil
 }
 
 // readRoots reads the roots of an authority. Without a file there are none.
