@@ -210,12 +210,20 @@ func (r *Record) Note(what string, outcome audit.Outcome, details map[string]str
 // NoteBy records an action of an operator in the audit log. Before Begin the action waits as a
 // notice: on the disk, and not in a registry that can still be refused.
 func (r *Record) NoteBy(ctx context.Context, what string, outcome audit.Outcome, operator string, details map[string]string) error {
-	r.beginning.RLock()
-	defer r.beginning.RUnlock()
-	if !r.Registry.Begun() {
-		return leaveNote(r.Dir, Notice{Type: what, Outcome: outcome, Operator: operator, Details: details}, r.Now())
+	if left, err := r.leaveBeforeBegin(Notice{Type: what, Outcome: outcome, Operator: operator, Details: details}); left {
+		return err
 	}
 	return r.Registry.Event(ctx, registry.Event{Type: what, Outcome: outcome, Operator: operator, Details: details})
+}
+
+// leaveBeforeBegin leaves the notice unless the registry has begun.
+func (r *Record) leaveBeforeBegin(n Notice) (left bool, err error) {
+	r.beginning.RLock()
+	defer r.beginning.RUnlock()
+	if r.Registry.Begun() {
+		return false, nil
+	}
+	return true, leaveNote(r.Dir, n, r.Now())
 }
 
 // CheckClock refuses a clock that was not set or has gone back. It reads no file.
