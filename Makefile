@@ -37,11 +37,14 @@ demo-probe: setup firmware build
 	go build -trimpath -buildvcs=$(BUILDVCS) -o build/ ./fixtures/jlink/jlink-run
 	@.ci/demo build probe
 
+# The packages whose tests take longest. They begin first, so that no core waits for one of them at the end.
+LONG_TESTS = ./station/cmd/station ./station/sweep ./station/faults/...
+
 # Runs all tests. With CI=true a skipped test is a failure.
 test: setup firmware build lint
 	$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE) test
 	$(MAKE) --silent scripts
-	.ci/gotest -race -timeout 15m ./... ./.ci/lint
+	.ci/gotest -race -timeout 15m $(LONG_TESTS) ./... ./.ci/lint
 	$(MAKE) fuzz
 
 # Tests the scripts of .ci and the recipes of this file.
