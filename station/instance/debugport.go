@@ -21,6 +21,7 @@ import (
 var (
 	errNoLockedBay = errors.New("boards.lock is true in station.yaml: want a probe for each bay, and a board definition that says how to lock the debug port and how to read its state")
 	errNoImageHash = errors.New("the board definition names a firmware image without its SHA-256: write what `sha256sum IMAGE` prints into firmware.sha256")
+	errNoBoard     = errors.New("the bay has a probe and no board definition: write board: NAME into the bay in station.yaml, or leave its probe out")
 	errNoDriver    = errors.New("unknown driver of a probe: want openocd or jlinkexe")
 )
 
@@ -43,6 +44,9 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
 		}
 		return nil, nil
+	}
+	if bay.Board == nil {
+		return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoBoard))
 	}
 	p, err := newDebugPort(bay, string(f.Dir), emulated)
 	if err != nil {
