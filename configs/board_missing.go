@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
+
+	"hallmark/station/workdir"
 )
 
 // A Finding is a value that a board definition lacks or that does not fit, with the step that needs it.
@@ -72,7 +73,7 @@ func (b *Board) imageFindings() []Finding {
 }
 
 func digestOf(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := workdir.Open(path)
 	if err != nil {
 		return "", err
 	}

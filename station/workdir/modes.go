@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"hallmark/station/reason"
 )
@@ -38,4 +39,19 @@ func checkMode(path string) error {
 		return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, mode, ErrWritable, path)
 	}
 	return nil
+}
+
+// ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for
+// a programmer. It refuses a file that everybody may write, or replace.
+func ReadCode(path string) ([]byte, error) {
+	if err := checkMode(path); err != nil {
+		return nil, err
+	}
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky == 0 { // a sticky directory lets nobody replace the file
+		if err := checkMode(folder); err != nil {
+			return nil, err
+		}
+	}
+	return ReadFile(path)
 }
