@@ -41,17 +41,23 @@ func checkMode(path string) error {
 	return nil
 }
 
-// ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for
-// a programmer. It refuses a file that everybody may write, or replace.
-func ReadCode(path string) ([]byte, error) {
+// CheckCode refuses a file whose content runs as code of the station if everybody may write it, or replace it.
+func CheckCode(path string) error {
 	if err := checkMode(path); err != nil {
-		return nil, err
+		return err
 	}
 	folder := filepath.Dir(path)
-	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky == 0 { // a sticky directory lets nobody replace the file
-		if err := checkMode(folder); err != nil {
-			return nil, err
-		}
+	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky != 0 {
+		return nil // nobody replaces the file of another user there
+	}
+	return checkMode(folder)
+}
+
+// ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for
+// a programmer. It refuses what CheckCode refuses.
+func ReadCode(path string) ([]byte, error) {
+	if err := CheckCode(path); err != nil {
+		return nil, err
 	}
 	return ReadFile(path)
 }
