@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hallmark/configs"
@@ -186,22 +187,37 @@ func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 // glance is how many octets show soon that a board holds another image or none.
 const glance = 1024
 
+// Content compares piece by piece. Only a flash that is blank where the image begins is blank: with the beginning of
+// the image there, something may run.
 func (p *debugPort) Content(ctx context.Context) (station.FlashContent, error) {
-	first := p.image.Segments[0]
-	first.Data = first.Data[:min(glance, len(first.Data))]
-	for _, s := range append([]probe.Segment{first}, p.image.Segments...) {
+	for i, s := range p.pieces() {
 		held, err := p.ReadMemory(ctx, s.Address, len(s.Data))
 		switch {
 		case err != nil:
 			return "", err
 		case bytes.Equal(held, s.Data):
-		case blank(held):
+		case i == 0 && blank(held):
 			return station.FlashBlank, nil
 		default:
 			return station.FlashOther, nil
 		}
 	}
 	return station.FlashImage, nil
+}
+
+// pieces are the parts of the image that are read at once: first the glance, then everything.
+func (p *debugPort) pieces() []probe.Segment {
+	first := p.image.Segments[0]
+	first.Data = first.Data[:min(glance, len(first.Data))]
+	all := []probe.Segment{first}
+	for _, s := range p.image.Segments {
+		address := s.Address
+		for data := range slices.Chunk(s.Data, probe.MaxRead) {
+			all = append(all, probe.Segment{Address: address, Data: data})
+			address += uint32(len(data))
+		}
+	}
+	return all
 }
 
 // blank reports whether octets are erased, or, on an emulated board, were never written.
