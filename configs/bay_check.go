@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
+
+	"hallmark/devices/probe"
 )
 
 // usbPath is a USB device as sysfs names it: bus, then the ports from the root hub on
@@ -62,11 +63,11 @@ func notUSB(key, value string) error {
 	return &ValueError{key, strconv.Quote(value), "a USB path such as 1-2.3", "`station bays` prints the USB paths of this machine"}
 }
 
-// probeSerial is the form of a serial number: J-Links have digits, other probes letters, too.
-var probeSerial = regexp.MustCompile(`^[0-9A-Za-z:._-]{1,64}$`)
-
 // IsProbeSerial reports whether a text can be the serial number of a probe.
-func IsProbeSerial(text string) bool { return probeSerial.MatchString(text) }
+func IsProbeSerial(text string) bool {
+	serial, err := probe.ParseSerial(text)
+	return err == nil && string(serial) == text
+}
 
 var programmer = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,255}$`)
 
@@ -87,16 +88,8 @@ func (p *BayProbe) validate(key string) error {
 	return err
 }
 
-// SameSerial compares the serial numbers of two probes. Programmers write decimal ones with and without leading zeros.
-func SameSerial(a, b string) bool {
-	trim := func(s string) string {
-		if strings.Trim(s, "0123456789") == "" {
-			return strings.TrimLeft(s, "0")
-		}
-		return s
-	}
-	return trim(a) != "" && trim(a) == trim(b)
-}
+// SameSerial compares the serial numbers of two probes as their drivers do. An empty one is not known.
+func SameSerial(a, b string) bool { return a != "" && b != "" && probe.Serial(a).Is(probe.Serial(b)) }
 
 // collides refuses two bays with one name, USB path, port or probe.
 func (b *Bay) collides(other *Bay, key string) error {

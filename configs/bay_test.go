@@ -46,11 +46,13 @@ func TestBaysAreRefused(t *testing.T) {
 		{"a settle time without end", "[{name: a, usb: 1-2, settle: 2m}]", ErrValue, "bays[0].settle"},
 		{"a probe without driver", "[{name: a, usb: 1-2, probe: {serial: 1}}]", ErrValue, "bays[0].probe.driver"},
 		{"a serial number that is none", "[{name: a, usb: 1-2, probe: {driver: openocd, serial: \"1 2\"}}]", ErrValue, "bays[0].probe.serial"},
+		{"a serial number that would be an option", "[{name: a, usb: 1-2, probe: {driver: openocd, serial: \"-5\"}}]", ErrValue, "bays[0].probe.serial"},
 		{"a probe that nothing selects", "[{name: a, port: /dev/ttyACM0, probe: {driver: openocd}}]", ErrValue, "neither serial nor usb"},
 		{"one name", "[{name: a, usb: 1-2}, {name: a, usb: 1-3}]", ErrValue, `bays[1].name: value not possible: "a" as in bay "a"`},
 		{"one USB path", "[{name: a, usb: 1-2}, {name: b, usb: 1-2}]", ErrValue, `bays[1].usb: value not possible: "1-2" as in bay "a"`},
 		{"one USB path and one interface", "[{name: a, usb: 1-2, interface: 1}, {name: b, usb: 1-2, interface: 1}]", ErrValue, "bays[1].usb"},
 		{"one port", "[{name: a, port: /dev/ttyACM0}, {name: b, port: /dev/ttyACM0}]", ErrValue, "bays[1].port"},
+		{"one probe by its serial number in two spellings", "[{name: a, port: /dev/p, probe: {driver: pyocd, serial: 066dff}}, {name: b, usb: 1-3, probe: {driver: pyocd, serial: 066DFF}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its serial number", "[{name: a, port: /dev/p, probe: {driver: openocd, serial: 17}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: \"0017\"}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its USB path", "[{name: a, usb: 1-2, probe: {driver: openocd, usb: 1-4}}, {name: b, usb: 1-3, probe: {driver: openocd, usb: 1-4}}]", ErrValue, "bays[1].probe"},
 		{"an unknown key", "[{name: a, usb: 1-2, bord: x}]", ErrUnknownKey, `unknown key "bord"; did you mean "board"?`},
@@ -89,7 +91,8 @@ func TestSerialNumbersAreComparedAsNumbersWhereTheyAreNumbers(t *testing.T) {
 		{"066DFF", "66DFF", false},
 		{"066DFF", "066DFF", true},
 		{"", "", false},
-		{"0", "00", false},
+		{"0", "00", true},
+		{"066DFF", "066dff", true},
 	} {
 		if got := SameSerial(c.a, c.b); got != c.want {
 			t.Errorf("%q and %q: %t", c.a, c.b, got)

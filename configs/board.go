@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"hallmark/station/workdir"
 )
 
 // A Board is a board definition, configs/boards/NAME.yaml: how the station reaches, flashes and
@@ -144,7 +145,7 @@ func boardText(value, base string) (name string, text []byte, err error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	if text, err = workdir.ReadCode(path); err != nil {
 		return "", nil, fmt.Errorf("reading the board definition: %w", err)
 	}
 	return path, text, nil

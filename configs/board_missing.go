@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"slices"
 	"strings"
+
+	"hallmark/devices/probe/recipe"
+	"hallmark/station/workdir"
 )
 
 // A Finding is a value that a board definition lacks or that does not fit, with the step that needs it.
@@ -43,13 +46,21 @@ func (b *Board) Missing() []Finding {
 	return all
 }
 
-// canLock: recipes have their own lock operation.
 func (p *BoardProbe) canLock() bool {
-	return len(p.OpenOCD.Lock) > 0 || len(p.JLinkExe.Lock) > 0 || len(p.Recipes) > 0
+	return len(p.OpenOCD.Lock) > 0 || len(p.JLinkExe.Lock) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.Lock) > 0 })
 }
 
 func (p *BoardProbe) canReadLock() bool {
-	return p.OpenOCD.LockState != "" || len(p.JLinkExe.LockState) > 0 || len(p.Recipes) > 0
+	return p.OpenOCD.LockState != "" || len(p.JLinkExe.LockState) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.LockState) > 0 })
+}
+
+// hasRecipe reports whether some recipe of the board has an operation. A recipe that cannot be read from here, such as a
+// file of the station, counts as one that has it.
+func (p *BoardProbe) hasRecipe(has func(*recipe.Operations) bool) bool {
+	return slices.ContainsFunc(p.Recipes, func(target RecipeTarget) bool {
+		described, err := Recipe(target.Recipe, "")
+		return err != nil || has(&described.Operations)
+	})
 }
 
 func (b *Board) imageFindings() []Finding {
@@ -72,7 +83,7 @@ func (b *Board) imageFindings() []Finding {
 }
 
 func digestOf(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := workdir.Open(path)
 	if err != nil {
 		return "", err
 	}

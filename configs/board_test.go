@@ -212,3 +212,22 @@ func FuzzBoard(f *testing.F) {
 		}
 	})
 }
+
+// A recipe counts only for what it describes: those of this board flash, and none of them locks.
+func TestARecipeWithoutALockIsNoLock(t *testing.T) {
+	for name, want := range map[string]int{"frdm-mcxn947": 2, "nrf54l15dk": 0} {
+		board, err := LoadBoard(name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, finding := range board.Missing() {
+			if strings.HasPrefix(finding.Key, "probe.openocd.lock") {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %d findings about the lock, want %d", name, got, want)
+		}
+	}
+}

@@ -3,11 +3,11 @@ package configs
 import (
 	"embed"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"hallmark/devices/probe/recipe"
+	"hallmark/station/workdir"
 )
 
 //go:embed probes/*.yaml
@@ -40,7 +40,7 @@ func Recipe(named, base string) (*recipe.Recipe, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	if text, err = workdir.ReadCode(path); err != nil {
 		return nil, fmt.Errorf("reading the recipe: %w", err)
 	}
 	return ParseRecipe(path, text)

@@ -13,7 +13,7 @@ type DebugSetup struct {
 // FirmwareImage is the image that a bay flashes.
 type FirmwareImage struct {
 	SHA256 [sha256.Size]byte // of the file
-	// Octets is the SHA-256 of the octets in the board's flash, as a board may report it in `hello`.
+	// Octets is the SHA-256 of the octets in the board's flash, as a board may report it in `hello`; zero if it is not known.
 	Octets [sha256.Size]byte
 }
 

@@ -209,6 +209,15 @@ func TestABoardThatHoldsTheImageIsNotFlashed(t *testing.T) {
 	})
 }
 
+// An image whose parts lie far from each other has no such hash, and a board may report none.
+func TestABoardWithoutAHashDoesNotHoldAnImageWithoutAHash(t *testing.T) {
+	w := withPort(t)
+	w.silent, w.identity.FirmwareHash, w.port.image, w.port.setup.Image.Octets = false, [32]byte{}, [32]byte{2}, [32]byte{}
+	if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || run.Flash.Held || !slices.Contains(w.calls, "Flash") {
+		t.Errorf("ending %s: %v; calls %v", run.Ending, run.Err, w.calls)
+	}
+}
+
 func TestABoardThatIsDoneIsNotErased(t *testing.T) {
 	since := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
 	for _, test := range []struct {

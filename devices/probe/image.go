@@ -8,11 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hallmark/station/workdir"
 )
 
 // maxImage is the largest image file in octets. The bound keeps a wrong path out of memory.
@@ -47,7 +47,7 @@ func (i *Image) Size() int {
 // ReadImage reads an image file. The contents decide between elf and Intel hex; a file with the
 // ending .bin is raw and lies at base, which the other formats do not use.
 func ReadImage(path string, base uint32) (*Image, error) {
-	text, err := readBounded(path)
+	text, err := workdir.ReadUpTo(path, maxImage)
 	if err != nil {
 		return nil, fmt.Errorf("reading the image: %w: %w", ErrUnreadableImage, err)
 	}
@@ -56,26 +56,6 @@ func ReadImage(path string, base uint32) (*Image, error) {
 		return nil, fmt.Errorf("reading the image %s: %w", path, err)
 	}
 	return image, nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() // the file was only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxImage+1))
-	if err == nil && len(text) > maxImage {
-		return nil, fmt.Errorf("%s has more than %d octets", path, maxImage)
-	}
-	return text, err
 }
 
 // ParseImage is ReadImage for the contents of a file.

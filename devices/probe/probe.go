@@ -58,6 +58,9 @@ type Probe interface {
 	LockState(ctx context.Context) (LockState, error)
 }
 
+// MaxRead is a number of octets that each driver reads with one call of ReadMemory.
+const MaxRead = 1 << 20
+
 // Selection says which probe is meant.
 type Selection struct {
 	Serial Serial // "": the only probe there is

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hallmark/configs"
@@ -21,6 +22,7 @@ import (
 var (
 	errNoLockedBay = errors.New("boards.lock is true in station.yaml: want a probe for each bay, and a board definition that says how to lock the debug port and how to read its state")
 	errNoImageHash = errors.New("the board definition names a firmware image without its SHA-256: write what `sha256sum IMAGE` prints into firmware.sha256")
+	errNoBoard     = errors.New("the bay has a probe and no board definition: write board: NAME into the bay in station.yaml, or leave its probe out")
 	errNoDriver    = errors.New("unknown driver of a probe: want openocd or jlinkexe")
 )
 
@@ -43,6 +45,9 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
 		}
 		return nil, nil
+	}
+	if bay.Board == nil {
+		return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoBoard))
 	}
 	p, err := newDebugPort(bay, string(f.Dir), emulated)
 	if err != nil {
@@ -182,22 +187,37 @@ func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 // glance is how many octets show soon that a board holds another image or none.
 const glance = 1024
 
+// Content compares piece by piece. Only a flash that is blank where the image begins is blank: with the beginning of
+// the image there, something may run.
 func (p *debugPort) Content(ctx context.Context) (station.FlashContent, error) {
-	first := p.image.Segments[0]
-	first.Data = first.Data[:min(glance, len(first.Data))]
-	for _, s := range append([]probe.Segment{first}, p.image.Segments...) {
+	for i, s := range p.pieces() {
 		held, err := p.ReadMemory(ctx, s.Address, len(s.Data))
 		switch {
 		case err != nil:
 			return "", err
 		case bytes.Equal(held, s.Data):
-		case blank(held):
+		case i == 0 && blank(held):
 			return station.FlashBlank, nil
 		default:
 			return station.FlashOther, nil
 		}
 	}
 	return station.FlashImage, nil
+}
+
+// pieces are the parts of the image that are read at once: first the glance, then everything.
+func (p *debugPort) pieces() []probe.Segment {
+	first := p.image.Segments[0]
+	first.Data = first.Data[:min(glance, len(first.Data))]
+	all := []probe.Segment{first}
+	for _, s := range p.image.Segments {
+		address := s.Address
+		for data := range slices.Chunk(s.Data, probe.MaxRead) {
+			all = append(all, probe.Segment{Address: address, Data: data})
+			address += uint32(len(data))
+		}
+	}
+	return all
 }
 
 // blank reports whether octets are erased, or, on an emulated board, were never written.

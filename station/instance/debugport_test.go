@@ -110,6 +110,7 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 			board.Firmware.Image += ".gone"
 			return probed(board, "openocd")
 		}, "image-unreadable", "fw.bin.gone"},
+		{"a probe without board definition", false, func(*testing.T) instance.BaySpec { return probed(nil, "openocd") }, "usage", "no board definition"},
 		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

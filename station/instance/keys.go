@@ -50,8 +50,12 @@ func TokenFacts(info hsm.Info) map[string]string {
 	}
 }
 
-// OpenToken opens the HSM of a station. If pin is nil, OpenToken uses the configured PIN source.
+// OpenToken opens the HSM of a station. If pin is nil, OpenToken uses the configured PIN source. It refuses a directory
+// or a module that everybody may write, because the module runs as code of this process.
 func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin hsm.PINSource, log *slog.Logger) (*hsm.Token, error) {
+	if err := dir.CheckModes(); err != nil {
+		return nil, err
+	}
 	if config.HSM.CreateToken {
 		if err := prepareSoftToken(softtoken.Dir(dir.HSM()), log); err != nil {
 			return nil, err
@@ -60,6 +64,9 @@ func OpenToken(ctx context.Context, dir workdir.Dir, config *configs.Config, pin
 	settings, err := config.Token(string(dir), workdir.Exists)
 	if err != nil {
 		return nil, reason.Usage(err)
+	}
+	if err := workdir.CheckCode(settings.Module); err != nil {
+		return nil, fmt.Errorf("hsm.module: %w", err)
 	}
 	settings.Log = log
 	if pin == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"hallmark/station/reason"
 )
@@ -38,4 +39,25 @@ func checkMode(path string) error {
 		return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, mode, ErrWritable, path)
 	}
 	return nil
+}
+
+// CheckCode refuses a file whose content runs as code of the station if everybody may write it, or replace it.
+func CheckCode(path string) error {
+	if err := checkMode(path); err != nil {
+		return err
+	}
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky != 0 {
+		return nil // nobody replaces the file of another user there
+	}
+	return checkMode(folder)
+}
+
+// ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for
+// a programmer. It refuses what CheckCode refuses.
+func ReadCode(path string) ([]byte, error) {
+	if err := CheckCode(path); err != nil {
+		return nil, err
+	}
+	return ReadFile(path)
 }

@@ -35,6 +35,7 @@ type Config struct {
 
 	Limit      time.Duration // of one run; 0: 30 s
 	FlashLimit time.Duration // of the run that flashes or erases; 0: 5 min
+	USB        string        // where USB devices are found; "": probe.USBDevices
 }
 
 // Chip says how JLinkExe handles one type of chip. The texts are commands of J-Link Commander.
@@ -69,6 +70,9 @@ func New(cfg Config) (*Driver, error) {
 	if cfg.Speed == 0 {
 		cfg.Speed = 4000
 	}
+	if cfg.USB == "" {
+		cfg.USB = probe.USBDevices
+	}
 	if cfg.Limit == 0 {
 		cfg.Limit = defaultLimit
 	}
@@ -90,7 +94,9 @@ func New(cfg Config) (*Driver, error) {
 func (d *Driver) Name() string { return Name }
 
 // Open returns the selected probe.
-func (d *Driver) Open(selected probe.Selection) probe.Probe { return &device{d, selected} }
+func (d *Driver) Open(selected probe.Selection) probe.Probe {
+	return &device{d, selected, selected.Serial}
+}
 
 // List returns the J-Links on USB.
 func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
@@ -113,6 +119,7 @@ func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
 type device struct {
 	*Driver
 	selected probe.Selection
+	serial   probe.Serial // of the selected probe; at a USB path: of the probe that was there at the newest question
 }
 
 var _ probe.Probe = (*device)(nil)

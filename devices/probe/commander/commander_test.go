@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"hallmark/devices/probe"
 	"hallmark/fixtures/programmers"
+	"hallmark/fixtures/usbtree"
 	"hallmark/station/reason"
 )
 
@@ -216,8 +218,7 @@ func TestWhatTheDriverCannotDo(t *testing.T) {
 	}
 	ctx, p := t.Context(), driver.Open(probe.Selection{Serial: "5"})
 	_, stateErr := p.LockState(ctx)
-	_, byPath := driver.Open(probe.Selection{Serial: "5", Location: "1-2"}).Info(ctx)
-	for name, err := range map[string]error{"recover": p.Recover(ctx), "lock": p.Lock(ctx), "state": stateErr, "reset": p.Reset(ctx, 0), "USB path": byPath} {
+	for name, err := range map[string]error{"recover": p.Recover(ctx), "lock": p.Lock(ctx), "state": stateErr, "reset": p.Reset(ctx, 0)} {
 		if !errors.Is(err, probe.ErrCannot) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -227,6 +228,40 @@ func TestWhatTheDriverCannotDo(t *testing.T) {
 	}
 	if _, err := p.ReadMemory(ctx, 0, 0); !errors.Is(err, probe.ErrMemory) {
 		t.Errorf("no octets: %v", err)
+	}
+}
+
+// A bay names its probe by the USB path, which JLinkExe does not know.
+func TestTheProbeAtAUSBPath(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-1 1366:1015 serial=000683806234\n1-2 1366:1015 serial=5\n1-3 0403:6001 serial=7\n1-4 1366:0105 serial=9\n1-5 1366:0105 serial=09\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bay := connect(t, "V7.58", nil)
+	driver, err := New(Config{Program: bay.Path(), Chip: nrf52840(), USB: filepath.Join(machine.Dir(), "sys/bus/usb/devices")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		selected probe.Selection
+		want     error
+	}{
+		"the path alone":                   {probe.Selection{Location: "1-1"}, nil},
+		"path and serial number":           {probe.Selection{Location: "1-1", Serial: serial}, nil},
+		"another probe at the path":        {probe.Selection{Location: "1-2", Serial: serial}, probe.ErrWrongSerial},
+		"a probe that JLinkExe lacks":      {probe.Selection{Location: "1-2"}, probe.ErrMissing},
+		"nothing at the path":              {probe.Selection{Location: "1-9", Serial: serial}, probe.ErrMissing},
+		"two probes with one number":       {probe.Selection{Location: "1-4", Serial: "9"}, probe.ErrAmbiguous},
+		"two probes with one number, path": {probe.Selection{Location: "1-5"}, probe.ErrAmbiguous},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if info, err := driver.Open(test.selected).Info(t.Context()); !errors.Is(err, test.want) || err == nil && !info.Serial.Is(serial) {
+				t.Errorf("got %+v, %v, want %v", info, err, test.want)
+			}
+		})
+	}
+	if err := driver.Open(probe.Selection{Location: "1-1"}).Flash(t.Context(), image(), nil); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -33,7 +33,7 @@ type work struct {
 
 // selecting adds the options for the selected probe and the chip.
 func (d *device) selecting(w *work) *work {
-	if digits, _ := d.selected.Serial.Digits(); digits != "" {
+	if digits, _ := d.serial.Digits(); digits != "" {
 		w.args = append(w.args, "-USB", digits)
 	}
 	w.args = append(w.args, "-Device", d.cfg.Chip.Device, "-If", d.cfg.Interface, "-Speed", strconv.Itoa(d.cfg.Speed))
@@ -56,11 +56,11 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 	if err := d.selected.Check(); err != nil {
 		return nil, err
 	}
-	if _, digits := d.selected.Serial.Digits(); d.selected.Serial != "" && !digits {
-		return nil, fmt.Errorf("%w: %s is no serial number of a J-Link", probe.ErrBadSerial, d.selected.Serial)
+	if err := d.findSerial(); err != nil {
+		return nil, err
 	}
-	if d.selected.Location != "" {
-		return nil, fmt.Errorf("%w: JLinkExe cannot select a probe by its USB path", probe.ErrCannot)
+	if _, digits := d.serial.Digits(); d.serial != "" && !digits {
+		return nil, fmt.Errorf("%w: %s is no serial number of a J-Link", probe.ErrBadSerial, d.serial)
 	}
 	done, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, script: append([]string{"st"}, d.cfg.Chip.LockState...)}))
 	if err != nil {
@@ -70,7 +70,28 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done, errors.Join(d.selected.MustBe(info.Serial), probe.Powered(info.Millivolts))
+	return done, errors.Join(probe.Selection{Serial: d.serial}.MustBe(info.Serial), probe.Powered(info.Millivolts))
+}
+
+// findSerial finds the serial number of the probe at the selected USB path, because JLinkExe knows no USB paths. It
+// refuses two probes with this serial number, which JLinkExe cannot tell apart.
+func (d *device) findSerial() (err error) {
+	if d.selected.Location == "" {
+		return nil
+	}
+	if d.serial, err = d.selected.AtPath(d.cfg.USB); err != nil {
+		return err
+	}
+	found, err := probe.JLinks(d.cfg.USB)
+	if err != nil {
+		return fmt.Errorf("listing the probes on USB: %w", err)
+	}
+	for _, other := range found {
+		if other.Location != d.selected.Location && other.Serial.Is(d.serial) {
+			return fmt.Errorf("%w: %s at the USB paths %s and %s, and JLinkExe selects by the serial number only", probe.ErrAmbiguous, d.serial, d.selected.Location, other.Location)
+		}
+	}
+	return nil
 }
 
 // check asks the probe who it is, and refuses a locked chip before anything connects to it. Only then it

@@ -40,7 +40,7 @@ type Config struct {
 	Limit      time.Duration // of a call; 0: 30 s
 	FlashLimit time.Duration // of Flash and Recover; 0: 5 min
 	LockDir    string        // directory of the file that serialises starts; "": the system's for temporary files
-	USB        string        // where List finds USB devices; "": /sys/bus/usb/devices
+	USB        string        // where USB devices are found; "": probe.USBDevices
 }
 
 // Chip says how OpenOCD handles one type of chip. The texts are Tcl commands of OpenOCD.
@@ -73,7 +73,7 @@ func New(cfg Config) *Driver {
 	set(&cfg.Program, "openocd")
 	set(&cfg.Interface, "interface/jlink.cfg")
 	set(&cfg.LockDir, os.TempDir())
-	set(&cfg.USB, "/sys/bus/usb/devices")
+	set(&cfg.USB, probe.USBDevices)
 	if cfg.Limit == 0 {
 		cfg.Limit = defaultLimit
 	}

@@ -1,6 +1,7 @@
 // Package process runs a programmer as a child process that cannot harm the station: it inherits no
 // descriptors and no terminal, its time and its output are bounded, it dies with the station, and the
-// processes that it leaves behind are killed.
+// processes that it leaves behind are killed. A process that the programmer itself has started outlives a
+// station that is killed, until the end of its work.
 package process
 
 import (

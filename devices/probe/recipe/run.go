@@ -58,6 +58,9 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 	if err := d.version(ctx); err != nil {
 		return nil, err
 	}
+	if err := d.identify(ctx, steps); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "hallmark-programmer-")
 	if err != nil {
 		return nil, fmt.Errorf("making a working directory: %w", err)
@@ -69,6 +72,24 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 		}
 	}
 	return d.steps(ctx, dir, steps, r)
+}
+
+// identify looks up the USB id of the probe if a step needs it, because a bay has only serial number and USB path.
+func (d *device) identify(ctx context.Context, steps []Step) error {
+	if d.selected.USBID != "" || d.selected.Serial == "" || !slices.ContainsFunc(steps, func(s Step) bool { return s.uses("{usb_id}") }) {
+		return nil
+	}
+	found, err := d.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, one := range found {
+		if one.Serial.Is(d.selected.Serial) {
+			d.selected.USBID = one.USBID
+			return d.selected.Check()
+		}
+	}
+	return fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(found), d.cfg.Recipe.Name)
 }
 
 // steps runs the programmer once for each step.

@@ -34,7 +34,7 @@ var shipped = []struct {
 	selected                       probe.Selection
 	locks                          bool
 }{
-	{"probe-rs", "probe-rs", "0.32.0", "000683806234", probe.Selection{Serial: "000683806234", USBID: "1366:1015"}, false},
+	{"probe-rs", "probe-rs", "0.32.0", "000683806234", probe.Selection{Serial: "000683806234"}, false},
 	{"nrfutil", "nrfutil", "2.7.16", "000683806234", probe.Selection{Serial: "683806234"}, true},
 	{"stm32", "STM32_Programmer_CLI", "2.20.0", "53FF71065056705420540981", probe.Selection{Serial: "53FF71065056705420540981"}, true},
 	{"linkserver", "LinkServer", "25.6.131", "RJ5F0KUBKS14M", probe.Selection{Serial: "RJ5F0KUBKS14M"}, false},
@@ -246,7 +246,8 @@ func TestEachRunSelectsTheProbe(t *testing.T) {
 		}
 		for _, args := range bay.Board(t).Runs[1:] { // the first asks for the version
 			selected := strings.TrimLeft(string(s.selected.Serial), "0") + s.selected.Location
-			if !strings.Contains(strings.Join(args, " "), selected) {
+			lists := slices.Equal(args, []string{"list"}) // asks for the USB id, and touches no board
+			if !lists && !strings.Contains(strings.Join(args, " "), selected) {
 				t.Errorf("%s: a run with %q", s.name, args)
 			}
 		}
