@@ -47,15 +47,16 @@ func (c *checker) listedSums() (want map[string]string, err error) {
 		return nil, err
 	}
 	want = map[string]string{}
+	before := ""
 	for line := range strings.Lines(string(listed)) {
 		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 2*sha256.Size || want[name] != "" || !strings.HasSuffix(line, "\n") {
-			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum", strings.TrimSuffix(line, "\n")); err != nil {
+		if !ok || len(sum) != 2*sha256.Size || name <= before || !strings.HasSuffix(line, "\n") {
+			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum, or not in the order of the names", strings.TrimSuffix(line, "\n")); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		want[name] = sum
+		want[name], before = sum, name
 	}
 	return want, nil
 }
