@@ -82,6 +82,9 @@ type Instance struct {
 	Endpoint *Endpoint
 
 	witnesses *witness.Submitter // nil: none is configured
+	// EndWitnesses sends the newest checkpoint to the witnesses that answer, and then no other. WitnessWarning says
+	// afterwards how that went. Close calls it, too.
+	EndWitnesses func()
 }
 
 // Open opens all parts. Closing the Instance closes them.
@@ -131,7 +134,7 @@ func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 // token, then the registry begins. A checkpoint covers the entries that a killed station left without a
 // checkpoint, and the entries of the recovery, before new entries are added.
 func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint *Endpoint) (*Instance, error) {
-	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
+	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint, EndWitnesses: func() {}}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := keys.Begin(ctx); err != nil {
