@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"strconv"
 	"time"
 
 	"hallmark/hsm"
@@ -71,6 +72,15 @@ func LocalUser() string {
 		return u.Username
 	}
 	return fmt.Sprintf("uid-%d", os.Getuid())
+}
+
+// userName returns the name of a user, or "uid-NUMBER" if there is no name.
+func userName(uid int) string {
+	number := strconv.Itoa(uid)
+	if u, err := user.LookupId(number); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid-" + number
 }
 
 // An Instance is a station directory with all its parts open. The registry's lock makes sure

@@ -140,6 +140,7 @@ func TestStrangersWhoSendSlowlyKeepNobodyOut(t *testing.T) {
 		t.Errorf("the station gets %v and %d lines", state.Err, len(s.lines))
 	}
 	for _, conn := range []net.Conn{slow[0], slow[len(slow)-1]} {
+		must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 		answer, err := bufio.NewReader(conn).ReadString('\n')
 		if err != nil || !strings.Contains(answer, " 408 ") {
 			t.Errorf("a stranger gets %q, %v", answer, err)
