@@ -102,14 +102,15 @@ func noteSize(lines []string) int {
 }
 
 // isSignature reports whether a line has the form of a signature: a dash, the name of the key,
-// and four octets of a key id before the signature (C2SP signed-note, "Format").
+// and four octets of a key id before the signature (C2SP signed-note, "Format"). Below a mail stands a
+// dash with a name of two words, too, and no signature is as short.
 func isSignature(line string) bool {
 	parts := strings.Split(line, " ")
 	if len(parts) != 3 || parts[0] != "\u2014" {
 		return false
 	}
 	signature, err := base64.StdEncoding.DecodeString(parts[2])
-	return err == nil && len(signature) > 4
+	return err == nil && len(signature) > 4+32
 }
 
 // SplitNotes splits signed notes that stand one after the other with an empty line between.

@@ -207,9 +207,9 @@ func last(e ast.Expr) string {
 }
 
 // actNames are the calls that are acts: a signature, a key, the HSM, a sign-in, a file of the station,
-// evidence that leaves the station. A name with a point is the last two names of the call.
+// evidence that leaves the station, a board that is flashed, sealed or locked. A name with a point is the last two names of the call.
 var actNames = []string{"Sign", "SignASN1", "x509.CreateCertificate", "x509.CreateRevocationList", "Generate", "StoreData", "hsm.Open", "SignIn", "workdir.WriteFile",
-	"workdir.WriteFiles", "WritePart", "bundle.Write", "os.WriteFile", "os.Rename", "Backup"}
+	"workdir.WriteFiles", "WritePart", "bundle.Write", "os.WriteFile", "os.Rename", "Backup", "Seal", "port.Lock", "Flash"}
 
 // acts gives the acts of a function.
 func acts(f function) (names []string) {

@@ -243,14 +243,14 @@ func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte, si
 // because somebody who deleted a checkpoint can append an entry about an older one.
 func announced(ctx context.Context, q Querier, newest int64, told []Entry) error {
 	for _, e := range told {
-		size, tells := e.checkpointSize()
+		told, tells := e.Checkpoint()
 		if !tells {
 			continue
 		}
-		if size > newest {
-			return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, size)
+		if told.Size > newest {
+			return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, told.Size)
 		}
-		if err := countNotes(ctx, q, e, size); err != nil {
+		if err := countNotes(ctx, q, e.Seq, told); err != nil {
 			return err
 		}
 	}
@@ -261,14 +261,13 @@ func announced(ctx context.Context, q Querier, newest int64, told []Entry) error
 // sees without reading the whole log that an older one was deleted.
 const notesDetail = "notes"
 
-func countNotes(ctx context.Context, q Querier, e Entry, size int64) error {
-	want, counted := e.Details[notesDetail]
-	if !counted {
+func countNotes(ctx context.Context, q Querier, seq int64, told Told) error {
+	if told.Notes == "" {
 		return nil // an entry of schema 2
 	}
-	stored, err := storedNotes(ctx, q, size)
-	if err == nil && stored != want {
-		err = fmt.Errorf("%w: %s of %s are stored up to entry %d", ErrCheckpointMissing, stored, want, e.Seq)
+	stored, err := storedNotes(ctx, q, told.Size)
+	if err == nil && stored != told.Notes {
+		err = fmt.Errorf("%w: %s of %s are stored up to entry %d", ErrCheckpointMissing, stored, told.Notes, seq)
 	}
 	return err
 }
@@ -288,14 +287,21 @@ func Made(ctx context.Context, q Querier, h Head) (map[string]string, error) {
 	return details, err
 }
 
-// checkpointSize gives the size of the checkpoint that the entry tells of. Entries of schema 2
-// have no size: they were written before the signature.
-func (e *Entry) checkpointSize() (size int64, tells bool) {
+// Told is what an entry tells of a checkpoint.
+type Told struct {
+	Size  int64
+	Root  string // base64
+	Notes string // number of the checkpoints that were stored up to this size; empty: the entry does not say
+}
+
+// Checkpoint gives the checkpoint that the entry tells of. Entries of schema 2 have no size: they
+// were written before the signature.
+func (e *Entry) Checkpoint() (told Told, tells bool) {
 	if e.Type != TypeCheckpoint {
-		return 0, false
+		return told, false
 	}
 	size, err := strconv.ParseInt(e.Details["size"], 10, 62)
-	return size, err == nil
+	return Told{size, e.Details["root"], e.Details[notesDetail]}, err == nil
 }
 
 func compare(ctx context.Context, q Querier, h Head, size int64) error {

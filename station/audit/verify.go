@@ -175,8 +175,8 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
 	}
 	delete(v.expected, v.edge.size)
-	if size, tells := e.checkpointSize(); tells && !v.notes[size] {
-		return fmt.Errorf("%w: the entry tells of one over %d entries", ErrCheckpointMissing, size)
+	if told, tells := e.Checkpoint(); tells && !v.notes[told.Size] {
+		return fmt.Errorf("%w: the entry tells of one over %d entries", ErrCheckpointMissing, told.Size)
 	}
 	return v.each(e)
 }

@@ -42,7 +42,7 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.auditVerify(cmd.Context(), vkey, anchors, c.printer(chosen))
+			return c.auditVerify(cmd.Context(), vkey, anchors, &chosen)
 		},
 	}
 	selected.flags(show.Flags())
@@ -55,7 +55,7 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 }
 
 // printer prints the selected entries.
-func (c *Commands) printer(chosen registry.Selection) func(audit.Entry) error {
+func (c *Commands) printer(chosen *registry.Matcher) func(audit.Entry) error {
 	return func(e audit.Entry) error {
 		if !chosen.Matches(&e) {
 			return nil
@@ -68,8 +68,8 @@ func (c *Commands) printer(chosen registry.Selection) func(audit.Entry) error {
 	}
 }
 
-// auditVerify verifies the log. If show is not nil, show prints the entries, and auditVerify prints nothing.
-func (c *Commands) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show func(audit.Entry) error) (err error) {
+// auditVerify verifies the log. If show is not nil, auditVerify prints these entries, and nothing else.
+func (c *Commands) auditVerify(ctx context.Context, keyPath string, anchorPaths []string, show *registry.Selection) (err error) {
 	anchors, err := audit.ReadAnchors(anchorPaths)
 	if err != nil {
 		return reason.Usage(err)
@@ -86,10 +86,14 @@ func (c *Commands) auditVerify(ctx context.Context, keyPath string, anchorPaths 
 	})
 }
 
-func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show func(audit.Entry) error) error {
+func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show *registry.Selection) error {
 	each := func(audit.Entry) error { return nil }
 	if show != nil {
-		each = show
+		chosen, err := reader.Matcher(ctx, *show)
+		if err != nil {
+			return err
+		}
+		each = c.printer(chosen)
 	}
 	report, err := reader.VerifyEach(ctx, key, each, anchors...)
 	if err != nil || show != nil {

@@ -22,7 +22,7 @@ func (s *selection) flags(flags *pflag.FlagSet) {
 	c := &s.chosen
 	flags.StringVar(&s.board, "board", "", "only the board with this BoardID")
 	flags.StringVar(&c.Serial, "serial", "", "only the certificate with this serial number (32 hexadecimal digits)")
-	flags.StringVar(&c.Order, "order", "", "only this work order")
+	flags.StringVar(&c.Order, "order", "", "only this work order, with all entries of its Runs")
 	flags.StringVar(&c.Operator, "operator", "", "only what this operator did, and the Runs of this operator")
 	flags.StringVar(&c.Bay, "bay", "", "only this bay")
 	flags.StringVar(&c.Type, "type", "", "only entries of this type, or of the types below it: cert, cert.issued")

@@ -17,6 +17,7 @@ type authorityList []*x509.Certificate
 // authorities reads authorities.pem. A text between the certificates is a finding, because a
 // certificate that was damaged looks like a text.
 func (c *checker) authorities() (certificates authorityList, err error) {
+	var twice *x509.Certificate
 	text, err := c.read(AuthoritiesFile)
 	for rest := text; err == nil && len(rest) > 0; {
 		block, behind := pem.Decode(rest)
@@ -27,9 +28,15 @@ func (c *checker) authorities() (certificates authorityList, err error) {
 		if bad != nil {
 			return nil, c.find(-1, AuthoritiesFile, "%v", bad)
 		}
+		if hasCertificate(certificates, certificate) {
+			twice, rest = certificate, behind
+			continue
+		}
 		certificates, rest = append(certificates, certificate), behind
 	}
-	if err == nil && !bytes.Equal(pemOf(certificates), text) {
+	if err == nil && twice != nil {
+		err = c.find(-1, AuthoritiesFile, "the certificate of %q is there twice", twice.Subject)
+	} else if err == nil && !bytes.Equal(pemOf(certificates), text) {
 		err = c.find(-1, AuthoritiesFile, "there is more than certificates, or a certificate was damaged")
 	}
 	return certificates, err
@@ -43,25 +50,38 @@ func (c *checker) checkGenesis(e *audit.Entry, name string) error {
 	if e.Type != audit.TypeGenesis || c.known == nil { // a mirror has no authorities
 		return nil
 	}
-	named := map[digest]bool{}
+	var named []digest
 	for _, role := range certifiedBy {
 		text, ok := e.Details["certificate_"+role+"_sha256"]
 		if !ok {
 			continue
 		}
-		named[digestOf(text)] = true
+		named = append(named, digestOf(text))
 		if !slices.ContainsFunc(c.known, func(c *x509.Certificate) bool { return sha256.Sum256(c.Raw) == digestOf(text) }) {
 			if err := c.find(e.Seq, AuthoritiesFile, "the %s certificate that the entry names is missing", role); err != nil {
 				return err
 			}
 		}
 	}
+	if c.genesis = len(named) > 0; !c.genesis {
+		return nil
+	}
+	return c.checkNamed(e.Seq, named)
+}
+
+// checkNamed finds authorities that the genesis entry does not name, or names in another order.
+func (c *checker) checkNamed(seq int64, named []digest) error {
+	var got []digest
 	for _, certificate := range c.known {
-		if len(named) > 0 && !named[sha256.Sum256(certificate.Raw)] {
-			if err := c.find(e.Seq, AuthoritiesFile, "the entry does not name the certificate of %q", certificate.Subject); err != nil {
+		sum := digest(sha256.Sum256(certificate.Raw))
+		if got = append(got, sum); !slices.Contains(named, sum) {
+			if err := c.find(seq, AuthoritiesFile, "the entry does not name the certificate of %q", certificate.Subject); err != nil {
 				return err
 			}
 		}
+	}
+	if len(got) == len(named) && !slices.Equal(got, named) && !slices.ContainsFunc(got, func(d digest) bool { return !slices.Contains(named, d) }) {
+		return c.find(seq, AuthoritiesFile, "the certificates are not in the order of the entry: root, issuing CA, audit key")
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,9 +66,8 @@ type Verdict struct {
 	AuditCertificate bool       `json:"audit_certificate"` // the root has certified the audit key
 	Signed           *time.Time `json:"signed,omitempty"`  // when the audit key signed SHA256SUMS, as the signer says
 
-	// OtherTexts are README.txt and check.py if they are not those of this program: another version
-	// made the bundle, or somebody changed them.
-	OtherTexts []string  `json:"other_texts,omitempty"`
+	// NotChecked are files, or parts of files, that the check has nothing to compare with.
+	NotChecked []Finding `json:"not_checked"`
 	Findings   []Finding `json:"findings"`
 	More       bool      `json:"more_findings"` // the check stopped at maxFindings
 }
@@ -85,13 +83,18 @@ var errEnough = errors.New("enough findings")
 // Check checks a bundle. What is wrong with the bundle is a Finding. An error says that the
 // check itself could not be done.
 func Check(ctx context.Context, files *Files, o Options) (*Verdict, error) {
-	c := &checker{ctx: ctx, files: files, options: o, verdict: &Verdict{KeyGiven: o.Key != "", Findings: []Finding{}}, expected: map[string]bool{SumsFile: true},
-		sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}}
+	c := newChecker(ctx, files, o)
+	c.expected[SumsFile] = true
 	err := c.all()
 	if errors.Is(err, errEnough) {
 		c.verdict.More, err = true, nil
 	}
 	return c.verdict, err
+}
+
+func newChecker(ctx context.Context, files *Files, o Options) *checker {
+	return &checker{ctx: ctx, files: files, options: o, verdict: &Verdict{KeyGiven: o.Key != "", NotChecked: []Finding{}, Findings: []Finding{}},
+		expected: map[string]bool{}, sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}}
 }
 
 type checker struct {
@@ -106,6 +109,8 @@ type checker struct {
 	sums     map[string]digest // of views and report, as they are
 	expected map[string]bool   // files that belong to the bundle
 	heads    map[int64][]named // checkpoints by size
+	stored   *storedList       // of checkpoints.txt; nil: there is none to compare entries with
+	genesis  bool              // an entry names the certificates of the authorities
 	issued   map[digest]issuedCertificate
 	serials  map[serialNumber]intent
 	report   Report            // made anew; nil: there is nothing to compare
@@ -128,6 +133,11 @@ func (c *checker) find(entry int64, file, meaning string, args ...any) error {
 		return errEnough
 	}
 	return nil
+}
+
+// skip says that the check has nothing to compare a file with.
+func (c *checker) skip(file, why string) {
+	c.verdict.NotChecked = append(c.verdict.NotChecked, Finding{File: file, Meaning: why})
 }
 
 // read reads a file that a bundle must have. A file that is not there is a finding.
@@ -205,6 +215,8 @@ func (c *checker) checkCheckpoint() error {
 		if err := c.options.Policy.Holds(note, c.key); err != nil {
 			return c.find(-1, CheckpointFile, "%v", err)
 		}
+	} else if bytes.Count(note, []byte("\n\u2014 ")) > 1 {
+		c.skip(CheckpointFile, "the signatures of others than the log were not checked; name these keys with --policy")
 	}
 	return nil
 }
@@ -215,28 +227,6 @@ func (c *checker) expectHead(h audit.Head, name string) {
 		c.heads = map[int64][]named{}
 	}
 	c.heads[h.Size] = append(c.heads[h.Size], named{h, name})
-}
-
-// checkStoredCheckpoints reads all checkpoints that the station signed.
-func (c *checker) checkStoredCheckpoints() error {
-	text, err := c.read(CheckpointsFile)
-	if err != nil || text == nil {
-		return err
-	}
-	for n, note := range audit.SplitNotes(text) {
-		h, err := audit.OpenCheckpoint(note, c.key)
-		if err == nil && h.Size > c.head.Size {
-			err = fmt.Errorf("it is over %d entries, the bundle has %d", h.Size, c.head.Size)
-		}
-		if err != nil {
-			if err := c.find(-1, CheckpointsFile, "checkpoint %d: %v", n+1, err); err != nil {
-				return err
-			}
-			continue
-		}
-		c.expectHead(h, fmt.Sprintf("checkpoint %d of %s", n+1, CheckpointsFile))
-	}
-	return nil
 }
 
 // checkAnchors opens the checkpoints from elsewhere.
@@ -261,15 +251,11 @@ func (c *checker) checkAnchors() error {
 	return nil
 }
 
-// checkNames finds files that no bundle has.
+// checkNames finds files that no bundle has, and files that each bundle has and this one lacks.
 func (c *checker) checkNames() error {
-	for name, own := range map[string][]byte{ReadmeFile: readme, ScriptFile: script} {
-		c.expected[name] = true
-		if content, err := c.files.Read(name); err == nil && !bytes.Equal(content, own) {
-			c.verdict.OtherTexts = append(c.verdict.OtherTexts, name)
-		}
+	if err := c.checkTexts(); err != nil {
+		return err
 	}
-	slices.Sort(c.verdict.OtherTexts)
 	c.expected[ReportFile] = !c.verdict.Part // a part has none
 	for _, name := range c.files.Names() {
 		if !c.expected[name] && !c.isIssued(name) {

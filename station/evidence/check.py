@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
+# Edition 1.
 """Checks the audit log of this bundle with Python's standard library and openssl alone.
 
 usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
 
 --key     verifier key that you got from elsewhere (default: log.vkey of the bundle)
---anchor  checkpoint that you kept elsewhere; may be repeated
+--anchor  file with checkpoints that you kept elsewhere, also in the text of a mail; may be repeated
 It exits with 0 only when everything holds, else with 1 and the reason.
 """
-import base64, hashlib, json, os, struct, subprocess, sys, tempfile
+import base64, hashlib, json, os, re, struct, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -78,6 +79,26 @@ def open_note(note, vkey, name):  # C2SP signed-note, ECDSA P-256 (type 0x02)
     fail("%s: not signed by this key" % name)
 
 
+def notes_in(content, origin, name):  # a file of checkpoints: below the header of a mail, quoted, with a QR code behind
+    lines = []
+    for line in content.decode("utf-8-sig", "replace").splitlines():
+        line = line.rstrip(" \t\r").lstrip(" \t>")
+        if line.strip(" \u2580\u2584\u2588") or (not line and lines and lines[-1]):
+            lines.append(line)
+    notes, signatures, signature = [], 0, re.compile("\u2014 \\S+ [A-Za-z0-9+/]{48,}=*$")
+    for at, line in enumerate(lines):
+        signatures += signature.match(line) is not None
+        if line != origin or lines[at + 3:at + 4] != [""] or not lines[at + 1].isdigit():
+            continue
+        end = at + 4
+        while end < len(lines) and signature.match(lines[end]):
+            end, signatures = end + 1, signatures - 1
+        notes.append(("\n".join(lines[at:end]) + "\n").encode())
+    if not notes or signatures:  # a signature outside of a checkpoint: the checkpoint was damaged
+        fail("%s: not a checkpoint of %s" % (name, origin))
+    return notes
+
+
 def signed(name, key):  # RFC 5652: a detached signature by the audit key, which the root has certified
     if not os.path.exists(os.path.join(HERE, name + ".p7s")):
         return False
@@ -98,6 +119,9 @@ def main():
     args, key, anchors = sys.argv[1:], None, []
     while args:
         option = args.pop(0)
+        if option in ("-h", "--help"):
+            print(__doc__)
+            sys.exit(0)
         if option not in ("--key", "--anchor") or not args:
             print(__doc__)
             sys.exit(3)
@@ -106,7 +130,7 @@ def main():
         if option == "--key":
             key = content.decode()
         else:
-            anchors.append(content)
+            anchors.append((content, "anchor %d" % (len(anchors) + 1)))
     # 1. Every file is the one of SHA256SUMS.
     listed = {}
     for line in read("SHA256SUMS").decode().splitlines():
@@ -150,12 +174,13 @@ def main():
                 fail("tile %d/%d is not of this log" % (level, n))
         hashes = [root_of(hashes[n:n + 256]) for n in range(0, len(hashes) - 255, 256)]
         level += 1
-    for number, anchor in enumerate(anchors, 1):
-        anchor_size, anchor_root = open_note(anchor, key, "anchor %d" % number)
+    held = [(note, name) for content, name in anchors for note in notes_in(content, key.split("+")[0], name)]
+    for note, name in held:
+        anchor_size, anchor_root = open_note(note, key, name)
         if anchor_size > size:
-            fail("anchor %d is over %d entries, the bundle has %d: entries are missing, or the bundle is older" % (number, anchor_size, size))
+            fail("%s is over %d entries, the bundle has %d: entries are missing, or the bundle is older" % (name, anchor_size, size))
         if root_of(leaves[:anchor_size]) != anchor_root:
-            fail("anchor %d: the log was rewritten" % number)
+            fail("%s: the log was rewritten" % name)
     # 4. The certificates are those of the log.
     folder = os.path.join(HERE, "certificates")
     there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
@@ -165,7 +190,7 @@ def main():
         if sha(read("certificates", digest + ".der")).hex() != digest:
             fail("certificate %s was changed" % digest)
     print("OK: %d entries, %d certificates, root %s" % (size, len(issued), base64.b64encode(root).decode()))
-    print("    signed by %s; %d checkpoints from elsewhere" % (trusted, len(anchors)))
+    print("    signed by %s; %d checkpoints from elsewhere" % (trusted, len(held)))
     print("    the files %s" % ("are signed by the audit key" if files_signed else "are not signed, only the checkpoint is"))
 
 

@@ -119,6 +119,9 @@ func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, view
 	if err := c.checkGenesis(&e.Entry, name); err != nil {
 		return err
 	}
+	if err := c.checkAnnounced(&e.Entry); err != nil {
+		return err
+	}
 	return c.followCertificate(&e.Entry, name)
 }
 

@@ -11,8 +11,8 @@ import (
 // CheckMirror checks the copy of a log that a mirror keeps: checkpoint, tiles and entries (C2SP
 // tlog-tiles). A mirror has no certificates and no views, so a mirror shows less than a bundle does.
 func CheckMirror(ctx context.Context, files *Files, o Options) (*Verdict, error) {
-	c := &checker{ctx: ctx, files: files, options: o, verdict: &Verdict{KeyGiven: o.Key != "", Findings: []Finding{}, Report: ReportAbsent}, expected: map[string]bool{},
-		sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}}
+	c := newChecker(ctx, files, o)
+	c.verdict.Report = ReportAbsent
 	var err error
 	for _, step := range []func() error{c.checkCheckpoint, c.checkAnchors, c.checkMirrored, c.checkMirrorNames} {
 		if err = step(); err != nil || c.unsigned {

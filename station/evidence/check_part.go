@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ func (c *checker) checkPart() error {
 	}
 	if err := views.End(); err != nil {
 		return err
+	}
+	if !c.genesis {
+		c.skip(AuthoritiesFile, "the entry that names the certificates of the authorities is not in this part; only those that signed a certificate of the part were checked")
 	}
 	return compare()
 }
@@ -84,16 +88,18 @@ func (c *checker) checkProven(seq int64, views *Views) error {
 	return views.Add(&e, body)
 }
 
-// checkPartAnchors compares anchors with the checkpoint of a part. Without the other entries
-// only an anchor of the same size can be compared.
+// checkPartAnchors compares anchors with the checkpoint of a part. An older anchor cannot be compared
+// without the other entries, and says nothing against the part.
 func (c *checker) checkPartAnchors() error {
 	for n, note := range c.options.Anchors {
 		h, err := audit.OpenCheckpoint(note, c.key)
 		switch {
 		case err != nil:
 			err = c.find(-1, "", "anchor %d: %v", n+1, err)
-		case h.Size != c.head.Size:
-			err = c.find(-1, CheckpointFile, "anchor %d is over %d entries, the checkpoint of this part over %d: ask for a whole bundle, or for a part that rests on the anchor", n+1, h.Size, c.head.Size)
+		case h.Size > c.head.Size:
+			err = c.find(-1, CheckpointFile, "anchor %d is over %d entries, the checkpoint of this part over %d: the part is older than the anchor; ask for a new one", n+1, h.Size, c.head.Size)
+		case h.Size < c.head.Size:
+			c.skip(CheckpointFile, fmt.Sprintf("anchor %d is over %d entries, the checkpoint of this part over %d, and only all entries show that the one continues the other: compare the anchor with a whole bundle", n+1, h.Size, c.head.Size))
 		case h != c.head:
 			err = c.find(-1, CheckpointFile, "anchor %d is of another log", n+1)
 		default:

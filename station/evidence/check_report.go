@@ -15,16 +15,16 @@ const (
 // openReport begins the report anew, in the language of the one in the bundle.
 func (c *checker) openReport() error {
 	c.verdict.Report = ReportAbsent
-	if c.files.Size(ReportFile) < 0 {
-		return nil
+	missing := c.files.Size(ReportFile) < 0
+	if !missing {
+		c.verdict.Report = ReportOther
 	}
-	c.verdict.Report = ReportOther
 	if c.options.Report == nil {
 		return nil
 	}
-	found, err := c.files.Read(ReportFile)
-	if err != nil {
-		return c.find(-1, ReportFile, "%v", err)
+	found, err := c.read(ReportFile)
+	if err != nil || found == nil {
+		return err
 	}
 	note, err := c.files.Read(CheckpointFile)
 	if err != nil {

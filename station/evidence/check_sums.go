@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -47,15 +48,16 @@ func (c *checker) listedSums() (want map[string]string, err error) {
 		return nil, err
 	}
 	want = map[string]string{}
+	before := ""
 	for line := range strings.Lines(string(listed)) {
 		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 2*sha256.Size || want[name] != "" || !strings.HasSuffix(line, "\n") {
-			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum", strings.TrimSuffix(line, "\n")); err != nil {
+		if !ok || len(sum) != 2*sha256.Size || name <= before || !strings.HasSuffix(line, "\n") {
+			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum, or not in the order of the names", strings.TrimSuffix(line, "\n")); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		want[name] = sum
+		want[name], before = sum, name
 	}
 	return want, nil
 }
@@ -73,14 +75,19 @@ func (c *checker) compareSum(name, want string, got digest) error {
 	return c.find(-1, name, "the file was changed: its SHA-256 is not that of %s", SumsFile)
 }
 
+// buffers are for sum: most files are certificates of 500 octets, and a new buffer for each would be
+// more than half of the memory that a check asks for.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // sum gives the SHA-256 of a file.
 func (f *Files) sum(name string) (sum digest, err error) {
 	in, err := f.Open(name)
 	if err != nil {
 		return sum, err
 	}
-	hash := sha256.New()
-	_, err = io.Copy(hash, in)
+	hash, buffer := sha256.New(), buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buffer)
+	_, err = io.CopyBuffer(hash, struct{ io.Reader }{in}, buffer[:]) // without the methods of a file, which bring a buffer of their own
 	if err = errors.Join(err, in.Close()); err != nil {
 		return sum, fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -24,6 +24,9 @@ func (w *writer) timestamp(ctx context.Context, b *Bundle, size int64) error {
 func (c *checker) checkTimestamp() error {
 	c.expected[TimestampFile] = true
 	if c.options.TSA == nil {
+		if c.files.Size(TimestampFile) >= 0 {
+			c.skip(TimestampFile, "the time stamp was not checked; name the root of the authority with --tsa")
+		}
 		return nil
 	}
 	answer, err := c.read(TimestampFile)

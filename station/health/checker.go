@@ -186,7 +186,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case err != nil:
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err
@@ -214,7 +214,7 @@ func (c *Checker) checks() []check {
 		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkAuditKey)},
 		{"key policy", "use keys that were made in the token and never left it", simple(c.checkKeyPolicy)},
 		{"audit log", "stop the line and keep a copy of the directory: evidence does not verify", simple(c.checkAuditLog)},
-		{"witnesses", "look at url, key and ca of the witness in station.yaml, and at the network; the line goes on meanwhile", c.checkWitnesses},
+		{"witnesses", "look at url, key and ca of the witness and at anchors in station.yaml, and at the network; the line goes on meanwhile", c.checkWitnesses},
 		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint)},
 		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest},
 		{"ports", "reconnect the adapter, or end the program that uses the port", simple(c.checkPorts)},

@@ -34,6 +34,9 @@ var (
 	ErrNoWitness = reason.New("witness-required", "no witness says what it has seen, and require_witness is set in station.yaml; restore the network to a witness, or set require_witness: false")
 )
 
+// ErrNoAnchors: the directory that `anchors` in station.yaml names is not there. The line goes on.
+var ErrNoAnchors = errors.New("the directory of anchors is not there, so the log is not compared with its checkpoints")
+
 // A misfit is an anchor that the log does not fit.
 type misfit struct {
 	head audit.Head
@@ -74,15 +77,19 @@ func (f *Files) anchors(ctx context.Context, reader *registry.Reader) ([]finding
 	if err != nil {
 		return nil, err
 	}
-	asked, err := f.askWitnesses(ctx, key)
+	asked, err := f.askWitnesses(ctx, key, reader)
 	if err != nil {
 		return nil, err
 	}
 	found, err := f.readAnchors(key)
-	if err != nil {
+	if errors.Is(err, ErrNoAnchors) {
+		f.noAnchors = err
+		f.Log.Warn("the log is not compared with anchors", "error", err)
+	} else if err != nil {
 		return nil, err
 	}
-	answered := false
+	answered, silent := false, error(nil)
+	f.away = map[string]error{}
 	for _, one := range asked {
 		switch {
 		case one.err == nil:
@@ -90,17 +97,19 @@ func (f *Files) anchors(ctx context.Context, reader *registry.Reader) ([]finding
 		case errors.Is(one.err, witness.ErrNothingSeen):
 			answered = true
 		default:
-			f.Log.Warn("a witness does not say what it has seen", "witness", one.name, "error", one.err)
+			f.away[one.witness] = one.err
+			silent = errors.Join(silent, named(one.name, one.err))
+			f.Log.Warn("a witness does not say what it has seen", "witness", one.witness, "error", one.err)
 		}
 	}
 	if f.Config.RequireWitness && !answered {
-		return nil, ErrNoWitness
+		return nil, errors.Join(ErrNoWitness, silent)
 	}
 	return found, nil
 }
 
-// readAnchors reads the checkpoints of this log in the directory of anchors. A directory that is not
-// there, for example on a stick that was taken out, is a warning.
+// readAnchors reads the checkpoints of this log in the directory of anchors. For a directory that is not
+// there, for example on a stick that was taken out, it returns ErrNoAnchors.
 func (f *Files) readAnchors(key string) (found []finding, err error) {
 	if f.Config.Anchors == "" {
 		return nil, nil
@@ -111,8 +120,7 @@ func (f *Files) readAnchors(key string) (found []finding, err error) {
 	}
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		f.Log.Warn("the directory of anchors is not there", "directory", dir)
-		return nil, nil
+		return nil, fmt.Errorf("%w: %s", ErrNoAnchors, dir)
 	}
 	if err == nil && len(files) > maxAnchorFiles {
 		err = fmt.Errorf("it has %d files, want at most %d", len(files), maxAnchorFiles)
@@ -158,7 +166,7 @@ func readAnchor(path, key string) (found []finding, err error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, finding{"the anchor " + filepath.Base(path), head, nil})
+		found = append(found, finding{name: "the anchor " + filepath.Base(path), head: head})
 	}
 	return found, err
 }

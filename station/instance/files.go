@@ -30,6 +30,9 @@ type Files struct {
 
 	options Options
 	closers []func() error // in the order of opening
+
+	away      map[string]error // witnesses that did not say at the start what they have seen, by name
+	noAnchors error            // why the log was not compared with anchors; nil: it was, or none are configured
 }
 
 // OpenFiles checks the modes of the directory, reads configuration, profiles and certificates, and opens the log.

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"strconv"
 	"time"
 
 	"hallmark/hsm"
@@ -73,6 +74,15 @@ func LocalUser() string {
 	return fmt.Sprintf("uid-%d", os.Getuid())
 }
 
+// userName returns the name of a user, or "uid-NUMBER" if there is no name.
+func userName(uid int) string {
+	number := strconv.Itoa(uid)
+	if u, err := user.LookupId(number); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid-" + number
+}
+
 // An Instance is a station directory with all its parts open. The registry's lock makes sure
 // that only one process has an Instance of a directory.
 type Instance struct {
@@ -82,6 +92,9 @@ type Instance struct {
 	Endpoint *Endpoint
 
 	witnesses *witness.Submitter // nil: none is configured
+	// EndWitnesses sends the newest checkpoint to the witnesses that answer, and then no other. WitnessWarning says
+	// afterwards how that went. Close calls it, too.
+	EndWitnesses func()
 }
 
 // Open opens all parts. Closing the Instance closes them.
@@ -131,7 +144,7 @@ func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
 // token, then the registry begins. A checkpoint covers the entries that a killed station left without a
 // checkpoint, and the entries of the recovery, before new entries are added.
 func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint *Endpoint) (*Instance, error) {
-	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint}
+	i := &Instance{Keys: keys, Audit: audit, Issuer: issuer, Endpoint: endpoint, EndWitnesses: func() {}}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := keys.Begin(ctx); err != nil {

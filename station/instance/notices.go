@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,6 +52,9 @@ const (
 // maxNotice is the largest notice, in octets.
 const maxNotice = 16 << 10
 
+// noticeMode lets a station read the notice that another user of its group left.
+const noticeMode = 0o640
+
 // leaveNote leaves a notice with its time, because its entry comes later.
 func leaveNote(dir workdir.Dir, n Notice, at time.Time) error {
 	details := map[string]string{"at": at.UTC().Format(time.RFC3339Nano)}
@@ -71,7 +75,7 @@ func LeaveNotice(dir workdir.Dir, n Notice) error {
 	if err != nil {
 		return err
 	}
-	return workdir.WriteFile(filepath.Join(dir.Notices(), n.ID+".json"), text)
+	return workdir.WriteFiles(workdir.File{Path: filepath.Join(dir.Notices(), n.ID+".json"), Content: text, Mode: noticeMode})
 }
 
 // recordNotices writes the entry of each notice, and removes the notice.
@@ -94,7 +98,7 @@ func (r *Record) recordNotices(ctx context.Context) error {
 }
 
 func (r *Record) recordNotice(ctx context.Context, path string) error {
-	n, damage, err := readNotice(path)
+	n, leaver, damage, err := readNotice(path)
 	if err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func (r *Record) recordNotice(ctx context.Context, path string) error {
 		n.Outcome = audit.Success
 	}
 	if damage != nil {
-		n = Notice{Type: noticeDamaged, Outcome: audit.Failure, ID: filepath.Base(path), Details: map[string]string{"error": damage.Error()}}
+		n = Notice{Type: noticeDamaged, Outcome: audit.Failure, ID: filepath.Base(path), Details: map[string]string{"error": damage.Error(), "left_by": leaver.name}}
 	}
 	if n.Details == nil {
 		n.Details = map[string]string{}
@@ -114,26 +118,66 @@ func (r *Record) recordNotice(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
-// readNotice reads a notice. damage says what is wrong with its content.
-func readNotice(path string) (n Notice, damage, err error) {
-	file, err := workdir.Open(path)
+// A leaver is the user who owns the file of a notice. What stands in the notice could name anybody.
+type leaver struct {
+	name string
+	self bool // the user of the station
+}
+
+// leaverOf gives the owner of a file. damage says that somebody else could have changed the file.
+func leaverOf(path string) (by leaver, damage, err error) {
+	info, err := os.Lstat(path)
 	if err != nil {
-		return n, nil, err
+		return by, nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		damage = fmt.Errorf("the notice has mode %04o, so others than its owner could have changed it", mode)
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	return leaver{userName(owner), owner == os.Getuid()}, damage, nil
+}
+
+// admit refuses a notice that its leaver cannot have left: another user than that of the station makes backups,
+// restores and exports, and signs them with the own name.
+func (by leaver) admit(n *Notice) error {
+	if by.self {
+		return nil
+	}
+	if n.Type != BackupDone && n.Type != RestoreDone && n.Type != ExportDone {
+		return fmt.Errorf("a notice of type %q of another user than that of the station", n.Type)
+	}
+	n.Operator = by.name
+	return nil
+}
+
+// readNotice reads a notice. damage says what is wrong with its file or its content.
+func readNotice(path string) (n Notice, by leaver, damage, err error) {
+	if by, damage, err = leaverOf(path); err != nil || damage != nil {
+		return n, by, damage, err
+	}
+	file, err := workdir.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return n, by, errors.New("the station may not read the notice"), nil
+	} else if err != nil {
+		return n, by, nil, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxNotice+1))
 	if err != nil {
-		return n, nil, err
+		return n, by, nil, err
 	}
 	strict := json.NewDecoder(bytes.NewReader(text))
 	strict.DisallowUnknownFields()
 	if damage = strict.Decode(&n); damage == nil && (len(text) > maxNotice || !n.isKnown()) {
 		damage = fmt.Errorf("a notice of type %q with outcome %q and %d octets", n.Type, n.Outcome, len(text))
 	}
+	if damage == nil {
+		damage = by.admit(&n)
+	}
 	if damage != nil {
 		damage = fmt.Errorf("SHA-256 %x: %w", sha256.Sum256(text), damage)
 	}
-	return n, damage, nil
+	return n, by, damage, nil
 }
 
 // noteType is the form of the types that Record.NoteBy takes.

@@ -1,12 +1,14 @@
 package instance_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/instance"
 	"hallmark/station/workdir"
 )
@@ -59,6 +61,38 @@ func TestANoticeThatNoStationWroteIsAFailureOnRecord(t *testing.T) {
 			if left := fixtures.Must(os.ReadDir(dir.Notices()))(t); len(left) > 0 {
 				t.Errorf("%d notices are left", len(left))
 			}
+		})
+	}
+}
+
+// The owner of the file says who left a notice, and not the text of it.
+func TestANoticeIsOfItsOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		prerequisite.Missing(t, "the right to give a file away", "run the test as root")
+	}
+	for _, test := range []struct {
+		name, text string
+		mode       os.FileMode
+		kind, who  string // of the entry
+	}{
+		{"an export of another user", `{"type":"export.done","id":"x","operator":"anna","details":{}}`, 0o640, instance.ExportDone, "uid-54321"},
+		{"a sign-in of another user", `{"type":"operator.login.ok","id":"x","operator":"anna","details":{}}`, 0o640, "notice.damaged", "station"},
+		{"a notice that everybody may write", `{"type":"export.done","id":"x","operator":"anna","details":{}}`, 0o666, "notice.damaged", "station"},
+		{"a notice that the group may write", `{"type":"export.done","id":"x","operator":"anna","details":{}}`, 0o660, "notice.damaged", "station"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := fixtures.NewDirectory(t)
+			path := filepath.Join(dir.Notices(), "x.json")
+			if err := errors.Join(workdir.WriteFile(path, []byte(test.text)), os.Chown(path, 54321, 54321), os.Chmod(path, test.mode)); err != nil {
+				t.Fatal(err)
+			}
+			opensRecord(t, dir)
+			for _, e := range fixtures.Entries(t, dir) {
+				if e.Type == test.kind && e.Actor.ID == test.who && (test.kind == instance.ExportDone || e.Details["left_by"] == "uid-54321") {
+					return
+				}
+			}
+			t.Errorf("there is no entry %s of %s", test.kind, test.who)
 		})
 	}
 }

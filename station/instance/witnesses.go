@@ -19,7 +19,7 @@ import (
 // Bounds of waiting for witnesses. No Run waits for a witness.
 const (
 	anchorTimeout = 5 * time.Second // at the start, for all witnesses together
-	witnessGrace  = 5 * time.Second // at the end, for the newest checkpoint
+	witnessGrace  = 5 * time.Second // at the end, for those that have answered before, all together
 )
 
 // ErrWitness: a witness does not confirm the log at present. The line goes on.
@@ -71,7 +71,9 @@ func (i *Instance) destinations(ctx context.Context) (all []witness.Destination,
 	}
 	key, err := i.Registry.VerifierKey(ctx)
 	for _, client := range clients {
-		all = append(all, witness.To(i.Registry, key, client))
+		to := witness.To(i.Registry, key, client)
+		to.Away = i.away[client.Name()]
+		all = append(all, to)
 	}
 	if err == nil && i.Config.Timestamp.URL != "" {
 		var authority witness.Destination
@@ -88,7 +90,8 @@ func (i *Instance) startWitnesses(ctx context.Context) error {
 		return err
 	}
 	i.witnesses = witness.Start(destinations, i.witnessChanged)
-	i.OnClose(func() error { i.witnesses.End(witnessGrace); return nil })
+	i.EndWitnesses = sync.OnceFunc(func() { i.witnesses.End(witnessGrace) })
+	i.OnClose(func() error { i.EndWitnesses(); return nil })
 	return nil
 }
 
@@ -122,9 +125,13 @@ func (i *Instance) Witnesses() []witness.State {
 	return i.witnesses.States()
 }
 
-// WitnessWarning says which witnesses do not confirm the log, and why. It is empty while all do.
+// WitnessWarning says which witnesses do not confirm the log, and why, and whether anchors are missing. It
+// is empty while all is well.
 func (i *Instance) WitnessWarning() string {
 	var failing []string
+	if i.noAnchors != nil {
+		failing = append(failing, reason.OneLine(i.noAnchors))
+	}
 	for _, s := range i.Witnesses() {
 		if s.Err != nil {
 			failing = append(failing, s.Name+": "+reason.OneLine(s.Err))
@@ -133,15 +140,16 @@ func (i *Instance) WitnessWarning() string {
 	return strings.Join(failing, "; ")
 }
 
-// A finding is what one witness says at a start.
+// A finding is what one witness or one anchor says at a start.
 type finding struct {
-	name string
-	head audit.Head
-	err  error
+	name    string // for people
+	witness string // name of the witness; empty: an anchor
+	head    audit.Head
+	err     error
 }
 
 // askWitnesses asks all witnesses at once for the newest checkpoint that they have seen.
-func (f *Files) askWitnesses(ctx context.Context, key string) ([]finding, error) {
+func (f *Files) askWitnesses(ctx context.Context, key string, stored witness.Cosigned) ([]finding, error) {
 	clients, err := f.WitnessClients()
 	if err != nil {
 		return nil, err
@@ -153,27 +161,37 @@ func (f *Files) askWitnesses(ctx context.Context, key string) ([]finding, error)
 	for i, client := range clients {
 		asked.Go(func() {
 			defer client.Close()
-			head, _, err := client.Newest(ctx, key)
-			findings[i] = finding{"the witness " + client.Name(), head, err}
+			head, err := client.NewestOf(ctx, key, stored)
+			findings[i] = finding{"the witness " + client.Name(), client.Name(), head, err}
 		})
 	}
 	asked.Wait()
 	return findings, nil
 }
 
-// CheckWitnesses asks each witness, and compares its newest checkpoint with the log. It gives a line for
-// each. The error wraps a refusal of the registry if the log does not fit, and otherwise ErrWitness if
-// one does not answer.
+// CheckWitnesses asks each witness, and compares its newest checkpoint with the log, as it does with each
+// anchor. It gives a line for each witness. The error wraps a refusal of the registry if the log does not fit, and
+// otherwise ErrWitness if a witness does not answer, and ErrNoAnchors.
 func (r *Record) CheckWitnesses(ctx context.Context) (lines []string, err error) {
 	key, err := r.Registry.VerifierKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	findings, err := r.askWitnesses(ctx, key)
+	findings, err := r.askWitnesses(ctx, key, r.Registry)
 	if err != nil {
 		return nil, err
 	}
-	var away, misfits error
+	anchors, away := r.readAnchors(key)
+	if away != nil && !errors.Is(away, ErrNoAnchors) {
+		return nil, away
+	}
+	if r.Config.Anchors != "" && away == nil {
+		lines = append(lines, fmt.Sprintf("the directory of anchors has %d checkpoints of this log", len(anchors)))
+	}
+	var misfits error
+	for _, anchor := range anchors {
+		misfits = errors.Join(misfits, named(anchor.name, r.Registry.FitsAnchor(ctx, anchor.head)))
+	}
 	for _, found := range findings {
 		switch {
 		case errors.Is(found.err, witness.ErrNothingSeen):

@@ -69,6 +69,7 @@ var ofParts = []Row{
 	faults("witness-unknown-log", noTile, "send pki/audit.vkey to headquarters, for the list of logs of the witness"),
 	faults("witness-forbids", noTile, "compare pki/audit.vkey with the key of this log in the list of the witness"),
 	faults("witness-fork", noTile, "stop the line, keep a copy of the directory, and call headquarters: compare this log with the newest checkpoint of the witness"),
+	faults("witness-lost", noTile, "ask headquarters: they put the directory of the witness back, or give you the key of a new witness for station.yaml; with require_witness: false the station starts, and the witness learns the log anew"),
 	faults("witness-lies", noTile, "compare url and key of the witness in station.yaml with those that headquarters gave you"),
 	faults("witness-trouble", noTile, "tell headquarters; the station goes on and sends the newest checkpoint later"),
 	faults("timestamp-missing", noTile, "look at timestamp in station.yaml and at the network; the station goes on and asks again"),

@@ -23,9 +23,33 @@ type Selection struct {
 // Empty reports whether the selection selects all entries.
 func (s *Selection) Empty() bool { return *s == Selection{} }
 
+// A Matcher is a Selection with the Runs of its work order: most entries of a Run do not carry the order.
+type Matcher struct {
+	Selection
+	runs map[string]bool // ids
+}
+
+// Matcher looks for the Runs of the work order, if the selection names one.
+func (r *Reader) Matcher(ctx context.Context, s Selection) (*Matcher, error) {
+	m := &Matcher{s, map[string]bool{}}
+	if s.Order == "" {
+		return m, nil
+	}
+	rows, err := r.db.QueryContext(ctx, `SELECT id FROM runs WHERE work_order = ?`, s.Order)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the Runs of work order %q: %w", s.Order, err)
+	}
+	ids, err := collect(rows, func(id *string) []any { return []any{id} })
+	for _, id := range ids {
+		m.runs[id] = true
+	}
+	return m, err
+}
+
 // Matches reports whether an entry is selected. Type also selects the types below it: "cert"
-// selects cert.issued. Operator selects entries of the operator, and of the operator's Runs.
-func (s *Selection) Matches(e *audit.Entry) bool {
+// selects cert.issued. Operator selects entries of the operator, and of the operator's Runs. Order selects entries
+// of the order, and of its Runs.
+func (s *Matcher) Matches(e *audit.Entry) bool {
 	ending, _ := strings.CutPrefix(e.Type, "run.")
 	for _, check := range []struct {
 		want string
@@ -34,7 +58,7 @@ func (s *Selection) Matches(e *audit.Entry) bool {
 		{s.boardID(), e.Board != nil && e.Board.ID == s.boardID()},
 		{s.Serial, e.Cert != nil && e.Cert.Serial == s.Serial},
 		{s.Status, e.Cert != nil && e.Cert.Status == s.Status},
-		{s.Order, e.WorkOrder != nil && e.WorkOrder.ID == s.Order},
+		{s.Order, e.WorkOrder != nil && e.WorkOrder.ID == s.Order || e.Run != nil && s.runs[e.Run.ID]},
 		{s.Operator, e.Actor.ID == s.Operator || e.Run != nil && e.Run.Operator == s.Operator},
 		{s.Bay, e.Run != nil && e.Run.Bay == s.Bay || e.Details["bay"] == s.Bay},
 		{s.Run, e.Run != nil && e.Run.ID == s.Run},
@@ -63,6 +87,10 @@ const ofBoard = `WITH spans AS MATERIALIZED (
 // EachEntry calls each for the selected entries before size, in order. body is valid during the
 // call only.
 func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each func(e *audit.Entry, body []byte) error) error {
+	chosen, err := r.Matcher(ctx, s)
+	if err != nil {
+		return err
+	}
 	query, args := `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, []any{size}
 	if id := s.boardID(); id != "" {
 		query, args = ofBoard, []any{size, id}
@@ -82,7 +110,7 @@ func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each fu
 		if err != nil {
 			return fmt.Errorf("reading audit entry %d: %w", seq, err)
 		}
-		if !s.Matches(&e) {
+		if !chosen.Matches(&e) {
 			continue
 		}
 		if err := each(&e, body); err != nil {

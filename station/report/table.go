@@ -57,7 +57,7 @@ func (t Table) Text() []byte {
 		fmt.Fprintln(&text, SoftwareWarning)
 	}
 	if t.Unwitnessed != "" {
-		fmt.Fprintf(&text, "warning: not all witnesses confirm the audit log: %s\n", t.Unwitnessed)
+		fmt.Fprintf(&text, "warning: the audit log is not confirmed from outside by all: %s\n", t.Unwitnessed)
 	}
 	return text.Bytes()
 }

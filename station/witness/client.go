@@ -81,6 +81,23 @@ func NewClient(c Config) (*Client, error) {
 // Name returns the name for people.
 func (c *Client) Name() string { return c.config.Name }
 
+// NewestOf does what Newest does, and compares with the stored cosignatures: a witness that has
+// cosigned this log and shows nothing has lost what it knew, or is another witness. Errors: ErrLost, and those of Newest.
+func (c *Client) NewestOf(ctx context.Context, logKey string, stored Cosigned) (audit.Head, error) {
+	head, _, err := c.Newest(ctx, logKey)
+	if !errors.Is(err, ErrNothingSeen) {
+		return head, err
+	}
+	size, bad := stored.CosignedSize(ctx, c.cosigns)
+	if bad != nil {
+		return head, bad
+	}
+	if size > 0 {
+		err = fmt.Errorf("%w: a cosignature over %d entries is stored here", ErrLost, size)
+	}
+	return head, err
+}
+
 // Close closes the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

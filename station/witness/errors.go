@@ -21,6 +21,8 @@ var (
 	ErrForbidden = reason.New("witness-forbids", "the witness does not accept the signature of this log")
 	// ErrFork: the witness has seen another log under the name of this one.
 	ErrFork = reason.New("witness-fork", "the witness has seen another log, or a longer one, under the name of this log")
+	// ErrLost: the witness shows no checkpoint, and the station has a cosignature of it.
+	ErrLost = reason.New("witness-lost", "the witness has cosigned this log before, and now shows no checkpoint of it")
 	// ErrLies: the answer is not one that a witness gives.
 	ErrLies = reason.New("witness-lies", "the answer is not that of the witness")
 	// ErrTrouble: the witness has trouble of its own.

@@ -19,10 +19,15 @@ type Log interface {
 	Cosignatures
 }
 
-// Cosignatures are the stored signature lines.
-type Cosignatures interface {
+// Cosigned says what a key has cosigned, as far as its signature lines are stored.
+type Cosigned interface {
 	// CosignedSize gives the size of the newest checkpoint that this key has cosigned, or 0.
 	CosignedSize(ctx context.Context, key note.Verifier) (int64, error)
+}
+
+// Cosignatures are the stored signature lines.
+type Cosignatures interface {
+	Cosigned
 	// Cosign stores a line that was verified.
 	Cosign(ctx context.Context, size int64, name string, key note.Verifier, line string) error
 }
@@ -36,7 +41,7 @@ type sender struct {
 
 // To sends the checkpoints of a log to a witness. logKey is the verifier key of the log.
 func To(log Log, logKey string, client *Client) Destination {
-	return Destination{client.Name(), (&sender{log, logKey, client}).exchange, client.Close}
+	return Destination{Name: client.Name(), Send: (&sender{log, logKey, client}).exchange, Close: client.Close}
 }
 
 // exchange has the newest checkpoint cosigned by one witness, and its entries mirrored.

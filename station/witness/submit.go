@@ -3,6 +3,7 @@ package witness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -14,6 +15,8 @@ type Destination struct {
 	Send func(ctx context.Context) error
 	// Close closes the connections.
 	Close func()
+	// Away says why it did not answer when the station started; nil: it did, or nobody asked.
+	Away error
 }
 
 // A State says how the newest exchange with one destination ended.
@@ -30,7 +33,7 @@ type Submitter struct {
 
 	wake  []chan struct{} // one place each
 	end   chan struct{}
-	stop  context.CancelFunc
+	stops []context.CancelFunc
 	work  sync.WaitGroup
 	mu    sync.Mutex
 	state []State
@@ -44,14 +47,17 @@ const (
 
 // Start begins to send.
 func Start(destinations []Destination, changed func(State)) *Submitter {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Submitter{destinations: destinations, changed: changed, end: make(chan struct{}), stop: stop}
-	for i, to := range destinations {
+	s := &Submitter{destinations: destinations, changed: changed, end: make(chan struct{})}
+	for _, to := range destinations {
 		s.wake = append(s.wake, make(chan struct{}, 1))
-		s.state = append(s.state, State{Name: to.Name})
-		s.work.Go(func() { s.follow(ctx, i) })
+		s.state = append(s.state, State{Name: to.Name, Err: to.Away})
 	}
 	s.Wake()
+	for i := range destinations {
+		ctx, stop := context.WithCancel(context.Background())
+		s.stops = append(s.stops, stop)
+		s.work.Go(func() { s.follow(ctx, i) })
+	}
 	return s
 }
 
@@ -72,9 +78,15 @@ func (s *Submitter) States() []State {
 	return append([]State{}, s.state...)
 }
 
-// End waits for the exchanges under way, and for those that wait, but no longer than grace.
+// End waits for the exchanges under way, and for those that wait, but no longer than grace for all
+// together. It does not wait for a destination that has not answered so far.
 func (s *Submitter) End(grace time.Duration) {
 	close(s.end)
+	for i, state := range s.States() {
+		if errors.Is(state.Err, ErrSlow) || errors.Is(state.Err, ErrGone) {
+			s.stops[i]()
+		}
+	}
 	timer := time.AfterFunc(grace, s.stop)
 	defer timer.Stop()
 	s.work.Wait()
@@ -84,15 +96,25 @@ func (s *Submitter) End(grace time.Duration) {
 	}
 }
 
+func (s *Submitter) stop() {
+	for _, stop := range s.stops {
+		stop()
+	}
+}
+
 // follow serves one destination.
 func (s *Submitter) follow(ctx context.Context, i int) {
+	if away := s.destinations[i].Away; away != nil && s.changed != nil {
+		s.changed(State{s.destinations[i].Name, away})
+	}
 	pause, retry := firstPause, time.NewTimer(firstPause)
 	retry.Stop()
 	defer retry.Stop()
 	for s.waits(ctx, s.wake[i], retry) {
 		err := s.destinations[i].Send(ctx)
 		if ctx.Err() != nil && err != nil {
-			return // the end of the station cut the exchange off; the next start catches up
+			s.cutOff(i)
+			return
 		}
 		s.note(i, err)
 		if retry.Stop(); err == nil {
@@ -123,6 +145,18 @@ func (s *Submitter) waits(ctx context.Context, wake chan struct{}, retry *time.T
 	}
 }
 
+// errCutOff: the station ended before the answer came. The next start catches up.
+var errCutOff = fmt.Errorf("%w, before the station ended", ErrSlow)
+
+// cutOff notes an exchange that the end of the station cut off. It is no entry of the log, which ends, too.
+func (s *Submitter) cutOff(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state[i].Err == nil {
+		s.state[i].Err = errCutOff
+	}
+}
+
 func (s *Submitter) note(i int, err error) {
 	s.mu.Lock()
 	before := s.state[i].Err
@@ -136,7 +170,7 @@ func (s *Submitter) note(i int, err error) {
 
 // kinds gives the results that differ for the audit log and for people.
 func kinds() []error {
-	return []error{ErrGone, ErrSlow, ErrUnknownLog, ErrForbidden, ErrFork, ErrLies, ErrTrouble}
+	return []error{ErrGone, ErrSlow, ErrUnknownLog, ErrForbidden, ErrFork, ErrLost, ErrLies, ErrTrouble}
 }
 
 // kindOf gives the kind of an error; all that are no answer of a witness are one kind.

@@ -33,12 +33,15 @@ func RemoveTemporary(folder string) error {
 type File struct {
 	Path    string
 	Content []byte
+	Mode    fs.FileMode // 0: 0600
 }
 
 // WriteFile writes one file as WriteFiles does.
-func WriteFile(path string, content []byte) error { return WriteFiles(File{path, content}) }
+func WriteFile(path string, content []byte) error {
+	return WriteFiles(File{Path: path, Content: content})
+}
 
-// WriteFiles writes files with mode 0600, and makes missing directories with mode 0700. After
+// WriteFiles writes files with mode 0600 unless they name another, and makes missing directories with mode 0700. After
 // a crash or a power cut each file has its old content or its whole new content: the content
 // is on the disk before the file gets its name, and the name is on the disk before WriteFiles
 // returns. Many files in one call share the sync of their directory.
@@ -85,6 +88,9 @@ func writeTemporary(file File) (name string, err error) {
 		return "", err
 	}
 	_, err = temporary.Write(file.Content)
+	if err == nil && file.Mode != 0 {
+		err = temporary.Chmod(file.Mode)
+	}
 	if err == nil {
 		err = temporary.Sync()
 	}

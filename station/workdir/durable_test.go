@@ -11,7 +11,7 @@ import (
 func TestFilesAreWrittenWholeAndLeaveNothingElse(t *testing.T) {
 	root := t.TempDir()
 	deep := filepath.Join(root, "a", "b")
-	if err := WriteFiles(File{filepath.Join(deep, "x"), []byte("new x")}, File{filepath.Join(root, "y"), nil}, File{filepath.Join(deep, "z"), []byte("z")}); err != nil {
+	if err := WriteFiles(File{Path: filepath.Join(deep, "x"), Content: []byte("new x")}, File{Path: filepath.Join(root, "y"), Content: nil}, File{Path: filepath.Join(deep, "z"), Content: []byte("z")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteFile(filepath.Join(deep, "x"), []byte("newer")); err != nil {
@@ -41,7 +41,7 @@ func TestAFileThatCannotBeWrittenLeavesTheOthersAsTheyWere(t *testing.T) {
 	}
 	for name, path := range map[string]string{"a file stands in the way of a directory": filepath.Join(x, "y"), "no device has such a directory": "/proc/none/y"} {
 		t.Run(name, func(t *testing.T) {
-			if err := WriteFiles(File{x, []byte("new")}, File{path, []byte("y")}); err == nil {
+			if err := WriteFiles(File{Path: x, Content: []byte("new")}, File{Path: path, Content: []byte("y")}); err == nil {
 				t.Error("no error")
 			}
 			if got, err := os.ReadFile(x); err != nil || string(got) != "old" {

@@ -53,6 +53,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "auditcheck:", err)
 		os.Exit(int(reason.ExitFault))
 	}
+	// A reader that has gone (`| head`) decides no exit code: without this line SIGPIPE would end the program.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	debug.SetGCPercent(200) // a check makes much garbage and keeps little
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -97,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "auditcheck:", reason.OneLine(err))
 		return int(reason.ExitFault)
 	}
-	if err := a.print(stdout, verdict); err != nil {
+	if err := a.print(stdout, verdict); err != nil && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintln(stderr, "auditcheck:", reason.OneLine(err))
 		return int(reason.ExitFault)
 	}
@@ -296,14 +298,14 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	if !v.KeyGiven && !v.RootGiven {
 		text += "    The key came from the bundle itself: compare log.vkey with the key of the ceremony, or give it with --key.\n"
 	}
-	if v.Anchors == 0 && a.options.Policy == nil {
+	if v.Anchors == 0 && len(a.options.Anchors) == 0 && a.options.Policy == nil {
 		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
 	}
 	if v.Timestamp != "" {
 		text += "    The checkpoint existed at " + v.Timestamp + ", says the time stamping authority.\n"
 	}
-	for _, name := range v.OtherTexts {
-		text += "    " + name + " is not the one of this auditcheck: another version made the bundle, or somebody changed it. Read it before you use it.\n"
+	for _, one := range v.NotChecked {
+		text += "    NOT CHECKED  " + reason.Printable(one.String()) + "\n"
 	}
 	if v.Report == evidence.ReportSame {
 		text += "    report.html follows from the entries.\n"

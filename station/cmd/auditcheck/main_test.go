@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
+	"hallmark/station/evidence/html"
 )
 
 // source is a log with one entry.
@@ -63,8 +65,10 @@ func (s *source) EachCertificate(context.Context, func([]byte) error) error { re
 func (s *source) bundle(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bundle")
-	b := evidence.Bundle{Source: s, VerifierKey: s.vkey}
-	_, err := b.Write(t.Context(), path)
+	report, err := html.New(html.Options{Language: "en", Checkpoint: s.note})
+	must(t, err)
+	b := evidence.Bundle{Source: s, VerifierKey: s.vkey, Report: report}
+	_, err = b.Write(t.Context(), path)
 	must(t, err)
 	return path
 }
@@ -99,10 +103,10 @@ func TestAuditcheck(t *testing.T) {
 	bundle := s.bundle(t)
 	broken := s.bundle(t)
 	must(t, os.WriteFile(filepath.Join(broken, evidence.EventsCSV), []byte("seq\n"), 0o600))
-	changed := s.bundle(t)
+	changed, newer := s.bundle(t), "# Edition 99.\nprint('OK')"
 	sums := fileOf(t, changed, evidence.SumsFile)
-	before, after := fmt.Sprintf("%x", sha256.Sum256([]byte(fileOf(t, changed, evidence.ScriptFile)))), fmt.Sprintf("%x", sha256.Sum256([]byte("print('OK')")))
-	must(t, os.WriteFile(filepath.Join(changed, evidence.ScriptFile), []byte("print('OK')"), 0o600))
+	before, after := fmt.Sprintf("%x", sha256.Sum256([]byte(fileOf(t, changed, evidence.ScriptFile)))), fmt.Sprintf("%x", sha256.Sum256([]byte(newer)))
+	must(t, os.WriteFile(filepath.Join(changed, evidence.ScriptFile), []byte(newer), 0o600))
 	must(t, os.WriteFile(filepath.Join(changed, evidence.SumsFile), []byte(strings.Replace(sums, before, after, 1)), 0o600))
 	for _, test := range []struct {
 		name string
@@ -110,7 +114,7 @@ func TestAuditcheck(t *testing.T) {
 		code int
 		says string // in either output
 	}{
-		{"another script", []string{changed}, 0, "check.py is not the one of this auditcheck"},
+		{"a newer script", []string{changed}, 0, "NOT CHECKED  check.py: it is of edition 99"},
 		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
 		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoints from elsewhere"},
 		{"flags behind the bundle", []string{bundle, "--key", written(t, s.vkey)}, 0, "OK"},
@@ -173,4 +177,30 @@ func TestAFindingIsPrintable(t *testing.T) {
 	if text := out.String(); !utf8.ValidString(text) || strings.ContainsAny(text, "\x1b\u202e") {
 		t.Errorf("it prints %q", text)
 	}
+}
+
+// A pipe whose reader has gone decides no exit code.
+func TestAReaderThatHasGoneDecidesNothing(t *testing.T) {
+	good, broken := newSource(t).bundle(t), newSource(t).bundle(t)
+	must(t, os.Remove(filepath.Join(broken, evidence.EventsCSV)))
+	for bundle, want := range map[string]int{good: 0, broken: 1} {
+		r, w, err := os.Pipe()
+		must(t, err)
+		must(t, r.Close())
+		program := exec.Command(os.Args[0], bundle)
+		program.Env = append(os.Environ(), "AUDITCHECK_TEST_IS_AUDITCHECK=1")
+		program.Stdout = w
+		err = program.Run()
+		must(t, w.Close())
+		if got := program.ProcessState.ExitCode(); got != want {
+			t.Errorf("exit code %d (%v), want %d", got, err, want)
+		}
+	}
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("AUDITCHECK_TEST_IS_AUDITCHECK") != "" {
+		main()
+	}
+	os.Exit(m.Run())
 }

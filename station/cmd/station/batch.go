@@ -121,7 +121,8 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	c.stderr = observers.Stderr
 	result, err := work.run(ctx, drain, report.NewProgress(observers.Stderr, mode))
 
-	// 4. Write reports, table and exit code.
+	// 4. Write reports, table and exit code. The table says which witnesses have the newest checkpoint.
+	opened.EndWitnesses()
 	suite := report.Suite{Name: opened.Config.Station, Boards: ask.named(bays), Order: ask.order, Profiles: opened.Profiles(),
 		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))

@@ -198,7 +198,7 @@ func TestAWitnessOnAnotherPort(t *testing.T) {
 	ok(t, "accept-registry", "--dir", old, "--operator", "ann")
 	out := ok(t, batch(old)...)
 	ok(t, batch(old)...)
-	if !strings.Contains(out, "warning: not all witnesses confirm the audit log: hq: ") {
+	if !strings.Contains(out, "warning: the audit log is not confirmed from outside by all: hq: ") {
 		t.Errorf("the fork is not said:\n%s", out)
 	}
 	if now := hq.status(); now.Cosigned != seen || now.Refused == 0 {
@@ -287,8 +287,11 @@ func TestAnchorsAtTheStart(t *testing.T) {
 	hq.stop(syscall.SIGTERM)
 	anchors := filepath.Join(old, "anchors")
 	write(t, filepath.Join(old, "station.yaml"), before+"anchors: anchors\n")
-	if code, out, errs := enrol(old); code != exitPass {
+	if code, out, errs := enrol(old); code != exitPass || !strings.Contains(out, "the directory of anchors is not there, so the log is not compared with its checkpoints: "+anchors) {
 		t.Fatalf("the directory of anchors is not there: %s%s", out, errs)
+	}
+	if code, out, _ := do(t, "doctor", "--dir", old, "--ports", ""); code != exitPass || !strings.Contains(out, "warn  witnesses") || !strings.Contains(out, anchors) {
+		t.Errorf("doctor without the directory of anchors: exit code %d\n%s", code, out)
 	}
 	if err := os.Mkdir(anchors, 0o700); err != nil {
 		t.Fatal(err)

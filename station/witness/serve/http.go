@@ -22,8 +22,10 @@ import (
 const (
 	maxUpload      = 64 << 20 // octets of a request add-entries, as sent and as unpacked
 	maxConnections = 128
-	maxAtOnce      = 16 // requests that write
-	perSecond      = 50 // requests that write
+	maxAtOnce      = 16               // requests of one kind that write
+	firstPart      = 256 << 10        // octets of a body that are read before the request counts as one that writes
+	partTimeout    = 10 * time.Second // for the first part, and for each further one of this size
+	perSecond      = 50               // requests that write
 	headerTimeout  = 10 * time.Second
 	requestTimeout = time.Minute
 	idleTimeout    = 2 * time.Minute
@@ -36,13 +38,13 @@ type Server struct {
 	store *Store
 	log   *slog.Logger
 	began time.Time
-	busy  chan struct{}
 	rate  *rate
+	pace  time.Duration // for each part of a body
 }
 
 // NewServer makes a server.
 func NewServer(store *Store, log *slog.Logger) *Server {
-	return &Server{store: store, log: log, began: store.now(), busy: make(chan struct{}, maxAtOnce), rate: &rate{now: store.now, last: store.now(), left: perSecond}}
+	return &Server{store: store, log: log, began: store.now(), rate: &rate{now: store.now, last: store.now(), left: perSecond}, pace: partTimeout}
 }
 
 // Serve answers requests until ctx ends. settings is nil for plain HTTP.
@@ -89,16 +91,24 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// bounded refuses a request that writes while too many others do.
+// bounded refuses a request that writes while too many others of its kind do. It takes the place among
+// them when the first part of the body is there, so that somebody who sends slowly keeps nobody out.
 func (s *Server) bounded(handle http.HandlerFunc) http.HandlerFunc {
+	busy := make(chan struct{}, maxAtOnce)
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.rate.take() {
 			http.Error(w, "too many requests in this second; try again later", http.StatusTooManyRequests)
 			return
 		}
+		body, err := newPaced(w, r, s.pace)
+		if err != nil {
+			s.answer(w, r, "", err)
+			return
+		}
+		r.Body = body
 		select {
-		case s.busy <- struct{}{}:
-			defer func() { <-s.busy }()
+		case busy <- struct{}{}:
+			defer func() { <-busy }()
 			handle(w, r)
 		default:
 			http.Error(w, "too many requests at once; try again later", http.StatusServiceUnavailable)
@@ -164,6 +174,8 @@ func asRefusal(err error) *refusal {
 		return refused
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(http.StatusRequestTimeout, err)
 	case errors.Is(err, witness.ErrRequest) || errors.Is(err, io.ErrUnexpectedEOF):
 		return refuse(http.StatusBadRequest, err)
 	}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -189,4 +190,25 @@ func TestEndDoesNotWaitLongerThanItMay(t *testing.T) {
 		submitter.Wake()
 	}
 	submitter.End(time.Millisecond)
+}
+
+// A destination that did not answer at the start is named at once, and the end does not wait for it. One
+// that the end cuts off is named afterwards.
+func TestADestinationThatIsSilentIsNamedAndNotWaitedFor(t *testing.T) {
+	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	changes := make(chan witness.State, 10)
+	submitter := witness.Start([]witness.Destination{{Name: "hq", Send: hangs, Close: func() {}, Away: witness.ErrSlow}}, func(s witness.State) { changes <- s })
+	if state := submitter.States()[0]; !errors.Is(state.Err, witness.ErrSlow) {
+		t.Errorf("at the start: %+v", state)
+	}
+	if state := <-changes; !errors.Is(state.Err, witness.ErrSlow) {
+		t.Errorf("on record: %+v", state)
+	}
+	submitter.End(time.Hour)
+
+	submitter = witness.Start([]witness.Destination{{Name: "hq", Send: hangs, Close: func() {}}}, nil)
+	submitter.End(time.Millisecond)
+	if state := submitter.States()[0]; !errors.Is(state.Err, witness.ErrSlow) {
+		t.Errorf("cut off: %+v", state)
+	}
 }

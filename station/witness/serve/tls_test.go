@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -8,12 +9,16 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,26 +91,59 @@ func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 	server := NewServer(h.Store, nil)
 	release, held := make(chan struct{}), make(chan struct{}, maxAtOnce)
 	handle := server.bounded(func(http.ResponseWriter, *http.Request) { held <- struct{}{}; <-release })
+	busy := httptest.NewServer(handle)
+	defer busy.Close()
+	ask := func() *http.Response {
+		response, err := http.Post(busy.URL, "", strings.NewReader("body"))
+		must(t, err)
+		must(t, response.Body.Close())
+		return response
+	}
+	var asked sync.WaitGroup
 	for range maxAtOnce {
-		go handle(nil, nil)
+		asked.Go(func() { ask() })
 	}
 	for range maxAtOnce {
 		<-held
 	}
-	got := &answerOf{header: http.Header{}}
-	handle(got, nil)
+	got := ask()
 	close(release)
-	if got.status != http.StatusServiceUnavailable {
-		t.Errorf("status %d", got.status)
+	asked.Wait()
+	if got.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d", got.StatusCode)
 	}
 }
 
-// answerOf is an http.ResponseWriter.
-type answerOf struct {
-	status int
-	header http.Header
+// Strangers who send the body of a request slowly keep no station out, and are refused.
+func TestStrangersWhoSendSlowlyKeepNobodyOut(t *testing.T) {
+	s := newStation(t).grow(20, "entry")
+	h := newHeadquarters(t, s.vkey)
+	server := NewServer(h.Store, slog.New(slog.DiscardHandler))
+	server.pace = time.Second
+	h.server.Close()
+	h.server = httptest.NewServer(server.Handler())
+	var slow []net.Conn
+	for _, path := range []string{witness.PathAddCheckpoint, witness.PathAddEntries} {
+		for range maxAtOnce + 1 {
+			conn, err := net.Dial("tcp", h.server.Listener.Addr().String())
+			must(t, err)
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "POST /%s HTTP/1.1\r\nHost: witness\r\nContent-Length: 1000\r\n\r\nold 0\n", path)
+			must(t, err)
+			slow = append(slow, conn)
+		}
+	}
+	client := h.client()
+	submitter := witness.Start([]witness.Destination{witness.To(s, s.vkey, client)}, nil)
+	submitter.End(time.Minute)
+	if state := submitter.States()[0]; state.Err != nil || len(s.lines) != 2 {
+		t.Errorf("the station gets %v and %d lines", state.Err, len(s.lines))
+	}
+	for _, conn := range []net.Conn{slow[0], slow[len(slow)-1]} {
+		must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+		answer, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.Contains(answer, " 408 ") {
+			t.Errorf("a stranger gets %q, %v", answer, err)
+		}
+	}
 }
-
-func (a *answerOf) Header() http.Header         { return a.header }
-func (a *answerOf) Write(p []byte) (int, error) { return len(p), nil }
-func (a *answerOf) WriteHeader(status int)      { a.status = status }

@@ -1,0 +1,46 @@
+package evidence
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+)
+
+// edition is the version of README.txt and check.py. Each change of one of them needs a new one, and
+// the digests of the edition before in earlier: then a checker knows the texts of each edition up to
+// its own, and a changed text is found.
+const edition = 1
+
+// earlier has the digests of the texts of editions before this one.
+var earlier = map[string]map[int]digest{ReadmeFile: {}, ScriptFile: {}}
+
+// editionOf finds the edition in one of the first lines of a text.
+var editionOf = regexp.MustCompile(`(?m)^(?:# )?Edition ([0-9]+)\.$`)
+
+// checkTexts compares README.txt and check.py with those that a station writes. A part has no script.
+func (c *checker) checkTexts() error {
+	if err := c.checkText(ReadmeFile, readme); err != nil || c.verdict.Part {
+		return err
+	}
+	return c.checkText(ScriptFile, script)
+}
+
+func (c *checker) checkText(name string, own []byte) error {
+	content, err := c.read(name)
+	if err != nil || content == nil || bytes.Equal(content, own) {
+		return err
+	}
+	found := editionOf.FindSubmatch(content[:min(len(content), 200)])
+	if found == nil {
+		return c.find(-1, name, "the file was changed: it has no edition, and each edition that a station writes has one")
+	}
+	number, err := strconv.Atoi(string(found[1]))
+	if err == nil && number > edition {
+		c.skip(name, "it is of edition "+string(found[1])+", and this auditcheck knows the editions up to "+strconv.Itoa(edition)+": check the bundle with a newer auditcheck, or read the file before you use it")
+		return nil
+	}
+	if sum, err := c.files.sum(name); err != nil || sum != earlier[name][number] || sum == (digest{}) {
+		return c.find(-1, name, "the file was changed: it is not the one of its edition")
+	}
+	return nil
+}

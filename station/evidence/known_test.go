@@ -1,0 +1,222 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"hallmark/station/audit"
+)
+
+// told adds the entry about the newest checkpoint, as a station writes it.
+func (m *memory) told() {
+	m.t.Helper()
+	h, err := audit.OpenCheckpoint(m.notes[len(m.notes)-1], m.vkey)
+	m.must(err)
+	m.add(audit.Entry{Type: audit.TypeCheckpoint, Details: map[string]string{"size": strconv.FormatInt(h.Size, 10), "root": h.Root.String(), "notes": strconv.Itoa(len(m.notes))}})
+}
+
+// knownRecord is a record with four checkpoints, of which entries tell.
+func knownRecord(t *testing.T) *memory {
+	m := newMemory(t)
+	for n := range 4 {
+		m.enrol(n)
+		m.checkpoint()
+		m.told()
+	}
+	m.checkpoint()
+	return m
+}
+
+func edited(path string, change func([]byte) []byte) {
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, change(content), 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// What the station makes in one way only is compared, also if SHA256SUMS was made anew.
+func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		forge  func(m *memory, root string)
+		saying string
+	}{
+		{"nothing", func(*memory, string) {}, ""},
+		{"no checkpoint is left", func(_ *memory, root string) {
+			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte { return nil })
+		}, "checkpoints.txt: the last checkpoint here is not"},
+		{"an older checkpoint is missing", func(m *memory, root string) {
+			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte {
+				return bytes.Join([][]byte{m.notes[0], m.notes[2], m.notes[3], m.notes[4]}, []byte("\n"))
+			})
+		}, "entry 12: checkpoints.txt: the checkpoint over 12 entries that the entry tells of is missing"},
+		{"the newest checkpoint is missing", func(m *memory, root string) {
+			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte { return bytes.Join(m.notes[:4], []byte("\n")) })
+		}, "checkpoints.txt: the last checkpoint here is not"},
+		{"the checkpoints are out of order", func(m *memory, root string) {
+			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte {
+				return bytes.Join([][]byte{m.notes[1], m.notes[0], m.notes[2], m.notes[3], m.notes[4]}, []byte("\n"))
+			})
+		}, "checkpoint 2: it is over 6 entries, the one before over 12"},
+		{"a line between the checkpoints", func(m *memory, root string) {
+			edited(filepath.Join(root, CheckpointsFile), func(text []byte) []byte {
+				return bytes.Replace(text, []byte("\n\n"+origin), []byte("\n\n\n"+origin), 1)
+			})
+		}, "checkpoints.txt"},
+		{"the readme is changed", func(_ *memory, root string) {
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
+		}, "README.txt: the file was changed"},
+		{"the readme is of an edition that never was", func(_ *memory, root string) {
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 1."), []byte("Edition 0."), 1) })
+		}, "README.txt: the file was changed"},
+		{"the readme is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReadmeFile)) }, "README.txt: the file is missing"},
+		{"the script says OK", func(_ *memory, root string) {
+			edited(filepath.Join(root, ScriptFile), func([]byte) []byte { return []byte("print('OK')") })
+		}, "check.py: the file was changed"},
+		{"the script is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ScriptFile)) }, "check.py: the file is missing"},
+		{"the report is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReportFile)) }, "report.html: the file is missing"},
+		{"an authority is there twice", func(_ *memory, root string) {
+			edited(filepath.Join(root, AuthoritiesFile), func(text []byte) []byte { return append(text, text...) })
+		}, "authorities.pem: the certificate of \"CN=Issuing\" is there twice"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := knownRecord(t)
+			root := m.writeReported("bundle")
+			test.forge(m, root)
+			m.resum(root)
+			v := m.check(root, Options{Key: m.vkey, Report: again})
+			if test.saying == "" && !v.Good() || test.saying != "" && len(v.Findings) != 1 {
+				t.Errorf("got %v", v.Findings)
+			}
+			if test.saying != "" && (v.Good() || !strings.Contains(v.Findings[0].String(), test.saying)) {
+				t.Errorf("got %v, want %q", v.Findings, test.saying)
+			}
+		})
+	}
+}
+
+func TestTheOrderOfSHA256SUMSIsCompared(t *testing.T) {
+	m := knownRecord(t)
+	root := m.write("bundle")
+	edited(filepath.Join(root, SumsFile), func(text []byte) []byte {
+		lines := bytes.SplitAfter(text, []byte("\n"))
+		lines[0], lines[1] = lines[1], lines[0]
+		return bytes.Join(lines, nil)
+	})
+	if v := m.check(root, Options{Key: m.vkey}); v.Good() || v.Findings[0].File != SumsFile {
+		t.Errorf("got %v", v.Findings)
+	}
+}
+
+func TestTheVerdictNamesWhatWasNotChecked(t *testing.T) {
+	m := knownRecord(t)
+	seed, _, err := note.GenerateKey(nil, "witness.example/w")
+	m.must(err)
+	signer, err := note.NewSigner(seed)
+	m.must(err)
+	text, _, _ := bytes.Cut(m.notes[4], []byte("\n\n"))
+	line, err := note.Sign(&note.Note{Text: string(text) + "\n"}, signer)
+	m.must(err)
+	_, lines, _ := bytes.Cut(line, []byte("\n\n"))
+	m.notes[4] = append(m.notes[4], lines...)
+	root := m.write("bundle")
+	m.must(os.WriteFile(filepath.Join(root, TimestampFile), []byte("stamp"), 0o600))
+	edited(filepath.Join(root, ScriptFile), func(text []byte) []byte {
+		return bytes.Replace(text, []byte("# Edition 1."), []byte("# Edition 2."), 1)
+	})
+	m.resum(root)
+	v := m.check(root, Options{Key: m.vkey})
+	var skipped []string
+	for _, one := range v.NotChecked {
+		skipped = append(skipped, one.File)
+	}
+	if want := []string{CheckpointFile, TimestampFile, CheckpointsFile, ScriptFile}; !v.Good() || strings.Join(skipped, " ") != strings.Join(want, " ") {
+		t.Errorf("got %v and %v, want %v", v.Findings, skipped, want)
+	}
+}
+
+// A part has too few entries for an older anchor. That is no finding, and the verdict says so.
+func TestAnOlderAnchorSaysNothingAgainstAPart(t *testing.T) {
+	m, older := record(t, 20)
+	part := m.writePart("part")
+	v := m.check(part, Options{Key: m.vkey, Anchors: [][]byte{older}})
+	if !v.Good() || v.Anchors != 0 || !strings.Contains(v.NotChecked[0].Meaning, "anchor 1 is over 51 entries") {
+		t.Errorf("got %+v", v)
+	}
+	m.enrol(20)
+	if v := m.check(part, Options{Key: m.vkey, Anchors: [][]byte{m.checkpoint()}}); v.Good() || !strings.Contains(v.Findings[0].Meaning, "the part is older") {
+		t.Errorf("a newer anchor: %+v", v)
+	}
+}
+
+// The digests of an edition never change: whoever changes a text raises the edition, and keeps
+// these digests in earlier.
+func TestATextHasTheDigestOfItsEdition(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("testdata", "editions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{ReadmeFile: readme, ScriptFile: script} {
+		sum := sha256.Sum256(text)
+		line := strconv.Itoa(edition) + " " + name + " " + hex.EncodeToString(sum[:]) + "\n"
+		if !strings.Contains(string(content), line) {
+			t.Errorf("%s was changed: raise edition, keep the old digests in earlier, and add to testdata/editions\n%s", name, line)
+		}
+		if found := editionOf.FindSubmatch(text[:200]); found == nil || string(found[1]) != strconv.Itoa(edition) {
+			t.Errorf("%s says %q, and the edition is %d", name, found, edition)
+		}
+	}
+}
+
+// The script reads a file of checkpoints as auditcheck does.
+func TestTheScriptReadsAnAnchorOutOfAMail(t *testing.T) {
+	m, older := record(t, 20)
+	root := m.write("bundle")
+	newest := m.notes[len(m.notes)-1]
+	head := "From: bench <bench@factory.example>\nDate: " + time.Unix(1_800_000_000, 0).UTC().Format(time.RFC1123Z) + "\nSubject: checkpoint\n\nGood morning,\n\n"
+	quoted := "> " + strings.ReplaceAll(string(older), "\n", "\n> ")
+	run := func(text string) (string, error) {
+		anchor := filepath.Join(t.TempDir(), "mail")
+		m.must(os.WriteFile(anchor, []byte(text), 0o600))
+		out, err := exec.Command("python3", filepath.Join(root, ScriptFile), "--anchor", anchor).CombinedOutput()
+		return string(out), err
+	}
+	for name, text := range map[string]string{
+		"the header of a mail":  head + string(older),
+		"a quotation, CRLF":     strings.ReplaceAll(head+quoted+"\n\n\u2014 Ann Smithson\n", "\n", "\r\n"),
+		"a byte order mark":     "\ufeff" + string(older),
+		"no newline at the end": strings.TrimSpace(string(older)),
+	} {
+		if out, err := run(text); err != nil || !strings.Contains(out, "1 checkpoints from elsewhere") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+		if anchors, err := audit.ParseAnchors([]byte(text)); err != nil || len(anchors) != 1 {
+			t.Errorf("%s: auditcheck finds %d, %v", name, len(anchors), err)
+		}
+	}
+	if out, err := run(head + string(older) + "\n" + string(newest) + " \u2588\u2580\n"); err != nil || !strings.Contains(out, "2 checkpoints from elsewhere") {
+		t.Errorf("two checkpoints: %v: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"no checkpoint":        head,
+		"a damaged checkpoint": head + strings.Replace(string(older), "51\n", "\n", 1),
+		"another root":         strings.Replace(string(older), "\n51\n", "\n52\n", 1),
+	} {
+		if out, err := run(text); err == nil || !strings.HasPrefix(out, "FAIL: anchor 1") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
