@@ -252,7 +252,7 @@ func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
 	for fd := range 64 {
 		name, err := os.Readlink(fmt.Sprintf("%s/fd/%d", proc, fd))
 		ownByRuntime := strings.HasPrefix(name, "anon_inode:") || strings.HasPrefix(filepath.Base(name), "cpu.") // the limits of a control group, wherever these are mounted
-		if err == nil && !ownByRuntime { // the echo board is a Go program and has these descriptors
+		if err == nil && !ownByRuntime {                                                                         // the echo board is a Go program and has these descriptors
 			names = append(names, strings.TrimPrefix(name, dir+"/"))
 		}
 	}
