@@ -6,7 +6,7 @@
 // its serial number, before it changes anything on the board.
 //
 // Several OpenOCD that start at the same moment disturb each other when they look for network probes, so
-// starts are serialised until the probe was found; after that the processes run in parallel.
+// starts are serialised until the probe was found, unless it is on USB; after that the processes run in parallel.
 package openocd
 
 import (
