@@ -34,6 +34,7 @@ const (
 type Config struct {
 	Program   string // path or name; "": "openocd"
 	Interface string // script of the probe; "": "interface/jlink.cfg"
+	Transport string // "swd" or "jtag"; "": "swd". A command of Chip.Before that selects one has precedence
 	Speed     int    // clock of the debug port in kHz; 0: as in the script of the chip
 	Chip      Chip
 
@@ -72,6 +73,7 @@ func New(cfg Config) *Driver {
 	}
 	set(&cfg.Program, "openocd")
 	set(&cfg.Interface, "interface/jlink.cfg")
+	set(&cfg.Transport, "swd")
 	set(&cfg.LockDir, os.TempDir())
 	set(&cfg.USB, probe.USBDevices)
 	if cfg.Limit == 0 {

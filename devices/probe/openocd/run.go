@@ -30,7 +30,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	}
 	for try := 1; ; try++ {
 		done, err := d.try(ctx, w)
-		if !errors.Is(err, probe.ErrMissing) || try == attempts {
+		if again := errors.Is(err, probe.ErrMissing) || errors.Is(err, probe.ErrWrongSerial); !again || try == attempts {
 			return done, err
 		}
 	}
