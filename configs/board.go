@@ -43,6 +43,7 @@ type BoardProbe struct {
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
 	LockKind  string `yaml:"lock_kind"` // what the step lock closes, for people and the record: "APPROTECT"
+	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, for people
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`
 	JLinkExe JLinkExeTarget `yaml:"jlinkexe"`

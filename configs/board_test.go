@@ -170,6 +170,25 @@ func TestABoardThatNoDriverKnowsLacksAllOfIt(t *testing.T) {
 	}
 }
 
+// A recipe that has no lock does not make a board lockable.
+func TestABoardWhoseRecipesCannotLockLacksTheLockAndSaysWhy(t *testing.T) {
+	for name, want := range map[string]string{"frdm-mcxn947": "no public description", "esp32-s3-devkitc": "eFuses", "nrf5340dk": "", "nrf9160dk": "", "nrf54l15dk": "", "b-u585i-iot02a": ""} {
+		board, err := LoadBoard(name, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, finding := range board.Missing() {
+			if finding.Key == "probe.openocd.lock" {
+				said = finding.Text
+			}
+		}
+		if (said == "") != (want == "") || !strings.Contains(said, want) {
+			t.Errorf("%s: %q, want %q", name, said, want)
+		}
+	}
+}
+
 func TestTheDigestOfALockChangesWithTheLockOnly(t *testing.T) {
 	digest := func(old, new, driver string) [32]byte {
 		t.Helper()
