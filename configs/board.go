@@ -98,6 +98,7 @@ type RecipeTarget struct {
 type UART struct {
 	Interface int           `yaml:"interface"` // USB interface number of the probe's or adapter's port; -1: the only port
 	Baud      int           `yaml:"baud"`      // 0: boards.baud of station.yaml
+	Low       []string      `yaml:"low"`       // modem lines that are low while the port is open: dtr, rts
 	Settle    time.Duration `yaml:"settle"`    // from open or reset to the first request
 }
 

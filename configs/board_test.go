@@ -92,6 +92,7 @@ func TestDefinitionsAreRefused(t *testing.T) {
 		{"a recipe without name", "recipe: nrfutil", "recipe: \"\"", ErrValue, "probe.recipes[0]"},
 		{"a recipe twice", "target: X}]", "target: X}, {recipe: nrfutil}]", ErrValue, "twice"},
 		{"a UART that no USB device has", "interface: 2", "interface: 256", ErrValue, "uart.interface"},
+		{"a modem line that is none", "interface: 2,", "interface: 2, low: [dtr, cts],", ErrValue, "uart.low[1]"},
 		{"a baud rate that is too small", "baud: 1000000", "baud: 300", ErrValue, "uart.baud"},
 		{"a settle time without end", "settle: 500ms", "settle: 2h", ErrValue, "uart.settle"},
 		{"a hash that is none", "2cf24dba", "2cf24dbx", ErrValue, "firmware.sha256"},
