@@ -43,6 +43,7 @@ type BoardProbe struct {
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
 	LockKind  string `yaml:"lock_kind"` // what the step lock closes, for people and the record: "APPROTECT"
+	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, for people
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`
 	JLinkExe JLinkExeTarget `yaml:"jlinkexe"`
@@ -97,6 +98,7 @@ type RecipeTarget struct {
 type UART struct {
 	Interface int           `yaml:"interface"` // USB interface number of the probe's or adapter's port; -1: the only port
 	Baud      int           `yaml:"baud"`      // 0: boards.baud of station.yaml
+	Low       []string      `yaml:"low"`       // modem lines that are low while the port is open: dtr, rts
 	Settle    time.Duration `yaml:"settle"`    // from open or reset to the first request
 }
 

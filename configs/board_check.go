@@ -73,6 +73,9 @@ func expression(key, text string) error {
 
 func (u *UART) validate() error {
 	err := errors.Join(within("uart.interface", u.Interface, -1, 255), duration("uart.settle", u.Settle, 0, time.Minute))
+	for i, line := range u.Low {
+		err = errors.Join(err, oneOf(fmt.Sprintf("uart.low[%d]", i), line, "dtr", "rts"))
+	}
 	if u.Baud != 0 {
 		err = errors.Join(err, within("uart.baud", u.Baud, 9600, 4_000_000))
 	}

@@ -92,6 +92,7 @@ func TestDefinitionsAreRefused(t *testing.T) {
 		{"a recipe without name", "recipe: nrfutil", "recipe: \"\"", ErrValue, "probe.recipes[0]"},
 		{"a recipe twice", "target: X}]", "target: X}, {recipe: nrfutil}]", ErrValue, "twice"},
 		{"a UART that no USB device has", "interface: 2", "interface: 256", ErrValue, "uart.interface"},
+		{"a modem line that is none", "interface: 2,", "interface: 2, low: [dtr, cts],", ErrValue, "uart.low[1]"},
 		{"a baud rate that is too small", "baud: 1000000", "baud: 300", ErrValue, "uart.baud"},
 		{"a settle time without end", "settle: 500ms", "settle: 2h", ErrValue, "uart.settle"},
 		{"a hash that is none", "2cf24dba", "2cf24dbx", ErrValue, "firmware.sha256"},
@@ -167,6 +168,25 @@ func TestABoardThatNoDriverKnowsLacksAllOfIt(t *testing.T) {
 	want := []string{"probe", "probe.interface", "probe.part", "probe.openocd.lock", "probe.openocd.lock_state", "uart.interface", "store", "life_cycle", "firmware.image"}
 	if !slices.Equal(keys, want) {
 		t.Errorf("%v, want %v", keys, want)
+	}
+}
+
+// A recipe that has no lock does not make a board lockable.
+func TestABoardWhoseRecipesCannotLockLacksTheLockAndSaysWhy(t *testing.T) {
+	for name, want := range map[string]string{"frdm-mcxn947": "no public description", "esp32-s3-devkitc": "eFuses", "nrf5340dk": "", "nrf9160dk": "", "nrf54l15dk": "", "b-u585i-iot02a": ""} {
+		board, err := LoadBoard(name, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, finding := range board.Missing() {
+			if finding.Key == "probe.openocd.lock" {
+				said = finding.Text
+			}
+		}
+		if (said == "") != (want == "") || !strings.Contains(said, want) {
+			t.Errorf("%s: %q, want %q", name, said, want)
+		}
 	}
 }
 

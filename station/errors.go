@@ -20,8 +20,8 @@ var (
 
 	ErrNoPurpose = reason.New("no-purpose", "board's firmware derives no key for this purpose")
 
-	// ErrFirmware: the board runs a firmware image that the station does not allow.
-	ErrFirmware = reason.New("firmware-not-allowed", "board's firmware image is not on the station's list")
+	// ErrFirmware: the board runs a firmware image that the station or the work order does not allow.
+	ErrFirmware = reason.New("firmware-not-allowed", "board's firmware image is not on the list of the station or of the work order")
 	// ErrDone: the board has an active certificate, so the station does not overwrite its firmware.
 	ErrDone = reason.New("done-before", "board is done: the registry has an active certificate for it, so its flash is not erased")
 	// ErrNeedsFlash: a flash began and did not end, so the board's firmware may be incomplete.

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,9 @@ type Config struct {
 	Name    string // path of the tty or of a symlink to it, such as /dev/serial/by-path/…
 	Baud    int    // 0: 115200
 	LockDir string // "": /run/lock
+	// LowDTR and LowRTS let go of a modem line right after the open. The kernel raises both lines at each open, so
+	// a line that is low has a short pulse. A pseudo-terminal has no such lines.
+	LowDTR, LowRTS bool
 }
 
 // A Port is one open UART. Read and Write may be called from two goroutines.
@@ -71,10 +75,7 @@ func Open(config Config) (*Port, error) {
 }
 
 func open(config Config) (*Port, error) {
-	mode := &serial.Mode{BaudRate: config.Baud, DataBits: 8}
-	if mode.BaudRate == 0 {
-		mode.BaudRate = defaultBaud
-	}
+	mode := config.mode()
 	if config.Name == "" || mode.BaudRate < 0 {
 		return nil, fmt.Errorf("%w: want a path and a baud rate", ErrConfig)
 	}
@@ -91,6 +92,15 @@ func open(config Config) (*Port, error) {
 		return nil, errors.Join(fmt.Errorf("bounding reads: %w", err), library.Close(), unlockPort(lock))
 	}
 	return newPort(config, library, lock), nil
+}
+
+// mode leaves the modem lines alone unless one of them is low.
+func (c *Config) mode() *serial.Mode {
+	mode := &serial.Mode{BaudRate: cmp.Or(c.Baud, defaultBaud), DataBits: 8}
+	if c.LowDTR || c.LowRTS {
+		mode.InitialStatusBits = &serial.ModemOutputBits{DTR: !c.LowDTR, RTS: !c.LowRTS}
+	}
+	return mode
 }
 
 func newPort(config Config, library serial.Port, lock *os.File) *Port {

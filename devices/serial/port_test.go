@@ -308,3 +308,26 @@ func TestAnUnusualBaudRateIsSet(t *testing.T) {
 		}
 	}
 }
+
+// A pseudo-terminal has no modem lines, so its refusal shows that they are set, and its success that they are left alone.
+func TestModemLinesAreTouchedOnlyIfOneIsLow(t *testing.T) {
+	_, name := pty(t)
+	for _, config := range []Config{{LowDTR: true}, {LowRTS: true}, {LowDTR: true, LowRTS: true}} {
+		bits := config.mode().InitialStatusBits
+		if bits == nil || bits.DTR == config.LowDTR || bits.RTS == config.LowRTS {
+			t.Errorf("%+v: %+v", config, bits)
+		}
+		config.Name, config.LockDir = name, t.TempDir()
+		if port, err := Open(config); !errors.Is(err, ErrNotSerial) || !strings.Contains(err.Error(), "modem bits") {
+			t.Errorf("%+v: got %v, %v", config, port, err)
+		}
+	}
+	config := Config{Name: name, LockDir: t.TempDir()}
+	port, err := Open(config)
+	if err != nil || config.mode().InitialStatusBits != nil {
+		t.Fatal(err)
+	}
+	if err := port.Close(); err != nil {
+		t.Error(err)
+	}
+}

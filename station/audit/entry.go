@@ -217,14 +217,51 @@ func decodeStrictly(body []byte) (Entry, error) {
 // types must be those whose entries have no work order: such a body ends with its type and its
 // version, because the keys are sorted. OfTypes compares the ends of the bodies only: a search
 // through all octets takes most of a second for 500,000 entries.
-func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) (found []Entry, err error) {
+func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Entry, error) {
 	query, args := `SELECT body FROM audit_entry WHERE seq >= ?`, []any{from}
 	for n, kind := range kinds {
 		end := fmt.Appendf(nil, `,"type":%q,"v":%d}`, kind, Version)
 		query += []string{` AND (`, ` OR `}[min(n, 1)] + `substr(body, ?) = ?`
 		args = append(args, -len(end), end)
 	}
-	rows, err := q.QueryContext(ctx, query+`) ORDER BY seq`, args...)
+	return entries(ctx, q, query+`) ORDER BY seq`, args...)
+}
+
+// TypeOrderOpened is the type of the entry that opens a work order.
+const TypeOrderOpened = "order.opened"
+
+// OrderOpened gives the entry that opened a work order with this product and quota; nil: there is none. Such a body
+// ends with its type, its version and the order.
+func OrderOpened(ctx context.Context, q Querier, order WorkOrder) (*Entry, error) {
+	text, err := plainJSON(WorkOrder{ID: order.ID, Product: order.Product, Quota: order.Quota})
+	if err != nil {
+		return nil, fmt.Errorf("looking for work order %q: %w", order.ID, err)
+	}
+	end := fmt.Appendf(nil, `,"type":%q,"v":%d,"work_order":%s}`, TypeOrderOpened, Version, text)
+	found, err := entries(ctx, q, `SELECT body FROM audit_entry WHERE substr(body, ?) = ? ORDER BY seq LIMIT 1`, -len(end), end)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// OrdersOpened gives all entries that opened work orders.
+func OrdersOpened(ctx context.Context, q Querier) ([]Entry, error) {
+	return entries(ctx, q, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
+}
+
+// plainJSON encodes a value as it is encoded inside of an entry.
+func plainJSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // as Encode
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
+}
+
+// entries reads the entries of a query for bodies.
+func entries(ctx context.Context, q Querier, query string, args ...any) (found []Entry, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for entries of a type: %w", err)
 	}
@@ -247,13 +284,11 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) (found
 // end of a Run that was refused names the work order only, and is left out. found is false if
 // there is no such entry.
 func OfOrder(ctx context.Context, q Querier, id string) (order WorkOrder, found bool, err error) {
-	var name bytes.Buffer
-	encoder := json.NewEncoder(&name)
-	encoder.SetEscapeHTML(false) // as Encode
-	if err := encoder.Encode(id); err != nil {
+	name, err := plainJSON(id)
+	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}
-	part := fmt.Appendf(nil, `"id":%s,`, bytes.TrimSuffix(name.Bytes(), []byte("\n")))
+	part := fmt.Appendf(nil, `"id":%s,`, name)
 	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq DESC`, part)
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)

@@ -101,10 +101,10 @@ func (c *Commands) orders() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed"}}
+				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed", "firmware_allow"}}
 				for _, o := range orders {
 					l.add(o.ID, o.Product, strconv.FormatInt(o.Quota, 10), strconv.FormatInt(o.Counted, 10), o.Opened,
-						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10))
+						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10), o.Firmware)
 				}
 				return form.print(c.Stdout, l)
 			})

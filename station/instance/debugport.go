@@ -97,7 +97,7 @@ func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
 		o := board.Probe.OpenOCD
 		chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: part, Recover: o.Recover, Recovered: o.Recovered,
 			Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
-		driver := openocd.New(openocd.Config{Interface: o.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
+		driver := openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
 		return drivenBy{Driver: driver, locks: len(o.Lock) > 0 && o.LockState != ""}, nil
 	case commander.Name:
 		j := board.Probe.JLinkExe

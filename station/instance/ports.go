@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,7 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 		uart := bay.Board.UART
 		number, config.Settle = uart.Interface, uart.Settle
 		config.Baud = cmp.Or(uart.Baud, config.Baud)
+		config.LowDTR, config.LowRTS = slices.Contains(uart.Low, "dtr"), slices.Contains(uart.Low, "rts")
 	}
 	if bay.Bay != nil {
 		config.Settle, config.Baud = cmp.Or(bay.Bay.Settle, config.Settle), cmp.Or(bay.Bay.Baud, config.Baud)

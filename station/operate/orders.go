@@ -2,8 +2,11 @@ package operate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"hallmark/station"
 	"hallmark/station/instance"
@@ -35,10 +38,40 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 	return nil
 }
 
-// OpenOrder opens a work order for so many boards, if it is not open yet. A quota of 0 opens none.
-func OpenOrder(ctx context.Context, record *instance.Record, id string, quota int64, operator string) error {
+// OpenOrder opens a work order for so many boards, if it is not open yet. A quota of 0 opens none. allow are the
+// firmware images that its boards may run; none: any image.
+func OpenOrder(ctx context.Context, record *instance.Record, id string, quota int64, operator string, allow Images) error {
 	if quota == 0 {
 		return nil
 	}
-	return reason.Usage(record.Registry.OpenOrder(ctx, id, record.Profile.Name(), quota, operator))
+	return reason.Usage(record.Registry.OpenOrder(ctx, id, record.Profile.Name(), quota, operator, allow...))
 }
+
+// Images are the firmware images on the command line: SHA-256 values as boards report them.
+type Images [][sha256.Size]byte
+
+var errImages = errors.New("want SHA-256 values of 64 hexadecimal digits, as `station audit show --type board.admitted` prints them, with commas between them")
+
+// String implements pflag.Value.
+func (i *Images) String() string {
+	var list []string
+	for _, image := range *i {
+		list = append(list, hex.EncodeToString(image[:]))
+	}
+	return strings.Join(list, ",")
+}
+
+// Set implements pflag.Value.
+func (i *Images) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		image, err := hex.DecodeString(word)
+		if err != nil || len(image) != sha256.Size {
+			return errImages
+		}
+		*i = append(*i, [sha256.Size]byte(image))
+	}
+	return nil
+}
+
+// Type implements pflag.Value.
+func (i *Images) Type() string { return "sha256" }

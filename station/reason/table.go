@@ -92,7 +92,7 @@ var ofRuns = []Row{
 	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
-	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml, or add the image to that list after its release"),
+	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),

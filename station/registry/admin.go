@@ -234,29 +234,6 @@ func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error
 	}
 }
 
-// OpenOrder opens a work order for a number of boards, 1 or more. A second OpenOrder
-// with the same product and quota changes nothing.
-func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string) error {
-	if id == "" || id != text(id) || product != text(product) || quota < 1 {
-		return fmt.Errorf("opening work order %q for %d boards: want an id and a quota of 1 or more", id, quota)
-	}
-	return r.write(ctx, func(w *work) error {
-		known, err := w.orderOnRecord(id)
-		if err == nil && (known.Product != product || known.Quota != quota) {
-			return fmt.Errorf("%w: %q, %d boards", ErrOrderOpen, known.Product, known.Quota)
-		}
-		if err == nil || !none(err) {
-			return err
-		}
-		written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: "order.opened",
-			Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: id, Product: product, Quota: quota}})
-		if err != nil {
-			return err
-		}
-		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, id, product, quota, written.Time.String())
-	})
-}
-
 // Event is something that happened to the station itself, such as station.start,
 // hsm.login.failed or doctor.done.
 type Event struct {

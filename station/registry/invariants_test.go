@@ -163,6 +163,20 @@ func TestRefusals(t *testing.T) {
 			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
 			return b.OpenOrder(t.Context(), "WO-1", "sensor", 2, "ann")
 		}, ErrOrderOpen},
+		{"a board whose firmware is not on the list of its work order is refused", func(t *testing.T, b *testRegistry) error {
+			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1}, [32]byte{2}))
+			run := newRun(devices.BoardID(uuid.New()), "hw")
+			run.Order, run.Identity.FirmwareHash = "WO-1", [32]byte{2}
+			b.must(b.Admit(t.Context(), run))
+			other := newRun(devices.BoardID(uuid.New()), "hw2")
+			other.Order, other.Identity.FirmwareHash = "WO-1", [32]byte{3}
+			return b.Admit(t.Context(), other)
+		}, station.ErrFirmware},
+		{"the firmware of an open work order is not changed", func(t *testing.T, b *testRegistry) error {
+			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{2}, [32]byte{1}))
+			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1}, [32]byte{2}))
+			return b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1})
+		}, ErrOrderOpen},
 		{"a certificate of another board is not delivered", func(t *testing.T, b *testRegistry) error {
 			one, two := b.run(), b.run()
 			b.issue(one)

@@ -216,7 +216,7 @@ func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
 // a quota that somebody raised in the row would let boards be signed that nobody ordered.
 func (w *work) orderOnRecord(id string) (*audit.WorkOrder, error) {
 	order, err := w.orderNow(id)
-	if err != nil || w.orders[id] {
+	if _, compared := w.orders[id]; compared || err != nil {
 		return order, err
 	}
 	logged, found, err := audit.OfOrder(context.Background(), w.conn, id)
@@ -227,7 +227,11 @@ func (w *work) orderOnRecord(id string) (*audit.WorkOrder, error) {
 		return nil, fmt.Errorf("%w: work order %q has quota %d and count %d, the log has quota %d and count %d",
 			ErrDiffers, id, order.Quota, order.Counted, logged.Quota, logged.Counted)
 	}
-	w.orders[id] = true
+	images, err := w.firmwareOf(context.Background(), *order)
+	if err != nil {
+		return nil, err
+	}
+	w.orders[id] = images
 	return order, nil
 }
 

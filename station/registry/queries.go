@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ type OrderReport struct {
 	OrderRow
 	Opened                      string // RFC 3339
 	Issued, Reworked, Confirmed int64  // Runs that passed; the first two count for the order
+	Firmware                    string // SHA-256 of the images that boards may run, with commas; empty: any image
 }
 
 // Orders lists all work orders in the order in which they were opened.
@@ -47,9 +49,19 @@ func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the work orders: %w", err)
 	}
-	return collect(rows, func(o *OrderReport) []any {
+	orders, err := collect(rows, func(o *OrderReport) []any {
 		return []any{&o.ID, &o.Product, &o.Quota, &o.Counted, &o.Opened, &o.Issued, &o.Reworked, &o.Confirmed}
 	})
+	if err != nil {
+		return nil, err
+	}
+	opened, err := audit.OrdersOpened(ctx, r.db)
+	for _, e := range opened {
+		if i := slices.IndexFunc(orders, func(o OrderReport) bool { return o.ID == orderID(e) }); i >= 0 && e.Type == audit.TypeOrderOpened {
+			orders[i].Firmware = e.Details[detailFirmware]
+		}
+	}
+	return orders, err
 }
 
 // Search selects Runs. A field with its zero value selects all.

@@ -125,7 +125,7 @@ var (
 	ErrUnknownRun    = reason.New("unknown-run", "Run is not admitted, or it is closed")
 	ErrUnknownBoard  = reason.New("unknown-board", "board is not registered")
 	ErrUnknownOrder  = station.ErrUnknownOrder
-	ErrOrderOpen     = reason.New("order-open", "work order is open already with another product or quota")
+	ErrOrderOpen     = reason.New("order-open", "work order is open already with another product, quota or list of firmware")
 	ErrQuota         = station.ErrQuota
 	ErrScrapped      = station.ErrScrapped
 	ErrNoIntent      = reason.New("no-intent", "no open intent has this serial number")

@@ -150,7 +150,7 @@ func (s *replay) order(e audit.Entry) error {
 	o := e.WorkOrder
 	f, known := s.orders[o.ID]
 	switch {
-	case e.Type == "order.opened":
+	case e.Type == audit.TypeOrderOpened:
 		if known {
 			return fmt.Errorf("%w: entry %d opens work order %s a second time", ErrDiffers, e.Seq, o.ID)
 		}

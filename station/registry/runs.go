@@ -66,6 +66,7 @@ func (w *work) admit(run *station.Run) error {
 		e.Board.Type, e.Board.Firmware, e.Board.SHA256, e.Board.HUK)
 }
 
+// orderOf gives the work order of a Run. It refuses a board whose firmware is not on the order's list.
 func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
 	if run.Order == "" {
 		return nil, nil
@@ -73,6 +74,9 @@ func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
 	order, err := w.orderOnRecord(run.Order)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownOrder, run.Order)
+	}
+	if err == nil {
+		err = w.firmwareAllowed(run)
 	}
 	return order, err
 }

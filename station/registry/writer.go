@@ -35,7 +35,7 @@ type writer struct {
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
 	over       sync.Map             // ids of Runs that ended and could not be closed
-	orders     map[string]bool      // owned by the goroutine; work orders whose row was compared with the log
+	orders     map[string]string    // owned by the goroutine; firmware of the work orders whose row was compared with the log
 	stepped    bool                 // owned by the goroutine; true: an entry says that the clock is behind
 }
 
@@ -65,7 +65,7 @@ func (r *refusal) Unwrap() error { return r.error }
 
 func newWriter(conn *sql.Conn, log *audit.Log) *writer {
 	w := &writer{
-		conn: conn, log: log, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: map[string]bool{},
+		conn: conn, log: log, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: map[string]string{},
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.loop()

@@ -13,6 +13,7 @@ import (
 
 	"hallmark/devices/probe"
 	"hallmark/fixtures/jlink"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/reason"
 )
 
@@ -85,7 +86,7 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 func TestAnotherSerialNumberIsNamed(t *testing.T) {
 	connect(t, Config{}, jlink.NewNRF52840())
 	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7"}).Info(t.Context())
-	if !errors.Is(err, probe.ErrMissing) || !strings.Contains(err.Error(), "want 7, found 683806234") {
+	if !errors.Is(err, probe.ErrWrongSerial) || !strings.Contains(err.Error(), "683806234 answered, want 7") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -251,6 +252,28 @@ func TestEightBaysFlashAtTheSameTime(t *testing.T) {
 	for range bays {
 		if err := <-results; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The probe's interface of the definition is the transport that OpenOCD selects, unless the commands of the chip select one.
+func TestTheTransportIsTheOneOfTheDefinition(t *testing.T) {
+	prerequisite.Program(t, "openocd", "openocd")
+	for _, test := range []struct {
+		name, want string
+		config     Config
+	}{
+		{"nothing", "transport select swd\n", Config{Chip: nrf52840()}},
+		{"JTAG", "transport select jtag\n", Config{Transport: "jtag", Chip: nrf52840()}},
+		{"a choice of its own", "transport select dapdirect_swd\n", Config{Interface: "interface/stlink-dap.cfg", Transport: "swd", USB: t.TempDir(),
+			Chip: Chip{Before: []string{"transport select dapdirect_swd"}, Target: "target/stm32u5x.cfg"}}},
+	} {
+		d := New(test.config).Open(probe.Selection{Serial: "5"}).(*device)
+		if script := string(d.script(&work{})); strings.Count(script, "transport select") != 1 || !strings.Contains(script, test.want) {
+			t.Errorf("%s: want %q in\n%s", test.name, test.want, script)
+		}
+		if _, err := d.Info(t.Context()); err == nil || strings.Contains(err.Error(), "transport") { // there is no such probe
+			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 }

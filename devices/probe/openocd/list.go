@@ -3,6 +3,7 @@ package openocd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"hallmark/devices/probe"
 )
@@ -17,6 +18,16 @@ func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
 		return nil, fmt.Errorf("listing the probes on USB: %w", err)
 	}
 	return found, nil
+}
+
+// searches reports whether OpenOCD looks for the probe on the network: only there two OpenOCD that start together
+// disturb each other. It looks there for a serial number that no J-Link on USB has.
+func (d *device) searches() bool {
+	if d.selected.Serial == "" {
+		return false
+	}
+	found, err := probe.JLinks(d.cfg.USB)
+	return err != nil || !slices.ContainsFunc(found, func(f probe.Found) bool { return d.selected.Serial.Is(f.Serial) })
 }
 
 // checkLocation compares the serial number at the selected USB path with the selected one, where both are given.

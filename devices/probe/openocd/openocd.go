@@ -6,7 +6,7 @@
 // its serial number, before it changes anything on the board.
 //
 // Several OpenOCD that start at the same moment disturb each other when they look for network probes, so
-// starts are serialised until the probe was found; after that the processes run in parallel.
+// starts are serialised until the probe was found, unless it is on USB; after that the processes run in parallel.
 package openocd
 
 import (
@@ -34,6 +34,7 @@ const (
 type Config struct {
 	Program   string // path or name; "": "openocd"
 	Interface string // script of the probe; "": "interface/jlink.cfg"
+	Transport string // "swd" or "jtag"; "": "swd". A command of Chip.Before that selects one has precedence
 	Speed     int    // clock of the debug port in kHz; 0: as in the script of the chip
 	Chip      Chip
 
@@ -72,6 +73,7 @@ func New(cfg Config) *Driver {
 	}
 	set(&cfg.Program, "openocd")
 	set(&cfg.Interface, "interface/jlink.cfg")
+	set(&cfg.Transport, "swd")
 	set(&cfg.LockDir, os.TempDir())
 	set(&cfg.USB, probe.USBDevices)
 	if cfg.Limit == 0 {

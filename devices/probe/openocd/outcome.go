@@ -108,6 +108,11 @@ func (o *outcome) because(d *device) error {
 	if err := refusals[refused]; err != nil {
 		return fmt.Errorf("%w%s", err, detail(rest, o.errors()))
 	}
+	if others := o.serials(); len(others) == 1 && strings.Contains(all, "No J-Link device found") {
+		if err := d.selected.MustBe(probe.Serial(others[0])); err != nil {
+			return err
+		}
+	}
 	for _, sign := range signs {
 		if sign.text.MatchString(all) {
 			return fmt.Errorf("%w%s", sign.err, detail(o.found(d.selected), o.errors()))

@@ -30,7 +30,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	}
 	for try := 1; ; try++ {
 		done, err := d.try(ctx, w)
-		if !errors.Is(err, probe.ErrMissing) || try == attempts {
+		if again := errors.Is(err, probe.ErrMissing) || errors.Is(err, probe.ErrWrongSerial); !again || try == attempts {
 			return done, err
 		}
 	}
@@ -71,13 +71,16 @@ func (d *device) prepare(dir string, w *work) error {
 	return nil
 }
 
-// run runs OpenOCD. The lock is held until OpenOCD has found its probe.
+// run runs OpenOCD. If OpenOCD looks for its probe on the network, the lock is held until the probe is found.
 func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, error) {
-	release, err := acquireStart(ctx, d.cfg.LockDir)
-	if err != nil {
-		return process.Result{}, err
+	release := func() {}
+	if d.searches() {
+		held, err := acquireStart(ctx, d.cfg.LockDir)
+		if err != nil {
+			return process.Result{}, err
+		}
+		release = sync.OnceFunc(held)
 	}
-	release = sync.OnceFunc(release)
 	defer release()
 	command := process.Command{
 		Program: d.cfg.Program, Args: []string{"-f", scriptFile}, Env: []string{"LC_ALL=C"}, Dir: dir, Limit: w.limit,

@@ -3,6 +3,7 @@ package openocd
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,7 +36,9 @@ func (d *device) script(w *work) []byte {
 	if d.selected.Location != "" {
 		add("adapter usb location {%s}", d.selected.Location)
 	}
-	add("transport select swd")
+	if selects := func(line string) bool { return strings.HasPrefix(line, "transport select ") }; !slices.ContainsFunc(d.cfg.Chip.Before, selects) {
+		add("transport select %s", d.cfg.Transport) // OpenOCD refuses a second choice
+	}
 	d.addChip(add)
 	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
 	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)

@@ -25,6 +25,7 @@ type batch struct {
 	jobs     operate.Number
 	order    string
 	quota    operate.Number
+	allow    operate.Images
 	rework   string
 	jsonl    string
 	junit    string
@@ -75,6 +76,7 @@ Ctrl-C once: no Run is cut between signing and recording; others end as Aborted.
 	flags.Var(&b.jobs, "jobs", "boards at the same time (default: all bays)")
 	flags.StringVar(&b.order, "order", "", "work order that the boards are counted for")
 	flags.Var(&b.quota, "quota", "opens the work order for that many boards, if it is not open yet")
+	flags.Var(&b.allow, "firmware-allow", "the work order that --quota opens is for boards with these firmware images only")
 	flags.StringVar(&b.jsonl, "jsonl", "", "write one JSON line for each Run to this file; - is standard output")
 	flags.StringVar(&b.junit, "junit", "", "write a JUnit report to this file")
 	flags.StringVar(&b.progress, "progress", "auto", "auto, plain or none; goes to standard error")
@@ -158,7 +160,7 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 	if err != nil {
 		return nil, err
 	}
-	if err := operate.OpenOrder(ctx, opened.Record, a.order, int64(a.quota), instance.LocalUser()); err != nil {
+	if err := operate.OpenOrder(ctx, opened.Record, a.order, int64(a.quota), instance.LocalUser(), a.allow); err != nil {
 		return nil, errors.Join(err, reports.Close())
 	}
 	reports.Rebuild(ctx, opened.Registry)
@@ -182,6 +184,9 @@ func (a *batch) read(dir workdir.Dir, stderr io.Writer) (bays []instance.BaySpec
 	}
 	if a.quota > 0 && a.order == "" {
 		return nil, "", errors.New("--quota: want it together with --order")
+	}
+	if len(a.allow) > 0 && a.quota == 0 {
+		return nil, "", errors.New("--firmware-allow: want it together with --quota")
 	}
 	if a.total, err = operate.Total(bays, a.count); err != nil {
 		return nil, "", err

@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"waitfor": waitfor,
 			"sql":     alter,
 			"machine": machine,
+			"cut":     cut,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -133,6 +134,38 @@ func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	waitForLine(ctx, ts, ts.MkAbs(args[0]))
+}
+
+// cut D BAY: waits until a board was admitted in the bay, and then ends the process of this emulated board, so
+// that its UART and its debug port are gone at once.
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut D BAY")
+	}
+	program, err := exec.LookPath("station")
+	ts.Check(err)
+	for deadline := time.Now().Add(time.Minute); ; {
+		entries, err := exec.Command(program, "audit", "show", "--dir", ts.MkAbs(args[0]), "--bay", args[1], "--type", "board.admitted").CombinedOutput()
+		if err == nil && strings.Contains(string(entries), "board.admitted") {
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no board was admitted in bay %s within a minute: %v\n%s", args[1], err, entries)
+		}
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/cwd")
+	ts.Check(err)
+	for _, link := range all {
+		folder, err := os.Readlink(link) // an error means that the process has ended
+		if err != nil || filepath.Dir(folder) != ts.MkAbs(filepath.Join(args[0], "bays", args[1])) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		ts.Check(err)
+		ts.Check(unix.Kill(pid, unix.SIGKILL))
+		return
+	}
+	ts.Fatalf("no board runs in bay %s", args[1])
 }
 
 // sql DIR STATEMENT: changes the registry's database as an attacker with access to the disk

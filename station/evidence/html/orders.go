@@ -1,6 +1,11 @@
 package html
 
-import "cmp"
+import (
+	"cmp"
+	"strings"
+
+	"hallmark/station/audit"
+)
 
 // orders follows the work orders. A board counts for an order from its first intent on.
 type orders struct {
@@ -11,7 +16,8 @@ type orders struct {
 
 type order struct {
 	ID, Product     string
-	Quota, Recorded int64 // Recorded: boards that the newest entry says were counted
+	Images          []string // SHA-256 of the firmware that its boards may run; empty: any
+	Quota, Recorded int64    // Recorded: boards that the newest entry says were counted
 	boards          map[string]counted
 	Endings         [4]int
 	Denied          int // signatures that were refused, as beyond the quota
@@ -76,6 +82,9 @@ func (o *orders) passed(e *event) {
 
 func (o *order) take(e *event) {
 	o.Product, o.Quota = cmp.Or(e.product, o.Product), cmp.Or(e.quota, o.Quota)
+	if e.kind == audit.TypeOrderOpened {
+		o.Images = strings.FieldsFunc(clean(e.details["firmware_allow"]), func(r rune) bool { return r == ',' })
+	}
 	if e.kind == "cert.issue.intent" || e.kind == "cert.issue.failed" {
 		o.Recorded = e.counted
 	}

@@ -92,7 +92,8 @@ func shift() *record {
 		"certificate_root_sha256": "4f1d", "certificate_issuing_sha256": "77aa", "profile": "linaro", "profile_sha256": "74a9"})
 	r.note("log.startup", audit.Success, "", map[string]string{"version": "1.0.0", "configuration_sha256": "aa11"})
 	r.note("operator.login.ok", audit.Success, "ann", map[string]string{"by": "badge"})
-	r.add("order.opened", audit.Success, audit.Entry{WorkOrder: &audit.WorkOrder{ID: "LOT-1", Product: "thermostat", Quota: 8}})
+	r.add("order.opened", audit.Success, audit.Entry{WorkOrder: &audit.WorkOrder{ID: "LOT-1", Product: "thermostat", Quota: 8},
+		Details: map[string]string{"firmware_allow": "aa11,bb22"}})
 	first := ""
 	for n := range 4 {
 		serial := r.run(trial{board: fmt.Sprint("board-", n), order: "LOT-1", operator: "ann", quota: 8, counted: int64(n + 1), result: "cert.issued", ending: pass, passed: "issued"})

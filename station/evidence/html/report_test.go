@@ -89,7 +89,7 @@ func TestSections(t *testing.T) {
 		{"Rejects and Faults have reasons", "runs", "Reject clone 1 8.3 % Reject handshake 1 8.3 % Reject quota 1 8.3 %"},
 		{"plots have a text", "throughput", "Runs over time, by ending Columns for"},
 		{"steps have times", "throughput", "sign 11 1.5 ms 1.5 ms 11"},
-		{"the parts of an order make its quota", "orders", "LOT-1 thermostat 8 4 0 1 1 2 agrees"},
+		{"the parts of an order make its quota", "orders", "LOT-1 thermostat only firmware aa11 only firmware bb22 8 4 0 1 1 2 agrees"},
 		{"the Runs of an order are counted", "orders", "LOT-1 4 2 2 0 1"},
 		{"operators have Runs and sign-ins", "operators", "ann 6 4 1 1 0 1 1 0 bob 6 2 2 1 1 0 0 0"},
 		{"a badge that nobody knows is counted", "operators", "no name 0 0 0 0 0 0 0 1"},
