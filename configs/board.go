@@ -157,7 +157,7 @@ func boardText(value, base string) (name string, text []byte, err error) {
 func isPath(value string) bool { return strings.ContainsAny(value, "/.") }
 
 // BoardNames returns the names of the embedded board definitions.
-func BoardNames() []string { return embeddedNames("boards") }
+func BoardNames() []string { return embeddedNames(files, "boards") }
 
 // ParseBoard reads a board definition. name is the file name in errors; a relative path of the
 // image becomes a path below its folder.

@@ -86,11 +86,11 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 }
 
 // ProfileNames returns the names of the embedded profiles.
-func ProfileNames() []string { return embeddedNames("profiles") }
+func ProfileNames() []string { return embeddedNames(files, "profiles") }
 
 // embeddedNames returns the names of the YAML files of an embedded folder, without .yaml.
-func embeddedNames(folder string) []string {
-	entries, err := files.ReadDir(folder)
+func embeddedNames(from embed.FS, folder string) []string {
+	entries, err := from.ReadDir(folder)
 	if err != nil {
 		panic(err) // cannot happen: the files are embedded
 	}

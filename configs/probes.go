@@ -14,17 +14,7 @@ import (
 var recipes embed.FS
 
 // RecipeNames returns the names of the embedded recipes for programmers.
-func RecipeNames() []string {
-	entries, err := recipes.ReadDir("probes")
-	if err != nil {
-		panic(err) // cannot happen: the files are embedded
-	}
-	var names []string
-	for _, entry := range entries {
-		names = append(names, strings.TrimSuffix(entry.Name(), ".yaml"))
-	}
-	return names
-}
+func RecipeNames() []string { return embeddedNames(recipes, "probes") }
 
 // Recipe returns an embedded recipe by its name, or the recipe in a file. A relative path is below base.
 func Recipe(named, base string) (*recipe.Recipe, error) {

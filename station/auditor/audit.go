@@ -3,7 +3,6 @@ package auditor
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -78,7 +77,7 @@ func (c *Commands) auditVerify(ctx context.Context, keyPath string, anchorPaths 
 		if keyPath == "" {
 			keyPath = dir.AuditKey()
 		}
-		key, err := os.ReadFile(keyPath)
+		key, err := workdir.ReadInput(keyPath, workdir.MaxFile)
 		if err != nil {
 			return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 		}

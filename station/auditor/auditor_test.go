@@ -205,6 +205,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"audit", "show", "--since", "2026-11-28", "--until", "2026-11-28"}, "is not after"},
 		{[]string{"audit", "verify", "--anchor", "missing"}, "reading an anchor"},
 		{[]string{"audit", "verify", "--key", "missing"}, "reading the audit key"},
+		{[]string{"audit", "verify", "--key", "/dev/zero"}, "more than 65536 octets"},
 		{[]string{"boards", "--status", "good"}, "want one of"},
 		{[]string{"boards", "--limit", "0"}, "want 1 or more"},
 		{[]string{"runs", "--json", "--csv"}, "want one of them"},

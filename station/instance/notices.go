@@ -168,7 +168,7 @@ func readNotice(path string) (n Notice, by leaver, damage, err error) {
 	}
 	strict := json.NewDecoder(bytes.NewReader(text))
 	strict.DisallowUnknownFields()
-	if damage = strict.Decode(&n); damage == nil && (len(text) > maxNotice || !n.isKnown()) {
+	if damage = strict.Decode(&n); damage == nil && (len(text) > maxNotice || !n.isKnown() || len(bytes.TrimSpace(text[strict.InputOffset():])) > 0) {
 		damage = fmt.Errorf("a notice of type %q with outcome %q and %d octets", n.Type, n.Outcome, len(text))
 	}
 	if damage == nil {

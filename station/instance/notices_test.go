@@ -47,6 +47,7 @@ func TestANoticeThatNoStationWroteIsAFailureOnRecord(t *testing.T) {
 		"another type":     `{"type":"cert.issued","id":"x","operator":"","details":{}}`,
 		"an unknown field": `{"type":"backup.done","more":1}`,
 		"too much":         `{"type":"backup.done","id":"` + strings.Repeat("x", 20<<10) + `"}`,
+		"octets behind it": `{"type":"backup.done","id":"x","operator":"anna","details":{}} more`,
 		"nothing":          "",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"maps"
@@ -195,5 +196,23 @@ func TestTheWriteAheadLogStaysBesideARegistryThatIsRefused(t *testing.T) {
 	}
 	if after := killed.contents(); len(before) < 3 || !maps.Equal(before, after) {
 		t.Errorf("files %q before, %q after", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+	}
+}
+
+// A call that the operator stopped leaves a registry that the next call begins.
+func TestARegistryBeginsAfterACallThatWasStopped(t *testing.T) {
+	b := newTestRegistry(t)
+	b.run() // stays open
+	b.must(b.Shutdown())
+	r, err := Compare(t.Context(), b.config())
+	b.must(err)
+	defer func() { b.must(r.Shutdown()) }()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := r.AcknowledgeBay(stopped, "bay-1", "ann"); !errors.Is(err, context.Canceled) || !r.Waits() {
+		t.Errorf("a call that was stopped: %v", err)
+	}
+	if err := r.Begin(t.Context()); err != nil || r.Waits() {
+		t.Errorf("the next call: %v", err)
 	}
 }

@@ -126,13 +126,18 @@ func (r *Registry) openReader(ctx context.Context) (err error) {
 
 // Begin writes what a start writes: what an operator accepted, the migration of an older
 // registry, the ends of what the last process left open, and the entry of the start. A registry that
-// Covers refused does not begin. A second call does nothing, and returns what the first one returned.
+// Covers refused does not begin. A second call does nothing, and returns what the first one returned. A
+// call whose ctx has ended begins nothing. Later ctx cuts nothing, because a start has no half.
 func (r *Registry) Begin(ctx context.Context) error {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
 	if r.begun || r.refused != nil {
 		return cmp.Or(r.refused, r.unbegun)
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("opening registry %s: %w", r.config.Path, err)
+	}
+	ctx = context.WithoutCancel(ctx)
 	r.begun = true
 	for _, stage := range []func(context.Context) error{r.attach, r.acceptClock, r.migrate, r.keepWatch, r.openMarkThatFits, r.recover, r.openMark} {
 		if err := stage(ctx); err != nil {

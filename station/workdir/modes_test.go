@@ -26,11 +26,12 @@ func TestAPathThatEverybodyMayWriteIsRefused(t *testing.T) {
 		"the configuration of the token": {"hsm/softhsm2.conf", 0o666, true},
 		"the directory of the token":     {"hsm", 0o777, true},
 		"a certificate":                  {"pki/root.pem", 0o666, true},
+		"the certificate of the log":     {"pki/audit.pem", 0o666, true},
 		"the registry":                   {"registry.db", 0o666, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := Dir(t.TempDir())
-			for _, file := range []string{"station.yaml", "profile.yaml", "hsm/softhsm2.conf", "pki/root.pem", "registry.db"} {
+			for _, file := range []string{"station.yaml", "profile.yaml", "hsm/softhsm2.conf", "pki/root.pem", "pki/audit.pem", "registry.db"} {
 				if err := WriteFile(dir.In(file), nil); err != nil {
 					t.Fatal(err)
 				}

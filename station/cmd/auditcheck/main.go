@@ -219,7 +219,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 
 // readRoot reads a certificate in PEM or DER.
 func readRoot(path string) (*x509.Certificate, error) {
-	content, err := os.ReadFile(path)
+	content, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the root: %w", err)
 	}

@@ -134,6 +134,7 @@ func TestAuditcheck(t *testing.T) {
 		{"a root that the bundle does not have", []string{"--root", written(t, rootText(t)), bundle}, 1, "the root is not the one that you gave"},
 		{"a bundle that is not signed", []string{"--signed", bundle}, 1, "the bundle is not signed, and you want a signature"},
 		{"a root that is text", []string{"--root", written(t, "text"), bundle}, 3, "want a certificate in PEM or DER"},
+		{"a root that is too long", []string{"--root", written(t, rootText(t)+strings.Repeat("#", 70_000)), bundle}, 3, "more than 65536 octets"},
 		{"a root that is not there", []string{"--root", "missing", bundle}, 3, "reading the root"},
 		{"the version", []string{"--version"}, 0, "auditcheck unknown, commit "},
 		{"help", []string{"--help"}, 0, "Exit codes"},

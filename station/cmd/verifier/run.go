@@ -19,6 +19,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/verifier"
+	"hallmark/station/workdir"
 )
 
 // Exit codes.
@@ -209,7 +210,7 @@ func (set *settings) ownCertificate() (tls.Certificate, error) {
 
 // certificates reads a PEM file that holds only certificates.
 func certificates(path string) ([]*x509.Certificate, error) {
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, err
 	}

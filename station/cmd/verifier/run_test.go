@@ -225,6 +225,7 @@ func TestBadInputIsNamed(t *testing.T) {
 	b.write("empty.pem", "")
 	b.write("tworoots.pem", read(t, b.path("root.pem"))+read(t, b.path("issuing.pem")))
 	b.write("badlist", "{\"serial\":\"00\"}\n")
+	b.write("long.pem", read(t, b.path("root.pem"))+strings.Repeat("#", 70_000))
 	b.write("openkey", read(t, b.path("server.key")))
 	if err := os.Chmod(b.path("openkey"), 0o644); err != nil {
 		t.Fatal(err)
@@ -246,6 +247,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"a list that is none", b.flags("--known", b.path("badlist")), exitUsage, `line 1: want one JSON object with serial, board_id`},
 		{"a root file without certificate", b.flags("--root", b.path("empty.pem")), exitUsage, "no PEM certificate"},
 		{"two roots", b.flags("--root", b.path("tworoots.pem")), exitUsage, "want exactly one trust anchor, found 2"},
+		{"a root file that is too long", b.flags("--root", b.path("long.pem")), exitUsage, "more than 65536 octets"},
 		{"a key file as root", b.flags("--root", b.path("root.key")), exitUsage, "want only CERTIFICATE"},
 		{"a key for everybody", b.flags("--key", b.path("openkey")), exitUsage, "chmod 600"},
 		{"the key of another certificate", b.flags("--key", b.path("good.key")), exitUsage, "private key does not match"},

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // Commands are the commands of one program. Dir is the value of --dir, known when a command runs.
@@ -60,7 +61,7 @@ func (c *Commands) init(name string, files []string) error {
 	}
 	var logs []string
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := workdir.ReadInput(file, workdir.MaxFile)
 		if err != nil {
 			return reason.Usage(fmt.Errorf("--log: %w", err))
 		}
@@ -70,7 +71,7 @@ func (c *Commands) init(name string, files []string) error {
 		return err
 	}
 	for _, line := range [][2]string{{"key", witnessKey}, {"mirror_key", mirrorKey}} { // as in station.yaml
-		text, err := os.ReadFile(filepath.Join(*c.Dir, publicName(line[1])))
+		text, err := workdir.ReadFile(filepath.Join(*c.Dir, publicName(line[1])))
 		if err != nil {
 			return err
 		}

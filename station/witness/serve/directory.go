@@ -84,7 +84,7 @@ func readKey(path string) (*witness.Key, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key of the witness: %w", err)
 	}
@@ -108,7 +108,7 @@ func readKey(path string) (*witness.Key, error) {
 // named gives the key the name that its public key has beside it.
 func named(path string, private ed25519.PrivateKey) (*witness.Key, error) {
 	public := publicName(path)
-	text, err := os.ReadFile(public)
+	text, err := workdir.ReadFile(public)
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key of the witness: %w", err)
 	}

@@ -13,6 +13,9 @@ import (
 	"hallmark/station/workdir"
 )
 
+// maxLogs is the size of the longest list of logs, about ten thousand of them.
+const maxLogs = 1 << 20
+
 // A Store is the open directory of a witness. Its methods are safe for concurrent use.
 type Store struct {
 	dir             string
@@ -43,7 +46,7 @@ func Open(dir string, now func() time.Time) (_ *Store, err error) {
 
 func (s *Store) readLogs() error {
 	path := filepath.Join(s.dir, logsFile)
-	text, err := os.ReadFile(path)
+	text, err := workdir.ReadUpTo(path, maxLogs)
 	if err != nil {
 		return fmt.Errorf("reading the list of logs: %w", err)
 	}

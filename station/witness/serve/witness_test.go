@@ -17,6 +17,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/witness"
+	"hallmark/station/workdir"
 )
 
 // Each row is one rule of C2SP tlog-witness, "add-checkpoint".
@@ -188,7 +189,15 @@ func TestADamagedDirectoryIsNamed(t *testing.T) {
 		"the list has a log twice": {func(h *headquarters) error {
 			return os.WriteFile(filepath.Join(h.dir, logsFile), []byte(s.vkey+"\n"+s.vkey+"\n"), 0o600)
 		}, ErrLogs},
-		"there is no key": {func(h *headquarters) error { return os.Remove(filepath.Join(h.dir, witnessKey)) }, ErrNoWitness},
+		"the list is a directory": {func(h *headquarters) error {
+			path := filepath.Join(h.dir, logsFile)
+			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+		}, workdir.ErrNotRegular},
+		"a public key is too long": {func(h *headquarters) error {
+			return os.Truncate(filepath.Join(h.dir, publicName(witnessKey)), 1<<20)
+		}, workdir.ErrTooLarge},
+		"a private key is too long": {func(h *headquarters) error { return os.Truncate(filepath.Join(h.dir, witnessKey), 1<<20) }, workdir.ErrTooLarge},
+		"there is no key":           {func(h *headquarters) error { return os.Remove(filepath.Join(h.dir, witnessKey)) }, ErrNoWitness},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -273,5 +282,13 @@ func TestAFolderOfTheMirrorIsNotFound(t *testing.T) {
 		if response.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, response.StatusCode)
 		}
+	}
+}
+
+func TestAListOfLogsThatNeverEndsIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "W")
+	c := &Commands{Dir: &dir, Stdout: io.Discard, Stderr: io.Discard}
+	if err := c.init("witness.test/w1", []string{"/dev/zero"}); !errors.Is(err, workdir.ErrTooLarge) {
+		t.Errorf("got %v", err)
 	}
 }
