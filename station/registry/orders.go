@@ -10,6 +10,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // detailFirmware names the firmware images of a work order in its first entry: SHA-256 values as boards report
@@ -23,13 +24,13 @@ const maxImages = (maxText + 1) / (2*sha256.Size + 1)
 // images that boards of the order may run; none: any image. A second OpenOrder with the same values changes nothing.
 func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string, allow ...[sha256.Size]byte) error {
 	if id == "" || id != text(id) || product != text(product) || quota < 1 || len(allow) > maxImages {
-		return fmt.Errorf("opening work order %q for %d boards with %d firmware images: want an id, a quota of 1 or more and at most %d images", id, quota, len(allow), maxImages)
+		return fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images", id, reason.Count(quota, "board", "boards"), len(allow), maxImages)
 	}
 	images := imageList(allow)
 	return r.write(ctx, func(w *work) error {
 		known, err := w.orderOnRecord(id)
 		if err == nil && (known.Product != product || known.Quota != quota || w.orders[id] != images) {
-			return fmt.Errorf("%w: %q, %d boards, firmware %q", ErrOrderOpen, known.Product, known.Quota, w.orders[id])
+			return fmt.Errorf("%w: %q, %s, firmware %q", ErrOrderOpen, known.Product, reason.Count(known.Quota, "board", "boards"), w.orders[id])
 		}
 		if err == nil || !none(err) {
 			return err
@@ -65,7 +66,7 @@ func (w *work) firmwareOf(ctx context.Context, order audit.WorkOrder) (string, e
 		return "", err
 	}
 	if opened == nil {
-		return "", fmt.Errorf("%w: no entry opens work order %q for %d boards of %q", ErrDiffers, order.ID, order.Quota, order.Product)
+		return "", fmt.Errorf("%w: no entry opens work order %q for %s of %q", ErrDiffers, order.ID, reason.Count(order.Quota, "board", "boards"), order.Product)
 	}
 	return opened.Details[detailFirmware], nil
 }

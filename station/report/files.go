@@ -227,7 +227,7 @@ func (f *Files) Close() error {
 	}
 	f.ended = true
 	if err := f.jsonl.end(); err != nil {
-		f.errs = append(f.errs, fmt.Errorf("--jsonl: %w; %d of %d lines are missing", err, f.jsonl.Lost(), f.lines))
+		f.errs = append(f.errs, fmt.Errorf("--jsonl: %w; %d of %s missing", err, f.jsonl.Lost(), reason.Count(f.lines, "line is", "lines are")))
 	}
 	if err := f.junit.end(); err != nil {
 		f.errs = append(f.errs, fmt.Errorf("--junit: %w", err))

@@ -66,7 +66,7 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		return &exitError{exitAborted, fmt.Errorf("examining the bench: %w", errInterrupted)}
 	}
 	if len(failed) > 0 {
-		err := fmt.Errorf("%d parts of the bench failed or were not examined", len(failed))
+		err := fmt.Errorf("%s of the bench failed or not checked", reason.Count(len(failed), "part", "parts"))
 		return &exitError{int(code), errors.Join(err, checker.RecordFailed(failed))}
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")

@@ -81,7 +81,7 @@ func (s *screen) read(c *command, dir workdir.Dir) ([]instance.BaySpec, *catalog
 		return nil, nil, err
 	}
 	if len(bays) > ui.MaxBays {
-		return nil, nil, fmt.Errorf("%d bays, the screen has room for %d; use `station batch`", len(bays), ui.MaxBays)
+		return nil, nil, fmt.Errorf("%s, the screen has room for %d; use `station batch`", reason.Count(len(bays), "bay", "bays"), ui.MaxBays)
 	}
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
