@@ -125,7 +125,7 @@ func (m Model) cleanText(s string) string {
 func (m Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts(), m.recall()}
 	if m.screen == screenStart && m.unlocked {
-		cmds = append(cmds, m.examine())
+		cmds = append(cmds, m.runChecks())
 	}
 	return tea.Batch(cmds...)
 }

@@ -259,7 +259,7 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 		t.Error("the PIN is still in memory")
 	}
 	if !d.unlocked || !d.checks.done {
-		t.Error("the bench is not examined after the PIN")
+		t.Error("the bench is not checked after the PIN")
 	}
 	d.key("g")
 	if d.screen != screenDashboard {
