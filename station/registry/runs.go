@@ -73,7 +73,7 @@ func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
 	}
 	order, err := w.orderOnRecord(run.Order)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("%w: %q", ErrUnknownOrder, run.Order)
+		return nil, fmt.Errorf("%q: %w", run.Order, ErrUnknownOrder)
 	}
 	if err == nil {
 		err = w.firmwareAllowed(run)
