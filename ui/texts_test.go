@@ -102,6 +102,26 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
+func TestPlainLinesBeginWithStationBaysAndHowToType(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		signedIn bool
+		want     string
+	}{
+		{"somebody is signed in", true, ""},
+		{"nobody is signed in", false, "Scan your badge to sign in\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b strings.Builder
+			NewPlain(&b, load(t, catalogue.Reference), []string{"left", "1-2.3"}, true, false).Greet("line \x1b3", test.signedIn)
+			want := "Station line ?3. Type a command and press enter; \"help\" lists the commands.\nBays: 1 is left, 2 is 1-2.3\n" + test.want
+			if b.String() != want {
+				t.Errorf("got:\n%swant:\n%s", b.String(), want)
+			}
+		})
+	}
+}
+
 // fullOnce loses the first text.
 type fullOnce struct {
 	strings.Builder

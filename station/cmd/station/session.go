@@ -213,6 +213,7 @@ func (s *session) show(drain context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.lines.Greet(s.record.Config.Station, s.who.ID != "")
 		s.lines.Stopped(facts.Bays)
 		return s.runPlain(drain)
 	}

@@ -41,7 +41,7 @@ it is back, the Runs that it cost are started again.
 
 With --plain, TERM=dumb, or without a terminal it writes lines and reads commands:
 a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone
-stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "quit" ends. NO_COLOR takes the colours away.
+stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "help" lists these commands, "quit" ends. NO_COLOR takes the colours away.
 
 A closed terminal and SIGTERM are an orderly end: no Run is cut between signing and recording.
 
