@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,7 +40,43 @@ var (
 type sink struct {
 	*Queue
 	w    io.Writer
-	file *os.File // w, or nil for standard output, which stays open
+	file *reportFile // w, or nil for standard output, which stays open
+}
+
+// A reportFile knows where its last whole record ends, so that half a record can be cut off.
+type reportFile struct {
+	*os.File
+	lines bool // each line is a record; otherwise the whole file is one record
+
+	mu    sync.Mutex // covers the following fields
+	size  int64
+	whole int64 // octets up to the end of the last whole record
+}
+
+// Write is called by the goroutine of the Queue only.
+func (f *reportFile) Write(text []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.File.Write(text)
+	if end := bytes.LastIndexByte(text[:n], '\n'); f.lines && end >= 0 {
+		f.whole = f.size + int64(end) + 1
+	}
+	f.size += int64(n)
+	return n, err
+}
+
+// cut removes half a record at the end of a regular file, which a full disk leaves: who reads
+// the report, or adds a line to it, finds only whole records. A write that never returned is
+// left alone.
+func (f *reportFile) cut() error {
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || !f.mu.TryLock() {
+		return err
+	}
+	defer f.mu.Unlock()
+	if f.whole == f.size {
+		return nil
+	}
+	return f.Truncate(f.whole)
 }
 
 // openSink makes or empties one report, and returns nil for an empty path. The directory must exist.
@@ -61,7 +99,8 @@ func openSink(dir workdir.Dir, path, start string) (*sink, error) {
 	if err := keepName(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &sink{NewQueue(path, file, QueueLimit, reportPatience), file, file}, nil
+	report := &reportFile{File: file, lines: start == jsonlStart}
+	return &sink{NewQueue(path, report, QueueLimit, reportPatience), report, report}, nil
 }
 
 // keepName brings the name of a file to the disk. Pipes and devices have no name on a disk.
@@ -77,17 +116,23 @@ func standardSink(stdout io.Writer) *sink {
 	return &sink{NewQueue("standard output", stdout, QueueLimit, reportPatience), stdout, nil}
 }
 
-// end writes all text, brings a file to the disk, and closes the file.
+// end writes all text, brings a file to the disk, and closes the file. If text was lost, end
+// cuts off half a record.
 func (s *sink) end() error {
 	if s == nil {
 		return nil
 	}
 	err := s.Flush()
-	if err == nil {
-		err = workdir.SyncOutput(s.w)
-	}
 	if s.file == nil {
+		if err == nil {
+			err = workdir.SyncOutput(s.w)
+		}
 		return err
+	}
+	if err != nil {
+		err = errors.Join(err, s.file.cut())
+	} else {
+		err = workdir.SyncOutput(s.file.File)
 	}
 	return errors.Join(err, s.file.Close())
 }
