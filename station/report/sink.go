@@ -5,21 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"hallmark/station/workdir"
-)
-
-// The first octets of a report. A file that begins so may be replaced.
-const (
-	jsonlStart = `{"run":`
-	junitStart = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite"
 )
 
 // Standard is the value of --jsonl that means standard output.
@@ -29,7 +21,6 @@ const Standard = "-"
 const reportPatience = 30 * time.Second
 
 var (
-	errOwnFile  = errors.New("it exists and is no report: the station's own files are never overwritten; name another file")
 	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
 	errNoReader = errors.New("nobody has opened this pipe for reading; start its reader first")
 	errStandard = errors.New("only --jsonl can go to standard output; name a file")
@@ -79,15 +70,11 @@ func (f *reportFile) cut() error {
 	return f.Truncate(f.whole)
 }
 
-// openSink makes or empties one report, and returns nil for an empty path. The directory must exist.
-func openSink(dir workdir.Dir, path, start string) (*sink, error) {
+// openSink makes or empties one report, and returns nil for an empty path. The directory must
+// exist. lines says that each line is a record.
+func openSink(path string, lines bool) (*sink, error) {
 	if path == "" {
 		return nil, nil
-	}
-	if mine, err := ownFile(dir, path, start); err != nil {
-		return nil, err
-	} else if mine {
-		return nil, fmt.Errorf("%s: %w", path, errOwnFile)
 	}
 	// O_NONBLOCK: opening a named pipe would wait until somebody reads it (fifo(7)).
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
@@ -99,7 +86,7 @@ func openSink(dir workdir.Dir, path, start string) (*sink, error) {
 	if err := keepName(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	report := &reportFile{File: file, lines: start == jsonlStart}
+	report := &reportFile{File: file, lines: lines}
 	return &sink{NewQueue(path, report, QueueLimit, reportPatience), report, report}, nil
 }
 
@@ -135,32 +122,4 @@ func (s *sink) end() error {
 		err = workdir.SyncOutput(s.file.File)
 	}
 	return errors.Join(err, s.file.Close())
-}
-
-// ownFile reports whether path, after symbolic links are followed, is a file of the station
-// directory that is neither empty nor a report. Such a file must not be overwritten.
-func ownFile(dir workdir.Dir, path, start string) (bool, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	if real, err = filepath.Abs(real); err != nil {
-		return false, err
-	}
-	home, err := filepath.EvalSymlinks(string(dir))
-	if err != nil || !strings.HasPrefix(real, home+string(filepath.Separator)) {
-		return false, err
-	}
-	if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
-		return false, err
-	}
-	file, err := os.Open(real)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	held, err := io.ReadAll(io.LimitReader(file, int64(len(start))))
-	return len(held) > 0 && string(held) != start, err
 }
