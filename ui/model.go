@@ -74,7 +74,7 @@ const noticeStays = 12 * time.Second
 
 // New makes the screen as it is before the first event. ctx ends its commands.
 func New(ctx context.Context, o Options) (Model, error) {
-	if err := o.complete(); err != nil {
+	if err := o.validate(); err != nil {
 		return Model{}, err
 	}
 	now := o.Now()
