@@ -175,9 +175,9 @@ const (
 	firstPoll     = 400 * time.Millisecond
 	lastPoll      = 2 * time.Second
 	sameBootPause = 20 * time.Millisecond // pause before the next question when the old firmware answered
-	pollsPerReset = 25                    // answers of the old firmware before it is told again to reset
+	pollsPerReset = 25                    // answers of the old firmware before the station asks again for a reset
 	maxDoublings  = 3
-	portReturns   = 10 * time.Second // how long the port of a board may be away that restarts
+	portReturns   = 10 * time.Second // how long the port of a restarting board may be gone
 )
 
 // ExpectRestart says that the board is told to restart. A transport whose port disappears with the board, and has a

@@ -12,8 +12,8 @@ import (
 
 // Plain writes events as lines of plain text: for screen readers, serial
 // consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
-// cursor. Its methods are safe for concurrent use. They wait as long as the writer waits, so
-// a writer that nobody reads must not wait.
+// cursor. Its methods are safe for concurrent use. A method returns when the
+// writer returns, so the writer must not block when nobody reads its text.
 type Plain struct {
 	mu    sync.Mutex // covers the following fields
 	w     io.Writer

@@ -26,7 +26,7 @@ func TestEachTextThatIsAskedForIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked := regexp.MustCompile(`(?:\bt|head|known)\("([a-z.]+)"|"((?:next|history|numbers|refused|field)\.[a-z]+)"`)
+	asked := regexp.MustCompile(`(?:\bt|head|namedFact)\("([a-z.]+)"|"((?:next|history|numbers|refused|field)\.[a-z]+)"`)
 	for _, path := range paths {
 		raw, err := os.ReadFile(path)
 		if err != nil {
