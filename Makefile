@@ -1,4 +1,4 @@
-# Makefile of Hallmark: `make demo` enrols emulated boards, `make demo-probe` flashes and locks them, too, `make test` tests everything, `make bench` measures.
+# Makefile of Hallmark: `make help` lists the targets, and `make` does the same.
 
 # The Debian packages that demo and test need. .ci/go provides Go.
 PACKAGES = gcc libc6-dev make bzip2 dpkg-dev qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi \
@@ -25,14 +25,20 @@ PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
 
-.PHONY: demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
+.PHONY: help demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
+
+# Lists the targets with a line each: the first sentence of the comment above the target.
+help:
+	@awk '/^# / { text = text ? text " " substr($$0, 3) : substr($$0, 3); next } \
+		/^[a-z][a-z-]*:/ && text { sub(/\. .*|\.$$/, "", text); printf "%-15s %s\n", substr($$1, 1, index($$1, ":") - 1), text } \
+		{ text = "" }' $(firstword $(MAKEFILE_LIST))
 
 # Makes a station in a temporary directory, enrols four QEMU boards, and has openssl verify each certificate. KEEP=DIR keeps the station.
 demo: setup firmware build
 	@.ci/demo build qemu:4
 
-# The same with four blank boards behind emulated debug probes: OpenOCD flashes each board and locks its debug port after the Run.
+# Does the same as demo with four blank boards behind emulated debug probes: OpenOCD flashes each board and locks its debug port.
 demo-probe: setup firmware build
 	go build -trimpath -buildvcs=$(BUILDVCS) -o build/ ./fixtures/jlink/jlink-run
 	@.ci/demo build probe
@@ -51,18 +57,19 @@ test: setup firmware build lint
 scripts:
 	@for script in .ci/tests/*; do $$script || exit 1; done
 
-# The conformance suite for one board: make suite BOARD=port:/dev/ttyUSB0 (devices/firmware/README.md).
+# Runs the conformance suite for one board: make suite BOARD=port:/dev/ttyUSB0 (devices/firmware/README.md).
 suite: firmware
 	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | zephyr:an521:IMAGE | port:TTY'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board '$(BOARD)' $(SUITEFLAGS)
 
-# Builds the Zephyr application for QEMU's machines, with the Zephyr that ZEPHYR_BASE names.
 ZEPHYR_BOARDS ?= mps2_an521 mps2_an385
+ZEPHYR_MACHINE ?= an521
+
+# Builds the Zephyr application for QEMU's machines, with the Zephyr that ZEPHYR_BASE names.
 zephyr:
 	@.ci/zephyr $(ZEPHYR_BOARDS)
 
-# The conformance suite for a Zephyr image: make zephyr-suite ZEPHYR_ELF=FILE [ZEPHYR_MACHINE=an385].
-ZEPHYR_MACHINE ?= an521
+# Runs the conformance suite for a Zephyr image: make zephyr-suite ZEPHYR_ELF=FILE [ZEPHYR_MACHINE=an385].
 zephyr-suite:
 	@test -f '$(ZEPHYR_ELF)' || { echo 'name an image: make zephyr-suite ZEPHYR_ELF=FILE; make zephyr builds them'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board 'zephyr:$(ZEPHYR_MACHINE):$(abspath $(ZEPHYR_ELF))' $(SUITEFLAGS)
@@ -71,6 +78,7 @@ zephyr-suite:
 bench: firmware build
 	go run ./fixtures/benchmark -out bench.json
 
+# Builds the firmware images of emulated boards.
 firmware:
 	@echo 'building the firmware'
 	@$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE)
@@ -79,12 +87,12 @@ firmware:
 firmware-size: firmware
 	@$(MAKE) --silent -C $(FIRMWARE) size ZEPHYR_ELF='$(abspath $(ZEPHYR_ELF))'
 
+# Builds the programs into build/.
 build:
 	@command -v go >/dev/null || { echo 'Go is missing: make setup installs it'; exit 1; }
 	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION) -X main.version=$(VERSION)' -o build/ ./station/cmd/...
 
-# With PREFIX=usr the directory would be DESTDIRusr, beside DESTDIR.
-absolute:
+absolute: # With PREFIX=usr the directory would be DESTDIRusr, beside DESTDIR.
 	@case '$(PREFIX)' in /*) ;; *) echo 'PREFIX=$(PREFIX): want a path that begins with /'; exit 1 ;; esac
 
 # Installs the programs of the last `make build`, the documented configuration and the texts. It does not need Go, because root may have no Go.
@@ -96,11 +104,12 @@ install: absolute
 	install -m 644 $(TEXTS) '$(DOC)'
 	install -m 644 $(DOCS) '$(DOC)/docs'
 
+# Removes the installed files.
 uninstall: absolute
 	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%)
 	for folder in '$(SHARE)' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
-# Runs gofmt, vet and the checks of words: standard terms as names (.ci/lint/rules.go), the spelling "enrolment", errors as
+# Runs gofmt, vet and the checks of names and spelling: standard terms as names (.ci/lint/rules.go), the spelling "enrolment", errors as
 # gerund chains. -trimpath is the same as in build, so that the C code of SQLite is compiled only once for both.
 lint:
 	@files=$$(.ci/files '*.go' | xargs -0 gofmt -l) && test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
@@ -120,6 +129,7 @@ packages:
 go:
 	@.ci/go
 
+# Removes what was built.
 clean:
 	rm -rf build bench.json
 	$(MAKE) -C $(FIRMWARE) clean

@@ -33,15 +33,15 @@ func (c *Config) validateBays() error {
 func (b *Bay) validate(key string) error {
 	err := errors.Join(name(key+".name", b.Name), b.Probe.validate(key+".probe"), b.location(key))
 	if b.Interface != nil {
-		err = errors.Join(err, within(key+".interface", *b.Interface, 0, 255))
+		err = errors.Join(err, checkRange(key+".interface", *b.Interface, 0, 255))
 	}
 	if b.Baud != 0 {
-		err = errors.Join(err, within(key+".baud", b.Baud, 9600, 4_000_000))
+		err = errors.Join(err, checkRange(key+".baud", b.Baud, 9600, 4_000_000))
 	}
 	if b.Probe != nil && b.Probe.Serial == "" && b.ProbeLocation() == "" {
 		err = errors.Join(err, &ValueError{key + ".probe", "neither serial nor usb", "the probe's serial number or its USB path", "`station bays` prints both"})
 	}
-	return errors.Join(err, duration(key+".settle", b.Settle, 0, time.Minute))
+	return errors.Join(err, checkDuration(key+".settle", b.Settle, 0, time.Minute))
 }
 
 // location checks USB path and port. A bay with an emulated board has neither.

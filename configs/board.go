@@ -20,7 +20,7 @@ import (
 type Board struct {
 	Name        string `yaml:"name"`
 	Description string `yaml:"description"`
-	Status      string `yaml:"status"` // NotRun, or on which hardware the definition was run, and when
+	Status      string `yaml:"status"` // NotRun, or the hardware and the day of a trial
 	// Emulated is the kind of emulated board as in --boards, such as "qemu"; empty for hardware.
 	Emulated string      `yaml:"emulated"`
 	Probe    BoardProbe  `yaml:"probe"`
@@ -42,7 +42,7 @@ type BoardProbe struct {
 	Interface string `yaml:"interface"` // swd or jtag
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
-	LockKind  string `yaml:"lock_kind"` // what the step lock closes, for people and the record: "APPROTECT"
+	LockKind  string `yaml:"lock_kind"` // what the step lock closes, as people and the record call it: "APPROTECT"
 	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, for people
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`

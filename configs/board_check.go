@@ -37,7 +37,7 @@ func oneOf(key, value string, possible ...string) error {
 func (p *BoardProbe) validate() error {
 	o, j := &p.OpenOCD, &p.JLinkExe
 	err := errors.Join(
-		oneOf("probe.interface", p.Interface, "swd", "jtag"), within("probe.speed_khz", p.SpeedKHz, 0, 50_000),
+		oneOf("probe.interface", p.Interface, "swd", "jtag"), checkRange("probe.speed_khz", p.SpeedKHz, 0, 50_000),
 		statePatterns("probe.openocd", o.LockState != "", o.Locked, o.Open),
 		statePatterns("probe.jlinkexe", len(j.LockState) > 0, j.Locked, j.Open),
 		expression("probe.jlinkexe.recovered", j.Recovered), expression("probe.jlinkexe.locked", j.Locked), expression("probe.jlinkexe.open", j.Open),
@@ -72,12 +72,12 @@ func expression(key, text string) error {
 }
 
 func (u *UART) validate() error {
-	err := errors.Join(within("uart.interface", u.Interface, -1, 255), duration("uart.settle", u.Settle, 0, time.Minute))
+	err := errors.Join(checkRange("uart.interface", u.Interface, -1, 255), checkDuration("uart.settle", u.Settle, 0, time.Minute))
 	for i, line := range u.Low {
 		err = errors.Join(err, oneOf(fmt.Sprintf("uart.low[%d]", i), line, "dtr", "rts"))
 	}
 	if u.Baud != 0 {
-		err = errors.Join(err, within("uart.baud", u.Baud, 9600, 4_000_000))
+		err = errors.Join(err, checkRange("uart.baud", u.Baud, 9600, 4_000_000))
 	}
 	return err
 }

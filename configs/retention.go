@@ -31,7 +31,7 @@ func Day(text string) (time.Time, error) {
 }
 
 func (r *Retention) check() error {
-	err := errors.Join(within("retention.years", r.Years, 1, 100), within("retention.ca_years", r.CAYears, 0, 100))
+	err := errors.Join(checkRange("retention.years", r.Years, 1, 100), checkRange("retention.ca_years", r.CAYears, 0, 100))
 	for _, name := range slices.Sorted(maps.Keys(r.Products)) {
 		product := r.Products[name]
 		for _, date := range []struct{ key, text string }{{"last_unit", product.LastUnit}, {"support_end", product.SupportEnd}} {

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -42,7 +43,7 @@ func Decode(name string, text []byte, into any) error {
 		return err
 	}
 	if n := documents(file); n != 1 {
-		return fmt.Errorf("%s: %w: %d documents, want one", name, ErrSyntax, n)
+		return fmt.Errorf("%s: %w: %s, want one", name, ErrSyntax, reason.Count(n, "document", "documents"))
 	}
 	if unknown := unknownKey(file.Docs[0].Body, reflect.TypeOf(into)); unknown != nil {
 		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, keyHint(unknown.Value, into))

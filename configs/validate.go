@@ -19,14 +19,14 @@ func (c *Config) Validate() error {
 	return errors.Join(
 		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(), c.validateBays(),
 		c.Verifier.validate(), c.handshake(), c.Network.validate(c.Handshake == OverNetwork), c.Firmware.validate(), c.Timeouts.validate(),
-		within("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
+		checkRange("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 		c.witnesses(), c.Timestamp.validate(),
 		c.Retention.check(),
 	)
 }
 
-// printable is the form of names, because names get into certificates, logs and file names.
-var printable = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9.])?$`)
+// namePattern is the form of names. It is narrow because names get into certificates, logs and file names.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9.])?$`)
 
 func (c *Config) names() error {
 	err := name("station", c.Station)
@@ -37,7 +37,7 @@ func (c *Config) names() error {
 }
 
 func name(key, value string) error {
-	if printable.MatchString(value) {
+	if namePattern.MatchString(value) {
 		return nil
 	}
 	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
@@ -50,14 +50,14 @@ func optionalName(key, value string) error {
 	return name(key, value)
 }
 
-func within(key string, got, low, high int) error {
+func checkRange(key string, got, low, high int) error {
 	if got >= low && got <= high {
 		return nil
 	}
 	return &ValueError{key, strconv.Itoa(got), fmt.Sprintf("%d to %d", low, high), "correct it or leave the key out"}
 }
 
-func duration(key string, got, low, high time.Duration) error {
+func checkDuration(key string, got, low, high time.Duration) error {
 	if got >= low && got <= high {
 		return nil
 	}
@@ -65,7 +65,7 @@ func duration(key string, got, low, high time.Duration) error {
 }
 
 func (h *HSM) validate() error {
-	err := errors.Join(within("hsm.sessions", h.Sessions, 2, 64), duration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute))
+	err := errors.Join(checkRange("hsm.sessions", h.Sessions, 2, 64), checkDuration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute))
 	if h.Module != "softhsm2" && !filepath.IsAbs(h.Module) {
 		err = errors.Join(err, &ValueError{"hsm.module", strconv.Quote(h.Module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
 	}
@@ -75,11 +75,11 @@ func (h *HSM) validate() error {
 	if h.CreateToken && (!h.AllowSoftwareToken || h.Module != "softhsm2" || h.TokenLabel == "") {
 		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false, or SoftHSM (module: softhsm2, allow_software_token: true) with a label", "initialise a hardware token with its vendor's tool"})
 	}
-	return errors.Join(err, pinSource(h.PINSource, h.CreateToken))
+	return errors.Join(err, checkPINSource(h.PINSource, h.CreateToken))
 }
 
-// pinSource checks the form of a source. The source itself is opened when the PIN is needed.
-func pinSource(source string, create bool) error {
+// checkPINSource checks the form of a source. The source itself is opened when the PIN is needed.
+func checkPINSource(source string, create bool) error {
 	kind, rest, found := strings.Cut(source, ":")
 	known := kind == "prompt" && !found || rest != "" && (kind == "credential" || kind == "fd" || kind == "file" || kind == "env")
 	if !known {
@@ -96,8 +96,8 @@ func (a *Authority) validate() error {
 	err := errors.Join(
 		name("authority.name", a.Name), optionalName("authority.organization", a.Organization),
 		name("authority.root_label", a.RootLabel), name("authority.issuing_label", a.IssuingLabel), name("authority.audit_label", a.AuditLabel),
-		within("authority.root_years", a.RootYears, 0, 100), within("authority.issuing_years", a.IssuingYears, 0, 100),
-		within("authority.verifier_days", a.VerifierDays, 1, 3650),
+		checkRange("authority.root_years", a.RootYears, 0, 100), checkRange("authority.issuing_years", a.IssuingYears, 0, 100),
+		checkRange("authority.verifier_days", a.VerifierDays, 1, 3650),
 	)
 	if len(a.Name) > 58 { // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
 		err = errors.Join(err, &ValueError{"authority.name", strconv.Itoa(len(a.Name)) + " octets", "at most 58", "short names also save octets on every line"})
@@ -115,13 +115,13 @@ func (b *Boards) validate() error {
 	if b.AllowDummy && !b.AllowEmulated {
 		return &ValueError{"boards.allow_dummy_identities", "true", "true only together with allow_emulated", "publicly known identities are for demonstrations"}
 	}
-	err := within("boards.baud", b.Baud, 9600, 4_000_000)
+	err := checkRange("boards.baud", b.Baud, 9600, 4_000_000)
 	for i, text := range b.FirmwareAllow {
 		if sum, bad := hex.DecodeString(text); bad != nil || len(sum) != sha256.Size {
 			err = errors.Join(err, &ValueError{fmt.Sprintf("boards.firmware_allow[%d]", i), strconv.Quote(text), "64 hexadecimal digits", "write the hash that `station audit show --type board.admitted` prints as sha256 for a board with this image"})
 		}
 	}
-	if !fingerprint.MatchString(b.LockKey) {
+	if !fingerprintPattern.MatchString(b.LockKey) {
 		err = errors.Join(err, &ValueError{"boards.lock_key", strconv.Quote(b.LockKey), "the fingerprint of a public key, at most 128 letters and digits without spaces", "write the fingerprint that the tool of the chip's maker prints, not the key"})
 	}
 	if b.LockKey != "" && !b.Lock {
@@ -130,17 +130,17 @@ func (b *Boards) validate() error {
 	return err
 }
 
-var fingerprint = regexp.MustCompile(`^[A-Za-z0-9:+/=._-]{0,128}$`)
+var fingerprintPattern = regexp.MustCompile(`^[A-Za-z0-9:+/=._-]{0,128}$`)
 
-// hostname is a host name (RFC 1123 section 2.1). PROTOCOL.md section 4 "tls" allows 64 octets.
-var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+// hostnamePattern is the form of a host name (RFC 1123 section 2.1). PROTOCOL.md section 4 "tls" allows 64 octets.
+var hostnamePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 func (v *Verifier) validate() error {
 	var err error
 	if _, port, bad := net.SplitHostPort(v.Listen); bad != nil || port == "" {
 		err = &ValueError{"verifier.listen", strconv.Quote(v.Listen), "address:port", "write 127.0.0.1:0 for any free port of this machine"}
 	}
-	if len(v.ServerName) > 64 || !hostname.MatchString(v.ServerName) {
+	if len(v.ServerName) > 64 || !hostnamePattern.MatchString(v.ServerName) {
 		err = errors.Join(err, &ValueError{"verifier.server_name", strconv.Quote(v.ServerName), "a DNS name in lower case of at most 64 octets", "boards compare it with the verifier's certificate"})
 	}
 	return err
@@ -153,7 +153,7 @@ func (c *Config) handshake() error {
 	return &ValueError{"handshake", strconv.Quote(c.Handshake), OverUART + " or " + OverNetwork, "leave the key out for boards without a network"}
 }
 
-// validate accepts IP addresses only, because a board has no name service. used: Runs use the network.
+// validate accepts IP addresses only, because a board has no name service. used says that Runs use the network.
 func (n *Network) validate(used bool) error {
 	listen, err := netip.ParseAddrPort(n.Listen)
 	if err != nil || listen.Addr().Zone() != "" {
@@ -189,12 +189,12 @@ func (f *Firmware) validate() error {
 
 func (t *Timeouts) validate() error {
 	err := errors.Join(
-		duration("timeouts.run", t.Run, time.Second, time.Hour),
-		duration("timeouts.step", t.Step, time.Second, time.Hour),
-		duration("timeouts.close", t.Close, time.Second, time.Minute),
+		checkDuration("timeouts.run", t.Run, time.Second, time.Hour),
+		checkDuration("timeouts.step", t.Step, time.Second, time.Hour),
+		checkDuration("timeouts.close", t.Close, time.Second, time.Minute),
 	)
 	for step, bound := range t.Steps {
-		err = errors.Join(err, duration("timeouts.steps."+step, bound, time.Second, time.Hour))
+		err = errors.Join(err, checkDuration("timeouts.steps."+step, bound, time.Second, time.Hour))
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 const maxWitnesses = 16
 
 func (c *Config) witnesses() error {
-	err := within("number of witnesses", len(c.Witnesses), 0, maxWitnesses)
+	err := checkRange("number of witnesses", len(c.Witnesses), 0, maxWitnesses)
 	names, keys := map[string]bool{}, map[string]bool{}
 	for i, w := range c.Witnesses {
 		at := fmt.Sprintf("witnesses[%d].", i)

@@ -175,9 +175,9 @@ const (
 	firstPoll     = 400 * time.Millisecond
 	lastPoll      = 2 * time.Second
 	sameBootPause = 20 * time.Millisecond // pause before the next question when the old firmware answered
-	pollsPerReset = 25                    // answers of the old firmware before it is told again to reset
+	pollsPerReset = 25                    // answers of the old firmware before the station asks again for a reset
 	maxDoublings  = 3
-	portReturns   = 10 * time.Second // how long the port of a board may be away that restarts
+	portReturns   = 10 * time.Second // how long the port of a restarting board may be gone
 )
 
 // ExpectRestart says that the board is told to restart. A transport whose port disappears with the board, and has a
@@ -188,14 +188,14 @@ func (c *Client) ExpectRestart(within time.Duration) {
 	}
 }
 
-// poll is the schedule after a reset. It has no last try; the context ends it.
-func poll(try int) (time.Duration, bool) {
+// pollSchedule is the schedule after a reset. It has no last try; the context ends it.
+func pollSchedule(try int) (time.Duration, bool) {
 	return min(firstPoll<<min(try, maxDoublings), lastPoll), true
 }
 
 func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 	if c.boot == nil {
-		if _, err := c.brief(ctx, c.noiseSchedule); err != nil {
+		if _, err := c.briefHello(ctx, c.noiseSchedule); err != nil {
 			return BoardID{}, BootID{}, err
 		}
 	}
@@ -208,7 +208,7 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 				return BoardID{}, BootID{}, err
 			}
 		}
-		id, err := c.brief(ctx, poll)
+		id, err := c.briefHello(ctx, pollSchedule)
 		if err != nil {
 			return BoardID{}, BootID{}, err
 		}
@@ -232,8 +232,8 @@ func (c *Client) restart(ctx context.Context) error {
 	return err
 }
 
-// brief asks for BoardID, boot id and the slots that are not empty.
-func (c *Client) brief(ctx context.Context, plan schedule) (BoardID, error) {
+// briefHello asks for BoardID, boot id and the slots that are not empty.
+func (c *Client) briefHello(ctx context.Context, plan schedule) (BoardID, error) {
 	var response smp.BriefResponse
 	if _, err := c.askBy(ctx, plan, &smp.Hello{Brief: true}, &response); err != nil {
 		return BoardID{}, err
@@ -264,7 +264,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		return err
 	}
 	before := *c.boot
-	if _, silent := c.brief(ctx, c.noiseSchedule); silent != nil || *c.boot == before {
+	if _, silent := c.briefHello(ctx, c.noiseSchedule); silent != nil || *c.boot == before {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrRestarted, err)

@@ -119,7 +119,7 @@ var hello = smp.HelloResponse{
 
 func init() { hello.ID[6], hello.ID[8] = 0x40, 0x80 }
 
-func TestNoiseIsMetWithTheSameRequestAgain(t *testing.T) {
+func TestAfterNoiseTheSameRequestIsSentAgain(t *testing.T) {
 	table := map[string][]step{
 		"a request that was lost":         {silence, answer(&hello)},
 		"an answer that was damaged":      {damaged(answer(&hello)), answer(&hello)},
@@ -216,7 +216,7 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 	}
 }
 
-func TestAnUnpluggedLineIsSaidAtOnce(t *testing.T) {
+func TestAnUnpluggedLineIsReportedAtOnce(t *testing.T) {
 	client, board := startScripted(t, Options{Timeout: time.Hour}, silence)
 	go board.Close()
 	if _, err := client.Identify(t.Context()); !errors.Is(err, ErrLineClosed) {

@@ -8,7 +8,7 @@ const consoleSize = 64 << 10
 type console struct {
 	mu   sync.Mutex
 	text []byte // a ring buffer when it is full
-	next int    // where the ring buffer continues
+	next int    // where the next octet goes: the oldest octet is there
 }
 
 func (c *console) add(text []byte) {

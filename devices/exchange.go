@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/devices/smp"
+	"hallmark/station/reason"
 )
 
 // A schedule returns how long to wait for the answer to a try, counted from 0. false:
@@ -63,7 +64,8 @@ func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest)
 	for ; ; tries++ {
 		timeout, again := plan(tries)
 		if !again {
-			return nil, tries, fmt.Errorf("%w (asked %d times, %d frames damaged)", ErrNoAnswer, tries, c.damages.Load()-damages)
+			return nil, tries, fmt.Errorf("%w (asked %s, %s damaged)", ErrNoAnswer,
+				reason.Count(tries, "time", "times"), reason.Count(c.damages.Load()-damages, "frame", "frames"))
 		}
 		if err := c.send(ctx, timeout); err != nil {
 			return nil, tries, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"hallmark/devices"
@@ -48,7 +49,14 @@ func (e *componentError) Unwrap() []error { return []error{e.err, e.component} }
 // stopped is the error of a step that ended because of its time-out or a stop; cause says which.
 type stopped struct{ cause, err error }
 
-func (e *stopped) Error() string   { return fmt.Sprintf("%v: %v", e.cause, e.err) }
+// Error has the cause once: a call that waited may already have put the cause into err.
+func (e *stopped) Error() string {
+	cause, text := e.cause.Error(), e.err.Error()
+	if strings.Contains(text, cause) {
+		return text
+	}
+	return cause + ": " + text
+}
 func (e *stopped) Unwrap() []error { return []error{e.cause, e.err} }
 
 // PanicError is a panic of a step. It wraps ErrPanic.

@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -28,6 +29,26 @@ func TestEndingsThatDependOnTheCaller(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := endingOf(test.ctx, test.err); got.Ending != test.ending || got.Word != test.reason {
 				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestAStoppedStepNamesTheCauseOnce(t *testing.T) {
+	late := fmt.Errorf("%w after 5s", ErrTimeout)
+	for _, test := range []struct {
+		name       string
+		cause, err error
+		want       string
+	}{
+		{"the call does not know the cause", ErrDraining, errors.New("port closed"), ErrDraining.Error() + ": port closed"},
+		{"the call names the cause", ErrDraining, fmt.Errorf("waiting for the board: %w", ErrDraining), "waiting for the board: " + ErrDraining.Error()},
+		{"the call names the time-out", late, fmt.Errorf("asking the board: %w", late), "asking the board: time is up after 5s"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := &stopped{test.cause, test.err}
+			if got.Error() != test.want || !errors.Is(got, test.cause) {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}

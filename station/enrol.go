@@ -134,10 +134,10 @@ func (a *attempt) within(ctx context.Context, step Step) (context.Context, conte
 	return ctx, func() { stop(); cancel(nil); cancelTimeout() }
 }
 
-// guarded does a step if the step is still admissible. A panic of the step becomes an error.
+// guarded does a step if the step may still begin. A panic of the step becomes an error.
 func (a *attempt) guarded(ctx context.Context, step Step) error {
 	return caught(func() error {
-		if err := a.admissible(ctx, step); err != nil {
+		if err := a.mayBegin(ctx, step); err != nil {
 			return err
 		}
 		return step.do(a, ctx)
@@ -154,10 +154,10 @@ func caught(do func() error) (err error) {
 	return do()
 }
 
-// admissible returns an error if a step must not begin any more: because ctx has ended, or
+// mayBegin returns an error if a step must not begin any more: because ctx has ended, or
 // because of a drain before sign, the first committed step. A Run that has begun sign goes
 // to its end.
-func (a *attempt) admissible(ctx context.Context, step Step) error {
+func (a *attempt) mayBegin(ctx context.Context, step Step) error {
 	if step.Committed && a.run.Certificate == nil && a.draining.Err() != nil {
 		return ErrDraining
 	}

@@ -8,7 +8,7 @@ var (
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
 	// Further refusals of Registry.Admit and of the issuer's Store.
 	ErrScrapped     = reason.New("scrapped", "board was scrapped")
-	ErrUnknownOrder = reason.New("unknown-order", "work order is not open: open it first")
+	ErrUnknownOrder = reason.New("unknown-order", "work order is not open; `station batch --order ID --quota NUMBER` opens it")
 	ErrQuota        = reason.New("quota", "work order is complete: its quota of boards is used up")
 	// ErrUnknownCertificate: Known.Lookup has no certificate with this serial number.
 	ErrUnknownCertificate = reason.New("unknown-certificate", "certificate is not registered")

@@ -26,7 +26,7 @@ func (a *attempt) identify(ctx context.Context) error {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
 	}
 	a.run.Identity = &id
-	refusal := a.allowed(&id, a.run.Purpose)
+	refusal := a.checkIdentity(&id, a.run.Purpose)
 	switch err := a.admit(ctx); {
 	case err != nil && (refusal == nil || reason.Of(err).Ending != Reject):
 		return err

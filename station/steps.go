@@ -80,9 +80,9 @@ func configured(steps []Step, c *Config) []Step {
 	return picked
 }
 
-// callerAllowed checks the caller for which TF-M derived the key. Another caller gets
+// checkCaller checks the caller for which TF-M derived the key. Another caller gets
 // another identity, so a configuration can name the callers that it expects.
-func (s *Station) callerAllowed(id *devices.Identity) error {
+func (s *Station) checkCaller(id *devices.Identity) error {
 	if !id.HUK.HasCaller() {
 		return nil
 	}
@@ -95,8 +95,8 @@ func (s *Station) callerAllowed(id *devices.Identity) error {
 	return nil
 }
 
-// allowed checks the board's identity, before the station asks the board for anything else.
-func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
+// checkIdentity checks the board's identity, before the station asks the board for anything else.
+func (s *Station) checkIdentity(id *devices.Identity, purpose devices.Purpose) error {
 	if id.ABI != devices.IdentityABI {
 		return &IdentityError{Kind: ErrIdentityABI, Got: int64(id.ABI), Want: "1"}
 	}
@@ -108,7 +108,7 @@ func (s *Station) allowed(id *devices.Identity, purpose devices.Purpose) error {
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {
 		return fmt.Errorf("%w: %s", ErrDummyIdentity, origin)
 	}
-	if err := s.callerAllowed(id); err != nil {
+	if err := s.checkCaller(id); err != nil {
 		return err
 	}
 	if !id.Can.Has(devices.CanProvision) {

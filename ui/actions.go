@@ -298,7 +298,7 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 	case screenHistory:
 		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
 	default:
-		m.scroll = min(max(0, m.scroll+by), m.furthest())
+		m.scroll = min(max(0, m.scroll+by), m.maxScroll())
 	}
 	return m, nil
 }

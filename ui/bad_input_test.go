@@ -186,7 +186,7 @@ func TestChecksThatTheOperatorLeftAreForgotten(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	stopped := false
 	d.screen = screenDoctor
-	d.Model, _ = d.examineAgain()
+	d.Model, _ = d.checkAgain()
 	late := checkMsg{turn: d.checks.turn, check: Check{Name: "late"}, rest: closedChecks(), stop: func() { stopped = true }}
 	d.key("esc")
 	d.send(late)

@@ -11,13 +11,13 @@ import (
 
 const findingColumn = 28
 
-// checkLines returns the table of checks: state, name, finding and next action. If brief is not 0, the finding of a check
+// checkLines returns the table of checks: state, name, finding and next action. If oneLine is true, the finding of a check
 // that passed is cut to one line. The other findings are complete.
-func (m Model) checkLines(w, brief int) []textLine {
+func (m Model) checkLines(w int, oneLine bool) []textLine {
 	p := &page{m: m, w: w}
 	for _, check := range m.checks.checks {
 		s, head := m.checkHead(check)
-		if check.State == CheckOK && brief > 0 {
+		if check.State == CheckOK && oneLine {
 			p.lines = append(p.lines, textLine{s, clip(head+m.clean(check.Finding), w, m.theme.shapes.ellipsis)})
 			continue
 		}

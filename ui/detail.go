@@ -108,7 +108,7 @@ func (m Model) detailLines(w int) []textLine {
 	m.aboutCSR(p, &run)
 	m.aboutRecord(p)
 	p.head("detail.wire")
-	p.known("wire", m.t("detail.octets", run.Wire.Sent, run.Wire.Received, run.Wire.Retries))
+	p.namedFact("wire", m.t("detail.octets", run.Wire.Sent, run.Wire.Received, run.Wire.Retries))
 	if len(run.Console) > 0 {
 		p.head("detail.console")
 		p.text(plain, "  ", string(run.Console))
@@ -129,43 +129,43 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 			text += m.theme.shapes.dot + why
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
-		p.known("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))
+		p.namedFact("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))
 	}
 	if run.Err != nil {
-		p.known("error", run.Err.Error())
+		p.namedFact("error", run.Err.Error())
 	}
-	p.known("board", board)
-	p.known("run", run.ID.String())
-	p.known("bay", run.Bay)
-	p.known("operator", run.Operator)
-	p.known("order", run.Order)
-	p.known("rework", run.Rework)
-	p.known("purpose", strings.ToUpper(string(run.Purpose)))
+	p.namedFact("board", board)
+	p.namedFact("run", run.ID.String())
+	p.namedFact("bay", run.Bay)
+	p.namedFact("operator", run.Operator)
+	p.namedFact("order", run.Order)
+	p.namedFact("rework", run.Rework)
+	p.namedFact("purpose", strings.ToUpper(string(run.Purpose)))
 	if id := run.Identity; id != nil {
-		p.known("hardware", id.HardwareID.String())
-		p.known("type", id.BoardType)
-		p.known("firmware", fmt.Sprintf("%s (%x)", id.Firmware, id.FirmwareHash[:8]))
+		p.namedFact("hardware", id.HardwareID.String())
+		p.namedFact("type", id.BoardType)
+		p.namedFact("firmware", fmt.Sprintf("%s (%x)", id.Firmware, id.FirmwareHash[:8]))
 	}
 	m.aboutProbe(p, run)
 	if !run.Started.IsZero() {
-		p.known("started", m.local(run.Started).Format("2006-01-02 15:04:05"))
+		p.namedFact("started", m.local(run.Started).Format("2006-01-02 15:04:05"))
 	}
 	if !run.Finished.IsZero() && !run.Started.IsZero() {
-		p.known("took", seconds(run.Finished.Sub(run.Started)))
+		p.namedFact("took", seconds(run.Finished.Sub(run.Started)))
 	}
 }
 
 // aboutProbe shows the debug probe of the Run, and what it did.
 func (m Model) aboutProbe(p *page, run *station.Run) {
 	if probe := run.Probe; probe != nil {
-		p.known("probe", probe.Serial)
-		p.known("target", probe.Target)
+		p.namedFact("probe", probe.Serial)
+		p.namedFact("target", probe.Target)
 	}
 	if flash := run.Flash; flash != nil {
-		p.known("image", m.imageText(flash))
+		p.namedFact("image", m.imageText(flash))
 	}
 	if lock := run.Lock; lock != nil {
-		p.known("lock", m.lockText(lock.State))
+		p.namedFact("lock", m.lockText(lock.State))
 	}
 }
 
@@ -218,22 +218,22 @@ func (m Model) aboutCertificate(p *page, run *station.Run) {
 	p.head("detail.certificate")
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		p.known("error", err.Error())
+		p.namedFact("error", err.Error())
 		return
 	}
 	digest := sha256.Sum256(der)
-	p.known("subject", cert.Subject.String())
-	p.known("issuer", cert.Issuer.String())
-	p.known("serial", fmt.Sprintf("%x", cert.SerialNumber))
-	p.known("valid", m.t("detail.until", cert.NotBefore.UTC().Format("2006-01-02"), cert.NotAfter.UTC().Format("2006-01-02 15:04 UTC")))
-	p.known("key", keyText(cert.PublicKey))
-	p.known("signature", cert.SignatureAlgorithm.String())
-	p.known("sha256", fmt.Sprintf("%x", digest))
+	p.namedFact("subject", cert.Subject.String())
+	p.namedFact("issuer", cert.Issuer.String())
+	p.namedFact("serial", fmt.Sprintf("%x", cert.SerialNumber))
+	p.namedFact("valid", m.t("detail.until", cert.NotBefore.UTC().Format("2006-01-02"), cert.NotAfter.UTC().Format("2006-01-02 15:04 UTC")))
+	p.namedFact("key", keyText(cert.PublicKey))
+	p.namedFact("signature", cert.SignatureAlgorithm.String())
+	p.namedFact("sha256", fmt.Sprintf("%x", digest))
 	if run.Certificate != nil && run.Certificate.Stored {
-		p.known("stored", m.t("detail.stored"))
+		p.namedFact("stored", m.t("detail.stored"))
 	}
 	if h := run.Handshake; h != nil {
-		p.known("handshake", tls.VersionName(h.TLSVersion)+", "+tls.CipherSuiteName(h.CipherSuite))
+		p.namedFact("handshake", tls.VersionName(h.TLSVersion)+", "+tls.CipherSuiteName(h.CipherSuite))
 	}
 }
 
@@ -248,14 +248,14 @@ func (m Model) aboutCSR(p *page, run *station.Run) {
 	p.head("detail.csr")
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		p.known("error", err.Error())
+		p.namedFact("error", err.Error())
 		return
 	}
-	p.known("subject", csr.Subject.String())
-	p.known("key", keyText(csr.PublicKey))
-	p.known("signature", csr.SignatureAlgorithm.String())
+	p.namedFact("subject", csr.Subject.String())
+	p.namedFact("key", keyText(csr.PublicKey))
+	p.namedFact("signature", csr.SignatureAlgorithm.String())
 	digest := sha256.Sum256(der)
-	p.known("sha256", fmt.Sprintf("%x", digest))
+	p.namedFact("sha256", fmt.Sprintf("%x", digest))
 }
 
 // keyText shows the kind of a public key and the beginning of its point.
@@ -278,7 +278,7 @@ func (m Model) aboutRecord(p *page) {
 		return
 	case v.err != nil:
 		p.head("detail.registry")
-		p.known("error", m.errorText(v.err))
+		p.namedFact("error", m.errorText(v.err))
 		return
 	case !v.loaded:
 		p.head("detail.registry")

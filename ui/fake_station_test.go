@@ -99,7 +99,7 @@ func (s *fakeStation) Search(_ context.Context, q Query) ([]Row, error) {
 	return s.rows, nil
 }
 func (s *fakeStation) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
-func (s *fakeStation) Examine(context.Context) <-chan Check {
+func (s *fakeStation) RunChecks(context.Context) <-chan Check {
 	c := make(chan Check, len(s.checks))
 	for _, check := range s.checks {
 		c <- check

@@ -24,14 +24,14 @@ func TestGoldenScreens(t *testing.T) {
 		{"start", func(d *driver) {
 			d.screen = screenStart
 			d.operator = Operator{}
-			d.send(d.examine()())
+			d.send(d.runChecks()())
 		}},
 		{"start-failed", func(d *driver) {
 			d.screen = screenStart
 			d.station.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Next: "check that the HSM is connected and the PIN source is right"}
 			d.station.checks[3].State = CheckNone
-			d.station.checks[3].Finding = "not examined: what it needs has failed above"
-			d.send(d.examine()())
+			d.station.checks[3].Finding = "not checked: what it needs has failed above"
+			d.send(d.runChecks()())
 		}},
 		{"pin", func(d *driver) {
 			d.screen, d.unlocked, d.field = screenStart, false, &field{purpose: fieldPIN, secret: true, text: []rune("1234")}

@@ -83,9 +83,9 @@ type Details interface {
 
 // Doctor checks the station in the same way as `station doctor`.
 type Doctor interface {
-	// Examine sends each check when it ends and closes the channel after the last one,
+	// RunChecks sends each check when it ends and closes the channel after the last one,
 	// or when ctx is done. The verifier's self-test is among the checks.
-	Examine(ctx context.Context) <-chan Check
+	RunChecks(ctx context.Context) <-chan Check
 }
 
 // Opener opens the HSM with a PIN that was typed.

@@ -72,7 +72,7 @@ func (m Model) actions() []action {
 	k := m.keys
 	switch m.screen {
 	case screenStart:
-		return []action{{key: k.Begin, why: Model.whyNotBegin, do: Model.begin}, {key: k.Again, why: Model.whyNotExamine, do: Model.examineAgain},
+		return []action{{key: k.Begin, why: Model.whyNotBegin, do: Model.begin}, {key: k.Again, why: Model.whyNotCheck, do: Model.checkAgain},
 			{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
 			{key: k.PageUp, do: Model.pageUp, place: helpOnly}, {key: k.PageDown, do: Model.pageDown, place: helpOnly},
 			{key: k.Help, do: Model.help, place: footRight}, {key: k.Quit, do: Model.quit, place: footRight}}
@@ -84,7 +84,7 @@ func (m Model) actions() []action {
 		return m.closing(action{key: k.Search, do: Model.searchField}, action{key: k.Filter, do: Model.nextFilter},
 			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow})
 	case screenDoctor:
-		return m.closing(action{key: k.Again, why: Model.whyNotExamine, do: Model.examineAgain})
+		return m.closing(action{key: k.Again, why: Model.whyNotCheck, do: Model.checkAgain})
 	}
 	return m.closing()
 }

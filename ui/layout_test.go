@@ -57,7 +57,7 @@ func TestTheStartSaysWhatComesNextHoweverManyChecksThereAre(t *testing.T) {
 		for i := range 20 {
 			d.station.checks = append(d.station.checks, Check{Name: fmt.Sprint("part ", i), State: CheckOK, Finding: strings.Repeat("fine ", 30)})
 		}
-		d.send(d.examine()())
+		d.send(d.runChecks()())
 		d.shows("The bench is ready.")
 		d.shows("Press g to begin the shift")
 	}

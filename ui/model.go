@@ -74,7 +74,7 @@ const noticeStays = 12 * time.Second
 
 // New makes the screen as it is before the first event. ctx ends its commands.
 func New(ctx context.Context, o Options) (Model, error) {
-	if err := o.complete(); err != nil {
+	if err := o.validate(); err != nil {
 		return Model{}, err
 	}
 	now := o.Now()
@@ -125,7 +125,7 @@ func (m Model) cleanText(s string) string {
 func (m Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.tick(), m.o.Feed.next(m.ctx), m.askFacts(), m.recall()}
 	if m.screen == screenStart && m.unlocked {
-		cmds = append(cmds, m.examine())
+		cmds = append(cmds, m.runChecks())
 	}
 	return tea.Batch(cmds...)
 }

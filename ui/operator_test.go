@@ -201,7 +201,7 @@ func TestADisabledKeySaysWhy(t *testing.T) {
 		{"any key on a locked screen", "s", func(d *driver) { d.locked = true }, "Locked"},
 		{"beginning a shift with failed checks", "g", func(d *driver) {
 			d.screen, d.checks.done, d.checks.checks = screenStart, true, []Check{{State: CheckFail}}
-		}, "1 checks did not pass"},
+		}, "1 check did not pass"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := drive(t, 4, 100, 30, "en")
@@ -259,7 +259,7 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 		t.Error("the PIN is still in memory")
 	}
 	if !d.unlocked || !d.checks.done {
-		t.Error("the bench is not examined after the PIN")
+		t.Error("the bench is not checked after the PIN")
 	}
 	d.key("g")
 	if d.screen != screenDashboard {

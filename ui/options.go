@@ -44,7 +44,8 @@ var (
 	ErrBays       = errors.New("want 1 to 32 bays with different names")
 )
 
-func (o *Options) complete() error {
+// validate refuses options without which no screen works, and sets the default prefixes.
+func (o *Options) validate() error {
 	for part, missing := range map[string]bool{"Controller": o.Controller == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
 		"Feed": o.Feed == nil, "Now": o.Now == nil, "Out": o.Out == nil, "Steps": len(o.Steps) == 0} {
 		if missing {

@@ -37,7 +37,8 @@ func (p *page) fact(name, value string) {
 	p.text(plain, label+strings.Repeat(" ", max(1, factColumn-width(label))), value)
 }
 
-func (p *page) known(key, value string) { p.fact(p.m.t("fact."+key), value) }
+// namedFact is fact with a name from the catalogue.
+func (p *page) namedFact(key, value string) { p.fact(p.m.t("fact."+key), value) }
 
 // text writes foreign text of any length behind a label. Line breaks are kept, long lines are wrapped, and nothing is
 // cut.
@@ -55,7 +56,7 @@ func (p *page) text(s style, label, value string) {
 	}
 }
 
-// pane gives the text of this screen and its place.
+// pane gives the area of this screen for a long text, and the text.
 func (m Model) pane() (rect, []textLine) {
 	r := m.body()
 	switch m.screen {
@@ -64,9 +65,9 @@ func (m Model) pane() (rect, []textLine) {
 	case screenLog:
 		return r, m.logLines(r.w - 2)
 	case screenDoctor:
-		return rect{r.x, r.y + 2, r.w, r.h - 4}, m.checkLines(r.w-2, 0)
+		return rect{r.x, r.y + 2, r.w, r.h - 4}, m.checkLines(r.w-2, false)
 	case screenStart:
-		return rect{r.x, r.y + 3, r.w, r.h - 6}, m.checkLines(r.w-2, 1)
+		return rect{r.x, r.y + 3, r.w, r.h - 6}, m.checkLines(r.w-2, true)
 	}
 	return r, nil
 }
@@ -79,8 +80,8 @@ func visible(lines, h int) int {
 	return h
 }
 
-// furthest is how far the text of this screen can be scrolled.
-func (m Model) furthest() int {
+// maxScroll is the number of lines by which the text of this screen can be scrolled.
+func (m Model) maxScroll() int {
 	r, lines := m.pane()
 	return max(0, len(lines)-visible(len(lines), r.h))
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"hallmark/station"
@@ -11,8 +12,8 @@ import (
 
 // Plain writes events as lines of plain text: for screen readers, serial
 // consoles, TERM=dumb and pipes. It writes no escape sequences and moves no
-// cursor. Its methods are safe for concurrent use. They wait as long as the writer waits, so
-// a writer that nobody reads must not wait.
+// cursor. Its methods are safe for concurrent use. A method returns when the
+// writer returns, so the writer must not block when nobody reads its text.
 type Plain struct {
 	mu    sync.Mutex // covers the following fields
 	w     io.Writer
@@ -30,6 +31,32 @@ func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, ste
 		m.bays = append(m.bays, bay{name: name})
 	}
 	return &Plain{w: w, m: m, steps: steps}
+}
+
+// Greet says at the start which station and which bays these are, how to type, and that
+// somebody must sign in unless someone is signed in.
+func (p *Plain) Greet(station string, signedIn bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(p.m.t("plain.station", p.m.clean(station)))
+	var bays []string
+	for i := range p.m.bays {
+		bays = append(bays, p.m.t("plain.bay", p.m.bayKey(i), p.m.clean(p.m.bays[i].name)))
+	}
+	p.write(p.m.t("plain.bays", strings.Join(bays, ", ")))
+	if !signedIn {
+		p.write(p.m.t("banner.signin"))
+	}
+}
+
+// Help lists the commands.
+func (p *Plain) Help() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(p.m.t("plain.help.start", p.m.bayKey(0), p.m.bayKey(len(p.m.bays)-1)))
+	for _, key := range []string{"plain.help.stop", "plain.help.acknowledge", "plain.help.badge", "plain.help.order", "plain.help.quit", "plain.help.help"} {
+		p.write(p.m.t(key))
+	}
 }
 
 // Event writes the line of an event, if it has one.

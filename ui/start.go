@@ -34,19 +34,19 @@ const firstTurn = 1
 
 const answerDoctor = 2 * time.Minute
 
-// examine begins the checks.
-func (m Model) examine() tea.Cmd {
+// runChecks begins the checks.
+func (m Model) runChecks() tea.Cmd {
 	if m.o.Doctor == nil {
 		return nil
 	}
-	return m.examineAs(m.ctx, max(firstTurn, m.checks.turn))
+	return m.runChecksAs(m.ctx, max(firstTurn, m.checks.turn))
 }
 
-func (m Model) examineAs(parent context.Context, turn int) tea.Cmd {
+func (m Model) runChecksAs(parent context.Context, turn int) tea.Cmd {
 	return func() (msg tea.Msg) {
 		ctx, cancel := context.WithTimeout(parent, answerDoctor)
 		defer panicsAsCheck(turn, cancel, &msg)
-		return receive(checkMsg{turn: turn, rest: m.o.Doctor.Examine(ctx), stop: cancel})
+		return receive(checkMsg{turn: turn, rest: m.o.Doctor.RunChecks(ctx), stop: cancel})
 	}
 }
 
@@ -93,33 +93,33 @@ func (m Model) failedChecks() int {
 	return count
 }
 
-func (m Model) whyNotExamine() string {
+func (m Model) whyNotCheck() string {
 	switch {
 	case m.o.Doctor == nil:
 		return m.t("why.nodoctor")
 	case !m.unlocked:
 		return m.t("why.pin")
 	case m.checks.running:
-		return m.t("why.examining")
+		return m.t("why.checking")
 	case m.busy() > 0:
 		return m.t("why.runs", m.busy())
 	}
 	return ""
 }
 
-func (m Model) examineAgain() (Model, tea.Cmd) {
+func (m Model) checkAgain() (Model, tea.Cmd) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	m.checks = checksView{turn: max(firstTurn, m.checks.turn) + 1, running: true, cancel: cancel}
 	m.scroll = 0
-	return m, m.examineAs(ctx, m.checks.turn)
+	return m, m.runChecksAs(ctx, m.checks.turn)
 }
 
 func (m Model) openDoctor() (Model, tea.Cmd) {
 	m.screen, m.scroll = screenDoctor, 0
-	if m.whyNotExamine() != "" {
+	if m.whyNotCheck() != "" {
 		return m, nil
 	}
-	return m.examineAgain()
+	return m.checkAgain()
 }
 
 func (m Model) whyNotBegin() string {
@@ -127,7 +127,7 @@ func (m Model) whyNotBegin() string {
 	case !m.unlocked:
 		return m.t("why.pin")
 	case m.o.Doctor != nil && !m.checks.done:
-		return m.t("why.examining")
+		return m.t("why.checking")
 	case m.failedChecks() > 0:
 		return m.t("why.checks", m.failedChecks())
 	}
@@ -180,5 +180,5 @@ func (m Model) opened(msg unlockMsg) (Model, tea.Cmd) {
 	if m.o.Doctor == nil {
 		return m.begin()
 	}
-	return m.examineAgain()
+	return m.checkAgain()
 }

@@ -27,7 +27,7 @@ func (m Model) View() tea.View {
 	return tea.NewView(m.canvas(nil).String())
 }
 
-// canvas draws the screen. It takes the spare canvas if that has the right size. A panic while drawing becomes a message
+// canvas draws the screen. It draws on the spare canvas if that canvas has the right size. A panic while drawing becomes a message
 // on the screen; Runs go on.
 func (m *Model) canvas(spare *canvas) (c *canvas) {
 	c = spare
@@ -61,7 +61,7 @@ func (m Model) drawLines(c *canvas, s style, lines []string) {
 	}
 }
 
-// body is what is left between header, message line and footer.
+// body is the area between the message line and the footer.
 func (m Model) body() rect { return rect{0, 3, m.w, m.h - 4} }
 
 func (m Model) draw(c *canvas) {
@@ -294,7 +294,7 @@ func (m Model) footerHint() string {
 }
 
 // drawHelp lists every key of this screen, and why a key does nothing just now. The header stays
-// visible. Where one column is too high there are two.
+// visible. If one column is too high, the help has two columns.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
 		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.names[0])

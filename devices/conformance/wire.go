@@ -150,7 +150,7 @@ var wireChecks = []check{
 			if v.headers["refusal"] == "" {
 				continue
 			}
-			w.send(v.line)
+			w.send(v.frame)
 			_, err := smp.Parse(w.next(v.name), new(smp.BriefResponse))
 			if want := v.headers["refusal"]; !allowed(want, refusalOf(err)) {
 				w.Errorf("%s: %v, want %s", v.name, refusalOf(err), want)
@@ -165,7 +165,7 @@ var wireChecks = []check{
 				b.Logf("left out: %s: %s", v.name, why)
 				continue
 			}
-			w.send(v.line)
+			w.send(v.frame)
 			if v.headers["expect"] == "ok" {
 				if got := w.next(v.name); !answers(got, v.message[6]) { // one request at a time, because buf_count may be 1
 					w.Errorf("%s: answered by %x", v.name, got)
@@ -308,9 +308,10 @@ func allowed(want string, err error) bool {
 
 // A vector is one file of devices/smp/testdata; the README there describes the format.
 type vector struct {
-	name          string
-	headers       map[string]string
-	line, message []byte
+	name    string
+	headers map[string]string
+	frame   []byte // octets on the UART
+	message []byte // SMP message in the frame
 }
 
 func (w *wire) vectors(pattern string) []vector {
@@ -333,7 +334,7 @@ func (w *wire) vectors(pattern string) []vector {
 			key, value, _ := strings.Cut(strings.TrimSpace(row), ": ")
 			v.headers[key] = value
 		}
-		v.line, v.message = w.unhex(parts[1]), w.unhex(parts[2])
+		v.frame, v.message = w.unhex(parts[1]), w.unhex(parts[2])
 		all = append(all, v)
 	}
 	return all

@@ -31,7 +31,7 @@ func TestABoardOnAPtyIsABoardOnAPort(t *testing.T) {
 				t.Fatal(err)
 			}
 			if b.Transport() == old {
-				t.Error("the line is the old one")
+				t.Error("the transport is the one from before the power cut")
 			}
 			again := talkTo(b.Board)
 			if id := again.hello(t); id.ID != first.ID {

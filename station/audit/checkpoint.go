@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/reason"
 )
 
 // A Head is the size of a tree, in entries, and its root hash (RFC 6962 section 2.1).
@@ -233,7 +235,7 @@ func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte, si
 		return fmt.Errorf("newest checkpoint: %w", err)
 	}
 	if h.Size != newest {
-		return fmt.Errorf("newest checkpoint: %w: it says %d, stored for %d entries", ErrCheckpointText, h.Size, newest)
+		return fmt.Errorf("newest checkpoint: %w: it says %d, stored for %s", ErrCheckpointText, h.Size, reason.Count(newest, "entry", "entries"))
 	}
 	return compare(ctx, q, h, size)
 }
@@ -248,7 +250,7 @@ func announced(ctx context.Context, q Querier, newest int64, told []Entry) error
 			continue
 		}
 		if told.Size > newest {
-			return fmt.Errorf("%w: entry %d tells of one over %d entries", ErrCheckpointMissing, e.Seq, told.Size)
+			return fmt.Errorf("%w: entry %d tells of one over %s", ErrCheckpointMissing, e.Seq, reason.Count(told.Size, "entry", "entries"))
 		}
 		if err := countNotes(ctx, q, e.Seq, told); err != nil {
 			return err
@@ -306,7 +308,7 @@ func (e *Entry) Checkpoint() (told Told, tells bool) {
 
 func compare(ctx context.Context, q Querier, h Head, size int64) error {
 	if h.Size > size {
-		return fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, size, h.Size)
+		return fmt.Errorf("%w: %s, checkpoint over %d", ErrRolledBack, reason.Count(size, "entry", "entries"), h.Size)
 	}
 	root, err := RootAt(ctx, q, h.Size)
 	if err != nil {

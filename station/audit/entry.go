@@ -230,15 +230,15 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Ent
 // TypeOrderOpened is the type of the entry that opens a work order.
 const TypeOrderOpened = "order.opened"
 
-// OrderOpened gives the entry that opened a work order with this product and quota; nil: there is none. Such a body
-// ends with its type, its version and the order.
-func OrderOpened(ctx context.Context, q Querier, order WorkOrder) (*Entry, error) {
+// OrderOpened gives the entry that opened a work order with this product and quota, among the entries from a number
+// on; nil: there is none. Such a body ends with its type, its version and the order.
+func OrderOpened(ctx context.Context, q Querier, order WorkOrder, from int64) (*Entry, error) {
 	text, err := plainJSON(WorkOrder{ID: order.ID, Product: order.Product, Quota: order.Quota})
 	if err != nil {
 		return nil, fmt.Errorf("looking for work order %q: %w", order.ID, err)
 	}
 	end := fmt.Appendf(nil, `,"type":%q,"v":%d,"work_order":%s}`, TypeOrderOpened, Version, text)
-	found, err := entries(ctx, q, `SELECT body FROM audit_entry WHERE substr(body, ?) = ? ORDER BY seq LIMIT 1`, -len(end), end)
+	found, err := entries(ctx, q, `SELECT body FROM audit_entry WHERE seq >= ? AND substr(body, ?) = ? ORDER BY seq LIMIT 1`, from, -len(end), end)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -261,51 +261,52 @@ func plainJSON(value any) ([]byte, error) {
 
 // entries reads the entries of a query for bodies.
 func entries(ctx context.Context, q Querier, query string, args ...any) (found []Entry, err error) {
-	rows, err := q.QueryContext(ctx, query, args...)
+	err = eachFound(ctx, q, func(e Entry) bool { found = append(found, e); return true }, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for entries of a type: %w", err)
+	}
+	return found, nil
+}
+
+// eachFound calls visit for the entries that a query selects, until visit returns false.
+func eachFound(ctx context.Context, q Querier, visit func(Entry) (more bool), query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var body sql.RawBytes
 		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("looking for entries of a type: %w", err)
+			return err
 		}
 		e, err := Decode(body)
 		if err != nil {
-			return nil, fmt.Errorf("looking for entries of a type: %w: %w", ErrEntry, err)
+			return fmt.Errorf("%w: %w", ErrEntry, err)
 		}
-		found = append(found, e)
+		if !visit(e) {
+			return nil
+		}
 	}
-	return found, rows.Err()
+	return rows.Err()
 }
 
-// OfOrder gives the newest entry that has all of a work order: product, quota and count. The
-// end of a Run that was refused names the work order only, and is left out. found is false if
-// there is no such entry.
-func OfOrder(ctx context.Context, q Querier, id string) (order WorkOrder, found bool, err error) {
+// OfOrder gives the newest work order with this id, with product, quota and count, among the entries
+// from a number on. The end of a Run that was refused names the work order only, and is left out.
+// found is false if there is no such entry. OfOrder reads all entries to the newest one that fits.
+func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkOrder, found bool, err error) {
 	name, err := plainJSON(id)
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}
-	part := fmt.Appendf(nil, `"id":%s,`, name)
-	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq DESC`, part)
+	err = eachFound(ctx, q, func(e Entry) bool {
+		if o := e.WorkOrder; o != nil && o.ID == id && o.Quota > 0 {
+			order, found = *o, true
+		}
+		return !found
+	}, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var body sql.RawBytes
-		if err := rows.Scan(&body); err != nil {
-			return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
-		}
-		e, err := Decode(body)
-		if err != nil {
-			return order, false, fmt.Errorf("looking for work order %q: %w: %w", id, ErrEntry, err)
-		}
-		if o := e.WorkOrder; o != nil && o.ID == id && o.Quota > 0 {
-			return *o, true, nil
-		}
-	}
-	return order, false, rows.Err()
+	return order, found, nil
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"hallmark/station/reason"
 )
 
 // Errors of [VerifyEach].
@@ -66,7 +68,7 @@ func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry)
 	}
 	// 4. A checkpoint that was not reached is over a longer log than this one.
 	for size := range v.expected {
-		return Report{}, fmt.Errorf("%w: %d entries, checkpoint over %d", ErrRolledBack, v.edge.size, size)
+		return Report{}, fmt.Errorf("%w: %s, checkpoint over %d", ErrRolledBack, reason.Count(v.edge.size, "entry", "entries"), size)
 	}
 	if v.report.Checkpoints == 0 && v.report.Anchors == 0 {
 		return Report{}, fmt.Errorf("%w: there is none, so nobody has signed this log", ErrCheckpointMissing)
@@ -87,7 +89,7 @@ type verification struct {
 
 func (v *verification) expect(h Head) error {
 	if other, known := v.expected[h.Size]; known && other != h {
-		return fmt.Errorf("%w: two checkpoints over %d entries differ", ErrRoot, h.Size)
+		return fmt.Errorf("%w: two checkpoints over %s differ", ErrRoot, reason.Count(h.Size, "entry", "entries"))
 	}
 	v.expected[h.Size] = h
 	return nil
@@ -107,10 +109,10 @@ func (v *verification) stored(ctx context.Context, q Querier) error {
 		}
 		h, err := v.key.open(signed)
 		if err != nil {
-			return fmt.Errorf("checkpoint over %d entries: %w", size, err)
+			return fmt.Errorf("checkpoint over %s: %w", reason.Count(size, "entry", "entries"), err)
 		}
 		if h.Size != size {
-			return fmt.Errorf("checkpoint over %d entries: %w: it says %d", size, ErrCheckpointText, h.Size)
+			return fmt.Errorf("checkpoint over %s: %w: it says %d", reason.Count(size, "entry", "entries"), ErrCheckpointText, h.Size)
 		}
 		if err := v.expect(h); err != nil {
 			return err
@@ -156,7 +158,7 @@ func (v *verification) entries(ctx context.Context, q Querier) error {
 
 func (v *verification) entry(seq int64, body, hashes []byte) error {
 	if seq != v.edge.size {
-		return fmt.Errorf("%w: entry %d comes after %d entries", ErrGap, seq, v.edge.size)
+		return fmt.Errorf("%w: entry %d comes after %s", ErrGap, seq, reason.Count(v.edge.size, "entry", "entries"))
 	}
 	e, err := Decode(body)
 	if err != nil {
@@ -176,7 +178,7 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 	}
 	delete(v.expected, v.edge.size)
 	if told, tells := e.Checkpoint(); tells && !v.notes[told.Size] {
-		return fmt.Errorf("%w: the entry tells of one over %d entries", ErrCheckpointMissing, told.Size)
+		return fmt.Errorf("%w: the entry tells of one over %s", ErrCheckpointMissing, reason.Count(told.Size, "entry", "entries"))
 	}
 	return v.each(e)
 }

@@ -94,7 +94,7 @@ func (c *Commands) answer(ctx context.Context, q registry.Question, form format,
 		if err := form.print(c.Stdout, l); err != nil || form.json || form.csv {
 			return err
 		}
-		_, err = fmt.Fprintf(c.Stdout, "%d boards are affected. The newest checkpoint of the record:\n\n%s", len(boards), note)
+		_, err = fmt.Fprintf(c.Stdout, "%s affected. The newest checkpoint of the record:\n\n%s", reason.Count(len(boards), "board is", "boards are"), note)
 		return err
 	})
 	if err != nil || out == "" {

@@ -98,7 +98,8 @@ func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key 
 	if err != nil || show != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, "verified: %d entries, root %v\n%d checkpoints, the newest over %d entries; %d anchors from elsewhere\n",
-		report.Size, report.Root, report.Checkpoints, report.Covered, report.Anchors)
+	fmt.Fprintf(c.Stdout, "verified: %s, root %v\n%s, the newest over %s; %s from elsewhere\n",
+		reason.Count(report.Size, "entry", "entries"), report.Root, reason.Count(report.Checkpoints, "checkpoint", "checkpoints"),
+		reason.Count(report.Covered, "entry", "entries"), reason.Count(report.Anchors, "anchor", "anchors"))
 	return nil
 }

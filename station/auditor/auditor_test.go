@@ -114,7 +114,7 @@ func TestTheTokenThatSignedNamesItsBoards(t *testing.T) {
 	bundle := filepath.Join(t.TempDir(), "answer")
 	text, err := run(t, dir, "affected", "--hsm", serial, "--out", bundle, "--sign")
 	must(t, err)
-	if !strings.Contains(text, "1 boards are affected") || !strings.Contains(text, runs[1].Identity.ID.String()) {
+	if !strings.Contains(text, "1 board is affected") || !strings.Contains(text, runs[1].Identity.ID.String()) {
 		t.Errorf("got %s", text)
 	}
 	v := checked(t, bundle)

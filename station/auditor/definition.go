@@ -51,7 +51,7 @@ func (c *Commands) checkDefinition(name string) error {
 	found := board.Missing()
 	writeFindings(c.Stdout, board, found)
 	if len(found) > 0 {
-		return fmt.Errorf("%s: %w: %d values", board.Name, errIncomplete, len(found))
+		return fmt.Errorf("%s: %w: %s", board.Name, errIncomplete, reason.Count(len(found), "value", "values"))
 	}
 	return nil
 }

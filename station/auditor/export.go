@@ -105,12 +105,13 @@ func (c *Commands) report(ctx context.Context, export instance.Export, quiet boo
 
 // describe says what is in a bundle, and what is not.
 func describe(made *instance.Exported) string {
-	text := fmt.Sprintf("%d entries, root %v\n", made.Size, made.Root)
+	text := fmt.Sprintf("%s, root %v\n", reason.Count(made.Size, "entry", "entries"), made.Root)
 	if made.Selected > 0 {
-		text = fmt.Sprintf("%d of %d entries, each with its proof, root %v\n", made.Selected, made.Size, made.Root)
+		text = fmt.Sprintf("%d of %s, each with its proof, root %v\n", made.Selected, reason.Count(made.Size, "entry", "entries"), made.Root)
 	}
 	if made.Beyond > 0 {
-		text += fmt.Sprintf("%d newer entries lie beyond the newest checkpoint and are not in the bundle; the next start or end of the station signs one\n", made.Beyond)
+		text += fmt.Sprintf("%s beyond the newest checkpoint and not in the bundle; the next start or end of the station signs one\n",
+			reason.Count(made.Beyond, "newer entry lies", "newer entries lie"))
 	}
 	if made.Signed {
 		text += "The audit key has signed the files of the bundle.\n"

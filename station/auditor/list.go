@@ -97,6 +97,6 @@ func (l *list) printTable(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%d rows\n", len(l.rows))
+	_, err := fmt.Fprintf(w, "\n%s\n", reason.Count(len(l.rows), "row", "rows"))
 	return err
 }

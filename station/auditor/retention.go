@@ -58,7 +58,7 @@ func (c *Commands) listRetention(ctx context.Context, form format) error {
 }
 
 // untilDestroyed is the rule for a certificate without an end (RFC 5280 section 4.1.2.5).
-const untilDestroyed = "%d years after the issuing key was destroyed"
+const untilDestroyed = "%s after the issuing key was destroyed"
 
 // keepUntil gives the row of one product. keep_until is the latest of the known dates.
 func keepUntil(made registry.Made, rule *configs.Retention) ([]string, error) {
@@ -78,7 +78,7 @@ func keepUntil(made registry.Made, rule *configs.Retention) ([]string, error) {
 	if ends, err := time.Parse(time.RFC3339Nano, made.NotAfter); err == nil && ends.Year() < 9999 {
 		latest = later(latest, ends.AddDate(rule.CAYears, 0, 0))
 	} else if made.NotAfter != "" {
-		and = fmt.Sprintf(untilDestroyed, rule.CAYears)
+		and = fmt.Sprintf(untilDestroyed, reason.Count(rule.CAYears, "year", "years"))
 	}
 	if product.SupportEnd == "" {
 		and = joined(and, "the end of support, which station.yaml does not name")

@@ -197,7 +197,7 @@ func verify(ctx context.Context, stage workdir.Dir, d description) (_ *configs.C
 		return nil, head, err
 	}
 	if report.Size != d.Entries || report.Root.String() != d.Root {
-		return nil, head, fmt.Errorf("%w: the log has %d entries and the root %v, %s says %d and %s", ErrDamaged, report.Size, report.Root, descriptionFile, d.Entries, d.Root)
+		return nil, head, fmt.Errorf("%w: the log has %s and the root %v, %s says %d and %s", ErrDamaged, reason.Count(report.Size, "entry", "entries"), report.Root, descriptionFile, d.Entries, d.Root)
 	}
 	return config, report.Head, nil
 }

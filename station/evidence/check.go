@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // Options say what a bundle is checked against.
@@ -238,8 +239,8 @@ func (c *checker) checkAnchors() error {
 		case err != nil:
 			err = c.find(-1, "", "%s: %v", name, err)
 		case h.Size > c.head.Size:
-			err = c.find(-1, CheckpointFile, "%s is over %d entries, the bundle has %d: the newest %d entries are missing, or the bundle is older than the anchor",
-				name, h.Size, c.head.Size, h.Size-c.head.Size)
+			err = c.find(-1, CheckpointFile, "%s is over %s, the bundle has %d: the newest %s missing, or the bundle is older than the anchor",
+				name, reason.Count(h.Size, "entry", "entries"), c.head.Size, reason.Count(h.Size-c.head.Size, "entry is", "entries are"))
 		default:
 			c.expectHead(h, name)
 			c.verdict.Anchors++

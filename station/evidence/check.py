@@ -26,6 +26,10 @@ def read(*path):
         fail("%s: %s" % ("/".join(path), e.strerror))
 
 
+def count(n, one, many):
+    return "%d %s" % (n, one if n == 1 else many)
+
+
 def sha(data):
     return hashlib.sha256(data).digest()
 
@@ -178,7 +182,7 @@ def main():
     for note, name in held:
         anchor_size, anchor_root = open_note(note, key, name)
         if anchor_size > size:
-            fail("%s is over %d entries, the bundle has %d: entries are missing, or the bundle is older" % (name, anchor_size, size))
+            fail("%s is over %s, the bundle has %d: entries are missing, or the bundle is older" % (name, count(anchor_size, "entry", "entries"), size))
         if root_of(leaves[:anchor_size]) != anchor_root:
             fail("%s: the log was rewritten" % name)
     # 4. The certificates are those of the log.
@@ -189,8 +193,8 @@ def main():
     for digest in issued:
         if sha(read("certificates", digest + ".der")).hex() != digest:
             fail("certificate %s was changed" % digest)
-    print("OK: %d entries, %d certificates, root %s" % (size, len(issued), base64.b64encode(root).decode()))
-    print("    signed by %s; %d checkpoints from elsewhere" % (trusted, len(held)))
+    print("OK: %s, %s, root %s" % (count(size, "entry", "entries"), count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))
+    print("    signed by %s; %s from elsewhere" % (trusted, count(len(held), "checkpoint", "checkpoints")))
     print("    the files %s" % ("are signed by the audit key" if files_signed else "are not signed, only the checkpoint is"))
 
 

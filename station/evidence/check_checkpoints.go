@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // A storedList has the heads of checkpoints.txt, the smallest size first.
@@ -52,9 +53,9 @@ func (c *checker) checkStored(stored *storedList, n int, note []byte) error {
 	switch last := len(stored.heads) - 1; {
 	case err != nil:
 	case h.Size > c.head.Size:
-		err = fmt.Errorf("it is over %d entries, the bundle has %d", h.Size, c.head.Size)
+		err = fmt.Errorf("it is over %s, the bundle has %d", reason.Count(h.Size, "entry", "entries"), c.head.Size)
 	case last >= 0 && h.Size <= stored.heads[last].Size:
-		err = fmt.Errorf("it is over %d entries, the one before over %d", h.Size, stored.heads[last].Size)
+		err = fmt.Errorf("it is over %s, the one before over %d", reason.Count(h.Size, "entry", "entries"), stored.heads[last].Size)
 	}
 	if err != nil {
 		return c.find(-1, CheckpointsFile, "checkpoint %d: %v", n, err)
@@ -78,15 +79,15 @@ func (c *checker) checkAnnounced(e *audit.Entry) error {
 	count := c.stored.upTo(told.Size)
 	if count == 0 || c.stored.heads[count-1].Size != told.Size {
 		c.stored.missing++
-		return c.find(e.Seq, CheckpointsFile, "the checkpoint over %d entries that the entry tells of is missing", told.Size)
+		return c.find(e.Seq, CheckpointsFile, "the checkpoint over %s that the entry tells of is missing", reason.Count(told.Size, "entry", "entries"))
 	}
 	if root := c.stored.heads[count-1].Root.String(); root != told.Root {
-		return c.find(e.Seq, CheckpointsFile, "the checkpoint over %d entries has the root %s, the entry says %s", told.Size, root, told.Root)
+		return c.find(e.Seq, CheckpointsFile, "the checkpoint over %s has the root %s, the entry says %s", reason.Count(told.Size, "entry", "entries"), root, told.Root)
 	}
 	if want, err := strconv.Atoi(told.Notes); err == nil && want != count+c.stored.missing {
 		found := count + c.stored.missing
 		c.stored.missing = want - count
-		return c.find(e.Seq, CheckpointsFile, "there are %d checkpoints over up to %d entries, the entry says %d", found, told.Size, want)
+		return c.find(e.Seq, CheckpointsFile, "%s there over up to %s, the entry says %d", reason.Count(found, "checkpoint is", "checkpoints are"), reason.Count(told.Size, "entry", "entries"), want)
 	}
 	return nil
 }

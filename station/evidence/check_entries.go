@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+
+	"hallmark/station/reason"
 )
 
 // checkEntries reads all entries once. It makes tiles and views anew, and compares.
@@ -90,7 +92,7 @@ func (c *checker) checkPiece(p *piece, tiles *tree, views *Views) error {
 	case p.cut:
 		return errors.Join(c.find(seq, name, "%v", errEntryBundle), errNotWhole)
 	case len(p.entries) < width:
-		return errors.Join(c.find(seq, name, "the file has %d entries, want %d", len(p.entries), width), errNotWhole)
+		return errors.Join(c.find(seq, name, "the file has %s, want %d", reason.Count(len(p.entries), "entry", "entries"), width), errNotWhole)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // isPart reports whether the bundle has single entries with proofs instead of a whole log.
@@ -97,9 +98,9 @@ func (c *checker) checkPartAnchors() error {
 		case err != nil:
 			err = c.find(-1, "", "anchor %d: %v", n+1, err)
 		case h.Size > c.head.Size:
-			err = c.find(-1, CheckpointFile, "anchor %d is over %d entries, the checkpoint of this part over %d: the part is older than the anchor; ask for a new one", n+1, h.Size, c.head.Size)
+			err = c.find(-1, CheckpointFile, "anchor %d is over %s, the checkpoint of this part over %d: the part is older than the anchor; ask for a new one", n+1, reason.Count(h.Size, "entry", "entries"), c.head.Size)
 		case h.Size < c.head.Size:
-			c.skip(CheckpointFile, fmt.Sprintf("anchor %d is over %d entries, the checkpoint of this part over %d, and only all entries show that the one continues the other: compare the anchor with a whole bundle", n+1, h.Size, c.head.Size))
+			c.skip(CheckpointFile, fmt.Sprintf("anchor %d is over %s, the checkpoint of this part over %d, and only all entries show that the one continues the other: compare the anchor with a whole bundle", n+1, reason.Count(h.Size, "entry", "entries"), c.head.Size))
 		case h != c.head:
 			err = c.find(-1, CheckpointFile, "anchor %d is of another log", n+1)
 		default:

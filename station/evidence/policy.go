@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // Errors of policies.
@@ -156,7 +157,7 @@ func (p *Policy) Holds(checkpoint []byte, key string) error {
 		}
 	}
 	if p.quorum != noQuorum && !p.reached(p.quorum, signed) {
-		return fmt.Errorf("%w: %d of %d witnesses cosigned", ErrQuorum, len(signed), len(p.witnesses))
+		return fmt.Errorf("%w: %d of %s cosigned", ErrQuorum, len(signed), reason.Count(len(p.witnesses), "witness", "witnesses"))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // Names of the other files of a bundle.
@@ -164,7 +165,7 @@ func (w *writer) entries(ctx context.Context, b *Bundle, head audit.Head) (wante
 	}
 	root, err := tiles.end()
 	if err == nil && (tiles.size != head.Size || root != head.Root) {
-		err = fmt.Errorf("%w: %d entries have the root %v, the checkpoint over %d says %v", audit.ErrRoot, tiles.size, root, head.Size, head.Root)
+		err = fmt.Errorf("%w: %s the root %v, the checkpoint over %d says %v", audit.ErrRoot, reason.Count(tiles.size, "entry has", "entries have"), root, head.Size, head.Root)
 	}
 	if err = errors.Join(err, views.End()); err != nil || b.Report == nil {
 		return wanted, err

@@ -39,7 +39,7 @@ const (
 )
 
 // errNotChecked: a part that the check needs is not open.
-var errNotChecked = errors.New("not examined: what it needs has failed above")
+var errNotChecked = errors.New("not checked: what it needs has failed above")
 
 // A part is a part of a station, open or not. get returns the value only if the part is open.
 type part[T any] struct {
@@ -123,9 +123,9 @@ func (c *Checker) Close() error {
 	return nil
 }
 
-// Examine does the checks in their order, and sends each check when the check has ended. It
+// RunChecks does the checks in their order, and sends each check when the check has ended. It
 // closes the channel after the last check, or when ctx is done.
-func (c *Checker) Examine(ctx context.Context) <-chan Check {
+func (c *Checker) RunChecks(ctx context.Context) <-chan Check {
 	checks := make(chan Check)
 	if !c.enter() {
 		close(checks)
@@ -134,7 +134,7 @@ func (c *Checker) Examine(ctx context.Context) <-chan Check {
 	go func() {
 		defer c.work.Done()
 		defer close(checks)
-		c.opening.Lock() // waits for an earlier Examine, which ends when its ctx ends
+		c.opening.Lock() // waits for an earlier RunChecks, which ends when its ctx ends
 		defer c.opening.Unlock()
 		for _, one := range c.checks() {
 			select {
@@ -222,7 +222,7 @@ func (c *Checker) checks() []check {
 	if c.ready == nil {
 		return all
 	}
-	return append(all, check{"line", "correct what failed above, then examine again", simple(c.begin)})
+	return append(all, check{"line", "correct what failed above, then check again", simple(c.begin)})
 }
 
 // begin is the last check of a shift. It assembles the open parts to an instance, and calls ready.

@@ -38,10 +38,10 @@ func newShift(t *testing.T, dir workdir.Dir, prompt bool) *shift {
 	return s
 }
 
-// examines does all checks.
-func (s *shift) examines() {
+// runsChecks does all checks.
+func (s *shift) runsChecks() {
 	s.checked = map[string]health.Check{}
-	for check := range s.Examine(s.t.Context()) {
+	for check := range s.RunChecks(s.t.Context()) {
 		s.checked[check.Name] = check
 	}
 }
@@ -64,7 +64,7 @@ func (s *shift) wants(states map[string]health.State) {
 func TestTheChecksOpenTheStationPartByPart(t *testing.T) {
 	s := newShift(t, fixtures.NewDirectory(t), false)
 	for range 2 { // the second time all parts are already open
-		s.examines()
+		s.runsChecks()
 		s.wants(map[string]health.State{"others": health.OK})
 	}
 	if s.begun != 1 || s.checked["line"].Finding != "ready" || len(s.checked["self-test"].Rows) == 0 {
@@ -79,7 +79,7 @@ func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
 	if err := os.Rename(dir.Server(), hidden); err != nil {
 		t.Fatal(err)
 	}
-	s.examines()
+	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.OK, "certificates": health.Fail, "verifier": health.Fail, "self-test": health.None, "line": health.None})
 	if s.begun != 0 {
 		t.Error("Runs were let begin without a verifier")
@@ -87,18 +87,18 @@ func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
 	if err := os.Rename(hidden, dir.Server()); err != nil {
 		t.Fatal(err)
 	}
-	s.examines()
+	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.OK})
 }
 
 func TestChecksThatAreLeftEndAndNoOthersBegin(t *testing.T) {
 	s := newShift(t, fixtures.NewDirectory(t), false)
 	ctx, cancel := context.WithCancel(t.Context())
-	checks := s.Examine(ctx)
+	checks := s.RunChecks(ctx)
 	<-checks
 	cancel()
 	s.Leave() // waits for the checks
-	if _, more := <-s.Examine(t.Context()); more {
+	if _, more := <-s.RunChecks(t.Context()); more {
 		t.Error("a health check began on a station that is being closed")
 	}
 	if err := s.Unlock(t.Context(), []byte("1234")); !errors.Is(err, context.Canceled) {
@@ -113,7 +113,7 @@ func TestWithoutARegistryTheChecksThatNeedItAreNotDone(t *testing.T) {
 	}
 	checker := health.New(dir, []string{})
 	s := &shift{Checker: checker, t: t}
-	s.examines()
+	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.None, "configuration": health.OK, "disk": health.OK, "certificates": health.OK, "registry": health.Fail})
 	if _, open := checker.Record(); open {
 		t.Error("there is a registry")
@@ -129,7 +129,7 @@ func TestUnlockTriesATypedPINAtMostOnce(t *testing.T) {
 	shim := fixtures.BehindShim(t, dir)
 	fixtures.Configure(t, dir, "file:hsm/pin", "prompt")
 	s := newShift(t, dir, true)
-	s.examines()
+	s.runsChecks()
 	if check := s.checked["HSM"]; check.State != health.Fail || !strings.Contains(check.Finding, "not typed yet") {
 		t.Errorf("before the PIN was typed: %+v", check)
 	}
@@ -157,7 +157,7 @@ func TestUnlockTriesATypedPINAtMostOnce(t *testing.T) {
 			t.Errorf("%s: the error holds the PIN", row.name)
 		}
 	}
-	s.examines()
+	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.OK})
 	fixtures.Nowhere(t, dir, good, "4321-wrong")
 }

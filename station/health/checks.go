@@ -15,6 +15,7 @@ import (
 
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -43,7 +44,7 @@ func (c *Checker) checkDisk(context.Context) (string, error) {
 		return "", err
 	}
 	boards, err := instance.Room(files.Dir, files.Config.DiskFloor)
-	return fmt.Sprintf("%d MiB free, room for the record of about %d boards", free, boards), err
+	return fmt.Sprintf("%d MiB free, room for the record of about %s", free, reason.Count(boards, "board", "boards")), err
 }
 
 // checkRegistry opens the registry. Opening also reads SQLite's settings back and recovers after a crash.
@@ -207,7 +208,7 @@ func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d entries verify, %d checkpoints", report.Size, report.Checkpoints), nil
+	return fmt.Sprintf("%s, %s", reason.Count(report.Size, "entry verifies", "entries verify"), reason.Count(report.Checkpoints, "checkpoint", "checkpoints")), nil
 }
 
 // checkWitnesses asks each witness what it has seen, and looks for anchors. It returns a row for each witness.
@@ -220,7 +221,7 @@ func (c *Checker) checkWitnesses(ctx context.Context) (string, []string, error) 
 	if len(record.Config.Witnesses) == 0 && record.Config.Anchors == "" {
 		return "none is configured", nil, err
 	}
-	return fmt.Sprintf("%d witnesses are configured", len(record.Config.Witnesses)), rows, err
+	return fmt.Sprintf("%s configured", reason.Count(len(record.Config.Witnesses), "witness is", "witnesses are")), rows, err
 }
 
 func (c *Checker) checkEndpoint(ctx context.Context) (string, error) {
@@ -261,5 +262,5 @@ func (c *Checker) selfTest(ctx context.Context) (string, []string, error) {
 			wrong = append(wrong, fmt.Errorf("%s: %s", client.Name, answer))
 		}
 	}
-	return fmt.Sprintf("%d clients, each answered as it must be", len(clients)), rows, errors.Join(wrong...)
+	return fmt.Sprintf("%s, each answered as it must be", reason.Count(len(clients), "client", "clients")), rows, errors.Join(wrong...)
 }

@@ -123,7 +123,7 @@ func (f *Files) readAnchors(key string) (found []finding, err error) {
 		return nil, fmt.Errorf("%w: %s", ErrNoAnchors, dir)
 	}
 	if err == nil && len(files) > maxAnchorFiles {
-		err = fmt.Errorf("it has %d files, want at most %d", len(files), maxAnchorFiles)
+		err = fmt.Errorf("it has %s, want at most %d", reason.Count(len(files), "file", "files"), maxAnchorFiles)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrAnchorFile, dir, err)

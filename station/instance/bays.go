@@ -73,7 +73,7 @@ func ParseBays(text string) ([]BaySpec, error) {
 		bays = append(bays, more...)
 	}
 	if len(bays) > maxBays {
-		return nil, fmt.Errorf("--boards: %d bays: %w", len(bays), errTooManyBays)
+		return nil, fmt.Errorf("--boards: %s: %w", reason.Count(len(bays), "bay", "bays"), errTooManyBays)
 	}
 	return bays, distinct(bays)
 }
@@ -136,7 +136,7 @@ func OneBoard(name string) (string, error) {
 		return "", fmt.Errorf("BOARD: %w", err)
 	}
 	if len(bays) != 1 {
-		return "", fmt.Errorf("BOARD %q names %d boards; use `station batch` for more than one", name, len(bays))
+		return "", fmt.Errorf("BOARD %q names %s; use `station batch` for more than one", name, reason.Count(len(bays), "board", "boards"))
 	}
 	return boards, nil
 }

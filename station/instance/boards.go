@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"hallmark/configs"
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/devices/serial"
@@ -86,15 +87,7 @@ func (s *BoardSource) DebugPort(bay BaySpec) station.DebugPort { return s.ports[
 // the image that `make firmware` built below the working directory or beside the directory of
 // the program.
 func (f *Files) image(kind *EmulatedKind, where Images) (string, error) {
-	candidates := []string{kind.image(f.Config.Firmware)}
-	switch name := kind.ImageFile(); {
-	case where.File != "":
-		candidates = []string{where.File}
-	case where.Folder != "":
-		candidates = []string{filepath.Join(where.Folder, name)}
-	case candidates[0] == "":
-		candidates = builtImages(name)
-	}
+	candidates := kind.candidates(f.Config.Firmware, where)
 	if i := slices.IndexFunc(candidates, workdir.Exists); i >= 0 {
 		if err := workdir.CheckRegular(candidates[i]); err != nil {
 			return "", reason.Usage(fmt.Errorf("image of %s: %w", kind.Name, err))
@@ -102,6 +95,28 @@ func (f *Files) image(kind *EmulatedKind, where Images) (string, error) {
 		return filepath.Abs(candidates[i])
 	}
 	return "", reason.Usage(fmt.Errorf("%s: %w (looked for %q)", kind.Name, errNoFirmware, candidates))
+}
+
+// candidates returns the paths where the image of the kind may be, the first choice first.
+func (k *EmulatedKind) candidates(firmware configs.Firmware, where Images) []string {
+	name, configured := k.ImageFile(), k.image(firmware)
+	switch {
+	case where.File != "":
+		return []string{where.File}
+	case where.Folder != "":
+		return []string{filepath.Join(where.Folder, name)}
+	case configured != "":
+		return []string{configured}
+	}
+	return builtImages(name)
+}
+
+// HasImage reports whether a station with this configuration finds an image for a kind of
+// emulated boards when no flag names the image.
+func HasImage(config *configs.Config, kind string) bool {
+	kinds := EmulatedKinds()
+	i := slices.IndexFunc(kinds, func(k EmulatedKind) bool { return k.Name == kind })
+	return i >= 0 && slices.ContainsFunc(kinds[i].candidates(config.Firmware, Images{}), workdir.Exists)
 }
 
 func builtImages(name string) []string {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"hallmark/station/reason"
 	"hallmark/station/verifier"
 	"hallmark/station/workdir"
 )
@@ -96,7 +97,7 @@ func CheckExpiry(certificate *x509.Certificate, now time.Time) error {
 	case left <= 0:
 		return fmt.Errorf("%s: %w", certificate.NotAfter.UTC().Format(time.RFC3339), ErrEnded)
 	case left < RenewBefore:
-		return fmt.Errorf("%s, in %d days: %w", certificate.NotAfter.UTC().Format(time.DateOnly), left/(24*time.Hour), ErrEnding)
+		return fmt.Errorf("%s, in %s: %w", certificate.NotAfter.UTC().Format(time.DateOnly), reason.Count(left/(24*time.Hour), "day", "days"), ErrEnding)
 	}
 	return nil
 }

@@ -8,14 +8,19 @@ import (
 	"hallmark/station/workdir"
 )
 
-// DefaultModule returns the path of SoftHSM's PKCS#11 module. A station uses SoftHSM unless its
-// configuration names another module.
+// DefaultModule says which PKCS#11 module a station uses unless its configuration names another
+// one, and how to see the module of a station. It loads no library: without a station, SoftHSM
+// has no configuration that every user may read.
 func DefaultModule() string {
+	return defaultModule() + " is the default of a new station; with --dir D, the module of station D and its version"
+}
+
+func defaultModule() string {
 	config := configs.Default()
 	config.HSM.Module = "softhsm2"
 	token, err := config.Token("", workdir.Exists)
 	if err != nil {
-		return "SoftHSM is not installed"
+		return "SoftHSM (not installed)"
 	}
 	return token.Module
 }

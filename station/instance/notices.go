@@ -46,7 +46,7 @@ const (
 	RestoreDone = "restore.done"
 	ExportDone  = "export.done"
 
-	noticeDamaged = "notice.damaged" // a file in notices/ that no station wrote so
+	noticeDamaged = "notice.damaged" // a file in notices/ that is no notice of a station
 )
 
 // maxNotice is the largest notice, in octets.
@@ -55,8 +55,8 @@ const maxNotice = 16 << 10
 // noticeMode lets a station read the notice that another user of its group left.
 const noticeMode = 0o640
 
-// leaveNote leaves a notice with its time, because its entry comes later.
-func leaveNote(dir workdir.Dir, n Notice, at time.Time) error {
+// leaveNoticeAt leaves a notice whose details have the time, because the entry comes later.
+func leaveNoticeAt(dir workdir.Dir, n Notice, at time.Time) error {
 	details := map[string]string{"at": at.UTC().Format(time.RFC3339Nano)}
 	maps.Copy(details, n.Details)
 	n.Details = details
@@ -183,8 +183,8 @@ func readNotice(path string) (n Notice, by leaver, damage, err error) {
 // noteType is the form of the types that Record.NoteBy takes.
 var noteType = regexp.MustCompile(`^[a-z]+(\.[a-z]+)+$`)
 
-// isKnown reports whether a station leaves such notices. Types that rows of the registry follow from are
-// written by the registry alone.
+// isKnown reports whether a station leaves such notices. It is false for the types
+// of entries that change rows of the registry: the registry alone writes such entries.
 func (n *Notice) isKnown() bool {
 	outcomes := []audit.Outcome{"", audit.Success, audit.Failure, audit.Denied, audit.Unknown}
 	return noteType.MatchString(n.Type) && registry.CheckEvent(n.Type) == nil && slices.Contains(outcomes, n.Outcome)

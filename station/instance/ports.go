@@ -23,8 +23,8 @@ func (s *BoardSource) Present(bay BaySpec) bool {
 	return err == nil && unix.Access(path, unix.R_OK|unix.W_OK) == nil
 }
 
-// portConfig says how the port of a bay is found and opened. The bay's own values come before those of its board
-// definition, and these before boards.baud.
+// portConfig says how the port of a bay is found and opened. The values of the bay override those of its board
+// definition, and those override boards.baud.
 func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	config := serial.StableConfig{Config: serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud}}
 	number := -1
@@ -48,7 +48,7 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	return config
 }
 
-// findOnUSB returns the tty that the kernel has now for a UART. It may be newer than the names of udev.
+// findOnUSB returns the tty that the kernel has now for a UART. The kernel may have it before udev has made a name for it.
 func findOnUSB(root, path string, number int) (string, error) {
 	port, err := usb.Find(root, path, number)
 	if err != nil {
@@ -57,9 +57,9 @@ func findOnUSB(root, path string, number int) (string, error) {
 	return filepath.Join(root, port.Device), nil
 }
 
-var errSamePort = errors.New("two bays have the same port: want another place for one of them")
+var errSamePort = errors.New("two bays have the same port: name another port for one of them")
 
-// distinctPorts refuses two places of one port, as far as the ports are plugged in.
+// distinctPorts refuses two bays with the same port. It compares only ports that are plugged in.
 func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 	seen := map[string]string{}
 	for _, bay := range bays {

@@ -223,7 +223,7 @@ func (r *Record) leaveBeforeBegin(n Notice) (left bool, err error) {
 	if r.Registry.Begun() {
 		return false, nil
 	}
-	return true, leaveNote(r.Dir, n, r.Now())
+	return true, leaveNoticeAt(r.Dir, n, r.Now())
 }
 
 // CheckClock refuses a clock that was not set or has gone back. It reads no file.

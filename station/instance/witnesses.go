@@ -186,7 +186,7 @@ func (r *Record) CheckWitnesses(ctx context.Context) (lines []string, err error)
 		return nil, away
 	}
 	if r.Config.Anchors != "" && away == nil {
-		lines = append(lines, fmt.Sprintf("the directory of anchors has %d checkpoints of this log", len(anchors)))
+		lines = append(lines, fmt.Sprintf("the directory of anchors has %s of this log", reason.Count(len(anchors), "checkpoint", "checkpoints")))
 	}
 	var misfits error
 	for _, anchor := range anchors {
@@ -200,7 +200,7 @@ func (r *Record) CheckWitnesses(ctx context.Context) (lines []string, err error)
 			away = errors.Join(away, fmt.Errorf("%w: %s: %w", ErrWitness, found.name, found.err))
 		default:
 			misfits = errors.Join(misfits, named(found.name, r.Registry.FitsAnchor(ctx, found.head)))
-			lines = append(lines, fmt.Sprintf("%s has cosigned %d entries", found.name, found.head.Size))
+			lines = append(lines, fmt.Sprintf("%s has cosigned %s", found.name, reason.Count(found.head.Size, "entry", "entries")))
 		}
 	}
 	return lines, cmp.Or(misfits, away)

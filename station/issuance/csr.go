@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"hallmark/devices"
+	"hallmark/station/reason"
 )
 
 // MaxCSR is the largest CSR in octets (PROTOCOL.md section 4 "csr").
@@ -86,7 +87,7 @@ func parseCSR(der []byte) (*csr, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrNotDER, err)
 	case len(rest) > 0:
-		return nil, fmt.Errorf("%w: %d octets", ErrTrailing, len(rest))
+		return nil, fmt.Errorf("%w: %s", ErrTrailing, reason.Count(len(rest), "octet", "octets"))
 	case request.Info.Version != 0:
 		return nil, fmt.Errorf("%w: it is %d", ErrVersion, request.Info.Version)
 	}
@@ -172,7 +173,7 @@ func requestedExtensions(der asn1.RawValue) ([]requested, error) {
 		return nil, fmt.Errorf("%w: attribute %x does not parse", ErrNotDER, der.FullBytes)
 	}
 	if !attribute.Type.Equal(oidExtensionRequest) || len(attribute.Values) != 1 {
-		return nil, fmt.Errorf("%w: %v with %d values", ErrUnexpectedAttribute, attribute.Type, len(attribute.Values))
+		return nil, fmt.Errorf("%w: %v with %s", ErrUnexpectedAttribute, attribute.Type, reason.Count(len(attribute.Values), "value", "values"))
 	}
 	var extensions []requested
 	if rest, err := asn1.Unmarshal(attribute.Values[0].FullBytes, &extensions); err != nil || len(rest) > 0 {

@@ -62,7 +62,7 @@ func New(c Config) (*Issuer, error) {
 		return nil, fmt.Errorf("configuring the issuer: %w: it is for keys of another purpose", ErrProfile)
 	}
 	c.Chain = slices.Clone(c.Chain)
-	if err := c.belongTogether(); err != nil {
+	if err := c.verifyIssuer(); err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
 	aki, err := authorityKeyID(c.Issuer.SubjectKeyId)
@@ -84,9 +84,9 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// belongTogether compares the signer's key with the issuer's, and verifies the
+// verifyIssuer compares the signer's key with the issuer's, and verifies the
 // issuer up to the root.
-func (c *Config) belongTogether() error {
+func (c *Config) verifyIssuer() error {
 	key, ok := c.Issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() || !key.Equal(c.Signer.Public()) {
 		return ErrIssuerKey

@@ -32,6 +32,7 @@ type Result struct {
 	Runs     []*station.Run // in the order of their ends, without Repeated
 	Repeated []*station.Run // a lost HSM ended these Runs, and their boards were enrolled again
 	Short    error          // why not all boards were begun, nil when all were begun
+	Waited   error          // what the batch waited for in vain while Runs were lost; nil: nothing, or Short says it
 	Started  time.Time      // set by Unattended, as Took
 	Took     time.Duration
 }
@@ -100,6 +101,7 @@ type batchWork struct {
 	runs     []*station.Run
 	repeated map[*station.Run]bool
 	until    time.Time // end of the patience with the pause under way; zero while there is none
+	waited   error     // what a lost Run waited for in vain
 }
 
 func (w *batchWork) add(runs []*station.Run) {
@@ -135,6 +137,9 @@ func (w *batchWork) result(short error) Result {
 	r := Result{Short: short}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !pauses(short) {
+		r.Waited = w.waited
+	}
 	for _, run := range w.runs {
 		if w.repeated[run] {
 			r.Repeated = append(r.Repeated, run)
@@ -186,7 +191,7 @@ func (w *batchWork) begin(ctx context.Context, b *bayState, ask Start) (err erro
 			return err
 		}
 		if time.Now().After(w.deadline()) {
-			return fmt.Errorf("waiting %v: %w", w.Patience, err)
+			return w.inVain(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -218,9 +223,9 @@ func (w *batchWork) waitForBay(ctx context.Context, b *bayState) {
 		select {
 		case <-changed:
 		case <-late:
-			w.c.forget(b)
+			w.noteInVain(w.c.forget(b))
 		case <-stopped:
-			w.c.forget(b)
+			_ = w.c.forget(b) // somebody stopped the batch
 		}
 	}
 }
@@ -232,12 +237,35 @@ func (c *Controller) unwrittenIn(b *bayState) error {
 	return b.unwritten
 }
 
-// forget gives up the lost Run of a bay.
-func (c *Controller) forget(b *bayState) {
+// forget gives up the lost Run of a bay. It returns why the HSM is away, or nil.
+func (c *Controller) forget(b *bayState) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.lost = nil
 	c.tellChange()
+	if c.away == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrHSMAway, c.away)
+}
+
+// inVain says what the batch waited for, for how long, and what to do now. why is an error for
+// which pauses is true.
+func (w *batchWork) inVain(why error) error {
+	what, next := "the HSM", "bring the HSM back, check it with `station doctor`"
+	if errors.Is(why, station.ErrClock) {
+		what, next = "the right time", "set the clock of the station right"
+	}
+	return fmt.Errorf("waited %v for %s, in vain: %w\nnext: %s, and run the same command again: a signed certificate is delivered, not signed again", w.Patience, what, why, next)
+}
+
+// noteInVain keeps the first reason for which a lost Run was given up.
+func (w *batchWork) noteInVain(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if why != nil && w.waited == nil {
+		w.waited = w.inVain(why)
+	}
 }
 
 func (c *Controller) bayNames() []string {

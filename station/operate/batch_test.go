@@ -145,6 +145,43 @@ func TestABatchWaitsForALostHSMOnlyAsLongAsItsPatience(t *testing.T) {
 	if !errors.Is(result.Short, ErrHSMAway) || len(result.Repeated) != 0 || len(result.Runs) == 0 || result.Runs[0].Ending == "" {
 		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
 	}
+	saysWhatWasWaitedFor(t, result.Short)
+	if result.Waited != nil {
+		t.Errorf("it is said twice: %v", result.Waited)
+	}
+	server.Start(t)
+	l.ticksUntil(&Supervisor{c: l.Controller}, func() bool { return l.away == nil })
+}
+
+// saysWhatWasWaitedFor checks the end of a wait for the HSM.
+func saysWhatWasWaitedFor(t *testing.T, err error) {
+	t.Helper()
+	text := fmt.Sprint(err)
+	for _, want := range []string{"waited 1s for the HSM, in vain: HSM is away", "\nnext: bring the HSM back", "run the same command again"} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("%q is not once in %q", want, text)
+		}
+	}
+}
+
+// All boards were begun, so only Waited can say why the last one is a Fault.
+func TestTheEndOfAWaitForOneBoardSaysWhatWasWaitedFor(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	server := fixtures.BehindServer(t, dir)
+	l := closedStation(t, dir, "posix:1")
+	l.events = func(e station.Event) {
+		if e.Kind == station.StepEnded && e.Step == "check" {
+			server.Unplug(t)
+		}
+	}
+	l.opens()
+	supervisor := l.Supervise(t.Context())
+	result := l.Enrol(t.Context(), Batch{Patience: time.Second})
+	supervisor.End()
+	if result.Short != nil || len(result.Runs) != 1 || result.Runs[0].Ending != station.Fault {
+		t.Errorf("%d Runs, %v", len(result.Runs), result.Short)
+	}
+	saysWhatWasWaitedFor(t, result.Waited)
 	server.Start(t)
 	l.ticksUntil(&Supervisor{c: l.Controller}, func() bool { return l.away == nil })
 }

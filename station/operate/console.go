@@ -17,7 +17,7 @@ type Console struct {
 }
 
 var (
-	errCommand  = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...) or \"quit\"")
+	errCommand  = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...), \"help\" or \"quit\"")
 	errSignedIn = errors.New("sign in first: scan a badge")
 )
 

@@ -33,7 +33,7 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 	case row.Product != product:
 		return reason.Usage(fmt.Errorf("--order: %w: %q, not %q", ErrOtherProduct, row.Product, product))
 	case quota > 0 && row.Quota != quota:
-		return reason.Usage(fmt.Errorf("--quota: %w: %q, %d boards", registry.ErrOrderOpen, row.Product, row.Quota))
+		return reason.Usage(fmt.Errorf("--quota: %w: %q, %s", registry.ErrOrderOpen, row.Product, reason.Count(row.Quota, "board", "boards")))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"hallmark/station/reason"
 )
 
 // A schedule distributes count boards over bays. Each bay gets one board, in the order of the
@@ -48,7 +50,7 @@ func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 		return nil
 	}
 	s.note(false, context.Cause(ctx))
-	short := []error{fmt.Errorf("%d of %d boards were not begun", s.count-s.begun, s.count)}
+	short := []error{fmt.Errorf("%d of %s not begun", s.count-s.begun, reason.Count(s.count, "board was", "boards were"))}
 	return errors.Join(append(short, s.why...)...)
 }
 

@@ -11,6 +11,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/health"
+	"hallmark/station/reason"
 )
 
 const (
@@ -296,7 +297,7 @@ func (c *Controller) cover() error {
 	covered := c.uncovered
 	c.mu.Unlock()
 	if err := open.instance.Checkpoint(); err != nil {
-		return fmt.Errorf("covering %d Runs: %w", covered, err)
+		return fmt.Errorf("covering %s: %w", reason.Count(covered, "Run", "Runs"), err)
 	}
 	c.mu.Lock()
 	c.uncovered -= covered

@@ -205,8 +205,8 @@ var ofRuns = []Row{
 	faults("object-size", stopLine, ""),
 
 	// The station, its registry and its HSM.
-	faults("unknown-order", order, "open the work order with --quota"),
-	faults("quota", order, "the lot is complete; open another work order with --order and --quota"),
+	faults("unknown-order", order, "open the work order: `station batch --order ID --quota NUMBER`"),
+	faults("quota", order, "the lot is complete; open another work order: `station batch --order ID --quota NUMBER`"),
 	faults("bad-request", stopLine, ""),
 	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
 	faults("certificate-too-large", stopLine, ""),

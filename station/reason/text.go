@@ -82,3 +82,11 @@ func Sentence(err error) string {
 	}
 	return OneLine(err)
 }
+
+// Count returns a number with its noun: one for 1, many for all other numbers.
+func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -54,3 +54,14 @@ func TestASentenceLeavesTheDetailsToTheLog(t *testing.T) {
 		t.Errorf("an error without a sentinel: %q", got)
 	}
 }
+
+func TestCount(t *testing.T) {
+	for want, got := range map[string]string{
+		"0 entries": Count(0, "entry", "entries"), "1 entry": Count(int64(1), "entry", "entries"), "2 entries": Count(2, "entry", "entries"),
+		"11 entries": Count(11, "entry", "entries"),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -82,14 +82,16 @@ func (w *work) outcomeOf(run *station.Run) (station.Outcome, error) {
 	if in.status != "active" {
 		return "", fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
 	}
-	var passed int
+	var passed, signed int
 	var rework bool
-	err = w.row(`SELECT c.rework, (SELECT count(*) FROM runs p JOIN runs signed ON signed.id = c.run
+	err = w.row(`SELECT c.rework, (SELECT count(*) FROM runs WHERE id = c.run), (SELECT count(*) FROM runs p JOIN runs signed ON signed.id = c.run
 			WHERE p.board_id = c.board_id AND p.purpose = c.purpose AND p.ending = 'pass' AND p.last_entry > signed.first_entry)
-		FROM certificates c WHERE c.id = ?`, []any{in.id}, &rework, &passed)
+		FROM certificates c WHERE c.id = ?`, []any{in.id}, &rework, &signed, &passed)
 	switch {
 	case err != nil:
 		return "", err
+	case signed == 0:
+		return "", fmt.Errorf("%w: the Run that signed certificate %s has no row; restore registry.db from its backup", ErrDiffers, in.serial)
 	case passed > 0:
 		return station.Confirmed, nil
 	case rework:

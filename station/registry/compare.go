@@ -6,8 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // A start writes to rows that it finds: it closes open Runs and intents, and notes the entry of
@@ -119,6 +121,53 @@ func stillStopped(ctx context.Context, q audit.Querier, version int64) error {
 		}
 	}
 	return nil
+}
+
+// keptBays refuses a registry without the row of a bay that a Run stopped: without its row the bay
+// would be free (I13). A row of a bay is changed and never deleted.
+func keptBays(ctx context.Context, q audit.Querier, version int64) error {
+	if version == oldestSchema {
+		return nil // it had no bays
+	}
+	var words []any
+	for _, row := range reason.Rows() {
+		if row.StopBay {
+			words = append(words, row.Word)
+		}
+	}
+	oneOf := strings.TrimPrefix(strings.Repeat(", ?", len(words)), ", ")
+	rows, err := q.QueryContext(ctx, `SELECT bay, id, last_entry FROM runs WHERE reason IN (`+oneOf+`) AND ending IS NOT NULL AND bay NOT IN (SELECT name FROM bays)`, words...)
+	if err != nil {
+		return fmt.Errorf("looking for Runs that stopped a bay: %w", named(err))
+	}
+	type stop struct {
+		bay, run string
+		end      int64
+	}
+	stops, err := collect(rows, func(s *stop) []any { return []any{&s.bay, &s.run, &s.end} })
+	if err != nil {
+		return err
+	}
+	for _, s := range stops {
+		if found, err := stoppedItsBay(ctx, q, s.run, s.end); err != nil {
+			return err
+		} else if found {
+			return fmt.Errorf("bay %s: %w: Run %s stopped it; restore registry.db from its backup", s.bay, ErrBayMissing, s.run)
+		}
+	}
+	return nil
+}
+
+// stoppedItsBay reports whether the log says that the Run stopped its bay: the entry stands beside
+// the entry that ends the Run. A Run of schema 2 has no such entry.
+func stoppedItsBay(ctx context.Context, q audit.Querier, run string, end int64) (bool, error) {
+	var n int
+	err := q.QueryRowContext(ctx, `SELECT count(*) FROM audit_entry WHERE seq BETWEEN ?1 - 1 AND ?1 + 1 AND instr(body, ?2) AND instr(body, ?3)`,
+		end, []byte(run), []byte(`"type":"`+typeBayStopped+`"`)).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("looking for a bay that was stopped: %w", named(err))
+	}
+	return n > 0, nil
 }
 
 // acknowledged reports whether the log has an acknowledgement of the bay since the Run. It reads no further than that.

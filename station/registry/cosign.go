@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // typeCosigned is the entry about a cosignature. Its row follows from it.
@@ -65,7 +66,7 @@ func (r *Reader) ProveTree(ctx context.Context, old, size int64) (tlog.TreeProof
 	}
 	proof, err := tlog.ProveTree(size, old, audit.HashReader(ctx, r.db))
 	if err != nil {
-		return nil, fmt.Errorf("proving that %d entries continue %d: %w", size, old, err)
+		return nil, fmt.Errorf("proving that %s %d: %w", reason.Count(size, "entry continues", "entries continue"), old, err)
 	}
 	return proof, nil
 }

@@ -45,6 +45,9 @@ func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err err
 	if err := w.ownKey(in); err != nil {
 		return nil, err
 	}
+	if err := w.keepsCertificates(in); err != nil {
+		return nil, err
+	}
 	// 3. A stored certificate answers the request (I9), or else a new one is allowed (I3).
 	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
 		return stored, err
@@ -110,8 +113,11 @@ func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) 
 func (w *work) ownKey(in issuance.Intent) error {
 	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 		in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String())
-	if err != nil || inserted == 1 {
+	if err != nil {
 		return err
+	}
+	if inserted == 1 {
+		return w.isFirstKey(in)
 	}
 	var same int
 	err = w.row(`SELECT count(*) FROM keys WHERE spki_sha256 = ? AND board_id = ? AND purpose = ?`,
@@ -120,6 +126,32 @@ func (w *work) ownKey(in issuance.Intent) error {
 		return err
 	}
 	return fmt.Errorf("%w: key %x, board %s", issuance.ErrKeyElsewhere, in.SPKISHA256, in.BoardID)
+}
+
+// isFirstKey refuses a new key of a board that has certificates for the purpose: the row of their key
+// was deleted (I4).
+func (w *work) isFirstKey(in issuance.Intent) error {
+	var n int
+	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = ?`, []any{in.BoardID.String(), in.Purpose.String()}, &n)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%w: board %s has %s for purpose %s and no key; restore registry.db from its backup", ErrDiffers, in.BoardID,
+			reason.Count(n, "certificate", "certificates"), in.Purpose)
+	}
+	return err
+}
+
+// keepsCertificates refuses a board that lost a certificate which was active: the station would sign a
+// second one beside it (I3). Each Pass with a new certificate has a certificate of its own.
+func (w *work) keepsCertificates(in issuance.Intent) error {
+	var activated, passed int
+	err := w.row(`SELECT count(*) FILTER (WHERE status IN ('active', 'superseded', 'revoked', 'scrapped')),
+		(SELECT count(*) FROM runs WHERE board_id = ?1 AND purpose = ?2 AND outcome IN ('issued', 'reworked'))
+		FROM certificates WHERE board_id = ?1 AND purpose = ?2`, []any{in.BoardID.String(), in.Purpose.String()}, &activated, &passed)
+	if err == nil && passed > activated {
+		err = fmt.Errorf("%w: board %s passed with %s for purpose %s, and %d of them are there; restore registry.db from its backup", ErrDiffers, in.BoardID,
+			reason.Count(passed, "new certificate", "new certificates"), in.Purpose, activated)
+	}
+	return err
 }
 
 // standing is what the registry has for one request.
@@ -212,26 +244,66 @@ func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
 	return &order, err
 }
 
+// A loggedOrder is what the audit log says of a work order.
+type loggedOrder struct {
+	order  audit.WorkOrder
+	found  bool
+	images string // firmware that boards of the order may run
+	size   int64  // entries that were searched
+}
+
+// searchOrder searches the log before the first use of a work order in this process. It reads on a
+// connection of its own, because a search through a year's log takes seconds, and in the
+// transaction that writes, all Runs would wait for it.
+func (r *Registry) searchOrder(ctx context.Context, id string) (logged loggedOrder, err error) {
+	if id == "" {
+		return logged, nil
+	}
+	if _, compared := r.orders.Load(id); compared {
+		return logged, nil
+	}
+	if logged.size, err = audit.Size(ctx, r.db); err != nil {
+		return logged, err
+	}
+	logged.order, logged.found, err = audit.OfOrder(ctx, r.db, id, 0)
+	if err == nil && logged.found {
+		logged.images, err = firmwareOf(ctx, r.db, logged.order, 0)
+	}
+	return logged, err
+}
+
 // orderOnRecord is orderNow. Before the first use of a work order it compares the row with the log:
-// a quota that somebody raised in the row would let boards be signed that nobody ordered.
-func (w *work) orderOnRecord(id string) (*audit.WorkOrder, error) {
+// a quota that somebody raised in the row would let boards be signed that nobody ordered, and so
+// would an order whose row was deleted and that is opened again. before is what searchOrder found;
+// here only newer entries are searched. The error is sql.ErrNoRows for an order that was never opened.
+func (w *work) orderOnRecord(id string, before loggedOrder) (*audit.WorkOrder, error) {
 	order, err := w.orderNow(id)
-	if _, compared := w.orders[id]; compared || err != nil {
+	if _, compared := w.orders.Load(id); compared || err != nil && !none(err) {
 		return order, err
 	}
-	logged, found, err := audit.OfOrder(context.Background(), w.conn, id)
+	logged, found, bad := audit.OfOrder(context.Background(), w.conn, id, before.size)
+	if !found {
+		logged, found = before.order, before.found
+	}
 	switch {
-	case err != nil:
+	case bad != nil:
+		return nil, bad
+	case none(err) && !found:
 		return nil, err
+	case none(err):
+		return nil, fmt.Errorf("%w: work order %q has no row, and the log has quota %d and count %d; restore registry.db from its backup",
+			ErrDiffers, id, logged.Quota, logged.Counted)
 	case !found || logged != *order:
 		return nil, fmt.Errorf("%w: work order %q has quota %d and count %d, the log has quota %d and count %d",
 			ErrDiffers, id, order.Quota, order.Counted, logged.Quota, logged.Counted)
 	}
-	images, err := w.firmwareOf(context.Background(), *order)
-	if err != nil {
-		return nil, err
+	images := before.images
+	if !before.found { // the order was opened after the search
+		if images, err = firmwareOf(context.Background(), w.conn, *order, before.size); err != nil {
+			return nil, err
+		}
 	}
-	w.orders[id] = images
+	w.orders.Store(id, images)
 	return order, nil
 }
 

@@ -229,14 +229,15 @@ func (o outside) covers(ctx context.Context, q audit.Querier, head, seen audit.H
 		return nil
 	}
 	if seen.Size > head.Size {
-		return fmt.Errorf("%w: it has %d entries, %s %d, so the newest %d are missing", o.older, head.Size, o.seen, seen.Size, seen.Size-head.Size)
+		return fmt.Errorf("%w: it has %s, %s %d, so the newest %s missing", o.older, reason.Count(head.Size, "entry", "entries"),
+			o.seen, seen.Size, reason.Count(seen.Size-head.Size, "entry is", "entries are"))
 	}
 	root, err := audit.RootAt(ctx, q, seen.Size)
 	if err != nil {
 		return err
 	}
 	if root != seen.Root {
-		return fmt.Errorf("%w: they differ within the first %d entries", o.other, seen.Size)
+		return fmt.Errorf("%w: they differ within the first %s", o.other, reason.Count(seen.Size, "entry", "entries"))
 	}
 	return nil
 }
@@ -272,7 +273,7 @@ func (r *Registry) stores(ctx context.Context, size int64) error {
 		return fmt.Errorf("looking for the checkpoint of the token: %w", err)
 	}
 	if n == 0 {
-		return fmt.Errorf("%w: the token has one over %d entries", audit.ErrCheckpointMissing, size)
+		return fmt.Errorf("%w: the token has one over %s", audit.ErrCheckpointMissing, reason.Count(size, "entry", "entries"))
 	}
 	return nil
 }

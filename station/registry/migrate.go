@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -87,7 +88,7 @@ func foreignKeysHold(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if broken > 0 {
-		return fmt.Errorf("%w: %d rows name rows that are not there", ErrSchema, broken)
+		return fmt.Errorf("%w: %s rows that are not there", ErrSchema, reason.Count(broken, "row names", "rows name"))
 	}
 	return nil
 }

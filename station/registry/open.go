@@ -116,7 +116,10 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 	if err := stillOpen(ctx, db); err != nil {
 		return err
 	}
-	return stillStopped(ctx, db, r.version)
+	if err := stillStopped(ctx, db, r.version); err != nil {
+		return err
+	}
+	return keptBays(ctx, db, r.version)
 }
 
 func (r *Registry) openReader(ctx context.Context) (err error) {
@@ -190,7 +193,7 @@ func (r *Registry) attach(ctx context.Context) error {
 	if err := r.log.AppendTo(ctx, conn); err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	r.writer = newWriter(conn, r.log)
+	r.writer = newWriter(conn, r.log, &r.orders)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // detailFirmware names the firmware images of a work order in its first entry: SHA-256 values as boards report
@@ -23,13 +24,17 @@ const maxImages = (maxText + 1) / (2*sha256.Size + 1)
 // images that boards of the order may run; none: any image. A second OpenOrder with the same values changes nothing.
 func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string, allow ...[sha256.Size]byte) error {
 	if id == "" || id != text(id) || product != text(product) || quota < 1 || len(allow) > maxImages {
-		return fmt.Errorf("opening work order %q for %d boards with %d firmware images: want an id, a quota of 1 or more and at most %d images", id, quota, len(allow), maxImages)
+		return fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images", id, reason.Count(quota, "board", "boards"), len(allow), maxImages)
 	}
 	images := imageList(allow)
+	logged, err := r.searchOrder(ctx, id)
+	if err != nil {
+		return err
+	}
 	return r.write(ctx, func(w *work) error {
-		known, err := w.orderOnRecord(id)
-		if err == nil && (known.Product != product || known.Quota != quota || w.orders[id] != images) {
-			return fmt.Errorf("%w: %q, %d boards, firmware %q", ErrOrderOpen, known.Product, known.Quota, w.orders[id])
+		known, err := w.orderOnRecord(id, logged)
+		if err == nil && (known.Product != product || known.Quota != quota || w.imagesOf(id) != images) {
+			return fmt.Errorf("%w: %q, %s, firmware %q", ErrOrderOpen, known.Product, reason.Count(known.Quota, "board", "boards"), w.imagesOf(id))
 		}
 		if err == nil || !none(err) {
 			return err
@@ -43,7 +48,7 @@ func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int6
 		if err != nil {
 			return err
 		}
-		delete(w.orders, id) // of an order whose transaction was undone
+		w.orders.Delete(id) // of an order whose transaction was undone
 		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, id, product, quota, written.Time.String())
 	})
 }
@@ -58,21 +63,29 @@ func imageList(allow [][sha256.Size]byte) string {
 	return strings.Join(slices.Compact(list), ",")
 }
 
-// firmwareOf gives the list of images of an order from the entry that opened it: a row could be changed.
-func (w *work) firmwareOf(ctx context.Context, order audit.WorkOrder) (string, error) {
-	opened, err := audit.OrderOpened(ctx, w.conn, order)
+// imagesOf gives the list of images of an order that orderOnRecord returned.
+func (w *work) imagesOf(id string) string {
+	images, _ := w.orders.Load(id)
+	text, _ := images.(string)
+	return text
+}
+
+// firmwareOf gives the list of images of an order from the entry that opened it, among the entries from a number on:
+// a row could be changed.
+func firmwareOf(ctx context.Context, q audit.Querier, order audit.WorkOrder, from int64) (string, error) {
+	opened, err := audit.OrderOpened(ctx, q, order, from)
 	if err != nil {
 		return "", err
 	}
 	if opened == nil {
-		return "", fmt.Errorf("%w: no entry opens work order %q for %d boards of %q", ErrDiffers, order.ID, order.Quota, order.Product)
+		return "", fmt.Errorf("%w: no entry opens work order %q for %s of %q", ErrDiffers, order.ID, reason.Count(order.Quota, "board", "boards"), order.Product)
 	}
 	return opened.Details[detailFirmware], nil
 }
 
 // firmwareAllowed refuses a board whose image is not on the list of its order.
 func (w *work) firmwareAllowed(run *station.Run) error {
-	images, id := w.orders[run.Order], run.Identity
+	images, id := w.imagesOf(run.Order), run.Identity
 	if image := hex.EncodeToString(id.FirmwareHash[:]); images != "" && !slices.Contains(strings.Split(images, ","), image) {
 		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %s", station.ErrFirmware, run.Order, id.Firmware, image)
 	}

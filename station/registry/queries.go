@@ -26,7 +26,7 @@ func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 	o := OrderRow{ID: id}
 	err := r.db.QueryRowContext(ctx, `SELECT product, quota, counted FROM work_orders WHERE id = ?`, id).Scan(&o.Product, &o.Quota, &o.Counted)
 	if none(err) {
-		return OrderRow{}, fmt.Errorf("%w: %q", ErrUnknownOrder, id)
+		return OrderRow{}, fmt.Errorf("%q: %w", id, ErrUnknownOrder)
 	} else if err != nil {
 		return OrderRow{}, fmt.Errorf("reading work order %q: %w", id, err)
 	}

@@ -59,8 +59,9 @@ type Registry struct {
 	mark   *mark
 	once   sync.Once
 
-	version int64  // of the schema of the file, before Begin
-	files   *watch // of the files that were compared
+	orders  sync.Map // firmware of the work orders whose row was compared with the log, by id
+	version int64    // of the schema of the file, before Begin
+	files   *watch   // of the files that were compared
 
 	beginning sync.Mutex   // covers the following fields
 	begun     bool         // Begin was called
@@ -109,6 +110,8 @@ var (
 	ErrStartup = reason.New("registry-differs", "the row about the newest start differs from the audit log")
 	// ErrReleased: a bay is free although the log has no acknowledgement since the Run that stopped it (I13).
 	ErrReleased = reason.New("registry-differs", "the registry says that the bay goes on, and nobody acknowledged it on record")
+	// ErrBayMissing: the row of a bay is missing, and the log says that a Run stopped the bay (I13).
+	ErrBayMissing = reason.New("registry-differs", "the registry has no row for the bay, and the log says that it was stopped")
 	// ErrReopened: a row is open although the log says that it has ended.
 	ErrReopened = reason.New("registry-reopened", "a row of the registry is open again although the audit log has its end")
 	// ErrNoGenesis: the registry was opened but the ceremony never wrote entry 0.

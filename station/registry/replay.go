@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // replay has the rows that follow from the entries of the audit log, each under its
@@ -162,7 +163,7 @@ func (s *replay) order(e audit.Entry) error {
 	}
 	counted := int64(len(s.signed[o.ID]))
 	if o.Counted != counted || counted > o.Quota || f[orderQuota] != fmt.Sprint(o.Quota) {
-		return fmt.Errorf("%w: entry %d counts %d of %d boards for work order %s, which has %d of %s", ErrDiffers, e.Seq, o.Counted, o.Quota, o.ID, counted, f[orderQuota])
+		return fmt.Errorf("%w: entry %d counts %d of %s for work order %s, which has %d of %s", ErrDiffers, e.Seq, o.Counted, reason.Count(o.Quota, "board", "boards"), o.ID, counted, f[orderQuota])
 	}
 	f[orderCounted] = fmt.Sprint(counted)
 	return nil

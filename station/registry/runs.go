@@ -13,6 +13,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // This file has the methods of station.Registry.
@@ -27,8 +28,12 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	if run == nil || run.Identity == nil {
 		return fmt.Errorf("admitting a Run without an identity: %w", ErrUnknownBoard)
 	}
+	logged, err := r.searchOrder(ctx, run.Order)
+	if err != nil {
+		return err
+	}
 	return r.write(ctx, func(w *work) error {
-		err := w.admit(run)
+		err := w.admit(run, logged)
 		if err == nil || ofDatabase(err) {
 			return err
 		}
@@ -38,8 +43,8 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	})
 }
 
-func (w *work) admit(run *station.Run) error {
-	order, err := w.orderOf(run)
+func (w *work) admit(run *station.Run, logged loggedOrder) error {
+	order, err := w.orderOf(run, logged)
 	if err != nil {
 		return err
 	}
@@ -67,13 +72,13 @@ func (w *work) admit(run *station.Run) error {
 }
 
 // orderOf gives the work order of a Run. It refuses a board whose firmware is not on the order's list.
-func (w *work) orderOf(run *station.Run) (*audit.WorkOrder, error) {
+func (w *work) orderOf(run *station.Run, logged loggedOrder) (*audit.WorkOrder, error) {
 	if run.Order == "" {
 		return nil, nil
 	}
-	order, err := w.orderOnRecord(run.Order)
+	order, err := w.orderOnRecord(run.Order, logged)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("%w: %q", ErrUnknownOrder, run.Order)
+		return nil, fmt.Errorf("%q: %w", run.Order, ErrUnknownOrder)
 	}
 	if err == nil {
 		err = w.firmwareAllowed(run)
@@ -85,8 +90,11 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	id := run.Identity
 	inserted, err := w.change(`INSERT INTO boards (id, hardware_id, type, first_seen) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		id.ID.String(), []byte(id.HardwareID), text(id.BoardType), now)
-	if err != nil || inserted == 1 {
+	if err != nil {
 		return err
+	}
+	if inserted == 1 {
+		return w.isNew(id.ID)
 	}
 	var hardware []byte
 	var scrapped sql.NullString
@@ -100,6 +108,17 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 		return fmt.Errorf("%w: %s at %s", ErrScrapped, id.ID, scrapped.String)
 	}
 	return nil
+}
+
+// isNew refuses a board that had Runs and has no row: on other hardware it would not be known as a
+// clone (I4). No row is ever deleted.
+func (w *work) isNew(id devices.BoardID) error {
+	var n int
+	err := w.row(`SELECT count(*) FROM runs WHERE board_id = ? AND admitted`, []any{id.String()}, &n)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%w: board %s has %s and no row; restore registry.db from its backup", ErrDiffers, id, reason.Count(n, "Run", "Runs"))
+	}
+	return err
 }
 
 // endOlder closes an older Run of the same board, if one is open. An older Run in the

@@ -35,7 +35,7 @@ type writer struct {
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
 	over       sync.Map             // ids of Runs that ended and could not be closed
-	orders     map[string]string    // owned by the goroutine; firmware of the work orders whose row was compared with the log
+	orders     *sync.Map            // firmware of the work orders whose row was compared with the log, by id
 	stepped    bool                 // owned by the goroutine; true: an entry says that the clock is behind
 }
 
@@ -63,9 +63,9 @@ type refusal struct {
 
 func (r *refusal) Unwrap() error { return r.error }
 
-func newWriter(conn *sql.Conn, log *audit.Log) *writer {
+func newWriter(conn *sql.Conn, log *audit.Log, orders *sync.Map) *writer {
 	w := &writer{
-		conn: conn, log: log, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: map[string]string{},
+		conn: conn, log: log, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: orders,
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.loop()

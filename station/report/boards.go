@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"hallmark/devices"
+	"hallmark/station/reason"
 	"hallmark/station/registry"
 )
 
@@ -43,7 +44,7 @@ func WriteBoards(w io.Writer, rows []registry.BoardRow) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%d boards\n", len(boards))
+	_, err := fmt.Fprintf(w, "\n%s\n", reason.Count(len(boards), "board", "boards"))
 	return err
 }
 

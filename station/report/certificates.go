@@ -67,7 +67,7 @@ func Export(ctx context.Context, w io.Writer, dir workdir.Dir, from CertificateS
 	if all == 0 && !only.IsZero() {
 		return reason.Usage(fmt.Errorf("--board %v: %w", only, errNoCertificate))
 	}
-	_, err = fmt.Fprintf(w, "%d certificates in %s, %d of them written now\n", all, out, written)
+	_, err = fmt.Fprintf(w, "%s in %s, %d of them written now\n", reason.Count(all, "certificate", "certificates"), out, written)
 	return err
 }
 

@@ -72,16 +72,16 @@ func Open(o Options) (_ *Files, err error) {
 	}
 	if o.JSONL == Standard {
 		f.jsonl = standardSink(o.Stdout)
-	} else if f.jsonl, err = openSink(o.Dir, o.JSONL, jsonlStart); err != nil {
+	} else if f.jsonl, err = openSink(o.JSONL, true); err != nil {
 		return nil, fmt.Errorf("--jsonl: %w", err)
 	}
-	if f.junit, err = openSink(o.Dir, o.JUnit, junitStart); err != nil {
+	if f.junit, err = openSink(o.JUnit, false); err != nil {
 		return nil, fmt.Errorf("--junit: %w", err)
 	}
 	return f, nil
 }
 
-// mayWrite refuses a report in place of one of the station's own files.
+// mayWrite refuses a report in the station directory.
 func (o Options) mayWrite(flag, path string) error {
 	if path == "" || path == Standard {
 		return nil
@@ -227,7 +227,7 @@ func (f *Files) Close() error {
 	}
 	f.ended = true
 	if err := f.jsonl.end(); err != nil {
-		f.errs = append(f.errs, fmt.Errorf("--jsonl: %w; %d of %d lines are missing", err, f.jsonl.Lost(), f.lines))
+		f.errs = append(f.errs, fmt.Errorf("--jsonl: %w; %d of %s missing", err, f.jsonl.Lost(), reason.Count(f.lines, "line is", "lines are")))
 	}
 	if err := f.junit.end(); err != nil {
 		f.errs = append(f.errs, fmt.Errorf("--junit: %w", err))

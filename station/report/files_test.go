@@ -1,9 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/devices"
+	"hallmark/fixtures"
 	"hallmark/station"
+	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
@@ -219,6 +224,46 @@ func TestTheCertificateIsWrittenBeforeTheJSONLine(t *testing.T) {
 	}
 }
 
+// keepsWholeLines fills a small disk with JSON lines, and adds a line when there is space again:
+// each line of the file is JSON.
+func keepsWholeLines(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=64k,mode=0700"); errors.Is(err, fs.ErrPermission) {
+		t.Log("mounting a small disk is not allowed here")
+		return
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	path, junit := filepath.Join(disk, "runs.jsonl"), filepath.Join(disk, "runs.xml")
+	files := opened(t, Options{JSONL: path, JUnit: junit})
+	var runs []*station.Run
+	for range 1000 {
+		runs = append(runs, aRun(station.Fault, "line"))
+	}
+	files.Add(runs)
+	suite := Suite{Name: "s", Profiles: []*issuance.Profile{fixtures.Profile(t)}, Bays: []string{"qemu-1"}, Count: len(runs)}
+	if err := files.Finish(suite, runs); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), " of 1000 lines are missing") {
+		t.Errorf("a full disk: %v", err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || len(text) < 32<<10 {
+		t.Fatalf("%d octets, %v", len(text), err)
+	}
+	for line := range bytes.Lines(append(text, "{}\n"...)) {
+		if !json.Valid(line) {
+			t.Errorf("no JSON: %q", line)
+		}
+	}
+	if text, err := os.ReadFile(junit); err != nil || len(text) > 0 {
+		t.Errorf("half a JUnit report: %d octets, %v", len(text), err)
+	}
+}
+
 func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
 	directory, pipe := t.TempDir(), filepath.Join(t.TempDir(), "pipe")
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
@@ -244,6 +289,7 @@ func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("a disk that fills in the middle of a line", func(t *testing.T) { keepsWholeLines(t) })
 	t.Run("a pipe whose reader has gone", func(t *testing.T) {
 		reader, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {

@@ -182,7 +182,7 @@ func (p *Progress) text() string {
 // line returns the progress line: first the counts, then the number of bays in each step. The
 // line has at most 79 columns.
 func (p *Progress) line() string {
-	text := fmt.Sprintf("%d of %d Runs: %d pass, %d reject, %d fault, %d aborted", p.ended, p.total,
+	text := fmt.Sprintf("%d of %s: %d pass, %d reject, %d fault, %d aborted", p.ended, reason.Count(p.total, "Run", "Runs"),
 		p.counts[station.Pass], p.counts[station.Reject], p.counts[station.Fault], p.counts[station.Aborted])
 	if p.paused != nil {
 		text += " | HSM is away"

@@ -1,23 +1,17 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"hallmark/station/workdir"
-)
-
-// The first octets of a report. A file that begins so may be replaced.
-const (
-	jsonlStart = `{"run":`
-	junitStart = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite"
 )
 
 // Standard is the value of --jsonl that means standard output.
@@ -27,7 +21,6 @@ const Standard = "-"
 const reportPatience = 30 * time.Second
 
 var (
-	errOwnFile  = errors.New("it exists and is no report: the station's own files are never overwritten; name another file")
 	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
 	errNoReader = errors.New("nobody has opened this pipe for reading; start its reader first")
 	errStandard = errors.New("only --jsonl can go to standard output; name a file")
@@ -38,18 +31,50 @@ var (
 type sink struct {
 	*Queue
 	w    io.Writer
-	file *os.File // w, or nil for standard output, which stays open
+	file *reportFile // w, or nil for standard output, which stays open
 }
 
-// openSink makes or empties one report, and returns nil for an empty path. The directory must exist.
-func openSink(dir workdir.Dir, path, start string) (*sink, error) {
+// A reportFile knows where its last whole record ends, so that half a record can be cut off.
+type reportFile struct {
+	*os.File
+	lines bool // each line is a record; otherwise the whole file is one record
+
+	mu    sync.Mutex // covers the following fields
+	size  int64
+	whole int64 // octets up to the end of the last whole record
+}
+
+// Write is called by the goroutine of the Queue only.
+func (f *reportFile) Write(text []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.File.Write(text)
+	if end := bytes.LastIndexByte(text[:n], '\n'); f.lines && end >= 0 {
+		f.whole = f.size + int64(end) + 1
+	}
+	f.size += int64(n)
+	return n, err
+}
+
+// cut removes half a record at the end of a regular file, which a full disk leaves: who reads
+// the report, or adds a line to it, finds only whole records. A write that never returned is
+// left alone.
+func (f *reportFile) cut() error {
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || !f.mu.TryLock() {
+		return err
+	}
+	defer f.mu.Unlock()
+	if f.whole == f.size {
+		return nil
+	}
+	return f.Truncate(f.whole)
+}
+
+// openSink makes or empties one report, and returns nil for an empty path. The directory must
+// exist. lines says that each line is a record.
+func openSink(path string, lines bool) (*sink, error) {
 	if path == "" {
 		return nil, nil
-	}
-	if mine, err := ownFile(dir, path, start); err != nil {
-		return nil, err
-	} else if mine {
-		return nil, fmt.Errorf("%s: %w", path, errOwnFile)
 	}
 	// O_NONBLOCK: opening a named pipe would wait until somebody reads it (fifo(7)).
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
@@ -61,7 +86,8 @@ func openSink(dir workdir.Dir, path, start string) (*sink, error) {
 	if err := keepName(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &sink{NewQueue(path, file, QueueLimit, reportPatience), file, file}, nil
+	report := &reportFile{File: file, lines: lines}
+	return &sink{NewQueue(path, report, QueueLimit, reportPatience), report, report}, nil
 }
 
 // keepName brings the name of a file to the disk. Pipes and devices have no name on a disk.
@@ -77,45 +103,23 @@ func standardSink(stdout io.Writer) *sink {
 	return &sink{NewQueue("standard output", stdout, QueueLimit, reportPatience), stdout, nil}
 }
 
-// end writes all text, brings a file to the disk, and closes the file.
+// end writes all text, brings a file to the disk, and closes the file. If text was lost, end
+// cuts off half a record.
 func (s *sink) end() error {
 	if s == nil {
 		return nil
 	}
 	err := s.Flush()
-	if err == nil {
-		err = workdir.SyncOutput(s.w)
-	}
 	if s.file == nil {
+		if err == nil {
+			err = workdir.SyncOutput(s.w)
+		}
 		return err
 	}
-	return errors.Join(err, s.file.Close())
-}
-
-// ownFile reports whether path, after symbolic links are followed, is a file of the station
-// directory that is neither empty nor a report. Such a file must not be overwritten.
-func ownFile(dir workdir.Dir, path, start string) (bool, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	if real, err = filepath.Abs(real); err != nil {
-		return false, err
-	}
-	home, err := filepath.EvalSymlinks(string(dir))
-	if err != nil || !strings.HasPrefix(real, home+string(filepath.Separator)) {
-		return false, err
-	}
-	if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
-		return false, err
-	}
-	file, err := os.Open(real)
 	if err != nil {
-		return false, err
+		err = errors.Join(err, s.file.cut())
+	} else {
+		err = workdir.SyncOutput(s.file.File)
 	}
-	defer file.Close()
-	held, err := io.ReadAll(io.LimitReader(file, int64(len(start))))
-	return len(held) > 0 && string(held) != start, err
+	return errors.Join(err, s.file.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 // tableLimit is the greatest number of Passes in the table. The table shows all other endings.
@@ -82,8 +83,8 @@ func Dash(text string) string {
 
 func summary(runs, repeated []*station.Run, took time.Duration) string {
 	n := Endings(runs)
-	text := fmt.Sprintf("%d Runs: %d pass, %d reject, %d fault, %d aborted; %s",
-		len(runs), n[station.Pass], n[station.Reject], n[station.Fault], n[station.Aborted], took.Round(time.Millisecond))
+	text := fmt.Sprintf("%s: %d pass, %d reject, %d fault, %d aborted; %s",
+		reason.Count(len(runs), "Run", "Runs"), n[station.Pass], n[station.Reject], n[station.Fault], n[station.Aborted], took.Round(time.Millisecond))
 	if took > 0 && len(runs) > 1 {
 		text += fmt.Sprintf(", %.1f Runs/s", float64(len(runs))/took.Seconds())
 	}

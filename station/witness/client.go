@@ -19,6 +19,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
+	"hallmark/station/reason"
 )
 
 // Config names one witness, and perhaps its mirror.
@@ -93,7 +94,7 @@ func (c *Client) NewestOf(ctx context.Context, logKey string, stored Cosigned) (
 		return head, bad
 	}
 	if size > 0 {
-		err = fmt.Errorf("%w: a cosignature over %d entries is stored here", ErrLost, size)
+		err = fmt.Errorf("%w: a cosignature over %s is stored here", ErrLost, reason.Count(size, "entry", "entries"))
 	}
 	return head, err
 }

@@ -35,7 +35,9 @@ var ErrNothingSeen = errors.New("the witness shows no checkpoint of this log")
 // A SizeError says which size the witness cosigned last (409).
 type SizeError struct{ Size int64 }
 
-func (e *SizeError) Error() string { return fmt.Sprintf("the witness has seen %d entries", e.Size) }
+func (e *SizeError) Error() string {
+	return "the witness has seen " + reason.Count(e.Size, "entry", "entries")
+}
 
 // unreached names why there was no answer.
 func unreached(err error) error {

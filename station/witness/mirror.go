@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/reason"
 )
 
 // maxUpload is the size of a request add-entries, in octets, at which it takes no further package.
@@ -42,7 +44,7 @@ func (c *Client) AddEntries(ctx context.Context, log Entries, checkpoint []byte,
 		}
 		info, err := ParseInfo(got.body)
 		if err != nil || got.kind != TypeMirrorInfo || info.Next > size {
-			return nil, fmt.Errorf("%w: status %d with %.100q as %.100q, want at most %d entries as %s", ErrLies, got.status, got.body, got.kind, size, TypeMirrorInfo)
+			return nil, fmt.Errorf("%w: status %d with %.100q as %.100q, want at most %s as %s", ErrLies, got.status, got.body, got.kind, reason.Count(size, "entry", "entries"), TypeMirrorInfo)
 		}
 		if info.Next <= up.Start { // no progress
 			if corrections++; corrections > 3 {

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/reason"
 )
 
 // A Log is the audit log whose checkpoints are sent.
@@ -90,9 +92,9 @@ func (s *sender) cosign(ctx context.Context, checkpoint []byte, size, old int64)
 func (s *sender) longer(ctx context.Context, size, claimed int64) error {
 	head, _, err := s.client.Newest(ctx, s.logKey)
 	if err != nil || head.Size <= size {
-		return errors.Join(fmt.Errorf("%w: it says it has seen %d entries and does not show them, the station has signed %d", ErrLies, claimed, size), err)
+		return errors.Join(fmt.Errorf("%w: it says it has seen %s and does not show them, the station has signed %d", ErrLies, reason.Count(claimed, "entry", "entries"), size), err)
 	}
-	return fmt.Errorf("%w: it has a checkpoint over %d entries that this station has signed, the newest one here is over %d", ErrFork, head.Size, size)
+	return fmt.Errorf("%w: it has a checkpoint over %s that this station has signed, the newest one here is over %d", ErrFork, reason.Count(head.Size, "entry", "entries"), size)
 }
 
 func (s *sender) store(ctx context.Context, name string, key note.Verifier, size int64, lines []string) error {

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"hallmark/station/reason"
 )
 
 // A subtree is the entries [start, end) of a tree, where start is a multiple of 256 and end is
@@ -25,7 +27,7 @@ func ProveSubtree(start, end, size int64, hashes tlog.HashReader) ([]tlog.Hash, 
 	lo, hi := int64(0), size
 	for lo != start || hi != end {
 		if hi-lo < 2 {
-			return nil, fmt.Errorf("entries %d to %d are no node of a tree with %d entries", start, end, size)
+			return nil, fmt.Errorf("entries %d to %d are no node of a tree with %s", start, end, reason.Count(size, "entry", "entries"))
 		}
 		middle := lo + split(hi-lo)
 		from, to := middle, hi
@@ -68,7 +70,7 @@ func CheckSubtree(path []tlog.Hash, start, end int64, subtree tlog.Hash, size in
 	lo, hi := int64(0), size
 	for lo != start || hi != end {
 		if hi-lo < 2 {
-			return fmt.Errorf("%w: entries %d to %d are no node of a tree with %d entries", errSubtree, start, end, size)
+			return fmt.Errorf("%w: entries %d to %d are no node of a tree with %s", errSubtree, start, end, reason.Count(size, "entry", "entries"))
 		}
 		middle := lo + split(hi-lo)
 		if right = append(right, start >= middle); start >= middle {

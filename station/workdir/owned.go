@@ -6,26 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"hallmark/station/reason"
 )
 
-// ErrOwned: a path belongs to the station, so nothing else is written there.
-var ErrOwned = errors.New("this path belongs to the station: its own files and directories are never overwritten, also if they do not exist yet; name another one")
+// ErrOwned: a path lies in the station directory, so nothing else is written there.
+var ErrOwned = errors.New("this path belongs to the station: in its directory only the station itself makes files, and its files are never overwritten; name a path outside of the directory")
 
-// ours are the names in a station directory that the station reads or writes. Names that begin
-// with one of the prefixes are the registry with its companions, and files that are being written.
-var (
-	ours        = []string{"station.yaml", "profile.yaml", "profile-cose.yaml", "badges.yaml", "hsm", "pki", "certificates", "bays", "notices", "copies", "log"}
-	ourPrefixes = []string{"registry.", temporaryPrefix}
-)
-
-// MayWrite refuses with ErrOwned, as an error of usage, an output whose path is one of the
-// station's own, also through symbolic links and as a hard link. The path may not exist yet.
+// MayWrite refuses with ErrOwned, as an error of usage, an output whose path lies in the station
+// directory, also through symbolic links, and a hard link to a file in it. The path need not exist.
 func (d Dir) MayWrite(path string) error {
 	owned, err := d.owns(path)
 	if err == nil && owned {
@@ -46,13 +37,8 @@ func (d Dir) owns(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	inside, err := filepath.Rel(home, real)
-	if err != nil {
-		return false, err
-	}
-	first, _, _ := strings.Cut(inside, string(filepath.Separator))
-	if first == "." || slices.Contains(ours, first) || slices.ContainsFunc(ourPrefixes, func(p string) bool { return strings.HasPrefix(first, p) }) {
-		return true, nil
+	if inside, err := filepath.Rel(home, real); err != nil || filepath.IsLocal(inside) {
+		return true, err
 	}
 	return linked(home, real)
 }
@@ -85,7 +71,7 @@ func follow(path string) (string, error) {
 	return "", unix.ELOOP
 }
 
-// linked reports whether an existing file is a hard link to one of the station's own files.
+// linked reports whether an existing file is a hard link to a file of the station.
 func linked(home, real string) (found bool, err error) {
 	info, err := os.Stat(real)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,31 +83,7 @@ func linked(home, real string) (found bool, err error) {
 	if err := unix.Stat(real, &status); err != nil || !info.Mode().IsRegular() || status.Nlink < 2 {
 		return false, err
 	}
-	for _, name := range ourPaths(home) {
-		if found, err = contains(name, info); found || err != nil {
-			return found, err
-		}
-	}
-	return false, nil
-}
-
-// ourPaths gives the files and directories of the station that exist.
-func ourPaths(home string) (paths []string) {
-	for _, name := range ours {
-		paths = append(paths, filepath.Join(home, name))
-	}
-	for _, prefix := range ourPrefixes {
-		more, err := filepath.Glob(filepath.Join(escape(home), prefix+"*"))
-		if err == nil { // the pattern is right
-			paths = append(paths, more...)
-		}
-	}
-	return paths
-}
-
-// escape makes a pattern of filepath.Match from a path.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	return contains(home, info)
 }
 
 // contains reports whether a file is this one, or lies below a directory.

@@ -4,7 +4,8 @@
 // A file has one text a line, "key = text"; a line that begins with # is a
 // comment. Texts may hold the verbs of package fmt; a language has the keys and,
 // for each key, the verbs of English, in any order that the explicit indexes
-// %[1]s allow. Load refuses a file in which a key is missing, unknown or given twice.
+// %[1]s allow. A text that counts has a second text for the number 1, with ".one" behind the
+// key. Load refuses a file in which a key is missing, unknown or given twice.
 package catalogue
 
 import (
@@ -23,6 +24,9 @@ var files embed.FS
 
 // Reference is the language whose keys the others must have.
 const Reference = "en"
+
+// forOne ends the key of a text that counts one thing.
+const forOne = ".one"
 
 // Refusals of Load.
 var (
@@ -91,9 +95,13 @@ func (c *Catalogue) Has(key string) bool { _, ok := c.texts[key]; return ok }
 func (c *Catalogue) Keys() []string { return slices.Sorted(maps.Keys(c.texts)) }
 
 // Text gives the text with its verbs filled in. A key without a text gives
-// the key itself: a screen with a strange word is better than none.
+// the key itself: a screen with a strange word is better than none. If the first argument is
+// the number 1, Text takes the text for one, if there is one.
 func (c *Catalogue) Text(key string, args ...any) string {
 	text, ok := c.texts[key]
+	if len(args) > 0 && args[0] == 1 && c.Has(key+forOne) {
+		text = c.texts[key+forOne]
+	}
 	if !ok {
 		return key
 	}

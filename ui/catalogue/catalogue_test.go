@@ -2,6 +2,8 @@ package catalogue
 
 import (
 	"errors"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -63,6 +65,40 @@ func TestPick(t *testing.T) {
 	}
 	if _, err := Load("xx"); !errors.Is(err, ErrUnknownLanguage) {
 		t.Errorf("Load(xx): %v", err)
+	}
+}
+
+// A number with a noun behind it needs a second text for the number 1.
+func TestEachTextThatCountsHasATextForOne(t *testing.T) {
+	counts := regexp.MustCompile(`%d (?:[a-zäöüß]+ )?[A-ZÄÖÜ]?[a-zäöüß]{3,}`)
+	adverbs := regexp.MustCompile(`%d (to go|under way|unterwegs)`)
+	for _, language := range Languages() {
+		c, err := Load(language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range c.Keys() {
+			text := c.Text(key)
+			if base, one := strings.CutSuffix(key, forOne); one {
+				if strings.HasPrefix(text, "%d") && !strings.HasPrefix(c.Text(base, 1), "1 ") {
+					t.Errorf("%s: %s gives %q for 1", language, base, c.Text(base, 1))
+				}
+			} else if counts.MatchString(text) && !adverbs.MatchString(text) && !c.Has(key+forOne) {
+				t.Errorf("%s: %s = %q has no text for one", language, key, text)
+			}
+		}
+	}
+}
+
+func TestTheTextForOneIsTakenForTheNumberOneOnly(t *testing.T) {
+	c, err := Load(Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]string{0: "0 Runs", 1: "1 Run", 2: "2 Runs", 11: "11 Runs"} {
+		if got := c.Text("history.count", n); got != want {
+			t.Errorf("%d: got %q", n, got)
+		}
 	}
 }
 

@@ -134,7 +134,7 @@ func parse(args []string) (a arguments, err error) {
 		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
 	}
 	if len(rest) != 1 {
-		return a, fmt.Errorf("got %d arguments, want the bundle", len(rest))
+		return a, fmt.Errorf("got %s, want the bundle", reason.Count(len(rest), "argument", "arguments"))
 	}
 	a.bundle, a.options.Report = rest[0], again
 	return a, from.read(&a.options)
@@ -275,10 +275,11 @@ func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
 		}
 	}
 	if !v.Good() {
-		_, err := fmt.Fprintf(out, "\nThe bundle does NOT hold: %d findings.\n", len(v.Findings))
+		_, err := fmt.Fprintf(out, "\nThe bundle does NOT hold: %s.\n", reason.Count(len(v.Findings), "finding", "findings"))
 		return err
 	}
-	_, err := fmt.Fprintf(out, "OK: log %s, %d entries, root %s\n    %d certificates, %d checkpoints from elsewhere\n%s", v.Origin, v.Size, v.Root, v.Certificates, v.Anchors, a.caution(v))
+	_, err := fmt.Fprintf(out, "OK: log %s, %s, root %s\n    %s, %s from elsewhere\n%s", v.Origin, reason.Count(v.Size, "entry", "entries"), v.Root,
+		reason.Count(v.Certificates, "certificate", "certificates"), reason.Count(v.Anchors, "checkpoint", "checkpoints"), a.caution(v))
 	return err
 }
 

@@ -116,7 +116,7 @@ func TestAuditcheck(t *testing.T) {
 	}{
 		{"a newer script", []string{changed}, 0, "NOT CHECKED  check.py: it is of edition 99"},
 		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
-		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoints from elsewhere"},
+		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoint from elsewhere"},
 		{"flags behind the bundle", []string{bundle, "--key", written(t, s.vkey)}, 0, "OK"},
 		{"two bundles", []string{bundle, bundle}, 3, "got 2 arguments"},
 		{"with another key", []string{"--key", written(t, other.vkey), bundle}, 1, "another key"},

@@ -8,6 +8,7 @@ import (
 
 	"hallmark/station/backup"
 	"hallmark/station/instance"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -34,7 +35,7 @@ otherwise with the next start.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "%s: %d files, registry of %d entries, root %v\nSHA-256 of SHA256SUMS: %s\n", b.To, made.Files, made.Size, made.Root, made.Sums)
+			fmt.Fprintf(c.stdout, "%s: %s, registry of %s, root %v\nSHA-256 of SHA256SUMS: %s\n", b.To, reason.Count(made.Files, "file", "files"), reason.Count(made.Size, "entry", "entries"), made.Root, made.Sums)
 			fmt.Fprintln(c.stdout, "the entry backup.done is written with the next checkpoint of a running station, or with the next start")
 			return nil
 		},
@@ -67,8 +68,8 @@ old station and the restored one must never run both: they would continue the sa
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "%s: station %q as of %s, %d files, %d entries, verified, root %v\n%s", r.Dir, restored.Station,
-				restored.Made.Format(time.RFC3339), restored.Files, restored.Size, restored.Root, restored.Advice())
+			fmt.Fprintf(c.stdout, "%s: station %q as of %s, %s, %s, verified, root %v\n%s", r.Dir, restored.Station,
+				restored.Made.Format(time.RFC3339), reason.Count(restored.Files, "file", "files"), reason.Count(restored.Size, "entry", "entries"), restored.Root, restored.Advice())
 			return nil
 		},
 	}

@@ -43,7 +43,7 @@ func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
 			ends := o.begins("enrol", "qemu")
 			o.until("the board starts", func() bool { return workdir.Exists(filepath.Join(o.dir, "bays", "qemu-1", "1", "flash.bin")) })
 			o.goesAwayAndComesBack()
-			if text := ends(); !strings.Contains(text, "1 Runs: 1 pass") || !strings.Contains(text, "1 repeated after the HSM was lost") {
+			if text := ends(); !strings.Contains(text, "1 Run: 1 pass") || !strings.Contains(text, "1 repeated after the HSM was lost") {
 				o.t.Errorf("enrol says\n%s", text)
 			}
 		}},

@@ -51,9 +51,9 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 	defer func() { err = afterwards(err, checker.Close()) }()
 	var failed []string
 	code := reason.ExitFault
-	for check := range checker.Examine(ctx) {
+	for check := range checker.RunChecks(ctx) {
 		if ctx.Err() != nil {
-			return &exitError{exitAborted, fmt.Errorf("examining %s: %w", check.Name, errInterrupted)}
+			return &exitError{exitAborted, fmt.Errorf("checking %s: %w", check.Name, errInterrupted)}
 		}
 		if fmt.Fprint(c.stdout, check.Text()); check.State == health.Fail || check.State == health.None {
 			failed = append(failed, check.Name)
@@ -63,10 +63,10 @@ func (c *command) doctor(ctx context.Context, ports []string) (err error) {
 		}
 	}
 	if ctx.Err() != nil {
-		return &exitError{exitAborted, fmt.Errorf("examining the bench: %w", errInterrupted)}
+		return &exitError{exitAborted, fmt.Errorf("checking the bench: %w", errInterrupted)}
 	}
 	if len(failed) > 0 {
-		err := fmt.Errorf("%d parts of the bench failed or were not examined", len(failed))
+		err := errors.New(reason.Count(len(failed), "part of the bench failed or was not checked", "parts of the bench failed or were not checked"))
 		return &exitError{int(code), errors.Join(err, checker.RecordFailed(failed))}
 	}
 	fmt.Fprintln(c.stdout, "\nThe bench is ready.")

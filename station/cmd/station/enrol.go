@@ -47,5 +47,5 @@ func oneBoard(_ *cobra.Command, args []string) error {
 	case 1:
 		return nil
 	}
-	return fmt.Errorf("got %d boards, want one; use `station batch` for more than one", len(args))
+	return fmt.Errorf("got %s, want one; use `station batch` for more than one", reason.Count(len(args), "board", "boards"))
 }

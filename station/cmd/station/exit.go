@@ -59,5 +59,5 @@ func conclude(result operate.Result, trouble error) error {
 	if code == reason.ExitPass {
 		return nil
 	}
-	return &exitError{int(code), errors.Join(result.Short, trouble)}
+	return &exitError{int(code), errors.Join(result.Short, result.Waited, trouble)}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"hallmark/station/operate"
 	"hallmark/station/reason"
@@ -42,7 +43,9 @@ func (s *session) readLines(ctx context.Context, entered <-chan string) error {
 			if !more || text == "quit" || text == "q" {
 				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
 			}
-			if err := console.Do(ctx, text); err != nil {
+			if strings.EqualFold(text, "help") || text == "?" {
+				s.lines.Help()
+			} else if err := console.Do(ctx, text); err != nil {
 				_ = s.lines.Refuse(err) // end gives the error
 			}
 		}

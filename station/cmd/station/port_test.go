@@ -20,7 +20,7 @@ func TestBoardOnASerialPortPasses(t *testing.T) {
 	port := fixtures.BoardOnPort(t, filepath.Join(firmware, "posix", "hallmark-posix"))
 	for range 2 { // the second time the board already has its certificate
 		code, out, errs := do(t, "enrol", "--dir", dir, port)
-		if code != exitPass || !strings.Contains(out, "1 Runs: 1 pass") {
+		if code != exitPass || !strings.Contains(out, "1 Run: 1 pass") {
 			t.Fatalf("exit code %d\n%s%s", code, out, errs)
 		}
 	}

@@ -150,7 +150,7 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 
 // ready lets Runs begin, and returns the finding of the last check.
 func (s *session) ready(opened *instance.Instance) (string, error) {
-	return fmt.Sprintf("%d bays, %d steps", len(s.bays), len(opened.Steps())), s.controller.Ready(opened)
+	return fmt.Sprintf("%s, %s", reason.Count(len(s.bays), "bay", "bays"), reason.Count(len(opened.Steps()), "step", "steps")), s.controller.Ready(opened)
 }
 
 // event passes an event of the engine to the screen or to the lines.
@@ -213,6 +213,7 @@ func (s *session) show(drain context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.lines.Greet(s.record.Config.Station, s.who.ID != "")
 		s.lines.Stopped(facts.Bays)
 		return s.runPlain(drain)
 	}

@@ -41,7 +41,7 @@ it is back, the Runs that it cost are started again.
 
 With --plain, TERM=dumb, or without a terminal it writes lines and reads commands:
 a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone
-stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "quit" ends. NO_COLOR takes the colours away.
+stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "help" lists these commands, "quit" ends. NO_COLOR takes the colours away.
 
 A closed terminal and SIGTERM are an orderly end: no Run is cut between signing and recording.
 
@@ -81,7 +81,7 @@ func (s *screen) read(c *command, dir workdir.Dir) ([]instance.BaySpec, *catalog
 		return nil, nil, err
 	}
 	if len(bays) > ui.MaxBays {
-		return nil, nil, fmt.Errorf("%d bays, the screen has room for %d; use `station batch`", len(bays), ui.MaxBays)
+		return nil, nil, fmt.Errorf("%s, the screen has room for %d; use `station batch`", reason.Count(len(bays), "bay", "bays"), ui.MaxBays)
 	}
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")

@@ -18,6 +18,7 @@ import (
 	"hallmark/fixtures/prerequisite"
 	"hallmark/station/audit"
 	"hallmark/station/instance"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -280,7 +281,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.presses("/")
 	s.sees(`Search BoardID`)
 	s.presses("WO-7", "Enter")
-	s.sees(fmt.Sprintf(`"WO-7" · %d Runs`, s.runsOf("WO-7")))
+	s.sees(`"WO-7" · ` + reason.Count(s.runsOf("WO-7"), "Run", "Runs"))
 	s.presses("Escape")
 	s.sees(`1 qemu-1`)
 	s.presses("O")

@@ -11,7 +11,7 @@ import (
 
 // versionFlag adds --version to the root command. With --version the command does nothing else.
 func (c *command) versionFlag(root *cobra.Command) {
-	asked := root.Flags().Bool("version", false, "say version, commit, Go and, with --dir, the PKCS#11 module in use, and end")
+	asked := root.Flags().Bool("version", false, "say version, commit, Go and the PKCS#11 module (with --dir, the one of that station and its version), and end")
 	begin := root.RunE
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if !*asked {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 	"hallmark/station/verifier"
 	"hallmark/station/workdir"
 )
@@ -245,7 +246,7 @@ func serve(ctx context.Context, set *settings, server *verifier.Server, list *re
 	}()
 	tested := make(chan error, 1)
 	go func() { tested <- set.test(ctx, cancel, server, stdout) }()
-	fmt.Fprintf(stdout, "listening on %s, server name %s, %d certificates known\n", listener.Addr(), server.ServerName(), list.current.Load().Len())
+	fmt.Fprintf(stdout, "listening on %s, server name %s, %s known\n", listener.Addr(), server.ServerName(), reason.Count(list.current.Load().Len(), "certificate", "certificates"))
 	err := server.Serve(ctx, listener)
 	cancel()
 	<-watched

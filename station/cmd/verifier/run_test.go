@@ -141,7 +141,7 @@ func (b *filesByOpenSSL) start(extra ...string) (address string, log *buffer) {
 			b.t.Errorf("exit code %d\n%s", got, log)
 		}
 	})
-	return stdout.waitFor(b.t, `listening on (\S+), server name verifier.test, 1 certificates known`)[1], log
+	return stdout.waitFor(b.t, `listening on (\S+), server name verifier.test, 1 certificate known`)[1], log
 }
 
 // client runs openssl s_client as the named board, and returns the output of s_client.

@@ -15,8 +15,8 @@ const (
 	unresolved               // the HSM may have signed (I10)
 )
 
-// life is one serial number.
-type life struct {
+// certificateState is what the entries say of one serial number.
+type certificateState struct {
 	result result
 	status status // now
 }
@@ -33,29 +33,29 @@ type key [sha256.Size]byte
 
 func keyOf(text string) key { return sha256.Sum256([]byte(text)) }
 
-// certificates follows the life of each serial number.
+// certificates follows each serial number.
 type certificates struct {
-	lives   map[key]life
-	reworks int
-	strays  int // results and changes without an intent before, and second intents
-	denied  tally[string]
+	bySerial map[key]certificateState
+	reworks  int
+	strays   int // results and changes without an intent before, and second intents
+	denied   tally[string]
 }
 
-func newCertificates() certificates { return certificates{lives: map[key]life{}} }
+func newCertificates() certificates { return certificates{bySerial: map[key]certificateState{}} }
 
 func (c *certificates) add(e *event) {
 	if !e.hasCertificate {
 		return
 	}
 	serial := keyOf(e.serial)
-	known, begun := c.lives[serial]
+	known, begun := c.bySerial[serial]
 	switch {
 	case e.kind == "cert.issue.denied":
 		c.denied.add(e.reason)
 	case e.kind == "cert.issue.intent" && begun:
 		c.strays++
 	case e.kind == "cert.issue.intent":
-		if c.lives[serial] = (life{}); e.rework {
+		if c.bySerial[serial] = (certificateState{}); e.rework {
 			c.reworks++
 		}
 	case e.status == "":
@@ -69,19 +69,19 @@ func (c *certificates) add(e *event) {
 // results are the entries that end an intent.
 var results = map[string]result{"cert.issued": issued, "cert.issue.failed": failed, "cert.issue.unresolved": unresolved}
 
-func (c *certificates) change(e *event, serial key, l life) {
+func (c *certificates) change(e *event, serial key, state certificateState) {
 	if result, ends := results[e.kind]; ends {
-		if l.result != open {
+		if state.result != open {
 			c.strays++
 			return
 		}
-		l.result = result
+		state.result = result
 	}
-	l.status = statusOf(e.status)
-	c.lives[serial] = l
+	state.status = statusOf(e.status)
+	c.bySerial[serial] = state
 }
 
-// statuses of a certificate, in the order of its life.
+// statuses of a certificate, in the order in which a certificate gets them.
 var statuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped"}
 
 func statusOf(word string) status {
@@ -103,8 +103,8 @@ func (s status) String() string {
 
 // results counts the intents by their result.
 func (c *certificates) results() (counts [4]int) {
-	for _, l := range c.lives {
-		counts[l.result]++
+	for _, state := range c.bySerial {
+		counts[state.result]++
 	}
 	return counts
 }
@@ -112,11 +112,11 @@ func (c *certificates) results() (counts [4]int) {
 // byStatus counts the issued certificates by their status, and the unresolved serial numbers that were revoked.
 func (c *certificates) byStatus() (counts map[string]int, unresolvedRevoked int) {
 	counts = map[string]int{}
-	for _, l := range c.lives {
+	for _, state := range c.bySerial {
 		switch {
-		case l.result == issued:
-			counts[l.status.String()]++
-		case l.result == unresolved && l.status == statusOf("revoked"):
+		case state.result == issued:
+			counts[state.status.String()]++
+		case state.result == unresolved && state.status == statusOf("revoked"):
 			unresolvedRevoked++
 		}
 	}

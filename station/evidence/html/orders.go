@@ -10,7 +10,7 @@ import (
 // orders follows the work orders. A board counts for an order from its first intent on.
 type orders struct {
 	byID   map[string]*order
-	inTurn []*order
+	all    []*order          // in the order of their first entries
 	newest map[string]string // board: the order of its newest intent
 }
 
@@ -63,7 +63,7 @@ func (o *orders) add(e *event, begun begunRun) {
 func (o *orders) of(id string) *order {
 	if o.byID[id] == nil {
 		o.byID[id] = &order{ID: id, boards: map[string]counted{}}
-		o.inTurn = append(o.inTurn, o.byID[id])
+		o.all = append(o.all, o.byID[id])
 	}
 	return o.byID[id]
 }

@@ -86,25 +86,25 @@ type eventRow struct {
 	Facts          []fact
 }
 
-func (r *Report) page(head audit.Head) (p *page, err error) {
+func (r *Report) page(head audit.Head) (view *page, err error) {
 	t := r.texts
-	p = &page{Language: t.language, Station: cmp.Or(r.station, "?"), Size: head.Size, Seen: r.seen, First: momentOf(r.first), Last: momentOf(r.last),
+	view = &page{Language: t.language, Station: cmp.Or(r.station, "?"), Size: head.Size, Seen: r.seen, First: momentOf(r.first), Last: momentOf(r.last),
 		Operators: r.operators.sorted(), Checkpoints: r.checkpoints, Lists: map[string]*listView{}}
-	p.Title = t.text("title", p.Station)
-	p.Note, p.Signed = r.note(head)
-	if p.QR, err = symbolOf(p.Note); err != nil {
+	view.Title = t.text("title", view.Station)
+	view.Note, view.Signed = r.note(head)
+	if view.QR, err = symbolOf(view.Note); err != nil {
 		return nil, err
 	}
 	for name, l := range r.events {
-		p.Lists[string(name)] = r.listView(l)
+		view.Lists[string(name)] = r.listView(l)
 	}
-	r.orderTable(p)
-	r.certificateTables(p)
-	r.runTables(p)
-	r.plots(p)
-	r.summary(p, head)
-	p.Stopped, p.Genesis, p.Types = r.stopped(), r.genesis(), r.typeTable()
-	return p, nil
+	r.orderTable(view)
+	r.certificateTables(view)
+	r.runTables(view)
+	r.plots(view)
+	r.summary(view, head)
+	view.Stopped, view.Genesis, view.Types = r.stopped(), r.genesis(), r.typeTable()
+	return view, nil
 }
 
 func (r *Report) listView(l *list) *listView {

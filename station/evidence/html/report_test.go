@@ -79,15 +79,15 @@ func TestSections(t *testing.T) {
 	for _, c := range []struct{ name, section, want string }{
 		{"a board with two Runs is one board", "summary", "Boards that had a Run 9 Boards that passed 4 yield 44.4 % Boards whose first Run passed 4"},
 		{"the outcomes of a Pass stand apart", "summary", "Passes: issued 4 Passes: reworked 1 Passes: confirmed 1"},
-		{"each intent has a result", "summary", "agrees Each signature has an intent before, and each intent has a result: 8 intents = 6 issued + 1 failed + 1 unresolved + 0 without a result"},
-		{"a refused Run counts, too", "summary", "agrees Each Run has one end: 11 admitted + 1 refused = 12 ended + 0 not ended; 0 ended"},
+		{"each intent has a result", "summary", "agrees Each signature has an intent before, and each intent has a result. Intents: 8 = 6 issued + 1 failed + 1 unresolved + 0 without a result"},
+		{"a refused Run counts, too", "summary", "agrees Each Run has one end: 11 admitted + 1 refused = 12 ended + 0 not ended. Ended without a beginning: 0"},
 		{"the work orders agree", "summary", "agrees Work orders: 1."},
 		{"a certificate has its newest status", "certificates", "Issued, not delivered 1 Active: read back, and proven by a handshake 3 Superseded by a newer certificate 1 Revoked 1 All issued certificates 6"},
 		{"a refused signature is counted by its reason", "certificates", "Signatures that the station refused Reason Number quota 1"},
 		{"a revocation names the serial number and who did it", "certificates", "cert.revoked by ann reason: lost serial number: 00000000000000000000000000000004"},
 		{"Runs are counted by ending", "runs", "Pass 6 50.0 % of which issued 4 33.3 %"},
 		{"Rejects and Faults have reasons", "runs", "Reject clone 1 8.3 % Reject handshake 1 8.3 % Reject quota 1 8.3 %"},
-		{"plots have a text", "throughput", "Runs over time, by ending Columns for"},
+		{"plots have a text", "throughput", "Runs over time, by ending Each column is a span of time; columns: "},
 		{"steps have times", "throughput", "sign 11 1.5 ms 1.5 ms 11"},
 		{"the parts of an order make its quota", "orders", "LOT-1 thermostat only firmware aa11 only firmware bb22 8 4 0 1 1 2 agrees"},
 		{"the Runs of an order are counted", "orders", "LOT-1 4 2 2 0 1"},
@@ -129,13 +129,13 @@ func TestSumsThatDisagreeAreShown(t *testing.T) {
 		{"an intent without a result", "differs Each signature has an intent", func(r *record) {
 			r.run(trial{board: "b", result: "none", ending: fault})
 		}},
-		{"a certificate without an intent", "differs Each certificate, and each change of a certificate, has an intent before it: 1 have none", func(r *record) {
+		{"a certificate without an intent", "differs Each certificate, and each change of a certificate, has an intent before it. Without an intent: 1", func(r *record) {
 			r.add("cert.issued", audit.Success, audit.Entry{Cert: &audit.Cert{Serial: "f00", Status: "issued"}})
 		}},
-		{"a serial number with two results", "it: 1 have none", func(r *record) {
+		{"a serial number with two results", "Without an intent: 1", func(r *record) {
 			r.add("cert.issue.failed", audit.Failure, audit.Entry{Cert: &audit.Cert{Serial: fmt.Sprintf("%032x", 1), Status: "failed"}})
 		}},
-		{"a Run that ends twice", "1 ended without a beginning", func(r *record) {
+		{"a Run that ends twice", "Ended without a beginning: 1", func(r *record) {
 			r.add("run.pass", audit.Success, audit.Entry{Run: &audit.Run{ID: "run-1", Outcome: "issued"}})
 		}},
 		{"more boards than ordered", "differs Work orders: 1.", func(r *record) {
@@ -161,7 +161,7 @@ func TestSumsThatDisagreeAreShown(t *testing.T) {
 	if err := report.Write(&out, audit.Head{Size: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if got := text(out.String(), ""); !strings.Contains(got, "differs 0 entries are counted here, and the checkpoint is over 7") || !strings.Contains(got, "no entry of the key ceremony") {
+	if got := text(out.String(), ""); !strings.Contains(got, "differs Entries that are counted here: 0; the checkpoint is over 7") || !strings.Contains(got, "no entry of the key ceremony") {
 		t.Errorf("a report of nothing: %q", got)
 	}
 }
@@ -271,7 +271,7 @@ func TestALongLogMakesAShortReport(t *testing.T) {
 	if len(page) > 1<<20 {
 		t.Errorf("the report has %d octets", len(page))
 	}
-	if got := text(page, "incidents"); !strings.Contains(got, "4,900 entries between these are in views/events.csv") || !strings.Contains(got, "n: 0 ") || !strings.Contains(got, "n: 4999 ") {
+	if got := text(page, "incidents"); !strings.Contains(got, "Entries between these: 4,900; views/events.csv has them") || !strings.Contains(got, "n: 0 ") || !strings.Contains(got, "n: 4999 ") {
 		t.Errorf("%.300q", got)
 	}
 	if bars := strings.Count(page, `<rect class="fault" x=`); bars == 0 || bars > maxSpans {

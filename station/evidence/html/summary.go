@@ -8,12 +8,12 @@ import (
 )
 
 // summary makes what stands first: the sums that must hold, and the figures.
-func (r *Report) summary(p *page, head audit.Head) {
+func (r *Report) summary(view *page, head audit.Head) {
 	t, results := r.texts, r.certificates.results()
 	unfinished := len(r.runs.open)
-	p.Checks = []check{
+	view.Checks = []check{
 		{r.seen == head.Size, t.text("check.entries", t.number(r.seen), t.number(head.Size))},
-		{results[open] == 0, t.text("check.intents", t.count(len(r.certificates.lives)), t.count(results[issued]), t.count(results[failed]),
+		{results[open] == 0, t.text("check.intents", t.count(len(r.certificates.bySerial)), t.count(results[issued]), t.count(results[failed]),
 			t.count(results[unresolved]), t.count(results[open]))},
 		{r.certificates.strays == 0, t.text("check.strays", t.count(r.certificates.strays))},
 		{r.runs.strays == 0, t.text("check.runs", t.count(r.runs.admitted), t.count(r.runs.refused), t.count(r.runs.ended.total()), t.count(unfinished), t.count(r.runs.strays))},
@@ -21,7 +21,7 @@ func (r *Report) summary(p *page, head audit.Head) {
 	}
 	met, passed, first := r.runs.yield()
 	count := func(name string, n int, note string) {
-		p.Figures = append(p.Figures, figure{t.count(n), t.text(name), note})
+		view.Figures = append(view.Figures, figure{t.count(n), t.text(name), note})
 	}
 	count("figure.met", met, "")
 	count("figure.passed", passed, t.text("figure.yield", t.percent(passed, met)))
@@ -36,12 +36,12 @@ func (r *Report) summary(p *page, head audit.Head) {
 
 func (r *Report) ordersCheck() check {
 	wrong := 0
-	for _, o := range r.orders.inTurn {
+	for _, o := range r.orders.all {
 		if !o.Holds() {
 			wrong++
 		}
 	}
-	return check{wrong == 0, r.texts.text("check.orders", r.texts.count(len(r.orders.inTurn)), r.texts.count(wrong))}
+	return check{wrong == 0, r.texts.text("check.orders", r.texts.count(len(r.orders.all)), r.texts.count(wrong))}
 }
 
 // spanText gives a span of whole seconds, minutes, hours or days.

@@ -13,59 +13,61 @@ import (
 // maxOrders is how many work orders the report shows, the newest ones.
 const maxOrders = 200
 
-func (r *Report) orderTable(p *page) {
-	p.OrdersLeftOut = max(0, len(r.orders.inTurn)-maxOrders)
-	p.Orders = r.orders.inTurn[p.OrdersLeftOut:]
+func (r *Report) orderTable(view *page) {
+	view.OrdersLeftOut = max(0, len(r.orders.all)-maxOrders)
+	view.Orders = r.orders.all[view.OrdersLeftOut:]
 }
 
-// line makes a row of a name and a number.
-func (r *Report) line(name string, n int) row { return row{Cells: []string{name, r.texts.count(n)}} }
+// numberRow makes a row of a name and a number.
+func (r *Report) numberRow(name string, n int) row {
+	return row{Cells: []string{name, r.texts.count(n)}}
+}
 
-func (r *Report) certificateTables(p *page) {
+func (r *Report) certificateTables(view *page) {
 	t, results := r.texts, r.certificates.results()
 	byStatus, revoked := r.certificates.byStatus()
-	p.Intents = []row{r.line(t.text("intent.issued"), results[issued]), r.line(t.text("intent.failed"), results[failed]),
-		r.line(t.text("intent.unresolved", t.count(revoked)), results[unresolved]), r.line(t.text("intent.open"), results[open]),
-		r.line(t.text("intent.total"), len(r.certificates.lives))}
-	p.Intents[len(p.Intents)-1].Total = true
+	view.Intents = []row{r.numberRow(t.text("intent.issued"), results[issued]), r.numberRow(t.text("intent.failed"), results[failed]),
+		r.numberRow(t.text("intent.unresolved", t.count(revoked)), results[unresolved]), r.numberRow(t.text("intent.open"), results[open]),
+		r.numberRow(t.text("intent.total"), len(r.certificates.bySerial))}
+	view.Intents[len(view.Intents)-1].Total = true
 	for _, status := range append(slices.Clone(statuses), "other") {
 		if byStatus[status] > 0 || status == "active" {
-			p.Statuses = append(p.Statuses, r.line(t.text("status."+status), byStatus[status]))
+			view.Statuses = append(view.Statuses, r.numberRow(t.text("status."+status), byStatus[status]))
 		}
 	}
-	p.Statuses = append(p.Statuses, r.line(t.text("status.total"), results[issued]))
-	p.Statuses[len(p.Statuses)-1].Total = true
+	view.Statuses = append(view.Statuses, r.numberRow(t.text("status.total"), results[issued]))
+	view.Statuses[len(view.Statuses)-1].Total = true
 	for _, word := range r.certificates.denied.sorted(cmp.Compare[string]) {
-		p.Denied = append(p.Denied, r.line(cmp.Or(word, "–"), r.certificates.denied.counts[word]))
+		view.Denied = append(view.Denied, r.numberRow(cmp.Or(word, "–"), r.certificates.denied.counts[word]))
 	}
 }
 
-func (r *Report) runTables(p *page) {
+func (r *Report) runTables(view *page) {
 	t, total := r.texts, r.runs.ended.total()
 	for _, ending := range endingOrder {
 		n := r.runs.ended.counts[ending]
-		p.Ended = append(p.Ended, row{Cells: []string{t.text("ending." + ending), t.count(n), t.percent(n, total)}})
+		view.Ended = append(view.Ended, row{Cells: []string{t.text("ending." + ending), t.count(n), t.percent(n, total)}})
 		if ending != pass {
 			continue
 		}
 		for _, outcome := range r.runs.outcomes.sorted(cmp.Compare[string]) {
 			n := r.runs.outcomes.counts[outcome]
-			p.Ended = append(p.Ended, row{Cells: []string{t.text("pass.of", t.word("outcome", cmp.Or(outcome, "unknown"))), t.count(n), t.percent(n, total)}})
+			view.Ended = append(view.Ended, row{Cells: []string{t.text("pass.of", t.word("outcome", cmp.Or(outcome, "unknown"))), t.count(n), t.percent(n, total)}})
 		}
 	}
-	p.Ended = append(p.Ended, row{Cells: []string{t.text("runs.total"), t.count(total), t.percent(total, total)}, Total: true})
+	view.Ended = append(view.Ended, row{Cells: []string{t.text("runs.total"), t.count(total), t.percent(total, total)}, Total: true})
 	for _, why := range r.runs.reasons.sorted(func(a, b runReason) int { return cmp.Or(cmp.Compare(a.ending, b.ending), cmp.Compare(a.word, b.word)) }) {
 		n := r.runs.reasons.counts[why]
-		p.Reasons = append(p.Reasons, row{Cells: []string{t.text("ending." + why.ending), cmp.Or(why.word, "–"), t.count(n), t.percent(n, total)}})
+		view.Reasons = append(view.Reasons, row{Cells: []string{t.text("ending." + why.ending), cmp.Or(why.word, "–"), t.count(n), t.percent(n, total)}})
 	}
 	for _, name := range r.runs.stepOrder {
 		s := r.runs.steps[name]
-		p.Steps = append(p.Steps, row{Cells: []string{name, t.number(s.Count), t.milliseconds(float64(s.total) / float64(s.Count)),
+		view.Steps = append(view.Steps, row{Cells: []string{name, t.number(s.Count), t.milliseconds(float64(s.total) / float64(s.Count)),
 			t.milliseconds(float64(s.longestUS)), t.number(s.Retries)}})
 	}
 }
 
-func (r *Report) plots(p *page) {
+func (r *Report) plots(view *page) {
 	columns := r.timeline.columns()
 	if len(columns) == 0 {
 		return
@@ -77,11 +79,11 @@ func (r *Report) plots(p *page) {
 	case width < day:
 		form = "01-02 15:04"
 	}
-	p.Span = spanText(r.timeline.width)
-	p.Plots = []plot{endingsPlot(r.texts, columns, form), issuedPlot(r.texts, columns, form)}
+	view.Span = spanText(r.timeline.width)
+	view.Plots = []plot{endingsPlot(r.texts, columns, form), issuedPlot(r.texts, columns, form)}
 	for _, c := range columns {
 		if c.Runs()+c.Issued > 0 {
-			p.Columns = append(p.Columns, columnRow{momentOf(audit.Time{Time: c.Start}), c})
+			view.Columns = append(view.Columns, columnRow{momentOf(audit.Time{Time: c.Start}), c})
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (c *Commands) serve(ctx context.Context, o *serveOptions) (err error) {
 	if err != nil {
 		return reason.Usage(fmt.Errorf("opening the port of the witness: %w", err))
 	}
-	fmt.Fprintf(c.Stdout, "witness %s, %d logs, listens on %s\n", store.witness.Name(), len(store.logs), listener.Addr())
+	fmt.Fprintf(c.Stdout, "witness %s, %s, listens on %s\n", store.witness.Name(), reason.Count(len(store.logs), "log", "logs"), listener.Addr())
 	return NewServer(store, slog.New(slog.NewTextHandler(c.Stderr, nil))).Serve(ctx, listener, settings)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
+	"hallmark/station/reason"
 	"hallmark/station/witness"
 	"hallmark/station/workdir"
 )
@@ -168,7 +169,7 @@ func (l *log) continues(r *witness.Request, head audit.Head) error {
 		return nil
 	}
 	if err := tlog.CheckTree(r.Proof, head.Size, head.Root, l.head.Size, l.head.Root); err != nil {
-		return refuse(http.StatusUnprocessableEntity, fmt.Errorf("%w: %d entries after %d", errFork, head.Size, l.head.Size))
+		return refuse(http.StatusUnprocessableEntity, fmt.Errorf("%w: %s after %d", errFork, reason.Count(head.Size, "entry", "entries"), l.head.Size))
 	}
 	return nil
 }

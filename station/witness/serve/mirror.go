@@ -16,6 +16,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
+	"hallmark/station/reason"
 	"hallmark/station/witness"
 	"hallmark/station/workdir"
 )
@@ -46,7 +47,7 @@ func (l *log) loadMirror() error {
 		}
 	}
 	if l.next < head.Size {
-		return fmt.Errorf("%w: %s is over %d entries, and the mirror has %d", errDamaged, l.mirrorCheckpoint(), head.Size, l.next)
+		return fmt.Errorf("%w: %s is over %s, and the mirror has %d", errDamaged, l.mirrorCheckpoint(), reason.Count(head.Size, "entry", "entries"), l.next)
 	}
 	return nil
 }
@@ -77,7 +78,7 @@ func (l *log) bundle(first int64, count int) (entries [][]byte, err error) {
 		return nil, err
 	}
 	if width < count {
-		return nil, fmt.Errorf("the mirror has %d of %d entries from entry %d on", width, count, first)
+		return nil, fmt.Errorf("the mirror has %d of %s from entry %d on", width, reason.Count(count, "entry", "entries"), first)
 	}
 	if count == 0 {
 		return nil, nil
@@ -93,7 +94,7 @@ func (l *log) bundle(first int64, count int) (entries [][]byte, err error) {
 		return nil
 	})
 	if err == nil && len(entries) < count {
-		err = fmt.Errorf("entry bundle %d has %d entries, want %d", first/evidence.TileWidth, len(entries), count)
+		err = fmt.Errorf("entry bundle %d has %s, want %d", first/evidence.TileWidth, reason.Count(len(entries), "entry", "entries"), count)
 	}
 	return entries, err
 }
