@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -30,6 +31,8 @@ type Plan struct {
 	profileName             string
 	coseName                string // empty without COSE keys
 	coseText                []byte
+	chain                   *Chain           // the CA that was made elsewhere; nil: init makes one
+	audit                   *ecdsa.PublicKey // the audit key that was made before; nil: init makes one
 	random                  io.Reader
 }
 
@@ -59,8 +62,61 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 	if p.coseName, p.coseText, err = p.Config.COSEProfileText(base); err != nil {
 		return nil, err
 	}
-	_, _, err = p.profiles()
-	return p, err
+	if chain := p.Config.Authority.Chain; chain != "" {
+		if p.chain, err = ReadChain(below(base, chain), time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if path := p.Config.Authority.AuditKey; path != "" {
+		if p.audit, err = readAuditKey(below(base, path)); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.outlives(time.Now())
+}
+
+// readAuditKey reads the public key that the ceremony audit-key wrote.
+func readAuditKey(path string) (*ecdsa.PublicKey, error) {
+	public, err := workdir.ReadPublicKey(path)
+	if err != nil {
+		return nil, fmt.Errorf("authority.audit_key: %w", err)
+	}
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("authority.audit_key: %s has a %T, want ECDSA with P-256", path, public)
+	}
+	return key, nil
+}
+
+// outlives refuses a profile whose certificates would end after the issuing CA: no board could be enrolled.
+func (p *Plan) outlives(now time.Time) error {
+	tls, cose, err := p.profiles()
+	if err != nil {
+		return err
+	}
+	end := now.AddDate(p.Config.Authority.IssuingYears, 0, 0)
+	if p.chain != nil {
+		end = p.chain.Issuing.NotAfter
+	} else if p.Config.Authority.IssuingYears == 0 {
+		return nil // the issuing CA has no end
+	}
+	for _, profile := range []*issuance.Profile{tls, cose} {
+		if profile == nil {
+			continue
+		}
+		if _, leaf := profile.Validity(now); leaf.After(end) {
+			return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own", profile.Name(), issuance.ErrOutlives, date(leaf), date(end))
+		}
+	}
+	return nil
+}
+
+// below returns the path of a file that a configuration in the directory base names.
+func below(base, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
 }
 
 // profiles returns the profile for TLS keys, and the profile for COSE keys or nil.
@@ -134,7 +190,7 @@ func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (
 	if err := p.writeSettings(dir); err != nil {
 		return nil, err
 	}
-	held := &ceremony{config: p.Config, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
+	held := &ceremony{config: p.Config, chain: p.chain, auditPublic: p.audit, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
 	if err := held.hold(ctx); err != nil {
 		return nil, fmt.Errorf("holding the key ceremony: %w", err)
 	}
