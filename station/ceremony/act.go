@@ -113,10 +113,10 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
 	err = a.holdOn(ctx, token, log)
-	if key := log.made(); err != nil && key != "" {
-		err = fmt.Errorf("%w; %s stays on the token, and the same command goes on with it", err, key)
+	if err != nil {
+		return stopped(ctx, err, log.left())
 	}
-	return err
+	return nil
 }
 
 func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {

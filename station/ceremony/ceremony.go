@@ -39,6 +39,7 @@ type ceremony struct {
 	chain  *Chain // nil: the ceremony makes root and issuing CA on the token
 	// auditPublic is the audit key of an earlier ceremony; nil: the ceremony makes one.
 	auditPublic *ecdsa.PublicKey
+	begun       *beginning
 	token       *hsm.Token
 	now         time.Time
 	random      io.Reader
@@ -103,14 +104,20 @@ func (c *ceremony) auditConfig(issuer *x509.Certificate) issuance.AuditConfig {
 		NotBefore: issuer.NotBefore, NotAfter: issuer.NotAfter}
 }
 
-// key makes a key pair in the token, and adopts the key in the same way as every later start.
+// key makes a key pair in the token, or adopts the key of an init that was stopped.
 func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error) {
-	ref, err := newRef(label, c.random)
+	if err := ctx.Err(); err != nil {
+		return nil, err // between two keys, an operator's stop takes effect at once
+	}
+	ref, begun, err := c.begun.intend(label, c.random)
 	if err != nil {
 		return nil, err
 	}
-	key, _, err := makeOrAdopt(ctx, c.token, ref, false)
-	return key, err
+	key, _, err := makeOrAdopt(ctx, c.token, ref, begun)
+	if err != nil {
+		return nil, err
+	}
+	return key, c.begun.made(ref)
 }
 
 // auditKey adopts the audit key of an earlier ceremony, or makes one.

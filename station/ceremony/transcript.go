@@ -187,11 +187,11 @@ func (t *transcript) intendKey(label string, random io.Reader) (hsm.KeyRef, erro
 	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
 }
 
-// made names the key that the ceremony has made, for the error of a ceremony that stops; empty: there is none.
-func (t *transcript) made() string {
+// left names the key that the ceremony has made, for the error of a ceremony that stops; empty: there is none.
+func (t *transcript) left() string {
 	for _, one := range t.lines {
 		if one.What == "key-made" || one.What == "key-adopted" {
-			return fmt.Sprintf("the key %q with id %s", one.Facts["label"], one.Facts["id"])
+			return fmt.Sprintf("the key %q with id %s stays on the token; the same command goes on with it", one.Facts["label"], one.Facts["id"])
 		}
 	}
 	return ""

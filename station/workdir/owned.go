@@ -20,7 +20,7 @@ var ErrOwned = errors.New("this path belongs to the station: its own files and d
 // ours are the names in a station directory that the station reads or writes. Names that begin
 // with one of the prefixes are the registry with its companions, and files that are being written.
 var (
-	ours        = []string{"station.yaml", "profile.yaml", "profile-cose.yaml", "badges.yaml", "hsm", "pki", "certificates", "bays", "notices", "copies", "log"}
+	ours        = []string{"station.yaml", "profile.yaml", "profile-cose.yaml", "badges.yaml", "hsm", "pki", "certificates", "bays", "notices", "copies", "log", journal}
 	ourPrefixes = []string{"registry.", temporaryPrefix}
 )
 
