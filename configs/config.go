@@ -81,6 +81,11 @@ type HSM struct {
 
 // Authority says what the key ceremony makes: keys on the token, certificates in the state directory.
 type Authority struct {
+	// Chain is a PEM file with the issuing CA and then its root, which was made elsewhere; empty: `station init`
+	// makes root and issuing CA on the token.
+	Chain string `yaml:"chain"`
+	// AuditKey is the public key (PEM) of an audit key that `station ceremony audit-key` made; empty: `station init` makes one.
+	AuditKey     string `yaml:"audit_key"`
 	Name         string `yaml:"name"`         // common names are this and "root" or "CA"; a short name saves octets on every UART
 	Organization string `yaml:"organization"` // O of the CA certificates, may be empty
 	RootLabel    string `yaml:"root_label"`
@@ -161,7 +166,7 @@ func Default() Config {
 		Station:   "station-1",
 		Profile:   "linaro",
 		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
-		Authority: Authority{"Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
+		Authority: Authority{"", "", "Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
 		Boards:    Boards{TFMCallers: []int32{}, FirmwareAllow: []string{}, Baud: 115200},
 		Bays:      []Bay{},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"hallmark/hsm"
 	"hallmark/station/workdir"
@@ -37,6 +38,17 @@ func (d Dir) Configure() error {
 	}
 	if err := workdir.WriteFile(d.conf(), text); err != nil {
 		return fmt.Errorf("configuring SoftHSM: %w", err)
+	}
+	return nil
+}
+
+// errPath: SoftHSM's configuration has no way to write some characters.
+var errPath = errors.New("SoftHSM cannot read a path with # or =; name another directory, or a token outside of it")
+
+// CheckPath refuses a directory that SoftHSM's configuration cannot name.
+func (d Dir) CheckPath() error {
+	if strings.ContainsAny(string(d), "#=") {
+		return fmt.Errorf("%s: %w", d, errPath)
 	}
 	return nil
 }
@@ -114,7 +126,13 @@ func (d Dir) Heal() (healed bool, err error) {
 
 // object returns the file of the only token in the directory.
 func (d Dir) object() (string, error) {
-	found, err := filepath.Glob(filepath.Join(d.tokens(), "*", "token.object"))
+	var found []string
+	folders, err := os.ReadDir(d.tokens()) // no pattern, because the path may hold its characters
+	for _, folder := range folders {
+		if path := filepath.Join(d.tokens(), folder.Name(), "token.object"); workdir.Exists(path) {
+			found = append(found, path)
+		}
+	}
 	if err != nil || len(found) != 1 {
 		return "", fmt.Errorf("%s: %d tokens, want one", d.tokens(), len(found))
 	}

@@ -4,6 +4,7 @@
 package ceremony
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -35,61 +36,110 @@ type Made struct {
 // A ceremony is the key ceremony of one station.
 type ceremony struct {
 	config *configs.Config
-	token  *hsm.Token
-	now    time.Time
-	random io.Reader
+	chain  *Chain // nil: the ceremony makes root and issuing CA on the token
+	// auditPublic is the audit key of an earlier ceremony; nil: the ceremony makes one.
+	auditPublic *ecdsa.PublicKey
+	begun       *beginning
+	token       *hsm.Token
+	now         time.Time
+	random      io.Reader
 	Made
 }
 
-// hold makes the keys and then the certificates. The token signs each certificate.
+// hold makes or adopts the keys, and then makes the certificates.
 func (c *ceremony) hold(ctx context.Context) error {
-	names := c.config.Authority
-	rootKey, err := c.key(ctx, names.RootLabel)
+	signer, err := c.authorities(ctx)
 	if err != nil {
 		return err
+	}
+	above := c.Root
+	if c.chain != nil {
+		above = c.Issuing // the root is elsewhere, so the issuing CA signs what the station needs for itself
+	}
+	if c.Audit, err = issuance.Audit(c.auditConfig(above), c.audit.Public().(*ecdsa.PublicKey), above, signer, c.random); err != nil {
+		return err
+	}
+	return c.endpoint(above, signer)
+}
+
+// authorities makes or adopts root, issuing CA and audit key. It returns the key that signs the certificates of
+// the station itself.
+func (c *ceremony) authorities(ctx context.Context) (signer crypto.Signer, err error) {
+	if c.chain != nil {
+		c.Root, c.Issuing = c.chain.Root, c.chain.Issuing
+		if signer, err = c.chain.adopt(ctx, c.token, c.config.Authority.IssuingLabel); err != nil {
+			return nil, err
+		}
+		c.audit, err = c.auditKey(ctx)
+		return signer, err
+	}
+	return c.direct(ctx)
+}
+
+// direct makes a root on the token, next to the issuing CA.
+func (c *ceremony) direct(ctx context.Context) (rootKey crypto.Signer, err error) {
+	names := c.config.Authority
+	if rootKey, err = c.key(ctx, names.RootLabel); err != nil {
+		return nil, err
 	}
 	issuingKey, err := c.key(ctx, names.IssuingLabel)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if c.audit, err = c.key(ctx, names.AuditLabel); err != nil {
-		return err
+	if c.audit, err = c.auditKey(ctx); err != nil {
+		return nil, err
 	}
 	if c.Root, err = issuance.Root(c.authority("root", names.RootYears, 1), rootKey, c.random); err != nil {
-		return err
+		return nil, err
 	}
 	public := issuingKey.Public().(*ecdsa.PublicKey)
-	if c.Issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.Root, rootKey, c.random); err != nil {
-		return err
-	}
-	if c.Audit, err = issuance.Audit(c.auditConfig(), c.audit.Public().(*ecdsa.PublicKey), c.Root, rootKey, c.random); err != nil {
-		return err
-	}
-	return c.endpoint(rootKey)
+	c.Issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.Root, rootKey, c.random)
+	return rootKey, err
 }
 
-// auditConfig describes the certificate of the audit key. It is valid as long as the root, because
+// auditConfig describes the certificate of the audit key. It is valid as long as its issuer, because
 // evidence is read long after it was written.
-func (c *ceremony) auditConfig() issuance.AuditConfig {
+func (c *ceremony) auditConfig(issuer *x509.Certificate) issuance.AuditConfig {
 	return issuance.AuditConfig{CommonName: c.config.Authority.Name + " audit", Organization: c.config.Authority.Organization,
-		NotBefore: c.Root.NotBefore, NotAfter: c.Root.NotAfter}
+		NotBefore: issuer.NotBefore, NotAfter: issuer.NotAfter}
 }
 
-// key makes a key pair in the token, and adopts the key in the same way as every later start.
+// key makes a key pair in the token, or adopts the key of an init that was stopped.
 func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // between two keys, an operator's stop takes effect at once
+	}
+	ref, begun, err := c.begun.intend(label, c.random)
+	if err != nil {
+		return nil, err
+	}
+	key, _, err := makeOrAdopt(ctx, c.token, ref, begun)
+	if err != nil {
+		return nil, err
+	}
+	return key, c.begun.made(ref)
+}
+
+// auditKey adopts the audit key of an earlier ceremony, or makes one.
+func (c *ceremony) auditKey(ctx context.Context) (crypto.Signer, error) {
+	label := c.config.Authority.AuditLabel
+	if c.auditPublic == nil {
+		return c.key(ctx, label)
+	}
+	key, err := c.token.Signer(ctx, hsm.KeyRef{Label: label}, c.auditPublic)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the audit key: %w", err)
+	}
+	return key, nil
+}
+
+// newRef draws the id of a new key.
+func newRef(label string, random io.Reader) (hsm.KeyRef, error) {
 	ref := hsm.KeyRef{ID: make([]byte, 8), Label: label}
-	if _, err := io.ReadFull(c.random, ref.ID); err != nil {
-		return nil, fmt.Errorf("drawing a key id: %w", err)
+	if _, err := io.ReadFull(random, ref.ID); err != nil {
+		return ref, fmt.Errorf("drawing a key id: %w", err)
 	}
-	public, err := c.token.Generate(ctx, ref)
-	if err != nil {
-		return nil, fmt.Errorf("making the key %s: %w", label, err)
-	}
-	signer, err := c.token.Signer(ctx, ref, public)
-	if err != nil {
-		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
-	}
-	return signer, nil
+	return ref, nil
 }
 
 // evidence returns the token's report on the new keys. The report goes into entry 0 of the
@@ -102,7 +152,7 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 	names := c.config.Authority
 	keys := map[string]string{}
 	for _, report := range reports {
-		if report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
+		if c.chain == nil && report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
 			keys[report.Label] = report.Attributes.String()
 		}
 	}
@@ -124,21 +174,30 @@ func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
 
 // endpoint makes the verifier's key and certificate. The key is a file, because the key
 // authenticates only the verifier and signs no certificates.
-func (c *ceremony) endpoint(root crypto.Signer) (err error) {
+func (c *ceremony) endpoint(issuer *x509.Certificate, signer crypto.Signer) (err error) {
 	if c.serverKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return fmt.Errorf("making the verifier's key: %w", err)
 	}
-	c.Server, err = issuance.Server(endpointConfig(c.config, c.now), &c.serverKey.PublicKey, c.Root, root, c.random)
+	c.Server, err = issuance.Server(endpointConfig(c.config, issuer, c.now), &c.serverKey.PublicKey, issuer, signer, c.random)
 	return err
 }
 
-// endpointConfig returns the content of the verifier's certificate.
-func endpointConfig(config *configs.Config, now time.Time) issuance.ServerConfig {
-	name := config.Verifier.ServerName
-	return issuance.ServerConfig{
-		CommonName: name, DNSNames: []string{name},
-		NotBefore: now.Add(-backdate), NotAfter: now.AddDate(0, 0, config.Authority.VerifierDays),
+// endpointConfig returns the content of the verifier's certificate. It does not outlive its issuer.
+func endpointConfig(config *configs.Config, issuer *x509.Certificate, now time.Time) issuance.ServerConfig {
+	name, end := config.Verifier.ServerName, now.AddDate(0, 0, config.Authority.VerifierDays)
+	if end.After(issuer.NotAfter) {
+		end = issuer.NotAfter
 	}
+	return issuance.ServerConfig{CommonName: name, DNSNames: []string{name}, NotBefore: now.Add(-backdate), NotAfter: end}
+}
+
+// endpointPEM returns the verifier's certificate and, if the issuing CA signed it, the certificate of the issuing
+// CA: boards know the root only.
+func endpointPEM(server, root, issuing *x509.Certificate) []byte {
+	if bytes.Equal(server.RawIssuer, root.RawSubject) {
+		return workdir.CertificatePEM(server.Raw)
+	}
+	return workdir.CertificatePEM(server.Raw, issuing.Raw)
 }
 
 // write stores certificates and the verifier's key.
@@ -155,7 +214,7 @@ func (c *ceremony) write(dir workdir.Dir) error {
 	for path, text := range map[string][]byte{
 		dir.Root():             workdir.CertificatePEM(c.Root.Raw),
 		dir.Issuing():          workdir.CertificatePEM(c.Issuing.Raw),
-		dir.Server():           workdir.CertificatePEM(c.Server.Raw),
+		dir.Server():           endpointPEM(c.Server, c.Root, c.Issuing),
 		dir.AuditCertificate(): workdir.CertificatePEM(c.Audit.Raw),
 		dir.ServerKey():        pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		dir.AuditPublic():      pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -30,6 +31,9 @@ type Plan struct {
 	profileName             string
 	coseName                string // empty without COSE keys
 	coseText                []byte
+	chain                   *Chain           // the CA that was made elsewhere; nil: init makes one
+	audit                   *ecdsa.PublicKey // the audit key that was made before; nil: init makes one
+	begun                   *beginning       // nil: the caller keeps no journal
 	random                  io.Reader
 }
 
@@ -59,8 +63,61 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 	if p.coseName, p.coseText, err = p.Config.COSEProfileText(base); err != nil {
 		return nil, err
 	}
-	_, _, err = p.profiles()
-	return p, err
+	if chain := p.Config.Authority.Chain; chain != "" {
+		if p.chain, err = ReadChain(below(base, chain), time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if path := p.Config.Authority.AuditKey; path != "" {
+		if p.audit, err = readAuditKey(below(base, path)); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.outlives(time.Now())
+}
+
+// readAuditKey reads the public key that the ceremony audit-key wrote.
+func readAuditKey(path string) (*ecdsa.PublicKey, error) {
+	public, err := workdir.ReadPublicKey(path)
+	if err != nil {
+		return nil, fmt.Errorf("authority.audit_key: %w", err)
+	}
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("authority.audit_key: %s has a %T, want ECDSA with P-256", path, public)
+	}
+	return key, nil
+}
+
+// outlives refuses a profile whose certificates would end after the issuing CA: no board could be enrolled.
+func (p *Plan) outlives(now time.Time) error {
+	tls, cose, err := p.profiles()
+	if err != nil {
+		return err
+	}
+	end := now.AddDate(p.Config.Authority.IssuingYears, 0, 0)
+	if p.chain != nil {
+		end = p.chain.Issuing.NotAfter
+	} else if p.Config.Authority.IssuingYears == 0 {
+		return nil // the issuing CA has no end
+	}
+	for _, profile := range []*issuance.Profile{tls, cose} {
+		if profile == nil {
+			continue
+		}
+		if _, leaf := profile.Validity(now); leaf.After(end) {
+			return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own", profile.Name(), issuance.ErrOutlives, date(leaf), date(end))
+		}
+	}
+	return nil
+}
+
+// below returns the path of a file that a configuration in the directory base names.
+func below(base, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
 }
 
 // profiles returns the profile for TLS keys, and the profile for COSE keys or nil.
@@ -72,37 +129,36 @@ func (p *Plan) profiles() (tls, cose *issuance.Profile, err error) {
 	return tls, cose, err
 }
 
-// Init builds the station in a directory beside place, and renames the directory to place when
-// the station is complete. place must be vacant.
+// Init builds the station in its directory. The directory is proven to be usable before the HSM is opened. The
+// directory is a station only when station.yaml is there, which is written last. An Init that fails leaves nothing
+// in the directory, except a journal if keys stay on the token; then the same Init goes on with these keys.
 func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error) {
-	// 1. Build the station in a directory that no other command accepts as a station.
-	if err := place.Vacant(); err != nil {
-		return nil, err
+	// 1. Prove that the directory can be used.
+	dir, madeDir, err := place.Prepare()
+	if err == nil && p.Config.HSM.CreateToken {
+		err = reason.Usage(softtoken.Dir(dir.HSM()).CheckPath())
 	}
-	parent := filepath.Dir(string(place))
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, fmt.Errorf("making the parent directory: %w", err)
+	if err == nil {
+		err = dir.HasSpace(p.Config.DiskFloor)
 	}
-	building, err := os.MkdirTemp(parent, "."+filepath.Base(string(place))+".unfinished-")
+	if err == nil {
+		p.begun, err = begin(dir)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("making a directory to build in: %w", err)
+		if madeDir {
+			_ = os.Remove(string(place))
+		}
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(building)) }()
-	made, err := p.Build(ctx, workdir.Dir(building))
+	// 2. Build the station.
+	made, err := p.Build(ctx, dir)
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	if err != nil {
-		return nil, err
+		return nil, p.begun.end(ctx, err, p.Config.HSM.CreateToken, madeDir)
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("making a station: %w", err)
-	}
-	// 2. The commit point: write everything to the disk, and then rename the directory.
-	if err := workdir.Move(workdir.Dir(building), place); err != nil {
-		return nil, err
-	}
-	if p.Config.HSM.CreateToken {
-		return made, softtoken.Dir(place.HSM()).Configure()
-	}
-	return made, nil
+	return made, errors.Join(dir.End(), p.begun.file.Close())
 }
 
 // Build makes the whole station in a directory, and closes all parts.
@@ -131,10 +187,10 @@ func (p *Plan) createToken(ctx context.Context, dir workdir.Dir) error {
 
 // BuildOn makes the station with an open token. The token stays open.
 func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (*Made, error) {
-	if err := p.writeSettings(dir); err != nil {
+	if err := p.writeProfiles(dir); err != nil {
 		return nil, err
 	}
-	held := &ceremony{config: p.Config, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
+	held := &ceremony{begun: p.begun, config: p.Config, chain: p.chain, auditPublic: p.audit, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
 	if err := held.hold(ctx); err != nil {
 		return nil, fmt.Errorf("holding the key ceremony: %w", err)
 	}
@@ -144,12 +200,16 @@ func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (
 	if err := p.beginRegistry(ctx, dir, held); err != nil {
 		return nil, fmt.Errorf("beginning the registry: %w", err)
 	}
-	return &held.Made, nil
+	// The commit point: everything else is on the disk when the configuration, which makes a station, gets its name.
+	if err := errors.Join(ctx.Err(), workdir.Sync(string(dir))); err != nil {
+		return nil, err
+	}
+	return &held.Made, workdir.WriteFile(dir.Config(), p.configText)
 }
 
-// writeSettings stores configuration and profiles.
-func (p *Plan) writeSettings(dir workdir.Dir) error {
-	err := errors.Join(workdir.WriteFile(dir.Config(), p.configText), workdir.WriteFile(dir.Profile(), p.profileText))
+// writeProfiles stores the profiles.
+func (p *Plan) writeProfiles(dir workdir.Dir) error {
+	err := workdir.WriteFile(dir.Profile(), p.profileText)
 	if err == nil && p.coseText != nil {
 		err = workdir.WriteFile(dir.COSEProfile(), p.coseText)
 	}

@@ -10,14 +10,14 @@ import (
 	"fmt"
 	"time"
 
+	"hallmark/hsm"
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
 	"hallmark/station/workdir"
 )
 
-// RenewVerifier has the root key sign a new certificate for the verifier's key, and installs
-// the certificate. It does not open the verifier, because the old certificate may have ended.
+// RenewVerifier makes a new certificate for the verifier's key, and installs the certificate. It does not open the verifier, because the old certificate may have ended.
 func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, err error) {
 	files, err := instance.OpenFiles(dir, instance.Options{})
 	if err != nil {
@@ -49,17 +49,24 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	return made, record.Checkpoint(auditKey)
 }
 
-// endpointCertificate has the root key sign a certificate for the present key of the verifier.
+// endpointCertificate makes a certificate for the present key of the verifier. The root signs it if the root key
+// is on the token; otherwise the issuing CA does, so that the root may stay offline.
 func endpointCertificate(ctx context.Context, keys *instance.Keys) (*x509.Certificate, error) {
 	key, err := workdir.ReadPrivateKey(keys.Dir.ServerKey())
 	if err != nil {
 		return nil, err
 	}
-	root, err := keys.RootSigner(ctx)
+	issuer := keys.Root
+	signer, err := keys.RootSigner(ctx)
+	if errors.Is(err, hsm.ErrKeyMissing) {
+		issuer = keys.Issuing
+		signer, err = keys.IssuingSigner(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return issuance.Server(endpointConfig(keys.Config, keys.Now().UTC().Truncate(time.Second)), &key.PublicKey, keys.Root, root, rand.Reader)
+	now := keys.Now().UTC().Truncate(time.Second)
+	return issuance.Server(endpointConfig(keys.Config, issuer, now), &key.PublicKey, issuer, signer, rand.Reader)
 }
 
 // install records the certificate in the audit log, and then replaces the file in one step.
@@ -72,7 +79,7 @@ func install(record *instance.Record, made *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if err := workdir.WriteFile(record.Dir.Server(), workdir.CertificatePEM(made.Raw)); err != nil {
+	if err := workdir.WriteFile(record.Dir.Server(), endpointPEM(made, record.Root, record.Issuing)); err != nil {
 		return err
 	}
 	return workdir.Sync(record.Dir.Server())

@@ -103,9 +103,25 @@ func signerOf(all authorityList, verifierKey string) *x509.Certificate {
 	return all[at]
 }
 
-// rootSigned reports whether a root among the authorities signed the certificate.
-func (all authorityList) rootSigned(certificate *x509.Certificate) bool {
-	return slices.ContainsFunc(all, func(a *x509.Certificate) bool {
-		return bytes.Equal(a.RawSubject, a.RawIssuer) && a.IsCA && certificate.CheckSignatureFrom(a) == nil
+// Between returns the issuing CA that signed a certificate. It returns nil if a root signed the certificate.
+func Between(all []*x509.Certificate, certificate *x509.Certificate) *x509.Certificate {
+	for _, ca := range all {
+		if ca.IsCA && !bytes.Equal(ca.RawSubject, ca.RawIssuer) && certificate.CheckSignatureFrom(ca) == nil {
+			return ca
+		}
+	}
+	return nil
+}
+
+// rootSigned reports whether a root among the authorities signed the certificate, or signed the issuing CA that
+// signed it: a station whose root is offline has its audit key certified by the issuing CA.
+func (all authorityList) rootSigned(certificate *x509.Certificate, issuing ...*x509.Certificate) bool {
+	byRoot := func(one *x509.Certificate) bool {
+		return slices.ContainsFunc(all, func(a *x509.Certificate) bool {
+			return bytes.Equal(a.RawSubject, a.RawIssuer) && a.IsCA && one.CheckSignatureFrom(a) == nil
+		})
+	}
+	return byRoot(certificate) || slices.ContainsFunc(issuing, func(ca *x509.Certificate) bool {
+		return ca.IsCA && certificate.CheckSignatureFrom(ca) == nil && byRoot(ca)
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// A detached CMS signature (RFC 5652) over a file, with one signer, its certificate, and three
-// signed attributes. `openssl cms -verify -binary -inform DER -content FILE` accepts it.
+// A detached CMS signature (RFC 5652) over a file, with one signer, its certificate, the issuing CA if it signed
+// that certificate, and three signed attributes. `openssl cms -verify -binary -inform DER -content FILE` accepts it.
 
 // Object identifiers.
 var (
@@ -65,6 +65,7 @@ type attribute struct { // section 5.3
 // A Signer signs the files of a bundle.
 type Signer struct {
 	Certificate *x509.Certificate // of the audit key
+	Issuing     *x509.Certificate // the CA between Certificate and the root; nil: the root signed Certificate
 	Key         crypto.Signer     // the audit key, in the HSM
 	Now         func() time.Time
 	Random      io.Reader
@@ -81,7 +82,7 @@ func (s *Signer) sign(content digest) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing the bundle: %w", err)
 	}
-	return encodeCMS(s.Certificate, attributes, signature)
+	return encodeCMS(s.Certificate, s.Issuing, attributes, signature)
 }
 
 // signedAttributes gives the attributes as they are signed: a SET OF in DER (section 5.4).
@@ -106,7 +107,7 @@ func signedAttributes(content digest, at time.Time) ([]byte, error) {
 }
 
 // encodeCMS gives the only form of a signature that this package writes and takes.
-func encodeCMS(certificate *x509.Certificate, attributes, signature []byte) ([]byte, error) {
+func encodeCMS(certificate, issuing *x509.Certificate, attributes, signature []byte) ([]byte, error) {
 	var set asn1.RawValue
 	if _, err := asn1.Unmarshal(attributes, &set); err != nil {
 		return nil, err
@@ -114,8 +115,13 @@ func encodeCMS(certificate *x509.Certificate, attributes, signature []byte) ([]b
 	implicit := func(content []byte) asn1.RawValue {
 		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: content}
 	}
+	certificates := [][]byte{certificate.Raw}
+	if issuing != nil {
+		certificates = append(certificates, issuing.Raw)
+		slices.SortFunc(certificates, bytes.Compare) // X.690 section 11.6
+	}
 	sha := pkix.AlgorithmIdentifier{Algorithm: oidSHA256}
-	data := signedData{Version: 1, Digests: []pkix.AlgorithmIdentifier{sha}, Certificates: implicit(certificate.Raw)}
+	data := signedData{Version: 1, Digests: []pkix.AlgorithmIdentifier{sha}, Certificates: implicit(bytes.Join(certificates, nil))}
 	data.Encapsulated.Type = oidData
 	data.Signers = []signerInfo{{Version: 1, Signer: issuerAndSerial{asn1.RawValue{FullBytes: certificate.RawIssuer}, certificate.SerialNumber}, Digest: sha,
 		Signed: implicit(set.Bytes), Algorithm: pkix.AlgorithmIdentifier{Algorithm: oidECDSASHA256}, Signature: signature}}
@@ -127,7 +133,7 @@ var errCMS = errors.New("not a CMS signature of a station")
 // checkCMS checks a signature over a content with this SHA-256 by the key of the certificate, and
 // gives the time that the signer says. A signature in another form is refused, so that no octet of
 // the file is free.
-func checkCMS(signed []byte, content digest, certificate *x509.Certificate) (at time.Time, err error) {
+func checkCMS(signed []byte, content digest, certificate, issuing *x509.Certificate) (at time.Time, err error) {
 	var info contentInfo
 	rest, err := asn1.Unmarshal(signed, &info)
 	if err != nil || len(rest) > 0 || len(info.Content.Signers) != 1 {
@@ -145,7 +151,7 @@ func checkCMS(signed []byte, content digest, certificate *x509.Certificate) (at 
 	if want, err := signedAttributes(content, at); err != nil || !bytes.Equal(want, attributes) {
 		return at, errors.New("the signature is over another file")
 	}
-	if want, err := encodeCMS(certificate, attributes, signer.Signature); err != nil || !bytes.Equal(want, signed) {
+	if want, err := encodeCMS(certificate, issuing, attributes, signer.Signature); err != nil || !bytes.Equal(want, signed) {
 		return at, errCMS
 	}
 	return at, nil

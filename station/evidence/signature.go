@@ -55,7 +55,7 @@ func (c *checker) checkSigner() error {
 	if c.options.Root != nil {
 		roots = authorityList{c.options.Root}
 	}
-	if !roots.rootSigned(c.signer) {
+	if !roots.rootSigned(c.signer, all...) {
 		return c.find(-1, AuthoritiesFile, "the root did not sign the certificate of the audit key")
 	}
 	c.verdict.AuditCertificate, c.verdict.RootGiven = true, c.options.Root != nil
@@ -97,7 +97,7 @@ func (c *checker) checkSignature(name string) error {
 	if err != nil {
 		return c.find(-1, file, "%v", err)
 	}
-	at, err := checkCMS(signed, sum, c.signer)
+	at, err := checkCMS(signed, sum, c.signer, Between(c.known, c.signer))
 	switch {
 	case err != nil:
 		return c.find(-1, file, "%v", err)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -88,6 +89,35 @@ func TestOpenSSLTakesTheSignatureOfABundle(t *testing.T) {
 	}
 	if text, err := exec.Command("python3", filepath.Join(root, ScriptFile)).CombinedOutput(); err != nil || !strings.Contains(string(text), "are signed by the audit key") {
 		t.Errorf("the script: %v: %s", err, text)
+	}
+}
+
+// A station whose root is offline has its audit key certified by the issuing CA.
+func TestABundleBelowAnOfflineRootIsGoodForWhoKnowsTheRootOnly(t *testing.T) {
+	m, _ := record(t, 4)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	m.must(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(78), Subject: pkix.Name{CommonName: "issuing"}, KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0), BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, m.ca, key.Public(), m.caKey)
+	m.must(err)
+	issuing, err := x509.ParseCertificate(der)
+	m.must(err)
+	certificate := m.certify(issuing, key)
+	path := filepath.Join(t.TempDir(), "bundle")
+	b := Bundle{Source: m, VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca, issuing, certificate}, Report: plainReport{},
+		Signer: &Signer{Certificate: certificate, Issuing: Between([]*x509.Certificate{m.ca, issuing}, certificate), Key: m.key, Now: time.Now, Random: rand.Reader}}
+	_, err = b.Write(t.Context(), path)
+	m.must(err)
+	if v := m.check(path, Options{Root: m.ca, Signed: true}); !v.Good() || v.Signed == nil || !v.AuditCertificate {
+		t.Errorf("got %+v", v)
+	}
+	anchor := filepath.Join(t.TempDir(), "root.pem")
+	m.must(os.WriteFile(anchor, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.ca.Raw}), 0o600))
+	text, err := exec.Command("openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", filepath.Join(path, SumsFile+SignatureSuffix),
+		"-content", filepath.Join(path, SumsFile), "-CAfile", anchor, "-out", os.DevNull).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 
@@ -183,20 +213,20 @@ func TestEachOctetOfASignatureCounts(t *testing.T) {
 	sum := digest(sha256.Sum256([]byte("content")))
 	signature, err := signer.sign(sum)
 	m.must(err)
-	if _, err := checkCMS(signature, sum, certificate); err != nil {
+	if _, err := checkCMS(signature, sum, certificate, nil); err != nil {
 		t.Fatal(err)
 	}
 	for at := range signature {
 		for bit := range 8 {
 			changed := bytes.Clone(signature)
 			changed[at] ^= 1 << bit
-			if _, err := checkCMS(changed, sum, certificate); err == nil {
+			if _, err := checkCMS(changed, sum, certificate, nil); err == nil {
 				t.Fatalf("octet %d is free", at)
 			}
 		}
 	}
 	for _, text := range [][]byte{nil, signature[:len(signature)-1], append(bytes.Clone(signature), 0)} {
-		if _, err := checkCMS(text, sum, certificate); err == nil {
+		if _, err := checkCMS(text, sum, certificate, nil); err == nil {
 			t.Errorf("%x is taken", text)
 		}
 	}

@@ -76,10 +76,11 @@ func (c *Checker) checkCertificates(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server, err := workdir.ReadCertificate(files.Dir.Server())
+	chain, err := workdir.ReadCertificates(files.Dir.Server())
 	if err != nil {
 		return "", err
 	}
+	server := chain[0] // an issuing CA may follow
 	return "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly), instance.CheckExpiry(server, files.Now())
 }
 

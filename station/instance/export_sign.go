@@ -43,6 +43,6 @@ func (x *Export) openSigner(ctx context.Context, bundle *evidence.Bundle) (done 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("adopting the audit key: %w", err), CloseToken(token))
 	}
-	bundle.Signer = &evidence.Signer{Certificate: certificate, Key: signer, Now: time.Now, Random: rand.Reader}
+	bundle.Signer = &evidence.Signer{Certificate: certificate, Issuing: evidence.Between(bundle.Authorities, certificate), Key: signer, Now: time.Now, Random: rand.Reader}
 	return func() error { return CloseToken(token) }, nil
 }

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -57,6 +58,25 @@ func Issuing(c CAConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer cr
 	certificate, err := certify(template, root, key, signer, random)
 	if err != nil {
 		return nil, fmt.Errorf("making the issuing CA certificate: %w", err)
+	}
+	return certificate, nil
+}
+
+// Cross makes a certificate for the name and key of another CA. Whoever trusts the issuer then trusts what
+// that CA has issued.
+func Cross(c CAConfig, other, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	key, ok := other.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("making the cross certificate: the other CA's key is %T, want ECDSA", other.PublicKey)
+	}
+	template, err := c.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the cross certificate: %w", err)
+	}
+	template.RawSubject = other.RawSubject
+	certificate, err := certify(template, issuer, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the cross certificate: %w", err)
 	}
 	return certificate, nil
 }
@@ -152,7 +172,10 @@ func name(commonName, organization string) pkix.Name {
 	return n
 }
 
-// certify signs the template, parses the result and checks its signature.
+var errOtherThanTwin = errors.New("what was signed is not what was linted")
+
+// certify lints a twin of the certificate, signs the template, parses the result, and checks its signature and
+// that the signed content is that of the twin.
 func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
 	key, ok := public.(*ecdsa.PublicKey)
 	if !ok {
@@ -171,6 +194,13 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer
 		}
 		template.SubjectKeyId = id
 	}
+	twin, err := newTwin(template, parent, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := lintTwin(twin, parent); err != nil {
+		return nil, fmt.Errorf("nothing was signed: %w", err)
+	}
 	der, err := x509.CreateCertificate(random, template, parent, key, signer)
 	if err != nil {
 		return nil, err
@@ -178,6 +208,9 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
+	}
+	if !bytes.Equal(twin.RawTBSCertificate, certificate.RawTBSCertificate) {
+		return nil, errOtherThanTwin
 	}
 	if parent == template {
 		parent = certificate

@@ -6,7 +6,7 @@ import "slices"
 // of Of: a verdict on the board comes before a trouble of the station that would hide the
 // verdict. Rows that no Run ends with come after the rows of Runs. The last row is for errors
 // without a sentinel.
-var table = slices.Concat(ofRuns, ofParts, ofHSM, []Row{faults("fault", stopLine, "")})
+var table = slices.Concat(ofRuns, ofParts, ofHSM, ofCeremony, []Row{faults("fault", stopLine, "")})
 
 // Keys of the next action in the screen's catalogue.
 const (

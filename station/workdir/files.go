@@ -71,19 +71,34 @@ func CertificatePEM(certificates ...[]byte) []byte {
 
 // ReadCertificate reads a file that holds exactly one certificate in PEM.
 func ReadCertificate(path string) (*x509.Certificate, error) {
+	all, err := ReadCertificates(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	}
+	return all[0], nil
+}
+
+// ReadCertificates reads a file that holds certificates in PEM, at least one, and nothing after them.
+func ReadCertificates(path string) (all []*x509.Certificate, err error) {
 	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" || len(rest) != 0 {
-		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	for more := true; more; more = len(text) > 0 {
+		block, rest := pem.Decode(text)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%s: want certificates in PEM, and nothing else", path)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all, text = append(all, certificate), rest
 	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return certificate, nil
+	return all, nil
 }
 
 // ReadPublicKey reads a file that holds a public key in PEM (RFC 7468 section 13).

@@ -1,6 +1,7 @@
 package openocd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +29,17 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	if err := errors.Join(d.selected.Check(), d.checkLocation()); err != nil {
 		return nil, err
 	}
+	var other error // an attempt found another probe; a later one that finds none says less
 	for try := 1; ; try++ {
 		done, err := d.try(ctx, w)
-		if again := errors.Is(err, probe.ErrMissing) || errors.Is(err, probe.ErrWrongSerial); !again || try == attempts {
+		switch {
+		case errors.Is(err, probe.ErrWrongSerial):
+			other = err
+		case !errors.Is(err, probe.ErrMissing):
 			return done, err
+		}
+		if try == attempts {
+			return nil, cmp.Or(other, err)
 		}
 	}
 }

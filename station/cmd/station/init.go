@@ -27,11 +27,12 @@ and audit key in the HSM, their certificates, the verifier's endpoint, the regis
 first entries of the audit log. Without --config it makes a demonstration station, with a
 SoftHSM token inside the directory and emulated boards allowed.
 
-It never overwrites. The directory appears under its name only when it is complete; an init that
-was killed leaves a directory .NAME.unfinished-* beside it, which can be removed.`,
+It never overwrites. It proves that the directory can be used before it opens the HSM. An init that was
+stopped names each key that stays on the token; the same command goes on with these keys.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
+			context.AfterFunc(ctx, stop) // a second signal ends the program at once
 			defer stop()
 			return c.init(ctx, config)
 		},
@@ -43,9 +44,6 @@ was killed leaves a directory .NAME.unfinished-* beside it, which can be removed
 func (c *command) init(ctx context.Context, configPath string) (err error) {
 	place, err := workdir.New(c.dir)
 	if err != nil {
-		return err
-	}
-	if err := place.Vacant(); err != nil {
 		return err
 	}
 	plan, err := ceremony.ReadPlan(configPath)

@@ -17,8 +17,8 @@ func (c *command) renewVerifierCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "renew-verifier",
 		Short: "Gives the verifier's endpoint a new certificate",
-		Long: `renew-verifier has the root key, which must be in the HSM, sign a new certificate for the key of
-the verifier's endpoint. It is valid for authority.verifier_days of station.yaml, from now on. Boards
+		Long: `renew-verifier makes a new certificate for the key of the verifier's endpoint. The root signs it if its
+key is in the HSM; otherwise the issuing CA does, and the root stays offline. It is valid for authority.verifier_days of station.yaml, from now on. Boards
 need nothing new: they trust the root. The audit log says what was made.
 
 It needs the station to itself. Start a verifier that runs alone again afterwards.`,

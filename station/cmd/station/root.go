@@ -78,7 +78,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
 	shown.flags(root)
 	c.versionFlag(root)
-	root.AddCommand(c.tuiCommand(), c.initCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
+	root.AddCommand(c.tuiCommand(), c.initCommand(), c.ceremonyCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
 		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())

@@ -1,0 +1,167 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Ceremony is ceremony.yaml, the only input of `station ceremony`. ceremony.example.yaml explains every key.
+type Ceremony struct {
+	Ceremony string          `yaml:"ceremony"` // one of CeremonyKinds
+	HSM      HSM             `yaml:"hsm"`      // the token that holds the key, as in station.yaml
+	Key      CeremonyKey     `yaml:"key"`      // the key that is made or, in issuing, cross and import, the key that is there
+	Subject  CeremonySubject `yaml:"subject"`  // of root and csr
+	// NotAfter is the last day of root, issuing and cross, such as 2046-12-31, or "never" (RFC 5280 section 4.1.2.5).
+	NotAfter   string `yaml:"not_after"`
+	PathLength int    `yaml:"path_length"` // CAs below this one (RFC 5280 section 4.2.1.9)
+	// Files, relative to the directory of ceremony.yaml.
+	Issuer      string   `yaml:"issuer"`      // of issuing and cross: certificate of the CA that signs
+	Request     string   `yaml:"request"`     // of issuing: the CSR
+	Certificate string   `yaml:"certificate"` // of cross: the other CA
+	Chain       string   `yaml:"chain"`       // of import: the issuing CA, then its root
+	Out         string   `yaml:"out"`         // a new directory for everything that the ceremony writes
+	Witnesses   []string `yaml:"witnesses"`   // two persons who are there
+}
+
+// CeremonyKey names a key pair on the token.
+type CeremonyKey struct {
+	Label string `yaml:"label"`
+	Curve string `yaml:"curve"`
+}
+
+// CeremonySubject is the name in a certificate or a CSR.
+type CeremonySubject struct {
+	CommonName   string `yaml:"common_name"`
+	Organization string `yaml:"organization"`
+}
+
+// The kinds of ceremonies.
+const (
+	CeremonyRoot     = "root"
+	CeremonyIssuing  = "issuing"
+	CeremonyCross    = "cross"
+	CeremonyCSR      = "csr"
+	CeremonyImport   = "import"
+	CeremonyAuditKey = "audit-key"
+)
+
+// ceremonyKeys lists for each kind the keys that it needs, beside those that every kind needs.
+var ceremonyKeys = map[string][]string{
+	CeremonyRoot:     {"subject.common_name", "not_after", "path_length"},
+	CeremonyIssuing:  {"issuer", "request", "not_after"},
+	CeremonyCross:    {"issuer", "certificate", "not_after", "path_length"},
+	CeremonyCSR:      {"subject.common_name"},
+	CeremonyImport:   {"chain"},
+	CeremonyAuditKey: {},
+}
+
+// CeremonyKinds returns the kinds of ceremonies, in alphabetical order.
+func CeremonyKinds() []string {
+	var kinds []string
+	for kind := range ceremonyKeys {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// ParseCeremony reads the file of a ceremony of this kind. name is the file name in errors.
+func ParseCeremony(name string, text []byte, kind string, now time.Time) (*Ceremony, error) {
+	defaults := Default()
+	c := &Ceremony{HSM: defaults.HSM, Key: CeremonyKey{Curve: "P-256"}}
+	err := Decode(name, text, c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Ceremony != kind {
+		err = &ValueError{"ceremony", strconv.Quote(c.Ceremony), kind, "the file must be for the ceremony that the command names"}
+	} else {
+		err = c.validate(now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+func (c *Ceremony) validate(now time.Time) error {
+	err := errors.Join(c.HSM.validate(), name("key.label", c.Key.Label), c.witnesses(), c.given(), c.pathLength(),
+		optionalName("subject.common_name", c.Subject.CommonName), optionalName("subject.organization", c.Subject.Organization))
+	if c.Key.Curve != "P-256" {
+		err = errors.Join(err, &ValueError{"key.curve", strconv.Quote(c.Key.Curve), "P-256", "boards verify no other curve"})
+	}
+	if c.HSM.CreateToken {
+		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false", "a ceremony uses a token that exists"})
+	}
+	if c.Out == "" {
+		err = errors.Join(err, &ValueError{"out", "nothing", "the path of a new directory", "name where the results go"})
+	}
+	if c.NotAfter == "" {
+		return err
+	}
+	if end, bad := c.End(); bad != nil {
+		err = errors.Join(err, &ValueError{"not_after", strconv.Quote(c.NotAfter), "a day such as 2046-12-31, or never", "write year, month and day"})
+	} else if !end.IsZero() && !end.After(now) {
+		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day in the future", "correct the day, or the clock of this machine"})
+	}
+	return err
+}
+
+// End returns the last second of NotAfter. The zero time means that the certificate has no end.
+func (c *Ceremony) End() (time.Time, error) {
+	if c.NotAfter == "never" {
+		return time.Time{}, nil
+	}
+	day, err := time.Parse(time.DateOnly, c.NotAfter)
+	return day.Add(24*time.Hour - time.Second), err
+}
+
+// given checks that the file has each key that the kind needs, and none that the kind would ignore.
+func (c *Ceremony) given() (err error) {
+	needed := ceremonyKeys[c.Ceremony]
+	for _, key := range []struct{ name, value string }{
+		{"subject.common_name", c.Subject.CommonName}, {"not_after", c.NotAfter}, {"issuer", c.Issuer}, {"request", c.Request},
+		{"certificate", c.Certificate}, {"chain", c.Chain},
+	} {
+		switch needs := slices.Contains(needed, key.name); {
+		case needs && key.value == "":
+			err = errors.Join(err, &ValueError{key.name, "nothing", "a value", "the ceremony " + c.Ceremony + " needs it"})
+		case !needs && key.value != "":
+			err = errors.Join(err, &ValueError{key.name, "a value", "nothing", "the ceremony " + c.Ceremony + " has no use for it"})
+		}
+	}
+	return err
+}
+
+// pathLength refuses a path length with which no board's certificate would verify.
+func (c *Ceremony) pathLength() error {
+	switch low := map[string]int{CeremonyRoot: 1}[c.Ceremony]; {
+	case !slices.Contains(ceremonyKeys[c.Ceremony], "path_length") && c.PathLength != 0:
+		return &ValueError{"path_length", strconv.Itoa(c.PathLength), "nothing", "the ceremony " + c.Ceremony + " decides it"}
+	case c.PathLength < low || c.PathLength > 9:
+		return &ValueError{"path_length", strconv.Itoa(c.PathLength), fmt.Sprintf("%d to 9", low), "a root with 0 forbids the issuing CA below it"}
+	}
+	return nil
+}
+
+func (c *Ceremony) witnesses() error {
+	if len(c.Witnesses) != 2 {
+		return &ValueError{"witnesses", strconv.Itoa(len(c.Witnesses)) + " names", "the names of two persons", "a ceremony has two witnesses"}
+	}
+	a, b := strings.TrimSpace(c.Witnesses[0]), strings.TrimSpace(c.Witnesses[1])
+	if a == "" || b == "" || strings.EqualFold(a, b) || strings.ContainsAny(a+b, "\r\n") || len(a) > 128 || len(b) > 128 {
+		return &ValueError{"witnesses", "an empty, long or repeated name", "two different names", "a ceremony has two witnesses"}
+	}
+	return nil
+}
+
+// Station returns a configuration with the HSM of the ceremony, for whoever opens a station's HSM.
+func (c *Ceremony) Station() *Config {
+	config := Default()
+	config.HSM = c.HSM
+	return &config
+}

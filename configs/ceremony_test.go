@@ -1,0 +1,54 @@
+package configs
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
+	const base = "hsm: {module: /m.so, token_label: t}\nkey: {label: k}\nout: o\nwitnesses: [Anna, Ben]\n"
+	const root = "ceremony: root\nsubject: {common_name: R}\nnot_after: 2046-12-31\npath_length: 1\n" + base
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct{ name, kind, text, want string }{
+		{"a root", "root", root, ""},
+		{"a root without end", "root", strings.Replace(root, "2046-12-31", "never", 1), ""},
+		{"an unknown key", "root", root + "years: 3\n", `unknown key "years"`},
+		{"another kind than the command names", "csr", root, `ceremony: value not possible: "root", want csr`},
+		{"a day that has passed", "root", strings.Replace(root, "2046-12-31", "2026-11-28", 1), "want a day in the future"},
+		{"no day", "root", strings.Replace(root, "2046-12-31", "31.12.2046", 1), "want a day such as 2046-12-31"},
+		{"no end is given", "root", strings.Replace(root, "not_after: 2046-12-31\n", "", 1), "not_after: value not possible: nothing"},
+		{"a path length that forbids the issuing CA", "root", strings.Replace(root, "path_length: 1", "path_length: 0", 1), "want 1 to 9"},
+		{"a path length of an issuing CA", "issuing", "ceremony: issuing\nissuer: r\nrequest: q\nnot_after: never\npath_length: 2\n" + base, "path_length"},
+		{"a weak curve", "root", strings.Replace(root, "{label: k}", "{label: k, curve: P-192}", 1), "key.curve"},
+		{"one witness", "root", strings.Replace(root, "[Anna, Ben]", "[Anna]", 1), "want the names of two persons"},
+		{"the same witness twice", "root", strings.Replace(root, "[Anna, Ben]", "[Anna, ' anna']", 1), "two different names"},
+		{"a witness with a line feed", "root", strings.Replace(root, "[Anna, Ben]", `[Anna, "B\nen"]`, 1), "two different names"},
+		{"a key that the ceremony would ignore", "csr", "ceremony: csr\nsubject: {common_name: C}\nchain: c\n" + base, "chain: value not possible: a value, want nothing"},
+		{"a key that the ceremony needs", "import", "ceremony: import\n" + base, "chain: value not possible: nothing"},
+		{"a token that does not exist yet", "audit-key", "ceremony: audit-key\n" + strings.Replace(base, "/m.so", "softhsm2, create_token: true, allow_software_token: true, pin_source: 'file:p'", 1), "hsm.create_token"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := ParseCeremony("c.yaml", []byte(test.text), test.kind, now)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestTheExampleOfACeremonyIsOne(t *testing.T) {
+	text, err := os.ReadFile("ceremony.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseCeremony("ceremony.example.yaml", text, CeremonyCSR, time.Now()); err != nil {
+		t.Error(err)
+	}
+	for _, key := range []string{"ceremony", "hsm", "key", "label", "curve", "subject", "common_name", "organization", "not_after", "path_length", "issuer", "request", "certificate", "chain", "out", "witnesses"} {
+		if !strings.Contains(string(text), key+":") {
+			t.Errorf("the example does not explain %s", key)
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package ceremony
+
+import (
+	"bufio"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/hsm"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// Refusals of a ceremony.
+var (
+	ErrInput     = reason.New("ceremony-input", "the ceremony cannot be held")
+	ErrOutput    = reason.New("ceremony-output", "the results of the ceremony cannot be written")
+	ErrConfirmed = reason.New("not-confirmed", "the fingerprint of the key was not confirmed")
+)
+
+// An Act is one ceremony. Its file is the only input; nobody chooses anything while the ceremony is held.
+type Act struct {
+	File    *configs.Ceremony
+	Text    []byte // of the file
+	Program string // version of this program, for the transcript
+	// KeyedIn returns the fingerprint that a witness typed, after the witnesses were told the right one.
+	KeyedIn func(ctx context.Context) (string, error)
+	Show    io.Writer // what happens, for the witnesses
+
+	base   string // directory of the file
+	kind   kind
+	now    func() time.Time
+	random io.Reader
+	inputs
+}
+
+// inputs are the files that a ceremony reads, checked before the HSM is opened.
+type inputs struct {
+	issuer, other *x509.Certificate
+	request       *x509.CertificateRequest
+	chain         *Chain
+}
+
+// Read reads the file of a ceremony and its inputs. It does not touch the HSM.
+func Read(path, kindName string) (*Act, error) {
+	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	if err != nil {
+		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
+	}
+	base, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	a := &Act{Text: text, base: base, kind: kinds[kindName], now: time.Now, random: rand.Reader, Show: io.Discard}
+	if a.File, err = configs.ParseCeremony(path, text, kindName, a.now()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if err := a.kind.read(a); err != nil {
+		return nil, reason.Usage(fmt.Errorf("%w: %w", ErrInput, err))
+	}
+	return a, nil
+}
+
+func (a *Act) out() string { return below(a.base, a.File.Out) }
+
+// Plan says what will happen, one step a line.
+func (a *Act) Plan() string {
+	var text strings.Builder
+	n := 0
+	step := func(format string, args ...any) {
+		n++
+		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\n", a.File.Ceremony, sha256.Sum256(a.Text))
+	step("make the directory %s, and begin the transcript there", a.out())
+	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
+	if a.kind.makesKey {
+		step("refuse if an object on the token has the label %q; else make the key %q there: P-256, signs only, never leaves the token", a.File.Key.Label, a.File.Key.Label)
+	} else {
+		step("find the key %q on the token", a.File.Key.Label)
+	}
+	step("%s and %s compare the fingerprint of the key, and one of them types it", a.File.Witnesses[0], a.File.Witnesses[1])
+	for _, line := range a.kind.plan(a) {
+		step("%s", line)
+	}
+	step("write %s, each once and read-only; the transcript is signed with the key", strings.Join(append(a.kind.files, transcriptFiles...), ", "))
+	return text.String()
+}
+
+// Hold holds the ceremony. The HSM comes after everything that can be proven without it. After an error the same
+// file goes on where the ceremony stopped, with the key that stays on the token.
+func (a *Act) Hold(ctx context.Context) (err error) {
+	log, err := openTranscript(a.out(), a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.close()) }()
+	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
+	err = a.holdOn(ctx, token, log)
+	if err != nil {
+		return stopped(ctx, err, log.left())
+	}
+	return nil
+}
+
+func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {
+	if err := log.add("token", instance.TokenFacts(token.Info())); err != nil {
+		return err
+	}
+	key, err := a.key(ctx, token, log)
+	if err != nil {
+		return err
+	}
+	if err := a.confirm(ctx, key, log); err != nil {
+		return err
+	}
+	files, err := a.kind.finish(ctx, a, key, log)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("stopped before anything was written: %w", err)
+	}
+	return log.finish(files, key)
+}
+
+// key makes the key, adopts the key of a ceremony that was stopped, or finds the key that the inputs name.
+func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypto.Signer, error) {
+	if !a.kind.makesKey {
+		key, err := a.findKey(ctx, token)
+		if err != nil {
+			return nil, err
+		}
+		return key, a.recordKey(ctx, "key-found", token, key, log)
+	}
+	ref, err := log.intendKey(a.File.Key.Label, a.random)
+	if err != nil {
+		return nil, err
+	}
+	key, adopted, err := makeOrAdopt(ctx, token, ref, log.resumed)
+	if err != nil {
+		return nil, err
+	}
+	what := "key-made"
+	if adopted {
+		what = "key-adopted"
+	}
+	return key, a.recordKey(ctx, what, token, key, log)
+}
+
+func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, error) {
+	if a.chain != nil {
+		return a.chain.adopt(ctx, token, a.File.Key.Label)
+	}
+	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: the issuer has a %T, want ECDSA", ErrInput, a.issuer.PublicKey)
+	}
+	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
+}
+
+// makeOrAdopt makes a key pair. With adopt it first looks for the pair with this label and id, which a ceremony
+// that was stopped has left.
+func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bool) (key crypto.Signer, adopted bool, err error) {
+	var public *ecdsa.PublicKey
+	if adopt {
+		reports, err := token.Keys(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, report := range reports {
+			if report.Label == ref.Label && string(report.ID) == string(ref.ID) {
+				public = report.Public
+			}
+		}
+	}
+	if adopted = public != nil; !adopted {
+		if public, err = token.Generate(ctx, ref); err != nil {
+			return nil, false, fmt.Errorf("making the key %s: %w", ref.Label, err)
+		}
+	}
+	if key, err = token.Signer(ctx, ref, public); err != nil {
+		return nil, adopted, fmt.Errorf("adopting the key %s: %w", ref.Label, err)
+	}
+	return key, adopted, nil
+}
+
+// recordKey puts fingerprint and attributes of the key into the transcript.
+func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key crypto.Signer, log *transcript) error {
+	print, err := fingerprint(key.Public())
+	if err != nil {
+		return err
+	}
+	reports, err := token.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	facts := map[string]string{"label": a.File.Key.Label, "spki_sha256": print}
+	for _, report := range reports {
+		if report.Public != nil && report.Public.Equal(key.Public()) {
+			facts["id"], facts["attributes"] = hex.EncodeToString(report.ID), report.Attributes.String()
+		}
+	}
+	return log.add(what, facts)
+}
+
+// fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.
+func fingerprint(public crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", fmt.Errorf("encoding the public key: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(der)), nil
+}
+
+// confirm shows the fingerprint to the witnesses, and goes on only with the fingerprint that one of them typed.
+func (a *Act) confirm(ctx context.Context, key crypto.Signer, log *transcript) error {
+	print, err := fingerprint(key.Public())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Show, "\nfingerprint of the key %q (SHA-256 of its public key):\n  %s\n%s and %s: compare it with the token's, and type it.\n", a.File.Key.Label, spaced(print), a.File.Witnesses[0], a.File.Witnesses[1])
+	typed, err := a.KeyedIn(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfirmed, err)
+	}
+	if !strings.EqualFold(strings.Join(strings.Fields(typed), ""), print) {
+		return fmt.Errorf("%w: want %s", ErrConfirmed, print)
+	}
+	return log.add("confirmed", map[string]string{"spki_sha256": print, "witness_1": a.File.Witnesses[0], "witness_2": a.File.Witnesses[1]})
+}
+
+// spaced groups a fingerprint, so that people can compare it.
+func spaced(print string) string {
+	var groups []string
+	for at := 0; at < len(print); at += 8 {
+		groups = append(groups, print[at:min(at+8, len(print))])
+	}
+	return strings.Join(groups, " ")
+}
+
+// Confirmation gives KeyedIn: the fingerprint of a flag or, without it, a line of standard input.
+func Confirmation(flag string, stdin io.Reader) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		if flag != "" {
+			return flag, nil
+		}
+		typed := make(chan string, 1)
+		go func() { // ends with the program if nobody types anything
+			text, err := bufio.NewReader(io.LimitReader(stdin, 1024)).ReadString('\n')
+			if err != nil {
+				text = ""
+			}
+			typed <- text
+		}()
+		select {
+		case text := <-typed:
+			return text, nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}

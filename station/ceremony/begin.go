@@ -1,0 +1,144 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"hallmark/hsm"
+	"hallmark/station/workdir"
+)
+
+// A beginning is the journal of an `init` that has not ended. It has label and id of each key before the key is
+// made. So the same command adopts the keys of an `init` that was stopped, and no others.
+type beginning struct {
+	dir  workdir.Dir
+	file *os.File
+	keys []begunKey
+}
+
+// A begunKey is a line of the journal.
+type begunKey struct {
+	Label string `json:"label"`
+	ID    string `json:"id"`
+	Made  bool   `json:"made"` // whether the key is certainly on the token
+}
+
+// begin opens the journal. It reads the keys of an `init` that was stopped.
+func begin(dir workdir.Dir) (*beginning, error) {
+	file, err := dir.Begin()
+	if err != nil {
+		return nil, err
+	}
+	b := &beginning{dir: dir, file: file}
+	text, err := io.ReadAll(io.LimitReader(file, workdir.MaxFile))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the journal of init: %w", err), file.Close())
+	}
+	for row := range bytes.Lines(text) {
+		var key begunKey
+		if json.Unmarshal(row, &key) == nil { // the last line may be cut off
+			b.remember(key)
+		}
+	}
+	return b, nil
+}
+
+func (b *beginning) remember(key begunKey) {
+	for i, known := range b.keys {
+		if known.Label == key.Label {
+			b.keys[i] = key
+			return
+		}
+	}
+	b.keys = append(b.keys, key)
+}
+
+// intend returns label and id for a key, and whether an `init` that was stopped may have made the key.
+func (b *beginning) intend(label string, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
+	if b == nil {
+		ref, err = newRef(label, random)
+		return ref, false, err
+	}
+	for _, key := range b.keys {
+		if id, err := hex.DecodeString(key.ID); key.Label == label && err == nil {
+			return hsm.KeyRef{ID: id, Label: label}, true, nil
+		}
+	}
+	if ref, err = newRef(label, random); err != nil {
+		return ref, false, err
+	}
+	return ref, false, b.write(begunKey{Label: label, ID: hex.EncodeToString(ref.ID)})
+}
+
+// made records that a key is on the token.
+func (b *beginning) made(ref hsm.KeyRef) error {
+	if b == nil {
+		return nil
+	}
+	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Made: true})
+}
+
+func (b *beginning) write(key begunKey) error {
+	row, err := json.Marshal(key)
+	if err != nil {
+		return err
+	}
+	b.remember(key)
+	if _, err := b.file.Write(append([]byte("\n"), append(row, '\n')...)); err != nil {
+		return fmt.Errorf("writing the journal of init: %w", err)
+	}
+	return b.file.Sync()
+}
+
+// end removes what a failed `init` made. The journal stays while keys stay on a token outside of the directory.
+func (b *beginning) end(ctx context.Context, failure error, inside, madeDir bool) error {
+	clean := b.dir.Clear()
+	if inside || len(b.keys) == 0 {
+		clean = errors.Join(clean, b.dir.End(), b.file.Close())
+		if madeDir {
+			_ = os.Remove(string(b.dir)) // not if somebody else has put something there
+		}
+		return errors.Join(stopped(ctx, failure, ""), clean)
+	}
+	return errors.Join(stopped(ctx, failure, b.left()), clean, b.file.Close())
+}
+
+// left names the keys on the token.
+func (b *beginning) left() string {
+	var text []string
+	for _, key := range b.keys {
+		where := "stays on the token"
+		if !key.Made {
+			where = "may be on the token"
+		}
+		text = append(text, fmt.Sprintf("the key %q with id %s %s", key.Label, key.ID, where))
+	}
+	return strings.Join(text, "; ") + "; the same command goes on with them"
+}
+
+// stopped says in one line that an operator stopped a ceremony, and what stays. Another failure keeps its text.
+func stopped(ctx context.Context, failure error, left string) error {
+	text := failure.Error()
+	if ctx.Err() != nil {
+		text, failure = "stopped", context.Canceled
+	}
+	if left != "" {
+		text += "; " + left
+	}
+	return &stoppedError{text, failure}
+}
+
+type stoppedError struct {
+	text  string
+	cause error
+}
+
+func (e *stoppedError) Error() string { return e.text }
+func (e *stoppedError) Unwrap() error { return e.cause }

@@ -1,0 +1,188 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hallmark/hsm"
+	"hallmark/station/issuance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// A Chain is a CA that was made elsewhere: an issuing CA whose key is on the line's token, and the root that
+// signed it.
+type Chain struct{ Issuing, Root *x509.Certificate }
+
+// ErrChain refuses the certificates of such a CA.
+var ErrChain = reason.New("ca-chain", "the certificates of the CA cannot be used")
+
+func refuseChain(text string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrChain, fmt.Errorf(text, args...))
+}
+
+// ReadChain reads a PEM file that holds the issuing CA and then the root, and checks both.
+func ReadChain(path string, now time.Time) (*Chain, error) {
+	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the chain: %w", err)
+	}
+	chain, err := ParseChain(text, now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return chain, nil
+}
+
+// ParseChain is ReadChain for the content of the file.
+func ParseChain(text []byte, now time.Time) (*Chain, error) {
+	all, err := parseCertificates(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) != 2 {
+		return nil, refuseChain("%d certificates, want two: the issuing CA, then the root", len(all))
+	}
+	chain := &Chain{Issuing: all[0], Root: all[1]}
+	return chain, chain.check(now)
+}
+
+func parseCertificates(text []byte) (all []*x509.Certificate, err error) {
+	if bytes.HasPrefix(text, []byte("\ufeff")) {
+		return nil, refuseChain("the file begins with a byte order mark; save it without")
+	}
+	marks := bytes.Count(text, []byte("-----BEGIN "))
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		if text = rest; block.Type != "CERTIFICATE" {
+			return nil, refuseChain("there is a %s in it; the file may hold certificates only", block.Type)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, refuseChain("certificate %d cannot be read: %w", len(all)+1, err)
+		}
+		all = append(all, certificate)
+	}
+	if marks != len(all) {
+		return nil, refuseChain("the PEM is damaged: %d blocks begin, %d can be read", marks, len(all))
+	}
+	return all, nil
+}
+
+// check says what would keep boards from verifying certificates of this CA.
+func (c *Chain) check(now time.Time) error {
+	switch {
+	case selfIssued(c.Issuing) && !selfIssued(c.Root):
+		return refuseChain("the order is wrong: want the issuing CA first, then the root")
+	case !selfIssued(c.Root):
+		return refuseChain("%q is not a root: it did not issue itself", c.Root.Subject)
+	case selfIssued(c.Issuing):
+		return refuseChain("%q is a root, too: want a CA that the root has signed", c.Issuing.Subject)
+	}
+	err := errors.Join(checkCA("the root", c.Root, now), checkCA("the issuing CA", c.Issuing, now))
+	if err != nil {
+		return err
+	}
+	return c.checkTogether()
+}
+
+func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+
+// checkTogether checks that the root signed the issuing CA and may do so.
+func (c *Chain) checkTogether() error {
+	if err := c.Root.CheckSignatureFrom(c.Root); err != nil {
+		return refuseChain("the root did not sign itself: %w", err)
+	}
+	if !bytes.Equal(c.Issuing.RawIssuer, c.Root.RawSubject) {
+		return refuseChain("%q issued the issuing CA, and the root is %q", c.Issuing.Issuer, c.Root.Subject)
+	}
+	if err := c.Issuing.CheckSignatureFrom(c.Root); err != nil {
+		return refuseChain("the root did not sign the issuing CA: %w", err)
+	}
+	switch {
+	case c.Root.MaxPathLen == 0 && c.Root.MaxPathLenZero:
+		return refuseChain("the root's path length is 0, so it forbids an issuing CA and every board below it")
+	case c.Issuing.NotAfter.After(c.Root.NotAfter):
+		return refuseChain("the issuing CA ends at %s, after the root, which ends at %s", date(c.Issuing.NotAfter), date(c.Root.NotAfter))
+	case c.Issuing.KeyUsage&x509.KeyUsageCertSign == 0 || len(c.Issuing.SubjectKeyId) == 0:
+		return refuseChain("the issuing CA lacks keyCertSign or a subject key identifier")
+	}
+	return nil
+}
+
+// checkCA checks one CA certificate.
+func checkCA(what string, c *x509.Certificate, now time.Time) error {
+	key, ec := c.PublicKey.(*ecdsa.PublicKey)
+	switch {
+	case c.PublicKeyAlgorithm == x509.RSA:
+		return refuseChain("%s has an RSA key: boards verify ECDSA with P-256 only", what)
+	case !ec || key.Curve != elliptic.P256():
+		return refuseChain("%s has a %v key that is not P-256: boards verify no other", what, c.PublicKeyAlgorithm)
+	case c.SignatureAlgorithm != x509.ECDSAWithSHA256:
+		return refuseChain("%s is signed with %v: boards verify ECDSA with SHA-256 only", what, c.SignatureAlgorithm)
+	case !c.BasicConstraintsValid || !c.IsCA:
+		return refuseChain("%s is no CA (basicConstraints)", what)
+	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return refuseChain("%s may not sign certificates (keyUsage without keyCertSign)", what)
+	case constrainsNames(c):
+		return refuseChain("%s has name constraints: most boards refuse or ignore them; have it signed without", what)
+	case !allows(c, x509.ExtKeyUsageClientAuth) || !allows(c, x509.ExtKeyUsageServerAuth):
+		return refuseChain("the extended key usage of %s forbids boards (clientAuth) or the verifier (serverAuth); have it signed without", what)
+	case len(c.UnhandledCriticalExtensions) > 0:
+		return refuseChain("%s has a critical extension that is not known: %v", what, c.UnhandledCriticalExtensions[0])
+	case now.After(c.NotAfter):
+		return refuseChain("%s has expired on %s", what, date(c.NotAfter))
+	case now.Before(c.NotBefore):
+		return refuseChain("%s is not valid before %s; check the clock of both machines", what, c.NotBefore.UTC().Format(time.RFC3339))
+	case len(c.Raw) > issuance.MaxCertificate:
+		return refuseChain("%s has %d octets, and boards store at most %d: choose shorter names", what, len(c.Raw), issuance.MaxCertificate)
+	}
+	return nil
+}
+
+// nameConstraints is the extension of RFC 5280 section 4.2.1.10.
+var nameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+
+func constrainsNames(c *x509.Certificate) bool {
+	for _, extension := range c.Extensions {
+		if extension.Id.Equal(nameConstraints) {
+			return true
+		}
+	}
+	return false
+}
+
+// allows reports whether certificates below a CA may have a usage. Programs hold a CA's extended key usage to
+// mean its whole subtree, although RFC 5280 does not say so.
+func allows(c *x509.Certificate, usage x509.ExtKeyUsage) bool {
+	none := len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0
+	return none || slices.Contains(c.ExtKeyUsage, usage) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// adopt finds the key of the issuing CA on the token.
+func (c *Chain) adopt(ctx context.Context, token *hsm.Token, label string) (crypto.Signer, error) {
+	public, ok := c.Issuing.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, refuseChain("the issuing CA has a %T, want ECDSA", c.Issuing.PublicKey)
+	}
+	signer, err := token.Signer(ctx, hsm.KeyRef{Label: label}, public)
+	if errors.Is(err, hsm.ErrKeyMissing) || errors.Is(err, hsm.ErrKeyDiffers) {
+		return nil, refuseChain("the key of the issuing CA is not on the token: %w", err)
+	}
+	return signer, err
+}

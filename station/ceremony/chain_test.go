@@ -1,0 +1,131 @@
+package ceremony
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"hallmark/station/workdir"
+)
+
+var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A tier is what a test makes one certificate from.
+type tier struct {
+	template x509.Certificate
+	key      crypto.Signer
+}
+
+// tiers gives the templates of a root and an issuing CA that a station takes.
+func tiers(t *testing.T) (root, issuing *tier) {
+	t.Helper()
+	make := func(name string, pathLength int, end time.Time) *tier {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		return &tier{x509.Certificate{
+			SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, NotBefore: noon.Add(-time.Hour), NotAfter: end,
+			BasicConstraintsValid: true, IsCA: true, MaxPathLen: pathLength, MaxPathLenZero: pathLength == 0,
+			KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte(name),
+		}, key}
+	}
+	return make("root", 1, noon.AddDate(20, 0, 0)), make("issuing", 0, noon.AddDate(10, 0, 0))
+}
+
+func signed(t *testing.T, one, parent *tier) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, &one.template, &parent.template, one.key.Public(), parent.key)
+	must(t, err)
+	return der
+}
+
+func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
+	other, _ := tiers(t)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	must(t, err)
+	for _, test := range []struct {
+		name   string
+		change func(root, issuing *tier)
+		file   func(root, issuing []byte) []byte // nil: issuing CA, then root
+		want   string                            // empty: it is taken
+	}{
+		{"issuing CA and root", nil, nil, ""},
+		{"a root without key usage and path length, as openssl req -x509 makes it", func(r, _ *tier) { r.template.KeyUsage, r.template.MaxPathLen = 0, -1 }, nil, ""},
+		{"text around the certificates", nil, func(r, i []byte) []byte {
+			return append([]byte("Certificate:\n"), workdir.CertificatePEM(i, r)...)
+		}, ""},
+		{"the wrong order", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(r, i) }, "the order is wrong"},
+		{"no root", nil, func(_, i []byte) []byte { return workdir.CertificatePEM(i) }, "1 certificates, want two"},
+		{"nothing", nil, func(_, _ []byte) []byte { return nil }, "0 certificates, want two"},
+		{"three tiers", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(i, i, r) }, "3 certificates, want two"},
+		{"a byte order mark", nil, func(r, i []byte) []byte { return append([]byte("\ufeff"), workdir.CertificatePEM(i, r)...) }, "byte order mark"},
+		{"damaged PEM", nil, func(r, i []byte) []byte {
+			return bytes.Replace(workdir.CertificatePEM(i, r), []byte("-----END CERTIFICATE"), []byte("-----END CERT"), 1)
+		}, "the PEM is damaged"},
+		{"damaged DER", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(i[:len(i)-1], r) }, "certificate 1 cannot be read"},
+		{"a private key beside the certificates", nil, func(r, i []byte) []byte {
+			return append(workdir.CertificatePEM(i, r), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...)
+		}, "there is a PRIVATE KEY in it"},
+		{"an RSA root", func(r, _ *tier) { r.key = rsaKey }, nil, "the root has an RSA key"},
+		{"an RSA issuing CA", func(_, i *tier) { i.key = rsaKey }, nil, "the issuing CA has an RSA key"},
+		{"a root with P-384", func(r, _ *tier) { r.key = p384 }, nil, "not P-256"},
+		{"SHA-384 by a root with P-256", func(r, _ *tier) { r.template.SignatureAlgorithm = x509.ECDSAWithSHA384 }, nil, "signed with ECDSA-SHA384"},
+		{"name constraints", func(_, i *tier) { i.template.PermittedDNSDomains = []string{"acme.example"} }, nil, "the issuing CA has name constraints"},
+		{"name constraints of the root", func(r, _ *tier) { r.template.ExcludedDNSDomains = []string{"acme.example"} }, nil, "the root has name constraints"},
+		{"a root with path length 0", func(r, _ *tier) { r.template.MaxPathLen, r.template.MaxPathLenZero = 0, true }, nil, "path length is 0"},
+		{"an issuing CA that is no CA", func(_, i *tier) {
+			i.template.IsCA, i.template.MaxPathLen, i.template.MaxPathLenZero = false, 0, false
+		}, nil, "is no CA"},
+		{"an issuing CA without keyCertSign", func(_, i *tier) { i.template.KeyUsage = x509.KeyUsageCRLSign }, nil, "may not sign certificates"},
+		{"an issuing CA without key usage", func(_, i *tier) { i.template.KeyUsage = 0 }, nil, "lacks keyCertSign"},
+		{"an issuing CA for clients only", func(_, i *tier) { i.template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, nil, "forbids boards (clientAuth) or the verifier"},
+		{"an issuing CA that has expired", func(_, i *tier) { i.template.NotAfter = noon.Add(-time.Second) }, nil, "the issuing CA has expired on 2026-11-29"},
+		{"a root that is not valid yet", func(r, _ *tier) { r.template.NotBefore = noon.Add(time.Minute) }, nil, "the root is not valid before"},
+		{"an issuing CA that outlives the root", func(r, i *tier) { i.template.NotAfter = r.template.NotAfter.Add(time.Hour) }, nil, "after the root"},
+		{"a root of another name", func(_, i *tier) {}, func(_, i []byte) []byte {
+			other.template.Subject.CommonName = "other"
+			return workdir.CertificatePEM(i, signed(t, other, other))
+		}, `"CN=root" issued the issuing CA, and the root is "CN=other"`},
+		{"a root of the same name with another key", nil, func(_, i []byte) []byte {
+			other.template.Subject.CommonName = "root"
+			return workdir.CertificatePEM(i, signed(t, other, other))
+		}, "the root did not sign the issuing CA"},
+		{"a certificate that boards cannot store", func(_, i *tier) { i.template.Subject.Organization = []string{strings.Repeat("x", 700)} }, nil, "boards store at most 1024"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			root, issuing := tiers(t)
+			if test.change != nil {
+				test.change(root, issuing)
+			}
+			file := func(r, i []byte) []byte { return workdir.CertificatePEM(i, r) }
+			if test.file != nil {
+				file = test.file
+			}
+			_, err := ParseChain(file(signed(t, root, root), signed(t, issuing, root)), noon)
+			switch {
+			case test.want == "":
+				must(t, err)
+			case !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), test.want):
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}

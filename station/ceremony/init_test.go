@@ -1,0 +1,283 @@
+package ceremony_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/fixtures"
+	"hallmark/station/ceremony"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// outside is a configuration with a token outside of the station directory.
+const outside = `hsm: {module: softhsm2, token_label: hallmark-test, allow_software_token: true, pin_source: "file:%s"}
+minimum_free_mib: 0
+`
+
+// inside is a configuration whose token init makes.
+const inside = `hsm: {module: softhsm2, token_label: t, allow_software_token: true, create_token: true, pin_source: "file:hsm/pin"}
+minimum_free_mib: 0
+`
+
+func parse(t *testing.T, text string) *ceremony.Plan {
+	t.Helper()
+	return fixtures.Must(ceremony.ParsePlan("station.yaml", []byte(text), "."))(t)
+}
+
+func pinFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pin")
+	must(t, os.WriteFile(path, []byte(fixtures.TestPIN), 0o600))
+	return path
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stopAt calls stop when an id of a key is drawn for the nth time.
+type stopAt struct {
+	n    int
+	stop func()
+}
+
+func (s *stopAt) Read(p []byte) (int, error) {
+	if len(p) == 8 { // an id of a key
+		if s.n--; s.n == 0 {
+			s.stop()
+		}
+	}
+	return io.ReadFull(rand.Reader, p)
+}
+
+func TestAnInitThatWasStoppedNamesItsKeysAndGoesOnWithThem(t *testing.T) {
+	labels := []string{"hallmark-root", "hallmark-issuing", "hallmark-audit"}
+	for n := 1; n <= len(labels); n++ {
+		t.Run(fmt.Sprint("at key ", n), func(t *testing.T) {
+			token := fixtures.NewToken(t)
+			config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+			plan := parse(t, config)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			plan.DrawFrom(&stopAt{n, stop})
+			_, err := plan.Init(ctx, place)
+			if err == nil || !strings.HasPrefix(err.Error(), "stopped; ") || strings.Contains(err.Error(), "\n") || reason.ExitOf(err) != reason.ExitAborted {
+				t.Fatalf("got %v with exit code %d", err, reason.ExitOf(err))
+			}
+			for i, label := range labels {
+				if named := strings.Contains(err.Error(), fmt.Sprintf("the key %q with id ", label)); named != (i < n) {
+					t.Errorf("%s is named: %v in %q", label, named, err)
+				}
+			}
+			entries := fixtures.Must(os.ReadDir(string(place)))(t)
+			if len(entries) != 1 || entries[0].Name() != "init.unfinished" {
+				t.Errorf("the directory holds %v", entries)
+			}
+			fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+			keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t)
+			if len(keys) != len(labels) {
+				t.Errorf("%d keys on the token, want %d", len(keys), len(labels))
+			}
+			if workdir.Exists(place.In("init.unfinished")) {
+				t.Error("the journal is left")
+			}
+		})
+	}
+}
+
+func TestATokenThatGoesAwayBetweenTwoKeysIsNamedWithTheFirst(t *testing.T) {
+	token := fixtures.NewToken(t)
+	config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	plan := parse(t, config)
+	tokens, away := filepath.Join(token.Dir, "tokens"), filepath.Join(token.Dir, "away")
+	plan.DrawFrom(&stopAt{2, func() {
+		must(t, os.Rename(tokens, away))
+		must(t, os.Mkdir(tokens, 0o700))
+	}})
+	_, err := plan.Init(t.Context(), place)
+	if err == nil || !strings.Contains(err.Error(), `the key "hallmark-root" with id `) || !strings.Contains(err.Error(), "stays on the token") || reason.ExitOf(err) != reason.ExitFault {
+		t.Fatalf("got %v with exit code %d", err, reason.ExitOf(err))
+	}
+	must(t, os.RemoveAll(tokens))
+	must(t, os.Rename(away, tokens))
+	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+	if keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t); len(keys) != 3 {
+		t.Errorf("%d keys on the token, want 3", len(keys))
+	}
+}
+
+func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
+	for _, existed := range []bool{false, true} {
+		place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+		if existed {
+			must(t, os.Mkdir(string(place), 0o700))
+		}
+		plan := parse(t, inside)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		plan.DrawFrom(&stopAt{2, stop})
+		if _, err := plan.Init(ctx, place); err == nil || err.Error() != "stopped" || reason.ExitOf(err) != reason.ExitAborted {
+			t.Errorf("got %v", err)
+		}
+		if entries, err := os.ReadDir(string(place)); len(entries) > 0 || existed != (err == nil) {
+			t.Errorf("left %v, %v", entries, err)
+		}
+	}
+}
+
+// mount mounts a small file system, and reports false where that is not allowed.
+func mount(t *testing.T, path string) bool {
+	t.Helper()
+	if err := unix.Mount("hallmark-test", path, "tmpfs", 0, "size=8m,mode=0700"); errors.Is(err, fs.ErrPermission) {
+		t.Log("mounting a small disk is not allowed here")
+		return false
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(path, 0)) })
+	return true
+}
+
+func readOnly(t *testing.T, path string) {
+	t.Helper()
+	must(t, unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+}
+
+// A refusal comes before the HSM: the PIN file of the configuration is missing, and no refusal is about it.
+func TestInitRefusesADirectoryBeforeItOpensTheHSM(t *testing.T) {
+	for _, test := range []struct {
+		name, config string
+		make         func(t *testing.T, base string) (place string, ok bool)
+		want         string
+		exit         reason.Exit
+	}{
+		{"a file of somebody else", outside, func(t *testing.T, base string) (string, bool) {
+			must(t, os.WriteFile(filepath.Join(base, "letter"), nil, 0o600))
+			return base, true
+		}, "already in use; a station is never overwritten", reason.ExitUsage},
+		{"a file of a station without the journal", outside, func(t *testing.T, base string) (string, bool) {
+			must(t, os.WriteFile(filepath.Join(base, "registry.db"), nil, 0o600))
+			return base, true
+		}, "already in use", reason.ExitUsage},
+		{"a station beside a journal", outside, func(t *testing.T, base string) (string, bool) {
+			must(t, os.WriteFile(filepath.Join(base, "init.unfinished"), nil, 0o600))
+			must(t, os.WriteFile(filepath.Join(base, "station.yaml"), nil, 0o600))
+			return base, true
+		}, "already in use", reason.ExitUsage},
+		{"a file", outside, func(t *testing.T, base string) (string, bool) {
+			path := filepath.Join(base, "file")
+			must(t, os.WriteFile(path, nil, 0o600))
+			return path, true
+		}, "want a directory that is new or empty", reason.ExitUsage},
+		{"a link that leads nowhere", outside, func(t *testing.T, base string) (string, bool) {
+			path := filepath.Join(base, "link")
+			must(t, os.Symlink(filepath.Join(base, "gone"), path))
+			return path, true
+		}, "this is a link that leads nowhere", reason.ExitUsage},
+		{"below a file", outside, func(t *testing.T, base string) (string, bool) {
+			path := filepath.Join(base, "file")
+			must(t, os.WriteFile(path, nil, 0o600))
+			return filepath.Join(path, "D"), true
+		}, "no station can be made here", reason.ExitUsage},
+		{"a path that is too long", outside, func(t *testing.T, base string) (string, bool) {
+			return base + strings.Repeat("/"+strings.Repeat("d", 200), 3), true
+		}, "the path has more than 440 octets", reason.ExitUsage},
+		{"a name that is too long", outside, func(t *testing.T, base string) (string, bool) {
+			return filepath.Join(base, strings.Repeat("d", 256)), true
+		}, "file name too long", reason.ExitUsage},
+		{"a disk that is read-only", outside, func(t *testing.T, base string) (string, bool) {
+			if !mount(t, base) {
+				return "", false
+			}
+			readOnly(t, base)
+			return base, true
+		}, "read-only file system", reason.ExitUsage},
+		{"a disk that is full", strings.Replace(outside, "mib: 0", "mib: 100", 1), func(t *testing.T, base string) (string, bool) {
+			return base, mount(t, base)
+		}, "free", reason.ExitFault},
+		{"# for SoftHSM's own configuration", inside, func(t *testing.T, base string) (string, bool) {
+			return filepath.Join(base, "a#b"), true
+		}, "SoftHSM cannot read a path with # or =", reason.ExitUsage},
+		{"= for SoftHSM's own configuration", inside, func(t *testing.T, base string) (string, bool) {
+			return filepath.Join(base, "a=b"), true
+		}, "SoftHSM cannot read a path with # or =", reason.ExitUsage},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			base := t.TempDir()
+			place, ok := test.make(t, base)
+			if !ok {
+				return
+			}
+			before := fixtures.Must(os.ReadDir(base))(t)
+			_, err := parse(t, strings.Replace(test.config, "%s", "/missing/pin", 1)).Init(t.Context(), workdir.Dir(place))
+			if err == nil || !strings.Contains(err.Error(), test.want) || reason.ExitOf(err) != test.exit {
+				t.Errorf("got %v with exit code %d, want %q with %d", err, reason.ExitOf(err), test.want, test.exit)
+			}
+			if after := fixtures.Must(os.ReadDir(base))(t); len(after) != len(before) {
+				t.Errorf("the directory holds %v, before %v", after, before)
+			}
+		})
+	}
+	if _, err := workdir.New("/tmp/a\nb"); err == nil {
+		t.Error("a path with a line feed is taken")
+	}
+}
+
+func TestInitBuildsInsideTheDirectory(t *testing.T) {
+	for _, test := range []struct {
+		name, config string
+		make         func(t *testing.T, base string) (place string, ok bool)
+	}{
+		{"new, with its parents", outside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "a", "b"), true }},
+		{"the working directory", outside, func(t *testing.T, base string) (string, bool) { t.Chdir(base); return base, true }},
+		{"an empty mount point with lost+found, whose parent cannot be written", outside, func(t *testing.T, base string) (string, bool) {
+			if !mount(t, base) {
+				return "", false
+			}
+			path := filepath.Join(base, "D")
+			must(t, os.Mkdir(path, 0o700))
+			readMounted := mount(t, path)
+			must(t, os.Mkdir(filepath.Join(path, "lost+found"), 0o700))
+			readOnly(t, base)
+			return path, readMounted
+		}},
+		{"a link", outside, func(t *testing.T, base string) (string, bool) {
+			path := filepath.Join(base, "link")
+			must(t, os.Mkdir(filepath.Join(base, "D"), 0o700))
+			must(t, os.Symlink("D", path))
+			return path, true
+		}},
+		{"characters of patterns", inside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, `a[b]\*?`), true }},
+		{"signs of comments and values, with a token outside", outside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "a#b=c%20"), true }},
+		{"a blank and another script", inside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "Müller 株式"), true }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fixtures.NewToken(t)
+			place, ok := test.make(t, t.TempDir())
+			if !ok {
+				return
+			}
+			fixtures.Must(parse(t, strings.Replace(test.config, "%s", pinFile(t), 1)).Init(t.Context(), workdir.Dir(place)))(t)
+			opened := fixtures.Must(instance.Open(t.Context(), workdir.Dir(place), instance.Options{}))(t)
+			must(t, opened.Close())
+			if info := fixtures.Must(os.Lstat(place))(t); test.name == "a link" && info.Mode()&os.ModeSymlink == 0 {
+				t.Error("the link was replaced")
+			}
+		})
+	}
+}

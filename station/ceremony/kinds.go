@@ -1,0 +1,186 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/configs"
+	"hallmark/station/issuance"
+	"hallmark/station/workdir"
+)
+
+// A kind is what differs between the ceremonies.
+type kind struct {
+	summary  string
+	makesKey bool
+	files    []string // what finish returns
+	read     func(*Act) error
+	plan     func(*Act) []string
+	finish   func(context.Context, *Act, crypto.Signer, *transcript) ([]workdir.File, error)
+}
+
+var kinds = map[string]kind{
+	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readNothing,
+		func(a *Act) []string { return a.planCertificate("itself") }, finishRoot},
+	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
+		func(a *Act) []string { return a.planCertificate(a.request.Subject.String()) }, finishIssuing},
+	configs.CeremonyCross: {"Signs the name and key of another CA with a CA key on this token", false, []string{"cross.pem"}, readCross,
+		func(a *Act) []string { return a.planCertificate(a.other.Subject.String()) }, finishCross},
+	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readNothing, func(a *Act) []string {
+		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
+	}, finishCSR},
+	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
+		return []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
+	}, finishImport},
+	configs.CeremonyAuditKey: {"Makes the key that signs checkpoints of the audit log", true, []string{"audit.pub"}, readNothing, func(*Act) []string { return nil }, finishAuditKey},
+}
+
+func (a *Act) planCertificate(of string) []string {
+	return []string{
+		"lint a twin of the certificate of " + of + ", signed by a key that is thrown away",
+		fmt.Sprintf("sign the certificate of %s, valid to %s; parse it again, check its signature, and compare it with the twin", of, a.File.NotAfter),
+	}
+}
+
+func readNothing(*Act) error { return nil }
+
+func readChain(a *Act) (err error) {
+	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
+	return err
+}
+
+func readIssuing(a *Act) error {
+	text, err := workdir.ReadInput(below(a.base, a.File.Request), workdir.MaxFile)
+	if err != nil {
+		return err
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
+		return fmt.Errorf("%s: want exactly one certificate request in PEM", a.File.Request)
+	}
+	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
+		return fmt.Errorf("%s: %w", a.File.Request, err)
+	}
+	return a.readIssuer()
+}
+
+func readCross(a *Act) (err error) {
+	if a.other, err = a.readCA(a.File.Certificate); err != nil {
+		return err
+	}
+	return a.readIssuer()
+}
+
+func (a *Act) readCA(path string) (*x509.Certificate, error) {
+	certificate, err := workdir.ReadCertificate(below(a.base, path))
+	if err != nil {
+		return nil, err
+	}
+	return certificate, checkCA(path, certificate, a.now())
+}
+
+// readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
+func (a *Act) readIssuer() (err error) {
+	if a.issuer, err = a.readCA(a.File.Issuer); err != nil {
+		return err
+	}
+	end, err := a.File.End()
+	if err == nil && (end.IsZero() && a.issuer.NotAfter.Year() < 9999 || end.After(a.issuer.NotAfter)) {
+		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer", a.File.NotAfter, date(a.issuer.NotAfter))
+	}
+	if err == nil && a.issuer.MaxPathLen == 0 && a.issuer.MaxPathLenZero {
+		err = errors.New("the issuer's path length is 0, so it may sign no CA")
+	}
+	return err
+}
+
+// authority describes the certificate that the file asks for.
+func (a *Act) authority() (issuance.CAConfig, error) {
+	end, err := a.File.End()
+	return issuance.CAConfig{
+		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, PathLen: a.File.PathLength,
+	}, err
+}
+
+func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	config, err := a.authority()
+	if err != nil {
+		return nil, err
+	}
+	root, err := issuance.Root(config, key, a.random)
+	if err != nil {
+		return nil, err
+	}
+	return []workdir.File{{Path: "root.pem", Content: workdir.CertificatePEM(root.Raw)}}, log.certificate(root)
+}
+
+func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	config, err := a.authority()
+	if err != nil {
+		return nil, err
+	}
+	config.CommonName = "from the request"
+	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
+	if err != nil {
+		return nil, err
+	}
+	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
+	if _, err := ParseChain(chain, a.now()); err != nil {
+		return nil, err
+	}
+	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, log.certificate(issuing)
+}
+
+func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	config, err := a.authority()
+	if err != nil {
+		return nil, err
+	}
+	config.CommonName = "from the other certificate"
+	cross, err := issuance.Cross(config, a.other, a.issuer, key, a.random)
+	if err != nil {
+		return nil, err
+	}
+	return []workdir.File{{Path: "cross.pem", Content: workdir.CertificatePEM(cross.Raw)}}, log.certificate(cross)
+}
+
+func finishCSR(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	der, err := issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, a.random)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	return []workdir.File{{Path: "request.pem", Content: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})}},
+		log.add("request", map[string]string{"sha256": hex.EncodeToString(sum[:])})
+}
+
+func finishImport(_ context.Context, a *Act, _ crypto.Signer, log *transcript) ([]workdir.File, error) {
+	err := errors.Join(log.certificate(a.chain.Issuing), log.certificate(a.chain.Root))
+	return []workdir.File{{Path: "chain.pem", Content: workdir.CertificatePEM(a.chain.Issuing.Raw, a.chain.Root.Raw)}}, err
+}
+
+func finishAuditKey(_ context.Context, _ *Act, key crypto.Signer, _ *transcript) ([]workdir.File, error) {
+	text, err := publicPEM(key.Public())
+	return []workdir.File{{Path: "audit.pub", Content: text}}, err
+}
+
+// publicPEM encodes a public key (RFC 7468 section 13).
+func publicPEM(public crypto.PublicKey) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the public key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
+}
+
+// Summary says in one line what a kind of ceremony does.
+func Summary(kindName string) string { return kinds[kindName].summary }

@@ -1,0 +1,271 @@
+package ceremony
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hallmark/hsm"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// The transcript says what happened in a ceremony, as JSON lines. Each line names the SHA-256 of the line before
+// it, so that no line can be changed or taken out alone. The key of the ceremony signs the whole file:
+// `openssl dgst -sha256 -verify key.pub -signature transcript.sig transcript.jsonl`.
+
+// transcriptFiles are the files that each ceremony writes.
+var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+
+// unfinished is the transcript of a ceremony that has not ended.
+const unfinished = "transcript.unfinished"
+
+// ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
+var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
+
+// An entry of a transcript.
+type entry struct {
+	Seq      int               `json:"seq"`
+	Previous string            `json:"previous"` // SHA-256 of the line before; empty in the first line
+	At       string            `json:"at"`
+	What     string            `json:"what"`
+	Facts    map[string]string `json:"facts"`
+}
+
+type transcript struct {
+	folder  string
+	file    *os.File
+	now     func() time.Time
+	show    io.Writer
+	text    []byte
+	lines   []entry
+	resumed bool // a ceremony with the same file was stopped
+}
+
+// openTranscript makes the directory for the results and begins the transcript, or goes on with the transcript
+// of a ceremony that was stopped.
+func openTranscript(folder string, a *Act) (*transcript, error) {
+	t := &transcript{folder: folder, now: a.now, show: a.Show}
+	begin := map[string]string{
+		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "operator": instance.LocalUser(),
+	}
+	err := os.Mkdir(folder, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return t, t.resume(begin)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if t.file, err = os.OpenFile(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if err := t.add("begin", begin); err != nil {
+		return nil, errors.Join(err, t.file.Close())
+	}
+	return t, workdir.SyncFolder(folder)
+}
+
+// resume reads the transcript of a ceremony that was stopped.
+func (t *transcript) resume(begin map[string]string) error {
+	path := filepath.Join(t.folder, unfinished)
+	text, err := workdir.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, t.folder)
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if t.lines, err = parseTranscript(text); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if t.lines[0].Facts["file_sha256"] != begin["file_sha256"] {
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
+	}
+	if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	t.text, t.resumed = text, true
+	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"]})
+}
+
+// parseTranscript reads the lines and checks that each names the one before it.
+func parseTranscript(text []byte) (lines []entry, err error) {
+	previous := ""
+	for row := range bytes.Lines(text) {
+		var one entry
+		decoder := json.NewDecoder(bytes.NewReader(row))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&one); err != nil || one.Seq != len(lines) || one.Previous != previous {
+			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
+		}
+		lines, previous = append(lines, one), hexSum(row)
+	}
+	if len(lines) == 0 || !bytes.HasSuffix(text, []byte("\n")) {
+		return nil, fmt.Errorf("%w: it is empty or cut off", ErrTranscript)
+	}
+	return lines, nil
+}
+
+func hexSum(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// add appends a line. The line is on the disk before the ceremony goes on.
+func (t *transcript) add(what string, facts map[string]string) error {
+	one := entry{Seq: len(t.lines), At: t.now().UTC().Format(time.RFC3339), What: what, Facts: facts}
+	if len(t.text) > 0 {
+		_, last := cutLast(t.text)
+		one.Previous = hexSum(last)
+	}
+	row, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	row = append(row, '\n')
+	if _, err := t.file.Write(row); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if err := t.file.Sync(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	t.text, t.lines = append(t.text, row...), append(t.lines, one)
+	_, err = io.WriteString(t.show, one.readable(false))
+	return err
+}
+
+// cutLast splits off the last line, with its line feed.
+func cutLast(text []byte) (before, last []byte) {
+	at := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
+	return text[:at], text[at:]
+}
+
+// readable is a line for people. The screen leaves out the file of the ceremony.
+func (l entry) readable(whole bool) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%2d  %s  %s\n", l.Seq, l.At, l.What)
+	for _, key := range slices.Sorted(maps.Keys(l.Facts)) {
+		if value := l.Facts[key]; value != "" && (whole || key != "file" && key != "pem") {
+			fmt.Fprintf(&text, "      %-16s %s\n", key, strings.ReplaceAll(strings.TrimSpace(value), "\n", "\n"+strings.Repeat(" ", 23)))
+		}
+	}
+	return text.String()
+}
+
+// certificate records a certificate.
+func (t *transcript) certificate(c *x509.Certificate) error {
+	return t.add("certificate", map[string]string{
+		"subject": c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
+		"not_before": c.NotBefore.UTC().Format(time.RFC3339), "not_after": c.NotAfter.UTC().Format(time.RFC3339), "pem": string(workdir.CertificatePEM(c.Raw)),
+	})
+}
+
+// intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
+func (t *transcript) intendKey(label string, random io.Reader) (hsm.KeyRef, error) {
+	for _, one := range t.lines {
+		if id, err := hex.DecodeString(one.Facts["id"]); one.What == "key-intended" && err == nil {
+			return hsm.KeyRef{ID: id, Label: one.Facts["label"]}, nil
+		}
+	}
+	ref, err := newRef(label, random)
+	if err != nil {
+		return ref, err
+	}
+	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+}
+
+// left names the key that the ceremony has made, for the error of a ceremony that stops; empty: there is none.
+func (t *transcript) left() string {
+	for _, one := range t.lines {
+		if one.What == "key-made" || one.What == "key-adopted" {
+			return fmt.Sprintf("the key %q with id %s stays on the token; the same command goes on with it", one.Facts["label"], one.Facts["id"])
+		}
+	}
+	return ""
+}
+
+// finish writes the results, and then the transcript with its signature.
+func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
+	public, err := publicPEM(key.Public())
+	if err != nil {
+		return err
+	}
+	files = append(files, workdir.File{Path: "key.pub", Content: public})
+	facts := map[string]string{}
+	for _, file := range files {
+		facts[file.Path] = hexSum(file.Content)
+	}
+	if err := t.add("end", facts); err != nil {
+		return err
+	}
+	signature, err := sign(t.text, key)
+	if err != nil {
+		return err
+	}
+	files = append(files, workdir.File{Path: "transcript.jsonl", Content: t.text}, workdir.File{Path: "transcript.txt", Content: t.printable()},
+		workdir.File{Path: "transcript.sig", Content: signature})
+	for _, file := range files {
+		path := filepath.Join(t.folder, file.Path)
+		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
+			_ = os.Remove(path)
+		}
+		if err := writeOnce(path, file.Content); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+}
+
+// sign signs the transcript, and verifies the signature.
+func sign(text []byte, key crypto.Signer) ([]byte, error) {
+	sum := sha256.Sum256(text)
+	signature, err := key.Sign(nil, sum[:], crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("signing the transcript: %w", err)
+	}
+	if public, ok := key.Public().(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(public, sum[:], signature) {
+		return nil, errors.New("signing the transcript: the signature does not verify")
+	}
+	return signature, nil
+}
+
+// printable is the transcript for people, with places for two signatures by hand.
+func (t *transcript) printable() []byte {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Transcript of a key ceremony\nsha256 of transcript.jsonl: %s\n\n", hexSum(t.text))
+	for _, one := range t.lines {
+		text.WriteString(one.readable(true))
+	}
+	for range 2 {
+		text.WriteString("\n\nname ______________________________  date ____________  signature ______________________________\n")
+	}
+	return []byte(text.String())
+}
+
+// writeOnce writes a file that must not exist, and that nobody changes afterwards.
+func writeOnce(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o444)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Chmod(0o444), file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
+}
+
+func (t *transcript) close() error { return t.file.Close() }

@@ -1,0 +1,77 @@
+package ceremony
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hallmark/configs"
+)
+
+func newAct(text string) *Act {
+	return &Act{File: &configs.Ceremony{Ceremony: "csr"}, Text: []byte(text), Show: io.Discard, now: func() time.Time { return noon }}
+}
+
+func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "out")
+	first, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	ref, err := first.intendKey("issuing", bytes.NewReader(make([]byte, 8)))
+	must(t, err)
+	must(t, first.close())
+
+	second, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	again, err := second.intendKey("issuing", bytes.NewReader([]byte("another id")))
+	must(t, err)
+	if !bytes.Equal(again.ID, ref.ID) || !second.resumed {
+		t.Errorf("the second ceremony takes the id %x, want %x", again.ID, ref.ID)
+	}
+	must(t, second.close())
+	if _, err := openTranscript(folder, newAct("b")); !errors.Is(err, ErrOutput) {
+		t.Errorf("another file goes on: %v", err)
+	}
+}
+
+func TestATranscriptThatWasChangedIsRefused(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "out")
+	made, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	must(t, made.add("token", map[string]string{"label": "line"}))
+	must(t, made.add("key-made", map[string]string{"label": "issuing"}))
+	must(t, made.close())
+	good := made.text
+	rows := bytes.SplitAfter(good, []byte("\n"))
+	for name, text := range map[string][]byte{
+		"a fact was changed":       bytes.Replace(good, []byte(`"line"`), []byte(`"lime"`), 1),
+		"a line was taken out":     append(bytes.Clone(rows[0]), rows[2]...),
+		"two lines were swapped":   bytes.Join([][]byte{rows[0], rows[2], rows[1]}, nil),
+		"the last line is cut":     good[:len(good)-3],
+		"nothing is left":          nil,
+		"an unknown key was added": bytes.Replace(good, []byte(`{"seq":0`), []byte(`{"more":1,"seq":0`), 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, os.WriteFile(filepath.Join(folder, unfinished), text, 0o600))
+			if _, err := openTranscript(folder, newAct("a")); !errors.Is(err, ErrTranscript) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestWhatACeremonyHasWrittenIsNeverChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "root.pem")
+	must(t, writeOnce(path, []byte("first")))
+	if err := writeOnce(path, []byte("second")); !errors.Is(err, ErrOutput) {
+		t.Errorf("got %v", err)
+	}
+	info, err := os.Stat(path)
+	must(t, err)
+	if text, _ := os.ReadFile(path); string(text) != "first" || info.Mode().Perm() != 0o444 {
+		t.Errorf("%q with mode %v", text, info.Mode())
+	}
+}
