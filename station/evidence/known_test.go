@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,7 +81,7 @@ func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
 			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
 		}, "README.txt: the file was changed"},
 		{"the readme is of an edition that never was", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 1."), []byte("Edition 0."), 1) })
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 2."), []byte("Edition 0."), 1) })
 		}, "README.txt: the file was changed"},
 		{"the readme is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReadmeFile)) }, "README.txt: the file is missing"},
 		{"the script says OK", func(_ *memory, root string) {
@@ -135,7 +136,7 @@ func TestTheVerdictNamesWhatWasNotChecked(t *testing.T) {
 	root := m.write("bundle")
 	m.must(os.WriteFile(filepath.Join(root, TimestampFile), []byte("stamp"), 0o600))
 	edited(filepath.Join(root, ScriptFile), func(text []byte) []byte {
-		return bytes.Replace(text, []byte("# Edition 1."), []byte("# Edition 2."), 1)
+		return bytes.Replace(text, []byte("# Edition 2."), []byte("# Edition 3."), 1)
 	})
 	m.resum(root)
 	v := m.check(root, Options{Key: m.vkey})
@@ -178,6 +179,11 @@ func TestATextHasTheDigestOfItsEdition(t *testing.T) {
 		if found := editionOf.FindSubmatch(text[:200]); found == nil || string(found[1]) != strconv.Itoa(edition) {
 			t.Errorf("%s says %q, and the edition is %d", name, found, edition)
 		}
+		for number := 1; number < edition; number++ {
+			if line := fmt.Sprintf("%d %s %v\n", number, name, earlier[name][number]); !strings.Contains(string(content), line) {
+				t.Errorf("earlier has another digest than testdata/editions: %s", line)
+			}
+		}
 	}
 }
 
@@ -200,7 +206,7 @@ func TestTheScriptReadsAnAnchorOutOfAMail(t *testing.T) {
 		"a byte order mark":     "\ufeff" + string(older),
 		"no newline at the end": strings.TrimSpace(string(older)),
 	} {
-		if out, err := run(text); err != nil || !strings.Contains(out, "1 checkpoints from elsewhere") {
+		if out, err := run(text); err != nil || !strings.Contains(out, "1 checkpoint from elsewhere") {
 			t.Errorf("%s: %v: %s", name, err, out)
 		}
 		if anchors, err := audit.ParseAnchors([]byte(text)); err != nil || len(anchors) != 1 {
