@@ -245,3 +245,16 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 	}
 	return opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit)
 }
+
+// Next returns the first command for a new station. It must work as it stands there: an installed
+// station has no images of emulated boards, and a station for real boards refuses them.
+func (p *Plan) Next(dir workdir.Dir) string {
+	switch {
+	case !p.Config.Boards.AllowEmulated:
+		return fmt.Sprintf("station doctor --dir %s checks the station, station bays --dir %[1]s shows the bench", dir)
+	case !instance.HasImage(p.Config, "qemu"):
+		return fmt.Sprintf("station batch --dir %s --boards qemu:4 --firmware FOLDER\n"+
+			"FOLDER has the images of emulated boards: devices/firmware/build of the source tree, after `make firmware`", dir)
+	}
+	return fmt.Sprintf("station batch --dir %s --boards qemu:4", dir)
+}

@@ -9,9 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hallmark/configs"
 	"hallmark/station/ceremony"
-	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/report"
 	"hallmark/station/workdir"
@@ -71,18 +69,5 @@ func (c *command) printSummary(dir workdir.Dir, plan *ceremony.Plan, made *cerem
 	if plan.Config.HSM.AllowSoftwareToken {
 		fmt.Fprintln(c.stdout, "\n"+report.SoftwareWarning)
 	}
-	fmt.Fprintf(c.stdout, "\nNext: %s\n", nextAfterInit(dir, plan.Config))
-}
-
-// nextAfterInit returns the first command for a new station. It must work as it stands there: an
-// installed station has no images of emulated boards, and a station for real boards refuses them.
-func nextAfterInit(dir workdir.Dir, config *configs.Config) string {
-	switch {
-	case !config.Boards.AllowEmulated:
-		return fmt.Sprintf("station doctor --dir %s checks the station, station bays --dir %[1]s shows the bench", dir)
-	case !instance.HasImage(config, "qemu"):
-		return fmt.Sprintf("station batch --dir %s --boards qemu:4 --firmware FOLDER\n"+
-			"FOLDER has the images of emulated boards: devices/firmware/build of the source tree, after `make firmware`", dir)
-	}
-	return fmt.Sprintf("station batch --dir %s --boards qemu:4", dir)
+	fmt.Fprintf(c.stdout, "\nNext: %s\n", plan.Next(dir))
 }
