@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
@@ -130,7 +129,7 @@ func (w *environment) engine(p *crashPoint, c *station.Config) {
 	c.Registry, c.Known, c.Verifier = crashingRegistry{p, c.Registry}, crashingBoards{crashingKnown{p, c.Known}, c.Known}, crashingVerifier{p, c.Verifier}
 	c.Seal = !w.neverSeal
 	if w.probe {
-		c.Flash, c.LockDebugPort, c.Timeouts.Ask, c.Timeouts.Boot = true, true, 100*time.Millisecond, time.Second
+		c.Flash, c.LockDebugPort = true, true
 	}
 	if c.NetworkSessions != nil {
 		c.NetworkSessions = crashingNetworkSessions{p, c.NetworkSessions}

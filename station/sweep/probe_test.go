@@ -36,15 +36,14 @@ func (b probedBoard) put(name string) error {
 	return os.WriteFile(filepath.Join(b.w.board, name), nil, 0o600)
 }
 
-// blankUntilFlashed is the board's UART, which is silent while the board has no image.
+// blankUntilFlashed is the board's UART, which has no answer while the board has no image.
 type blankUntilFlashed struct {
 	*devices.Client
 	probedBoard
 }
 
 func (b blankUntilFlashed) Identify(ctx context.Context) (devices.Identity, error) {
-	if !b.has(imageFile) {
-		<-ctx.Done()
+	if !b.has(imageFile) { // at once, so that the sweep need not shorten a wait of the station
 		return devices.Identity{}, devices.ErrNoAnswer
 	}
 	return b.Client.Identify(ctx)
