@@ -6,10 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"hallmark/station/audit"
-	"hallmark/station/reason"
 )
 
 // A start writes to rows that it finds: it closes open Runs and intents, and notes the entry of
@@ -97,101 +95,6 @@ func (o openRow) find(ctx context.Context, q audit.Querier, about, kind string) 
 	err = q.QueryRowContext(ctx, `SELECT seq FROM audit_entry WHERE seq >= ? AND instr(body, ?) AND instr(body, ?) AND instr(body, ?) LIMIT 1`,
 		o.first, []byte(o.run), []byte(about), []byte(`"type":"`+kind+`"`)).Scan(&seq)
 	return seq, err
-}
-
-// stillStopped refuses a bay that is free although nobody acknowledged since the Run that stopped it (I13).
-func stillStopped(ctx context.Context, q audit.Querier, version int64) error {
-	if version == oldestSchema {
-		return nil // it had no bays
-	}
-	rows, err := q.QueryContext(ctx, `SELECT name, run FROM bays WHERE stopped IS NULL`)
-	if err != nil {
-		return fmt.Errorf("looking for bays that go on: %w", named(err))
-	}
-	type bay struct{ name, run string }
-	bays, err := collect(rows, func(b *bay) []any { return []any{&b.name, &b.run} })
-	if err != nil {
-		return err
-	}
-	for _, b := range bays {
-		if found, err := acknowledged(ctx, q, b.name, b.run); err != nil {
-			return err
-		} else if !found {
-			return fmt.Errorf("bay %s: %w; restore registry.db from its backup", b.name, ErrReleased)
-		}
-	}
-	return nil
-}
-
-// keptBays refuses a registry without the row of a bay that a Run stopped: without its row the bay
-// would be free (I13). A row of a bay is changed and never deleted.
-func keptBays(ctx context.Context, q audit.Querier, version int64) error {
-	if version == oldestSchema {
-		return nil // it had no bays
-	}
-	var words []any
-	for _, row := range reason.Rows() {
-		if row.StopBay {
-			words = append(words, row.Word)
-		}
-	}
-	oneOf := strings.TrimPrefix(strings.Repeat(", ?", len(words)), ", ")
-	rows, err := q.QueryContext(ctx, `SELECT bay, id, last_entry FROM runs WHERE reason IN (`+oneOf+`) AND ending IS NOT NULL AND bay NOT IN (SELECT name FROM bays)`, words...)
-	if err != nil {
-		return fmt.Errorf("looking for Runs that stopped a bay: %w", named(err))
-	}
-	type stop struct {
-		bay, run string
-		end      int64
-	}
-	stops, err := collect(rows, func(s *stop) []any { return []any{&s.bay, &s.run, &s.end} })
-	if err != nil {
-		return err
-	}
-	for _, s := range stops {
-		if found, err := stoppedItsBay(ctx, q, s.run, s.end); err != nil {
-			return err
-		} else if found {
-			return fmt.Errorf("bay %s: %w: Run %s stopped it; restore registry.db from its backup", s.bay, ErrBayMissing, s.run)
-		}
-	}
-	return nil
-}
-
-// stoppedItsBay reports whether the log says that the Run stopped its bay: the entry stands beside
-// the entry that ends the Run. A Run of schema 2 has no such entry.
-func stoppedItsBay(ctx context.Context, q audit.Querier, run string, end int64) (bool, error) {
-	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM audit_entry WHERE seq BETWEEN ?1 - 1 AND ?1 + 1 AND instr(body, ?2) AND instr(body, ?3)`,
-		end, []byte(run), []byte(`"type":"`+typeBayStopped+`"`)).Scan(&n)
-	if err != nil {
-		return false, fmt.Errorf("looking for a bay that was stopped: %w", named(err))
-	}
-	return n > 0, nil
-}
-
-// acknowledged reports whether the log has an acknowledgement of the bay since the Run. It reads no further than that.
-func acknowledged(ctx context.Context, q audit.Querier, bay, run string) (bool, error) {
-	rows, err := q.QueryContext(ctx, `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq >= r.first_entry
-		WHERE r.id = ?1 AND instr(e.body, ?2)`, run, []byte(`"type":"`+typeBayAcknowledged+`"`))
-	if err != nil {
-		return false, fmt.Errorf("looking for an acknowledgement: %w", named(err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return false, fmt.Errorf("reading an acknowledgement: %w", err)
-		}
-		e, err := audit.Decode(body)
-		if err != nil {
-			return false, fmt.Errorf("reading an acknowledgement: %w", err)
-		}
-		if e.Type == typeBayAcknowledged && e.Details["bay"] == bay {
-			return true, nil
-		}
-	}
-	return false, rows.Err()
 }
 
 // newestStartup gives the number that the row about the newest start names. Without a row it is

@@ -72,6 +72,42 @@ func TestADeletedRowIsRefused(t *testing.T) {
 	}
 }
 
+// A bay that a Run stopped cannot be freed by a change of its row (I13): not by the name of a bay that
+// is free, and not by the name of an older Run that somebody acknowledged.
+func TestAChangedBayIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name, change string
+		want         error
+	}{
+		{"free", `UPDATE bays SET stopped = NULL`, ErrReleased},
+		{"free since an older Run", `UPDATE bays SET stopped = NULL, run = (SELECT id FROM runs WHERE bay = 'bay-1' AND ending = 'reject' ORDER BY last_entry LIMIT 1) WHERE name = 'bay-1'`, ErrDiffers},
+		{"stopped by an older Run", `UPDATE bays SET run = (SELECT id FROM runs WHERE bay = 'bay-1' AND ending = 'reject' ORDER BY last_entry LIMIT 1) WHERE name = 'bay-1'`, ErrDiffers},
+		{"another name", `UPDATE bays SET name = 'bay-9' WHERE name = 'bay-1'`, ErrBayMissing},
+		{"names changed round", `UPDATE bays SET name = iif(name = 'bay-1', 'bay-2 ', 'bay-1 '); UPDATE bays SET name = trim(name)`, ErrDiffers},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			for _, bay := range []string{"bay-1", "bay-2"} { // both were stopped and acknowledged
+				run := b.run()
+				run.Bay = bay
+				b.stopBay(run)
+				b.must(b.AcknowledgeBay(t.Context(), bay, "ann"))
+			}
+			b.stopBay(b.run())
+			b.reopen() // the registry as it is opens
+			b.must(b.Shutdown())
+			b.tamper(test.change)
+			var err error
+			if b.Registry, err = Open(t.Context(), b.config()); err == nil {
+				b.must(b.Shutdown())
+			}
+			if !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
 // deletes deletes rows as an attacker would: without the trigger, which is there again afterwards.
 func (b *testRegistry) deletes(trigger, statement string) {
 	b.t.Helper()
