@@ -245,9 +245,9 @@ func OrderOpened(ctx context.Context, q Querier, order WorkOrder, from int64) (*
 	return &found[0], nil
 }
 
-// OrdersOpened gives all entries that opened work orders.
+// OrdersOpened gives all entries that opened work orders. Their bodies are never removed, so the table itself is read.
 func OrdersOpened(ctx context.Context, q Querier) ([]Entry, error) {
-	return entries(ctx, q, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
+	return entries(ctx, q, `SELECT body FROM main.audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
 }
 
 // plainJSON encodes a value as it is encoded inside of an entry.

@@ -1,0 +1,265 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+)
+
+// An archive is an evidence bundle that holds the bodies of old audit entries. The registry keeps
+// their hashes, so that the tree, checkpoints and proofs stay as they are, and removes the bodies.
+
+// Types of the entries about an archive: the first one before anything is removed, the second one in
+// the transaction that removes the bodies.
+const (
+	typeArchiveIntent = "log.archive.intent"
+	typeArchived      = "log.archived"
+)
+
+// ErrNothingToArchive: no checkpoint lies between the archive before and what the station still needs.
+var ErrNothingToArchive = reason.New("nothing-to-archive", "there is nothing to archive")
+
+// An Archive is a bundle with the entries before Until.
+type Archive struct {
+	First, Until int64  // Archive removes the bodies of [First, Until), except those that stay
+	Root         string // of the first Until entries, base64
+	SHA256       [32]byte
+	SumsSHA256   [32]byte // of the file SHA256SUMS in the bundle
+	Entry        int64    // number of the entry log.archived
+}
+
+func (a *Archive) details() map[string]string {
+	return map[string]string{"first": strconv.FormatInt(a.First, 10), "until": strconv.FormatInt(a.Until, 10), "root": a.Root,
+		"sha256": hex.EncodeToString(a.SHA256[:]), "sums_sha256": hex.EncodeToString(a.SumsSHA256[:])}
+}
+
+func (a *Archive) String() string {
+	return fmt.Sprintf("entries 0 to %d lie in the archive with SHA-256 %x", a.Until-1, a.SHA256)
+}
+
+// archivesOf lists the archives, the oldest first.
+func archivesOf(ctx context.Context, q audit.Querier) ([]Archive, error) {
+	rows, err := q.QueryContext(ctx, `SELECT first, until, root, sha256, sums_sha256, entry FROM archives ORDER BY until`)
+	if err != nil {
+		return nil, fmt.Errorf("listing the archives: %w", named(err))
+	}
+	type row struct {
+		Archive
+		sha256, sums []byte
+	}
+	found, err := collect(rows, func(r *row) []any { return []any{&r.First, &r.Until, &r.Root, &r.sha256, &r.sums, &r.Entry} })
+	all := make([]Archive, 0, len(found))
+	for _, r := range found {
+		copy(r.SHA256[:], r.sha256)
+		copy(r.SumsSHA256[:], r.sums)
+		all = append(all, r.Archive)
+	}
+	return all, err
+}
+
+// Archives lists the archives, the oldest first. The newest one has the entries of all others.
+func (r *Reader) Archives(ctx context.Context) ([]Archive, error) { return archivesOf(ctx, r.db) }
+
+// ArchiveBound gives the archive that can be made of the entries that were written before a time: its
+// bounds and its root, which are those of a checkpoint. It leaves out what is open, the entry of the newest start, and
+// what a mirror does not have yet.
+func (r *Registry) ArchiveBound(ctx context.Context, before time.Time, mirrors []note.Verifier) (Archive, error) {
+	archives, err := r.Archives(ctx)
+	if err != nil {
+		return Archive{}, err
+	}
+	var a Archive
+	if len(archives) > 0 {
+		a.First = archives[len(archives)-1].Until
+	}
+	limit, why, err := r.archiveLimit(ctx, mirrors)
+	if err != nil {
+		return a, err
+	}
+	a.Until, err = r.newestBefore(ctx, a.First, limit, before)
+	if err == nil && a.Until == 0 {
+		err = fmt.Errorf("%w: no checkpoint of the entries from %d on was signed before %s and is at most over the first %d entries, because of %s",
+			ErrNothingToArchive, a.First, before.UTC().Format(time.RFC3339), limit, why)
+	}
+	if err != nil {
+		return a, err
+	}
+	root, err := audit.RootAt(ctx, r.db, a.Until)
+	a.Root = root.String()
+	return a, err
+}
+
+// archiveLimit gives the first entry that must keep its body, and why.
+func (r *Registry) archiveLimit(ctx context.Context, mirrors []note.Verifier) (limit int64, why string, err error) {
+	limit, why = r.log.Head().Size, "the end of the log"
+	for _, part := range []struct{ why, query string }{
+		{"the newest start", `SELECT CAST(value AS INTEGER) FROM state WHERE key = 'startup'`},
+		{"an open Run", `SELECT coalesce(min(first_entry), ?1) FROM runs WHERE ending IS NULL`},
+		{"an open intent", `SELECT coalesce(min(r.first_entry), ?1) FROM certificates c JOIN runs r ON r.id = c.run WHERE c.status = 'intended'`},
+	} {
+		var first int64
+		if err := r.db.QueryRowContext(ctx, part.query+` LIMIT ?1`, limit).Scan(&first); err != nil {
+			return 0, "", fmt.Errorf("looking for %s: %w", part.why, named(err))
+		}
+		if first < limit {
+			limit, why = first, part.why
+		}
+	}
+	for _, mirror := range mirrors {
+		size, err := r.CosignedSize(ctx, mirror)
+		if err != nil {
+			return 0, "", err
+		}
+		if size < limit {
+			limit, why = size, "the mirror "+mirror.Name()+", which has no more"
+		}
+	}
+	return limit, why, nil
+}
+
+// newestBefore gives the size of the newest checkpoint in a range of sizes whose last entry was written before a
+// time, or 0.
+func (r *Reader) newestBefore(ctx context.Context, above, limit int64, before time.Time) (int64, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT size FROM audit_checkpoint WHERE size > ? AND size <= ? ORDER BY size DESC`, above, limit)
+	if err != nil {
+		return 0, fmt.Errorf("reading the checkpoints: %w", named(err))
+	}
+	sizes, err := collect(rows, func(size *int64) []any { return []any{size} })
+	if err != nil {
+		return 0, err
+	}
+	for _, size := range sizes {
+		if e, err := entryAt(ctx, r.db, size-1); err != nil || e.Time.Before(before) {
+			return size, err
+		}
+	}
+	return 0, nil
+}
+
+// Archive removes the bodies that a bundle has. The caller has checked the bundle under its final name. First an
+// entry says what will be removed, and checkpoint signs it. Then one transaction writes the entry log.archived and its
+// row, and removes the bodies. A crash before the commit of this transaction leaves all bodies.
+func (r *Registry) Archive(ctx context.Context, a Archive, operator string, checkpoint func() error) error {
+	if err := r.archive(ctx, a, operator, checkpoint); err != nil {
+		return fmt.Errorf("archiving the entries %d to %d: %w", a.First, a.Until-1, err)
+	}
+	return nil
+}
+
+func (r *Registry) archive(ctx context.Context, a Archive, operator string, checkpoint func() error) error {
+	intent := audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: typeArchiveIntent, Outcome: audit.Success, Details: a.details()}
+	if err := r.note(ctx, intent); err != nil {
+		return err
+	}
+	if err := checkpoint(); err != nil {
+		return err
+	}
+	stay, err := r.staying(ctx, a)
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, func(w *work) error {
+		written, err := w.append(audit.Entry{Actor: intent.Actor, Category: audit.CategoryLog, Type: typeArchived, Outcome: audit.Success, Details: a.details()})
+		if err != nil {
+			return err
+		}
+		err = w.exec(`INSERT INTO archives (first, until, root, sha256, sums_sha256, entry) VALUES (?, ?, ?, ?, ?, ?)`,
+			a.First, a.Until, a.Root, a.SHA256[:], a.SumsSHA256[:], written.Seq)
+		if err != nil {
+			return err
+		}
+		return w.removeBodies(a, stay)
+	})
+}
+
+// removeBodies removes the bodies between those that stay.
+func (w *work) removeBodies(a Archive, stay []int64) error {
+	from := a.First
+	for _, seq := range append(stay, a.Until) {
+		if err := w.exec(`UPDATE audit_entry SET body = x'' WHERE seq >= ? AND seq < ?`, from, seq); err != nil {
+			return err
+		}
+		from = seq + 1
+	}
+	return nil
+}
+
+// staying lists the entries of an archive whose bodies stay: a start, an anchor, a bay and a work order look them up,
+// however old they are.
+func (r *Reader) staying(ctx context.Context, a Archive) ([]int64, error) {
+	var stay []int64
+	orders := map[string]int64{} // the newest entry with the count of each work order
+	err := r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{a.First, a.Until}, func(seq int64, body []byte) error {
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("reading entry %d: %w", seq, err)
+		}
+		if o := e.WorkOrder; o != nil && o.Quota > 0 {
+			orders[o.ID] = seq
+		}
+		if stays(e.Type) {
+			stay = append(stay, seq)
+		}
+		return nil
+	})
+	for _, seq := range orders {
+		stay = append(stay, seq)
+	}
+	slices.Sort(stay)
+	return slices.Compact(stay), err
+}
+
+// stays reports whether entries of a type keep their bodies in the registry.
+func stays(kind string) bool {
+	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayAcknowledged}, kind) ||
+		strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
+}
+
+// compareArchives refuses an archive that no entry made, and a body that is missing and lies in no archive.
+func compareArchives(ctx context.Context, q audit.Querier, version int64) error {
+	if version < archiveSchema {
+		return nil
+	}
+	archives, err := archivesOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	until := int64(0)
+	for _, a := range archives {
+		e, err := entryAt(ctx, q, a.Entry)
+		if err != nil && !none(err) {
+			return err
+		}
+		if err != nil || e.Type != typeArchived || !sameDetails(e.Details, a.details()) || a.First != until {
+			return fmt.Errorf("the archive up to entry %d: %w: entry %d does not say so; restore registry.db from its backup", a.Until-1, ErrDiffers, a.Entry)
+		}
+		until = a.Until
+	}
+	var seq int64
+	err = q.QueryRowContext(ctx, `SELECT seq FROM audit_entry WHERE body = x'' AND (seq >= ? OR seq = 0) ORDER BY seq LIMIT 1`, until).Scan(&seq)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%w; restore registry.db from its backup", errNowhere(seq))
+	case !none(err):
+		return fmt.Errorf("looking for bodies that are missing: %w", named(err))
+	}
+	return nil
+}
+
+func sameDetails(got, want map[string]string) bool {
+	for name, value := range want {
+		if got[name] != value {
+			return false
+		}
+	}
+	return true
+}
