@@ -39,8 +39,8 @@ entry with the digests of the archive before anything is removed. Give earlier a
 the new archive has their entries, too, and takes their place.
 
 Keep the file as long as the record must be kept, and in more than one place: audit verify, show, export,
-proof and a signed affected need it with --archive for old entries. registry.db does not become smaller;
-new entries use the space.`,
+proof and a signed affected need it with --archive for old entries. At last registry.db is written anew, so
+that it becomes smaller; that needs as much free space as the file has then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if a.Before, err = parseTime("--until", until); err == nil && a.Before.IsZero() {

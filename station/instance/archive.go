@@ -101,8 +101,19 @@ type Archiving struct {
 	Language string // of the report
 }
 
-// Do writes the bundle, has it checked, and only then has the bodies removed. It holds the lock of the station.
+// Do writes the bundle, has it checked, and only then has the bodies removed. At last the file of the registry becomes
+// smaller; if that goes wrong, the archive stands nevertheless. Do holds the lock of the station for each of both.
 func (a *Archiving) Do(ctx context.Context) (made registry.Archive, err error) {
+	if made, err = a.archive(ctx); err != nil {
+		return made, err
+	}
+	if err := registry.Shrink(ctx, a.Dir.Registry()); err != nil {
+		return made, fmt.Errorf("%s is good and %v, but registry.db did not become smaller: %w", a.Out, &made, err)
+	}
+	return made, nil
+}
+
+func (a *Archiving) archive(ctx context.Context) (made registry.Archive, err error) {
 	opened, err := Open(ctx, a.Dir, Options{})
 	if err != nil {
 		return made, err

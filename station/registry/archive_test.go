@@ -112,8 +112,17 @@ func TestAnArchivedLogVerifies(t *testing.T) {
 		}
 		return nil
 	}))
-	// 5. The station goes on.
+	// 5. The file becomes smaller, and the station goes on.
+	before, err := os.Stat(b.path)
+	must(t, err)
+	must(t, Shrink(t.Context(), b.path))
+	if after, err := os.Stat(b.path); err != nil || after.Size() >= before.Size() {
+		t.Errorf("the file has %d octets, and had %d: %v", after.Size(), before.Size(), err)
+	}
 	b.open()
+	if err := Shrink(t.Context(), b.path); !errors.Is(err, ErrLocked) {
+		t.Errorf("beside a station: %v", err)
+	}
 	b.enrol(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.Restore(bodies, a.Until)
