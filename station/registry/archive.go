@@ -2,7 +2,9 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,12 +37,13 @@ type Archive struct {
 	Root         string // of the first Until entries, base64
 	SHA256       [32]byte
 	SumsSHA256   [32]byte // of the file SHA256SUMS in the bundle
+	Removed      [32]byte // SHA-256 of the numbers of the entries that lose their bodies, with commas
 	Entry        int64    // number of the entry log.archived
 }
 
 func (a *Archive) details() map[string]string {
 	return map[string]string{"first": strconv.FormatInt(a.First, 10), "until": strconv.FormatInt(a.Until, 10), "root": a.Root,
-		"sha256": hex.EncodeToString(a.SHA256[:]), "sums_sha256": hex.EncodeToString(a.SumsSHA256[:])}
+		"sha256": hex.EncodeToString(a.SHA256[:]), "sums_sha256": hex.EncodeToString(a.SumsSHA256[:]), "removed_sha256": hex.EncodeToString(a.Removed[:])}
 }
 
 func (a *Archive) String() string {
@@ -49,19 +52,22 @@ func (a *Archive) String() string {
 
 // archivesOf lists the archives, the oldest first.
 func archivesOf(ctx context.Context, q audit.Querier) ([]Archive, error) {
-	rows, err := q.QueryContext(ctx, `SELECT first, until, root, sha256, sums_sha256, entry FROM archives ORDER BY until`)
+	rows, err := q.QueryContext(ctx, `SELECT first, until, root, sha256, sums_sha256, removed_sha256, entry FROM archives ORDER BY until`)
 	if err != nil {
 		return nil, fmt.Errorf("listing the archives: %w", named(err))
 	}
 	type row struct {
 		Archive
-		sha256, sums []byte
+		sha256, sums, removed []byte
 	}
-	found, err := collect(rows, func(r *row) []any { return []any{&r.First, &r.Until, &r.Root, &r.sha256, &r.sums, &r.Entry} })
+	found, err := collect(rows, func(r *row) []any {
+		return []any{&r.First, &r.Until, &r.Root, &r.sha256, &r.sums, &r.removed, &r.Entry}
+	})
 	all := make([]Archive, 0, len(found))
 	for _, r := range found {
 		copy(r.SHA256[:], r.sha256)
 		copy(r.SumsSHA256[:], r.sums)
+		copy(r.Removed[:], r.removed)
 		all = append(all, r.Archive)
 	}
 	return all, err
@@ -157,6 +163,13 @@ func (r *Registry) Archive(ctx context.Context, a Archive, operator string, chec
 }
 
 func (r *Registry) archive(ctx context.Context, a Archive, operator string, checkpoint func() error) error {
+	stay, err := r.staying(ctx, a)
+	if err != nil {
+		return err
+	}
+	if a.Removed, err = digestOfList(ctx, r.db, removable, a.First, a.Until, stay); err != nil {
+		return err
+	}
 	intent := audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: typeArchiveIntent, Outcome: audit.Success, Details: a.details()}
 	if err := r.note(ctx, intent); err != nil {
 		return err
@@ -164,40 +177,41 @@ func (r *Registry) archive(ctx context.Context, a Archive, operator string, chec
 	if err := checkpoint(); err != nil {
 		return err
 	}
-	stay, err := r.staying(ctx, a)
-	if err != nil {
-		return err
-	}
 	return r.write(ctx, func(w *work) error {
 		written, err := w.append(audit.Entry{Actor: intent.Actor, Category: audit.CategoryLog, Type: typeArchived, Outcome: audit.Success, Details: a.details()})
 		if err != nil {
 			return err
 		}
-		err = w.exec(`INSERT INTO archives (first, until, root, sha256, sums_sha256, entry) VALUES (?, ?, ?, ?, ?, ?)`,
-			a.First, a.Until, a.Root, a.SHA256[:], a.SumsSHA256[:], written.Seq)
+		err = w.exec(`INSERT INTO archives (first, until, root, sha256, sums_sha256, removed_sha256, entry) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			a.First, a.Until, a.Root, a.SHA256[:], a.SumsSHA256[:], a.Removed[:], written.Seq)
 		if err != nil {
 			return err
 		}
-		return w.removeBodies(a, stay)
+		return w.exec(`UPDATE audit_entry SET body = x'' WHERE `+removable, a.First, a.Until, stay)
 	})
 }
 
-// removeBodies removes the bodies between those that stay.
-func (w *work) removeBodies(a Archive, stay []int64) error {
-	from := a.First
-	for _, seq := range append(stay, a.Until) {
-		if err := w.exec(`UPDATE audit_entry SET body = x'' WHERE seq >= ? AND seq < ?`, from, seq); err != nil {
-			return err
-		}
-		from = seq + 1
+// Conditions on the entries of an archive. The parameters are its bounds, and for removable the entries that stay, as JSON.
+const (
+	removable = `seq >= ?1 AND seq < ?2 AND seq NOT IN (SELECT value FROM json_each(?3))`
+	removed   = `seq >= ?1 AND seq < ?2 AND body = x''`
+)
+
+// digestOfList gives the digest of the numbers of entries. A start compares the entries without a body with this digest,
+// so that nobody removes a body that stays: the newest count of a work order, or an acknowledgement.
+func digestOfList(ctx context.Context, q audit.Querier, which string, args ...any) (sum [32]byte, err error) {
+	var list []byte
+	err = q.QueryRowContext(ctx, `SELECT coalesce(group_concat(seq), '') FROM (SELECT seq FROM main.audit_entry WHERE `+which+` ORDER BY seq)`, args...).Scan(&list)
+	if err != nil {
+		return sum, fmt.Errorf("listing the entries without a body: %w", named(err))
 	}
-	return nil
+	return sha256.Sum256(list), nil
 }
 
-// staying lists the entries of an archive whose bodies stay: a start, an anchor, a bay and a work order look them up,
-// however old they are.
-func (r *Reader) staying(ctx context.Context, a Archive) ([]int64, error) {
-	var stay []int64
+// staying lists the entries of an archive whose bodies stay, as JSON: a start, an anchor, a bay and a work order look
+// them up, however old they are.
+func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
+	stay := []int64{}
 	orders := map[string]int64{} // the newest entry with the count of each work order
 	err := r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{a.First, a.Until}, func(seq int64, body []byte) error {
 		e, err := audit.Decode(body)
@@ -215,13 +229,16 @@ func (r *Reader) staying(ctx context.Context, a Archive) ([]int64, error) {
 	for _, seq := range orders {
 		stay = append(stay, seq)
 	}
-	slices.Sort(stay)
-	return slices.Compact(stay), err
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(stay)
+	return string(text), err
 }
 
 // stays reports whether entries of a type keep their bodies in the registry.
 func stays(kind string) bool {
-	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayAcknowledged}, kind) ||
+	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayStopped, typeBayAcknowledged}, kind) ||
 		strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
 }
 
@@ -243,10 +260,15 @@ func compareArchives(ctx context.Context, q audit.Querier, version int64) error 
 		if err != nil || e.Type != typeArchived || !sameDetails(e.Details, a.details()) || a.First != until {
 			return fmt.Errorf("the archive up to entry %d: %w: entry %d does not say so; restore registry.db from its backup", a.Until-1, ErrDiffers, a.Entry)
 		}
+		if now, err := digestOfList(ctx, q, removed, a.First, a.Until); err != nil {
+			return err
+		} else if now != a.Removed {
+			return fmt.Errorf("the archive up to entry %d: %w: other bodies are missing than those that it took; restore registry.db from its backup", a.Until-1, ErrDiffers)
+		}
 		until = a.Until
 	}
 	var seq int64
-	err = q.QueryRowContext(ctx, `SELECT seq FROM audit_entry WHERE body = x'' AND (seq >= ? OR seq = 0) ORDER BY seq LIMIT 1`, until).Scan(&seq)
+	err = q.QueryRowContext(ctx, `SELECT seq FROM main.audit_entry WHERE body = x'' AND (seq >= ? OR seq = 0) ORDER BY seq LIMIT 1`, until).Scan(&seq)
 	switch {
 	case err == nil:
 		return fmt.Errorf("%w; restore registry.db from its backup", errNowhere(seq))

@@ -187,9 +187,12 @@ func TestABodyThatIsMissingWithoutAnArchiveIsFound(t *testing.T) {
 		"an archive that is longer":       `UPDATE archives SET until = until + 1; UPDATE audit_entry SET body = x'' WHERE seq = (SELECT until FROM archives) - 1`,
 		"an archive without its row":      `DELETE FROM archives`,
 		"an archive with another digest":  `UPDATE archives SET sha256 = zeroblob(32)`,
-		"an archive that nobody made":     `INSERT INTO archives SELECT until + 1, until, entry, root, sha256, sums_sha256 FROM archives`,
+		"an archive that nobody made":     `INSERT INTO archives SELECT until + 1, until, entry, root, sha256, removed_sha256, sums_sha256 FROM archives`,
 		"an archive that begins later":    `UPDATE archives SET first = 1`,
 		"an archive with another content": `UPDATE archives SET sums_sha256 = zeroblob(32)`,
+		"the newest count of an order":    `UPDATE audit_entry SET body = x'' WHERE seq = (SELECT max(seq) FROM audit_entry WHERE instr(body, '"id":"WO-1","product"') AND seq < (SELECT until FROM archives))`,
+		"one more that stays, in the row": `UPDATE archives SET removed_sha256 = zeroblob(32)`,
+		"a body that is there again":      `UPDATE audit_entry SET body = X'7b7d' WHERE seq = (SELECT min(seq) FROM audit_entry WHERE body = x'')`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _, _ := archived(t)
@@ -206,6 +209,15 @@ func TestABodyThatIsMissingWithoutAnArchiveIsFound(t *testing.T) {
 				t.Errorf("verifying: %v", err)
 			}
 		})
+	}
+}
+
+// I13: the entry about a bay that was stopped stays, so a start sees that the row of the bay was deleted.
+func TestAStoppedBayIsKnownOverAnArchive(t *testing.T) {
+	b, _, _ := archived(t)
+	b.deletes("", `DELETE FROM bays`)
+	if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrBayMissing) {
+		t.Errorf("the start: %v", err)
 	}
 }
 
@@ -228,18 +240,18 @@ func TestTheTriggerLetsOnlyArchivedBodiesGo(t *testing.T) {
 	must(t, err)
 	must(t, db.Close())
 	for change, allowed := range map[string]bool{
-		`UPDATE audit_entry SET body = x'' WHERE seq = 0`:                                      true,
-		`UPDATE audit_entry SET body = x'00' WHERE seq = 1`:                                    false,
-		`UPDATE audit_entry SET hashes = zeroblob(32) WHERE seq = 1`:                           false,
-		`UPDATE audit_entry SET seq = 1000 WHERE seq = 1`:                                      false,
-		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq = %d`, a.Until):               false,
-		`UPDATE archives SET until = until + 5`:                                                false,
-		`DELETE FROM archives`:                                                                 false,
-		`INSERT INTO archives VALUES (1, 5, 9, '', zeroblob(32), zeroblob(32))`:                false,
-		`INSERT INTO archives VALUES (999, 5, 1000, '', zeroblob(31), zeroblob(32))`:           false,
-		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq IN (%d, %d)`, 1, a.Until+1):   false,
-		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq BETWEEN %d AND %d`, 1, 2):     true,
-		fmt.Sprintf(`UPDATE audit_entry SET body = x'', hashes = x'' WHERE seq = %d`, a.Until): false,
+		`UPDATE audit_entry SET body = x'' WHERE seq = 0`:                                          true,
+		`UPDATE audit_entry SET body = x'00' WHERE seq = 1`:                                        false,
+		`UPDATE audit_entry SET hashes = zeroblob(32) WHERE seq = 1`:                               false,
+		`UPDATE audit_entry SET seq = 1000 WHERE seq = 1`:                                          false,
+		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq = %d`, a.Until):                   false,
+		`UPDATE archives SET until = until + 5`:                                                    false,
+		`DELETE FROM archives`:                                                                     false,
+		`INSERT INTO archives VALUES (1, 5, 9, '', zeroblob(32), zeroblob(32), zeroblob(32))`:      false,
+		`INSERT INTO archives VALUES (999, 5, 1000, '', zeroblob(31), zeroblob(32), zeroblob(32))`: false,
+		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq IN (%d, %d)`, 1, a.Until+1):       false,
+		fmt.Sprintf(`UPDATE audit_entry SET body = x'' WHERE seq BETWEEN %d AND %d`, 1, 2):         true,
+		fmt.Sprintf(`UPDATE audit_entry SET body = x'', hashes = x'' WHERE seq = %d`, a.Until):     false,
 	} {
 		err := execute(t.Context(), b.path, nil, `BEGIN; `+change+`; ROLLBACK`)
 		if (err == nil) != allowed {

@@ -59,7 +59,7 @@ func (s *replay) change(e audit.Entry) error {
 	switch {
 	case e.Type == typeArchived:
 		d := e.Details
-		s.archives[d["until"]] = fields{d["first"], fmt.Sprint(e.Seq), d["root"], d["sha256"], d["sums_sha256"]}
+		s.archives[d["until"]] = fields{d["first"], fmt.Sprint(e.Seq), d["root"], d["sha256"], d["sums_sha256"], d["removed_sha256"]}
 	case e.Type == typeStartup:
 		s.startup = fmt.Sprint(e.Seq)
 	case e.Type == typeCosigned:

@@ -28,7 +28,7 @@ var evidence = map[string][]string{
 	"audit_checkpoint": {"size", "note"},
 	"timestamps":       {"size", "sha256", "answer"},
 	"cosignatures":     {"size", "signer", "line"},
-	"archives":         {"until", "first", "entry", "root", "sha256", "sums_sha256"},
+	"archives":         {"until", "first", "entry", "root", "sha256", "sums_sha256", "removed_sha256"},
 }
 
 // namedErrors has the errors that VerifyAudit may give for a change.

@@ -55,6 +55,9 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 			return audit.Report{}, fmt.Errorf("comparing %s: %w", table.name, err)
 		}
 	}
+	if err := compareArchives(ctx, tx, schemaVersion); err != nil {
+		return audit.Report{}, r.Why(err)
+	}
 	// 3. The log is no older than its mark, and nothing else lies in the file.
 	if unmarked == nil {
 		unmarked = theMark.covers(ctx, tx, report.Head, marked)
@@ -95,7 +98,7 @@ type table struct {
 func (s *replay) tables() []table {
 	always := []table{
 		{"state", `SELECT key, value, NULL FROM state`, s.state()},
-		{"archives", `SELECT until, first, entry, root, lower(hex(sha256)), lower(hex(sums_sha256)), NULL FROM archives`, s.archives},
+		{"archives", `SELECT until, first, entry, root, lower(hex(sha256)), lower(hex(sums_sha256)), lower(hex(removed_sha256)), NULL FROM archives`, s.archives},
 	}
 	if s.partial {
 		return always

@@ -6,6 +6,7 @@ CREATE TABLE archives (
 	entry       INTEGER NOT NULL CHECK (entry >= until),   -- of the audit log: log.archived
 	root        TEXT NOT NULL,                             -- of the first until entries, base64
 	sha256      BLOB NOT NULL CHECK (length(sha256) = 32),      -- of the tar file
+	removed_sha256 BLOB NOT NULL CHECK (length(removed_sha256) = 32), -- of the list of the entries that lost their bodies, with commas
 	sums_sha256 BLOB NOT NULL CHECK (length(sums_sha256) = 32)  -- of its file SHA256SUMS
 ) STRICT;
 CREATE TRIGGER archive_stays BEFORE DELETE ON archives
