@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,11 +29,13 @@ func (c *Commands) archive() *cobra.Command {
 	a := instance.Archiving{Operator: instance.LocalUser(), Language: html.Languages()[0]}
 	var until string
 	cmd := &cobra.Command{
-		Use:   "archive --out FILE.tar --until DATE",
+		Use:   "archive --out FILE.tar --until DATE|N",
 		Short: "Moves the bodies of old entries to a sealed bundle; their hashes stay",
-		Long: `archive writes a whole evidence bundle of the entries up to the newest checkpoint before DATE, checks it as
-auditcheck does, and then removes the bodies of these entries from the registry. Their hashes stay, so
-tree, checkpoints, proofs and anchors still hold. Boards, Runs, orders and certificates stay as they are.
+		Long: `archive writes a whole evidence bundle of the entries up to a checkpoint: the newest one that lies before
+DATE, or that covers at most the first N entries. It checks the bundle as auditcheck does, and then removes
+the bodies of these entries from the registry. Their hashes stay, so tree, checkpoints, proofs and anchors
+still hold. Boards, Runs, orders and certificates stay as they are. An archive removes nothing from the
+record: what a retention rule demands must be kept, in the archive now.
 
 archive stops no Run: no station may be running. It opens the HSM, because a checkpoint is signed over the
 entry with the digests of the archive before anything is removed. Give earlier archives with --archive:
@@ -43,9 +46,7 @@ proof and a signed affected need it with --archive for old entries. At last regi
 that it becomes smaller; that needs as much free space as the file has then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if a.Before, err = parseTime("--until", until); err == nil && a.Before.IsZero() {
-				err = errors.New("--until is missing: want a day such as 2026-11-28; entries written before it are archived")
-			}
+			a.Wanted, err = parseWanted(until)
 			if err == nil && !evidence.IsTar(a.Out) {
 				err = fmt.Errorf("--out %q: want a new FILE.tar", a.Out)
 			}
@@ -56,9 +57,21 @@ that it becomes smaller; that needs as much free space as the file has then.`,
 		},
 	}
 	cmd.Flags().StringVar(&a.Out, "out", "", "new FILE.tar (required)")
-	cmd.Flags().StringVar(&until, "until", "", "archive entries that were written before this time (required; 2026-11-28, or 2026-11-28T07:00:00Z)")
+	cmd.Flags().StringVar(&until, "until", "", "archive entries that were written before this time (2026-11-28, or 2026-11-28T07:00:00Z), or this number of first entries (required)")
 	archiveFlag(cmd.Flags(), &a.Archives)
 	return cmd
+}
+
+// parseWanted reads a time, or a number of entries.
+func parseWanted(until string) (wanted registry.Wanted, err error) {
+	if n, bad := strconv.ParseInt(until, 10, 64); bad == nil && n > 0 {
+		return registry.Wanted{Entries: n}, nil
+	}
+	wanted.Before, err = parseTime("--until", until)
+	if err == nil && wanted.Before.IsZero() {
+		err = errors.New("--until is missing: want a day such as 2026-11-28, or a number of entries; the entries before it are archived")
+	}
+	return wanted, err
 }
 
 func (c *Commands) makeArchive(ctx context.Context, a instance.Archiving) (err error) {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -94,9 +93,9 @@ func digestOf(path string) (sum [sha256.Size]byte, err error) {
 // An Archiving moves the bodies of old entries to a sealed bundle.
 type Archiving struct {
 	Dir      workdir.Dir
-	Out      string    // new FILE.tar
-	Before   time.Time // entries that were written before this time
-	Archives []string  // earlier archives, whose entries the new one has, too
+	Out      string // new FILE.tar
+	Wanted   registry.Wanted
+	Archives []string // earlier archives, whose entries the new one has, too
 	Operator string
 	Language string // of the report
 }
@@ -128,7 +127,7 @@ func (a *Archiving) archive(ctx context.Context) (made registry.Archive, err err
 	if err != nil {
 		return made, err
 	}
-	if made, err = opened.Registry.ArchiveBound(ctx, a.Before, mirrors); err != nil {
+	if made, err = opened.Registry.ArchiveBound(ctx, a.Wanted, mirrors); err != nil {
 		return made, err
 	}
 	if made.SumsSHA256, err = a.write(ctx, opened.Registry.Reader, made.Until); err != nil {

@@ -76,10 +76,23 @@ func archivesOf(ctx context.Context, q audit.Querier) ([]Archive, error) {
 // Archives lists the archives, the oldest first. The newest one has the entries of all others.
 func (r *Reader) Archives(ctx context.Context) ([]Archive, error) { return archivesOf(ctx, r.db) }
 
-// ArchiveBound gives the archive that can be made of the entries that were written before a time: its
+// Wanted is how far an archive may reach: to entries that were written before a time, or to the first entries.
+type Wanted struct {
+	Before  time.Time // zero: any time
+	Entries int64     // 0: any number
+}
+
+func (w Wanted) String() string {
+	if w.Entries > 0 {
+		return fmt.Sprintf("lies at or below %s", reason.Count(w.Entries, "entry", "entries"))
+	}
+	return "was signed before " + w.Before.UTC().Format(time.RFC3339)
+}
+
+// ArchiveBound gives the largest archive that is wanted and can be made: its
 // bounds and its root, which are those of a checkpoint. It leaves out what is open, the entry of the newest start, and
 // what a mirror does not have yet.
-func (r *Registry) ArchiveBound(ctx context.Context, before time.Time, mirrors []note.Verifier) (Archive, error) {
+func (r *Registry) ArchiveBound(ctx context.Context, wanted Wanted, mirrors []note.Verifier) (Archive, error) {
 	archives, err := r.Archives(ctx)
 	if err != nil {
 		return Archive{}, err
@@ -92,10 +105,10 @@ func (r *Registry) ArchiveBound(ctx context.Context, before time.Time, mirrors [
 	if err != nil {
 		return a, err
 	}
-	a.Until, err = r.newestBefore(ctx, a.First, limit, before)
+	a.Until, err = r.newestWanted(ctx, a.First, limit, wanted)
 	if err == nil && a.Until == 0 {
-		err = fmt.Errorf("%w: no checkpoint of the entries from %d on was signed before %s and is at most over the first %d entries, because of %s",
-			ErrNothingToArchive, a.First, before.UTC().Format(time.RFC3339), limit, why)
+		err = fmt.Errorf("%w: no checkpoint of the entries from %d on %s and is at most over the first %d entries, because of %s",
+			ErrNothingToArchive, a.First, wanted, limit, why)
 	}
 	if err != nil {
 		return a, err
@@ -133,9 +146,11 @@ func (r *Registry) archiveLimit(ctx context.Context, mirrors []note.Verifier) (l
 	return limit, why, nil
 }
 
-// newestBefore gives the size of the newest checkpoint in a range of sizes whose last entry was written before a
-// time, or 0.
-func (r *Reader) newestBefore(ctx context.Context, above, limit int64, before time.Time) (int64, error) {
+// newestWanted gives the size of the newest checkpoint in a range of sizes that is wanted, or 0.
+func (r *Reader) newestWanted(ctx context.Context, above, limit int64, wanted Wanted) (int64, error) {
+	if wanted.Entries > 0 {
+		limit = min(limit, wanted.Entries)
+	}
 	rows, err := r.db.QueryContext(ctx, `SELECT size FROM audit_checkpoint WHERE size > ? AND size <= ? ORDER BY size DESC`, above, limit)
 	if err != nil {
 		return 0, fmt.Errorf("reading the checkpoints: %w", named(err))
@@ -145,7 +160,10 @@ func (r *Reader) newestBefore(ctx context.Context, above, limit int64, before ti
 		return 0, err
 	}
 	for _, size := range sizes {
-		if e, err := entryAt(ctx, r.db, size-1); err != nil || e.Time.Before(before) {
+		if wanted.Before.IsZero() {
+			return size, nil
+		}
+		if e, err := entryAt(ctx, r.db, size-1); err != nil || e.Time.Before(wanted.Before) {
 			return size, err
 		}
 	}

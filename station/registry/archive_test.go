@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ func (k kept) Body(seq int64) ([]byte, error) {
 // archive archives all that can be archived, and gives the bodies before.
 func (b *testRegistry) archive() (Archive, kept) {
 	b.t.Helper()
-	a, err := b.ArchiveBound(b.t.Context(), b.now().Add(time.Hour), nil)
+	a, err := b.ArchiveBound(b.t.Context(), Wanted{Before: b.now().Add(time.Hour)}, nil)
 	b.must(err)
 	if b.bodies != nil { // of the archive before
 		b.Restore(b.bodies, b.until)
@@ -271,31 +272,39 @@ func TestTheBoundOfAnArchive(t *testing.T) {
 	open := b.run()
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	// 1. The entry of the newest start and what is open stay.
-	if a, err := b.ArchiveBound(t.Context(), later, nil); err != nil || a.Until > size+1 || a.First != 0 {
+	if a, err := b.ArchiveBound(t.Context(), Wanted{Before: later}, nil); err != nil || a.Until > size+1 || a.First != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
 	// 2. The time.
-	if _, err := b.ArchiveBound(t.Context(), time.Unix(0, 0), nil); !errors.Is(err, ErrNothingToArchive) {
+	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: time.Unix(0, 0).UTC()}, nil); !errors.Is(err, ErrNothingToArchive) {
 		t.Errorf("before everything: %v", err)
 	}
-	// 3. A mirror that has nothing yet, and a mirror that has a part.
+	// 3. A number of entries.
+	first, err := b.ArchiveBound(t.Context(), Wanted{Entries: size - 1}, nil)
+	if err != nil || first.Until == 0 || first.Until >= size {
+		t.Errorf("fewer entries than %d: %+v, %v", size, first, err)
+	}
+	if _, err := b.ArchiveBound(t.Context(), Wanted{Entries: 1}, nil); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "at or below 1 entry") {
+		t.Errorf("one entry: %v", err)
+	}
+	// 4. A mirror that has nothing yet, and a mirror that has a part.
 	witness := newWitness(t, "mirror.test/m1")
-	if _, err := b.ArchiveBound(t.Context(), later, []note.Verifier{witness}); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "mirror.test/m1") {
+	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: later}, []note.Verifier{witness}); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "mirror.test/m1") {
 		t.Errorf("a mirror without entries: %v", err)
 	}
 	open.Ending = station.Aborted
 	b.must(b.closeRun(t.Context(), open))
 	b.reopen()
 	b.archive()
-	// 4. A second archive begins where the first one ends.
-	first, err := b.Archives(t.Context())
+	// 5. A second archive begins where the first one ends.
+	made, err := b.Archives(t.Context())
 	must(t, err)
 	b.enrol(b.run())
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.reopen()
-	a, err := b.ArchiveBound(t.Context(), later, nil)
-	if err != nil || a.First != first[0].Until || a.Until <= a.First {
-		t.Errorf("%+v after %+v, %v", a, first, err)
+	a, err := b.ArchiveBound(t.Context(), Wanted{Before: later}, nil)
+	if err != nil || a.First != made[0].Until || a.Until <= a.First {
+		t.Errorf("%+v after %+v, %v", a, made, err)
 	}
 }
 
@@ -317,7 +326,7 @@ func archivingUntilKilled(path, point string) error {
 	if err != nil {
 		return err
 	}
-	a, err := r.ArchiveBound(ctx, time.Now().Add(time.Hour), nil)
+	a, err := r.ArchiveBound(ctx, Wanted{Before: time.Now().Add(time.Hour)}, nil)
 	if err != nil {
 		return err
 	}
@@ -356,6 +365,54 @@ func TestAKilledArchiveLeavesAllBodies(t *testing.T) {
 			b.reopen()
 		})
 	}
+}
+
+// The disk is full when the bodies would be removed: all bodies are there, and an archive is made when there is room.
+func TestAFullDiskWhileArchivingLeavesAllBodies(t *testing.T) {
+	b := newTestRegistry(t)
+	b.everything()
+	b.reopen()
+	a, err := b.ArchiveBound(t.Context(), Wanted{Entries: 1 << 40}, nil)
+	must(t, err)
+	fill := func() error {
+		b.full(true)
+		for err == nil { // until the file has no room for a small entry
+			err = b.Event(t.Context(), Event{Type: "test.fill", Outcome: audit.Success, Details: map[string]string{"text": strings.Repeat("x", maxText)}})
+		}
+		for err = error(nil); err == nil; {
+			err = b.Event(t.Context(), Event{Type: "test.fill", Outcome: audit.Success})
+		}
+		return nil
+	}
+	if err := b.Registry.Archive(t.Context(), a, "ann", fill); !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("got %v, want %v", err, ErrNotDurable)
+	}
+	b.full(false)
+	if gone := b.removed(); len(gone) > 0 {
+		t.Errorf("the bodies of %v are removed", gone)
+	}
+	b.verify()
+	b.archive()
+	b.reopen()
+}
+
+// The file cannot be written anew on a full disk. The archive stands, and the station goes on.
+func TestAFullDiskKeepsTheFileAsItIs(t *testing.T) {
+	b, a, bodies := archived(t)
+	path, mounted := b.onFullDisk()
+	if !mounted {
+		return
+	}
+	if err := Shrink(t.Context(), path); !errors.Is(err, ErrNotDurable) || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("on a full disk: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(filepath.Dir(path), "filler")))
+	b.path = path
+	b.open()
+	b.Restore(bodies, a.Until)
+	b.verify()
+	b.must(b.Shutdown())
+	must(t, Shrink(t.Context(), path))
 }
 
 func TestARegistryOfSchema6IsMigrated(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hallmark/station/evidence"
 	"hallmark/station/registry"
@@ -59,6 +62,35 @@ func TestArchivingKilledAtAnyMomentLosesNothing(t *testing.T) {
 	ok(t, append([]string{"audit", "archive", "--dir", dir, "--out", out, "--until", "2999-01-01"}, flags(earlier)...)...)
 	ok(t, "audit", "verify", "--dir", dir, "--archive", out)
 	proves(t, dir, out)
+}
+
+// Nothing is removed if the bundle does not fit on its disk, and nothing lies there afterwards.
+func TestAnArchiveOnAFullDiskRemovesNothing(t *testing.T) {
+	needSoftHSM(t)
+	dir, disk := filepath.Join(t.TempDir(), "D"), t.TempDir()
+	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=64k,mode=0700"); errors.Is(err, fs.ErrPermission) {
+		t.Log("mounting a small disk is not allowed here")
+		return
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	ok(t, "init", "--dir", dir)
+	ok(t, "batch", "--dir", dir, "--boards", "posix:2", "--count", "2", "--firmware", firmwareFolder(t), "--progress", "none")
+	code, _, errs := do(t, "audit", "archive", "--dir", dir, "--out", filepath.Join(disk, "old.tar"), "--until", "2999-01-01")
+	if code != exitFault || !strings.Contains(errs, "no space left on device") {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+	if left, err := os.ReadDir(disk); err != nil || len(left) > 0 {
+		t.Errorf("%v lies on the disk, %v", left, err)
+	}
+	if text := ok(t, "audit", "verify", "--dir", dir); !strings.HasPrefix(text, "verified") || len(archivesOf(t, dir)) > 0 {
+		t.Error(text)
+	}
 }
 
 // proves checks that the birth record of a board from the archive is made with the archive, and refused without it.
