@@ -25,7 +25,7 @@ var ofParts = []Row{
 	faults("backup-damaged", noTile, "keep it for engineering, and restore another backup"),
 	faults("backup-not-on-record", noTile, "make the station directory writable; then make a new backup, or write down that this one exists"),
 	misuses("archived", "name the archive with --archive"),
-	misuses("archive-other", "name the file that `station audit archive` made; `station audit show --type log.archived` has its SHA-256"),
+	misuses("archive-other", "name the file that `station audit archive` made; `station audit verify` names its SHA-256"),
 	misuses("nothing-to-archive", "name a later day with --until; `station audit checkpoint` shows the newest checkpoint"),
 	faults("registry-reopened", noTile, "stop the line, keep a copy of the directory, and restore registry.db from the newest backup"),
 	faults("not-read-back", noTile, ""),

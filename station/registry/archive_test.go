@@ -213,15 +213,6 @@ func TestABodyThatIsMissingWithoutAnArchiveIsFound(t *testing.T) {
 	}
 }
 
-// I13: the entry about a bay that was stopped stays, so a start sees that the row of the bay was deleted.
-func TestAStoppedBayIsKnownOverAnArchive(t *testing.T) {
-	b, _, _ := archived(t)
-	b.deletes("", `DELETE FROM bays`)
-	if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrBayMissing) {
-		t.Errorf("the start: %v", err)
-	}
-}
-
 // triggers gives the statements that make the triggers of archives again.
 func (b *testRegistry) triggers() (statements []string) {
 	b.t.Helper()

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/mattn/go-sqlite3"
@@ -109,14 +110,16 @@ func (r *Reader) Restore(bodies Bodies, until int64) {
 	}
 }
 
-// Why gives the refusal of an archived entry back to an error of SQLite, which has only its text.
+// Why gives the refusal of an archived entry back to an error of SQLite, which has only its text. Other errors stay as
+// they are.
 func (r *Reader) Why(err error) error {
 	r.restorer.mu.Lock()
 	defer r.restorer.mu.Unlock()
-	if err == nil || r.restorer.refused == nil || errors.Is(err, ErrArchived) {
+	refused := r.restorer.refused
+	if err == nil || refused == nil || errors.Is(err, refused) || !strings.Contains(err.Error(), refused.Error()) {
 		return err
 	}
-	return r.restorer.refused
+	return refused
 }
 
 // missing gives the newest archive if its entries cannot be read.

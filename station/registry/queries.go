@@ -141,7 +141,7 @@ func (r *Reader) entries(ctx context.Context, which, query string, args ...any) 
 		}
 		entries = append(entries, entry)
 	}
-	return entries, err
+	return entries, r.Why(err)
 }
 
 // AuditSize gives the number of committed entries. It answers from memory.
