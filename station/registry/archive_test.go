@@ -93,12 +93,12 @@ func TestAnArchivedLogVerifies(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	// 3. What needs a body names the archive.
-	err = reader.Why(reader.EachBody(t.Context(), a.Until, func(int64, []byte) error { return nil }))
+	err = reader.EachBody(t.Context(), a.Until, func(int64, []byte) error { return nil })
 	if !errors.Is(err, ErrArchived) {
 		t.Errorf("reading all bodies: %v", err)
 	}
 	_, err = reader.Bodies(t.Context(), gone[0], gone[0]+1)
-	if !errors.Is(reader.Why(err), ErrArchived) {
+	if !errors.Is(err, ErrArchived) {
 		t.Errorf("reading a body for a mirror: %v", err)
 	}
 	// 4. With the archive everything is there.
