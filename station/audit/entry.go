@@ -231,23 +231,23 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Ent
 const TypeOrderOpened = "order.opened"
 
 // OrderOpened gives the entry that opened a work order with this product and quota, among the entries from a number
-// on; nil: there is none. Such a body ends with its type, its version and the order.
+// on; nil: there is none. Such a body ends with its type, its version and the order, and is never removed.
 func OrderOpened(ctx context.Context, q Querier, order WorkOrder, from int64) (*Entry, error) {
 	text, err := plainJSON(WorkOrder{ID: order.ID, Product: order.Product, Quota: order.Quota})
 	if err != nil {
 		return nil, fmt.Errorf("looking for work order %q: %w", order.ID, err)
 	}
 	end := fmt.Appendf(nil, `,"type":%q,"v":%d,"work_order":%s}`, TypeOrderOpened, Version, text)
-	found, err := entries(ctx, q, `SELECT body FROM audit_entry WHERE seq >= ? AND substr(body, ?) = ? ORDER BY seq LIMIT 1`, from, -len(end), end)
+	found, err := entries(ctx, q, `SELECT body FROM main.audit_entry WHERE seq >= ? AND substr(body, ?) = ? ORDER BY seq LIMIT 1`, from, -len(end), end)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	return &found[0], nil
 }
 
-// OrdersOpened gives all entries that opened work orders.
+// OrdersOpened gives all entries that opened work orders. Their bodies are never removed, so the table itself is read.
 func OrdersOpened(ctx context.Context, q Querier) ([]Entry, error) {
-	return entries(ctx, q, `SELECT body FROM audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
+	return entries(ctx, q, `SELECT body FROM main.audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
 }
 
 // plainJSON encodes a value as it is encoded inside of an entry.
@@ -293,7 +293,8 @@ func eachFound(ctx context.Context, q Querier, visit func(Entry) (more bool), qu
 
 // OfOrder gives the newest work order with this id, with product, quota and count, among the entries
 // from a number on. The end of a Run that was refused names the work order only, and is left out.
-// found is false if there is no such entry. OfOrder reads all entries to the newest one that fits.
+// found is false if there is no such entry. OfOrder reads all entries to the newest one that fits. No archive
+// takes the body of that one, so the table itself is read.
 func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkOrder, found bool, err error) {
 	name, err := plainJSON(id)
 	if err != nil {
@@ -304,7 +305,7 @@ func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkO
 			order, found = *o, true
 		}
 		return !found
-	}, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
+	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}
