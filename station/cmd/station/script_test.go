@@ -196,7 +196,7 @@ func alter(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer func() { ts.Check(db.Close()) }()
 	db.SetMaxOpenConns(1)
-	for _, trigger := range []string{"audit_entry_stays", "audit_entry_fixed", "audit_checkpoint_stays"} {
+	for _, trigger := range []string{"audit_entry_stays", "audit_entry_fixed", "audit_checkpoint_stays", "certificate_der_fixed"} {
 		var again string
 		ts.Check(db.QueryRow("SELECT sql FROM sqlite_schema WHERE name = ?", trigger).Scan(&again))
 		_, err := db.Exec("DROP TRIGGER " + trigger)
