@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"time"
@@ -86,8 +85,12 @@ func (c *Commands) makeArchive(ctx context.Context, a instance.Archiving) (err e
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(c.Stdout, fmt.Sprintf("%s: %v, root %s\nThe archive was checked; the registry keeps the hashes of these entries. It holds the entries of all earlier archives.\n%s",
-		a.Out, &made, made.Root, kept))
+	earlier := ""
+	if made.First > 0 {
+		earlier = " It has the entries of all earlier archives, too."
+	}
+	_, err = fmt.Fprintf(c.Stdout, "%s: %v, root %s\nThe archive was checked; the registry keeps the hashes of these entries.%s\n%s",
+		a.Out, &made, made.Root, earlier, kept)
 	return err
 }
 
