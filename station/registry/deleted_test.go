@@ -94,7 +94,7 @@ func TestAChangedBayIsRefused(t *testing.T) {
 		{"another name", `UPDATE bays SET name = 'bay-9' WHERE name = 'bay-1'`, ErrBayMissing},
 		{"names changed round", `UPDATE bays SET name = iif(name = 'bay-1', 'bay-2 ', 'bay-1 '); UPDATE bays SET name = trim(name)`, ErrDiffers},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		changed := func(t *testing.T, archive bool) {
 			b := newTestRegistry(t)
 			for _, bay := range []string{"bay-1", "bay-2"} { // both were stopped and acknowledged
 				run := b.run()
@@ -103,6 +103,11 @@ func TestAChangedBayIsRefused(t *testing.T) {
 				b.must(b.AcknowledgeBay(t.Context(), bay, "ann"))
 			}
 			b.stopBay(b.run())
+			if archive {
+				b.must(b.Checkpoint(t.Context(), origin, b.key))
+				b.reopen()
+				b.archive()
+			}
 			b.reopen() // the registry as it is opens
 			b.must(b.Shutdown())
 			b.tamper(test.change)
@@ -113,7 +118,9 @@ func TestAChangedBayIsRefused(t *testing.T) {
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-		})
+		}
+		t.Run(test.name, func(t *testing.T) { changed(t, false) })
+		t.Run(test.name+", over an archive", func(t *testing.T) { changed(t, true) })
 	}
 }
 
