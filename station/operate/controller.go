@@ -73,6 +73,9 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 	for _, spec := range options.Bays {
 		c.bays = append(c.bays, c.newBay(spec))
 	}
+	if err := record.ServeControl(Acts(record)); err != nil { // the line works without it
+		record.Log.Error("other processes cannot change work orders and certificates", "error", err)
+	}
 	return c
 }
 
@@ -113,6 +116,9 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 	}()
 	if err := ask.checkTexts(); err != nil {
 		return err
+	}
+	if ask.Order == "" && c.record.Config.RequireOrder {
+		return station.ErrOrderNeeded
 	}
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {

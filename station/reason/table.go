@@ -205,8 +205,11 @@ var ofRuns = []Row{
 	faults("object-size", stopLine, ""),
 
 	// The station, its registry and its HSM.
-	faults("unknown-order", order, "open the work order: `station batch --order ID --quota NUMBER`"),
-	faults("quota", order, "the lot is complete; open another work order: `station batch --order ID --quota NUMBER`"),
+	faults("unknown-order", order, "open the work order: `station order open --id ID --quota NUMBER`"),
+	faults("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
+	faults("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
+	faults("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
+	faults("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
 	faults("bad-request", stopLine, ""),
 	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
 	faults("certificate-too-large", stopLine, ""),

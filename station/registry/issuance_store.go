@@ -300,7 +300,8 @@ func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.orderNow(in.order.String)
+	now, err := w.orderNow(in.order.String)
+	return &now.WorkOrder, err
 }
 
 // changeStatus writes the audit entry, and then status, reason and time of the entry

@@ -18,7 +18,7 @@ import (
 const (
 	applicationID = 0x486c6d6b // PRAGMA application_id: "Hlmk"
 	oldestSchema  = 2          // PRAGMA user_version of the oldest registry that is migrated
-	schemaVersion = 6          // PRAGMA user_version of a registry that this version writes
+	schemaVersion = 7          // PRAGMA user_version of a registry that this version writes
 )
 
 // schemaFiles has the tables of the oldest schema, and one file for each step to the next.

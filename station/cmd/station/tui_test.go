@@ -19,6 +19,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -102,7 +103,7 @@ func (s *shift) openOrder(id string, quota int64) {
 	}
 	record, err := files.OpenRecord(s.t.Context())
 	if err == nil {
-		err = record.Registry.OpenOrder(s.t.Context(), id, files.Profile.Name(), quota, "planning")
+		err = record.Registry.OpenOrder(s.t.Context(), registry.NewOrder{ID: id, Product: files.Profile.Name(), Quota: quota}, "planning")
 	}
 	if err := errors.Join(err, files.Close()); err != nil {
 		s.t.Fatal(err)
