@@ -19,7 +19,7 @@ import (
 )
 
 // revocationReasons are the reasons of RFC 5280, 5.3.1, that a station can know.
-var revocationReasons = []string{"unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
+var revocationReasons = []string{"unspecified", registry.ReasonKeyCompromise, "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
 
 // which has the flags that select certificates.
 type which struct {
@@ -62,6 +62,7 @@ func (c *Commands) revoke() *cobra.Command {
 		Long: `revoke revokes every certificate of the selection that is unresolved, issued, delivered, active or superseded.
 It shows them first. For more than one, a person types their number, or the command has --yes. The
 station's verifier refuses a revoked certificate at the board's next handshake. A revocation cannot be taken back.
+After keyCompromise the board's key gets no certificate any more, also not with --rework.
 
 REASON is one of ` + strings.Join(revocationReasons, ", ") + ` (RFC 5280, 5.3.1).`,
 		Args: cobra.NoArgs,

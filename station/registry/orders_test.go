@@ -12,6 +12,7 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/issuance"
 )
 
 func (b *testRegistry) opensOrder(o NewOrder) {
@@ -168,5 +169,26 @@ func TestAForgedLifeOfAWorkOrderIsRefused(t *testing.T) {
 		if !refused {
 			t.Errorf("%s is taken", name)
 		}
+	}
+}
+
+// A key that others may know gets no certificate any more: the board has no other key.
+func TestAKeyThatWasCompromisedGetsNoCertificate(t *testing.T) {
+	for _, test := range []struct {
+		reason string
+		want   error
+	}{{ReasonKeyCompromise, issuance.ErrKeyCompromised}, {"superseded", nil}} {
+		b := newTestRegistry(t)
+		run := b.run()
+		b.enrol(run)
+		b.must(b.Revoke(t.Context(), run.Certificate.Serial, test.reason, "ann"))
+		next := again(run, "rework")
+		b.must(b.Admit(t.Context(), next))
+		in := intent(next)
+		in.Rework = true
+		if err := b.intends(in); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.reason, err, test.want)
+		}
+		b.verify()
 	}
 }

@@ -11,6 +11,9 @@ import (
 
 // This file changes the status of certificates, and of boards.
 
+// ReasonKeyCompromise is the reason of a revocation after which the key gets no certificate any more (RFC 5280, 5.3.1).
+const ReasonKeyCompromise = "keyCompromise"
+
 // A Revocable is a certificate that can be revoked, or an unresolved serial number.
 type Revocable struct {
 	Serial  [16]byte
