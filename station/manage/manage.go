@@ -1,5 +1,5 @@
-// Package manage has the commands that change work orders, certificates and boards. They need no
-// HSM. While a screen or a batch has the station open, that process does what the command asks;
+// Package manage has the commands that change work orders, certificates and boards. Only a CRL
+// needs the HSM. While a screen or a batch has the station open, that process does what the command asks;
 // otherwise the command opens the registry itself.
 package manage
 
@@ -32,7 +32,9 @@ type Commands struct {
 }
 
 // All returns the commands.
-func (c *Commands) All() []*cobra.Command { return []*cobra.Command{c.order(), c.revoke(), c.scrap()} }
+func (c *Commands) All() []*cobra.Command {
+	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl()}
+}
 
 // do does one action of operate.Acts, in the process that has the station open, or here. A station
 // that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
@@ -65,7 +67,15 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 	if err != nil {
 		return "", err
 	}
-	return operate.Acts(record)[name](ctx, octets)
+	acts := operate.Acts(record)
+	acts[operate.ActCRL] = operate.CRL(func(ctx context.Context) (*instance.Keys, error) {
+		keys, err := record.OpenKeys(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
+	})
+	return acts[name](ctx, octets)
 }
 
 // operator has the flag --operator.

@@ -12,6 +12,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station/auditor"
+	"hallmark/station/instance"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -139,6 +140,23 @@ func (c *Commands) scrap() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&board, "board", "", "BoardID of the board (required)")
 	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why, for the record (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) crl() *cobra.Command {
+	var ask operate.CRLRequest
+	cmd := &cobra.Command{
+		Use:   "crl",
+		Short: "Signs a list of the revoked certificates (CRL); works while the station does",
+		Long: `crl signs a full certificate revocation list (RFC 5280) with the key of the issuing CA in the HSM, and writes it as
+DER to pki/issuing.crl of the station directory, in one step. The list has the revoked certificates, the
+superseded ones, and those of scrapped boards. Its number grows with each list. Publish it before the
+time in "next update": afterwards, verifiers refuse it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd.Context(), operate.ActCRL, ask) },
+	}
+	cmd.Flags().IntVar(&ask.Days, "days", 7, fmt.Sprintf("days until the next list, %d to %d", instance.MinCRLDays, instance.MaxCRLDays))
 	operator(cmd, &ask.Operator)
 	return cmd
 }

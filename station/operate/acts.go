@@ -20,6 +20,7 @@ const (
 	ActCloseOrder = "order.close"
 	ActRevoke     = "certificate.revoke"
 	ActScrap      = "board.scrap"
+	ActCRL        = "crl.issue" // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -48,6 +49,12 @@ type StatusChange struct {
 	Seen     int            `json:"seen"`  // certificates in the preview
 	Reason   string         `json:"reason"`
 	Operator string         `json:"operator"`
+}
+
+// A CRLRequest has the arguments of the action that signs a CRL.
+type CRLRequest struct {
+	Days     int    `json:"days"`
+	Operator string `json:"operator"`
 }
 
 // Acts are the actions on a record, for commands and for the control socket.
@@ -158,4 +165,27 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 		return "", err
 	}
 	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
+}
+
+// CRL gives the action that signs a CRL with the keys that open gives.
+func CRL(open func(context.Context) (*instance.Keys, error)) func(context.Context, json.RawMessage) (string, error) {
+	return func(ctx context.Context, arguments json.RawMessage) (string, error) {
+		ask, err := control.Argument[CRLRequest](arguments)
+		if err != nil {
+			return "", err
+		}
+		if err := reason.CheckText(ask.Operator); err != nil {
+			return "", reason.Usage(fmt.Errorf("operator %w", err))
+		}
+		keys, err := open(ctx)
+		if err != nil {
+			return "", err
+		}
+		made, err := keys.IssueCRL(ctx, ask.Days, ask.Operator)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
+			reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
+	}
 }

@@ -73,7 +73,9 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 	for _, spec := range options.Bays {
 		c.bays = append(c.bays, c.newBay(spec))
 	}
-	if err := record.ServeControl(Acts(record)); err != nil { // the line works without it
+	acts := Acts(record)
+	acts[ActCRL] = CRL(c.openKeys)
+	if err := record.ServeControl(acts); err != nil { // the line works without it
 		record.Log.Error("other processes cannot change work orders and certificates", "error", err)
 	}
 	return c
@@ -95,6 +97,17 @@ func (c *Controller) Ready(i *instance.Instance) error {
 		engine.Drain()
 	}
 	return nil
+}
+
+var errNotReady = errors.New("the HSM is not open yet: give the command again after the checks at the start of the shift")
+
+// openKeys gives the keys of the open station, for actions that need the HSM.
+func (c *Controller) openKeys(context.Context) (*instance.Keys, error) {
+	open, ready := c.open()
+	if !ready {
+		return nil, errNotReady
+	}
+	return open.instance.Keys, nil
 }
 
 func (c *Controller) open() (opened, bool) {

@@ -9,6 +9,7 @@ var ofParts = []Row{
 	faults("no-intent", noTile, ""),
 	faults("wrong-status", noTile, ""),
 	faults("no-certificate", noTile, ""),
+	misuses("crl-issuer", "have the issuing CA certified again with the key usage cRLSign, or let the owner of the root publish revocations"),
 	misuses("other-count", "look at the preview again, and give the command again"),
 	misuses("order-quota", "give a quota greater than that of the work order: `station order list` shows it"),
 	faults("order-open", noTile, "give the product and the quota that the work order was opened with"),
