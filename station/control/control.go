@@ -78,9 +78,9 @@ func (r *Refusal) err() error {
 // ErrAbsent: no process serves the socket.
 var ErrAbsent = errors.New("no process serves the control socket of this station directory")
 
-// place opens the station directory and gives a path of the socket that is short enough for the
+// socketPath opens the station directory and gives a path of the socket that is short enough for the
 // address of a UNIX socket (108 octets, unix(7)), however long the path of the directory is.
-func place(dir string) (path string, done func() error, err error) {
+func socketPath(dir string) (path string, done func() error, err error) {
 	file, err := os.Open(dir)
 	if err != nil {
 		return "", nil, err
@@ -91,7 +91,7 @@ func place(dir string) (path string, done func() error, err error) {
 // Ask sends one request to the process that has the station open. The error is ErrAbsent if there
 // is none; the refusal of the other process keeps its reason.
 func Ask(dir, act string, arguments any) (text string, err error) {
-	path, done, err := place(dir)
+	path, done, err := socketPath(dir)
 	if err != nil {
 		return "", err
 	}

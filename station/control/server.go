@@ -36,7 +36,7 @@ type Server struct {
 // Serve makes the socket and serves it. The caller holds the lock of the station's registry, so a
 // socket that is there already was left by a process that has ended, and is removed.
 func Serve(dir string, acts Acts) (_ *Server, err error) {
-	path, done, err := place(dir)
+	path, done, err := socketPath(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -265,6 +265,11 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.begins()
 	s.scans("WO-404")
 	s.sees(`not open`)
+	if code, out, errs := do(t, "order", "open", "--dir", s.dir, "--id", "WO-404", "--quota", "2"); code != exitPass { // while the screen runs
+		t.Fatal(code, out, errs)
+	}
+	s.scans("WO-404")
+	s.sees(`WO-404.*0/2`)
 	s.scans("WO-7")
 	s.sees(`WO-7 +0/3|WO-7.*0 of 3|WO-7.*0/3`)
 
