@@ -41,6 +41,7 @@ type acceptAll struct{}
 func (acceptAll) Admit(context.Context, *station.Run) error        { return nil }
 func (acceptAll) Delivered(context.Context, *station.Run) error    { return nil }
 func (acceptAll) Activate(context.Context, *station.Run) error     { return nil }
+func (acceptAll) SealIntended(context.Context, *station.Run) error { return nil }
 func (acceptAll) LockIntended(context.Context, *station.Run) error { return nil }
 func (acceptAll) LockRead(context.Context, *station.Run) error     { return nil }
 func (acceptAll) Close(_ context.Context, run *station.Run) (station.Outcome, error) {

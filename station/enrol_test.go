@@ -76,7 +76,7 @@ func TestACleanRunWalksEveryStepOnce(t *testing.T) {
 	if run.Ending != station.Pass || !run.Sealed || run.StopBay {
 		t.Errorf("ending %s (%v), sealed %v, stop %v", run.Ending, run.Err, run.Sealed, run.StopBay)
 	}
-	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Identify Seal Close"
+	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Identify SealIntended Seal Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls\n got %s\nwant %s", got, want)
 	}
@@ -336,6 +336,31 @@ func TestARandomSourceThatEndsIsAFault(t *testing.T) {
 	s := w.station(func(c *station.Config) { c.Random = bytes.NewReader(make([]byte, 16)) }) // enough for the Run's id
 	if run := w.enrol(t.Context(), s); run.Ending != station.Fault || run.Reason != "random" || !errors.Is(run.Err, io.EOF) {
 		t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
+	}
+}
+
+// I15: a seal cannot be undone, so nothing is sealed whose intent is not on record.
+func TestABoardIsSealedAfterTheIntentIsOnRecord(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		prepare func(*fakes)
+		ending  station.Ending
+		calls   string
+	}{
+		{"the registry cannot write", func(w *fakes) { w.fails("SealIntended", errors.New("disk full")) }, station.Fault, "SealIntended"},
+		{"the board does not answer", func(w *fakes) { w.fails("Seal", errors.New("no answer")) }, station.Fault, "SealIntended Seal"},
+		{"the board is sealed already", func(w *fakes) { w.holds(w.certificate); w.registered(w.certificate); w.identity.Sealed = true }, station.Pass, "Seal"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newFakes(t)
+			s := w.station(func(c *station.Config) { c.Seal = true })
+			test.prepare(w)
+			run := w.enrol(t.Context(), s)
+			calls := slices.DeleteFunc(slices.Clone(w.calls), func(call string) bool { return !strings.HasPrefix(call, "Seal") })
+			if run.Ending != test.ending || strings.Join(calls, " ") != test.calls || run.Sealed != (test.ending == station.Pass) {
+				t.Errorf("ending %s (%v), calls %v, sealed %v", run.Ending, run.Err, calls, run.Sealed)
+			}
+		})
 	}
 }
 

@@ -93,6 +93,8 @@ type Registry interface {
 	// Activate makes the Run's certificate active. At a rework it also revokes the
 	// previous certificate, in the same transaction (I3, I7).
 	Activate(ctx context.Context, run *Run) error
+	// SealIntended notes that the store of the Run's board is about to be sealed.
+	SealIntended(ctx context.Context, run *Run) error
 	// LockIntended notes that the debug port of the Run's board is about to be locked. Run.Lock has
 	// the recipe, and the state before.
 	LockIntended(ctx context.Context, run *Run) error

@@ -228,6 +228,10 @@ func (w registry) Activate(ctx context.Context, run *station.Run) error {
 	return w.call(ctx, "Activate")
 }
 
+func (w registry) SealIntended(ctx context.Context, _ *station.Run) error {
+	return w.call(ctx, "SealIntended")
+}
+
 func (w registry) LockIntended(ctx context.Context, run *station.Run) error {
 	if err := w.call(ctx, "LockIntended"); err != nil {
 		return err

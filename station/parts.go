@@ -235,10 +235,9 @@ func (a *attempt) lock(ctx context.Context) error {
 		return other
 	}
 	if a.config.Seal {
-		if err := a.board.Seal(ctx); err != nil {
-			return withComponent(ErrLine, err)
+		if err := a.seal(ctx, now.Sealed); err != nil {
+			return err
 		}
-		a.run.Sealed = true
 	}
 	if a.config.LockDebugPort {
 		if err := a.lockDebugPort(ctx); err != nil {
@@ -246,6 +245,21 @@ func (a *attempt) lock(ctx context.Context) error {
 		}
 	}
 	a.run.Locked = true
+	return nil
+}
+
+// seal ends provisioning of the board for good. So the intent is on record before (I15), unless the board says that it
+// is sealed already.
+func (a *attempt) seal(ctx context.Context, sealed bool) error {
+	if !sealed {
+		if err := a.config.Registry.SealIntended(ctx, a.run); err != nil {
+			return fmt.Errorf("noting the intent to seal: %w", registryError(err))
+		}
+	}
+	if err := a.board.Seal(ctx); err != nil {
+		return withComponent(ErrLine, err)
+	}
+	a.run.Sealed = true
 	return nil
 }
 

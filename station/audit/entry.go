@@ -235,7 +235,7 @@ const (
 )
 
 // OrderHistory gives the entries that opened, raised and closed work orders, among the entries from a number on, in
-// their order. An empty id selects all work orders.
+// their order. An empty id selects all work orders. Their bodies are never removed, so the table itself is read.
 func OrderHistory(ctx context.Context, q Querier, id string, from int64) (found []Entry, err error) {
 	err = eachFound(ctx, q, func(e Entry) bool {
 		switch e.Type {
@@ -245,7 +245,7 @@ func OrderHistory(ctx context.Context, q Querier, id string, from int64) (found 
 			}
 		}
 		return true
-	}, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq`, from, []byte(`,"type":"order.`))
+	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq`, from, []byte(`,"type":"order.`))
 	if err != nil {
 		return nil, fmt.Errorf("looking for the entries of work orders: %w", err)
 	}
@@ -295,7 +295,8 @@ func eachFound(ctx context.Context, q Querier, visit func(Entry) (more bool), qu
 
 // OfOrder gives the newest work order with this id, with product, quota and count, among the entries
 // from a number on. The end of a Run that was refused names the work order only, and is left out.
-// found is false if there is no such entry. OfOrder reads all entries to the newest one that fits.
+// found is false if there is no such entry. OfOrder reads all entries to the newest one that fits. No archive
+// takes the body of that one, so the table itself is read.
 func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkOrder, found bool, err error) {
 	name, err := plainJSON(id)
 	if err != nil {
@@ -306,7 +307,7 @@ func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkO
 			order, found = *o, true
 		}
 		return !found
-	}, `SELECT body FROM audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
+	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}

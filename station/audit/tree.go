@@ -19,8 +19,10 @@ type edge struct {
 
 // add appends leaf. It returns the hashes of the subtrees that leaf completes, level
 // 0 first, 32 octets each.
-func (e *edge) add(leaf []byte) []byte {
-	hash := tlog.RecordHash(leaf)
+func (e *edge) add(leaf []byte) []byte { return e.addHash(tlog.RecordHash(leaf)) }
+
+// addHash appends a leaf of which only the hash is there.
+func (e *edge) addHash(hash tlog.Hash) []byte {
 	hashes := append(make([]byte, 0, 2*tlog.HashSize), hash[:]...)
 	level := 0
 	for ; e.size>>level&1 == 1; level++ {

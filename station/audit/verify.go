@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"hallmark/station/reason"
 )
 
@@ -27,6 +29,20 @@ type Report struct {
 	Checkpoints int   // the number of stored checkpoints
 	Covered     int64 // entries under the newest stored checkpoint; no signature covers the entries after it
 	Anchors     int   // the number of checkpoints from elsewhere
+
+	Archived int64  // entries of which only the hash was there
+	Lacks    string // where they lie, in words; empty: all entries were there
+}
+
+// A Verification says how a log is verified.
+type Verification struct {
+	Key     string            // verifier key
+	Each    func(Entry) error // gets every good entry, in order; an error of Each ends the verification
+	Anchors [][]byte          // checkpoints that were kept elsewhere
+
+	// Archived returns nil for an entry whose body may be missing. Then the hash of the entry stands for it, and
+	// Each does not get the entry. A nil Archived lets no body be missing.
+	Archived func(seq int64) error
 }
 
 // VerifyEach recomputes the whole log: each entry is canonical and in its place, each
@@ -37,15 +53,20 @@ type Report struct {
 // ErrHash, ErrRoot, ErrNoGenesis, ErrOtherKey, ErrRolledBack, the errors of
 // [OpenCheckpoint], and those of q.
 func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
-	report, err := verify(ctx, q, verifierKey, each, anchors)
+	return Verify(ctx, q, Verification{Key: verifierKey, Each: each, Anchors: anchors})
+}
+
+// Verify does what VerifyEach does, also without the bodies of archived entries.
+func Verify(ctx context.Context, q Querier, how Verification) (Report, error) {
+	report, err := verify(ctx, q, how.Key, how.Each, how.Archived, how.Anchors)
 	if err != nil {
 		return Report{}, fmt.Errorf("verifying audit log: %w", err)
 	}
 	return report, nil
 }
 
-func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors [][]byte) (Report, error) {
-	v := verification{each: each, expected: map[int64]Head{}, notes: map[int64]bool{}}
+func verify(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, archived func(int64) error, anchors [][]byte) (Report, error) {
+	v := verification{each: each, archived: archived, expected: map[int64]Head{}, notes: map[int64]bool{}}
 	var err error
 	// 1. Read the key. Every checkpoint and the genesis entry are checked against it.
 	if v.key, err = parseVerifierKey(verifierKey); err != nil {
@@ -81,6 +102,7 @@ type verification struct {
 	key      *noteKey
 	text     string
 	each     func(Entry) error
+	archived func(seq int64) error // nil: no body may be missing
 	edge     edge
 	expected map[int64]Head // by size; those that the pass has not reached
 	notes    map[int64]bool // sizes of the stored checkpoints
@@ -138,7 +160,11 @@ func (v *verification) anchors(anchors [][]byte) error {
 }
 
 func (v *verification) entries(ctx context.Context, q Querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT seq, body, hashes FROM audit_entry ORDER BY seq`)
+	table := "audit_entry"
+	if v.archived != nil {
+		table = "main.audit_entry" // and not a view that gives back the bodies
+	}
+	rows, err := q.QueryContext(ctx, `SELECT seq, body, hashes FROM `+table+` ORDER BY seq`)
 	if err != nil {
 		return fmt.Errorf("reading entries: %w", err)
 	}
@@ -160,6 +186,9 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 	if seq != v.edge.size {
 		return fmt.Errorf("%w: entry %d comes after %s", ErrGap, seq, reason.Count(v.edge.size, "entry", "entries"))
 	}
+	if len(body) == 0 && v.archived != nil {
+		return v.leaf(seq, hashes)
+	}
 	e, err := Decode(body)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrEntry, err)
@@ -170,17 +199,37 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 	if err := v.genesis(e); err != nil {
 		return err
 	}
-	if !bytes.Equal(v.edge.add(body), hashes) {
+	if err := v.grow(tlog.RecordHash(body), hashes); err != nil {
+		return err
+	}
+	if told, tells := e.Checkpoint(); tells && !v.notes[told.Size] {
+		return fmt.Errorf("%w: the entry tells of one over %s", ErrCheckpointMissing, reason.Count(told.Size, "entry", "entries"))
+	}
+	return v.each(e)
+}
+
+// leaf goes on with the hash of an entry whose body is missing.
+func (v *verification) leaf(seq int64, hashes []byte) error {
+	if err := v.archived(seq); err != nil {
+		return err
+	}
+	if len(hashes) < tlog.HashSize {
+		return ErrHash
+	}
+	v.report.Archived++
+	return v.grow(tlog.Hash(hashes[:tlog.HashSize]), hashes)
+}
+
+// grow adds a leaf to the tree, and compares the tree with the stored hashes and with the checkpoint of its size.
+func (v *verification) grow(leaf tlog.Hash, hashes []byte) error {
+	if !bytes.Equal(v.edge.addHash(leaf), hashes) {
 		return fmt.Errorf("%w, or the entry was", ErrHash)
 	}
 	if h, ok := v.expected[v.edge.size]; ok && h.Root != v.edge.root() {
 		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
 	}
 	delete(v.expected, v.edge.size)
-	if told, tells := e.Checkpoint(); tells && !v.notes[told.Size] {
-		return fmt.Errorf("%w: the entry tells of one over %s", ErrCheckpointMissing, reason.Count(told.Size, "entry", "entries"))
-	}
-	return v.each(e)
+	return nil
 }
 
 func (v *verification) genesis(e Entry) error {

@@ -21,6 +21,7 @@ func (c *Commands) affected() *cobra.Command {
 	var form format
 	var since, until, out string
 	var sign bool
+	var archives []string
 	cmd := &cobra.Command{
 		Use:   "affected",
 		Short: "Lists the boards that a question is about, such as those with a certain firmware",
@@ -39,7 +40,7 @@ answer rests on, each with its proof; auditcheck checks the bundle.`,
 			if sign && out == "" {
 				return reason.Usage(errors.New("--sign signs the bundle of --out, which is missing"))
 			}
-			return c.answer(cmd.Context(), q, form, out, sign)
+			return c.answer(cmd.Context(), q, form, instance.Export{Out: out, Question: &q, Sign: sign, Archives: archives})
 		},
 	}
 	flags := cmd.Flags()
@@ -53,6 +54,7 @@ answer rests on, each with its proof; auditcheck checks the bundle.`,
 	flags.StringVar(&until, "until", "", "Runs that began before this time")
 	flags.StringVar(&out, "out", "", "new directory, or new FILE.tar, for the bundle")
 	signFlag(flags, &sign)
+	archiveFlag(flags, &archives)
 	form.flags(flags)
 	return cmd
 }
@@ -73,7 +75,7 @@ func checkQuestion(q *registry.Question) error {
 	return nil
 }
 
-func (c *Commands) answer(ctx context.Context, q registry.Question, form format, out string, sign bool) error {
+func (c *Commands) answer(ctx context.Context, q registry.Question, form format, export instance.Export) error {
 	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		rows, err := reader.Affected(ctx, q)
 		if err != nil {
@@ -97,8 +99,8 @@ func (c *Commands) answer(ctx context.Context, q registry.Question, form format,
 		_, err = fmt.Fprintf(c.Stdout, "%s affected. The newest checkpoint of the record:\n\n%s", reason.Count(len(boards), "board is", "boards are"), note)
 		return err
 	})
-	if err != nil || out == "" {
+	if err != nil || export.Out == "" {
 		return err
 	}
-	return c.report(ctx, instance.Export{Out: out, Question: &q, Sign: sign}, form.json || form.csv)
+	return c.report(ctx, export, form.json || form.csv)
 }

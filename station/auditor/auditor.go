@@ -1,7 +1,7 @@
 // Package auditor has the commands that read the record of a station: the audit log, boards,
 // Runs and work orders, and the evidence that leaves the building. The commands need no HSM
 // and no PIN. They work while the station does, on a medium that is read-only, and for another
-// user who may read the files.
+// user who may read the files. One command is different: audit archive opens the station.
 package auditor
 
 import (
@@ -47,5 +47,5 @@ func (c *Commands) WithReader(ctx context.Context, do func(workdir.Dir, *registr
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	return do(dir, reader)
+	return reader.Why(do(dir, reader))
 }

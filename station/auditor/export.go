@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
 
@@ -15,7 +14,6 @@ import (
 	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
-	"hallmark/station/workdir"
 )
 
 func (c *Commands) export() *cobra.Command {
@@ -44,6 +42,7 @@ auditcheck, or the script check.py inside of a whole bundle, checks it.`,
 	cmd.Flags().StringVar(&export.Out, "out", "", "new directory, or new FILE.tar (required)")
 	signFlag(cmd.Flags(), &export.Sign)
 	cmd.Flags().StringVar(&export.Language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
+	archiveFlag(cmd.Flags(), &export.Archives)
 	selected.flags(cmd.Flags())
 	return cmd
 }
@@ -68,6 +67,7 @@ func (c *Commands) proof() *cobra.Command {
 		},
 	}
 	signFlag(cmd.Flags(), &export.Sign)
+	archiveFlag(cmd.Flags(), &export.Archives)
 	cmd.Flags().StringVarP(&export.Out, "out", "o", "", "new directory, or new FILE.tar (required)")
 	cmd.Flags().StringVar(&selected.board, "board", "", "BoardID of the board")
 	cmd.Flags().StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
@@ -82,17 +82,8 @@ func signFlag(flags *pflag.FlagSet, sign *bool) {
 // report has a bundle written, and says what is in it. Beside a list for programs it says
 // nothing, because both go to the same output.
 func (c *Commands) report(ctx context.Context, export instance.Export, quiet bool) (err error) {
-	if export.Out == "" {
-		return reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
-	}
-	if _, err := os.Lstat(export.Out); err == nil {
-		return reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", export.Out))
-	}
-	if export.Dir, err = workdir.Existing(*c.Dir); err != nil {
+	if export.Dir, err = c.newBundle(export.Out); err != nil {
 		return err
-	}
-	if err := export.Dir.MayWrite(export.Out); err != nil {
-		return fmt.Errorf("--out %w", err)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
 	made, err := export.Write(ctx)

@@ -22,7 +22,8 @@ func (c *Commands) retention() *cobra.Command {
 		Short: "Shows until when the record of each product must be kept",
 		Long: `retention shows, for each product of the work orders, the day before which nothing of its record may be
 removed: the latest of the years after its last unit, the end of its support, and the years after the end
-of its last certificate (retention in station.yaml). The station itself never removes an entry.`,
+of its last certificate (retention in station.yaml). The station itself never removes an entry; an
+archive that "audit archive" made is part of the record, too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := form.check(); err != nil {
@@ -71,7 +72,20 @@ func keepUntil(made registry.Made, rule *configs.Retention) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	latest, and := support, ""
+	latest, and, err := keptUntil(made, rule)
+	return []string{made.Product, strconv.Itoa(made.Boards), day(last), day(support), made.NotAfter, day(latest), and}, err
+}
+
+// keptUntil gives the latest of the known dates, and in words what else must have passed.
+func keptUntil(made registry.Made, rule *configs.Retention) (latest time.Time, and string, err error) {
+	product := rule.Products[made.Product]
+	last, err := lastUnit(made, product)
+	if err != nil {
+		return latest, "", err
+	}
+	if latest, err = configs.Day(product.SupportEnd); err != nil {
+		return latest, "", err
+	}
 	if !last.IsZero() {
 		latest = later(latest, last.AddDate(rule.Years, 0, 0))
 	}
@@ -83,7 +97,7 @@ func keepUntil(made registry.Made, rule *configs.Retention) ([]string, error) {
 	if product.SupportEnd == "" {
 		and = joined(and, "the end of support, which station.yaml does not name")
 	}
-	return []string{made.Product, strconv.Itoa(made.Boards), day(last), day(support), made.NotAfter, day(latest), and}, nil
+	return latest, and, nil
 }
 
 // lastUnit gives the day from station.yaml, or the day on which the last unit was made. The later

@@ -38,6 +38,8 @@ type Restored struct {
 	Made    time.Time // of the backup
 	Files   int
 	Demo    bool // the station had a demonstration's token, which is in no backup
+
+	lacks string // entries that lie in an archive, in words
 }
 
 // Do restores the backup, after all its checks: the digest of each file, the configuration, the
@@ -91,11 +93,11 @@ func (r *Restore) fill(ctx context.Context, files *evidence.Files, stage workdir
 		return done, err
 	}
 	done = Restored{Station: d.Station, Made: d.Made, Files: len(sums)}
-	config, head, err := verify(ctx, stage, d)
+	config, report, err := verify(ctx, stage, d)
 	if err != nil {
 		return done, err
 	}
-	done.Head, done.Demo = head, config.HSM.CreateToken
+	done.Head, done.lacks, done.Demo = report.Head, report.Lacks, config.HSM.CreateToken
 	if err := os.Remove(stage.In(descriptionFile)); err != nil {
 		return done, err
 	}
@@ -178,28 +180,28 @@ func setModes(stage workdir.Dir, modes map[string]string) error {
 }
 
 // verify checks configuration and registry of the restored files.
-func verify(ctx context.Context, stage workdir.Dir, d description) (_ *configs.Config, head audit.Head, err error) {
+func verify(ctx context.Context, stage workdir.Dir, d description) (_ *configs.Config, report audit.Report, err error) {
 	config, _, err := instance.ReadSettings(stage)
 	if err != nil {
-		return nil, head, err
+		return nil, report, err
 	}
 	key, err := workdir.ReadFile(stage.AuditKey())
 	if err != nil {
-		return nil, head, err
+		return nil, report, err
 	}
 	reader, err := instance.OpenReader(ctx, stage)
 	if err != nil {
-		return nil, head, err
+		return nil, report, err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	report, err := reader.VerifyAudit(ctx, strings.TrimSpace(string(key)))
+	report, err = reader.VerifyAudit(ctx, strings.TrimSpace(string(key)))
 	if err != nil {
-		return nil, head, err
+		return nil, report, err
 	}
 	if report.Size != d.Entries || report.Root.String() != d.Root {
-		return nil, head, fmt.Errorf("%w: the log has %s and the root %v, %s says %d and %s", ErrDamaged, reason.Count(report.Size, "entry", "entries"), report.Root, descriptionFile, d.Entries, d.Root)
+		return nil, report, fmt.Errorf("%w: the log has %s and the root %v, %s says %d and %s", ErrDamaged, reason.Count(report.Size, "entry", "entries"), report.Root, descriptionFile, d.Entries, d.Root)
 	}
-	return config, report.Head, nil
+	return config, report, nil
 }
 
 func (r *Restore) notice(done Restored, sums string) instance.Notice {
@@ -209,10 +211,21 @@ func (r *Restore) notice(done Restored, sums string) instance.Notice {
 	}}
 }
 
+// Verified says what was verified.
+func (r Restored) Verified() string {
+	if r.lacks == "" {
+		return "verified"
+	}
+	return "whose tree and checkpoints hold"
+}
+
 // Advice says what a restored station lacks, one line for each.
 func (r Restored) Advice() string {
 	text := "entries after the backup are missing: if the token knows a newer checkpoint, the next start refuses with registry-older; then put the newest registry.db\n" +
 		"back with its registry.db-wal, or go on with `station accept-registry`, on record. The next start writes the entry restore.done\n"
+	if r.lacks != "" {
+		text += r.lacks + "; rows of the registry were not compared for them: run `station audit verify --archive FILE`\n"
+	}
 	if r.Demo {
 		text += "a backup has no token: copy hsm/ of the old station directory into the new one\n"
 	}

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +207,36 @@ func TestWhatIsWrongWithASignatureIsFound(t *testing.T) {
 }
 
 // No octet of a signature is free.
+// The genesis entry names root and audit key. A bundle has their certificates in this order.
+func TestTheAuthoritiesHaveTheOrderOfTheCeremony(t *testing.T) {
+	m := newMemory(t)
+	certificate := m.certify(m.ca, m.caKey)
+	digestText := func(c *x509.Certificate) string { return fmt.Sprintf("%x", sha256.Sum256(c.Raw)) }
+	m.bodies, m.notes, m.certificates, m.tree = nil, nil, nil, tree{put: m.tree.put}
+	m.add(audit.Entry{Type: audit.TypeGenesis, Details: map[string]string{"vkey": m.vkey, "certificate_root_sha256": digestText(m.ca), "certificate_audit_sha256": digestText(certificate)}})
+	m.enrol(1)
+	m.checkpoint()
+	const want = "the certificates are not in the order of the entry"
+	for name, test := range map[string]struct {
+		all  []*x509.Certificate
+		good bool
+	}{
+		"as in the ceremony": {[]*x509.Certificate{m.ca, certificate}, true},
+		"the other way":      {[]*x509.Certificate{certificate, m.ca}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "b")
+			_, err := (&Bundle{Source: m, VerifierKey: m.vkey, Authorities: test.all, Report: plainReport{}}).Write(t.Context(), path)
+			m.must(err)
+			v := m.check(path, Options{Key: m.vkey})
+			found := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.File == AuthoritiesFile && strings.Contains(f.Meaning, want) })
+			if v.Good() != test.good || found == test.good {
+				t.Errorf("findings %v", v.Findings)
+			}
+		})
+	}
+}
+
 func TestEachOctetOfASignatureCounts(t *testing.T) {
 	m, _ := record(t, 1)
 	certificate := m.certify(m.ca, m.caKey)

@@ -209,7 +209,11 @@ func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%s, %s", reason.Count(report.Size, "entry verifies", "entries verify"), reason.Count(report.Checkpoints, "checkpoint", "checkpoints")), nil
+	checkpoints := reason.Count(report.Checkpoints, "checkpoint", "checkpoints")
+	if report.Lacks != "" {
+		return fmt.Sprintf("the tree of %s and %s hold; %s, and rows were not compared for them", reason.Count(report.Size, "entry", "entries"), checkpoints, report.Lacks), nil
+	}
+	return fmt.Sprintf("%s, %s", reason.Count(report.Size, "entry verifies", "entries verify"), checkpoints), nil
 }
 
 // checkWitnesses asks each witness what it has seen, and looks for anchors. It returns a row for each witness.

@@ -44,6 +44,7 @@ type Export struct {
 	Selection registry.Selection
 	Question  *registry.Question // instead of a Selection: the entries that the answer rests on
 	Sign      bool               // opens the HSM: the audit key signs the files of the bundle
+	Archives  []string           // files with the bodies of archived entries
 }
 
 // Write writes the bundle.
@@ -96,6 +97,11 @@ func (x *Export) write(ctx context.Context, bundle *evidence.Bundle) (made Expor
 		return made, err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
+	done, err := OpenArchives(ctx, x.Dir, reader, x.Archives)
+	if err != nil {
+		return made, err
+	}
+	defer func() { err = errors.Join(reader.Why(err), done()) }()
 	bundle.Source, bundle.Timestamp = reader, reader.Timestamp
 	switch {
 	case x.Question != nil:

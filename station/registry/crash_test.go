@@ -24,7 +24,11 @@ const stormVariable = "HALLMARK_TEST_STORM"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(stormVariable); path != "" {
-		if err := storm(path); err != nil {
+		work := storm
+		if point := os.Getenv(killPoint); point != "" {
+			work = func(path string) error { return archivingUntilKilled(path, point) }
+		}
+		if err := work(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -48,7 +48,7 @@ func TestADeletedRowIsRefused(t *testing.T) {
 		{"certificates", `DELETE FROM certificates WHERE status = 'active'`, "certificate_stays", intends, ErrDiffers},
 		{"work_orders", `DELETE FROM work_orders`, "", orders, ErrDiffers},
 	} {
-		t.Run(test.table, func(t *testing.T) {
+		deleted := func(t *testing.T, archive func(*testRegistry)) {
 			b := newTestRegistry(t)
 			b.reopen()
 			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
@@ -56,6 +56,7 @@ func TestADeletedRowIsRefused(t *testing.T) {
 			b.enrol(run)
 			b.stopBay(b.run())
 			b.must(b.Checkpoint(t.Context(), origin, b.key))
+			archive(b)
 			open := b.run()
 			b.must(b.intends(intent(open)))
 			b.must(b.Shutdown())
@@ -68,6 +69,14 @@ func TestADeletedRowIsRefused(t *testing.T) {
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+		}
+		t.Run(test.table, func(t *testing.T) { deleted(t, func(*testRegistry) {}) })
+		t.Run(test.table+", over an archive", func(t *testing.T) {
+			deleted(t, func(b *testRegistry) {
+				b.reopen()
+				b.archive()
+				b.reopen()
+			})
 		})
 	}
 }

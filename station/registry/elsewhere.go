@@ -38,7 +38,8 @@ func (r *Reader) FitsAnchor(ctx context.Context, seen audit.Head) error {
 
 // accepts reports whether an operator accepted on record that the log does not fit this head.
 func (r *Reader) accepts(ctx context.Context, seen audit.Head) (bool, error) {
-	entries, err := r.entries(ctx, "about accepted registries", `SELECT body FROM audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
+	// These bodies are in no archive alone, so the table itself is read, and not the view of it.
+	entries, err := r.entries(ctx, "about accepted registries", `SELECT body FROM main.audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
 	for _, e := range entries {
 		if e.Type == typeAccepted && e.Details["mark_size"] == strconv.FormatInt(seen.Size, 10) && e.Details["mark_root"] == hex.EncodeToString(seen.Root[:]) {
 			return true, nil

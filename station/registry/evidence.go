@@ -30,7 +30,8 @@ func (r *Reader) EachBody(ctx context.Context, size int64, each func(seq int64, 
 	return r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, []any{size}, each)
 }
 
-func (r *Reader) eachBody(ctx context.Context, query string, args []any, each func(seq int64, body []byte) error) error {
+func (r *Reader) eachBody(ctx context.Context, query string, args []any, each func(seq int64, body []byte) error) (err error) {
+	defer func() { err = r.Why(err) }()
 	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("reading the audit entries: %w", err)

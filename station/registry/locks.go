@@ -14,11 +14,12 @@ import (
 	"hallmark/station/reason"
 )
 
-// This file has what the registry knows about debug ports.
+// This file has what the registry knows about boards that are sealed and about debug ports.
 
-// Types of the entries about the lock of a debug port. The intent comes before the lock, because a
-// lock cannot be undone (I15). The other two have the state that was read from the chip.
+// Types of the entries about a seal, and about the lock of a debug port. The intents come before the act, because
+// neither can be undone (I15). The last two have the state that was read from the chip.
 const (
+	typeSealIntent = "board.seal.intent" // its success is "sealed" in the entry that ends the Run
 	typeLockIntent = "board.lock.intent"
 	typeLocked     = "board.locked"
 	typeLockOpen   = "board.lock.open"
@@ -39,15 +40,34 @@ const (
 // ErrLockUnread: a Run that wanted to lock a debug port does not pass before the state was read.
 var ErrLockUnread = reason.New("lock-unread", "debug port was not read as locked after the intent to lock it")
 
+// SealIntended notes that the store of the Run's board is about to be sealed. It refuses a Run whose certificate is not
+// active, because a sealed board takes no other one.
+func (r *Registry) SealIntended(ctx context.Context, run *station.Run) error {
+	return r.write(ctx, func(w *work) error {
+		if err := w.isActive(run); err != nil {
+			return fmt.Errorf("noting the intent to seal: %w", err)
+		}
+		e := runEntry(run, typeSealIntent, audit.Success)
+		e.Actor = audit.Itself()
+		_, err := w.append(e)
+		return err
+	})
+}
+
+// isActive refuses a Run whose certificate is not active.
+func (w *work) isActive(run *station.Run) error {
+	in, err := w.certificateOf(run)
+	if err == nil && in.status != "active" {
+		err = fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
+	}
+	return err
+}
+
 // LockIntended notes that the debug port of the Run's board is about to be locked. It refuses a Run
 // whose certificate is not active, because a locked board cannot be repaired.
 func (r *Registry) LockIntended(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
-		in, err := w.certificateOf(run)
-		if err == nil && in.status != "active" {
-			err = fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
-		}
-		if err != nil {
+		if err := w.isActive(run); err != nil {
 			return fmt.Errorf("noting the intent to lock: %w", err)
 		}
 		return w.noteLock(run, typeLockIntent, audit.Success, station.LockPending)

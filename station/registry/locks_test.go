@@ -102,6 +102,26 @@ func TestALockNeedsAnActiveCertificate(t *testing.T) {
 	}
 }
 
+func TestASealNeedsAnActiveCertificate(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.issue(run)
+	if err := b.SealIntended(t.Context(), run); !errors.Is(err, ErrWrongStatus) {
+		t.Errorf("got %v", err)
+	}
+	if n := b.count(typeSealIntent); n != 0 {
+		t.Errorf("%d intents", n)
+	}
+	ready := b.run()
+	b.toLock(ready)
+	b.must(b.SealIntended(t.Context(), ready))
+	if n := b.count(typeSealIntent); n != 1 {
+		t.Errorf("%d intents", n)
+	}
+	b.reopen()
+	b.verify()
+}
+
 func TestAnIntentToLockOutlivesACrash(t *testing.T) {
 	b := newTestRegistry(t)
 	run := b.run()

@@ -15,7 +15,13 @@ import (
 // second visit of two, and a batch that was killed: one Run is open, its certificate delivered.
 func schema2(t testing.TB) (path, vkey string) {
 	t.Helper()
-	statements, err := os.ReadFile("testdata/schema2.sql")
+	return stored(t, "testdata/schema2.sql")
+}
+
+// stored makes a registry from testdata.
+func stored(t testing.TB, dump string) (path, vkey string) {
+	t.Helper()
+	statements, err := os.ReadFile(dump)
 	must(t, err)
 	path = filepath.Join(t.TempDir(), "registry.db")
 	db, err := sql.Open("sqlite3", path)

@@ -113,6 +113,9 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 	if err := compareStartup(r.version, started, r.log.Sought()); err != nil {
 		return err
 	}
+	if err := compareArchives(ctx, db, r.version); err != nil {
+		return err
+	}
 	if err := stillOpen(ctx, db); err != nil {
 		return err
 	}

@@ -167,13 +167,13 @@ func (r *Reader) EndsSince(ctx context.Context, since time.Time) ([]audit.Entry,
 		WHERE r.begun >= ? ORDER BY e.seq`, stamp(since))
 }
 
-func (r *Reader) entries(ctx context.Context, which, query string, args ...any) ([]audit.Entry, error) {
+func (r *Reader) entries(ctx context.Context, which, query string, args ...any) (entries []audit.Entry, err error) {
+	defer func() { err = r.Why(err) }()
 	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit entries %s: %w", which, err)
 	}
 	bodies, err := collect(rows, func(b *[]byte) []any { return []any{b} })
-	var entries []audit.Entry
 	for _, body := range bodies {
 		entry, bad := audit.Decode(body)
 		if bad != nil {

@@ -29,6 +29,9 @@ type Reader struct {
 	lookup *sql.Stmt
 	mark   string // path of the mark; empty for a registry of a schema without marks
 	copied string // directory of the copy of a registry of an older schema, or empty
+
+	dsn      string // of db
+	restorer restorer
 }
 
 // OpenReader opens an existing registry without taking its lock.
@@ -56,6 +59,9 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 			return nil, err
 		}
 	}
+	if err := r.viewArchives(ctx); err != nil {
+		return nil, err
+	}
 	if r.lookup, err = r.db.PrepareContext(ctx, lookupQuery); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
 	}
@@ -68,7 +74,7 @@ func (r *Reader) open(ctx context.Context, path string) (opened string, from url
 	if err := mayRead(path); err != nil {
 		return "", nil, 0, err
 	}
-	if r.db, err = openForReading(path, nil); err != nil {
+	if err = r.connect(path, nil); err != nil {
 		return "", nil, 0, err
 	}
 	from = url.Values{"mode": {"ro"}}
@@ -84,11 +90,23 @@ func (r *Reader) open(ctx context.Context, path string) (opened string, from url
 	return path, from, version, err
 }
 
-// openForReading opens a database. more are further parameters of the URI.
-func openForReading(path string, more url.Values) (*sql.DB, error) {
+// connect opens a database. more are further parameters of the URI.
+func (r *Reader) connect(path string, more url.Values) (err error) {
+	if r.dsn, err = readingSource(path, more); err == nil {
+		r.db, err = openForReading(path, more)
+	}
+	return err
+}
+
+func readingSource(path string, more url.Values) (string, error) {
 	query := url.Values{"mode": {"ro"}, "_query_only": {"1"}, "_busy_timeout": {"5000"}}
 	maps.Copy(query, more)
-	dsn, err := source(path, query)
+	return source(path, query)
+}
+
+// openForReading opens a database. more are further parameters of the URI.
+func openForReading(path string, more url.Values) (*sql.DB, error) {
+	dsn, err := readingSource(path, more)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +127,7 @@ func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values,
 	err = r.Close() // a copy that readOnly made, too
 	r.copied, r.mark = dir, ""
 	if err == nil {
-		r.db, err = openForReading(path, nil)
+		err = r.connect(path, nil)
 	}
 	return err
 }
@@ -145,8 +163,7 @@ func (r *Reader) readOnly(path string) (opened string, from url.Values, err erro
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
 		from = url.Values{"mode": {"ro"}, "immutable": {"1"}}
-		r.db, err = openForReading(path, from)
-		return path, from, err
+		return path, from, r.connect(path, from)
 	case err != nil:
 		return "", nil, err
 	}
@@ -157,8 +174,7 @@ func (r *Reader) readOnly(path string) (opened string, from url.Values, err erro
 	if err := errors.Join(copyFile(path, to), copyFile(path+"-wal", to+"-wal")); err != nil {
 		return "", nil, fmt.Errorf("copying the registry from a medium that is read-only: %w", err)
 	}
-	r.db, err = openForReading(to, nil)
-	return to, url.Values{"mode": {"ro"}}, err
+	return to, url.Values{"mode": {"ro"}}, r.connect(to, nil)
 }
 
 func copyFile(from, to string) error {

@@ -26,6 +26,9 @@ type testRegistry struct {
 	key  *ecdsa.PrivateKey // audit key
 	vkey string
 	now  func() time.Time
+
+	bodies Bodies // of archived entries; nil: there are none
+	until  int64  // bodies has the entries before this one
 }
 
 const origin = "hallmark.test/line"

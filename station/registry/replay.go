@@ -13,15 +13,17 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks map[string]fields
-	startup                                                                         string // number of the newest entry of a start
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives map[string]fields
+	startup                                                                                   string // number of the newest entry of a start
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
+
+	partial bool // bodies are missing, so only some rows can be made
 }
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
@@ -46,8 +48,19 @@ func (s *replay) apply(e audit.Entry) error {
 	return s.order(e)
 }
 
+// applyPartly makes the rows that need no body of an archived entry.
+func (s *replay) applyPartly(e audit.Entry) error {
+	if e.Type == typeStartup || e.Type == typeArchived {
+		return s.change(e)
+	}
+	return nil
+}
+
 func (s *replay) change(e audit.Entry) error {
 	switch {
+	case e.Type == typeArchived:
+		d := e.Details
+		s.archives[d["until"]] = fields{d["first"], fmt.Sprint(e.Seq), d["root"], d["sha256"], d["sums_sha256"], d["removed_sha256"]}
 	case e.Type == typeStartup:
 		s.startup = fmt.Sprint(e.Seq)
 	case e.Type == typeCosigned:

@@ -86,7 +86,8 @@ const ofBoard = `WITH spans AS MATERIALIZED (
 
 // EachEntry calls each for the selected entries before size, in order. body is valid during the
 // call only.
-func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each func(e *audit.Entry, body []byte) error) error {
+func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each func(e *audit.Entry, body []byte) error) (err error) {
+	defer func() { err = r.Why(err) }()
 	chosen, err := r.Matcher(ctx, s)
 	if err != nil {
 		return err

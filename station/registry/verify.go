@@ -39,14 +39,24 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 	defer tx.Rollback() // the transaction only reads
 	replayed := newReplay()
 	apply := func(e audit.Entry) error { return errors.Join(replayed.apply(e), each(e)) }
-	report, err := audit.VerifyEach(ctx, tx, verifierKey, apply, anchors...)
+	newest, missing := r.missing()
+	if missing {
+		apply, replayed.partial = func(e audit.Entry) error { return errors.Join(replayed.applyPartly(e), each(e)) }, true
+	}
+	report, err := audit.Verify(ctx, tx, audit.Verification{Key: verifierKey, Each: apply, Anchors: anchors, Archived: r.archived()})
 	if err != nil {
-		return audit.Report{}, err
+		return audit.Report{}, r.Why(err)
+	}
+	if missing {
+		report.Lacks = newest.String()
 	}
 	for _, table := range replayed.tables() {
 		if err := table.compare(ctx, tx); err != nil {
 			return audit.Report{}, fmt.Errorf("comparing %s: %w", table.name, err)
 		}
+	}
+	if err := compareArchives(ctx, tx, schemaVersion); err != nil {
+		return audit.Report{}, r.Why(err)
 	}
 	// 3. The log is no older than its mark, and nothing else lies in the file.
 	if unmarked == nil {
@@ -86,8 +96,14 @@ type table struct {
 }
 
 func (s *replay) tables() []table {
-	return []table{
+	always := []table{
 		{"state", `SELECT key, value, NULL FROM state`, s.state()},
+		{"archives", `SELECT until, first, entry, root, lower(hex(sha256)), lower(hex(sums_sha256)), lower(hex(removed_sha256)), NULL FROM archives`, s.archives},
+	}
+	if s.partial {
+		return always
+	}
+	return append(always, []table{
 		{"work orders", `SELECT id, product, quota, counted, opened, closed, NULL FROM work_orders`, s.orders},
 		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
 		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
@@ -100,7 +116,7 @@ func (s *replay) tables() []table {
 		{"certificates", `SELECT lower(hex(serial)), board_id, purpose, lower(hex(spki_sha256)), lower(hex(issuer_sha256)), profile,
 			lower(hex(profile_sha256)), lower(hex(tbs_sha256)), lower(hex(csr_sha256)), not_before, not_after, rework, run, work_order,
 			intended, changed, status, reason, lower(hex(sha256)), der FROM certificates`, s.certificates},
-	}
+	}...)
 }
 
 func (s *replay) state() map[string]fields {

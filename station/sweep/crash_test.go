@@ -187,6 +187,10 @@ func (r crashingRegistry) Activate(ctx context.Context, run *station.Run) error 
 	return withCrashNoValue(r.crashPoint, "Registry.Activate", func() error { return r.inner.Activate(ctx, run) })
 }
 
+func (r crashingRegistry) SealIntended(ctx context.Context, run *station.Run) error {
+	return withCrashNoValue(r.crashPoint, "Registry.SealIntended", func() error { return r.inner.SealIntended(ctx, run) })
+}
+
 func (r crashingRegistry) LockIntended(ctx context.Context, run *station.Run) error {
 	return withCrashNoValue(r.crashPoint, "Registry.LockIntended", func() error { return r.inner.LockIntended(ctx, run) })
 }

@@ -68,8 +68,8 @@ old station and the restored one must never run both: they would continue the sa
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "%s: station %q as of %s, %s, %s, verified, root %v\n%s", r.Dir, restored.Station,
-				restored.Made.Format(time.RFC3339), reason.Count(restored.Files, "file", "files"), reason.Count(restored.Size, "entry", "entries"), restored.Root, restored.Advice())
+			fmt.Fprintf(c.stdout, "%s: station %q as of %s, %s, %s, %s, root %v\n%s", r.Dir, restored.Station,
+				restored.Made.Format(time.RFC3339), reason.Count(restored.Files, "file", "files"), reason.Count(restored.Size, "entry", "entries"), restored.Verified(), restored.Root, restored.Advice())
 			return nil
 		},
 	}

@@ -22,6 +22,7 @@ import (
 	"hallmark/fixtures/jlink"
 	"hallmark/fixtures/prerequisite"
 	"hallmark/fixtures/usbtree"
+	"hallmark/station/evidence"
 	"hallmark/station/instance"
 	"hallmark/station/report"
 )
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"sql":     alter,
 			"machine": machine,
 			"cut":     cut,
+			"checked": checked,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -81,6 +83,25 @@ func machine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err := usbtree.Unfold(ts.MkAbs(args[1]), ts.ReadFile(args[0]))
 	ts.Check(err)
+}
+
+// checked BUNDLE KEY [ANCHOR]: checks a bundle as auditcheck does.
+func checked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: checked BUNDLE KEY [ANCHOR]")
+	}
+	options := evidence.Options{Key: strings.TrimSpace(ts.ReadFile(args[1]))}
+	for _, anchor := range args[2:] {
+		options.Anchors = append(options.Anchors, []byte(ts.ReadFile(anchor)))
+	}
+	files, err := evidence.OpenFiles(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer func() { ts.Check(files.Close()) }()
+	verdict, err := evidence.Check(context.Background(), files, options)
+	ts.Check(err)
+	if !verdict.Good() {
+		ts.Fatalf("%s: %v", args[0], verdict.Findings)
+	}
 }
 
 // exits CODE station ARG...: checks that the command ends with this exit code.

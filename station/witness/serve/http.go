@@ -55,7 +55,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, settings *tls
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	bounded := &boundedListener{Listener: listener, free: make(chan struct{}, maxConnections)}
+	bounded := &boundedListener{Listener: listener, open: map[*boundedConn]bool{}}
 	go func() {
 		if settings != nil {
 			ended <- server.ServeTLS(bounded, "", "")
