@@ -39,8 +39,10 @@ type Config struct {
 	Firmware    Firmware  `yaml:"firmware"`  // images of emulated boards
 	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
-	DiskFloor int       `yaml:"minimum_free_mib"`
-	Retention Retention `yaml:"retention"`
+	DiskFloor int `yaml:"minimum_free_mib"`
+	// RequireOrder refuses Runs without a work order.
+	RequireOrder bool      `yaml:"require_order"`
+	Retention    Retention `yaml:"retention"`
 	// Witnesses confirm the checkpoints of the audit log.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Timestamp names the time stamping authority for checkpoints (RFC 3161).

@@ -8,8 +8,11 @@ var (
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
 	// Further refusals of Registry.Admit and of the issuer's Store.
 	ErrScrapped     = reason.New("scrapped", "board was scrapped")
-	ErrUnknownOrder = reason.New("unknown-order", "work order is not open; `station batch --order ID --quota NUMBER` opens it")
+	ErrUnknownOrder = reason.New("unknown-order", "work order was never opened; `station order open --id ID --quota NUMBER` opens it")
 	ErrQuota        = reason.New("quota", "work order is complete: its quota of boards is used up")
+	ErrOrderClosed  = reason.New("order-closed", "work order was closed")
+	ErrOrderExpired = reason.New("order-expired", "work order is not valid any more")
+	ErrOrderNeeded  = reason.New("order-needed", "this station enrols boards only for a work order (require_order in station.yaml)")
 	// ErrUnknownCertificate: Known.Lookup has no certificate with this serial number.
 	ErrUnknownCertificate = reason.New("unknown-certificate", "certificate is not registered")
 

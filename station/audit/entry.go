@@ -227,27 +227,29 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Ent
 	return entries(ctx, q, query+`) ORDER BY seq`, args...)
 }
 
-// TypeOrderOpened is the type of the entry that opens a work order.
-const TypeOrderOpened = "order.opened"
+// Types of the entries about a work order itself.
+const (
+	TypeOrderOpened = "order.opened"
+	TypeOrderRaised = "order.raised"
+	TypeOrderClosed = "order.closed"
+)
 
-// OrderOpened gives the entry that opened a work order with this product and quota, among the entries from a number
-// on; nil: there is none. Such a body ends with its type, its version and the order, and is never removed.
-func OrderOpened(ctx context.Context, q Querier, order WorkOrder, from int64) (*Entry, error) {
-	text, err := plainJSON(WorkOrder{ID: order.ID, Product: order.Product, Quota: order.Quota})
+// OrderHistory gives the entries that opened, raised and closed work orders, among the entries from a number on, in
+// their order. An empty id selects all work orders. Their bodies are never removed, so the table itself is read.
+func OrderHistory(ctx context.Context, q Querier, id string, from int64) (found []Entry, err error) {
+	err = eachFound(ctx, q, func(e Entry) bool {
+		switch e.Type {
+		case TypeOrderOpened, TypeOrderRaised, TypeOrderClosed:
+			if e.WorkOrder != nil && (id == "" || e.WorkOrder.ID == id) {
+				found = append(found, e)
+			}
+		}
+		return true
+	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq`, from, []byte(`,"type":"order.`))
 	if err != nil {
-		return nil, fmt.Errorf("looking for work order %q: %w", order.ID, err)
+		return nil, fmt.Errorf("looking for the entries of work orders: %w", err)
 	}
-	end := fmt.Appendf(nil, `,"type":%q,"v":%d,"work_order":%s}`, TypeOrderOpened, Version, text)
-	found, err := entries(ctx, q, `SELECT body FROM main.audit_entry WHERE seq >= ? AND substr(body, ?) = ? ORDER BY seq LIMIT 1`, from, -len(end), end)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return &found[0], nil
-}
-
-// OrdersOpened gives all entries that opened work orders. Their bodies are never removed, so the table itself is read.
-func OrdersOpened(ctx context.Context, q Querier) ([]Entry, error) {
-	return entries(ctx, q, `SELECT body FROM main.audit_entry WHERE instr(body, ?) > 0 ORDER BY seq`, []byte(`,"type":"`+TypeOrderOpened+`",`))
+	return found, nil
 }
 
 // plainJSON encodes a value as it is encoded inside of an entry.

@@ -30,9 +30,9 @@ answer names the newest checkpoint. With --out it also writes a bundle with the 
 answer rests on, each with its proof; auditcheck checks the bundle.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			q.Since, err = parseTime("--from", since)
+			q.Since, err = ParseTime("--from", since)
 			if err == nil {
-				q.Until, err = parseTime("--until", until)
+				q.Until, err = ParseTime("--until", until)
 			}
 			if err = errors.Join(err, form.check(), checkQuestion(&q)); err != nil {
 				return reason.Usage(err)

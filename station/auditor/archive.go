@@ -66,7 +66,7 @@ func parseWanted(until string) (wanted registry.Wanted, err error) {
 	if n, bad := strconv.ParseInt(until, 10, 64); bad == nil && n > 0 {
 		return registry.Wanted{Entries: n}, nil
 	}
-	wanted.Before, err = parseTime("--until", until)
+	wanted.Before, err = ParseTime("--until", until)
 	if err == nil && wanted.Before.IsZero() {
 		err = errors.New("--until is missing: want a day such as 2026-11-28, or a number of entries; the entries before it are archived")
 	}

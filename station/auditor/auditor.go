@@ -26,7 +26,7 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.audit(), c.boards(), c.runs(), c.orders(), c.certificates(), c.affected()}
+	return []*cobra.Command{c.audit(), c.boards(), c.runs(), c.Orders("orders"), c.certificates(), c.affected()}
 }
 
 // group returns a command that only has subcommands.

@@ -21,6 +21,7 @@ import (
 	"hallmark/station/evidence"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -30,7 +31,7 @@ func aStation(t *testing.T) (dir workdir.Dir, runs []*station.Run) {
 	t.Helper()
 	dir = fixtures.NewDirectory(t)
 	in := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
-	must(t, in.Registry.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+	must(t, in.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 	for n, firmware := range []string{"1.0.0", "=2+2"} {
 		run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Operator: "ann", Order: "WO-1", Started: time.Now(), Identity: &devices.Identity{
 			ID: devices.BoardID(uuid.New()), HardwareID: devices.HardwareID([]byte{byte(n + 1)}), BoardType: "posix", Firmware: firmware, HUK: devices.HUKFuses, Caller: -1}}

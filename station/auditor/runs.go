@@ -85,10 +85,11 @@ func selects(s registry.Selection, r registry.FoundRun) bool {
 		(s.Until.IsZero() || r.Begun < s.Until.Format("2006-01-02T15:04:05.000000000Z"))
 }
 
-func (c *Commands) orders() *cobra.Command {
+// Orders returns the command that lists work orders, under a name.
+func (c *Commands) Orders(name string) *cobra.Command {
 	var form format
 	cmd := &cobra.Command{
-		Use:   "orders",
+		Use:   name,
 		Short: "Lists work orders with their counts; works while the station does",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -101,10 +102,13 @@ func (c *Commands) orders() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed", "firmware_allow"}}
+				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed", "firmware_allow",
+					"closed", "lot", "until", "certified", "unresolved", "revoked", "unused"}}
 				for _, o := range orders {
 					l.add(o.ID, o.Product, strconv.FormatInt(o.Quota, 10), strconv.FormatInt(o.Counted, 10), o.Opened,
-						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10), o.Firmware)
+						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10), o.Firmware,
+						o.Closed, o.Lot, o.Until, strconv.FormatInt(o.Boards.Certified, 10), strconv.FormatInt(o.Boards.Unresolved, 10),
+						strconv.FormatInt(o.Boards.Revoked, 10), strconv.FormatInt(o.Boards.Unused, 10))
 				}
 				return form.print(c.Stdout, l)
 			})

@@ -52,18 +52,18 @@ func (s *selection) parse() (registry.Selection, error) {
 			return c, fmt.Errorf("--board: %w", err)
 		}
 	}
-	if c.Since, err = parseTime("--since", s.since); err != nil {
+	if c.Since, err = ParseTime("--since", s.since); err != nil {
 		return c, err
 	}
-	c.Until, err = parseTime("--until", s.till)
+	c.Until, err = ParseTime("--until", s.till)
 	if err == nil && !c.Until.IsZero() && !c.Until.After(c.Since) {
 		err = fmt.Errorf("--until %s is not after --since %s", s.till, s.since)
 	}
 	return c, err
 }
 
-// parseTime reads RFC 3339, or a day, which begins at midnight UTC.
-func parseTime(flag, text string) (time.Time, error) {
+// ParseTime reads RFC 3339, or a day, which begins at midnight UTC.
+func ParseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

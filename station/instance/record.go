@@ -27,6 +27,8 @@ type Record struct {
 	*Files
 	Registry *registry.Registry
 
+	served bool // the control socket is there
+
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.
 	beginning sync.RWMutex
@@ -64,6 +66,7 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
+	config.RequireOrder = f.Config.RequireOrder
 	opened, err := registry.Compare(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)

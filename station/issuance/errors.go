@@ -50,7 +50,9 @@ var (
 	ErrSerialTaken   = reason.New("serial-taken", "serial number was used before")
 	ErrKeyElsewhere  = reason.New("key-elsewhere", "public key and BoardID do not belong together")
 	ErrAlreadyActive = reason.New("already-active", "the board has an active certificate for this purpose")
-	ErrRevoked       = reason.New("revoked", "the board's certificate was revoked: only a rework gives it a new one")
-	ErrTLSFirst      = reason.New("tls-first", "the board has no active certificate for its TLS key, which must attest its other keys: that one comes first")
-	ErrInFlight      = reason.New("in-flight", "another Run is signing for this board")
+	// ErrKeyCompromised: the key follows from the hardware, so the board can never have another one.
+	ErrKeyCompromised = reason.New("key-compromised", "the board's certificate was revoked because others may know its key: the key gets no certificate any more")
+	ErrRevoked        = reason.New("revoked", "the board's certificate was revoked: only a rework gives it a new one")
+	ErrTLSFirst       = reason.New("tls-first", "the board has no active certificate for its TLS key, which must attest its other keys: that one comes first")
+	ErrInFlight       = reason.New("in-flight", "another Run is signing for this board")
 )

@@ -73,6 +73,11 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 	for _, spec := range options.Bays {
 		c.bays = append(c.bays, c.newBay(spec))
 	}
+	acts := Acts(record)
+	acts[ActCRL] = CRL(c.openKeys)
+	if err := record.ServeControl(acts); err != nil { // the line works without it
+		record.Log.Error("other processes cannot change work orders and certificates", "error", err)
+	}
 	return c
 }
 
@@ -94,6 +99,17 @@ func (c *Controller) Ready(i *instance.Instance) error {
 	return nil
 }
 
+var errNotReady = errors.New("the HSM is not open yet: give the command again after the checks at the start of the shift")
+
+// openKeys gives the keys of the open station, for actions that need the HSM.
+func (c *Controller) openKeys(context.Context) (*instance.Keys, error) {
+	open, ready := c.open()
+	if !ready {
+		return nil, errNotReady
+	}
+	return open.instance.Keys, nil
+}
+
 func (c *Controller) open() (opened, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,6 +129,9 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 	}()
 	if err := ask.checkTexts(); err != nil {
 		return err
+	}
+	if ask.Order == "" && c.record.Config.RequireOrder {
+		return station.ErrOrderNeeded
 	}
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {

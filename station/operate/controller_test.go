@@ -138,8 +138,8 @@ func TestALabelOfABoardInAnotherBayStartsNothingThere(t *testing.T) {
 
 func TestAWorkOrderOverItsQuotaIsRefused(t *testing.T) {
 	s := ready(t, "posix:2")
-	s.must(s.record.Registry.OpenOrder(t.Context(), "WO-1", s.record.Profile.Name(), 1, "planning"))
-	s.must(s.record.Registry.OpenOrder(t.Context(), "WO-2", "another product", 9, "planning"))
+	s.must(s.record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-1", Product: s.record.Profile.Name(), Quota: 1}, "planning"))
+	s.must(s.record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-2", Product: "another product", Quota: 9}, "planning"))
 	_, err := s.Switch(t.Context(), "WO-2", "anna")
 	s.refuses(err, ErrOtherProduct)
 	if _, err := s.Switch(t.Context(), "WO-1", "anna"); err != nil {

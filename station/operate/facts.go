@@ -98,15 +98,17 @@ func (c *Controller) refresh(ctx context.Context) {
 // orderNow reads a work order with its present count.
 func (c *Controller) orderNow(ctx context.Context, id string) (Order, error) {
 	row, err := c.record.Registry.Order(ctx, id)
-	return Order{ID: row.ID, Product: row.Product, Quota: row.Quota, Count: row.Counted}, err
+	return Order{ID: row.ID, Product: row.Product, Quota: row.Quota, Count: row.Counted, Closed: row.Closed}, err
 }
 
-// openOrder reads a work order, and refuses a complete order and an order for another product.
+// openOrder reads a work order, and refuses a closed order, a complete order and an order for another product.
 func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 	order, err := c.orderNow(ctx, id)
 	switch {
 	case err != nil:
 		return Order{}, err
+	case order.Closed != "":
+		return Order{}, fmt.Errorf("%q: %w at %s", id, station.ErrOrderClosed, order.Closed)
 	case order.Count >= order.Quota:
 		return Order{}, fmt.Errorf("%w: %d of %d", station.ErrQuota, order.Count, order.Quota)
 	case order.Product != c.record.Profile.Name():

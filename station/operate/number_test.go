@@ -45,8 +45,8 @@ func TestTotalIsTheCountOrOneForEachBay(t *testing.T) {
 
 func TestAnOrderThatABatchCannotCountForIsAMistakeInUsage(t *testing.T) {
 	l := closedStation(t, fixtures.NewDirectory(t), "posix:1")
-	l.must(l.record.Registry.OpenOrder(t.Context(), "open", "linaro", 5, "anna"))
-	l.must(l.record.Registry.OpenOrder(t.Context(), "other", "another-product", 5, "anna"))
+	l.must(l.record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "open", Product: "linaro", Quota: 5}, "anna"))
+	l.must(l.record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "other", Product: "another-product", Quota: 5}, "anna"))
 	for _, test := range []struct {
 		name  string
 		id    string

@@ -17,8 +17,12 @@ import (
 // CheckOrder refuses, as an error of usage, a work order that a batch could not count for: an
 // order that is not open, unless a quota opens it, an order for another product, or an open
 // order with another quota. A complete order is not refused, because boards that it counted
-// already may have a Run. An empty id is no order.
+// already may have a Run. An empty id is no order, and is
+// refused where the configuration demands an order.
 func CheckOrder(ctx context.Context, record *instance.Record, id string, quota int64) error {
+	if id == "" && record.Config.RequireOrder {
+		return reason.Usage(fmt.Errorf("--order: %w", station.ErrOrderNeeded))
+	}
 	if id == "" {
 		return nil
 	}
@@ -32,6 +36,8 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 		return err
 	case row.Product != product:
 		return reason.Usage(fmt.Errorf("--order: %w: %q, not %q", ErrOtherProduct, row.Product, product))
+	case row.Closed != "":
+		return reason.Usage(fmt.Errorf("--order: %q: %w at %s", id, station.ErrOrderClosed, row.Closed))
 	case quota > 0 && row.Quota != quota:
 		return reason.Usage(fmt.Errorf("--quota: %w: %q, %s", registry.ErrOrderOpen, row.Product, reason.Count(row.Quota, "board", "boards")))
 	}
@@ -44,7 +50,7 @@ func OpenOrder(ctx context.Context, record *instance.Record, id string, quota in
 	if quota == 0 {
 		return nil
 	}
-	return reason.Usage(record.Registry.OpenOrder(ctx, id, record.Profile.Name(), quota, operator, allow...))
+	return reason.Usage(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, operator))
 }
 
 // Images are the firmware images on the command line: SHA-256 values as boards report them.

@@ -90,8 +90,9 @@ const (
 type Order struct {
 	ID      string
 	Product string
-	Quota   int64 // boards; 0 means no quota
-	Count   int64 // boards that have a certificate from this order
+	Quota   int64  // boards; 0 means no quota
+	Count   int64  // boards that have a certificate from this order
+	Closed  string // RFC 3339; empty: the order is open
 }
 
 // Operator is a person who signed in.

@@ -97,6 +97,7 @@ var ofRuns = []Row{
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
+	rejects("key-compromised", scrapped, "scrap the board: its key follows from its hardware, so it cannot get another one"),
 	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
 
 	// The CSR of the board (RFC 2986, PROTOCOL.md section 4).
@@ -205,8 +206,11 @@ var ofRuns = []Row{
 	faults("object-size", stopLine, ""),
 
 	// The station, its registry and its HSM.
-	faults("unknown-order", order, "open the work order: `station batch --order ID --quota NUMBER`"),
-	faults("quota", order, "the lot is complete; open another work order: `station batch --order ID --quota NUMBER`"),
+	faults("unknown-order", order, "open the work order: `station order open --id ID --quota NUMBER`"),
+	faults("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
+	faults("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
+	faults("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
+	faults("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
 	faults("bad-request", stopLine, ""),
 	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
 	faults("certificate-too-large", stopLine, ""),

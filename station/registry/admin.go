@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -173,65 +172,6 @@ func (r *Registry) auditKey(ctx context.Context, origin string, signer crypto.Si
 		return audit.ErrOtherKey
 	}
 	return nil
-}
-
-// Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
-// have signed one (I10). A second Revoke changes nothing.
-func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
-	return r.write(ctx, func(w *work) error {
-		in, err := w.bySerial(serial)
-		switch {
-		case none(err):
-			return fmt.Errorf("revoking %x: %w", serial, ErrNoCertificate)
-		case err != nil:
-			return err
-		case in.status == "revoked":
-			return nil
-		case in.status == "intended" || in.status == "failed" || in.status == "scrapped":
-			return fmt.Errorf("revoking %x: %w: it is %s", serial, ErrWrongStatus, in.status)
-		}
-		e := in.entry("cert.revoked", audit.Success)
-		e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
-		return w.changeStatus(in.id, e)
-	})
-}
-
-// Scrap notes that the board was destroyed. Its certificates get the status scrapped,
-// and no Run admits the board any more.
-func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
-	return r.write(ctx, func(w *work) error {
-		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
-			Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
-		written, err := w.append(e)
-		if err != nil {
-			return err
-		}
-		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
-		if err == nil && n == 0 {
-			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
-		}
-		if err != nil {
-			return err
-		}
-		return w.scrapCertificates(boardID, e)
-	})
-}
-
-func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error {
-	for {
-		var in row
-		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID.String()}, in.into()...)
-		if none(err) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		e := in.entry("cert.scrapped", audit.Success)
-		e.Actor, e.Category, e.Cert.Status, e.Reason = why.Actor, audit.CategoryStatus, "scrapped", why.Reason
-		if err := w.changeStatus(in.id, e); err != nil {
-			return err
-		}
-	}
 }
 
 // Event is something that happened to the station itself, such as station.start,

@@ -39,7 +39,7 @@ func TestAStoredCertificateAnswersAndNothingIsWritten(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newTestRegistry(t)
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1}, "ann"))
 			run := newRun([16]byte{1}, "hw")
 			run.Order = "WO-1"
 			b.must(b.Admit(t.Context(), run))

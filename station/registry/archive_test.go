@@ -132,7 +132,7 @@ func TestAnArchivedLogVerifies(t *testing.T) {
 
 func TestAWorkOrderGoesOnOverAnArchive(t *testing.T) {
 	b := newTestRegistry(t)
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 2, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 2}, "ann"))
 	inOrder := func() error {
 		run := b.run()
 		run = again(run, "")

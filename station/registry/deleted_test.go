@@ -30,7 +30,7 @@ func TestADeletedRowIsRefused(t *testing.T) {
 		return b.closeRun(b.t.Context(), proven(next))
 	}
 	orders := func(b *testRegistry, _ *station.Run) error {
-		return b.OpenOrder(b.t.Context(), "WO-1", "sensor", 5, "ann")
+		return b.OpenOrder(b.t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann")
 	}
 	for _, test := range []struct {
 		table, delete, trigger string
@@ -51,7 +51,7 @@ func TestADeletedRowIsRefused(t *testing.T) {
 		deleted := func(t *testing.T, archive func(*testRegistry)) {
 			b := newTestRegistry(t)
 			b.reopen()
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 			run := b.run()
 			b.enrol(run)
 			b.stopBay(b.run())
@@ -138,7 +138,7 @@ func (b *testRegistry) deletes(trigger, statement string) {
 // that was counted in between is seen.
 func TestAWorkOrderIsComparedWithEntriesAfterItsSearchToo(t *testing.T) {
 	b := newTestRegistry(t)
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 	b.reopen()
 	before, err := b.searchOrder(t.Context(), "WO-1")
 	b.must(err)

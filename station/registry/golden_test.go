@@ -43,7 +43,7 @@ func TestTheLogOfACleanRunIsTheGolden(t *testing.T) {
 	b.Registry = r
 	b.vkey, err = b.Genesis(t.Context(), Genesis{Origin: origin, AuditKey: b.key.Public(), Operator: "ann", HSM: map[string]string{"label": "hallmark"}})
 	must(t, err)
-	must(t, b.OpenOrder(t.Context(), "WO-1", "sensor", 10, "ann"))
+	must(t, b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 10}, "ann"))
 	run := newRun(devices.BoardID(uuid.MustParse("3f6c9a52-8c1e-4b7d-9a30-1f5e2d7c8b90")), "hardware")
 	run.ID, run.Operator, run.Order = uuid.MustParse("0190a5e2-7b1c-4000-8000-000000000001"), "ann", "WO-1"
 	run.Steps = []station.StepTime{{Name: "identify", Took: 5 * time.Millisecond, Outside: 4 * time.Millisecond}}

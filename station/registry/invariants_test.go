@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 			return b.Admit(t.Context(), run)
 		}, ErrUnknownOrder},
 		{"the board after the last of a work order is refused", func(t *testing.T, b *testRegistry) error {
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1}, "ann"))
 			var runs []*station.Run
 			for range 2 {
 				run := newRun(devices.BoardID(uuid.New()), "hw")
@@ -160,11 +160,11 @@ func TestRefusals(t *testing.T) {
 			return b.intends(intent(runs[1]))
 		}, ErrQuota},
 		{"an open work order is not changed", func(t *testing.T, b *testRegistry) error {
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
-			return b.OpenOrder(t.Context(), "WO-1", "sensor", 2, "ann")
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1}, "ann"))
+			return b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 2}, "ann")
 		}, ErrOrderOpen},
 		{"a board whose firmware is not on the list of its work order is refused", func(t *testing.T, b *testRegistry) error {
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1}, [32]byte{2}))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{1}, {2}}}, "ann"))
 			run := newRun(devices.BoardID(uuid.New()), "hw")
 			run.Order, run.Identity.FirmwareHash = "WO-1", [32]byte{2}
 			b.must(b.Admit(t.Context(), run))
@@ -173,9 +173,9 @@ func TestRefusals(t *testing.T) {
 			return b.Admit(t.Context(), other)
 		}, station.ErrFirmware},
 		{"the firmware of an open work order is not changed", func(t *testing.T, b *testRegistry) error {
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{2}, [32]byte{1}))
-			b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1}, [32]byte{2}))
-			return b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann", [32]byte{1})
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{2}, {1}}}, "ann"))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{1}, {2}}}, "ann"))
+			return b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{1}}}, "ann")
 		}, ErrOrderOpen},
 		{"a certificate of another board is not delivered", func(t *testing.T, b *testRegistry) error {
 			one, two := b.run(), b.run()
@@ -255,7 +255,7 @@ func TestWhatIsDoneIsDoneAgainWithoutEffect(t *testing.T) {
 func TestAFailedSignatureGivesTheBoardBackToItsOrder(t *testing.T) {
 	for cause, want := range map[error]int64{issuance.ErrNotSigned: 0, issuance.ErrUnresolved: 1} {
 		b := newTestRegistry(t)
-		b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 3, "ann"))
+		b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 3}, "ann"))
 		run := newRun(devices.BoardID(uuid.New()), "hw")
 		run.Order = "WO-1"
 		b.must(b.Admit(t.Context(), run))

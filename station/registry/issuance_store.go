@@ -158,6 +158,7 @@ func (w *work) keepsCertificates(in issuance.Intent) error {
 type standing struct {
 	stored                []byte // the certificate that answers the request; nil: none does
 	open, active, revoked int    // how many certificates of the board and purpose have this status
+	compromised           int    // how many were revoked because their key, which is the key of the request, is known to others
 }
 
 // standingQuery looks at each certificate of the board and purpose once. One that
@@ -171,12 +172,13 @@ const standingQuery = `SELECT iif(max(CASE WHEN
 		THEN (status = 'active') << 62 | id END) IS NULL, NULL, der),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
-	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL)
+	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL),
+	count(*) FILTER (WHERE status = 'revoked' AND reason = '` + ReasonKeyCompromise + `' AND spki_sha256 = ?3)
 	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
 
 func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err error) {
 	err = w.row(standingQuery, []any{in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.ProfileSHA256[:],
-		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.revoked)
+		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.revoked, &s.compromised)
 	return s, err
 }
 
@@ -185,8 +187,12 @@ func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err e
 func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err error) {
 	s, err := w.standingFor(in, now)
 	switch {
-	case err != nil || s.stored != nil:
-		return s.stored, err
+	case err != nil:
+		return nil, err
+	case s.compromised > 0:
+		return nil, fmt.Errorf("%w: %s", issuance.ErrKeyCompromised, in.BoardID)
+	case s.stored != nil:
+		return s.stored, nil
 	case s.open > 0:
 		return nil, fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
 	case s.active > 0 && !in.Rework:
@@ -300,7 +306,8 @@ func (w *work) uncount(in row) (*audit.WorkOrder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.orderNow(in.order.String)
+	now, err := w.orderNow(in.order.String)
+	return &now.WorkOrder, err
 }
 
 // changeStatus writes the audit entry, and then status, reason and time of the entry

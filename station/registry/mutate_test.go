@@ -95,7 +95,7 @@ func rehash(t *testing.T, tx *sql.Tx, bodies [][]byte, seq int, mutated []byte) 
 // everyEntry gives a log with entries of every type that rows follow from.
 func everyEntry(t *testing.T) (_ *testRegistry, bodies [][]byte) {
 	b := newTestRegistry(t)
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 	run := b.run()
 	b.enrol(run)
 	ordered := again(run, "repair")

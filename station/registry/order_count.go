@@ -12,7 +12,7 @@ import (
 // This file counts boards on a work order.
 
 // count adds the board to the work order, unless the order counts it already. It
-// refuses with ErrQuota when the order is complete.
+// refuses with ErrQuota when the order is complete, and with ErrOrderClosed when it is closed.
 func (w *work) count(order sql.NullString, boardID devices.BoardID) (*audit.WorkOrder, error) {
 	if !order.Valid {
 		return nil, nil
@@ -22,15 +22,27 @@ func (w *work) count(order sql.NullString, boardID devices.BoardID) (*audit.Work
 		return nil, err
 	}
 	if !counted {
-		n, err := w.change(`UPDATE work_orders SET counted = counted + 1 WHERE id = ? AND counted < quota`, order.String)
+		n, err := w.change(`UPDATE work_orders SET counted = counted + 1 WHERE id = ? AND counted < quota AND closed IS NULL`, order.String)
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrQuota, order.String)
+			return nil, w.whyNotCounted(order.String)
 		}
 	}
-	return w.orderNow(order.String)
+	now, err := w.orderNow(order.String)
+	return &now.WorkOrder, err
+}
+
+func (w *work) whyNotCounted(id string) error {
+	order, err := w.orderNow(id)
+	if err != nil {
+		return err
+	}
+	if err := order.isOpen(); err != nil {
+		return fmt.Errorf("%q: %w", id, err)
+	}
+	return fmt.Errorf("%w: %s", ErrQuota, id)
 }
 
 func (w *work) countedAlready(order string, boardID devices.BoardID) (bool, error) {
@@ -39,9 +51,15 @@ func (w *work) countedAlready(order string, boardID devices.BoardID) (bool, erro
 	return n > 0, err
 }
 
-func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
-	order := audit.WorkOrder{ID: id}
-	err := w.row(`SELECT product, quota, counted FROM work_orders WHERE id = ?`, []any{id}, &order.Product, &order.Quota, &order.Counted)
+// An orderRow is the row of a work order.
+type orderRow struct {
+	audit.WorkOrder
+	closed sql.NullString // time of the entry that closed the order
+}
+
+func (w *work) orderNow(id string) (*orderRow, error) {
+	order := orderRow{WorkOrder: audit.WorkOrder{ID: id}}
+	err := w.row(`SELECT product, quota, counted, closed FROM work_orders WHERE id = ?`, []any{id}, &order.Product, &order.Quota, &order.Counted, &order.closed)
 	return &order, err
 }
 
@@ -49,8 +67,29 @@ func (w *work) orderNow(id string) (*audit.WorkOrder, error) {
 type loggedOrder struct {
 	order  audit.WorkOrder
 	found  bool
-	images string // firmware that boards of the order may run
+	opened bool   // the entry that opens it was found
+	terms  terms  // of that entry
+	closed string // time of the entry that closes it
 	size   int64  // entries that were searched
+}
+
+// search adds what the entries from size on say.
+func (l *loggedOrder) search(ctx context.Context, q audit.Querier, id string) error {
+	order, found, err := audit.OfOrder(ctx, q, id, l.size)
+	if err != nil || !found {
+		return err
+	}
+	l.order, l.found = order, true
+	history, err := audit.OrderHistory(ctx, q, id, l.size)
+	for _, e := range history {
+		switch e.Type {
+		case audit.TypeOrderOpened:
+			l.opened, l.terms = true, termsOf(e)
+		case audit.TypeOrderClosed:
+			l.closed = e.Time.String()
+		}
+	}
+	return err
 }
 
 // searchOrder searches the log before the first use of a work order in this process. It reads on a
@@ -63,47 +102,40 @@ func (r *Registry) searchOrder(ctx context.Context, id string) (logged loggedOrd
 	if _, compared := r.orders.Load(id); compared {
 		return logged, nil
 	}
-	if logged.size, err = audit.Size(ctx, r.db); err != nil {
-		return logged, err
+	size, err := audit.Size(ctx, r.db)
+	if err == nil {
+		err = logged.search(ctx, r.db, id)
 	}
-	logged.order, logged.found, err = audit.OfOrder(ctx, r.db, id, 0)
-	if err == nil && logged.found {
-		logged.images, err = firmwareOf(ctx, r.db, logged.order, 0)
-	}
+	logged.size = size
 	return logged, err
 }
 
 // orderOnRecord is orderNow. Before the first use of a work order it compares the row with the log:
 // a quota that somebody raised in the row would let boards be signed that nobody ordered, and so
-// would an order whose row was deleted and that is opened again. before is what searchOrder found;
+// would an order whose row was deleted and that is opened again. logged is what searchOrder found;
 // here only newer entries are searched. The error is sql.ErrNoRows for an order that was never opened.
-func (w *work) orderOnRecord(id string, before loggedOrder) (*audit.WorkOrder, error) {
+func (w *work) orderOnRecord(id string, logged loggedOrder) (*orderRow, error) {
 	order, err := w.orderNow(id)
 	if _, compared := w.orders.Load(id); compared || err != nil && !none(err) {
 		return order, err
 	}
-	logged, found, bad := audit.OfOrder(context.Background(), w.conn, id, before.size)
-	if !found {
-		logged, found = before.order, before.found
+	if bad := logged.search(context.Background(), w.conn, id); bad != nil {
+		return nil, bad
 	}
 	switch {
-	case bad != nil:
-		return nil, bad
-	case none(err) && !found:
+	case none(err) && !logged.found:
 		return nil, err
 	case none(err):
 		return nil, fmt.Errorf("%w: work order %q has no row, and the log has quota %d and count %d; restore registry.db from its backup",
-			ErrDiffers, id, logged.Quota, logged.Counted)
-	case !found || logged != *order:
+			ErrDiffers, id, logged.order.Quota, logged.order.Counted)
+	case !logged.found || logged.order != order.WorkOrder:
 		return nil, fmt.Errorf("%w: work order %q has quota %d and count %d, the log has quota %d and count %d",
-			ErrDiffers, id, order.Quota, order.Counted, logged.Quota, logged.Counted)
+			ErrDiffers, id, order.Quota, order.Counted, logged.order.Quota, logged.order.Counted)
+	case !logged.opened:
+		return nil, fmt.Errorf("%w: no entry opens work order %q", ErrDiffers, id)
+	case logged.closed != order.closed.String:
+		return nil, fmt.Errorf("%w: work order %q is closed at %q, in the log at %q", ErrDiffers, id, order.closed.String, logged.closed)
 	}
-	images := before.images
-	if !before.found { // the order was opened after the search
-		if images, err = firmwareOf(context.Background(), w.conn, *order, before.size); err != nil {
-			return nil, err
-		}
-	}
-	w.orders.Store(id, images)
+	w.orders.Store(id, logged.terms)
 	return order, nil
 }

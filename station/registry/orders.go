@@ -7,85 +7,194 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/reason"
 )
 
-// detailFirmware names the firmware images of a work order in its first entry: SHA-256 values as boards report
-// them, with commas between them. Without this detail, the boards of the order may run any image.
-const detailFirmware = "firmware_allow"
+// This file opens, raises and closes work orders.
+
+// Details of the entry that opens a work order.
+const (
+	detailFirmware = "firmware_allow" // SHA-256 values as boards report them, with commas between them; absent: any image
+	detailLot      = "lot"            // absent: none
+	detailUntil    = "until"          // RFC 3339; absent: no end
+)
 
 // maxImages is the most images of a work order: their hashes are one text of the entry.
 const maxImages = (maxText + 1) / (2*sha256.Size + 1)
 
-// OpenOrder opens a work order for a number of boards, 1 or more. allow are the SHA-256 values of the firmware
-// images that boards of the order may run; none: any image. A second OpenOrder with the same values changes nothing.
-func (r *Registry) OpenOrder(ctx context.Context, id, product string, quota int64, operator string, allow ...[sha256.Size]byte) error {
-	if id == "" || id != text(id) || product != text(product) || quota < 1 || len(allow) > maxImages {
-		return fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images", id, reason.Count(quota, "board", "boards"), len(allow), maxImages)
+// A NewOrder is what a work order is opened with.
+type NewOrder struct {
+	ID, Product string
+	Quota       int64               // boards, 1 or more
+	Lot         string              // name of the lot, may be empty
+	Until       time.Time           // no Run of the order begins at this time or later; zero: no end
+	Firmware    [][sha256.Size]byte // images that its boards may run; none: any image
+}
+
+func (o NewOrder) check() error {
+	if o.ID == "" || o.ID != text(o.ID) || o.Product != text(o.Product) || o.Lot != text(o.Lot) || o.Quota < 1 || len(o.Firmware) > maxImages {
+		return fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images",
+			o.ID, reason.Count(o.Quota, "board", "boards"), len(o.Firmware), maxImages)
 	}
-	images := imageList(allow)
+	return nil
+}
+
+// terms are what a work order was opened with, beyond product and quota. They are in its first entry only.
+type terms struct{ images, lot, until string }
+
+func (o NewOrder) terms() terms {
+	var list []string
+	for _, image := range o.Firmware {
+		list = append(list, hex.EncodeToString(image[:]))
+	}
+	slices.Sort(list)
+	t := terms{images: strings.Join(slices.Compact(list), ","), lot: o.Lot}
+	if !o.Until.IsZero() {
+		t.until = o.Until.UTC().Format(time.RFC3339)
+	}
+	return t
+}
+
+func termsOf(e audit.Entry) terms {
+	return terms{e.Details[detailFirmware], e.Details[detailLot], e.Details[detailUntil]}
+}
+
+// details gives the details of the first entry; nil: none.
+func (t terms) details() map[string]string {
+	details := map[string]string{}
+	for name, value := range map[string]string{detailFirmware: t.images, detailLot: t.lot, detailUntil: t.until} {
+		if value != "" {
+			details[name] = value
+		}
+	}
+	if len(details) == 0 {
+		return nil
+	}
+	return details
+}
+
+func (t terms) String() string {
+	return fmt.Sprintf("lot %q, until %q, firmware %q", t.lot, t.until, t.images)
+}
+
+// ended returns ErrOrderExpired at the end of the order, and later.
+func (t terms) ended(id string, now func() time.Time) error {
+	if t.until == "" {
+		return nil
+	}
+	until, err := time.Parse(time.RFC3339, t.until)
+	if err != nil {
+		return fmt.Errorf("%w: work order %q is valid until %q", ErrDiffers, id, t.until)
+	}
+	if !now().Before(until) {
+		return fmt.Errorf("%w: %q, %s", station.ErrOrderExpired, id, t.until)
+	}
+	return nil
+}
+
+// OpenOrder opens a work order. A second OpenOrder with the same values changes nothing.
+func (r *Registry) OpenOrder(ctx context.Context, o NewOrder, operator string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	return r.withOrder(ctx, o.ID, func(w *work, known *orderRow) error {
+		if known != nil {
+			if has := w.termsOf(o.ID); known.Product != o.Product || known.Quota != o.Quota || has != o.terms() {
+				return fmt.Errorf("%w: %q, %s, %s", ErrOrderOpen, known.Product, reason.Count(known.Quota, "board", "boards"), has)
+			}
+			return known.isOpen()
+		}
+		written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderOpened,
+			Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: o.ID, Product: o.Product, Quota: o.Quota}, Details: o.terms().details()})
+		if err != nil {
+			return err
+		}
+		w.orders.Delete(o.ID) // of an order whose transaction was undone
+		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, o.ID, o.Product, o.Quota, written.Time.String())
+	})
+}
+
+// RaiseOrder gives an open work order a greater quota.
+func (r *Registry) RaiseOrder(ctx context.Context, id string, quota int64, operator string) error {
+	return r.withOrder(ctx, id, func(w *work, known *orderRow) error {
+		if err := known.isOpen(); err != nil {
+			return fmt.Errorf("%q: %w", id, err)
+		}
+		if quota <= known.Quota {
+			return fmt.Errorf("%w: %q has %s, not fewer than %d", ErrOrderQuota, id, reason.Count(known.Quota, "board", "boards"), quota)
+		}
+		now := known.WorkOrder
+		now.Quota = quota
+		_, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderRaised, Outcome: audit.Success,
+			WorkOrder: &now, Details: map[string]string{"from": fmt.Sprint(known.Quota)}})
+		if err != nil {
+			return err
+		}
+		return w.exec(`UPDATE work_orders SET quota = ? WHERE id = ?`, quota, id)
+	})
+}
+
+// CloseOrder closes an open work order for good: no further Run begins for it, and no further board is counted.
+func (r *Registry) CloseOrder(ctx context.Context, id, operator string) error {
+	return r.withOrder(ctx, id, func(w *work, known *orderRow) error {
+		if err := known.isOpen(); err != nil {
+			return fmt.Errorf("%q: %w", id, err)
+		}
+		sums, err := sumsOf(known.Quota, func(into ...any) error { return w.row(orderSums, []any{id}, into...) })
+		if err != nil {
+			return err
+		}
+		written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderClosed, Outcome: audit.Success,
+			WorkOrder: &known.WorkOrder, Details: sums.details()})
+		if err != nil {
+			return err
+		}
+		return w.exec(`UPDATE work_orders SET closed = ? WHERE id = ?`, written.Time.String(), id)
+	})
+}
+
+// withOrder calls do in a transaction, with the row of the order after its comparison with the log; nil: there is none.
+func (r *Registry) withOrder(ctx context.Context, id string, do func(*work, *orderRow) error) error {
 	logged, err := r.searchOrder(ctx, id)
 	if err != nil {
 		return err
 	}
 	return r.write(ctx, func(w *work) error {
 		known, err := w.orderOnRecord(id, logged)
-		if err == nil && (known.Product != product || known.Quota != quota || w.imagesOf(id) != images) {
-			return fmt.Errorf("%w: %q, %s, firmware %q", ErrOrderOpen, known.Product, reason.Count(known.Quota, "board", "boards"), w.imagesOf(id))
-		}
-		if err == nil || !none(err) {
+		if none(err) {
+			return do(w, nil)
+		} else if err != nil {
 			return err
 		}
-		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderOpened,
-			Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: id, Product: product, Quota: quota}}
-		if images != "" {
-			e.Details = map[string]string{detailFirmware: images}
-		}
-		written, err := w.append(e)
-		if err != nil {
-			return err
-		}
-		w.orders.Delete(id) // of an order whose transaction was undone
-		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, id, product, quota, written.Time.String())
+		return do(w, known)
 	})
 }
 
-// imageList is the list of images as the entry has it.
-func imageList(allow [][sha256.Size]byte) string {
-	var list []string
-	for _, image := range allow {
-		list = append(list, hex.EncodeToString(image[:]))
+// isOpen refuses an order that does not exist or is closed.
+func (o *orderRow) isOpen() error {
+	switch {
+	case o == nil:
+		return ErrUnknownOrder
+	case o.closed.Valid:
+		return fmt.Errorf("%w at %s", station.ErrOrderClosed, o.closed.String)
 	}
-	slices.Sort(list)
-	return strings.Join(slices.Compact(list), ",")
+	return nil
 }
 
-// imagesOf gives the list of images of an order that orderOnRecord returned.
-func (w *work) imagesOf(id string) string {
-	images, _ := w.orders.Load(id)
-	text, _ := images.(string)
-	return text
-}
-
-// firmwareOf gives the list of images of an order from the entry that opened it, among the entries from a number on:
-// a row could be changed.
-func firmwareOf(ctx context.Context, q audit.Querier, order audit.WorkOrder, from int64) (string, error) {
-	opened, err := audit.OrderOpened(ctx, q, order, from)
-	if err != nil {
-		return "", err
-	}
-	if opened == nil {
-		return "", fmt.Errorf("%w: no entry opens work order %q for %s of %q", ErrDiffers, order.ID, reason.Count(order.Quota, "board", "boards"), order.Product)
-	}
-	return opened.Details[detailFirmware], nil
+// termsOf gives the terms of an order that orderOnRecord returned.
+func (w *work) termsOf(id string) terms {
+	known, _ := w.orders.Load(id)
+	t, _ := known.(terms)
+	return t
 }
 
 // firmwareAllowed refuses a board whose image is not on the list of its order.
 func (w *work) firmwareAllowed(run *station.Run) error {
-	images, id := w.imagesOf(run.Order), run.Identity
+	images, id := w.termsOf(run.Order).images, run.Identity
 	if image := hex.EncodeToString(id.FirmwareHash[:]); images != "" && !slices.Contains(strings.Split(images, ","), image) {
 		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %s", station.ErrFirmware, run.Order, id.Firmware, image)
 	}

@@ -230,7 +230,7 @@ func TestAReworkOfOneKeyLeavesTheOther(t *testing.T) {
 // the board still counts for the first certificate.
 func TestABoardCountsOnceForItsOrder(t *testing.T) {
 	b := newTestRegistry(t)
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 1, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1}, "ann"))
 	tls := newRun([16]byte{1}, "hw")
 	tls.Order = "WO-1"
 	b.must(b.Admit(t.Context(), tls))

@@ -18,13 +18,14 @@ import (
 // OrderRow is one work order.
 type OrderRow struct {
 	ID, Product    string
-	Quota, Counted int64 // Counted: boards for which a certificate was signed
+	Quota, Counted int64  // Counted: boards for which a certificate was signed
+	Closed         string // RFC 3339; empty: the order is open
 }
 
 // Order gives one work order, or ErrUnknownOrder.
 func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 	o := OrderRow{ID: id}
-	err := r.db.QueryRowContext(ctx, `SELECT product, quota, counted FROM work_orders WHERE id = ?`, id).Scan(&o.Product, &o.Quota, &o.Counted)
+	err := r.db.QueryRowContext(ctx, `SELECT product, quota, counted, coalesce(closed, '') FROM work_orders WHERE id = ?`, id).Scan(&o.Product, &o.Quota, &o.Counted, &o.Closed)
 	if none(err) {
 		return OrderRow{}, fmt.Errorf("%q: %w", id, ErrUnknownOrder)
 	} else if err != nil {
@@ -37,31 +38,70 @@ func (r *Reader) Order(ctx context.Context, id string) (OrderRow, error) {
 type OrderReport struct {
 	OrderRow
 	Opened                      string // RFC 3339
+	Lot, Until                  string // Until: RFC 3339, no Run begins then or later; empty: none
 	Issued, Reworked, Confirmed int64  // Runs that passed; the first two count for the order
 	Firmware                    string // SHA-256 of the images that boards may run, with commas; empty: any image
+	Boards                      OrderSums
 }
 
 // Orders lists all work orders in the order in which they were opened.
 func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT o.id, o.product, o.quota, o.counted, o.opened,
+	rows, err := r.db.QueryContext(ctx, `SELECT o.id, o.product, o.quota, o.counted, o.opened, coalesce(o.closed, ''),
 		count(*) FILTER (WHERE r.outcome = 'issued'), count(*) FILTER (WHERE r.outcome = 'reworked'), count(*) FILTER (WHERE r.outcome = 'confirmed')
 		FROM work_orders o LEFT JOIN runs r ON r.work_order = o.id GROUP BY o.id ORDER BY o.opened, o.id`)
 	if err != nil {
 		return nil, fmt.Errorf("listing the work orders: %w", err)
 	}
 	orders, err := collect(rows, func(o *OrderReport) []any {
-		return []any{&o.ID, &o.Product, &o.Quota, &o.Counted, &o.Opened, &o.Issued, &o.Reworked, &o.Confirmed}
+		return []any{&o.ID, &o.Product, &o.Quota, &o.Counted, &o.Opened, &o.Closed, &o.Issued, &o.Reworked, &o.Confirmed}
 	})
 	if err != nil {
 		return nil, err
 	}
-	opened, err := audit.OrdersOpened(ctx, r.db)
-	for _, e := range opened {
+	history, err := audit.OrderHistory(ctx, r.db, "", 0)
+	for i := range orders {
+		if err == nil {
+			err = orders[i].addBoards(ctx, r.db)
+		}
+	}
+	for _, e := range history {
 		if i := slices.IndexFunc(orders, func(o OrderReport) bool { return o.ID == orderID(e) }); i >= 0 && e.Type == audit.TypeOrderOpened {
-			orders[i].Firmware = e.Details[detailFirmware]
+			t := termsOf(e)
+			orders[i].Firmware, orders[i].Lot, orders[i].Until = t.images, t.lot, t.until
 		}
 	}
 	return orders, err
+}
+
+func (o *OrderReport) addBoards(ctx context.Context, q querier) (err error) {
+	o.Boards, err = sumsOf(o.Quota, q.QueryRowContext(ctx, orderSums, o.ID).Scan)
+	return err
+}
+
+// OrderSums are the boards that a work order ordered. Their sum is the quota.
+type OrderSums struct {
+	Certified  int64 // boards with a certificate
+	Unresolved int64 // boards for which it is not known whether the HSM signed
+	Revoked    int64 // boards whose certificates were all revoked or scrapped
+	Unused     int64
+}
+
+// orderSums takes for each board of the order the best state of its certificates.
+const orderSums = `SELECT count(*) FILTER (WHERE best = 3), count(*) FILTER (WHERE best = 2), count(*) FILTER (WHERE best = 1) FROM (
+	SELECT max(CASE WHEN status IN ('issued', 'delivered', 'active', 'superseded') THEN 3 WHEN status IN ('intended', 'unresolved') THEN 2 ELSE 1 END) AS best
+	FROM certificates WHERE work_order = ? AND status != 'failed' GROUP BY board_id)`
+
+// sumsOf scans the row of orderSums.
+func sumsOf(quota int64, scan func(...any) error) (s OrderSums, err error) {
+	if err = scan(&s.Certified, &s.Unresolved, &s.Revoked); err != nil {
+		return s, fmt.Errorf("counting the boards of a work order: %w", err)
+	}
+	s.Unused = quota - s.Certified - s.Unresolved - s.Revoked
+	return s, nil
+}
+
+func (s OrderSums) details() map[string]string {
+	return map[string]string{"certified": fmt.Sprint(s.Certified), "unresolved": fmt.Sprint(s.Unresolved), "revoked": fmt.Sprint(s.Revoked), "unused": fmt.Sprint(s.Unused)}
 }
 
 // Search selects Runs. A field with its zero value selects all.

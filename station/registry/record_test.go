@@ -333,7 +333,7 @@ func TestAWorkOrderThatWasChangedIsNotUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newTestRegistry(t)
-			b.must(b.OpenOrder(t.Context(), "OP-1", "widget", 2, "OP-1")) // as the operator's id, which stands in each entry
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "OP-1", Product: "widget", Quota: 2}, "OP-1")) // as the operator's id, which stands in each entry
 			board := func() *station.Run {
 				run := newRun(devices.BoardID(uuid.New()), "hardware")
 				run.Order = "OP-1"
@@ -348,7 +348,7 @@ func TestAWorkOrderThatWasChangedIsNotUsed(t *testing.T) {
 			if err := b.Admit(t.Context(), board()); !errors.Is(err, ErrDiffers) {
 				t.Errorf("admitting a board for the work order: %v", err)
 			}
-			if err := b.OpenOrder(t.Context(), "OP-1", "widget", 2, "OP-1"); !errors.Is(err, ErrDiffers) {
+			if err := b.OpenOrder(t.Context(), NewOrder{ID: "OP-1", Product: "widget", Quota: 2}, "OP-1"); !errors.Is(err, ErrDiffers) {
 				t.Errorf("opening the work order again: %v", err)
 			}
 		})

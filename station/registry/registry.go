@@ -46,6 +46,8 @@ type Config struct {
 	// Startup has facts for the entry of this start: version of the program, digests of
 	// configuration and profiles. The entry names those that changed since the last start.
 	Startup map[string]string
+	// RequireOrder refuses a Run without a work order.
+	RequireOrder bool
 }
 
 // Registry is an open registry. Its methods are safe for concurrent use.
@@ -59,7 +61,7 @@ type Registry struct {
 	mark   *mark
 	once   sync.Once
 
-	orders  sync.Map // firmware of the work orders whose row was compared with the log, by id
+	orders  sync.Map // terms of the work orders whose row was compared with the log, by id
 	version int64    // of the schema of the file, before Begin
 	files   *watch   // of the files that were compared
 
@@ -128,10 +130,12 @@ var (
 	ErrUnknownRun    = reason.New("unknown-run", "Run is not admitted, or it is closed")
 	ErrUnknownBoard  = reason.New("unknown-board", "board is not registered")
 	ErrUnknownOrder  = station.ErrUnknownOrder
-	ErrOrderOpen     = reason.New("order-open", "work order is open already with another product, quota or list of firmware")
+	ErrOrderOpen     = reason.New("order-open", "work order is open already with other values")
+	ErrOrderQuota    = reason.New("order-quota", "a work order can only be raised")
 	ErrQuota         = station.ErrQuota
 	ErrScrapped      = station.ErrScrapped
 	ErrNoIntent      = reason.New("no-intent", "no open intent has this serial number")
+	ErrOtherCount    = reason.New("other-count", "the selection has another number of certificates than the preview")
 	ErrWrongStatus   = reason.New("wrong-status", "certificate is not in a status that allows this")
 	ErrNoCertificate = reason.New("no-certificate", "Run has no certificate")
 	ErrNotReadBack   = reason.New("not-read-back", "Run did not read this certificate back from the board")

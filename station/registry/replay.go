@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hallmark/station/audit"
@@ -33,7 +34,7 @@ const (
 	runProbe, runTarget, runFlashed                      = 19, 20, 21
 	certBoard, certOrder                                 = 0, 12
 	certChanged, certStatus, certReason, certHash        = 14, 15, 16, 17
-	orderQuota, orderCounted                             = 1, 2
+	orderProduct, orderQuota, orderCounted, orderClosed  = 0, 1, 2, 4
 	bayStopped                                           = 0
 )
 
@@ -168,17 +169,42 @@ func (s *replay) order(e audit.Entry) error {
 		if known {
 			return fmt.Errorf("%w: entry %d opens work order %s a second time", ErrDiffers, e.Seq, o.ID)
 		}
-		s.orders[o.ID] = fields{o.Product, fmt.Sprint(o.Quota), "0", e.Time.String()}
+		s.orders[o.ID] = fields{o.Product, fmt.Sprint(o.Quota), "0", e.Time.String(), ""}
 		s.signed[o.ID] = map[string]int{}
 		return nil
 	case !known:
 		return fmt.Errorf("%w: entry %d is for work order %s, which was never opened", ErrDiffers, e.Seq, o.ID)
+	}
+	if err := orderLife(e, f); err != nil {
+		return err
 	}
 	counted := int64(len(s.signed[o.ID]))
 	if o.Counted != counted || counted > o.Quota || f[orderQuota] != fmt.Sprint(o.Quota) {
 		return fmt.Errorf("%w: entry %d counts %d of %s for work order %s, which has %d of %s", ErrDiffers, e.Seq, o.Counted, reason.Count(o.Quota, "board", "boards"), o.ID, counted, f[orderQuota])
 	}
 	f[orderCounted] = fmt.Sprint(counted)
+	return nil
+}
+
+// orderLife follows a work order that is raised or closed. No Run is admitted for an order that is closed.
+func orderLife(e audit.Entry, f fields) error {
+	closed := f[orderClosed] != ""
+	switch e.Type {
+	case audit.TypeOrderRaised:
+		if was, err := strconv.ParseInt(f[orderQuota], 10, 64); err != nil || closed || e.WorkOrder.Quota <= was || e.WorkOrder.Product != f[orderProduct] {
+			return fmt.Errorf("%w: entry %d raises work order %s from %s to %d", ErrDiffers, e.Seq, e.WorkOrder.ID, f[orderQuota], e.WorkOrder.Quota)
+		}
+		f[orderQuota] = strconv.FormatInt(e.WorkOrder.Quota, 10)
+	case audit.TypeOrderClosed:
+		if closed {
+			return fmt.Errorf("%w: entry %d closes work order %s a second time", ErrDiffers, e.Seq, e.WorkOrder.ID)
+		}
+		f[orderClosed] = e.Time.String()
+	case typeAdmitted:
+		if closed {
+			return fmt.Errorf("%w: entry %d admits a Run for work order %s, which was closed", ErrDiffers, e.Seq, e.WorkOrder.ID)
+		}
+	}
 	return nil
 }
 

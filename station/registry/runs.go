@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -33,7 +34,10 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 		return err
 	}
 	return r.write(ctx, func(w *work) error {
-		err := w.admit(run, logged)
+		err := w.admit(run, logged, r.config.Now)
+		if r.config.RequireOrder && run.Order == "" {
+			err = station.ErrOrderNeeded
+		}
 		if err == nil || ofDatabase(err) {
 			return err
 		}
@@ -43,8 +47,8 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	})
 }
 
-func (w *work) admit(run *station.Run, logged loggedOrder) error {
-	order, err := w.orderOf(run, logged)
+func (w *work) admit(run *station.Run, logged loggedOrder, now func() time.Time) error {
+	order, err := w.orderOf(run, logged, now)
 	if err != nil {
 		return err
 	}
@@ -55,9 +59,9 @@ func (w *work) admit(run *station.Run, logged loggedOrder) error {
 	if err != nil {
 		return err
 	}
-	now := written.Time.String()
+	at := written.Time.String()
 	// 2. The BoardID belongs to this hardware (I4).
-	if err := w.sameHardware(run, now); err != nil {
+	if err := w.sameHardware(run, at); err != nil {
 		return err
 	}
 	// 3. The board has no other open Run.
@@ -67,12 +71,13 @@ func (w *work) admit(run *station.Run, logged loggedOrder) error {
 	return w.exec(`INSERT INTO runs (id, board_id, purpose, hardware_id, bay, operator, work_order, rework, begun, admitted, first_entry,
 		board_type, firmware, firmware_sha256, huk) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
 		run.ID.String(), run.Identity.ID.String(), run.Purpose.String(), []byte(run.Identity.HardwareID), text(run.Bay), text(run.Operator),
-		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), now, written.Seq,
+		sql.NullString{String: run.Order, Valid: run.Order != ""}, text(run.Rework), at, written.Seq,
 		e.Board.Type, e.Board.Firmware, e.Board.SHA256, e.Board.HUK)
 }
 
-// orderOf gives the work order of a Run. It refuses a board whose firmware is not on the order's list.
-func (w *work) orderOf(run *station.Run, logged loggedOrder) (*audit.WorkOrder, error) {
+// orderOf gives the work order of a Run. It refuses an order that is not open or has ended, and a board whose firmware is
+// not on the order's list.
+func (w *work) orderOf(run *station.Run, logged loggedOrder, now func() time.Time) (*audit.WorkOrder, error) {
 	if run.Order == "" {
 		return nil, nil
 	}
@@ -80,10 +85,16 @@ func (w *work) orderOf(run *station.Run, logged loggedOrder) (*audit.WorkOrder, 
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%q: %w", run.Order, ErrUnknownOrder)
 	}
-	if err == nil {
-		err = w.firmwareAllowed(run)
+	if err != nil {
+		return nil, err
 	}
-	return order, err
+	if err := order.isOpen(); err != nil {
+		return nil, fmt.Errorf("%q: %w", run.Order, err)
+	}
+	if err := w.termsOf(run.Order).ended(run.Order, now); err != nil {
+		return nil, err
+	}
+	return &order.WorkOrder, w.firmwareAllowed(run)
 }
 
 func (w *work) sameHardware(run *station.Run, now string) error {

@@ -11,7 +11,7 @@ import (
 // The filter by a work order selects all entries of its Runs: most of them do not carry the order.
 func TestAWorkOrderSelectsTheEntriesOfItsRuns(t *testing.T) {
 	b := newTestRegistry(t)
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 2, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 2}, "ann"))
 	ordered := newRun([16]byte{1}, "hw-1")
 	ordered.Order = "WO-1"
 	for _, run := range []*station.Run{ordered, newRun([16]byte{2}, "hw-2")} {

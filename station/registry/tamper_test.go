@@ -17,7 +17,7 @@ import (
 // evidence has each column of each table. The test fails when a column is missing here.
 var evidence = map[string][]string{
 	"state":            {"key", "value"},
-	"work_orders":      {"id", "product", "quota", "counted", "opened"},
+	"work_orders":      {"id", "product", "quota", "counted", "opened", "closed"},
 	"boards":           {"id", "hardware_id", "type", "first_seen", "scrapped"},
 	"keys":             {"spki_sha256", "board_id", "purpose"},
 	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry", "board_type", "firmware", "firmware_sha256", "huk", "probe", "target", "flashed_sha256"},
@@ -50,7 +50,7 @@ func TestEveryTamperingShows(t *testing.T) {
 func (b *testRegistry) everything() {
 	t := b.t
 	t.Helper()
-	b.must(b.OpenOrder(t.Context(), "WO-1", "sensor", 5, "ann"))
+	b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 	run := b.run()
 	b.enrol(run)
 	ordered := again(run, "repair")

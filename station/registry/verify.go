@@ -104,7 +104,7 @@ func (s *replay) tables() []table {
 		return always
 	}
 	return append(always, []table{
-		{"work orders", `SELECT id, product, quota, counted, opened, NULL FROM work_orders`, s.orders},
+		{"work orders", `SELECT id, product, quota, counted, opened, closed, NULL FROM work_orders`, s.orders},
 		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
 		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
 		{"Runs", `SELECT id, board_id, purpose, lower(hex(hardware_id)), bay, operator, work_order, rework, begun, admitted,

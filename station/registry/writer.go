@@ -35,7 +35,7 @@ type writer struct {
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
 	over       sync.Map             // ids of Runs that ended and could not be closed
-	orders     *sync.Map            // firmware of the work orders whose row was compared with the log, by id
+	orders     *sync.Map            // terms of the work orders whose row was compared with the log, by id
 	stepped    bool                 // owned by the goroutine; true: an entry says that the clock is behind
 }
 

@@ -48,6 +48,10 @@ func (d Dir) Badges() string      { return d.In("badges.yaml") }
 func (d Dir) Registry() string    { return d.In("registry.db") }
 func (d Dir) Root() string        { return d.In("pki", "root.pem") }
 func (d Dir) Issuing() string     { return d.In("pki", "issuing.pem") }
+
+// CRL is the certificate revocation list of the issuing CA, in DER.
+func (d Dir) CRL() string { return d.In("pki", "issuing.crl") }
+
 func (d Dir) Server() string      { return d.In("pki", "verifier.pem") }
 func (d Dir) ServerKey() string   { return d.In("pki", "verifier.key") }
 func (d Dir) AuditKey() string    { return d.In("pki", "audit.vkey") }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/station/auditor"
+	"hallmark/station/manage"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
@@ -81,6 +82,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.ceremonyCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
 		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
+	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
 	markUsage(root)
 	return root

@@ -19,6 +19,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -102,7 +103,7 @@ func (s *shift) openOrder(id string, quota int64) {
 	}
 	record, err := files.OpenRecord(s.t.Context())
 	if err == nil {
-		err = record.Registry.OpenOrder(s.t.Context(), id, files.Profile.Name(), quota, "planning")
+		err = record.Registry.OpenOrder(s.t.Context(), registry.NewOrder{ID: id, Product: files.Profile.Name(), Quota: quota}, "planning")
 	}
 	if err := errors.Join(err, files.Close()); err != nil {
 		s.t.Fatal(err)
@@ -264,6 +265,11 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.begins()
 	s.scans("WO-404")
 	s.sees(`not open`)
+	if code, out, errs := do(t, "order", "open", "--dir", s.dir, "--id", "WO-404", "--quota", "2"); code != exitPass { // while the screen runs
+		t.Fatal(code, out, errs)
+	}
+	s.scans("WO-404")
+	s.sees(`WO-404.*0/2`)
 	s.scans("WO-7")
 	s.sees(`WO-7 +0/3|WO-7.*0 of 3|WO-7.*0/3`)
 

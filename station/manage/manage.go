@@ -1,0 +1,100 @@
+// Package manage has the commands that change work orders, certificates and boards. Only a CRL
+// needs the HSM. While a screen or a batch has the station open, that process does what the command asks;
+// otherwise the command opens the registry itself.
+package manage
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station/auditor"
+	"hallmark/station/control"
+	"hallmark/station/instance"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/workdir"
+)
+
+// Commands are the commands of one program.
+type Commands struct {
+	Dir    *string // the station directory, known when a command runs
+	Stdin  io.Reader
+	Stdout io.Writer
+	Reader *auditor.Commands
+}
+
+// All returns the commands.
+func (c *Commands) All() []*cobra.Command {
+	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl()}
+}
+
+// do does one action of operate.Acts, in the process that has the station open, or here. A station
+// that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
+func (c *Commands) do(ctx context.Context, name string, arguments any) error {
+	dir, err := workdir.Existing(*c.Dir)
+	if err != nil {
+		return err
+	}
+	text, err := control.Ask(string(dir), name, arguments)
+	if errors.Is(err, control.ErrAbsent) {
+		text, err = here(ctx, dir, name, arguments)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(c.Stdout, text)
+	}
+	return err
+}
+
+func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (text string, err error) {
+	octets, err := json.Marshal(arguments)
+	if err != nil {
+		return "", err
+	}
+	files, err := instance.OpenFiles(dir, instance.Options{})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, files.Close()) }()
+	record, err := files.OpenRecord(ctx)
+	if err != nil {
+		return "", err
+	}
+	acts := operate.Acts(record)
+	acts[operate.ActCRL] = operate.CRL(func(ctx context.Context) (*instance.Keys, error) {
+		keys, err := record.OpenKeys(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
+	})
+	return acts[name](ctx, octets)
+}
+
+// operator has the flag --operator.
+func operator(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "operator", instance.LocalUser(), "name of the person who does this, for the audit log")
+}
+
+// askedFor refuses to go on unless a person types the number, or has given --yes.
+func (c *Commands) askedFor(number int, what string, yes bool) error {
+	if yes {
+		return nil
+	}
+	fmt.Fprintf(c.Stdout, "type %d to %s, and nothing else to stop: ", number, what)
+	line, err := bufio.NewReader(io.LimitReader(c.Stdin, 64)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the confirmation: %w", err)
+	}
+	if strings.TrimSpace(line) != strconv.Itoa(number) {
+		return reason.Usage(errors.New("not confirmed, and nothing was done; --yes confirms without a question"))
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/station"
+	"hallmark/station/auditor"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+func (c *Commands) order() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "order",
+		Short: "Opens, raises, closes and shows work orders; works while the station does",
+		Long: `A work order says for how many boards the station may sign certificates. The board after the last one is
+refused before anything is signed. With require_order in station.yaml, every board needs a work order.
+Each change is in the audit log, with the name of the person who made it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return reason.Usage(fmt.Errorf("no subcommand given; see `%s --help`", cmd.CommandPath()))
+		},
+	}
+	cmd.AddCommand(c.open(), c.raise(), c.close(), c.show(), c.Reader.Orders("list"))
+	return cmd
+}
+
+func (c *Commands) open() *cobra.Command {
+	var ask operate.OrderChange
+	var quota operate.Number
+	var until string
+	cmd := &cobra.Command{
+		Use:   "open --id ID --quota NUMBER",
+		Short: "Opens a work order; the same command again changes nothing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if ask.Until, err = auditor.ParseTime("--until", until); err != nil {
+				return reason.Usage(err)
+			}
+			return c.change(cmd.Context(), operate.ActOpenOrder, ask, quota)
+		},
+	}
+	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
+	cmd.Flags().Var(&quota, "quota", "for how many boards (required)")
+	cmd.Flags().StringVar(&ask.Lot, "lot", "", "name of the lot, for the record")
+	cmd.Flags().StringVar(&until, "until", "", "no board begins at this time or later (2026-11-28, or 2026-11-28T07:00:00Z)")
+	cmd.Flags().Var(&ask.Firmware, "firmware-allow", "only boards with these firmware images")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) raise() *cobra.Command {
+	var ask operate.OrderChange
+	var quota operate.Number
+	cmd := &cobra.Command{
+		Use:   "raise --id ID --quota NUMBER",
+		Short: "Gives an open work order a greater quota",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.change(cmd.Context(), operate.ActRaiseOrder, ask, quota)
+		},
+	}
+	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
+	cmd.Flags().Var(&quota, "quota", "the new number of boards, more than before (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) close() *cobra.Command {
+	var ask operate.OrderChange
+	cmd := &cobra.Command{
+		Use:   "close --id ID",
+		Short: "Closes a work order for good, and prints the report of the lot",
+		Long: `close lets no further board begin for the work order. A board that is under way and was not signed for is
+refused. The report says what became of the boards that were ordered: certified, unresolved (it is not
+known whether the HSM signed), revoked, unused. The four numbers add up to the order.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.change(cmd.Context(), operate.ActCloseOrder, ask, 1)
+		},
+	}
+	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) change(ctx context.Context, name string, ask operate.OrderChange, quota operate.Number) error {
+	switch {
+	case ask.ID == "":
+		return reason.Usage(errors.New("--id is missing: name the work order"))
+	case quota == 0:
+		return reason.Usage(errors.New("--quota is missing: give the number of boards"))
+	}
+	if name != operate.ActCloseOrder {
+		ask.Quota = int64(quota)
+	}
+	return c.do(ctx, name, ask)
+}
+
+func (c *Commands) show() *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use:   "show --id ID",
+		Short: "Shows one work order, and what became of its boards",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+				orders, err := reader.Orders(ctx)
+				if err != nil {
+					return err
+				}
+				for _, o := range orders {
+					if o.ID == id {
+						_, err := fmt.Fprintln(c.Stdout, operate.LotReport(o))
+						return err
+					}
+				}
+				return reason.Usage(fmt.Errorf("--id %q: %w", id, station.ErrUnknownOrder))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&id, "id", "", "name of the work order (required)")
+	return cmd
+}

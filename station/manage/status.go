@@ -1,0 +1,162 @@
+package manage
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hallmark/devices"
+	"hallmark/station/auditor"
+	"hallmark/station/instance"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
+)
+
+// revocationReasons are the reasons of RFC 5280, 5.3.1, that a station can know.
+var revocationReasons = []string{"unspecified", registry.ReasonKeyCompromise, "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
+
+// which has the flags that select certificates.
+type which struct {
+	registry.Which
+	board, serial, since, until string
+}
+
+func (w *which) parse() (err error) {
+	if w.board != "" {
+		if w.BoardID, err = devices.ParseBoardID(w.board); err != nil {
+			return fmt.Errorf("--board: %w", err)
+		}
+	}
+	if w.serial != "" {
+		octets, err := hex.DecodeString(w.serial)
+		if err != nil || len(octets) != len(w.Serial) {
+			return fmt.Errorf("--serial %q: want 32 hexadecimal digits", w.serial)
+		}
+		copy(w.Serial[:], octets)
+	}
+	if w.Since, err = auditor.ParseTime("--since", w.since); err != nil {
+		return err
+	}
+	if w.Until, err = auditor.ParseTime("--until", w.until); err != nil {
+		return err
+	}
+	if w.IsEmpty() {
+		return errors.New("nothing is selected: want --board, --serial, --order, --since or --until")
+	}
+	return nil
+}
+
+func (c *Commands) revoke() *cobra.Command {
+	var w which
+	var ask operate.StatusChange
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "revoke --board ID|--serial SERIAL|--order ID|--since TIME --reason REASON",
+		Short: "Revokes certificates, after a preview; works while the station does",
+		Long: `revoke revokes every certificate of the selection that is unresolved, issued, delivered, active or superseded.
+It shows them first. For more than one, a person types their number, or the command has --yes. The
+station's verifier refuses a revoked certificate at the board's next handshake. A revocation cannot be taken back.
+After keyCompromise the board's key gets no certificate any more, also not with --rework.
+
+REASON is one of ` + strings.Join(revocationReasons, ", ") + ` (RFC 5280, 5.3.1).`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := w.parse(); err != nil {
+				return reason.Usage(err)
+			}
+			if !slices.Contains(revocationReasons, ask.Reason) {
+				return reason.Usage(fmt.Errorf("--reason %q: want one of %s", ask.Reason, strings.Join(revocationReasons, ", ")))
+			}
+			ask.Which = w.Which
+			return c.revokeAll(cmd.Context(), ask, yes)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&w.board, "board", "", "the certificates of the board with this BoardID")
+	flags.StringVar(&w.serial, "serial", "", "the certificate with this serial number (32 hexadecimal digits)")
+	flags.StringVar(&w.Order, "order", "", "the certificates of this work order")
+	flags.StringVar(&w.since, "since", "", "only certificates from this time on (2026-11-28, or 2026-11-28T07:00:00Z)")
+	flags.StringVar(&w.until, "until", "", "only certificates before this time")
+	flags.StringVar(&ask.Reason, "reason", "", "why, for the record and for verifiers (required)")
+	flags.BoolVar(&yes, "yes", false, "revoke without a question")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+// shownAtMost is the number of certificates that a preview lists.
+const shownAtMost = 20
+
+func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes bool) error {
+	err := c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		all, err := reader.Revocable(ctx, ask.Which)
+		if err != nil {
+			return err
+		}
+		for _, r := range all[:min(len(all), shownAtMost)] {
+			fmt.Fprintf(c.Stdout, "%x  board %s  %s  %s  %s\n", r.Serial, r.BoardID, r.Purpose, r.Status, r.Order)
+		}
+		if more := len(all) - shownAtMost; more > 0 {
+			fmt.Fprintf(c.Stdout, "and %s\n", reason.Count(more, "more", "more"))
+		}
+		ask.Seen = len(all)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case ask.Seen == 0:
+		return reason.Usage(errors.New("no certificate of the selection can be revoked; `station certificates list` shows their status"))
+	case ask.Seen > 1:
+		if err := c.askedFor(ask.Seen, "revoke "+reason.Count(ask.Seen, "certificate", "certificates"), yes); err != nil {
+			return err
+		}
+	}
+	return c.do(ctx, operate.ActRevoke, ask)
+}
+
+func (c *Commands) scrap() *cobra.Command {
+	var ask operate.StatusChange
+	var board string
+	cmd := &cobra.Command{
+		Use:   "scrap --board ID --reason TEXT",
+		Short: "Notes that a board was destroyed: no Run takes it any more; works while the station does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if ask.Which.BoardID, err = devices.ParseBoardID(board); err != nil {
+				return reason.Usage(fmt.Errorf("--board: %w", err))
+			}
+			if err := reason.CheckText(ask.Reason); err != nil {
+				return reason.Usage(fmt.Errorf("--reason %w", err))
+			}
+			return c.do(cmd.Context(), operate.ActScrap, ask)
+		},
+	}
+	cmd.Flags().StringVar(&board, "board", "", "BoardID of the board (required)")
+	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why, for the record (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) crl() *cobra.Command {
+	var ask operate.CRLRequest
+	cmd := &cobra.Command{
+		Use:   "crl",
+		Short: "Signs a list of the revoked certificates (CRL); works while the station does",
+		Long: `crl signs a full certificate revocation list (RFC 5280) with the key of the issuing CA in the HSM, and writes it as
+DER to pki/issuing.crl of the station directory, in one step. The list has the revoked certificates, the
+superseded ones, and those of scrapped boards. Its number grows with each list. Publish it before the
+time in "next update": afterwards, verifiers refuse it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd.Context(), operate.ActCRL, ask) },
+	}
+	cmd.Flags().IntVar(&ask.Days, "days", 7, fmt.Sprintf("days until the next list, %d to %d", instance.MinCRLDays, instance.MaxCRLDays))
+	operator(cmd, &ask.Operator)
+	return cmd
+}

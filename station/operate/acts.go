@@ -1,0 +1,191 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/station/control"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+)
+
+// Names of the actions that change work orders, certificates and boards. They need no HSM.
+const (
+	ActOpenOrder  = "order.open"
+	ActRaiseOrder = "order.raise"
+	ActCloseOrder = "order.close"
+	ActRevoke     = "certificate.revoke"
+	ActScrap      = "board.scrap"
+	ActCRL        = "crl.issue" // needs the HSM
+)
+
+// An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
+type OrderChange struct {
+	ID       string    `json:"id"`
+	Quota    int64     `json:"quota,omitempty"`
+	Lot      string    `json:"lot,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	Firmware Images    `json:"firmware,omitempty"`
+	Operator string    `json:"operator"`
+}
+
+func (o OrderChange) check() error {
+	if err := reason.CheckText(o.ID); err != nil {
+		return fmt.Errorf("work order %w", err)
+	}
+	if err := reason.CheckOptional("lot", o.Lot); err != nil {
+		return err
+	}
+	return reason.CheckOptional("operator", o.Operator)
+}
+
+// A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
+type StatusChange struct {
+	Which    registry.Which `json:"which"` // scrapping uses BoardID alone
+	Seen     int            `json:"seen"`  // certificates in the preview
+	Reason   string         `json:"reason"`
+	Operator string         `json:"operator"`
+}
+
+// A CRLRequest has the arguments of the action that signs a CRL.
+type CRLRequest struct {
+	Days     int    `json:"days"`
+	Operator string `json:"operator"`
+}
+
+// Acts are the actions on a record, for commands and for the control socket.
+func Acts(record *instance.Record) control.Acts {
+	return control.Acts{
+		ActOpenOrder:  order(record, opensOrder),
+		ActRaiseOrder: order(record, raisesOrder),
+		ActCloseOrder: order(record, closesOrder),
+		ActRevoke:     status(record, revokes),
+		ActScrap:      status(record, scraps),
+	}
+}
+
+type act = func(context.Context, json.RawMessage) (string, error)
+
+func order(record *instance.Record, do func(context.Context, *instance.Record, OrderChange) (string, error)) act {
+	return func(ctx context.Context, arguments json.RawMessage) (string, error) {
+		ask, err := control.Argument[OrderChange](arguments)
+		if err != nil {
+			return "", err
+		}
+		if err := ask.check(); err != nil {
+			return "", reason.Usage(err)
+		}
+		return do(ctx, record, ask)
+	}
+}
+
+func opensOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
+	if !ask.Until.IsZero() && !ask.Until.After(record.Now()) {
+		return "", reason.Usage(fmt.Errorf("the work order would end at %s, which has passed", ask.Until.UTC().Format(time.RFC3339)))
+	}
+	err := record.Registry.OpenOrder(ctx, registry.NewOrder{ID: ask.ID, Product: record.Profile.Name(), Quota: ask.Quota,
+		Lot: ask.Lot, Until: ask.Until, Firmware: ask.Firmware}, ask.Operator)
+	if err != nil {
+		return "", reason.Usage(err)
+	}
+	return fmt.Sprintf("work order %s is open for %s of %s", ask.ID, reason.Count(ask.Quota, "board", "boards"), record.Profile.Name()), nil
+}
+
+func raisesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
+	if err := record.Registry.RaiseOrder(ctx, ask.ID, ask.Quota, ask.Operator); err != nil {
+		return "", reason.Usage(err)
+	}
+	return fmt.Sprintf("work order %s is open for %s", ask.ID, reason.Count(ask.Quota, "board", "boards")), nil
+}
+
+func closesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
+	if err := record.Registry.CloseOrder(ctx, ask.ID, ask.Operator); err != nil {
+		return "", reason.Usage(err)
+	}
+	orders, err := record.Registry.Orders(ctx)
+	if err != nil {
+		return "", fmt.Errorf("work order %s is closed; its report cannot be read: %w", ask.ID, err)
+	}
+	for _, o := range orders {
+		if o.ID == ask.ID {
+			return LotReport(o), nil
+		}
+	}
+	return "", fmt.Errorf("work order %s is closed, and is not on the list", ask.ID)
+}
+
+// LotReport is a work order for people: what was ordered, and what became of it. The four sums add up to the order.
+func LotReport(o registry.OrderReport) string {
+	state := "open"
+	if o.Closed != "" {
+		state = "closed at " + o.Closed
+	}
+	text := fmt.Sprintf("work order  %s, %s\nproduct     %s\n", o.ID, state, o.Product)
+	for _, fact := range [][2]string{{"lot", o.Lot}, {"valid until", o.Until}, {"firmware", o.Firmware}} {
+		if fact[1] != "" {
+			text += fmt.Sprintf("%-12s%s\n", fact[0], fact[1])
+		}
+	}
+	b := o.Boards
+	return text + fmt.Sprintf("opened      %s\nordered     %d\ncertified   %d\nunresolved  %d\nrevoked     %d\nunused      %d\nRuns passed %d issued, %d reworked, %d confirmed",
+		o.Opened, o.Quota, b.Certified, b.Unresolved, b.Revoked, b.Unused, o.Issued, o.Reworked, o.Confirmed)
+}
+
+func status(record *instance.Record, do func(context.Context, *instance.Record, StatusChange) (string, error)) act {
+	return func(ctx context.Context, arguments json.RawMessage) (string, error) {
+		ask, err := control.Argument[StatusChange](arguments)
+		if err != nil {
+			return "", err
+		}
+		for what, text := range map[string]string{"reason": ask.Reason, "operator": ask.Operator} {
+			if err := reason.CheckText(text); err != nil {
+				return "", reason.Usage(fmt.Errorf("%s %w", what, err))
+			}
+		}
+		return do(ctx, record, ask)
+	}
+}
+
+func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	if ask.Which.IsEmpty() {
+		return "", reason.Usage(errors.New("nothing is selected, and this would revoke all certificates"))
+	}
+	if err := record.Registry.RevokeAll(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator); err != nil {
+		return "", err
+	}
+	return reason.Count(ask.Seen, "certificate is revoked", "certificates are revoked"), nil
+}
+
+func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	if err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
+}
+
+// CRL gives the action that signs a CRL with the keys that open gives.
+func CRL(open func(context.Context) (*instance.Keys, error)) func(context.Context, json.RawMessage) (string, error) {
+	return func(ctx context.Context, arguments json.RawMessage) (string, error) {
+		ask, err := control.Argument[CRLRequest](arguments)
+		if err != nil {
+			return "", err
+		}
+		if err := reason.CheckText(ask.Operator); err != nil {
+			return "", reason.Usage(fmt.Errorf("operator %w", err))
+		}
+		keys, err := open(ctx)
+		if err != nil {
+			return "", err
+		}
+		made, err := keys.IssueCRL(ctx, ask.Days, ask.Operator)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
+			reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
+	}
+}

@@ -1,0 +1,170 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station/audit"
+)
+
+// This file changes the status of certificates, and of boards.
+
+// ReasonKeyCompromise is the reason of a revocation after which the key gets no certificate any more (RFC 5280, 5.3.1).
+const ReasonKeyCompromise = "keyCompromise"
+
+// A Revocable is a certificate that can be revoked, or an unresolved serial number.
+type Revocable struct {
+	Serial  [16]byte
+	BoardID devices.BoardID
+	Purpose devices.Purpose
+	Order   string // may be empty
+	Status  string
+	Since   string // RFC 3339, of the intent
+}
+
+// A Which selects certificates. At least one field is set.
+type Which struct {
+	BoardID      devices.BoardID
+	Serial       [16]byte
+	Order        string
+	Since, Until time.Time // intended at Since or later, and before Until
+}
+
+// serial gives the value of the column; nil: any.
+func (w Which) serial() []byte {
+	if w.Serial == [16]byte{} {
+		return nil
+	}
+	return w.Serial[:]
+}
+
+// serialColumn reads a serial number.
+type serialColumn [16]byte
+
+// Scan implements sql.Scanner.
+func (s *serialColumn) Scan(value any) error {
+	octets, ok := value.([]byte)
+	if !ok || len(octets) != len(s) {
+		return fmt.Errorf("%w: a serial number is %v", ErrDiffers, value)
+	}
+	copy(s[:], octets)
+	return nil
+}
+
+// IsEmpty reports whether nothing is named.
+func (w Which) IsEmpty() bool { return w == Which{} }
+
+// Revocable lists the certificates of a selection that can be revoked, in the order of their intents.
+func (r *Reader) Revocable(ctx context.Context, which Which) ([]Revocable, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, coalesce(work_order, ''), status, intended FROM certificates
+		WHERE status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded') AND (?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2)
+		AND (?3 = '' OR work_order = ?3) AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5) ORDER BY id`,
+		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until))
+	if err != nil {
+		return nil, fmt.Errorf("looking for certificates to revoke: %w", err)
+	}
+	return collect(rows, func(c *Revocable) []any {
+		return []any{(*serialColumn)(&c.Serial), board(&c.BoardID), purpose(&c.Purpose), &c.Order, &c.Status, &c.Since}
+	})
+}
+
+func stampOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+// revokedAtOnce is the most certificates that one transaction revokes: Runs wait for the transaction.
+const revokedAtOnce = 256
+
+// RevokeAll revokes all certificates of a selection. It refuses with ErrOtherCount if they are not as many as the
+// caller has seen. After an error, some may be revoked; the same call revokes the rest.
+func (r *Registry) RevokeAll(ctx context.Context, which Which, seen int, reason, operator string) error {
+	all, err := r.Revocable(ctx, which)
+	if err != nil {
+		return err
+	}
+	if len(all) != seen {
+		return fmt.Errorf("%w: %d, not %d", ErrOtherCount, len(all), seen)
+	}
+	for len(all) > 0 {
+		n := min(len(all), revokedAtOnce)
+		err := r.write(ctx, func(w *work) error {
+			for _, c := range all[:n] {
+				if err := w.revoke(c.Serial, reason, operator); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+// Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
+// have signed one (I10). A second Revoke changes nothing.
+func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
+	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator) })
+}
+
+func (w *work) revoke(serial [16]byte, reason, operator string) error {
+	in, err := w.bySerial(serial)
+	switch {
+	case none(err):
+		return fmt.Errorf("revoking %x: %w", serial, ErrNoCertificate)
+	case err != nil:
+		return err
+	case in.status == "revoked":
+		return nil
+	case in.status == "intended" || in.status == "failed" || in.status == "scrapped":
+		return fmt.Errorf("revoking %x: %w: it is %s", serial, ErrWrongStatus, in.status)
+	}
+	e := in.entry("cert.revoked", audit.Success)
+	e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+	return w.changeStatus(in.id, e)
+}
+
+// Scrap notes that the board was destroyed. Its certificates get the status scrapped,
+// and no Run admits the board any more.
+func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
+	return r.write(ctx, func(w *work) error {
+		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
+			Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
+		written, err := w.append(e)
+		if err != nil {
+			return err
+		}
+		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
+		if err == nil && n == 0 {
+			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
+		}
+		if err != nil {
+			return err
+		}
+		return w.scrapCertificates(boardID, e)
+	})
+}
+
+func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error {
+	for {
+		var in row
+		err := w.row(rowColumns+`WHERE board_id = ? AND status IN ('issued', 'delivered', 'active') ORDER BY id LIMIT 1`, []any{boardID.String()}, in.into()...)
+		if none(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		e := in.entry("cert.scrapped", audit.Success)
+		e.Actor, e.Category, e.Cert.Status, e.Reason = why.Actor, audit.CategoryStatus, "scrapped", why.Reason
+		if err := w.changeStatus(in.id, e); err != nil {
+			return err
+		}
+	}
+}
