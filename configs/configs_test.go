@@ -160,7 +160,7 @@ func TestFilesAreRefused(t *testing.T) {
 		{"no token selected is refused", "hsm: {module: /m, token_label: \"\"}\n", ErrValue, "hsm.token_label"},
 		{"a token is not created on hardware", "hsm: {module: /m, create_token: true}\n", ErrValue, "hsm.create_token"},
 		{"a created token needs a PIN file", "hsm: {module: softhsm2, create_token: true, allow_software_token: true}\n", ErrValue, "hsm.pin_source"},
-		{"too few sessions are refused", "hsm: {module: /m, sessions: 1}\n", ErrValue, "hsm.sessions"},
+		{"two sessions are too few", "hsm: {module: /m, sessions: 2}\n", ErrValue, "hsm.sessions: value not possible: 2, want 3 to 64; one keeps the login"},
 		{"a duration without a unit is refused", "hsm: {module: /m, timeout: 0s}\n", ErrValue, "hsm.timeout"},
 		{"a firmware hash has 64 digits", minimal + "boards: {firmware_allow: [abcd]}\n", ErrValue, "boards.firmware_allow[0]"},
 		{"the fingerprint of a key has no spaces", minimal + "boards: {lock: true, lock_key: \"a b\"}\n", ErrValue, "boards.lock_key"},

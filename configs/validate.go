@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -64,34 +63,6 @@ func checkDuration(key string, got, low, high time.Duration) error {
 	return &ValueError{key, got.String(), fmt.Sprintf("%v to %v", low, high), "write it with a unit, such as 5s"}
 }
 
-func (h *HSM) validate() error {
-	err := errors.Join(checkRange("hsm.sessions", h.Sessions, 2, 64), checkDuration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute))
-	if h.Module != "softhsm2" && !filepath.IsAbs(h.Module) {
-		err = errors.Join(err, &ValueError{"hsm.module", strconv.Quote(h.Module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
-	}
-	if h.TokenLabel == "" && h.TokenSerial == "" {
-		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label or token_serial", "find both with `pkcs11-tool --module PATH --list-slots`"})
-	}
-	if h.CreateToken && (!h.AllowSoftwareToken || h.Module != "softhsm2" || h.TokenLabel == "") {
-		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false, or SoftHSM (module: softhsm2, allow_software_token: true) with a label", "initialise a hardware token with its vendor's tool"})
-	}
-	return errors.Join(err, checkPINSource(h.PINSource, h.CreateToken))
-}
-
-// checkPINSource checks the form of a source. The source itself is opened when the PIN is needed.
-func checkPINSource(source string, create bool) error {
-	kind, rest, found := strings.Cut(source, ":")
-	known := kind == "prompt" && !found || rest != "" && (kind == "credential" || kind == "fd" || kind == "file" || kind == "env")
-	if !known {
-		// The error does not repeat the value, because the value may be a PIN.
-		return &ValueError{"hsm.pin_source", "something else", "prompt, file:PATH, credential:NAME, fd:N or env:NAME", "name where the PIN is, not the PIN"}
-	}
-	if create && kind != "file" {
-		return &ValueError{"hsm.pin_source", kind, "file:PATH with create_token", "write pin_source: file:hsm/pin; `station init` fills the file"}
-	}
-	return nil
-}
-
 func (a *Authority) validate() error {
 	err := errors.Join(
 		name("authority.name", a.Name), optionalName("authority.organization", a.Organization),
@@ -105,6 +76,7 @@ func (a *Authority) validate() error {
 	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
 		err = errors.Join(err, &ValueError{"authority", "one label for two keys", "three different labels", "each key has one purpose"})
 	}
+	err = errors.Join(err, checkKeyURI("authority.root_uri", a.RootURI), checkKeyURI("authority.issuing_uri", a.IssuingURI), checkKeyURI("authority.audit_uri", a.AuditURI))
 	if a.RootYears != 0 && (a.IssuingYears == 0 || a.IssuingYears > a.RootYears) {
 		err = errors.Join(err, &ValueError{"authority.issuing_years", strconv.Itoa(a.IssuingYears), "1 to root_years", "no certificate outlives its issuer"})
 	}

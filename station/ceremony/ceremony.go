@@ -142,7 +142,7 @@ func newRef(label string, random io.Reader) (hsm.KeyRef, error) {
 	return ref, nil
 }
 
-// evidence returns the token's report on the new keys. The report goes into entry 0 of the
+// evidence returns the token's report on the keys of the station, by the labels of the configuration. The report goes into entry 0 of the
 // audit log, so that a later change of the report is noticed.
 func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 	reports, err := c.token.Keys(ctx)
@@ -150,10 +150,16 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("reading the keys' attributes: %w", err)
 	}
 	names := c.config.Authority
+	used := map[string]crypto.PublicKey{names.IssuingLabel: c.Issuing.PublicKey, names.AuditLabel: c.audit.Public()}
+	if c.chain == nil {
+		used[names.RootLabel] = c.Root.PublicKey
+	}
 	keys := map[string]string{}
 	for _, report := range reports {
-		if c.chain == nil && report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
-			keys[report.Label] = report.Attributes.String()
+		for label, public := range used {
+			if report.Public != nil && report.Public.Equal(public) || report.Public == nil && report.Label == label {
+				keys[label] = report.Attributes.String()
+			}
 		}
 	}
 	return keys, nil
