@@ -151,7 +151,6 @@ func TestFilesAreRefused(t *testing.T) {
 		{"a wrong type names the line and not the value", minimal + "boards:\n  baud: 123456x\n", ErrSyntax, "x.yaml:3"},
 		{"two documents are refused", minimal + "---\nstation: b\n", ErrSyntax, "2 documents"},
 		{"nothing at all is refused", "# nothing\n", ErrSyntax, "0 documents"},
-		{"a byte order mark is refused", "\xef\xbb\xbfstation: x\n", ErrSyntax, "byte order mark"},
 		{"a large file is refused", strings.Repeat("#", workdir.MaxFile+1), ErrSyntax, "octets"},
 		{"broken YAML is refused", "hsm: {module: \n", ErrSyntax, "x.yaml"},
 		{"a list where a map should be is refused", "- 1\n- 2\n", ErrSyntax, "x.yaml"},

@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Validate checks every value and reports all values that are not possible.
@@ -42,11 +45,13 @@ func name(key, value string) error {
 	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
 }
 
-func optionalName(key, value string) error {
-	if value == "" {
+// subject checks a part of the subject of a CA certificate: any characters that are visible.
+func subject(key, value string, most int) error {
+	n := utf8.RuneCountInString(value)
+	if utf8.ValidString(value) && strings.TrimSpace(value) == value && n <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil
 	}
-	return name(key, value)
+	return &ValueError{key, fmt.Sprintf("%+q", value), fmt.Sprintf("at most %d visible characters, without blanks at its ends", most), "choose another name"}
 }
 
 func checkRange(key string, got, low, high int) error {
@@ -65,13 +70,14 @@ func checkDuration(key string, got, low, high time.Duration) error {
 
 func (a *Authority) validate() error {
 	err := errors.Join(
-		name("authority.name", a.Name), optionalName("authority.organization", a.Organization),
+		subject("authority.name", a.Name, 58), // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
+		subject("authority.organization", a.Organization, 64),
 		name("authority.root_label", a.RootLabel), name("authority.issuing_label", a.IssuingLabel), name("authority.audit_label", a.AuditLabel),
 		checkRange("authority.root_years", a.RootYears, 0, 100), checkRange("authority.issuing_years", a.IssuingYears, 0, 100),
 		checkRange("authority.verifier_days", a.VerifierDays, 1, 3650),
 	)
-	if len(a.Name) > 58 { // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
-		err = errors.Join(err, &ValueError{"authority.name", strconv.Itoa(len(a.Name)) + " octets", "at most 58", "short names also save octets on every line"})
+	if a.Name == "" {
+		err = errors.Join(err, &ValueError{"authority.name", "nothing", "a name", "short names save octets on every line"})
 	}
 	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
 		err = errors.Join(err, &ValueError{"authority", "one label for two keys", "three different labels", "each key has one purpose"})
