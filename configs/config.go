@@ -77,7 +77,9 @@ type HSM struct {
 	URI string `yaml:"token_uri"`
 	// Exceptions are the names of hsm.Exceptions.
 	Exceptions         []string      `yaml:"exceptions"`
-	KeyTemplate        string        `yaml:"key_template"` // KeyTemplateFull or KeyTemplateMinimal
+	KeepAlive          time.Duration `yaml:"keep_alive"`    // pause between calls that keep an idle session; 0: none
+	KeyIDOctets        int           `yaml:"key_id_octets"` // length of CKA_ID of new keys, 1 to 32
+	KeyTemplate        string        `yaml:"key_template"`  // KeyTemplateFull or KeyTemplateMinimal
 	AllowSoftwareToken bool          `yaml:"allow_software_token"`
 	CreateToken        bool          `yaml:"create_token"` // `station init` makes a SoftHSM token in the state directory
 	PINSource          string        `yaml:"pin_source"`
@@ -182,7 +184,7 @@ func Default() Config {
 	return Config{
 		Station:   "station-1",
 		Profile:   "linaro",
-		HSM:       HSM{TokenLabel: "hallmark", Exceptions: []string{}, KeyTemplate: KeyTemplateFull, PINSource: "prompt", Sessions: hsm.DefaultSessions, Timeout: 5 * time.Second},
+		HSM:       HSM{TokenLabel: "hallmark", Exceptions: []string{}, KeyTemplate: KeyTemplateFull, KeyIDOctets: 8, PINSource: "prompt", Sessions: hsm.DefaultSessions, Timeout: 5 * time.Second},
 		Authority: Authority{Name: "Hallmark", RootLabel: "hallmark-root", IssuingLabel: "hallmark-issuing", AuditLabel: "hallmark-audit", VerifierDays: 397},
 		Boards:    Boards{TFMCallers: []int32{}, FirmwareAllow: []string{}, Baud: 115200},
 		Bays:      []Bay{},

@@ -24,7 +24,7 @@ func (c *Config) Token(dir string, exists func(path string) bool) (hsm.Config, e
 	token := hsm.Config{
 		Module: c.HSM.Module, TokenLabel: c.HSM.TokenLabel, TokenSerial: c.HSM.TokenSerial,
 		AllowSoftwareToken: c.HSM.AllowSoftwareToken, Sessions: c.HSM.Sessions, Timeout: c.HSM.Timeout,
-		Exceptions: c.HSM.Allowed(), MinimalTemplate: c.HSM.KeyTemplate == KeyTemplateMinimal,
+		Exceptions: c.HSM.Allowed(), KeepAlive: c.HSM.KeepAlive, MinimalTemplate: c.HSM.KeyTemplate == KeyTemplateMinimal,
 	}
 	if slot, err := strconv.ParseUint(c.HSM.TokenSlot, 10, 64); err == nil {
 		number := uint(slot)

@@ -13,7 +13,8 @@ import (
 )
 
 func (h *HSM) validate() error {
-	err := errors.Join(h.checkSessions(), checkDuration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute), h.choices())
+	err := errors.Join(h.checkSessions(), checkDuration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute), checkRange("hsm.key_id_octets", h.KeyIDOctets, 1, 32),
+		checkDuration("hsm.keep_alive", h.KeepAlive, 0, time.Hour), h.choices())
 	uri, bad := h.parsedURI()
 	if err = errors.Join(err, bad); bad != nil {
 		return err

@@ -43,6 +43,9 @@ type Config struct {
 	// Timeout is the longest time for each of these: one call into the module, the
 	// wait for a turn, a reopen. 0 means DefaultTimeout.
 	Timeout time.Duration
+	// KeepAlive is the pause between two small calls that keep the session of an idle token open;
+	// 0: none. Some tokens end a session that nobody uses for 30 s.
+	KeepAlive time.Duration
 	// Environment is set before the module is loaded, for example SOFTHSM2_CONF.
 	// Child processes inherit it, so it must not contain a PIN.
 	Environment map[string]string
@@ -69,6 +72,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Timeout < 0 {
 		return c, refuse(ErrConfig, "time-out %v is negative", c.Timeout)
+	}
+	if c.KeepAlive < 0 {
+		return c, refuse(ErrConfig, "keep-alive %v is negative", c.KeepAlive)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
