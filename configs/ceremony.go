@@ -90,7 +90,7 @@ func ParseCeremony(name string, text []byte, kind string, now time.Time) (*Cerem
 
 func (c *Ceremony) validate(now time.Time) error {
 	err := errors.Join(c.HSM.validate(), name("key.label", c.Key.Label), c.witnesses(), c.given(), c.pathLength(),
-		optionalName("subject.common_name", c.Subject.CommonName), optionalName("subject.organization", c.Subject.Organization))
+		subject("subject.common_name", c.Subject.CommonName, 64), subject("subject.organization", c.Subject.Organization, 64))
 	if c.Key.Curve != "P-256" {
 		err = errors.Join(err, &ValueError{"key.curve", strconv.Quote(c.Key.Curve), "P-256", "boards verify no other curve"})
 	}

@@ -13,6 +13,8 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct{ name, kind, text, want string }{
 		{"a root", "root", root, ""},
+		{"a root whose name is not ASCII", "root", strings.Replace(root, "common_name: R", "common_name: Müller & 株式会社", 1), ""},
+		{"a root whose name has a line feed", "root", strings.Replace(root, "common_name: R", `common_name: "R\nS"`, 1), "subject.common_name"},
 		{"a root without end", "root", strings.Replace(root, "2046-12-31", "never", 1), ""},
 		{"an unknown key", "root", root + "years: 3\n", `unknown key "years"`},
 		{"another kind than the command names", "csr", root, `ceremony: value not possible: "root", want csr`},

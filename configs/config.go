@@ -12,9 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"hallmark/devices"
@@ -71,15 +68,30 @@ type Witness struct {
 
 // HSM says how to reach the token. It has no key for a PIN.
 type HSM struct {
-	Module             string        `yaml:"module"` // path of the PKCS#11 module, or "softhsm2"
-	TokenLabel         string        `yaml:"token_label"`
-	TokenSerial        string        `yaml:"token_serial"`
+	Module      string `yaml:"module"` // path of the PKCS#11 module, or "softhsm2"
+	TokenLabel  string `yaml:"token_label"`
+	TokenSerial string `yaml:"token_serial"`
+	TokenSlot   string `yaml:"token_slot"` // digits; empty: any slot
+	// URI names the token as in RFC 7512, and perhaps the module and the PIN source. What it
+	// names takes the place of the keys above.
+	URI string `yaml:"token_uri"`
+	// Exceptions are the names of hsm.Exceptions.
+	Exceptions         []string      `yaml:"exceptions"`
+	KeepAlive          time.Duration `yaml:"keep_alive"`    // pause between calls that keep an idle session; 0: none
+	KeyIDOctets        int           `yaml:"key_id_octets"` // length of CKA_ID of new keys, 1 to 32
+	KeyTemplate        string        `yaml:"key_template"`  // KeyTemplateFull or KeyTemplateMinimal
 	AllowSoftwareToken bool          `yaml:"allow_software_token"`
 	CreateToken        bool          `yaml:"create_token"` // `station init` makes a SoftHSM token in the state directory
 	PINSource          string        `yaml:"pin_source"`
 	Sessions           int           `yaml:"sessions"`
 	Timeout            time.Duration `yaml:"timeout"`
 }
+
+// The values of the key `hsm.key_template`: which attributes a ceremony asks for.
+const (
+	KeyTemplateFull    = "full"
+	KeyTemplateMinimal = "minimal"
+)
 
 // Authority says what the key ceremony makes: keys on the token, certificates in the state directory.
 type Authority struct {
@@ -93,6 +105,11 @@ type Authority struct {
 	RootLabel    string `yaml:"root_label"`
 	IssuingLabel string `yaml:"issuing_label"`
 	AuditLabel   string `yaml:"audit_label"`
+	// The keys are found by their certificates. These URIs (RFC 7512, only object and id) narrow the
+	// search; empty: the label does.
+	RootURI      string `yaml:"root_uri"`
+	IssuingURI   string `yaml:"issuing_uri"`
+	AuditURI     string `yaml:"audit_uri"`
 	RootYears    int    `yaml:"root_years"`    // 0: without end, 99991231235959Z (RFC 5280 section 4.1.2.5)
 	IssuingYears int    `yaml:"issuing_years"` // as RootYears
 	VerifierDays int    `yaml:"verifier_days"`
@@ -167,8 +184,8 @@ func Default() Config {
 	return Config{
 		Station:   "station-1",
 		Profile:   "linaro",
-		HSM:       HSM{TokenLabel: "hallmark", PINSource: "prompt", Sessions: 2, Timeout: 5 * time.Second},
-		Authority: Authority{"", "", "Hallmark", "", "hallmark-root", "hallmark-issuing", "hallmark-audit", 0, 0, 397},
+		HSM:       HSM{TokenLabel: "hallmark", Exceptions: []string{}, KeyTemplate: KeyTemplateFull, KeyIDOctets: 8, PINSource: "prompt", Sessions: hsm.DefaultSessions, Timeout: 5 * time.Second},
+		Authority: Authority{Name: "Hallmark", RootLabel: "hallmark-root", IssuingLabel: "hallmark-issuing", AuditLabel: "hallmark-audit", VerifierDays: 397},
 		Boards:    Boards{TFMCallers: []int32{}, FirmwareAllow: []string{}, Baud: 115200},
 		Bays:      []Bay{},
 		Verifier:  Verifier{Listen: "127.0.0.1:0", ServerName: "verifier"},
@@ -179,51 +196,6 @@ func Default() Config {
 		Witnesses: []Witness{},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}
-}
-
-// softHSM lists the paths at which distributions install SoftHSM's module.
-var softHSM = []string{
-	"/usr/lib/softhsm/libsofthsm2.so",
-	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib64/pkcs11/libsofthsm2.so",
-	"/usr/local/lib/softhsm/libsofthsm2.so",
-}
-
-// Token returns the configuration of the HSM for the state directory dir. With
-// create_token it sets SOFTHSM2_CONF to a file in dir.
-func (c *Config) Token(dir string, exists func(path string) bool) (hsm.Config, error) {
-	module, err := c.module(exists)
-	if err != nil {
-		return hsm.Config{}, err
-	}
-	token := hsm.Config{
-		Module: module, TokenLabel: c.HSM.TokenLabel, TokenSerial: c.HSM.TokenSerial,
-		AllowSoftwareToken: c.HSM.AllowSoftwareToken, Sessions: c.HSM.Sessions, Timeout: c.HSM.Timeout,
-	}
-	if c.HSM.CreateToken {
-		token.Environment = map[string]string{"SOFTHSM2_CONF": filepath.Join(dir, "hsm", "softhsm2.conf")}
-	}
-	return token, nil
-}
-
-func (c *Config) module(exists func(string) bool) (string, error) {
-	if c.HSM.Module != "softhsm2" {
-		return c.HSM.Module, nil
-	}
-	if i := slices.IndexFunc(softHSM, exists); i >= 0 {
-		return softHSM[i], nil
-	}
-	return "", &ValueError{"hsm.module", "SoftHSM is not installed here", "its module in " + softHSM[0], "install the package softhsm2, or give the path of the module"}
-}
-
-// PINSource returns the PIN source. A relative path of file: becomes a path below dir.
-func (c *Config) PINSource(dir string) string {
-	const file = "file:"
-	if path, ok := strings.CutPrefix(c.HSM.PINSource, file); ok && !filepath.IsAbs(path) {
-		return file + filepath.Join(dir, path)
-	}
-	return c.HSM.PINSource
 }
 
 // HUKSources returns the sources of the hardware unique key that boards may have.

@@ -1,11 +1,13 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -32,8 +34,9 @@ func Decode(name string, text []byte, into any) error {
 	if len(text) > workdir.MaxFile {
 		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, workdir.MaxFile)
 	}
-	if strings.HasPrefix(string(text), "\ufeff") {
-		return fmt.Errorf("%s: %w: it begins with a byte order mark; save the file as UTF-8 without a byte order mark", name, ErrSyntax)
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with a byte order mark
+	if !utf8.Valid(text) {
+		return fmt.Errorf("%s: %w: it is not UTF-8; save it as UTF-8", name, ErrSyntax)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -42,26 +45,31 @@ func Decode(name string, text []byte, into any) error {
 	if err := refuseSecrets(name, file); err != nil {
 		return err
 	}
-	if n := documents(file); n != 1 {
+	bodies := documents(file)
+	if n := len(bodies); n != 1 {
 		return fmt.Errorf("%s: %w: %s, want one", name, ErrSyntax, reason.Count(n, "document", "documents"))
 	}
-	if unknown := unknownKey(file.Docs[0].Body, reflect.TypeOf(into)); unknown != nil {
+	if unknown := unknownKey(bodies[0], reflect.TypeOf(into)); unknown != nil {
 		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, keyHint(unknown.Value, into))
 	}
-	if err := yaml.UnmarshalWithOptions(text, into, yaml.Strict()); err != nil {
+	body, err := shaper{name}.shape("", bodies[0], reflect.TypeOf(into))
+	if err != nil {
+		return err
+	}
+	if err := yaml.NodeToValue(body, into, yaml.Strict()); err != nil {
 		return refuse(name, err, into)
 	}
 	return nil
 }
 
-func documents(file *ast.File) int {
-	n := 0
+// documents returns the contents of all documents that hold more than comments.
+func documents(file *ast.File) (bodies []ast.Node) {
 	for _, document := range file.Docs {
 		if document.Body != nil && document.Body.Type() != ast.CommentType {
-			n++
+			bodies = append(bodies, document.Body)
 		}
 	}
-	return n
+	return bodies
 }
 
 // unknownKey returns the first key of the file that the type does not know. The
@@ -136,7 +144,11 @@ func refuse(name string, err error, into any) error {
 	}
 	var positioned yaml.Error
 	if errors.As(err, &positioned) && positioned.GetToken() != nil {
-		return fmt.Errorf("%s:%d: %w: %s", name, positioned.GetToken().Position.Line, ErrSyntax, withoutValues(positioned.GetMessage()))
+		message := withoutValues(positioned.GetMessage())
+		if strings.Contains(message, "Go ") { // the decoder names types of this program
+			message = "a value is too large or too small"
+		}
+		return fmt.Errorf("%s:%d: %w: %s", name, positioned.GetToken().Position.Line, ErrSyntax, message)
 	}
 	return fmt.Errorf("%s: %w: not readable as a whole", name, ErrSyntax)
 }

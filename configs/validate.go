@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Validate checks every value and reports all values that are not possible.
@@ -43,11 +45,13 @@ func name(key, value string) error {
 	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
 }
 
-func optionalName(key, value string) error {
-	if value == "" {
+// subject checks a part of the subject of a CA certificate: any characters that are visible.
+func subject(key, value string, most int) error {
+	n := utf8.RuneCountInString(value)
+	if utf8.ValidString(value) && strings.TrimSpace(value) == value && n <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil
 	}
-	return name(key, value)
+	return &ValueError{key, fmt.Sprintf("%+q", value), fmt.Sprintf("at most %d visible characters, without blanks at its ends", most), "choose another name"}
 }
 
 func checkRange(key string, got, low, high int) error {
@@ -64,47 +68,21 @@ func checkDuration(key string, got, low, high time.Duration) error {
 	return &ValueError{key, got.String(), fmt.Sprintf("%v to %v", low, high), "write it with a unit, such as 5s"}
 }
 
-func (h *HSM) validate() error {
-	err := errors.Join(checkRange("hsm.sessions", h.Sessions, 2, 64), checkDuration("hsm.timeout", h.Timeout, 100*time.Millisecond, time.Minute))
-	if h.Module != "softhsm2" && !filepath.IsAbs(h.Module) {
-		err = errors.Join(err, &ValueError{"hsm.module", strconv.Quote(h.Module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
-	}
-	if h.TokenLabel == "" && h.TokenSerial == "" {
-		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label or token_serial", "find both with `pkcs11-tool --module PATH --list-slots`"})
-	}
-	if h.CreateToken && (!h.AllowSoftwareToken || h.Module != "softhsm2" || h.TokenLabel == "") {
-		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false, or SoftHSM (module: softhsm2, allow_software_token: true) with a label", "initialise a hardware token with its vendor's tool"})
-	}
-	return errors.Join(err, checkPINSource(h.PINSource, h.CreateToken))
-}
-
-// checkPINSource checks the form of a source. The source itself is opened when the PIN is needed.
-func checkPINSource(source string, create bool) error {
-	kind, rest, found := strings.Cut(source, ":")
-	known := kind == "prompt" && !found || rest != "" && (kind == "credential" || kind == "fd" || kind == "file" || kind == "env")
-	if !known {
-		// The error does not repeat the value, because the value may be a PIN.
-		return &ValueError{"hsm.pin_source", "something else", "prompt, file:PATH, credential:NAME, fd:N or env:NAME", "name where the PIN is, not the PIN"}
-	}
-	if create && kind != "file" {
-		return &ValueError{"hsm.pin_source", kind, "file:PATH with create_token", "write pin_source: file:hsm/pin; `station init` fills the file"}
-	}
-	return nil
-}
-
 func (a *Authority) validate() error {
 	err := errors.Join(
-		name("authority.name", a.Name), optionalName("authority.organization", a.Organization),
+		subject("authority.name", a.Name, 58), // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
+		subject("authority.organization", a.Organization, 64),
 		name("authority.root_label", a.RootLabel), name("authority.issuing_label", a.IssuingLabel), name("authority.audit_label", a.AuditLabel),
 		checkRange("authority.root_years", a.RootYears, 0, 100), checkRange("authority.issuing_years", a.IssuingYears, 0, 100),
 		checkRange("authority.verifier_days", a.VerifierDays, 1, 3650),
 	)
-	if len(a.Name) > 58 { // "<name> root" is a common name, at most 64 characters (RFC 5280 appendix A.1)
-		err = errors.Join(err, &ValueError{"authority.name", strconv.Itoa(len(a.Name)) + " octets", "at most 58", "short names also save octets on every line"})
+	if a.Name == "" {
+		err = errors.Join(err, &ValueError{"authority.name", "nothing", "a name", "short names save octets on every line"})
 	}
 	if a.RootLabel == a.IssuingLabel || a.RootLabel == a.AuditLabel || a.IssuingLabel == a.AuditLabel {
 		err = errors.Join(err, &ValueError{"authority", "one label for two keys", "three different labels", "each key has one purpose"})
 	}
+	err = errors.Join(err, checkKeyURI("authority.root_uri", a.RootURI), checkKeyURI("authority.issuing_uri", a.IssuingURI), checkKeyURI("authority.audit_uri", a.AuditURI))
 	if a.RootYears != 0 && (a.IssuingYears == 0 || a.IssuingYears > a.RootYears) {
 		err = errors.Join(err, &ValueError{"authority.issuing_years", strconv.Itoa(a.IssuingYears), "1 to root_years", "no certificate outlives its issuer"})
 	}

@@ -2,30 +2,30 @@ package hsm
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"errors"
-	"io"
 	"sync"
 
 	"github.com/ThalesIgnite/crypto11"
-	"github.com/miekg/pkcs11"
 )
 
-// A connection is one login: a crypto11 context and the keys found through it. It
-// ends when the token is lost or closed.
+// A connection is one login: a crypto11 context, a session beside it, and the keys found
+// through both. It ends when the token is lost or closed.
 type connection struct {
 	cfg        Config
 	tokenInfo  tokenInfo
 	generation uint64
 	module     *crypto11.Context
+	own        *ownSession
 	// calls counts the calls in flight. close waits for them.
 	calls sync.WaitGroup
 
 	mu      sync.Mutex // guards signers
-	signers map[*key]crypto.Signer
+	signers map[*key]signer
 }
+
+// A signer signs a digest with one private key. It returns the signature as a SEQUENCE of r and s.
+type signer func(digest []byte) ([]byte, error)
 
 // dial opens the module and logs in. After an error the module is finalised.
 func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
@@ -38,38 +38,46 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 		return nil, err
 	}
 	defer secret.Wipe()
-	return login(cfg, found, secret)
+	module, err := login(cfg, found, secret)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]signer{}}
+	if c.own, err = openOwnSession(cfg, found.slot, secret); err != nil {
+		return nil, errors.Join(explain("opening a session of "+cfg.selector(), err), c.close())
+	}
+	return c, nil
 }
 
-func login(cfg Config, found tokenInfo, pin Secret) (*connection, error) {
+// login opens a crypto11 context.
+func login(cfg Config, found tokenInfo, pin Secret) (*crypto11.Context, error) {
 	slot := int(found.slot)
 	// crypto11 keeps this struct as long as the context exists, and reads Pin only
 	// inside Configure.
 	settings := &crypto11.Config{
 		Path: cfg.Module, SlotNumber: &slot, Pin: pin.reveal(),
-		MaxSessions: found.sessions, PoolWaitTimeout: cfg.Timeout,
+		MaxSessions: found.sessions - 1, PoolWaitTimeout: cfg.Timeout,
 	}
 	module, err := crypto11.Configure(settings)
 	settings.Pin = ""
-	if err != nil {
-		return nil, explain("logging in to "+cfg.selector(), err)
-	}
-	return &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]crypto.Signer{}}, nil
+	return module, explain("logging in to "+cfg.selector(), err)
 }
 
 // close ends the login and finalises the module. It waits for the calls in flight,
 // for ever if the module never returns from one.
 func (c *connection) close() error {
 	c.calls.Wait()
-	err := c.module.Close()
-	if lost(err) {
-		return nil // the token went away first; nothing is left open
+	var errs []error
+	for _, end := range []func() error{c.own.close, c.module.Close} {
+		if err := end(); !lost(err) { // a token that went away first leaves nothing open
+			errs = append(errs, err)
+		}
 	}
-	return explain("closing the module", err)
+	return explain("closing the module", errors.Join(errs...))
 }
 
 // signer returns the key on this connection. The first call for a key adopts it.
-func (c *connection) signer(k *key) (crypto.Signer, error) {
+func (c *connection) signer(k *key) (signer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.signers[k]; s != nil {
@@ -83,66 +91,50 @@ func (c *connection) signer(k *key) (crypto.Signer, error) {
 	return s, nil
 }
 
-// adopt finds the one key pair, checks its attributes, and checks with a challenge
-// that the key belongs to the public key that the caller of Signer gave.
-func (c *connection) adopt(k *key) (crypto.Signer, error) {
-	s, err := c.only(k.ref)
+// adopt finds and proves the key pair in the own session, and has crypto11 sign with it. crypto11
+// finds no key without an id or a public half; such a key signs in the own session.
+func (c *connection) adopt(k *key) (signer, error) {
+	found, err := withSession(c, func(s session) (pair, error) { return s.adopt(k) })
 	if err != nil {
 		return nil, err
 	}
-	read := func(attribute uint) ([]byte, error) {
-		value, err := c.module.GetAttribute(s, attribute)
-		if err != nil || value == nil {
-			return nil, err
+	ofLibrary, err := c.library(k, found)
+	if err != nil || ofLibrary != nil {
+		return ofLibrary, err
+	}
+	c.cfg.Log.Warn("crypto11 does not find a key that the token has; asking the token directly", "key", found.ref().String())
+	return func(digest []byte) ([]byte, error) {
+		return withSession(c, func(s session) ([]byte, error) { return s.sign(found.handle, digest) })
+	}, nil
+}
+
+// library returns crypto11's signer for a key pair that was found; nil: crypto11 does not find it.
+// A signature proves the signer, because crypto11 may pair a private key with the public half of
+// another key that has the same id.
+func (c *connection) library(k *key, found pair) (signer, error) {
+	if len(found.id) == 0 || len(found.halves) == 0 {
+		return nil, nil
+	}
+	pairs, err := c.module.FindKeyPairs(found.id, nil)
+	if lost(err) {
+		return nil, explain("finding "+found.ref().String(), err)
+	}
+	if err != nil { // such as a public half without a header, which only this package decodes
+		c.cfg.Log.Warn("crypto11 cannot read a key", "key", found.ref().String(), "error", err)
+		return nil, nil
+	}
+	for _, pair := range pairs {
+		if public, ok := pair.Public().(*ecdsa.PublicKey); !ok || !k.public.Equal(public) {
+			continue
 		}
-		return value.Value, nil
+		sign := func(digest []byte) ([]byte, error) { return pair.Sign(nil, digest, k.hash) }
+		verifies, err := k.challenge(sign)
+		if err != nil {
+			return nil, explain("signing a challenge with "+found.ref().String(), err)
+		}
+		if verifies {
+			return sign, nil
+		}
 	}
-	attributes, err := readAttributes(read)
-	if err != nil {
-		return nil, explain("reading attributes of "+k.ref.String(), err)
-	}
-	if err := attributes.refused(k.ref); err != nil {
-		return nil, err
-	}
-	public, ok := s.Public().(*ecdsa.PublicKey)
-	if !ok || !public.Equal(k.public) {
-		return nil, refuse(ErrKeyDiffers, "the public half of %s on the token is another one", k.ref)
-	}
-	return s, k.challenge(s)
-}
-
-// only returns the one key pair that ref names.
-func (c *connection) only(ref KeyRef) (crypto11.Signer, error) {
-	id, label := ref.octets()
-	pairs, err := c.module.FindKeyPairs(id, label)
-	if err != nil && !errors.As(err, new(pkcs11.Error)) {
-		// crypto11 could not parse the token's answer.
-		return nil, refuse(ErrKeyUnreadable, "%s: %w", ref, err)
-	}
-	if err != nil {
-		return nil, explain("finding "+ref.String(), err)
-	}
-	switch len(pairs) {
-	case 0:
-		return nil, refuse(ErrKeyMissing, "no %s with both halves on the token", ref)
-	case 1:
-		return pairs[0], nil
-	}
-	return nil, refuse(ErrKeyDuplicated, "%d pairs fit %s", len(pairs), ref)
-}
-
-// challenge has s sign random octets and verifies the signature with the key's public key.
-func (k *key) challenge(s crypto.Signer) error {
-	digest := make([]byte, k.hash.Size())
-	if _, err := io.ReadFull(rand.Reader, digest); err != nil {
-		return err
-	}
-	signature, err := s.Sign(nil, digest, k.hash)
-	if err != nil {
-		return explain("signing a challenge with "+k.ref.String(), err)
-	}
-	if !ecdsa.VerifyASN1(k.public, digest, signature) {
-		return refuse(ErrKeyDiffers, "%s signed a challenge that does not verify", k.ref)
-	}
-	return nil
+	return nil, nil
 }

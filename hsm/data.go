@@ -15,7 +15,7 @@ const dataApplication = "hallmark"
 // there are two. An object that cannot be read is left out.
 func (t *Token) Data(ctx context.Context, label string) ([][]byte, error) {
 	return call(ctx, t, "reading the data object "+label, func(c *connection) ([][]byte, error) {
-		return withSession(ctx, t, c, func(s session) (values [][]byte, err error) {
+		return withSession(c, func(s session) (values [][]byte, err error) {
 			objects, err := s.data(label)
 			for _, o := range objects {
 				if value, bad := s.value(o, pkcs11.CKA_VALUE); bad == nil && len(value) > 0 {
@@ -32,7 +32,7 @@ func (t *Token) Data(ctx context.Context, label string) ([][]byte, error) {
 // (CKA_PRIVATE). Tokens without room, and tokens that allow no data objects, return an error.
 func (t *Token) StoreData(ctx context.Context, label string, value []byte) error {
 	_, err := call(ctx, t, "storing the data object "+label, func(c *connection) (struct{}, error) {
-		return withSessionOf(ctx, t, c, readWrite, func(s session) (struct{}, error) {
+		return withSession(c, func(s session) (struct{}, error) {
 			return struct{}{}, s.replaceData(label, value)
 		})
 	})

@@ -8,10 +8,10 @@
 // whose PIN is locked or on its final try. Open logs in once and never tries a PIN a
 // second time, because real tokens lock, some of them for ever.
 //
-// [Token.Signer] adopts an existing key and never makes one. It demands exactly one
-// key pair for the label and id, every attribute of [Policy], each read alone, and a
-// signed challenge. The challenge is verified with the public key that the caller
-// gives, normally that of the CA certificate, because the token's own public key does
+// [Token.Signer] adopts an existing key and never makes one. It looks for the private key of
+// the public key that the caller gives, normally that of the CA certificate; label and id only
+// narrow the search. It demands exactly one private key, every attribute of [Policy], each read
+// alone, and a signed challenge. The challenge decides, because the token's own public key does
 // not prove which key this is. [Token.Generate] makes keys, for the ceremony only.
 //
 // Every signature is verified in software before it is returned.

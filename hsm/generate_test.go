@@ -3,6 +3,7 @@ package hsm_test
 import (
 	"bytes"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -58,7 +59,7 @@ func TestANewKeyMayDoNothingButSign(t *testing.T) {
 	if r.Label != "issuing" || !bytes.Equal(r.ID, []byte{1, 2}) || r.Problem != nil || !r.Public.Equal(public) {
 		t.Errorf("got %+v", r)
 	}
-	must(t, r.Refused())
+	must(t, r.Refused(nil))
 	if len(r.Attributes) != len(hsm.Policy()) {
 		t.Errorf("%d attributes", len(r.Attributes))
 	}
@@ -75,24 +76,54 @@ func TestATokenThatDislikesTheFullTemplateGetsTheMinimalOne(t *testing.T) {
 	shim.Fail(t, "picky_template 1")
 	signer, _ := fixtures.NewKey(t, token, "issuing", 1)
 	must(t, sign(t, signer))
-	if n := shim.Calls(t, "C_GenerateKeyPair"); n != 2 {
+	reports, err := token.Keys(t.Context())
+	must(t, err)
+	if len(reports) != 1 {
+		t.Errorf("%d keys", len(reports))
+	}
+}
+
+func TestTheMinimalTemplateIsUsedAtOnceIfItIsConfigured(t *testing.T) {
+	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	shim.Config.MinimalTemplate = true
+	token := open(t, shim.Config)
+	shim.Fail(t, "picky_template 1")
+	signer, _ := fixtures.NewKey(t, token, "issuing", 1)
+	must(t, sign(t, signer))
+	if n := shim.Calls(t, "C_GenerateKeyPair"); n != 1 {
 		t.Errorf("%d calls", n)
 	}
 }
 
 func TestAKeyIsNeverGeneratedTwice(t *testing.T) {
-	shim := fixtures.NewShim(t, fixtures.NewToken(t))
-	token := open(t, shim.Config)
-	shim.Fail(t, "C_GenerateKeyPair 30") // the token may have generated the pair
-	_, err := token.Generate(t.Context(), issuing)
-	want(t, err, hsm.ErrSessionLost)
-	if n := shim.Calls(t, "C_GenerateKeyPair"); n != 1 {
-		t.Errorf("%d calls", n)
+	for _, code := range []string{"5", "30", "D1"} { // the last and the first also mean a template that the token refuses
+		t.Run("the token made the key and answered "+code, func(t *testing.T) {
+			shim := fixtures.NewShim(t, fixtures.NewToken(t))
+			token := open(t, shim.Config)
+			shim.Fail(t, "after_C_GenerateKeyPair "+code)
+			_, err := token.Generate(t.Context(), issuing)
+			want(t, err, hsm.ErrSessionLost)
+			if !strings.Contains(err.Error(), "stays on the token") || !strings.Contains(err.Error(), issuing.String()) {
+				t.Errorf("%v: does not name the key that stays", err)
+			}
+			shim.Fail(t)
+			reports, err := token.Keys(t.Context())
+			must(t, err)
+			if len(reports) != 1 {
+				t.Errorf("%d keys on the token", len(reports))
+			}
+		})
 	}
-	shim.Fail(t)
-	if _, err := token.Generate(t.Context(), issuing); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
+	t.Run("the token did not make the key", func(t *testing.T) {
+		shim := fixtures.NewShim(t, fixtures.NewToken(t))
+		token := open(t, shim.Config)
+		shim.Fail(t, "C_GenerateKeyPair 30")
+		_, err := token.Generate(t.Context(), issuing)
+		want(t, err, hsm.ErrSessionLost)
+		shim.Fail(t)
+		_, err = token.Generate(t.Context(), issuing)
+		must(t, err)
+	})
 }
 
 func TestATokenWithoutAGeneratorSaysSo(t *testing.T) {

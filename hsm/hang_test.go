@@ -147,25 +147,9 @@ func TestAnUnpluggedTokenComesBack(t *testing.T) {
 	}
 	reports, err := token.Keys(t.Context())
 	must(t, err)
-	if len(reports) != 1 || reports[0].Refused() != nil {
+	if len(reports) != 1 || reports[0].Refused(nil) != nil {
 		t.Errorf("got %+v", reports)
 	}
-}
-
-// The client of p11-kit needs its own login to list keys. The login follows the same
-// rules.
-func TestAWrongPINWhileLookingIsKept(t *testing.T) {
-	server := fixtures.Serve(t, fixtures.NewToken(t))
-	token, err := hsm.Open(t.Context(), server.Config, changingPIN("wrong-pin"))
-	must(t, err)
-	_, err = token.Keys(t.Context())
-	want(t, err, hsm.ErrPINWrong)
-	_, err = token.Random().Read(make([]byte, 1))
-	want(t, err, hsm.ErrPINWrong)
-	if !hsm.Final(err) || hsm.Final(hsm.ErrSessionLost) {
-		t.Error("a person must act on a wrong PIN, not on a lost session")
-	}
-	must(t, token.Close(t.Context()))
 }
 
 func away(err error) bool {
@@ -189,5 +173,30 @@ func TestAStoppedTokenIsNoticedAndCanBeClosed(t *testing.T) {
 		if want(t, err, hsm.ErrHung); time.Now().After(end) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// SoftHSM writes its token at a login. A process that ends in that moment leaves an empty token.
+func TestALoginThatWasBegunIsWaitedFor(t *testing.T) {
+	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	shim.Fail(t, "hang_C_Login 1")
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := make(chan error, 1)
+	go func() {
+		_, err := hsm.Open(ctx, shim.Config, pinOf(fixtures.TestPIN))
+		opened <- err
+	}()
+	for end := time.Now().Add(patience); shim.Calls(t, "C_Login") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no login was begun")
+		}
+	}
+	cancel() // as Ctrl-C
+	shim.Fail(t)
+	if err := <-opened; !errors.Is(err, context.Canceled) || errors.Is(err, hsm.ErrHung) {
+		t.Errorf("got %v, want the end of the context", err)
+	}
+	if n := shim.Calls(t, "C_Finalize"); n != 2 { // after the preflight, and after the login
+		t.Errorf("the module was finalised %d times when Open returned", n)
 	}
 }

@@ -90,7 +90,7 @@ func emptySlot(module *pkcs11.Ctx, cfg Config) (uint, error) {
 		if err != nil {
 			continue // a slot that does not answer cannot be used
 		}
-		if fits(Config{TokenLabel: cfg.TokenLabel}, token) {
+		if fits(Config{TokenLabel: cfg.TokenLabel}, slot, token) {
 			return 0, refuse(ErrTokenExists, "%q in slot %d", cfg.TokenLabel, slot)
 		}
 		if token.Flags&pkcs11.CKF_TOKEN_INITIALIZED == 0 {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/asn1"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/miekg/pkcs11"
@@ -19,54 +20,160 @@ var issuing = hsm.KeyRef{ID: []byte{1}, Label: "issuing"}
 
 func TestKeysThatAreNotAdopted(t *testing.T) {
 	set := pkcs11.NewAttribute
+	other := hsm.KeyRef{ID: []byte{2}, Label: "audit"}
 	for _, test := range []struct {
 		name    string
-		prepare func(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle)
+		prepare func(t *testing.T, s rawSession) *ecdsa.PublicKey
 		want    error
+		seen    string
 	}{
-		{"none there", func(*testing.T, *pkcs11.Ctx, pkcs11.SessionHandle) {}, hsm.ErrKeyMissing},
-		{"the label with another id", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			generate(t, m, s, hsm.KeyRef{ID: []byte{2}, Label: issuing.Label})
-		}, hsm.ErrKeyMissing},
-		{"the id with another label", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			generate(t, m, s, hsm.KeyRef{ID: issuing.ID, Label: "audit"})
-		}, hsm.ErrKeyMissing},
-		{"a private key without its public half", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			public, _ := generate(t, m, s, issuing)
-			must(t, m.DestroyObject(s, public))
-		}, hsm.ErrKeyMissing},
-		{"a public half without its private key", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			_, key := generate(t, m, s, issuing)
-			must(t, m.DestroyObject(s, key))
-		}, hsm.ErrKeyMissing},
-		{"two pairs with one id and label", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			generate(t, m, s, issuing)
-			generate(t, m, s, issuing)
-		}, hsm.ErrKeyDuplicated},
-		{"an extractable key", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			generate(t, m, s, issuing, set(pkcs11.CKA_SENSITIVE, false), set(pkcs11.CKA_EXTRACTABLE, true))
-		}, hsm.ErrKeyExtractable},
-		{"an extractable key that was locked down later", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			_, key := generate(t, m, s, issuing, set(pkcs11.CKA_SENSITIVE, false), set(pkcs11.CKA_EXTRACTABLE, true))
-			must(t, m.SetAttributeValue(s, key, []*pkcs11.Attribute{set(pkcs11.CKA_SENSITIVE, true)}))
-			must(t, m.SetAttributeValue(s, key, []*pkcs11.Attribute{set(pkcs11.CKA_EXTRACTABLE, false)}))
-		}, hsm.ErrKeyExtractable},
-		{"an imported key that says it is not extractable", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			importKey(t, m, s, issuing)
-		}, hsm.ErrKeyExtractable},
-		{"a key that may not sign", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			_, key := generate(t, m, s, issuing)
-			must(t, m.SetAttributeValue(s, key, []*pkcs11.Attribute{set(pkcs11.CKA_SIGN, false)}))
-		}, hsm.ErrKeyExtractable},
-		{"a good key that is not the certificate's", func(t *testing.T, m *pkcs11.Ctx, s pkcs11.SessionHandle) {
-			generate(t, m, s, issuing)
-		}, hsm.ErrKeyDiffers},
+		{"none there", func(t *testing.T, _ rawSession) *ecdsa.PublicKey { return certificateKey(t) },
+			hsm.ErrKeyMissing, "no private EC key"},
+		{"the right key with another label and id", func(t *testing.T, s rawSession) *ecdsa.PublicKey { return s.pair(t, other) },
+			hsm.ErrKeyMissing, `"audit" id 02`},
+		{"the right key with another id", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return s.pair(t, hsm.KeyRef{ID: []byte{2}, Label: issuing.Label})
+		}, hsm.ErrKeyMissing, `"issuing" id 02`},
+		{"another key without its public half", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			public, _ := generate(t, s.module, s.handle, issuing)
+			must(t, s.module.DestroyObject(s.handle, public))
+			return certificateKey(t)
+		}, hsm.ErrKeyDiffers, `"issuing" id 01 without a public half`},
+		{"a public half without its private key", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			public, key := generate(t, s.module, s.handle, issuing)
+			must(t, s.module.DestroyObject(s.handle, key))
+			return s.public(t, public)
+		}, hsm.ErrKeyMissing, "no private EC key"},
+		{"an extractable key", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return s.pair(t, issuing, set(pkcs11.CKA_SENSITIVE, false), set(pkcs11.CKA_EXTRACTABLE, true))
+		}, hsm.ErrKeyExtractable, "CKA_EXTRACTABLE is yes"},
+		{"an extractable key that was locked down later", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			public, key := generate(t, s.module, s.handle, issuing, set(pkcs11.CKA_SENSITIVE, false), set(pkcs11.CKA_EXTRACTABLE, true))
+			must(t, s.module.SetAttributeValue(s.handle, key, []*pkcs11.Attribute{set(pkcs11.CKA_SENSITIVE, true)}))
+			must(t, s.module.SetAttributeValue(s.handle, key, []*pkcs11.Attribute{set(pkcs11.CKA_EXTRACTABLE, false)}))
+			return s.public(t, public)
+		}, hsm.ErrKeyExtractable, "CKA_NEVER_EXTRACTABLE is no"},
+		{"an imported key that says it is not extractable", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return importKey(t, s.module, s.handle, issuing)
+		}, hsm.ErrKeyExtractable, "CKA_LOCAL is no"},
+		{"the right key twice", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return s.twice(t, issuing)
+		}, hsm.ErrKeyDuplicated, `"issuing" id 01`},
+		{"a key that may not sign", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			public, key := generate(t, s.module, s.handle, issuing)
+			must(t, s.module.SetAttributeValue(s.handle, key, []*pkcs11.Attribute{set(pkcs11.CKA_SIGN, false)}))
+			return s.public(t, public)
+		}, hsm.ErrKeyExtractable, "CKA_SIGN is no"},
+		{"a good key that is not the certificate's", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			s.pair(t, issuing)
+			return certificateKey(t)
+		}, hsm.ErrKeyDiffers, "spki:"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			token := fixtures.NewToken(t)
-			raw(t, token.Config, func(m *pkcs11.Ctx, s pkcs11.SessionHandle) { test.prepare(t, m, s) })
-			_, err := token.Open(t).Signer(t.Context(), issuing, certificateKey(t))
+			var public *ecdsa.PublicKey
+			raw(t, token.Config, func(m *pkcs11.Ctx, s pkcs11.SessionHandle) { public = test.prepare(t, rawSession{m, s}) })
+			if test.want == hsm.ErrKeyDuplicated {
+				token.Config.Exceptions = hsm.Exceptions{hsm.RestoredKeys} // only an imported key can be there twice
+			}
+			_, err := token.Open(t).Signer(t.Context(), issuing, public)
 			want(t, err, test.want)
+			if !strings.Contains(err.Error(), test.seen) {
+				t.Errorf("%v: does not tell of %s", err, test.seen)
+			}
+		})
+	}
+}
+
+// The certificate's public key finds its private key, whatever else is on the token.
+func TestAKeyIsFoundByThePublicKey(t *testing.T) {
+	set := pkcs11.NewAttribute
+	rename := func(t *testing.T, s rawSession, o pkcs11.ObjectHandle, label string) {
+		must(t, s.module.SetAttributeValue(s.handle, o, []*pkcs11.Attribute{set(pkcs11.CKA_LABEL, label)}))
+	}
+	for _, test := range []struct {
+		name    string
+		prepare func(t *testing.T, s rawSession) *ecdsa.PublicKey
+		refs    []hsm.KeyRef
+	}{
+		{"a second pair has the same label", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			s.pair(t, hsm.KeyRef{ID: []byte{7}, Label: issuing.Label})
+			return s.pair(t, issuing)
+		}, []hsm.KeyRef{{Label: issuing.Label}, issuing, {}}},
+		{"a second pair has the same label and the same id", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			s.pair(t, issuing)
+			return s.pair(t, issuing)
+		}, []hsm.KeyRef{{Label: issuing.Label}, issuing, {}}},
+		{"the halves have different labels", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			public, _ := generate(t, s.module, s.handle, issuing)
+			rename(t, s, public, "public issuing")
+			return s.public(t, public)
+		}, []hsm.KeyRef{{Label: issuing.Label}, {Label: "public issuing"}, {}}},
+		{"both halves have an empty id", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			s.pair(t, hsm.KeyRef{Label: "audit"})
+			return s.pair(t, hsm.KeyRef{Label: issuing.Label})
+		}, []hsm.KeyRef{{Label: issuing.Label}, {}}},
+		{"the public half is missing", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			s.pair(t, hsm.KeyRef{ID: []byte{7}, Label: issuing.Label})
+			public, _ := generate(t, s.module, s.handle, issuing)
+			key := s.public(t, public)
+			must(t, s.module.DestroyObject(s.handle, public))
+			return key
+		}, []hsm.KeyRef{{Label: issuing.Label}, issuing, {}}},
+		{"the labels are padded with blanks", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return s.pair(t, hsm.KeyRef{ID: issuing.ID, Label: "issuing     "})
+		}, []hsm.KeyRef{{Label: issuing.Label}, issuing, {}}},
+		{"the labels are padded with NUL", func(t *testing.T, s rawSession) *ecdsa.PublicKey {
+			return s.pair(t, hsm.KeyRef{ID: issuing.ID, Label: "issuing\x00\x00\x00"})
+		}, []hsm.KeyRef{{Label: issuing.Label}, issuing, {}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			token := fixtures.NewToken(t)
+			var public *ecdsa.PublicKey
+			raw(t, token.Config, func(m *pkcs11.Ctx, s pkcs11.SessionHandle) { public = test.prepare(t, rawSession{m, s}) })
+			opened := token.Open(t)
+			for _, ref := range test.refs {
+				signer, err := opened.Signer(t.Context(), ref, public)
+				must(t, err)
+				must(t, sign(t, signer))
+			}
+		})
+	}
+}
+
+func TestATokenThatCannotTellWhereAKeyCameFromNeedsANamedException(t *testing.T) {
+	fixture := fixtures.NewToken(t)
+	var public *ecdsa.PublicKey
+	raw(t, fixture.Config, func(m *pkcs11.Ctx, s pkcs11.SessionHandle) { public = rawSession{m, s}.pair(t, issuing) })
+	shim := fixtures.NewShim(t, fixture)
+	for _, test := range []struct {
+		fault string
+		allow hsm.Exceptions
+		want  error
+	}{
+		{"hide_attribute 163", nil, hsm.ErrKeyExtractable},
+		{"hide_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, hsm.ErrKeyExtractable},
+		{"hide_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, nil},
+		{"hide_attribute 164", hsm.Exceptions{hsm.OriginUnknown}, nil},
+		{"false_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, hsm.ErrKeyExtractable},
+		{"false_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, nil},
+		{"true_attribute 162", hsm.KnownExceptions(), hsm.ErrKeyExtractable},
+		{"false_attribute 103", hsm.KnownExceptions(), hsm.ErrKeyExtractable},
+	} {
+		t.Run(test.fault+" with "+test.allow.String(), func(t *testing.T) {
+			shim.Fail(t)
+			cfg := shim.Config
+			cfg.Exceptions = test.allow
+			token, err := hsm.Open(t.Context(), cfg, pinOf(fixtures.TestPIN))
+			must(t, err)
+			defer func() { must(t, token.Close(t.Context())) }()
+			shim.Fail(t, test.fault)
+			_, err = token.Signer(t.Context(), issuing, public)
+			if test.want != nil {
+				want(t, err, test.want)
+			} else {
+				must(t, err)
+			}
 		})
 	}
 }
@@ -138,8 +245,8 @@ func wantReport(t *testing.T, token *hsm.Token, rule hsm.Rule, unsupported bool)
 			t.Errorf("%s is %v, want %v", a.Name, a.Got, a.Want)
 		}
 	}
-	if refused := reports[0].Refused() != nil; refused != rule.Required {
-		t.Errorf("refused: %v", reports[0].Refused())
+	if refused := reports[0].Refused(nil) != nil; refused != rule.Required {
+		t.Errorf("refused: %v", reports[0].Refused(nil))
 	}
 }
 
@@ -147,8 +254,6 @@ func TestSignerWantsToKnowWhichKey(t *testing.T) {
 	token := fixtures.NewToken(t).Open(t)
 	odd, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	must(t, err)
-	_, err = token.Signer(t.Context(), hsm.KeyRef{}, certificateKey(t))
-	want(t, err, hsm.ErrConfig)
 	_, err = token.Signer(t.Context(), issuing, nil)
 	want(t, err, hsm.ErrConfig)
 	_, err = token.Signer(t.Context(), issuing, &odd.PublicKey)
@@ -166,19 +271,15 @@ func TestAKeyIsFoundByLabelOrIDAlone(t *testing.T) {
 	}
 }
 
-func TestARawPointIsReportedAsUnreadable(t *testing.T) {
+func TestAPointMayBeRaw(t *testing.T) {
 	shim := fixtures.NewShim(t, fixtures.NewToken(t))
-	token := open(t, shim.Config)
-	_, public := fixtures.NewKey(t, token, issuing.Label, issuing.ID...)
 	shim.Fail(t, "ec_point_raw 1")
-	_, err := token.Signer(t.Context(), issuing, public)
-	want(t, err, hsm.ErrKeyUnreadable)
-	reports, err := token.Keys(t.Context())
-	must(t, err)
-	if len(reports) != 1 || reports[0].Public != nil {
-		t.Fatalf("got %+v", reports)
+	token := open(t, shim.Config)
+	signer, public := fixtures.NewKey(t, token, issuing.Label, issuing.ID...)
+	must(t, sign(t, signer))
+	if found := publicOf(t, token, issuing.Label); !found.Equal(public) {
+		t.Error("the report shows another public key")
 	}
-	want(t, reports[0].Problem, hsm.ErrKeyUnreadable)
 }
 
 func TestDigestsOfAnotherHashAreNotSigned(t *testing.T) {

@@ -2,7 +2,6 @@ package hsm
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/asn1"
@@ -13,7 +12,7 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// An object is any object on the token. crypto11 shows complete key pairs only.
+// An object is any object on the token.
 type object struct {
 	handle pkcs11.ObjectHandle
 	class  uint
@@ -23,95 +22,11 @@ type object struct {
 
 func (o object) ref() KeyRef { return KeyRef{ID: o.id, Label: o.label} }
 
-// A session is one more session beside those of crypto11. Most sessions only read. The login
-// belongs to the process, so the session sees private objects, too.
+// A session sees private objects, too, because the login belongs to the process.
 type session struct {
 	module *pkcs11.Ctx
 	handle pkcs11.SessionHandle
-}
-
-// Kinds of sessions (PKCS#11 v2.40 section 5.6, C_OpenSession).
-const (
-	readOnly  = pkcs11.CKF_SERIAL_SESSION
-	readWrite = pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION
-)
-
-// withSession opens a session that only reads, calls use with it, and closes the session.
-func withSession[T any](ctx context.Context, t *Token, c *connection, use func(session) (T, error)) (T, error) {
-	return withSessionOf(ctx, t, c, readOnly, use)
-}
-
-func withSessionOf[T any](ctx context.Context, t *Token, c *connection, kind uint, use func(session) (T, error)) (result T, err error) {
-	module, err := load(c.cfg.Module)
-	if err != nil {
-		return result, err
-	}
-	defer module.Destroy()
-	own, err := t.openSession(ctx, module, c, kind)
-	if err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, own.close()) }()
-	return use(own.session)
-}
-
-// An ownSession is a session and what must be closed with it.
-type ownSession struct {
-	session
-	ownsModule bool
-}
-
-// openSession opens a session. Some modules, such as p11-kit's client, keep their
-// state for each function list and not for the process. There openSession initialises
-// the module and logs in again.
-func (t *Token) openSession(ctx context.Context, module *pkcs11.Ctx, c *connection, kind uint) (ownSession, error) {
-	s := ownSession{session: session{module: module}}
-	_, err := module.GetInfo()
-	if errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED)) {
-		if err := module.Initialize(); err != nil {
-			return ownSession{}, err
-		}
-		s.ownsModule = true
-	}
-	if s.handle, err = module.OpenSession(c.tokenInfo.slot, kind); err != nil {
-		return ownSession{}, errors.Join(err, s.finaliseModule())
-	}
-	if !s.ownsModule {
-		return s, nil
-	}
-	if err := t.loginAgain(ctx, s.session, c.tokenInfo.slot); err != nil {
-		return ownSession{}, errors.Join(t.latchFinal(err), s.close())
-	}
-	return s, nil
-}
-
-// loginAgain logs in a session that does not share crypto11's login. It follows the
-// same rules: it checks the PIN flags first, and never tries a second time.
-func (t *Token) loginAgain(ctx context.Context, s session, slot uint) error {
-	info, err := s.module.GetTokenInfo(slot)
-	if err != nil {
-		return err
-	}
-	if err := pinFlags(t.cfg, info.Flags); err != nil {
-		return err
-	}
-	pin, err := t.pin.ask(ctx)
-	if err != nil {
-		return err
-	}
-	defer pin.Wipe()
-	return explain("logging in to "+t.cfg.selector(), s.module.Login(s.handle, pkcs11.CKU_USER, pin.reveal()))
-}
-
-func (s ownSession) close() error {
-	return errors.Join(s.module.CloseSession(s.handle), s.finaliseModule())
-}
-
-func (s ownSession) finaliseModule() error {
-	if !s.ownsModule {
-		return nil
-	}
-	return s.module.Finalize()
+	allow  Exceptions
 }
 
 // all returns every object that matches the template.
@@ -156,7 +71,7 @@ func (s session) object(handle pkcs11.ObjectHandle) (object, error) {
 	if err != nil {
 		return object{}, fmt.Errorf("reading CKA_LABEL: %w", err)
 	}
-	return object{handle: handle, class: ulong(class), id: id, label: string(label)}, nil
+	return object{handle: handle, class: ulong(class), id: id, label: unpadded(string(label))}, nil
 }
 
 // value reads one attribute, and no other with it.
@@ -216,11 +131,18 @@ func (s session) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error)
 		if !bytes.Equal(oid, params) {
 			continue
 		}
-		var octets []byte
-		if rest, err := asn1.Unmarshal(point, &octets); err != nil || len(rest) > 0 {
-			return nil, refuse(ErrKeyUnreadable, "CKA_EC_POINT %x is not a DER OCTET STRING", point)
+		// The length decides: a raw point is shorter than the OCTET STRING that some tokens leave out.
+		octets := point
+		if len(point) != 1+2*((c.curve.Params().BitSize+7)/8) {
+			if rest, err := asn1.Unmarshal(point, &octets); err != nil || len(rest) > 0 {
+				return nil, refuse(ErrKeyUnreadable, "CKA_EC_POINT %x is neither a point nor a DER OCTET STRING with one", point)
+			}
 		}
-		return ecdsa.ParseUncompressedPublicKey(c.curve, octets)
+		public, err := ecdsa.ParseUncompressedPublicKey(c.curve, octets)
+		if err != nil {
+			return nil, refuse(ErrKeyUnreadable, "CKA_EC_POINT %x: %w", point, err)
+		}
+		return public, nil
 	}
 	return nil, refuse(ErrKeyUnreadable, "curve %x is none of P-256, P-384, P-521", params)
 }

@@ -74,7 +74,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 	good := hsm.Config{Module: fixtures.SoftHSM(t), TokenLabel: "a"}
 	for name, edit := range map[string]func(*hsm.Config){
 		"neither label nor serial":            func(c *hsm.Config) { c.TokenLabel = "" },
-		"one session":                         func(c *hsm.Config) { c.Sessions = 1 },
+		"two sessions":                        func(c *hsm.Config) { c.Sessions = 2 },
 		"a negative number of sessions":       func(c *hsm.Config) { c.Sessions = -1 },
 		"a thousand sessions":                 func(c *hsm.Config) { c.Sessions = 1000 },
 		"a negative time-out":                 func(c *hsm.Config) { c.Timeout = -1 },
@@ -128,6 +128,17 @@ func TestTwoTokensWithOneLabelAreAmbiguous(t *testing.T) {
 	must(t, module.Finalize())
 	module.Destroy()
 	refused(t, token.Config, token.PIN, hsm.ErrTokenAmbiguous)
+	_, err = hsm.Open(t.Context(), token.Config, token.PIN)
+	if n := strings.Count(err.Error(), fmt.Sprintf("label %q, serial", token.Config.TokenLabel)); n != 2 {
+		t.Errorf("%v: does not list both tokens", err)
+	}
+	for _, slot := range slots[:1] {
+		cfg := token.Config
+		cfg.Slot = &slot
+		opened, err := hsm.Open(t.Context(), cfg, token.PIN)
+		must(t, err)
+		must(t, opened.Close(t.Context()))
+	}
 }
 
 // crypto11 asks every slot before ours, and stops at the first one that does not answer.
@@ -169,13 +180,13 @@ func slotsOf(t *testing.T, cfg hsm.Config) (slots []uint, labels []string) {
 
 func TestTheTokensOwnLimitCapsTheSessions(t *testing.T) {
 	shim := fixtures.NewShim(t, fixtures.NewToken(t))
-	shim.Config.Sessions = 5
-	shim.Fail(t, "max_rw 2")
+	shim.Config.Sessions = 6
+	shim.Fail(t, "max_rw 3")
 	signer, _ := fixtures.NewKey(t, open(t, shim.Config), "issuing", 1)
 	signed, stop := crowd(t, signer)
 	progress(t, signed)
 	stop()
-	// One session keeps the login and one works; Generate opens a third one for a moment.
+	// One session keeps the login, one signs, one looks at the objects.
 	if n := shim.Calls(t, "C_OpenSession"); n != 3 {
 		t.Errorf("%d sessions opened", n)
 	}
@@ -236,6 +247,38 @@ func TestASoftwareTokenNeedsPermission(t *testing.T) {
 	}
 }
 
+func TestSoftwareTokensOfOtherMakersAreRefused(t *testing.T) {
+	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	for _, test := range []struct {
+		name   string
+		faults []string
+		allow  hsm.Exceptions
+		want   error
+	}{
+		{"opencryptoki's software token", []string{"vendor 2", "hard_mechanism 1"}, nil, hsm.ErrSoftwareToken},
+		{"NSS", []string{"vendor 3", "hard_mechanism 1"}, nil, hsm.ErrSoftwareToken},
+		{"swtpm, which claims to be hardware", []string{"vendor 4", "hard_mechanism 1"}, nil, hsm.ErrSoftwareToken},
+		{"swtpm with an exception", []string{"vendor 4"}, hsm.KnownExceptions(), hsm.ErrSoftwareToken},
+		{"an unknown token that does not claim to be hardware", []string{"vendor 5"}, nil, hsm.ErrSoftwareToken},
+		{"the same with the exception", []string{"vendor 5"}, hsm.Exceptions{hsm.HardwareUnclaimed}, nil},
+		{"a TPM", []string{"vendor 5", "hard_mechanism 1"}, nil, nil},
+		{"a YubiHSM", []string{"vendor 1", "hard_mechanism 1"}, nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			shim.Fail(t, test.faults...)
+			cfg := shim.Config
+			cfg.AllowSoftwareToken, cfg.Exceptions = false, test.allow
+			if test.want != nil {
+				refused(t, cfg, pinOf(fixtures.TestPIN), test.want)
+				return
+			}
+			if info := open(t, cfg).Info(); info.Software || strings.ContainsRune(info.Model, 0) {
+				t.Errorf("got %+v", info)
+			}
+		})
+	}
+}
+
 func TestATokenAtRiskIsRefusedBeforeAnyLogin(t *testing.T) {
 	shim := fixtures.NewShim(t, fixtures.NewToken(t))
 	for _, test := range []struct {
@@ -246,7 +289,7 @@ func TestATokenAtRiskIsRefusedBeforeAnyLogin(t *testing.T) {
 		{"the PIN is on its final try", "token_flags 20000", hsm.ErrPINAtRisk},
 		{"the PIN is on its final try and was wrong before", "token_flags 30000", hsm.ErrPINAtRisk},
 		{"the PIN must be changed", "token_flags 80000", hsm.ErrPINExpired},
-		{"the token allows one session", "max_rw 1", hsm.ErrTokenUnfit},
+		{"the token allows two sessions", "max_rw 2", hsm.ErrTokenUnfit},
 		{"the token has no ECDSA", "hide_mechanism 1041", hsm.ErrTokenUnfit},
 		{"the token was pulled out", "C_GetTokenInfo E0", hsm.ErrTokenMissing},
 		{"the mechanisms cannot be read", "C_GetMechanismList 6", hsm.ErrSessionLost},

@@ -92,7 +92,7 @@ func TestAPINFileIsReadAnewEachTime(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
 		"without a newline":                  {examplePIN, examplePIN},
 		"with one newline":                   {examplePIN + "\n", examplePIN},
-		"with spaces, which belong to it":    {" a b ", " a b "},
+		"with a space, which belongs to it":  {"a b", "a b"},
 		"of the greatest length":             {strings.Repeat("7", 256), strings.Repeat("7", 256)},
 		"in UTF-8":                           {"größe", "größe"},
 		"with the module's own id in front":  {"0001password", "0001password"},
@@ -121,7 +121,7 @@ func TestPINFilesThatAreRefused(t *testing.T) {
 		"only a newline":             {"\n", 0o600, "empty"},
 		"two newlines":               {examplePIN + "\n\n", 0o600, "one line"},
 		"two lines":                  {examplePIN + "\nuser\n", 0o600, "one line"},
-		"a carriage return":          {examplePIN + "\r\n", 0o600, "one line"},
+		"a carriage return":          {examplePIN + "\r\n", 0o600, "carriage return"},
 		"a zero octet":               {examplePIN + "\x00", 0o600, "one line"},
 		"not UTF-8":                  {examplePIN + "\xff", 0o600, "UTF-8"},
 		"too long":                   {examplePIN + strings.Repeat("7", 256), 0o600, "256"},

@@ -37,7 +37,8 @@ func remember(ask PINSource) PINSource {
 }
 
 // checkPIN strips one newline and refuses octets that cannot be a PIN (CK_UTF8CHAR
-// without control characters). No error contains the octets. checkPIN takes them over.
+// without control characters), or that an editor probably added to a PIN: a token would count the
+// login as a wrong PIN. No error contains the octets. checkPIN takes them over.
 func checkPIN(octets []byte) (Secret, error) {
 	pin := bytes.TrimSuffix(octets, []byte("\n"))
 	bad := ""
@@ -46,8 +47,14 @@ func checkPIN(octets []byte) (Secret, error) {
 		bad = "it holds more than 256 octets"
 	case len(pin) == 0:
 		bad = "it is empty"
+	case bytes.HasPrefix(pin, []byte("\ufeff")):
+		bad = "it begins with a byte order mark, which an editor wrote; save it without one"
+	case bytes.ContainsRune(pin, '\r'):
+		bad = "it holds a carriage return, as lines of Windows do; write it with `printf`"
 	case !utf8.Valid(pin) || bytes.ContainsFunc(pin, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		bad = "it holds control characters or is not UTF-8; a PIN is one line"
+	case len(bytes.TrimSpace(pin)) != len(pin):
+		bad = "it begins or ends with a blank; remove the blank"
 	}
 	if bad != "" {
 		clear(octets)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/miekg/pkcs11"
+
+	"hallmark/station/reason"
 )
 
 // Info describes a token (CK_TOKEN_INFO).
@@ -14,6 +16,8 @@ type Info struct {
 	Label, Serial, Manufacturer, Model, Firmware string
 	// Software: the token is software, which protects no key. Every screen shows this.
 	Software bool
+	// Exceptions are the exceptions of the configuration, with commas between them. Every report shows them.
+	Exceptions string
 }
 
 // tokenInfo is the result of the preflight: the slot, the token in it, and the number
@@ -63,36 +67,41 @@ func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 	}
 	var fitting []uint
 	var token pkcs11.TokenInfo
-	var dead error
+	var others []string
+	var dead, inTheWay error
 	for _, slot := range slots {
 		info, err := module.GetTokenInfo(slot)
 		if err != nil {
 			dead = errors.Join(dead, fmt.Errorf("slot %d does not answer: %w", slot, err))
 			continue
 		}
-		if !fits(cfg, info) {
-			continue
+		if info.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 {
+			others = append(others, fmt.Sprintf("slot %d: label %+q, serial %+q, model %+q", slot, unpadded(info.Label), unpadded(info.SerialNumber), unpadded(info.Model)))
 		}
-		if fitting = append(fitting, slot); dead != nil {
-			// crypto11 also asks each slot before this one, and stops at a slot that does not answer.
-			return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), dead)
+		if fits(cfg, slot, info) {
+			fitting, token, inTheWay = append(fitting, slot), info, dead
 		}
-		token = info
+	}
+	list := "no initialised token"
+	if len(others) > 0 {
+		list = strings.Join(others, "; ")
 	}
 	switch {
 	case len(fitting) > 1:
-		return 0, token, refuse(ErrTokenAmbiguous, "%s is in slots %v", cfg.selector(), fitting)
+		return 0, token, refuse(ErrTokenAmbiguous, "%s is in slots %v; seen: %s", cfg.selector(), fitting, list)
+	case inTheWay != nil: // crypto11 also asks each slot before this one, and stops at a slot that does not answer
+		return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), inTheWay)
 	case len(fitting) == 1:
 		return fitting[0], token, nil
 	case dead != nil:
-		return 0, token, refuse(ErrTokenMissing, "%s among %d slots: %w", cfg.selector(), len(slots), dead)
+		return 0, token, refuse(ErrTokenMissing, "%s among %d slots: %w; seen: %s", cfg.selector(), len(slots), dead, list)
 	}
-	return 0, token, refuse(ErrTokenMissing, "%s among %d slots", cfg.selector(), len(slots))
+	return 0, token, refuse(ErrTokenMissing, "%s among %d slots; seen: %s", cfg.selector(), len(slots), list)
 }
 
-func fits(cfg Config, info pkcs11.TokenInfo) bool {
-	same := func(want, got string) bool { return want == "" || want == got }
-	return info.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 &&
+func fits(cfg Config, slot uint, info pkcs11.TokenInfo) bool {
+	same := func(want, got string) bool { return want == "" || unpadded(want) == unpadded(got) }
+	return info.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 && (cfg.Slot == nil || *cfg.Slot == slot) &&
 		same(cfg.TokenLabel, info.Label) && same(cfg.TokenSerial, info.SerialNumber) &&
 		same(cfg.TokenModel, info.Model) && same(cfg.TokenManufacturer, info.ManufacturerID)
 }
@@ -100,18 +109,19 @@ func fits(cfg Config, info pkcs11.TokenInfo) bool {
 // assess refuses a token that the station must not log in to, or that cannot sign.
 func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (tokenInfo, error) {
 	found := tokenInfo{slot: slot, info: describe(token), sessions: cfg.Sessions}
+	found.info.Exceptions = cfg.Exceptions.String()
 	if found.info.Software && !cfg.AllowSoftwareToken {
-		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %s %s", cfg.selector(), token.ManufacturerID, token.Model)
+		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %+q of %+q", cfg.selector(), found.info.Model, found.info.Manufacturer)
 	}
 	if err := pinFlags(cfg, token.Flags); err != nil {
 		return tokenInfo{}, err
 	}
 	// 0 and ^0 mean "no limit" and "not known" (PKCS#11 v2.40 section 3.2).
 	if limit := token.MaxRwSessionCount; limit != pkcs11.CK_EFFECTIVELY_INFINITE && limit != pkcs11.CK_UNAVAILABLE_INFORMATION {
-		found.sessions = min(found.sessions, int(min(limit, maxSessions)))
+		found.sessions = min(found.sessions, int(min(limit, MaxSessions)))
 	}
-	if found.sessions < 2 {
-		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %d session", cfg.selector(), token.MaxRwSessionCount)
+	if found.sessions < MinSessions {
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %s, and the station needs %d", cfg.selector(), reason.Count(int(token.MaxRwSessionCount), "session", "sessions"), MinSessions)
 	}
 	mechanisms, err := module.GetMechanismList(slot)
 	if err != nil {
@@ -120,7 +130,24 @@ func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (
 	if !slices.ContainsFunc(mechanisms, func(m *pkcs11.Mechanism) bool { return m.Mechanism == pkcs11.CKM_ECDSA }) {
 		return tokenInfo{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
 	}
-	return found, nil
+	return found, hardware(module, cfg, found)
+}
+
+// hardware refuses a token that does not claim to sign in hardware (CKF_HW, PKCS#11 v2.40
+// section 3.5), unless the configuration allows it.
+func hardware(module *pkcs11.Ctx, cfg Config, found tokenInfo) error {
+	if cfg.AllowSoftwareToken || slices.Contains(cfg.Exceptions, HardwareUnclaimed) {
+		return nil
+	}
+	mechanism, err := module.GetMechanismInfo(found.slot, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil)})
+	if err != nil {
+		return explain("asking for CKM_ECDSA", err)
+	}
+	if mechanism.Flags&pkcs11.CKF_HW == 0 {
+		return refuse(ErrSoftwareToken, "%s, %+q of %+q, does not say that it signs in hardware; if it does, name the exception %s",
+			cfg.selector(), found.info.Model, found.info.Manufacturer, HardwareUnclaimed)
+	}
+	return nil
 }
 
 // pinFlags checks the state of the user PIN (CK_TOKEN_INFO.flags) before any login.
@@ -142,9 +169,25 @@ func pinFlags(cfg Config, flags uint) error {
 
 func describe(token pkcs11.TokenInfo) Info {
 	return Info{
-		Label: token.Label, Serial: token.SerialNumber,
-		Manufacturer: token.ManufacturerID, Model: token.Model,
+		Label: unpadded(token.Label), Serial: unpadded(token.SerialNumber),
+		Manufacturer: unpadded(token.ManufacturerID), Model: unpadded(token.Model),
 		Firmware: fmt.Sprintf("%d.%d", token.FirmwareVersion.Major, token.FirmwareVersion.Minor),
-		Software: strings.Contains(token.ManufacturerID, "SoftHSM") || strings.Contains(token.Model, "SoftHSM"),
+		Software: software(unpadded(token.ManufacturerID), unpadded(token.Model)),
 	}
+}
+
+// softwareTokens are parts of the manufacturer and the model by which software tokens call themselves.
+// The vendor's text of a TPM is cut into words of four octets, so a model may have blanks and NULs in it.
+var softwareTokens = []struct{ manufacturer, model string }{
+	{"SoftHSM", ""}, {"", "SoftHSM"}, // also behind p11-kit, which passes the texts on
+	{"IBM", "Soft"},              // opencryptoki's token in software
+	{"Mozilla", ""}, {"", "NSS"}, // the database of NSS
+	{"", "SWTPM"}, {"", "xCGfTPM"}, // swtpm and the reference simulator of the TCG
+}
+
+func software(manufacturer, model string) bool {
+	model = strings.NewReplacer(" ", "", "\x00", "").Replace(model)
+	return slices.ContainsFunc(softwareTokens, func(one struct{ manufacturer, model string }) bool {
+		return strings.Contains(manufacturer, one.manufacturer) && strings.Contains(model, one.model)
+	})
 }

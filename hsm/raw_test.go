@@ -144,6 +144,12 @@ func importKey(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, r
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
+	importOf(t, module, session, ref, key)
+	return &key.PublicKey
+}
+
+func importOf(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, ref hsm.KeyRef, key *ecdsa.PrivateKey) {
+	t.Helper()
 	point, err := key.PublicKey.Bytes()
 	must(t, err)
 	wrapped, err := asn1.Marshal(point)
@@ -157,7 +163,6 @@ func importKey(t *testing.T, module *pkcs11.Ctx, session pkcs11.SessionHandle, r
 		pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true), pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true), pkcs11.NewAttribute(pkcs11.CKA_SIGN, true)))
 	must(t, err)
-	return &key.PublicKey
 }
 
 // publicOf reads the public key from the token, which a station never does.
@@ -173,4 +178,40 @@ func publicOf(t *testing.T, token *hsm.Token, label string) *ecdsa.PublicKey {
 	}
 	t.Fatalf("no key %q", label)
 	return nil
+}
+
+// A rawSession is a session that raw opened.
+type rawSession struct {
+	module *pkcs11.Ctx
+	handle pkcs11.SessionHandle
+}
+
+// pair makes a key pair and returns its public key.
+func (s rawSession) pair(t *testing.T, ref hsm.KeyRef, private ...*pkcs11.Attribute) *ecdsa.PublicKey {
+	t.Helper()
+	public, _ := generate(t, s.module, s.handle, ref, private...)
+	return s.public(t, public)
+}
+
+// public reads the point of a public key.
+func (s rawSession) public(t *testing.T, half pkcs11.ObjectHandle) *ecdsa.PublicKey {
+	t.Helper()
+	got, err := s.module.GetAttributeValue(s.handle, half, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_EC_POINT, nil)})
+	must(t, err)
+	var point []byte
+	_, err = asn1.Unmarshal(got[0].Value, &point)
+	must(t, err)
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	must(t, err)
+	return public
+}
+
+// twice imports one key two times.
+func (s rawSession) twice(t *testing.T, ref hsm.KeyRef) *ecdsa.PublicKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	importOf(t, s.module, s.handle, ref, key)
+	importOf(t, s.module, s.handle, ref, key)
+	return &key.PublicKey
 }

@@ -75,19 +75,25 @@ func (r *reconnect) left(limit time.Duration) time.Duration {
 	return time.Until(time.Unix(0, r.deadline.Load()))
 }
 
-// wait waits until the reconnect ends.
+// wait waits until the reconnect ends. After the end of ctx it still waits for a call into the
+// module, up to the deadline: a login writes on some tokens, and the end of the process in that
+// moment can destroy the token.
 func (r *reconnect) wait(ctx context.Context, cfg Config) error {
 	timer := time.NewTimer(r.left(cfg.Timeout))
 	defer timer.Stop()
+	stopped := ctx.Done()
 	for {
 		select {
 		case <-r.done:
+			if r.err == nil && ctx.Err() != nil {
+				return fmt.Errorf("opening %s: %w", cfg.selector(), ctx.Err())
+			}
 			return r.err
-		case <-ctx.Done():
+		case <-stopped:
 			if r.asking.Load() {
 				return fmt.Errorf("opening %s: waiting for the PIN: %w", cfg.selector(), ctx.Err())
 			}
-			return refuse(ErrHung, "opening %s: %w", cfg.selector(), ctx.Err())
+			stopped = nil // a token must not be left in the middle of a login
 		case <-timer.C:
 			left := r.left(cfg.Timeout)
 			if left <= 0 {

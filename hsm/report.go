@@ -1,7 +1,6 @@
 package hsm
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 
@@ -17,54 +16,40 @@ type KeyReport struct {
 	Attributes Attributes
 }
 
-// Refused returns nil, or ErrKeyExtractable if the key does not meet [Policy].
-func (r KeyReport) Refused() error {
-	return r.Attributes.refused(KeyRef{ID: r.ID, Label: r.Label})
+// Refused returns nil, or ErrKeyExtractable if the key does not meet [Policy] with these exceptions.
+func (r KeyReport) Refused(allow Exceptions) error {
+	return r.Attributes.refused(KeyRef{ID: r.ID, Label: r.Label}, allow)
 }
 
-// Keys reports every private key on the token, also the keys that Signer would
-// refuse. Keys opens one more session for a moment.
+// Keys reports every private key on the token, also the keys that Signer would refuse.
 func (t *Token) Keys(ctx context.Context) ([]KeyReport, error) {
-	return call(ctx, t, "listing keys", func(c *connection) ([]KeyReport, error) {
-		return withSession(ctx, t, c, session.reports)
-	})
+	return call(ctx, t, "listing keys", func(c *connection) ([]KeyReport, error) { return withSession(c, session.reports) })
 }
 
 func (s session) reports() ([]KeyReport, error) {
-	private, err := s.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY))
+	pairs, err := s.pairs()
 	if err != nil {
 		return nil, err
 	}
-	public, err := s.all(pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PUBLIC_KEY))
-	if err != nil {
-		return nil, err
-	}
-	reports := make([]KeyReport, 0, len(private))
-	for _, o := range private {
-		attributes, err := readAttributes(func(attribute uint) ([]byte, error) { return s.value(o.handle, attribute) })
-		if err != nil {
+	reports := make([]KeyReport, 0, len(pairs))
+	for _, p := range pairs {
+		r := KeyReport{ID: p.id, Label: p.label, Problem: p.bad}
+		if r.Attributes, err = s.attributes(p.handle); err != nil {
 			return nil, err
 		}
-		r := KeyReport{ID: o.id, Label: o.label, Attributes: attributes}
-		r.Public, r.Problem = s.publicHalf(o, public)
+		switch {
+		case len(p.halves) == 1 && p.bad == nil:
+			r.Public = p.halves[0]
+		case len(p.halves) > 0:
+			r.Problem = refuse(ErrKeyDuplicated, "%s has several public halves", p.ref())
+		case p.bad == nil:
+			r.Problem = refuse(ErrKeyMissing, "%s has no public half", p.ref())
+		}
 		reports = append(reports, r)
 	}
 	return reports, nil
 }
 
-// publicHalf finds the public half of a private key: the public key with its id and label.
-func (s session) publicHalf(private object, public []object) (*ecdsa.PublicKey, error) {
-	var halves []object
-	for _, o := range public {
-		if bytes.Equal(o.id, private.id) && o.label == private.label {
-			halves = append(halves, o)
-		}
-	}
-	switch len(halves) {
-	case 0:
-		return nil, refuse(ErrKeyMissing, "%s has no public half", private.ref())
-	case 1:
-		return s.publicKey(halves[0].handle)
-	}
-	return nil, refuse(ErrKeyDuplicated, "%s has %d public halves", private.ref(), len(halves))
+func (s session) attributes(private pkcs11.ObjectHandle) (Attributes, error) {
+	return readAttributes(func(attribute uint) ([]byte, error) { return s.value(private, attribute) })
 }

@@ -28,7 +28,8 @@ var hashes = map[elliptic.Curve]crypto.Hash{
 }
 
 // Signer returns a signer for an existing key. want is the public key that the key
-// must belong to; take it from the certificate, never from the token. Errors:
+// must belong to; take it from the certificate, never from the token. ref only narrows
+// the search, and may be empty. Errors:
 // ErrKeyMissing, ErrKeyDuplicated, ErrKeyExtractable, ErrKeyDiffers,
 // ErrKeyUnreadable, or an error about the token's state.
 //
@@ -37,9 +38,6 @@ var hashes = map[elliptic.Curve]crypto.Hash{
 // reader, because the token makes its own random numbers, and returns an ASN.1
 // signature that was verified.
 func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (crypto.Signer, error) {
-	if len(ref.ID) == 0 && ref.Label == "" {
-		return nil, refuse(ErrConfig, "neither key label nor id given")
-	}
 	if want == nil {
 		return nil, refuse(ErrConfig, "no public key given for %s", ref)
 	}
@@ -48,7 +46,7 @@ func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (
 		return nil, refuse(ErrConfig, "the public key given for %s is neither P-256 nor P-384", ref)
 	}
 	k := &key{token: t, ref: ref, public: want, hash: hash}
-	_, err := call(ctx, t, "adopting "+ref.String(), func(c *connection) (crypto.Signer, error) { return c.signer(k) })
+	_, err := call(ctx, t, "adopting "+ref.String(), func(c *connection) (signer, error) { return c.signer(k) })
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +86,12 @@ func (k *key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 	var asked atomic.Bool
 	own := append([]byte(nil), digest...) // the caller may reuse digest while a call that hangs still reads it
 	signature, err := call(context.Background(), k.token, "signing with "+k.ref.String(), func(c *connection) ([]byte, error) {
-		s, err := c.signer(k)
+		sign, err := c.signer(k)
 		if err != nil {
 			return nil, err
 		}
 		asked.Store(true)
-		return s.Sign(nil, own, k.hash)
+		return sign(own)
 	})
 	if err != nil {
 		return nil, markNotSigned(err, !asked.Load())

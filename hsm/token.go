@@ -61,7 +61,10 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	if conn.tokenInfo.info.Software {
 		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
 	}
-	t.turns = make(chan struct{}, conn.tokenInfo.sessions-1)
+	t.turns = make(chan struct{}, conn.tokenInfo.sessions-MinSessions+1)
+	if cfg.KeepAlive > 0 {
+		go t.keepAlive()
+	}
 	return t, nil
 }
 

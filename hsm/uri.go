@@ -204,6 +204,12 @@ func escape(value string, query bool) string {
 	return text.String()
 }
 
+// OnlyKey is true if the URI names nothing but a key.
+func (u URI) OnlyKey() bool {
+	u.Object, u.ID = "", nil
+	return u.String() == "pkcs11:"
+}
+
 // Key returns the key that the URI names.
 func (u URI) Key() KeyRef { return KeyRef{ID: u.ID, Label: u.Object} }
 

@@ -149,7 +149,7 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 		}
 		return key, a.recordKey(ctx, "key-found", token, key, log)
 	}
-	ref, err := log.intendKey(a.File.Key.Label, a.random)
+	ref, err := log.intendKey(a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 
 func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, error) {
 	if a.chain != nil {
-		return a.chain.adopt(ctx, token, a.File.Key.Label)
+		return a.chain.adopt(ctx, token, hsm.KeyRef{Label: a.File.Key.Label})
 	}
 	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok {

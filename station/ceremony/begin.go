@@ -60,10 +60,10 @@ func (b *beginning) remember(key begunKey) {
 	b.keys = append(b.keys, key)
 }
 
-// intend returns label and id for a key, and whether an `init` that was stopped may have made the key.
-func (b *beginning) intend(label string, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
+// intend returns label and id for a key, with an id of so many octets, and whether an `init` that was stopped may have made the key.
+func (b *beginning) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
 	if b == nil {
-		ref, err = newRef(label, random)
+		ref, err = newRef(label, octets, random)
 		return ref, false, err
 	}
 	for _, key := range b.keys {
@@ -71,7 +71,7 @@ func (b *beginning) intend(label string, random io.Reader) (ref hsm.KeyRef, begu
 			return hsm.KeyRef{ID: id, Label: label}, true, nil
 		}
 	}
-	if ref, err = newRef(label, random); err != nil {
+	if ref, err = newRef(label, octets, random); err != nil {
 		return ref, false, err
 	}
 	return ref, false, b.write(begunKey{Label: label, ID: hex.EncodeToString(ref.ID)})

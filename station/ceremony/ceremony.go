@@ -67,7 +67,7 @@ func (c *ceremony) hold(ctx context.Context) error {
 func (c *ceremony) authorities(ctx context.Context) (signer crypto.Signer, err error) {
 	if c.chain != nil {
 		c.Root, c.Issuing = c.chain.Root, c.chain.Issuing
-		if signer, err = c.chain.adopt(ctx, c.token, c.config.Authority.IssuingLabel); err != nil {
+		if signer, err = c.chain.adopt(ctx, c.token, c.config.Authority.IssuingRef()); err != nil {
 			return nil, err
 		}
 		c.audit, err = c.auditKey(ctx)
@@ -109,7 +109,7 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err // between two keys, an operator's stop takes effect at once
 	}
-	ref, begun, err := c.begun.intend(label, c.random)
+	ref, begun, err := c.begun.intend(label, c.config.HSM.KeyIDOctets, c.random)
 	if err != nil {
 		return nil, err
 	}
@@ -122,27 +122,26 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 
 // auditKey adopts the audit key of an earlier ceremony, or makes one.
 func (c *ceremony) auditKey(ctx context.Context) (crypto.Signer, error) {
-	label := c.config.Authority.AuditLabel
 	if c.auditPublic == nil {
-		return c.key(ctx, label)
+		return c.key(ctx, c.config.Authority.AuditLabel)
 	}
-	key, err := c.token.Signer(ctx, hsm.KeyRef{Label: label}, c.auditPublic)
+	key, err := c.token.Signer(ctx, c.config.Authority.AuditRef(), c.auditPublic)
 	if err != nil {
 		return nil, fmt.Errorf("adopting the audit key: %w", err)
 	}
 	return key, nil
 }
 
-// newRef draws the id of a new key.
-func newRef(label string, random io.Reader) (hsm.KeyRef, error) {
-	ref := hsm.KeyRef{ID: make([]byte, 8), Label: label}
+// newRef draws the id of a new key, of so many octets.
+func newRef(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
+	ref := hsm.KeyRef{ID: make([]byte, octets), Label: label}
 	if _, err := io.ReadFull(random, ref.ID); err != nil {
 		return ref, fmt.Errorf("drawing a key id: %w", err)
 	}
 	return ref, nil
 }
 
-// evidence returns the token's report on the new keys. The report goes into entry 0 of the
+// evidence returns the token's report on the keys of the station, by the labels of the configuration. The report goes into entry 0 of the
 // audit log, so that a later change of the report is noticed.
 func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 	reports, err := c.token.Keys(ctx)
@@ -150,10 +149,16 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("reading the keys' attributes: %w", err)
 	}
 	names := c.config.Authority
+	used := map[string]crypto.PublicKey{names.IssuingLabel: c.Issuing.PublicKey, names.AuditLabel: c.audit.Public()}
+	if c.chain == nil {
+		used[names.RootLabel] = c.Root.PublicKey
+	}
 	keys := map[string]string{}
 	for _, report := range reports {
-		if c.chain == nil && report.Label == names.RootLabel || report.Label == names.IssuingLabel || report.Label == names.AuditLabel {
-			keys[report.Label] = report.Attributes.String()
+		for label, public := range used {
+			if report.Public != nil && report.Public.Equal(public) || report.Public == nil && report.Label == label {
+				keys[label] = report.Attributes.String()
+			}
 		}
 	}
 	return keys, nil

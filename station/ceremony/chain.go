@@ -175,12 +175,12 @@ func allows(c *x509.Certificate, usage x509.ExtKeyUsage) bool {
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // adopt finds the key of the issuing CA on the token.
-func (c *Chain) adopt(ctx context.Context, token *hsm.Token, label string) (crypto.Signer, error) {
+func (c *Chain) adopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef) (crypto.Signer, error) {
 	public, ok := c.Issuing.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
 		return nil, refuseChain("the issuing CA has a %T, want ECDSA", c.Issuing.PublicKey)
 	}
-	signer, err := token.Signer(ctx, hsm.KeyRef{Label: label}, public)
+	signer, err := token.Signer(ctx, ref, public)
 	if errors.Is(err, hsm.ErrKeyMissing) || errors.Is(err, hsm.ErrKeyDiffers) {
 		return nil, refuseChain("the key of the issuing CA is not on the token: %w", err)
 	}

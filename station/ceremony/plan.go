@@ -73,7 +73,24 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 			return nil, err
 		}
 	}
+	if err := p.checkURIs(); err != nil {
+		return nil, err
+	}
 	return p, p.outlives(time.Now())
+}
+
+// checkURIs refuses a URI for a key that `init` makes: the new key has a random id, so a later start would not find it.
+func (p *Plan) checkURIs() (err error) {
+	names := p.Config.Authority
+	for _, key := range []struct {
+		name, uri string
+		made      bool
+	}{{"root_uri", names.RootURI, p.chain == nil}, {"issuing_uri", names.IssuingURI, p.chain == nil}, {"audit_uri", names.AuditURI, p.audit == nil}} {
+		if key.made && key.uri != "" {
+			err = errors.Join(err, &configs.ValueError{Key: "authority." + key.name, Got: "a URI", Want: "nothing, because `station init` makes this key", Next: "leave it out, or give chain and audit_key for keys that exist"})
+		}
+	}
+	return err
 }
 
 // readAuditKey reads the public key that the ceremony audit-key wrote.

@@ -174,13 +174,13 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 }
 
 // intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
-func (t *transcript) intendKey(label string, random io.Reader) (hsm.KeyRef, error) {
+func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
 	for _, one := range t.lines {
 		if id, err := hex.DecodeString(one.Facts["id"]); one.What == "key-intended" && err == nil {
 			return hsm.KeyRef{ID: id, Label: one.Facts["label"]}, nil
 		}
 	}
-	ref, err := newRef(label, random)
+	ref, err := newRef(label, octets, random)
 	if err != nil {
 		return ref, err
 	}

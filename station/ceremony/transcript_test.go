@@ -20,13 +20,13 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "out")
 	first, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	ref, err := first.intendKey("issuing", bytes.NewReader(make([]byte, 8)))
+	ref, err := first.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
 	must(t, first.close())
 
 	second, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	again, err := second.intendKey("issuing", bytes.NewReader([]byte("another id")))
+	again, err := second.intendKey("issuing", 8, bytes.NewReader([]byte("another id")))
 	must(t, err)
 	if !bytes.Equal(again.ID, ref.ID) || !second.resumed {
 		t.Errorf("the second ceremony takes the id %x, want %x", again.ID, ref.ID)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -98,6 +99,9 @@ func (c *Checker) checkHSM(ctx context.Context) (string, error) {
 	if info.Software {
 		text += "; software, protects nothing"
 	}
+	if info.Exceptions != "" {
+		text += "; exceptions: " + info.Exceptions
+	}
 	return text, nil
 }
 
@@ -160,26 +164,37 @@ func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	authority := keys.Config.Authority
-	missing := map[string]*ecdsa.PublicKey{authority.RootLabel: ecKey(keys.Root), authority.IssuingLabel: ecKey(keys.Issuing), authority.AuditLabel: nil}
-	var bad []error
+	audit, err := workdir.ReadPublicKey(keys.Dir.AuditPublic())
+	if err != nil {
+		return "", err
+	}
+	auditKey, _ := audit.(*ecdsa.PublicKey)
+	authority, allow := keys.Config.Authority, keys.Config.HSM.Allowed()
+	bad := errors.Join(
+		policyOf(reports, authority.RootLabel, ecKey(keys.Root), allow, false), // the root key may be kept outside of this token
+		policyOf(reports, authority.IssuingLabel, ecKey(keys.Issuing), allow, true),
+		policyOf(reports, authority.AuditLabel, auditKey, allow, true),
+	)
+	if len(allow) > 0 {
+		return "not fully proven; exceptions: " + allow.String(), bad
+	}
+	return "sensitive, never extractable, made on the token", bad
+}
+
+// policyOf finds the report on the key with this public key, and returns what breaks the policy. A key without
+// a readable public half is not found here; the checks before this one had it sign.
+func policyOf(reports []hsm.KeyReport, label string, public *ecdsa.PublicKey, allow hsm.Exceptions, needed bool) error {
+	readable := true
 	for _, report := range reports {
-		want, ours := missing[report.Label]
-		if !ours {
-			continue
-		}
-		delete(missing, report.Label)
-		bad = append(bad, report.Refused(), report.Problem)
-		if want != nil && !want.Equal(report.Public) {
-			bad = append(bad, fmt.Errorf("%s is not the key of its certificate", report.Label))
+		readable = readable && report.Public != nil
+		if public != nil && report.Public != nil && public.Equal(report.Public) {
+			return report.Refused(allow)
 		}
 	}
-	// The root key may be kept outside of this token. The issuing key and the audit key must be there.
-	delete(missing, authority.RootLabel)
-	for label := range missing {
-		bad = append(bad, fmt.Errorf("%s is not on the token", label))
+	if !needed || !readable {
+		return nil
 	}
-	return "sensitive, never extractable, made on the token", errors.Join(bad...)
+	return fmt.Errorf("the key of %s is not on the token", label)
 }
 
 // ecKey returns the EC key of a certificate, or nil if the key is of another kind.

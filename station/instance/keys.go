@@ -44,10 +44,14 @@ func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error)
 
 // TokenFacts gives what an entry says of a token.
 func TokenFacts(info hsm.Info) map[string]string {
-	return map[string]string{
+	facts := map[string]string{
 		"label": info.Label, "serial": info.Serial, "manufacturer": info.Manufacturer, "model": info.Model,
 		"firmware": info.Firmware, "software": strconv.FormatBool(info.Software),
 	}
+	if info.Exceptions != "" {
+		facts["exceptions"] = info.Exceptions
+	}
+	return facts
 }
 
 // OpenToken opens the HSM of a station. If pin is nil, OpenToken uses the configured PIN source. It refuses a directory
@@ -110,28 +114,28 @@ func (k *Keys) AuditSigner(ctx context.Context) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.signer(ctx, k.Config.Authority.AuditLabel, public)
+	return k.signer(ctx, k.Config.Authority.AuditRef(), public)
 }
 
 // IssuingSigner adopts the issuing key by the public key in its certificate, and does not trust
 // the public key that the token reports.
 func (k *Keys) IssuingSigner(ctx context.Context) (crypto.Signer, error) {
-	return k.signer(ctx, k.Config.Authority.IssuingLabel, k.Issuing.PublicKey)
+	return k.signer(ctx, k.Config.Authority.IssuingRef(), k.Issuing.PublicKey)
 }
 
 // RootSigner adopts the root key. The root key may be kept outside of this token.
 func (k *Keys) RootSigner(ctx context.Context) (crypto.Signer, error) {
-	return k.signer(ctx, k.Config.Authority.RootLabel, k.Root.PublicKey)
+	return k.signer(ctx, k.Config.Authority.RootRef(), k.Root.PublicKey)
 }
 
-func (k *Keys) signer(ctx context.Context, label string, public crypto.PublicKey) (crypto.Signer, error) {
+func (k *Keys) signer(ctx context.Context, ref hsm.KeyRef, public crypto.PublicKey) (crypto.Signer, error) {
 	key, ok := public.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("adopting the key %s: its certificate has a %T, want ECDSA", label, public)
+		return nil, fmt.Errorf("adopting %s: its certificate has a %T, want ECDSA", ref, public)
 	}
-	signer, err := k.Token.Signer(ctx, hsm.KeyRef{Label: label}, key)
+	signer, err := k.Token.Signer(ctx, ref, key)
 	if err != nil {
-		return nil, fmt.Errorf("adopting the key %s: %w", label, err)
+		return nil, fmt.Errorf("adopting the %s: %w", ref, err)
 	}
 	return signer, nil
 }

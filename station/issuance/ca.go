@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"time"
+	"unicode/utf8"
 )
 
 // CAConfig has the names and the validity of a CA certificate, for the ceremony.
@@ -18,7 +19,7 @@ import (
 // small: short names, no CRL distribution point, no authority information access.
 type CAConfig struct {
 	CommonName   string // 1 to 64 octets (RFC 5280 appendix A.1)
-	Organization string // may be empty, at most 64 octets
+	Organization string // may be empty, at most 64 characters
 	NotBefore    time.Time
 	NotAfter     time.Time // zero: 99991231235959Z
 	// PathLen is how many CAs may follow below this CA: 0 for a CA that issues to
@@ -34,7 +35,7 @@ type ServerConfig struct {
 	NotAfter   time.Time
 }
 
-var errNames = errors.New("names: want a common name of 1 to 64 octets and an organization of at most 64")
+var errNames = errors.New("names: want a common name of 1 to 64 characters and an organization of at most 64")
 
 // Root makes a self-signed CA certificate.
 func Root(c CAConfig, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
@@ -118,7 +119,7 @@ func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer c
 }
 
 func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
-	if c.CommonName == "" || len(c.CommonName) > 64 || len(c.Organization) > 64 {
+	if c.CommonName == "" || tooLong(c.CommonName) || tooLong(c.Organization) {
 		return nil, errNames
 	}
 	if c.NotAfter.IsZero() {
@@ -163,6 +164,10 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 		DNSNames:              c.DNSNames,
 	}, nil
 }
+
+// tooLong is true for a name of more than 64 characters (ub-common-name and
+// ub-organization-name, RFC 5280 appendix A.1). Characters are not octets.
+func tooLong(text string) bool { return !utf8.ValidString(text) || utf8.RuneCountInString(text) > 64 }
 
 func name(commonName, organization string) pkix.Name {
 	n := pkix.Name{CommonName: commonName}

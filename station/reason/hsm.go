@@ -14,7 +14,7 @@ var ofHSM = []Row{
 	faults("token-missing", noTile, "connect the HSM, and compare label and serial with `pkcs11-tool --list-slots`"),
 	faults("token-ambiguous", noTile, "select by serial as well as by label"),
 	faults("token-exists", noTile, "choose another label; an existing token is never initialised again here"),
-	faults("token-unfit", noTile, "use a token with ECDSA and at least two sessions"),
+	faults("token-unfit", noTile, "use a token with ECDSA and at least three sessions"),
 	faults("software-token", noTile, "use a hardware HSM, or set allow_software_token: true for a demonstration or CI"),
 	faults("session-lost", noTile, "check that the HSM is connected and running; the station opens it again by itself"),
 	faults("session-limit", noTile, "end other programs that use it, or lower the number of sessions"),

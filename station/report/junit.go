@@ -55,20 +55,25 @@ type (
 
 // A Suite is the content of a JUnit report apart from the Runs.
 type Suite struct {
-	Name     string // of the station
-	Boards   string // value of --boards
-	Order    string
-	Profiles []*issuance.Profile // in the order of a board's Runs
-	Bays     []string
-	Count    int   // boards that were to be enrolled
-	Short    error // why not all boards were begun, nil when all were begun
-	Started  time.Time
-	Took     time.Duration
+	Name   string // of the station
+	Boards string // value of --boards
+	Order  string
+	// Exceptions are the exceptions of the HSM, empty: none.
+	Exceptions string
+	Profiles   []*issuance.Profile // in the order of a board's Runs
+	Bays       []string
+	Count      int   // boards that were to be enrolled
+	Short      error // why not all boards were begun, nil when all were begun
+	Started    time.Time
+	Took       time.Duration
 }
 
 // properties are the properties of the report.
 func (s Suite) properties() []junitProperty {
 	all := []junitProperty{{"boards", s.Boards}, {"order", s.Order}}
+	if s.Exceptions != "" {
+		all = append(all, junitProperty{"hsm_exceptions", s.Exceptions})
+	}
 	for _, profile := range s.Profiles {
 		all = append(all, junitProperty{"profile_sha256", fmt.Sprintf("%x", profile.SHA256())})
 	}

@@ -23,11 +23,12 @@ type Table struct {
 
 	Certificates, Root string // paths
 	Software           bool   // the keys are in a software token
+	Exceptions         string // the exceptions of the HSM, empty: none
 	Unwitnessed        string // which witnesses do not confirm the audit log, and why; empty when all do
 }
 
 // SoftwareWarning is said where keys are in a software token.
-const SoftwareWarning = "The keys are in SoftHSM, which protects nothing: for demonstrations and CI only."
+const SoftwareWarning = "The keys are in a software token, which protects nothing: for demonstrations and CI only."
 
 // Text returns a row for each Run, then a row for each repeated Run, the sum, the next action
 // for each reason, and where the certificates are.
@@ -56,6 +57,9 @@ func (t Table) Text() []byte {
 	fmt.Fprintf(&text, "certificates in %s, root in %s\n", t.Certificates, t.Root)
 	if t.Software {
 		fmt.Fprintln(&text, SoftwareWarning)
+	}
+	if t.Exceptions != "" {
+		fmt.Fprintf(&text, "warning: the demands on the HSM are lowered by the configuration: %s\n", t.Exceptions)
 	}
 	if t.Unwitnessed != "" {
 		fmt.Fprintf(&text, "warning: the audit log is not confirmed from outside by all: %s\n", t.Unwitnessed)

@@ -1,0 +1,53 @@
+package configs
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"hallmark/hsm"
+)
+
+func TestAURINamesTheToken(t *testing.T) {
+	config, err := Parse("x.yaml", []byte(`hsm: {token_uri: "pkcs11:token=M%C3%BCller;serial=07550054?module-path=/usr/lib/hsm.so&pin-source=file:/etc/pin", token_slot: "3", exceptions: [restored-keys]}
+authority: {issuing_uri: "pkcs11:object=ca;id=%01%02"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := config.Token("/d", func(string) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.TokenLabel != "Müller" || token.TokenSerial != "07550054" || token.Module != "/usr/lib/hsm.so" || token.Slot == nil || *token.Slot != 3 ||
+		token.Exceptions.String() != "restored-keys" || config.PINSource("/d") != "file:/etc/pin" {
+		t.Errorf("got %+v with PIN from %s", token, config.PINSource("/d"))
+	}
+	if ref := config.Authority.IssuingRef(); ref.Label != "ca" || string(ref.ID) != "\x01\x02" {
+		t.Errorf("issuing key %v", ref)
+	}
+	if ref := config.Authority.AuditRef(); ref.String() != (hsm.KeyRef{Label: "hallmark-audit"}).String() {
+		t.Errorf("audit key %v", ref)
+	}
+}
+
+func TestKeysOfTheHSMThatAreRefused(t *testing.T) {
+	for name, test := range map[string]struct{ text, says string }{
+		"a URI that is none":              {`hsm: {module: /m, token_uri: "token=x"}`, "hsm.token_uri"},
+		"a URI without a token":           {`hsm: {module: /m, token_uri: "pkcs11:model=x"}`, "hsm.token_uri"},
+		"a URI of a key":                  {`hsm: {module: /m, token_uri: "pkcs11:token=x;object=y"}`, "authority.issuing_uri"},
+		"a URI and a serial":              {`hsm: {module: /m, token_serial: "1", token_uri: "pkcs11:token=x"}`, "hsm.token_serial"},
+		"a slot that is no number":        {`hsm: {module: /m, token_slot: first}`, "hsm.token_slot"},
+		"an exception that nobody knows":  {`hsm: {module: /m, exceptions: [all]}`, "hsm.exceptions[0]"},
+		"a key's URI with a token":        {"hsm: {module: /m}\nauthority: {audit_uri: \"pkcs11:token=x;object=y\"}", "authority.audit_uri"},
+		"a key's URI that names nothing":  {"hsm: {module: /m}\nauthority: {audit_uri: \"pkcs11:\"}", "authority.audit_uri"},
+		"a template of another name":      {`hsm: {module: /m, key_template: none}`, "hsm.key_template"},
+		"a token to be made behind a URI": {`hsm: {module: softhsm2, allow_software_token: true, create_token: true, pin_source: file:p, token_uri: "pkcs11:token=x"}`, "hsm.create_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse("x.yaml", []byte(test.text+"\n")); !errors.Is(err, ErrValue) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
