@@ -125,7 +125,7 @@ func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.NotAfter.IsZero() {
 		c.NotAfter = endOfTime
 	}
-	serial, err := newSerial(random)
+	serial, err := NewSerial(random)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if len(c.DNSNames) == 0 {
 		return nil, errors.New("names: want at least one DNS name (RFC 9525 section 2)")
 	}
-	serial, err := newSerial(random)
+	serial, err := NewSerial(random)
 	if err != nil {
 		return nil, err
 	}

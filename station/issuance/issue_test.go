@@ -302,7 +302,7 @@ func TestACallerWhoGaveUpGetsNoSignature(t *testing.T) {
 
 func TestSerialNumbersAreAlways16Octets(t *testing.T) {
 	for _, random := range []numbers{0, 1, 0x7f, 0x80, 0xff} {
-		serial, err := newSerial(random)
+		serial, err := NewSerial(random)
 		must(t, err)
 		if n := new(big.Int).SetBytes(serial[:]); n.BitLen() != 127 || n.Sign() != 1 {
 			t.Errorf("octets %x give %x", byte(random), serial)

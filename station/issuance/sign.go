@@ -31,7 +31,7 @@ type Certificate struct {
 
 // grant decides every octet that will be signed.
 func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
-	serial, err := newSerial(i.config.Random)
+	serial, err := NewSerial(i.config.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +58,9 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 	}, nil
 }
 
-// newSerial draws 126 random bits and puts the bits 01 before them. So the number is
+// NewSerial draws 126 random bits and puts the bits 01 before them. So the number is
 // positive and always has 16 octets in DER (RFC 5280 section 4.1.2.2, I2).
-func newSerial(random io.Reader) (serial [16]byte, err error) {
+func NewSerial(random io.Reader) (serial [16]byte, err error) {
 	if _, err := io.ReadFull(random, serial[:]); err != nil {
 		return serial, fmt.Errorf("drawing a serial number: %w", err)
 	}

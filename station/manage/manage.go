@@ -1,5 +1,5 @@
 // Package manage has the commands that change work orders, certificates and boards. Only a CRL
-// needs the HSM. While a screen or a batch has the station open, that process does what the command asks;
+// and a proof need the HSM. While a screen or a batch has the station open, that process does what the command asks;
 // otherwise the command opens the registry itself.
 package manage
 
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl()}
+	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl(), c.prove()}
 }
 
 // do does one action of operate.Acts, in the process that has the station open, or here. A station
@@ -68,13 +69,13 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 		return "", err
 	}
 	acts := operate.Acts(record)
-	acts[operate.ActCRL] = operate.CRL(func(ctx context.Context) (*instance.Keys, error) {
+	maps.Copy(acts, operate.KeyActs(func(ctx context.Context) (*instance.Keys, error) {
 		keys, err := record.OpenKeys(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
 		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
-	})
+	}))
 	return acts[name](ctx, octets)
 }
 

@@ -160,3 +160,19 @@ time in "next update": afterwards, verifiers refuse it.`,
 	operator(cmd, &ask.Operator)
 	return cmd
 }
+
+func (c *Commands) prove() *cobra.Command {
+	var ask operate.ProofRequest
+	cmd := &cobra.Command{
+		Use:   "prove --code TEXT",
+		Short: "Proves to a cloud that the issuing CA is yours; works while the station does",
+		Long: `prove signs a verification certificate with the issuing CA and prints it as PEM. Its common name is the code that the cloud
+shows: the registration code of AWS IoT, the verification code of Azure DPS. It is valid for two days. Its key is
+forgotten at once, so nobody can connect with it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd.Context(), operate.ActProve, ask) },
+	}
+	cmd.Flags().StringVar(&ask.Code, "code", "", "code that the cloud shows, 1 to 64 characters (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}

@@ -3,8 +3,10 @@ package operate
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"hallmark/station/control"
@@ -21,6 +23,7 @@ const (
 	ActRevoke     = "certificate.revoke"
 	ActScrap      = "board.scrap"
 	ActCRL        = "crl.issue" // needs the HSM
+	ActProve      = "prove"     // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -54,6 +57,12 @@ type StatusChange struct {
 // A CRLRequest has the arguments of the action that signs a CRL.
 type CRLRequest struct {
 	Days     int    `json:"days"`
+	Operator string `json:"operator"`
+}
+
+// A ProofRequest has the arguments of the action that signs a verification certificate.
+type ProofRequest struct {
+	Code     string `json:"code"`
 	Operator string `json:"operator"`
 }
 
@@ -167,25 +176,42 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
 }
 
-// CRL gives the action that signs a CRL with the keys that open gives.
-func CRL(open func(context.Context) (*instance.Keys, error)) func(context.Context, json.RawMessage) (string, error) {
+// KeyActs are the actions that need the HSM, with the keys that open gives.
+func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
+	return control.Acts{
+		ActCRL: withKeys(open, func(r CRLRequest) string { return r.Operator }, signsCRL),
+		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
+			made, err := keys.Prove(ctx, ask.Code, ask.Operator)
+			if err != nil {
+				return "", err
+			}
+			return strings.TrimSuffix(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Raw})), "\n"), nil
+		}),
+	}
+}
+
+func withKeys[T any](open func(context.Context) (*instance.Keys, error), operator func(T) string, do func(context.Context, *instance.Keys, T) (string, error)) act {
 	return func(ctx context.Context, arguments json.RawMessage) (string, error) {
-		ask, err := control.Argument[CRLRequest](arguments)
+		ask, err := control.Argument[T](arguments)
 		if err != nil {
 			return "", err
 		}
-		if err := reason.CheckText(ask.Operator); err != nil {
+		if err := reason.CheckText(operator(ask)); err != nil {
 			return "", reason.Usage(fmt.Errorf("operator %w", err))
 		}
 		keys, err := open(ctx)
 		if err != nil {
 			return "", err
 		}
-		made, err := keys.IssueCRL(ctx, ask.Days, ask.Operator)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
-			reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
+		return do(ctx, keys, ask)
 	}
+}
+
+func signsCRL(ctx context.Context, keys *instance.Keys, ask CRLRequest) (string, error) {
+	made, err := keys.IssueCRL(ctx, ask.Days, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
+		reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
 }

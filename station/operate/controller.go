@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 		c.bays = append(c.bays, c.newBay(spec))
 	}
 	acts := Acts(record)
-	acts[ActCRL] = CRL(c.openKeys)
+	maps.Copy(acts, KeyActs(c.openKeys))
 	if err := record.ServeControl(acts); err != nil { // the line works without it
 		record.Log.Error("other processes cannot change work orders and certificates", "error", err)
 	}
