@@ -30,12 +30,13 @@ func (a *attempt) flash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !held {
+	if held == nil {
 		if err := a.overwrite(ctx); err != nil {
 			return err
 		}
+		held = &FlashRecord{Image: image.SHA256}
 	}
-	a.run.Flash = &FlashRecord{Image: image.SHA256, Held: held}
+	a.run.Flash = held
 	return nil
 }
 
@@ -57,34 +58,44 @@ func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devi
 // Firmware that is there may be slow to answer.
 const patienceFactor = 5
 
-// holds reports whether the board needs no flash: it says that it runs the image, the probe finds the
-// image, or this station has locked the board before. Otherwise it refuses a board that is done.
-func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error) {
-	if octets := a.port.Setup().Image.Octets; id != nil && octets != [sha256.Size]byte{} && id.FirmwareHash == octets {
-		return true, nil
+// holds returns the record of a board that needs no flash: it says that it runs the image, the probe finds
+// the image, or this station has locked the board before. Without a record the board needs a flash. It
+// refuses a board that is done.
+func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord, error) {
+	held := &FlashRecord{Image: a.port.Setup().Image.SHA256, Held: true}
+	if a.saysImage(id) {
+		return held, nil
 	}
 	content, refusal := a.content(ctx)
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
-		return false, refusal
+		return nil, refusal
 	case refusal == nil && content == FlashImage:
 		if id == nil {
-			return true, a.restart(ctx) // the image is there and does not run
+			return held, a.restart(ctx) // the image is there and does not run
 		}
-		return true, nil
+		return held, nil
 	case id == nil && (refusal != nil || content != FlashBlank):
 		var err error
 		if id, err = a.whoAnswers(ctx, patienceFactor*a.config.Timeouts.Ask); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	switch {
 	case refusal == nil:
-		return false, a.notDone(ctx, id)
+		return nil, a.notDone(ctx, id)
 	case id == nil:
-		return false, refusal
+		return nil, refusal
+	case a.saysImage(id):
+		return held, a.lockedBefore(ctx, id, refusal)
 	}
-	return a.lockedBefore(ctx, id.ID, refusal)
+	return &FlashRecord{Held: true}, a.lockedBefore(ctx, id, refusal)
+}
+
+// saysImage reports whether the board says that it runs the image.
+func (a *attempt) saysImage(id *devices.Identity) bool {
+	octets := a.port.Setup().Image.Octets
+	return id != nil && octets != [sha256.Size]byte{} && id.FirmwareHash == octets
 }
 
 // content asks the probe what the flash holds.
@@ -108,22 +119,45 @@ func (a *attempt) askProbe(ctx context.Context) error {
 }
 
 // lockedBefore returns nil instead of refusal if a probe refused its work because this station
-// locked the debug port in an earlier Run.
-func (a *attempt) lockedBefore(ctx context.Context, id devices.BoardID, refusal error) (bool, error) {
+// locked the debug port in an earlier Run. A port that somebody else locked is refused as that.
+func (a *attempt) lockedBefore(ctx context.Context, id *devices.Identity, refusal error) error {
 	if reason.Of(refusal).Word != lockedWord {
-		return false, refusal
+		return refusal
 	}
-	standing, err := a.standing(ctx, id)
+	standing, err := a.standing(ctx, id.ID)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if standing.Lock != LockLocked && standing.Lock != LockPending {
-		return false, refusal
+	if standing.Lock == "" {
+		a.run.Identity = id // for the record of the refused Run
+		return fmt.Errorf("%w: %w", ErrLockedElsewhere, refusal)
 	}
 	if a.run.Probe == nil { // a locked chip does not say what it is
 		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
 	}
-	return true, nil
+	return nil
+}
+
+// notLockedElsewhere refuses, before anything is signed, a board whose debug port somebody else has locked. Such
+// a board could have any firmware and any lock. It asks the probe only where a later step would find the lock, and
+// no port that was open earlier in this Run.
+func (a *attempt) notLockedElsewhere(ctx context.Context) error {
+	if a.port == nil || a.port.Setup().Lock == nil || !a.config.LockDebugPort && !a.port.Setup().Store {
+		return nil
+	}
+	if a.run.Certificate != nil || a.run.Flash != nil && !a.run.Flash.Held {
+		return nil
+	}
+	standing, err := a.standing(ctx, a.run.Identity.ID)
+	if err != nil || standing.Lock != "" {
+		return err
+	}
+	state, err := a.port.LockState(ctx)
+	if err != nil || state != LockLocked {
+		return err
+	}
+	a.lockIs(state)
+	return a.noteLock(ctx)
 }
 
 // lockedWord is the reason with which a probe refuses a locked chip.
@@ -260,8 +294,7 @@ func (a *attempt) readStore(ctx context.Context) error {
 	}
 	octets, err := a.storeOctets(ctx)
 	if err != nil {
-		_, err := a.lockedBefore(ctx, a.run.Identity.ID, err)
-		return err
+		return a.lockedBefore(ctx, a.run.Identity, err)
 	}
 	stored, err := devices.ParseFlashStore(octets)
 	if err != nil {
@@ -300,13 +333,26 @@ func (a *attempt) lockDebugPort(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.config.Registry.LockRead(ctx, a.run); err != nil {
-		return fmt.Errorf("noting the state of the lock: %w", registryError(err))
+	if err := a.noteLock(ctx); err != nil {
+		return err
 	}
 	if a.run.Lock.State != LockLocked {
 		return fmt.Errorf("%w: %s", ErrLockOpen, a.run.Lock.Recipe.Kind)
 	}
 	return nil
+}
+
+// noteLock puts the state that was read on record. The registry refuses a port that somebody else
+// locked: its record then has no recipe, because the recipe is not known.
+func (a *attempt) noteLock(ctx context.Context) error {
+	err := a.config.Registry.LockRead(ctx, a.run)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrLockedElsewhere) {
+		a.run.Lock = &LockRecord{State: LockLocked}
+	}
+	return fmt.Errorf("noting the state of the lock: %w", registryError(err))
 }
 
 // lockIs makes a new record, because observers may read the old one.

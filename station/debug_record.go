@@ -29,7 +29,7 @@ type LockRecipe struct {
 // LockState is the state of a board's debug port.
 type LockState string
 
-// The states. A probe reads LockOpen or LockLocked. The registry has LockIntended between the
+// The states. A probe reads LockOpen or LockLocked. The registry has LockPending between the
 // intent to lock and the state that was read after it.
 const (
 	LockOpen    LockState = "open"
@@ -55,12 +55,14 @@ type ProbeRecord struct {
 
 // FlashRecord is the result of the step flash.
 type FlashRecord struct {
-	Image [sha256.Size]byte // FirmwareImage.SHA256
-	Held  bool              // the board held the image already, or it is locked and done: nothing was written
+	// Image is FirmwareImage.SHA256. It is zero for a board that this station has locked and that does not say
+	// that it runs the image: then nobody knows what it holds.
+	Image [sha256.Size]byte
+	Held  bool // nothing was written: the board held the image already, or this station has locked it
 }
 
 // LockRecord is the result of locking a debug port.
 type LockRecord struct {
-	Recipe LockRecipe
-	State  LockState // as read from the board
+	Recipe LockRecipe // zero: somebody else locked the board
+	State  LockState  // as read from the board
 }

@@ -160,38 +160,6 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	}
 }
 
-func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		record []string
-		hash   [32]byte // as the board reports it
-		late   bool     // it does not answer at once
-	}{
-		{"its firmware has the hash of the image", []string{"locked"}, provisioning, false},
-		{"it answers late", []string{"locked"}, provisioning, true},
-		{"its firmware has another hash, as with an image that the board counts differently", []string{"locked"}, [32]byte{7}, false},
-		{"the station ended between the lock and its record", []string{"intended"}, provisioning, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := withPort(t)
-			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = test.late, test.hash, station.LockLocked, test.record
-			w.hook = func(call string) error { w.silent = w.silent && call != "Target"; return nil }
-			w.done[w.identity.ID] = time.Now()
-			w.holds(w.certificate)
-			w.registered(w.certificate)
-			run := w.enrol(t.Context(), w.locking())
-			if run.Ending != station.Pass || !run.Flash.Held || run.Lock.State != station.LockLocked || run.StoreRead != nil {
-				t.Errorf("ending %s: %v; flash %+v, lock %+v", run.Ending, run.Err, run.Flash, run.Lock)
-			}
-			for _, call := range []string{"Flash", "Lock", "LockIntended"} {
-				if slices.Contains(w.calls, call) {
-					t.Errorf("calls %v", w.calls)
-				}
-			}
-		})
-	}
-}
-
 func TestABoardThatHoldsTheImageIsNotFlashed(t *testing.T) {
 	t.Run("it says so", func(t *testing.T) {
 		w := withPort(t)
@@ -325,47 +293,6 @@ func TestTheProbeFindsABoardThatLiesAboutItsFlash(t *testing.T) {
 				t.Errorf("ending %s %q: %v", run.Ending, run.Reason, run.Err)
 			}
 		})
-	}
-}
-
-func TestALockThatStaysOpenIsNeverAPass(t *testing.T) {
-	w := withPort(t)
-	w.port.stays = true
-	run := w.enrol(t.Context(), w.locking())
-	if run.Ending != station.Fault || run.Reason != "lock-open" || run.Lock.State != station.LockOpen || !slices.Equal(w.locks, []string{"intended", "open"}) {
-		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
-	}
-}
-
-func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
-	w := withPort(t)
-	w.hook = func(call string) error {
-		if call == "Reset" && w.port.state == station.LockLocked {
-			return devices.ErrNoAnswer
-		}
-		return nil
-	}
-	s := w.locking()
-	run := w.enrol(t.Context(), s)
-	if run.Ending != station.Fault || run.Lock.State != station.LockPending || !slices.Equal(w.locks, []string{"intended"}) {
-		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
-	}
-	w.hook = nil
-	w.registered(w.certificate)
-	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || !slices.Equal(w.locks, []string{"intended", "locked"}) {
-		t.Errorf("the next Run ends as %s: %v; entries %v", again.Ending, again.Err, w.locks)
-	}
-}
-
-func TestAStationThatLocksNeedsADebugPort(t *testing.T) {
-	w := newFakes(t)
-	s := w.locking()
-	run, err := s.NewRun("bay 1", "operator")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Enrol(t.Context(), w, run); err == nil || len(w.calls) > 0 {
-		t.Errorf("got %v, calls %v", err, w.calls)
 	}
 }
 
