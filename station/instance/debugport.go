@@ -63,11 +63,11 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 }
 
 func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
-	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board)
+	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
+	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board, selected)
 	if err != nil {
 		return nil, err
 	}
-	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ type drivenBy struct {
 
 // driverFor makes the driver of a bay's probe from the board definition. dir is where the files of
 // recipes are that a definition names by a path.
-func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
+func driverFor(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
 	part := probe.Part(board.Probe.Part)
 	switch name {
 	case openocd.Name:
@@ -105,14 +105,18 @@ func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
 		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
 		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0}, err
 	}
-	return byRecipe(name, dir, board)
+	return byRecipe(name, dir, board, selected)
 }
 
-// byRecipe makes the driver for a programmer that a recipe describes.
-func byRecipe(name, dir string, board *configs.Board) (drivenBy, error) {
+// byRecipe makes the driver for a programmer that a recipe describes. A recipe that cannot do the work of a
+// bay is refused here, and not in the first Run.
+func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
 	described, err := configs.Recipe(name, dir)
 	if err != nil {
 		return drivenBy{}, reason.Usage(fmt.Errorf("%w, or a recipe: %w", errNoDriver, err))
+	}
+	if err := described.CheckBay(selected); err != nil {
+		return drivenBy{}, reason.Usage(err)
 	}
 	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
 	if err != nil {

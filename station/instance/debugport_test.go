@@ -112,6 +112,13 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		}, "image-unreadable", "fw.bin.gone"},
 		{"a probe without board definition", false, func(*testing.T) instance.BaySpec { return probed(nil, "openocd") }, "usage", "no board definition"},
 		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
+		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
+		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
+		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
+			bay := probed(definition(t, "octets"), "nrfutil")
+			bay.Bay.Probe.Serial = ""
+			return bay
+		}, "usage", "serial"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := openFiles(t, test.lock).DebugPort(test.bay(t), "")

@@ -81,11 +81,7 @@ type device struct {
 var _ probe.Probe = (*device)(nil)
 
 func (d *device) Info(ctx context.Context) (probe.Info, error) {
-	info := probe.Info{Serial: d.selected.Serial, Millivolts: probe.VoltageUnknown}
-	done, err := d.do(ctx, d.cfg.Recipe.Operations.Info, request{})
-	if err == nil {
-		info, err = done.info(d.selected)
-	}
+	info, err := d.answer(ctx)
 	if err == nil {
 		info.Part, err = d.part(ctx)
 	}
@@ -93,6 +89,34 @@ func (d *device) Info(ctx context.Context) (probe.Info, error) {
 		return probe.Info{}, fmt.Errorf("asking the probe: %w", err)
 	}
 	return info, nil
+}
+
+// answer asks who answers. A recipe without steps for that looks for the probe in its list.
+func (d *device) answer(ctx context.Context) (probe.Info, error) {
+	steps := d.cfg.Recipe.Operations.Info
+	if len(steps) == 0 && len(d.cfg.Recipe.Operations.List) > 0 {
+		found, err := d.find(ctx)
+		return probe.Info{Serial: found.Serial, Target: d.cfg.Target, Millivolts: probe.VoltageUnknown}, err
+	}
+	done, err := d.do(ctx, steps, request{})
+	if err != nil {
+		return probe.Info{}, err
+	}
+	return done.info(d.selected)
+}
+
+// find looks for the selected probe in the list.
+func (d *device) find(ctx context.Context) (probe.Found, error) {
+	all, err := d.List(ctx)
+	if err != nil {
+		return probe.Found{}, err
+	}
+	for _, one := range all {
+		if one.Serial.Is(d.selected.Serial) {
+			return one, nil
+		}
+	}
+	return probe.Found{}, fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(all), d.cfg.Recipe.Name)
 }
 
 // part compares the type of the chip.

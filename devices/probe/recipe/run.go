@@ -79,17 +79,12 @@ func (d *device) identify(ctx context.Context, steps []Step) error {
 	if d.selected.USBID != "" || d.selected.Serial == "" || !slices.ContainsFunc(steps, func(s Step) bool { return s.uses("{usb_id}") }) {
 		return nil
 	}
-	found, err := d.List(ctx)
+	found, err := d.find(ctx)
 	if err != nil {
 		return err
 	}
-	for _, one := range found {
-		if one.Serial.Is(d.selected.Serial) {
-			d.selected.USBID = one.USBID
-			return d.selected.Check()
-		}
-	}
-	return fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(found), d.cfg.Recipe.Name)
+	d.selected.USBID = found.USBID
+	return d.selected.Check()
 }
 
 // steps runs the programmer once for each step.
