@@ -1,13 +1,19 @@
 package station
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // DebugSetup says what the station does over the debug port of a bay.
 type DebugSetup struct {
 	Probe string         // serial number of the probe as configured; empty: any probe at its place
 	Image *FirmwareImage // nil: the bay flashes nothing
-	Store bool           // the place of the certificate store in the flash is known
-	Lock  *LockRecipe    // nil: the debug port cannot be locked
+	// FlashLimit and LockLimit are the longest times that the programmer may take to write the image, and to
+	// lock the debug port and read its state. The time-outs of the steps and of the Run grow by them.
+	FlashLimit, LockLimit time.Duration
+	Store                 bool        // the place of the certificate store in the flash is known
+	Lock                  *LockRecipe // nil: the debug port cannot be locked
 }
 
 // FirmwareImage is the image that a bay flashes.

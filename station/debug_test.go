@@ -26,6 +26,8 @@ type debugPort struct {
 	stays    bool  // Lock does nothing, as a wrong recipe
 	store    []byte
 	restarts int
+	left     time.Duration // until the context of Flash ends
+	lockLeft time.Duration // until the context of Lock ends
 }
 
 var (
@@ -86,6 +88,9 @@ func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) e
 	if err := p.open(ctx, "Flash"); err != nil {
 		return err
 	}
+	if end, bounded := ctx.Deadline(); bounded {
+		p.left = time.Until(end)
+	}
 	for done := range 1001 {
 		progress(done, 1000)
 		if done == 500 && p.cut != nil {
@@ -115,6 +120,9 @@ func (p *debugPort) ReadStore(ctx context.Context) ([]byte, error) {
 func (p *debugPort) Lock(ctx context.Context) error {
 	if err := p.open(ctx, "Lock"); err != nil {
 		return err
+	}
+	if end, bounded := ctx.Deadline(); bounded {
+		p.lockLeft = time.Until(end)
 	}
 	p.identity.Boot[1]++ // the programmer resets the board
 	if !p.stays {
@@ -308,5 +316,41 @@ func TestOnlyTheFirstRunOfABoardFlashes(t *testing.T) {
 	w.again(t.Context(), s, run)
 	if slices.ContainsFunc(run.Steps, func(s station.StepTime) bool { return s.Name == "flash" }) {
 		t.Errorf("steps %v", run.Steps)
+	}
+}
+
+// Drivers and recipes give a programmer up to 10 minutes, and more for an image of several parts.
+func TestTheTimeOfAFlashComesFromTheBay(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		limit    time.Duration
+		change   func(*station.Timeouts)
+		min, max time.Duration
+	}{
+		{"no limit of the programmer", 0, nil, time.Minute, 2 * time.Minute},
+		{"a programmer that may take 10 minutes", 10 * time.Minute, nil, 11 * time.Minute, 12 * time.Minute},
+		{"a Run that is bounded more than the flash", 10 * time.Minute, func(o *station.Timeouts) { o.Run = time.Minute }, 10 * time.Minute, 11 * time.Minute},
+		{"a time-out in the configuration", 10 * time.Minute, func(o *station.Timeouts) { o.Named = map[string]time.Duration{"flash": 5 * time.Minute} }, 4 * time.Minute, 5 * time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			w.port.setup.FlashLimit = test.limit
+			s := w.locking(func(c *station.Config) {
+				if test.change != nil {
+					test.change(&c.Timeouts)
+				}
+			})
+			if run := w.enrol(t.Context(), s); run.Ending != station.Pass || w.port.left < test.min || w.port.left > test.max {
+				t.Errorf("ending %s: %v; the flash has %v, want %v to %v", run.Ending, run.Err, w.port.left, test.min, test.max)
+			}
+		})
+	}
+}
+
+func TestTheTimeOfALockComesFromTheBay(t *testing.T) {
+	w := withPort(t)
+	w.port.setup.LockLimit = 4 * time.Minute
+	if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || w.port.lockLeft < 4*time.Minute || w.port.lockLeft > 5*time.Minute {
+		t.Errorf("ending %s: %v; the lock has %v", run.Ending, run.Err, w.port.lockLeft)
 	}
 }

@@ -77,6 +77,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
 			return nil, err
 		}
+		p.setup.LockLimit = p.LockLimit()
 	}
 	return p, p.readImage(bay.Board, emulated)
 }
@@ -158,6 +159,7 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 			return err
 		}
 	}
+	p.setup.FlashLimit = p.FlashLimit(p.image)
 	p.setup.Image = &station.FirmwareImage{SHA256: p.image.SHA256, Octets: octetsHash(p.image)}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/configs"
 	"hallmark/fixtures"
@@ -47,6 +48,9 @@ func TestTheDebugPortOfABayFollowsItsDefinition(t *testing.T) {
 	setup := port.Setup()
 	if setup.Image == nil || setup.Image.Octets != sha256.Sum256([]byte("octets")) || setup.Probe != "683806234" {
 		t.Errorf("setup %+v", setup)
+	}
+	if setup.FlashLimit != 5*time.Minute || setup.LockLimit != 90*time.Second {
+		t.Errorf("the programmer may take %v and %v", setup.FlashLimit, setup.LockLimit)
 	}
 	if setup.Lock == nil || setup.Lock.Key != "SHA256:k" || setup.Lock.Kind != board.Probe.LockKind || setup.Lock.SHA256 == [32]byte{} {
 		t.Errorf("lock %+v", setup.Lock)

@@ -2,11 +2,13 @@ package recipe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,6 +156,27 @@ func lockedError(state probe.LockState) error {
 		return probe.ErrLocked
 	}
 	return nil
+}
+
+// FlashLimit adds the time of each run of the programmer: for each part of the image, and for reading it back.
+func (d *device) FlashLimit(image *probe.Image) time.Duration {
+	steps := d.cfg.Recipe.Operations.Flash
+	if d.cfg.Recipe.ReadBack {
+		steps = slices.Concat(steps, d.cfg.Recipe.Operations.Read)
+	}
+	return limit(steps) * time.Duration(len(d.parts(image)))
+}
+
+func (d *device) LockLimit() time.Duration {
+	o := &d.cfg.Recipe.Operations
+	return limit(o.LockState) + limit(o.Lock) + limit(o.LockState)
+}
+
+func limit(steps []Step) (all time.Duration) {
+	for _, step := range steps {
+		all += cmp.Or(step.Limit, defaultLimit)
+	}
+	return all
 }
 
 func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,11 +125,7 @@ func (r *reporter) follow(step *Step, image *part) func(string) {
 }
 
 func (d *device) run(ctx context.Context, dir string, args []string, step *Step, line func(string)) (process.Result, error) {
-	limit := step.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	command := process.Command{Program: d.cfg.Program, Args: args, Env: d.environment(dir), Dir: dir, Limit: limit}
+	command := process.Command{Program: d.cfg.Program, Args: args, Env: d.environment(dir), Dir: dir, Limit: cmp.Or(step.Limit, defaultLimit)}
 	return command.Run(ctx, line)
 }
 
