@@ -173,7 +173,7 @@ func TestABoardThatNoDriverKnowsLacksAllOfIt(t *testing.T) {
 
 // A recipe that has no lock does not make a board lockable.
 func TestABoardWhoseRecipesCannotLockLacksTheLockAndSaysWhy(t *testing.T) {
-	for name, want := range map[string]string{"frdm-mcxn947": "no public description", "esp32-s3-devkitc": "eFuses", "nrf5340dk": "", "nrf9160dk": "", "nrf54l15dk": "", "b-u585i-iot02a": ""} {
+	for name, want := range map[string]string{"frdm-mcxn947": "no public description", "esp32-s3-devkitc": "eFuses", "nrf5340dk": "one core only", "nrf9160dk": "cannot be proven", "nrf54l15dk": "cannot be proven", "nrf52840dk": "", "b-u585i-iot02a": ""} {
 		board, err := LoadBoard(name, ".")
 		if err != nil {
 			t.Fatal(err)
@@ -235,7 +235,7 @@ func FuzzBoard(f *testing.F) {
 
 // A recipe counts only for what it describes: those of this board flash, and none of them locks.
 func TestARecipeWithoutALockIsNoLock(t *testing.T) {
-	for name, want := range map[string]int{"frdm-mcxn947": 2, "nrf54l15dk": 0} {
+	for name, want := range map[string]int{"frdm-mcxn947": 2, "nrf54l15dk": 2, "nrf52840dk": 0} {
 		board, err := LoadBoard(name, "")
 		if err != nil {
 			t.Fatal(err)

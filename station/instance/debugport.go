@@ -55,7 +55,7 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 	}
 	if f.Config.Boards.Lock {
 		if p.setup.Lock == nil {
-			return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w", bay.Name, bay.Board.Name, errNoLockedBay))
+			return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w%s", bay.Name, bay.Board.Name, errNoLockedBay, bay.Board.Probe.WhyNoLock()))
 		}
 		p.setup.Lock.Key = f.Config.Boards.LockKey
 	}
@@ -73,7 +73,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 	}
 	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
 	p.setup.Probe, p.setup.Store = bay.Bay.Probe.Serial, p.store.Known()
-	if driver.locks {
+	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
 			return nil, err
 		}

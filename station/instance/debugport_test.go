@@ -116,6 +116,9 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		}, "image-unreadable", "fw.bin.gone"},
 		{"a probe without board definition", false, func(*testing.T) instance.BaySpec { return probed(nil, "openocd") }, "usage", "no board definition"},
 		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
+		{"a station that locks, and a chip whose lock nobody can prove", true, func(t *testing.T) instance.BaySpec {
+			return probed(fixtures.Must(configs.LoadBoard("nrf5340dk", "."))(t), "nrfutil")
+		}, "usage", "one core only"},
 		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
 		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
 		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
