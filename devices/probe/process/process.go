@@ -1,7 +1,7 @@
 // Package process runs a programmer as a child process that cannot harm the station: it inherits no
 // descriptors and no terminal, its time and its output are bounded, and it dies with the station, also with
-// a station that is killed. The same holds for the processes that it has started, unless they made a group of
-// their own: such a process is killed at the end of the programmer if it holds its output, and outlives a station that is killed.
+// a station that is killed. The same holds for the processes that it has started. A process that made a group of its
+// own outlives the end of the programmer if it does not hold its output.
 package process
 
 import (
@@ -31,7 +31,7 @@ const drainBound = time.Second
 type Command struct {
 	Program string // a path, or a name that is looked up in PATH
 	Args    []string
-	Env     []string      // the whole environment
+	Env     []string      // the whole environment, except for the name of the watcher
 	Dir     string        // working directory
 	Limit   time.Duration // the programmer is killed after this time
 }
@@ -132,6 +132,7 @@ func (p *child) begin() (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.cmd.Env = append(p.cmd.Env, watcher.mark())
 	if err := p.cmd.Start(); err != nil {
 		return watcher, err
 	}

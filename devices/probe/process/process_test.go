@@ -148,6 +148,7 @@ func TestTheProgrammerDiesWithTheStation(t *testing.T) {
 		{"the programmer", "echo $$ >%s; exec sleep 1000"},
 		{"a process that the programmer has started", "sleep 1000 >/dev/null 2>&1 & echo $! >%s; wait"},
 		{"one that ignores signals", "sh -c 'trap \"\" HUP TERM INT PIPE; echo $$ >%s; while :; do sleep 1000; done' >/dev/null 2>&1 & wait"},
+		{"one that left the group", "setsid sh -c 'echo $$ >%s; exec sleep 1000' >/dev/null 2>&1 & wait"},
 		{"one whose parent has ended", "sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >%s'; exec sleep 1000"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -165,6 +166,23 @@ func TestTheProgrammerDiesWithTheStation(t *testing.T) {
 			}
 			ends(t, pid)
 		})
+	}
+}
+
+// A station can be killed before it tells the watcher which group the programmer has.
+func TestAWatcherWithoutAGroupKillsTheProgrammer(t *testing.T) {
+	w, err := startWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	programmer := exec.Command("sleep", "1000")
+	programmer.Env = []string{w.mark()}
+	if err := errors.Join(programmer.Start(), w.input.Close(), w.cmd.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, programmer.Process.Pid)
+	if err := programmer.Wait(); err == nil {
+		t.Error("the programmer was not killed")
 	}
 }
 

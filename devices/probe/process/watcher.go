@@ -1,6 +1,7 @@
 package process
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -8,8 +9,20 @@ import (
 	"syscall"
 )
 
-// watcherScript waits for the end of its input. If the input had the number of a group, it kills the group.
-const watcherScript = `read -r group && { read -r end; kill -s KILL -- "-$group"; }`
+// watchedBy is the variable in the environment of a programmer that names its watcher. The processes that the
+// programmer starts inherit it.
+const watchedBy = "HALLMARK_WATCHER"
+
+// watcherScript waits for the end of its input. Then it kills the group whose number the input had, and each process
+// that has this watcher in its environment: a process that left the group, and the programmer of a station that was
+// killed before it wrote the number. A process that is killed can have started another one, so the script looks again
+// until it finds none.
+const watcherScript = `read -r group && { read -r end; kill -s KILL -- "-$group"; }
+round=0
+while [ $round -lt 50 ] && found=$(grep -lszxF "` + watchedBy + `=$1" /proc/[0-9]*/environ; :) && [ "$found" ]; do
+	for file in $found; do process=${file#/proc/}; kill -s KILL "${process%/environ}"; done
+	round=$((round + 1))
+done`
 
 // A watcher is a process that outlives a station which is killed: the kernel then closes the station's end of
 // the watcher's input. The parent-death signal reaches only the programmer itself, and not the processes that
@@ -17,11 +30,13 @@ const watcherScript = `read -r group && { read -r end; kill -s KILL -- "-$group"
 type watcher struct {
 	cmd   *exec.Cmd
 	input io.WriteCloser
+	name  string
 }
 
 func startWatcher() (*watcher, error) {
-	w := &watcher{cmd: exec.Command("/bin/sh", "-c", watcherScript)}
-	w.cmd.Env, w.cmd.Dir = []string{}, "/"
+	name := rand.Text() // a process number is not enough: a container has its own
+	w := &watcher{cmd: exec.Command("/bin/sh", "-c", watcherScript, "watcher", name), name: name}
+	w.cmd.Env, w.cmd.Dir = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, "/"
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal of a terminal or of the station's group ends it
 	var err error
 	if w.input, err = w.cmd.StdinPipe(); err == nil {
@@ -32,6 +47,9 @@ func startWatcher() (*watcher, error) {
 	}
 	return w, nil
 }
+
+// mark is the variable for the environment of the programmer.
+func (w *watcher) mark() string { return watchedBy + "=" + w.name }
 
 // watch tells the watcher the group of the child.
 func (w *watcher) watch(child *os.Process) error {
