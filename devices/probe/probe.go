@@ -126,6 +126,14 @@ const (
 	Locked
 )
 
+// Refusal is ErrLocked for a locked chip.
+func (s LockState) Refusal() error {
+	if s == Locked {
+		return ErrLocked
+	}
+	return nil
+}
+
 func (s LockState) String() string {
 	switch s {
 	case Open:

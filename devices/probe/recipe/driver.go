@@ -140,7 +140,7 @@ func (d *device) part(ctx context.Context) (uint32, error) {
 func (d *device) check(ctx context.Context) error {
 	if len(d.cfg.Recipe.Operations.LockState) > 0 {
 		if state, err := d.lockState(ctx); err != nil || state == probe.Locked {
-			return errors.Join(err, lockedError(state))
+			return errors.Join(err, state.Refusal())
 		}
 	}
 	if len(d.cfg.Recipe.Operations.Info) == 0 {
@@ -149,13 +149,6 @@ func (d *device) check(ctx context.Context) error {
 	}
 	_, err := d.Info(ctx)
 	return err
-}
-
-func lockedError(state probe.LockState) error {
-	if state == probe.Locked {
-		return probe.ErrLocked
-	}
-	return nil
 }
 
 // FlashLimit adds the time of each run of the programmer: for each part of the image, and for reading it back.

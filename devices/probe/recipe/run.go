@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"hallmark/devices/probe"
 	"hallmark/devices/probe/process"
@@ -110,7 +109,7 @@ func (d *device) steps(ctx context.Context, dir string, steps []Step, r request)
 		}
 	}
 	var err error
-	done.file, err = readIfThere(filepath.Join(dir, outputFile))
+	done.file, err = process.ReadIfThere(filepath.Join(dir, outputFile))
 	return done, err
 }
 
@@ -188,25 +187,8 @@ func (d *Driver) version(ctx context.Context) error {
 	}
 	match := regexp.MustCompile(version.Pattern).FindStringSubmatch(result.Text)
 	if match == nil || !regexp.MustCompile(`^(?:`+version.Known+`)$`).MatchString(match[1]) {
-		return fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, lastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
+		return fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, process.LastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
 	}
 	d.known = true
 	return nil
-}
-
-func readIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what the programmer wrote: %w", err)
-	}
-	return data, nil
-}
-
-// lastLines returns the last lines of a text, for an error.
-func lastLines(text string, n int) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }

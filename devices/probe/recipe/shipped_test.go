@@ -96,7 +96,7 @@ func TestAGoodRunOfEachShippedRecipe(t *testing.T) {
 				t.Errorf("info %+v, %v", info, err)
 			}
 			if s.locks {
-				lockAndRecover(t, bay)
+				programmers.LockAndRecover(t, bay.Probe, bay.StandIn, image())
 			}
 		})
 	}
@@ -141,29 +141,6 @@ func listed(t *testing.T, bay *bay, serial string) {
 		}
 	case err != nil || len(found) != 1 || !found[0].Serial.Is(probe.Serial(serial)):
 		t.Errorf("listed %+v, %v", found, err)
-	}
-}
-
-func lockAndRecover(t *testing.T, bay *bay) {
-	t.Helper()
-	ctx := t.Context()
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open {
-		t.Errorf("before: %v, %v", state, err)
-	}
-	if err := bay.Lock(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Locked {
-		t.Errorf("locked: %v, %v", state, err)
-	}
-	if err := bay.Probe.Flash(ctx, image(), nil); !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) {
-		t.Errorf("flashing a locked chip: %v", err)
-	}
-	if err := bay.Recover(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open || bay.StandIn.Flash(t)[0] != 0xff {
-		t.Errorf("recovered: %v, %v", state, err)
 	}
 }
 
