@@ -9,7 +9,7 @@ import (
 
 const bays = minimal + `bays:
   - {name: bay-1, usb: 1-2.3, interface: 0, baud: 1000000, settle: 500ms, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}
-  - {name: bay-2, port: /dev/serial/by-path/pci-usb-0:4:1.0, probe: {driver: nrfutil, usb: 1-5}}
+  - {name: bay-2, port: /dev/serial/by-path/pci-usb-0:4:1.0, probe: {driver: nrfutil, usb: 1-5, serial: 5}}
   - {name: bay-3, board: qemu-an385}
 `
 

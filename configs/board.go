@@ -43,7 +43,7 @@ type BoardProbe struct {
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
 	LockKind  string `yaml:"lock_kind"` // what the step lock closes, as people and the record call it: "APPROTECT"
-	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, for people
+	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, or prove the lock, for people; then the step lock is refused
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`
 	JLinkExe JLinkExeTarget `yaml:"jlinkexe"`

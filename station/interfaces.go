@@ -98,7 +98,8 @@ type Registry interface {
 	// LockIntended notes that the debug port of the Run's board is about to be locked. Run.Lock has
 	// the recipe, and the state before.
 	LockIntended(ctx context.Context, run *Run) error
-	// LockRead notes the state of the lock as it was read from the board, in Run.Lock.
+	// LockRead notes the state of the lock as it was read from the board, in Run.Lock. A locked port
+	// without an intent on record is refused with ErrLockedElsewhere.
 	LockRead(ctx context.Context, run *Run) error
 	// Close ends the Run's record and gives the outcome of a Pass. The engine calls Close exactly
 	// once for each Run that met a board, also for a Run that was refused.

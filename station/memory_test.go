@@ -244,6 +244,9 @@ func (w registry) LockRead(ctx context.Context, run *station.Run) error {
 	if err := w.call(ctx, "LockRead"); err != nil {
 		return err
 	}
+	if len(w.locks) == 0 && run.Lock.State == station.LockLocked {
+		return station.ErrLockedElsewhere
+	}
 	w.locks = append(w.locks, string(run.Lock.State))
 	return nil
 }

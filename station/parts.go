@@ -33,6 +33,9 @@ func (a *attempt) identify(ctx context.Context) error {
 	case refusal != nil:
 		return refusal
 	}
+	if err := a.notLockedElsewhere(ctx); err != nil {
+		return err
+	}
 	if err := a.findTLSKeyProof(ctx); err != nil {
 		return err
 	}

@@ -62,8 +62,10 @@ func KeyOf(p *issuance.Profile) Key {
 
 // Timeouts bound each wait. Zero values mean the defaults.
 type Timeouts struct {
-	Run   time.Duration            // one whole Run, default 3 minutes
-	Step  time.Duration            // each step that Named does not name, default 30 s; flash 2 minutes, lock 1 minute
+	// Run bounds one whole Run, default 3 minutes, and as much more as the bay's programmer may take to flash and to lock (DebugSetup).
+	Run time.Duration
+	// Step bounds each step that Named does not name, default 30 s; flash 2 minutes and lock 1 minute, each with the time of the programmer.
+	Step  time.Duration
 	Ask   time.Duration            // until a board that may have no firmware counts as silent, default 2 s; five times that if there is firmware
 	Boot  time.Duration            // from a reset by the probe to the first answer, default 20 s
 	Close time.Duration            // closing a Run's record, whatever happened before, default 10 s

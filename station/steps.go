@@ -22,6 +22,8 @@ type Step struct {
 	Here func(*attempt) bool
 	// Bound is the time-out if the configuration does not name one; 0: Timeouts.Step.
 	Bound time.Duration
+	// Extra is added to the time-out: what the bay's programmer may take; nil: nothing.
+	Extra func(*attempt) time.Duration
 	// Last says that the step belongs only to the Run for the last purpose, when the
 	// board has all its certificates.
 	Last bool
@@ -34,7 +36,7 @@ type Step struct {
 
 // allSteps are the steps of a Run, in order. The screen, the reports and the fault sweep read this list.
 var allSteps = []Step{
-	{Name: "flash", Done: func(r *Run) bool { return r.Flash != nil }, Here: (*attempt).flashes, Committed: true, Bound: 2 * time.Minute,
+	{Name: "flash", Done: func(r *Run) bool { return r.Flash != nil }, Here: (*attempt).flashes, Committed: true, Bound: 2 * time.Minute, Extra: (*attempt).flashLimit,
 		When: func(c *Config) bool { return c.Flash }, do: (*attempt).flash},
 	{Name: "identify", do: (*attempt).identify}, // never skipped: a swapped board must not get the certificate of another board
 	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
@@ -45,7 +47,7 @@ var allSteps = []Step{
 	{Name: "read back", Done: func(r *Run) bool { return r.ReadBack != nil }, Committed: true, do: (*attempt).readBack},
 	{Name: "handshake", Done: func(r *Run) bool { return r.Handshake != nil }, Committed: true, do: (*attempt).handshake},
 	{Name: "record", Done: func(r *Run) bool { return !r.RecordedAt.IsZero() }, Committed: true, do: (*attempt).record},
-	{Name: "lock", Done: func(r *Run) bool { return r.Locked }, Last: true, Committed: true, Bound: time.Minute,
+	{Name: "lock", Done: func(r *Run) bool { return r.Locked }, Last: true, Committed: true, Bound: time.Minute, Extra: (*attempt).lockLimit,
 		When: func(c *Config) bool { return c.Seal || c.LockDebugPort }, do: (*attempt).lock},
 }
 

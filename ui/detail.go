@@ -170,6 +170,9 @@ func (m Model) aboutProbe(p *page, run *station.Run) {
 }
 
 func (m Model) imageText(flash *station.FlashRecord) string {
+	if flash.Image == [len(flash.Image)]byte{} {
+		return m.t("detail.locked")
+	}
 	image := fmt.Sprintf("%x", flash.Image[:8])
 	if flash.Held {
 		return m.t("detail.held", image)

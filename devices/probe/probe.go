@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // A Driver is one way to reach probes.
@@ -46,6 +47,10 @@ type Probe interface {
 	// Flash writes the image, verifies it and leaves the board halted or running; call Reset after it.
 	// progress may be nil. It is called from one goroutine, with octets, and the last call has done == total.
 	Flash(ctx context.Context, image *Image, progress func(done, total int)) error
+	// FlashLimit is the longest time that Flash gives its programmer for this image.
+	FlashLimit(image *Image) time.Duration
+	// LockLimit is the longest time that Lock, and LockState before and after it, give their programmer.
+	LockLimit() time.Duration
 	// Reset resets the board.
 	Reset(ctx context.Context, after After) error
 	// ReadMemory reads octets. The board runs on.
@@ -120,6 +125,14 @@ const (
 	Open LockState = iota + 1
 	Locked
 )
+
+// Refusal is ErrLocked for a locked chip.
+func (s LockState) Refusal() error {
+	if s == Locked {
+		return ErrLocked
+	}
+	return nil
+}
 
 func (s LockState) String() string {
 	switch s {

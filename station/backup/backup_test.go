@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -178,7 +180,10 @@ func TestABackupWithOtherFilesIsRefused(t *testing.T) {
 		"a file is a link": {func(t *testing.T, b string) {
 			must(t, os.Symlink("/etc/passwd", filepath.Join(b, "certificates/x.pem")))
 		}, ErrNoBackup},
-		"a foreign file has a sum": {addWithSum("bays/fuses"), ErrDamaged},
+		"a foreign file has a sum":       {addWithSum("bays/fuses"), ErrDamaged},
+		"octets follow the description":  {describedWith("{}"), ErrDamaged},
+		"a line follows the description": {describedWith("\nmore"), ErrDamaged},
+		"the description never ends":     {describedWith(strings.Repeat(" ", workdir.MaxFile)), ErrDamaged},
 		"the mark is missing, and no digest names it": {func(t *testing.T, b string) {
 			must(t, os.Remove(filepath.Join(b, markFile)))
 			sums := fixtures.Must(os.ReadFile(filepath.Join(b, sumsFile)))(t)
@@ -192,6 +197,19 @@ func TestABackupWithOtherFilesIsRefused(t *testing.T) {
 			c.harm(t, to)
 			refuses(t, to, c.want)
 		})
+	}
+}
+
+// describedWith adds octets to the description, and corrects its digest.
+func describedWith(more string) func(t *testing.T, backup string) {
+	return func(t *testing.T, backup string) {
+		path, sums := filepath.Join(backup, descriptionFile), filepath.Join(backup, sumsFile)
+		text := fixtures.Must(os.ReadFile(path))(t)
+		changed := append(slices.Clone(text), more...)
+		must(t, os.WriteFile(path, changed, 0o600))
+		all := fixtures.Must(os.ReadFile(sums))(t)
+		before, after := fmt.Sprintf("%x", sha256.Sum256(text)), fmt.Sprintf("%x", sha256.Sum256(changed))
+		must(t, os.WriteFile(sums, bytes.Replace(all, []byte(before), []byte(after), 1), 0o600))
 	}
 }
 

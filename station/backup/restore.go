@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -148,15 +149,20 @@ func unpack(ctx context.Context, files *evidence.Files, sums map[string]string, 
 }
 
 func readDescription(stage workdir.Dir) (d description, err error) {
-	in, err := os.Open(stage.In(descriptionFile))
-	if err != nil {
+	text, err := workdir.ReadFile(stage.In(descriptionFile))
+	switch {
+	case errors.Is(err, workdir.ErrTooLarge):
+		return d, fmt.Errorf("%w: %s has more than %d octets", ErrDamaged, descriptionFile, workdir.MaxFile)
+	case err != nil:
 		return d, err
 	}
-	defer in.Close()
-	strict := json.NewDecoder(in)
+	strict := json.NewDecoder(bytes.NewReader(text))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&d); err != nil {
 		return d, fmt.Errorf("%w: %s: %w", ErrDamaged, descriptionFile, err)
+	}
+	if more := len(bytes.TrimSpace(text[strict.InputOffset():])); more > 0 {
+		return d, fmt.Errorf("%w: %s has %s behind the description", ErrDamaged, descriptionFile, reason.Count(more, "octet", "octets"))
 	}
 	if d.Format != format {
 		return d, fmt.Errorf("%w: its format is %q, this program knows %q", ErrNoBackup, d.Format, format)

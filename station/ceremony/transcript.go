@@ -108,7 +108,7 @@ func parseTranscript(text []byte) (lines []entry, err error) {
 		var one entry
 		decoder := json.NewDecoder(bytes.NewReader(row))
 		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&one); err != nil || one.Seq != len(lines) || one.Previous != previous {
+		if err := decoder.Decode(&one); err != nil || len(bytes.TrimSpace(row[decoder.InputOffset():])) > 0 || one.Seq != len(lines) || one.Previous != previous {
 			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
 		}
 		lines, previous = append(lines, one), hexSum(row)

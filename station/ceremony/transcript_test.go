@@ -52,6 +52,7 @@ func TestATranscriptThatWasChangedIsRefused(t *testing.T) {
 		"two lines were swapped":   bytes.Join([][]byte{rows[0], rows[2], rows[1]}, nil),
 		"the last line is cut":     good[:len(good)-3],
 		"nothing is left":          nil,
+		"octets follow a line":     bytes.Replace(good, []byte("\n"), []byte(" {}\n"), 1)[:len(rows[0])+3],
 		"an unknown key was added": bytes.Replace(good, []byte(`{"seq":0`), []byte(`{"more":1,"seq":0`), 1),
 	} {
 		t.Run(name, func(t *testing.T) {

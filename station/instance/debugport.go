@@ -55,7 +55,7 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 	}
 	if f.Config.Boards.Lock {
 		if p.setup.Lock == nil {
-			return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w", bay.Name, bay.Board.Name, errNoLockedBay))
+			return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w%s", bay.Name, bay.Board.Name, errNoLockedBay, bay.Board.Probe.WhyNoLock()))
 		}
 		p.setup.Lock.Key = f.Config.Boards.LockKey
 	}
@@ -63,20 +63,21 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 }
 
 func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
-	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board)
+	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
+	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board, selected)
 	if err != nil {
 		return nil, err
 	}
-	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
 	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
 	p.setup.Probe, p.setup.Store = bay.Bay.Probe.Serial, p.store.Known()
-	if driver.locks {
+	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
 			return nil, err
 		}
+		p.setup.LockLimit = p.LockLimit()
 	}
 	return p, p.readImage(bay.Board, emulated)
 }
@@ -90,7 +91,7 @@ type drivenBy struct {
 
 // driverFor makes the driver of a bay's probe from the board definition. dir is where the files of
 // recipes are that a definition names by a path.
-func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
+func driverFor(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
 	part := probe.Part(board.Probe.Part)
 	switch name {
 	case openocd.Name:
@@ -105,14 +106,18 @@ func driverFor(name, dir string, board *configs.Board) (drivenBy, error) {
 		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
 		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0}, err
 	}
-	return byRecipe(name, dir, board)
+	return byRecipe(name, dir, board, selected)
 }
 
-// byRecipe makes the driver for a programmer that a recipe describes.
-func byRecipe(name, dir string, board *configs.Board) (drivenBy, error) {
+// byRecipe makes the driver for a programmer that a recipe describes. A recipe that cannot do the work of a
+// bay is refused here, and not in the first Run.
+func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
 	described, err := configs.Recipe(name, dir)
 	if err != nil {
 		return drivenBy{}, reason.Usage(fmt.Errorf("%w, or a recipe: %w", errNoDriver, err))
+	}
+	if err := described.CheckBay(selected); err != nil {
+		return drivenBy{}, reason.Usage(err)
 	}
 	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
 	if err != nil {
@@ -154,6 +159,7 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 			return err
 		}
 	}
+	p.setup.FlashLimit = p.FlashLimit(p.image)
 	p.setup.Image = &station.FirmwareImage{SHA256: p.image.SHA256, Octets: octetsHash(p.image)}
 	return nil
 }

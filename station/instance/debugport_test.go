@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/configs"
 	"hallmark/fixtures"
@@ -47,6 +48,9 @@ func TestTheDebugPortOfABayFollowsItsDefinition(t *testing.T) {
 	setup := port.Setup()
 	if setup.Image == nil || setup.Image.Octets != sha256.Sum256([]byte("octets")) || setup.Probe != "683806234" {
 		t.Errorf("setup %+v", setup)
+	}
+	if setup.FlashLimit != 5*time.Minute || setup.LockLimit != 90*time.Second {
+		t.Errorf("the programmer may take %v and %v", setup.FlashLimit, setup.LockLimit)
 	}
 	if setup.Lock == nil || setup.Lock.Key != "SHA256:k" || setup.Lock.Kind != board.Probe.LockKind || setup.Lock.SHA256 == [32]byte{} {
 		t.Errorf("lock %+v", setup.Lock)
@@ -112,6 +116,16 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		}, "image-unreadable", "fw.bin.gone"},
 		{"a probe without board definition", false, func(*testing.T) instance.BaySpec { return probed(nil, "openocd") }, "usage", "no board definition"},
 		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
+		{"a station that locks, and a chip whose lock nobody can prove", true, func(t *testing.T) instance.BaySpec {
+			return probed(fixtures.Must(configs.LoadBoard("nrf5340dk", "."))(t), "nrfutil")
+		}, "usage", "one core only"},
+		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
+		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
+		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
+			bay := probed(definition(t, "octets"), "nrfutil")
+			bay.Bay.Probe.Serial = ""
+			return bay
+		}, "usage", "serial"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := openFiles(t, test.lock).DebugPort(test.bay(t), "")

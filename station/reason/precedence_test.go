@@ -19,7 +19,7 @@ var byPrecedence = []*reason.Sentinel{
 	station.ErrScrapped, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
 	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,
-	station.ErrNotReset, station.ErrReadBack, station.ErrStoreDiffers, station.ErrLockOpen, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,
+	station.ErrNotReset, station.ErrReadBack, station.ErrStoreDiffers, station.ErrLockedElsewhere, station.ErrLockOpen, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,
 	devices.ErrServerName, devices.ErrServerUntrusted, devices.ErrServerExpired, devices.ErrServerNotYet, devices.ErrServerNoTLS,
 	devices.ErrServerNoAgreed, devices.ErrServerGone, devices.ErrServerSilent, devices.ErrServerUnreached, devices.ErrServerTalks,
 	devices.ErrServerRefuses, devices.ErrHandshake, devices.ErrInternal, devices.ErrBadMap, devices.ErrTooLong, devices.ErrOutOfOrder, devices.ErrBadHash,

@@ -17,12 +17,13 @@ import (
 // This file has what the registry knows about boards that are sealed and about debug ports.
 
 // Types of the entries about a seal, and about the lock of a debug port. The intents come before the act, because
-// neither can be undone (I15). The last two have the state that was read from the chip.
+// neither can be undone (I15). The last three have the state that was read from the chip.
 const (
-	typeSealIntent = "board.seal.intent" // its success is "sealed" in the entry that ends the Run
-	typeLockIntent = "board.lock.intent"
-	typeLocked     = "board.locked"
-	typeLockOpen   = "board.lock.open"
+	typeSealIntent  = "board.seal.intent" // its success is "sealed" in the entry that ends the Run
+	typeLockIntent  = "board.lock.intent"
+	typeLocked      = "board.locked"
+	typeLockOpen    = "board.lock.open"
+	typeLockForeign = "board.lock.foreign" // locked without an intent of this station; makes no row
 )
 
 // Names of details about a debug port, in entries that end a Run and in entries about a lock.
@@ -70,48 +71,68 @@ func (r *Registry) LockIntended(ctx context.Context, run *station.Run) error {
 		if err := w.isActive(run); err != nil {
 			return fmt.Errorf("noting the intent to lock: %w", err)
 		}
-		return w.noteLock(run, typeLockIntent, audit.Success, station.LockPending)
+		return w.noteLock(run, typeLockIntent, audit.Success, station.LockRecord{Recipe: run.Lock.Recipe, State: station.LockPending})
 	})
 }
 
-// LockRead notes the state of the lock that was read from the board. A state that is on record
-// already changes nothing.
+// LockRead notes the state of the lock that was read from the board. A state that is on record already
+// changes nothing. If the port is locked and no intent is on record, somebody else locked it: LockRead
+// writes that into the log, keeps no row, and returns station.ErrLockedElsewhere.
 func (r *Registry) LockRead(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
-		if _, err := w.certificateOf(run); err != nil {
-			return fmt.Errorf("noting the state of the lock: %w", err)
-		}
-		known, err := w.lockOf(run.Identity.ID)
+		known, err := w.lockOf(run)
 		switch {
 		case err != nil:
-			return err
-		case run.Lock.State == station.LockLocked && known == station.LockLocked:
+			return fmt.Errorf("noting the state of the lock: %w", err)
+		case run.Lock.State != station.LockLocked:
+			return w.noteLock(run, typeLockOpen, audit.Failure, station.LockRecord{Recipe: run.Lock.Recipe, State: station.LockOpen})
+		case known == nil:
+			e := lockEntry(run, typeLockForeign, audit.Denied, station.LockLocked)
+			e.Reason = station.ErrLockedElsewhere.Word()
+			return &refusal{fmt.Errorf("%w: board %v", station.ErrLockedElsewhere, run.Identity.ID), e}
+		case known.State == station.LockLocked:
 			return nil
-		case run.Lock.State == station.LockLocked:
-			return w.noteLock(run, typeLocked, audit.Success, station.LockLocked)
 		}
-		return w.noteLock(run, typeLockOpen, audit.Failure, station.LockOpen)
+		known.State = station.LockLocked
+		return w.noteLock(run, typeLocked, audit.Success, *known)
 	})
 }
 
-// lockOf gives the state on record, empty for a board without a row.
-func (w *work) lockOf(id devices.BoardID) (state station.LockState, err error) {
-	err = w.row(`SELECT state FROM locks WHERE board_id = ?`, []any{id.String()}, &state)
-	if none(err) {
-		return "", nil
+// lockOf gives the lock that is on record for the board of an open Run; nil: this station never intended to lock
+// the board. A state that is not locked belongs to a Run that has its certificate.
+func (w *work) lockOf(run *station.Run) (*station.LockRecord, error) {
+	if run.Lock.State != station.LockLocked || run.Identity == nil {
+		_, err := w.certificateOf(run)
+		return nil, err
 	}
-	return state, err
+	if _, err := w.openRunInUse(run.ID.String(), run.Identity.ID); err != nil {
+		return nil, err
+	}
+	var known station.LockRecord
+	var sum []byte
+	err := w.row(`SELECT state, kind, recipe_sha256, key FROM locks WHERE board_id = ?`, []any{run.Identity.ID.String()}, &known.State, &known.Recipe.Kind, &sum, &known.Recipe.Key)
+	if none(err) {
+		return nil, nil
+	}
+	copy(known.Recipe.SHA256[:], sum)
+	return &known, err
 }
 
-func (w *work) noteLock(run *station.Run, kind string, outcome audit.Outcome, state station.LockState) error {
+// lockEntry makes an entry about the lock of the Run's board.
+func lockEntry(run *station.Run, kind string, outcome audit.Outcome, state station.LockState) audit.Entry {
 	e := runEntry(run, kind, outcome)
 	e.Actor = audit.Itself()
-	lock := run.Lock.Recipe
-	e.Details = map[string]string{detailKind: text(lock.Kind), detailRecipe: hex.EncodeToString(lock.SHA256[:]), detailState: string(state)}
-	if lock.Key != "" {
-		e.Details[detailKey] = text(lock.Key)
-	}
+	e.Details = map[string]string{detailKind: text(run.Lock.Recipe.Kind), detailState: string(state)}
 	byProbe(run, e.Details)
+	return e
+}
+
+func (w *work) noteLock(run *station.Run, kind string, outcome audit.Outcome, lock station.LockRecord) error {
+	e := lockEntry(run, kind, outcome, lock.State)
+	e.Details[detailKind], e.Details[detailRecipe] = text(lock.Recipe.Kind), hex.EncodeToString(lock.Recipe.SHA256[:])
+	if lock.Recipe.Key != "" {
+		e.Details[detailKey] = text(lock.Recipe.Key)
+	}
 	written, err := w.append(e)
 	if err != nil {
 		return err
@@ -119,7 +140,7 @@ func (w *work) noteLock(run *station.Run, kind string, outcome audit.Outcome, st
 	d := written.Details
 	return w.exec(`INSERT INTO locks (board_id, run, probe, target, kind, recipe_sha256, key, state, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 		ON CONFLICT (board_id) DO UPDATE SET run = ?2, probe = ?3, target = ?4, kind = ?5, recipe_sha256 = ?6, key = ?7, state = ?8, changed = ?9`,
-		e.Board.ID, e.Run.ID, d[detailProbe], d[detailTarget], d[detailKind], lock.SHA256[:], d[detailKey], string(state), written.Time.String())
+		e.Board.ID, e.Run.ID, d[detailProbe], d[detailTarget], d[detailKind], lock.Recipe.SHA256[:], d[detailKey], string(lock.State), written.Time.String())
 }
 
 // byProbe adds what a probe did in the Run.
@@ -132,7 +153,7 @@ func byProbe(run *station.Run, details map[string]string) {
 // flashed adds which image the Run wrote or found.
 func flashed(run *station.Run, details map[string]string) {
 	switch sum := run.Flash; {
-	case sum == nil:
+	case sum == nil, sum.Image == [sha256.Size]byte{}:
 	case sum.Held:
 		details[detailHeld] = hex.EncodeToString(sum.Image[:])
 	default:
@@ -140,17 +161,22 @@ func flashed(run *station.Run, details map[string]string) {
 	}
 }
 
-// lockIsRead refuses to end a Run as Pass between its intent to lock and the state that was read.
+// lockIsRead refuses to end a Run as Pass between its intent to lock and the state that was read, and
+// with a lock that is not this station's.
 func (w *work) lockIsRead(run *station.Run) error {
-	var state string
-	err := w.row(`SELECT state FROM locks WHERE board_id = ? AND run = ? AND state <> 'locked'`, []any{run.Identity.ID.String(), run.ID.String()}, &state)
+	var state, lastRun string
+	err := w.row(`SELECT state, run FROM locks WHERE board_id = ?`, []any{run.Identity.ID.String()}, &state, &lastRun)
 	switch {
-	case none(err):
+	case none(err) && run.Lock == nil:
 		return nil
+	case none(err):
+		return fmt.Errorf("%w: it is locked, and not by this station", ErrLockUnread)
 	case err != nil:
 		return err
+	case state != string(station.LockLocked) && (run.Lock != nil || lastRun == run.ID.String()):
+		return fmt.Errorf("%w: the state is %s", ErrLockUnread, state)
 	}
-	return fmt.Errorf("%w: the state is %s", ErrLockUnread, state)
+	return nil
 }
 
 // Standing gives what the registry has about a board.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"testing"
@@ -97,7 +98,7 @@ func TestALockNeedsAnActiveCertificate(t *testing.T) {
 	if err := b.LockIntended(t.Context(), locks(run, station.LockOpen)); !errors.Is(err, ErrWrongStatus) {
 		t.Errorf("got %v", err)
 	}
-	if err := b.LockRead(t.Context(), locks(b.run(), station.LockLocked)); !errors.Is(err, ErrNoCertificate) {
+	if err := b.LockRead(t.Context(), locks(b.run(), station.LockOpen)); !errors.Is(err, ErrNoCertificate) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -119,6 +120,62 @@ func TestASealNeedsAnActiveCertificate(t *testing.T) {
 		t.Errorf("%d intents", n)
 	}
 	b.reopen()
+	b.verify()
+}
+
+func TestABoardThatSomebodyElseLockedIsRefused(t *testing.T) {
+	t.Run("before its certificate", func(t *testing.T) { refusesForeignLock(t, func(b *testRegistry, run *station.Run) {}) })
+	t.Run("after its certificate", func(t *testing.T) {
+		refusesForeignLock(t, func(b *testRegistry, run *station.Run) {
+			b.issue(run)
+			b.must(b.Delivered(t.Context(), proven(run)))
+			b.must(b.Activate(t.Context(), run))
+		})
+	})
+}
+
+func refusesForeignLock(t *testing.T, prepare func(*testRegistry, *station.Run)) {
+	b := newTestRegistry(t)
+	run := b.run()
+	prepare(b, run)
+	if err := b.LockRead(t.Context(), locks(run, station.LockLocked)); !errors.Is(err, station.ErrLockedElsewhere) {
+		t.Errorf("got %v", err)
+	}
+	if got := b.lockEntries(); !slices.Equal(got, []string{"board.lock.foreign locked"}) {
+		t.Errorf("entries %v", got)
+	}
+	if s, err := b.Standing(t.Context(), run.Identity.ID); err != nil || s.Lock != "" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	run.Ending = station.Pass
+	if _, err := b.Close(t.Context(), run); !errors.Is(err, ErrLockUnread) && run.Certificate != nil {
+		t.Errorf("a Pass of the board: %v", err)
+	}
+	run.Ending, run.Reason = station.Reject, station.ErrLockedElsewhere.Word()
+	b.must(b.closeRun(t.Context(), run))
+	b.verify()
+}
+
+// A chip may close its port only at its next power cycle. The entry has the recipe that locked it,
+// although the configuration may have another one by then.
+func TestALockThatWasReadTooEarlyHasTheRecipeOfItsIntent(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.toLock(run)
+	run.Lock.State, run.Ending, run.Reason = station.LockOpen, station.Fault, station.ErrLockOpen.Word()
+	b.must(b.LockRead(t.Context(), run))
+	b.must(b.closeRun(t.Context(), run))
+	next := again(run, "")
+	b.must(b.Admit(t.Context(), next))
+	next.Certificate = run.Certificate
+	locks(next, station.LockLocked).Lock.Recipe = station.LockRecipe{Kind: "RDP", SHA256: sha256.Sum256([]byte("another recipe"))}
+	b.must(b.LockRead(t.Context(), next))
+	next.Ending = station.Pass
+	b.must(b.closeRun(t.Context(), next))
+	rows, err := b.Boards(t.Context(), Filter{})
+	if want := hex.EncodeToString(testRecipe.SHA256[:]); err != nil || len(rows) != 1 || rows[0].LockRecipe != want || rows[0].Lock != station.LockLocked {
+		t.Errorf("boards %+v, %v; want the recipe %s", rows, err, want)
+	}
 	b.verify()
 }
 

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -38,7 +39,7 @@ type Record struct {
 	Message           string       `json:"message"`  // why the Run did not pass, for people
 	Probe             string       `json:"probe"`    // serial number of the debug probe
 	Target            string       `json:"target"`   // chip behind the probe, as the programmer names it
-	Flash             string       `json:"flash"`    // written, held (the board had the image already); empty without an image
+	Flash             string       `json:"flash"`    // written, held (the board had the image already), locked (nobody can read it any more); empty without an image
 	ImageSHA256       string       `json:"image_sha256"`
 	Lock              string       `json:"lock"` // state of the debug port as read from the chip: locked, open; intended: not read
 	LockRecipeSHA256  string       `json:"lock_recipe_sha256"`
@@ -84,12 +85,18 @@ func (r *Record) byProbe(run *station.Run) {
 	}
 	if f := run.Flash; f != nil {
 		r.Flash, r.ImageSHA256 = "written", hex.EncodeToString(f.Image[:])
-		if f.Held {
+		switch {
+		case f.Image == [sha256.Size]byte{}:
+			r.Flash, r.ImageSHA256 = "locked", ""
+		case f.Held:
 			r.Flash = "held"
 		}
 	}
 	if l := run.Lock; l != nil {
-		r.Lock, r.LockRecipeSHA256, r.LockKey = string(l.State), hex.EncodeToString(l.Recipe.SHA256[:]), l.Recipe.Key
+		r.Lock, r.LockKey = string(l.State), l.Recipe.Key
+		if l.Recipe.SHA256 != [sha256.Size]byte{} {
+			r.LockRecipeSHA256 = hex.EncodeToString(l.Recipe.SHA256[:])
+		}
 	}
 }
 

@@ -61,9 +61,13 @@ func TestRecordSaysWhatTheProbeDid(t *testing.T) {
 		!strings.HasPrefix(r.LockRecipeSHA256, "ef00") || r.LockKey != "SHA256:k" {
 		t.Errorf("got %+v", r)
 	}
-	run.Flash = &station.FlashRecord{Held: true}
+	run.Flash = &station.FlashRecord{Image: [32]byte{0xcd}, Held: true}
 	if r := recordOf(run, "s"); r.Flash != "held" {
 		t.Errorf("got %q", r.Flash)
+	}
+	run.Flash, run.Lock = &station.FlashRecord{Held: true}, &station.LockRecord{State: station.LockLocked} // nobody read the image, and somebody else locked it
+	if r := recordOf(run, "s"); r.Flash != "locked" || r.ImageSHA256 != "" || r.Lock != "locked" || r.LockRecipeSHA256 != "" {
+		t.Errorf("got %+v", r)
 	}
 }
 

@@ -150,6 +150,10 @@ func (d *device) Reset(ctx context.Context, after probe.After) error {
 	return nil
 }
 
+func (d *device) FlashLimit(*probe.Image) time.Duration { return d.cfg.FlashLimit }
+
+func (d *device) LockLimit() time.Duration { return 3 * d.cfg.Limit }
+
 func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {
 	work := work{limit: d.cfg.FlashLimit, connect: true, files: map[string][]byte{}, script: []string{"r"}}
 	for i, s := range image.Segments {

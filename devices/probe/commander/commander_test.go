@@ -1,7 +1,6 @@
 package commander
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -81,32 +80,8 @@ func TestGoodRunsOfEachVersion(t *testing.T) {
 			if err := errors.Join(bay.Reset(ctx, probe.Run), bay.Reset(ctx, probe.Halt)); err != nil {
 				t.Error(err)
 			}
-			lockAndRecover(t, bay)
+			programmers.LockAndRecover(t, bay.Probe, bay.StandIn, image())
 		})
-	}
-}
-
-func lockAndRecover(t *testing.T, bay *bay) {
-	t.Helper()
-	ctx := t.Context()
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open {
-		t.Errorf("before: %v, %v", state, err)
-	}
-	if err := bay.Lock(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Locked {
-		t.Errorf("locked: %v, %v", state, err)
-	}
-	before := bay.StandIn.Flash(t)
-	if err := bay.Probe.Flash(ctx, image(), nil); !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) || !bytes.Equal(before, bay.StandIn.Flash(t)) {
-		t.Errorf("flashing a locked chip: %v", err)
-	}
-	if err := bay.Recover(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open || bay.StandIn.Flash(t)[0] != 0xff {
-		t.Errorf("recovered: %v, %v", state, err)
 	}
 }
 

@@ -103,7 +103,7 @@ func (d *device) check(ctx context.Context) (probe.Info, error) {
 	}
 	if len(d.cfg.Chip.LockState) > 0 {
 		if state, err := d.state(done.text); err != nil || state == probe.Locked {
-			return probe.Info{}, errors.Join(err, lockedError(state))
+			return probe.Info{}, errors.Join(err, state.Refusal())
 		}
 	}
 	connected, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, connect: true, script: d.partScript()}))
@@ -115,13 +115,6 @@ func (d *device) check(ctx context.Context) (probe.Info, error) {
 		return probe.Info{}, err
 	}
 	return info, d.checkPart(connected, &info)
-}
-
-func lockedError(state probe.LockState) error {
-	if state == probe.Locked {
-		return probe.ErrLocked
-	}
-	return nil
 }
 
 func (d *device) partScript() []string {
@@ -187,7 +180,7 @@ func (w *work) write(dir, script string) error {
 
 // read reads the files that JLinkExe wrote, and returns why the run was no success.
 func (o *outcome) read(dir string) error {
-	log, err := readIfThere(filepath.Join(dir, logFile))
+	log, err := process.ReadIfThere(filepath.Join(dir, logFile))
 	if err != nil {
 		return err
 	}
@@ -195,17 +188,6 @@ func (o *outcome) read(dir string) error {
 	if err := o.failure(); err != nil {
 		return err
 	}
-	o.dump, err = readIfThere(filepath.Join(dir, dumpFile))
+	o.dump, err = process.ReadIfThere(filepath.Join(dir, dumpFile))
 	return err
-}
-
-func readIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what JLinkExe wrote: %w", err)
-	}
-	return data, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"hallmark/devices/probe"
 )
@@ -16,6 +17,10 @@ const chunk = 16 << 10
 // gap is the largest distance of two segments that are flashed as one, with erased octets between them: a flash
 // programs up to 32 octets at once, and only once after an erase.
 const gap = 32
+
+func (d *device) FlashLimit(*probe.Image) time.Duration { return d.cfg.FlashLimit }
+
+func (d *device) LockLimit() time.Duration { return 3 * d.cfg.Limit }
 
 func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {
 	plan := newPlan(image.Segments, d.cfg.Chip.InRAM)

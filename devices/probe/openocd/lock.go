@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,12 @@ const (
 func acquireStart(ctx context.Context, dir string) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startBound, fmt.Errorf("%w: another OpenOCD is starting for %v", probe.ErrSilent, startBound))
 	defer cancel()
-	path := filepath.Join(dir, fmt.Sprintf("hallmark-openocd-%d.lock", os.Geteuid()))
+	if dir == "" {
+		if dir, err = privateDir("/run/user", os.TempDir()); err != nil {
+			return nil, fmt.Errorf("finding a place for the lock for the start of OpenOCD: %w", err)
+		}
+	}
+	path := filepath.Join(dir, "hallmark-openocd.lock")
 	for {
 		file, err := openLock(path)
 		if err != nil {
@@ -38,6 +44,36 @@ func acquireStart(ctx context.Context, dir string) (release func(), err error) {
 			return nil, fmt.Errorf("waiting for the start of another OpenOCD: %w", err)
 		}
 	}
+}
+
+// privateDir returns the directory of this user in run, or else one in temp, which it makes. In a directory where
+// others may write, anybody could hold the lock for ever.
+func privateDir(run, temp string) (string, error) {
+	user := strconv.Itoa(os.Geteuid())
+	path := filepath.Join(run, user)
+	if checkPrivate(path) == nil {
+		return path, nil
+	}
+	path = filepath.Join(temp, "hallmark-"+user)
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	return path, checkPrivate(path)
+}
+
+// checkPrivate refuses what is no directory of this user, a link also, and a directory where others may write.
+func checkPrivate(path string) error {
+	var stat unix.Stat_t
+	if err := unix.Lstat(path, &stat); err != nil {
+		return fmt.Errorf("looking at %s: %w", path, err)
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFDIR || int(stat.Uid) != os.Geteuid() || stat.Mode&0o022 != 0 {
+		return fmt.Errorf("%s is no directory that only this user may write (owner %d, mode %#o): remove it", path, stat.Uid, stat.Mode&0o7777)
+	}
+	if err := unix.Access(path, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("writing in %s: %w", path, err)
+	}
+	return nil
 }
 
 // openLock refuses a file of another user, who could hold the lock for ever.

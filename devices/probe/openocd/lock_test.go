@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,5 +91,51 @@ func TestALockThatIsNoFileOfThisUserIsRefused(t *testing.T) {
 	}
 	if _, err := acquireStart(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "opening the lock") {
 		t.Errorf("a link: got %v", err)
+	}
+}
+
+// Only a directory in which nobody else may write holds the lock, and no link is followed.
+func TestTheLockLiesInAPrivateDirectory(t *testing.T) {
+	user := strconv.Itoa(os.Geteuid())
+	makes := func(mode os.FileMode) func(string) error {
+		return func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, mode)) }
+	}
+	links := func(path string) error { return os.Symlink(os.TempDir(), path) }
+	nothing := func(string) error { return nil }
+	const inRun, inTemp, refused = "run", "temp", ""
+	for _, test := range []struct {
+		name      string
+		run, temp func(path string) error
+		want      string
+	}{
+		{"the directory of the session", makes(0o700), nothing, inRun},
+		{"no directory of the session", nothing, nothing, inTemp},
+		{"no directory of the session, and one from an earlier start", nothing, makes(0o700), inTemp},
+		{"others may write in the directory of the session", makes(0o777), nothing, inTemp},
+		{"the directory of the session is a link", links, nothing, inTemp},
+		{"others may write in both", makes(0o770), makes(0o702), refused},
+		{"both are links", links, links, refused},
+		{"a file has the name", nothing, func(path string) error { return os.WriteFile(path, nil, 0o600) }, refused},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			paths := map[string]string{inRun: filepath.Join(t.TempDir(), user), inTemp: filepath.Join(t.TempDir(), "hallmark-"+user)}
+			if err := errors.Join(test.run(paths[inRun]), test.temp(paths[inTemp])); err != nil {
+				t.Fatal(err)
+			}
+			got, err := privateDir(filepath.Dir(paths[inRun]), filepath.Dir(paths[inTemp]))
+			if test.want == refused && (err == nil || !strings.Contains(err.Error(), paths[inTemp])) || test.want != refused && (err != nil || got != paths[test.want]) {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestADirectoryOfAnotherUserHoldsNoLock(t *testing.T) {
+	path := t.TempDir()
+	if err := os.Chown(path, 65534, -1); err != nil {
+		path = "/" // of root, or of nobody in the namespace of a user who is not root
+	}
+	if err := checkPrivate(path); err == nil || !strings.Contains(err.Error(), "owner") {
+		t.Errorf("got %v", err)
 	}
 }

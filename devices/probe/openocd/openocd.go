@@ -12,7 +12,6 @@ package openocd
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ type Config struct {
 
 	Limit      time.Duration // of a call; 0: 30 s
 	FlashLimit time.Duration // of Flash and Recover; 0: 5 min
-	LockDir    string        // directory of the file that serialises starts; "": the system's for temporary files
+	LockDir    string        // directory of the file that serialises starts; "": /run/user/UID, or a private one (privateDir)
 	USB        string        // where USB devices are found; "": probe.USBDevices
 }
 
@@ -74,7 +73,6 @@ func New(cfg Config) *Driver {
 	set(&cfg.Program, "openocd")
 	set(&cfg.Interface, "interface/jlink.cfg")
 	set(&cfg.Transport, "swd")
-	set(&cfg.LockDir, os.TempDir())
 	set(&cfg.USB, probe.USBDevices)
 	if cfg.Limit == 0 {
 		cfg.Limit = defaultLimit

@@ -87,7 +87,7 @@ func (o *outcome) failure(d *device) error {
 		return nil
 	}
 	if done != (o.exit == 0) || done {
-		return fmt.Errorf("%w: exit code %d, and its last lines are %q", probe.ErrUnclear, o.exit, lastLines(o.text, 3))
+		return fmt.Errorf("%w: exit code %d, and its last lines are %q", probe.ErrUnclear, o.exit, process.LastLines(o.text, 3))
 	}
 	return o.because(d)
 }
@@ -150,7 +150,7 @@ func (o *outcome) errors() string {
 		texts = append(texts, match[1])
 	}
 	if len(texts) == 0 {
-		return lastLines(o.text[max(0, len(o.text)-errorTail):], 3)
+		return process.LastLines(o.text[max(0, len(o.text)-errorTail):], 3)
 	}
 	return strings.Join(texts[max(0, len(texts)-3):], " | ")
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"hallmark/devices/probe"
@@ -62,7 +61,7 @@ func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
 	if err := done.failure(d); err != nil {
 		return nil, err
 	}
-	done.dump, err = readIfThere(filepath.Join(dir, dumpFile))
+	done.dump, err = process.ReadIfThere(filepath.Join(dir, dumpFile))
 	return done, err
 }
 
@@ -101,21 +100,4 @@ func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, 
 			w.line(line)
 		}
 	})
-}
-
-func readIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what OpenOCD wrote: %w", err)
-	}
-	return data, nil
-}
-
-// lastLines returns the last lines of a text, for an error.
-func lastLines(text string, n int) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }

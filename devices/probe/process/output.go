@@ -140,3 +140,21 @@ func killHolders(pipe string) error {
 	}
 	return nil
 }
+
+// ReadIfThere reads a file that a programmer may have written.
+func ReadIfThere(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what the programmer wrote: %w", err)
+	}
+	return data, nil
+}
+
+// LastLines returns the last lines of a text, for an error.
+func LastLines(text string, n int) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+}

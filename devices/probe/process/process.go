@@ -1,7 +1,7 @@
 // Package process runs a programmer as a child process that cannot harm the station: it inherits no
-// descriptors and no terminal, its time and its output are bounded, it dies with the station, and the
-// processes that it leaves behind are killed. A process that the programmer itself has started outlives a
-// station that is killed, until the end of its work.
+// descriptors and no terminal, its time and its output are bounded, and it dies with the station, also with
+// a station that is killed. The same holds for the processes that it has started. A process that made a group of its
+// own outlives the end of the programmer if it does not hold its output.
 package process
 
 import (
@@ -31,7 +31,7 @@ const drainBound = time.Second
 type Command struct {
 	Program string // a path, or a name that is looked up in PATH
 	Args    []string
-	Env     []string      // the whole environment
+	Env     []string      // the whole environment, except for the name of the watcher
 	Dir     string        // working directory
 	Limit   time.Duration // the programmer is killed after this time
 }
@@ -96,6 +96,7 @@ func start(cmd *exec.Cmd, writer *os.File) (*child, error) {
 	started := make(chan error, 1)
 	go p.run(started, writer)
 	if err := <-started; err != nil {
+		<-p.done
 		return nil, err
 	}
 	return p, nil
@@ -107,18 +108,39 @@ func (p *child) run(started chan<- error, writer *os.File) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.done)
-	err := closeOnExec()
-	if err == nil {
-		err = p.cmd.Start()
-	}
-	err = errors.Join(err, writer.Close())
-	started <- err
-	if p.cmd.Process == nil {
+	watcher, err := p.begin()
+	started <- errors.Join(err, writer.Close())
+	if watcher == nil {
 		return
 	}
-	p.killRest()
-	_ = p.cmd.Wait() // its error is the exit code
-	p.exit = p.cmd.ProcessState.ExitCode()
+	if p.cmd.Process != nil {
+		p.killRest()
+	}
+	watcher.stop()
+	if p.cmd.Process != nil {
+		_ = p.cmd.Wait() // its error is the exit code
+		p.exit = p.cmd.ProcessState.ExitCode()
+	}
+}
+
+// begin starts the child with its watcher. A child without a watcher is killed.
+func (p *child) begin() (*watcher, error) {
+	if err := closeOnExec(); err != nil {
+		return nil, err
+	}
+	watcher, err := startWatcher()
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Env = append(p.cmd.Env, watcher.mark())
+	if err := p.cmd.Start(); err != nil {
+		return watcher, err
+	}
+	if err := watcher.watch(p.cmd.Process); err != nil {
+		p.kill()
+		return watcher, err
+	}
+	return watcher, nil
 }
 
 // killRest waits for the child's end, and kills the rest of its group before the child is reaped: until

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,17 +144,74 @@ func TestTheProgrammerInheritsNothing(t *testing.T) {
 }
 
 func TestTheProgrammerDiesWithTheStation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pid")
-	station := exec.Command(os.Args[0], "station", "echo $$ >"+path+"; exec sleep 1000")
-	if err := station.Start(); err != nil {
+	for _, test := range []struct{ name, script string }{
+		{"the programmer", "echo $$ >%s; exec sleep 1000"},
+		{"a process that the programmer has started", "sleep 1000 >/dev/null 2>&1 & echo $! >%s; wait"},
+		{"one that ignores signals", "sh -c 'trap \"\" HUP TERM INT PIPE; echo $$ >%s; while :; do sleep 1000; done' >/dev/null 2>&1 & wait"},
+		{"one that left the group", "setsid sh -c 'echo $$ >%s; exec sleep 1000' >/dev/null 2>&1 & wait"},
+		{"one whose parent has ended", "sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >%s'; exec sleep 1000"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pid")
+			station := exec.Command(os.Args[0], "station", fmt.Sprintf(test.script, path))
+			if err := station.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pid := pidIn(t, path)
+			if err := station.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := station.Wait(); err == nil {
+				t.Error("the station was not killed")
+			}
+			ends(t, pid)
+		})
+	}
+}
+
+// A station can be killed before it tells the watcher which group the programmer has.
+func TestAWatcherWithoutAGroupKillsTheProgrammer(t *testing.T) {
+	w, err := startWatcher()
+	if err != nil {
 		t.Fatal(err)
 	}
-	pid := pidIn(t, path)
-	if err := station.Process.Kill(); err != nil {
+	programmer := exec.Command("sleep", "1000")
+	programmer.Env = []string{w.mark()}
+	if err := errors.Join(programmer.Start(), w.input.Close(), w.cmd.Wait()); err != nil {
 		t.Fatal(err)
 	}
-	if err := station.Wait(); err == nil {
-		t.Error("the station was not killed")
+	ends(t, programmer.Process.Pid)
+	if err := programmer.Wait(); err == nil {
+		t.Error("the programmer was not killed")
 	}
-	ends(t, pid)
+}
+
+// A station lives for months, so no run may leave a descriptor, a goroutine or a process.
+func TestARunLeavesNothingInTheStation(t *testing.T) {
+	held := func() (descriptors, goroutines int) {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all), runtime.NumGoroutine()
+	}
+	if _, err := shell("true", time.Minute).Run(t.Context(), nil); err != nil { // what the runtime opens once
+		t.Fatal(err)
+	}
+	descriptors, goroutines := held()
+	for _, command := range []*Command{shell("true", time.Minute), shell("sleep 1000", 50*time.Millisecond), {Program: "/", Limit: time.Minute}, {Program: "/bin/true", Dir: "/no/such/directory", Limit: time.Minute}} {
+		_, err := command.Run(t.Context(), nil)
+		if _, none := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(none, syscall.ECHILD) {
+			t.Errorf("%q, which ended with %v, leaves a process: %v", command.Args, err, none)
+		}
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		d, g := held()
+		if d <= descriptors && g <= goroutines {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d descriptors and %d goroutines, before %d and %d", d, g, descriptors, goroutines)
+		}
+	}
 }

@@ -2,11 +2,13 @@ package recipe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,11 +83,7 @@ type device struct {
 var _ probe.Probe = (*device)(nil)
 
 func (d *device) Info(ctx context.Context) (probe.Info, error) {
-	info := probe.Info{Serial: d.selected.Serial, Millivolts: probe.VoltageUnknown}
-	done, err := d.do(ctx, d.cfg.Recipe.Operations.Info, request{})
-	if err == nil {
-		info, err = done.info(d.selected)
-	}
+	info, err := d.answer(ctx)
 	if err == nil {
 		info.Part, err = d.part(ctx)
 	}
@@ -93,6 +91,34 @@ func (d *device) Info(ctx context.Context) (probe.Info, error) {
 		return probe.Info{}, fmt.Errorf("asking the probe: %w", err)
 	}
 	return info, nil
+}
+
+// answer asks who answers. A recipe without steps for that looks for the probe in its list.
+func (d *device) answer(ctx context.Context) (probe.Info, error) {
+	steps := d.cfg.Recipe.Operations.Info
+	if len(steps) == 0 && len(d.cfg.Recipe.Operations.List) > 0 {
+		found, err := d.find(ctx)
+		return probe.Info{Serial: found.Serial, Target: d.cfg.Target, Millivolts: probe.VoltageUnknown}, err
+	}
+	done, err := d.do(ctx, steps, request{})
+	if err != nil {
+		return probe.Info{}, err
+	}
+	return done.info(d.selected)
+}
+
+// find looks for the selected probe in the list.
+func (d *device) find(ctx context.Context) (probe.Found, error) {
+	all, err := d.List(ctx)
+	if err != nil {
+		return probe.Found{}, err
+	}
+	for _, one := range all {
+		if one.Serial.Is(d.selected.Serial) {
+			return one, nil
+		}
+	}
+	return probe.Found{}, fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(all), d.cfg.Recipe.Name)
 }
 
 // part compares the type of the chip.
@@ -114,7 +140,7 @@ func (d *device) part(ctx context.Context) (uint32, error) {
 func (d *device) check(ctx context.Context) error {
 	if len(d.cfg.Recipe.Operations.LockState) > 0 {
 		if state, err := d.lockState(ctx); err != nil || state == probe.Locked {
-			return errors.Join(err, lockedError(state))
+			return errors.Join(err, state.Refusal())
 		}
 	}
 	if len(d.cfg.Recipe.Operations.Info) == 0 {
@@ -125,11 +151,25 @@ func (d *device) check(ctx context.Context) error {
 	return err
 }
 
-func lockedError(state probe.LockState) error {
-	if state == probe.Locked {
-		return probe.ErrLocked
+// FlashLimit adds the time of each run of the programmer: for each part of the image, and for reading it back.
+func (d *device) FlashLimit(image *probe.Image) time.Duration {
+	steps := d.cfg.Recipe.Operations.Flash
+	if d.cfg.Recipe.ReadBack {
+		steps = slices.Concat(steps, d.cfg.Recipe.Operations.Read)
 	}
-	return nil
+	return limit(steps) * time.Duration(len(d.parts(image)))
+}
+
+func (d *device) LockLimit() time.Duration {
+	o := &d.cfg.Recipe.Operations
+	return limit(o.LockState) + limit(o.Lock) + limit(o.LockState)
+}
+
+func limit(steps []Step) (all time.Duration) {
+	for _, step := range steps {
+		all += cmp.Or(step.Limit, defaultLimit)
+	}
+	return all
 }
 
 func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {

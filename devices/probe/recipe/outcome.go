@@ -36,7 +36,7 @@ func (d *Driver) judge(step *Step, result process.Result) error {
 	case result.Exit != step.Exit:
 		return d.meaning(result)
 	}
-	return fmt.Errorf("%w: exit code %d without the text %q; its last lines are %q", probe.ErrUnclear, result.Exit, missing, lastLines(result.Text, 3))
+	return fmt.Errorf("%w: exit code %d without the text %q; its last lines are %q", probe.ErrUnclear, result.Exit, missing, process.LastLines(result.Text, 3))
 }
 
 // meaning returns the refusal of an exit code.
@@ -45,7 +45,7 @@ func (d *Driver) meaning(result process.Result) error {
 	if reason == nil {
 		reason = probe.ErrTool
 	}
-	return fmt.Errorf("%w: exit code %d; its last lines are %q", reason, result.Exit, lastLines(result.Text, 3))
+	return fmt.Errorf("%w: exit code %d; its last lines are %q", reason, result.Exit, process.LastLines(result.Text, 3))
 }
 
 // refusal returns the first refusal or failure that a text has.

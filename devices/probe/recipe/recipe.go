@@ -97,6 +97,36 @@ type Step struct {
 // ErrRecipe: the recipe does not describe a programmer.
 var ErrRecipe = errors.New("not a recipe")
 
+// ErrNoBay: the recipe describes a programmer that cannot work for a bay.
+var ErrNoBay = errors.New("not a programmer for a bay")
+
+// CheckBay refuses a recipe that lacks work which a bay needs, or cannot select the probe of the bay.
+func (r *Recipe) CheckBay(selected probe.Selection) error {
+	o := &r.Operations
+	lacks := func(name string, steps ...Step) string {
+		if len(steps) > 0 {
+			return ""
+		}
+		return name
+	}
+	missing := []string{lacks("info or list", slices.Concat(o.Info, o.List)...), lacks("reset_run", o.ResetRun...), lacks("read", o.Read...)}
+	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "" })
+	uses := func(names ...string) bool {
+		return slices.ContainsFunc(r.operations(), func(o operation) bool {
+			return slices.ContainsFunc(o.steps, func(s Step) bool { return s.uses(names...) })
+		})
+	}
+	switch {
+	case uses("{location}"):
+		return fmt.Errorf("%w: the recipe %s selects the board by a serial port, which belongs to the UART of the bay; flash such a board beforehand, and leave the probe out of the bay", ErrNoBay, r.Name)
+	case len(missing) > 0:
+		return fmt.Errorf("%w: the recipe %s lacks %s", ErrNoBay, r.Name, strings.Join(missing, ", "))
+	case selected.Serial == "" && uses("{serial}", "{digits}", "{usb_id}"):
+		return fmt.Errorf("%w: the recipe %s needs probe.serial, the serial number of the probe", ErrNoBay, r.Name)
+	}
+	return nil
+}
+
 // operation is one operation with its rules.
 type operation struct {
 	name    string

@@ -214,6 +214,22 @@ func TestWorkWithoutSteps(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfAFlashIsThatOfAllItsRuns(t *testing.T) {
+	described := good()
+	described.Image, described.ReadBack = "bin", true
+	described.Operations.Flash = []Step{{Limit: 5 * time.Minute}, {}}
+	described.Operations.Read = []Step{{Limit: 2 * time.Minute}}
+	p := &device{Driver: &Driver{cfg: Config{Recipe: described}}}
+	image := &probe.Image{Segments: []probe.Segment{{Address: 0, Data: []byte{1}}, {Address: 64, Data: []byte{2}}}}
+	if got := p.FlashLimit(image); got != 16*time.Minute {
+		t.Errorf("got %v", got)
+	}
+	described.Operations.Lock, described.Operations.LockState = []Step{{}, {Limit: 3 * time.Minute}}, []Step{{Limit: time.Second}}
+	if got := p.LockLimit(); got != 4*time.Minute+2*time.Second {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestProgressNeverGoesBack(t *testing.T) {
 	var reports []int
 	r := reporter{total: 200, part: 100, progress: func(done, _ int) { reports = append(reports, done) }}

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"hallmark/devices/probe"
 	"hallmark/devices/probe/process"
@@ -79,17 +79,12 @@ func (d *device) identify(ctx context.Context, steps []Step) error {
 	if d.selected.USBID != "" || d.selected.Serial == "" || !slices.ContainsFunc(steps, func(s Step) bool { return s.uses("{usb_id}") }) {
 		return nil
 	}
-	found, err := d.List(ctx)
+	found, err := d.find(ctx)
 	if err != nil {
 		return err
 	}
-	for _, one := range found {
-		if one.Serial.Is(d.selected.Serial) {
-			d.selected.USBID = one.USBID
-			return d.selected.Check()
-		}
-	}
-	return fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(found), d.cfg.Recipe.Name)
+	d.selected.USBID = found.USBID
+	return d.selected.Check()
 }
 
 // steps runs the programmer once for each step.
@@ -114,7 +109,7 @@ func (d *device) steps(ctx context.Context, dir string, steps []Step, r request)
 		}
 	}
 	var err error
-	done.file, err = readIfThere(filepath.Join(dir, outputFile))
+	done.file, err = process.ReadIfThere(filepath.Join(dir, outputFile))
 	return done, err
 }
 
@@ -129,11 +124,7 @@ func (r *reporter) follow(step *Step, image *part) func(string) {
 }
 
 func (d *device) run(ctx context.Context, dir string, args []string, step *Step, line func(string)) (process.Result, error) {
-	limit := step.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	command := process.Command{Program: d.cfg.Program, Args: args, Env: d.environment(dir), Dir: dir, Limit: limit}
+	command := process.Command{Program: d.cfg.Program, Args: args, Env: d.environment(dir), Dir: dir, Limit: cmp.Or(step.Limit, defaultLimit)}
 	return command.Run(ctx, line)
 }
 
@@ -196,25 +187,8 @@ func (d *Driver) version(ctx context.Context) error {
 	}
 	match := regexp.MustCompile(version.Pattern).FindStringSubmatch(result.Text)
 	if match == nil || !regexp.MustCompile(`^(?:`+version.Known+`)$`).MatchString(match[1]) {
-		return fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, lastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
+		return fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, process.LastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
 	}
 	d.known = true
 	return nil
-}
-
-func readIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what the programmer wrote: %w", err)
-	}
-	return data, nil
-}
-
-// lastLines returns the last lines of a text, for an error.
-func lastLines(text string, n int) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }

@@ -92,10 +92,42 @@ func TestAGoodRunOfEachShippedRecipe(t *testing.T) {
 				t.Error(err)
 			}
 			listed(t, bay, s.serial)
+			if info, err := bay.Info(ctx); err != nil || s.serial != "" && !info.Serial.Is(probe.Serial(s.serial)) {
+				t.Errorf("info %+v, %v", info, err)
+			}
 			if s.locks {
-				lockAndRecover(t, bay)
+				programmers.LockAndRecover(t, bay.Probe, bay.StandIn, image())
 			}
 		})
+	}
+}
+
+// A programmer over a serial port selects the board by a port that the bay's UART has open.
+func TestWhichShippedRecipesCanDriveABay(t *testing.T) {
+	for _, s := range shipped {
+		described, err := configs.Recipe(s.name, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = described.CheckBay(probe.Selection{Serial: "683806234"})
+		if cannot := s.name == "blhost" || s.name == "esptool"; cannot != errors.Is(err, recipe.ErrNoBay) || cannot && !strings.Contains(err.Error(), s.name) {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		if err := described.CheckBay(probe.Selection{Location: "1-2"}); !errors.Is(err, recipe.ErrNoBay) {
+			t.Errorf("%s, without a serial number: %v", s.name, err)
+		}
+	}
+}
+
+func TestARecipeThatLacksWorkOfABayIsRefusedByName(t *testing.T) {
+	described, err := configs.Recipe("stm32", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described.Operations.Read, described.Operations.ResetRun = nil, nil
+	err = described.CheckBay(probe.Selection{Serial: "5"})
+	if !errors.Is(err, recipe.ErrNoBay) || !strings.Contains(err.Error(), "reset_run, read") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -109,29 +141,6 @@ func listed(t *testing.T, bay *bay, serial string) {
 		}
 	case err != nil || len(found) != 1 || !found[0].Serial.Is(probe.Serial(serial)):
 		t.Errorf("listed %+v, %v", found, err)
-	}
-}
-
-func lockAndRecover(t *testing.T, bay *bay) {
-	t.Helper()
-	ctx := t.Context()
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open {
-		t.Errorf("before: %v, %v", state, err)
-	}
-	if err := bay.Lock(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Locked {
-		t.Errorf("locked: %v, %v", state, err)
-	}
-	if err := bay.Probe.Flash(ctx, image(), nil); !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) {
-		t.Errorf("flashing a locked chip: %v", err)
-	}
-	if err := bay.Recover(ctx); err != nil {
-		t.Error(err)
-	}
-	if state, err := bay.LockState(ctx); err != nil || state != probe.Open || bay.StandIn.Flash(t)[0] != 0xff {
-		t.Errorf("recovered: %v, %v", state, err)
 	}
 }
 
