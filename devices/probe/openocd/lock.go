@@ -26,7 +26,7 @@ func acquireStart(ctx context.Context, dir string) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startBound, fmt.Errorf("%w: another OpenOCD is starting for %v", probe.ErrSilent, startBound))
 	defer cancel()
 	if dir == "" {
-		if dir, err = privateDir("/run/user", os.TempDir()); err != nil {
+		if dir, err = privateDir("/run/user", sharedDir("/run/lock")); err != nil {
 			return nil, fmt.Errorf("finding a place for the lock for the start of OpenOCD: %w", err)
 		}
 	}
@@ -46,15 +46,24 @@ func acquireStart(ctx context.Context, dir string) (release func(), err error) {
 	}
 }
 
-// privateDir returns the directory of this user in run, or else one in temp, which it makes. In a directory where
+// sharedDir returns the directory for lock files (FHS 3.0, 5.9) if it is there, or else the one for temporary files. What
+// is made in the first one outlasts no restart.
+func sharedDir(locks string) string {
+	if unix.Access(locks, unix.W_OK|unix.X_OK) == nil {
+		return locks
+	}
+	return os.TempDir()
+}
+
+// privateDir returns the directory of this user in run, or else one in shared, which it makes. In a directory where
 // others may write, anybody could hold the lock for ever.
-func privateDir(run, temp string) (string, error) {
+func privateDir(run, shared string) (string, error) {
 	user := strconv.Itoa(os.Geteuid())
 	path := filepath.Join(run, user)
 	if checkPrivate(path) == nil {
 		return path, nil
 	}
-	path = filepath.Join(temp, "hallmark-"+user)
+	path = filepath.Join(shared, "hallmark-"+user)
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}

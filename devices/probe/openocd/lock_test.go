@@ -139,3 +139,12 @@ func TestADirectoryOfAnotherUserHoldsNoLock(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheDirectoryForLocksIsPreferred(t *testing.T) {
+	there := t.TempDir()
+	for locks, want := range map[string]string{there: there, filepath.Join(there, "missing"): os.TempDir()} {
+		if got := sharedDir(locks); got != want {
+			t.Errorf("%s: got %s, want %s", locks, got, want)
+		}
+	}
+}
