@@ -2,7 +2,6 @@ package auditor
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -10,39 +9,12 @@ import (
 
 	"hallmark/station/reason"
 	"hallmark/station/registry"
-	"hallmark/station/report"
 	"hallmark/station/workdir"
 )
 
 func (c *Commands) certificates() *cobra.Command {
-	group := group("certificates", "Lists certificates, and writes certificate files from the registry")
-	var out, board string
-	var only registry.Filter
-	export := &cobra.Command{
-		Use:   "export --out DIR",
-		Short: "Writes the active certificate of each board to a directory",
-		Long: `export writes ID.pem and ID.chain.pem for each board with an active certificate, and ID.cose.pem and
-ID.cose.chain.pem for its COSE key. It reads them from the registry, needs no HSM and no PIN, and works
-while the station does. A file that has the right content already is not written.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFilter(cmd, &only, board); err != nil {
-				return reason.Usage(err)
-			} else if out == "" {
-				return reason.Usage(errors.New("--out is missing: name the directory for the certificates"))
-			}
-			ctx := cmd.Context()
-			return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
-				if err := dir.MayWrite(out); err != nil {
-					return fmt.Errorf("--out %w", err)
-				}
-				return report.Export(ctx, c.Stdout, dir, reader, out, only.BoardID)
-			})
-		},
-	}
-	export.Flags().StringVar(&out, "out", "", "directory for the files; made if it does not exist (required)")
-	export.Flags().StringVar(&board, "board", "", "only the certificates of the board with this BoardID")
-	group.AddCommand(export, c.listCertificates())
+	group := group("certificates", "Lists certificates, and writes files with them from the registry")
+	group.AddCommand(c.exportCertificates(), c.listCertificates())
 	return group
 }
 

@@ -52,14 +52,20 @@ func (s *selection) parse() (registry.Selection, error) {
 			return c, fmt.Errorf("--board: %w", err)
 		}
 	}
-	if c.Since, err = ParseTime("--since", s.since); err != nil {
-		return c, err
-	}
-	c.Until, err = ParseTime("--until", s.till)
-	if err == nil && !c.Until.IsZero() && !c.Until.After(c.Since) {
-		err = fmt.Errorf("--until %s is not after --since %s", s.till, s.since)
-	}
+	c.Since, c.Until, err = parseSpan(s.since, s.till)
 	return c, err
+}
+
+// parseSpan reads the flags --since and --until. It refuses a span that nothing can lie in.
+func parseSpan(since, till string) (from, to time.Time, err error) {
+	if from, err = ParseTime("--since", since); err != nil {
+		return from, to, err
+	}
+	to, err = ParseTime("--until", till)
+	if err == nil && !to.IsZero() && !to.After(from) {
+		err = fmt.Errorf("--until %s is not after --since %s", till, since)
+	}
+	return from, to, err
 }
 
 // ParseTime reads RFC 3339, or a day, which begins at midnight UTC.

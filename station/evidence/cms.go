@@ -112,9 +112,6 @@ func encodeCMS(certificate, issuing *x509.Certificate, attributes, signature []b
 	if _, err := asn1.Unmarshal(attributes, &set); err != nil {
 		return nil, err
 	}
-	implicit := func(content []byte) asn1.RawValue {
-		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: content}
-	}
 	certificates := [][]byte{certificate.Raw}
 	if issuing != nil {
 		certificates = append(certificates, issuing.Raw)
@@ -170,4 +167,17 @@ func readAttributes(content []byte) (set []byte, at time.Time, err error) {
 		return nil, at, errCMS
 	}
 	return set, at, nil
+}
+
+// CertificatesOnly gives SignedData without content and without signature, whose certificates keep their order
+// (RFC 5652 section 5.1; "certs-only" in RFC 8551 section 3.8).
+func CertificatesOnly(certificates ...[]byte) ([]byte, error) {
+	data := signedData{Version: 1, Certificates: implicit(bytes.Join(certificates, nil))}
+	data.Encapsulated.Type = oidData
+	return asn1.Marshal(contentInfo{oidSignedData, data})
+}
+
+// implicit gives a constructed value with the tag [0] IMPLICIT.
+func implicit(content []byte) asn1.RawValue {
+	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: content}
 }

@@ -4,24 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 
 	"hallmark/devices"
-	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
 // A CertificateSource gives the active certificates of a registry.
 type CertificateSource interface {
-	// EachActive calls visit with each active certificate. A BoardID that is not zero selects
-	// the certificates of one board.
-	EachActive(ctx context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error
+	// EachActive calls visit with each selected certificate.
+	EachActive(ctx context.Context, only registry.ActiveFilter, visit func(registry.ActiveCertificate) error) error
 }
 
 // groupSize is the number of certificates whose files are brought to the disk together.
@@ -47,31 +43,19 @@ func (c Certificates) files(key certificateKey, der []byte) []workdir.File {
 }
 
 // Export writes the files of the active certificates that are missing or have other content.
-// It returns the number of certificates, and how many of them it wrote. Export needs no HSM.
-func (c Certificates) Export(ctx context.Context, from CertificateSource, only devices.BoardID) (all, written int, err error) {
+// Export needs no HSM.
+func (c Certificates) Export(ctx context.Context, from CertificateSource, only registry.ActiveFilter) (Written, error) {
 	e := export{Certificates: c, newest: math.MaxInt64}
-	err = errors.Join(from.EachActive(ctx, only, e.add), e.flush())
-	return e.all, e.written, err
+	err := errors.Join(from.EachActive(ctx, only, e.add), e.flush())
+	return e.Written, err
 }
 
-// Export writes the active certificates of a station to a directory, and prints their number.
-func Export(ctx context.Context, w io.Writer, dir workdir.Dir, from CertificateSource, out string, only devices.BoardID) error {
-	issuing, err := workdir.ReadCertificate(dir.Issuing())
-	if err != nil {
-		return err
-	}
-	all, written, err := Certificates{out, issuing.Raw}.Export(ctx, from, only)
-	if err != nil {
-		return fmt.Errorf("exporting certificates: %w", err)
-	}
-	if all == 0 && !only.IsZero() {
-		return reason.Usage(fmt.Errorf("--board %v: %w", only, errNoCertificate))
-	}
-	_, err = fmt.Fprintf(w, "%s in %s, %d of them written now\n", reason.Count(all, "certificate", "certificates"), out, written)
-	return err
+// Written counts certificates.
+type Written struct {
+	All      int
+	Now      int // whose files were missing, or had other content
+	Replaced int // of those, whose files had other content
 }
-
-var errNoCertificate = errors.New("the board has no active certificate; see `station boards`")
 
 // An export is one pass over active certificates.
 type export struct {
@@ -83,8 +67,8 @@ type export struct {
 	// alone. nil: nobody else writes.
 	guard func(do func(skip func(certificateKey) bool) error) error
 
-	waiting      []registry.ActiveCertificate
-	all, written int
+	waiting []registry.ActiveCertificate
+	Written
 }
 
 // A certificateKey names the certificate files of one key of a board.
@@ -95,7 +79,7 @@ type certificateKey struct {
 
 func (e *export) add(c registry.ActiveCertificate) error {
 	e.waiting = append(e.waiting, c)
-	if e.all++; len(e.waiting) < groupSize {
+	if e.All++; len(e.waiting) < groupSize {
 		return nil
 	}
 	return e.flush()
@@ -112,7 +96,7 @@ func (e *export) flush() error {
 // mend writes the wrong files of the certificates that wait.
 func (e *export) mend(skip func(certificateKey) bool) error {
 	var wrong []workdir.File
-	written := 0
+	now, replaced := 0, 0
 	for _, c := range e.waiting {
 		key := certificateKey{c.BoardID, c.Purpose}
 		if skip(key) {
@@ -122,22 +106,26 @@ func (e *export) mend(skip func(certificateKey) bool) error {
 		if c.Age < e.newest {
 			differs = contentDiffers
 		}
-		before := len(wrong)
+		before, held := len(wrong), false
 		for _, file := range e.files(key, c.DER) {
 			if yes, err := differs(file); err != nil {
 				return err
 			} else if yes {
-				wrong = append(wrong, file)
+				wrong, held = append(wrong, file), held || workdir.Exists(file.Path)
 			}
 		}
 		if len(wrong) > before {
-			written++
+			now++
+		}
+		if held {
+			replaced++
 		}
 	}
 	if err := workdir.WriteFiles(wrong...); err != nil {
 		return err
 	}
-	e.written += written
+	e.Now += now
+	e.Replaced += replaced
 	return nil
 }
 

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"sync"
 
-	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -109,13 +109,13 @@ func (f *Files) Rebuild(ctx context.Context, from CertificateSource) {
 		f.disk.Lock()
 		removed := workdir.RemoveTemporary(f.certificates.Folder)
 		f.disk.Unlock()
-		err := errors.Join(removed, from.EachActive(ctx, devices.BoardID{}, e.add), e.flush())
+		err := errors.Join(removed, from.EachActive(ctx, registry.ActiveFilter{}, e.add), e.flush())
 		f.disk.Lock()
 		f.fresh = nil
 		f.disk.Unlock()
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if f.mended = e.written; f.mended > 0 {
+		if f.mended = e.Now; f.mended > 0 {
 			f.options.Log.Warn("certificate files were missing or wrong, and were written again from the registry", "certificates", f.mended)
 		}
 		if err != nil && ctx.Err() == nil {

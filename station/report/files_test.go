@@ -27,9 +27,9 @@ import (
 // A memorySource is a registry with these active certificates, the oldest first.
 type memorySource []registry.ActiveCertificate
 
-func (m memorySource) EachActive(_ context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error {
+func (m memorySource) EachActive(_ context.Context, only registry.ActiveFilter, visit func(registry.ActiveCertificate) error) error {
 	for i, c := range m {
-		if !only.IsZero() && c.BoardID != only {
+		if !only.BoardID.IsZero() && c.BoardID != only.BoardID {
 			continue
 		}
 		c.Age = int64(len(m) - 1 - i)
@@ -64,8 +64,8 @@ func TestCertificatesAreRebuiltFromTheRegistry(t *testing.T) {
 	source := append(some(3*groupSize/2), registry.ActiveCertificate{BoardID: devices.BoardID{0, 0, 1}, Purpose: devices.PurposeCOSE, DER: []byte("cose")})
 	dir := workdir.Dir(t.TempDir())
 	c := Certificates{dir.Certificates(), []byte("issuing")}
-	if all, written, err := c.Export(t.Context(), source, devices.BoardID{}); all != len(source) || written != len(source) || err != nil {
-		t.Fatal(all, written, err)
+	if made, err := c.Export(t.Context(), source, registry.ActiveFilter{}); err != nil || made != (Written{All: len(source), Now: len(source)}) {
+		t.Fatal(made, err)
 	}
 	path := func(i int, end string) string { return filepath.Join(c.Folder, source[i].BoardID.String()+end) }
 	for name, damage := range map[string]func() error{
@@ -129,7 +129,7 @@ func wholeFiles(t *testing.T, c Certificates, source memorySource) {
 func TestOldCertificatesAreComparedBySize(t *testing.T) {
 	source := some(6)
 	c := Certificates{t.TempDir(), []byte("issuing")}
-	if _, _, err := c.Export(t.Context(), source, devices.BoardID{}); err != nil {
+	if _, err := c.Export(t.Context(), source, registry.ActiveFilter{}); err != nil {
 		t.Fatal(err)
 	}
 	path := func(i int) string { return filepath.Join(c.Folder, source[i].BoardID.String()+".pem") }
@@ -137,11 +137,11 @@ func TestOldCertificatesAreComparedBySize(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := export{Certificates: c, newest: 2}
-	if err := errors.Join(source.EachActive(t.Context(), devices.BoardID{}, e.add), e.flush()); err != nil || e.written != 3 {
-		t.Errorf("%d written, %v; want 2, 3 and 4", e.written, err)
+	if err := errors.Join(source.EachActive(t.Context(), registry.ActiveFilter{}, e.add), e.flush()); err != nil || e.Written != (Written{6, 3, 2}) {
+		t.Errorf("%+v, %v; want 2, 3 and 4, of which 2 is missing", e.Written, err)
 	}
-	if _, written, err := c.Export(t.Context(), source, devices.BoardID{}); err != nil || written != 1 {
-		t.Errorf("an export writes %d, %v; want 0", written, err)
+	if made, err := c.Export(t.Context(), source, registry.ActiveFilter{}); err != nil || made != (Written{6, 1, 1}) {
+		t.Errorf("an export writes %+v, %v; want 0", made, err)
 	}
 	wholeFiles(t, c, source)
 }
@@ -149,12 +149,13 @@ func TestOldCertificatesAreComparedBySize(t *testing.T) {
 func TestOneBoardIsExported(t *testing.T) {
 	source := some(4)
 	c := Certificates{filepath.Join(t.TempDir(), "new", "folder"), nil}
-	if all, written, err := c.Export(t.Context(), source, source[2].BoardID); all != 1 || written != 1 || err != nil {
-		t.Fatal(all, written, err)
+	one := registry.ActiveFilter{BoardID: source[2].BoardID}
+	if made, err := c.Export(t.Context(), source, one); err != nil || made != (Written{All: 1, Now: 1}) {
+		t.Fatal(made, err)
 	}
 	wholeFiles(t, c, source[2:3])
-	if all, written, err := c.Export(t.Context(), source, source[2].BoardID); all != 1 || written != 0 || err != nil {
-		t.Errorf("again: %d, %d written, %v", all, written, err)
+	if made, err := c.Export(t.Context(), source, one); err != nil || made != (Written{All: 1}) {
+		t.Errorf("again: %+v, %v", made, err)
 	}
 }
 
@@ -164,7 +165,7 @@ type pausing struct {
 	before func()
 }
 
-func (p pausing) EachActive(ctx context.Context, only devices.BoardID, visit func(registry.ActiveCertificate) error) error {
+func (p pausing) EachActive(ctx context.Context, only registry.ActiveFilter, visit func(registry.ActiveCertificate) error) error {
 	p.before()
 	return p.memorySource.EachActive(ctx, only, visit)
 }

@@ -64,7 +64,7 @@ func wholeCertificateFiles(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	err = reader.EachActive(t.Context(), devices.BoardID{}, func(c registry.ActiveCertificate) error {
+	err = reader.EachActive(t.Context(), registry.ActiveFilter{}, func(c registry.ActiveCertificate) error {
 		path := filepath.Join(dir, "certificates", c.BoardID.String()+".pem")
 		if held, err := os.ReadFile(path); err != nil || !bytes.Equal(held, workdir.CertificatePEM(c.DER)) {
 			t.Errorf("%s has %d octets, %v", path, len(held), err)
