@@ -186,7 +186,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errOCSP):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case err != nil:
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err

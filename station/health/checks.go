@@ -16,6 +16,7 @@ import (
 	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
+	"hallmark/station/ocsp"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
@@ -71,7 +72,7 @@ func (c *Checker) checkClock(context.Context) (string, error) {
 	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", record.CheckClock(now)
 }
 
-// checkCertificates checks the expiry of the verifier's certificate.
+// checkCertificates checks the expiry of the verifier's certificate, and of the OCSP certificate if there is one.
 func (c *Checker) checkCertificates(context.Context) (string, error) {
 	files, err := c.files.get()
 	if err != nil {
@@ -82,8 +83,23 @@ func (c *Checker) checkCertificates(context.Context) (string, error) {
 		return "", err
 	}
 	server := chain[0] // an issuing CA may follow
-	return "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly), instance.CheckExpiry(server, files.Now())
+	finding := "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly)
+	if err := instance.CheckExpiry(server, files.Now()); err != nil || !workdir.Exists(files.Dir.OCSP()) {
+		return finding, err
+	}
+	responder, err := instance.OpenResponder(files.Dir)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errOCSP, err)
+	}
+	finding += ", the OCSP responder's until " + responder.Certificate.NotAfter.UTC().Format(time.DateOnly)
+	if err := ocsp.CheckExpiry(responder.Certificate, files.Now()); err != nil {
+		return "", fmt.Errorf("%w: %w", errOCSP, err)
+	}
+	return finding, nil
 }
+
+// errOCSP: a warning. No Run needs the OCSP responder.
+var errOCSP = errors.New("run `station renew-ocsp`")
 
 func (c *Checker) checkHSM(ctx context.Context) (string, error) {
 	record, err := c.record.get()

@@ -62,15 +62,9 @@ func serve(ctx context.Context, what, address string, serve func(context.Context
 
 // NewVerifier makes the verifier from the files of the station. The verifier looks certificates up in known.
 func (f *Files) NewVerifier(known verifier.Known) (*verifier.Server, error) {
-	if err := workdir.Private(f.Dir.ServerKey()); err != nil {
-		return nil, err
-	}
-	certificate, err := f.serverPair()
+	certificate, err := ServerPair(f.Dir, f.options.Now())
 	if err != nil {
-		return nil, fmt.Errorf("reading the verifier's certificate: %w", err)
-	}
-	if err := CheckExpiry(certificate.Leaf, f.options.Now()); errors.Is(err, ErrEnded) {
-		return nil, fmt.Errorf("%s: %w", f.Dir.Server(), err)
+		return nil, err
 	}
 	if hook := f.options.TestingOnly.Known; hook != nil {
 		known = hook(known)
@@ -102,13 +96,26 @@ func CheckExpiry(certificate *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// serverPair reads the certificate of the verifier and its key.
-func (f *Files) serverPair() (pair tls.Certificate, err error) {
-	certificate, err := workdir.ReadFile(f.Dir.Server())
+// ServerPair reads the certificate of the verifier and its key. It refuses a certificate that has ended.
+func ServerPair(dir workdir.Dir, now time.Time) (pair tls.Certificate, err error) {
+	if err := workdir.Private(dir.ServerKey()); err != nil {
+		return pair, err
+	}
+	if pair, err = readPair(dir); err != nil {
+		return pair, fmt.Errorf("reading the verifier's certificate: %w", err)
+	}
+	if err := CheckExpiry(pair.Leaf, now); errors.Is(err, ErrEnded) {
+		return pair, fmt.Errorf("%s: %w", dir.Server(), err)
+	}
+	return pair, nil
+}
+
+func readPair(dir workdir.Dir) (pair tls.Certificate, err error) {
+	certificate, err := workdir.ReadFile(dir.Server())
 	if err != nil {
 		return pair, err
 	}
-	key, err := workdir.ReadFile(f.Dir.ServerKey())
+	key, err := workdir.ReadFile(dir.ServerKey())
 	if err != nil {
 		return pair, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, sign
 	return certificate, nil
 }
 
-// AuditConfig describes the certificate of the audit key, for whoever checks an evidence bundle.
+// AuditConfig describes the certificate of the audit key, for whoever checks an evidence bundle, or of a key that signs OCSP answers.
 type AuditConfig struct {
 	CommonName, Organization string
 	NotBefore                time.Time
@@ -114,6 +115,27 @@ func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer c
 	certificate, err := certify(template, root, key, signer, random)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
+	}
+	return certificate, nil
+}
+
+// noCheck tells clients not to ask for the status of the certificate itself (RFC 6960 section 4.2.2.2.1). Its value is NULL.
+var noCheck = pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}
+
+// Responder makes the certificate of a key that signs OCSP answers for the issuer. It cannot be revoked, so it is short-lived.
+func Responder(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
+	}
+	template.IsCA, template.MaxPathLenZero, template.KeyUsage = false, false, x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage, template.ExtraExtensions = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, []pkix.Extension{noCheck}
+	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
+		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
+	}
+	certificate, err := certify(template, issuer, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
 	}
 	return certificate, nil
 }

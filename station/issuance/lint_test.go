@@ -38,7 +38,10 @@ func oneOfEachKind(t *testing.T) map[string][]byte {
 	server, err := Server(ServerConfig{CommonName: "verifier", DNSNames: []string{"verifier.test"}, NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)},
 		&fixedKey("server").PublicKey, l.root, fixedKey("root"), numbers(8))
 	must(t, err)
-	return map[string][]byte{"root": l.root.Raw, "issuing": l.issuing.Raw, "board": board.DER, "cose": l.issueCOSE(t).DER, "server": server.Raw}
+	responder, err := Responder(AuditConfig{CommonName: "station OCSP", NotBefore: someTime.Add(-day), NotAfter: someTime.Add(day)},
+		&fixedKey("server").PublicKey, l.issuing, deterministic(fixedKey("issuing")), numbers(8))
+	must(t, err)
+	return map[string][]byte{"root": l.root.Raw, "issuing": l.issuing.Raw, "board": board.DER, "cose": l.issueCOSE(t).DER, "server": server.Raw, "responder": responder.Raw}
 }
 
 // findings gives the status of each lint that did not pass, by the kind of certificate and the name of the lint.

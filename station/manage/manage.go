@@ -1,5 +1,5 @@
-// Package manage has the commands that change work orders, certificates and boards. Only a CRL
-// and a proof need the HSM. While a screen or a batch has the station open, that process does what the command asks;
+// Package manage has the commands that change work orders, certificates and boards. Only a CRL, a proof and the
+// certificate of the OCSP key need the HSM. While a screen or a batch has the station open, that process does what the command asks;
 // otherwise the command opens the registry itself.
 package manage
 
@@ -34,7 +34,7 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl(), c.prove()}
+	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl(), c.prove(), c.renewOCSP()}
 }
 
 // do does one action of operate.Acts, in the process that has the station open, or here. A station

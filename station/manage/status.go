@@ -145,7 +145,7 @@ func (c *Commands) scrap() *cobra.Command {
 }
 
 func (c *Commands) crl() *cobra.Command {
-	var ask operate.CRLRequest
+	var ask operate.Signing
 	cmd := &cobra.Command{
 		Use:   "crl",
 		Short: "Signs a list of the revoked certificates (CRL); works while the station does",
@@ -173,6 +173,24 @@ forgotten at once, so nobody can connect with it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd.Context(), operate.ActProve, ask) },
 	}
 	cmd.Flags().StringVar(&ask.Code, "code", "", "code that the cloud shows, 1 to 64 characters (required)")
+	operator(cmd, &ask.Operator)
+	return cmd
+}
+
+func (c *Commands) renewOCSP() *cobra.Command {
+	var ask operate.Signing
+	cmd := &cobra.Command{
+		Use:   "renew-ocsp",
+		Short: "Certifies the key that signs OCSP answers; works while the station does",
+		Long: `renew-ocsp has the issuing CA in the HSM sign a certificate for the key of the OCSP responder (RFC 6960, 4.2.2.2):
+pki/ocsp.pem, for pki/ocsp.key. If there is no key, the command makes one, in a file that only the user of the station
+can read. So ` + "`station serve`" + ` needs neither HSM nor PIN; a server that runs takes the new certificate by itself.
+Nobody can revoke this certificate, so it is valid for a short time. It does not outlive the issuing CA.
+To change the key, remove both files first.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd.Context(), operate.ActRenewOCSP, ask) },
+	}
+	cmd.Flags().IntVar(&ask.Days, "days", 30, fmt.Sprintf("days until the certificate ends, %d to %d", instance.MinOCSPDays, instance.MaxOCSPDays))
 	operator(cmd, &ask.Operator)
 	return cmd
 }

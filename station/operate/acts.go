@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -22,8 +23,9 @@ const (
 	ActCloseOrder = "order.close"
 	ActRevoke     = "certificate.revoke"
 	ActScrap      = "board.scrap"
-	ActCRL        = "crl.issue" // needs the HSM
-	ActProve      = "prove"     // needs the HSM
+	ActCRL        = "crl.issue"  // needs the HSM
+	ActProve      = "prove"      // needs the HSM
+	ActRenewOCSP  = "ocsp.renew" // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -54,8 +56,8 @@ type StatusChange struct {
 	Operator string         `json:"operator"`
 }
 
-// A CRLRequest has the arguments of the action that signs a CRL.
-type CRLRequest struct {
+// A Signing has the arguments of the actions that sign with the issuing key: a CRL, or the certificate of the OCSP key.
+type Signing struct {
 	Days     int    `json:"days"`
 	Operator string `json:"operator"`
 }
@@ -179,7 +181,8 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 // KeyActs are the actions that need the HSM, with the keys that open gives.
 func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 	return control.Acts{
-		ActCRL: withKeys(open, func(r CRLRequest) string { return r.Operator }, signsCRL),
+		ActCRL:       withKeys(open, Signing.by, signsCRL),
+		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
 		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
 			made, err := keys.Prove(ctx, ask.Code, ask.Operator)
 			if err != nil {
@@ -207,11 +210,21 @@ func withKeys[T any](open func(context.Context) (*instance.Keys, error), operato
 	}
 }
 
-func signsCRL(ctx context.Context, keys *instance.Keys, ask CRLRequest) (string, error) {
+func (s Signing) by() string { return s.Operator }
+
+func signsCRL(ctx context.Context, keys *instance.Keys, ask Signing) (string, error) {
 	made, err := keys.IssueCRL(ctx, ask.Days, ask.Operator)
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
 		reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
+}
+
+func renewsOCSP(ctx context.Context, keys *instance.Keys, ask Signing) (string, error) {
+	made, err := keys.RenewOCSP(ctx, ask.Days, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s is valid until %s, sha256 %x", keys.Dir.OCSP(), made.NotAfter.UTC().Format(time.RFC3339), sha256.Sum256(made.Raw)), nil
 }

@@ -29,6 +29,7 @@ type Reader struct {
 	lookup *sql.Stmt
 	mark   string // path of the mark; empty for a registry of a schema without marks
 	copied string // directory of the copy of a registry of an older schema, or empty
+	frozen bool   // SQLite takes it for a file that nobody changes
 
 	dsn      string // of db
 	restorer restorer
@@ -162,7 +163,7 @@ func (r *Reader) readOnly(path string) (opened string, from url.Values, err erro
 	info, err := os.Stat(path + "-wal")
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
-		from = url.Values{"mode": {"ro"}, "immutable": {"1"}}
+		from, r.frozen = url.Values{"mode": {"ro"}, "immutable": {"1"}}, true
 		return path, from, r.connect(path, from)
 	case err != nil:
 		return "", nil, err

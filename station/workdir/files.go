@@ -118,14 +118,14 @@ func ReadPublicKey(path string) (crypto.PublicKey, error) {
 	return public, nil
 }
 
-// ReadPrivateKey reads the verifier's ECDSA key (PKCS#8 in PEM) from a file that only the owner can read.
+// ReadPrivateKey reads an ECDSA key (PKCS#8 in PEM) from a file that only the owner can read.
 func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	if err := Private(path); err != nil {
 		return nil, err
 	}
 	text, err := ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the verifier's key: %w", err)
+		return nil, fmt.Errorf("reading a private key: %w", err)
 	}
 	defer clear(text)
 	block, _ := pem.Decode(text)

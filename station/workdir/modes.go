@@ -19,7 +19,7 @@ var ErrWritable = reason.New("writable-by-others", "everybody may write here, an
 func (d Dir) CheckModes() error {
 	for _, path := range []string{
 		string(d), d.Config(), d.Profile(), d.COSEProfile(), d.Badges(), d.Registry(), d.Registry() + "-wal", d.Mark(), d.Notices(),
-		d.HSM(), d.In("hsm", "softhsm2.conf"), d.In("pki"), d.Root(), d.Issuing(), d.Server(), d.ServerKey(), d.AuditKey(), d.AuditPublic(), d.AuditCertificate(),
+		d.HSM(), d.In("hsm", "softhsm2.conf"), d.In("pki"), d.Root(), d.Issuing(), d.Server(), d.ServerKey(), d.AuditKey(), d.AuditPublic(), d.AuditCertificate(), d.OCSP(), d.OCSPKey(),
 	} {
 		if err := checkMode(path); err != nil {
 			return err

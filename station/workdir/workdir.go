@@ -52,6 +52,10 @@ func (d Dir) Issuing() string     { return d.In("pki", "issuing.pem") }
 // CRL is the certificate revocation list of the issuing CA, in DER.
 func (d Dir) CRL() string { return d.In("pki", "issuing.crl") }
 
+// OCSP is the certificate of the key that signs OCSP answers, and OCSPKey is the key. A station without OCSP has none.
+func (d Dir) OCSP() string    { return d.In("pki", "ocsp.pem") }
+func (d Dir) OCSPKey() string { return d.In("pki", "ocsp.key") }
+
 func (d Dir) Server() string      { return d.In("pki", "verifier.pem") }
 func (d Dir) ServerKey() string   { return d.In("pki", "verifier.key") }
 func (d Dir) AuditKey() string    { return d.In("pki", "audit.vkey") }

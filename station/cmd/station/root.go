@@ -17,6 +17,7 @@ import (
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
+	"hallmark/station/status"
 	"hallmark/station/witness/serve"
 )
 
@@ -83,7 +84,7 @@ func (c *command) root() *cobra.Command {
 		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
-	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
+	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), (&status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
 	markUsage(root)
 	return root
 }

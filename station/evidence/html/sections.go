@@ -33,7 +33,7 @@ var families = []struct {
 	{"config.", configSection}, {"profile.", configSection}, {"trust.", configSection}, {"firmware.", configSection}, {"software.", configSection},
 	{"hsm.", hsmSection}, {"clock.", hsmSection},
 	{"bay.stopped", baysSection}, {"bay.acknowledged", baysSection}, {"line.acknowledged", baysSection},
-	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection},
+	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection}, {"ocsp.", statusSection},
 	{"cert.issue", ""}, {"cert.", ""}, {"run.", ""}, {"board.", ""}, // counted
 	{audit.TypeGenesis, ""}, {"log.shutdown", ""},
 	{"log.checkpoint.failed", logSection}, {"log.checkpoint", ""}, {"log.cosigned", ""}, {"log.timestamped", ""},

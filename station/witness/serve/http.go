@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"hallmark/station/web"
 	"hallmark/station/witness"
 )
 
@@ -38,13 +39,13 @@ type Server struct {
 	store *Store
 	log   *slog.Logger
 	began time.Time
-	rate  *rate
+	rate  *web.Rate
 	pace  time.Duration // for each part of a body
 }
 
 // NewServer makes a server.
 func NewServer(store *Store, log *slog.Logger) *Server {
-	return &Server{store: store, log: log, began: store.now(), rate: &rate{now: store.now, last: store.now(), left: perSecond}, pace: partTimeout}
+	return &Server{store: store, log: log, began: store.now(), rate: web.NewRate(perSecond, store.now), pace: partTimeout}
 }
 
 // Serve answers requests until ctx ends. settings is nil for plain HTTP.
@@ -54,30 +55,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, settings *tls
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	ended := make(chan error, 1)
-	bounded := &boundedListener{Listener: listener, open: map[*boundedConn]bool{}}
-	go func() {
-		if settings != nil {
-			ended <- server.ServeTLS(bounded, "", "")
-			return
-		}
-		ended <- server.Serve(bounded)
-	}()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-	defer cancel()
-	err := server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	if ended := <-ended; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, ended)
-	}
-	return err
+	return web.Serve(ctx, server, web.Bound(listener, maxConnections), endTimeout)
 }
 
 // Handler returns the handler of all paths (C2SP tlog-witness, tlog-mirror, tlog-tiles).
@@ -96,7 +74,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) bounded(handle http.HandlerFunc) http.HandlerFunc {
 	busy := make(chan struct{}, maxAtOnce)
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.rate.take() {
+		if !s.rate.Take() {
 			http.Error(w, "too many requests in this second; try again later", http.StatusTooManyRequests)
 			return
 		}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"testing"
 	"time"
 )
@@ -69,16 +68,4 @@ func asks(t *testing.T, client *http.Client, url string) (reused bool) {
 		t.Errorf("status %d, %v", answer.StatusCode, err)
 	}
 	return reused
-}
-
-func TestANetworkIsAnAddressOrAPartOfIPv6(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.7:1234":             "192.0.2.7/32",
-		"[::ffff:192.0.2.7]:1234":    "192.0.2.7/32",
-		"[2001:db8:1:2:3:4:5:6]:443": "2001:db8:1:2::/64",
-	} {
-		if got := networkOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(remote))); got.String() != want {
-			t.Errorf("%s: got %v, want %s", remote, got, want)
-		}
-	}
 }

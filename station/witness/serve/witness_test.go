@@ -233,26 +233,6 @@ func TestAKeyThatOthersCanReadIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheRateOfRequestsIsBounded(t *testing.T) {
-	now := time.Unix(1000, 0)
-	r := &rate{now: func() time.Time { return now }, last: now, left: perSecond}
-	passed := 0
-	for range 3 * perSecond {
-		if r.take() {
-			passed++
-		}
-	}
-	now = now.Add(100 * time.Millisecond)
-	for range perSecond {
-		if r.take() {
-			passed++
-		}
-	}
-	if passed != perSecond+perSecond/10 {
-		t.Errorf("%d requests pass", passed)
-	}
-}
-
 func TestPathsThatNobodyServes(t *testing.T) {
 	s := newStation(t).grow(3, "entry")
 	h := newHeadquarters(t, s.vkey)
