@@ -48,6 +48,8 @@ func (k *Keys) IssueCRL(ctx context.Context, days int, operator string) (made CR
 	if err != nil {
 		return made, err
 	}
+	k.issuing.Lock()
+	defer k.issuing.Unlock()
 	// The number is the size of the log, which the intent makes greater.
 	made.Number = k.Registry.AuditSize()
 	number := map[string]string{"number": strconv.FormatInt(made.Number, 10)}
