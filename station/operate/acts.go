@@ -50,10 +50,10 @@ func (o OrderChange) check() error {
 
 // A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
 type StatusChange struct {
-	Which    registry.Which `json:"which"` // scrapping uses BoardID alone
-	Seen     int            `json:"seen"`  // certificates in the preview
-	Reason   string         `json:"reason"`
-	Operator string         `json:"operator"`
+	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
+	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview
+	Reason   string            `json:"reason"`
+	Operator string            `json:"operator"`
 }
 
 // A Signing has the arguments of the actions that sign with the issuing key: a CRL, or the certificate of the OCSP key.
@@ -165,10 +165,14 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 	if ask.Which.IsEmpty() {
 		return "", reason.Usage(errors.New("nothing is selected, and this would revoke all certificates"))
 	}
-	if err := record.Registry.RevokeAll(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator); err != nil {
+	if err := registry.CheckReason(ask.Reason); err != nil {
+		return "", reason.Usage(err)
+	}
+	number, err := record.Registry.RevokeAll(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
 		return "", err
 	}
-	return reason.Count(ask.Seen, "certificate is revoked", "certificates are revoked"), nil
+	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
