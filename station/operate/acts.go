@@ -45,7 +45,13 @@ func (o OrderChange) check() error {
 	if err := reason.CheckOptional("lot", o.Lot); err != nil {
 		return err
 	}
-	return reason.CheckOptional("operator", o.Operator)
+	if err := reason.CheckText(o.Operator); err != nil {
+		return fmt.Errorf("operator %w", err)
+	}
+	if o.Quota < 0 || o.Quota > maxNumber { // a quota of 0 is refused by what needs a quota
+		return fmt.Errorf("quota %d: %w", o.Quota, errNumber)
+	}
+	return nil
 }
 
 // A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
