@@ -107,21 +107,21 @@ func opensOrder(ctx context.Context, record *instance.Record, ask OrderChange) (
 	err := record.Registry.OpenOrder(ctx, registry.NewOrder{ID: ask.ID, Product: record.Profile.Name(), Quota: ask.Quota,
 		Lot: ask.Lot, Until: ask.Until, Firmware: ask.Firmware}, ask.Operator)
 	if err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	return fmt.Sprintf("work order %s is open for %s of %s", ask.ID, reason.Count(ask.Quota, "board", "boards"), record.Profile.Name()), nil
 }
 
 func raisesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
 	if err := record.Registry.RaiseOrder(ctx, ask.ID, ask.Quota, ask.Operator); err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	return fmt.Sprintf("work order %s is open for %s", ask.ID, reason.Count(ask.Quota, "board", "boards")), nil
 }
 
 func closesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
 	if err := record.Registry.CloseOrder(ctx, ask.ID, ask.Operator); err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	orders, err := record.Registry.Orders(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -28,5 +29,23 @@ func TestARequestThatNoCommandSendsIsRefused(t *testing.T) {
 	}
 	if text, err := acts[ActOpenOrder](t.Context(), json.RawMessage(`{"id":"WO-1","quota":1000000,"operator":"ann"}`)); err != nil {
 		t.Errorf("a request of a command: %q, %v", text, err)
+	}
+}
+
+// A script must not take a full disk or a changed registry for a mistake in its command.
+func TestOnlyAMistakeInAChangeOfAWorkOrderIsOne(t *testing.T) {
+	l := closedStation(t, fixtures.NewDirectory(t), "posix:1")
+	acts := Acts(l.record)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, act := range []string{ActOpenOrder, ActRaiseOrder, ActCloseOrder} {
+		if _, err := acts[act](ended, json.RawMessage(`{"id":"WO-1","quota":1,"operator":"ann"}`)); err == nil || reason.ExitOf(err) == reason.ExitUsage {
+			t.Errorf("%s: got %v, exit code %d", act, err, reason.ExitOf(err))
+		}
+	}
+	for _, act := range []string{ActRaiseOrder, ActCloseOrder} {
+		if _, err := acts[act](t.Context(), json.RawMessage(`{"id":"WO-1","quota":1,"operator":"ann"}`)); reason.ExitOf(err) != reason.ExitUsage {
+			t.Errorf("%s of an unknown work order: got %v, exit code %d", act, err, reason.ExitOf(err))
+		}
 	}
 }
