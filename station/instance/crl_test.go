@@ -1,9 +1,13 @@
 package instance_test
 
 import (
+	"crypto/rand"
 	"crypto/x509"
+	"math/big"
+	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"hallmark/fixtures"
 	"hallmark/station/instance"
@@ -41,5 +45,31 @@ func TestListsThatAreAskedForAtTheSameTimeHaveNumbersOfTheirOwn(t *testing.T) {
 	list := fixtures.Must(x509.ParseRevocationList(read(t, dir.CRL())))(t)
 	if list.Number.Int64() != greatest {
 		t.Errorf("the file is list %d, and the newest list is %d", list.Number, greatest)
+	}
+}
+
+// After an operator accepted an older registry the log is shorter than it was. A verifier that has the list of before would refuse a
+// list with a smaller number.
+func TestAListFollowsTheListInTheFileAlsoIfTheLogIsShorter(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	opened := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+	defer func() {
+		if err := opened.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	signer := fixtures.Must(opened.IssuingSigner(t.Context()))(t)
+	now := time.Now()
+	before := fixtures.Must(x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1000), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, opened.Issuing, signer))(t)
+	for _, file := range []struct {
+		content []byte
+		want    int64
+	}{{before, 1001}, {[]byte("no list"), opened.Registry.AuditSize() + 2}} { // the first list makes two entries
+		if err := os.WriteFile(dir.CRL(), file.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if made, err := opened.IssueCRL(t.Context(), 7, "ann"); err != nil || made.Number != file.want {
+			t.Errorf("the list has number %d, want %d; %v", made.Number, file.want, err)
+		}
 	}
 }
