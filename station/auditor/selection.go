@@ -74,7 +74,7 @@ func ParseTime(flag, text string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(form, text); err == nil {
+		if at, err := time.Parse(form, text); err == nil && !at.IsZero() { // the zero time is no time for all who ask
 			return at.UTC(), nil
 		}
 	}

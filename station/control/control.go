@@ -123,7 +123,7 @@ func exchange(conn net.Conn, act string, arguments any) (string, error) {
 	}
 	var answer Answer
 	if err := readLine(conn, &answer); err != nil {
-		return "", fmt.Errorf("the station gave no answer on its control socket, so look with `station order list` whether it acted: %w", err)
+		return "", fmt.Errorf("the station gave no answer on its control socket, so look with `station audit show` whether it acted: %w", err)
 	}
 	return answer.Text, answer.Refusal.err()
 }
@@ -139,7 +139,12 @@ func readLine(from io.Reader, into any) error {
 	case err != nil:
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(line))
+	return decode(line, into)
+}
+
+// decode reads one JSON value. It refuses unknown keys, and octets after the value.
+func decode(octets []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(octets))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
 		return fmt.Errorf("want one line of JSON: %w", err)

@@ -173,8 +173,7 @@ func ownUser(conn *net.UnixConn) error {
 
 // Argument reads the arguments of a request.
 func Argument[T any](arguments json.RawMessage) (value T, err error) {
-	err = json.Unmarshal(arguments, &value)
-	if err != nil {
+	if err = decode(arguments, &value); err != nil {
 		err = reason.Usage(fmt.Errorf("the arguments of the request: %w", err))
 	}
 	return value, err

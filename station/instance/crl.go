@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
 	"strconv"
 	"time"
 
@@ -48,8 +49,9 @@ func (k *Keys) IssueCRL(ctx context.Context, days int, operator string) (made CR
 	if err != nil {
 		return made, err
 	}
-	// The number is the size of the log, which the intent makes greater.
-	made.Number = k.Registry.AuditSize()
+	k.issuing.Lock()
+	defer k.issuing.Unlock()
+	made.Number = k.nextCRL()
 	number := map[string]string{"number": strconv.FormatInt(made.Number, 10)}
 	if err := k.NoteBy(ctx, "crl.intent", audit.Success, operator, number); err != nil {
 		return made, err
@@ -74,6 +76,21 @@ func (k *Keys) IssueCRL(ctx context.Context, days int, operator string) (made CR
 		return made, err
 	}
 	return made, errors.Join(workdir.WriteFile(made.Path, der), workdir.Sync(made.Path))
+}
+
+// nextCRL is the number of the next CRL: the size of the log, which the intent makes greater. After an operator accepted an older
+// registry the log is shorter, and the list in the file has the greatest number.
+func (k *Keys) nextCRL() int64 {
+	size := k.Registry.AuditSize()
+	der, err := os.ReadFile(k.Dir.CRL())
+	if err != nil {
+		return size
+	}
+	last, err := x509.ParseRevocationList(der)
+	if err != nil || last.Number == nil || last.CheckSignatureFrom(k.Issuing) != nil {
+		return size // the file is no list of this issuing CA, and is replaced
+	}
+	return max(size, last.Number.Int64()+1)
 }
 
 // checkCRL reads the CRL back: the issuing CA has signed it, and it has exactly the entries of the list.

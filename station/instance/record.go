@@ -29,6 +29,9 @@ type Record struct {
 
 	served bool // the control socket is there
 
+	// issuing keeps lists of revoked certificates apart: each has a number of its own, and a list never replaces a newer one.
+	issuing sync.Mutex
+
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.
 	beginning sync.RWMutex

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,9 +17,6 @@ import (
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
-
-// revocationReasons are the reasons of RFC 5280, 5.3.1, that a station can know.
-var revocationReasons = []string{"unspecified", registry.ReasonKeyCompromise, "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
 
 // which has the flags that select certificates.
 type which struct {
@@ -63,16 +59,17 @@ func (c *Commands) revoke() *cobra.Command {
 		Long: `revoke revokes every certificate of the selection that is unresolved, issued, delivered, active or superseded.
 It shows them first. For more than one, a person types their number, or the command has --yes. The
 station's verifier refuses a revoked certificate at the board's next handshake. A revocation cannot be taken back.
-After keyCompromise the board's key gets no certificate any more, also not with --rework.
+keyCompromise is about the key: all of its certificates are revoked, also those outside of the selection, and the
+key gets no certificate any more, also not with --rework.
 
-REASON is one of ` + strings.Join(revocationReasons, ", ") + ` (RFC 5280, 5.3.1).`,
+REASON is one of ` + strings.Join(registry.RevocationReasons, ", ") + ` (RFC 5280, 5.3.1).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := w.parse(); err != nil {
 				return reason.Usage(err)
 			}
-			if !slices.Contains(revocationReasons, ask.Reason) {
-				return reason.Usage(fmt.Errorf("--reason %q: want one of %s", ask.Reason, strings.Join(revocationReasons, ", ")))
+			if err := registry.CheckReason(ask.Reason); err != nil {
+				return reason.Usage(fmt.Errorf("--%w", err))
 			}
 			ask.Which = w.Which
 			return c.revokeAll(cmd.Context(), ask, yes)
@@ -94,8 +91,9 @@ REASON is one of ` + strings.Join(revocationReasons, ", ") + ` (RFC 5280, 5.3.1)
 const shownAtMost = 20
 
 func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes bool) error {
+	number := 0
 	err := c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-		all, err := reader.Revocable(ctx, ask.Which)
+		all, err := reader.Revocable(ctx, ask.Which, ask.Reason)
 		if err != nil {
 			return err
 		}
@@ -105,16 +103,16 @@ func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes 
 		if more := len(all) - shownAtMost; more > 0 {
 			fmt.Fprintf(c.Stdout, "and %s\n", reason.Count(more, "more", "more"))
 		}
-		ask.Seen = len(all)
+		number, ask.Seen = len(all), registry.SeenOf(all)
 		return nil
 	})
 	switch {
 	case err != nil:
 		return err
-	case ask.Seen == 0:
+	case number == 0:
 		return reason.Usage(errors.New("no certificate of the selection can be revoked; `station certificates list` shows their status"))
-	case ask.Seen > 1:
-		if err := c.askedFor(ask.Seen, "revoke "+reason.Count(ask.Seen, "certificate", "certificates"), yes); err != nil {
+	case number > 1:
+		if err := c.askedFor(number, "revoke "+reason.Count(number, "certificate", "certificates"), yes); err != nil {
 			return err
 		}
 	}

@@ -45,15 +45,21 @@ func (o OrderChange) check() error {
 	if err := reason.CheckOptional("lot", o.Lot); err != nil {
 		return err
 	}
-	return reason.CheckOptional("operator", o.Operator)
+	if err := reason.CheckText(o.Operator); err != nil {
+		return fmt.Errorf("operator %w", err)
+	}
+	if o.Quota < 0 || o.Quota > maxNumber { // a quota of 0 is refused by what needs a quota
+		return fmt.Errorf("quota %d: %w", o.Quota, errNumber)
+	}
+	return nil
 }
 
 // A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
 type StatusChange struct {
-	Which    registry.Which `json:"which"` // scrapping uses BoardID alone
-	Seen     int            `json:"seen"`  // certificates in the preview
-	Reason   string         `json:"reason"`
-	Operator string         `json:"operator"`
+	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
+	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview
+	Reason   string            `json:"reason"`
+	Operator string            `json:"operator"`
 }
 
 // A Signing has the arguments of the actions that sign with the issuing key: a CRL, or the certificate of the OCSP key.
@@ -101,21 +107,21 @@ func opensOrder(ctx context.Context, record *instance.Record, ask OrderChange) (
 	err := record.Registry.OpenOrder(ctx, registry.NewOrder{ID: ask.ID, Product: record.Profile.Name(), Quota: ask.Quota,
 		Lot: ask.Lot, Until: ask.Until, Firmware: ask.Firmware}, ask.Operator)
 	if err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	return fmt.Sprintf("work order %s is open for %s of %s", ask.ID, reason.Count(ask.Quota, "board", "boards"), record.Profile.Name()), nil
 }
 
 func raisesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
 	if err := record.Registry.RaiseOrder(ctx, ask.ID, ask.Quota, ask.Operator); err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	return fmt.Sprintf("work order %s is open for %s", ask.ID, reason.Count(ask.Quota, "board", "boards")), nil
 }
 
 func closesOrder(ctx context.Context, record *instance.Record, ask OrderChange) (string, error) {
 	if err := record.Registry.CloseOrder(ctx, ask.ID, ask.Operator); err != nil {
-		return "", reason.Usage(err)
+		return "", orderMisuse(err)
 	}
 	orders, err := record.Registry.Orders(ctx)
 	if err != nil {
@@ -165,10 +171,14 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 	if ask.Which.IsEmpty() {
 		return "", reason.Usage(errors.New("nothing is selected, and this would revoke all certificates"))
 	}
-	if err := record.Registry.RevokeAll(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator); err != nil {
+	if err := registry.CheckReason(ask.Reason); err != nil {
+		return "", reason.Usage(err)
+	}
+	number, err := record.Registry.RevokeAll(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
 		return "", err
 	}
-	return reason.Count(ask.Seen, "certificate is revoked", "certificates are revoked"), nil
+	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {

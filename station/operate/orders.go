@@ -50,7 +50,17 @@ func OpenOrder(ctx context.Context, record *instance.Record, id string, quota in
 	if quota == 0 {
 		return nil
 	}
-	return reason.Usage(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, operator))
+	return orderMisuse(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, operator))
+}
+
+// orderMisuse marks a refusal of the work order itself as an error of usage. A full disk or a registry that was changed is none.
+func orderMisuse(err error) error {
+	for _, refusal := range []error{registry.ErrOrderOpen, registry.ErrOrderQuota, station.ErrUnknownOrder, station.ErrOrderClosed} {
+		if errors.Is(err, refusal) {
+			return reason.Usage(err)
+		}
+	}
+	return err
 }
 
 // Images are the firmware images on the command line: SHA-256 values as boards report them.

@@ -16,7 +16,7 @@ var ofParts = []Row{
 	misuses("ocsp-ended", "run `station renew-ocsp`: it makes a new OCSP certificate"),
 	misuses("address-in-use", "name another address, or end the program that listens there"),
 	faults("registry-not-followed", noTile, "start the server again, as a user who may write in the station directory; a registry of an older version needs one start of the station first"),
-	misuses("other-count", "look at the preview again, and give the command again"),
+	misuses("other-selection", "look at the preview again, and give the command again"),
 	misuses("order-quota", "give a quota greater than that of the work order: `station order list` shows it"),
 	faults("order-open", noTile, "give the product and the quota that the work order was opened with"),
 	faults("reserved-event", noTile, ""),

@@ -5,11 +5,23 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 	"time"
 )
 
-// revocationCodes are the reason codes of RFC 5280, 5.3.1, for the reasons that a station records. Another reason has
-// code 0, unspecified.
+// RevocationReasons are the reasons of RFC 5280, 5.3.1, that a station can know.
+var RevocationReasons = []string{"unspecified", ReasonKeyCompromise, "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
+
+// CheckReason refuses another reason for a revocation.
+func CheckReason(reason string) error {
+	if !slices.Contains(RevocationReasons, reason) {
+		return fmt.Errorf("reason %q: want one of %s", reason, strings.Join(RevocationReasons, ", "))
+	}
+	return nil
+}
+
+// revocationCodes are the codes of these reasons. Another reason has code 0, unspecified.
 var revocationCodes = map[string]int{ReasonKeyCompromise: 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5, "privilegeWithdrawn": 9}
 
 // A Revocation is what a CRL and an OCSP answer say of a certificate that verifiers must refuse.

@@ -250,8 +250,23 @@ func (r *Registry) Issued(ctx context.Context, serial [16]byte, der []byte) erro
 		if err != nil {
 			return err
 		}
-		return w.scrapIssued(in.boardID)
+		if err := w.scrapIssued(in.boardID); err != nil {
+			return err
+		}
+		return w.revokeIssued(in)
 	})
+}
+
+// revokeIssued revokes the certificate that the HSM signed while a person revoked the others of its key as compromised.
+func (w *work) revokeIssued(in row) error {
+	var n int
+	err := w.row(`SELECT count(*) FROM certificates WHERE status = 'revoked' AND reason = ? AND board_id = ? AND purpose = ?
+		AND spki_sha256 = (SELECT spki_sha256 FROM certificates WHERE id = ? AND status = 'issued')`,
+		[]any{ReasonKeyCompromise, in.boardID.String(), in.purpose.String(), in.id}, &n)
+	if err != nil || n == 0 {
+		return err
+	}
+	return w.revoke([16]byte(in.serial), ReasonKeyCompromise, "")
 }
 
 // scrapIssued scraps the certificate that the HSM signed while the board was scrapped.

@@ -129,8 +129,8 @@ func (w *work) orderOnRecord(id string, logged loggedOrder) (*orderRow, error) {
 		return nil, fmt.Errorf("%w: work order %q has no row, and the log has quota %d and count %d; restore registry.db from its backup",
 			ErrDiffers, id, logged.order.Quota, logged.order.Counted)
 	case !logged.found || logged.order != order.WorkOrder:
-		return nil, fmt.Errorf("%w: work order %q has quota %d and count %d, the log has quota %d and count %d",
-			ErrDiffers, id, order.Quota, order.Counted, logged.order.Quota, logged.order.Counted)
+		return nil, fmt.Errorf("%w: work order %q is for %q with quota %d and count %d, in the log for %q with quota %d and count %d",
+			ErrDiffers, id, order.Product, order.Quota, order.Counted, logged.order.Product, logged.order.Quota, logged.order.Counted)
 	case !logged.opened:
 		return nil, fmt.Errorf("%w: no entry opens work order %q", ErrDiffers, id)
 	case logged.closed != order.closed.String:

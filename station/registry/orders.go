@@ -37,8 +37,8 @@ type NewOrder struct {
 
 func (o NewOrder) check() error {
 	if o.ID == "" || o.ID != text(o.ID) || o.Product != text(o.Product) || o.Lot != text(o.Lot) || o.Quota < 1 || len(o.Firmware) > maxImages {
-		return fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images",
-			o.ID, reason.Count(o.Quota, "board", "boards"), len(o.Firmware), maxImages)
+		return reason.Usage(fmt.Errorf("opening work order %q for %s with %d firmware images: want an id, a quota of 1 or more and at most %d images",
+			o.ID, reason.Count(o.Quota, "board", "boards"), len(o.Firmware), maxImages))
 	}
 	return nil
 }

@@ -172,6 +172,38 @@ func TestAForgedLifeOfAWorkOrderIsRefused(t *testing.T) {
 	}
 }
 
+// The registry counts no board for a work order after its end. A board that is counted already keeps its Run.
+func TestABoardThatIsCountedAfterTheEndOfItsWorkOrderIsRefused(t *testing.T) {
+	entry := func(e audit.Entry, counted int64) audit.Entry {
+		e.WorkOrder = &audit.WorkOrder{ID: "WO-1", Product: "sensor", Quota: 2, Counted: counted}
+		return e
+	}
+	life := func(kind string, counted int64) audit.Entry {
+		return entry(audit.Entry{Actor: audit.Itself(), Type: kind}, counted)
+	}
+	run := newRun(devices.BoardID(uuid.New()), "hardware")
+	run.Order = "WO-1"
+	opened, admitted := life(audit.TypeOrderOpened, 0), entry(runEntry(run, typeAdmitted, audit.Success), 0)
+	intended := func() audit.Entry { return entry(intentEntry(intent(run), "cert.issue.intent", audit.Success, ""), 1) }
+	for _, test := range []struct {
+		name    string
+		entries []audit.Entry
+		refused bool
+	}{
+		{"counted after the end", []audit.Entry{opened, admitted, life(audit.TypeOrderClosed, 0), intended()}, true},
+		{"counted before the end", []audit.Entry{opened, admitted, intended(), life(audit.TypeOrderClosed, 1)}, false},
+		{"a second key after the end", []audit.Entry{opened, admitted, intended(), life(audit.TypeOrderClosed, 1), intended()}, false},
+	} {
+		replay, err := newReplay(), error(nil)
+		for _, e := range test.entries {
+			err = errors.Join(err, replay.apply(e))
+		}
+		if errors.Is(err, ErrDiffers) != test.refused || !test.refused && err != nil {
+			t.Errorf("%s: got %v", test.name, err)
+		}
+	}
+}
+
 // A key that others may know gets no certificate any more: the board has no other key.
 func TestAKeyThatWasCompromisedGetsNoCertificate(t *testing.T) {
 	for _, test := range []struct {

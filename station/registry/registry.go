@@ -127,19 +127,19 @@ var (
 	// ErrClosed: the registry is closed.
 	ErrClosed = reason.New("registry-closed", "registry is closed")
 
-	ErrUnknownRun    = reason.New("unknown-run", "Run is not admitted, or it is closed")
-	ErrUnknownBoard  = reason.New("unknown-board", "board is not registered")
-	ErrUnknownOrder  = station.ErrUnknownOrder
-	ErrOrderOpen     = reason.New("order-open", "work order is open already with other values")
-	ErrOrderQuota    = reason.New("order-quota", "a work order can only be raised")
-	ErrQuota         = station.ErrQuota
-	ErrScrapped      = station.ErrScrapped
-	ErrNoIntent      = reason.New("no-intent", "no open intent has this serial number")
-	ErrOtherCount    = reason.New("other-count", "the selection has another number of certificates than the preview")
-	ErrWrongStatus   = reason.New("wrong-status", "certificate is not in a status that allows this")
-	ErrNoCertificate = reason.New("no-certificate", "Run has no certificate")
-	ErrNotReadBack   = reason.New("not-read-back", "Run did not read this certificate back from the board")
-	ErrNotPresented  = reason.New("not-presented", "board did not present this certificate in a handshake of the Run")
+	ErrUnknownRun     = reason.New("unknown-run", "Run is not admitted, or it is closed")
+	ErrUnknownBoard   = reason.New("unknown-board", "board is not registered")
+	ErrUnknownOrder   = station.ErrUnknownOrder
+	ErrOrderOpen      = reason.New("order-open", "work order is open already with other values")
+	ErrOrderQuota     = reason.New("order-quota", "a work order can only be raised")
+	ErrQuota          = station.ErrQuota
+	ErrScrapped       = station.ErrScrapped
+	ErrNoIntent       = reason.New("no-intent", "no open intent has this serial number")
+	ErrOtherSelection = reason.New("other-selection", "the selection has other certificates than the preview")
+	ErrWrongStatus    = reason.New("wrong-status", "certificate is not in a status that allows this")
+	ErrNoCertificate  = reason.New("no-certificate", "Run has no certificate")
+	ErrNotReadBack    = reason.New("not-read-back", "Run did not read this certificate back from the board")
+	ErrNotPresented   = reason.New("not-presented", "board did not present this certificate in a handshake of the Run")
 
 	// errRefused has the word for an audit entry about a refusal that is no sentinel.
 	errRefused = reason.New("refused", "refused")

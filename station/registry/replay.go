@@ -186,7 +186,7 @@ func (s *replay) order(e audit.Entry) error {
 	return nil
 }
 
-// orderLife follows a work order that is raised or closed. No Run is admitted for an order that is closed.
+// orderLife follows a work order that is raised or closed. No Run is admitted for an order that is closed, and no further board is counted.
 func orderLife(e audit.Entry, f fields) error {
 	closed := f[orderClosed] != ""
 	switch e.Type {
@@ -203,6 +203,10 @@ func orderLife(e audit.Entry, f fields) error {
 	case typeAdmitted:
 		if closed {
 			return fmt.Errorf("%w: entry %d admits a Run for work order %s, which was closed", ErrDiffers, e.Seq, e.WorkOrder.ID)
+		}
+	case "cert.issue.intent":
+		if closed && f[orderCounted] != fmt.Sprint(e.WorkOrder.Counted) {
+			return fmt.Errorf("%w: entry %d counts a further board for work order %s, which was closed", ErrDiffers, e.Seq, e.WorkOrder.ID)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -56,18 +57,32 @@ func (s *serialColumn) Scan(value any) error {
 // IsEmpty reports whether nothing is named.
 func (w Which) IsEmpty() bool { return w == Which{} }
 
-// Revocable lists the certificates of a selection that can be revoked, in the order of their intents.
-func (r *Reader) Revocable(ctx context.Context, which Which) ([]Revocable, error) {
+// selected is the condition for the certificates of a Which.
+const selected = `(?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2) AND (?3 = '' OR work_order = ?3)
+		AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5)`
+
+// Revocable lists the certificates that a revocation of a selection revokes, in the order of their intents. With ReasonKeyCompromise these
+// are all certificates of the keys of the selection: a key that others may know is no secret in any of them.
+func (r *Reader) Revocable(ctx context.Context, which Which, reason string) ([]Revocable, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, coalesce(work_order, ''), status, intended FROM certificates
-		WHERE status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded') AND (?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2)
-		AND (?3 = '' OR work_order = ?3) AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5) ORDER BY id`,
-		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until))
+		WHERE status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded')
+		AND (`+selected+` OR ?6 AND spki_sha256 IN (SELECT spki_sha256 FROM certificates WHERE `+selected+`)) ORDER BY id`,
+		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until), reason == ReasonKeyCompromise)
 	if err != nil {
 		return nil, fmt.Errorf("looking for certificates to revoke: %w", err)
 	}
 	return collect(rows, func(c *Revocable) []any {
 		return []any{(*serialColumn)(&c.Serial), board(&c.BoardID), purpose(&c.Purpose), &c.Order, &c.Status, &c.Since}
 	})
+}
+
+// SeenOf is the SHA-256 of the serial numbers of a preview.
+func SeenOf(all []Revocable) [sha256.Size]byte {
+	var serials []byte
+	for _, c := range all {
+		serials = append(serials, c.Serial[:]...)
+	}
+	return sha256.Sum256(serials)
 }
 
 func stampOrNone(t time.Time) string {
@@ -80,16 +95,17 @@ func stampOrNone(t time.Time) string {
 // revokedAtOnce is the most certificates that one transaction revokes: Runs wait for the transaction.
 const revokedAtOnce = 256
 
-// RevokeAll revokes all certificates of a selection. It refuses with ErrOtherCount if they are not as many as the
+// RevokeAll revokes all certificates of a selection, and gives their number. It refuses with ErrOtherSelection if they are not those that the
 // caller has seen. After an error, some may be revoked; the same call revokes the rest.
-func (r *Registry) RevokeAll(ctx context.Context, which Which, seen int, reason, operator string) error {
-	all, err := r.Revocable(ctx, which)
+func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (number int, err error) {
+	all, err := r.Revocable(ctx, which, reason)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if len(all) != seen {
-		return fmt.Errorf("%w: %d, not %d", ErrOtherCount, len(all), seen)
+	if SeenOf(all) != seen {
+		return 0, ErrOtherSelection
 	}
+	number = len(all)
 	for len(all) > 0 {
 		n := min(len(all), revokedAtOnce)
 		err := r.write(ctx, func(w *work) error {
@@ -101,11 +117,11 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen int, reason,
 			return nil
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		all = all[n:]
 	}
-	return nil
+	return number, nil
 }
 
 // Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
