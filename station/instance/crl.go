@@ -72,10 +72,10 @@ func (k *Keys) IssueCRL(ctx context.Context, days int, operator string) (made CR
 	}
 	made.Path, made.SHA256 = k.Dir.CRL(), sha256.Sum256(der)
 	number["entries"], number["next_update"], number["crl_sha256"] = strconv.Itoa(made.Entries), made.NextUpdate.Format(time.RFC3339), fmt.Sprintf("%x", made.SHA256)
-	if err := k.NoteBy(ctx, "crl.issued", audit.Success, operator, number); err != nil {
+	if err := errors.Join(workdir.WriteFile(made.Path, der), workdir.Sync(made.Path)); err != nil {
 		return made, err
 	}
-	return made, errors.Join(workdir.WriteFile(made.Path, der), workdir.Sync(made.Path))
+	return made, k.NoteBy(ctx, "crl.issued", audit.Success, operator, number) // tells of the file, so it follows the file (I15)
 }
 
 // nextCRL is the number of the next CRL: the size of the log, which the intent makes greater. After an operator accepted an older

@@ -48,10 +48,15 @@ func (c *Commands) do(ctx context.Context, name string, arguments any) error {
 	if errors.Is(err, control.ErrAbsent) {
 		text, err = here(ctx, dir, name, arguments)
 	}
-	if err == nil {
-		_, err = fmt.Fprintln(c.Stdout, text)
+	if err != nil {
+		return err
 	}
-	return err
+	for line := range strings.SplitSeq(text, "\n") { // another process has written the text
+		if _, err := fmt.Fprintln(c.Stdout, reason.Printable(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (text string, err error) {
