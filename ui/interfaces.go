@@ -66,8 +66,8 @@ type Badges interface {
 
 // Orders switches the work order.
 type Orders interface {
-	// Switch refuses an order that is not open with station.ErrUnknownOrder, and a
-	// complete order with station.ErrQuota.
+	// Switch refuses an order that was never opened with station.ErrUnknownOrder, a closed
+	// one with station.ErrOrderClosed, and a complete one with station.ErrQuota.
 	Switch(ctx context.Context, id, operator string) (Order, error)
 }
 

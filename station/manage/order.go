@@ -43,7 +43,8 @@ func (c *Commands) open() *cobra.Command {
 			if ask.Until, err = auditor.ParseTime("--until", until); err != nil {
 				return reason.Usage(err)
 			}
-			return c.change(cmd.Context(), operate.ActOpenOrder, ask, quota)
+			ask.Quota = int64(quota)
+			return c.change(cmd.Context(), operate.ActOpenOrder, ask)
 		},
 	}
 	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
@@ -63,7 +64,8 @@ func (c *Commands) raise() *cobra.Command {
 		Short: "Gives an open work order a greater quota",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.change(cmd.Context(), operate.ActRaiseOrder, ask, quota)
+			ask.Quota = int64(quota)
+			return c.change(cmd.Context(), operate.ActRaiseOrder, ask)
 		},
 	}
 	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
@@ -82,7 +84,7 @@ refused. The report says what became of the boards that were ordered: certified,
 known whether the HSM signed), revoked, unused. The four numbers add up to the order.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.change(cmd.Context(), operate.ActCloseOrder, ask, 1)
+			return c.change(cmd.Context(), operate.ActCloseOrder, ask)
 		},
 	}
 	cmd.Flags().StringVar(&ask.ID, "id", "", "name of the work order (required)")
@@ -90,15 +92,13 @@ known whether the HSM signed), revoked, unused. The four numbers add up to the o
 	return cmd
 }
 
-func (c *Commands) change(ctx context.Context, name string, ask operate.OrderChange, quota operate.Number) error {
+// change does an action on a work order. Opening and raising need a quota.
+func (c *Commands) change(ctx context.Context, name string, ask operate.OrderChange) error {
 	switch {
 	case ask.ID == "":
 		return reason.Usage(errors.New("--id is missing: name the work order"))
-	case quota == 0:
+	case ask.Quota == 0 && name != operate.ActCloseOrder:
 		return reason.Usage(errors.New("--quota is missing: give the number of boards"))
-	}
-	if name != operate.ActCloseOrder {
-		ask.Quota = int64(quota)
 	}
 	return c.do(ctx, name, ask)
 }

@@ -16,7 +16,7 @@ import (
 	"hallmark/station/registry"
 )
 
-// Names of the actions that change work orders, certificates and boards. They need no HSM.
+// Names of the actions that change work orders, certificates and boards. Those that sign need the HSM.
 const (
 	ActOpenOrder  = "order.open"
 	ActRaiseOrder = "order.raise"

@@ -117,8 +117,8 @@ func (c *Controller) openOrder(ctx context.Context, id string) (Order, error) {
 	return order, nil
 }
 
-// Switch selects the work order for the next Runs. It refuses an order that is not open with
-// station.ErrUnknownOrder, a complete order with station.ErrQuota, and an order for another
+// Switch selects the work order for the next Runs. It refuses an order that was never opened with
+// station.ErrUnknownOrder, a closed order with station.ErrOrderClosed, a complete order with station.ErrQuota, and an order for another
 // profile with ErrOtherProduct.
 func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, error) {
 	if err := reason.CheckText(id); err != nil {
