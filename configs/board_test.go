@@ -89,6 +89,7 @@ func TestDefinitionsAreRefused(t *testing.T) {
 		{"a state without one of its answers", `open: "1"}`, `open: ""}`, ErrValue, "probe.openocd"},
 		{"answers without a question", "lock_state: [SWDReadAP 3]", "lock_state: []", ErrValue, "probe.jlinkexe"},
 		{"a pattern that is none", `locked: "= 0"`, `locked: "("`, ErrValue, "probe.jlinkexe.locked"},
+		{"a lock, and a reason why there is none", "lock_kind: APPROTECT", "lock_kind: APPROTECT\n  no_lock: fuses", ErrValue, "probe.no_lock"},
 		{"a recipe without name", "recipe: nrfutil", "recipe: \"\"", ErrValue, "probe.recipes[0]"},
 		{"a recipe twice", "target: X}]", "target: X}, {recipe: nrfutil}]", ErrValue, "twice"},
 		{"a UART that no USB device has", "interface: 2", "interface: 256", ErrValue, "uart.interface"},

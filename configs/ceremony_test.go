@@ -14,6 +14,7 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 	for _, test := range []struct{ name, kind, text, want string }{
 		{"a root", "root", root, ""},
 		{"a root whose name is not ASCII", "root", strings.Replace(root, "common_name: R", "common_name: Müller & 株式会社", 1), ""},
+		{"a root on a token whose URI names a key", "root", strings.Replace(root, "token_label: ", `token_uri: "pkcs11:token=x;object=y", token_label: `, 1), "leave object and id out"},
 		{"a root whose name has a line feed", "root", strings.Replace(root, "common_name: R", `common_name: "R\nS"`, 1), "subject.common_name"},
 		{"a root without end", "root", strings.Replace(root, "2046-12-31", "never", 1), ""},
 		{"an unknown key", "root", root + "years: 3\n", `unknown key "years"`},

@@ -41,6 +41,9 @@ func TestKeysOfTheHSMThatAreRefused(t *testing.T) {
 		"an exception that nobody knows":  {`hsm: {module: /m, exceptions: [all]}`, "hsm.exceptions[0]"},
 		"a key's URI with a token":        {"hsm: {module: /m}\nauthority: {audit_uri: \"pkcs11:token=x;object=y\"}", "authority.audit_uri"},
 		"a key's URI that names nothing":  {"hsm: {module: /m}\nauthority: {audit_uri: \"pkcs11:\"}", "authority.audit_uri"},
+		"a pause without an end":          {`hsm: {module: /m, keep_alive: 2h}`, "hsm.keep_alive"},
+		"an id without octets":            {`hsm: {module: /m, key_id_octets: 0}`, "hsm.key_id_octets"},
+		"a module of a URI by its name":   {`hsm: {token_uri: "pkcs11:token=x?module-path=x.so"}`, "hsm.module"},
 		"a template of another name":      {`hsm: {module: /m, key_template: none}`, "hsm.key_template"},
 		"a token to be made behind a URI": {`hsm: {module: softhsm2, allow_software_token: true, create_token: true, pin_source: file:p, token_uri: "pkcs11:token=x"}`, "hsm.create_token"},
 	} {

@@ -70,7 +70,7 @@ func (h *HSM) parsedURI() (hsm.URI, error) {
 	case err != nil: // the error does not repeat the URI, which may hold a PIN
 		return uri, &ValueError{"hsm.token_uri", "a text that is no such URI (" + err.Error() + ")", "a URI such as pkcs11:token=hallmark;serial=07550054", "write it as in RFC 7512"}
 	case uri.Object != "" || len(uri.ID) > 0:
-		return uri, &ValueError{"hsm.token_uri", "a URI with object or id", "only attributes of the token", "write those of a key in authority.issuing_uri"}
+		return uri, &ValueError{"hsm.token_uri", "a URI with object or id", "only attributes of the token", "leave object and id out; station.yaml takes those of a key in authority.issuing_uri"}
 	case uri.Token == "" && uri.Serial == "":
 		return uri, &ValueError{"hsm.token_uri", "a URI without token and serial", "at least one of both", "add token= or serial="}
 	case h.TokenSerial != "":

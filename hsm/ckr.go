@@ -25,7 +25,8 @@ var meanings = []meaning{
 	{pkcs11.CKR_DEVICE_REMOVED, ErrSessionLost, true},
 	{pkcs11.CKR_KEY_HANDLE_INVALID, ErrSessionLost, true},
 	{pkcs11.CKR_OBJECT_HANDLE_INVALID, ErrSessionLost, true},
-	// Another program in this process left an operation open. Only new sessions help.
+	// crypto11 puts a session with an unfinished operation back into its pool, where every later
+	// call on the session fails. Only new sessions help.
 	{pkcs11.CKR_OPERATION_ACTIVE, ErrSessionLost, true},
 	{pkcs11.CKR_SESSION_CLOSED, ErrSessionLost, true},
 	{pkcs11.CKR_SESSION_HANDLE_INVALID, ErrSessionLost, true},

@@ -57,8 +57,8 @@ func (s session) adopt(k *key) (pair, error) {
 }
 
 // proven returns the pairs whose private key is that of k. The attributes come before the
-// challenge, because a key that breaks the policy must not sign anything. A key without a
-// readable public half that cannot be asked is another one.
+// challenge, because a key that breaks the policy must not sign anything. Its refusal counts only
+// if no other key is proven.
 func (s session) proven(k *key, candidates []pair) (mine []pair, err error) {
 	var broken error
 	for _, p := range candidates {

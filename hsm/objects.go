@@ -131,7 +131,7 @@ func (s session) publicKey(handle pkcs11.ObjectHandle) (*ecdsa.PublicKey, error)
 		if !bytes.Equal(oid, params) {
 			continue
 		}
-		// The length decides: a raw point is shorter than the OCTET STRING that some tokens leave out.
+		// The length decides: some tokens leave out the header of the OCTET STRING.
 		octets := point
 		if len(point) != 1+2*((c.curve.Params().BitSize+7)/8) {
 			if rest, err := asn1.Unmarshal(point, &octets); err != nil || len(rest) > 0 {

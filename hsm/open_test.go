@@ -78,6 +78,8 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"a negative number of sessions":       func(c *hsm.Config) { c.Sessions = -1 },
 		"a thousand sessions":                 func(c *hsm.Config) { c.Sessions = 1000 },
 		"a negative time-out":                 func(c *hsm.Config) { c.Timeout = -1 },
+		"a negative keep-alive":               func(c *hsm.Config) { c.KeepAlive = -1 },
+		"an exception that nobody knows":      func(c *hsm.Config) { c.Exceptions = hsm.Exceptions{"all"} },
 		"an environment variable with a sign": func(c *hsm.Config) { c.Environment = map[string]string{"A=B": "c"} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,6 +79,9 @@ func TestABoardThatSomebodyElseLockedIsRefusedBeforeSigning(t *testing.T) {
 			if run.Ending != station.Reject || run.Reason != "locked-elsewhere" || slices.Contains(w.calls, "Sign") || run.Identity == nil || len(w.locks) > 0 {
 				t.Errorf("ending %s %q: %v; calls %v, locks %v", run.Ending, run.Reason, run.Err, w.calls, w.locks)
 			}
+			if slices.Contains(w.calls, "Admit") != slices.Contains(w.calls, "LockRead") {
+				t.Errorf("an admitted board needs its entry, and another one cannot have it: calls %v", w.calls)
+			}
 		})
 	}
 }

@@ -47,7 +47,8 @@ type Probe interface {
 	// Flash writes the image, verifies it and leaves the board halted or running; call Reset after it.
 	// progress may be nil. It is called from one goroutine, with octets, and the last call has done == total.
 	Flash(ctx context.Context, image *Image, progress func(done, total int)) error
-	// FlashLimit is the longest time that Flash gives its programmer for this image.
+	// FlashLimit is the longest time that Flash gives its programmer to write and verify this image. The
+	// questions before that are not in it.
 	FlashLimit(image *Image) time.Duration
 	// LockLimit is the longest time that Lock, and LockState before and after it, give their programmer.
 	LockLimit() time.Duration

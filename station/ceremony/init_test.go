@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/configs"
 	"hallmark/fixtures"
 	"hallmark/station/ceremony"
 	"hallmark/station/instance"
@@ -118,6 +119,16 @@ func TestATokenThatGoesAwayBetweenTwoKeysIsNamedWithTheFirst(t *testing.T) {
 	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
 	if keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t); len(keys) != 3 {
 		t.Errorf("%d keys on the token, want 3", len(keys))
+	}
+}
+
+// A new key has a random id, so a URI that names another one would hide the key from every later start.
+func TestAURIForAKeyThatInitMakesIsRefused(t *testing.T) {
+	for _, key := range []string{"root_uri", "issuing_uri", "audit_uri"} {
+		_, err := ceremony.ParsePlan("station.yaml", []byte(inside+"authority: {"+key+": \"pkcs11:id=%01\"}\n"), ".")
+		if !errors.Is(err, configs.ErrValue) || !strings.Contains(err.Error(), "authority."+key+": ") {
+			t.Errorf("%s: got %v", key, err)
+		}
 	}
 }
 

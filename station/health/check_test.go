@@ -3,9 +3,11 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"hallmark/station/instance"
+	"hallmark/station/ocsp"
 )
 
 func TestHowACheckEnds(t *testing.T) {
@@ -18,6 +20,9 @@ func TestHowACheckEnds(t *testing.T) {
 	}{
 		{"a good part", func(context.Context) (string, error) { return "works", nil }, OK, "works", ""},
 		{"a certificate that ends soon is a warning", func(context.Context) (string, error) { return "", instance.ErrEnding }, Warn, instance.ErrEnding.Error(), "call"},
+		{"an OCSP certificate that ended is a warning that names its own command", func(context.Context) (string, error) {
+			return "", fmt.Errorf("%w: %w", errOCSP, ocsp.ErrEnded)
+		}, Warn, errOCSP.Error() + ": " + ocsp.ErrEnded.Error(), ""},
 		{"a part that fails", func(context.Context) (string, error) { return "half", errors.New("broken") }, Fail, "broken", "call"},
 		{"a part that needs another", func(context.Context) (string, error) { return "", errNotChecked }, None, errNotChecked.Error(), ""},
 		{"a panic is a finding", func(context.Context) (string, error) { panic("boom") }, Fail, "panic: boom", "call"},

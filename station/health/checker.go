@@ -186,8 +186,10 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errOCSP):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
+	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
+		result.State, result.Finding = Warn, err.Error()
 	case err != nil:
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err
 	}

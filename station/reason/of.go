@@ -106,9 +106,9 @@ func ExitOfRuns(counts map[Ending]int) Exit {
 // Remote gives an error that another process returned: a text, and the word of its row. A word that this program
 // does not know, or an empty one, gives an error without a row.
 func Remote(word, text string) error {
-	i := position(word)
-	if i < 0 {
+	row := position(word)
+	if row < 0 {
 		return errors.New(text)
 	}
-	return &Sentinel{row: table[i], rank: 2 * i, text: text}
+	return at(row, text)
 }

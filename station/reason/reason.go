@@ -89,7 +89,12 @@ type Sentinel struct {
 // New makes a sentinel with the row of word; Error returns text. New panics if the word has
 // no row, because that is a mistake in the source.
 func New(word, text string) *Sentinel {
-	return &Sentinel{row: table[known(word)], rank: 2 * known(word), text: text}
+	return at(known(word), text)
+}
+
+// at makes a sentinel with a row of the table. Below takes a rank between two rows.
+func at(row int, text string) *Sentinel {
+	return &Sentinel{row: table[row], rank: 2 * row, text: text}
 }
 
 // Below returns the same sentinel with a precedence directly below the row of another word.

@@ -103,14 +103,12 @@ var ErrNoBay = errors.New("not a programmer for a bay")
 // CheckBay refuses a recipe that lacks work which a bay needs, or cannot select the probe of the bay.
 func (r *Recipe) CheckBay(selected probe.Selection) error {
 	o := &r.Operations
-	lacks := func(name string, steps ...Step) string {
-		if len(steps) > 0 {
-			return ""
+	var missing []string
+	for _, work := range []operation{{name: "info or list", steps: slices.Concat(o.Info, o.List)}, {name: "reset_run", steps: o.ResetRun}, {name: "read", steps: o.Read}} {
+		if len(work.steps) == 0 {
+			missing = append(missing, work.name)
 		}
-		return name
 	}
-	missing := []string{lacks("info or list", slices.Concat(o.Info, o.List)...), lacks("reset_run", o.ResetRun...), lacks("read", o.Read...)}
-	missing = slices.DeleteFunc(missing, func(name string) bool { return name == "" })
 	uses := func(names ...string) bool {
 		return slices.ContainsFunc(r.operations(), func(o operation) bool {
 			return slices.ContainsFunc(o.steps, func(s Step) bool { return s.uses(names...) })
