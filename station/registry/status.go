@@ -62,10 +62,11 @@ const selected = `(?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2) AND
 		AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5)`
 
 // Revocable lists the certificates that a revocation of a selection revokes, in the order of their intents. With ReasonKeyCompromise these
-// are all certificates of the keys of the selection: a key that others may know is no secret in any of them.
+// are all certificates of the keys of the selection, also those that were revoked for another reason: a key that others may
+// know is no secret in any of them.
 func (r *Reader) Revocable(ctx context.Context, which Which, reason string) ([]Revocable, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, coalesce(work_order, ''), status, intended FROM certificates
-		WHERE status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded')
+		WHERE (status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded') OR ?6 AND status = 'revoked' AND reason <> '`+ReasonKeyCompromise+`')
 		AND (`+selected+` OR ?6 AND spki_sha256 IN (SELECT spki_sha256 FROM certificates WHERE `+selected+`)) ORDER BY id`,
 		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until), reason == ReasonKeyCompromise)
 	if err != nil {
@@ -125,7 +126,8 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 }
 
 // Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
-// have signed one (I10). A second Revoke changes nothing.
+// have signed one (I10). A second Revoke changes nothing, unless its reason is ReasonKeyCompromise: the
+// certificate gets this reason, and keeps the time of its first revocation.
 func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
 	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator) })
 }
@@ -137,14 +139,25 @@ func (w *work) revoke(serial [16]byte, reason, operator string) error {
 		return fmt.Errorf("revoking %x: %w", serial, ErrNoCertificate)
 	case err != nil:
 		return err
-	case in.status == "revoked":
+	case in.status == "revoked" && (reason != ReasonKeyCompromise || in.reason == ReasonKeyCompromise):
 		return nil
 	case in.status == "intended" || in.status == "failed" || in.status == "scrapped":
 		return fmt.Errorf("revoking %x: %w: it is %s", serial, ErrWrongStatus, in.status)
 	}
 	e := in.entry("cert.revoked", audit.Success)
 	e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+	if in.status == "revoked" {
+		return w.changeReason(in.id, e)
+	}
 	return w.changeStatus(in.id, e)
+}
+
+// changeReason writes the audit entry, and then its reason into the row. Status and time stay.
+func (w *work) changeReason(id int64, e audit.Entry) error {
+	if _, err := w.append(e); err != nil {
+		return err
+	}
+	return w.exec(`UPDATE certificates SET reason = ? WHERE id = ?`, e.Reason, id)
 }
 
 // Scrap notes that the board was destroyed. Its certificates get the status scrapped,

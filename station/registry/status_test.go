@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
 )
 
 // status gives the status of the certificate of a Run.
@@ -61,6 +63,52 @@ func TestACompromisedKeyLosesAllOfItsCertificates(t *testing.T) {
 			t.Errorf("%s: the other certificate of the key is %s, want %s", test.reason, got, test.newer)
 		}
 		b.verify()
+	}
+}
+
+// A board was revoked for another reason before it came to light that others know its key.
+func TestARevokedKeyBecomesCompromised(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.enrol(run)
+	serial := run.Certificate.Serial
+	row := func() (status, reason, changed string) {
+		b.must(b.db.QueryRowContext(t.Context(), `SELECT status, reason, changed FROM certificates WHERE serial = ?`, serial[:]).Scan(&status, &reason, &changed))
+		return status, reason, changed
+	}
+	b.revokes(Which{Serial: serial}, "superseded")
+	_, _, first := row()
+	b.revokes(Which{BoardID: run.Identity.ID}, ReasonKeyCompromise)
+	if status, reason, changed := row(); status != "revoked" || reason != ReasonKeyCompromise || changed != first {
+		t.Errorf("the certificate is %s for %s since %s, and was revoked at %s", status, reason, changed, first)
+	}
+	next := again(run, "rework")
+	b.must(b.Admit(t.Context(), next))
+	in := intent(next)
+	in.Rework = true
+	if err := b.intends(in); !errors.Is(err, issuance.ErrKeyCompromised) {
+		t.Errorf("a rework: got %v, want %v", err, issuance.ErrKeyCompromised)
+	}
+	size := b.AuditSize()
+	for _, reason := range []string{ReasonKeyCompromise, "superseded"} {
+		b.must(b.Revoke(t.Context(), serial, reason, "ann"))
+	}
+	if _, reason, _ := row(); reason != ReasonKeyCompromise || b.AuditSize() != size {
+		t.Errorf("a further revocation changed the reason to %s, or the log to %d entries from %d", reason, b.AuditSize(), size)
+	}
+	b.verify()
+}
+
+// Only keyCompromise takes the place of another reason.
+func TestAForgedReasonOfARevocationIsRefused(t *testing.T) {
+	for _, test := range []struct{ before, after string }{{ReasonKeyCompromise, "superseded"}, {"superseded", "unspecified"}, {ReasonKeyCompromise, ReasonKeyCompromise}} {
+		replay := newReplay()
+		replay.certificates["ab"] = make(fields, certHash+1)
+		replay.certificates["ab"][certStatus], replay.certificates["ab"][certReason] = "revoked", test.before
+		e := audit.Entry{Type: "cert.revoked", Reason: test.after, Cert: &audit.Cert{Serial: "ab", Status: "revoked"}}
+		if err := replay.apply(e); !errors.Is(err, ErrDiffers) {
+			t.Errorf("%s after %s: got %v", test.after, test.before, err)
+		}
 	}
 }
 
