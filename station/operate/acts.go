@@ -123,16 +123,11 @@ func closesOrder(ctx context.Context, record *instance.Record, ask OrderChange) 
 	if err := record.Registry.CloseOrder(ctx, ask.ID, ask.Operator); err != nil {
 		return "", orderMisuse(err)
 	}
-	orders, err := record.Registry.Orders(ctx)
+	order, err := record.Registry.OrderReport(ctx, ask.ID)
 	if err != nil {
 		return "", fmt.Errorf("work order %s is closed; its report cannot be read: %w", ask.ID, err)
 	}
-	for _, o := range orders {
-		if o.ID == ask.ID {
-			return LotReport(o), nil
-		}
-	}
-	return "", fmt.Errorf("work order %s is closed, and is not on the list", ask.ID)
+	return LotReport(order), nil
 }
 
 // LotReport is a work order for people: what was ordered, and what became of it. The four sums add up to the order.
