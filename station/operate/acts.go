@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 // Names of the actions that change work orders, certificates and boards. Those that sign need the HSM.
@@ -193,7 +193,7 @@ func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 			if err != nil {
 				return "", err
 			}
-			return strings.TrimSuffix(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Raw})), "\n"), nil
+			return strings.TrimSuffix(string(workdir.CertificatePEM(made.Raw)), "\n"), nil
 		}),
 	}
 }
