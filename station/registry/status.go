@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"hallmark/devices"
@@ -97,7 +98,7 @@ func stampOrNone(t time.Time) string {
 const revokedAtOnce = 256
 
 // RevokeAll revokes all certificates of a selection, and gives their number. It refuses with ErrOtherSelection if they are not those that the
-// caller has seen. After an error, some may be revoked; the same call revokes the rest.
+// caller has seen. After an error, some may be revoked; a call after a new preview revokes the rest.
 func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (number int, err error) {
 	all, err := r.Revocable(ctx, which, reason)
 	if err != nil {
@@ -106,11 +107,9 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 	if SeenOf(all) != seen {
 		return 0, ErrOtherSelection
 	}
-	number = len(all)
-	for len(all) > 0 {
-		n := min(len(all), revokedAtOnce)
+	for part := range slices.Chunk(all, revokedAtOnce) {
 		err := r.write(ctx, func(w *work) error {
-			for _, c := range all[:n] {
+			for _, c := range part {
 				if err := w.revoke(c.Serial, reason, operator); err != nil {
 					return err
 				}
@@ -118,9 +117,9 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 			return nil
 		})
 		if err != nil {
-			return 0, err
+			return number, fmt.Errorf("%d of %d are revoked; the same command revokes the rest: %w", number, len(all), err)
 		}
-		all = all[n:]
+		number += len(part)
 	}
 	return number, nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"hallmark/station"
@@ -133,6 +134,26 @@ func TestACertificateThatIsSignedForACompromisedKeyIsRevoked(t *testing.T) {
 		t.Errorf("delivering: got %v, want %v", err, ErrWrongStatus)
 	}
 	b.verify()
+}
+
+// A transaction fails in the middle of a lot, for example because the disk is full or the minute of a request has passed.
+func TestALotThatIsRevokedInPartSaysHowFarItCame(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.enrol(run)
+	b.must(b.write(t.Context(), func(w *work) error {
+		return w.exec(`CREATE TEMP TRIGGER refuses BEFORE UPDATE OF status ON certificates BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	}))
+	which := Which{BoardID: run.Identity.ID}
+	all, err := b.Revocable(t.Context(), which, "superseded")
+	b.must(err)
+	_, err = b.RevokeAll(t.Context(), which, SeenOf(all), "superseded", "ann")
+	if !refusedByRow(err) || !strings.Contains(err.Error(), "0 of 1 are revoked; the same command revokes the rest") {
+		t.Errorf("got %v", err)
+	}
+	if got := b.status(run); got != "active" {
+		t.Errorf("the certificate is %s", got)
+	}
 }
 
 // One certificate of the selection was revoked and another one came since the preview: their number is the same.
