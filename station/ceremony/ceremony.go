@@ -207,9 +207,9 @@ func endpointPEM(server, root, issuing *x509.Certificate) []byte {
 
 // write stores certificates and the verifier's key.
 func (c *ceremony) write(dir workdir.Dir) error {
-	key, err := x509.MarshalPKCS8PrivateKey(c.serverKey)
+	key, err := workdir.PrivateKeyPEM(c.serverKey)
 	if err != nil {
-		return fmt.Errorf("encoding the verifier's key: %w", err)
+		return fmt.Errorf("writing the verifier's key: %w", err)
 	}
 	defer clear(key)
 	audit, err := x509.MarshalPKIXPublicKey(c.audit.Public())
@@ -221,7 +221,7 @@ func (c *ceremony) write(dir workdir.Dir) error {
 		dir.Issuing():          workdir.CertificatePEM(c.Issuing.Raw),
 		dir.Server():           endpointPEM(c.Server, c.Root, c.Issuing),
 		dir.AuditCertificate(): workdir.CertificatePEM(c.Audit.Raw),
-		dir.ServerKey():        pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		dir.ServerKey():        key,
 		dir.AuditPublic():      pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: audit}),
 	} {
 		if err := workdir.WriteFile(path, text); err != nil {

@@ -9,7 +9,7 @@ import (
 // Bodies gives single entries of a whole bundle. One goroutine uses it at a time.
 type Bodies struct {
 	files   *Files
-	head    audit.Head
+	size    int64 // entries, as the checkpoint says
 	first   int64 // of the entry bundle that was read last
 	entries [][]byte
 }
@@ -34,11 +34,8 @@ func OpenBodies(name, verifierKey string) (_ *Bodies, err error) {
 		return nil, err
 	}
 	head, err := audit.OpenCheckpoint(note, verifierKey)
-	return &Bodies{files: files, head: head, first: -1}, err
+	return &Bodies{files: files, size: head.Size, first: -1}, err
 }
-
-// Head gives size and root of the bundle, as its checkpoint says.
-func (b *Bodies) Head() audit.Head { return b.head }
 
 // Body gives one entry. The caller does not change it.
 func (b *Bodies) Body(seq int64) ([]byte, error) {
@@ -48,7 +45,7 @@ func (b *Bodies) Body(seq int64) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if at := seq - first; seq < b.head.Size && at < int64(len(b.entries)) {
+	if at := seq - first; seq < b.size && at < int64(len(b.entries)) {
 		return b.entries[at], nil
 	}
 	return nil, fmt.Errorf("%s has no entry %d", b.files.root, seq)
@@ -56,7 +53,7 @@ func (b *Bodies) Body(seq int64) ([]byte, error) {
 
 func (b *Bodies) read(first int64) error {
 	b.first, b.entries = -1, b.entries[:0]
-	content, err := b.files.Read(tilePath("entries", first/tileWidth, int(min(tileWidth, b.head.Size-first))))
+	content, err := b.files.Read(tilePath("entries", first/tileWidth, int(min(tileWidth, b.size-first))))
 	if err != nil {
 		return err
 	}

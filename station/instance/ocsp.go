@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
@@ -77,12 +76,10 @@ func (k *Keys) ocspKey() (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the OCSP key: %w", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	text, err := workdir.PrivateKeyPEM(key)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the OCSP key: %w", err)
+		return nil, fmt.Errorf("writing the OCSP key: %w", err)
 	}
-	defer clear(private)
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
 	defer clear(text)
 	return key, errors.Join(workdir.WriteFile(path, text), workdir.Sync(path))
 }

@@ -60,7 +60,8 @@ func (c *Commands) revoke() *cobra.Command {
 It shows them first. For more than one, a person types their number, or the command has --yes. The
 station's verifier refuses a revoked certificate at the board's next handshake. A revocation cannot be taken back.
 keyCompromise is about the key: all of its certificates are revoked, also those outside of the selection, and the
-key gets no certificate any more, also not with --rework.
+key gets no certificate any more, also not with --rework. A certificate that was revoked for another reason gets
+this reason, and keeps the time of its revocation.
 
 REASON is one of ` + strings.Join(registry.RevocationReasons, ", ") + ` (RFC 5280, 5.3.1).`,
 		Args: cobra.NoArgs,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 // Names of the actions that change work orders, certificates and boards. Those that sign need the HSM.
@@ -123,16 +123,11 @@ func closesOrder(ctx context.Context, record *instance.Record, ask OrderChange) 
 	if err := record.Registry.CloseOrder(ctx, ask.ID, ask.Operator); err != nil {
 		return "", orderMisuse(err)
 	}
-	orders, err := record.Registry.Orders(ctx)
+	order, err := record.Registry.OrderReport(ctx, ask.ID)
 	if err != nil {
 		return "", fmt.Errorf("work order %s is closed; its report cannot be read: %w", ask.ID, err)
 	}
-	for _, o := range orders {
-		if o.ID == ask.ID {
-			return LotReport(o), nil
-		}
-	}
-	return "", fmt.Errorf("work order %s is closed, and is not on the list", ask.ID)
+	return LotReport(order), nil
 }
 
 // LotReport is a work order for people: what was ordered, and what became of it. The four sums add up to the order.
@@ -198,7 +193,7 @@ func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 			if err != nil {
 				return "", err
 			}
-			return strings.TrimSuffix(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Raw})), "\n"), nil
+			return strings.TrimSuffix(string(workdir.CertificatePEM(made.Raw)), "\n"), nil
 		}),
 	}
 }

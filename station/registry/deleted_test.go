@@ -46,7 +46,7 @@ func TestADeletedRowIsRefused(t *testing.T) {
 		{"boards", `DELETE FROM boards`, "board_stays", admits, ErrDiffers},
 		{"keys", `DELETE FROM keys`, "key_stays", intends, ErrDiffers},
 		{"certificates", `DELETE FROM certificates WHERE status = 'active'`, "certificate_stays", intends, ErrDiffers},
-		{"work_orders", `DELETE FROM work_orders`, "", orders, ErrDiffers},
+		{"work_orders", `DELETE FROM work_orders`, "work_order_stays", orders, ErrDiffers},
 	} {
 		deleted := func(t *testing.T, archive func(*testRegistry)) {
 			b := newTestRegistry(t)

@@ -345,13 +345,14 @@ type row struct {
 	run     string
 	order   sql.NullString
 	status  string
+	reason  string
 	sha256  []byte
 }
 
-const rowColumns = `SELECT id, serial, board_id, purpose, run, work_order, status, sha256 FROM certificates `
+const rowColumns = `SELECT id, serial, board_id, purpose, run, work_order, status, reason, sha256 FROM certificates `
 
 func (r *row) into() []any {
-	return []any{&r.id, &r.serial, board(&r.boardID), purpose(&r.purpose), &r.run, &r.order, &r.status, &r.sha256}
+	return []any{&r.id, &r.serial, board(&r.boardID), purpose(&r.purpose), &r.run, &r.order, &r.status, &r.reason, &r.sha256}
 }
 
 // entry makes an audit entry about the certificate.

@@ -128,6 +128,32 @@ func TestAMigrationThatEndsInTheMiddleChangesNothing(t *testing.T) {
 	must(t, errors.Join(err, r.Shutdown()))
 }
 
+// The work orders of the registry go on: an open one takes a board, a closed one stays closed. The Run that was open ends.
+func TestARegistryOfSchema8IsMigrated(t *testing.T) {
+	path, vkey := stored(t, "testdata/schema8.sql")
+	db, err := openForReading(path, nil)
+	must(t, err)
+	size, err := audit.Size(t.Context(), db)
+	must(t, err)
+	root, err := audit.RootAt(t.Context(), db, size)
+	must(t, errors.Join(err, db.Close()))
+	mark := encodeSlot(audit.Head{Size: size, Root: root})
+	must(t, os.WriteFile(MarkOf(path), append(mark, mark...), 0o600))
+	r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
+	must(t, err)
+	must(t, r.RaiseOrder(t.Context(), "WO-1", 4, "ann"))
+	if err := r.CloseOrder(t.Context(), "WO-2", "ann"); !errors.Is(err, station.ErrOrderClosed) {
+		t.Errorf("closing a closed order: %v", err)
+	}
+	orders, err := r.Orders(t.Context())
+	must(t, err)
+	if len(orders) != 2 || orders[0].Boards != (OrderSums{Certified: 2, Unresolved: 1, Unused: 1}) || orders[1].Boards != (OrderSums{Certified: 1, Unused: 1}) {
+		t.Errorf("%+v", orders)
+	}
+	_, err = r.VerifyAudit(t.Context(), vkey)
+	must(t, errors.Join(err, r.Shutdown()))
+}
+
 func TestARegistryOfANewerSchemaIsRefusedInWords(t *testing.T) {
 	b := newTestRegistry(t)
 	b.must(b.Shutdown())

@@ -172,6 +172,37 @@ func TestAForgedLifeOfAWorkOrderIsRefused(t *testing.T) {
 	}
 }
 
+// The tables themselves refuse what the registry never does with the row of a work order, and let through what it does.
+func TestTheRowOfAWorkOrderChangesOnlyAsItsLifeDoes(t *testing.T) {
+	b := newTestRegistry(t)
+	b.opensOrder(NewOrder{ID: "open", Product: "sensor", Quota: 3})
+	b.enrolsFor("open")
+	b.opensOrder(NewOrder{ID: "closed", Product: "sensor", Quota: 3})
+	b.enrolsFor("closed")
+	failed, err := b.admitsFor("closed")
+	b.must(err)
+	in := intent(failed)
+	b.must(b.intends(in))
+	b.must(b.CloseOrder(t.Context(), "closed", "ann"))
+	for _, change := range []string{
+		`DELETE FROM work_orders WHERE id = 'open'`,
+		`DELETE FROM work_orders WHERE id = 'closed'`,
+		`UPDATE work_orders SET product = 'other' WHERE id = 'open'`,
+		`UPDATE work_orders SET opened = '' WHERE id = 'open'`,
+		`UPDATE work_orders SET quota = 2 WHERE id = 'open'`,
+		`UPDATE work_orders SET quota = 4 WHERE id = 'closed'`,
+		`UPDATE work_orders SET closed = NULL WHERE id = 'closed'`,
+		`UPDATE work_orders SET closed = 'later' WHERE id = 'closed'`,
+		`UPDATE work_orders SET counted = counted + 1 WHERE id = 'closed'`,
+	} {
+		if err := b.write(t.Context(), func(w *work) error { return w.exec(change) }); !refusedByRow(err) {
+			t.Errorf("%s: got %v", change, err)
+		}
+	}
+	b.must(b.Failed(t.Context(), in.Serial, issuance.ErrNotSigned)) // takes the board out of the closed order
+	b.verify()
+}
+
 // The registry counts no board for a work order after its end. A board that is counted already keeps its Run.
 func TestABoardThatIsCountedAfterTheEndOfItsWorkOrderIsRefused(t *testing.T) {
 	entry := func(e audit.Entry, counted int64) audit.Entry {

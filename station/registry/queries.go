@@ -73,6 +73,19 @@ func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
 	return orders, err
 }
 
+// OrderReport gives one work order, or ErrUnknownOrder.
+func (r *Reader) OrderReport(ctx context.Context, id string) (OrderReport, error) {
+	orders, err := r.Orders(ctx)
+	if err != nil {
+		return OrderReport{}, err
+	}
+	i := slices.IndexFunc(orders, func(o OrderReport) bool { return o.ID == id })
+	if i < 0 {
+		return OrderReport{}, fmt.Errorf("%q: %w", id, ErrUnknownOrder)
+	}
+	return orders[i], nil
+}
+
 func (o *OrderReport) addBoards(ctx context.Context, q querier) (err error) {
 	o.Boards, err = sumsOf(o.Quota, q.QueryRowContext(ctx, orderSums, o.ID).Scan)
 	return err

@@ -343,7 +343,7 @@ func TestAWorkOrderThatWasChangedIsNotUsed(t *testing.T) {
 			b.must(b.Admit(t.Context(), run))
 			b.enrol(run)
 			b.must(b.Shutdown())
-			b.tamper(update)
+			b.deletes("work_order_fixed", update)
 			b.open()
 			if err := b.Admit(t.Context(), board()); !errors.Is(err, ErrDiffers) {
 				t.Errorf("admitting a board for the work order: %v", err)

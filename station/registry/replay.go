@@ -298,6 +298,10 @@ func (s *replay) isScrapped(board string) bool {
 func (s *replay) changed(e audit.Entry) error {
 	return set(s.certificates, e.Cert.Serial, func(f fields) error {
 		before, after := f[certStatus], e.Cert.Status
+		if before == "revoked" && after == "revoked" && e.Reason == ReasonKeyCompromise && f[certReason] != ReasonKeyCompromise {
+			f[certReason] = e.Reason
+			return nil
+		}
 		if !follows(before, after) {
 			return fmt.Errorf("%w: entry %d makes certificate %s %s, which was %s", ErrDiffers, e.Seq, e.Cert.Serial, after, before)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"hallmark/devices"
@@ -62,10 +63,11 @@ const selected = `(?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2) AND
 		AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5)`
 
 // Revocable lists the certificates that a revocation of a selection revokes, in the order of their intents. With ReasonKeyCompromise these
-// are all certificates of the keys of the selection: a key that others may know is no secret in any of them.
+// are all certificates of the keys of the selection, also those that were revoked for another reason: a key that others may
+// know is no secret in any of them.
 func (r *Reader) Revocable(ctx context.Context, which Which, reason string) ([]Revocable, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, coalesce(work_order, ''), status, intended FROM certificates
-		WHERE status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded')
+		WHERE (status IN ('unresolved', 'issued', 'delivered', 'active', 'superseded') OR ?6 AND status = 'revoked' AND reason <> '`+ReasonKeyCompromise+`')
 		AND (`+selected+` OR ?6 AND spki_sha256 IN (SELECT spki_sha256 FROM certificates WHERE `+selected+`)) ORDER BY id`,
 		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until), reason == ReasonKeyCompromise)
 	if err != nil {
@@ -96,7 +98,7 @@ func stampOrNone(t time.Time) string {
 const revokedAtOnce = 256
 
 // RevokeAll revokes all certificates of a selection, and gives their number. It refuses with ErrOtherSelection if they are not those that the
-// caller has seen. After an error, some may be revoked; the same call revokes the rest.
+// caller has seen. After an error, some may be revoked; a call after a new preview revokes the rest.
 func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (number int, err error) {
 	all, err := r.Revocable(ctx, which, reason)
 	if err != nil {
@@ -105,11 +107,9 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 	if SeenOf(all) != seen {
 		return 0, ErrOtherSelection
 	}
-	number = len(all)
-	for len(all) > 0 {
-		n := min(len(all), revokedAtOnce)
+	for part := range slices.Chunk(all, revokedAtOnce) {
 		err := r.write(ctx, func(w *work) error {
-			for _, c := range all[:n] {
+			for _, c := range part {
 				if err := w.revoke(c.Serial, reason, operator); err != nil {
 					return err
 				}
@@ -117,15 +117,16 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 			return nil
 		})
 		if err != nil {
-			return 0, err
+			return number, fmt.Errorf("%d of %d are revoked; the same command revokes the rest: %w", number, len(all), err)
 		}
-		all = all[n:]
+		number += len(part)
 	}
 	return number, nil
 }
 
 // Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
-// have signed one (I10). A second Revoke changes nothing.
+// have signed one (I10). A second Revoke changes nothing, unless its reason is ReasonKeyCompromise: the
+// certificate gets this reason, and keeps the time of its first revocation.
 func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
 	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator) })
 }
@@ -137,14 +138,25 @@ func (w *work) revoke(serial [16]byte, reason, operator string) error {
 		return fmt.Errorf("revoking %x: %w", serial, ErrNoCertificate)
 	case err != nil:
 		return err
-	case in.status == "revoked":
+	case in.status == "revoked" && (reason != ReasonKeyCompromise || in.reason == ReasonKeyCompromise):
 		return nil
 	case in.status == "intended" || in.status == "failed" || in.status == "scrapped":
 		return fmt.Errorf("revoking %x: %w: it is %s", serial, ErrWrongStatus, in.status)
 	}
 	e := in.entry("cert.revoked", audit.Success)
 	e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+	if in.status == "revoked" {
+		return w.changeReason(in.id, e)
+	}
 	return w.changeStatus(in.id, e)
+}
+
+// changeReason writes the audit entry, and then its reason into the row. Status and time stay.
+func (w *work) changeReason(id int64, e audit.Entry) error {
+	if _, err := w.append(e); err != nil {
+		return err
+	}
+	return w.exec(`UPDATE certificates SET reason = ? WHERE id = ?`, e.Reason, id)
 }
 
 // Scrap notes that the board was destroyed. Its certificates get the status scrapped,

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/issuance"
 )
 
 // status gives the status of the certificate of a Run.
@@ -64,6 +67,52 @@ func TestACompromisedKeyLosesAllOfItsCertificates(t *testing.T) {
 	}
 }
 
+// A board was revoked for another reason before it came to light that others know its key.
+func TestARevokedKeyBecomesCompromised(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.enrol(run)
+	serial := run.Certificate.Serial
+	row := func() (status, reason, changed string) {
+		b.must(b.db.QueryRowContext(t.Context(), `SELECT status, reason, changed FROM certificates WHERE serial = ?`, serial[:]).Scan(&status, &reason, &changed))
+		return status, reason, changed
+	}
+	b.revokes(Which{Serial: serial}, "superseded")
+	_, _, first := row()
+	b.revokes(Which{BoardID: run.Identity.ID}, ReasonKeyCompromise)
+	if status, reason, changed := row(); status != "revoked" || reason != ReasonKeyCompromise || changed != first {
+		t.Errorf("the certificate is %s for %s since %s, and was revoked at %s", status, reason, changed, first)
+	}
+	next := again(run, "rework")
+	b.must(b.Admit(t.Context(), next))
+	in := intent(next)
+	in.Rework = true
+	if err := b.intends(in); !errors.Is(err, issuance.ErrKeyCompromised) {
+		t.Errorf("a rework: got %v, want %v", err, issuance.ErrKeyCompromised)
+	}
+	size := b.AuditSize()
+	for _, reason := range []string{ReasonKeyCompromise, "superseded"} {
+		b.must(b.Revoke(t.Context(), serial, reason, "ann"))
+	}
+	if _, reason, _ := row(); reason != ReasonKeyCompromise || b.AuditSize() != size {
+		t.Errorf("a further revocation changed the reason to %s, or the log to %d entries from %d", reason, b.AuditSize(), size)
+	}
+	b.verify()
+}
+
+// Only keyCompromise takes the place of another reason.
+func TestAForgedReasonOfARevocationIsRefused(t *testing.T) {
+	for _, test := range []struct{ before, after string }{{ReasonKeyCompromise, "superseded"}, {"superseded", "unspecified"}, {ReasonKeyCompromise, ReasonKeyCompromise}} {
+		replay := newReplay()
+		replay.certificates["ab"] = make(fields, certHash+1)
+		replay.certificates["ab"][certStatus], replay.certificates["ab"][certReason] = "revoked", test.before
+		e := audit.Entry{Type: "cert.revoked", Reason: test.after, Cert: &audit.Cert{Serial: "ab", Status: "revoked"}}
+		if err := replay.apply(e); !errors.Is(err, ErrDiffers) {
+			t.Errorf("%s after %s: got %v", test.after, test.before, err)
+		}
+	}
+}
+
 // The HSM signs while a person revokes for a compromised key: the new certificate is revoked, too.
 func TestACertificateThatIsSignedForACompromisedKeyIsRevoked(t *testing.T) {
 	b := newTestRegistry(t)
@@ -85,6 +134,26 @@ func TestACertificateThatIsSignedForACompromisedKeyIsRevoked(t *testing.T) {
 		t.Errorf("delivering: got %v, want %v", err, ErrWrongStatus)
 	}
 	b.verify()
+}
+
+// A transaction fails in the middle of a lot, for example because the disk is full or the minute of a request has passed.
+func TestALotThatIsRevokedInPartSaysHowFarItCame(t *testing.T) {
+	b := newTestRegistry(t)
+	run := b.run()
+	b.enrol(run)
+	b.must(b.write(t.Context(), func(w *work) error {
+		return w.exec(`CREATE TEMP TRIGGER refuses BEFORE UPDATE OF status ON certificates BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	}))
+	which := Which{BoardID: run.Identity.ID}
+	all, err := b.Revocable(t.Context(), which, "superseded")
+	b.must(err)
+	_, err = b.RevokeAll(t.Context(), which, SeenOf(all), "superseded", "ann")
+	if !refusedByRow(err) || !strings.Contains(err.Error(), "0 of 1 are revoked; the same command revokes the rest") {
+		t.Errorf("got %v", err)
+	}
+	if got := b.status(run); got != "active" {
+		t.Errorf("the certificate is %s", got)
+	}
 }
 
 // One certificate of the selection was revoked and another one came since the preview: their number is the same.

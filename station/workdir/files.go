@@ -118,6 +118,16 @@ func ReadPublicKey(path string) (crypto.PublicKey, error) {
 	return public, nil
 }
 
+// PrivateKeyPEM returns a private key as PKCS#8 in PEM (RFC 7468 section 10), as ReadPrivateKey reads it. The caller clears it.
+func PrivateKeyPEM(key any) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a private key: %w", err)
+	}
+	defer clear(der)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
 // ReadPrivateKey reads an ECDSA key (PKCS#8 in PEM) from a file that only the owner can read.
 func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	if err := Private(path); err != nil {

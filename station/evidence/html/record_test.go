@@ -121,6 +121,8 @@ func shift() *record {
 	r.note("operator.login.fail", audit.Denied, "", map[string]string{"badge": "0001"})
 	r.note("operator.logout", audit.Success, "ann", nil)
 	r.note("verifier.renewed", audit.Success, "ann", map[string]string{"not_after": "2027-12-01T00:00:00Z"})
+	r.note("ocsp.issued", audit.Success, "bob", map[string]string{"not_after": "2026-12-02T00:00:00Z"})
+	r.note("prove.issued", audit.Success, "bob", map[string]string{"code": "C0DE"})
 	r.note(audit.TypeCheckpoint, audit.Success, "", map[string]string{"size": "60"})
 	return r
 }

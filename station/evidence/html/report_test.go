@@ -97,6 +97,8 @@ func TestSections(t *testing.T) {
 		{"the ceremony names the keys", "ceremony", "hallmark-audit CKA_SENSITIVE yes, CKA_EXTRACTABLE no"},
 		{"the ceremony names the audit key", "ceremony", "hallmark/line-1+0badc0de+AjBZ"},
 		{"a renewed certificate comes later", "ceremony", "verifier.renewed by ann not_after: 2027-12-01T00:00:00Z"},
+		{"a certificate for OCSP answers comes later", "ceremony", "ocsp.issued by bob not_after: 2026-12-02T00:00:00Z"},
+		{"a proof for a cloud is a signature of the issuing key", "ceremony", "prove.issued by bob code: C0DE"},
 		{"a changed configuration has its new digest", "config", "changed: configuration_sha256 version version: 1.1.0 configuration_sha256: bb22"},
 		{"a lost HSM is an incident", "incidents", "hsm.away failure by station error: the token is gone: CKR_DEVICE_REMOVED"},
 		{"a clock that went back is an incident", "incidents", "clock.step refused by station behind: 3h0m0s"},

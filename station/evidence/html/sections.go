@@ -29,11 +29,11 @@ var families = []struct {
 	section section
 }{
 	{"log.key", keysSection}, {"verifier.renewed", keysSection}, {"key.", keysSection}, {"ca.", keysSection}, {"ceremony.", keysSection},
-	{"token.", keysSection}, {"pin.", keysSection},
+	{"ocsp.", keysSection}, {"prove.", keysSection}, {"token.", keysSection}, {"pin.", keysSection},
 	{"config.", configSection}, {"profile.", configSection}, {"trust.", configSection}, {"firmware.", configSection}, {"software.", configSection},
 	{"hsm.", hsmSection}, {"clock.", hsmSection},
 	{"bay.stopped", baysSection}, {"bay.acknowledged", baysSection}, {"line.acknowledged", baysSection},
-	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection}, {"ocsp.", statusSection},
+	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection},
 	{"cert.issue", ""}, {"cert.", ""}, {"run.", ""}, {"board.", ""}, // counted
 	{audit.TypeGenesis, ""}, {"log.shutdown", ""},
 	{"log.checkpoint.failed", logSection}, {"log.checkpoint", ""}, {"log.cosigned", ""}, {"log.timestamped", ""},

@@ -61,12 +61,13 @@ func Init(dir, name string, logs []string) error {
 		if err != nil {
 			return reason.Usage(err)
 		}
-		private, err := x509.MarshalPKCS8PrivateKey(key.Private())
+		private, err := workdir.PrivateKeyPEM(key.Private())
 		if err != nil {
-			return fmt.Errorf("encoding the key of %s: %w", name, err)
+			return fmt.Errorf("writing the key of %s: %w", name, err)
 		}
+		defer clear(private)
 		files = append(files,
-			workdir.File{Path: filepath.Join(dir, file), Content: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})},
+			workdir.File{Path: filepath.Join(dir, file), Content: private},
 			workdir.File{Path: filepath.Join(dir, publicName(file)), Content: []byte(key.VerifierKey() + "\n")})
 	}
 	return workdir.WriteFiles(files...)
