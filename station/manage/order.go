@@ -92,11 +92,13 @@ known whether the HSM signed), revoked, unused. The four numbers add up to the o
 	return cmd
 }
 
+var errNoID = errors.New("--id is missing: name the work order")
+
 // change does an action on a work order. Opening and raising need a quota.
 func (c *Commands) change(ctx context.Context, name string, ask operate.OrderChange) error {
 	switch {
 	case ask.ID == "":
-		return reason.Usage(errors.New("--id is missing: name the work order"))
+		return reason.Usage(errNoID)
 	case ask.Quota == 0 && name != operate.ActCloseOrder:
 		return reason.Usage(errors.New("--quota is missing: give the number of boards"))
 	}
@@ -110,6 +112,9 @@ func (c *Commands) show() *cobra.Command {
 		Short: "Shows one work order, and what became of its boards",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if id == "" {
+				return reason.Usage(errNoID)
+			}
 			ctx := cmd.Context()
 			return c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 				orders, err := reader.Orders(ctx)
