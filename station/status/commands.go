@@ -111,10 +111,10 @@ func (c *Commands) serve(ctx context.Context, o *options) (err error) {
 }
 
 // checkSigner refuses a key or a certificate that clients would refuse, and warns of a certificate that ends soon.
-func (c *Commands) checkSigner(signer *newestSigner) error {
-	certificate, err := signer.certificate()
+func (c *Commands) checkSigner(newest *newestSigner) error {
+	signer, err := newest.get()
 	if err == nil {
-		err = ocsp.CheckExpiry(certificate, time.Now())
+		err = ocsp.CheckExpiry(signer.Certificate, time.Now())
 	}
 	if errors.Is(err, ocsp.ErrEnding) {
 		fmt.Fprintf(c.Stderr, "station: warning: %v: run `station renew-ocsp` before that\n", err)

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"crypto/x509"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -50,13 +49,4 @@ func (n *newestSigner) get() (*ocsp.Signer, error) {
 		return n.signer, nil
 	}
 	return n.signer, err
-}
-
-// certificate gives the certificate in use.
-func (n *newestSigner) certificate() (*x509.Certificate, error) {
-	signer, err := n.get()
-	if err != nil {
-		return nil, err
-	}
-	return signer.Certificate, nil
 }
