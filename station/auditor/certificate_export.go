@@ -154,7 +154,11 @@ func (x *certificateExport) write(ctx context.Context, dir workdir.Dir, reader *
 			return visit(row)
 		})
 	})
-	text = fmt.Sprintf("%s in %s", reason.Count(rows, "certificate", "certificates"), x.out)
+	does := "in"
+	if format.Boardless {
+		does = "checked for" // the file names none of them
+	}
+	text = fmt.Sprintf("%s %s %s", reason.Count(rows, "certificate", "certificates"), does, x.out)
 	if !written {
 		text += ", which has this content already"
 	}

@@ -228,7 +228,8 @@ func (r Restored) Verified() string {
 // Advice says what a restored station lacks, one line for each.
 func (r Restored) Advice() string {
 	text := "entries after the backup are missing: if the token knows a newer checkpoint, the next start refuses with registry-older; then put the newest registry.db\n" +
-		"back with its registry.db-wal, or go on with `station accept-registry`, on record. The next start writes the entry restore.done\n"
+		"back with its registry.db-wal, or go on with `station accept-registry`, on record. The next start writes the entry restore.done\n" +
+		"revocations after the backup are missing, too: put the last published CRL at pki/issuing.crl before the next `station crl`, and revoke its certificates again with `station revoke --serial`\n"
 	if r.lacks != "" {
 		text += r.lacks + "; rows of the registry were not compared for them: run `station audit verify --archive FILE`\n"
 	}

@@ -177,7 +177,11 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
-	if err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator); err != nil {
+	err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator)
+	if errors.Is(err, registry.ErrUnknownBoard) || errors.Is(err, registry.ErrScrapped) {
+		err = reason.Usage(reason.WithNext(err))
+	}
+	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil

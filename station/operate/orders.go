@@ -37,9 +37,9 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 	case row.Product != product:
 		return reason.Usage(fmt.Errorf("--order: %w: %q, not %q", ErrOtherProduct, row.Product, product))
 	case row.Closed != "":
-		return reason.Usage(fmt.Errorf("--order: %q: %w at %s", id, station.ErrOrderClosed, row.Closed))
+		return orderMisuse(fmt.Errorf("--order: %q: %w at %s", id, station.ErrOrderClosed, row.Closed))
 	case quota > 0 && row.Quota != quota:
-		return reason.Usage(fmt.Errorf("--quota: %w: %q, %s", registry.ErrOrderOpen, row.Product, reason.Count(row.Quota, "board", "boards")))
+		return orderMisuse(fmt.Errorf("--quota: %w: %q, %s", registry.ErrOrderOpen, row.Product, reason.Count(row.Quota, "board", "boards")))
 	}
 	return nil
 }
@@ -53,11 +53,15 @@ func OpenOrder(ctx context.Context, record *instance.Record, id string, quota in
 	return orderMisuse(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, operator))
 }
 
-// orderMisuse marks a refusal of the work order itself as an error of usage. A full disk or a registry that was changed is none.
+// orderMisuse marks a refusal of the work order itself as an error of usage, and says what to do next. A full disk or a registry
+// that was changed is none.
 func orderMisuse(err error) error {
-	for _, refusal := range []error{registry.ErrOrderOpen, registry.ErrOrderQuota, station.ErrUnknownOrder, station.ErrOrderClosed} {
+	if errors.Is(err, station.ErrUnknownOrder) {
+		return reason.Usage(err) // its text says what to do
+	}
+	for _, refusal := range []error{registry.ErrOrderOpen, registry.ErrOrderQuota, station.ErrOrderClosed} {
 		if errors.Is(err, refusal) {
-			return reason.Usage(err)
+			return reason.Usage(reason.WithNext(err))
 		}
 	}
 	return err

@@ -3,6 +3,7 @@ package reason
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -27,6 +28,14 @@ func Find(err error) (Row, bool) {
 		return rows[0], true
 	}
 	return Row{}, false
+}
+
+// WithNext adds the next action of its row to a refusal. Rows without one, and "usage", which has none of its own, add nothing.
+func WithNext(err error) error {
+	if row, found := Find(err); found && row.Next != "" && row.Word != misuse.Word() {
+		return fmt.Errorf("%w\nnext: %s", err, row.Next)
+	}
+	return err
 }
 
 // All returns the rows of all sentinels in the tree of err, in the order of precedence.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"hallmark/station/reason"
@@ -176,5 +177,23 @@ func TestAWordWithoutARowFollowsTheEnding(t *testing.T) {
 	}
 	if got := reason.ScreenKey(reason.Fault, "pin-wrong"); got != "next.reseat" {
 		t.Errorf("a word that no Run ends with: %q", got)
+	}
+}
+
+func TestARefusalTellsTheNextActionOfItsRow(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("opening: %w", reason.New("order-quota", "too few")), "opening: too few\nnext: give a quota greater"},
+		{reason.Usage(errors.New("--id is missing")), "--id is missing"},
+		{errors.New("broken pipe"), "broken pipe"},
+	} {
+		if got := reason.WithNext(test.err); !errors.Is(got, test.err) || !strings.HasPrefix(got.Error(), test.want) || strings.Contains(got.Error(), "next:") != strings.Contains(test.want, "next:") {
+			t.Errorf("%v: got %q", test.err, got)
+		}
+	}
+	if reason.WithNext(nil) != nil {
+		t.Error("nil became an error")
 	}
 }

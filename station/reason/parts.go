@@ -18,7 +18,7 @@ var ofParts = []Row{
 	faults("registry-not-followed", noTile, "start the server again, as a user who may write in the station directory; a registry of an older version needs one start of the station first"),
 	misuses("other-selection", "look at the preview again, and give the command again"),
 	misuses("order-quota", "give a quota greater than that of the work order: `station order list` shows it"),
-	faults("order-open", noTile, "give the values that the work order has, or another --id; `station order list` shows them"),
+	faults("order-open", noTile, "give the values that the work order has (`station order list` shows them), and leave --quota out in `station batch`; `station order raise` gives it a greater quota"),
 	faults("reserved-event", noTile, ""),
 	faults("registry-locked", noTile, "close the other station, or use another directory"),
 	faults("registry-settings", noTile, "keep the station's directory on a local file system"),

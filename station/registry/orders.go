@@ -125,7 +125,7 @@ func (r *Registry) RaiseOrder(ctx context.Context, id string, quota int64, opera
 			return fmt.Errorf("%q: %w", id, err)
 		}
 		if quota <= known.Quota {
-			return fmt.Errorf("%w: %q has %s, not fewer than %d", ErrOrderQuota, id, reason.Count(known.Quota, "board", "boards"), quota)
+			return fmt.Errorf("%w: %q has %s, want more than that, not %d", ErrOrderQuota, id, reason.Count(known.Quota, "board", "boards"), quota)
 		}
 		now := known.WorkOrder
 		now.Quota = quota

@@ -160,7 +160,7 @@ func (w *work) changeReason(id int64, e audit.Entry) error {
 }
 
 // Scrap notes that the board was destroyed. Its certificates get the status scrapped,
-// and no Run admits the board any more.
+// and no Run admits the board any more. It refuses with ErrUnknownBoard or ErrScrapped.
 func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
 	return r.write(ctx, func(w *work) error {
 		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
@@ -171,13 +171,25 @@ func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, o
 		}
 		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
 		if err == nil && n == 0 {
-			err = fmt.Errorf("%w, or it was scrapped before: %s", ErrUnknownBoard, boardID)
+			err = w.whyNotScrapped(boardID)
 		}
 		if err != nil {
 			return err
 		}
 		return w.scrapCertificates(boardID, e)
 	})
+}
+
+// whyNotScrapped returns the refusal of a board that cannot be scrapped.
+func (w *work) whyNotScrapped(boardID devices.BoardID) error {
+	var at string
+	err := w.row(`SELECT scrapped FROM boards WHERE id = ?`, []any{boardID.String()}, &at)
+	if none(err) {
+		return fmt.Errorf("%w: %s", ErrUnknownBoard, boardID)
+	} else if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, at)
 }
 
 func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error {

@@ -72,7 +72,7 @@ a key for it before. A revocation is in the next answer. Anybody who reaches an 
 			if err := o.check(); err != nil {
 				return reason.Usage(err)
 			}
-			return c.serve(ctx, &o)
+			return reason.WithNext(c.serve(ctx, &o))
 		},
 	}
 	flags := cmd.Flags()
@@ -102,7 +102,7 @@ func (c *Commands) serve(ctx context.Context, o *options) (err error) {
 	}
 	follower, err := registry.OpenFollower(ctx, dir.Registry())
 	if err != nil {
-		return withNext(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, follower.Close()) }()
 	server := NewServer(Config{Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get,
@@ -111,22 +111,14 @@ func (c *Commands) serve(ctx context.Context, o *options) (err error) {
 }
 
 // checkSigner refuses a key or a certificate that clients would refuse, and warns of a certificate that ends soon.
-func (c *Commands) checkSigner(signer *newestSigner) error {
-	certificate, err := signer.certificate()
+func (c *Commands) checkSigner(newest *newestSigner) error {
+	signer, err := newest.get()
 	if err == nil {
-		err = ocsp.CheckExpiry(certificate, time.Now())
+		err = ocsp.CheckExpiry(signer.Certificate, time.Now())
 	}
 	if errors.Is(err, ocsp.ErrEnding) {
 		fmt.Fprintf(c.Stderr, "station: warning: %v: run `station renew-ocsp` before that\n", err)
 		return nil
-	}
-	return withNext(err)
-}
-
-// withNext adds the next action to a refusal.
-func withNext(err error) error {
-	if row, found := reason.Find(err); found && row.Next != "" {
-		return fmt.Errorf("%w\nnext: %s", err, row.Next)
 	}
 	return err
 }
@@ -155,7 +147,7 @@ func (c *Commands) listen(ctx context.Context, server *Server, dir workdir.Dir, 
 		settings = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		fmt.Fprintf(c.Stdout, "status over TLS listens on %s\n", secure.Addr())
 	}
-	return withNext(server.Serve(ctx, plain, secure, settings))
+	return server.Serve(ctx, plain, secure, settings)
 }
 
 // open opens an address. Without one it gives nil.
@@ -165,7 +157,7 @@ func open(ctx context.Context, address string) (net.Listener, error) {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, withNext(fmt.Errorf("%w: %w", ErrInUse, err))
+		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	} else if err != nil {
 		return nil, reason.Usage(fmt.Errorf("opening an address: %w", err))
 	}

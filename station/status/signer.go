@@ -1,7 +1,6 @@
 package status
 
 import (
-	"crypto/x509"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -26,6 +25,7 @@ type newestSigner struct {
 	looked time.Time
 	file   fs.FileInfo // of the certificate
 	signer *ocsp.Signer
+	logged string // why the newest certificate is not used
 }
 
 // get gives the newest signer. If the newest certificate is wrong, the earlier one stays.
@@ -44,19 +44,13 @@ func (n *newestSigner) get() (*ocsp.Signer, error) {
 	signer, err := instance.OpenResponder(n.dir)
 	switch {
 	case err == nil:
-		n.signer, n.file = signer, file
+		n.signer, n.file, n.logged = signer, file, ""
 	case n.signer != nil:
-		n.log.Error("the new OCSP certificate is not used", "error", err)
+		if err.Error() != n.logged {
+			n.logged = err.Error()
+			n.log.Error("the new OCSP certificate is not used", "error", err)
+		}
 		return n.signer, nil
 	}
 	return n.signer, err
-}
-
-// certificate gives the certificate in use.
-func (n *newestSigner) certificate() (*x509.Certificate, error) {
-	signer, err := n.get()
-	if err != nil {
-		return nil, err
-	}
-	return signer.Certificate, nil
 }

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type testServer struct {
 	dir           workdir.Dir
 	plain, secure string
 	client        *http.Client // trusts the root
+	later         atomic.Int64 // what its clock is ahead, a time.Duration
 	ended         chan error
 	stop          func()
 }
@@ -61,7 +63,8 @@ func newTestServer(t *testing.T, perSecond float64) *testServer {
 	issuing := fixtures.Must(workdir.ReadCertificate(dir.Issuing()))(t)
 	log := slog.New(slog.DiscardHandler)
 	signer := &newestSigner{dir: dir, now: time.Now, log: log}
-	server := NewServer(Config{Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get, Validity: time.Hour, PerSecond: perSecond, Now: time.Now, Log: log})
+	server := NewServer(Config{Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get, Validity: time.Hour, PerSecond: perSecond, Log: log,
+		Now: func() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }})
 	plain := fixtures.Must(open(t.Context(), "127.0.0.1:0"))(t)
 	secure := fixtures.Must(open(t.Context(), "127.0.0.1:0"))(t)
 	pair := fixtures.Must(instance.ServerPair(dir, time.Now()))(t)
@@ -198,7 +201,8 @@ func TestAClientThatAsksTooOftenWaits(t *testing.T) {
 func TestANewCertificateIsTakenAndAWrongOneIsNot(t *testing.T) {
 	s := newTestServer(t, 1000)
 	now := time.Now()
-	signer := &newestSigner{dir: s.dir, now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
+	var log strings.Builder
+	signer := &newestSigner{dir: s.dir, now: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil))}
 	first := fixtures.Must(signer.get())(t)
 	station := fixtures.Must(instance.Open(t.Context(), s.dir, instance.Options{}))(t)
 	made, err := station.RenewOCSP(t.Context(), 20, "ann")
@@ -213,9 +217,43 @@ func TestANewCertificateIsTakenAndAWrongOneIsNot(t *testing.T) {
 		t.Error("the new certificate is not used")
 	}
 	must(t, workdir.WriteFile(s.dir.OCSP(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: station.Issuing.Raw})))
-	now = now.Add(lookAgain)
-	if again := fixtures.Must(signer.get())(t); again != newest {
-		t.Error("a wrong certificate is used")
+	for range 3 {
+		now = now.Add(lookAgain)
+		if again := fixtures.Must(signer.get())(t); again != newest {
+			t.Error("a wrong certificate is used")
+		}
+	}
+	if n := strings.Count(log.String(), "the new OCSP certificate is not used"); n != 1 {
+		t.Errorf("the log says it %d times: %s", n, log.String())
+	}
+}
+
+// A server that nobody gave a new certificate warns, and then gives no answer that a client would have to doubt.
+func TestAnEndedCertificateSignsNothing(t *testing.T) {
+	s := newTestServer(t, 1000)
+	der := s.request(t)
+	for _, test := range []struct {
+		days             int
+		status           int
+		warnings, faults string
+		refused          bool
+	}{
+		{22, http.StatusOK, "", "", false},
+		{24, http.StatusOK, "the OCSP certificate ends soon", "", false},
+		{31, http.StatusServiceUnavailable, "", "the OCSP certificate has ended", true},
+	} {
+		s.later.Store(int64(time.Duration(test.days) * 24 * time.Hour))
+		var health Health
+		status, _, answer := s.ask(t, http.MethodGet, s.secure+"/healthz", nil)
+		must(t, json.Unmarshal(answer, &health))
+		if status != test.status || !strings.Contains(strings.Join(health.Warnings, ""), test.warnings) || !strings.Contains(strings.Join(health.Faults, ""), test.faults) ||
+			len(health.Warnings) > 0 != (test.warnings != "") || len(health.Faults) > 0 != (test.faults != "") {
+			t.Errorf("after %d days: status %d, %s", test.days, status, answer)
+		}
+		status, _, answer = s.ask(t, http.MethodPost, s.plain, der)
+		if status != http.StatusOK || bytes.Equal(answer, ocsp.InternalError) != test.refused {
+			t.Errorf("after %d days: status %d, %x", test.days, status, answer)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ func (c *command) acceptRegistryCommand() *cobra.Command {
 with the newest registry.db was lost. Every other command refuses such a registry. The audit log
 says who accepted the registry, and how many entries are missing. Boards that were enrolled in the
 missing entries hold certificates that the registry does not know: the station rejects them as
-foreign-certificate until their flash is erased.
+foreign-certificate until their flash is erased. Revocations in the missing entries are gone, too: put
+the last published CRL at pki/issuing.crl, and revoke its certificates again.
 
 First look for the newest registry.db together with its registry.db-wal, and keep a copy of all.`,
 		Args: cobra.NoArgs,

@@ -46,7 +46,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	for _, next := range registry.WaysOut(err) {
-		fmt.Fprintf(c.stderr, "station: next: %s\n", next)
+		if !strings.Contains(err.Error(), next) {
+			fmt.Fprintf(c.stderr, "station: next: %s\n", next)
+		}
 	}
 	if behind, ok := c.stderr.(*report.Queue); ok {
 		_ = behind.Flush() // there is no other place for its error
