@@ -34,6 +34,7 @@ var ofParts = []Row{
 	faults("backup-damaged", noTile, "keep it for engineering, and restore another backup"),
 	faults("backup-not-on-record", noTile, "make the station directory writable; then make a new backup, or write down that this one exists"),
 	misuses("archived", "name the archive with --archive"),
+	faults("archived-meanwhile", noTile, "give the command again, with the file of the new archive as --archive"),
 	misuses("archive-other", "name the file that `station audit archive` made; `station audit verify` names its SHA-256"),
 	misuses("nothing-to-archive", "name a later day with --until; `station audit checkpoint` shows the newest checkpoint"),
 	faults("registry-reopened", noTile, "stop the line, keep a copy of the directory, and restore registry.db from the newest backup"),

@@ -73,6 +73,15 @@ func archivesOf(ctx context.Context, q audit.Querier) ([]Archive, error) {
 	return all, err
 }
 
+// newestArchive gives the newest archive, or an empty one if there is none.
+func newestArchive(ctx context.Context, q audit.Querier) (Archive, error) {
+	archives, err := archivesOf(ctx, q)
+	if err != nil || len(archives) == 0 {
+		return Archive{}, err
+	}
+	return archives[len(archives)-1], nil
+}
+
 // Archives lists the archives, the oldest first. The newest one has the entries of all others.
 func (r *Reader) Archives(ctx context.Context) ([]Archive, error) { return archivesOf(ctx, r.db) }
 
@@ -93,14 +102,11 @@ func (w Wanted) String() string {
 // bounds and its root, which are those of a checkpoint. It leaves out what is open, the entry of the newest start, and
 // what a mirror does not have yet.
 func (r *Registry) ArchiveBound(ctx context.Context, wanted Wanted, mirrors []note.Verifier) (Archive, error) {
-	archives, err := r.Archives(ctx)
+	before, err := newestArchive(ctx, r.db)
 	if err != nil {
 		return Archive{}, err
 	}
-	var a Archive
-	if len(archives) > 0 {
-		a.First = archives[len(archives)-1].Until
-	}
+	a := Archive{First: before.Until}
 	limit, why, err := r.archiveLimit(ctx, mirrors)
 	if err != nil {
 		return a, err

@@ -22,13 +22,16 @@ var ErrArchived = reason.New("archived", "the entry lies in an archive")
 // ErrArchiveOther: a file is no archive of this log, or was changed.
 var ErrArchiveOther = reason.New("archive-other", "the file is not the archive that the audit log names")
 
+// ErrArchivedMeanwhile: a body was moved to an archive while a command was reading it.
+var ErrArchivedMeanwhile = reason.New("archived-meanwhile", "the station made an archive while this command was reading")
+
 // Bodies gives the bodies of archived entries.
 type Bodies interface {
 	Body(seq int64) ([]byte, error)
 }
 
-// restorer gives back bodies of archived entries inside of SQL. A Reader of a registry with archives sees a view in
-// the place of the table of entries, so no query overlooks an entry whose body is missing: it gets the body, or ends.
+// restorer gives back bodies of archived entries inside of SQL. A Reader sees a view in the place of the table of
+// entries, so no query overlooks an entry whose body is missing: it gets the body, or ends.
 type restorer struct {
 	mu      sync.Mutex
 	newest  Archive
@@ -42,16 +45,17 @@ const theView = `PRAGMA query_only = 0; PRAGMA temp_store = 2;
 	CREATE TEMP VIEW audit_entry AS SELECT seq, CASE WHEN body = x'' THEN restored(seq, hashes) ELSE body END AS body, hashes FROM main.audit_entry;
 	PRAGMA query_only = 1`
 
-// viewArchives opens the database again with the view, if it has archives.
+// viewArchives opens the database again with the view. A database without archives gets the view, too, because the
+// station may make an archive while the Reader is open.
 func (r *Reader) viewArchives(ctx context.Context) error {
-	archives, err := archivesOf(ctx, r.db)
-	if err != nil || len(archives) == 0 {
+	newest, err := newestArchive(ctx, r.db)
+	if err != nil {
 		return err
 	}
 	if err := r.db.Close(); err != nil {
 		return err
 	}
-	r.restorer.newest = archives[len(archives)-1]
+	r.restorer.newest = newest
 	r.db = sql.OpenDB(&viewer{r.dsn, &r.restorer})
 	r.db.SetMaxIdleConns(4)
 	return nil
@@ -110,16 +114,38 @@ func (r *Reader) Restore(bodies Bodies, until int64) {
 	}
 }
 
-// Why gives the refusal of an archived entry back to an error of SQLite, which has only its text. Other errors stay as
+// Why gives the refusal of an archived entry back to an error of SQLite, which has only its text. If the body is missing
+// because the station made an archive since the Reader was opened, the error is ErrArchivedMeanwhile. Other errors stay as
 // they are.
 func (r *Reader) Why(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused := r.refused(); refused != nil && strings.Contains(err.Error(), refused.Error()) {
+		err = refused
+	}
+	if errors.Is(err, audit.ErrEntry) && !errors.Is(err, ErrArchivedMeanwhile) {
+		return r.meanwhile(err)
+	}
+	return err
+}
+
+// refused gives what restore returned.
+func (r *Reader) refused() error {
 	r.restorer.mu.Lock()
 	defer r.restorer.mu.Unlock()
-	refused := r.restorer.refused
-	if err == nil || refused == nil || errors.Is(err, refused) || !strings.Contains(err.Error(), refused.Error()) {
+	return r.restorer.refused
+}
+
+// meanwhile adds ErrArchivedMeanwhile to the error if the registry has an archive that the Reader does not know.
+func (r *Reader) meanwhile(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitGrace)
+	defer cancel()
+	newest, unread := newestArchive(ctx, r.db)
+	if known, _ := r.missing(); unread != nil || newest.Until <= known.Until {
 		return err
 	}
-	return refused
+	return fmt.Errorf("%w: %v: %w", ErrArchivedMeanwhile, &newest, err)
 }
 
 // missing gives the newest archive if its entries cannot be read.
