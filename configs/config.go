@@ -37,6 +37,8 @@ type Config struct {
 	Timeouts    Timeouts  `yaml:"timeouts"`
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
+	// RenewDays is how many days before the end of its certificate a board gets a new one; 0: never.
+	RenewDays int `yaml:"renew_days"`
 	// RequireOrder refuses Runs without a work order.
 	RequireOrder bool      `yaml:"require_order"`
 	Retention    Retention `yaml:"retention"`
@@ -224,6 +226,9 @@ func (e *ValueError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrValue) true.
 func (e *ValueError) Unwrap() error { return ErrValue }
+
+// Renewal returns RenewDays as a duration.
+func (c *Config) Renewal() time.Duration { return time.Duration(c.RenewDays) * 24 * time.Hour }
 
 // AllowedFirmware returns the SHA-256 values of FirmwareAllow. Validate has checked them.
 func (b *Boards) AllowedFirmware() (all [][sha256.Size]byte) {

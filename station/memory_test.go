@@ -51,6 +51,7 @@ type fakes struct {
 	done   map[devices.BoardID]time.Time // boards with an active certificate, and since when
 	port   *debugPort                    // of the bay; nil: none
 	locks  []string                      // entries about the lock of the debug port
+	ends   time.Time                     // notAfter of the active certificate
 }
 
 func newFakes(t *testing.T) *fakes {
@@ -257,6 +258,10 @@ func (w registry) Standing(ctx context.Context, id devices.BoardID) (station.Sta
 		s.Lock = station.LockState(w.locks[n-1])
 	}
 	return s, w.call(ctx, "Standing")
+}
+
+func (w registry) Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error) {
+	return w.ends, w.call(ctx, "Ends")
 }
 
 func (w registry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {

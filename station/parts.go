@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station/issuance"
@@ -27,6 +28,9 @@ func (a *attempt) identify(ctx context.Context) error {
 	}
 	a.run.Identity = &id
 	refusal := a.checkIdentity(&id, a.run.Purpose)
+	if err := a.renew(ctx); err != nil {
+		return err
+	}
 	switch err := a.admit(ctx); {
 	case err != nil && (refusal == nil || reason.Of(err).Ending != Reject):
 		return err
@@ -40,6 +44,22 @@ func (a *attempt) identify(ctx context.Context) error {
 		return err
 	}
 	return a.holdsOurs(ctx)
+}
+
+// renew makes the Run a rework if the board's certificate ends soon. As in any rework, the old certificate stays active
+// until the new one has passed its handshake, and the key stays the same.
+func (a *attempt) renew(ctx context.Context) error {
+	if a.config.RenewBefore == 0 || a.run.Rework != "" || a.run.Admitted {
+		return nil
+	}
+	ends, err := a.config.Known.Ends(ctx, a.run.Identity.ID, a.run.Purpose)
+	if err != nil {
+		return fmt.Errorf("looking up the board's certificate: %w", registryError(err))
+	}
+	if !ends.IsZero() && a.config.Now().Add(a.config.RenewBefore).After(ends) {
+		a.run.Rework = "renewal: the certificate is valid until " + ends.UTC().Format(time.DateOnly)
+	}
+	return nil
 }
 
 func (a *attempt) admit(ctx context.Context) error {

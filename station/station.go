@@ -40,6 +40,9 @@ type Config struct {
 	Flash bool
 	// LockDebugPort says that the step lock also closes the board's debug port, in each bay.
 	LockDebugPort bool
+	// RenewBefore is how long before the end of a board's active certificate a Run gives the board a
+	// new one; 0: never.
+	RenewBefore time.Duration
 	// FirmwareAllow lists SHA-256 values of firmware images as boards report them; empty: any image.
 	FirmwareAllow [][sha256.Size]byte
 

@@ -47,6 +47,9 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	if f.COSE, err = readCOSEProfile(dir, f.Config); err != nil {
 		return nil, reason.Usage(err)
 	}
+	if err := f.renewalFits(); err != nil {
+		return nil, reason.Usage(err)
+	}
 	if f.Root, err = workdir.ReadCertificate(dir.Root()); err != nil {
 		return nil, err
 	}
@@ -60,6 +63,20 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	f.Log = log
 	f.OnClose(file.Close)
 	return f, nil
+}
+
+// renewalFits refuses a renewal that would come with every Run.
+func (f *Files) renewalFits() error {
+	for _, profile := range []*issuance.Profile{f.Profile, f.COSE} {
+		if profile == nil || f.Config.RenewDays == 0 {
+			continue
+		}
+		now := f.Now()
+		if _, notAfter := profile.Validity(now); !now.Add(f.Config.Renewal()).Before(notAfter) {
+			return fmt.Errorf("%s: renew_days: %d: want fewer days than the certificates of profile %s are valid", f.Dir.Config(), f.Config.RenewDays, profile.Name())
+		}
+	}
+	return nil
 }
 
 // ReadSettings reads the copies of configuration and TLS profile that `init` made.

@@ -179,6 +179,17 @@ func (w *work) lockIsRead(run *station.Run) error {
 	return nil
 }
 
+// Ends gives the notAfter of the board's active certificate for a purpose, or zero if none is active.
+func (r *Reader) Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error) {
+	var ends sql.NullString
+	err := r.db.QueryRowContext(ctx, `SELECT max(not_after) FROM certificates WHERE board_id = ? AND purpose = ? AND status = 'active'`,
+		id.String(), purpose.String()).Scan(&ends)
+	if err != nil || !ends.Valid {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, ends.String)
+}
+
 // Standing gives what the registry has about a board.
 func (r *Reader) Standing(ctx context.Context, id devices.BoardID) (station.Standing, error) {
 	var active, lock sql.NullString
