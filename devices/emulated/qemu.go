@@ -102,7 +102,7 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	uart := b.uart
-	polite := !b.cfg.Debug // a debugger gives a board up that does not answer in a few seconds
+	polite := !b.cfg.Debug && !b.cfg.DebugSocket // a debugger gives a board up that does not answer in a few seconds
 	return launch(cmd, polite, func(err error) {
 		if err != nil || !uart.shut.Load() {
 			uart.cut(b.exitError(err))
