@@ -123,18 +123,21 @@ func (c *connection) library(k *key, found pair) (signer, error) {
 		c.cfg.Log.Warn("crypto11 cannot read a key", "key", found.ref().String(), "error", err)
 		return nil, nil
 	}
+	var gone error
 	for _, pair := range pairs {
 		if public, ok := pair.Public().(*ecdsa.PublicKey); !ok || !k.public.Equal(public) {
 			continue
 		}
 		sign := func(digest []byte) ([]byte, error) { return pair.Sign(nil, digest, k.hash) }
 		verifies, err := k.challenge(sign)
-		if err != nil {
-			return nil, explain("signing a challenge with "+found.ref().String(), err)
-		}
-		if verifies {
+		switch {
+		case lost(err):
+			gone = explain("signing a challenge with "+found.ref().String(), err)
+		case err != nil:
+			c.cfg.Log.Warn("a key does not sign through crypto11", "key", found.ref().String(), "error", err)
+		case verifies:
 			return sign, nil
 		}
 	}
-	return nil, nil
+	return nil, gone
 }

@@ -42,6 +42,7 @@ var (
 	ErrKeyExtractable = reason.New("key-extractable", "key not proven non-extractable")
 	ErrKeyDiffers     = reason.New("key-differs", "key differs from the pinned public key")
 	ErrKeyUnreadable  = reason.New("key-unreadable", "key cannot be read")
+	ErrKeyUnusable    = reason.New("key-unusable", "key does not sign")
 	ErrDigest         = reason.New("digest", "digest not acceptable")
 	ErrBadSignature   = reason.New("bad-signature", "signature from the token does not verify")
 

@@ -42,7 +42,7 @@ func (s session) adopt(k *key) (pair, error) {
 			mine = append(mine, p)
 		}
 	}
-	mine, err = s.proven(k, mine)
+	mine, err = s.proven(k, mine, pairs)
 	switch {
 	case err != nil:
 		return pair{}, err
@@ -56,32 +56,52 @@ func (s session) adopt(k *key) (pair, error) {
 	return pair{}, refuse(ErrKeyMissing, "no %s with the public key %s; %s", k.ref, fingerprint(k.public), seen(pairs))
 }
 
-// proven returns the pairs whose private key is that of k. The attributes come before the
-// challenge, because a key that breaks the policy must not sign anything. Its refusal counts only
-// if no other key is proven.
-func (s session) proven(k *key, candidates []pair) (mine []pair, err error) {
-	var broken error
+// proven returns the candidates whose private key is that of k. A candidate that the policy refuses, or that does not
+// sign, does not end the search. Its refusal counts only if no other candidate is proven.
+func (s session) proven(k *key, candidates, all []pair) (mine []pair, err error) {
+	var broken, gone, unusable error
 	for _, p := range candidates {
-		attributes, err := s.attributes(p.handle)
-		if err != nil {
-			return nil, explain("reading attributes of "+p.ref().String(), err)
-		}
-		if refused := attributes.refused(p.ref(), s.allow); refused != nil {
-			broken = errors.Join(broken, refused)
-			continue
-		}
-		verifies, err := k.challenge(func(digest []byte) ([]byte, error) { return s.sign(p.handle, digest) })
-		if err != nil {
-			return nil, explain("signing a challenge with "+p.ref().String(), err)
-		}
-		if verifies {
+		verifies, err := s.proves(k, p)
+		switch {
+		case errors.Is(err, ErrKeyExtractable):
+			broken = errors.Join(broken, err)
+		case lost(err):
+			gone = explain("proving "+p.ref().String(), err)
+		case err != nil:
+			unusable = errors.Join(unusable, fmt.Errorf("%s: %w", p.ref(), err))
+		case verifies:
 			mine = append(mine, p)
 		}
 	}
-	if len(mine) == 0 {
-		return nil, broken
+	if unusable != nil {
+		unusable = refuse(ErrKeyUnusable, "%w; %s", unusable, seen(all))
+	}
+	switch refusals := errors.Join(broken, gone, unusable); {
+	case len(mine) > 0 && refusals != nil:
+		s.log.Warn("keys that fit the search were passed over", "search", k.ref.String(), "error", refusals)
+	case gone != nil: // a session that was lost says nothing about the keys
+		return nil, gone
+	case len(mine) == 0:
+		return nil, refusals
 	}
 	return mine, nil
+}
+
+// proves reports whether a pair has the private key of k. The attributes come before the challenge, because a key that
+// breaks the policy must not sign anything.
+func (s session) proves(k *key, p pair) (bool, error) {
+	attributes, err := s.attributes(p.handle)
+	if err != nil {
+		return false, fmt.Errorf("reading attributes: %w", err)
+	}
+	if err := attributes.refused(p.ref(), s.allow); err != nil {
+		return false, err
+	}
+	verifies, err := k.challenge(func(digest []byte) ([]byte, error) { return s.sign(p.handle, digest) })
+	if err != nil {
+		return false, fmt.Errorf("signing a challenge: %w", err)
+	}
+	return verifies, nil
 }
 
 // challenge has a private key sign random octets, and reports whether the signature verifies with

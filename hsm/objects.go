@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/miekg/pkcs11"
 )
@@ -27,6 +28,7 @@ type session struct {
 	module *pkcs11.Ctx
 	handle pkcs11.SessionHandle
 	allow  Exceptions
+	log    *slog.Logger
 }
 
 // all returns every object that matches the template.

@@ -50,7 +50,7 @@ func openOwnSession(cfg Config, slot uint, pin Secret) (*ownSession, error) {
 func withSession[T any](c *connection, use func(session) (T, error)) (T, error) {
 	c.own.mu.Lock()
 	defer c.own.mu.Unlock()
-	return use(session{c.own.module, c.own.handle, c.own.allow})
+	return use(session{c.own.module, c.own.handle, c.own.allow, c.cfg.Log})
 }
 
 // close finalises the module if openOwnSession has initialised it. Otherwise crypto11 does that,

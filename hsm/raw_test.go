@@ -193,6 +193,15 @@ func (s rawSession) pair(t *testing.T, ref hsm.KeyRef, private ...*pkcs11.Attrib
 	return s.public(t, public)
 }
 
+// private makes a key pair, removes its public half from the token, and returns the public key.
+func (s rawSession) private(t *testing.T, ref hsm.KeyRef) *ecdsa.PublicKey {
+	t.Helper()
+	half, _ := generate(t, s.module, s.handle, ref)
+	public := s.public(t, half)
+	must(t, s.module.DestroyObject(s.handle, half))
+	return public
+}
+
 // public reads the point of a public key.
 func (s rawSession) public(t *testing.T, half pkcs11.ObjectHandle) *ecdsa.PublicKey {
 	t.Helper()

@@ -1,10 +1,14 @@
 package emulated
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
+
+	"hallmark/devices/emulated/gdb"
 )
 
 // DebugSocketFile is the name of the socket of a board with [Config.DebugSocket]. QEMU makes it anew at
@@ -60,9 +64,73 @@ func (d *debugPort) close() error {
 	return nil
 }
 
-// blank reports whether the board has no firmware at power-on. QEMU ends when its CPU runs
-// without vectors, so a blank board is stopped until a debugger lets it run.
+// blank reports whether the board has no image, so that its program memory is what a debug probe wrote. QEMU ends when
+// its CPU runs without vectors, so such a board is stopped until its memory is filled.
 func (c *Config) blank() bool { return c.Image == "" }
+
+// letRun lets a machine run that was paused at its start.
+func (b *Board) letRun(ctx context.Context, p *process) (err error) {
+	runs := b.cfg.Pty
+	if b.cfg.blank() {
+		runs, err = b.restore(ctx, p)
+	}
+	if err != nil || !runs {
+		return err
+	}
+	_, err = p.monitor.execute(ctx, "cont", nil)
+	return err
+}
+
+// restore fills the program memory of a board without image, and reports whether there is firmware that runs.
+func (b *Board) restore(ctx context.Context, p *process) (runs bool, err error) {
+	octets, err := b.Program().contents()
+	if err != nil || len(octets) == 0 {
+		return false, err
+	}
+	state, err := b.Program().State()
+	if err != nil {
+		return false, err
+	}
+	if err := b.fill(p, octets); err != nil {
+		return false, fmt.Errorf("filling the program memory: %w", err)
+	}
+	if !state.Runs {
+		return false, nil
+	}
+	return true, p.monitor.reset(ctx) // the CPU takes its stack and its first instruction from the memory
+}
+
+// fill writes the program memory through the debug port.
+func (b *Board) fill(p *process, octets []byte) error {
+	if p.debug != nil {
+		return fillBy(p.debug.near, b.cfg.Machine, octets)
+	}
+	conn, err := DialDebugger(b.dir.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fillBy(conn, b.cfg.Machine, octets), conn.Close())
+}
+
+func fillBy(conn net.Conn, name string, octets []byte) error {
+	debugger := gdb.New(conn)
+	if err := debugger.Attach(); err != nil {
+		return err
+	}
+	return debugger.WriteMemory(machines[name].program, octets)
+}
+
+// DialDebugger connects to the debug port of a board with [Config.DebugSocket] in a directory. It reaches the socket by a
+// short path, because the address of a socket has at most 108 octets.
+func DialDebugger(dir string) (*net.UnixConn, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close() // only its descriptor was used
+	path := "/proc/self/fd/" + strconv.Itoa(int(folder.Fd())) + "/" + DebugSocketFile
+	return net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+}
 
 // Debug returns the debug port of a board with [Config.Debug] since its last power-on, and
 // nil while the board is off. On it QEMU's gdbstub speaks the GDB Remote Serial Protocol.

@@ -7,6 +7,8 @@
 //
 //	fuses.bin   32 octets HUK, 16 octets hardware id; mode 0600, written once
 //	flash.bin   the flash of the certificate store; erased octets are 0xff
+//	program.bin the program memory of a board without image, as a debug probe wrote it
+//	debug.bin   the lock of the debug port of such a board
 //	stderr.log  output of the process and of the firmware's console, for people
 //	lock        locked by the station and by the board's process
 //
@@ -112,8 +114,8 @@ type Config struct {
 
 	// Debug gives a QEMU board a debug port ([Board.Debug]). Such a board may have no Image:
 	// then it is blank, and its memory is empty until a debug probe fills it. What a probe
-	// writes there survives resets, and is lost in a power cut. The process of such a board
-	// has the normal priority.
+	// writes there survives resets; what it also stores in [Board.Program] survives power cuts.
+	// The process of such a board has the normal priority.
 	Debug bool
 	// DebugSocket is Debug, with the debug port on the Unix socket DebugSocketFile in Dir, where
 	// another process connects to it.

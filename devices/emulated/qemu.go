@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 )
 
-// A machine holds what this package must know of a QEMU machine: the address of its fuses
-// (port/qemu/<machine>.ld, region FUSES).
-type machine struct{ fuses uint32 }
+// A machine holds what this package must know of a QEMU machine: the addresses of its program memory and its
+// fuses (port/qemu/<machine>.ld, regions IMAGE and FUSES).
+type machine struct{ program, fuses uint32 }
 
 var machines = map[string]*machine{
-	"mps2-an385": {fuses: 0x003f_f000},
-	"mps2-an521": {fuses: 0x103f_f000},
+	"mps2-an385": {program: 0, fuses: programSize},
+	"mps2-an521": {program: 0x1000_0000, fuses: 0x1000_0000 + programSize},
 }
 
 // The descriptors that QEMU inherits, in the order of launchQEMU. With Config.Pty there is
@@ -44,6 +44,9 @@ func (b *Board) launchQEMU(ctx context.Context) (*process, error) {
 	err = p.monitor.greet(ctx)
 	if err == nil && b.cfg.Pty {
 		err = b.plugIn(ctx, p.monitor)
+	}
+	if err == nil {
+		err = b.letRun(ctx, p)
 	}
 	if err != nil {
 		return nil, errors.Join(b.failedStart(p, err), p.stop())
@@ -84,21 +87,13 @@ func (b *Board) beginQEMU(path string, args []string) (*process, error) {
 	return p, nil
 }
 
-// plugIn opens the pseudo-terminal while the machine is paused, so that no octet is lost,
-// and then lets the machine run.
+// plugIn opens the pseudo-terminal while the machine is paused, so that no octet is lost.
 func (b *Board) plugIn(ctx context.Context, m *monitor) error {
 	path, err := m.pty(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.uart.plugIn(path, b.dir.path); err != nil {
-		return err
-	}
-	if b.cfg.blank() {
-		return nil
-	}
-	_, err = m.execute(ctx, "cont", nil)
-	return err
+	return b.uart.plugIn(path, b.dir.path)
 }
 
 // begin starts a process on an empty UART.
@@ -107,7 +102,7 @@ func (b *Board) begin(cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	uart := b.uart
-	polite := !b.cfg.Debug // a debugger gives a board up that does not answer in a few seconds
+	polite := !b.cfg.Debug && !b.cfg.DebugSocket // a debugger gives a board up that does not answer in a few seconds
 	return launch(cmd, polite, func(err error) {
 		if err != nil || !uart.shut.Load() {
 			uart.cut(b.exitError(err))

@@ -39,10 +39,11 @@ type Act struct {
 	KeyedIn func(ctx context.Context) (string, error)
 	Show    io.Writer // what happens, for the witnesses
 
-	base   string // directory of the file
-	kind   kind
-	now    func() time.Time
-	random io.Reader
+	base    string // directory of the file
+	running string // SHA-256 of this program's octets, in hexadecimal
+	kind    kind
+	now     func() time.Time
+	random  io.Reader
 	inputs
 }
 
@@ -70,6 +71,9 @@ func Read(path, kindName string) (*Act, error) {
 	if err := a.kind.read(a); err != nil {
 		return nil, reason.Usage(fmt.Errorf("%w: %w", ErrInput, err))
 	}
+	if a.running, err = runningProgram(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+	}
 	return a, nil
 }
 
@@ -83,7 +87,7 @@ func (a *Act) Plan() string {
 		n++
 		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\n", a.File.Ceremony, sha256.Sum256(a.Text))
+	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\nprogram sha256 %s\n", a.File.Ceremony, sha256.Sum256(a.Text), a.running)
 	step("make the directory %s, and begin the transcript there", a.out())
 	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
 	if a.kind.makesKey {

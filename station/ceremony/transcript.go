@@ -62,7 +62,7 @@ type transcript struct {
 func openTranscript(folder string, a *Act) (*transcript, error) {
 	t := &transcript{folder: folder, now: a.now, show: a.Show}
 	begin := map[string]string{
-		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "operator": instance.LocalUser(),
+		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
 	}
 	err := os.Mkdir(folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
@@ -98,7 +98,7 @@ func (t *transcript) resume(begin map[string]string) error {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	t.text, t.resumed = text, true
-	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"]})
+	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]})
 }
 
 // parseTranscript reads the lines and checks that each names the one before it.

@@ -34,6 +34,7 @@ var ofHSM = []Row{
 	faults("key-extractable", noTile, "use a key that was generated on the token and never left it"),
 	faults("key-differs", noTile, "compare the certificate with the token; if the token was exchanged, stop and investigate"),
 	faults("key-unreadable", noTile, "check the public half of the pair on the token"),
+	faults("key-unusable", noTile, "look the code up in the vendor's manual; if another key is the right one, have label, id or URI name it"),
 	faults("digest", noTile, "sign a SHA-256 digest with a P-256 key, a SHA-384 digest with a P-384 key"),
 	faults("bad-signature", noTile, "stop signing and have the HSM examined"),
 

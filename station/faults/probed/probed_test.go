@@ -205,14 +205,47 @@ func TestAWrongLockRecipeIsNeverAPass(t *testing.T) {
 	b.verifies()
 }
 
+// powerCycle switches the board off and on, and exchanges the probe.
+func (b *environment) powerCycle() {
+	b.t.Helper()
+	if err := errors.Join(b.board.PowerCut(), b.board.PowerOn(b.t.Context())); err != nil {
+		b.t.Fatal(err)
+	}
+	b.closes(b.emulated.Close)
+	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(b.t)
+}
+
+func TestABoardIsConfirmedWithItsFirmwareAndItsLockAfterAPowerCut(t *testing.T) {
+	b := newEnvironment(t, nil)
+	b.passes()
+	b.powerCycle()
+	again := b.passes()
+	if again.Outcome != station.Confirmed || !again.Flash.Held || again.Lock.State != station.LockLocked {
+		t.Errorf("outcome %s, flash %+v, lock %+v", again.Outcome, again.Flash, again.Lock)
+	}
+	b.verifies()
+}
+
+func TestAFlashThatWasCutIsDoneAgainAfterAPowerCut(t *testing.T) {
+	b := newEnvironment(t, nil)
+	b.emulated.Inject(jlink.DropInFlash)
+	b.ends(b.run(t.Context()), station.Fault, "needs-flash")
+	b.powerCycle()
+	if again := b.passes(); again.Flash.Held {
+		t.Error("the board was not flashed again")
+	}
+	b.verifies()
+}
+
 func TestABoardThatIsDoneIsNotErasedByABlankingOfItsFirmware(t *testing.T) {
 	b := newEnvironment(t, nil)
 	b.passes()
-	if err := errors.Join(b.board.PowerCut(), b.board.PowerOn(t.Context())); err != nil { // the emulated board forgets its firmware and the lock
-		t.Fatal(err)
+	for _, name := range []string{"program.bin", "debug.bin"} { // somebody has erased the firmware, which also opens the lock
+		if err := os.Remove(filepath.Join(string(b.board.Program()), name)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	b.closes(b.emulated.Close)
-	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(t)
+	b.powerCycle()
 	run := b.run(t.Context())
 	b.ends(run, station.Reject, "done-before")
 	var done *station.DoneError
