@@ -29,8 +29,10 @@ type Record struct {
 
 	served bool // the control socket is there
 
-	// issuing keeps lists of revoked certificates apart: each has a number of its own, and a list never replaces a newer one.
+	// issuing keeps lists of revoked certificates and status bundles apart: each has a number of its own, and a list never
+	// replaces a newer one.
 	issuing sync.Mutex
+	bundled uint64 // number of the newest status bundle of this process; guarded by issuing
 
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.

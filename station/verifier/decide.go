@@ -2,6 +2,9 @@ package verifier
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,6 +29,8 @@ var (
 	ErrRevoked        = reason.New("certificate-ended", "certificate is not good any more")
 	ErrNotActive      = reason.New("not-active", "certificate is not active")
 	ErrNotForTLS      = reason.New("not-for-tls", "certificate is not for a key that does handshakes")
+	ErrAuthority      = reason.New("ca-certificate", "certificate is one of a CA, not of a board")
+	ErrKeyKind        = reason.New("key-kind", "certificate is for a key of a kind that no board has")
 	ErrNotTheExpected = reason.New("not-expected", "client presented another certificate than the expected one")
 )
 
@@ -74,13 +79,14 @@ func (c *connection) decide(state tls.ConnectionState) error {
 	return c.refusal
 }
 
-// judge checks chain, serial number, registry and status, the cheapest check first.
+// judge checks contents, chain, serial number, CRLs, registry and status, the cheapest check first.
 func (c *connection) judge(presented []*x509.Certificate) error {
 	if len(presented) == 0 {
 		return &RefusalError{ErrNoCertificate}
 	}
 	c.leaf, c.sum = presented[0], sha256.Sum256(presented[0].Raw)
-	if err := c.chains(c.leaf); err != nil {
+	chain, err := c.chainOf(presented)
+	if err != nil {
 		return &RefusalError{err}
 	}
 	if err := c.matchNetworkSession(); err != nil {
@@ -90,21 +96,59 @@ func (c *connection) judge(presented []*x509.Certificate) error {
 	if err != nil {
 		return &RefusalError{err}
 	}
+	if c.config.Revocations != nil {
+		if err := c.config.Revocations.Check(chain); err != nil {
+			return &RefusalError{err}
+		}
+	}
+	if c.config.Known == nil {
+		return nil
+	}
 	record, err := c.config.Known.Lookup(c.ctx, serial)
-	if errors.Is(err, station.ErrUnknownCertificate) {
+	switch {
+	case errors.Is(err, station.ErrUnknownCertificate):
 		return &RefusalError{ErrNotRegistered}
-	} else if err != nil {
+	case errors.Is(err, ErrStatusStale):
+		return &RefusalError{err}
+	case err != nil:
 		return fmt.Errorf("looking up serial number %x: %w: %w", serial, station.ErrRegistry, err)
 	}
 	return c.matches(record)
 }
 
-func (s *Server) chains(leaf *x509.Certificate) error {
-	opts := s.chain
+// chainOf returns the chain of the client's certificate, from the leaf to the root. The client may bring CAs of its own
+// below the root.
+func (s *Server) chainOf(presented []*x509.Certificate) ([]*x509.Certificate, error) {
+	leaf, opts := presented[0], s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	if _, err := leaf.Verify(opts); err != nil {
-		return err
+	opts.Intermediates = withMore(opts.Intermediates, presented[1:])
+	chains, err := leaf.Verify(opts)
+	if err != nil {
+		return nil, err
+	}
+	return chains[0], checkLeaf(leaf)
+}
+
+// withMore returns a pool with more certificates. The pool itself stays as it is.
+func withMore(pool *x509.CertPool, more []*x509.Certificate) *x509.CertPool {
+	if len(more) == 0 {
+		return pool
+	}
+	pool = pool.Clone()
+	for _, ca := range more {
+		pool.AddCert(ca)
+	}
+	return pool
+}
+
+// checkLeaf refuses what no profile of a station allows, and crypto/x509 does.
+func checkLeaf(leaf *x509.Certificate) error {
+	if leaf.IsCA {
+		return ErrAuthority
+	}
+	if key, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
+		return fmt.Errorf("%w: want P-256, it is %s", ErrKeyKind, kindOf(leaf))
 	}
 	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
 	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
@@ -112,6 +156,17 @@ func (s *Server) chains(leaf *x509.Certificate) error {
 		return ErrNotForTLS
 	}
 	return nil
+}
+
+// kindOf names the key of a certificate.
+func kindOf(certificate *x509.Certificate) string {
+	switch key := certificate.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		return key.Curve.Params().Name
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
+	}
+	return certificate.PublicKeyAlgorithm.String()
 }
 
 func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {

@@ -21,6 +21,7 @@ package verifier
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -50,7 +51,8 @@ type Config struct {
 	Certificate   tls.Certificate     // of the server, with its private key
 	Root          *x509.Certificate   // the only trust anchor of clients; it also signs Certificate
 	Intermediates []*x509.Certificate // issuing CAs between Root and the boards' certificates
-	Known         Known
+	Known         Known               // nil: each certificate of the CAs that Revocations does not refuse is accepted
+	Revocations   Revocations         // nil: Known alone decides
 	Now           func() time.Time
 	Log           *slog.Logger
 	ServerName    string // a DNS name in Certificate; boards must demand this name
@@ -79,8 +81,8 @@ type Server struct {
 // New returns a server that does not listen yet. It checks key, name and chain of
 // the server's own certificate.
 func New(c Config) (*Server, error) {
-	if c.Root == nil || c.Known == nil || c.Now == nil || c.Log == nil || c.ServerName == "" {
-		return nil, errors.New("configuring the verifier: want Root, Known, Now, Log and ServerName")
+	if c.Root == nil || c.Known == nil && c.Revocations == nil || c.Now == nil || c.Log == nil || c.ServerName == "" {
+		return nil, errors.New("configuring the verifier: want Root, Known or Revocations, Now, Log and ServerName")
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 30 * time.Second
@@ -106,15 +108,23 @@ func (s *Server) checkOwn() error {
 	if len(s.config.Certificate.Certificate) == 0 {
 		return errors.New("there is none")
 	}
-	own, err := x509.ParseCertificate(s.config.Certificate.Certificate[0])
-	if err != nil {
-		return err
+	var all []*x509.Certificate
+	for _, der := range s.config.Certificate.Certificate {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		all = append(all, certificate)
 	}
 	opts := s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.DNSName = s.config.ServerName
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	_, err = own.Verify(opts)
+	opts.Intermediates = withMore(opts.Intermediates, all[1:])
+	if _, ok := all[0].PublicKey.(*ecdsa.PublicKey); !ok {
+		return fmt.Errorf("its key is %s: want ECDSA, boards know no other", kindOf(all[0]))
+	}
+	_, err := all[0].Verify(opts)
 	return err
 }
 
@@ -129,7 +139,13 @@ func (s *Server) settings() *tls.Config {
 		// Boards offer P-256 only. Another preferred curve would cost a HelloRetryRequest.
 		CurvePreferences:       []tls.CurveID{tls.CurveP256},
 		SessionTicketsDisabled: true,
+		CipherSuites:           suites12,
 	}
+}
+
+// suites12 are the cipher suites of TLS 1.2: no CBC, whose padding has been attacked again and again. TLS 1.3 has only such suites.
+var suites12 = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // ServerName returns the DNS name that boards must demand.
