@@ -61,6 +61,7 @@ var ofParts = []Row{
 	rejects("not-expected", noTile, ""),
 	rejects("ca-certificate", noTile, ""),
 	rejects("key-kind", noTile, ""),
+	faults("gave-way", noTile, "look who holds so many connections to the verifier's port"),
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
 
 	// The status bundle and the CRLs of a verifier.

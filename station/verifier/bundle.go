@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"sort"
 	"time"
 
@@ -64,7 +65,8 @@ type Bundle struct {
 	BundleHead
 	SHA256  [sha256.Size]byte // of the file
 	records []byte
-	begin   [1<<16 + 1]uint32 // the first record whose serial number begins with these two octets or greater ones
+	shift   int      // what is left of the first four octets of a serial number is its bucket
+	begin   []uint32 // the first record of this bucket or of a later one
 }
 
 // Len returns the number of serial numbers in the bundle.
@@ -72,8 +74,8 @@ func (b *Bundle) Len() int { return len(b.records) / recordSize }
 
 // Lookup implements [Known].
 func (b *Bundle) Lookup(_ context.Context, serial [serialSize]byte) (station.Record, error) {
-	prefix := binary.BigEndian.Uint16(serial[:])
-	from, to := int(b.begin[prefix]), int(b.begin[int(prefix)+1])
+	bucket := b.bucket(serial[:])
+	from, to := int(b.begin[bucket]), int(b.begin[bucket+1])
 	n := from + sort.Search(to-from, func(i int) bool { return bytes.Compare(b.record(from + i)[:serialSize], serial[:]) >= 0 })
 	if n == to || [serialSize]byte(b.record(n)) != serial {
 		return station.Record{}, station.ErrUnknownCertificate
@@ -84,6 +86,8 @@ func (b *Bundle) Lookup(_ context.Context, serial [serialSize]byte) (station.Rec
 	copy(record.BoardID[:], found[48:64])
 	return record, nil
 }
+
+func (b *Bundle) bucket(serial []byte) int { return int(binary.BigEndian.Uint32(serial) >> b.shift) }
 
 func (b *Bundle) record(n int) []byte { return b.records[n*recordSize : (n+1)*recordSize] }
 
@@ -183,8 +187,11 @@ func mayRevoke(ca *x509.Certificate) bool {
 	return ca.IsCA && ca.BasicConstraintsValid && ca.KeyUsage&x509.KeyUsageCRLSign != 0
 }
 
-// index checks each record, and notes where the serial numbers with the same first octets begin.
+// index checks each record, and notes where each bucket begins. The first two bits of the serial numbers of a station are the
+// same, so about one record falls into each bucket that is used: a lookup reads little memory.
 func (b *Bundle) index() error {
+	width := bits.Len(uint(b.Len())) + 2
+	b.shift, b.begin = 32-width, make([]uint32, 1<<width+1)
 	next := 0
 	for n := range b.Len() {
 		record := b.record(n)
@@ -194,7 +201,7 @@ func (b *Bundle) index() error {
 		if !within(record[64], len(bundlePurposes)) || !within(record[65], len(bundleStatuses)) {
 			return fmt.Errorf("%w: record %d has the purpose %d and the status %d", ErrStatusDamaged, n, record[64], record[65])
 		}
-		for prefix := int(binary.BigEndian.Uint16(record)); next <= prefix; next++ {
+		for bucket := b.bucket(record); next <= bucket; next++ {
 			b.begin[next] = uint32(n)
 		}
 	}

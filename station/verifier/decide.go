@@ -11,7 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
+	"time"
 
 	"hallmark/station"
 	"hallmark/station/reason"
@@ -48,28 +51,28 @@ func (e *RefusalError) Unwrap() []error { return []error{station.ErrHandshakeRef
 type connection struct {
 	*Server
 	ctx         context.Context
+	conn        net.Conn
 	remote      string
-	announced   *expectation // what the station expects of this client, once known; see expects
+	admission   *admission
+	patience    *time.Timer  // closes the connection unless its ClientHello comes
+	announced   *expectation // what the station expects of this client; over the network, once its certificate is known
 	overNetwork bool         // the client came to ServeNetwork: only its certificate tells which Run expects it
 	leaf        *x509.Certificate
 	sum         [sha256.Size]byte
 	refusal     error // what decide returned
+
+	// The admission guards these fields.
+	network  netip.Prefix
+	stage    stage
+	admitted bool // it is in a stage
+	left     bool // it has ended, or gave way
+	gaveWay  bool
 }
 
-// expects returns what the station announced for this connection, or nil. The
-// first answer is kept: after the station has closed its session, another
-// connection can get the same address before the end of this one is reported.
-func (c *connection) expects() *expectation {
-	if c.announced == nil && !c.overNetwork {
-		c.announced = c.expectation(c.remote)
-	}
-	return c.announced
-}
-
-// hello is tls.Config.GetConfigForClient. The station announces a connection
-// before it sends an octet there, so the announcement is known when hello runs.
+// hello is tls.Config.GetConfigForClient. It runs when the whole ClientHello has come.
 func (c *connection) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
-	c.expects()
+	c.patience.Stop()
+	c.admission.enter(c, heard)
 	return nil, nil // keep the configuration of the server
 }
 
@@ -179,7 +182,7 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 
 // matches compares the certificate with its record and with the announced certificate.
 func (c *connection) matches(record station.Record) error {
-	expected := c.expects()
+	expected := c.announced
 	switch {
 	case record.CertificateSHA256 != c.sum:
 		return &RefusalError{ErrOtherContents}
@@ -210,12 +213,14 @@ func (c *connection) report(presented station.Presented, err error) {
 	}
 	if c.overNetwork && err != nil {
 		c.noteRefusal(err)
-	} else if expected := c.expects(); expected != nil {
-		expected.resolve(presented, err)
+	} else if c.announced != nil {
+		c.announced.resolve(presented, err)
 	}
 	log := c.config.Log.With(c.attributes()...)
 	var refused *RefusalError
 	switch {
+	case errors.Is(err, errGaveWay):
+		log.Debug("handshake not completed", "reason", err.Error()) // the admission says how many
 	case err == nil:
 		log.Info("accepted", "tls", tls.VersionName(presented.TLSVersion), "cipher", tls.CipherSuiteName(presented.CipherSuite))
 	case errors.As(err, &refused):
