@@ -24,8 +24,9 @@ const (
 // silentFactor is how many more clients may be silent than may do a handshake. A silent client costs little memory.
 const silentFactor = 4
 
-// helloTimeout bounds the time until the ClientHello has come. A slow board makes a key for it, which takes a second.
-const helloTimeout = 10 * time.Second
+// helloTimeout bounds the time until the ClientHello of a stranger has come. A slow board makes a key for it, which takes a
+// second, and an emulated board on a busy machine takes some seconds more.
+const helloTimeout = 20 * time.Second
 
 var errGaveWay = reason.New("gave-way", "connection gave way to newer ones")
 

@@ -252,7 +252,11 @@ func (c *connection) handshake(secure *tls.Conn) (station.Presented, error) {
 
 // shakeHands does the handshake. A stranger gets less time for the ClientHello than for the rest.
 func (c *connection) shakeHands(secure *tls.Conn) error {
-	c.patience = time.AfterFunc(min(helloTimeout, c.config.Timeout), func() { c.conn.Close() })
+	patience := min(helloTimeout, c.config.Timeout)
+	if c.announced != nil {
+		patience = c.config.Timeout
+	}
+	c.patience = time.AfterFunc(patience, func() { c.conn.Close() })
 	defer c.patience.Stop()
 	err := secure.HandshakeContext(c.ctx)
 	if err != nil && c.admission.hasGivenWay(c) {

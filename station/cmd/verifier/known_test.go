@@ -68,6 +68,12 @@ func (b *filesByOpenSSL) bundle(number uint64, nextUpdate time.Time, status map[
 			b.t.Fatal(err)
 		}
 	}
+	return b.finish(w, number, nextUpdate)
+}
+
+// finish has the issuing CA sign a bundle.
+func (b *filesByOpenSSL) finish(w *verifier.BundleWriter, number uint64, nextUpdate time.Time) []byte {
+	b.t.Helper()
 	head := verifier.BundleHead{Number: number, Issued: time.Now(), NextUpdate: nextUpdate, Issuer: sha256.Sum256(b.certificate("issuing").RawSubjectPublicKeyInfo)}
 	octets, err := w.Finish(head, func(digest [sha256.Size]byte) ([]byte, error) {
 		return b.signer("issuing").Sign(rand.Reader, digest[:], crypto.SHA256)

@@ -60,7 +60,7 @@ certificate of the CA is accepted that is not on the CRL.
                         read again on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
   --limit N             clients at the same time whose ClientHello has come (default
-                        256); four times as many may be silent, for 10 s
+                        256); four times as many may be silent, for 20 s
   --log text|json       form of the log on standard error (default text)
   --self-test           try the endpoint with good and bad certificates and end
   --version             say version, commit and Go of this program and end
