@@ -67,8 +67,19 @@ func TestStrangersInAHandshakeKeepNobodyOut(t *testing.T) {
 	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
 	session := expected(t, s, certificate)
 	hello := clientHello(t, s)
-	for range 3 {
-		strangers(t, session.Address().String(), 20, hello...)
+	closed := make(chan bool, 60)
+	gone := 0
+	for round := range 3 {
+		for _, conn := range strangers(t, session.Address().String(), 20, hello...) {
+			go func() {
+				_, _ = io.Copy(io.Discard, conn)
+				closed <- true
+			}()
+		}
+		// Four of them stay in their handshakes; while others come, they and the board would give way to those.
+		for ; gone < 20*(round+1)-4; gone++ {
+			<-closed
+		}
 		if answer := dial(t, s, session.Address(), certificate); answer == "" {
 			t.Error("the board is not served")
 		}

@@ -42,9 +42,7 @@ func TestARevocationReachesEveryVerifier(t *testing.T) {
 	if err := e.handshake(here.address()); !errors.Is(err, devices.ErrServerRefuses) {
 		t.Errorf("at the station's verifier the revoked board says %v", err)
 	}
-	if log := string(fixtures.Must(os.ReadFile(workdir.Dir(e.dir).LogFile()))(t)); !regexp.MustCompile("msg=refused .*it is revoked").MatchString(log) {
-		t.Errorf("the log of the station's verifier says\n%s", log)
-	}
+	waitForText(t, "msg=refused .*it is revoked", func() string { return string(fixtures.Must(os.ReadFile(workdir.Dir(e.dir).LogFile()))(t)) })
 	e.exports()
 	there.waitFor("msg=reloaded .*status bundle")
 	there.waitFor("msg=reloaded .*CRL")
@@ -54,11 +52,29 @@ func TestARevocationReachesEveryVerifier(t *testing.T) {
 	there.waitFor("msg=refused .*is on the CRL|msg=refused .*it is revoked")
 	e.says("revoked", "certificate revoked")
 	e.does("audit", "verify")
+	e.replacesTheRegistry(here)
 	for _, kind := range []string{"status.export.intent", "status.exported"} {
 		if got := e.does("audit", "show", "--type", kind); strings.Count(got, `"type":"`+kind+`"`) != 2 || !strings.Contains(got, `"id":"ann"`) {
 			t.Errorf("entries %s:\n%s", kind, got)
 		}
 	}
+}
+
+// A verifier that reads a registry which lies under its name no more would miss revocations, so it ends.
+func (e *elsewhere) replacesTheRegistry(here *program) {
+	e.t.Helper()
+	path := workdir.Dir(e.dir).Registry()
+	if err := workdir.WriteFile(path, fixtures.Must(os.ReadFile(path))(e.t)); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := e.handshake(here.address()); err == nil {
+		e.t.Error("the board is accepted")
+	}
+	var exit *exec.ExitError
+	if err := here.cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitFault {
+		e.t.Errorf("the verifier ends with %v", err)
+	}
+	here.waitFor("is not seen here: registry.db was replaced\nstation: next: ")
 }
 
 // An elsewhere is a station with one QEMU board that passed, and the folder of a verifier on another host.
@@ -189,6 +205,7 @@ func (e *elsewhere) handshake(address string) error {
 // A program is a server that runs beside the test.
 type program struct {
 	t    *testing.T
+	cmd  *exec.Cmd
 	mu   sync.Mutex
 	text bytes.Buffer
 }
@@ -208,13 +225,16 @@ func (p *program) String() string {
 // serves starts a server, which ends with the test.
 func (e *elsewhere) serves(args ...string) *program {
 	e.t.Helper()
-	p := &program{t: e.t}
 	cmd := exec.Command(args[0], args[1:]...)
+	p := &program{t: e.t, cmd: cmd}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(func() {
+		if cmd.ProcessState != nil {
+			return // it has ended by itself
+		}
 		if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
 			e.t.Errorf("%v: %v\n%s", args[:2], err, p)
 		}
@@ -224,14 +244,20 @@ func (e *elsewhere) serves(args ...string) *program {
 
 func (p *program) address() string { return p.waitFor(`listen(?:s|ing) on ([0-9.:]+)`)[1] }
 
-// waitFor waits for a text, and gives the match.
+// waitFor waits until the server says a text, and gives the match.
 func (p *program) waitFor(expression string) []string {
 	p.t.Helper()
+	return waitForText(p.t, expression, p.String)
+}
+
+// waitForText waits until a text matches, and gives the match.
+func waitForText(t *testing.T, expression string, text func() string) []string {
+	t.Helper()
 	for deadline := time.Now().Add(longTime); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if found := regexp.MustCompile(expression).FindStringSubmatch(p.String()); found != nil {
+		if found := regexp.MustCompile(expression).FindStringSubmatch(text()); found != nil {
 			return found
 		}
 	}
-	p.t.Fatalf("no %q in\n%s", expression, p)
+	t.Fatalf("no %q in\n%s", expression, text())
 	return nil
 }
