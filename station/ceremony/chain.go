@@ -8,7 +8,6 @@ import (
 	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,40 +45,15 @@ func ReadChain(path string, now time.Time) (*Chain, error) {
 
 // ParseChain is ReadChain for the content of the file.
 func ParseChain(text []byte, now time.Time) (*Chain, error) {
-	all, err := parseCertificates(text)
+	all, err := workdir.ParseCertificates(text)
 	if err != nil {
-		return nil, err
+		return nil, refuseChain("%w", err)
 	}
 	if len(all) != 2 {
 		return nil, refuseChain("%d certificates, want two: the issuing CA, then the root", len(all))
 	}
 	chain := &Chain{Issuing: all[0], Root: all[1]}
 	return chain, chain.check(now)
-}
-
-func parseCertificates(text []byte) (all []*x509.Certificate, err error) {
-	if bytes.HasPrefix(text, []byte("\ufeff")) {
-		return nil, refuseChain("the file begins with a byte order mark; save it without")
-	}
-	marks := bytes.Count(text, []byte("-----BEGIN "))
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			break
-		}
-		if text = rest; block.Type != "CERTIFICATE" {
-			return nil, refuseChain("there is a %s in it; the file may hold certificates only", block.Type)
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, refuseChain("certificate %d cannot be read: %w", len(all)+1, err)
-		}
-		all = append(all, certificate)
-	}
-	if marks != len(all) {
-		return nil, refuseChain("the PEM is damaged: %d blocks begin, %d can be read", marks, len(all))
-	}
-	return all, nil
 }
 
 // check says what would keep boards from verifying certificates of this CA.

@@ -74,16 +74,16 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 		}, ""},
 		{"the wrong order", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(r, i) }, "the order is wrong"},
 		{"no root", nil, func(_, i []byte) []byte { return workdir.CertificatePEM(i) }, "1 certificates, want two"},
-		{"nothing", nil, func(_, _ []byte) []byte { return nil }, "0 certificates, want two"},
+		{"nothing", nil, func(_, _ []byte) []byte { return nil }, "no PEM certificate in it"},
 		{"three tiers", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(i, i, r) }, "3 certificates, want two"},
 		{"a byte order mark", nil, func(r, i []byte) []byte { return append([]byte("\ufeff"), workdir.CertificatePEM(i, r)...) }, "byte order mark"},
 		{"damaged PEM", nil, func(r, i []byte) []byte {
 			return bytes.Replace(workdir.CertificatePEM(i, r), []byte("-----END CERTIFICATE"), []byte("-----END CERT"), 1)
-		}, "the PEM is damaged"},
+		}, "its PEM is damaged"},
 		{"damaged DER", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(i[:len(i)-1], r) }, "certificate 1 cannot be read"},
 		{"a private key beside the certificates", nil, func(r, i []byte) []byte {
 			return append(workdir.CertificatePEM(i, r), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...)
-		}, "there is a PRIVATE KEY in it"},
+		}, `a PEM block "PRIVATE KEY", want only CERTIFICATE`},
 		{"an RSA root", func(r, _ *tier) { r.key = rsaKey }, nil, "the root has an RSA key"},
 		{"an RSA issuing CA", func(_, i *tier) { i.key = rsaKey }, nil, "the issuing CA has an RSA key"},
 		{"a root with P-384", func(r, _ *tier) { r.key = p384 }, nil, "not P-256"},

@@ -29,8 +29,10 @@ type Record struct {
 
 	served bool // the control socket is there
 
-	// issuing keeps lists of revoked certificates apart: each has a number of its own, and a list never replaces a newer one.
+	// issuing keeps lists of revoked certificates and status bundles apart: each has a number of its own, and a list never
+	// replaces a newer one.
 	issuing sync.Mutex
+	bundled uint64 // number of the newest status bundle of this process; guarded by issuing
 
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.
@@ -145,13 +147,16 @@ func OpenReader(ctx context.Context, dir workdir.Dir) (*registry.Reader, error) 
 	return registry.OpenReader(ctx, dir.Registry())
 }
 
-// OpenReader opens the registry for reading until Close.
-func (f *Files) OpenReader(ctx context.Context) (*registry.Reader, error) {
-	reader, err := OpenReader(ctx, f.Dir)
-	if err == nil {
-		f.OnClose(reader.Close)
+// OpenFollower opens the registry for a server beside a station that writes it. Files.Close closes it.
+func (f *Files) OpenFollower(ctx context.Context) (*registry.Follower, error) {
+	if err := registryPresent(f.Dir); err != nil {
+		return nil, err
 	}
-	return reader, err
+	follower, err := registry.OpenFollower(ctx, f.Dir.Registry())
+	if err == nil {
+		f.OnClose(follower.Close)
+	}
+	return follower, err
 }
 
 // registryPresent refuses a station directory without a registry. Only `init` makes a registry.

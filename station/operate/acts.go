@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,9 +24,10 @@ const (
 	ActCloseOrder = "order.close"
 	ActRevoke     = "certificate.revoke"
 	ActScrap      = "board.scrap"
-	ActCRL        = "crl.issue"  // needs the HSM
-	ActProve      = "prove"      // needs the HSM
-	ActRenewOCSP  = "ocsp.renew" // needs the HSM
+	ActCRL        = "crl.issue"     // needs the HSM
+	ActStatus     = "status.export" // needs the HSM
+	ActProve      = "prove"         // needs the HSM
+	ActRenewOCSP  = "ocsp.renew"    // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -66,6 +68,12 @@ type StatusChange struct {
 type Signing struct {
 	Days     int    `json:"days"`
 	Operator string `json:"operator"`
+}
+
+// A StatusExport has the arguments of the action that signs a status bundle.
+type StatusExport struct {
+	Signing
+	Out string `json:"out"` // absolute path, because another process may write the file
 }
 
 // A ProofRequest has the arguments of the action that signs a verification certificate.
@@ -191,6 +199,7 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 	return control.Acts{
 		ActCRL:       withKeys(open, Signing.by, signsCRL),
+		ActStatus:    withKeys(open, StatusExport.by, exportsStatus),
 		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
 		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
 			made, err := keys.Prove(ctx, ask.Code, ask.Operator)
@@ -228,6 +237,18 @@ func signsCRL(ctx context.Context, keys *instance.Keys, ask Signing) (string, er
 	}
 	return fmt.Sprintf("%s: CRL %d with %s, next update %s, sha256 %x", made.Path, made.Number,
 		reason.Count(made.Entries, "entry", "entries"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
+}
+
+func exportsStatus(ctx context.Context, keys *instance.Keys, ask StatusExport) (string, error) {
+	if !filepath.IsAbs(ask.Out) {
+		return "", reason.Usage(fmt.Errorf("--out %q: want an absolute path", ask.Out))
+	}
+	made, err := keys.ExportStatus(ctx, ask.Out, ask.Days, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: status bundle %d with %s, next update %s, sha256 %x", made.Path, made.Number,
+		reason.Count(made.Certificates, "certificate", "certificates"), made.NextUpdate.Format(time.RFC3339), made.SHA256), nil
 }
 
 func renewsOCSP(ctx context.Context, keys *instance.Keys, ask Signing) (string, error) {

@@ -10,6 +10,7 @@ var ofParts = []Row{
 	faults("wrong-status", noTile, ""),
 	faults("no-certificate", noTile, ""),
 	misuses("crl-issuer", "have the issuing CA certified again with the key usage cRLSign, or let the owner of the root publish revocations"),
+	misuses("other-file", "name another file, or remove this one"),
 	misuses("ocsp-missing", "run `station renew-ocsp`: it makes the OCSP key and its certificate"),
 	misuses("ocsp-other-key", "run `station renew-ocsp`: it certifies the key in pki/ocsp.key"),
 	misuses("ocsp-unfit", "run `station renew-ocsp`: it makes a new OCSP certificate"),
@@ -59,7 +60,19 @@ var ofParts = []Row{
 	rejects("not-active", noTile, ""),
 	rejects("not-for-tls", noTile, ""),
 	rejects("not-expected", noTile, ""),
+	rejects("ca-certificate", noTile, ""),
+	rejects("key-kind", noTile, ""),
+	faults("gave-way", noTile, "look who holds so many connections to the verifier's port"),
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
+
+	// The status bundle and the CRLs of a verifier.
+	misuses("status-damaged", "copy the file again from the station, to another name first, and then give it its name with mv"),
+	misuses("status-forged", "find out who wrote the file, and copy it again from the station"),
+	misuses("status-foreign", "compare --root and --intermediate with pki/root.pem and pki/issuing.pem of the station: the CA needs the key usage cRLSign"),
+	misuses("status-rolled-back", "copy the newest file from the station; find out who put an older one in its place"),
+	misuses("status-stale", "make a new one with `station status export` or `station crl`, and copy it; look at the clock of this machine"),
+	misuses("no-crl", "give the CRL of this CA with --crl"),
+	misuses("status-memory", "make the directory of --state writable, and put the file back from a copy; without it an older status can be put back unseen"),
 
 	// The debug probe.
 	faults("no-flash-store", noTile, "compare address and size of the certificate store in the board definition with the firmware"),

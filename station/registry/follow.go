@@ -86,6 +86,14 @@ func (f *Follower) Follows() error {
 	return nil
 }
 
+// Lookup is Reader.Lookup in a registry that is still followed.
+func (f *Follower) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
+	if err := f.Follows(); err != nil {
+		return station.Record{}, err
+	}
+	return f.Reader.Lookup(ctx, serial)
+}
+
 // A CertificateStatus is what the registry says of a certificate now.
 type CertificateStatus struct {
 	Serial              [16]byte

@@ -235,6 +235,33 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 	return record, nil
 }
 
+// EachStatus calls do for each serial number that a certificate may have, in the order of the numbers, as of one moment.
+func (r *Reader) EachStatus(ctx context.Context, do func(serial [16]byte, record station.Record) error) (err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, status, sha256 FROM certificates ORDER BY serial`)
+	if err != nil {
+		return fmt.Errorf("reading the status of all certificates: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var serial serialColumn
+		var record station.Record
+		var status string
+		var sum []byte
+		if err := rows.Scan(&serial, board(&record.BoardID), purpose(&record.Purpose), &status, &sum); err != nil {
+			return fmt.Errorf("reading the status of all certificates: %w", err)
+		}
+		if statuses[status] == "" {
+			continue
+		}
+		record.Status = station.Status(status) // more exact than in Lookup
+		copy(record.CertificateSHA256[:], sum)
+		if err := do(serial, record); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // VerifierKey gives the key that genesis names for verifying checkpoints. An auditor
 // does not rely on it, and takes the key from another place.
 func (r *Reader) VerifierKey(ctx context.Context) (string, error) {

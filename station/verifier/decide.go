@@ -2,13 +2,19 @@ package verifier
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
+	"time"
 
 	"hallmark/station"
 	"hallmark/station/reason"
@@ -26,6 +32,8 @@ var (
 	ErrRevoked        = reason.New("certificate-ended", "certificate is not good any more")
 	ErrNotActive      = reason.New("not-active", "certificate is not active")
 	ErrNotForTLS      = reason.New("not-for-tls", "certificate is not for a key that does handshakes")
+	ErrAuthority      = reason.New("ca-certificate", "certificate is one of a CA, not of a board")
+	ErrKeyKind        = reason.New("key-kind", "certificate is for a key of a kind that no board has")
 	ErrNotTheExpected = reason.New("not-expected", "client presented another certificate than the expected one")
 )
 
@@ -43,28 +51,28 @@ func (e *RefusalError) Unwrap() []error { return []error{station.ErrHandshakeRef
 type connection struct {
 	*Server
 	ctx         context.Context
+	conn        net.Conn
 	remote      string
-	announced   *expectation // what the station expects of this client, once known; see expects
+	admission   *admission
+	patience    *time.Timer  // closes the connection unless its ClientHello comes
+	announced   *expectation // what the station expects of this client; over the network, once its certificate is known
 	overNetwork bool         // the client came to ServeNetwork: only its certificate tells which Run expects it
 	leaf        *x509.Certificate
 	sum         [sha256.Size]byte
 	refusal     error // what decide returned
+
+	// The admission guards these fields.
+	network  netip.Prefix
+	stage    stage
+	admitted bool // it is in a stage
+	left     bool // it has ended, or gave way
+	gaveWay  bool
 }
 
-// expects returns what the station announced for this connection, or nil. The
-// first answer is kept: after the station has closed its session, another
-// connection can get the same address before the end of this one is reported.
-func (c *connection) expects() *expectation {
-	if c.announced == nil && !c.overNetwork {
-		c.announced = c.expectation(c.remote)
-	}
-	return c.announced
-}
-
-// hello is tls.Config.GetConfigForClient. The station announces a connection
-// before it sends an octet there, so the announcement is known when hello runs.
+// hello is tls.Config.GetConfigForClient. It runs when the whole ClientHello has come.
 func (c *connection) hello(*tls.ClientHelloInfo) (*tls.Config, error) {
-	c.expects()
+	c.patience.Stop()
+	c.admission.enter(c, heard)
 	return nil, nil // keep the configuration of the server
 }
 
@@ -74,13 +82,14 @@ func (c *connection) decide(state tls.ConnectionState) error {
 	return c.refusal
 }
 
-// judge checks chain, serial number, registry and status, the cheapest check first.
+// judge checks contents, chain, serial number, CRLs, registry and status, the cheapest check first.
 func (c *connection) judge(presented []*x509.Certificate) error {
 	if len(presented) == 0 {
 		return &RefusalError{ErrNoCertificate}
 	}
 	c.leaf, c.sum = presented[0], sha256.Sum256(presented[0].Raw)
-	if err := c.chains(c.leaf); err != nil {
+	chain, err := c.chainOf(presented)
+	if err != nil {
 		return &RefusalError{err}
 	}
 	if err := c.matchNetworkSession(); err != nil {
@@ -90,21 +99,59 @@ func (c *connection) judge(presented []*x509.Certificate) error {
 	if err != nil {
 		return &RefusalError{err}
 	}
+	if c.config.Revocations != nil {
+		if err := c.config.Revocations.Check(chain); err != nil {
+			return &RefusalError{err}
+		}
+	}
+	if c.config.Known == nil {
+		return nil
+	}
 	record, err := c.config.Known.Lookup(c.ctx, serial)
-	if errors.Is(err, station.ErrUnknownCertificate) {
+	switch {
+	case errors.Is(err, station.ErrUnknownCertificate):
 		return &RefusalError{ErrNotRegistered}
-	} else if err != nil {
+	case errors.Is(err, ErrStatusStale):
+		return &RefusalError{err}
+	case err != nil:
 		return fmt.Errorf("looking up serial number %x: %w: %w", serial, station.ErrRegistry, err)
 	}
 	return c.matches(record)
 }
 
-func (s *Server) chains(leaf *x509.Certificate) error {
-	opts := s.chain
+// chainOf returns the chain of the client's certificate, from the leaf to the root. The client may bring CAs of its own
+// below the root.
+func (s *Server) chainOf(presented []*x509.Certificate) ([]*x509.Certificate, error) {
+	leaf, opts := presented[0], s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	if _, err := leaf.Verify(opts); err != nil {
-		return err
+	opts.Intermediates = withMore(opts.Intermediates, presented[1:])
+	chains, err := leaf.Verify(opts)
+	if err != nil {
+		return nil, err
+	}
+	return chains[0], checkLeaf(leaf)
+}
+
+// withMore returns a pool with more certificates. The pool itself stays as it is.
+func withMore(pool *x509.CertPool, more []*x509.Certificate) *x509.CertPool {
+	if len(more) == 0 {
+		return pool
+	}
+	pool = pool.Clone()
+	for _, ca := range more {
+		pool.AddCert(ca)
+	}
+	return pool
+}
+
+// checkLeaf refuses what no profile of a station allows, and crypto/x509 does.
+func checkLeaf(leaf *x509.Certificate) error {
+	if leaf.IsCA {
+		return ErrAuthority
+	}
+	if key, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
+		return fmt.Errorf("%w: want P-256, it is %s", ErrKeyKind, kindOf(leaf))
 	}
 	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
 	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
@@ -112,6 +159,17 @@ func (s *Server) chains(leaf *x509.Certificate) error {
 		return ErrNotForTLS
 	}
 	return nil
+}
+
+// kindOf names the key of a certificate.
+func kindOf(certificate *x509.Certificate) string {
+	switch key := certificate.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		return key.Curve.Params().Name
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
+	}
+	return certificate.PublicKeyAlgorithm.String()
 }
 
 func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
@@ -124,7 +182,7 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 
 // matches compares the certificate with its record and with the announced certificate.
 func (c *connection) matches(record station.Record) error {
-	expected := c.expects()
+	expected := c.announced
 	switch {
 	case record.CertificateSHA256 != c.sum:
 		return &RefusalError{ErrOtherContents}
@@ -155,12 +213,14 @@ func (c *connection) report(presented station.Presented, err error) {
 	}
 	if c.overNetwork && err != nil {
 		c.noteRefusal(err)
-	} else if expected := c.expects(); expected != nil {
-		expected.resolve(presented, err)
+	} else if c.announced != nil {
+		c.announced.resolve(presented, err)
 	}
 	log := c.config.Log.With(c.attributes()...)
 	var refused *RefusalError
 	switch {
+	case errors.Is(err, errGaveWay):
+		log.Debug("handshake not completed", "reason", err.Error()) // the admission says how many
 	case err == nil:
 		log.Info("accepted", "tls", tls.VersionName(presented.TLSVersion), "cipher", tls.CipherSuiteName(presented.CipherSuite))
 	case errors.As(err, &refused):

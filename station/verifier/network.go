@@ -44,7 +44,7 @@ func (s *Server) ServeNetwork(ctx context.Context, listener net.Listener, addres
 	if !s.setNetworkAddress(dial) {
 		return errors.Join(errSecondNetworkListener, listener.Close())
 	}
-	return s.loop(ctx, listener, s.serveBoard)
+	return s.loop(ctx, listener, nil, s.serveBoard)
 }
 
 func dialAddress(listener net.Listener, address netip.AddrPort) (netip.AddrPort, error) {
@@ -77,16 +77,17 @@ func (s *Server) setNetworkAddress(address netip.AddrPort) bool {
 }
 
 // serveBoard closes the connection at once when no Run waits.
-func (s *Server) serveBoard(ctx context.Context, conn net.Conn) {
+func (s *Server) serveBoard(ctx context.Context, c *connection) {
 	s.mu.Lock()
 	waiting := len(s.networkSessions)
 	s.mu.Unlock()
 	if waiting == 0 {
-		s.config.Log.Warn("refused", "remote", conn.RemoteAddr().String(), "reason", "no Run waits for a board")
-		_ = conn.Close() // no octet was sent on this connection
+		s.config.Log.Warn("refused", "remote", c.remote, "reason", "no Run waits for a board")
+		_ = c.conn.Close() // no octet was sent on this connection
 		return
 	}
-	s.handle(ctx, conn, &connection{Server: s, overNetwork: true})
+	c.overNetwork = true
+	s.handle(ctx, c)
 }
 
 // Expect announces that a board will come to the listener of ServeNetwork with
@@ -147,12 +148,14 @@ func (c *connection) matchNetworkSession() error {
 		return nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if a := c.Server.networkSessions[c.sum]; a != nil {
-		c.announced = a.expectation
-		return nil
+	a := c.Server.networkSessions[c.sum]
+	c.mu.Unlock()
+	if a == nil {
+		return ErrNotTheExpected
 	}
-	return ErrNotTheExpected
+	c.announced = a.expectation
+	c.admission.enter(c, announced)
+	return nil
 }
 
 // noteRefusal stores why a client was refused in the session of its Run, or in every
@@ -160,6 +163,9 @@ func (c *connection) matchNetworkSession() error {
 // of a handshake a client can show a certificate whose key it does not hold. The reason
 // only explains why no board came.
 func (c *connection) noteRefusal(err error) {
+	if errors.Is(err, errGaveWay) {
+		return // it says nothing about a board
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.Server.networkSessions {

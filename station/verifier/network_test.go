@@ -16,7 +16,7 @@ import (
 )
 
 // serveNetwork has the server of a self-test accept boards that dial by themselves.
-func serveNetwork(t *testing.T, s *selfTest) {
+func serveNetwork(t *testing.T, s *opened) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	fatalIf(t, err)
@@ -31,7 +31,7 @@ func serveNetwork(t *testing.T, s *selfTest) {
 	})
 }
 
-func expected(t *testing.T, s *selfTest, certificate tls.Certificate) station.NetworkSession {
+func expected(t *testing.T, s *opened, certificate tls.Certificate) station.NetworkSession {
 	t.Helper()
 	session, err := s.Expect(t.Context(), certificate.Certificate[0])
 	fatalIf(t, err)
@@ -40,7 +40,7 @@ func expected(t *testing.T, s *selfTest, certificate tls.Certificate) station.Ne
 }
 
 // dial acts as a board that dials address. The answer is empty when the board was refused.
-func dial(t *testing.T, s *selfTest, address netip.AddrPort, certificate tls.Certificate) (answer string) {
+func dial(t *testing.T, s *opened, address netip.AddrPort, certificate tls.Certificate) (answer string) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
@@ -105,27 +105,27 @@ func TestABoardThatDialsTwiceInARunReadsTheSameAnswer(t *testing.T) {
 func TestWhoIsNotExpectedIsSentAwayAndTheRunHearsWhy(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		come func(t *testing.T, s *selfTest, expected tls.Certificate) tls.Certificate
+		come func(t *testing.T, s *opened, expected tls.Certificate) tls.Certificate
 		want error
 	}{
-		{"an active certificate of another board", func(t *testing.T, s *selfTest, _ tls.Certificate) tls.Certificate {
+		{"an active certificate of another board", func(t *testing.T, s *opened, _ tls.Certificate) tls.Certificate {
 			return issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 		}, ErrNotTheExpected},
-		{"a certificate that nobody registered", func(t *testing.T, s *selfTest, _ tls.Certificate) tls.Certificate {
+		{"a certificate that nobody registered", func(t *testing.T, s *opened, _ tls.Certificate) tls.Certificate {
 			certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 			clear(s.known.records)
 			return certificate
 		}, ErrNotTheExpected},
-		{"no certificate", func(*testing.T, *selfTest, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoNetworkSession},
-		{"the expected certificate, revoked", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+		{"no certificate", func(*testing.T, *opened, tls.Certificate) tls.Certificate { return tls.Certificate{} }, station.ErrNoNetworkSession},
+		{"the expected certificate, revoked", func(t *testing.T, s *opened, certificate tls.Certificate) tls.Certificate {
 			register(t, s, certificate, boardA, station.StatusRevoked)
 			return certificate
 		}, ErrRevoked},
-		{"the expected certificate, registered for another board", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+		{"the expected certificate, registered for another board", func(t *testing.T, s *opened, certificate tls.Certificate) tls.Certificate {
 			register(t, s, certificate, boardB, station.StatusDelivered)
 			return certificate
 		}, ErrOtherBoard},
-		{"the expected certificate without its key", func(t *testing.T, s *selfTest, certificate tls.Certificate) tls.Certificate {
+		{"the expected certificate without its key", func(t *testing.T, s *opened, certificate tls.Certificate) tls.Certificate {
 			other := issueAndRegister(t, s, boardB, x509.ExtKeyUsageClientAuth, station.StatusActive)
 			return tls.Certificate{Certificate: certificate.Certificate, PrivateKey: other.PrivateKey}
 		}, station.ErrNoNetworkSession},

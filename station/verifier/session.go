@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hallmark/station"
 )
@@ -38,61 +41,52 @@ func expect(certificate []byte) *expectation {
 // A session is one announced connection, seen from the station's side.
 type session struct {
 	*expectation
-	server *Server
-	conn   net.Conn
-	key    string // the key in Server.expected
+	conn net.Conn
 }
 
-// Connect dials the verifier's own listener and announces that the client of this
-// connection will present exactly this certificate (DER). Connect waits until Serve
-// runs. The caller closes the session.
+// Connect opens a connection to the server whose client will present exactly this
+// certificate (DER). It is a pair of sockets in this process and not one more
+// connection to the listener, so no stranger on the network can delay a Run. Connect
+// waits until Serve runs. The caller closes the session.
 func (s *Server) Connect(ctx context.Context, certificate []byte) (station.Session, error) {
-	address, err := s.address(ctx)
+	ours, theirs, err := socketPair()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connecting to the verifier: %w", err)
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, address.Network(), address.String())
-	if err != nil {
-		return nil, fmt.Errorf("dialling the verifier: %w", err)
-	}
-	// The server has seen no octet of this connection, so it cannot have decided yet.
-	return s.announce(conn, expect(certificate)), nil
-}
-
-// address waits until the server has a listener, and returns its address.
-func (s *Server) address(ctx context.Context) (net.Addr, error) {
+	what := expect(certificate)
+	c := &connection{Server: s, conn: theirs, remote: "this station", announced: what, admission: newAdmission(1, s.config.Log)}
 	select {
-	case <-s.serving:
-		return s.listener.Addr(), nil
+	case s.own <- c:
+		return &session{what, ours}, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the verifier to serve: %w", context.Cause(ctx))
+		return nil, errors.Join(fmt.Errorf("waiting for the verifier to serve: %w", context.Cause(ctx)), ours.Close(), theirs.Close())
 	}
 }
 
-func (s *Server) announce(conn net.Conn, what *expectation) *session {
-	announced := &session{expectation: what, server: s, conn: conn, key: conn.LocalAddr().String()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expected[announced.key] = what
-	return announced
-}
-
-// expectation returns what was announced for a connection from this address, or nil.
-func (s *Server) expectation(remote string) *expectation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.expected[remote]
-}
-
-// forget withdraws an announcement. It must run before the connection is closed,
-// because afterwards another connection can get the same address.
-func (s *Server) forget(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.expected[c.key] == c.expectation {
-		delete(s.expected, c.key)
+// socketPair makes two connections, each of which is the other end of the other one.
+func socketPair() (one, other net.Conn, err error) {
+	numbers, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a pair of sockets: %w", err)
 	}
+	one, err = connOf(numbers[0])
+	other, otherErr := connOf(numbers[1])
+	if err = errors.Join(err, otherErr); err != nil {
+		for _, conn := range []net.Conn{one, other} {
+			if conn != nil {
+				err = errors.Join(err, conn.Close())
+			}
+		}
+		return nil, nil, err
+	}
+	return one, other, nil
+}
+
+// connOf takes a descriptor over.
+func connOf(number int) (net.Conn, error) {
+	file := os.NewFile(uintptr(number), "socket pair")
+	conn, err := net.FileConn(file) // has a descriptor of its own
+	return conn, errors.Join(err, file.Close())
 }
 
 func (c *session) Conn() net.Conn { return c.conn }
@@ -114,9 +108,8 @@ func (e *expectation) resolve(presented station.Presented, err error) {
 	e.once.Do(func() { e.verdict <- verdict{presented, err} })
 }
 
-// Close withdraws the announcement and closes the connection.
+// Close closes the connection.
 func (c *session) Close() error {
-	c.server.forget(c)
 	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
 	}

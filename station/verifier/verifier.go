@@ -6,7 +6,7 @@
 // BoardID that is its common name; its status allows the handshake. On a connection
 // that the station opened with Connect, the client must present exactly the announced
 // certificate, which may also be issued or delivered. On any other connection the
-// certificate must be active (I6, I7).
+// certificate must be active (I6, I7). No client waits for others, see admission.
 //
 // A board with a network of its own may come to a second listener, see ServeNetwork.
 // That listener accepts only a board for whose certificate a Run waits at that moment.
@@ -21,6 +21,7 @@ package verifier
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -36,6 +37,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/web"
 )
 
 // Known answers what is known of a certificate. *registry.Registry and [List]
@@ -50,13 +52,14 @@ type Config struct {
 	Certificate   tls.Certificate     // of the server, with its private key
 	Root          *x509.Certificate   // the only trust anchor of clients; it also signs Certificate
 	Intermediates []*x509.Certificate // issuing CAs between Root and the boards' certificates
-	Known         Known
+	Known         Known               // nil: each certificate of the CAs that Revocations does not refuse is accepted
+	Revocations   Revocations         // nil: Known alone decides
 	Now           func() time.Time
 	Log           *slog.Logger
 	ServerName    string // a DNS name in Certificate; boards must demand this name
 
 	Timeout time.Duration // of one connection, from accept to the end; default 30 s
-	Limit   int           // connections at the same time, default 256; more connections wait to be accepted
+	Limit   int           // clients of a listener whose ClientHello has come, default 256; see admission
 }
 
 // A Server is the mutual-TLS server. Its methods are safe for concurrent use.
@@ -66,12 +69,10 @@ type Server struct {
 	chain  x509.VerifyOptions
 
 	begun          atomic.Bool
-	serving        chan struct{} // closed when listener is set
-	listener       net.Listener  // written once, by Serve, before serving is closed
-	networkServing chan struct{} // closed when networkAddress is set, by ServeNetwork
+	own            chan *connection // connections of the station itself, see Connect
+	networkServing chan struct{}    // closed when networkAddress is set, by ServeNetwork
 
 	mu              sync.Mutex                   // guards the fields below
-	expected        map[string]*expectation      // by the remote address that the server will see
 	networkSessions map[[32]byte]*networkSession // by the SHA-256 of the certificate that will be presented; see Expect
 	networkAddress  netip.AddrPort               // the address that boards dial; valid after networkServing is closed
 }
@@ -79,8 +80,8 @@ type Server struct {
 // New returns a server that does not listen yet. It checks key, name and chain of
 // the server's own certificate.
 func New(c Config) (*Server, error) {
-	if c.Root == nil || c.Known == nil || c.Now == nil || c.Log == nil || c.ServerName == "" {
-		return nil, errors.New("configuring the verifier: want Root, Known, Now, Log and ServerName")
+	if c.Root == nil || c.Known == nil && c.Revocations == nil || c.Now == nil || c.Log == nil || c.ServerName == "" {
+		return nil, errors.New("configuring the verifier: want Root, Known or Revocations, Now, Log and ServerName")
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 30 * time.Second
@@ -88,7 +89,7 @@ func New(c Config) (*Server, error) {
 	if c.Limit <= 0 {
 		c.Limit = 256
 	}
-	s := &Server{config: c, serving: make(chan struct{}), networkServing: make(chan struct{}), expected: map[string]*expectation{}, networkSessions: map[[32]byte]*networkSession{}}
+	s := &Server{config: c, own: make(chan *connection), networkServing: make(chan struct{}), networkSessions: map[[32]byte]*networkSession{}}
 	s.chain = x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
 	s.chain.Roots.AddCert(c.Root)
 	for _, ca := range c.Intermediates {
@@ -106,15 +107,23 @@ func (s *Server) checkOwn() error {
 	if len(s.config.Certificate.Certificate) == 0 {
 		return errors.New("there is none")
 	}
-	own, err := x509.ParseCertificate(s.config.Certificate.Certificate[0])
-	if err != nil {
-		return err
+	var all []*x509.Certificate
+	for _, der := range s.config.Certificate.Certificate {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		all = append(all, certificate)
 	}
 	opts := s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.DNSName = s.config.ServerName
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	_, err = own.Verify(opts)
+	opts.Intermediates = withMore(opts.Intermediates, all[1:])
+	if _, ok := all[0].PublicKey.(*ecdsa.PublicKey); !ok {
+		return fmt.Errorf("its key is %s: want ECDSA, boards know no other", kindOf(all[0]))
+	}
+	_, err := all[0].Verify(opts)
 	return err
 }
 
@@ -129,7 +138,13 @@ func (s *Server) settings() *tls.Config {
 		// Boards offer P-256 only. Another preferred curve would cost a HelloRetryRequest.
 		CurvePreferences:       []tls.CurveID{tls.CurveP256},
 		SessionTicketsDisabled: true,
+		CipherSuites:           suites12,
 	}
+}
+
+// suites12 are the cipher suites of TLS 1.2: no CBC, whose padding has been attacked again and again. TLS 1.3 has only such suites.
+var suites12 = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // ServerName returns the DNS name that boards must demand.
@@ -141,19 +156,27 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if s.begun.Swap(true) {
 		return errors.Join(errors.New("serving: this verifier has a listener"), listener.Close())
 	}
-	s.listener = listener
-	close(s.serving)
-	return s.loop(ctx, listener, s.serve)
+	return s.loop(ctx, listener, s.own, s.handle)
 }
 
-// loop hands each connection to handle until ctx ends, then waits for all of them.
-func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(context.Context, net.Conn)) error {
+// loop has handle serve each connection until ctx ends, then waits for all of them. Those of the station itself come from own.
+func (s *Server) loop(ctx context.Context, listener net.Listener, own <-chan *connection, handle func(context.Context, *connection)) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
+	connections.Go(func() {
+		for {
+			select {
+			case c := <-own:
+				connections.Go(func() { s.handle(ctx, c) })
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	err := s.accept(ctx, listener, &connections, handle)
 	if ctx.Err() != nil {
 		return nil
@@ -161,18 +184,12 @@ func (s *Server) loop(ctx context.Context, listener net.Listener, handle func(co
 	return errors.Join(fmt.Errorf("accepting a connection: %w", err), listener.Close())
 }
 
-// accept runs handle for each connection in a goroutine, at most Limit at a time.
-func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup, handle func(context.Context, net.Conn)) error {
-	limit := make(chan struct{}, s.config.Limit)
+// accept runs handle for each connection in a goroutine. The admission bounds how many there are.
+func (s *Server) accept(ctx context.Context, listener net.Listener, connections *sync.WaitGroup, handle func(context.Context, *connection)) error {
+	admission := newAdmission(s.config.Limit, s.config.Log)
 	for {
-		select {
-		case limit <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 		conn, err := listener.Accept()
 		if temporary(err) {
-			<-limit
 			s.config.Log.Warn("accepting a connection", "error", err)
 			if !pause(ctx, 50*time.Millisecond) {
 				return ctx.Err()
@@ -182,30 +199,28 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, connections 
 		if err != nil {
 			return err
 		}
+		remote := conn.RemoteAddr().String()
+		c := &connection{Server: s, conn: conn, remote: remote, admission: admission, network: web.NetworkOf(remote)}
+		admission.enter(c, silent)
 		connections.Go(func() {
-			defer func() { <-limit }()
-			handle(ctx, conn)
+			defer admission.leave(c)
+			handle(ctx, c)
 		})
 	}
 }
 
-// serve handles one connection that came to the listener of Serve.
-func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	s.handle(ctx, conn, &connection{Server: s})
-}
-
 // handle does everything for one connection, and closes it. The deadline is
 // absolute, so a client that sends octets slowly gets no more time than a silent one.
-func (s *Server) handle(ctx context.Context, conn net.Conn, c *connection) {
-	defer conn.Close()
+func (s *Server) handle(ctx context.Context, c *connection) {
+	defer c.conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer stop()
-	c.ctx, c.remote = ctx, conn.RemoteAddr().String()
+	c.ctx = ctx
 	settings := s.tls.Clone()
 	settings.GetConfigForClient, settings.VerifyConnection = c.hello, c.decide
-	secure := tls.Server(conn, settings)
+	secure := tls.Server(c.conn, settings)
 	presented, err := c.handshake(secure)
 	c.report(presented, err)
 	if err == nil {
@@ -215,7 +230,7 @@ func (s *Server) handle(ctx context.Context, conn net.Conn, c *connection) {
 
 // handshake does the TLS handshake and sends the line that only an accepted client can read.
 func (c *connection) handshake(secure *tls.Conn) (station.Presented, error) {
-	if err := secure.HandshakeContext(c.ctx); err != nil {
+	if err := c.shakeHands(secure); err != nil {
 		return station.Presented{}, err
 	}
 	answer, err := c.answer()
@@ -233,6 +248,21 @@ func (c *connection) handshake(secure *tls.Conn) (station.Presented, error) {
 		Answer:            answer,
 		OverNetwork:       c.overNetwork,
 	}, nil
+}
+
+// shakeHands does the handshake. A stranger gets less time for the ClientHello than for the rest.
+func (c *connection) shakeHands(secure *tls.Conn) error {
+	patience := min(helloTimeout, c.config.Timeout)
+	if c.announced != nil {
+		patience = c.config.Timeout
+	}
+	c.patience = time.AfterFunc(patience, func() { c.conn.Close() })
+	defer c.patience.Stop()
+	err := secure.HandshakeContext(c.ctx)
+	if err != nil && c.admission.hasGivenWay(c) {
+		return errGaveWay
+	}
+	return err
 }
 
 // answer returns the line for the client. A board that dials by itself may dial more

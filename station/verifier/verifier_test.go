@@ -39,18 +39,25 @@ func (b *safeBuffer) String() string {
 	return b.text.String()
 }
 
+// An opened is the server of a self-test that serves a listener.
+type opened struct {
+	*selfTest
+	listener net.Listener
+}
+
 // open starts the server of a self-test, after the changes were made to it, and returns the server's log.
-func open(t *testing.T, changes ...func(*selfTest)) (*selfTest, *safeBuffer) {
+func open(t *testing.T, changes ...func(*opened)) (*opened, *safeBuffer) {
 	t.Helper()
-	s, err := newSelfTest(now)
+	test, err := newSelfTest(now)
 	fatalIf(t, err)
 	log := &safeBuffer{}
-	s.Server.config.Log = slog.New(slog.NewTextHandler(log, nil))
+	test.Server.config.Log = slog.New(slog.NewTextHandler(log, nil))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fatalIf(t, err)
+	s := &opened{test, listener}
 	for _, change := range changes {
 		change(s)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	fatalIf(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, listener) }()
@@ -85,7 +92,7 @@ func TestSelfTestRefusesEveryWrongCertificateAndAcceptsTheGoodOne(t *testing.T) 
 }
 
 func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
-	s, _ := open(t, func(s *selfTest) { s.chain.Roots.AddCert(s.wrong.certificate) })
+	s, _ := open(t, func(s *opened) { s.chain.Roots.AddCert(s.wrong.certificate) })
 	checks, err := s.run(t.Context())
 	fatalIf(t, err)
 	for _, check := range checks {
@@ -96,11 +103,11 @@ func TestSelfTestFindsAVerifierThatTrustsAWrongCA(t *testing.T) {
 }
 
 // connectUnannounced connects as a client that the station did not announce.
-func connectUnannounced(t *testing.T, s *selfTest, certificate tls.Certificate, version uint16) (answer string, err error) {
+func connectUnannounced(t *testing.T, s *opened, certificate tls.Certificate, version uint16) (answer string, err error) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.config.Root)
-	conn, err := tls.Dial("tcp", address(t, s), &tls.Config{
+	conn, err := tls.Dial("tcp", address(s), &tls.Config{
 		Certificates: []tls.Certificate{certificate}, RootCAs: roots, ServerName: s.config.ServerName,
 		Time: now, MinVersion: version, MaxVersion: version,
 	})
@@ -145,15 +152,10 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 }
 
 // address returns the address at which the server listens.
-func address(t *testing.T, s *selfTest) string {
-	t.Helper()
-	addr, err := s.address(t.Context())
-	fatalIf(t, err)
-	return addr.String()
-}
+func address(s *opened) string { return s.listener.Addr().String() }
 
 // issueAndRegister issues a certificate and registers it. It must run before a client connects.
-func issueAndRegister(t *testing.T, s *selfTest, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
+func issueAndRegister(t *testing.T, s *opened, name string, usage x509.ExtKeyUsage, status station.Status) tls.Certificate {
 	t.Helper()
 	certificate, err := s.root.issue(leaf{name: name, usage: usage, until: now().Add(time.Hour)})
 	fatalIf(t, err)
@@ -161,7 +163,7 @@ func issueAndRegister(t *testing.T, s *selfTest, name string, usage x509.ExtKeyU
 	return certificate
 }
 
-func register(t *testing.T, s *selfTest, certificate tls.Certificate, board string, status station.Status) {
+func register(t *testing.T, s *opened, certificate tls.Certificate, board string, status station.Status) {
 	t.Helper()
 	serial, err := serialOf(certificate.Leaf)
 	fatalIf(t, err)
@@ -173,52 +175,52 @@ func register(t *testing.T, s *selfTest, certificate tls.Certificate, board stri
 func TestAnnouncedConnections(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(t *testing.T, s *selfTest, certificate *tls.Certificate)
+		change func(t *testing.T, s *opened, certificate *tls.Certificate)
 		want   error
 	}{
 		{"an issued certificate is accepted where it is announced",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusIssued) }, nil},
+			func(t *testing.T, s *opened, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusIssued) }, nil},
 		{"a delivered certificate is accepted where it is announced",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				register(t, s, *a, boardA, station.StatusDelivered)
 			}, nil},
 		{"a revoked certificate is refused even where it is announced",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusRevoked) }, ErrRevoked},
+			func(t *testing.T, s *opened, a *tls.Certificate) { register(t, s, *a, boardA, station.StatusRevoked) }, ErrRevoked},
 		{"a certificate that nobody registered is refused",
-			func(t *testing.T, s *selfTest, _ *tls.Certificate) { clear(s.known.records) }, ErrNotRegistered},
+			func(t *testing.T, s *opened, _ *tls.Certificate) { clear(s.known.records) }, ErrNotRegistered},
 		{"a certificate that is registered for another BoardID is refused",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) { register(t, s, *a, boardB, station.StatusActive) }, ErrOtherBoard},
+			func(t *testing.T, s *opened, a *tls.Certificate) { register(t, s, *a, boardB, station.StatusActive) }, ErrOtherBoard},
 		{"another certificate under a registered serial number is refused",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.CertificateSHA256[0] ^= 1
 				s.known.records[serial] = record
 			}, ErrOtherContents},
 		{"a server certificate is no client certificate",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				*a = issueAndRegister(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
 			}, x509.CertificateInvalidError{}},
 		{"a certificate without extended key usage is no client certificate, as a COSE key's",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				*a = issueAndRegister(t, s, boardA, noUsage, station.StatusActive)
 			}, ErrNotForTLS},
 		{"a certificate for a COSE key is refused, whatever it says of itself",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.Purpose = devices.PurposeCOSE
 				s.known.records[serial] = record
 			}, ErrNotForTLS},
 		{"a certificate of a record without a purpose is refused",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) {
+			func(t *testing.T, s *opened, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)
 				record := s.known.records[serial]
 				record.Purpose = ""
 				s.known.records[serial] = record
 			}, ErrNotForTLS},
 		{"a client without certificate is refused",
-			func(t *testing.T, s *selfTest, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
+			func(t *testing.T, s *opened, a *tls.Certificate) { a.Certificate, a.PrivateKey = nil, nil }, errAny},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, _ := open(t)
@@ -248,7 +250,7 @@ var errAny = errors.New("any error")
 func sumOf(certificate tls.Certificate) [32]byte { return sha256.Sum256(certificate.Certificate[0]) }
 
 func TestAnErrorOfTheRegistryIsNotARefusal(t *testing.T) {
-	s, _ := open(t, func(s *selfTest) { s.Server.config.Known = brokenKnown{} })
+	s, _ := open(t, func(s *opened) { s.Server.config.Known = brokenKnown{} })
 	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 	got := s.connectAs(t.Context(), certificate, certificate.Certificate[0])
 	if !errors.Is(got, errBroken) || !errors.Is(got, station.ErrRegistry) || errors.Is(got, station.ErrHandshakeRefused) {
@@ -264,23 +266,19 @@ func (brokenKnown) Lookup(context.Context, [16]byte) (station.Record, error) {
 	return station.Record{}, errBroken
 }
 
-func TestASilentClientIsDroppedAndTheNextIsServed(t *testing.T) {
-	s, log := open(t, func(s *selfTest) { s.Server.config.Limit, s.Server.config.Timeout = 1, 2*time.Second })
-	silent, err := net.Dial("tcp", address(t, s))
+func TestASilentClientIsDropped(t *testing.T) {
+	s, log := open(t, func(s *opened) { s.Server.config.Timeout = 50 * time.Millisecond })
+	slow, err := net.Dial("tcp", address(s))
 	fatalIf(t, err)
-	defer silent.Close()
-	if _, err := silent.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello
+	defer slow.Close()
+	if _, err := slow.Write([]byte{22, 3, 1}); err != nil { // the beginning of a ClientHello
 		t.Fatal(err)
 	}
-	_, err = io.ReadAll(silent) // returns when the server closes the connection
+	_, err = io.ReadAll(slow) // returns when the server closes the connection
 	if err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Fatal(err)
 	}
 	waitFor(t, log, "handshake not completed")
-	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
-	if err := s.connectAs(t.Context(), certificate, certificate.Certificate[0]); err != nil {
-		t.Errorf("the next client: %v", err)
-	}
 }
 
 func TestServeEndsItsConnectionsWithItsContext(t *testing.T) {

@@ -32,7 +32,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &boundedConn{Conn: accepted, listener: l, network: networkOf(accepted.RemoteAddr().String())}
+	conn := &boundedConn{Conn: accepted, listener: l, network: NetworkOf(accepted.RemoteAddr().String())}
 	conn.heard.Store(l.reads.Add(1))
 	if over := l.add(conn); over != nil {
 		_ = over.Conn.Close() // the server finds the connection closed, and lets it go
@@ -63,8 +63,8 @@ func (l *boundedListener) most() *boundedConn {
 	})
 }
 
-// networkOf gives the address, and of IPv6 the network of 64 bits, which one stranger may have alone.
-func networkOf(remote string) netip.Prefix {
+// NetworkOf gives the address, and of IPv6 the network of 64 bits, which one stranger may have alone.
+func NetworkOf(remote string) netip.Prefix {
 	from, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}

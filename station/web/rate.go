@@ -37,7 +37,7 @@ func (r *Rate) Take() bool {
 // maxNetworks is the number of networks whose rates are kept apart.
 const maxNetworks = 4096
 
-// Rates are a Rate for each network of clients, see networkOf.
+// Rates are a Rate for each network of clients, see NetworkOf.
 type Rates struct {
 	now       func() time.Time
 	perSecond float64
@@ -54,7 +54,7 @@ func NewRates(perSecond float64, now func() time.Time) *Rates {
 }
 
 // Take reports whether one more request of a client may pass. remote is address and port of the client.
-func (r *Rates) Take(remote string) bool { return r.of(networkOf(remote)).Take() }
+func (r *Rates) Take(remote string) bool { return r.of(NetworkOf(remote)).Take() }
 
 func (r *Rates) of(network netip.Prefix) *Rate {
 	r.mu.Lock()

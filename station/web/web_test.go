@@ -70,7 +70,7 @@ func TestANetworkIsAnAddressOrAPartOfIPv6(t *testing.T) {
 		"[::ffff:192.0.2.7]:1234":    "192.0.2.7/32",
 		"[2001:db8:1:2:3:4:5:6]:443": "2001:db8:1:2::/64",
 	} {
-		if got := networkOf(remote); got.String() != want {
+		if got := NetworkOf(remote); got.String() != want {
 			t.Errorf("%s: got %v, want %s", remote, got, want)
 		}
 	}

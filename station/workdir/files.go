@@ -81,22 +81,15 @@ func ReadCertificate(path string) (*x509.Certificate, error) {
 	return all[0], nil
 }
 
-// ReadCertificates reads a file that holds certificates in PEM, at least one, and nothing after them.
-func ReadCertificates(path string) (all []*x509.Certificate, err error) {
+// ReadCertificates reads a file that holds certificates in PEM, at least one.
+func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
-	for more := true; more; more = len(text) > 0 {
-		block, rest := pem.Decode(text)
-		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s: want certificates in PEM, and nothing else", path)
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		all, text = append(all, certificate), rest
+	all, err := ParseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return all, nil
 }

@@ -83,10 +83,11 @@ func (c *command) root() *cobra.Command {
 	shown.flags(root)
 	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.ceremonyCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
-		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
+		c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
-	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), (&status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
+	serving := &status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}
+	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), serving.Command(), serving.Verifier())
 	markUsage(root)
 	return root
 }

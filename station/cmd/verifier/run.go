@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,12 +31,14 @@ const (
 
 const usage = `verifier - the mutual-TLS endpoint that boards must convince
 
-usage: verifier --listen ADDR --certificate FILE --key FILE --root FILE --known FILE [flags]
+usage: verifier --listen ADDR --certificate FILE --key FILE --root FILE --status FILE [flags]
 
 A board is accepted if its certificate chains to the root, its serial number
-is in the list of known certificates with the same SHA-256 and BoardID, and its
-status is active. It then reads one line, "ok " and six digits. Everybody else gets a
-TLS alert, and the log says issuer, subject, serial number and reason.
+is in the status bundle with the same SHA-256 and BoardID, and its status is
+active. It then reads one line, "ok " and six digits. Everybody else gets a TLS
+alert, and the log says issuer, subject, serial number and reason. Instead of
+--status there may be --known, or --crl alone: without a bundle or list, each
+certificate of the CA is accepted that is not on the CRL.
 
   --listen ADDR         host:port (default 127.0.0.1:8443); port 0 picks a free one
   --certificate FILE    PEM: certificate of this endpoint, then its chain if any
@@ -45,12 +46,21 @@ TLS alert, and the log says issuer, subject, serial number and reason.
   --server-name NAME    DNS name boards demand (default: the first in the certificate)
   --root FILE           PEM: the one trust anchor
   --intermediate FILE   PEM: issuing CA certificates; may be given more than once
-  --known FILE          JSON lines with exactly the keys serial, board_id, purpose
+  --status FILE         status bundle of ` + "`station status export`" + `, signed by the CA; read
+                        again when another file has its name
+  --crl FILE            CRL of the issuing CA (DER or PEM), beside --status or --known,
+                        or alone; may be given for each CA; read again as --status
+  --stale refuse|warn   what to do when the next update of a bundle or CRL has passed:
+                        accept nobody (default), or go on and warn
+  --state FILE          remembers the newest bundle and CRL over restarts, so that
+                        nobody can put an older file back
+  --known FILE          without a signature: JSON lines with exactly the keys serial, board_id, purpose
                         (tls, cose), certificate_sha256, status (active, issued,
                         delivered, superseded, revoked, scrapped, unresolved);
                         read again on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
-  --limit N             connections at the same time (default 256)
+  --limit N             clients at the same time whose ClientHello has come (default
+                        256); four times as many may be silent, for 20 s
   --log text|json       form of the log on standard error (default text)
   --self-test           try the endpoint with good and bad certificates and end
   --version             say version, commit and Go of this program and end
@@ -62,7 +72,8 @@ found an error, 3 wrong flags or files
 // settings are the values of the flags.
 type settings struct {
 	listen, certificate, key, serverName, root, known, log string
-	intermediates                                          []string
+	status, stale, state                                   string
+	intermediates, crls                                    []string
 	timeout                                                time.Duration
 	limit                                                  int
 	selfTest, version                                      bool
@@ -87,9 +98,11 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return exitUsage
 	}
 	log := set.logger(stderr)
-	server, list, err := set.server(log)
+	server, known, err := set.server(log)
 	if err != nil {
-		fmt.Fprintf(stderr, "verifier: %v\n", err)
+		for line := range strings.SplitSeq(reason.WithNext(err).Error(), "\n") {
+			fmt.Fprintf(stderr, "verifier: %s\n", line)
+		}
 		return exitUsage
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", set.listen)
@@ -97,7 +110,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		fmt.Fprintf(stderr, "verifier: %v\n", err)
 		return exitFault
 	}
-	if err := serve(ctx, set, server, list, listener, stdout, log); err != nil {
+	if err := serve(ctx, set, server, known, listener, stdout, log); err != nil {
 		fmt.Fprintf(stderr, "verifier: %v\n", err)
 		return exitFault
 	}
@@ -114,15 +127,20 @@ func parse(args []string) (*settings, error) {
 	flags.StringVar(&set.serverName, "server-name", "", "")
 	flags.StringVar(&set.root, "root", "", "")
 	flags.StringVar(&set.known, "known", "", "")
+	flags.StringVar(&set.status, "status", "", "")
+	flags.StringVar(&set.stale, "stale", string(verifier.StaleRefuse), "")
+	flags.StringVar(&set.state, "state", "", "")
 	flags.StringVar(&set.log, "log", "text", "")
 	flags.DurationVar(&set.timeout, "timeout", 30*time.Second, "")
 	flags.IntVar(&set.limit, "limit", 256, "")
 	flags.BoolVar(&set.selfTest, "self-test", false, "")
 	flags.BoolVar(&set.version, "version", false, "")
-	flags.Func("intermediate", "", func(path string) error {
-		set.intermediates = append(set.intermediates, path)
-		return nil
-	})
+	for name, paths := range map[string]*[]string{"intermediate": &set.intermediates, "crl": &set.crls} {
+		flags.Func(name, "", func(path string) error {
+			*paths = append(*paths, path)
+			return nil
+		})
+	}
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -134,17 +152,36 @@ func parse(args []string) (*settings, error) {
 
 func (set *settings) complete() error {
 	for _, needed := range []struct{ flag, value string }{
-		{"--certificate", set.certificate}, {"--key", set.key}, {"--root", set.root}, {"--known", set.known},
+		{"--certificate", set.certificate}, {"--key", set.key}, {"--root", set.root},
 	} {
 		if needed.value == "" {
 			return fmt.Errorf("%s is missing", needed.flag)
 		}
+	}
+	if err := set.completeStatus(); err != nil {
+		return err
 	}
 	if set.log != "text" && set.log != "json" {
 		return fmt.Errorf("--log %q: want text or json", set.log)
 	}
 	if set.timeout <= 0 || set.limit <= 0 {
 		return errors.New("--timeout and --limit must be positive")
+	}
+	return nil
+}
+
+// completeStatus checks the flags that say what the program knows of certificates.
+func (set *settings) completeStatus() error {
+	signed := set.status != "" || len(set.crls) > 0
+	switch {
+	case set.status != "" && set.known != "":
+		return errors.New("--status and --known: give one of them")
+	case !signed && set.known == "":
+		return errors.New("--status is missing: want --status, --known or --crl")
+	case !signed && (set.state != "" || set.stale != string(verifier.StaleRefuse)):
+		return errors.New("--state and --stale are about --status and --crl, which are missing")
+	case set.stale != string(verifier.StaleRefuse) && set.stale != string(verifier.StaleWarn):
+		return fmt.Errorf("--stale %q: want refuse or warn", set.stale)
 	}
 	return nil
 }
@@ -157,7 +194,7 @@ func (set *settings) logger(w io.Writer) *slog.Logger {
 }
 
 // server makes the verifier from the files.
-func (set *settings) server(log *slog.Logger) (*verifier.Server, *reloading, error) {
+func (set *settings) server(log *slog.Logger) (*verifier.Server, *known, error) {
 	own, err := set.ownCertificate()
 	if err != nil {
 		return nil, nil, err
@@ -177,15 +214,16 @@ func (set *settings) server(log *slog.Logger) (*verifier.Server, *reloading, err
 		}
 		intermediates = append(intermediates, more...)
 	}
-	list := &reloading{path: set.known}
-	if err := list.reload(); err != nil {
+	config := verifier.Config{
+		Certificate: own, Root: roots[0], Intermediates: intermediates, Now: time.Now, Log: log,
+		ServerName: set.serverName, Timeout: set.timeout, Limit: set.limit,
+	}
+	known, err := set.open(&config)
+	if err != nil {
 		return nil, nil, err
 	}
-	server, err := verifier.New(verifier.Config{
-		Certificate: own, Root: roots[0], Intermediates: intermediates, Known: list, Now: time.Now, Log: log,
-		ServerName: set.serverName, Timeout: set.timeout, Limit: set.limit,
-	})
-	return server, list, err
+	server, err := verifier.New(config)
+	return server, known, err
 }
 
 func (set *settings) ownCertificate() (tls.Certificate, error) {
@@ -195,6 +233,9 @@ func (set *settings) ownCertificate() (tls.Certificate, error) {
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return tls.Certificate{}, fmt.Errorf("%s has mode %04o: others can read the private key; chmod 600 it", set.key, info.Mode().Perm())
+	}
+	if _, err := certificates(set.certificate); err != nil { // crypto/tls skips what is damaged
+		return tls.Certificate{}, err
 	}
 	own, err := tls.LoadX509KeyPair(set.certificate, set.key)
 	if err != nil {
@@ -209,31 +250,21 @@ func (set *settings) ownCertificate() (tls.Certificate, error) {
 	return own, nil
 }
 
-// certificates reads a PEM file that holds only certificates.
+// certificates reads a PEM file that holds only certificates. The file may be a pipe.
 func certificates(path string) ([]*x509.Certificate, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, err
 	}
-	var found []*x509.Certificate
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s: a PEM block %q, want only CERTIFICATE", path, block.Type)
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		found = append(found, certificate)
+	all, err := workdir.ParseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: no PEM certificate in it", path)
-	}
-	return found, nil
+	return all, nil
 }
 
-// serve runs the verifier until ctx ends. At a hangup signal it reloads the list.
-func serve(ctx context.Context, set *settings, server *verifier.Server, list *reloading, listener net.Listener, stdout io.Writer, log *slog.Logger) error {
+// serve runs the verifier until ctx ends. Meanwhile it reads new files.
+func serve(ctx context.Context, set *settings, server *verifier.Server, known *known, listener net.Listener, stdout io.Writer, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watched := make(chan struct{})
@@ -242,11 +273,11 @@ func serve(ctx context.Context, set *settings, server *verifier.Server, list *re
 	defer signal.Stop(hangups)
 	go func() {
 		defer close(watched)
-		list.watch(ctx, hangups, log)
+		known.watch(ctx, hangups, log)
 	}()
 	tested := make(chan error, 1)
 	go func() { tested <- set.test(ctx, cancel, server, stdout) }()
-	fmt.Fprintf(stdout, "listening on %s, server name %s, %s known\n", listener.Addr(), server.ServerName(), reason.Count(list.current.Load().Len(), "certificate", "certificates"))
+	fmt.Fprintf(stdout, "listening on %s, server name %s, %s\n", listener.Addr(), server.ServerName(), known.describe())
 	err := server.Serve(ctx, listener)
 	cancel()
 	<-watched
@@ -269,45 +300,4 @@ func (set *settings) test(ctx context.Context, done context.CancelFunc, server *
 		fmt.Fprintf(stdout, "%-5s %s\n", word, check.Name)
 	}
 	return err
-}
-
-// reloading is a list of known certificates that a reload replaces.
-type reloading struct {
-	path    string
-	current atomic.Pointer[verifier.List]
-}
-
-func (r *reloading) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
-	return r.current.Load().Lookup(ctx, serial)
-}
-
-// reload reads the file. If the file is bad, the old list stays.
-func (r *reloading) reload() error {
-	file, err := os.Open(r.path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	list, err := verifier.ReadList(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.path, err)
-	}
-	r.current.Store(list)
-	return nil
-}
-
-// watch reloads the list at each signal until ctx ends.
-func (r *reloading) watch(ctx context.Context, hangups <-chan os.Signal, log *slog.Logger) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangups:
-			if err := r.reload(); err != nil {
-				log.Error("reloading; the list from before stays", "error", err)
-				continue
-			}
-			log.Info("reloaded", "path", r.path, "certificates", r.current.Load().Len())
-		}
-	}
 }
