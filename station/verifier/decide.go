@@ -5,11 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
 )
@@ -99,19 +100,15 @@ func (c *connection) judge(presented []*x509.Certificate) error {
 	return c.matches(record)
 }
 
+// chains refuses a certificate that does not chain to the root, or whose extended key usage has no clientAuth. A
+// certificate without the extension may have any usage (RFC 5280 section 4.2.1.12): an IDevID and a device attestation
+// certificate have none, nor has the certificate of a COSE key. So matches asks the registry for the purpose of the key.
 func (s *Server) chains(leaf *x509.Certificate) error {
 	opts := s.chain
 	opts.CurrentTime = s.config.Now()
 	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	if _, err := leaf.Verify(opts); err != nil {
-		return err
-	}
-	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
-	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
-	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
-		return ErrNotForTLS
-	}
-	return nil
+	_, err := leaf.Verify(opts)
+	return err
 }
 
 func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
@@ -122,6 +119,17 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 	return serial, nil
 }
 
+// namesAnother reports whether the common name or the serial number in a subject is the BoardID of another board. A profile
+// may also have other names; then the digest of the whole certificate ties it to the board.
+func namesAnother(subject pkix.Name, board devices.BoardID) bool {
+	for _, name := range []string{subject.CommonName, subject.SerialNumber} {
+		if id, err := devices.ParseBoardID(name); err == nil && id != board {
+			return true
+		}
+	}
+	return false
+}
+
 // matches compares the certificate with its record and with the announced certificate.
 func (c *connection) matches(record station.Record) error {
 	expected := c.expects()
@@ -130,7 +138,7 @@ func (c *connection) matches(record station.Record) error {
 		return &RefusalError{ErrOtherContents}
 	case !record.Handshakes():
 		return &RefusalError{ErrNotForTLS}
-	case record.BoardID.String() != c.leaf.Subject.CommonName:
+	case namesAnother(c.leaf.Subject, record.BoardID):
 		return &RefusalError{ErrOtherBoard}
 	case expected != nil && expected.sum != c.sum:
 		return &RefusalError{ErrNotTheExpected}
