@@ -1,8 +1,10 @@
 package issuance
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -16,29 +18,32 @@ func (p *Profile) FitsIssuer(issuer *x509.Certificate) error {
 	return nil
 }
 
-// Outlives refuses an issuing CA that ends before a certificate which is made at now. The zero time stands for a CA
-// without an end.
+// Outlives refuses an issuing CA that ends before a certificate which is made at now.
 func (p *Profile) Outlives(issuerEnd, now time.Time) error {
-	if _, end := p.Validity(now); !issuerEnd.IsZero() && end.After(issuerEnd) {
+	if _, end := p.Validity(now); end.After(issuerEnd) {
 		return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own",
 			p.Name(), ErrOutlives, end.UTC().Format(time.DateOnly), issuerEnd.UTC().Format(time.DateOnly))
 	}
 	return nil
 }
 
-// PlannedIssuer describes an issuing CA that is not made yet, for FitsIssuer.
-func (c CAConfig) PlannedIssuer() (*x509.Certificate, error) {
-	template, err := c.template(zeros{})
+// Model makes a CA certificate as it will be, but for its key: a key that is thrown away has signed it, and its issuer is
+// itself.
+func (c CAConfig) Model() (*x509.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, errors.Join(errNames, err)
+		return nil, err
 	}
-	return template, nil
-}
-
-// zeros stand for the random octets of a serial number that is never used.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+	template, err := c.template(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("describing the issuing CA: %w", err)
+	}
+	if template.SubjectKeyId, err = keyIdentifier(&key.PublicKey); err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("describing the issuing CA: %w", err)
+	}
+	return x509.ParseCertificate(der)
 }

@@ -64,6 +64,17 @@ func parseOID(text string) (oid asn1.ObjectIdentifier, err error) {
 	return oid, nil
 }
 
+// otherName is the form of a GeneralName that has a hardwareModuleName (RFC 5280 section 4.2.1.6, RFC 4108 section 5).
+type otherName struct {
+	ID    asn1.ObjectIdentifier
+	Value hardwareModuleName `asn1:"explicit,tag:0"`
+}
+
+type hardwareModuleName struct {
+	Type   asn1.ObjectIdentifier
+	Serial []byte
+}
+
 // alternativeName gives the subject alternative name of a board, if the profile has one. It is not critical, because the
 // subject is not empty (RFC 5280 section 4.2.1.6).
 func (p *Profile) alternativeName(b board) ([]extension, error) {
@@ -78,14 +89,6 @@ func (p *Profile) alternativeName(b board) ([]extension, error) {
 	serial := []byte(b.hardware) // hwSerialNum is an OCTET STRING: the octets themselves, not their text
 	if module.SerialNumber == boardIDVariable {
 		serial = b.id[:]
-	}
-	type hardwareModuleName struct {
-		Type   asn1.ObjectIdentifier
-		Serial []byte
-	}
-	type otherName struct {
-		ID    asn1.ObjectIdentifier
-		Value hardwareModuleName `asn1:"explicit,tag:0"`
 	}
 	name, err := asn1.MarshalWithParams(otherName{oidHardwareModuleName, hardwareModuleName{kind, serial}}, "tag:0")
 	if err != nil {

@@ -77,19 +77,11 @@ func (p *Profile) Sample(issuer *x509.Certificate, now time.Time) (*Sample, erro
 }
 
 func (p *Profile) exampleIssuer(now time.Time) (*x509.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	root, err := Root(CAConfig{CommonName: "Example root", NotBefore: now.Add(-day), PathLen: 1}, key, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
 	c := CAConfig{CommonName: "Example CA", NotBefore: now.Add(-day)}
 	if m := p.config.Matter; m != nil {
 		c.CommonName = "Example PAI Mvid:" + m.VendorID
 	}
-	return Issuing(c, &key.PublicKey, root, key, rand.Reader)
+	return c.Model()
 }
 
 // largest gives the most octets that a certificate of this profile and issuer can have.
@@ -137,11 +129,16 @@ func (p *Profile) findings(s *Sample, now time.Time) (all []Finding) {
 	add := func(level Level, source, text string, values ...any) {
 		all = append(all, Finding{level, fmt.Sprintf(text, values...), source})
 	}
-	for _, broken := range append(lintFindings(s.Certificate, s.Issuer), lintBoard(s.Certificate, s.Issuer)...) {
+	issuer := *s.Issuer
+	issuer.NotAfter = endOfTime // Outlives says more about it
+	for _, broken := range append(lintFindings(s.Certificate, &issuer), lintBoard(s.Certificate, s.Issuer)...) {
 		add(LevelError, "RFC 5280", "%v", broken)
 	}
 	if s.Octets > s.Budget {
 		add(LevelError, p.budgetSource(), "a certificate can have %d octets, and the budget is %d: %s", s.Octets, s.Budget, whatIsShorter)
+	}
+	if err := p.Outlives(s.Issuer.NotAfter, now); err != nil {
+		add(LevelError, "RFC 5280", "%v", err)
 	}
 	if err := p.FitsIssuer(s.Issuer); err != nil {
 		add(LevelError, "Matter Core Specification 6.2.2.4", "%v", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -35,6 +36,14 @@ var ErrProfileRow = reason.New("registry-differs", "the row about the adopted pr
 type Profiles struct {
 	TLS  *issuance.Profile // nil: none, as in a tool that enrols no boards
 	COSE *issuance.Profile // nil: COSE keys get no certificate
+}
+
+// ProfilesOf gives a set with one profile, under the key that it is for.
+func ProfilesOf(p *issuance.Profile) Profiles {
+	if p.Purpose() == devices.PurposeCOSE {
+		return Profiles{COSE: p}
+	}
+	return Profiles{TLS: p}
 }
 
 // byDetail gives each profile by its name in an entry.
@@ -177,4 +186,10 @@ func (s *replay) adopted(e audit.Entry) error {
 	}
 	s.profiles = fmt.Sprint(e.Seq)
 	return nil
+}
+
+// KnowsAdoption reports whether profiles were adopted in this registry.
+func (r *Reader) KnowsAdoption(ctx context.Context) (bool, error) {
+	adopted, _, err := adoptedProfiles(ctx, r.db)
+	return adopted != nil, err
 }

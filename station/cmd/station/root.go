@@ -14,6 +14,7 @@ import (
 
 	"hallmark/station/auditor"
 	"hallmark/station/manage"
+	"hallmark/station/profile"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
@@ -86,6 +87,7 @@ func (c *command) root() *cobra.Command {
 		c.verifierCommand(), c.doctorCommand(), c.renewVerifierCommand(), c.acceptRegistryCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.auditor().All()...)
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
+	root.AddCommand((&profile.Commands{Dir: &c.dir, Stdout: c.out}).Command())
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), (&status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
 	markUsage(root)
 	return root
