@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hallmark/devices"
@@ -85,6 +86,11 @@ func profileText(key, value, base string) (name string, text []byte, err error) 
 	return path, text, nil
 }
 
+// ReadProfile returns the name and the text of an embedded profile, or of the file at a path.
+func ReadProfile(nameOrPath string) (name string, text []byte, err error) {
+	return profileText("profile", nameOrPath, ".")
+}
+
 // ProfileNames returns the names of the embedded profiles.
 func ProfileNames() []string { return embeddedNames(files, "profiles") }
 
@@ -98,6 +104,7 @@ func embeddedNames(from embed.FS, folder string) []string {
 	for _, entry := range entries {
 		names = append(names, strings.TrimSuffix(entry.Name(), ".yaml"))
 	}
+	slices.Sort(names) // with .yaml behind it, "linaro-cose" came before "linaro"
 	return names
 }
 

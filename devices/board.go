@@ -51,6 +51,9 @@ func (e *NotBoardIDError) Error() string {
 // A HardwareID is the serial number of the silicon, 1 to 16 octets.
 type HardwareID string
 
+// IsThere is false for a board without a hardware id, which reports one octet 0 (PROTOCOL.md section 4, "hello").
+func (id HardwareID) IsThere() bool { return id != "" && id != "\x00" }
+
 // String returns the octets in hexadecimal.
 func (id HardwareID) String() string { return hex.EncodeToString([]byte(id)) }
 

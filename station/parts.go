@@ -115,12 +115,13 @@ func (a *attempt) request(ctx context.Context) error {
 // check has the issuer check the CSR. The issuer grants one signature, or refuses with a reason.
 func (a *attempt) check(ctx context.Context) error {
 	grant, err := a.config.Issuer.Check(ctx, issuance.Request{
-		Run:     a.run.ID.String(),
-		BoardID: a.run.Identity.ID,
-		Purpose: a.run.Purpose,
-		Nonce:   *a.run.Nonce,
-		CSR:     a.run.CSR,
-		Rework:  a.run.Rework != "",
+		Run:        a.run.ID.String(),
+		BoardID:    a.run.Identity.ID,
+		HardwareID: a.run.Identity.HardwareID,
+		Purpose:    a.run.Purpose,
+		Nonce:      *a.run.Nonce,
+		CSR:        a.run.CSR,
+		Rework:     a.run.Rework != "",
 	})
 	if err != nil {
 		return registryError(err)

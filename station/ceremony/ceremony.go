@@ -89,11 +89,11 @@ func (c *ceremony) direct(ctx context.Context) (rootKey crypto.Signer, err error
 	if c.audit, err = c.auditKey(ctx); err != nil {
 		return nil, err
 	}
-	if c.Root, err = issuance.Root(c.authority("root", names.RootYears, 1), rootKey, c.random); err != nil {
+	if c.Root, err = issuance.Root(authority(c.config, c.now, "root", names.RootYears, 1), rootKey, c.random); err != nil {
 		return nil, err
 	}
 	public := issuingKey.Public().(*ecdsa.PublicKey)
-	c.Issuing, err = issuance.Issuing(c.authority("CA", names.IssuingYears, 0), public, c.Root, rootKey, c.random)
+	c.Issuing, err = issuance.Issuing(issuingCA(c.config, c.now), public, c.Root, rootKey, c.random)
 	return rootKey, err
 }
 
@@ -164,15 +164,20 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 	return keys, nil
 }
 
-func (c *ceremony) authority(role string, years, below int) issuance.CAConfig {
+// issuingCA describes the issuing CA that init makes.
+func issuingCA(config *configs.Config, now time.Time) issuance.CAConfig {
+	return authority(config, now, "CA", config.Authority.IssuingYears, 0)
+}
+
+func authority(config *configs.Config, now time.Time, role string, years, below int) issuance.CAConfig {
 	made := issuance.CAConfig{
-		CommonName:   c.config.Authority.Name + " " + role,
-		Organization: c.config.Authority.Organization,
-		NotBefore:    c.now.Add(-backdate),
+		CommonName:   config.Authority.Name + " " + role,
+		Organization: config.Authority.Organization,
+		NotBefore:    now.Add(-backdate),
 		PathLen:      below,
 	}
 	if years > 0 {
-		made.NotAfter = c.now.AddDate(years, 0, 0)
+		made.NotAfter = now.AddDate(years, 0, 0)
 	}
 	return made
 }

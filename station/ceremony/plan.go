@@ -76,7 +76,7 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 	if err := p.checkURIs(); err != nil {
 		return nil, err
 	}
-	return p, p.outlives(time.Now())
+	return p, p.fits(time.Now())
 }
 
 // checkURIs refuses a URI for a key that `init` makes: the new key has a random id, so a later start would not find it.
@@ -106,27 +106,34 @@ func readAuditKey(path string) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// outlives refuses a profile whose certificates would end after the issuing CA: no board could be enrolled.
-func (p *Plan) outlives(now time.Time) error {
+// fits refuses a profile whose certificates would end after the issuing CA, would be too large below it, or whose standard wants
+// another name of it: no board could be enrolled.
+func (p *Plan) fits(now time.Time) error {
 	tls, cose, err := p.profiles()
 	if err != nil {
 		return err
 	}
-	end := now.AddDate(p.Config.Authority.IssuingYears, 0, 0)
-	if p.chain != nil {
-		end = p.chain.Issuing.NotAfter
-	} else if p.Config.Authority.IssuingYears == 0 {
-		return nil // the issuing CA has no end
+	issuing, err := p.issuer(now)
+	if err != nil {
+		return err
 	}
 	for _, profile := range []*issuance.Profile{tls, cose} {
 		if profile == nil {
 			continue
 		}
-		if _, leaf := profile.Validity(now); leaf.After(end) {
-			return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own", profile.Name(), issuance.ErrOutlives, date(leaf), date(end))
+		if err := errors.Join(profile.Outlives(issuing.NotAfter, now), profile.Fits(issuing, now)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// issuer gives the issuing CA that was made elsewhere, or a model of the one that init will make.
+func (p *Plan) issuer(now time.Time) (*x509.Certificate, error) {
+	if p.chain != nil {
+		return p.chain.Issuing, nil
+	}
+	return issuingCA(p.Config, now).Model()
 }
 
 // below returns the path of a file that a configuration in the directory base names.

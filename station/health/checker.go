@@ -209,6 +209,7 @@ func (c *Checker) checks() []check {
 		{"configuration", "correct the file; `station init` made it from --config", simple(c.checkFiles)},
 		{"disk", "free some space, or lower minimum_free_mib in station.yaml", simple(c.checkDisk)},
 		{"registry", "do as it says; do not remove registry.db", simple(c.checkRegistry)},
+		{"profiles", "adopt the edited profile with `station profile adopt FILE`, or put the adopted one back", simple(c.checkProfiles)},
 		{"clock", "set the clock right; evidence must be in order", simple(c.checkClock)},
 		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", simple(c.checkCertificates)},
 		{"HSM", "check that the HSM is connected and the PIN source is right", simple(c.checkHSM)},

@@ -61,6 +61,18 @@ func (c *Checker) checkRegistry(ctx context.Context) (string, error) {
 	return "open, settings read back: WAL, synchronous=FULL", nil
 }
 
+// checkProfiles compares the profiles with those that were adopted.
+func (c *Checker) checkProfiles(ctx context.Context) (string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return "", err
+	}
+	if err := record.CheckProfiles(ctx); err != nil {
+		return "", err
+	}
+	return record.AdoptedText(ctx)
+}
+
 // checkClock compares the clock with the validity of the CA certificates. The registry, which
 // refuses a clock that has gone back, is already open.
 func (c *Checker) checkClock(context.Context) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -41,10 +42,10 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 	if err := dir.CheckModes(); err != nil {
 		return nil, err
 	}
-	if f.Config, f.Profile, err = ReadSettings(dir); err != nil {
+	if f.Config, err = configs.Load(dir.Config()); err != nil {
 		return nil, reason.Usage(err)
 	}
-	if f.COSE, err = readCOSEProfile(dir, f.Config); err != nil {
+	if err := f.readProfiles(); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if err := f.renewalFits(); err != nil {
@@ -85,25 +86,31 @@ func ReadSettings(dir workdir.Dir) (*configs.Config, *issuance.Profile, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := workdir.ReadFile(dir.Profile())
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the profile: %w", err)
-	}
-	profile, err := configs.ParseProfileFor(devices.PurposeTLS, dir.Profile(), text)
+	profile, err := readProfile(devices.PurposeTLS, dir.Profile())
 	return config, profile, err
 }
 
-// readCOSEProfile reads the copy that `init` made, if the configuration names a COSE profile.
-// If `init` ran without a COSE profile, an engineer has to write the file.
-func readCOSEProfile(dir workdir.Dir, config *configs.Config) (*issuance.Profile, error) {
-	if config.COSEProfile == "" {
-		return nil, nil
+// readProfiles reads the copies that `init` made, the one for COSE keys if the configuration names a COSE profile.
+// If `init` ran without a COSE profile, an engineer has to adopt one.
+func (f *Files) readProfiles() (err error) {
+	adopting := f.options.Adopting
+	if f.Profile, err = adopting.or(devices.PurposeTLS, f.Dir.Profile()); err != nil {
+		return err
 	}
-	text, err := workdir.ReadFile(dir.COSEProfile())
-	if err != nil {
-		return nil, fmt.Errorf("reading the profile that cose_profile wants: %w", err)
+	if f.Config.COSEProfile != "" {
+		f.COSE, err = adopting.or(devices.PurposeCOSE, f.Dir.COSEProfile())
 	}
-	return configs.ParseProfileFor(devices.PurposeCOSE, dir.COSEProfile(), text)
+	return err
+}
+
+func readProfile(purpose devices.Purpose, path string) (*issuance.Profile, error) {
+	text, err := workdir.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the profile for %s keys: %w; put the file back, or adopt a profile with `station profile adopt FILE`", purpose, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the profile for %s keys: %w", purpose, err)
+	}
+	return configs.ParseProfileFor(purpose, path, text)
 }
 
 // Now returns the time by the clock of the Options.

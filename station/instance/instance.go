@@ -44,7 +44,9 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	// Random is for nonces, serial numbers and ids; safe for concurrent use; nil: crypto/rand.
 	Random io.Reader
-	Root   string // directory that holds sys and dev of this machine; "": "/"
+	// Adopting takes the place of the profile in the directory; nil: none does.
+	Adopting *Adoption
+	Root     string // directory that holds sys and dev of this machine; "": "/"
 
 	TestingOnly Hooks
 }
@@ -121,6 +123,9 @@ func (f *Files) openAll(ctx context.Context) (*Instance, error) {
 // OpenAll opens the parts that are not open yet. After an error, the parts that were opened
 // before the error stay open until Close.
 func (r *Record) OpenAll(ctx context.Context) (*Instance, error) {
+	if err := r.CheckProfiles(ctx); err != nil { // before a person has to type a PIN
+		return nil, err
+	}
 	keys, err := r.OpenKeys(ctx, nil)
 	if err != nil {
 		return nil, err

@@ -142,6 +142,9 @@ func (k *Keys) signer(ctx context.Context, ref hsm.KeyRef, public crypto.PublicK
 
 // OpenIssuer makes the issuer of board certificates.
 func (k *Keys) OpenIssuer(ctx context.Context) (*issuance.Issuer, error) {
+	if err := k.CheckProfiles(ctx); err != nil {
+		return nil, err
+	}
 	signer, err := k.IssuingSigner(ctx)
 	if err != nil {
 		return nil, err

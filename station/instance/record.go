@@ -72,6 +72,9 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	config.RequireOrder = f.Config.RequireOrder
+	if f.options.Adopting == nil {
+		config.Profiles = f.inUse()
+	}
 	opened, err := registry.Compare(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)

@@ -19,6 +19,8 @@ var (
 	oidOrganization     = asn1.ObjectIdentifier{2, 5, 4, 10}                 // RFC 5280 appendix A
 	oidCommonName       = asn1.ObjectIdentifier{2, 5, 4, 3}
 	oidUnit             = asn1.ObjectIdentifier{2, 5, 4, 11}
+	oidCountry          = asn1.ObjectIdentifier{2, 5, 4, 6}
+	oidSerialNumber     = asn1.ObjectIdentifier{2, 5, 4, 5}
 	oidSKI              = asn1.ObjectIdentifier{2, 5, 29, 14} // RFC 5280 section 4.2.1.2
 	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15} // section 4.2.1.3
 	oidBC               = asn1.ObjectIdentifier{2, 5, 29, 19} // section 4.2.1.9
@@ -82,7 +84,7 @@ func boardExtensions(keyUsage byte, clientAuth bool) []extension {
 	return append(extensions, extension{ID: oidBC, Critical: true, Value: mustDER(struct{}{})})
 }
 
-// subjectDER writes a name of O, CN and OU, in this order, as UTF8String. An empty O
+// subjectDER writes the name that a board puts into its CSR: O, CN and OU, in this order, as UTF8String. An empty O
 // or OU is left out.
 func subjectDER(organization, commonName, unit string) ([]byte, error) {
 	type attribute struct {

@@ -20,16 +20,19 @@ var (
 	ErrUnexpectedAttribute = reason.New("csr-attribute", "CSR has an attribute that was not asked for")
 	ErrUnexpectedExtension = reason.New("csr-extension", "CSR asks for an extension that was not asked for")
 	ErrDummyIdentity       = reason.New("dummy-identity", "key or BoardID comes from a publicly known hardware unique key")
+	ErrNoHardwareID        = reason.New("no-hardware-id", "the profile puts the hardware id into the certificate, and the board has none")
 	ErrBadRequest          = reason.New("bad-request", "request to the issuer is not complete: want a Run id and a BoardID in lower case")
 )
 
 // Refusals of Check and New that concern the issuer, not the board.
 var (
 	ErrOutlives    = reason.New("outlives-issuer", "certificate would outlive its issuer: use a shorter validity or a longer-lived issuing CA")
-	ErrDoesNotFit  = reason.New("certificate-too-large", "certificate would not fit the board's slot of 1024 octets: use shorter names")
+	ErrDoesNotFit  = reason.New("certificate-too-large", "certificate would be larger than its profile allows, or than the board's slot of 1024 octets: use shorter names")
 	ErrIssuerChain = reason.New("issuer-chain", "issuing certificate does not chain to the root as a CA")
 	ErrIssuerKey   = reason.New("issuer-key", "signer's key is not the P-256 key of the issuing certificate")
 	ErrProfile     = reason.New("profile", "profile is not acceptable")
+	// ErrIssuerUnfit: the profile's standard wants another name of the issuing CA, or another path length.
+	ErrIssuerUnfit = reason.New("issuer-unfit", "the issuing CA does not fit the profile")
 	ErrNoProfile   = reason.New("no-profile", "this station has no profile for a key of this purpose: name one in its configuration")
 )
 

@@ -46,7 +46,6 @@ type Config struct {
 type Issuer struct {
 	config Config
 	spki   [32]byte // SHA-256 of the issuer's SubjectPublicKeyInfo
-	aki    []byte   // DER of the AuthorityKeyIdentifier that goes into each certificate
 }
 
 // New checks that signer, issuer and root belong together: the signer's key is
@@ -65,11 +64,15 @@ func New(c Config) (*Issuer, error) {
 	if err := c.verifyIssuer(); err != nil {
 		return nil, fmt.Errorf("configuring the issuer: %w", err)
 	}
-	aki, err := authorityKeyID(c.Issuer.SubjectKeyId)
-	if err != nil {
-		return nil, fmt.Errorf("configuring the issuer: %w", err)
+	for _, profile := range []*Profile{c.Profile, c.COSE} {
+		if profile == nil {
+			continue
+		}
+		if err := profile.Fits(c.Issuer, c.Now()); err != nil {
+			return nil, fmt.Errorf("configuring the issuer: %w", err)
+		}
 	}
-	return &Issuer{config: c, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo), aki: aki}, nil
+	return &Issuer{config: c, spki: sha256.Sum256(c.Issuer.RawSubjectPublicKeyInfo)}, nil
 }
 
 func (c *Config) complete() error {
@@ -112,12 +115,14 @@ func (c *Config) upTo(now time.Time) x509.VerifyOptions {
 
 // Request is what a Run asks for: a certificate for one key of one board.
 type Request struct {
-	Run     string                  // UUID of the Run
-	BoardID devices.BoardID         // from identify
-	Purpose devices.Purpose         // of the key
-	Nonce   [devices.NonceSize]byte // what the CSR must carry (I5)
-	CSR     []byte                  // PKCS#10 DER, 1 to 768 octets
-	Rework  bool                    // replaces the board's active certificate
+	Run     string          // UUID of the Run
+	BoardID devices.BoardID // from identify
+	// HardwareID is the serial number of the silicon, from identify. A profile may put it into the certificate.
+	HardwareID devices.HardwareID
+	Purpose    devices.Purpose         // of the key
+	Nonce      [devices.NonceSize]byte // what the CSR must carry (I5)
+	CSR        []byte                  // PKCS#10 DER, 1 to 768 octets
+	Rework     bool                    // replaces the board's active certificate
 }
 
 // A Grant is the permission for one signature by one Issuer on one exact
@@ -168,7 +173,10 @@ func (i *Issuer) check(req Request) (*Grant, error) {
 	if err := i.notDummy(req.BoardID, spki); err != nil {
 		return nil, err
 	}
-	return i.grant(req, profile, key, subject, spki)
+	if profile.needsHardwareID() && !req.HardwareID.IsThere() {
+		return nil, fmt.Errorf("%w (profile %s)", ErrNoHardwareID, profile.Name())
+	}
+	return i.grant(req, profile, key, spki)
 }
 
 // profile gives the profile for keys of this purpose.

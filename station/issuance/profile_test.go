@@ -25,12 +25,44 @@ func TestProfiles(t *testing.T) {
 		{"O and OU may be empty", func(c *ProfileConfig) { c.Subject.Organization, c.Subject.OrganizationalUnit = "", "" }, ""},
 		{"a name in upper case", func(c *ProfileConfig) { c.Name = "Linaro" }, "name"},
 		{"no name", func(c *ProfileConfig) { c.Name = "" }, "name"},
-		{"a fixed common name", func(c *ProfileConfig) { c.Subject.CommonName = "board" }, "common_name"},
+		{"a fixed common name", func(c *ProfileConfig) { c.Subject.CommonName = "board" }, "same name"},
 		{"an unknown variable", func(c *ProfileConfig) { c.Subject.CommonName = "${board.serial}" }, "common_name"},
 		{"a variable in O", func(c *ProfileConfig) { c.Subject.Organization = "${board.id}" }, "variables"},
-		{"a comma in O", func(c *ProfileConfig) { c.Subject.Organization = "a,b" }, "printable"},
-		{"an umlaut in OU", func(c *ProfileConfig) { c.Subject.OrganizationalUnit = "Geräte" }, "printable"},
-		{"33 octets of O", func(c *ProfileConfig) { c.Subject.Organization = strings.Repeat("a", 33) }, "at most 32"},
+		{"a comma in O", func(c *ProfileConfig) { c.Subject.Organization = "Example, Inc." }, ""},
+		{"an umlaut in OU", func(c *ProfileConfig) { c.Subject.OrganizationalUnit = "Geräte" }, ""},
+		{"64 characters of O", func(c *ProfileConfig) { c.Subject.Organization = strings.Repeat("ä", 64) }, ""},
+		{"65 characters of O", func(c *ProfileConfig) { c.Subject.Organization = strings.Repeat("a", 65) }, "65 characters with the values of a board, want at most 64"},
+		{"65 characters of OU", func(c *ProfileConfig) { c.Subject.OrganizationalUnit = strings.Repeat("a", 65) }, "at most 64"},
+		{"a common name that is too long only with its board", func(c *ProfileConfig) { c.Subject.CommonName = strings.Repeat("a", 29) + boardIDVariable }, "65 characters"},
+		{"a common name that fits with its board", func(c *ProfileConfig) { c.Subject.CommonName = strings.Repeat("a", 28) + boardIDVariable }, ""},
+		{"two variables that are too long together", func(c *ProfileConfig) { c.Subject.CommonName = boardIDVariable + hardwareIDVariable }, "68 characters"},
+		{"the hardware id as common name", func(c *ProfileConfig) { c.Subject.CommonName = hardwareIDVariable }, ""},
+		{"a line break in O", func(c *ProfileConfig) { c.Subject.Organization = "a\nb" }, "printable"},
+		{"a character that turns the direction of text", func(c *ProfileConfig) { c.Subject.Organization = "a\u202eb" }, "printable"},
+		{"octets that are no UTF-8", func(c *ProfileConfig) { c.Subject.Organization = "a\xff" }, "printable"},
+		{"a space at the end of O", func(c *ProfileConfig) { c.Subject.Organization = "a " }, "space"},
+		{"a country", func(c *ProfileConfig) { c.Subject.Country = "DE" }, ""},
+		{"a country in lower case", func(c *ProfileConfig) { c.Subject.Country = "de" }, "upper-case"},
+		{"a country with its whole name", func(c *ProfileConfig) { c.Subject.Country = "Germany" }, "at most 2"},
+		{"a variable as country", func(c *ProfileConfig) { c.Subject.Country = boardIDVariable }, "variables are allowed"},
+		{"a serial number", func(c *ProfileConfig) { c.Subject.SerialNumber = "SN-" + boardIDVariable }, ""},
+		{"an at sign in a serial number", func(c *ProfileConfig) { c.Subject.SerialNumber = boardIDVariable + "@home" }, "PrintableString"},
+		{"an underscore in a serial number", func(c *ProfileConfig) { c.Subject.SerialNumber = "a_b" }, "PrintableString"},
+		{"no common name, but a serial number", func(c *ProfileConfig) { c.Subject.CommonName, c.Subject.SerialNumber = "", boardIDVariable }, ""},
+		{"no variable at all", func(c *ProfileConfig) { c.Subject.CommonName = "" }, "same name"},
+		{"a hardware module", func(c *ProfileConfig) {
+			c.HardwareModule = &HardwareModuleConfig{"1.3.6.1.4.1.32473.1", hardwareIDVariable}
+		}, ""},
+		{"a hardware module without a variable", func(c *ProfileConfig) { c.HardwareModule = &HardwareModuleConfig{"1.3.6.1.4.1.32473.1", "1"} }, "serial_number"},
+		{"a hardware module with a name for an OID", func(c *ProfileConfig) { c.HardwareModule = &HardwareModuleConfig{"example", boardIDVariable} }, "hardware_module_name.type"},
+		{"an OID with a leading zero", func(c *ProfileConfig) { c.HardwareModule = &HardwareModuleConfig{"1.3.06", boardIDVariable} }, "leading zeros"},
+		{"an OID that begins with 3", func(c *ProfileConfig) { c.HardwareModule = &HardwareModuleConfig{"3.3.6", boardIDVariable} }, "no OID begins"},
+		{"an OID whose second number is too large", func(c *ProfileConfig) { c.HardwareModule = &HardwareModuleConfig{"1.40.6", boardIDVariable} }, "no OID begins"},
+		{"a budget above the slot", func(c *ProfileConfig) { c.MaxOctets = 1025 }, "max_octets"},
+		{"a negative budget", func(c *ProfileConfig) { c.MaxOctets = -1 }, "max_octets"},
+		{"rules that nobody knows", func(c *ProfileConfig) { c.ConformsTo = []string{"iso"} }, "conforms_to"},
+		{"rules twice", func(c *ProfileConfig) { c.ConformsTo = []string{"aws-iot", "aws-iot"} }, "twice"},
+		{"two clouds", func(c *ProfileConfig) { c.ConformsTo = []string{"azure-dps", "aws-iot"} }, ""},
 		{"no validity", func(c *ProfileConfig) { c.Validity = "" }, "validity"},
 		{"a negative validity", func(c *ProfileConfig) { c.Validity = "-1h" }, "validity"},
 		{"a second of validity", func(c *ProfileConfig) { c.Validity = "1s" }, "validity"},
@@ -47,7 +79,7 @@ func TestProfiles(t *testing.T) {
 			*c = linaroCOSE()
 			c.KeyUsage = []string{"digitalSignature", "keyAgreement"}
 		}, "alone"},
-		{"no extended usage for a TLS key", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{} }, "extended_key_usage"},
+		{"no extended usage for a TLS key", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{} }, ""},
 		{"a purpose that nobody knows", func(c *ProfileConfig) { c.Purpose = "email" }, "purpose"},
 		{"serverAuth for a board", func(c *ProfileConfig) { c.ExtendedKeyUsage = []string{"serverAuth"} }, "extended_key_usage"},
 	}
@@ -152,6 +184,11 @@ func FuzzProfile(f *testing.F) {
 	c, err = json.Marshal(linaroCOSE())
 	must(f, err)
 	f.Add(c)
+	for _, name := range []string{"idevid", "matter-dac", "azure-dps"} {
+		c, err = json.Marshal(shipped(f, name))
+		must(f, err)
+		f.Add(c)
+	}
 	f.Add([]byte(`{"name":"a","subject":{"common_name":"${board.id}"},"validity":"36500d","key_usage":["keyAgreement","digitalSignature"]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var c ProfileConfig

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 )
 
 // MaxCertificate is the largest certificate in octets (PROTOCOL.md section 4 "write", slots 2 and 3).
@@ -30,7 +31,7 @@ type Certificate struct {
 }
 
 // grant decides every octet that will be signed.
-func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subject, spki []byte) (*Grant, error) {
+func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, spki []byte) (*Grant, error) {
 	serial, err := NewSerial(i.config.Random)
 	if err != nil {
 		return nil, err
@@ -39,12 +40,12 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, subj
 	if notAfter.After(i.config.Issuer.NotAfter) {
 		return nil, fmt.Errorf("%w: until %v, the issuer until %v", ErrOutlives, notAfter, i.config.Issuer.NotAfter)
 	}
-	tbs, err := i.tbs(serial, profile, validity{notBefore, notAfter}, key, subject, spki)
+	tbs, err := profile.tbs(i.config.Issuer, serial, validity{notBefore, notAfter}, key, board{req.BoardID, req.HardwareID})
 	if err != nil {
 		return nil, fmt.Errorf("writing the TBSCertificate: %w", err)
 	}
-	if len(tbs)+maxSignature > MaxCertificate {
-		return nil, fmt.Errorf("%w: it could have %d", ErrDoesNotFit, len(tbs)+maxSignature)
+	if size := sealedSize(tbs); size > profile.MaxOctets() {
+		return nil, fmt.Errorf("%w: it could have %d octets, profile %s allows %d", ErrDoesNotFit, size, profile.Name(), profile.MaxOctets())
 	}
 	return &Grant{
 		issuer: i,
@@ -68,25 +69,50 @@ func NewSerial(random io.Reader) (serial [16]byte, err error) {
 	return serial, nil
 }
 
-func (i *Issuer) tbs(serial [16]byte, profile *Profile, v validity, key *ecdsa.PublicKey, subject, spki []byte) ([]byte, error) {
-	id, err := keyIdentifier(key)
+// tbs writes everything that is signed for a board.
+func (p *Profile) tbs(issuer *x509.Certificate, serial [16]byte, v validity, key *ecdsa.PublicKey, b board) ([]byte, error) {
+	subject, err := p.subject(b)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("writing the subject: %w", err)
 	}
-	fixed := profile.fixed
-	extensions := append(fixed[:len(fixed):len(fixed)],
-		extension{ID: oidSKI, Value: mustDER(id)}, extension{ID: oidAKI, Value: i.aki})
+	spki, err := keyDER(key)
+	if err != nil {
+		return nil, fmt.Errorf("writing the public key: %w", err)
+	}
+	extensions, err := p.extensions(issuer, key, b)
+	if err != nil {
+		return nil, fmt.Errorf("writing the extensions: %w", err)
+	}
 	return marshalTBS(tbsCertificate{
 		Version:    2, // v3
 		Serial:     new(big.Int).SetBytes(serial[:]),
 		Signature:  algorithm{oidECDSAWithSHA256},
-		Issuer:     raw(i.config.Issuer.RawSubject),
+		Issuer:     raw(issuer.RawSubject),
 		Validity:   v,
 		Subject:    raw(subject),
 		Key:        raw(spki),
 		Extensions: extensions,
 	})
 }
+
+func (p *Profile) extensions(issuer *x509.Certificate, key *ecdsa.PublicKey, b board) ([]extension, error) {
+	names, err := p.alternativeName(b)
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyIdentifier(key)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := authorityKeyID(issuer.SubjectKeyId)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(p.fixed, names, []extension{{ID: oidSKI, Value: mustDER(id)}, {ID: oidAKI, Value: authority}}), nil
+}
+
+// sealedSize gives the most octets that a certificate with this TBSCertificate can have.
+func sealedSize(tbs []byte) int { return len(tbs) + maxSignature }
 
 // Sign redeems the grant. It returns the stored certificate if there is one for this
 // request (I9), else it signs exactly what was granted. When the error wraps

@@ -31,12 +31,28 @@ func newTwin(template, parent *x509.Certificate, key *ecdsa.PublicKey) (*x509.Ce
 // lintTwin checks a twin against RFC 5280 and against what boards can store and verify. The parent of a root is the
 // template of the root itself.
 func lintTwin(twin, parent *x509.Certificate) error {
+	return errors.Join(lintFindings(twin, parent)...)
+}
+
+// A certificateRule is one rule about one certificate.
+type certificateRule struct {
+	broken bool
+	text   string
+}
+
+// broken gives an error for each rule that is broken.
+func broken(rules []certificateRule) (findings []error) {
+	for _, rule := range rules {
+		if rule.broken {
+			findings = append(findings, errors.New(rule.text))
+		}
+	}
+	return findings
+}
+
+func lintFindings(twin, parent *x509.Certificate) []error {
 	key, _ := twin.PublicKey.(*ecdsa.PublicKey)
-	var findings []error
-	for _, rule := range []struct {
-		broken bool
-		text   string
-	}{
+	return broken([]certificateRule{
 		{twin.Version != 3, "the version is not 3 (RFC 5280 section 4.1.2.1)"},
 		{twin.SerialNumber.Sign() <= 0 || twin.SerialNumber.BitLen() > 159, "the serial number is not positive, or longer than 20 octets (section 4.1.2.2)"},
 		{twin.SignatureAlgorithm != x509.ECDSAWithSHA256, "the signature is not ECDSA with SHA-256, the only one that boards verify"},
@@ -51,12 +67,7 @@ func lintTwin(twin, parent *x509.Certificate) error {
 		{twin.IsCA && !mayHaveCA(parent), "the issuer's path length allows no CA below it (section 4.2.1.9)"},
 		{len(twin.UnhandledCriticalExtensions) > 0, "there is a critical extension that is not known (section 4.2)"},
 		{len(twin.Raw) > MaxCertificate, fmt.Sprintf("it has %d octets, and boards store at most %d: choose shorter names", len(twin.Raw), MaxCertificate)},
-	} {
-		if rule.broken {
-			findings = append(findings, errors.New(rule.text))
-		}
-	}
-	return errors.Join(findings...)
+	})
 }
 
 // mayHaveCA reports whether the path length of a CA allows another CA below it.

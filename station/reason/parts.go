@@ -9,6 +9,8 @@ var ofParts = []Row{
 	faults("no-intent", noTile, ""),
 	faults("wrong-status", noTile, ""),
 	faults("no-certificate", noTile, ""),
+	misuses("profile-not-adopted", "look at the profile with `station profile check FILE`, then adopt it with `station profile adopt FILE`; or put the adopted one back"),
+	misuses("issuer-unfit", "name an issuing CA that the profile's standard allows, or another profile: docs/profiles.md"),
 	misuses("crl-issuer", "have the issuing CA certified again with the key usage cRLSign, or let the owner of the root publish revocations"),
 	misuses("other-file", "name another file, or remove this one"),
 	misuses("ocsp-missing", "run `station renew-ocsp`: it makes the OCSP key and its certificate"),

@@ -95,6 +95,7 @@ var ofRuns = []Row{
 	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
+	rejects("no-hardware-id", firmware, "flash firmware that reports the hardware id of its chip, or take ${board.hardware_id} out of the profile"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
 	rejects("key-compromised", scrapped, "scrap the board: its key follows from its hardware, so it cannot get another one"),

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -43,8 +44,11 @@ func (r *Registry) Genesis(ctx context.Context, g Genesis) (verifierKey string, 
 		if w.batch.Size() != 0 {
 			return ErrGenesis
 		}
-		_, err := w.append(e)
-		return err
+		written, err := w.append(e)
+		if err != nil || !adopts(written) {
+			return err
+		}
+		return w.adoptedAt(written.Seq)
 	})
 	if err != nil {
 		return "", fmt.Errorf("writing genesis: %w", err)
@@ -68,11 +72,9 @@ func (g *Genesis) entry() (audit.Entry, error) {
 		sum := sha256.Sum256(certificate.Raw)
 		details["certificate_"+name+"_sha256"] = hex.EncodeToString(sum[:])
 	}
-	for name, profile := range map[string]*issuance.Profile{"profile": g.Profile, "profile_cose": g.COSE} {
-		if profile != nil {
-			sum := profile.SHA256()
-			details[name], details[name+"_sha256"] = profile.Name(), hex.EncodeToString(sum[:])
-		}
+	if g.Profile != nil {
+		maps.Copy(details, Profiles{g.Profile, g.COSE}.details())
+		details[detailAdopted] = isAdopted
 	}
 	return audit.Entry{Actor: actor(g.Operator), Category: audit.CategoryLog, Type: audit.TypeGenesis, Outcome: audit.Success, Details: details}, nil
 }
@@ -185,7 +187,7 @@ type Event struct {
 
 // reserved has the families of types that only the registry writes: rows of the
 // registry follow from their entries, see VerifyAudit.
-var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "clock.", typeBayStopped, typeBayAcknowledged}
+var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "profile.", "clock.", typeBayStopped, typeBayAcknowledged}
 
 // ErrReserved: an Event has the type of a reserved family.
 var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")

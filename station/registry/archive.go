@@ -262,7 +262,7 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 
 // stays reports whether entries of a type keep their bodies in the registry.
 func stays(kind string) bool {
-	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayStopped, typeBayAcknowledged}, kind) ||
+	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted}, kind) ||
 		strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
 }
 

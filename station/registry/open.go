@@ -116,6 +116,9 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 	if err := compareArchives(ctx, db, r.version); err != nil {
 		return err
 	}
+	if err := compareProfiles(ctx, db, r.version); err != nil {
+		return err
+	}
 	if err := stillOpen(ctx, db); err != nil {
 		return err
 	}

@@ -34,7 +34,10 @@ func (r *Registry) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("closing open Runs: %w", err)
 		}
-		return w.started(intents, runs, r.config.Startup)
+		if err := w.started(intents, runs, r.config.Startup); err != nil {
+			return err
+		}
+		return w.adoptFirst(r.config.Profiles)
 	})
 	if err != nil {
 		return fmt.Errorf("recovering: %w", err)

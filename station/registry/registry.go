@@ -48,6 +48,9 @@ type Config struct {
 	Startup map[string]string
 	// RequireOrder refuses a Run without a work order.
 	RequireOrder bool
+	// Profiles are those of the station directory. The first start of a registry that knows of no adoption takes them
+	// as adopted, on record.
+	Profiles Profiles
 }
 
 // Registry is an open registry. Its methods are safe for concurrent use.

@@ -15,6 +15,7 @@ import (
 type replay struct {
 	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives map[string]fields
 	startup                                                                                   string // number of the newest entry of a start
+	profiles                                                                                  string // number of the newest entry that adopts profiles
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 
@@ -50,7 +51,7 @@ func (s *replay) apply(e audit.Entry) error {
 
 // applyPartly makes the rows that need no body of an archived entry.
 func (s *replay) applyPartly(e audit.Entry) error {
-	if e.Type == typeStartup || e.Type == typeArchived {
+	if e.Type == typeStartup || e.Type == typeArchived || adopts(e) {
 		return s.change(e)
 	}
 	return nil
@@ -63,6 +64,8 @@ func (s *replay) change(e audit.Entry) error {
 		s.archives[d["until"]] = fields{d["first"], fmt.Sprint(e.Seq), d["root"], d["sha256"], d["sums_sha256"], d["removed_sha256"]}
 	case e.Type == typeStartup:
 		s.startup = fmt.Sprint(e.Seq)
+	case adopts(e):
+		return s.adopted(e)
 	case e.Type == typeCosigned:
 		s.cosignatures[e.Details["size"]+" "+e.Details["signer"]] = fields{e.Details["line"] + "\n"}
 	case e.Type == typeTimestamped:

@@ -121,8 +121,10 @@ func (s *replay) tables() []table {
 
 func (s *replay) state() map[string]fields {
 	rows := map[string]fields{"schema": {strconv.Itoa(schemaVersion)}}
-	if s.startup != "" {
-		rows["startup"] = fields{s.startup}
+	for key, entry := range map[string]string{"startup": s.startup, "profiles": s.profiles} {
+		if entry != "" {
+			rows[key] = fields{entry}
+		}
 	}
 	return rows
 }

@@ -8,14 +8,15 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
 )
@@ -120,7 +121,9 @@ func (c *connection) judge(presented []*x509.Certificate) error {
 }
 
 // chainOf returns the chain of the client's certificate, from the leaf to the root. The client may bring CAs of its own
-// below the root.
+// below the root. chainOf refuses a certificate whose extended key usage has no clientAuth. A certificate without the
+// extension may have any usage (RFC 5280 section 4.2.1.12): an IDevID and a device attestation certificate have none, nor
+// has the certificate of a COSE key. So matches asks the registry for the purpose of the key.
 func (s *Server) chainOf(presented []*x509.Certificate) ([]*x509.Certificate, error) {
 	leaf, opts := presented[0], s.chain
 	opts.CurrentTime = s.config.Now()
@@ -153,11 +156,6 @@ func checkLeaf(leaf *x509.Certificate) error {
 	if key, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
 		return fmt.Errorf("%w: want P-256, it is %s", ErrKeyKind, kindOf(leaf))
 	}
-	// crypto/x509 takes a certificate without the extension for any usage (RFC 5280
-	// section 4.2.1.12), and the certificate of a board's COSE key has no extension.
-	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
-		return ErrNotForTLS
-	}
 	return nil
 }
 
@@ -180,6 +178,17 @@ func serialOf(leaf *x509.Certificate) (serial [16]byte, err error) {
 	return serial, nil
 }
 
+// namesAnother reports whether the common name or the serial number in a subject is the BoardID of another board. A profile
+// may also have other names; then the digest of the whole certificate ties it to the board.
+func namesAnother(subject pkix.Name, board devices.BoardID) bool {
+	for _, name := range []string{subject.CommonName, subject.SerialNumber} {
+		if id, err := devices.ParseBoardID(name); err == nil && id != board {
+			return true
+		}
+	}
+	return false
+}
+
 // matches compares the certificate with its record and with the announced certificate.
 func (c *connection) matches(record station.Record) error {
 	expected := c.announced
@@ -188,7 +197,7 @@ func (c *connection) matches(record station.Record) error {
 		return &RefusalError{ErrOtherContents}
 	case !record.Handshakes():
 		return &RefusalError{ErrNotForTLS}
-	case record.BoardID.String() != c.leaf.Subject.CommonName:
+	case namesAnother(c.leaf.Subject, record.BoardID):
 		return &RefusalError{ErrOtherBoard}
 	case expected != nil && expected.sum != c.sum:
 		return &RefusalError{ErrNotTheExpected}

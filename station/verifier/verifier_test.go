@@ -201,10 +201,22 @@ func TestAnnouncedConnections(t *testing.T) {
 			func(t *testing.T, s *opened, a *tls.Certificate) {
 				*a = issueAndRegister(t, s, boardA, x509.ExtKeyUsageServerAuth, station.StatusActive)
 			}, x509.CertificateInvalidError{}},
-		{"a certificate without extended key usage is no client certificate, as a COSE key's",
+		{"a certificate without extended key usage is accepted for a TLS key, as that of Matter has none",
 			func(t *testing.T, s *opened, a *tls.Certificate) {
 				*a = issueAndRegister(t, s, boardA, noUsage, station.StatusActive)
+			}, nil},
+		{"a certificate without extended key usage is refused for a COSE key",
+			func(t *testing.T, s *opened, a *tls.Certificate) {
+				*a = issueAndRegister(t, s, boardA, noUsage, station.StatusActive)
+				serial, _ := serialOf(a.Leaf)
+				record := s.known.records[serial]
+				record.Purpose = devices.PurposeCOSE
+				s.known.records[serial] = record
 			}, ErrNotForTLS},
+		{"a certificate with a common name that is no BoardID is accepted, because its digest is registered",
+			func(t *testing.T, s *opened, a *tls.Certificate) {
+				*a = issueAndRegister(t, s, "Example Mvid:FFF1 Mpid:8000", noUsage, station.StatusActive)
+			}, nil},
 		{"a certificate for a COSE key is refused, whatever it says of itself",
 			func(t *testing.T, s *opened, a *tls.Certificate) {
 				serial, _ := serialOf(a.Leaf)

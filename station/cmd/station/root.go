@@ -14,6 +14,7 @@ import (
 
 	"hallmark/station/auditor"
 	"hallmark/station/manage"
+	"hallmark/station/profile"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
@@ -88,6 +89,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
 	serving := &status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), serving.Command(), serving.Verifier())
+	root.AddCommand((&profile.Commands{Dir: &c.dir, Stdout: c.out}).Command())
 	markUsage(root)
 	return root
 }
