@@ -69,7 +69,7 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
-	config.RequireOrder = f.Config.RequireOrder
+	config.RequireOrder = f.Config.NeedsOrder()
 	opened, err := registry.Compare(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)

@@ -131,7 +131,7 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 	if err := ask.checkTexts(); err != nil {
 		return err
 	}
-	if ask.Order == "" && c.record.Config.RequireOrder {
+	if ask.Order == "" && c.record.Config.NeedsOrder() {
 		return station.ErrOrderNeeded
 	}
 	if ask.Order != "" {

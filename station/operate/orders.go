@@ -20,7 +20,7 @@ import (
 // already may have a Run. An empty id is no order, and is
 // refused where the configuration demands an order.
 func CheckOrder(ctx context.Context, record *instance.Record, id string, quota int64) error {
-	if id == "" && record.Config.RequireOrder {
+	if id == "" && record.Config.NeedsOrder() {
 		return reason.Usage(fmt.Errorf("--order: %w", station.ErrOrderNeeded))
 	}
 	if id == "" {

@@ -48,7 +48,11 @@ func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err err
 	if err := w.keepsCertificates(in); err != nil {
 		return nil, err
 	}
-	// 3. A stored certificate answers the request (I9), or else a new one is allowed (I3).
+	// 3. The work order allows the profile.
+	if err := w.profileAllowed(order, in); err != nil {
+		return nil, err
+	}
+	// 4. A stored certificate answers the request (I9), or else a new one is allowed (I3).
 	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
 		return stored, err
 	}

@@ -195,6 +195,11 @@ func orderLife(e audit.Entry, f fields) error {
 			return fmt.Errorf("%w: entry %d raises work order %s from %s to %d", ErrDiffers, e.Seq, e.WorkOrder.ID, f[orderQuota], e.WorkOrder.Quota)
 		}
 		f[orderQuota] = strconv.FormatInt(e.WorkOrder.Quota, 10)
+	case audit.TypeOrderRevised:
+		if was, err := strconv.ParseInt(f[orderQuota], 10, 64); err != nil || closed || e.WorkOrder.Quota < was || e.WorkOrder.Product != f[orderProduct] {
+			return fmt.Errorf("%w: entry %d revises work order %s from %s to %d", ErrDiffers, e.Seq, e.WorkOrder.ID, f[orderQuota], e.WorkOrder.Quota)
+		}
+		f[orderQuota] = strconv.FormatInt(e.WorkOrder.Quota, 10)
 	case audit.TypeOrderClosed:
 		if closed {
 			return fmt.Errorf("%w: entry %d closes work order %s a second time", ErrDiffers, e.Seq, e.WorkOrder.ID)
