@@ -12,7 +12,7 @@ var (
 	ErrQuota         = reason.New("quota", "work order is complete: its quota of boards is used up")
 	ErrOrderClosed   = reason.New("order-closed", "work order was closed")
 	ErrOrderNotYet   = reason.New("order-not-yet", "work order has not begun")
-	ErrOrderUnsigned = reason.New("order-unsigned", "this work order changes only by a file that the owner of the product has signed")
+	ErrOrderUnsigned = reason.New("order-unsigned", "work orders of this station need the signature of the owner of the product")
 	ErrOrderOwner    = reason.New("order-owner", "work order was signed by an owner whom this station does not know")
 	ErrOrderProfile  = reason.New("order-profile", "work order is for certificates of another profile")
 	ErrOrderExpired  = reason.New("order-expired", "work order is not valid any more")

@@ -15,6 +15,7 @@ import (
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
+	"hallmark/station/workorder"
 )
 
 // Files are the parts of a station directory that need neither registry nor HSM:
@@ -26,6 +27,7 @@ type Files struct {
 	COSE    *issuance.Profile // for COSE keys; nil: COSE keys get no certificate
 	Root    *x509.Certificate
 	Issuing *x509.Certificate
+	Owners  []workorder.Owner // whose signed work orders the station takes
 	Log     *slog.Logger
 
 	options Options
@@ -45,6 +47,9 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 		return nil, reason.Usage(err)
 	}
 	if f.COSE, err = readCOSEProfile(dir, f.Config); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.Owners, err = readOwners(dir, f.Config); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if f.Root, err = workdir.ReadCertificate(dir.Root()); err != nil {

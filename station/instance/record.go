@@ -31,6 +31,8 @@ type Record struct {
 
 	// issuing keeps lists of revoked certificates apart: each has a number of its own, and a list never replaces a newer one.
 	issuing sync.Mutex
+	// marking keeps two checkpoints from being stored on the token at the same moment.
+	marking sync.Mutex
 
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.
@@ -69,7 +71,7 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
-	config.RequireOrder = f.Config.NeedsOrder()
+	config.RequireOrder, config.SignedOnly, config.Owners = f.Config.NeedsOrder(), f.Config.Orders.SignedOnly, f.ownerSums()
 	opened, err := registry.Compare(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
@@ -133,6 +135,9 @@ func (f *Files) startupFacts() (map[string]string, error) {
 			return nil, reason.Usage(fmt.Errorf("reading a file for the entry of this start: %w", err))
 		}
 		facts[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+	}
+	if owners := f.ownersFact(); owners != "" {
+		facts["order_owners"] = owners
 	}
 	return facts, nil
 }

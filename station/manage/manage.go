@@ -37,17 +37,9 @@ func (c *Commands) All() []*cobra.Command {
 	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl(), c.prove(), c.renewOCSP()}
 }
 
-// do does one action of operate.Acts, in the process that has the station open, or here. A station
-// that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
+// do does one action of operate.Acts, and prints its text.
 func (c *Commands) do(ctx context.Context, name string, arguments any) error {
-	dir, err := workdir.Existing(*c.Dir)
-	if err != nil {
-		return err
-	}
-	text, err := control.Ask(string(dir), name, arguments)
-	if errors.Is(err, control.ErrAbsent) {
-		text, err = here(ctx, dir, name, arguments)
-	}
+	text, err := c.ask(ctx, name, arguments)
 	if err != nil {
 		return err
 	}
@@ -57,6 +49,20 @@ func (c *Commands) do(ctx context.Context, name string, arguments any) error {
 		}
 	}
 	return nil
+}
+
+// ask does one action of operate.Acts, in the process that has the station open, or here. A station
+// that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
+func (c *Commands) ask(ctx context.Context, name string, arguments any) (string, error) {
+	dir, err := workdir.Existing(*c.Dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := control.Ask(string(dir), name, arguments)
+	if errors.Is(err, control.ErrAbsent) {
+		text, err = here(ctx, dir, name, arguments)
+	}
+	return text, err
 }
 
 func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (text string, err error) {

@@ -18,14 +18,16 @@ import (
 
 // Names of the actions that change work orders, certificates and boards. Those that sign need the HSM.
 const (
-	ActOpenOrder  = "order.open"
-	ActRaiseOrder = "order.raise"
-	ActCloseOrder = "order.close"
-	ActRevoke     = "certificate.revoke"
-	ActScrap      = "board.scrap"
-	ActCRL        = "crl.issue"  // needs the HSM
-	ActProve      = "prove"      // needs the HSM
-	ActRenewOCSP  = "ocsp.renew" // needs the HSM
+	ActOpenOrder   = "order.open"
+	ActRaiseOrder  = "order.raise"
+	ActCloseOrder  = "order.close"
+	ActImportOrder = "order.import"
+	ActClosure     = "order.closure" // needs the HSM
+	ActRevoke      = "certificate.revoke"
+	ActScrap       = "board.scrap"
+	ActCRL         = "crl.issue"  // needs the HSM
+	ActProve       = "prove"      // needs the HSM
+	ActRenewOCSP   = "ocsp.renew" // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -77,11 +79,12 @@ type ProofRequest struct {
 // Acts are the actions on a record, for commands and for the control socket.
 func Acts(record *instance.Record) control.Acts {
 	return control.Acts{
-		ActOpenOrder:  order(record, opensOrder),
-		ActRaiseOrder: order(record, raisesOrder),
-		ActCloseOrder: order(record, closesOrder),
-		ActRevoke:     status(record, revokes),
-		ActScrap:      status(record, scraps),
+		ActOpenOrder:   order(record, opensOrder),
+		ActRaiseOrder:  order(record, raisesOrder),
+		ActCloseOrder:  order(record, closesOrder),
+		ActImportOrder: importsOrder(record),
+		ActRevoke:      status(record, revokes),
+		ActScrap:       status(record, scraps),
 	}
 }
 
@@ -137,7 +140,7 @@ func LotReport(o registry.OrderReport) string {
 		state = "closed at " + o.Closed
 	}
 	text := fmt.Sprintf("work order  %s, %s\nproduct     %s\n", o.ID, state, o.Product)
-	for _, fact := range [][2]string{{"lot", o.Lot}, {"valid until", o.Until}, {"firmware", o.Firmware}} {
+	for _, fact := range [][2]string{{"lot", o.Lot}, {"not before", o.NotBefore}, {"valid until", o.Until}, {"firmware", o.Firmware}, {"signed", signedBy(o)}} {
 		if fact[1] != "" {
 			text += fmt.Sprintf("%-12s%s\n", fact[0], fact[1])
 		}
@@ -145,6 +148,14 @@ func LotReport(o registry.OrderReport) string {
 	b := o.Boards
 	return text + fmt.Sprintf("opened      %s\nordered     %d\ncertified   %d\nunresolved  %d\nrevoked     %d\nunused      %d\nRuns passed %d issued, %d reworked, %d confirmed",
 		o.Opened, o.Quota, b.Certified, b.Unresolved, b.Revoked, b.Unused, o.Issued, o.Reworked, o.Confirmed)
+}
+
+// signedBy names the file and the owner of a signed work order.
+func signedBy(o registry.OrderReport) string {
+	if o.Revision == 0 {
+		return ""
+	}
+	return fmt.Sprintf("revision %d, file %s, owner %s", o.Revision, o.SHA256, o.OwnerSHA256)
 }
 
 func status(record *instance.Record, do func(context.Context, *instance.Record, StatusChange) (string, error)) act {
@@ -191,6 +202,7 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 	return control.Acts{
 		ActCRL:       withKeys(open, Signing.by, signsCRL),
+		ActClosure:   withKeys(open, ClosureRequest.by, signsClosure),
 		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
 		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
 			made, err := keys.Prove(ctx, ask.Code, ask.Operator)

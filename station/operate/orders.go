@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/workorder"
 )
 
 // CheckOrder refuses, as an error of usage, a work order that a batch could not count for: an
@@ -28,6 +30,8 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 	}
 	row, err := record.Registry.Order(ctx, id)
 	switch product := record.Profile.Name(); {
+	case errors.Is(err, station.ErrUnknownOrder) && quota > 0 && record.Config.Orders.SignedOnly:
+		return orderMisuse(fmt.Errorf("--quota: %w: %q", station.ErrOrderUnsigned, id))
 	case errors.Is(err, station.ErrUnknownOrder) && quota > 0:
 		return nil
 	case errors.Is(err, station.ErrUnknownOrder):
@@ -40,6 +44,9 @@ func CheckOrder(ctx context.Context, record *instance.Record, id string, quota i
 		return orderMisuse(fmt.Errorf("--order: %q: %w at %s", id, station.ErrOrderClosed, row.Closed))
 	case quota > 0 && row.Quota != quota:
 		return orderMisuse(fmt.Errorf("--quota: %w: %q, %s", registry.ErrOrderOpen, row.Product, reason.Count(row.Quota, "board", "boards")))
+	}
+	if err := record.Registry.AllowsOrder(ctx, id); err != nil {
+		return orderMisuse(fmt.Errorf("--order: %w", err))
 	}
 	return nil
 }
@@ -59,13 +66,16 @@ func orderMisuse(err error) error {
 	if errors.Is(err, station.ErrUnknownOrder) {
 		return reason.Usage(err) // its text says what to do
 	}
-	for _, refusal := range []error{registry.ErrOrderOpen, registry.ErrOrderQuota, station.ErrOrderClosed} {
-		if errors.Is(err, refusal) {
-			return reason.Usage(reason.WithNext(err))
-		}
+	if slices.ContainsFunc(orderRefusals, func(refusal error) bool { return errors.Is(err, refusal) }) {
+		return reason.Usage(reason.WithNext(err))
 	}
 	return err
 }
+
+// orderRefusals are refusals of a work order, or of the file that opens one.
+var orderRefusals = []error{registry.ErrOrderOpen, registry.ErrOrderQuota, registry.ErrOrderReplayed, registry.ErrOrderRevision,
+	station.ErrOrderClosed, station.ErrOrderExpired, station.ErrOrderNotYet, station.ErrOrderUnsigned, station.ErrOrderOwner, station.ErrOrderProfile,
+	workorder.ErrFile, workorder.ErrForged, workorder.ErrOwner, workorder.ErrElsewhere, ErrOtherProduct}
 
 // Images are the firmware images on the command line: SHA-256 values as boards report them.
 type Images [][sha256.Size]byte

@@ -148,7 +148,7 @@ func (r *Registry) RaiseOrder(ctx context.Context, id string, quota int64, opera
 			return fmt.Errorf("%q: %w", id, err)
 		}
 		if r.config.SignedOnly || w.termsOf(id).isSigned() {
-			return fmt.Errorf("%w: %q", station.ErrOrderUnsigned, id)
+			return fmt.Errorf("%w: %q changes only by a file with a greater revision", station.ErrOrderUnsigned, id)
 		}
 		if quota <= known.Quota {
 			return fmt.Errorf("%w: %q has %s, want more than that, not %d", ErrOrderQuota, id, reason.Count(known.Quota, "board", "boards"), quota)

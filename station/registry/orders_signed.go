@@ -95,6 +95,17 @@ func (t terms) allow(id string, rules *Config) error {
 	return t.ended(id, rules.Now)
 }
 
+// AllowsOrder refuses a work order for which no Run may begin now: it is not signed as the station wants, has not begun, or has ended.
+func (r *Registry) AllowsOrder(ctx context.Context, id string) error {
+	logged := loggedOrder{}
+	if known, compared := r.orders.Load(id); compared {
+		logged.terms, _ = known.(terms)
+	} else if err := logged.search(ctx, r.db, id); err != nil {
+		return err
+	}
+	return logged.terms.allow(id, &r.config)
+}
+
 // begun returns ErrOrderNotYet before the begin of the order.
 func (t terms) begun(id string, now func() time.Time) error {
 	if t.notBefore == "" {

@@ -181,6 +181,9 @@ func (o *Order) Share(station string) (int64, error) {
 	return o.Shares[i].Boards, nil
 }
 
+// Allows reports whether certificates of the order may be signed by a profile with this SHA-256.
+func (o *Order) Allows(profile [sha256.Size]byte) bool { return slices.Contains(o.Profiles, profile) }
+
 func digests(key string, texts []string, most int) (all [][sha256.Size]byte, err error) {
 	if len(texts) > most {
 		return nil, fmt.Errorf("%s: want at most %d, not %d", key, most, len(texts))

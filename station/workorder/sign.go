@@ -20,8 +20,8 @@ import (
 // SignatureSuffix is added to the name of an order file for its signature: ECDSA with SHA-256 in DER, as openssl makes it.
 const SignatureSuffix = ".sig"
 
-// maxSignature is the longest ECDSA signature with P-256 in DER, in octets.
-const maxSignature = 72
+// maxSignature bounds a signature, in octets. An ECDSA signature with P-256 in DER has at most 72.
+const maxSignature = 128
 
 // A Signed is an order file with its signature.
 type Signed struct{ File, Signature []byte }
