@@ -37,7 +37,7 @@ func (k *Keys) SignClosure(ctx context.Context, id, operator string) (made worko
 	case err != nil:
 		return made, err
 	case report.Closed == "":
-		return made, fmt.Errorf("%q: %w", id, ErrOrderNotClosed)
+		return made, reason.WithNext(fmt.Errorf("%q: %w", id, ErrOrderNotClosed))
 	}
 	if err := k.Checkpoint(signer.Key); err != nil {
 		return made, err

@@ -28,7 +28,9 @@ type Files struct {
 	Root    *x509.Certificate
 	Issuing *x509.Certificate
 	Owners  []workorder.Owner // whose signed work orders the station takes
-	Log     *slog.Logger
+	// Operators are the persons of badges.yaml, by the codes of their badges; nil: the station has no badges.yaml.
+	Operators map[string]configs.Operator
+	Log       *slog.Logger
 
 	options Options
 	closers []func() error // in the order of opening
@@ -47,6 +49,9 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 		return nil, reason.Usage(err)
 	}
 	if f.COSE, err = readCOSEProfile(dir, f.Config); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.Operators, err = configs.LoadOperators(dir.Badges()); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if f.Owners, err = readOwners(dir, f.Config); err != nil {

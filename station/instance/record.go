@@ -136,6 +136,9 @@ func (f *Files) startupFacts() (map[string]string, error) {
 		}
 		facts[name] = fmt.Sprintf("%x", sha256.Sum256(content))
 	}
+	if f.Operators != nil {
+		facts[registry.OperatorsFact] = f.operatorsFact()
+	}
 	if owners := f.ownersFact(); owners != "" {
 		facts["order_owners"] = owners
 	}

@@ -80,7 +80,7 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 		return "", err
 	}
 	acts := operate.Acts(record)
-	maps.Copy(acts, operate.KeyActs(func(ctx context.Context) (*instance.Keys, error) {
+	maps.Copy(acts, operate.KeyActs(record, func(ctx context.Context) (*instance.Keys, error) {
 		keys, err := record.OpenKeys(ctx, nil)
 		if err != nil {
 			return nil, err

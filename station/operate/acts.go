@@ -78,14 +78,14 @@ type ProofRequest struct {
 
 // Acts are the actions on a record, for commands and for the control socket.
 func Acts(record *instance.Record) control.Acts {
-	return control.Acts{
+	return byRole(record, control.Acts{
 		ActOpenOrder:   order(record, opensOrder),
 		ActRaiseOrder:  order(record, raisesOrder),
 		ActCloseOrder:  order(record, closesOrder),
 		ActImportOrder: importsOrder(record),
 		ActRevoke:      status(record, revokes),
 		ActScrap:       status(record, scraps),
-	}
+	})
 }
 
 type act = func(context.Context, json.RawMessage) (string, error)
@@ -198,9 +198,9 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
 }
 
-// KeyActs are the actions that need the HSM, with the keys that open gives.
-func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
-	return control.Acts{
+// KeyActs are the actions that need the HSM, with the keys of the record that open gives.
+func KeyActs(record *instance.Record, open func(context.Context) (*instance.Keys, error)) control.Acts {
+	return byRole(record, control.Acts{
 		ActCRL:       withKeys(open, Signing.by, signsCRL),
 		ActClosure:   withKeys(open, ClosureRequest.by, signsClosure),
 		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
@@ -211,7 +211,7 @@ func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 			}
 			return strings.TrimSuffix(string(workdir.CertificatePEM(made.Raw)), "\n"), nil
 		}),
-	}
+	})
 }
 
 func withKeys[T any](open func(context.Context) (*instance.Keys, error), operator func(T) string, do func(context.Context, *instance.Keys, T) (string, error)) act {

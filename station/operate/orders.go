@@ -16,6 +16,15 @@ import (
 	"hallmark/station/workorder"
 )
 
+// CheckBatch refuses, as an error of usage, a batch that the role of its person does not allow, and what CheckOrder refuses.
+func CheckBatch(ctx context.Context, record *instance.Record, b Batch, quota int64) error {
+	ask := Start{Operator: localPerson(record, b.Operator), Order: b.Order, Rework: b.Rework}
+	if err := mayStart(ctx, record, ask); err != nil {
+		return reason.Usage(err)
+	}
+	return CheckOrder(ctx, record, b.Order, quota)
+}
+
 // CheckOrder refuses, as an error of usage, a work order that a batch could not count for: an
 // order that is not open, unless a quota opens it, an order for another product, or an open
 // order with another quota. A complete order is not refused, because boards that it counted
@@ -57,7 +66,9 @@ func OpenOrder(ctx context.Context, record *instance.Record, id string, quota in
 	if quota == 0 {
 		return nil
 	}
-	return orderMisuse(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, operator))
+	return asCommand(ctx, record, ActOpenOrder, operator, func(person string) error {
+		return orderMisuse(record.Registry.OpenOrder(ctx, registry.NewOrder{ID: id, Product: record.Profile.Name(), Quota: quota, Firmware: allow}, person))
+	})
 }
 
 // orderMisuse marks a refusal of the work order itself as an error of usage, and says what to do next. A full disk or a registry

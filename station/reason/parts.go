@@ -72,6 +72,7 @@ var ofParts = []Row{
 
 	// The operator's screen, and a batch.
 	faults("unknown-badge", noTile, "scan your own badge or ask the shift leader"),
+	misuses("not-permitted", "ask a person whose role allows this; docs/orders.md has the table of roles"),
 	faults("bay-busy", noTile, "wait for the Run in this bay"),
 	faults("no-bay", noTile, "name one of the bays of --boards"),
 	faults("bay-skipped", noTile, "take the bay back in first"),
