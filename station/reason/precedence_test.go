@@ -31,7 +31,7 @@ var byPrecedence = []*reason.Sentinel{
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
 	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,
-	station.ErrQuota, station.ErrOrderClosed, station.ErrOrderExpired, station.ErrOrderNeeded, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,
+	station.ErrQuota, station.ErrOrderClosed, station.ErrOrderExpired, station.ErrOrderNotYet, station.ErrOrderUnsigned, station.ErrOrderOwner, station.ErrOrderProfile, station.ErrOrderNeeded, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,
 	issuance.ErrProfile, issuance.ErrNoProfile, issuance.ErrGrantForeign, issuance.ErrGrantUsed, issuance.ErrUnresolved, issuance.ErrNotSigned,
 	issuance.ErrAlreadyActive, issuance.ErrTLSFirst, issuance.ErrInFlight, issuance.ErrSerialTaken,
 	station.ErrUnknownCertificate, station.ErrPanic, station.ErrNoBoard, station.ErrClock, station.ErrTimeout, station.ErrRegistry, station.ErrSigning,
