@@ -65,7 +65,7 @@ func mayDo(ctx context.Context, record *instance.Record, act, operator string) e
 	if !known || !bound || who.Role.Includes(least) {
 		return nil
 	}
-	err := fmt.Errorf("%w: %s is %s, and this needs %s", ErrNotPermitted, operator, who.Role, least)
+	err := reason.WithNext(fmt.Errorf("%w: %s is %s, and this needs %s", ErrNotPermitted, operator, who.Role, least))
 	return errors.Join(err, record.NoteBy(ctx, "operator.denied", audit.Denied, operator,
 		map[string]string{"act": act, "role": string(who.Role), "needs": string(least)}))
 }
