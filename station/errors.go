@@ -7,6 +7,7 @@ var (
 	// ErrClone: the BoardID is registered with another hardware id. Registry.Admit returns this error (I4).
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
 	// Further refusals of Registry.Admit and of the issuer's Store.
+	ErrHeld          = reason.New("held", "board is on hold")
 	ErrScrapped      = reason.New("scrapped", "board was scrapped")
 	ErrUnknownOrder  = reason.New("unknown-order", "work order was never opened; `station order open --id ID --quota NUMBER` opens it")
 	ErrQuota         = reason.New("quota", "work order is complete: its quota of boards is used up")

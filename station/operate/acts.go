@@ -24,6 +24,8 @@ const (
 	ActImportOrder = "order.import"
 	ActClosure     = "order.closure" // needs the HSM
 	ActRevoke      = "certificate.revoke"
+	ActHold        = "board.hold"
+	ActRelease     = "board.release"
 	ActScrap       = "board.scrap"
 	ActCRL         = "crl.issue"  // needs the HSM
 	ActProve       = "prove"      // needs the HSM
@@ -56,10 +58,10 @@ func (o OrderChange) check() error {
 	return nil
 }
 
-// A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
+// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap a board.
 type StatusChange struct {
 	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
-	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview
+	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview, or registry.SeenBoards
 	Reason   string            `json:"reason"`
 	Operator string            `json:"operator"`
 }
@@ -85,6 +87,8 @@ func Acts(record *instance.Record) control.Acts {
 		ActImportOrder: importsOrder(record),
 		ActRevoke:      status(record, revokes),
 		ActScrap:       status(record, scraps),
+		ActHold:        status(record, holds),
+		ActRelease:     status(record, releases),
 	})
 }
 
@@ -185,6 +189,25 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 		return "", err
 	}
 	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
+}
+
+func holds(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	return eachBoard(ctx, ask, record.Registry.Hold, "board is on hold", "boards are on hold")
+}
+
+func releases(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	return eachBoard(ctx, ask, record.Registry.Release, "board is released", "boards are released")
+}
+
+func eachBoard(ctx context.Context, ask StatusChange, do func(context.Context, registry.Which, [sha256.Size]byte, string, string) (int, error), one, many string) (string, error) {
+	if ask.Which.IsEmpty() {
+		return "", reason.Usage(errors.New("nothing is selected, and this would be about all boards"))
+	}
+	number, err := do(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return reason.Count(number, one, many), nil
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {

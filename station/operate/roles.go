@@ -32,6 +32,8 @@ var leastRole = map[string]configs.Role{
 	ActCloseOrder:   configs.RoleLead,
 	ActClosure:      configs.RoleLead,
 	ActScrap:        configs.RoleLead,
+	ActHold:         configs.RoleLead,
+	ActRelease:      configs.RoleEngineer,
 	actAcknowledge:  configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,
 	ActCRL:          configs.RoleEngineer,

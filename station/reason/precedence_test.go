@@ -16,7 +16,7 @@ import (
 var byPrecedence = []*reason.Sentinel{
 	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
 	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrFirmware, station.ErrDone, station.ErrNoPurpose, station.ErrSealed,
-	station.ErrScrapped, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
+	station.ErrScrapped, station.ErrHeld, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
 	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,
 	station.ErrNotReset, station.ErrReadBack, station.ErrStoreDiffers, station.ErrLockedElsewhere, station.ErrLockOpen, station.ErrOtherKey, station.ErrHandshakeRefused, station.ErrWrongCertificate, station.ErrNoAnswerRead,

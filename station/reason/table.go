@@ -97,6 +97,7 @@ var ofRuns = []Row{
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
+	rejects("held", setAside, "keep the board aside until it is released: `station release --board ID --reason TEXT`"),
 	rejects("key-compromised", scrapped, "scrap the board: its key follows from its hardware, so it cannot get another one"),
 	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
 

@@ -81,11 +81,14 @@ func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullStrin
 	return order, err
 }
 
-// openRunInUse checks in addition that the board was not scrapped while the Run was open.
+// openRunInUse checks in addition that the board was not scrapped or put on hold while the Run was open.
 func (w *work) openRunInUse(run string, boardID devices.BoardID) (order sql.NullString, err error) {
 	order, scrapped, err := w.openRunAnd(run, boardID)
 	if err == nil && scrapped.Valid {
 		err = fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, scrapped.String)
+	}
+	if err == nil {
+		err = w.notHeld(boardID)
 	}
 	return order, err
 }

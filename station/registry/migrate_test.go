@@ -128,9 +128,9 @@ func TestAMigrationThatEndsInTheMiddleChangesNothing(t *testing.T) {
 	must(t, errors.Join(err, r.Shutdown()))
 }
 
-// The work orders of the registry go on: an open one takes a board, a closed one stays closed. The Run that was open ends.
-func TestARegistryOfSchema8IsMigrated(t *testing.T) {
-	path, vkey := stored(t, "testdata/schema8.sql")
+// markAsNewest writes the mark that belongs to a registry.
+func markAsNewest(t *testing.T, path string) {
+	t.Helper()
 	db, err := openForReading(path, nil)
 	must(t, err)
 	size, err := audit.Size(t.Context(), db)
@@ -139,6 +139,12 @@ func TestARegistryOfSchema8IsMigrated(t *testing.T) {
 	must(t, errors.Join(err, db.Close()))
 	mark := encodeSlot(audit.Head{Size: size, Root: root})
 	must(t, os.WriteFile(MarkOf(path), append(mark, mark...), 0o600))
+}
+
+// The work orders of the registry go on: an open one takes a board, a closed one stays closed. The Run that was open ends.
+func TestARegistryOfSchema8IsMigrated(t *testing.T) {
+	path, vkey := stored(t, "testdata/schema8.sql")
+	markAsNewest(t, path)
 	r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
 	must(t, err)
 	must(t, r.RaiseOrder(t.Context(), "WO-1", 4, "ann"))

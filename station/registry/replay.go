@@ -13,8 +13,8 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives map[string]fields
-	startup                                                                                   string // number of the newest entry of a start
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives, holds map[string]fields
+	startup                                                                                          string // number of the newest entry of a start
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 
@@ -23,7 +23,7 @@ type replay struct {
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, holds: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
@@ -71,6 +71,8 @@ func (s *replay) change(e audit.Entry) error {
 		return s.admitted(e)
 	case e.Type == "board.scrapped":
 		return s.scrapped(e)
+	case e.Type == typeHeld, e.Type == typeReleased:
+		return s.held(e)
 	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
 		return s.locked(e)
 	case e.Type == "cert.issue.intent":
@@ -244,6 +246,8 @@ func (s *replay) admitted(e audit.Entry) error {
 		return fmt.Errorf("%w: entry %d admits board %s on hardware %s, which is known on %s", ErrDiffers, e.Seq, b.ID, b.HardwareID, f[boardHardware])
 	case f[boardScrapped] != "":
 		return fmt.Errorf("%w: entry %d admits board %s, which was scrapped", ErrDiffers, e.Seq, b.ID)
+	case s.isHeld(b.ID):
+		return fmt.Errorf("%w: entry %d admits board %s, which is on hold", ErrDiffers, e.Seq, b.ID)
 	}
 	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), "",
 		b.Type, b.Firmware, b.SHA256, b.HUK, "", "", ""}
@@ -285,6 +289,8 @@ func (s *replay) mayIntend(e audit.Entry) error {
 	switch {
 	case !admitted || run[runEnding] != "" || run[runBoard] != id || run[runPurpose] != c.Purpose || run[runOrder] != orderID(e):
 		return fmt.Errorf("%w: entry %d is for no open Run of board %s", ErrDiffers, e.Seq, id)
+	case s.isHeld(id):
+		return fmt.Errorf("%w: entry %d is for board %s, which is on hold", ErrDiffers, e.Seq, id)
 	case s.isScrapped(id):
 		return fmt.Errorf("%w: entry %d is for board %s, which was scrapped", ErrDiffers, e.Seq, id)
 	case used && (key[0] != id || key[1] != c.Purpose):
@@ -312,6 +318,9 @@ func (s *replay) changed(e audit.Entry) error {
 		}
 		if s.isScrapped(f[certBoard]) && (after == "delivered" || after == "active") {
 			return fmt.Errorf("%w: entry %d makes certificate %s %s, whose board was scrapped", ErrDiffers, e.Seq, e.Cert.Serial, after)
+		}
+		if s.isHeld(f[certBoard]) && (after == "delivered" || after == "active") {
+			return fmt.Errorf("%w: entry %d makes certificate %s %s, whose board is on hold", ErrDiffers, e.Seq, e.Cert.Serial, after)
 		}
 		f[certChanged], f[certStatus], f[certReason] = e.Time.String(), after, e.Reason
 		switch after {

@@ -117,7 +117,7 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	case scrapped.Valid:
 		return fmt.Errorf("%w: %s at %s", ErrScrapped, id.ID, scrapped.String)
 	}
-	return nil
+	return w.notHeld(id.ID)
 }
 
 // isNew refuses a board that had Runs and has no row: on other hardware it would not be known as a
