@@ -41,6 +41,7 @@ type Config struct {
 	RenewDays int `yaml:"renew_days"`
 	// RequireOrder refuses Runs without a work order.
 	RequireOrder bool      `yaml:"require_order"`
+	Orders       Orders    `yaml:"orders"`
 	Retention    Retention `yaml:"retention"`
 	// Witnesses confirm the checkpoints of the audit log.
 	Witnesses []Witness `yaml:"witnesses"`
@@ -196,6 +197,7 @@ func Default() Config {
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
 		Witnesses: []Witness{},
+		Orders:    Orders{Owners: []string{}},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}
 }

@@ -24,7 +24,7 @@ func (c *Config) Validate() error {
 		checkRange("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 		checkRange("renew_days", c.RenewDays, 0, 3650),
 		c.witnesses(), c.Timestamp.validate(),
-		c.Retention.check(),
+		c.Retention.check(), c.Orders.check(),
 	)
 }
 

@@ -7,12 +7,17 @@ var (
 	// ErrClone: the BoardID is registered with another hardware id. Registry.Admit returns this error (I4).
 	ErrClone = reason.New("clone", "BoardID belongs to another piece of hardware")
 	// Further refusals of Registry.Admit and of the issuer's Store.
-	ErrScrapped     = reason.New("scrapped", "board was scrapped")
-	ErrUnknownOrder = reason.New("unknown-order", "work order was never opened; `station order open --id ID --quota NUMBER` opens it")
-	ErrQuota        = reason.New("quota", "work order is complete: its quota of boards is used up")
-	ErrOrderClosed  = reason.New("order-closed", "work order was closed")
-	ErrOrderExpired = reason.New("order-expired", "work order is not valid any more")
-	ErrOrderNeeded  = reason.New("order-needed", "this station enrols boards only for a work order (require_order in station.yaml)")
+	ErrHeld          = reason.New("held", "board is on hold")
+	ErrScrapped      = reason.New("scrapped", "board was scrapped")
+	ErrUnknownOrder  = reason.New("unknown-order", "work order was never opened; `station order open --id ID --quota NUMBER` opens it")
+	ErrQuota         = reason.New("quota", "work order is complete: its quota of boards is used up")
+	ErrOrderClosed   = reason.New("order-closed", "work order was closed")
+	ErrOrderNotYet   = reason.New("order-not-yet", "work order has not begun")
+	ErrOrderUnsigned = reason.New("order-unsigned", "work orders of this station need the signature of the owner of the product")
+	ErrOrderOwner    = reason.New("order-owner", "work order was signed by an owner whom this station does not know")
+	ErrOrderProfile  = reason.New("order-profile", "work order is for certificates of another profile")
+	ErrOrderExpired  = reason.New("order-expired", "work order is not valid any more")
+	ErrOrderNeeded   = reason.New("order-needed", "this station enrols boards only for a work order (require_order in station.yaml)")
 	// ErrUnknownCertificate: Known.Lookup has no certificate with this serial number.
 	ErrUnknownCertificate = reason.New("unknown-certificate", "certificate is not registered")
 

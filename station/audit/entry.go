@@ -229,17 +229,18 @@ func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Ent
 
 // Types of the entries about a work order itself.
 const (
-	TypeOrderOpened = "order.opened"
-	TypeOrderRaised = "order.raised"
-	TypeOrderClosed = "order.closed"
+	TypeOrderOpened  = "order.opened"
+	TypeOrderRaised  = "order.raised"
+	TypeOrderRevised = "order.revised"
+	TypeOrderClosed  = "order.closed"
 )
 
-// OrderHistory gives the entries that opened, raised and closed work orders, among the entries from a number on, in
+// OrderHistory gives the entries that opened, raised, revised and closed work orders, among the entries from a number on, in
 // their order. An empty id selects all work orders. Their bodies are never removed, so the table itself is read.
 func OrderHistory(ctx context.Context, q Querier, id string, from int64) (found []Entry, err error) {
 	err = eachFound(ctx, q, func(e Entry) bool {
 		switch e.Type {
-		case TypeOrderOpened, TypeOrderRaised, TypeOrderClosed:
+		case TypeOrderOpened, TypeOrderRaised, TypeOrderRevised, TypeOrderClosed:
 			if e.WorkOrder != nil && (id == "" || e.WorkOrder.ID == id) {
 				found = append(found, e)
 			}

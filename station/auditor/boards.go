@@ -57,16 +57,16 @@ func (c *Commands) boardList(form format) func(context.Context, *registry.Reader
 		if err != nil {
 			return err
 		}
-		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason"}}
+		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason", "held"}}
 		for _, r := range rows {
-			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason)
+			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason, r.Held)
 		}
 		return form.print(c.Stdout, l)
 	}
 }
 
 // certificateStatuses are the values of --status.
-var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved"}
+var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved", registry.StatusHeld}
 
 // checkFilter completes the filter. It refuses a filter that cannot match anything, because
 // an empty list would look like a correct answer.

@@ -103,12 +103,13 @@ func (c *Commands) Orders(name string) *cobra.Command {
 					return err
 				}
 				l := list{columns: []string{"order", "product", "quota", "counted", "opened", "issued", "reworked", "confirmed", "firmware_allow",
-					"closed", "lot", "until", "certified", "unresolved", "revoked", "unused"}}
+					"closed", "lot", "until", "certified", "unresolved", "revoked", "unused", "not_before", "revision", "order_sha256", "owner_sha256", "profiles_allow"}}
 				for _, o := range orders {
 					l.add(o.ID, o.Product, strconv.FormatInt(o.Quota, 10), strconv.FormatInt(o.Counted, 10), o.Opened,
 						strconv.FormatInt(o.Issued, 10), strconv.FormatInt(o.Reworked, 10), strconv.FormatInt(o.Confirmed, 10), o.Firmware,
 						o.Closed, o.Lot, o.Until, strconv.FormatInt(o.Boards.Certified, 10), strconv.FormatInt(o.Boards.Unresolved, 10),
-						strconv.FormatInt(o.Boards.Revoked, 10), strconv.FormatInt(o.Boards.Unused, 10))
+						strconv.FormatInt(o.Boards.Revoked, 10), strconv.FormatInt(o.Boards.Unused, 10),
+						o.NotBefore, strconv.FormatInt(o.Revision, 10), o.SHA256, o.OwnerSHA256, o.Profiles)
 				}
 				return form.print(c.Stdout, l)
 			})

@@ -30,7 +30,7 @@ func newStation(t *testing.T) workdir.Dir {
 	t.Helper()
 	dir := fixtures.NewDirectory(t)
 	must(t, workdir.WriteFiles(
-		workdir.File{Path: dir.Badges(), Content: []byte("badges:\n")},
+		workdir.File{Path: dir.Badges(), Content: []byte("OP-1: {id: anna, name: Anna}\n")},
 		workdir.File{Path: dir.COSEProfile(), Content: []byte("profile:\n")},
 		workdir.File{Path: dir.In("certificates", "board.pem"), Content: []byte("certificate\n")},
 		workdir.File{Path: dir.In("certificates", ".new-1.pem"), Content: []byte("half\n")},

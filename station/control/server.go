@@ -135,7 +135,8 @@ func (s *Server) answer(conn *net.UnixConn) Answer {
 }
 
 func (s *Server) do(conn *net.UnixConn) (string, error) {
-	if err := ownUser(conn); err != nil {
+	uid, err := peerOf(conn)
+	if err != nil {
 		return "", err
 	}
 	var request Request
@@ -146,29 +147,39 @@ func (s *Server) do(conn *net.UnixConn) (string, error) {
 	if !known {
 		return "", reason.Usage(fmt.Errorf("the process that has the station open does not know the action %q; it is of another version", request.Act))
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, actTime)
+	ctx, cancel := context.WithTimeout(context.WithValue(s.ctx, peerKey{}, uid), actTime)
 	defer cancel()
 	return act(ctx, request.Arguments)
 }
 
-// ownUser refuses a connection of another user than the station's own user and root.
-func ownUser(conn *net.UnixConn) error {
+type peerKey struct{}
+
+// Peer gives the user id of the process that asked for an action, as the kernel says; without a connection, that of this process.
+func Peer(ctx context.Context) int {
+	if uid, asked := ctx.Value(peerKey{}).(int); asked {
+		return uid
+	}
+	return os.Getuid()
+}
+
+// peerOf gives the user of a connection. It refuses another user than the station's own user and root.
+func peerOf(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var peer *unix.Ucred
 	var asked error
 	if err := raw.Control(func(fd uintptr) { peer, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return err
+		return 0, err
 	}
 	if asked != nil {
-		return fmt.Errorf("asking for the user of a connection: %w", asked)
+		return 0, fmt.Errorf("asking for the user of a connection: %w", asked)
 	}
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
-		return fmt.Errorf("user %d may not act on a station of user %d", peer.Uid, os.Geteuid())
+		return 0, fmt.Errorf("user %d may not act on a station of user %d", peer.Uid, os.Geteuid())
 	}
-	return nil
+	return int(peer.Uid), nil
 }
 
 // Argument reads the arguments of a request.

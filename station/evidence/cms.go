@@ -62,7 +62,7 @@ type attribute struct { // section 5.3
 	Values []asn1.RawValue `asn1:"set"`
 }
 
-// A Signer signs the files of a bundle.
+// A Signer signs the files of a bundle, and other files that leave the station.
 type Signer struct {
 	Certificate *x509.Certificate // of the audit key
 	Issuing     *x509.Certificate // the CA between Certificate and the root; nil: the root signed Certificate
@@ -71,8 +71,8 @@ type Signer struct {
 	Random      io.Reader
 }
 
-// sign gives the signature over a content with this SHA-256.
-func (s *Signer) sign(content digest) ([]byte, error) {
+// Sign gives the signature over a content with this SHA-256.
+func (s *Signer) Sign(content [sha256.Size]byte) ([]byte, error) {
 	attributes, err := signedAttributes(content, s.Now())
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (s *Signer) sign(content digest) ([]byte, error) {
 	sum := sha256.Sum256(attributes)
 	signature, err := s.Key.Sign(s.Random, sum[:], crypto.SHA256)
 	if err != nil {
-		return nil, fmt.Errorf("signing the bundle: %w", err)
+		return nil, fmt.Errorf("signing a file with the audit key: %w", err)
 	}
 	return encodeCMS(s.Certificate, s.Issuing, attributes, signature)
 }

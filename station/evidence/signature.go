@@ -24,7 +24,7 @@ func (w *writer) end(b *Bundle) error {
 }
 
 func (w *writer) sign(signer *Signer, name string, sum digest) error {
-	signature, err := signer.sign(sum)
+	signature, err := signer.Sign(sum)
 	if err != nil {
 		return err
 	}

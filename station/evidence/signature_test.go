@@ -242,7 +242,7 @@ func TestEachOctetOfASignatureCounts(t *testing.T) {
 	certificate := m.certify(m.ca, m.caKey)
 	signer := &Signer{Certificate: certificate, Key: m.key, Now: time.Now, Random: rand.Reader}
 	sum := digest(sha256.Sum256([]byte("content")))
-	signature, err := signer.sign(sum)
+	signature, err := signer.Sign(sum)
 	m.must(err)
 	if _, err := checkCMS(signature, sum, certificate, nil); err != nil {
 		t.Fatal(err)

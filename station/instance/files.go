@@ -16,6 +16,7 @@ import (
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
+	"hallmark/station/workorder"
 )
 
 // Files are the parts of a station directory that need neither registry nor HSM:
@@ -27,7 +28,10 @@ type Files struct {
 	COSE    *issuance.Profile // for COSE keys; nil: COSE keys get no certificate
 	Root    *x509.Certificate
 	Issuing *x509.Certificate
-	Log     *slog.Logger
+	Owners  []workorder.Owner // whose signed work orders the station takes
+	// Operators are the persons of badges.yaml, by the codes of their badges; nil: the station has no badges.yaml.
+	Operators map[string]configs.Operator
+	Log       *slog.Logger
 
 	options Options
 	closers []func() error // in the order of opening
@@ -49,6 +53,12 @@ func OpenFiles(dir workdir.Dir, options Options) (_ *Files, err error) {
 		return nil, reason.Usage(err)
 	}
 	if err := f.renewalFits(); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.Operators, err = configs.LoadOperators(dir.Badges()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if f.Owners, err = readOwners(dir, f.Config); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if f.Root, err = workdir.ReadCertificate(dir.Root()); err != nil {

@@ -76,8 +76,8 @@ func LocalUser() string {
 	return fmt.Sprintf("uid-%d", os.Getuid())
 }
 
-// userName returns the name of a user, or "uid-NUMBER" if there is no name.
-func userName(uid int) string {
+// UserName returns the name of a user, or "uid-NUMBER" if there is no name.
+func UserName(uid int) string {
 	number := strconv.Itoa(uid)
 	if u, err := user.LookupId(number); err == nil && u.Username != "" {
 		return u.Username

@@ -134,7 +134,7 @@ func leaverOf(path string) (by leaver, damage, err error) {
 		damage = fmt.Errorf("the notice has mode %04o, so others than its owner could have changed it", mode)
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
-	return leaver{userName(owner), owner == os.Getuid()}, damage, nil
+	return leaver{UserName(owner), owner == os.Getuid()}, damage, nil
 }
 
 // admit refuses a notice that its leaver cannot have left: another user than that of the station makes backups,

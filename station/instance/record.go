@@ -33,6 +33,8 @@ type Record struct {
 	// replaces a newer one.
 	issuing sync.Mutex
 	bundled uint64 // number of the newest status bundle of this process; guarded by issuing
+	// marking keeps two checkpoints from being stored on the token at the same moment.
+	marking sync.Mutex
 
 	// beginning keeps an action from being left as a notice while Begin records the notices: the
 	// entry would come after those of later actions.
@@ -71,7 +73,7 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
-	config.RequireOrder = f.Config.RequireOrder
+	config.RequireOrder, config.SignedOnly, config.Owners = f.Config.NeedsOrder(), f.Config.Orders.SignedOnly, f.ownerSums()
 	if f.options.Adopting == nil {
 		config.Profiles = f.inUse()
 	}
@@ -138,6 +140,12 @@ func (f *Files) startupFacts() (map[string]string, error) {
 			return nil, reason.Usage(fmt.Errorf("reading a file for the entry of this start: %w", err))
 		}
 		facts[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+	}
+	if f.Operators != nil {
+		facts[registry.OperatorsFact] = f.operatorsFact()
+	}
+	if owners := f.ownersFact(); owners != "" {
+		facts["order_owners"] = owners
 	}
 	return facts, nil
 }

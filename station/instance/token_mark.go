@@ -66,6 +66,8 @@ func (k *Keys) markToken() {
 	if k.options.Token != nil {
 		return
 	}
+	k.marking.Lock()
+	defer k.marking.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	key, err := k.Registry.VerifierKey(ctx)

@@ -34,20 +34,12 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.order(), c.revoke(), c.scrap(), c.crl(), c.status(), c.prove(), c.renewOCSP()}
+	return []*cobra.Command{c.order(), c.revoke(), c.hold(), c.release(), c.scrap(), c.crl(), c.status(), c.prove(), c.renewOCSP()}
 }
 
-// do does one action of operate.Acts, in the process that has the station open, or here. A station
-// that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
+// do does one action of operate.Acts, and prints its text.
 func (c *Commands) do(ctx context.Context, name string, arguments any) error {
-	dir, err := workdir.Existing(*c.Dir)
-	if err != nil {
-		return err
-	}
-	text, err := control.Ask(string(dir), name, arguments)
-	if errors.Is(err, control.ErrAbsent) {
-		text, err = here(ctx, dir, name, arguments)
-	}
+	text, err := c.ask(ctx, name, arguments)
 	if err != nil {
 		return err
 	}
@@ -57,6 +49,20 @@ func (c *Commands) do(ctx context.Context, name string, arguments any) error {
 		}
 	}
 	return nil
+}
+
+// ask does one action of operate.Acts, in the process that has the station open, or here. A station
+// that begins or ends at the same moment refuses with registry-locked, and the command can be given again.
+func (c *Commands) ask(ctx context.Context, name string, arguments any) (string, error) {
+	dir, err := workdir.Existing(*c.Dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := control.Ask(string(dir), name, arguments)
+	if errors.Is(err, control.ErrAbsent) {
+		text, err = here(ctx, dir, name, arguments)
+	}
+	return text, err
 }
 
 func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (text string, err error) {
@@ -74,7 +80,7 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 		return "", err
 	}
 	acts := operate.Acts(record)
-	maps.Copy(acts, operate.KeyActs(func(ctx context.Context) (*instance.Keys, error) {
+	maps.Copy(acts, operate.KeyActs(record, func(ctx context.Context) (*instance.Keys, error) {
 		keys, err := record.OpenKeys(ctx, nil)
 		if err != nil {
 			return nil, err

@@ -49,6 +49,15 @@ func (w *which) parse() (err error) {
 	return nil
 }
 
+func (w *which) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&w.board, "board", "", "of the board with this BoardID")
+	flags.StringVar(&w.serial, "serial", "", "the certificate with this serial number (32 hexadecimal digits)")
+	flags.StringVar(&w.Order, "order", "", "the certificates of this work order")
+	flags.StringVar(&w.since, "since", "", "only certificates from this time on (2026-11-28, or 2026-11-28T07:00:00Z)")
+	flags.StringVar(&w.until, "until", "", "only certificates before this time")
+}
+
 func (c *Commands) revoke() *cobra.Command {
 	var w which
 	var ask operate.StatusChange
@@ -76,12 +85,8 @@ REASON is one of ` + strings.Join(registry.RevocationReasons, ", ") + ` (RFC 528
 			return c.revokeAll(cmd.Context(), ask, yes)
 		},
 	}
+	w.flags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&w.board, "board", "", "the certificates of the board with this BoardID")
-	flags.StringVar(&w.serial, "serial", "", "the certificate with this serial number (32 hexadecimal digits)")
-	flags.StringVar(&w.Order, "order", "", "the certificates of this work order")
-	flags.StringVar(&w.since, "since", "", "only certificates from this time on (2026-11-28, or 2026-11-28T07:00:00Z)")
-	flags.StringVar(&w.until, "until", "", "only certificates before this time")
 	flags.StringVar(&ask.Reason, "reason", "", "why, for the record and for verifiers (required)")
 	flags.BoolVar(&yes, "yes", false, "revoke without a question")
 	operator(cmd, &ask.Operator)
@@ -98,14 +103,11 @@ func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes 
 		if err != nil {
 			return err
 		}
-		for _, r := range all[:min(len(all), shownAtMost)] {
-			fmt.Fprintf(c.Stdout, "%x  board %s  %s  %s  %s\n", r.Serial, r.BoardID, r.Purpose, r.Status, r.Order)
-		}
-		if more := len(all) - shownAtMost; more > 0 {
-			fmt.Fprintf(c.Stdout, "and %s\n", reason.Count(more, "more", "more"))
-		}
 		number, ask.Seen = len(all), registry.SeenOf(all)
-		return nil
+		return c.preview(len(all), func(i int) string {
+			r := all[i]
+			return fmt.Sprintf("%x  board %s  %s  %s  %s", r.Serial, r.BoardID, r.Purpose, r.Status, r.Order)
+		})
 	})
 	switch {
 	case err != nil:

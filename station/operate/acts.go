@@ -19,15 +19,19 @@ import (
 
 // Names of the actions that change work orders, certificates and boards. Those that sign need the HSM.
 const (
-	ActOpenOrder  = "order.open"
-	ActRaiseOrder = "order.raise"
-	ActCloseOrder = "order.close"
-	ActRevoke     = "certificate.revoke"
-	ActScrap      = "board.scrap"
-	ActCRL        = "crl.issue"     // needs the HSM
-	ActStatus     = "status.export" // needs the HSM
-	ActProve      = "prove"         // needs the HSM
-	ActRenewOCSP  = "ocsp.renew"    // needs the HSM
+	ActOpenOrder   = "order.open"
+	ActRaiseOrder  = "order.raise"
+	ActCloseOrder  = "order.close"
+	ActImportOrder = "order.import"
+	ActClosure     = "order.closure" // needs the HSM
+	ActRevoke      = "certificate.revoke"
+	ActHold        = "board.hold"
+	ActRelease     = "board.release"
+	ActScrap       = "board.scrap"
+	ActCRL         = "crl.issue"     // needs the HSM
+	ActStatus      = "status.export" // needs the HSM
+	ActProve       = "prove"         // needs the HSM
+	ActRenewOCSP   = "ocsp.renew"    // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -56,10 +60,10 @@ func (o OrderChange) check() error {
 	return nil
 }
 
-// A StatusChange has the arguments of the actions that revoke certificates or scrap a board.
+// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap a board.
 type StatusChange struct {
 	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
-	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview
+	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview, or registry.SeenBoards
 	Reason   string            `json:"reason"`
 	Operator string            `json:"operator"`
 }
@@ -84,13 +88,16 @@ type ProofRequest struct {
 
 // Acts are the actions on a record, for commands and for the control socket.
 func Acts(record *instance.Record) control.Acts {
-	return control.Acts{
-		ActOpenOrder:  order(record, opensOrder),
-		ActRaiseOrder: order(record, raisesOrder),
-		ActCloseOrder: order(record, closesOrder),
-		ActRevoke:     status(record, revokes),
-		ActScrap:      status(record, scraps),
-	}
+	return byRole(record, control.Acts{
+		ActOpenOrder:   order(record, opensOrder),
+		ActRaiseOrder:  order(record, raisesOrder),
+		ActCloseOrder:  order(record, closesOrder),
+		ActImportOrder: importsOrder(record),
+		ActRevoke:      status(record, revokes),
+		ActScrap:       status(record, scraps),
+		ActHold:        status(record, holds),
+		ActRelease:     status(record, releases),
+	})
 }
 
 type act = func(context.Context, json.RawMessage) (string, error)
@@ -145,7 +152,7 @@ func LotReport(o registry.OrderReport) string {
 		state = "closed at " + o.Closed
 	}
 	text := fmt.Sprintf("work order  %s, %s\nproduct     %s\n", o.ID, state, o.Product)
-	for _, fact := range [][2]string{{"lot", o.Lot}, {"valid until", o.Until}, {"firmware", o.Firmware}} {
+	for _, fact := range [][2]string{{"lot", o.Lot}, {"not before", o.NotBefore}, {"valid until", o.Until}, {"firmware", o.Firmware}, {"signed", signedBy(o)}} {
 		if fact[1] != "" {
 			text += fmt.Sprintf("%-12s%s\n", fact[0], fact[1])
 		}
@@ -153,6 +160,14 @@ func LotReport(o registry.OrderReport) string {
 	b := o.Boards
 	return text + fmt.Sprintf("opened      %s\nordered     %d\ncertified   %d\nunresolved  %d\nrevoked     %d\nunused      %d\nRuns passed %d issued, %d reworked, %d confirmed",
 		o.Opened, o.Quota, b.Certified, b.Unresolved, b.Revoked, b.Unused, o.Issued, o.Reworked, o.Confirmed)
+}
+
+// signedBy names the file and the owner of a signed work order.
+func signedBy(o registry.OrderReport) string {
+	if o.Revision == 0 {
+		return ""
+	}
+	return fmt.Sprintf("revision %d, file %s, owner %s", o.Revision, o.SHA256, o.OwnerSHA256)
 }
 
 func status(record *instance.Record, do func(context.Context, *instance.Record, StatusChange) (string, error)) act {
@@ -184,6 +199,25 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
 }
 
+func holds(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	return eachBoard(ctx, ask, record.Registry.Hold, "board is on hold", "boards are on hold")
+}
+
+func releases(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	return eachBoard(ctx, ask, record.Registry.Release, "board is released", "boards are released")
+}
+
+func eachBoard(ctx context.Context, ask StatusChange, do func(context.Context, registry.Which, [sha256.Size]byte, string, string) (int, error), one, many string) (string, error) {
+	if ask.Which.IsEmpty() {
+		return "", reason.Usage(errors.New("nothing is selected, and this would be about all boards"))
+	}
+	number, err := do(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return reason.Count(number, one, many), nil
+}
+
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
 	err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator)
 	if errors.Is(err, registry.ErrUnknownBoard) || errors.Is(err, registry.ErrScrapped) {
@@ -195,11 +229,12 @@ func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (str
 	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
 }
 
-// KeyActs are the actions that need the HSM, with the keys that open gives.
-func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
-	return control.Acts{
+// KeyActs are the actions that need the HSM, with the keys of the record that open gives.
+func KeyActs(record *instance.Record, open func(context.Context) (*instance.Keys, error)) control.Acts {
+	return byRole(record, control.Acts{
 		ActCRL:       withKeys(open, Signing.by, signsCRL),
 		ActStatus:    withKeys(open, StatusExport.by, exportsStatus),
+		ActClosure:   withKeys(open, ClosureRequest.by, signsClosure),
 		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
 		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
 			made, err := keys.Prove(ctx, ask.Code, ask.Operator)
@@ -208,7 +243,7 @@ func KeyActs(open func(context.Context) (*instance.Keys, error)) control.Acts {
 			}
 			return strings.TrimSuffix(string(workdir.CertificatePEM(made.Raw)), "\n"), nil
 		}),
-	}
+	})
 }
 
 func withKeys[T any](open func(context.Context) (*instance.Keys, error), operator func(T) string, do func(context.Context, *instance.Keys, T) (string, error)) act {

@@ -61,6 +61,7 @@ func (r Result) Exit(trouble error) reason.Exit {
 // Unattended does a whole batch with a Controller and a Supervisor of its own, and signs a
 // checkpoint at the end. When drain ends, no further board is begun; when life ends, every Run ends.
 func Unattended(life, drain context.Context, opened *instance.Instance, options Options, b Batch) (Result, error) {
+	b.Operator = localPerson(opened.Record, b.Operator)
 	c := New(life, opened.Record, options)
 	if err := c.Ready(opened); err != nil {
 		return Result{}, err

@@ -75,7 +75,7 @@ func New(life context.Context, record *instance.Record, options Options) *Contro
 		c.bays = append(c.bays, c.newBay(spec))
 	}
 	acts := Acts(record)
-	maps.Copy(acts, KeyActs(c.openKeys))
+	maps.Copy(acts, KeyActs(record, c.openKeys))
 	if err := record.ServeControl(acts); err != nil { // the line works without it
 		record.Log.Error("other processes cannot change work orders and certificates", "error", err)
 	}
@@ -131,8 +131,11 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 	if err := ask.checkTexts(); err != nil {
 		return err
 	}
-	if ask.Order == "" && c.record.Config.RequireOrder {
+	if ask.Order == "" && c.record.Config.NeedsOrder() {
 		return station.ErrOrderNeeded
+	}
+	if err := mayStart(ctx, c.record, ask); err != nil {
+		return err
 	}
 	if ask.Order != "" {
 		if _, err := c.openOrder(ctx, ask.Order); err != nil {

@@ -125,6 +125,9 @@ func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, er
 		return Order{}, fmt.Errorf("work order %w", err)
 	}
 	order, err := c.openOrder(ctx, id)
+	if err == nil {
+		err = c.record.Registry.AllowsOrder(ctx, id)
+	}
 	if err != nil {
 		return Order{}, errors.Join(err, c.record.NoteBy(ctx, "line.order", audit.Denied, operator, map[string]string{"order": id, "why": err.Error()}))
 	}

@@ -28,7 +28,14 @@ func (o Operators) SignIn(ctx context.Context, code string) (Operator, error) {
 		denied := record.NoteBy(ctx, "operator.login.fail", audit.Denied, "", map[string]string{"badge": reason.Printable(code)})
 		return Operator{}, errors.Join(fmt.Errorf("%w: %+q", ErrUnknownBadge, code), denied)
 	}
-	return Operator{ID: who.ID, Name: who.Name}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, map[string]string{"by": by})
+	return Operator{ID: who.ID, Name: who.Name}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, signInDetails(by, who.Role))
+}
+
+func signInDetails(by string, role configs.Role) map[string]string {
+	if role == "" {
+		return map[string]string{"by": by}
+	}
+	return map[string]string{"by": by, "role": string(role)}
 }
 
 // SignOut also switches automatic start off, because no operator is there.

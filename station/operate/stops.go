@@ -44,6 +44,9 @@ func (c *Controller) Acknowledge(ctx context.Context, bay, operator string) erro
 	if err := CheckAcknowledgement(bay, operator); err != nil {
 		return err
 	}
+	if err := mayDo(ctx, c.record, actAcknowledge, operator); err != nil {
+		return err
+	}
 	err = c.record.Registry.AcknowledgeBay(ctx, bay, operator)
 	if errors.Is(err, registry.ErrBayFree) && b.place.Stopped() != nil { // the registry could not record the stop
 		err = c.record.NoteBy(ctx, "line.acknowledged", audit.Success, operator, map[string]string{"bay": bay, "reason": b.place.StoppedFor()})

@@ -22,6 +22,12 @@ var ofParts = []Row{
 	misuses("other-selection", "look at the preview again, and give the command again"),
 	misuses("order-quota", "give a quota greater than that of the work order: `station order list` shows it"),
 	faults("order-open", noTile, "give the values that the work order has (`station order list` shows them), and leave --quota out in `station batch`; `station order raise` gives it a greater quota"),
+	misuses("order-file", "correct the order file; docs/orders.md explains each key"),
+	misuses("order-forged", "get file and signature from the owner again, over a way that changes no octet"),
+	misuses("order-elsewhere", "ask the owner for a share of this station: its key is in pki/audit.vkey"),
+	misuses("order-replayed", "do nothing: `station order show --id ID` shows what the file has opened"),
+	misuses("order-revision", "ask the owner for a file with a greater revision than `station order show --id ID` shows"),
+	misuses("order-not-closed", "close the work order: `station order close --id ID`"),
 	faults("reserved-event", noTile, ""),
 	faults("registry-locked", noTile, "close the other station, or use another directory"),
 	faults("registry-settings", noTile, "keep the station's directory on a local file system"),
@@ -82,6 +88,7 @@ var ofParts = []Row{
 
 	// The operator's screen, and a batch.
 	faults("unknown-badge", noTile, "scan your own badge or ask the shift leader"),
+	misuses("not-permitted", "ask a person whose role allows this; docs/orders.md has the table of roles"),
 	faults("bay-busy", noTile, "wait for the Run in this bay"),
 	faults("no-bay", noTile, "name one of the bays of --boards"),
 	faults("bay-skipped", noTile, "take the bay back in first"),

@@ -98,6 +98,7 @@ var ofRuns = []Row{
 	rejects("no-hardware-id", firmware, "flash firmware that reports the hardware id of its chip, or take ${board.hardware_id} out of the profile"),
 	rejects("sealed", setAside, "the board can take no certificate any more: scrap it, or look it up with `station boards`"),
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
+	rejects("held", setAside, "keep the board aside until it is released: `station release --board ID --reason TEXT`"),
 	rejects("key-compromised", scrapped, "scrap the board: its key follows from its hardware, so it cannot get another one"),
 	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
 
@@ -212,6 +213,10 @@ var ofRuns = []Row{
 	faults("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
 	faults("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
 	faults("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
+	faults("order-not-yet", order, "wait until the work order begins (`station order show --id ID`), or name another one"),
+	faults("order-unsigned", order, "ask the owner of the product for a signed order, and open it: `station order open --file FILE`"),
+	faults("order-owner", order, "compare orders.owners in station.yaml with the public key of the owner who signed the order"),
+	faults("order-profile", stopLine, "compare the profile of this station with the order: `station audit show --type log.genesis` prints its SHA-256"),
 	faults("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
 	faults("bad-request", stopLine, ""),
 	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),

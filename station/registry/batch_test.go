@@ -63,7 +63,7 @@ func TestARefusedCallIsUndoneAlone(t *testing.T) {
 // admission is the call that Admit makes.
 func admission(run *station.Run) *call {
 	return &call{answer: make(chan error, 1), do: func(w *work) error {
-		if err := w.admit(run, loggedOrder{}, time.Now); err != nil {
+		if err := w.admit(run, loggedOrder{}, &Config{Now: time.Now}); err != nil {
 			return &refusal{err, runEntry(run, "board.refused", audit.Denied)}
 		}
 		return nil

@@ -70,6 +70,15 @@ func (r *Reader) EachCertificate(ctx context.Context, each func(der []byte) erro
 	return rows.Err()
 }
 
+// CertificatesOf gives the SHA-256 of each certificate that was signed for a work order, in hexadecimal.
+func (r *Reader) CertificatesOf(ctx context.Context, order string) ([]string, error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(sha256)) FROM certificates WHERE work_order = ? AND sha256 IS NOT NULL ORDER BY id`, order)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates of work order %q: %w", order, err)
+	}
+	return collect(rows, func(sum *string) []any { return []any{sum} })
+}
+
 // Certificate gives the certificate with a serial number (32 hexadecimal digits), or nil if there is none.
 func (r *Reader) Certificate(ctx context.Context, serial string) (der []byte, err error) {
 	number, err := hex.DecodeString(serial)

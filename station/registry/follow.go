@@ -150,10 +150,10 @@ func (r *statusRow) status() (s CertificateStatus, err error) {
 
 // A BoardStatus is what the registry says of a board now.
 type BoardStatus struct {
-	BoardID             devices.BoardID
-	Type                string
-	FirstSeen, Scrapped string // RFC 3339; Scrapped may be empty
-	Certificates        []CertificateStatus
+	BoardID                   devices.BoardID
+	Type                      string
+	FirstSeen, Scrapped, Held string // RFC 3339; the last two may be empty
+	Certificates              []CertificateStatus
 }
 
 // Board gives a board with its certificates in the order of their intents, or ErrUnknownBoard.
@@ -162,7 +162,7 @@ func (f *Follower) Board(ctx context.Context, id devices.BoardID) (b BoardStatus
 		return b, err
 	}
 	b.BoardID = id
-	err = f.db.QueryRowContext(ctx, `SELECT type, first_seen, coalesce(scrapped, '') FROM boards WHERE id = ?`, id.String()).Scan(&b.Type, &b.FirstSeen, &b.Scrapped)
+	err = f.db.QueryRowContext(ctx, `SELECT type, first_seen, coalesce(scrapped, ''), coalesce((SELECT since FROM holds WHERE board_id = id), '') FROM boards WHERE id = ?`, id.String()).Scan(&b.Type, &b.FirstSeen, &b.Scrapped, &b.Held)
 	if none(err) {
 		return b, fmt.Errorf("board %s: %w", id, ErrUnknownBoard)
 	} else if err != nil {

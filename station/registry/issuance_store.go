@@ -48,7 +48,11 @@ func (w *work) intend(in issuance.Intent, now time.Time) (stored []byte, err err
 	if err := w.keepsCertificates(in); err != nil {
 		return nil, err
 	}
-	// 3. A stored certificate answers the request (I9), or else a new one is allowed (I3).
+	// 3. The work order allows the profile.
+	if err := w.profileAllowed(order, in); err != nil {
+		return nil, err
+	}
+	// 4. A stored certificate answers the request (I9), or else a new one is allowed (I3).
 	if stored, err = w.mayIssue(in, now); err != nil || stored != nil {
 		return stored, err
 	}
@@ -77,11 +81,14 @@ func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullStrin
 	return order, err
 }
 
-// openRunInUse checks in addition that the board was not scrapped while the Run was open.
+// openRunInUse checks in addition that the board was not scrapped or put on hold while the Run was open.
 func (w *work) openRunInUse(run string, boardID devices.BoardID) (order sql.NullString, err error) {
 	order, scrapped, err := w.openRunAnd(run, boardID)
 	if err == nil && scrapped.Valid {
 		err = fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, scrapped.String)
+	}
+	if err == nil {
+		err = w.notHeld(boardID)
 	}
 	return order, err
 }

@@ -128,8 +128,8 @@ func TestAMigrationThatEndsInTheMiddleChangesNothing(t *testing.T) {
 	must(t, errors.Join(err, r.Shutdown()))
 }
 
-// withMark makes the mark that belongs to a registry from testdata.
-func withMark(t *testing.T, path string) {
+// markAsNewest writes the mark that belongs to a registry.
+func markAsNewest(t *testing.T, path string) {
 	t.Helper()
 	db, err := openForReading(path, nil)
 	must(t, err)
@@ -144,7 +144,7 @@ func withMark(t *testing.T, path string) {
 // The work orders of the registry go on: an open one takes a board, a closed one stays closed. The Run that was open ends.
 func TestARegistryOfSchema8IsMigrated(t *testing.T) {
 	path, vkey := stored(t, "testdata/schema8.sql")
-	withMark(t, path)
+	markAsNewest(t, path)
 	r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
 	must(t, err)
 	must(t, r.RaiseOrder(t.Context(), "WO-1", 4, "ann"))

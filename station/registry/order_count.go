@@ -68,7 +68,7 @@ type loggedOrder struct {
 	order  audit.WorkOrder
 	found  bool
 	opened bool   // the entry that opens it was found
-	terms  terms  // of that entry
+	terms  terms  // of that entry, or of the newest that revises the order
 	closed string // time of the entry that closes it
 	size   int64  // entries that were searched
 }
@@ -85,6 +85,8 @@ func (l *loggedOrder) search(ctx context.Context, q audit.Querier, id string) er
 		switch e.Type {
 		case audit.TypeOrderOpened:
 			l.opened, l.terms = true, termsOf(e)
+		case audit.TypeOrderRevised:
+			l.terms = termsOf(e)
 		case audit.TypeOrderClosed:
 			l.closed = e.Time.String()
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +17,11 @@ import (
 
 // This file opens, raises and closes work orders.
 
-// Details of the entry that opens a work order.
+// Details of the entries that open and revise a work order. A detail that is absent does not bound the order.
 const (
-	detailFirmware = "firmware_allow" // SHA-256 values as boards report them, with commas between them; absent: any image
-	detailLot      = "lot"            // absent: none
-	detailUntil    = "until"          // RFC 3339; absent: no end
+	detailFirmware = "firmware_allow" // SHA-256 values as boards report them, with commas between them
+	detailLot      = "lot"
+	detailUntil    = "until" // RFC 3339
 )
 
 // maxImages is the most images of a work order: their hashes are one text of the entry.
@@ -33,6 +34,7 @@ type NewOrder struct {
 	Lot         string              // name of the lot, may be empty
 	Until       time.Time           // no Run of the order begins at this time or later; zero: no end
 	Firmware    [][sha256.Size]byte // images that its boards may run; none: any image
+	Signed      *SignedOrder        // what the owner of the product has signed beyond that; nil: nobody has signed the order
 }
 
 func (o NewOrder) check() error {
@@ -43,34 +45,48 @@ func (o NewOrder) check() error {
 	return nil
 }
 
-// terms are what a work order was opened with, beyond product and quota. They are in its first entry only.
-type terms struct{ images, lot, until string }
+// terms are what a work order was opened or last revised with, beyond product and quota. They are in these entries only.
+type terms struct {
+	images, lot, until string
+	signedTerms
+}
 
 func (o NewOrder) terms() terms {
-	var list []string
-	for _, image := range o.Firmware {
-		list = append(list, hex.EncodeToString(image[:]))
-	}
-	slices.Sort(list)
-	t := terms{images: strings.Join(slices.Compact(list), ","), lot: o.Lot}
-	if !o.Until.IsZero() {
-		t.until = o.Until.UTC().Format(time.RFC3339)
+	t := terms{images: listOf(o.Firmware), lot: o.Lot, until: timeOrNone(o.Until)}
+	if o.Signed != nil {
+		t.signedTerms = o.Signed.terms()
 	}
 	return t
 }
 
-func termsOf(e audit.Entry) terms {
-	return terms{e.Details[detailFirmware], e.Details[detailLot], e.Details[detailUntil]}
+// listOf gives SHA-256 values in hexadecimal, in ascending order, with commas between them.
+func listOf(sums [][sha256.Size]byte) string {
+	var list []string
+	for _, sum := range sums {
+		list = append(list, hex.EncodeToString(sum[:]))
+	}
+	slices.Sort(list)
+	return strings.Join(slices.Compact(list), ",")
 }
 
-// details gives the details of the first entry; nil: none.
-func (t terms) details() map[string]string {
-	details := map[string]string{}
-	for name, value := range map[string]string{detailFirmware: t.images, detailLot: t.lot, detailUntil: t.until} {
-		if value != "" {
-			details[name] = value
-		}
+func timeOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func termsOf(e audit.Entry) terms {
+	return terms{e.Details[detailFirmware], e.Details[detailLot], e.Details[detailUntil], signedTermsOf(e)}
+}
+
+// details gives the details of the entry; nil: none.
+func (t terms) details() map[string]string {
+	details := t.signedTerms.details()
+	for name, value := range map[string]string{detailFirmware: t.images, detailLot: t.lot, detailUntil: t.until} {
+		details[name] = value
+	}
+	maps.DeleteFunc(details, func(_, value string) bool { return value == "" })
 	if len(details) == 0 {
 		return nil
 	}
@@ -78,7 +94,7 @@ func (t terms) details() map[string]string {
 }
 
 func (t terms) String() string {
-	return fmt.Sprintf("lot %q, until %q, firmware %q", t.lot, t.until, t.images)
+	return fmt.Sprintf("lot %q, until %q, firmware %q", t.lot, t.until, t.images) + t.signedTerms.text()
 }
 
 // ended returns ErrOrderExpired at the end of the order, and later.
@@ -101,6 +117,9 @@ func (r *Registry) OpenOrder(ctx context.Context, o NewOrder, operator string) e
 	if err := o.check(); err != nil {
 		return err
 	}
+	if r.config.SignedOnly {
+		return fmt.Errorf("%w: %q", station.ErrOrderUnsigned, o.ID)
+	}
 	return r.withOrder(ctx, o.ID, func(w *work, known *orderRow) error {
 		if known != nil {
 			if has := w.termsOf(o.ID); known.Product != o.Product || known.Quota != o.Quota || has != o.terms() {
@@ -108,21 +127,28 @@ func (r *Registry) OpenOrder(ctx context.Context, o NewOrder, operator string) e
 			}
 			return known.isOpen()
 		}
-		written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderOpened,
-			Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: o.ID, Product: o.Product, Quota: o.Quota}, Details: o.terms().details()})
-		if err != nil {
-			return err
-		}
-		w.orders.Delete(o.ID) // of an order whose transaction was undone
-		return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, o.ID, o.Product, o.Quota, written.Time.String())
+		return w.openOrder(o, operator)
 	})
 }
 
-// RaiseOrder gives an open work order a greater quota.
+func (w *work) openOrder(o NewOrder, operator string) error {
+	written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryConfig, Type: audit.TypeOrderOpened,
+		Outcome: audit.Success, WorkOrder: &audit.WorkOrder{ID: o.ID, Product: o.Product, Quota: o.Quota}, Details: o.terms().details()})
+	if err != nil {
+		return err
+	}
+	w.orders.Delete(o.ID) // of an order whose transaction was undone
+	return w.exec(`INSERT INTO work_orders (id, product, quota, opened) VALUES (?, ?, ?, ?)`, o.ID, o.Product, o.Quota, written.Time.String())
+}
+
+// RaiseOrder gives an open work order a greater quota. An order that its owner has signed is raised by ImportOrder alone.
 func (r *Registry) RaiseOrder(ctx context.Context, id string, quota int64, operator string) error {
 	return r.withOrder(ctx, id, func(w *work, known *orderRow) error {
 		if err := known.isOpen(); err != nil {
 			return fmt.Errorf("%q: %w", id, err)
+		}
+		if r.config.SignedOnly || w.termsOf(id).isSigned() {
+			return fmt.Errorf("%w: %q changes only by a file with a greater revision", station.ErrOrderUnsigned, id)
 		}
 		if quota <= known.Quota {
 			return fmt.Errorf("%w: %q has %s, want more than that, not %d", ErrOrderQuota, id, reason.Count(known.Quota, "board", "boards"), quota)

@@ -164,9 +164,9 @@ func TestAStationTakesProfilesAsAdoptedOnlyOnce(t *testing.T) {
 
 // A station whose profile was never adopted goes on with the one that it has, on record.
 func TestARegistryOfSchema9IsMigrated(t *testing.T) {
-	path, vkey := stored(t, "testdata/schema9.sql")
+	path, vkey := stored(t, "testdata/schema9_profiles.sql")
 	config := Config{Path: path, Station: "demo", Profiles: Profiles{TLS: profileNamed(t, "edited")}}
-	withMark(t, path)
+	markAsNewest(t, path)
 	// 1. Before its first start the registry refuses nothing.
 	r, err := Compare(t.Context(), config)
 	must(t, err)

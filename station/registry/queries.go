@@ -42,6 +42,10 @@ type OrderReport struct {
 	Issued, Reworked, Confirmed int64  // Runs that passed; the first two count for the order
 	Firmware                    string // SHA-256 of the images that boards may run, with commas; empty: any image
 	Boards                      OrderSums
+	NotBefore                   string // RFC 3339, no Run begins before; empty: any time
+	Revision                    int64  // of the file that the owner has signed; 0: nobody has signed the order
+	SHA256, OwnerSHA256         string // of that file, and of the owner's public key
+	Profiles                    string // SHA-256 of the profiles by which certificates may be signed, with commas; empty: any
 }
 
 // Orders lists all work orders in the order in which they were opened.
@@ -65,12 +69,21 @@ func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
 		}
 	}
 	for _, e := range history {
-		if i := slices.IndexFunc(orders, func(o OrderReport) bool { return o.ID == orderID(e) }); i >= 0 && e.Type == audit.TypeOrderOpened {
-			t := termsOf(e)
-			orders[i].Firmware, orders[i].Lot, orders[i].Until = t.images, t.lot, t.until
+		if i := slices.IndexFunc(orders, func(o OrderReport) bool { return o.ID == orderID(e) }); i >= 0 && hasTerms(e) {
+			orders[i].setTerms(termsOf(e))
 		}
 	}
 	return orders, err
+}
+
+// hasTerms reports whether an entry opens or revises a work order.
+func hasTerms(e audit.Entry) bool {
+	return e.Type == audit.TypeOrderOpened || e.Type == audit.TypeOrderRevised
+}
+
+func (o *OrderReport) setTerms(t terms) {
+	o.Firmware, o.Lot, o.Until, o.NotBefore = t.images, t.lot, t.until, t.notBefore
+	o.Revision, o.SHA256, o.OwnerSHA256, o.Profiles = t.number(), t.file, t.owner, t.profiles
 }
 
 // OrderReport gives one work order, or ErrUnknownOrder.

@@ -169,10 +169,12 @@ func startupDetails(before, facts map[string]string) map[string]string {
 	}
 	details, changed := map[string]string{}, []string{}
 	for name, value := range facts {
-		details[name] = text(value)
+		if details[name] = text(value); name == OperatorsFact && len(value) <= MaxOperatorsFact {
+			details[name] = value
+		}
 	}
 	for name := range before {
-		if _, there := details[name]; name != changedDetail && !there {
+		if _, there := details[name]; name != changedDetail && name != operatorsChanged && !there {
 			changed = append(changed, name)
 		}
 	}
@@ -184,5 +186,32 @@ func startupDetails(before, facts map[string]string) map[string]string {
 	if slices.Sort(changed); len(changed) > 0 {
 		details[changedDetail] = strings.Join(changed, " ")
 	}
+	if slices.Contains(changed, OperatorsFact) {
+		details[operatorsChanged] = text(operatorsDiffer(before[OperatorsFact], details[OperatorsFact]))
+	}
 	return details
+}
+
+// OperatorsFact is the fact of a start that lists the operators with their roles, with blanks between them.
+const (
+	OperatorsFact    = "operators"
+	MaxOperatorsFact = 16 << 10            // octets
+	operatorsChanged = "operators_changed" // which operators are new (+) and gone (-)
+)
+
+// operatorsDiffer names the operators that two starts list differently: -anna=operator +anna=lead.
+func operatorsDiffer(before, now string) string {
+	old, fresh := strings.Fields(before), strings.Fields(now)
+	var all []string
+	for _, o := range old {
+		if !slices.Contains(fresh, o) {
+			all = append(all, "-"+o)
+		}
+	}
+	for _, o := range fresh {
+		if !slices.Contains(old, o) {
+			all = append(all, "+"+o)
+		}
+	}
+	return strings.Join(all, " ")
 }

@@ -15,7 +15,7 @@ package registry
 
 import (
 	"context"
-
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -51,6 +51,10 @@ type Config struct {
 	// Profiles are those of the station directory. The first start of a registry that knows of no adoption takes them
 	// as adopted, on record.
 	Profiles Profiles
+	// SignedOnly refuses work orders that no owner has signed, and their Runs.
+	SignedOnly bool
+	// Owners are the SHA-256 of the public keys of the owners whose work orders the station takes.
+	Owners [][sha256.Size]byte
 }
 
 // Registry is an open registry. Its methods are safe for concurrent use.
@@ -135,6 +139,8 @@ var (
 	ErrUnknownOrder   = station.ErrUnknownOrder
 	ErrOrderOpen      = reason.New("order-open", "work order is open already with other values")
 	ErrOrderQuota     = reason.New("order-quota", "a work order can only be raised")
+	ErrOrderReplayed  = reason.New("order-replayed", "this file has opened or changed the work order already")
+	ErrOrderRevision  = reason.New("order-revision", "the file is no newer revision of the work order")
 	ErrQuota          = station.ErrQuota
 	ErrScrapped       = station.ErrScrapped
 	ErrNoIntent       = reason.New("no-intent", "no open intent has this serial number")

@@ -13,9 +13,9 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives map[string]fields
-	startup                                                                                   string // number of the newest entry of a start
-	profiles                                                                                  string // number of the newest entry that adopts profiles
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives, holds map[string]fields
+	startup                                                                                          string // number of the newest entry of a start
+	profiles                                                                                         string // number of the newest entry that adopts profiles
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 
@@ -24,7 +24,7 @@ type replay struct {
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, holds: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
@@ -74,6 +74,8 @@ func (s *replay) change(e audit.Entry) error {
 		return s.admitted(e)
 	case e.Type == "board.scrapped":
 		return s.scrapped(e)
+	case e.Type == typeHeld, e.Type == typeReleased:
+		return s.held(e)
 	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
 		return s.locked(e)
 	case e.Type == "cert.issue.intent":
@@ -198,6 +200,11 @@ func orderLife(e audit.Entry, f fields) error {
 			return fmt.Errorf("%w: entry %d raises work order %s from %s to %d", ErrDiffers, e.Seq, e.WorkOrder.ID, f[orderQuota], e.WorkOrder.Quota)
 		}
 		f[orderQuota] = strconv.FormatInt(e.WorkOrder.Quota, 10)
+	case audit.TypeOrderRevised:
+		if was, err := strconv.ParseInt(f[orderQuota], 10, 64); err != nil || closed || e.WorkOrder.Quota < was || e.WorkOrder.Product != f[orderProduct] {
+			return fmt.Errorf("%w: entry %d revises work order %s from %s to %d", ErrDiffers, e.Seq, e.WorkOrder.ID, f[orderQuota], e.WorkOrder.Quota)
+		}
+		f[orderQuota] = strconv.FormatInt(e.WorkOrder.Quota, 10)
 	case audit.TypeOrderClosed:
 		if closed {
 			return fmt.Errorf("%w: entry %d closes work order %s a second time", ErrDiffers, e.Seq, e.WorkOrder.ID)
@@ -242,6 +249,8 @@ func (s *replay) admitted(e audit.Entry) error {
 		return fmt.Errorf("%w: entry %d admits board %s on hardware %s, which is known on %s", ErrDiffers, e.Seq, b.ID, b.HardwareID, f[boardHardware])
 	case f[boardScrapped] != "":
 		return fmt.Errorf("%w: entry %d admits board %s, which was scrapped", ErrDiffers, e.Seq, b.ID)
+	case s.isHeld(b.ID):
+		return fmt.Errorf("%w: entry %d admits board %s, which is on hold", ErrDiffers, e.Seq, b.ID)
 	}
 	s.runs[r.ID] = fields{b.ID, r.Purpose, b.HardwareID, r.Bay, r.Operator, orderID(e), r.Rework, e.Time.String(), "1", "", "", "", "", fmt.Sprint(e.Seq), "",
 		b.Type, b.Firmware, b.SHA256, b.HUK, "", "", ""}
@@ -283,6 +292,8 @@ func (s *replay) mayIntend(e audit.Entry) error {
 	switch {
 	case !admitted || run[runEnding] != "" || run[runBoard] != id || run[runPurpose] != c.Purpose || run[runOrder] != orderID(e):
 		return fmt.Errorf("%w: entry %d is for no open Run of board %s", ErrDiffers, e.Seq, id)
+	case s.isHeld(id):
+		return fmt.Errorf("%w: entry %d is for board %s, which is on hold", ErrDiffers, e.Seq, id)
 	case s.isScrapped(id):
 		return fmt.Errorf("%w: entry %d is for board %s, which was scrapped", ErrDiffers, e.Seq, id)
 	case used && (key[0] != id || key[1] != c.Purpose):
@@ -310,6 +321,9 @@ func (s *replay) changed(e audit.Entry) error {
 		}
 		if s.isScrapped(f[certBoard]) && (after == "delivered" || after == "active") {
 			return fmt.Errorf("%w: entry %d makes certificate %s %s, whose board was scrapped", ErrDiffers, e.Seq, e.Cert.Serial, after)
+		}
+		if s.isHeld(f[certBoard]) && (after == "delivered" || after == "active") {
+			return fmt.Errorf("%w: entry %d makes certificate %s %s, whose board is on hold", ErrDiffers, e.Seq, e.Cert.Serial, after)
 		}
 		f[certChanged], f[certStatus], f[certReason] = e.Time.String(), after, e.Reason
 		switch after {

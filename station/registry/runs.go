@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -34,7 +33,7 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 		return err
 	}
 	return r.write(ctx, func(w *work) error {
-		err := w.admit(run, logged, r.config.Now)
+		err := w.admit(run, logged, &r.config)
 		if r.config.RequireOrder && run.Order == "" {
 			err = station.ErrOrderNeeded
 		}
@@ -47,8 +46,8 @@ func (r *Registry) Admit(ctx context.Context, run *station.Run) error {
 	})
 }
 
-func (w *work) admit(run *station.Run, logged loggedOrder, now func() time.Time) error {
-	order, err := w.orderOf(run, logged, now)
+func (w *work) admit(run *station.Run, logged loggedOrder, rules *Config) error {
+	order, err := w.orderOf(run, logged, rules)
 	if err != nil {
 		return err
 	}
@@ -75,9 +74,9 @@ func (w *work) admit(run *station.Run, logged loggedOrder, now func() time.Time)
 		e.Board.Type, e.Board.Firmware, e.Board.SHA256, e.Board.HUK)
 }
 
-// orderOf gives the work order of a Run. It refuses an order that is not open or has ended, and a board whose firmware is
-// not on the order's list.
-func (w *work) orderOf(run *station.Run, logged loggedOrder, now func() time.Time) (*audit.WorkOrder, error) {
+// orderOf gives the work order of a Run. It refuses an order that is not open, is not signed as the station wants or is not valid
+// now, and a board whose firmware is not on the order's list.
+func (w *work) orderOf(run *station.Run, logged loggedOrder, rules *Config) (*audit.WorkOrder, error) {
 	if run.Order == "" {
 		return nil, nil
 	}
@@ -91,7 +90,7 @@ func (w *work) orderOf(run *station.Run, logged loggedOrder, now func() time.Tim
 	if err := order.isOpen(); err != nil {
 		return nil, fmt.Errorf("%q: %w", run.Order, err)
 	}
-	if err := w.termsOf(run.Order).ended(run.Order, now); err != nil {
+	if err := w.termsOf(run.Order).allow(run.Order, rules); err != nil {
 		return nil, err
 	}
 	return &order.WorkOrder, w.firmwareAllowed(run)
@@ -118,7 +117,7 @@ func (w *work) sameHardware(run *station.Run, now string) error {
 	case scrapped.Valid:
 		return fmt.Errorf("%w: %s at %s", ErrScrapped, id.ID, scrapped.String)
 	}
-	return nil
+	return w.notHeld(id.ID)
 }
 
 // isNew refuses a board that had Runs and has no row: on other hardware it would not be known as a

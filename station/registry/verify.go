@@ -106,6 +106,7 @@ func (s *replay) tables() []table {
 	return append(always, []table{
 		{"work orders", `SELECT id, product, quota, counted, opened, closed, NULL FROM work_orders`, s.orders},
 		{"boards", `SELECT id, lower(hex(hardware_id)), type, first_seen, scrapped, NULL FROM boards`, s.boards},
+		{"holds", `SELECT board_id, since, reason, NULL FROM holds`, s.holds},
 		{"keys", `SELECT lower(hex(spki_sha256)), board_id, purpose, NULL FROM keys`, s.keys},
 		{"Runs", `SELECT id, board_id, purpose, lower(hex(hardware_id)), bay, operator, work_order, rework, begun, admitted,
 			closed, ending, reason, outcome, first_entry, last_entry, board_type, firmware, firmware_sha256, huk, probe, target, flashed_sha256, NULL FROM runs`, s.runs},

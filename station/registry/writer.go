@@ -36,6 +36,7 @@ type writer struct {
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
 	over       sync.Map             // ids of Runs that ended and could not be closed
 	orders     *sync.Map            // terms of the work orders whose row was compared with the log, by id
+	revised    []string             // owned by the goroutine; work orders that the open transaction revised
 	stepped    bool                 // owned by the goroutine; true: an entry says that the clock is behind
 }
 
@@ -221,6 +222,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		return w.judge(errors.Join(fmt.Errorf("committing: %w", err), w.undo(), w.settled()))
 	}
 	work.batch.Committed()
+	w.revised = nil
 	if err := w.committed(); err != nil {
 		w.failed = err
 		return err
@@ -331,8 +333,13 @@ func (w *work) record(c *call) error {
 	return nil
 }
 
-// undo rolls the transaction back, unless SQLite has done so itself.
+// undo rolls the transaction back, unless SQLite has done so itself. The terms of a work order that the transaction revised
+// are read from the log again.
 func (w *writer) undo() error {
+	for _, id := range w.revised {
+		w.orders.Delete(id)
+	}
+	w.revised = nil
 	err := w.exec("ROLLBACK")
 	if err != nil && err.Error() == "cannot rollback - no transaction is active" {
 		return nil

@@ -20,12 +20,28 @@ func WriteKnown(w io.Writer, rows []registry.CertificateRow) error {
 		if row.SHA256 == "" {
 			continue
 		}
-		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID.String(), "purpose": row.Purpose.String(), "certificate_sha256": row.SHA256, "status": row.Status})
+		err := encoder.Encode(map[string]string{"serial": row.Serial, "board_id": row.BoardID.String(), "purpose": row.Purpose.String(), "certificate_sha256": row.SHA256, "status": knownStatus(row)})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// knownStatus is the status for a verifier that reads a list: it refuses the certificates of a board on hold as revoked ones.
+func knownStatus(row registry.CertificateRow) string {
+	if row.Held {
+		return "revoked"
+	}
+	return row.Status
+}
+
+// certificateText is the status of a certificate for people, and says that the board is on hold.
+func certificateText(row registry.BoardRow) string {
+	if row.Held != "" {
+		return Dash(row.Status) + ", on hold"
+	}
+	return Dash(row.Status)
 }
 
 // WriteBoards prints the boards as a table for people.
@@ -39,7 +55,7 @@ func WriteBoards(w io.Writer, rows []registry.BoardRow) error {
 		if row.LastReason != "" {
 			last += " (" + row.LastReason + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", row.BoardID, row.Type, row.FirstSeen, Dash(row.Purpose.String()), Dash(row.Serial), Dash(row.Status), row.Runs, Dash(last), debugPort(&row))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", row.BoardID, row.Type, row.FirstSeen, Dash(row.Purpose.String()), Dash(row.Serial), certificateText(row), row.Runs, Dash(last), debugPort(&row))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -44,6 +44,7 @@ type Board struct {
 	Type         string        `json:"type"`
 	FirstSeen    string        `json:"first_seen"`
 	Scrapped     string        `json:"scrapped"` // empty: it was not
+	Held         string        `json:"held"`     // since when the board is on hold; empty: it is not
 	Certificates []Certificate `json:"certificates"`
 }
 
@@ -105,7 +106,7 @@ func (s *Server) board(w http.ResponseWriter, r *http.Request) {
 	if !s.found(w, r, err) {
 		return
 	}
-	answer := Board{BoardID: id.String(), Type: found.Type, FirstSeen: found.FirstSeen, Scrapped: found.Scrapped, Certificates: []Certificate{}}
+	answer := Board{BoardID: id.String(), Type: found.Type, FirstSeen: found.FirstSeen, Scrapped: found.Scrapped, Held: found.Held, Certificates: []Certificate{}}
 	for i := range found.Certificates {
 		answer.Certificates = append(answer.Certificates, s.describe(&found.Certificates[i]))
 	}

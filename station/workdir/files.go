@@ -121,7 +121,7 @@ func PrivateKeyPEM(key any) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// ReadPrivateKey reads an ECDSA key (PKCS#8 in PEM) from a file that only the owner can read.
+// ReadPrivateKey reads an ECDSA key in PEM from a file that only the owner can read: PKCS#8, or the form of `openssl ecparam` (RFC 5915).
 func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 	if err := Private(path); err != nil {
 		return nil, err
@@ -131,11 +131,7 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("reading a private key: %w", err)
 	}
 	defer clear(text)
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s: want a private key in PEM", path)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	parsed, err := parsePrivateKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -151,4 +147,20 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 func (d Dir) Copy(_ context.Context, text string) (path string, err error) {
 	path = d.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
 	return path, WriteFile(path, []byte(text))
+}
+
+func parsePrivateKey(text []byte) (any, error) {
+	block, rest := pem.Decode(text)
+	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam names the curve before the key
+		block, _ = pem.Decode(rest)
+	}
+	switch {
+	case block == nil:
+		return nil, errors.New("want a private key in PEM")
+	case block.Type == "EC PRIVATE KEY" && block.Headers["Proc-Type"] == "":
+		return x509.ParseECPrivateKey(block.Bytes)
+	case block.Type == "PRIVATE KEY":
+		return x509.ParsePKCS8PrivateKey(block.Bytes)
+	}
+	return nil, fmt.Errorf("want a private key without encryption, not %s", block.Type)
 }

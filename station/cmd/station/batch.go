@@ -151,7 +151,7 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 	if err != nil {
 		return nil, err
 	}
-	if err := operate.CheckOrder(ctx, opened.Record, a.order, int64(a.quota)); err != nil {
+	if err := operate.CheckBatch(ctx, opened.Record, operate.Batch{Operator: instance.LocalUser(), Order: a.order, Rework: a.rework}, int64(a.quota)); err != nil {
 		return nil, err
 	}
 	// No other process writes these files, because this process holds the registry's lock.

@@ -91,7 +91,7 @@ func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) erro
 	}
 	record, err := files.OpenRecord(ctx)
 	if err == nil {
-		err = record.Registry.AcknowledgeBay(ctx, bay, operator)
+		err = operate.AcknowledgeBay(ctx, record, bay, operator)
 	}
 	if err = afterwards(err, files.Close()); err == nil {
 		fmt.Fprintf(c.out, "bay %s goes on; the acknowledgement of %s is on record\n", bay, operator)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 
-	"hallmark/configs"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/health"
@@ -23,14 +22,13 @@ import (
 // A sessionPlan holds the parsed flags of the operator's interface.
 type sessionPlan struct {
 	*command
-	ask    *screen
-	dir    workdir.Dir
-	bays   []instance.BaySpec
-	texts  *catalogue.Catalogue
-	badges map[string]configs.Operator
-	feed   *ui.Feed
-	lines  *ui.Plain     // nil: a screen
-	view   *report.Queue // the reader of the lines
+	ask   *screen
+	dir   workdir.Dir
+	bays  []instance.BaySpec
+	texts *catalogue.Catalogue
+	feed  *ui.Feed
+	lines *ui.Plain     // nil: a screen
+	view  *report.Queue // the reader of the lines
 }
 
 // A session is the operator's interface while files and registry are open. On a screen, the
@@ -107,9 +105,6 @@ func (c *command) plan(ask *screen) (*sessionPlan, error) {
 	if p.bays, p.texts, err = ask.read(c, dir); err != nil {
 		return nil, reason.Usage(err)
 	}
-	if p.badges, err = configs.LoadOperators(dir.Badges()); err != nil {
-		return nil, reason.Usage(err)
-	}
 	observers := report.NewObservers(c.stdout, c.stderr, false) // a reader that stops, or XOFF, stops no Run and no signal
 	if c.stderr, p.view = observers.Stderr, observers.View; ask.plain {
 		p.lines = ui.NewPlain(p.view, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
@@ -143,7 +138,7 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	reports.Rebuild(drain, record.Registry)
 	s := &session{sessionPlan: p, record: record, reports: reports}
 	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused})
-	s.operators = operate.Operators{Controller: s.controller, Badges: p.badges}
+	s.operators = operate.Operators{Controller: s.controller, Badges: files.Operators}
 	s.checker = health.ForShift(record, s.prompts(), s.ready)
 	return s, s.begin(drain)
 }
@@ -182,7 +177,7 @@ func (s *session) begin(ctx context.Context) (err error) {
 		return err
 	}
 	badge := s.ask.operator
-	if badge == "" && s.badges == nil {
+	if badge == "" && s.record.Operators == nil {
 		badge = instance.LocalUser()
 	}
 	if badge != "" {

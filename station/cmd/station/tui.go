@@ -33,8 +33,8 @@ const tuiHelp = `tui is the operator's screen: one tile for each bay, scan to st
 does without a subcommand. ` + "`?`" + ` shows the keys.
 
 DIR/badges.yaml names the operators, one line for each badge:
-  OP-1001: {id: anna, name: Anna Schmidt}
-Without it the operator is the user of this machine, and others sign in by typing their id.
+  OP-1001: {id: anna, name: Anna Schmidt, role: lead}
+The role is operator, lead or engineer (docs/orders.md). Without the file the operator is the user of this machine, and others sign in by typing their id.
 
 Where pin_source is "prompt" the screen asks for the PIN. If the HSM is lost the line pauses; when
 it is back, the Runs that it cost are started again.

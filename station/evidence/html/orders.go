@@ -82,7 +82,7 @@ func (o *orders) passed(e *event) {
 
 func (o *order) take(e *event) {
 	o.Product, o.Quota = cmp.Or(e.product, o.Product), cmp.Or(e.quota, o.Quota)
-	if e.kind == audit.TypeOrderOpened {
+	if e.kind == audit.TypeOrderOpened || e.kind == audit.TypeOrderRevised {
 		o.Images = strings.FieldsFunc(clean(e.details["firmware_allow"]), func(r rune) bool { return r == ',' })
 	}
 	if e.kind == "cert.issue.intent" || e.kind == "cert.issue.failed" {
