@@ -38,8 +38,12 @@ type Config struct {
 	// DiskFloor is the free space in MiB below which no Run is begun, 0 to 1,000,000,000.
 	DiskFloor int `yaml:"minimum_free_mib"`
 	// RequireOrder refuses Runs without a work order.
-	RequireOrder bool      `yaml:"require_order"`
-	Retention    Retention `yaml:"retention"`
+	RequireOrder bool `yaml:"require_order"`
+	// Scanner says how the scanner frames labels.
+	Scanner Scanner `yaml:"scanner"`
+	// Labels are regular expressions for labels without a prefix of their own, see label.ParsePattern.
+	Labels    []string  `yaml:"labels"`
+	Retention Retention `yaml:"retention"`
 	// Witnesses confirm the checkpoints of the audit log.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Timestamp names the time stamping authority for checkpoints (RFC 3161).
@@ -193,6 +197,7 @@ func Default() Config {
 		Network:   Network{Listen: "127.0.0.1:0"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
+		Labels:    []string{},
 		Witnesses: []Witness{},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}

@@ -22,6 +22,7 @@ func (c *Config) Validate() error {
 		c.names(), c.HSM.validate(), c.Authority.validate(), c.Boards.validate(), c.validateBays(),
 		c.Verifier.validate(), c.handshake(), c.Network.validate(c.Handshake == OverNetwork), c.Firmware.validate(), c.Timeouts.validate(),
 		checkRange("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
+		c.Scanner.validate(), c.labels(),
 		c.witnesses(), c.Timestamp.validate(),
 		c.Retention.check(),
 	)
