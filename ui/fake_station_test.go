@@ -237,7 +237,7 @@ func (d *driver) key(name string) {
 	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
 		"backspace": tea.KeyBackspace, "go": tea.KeyF12}
 	if k, ok := special[name]; ok {
-		d.later(300 * time.Millisecond)
+		d.later(time.Second)
 		d.send(tea.KeyPressMsg{Code: k})
 		return
 	}

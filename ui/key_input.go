@@ -9,9 +9,19 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
+// repeats is the longest time between two signals of a key that is held down, or that a glove presses twice. The first go would
+// answer a question or begin the shift, and the second would start a bay.
+const repeats = 800 * time.Millisecond
+
 // keyPressed gives a key to the PIN, to a scan, to the open field, or to an action.
 func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	at := m.readAt(msg)
+	before := m.went
+	if m.went = (time.Time{}); m.keys.Go.matches(msg) {
+		if m.went = at; at.Sub(before) <= repeats {
+			return m, nil
+		}
+	}
 	if m.dialog == nil && m.field != nil && m.field.purpose == fieldPIN {
 		return m.pinKey(msg)
 	}

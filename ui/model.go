@@ -34,9 +34,10 @@ type Model struct {
 	keyboard  *keyboard // nil: not known
 	taken     int64     // octets of characters that came from the keyboard
 	clock     func() time.Time
-	answer    answer // what the next notices answer
-	lines     bool   // lines of text instead of a screen
-	digits    string // first of the two digits of a bay
+	answer    answer    // what the next notices answer
+	lines     bool      // lines of text instead of a screen
+	went      time.Time // when the go key was pressed, zero when another key came after it
+	digits    string    // first of the two digits of a bay
 	dialog    *dialog
 	field     *field
 	notice    notice

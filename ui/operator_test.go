@@ -19,6 +19,27 @@ func TestADigitChoosesItsBayAndTheGoKeyStartsIt(t *testing.T) {
 	d.asked("start 3 by op17 for WO-4711")
 }
 
+// A glove holds a key down, and the terminal repeats the key: the board in bay 1 must not start without its label.
+func TestAGoKeyThatIsHeldDownGoesOnce(t *testing.T) {
+	d := drive(t, 8, 80, 24, "en")
+	d.screen = screenStart
+	d.key("go")
+	for _, pause := range []time.Duration{660, 30, 30, 30} {
+		d.later(pause * time.Millisecond)
+		d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	}
+	if d.asked(""); d.screen != screenDashboard {
+		t.Errorf("screen %d", d.screen)
+	}
+	d.later(time.Second)
+	d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	d.asked("start 1 by op17 for WO-4711")
+	d.key("2")
+	d.later(10 * time.Millisecond)
+	d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
+}
+
 func TestCtrlGIsTheGoKeyOfTerminalsWithoutFunctionKeys(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
 	d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})

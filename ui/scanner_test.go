@@ -277,7 +277,7 @@ func TestAScanWithAConfiguredPrefix(t *testing.T) {
 		d.types("~OP-18#\r", speed*time.Millisecond, -1)
 		d.asked("sign in op18; sign out op17: another operator signed in")
 		d.types("WO-4712\r", speed*time.Millisecond, -1)
-		d.shows("This scan has no prefix")
+		d.shows("No prefix: not from the scanner")
 		d.asked("sign in op18; sign out op17: another operator signed in")
 	}
 }
