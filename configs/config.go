@@ -40,9 +40,13 @@ type Config struct {
 	// RenewDays is how many days before the end of its certificate a board gets a new one; 0: never.
 	RenewDays int `yaml:"renew_days"`
 	// RequireOrder refuses Runs without a work order.
-	RequireOrder bool      `yaml:"require_order"`
-	Orders       Orders    `yaml:"orders"`
-	Retention    Retention `yaml:"retention"`
+	RequireOrder bool `yaml:"require_order"`
+	// Scanner says how the scanner frames labels.
+	Scanner Scanner `yaml:"scanner"`
+	// Labels are regular expressions for labels without a prefix of their own, see label.ParsePattern.
+	Labels    []string  `yaml:"labels"`
+	Orders    Orders    `yaml:"orders"`
+	Retention Retention `yaml:"retention"`
 	// Witnesses confirm the checkpoints of the audit log.
 	Witnesses []Witness `yaml:"witnesses"`
 	// Timestamp names the time stamping authority for checkpoints (RFC 3161).
@@ -196,6 +200,7 @@ func Default() Config {
 		Network:   Network{Listen: "127.0.0.1:0"},
 		Timeouts:  Timeouts{Run: 3 * time.Minute, Step: 30 * time.Second, Close: 10 * time.Second},
 		DiskFloor: 256,
+		Labels:    []string{},
 		Witnesses: []Witness{},
 		Orders:    Orders{Owners: []string{}},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},

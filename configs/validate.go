@@ -23,6 +23,7 @@ func (c *Config) Validate() error {
 		c.Verifier.validate(), c.handshake(), c.Network.validate(c.Handshake == OverNetwork), c.Firmware.validate(), c.Timeouts.validate(),
 		checkRange("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 		checkRange("renew_days", c.RenewDays, 0, 3650),
+		c.Scanner.validate(), c.labels(),
 		c.witnesses(), c.Timestamp.validate(),
 		c.Retention.check(), c.Orders.check(),
 	)

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"hallmark/station"
 )
 
 const (
@@ -53,13 +51,6 @@ func (m Model) whyNotStart() string {
 }
 
 func (m Model) hsmAway() bool { return m.facts.HSM.State == HSMAway }
-
-func (m Model) whyNotRetry() string {
-	if !m.bay().ended() || m.bay().run.Ending == station.Pass {
-		return m.t("why.retry")
-	}
-	return m.whyNotStart()
-}
 
 func (m Model) whyNotStop() string {
 	if !m.bay().busy() {
@@ -166,11 +157,16 @@ func (m Model) rework() (Model, tea.Cmd) {
 
 func (m Model) automatic() (Model, tea.Cmd) {
 	on, operator, order := !m.facts.Automatic, m.operator.ID, m.facts.Order.ID
-	said := m.t("said.manual")
+	title, text, said := m.t("dialog.manual"), m.t("dialog.manual.text"), m.t("said.manual")
 	if on {
-		said = m.t("said.automatic")
+		title, text, said = m.t("dialog.automatic"), m.t("dialog.automatic.text"), m.t("said.automatic")
 	}
-	return m, m.intend(said, func(ctx context.Context) error { return m.o.Bays.Automatic(ctx, on, operator, order) })
+	m.dialog = &dialog{title: title, text: text,
+		valid: func(m Model) bool { return m.facts.Automatic != on },
+		do: func(m Model, _ string) (Model, tea.Cmd) {
+			return m, m.intend(said, func(ctx context.Context) error { return m.o.Bays.Automatic(ctx, on, operator, order) })
+		}}
+	return m, nil
 }
 
 func (m Model) stopBay() (Model, tea.Cmd) {
@@ -196,7 +192,11 @@ func (m Model) find(bay string) int {
 func (m Model) skip() (Model, tea.Cmd) {
 	name, operator := m.bay().name, m.operator.ID
 	if m.bay().facts.Skipped != "" {
-		return m, m.intend(m.t("said.unskip", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Skip(ctx, name, "", operator) })
+		m.dialog = &dialog{title: m.t("dialog.unskip", m.clean(name)), text: m.t("dialog.unskip.text"),
+			do: func(m Model, _ string) (Model, tea.Cmd) {
+				return m, m.intend(m.t("said.unskip", m.clean(name)), func(ctx context.Context) error { return m.o.Bays.Skip(ctx, name, "", operator) })
+			}}
+		return m, nil
 	}
 	m.dialog = &dialog{title: m.t("dialog.skip", m.clean(name)), text: m.t("dialog.skip.text"),
 		choices: []string{m.t("skip.empty"), m.t("skip.jig"), m.t("skip.cable"), m.t("skip.other")},
@@ -337,8 +337,13 @@ func (m Model) signed(msg signedMsg) Model {
 
 func (m Model) signOut() (Model, tea.Cmd) {
 	id := m.operator.ID
-	m.operator, m.locked = Operator{}, false
-	return m, m.intend(m.t("said.signedout"), func(ctx context.Context) error { return m.o.Badges.SignOut(ctx, id, "signed out") })
+	m.dialog = &dialog{title: m.t("dialog.signout", m.clean(m.operator.Name)), text: m.t("dialog.signout.text"),
+		valid: func(m Model) bool { return m.operator.ID == id },
+		do: func(m Model, _ string) (Model, tea.Cmd) {
+			m.operator, m.locked = Operator{}, false
+			return m, m.intend(m.t("said.signedout"), func(ctx context.Context) error { return m.o.Badges.SignOut(ctx, id, "signed out") })
+		}}
+	return m, nil
 }
 
 func (m Model) signInField() (Model, tea.Cmd) {

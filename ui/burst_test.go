@@ -10,15 +10,16 @@ import (
 	"hallmark/station"
 )
 
+// goKey is F12 as a terminal sends it.
+const goKey = "\x1b[24~"
+
 // atTheBench runs the screen on a terminal and begins the shift.
 func atTheBench(t *testing.T, s *fakeStation) (*terminal, Options, <-chan error) {
 	t.Helper()
 	term, o, over := onTerminal(t, t.Context(), s)
 	term.waitFor("The bench is ready.")
-	term.typeText("g")
+	term.typeText(goKey)
 	term.waitFor("waiting")
-	term.typeText("\x1b[15~") // F5: no character, so it ends the time in which g may begin a scan, however slow the machine is
-	term.waitFor("There is no key f5 here.")
 	return term, o, over
 }
 
@@ -37,7 +38,7 @@ func (t *terminal) leaves(over <-chan error) {
 	t.t.Helper()
 	t.typeText("q")
 	t.waitFor("Leave the station?")
-	t.typeText("y")
+	t.typeText(goKey)
 	if err := <-over; err != nil {
 		t.t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestPanicsOfTheStationDoNotEndTheScreen(t *testing.T) {
 	o.Controller, o.Facts, o.History, o.Orders = p, p, p, p
 	d := open(t, p.fakeStation, o, 100, 30)
 	d.screen, d.operator = screenDashboard, p.badges["OP-17"]
-	for key, want := range map[string]string{"1": "no start", "h": "no history"} {
+	for key, want := range map[string]string{"go": "no start", "h": "no history"} {
 		d.key(key)
 		d.shows(want)
 		d.key("esc")
@@ -106,15 +107,15 @@ func TestNothingThatComesInABurstIsAKey(t *testing.T) {
 		{"Xy", "The scan was cut off"},
 		{"\x1b[200~WO-4712\x1b[201~", "Pasted text is not taken"},
 		{"q", "Leave the station?"},
-		{"y\r", "A question is open"},
+		{"OP-18\r", "A question is open"},
 		{"\x1b[200~y\x1b[201~", "Pasted text is not taken"},
 		{"WO-4712\r", "A question is open"},
-		{"\r", "Only y confirms"},
+		{"z", "Only F12 confirms"},
 	})
 	if got := s.said(); got != "" {
 		t.Errorf("a burst did what a key does: %s", got)
 	}
-	term.typeText("y")
+	term.typeText(goKey)
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}

@@ -64,14 +64,22 @@ func (m Model) drawChecks(c *canvas, r rect) {
 	after := place.y + min(len(lines), place.h) + 1
 	summary := m.checkSummary()
 	c.put(r.x+1, after, r.w-2, summary.s, summary.text)
-	if m.screen != screenStart || !m.checks.done {
-		return
+	if next := m.afterChecks(); next != "" {
+		c.put(r.x+1, after+1, r.w-2, strong, m.theme.shapes.next+next)
 	}
-	next := m.t("start.go", m.keys.Begin.show)
-	if m.failedChecks() > 0 {
-		next = m.t("start.correct", m.keys.Again.show)
+}
+
+// afterChecks is the next action below the table.
+func (m Model) afterChecks() string {
+	switch {
+	case m.screen == screenDoctor && m.whyNotCheck() == "":
+		return m.t("doctor.go", m.keys.Go.show)
+	case m.screen != screenStart || !m.checks.done:
+		return ""
+	case m.failedChecks() > 0:
+		return m.t("start.correct", m.keys.Go.show)
 	}
-	c.put(r.x+1, after+1, r.w-2, strong, m.theme.shapes.next+next)
+	return m.t("start.go", m.keys.Go.show)
 }
 
 // drawStart is the first screen of a shift.
@@ -79,7 +87,7 @@ func (m Model) drawStart(c *canvas, r rect) {
 	c.centre(r.x, r.y, r.w, strong, m.t("start.title"))
 	switch {
 	case m.field != nil && m.field.purpose == fieldPIN:
-		c.put(r.x+3, r.y+3, r.w-6, strong, m.t("pin.label.text"))
+		c.put(r.x+3, r.y+3, r.w-6, strong, m.t("pin.label.text", m.keys.Go.show))
 		c.put(r.x+3, r.y+4, r.w-6, plain, m.t("pin.hidden"))
 	case !m.unlocked:
 		c.put(r.x+3, r.y+3, r.w-6, running, m.t("pin.checking"))

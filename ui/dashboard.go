@@ -174,7 +174,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	y := r.y + max(0, (r.h-4)/2)
 	c.centre(r.x, y, r.w, strong, m.idleText(b))
-	for n, line := range wrap(m.t(b.idleNext(), m.bayKey(i)), r.w, r.h-2, m.theme.shapes.ellipsis) {
+	for n, line := range wrap(m.t(b.idleNext(), m.startKeys(i)), r.w, r.h-2, m.theme.shapes.ellipsis) {
 		c.centre(r.x, y+2+n, r.w, plain, line)
 	}
 }

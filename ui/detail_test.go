@@ -43,7 +43,7 @@ func TestDetailSaysCertificateAndRequestInWords(t *testing.T) {
 	if strings.Contains(d.View(), "\x1b[2J") {
 		t.Error("a name in a certificate moves the cursor")
 	}
-	d.key("c")
+	d.key("go")
 	if !strings.HasPrefix(d.station.said(), "copy ") {
 		t.Errorf("nothing was copied: %q", d.station.said())
 	}

@@ -4,9 +4,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A dialog asks for confirmation before an action that cannot be undone. If the dialog has choices, the operator must
-// choose first. Only the confirm key of the language confirms. Escape closes the dialog. Enter, scans and all other
-// keys do nothing.
+// A dialog asks for confirmation before an action. If the dialog has choices, the operator must choose first. Only the go
+// key confirms. Escape closes the dialog. Enter, scans and all other keys do nothing.
 type dialog struct {
 	title, text string
 	choices     []string
@@ -26,8 +25,8 @@ func (m Model) dialogKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		d.choice = int(msg.Text[0] - '0')
 		m.dialog = &d
 		return m, nil
-	case !m.keys.Confirm.matches(msg):
-		return m.refuse(m.t("dialog.keys", m.keys.Confirm.show)), nil
+	case !m.keys.Go.matches(msg):
+		return m.refuse(m.t("dialog.keys", m.keys.Go.show)), nil
 	case len(d.choices) > 0 && d.choice == 0:
 		return m.refuse(m.t("dialog.choose")), nil
 	}
@@ -65,8 +64,8 @@ func (m Model) drawDialog(c *canvas) {
 		c.put(x+3, row, w-6, s, mark+string(rune('1'+i))+"  "+choice)
 		row++
 	}
-	end := c.put(x+3, row+1, w-6, keycap, m.keys.Confirm.show)
-	end = c.put(end+1, row+1, w-6, plain, m.keys.Confirm.does)
+	end := c.put(x+3, row+1, w-6, keycap, m.keys.Go.show)
+	end = c.put(end+1, row+1, w-6, plain, m.keys.Go.does)
 	end = c.put(end+4, row+1, w-6, keycap, m.keys.Cancel.show)
 	c.put(end+1, row+1, x+w-3-end, plain, m.keys.Cancel.does)
 }

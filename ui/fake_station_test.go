@@ -146,7 +146,11 @@ type driver struct {
 	t *testing.T
 	Model
 	station *fakeStation
+	hour    *time.Time // what the clock of the keyboard shows
 }
+
+// later moves the clock of the keyboard.
+func (d *driver) later(by time.Duration) { *d.hour = d.hour.Add(by) }
 
 func options(t testing.TB, s *fakeStation, bays int, language string) Options {
 	t.Helper()
@@ -179,7 +183,9 @@ func open(t *testing.T, s *fakeStation, o Options, w, h int) *driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &driver{t, m, s}
+	hour := at(0)
+	m.clock = func() time.Time { return hour }
+	d := &driver{t, m, s, &hour}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h}, factsMsg{facts: s.facts})
 	return d
 }
@@ -190,8 +196,8 @@ func (d *driver) send(msgs ...tea.Msg) {
 	for _, msg := range msgs {
 		next, cmd := d.Model.Update(msg)
 		d.Model = next.(Model)
-		if key, ok := msg.(tea.KeyPressMsg); ok && key.Text != "" {
-			continue // its command is a timer, whose message the tests send
+		if n := len(d.held.chars); n > 0 && d.held.chars[n-1].before == nil {
+			continue // the command of a character in a scan is a timer, whose message the tests send
 		}
 		d.obey(cmd)
 	}
@@ -225,24 +231,28 @@ func keyPress(text string) tea.KeyPressMsg { return tea.KeyPressMsg{Text: text} 
 // View is what the screen shows.
 func (d *driver) View() string { return d.Model.View().Content }
 
-// key types one key, as slowly as a person.
+// key types a special key, or characters one by one, as fast as a person.
 func (d *driver) key(name string) {
 	d.t.Helper()
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace}
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
+		"backspace": tea.KeyBackspace, "go": tea.KeyF12}
 	if k, ok := special[name]; ok {
+		d.later(time.Second)
 		d.send(tea.KeyPressMsg{Code: k})
 		return
 	}
 	for _, r := range name {
+		d.later(300 * time.Millisecond)
 		d.send(keyPress(string(r)))
-		d.send(heldMsg{turn: d.held.turn})
 	}
 }
 
-// scan types a label as a scanner does: one character after the other, then enter.
+// scan types a label as a fast scanner does, some time after the last key: one character after the other, then enter.
 func (d *driver) scan(label string) {
 	d.t.Helper()
+	d.later(within + time.Second)
 	for _, r := range label {
+		d.later(5 * time.Millisecond)
 		d.send(keyPress(string(r)))
 	}
 	d.send(tea.KeyPressMsg{Code: tea.KeyEnter})

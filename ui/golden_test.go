@@ -79,7 +79,10 @@ func TestGoldenScreens(t *testing.T) {
 			d.key("h")
 			d.key("down")
 		}},
-		{"doctor", func(d *driver) { d.key("d") }},
+		{"doctor", func(d *driver) {
+			d.key("d")
+			d.key("go")
+		}},
 		{"numbers", func(d *driver) {
 			for i := range 200 {
 				e := ended(i, fmt.Sprint(i%8+1), []station.Ending{station.Pass, station.Pass, station.Pass, station.Pass, station.Reject, station.Fault, station.Pass, station.Aborted}[i%8],

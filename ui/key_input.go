@@ -4,98 +4,143 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 )
 
-// keyPressed gives a key to the open field, to a scan that may have begun, or to an action.
+// repeats is the longest time between two signals of a key that is held down, or that a glove presses twice. The first go would
+// answer a question or begin the shift, and the second would start a bay.
+const repeats = 800 * time.Millisecond
+
+// keyPressed gives a key to the PIN, to a scan, to the open field, or to an action.
 func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
-	if m.field != nil && (!m.locked || m.field.purpose == fieldBadge) {
-		return m.fieldKey(msg)
+	at := m.readAt(msg)
+	before := m.went
+	if m.went = (time.Time{}); m.keys.Go.matches(msg) {
+		if m.went = at; at.Sub(before) <= repeats {
+			return m, nil
+		}
+	}
+	if m.dialog == nil && m.field != nil && m.field.purpose == fieldPIN {
+		return m.pinKey(msg)
 	}
 	if msg.Text != "" {
-		return m.character(msg)
+		return m.characters(msg.Text, at)
 	}
-	if held := m.held.held; held != "" {
-		if slices.Contains([]string{"enter", "tab", "ctrl+j"}, msg.String()) {
-			m = m.undoHeld()
-			m.held = m.held.drop()
-			return m.scanned(held)
+	if scanEnds(msg.String()) {
+		if next, cmd, ended := m.scanEnded(at); ended {
+			return next, cmd
 		}
-		m.held = m.held.drop()
+	} else if r, control := octet(msg); control && !m.keys.Go.matches(msg) {
+		return m.control(r, at), nil
+	}
+	return m.pressed(msg, at)
+}
+
+// readAt gives the time of a key: when it was read, if the keyboard knows.
+func (m *Model) readAt(msg tea.KeyPressMsg) time.Time {
+	m.taken += int64(len(msg.Text))
+	if at := m.keyboard.readAt(m.taken); msg.Text != "" && !at.IsZero() {
+		return at
+	}
+	return m.clock()
+}
+
+// pressed does a key that no label holds. In the middle of a scan it does nothing: such a scan was cut off, or its label was
+// made to press keys.
+func (m Model) pressed(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
+	scanning := m.field == nil && m.held.byScanner(at, m.o.Labels.Before)
+	m.held = m.held.drop()
+	switch {
+	case scanning:
+		return m.refuse(m.t("scan.cut")), nil
+	case m.entering():
+		return m.fieldKey(msg)
 	}
 	return m.act(msg)
 }
 
-// character takes a character. A character that was read long after the held one ends the hold: the held one was a key,
-// although the model was too busy to notice the end of its hold time.
-func (m Model) character(msg tea.KeyPressMsg) (Model, tea.Cmd) {
-	at := m.keyboard.readAt(m.taken)
-	var before tea.Cmd
-	if m.held.held != "" && !m.held.burst && !at.IsZero() && !m.held.at.IsZero() && at.Sub(m.held.at) > keyHold {
-		m, before = m.heldIsKey()
-	}
-	next, cmd := m.holdCharacter(msg)
-	next.held.at = at
-	return next, tea.Batch(before, cmd)
+// entering reports whether characters belong to the open field.
+func (m Model) entering() bool {
+	return m.dialog == nil && m.field != nil && (!m.locked || m.field.purpose == fieldBadge)
 }
 
-// heldIsKey does the action of the held character, unless it was done at once.
-func (m Model) heldIsKey() (Model, tea.Cmd) {
-	held, done := m.held.held, m.held.before != nil
-	if m.held = m.held.drop(); done {
-		return m, nil
+// characters takes characters. A character that comes alone shows what it shows, and a character that comes
+// together with another one is a part of a scan.
+func (m Model) characters(text string, at time.Time) (Model, tea.Cmd) {
+	var all []tea.Cmd
+	for _, r := range text {
+		var cmd tea.Cmd
+		if m.held.joins(at, m.o.Labels.Before) {
+			m, cmd = m.joined(r, at)
+		} else {
+			m.held = m.held.add(scanChar{r, at, m.shown()})
+			m, cmd = m.alone(r)
+		}
+		all = append(all, cmd)
 	}
-	return m.act(tea.KeyPressMsg{Text: held})
+	return m, tea.Batch(all...)
 }
 
-// holdCharacter holds a character, because a scan may begin with it. An action that only changes what is shown is done at
-// once; undoHeld undoes the action when another character follows.
-func (m Model) holdCharacter(msg tea.KeyPressMsg) (Model, tea.Cmd) {
-	first := m.held.held == "" && utf8.RuneCountInString(msg.Text) == 1
-	m = m.undoHeld()
-	var hold tea.Cmd
-	m.held, hold = m.held.take(msg.Text)
-	if !first {
-		return m, hold
+func (m Model) alone(r rune) (Model, tea.Cmd) {
+	if m.entering() {
+		return m.insert(r), nil
 	}
-	next, does := m.act(msg)
-	if does != nil || next.field != m.field {
-		return m, hold
-	}
-	next.held.before = &m
-	return next, hold
+	return m.act(tea.KeyPressMsg{Text: string(r)})
 }
 
-// undoHeld restores the state before a held character that was no key.
-func (m Model) undoHeld() Model {
-	if was := m.held.before; was != nil {
-		m.screen, m.selected, m.scroll, m.helpShown = was.screen, was.selected, was.scroll, was.helpShown
-		m.dialog, m.notice, m.digits, m.history.cursor = was.dialog, was.notice, was.digits, was.history.cursor
-		m.held.before = nil
+// joined takes a character of a scan. What the first character of the scan showed goes away.
+func (m Model) joined(r rune, at time.Time) (Model, tea.Cmd) {
+	before := m.held.shown()
+	m.held = m.held.add(scanChar{r: r, at: at})
+	if before.field != nil && m.entering() {
+		return m.insert(r), nil
 	}
+	turn := m.held.turn
+	m, cmd := m.showAgain(before)
+	return m, tea.Batch(cmd, tea.Tick(cutAfter, func(time.Time) tea.Msg { return heldMsg{turn} }))
+}
+
+// control takes a control octet that may be a part of a label. It never does anything.
+func (m Model) control(r rune, at time.Time) Model {
+	c := scanChar{r: r, at: at}
+	if m.held.recent(at) == len(m.held.chars) {
+		c.before = m.shown()
+	}
+	m.held = m.held.add(c)
 	return m
 }
 
-// holdEnded decides about the held characters if no other character follows: one character is a key, several are a scan
-// without its end.
-func (m Model) holdEnded(msg heldMsg) (Model, tea.Cmd) {
-	if msg.turn != m.held.turn || m.held.held == "" {
-		return m, nil
+// scanEnded takes a key that ends a scan. It reports false if the key is the key of a person. Several such keys may follow
+// one scan: CR LF, or ETX CR.
+func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
+	if len(m.held.chars) == 0 {
+		if at.Sub(m.held.ended) > within {
+			return m, nil, false
+		}
+		m.held.ended = at
+		return m, nil, true
 	}
-	given, more := m.keyboard.ahead(m.taken)
-	if more && !msg.waited {
-		return m, m.held.wait(scanPause, true)
-	}
-	m.taken = given
-	if m.held.burst {
+	found, before, scan := m.held.read(m.o.Labels, at)
+	typed := m.entering() && m.field.purpose == fieldSearch
+	if !scan || typed && before.field != nil { // a label that was scanned into the search is searched for
 		m.held = m.held.drop()
-		return m.refuse(m.t("scan.cut")), nil
+		return m, nil, false
 	}
-	return m.heldIsKey()
+	m.held = m.held.over(at)
+	m, again := m.showAgain(before)
+	m, cmd := m.scanned(found)
+	return m, tea.Batch(again, cmd), true
+}
+
+// heldEnded says that a scan has come without its end.
+func (m Model) heldEnded(msg heldMsg) Model {
+	if msg.turn != m.held.turn || m.entering() {
+		return m
+	}
+	m.held = m.held.over(m.clock())
+	return m.refuse(m.t("scan.cut"))
 }
 
 // pasted refuses pasted text, because nobody typed or scanned it. Only a search accepts pasted text.
@@ -112,7 +157,7 @@ func (m Model) pasted(text string) (Model, tea.Cmd) {
 
 // act does the action of one key.
 func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
-	m.notice = notice{}
+	m.notice, m.answer = notice{}, answer{}
 	switch {
 	case m.dialog != nil:
 		return m.dialogKey(msg)
@@ -138,21 +183,24 @@ func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	return m.refuse(m.unknownKey(msg)), nil
 }
 
-// unknownKey says that this screen does not have the key, and names the screen that has it.
+// unknownKey says that this screen does not have the key, and names the key or the screen that does it.
 func (m Model) unknownKey(msg tea.KeyPressMsg) string {
 	name := m.clean(cmp.Or(msg.Text, msg.String()))
-	if m.screen != screenDashboard && (isDigit(msg.Text) || slices.ContainsFunc(m.dashboardActions(), func(a action) bool { return a.key.matches(msg) })) {
-		if m.screen == screenStart {
-			return m.t("key.start.first", name)
-		}
-		return m.t("key.bench", name, m.keys.Back.show)
+	matches := func(a action) bool { return a.key.matches(msg) }
+	switch {
+	case slices.Contains(formerKeys, msg.Text) && slices.ContainsFunc(m.actions(), func(a action) bool { return a.key.isGo() }):
+		return m.t("key.former", name, m.keys.Go.show)
+	case m.screen == screenDashboard || !isDigit(msg.Text) && !slices.ContainsFunc(m.dashboardActions(), matches):
+		return m.t("key.none", name, m.keys.Help.show)
+	case m.screen == screenStart:
+		return m.t("key.start.first", name)
 	}
-	return m.t("key.none", name, m.keys.Help.show)
+	return m.t("key.bench", name, m.keys.Back.show)
 }
 
 func isDigit(text string) bool { return len(text) == 1 && text >= "0" && text <= "9" }
 
-// bayKey is the number of a bay, which starts it. With more than nine bays each number has two digits.
+// bayKey is the number of a bay, which chooses it. With more than nine bays each number has two digits.
 func (m Model) bayKey(i int) string {
 	if len(m.bays) > 9 {
 		return fmt.Sprintf("%02d", i+1)
@@ -160,7 +208,18 @@ func (m Model) bayKey(i int) string {
 	return fmt.Sprint(i + 1)
 }
 
-// digit chooses a bay by its number, and starts it unless it is running.
+// startKeys are the keys that start a bay. In lines of text the number alone starts the bay.
+func (m Model) startKeys(i int) string {
+	switch {
+	case m.lines:
+		return m.bayKey(i)
+	case i == m.selected:
+		return m.keys.Go.show
+	}
+	return m.bayKey(i) + ", " + m.keys.Go.show
+}
+
+// digit chooses a bay by its number.
 func (m Model) digit(d string) (Model, tea.Cmd) {
 	if len(m.bays) > 9 && m.digits == "" {
 		m.digits = d
@@ -169,115 +228,10 @@ func (m Model) digit(d string) (Model, tea.Cmd) {
 	number := m.digits + d
 	m.digits = ""
 	for i := range m.bays {
-		if m.bayKey(i) != number {
-			continue
-		}
-		m.selected = i
-		if m.bays[i].busy() {
+		if m.bayKey(i) == number {
+			m.selected = i
 			return m, nil
 		}
-		if why := m.whyNotStart(); why != "" {
-			return m.refuse(m.t("key.refused", number, why)), nil
-		}
-		return m.start()
 	}
 	return m.refuse(m.t("bay.none", number, len(m.bays))), nil
-}
-
-// A field is a line of text that is being typed.
-type field struct {
-	purpose fieldPurpose
-	text    []rune
-	secret  bool // a PIN: each older copy of the text is overwritten
-}
-
-type fieldPurpose uint8
-
-const (
-	fieldPIN fieldPurpose = iota
-	fieldBadge
-	fieldOrder
-	fieldSearch
-)
-
-const longestField = 128
-
-func (f *field) insert(r rune) *field {
-	if len(f.text) >= longestField {
-		return f
-	}
-	next := *f
-	next.text = append(f.text[:len(f.text):len(f.text)], r)
-	if f.secret && len(f.text) > 0 {
-		wipe(f.text) // overwrites the older copy
-	}
-	return &next
-}
-
-func (f *field) remove() *field {
-	next := *f
-	if len(f.text) > 0 {
-		next.text = append([]rune(nil), f.text[:len(f.text)-1]...)
-	}
-	if f.secret {
-		wipe(f.text)
-	}
-	return &next
-}
-
-func wipe(text []rune) {
-	for i := range text {
-		text[i] = 0
-	}
-}
-
-func (m Model) fieldKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
-	if msg.Text != "" {
-		return m.insert(msg.Text), nil
-	}
-	switch msg.String() {
-	case "backspace":
-		m.field = m.field.remove()
-	case "enter":
-		return m.submit()
-	case "esc", "ctrl+c":
-		if m.field.purpose == fieldPIN {
-			wipe(m.field.text)
-			m.field = &field{purpose: fieldPIN, secret: true}
-			return m.quit()
-		}
-		m.field = nil
-	}
-	return m, nil
-}
-
-// insert adds the printable characters of a key to the open field.
-func (m Model) insert(text string) Model {
-	m.notice = notice{}
-	for _, r := range text {
-		if clean(string(r)) == string(r) {
-			m.field = m.field.insert(r)
-		}
-	}
-	return m
-}
-
-// submit passes the text of the field to the action that opened the field.
-func (m Model) submit() (Model, tea.Cmd) {
-	purpose := m.field.purpose
-	if purpose == fieldPIN {
-		return m.unlock()
-	}
-	text := strings.TrimSpace(string(m.field.text))
-	m.field = nil
-	switch {
-	case purpose == fieldSearch:
-		m.history.query.Text = text
-		return m.search()
-	case text == "":
-		return m, nil
-	case purpose == fieldBadge:
-		return m.signIn(text)
-	}
-	return m.switchOrder(text)
 }

@@ -5,23 +5,16 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// A keyboard is the input of the terminal. It counts the characters that it gave to bubbletea. bubbletea hands them over
-// one by one, so on a busy machine the model may get the first character of a scan long before the second, although the
-// scanner sent both at once. With the count the model knows whether another character is on its way.
-//
-// It also keeps the time of each read. Two characters are a part of one scan only if little time lies between their reads:
-// on a busy machine the model gets two keys of a person one directly after the other.
+// A keyboard is the input of the terminal. It keeps the time of each read. bubbletea hands the characters over one by one, so
+// on a busy machine the model gets two keys of a person one directly after the other, as if a scanner had typed them.
 type keyboard struct {
 	*os.File
-	given atomic.Int64 // octets of characters
 
 	mu    sync.Mutex
+	given int64     // octets of characters
 	reads []reading // the oldest first
 }
 
@@ -46,12 +39,11 @@ const escape = 0x1b
 // Read counts the characters that it returns.
 func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.File.Read(p)
-	count := characters(p[:n])
-	until := k.given.Add(count)
-	if count > 0 {
+	if count := characters(p[:n]); count > 0 {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.reads = append(k.reads, reading{until, time.Now()})
+		k.given += count
+		k.reads = append(k.reads, reading{k.given, time.Now()})
 		k.reads = k.reads[max(0, len(k.reads)-maxReadings):]
 	}
 	return n, err
@@ -73,6 +65,14 @@ func (k *keyboard) readAt(n int64) time.Time {
 	return time.Time{}
 }
 
+// count gives the octets of characters so far. A count that went wrong, because octets led to no character, is
+// corrected with it while nobody types.
+func (k *keyboard) count() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.given
+}
+
 // characters counts the octets that become characters. Octets that come together with an escape sequence are not counted,
 // because a part of them belongs to the sequence.
 func characters(octets []byte) (count int64) {
@@ -85,15 +85,4 @@ func characters(octets []byte) (count int64) {
 		}
 	}
 	return count
-}
-
-// ahead gives the number of octets that were read, and reports whether more characters come: octets that were read and
-// not taken yet, or octets that nobody has read from the terminal yet.
-func (k *keyboard) ahead(taken int64) (given int64, more bool) {
-	if k == nil {
-		return taken, false
-	}
-	waiting, err := unix.IoctlGetInt(int(k.Fd()), unix.TIOCINQ)
-	given = k.given.Load()
-	return given, given > taken || err == nil && waiting > 0
 }

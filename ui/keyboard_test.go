@@ -23,8 +23,6 @@ func typingOn(t *testing.T) (*driver, *terminal) {
 	return d, term
 }
 
-func (d *driver) held1(waited bool) { d.send(heldMsg{turn: d.held.turn, waited: waited}) }
-
 // takes reads n octets that were typed.
 func (k *keyboard) takes(t *testing.T, n int) {
 	t.Helper()
@@ -35,54 +33,6 @@ func (k *keyboard) takes(t *testing.T, n int) {
 		}
 		n -= got
 	}
-}
-
-func TestACharacterBehindWhichMoreWasReadIsNoKey(t *testing.T) {
-	d, term := typingOn(t)
-	if err := term.Type("1zz"); err != nil {
-		t.Fatal(err)
-	}
-	d.keyboard.takes(t, 3)
-	d.send(keyPress("1"))
-	d.held1(false) // 30 ms are over, and the second character has not come through yet
-	d.asked("")
-	d.send(keyPress("z"), keyPress("z"))
-	d.held1(true)
-	d.asked("")
-	d.shows("The scan was cut off")
-}
-
-func TestACharacterBehindWhichMoreWaitsInTheTerminalIsNoKey(t *testing.T) {
-	d, term := typingOn(t)
-	d.keyboard.given.Store(1)
-	d.send(keyPress("1"))
-	if err := term.Type("zz"); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, more := d.keyboard.ahead(d.taken); more {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("what was typed never came to the terminal")
-		}
-	}
-	d.held1(false)
-	d.asked("")
-}
-
-func TestAWrongCountHoldsUpOneKeyOnly(t *testing.T) {
-	d, _ := typingOn(t)
-	d.keyboard.given.Store(3) // two octets that led to no character
-	d.send(keyPress("1"))
-	d.held1(false)
-	d.asked("")
-	d.held1(true)
-	d.asked("start 1 by op17 for WO-4711")
-	d.keyboard.given.Store(4)
-	d.send(keyPress("2"))
-	d.held1(false)
-	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
 }
 
 func TestEscapeSequencesHoldNoCharacters(t *testing.T) {
@@ -104,19 +54,31 @@ func TestKeysThatWereReadApartAreNoScan(t *testing.T) {
 		}
 		d.keyboard.takes(t, len(text))
 	}
-	read("1")
-	d.keyboard.reads[0].at = d.keyboard.reads[0].at.Add(-time.Second) // the person waited
 	read("2")
-	d.send(keyPress("1"))
-	next, cmd := d.Update(keyPress("2"))
-	d.Model = next.(Model)
-	d.obey(cmd)
-	d.asked("start 1 by op17 for WO-4711")
-	d.held1(false)
-	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
-	read("34") // one read: a scan
-	d.send(keyPress("3"), keyPress("4"))
-	d.held1(false)
-	d.held1(true)
+	d.keyboard.reads[0].at = d.keyboard.reads[0].at.Add(-time.Second) // the person waited
+	read("n")
+	d.send(keyPress("2"), keyPress("n"))
+	if d.selected != 1 || d.screen != screenNumbers {
+		t.Errorf("bay %d, screen %d: two keys were taken for a scan", d.selected, d.screen)
+	}
+	d.key("esc")
+	read("3n") // one read: a scan
+	d.send(keyPress("3"), keyPress("n"))
+	d.send(heldMsg{turn: d.held.turn})
 	d.shows("The scan was cut off")
+	if d.selected != 1 || d.screen != screenDashboard {
+		t.Errorf("bay %d, screen %d: a scan did what keys do", d.selected, d.screen)
+	}
+}
+
+func TestACountThatWentWrongIsCorrectedWhileNobodyTypes(t *testing.T) {
+	d, term := typingOn(t)
+	if err := term.Type("xx"); err != nil { // octets that lead to no character
+		t.Fatal(err)
+	}
+	d.keyboard.takes(t, 2)
+	d.send(tickMsg{at: at(1)})
+	if d.taken != 2 {
+		t.Errorf("counted %d octets, want 2", d.taken)
+	}
 }

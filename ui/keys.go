@@ -8,12 +8,24 @@ import (
 
 // A keymap holds every key. Footer, help and act read the keys through actions.
 type keymap struct {
-	Start, Retry, Rework, Stop, Skip, Acknowledge       binding
-	StopAll, Automatic, Order, SignIn, SignOut, Detail  binding
-	History, Log, Doctor, Numbers, Help, Back, Quit     binding
-	Up, Down, Left, Right, PageUp, PageDown             binding
-	Search, Filter, Copy, Again, Begin, Confirm, Cancel binding
+	Go, Start, Begin, Again, Copy                      binding // the go key, with what it does
+	Rework, Stop, Skip, Acknowledge                    binding
+	StopAll, Automatic, Order, SignIn, SignOut, Detail binding
+	History, Log, Doctor, Numbers, Help, Back, Quit    binding
+	Up, Down, Left, Right, PageUp, PageDown            binding
+	Search, Filter, Cancel                             binding
 }
+
+// The go key is the only key that changes the world; every other key only shows something or asks something. No scanner sends
+// it: no map from the octets of labels, prefixes and suffixes to keys has F12, while F2, F3, F4, F7 to F10 and the arrows
+// are in some map. It is one key at the end of its row, so a glove finds it. Ctrl-G is for terminals without function
+// keys, such as a vt100, and for keyboards that hide them.
+const goShown = "F12"
+
+var goKeys = []string{"f12", "ctrl+g"}
+
+// formerKeys did at once what the go key does now.
+var formerKeys = []string{"s", "r", "g", "c", "y", "j"}
 
 // A binding is one key, or several that do the same.
 type binding struct {
@@ -28,20 +40,23 @@ func newKeymap(t func(string, ...any) string) keymap {
 	bind := func(text, show string, names ...string) binding {
 		return binding{names: names, show: show, does: t("key." + text)}
 	}
-	yes := t("key.yes")
+	goes := func(text string) binding { return bind(text, goShown, goKeys...) }
 	return keymap{
-		Start: bind("start", "s", "s"), Retry: bind("retry", "r", "r"), Rework: bind("rework", "w", "w"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
+		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"),
+		Rework: bind("rework", "w", "w"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
 		Acknowledge: bind("acknowledge", "a", "a"), Detail: bind("detail", "enter", "enter"),
 		StopAll: bind("stopall", "X", "X"), Automatic: bind("automatic", "u", "u"), Order: bind("order", "o", "o"),
 		SignIn: bind("signin", "i", "i"), SignOut: bind("signout", "O", "O"),
 		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: bind("doctor", "d", "d"), Numbers: bind("numbers", "n", "n"),
-		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", "ctrl+c"),
+		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", keyETX),
 		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
 		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", "space"),
-		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Copy: bind("copy", "c", "c"), Again: bind("again", "r", "r"),
-		Begin: bind("begin", "g", "g"), Confirm: bind("confirm", yes, yes), Cancel: bind("cancel", "esc", "esc"),
+		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Cancel: bind("cancel", "esc", "esc"),
 	}
 }
+
+// isGo reports whether this is the go key.
+func (b binding) isGo() bool { return b.show == goShown }
 
 // An action is a key with its function, and with the reason why the key does nothing at present.
 type action struct {
@@ -72,7 +87,7 @@ func (m Model) actions() []action {
 	k := m.keys
 	switch m.screen {
 	case screenStart:
-		return []action{{key: k.Begin, why: Model.whyNotBegin, do: Model.begin}, {key: k.Again, why: Model.whyNotCheck, do: Model.checkAgain},
+		return []action{m.beginOrCheck(),
 			{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
 			{key: k.PageUp, do: Model.pageUp, place: helpOnly}, {key: k.PageDown, do: Model.pageDown, place: helpOnly},
 			{key: k.Help, do: Model.help, place: footRight}, {key: k.Quit, do: Model.quit, place: footRight}}
@@ -89,11 +104,18 @@ func (m Model) actions() []action {
 	return m.closing()
 }
 
+// beginOrCheck is what the go key does before the shift: it begins the shift, or repeats the checks if one has failed.
+func (m Model) beginOrCheck() action {
+	if m.checks.done && m.failedChecks() > 0 {
+		return action{key: m.keys.Again, why: Model.whyNotCheck, do: Model.checkAgain}
+	}
+	return action{key: m.keys.Begin, why: Model.whyNotBegin, do: Model.begin}
+}
+
 func (m Model) dashboardActions() []action {
 	k := m.keys
 	return []action{
 		{key: k.Start, why: Model.whyNotStart, do: Model.start},
-		{key: k.Retry, why: Model.whyNotRetry, do: Model.start},
 		{key: k.Detail, why: Model.whyNoDetail, do: Model.openDetail},
 		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge},
 		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},

@@ -17,6 +17,7 @@ func TestALongFindingIsWrappedAndNothingOfItIsLost(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.station.checks = []Check{{Name: "disk", State: CheckFail, Finding: "first line\n" + strings.Join(words, " "), Next: "clear\nthe disk"}}
 	d.key("d")
+	d.key("go")
 	shown := d.View()
 	for range 40 {
 		d.key("down")
@@ -59,7 +60,7 @@ func TestTheStartSaysWhatComesNextHoweverManyChecksThereAre(t *testing.T) {
 		}
 		d.send(d.runChecks()())
 		d.shows("The bench is ready.")
-		d.shows("Press g to begin the shift")
+		d.shows("Press F12 to begin the shift")
 	}
 }
 
@@ -132,11 +133,11 @@ func TestTheRateWaitsUntilItMeansSomething(t *testing.T) {
 
 func TestAKeyThatTheScreenDoesNotHaveSaysSo(t *testing.T) {
 	for _, tt := range []struct{ screen, key, shows string }{
-		{"h", "s", "s works on the bench only: first esc"},
+		{"h", "u", "u works on the bench only: first esc"},
 		{"n", "3", "3 works on the bench only: first esc"},
 		{"l", "x", "x works on the bench only: first esc"},
 		{"", "z", "There is no key z here. ? shows the keys."},
-		{"d", "c", "There is no key c here. ? shows the keys."},
+		{"d", "z", "There is no key z here. ? shows the keys."},
 	} {
 		d := drive(t, 4, 80, 24, "en")
 		d.key(tt.screen)
@@ -154,7 +155,7 @@ func TestAnIdleBayIsNamedAsItsTileIs(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.facts.Bays = []BayFacts{{Name: "1", Present: BoardPresent}}
 	d.send(factsMsg{facts: d.facts})
-	d.shows("Bay 1: ready · Press 1 to start")
+	d.shows("Bay 1: ready · Press F12 to start")
 }
 
 func TestTheQuestionOfADialogIsNeverCut(t *testing.T) {

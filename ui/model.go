@@ -33,6 +33,10 @@ type Model struct {
 	held      scanBuffer
 	keyboard  *keyboard // nil: not known
 	taken     int64     // octets of characters that came from the keyboard
+	clock     func() time.Time
+	answer    answer    // what the next notices answer
+	lines     bool      // lines of text instead of a screen
+	went      time.Time // when the go key was pressed, zero when another key came after it
 	digits    string    // first of the two digits of a bay
 	dialog    *dialog
 	field     *field
@@ -68,6 +72,8 @@ type notice struct {
 	text string
 	bad  bool
 	at   time.Time
+	// stays says that the notice answers a scan: the operator may look at the label for a long time.
+	stays bool
 }
 
 const noticeStays = 12 * time.Second
@@ -79,7 +85,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 	}
 	now := o.Now()
 	m := Model{ctx: ctx, o: o, theme: newTheme(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
-		operator: o.Operator, screen: screenStart}
+		operator: o.Operator, screen: screenStart, clock: time.Now}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
 		m.bays = append(m.bays, bay{name: name, step: -1})
@@ -235,13 +241,12 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 		return m.events([]station.Event{msg.Event})
 	case tea.KeyPressMsg:
 		m.touched = m.now
-		m.taken += int64(len(msg.Text))
 		return m.keyPressed(msg)
 	case tea.PasteMsg:
 		m.touched = m.now
 		return m.pasted(msg.Content)
 	case heldMsg:
-		return m.holdEnded(msg)
+		return m.heldEnded(msg), nil
 	case digitMsg:
 		if m.digits == msg.digits {
 			m.digits = ""
@@ -275,6 +280,8 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		m.history = m.history.filled(msg)
 	case detailMsg:
 		m.detail = m.detail.filled(msg)
+	case boardMsg:
+		return m.foundBoard(msg)
 	case drainedMsg:
 		if msg.err != nil {
 			m.leaving = false
@@ -291,11 +298,14 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 // ticked moves the clock, and locks the screen when nobody has pressed a key for a while.
 func (m Model) ticked(at time.Time) (Model, tea.Cmd) {
 	m.now = at
+	if m.keyboard != nil && m.held.recent(m.clock()) == len(m.held.chars) {
+		m.taken = m.keyboard.count()
+	}
 	if m.o.ShiftBegan != nil && m.o.ShiftBegan(at).After(m.shift.began) {
 		m.shift = newShift(m.o.ShiftBegan(at))
 	}
 	if m.o.IdleLock > 0 && m.o.Badges != nil && m.operator.ID != "" && !m.locked && at.Sub(m.touched) >= m.o.IdleLock {
-		m.locked, m.dialog, m.helpShown = true, nil, false
+		m.locked, m.dialog, m.helpShown, m.notice = true, nil, false, notice{}
 		if m.field != nil && m.field.purpose != fieldPIN {
 			m.field = nil
 		}
@@ -354,13 +364,14 @@ func lastLines(old, more []LogLine) []LogLine {
 	return all[max(0, len(all)-keptLogLines):]
 }
 
-func (m Model) say(text string) Model {
-	m.notice = notice{text: text, at: m.now}
-	return m
-}
+func (m Model) say(text string) Model    { return m.note(text, false) }
+func (m Model) refuse(text string) Model { return m.note(text, true) }
 
-func (m Model) refuse(text string) Model {
-	m.notice = notice{text: text, bad: true, at: m.now}
+func (m Model) note(text string, bad bool) Model {
+	if m.answer.capsLock {
+		text += " " + m.t("scan.caps")
+	}
+	m.notice = notice{text: text, bad: bad, at: m.now, stays: m.answer.scan}
 	return m
 }
 

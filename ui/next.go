@@ -7,5 +7,5 @@ import (
 
 // nextAction returns the next action of the operator after a Run.
 func (m Model) nextAction(bay int, ending station.Ending, word string) string {
-	return m.t(reason.ScreenKey(ending, word), m.bayKey(bay))
+	return m.t(reason.ScreenKey(ending, word), m.startKeys(bay))
 }

@@ -4,27 +4,68 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
 )
 
-func TestADigitStartsItsBay(t *testing.T) {
+func TestADigitChoosesItsBayAndTheGoKeyStartsIt(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
 	d.key("3")
+	d.asked("")
+	d.key("go")
 	d.asked("start 3 by op17 for WO-4711")
+}
+
+// A glove holds a key down, and the terminal repeats the key: the board in bay 1 must not start without its label.
+func TestAGoKeyThatIsHeldDownGoesOnce(t *testing.T) {
+	d := drive(t, 8, 80, 24, "en")
+	d.screen = screenStart
+	d.key("go")
+	for _, pause := range []time.Duration{660, 30, 30, 30} {
+		d.later(pause * time.Millisecond)
+		d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	}
+	if d.asked(""); d.screen != screenDashboard {
+		t.Errorf("screen %d", d.screen)
+	}
+	d.later(time.Second)
+	d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	d.asked("start 1 by op17 for WO-4711")
+	d.key("2")
+	d.later(10 * time.Millisecond)
+	d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+	d.asked("start 1 by op17 for WO-4711; start 2 by op17 for WO-4711")
+}
+
+func TestCtrlGIsTheGoKeyOfTerminalsWithoutFunctionKeys(t *testing.T) {
+	d := drive(t, 8, 80, 24, "en")
+	d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
+	d.asked("start 1 by op17 for WO-4711")
+}
+
+func TestAKeyThatDidSomethingOnceNamesTheGoKey(t *testing.T) {
+	d := drive(t, 8, 80, 24, "en")
+	for _, key := range []string{"s", "r"} {
+		d.key(key)
+		d.shows("Press F12.")
+	}
+	d.asked("")
 }
 
 func TestTwoDigitsOnABenchWithMoreThanNineBays(t *testing.T) {
 	d := drive(t, 32, 200, 50, "en")
 	d.key("12")
+	d.key("go")
 	d.asked("start 12 by op17 for WO-4711")
 	d.key("40")
 	d.shows("There is no bay 40")
 	d.key("1")
 	d.send(digitMsg{"1"}) // the second digit never came
 	d.key("02")
+	d.key("go")
 	d.asked("start 12 by op17 for WO-4711; start 2 by op17 for WO-4711")
 }
 
@@ -67,7 +108,10 @@ func TestALabelBehindEachScan(t *testing.T) {
 }
 
 func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T) {
-	first := func(d *driver, r rune) { d.send(keyPress(string(r))) }
+	first := func(d *driver, r rune) {
+		d.later(10 * time.Millisecond)
+		d.send(keyPress(string(r)))
+	}
 	for name, test := range map[string]struct {
 		key   rune
 		shows string
@@ -80,8 +124,6 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 			d := drive(t, 8, 120, 40, "en")
 			first(d, test.key)
 			d.shows(test.shows)
-			d.send(heldMsg{turn: d.held.turn})
-			d.shows(test.shows)
 
 			d = drive(t, 8, 120, 40, "en")
 			before := d.View()
@@ -92,11 +134,6 @@ func TestAKeyThatOnlyShowsSomethingDoesSoAtOnceAndAScanTakesItBack(t *testing.T)
 			}
 		})
 	}
-	d := drive(t, 8, 120, 40, "en")
-	first(d, '1')
-	d.asked("") // to start a bay asks somebody: that waits until it is known to be a key
-	d.send(heldMsg{turn: d.held.turn})
-	d.asked("start 1 by op17 for WO-4711")
 }
 
 func TestAScanIsNeverAShortcut(t *testing.T) {
@@ -118,11 +155,13 @@ func TestAScanInOnePieceAndAScanWithAPause(t *testing.T) {
 	d = drive(t, 8, 80, 24, "en")
 	d.send(keyPress("WO-"))
 	d.send(heldMsg{turn: d.held.turn - 1}) // the timer of an earlier character
+	d.later(time.Second)
 	d.send(keyPress("4712"), tea.KeyPressMsg{Code: tea.KeyEnter})
 	d.asked("order WO-4712 by op17")
 
 	d = drive(t, 8, 80, 24, "en")
-	d.send(keyPress("WO-Xq"), heldMsg{turn: 1})
+	d.send(keyPress("WO-Xq"))
+	d.send(heldMsg{turn: d.held.turn})
 	d.asked("")
 	d.shows("The scan was cut off")
 }
@@ -142,21 +181,21 @@ func TestPastedTextIsRefused(t *testing.T) {
 }
 
 func TestADialogIsConfirmedOnlyByItsKey(t *testing.T) {
-	for language, yes := range map[string]string{"en": "y", "de": "j"} {
+	for _, language := range []string{"en", "de"} {
 		d := drive(t, 8, 80, 24, language)
 		d.send(EventMsg{running1(1, "1", 2)})
 		d.key("x")
-		for _, key := range []string{"enter", " ", "x", "q", "s", "1"} {
+		for _, key := range []string{"enter", " ", "x", "q", "s", "1", "y", "j"} {
 			d.key(key)
 		}
-		d.scan(yes)
+		d.scan("y")
 		d.scan("WO-4712")
 		d.scan("OP-18")
 		if d.dialog == nil {
 			t.Fatalf("%s: a stray key or a scan closed the dialog", language)
 		}
 		d.asked("")
-		d.key(yes)
+		d.key("go")
 		d.asked("stop 1 by op17")
 	}
 }
@@ -166,7 +205,7 @@ func TestADialogWhoseRunHasEndedDoesNothing(t *testing.T) {
 	d.send(EventMsg{running1(1, "1", 2)})
 	d.key("x")
 	d.send(EventMsg{ended(1, "1", station.Pass, "")}, EventMsg{running1(2, "1", 1)})
-	d.key("y")
+	d.key("go")
 	d.asked("")
 	d.shows("The Run has ended by itself")
 }
@@ -174,10 +213,10 @@ func TestADialogWhoseRunHasEndedDoesNothing(t *testing.T) {
 func TestSkippingNeedsAReason(t *testing.T) {
 	d := drive(t, 8, 80, 24, "en")
 	d.key("k")
-	d.key("y")
+	d.key("go")
 	d.asked("")
 	d.key("2")
-	d.key("y")
+	d.key("go")
 	d.asked("skip 1 (jig is defective) by op17")
 }
 
@@ -188,20 +227,19 @@ func TestADisabledKeySaysWhy(t *testing.T) {
 		set   func(*driver)
 		shows string
 	}{
-		{"start when nobody is signed in", "s", func(d *driver) { d.operator = Operator{} }, "sign in first"},
-		{"start in a running bay", "s", func(d *driver) { d.send(EventMsg{running1(1, "1", 1)}) }, "bay 1 is running"},
-		{"start without HSM", "s", func(d *driver) { d.facts.HSM.State = HSMAway }, "the HSM is away"},
-		{"start while draining", "s", func(d *driver) { d.facts.Draining = true }, "the line is being stopped"},
-		{"start a stopped bay", "s", func(d *driver) { d.bays[0].facts.Stopped = "clone" }, "release it first"},
-		{"start an empty bay", "s", func(d *driver) { d.bays[0].facts.Present = BoardAbsent }, "there is no board in bay 1"},
+		{"start when nobody is signed in", "go", func(d *driver) { d.operator = Operator{} }, "sign in first"},
+		{"start in a running bay", "go", func(d *driver) { d.send(EventMsg{running1(1, "1", 1)}) }, "bay 1 is running"},
+		{"start without HSM", "go", func(d *driver) { d.facts.HSM.State = HSMAway }, "the HSM is away"},
+		{"start while draining", "go", func(d *driver) { d.facts.Draining = true }, "the line is being stopped"},
+		{"start a stopped bay", "go", func(d *driver) { d.bays[0].facts.Stopped = "clone" }, "release it first"},
+		{"start an empty bay", "go", func(d *driver) { d.bays[0].facts.Present = BoardAbsent }, "there is no board in bay 1"},
 		{"stop an idle bay", "x", func(*driver) {}, "this bay is not running"},
-		{"retry after a pass", "r", func(d *driver) { d.send(EventMsg{ended(1, "1", station.Pass, "")}) }, "does not need it"},
 		{"detail of nothing", "enter", func(*driver) {}, "this bay has had no board yet"},
 		{"leaving a locked screen", "q", func(d *driver) { d.locked = true }, "Locked"},
 		{"any key on a locked screen", "s", func(d *driver) { d.locked = true }, "Locked"},
-		{"beginning a shift with failed checks", "g", func(d *driver) {
-			d.screen, d.checks.done, d.checks.checks = screenStart, true, []Check{{State: CheckFail}}
-		}, "1 check did not pass"},
+		{"beginning a shift while it is checked", "go", func(d *driver) {
+			d.screen, d.checks.done, d.checks.running = screenStart, false, true
+		}, "the health check is running"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := drive(t, 4, 100, 30, "en")
@@ -219,21 +257,22 @@ func TestIdleScreenLocksAndABadgeOpensIt(t *testing.T) {
 	d.shows("LOCKED: M. Ortiz")
 	d.scan("WO-4712")
 	d.key("3")
+	d.key("go")
 	d.asked("")
 	d.scan("OP-17")
 	d.asked("sign in op17")
 	d.key("3")
+	d.key("go")
 	d.asked("sign in op17; start 3 by op17 for WO-4711")
 	d.send(tickMsg{at: at(22 * 60)})
 	d.key("i") // or type it
-	for _, r := range "OP-18" {
-		d.send(keyPress(string(r)))
-	}
-	d.key("enter")
+	d.key("OP-18")
+	d.key("go")
 	if d.locked || d.operator.ID != "op18" {
 		t.Errorf("locked %t, operator %q after a typed badge", d.locked, d.operator.ID)
 	}
 	d.key("O")
+	d.key("go")
 	if d.operator.ID != "" {
 		t.Error("still signed in after sign-out")
 	}
@@ -251,7 +290,7 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 		t.Errorf("the screen shows something of the PIN:\n%s", d.View())
 	}
 	typed := d.field.text
-	d.key("enter")
+	d.key("go")
 	if len(s.pins) != 1 || s.pins[0] != "4711-geheim" {
 		t.Fatalf("got PINs %q", s.pins)
 	}
@@ -261,7 +300,7 @@ func TestPINIsNotShownAndIsForgotten(t *testing.T) {
 	if !d.unlocked || !d.checks.done {
 		t.Error("the bench is not checked after the PIN")
 	}
-	d.key("g")
+	d.key("go")
 	if d.screen != screenDashboard {
 		t.Error("the shift does not begin")
 	}
@@ -280,6 +319,14 @@ func TestALabelIsNoPIN(t *testing.T) {
 	}
 	s.refusal = fmt.Errorf("opening: %w", errPINRefused)
 	d.scan("1234")
+	d.shows("what was typed is forgotten")
+	d.key("12")
+	d.scan("4006381333931") // in the middle of typing
+	if len(s.pins) != 0 || len(d.field.text) != 0 {
+		t.Errorf("a scan cost a try, or is a part of the PIN: %q", s.pins)
+	}
+	d.key("1234")
+	d.key("go")
 	d.shows("The PIN was refused")
 	if len(s.pins) != 1 || d.field == nil {
 		t.Error("a refused PIN is not asked for again")
@@ -292,7 +339,7 @@ func TestQuitDrainsFirst(t *testing.T) {
 	d.asked("")
 	d.key("esc")
 	d.key("q")
-	d.key("y")
+	d.key("go")
 	d.asked("drain by op17")
 	if !d.leaving {
 		t.Error("does not leave")

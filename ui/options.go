@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hallmark/station"
+	"hallmark/station/label"
 	"hallmark/ui/catalogue"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	Bell     bool          // ring at each ending
 	Takt     time.Duration // target for the time between two boards, 0 for none
 	IdleLock time.Duration // lock after so long without a key, 0 for never
-	Prefixes Prefixes      // of labels; the zero value means OP-, WO- and BAY-
+	Labels   *label.Reader // nil: the usual prefixes, no patterns
 	Operator Operator      // who is signed in at the start, for stations without badges
 	// ShiftBegan gives the beginning of the shift in which a time lies. nil: the shift begins with the screen.
 	ShiftBegan func(time.Time) time.Time
@@ -44,7 +45,7 @@ var (
 	ErrBays       = errors.New("want 1 to 32 bays with different names")
 )
 
-// validate refuses options without which no screen works, and sets the default prefixes.
+// validate refuses options without which no screen works, and sets the usual reader of labels.
 func (o *Options) validate() error {
 	for part, missing := range map[string]bool{"Controller": o.Controller == nil, "Bays": o.Bays == nil, "Facts": o.Facts == nil, "Texts": o.Texts == nil,
 		"Feed": o.Feed == nil, "Now": o.Now == nil, "Out": o.Out == nil, "Steps": len(o.Steps) == 0} {
@@ -59,8 +60,8 @@ func (o *Options) validate() error {
 	if len(o.BayNames) < 1 || len(o.BayNames) > MaxBays || len(seen) != len(o.BayNames) {
 		return fmt.Errorf("%w: got %q", ErrBays, o.BayNames)
 	}
-	if o.Prefixes == (Prefixes{}) {
-		o.Prefixes = defaultPrefixes()
+	if o.Labels == nil {
+		o.Labels = label.NewReader()
 	}
 	return nil
 }

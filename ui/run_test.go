@@ -50,7 +50,7 @@ func (t *terminal) waitForAfter(from int, text string) {
 // typeText waits before it types, because the screen takes faster input for a scan.
 func (t *terminal) typeText(text string) {
 	t.t.Helper()
-	time.Sleep(2 * keyHold)
+	time.Sleep(2 * together)
 	if err := t.Type(text); err != nil {
 		t.t.Fatal(err)
 	}
@@ -71,11 +71,12 @@ func TestAShiftOnATerminal(t *testing.T) {
 	s := newFakeStation()
 	term, o, over := onTerminal(t, t.Context(), s)
 	term.waitFor("The bench is ready.")
-	term.typeText("g")
+	term.typeText(goKey)
 	term.waitFor("waiting")
 	term.typeText("WO-4712\r") // a scan
 	term.waitFor("Work order WO-4712")
 	term.typeText("3")
+	term.typeText(goKey)
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.said(), "start 3 by op17"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("bay 3 was not started: %s", s.said())
@@ -86,7 +87,7 @@ func TestAShiftOnATerminal(t *testing.T) {
 	term.typeText("q")
 	term.waitFor("Leave the station?")
 	term.typeText("\r")
-	term.typeText("y")
+	term.typeText(goKey)
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}

@@ -1,120 +1,204 @@
 package ui
 
 import (
-	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/google/uuid"
+
+	"hallmark/station/label"
 )
 
-// A scanner types a label with a few milliseconds for each character, and ends with enter.
-// People are slower. The scanBuffer holds each character for a moment. If nothing follows, the character is a key. If
-// another one follows, both belong to a scan, and so does all that comes until the scan ends, even if it comes late.
-// A key that only changes what is shown works at once, and is undone if it was no key.
+// A scanner is a keyboard, and it may be as slow as a person. So no time tells its characters from keys. Instead, every
+// character may only show something or ask something. The go key changes the world, and no scanner sends it. When a
+// scan ends, the screen goes back to what was shown before the scan, and answers the label.
+//
+// The times below only keep the screen quiet, and decide about a text that is no label. None of them protects the station.
 const (
-	keyHold   = 30 * time.Millisecond  // how long a character is held
-	scanPause = 400 * time.Millisecond // how long a scan may pause in the middle
-	longest   = 256                    // octets of a scan
+	together = 80 * time.Millisecond   // characters that come this close are of a scanner: they show nothing
+	slow     = 250 * time.Millisecond  // a slow scanner, or a person who types fast
+	within   = 1500 * time.Millisecond // how long a scan may pause
+	cutAfter = 2 * time.Second         // a scan without its end is over after so long
+	forget   = 5 * time.Second         // older characters are of no scan
+	fewest   = 4                       // so many characters that are no slower are a scan
+	many     = 8                       // so many characters before enter are a scan, however slow
+	longest  = 512                     // characters of a scan
 )
 
-// A scanBuffer holds characters that may be keys or the beginning of a scan.
+// A scanBuffer keeps the newest characters. They may be keys or a scan.
 type scanBuffer struct {
-	held  string
-	burst bool
-	turn  int // of the newest timer; older ones count no more
-	// before is the state before the held character acted as a key. nil: it has not acted.
-	before *Model
-	at     time.Time // when the newest character was read; zero when nobody knows
+	chars []scanChar
+	ended time.Time // when the newest scan ended
+	turn  int       // of the newest timer; older timers count no more
 }
 
-// heldMsg says that the hold time of a character is over and no other character came.
-type heldMsg struct {
-	turn   int
-	waited bool // the second wait, because characters were still on their way
+type scanChar struct {
+	r  rune
+	at time.Time
+	// before is what the screen showed before the character. nil: the character came together with the one before it.
+	before *view
 }
 
-// take adds characters that came together.
-func (g scanBuffer) take(text string) (scanBuffer, tea.Cmd) {
-	g.burst = g.burst || g.held != "" || utf8.RuneCountInString(text) > 1
-	if len(g.held) < longest {
-		g.held += text
+// heldMsg says that no other character has come for some time.
+type heldMsg struct{ turn int }
+
+// add keeps a character.
+func (g scanBuffer) add(c scanChar) scanBuffer {
+	if g.pause(c.at) > forget {
+		g.chars = nil
 	}
-	g.turn++
-	hold := keyHold
-	if g.burst {
-		hold = scanPause
+	if g.turn++; len(g.chars) < longest {
+		g.chars = append(g.chars[:len(g.chars):len(g.chars)], c)
 	}
-	return g, g.wait(hold, false)
+	return g
 }
 
-func (g scanBuffer) wait(hold time.Duration, waited bool) tea.Cmd {
-	return tea.Tick(hold, func(time.Time) tea.Msg { return heldMsg{g.turn, waited} })
+// pause gives the time since the newest character.
+func (g scanBuffer) pause(at time.Time) time.Duration {
+	if len(g.chars) == 0 {
+		return 0
+	}
+	return at.Sub(g.chars[len(g.chars)-1].at)
 }
 
 // drop forgets what is held.
-func (g scanBuffer) drop() scanBuffer { return scanBuffer{turn: g.turn + 1} }
+func (g scanBuffer) drop() scanBuffer { return scanBuffer{turn: g.turn + 1, ended: g.ended} }
 
-// scanKind is what a label is for.
-type scanKind uint8
+// over ends a scan.
+func (g scanBuffer) over(at time.Time) scanBuffer { return scanBuffer{turn: g.turn + 1, ended: at} }
 
-const (
-	scanUnknown scanKind = iota
-	scanBadge
-	scanOrder
-	scanBoard
-	scanBay
-)
+// recent gives the index of the first character after the newest long pause. Without a character that is new enough it is
+// the number of all.
+func (g scanBuffer) recent(at time.Time) int { return g.since(at, within) }
 
-// Prefixes tell labels apart; a BoardID needs none.
-type Prefixes struct{ Badge, Order, Bay string }
+// since gives the index of the first character after the newest pause that was longer.
+func (g scanBuffer) since(at time.Time, longer time.Duration) int {
+	first := len(g.chars)
+	for first > 0 && at.Sub(g.chars[first-1].at) <= longer {
+		at = g.chars[first-1].at
+		first--
+	}
+	return first
+}
 
-// Labels that the documentation shows how to print.
-func defaultPrefixes() Prefixes { return Prefixes{Badge: "OP-", Order: "WO-", Bay: "BAY-"} }
-
-// isLabel reports whether a typed text is a label: a BoardID, or a text with a prefix. It makes no
-// string of the text, which may be a PIN.
-func (p Prefixes) isLabel(text []rune) bool {
-	for _, prefix := range []string{p.Badge, p.Order, p.Bay} {
-		if begins := []rune(prefix); len(begins) > 0 && len(text) >= len(begins) && slices.EqualFunc(text[:len(begins)], begins, sameLetter) {
+// byScanner reports whether a scanner types at present: its prefix came, or characters that are too close or too many for a
+// person.
+func (g scanBuffer) byScanner(at time.Time, prefix string) bool {
+	recent := g.chars[g.recent(at):]
+	if len(g.chars)-g.since(at, slow) >= fewest || prefix != "" && strings.Contains(textOf(recent), prefix) {
+		return true
+	}
+	for i, c := range recent {
+		if i > 0 && c.before == nil {
 			return true
 		}
 	}
-	return isBoardID(text)
+	return false
 }
 
-func sameLetter(a, b rune) bool { return unicode.ToUpper(a) == unicode.ToUpper(b) }
+// joins reports whether the next character belongs to a scan.
+func (g scanBuffer) joins(at time.Time, prefix string) bool {
+	switch {
+	case len(g.chars) == 0:
+		return false
+	case g.pause(at) <= together:
+		return true
+	}
+	return prefix != "" && strings.Contains(textOf(g.chars[g.recent(at):]), prefix)
+}
 
-// isBoardID reports whether a text has the form of a UUID (RFC 9562 section 4).
-func isBoardID(text []rune) bool {
-	for i, r := range text {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (r == '-') || !hyphen && !unicode.Is(unicode.ASCII_Hex_Digit, r) {
-			return false
+// shown gives what the screen showed before the newest character that came alone.
+func (g scanBuffer) shown() *view {
+	for i := len(g.chars) - 1; i >= 0; i-- {
+		if g.chars[i].before != nil {
+			return g.chars[i].before
 		}
 	}
-	return len(text) == 36
+	return nil
 }
 
-// readScan returns kind and content of a label. The prefix of a badge or an order is a part of its name, the prefix of a bay
-// is not.
-func (p Prefixes) readScan(text string) (scanKind, string) {
-	text = strings.TrimSpace(text)
-	if id, err := uuid.Parse(text); err == nil && len(text) == 36 {
-		return scanBoard, id.String()
+// read finds a label at the end of what was typed, and what the screen showed before the label. First it takes all characters
+// since the newest long pause, then fewer, because keys of a person may come before the label, and then more, because a
+// scan may have stopped for longer.
+func (g scanBuffer) read(labels *label.Reader, at time.Time) (label.Label, *view, bool) {
+	first := g.recent(at)
+	var starts []int
+	for i := first; i < len(g.chars); i++ {
+		starts = append(starts, i)
 	}
-	switch upper := strings.ToUpper(text); {
-	case clean(text) != text:
-		return scanUnknown, text
-	case p.Badge != "" && strings.HasPrefix(upper, p.Badge):
-		return scanBadge, text
-	case p.Order != "" && strings.HasPrefix(upper, p.Order):
-		return scanOrder, text
-	case p.Bay != "" && strings.HasPrefix(upper, p.Bay):
-		return scanBay, text[len(p.Bay):]
+	for i := first - 1; i >= 0; i-- {
+		starts = append(starts, i)
 	}
-	return scanUnknown, text
+	for _, i := range starts {
+		if g.chars[i].before == nil {
+			continue
+		}
+		if l := labels.Read(textOf(g.chars[i:])); l.Kind != label.Unknown || l.Layout != nil {
+			return l, g.chars[i].before, true
+		}
+	}
+	if first == len(g.chars) || !g.byScanner(at, labels.Before) && g.pause(at) > together && len(g.chars)-first < many {
+		return label.Label{}, nil, false
+	}
+	for g.chars[first].before == nil { // the first of all characters came alone
+		first--
+	}
+	return labels.Read(textOf(g.chars[first:])), g.chars[first].before, true
+}
+
+func textOf(chars []scanChar) string {
+	text := make([]byte, 0, len(chars))
+	for _, c := range chars {
+		text = utf8.AppendRune(text, c.r)
+	}
+	return string(text)
+}
+
+// A view is what a key may change that only shows something.
+type view struct {
+	screen           screen
+	selected, scroll int
+	helpShown        bool
+	dialog           *dialog
+	field            *field
+	digits           string
+	cursor           int
+	query            Query
+}
+
+func (m Model) shown() *view {
+	return &view{m.screen, m.selected, m.scroll, m.helpShown, m.dialog, m.field, m.digits, m.history.cursor, m.history.query}
+}
+
+// showAgain goes back to an older view.
+func (m Model) showAgain(v *view) (Model, tea.Cmd) {
+	m.screen, m.selected, m.scroll, m.helpShown, m.dialog = v.screen, v.selected, v.scroll, v.helpShown, v.dialog
+	m.field, m.digits, m.notice = v.field, v.digits, notice{}
+	if m.history.query != v.query {
+		m.history.query = v.query
+		return m.search()
+	}
+	m.history.cursor = v.cursor
+	return m, nil
+}
+
+// scanEnds reports whether a key ends a scan: enter, tab, line feed, ETX, EOT.
+func scanEnds(key string) bool {
+	switch key {
+	case "enter", "tab", "ctrl+j", keyETX, "ctrl+d":
+		return true
+	}
+	return false
+}
+
+// keyETX is what bubbletea calls the octet ETX, which is also Ctrl-C.
+const keyETX = "ctrl+c"
+
+// octet gives the control octet that a key stands for, if it may be a part of a label or of its frame, such as STX and GS.
+func octet(msg tea.KeyPressMsg) (rune, bool) {
+	if msg.Mod != tea.ModCtrl || msg.Code < '@' || msg.Code > 'z' {
+		return 0, false
+	}
+	return msg.Code & 0x1f, true
 }

@@ -114,12 +114,10 @@ func (m Model) checkAgain() (Model, tea.Cmd) {
 	return m, m.runChecksAs(ctx, m.checks.turn)
 }
 
+// openDoctor shows the newest checks. The go key repeats them: a check signs with the HSM.
 func (m Model) openDoctor() (Model, tea.Cmd) {
 	m.screen, m.scroll = screenDoctor, 0
-	if m.whyNotCheck() != "" {
-		return m, nil
-	}
-	return m.checkAgain()
+	return m, nil
 }
 
 func (m Model) whyNotBegin() string {
@@ -148,11 +146,11 @@ func (m Model) unlock() (Model, tea.Cmd) {
 	typed := m.field.text
 	defer wipe(typed)
 	m.field = &field{purpose: fieldPIN, secret: true}
-	if m.o.Prefixes.isLabel(typed) {
+	if m.o.Labels.IsLabel(typed) {
 		return m.refuse(m.t("pin.label")), nil
 	}
 	if len(typed) == 0 {
-		return m.refuse(m.t("pin.empty")), nil
+		return m.refuse(m.t("pin.empty", m.keys.Go.show)), nil
 	}
 	pin := encoded(typed)
 	m.field = nil

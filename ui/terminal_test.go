@@ -91,7 +91,7 @@ func TestAnswersThatNobodyAskedForAreNoKeysAndChangeNothing(t *testing.T) {
 	term.waitFor("Type the PIN")
 	// DECRPM, CSI ? u, DA1, CPR, OSC 11, a size of 10 by 5 (mode 2048).
 	term.typeText("12\x1b[?2026;2$y\x1b[?2027;2$y\x1b[?0u\x1b[?62;22c\x1b[1;1R\x1b]11;rgb:0000/0000/0000\x1b\\\x1b[48;5;10;0;0t34")
-	term.typeText("\r")
+	term.typeText(goKey)
 	term.waitFor("The bench is ready.")
 	if got := strings.Join(s.pins, "; "); got != "1234" {
 		t.Errorf("the PIN was taken for %q", got)

@@ -190,50 +190,6 @@ func (m Model) drawStates(c *canvas) {
 	}
 }
 
-// drawMessage draws the answer to the last key. Without an answer it draws the reason why no Run starts, and otherwise the
-// chosen bay.
-func (m Model) drawMessage(c *canvas) {
-	s, text := m.message()
-	if s != plain {
-		c.fill(0, 2, c.w, 1, s, ' ')
-	}
-	c.put(1, 2, c.w-2, s, text)
-}
-
-func (m Model) message() (style, string) {
-	if m.notice.text != "" && m.now.Sub(m.notice.at) < noticeStays {
-		if m.notice.bad {
-			return barWarn, "! " + m.notice.text
-		}
-		return strong, m.notice.text
-	}
-	switch {
-	case m.field != nil && m.field.purpose != fieldPIN && m.field.purpose != fieldSearch:
-		return strong, m.fieldText()
-	case m.hsmAway():
-		return barAlarm, m.t("banner.away", m.clean(m.facts.HSM.Detail))
-	case m.facts.AuditBad != "":
-		return barAlarm, m.t("banner.audit")
-	case m.facts.ClockBad != "":
-		return barAlarm, m.t("banner.clock", m.clean(m.facts.ClockBad))
-	case m.facts.Paused != "":
-		return barAlarm, m.t("banner.paused", m.clean(m.facts.Paused))
-	case m.leaving:
-		return barWarn, m.t("said.leaving", m.busy())
-	case m.facts.Draining:
-		return barWarn, m.t("banner.draining", m.busy())
-	case m.locked:
-		return barWarn, m.t("banner.locked", m.clean(m.operator.Name))
-	case m.operator.ID == "" && m.screen != screenStart:
-		return barWarn, m.t("banner.signin")
-	case m.factsBad != "":
-		return barWarn, m.t("banner.blind", m.factsBad)
-	case m.screen == screenDashboard:
-		return plain, m.bayText()
-	}
-	return plain, ""
-}
-
 func (m Model) fieldText() string {
 	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
 	return m.t(label) + " " + m.clean(string(m.field.text)) + "_"
@@ -286,11 +242,13 @@ func (b binding) width() int { return width(b.show) + 1 + width(b.does) }
 func (m Model) footerHint() string {
 	switch {
 	case m.dialog != nil:
-		return m.t("dialog.keys", m.keys.Confirm.show)
+		return m.t("dialog.keys", m.keys.Go.show)
 	case m.field.purpose == fieldPIN:
-		return m.t("pin.keys")
+		return m.t("pin.keys", m.keys.Go.show)
+	case m.field.purpose == fieldSearch:
+		return m.t("search.keys")
 	}
-	return m.t("field.keys")
+	return m.t("field.keys", m.keys.Go.show)
 }
 
 // drawHelp lists every key of this screen, and why a key does nothing just now. The header stays
@@ -319,7 +277,7 @@ func (m Model) drawHelp(c *canvas) {
 		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)
 	}
-	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1)))
+	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1), m.keys.Go.show))
 }
 
 // local gives a time in the time zone of the screen. Times on record are in UTC.

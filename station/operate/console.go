@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"hallmark/station/label"
 )
 
 // A Console does the commands of an operator who types lines instead of using a screen. Each
@@ -13,26 +15,31 @@ import (
 type Console struct {
 	Controller *Controller
 	Operators  Operators
-	Who        Operator // the operator who is signed in, may be zero
+	Who        Operator      // the operator who is signed in, may be zero
+	Labels     *label.Reader // reads scans
 }
 
 var (
 	errCommand  = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...), \"help\" or \"quit\"")
 	errSignedIn = errors.New("sign in first: scan a badge")
+	errLayout   = errors.New("the scanner types for another keyboard layout")
 )
 
 // Do does the command of one line.
 func (c *Console) Do(ctx context.Context, text string) (err error) {
-	upper := strings.ToUpper(text)
+	found := c.Labels.Read(text)
 	switch {
 	case text == "":
 		return nil
-	case strings.HasPrefix(upper, "OP-"):
-		return c.signIn(ctx, text)
+	case found.Layout != nil:
+		return fmt.Errorf("%w: %q came for %q, the scanner is set to %q and the computer to %q; set the scanner right with \"station doctor --scanner\"",
+			errLayout, found.Layout.Came, found.Layout.For, found.Layout.Scanner, found.Layout.Computer)
+	case found.Kind == label.Badge:
+		return c.signIn(ctx, found.Text)
 	case c.Who.ID == "":
 		return errSignedIn
-	case strings.HasPrefix(upper, "WO-"):
-		_, err = c.Controller.Switch(ctx, text, c.Who.ID)
+	case found.Kind == label.Order:
+		_, err = c.Controller.Switch(ctx, found.Text, c.Who.ID)
 		return err
 	}
 	return c.withBay(ctx, text)

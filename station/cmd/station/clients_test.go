@@ -218,9 +218,9 @@ func TestASignalEndsEveryClientInOrder(t *testing.T) {
 			switch name {
 			case "screen":
 				person.readUntil("begin the shift")
-				person.types("g")
+				person.types(goKey)
 				person.readUntil("to start")
-				person.types("u")
+				person.types("u" + goKey)
 			case "plain":
 				person.types("1\r2\r3\r4\r")
 			}

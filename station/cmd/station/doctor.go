@@ -16,7 +16,7 @@ import (
 )
 
 func (c *command) doctorCommand() *cobra.Command {
-	var ports []string
+	ports, scanner := []string(nil), false
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Proves that the bench works, part by part",
@@ -31,9 +31,13 @@ failure what to do next.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			context.AfterFunc(ctx, stop) // a second signal ends the program at once
 			defer stop()
+			if scanner {
+				return health.CheckScanner(ctx, workdir.Dir(c.dir), c.stdin, c.stdout)
+			}
 			return c.doctor(ctx, ports)
 		},
 	}
+	cmd.Flags().BoolVar(&scanner, "scanner", false, "ask for three scans instead, and say what the barcode scanner types and what belongs into station.yaml")
 	cmd.Flags().StringSliceVar(&ports, "ports", nil, "serial ports to open, \"\" for none (default: all that are found)")
 	return cmd
 }

@@ -79,13 +79,13 @@ func TestATerminalAfterXOFFStopsNoRunAndNoSignal(t *testing.T) {
 	if err := unix.IoctlSetInt(int(person.tty.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
 		t.Fatal(err)
 	}
-	person.types("g")
+	person.types(goKey)
 	for _, bay := range []string{"1", "2", "1"} {
 		before := o.passes()
 		var pressed time.Time
 		o.until("the board passes", func() bool {
 			if time.Since(pressed) > time.Second { // keys that come together are a scan
-				person.types(bay) // a key during a check or a Run does nothing
+				person.types(bay + goKey) // a key during a check or a Run does nothing
 				pressed = time.Now()
 			}
 			return o.passes() > before

@@ -30,7 +30,7 @@ type screen struct {
 }
 
 const tuiHelp = `tui is the operator's screen: one tile for each bay, scan to start. It is what station
-does without a subcommand. ` + "`?`" + ` shows the keys.
+does without a subcommand. ` + "`?`" + ` shows the keys. F12 or Ctrl-G does what is asked; every other key only shows something.
 
 DIR/badges.yaml names the operators, one line for each badge:
   OP-1001: {id: anna, name: Anna Schmidt, role: lead}

@@ -28,13 +28,13 @@ func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 			s := newShift(t)
 			s.w, s.h = row.w, row.h
 			s.opens(row.environment, "--boards", row.boards, "--operator", "OP-1")
-			s.sees(`g begin the shift`)
-			s.presses("g")
-			s.sees(`Press 0?1 to start|Press 0?1\b`)
-			s.presses("u")
+			s.sees(`F12 begin the shift`)
+			s.presses("F12")
+			s.sees(`Press F12 to start`)
+			s.presses("u", "F12")
 			s.sees(`start by themselves`)
 			s.runs(func(passes, bays, open int) bool { return bays == row.bays })
-			s.presses("u")
+			s.presses("u", "F12")
 			s.sees(`wait for a key`)
 			if shown := s.tmux("capture-pane", "-p", "-e", "-t", "s"); colour.MatchString(shown) != row.colours {
 				t.Errorf("colours %t, want %t:\n%s", !row.colours, row.colours, shown)
@@ -46,7 +46,7 @@ func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 			})
 			s.presses("q")
 			s.sees(`Leave the station`)
-			s.presses("y")
+			s.presses("F12")
 			s.leaves()
 			if code, _, errs := do(t, "audit", "verify", "--dir", s.dir); code != exitPass {
 				t.Error(errs)

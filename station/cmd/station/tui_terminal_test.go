@@ -31,15 +31,15 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	if shown := s.sees(`Type the PIN`); strings.Contains(shown, "wrong") {
 		t.Errorf("the PIN is shown:\n%s", shown)
 	}
-	s.presses("Enter")
+	s.presses("F12")
 	s.sees(`The PIN was refused`)
 	s.scans("OP-2") // the screen does not take a badge for a PIN
 	s.sees(`Nothing was tried`)
 	s.presses("-l", pin)
-	s.presses("Enter")
+	s.presses("F12")
 	s.sees(`self-test`)
 	s.begins()
-	s.presses("1")
+	s.presses("1", "F12")
 	s.sees(passed)
 	s.presses("l") // the log must not show the PIN either
 	s.sees(`Log, newest first(.|\n)*accepted`)
@@ -47,7 +47,7 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 	s.sees(`1 posix-1`)
 	s.presses("q")
 	s.sees(`Leave the station`)
-	s.presses("y")
+	s.presses("F12")
 	s.leaves()
 	fixtures.Nowhere(t, workdir.Dir(s.dir), pin, "wrong-pin-1")
 	inOrder(t, s.types(), "station.start success "+instance.LocalUser(), "operator.login.ok success anna", "hsm.open failure "+instance.LocalUser(),
@@ -57,7 +57,7 @@ func TestThePINIsTypedOnTheScreenAndNotShown(t *testing.T) {
 func TestATerminalThatGoesAwayInMidRunCutsNothingShort(t *testing.T) {
 	s := openShift(t, "--boards", "qemu:2", "--operator", "OP-2", "--order", "WO-7")
 	s.begins()
-	s.presses("1")
+	s.presses("1", "F12")
 	s.board("qemu-1")
 	s.tmux("kill-session", "-t", "s")
 	s.ends()
@@ -90,7 +90,7 @@ func TestLeavingGivesTheTerminalBack(t *testing.T) {
 	person.readUntil("begin the shift")
 	person.types("q")
 	seen := person.readUntil("Leave the station")
-	person.types("y")
+	person.types(goKey)
 	seen += person.readUntil("\x1b[?1049l") // the terminal's main screen is shown again
 	if code := person.leave(); code != exitPass || !person.echoes() {
 		t.Errorf("exit code %d, echo %t", code, person.echoes())
@@ -108,7 +108,7 @@ func TestPastedTextDoesNothing(t *testing.T) {
 	s.sees(`Pasted text is not taken`)
 	s.presses("q")
 	s.sees(`Leave the station`)
-	s.presses("y")
+	s.presses("F12")
 	s.leaves()
 	for _, done := range s.types() {
 		if strings.HasPrefix(done, "line.order") || strings.HasPrefix(done, "board.") {
@@ -120,10 +120,10 @@ func TestPastedTextDoesNothing(t *testing.T) {
 func TestALocaleWithoutUTF8GetsASCIIOnly(t *testing.T) {
 	s := newShift(t)
 	s.opens([]string{"LANG=de_DE", "LC_ALL=C"}, "--boards", "posix:2", "--operator", "OP-1", "--lang", "de")
-	s.sees(`g Schicht beginnen`)
-	s.presses("g")
-	s.sees(`Taste 1`)
-	s.presses("1")
+	s.sees(`F12 Schicht beginnen`)
+	s.presses("F12")
+	s.sees(`Taste F12`)
+	s.presses("1", "F12")
 	shown := s.sees(`\+ +G ?U ?T +\+|##|GUT`)
 	if wide := regexp.MustCompile(`[^\x00-\x7f]+`).FindString(shown); wide != "" {
 		t.Errorf("the screen holds %q:\n%s", wide, shown)
@@ -133,21 +133,21 @@ func TestALocaleWithoutUTF8GetsASCIIOnly(t *testing.T) {
 func TestSkipReworkAndNumbersByKeys(t *testing.T) {
 	s := openShift(t, "--boards", "posix:2", "--operator", "OP-1")
 	s.begins()
-	s.presses("1")
+	s.presses("1", "F12")
 	s.sees(passed)
 	s.presses("Right", "k")
 	s.sees(`Skip bay posix-2`)
 	s.presses("2")
 	s.sees(`\S 2  jig`)
-	s.presses("y")
+	s.presses("F12")
 	s.sees(`SKIPPED`)
 	s.presses("Left", "w")
 	s.sees(`Rework in bay posix-1`)
-	s.presses("y")
+	s.presses("F12")
 	s.sees(`! Choose a reason firs`)
 	s.presses("1")
 	s.sees(`\S 1  board was`)
-	s.presses("y")
+	s.presses("F12")
 	s.sees(`rework is started`)
 	s.presses("n")
 	s.sees(`PASS +2`)
@@ -155,7 +155,7 @@ func TestSkipReworkAndNumbersByKeys(t *testing.T) {
 	s.sees(`1 posix-1`)
 	s.presses("q")
 	s.sees(`Leave the station`)
-	s.presses("y")
+	s.presses("F12")
 	s.leaves()
 	inOrder(t, s.types(), "run.pass success anna", "bay.skipped success anna", "cert.superseded success station", "run.pass success anna")
 

@@ -137,6 +137,9 @@ func (s *shift) sees(pattern string) string {
 	}
 }
 
+// goKey is F12, the key that acts, as a terminal sends it.
+const goKey = "\x1b[24~"
+
 // presses waits before it presses keys, because the program takes faster input for a scanner.
 func (s *shift) presses(keys ...string) {
 	s.t.Helper()
@@ -150,9 +153,9 @@ func (s *shift) scans(label string) { s.t.Helper(); s.presses(label, "Enter") }
 // begins waits for the end of the checks, and begins the shift.
 func (s *shift) begins() {
 	s.t.Helper()
-	s.sees(`g begin the shift`)
-	s.presses("g")
-	s.sees(`Press 1 to start`)
+	s.sees(`F12 begin the shift`)
+	s.presses("Up", "F12") // the arrow keeps it from being a key that is held down
+	s.sees(`Press F12 to start`)
 }
 
 // leaves waits for the end of the program.
@@ -273,10 +276,10 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.scans("WO-7")
 	s.sees(`WO-7 +0/3|WO-7.*0 of 3|WO-7.*0/3`)
 
-	s.presses("1")
+	s.presses("1", "F12")
 	s.unplugs("qemu-1")
 	s.sees(`FAULT: `)
-	s.presses("r")
+	s.presses("F12")
 	s.sees(`PASS · `)
 	s.presses("Enter")
 	s.sees(`BoardID +[0-9a-f]{8}-(.|\n)*WO-7`)
@@ -290,11 +293,11 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.sees(`"WO-7" · ` + reason.Count(s.runsOf("WO-7"), "Run", "Runs"))
 	s.presses("Escape")
 	s.sees(`1 qemu-1`)
-	s.presses("O")
+	s.presses("O", "F12")
 	s.sees(`no operator|not signed in|sign in`)
 	s.presses("q")
 	s.sees(`Leave the station`)
-	s.presses("y")
+	s.presses("F12")
 	s.leaves()
 	inOrder(t, s.types(), "station.start success "+instance.LocalUser(), "operator.login.fail denied station", "operator.login.ok success anna",
 		"line.order denied anna", "line.order success anna", "cert.issue.intent success station", "operator.logout success anna",
@@ -305,7 +308,7 @@ func TestAClosedTerminalEndsTheShiftInOrder(t *testing.T) {
 	s := openShift(t, "--boards", "posix:2", "--operator", "OP-2", "--order", "WO-7")
 	s.sees(`START OF SHIFT`)
 	s.begins()
-	s.presses("1")
+	s.presses("1", "F12")
 	s.sees(passed)
 	s.tmux("kill-session", "-t", "s")
 	s.ends()

@@ -1,0 +1,327 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"hallmark/station"
+	"hallmark/station/label"
+)
+
+// The sweep: a scanner of each speed types each label with each frame, on each screen, with a hiccup anywhere, while a Run
+// ends. No character may do what a key does, and each label must have its answer.
+
+var (
+	speeds   = []time.Duration{5, 28, 32, 40, 60, 200} // milliseconds for a character
+	prefixes = []string{"", "\x02", "]C1", "]d2", "\x02]Q3", "\x1d"}
+	suffixes = []string{"\r", "\n", "\r\n", "\t", "\x03", "\x04", "\x03\r", "\x1e\x04\r", "\t\r"}
+)
+
+const hiccup = 900 * time.Millisecond
+
+// A sweptLabel is a label with what it does where labels count.
+type sweptLabel struct {
+	text, asks, shows string
+}
+
+func sweptLabels() []sweptLabel {
+	board := boardOf(7).String()
+	plain := strings.ReplaceAll(board, "-", "")
+	starts := "start 1 by op17 for WO-4711 expecting " + short(board)
+	return []sweptLabel{
+		{"OP-18", "sign in op18; sign out op17: another operator signed in", "Signed in: J. Weiß"},
+		{"WO-4712", "order WO-4712 by op17", "Work order WO-4712"},
+		{"BAY-5", "", "Bay 5"},
+		{board, starts, "Bay 1: board " + short(board) + " starts"},
+		{strings.ToUpper(board), starts, "starts"},
+		{plain, starts, "starts"},
+		{"https://example.com/d/" + board, starts, "starts"},
+		{`{"id":"` + board + `","o":"qXOuiw"}`, starts, "starts"},
+		{"010401234567890121" + plain + "\x1d10LOTq", starts, "starts"},
+		{"op-18", "sign in op18; sign out op17: another operator signed in", "Caps lock is on"},
+		{strings.ReplaceAll(board, "-", "ß"), "", "Wrong keyboard: scanner US, computer German: ß came for -."},
+		{"4006381333931", "", "not for this station: 4006381333931"},
+		{"XsqXkrdOua1w2yoi/", "", "not for this station: XsqXkrdOua1w2yoi/"},
+	}
+}
+
+// A place is what the screen shows before the scan.
+type place struct {
+	name  string
+	opens func(d *driver)
+	says  string // the answer to every label, where labels do not count; empty: they count
+	badge bool   // badges count nevertheless
+}
+
+const questionOpen = "A question is open"
+
+func places() []place {
+	keys := func(keys ...string) func(d *driver) {
+		return func(d *driver) {
+			for _, key := range keys {
+				d.key(key)
+			}
+		}
+	}
+	all := []place{
+		{name: "bench", opens: keys()}, {name: "history", opens: keys("h")}, {name: "log", opens: keys("l")}, {name: "numbers", opens: keys("n")},
+		{name: "doctor", opens: keys("d")}, {name: "help", opens: keys("?")}, {name: "a badge is typed", opens: func(d *driver) {
+			d.field = &field{purpose: fieldBadge}
+		}},
+		{name: "a work order is typed", opens: keys("o")},
+		{name: "detail", opens: func(d *driver) {
+			d.send(EventMsg{ended(3, "1", station.Fault, "no-answer")})
+			d.key("enter")
+		}},
+		{name: "locked", opens: func(d *driver) { d.locked = true }, says: "the screen is locked", badge: true},
+		{name: "start", opens: func(d *driver) { d.screen = screenStart }, says: "Begin the shift first", badge: true},
+	}
+	for key, prepare := range map[string]func(d *driver){
+		"q": nil, "X": nil, "u": nil, "O": nil, "w": nil, "k": nil,
+		"x": func(d *driver) { d.send(EventMsg{running1(3, "1", 3)}) },
+		"a": func(d *driver) { d.bays[0].facts.Stopped = "clone" },
+	} {
+		all = append(all, place{name: "question " + key, says: questionOpen, opens: func(d *driver) {
+			if prepare != nil {
+				prepare(d)
+			}
+			d.key(key)
+		}})
+	}
+	slices.SortFunc(all, func(a, b place) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// sweeper opens a screen with patterns for labels.
+func sweeper(t *testing.T) *driver {
+	t.Helper()
+	d := drive(t, 8, 120, 40, "en")
+	for _, text := range []string{`(?P<board>[0-9a-fA-F]{32})`, `https://example\.com/d/(?P<board>[0-9a-fA-F-]{36})`, `\{.*"id":"(?P<board>[0-9a-fA-F-]{36})".*\}`,
+		`01\d{14}21(?P<board>[0-9a-fA-F]{32})(?:\x1d.*)?`} {
+		p, err := label.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.o.Labels.Patterns = append(d.o.Labels.Patterns, p)
+	}
+	return d
+}
+
+// again gives the screen as it was, with the same station, which was asked for nothing yet.
+func (d *driver) again() *driver {
+	hour, next := *d.hour, *d
+	next.hour, next.station.asked = &hour, nil
+	next.clock = func() time.Time { return hour }
+	return &next
+}
+
+// pressOf is the key that a terminal makes of a character.
+func pressOf(r rune) tea.KeyPressMsg {
+	switch {
+	case r == '\r':
+		return tea.KeyPressMsg{Code: tea.KeyEnter}
+	case r == '\t':
+		return tea.KeyPressMsg{Code: tea.KeyTab}
+	case r >= 0x1b && r < ' ':
+		return tea.KeyPressMsg{Code: r + '@', Mod: tea.ModCtrl}
+	case r < ' ':
+		return tea.KeyPressMsg{Code: r + '`', Mod: tea.ModCtrl}
+	}
+	return tea.KeyPressMsg{Code: r, Text: string(r)}
+}
+
+// types types as a scanner does. Before the character at stutter it stops for a while, and then a Run ends.
+func (d *driver) types(text string, speed time.Duration, stutter int) {
+	d.t.Helper()
+	d.later(within + time.Second)
+	for i, r := range []rune(text) {
+		if d.later(speed); i == stutter {
+			d.later(hiccup)
+			d.send(EventMsg{ended(100+i, "3", station.Pass, "")})
+		}
+		next, cmd := d.Update(pressOf(r))
+		d.Model = next.(Model)
+		if n := len(d.held.chars); n == 0 || d.held.chars[n-1].before != nil {
+			d.doNow(cmd)
+		}
+	}
+}
+
+// doNow runs commands that are no timers.
+func (d *driver) doNow(cmd tea.Cmd) {
+	d.t.Helper()
+	if cmd == nil {
+		return
+	}
+	switch msg := cmd().(type) {
+	case nil:
+	case tea.BatchMsg:
+		for _, one := range msg {
+			d.doNow(one)
+		}
+	default:
+		next, more := d.Update(msg)
+		d.Model = next.(Model)
+		d.doNow(more)
+	}
+}
+
+// answered checks what a scan did, and that its answer is on the screen, and stays there.
+func (d *driver) answers(where place, l sweptLabel, how string) bool {
+	d.t.Helper()
+	asks, shows := l.asks, l.shows
+	badge := strings.HasPrefix(strings.ToUpper(l.text), "OP-")
+	unreadable := asks == "" && !strings.HasPrefix(l.text, "BAY-")
+	if where.says != "" && (where.says == questionOpen || !unreadable) && !(where.badge && badge) {
+		asks, shows = "", where.says
+	}
+	d.now = d.now.Add(time.Hour)
+	_, shown := d.message()
+	asked := d.station.said()
+	if asked == asks && strings.Contains(shown, shows) && !d.leaving {
+		return true
+	}
+	d.t.Errorf("%s, %q, %s: asked for %q, want %q; want the answer %q on\n%s", where.name, l.text, how, asked, asks, shows, d.View())
+	return false
+}
+
+func TestNoCharacterOfAScanIsAKeyOnAnyScreen(t *testing.T) {
+	frame := 0
+	for _, where := range places() {
+		t.Run(where.name, func(t *testing.T) {
+			open := sweeper(t)
+			where.opens(open)
+			for _, l := range sweptLabels() {
+				for _, speed := range speeds {
+					for stutter := -1; stutter <= len(l.text)+1; stutter += 2 + frame%4 {
+						frame++
+						suffix := suffixes[frame%len(suffixes)]
+						d := open.again()
+						d.types(l.text+suffix, speed*time.Millisecond, stutter)
+						if !d.answers(where, l, fmt.Sprintf("%d ms, suffix %q, hiccup before %d", speed, suffix, stutter)) {
+							return
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEveryFrameOfAScanIsTakenAway(t *testing.T) {
+	bench, open := place{name: "bench"}, sweeper(t)
+	for _, prefix := range prefixes {
+		for _, suffix := range suffixes {
+			for _, l := range sweptLabels() {
+				if strings.Contains(l.text, "ß") && strings.Contains(prefix, "]") {
+					continue // on a German keyboard, "]" comes as "+"
+				}
+				for _, speed := range []time.Duration{5, 60, 200} {
+					for _, stutter := range []int{-1, 0, len(prefix), len(prefix) + 2, len(prefix + l.text), len(prefix+l.text) + 1} {
+						d := open.again()
+						d.types(prefix+l.text+suffix, speed*time.Millisecond, stutter)
+						if !d.answers(bench, l, fmt.Sprintf("%d ms, prefix %q, suffix %q, hiccup before %d", speed, prefix, suffix, stutter)) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAScanAfterAKeyOfAPersonIsStillRead(t *testing.T) {
+	for _, key := range []string{"n", "h", "3", "?", "q", "/", "o", "z"} {
+		for _, speed := range speeds {
+			d := sweeper(t)
+			d.key(key)
+			d.later(-within) // the scan begins a second after the key
+			d.types("OP-18\r", speed*time.Millisecond, -1)
+			if want := "sign in op18; sign out op17: another operator signed in"; key != "q" && d.station.said() != want {
+				t.Errorf("%s, then a scan of %d ms: asked for %q", key, speed, d.station.said())
+			}
+			if key == "q" && (d.station.said() != "" || d.dialog == nil) {
+				t.Errorf("a question, then a scan of %d ms: asked for %q", speed, d.station.said())
+			}
+		}
+	}
+}
+
+func TestNoScanIsTriedAsAPIN(t *testing.T) {
+	for _, l := range sweptLabels() {
+		for _, speed := range speeds {
+			for _, suffix := range suffixes {
+				s := newFakeStation()
+				o := options(t, s, 4, "en")
+				o.Opener = s
+				d := open(t, s, o, 80, 24)
+				d.key("47")
+				d.types(l.text+suffix, speed*time.Millisecond, -1)
+				if len(s.pins) > 0 || len(d.field.text) > 0 || d.station.said() != "" {
+					t.Fatalf("%q, suffix %q: PINs %q, typed %q, asked for %q", l.text, suffix, s.pins, string(d.field.text), d.station.said())
+				}
+			}
+		}
+	}
+}
+
+func TestAScanWithAConfiguredPrefix(t *testing.T) {
+	for _, speed := range speeds {
+		d := sweeper(t)
+		d.o.Labels.Before, d.o.Labels.After = "~", "#"
+		d.types("~OP-18#\r", speed*time.Millisecond, -1)
+		d.asked("sign in op18; sign out op17: another operator signed in")
+		d.types("WO-4712\r", speed*time.Millisecond, -1)
+		d.shows("No prefix: not from the scanner")
+		d.asked("sign in op18; sign out op17: another operator signed in")
+	}
+}
+
+// A label may hold the octets that a terminal sends for the go key, or the scanner may send the key in the middle of a label.
+func TestTheGoKeyInTheMiddleOfAScanDoesNothing(t *testing.T) {
+	for _, speed := range speeds {
+		d := sweeper(t)
+		d.types("1234", speed*time.Millisecond, -1)
+		d.later(speed * time.Millisecond)
+		d.send(tea.KeyPressMsg{Code: tea.KeyF12})
+		d.asked("")
+		d.shows("The scan was cut off")
+	}
+}
+
+func TestTheAnswerToAScanStaysUntilTheNextAction(t *testing.T) {
+	d := sweeper(t)
+	d.o.IdleLock = 0
+	d.types("4006381333931\r", 5*time.Millisecond, -1)
+	d.send(tickMsg{at: at(3600)})
+	d.shows("not for this station")
+	d.send(factsMsg{facts: Facts{HSM: HSM{State: HSMAway}}})
+	d.shows("HSM AWAY: the line waits") // that is more urgent by now
+	d.send(factsMsg{facts: d.station.facts})
+	d.shows("not for this station")
+	d.key("right")
+	if strings.Contains(d.View(), "not for this station") {
+		t.Error("the answer is still there after the next key")
+	}
+}
+
+func TestASerialNumberFindsItsBoard(t *testing.T) {
+	d := sweeper(t)
+	p, err := label.ParsePattern(`SN(?P<serial>[0-9a-f]{8})`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.o.Labels.Patterns = []label.Pattern{p}
+	board := boardOf(7).String()
+	d.station.rows = []Row{{Serial: "994f12aa00", BoardID: boardOf(8).String()}, {Serial: "004f12aa00", BoardID: board}}
+	d.types("SN4f12aa00\r", 5*time.Millisecond, -1)
+	d.asked("start 1 by op17 for WO-4711 expecting " + short(board))
+	d.station.rows = nil
+	d.types("SN4f12aa01\r", 5*time.Millisecond, -1)
+	d.shows("No certificate has the serial number 4f12aa01")
+}
