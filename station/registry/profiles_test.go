@@ -163,7 +163,7 @@ func TestAStationTakesProfilesAsAdoptedOnlyOnce(t *testing.T) {
 }
 
 // A station whose profile was never adopted goes on with the one that it has, on record.
-func TestARegistryOfSchema9IsMigrated(t *testing.T) {
+func TestARegistryOfSchema9TakesItsProfilesAsAdopted(t *testing.T) {
 	path, vkey := stored(t, "testdata/schema9_profiles.sql")
 	config := Config{Path: path, Station: "demo", Profiles: Profiles{TLS: profileNamed(t, "edited")}}
 	markAsNewest(t, path)
