@@ -32,14 +32,14 @@ func strangers(t *testing.T, address string, number int, octets ...byte) (all []
 	return all
 }
 
-// patient has the server end a connection for no reason but others, so that a client who has to wait for strangers waits for ever.
-func patient(s *opened) { s.Server.config.Limit, s.Server.config.Timeout = 4, time.Hour }
+// onlyOthersEnd has the server end a connection for no reason but others, so that a client who has to wait for strangers waits for ever.
+func onlyOthersEnd(s *opened) { s.Server.config.Limit, s.Server.config.Timeout = 4, time.Hour }
 
 // 600 idle connections once made 8 of 40 Runs a Fault, and a good client waited for 89 seconds.
 func TestIdleStrangersKeepNobodyOut(t *testing.T) {
 	for name, octets := range map[string][]byte{"silent": nil, "with the beginning of a ClientHello": {22, 3, 1}} {
 		t.Run(name, func(t *testing.T) {
-			s, log := open(t, patient)
+			s, log := open(t, onlyOthersEnd)
 			serveNetwork(t, s)
 			certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusActive)
 			other := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
@@ -62,7 +62,7 @@ func TestIdleStrangersKeepNobodyOut(t *testing.T) {
 
 // A stranger who has sent a ClientHello holds a place among those who have, and none of the announced boards.
 func TestStrangersInAHandshakeKeepNobodyOut(t *testing.T) {
-	s, _ := open(t, patient)
+	s, _ := open(t, onlyOthersEnd)
 	serveNetwork(t, s)
 	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
 	session := expected(t, s, certificate)
@@ -160,7 +160,7 @@ func TestTheOldestOfTheNetworkWithTheMostGivesWay(t *testing.T) {
 }
 
 func TestARunDoesNotHearOfClientsThatGaveWay(t *testing.T) {
-	s, _ := open(t, patient)
+	s, _ := open(t, onlyOthersEnd)
 	serveNetwork(t, s)
 	certificate := issueAndRegister(t, s, boardA, x509.ExtKeyUsageClientAuth, station.StatusDelivered)
 	session := expected(t, s, certificate)

@@ -136,7 +136,7 @@ func TestARevocationInANewBundleIsInTheNextHandshake(t *testing.T) {
 	}{
 		{"an older bundle after a restart", older, []string{"--state", b.path("newest.json")}, "older than one that was accepted before"},
 		{"a stale bundle", b.bundle(7, time.Now().Add(-time.Second), active), nil, "its next update was due at"},
-		{"a cut bundle", older[:len(older)-1-70], nil, "cut off or damaged"},
+		{"a cut bundle", older[:100], nil, "cut off or damaged"},
 		{"another file", []byte("hello"), nil, "cut off or damaged"},
 	} {
 		b.put("other", test.octets)
