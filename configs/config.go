@@ -22,7 +22,7 @@ import (
 // Config is station.yaml. A key that is left out has the value of [Default].
 type Config struct {
 	Station string `yaml:"station"` // name of the station in the audit log and in reports
-	Profile string `yaml:"profile"` // of the TLS key: "linaro", or the path of a profile file
+	Profile string `yaml:"profile"` // of the TLS key: name of an embedded profile, or the path of a profile file
 	// COSEProfile is "linaro-cose" or the path of a profile file; empty: boards get no
 	// certificate for their COSE key.
 	COSEProfile string    `yaml:"cose_profile"`

@@ -128,12 +128,12 @@ func (p *Plan) fits(now time.Time) error {
 	return nil
 }
 
-// issuer gives the issuing CA that was made elsewhere, or a model of the one that init will make.
+// issuer gives the issuing CA that was made elsewhere, or a preview of the one that init will make.
 func (p *Plan) issuer(now time.Time) (*x509.Certificate, error) {
 	if p.chain != nil {
 		return p.chain.Issuing, nil
 	}
-	return issuingCA(p.Config, now).Model()
+	return issuingCA(p.Config, now).Preview()
 }
 
 // below returns the path of a file that a configuration in the directory base names.

@@ -27,9 +27,9 @@ func (p *Profile) Outlives(issuerEnd, now time.Time) error {
 	return nil
 }
 
-// Model makes a CA certificate as it will be, but for its key: a key that is thrown away has signed it, and its issuer is
+// Preview makes a CA certificate as it will be, but for its key: a key that is thrown away has signed it, and its issuer is
 // itself.
-func (c CAConfig) Model() (*x509.Certificate, error) {
+func (c CAConfig) Preview() (*x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

@@ -49,9 +49,7 @@ func checkMatter(p *Profile) error {
 		return fmt.Errorf("matter.encoding %q: want %s or %s", e, inAttributes, inCommonName)
 	}
 	if m.Encoding == inAttributes {
-		same := *m
-		same.Encoding = "" // one meaning has one spelling
-		p.config.Matter = &same
+		m.Encoding = "" // one meaning has one spelling
 	}
 	return nil
 }

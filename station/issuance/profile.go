@@ -93,7 +93,17 @@ func (c ProfileConfig) completed() ProfileConfig {
 	if c.KeyUsage == nil {
 		c.KeyUsage = []string{"digitalSignature"}
 	}
+	c.HardwareModule, c.Matter = cloned(c.HardwareModule), cloned(c.Matter)
 	return c
+}
+
+// cloned copies a part that the caller may change afterwards.
+func cloned[T any](part *T) *T {
+	if part == nil {
+		return nil
+	}
+	own := *part
+	return &own
 }
 
 // normal gives the profile in one spelling, so that two profiles with the same meaning

@@ -81,7 +81,7 @@ func (p *Profile) exampleIssuer(now time.Time) (*x509.Certificate, error) {
 	if m := p.config.Matter; m != nil {
 		c.CommonName = "Example PAI Mvid:" + m.VendorID
 	}
-	return c.Model()
+	return c.Preview()
 }
 
 // largest gives the most octets that a certificate of this profile and issuer can have.
@@ -150,7 +150,7 @@ func (p *Profile) findings(s *Sample, now time.Time) (all []Finding) {
 		add(LevelWarning, "RFC 5612", "hardware_module_name.type %s is below the number for documentation: want an OID below your own enterprise number", h.Type)
 	}
 	if service := p.service(); service != "" && p.validity == 0 {
-		add(LevelWarning, "", "the certificate has no end (99991231235959Z), and the documents of %s do not say that it takes one: try one board before a lot", service)
+		add(LevelWarning, "", "the certificate has no end (99991231235959Z), and nobody has tried whether %s takes one: try one board before a lot", service)
 	}
 	if c := p.config.Subject; c.Organization != p.Organization() || c.OrganizationalUnit != p.OrganizationalUnit() {
 		add(LevelNote, "PROTOCOL.md section 4", "O or OU does not fit into a CSR (32 octets of ASCII), so boards leave it out there; the certificate has it")

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hallmark/configs"
 	"hallmark/station/instance"
+	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
@@ -40,22 +40,19 @@ func (c *Commands) adoptFile(ctx context.Context, file, operator string) error {
 	if err != nil {
 		return err
 	}
-	v, err := c.examine(ctx, file)
+	v, adopting, err := c.examine(ctx, file)
 	if err != nil {
 		return err
 	}
 	if !v.Good {
 		return errors.Join(v.write(c.Stdout), reason.Usage(fmt.Errorf("%s: %w, and was not adopted", file, errRefused)))
 	}
-	name, text, err := configs.ReadProfile(file)
-	if err != nil {
-		return reason.Usage(err)
-	}
-	profile, err := configs.ParseProfile(name, text)
-	if err != nil {
-		return reason.Usage(err)
-	}
-	done, err := adoptIn(ctx, dir, &instance.Adoption{Profile: profile, Text: text}, operator)
+	done, err := adoptIn(ctx, dir, adopting, operator)
+	return c.printOutcome(done, err, adopting.Profile)
+}
+
+// printOutcome says how the adoption went.
+func (c *Commands) printOutcome(done bool, err error, profile *issuance.Profile) error {
 	switch {
 	case errors.Is(err, registry.ErrLocked):
 		return fmt.Errorf("%w; nothing was adopted: a station that runs keeps its profiles, so end it, adopt the profile, and start it again", err)

@@ -78,7 +78,7 @@ Exit code 0: no errors (warnings and notes do not count). 3: the profile must no
 }
 
 func (c *Commands) checkFile(ctx context.Context, file string, asJSON bool) error {
-	v, err := c.examine(ctx, file)
+	v, _, err := c.examine(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -95,27 +95,27 @@ func (c *Commands) checkFile(ctx context.Context, file string, asJSON bool) erro
 	return err
 }
 
-// examine makes the view of a profile. A profile that is refused has only findings.
-func (c *Commands) examine(ctx context.Context, file string) (*view, error) {
+// examine makes the view of a profile, and gives what would be adopted. A profile that is refused has only findings.
+func (c *Commands) examine(ctx context.Context, file string) (*view, *instance.Adoption, error) {
 	name, text, err := configs.ReadProfile(file)
 	if err != nil {
-		return nil, reason.Usage(err)
+		return nil, nil, reason.Usage(err)
 	}
 	profile, err := configs.ParseProfile(name, text)
 	if err != nil {
-		return refused(file, err), nil
+		return refused(file, err), nil, nil
 	}
 	issuer, adopted, err := c.station(ctx, profile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sample, err := profile.Sample(issuer, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v := newView(file, profile, sample)
 	v.Adopted = adopted
-	return v, nil
+	return v, &instance.Adoption{Profile: profile, Text: text}, nil
 }
 
 // station gives the issuing CA of the station directory, and whether the profile is the one that was adopted there. Without --dir
