@@ -23,11 +23,15 @@ func (b *testRegistry) asSeen(do func(Which, [sha256.Size]byte) (int, error), wh
 }
 
 func (b *testRegistry) holds(which Which) int {
-	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) { return b.Hold(b.t.Context(), w, seen, "crack", "ann") }, which, false)
+	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) {
+		return b.Hold(b.t.Context(), w, seen, "crack", "ann")
+	}, which, false)
 }
 
 func (b *testRegistry) releases(which Which) int {
-	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) { return b.Release(b.t.Context(), w, seen, "no crack", "ann") }, which, true)
+	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) {
+		return b.Release(b.t.Context(), w, seen, "no crack", "ann")
+	}, which, true)
 }
 
 // A board on hold gets nothing, and its certificate is refused, before and after a restart; after its release all is as before.
