@@ -197,6 +197,11 @@ func (c *Controller) change(ctx context.Context, what, bay, operator string, det
 
 // Automatic switches whether a Run starts by itself when a board appears.
 func (c *Controller) Automatic(ctx context.Context, on bool, operator, _ string) error {
+	if on { // the Runs that start by themselves are those of the operator
+		if err := mayStart(ctx, c.record, Start{Operator: operator, Order: c.OrderID()}); err != nil {
+			return err
+		}
+	}
 	if err := c.record.NoteBy(ctx, "line.automatic", audit.Success, operator, map[string]string{"on": fmt.Sprint(on)}); err != nil {
 		return err
 	}

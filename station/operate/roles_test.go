@@ -114,6 +114,8 @@ func TestAnOperatorBeginsNoRunThatTheRoleDoesNotAllow(t *testing.T) {
 	l.refuses(start(Start{Operator: "olga"}), ErrNotPermitted)
 	l.refuses(start(Start{Operator: "olga", Order: "WO-1", Rework: "repaired"}), ErrNotPermitted)
 	l.refuses(l.Acknowledge(t.Context(), bay, "olga"), ErrNotPermitted)
+	l.refuses(l.Automatic(t.Context(), true, "olga", ""), ErrNotPermitted)
+	l.must(l.Automatic(t.Context(), false, "olga", ""))
 	l.must(start(Start{Operator: "olga", Order: "WO-1"}))
 	l.waits()
 	l.must(start(Start{Operator: "lena", Order: "WO-1", Rework: "repaired"}))

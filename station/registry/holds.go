@@ -57,14 +57,14 @@ func SeenBoards(all []Holdable) [sha256.Size]byte {
 // caller has seen. After an error, some may be on hold; a call after a new preview does the rest.
 func (r *Registry) Hold(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (int, error) {
 	return r.eachHoldable(ctx, which, seen, false, func(w *work, id devices.BoardID) error {
-		return w.hold(id, typeHeld, reason, operator)
+		return w.hold(holdEntry(typeHeld, id, reason, operator))
 	})
 }
 
 // Release lets all boards of a selection go on that are on hold, as Hold does the opposite.
 func (r *Registry) Release(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (int, error) {
 	return r.eachHoldable(ctx, which, seen, true, func(w *work, id devices.BoardID) error {
-		return w.hold(id, typeReleased, reason, operator)
+		return w.hold(holdEntry(typeReleased, id, reason, operator))
 	})
 }
 
@@ -93,25 +93,29 @@ func (r *Registry) eachHoldable(ctx context.Context, which Which, seen [sha256.S
 	return number, nil
 }
 
+func holdEntry(kind string, id devices.BoardID, reason, operator string) audit.Entry {
+	return audit.Entry{Actor: actor(operator), Category: audit.CategoryStatus, Type: kind, Outcome: audit.Success,
+		Reason: text(reason), Board: &audit.Board{ID: id.String()}}
+}
+
 // hold writes the entry of a hold or a release, and then the row.
-func (w *work) hold(id devices.BoardID, kind, reason, operator string) error {
+func (w *work) hold(e audit.Entry) error {
 	var fits int
 	err := w.row(`SELECT count(*) FROM boards b LEFT JOIN holds h ON h.board_id = b.id WHERE b.id = ? AND b.scrapped IS NULL AND (h.since IS NOT NULL) = ?`,
-		[]any{id.String(), kind == typeReleased}, &fits)
+		[]any{e.Board.ID, e.Type == typeReleased}, &fits)
 	if err != nil {
 		return err
 	}
 	if fits == 0 { // somebody else was faster
 		return ErrOtherSelection
 	}
-	written, err := w.append(audit.Entry{Actor: actor(operator), Category: audit.CategoryStatus, Type: kind, Outcome: audit.Success,
-		Reason: text(reason), Board: &audit.Board{ID: id.String()}})
+	written, err := w.append(e)
 	if err != nil {
 		return err
 	}
-	since := sql.NullString{String: written.Time.String(), Valid: kind == typeHeld}
+	since := sql.NullString{String: written.Time.String(), Valid: e.Type == typeHeld}
 	return w.exec(`INSERT INTO holds (board_id, since, reason) VALUES (?1, ?2, ?3) ON CONFLICT (board_id) DO UPDATE SET since = ?2, reason = ?3`,
-		id.String(), since, written.Reason)
+		e.Board.ID, since, e.Reason)
 }
 
 // notHeld refuses a board that is on hold.

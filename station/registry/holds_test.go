@@ -107,7 +107,7 @@ func TestAHoldThatNobodyHasSeenIsRefused(t *testing.T) {
 	if _, err := b.Hold(t.Context(), which, SeenBoards(all), "crack", "ann"); !errors.Is(err, ErrOtherSelection) {
 		t.Errorf("a board that was scrapped meanwhile: %v", err)
 	}
-	if err := b.write(t.Context(), func(w *work) error { return w.hold(run.Identity.ID, typeHeld, "crack", "ann") }); !errors.Is(err, ErrOtherSelection) {
+	if err := b.write(t.Context(), func(w *work) error { return w.hold(holdEntry(typeHeld, run.Identity.ID, "crack", "ann")) }); !errors.Is(err, ErrOtherSelection) {
 		t.Errorf("a board that was scrapped while the others were put on hold: %v", err)
 	}
 	b.verify()

@@ -276,15 +276,6 @@ func (w *work) revokeIssued(in row) error {
 	return w.revoke([16]byte(in.serial), ReasonKeyCompromise, "")
 }
 
-// scrapIssued scraps the certificate that the HSM signed while the board was scrapped.
-func (w *work) scrapIssued(boardID devices.BoardID) error {
-	var scrapped sql.NullString
-	if err := w.row(`SELECT scrapped FROM boards WHERE id = ?`, []any{boardID.String()}, &scrapped); err != nil || !scrapped.Valid {
-		return err
-	}
-	return w.scrapCertificates(boardID, audit.Entry{Actor: audit.Itself(), Reason: ErrScrapped.Word()})
-}
-
 // Failed closes an open intent without a certificate.
 func (r *Registry) Failed(ctx context.Context, serial [16]byte, cause error) error {
 	return r.write(ctx, func(w *work) error {

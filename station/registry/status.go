@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -207,4 +208,13 @@ func (w *work) scrapCertificates(boardID devices.BoardID, why audit.Entry) error
 			return err
 		}
 	}
+}
+
+// scrapIssued scraps the certificate that the HSM signed while the board was scrapped.
+func (w *work) scrapIssued(boardID devices.BoardID) error {
+	var scrapped sql.NullString
+	if err := w.row(`SELECT scrapped FROM boards WHERE id = ?`, []any{boardID.String()}, &scrapped); err != nil || !scrapped.Valid {
+		return err
+	}
+	return w.scrapCertificates(boardID, audit.Entry{Actor: audit.Itself(), Reason: ErrScrapped.Word()})
 }

@@ -24,6 +24,7 @@ var evidence = map[string][]string{
 	"locks":            {"board_id", "run", "probe", "target", "kind", "recipe_sha256", "key", "state", "changed"},
 	"certificates":     {"serial", "board_id", "purpose", "spki_sha256", "issuer_sha256", "profile", "profile_sha256", "tbs_sha256", "csr_sha256", "not_before", "not_after", "rework", "run", "work_order", "intended", "changed", "status", "reason", "sha256", "der"},
 	"bays":             {"name", "stopped", "reason", "board_id", "run"},
+	"holds":            {"board_id", "since", "reason"},
 	"audit_entry":      {"seq", "body", "hashes"},
 	"audit_checkpoint": {"size", "note"},
 	"timestamps":       {"size", "sha256", "answer"},
@@ -63,6 +64,9 @@ func (b *testRegistry) everything() {
 	b.must(b.LockRead(t.Context(), locked))
 	b.must(b.closeRun(t.Context(), locked))
 	b.stopBay(b.run())
+	b.holds(Which{BoardID: locked.Identity.ID})
+	b.holds(Which{BoardID: run.Identity.ID})
+	b.releases(Which{BoardID: run.Identity.ID})
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.cosign()
 	size, _, err := b.NewestCheckpoint(t.Context())

@@ -44,8 +44,8 @@ type Board struct {
 	Type         string        `json:"type"`
 	FirstSeen    string        `json:"first_seen"`
 	Scrapped     string        `json:"scrapped"` // empty: it was not
-	Held         string        `json:"held"`     // since when the board is on hold; empty: it is not
 	Certificates []Certificate `json:"certificates"`
+	Held         string        `json:"held"` // since when the board is on hold; empty: it is not
 }
 
 // Health is the answer to GET /healthz.
