@@ -5,11 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"hallmark/devices/probe"
 	"hallmark/devices/probe/recipe"
 	"hallmark/station/workdir"
 )
@@ -94,16 +94,12 @@ func (b *Board) imageFindings() []Finding {
 }
 
 func digestOf(path string) (string, error) {
-	file, err := workdir.Open(path)
+	octets, err := workdir.ReadUpTo(path, probe.MaxImage)
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	sum := sha256.Sum256(octets)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // WithoutSource returns the keys that have a value and no source.

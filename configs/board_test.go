@@ -232,3 +232,16 @@ func FuzzBoard(f *testing.F) {
 		}
 	})
 }
+
+// A sparse file costs nothing to make, and hours to hash.
+func TestAnImageThatIsTooLargeIsNotHashed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.hex")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<42)); err != nil {
+		t.Fatal(err)
+	}
+	board := parsed(t, definition)
+	board.Firmware.Image = path
+	if findings := board.imageFindings(); len(findings) != 1 || !strings.Contains(findings[0].Text, "too large") {
+		t.Errorf("got %+v", findings)
+	}
+}

@@ -319,3 +319,18 @@ func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
 		t.Errorf("for TLS keys: %v", err)
 	}
 }
+
+// The parser would need minutes for such a file.
+func TestAFileOfNothingButBracketsIsRefusedAtOnce(t *testing.T) {
+	for _, opening := range []string{"[", "{a: ", "[{a: ["} {
+		var config Config
+		err := Decode("station.yaml", []byte("station: "+strings.Repeat(opening, workdir.MaxFile/8)), &config)
+		if !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), "nest more than 64 deep") {
+			t.Errorf("%s: %v", opening, err)
+		}
+	}
+	var board Board
+	if err := Decode("board.yaml", []byte(`description: "`+strings.Repeat("[x] {y} ", 1000)+`"`), &board); err != nil {
+		t.Errorf("brackets that are closed: %v", err)
+	}
+}

@@ -38,6 +38,9 @@ func Decode(name string, text []byte, into any) error {
 	if !utf8.Valid(text) {
 		return fmt.Errorf("%s: %w: it is not UTF-8; save it as UTF-8", name, ErrSyntax)
 	}
+	if deepest(text) > maxDepth {
+		return fmt.Errorf("%s: %w: brackets or braces nest more than %d deep; close each of them", name, ErrSyntax, maxDepth)
+	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return refuse(name, err, into)
@@ -60,6 +63,25 @@ func Decode(name string, text []byte, into any) error {
 		return refuse(name, err, into)
 	}
 	return nil
+}
+
+// maxDepth is how deep brackets and braces may nest. The time of the parser grows with the square of the depth: a file of
+// 30 KiB that has nothing else would take it minutes.
+const maxDepth = 64
+
+// deepest returns how deep brackets and braces nest, also those in texts.
+func deepest(text []byte) (most int) {
+	depth := 0
+	for _, octet := range text {
+		switch octet {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth = max(depth-1, 0)
+		}
+		most = max(most, depth)
+	}
+	return most
 }
 
 // documents returns the contents of all documents that hold more than comments.

@@ -15,8 +15,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// maxImage is the largest image file in octets. The bound keeps a wrong path out of memory.
-const maxImage = 64 << 20
+// MaxImage is the largest image file in octets. The bound keeps a wrong path out of memory.
+const MaxImage = 64 << 20
 
 // An Image is a firmware image in memory. Drivers flash these octets and never read the file again, so
 // that the octets with the checked SHA-256 are the octets in the flash.
@@ -47,7 +47,7 @@ func (i *Image) Size() int {
 // ReadImage reads an image file. The contents decide between elf and Intel hex; a file with the
 // ending .bin is raw and lies at base, which the other formats do not use.
 func ReadImage(path string, base uint32) (*Image, error) {
-	text, err := workdir.ReadUpTo(path, maxImage)
+	text, err := workdir.ReadUpTo(path, MaxImage)
 	if err != nil {
 		return nil, fmt.Errorf("reading the image: %w: %w", ErrUnreadableImage, err)
 	}

@@ -127,7 +127,7 @@ func TestImagesThatCannotBeRead(t *testing.T) {
 	if err := os.WriteFile(large, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(large, maxImage+1); err != nil {
+	if err := os.Truncate(large, MaxImage+1); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(t.TempDir(), "none.elf"), t.TempDir(), large} {

@@ -3,7 +3,6 @@ package openocd
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,7 +27,7 @@ type outcome struct {
 
 func newOutcome(result process.Result, dir string) *outcome {
 	o := &outcome{exit: result.Exit, text: result.Text, marks: map[string]string{}}
-	log, err := os.ReadFile(filepath.Join(dir, initFile))
+	log, err := process.ReadIfThere(filepath.Join(dir, initFile))
 	if err == nil { // without a log, the text says why
 		o.log = string(log)
 	}

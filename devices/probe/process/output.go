@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/devices/probe"
+	"hallmark/station/workdir"
 )
 
 // output reads what a child prints.
@@ -141,14 +144,19 @@ func killHolders(pipe string) error {
 	return nil
 }
 
-// ReadIfThere reads a file that a programmer may have written.
+// maxFile is the largest file that is read of what a programmer wrote. The largest memory that is read at once has 16 MiB,
+// and a programmer may write it as text.
+const maxFile = 64 << 20
+
+// ReadIfThere reads a file that a programmer may have written. A programmer that does not work may write a file without
+// end, or leave something on whose end a reader would wait for ever.
 func ReadIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := workdir.ReadUpTo(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading what the programmer wrote: %w", err)
+		return nil, fmt.Errorf("%w: reading what the programmer wrote: %w", probe.ErrUnclear, err)
 	}
 	return data, nil
 }

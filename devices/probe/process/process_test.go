@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/devices/probe"
 )
 
@@ -213,5 +215,26 @@ func TestARunLeavesNothingInTheStation(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d descriptors and %d goroutines, before %d and %d", d, g, descriptors, goroutines)
 		}
+	}
+}
+
+func TestAFileThatAProgrammerLeavesIsBounded(t *testing.T) {
+	for name, leave := range map[string]func(path string) error{
+		"a file without end":  func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<42)) },
+		"a pipe that waits":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a link to a device":  func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a directory":         func(path string) error { return os.Mkdir(path, 0o700) },
+		"a link that circles": func(path string) error { return os.Symlink(path, path) },
+	} {
+		path := filepath.Join(t.TempDir(), "dump.bin")
+		if err := leave(path); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := ReadIfThere(path); !errors.Is(err, probe.ErrUnclear) || len(data) > 0 {
+			t.Errorf("%s: %d octets, %v", name, len(data), err)
+		}
+	}
+	if data, err := ReadIfThere(filepath.Join(t.TempDir(), "dump.bin")); err != nil || data != nil {
+		t.Errorf("no file: %d octets, %v", len(data), err)
 	}
 }
