@@ -319,7 +319,7 @@ func TestALabelIsNoPIN(t *testing.T) {
 	}
 	s.refusal = fmt.Errorf("opening: %w", errPINRefused)
 	d.scan("1234")
-	d.shows("what was typed is forgotten")
+	d.shows("the text is forgotten")
 	d.key("12")
 	d.scan("4006381333931") // in the middle of typing
 	if len(s.pins) != 0 || len(d.field.text) != 0 {

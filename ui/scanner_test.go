@@ -50,8 +50,8 @@ func sweptLabels() []sweptLabel {
 	}
 }
 
-// A setting is what the screen shows before the scan.
-type setting struct {
+// A sweptScreen is what the screen shows before the scan.
+type sweptScreen struct {
 	name  string
 	opens func(d *driver)
 	says  string // the answer to every label, where labels do not count; empty: they count
@@ -60,7 +60,7 @@ type setting struct {
 
 const questionOpen = "A question is open"
 
-func settings() []setting {
+func sweptScreens() []sweptScreen {
 	keys := func(keys ...string) func(d *driver) {
 		return func(d *driver) {
 			for _, key := range keys {
@@ -68,7 +68,7 @@ func settings() []setting {
 			}
 		}
 	}
-	all := []setting{
+	all := []sweptScreen{
 		{name: "bench", opens: keys()}, {name: "history", opens: keys("h")}, {name: "log", opens: keys("l")}, {name: "numbers", opens: keys("n")},
 		{name: "doctor", opens: keys("d")}, {name: "help", opens: keys("?")}, {name: "a badge is typed", opens: func(d *driver) {
 			d.field = &field{purpose: fieldBadge}
@@ -86,14 +86,14 @@ func settings() []setting {
 		"x": func(d *driver) { d.send(EventMsg{running1(3, "1", 3)}) },
 		"a": func(d *driver) { d.bays[0].facts.Stopped = "clone" },
 	} {
-		all = append(all, setting{name: "question " + key, says: questionOpen, opens: func(d *driver) {
+		all = append(all, sweptScreen{name: "question " + key, says: questionOpen, opens: func(d *driver) {
 			if prepare != nil {
 				prepare(d)
 			}
 			d.key(key)
 		}})
 	}
-	slices.SortFunc(all, func(a, b setting) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b sweptScreen) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
@@ -171,8 +171,8 @@ func (d *driver) doNow(cmd tea.Cmd) {
 	}
 }
 
-// answered checks what a scan did, and that its answer is on the screen, and stays there.
-func (d *driver) answers(where setting, l sweptLabel, how string) bool {
+// answers checks what a scan did, and that its answer is on the screen, and stays there.
+func (d *driver) answers(where sweptScreen, l sweptLabel, how string) bool {
 	d.t.Helper()
 	asks, shows := l.asks, l.shows
 	badge := strings.HasPrefix(strings.ToUpper(l.text), "OP-")
@@ -192,7 +192,7 @@ func (d *driver) answers(where setting, l sweptLabel, how string) bool {
 
 func TestNoCharacterOfAScanIsAKeyOnAnyScreen(t *testing.T) {
 	frame := 0
-	for _, where := range settings() {
+	for _, where := range sweptScreens() {
 		t.Run(where.name, func(t *testing.T) {
 			open := sweeper(t)
 			where.opens(open)
@@ -214,7 +214,7 @@ func TestNoCharacterOfAScanIsAKeyOnAnyScreen(t *testing.T) {
 }
 
 func TestEveryFrameOfAScanIsTakenAway(t *testing.T) {
-	bench, open := setting{name: "bench"}, sweeper(t)
+	bench, open := sweptScreen{name: "bench"}, sweeper(t)
 	for _, prefix := range prefixes {
 		for _, suffix := range suffixes {
 			for _, l := range sweptLabels() {
