@@ -148,7 +148,7 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(board.Transport(), devices.Options{Reach: board.Reach})
+	client := devices.NewClient(board.Transport(), devices.Options{Answer: emulated.AnswerTime, Reach: board.Reach})
 	return client, closers{client, board}, nil
 }
 
