@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -86,7 +87,7 @@ func reads(pid int, number string) bool {
 // lookAtLocks reads /proc/locks (proc_locks(5)): "3: FLOCK  ADVISORY  WRITE 4711 00:18:7 0 EOF".
 func (p *Programs) lookAtLocks() error {
 	text, err := os.ReadFile("/proc/locks")
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without this list says less
 		return err
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text))
