@@ -12,10 +12,13 @@ type Bay struct {
 	Port  string    `yaml:"port"`
 	Probe *BayProbe `yaml:"probe"` // nil: a bay without probe
 	Board string    `yaml:"board"` // an embedded board definition by its name, or the path of a file; empty: none
-	// UART interface, baud rate and settle time of this bay. Nil or 0: those of the board definition.
+	// UART interface, baud rate, settle time and low modem lines of this bay. Nil or 0: those of the board definition.
 	Interface *int          `yaml:"interface"`
 	Baud      int           `yaml:"baud"`
 	Settle    time.Duration `yaml:"settle"`
+	Low       []string      `yaml:"low"`
+	// Answer is how long the board may take for an answer before the station asks again; 0: devices.Options.
+	Answer time.Duration `yaml:"answer"`
 }
 
 // BayProbe says which probe belongs to a bay.

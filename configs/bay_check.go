@@ -41,6 +41,12 @@ func (b *Bay) validate(key string) error {
 	if b.Probe != nil && b.Probe.Serial == "" && b.ProbeLocation() == "" {
 		err = errors.Join(err, &ValueError{key + ".probe", "neither serial nor usb", "the probe's serial number or its USB path", "`station bays` prints both"})
 	}
+	for i, line := range b.Low {
+		err = errors.Join(err, oneOf(fmt.Sprintf("%s.low[%d]", key, i), line, "dtr", "rts"))
+	}
+	if b.Answer != 0 {
+		err = errors.Join(err, checkDuration(key+".answer", b.Answer, 200*time.Millisecond, 10*time.Second))
+	}
 	return errors.Join(err, checkDuration(key+".settle", b.Settle, 0, time.Minute))
 }
 

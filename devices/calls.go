@@ -20,7 +20,7 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	defer release()
 	var hello smp.HelloResponse
 	if err := c.ask(ctx, &smp.Hello{}, &hello); err != nil {
-		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
+		return Identity{}, fmt.Errorf("asking who the board is: %w", otherServer(err))
 	}
 	id, err := identityOf(&hello)
 	if err != nil {
@@ -200,8 +200,8 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 		}
 	}
 	before := *c.boot
-	retries := c.retries.Load()
-	defer func() { c.retries.Store(retries) }() // retries while the board starts are no sign of noise
+	retries, slowest := c.retries.Load(), c.slowest
+	defer func() { c.retries.Store(retries); c.slowest = slowest }() // what happens while the board starts is no sign of noise or of a slow board
 	for asked := 0; ; asked++ {
 		if asked%pollsPerReset == 0 {
 			if err := c.restart(ctx); err != nil {

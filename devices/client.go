@@ -49,7 +49,11 @@ type Client struct {
 	boot  *BootID
 	limit int // largest message to the board in octets; 0: not known yet
 
+	met     bool          // the board has answered this client
+	slowest time.Duration // the longest time from a request to its answer
+
 	console  console
+	heard    heard
 	sent     atomic.Int64
 	received atomic.Int64
 	retries  atomic.Int64
@@ -125,11 +129,12 @@ func (c *Client) Ignored() int { return int(c.ignored.Load()) }
 // read is the only reader of the transport. It ends when Read fails.
 func (c *Client) read() {
 	defer close(c.gone)
-	decoder := smp.NewDecoder(smp.MaxMessage, c.receive, c.console.add, c.countDamage)
+	decoder := smp.NewDecoder(smp.MaxMessage, c.receive, c.print, c.countDamage)
 	buffer := make([]byte, 4096)
 	for {
 		n, err := c.transport.Read(buffer)
 		c.received.Add(int64(n))
+		c.heard.addOctets(buffer[:n])
 		decoder.Write(buffer[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed.Load() {
 			err = c.transport.SetReadDeadline(time.Time{}) // this deadline was set by another reader, before NewClient
@@ -153,6 +158,15 @@ func (c *Client) receive(message []byte) {
 		return
 	}
 	c.ignored.Add(1)
+	if err == nil {
+		c.heard.addMessage(h)
+	}
+}
+
+// print keeps text between frames.
+func (c *Client) print(text []byte) {
+	c.console.add(text)
+	c.heard.addText(text)
 }
 
 // answers ignores the version, because a board may answer version 1 with version 0.
@@ -161,8 +175,9 @@ func (w *pendingRequest) answers(h smp.Header) bool {
 	return h == w.header
 }
 
-func (c *Client) countDamage(error) {
+func (c *Client) countDamage(why error) {
 	c.damages.Add(1)
+	c.heard.addDamage(why)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pending != nil {

@@ -6,6 +6,11 @@ import "hallmark/station/reason"
 // refuses is in the table of refusals.
 var (
 	ErrNoAnswer         = reason.New("no-answer", "board does not answer: look at power, cable and port")
+	ErrGarbled          = reason.New("garbled", "board sends octets that are neither text nor frames: compare the baud rate of the bay with that of the firmware")
+	ErrConsoleText      = reason.New("console-text", "board sends text and no frames: it runs other firmware, or this port is its console")
+	ErrDamagedFrames    = reason.New("damaged-frames", "frames of the board arrive damaged: look at cable and adapter, and let nothing print or translate on this port")
+	ErrOtherServer      = reason.New("other-smp-server", "board has an SMP server without the provisioning group: it runs no provisioning firmware, flash it")
+	ErrLoopBack         = reason.New("loop-back", "only the station's own octets come back: transmit and receive are joined, no board is there")
 	ErrLineClosed       = reason.New("line-closed", "line is closed or unplugged: plug the board in and start again")
 	ErrLineStuck        = reason.New("line-stuck", "line takes no octets: look at flow control and adapter")
 	ErrMalformedAnswer  = reason.New("malformed-answer", "board's answer is not what PROTOCOL.md allows: its firmware does not fit this station")

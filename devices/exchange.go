@@ -8,16 +8,21 @@ import (
 	"time"
 
 	"hallmark/devices/smp"
-	"hallmark/station/reason"
 )
 
 // A schedule returns how long to wait for the answer to a try, counted from 0. false:
 // there is no such try.
 type schedule func(try int) (time.Duration, bool)
 
-// noiseSchedule repeats a request that noise on the UART destroyed.
+// noiseSchedule repeats a request that noise on the UART destroyed. A board that has not answered yet is asked at
+// even intervals, so that a silent board is named soon. A board that has answered gets more and more time, at least
+// twice the time of its slowest answer, so that a slow board is not asked everything twice.
 func (c *Client) noiseSchedule(try int) (time.Duration, bool) {
-	return c.options.Timeout, try <= c.options.Retries
+	wait := c.options.Answer
+	if c.met {
+		wait = max(wait, 2*c.slowest) << min(try, maxDoublings)
+	}
+	return min(wait, c.options.Timeout), try <= c.options.Retries
 }
 
 // ask sends a request and decodes the answer.
@@ -60,28 +65,57 @@ func (c *Client) setPending(w *pendingRequest) {
 func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest) (answer []byte, tries int, err error) {
 	begun := c.options.Now()
 	defer func() { c.waited.Add(int64(c.options.Now().Sub(begun))) }()
-	damages := c.damages.Load()
+	if c.met {
+		c.heard.reset() // what the board said before does not explain its silence
+	}
 	for ; ; tries++ {
 		timeout, again := plan(tries)
 		if !again {
-			return nil, tries, fmt.Errorf("%w (asked %s, %s damaged)", ErrNoAnswer,
-				reason.Count(tries, "time", "times"), reason.Count(c.damages.Load()-damages, "frame", "frames"))
+			return nil, tries, c.finding(tries)
 		}
-		if err := c.send(ctx, timeout); err != nil {
+		if err := c.sendTry(ctx, timeout, tries); err != nil {
 			return nil, tries, err
 		}
-		if tries > 0 {
-			c.retries.Add(1)
-		}
+		asked := c.options.Now()
 		answer, err := c.answer(ctx, timeout, w)
-		if answer != nil || err != nil {
-			return answer, tries + 1, err
+		switch {
+		case answer != nil:
+			c.met, c.slowest = true, max(c.slowest, c.options.Now().Sub(asked))
+			return answer, tries + 1, nil
+		case err != nil:
+			return nil, tries + 1, c.silent(ctx, err, c.options.Now().Sub(begun), tries+1)
 		}
 	}
 }
 
-// send writes c.frame to the transport.
-func (c *Client) send(ctx context.Context, timeout time.Duration) error {
+// silent adds the finding to the error of a wait that the caller's deadline ended, unless the board had no time to answer.
+func (c *Client) silent(ctx context.Context, err error, waited time.Duration, tries int) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || waited < c.options.Answer {
+		return err
+	}
+	return fmt.Errorf("%w: %w", c.finding(tries), err)
+}
+
+// sendTry sends c.frame, and counts it if it was sent before. A board that stays silent is also asked in SMP version 1,
+// because MCUboot before version 2 drops messages of version 2.
+func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int) error {
+	if err := c.send(ctx, timeout, c.frame); err != nil {
+		return err
+	}
+	if try > 0 {
+		c.retries.Add(1)
+	}
+	if c.met || try < oldVersionTry {
+		return nil
+	}
+	return c.send(ctx, timeout, smp.AppendFrame(nil, smp.OldEcho()))
+}
+
+// oldVersionTry is the first try after which SMP version 1 is tried, too.
+const oldVersionTry = 2
+
+// send writes a frame to the transport.
+func (c *Client) send(ctx context.Context, timeout time.Duration, frame []byte) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the board: %w", context.Cause(ctx))
 	}
@@ -93,13 +127,13 @@ func (c *Client) send(ctx context.Context, timeout time.Duration) error {
 			return fmt.Errorf("%w: bounding a write: %w", ErrLineClosed, err)
 		}
 	}
-	n, err := c.transport.Write(c.frame)
+	n, err := c.transport.Write(frame)
 	c.sent.Add(int64(n))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: writing %d octets: %w", ErrLineStuck, len(c.frame), err)
+		return fmt.Errorf("%w: writing %d octets: %w", ErrLineStuck, len(frame), err)
 	case err != nil:
-		return fmt.Errorf("%w: writing %d octets: %w", ErrLineClosed, len(c.frame), err)
+		return fmt.Errorf("%w: writing %d octets: %w", ErrLineClosed, len(frame), err)
 	}
 	return nil
 }

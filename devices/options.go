@@ -7,11 +7,13 @@ import (
 	"time"
 )
 
-// Options of a [Client]. The zero value is right for hardware boards. The time-outs are
-// long because an emulator on a busy machine is slow.
+// Options of a [Client]. The zero value is right for hardware boards: a board that has not
+// answered yet is asked four times in four seconds, and a board that has answered before gets
+// 15 seconds for an answer. Emulated boards need more (emulated.AnswerTime).
 type Options struct {
-	Timeout       time.Duration // for one answer; 0: 10 s
-	Retries       int           // how often a request is repeated that noise destroyed; 0: 3, negative: never
+	Answer        time.Duration // until a request is sent again; longer for a board that answers slowly; 0: 1 s
+	Timeout       time.Duration // the longest wait for one answer; 0: 10 s
+	Retries       int           // how often a request is sent again; 0: 3, negative: never
 	Settle        time.Duration // pause from a damaged frame to the next try; 0: 100 ms
 	ResetTimeout  time.Duration // until a board answers again after a reset; 0: 30 s
 	ServerTimeout time.Duration // for one answer of the verifier; 0: 10 s
@@ -25,6 +27,7 @@ type Options struct {
 }
 
 func (o Options) filled() Options {
+	defaultTo(&o.Answer, time.Second)
 	defaultTo(&o.Timeout, 10*time.Second)
 	defaultTo(&o.Settle, 100*time.Millisecond)
 	defaultTo(&o.ResetTimeout, 30*time.Second)

@@ -77,6 +77,16 @@ func (r *Refusal) sentinel() *reason.Sentinel {
 	return ErrUnknownRefusal
 }
 
+// otherServer turns a refusal of hello by an SMP server without our group into ErrOtherServer. The board is not bad:
+// it runs other firmware.
+func otherServer(err error) error {
+	var refusal *Refusal
+	if errors.As(err, &refusal) && (refusal.RC == smp.RCUnsupported && !refusal.Grouped || refusal.Grouped && refusal.Group != smp.GroupProvisioning) {
+		return &Finding{is: ErrOtherServer, heard: refusal.Error()}
+	}
+	return err
+}
+
 // answered turns what the codec says of an answer into this package's words.
 func answered(err error) error {
 	var failure *smp.Failure

@@ -124,6 +124,6 @@ func (m Model) bayText() string {
 		}
 		return label + m.nextAction(m.selected, b.run.Ending, "")
 	}
-	return label + " " + m.ending(b.run.Ending) + ": " + m.reason(b.run.Ending, b.run.Reason) + m.theme.shapes.dot +
+	return label + " " + m.ending(b.run.Ending) + ": " + m.reasonOf(&b.run) + m.theme.shapes.dot +
 		m.nextAction(m.selected, b.run.Ending, b.run.Reason)
 }

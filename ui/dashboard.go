@@ -291,7 +291,7 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	}
 	next := m.nextAction(i, run.Ending, run.Reason)
 	nextLines := len(wrap(m.theme.shapes.next+next, r.w, 3, m.theme.shapes.ellipsis))
-	why := m.reason(run.Ending, run.Reason)
+	why := m.reasonOf(run)
 	if run.Ending == station.Pass {
 		why = m.outcomeText(&m.bays[i])
 	}

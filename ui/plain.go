@@ -141,5 +141,5 @@ func (p *Plain) ended(e station.Event, bay string) string {
 		}
 		return m.t("plain.passed", bay, text, short(board), seconds(run.Finished.Sub(run.Started)), next)
 	}
-	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reason(run.Ending, run.Reason), next)
+	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reasonOf(run), next)
 }

@@ -33,6 +33,15 @@ func (m Model) errorText(err error) string {
 // stoppedText says why a bay is stopped.
 func (m Model) stoppedText(b *bay) string { return m.reason(station.Reject, b.facts.Stopped) }
 
+// reasonOf says why a Run did not pass, with what its error says of this one case, such as the program that uses a port.
+func (m Model) reasonOf(run *station.Run) string {
+	key, detail := "because."+run.Reason, reason.Detail(run.Err)
+	if run.Ending != station.Pass && detail != "" && m.o.Texts.Has(key) {
+		return m.t(key, m.clean(detail))
+	}
+	return m.reason(run.Ending, run.Reason)
+}
+
 // reason says why a Run did not pass. A word that the catalogue does not have is shown as it is.
 func (m Model) reason(ending station.Ending, word string) string {
 	if key := "reason." + word; m.o.Texts.Has(key) {

@@ -99,6 +99,9 @@ var chapters = []chapter{
 	{"seal", boardToSeal, sealChecks},
 }
 
+// answerTime is long because an emulator on a busy machine is slow. The counters of the checks know no second question.
+const answerTime = 10 * time.Second
+
 // TestBoard runs the suite. It logs each chapter that the boards do not allow.
 func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {
@@ -119,9 +122,9 @@ func (c check) run(t *testing.T, boards Boards) {
 	defer cancel()
 	subject := boards.Open(t)
 	if !boards.Fresh {
-		(&environment{T: t, ctx: ctx, subject: subject}).prepare()
+		(&environment{T: t, ctx: ctx, subject: subject, options: devices.Options{Answer: answerTime}}).prepare()
 	}
-	c.do(&environment{T: t, ctx: ctx, subject: subject})
+	c.do(&environment{T: t, ctx: ctx, subject: subject, options: devices.Options{Answer: answerTime}})
 }
 
 // prepare erases everything in the store of a used board but a trust anchor, and resets the board.

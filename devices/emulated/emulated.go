@@ -56,6 +56,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", int(k))
 }
 
+// AnswerTime is devices.Options.Answer for emulated boards. Their UART loses nothing, and an emulator on a busy machine is slow.
+const AnswerTime = 10 * time.Second
+
 // Errors of this package.
 var (
 	// ErrConfig: the Config does not describe a possible board.

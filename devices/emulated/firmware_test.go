@@ -51,7 +51,7 @@ type talker struct {
 }
 
 func talkTo(b *Board) *talker {
-	return &talker{b, devices.NewClient(b.Transport(), devices.Options{Timeout: 5 * time.Second, Retries: 5})}
+	return &talker{b, devices.NewClient(b.Transport(), devices.Options{Answer: 5 * time.Second, Timeout: 5 * time.Second, Retries: 5})}
 }
 
 func (b *talker) hello(t *testing.T) devices.Identity {

@@ -1,14 +1,11 @@
 package serial
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"go.bug.st/serial"
@@ -73,54 +70,54 @@ func unwrappable(err error) error {
 	if !errors.As(err, &port) {
 		return err
 	}
-	sentinel := ErrConfig
+	var sentinel error = ErrConfig
 	switch port.Code() {
 	case serial.PortBusy:
-		sentinel = ErrBusy
+		return &InUseError{}
 	case serial.PortNotFound:
 		sentinel = fs.ErrNotExist
 	case serial.PermissionDenied:
-		sentinel = fs.ErrPermission
+		sentinel = ErrDenied
 	case serial.InvalidSerialPort:
 		sentinel = ErrNotSerial
 	}
 	return fmt.Errorf("%w (%w)", sentinel, err)
 }
 
-const defaultLockDir = "/run/lock"
-
-// lockPort locks the tty behind a name. The kernel's TIOCEXCL does not keep out root,
-// and two symlinks may lead to one tty.
-func lockPort(dir, name string) (*os.File, error) {
-	file, err := lockFile(dir, name)
-	if err != nil {
+// lockPort locks the tty behind a name. The kernel's TIOCEXCL does not keep out root, and two symlinks may lead to one
+// tty. The lock is on the tty itself: it needs no directory, every user who may open the port can take it, picocom and tio
+// know it, and it ends with the process.
+func lockPort(config Config) (*os.File, error) {
+	if err := examine(config); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
+	fd, err := unix.Open(config.Name, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.EBUSY): // TIOCEXCL of another program, since examine
+		return nil, &InUseError{}
+	case err != nil:
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	lock := os.NewFile(uintptr(fd), config.Name)
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrBusy
+			err = &InUseError{lockHolder(config)}
 		}
-		return nil, errors.Join(fmt.Errorf("locking: %w", err), lock.Close())
+		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
 
-// lockFile returns the path of the lock of the tty behind a name.
-func lockFile(dir, name string) (string, error) {
-	real, err := filepath.EvalSymlinks(name)
+// lockHolder names who has the lock of a port: this process, if no other has.
+func lockHolder(config Config) User {
+	programs, err := Look(config.LockDir)
 	if err != nil {
-		return "", err
+		return User{}
 	}
-	real, err = filepath.Abs(real)
-	if err != nil {
-		return "", err
+	if user, used := programs.Using(config.Name); used {
+		return user
 	}
-	file := "hallmark" + strings.ReplaceAll(real, string(filepath.Separator), "-") + ".lock"
-	return filepath.Join(cmp.Or(dir, defaultLockDir), file), nil
+	return User{"this station", os.Getpid()}
 }
 
 // unlockPort gives the lock back. Closing the file is not enough: a child process that was forked, and has

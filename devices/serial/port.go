@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"go.bug.st/serial"
+
+	"hallmark/station/reason"
 )
 
 // Errors of this package. Each error also names the port.
 var (
-	ErrBusy       = errors.New("port is in use: stop the other program (ModemManager probes ports, too)")
-	ErrNotSerial  = errors.New("not a serial port")
+	ErrBusy       = reason.New("port-in-use", "port is in use")
+	ErrDenied     = reason.New("port-denied", "permission denied")
+	ErrNotSerial  = reason.New("not-a-port", "not a serial port")
 	ErrConfig     = errors.New("port configuration")
 	ErrUnplugged  = errors.New("port was unplugged")
 	ErrStuck      = errors.New("port takes no octets: look at flow control and at the adapter; it is closed for writing")
@@ -40,7 +43,7 @@ const (
 type Config struct {
 	Name    string // path of the tty or of a symlink to it, such as /dev/serial/by-path/…
 	Baud    int    // 0: 115200
-	LockDir string // "": /run/lock
+	LockDir string // of the lock files of other programs; "": /run/lock
 	// LowDTR and LowRTS let go of a modem line right after the open. The kernel raises both lines at each open, so
 	// a line that is low has a short pulse. A pseudo-terminal has no such lines.
 	LowDTR, LowRTS bool
@@ -49,6 +52,7 @@ type Config struct {
 // A Port is one open UART. Read and Write may be called from two goroutines.
 type Port struct {
 	name         string
+	lockDir      string
 	library      serial.Port
 	lock         *os.File
 	writeTimeout time.Duration
@@ -56,6 +60,7 @@ type Port struct {
 	near, far net.Conn // the pipe between Read and the reader
 	reader    chan struct{}
 	gone      atomic.Pointer[error] // set when the reader ended without Close: the reason
+	robbed    atomic.Bool           // another program took octets that were there
 
 	writing sync.Mutex // one Write at a time
 	stuck   bool       // guarded by writing
@@ -64,7 +69,7 @@ type Port struct {
 	once    sync.Once
 }
 
-// Open opens and locks a port. Errors: fs.ErrNotExist, fs.ErrPermission, ErrBusy,
+// Open opens and locks a port. Errors: fs.ErrNotExist, a DeniedError, an InUseError,
 // ErrNotSerial, ErrConfig, ErrDescriptor, or those of the system.
 func Open(config Config) (*Port, error) {
 	port, err := open(config)
@@ -80,7 +85,7 @@ func open(config Config) (*Port, error) {
 		return nil, fmt.Errorf("%w: want a path and a baud rate", ErrConfig)
 	}
 	// The lock is taken first and released last, so that it covers every octet.
-	lock, err := lockPort(config.LockDir, config.Name)
+	lock, err := lockPort(config)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +110,7 @@ func (c *Config) mode() *serial.Mode {
 
 func newPort(config Config, library serial.Port, lock *os.File) *Port {
 	p := &Port{
-		name: config.Name, library: library, lock: lock, writeTimeout: writeTimeout,
+		name: config.Name, lockDir: config.LockDir, library: library, lock: lock, writeTimeout: writeTimeout,
 		reader: make(chan struct{}), closing: make(chan struct{}),
 	}
 	p.near, p.far = net.Pipe()
@@ -132,6 +137,10 @@ func (p *Port) read() {
 			if _, err := p.far.Write(buffer[:n]); err != nil {
 				return // closed
 			}
+		}
+		if errors.Is(err, syscall.EAGAIN) { // the library saw octets, and another reader was faster
+			p.robbed.Store(true)
+			continue
 		}
 		if err != nil {
 			gone := fmt.Errorf("%w: %w", ErrUnplugged, err)
@@ -163,6 +172,17 @@ func (p *Port) endReason() error {
 		return *gone
 	}
 	return os.ErrClosed
+}
+
+// InUse returns an InUseError if another program reads this port now, or has taken octets of it.
+func (p *Port) InUse() error {
+	if err := notInUse(p.lockDir, p.name); err != nil {
+		return err
+	}
+	if p.robbed.Load() {
+		return &InUseError{}
+	}
+	return nil
 }
 
 // SetReadDeadline limits Reads, also a Read that waits already. The zero time means no limit.

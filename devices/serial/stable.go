@@ -200,6 +200,12 @@ func (s *Stable) Write(b []byte) (int, error) {
 	}
 }
 
+// InUse returns an InUseError if another program uses the port, as [Port.InUse].
+func (s *Stable) InUse() error {
+	port, _ := s.now()
+	return port.InUse()
+}
+
 // settle waits until the port has been open for the settle time.
 func (s *Stable) settle() error {
 	s.mu.Lock()

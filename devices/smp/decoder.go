@@ -5,12 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // Reasons for dropping a frame. The sender repeats the message after its time-out.
 var (
 	ErrBadCRC      = errors.New("frame: CRC does not match")
 	ErrBadBase64   = errors.New("frame: line is not base64")
+	ErrLineEnd     = fmt.Errorf("%w, because it ends with CR LF", ErrBadBase64)
 	ErrBadLength   = errors.New("frame: length field does not fit the octets")
 	ErrTooLong     = errors.New("frame: message is past the buffer")
 	ErrLineTooLong = errors.New("frame: line is longer than 127 octets")
@@ -176,7 +178,10 @@ func (d *Decoder) end(newline int) {
 func (d *Decoder) decode(raw []byte) ([]byte, error) {
 	line := d.content[:d.n]
 	// encoding/base64 skips carriage returns; PROTOCOL.md section 1 forbids them.
-	if bytes.IndexByte(line, '\r') >= 0 {
+	switch i := bytes.IndexByte(line, '\r'); {
+	case i >= 0 && i == len(line)-1:
+		return nil, ErrLineEnd
+	case i >= 0:
 		return nil, ErrBadBase64
 	}
 	n, err := base64.StdEncoding.Strict().Decode(raw, line)

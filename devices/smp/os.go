@@ -16,6 +16,12 @@ type EchoResponse struct {
 	Text string `cbor:"r"`
 }
 
+// OldEcho is the message of an [Echo] in SMP version 1, without text. Servers that drop version 2 answer it.
+func OldEcho() []byte {
+	command := (*Echo)(nil).Command()
+	return AppendMessage(nil, Header{Op: command.Op, Group: command.Group, Command: command.ID}, []byte("\xa1\x61d\x60"))
+}
+
 // OSReset asks the board to restart.
 type OSReset struct{}
 

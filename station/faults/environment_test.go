@@ -169,7 +169,7 @@ type plugged struct {
 func (p plugged) Close() error { return errors.Join(p.Client.Close(), p.power.Close()) }
 
 // longTimeout are options for emulated boards on a busy machine.
-var longTimeout = devices.Options{Timeout: 20 * time.Second}
+var longTimeout = devices.Options{Answer: 20 * time.Second, Timeout: 20 * time.Second}
 
 // plug starts the board of a directory and connects a client. cable, if not nil, wraps the transport.
 func (l *environment) plug(t *testing.T, board emulated.Config, options devices.Options, cable func(devices.Transport) devices.Transport) plugged {

@@ -142,7 +142,7 @@ type misnamed struct{ station.Verifier }
 func (misnamed) ServerName() string { return "another" }
 
 // shortTimeout are options for boards that wait for a silent server.
-var shortTimeout = devices.Options{Timeout: 5 * time.Second, ServerTimeout: 700 * time.Millisecond}
+var shortTimeout = devices.Options{Answer: 5 * time.Second, Timeout: 5 * time.Second, ServerTimeout: 700 * time.Millisecond}
 
 func TestABoardWithAWrongAddressIsAFault(t *testing.T) {
 	for _, test := range []struct {

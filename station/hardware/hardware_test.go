@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,14 +128,14 @@ func TestTheYAMLLoads(t *testing.T) {
 
 func TestABayOfStationYAMLStaysAsItIs(t *testing.T) {
 	_, tree := scanned(t, usbtree.Bench(2))
-	mine := "bays:\n- {name: bay-1, usb: 1-1.2, interface: 2, baud: 1000000, settle: 1s, board: nrf52840dk, probe: {driver: nrfutil, serial: 1050000002, usb: 1-1.2}}\n- {name: old, port: /dev/ttyS0}\n"
+	mine := "bays:\n- {name: bay-1, usb: 1-1.2, interface: 2, baud: 1000000, settle: 1s, low: [rts], answer: 3s, board: nrf52840dk, probe: {driver: nrfutil, serial: 1050000002, usb: 1-1.2}}\n- {name: old, port: /dev/ttyS0}\n"
 	var text strings.Builder
 	if err := WriteYAML(&text, configured(t, mine), tree); err != nil {
 		t.Fatal(err)
 	}
 	bays := configured(t, text.String())
 	want := configured(t, mine)[0]
-	if got := bays[0]; len(bays) != 3 || got.Settle != want.Settle || got.Baud != want.Baud || got.Board != want.Board || *got.Interface != 2 || *got.Probe != *want.Probe || bays[1].Port != "/dev/ttyS0" || bays[2].Name != "bay-2" {
+	if got := bays[0]; len(bays) != 3 || got.Settle != want.Settle || got.Answer != want.Answer || !slices.Equal(got.Low, want.Low) || got.Baud != want.Baud || got.Board != want.Board || *got.Interface != 2 || *got.Probe != *want.Probe || bays[1].Port != "/dev/ttyS0" || bays[2].Name != "bay-2" {
 		t.Errorf("%+v", bays)
 	}
 }

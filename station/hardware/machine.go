@@ -11,20 +11,16 @@ const Free = "free"
 
 // MachineStates returns the States of this machine. It opens no port.
 func MachineStates() (States, error) {
-	holders, err := serial.Holders()
+	programs, err := serial.Look("")
 	if err != nil {
 		return nil, err
 	}
 	return func(device string) string {
-		if holder := holders[device]; holder != "" {
-			return "used by " + holder
+		if user, used := programs.Using(device); used {
+			return "used by " + user.String()
 		}
-		locked, err := serial.Locked(serial.Config{Name: device})
-		switch {
-		case err != nil:
+		if err := serial.CheckKind(device); err != nil {
 			return fmt.Sprintf("not readable: %v", err)
-		case locked:
-			return "used by a station"
 		}
 		return Free
 	}, nil

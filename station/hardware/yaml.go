@@ -95,6 +95,12 @@ func writeBay(text *strings.Builder, bay *configs.Bay, tree *usb.Tree) {
 	if bay.Settle != 0 {
 		fmt.Fprintf(text, "    settle: %v\n", bay.Settle)
 	}
+	if bay.Low != nil {
+		fmt.Fprintf(text, "    low: [%s]\n", strings.Join(bay.Low, ", "))
+	}
+	if bay.Answer != 0 {
+		fmt.Fprintf(text, "    answer: %v\n", bay.Answer)
+	}
 	writeProbe(text, bay.Probe)
 	if bay.Probe != nil && bay.Board == "" {
 		fmt.Fprintf(text, "    # board: one of %s, or a file\n", strings.Join(configs.BoardNames(), ", "))

@@ -74,6 +74,8 @@ type Checker struct {
 	dir     workdir.Dir
 	options instance.Options
 	ports   []string                                 // nil: all ports that are found
+	bays    []instance.BaySpec                       // of a shift
+	boards  *instance.BoardSource                    // of a shift; nil for `station doctor`
 	ready   func(*instance.Instance) (string, error) // nil for `station doctor`, which starts no Runs
 
 	opening  sync.Mutex // covers the parts and pin
@@ -105,6 +107,12 @@ func ForShift(record *instance.Record, prompt bool, ready func(*instance.Instanc
 		c.pin = notTyped
 	}
 	return c
+}
+
+// Examine makes the check "ports" look at the ports of these bays, instead of all ports of the machine. The caller calls it
+// before the first checks.
+func (c *Checker) Examine(bays []instance.BaySpec, boards *instance.BoardSource) {
+	c.bays, c.boards = bays, boards
 }
 
 // Record returns the open registry, and whether a check has opened the registry.
@@ -186,7 +194,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
 		result.State, result.Finding = Warn, err.Error()
@@ -220,7 +228,7 @@ func (c *Checker) checks() []check {
 		{"witnesses", "look at url, key and ca of the witness and at anchors in station.yaml, and at the network; the line goes on meanwhile", c.checkWitnesses},
 		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint)},
 		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest},
-		{"ports", "reconnect the adapter, or end the program that uses the port", simple(c.checkPorts)},
+		{"ports", "plug in what is not there, correct the name, or end the program that uses the port", simple(c.checkPorts)},
 	}
 	if c.ready == nil {
 		return all

@@ -1,18 +1,26 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"hallmark/devices/serial"
 	"hallmark/devices/usb"
 )
 
+// errNotPlugged: a warning. The port of a board with USB of its own appears with the board.
+var errNotPlugged = errors.New("not plugged in yet")
+
 // checkPorts opens and closes each serial port. It sends nothing to the boards, so it does not
-// disturb them.
+// disturb them. At the start of a shift it looks only at the ports of the bays, and opens none.
 func (c *Checker) checkPorts(context.Context) (string, error) {
+	if c.boards != nil {
+		return c.examineBays()
+	}
 	ports, err := c.portNames()
 	if err != nil || len(ports) == 0 {
 		return "none is plugged in", err
@@ -24,10 +32,34 @@ func (c *Checker) checkPorts(context.Context) (string, error) {
 			err = port.Close()
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("%s: %w", name, err))
+			bad = append(bad, err) // it names the port
 		}
 	}
 	return strings.Join(ports, ", "), errors.Join(bad...)
+}
+
+// examineBays looks at the ports of the bays. A port that is missing is a warning, and everything else is a failure.
+func (c *Checker) examineBays() (string, error) {
+	var good []string
+	var missing, bad []error
+	for _, bay := range c.bays {
+		if bay.Kind != nil {
+			continue
+		}
+		path, err := c.boards.ExaminePort(bay)
+		switch {
+		case err == nil:
+			good = append(good, path)
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, usb.ErrAbsent):
+			missing = append(missing, fmt.Errorf("bay %s: %w: %w", bay.Name, errNotPlugged, err))
+		default:
+			bad = append(bad, fmt.Errorf("bay %s: %w", bay.Name, err))
+		}
+	}
+	if len(bad) > 0 {
+		return "", errors.Join(bad...)
+	}
+	return cmp.Or(strings.Join(good, ", "), "the boards are emulated"), errors.Join(missing...)
 }
 
 // portNames returns the ports of the command line, or all ports of the machine.

@@ -79,6 +79,9 @@ func ParseBays(text string) ([]BaySpec, error) {
 }
 
 func parseBays(word string) ([]BaySpec, error) {
+	if err := mistakeIn(word); err != nil {
+		return nil, fmt.Errorf("--boards %q: %w", word, err)
+	}
 	if filepath.IsAbs(word) {
 		if err := reason.CheckPath(word); err != nil { // the path is the name of the bay in the audit log
 			return nil, fmt.Errorf("--boards: %w", err)
@@ -101,6 +104,32 @@ func parseBays(word string) ([]BaySpec, error) {
 		bays = append(bays, BaySpec{Name: fmt.Sprintf("%s-%d", name, i+1), Kind: &kinds[known]})
 	}
 	return bays, nil
+}
+
+// Mistakes in a name of --boards that get a text of their own.
+var (
+	errEmptyName = errors.New("a name between two commas is missing: take one comma away")
+	errBlank     = errors.New("a blank in the name: write the names with commas between them and without blanks")
+	errListFile  = errors.New("no list is read from a file: name the ports, or write bays: into station.yaml (`station bays --yaml` prints them)")
+	errGlob      = errors.New("no pattern is read here, and the shell has found no port for it: name the ports, with commas between them (`station bays` shows them)")
+	errNoDev     = errors.New("a port needs its whole path, such as /dev/ttyACM0")
+)
+
+// mistakeIn returns the mistake in a name of --boards, if it is one of those that people make.
+func mistakeIn(word string) error {
+	switch {
+	case word == "":
+		return errEmptyName
+	case strings.ContainsAny(word, " \t"):
+		return errBlank
+	case strings.HasPrefix(word, "@"):
+		return errListFile
+	case strings.ContainsAny(word, "*?[]{}"):
+		return errGlob
+	case strings.HasPrefix(word, "tty"), strings.HasPrefix(word, "dev/"), strings.HasPrefix(word, "serial/"), strings.HasPrefix(word, "./"):
+		return errNoDev
+	}
+	return nil
 }
 
 func distinct(bays []BaySpec) error {

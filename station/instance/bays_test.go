@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,21 @@ func TestBaysOfBoardsFlag(t *testing.T) {
 				t.Errorf("bays %s, want %s", got, c.bays)
 			}
 		})
+	}
+}
+
+func TestAMistakeInBoardsHasATextOfItsOwn(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want error
+	}{
+		{"qemu:1,", errEmptyName}, {"/dev/ttyACM0, /dev/ttyACM1", errBlank}, {" /dev/ttyACM0", errBlank}, {"@ports.txt", errListFile},
+		{"/dev/ttyACM*", errGlob}, {"/dev/ttyACM[01]", errGlob}, {"/dev/ttyACM{0,1}", errGlob}, {"ttyACM0", errNoDev}, {"dev/ttyACM0", errNoDev},
+		{"serial/by-path/x", errNoDev}, {"zephyr:1", ErrBoards},
+	} {
+		if _, err := ParseBays(c.text); !errors.Is(err, c.want) {
+			t.Errorf("%q: %v, want %v", c.text, err, c.want)
+		}
 	}
 }
 

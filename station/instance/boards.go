@@ -148,16 +148,23 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(board.Transport(), devices.Options{Reach: board.Reach})
+	client := devices.NewClient(board.Transport(), devices.Options{Answer: emulated.AnswerTime, Reach: board.Reach})
 	return client, closers{client, board}, nil
 }
 
 func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) {
-	port, err := serial.OpenStable(s.portConfig(bay))
+	config, options := s.portConfig(bay), devices.Options{}
+	if bay.Port != "" {
+		config.Find = s.followed(bay.Port, config.Find)
+	}
+	if bay.Bay != nil {
+		options.Answer = bay.Bay.Answer
+	}
+	port, err := serial.OpenStable(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(port, devices.Options{})
+	client := devices.NewClient(port, options)
 	return client, client, nil // closing the client closes the port
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hallmark/configs"
+	"hallmark/devices/serial"
 	"hallmark/fixtures/usbtree"
 	"hallmark/station/workdir"
 )
@@ -142,6 +143,38 @@ func TestTwoNamesOfOnePortAreRefused(t *testing.T) {
 		s, specs := source(t, machine.Dir(), bays)
 		if _, err := s.files.Boards(specs, Images{}); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", bays, err, want)
+		}
+	}
+}
+
+func TestAPathThatCanBeNoPortIsRefusedAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, filepath.Join(string(directory(t, "[]")), "station.yaml"), "/dev/null"} {
+		s, _ := source(t, "/", "[]")
+		bays, err := ParseBays(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.distinctPorts(bays); !errors.Is(err, serial.ErrNotSerial) {
+			t.Errorf("%s: %v, want %v", path, err, serial.ErrNotSerial)
+		}
+	}
+}
+
+func TestTheModemLinesOfABayComeBeforeThoseOfItsBoard(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(own, []byte("name: own\nuart: {low: [dtr, rts]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for bay, want := range map[string][2]bool{
+		"{name: a, usb: 1-2, board: " + own + "}":             {true, true},
+		"{name: a, usb: 1-2, low: [rts], board: " + own + "}": {false, true},
+		"{name: a, usb: 1-2, low: [], board: " + own + "}":    {false, false},
+		"{name: a, usb: 1-2, low: [dtr], answer: 3s}":         {true, false},
+	} {
+		s, bays := source(t, "/", "["+bay+"]")
+		if config := s.portConfig(bays[0]); [2]bool{config.LowDTR, config.LowRTS} != want {
+			t.Errorf("%s: DTR low %t, RTS low %t", bay, config.LowDTR, config.LowRTS)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,9 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	}
 	if bay.Bay != nil {
 		config.Settle, config.Baud = cmp.Or(bay.Bay.Settle, config.Settle), cmp.Or(bay.Bay.Baud, config.Baud)
+		if low := bay.Bay.Low; low != nil {
+			config.LowDTR, config.LowRTS = slices.Contains(low, "dtr"), slices.Contains(low, "rts")
+		}
 		if bay.Bay.Interface != nil {
 			number = *bay.Bay.Interface
 		}
@@ -46,6 +50,34 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, number) }
 	}
 	return config
+}
+
+// followed returns a function that finds a port again by its place, after the kernel has given it another number. A
+// port that is no device of USB, or has a name of its place, is found by its name.
+func (s *BoardSource) followed(port string, byName func() (string, error)) func() (string, error) {
+	tree, err := usb.Scan(s.Root())
+	if err != nil {
+		return byName // a machine without sysfs
+	}
+	device := "/" + strings.TrimPrefix(strings.TrimPrefix(port, s.Root()), "/")
+	at := tree.ByPort(device)
+	if at == nil || tree.DeviceOf(device) != device {
+		return byName
+	}
+	i := slices.IndexFunc(at.Ports, func(p usb.Port) bool { return p.Device == device })
+	return func() (string, error) { return findOnUSB(s.Root(), at.Path, at.Ports[i].Interface) }
+}
+
+// ExaminePort looks at the port of a bay without opening it, and returns its path. The error wraps fs.ErrNotExist or
+// usb.ErrAbsent if no board is there.
+func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
+	config := s.portConfig(bay)
+	path, err := config.Find()
+	if err != nil {
+		return config.Name, err
+	}
+	config.Name = path
+	return path, serial.Examine(config.Config)
 }
 
 // findOnUSB returns the tty that the kernel has now for a UART. The kernel may have it before udev has made a name for it.
@@ -59,7 +91,8 @@ func findOnUSB(root, path string, number int) (string, error) {
 
 var errSamePort = errors.New("two bays have the same port: name another port for one of them")
 
-// distinctPorts refuses two bays with the same port. It compares only ports that are plugged in.
+// distinctPorts refuses two bays with the same port, and a path of --boards that can be no port. It looks only at ports that
+// are plugged in.
 func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 	seen := map[string]string{}
 	for _, bay := range bays {
@@ -69,6 +102,9 @@ func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 		path, err := s.portConfig(bay).Find()
 		if err != nil {
 			continue // not plugged in: the bay says so when its Run begins
+		}
+		if err := serial.CheckKind(path); bay.Bay == nil && errors.Is(err, serial.ErrNotSerial) {
+			return fmt.Errorf("bay %q: %s: %w", bay.Name, path, err)
 		}
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			continue

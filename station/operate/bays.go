@@ -31,6 +31,8 @@ type bayState struct {
 	last      station.Ending
 	passed    time.Time // end of the last Run
 	unwritten error     // why the last Run was not recorded
+	faults    int       // how many Runs of automatic start ended as Fault in a row
+	faulty    string    // reason word of the last of them
 	presence  presence
 	lastBoard string   // BoardID of the last Run, empty if the board did not say
 	lost      *lostRun // the Run that a lost HSM ended, to be started again
@@ -169,7 +171,7 @@ func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error 
 		if b.running {
 			return fmt.Errorf("%s: %w", bay, ErrBusy)
 		}
-		b.skipped, b.lost = why, nil
+		b.skipped, b.lost, b.faults = why, nil, 0
 		c.tellChange()
 		return nil
 	})

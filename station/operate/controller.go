@@ -235,6 +235,7 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 		b.unwritten, c.unwritten = last.Err, reason.OneLine(last.Err)
 	}
 	c.keepLost(b, last, ask)
+	b.countFault(last, ask)
 	if c.busy--; c.busy == 0 {
 		close(c.quiet)
 		c.rearm()

@@ -51,16 +51,22 @@ func TestABoardThatIsPluggedIntoABayIsStartedAtOnce(t *testing.T) {
 	s.last(1, station.Pass)
 }
 
-func TestABoardWhosePortComesBackUnderAnotherNumberPasses(t *testing.T) {
-	s, machine := bench(t)
-	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
-	s.must(machine.Plug(board("ttyACM0", link.Port())))
+// comesBackAs has the port of a board come back under another number when the board restarts.
+func comesBackAs(tty string, link *fixtures.Replugged, machine *usbtree.Tree) <-chan error {
 	back := make(chan error, 1)
 	link.OnRestart(sync.OnceFunc(func() {
 		err := machine.Pull("1-2.3")
 		link.Replug()
-		back <- errors.Join(err, machine.Plug(board("ttyACM7", link.Port())))
+		back <- errors.Join(err, machine.Plug(board(tty, link.Port())))
 	}))
+	return back
+}
+
+func TestABoardWhosePortComesBackUnderAnotherNumberPasses(t *testing.T) {
+	s, machine := bench(t)
+	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
+	s.must(machine.Plug(board("ttyACM0", link.Port())))
+	back := comesBackAs("ttyACM7", link, machine)
 	s.starts(1, Start{})
 	s.waits()
 	s.last(1, station.Pass)
@@ -107,4 +113,18 @@ func TestABayWithoutItsBoardSaysWhereItLooked(t *testing.T) {
 	if s.checkPorts(); s.facts().Bays[0].Present != BoardPresent {
 		t.Error("the board is not seen")
 	}
+}
+
+func TestAPortOfBoardsThatComesBackUnderAnotherNumberIsFollowed(t *testing.T) {
+	machine := fixtures.Must(usbtree.New(t.TempDir()))(t)
+	named := filepath.Join(machine.Dir(), "dev/ttyACM0")
+	s := closedStationWith(t, fixtures.NewDirectory(t), named, instance.Options{Root: machine.Dir()})
+	s.opens()
+	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
+	s.must(machine.Plug(board("ttyACM0", link.Port())))
+	back := comesBackAs("ttyACM7", link, machine)
+	s.starts(1, Start{})
+	s.waits()
+	s.last(1, station.Pass)
+	s.must(<-back)
 }

@@ -91,6 +91,7 @@ func (s *Supervisor) tick(now time.Time) {
 		s.probed = now
 	}
 	c.resume()
+	c.skipFaulty()
 	c.startAutomatic(now)
 	s.checkpoint(now)
 }
@@ -208,7 +209,7 @@ func (c *Controller) startAutomatic(now time.Time) {
 	for _, b := range c.bays {
 		if waits(c, b) && b.presence.doubtful {
 			c.askBoard(b)
-		} else if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID}, unfit) == nil {
+		} else if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID, automatic: true}, unfit) == nil {
 			c.record.Log.Info("automatic start", "bay", b.spec.Name)
 		}
 	}

@@ -25,10 +25,11 @@ type Start struct {
 	// board did not pass.
 	NextBoard bool
 
-	from     devices.Purpose           // of a Run that is started again: the purpose of the lost Run
-	again    bool                      // a lost Run is started again
-	repeated func(lost *station.Run)   // gets each Run of a batch that was started again; nil outside a batch
-	ended    func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
+	automatic bool                      // automatic start began the Run
+	from      devices.Purpose           // of a Run that is started again: the purpose of the lost Run
+	again     bool                      // a lost Run is started again
+	repeated  func(lost *station.Run)   // gets each Run of a batch that was started again; nil outside a batch
+	ended     func(runs []*station.Run) // gets the Runs of a batch when they have ended; nil outside a batch
 }
 
 // checkTexts refuses a text that a person typed and nobody could read where it is shown.

@@ -202,7 +202,16 @@ var ofRuns = []Row{
 	aborts("draining", shift, "run the same command again: nothing is lost"),
 
 	// The connection to the board.
-	faults("no-answer", reseat, "check cable and supply, and that the board runs its provisioning firmware"),
+	// What else than an answer was heard comes before the silence.
+	faults("port-in-use", stopLine, "end the other program and try again; `station bays` shows who uses a port"),
+	faults("port-denied", stopLine, "give the user of the station the rights on the port, and sign in again"),
+	faults("not-a-port", stopLine, "correct the port in --boards or in station.yaml: `station bays` shows the ports of this machine"),
+	faults("other-smp-server", firmware, "flash the provisioning firmware: the board's SMP server, such as MCUmgr of a product or MCUboot's recovery, has no provisioning group"),
+	faults("garbled", stopLine, "compare boards.baud, or baud of the bay, with the firmware; look at ground and voltage of the UART"),
+	faults("damaged-frames", reseat, "check cable and adapter; if lines end with CR LF, switch that translation off; keep logs off this UART"),
+	faults("loop-back", stopLine, "take the loop-back plug out, or correct the wires of the jig: transmit and receive are joined"),
+	faults("console-text", firmware, "flash the provisioning firmware, or name the port of its UART: a shell, a login or a boot loop answers here"),
+	faults("no-answer", reseat, "reseat the board; check cable and supply, and that the board runs its provisioning firmware"),
 	faults("line-closed", reseat, ""),
 	faults("line-stuck", reseat, ""),
 	faults("huk-size", stopLine, ""),

@@ -1,6 +1,7 @@
 package reason
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -81,6 +82,16 @@ func Sentence(err error) string {
 		return Printable(found[0].text)
 	}
 	return OneLine(err)
+}
+
+// Detail returns the short text about one case that an error carries, such as the program that uses a port, or the
+// last line that a board printed. It is empty if the error has none.
+func Detail(err error) string {
+	var detailed interface{ Detail() string }
+	if errors.As(err, &detailed) {
+		return Printable(detailed.Detail())
+	}
+	return ""
 }
 
 // Count returns a number with its noun: one for 1, many for all other numbers.

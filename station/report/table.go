@@ -25,6 +25,8 @@ type Table struct {
 	Software           bool   // the keys are in a software token
 	Exceptions         string // the exceptions of the HSM, empty: none
 	Unwitnessed        string // which witnesses do not confirm the audit log, and why; empty when all do
+	// Console says that the board's console is shown after a Run that did not pass.
+	Console bool
 }
 
 // SoftwareWarning is said where keys are in a software token.
@@ -54,6 +56,9 @@ func (t Table) Text() []byte {
 	}
 	fmt.Fprintf(&text, "\n%s\n", summary(t.Runs, t.Repeated, t.Took))
 	writeAdvice(&text, t.Runs)
+	if t.Console {
+		writeConsole(&text, t.Runs)
+	}
 	fmt.Fprintf(&text, "certificates in %s, root in %s\n", t.Certificates, t.Root)
 	if t.Software {
 		fmt.Fprintln(&text, SoftwareWarning)

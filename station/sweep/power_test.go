@@ -13,7 +13,7 @@ import (
 func (w *environment) switchOn(ctx context.Context) (board *devices.Client, off func() error) {
 	w.t.Helper()
 	w.power = must(emulated.Start(ctx, emulated.Config{Kind: emulated.Posix, Image: w.image, Dir: w.board}))(w.t)
-	client := devices.NewClient(w.power.Transport(), devices.Options{})
+	client := devices.NewClient(w.power.Transport(), devices.Options{Answer: emulated.AnswerTime})
 	power := w.power
 	return client, func() error { return errors.Join(power.PowerCut(), client.Close(), power.Close()) }
 }

@@ -54,7 +54,7 @@ func TestABlankBoardGetsItsFirmwareFromTheProbe(t *testing.T) {
 
 func identify(t *testing.T, board *emulated.Board) devices.Identity {
 	t.Helper()
-	client := devices.NewClient(board.Transport(), devices.Options{Timeout: 5 * time.Second, Retries: 5})
+	client := devices.NewClient(board.Transport(), devices.Options{Answer: 5 * time.Second, Timeout: 5 * time.Second, Retries: 5})
 	defer func() { closes(t, client.Detach) }()
 	identity, err := client.Identify(t.Context())
 	if err != nil {

@@ -142,7 +142,7 @@ func TestABoardWithoutUARTAnswersOverRTT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := devices.NewClient(channel, devices.Options{Timeout: 10 * time.Second, Retries: 3})
+	client := devices.NewClient(channel, devices.Options{Answer: 10 * time.Second, Timeout: 10 * time.Second, Retries: 3})
 	identity, err := client.Identify(t.Context())
 	if err != nil || identity.BoardType != "posix" {
 		t.Fatalf("%+v, %v", identity, err)

@@ -128,7 +128,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	suite := report.Suite{Name: opened.Config.Station, Boards: ask.named(bays), Order: ask.order, Exceptions: opened.Token.Info().Exceptions, Profiles: opened.Profiles(),
 		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
-	table := report.Table{Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
+	table := report.Table{Console: ask.bay != "", Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
 		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software, Exceptions: opened.Token.Info().Exceptions, Unwitnessed: opened.WitnessWarning()}
 	return conclude(result, errors.Join(err, observers.Show(table.Text())))
 }

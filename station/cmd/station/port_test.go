@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,5 +27,31 @@ func TestBoardOnASerialPortPasses(t *testing.T) {
 	}
 	if code, out, errs := do(t, "doctor", "--dir", dir, "--ports", port); code != exitPass {
 		t.Errorf("doctor: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// What sits on a port, and who uses it, is said in the same words by enrol and doctor.
+func TestABadPortIsNamedOnTheCommandLine(t *testing.T) {
+	needSoftHSM(t)
+	dir := filepath.Join(t.TempDir(), "D")
+	if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
+		t.Fatal(errs)
+	}
+	code, out, errs := do(t, "enrol", "--dir", dir, fixtures.TalkerOnPort(t, fixtures.BootLoop))
+	if code != exitFault || !strings.Contains(errs, "again and again") || !strings.Contains(out, "console-text") || !strings.Contains(out, "  | [00:00:00.002] <err> os: ***** HARD FAULT *****") {
+		t.Errorf("a boot loop: exit code %d\n%s%s", code, out, errs)
+	}
+
+	used := fixtures.TalkerOnPort(t, fixtures.Silent)
+	name, pid := fixtures.Reader(t, used)
+	want := fmt.Sprintf("port is in use by %s (pid %d)", name, pid)
+	if code, out, errs := do(t, "enrol", "--dir", dir, used); code != exitFault || !strings.Contains(errs, want) || !strings.Contains(out, "port-in-use") {
+		t.Errorf("enrol: exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, _ := do(t, "doctor", "--dir", dir, "--ports", used); code != exitFault || !strings.Contains(out, want) {
+		t.Errorf("doctor: exit code %d\n%s", code, out)
+	}
+	if code, _, errs := do(t, "enrol", "--dir", dir, "/dev/null"); code != exitUsage || !strings.Contains(errs, "not a serial port: it is /dev/null") {
+		t.Errorf("/dev/null: exit code %d\n%s", code, errs)
 	}
 }

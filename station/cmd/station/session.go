@@ -140,6 +140,7 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused})
 	s.operators = operate.Operators{Controller: s.controller, Badges: files.Operators}
 	s.checker = health.ForShift(record, s.prompts(), s.ready)
+	s.checker.Examine(p.bays, boards)
 	return s, s.begin(drain)
 }
 

@@ -67,7 +67,7 @@ func (b *environment) insert(change func(*configs.Board)) {
 	b.t.Helper()
 	b.board = fixtures.Must(emulated.Start(b.t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: b.t.TempDir(), Debug: true}))(b.t)
 	b.t.Cleanup(func() { b.closes(b.board.Close) })
-	b.client = devices.NewClient(b.board.Transport(), devices.Options{})
+	b.client = devices.NewClient(b.board.Transport(), devices.Options{Answer: emulated.AnswerTime})
 	b.t.Cleanup(func() { b.closes(b.client.Close) })
 	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(b.t)
 	b.t.Cleanup(func() { b.closes(b.emulated.Close) }) // of the probe that is there at the end

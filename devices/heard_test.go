@@ -1,0 +1,158 @@
+package devices
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"hallmark/devices/smp"
+)
+
+// echoed sends the request back before the answer, as a two-wire adapter does.
+func echoed(s step) step {
+	return func(h smp.Header, m []byte) []byte { return append(smp.AppendFrame(nil, m), s(h, m)...) }
+}
+
+// after answers late.
+func after(wait time.Duration, s step) step {
+	return func(h smp.Header, m []byte) []byte { time.Sleep(wait); return s(h, m) }
+}
+
+func TestAnAnswerIsFoundAmongOtherOctets(t *testing.T) {
+	for name, answers := range map[string]step{
+		"an echo":                    echoed(answer(&hello)),
+		"a log between frames":       said("[00:00:01.000] <inf> app: ready\r\n", answer(&hello)),
+		"octets of a reset":          said("\x00\xff\x00*** Booting Zephyr OS ***\r\n", answer(&hello)),
+		"an answer of another group": both(func(h smp.Header, m []byte) []byte { h.Group = 0; return answer(&smp.Empty{})(h, m) }, answer(&hello)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := startScripted(t, quick, answers)
+			if _, err := client.Identify(t.Context()); err != nil || client.Wire().Retries != 0 {
+				t.Errorf("%v after %d retries", err, client.Wire().Retries)
+			}
+		})
+	}
+}
+
+// startBuffered is startScripted with a line that, as a UART does, takes octets while the board works.
+func startBuffered(t *testing.T, options Options, script ...step) *Client {
+	t.Helper()
+	near, far := net.Pipe()
+	line := &buffered{Transport: near, frames: make(chan []byte, 100)}
+	var work sync.WaitGroup
+	work.Go(func() { (&scripted{Conn: far}).run(script) })
+	work.Go(func() {
+		for frame := range line.frames {
+			_, _ = near.Write(frame) // fails only when the client has closed the pipe
+		}
+	})
+	client := NewClient(line, options)
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		close(line.frames)
+		far.Close()
+		work.Wait()
+	})
+	return client
+}
+
+type buffered struct {
+	Transport
+	frames chan []byte
+}
+
+func (b *buffered) Write(frame []byte) (int, error) {
+	b.frames <- bytes.Clone(frame)
+	return len(frame), nil
+}
+
+// A board that needs twice the time after which a request is sent again gets three requests at most twice.
+func TestASlowBoardIsSoonAskedOnce(t *testing.T) {
+	const slow = 60 * time.Millisecond
+	client := startBuffered(t, Options{Answer: slow / 2, Timeout: time.Minute, Retries: 8}, after(slow, answer(&hello)))
+	for range 3 {
+		if _, err := client.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := client.Wire().Retries
+	for range 3 {
+		if _, err := client.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := client.Wire().Retries - before; again > 1 {
+		t.Errorf("%d of 3 requests were sent again, although the board was known to be slow", again)
+	}
+}
+
+// The laws of the schedule with the options of a hardware board.
+func TestTheDefaultSchedule(t *testing.T) {
+	total := func(c *Client) (sum time.Duration) {
+		for try := 0; ; try++ {
+			wait, again := c.noiseSchedule(try)
+			if !again {
+				return sum
+			}
+			sum += wait
+		}
+	}
+	c := &Client{options: Options{}.filled()}
+	if first, _ := c.noiseSchedule(0); first != time.Second || total(c) != 4*time.Second {
+		t.Errorf("a board that never answered: first %v, together %v", first, total(c))
+	}
+	c.met = true
+	if first, _ := c.noiseSchedule(0); first != time.Second || total(c) != 15*time.Second {
+		t.Errorf("a board that answered: first %v, together %v", first, total(c))
+	}
+	c.slowest = 2 * time.Second
+	if first, _ := c.noiseSchedule(0); first != 4*time.Second {
+		t.Errorf("a board that answers after two seconds: first %v", first)
+	}
+}
+
+func TestABoardThatFallsSilentIsNamedByWhatItSaysThen(t *testing.T) {
+	for name, test := range map[string]struct {
+		then step
+		want error
+	}{
+		"nothing":  {silence, ErrNoAnswer},
+		"a crash":  {func(smp.Header, []byte) []byte { return []byte("E: ***** BUS FAULT *****\r\n") }, ErrConsoleText},
+		"octets":   {func(smp.Header, []byte) []byte { return []byte("\x00\xfe\x80\x00") }, ErrGarbled},
+		"an echo":  {echoed(silence), ErrLoopBack},
+		"a damage": {damaged(answer(&hello)), ErrDamagedFrames},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := startScripted(t, Options{Answer: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}, said("a text of before\n", answer(&hello)), test.then)
+			if _, err := client.Identify(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Identify(t.Context()); !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// A refusal of hello by another group is no judgement on the board.
+func TestAnotherServerIsNoBadBoard(t *testing.T) {
+	foreign := func(h smp.Header, _ []byte) []byte {
+		h.Op = h.Op.Response()
+		return smp.AppendFrame(nil, smp.AppendMessage(nil, h, []byte("\xa1\x63err\xa2\x62rc\x01\x65group\x01")))
+	}
+	unsupported := func(h smp.Header, _ []byte) []byte {
+		h.Op = h.Op.Response()
+		return smp.AppendFrame(nil, smp.AppendMessage(nil, h, []byte("\xa1\x62rc\x08")))
+	}
+	for name, answers := range map[string]step{"rc 8": unsupported, "a refusal of another group": foreign} {
+		client, _ := startScripted(t, quick, answers)
+		if _, err := client.Identify(t.Context()); !errors.Is(err, ErrOtherServer) || errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
