@@ -99,9 +99,6 @@ var chapters = []chapter{
 	{"seal", boardToSeal, sealChecks},
 }
 
-// answerTime is long because an emulator on a busy machine is slow. The counters of the checks know no second question.
-const answerTime = 10 * time.Second
-
 // TestBoard runs the suite. It logs each chapter that the boards do not allow.
 func TestBoard(t *testing.T, boards Boards) {
 	for _, chapter := range chapters {

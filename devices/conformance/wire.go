@@ -16,7 +16,8 @@ import (
 	"hallmark/station/reason"
 )
 
-// answerTime is the longest wait for an answer that must come.
+// answerTime is the longest wait for an answer that must come. It is long because an emulator on a busy machine is slow, and
+// because the counters of the checks know no second question.
 const answerTime = 20 * time.Second
 
 // A wire sends octets and receives messages, without a client.

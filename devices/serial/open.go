@@ -110,7 +110,7 @@ func lockPort(config Config) (*os.File, error) {
 
 // lockHolder names who has the lock of a port: this process, if no other has.
 func lockHolder(config Config) User {
-	programs, err := Look(config.LockDir)
+	programs, err := ListPrograms(config.LockDir)
 	if err != nil {
 		return User{}
 	}

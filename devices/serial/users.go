@@ -39,9 +39,9 @@ type Programs struct {
 
 const defaultLockDir = "/run/lock"
 
-// Look looks at the programs of this machine. It opens no port. Everybody sees flocks and lock files; the open files of other
+// ListPrograms looks at the programs of this machine. It opens no port. Everybody sees flocks and lock files; the open files of other
 // users only root sees. This process does not count. lockDir is the directory of UUCP lock files; "": /run/lock.
-func Look(lockDir string) (*Programs, error) {
+func ListPrograms(lockDir string) (*Programs, error) {
 	p := &Programs{readers: map[string]int{}, locks: map[string]int{}, lockDir: cmp.Or(lockDir, defaultLockDir)}
 	if err := p.lookAtLocks(); err != nil {
 		return nil, fmt.Errorf("looking for programs that use ports: %w", err)
@@ -178,7 +178,7 @@ const (
 // notInUse returns an InUseError if another program uses a port.
 func notInUse(lockDir, path string) error {
 	for try := 1; ; try++ {
-		programs, err := Look(lockDir)
+		programs, err := ListPrograms(lockDir)
 		if err != nil {
 			return err
 		}

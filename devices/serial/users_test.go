@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,6 +111,35 @@ func TestAPortNeedsNoLockDirectoryAndLeavesNothingThere(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// The lock of a port is seen by programs of other users, and ends with Close. As root, the other program is another user's.
+func TestTheLockKeepsOutTheProgramsOfOtherUsers(t *testing.T) {
+	_, tty := pty(t)
+	if err := os.Chmod(tty, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	locks := func() error {
+		other := exec.Command("flock", "--nonblock", tty, "true")
+		if os.Getuid() == 0 {
+			other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		return other.Run()
+	}
+	port, err := Open(Config{Name: tty, LockDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *exec.ExitError
+	if err := locks(); !errors.As(err, &refused) {
+		t.Errorf("while the port is open: %v", err)
+	}
+	if err := port.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := locks(); err != nil {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

@@ -136,7 +136,6 @@ func answerTo(t *testing.T, frame, body []byte) []byte {
 func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
 	l := newEnvironment(t, nil)
 	brief := devices.Options{Timeout: 100 * time.Millisecond, Settle: 5 * time.Millisecond, Retries: 2}
-	silent := devices.ErrNoAnswer.Word()
 	for _, test := range []struct {
 		name   string
 		answer func(t *testing.T, frame []byte) []byte
@@ -147,13 +146,13 @@ func TestABoardThatAnswersNonsenseIsNamed(t *testing.T) {
 		{"a map that ends too early", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, []byte{0xa2, 0x61, 'v', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
 		{"a map with a key too many", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, []byte{0xa1, 0x61, 'z', 1}) }, station.Reject, devices.ErrMalformedAnswer.Word()},
 		{"more octets than any message has", func(t *testing.T, frame []byte) []byte { return answerTo(t, frame, make([]byte, 60000)) }, station.Reject, devices.ErrMalformedAnswer.Word()},
-		{"a text without an end", func(*testing.T, []byte) []byte { return bytes.Repeat([]byte{'A'}, 100_000) }, station.Fault, silent},
+		{"a text without an end", func(*testing.T, []byte) []byte { return bytes.Repeat([]byte{'A'}, 100_000) }, station.Fault, devices.ErrConsoleText.Word()},
 		{"a frame whose checksum is wrong", func(t *testing.T, frame []byte) []byte {
 			answer := answerTo(t, frame, []byte{0xa0})
 			answer[10] ^= 1 // changes one base64 digit
 			return answer
-		}, station.Fault, silent},
-		{"the station's own questions", func(_ *testing.T, frame []byte) []byte { return frame }, station.Fault, silent},
+		}, station.Fault, devices.ErrDamagedFrames.Word()},
+		{"the station's own questions", func(_ *testing.T, frame []byte) []byte { return frame }, station.Fault, devices.ErrLoopBack.Word()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bay := l.bay("bay")

@@ -11,7 +11,7 @@ const Free = "free"
 
 // MachineStates returns the States of this machine. It opens no port.
 func MachineStates() (States, error) {
-	programs, err := serial.Look("")
+	programs, err := serial.ListPrograms("")
 	if err != nil {
 		return nil, err
 	}
