@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"hallmark/station"
 	"hallmark/station/auditor"
 	"hallmark/station/manage"
+	"hallmark/station/manual"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/report"
@@ -87,6 +89,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand(c.auditor().All()...)
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), (&status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command())
+	root.AddCommand(manual.Commands(c.stdout, station.ThisBuild().Version)...)
 	markUsage(root)
 	return root
 }
