@@ -26,7 +26,7 @@ PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
 
-.PHONY: help demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
+.PHONY: deb deb-test help demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
 
 # Lists the targets with a line each: the first sentence of the comment above the target.
@@ -92,6 +92,16 @@ firmware-size: firmware
 build:
 	@command -v go >/dev/null || { echo 'Go is missing: make setup installs it'; exit 1; }
 	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION) -X main.version=$(VERSION)' -o build/ ./station/cmd/...
+
+# Makes the Debian package build/hallmark_VERSION_ARCH.deb. Its programs are position independent, as Debian wants.
+deb: setup
+	@.ci/packages debhelper help2man
+	go build -trimpath -buildmode=pie -buildvcs=$(BUILDVCS) -ldflags '-X hallmark/station.version=$(VERSION) -X main.version=$(VERSION)' -o build/deb/ ./station/cmd/...
+	.ci/deb build
+
+# Checks the Debian package, and installs, upgrades and purges it in a fresh Debian. Needs root.
+deb-test: deb firmware
+	.ci/deb-test
 
 absolute: # With PREFIX=usr the directory would be DESTDIRusr, beside DESTDIR.
 	@case '$(PREFIX)' in /*) ;; *) echo 'PREFIX=$(PREFIX): want a path that begins with /'; exit 1 ;; esac

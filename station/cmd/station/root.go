@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"hallmark/station"
 	"hallmark/station/auditor"
 	"hallmark/station/manage"
+	"hallmark/station/manual"
 	"hallmark/station/profile"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -90,6 +92,7 @@ func (c *command) root() *cobra.Command {
 	serving := &status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), serving.Command(), serving.Verifier())
 	root.AddCommand((&profile.Commands{Dir: &c.dir, Stdout: c.out}).Command())
+	root.AddCommand(manual.Commands(c.stdout, station.ThisBuild().Version)...)
 	markUsage(root)
 	return root
 }
