@@ -51,7 +51,7 @@ LONG_TESTS = ./station/cmd/station ./station/sweep ./station/faults/...
 test: setup firmware build lint
 	$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE) test
 	$(MAKE) --silent scripts
-	.ci/gotest -race -timeout 15m $(LONG_TESTS) ./... ./.ci/lint
+	.ci/gotest -race -timeout 25m $(LONG_TESTS) ./... ./.ci/lint
 	$(MAKE) fuzz
 
 # Tests the scripts of .ci and the recipes of this file.

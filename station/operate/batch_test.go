@@ -1,11 +1,13 @@
 package operate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -280,15 +282,12 @@ func TestAllBaysShareThePatienceOfABatch(t *testing.T) {
 }
 
 func TestALostRunForTheSecondKeyRepeatsThatRunAlone(t *testing.T) {
-	dir := fixtures.NewDirectory(t)
-	profile, err := os.ReadFile("../../configs/profiles/linaro-cose.yaml")
-	if err != nil {
+	config := filepath.Join(t.TempDir(), "station.yaml")
+	demo := fixtures.Must(os.ReadFile("../../configs/demo.yaml"))(t)
+	if err := os.WriteFile(config, bytes.Replace(demo, []byte("profile: linaro"), []byte("profile: linaro\ncose_profile: linaro-cose"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir.COSEProfile(), profile, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	fixtures.Configure(t, dir, "profile: linaro", "profile: linaro\ncose_profile: linaro-cose")
+	dir := fixtures.NewDirectoryFrom(t, config)
 	server := fixtures.BehindServer(t, dir)
 	l := closedStation(t, dir, "posix:1")
 	unplugged := false

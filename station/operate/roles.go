@@ -37,6 +37,7 @@ var leastRole = map[string]configs.Role{
 	actAcknowledge:  configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,
 	ActCRL:          configs.RoleEngineer,
+	ActStatus:       configs.RoleEngineer,
 	ActProve:        configs.RoleEngineer,
 	ActRenewOCSP:    configs.RoleEngineer,
 }

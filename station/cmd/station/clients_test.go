@@ -50,14 +50,14 @@ func TestEveryClientPausesForALostHSMAndGoesOn(t *testing.T) {
 		{"screen", func(o *outage) {
 			o.opens(nil, "--boards", "posix:2", "--operator", "OP-1")
 			o.shift.begins()
-			o.presses("u")
+			o.presses("u", "F12")
 			o.until("boards pass", func() bool { return o.passes() >= 2 })
 			o.goesAwayAndComesBack()
 			before := o.passes()
 			o.until("more boards pass", func() bool { return o.passes() >= before+2 })
 			o.presses("q")
 			o.sees(`Leave the station`)
-			o.presses("y")
+			o.presses("F12")
 			o.leaves()
 		}},
 		{"plain", func(o *outage) {
@@ -170,7 +170,7 @@ func TestEveryClientBeginsNothingOnAFullDisk(t *testing.T) {
 			o.sees(`too little free`) // finding of the check "disk"
 			o.presses("q")
 			o.sees(`Leave the station`)
-			o.presses("y")
+			o.presses("F12")
 			o.leaves()
 		},
 		"plain": func(o *outage) {
