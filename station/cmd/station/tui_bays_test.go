@@ -35,7 +35,7 @@ func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 			s.sees(`start by themselves`)
 			s.runs(func(passes, bays, open int) bool { return bays == row.bays })
 			s.presses("u", "F12")
-			s.sees(`wait for a key`)
+			s.sees(`wait for their start`)
 			if shown := s.tmux("capture-pane", "-p", "-e", "-t", "s"); colour.MatchString(shown) != row.colours {
 				t.Errorf("colours %t, want %t:\n%s", !row.colours, row.colours, shown)
 			}
