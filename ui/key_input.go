@@ -52,6 +52,9 @@ func (m *Model) readAt(msg tea.KeyPressMsg) time.Time {
 func (m Model) pressed(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
 	scanning := m.field == nil && m.held.byScanner(at, m.o.Labels.Before)
 	m.held = m.held.drop()
+	if m.keys.Go.matches(msg) { // no scanner sends this key, so the keys after it are those of a person
+		m.held.ended = time.Time{}
+	}
 	switch {
 	case scanning:
 		return m.refuse(m.t("scan.cut")), nil

@@ -279,7 +279,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.presses("1", "F12")
 	s.unplugs("qemu-1")
 	s.sees(`FAULT: `)
-	s.presses("1", "F12") // the digit keeps it from being a key that is held down
+	s.presses("Up", "F12") // the arrow keeps it from being a key that is held down
 	s.sees(`PASS · `)
 	s.presses("Enter")
 	s.sees(`BoardID +[0-9a-f]{8}-(.|\n)*WO-7`)
