@@ -287,7 +287,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.sees(`1 qemu-1`)
 	s.presses("h")
 	s.sees(`History`)
-	s.presses("/")
+	s.presses("/", "Left") // the arrow keeps h and / from being the beginning of the scan
 	s.sees(`Search BoardID`)
 	s.presses("WO-7", "Enter")
 	s.sees(`"WO-7" · ` + reason.Count(s.runsOf("WO-7"), "Run", "Runs"))
