@@ -15,7 +15,6 @@ import (
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 
-	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/reason"
@@ -285,119 +284,6 @@ func (r *Reader) LastCheckpoint(ctx context.Context) (signed []byte, err error) 
 		return nil, nil
 	}
 	return signed, err
-}
-
-// BoardRow is one board with its certificate for one purpose: the active certificate,
-// else the newest. A board has one row for each purpose for which it has a
-// certificate, TLS first. A board without any certificate has one row, without a
-// purpose.
-type BoardRow struct {
-	BoardID    devices.BoardID
-	Purpose    devices.Purpose
-	HardwareID string // hex
-	Type       string
-	FirstSeen  string         // RFC 3339
-	Scrapped   string         // RFC 3339, empty if it was not scrapped
-	Held       string         // RFC 3339, empty if it is not on hold
-	Serial     string         // hex, empty without a certificate
-	Status     string         // of the certificate, empty without one
-	NotAfter   string         // RFC 3339
-	Runs       int            // of all purposes
-	LastEnding station.Ending // of the newest closed Run
-	LastReason string
-	// The debug port. All are empty for a board whose debug port the station never locked.
-	Lock          station.LockState // as last read from the chip, or LockPending
-	LockKind      string
-	LockRecipe    string // SHA-256 in hex
-	LockKey       string // fingerprint of the key that opens the port, may be empty
-	Probe, Target string // probe and chip of the newest entry about the lock
-}
-
-// StatusHeld selects boards on hold in a Filter, whatever the status of their certificates.
-const StatusHeld = "held"
-
-// Filter selects rows. A field with its zero value selects all.
-type Filter struct {
-	BoardID devices.BoardID
-	Status  string // of the certificate
-	Limit   int    // 0: no limit
-}
-
-// Boards lists boards in the order in which they were first seen.
-func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''), coalesce(h.since, ''),
-		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
-		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, ''), coalesce(d.state, ''), coalesce(d.kind, ''),
-		coalesce(lower(hex(d.recipe_sha256)), ''), coalesce(d.key, ''), coalesce(d.probe, ''), coalesce(d.target, '')
-		FROM boards b
-		LEFT JOIN holds h ON h.board_id = b.id
-		LEFT JOIN locks d ON d.board_id = b.id
-		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
-			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
-		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
-			WHERE admitted AND (?1 = '' OR board_id = ?1) GROUP BY board_id) l ON l.board_id = b.id
-		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
-		f.boardID(), f.Status, f.limit())
-	if err != nil {
-		return nil, fmt.Errorf("listing boards: %w", err)
-	}
-	return collect(rows, func(b *BoardRow) []any {
-		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Held, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason,
-			&b.Lock, &b.LockKind, &b.LockRecipe, &b.LockKey, &b.Probe, &b.Target}
-	})
-}
-
-// boardID gives the BoardID as the column has it, and the empty string for all boards.
-func (f Filter) boardID() string {
-	if f.BoardID.IsZero() {
-		return ""
-	}
-	return f.BoardID.String()
-}
-
-func (f Filter) limit() int {
-	if f.Limit <= 0 {
-		return -1
-	}
-	return f.Limit
-}
-
-// CertificateRow is one certificate, or one serial number without a certificate.
-type CertificateRow struct {
-	Serial, Profile, Status, Reason, Run   string
-	BoardID                                devices.BoardID
-	Purpose                                devices.Purpose
-	NotBefore, NotAfter, Intended, Changed string // RFC 3339
-	SHA256                                 string // hex, empty without a certificate
-	Rework                                 bool
-	Held                                   bool // the board is on hold
-	DER                                    []byte
-}
-
-// Certificates lists certificates in the order of their intents.
-func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
-		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, `+isHeld+`certificates.board_id), der
-		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2) ORDER BY id LIMIT ?3`,
-		f.boardID(), f.Status, f.limit())
-	if err != nil {
-		return nil, fmt.Errorf("listing certificates: %w", err)
-	}
-	return collect(rows, func(c *CertificateRow) []any {
-		return []any{&c.Serial, board(&c.BoardID), purpose(&c.Purpose), &c.Profile, &c.Status, &c.Reason, &c.Run,
-			&c.NotBefore, &c.NotAfter, &c.Intended, &c.Changed, &c.SHA256, &c.Rework, &c.Held, &c.DER}
-	})
-}
-
-// RunRow is one Run.
-type RunRow struct {
-	ID, HardwareID, Bay, Operator, Order, Rework string
-	BoardID                                      devices.BoardID // zero: the board did not say
-	Purpose                                      devices.Purpose
-	Begun, Closed                                string // RFC 3339, Closed is empty while the Run is open
-	Ending                                       station.Ending
-	Outcome                                      station.Outcome
-	Reason                                       string
 }
 
 // collect reads all rows into values.
