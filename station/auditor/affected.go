@@ -30,21 +30,18 @@ answer names the newest checkpoint. With --out it also writes a bundle with the 
 answer rests on, each with its proof; auditcheck checks the bundle.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			q.Since, err = ParseTime("--from", since)
-			if err == nil {
-				q.Until, err = ParseTime("--until", until)
-			}
+			q.Since, q.Until, err = parseSpan("--from", since, until)
 			if err = errors.Join(err, form.check(), checkQuestion(&q)); err != nil {
 				return reason.Usage(err)
 			}
 			if sign && out == "" {
 				return reason.Usage(errors.New("--sign signs the bundle of --out, which is missing"))
 			}
-			return c.answer(cmd.Context(), q, form, instance.Export{Out: out, Question: &q, Sign: sign, Archives: archives})
+			return c.answer(cmd, q, form, instance.Export{Out: out, Question: &q, Sign: sign, Archives: archives})
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&q.Firmware, "firmware", "", "version, or SHA-256 of the image")
+	flags.StringVar(&q.Firmware, "firmware", "", "version, or SHA-256 of the image, as the boards reported it")
 	flags.StringVar(&q.Key, "key", "", "SHA-256 of the public key of a board (SPKI)")
 	flags.StringVar(&q.HSM, "hsm", "", "serial number of the token that signed a certificate of the board")
 	flags.StringVar(&q.Operator, "operator", "", "operator of the Run")
@@ -61,21 +58,42 @@ answer rests on, each with its proof; auditcheck checks the bundle.`,
 
 var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// checkQuestion refuses a question without any flag, and a digest that none has.
+// plainDigest gives a SHA-256 as the record has it. Other tools write it with a prefix, capitals or colons.
+func plainDigest(text string) (digest string, ok bool) {
+	digest = strings.ToLower(text)
+	for _, prefix := range []string{"sha256:", "sha-256:"} {
+		digest = strings.TrimPrefix(digest, prefix)
+	}
+	digest = strings.ReplaceAll(digest, ":", "")
+	return digest, sha256Form.MatchString(digest)
+}
+
+// versionSize is the size of the longest version of a firmware, in octets (PROTOCOL.md).
+const versionSize = 24
+
+// checkQuestion refuses a question without any flag, and a digest that none has: an empty answer
+// would look like a correct one.
 func checkQuestion(q *registry.Question) error {
 	if *q == (registry.Question{}) {
 		return errors.New("name what the boards have in common; see `station affected --help`")
 	}
-	q.Key, q.Profile = strings.ToLower(q.Key), strings.ToLower(q.Profile)
-	for name, digest := range map[string]string{"--key": q.Key, "--profile": q.Profile} {
-		if digest != "" && !sha256Form.MatchString(digest) {
-			return fmt.Errorf("%s %q: want a SHA-256, 64 hexadecimal digits", name, digest)
+	for name, value := range map[string]*string{"--key": &q.Key, "--profile": &q.Profile} {
+		digest, ok := plainDigest(*value)
+		if *value != "" && !ok {
+			return fmt.Errorf("%s %q: want a SHA-256, 64 hexadecimal digits", name, *value)
 		}
+		*value = digest
+	}
+	if digest, ok := plainDigest(q.Firmware); ok {
+		q.Firmware = digest
+	} else if len(q.Firmware) > versionSize || strings.HasPrefix(strings.ToLower(q.Firmware), "sha") && strings.Contains(q.Firmware, ":") {
+		return fmt.Errorf("--firmware %q: want a version, or a SHA-256, 64 hexadecimal digits", q.Firmware)
 	}
 	return nil
 }
 
-func (c *Commands) answer(ctx context.Context, q registry.Question, form format, export instance.Export) error {
+func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, export instance.Export) error {
+	ctx := cmd.Context()
 	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		rows, err := reader.Affected(ctx, q)
 		if err != nil {
@@ -93,14 +111,43 @@ func (c *Commands) answer(ctx context.Context, q registry.Question, form format,
 			l.add(r.BoardID.String(), r.Purpose.String(), r.HardwareID, r.Type, r.Firmware, r.FirmwareSHA256, r.HUK, r.Run, r.Begun, r.Operator, r.Order, string(r.Ending),
 				r.Serial, r.Status, r.Profile, r.ProfileSHA256)
 		}
-		if err := form.print(c.Stdout, l); err != nil || form.json || form.csv {
+		hint := ""
+		if len(rows) == 0 {
+			if hint, err = otherFirmware(ctx, reader, q.Firmware); err != nil {
+				return err
+			}
+		}
+		if err := form.print(c.Stdout, l); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.Stdout, "%s affected. The newest checkpoint of the record:\n\n%s", reason.Count(len(boards), "board is", "boards are"), note)
+		if form.json || form.csv {
+			_, err = fmt.Fprint(cmd.ErrOrStderr(), hint) // programs read the rows from stdout
+			return err
+		}
+		_, err = fmt.Fprintf(c.Stdout, "%s affected. %sThe newest checkpoint of the record:\n\n%s", reason.Count(len(boards), "board is", "boards are"), hint, note)
 		return err
 	})
 	if err != nil || export.Out == "" {
 		return err
 	}
 	return c.report(ctx, export, form.json || form.csv)
+}
+
+// otherFirmware names the firmware that the record has, if no board had the one that was asked for: the
+// SHA-256 of a file is often not the one that a board computes over its image.
+func otherFirmware(ctx context.Context, reader *registry.Reader, asked string) (text string, err error) {
+	if asked == "" {
+		return "", nil
+	}
+	all, err := reader.Firmware(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, one := range all {
+		if one.Version == asked || one.SHA256 == asked {
+			return "", nil
+		}
+		text += fmt.Sprintf("  %s  %s\n", reason.Printable(one.Version), one.SHA256)
+	}
+	return fmt.Sprintf("No board in the record had the firmware %q. The record has:\n%s", asked, text), nil
 }

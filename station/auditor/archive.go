@@ -21,7 +21,7 @@ import (
 
 // archiveFlag adds the flag for archives that are read.
 func archiveFlag(flags *pflag.FlagSet, paths *[]string) {
-	flags.StringArrayVar(paths, "archive", nil, "archive with old entries, as `station audit archive` made it (may be repeated; the newest one has all)")
+	flags.StringArrayVar(paths, "archive", nil, "archive with old entries, which audit archive made (may be repeated; the newest one has all)")
 }
 
 func (c *Commands) archive() *cobra.Command {
@@ -98,6 +98,9 @@ func (c *Commands) makeArchive(ctx context.Context, a instance.Archiving) (err e
 func (c *Commands) newBundle(out string) (dir workdir.Dir, err error) {
 	if out == "" {
 		return dir, reason.Usage(errors.New("--out is missing: want a new directory, or a new FILE.tar"))
+	}
+	if evidence.IsCompressed(out) {
+		return dir, reason.Usage(fmt.Errorf("--out %s: a bundle is not compressed: want a new directory, or a new FILE.tar", out))
 	}
 	if _, err := os.Lstat(out); err == nil {
 		return dir, reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))

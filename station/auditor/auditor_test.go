@@ -3,6 +3,7 @@ package auditor_test
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -34,7 +35,7 @@ func aStation(t *testing.T) (dir workdir.Dir, runs []*station.Run) {
 	must(t, in.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-1", Product: "sensor", Quota: 5}, "ann"))
 	for n, firmware := range []string{"1.0.0", "=2+2"} {
 		run := &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Operator: "ann", Order: "WO-1", Started: time.Now(), Identity: &devices.Identity{
-			ID: devices.BoardID(uuid.New()), HardwareID: devices.HardwareID([]byte{byte(n + 1)}), BoardType: "posix", Firmware: firmware, HUK: devices.HUKFuses, Caller: -1}}
+			ID: devices.BoardID(uuid.New()), HardwareID: devices.HardwareID([]byte{byte(n + 1)}), BoardType: "posix", Firmware: firmware, FirmwareHash: [32]byte{0xab, byte(n)}, HUK: devices.HUKFuses, Caller: -1}}
 		must(t, in.Registry.Admit(t.Context(), run))
 		if n == 1 {
 			intend(t, in, run)
@@ -82,6 +83,8 @@ func TestEachListIsJSONAndCSV(t *testing.T) {
 		rows int
 	}{
 		{[]string{"boards"}, 2}, {[]string{"runs"}, 2}, {[]string{"runs", "--ending", "fault", "--limit", "1"}, 1}, {[]string{"runs", "--ending", "pass"}, 0},
+		{[]string{"boards", "--serial", "40" + strings.Repeat("0", 30)}, 1}, {[]string{"boards", "--serial", strings.Repeat("0", 32)}, 0},
+		{[]string{"certificates", "list", "--serial", "40:" + strings.Repeat("00:", 14) + "00"}, 1}, {[]string{"certificates", "list", "--serial", strings.Repeat("0", 32)}, 0},
 		{[]string{"orders"}, 1}, {[]string{"audit", "retention"}, 1}, {[]string{"certificates", "list"}, 1}, {[]string{"affected", "--order", "WO-1"}, 2}, {[]string{"affected", "--firmware", "1.0.0"}, 1},
 	} {
 		text, err := run(t, dir, append(test.args, "--json")...)
@@ -124,6 +127,25 @@ func TestTheTokenThatSignedNamesItsBoards(t *testing.T) {
 	}
 	if text, err := run(t, dir, "affected", "--hsm", "another"); err != nil || !strings.HasPrefix(text[strings.Index(text, "\n0 rows"):], "\n0 rows\n0 boards are affected") {
 		t.Errorf("another token: %v: %s", err, text)
+	}
+}
+
+// A digest in another spelling must not give "0 boards are affected".
+func TestAFirmwareIsFoundInEachSpellingOfItsDigest(t *testing.T) {
+	dir, runs := aStation(t)
+	digest := hex.EncodeToString(runs[0].Identity.FirmwareHash[:])
+	var pairs []string
+	for n := 0; n < len(digest); n += 2 {
+		pairs = append(pairs, digest[n:n+2])
+	}
+	for _, spelling := range []string{digest, strings.ToUpper(digest), "sha256:" + digest, "SHA-256:" + digest, strings.ToUpper(strings.Join(pairs, ":"))} {
+		if text, err := run(t, dir, "affected", "--firmware", spelling); err != nil || !strings.Contains(text, "1 board is affected") {
+			t.Errorf("%s: %v: %s", spelling, err, text)
+		}
+	}
+	text, err := run(t, dir, "affected", "--firmware", "9.9")
+	if err != nil || !strings.Contains(text, `No board in the record had the firmware "9.9". The record has:`) || !strings.Contains(text, "1.0.0  "+digest) {
+		t.Errorf("a firmware that no board had: %v: %s", err, text)
 	}
 }
 
@@ -214,6 +236,12 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"affected"}, "name what the boards have in common"},
 		{[]string{"affected", "--hsm", "1", "--sign"}, "which is missing"},
 		{[]string{"affected", "--profile", "1"}, "want a SHA-256"},
+		{[]string{"affected", "--firmware", strings.Repeat("ab", 31)}, "want a version, or a SHA-256"},
+		{[]string{"affected", "--firmware", "sha256:12"}, "want a version, or a SHA-256"},
+		{[]string{"affected", "--from", "2026-11-28", "--until", "2026-11-27"}, "is not after --from"},
+		{[]string{"boards", "--serial", "12"}, "want 32 hexadecimal digits"},
+		{[]string{"certificates", "list", "--serial", "12"}, "want 32 hexadecimal digits"},
+		{[]string{"audit", "export", "--out", out + ".tar.gz"}, "is not compressed"},
 	} {
 		if _, err := run(t, dir, test.args...); err == nil || !strings.Contains(err.Error(), test.saying) {
 			t.Errorf("%v: got %v, want %q", test.args, err, test.saying)

@@ -43,6 +43,7 @@ func (c *Commands) boards() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
 	cmd.Flags().StringVar(&boardID, "board", "", "only the board with this BoardID")
+	cmd.Flags().StringVar(&filter.Serial, "serial", "", "only the board that has, or had, the certificate with this serial number")
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
 	form.flags(cmd.Flags())
@@ -75,6 +76,8 @@ func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (e
 		return fmt.Errorf("--status %q: want one of %s", filter.Status, strings.Join(certificateStatuses, ", "))
 	} else if given("limit") && filter.Limit < 1 {
 		return fmt.Errorf("--limit %d: want 1 or more, or leave it out for all", filter.Limit)
+	} else if filter.Serial, err = parseSerial(filter.Serial); err != nil {
+		return err
 	} else if !given("board") {
 		return nil
 	}

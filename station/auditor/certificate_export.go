@@ -82,7 +82,7 @@ func (x *certificateExport) parse() (err error) {
 			return fmt.Errorf("--board: %w", err)
 		}
 	}
-	x.only.Since, x.only.Until, err = parseSpan(x.since, x.till)
+	x.only.Since, x.only.Until, err = parseSpan("--since", x.since, x.till)
 	return err
 }
 

@@ -45,6 +45,7 @@ func (c *Commands) listCertificates() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&board, "board", "", "only the certificates of the board with this BoardID")
+	cmd.Flags().StringVar(&only.Serial, "serial", "", "only the certificate with this serial number (32 hexadecimal digits)")
 	cmd.Flags().StringVar(&only.Status, "status", "", "only certificates that are one of "+strings.Join(certificateStatuses, ", "))
 	cmd.Flags().IntVar(&only.Limit, "limit", 0, "at most that many rows (default: all)")
 	form.flags(cmd.Flags())

@@ -35,35 +35,43 @@ func (s *selection) flags(flags *pflag.FlagSet) {
 
 var serialForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// parseSerial reads the flag --serial, also as openssl writes a serial number: with capitals, or with colons.
+func parseSerial(text string) (serial string, err error) {
+	serial = strings.ToLower(strings.ReplaceAll(text, ":", ""))
+	if text != "" && !serialForm.MatchString(serial) {
+		return "", fmt.Errorf("--serial %q: want 32 hexadecimal digits", text)
+	}
+	return serial, nil
+}
+
 // parse checks the flags. It refuses a filter that cannot match anything, because an empty
 // answer would look like a correct one.
 func (s *selection) parse() (registry.Selection, error) {
 	c := s.chosen
-	c.Serial = strings.ToLower(c.Serial)
-	if c.Serial != "" && !serialForm.MatchString(c.Serial) {
-		return c, fmt.Errorf("--serial %q: want 32 hexadecimal digits", s.chosen.Serial)
+	var err error
+	if c.Serial, err = parseSerial(c.Serial); err != nil {
+		return c, err
 	}
 	if c.Ending != "" && c.Ending != "pass" && c.Ending != "reject" && c.Ending != "fault" && c.Ending != "aborted" {
 		return c, fmt.Errorf("--ending %q: want pass, reject, fault or aborted", c.Ending)
 	}
-	var err error
 	if s.board != "" {
 		if c.BoardID, err = devices.ParseBoardID(s.board); err != nil {
 			return c, fmt.Errorf("--board: %w", err)
 		}
 	}
-	c.Since, c.Until, err = parseSpan(s.since, s.till)
+	c.Since, c.Until, err = parseSpan("--since", s.since, s.till)
 	return c, err
 }
 
-// parseSpan reads the flags --since and --until. It refuses a span that nothing can lie in.
-func parseSpan(since, till string) (from, to time.Time, err error) {
-	if from, err = ParseTime("--since", since); err != nil {
+// parseSpan reads the flag with the beginning of a span, and --until. It refuses a span that nothing can lie in.
+func parseSpan(flag, since, till string) (from, to time.Time, err error) {
+	if from, err = ParseTime(flag, since); err != nil {
 		return from, to, err
 	}
 	to, err = ParseTime("--until", till)
 	if err == nil && !to.IsZero() && !to.After(from) {
-		err = fmt.Errorf("--until %s is not after --since %s", till, since)
+		err = fmt.Errorf("--until %s is not after %s %s", till, flag, since)
 	}
 	return from, to, err
 }

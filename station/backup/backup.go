@@ -90,6 +90,9 @@ func (b *Backup) checkName() error {
 	if b.To == "" {
 		return reason.Usage(errors.New("--to is missing: want a new directory, or a new FILE.tar"))
 	}
+	if evidence.IsCompressed(b.To) {
+		return reason.Usage(fmt.Errorf("--to %s: a backup is not compressed: want a new directory, or a new FILE.tar", b.To))
+	}
 	if _, err := os.Lstat(b.To); err == nil {
 		return reason.Usage(fmt.Errorf("--to %s: it exists already; name a new one", b.To))
 	}

@@ -24,6 +24,12 @@ import (
 // IsTar reports whether a bundle of this name is a tar file.
 func IsTar(name string) bool { return strings.HasSuffix(name, ".tar") }
 
+// IsCompressed reports whether a name is that of a compressed archive. A directory of such a name would
+// be taken for a file.
+func IsCompressed(name string) bool {
+	return slices.Contains([]string{".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"}, strings.ToLower(filepath.Ext(name)))
+}
+
 // A writer writes the files of a bundle, and keeps their digests. It works in a directory beside
 // the bundle, whose name says that it is unfinished.
 type writer struct {

@@ -42,6 +42,7 @@ const StatusHeld = "held"
 // Filter selects rows. A field with its zero value selects all.
 type Filter struct {
 	BoardID devices.BoardID
+	Serial  string // of a certificate of the board (32 hexadecimal digits)
 	Status  string // of the certificate
 	Limit   int    // 0: no limit
 }
@@ -59,8 +60,9 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE admitted AND (?1 = '' OR board_id = ?1) GROUP BY board_id) l ON l.board_id = b.id
-		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
-		f.boardID(), f.Status, f.limit())
+		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL)
+			AND (?4 = '' OR b.id IN (SELECT board_id FROM certificates WHERE serial = unhex(?4))) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
+		f.boardID(), f.Status, f.limit(), f.Serial)
 	if err != nil {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
@@ -101,8 +103,9 @@ type CertificateRow struct {
 func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
 		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, `+isHeld+`certificates.board_id), der
-		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2) ORDER BY id LIMIT ?3`,
-		f.boardID(), f.Status, f.limit())
+		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2 OR ?2 = '`+StatusHeld+`' AND `+isHeld+`certificates.board_id))
+			AND (?4 = '' OR serial = unhex(?4)) ORDER BY id LIMIT ?3`,
+		f.boardID(), f.Status, f.limit(), f.Serial)
 	if err != nil {
 		return nil, fmt.Errorf("listing certificates: %w", err)
 	}
