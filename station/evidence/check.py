@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Edition 2.
+# Edition 3.
 """Checks the audit log of this bundle with Python's standard library and openssl alone.
 
 usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]

@@ -9,12 +9,12 @@ import (
 // edition is the version of README.txt and check.py. Each change of one of them needs a new one, and
 // the digests of the edition before in earlier: then a checker knows the texts of each edition up to
 // its own, and a changed text is found.
-const edition = 2
+const edition = 3
 
 // earlier has the digests of the texts of editions before this one.
 var earlier = map[string]map[int]digest{
-	ReadmeFile: {1: digestOf("1b6c63c24ee9f6bdbba0f1a72bbf58c44fea6914f2513552a58be16d1d1008a1")},
-	ScriptFile: {1: digestOf("f72adb7af336a9ab07b80eafa34c866406cbf8f30d4a152b0d6cac0ee9f6cae6")},
+	ReadmeFile: {1: digestOf("1b6c63c24ee9f6bdbba0f1a72bbf58c44fea6914f2513552a58be16d1d1008a1"), 2: digestOf("a48e8437a7755ac2340fffa16fa5eaaa6b1ae394f9befa2e837f7b837b299cf7")},
+	ScriptFile: {1: digestOf("f72adb7af336a9ab07b80eafa34c866406cbf8f30d4a152b0d6cac0ee9f6cae6"), 2: digestOf("6f5f4aa467ea7694c5a546a687c06dda47accd23a0e50963f10d0f0bd4be0f6c")},
 }
 
 // editionOf finds the edition in one of the first lines of a text.

@@ -81,7 +81,7 @@ func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
 			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
 		}, "README.txt: the file was changed"},
 		{"the readme is of an edition that never was", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 2."), []byte("Edition 0."), 1) })
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 3."), []byte("Edition 0."), 1) })
 		}, "README.txt: the file was changed"},
 		{"the readme is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReadmeFile)) }, "README.txt: the file is missing"},
 		{"the script says OK", func(_ *memory, root string) {
@@ -136,7 +136,7 @@ func TestTheVerdictNamesWhatWasNotChecked(t *testing.T) {
 	root := m.write("bundle")
 	m.must(os.WriteFile(filepath.Join(root, TimestampFile), []byte("stamp"), 0o600))
 	edited(filepath.Join(root, ScriptFile), func(text []byte) []byte {
-		return bytes.Replace(text, []byte("# Edition 2."), []byte("# Edition 3."), 1)
+		return bytes.Replace(text, []byte("# Edition 3."), []byte("# Edition 4."), 1)
 	})
 	m.resum(root)
 	v := m.check(root, Options{Key: m.vkey})

@@ -27,7 +27,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-const usage = `auditcheck checks an evidence bundle that "station audit export" made.
+const usage = `auditcheck checks an evidence bundle that "station audit export", "audit proof" or "affected" made.
 
 Usage: auditcheck [flags] BUNDLE
 
@@ -278,7 +278,11 @@ func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
 		_, err := fmt.Fprintf(out, "\nThe bundle does NOT hold: %s.\n", reason.Count(len(v.Findings), "finding", "findings"))
 		return err
 	}
-	_, err := fmt.Fprintf(out, "OK: log %s, %s, root %s\n    %s, %s from elsewhere\n%s", v.Origin, reason.Count(v.Size, "entry", "entries"), v.Root,
+	size := reason.Count(v.Size, "entry", "entries")
+	if v.Part {
+		size = fmt.Sprintf("%d of %s", v.Selected, size)
+	}
+	_, err := fmt.Fprintf(out, "OK: log %s, %s, root %s\n    %s, %s from elsewhere\n%s", v.Origin, size, v.Root,
 		reason.Count(v.Certificates, "certificate", "certificates"), reason.Count(v.Anchors, "checkpoint", "checkpoints"), a.caution(v))
 	return err
 }
@@ -292,6 +296,9 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 		text += fmt.Sprintf("    The audit key signed the files at %s, as its signer says.\n", v.Signed.UTC().Format(time.RFC3339))
 	default:
 		text += "    The files are not signed; the checkpoint is, and all else follows from it.\n"
+	}
+	if v.Part {
+		text += "    The bundle is a part of the log: it does not show that no other entry belongs to it.\n"
 	}
 	if !v.AuditCertificate && !a.mirror {
 		text += "    The bundle has no certificate of the audit key.\n"

@@ -151,6 +151,17 @@ func TestAuditcheck(t *testing.T) {
 	}
 }
 
+// A reader must not take a part for the whole log.
+func TestTheResultOfAPartSaysThatItIsAPart(t *testing.T) {
+	var out bytes.Buffer
+	must(t, (&arguments{}).print(&out, &evidence.Verdict{Origin: "hallmark/demo", Size: 1215, Root: "r", Part: true, Selected: 6, KeyGiven: true}))
+	for _, want := range []string{"OK: log hallmark/demo, 6 of 1215 entries, root r", "The bundle is a part of the log: it does not show that no other entry belongs to it."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %s, want %s", out.String(), want)
+		}
+	}
+}
+
 func TestTheResultAsJSON(t *testing.T) {
 	s := newSource(t)
 	broken := s.bundle(t)
