@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +51,7 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 			if err != nil {
 				return reason.Usage(err)
 			}
-			return c.auditVerify(cmd.Context(), verifying{vkey, anchors, archives}, &chosen)
+			return c.auditVerify(cmd.Context(), verifying{vkey, anchors, archives}, &shown{selection: chosen, errs: cmd.ErrOrStderr()})
 		},
 	}
 	selected.flags(show.Flags())
@@ -61,12 +64,32 @@ else. Entry 0 tells what the key ceremony made, with the attributes that the HSM
 	return group
 }
 
+// shown are the entries that show prints.
+type shown struct {
+	selection registry.Selection
+	errs      io.Writer
+	entries   int
+	types     map[string]bool // of all entries
+}
+
+// none says that no entry fits, with the types that a mistyped word may have meant.
+func (s *shown) none() error {
+	if s.entries > 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.errs, "no entry fits the filter; the types of the entries in the log are %s\n", strings.Join(slices.Sorted(maps.Keys(s.types)), ", "))
+	return err
+}
+
 // printer prints the selected entries.
-func (c *Commands) printer(chosen *registry.Matcher) func(audit.Entry) error {
+func (c *Commands) printer(chosen *registry.Matcher, show *shown) func(audit.Entry) error {
+	show.types = map[string]bool{}
 	return func(e audit.Entry) error {
+		show.types[e.Type] = true
 		if !chosen.Matches(&e) {
 			return nil
 		}
+		show.entries++
 		line, err := audit.Encode(e)
 		if err == nil {
 			_, err = fmt.Fprintf(c.Stdout, "%s\n", line)
@@ -82,7 +105,7 @@ type verifying struct {
 }
 
 // auditVerify verifies the log. If show is not nil, auditVerify prints these entries, and nothing else.
-func (c *Commands) auditVerify(ctx context.Context, with verifying, show *registry.Selection) (err error) {
+func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown) (err error) {
 	anchors, err := audit.ReadAnchors(with.anchors)
 	if err != nil {
 		return reason.Usage(err)
@@ -104,21 +127,24 @@ func (c *Commands) auditVerify(ctx context.Context, with verifying, show *regist
 	})
 }
 
-func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show *registry.Selection) error {
+func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show *shown) error {
 	each := func(audit.Entry) error { return nil }
 	if show != nil {
 		if err := reader.Whole(); err != nil {
 			return err
 		}
-		chosen, err := reader.Matcher(ctx, *show)
+		chosen, err := reader.Matcher(ctx, show.selection)
 		if err != nil {
 			return err
 		}
-		each = c.printer(chosen)
+		each = c.printer(chosen, show)
 	}
 	report, err := reader.VerifyEach(ctx, key, each, anchors...)
-	if err != nil || show != nil {
+	if err != nil {
 		return err
+	}
+	if show != nil {
+		return show.none()
 	}
 	_, err = fmt.Fprint(c.Stdout, describeReport(&report))
 	return err

@@ -72,6 +72,7 @@ func run(t *testing.T, dir workdir.Dir, args ...string) (string, error) {
 	root.AddCommand((&auditor.Commands{Dir: &name, Stdout: &out}).All()...)
 	root.SetArgs(args)
 	root.SetOut(&out)
+	root.SetErr(&out)
 	err := root.ExecuteContext(t.Context())
 	return out.String(), err
 }
@@ -127,6 +128,17 @@ func TestTheTokenThatSignedNamesItsBoards(t *testing.T) {
 	}
 	if text, err := run(t, dir, "affected", "--hsm", "another"); err != nil || !strings.HasPrefix(text[strings.Index(text, "\n0 rows"):], "\n0 rows\n0 boards are affected") {
 		t.Errorf("another token: %v: %s", err, text)
+	}
+}
+
+// An empty answer to a word that was mistyped looks like "never happened".
+func TestShowSaysThatNoEntryFits(t *testing.T) {
+	dir, _ := aStation(t)
+	if text, err := run(t, dir, "audit", "show", "--type", "cert.revoke"); err != nil || !strings.Contains(text, "no entry fits the filter") || !strings.Contains(text, "cert.issue.intent") {
+		t.Errorf("got %v: %s", err, text)
+	}
+	if text, err := run(t, dir, "audit", "show", "--type", "order.opened"); err != nil || strings.Contains(text, "no entry") || strings.Count(text, "\n") != 1 {
+		t.Errorf("got %v: %s", err, text)
 	}
 }
 
@@ -226,6 +238,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"audit", "export", "--out", out, "--operator", "nobody"}, "no entry up to the newest checkpoint fits"},
 		{[]string{"audit", "proof", "--out", out}, "name one board"},
 		{[]string{"audit", "show", "--since", "2026-11-28", "--until", "2026-11-28"}, "is not after"},
+		{[]string{"audit", "show", "--status", "good"}, "want one of issued,"},
 		{[]string{"audit", "verify", "--anchor", "missing"}, "reading an anchor"},
 		{[]string{"audit", "verify", "--key", "missing"}, "reading the audit key"},
 		{[]string{"audit", "verify", "--key", "/dev/zero"}, "more than 65536 octets"},

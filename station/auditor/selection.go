@@ -3,6 +3,7 @@ package auditor
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func parseSerial(text string) (serial string, err error) {
 	return serial, nil
 }
 
+// entryStatuses are the statuses that an entry can give a certificate. On hold is a board, not a certificate.
+var entryStatuses = append(slices.DeleteFunc(slices.Clone(certificateStatuses), func(s string) bool { return s == registry.StatusHeld }), "intended", "failed")
+
 // parse checks the flags. It refuses a filter that cannot match anything, because an empty
 // answer would look like a correct one.
 func (s *selection) parse() (registry.Selection, error) {
@@ -54,6 +58,9 @@ func (s *selection) parse() (registry.Selection, error) {
 	}
 	if c.Ending != "" && c.Ending != "pass" && c.Ending != "reject" && c.Ending != "fault" && c.Ending != "aborted" {
 		return c, fmt.Errorf("--ending %q: want pass, reject, fault or aborted", c.Ending)
+	}
+	if c.Status != "" && !slices.Contains(entryStatuses, c.Status) {
+		return c, fmt.Errorf("--status %q: want one of %s", c.Status, strings.Join(entryStatuses, ", "))
 	}
 	if s.board != "" {
 		if c.BoardID, err = devices.ParseBoardID(s.board); err != nil {
