@@ -72,6 +72,9 @@ func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 	if len(rows) != 1 || rows[0].BoardID != first.Identity.ID || rows[0].Held == "" || rows[0].Status != "active" {
 		t.Errorf("%+v", rows)
 	}
+	if all, err := b.Certificates(t.Context(), Filter{Status: StatusHeld}); err != nil || len(all) != 1 || all[0].BoardID != first.Identity.ID {
+		t.Errorf("the certificates of boards on hold: %v: %+v", err, all)
+	}
 	if n := b.holds(Which{Order: "WO-1"}); n != 1 { // the other one
 		t.Errorf("%d more boards are on hold", n)
 	}
