@@ -156,7 +156,7 @@ func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
 
 // hadNoMark reports whether the log is new, has schema 2, which had no marks, or ends with its
 // migration from there. A start that was killed after the migration has not made the mark yet.
-func hadNoMark(ctx context.Context, q querier, version, size int64) (bool, error) {
+func hadNoMark(ctx context.Context, q audit.Querier, version, size int64) (bool, error) {
 	if size == 0 || version == oldestSchema {
 		return true, nil
 	}
@@ -232,14 +232,11 @@ func (o outside) covers(ctx context.Context, q audit.Querier, head, seen audit.H
 		return fmt.Errorf("%w: it has %s, %s %d, so the newest %s missing", o.older, reason.Count(head.Size, "entry", "entries"),
 			o.seen, seen.Size, reason.Count(seen.Size-head.Size, "entry is", "entries are"))
 	}
-	root, err := audit.RootAt(ctx, q, seen.Size)
-	if err != nil {
-		return err
-	}
-	if root != seen.Root {
+	err := audit.Continues(ctx, q, seen)
+	if errors.Is(err, audit.ErrRoot) {
 		return fmt.Errorf("%w: they differ within the first %s", o.other, reason.Count(seen.Size, "entry", "entries"))
 	}
-	return nil
+	return err
 }
 
 // Covers refuses a log that does not contain the log of the checkpoint on the token, and a
