@@ -89,7 +89,7 @@ func readMark(path string) (newest audit.Head, err error) {
 // newMark makes the mark anew. It survives a power cut from the beginning.
 func newMark(path string, h audit.Head) (*mark, error) {
 	unfinished := path + ".unfinished"
-	if err := os.WriteFile(unfinished, bytes.Repeat(encodeSlot(h), slotCount), 0o600); err != nil {
+	if err := writeAnew(unfinished, bytes.Repeat(encodeSlot(h), slotCount)); err != nil {
 		return nil, fmt.Errorf("making the mark of the registry: %w", err)
 	}
 	if err := workdir.Rename(unfinished, path); err != nil {
@@ -97,6 +97,19 @@ func newMark(path string, h audit.Head) (*mark, error) {
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	return &mark{file: file}, err
+}
+
+// writeAnew writes a file in the place of what a crash left there. It follows no link, and waits for no reader of a pipe.
+func writeAnew(path string, content []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
 }
 
 // put writes the newest head. It does not wait for the disk.
