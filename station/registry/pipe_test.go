@@ -75,3 +75,18 @@ func TestTheMarkIsMadeAnewInThePlaceOfAPipeOrALink(t *testing.T) {
 		t.Errorf("the other file has %q, %v", content, err)
 	}
 }
+
+// A view in the place of a table never ends.
+func TestAViewInThePlaceOfATableIsRefusedBeforeItIsRead(t *testing.T) {
+	b := newTestRegistry(t)
+	b.must(b.Shutdown())
+	b.tamper(`DROP TRIGGER hold_stays`, `DROP TABLE holds`,
+		`CREATE VIEW holds AS WITH RECURSIVE r (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT '' AS board_id, '' AS since, '' AS reason FROM r WHERE x < 0`)
+	reader, err := OpenReader(t.Context(), b.path)
+	b.must(err)
+	defer reader.Close()
+	err = within(t, func() error { _, err := reader.VerifyAudit(t.Context(), b.vkey); return err })
+	if !errors.Is(err, ErrSchemaChanged) {
+		t.Errorf("got %v", err)
+	}
+}
