@@ -221,7 +221,7 @@ func Newest(ctx context.Context, q Querier) (size int64, signed []byte, err erro
 // checkpoint is verified with the key that the genesis entry names. That key lies in
 // the same database, so checkNewest finds damage and a rolled back database; only
 // Verify with a key from elsewhere proves more.
-func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte, size int64) error {
+func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte) error {
 	var body []byte
 	if err := q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = 0`).Scan(&body); err != nil {
 		return fmt.Errorf("reading genesis: %w: %w", ErrGap, err)
@@ -237,7 +237,7 @@ func checkNewest(ctx context.Context, q Querier, newest int64, signed []byte, si
 	if h.Size != newest {
 		return fmt.Errorf("newest checkpoint: %w: it says %d, stored for %s", ErrCheckpointText, h.Size, reason.Count(newest, "entry", "entries"))
 	}
-	return compare(ctx, q, h, size)
+	return Continues(ctx, q, h)
 }
 
 // announced checks that no entry tells of a checkpoint that is newer than the newest stored one, or
@@ -304,20 +304,6 @@ func (e *Entry) Checkpoint() (told Told, tells bool) {
 	}
 	size, err := strconv.ParseInt(e.Details["size"], 10, 62)
 	return Told{size, e.Details["root"], e.Details[notesDetail]}, err == nil
-}
-
-func compare(ctx context.Context, q Querier, h Head, size int64) error {
-	if h.Size > size {
-		return fmt.Errorf("%w: %s, checkpoint over %d", ErrRolledBack, reason.Count(size, "entry", "entries"), h.Size)
-	}
-	root, err := RootAt(ctx, q, h.Size)
-	if err != nil {
-		return err
-	}
-	if root != h.Root {
-		return fmt.Errorf("%w: at size %d", ErrRoot, h.Size)
-	}
-	return nil
 }
 
 // CheckVerifierKey returns ErrVerifierKey if the text is not a verifier key of a log.

@@ -218,7 +218,7 @@ func decodeStrictly(body []byte) (Entry, error) {
 // version, because the keys are sorted. OfTypes compares the ends of the bodies only: a search
 // through all octets takes most of a second for 500,000 entries.
 func OfTypes(ctx context.Context, q Querier, from int64, kinds ...string) ([]Entry, error) {
-	query, args := `SELECT body FROM audit_entry WHERE seq >= ?`, []any{from}
+	query, args := `SELECT seq, body FROM audit_entry WHERE seq >= ?`, []any{from}
 	for n, kind := range kinds {
 		end := fmt.Appendf(nil, `,"type":%q,"v":%d}`, kind, Version)
 		query += []string{` AND (`, ` OR `}[min(n, 1)] + `substr(body, ?) = ?`
@@ -238,15 +238,15 @@ const (
 // OrderHistory gives the entries that opened, raised, revised and closed work orders, among the entries from a number on, in
 // their order. An empty id selects all work orders. Their bodies are never removed, so the table itself is read.
 func OrderHistory(ctx context.Context, q Querier, id string, from int64) (found []Entry, err error) {
-	err = eachFound(ctx, q, func(e Entry) bool {
+	err = eachFound(ctx, q, func(e Entry) (take, more bool) {
 		switch e.Type {
 		case TypeOrderOpened, TypeOrderRaised, TypeOrderRevised, TypeOrderClosed:
-			if e.WorkOrder != nil && (id == "" || e.WorkOrder.ID == id) {
+			if take = e.WorkOrder != nil && (id == "" || e.WorkOrder.ID == id); take {
 				found = append(found, e)
 			}
 		}
-		return true
-	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq`, from, []byte(`,"type":"order.`))
+		return take, true
+	}, `SELECT seq, body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq`, from, []byte(`,"type":"order.`))
 	if err != nil {
 		return nil, fmt.Errorf("looking for the entries of work orders: %w", err)
 	}
@@ -262,36 +262,54 @@ func plainJSON(value any) ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
-// entries reads the entries of a query for bodies.
+// entries reads the entries of a query for numbers and bodies.
 func entries(ctx context.Context, q Querier, query string, args ...any) (found []Entry, err error) {
-	err = eachFound(ctx, q, func(e Entry) bool { found = append(found, e); return true }, query, args...)
+	err = eachFound(ctx, q, func(e Entry) (take, more bool) { found = append(found, e); return true, true }, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for entries of a type: %w", err)
 	}
 	return found, nil
 }
 
-// eachFound calls visit for the entries that a query selects, until visit returns false.
-func eachFound(ctx context.Context, q Querier, visit func(Entry) (more bool), query string, args ...any) error {
+// eachFound calls visit for the entries that a query for numbers and bodies selects, until visit wants no more. Afterwards it
+// proves that those which visit took are in the tree.
+func eachFound(ctx context.Context, q Querier, visit func(Entry) (take, more bool), query string, args ...any) error {
+	taken, err := visitEach(ctx, q, visit, query, args...)
+	for seq, body := range taken {
+		if err == nil {
+			err = Prove(ctx, q, seq, body)
+		}
+	}
+	return err
+}
+
+// visitEach gives the numbers and bodies that visit took.
+func visitEach(ctx context.Context, q Querier, visit func(Entry) (take, more bool), query string, args ...any) (taken map[int64][]byte, err error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
+	taken = map[int64][]byte{}
 	for rows.Next() {
+		var seq int64
 		var body sql.RawBytes
-		if err := rows.Scan(&body); err != nil {
-			return err
+		if err := rows.Scan(&seq, &body); err != nil {
+			return nil, err
 		}
 		e, err := Decode(body)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrEntry, err)
+			return nil, fmt.Errorf("%w: %w", ErrEntry, err)
 		}
-		if !visit(e) {
-			return nil
+		take, more := visit(e)
+		if take {
+			taken[seq] = bytes.Clone(body)
+		}
+		if !more {
+			return taken, nil
 		}
 	}
-	return rows.Err()
+	return taken, rows.Err()
 }
 
 // OfOrder gives the newest work order with this id, with product, quota and count, among the entries
@@ -303,12 +321,12 @@ func OfOrder(ctx context.Context, q Querier, id string, from int64) (order WorkO
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}
-	err = eachFound(ctx, q, func(e Entry) bool {
+	err = eachFound(ctx, q, func(e Entry) (take, more bool) {
 		if o := e.WorkOrder; o != nil && o.ID == id && o.Quota > 0 {
 			order, found = *o, true
 		}
-		return !found
-	}, `SELECT body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
+		return found, !found
+	}, `SELECT seq, body FROM main.audit_entry WHERE seq >= ? AND instr(body, ?) > 0 ORDER BY seq DESC`, from, fmt.Appendf(nil, `"id":%s,`, name))
 	if err != nil {
 		return order, false, fmt.Errorf("looking for work order %q: %w", id, err)
 	}

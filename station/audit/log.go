@@ -123,7 +123,7 @@ func (l *Log) compare(ctx context.Context, q Querier, size int64) error {
 	} else if err != nil {
 		return fmt.Errorf("reading the newest checkpoint: %w", err)
 	}
-	if err := checkNewest(ctx, q, newest, signed, size); err != nil {
+	if err := checkNewest(ctx, q, newest, signed); err != nil {
 		return err
 	}
 	from, kinds := newest, []string{TypeCheckpoint}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -106,6 +108,7 @@ type verification struct {
 	edge     edge
 	expected map[int64]Head // by size; those that the pass has not reached
 	notes    map[int64]bool // sizes of the stored checkpoints
+	sizes    []int64        // the same, in ascending order
 	report   Report
 }
 
@@ -139,7 +142,7 @@ func (v *verification) stored(ctx context.Context, q Querier) error {
 		if err := v.expect(h); err != nil {
 			return err
 		}
-		v.notes[size] = true
+		v.notes[size], v.sizes = true, append(v.sizes, size)
 		v.report.Checkpoints, v.report.Covered = v.report.Checkpoints+1, h.Size
 	}
 	return rows.Err()
@@ -202,10 +205,24 @@ func (v *verification) entry(seq int64, body, hashes []byte) error {
 	if err := v.grow(tlog.RecordHash(body), hashes); err != nil {
 		return err
 	}
-	if told, tells := e.Checkpoint(); tells && !v.notes[told.Size] {
-		return fmt.Errorf("%w: the entry tells of one over %s", ErrCheckpointMissing, reason.Count(told.Size, "entry", "entries"))
+	if told, tells := e.Checkpoint(); tells {
+		if err := v.told(told); err != nil {
+			return err
+		}
 	}
 	return v.each(e)
+}
+
+// told compares what an entry tells of a checkpoint with those that are stored.
+func (v *verification) told(t Told) error {
+	if !v.notes[t.Size] {
+		return fmt.Errorf("%w: the entry tells of one over %s", ErrCheckpointMissing, reason.Count(t.Size, "entry", "entries"))
+	}
+	stored := strconv.Itoa(sort.Search(len(v.sizes), func(n int) bool { return v.sizes[n] > t.Size }))
+	if t.Notes != "" && t.Notes != stored {
+		return fmt.Errorf("%w: %s of %s are stored up to a size of %d", ErrCheckpointMissing, stored, t.Notes, t.Size)
+	}
+	return nil
 }
 
 // leaf goes on with the hash of an entry whose body is missing.

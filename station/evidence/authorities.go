@@ -103,6 +103,13 @@ func signerOf(all authorityList, verifierKey string) *x509.Certificate {
 	return all[at]
 }
 
+// certifiesAudit reports whether the certificate is of the form that a ceremony gives to the audit key (issuance.Audit). The CAs of a
+// station certify other keys, too, which are in other hands: those of boards, and the one of the verifier, which is a file.
+// None of their certificates has contentCommitment.
+func certifiesAudit(c *x509.Certificate) bool {
+	return !c.IsCA && c.KeyUsage&x509.KeyUsageContentCommitment != 0 && len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0
+}
+
 // Between returns the issuing CA that signed a certificate. It returns nil if a root signed the certificate.
 func Between(all []*x509.Certificate, certificate *x509.Certificate) *x509.Certificate {
 	for _, ca := range all {

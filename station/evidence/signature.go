@@ -50,6 +50,8 @@ func (c *checker) checkSigner() error {
 		return c.find(-1, AuthoritiesFile, "there is no certificate of the audit key, so the root that you gave says nothing about the log; give the key with --key")
 	case c.signer == nil:
 		return nil
+	case !certifiesAudit(c.signer):
+		return c.find(-1, AuthoritiesFile, "the certificate of the log's key, %q, is not the certificate of an audit key, but of a board or a server: whoever holds this key made the log", c.signer.Subject)
 	}
 	roots := all
 	if c.options.Root != nil {

@@ -37,8 +37,14 @@ func (plainReport) Write(w io.Writer, head audit.Head) error {
 // certify makes a certificate of the audit key, signed by the CA.
 func (m *memory) certify(ca *x509.Certificate, caKey *ecdsa.PrivateKey) *x509.Certificate {
 	m.t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "audit"}, KeyUsage: x509.KeyUsageDigitalSignature,
+	return m.certifyAs(ca, caKey, func(*x509.Certificate) {})
+}
+
+func (m *memory) certifyAs(ca *x509.Certificate, caKey *ecdsa.PrivateKey, change func(*x509.Certificate)) *x509.Certificate {
+	m.t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "audit"}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 		NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0), BasicConstraintsValid: true}
+	change(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, m.key.Public(), caKey)
 	m.must(err)
 	certificate, err := x509.ParseCertificate(der)
@@ -131,6 +137,12 @@ func TestWhatIsWrongWithASignatureIsFound(t *testing.T) {
 		saying string
 	}{
 		{"a certificate that the root did not sign", func(m *memory) string { return m.signed("b", m.certify(other.ca, other.caKey)) }, false, "the root did not sign"},
+		{"a log of a board's key, which a CA of the station has certified", func(m *memory) string {
+			return m.signed("b", m.certifyAs(m.ca, m.caKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }))
+		}, true, "not the certificate of an audit key"},
+		{"a log of the verifier's key", func(m *memory) string {
+			return m.signed("b", m.certifyAs(m.ca, m.caKey, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }))
+		}, true, "not the certificate of an audit key"},
 		{"another root than the given one", func(m *memory) string {
 			m.ca, m.caKey = other.ca, other.caKey
 			m.bodies, m.notes, m.certificates, m.tree = m.bodies[:1], nil, nil, tree{put: m.tree.put}

@@ -99,7 +99,7 @@ func (o openRow) find(ctx context.Context, q audit.Querier, about, kind string) 
 
 // newestStartup gives the number that the row about the newest start names. Without a row it is
 // -1, as in schema 2 and in a log without a start.
-func newestStartup(ctx context.Context, q querier) (int64, error) {
+func newestStartup(ctx context.Context, q audit.Querier) (int64, error) {
 	var value string
 	err := q.QueryRowContext(ctx, `SELECT value FROM state WHERE key = 'startup'`).Scan(&value)
 	if none(err) {
@@ -127,14 +127,14 @@ func compareStartup(version, named int64, newer []audit.Entry) error {
 	return fmt.Errorf("%w: it names entry %d, the newest is %d", ErrStartup, named, newer[len(newer)-1].Seq)
 }
 
-// entryAt reads one entry. The error is sql.ErrNoRows when there is none.
-func entryAt(ctx context.Context, q querier, seq int64) (e audit.Entry, err error) {
+// entryAt reads one entry, and proves that it is in the tree. The error is sql.ErrNoRows when there is none.
+func entryAt(ctx context.Context, q audit.Querier, seq int64) (e audit.Entry, err error) {
 	var body []byte
 	if err = q.QueryRowContext(ctx, `SELECT body FROM audit_entry WHERE seq = ?`, seq).Scan(&body); err != nil {
 		return e, err
 	}
 	if e, err = audit.Decode(body); err != nil {
-		err = fmt.Errorf("reading entry %d: %w: %w", seq, audit.ErrEntry, err)
+		return e, fmt.Errorf("reading entry %d: %w: %w", seq, audit.ErrEntry, err)
 	}
-	return e, err
+	return e, audit.Prove(ctx, q, seq, body)
 }

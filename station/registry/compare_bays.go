@@ -2,7 +2,9 @@ package registry
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hallmark/station/audit"
@@ -104,36 +106,69 @@ func newestStops(ctx context.Context, q audit.Querier) (map[string]stop, error) 
 // stoppedItsBay reports whether the log says that the Run stopped its bay: the entry stands beside
 // the entry that ends the Run. A Run of schema 2 has no such entry.
 func stoppedItsBay(ctx context.Context, q audit.Querier, run string, end int64) (bool, error) {
-	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM audit_entry WHERE seq BETWEEN ?1 - 1 AND ?1 + 1 AND instr(body, ?2) AND instr(body, ?3)`,
-		end, []byte(run), []byte(`"type":"`+typeBayStopped+`"`)).Scan(&n)
+	rows, err := q.QueryContext(ctx, `SELECT seq, body FROM main.audit_entry WHERE seq BETWEEN ?1 - 1 AND ?1 + 1 AND body <> x''`, end)
 	if err != nil {
 		return false, fmt.Errorf("looking for a bay that was stopped: %w", named(err))
 	}
-	return n > 0, nil
+	beside, err := provenEntries(ctx, q, rows)
+	if err != nil {
+		return false, fmt.Errorf("looking for a bay that was stopped: %w", err)
+	}
+	return slices.ContainsFunc(beside, func(e audit.Entry) bool { return e.Type == typeBayStopped && e.Run != nil && e.Run.ID == run }), nil
+}
+
+// provenEntries reads rows of numbers and bodies, and proves that each entry is in the tree.
+func provenEntries(ctx context.Context, q audit.Querier, rows *sql.Rows) (entries []audit.Entry, err error) {
+	type row struct {
+		seq  int64
+		body []byte
+	}
+	all, err := collect(rows, func(r *row) []any { return []any{&r.seq, &r.body} })
+	for _, r := range all {
+		e, bad := audit.Decode(r.body)
+		if bad == nil {
+			bad = audit.Prove(ctx, q, r.seq, r.body)
+		}
+		if bad != nil {
+			return nil, fmt.Errorf("reading entry %d: %w: %w", r.seq, audit.ErrEntry, bad)
+		}
+		entries = append(entries, e)
+	}
+	return entries, err
 }
 
 // acknowledged reports whether the log has an acknowledgement of the bay since the end of the Run. It reads no
 // further than that.
 func acknowledged(ctx context.Context, q audit.Querier, bay, run string) (bool, error) {
-	rows, err := q.QueryContext(ctx, `SELECT e.body FROM runs r JOIN audit_entry e ON e.seq >= r.last_entry
+	rows, err := q.QueryContext(ctx, `SELECT e.seq, e.body FROM runs r JOIN audit_entry e ON e.seq >= r.last_entry
 		WHERE r.id = ?1 AND instr(e.body, ?2)`, run, []byte(`"type":"`+typeBayAcknowledged+`"`))
 	if err != nil {
 		return false, fmt.Errorf("looking for an acknowledgement: %w", named(err))
 	}
+	seq, body, err := firstAcknowledgement(rows, bay)
+	if err == nil && body != nil {
+		err = audit.Prove(ctx, q, seq, body)
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading an acknowledgement: %w", err)
+	}
+	return body != nil, nil
+}
+
+// firstAcknowledgement reads rows of numbers and bodies up to the first one that acknowledges the bay.
+func firstAcknowledgement(rows *sql.Rows, bay string) (seq int64, body []byte, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return false, fmt.Errorf("reading an acknowledgement: %w", err)
+		if err := rows.Scan(&seq, &body); err != nil {
+			return 0, nil, err
 		}
 		e, err := audit.Decode(body)
 		if err != nil {
-			return false, fmt.Errorf("reading an acknowledgement: %w", err)
+			return 0, nil, err
 		}
 		if e.Type == typeBayAcknowledged && e.Details["bay"] == bay {
-			return true, nil
+			return seq, body, nil
 		}
 	}
-	return false, rows.Err()
+	return 0, nil, rows.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"hallmark/station/audit"
@@ -39,7 +40,11 @@ func (r *Reader) FitsAnchor(ctx context.Context, seen audit.Head) error {
 // accepts reports whether an operator accepted on record that the log does not fit this head.
 func (r *Reader) accepts(ctx context.Context, seen audit.Head) (bool, error) {
 	// These bodies are in no archive alone, so the table itself is read, and not the view of it.
-	entries, err := r.entries(ctx, "about accepted registries", `SELECT body FROM main.audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
+	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM main.audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
+	if err != nil {
+		return false, fmt.Errorf("reading the audit entries about accepted registries: %w", named(err))
+	}
+	entries, err := provenEntries(ctx, r.db, rows)
 	for _, e := range entries {
 		if e.Type == typeAccepted && e.Details["mark_size"] == strconv.FormatInt(seen.Size, 10) && e.Details["mark_root"] == hex.EncodeToString(seen.Root[:]) {
 			return true, nil

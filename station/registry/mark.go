@@ -89,7 +89,7 @@ func readMark(path string) (newest audit.Head, err error) {
 // newMark makes the mark anew. It survives a power cut from the beginning.
 func newMark(path string, h audit.Head) (*mark, error) {
 	unfinished := path + ".unfinished"
-	if err := os.WriteFile(unfinished, bytes.Repeat(encodeSlot(h), slotCount), 0o600); err != nil {
+	if err := writeAnew(unfinished, bytes.Repeat(encodeSlot(h), slotCount)); err != nil {
 		return nil, fmt.Errorf("making the mark of the registry: %w", err)
 	}
 	if err := workdir.Rename(unfinished, path); err != nil {
@@ -97,6 +97,19 @@ func newMark(path string, h audit.Head) (*mark, error) {
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	return &mark{file: file}, err
+}
+
+// writeAnew writes a file in the place of what a crash left there. It follows no link, and waits for no reader of a pipe.
+func writeAnew(path string, content []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
 }
 
 // put writes the newest head. It does not wait for the disk.
@@ -156,7 +169,7 @@ func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
 
 // hadNoMark reports whether the log is new, has schema 2, which had no marks, or ends with its
 // migration from there. A start that was killed after the migration has not made the mark yet.
-func hadNoMark(ctx context.Context, q querier, version, size int64) (bool, error) {
+func hadNoMark(ctx context.Context, q audit.Querier, version, size int64) (bool, error) {
 	if size == 0 || version == oldestSchema {
 		return true, nil
 	}
@@ -232,14 +245,11 @@ func (o outside) covers(ctx context.Context, q audit.Querier, head, seen audit.H
 		return fmt.Errorf("%w: it has %s, %s %d, so the newest %s missing", o.older, reason.Count(head.Size, "entry", "entries"),
 			o.seen, seen.Size, reason.Count(seen.Size-head.Size, "entry is", "entries are"))
 	}
-	root, err := audit.RootAt(ctx, q, seen.Size)
-	if err != nil {
-		return err
-	}
-	if root != seen.Root {
+	err := audit.Continues(ctx, q, seen)
+	if errors.Is(err, audit.ErrRoot) {
 		return fmt.Errorf("%w: they differ within the first %s", o.other, reason.Count(seen.Size, "entry", "entries"))
 	}
-	return nil
+	return err
 }
 
 // Covers refuses a log that does not contain the log of the checkpoint on the token, and a

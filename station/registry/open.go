@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"hallmark/station/audit"
-	"hallmark/station/reason"
-	"hallmark/station/workdir"
 )
 
 // Open compares a registry, and begins it.
@@ -65,8 +63,8 @@ func (c Config) completed() Config {
 // makeNew makes the tables of a file that does not exist, or that has none because a crash came
 // before they were made.
 func (r *Registry) makeNew(ctx context.Context) error {
-	if err := workdir.CheckRegular(r.config.Path); err != nil {
-		return reason.Usage(err)
+	if err := regularFiles(r.config.Path); err != nil {
+		return err
 	}
 	if info, err := os.Stat(r.config.Path); err == nil && info.Size() > 0 {
 		if empty, err := isEmpty(ctx, r.config.Path); !empty || err != nil {

@@ -96,7 +96,7 @@ func notAdopted(adopted map[string]string, now Profiles) (err error) {
 func short(digest string) string { return digest[:min(12, len(digest))] + "…" }
 
 // adoptedProfiles gives the details of the entry that says which profiles are adopted, and its number. Without a row both are zero.
-func adoptedProfiles(ctx context.Context, q querier) (details map[string]string, seq int64, err error) {
+func adoptedProfiles(ctx context.Context, q audit.Querier) (details map[string]string, seq int64, err error) {
 	var value string
 	err = q.QueryRowContext(ctx, `SELECT value FROM state WHERE key = 'profiles'`).Scan(&value)
 	if none(err) {
@@ -121,7 +121,7 @@ func adopts(e audit.Entry) bool {
 }
 
 // compareProfiles refuses a row that names no adoption, and a row that is missing although entry 0 adopts the profiles.
-func compareProfiles(ctx context.Context, q querier, version int64) error {
+func compareProfiles(ctx context.Context, q audit.Querier, version int64) error {
 	if version < profileSchema {
 		return nil
 	}

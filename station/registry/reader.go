@@ -138,8 +138,16 @@ func mayRead(path string) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS); err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	if err := workdir.CheckRegular(path); err != nil { // SQLite would wait for the writer of a pipe
-		return reason.Usage(err)
+	return regularFiles(path)
+}
+
+// regularFiles refuses a database if it, or a file that SQLite keeps beside it, is there and is no regular file. SQLite
+// would wait for the writer of a pipe, and no signal ends that.
+func regularFiles(path string) error {
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+		if err := workdir.CheckRegular(path + suffix); err != nil {
+			return reason.Usage(err)
+		}
 	}
 	return nil
 }

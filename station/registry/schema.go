@@ -145,6 +145,19 @@ func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	return nil
 }
 
+// noViews refuses a registry with a view, which no registry has. A view in the place of a table can compute for ever, so it is
+// refused before the first query of a verification; the rest of the schema is compared last.
+func noViews(ctx context.Context, q audit.Querier) error {
+	var name string
+	err := q.QueryRowContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'view' LIMIT 1`).Scan(&name)
+	if none(err) {
+		return nil
+	} else if err != nil {
+		return unread(err)
+	}
+	return fmt.Errorf("%w: view %s does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
+}
+
 // objects gives the statement that made each table, index and trigger, by its kind and name.
 func objects(ctx context.Context, q audit.Querier) (map[string]string, error) {
 	rows, err := q.QueryContext(ctx, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema`)

@@ -37,6 +37,9 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 		return audit.Report{}, fmt.Errorf("verifying: %w", err)
 	}
 	defer tx.Rollback() // the transaction only reads
+	if err := noViews(ctx, tx); err != nil {
+		return audit.Report{}, fmt.Errorf("verifying: %w", err)
+	}
 	replayed := newReplay()
 	apply := func(e audit.Entry) error { return errors.Join(replayed.apply(e), each(e)) }
 	newest, missing := r.missing()
