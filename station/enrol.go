@@ -197,14 +197,23 @@ func (a *attempt) close(ctx context.Context, err error) {
 	}
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Timeouts.Close)
 	defer cancel()
-	failed := caught(func() (err error) { run.Outcome, err = a.config.Registry.Close(fresh, run); return err })
+	failed := a.closeRecord(fresh)
+	if row := reason.Of(failed); run.Ending == Pass && row.Ending == Reject && !errors.Is(failed, ErrRegistry) {
+		// A person revoked, held or scrapped since the step record. So the board does not pass, and the record says why.
+		run.Ending, run.Reason, run.StopBay, run.Err = row.Ending, row.Word, row.StopBay, fmt.Errorf("closing the Run's record as a Pass: %w", failed)
+		failed = a.closeRecord(fresh)
+	}
 	if failed != nil {
 		// The evidence is not durable, so the Run is a Fault whatever its verdict
 		// was. The board is enrolled again and gets the stored certificate (I9).
 		failed = fmt.Errorf("closing the Run's record: %w", registryError(failed))
-		run.Err = errors.Join(err, failed)
+		run.Err = errors.Join(run.Err, failed)
 		run.Ending, run.Outcome, run.Reason = Fault, "", reason.Of(failed).Word
 	}
+}
+
+func (a *attempt) closeRecord(ctx context.Context) error {
+	return caught(func() (err error) { a.run.Outcome, err = a.config.Registry.Close(ctx, a.run); return err })
 }
 
 // metBoard reports whether a board took part in the Run: it said who it is, it did something

@@ -19,6 +19,7 @@ import (
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 )
 
 // The fakes here do what a real part does only when it is broken. Package station/sweep
@@ -271,8 +272,12 @@ func (w registry) Close(ctx context.Context, run *station.Run) (station.Outcome,
 	if run.Ending == "" || run.Finished.IsZero() {
 		w.t.Error("Close without an ending")
 	}
+	err := w.call(ctx, "Close")
+	if row, known := reason.Find(err); known && row.Ending == station.Reject && run.Ending == station.Pass {
+		return "", err // the registry refuses the Pass, so the record is still open
+	}
 	w.closed++
-	return w.outcome, w.call(ctx, "Close")
+	return w.outcome, err
 }
 
 func (w registry) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {

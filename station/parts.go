@@ -186,10 +186,20 @@ func (a *attempt) handshake(ctx context.Context) error {
 			return err
 		}
 	}
+	shake := a.handshakeOverUART
 	if a.config.NetworkSessions != nil {
-		return a.handshakeOverNetwork(ctx)
+		shake = a.handshakeOverNetwork
 	}
-	return a.handshakeOverUART(ctx)
+	err := shake(ctx)
+	if !errors.Is(err, ErrHandshakeRefused) {
+		return err
+	}
+	// The verifier refuses a certificate that is not good any more. Only the registry knows what became of the board since
+	// its certificate was read back, so a second call of Delivered, which changes nothing, says it.
+	if refusal := a.config.Registry.Delivered(ctx, a.run); reason.Of(refusal).Ending == Reject {
+		return fmt.Errorf("%w (%w)", refusal, err)
+	}
+	return err
 }
 
 func (a *attempt) handshakeOverUART(ctx context.Context) error {

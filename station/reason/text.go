@@ -73,7 +73,9 @@ func Printable(text string) string {
 }
 
 // OneLine makes one printable line of an error. The error may quote text from a board.
-func OneLine(err error) string { return Printable(fmt.Sprint(err)) }
+func OneLine(err error) string {
+	return Printable(strings.ReplaceAll(fmt.Sprint(err), "\n", "; "))
+}
 
 // Sentence returns the text of the sentinel that decides, without the errors around it. These
 // are details for the engineers' log. An error without a sentinel gives its own text.

@@ -50,7 +50,7 @@ func TestASentenceLeavesTheDetailsToTheLog(t *testing.T) {
 	if got := Sentence(deep); got != "work order is complete" {
 		t.Errorf("got %q", got)
 	}
-	if got := Sentence(errors.New("first\nsecond\x1b[2J")); got != "first;second?[2J" {
+	if got := Sentence(errors.New("first\nsecond\x1b[2J")); got != "first; second?[2J" {
 		t.Errorf("an error without a sentinel: %q", got)
 	}
 }

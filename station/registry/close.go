@@ -80,7 +80,7 @@ func (w *work) outcomeOf(run *station.Run) (station.Outcome, error) {
 		return "", err
 	}
 	if in.status != "active" {
-		return "", fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
+		return "", in.unfit()
 	}
 	var passed, signed int
 	var rework bool

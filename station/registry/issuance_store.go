@@ -165,6 +165,7 @@ func (w *work) keepsCertificates(in issuance.Intent) error {
 type standing struct {
 	stored                []byte // the certificate that answers the request; nil: none does
 	open, active, revoked int    // how many certificates of the board and purpose have this status
+	current               int    // how many active ones answer the request, unless it is a rework
 	compromised           int    // how many were revoked because their key, which is the key of the request, is known to others
 }
 
@@ -179,18 +180,20 @@ const standingQuery = `SELECT iif(max(CASE WHEN
 		THEN (status = 'active') << 62 | id END) IS NULL, NULL, der),
 	count(*) FILTER (WHERE status = 'intended'),
 	count(*) FILTER (WHERE status = 'active'),
+	count(*) FILTER (WHERE status = 'active' AND spki_sha256 = ?3 AND profile_sha256 = ?4 AND issuer_sha256 = ?5 AND not_after > ?7),
 	count(*) FILTER (WHERE status = 'revoked' AND der IS NOT NULL),
 	count(*) FILTER (WHERE status = 'revoked' AND reason = '` + ReasonKeyCompromise + `' AND spki_sha256 = ?3)
 	FROM certificates WHERE board_id = ?1 AND purpose = ?2`
 
 func (w *work) standingFor(in issuance.Intent, now time.Time) (s standing, err error) {
 	err = w.row(standingQuery, []any{in.BoardID.String(), in.Purpose.String(), in.SPKISHA256[:], in.ProfileSHA256[:],
-		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.revoked, &s.compromised)
+		in.IssuerSHA256[:], in.Rework, stamp(now)}, &s.stored, &s.open, &s.active, &s.current, &s.revoked, &s.compromised)
 	return s, err
 }
 
 // mayIssue gives the stored certificate that answers the request, or nil when a new
-// certificate may be signed.
+// certificate may be signed. A rework that ended early has left a certificate beside the
+// active one: only a rework delivers it, because only a rework replaces the active one (I3).
 func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err error) {
 	s, err := w.standingFor(in, now)
 	switch {
@@ -198,7 +201,7 @@ func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err e
 		return nil, err
 	case s.compromised > 0:
 		return nil, fmt.Errorf("%w: %s", issuance.ErrKeyCompromised, in.BoardID)
-	case s.stored != nil:
+	case s.stored != nil && (in.Rework || s.active == s.current):
 		return s.stored, nil
 	case s.open > 0:
 		return nil, fmt.Errorf("%w: %s", issuance.ErrInFlight, in.BoardID)
@@ -215,12 +218,12 @@ func (w *work) mayIssue(in issuance.Intent, now time.Time) (stored []byte, err e
 // hasTLS refuses a board without an active certificate for its TLS key. The TLS key
 // proves in the handshake which board it is (I6), so it is certified first.
 func (w *work) hasTLS(boardID devices.BoardID) error {
-	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active'`, []any{boardID.String()}, &n)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("%w: %s", issuance.ErrTLSFirst, boardID)
+	var tls row
+	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = 'tls' ORDER BY status = 'active' DESC, id DESC LIMIT 1`, []any{boardID.String()}, tls.into()...)
+	if err := attests(&tls, err); err != nil {
+		return fmt.Errorf("%w: %s", err, boardID)
 	}
-	return err
+	return nil
 }
 
 func (w *work) insertIntent(in issuance.Intent, order sql.NullString, now string) error {

@@ -59,7 +59,7 @@ func (r *Registry) SealIntended(ctx context.Context, run *station.Run) error {
 func (w *work) isActive(run *station.Run) error {
 	in, err := w.certificateOf(run)
 	if err == nil && in.status != "active" {
-		err = fmt.Errorf("%w: it is %s", ErrWrongStatus, in.status)
+		err = in.unfit()
 	}
 	return err
 }

@@ -210,10 +210,10 @@ func acceptable(err error) bool {
 }
 
 // WaysOut gives the next actions for a registry that does not fit its mark, that was replaced
-// while it was open, or that is damaged. Other errors have none here.
+// while it was open, that is damaged, or that somebody changed. Other errors have none here.
 func WaysOut(err error) (next []string) {
 	var e sqlite3.Error
-	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt {
+	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt || isChanged(err) {
 		next = append(next, ErrSchemaChanged.Row().Next)
 	}
 	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced, ErrAnchorOlder, ErrAnchorOther} {
@@ -222,6 +222,16 @@ func WaysOut(err error) (next []string) {
 		}
 	}
 	return next
+}
+
+// isChanged reports whether the error says that somebody changed what the registry holds: its schema, its rows, or the
+// log with its checkpoints. The error of a file that a command was given is a mistake in usage, and says nothing about the registry.
+func isChanged(err error) bool {
+	if reason.ExitOf(err) == reason.ExitUsage || errors.Is(err, ErrArchivedMeanwhile) {
+		return false
+	}
+	return slices.ContainsFunc([]error{ErrSchemaChanged, ErrReopened, ErrDiffers, audit.ErrCheckpointMissing, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRolledBack},
+		func(change error) bool { return errors.Is(err, change) })
 }
 
 // An outside is a place outside of registry.db that has seen the log, with its refusals.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hallmark/station"
@@ -171,5 +172,33 @@ func TestARegistryOfANewerSchemaIsRefusedInWords(t *testing.T) {
 		if err := open(); !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// The copy that a migration keeps lies beside the registry. Whoever puts it back puts back an older registry.
+func TestARegistryOfAnOlderSchemaThatIsOlderThanItsMarkIsRefused(t *testing.T) {
+	for _, dump := range []string{"testdata/schema2.sql", "testdata/schema9.sql"} {
+		t.Run(dump, func(t *testing.T) {
+			path, vkey := stored(t, dump)
+			if !strings.Contains(dump, "schema2") {
+				markAsNewest(t, path)
+			}
+			config := Config{Path: path, Station: "demo"}
+			r, err := Open(t.Context(), config)
+			must(t, err)
+			must(t, r.Shutdown())
+			kept, err := filepath.Glob(path + ".schema*")
+			must(t, err)
+			must(t, os.Rename(kept[0], path))
+			reader, err := OpenReader(t.Context(), path)
+			must(t, err)
+			defer reader.Close()
+			if _, err := reader.VerifyAudit(t.Context(), vkey); !errors.Is(err, ErrOlder) && !errors.Is(err, ErrOther) {
+				t.Errorf("verifying: %v", err)
+			}
+			if _, err := Open(t.Context(), config); !errors.Is(err, ErrOlder) {
+				t.Errorf("opening: %v", err)
+			}
+		})
 	}
 }

@@ -113,7 +113,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			in := b.enrol(tls)
 			b.must(b.Revoke(t.Context(), in.Serial, "stolen", "ann"))
 			return b.intends(intent(b.cose(tls, "")))
-		}, issuance.ErrTLSFirst},
+		}, issuance.ErrRevoked},
 		{"a COSE certificate becomes active only after a handshake (I6)", func(t *testing.T, b *testRegistry) error {
 			tls := b.run()
 			b.enrol(tls)
@@ -136,7 +136,7 @@ func TestRefusalsForAnotherKey(t *testing.T) {
 			b.must(b.Revoke(t.Context(), in.Serial, "stolen", "ann"))
 			run.Handshake = attested(tls.Certificate)
 			return b.Activate(t.Context(), run)
-		}, issuance.ErrTLSFirst},
+		}, issuance.ErrRevoked},
 		{"an intent for another key than the Run's is refused", func(t *testing.T, b *testRegistry) error {
 			tls := b.run()
 			b.enrol(tls)

@@ -26,9 +26,10 @@ import (
 type Reader struct {
 	db     *sql.DB
 	lookup *sql.Stmt
-	mark   string // path of the mark; empty for a registry of a schema without marks
-	copied string // directory of the copy of a registry of an older schema, or empty
-	frozen bool   // SQLite takes it for a file that nobody changes
+	mark   string     // path of the mark; empty for a copy, whose mark is seen
+	seen   audit.Head // what the mark of a registry of an older schema had seen before the copy
+	copied string     // directory of the copy of a registry of an older schema, or empty
+	frozen bool       // SQLite takes it for a file that nobody changes
 
 	dsn      string // of db
 	restorer restorer
@@ -120,12 +121,17 @@ func openForReading(path string, more url.Values) (*sql.DB, error) {
 // readCopy goes on with a copy that has the newest schema. The registry itself is migrated
 // by the next start of the station. from are the parameters of the URI of the registry.
 func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values, version int64) error {
+	// The mark comes first: the copy is not older than it. Schema 2 had no mark, and each later start makes one.
+	seen, err := readMark(r.mark)
+	if err != nil && !errors.Is(err, ErrMarkMissing) && version != oldestSchema {
+		return err
+	}
 	dir, path, err := migratedCopy(ctx, registry, from, version)
 	if err != nil {
 		return err
 	}
 	err = r.Close() // a copy that readOnly made, too
-	r.copied, r.mark = dir, ""
+	r.copied, r.mark, r.seen = dir, "", seen
 	if err == nil {
 		err = r.connect(path, nil)
 	}

@@ -204,6 +204,7 @@ func TestAStartSaysWhatChanged(t *testing.T) {
 	b.must(b.Shutdown())
 }
 
+// A registry whose pages are damaged is refused with a next action. So looks a registry.db that
 // was put back beside the write-ahead log of a newer one.
 func TestADamagedRegistryIsRefusedWithAWayOut(t *testing.T) {
 	b := newTestRegistry(t)
@@ -229,14 +230,14 @@ func TestAChangedSchemaIsRefused(t *testing.T) {
 			b := newTestRegistry(t)
 			b.must(b.Shutdown())
 			b.tamper(statement)
-			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrSchemaChanged) {
-				t.Errorf("opening: %v", err)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrSchemaChanged) || len(WaysOut(err)) != 1 {
+				t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
 			}
 			reader, err := OpenReader(t.Context(), b.path)
 			b.must(err)
 			defer reader.Close()
-			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrSchemaChanged) {
-				t.Errorf("verifying: %v", err)
+			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrSchemaChanged) || len(WaysOut(err)) != 1 {
+				t.Errorf("verifying: %v, ways out %q", err, WaysOut(err))
 			}
 		})
 	}
@@ -254,14 +255,14 @@ func TestARowThatWasOpenedAgainIsRefused(t *testing.T) {
 			b.enrol(b.run())
 			b.must(b.Shutdown())
 			b.tamper(`DROP TRIGGER `+test.trigger, test.update, b.trigger(test.trigger))
-			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrReopened) {
-				t.Errorf("opening: %v", err)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrReopened) || len(WaysOut(err)) != 1 {
+				t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
 			}
 			reader, err := OpenReader(t.Context(), b.path)
 			b.must(err)
 			defer reader.Close()
-			if _, err := reader.VerifyAudit(context.Background(), b.vkey); !errors.Is(err, ErrDiffers) {
-				t.Errorf("verifying: %v", err)
+			if _, err := reader.VerifyAudit(context.Background(), b.vkey); !errors.Is(err, ErrDiffers) || len(WaysOut(err)) != 1 {
+				t.Errorf("verifying: %v, ways out %q", err, WaysOut(err))
 			}
 		})
 	}
@@ -311,19 +312,20 @@ func TestALogWithoutCheckpointsIsRefused(t *testing.T) {
 			trigger := `CREATE TRIGGER audit_checkpoint_stays BEFORE DELETE ON audit_checkpoint
 	BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END`
 			b.tamper(`DROP TRIGGER audit_checkpoint_stays`, `DELETE FROM audit_checkpoint`+which, trigger)
-			if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrCheckpointMissing) {
-				t.Errorf("opening: %v", err)
+			if _, err := Open(t.Context(), b.config()); !errors.Is(err, audit.ErrCheckpointMissing) || len(WaysOut(err)) != 1 {
+				t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
 			}
 			reader, err := OpenReader(t.Context(), b.path)
 			b.must(err)
 			defer reader.Close()
-			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, audit.ErrCheckpointMissing) {
-				t.Errorf("verifying: %v", err)
+			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, audit.ErrCheckpointMissing) || len(WaysOut(err)) != 1 {
+				t.Errorf("verifying: %v, ways out %q", err, WaysOut(err))
 			}
 		})
 	}
 }
 
+// A work order whose row was changed is not used: with a greater quota, boards would be signed
 // that nobody ordered.
 func TestAWorkOrderThatWasChangedIsNotUsed(t *testing.T) {
 	for name, update := range map[string]string{

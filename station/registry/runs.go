@@ -195,7 +195,7 @@ func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 			e.Run.ID, e.Cert.Status = run.ID.String(), "delivered"
 			return w.changeStatus(in.id, e)
 		}
-		return fmt.Errorf("delivering: %w: it is %s", ErrWrongStatus, in.status)
+		return fmt.Errorf("delivering: %w", in.unfit())
 	})
 }
 
@@ -214,7 +214,7 @@ func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 		case "delivered":
 			return w.activate(in, run)
 		}
-		return fmt.Errorf("activating: %w: it is %s", ErrWrongStatus, in.status)
+		return fmt.Errorf("activating: %w", in.unfit())
 	})
 }
 
@@ -266,14 +266,26 @@ func (w *work) attested(in row, run *station.Run) error {
 	if in.purpose == devices.PurposeTLS {
 		return nil
 	}
-	var n int
-	err := w.row(`SELECT count(*) FROM certificates WHERE board_id = ? AND purpose = 'tls' AND status = 'active' AND sha256 = ?`,
-		[]any{in.boardID.String(), run.Handshake.CertificateSHA256[:]}, &n)
-	if err != nil {
-		return err
+	var tls row
+	err := w.row(rowColumns+`WHERE board_id = ? AND purpose = 'tls' AND sha256 = ?`, []any{in.boardID.String(), run.Handshake.CertificateSHA256[:]}, tls.into()...)
+	if err := attests(&tls, err); err != nil {
+		return fmt.Errorf("activating: %w: %s", err, in.boardID)
 	}
-	if n != 1 {
-		return fmt.Errorf("activating: %w", issuance.ErrTLSFirst)
+	return nil
+}
+
+// attests checks that a TLS certificate, which was read with err, is active, so that it attests another key of its board. The board
+// of a revoked one is refused as at its next Run.
+func attests(tls *row, err error) error {
+	switch {
+	case none(err):
+		return issuance.ErrTLSFirst
+	case err != nil:
+		return err
+	case tls.status == "revoked":
+		return tls.unfit()
+	case tls.status != "active":
+		return issuance.ErrTLSFirst
 	}
 	return nil
 }

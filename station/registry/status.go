@@ -10,6 +10,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station/audit"
+	"hallmark/station/issuance"
 )
 
 // This file changes the status of certificates, and of boards.
@@ -150,6 +151,18 @@ func (w *work) revoke(serial [16]byte, reason, operator string) error {
 		return w.changeReason(in.id, e)
 	}
 	return w.changeStatus(in.id, e)
+}
+
+// unfit says why a certificate is refused in its status. A person may have revoked it while its Run was under way: that is
+// a refusal of the board, as at the board's next Run. Any other status is a mistake of the caller.
+func (r *row) unfit() error {
+	switch {
+	case r.status == "revoked" && r.reason == ReasonKeyCompromise:
+		return fmt.Errorf("%w (serial number %x)", issuance.ErrKeyCompromised, r.serial)
+	case r.status == "revoked":
+		return fmt.Errorf("%w (serial number %x, %q)", issuance.ErrRevoked, r.serial, r.reason)
+	}
+	return fmt.Errorf("%w: it is %s", ErrWrongStatus, r.status)
 }
 
 // changeReason writes the audit entry, and then its reason into the row. Status and time stay.

@@ -75,10 +75,10 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 }
 
 // marked gives what the mark has seen. With an anchor from elsewhere the mark may be missing,
-// because the anchor says more. A registry of a schema without marks has none.
+// because the anchor says more. The copy of a registry of an older schema has none of its own.
 func (r *Reader) marked(anchored bool) (audit.Head, error) {
 	if r.mark == "" {
-		return audit.Head{}, nil
+		return r.seen, nil
 	}
 	h, err := readMark(r.mark)
 	if anchored && errors.Is(err, ErrMarkMissing) {
