@@ -23,7 +23,7 @@ import (
 )
 
 // checkTimeout is the longest time for one check. An emulator on a busy machine is slow.
-const checkTimeout = 60 * time.Second
+const checkTimeout = 3 * time.Minute
 
 // Boards provides a board for each check.
 type Boards struct {

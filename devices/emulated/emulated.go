@@ -130,7 +130,7 @@ type Config struct {
 // Time limits for a healthy process. They are long, because a machine may run many
 // boards on few cores.
 const (
-	startBound = 30 * time.Second
+	startBound = 2 * time.Minute
 	stopBound  = 2 * time.Second
 	killBound  = 10 * time.Second
 )

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestStartRefuses(t *testing.T) {
@@ -285,9 +287,9 @@ func TestArgumentsHoldNoSecret(t *testing.T) {
 	}
 }
 
-func TestTheBoardDiesWithItsStation(t *testing.T) {
-	dir := t.TempDir()
-	station := exec.Command(os.Args[0], "station", dir)
+// boardOf starts a station and returns the process id of its board.
+func boardOf(t *testing.T, station *exec.Cmd) int {
+	t.Helper()
 	out, err := station.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -295,6 +297,11 @@ func TestTheBoardDiesWithItsStation(t *testing.T) {
 	if err := station.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if station.ProcessState == nil {
+			_, _ = station.Process.Kill(), station.Wait()
+		}
+	})
 	said, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -303,6 +310,40 @@ func TestTheBoardDiesWithItsStation(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the station said %q", said)
 	}
+	return pid
+}
+
+// A station of the normal priority has precedence over its boards. With another priority it shares it with them:
+// the tests of CI run so, and a busy machine does not starve their boards.
+func TestAStationThatYieldsSharesItsPriorityWithItsBoards(t *testing.T) {
+	own := niceOf(t, 0)
+	station := exec.Command("nice", "-n", "3", os.Args[0], "station", t.TempDir())
+	if got, want := niceOf(t, boardOf(t, station)), min(own+3, lowestPriority); got != want {
+		t.Errorf("the board of a station of nice %d has nice %d", want, got)
+	}
+	want := own
+	if own == 0 {
+		want = lowestPriority
+	}
+	if got := niceOf(t, boardOf(t, exec.Command(os.Args[0], "station", t.TempDir()))); got != want {
+		t.Errorf("the board of a station of nice %d has nice %d, want %d", own, got, want)
+	}
+}
+
+// niceOf returns the nice value of a process, -20 to 19; 0 is this process.
+func niceOf(t *testing.T, pid int) int {
+	t.Helper()
+	priority, err := unix.Getpriority(unix.PRIO_PROCESS, pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return normalPriority - priority
+}
+
+func TestTheBoardDiesWithItsStation(t *testing.T) {
+	dir := t.TempDir()
+	station := exec.Command(os.Args[0], "station", dir)
+	pid := boardOf(t, station)
 	if err := station.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

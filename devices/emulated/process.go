@@ -84,9 +84,19 @@ func (p *process) forbidCore() {
 // lowestPriority is the nice value of emulated boards (setpriority(2)): the lowest priority there is.
 const lowestPriority = 19
 
+// normalPriority is the nice value 0 as the system call getpriority(2) reports it: 20 minus the nice value.
+const normalPriority = 20
+
 // lowerPriority gives the station precedence, because a real board uses no CPU time of
 // the station. Where the system refuses, the board keeps the normal priority.
+//
+// A station that itself runs with another priority than the normal one (nice(1)) shares
+// its priority with its boards. CI runs so: on a machine that is busy with other
+// programs, a board of the lowest priority would get no CPU time for half a minute.
 func (p *process) lowerPriority() {
+	if own, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && own != normalPriority {
+		return
+	}
 	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, lowestPriority)
 }
 
