@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hallmark/devices/probe"
+	"hallmark/devices/serial/remote"
 )
 
 // usbPath is a USB device as sysfs names it: bus, then the ports from the root hub on
@@ -59,10 +60,21 @@ func (b *Bay) location(key string) error {
 		return &ValueError{key, "neither usb nor port", "the place of the board", "`station bays` prints the USB paths of this machine"}
 	case b.USB != "" && !IsUSBPath(b.USB):
 		return notUSB(key+".usb", b.USB)
+	case remote.Is(b.Port):
+		return remoteAddress(key+".port", b.Port)
 	case b.Port != "" && (!filepath.IsAbs(b.Port) || filepath.Clean(b.Port) != b.Port):
 		return &ValueError{key + ".port", strconv.Quote(b.Port), "the absolute path of a port", "use a name below /dev/serial/by-path, because ttyACM numbers change"}
 	}
 	return nil
+}
+
+// remoteAddress accepts the one spelling of an address, so that two bays with one port are noticed.
+func remoteAddress(key, value string) error {
+	address, err := remote.Parse(value)
+	if err == nil && address.String() == value {
+		return nil
+	}
+	return &ValueError{key, strconv.Quote(value), "tcp://HOST:PORT or rfc2217://HOST:PORT in lower case", "see docs/bench.md"}
 }
 
 func notUSB(key, value string) error {

@@ -11,6 +11,7 @@ const bays = minimal + `bays:
   - {name: bay-1, usb: 1-2.3, interface: 0, baud: 1000000, settle: 500ms, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}
   - {name: bay-2, port: /dev/serial/by-path/pci-usb-0:4:1.0, probe: {driver: nrfutil, usb: 1-5, serial: 5}}
   - {name: bay-3, board: qemu-an385}
+  - {name: bay-4, port: "rfc2217://bench-4:4001"}
 `
 
 func TestBaysAreRead(t *testing.T) {
@@ -41,6 +42,9 @@ func TestBaysAreRefused(t *testing.T) {
 		{"a path of sysfs that leads elsewhere", "[{name: a, usb: ../1-2}]", ErrValue, "bays[0].usb"},
 		{"a relative port", "[{name: a, port: ttyACM0}]", ErrValue, "bays[0].port"},
 		{"a port that leads elsewhere", "[{name: a, port: /dev/../etc/passwd}]", ErrValue, "bays[0].port"},
+		{"a remote port without a number", "[{name: a, port: \"tcp://bench\"}]", ErrValue, "bays[0].port"},
+		{"a remote port in another spelling", "[{name: a, port: \"tcp://Bench:4001\"}]", ErrValue, "bays[0].port"},
+		{"one remote port", "[{name: a, port: \"tcp://b:1\"}, {name: b, port: \"tcp://b:1\"}]", ErrValue, "bays[1].port"},
 		{"a baud rate that is too small", "[{name: a, usb: 1-2, baud: 300}]", ErrValue, "bays[0].baud"},
 		{"an interface that no device has", "[{name: a, usb: 1-2, interface: -1}]", ErrValue, "bays[0].interface"},
 		{"a settle time without end", "[{name: a, usb: 1-2, settle: 2m}]", ErrValue, "bays[0].settle"},

@@ -14,8 +14,18 @@ type StableConfig struct {
 	Config
 	// Find returns the path of the port at this moment; nil: Config.Name.
 	Find func() (string, error)
+	// Open opens the port that Find names; nil: a port of this machine.
+	Open func(Config) (Line, error)
 	// Settle is how long nothing is written after the port was opened.
 	Settle time.Duration
+}
+
+// A Line is an open port, here or on another machine. It follows the rules of a [Port].
+type Line interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	// InUse returns an error that wraps ErrBusy if another program uses the port now.
+	InUse() error
 }
 
 // A Stable port is found by its place and not by its number. The port of a board with a USB interface of its
@@ -29,7 +39,7 @@ type Stable struct {
 	once   sync.Once
 
 	mu       sync.Mutex // covers the following fields
-	port     *Port
+	port     Line
 	opened   time.Time
 	until    time.Time     // before this time, a port that disappears is waited for
 	deadline time.Time     // of reads
@@ -48,6 +58,9 @@ func OpenStable(config StableConfig) (*Stable, error) {
 	if config.Find == nil {
 		config.Find = func() (string, error) { return config.Name, nil }
 	}
+	if config.Open == nil {
+		config.Open = openHere
+	}
 	s := &Stable{config: config, closed: make(chan struct{}), back: make(chan struct{})}
 	port, err := s.find()
 	if err != nil {
@@ -57,15 +70,23 @@ func OpenStable(config StableConfig) (*Stable, error) {
 	return s, nil
 }
 
+func openHere(config Config) (Line, error) {
+	port, err := Open(config)
+	if err != nil {
+		return nil, err
+	}
+	return port, nil
+}
+
 // find opens the port that is there now.
-func (s *Stable) find() (*Port, error) {
+func (s *Stable) find() (Line, error) {
 	path, err := s.config.Find()
 	if err != nil {
 		return nil, fmt.Errorf("finding port %q: %w", s.config.Name, err)
 	}
 	config := s.config.Config
 	config.Name = path
-	return Open(config)
+	return s.config.Open(config)
 }
 
 // Name returns the stable name of the port.
@@ -98,14 +119,14 @@ func (s *Stable) away(err error) bool {
 	return errors.Is(err, ErrUnplugged) || errors.Is(err, os.ErrClosed) && !s.isClosed()
 }
 
-func (s *Stable) now() (port *Port, back <-chan struct{}) {
+func (s *Stable) now() (port Line, back <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.port, s.back
 }
 
 // reopen opens the port again when it is there. It gives up at the end of the restart, at the deadline of the read, and after Close.
-func (s *Stable) reopen(gone *Port) error {
+func (s *Stable) reopen(gone Line) error {
 	if s.restartOver() {
 		return ErrUnplugged
 	}
@@ -152,7 +173,7 @@ func (s *Stable) isClosed() bool {
 }
 
 // replace goes on with another port, unless Close was called meanwhile.
-func (s *Stable) replace(port *Port) error {
+func (s *Stable) replace(port Line) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed() {
@@ -172,7 +193,7 @@ func (s *Stable) SetReadDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadline = t
-	if err := s.port.SetReadDeadline(t); err != nil && (s.isClosed() || !errors.Is(err, io.ErrClosedPipe)) { // closed: away, reopen looks at the deadline
+	if err := s.port.SetReadDeadline(t); err != nil && (s.isClosed() || !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, os.ErrClosed)) { // closed: away, reopen looks at the deadline
 		return fmt.Errorf("bounding reads of port %q: %w", s.config.Name, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"hallmark/configs"
+	"hallmark/devices/serial/remote"
 	"hallmark/devices/usb"
 )
 
@@ -141,6 +142,10 @@ func (r *Row) addUART(bay *configs.Bay, tree *usb.Tree) {
 
 // addNamed finds the UART of a bay that names a port.
 func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
+	if remote.Is(bay.Port) {
+		r.Ports = []Port{{Name: bay.Port, Interface: -1}}
+		return
+	}
 	device, tty := tree.ByPort(bay.Port), tree.DeviceOf(bay.Port)
 	r.Ports = []Port{{Name: bay.Port, Device: tty, Interface: -1}}
 	if device != nil {

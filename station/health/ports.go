@@ -10,6 +10,7 @@ import (
 
 	"hallmark/devices/serial"
 	"hallmark/devices/usb"
+	"hallmark/station/instance"
 )
 
 // errNotPlugged: a warning. The port of a board with USB of its own appears with the board.
@@ -27,15 +28,20 @@ func (c *Checker) checkPorts(context.Context) (string, error) {
 	}
 	var bad []error
 	for _, name := range ports {
-		port, err := serial.Open(serial.Config{Name: name})
-		if err == nil {
-			err = port.Close()
-		}
-		if err != nil {
+		if err := tryPort(name); err != nil {
 			bad = append(bad, err) // it names the port
 		}
 	}
 	return strings.Join(ports, ", "), errors.Join(bad...)
+}
+
+// tryPort opens and closes one port.
+func tryPort(name string) error {
+	port, err := instance.OpenPort(serial.Config{Name: name})
+	if err != nil {
+		return err
+	}
+	return port.Close()
 }
 
 // examineBays looks at the ports of the bays. A port that is missing is a warning, and everything else is a failure.

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/devices/emulated"
+	"hallmark/devices/serial/remote"
 	"hallmark/station/reason"
 )
 
@@ -18,7 +19,7 @@ import (
 type BaySpec struct {
 	Name  string
 	Kind  *EmulatedKind  // nil for a serial port
-	Port  string         // path of a serial port; empty for a bay that station.yaml names by its USB path
+	Port  string         // path or address of a serial port; empty for a bay that station.yaml names by its USB path
 	Bay   *configs.Bay   // the bay of station.yaml; nil for a bay of --boards
 	Board *configs.Board // the board definition of the bay; nil if the bay names none
 }
@@ -56,10 +57,11 @@ const maxBays = 512
 // Refusals of --boards.
 var (
 	errTooManyBays = fmt.Errorf("want at most %d bays", maxBays)
-	ErrBoards      = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or paths of serial ports, separated by commas")
+	ErrBoards      = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or paths of serial ports or tcp://HOST:PORT or rfc2217://HOST:PORT, separated by commas")
 )
 
-// ParseBays reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1".
+// ParseBays reads --boards: "qemu:8", "posix:4,qemu-an521:2", "/dev/ttyACM0,/dev/ttyACM1",
+// "rfc2217://bench:4001".
 func ParseBays(text string) ([]BaySpec, error) {
 	if text == "" {
 		return nil, fmt.Errorf("--boards is missing: %w", ErrBoards)
@@ -79,6 +81,13 @@ func ParseBays(text string) ([]BaySpec, error) {
 }
 
 func parseBays(word string) ([]BaySpec, error) {
+	if remote.Is(word) {
+		address, err := remote.Parse(word)
+		if err != nil {
+			return nil, fmt.Errorf("--boards: %w", err)
+		}
+		return []BaySpec{{Name: address.String(), Port: address.String()}}, nil
+	}
 	if err := mistakeIn(word); err != nil {
 		return nil, fmt.Errorf("--boards %q: %w", word, err)
 	}

@@ -13,6 +13,9 @@ func TestBaysOfBoardsFlag(t *testing.T) {
 	}{
 		{"one kind", "qemu:2", "qemu-1 qemu-2"},
 		{"several kinds and a port", "posix:1,qemu-an521:1,/dev/ttyACM0", "posix-1 qemu-an521-1 /dev/ttyACM0"},
+		{"ports that other machines serve", "tcp://bench:4001,rfc2217://[::1]:4002", "tcp://bench:4001 rfc2217://[::1]:4002"},
+		{"a remote port in two spellings is one port", "tcp://bench:4001,tcp://Bench:4001", ""},
+		{"a remote port without a number", "tcp://bench", ""},
 		{"a port in two spellings is one port", "/dev/ttyACM0,/dev//ttyACM0", ""},
 		{"nothing", "", ""},
 		{"no number", "qemu", ""},

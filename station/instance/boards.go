@@ -14,6 +14,7 @@ import (
 	"hallmark/devices"
 	"hallmark/devices/emulated"
 	"hallmark/devices/serial"
+	"hallmark/devices/serial/remote"
 	"hallmark/station"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
@@ -154,7 +155,7 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 
 func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) {
 	config, options := s.portConfig(bay), devices.Options{}
-	if bay.Port != "" {
+	if bay.Port != "" && !remote.Is(bay.Port) {
 		config.Find = s.followed(bay.Port, config.Find)
 	}
 	if bay.Bay != nil {

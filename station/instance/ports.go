@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/devices/serial"
+	"hallmark/devices/serial/remote"
 	"hallmark/devices/usb"
 )
 
@@ -18,8 +19,11 @@ import (
 func (s *BoardSource) Root() string { return cmp.Or(s.files.options.Root, "/") }
 
 // Present reports whether the port of a bay exists and can be opened by this user. A port that has just appeared
-// belongs to root until udev has given it to the users.
+// belongs to root until udev has given it to the users. A remote port is always present, as an adapter that is built in.
 func (s *BoardSource) Present(bay BaySpec) bool {
+	if remote.Is(bay.Port) {
+		return true
+	}
 	path, err := s.portConfig(bay).Find()
 	return err == nil && unix.Access(path, unix.R_OK|unix.W_OK) == nil
 }
@@ -27,7 +31,7 @@ func (s *BoardSource) Present(bay BaySpec) bool {
 // portConfig says how the port of a bay is found and opened. The values of the bay override those of its board
 // definition, and those override boards.baud.
 func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
-	config := serial.StableConfig{Config: serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud}}
+	config := serial.StableConfig{Config: serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud}, Open: OpenPort}
 	number := -1
 	if bay.Board != nil {
 		uart := bay.Board.UART
@@ -52,6 +56,26 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	return config
 }
 
+// OpenPort opens a port of this machine by its path, or one that another machine serves by its address.
+func OpenPort(config serial.Config) (serial.Line, error) {
+	if !remote.Is(config.Name) {
+		port, err := serial.Open(config)
+		if err != nil {
+			return nil, err
+		}
+		return port, nil
+	}
+	address, err := remote.Parse(config.Name)
+	if err != nil {
+		return nil, err
+	}
+	port, err := remote.Open(remote.Config{Address: address, Baud: config.Baud, LowDTR: config.LowDTR, LowRTS: config.LowRTS})
+	if err != nil {
+		return nil, err
+	}
+	return port, nil
+}
+
 // followed returns a function that finds a port again by its place, after the kernel has given it another number. A
 // port that is no device of USB, or has a name of its place, is found by its name.
 func (s *BoardSource) followed(port string, byName func() (string, error)) func() (string, error) {
@@ -69,7 +93,7 @@ func (s *BoardSource) followed(port string, byName func() (string, error)) func(
 }
 
 // ExaminePort looks at the port of a bay without opening it, and returns its path. The error wraps fs.ErrNotExist or
-// usb.ErrAbsent if no board is there.
+// usb.ErrAbsent if no board is there. It does not connect to a remote port, because a connection may reset the board.
 func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 	config := s.portConfig(bay)
 	path, err := config.Find()
@@ -77,6 +101,9 @@ func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 		return config.Name, err
 	}
 	config.Name = path
+	if remote.Is(path) {
+		return path, nil
+	}
 	return path, serial.Examine(config.Config)
 }
 
@@ -103,11 +130,13 @@ func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 		if err != nil {
 			continue // not plugged in: the bay says so when its Run begins
 		}
-		if err := serial.CheckKind(path); bay.Bay == nil && errors.Is(err, serial.ErrNotSerial) {
-			return fmt.Errorf("bay %q: %s: %w", bay.Name, path, err)
-		}
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			continue
+		if !remote.Is(path) {
+			if err := serial.CheckKind(path); bay.Bay == nil && errors.Is(err, serial.ErrNotSerial) {
+				return fmt.Errorf("bay %q: %s: %w", bay.Name, path, err)
+			}
+			if path, err = filepath.EvalSymlinks(path); err != nil {
+				continue
+			}
 		}
 		if other, taken := seen[path]; taken {
 			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, path, errSamePort)

@@ -37,7 +37,7 @@ type batch struct {
 }
 
 const (
-	boardsHelp      = "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1 (default: the bays of station.yaml)"
+	boardsHelp      = "bays: qemu:8, qemu-an521:4, qemu-zephyr:4 (--image names another image), posix:32, /dev/ttyACM0,/dev/ttyACM1, tcp://HOST:PORT, rfc2217://HOST:PORT (default: the bays of station.yaml)"
 	imageHelp       = "firmware image of the emulated boards, which are then of one kind"
 	firmwareHelp    = "build directory of the firmware of emulated boards"
 	acceptClockHelp = "you say that the clock is right although it is behind the audit log; goes on record"
@@ -54,7 +54,7 @@ With a profile for COSE keys (cose_profile in station.yaml) each board has two R
 of its keys.
 
 Without --boards the bays are those of station.yaml. --boards takes KIND:NUMBER with KIND one of posix, qemu,
-qemu-an521, qemu-zephyr, or paths of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
+qemu-an521, qemu-zephyr, or paths or addresses of serial ports, separated by commas. Emulated boards live in DIR/bays/BAY/1, 2, 3 ... and are kept: the
 next batch meets the same boards in the same order.
 
 --jsonl - writes the JSON lines to standard output, and the table to standard error. A reader that

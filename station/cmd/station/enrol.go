@@ -15,7 +15,8 @@ func (c *command) enrolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enrol BOARD",
 		Short: "Enrols one board",
-		Long: `enrol gives one board its identity: BOARD is a bay of station.yaml, the path of a serial port, or posix, qemu,
+		Long: `enrol gives one board its identity: BOARD is a bay of station.yaml, the path or the address (tcp://HOST:PORT,
+rfc2217://HOST:PORT) of a serial port, or posix, qemu,
 qemu-an521 or qemu-zephyr for the first emulated board of that kind.
 
 With --rework a board that has an active certificate gets a new one, and the old one is superseded.

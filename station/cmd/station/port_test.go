@@ -30,6 +30,30 @@ func TestBoardOnASerialPortPasses(t *testing.T) {
 	}
 }
 
+// The board is behind Debian's ser2net, once as raw octets and once with RFC 2217.
+func TestABoardBehindAServerOfPortsPasses(t *testing.T) {
+	needSoftHSM(t)
+	image := filepath.Join(firmwareFolder(t), "posix", "hallmark-posix")
+	for how, scheme := range map[string]string{"tcp": "tcp://", "telnet(rfc2217),tcp": "rfc2217://"} {
+		dir := filepath.Join(t.TempDir(), "D")
+		if code, _, errs := do(t, "init", "--dir", dir); code != exitPass {
+			t.Fatal(errs)
+		}
+		address := scheme + fixtures.ServePort(t, fixtures.BoardOnPort(t, image), how)
+		for range 2 { // the second time the board already has its certificate
+			if code, out, errs := do(t, "enrol", "--dir", dir, address); code != exitPass || !strings.Contains(out, "1 Run: 1 pass") {
+				t.Fatalf("%s: exit code %d\n%s%s", address, code, out, errs)
+			}
+		}
+		if code, out, errs := do(t, "doctor", "--dir", dir, "--ports", address); code != exitPass {
+			t.Errorf("doctor: exit code %d\n%s%s", code, out, errs)
+		}
+		if code, out, errs := do(t, "enrol", "--dir", dir, "tcp://127.0.0.1:1"); code != exitFault || !strings.Contains(out, "port-unreachable") {
+			t.Errorf("a server that is not there: exit code %d\n%s%s", code, out, errs)
+		}
+	}
+}
+
 // What sits on a port, and who uses it, is said in the same words by enrol and doctor.
 func TestABadPortIsNamedOnTheCommandLine(t *testing.T) {
 	needSoftHSM(t)
