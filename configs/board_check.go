@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"hallmark/devices/probe"
 )
 
 // Validate checks every value that is there, and reports all values that are not possible.
@@ -67,6 +69,9 @@ func noLock(why string, commands int) error {
 
 // statePatterns wants all of the keys that read a state, or none of them.
 func statePatterns(key string, reads bool, locked, open string) error {
+	if reads && locked != "" && probe.SameValue(locked, open) {
+		return &ValueError{key, "locked and open are the same", "two values", "write what a locked chip says, and what an open one says"}
+	}
 	if all, none := reads && locked != "" && open != "", !reads && locked == "" && open == ""; all || none {
 		return nil
 	}

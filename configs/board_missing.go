@@ -40,6 +40,11 @@ func (b *Board) Missing() []Finding {
 	say(b.UART.Interface < 0 && b.Emulated == "", "uart.interface", "it is not known which UART of the probe leads to the firmware", "write interface into the bay if the probe has more than one UART")
 	say(!b.Store.Known(), "store", "it is not known where the certificates lie in flash, so read back by probe is not possible", "write address and size of the partition of the certificates")
 	say(b.LifeCycle == "", "life_cycle", "it is not known which life cycle the board says at the end", "write open or sealed")
+	for _, target := range p.Recipes {
+		described, err := Recipe(target.Recipe, "")
+		say(err != nil && !strings.HasSuffix(target.Recipe, ".yaml"), "probe.recipes", fmt.Sprintf("there is no recipe %s", target.Recipe), "name one of "+strings.Join(RecipeNames(), ", ")+", or the file of a recipe")
+		say(err == nil && target.Target == "" && described.NeedsTarget(), "probe.recipes", fmt.Sprintf("the recipe %s needs the name of the chip", target.Recipe), "write it as target, in the words of the programmer")
+	}
 	if b.Emulated == "" || b.Firmware.Image != "" {
 		all = append(all, b.imageFindings()...)
 	}
@@ -79,7 +84,9 @@ func (b *Board) imageFindings() []Finding {
 	if image.Image == "" {
 		return []Finding{{"firmware.image", "no provisioning firmware is named, so the step flash is not possible", "write the path of the image"}}
 	}
-	sum, err := digestOf(image.Image)
+	octets, err := workdir.ReadUpTo(image.Image, probe.MaxImage)
+	hash := sha256.Sum256(octets)
+	sum := hex.EncodeToString(hash[:])
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return []Finding{{"firmware.image", fmt.Sprintf("%s is not there", image.Image), "build it, or correct the path"}}
@@ -90,16 +97,10 @@ func (b *Board) imageFindings() []Finding {
 	case !strings.EqualFold(image.SHA256, sum):
 		return []Finding{{"firmware.sha256", fmt.Sprintf("%s has the hash %s, the definition says %s", image.Image, sum, strings.ToLower(image.SHA256)), "flash nothing before you know which of the two is right"}}
 	}
-	return nil
-}
-
-func digestOf(path string) (string, error) {
-	octets, err := workdir.ReadUpTo(path, probe.MaxImage)
-	if err != nil {
-		return "", err
+	if _, err := probe.ParseImage(image.Image, octets, image.Address); err != nil {
+		return []Finding{{"firmware.image", fmt.Sprintf("%s cannot be flashed: %v", image.Image, err), "name a hex, bin or elf file"}}
 	}
-	sum := sha256.Sum256(octets)
-	return hex.EncodeToString(sum[:]), nil
+	return nil
 }
 
 // WithoutSource returns the keys that have a value and no source.

@@ -22,7 +22,7 @@ probe:
   jlinkexe: {device: X, lock_state: [SWDReadAP 3], locked: "= 0", open: "= 1"}
   recipes: [{recipe: nrfutil, target: X}]
 uart: {interface: 2, baud: 1000000, settle: 500ms}
-firmware: {image: app.hex, sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824}
+firmware: {image: app.bin, sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824}
 store: {address: 0xfe000, size: 0x2000}
 life_cycle: sealed
 sources: {probe: manual, uart: manual, store: overlay, life_cycle: manual}
@@ -62,7 +62,7 @@ func TestShippedBoardsLoadAndEachValueHasASource(t *testing.T) {
 
 func TestADefinitionIsReadWithAllItsValues(t *testing.T) {
 	board := parsed(t, definition)
-	if board.Firmware.Image != "/b/app.hex" {
+	if board.Firmware.Image != "/b/app.bin" {
 		t.Errorf("image %q, want the path below the folder of the definition", board.Firmware.Image)
 	}
 	if board.UART.Interface != 2 || board.Store.Size != 0x2000 || board.Probe.Part.Value != 0x52840 || board.Recipe("nrfutil").Target != "X" || board.Recipe("other").Target != "" {
@@ -87,6 +87,8 @@ func TestDefinitionsAreRefused(t *testing.T) {
 		{"an interface that is none", "interface: swd", "interface: usb", ErrValue, "probe.interface"},
 		{"a speed that no probe has", "speed_khz: 4000", "speed_khz: 4000000", ErrValue, "probe.speed_khz"},
 		{"a state without one of its answers", `open: "1"}`, `open: ""}`, ErrValue, "probe.openocd"},
+		{"one answer for both states", `open: "1"}`, `open: "0x0"}`, ErrValue, "probe.openocd"},
+		{"one pattern for both states", `open: "= 1"}`, `open: "= 0"}`, ErrValue, "probe.jlinkexe"},
 		{"answers without a question", "lock_state: [SWDReadAP 3]", "lock_state: []", ErrValue, "probe.jlinkexe"},
 		{"a pattern that is none", `locked: "= 0"`, `locked: "("`, ErrValue, "probe.jlinkexe.locked"},
 		{"a lock, and a reason why there is none", "lock_kind: APPROTECT", "lock_kind: APPROTECT\n  no_lock: fuses", ErrValue, "probe.no_lock"},
@@ -129,16 +131,22 @@ func TestABoardIsFoundByNameOrBesideTheConfiguration(t *testing.T) {
 // TestWhatIsMissingIsSaidInWords uses an image with the content "hello", whose hash the definition has.
 func TestWhatIsMissingIsSaidInWords(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "app.hex"), []byte("hello"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "app.bin"), []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(dir, "app.bin"), filepath.Join(dir, "app.hex")); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, old, new, key, says string }{
 		{"nothing", "", "", "", ""},
-		{"the image is not there", "app.hex", "other.hex", "firmware.image", "other.hex is not there"},
-		{"the image is a folder", "app.hex", "../" + filepath.Base(dir), "firmware.image", "cannot be read"},
-		{"no image", "image: app.hex, ", "", "firmware.image", "no provisioning firmware"},
+		{"the image is not there", "app.bin", "other.hex", "firmware.image", "other.hex is not there"},
+		{"the image is a folder", "app.bin", "../" + filepath.Base(dir), "firmware.image", "cannot be read"},
+		{"no image", "image: app.bin, ", "", "firmware.image", "no provisioning firmware"},
 		{"the hash differs", "2cf24dba", "00000000", "firmware.sha256", "has the hash 2cf24dba"},
 		{"no hash", ", sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "", "firmware.sha256", "not pinned"},
+		{"the image has another format", "app.bin", "app.hex", "firmware.image", "neither the contents of elf or hex"},
+		{"a recipe that is not there", "recipe: nrfutil", "recipe: nrfutill", "probe.recipes", "nrfutill"},
+		{"a recipe without the chip's name", "recipe: nrfutil, target: X", "recipe: probe-rs", "probe.recipes", "name of the chip"},
 		{"no store", "store: {address: 0xfe000, size: 0x2000}\n", "", "store", "read back by probe"},
 		{"no interface number", "interface: 2, ", "", "uart.interface", "which UART"},
 		{"no part", "  part: {address: 0x10000100, value: 0x52840}\n", "", "probe.part", "which chip"},

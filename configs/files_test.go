@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +15,16 @@ import (
 
 // namedFiles are the reads of files that a bay or a board definition names.
 var namedFiles = map[string]func(path string) error{
-	"board definition":              func(path string) error { _, err := LoadBoard(path, "/"); return err },
-	"recipe":                        func(path string) error { _, err := Recipe(path, "/"); return err },
-	"image":                         func(path string) error { _, err := probe.ReadImage(path, 0); return err },
-	"image of a checked definition": func(path string) error { _, err := digestOf(path); return err },
+	"board definition": func(path string) error { _, err := LoadBoard(path, "/"); return err },
+	"recipe":           func(path string) error { _, err := Recipe(path, "/"); return err },
+	"image":            func(path string) error { _, err := probe.ReadImage(path, 0); return err },
+	"image of a checked definition": func(path string) error {
+		board := Board{Firmware: BoardImage{Image: path}}
+		if text := board.imageFindings()[0].Text; !strings.Contains(text, workdir.ErrNotRegular.Error()) {
+			return errors.New(text)
+		}
+		return workdir.ErrNotRegular
+	},
 }
 
 // A pipe without a writer would keep the station for ever, and no signal would end the wait.

@@ -125,23 +125,25 @@ func elfSegments(text []byte) ([]Segment, error) {
 		return nil, fmt.Errorf("%w: %v, %v; want a 32-bit executable", ErrImageFormat, file.Class, file.Type)
 	}
 	var segments []Segment
+	left := uint64(len(text)) // two parts from the same octets of the file could fill the memory
 	for _, program := range file.Progs {
 		if program.Type != elf.PT_LOAD || program.Filesz == 0 {
 			continue
 		}
-		segment, err := elfSegment(program, len(text))
+		segment, err := elfSegment(program, left)
 		if err != nil {
 			return nil, err
 		}
+		left -= program.Filesz
 		segments = append(segments, segment)
 	}
 	return segments, nil
 }
 
-var errBeyond = errors.New("segment lies outside of the file")
+var errBeyond = errors.New("segment lies outside of the file, or the segments have more octets than the file")
 
-func elfSegment(program *elf.Prog, size int) (Segment, error) {
-	if program.Filesz > uint64(size) || program.Paddr > 1<<32-1 {
+func elfSegment(program *elf.Prog, left uint64) (Segment, error) {
+	if program.Filesz > left || program.Paddr > 1<<32-1 {
 		return Segment{}, fmt.Errorf("%w: %w", ErrImageFormat, errBeyond)
 	}
 	data := make([]byte, program.Filesz)

@@ -111,6 +111,7 @@ func TestImagesAreRefused(t *testing.T) {
 		{"an elf file without its headers", "fw.elf", string(whole[:40])},
 		{"an object file", "fw.o", string(object)},
 		{"an elf file that claims more than it has", "fw.elf", string(elfFile(program{elf.PT_LOAD, 0, "text", 1 << 30}))},
+		{"an elf file whose parts are the same octets", "fw.elf", string(elfFile(program{elf.PT_LOAD, 0, "", 200}, program{elf.PT_LOAD, 0x1000, strings.Repeat("x", 200), 0}))},
 		{"an elf file that loads nothing", "fw.elf", string(elfFile(program{elf.PT_NOTE, 0, "text", 0}))},
 		{"octets past the last address", "fw.elf", string(elfFile(program{elf.PT_LOAD, 0xffff_fffe, "text", 0}))},
 	} {

@@ -26,6 +26,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -126,6 +127,16 @@ const (
 	Open LockState = iota + 1
 	Locked
 )
+
+// SameValue compares two texts for the state of a lock: numbers as numbers, others as texts. No text is like nothing.
+func SameValue(a, b string) bool {
+	m, errA := strconv.ParseUint(a, 0, 64)
+	n, errB := strconv.ParseUint(b, 0, 64)
+	if errA == nil && errB == nil {
+		return m == n
+	}
+	return a != "" && a == b
+}
 
 // Refusal is ErrLocked for a locked chip.
 func (s LockState) Refusal() error {

@@ -60,3 +60,34 @@ func (s Selection) AtPath(dir string) (Serial, error) {
 	}
 	return serial, nil
 }
+
+// Only is AtPath for a programmer that selects by the serial number alone: it also refuses a second probe with the serial
+// number, because the programmer would take either of them. Without a USB path, all devices on USB count.
+func (s Selection) Only(dir string) (serial Serial, err error) {
+	if serial = s.Serial; s.Location != "" {
+		if serial, err = s.AtPath(dir); err != nil {
+			return "", err
+		}
+	}
+	if serial == "" {
+		return "", nil
+	}
+	devices := os.DirFS(dir)
+	names, err := fs.ReadDir(devices, ".")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("looking for a second probe with the serial number %s: %w", serial, err)
+	}
+	maker := attribute(devices, s.Location, "idVendor")
+	places := map[string]string{} // maker → USB path of the first device with the serial number
+	for _, entry := range names {
+		of := attribute(devices, entry.Name(), "idVendor")
+		if of == "" || maker != "" && of != maker || !Serial(attribute(devices, entry.Name(), "serial")).Is(serial) {
+			continue
+		}
+		if first := places[of]; first != "" {
+			return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and this programmer selects by the serial number only", ErrAmbiguous, serial, first, entry.Name())
+		}
+		places[of] = entry.Name()
+	}
+	return serial, nil
+}

@@ -221,13 +221,14 @@ func TestTheProbeAtAUSBPath(t *testing.T) {
 		selected probe.Selection
 		want     error
 	}{
-		"the path alone":                   {probe.Selection{Location: "1-1"}, nil},
-		"path and serial number":           {probe.Selection{Location: "1-1", Serial: serial}, nil},
-		"another probe at the path":        {probe.Selection{Location: "1-2", Serial: serial}, probe.ErrWrongSerial},
-		"a probe that JLinkExe lacks":      {probe.Selection{Location: "1-2"}, probe.ErrMissing},
-		"nothing at the path":              {probe.Selection{Location: "1-9", Serial: serial}, probe.ErrMissing},
-		"two probes with one number":       {probe.Selection{Location: "1-4", Serial: "9"}, probe.ErrAmbiguous},
-		"two probes with one number, path": {probe.Selection{Location: "1-5"}, probe.ErrAmbiguous},
+		"the path alone":                    {probe.Selection{Location: "1-1"}, nil},
+		"path and serial number":            {probe.Selection{Location: "1-1", Serial: serial}, nil},
+		"another probe at the path":         {probe.Selection{Location: "1-2", Serial: serial}, probe.ErrWrongSerial},
+		"a probe that JLinkExe lacks":       {probe.Selection{Location: "1-2"}, probe.ErrMissing},
+		"nothing at the path":               {probe.Selection{Location: "1-9", Serial: serial}, probe.ErrMissing},
+		"two probes with one number":        {probe.Selection{Location: "1-4", Serial: "9"}, probe.ErrAmbiguous},
+		"two probes with one number, alone": {probe.Selection{Serial: "9"}, probe.ErrAmbiguous},
+		"two probes with one number, path":  {probe.Selection{Location: "1-5"}, probe.ErrAmbiguous},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if info, err := driver.Open(test.selected).Info(t.Context()); !errors.Is(err, test.want) || err == nil && !info.Serial.Is(serial) {

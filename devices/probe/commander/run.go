@@ -56,7 +56,8 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 	if err := d.selected.Check(); err != nil {
 		return nil, err
 	}
-	if err := d.findSerial(); err != nil {
+	var err error
+	if d.serial, err = d.selected.Only(d.cfg.USB); err != nil { // JLinkExe knows no USB paths
 		return nil, err
 	}
 	if _, digits := d.serial.Digits(); d.serial != "" && !digits {
@@ -71,27 +72,6 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 		return nil, err
 	}
 	return done, errors.Join(probe.Selection{Serial: d.serial}.MustBe(info.Serial), probe.Powered(info.Millivolts))
-}
-
-// findSerial finds the serial number of the probe at the selected USB path, because JLinkExe knows no USB paths. It
-// refuses two probes with this serial number, which JLinkExe cannot tell apart.
-func (d *device) findSerial() (err error) {
-	if d.selected.Location == "" {
-		return nil
-	}
-	if d.serial, err = d.selected.AtPath(d.cfg.USB); err != nil {
-		return err
-	}
-	found, err := probe.JLinks(d.cfg.USB)
-	if err != nil {
-		return fmt.Errorf("listing the probes on USB: %w", err)
-	}
-	for _, other := range found {
-		if other.Location != d.selected.Location && other.Serial.Is(d.serial) {
-			return fmt.Errorf("%w: %s at the USB paths %s and %s, and JLinkExe selects by the serial number only", probe.ErrAmbiguous, d.serial, d.selected.Location, other.Location)
-		}
-	}
-	return nil
 }
 
 // check asks the probe who it is, and refuses a locked chip before anything connects to it. Only then it

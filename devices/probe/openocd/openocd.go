@@ -13,7 +13,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -182,20 +181,10 @@ func (d *device) LockState(ctx context.Context) (probe.LockState, error) {
 // state compares the result of LockState with the two expected ones.
 func (c *Chip) state(got string) (probe.LockState, error) {
 	switch {
-	case sameValue(got, c.Locked):
+	case probe.SameValue(got, c.Locked):
 		return probe.Locked, nil
-	case sameValue(got, c.Open):
+	case probe.SameValue(got, c.Open):
 		return probe.Open, nil
 	}
 	return 0, fmt.Errorf("%w: the state is %.40q, want %q or %q", probe.ErrUnclear, got, c.Locked, c.Open)
-}
-
-// sameValue compares numbers as numbers, and texts as texts.
-func sameValue(a, b string) bool {
-	m, errA := strconv.ParseUint(a, 0, 64)
-	n, errB := strconv.ParseUint(b, 0, 64)
-	if errA == nil && errB == nil {
-		return m == n
-	}
-	return a != "" && a == b
 }

@@ -99,7 +99,7 @@ func (o *outcome) because(d *device) error {
 	}
 	refused, rest, _ := strings.Cut(o.mark("refused"), " ")
 	switch {
-	case refused == "unexamined" && sameValue(o.mark("lock"), d.cfg.Chip.Locked):
+	case refused == "unexamined" && probe.SameValue(o.mark("lock"), d.cfg.Chip.Locked):
 		return fmt.Errorf("%w: the state of the lock is %s", probe.ErrLocked, o.mark("lock"))
 	case refused == "verify" && (!mismatched.MatchString(all) || lostProbe.MatchString(all)): // nothing that a lost probe read says anything about the board
 		refused = ""

@@ -27,6 +27,7 @@ type Config struct {
 	Target  string     // name of the chip for this programmer
 	Speed   int        // in kHz; 0: 4000
 	Part    probe.Part // compared before each flash, if the recipe can read memory
+	USB     string     // where USB devices are found; "": probe.USBDevices
 }
 
 // A Driver opens probes with one recipe.
@@ -48,6 +49,7 @@ func New(cfg Config) (*Driver, error) {
 	if cfg.Speed == 0 {
 		cfg.Speed = 4000
 	}
+	cfg.USB = cmp.Or(cfg.USB, probe.USBDevices)
 	return &Driver{cfg: cfg}, nil
 }
 
@@ -113,12 +115,14 @@ func (d *device) find(ctx context.Context) (probe.Found, error) {
 	if err != nil {
 		return probe.Found{}, err
 	}
-	for _, one := range all {
-		if one.Serial.Is(d.selected.Serial) {
-			return one, nil
-		}
+	same := slices.DeleteFunc(slices.Clone(all), func(one probe.Found) bool { return !one.Serial.Is(d.selected.Serial) })
+	switch len(same) {
+	case 0:
+		return probe.Found{}, fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(all), d.cfg.Recipe.Name)
+	case 1:
+		return same[0], nil
 	}
-	return probe.Found{}, fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(all), d.cfg.Recipe.Name)
+	return probe.Found{}, fmt.Errorf("%w: %s finds %d with %s", probe.ErrAmbiguous, d.cfg.Recipe.Name, len(same), d.selected.Serial)
 }
 
 // part compares the type of the chip.

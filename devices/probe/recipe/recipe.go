@@ -109,20 +109,24 @@ func (r *Recipe) CheckBay(selected probe.Selection) error {
 			missing = append(missing, work.name)
 		}
 	}
-	uses := func(names ...string) bool {
-		return slices.ContainsFunc(r.operations(), func(o operation) bool {
-			return slices.ContainsFunc(o.steps, func(s Step) bool { return s.uses(names...) })
-		})
-	}
 	switch {
-	case uses("{location}"):
+	case r.uses("{location}"):
 		return fmt.Errorf("%w: the recipe %s selects the board by a serial port, which belongs to the UART of the bay; flash such a board beforehand, and leave the probe out of the bay", ErrNoBay, r.Name)
 	case len(missing) > 0:
 		return fmt.Errorf("%w: the recipe %s lacks %s", ErrNoBay, r.Name, strings.Join(missing, ", "))
-	case selected.Serial == "" && uses("{serial}", "{digits}", "{usb_id}"):
+	case selected.Serial == "" && r.uses("{serial}", "{digits}", "{usb_id}"):
 		return fmt.Errorf("%w: the recipe %s needs probe.serial, the serial number of the probe", ErrNoBay, r.Name)
 	}
 	return nil
+}
+
+// NeedsTarget reports whether the programmer must be told the name of the chip.
+func (r *Recipe) NeedsTarget() bool { return r.uses("{target}") }
+
+func (r *Recipe) uses(names ...string) bool {
+	return slices.ContainsFunc(r.operations(), func(o operation) bool {
+		return slices.ContainsFunc(o.steps, func(s Step) bool { return s.uses(names...) })
+	})
 }
 
 // operation is one operation with its rules.

@@ -194,6 +194,19 @@ func TestAProgrammerThatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
+// Where sysfs shows no USB, the list of the programmer tells that there are two.
+func TestAListWithTwoEqualProbesIsRefused(t *testing.T) {
+	described := good()
+	described.Operations.List = []Step{{Args: []string{"-c", "echo probe 5; echo probe 05"}, Found: `probe (?P<serial>\d+)`}}
+	driver, err := New(Config{Recipe: described, USB: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := driver.Open(probe.Selection{Serial: "5"}).Info(t.Context()); !errors.Is(err, probe.ErrAmbiguous) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWorkWithoutSteps(t *testing.T) {
 	driver, err := New(Config{Recipe: good()})
 	if err != nil {

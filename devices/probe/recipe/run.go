@@ -52,7 +52,7 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 	if len(steps) == 0 {
 		return nil, fmt.Errorf("%w: the recipe %s has no steps for it", probe.ErrCannot, d.cfg.Recipe.Name)
 	}
-	if err := d.selected.Check(); err != nil {
+	if err := errors.Join(d.selected.Check(), d.only()); err != nil {
 		return nil, err
 	}
 	if err := d.version(ctx); err != nil {
@@ -72,6 +72,15 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 		}
 	}
 	return d.steps(ctx, dir, steps, r)
+}
+
+// only refuses a probe that the programmer could take for another one.
+func (d *device) only() error {
+	if d.selected.Serial == "" { // a list, or a programmer that selects by a port
+		return nil
+	}
+	_, err := d.selected.Only(d.cfg.USB)
+	return err
 }
 
 // identify looks up the USB id of the probe if a step needs it, because a bay has only serial number and USB path.
