@@ -45,13 +45,14 @@ demo-probe: setup firmware build
 	@.ci/demo build probe
 
 # The packages whose tests take longest. They begin first, so that no core waits for one of them at the end.
-LONG_TESTS = ./station/cmd/station ./station/sweep ./station/faults/...
+LONG_TESTS = ./station/cmd/station ./station/faults/... ./station/sweep
 
 # Runs all tests. With CI=true a skipped test is a failure.
 test: setup firmware build lint
 	$(MAKE) --silent -j$$(nproc) -C $(FIRMWARE) test
 	$(MAKE) --silent scripts
 	.ci/gotest -race -timeout 25m $(LONG_TESTS) ./... ./.ci/lint
+	.ci/gotest -timeout 25m ./station/sweep
 	$(MAKE) fuzz
 
 # Tests the scripts of .ci and the recipes of this file.
