@@ -35,6 +35,7 @@ type AffectedRow struct {
 	Run, Begun, Operator, Order                     string
 	Ending                                          station.Ending
 	Serial, Status, Profile, ProfileSHA256          string // of the certificate that was signed in the Run, else of the newest one
+	First                                           int64  // entry with which the Run began, or the Run in which the certificate was signed if that is older
 }
 
 // Affected answers a Question from the rows of Runs, the oldest first. Boards that were refused
@@ -46,7 +47,8 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	}
 	rows, err := r.db.QueryContext(ctx, `SELECT r.board_id, r.purpose, lower(hex(r.hardware_id)), r.board_type, r.firmware, r.firmware_sha256, r.huk,
 		r.id, r.begun, r.operator, coalesce(r.work_order, ''), coalesce(r.ending, ''),
-		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), '')
+		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), ''),
+		min(r.first_entry, coalesce((SELECT first_entry FROM runs WHERE id = c.run), r.first_entry))
 		FROM runs r LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates
 			WHERE board_id = r.board_id AND purpose = r.purpose ORDER BY run = r.id DESC, id DESC LIMIT 1)
 		WHERE `+where+` ORDER BY r.first_entry`, args...)
@@ -55,7 +57,7 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	}
 	return collect(rows, func(a *AffectedRow) []any {
 		return []any{board(&a.BoardID), purpose(&a.Purpose), &a.HardwareID, &a.Type, &a.Firmware, &a.FirmwareSHA256, &a.HUK, &a.Run, &a.Begun, &a.Operator,
-			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256}
+			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256, &a.First}
 	})
 }
 
@@ -123,10 +125,9 @@ func (q *Question) conditions(hsm string) (where string, args []any) {
 	return strings.Join(parts, " AND "), args
 }
 
-// An Answer is a reader whose bundle has the entries that an answer rests on: for each Run the
-// entry with what the board said of itself, and the entry that closed the Run. A question about
-// certificates also needs the other entries of the Run, and a question about the token entry 0. It
-// implements evidence.PartSource.
+// An Answer is a reader whose bundle has the entries that an answer rests on: all entries of the Runs, all entries
+// about the certificates of the answer, also from before and after these Runs, and what happened to the boards
+// outside of Runs. A question about the token also needs entry 0. It implements evidence.PartSource.
 type Answer struct {
 	*Reader
 	Question Question
@@ -135,20 +136,31 @@ type Answer struct {
 // Hashes implements evidence.PartSource.
 func (a *Answer) Hashes(ctx context.Context) tlog.HashReader { return audit.HashReader(ctx, a.db) }
 
-// EachSelected implements evidence.PartSource.
+// EachSelected implements evidence.PartSource. It reads the log from the first entry that can belong to the
+// answer, so that an answer about new Runs needs no archive.
 func (a *Answer) EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
-	q := a.Question
-	where, args, err := a.conditions(ctx, q)
-	if err == nil && q.HSM != "" {
-		err = a.EachBody(ctx, 1, each)
-	}
-	if err != nil {
+	rows, err := a.Affected(ctx, a.Question)
+	if err != nil || len(rows) == 0 {
 		return err
 	}
-	entries := `e.seq IN (r.first_entry, r.last_entry)`
-	if q.Key+q.Profile+q.HSM != "" {
-		entries = `e.seq BETWEEN r.first_entry AND coalesce(r.last_entry, r.first_entry) AND instr(e.body, CAST(r.id AS BLOB))`
+	first, wanted := rows[0].First, map[string]bool{}
+	for i := range rows {
+		first = min(first, rows[i].First)
+		wanted[rows[i].Run], wanted[rows[i].Serial], wanted[rows[i].BoardID.String()] = true, true, true
 	}
-	return a.eachBody(ctx, `SELECT DISTINCT e.seq, e.body FROM runs r JOIN audit_entry e ON `+entries+`
-		WHERE `+where+` AND e.seq < ? ORDER BY e.seq`, append(args, size), each)
+	if a.Question.HSM != "" && first > 0 {
+		if err := a.EachBody(ctx, 1, each); err != nil {
+			return err
+		}
+	}
+	return a.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{first, size}, func(seq int64, body []byte) error {
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("reading audit entry %d: %w", seq, err)
+		}
+		if e.Run != nil && wanted[e.Run.ID] || e.Cert != nil && e.Cert.Serial != "" && wanted[e.Cert.Serial] || e.Run == nil && e.Board != nil && wanted[e.Board.ID] {
+			return each(seq, body)
+		}
+		return nil
+	})
 }
