@@ -156,8 +156,48 @@ func TestAFirmwareIsFoundInEachSpellingOfItsDigest(t *testing.T) {
 		}
 	}
 	text, err := run(t, dir, "affected", "--firmware", "9.9")
-	if err != nil || !strings.Contains(text, `No board in the record had the firmware "9.9". The record has:`) || !strings.Contains(text, "1.0.0  "+digest) {
+	if err != nil || !strings.Contains(text, `The record has no firmware "9.9". It has:`) || !strings.Contains(text, "1.0.0  "+digest) {
 		t.Errorf("a firmware that no board had: %v: %s", err, text)
+	}
+}
+
+// Zero boards for a name that nobody has looks like a correct answer.
+func TestAnUnknownNameInAQuestionIsNamed(t *testing.T) {
+	dir, runs := aStation(t)
+	serial := fixtures.Entries(t, dir)[0].Details["hsm_serial"]
+	none := strings.Repeat("0", 64)
+	for _, test := range []struct{ kind, asked, has string }{
+		{"operator", "bob", "  ann\n"},
+		{"order", "WO-2", "  WO-1\n"},
+		{"hsm", "another", "  " + serial + "\n"},
+		{"profile", none, "  linaro  0200"},
+		{"key", none, "  " + runs[1].Identity.ID.String() + "  0100"},
+	} {
+		text, err := run(t, dir, "affected", "--"+test.kind, test.asked)
+		if want := "The record has no " + test.kind + ` "` + test.asked + `". It has:` + "\n" + test.has; err != nil || !strings.Contains(text, "0 boards are affected. "+want) {
+			t.Errorf("%v: got %s, want %s", err, text, want)
+		}
+	}
+	if text, err := run(t, dir, "affected", "--operator", "ann", "--until", "2001-01-01"); err != nil || strings.Contains(text, "has no") {
+		t.Errorf("a name that the record has: %v: %s", err, text)
+	}
+}
+
+// A bundle that leaves the building says what it was asked for.
+func TestAPartSaysWhichQuestionItAnswers(t *testing.T) {
+	dir, runs := aStation(t)
+	id := runs[1].Identity.ID.String()
+	for want, args := range map[string][]string{
+		"station affected --from 2001-01-01 --operator ann: 6 entries about 2 boards": {"affected", "--operator", "ann", "--from", "2001-01-01", "--sign"},
+		"station audit export --order WO-1: 7 entries about 2 boards":                 {"audit", "export", "--order", "WO-1"},
+		"station audit proof --board " + id + ": 4 entries about 1 board":             {"audit", "proof", "--board", id},
+	} {
+		bundle := filepath.Join(t.TempDir(), "part.tar")
+		_, err := run(t, dir, append(args, "--out", bundle)...)
+		must(t, err)
+		if v := checked(t, bundle); !v.Good() || v.Question == nil || v.Question.String() != want {
+			t.Errorf("got %v, want %s", v.Question, want)
+		}
 	}
 }
 

@@ -61,18 +61,6 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	})
 }
 
-// FirmwareRow is a firmware that a board of the record had.
-type FirmwareRow struct{ Version, SHA256 string }
-
-// Firmware lists each firmware that a board of the record had.
-func (r *Reader) Firmware(ctx context.Context) ([]FirmwareRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT firmware, firmware_sha256 FROM runs WHERE board_id IS NOT NULL ORDER BY firmware, firmware_sha256`)
-	if err != nil {
-		return nil, fmt.Errorf("listing the firmware of boards: %w", err)
-	}
-	return collect(rows, func(f *FirmwareRow) []any { return []any{&f.Version, &f.SHA256} })
-}
-
 // signedHere is the condition for boards with a certificate that was signed, or may have been (I10).
 const signedHere = `EXISTS (SELECT 1 FROM certificates h WHERE h.board_id = r.board_id AND h.purpose = r.purpose AND h.status <> 'failed')`
 

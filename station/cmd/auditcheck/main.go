@@ -297,6 +297,9 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	default:
 		text += "    The files are not signed; the checkpoint is, and all else follows from it.\n"
 	}
+	if v.Question != nil {
+		text += "    The question, as the bundle says: " + reason.Printable(v.Question.String()) + ".\n"
+	}
 	if v.Part {
 		text += "    The bundle is a part of the log: it does not show that no other entry belongs to it.\n"
 	}
