@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -41,7 +40,7 @@ type AffectedRow struct {
 // Affected answers a Question from the rows of Runs, the oldest first. Boards that were refused
 // are in the answer, because they exist; boards that did not say who they are, are not.
 func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error) {
-	where, args, err := r.conditions(ctx, q)
+	fits, err := r.conditions(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +50,7 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 		min(r.first_entry, coalesce((SELECT first_entry FROM runs WHERE id = c.run), r.first_entry))
 		FROM runs r LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates
 			WHERE board_id = r.board_id AND purpose = r.purpose ORDER BY run = r.id DESC, id DESC LIMIT 1)
-		WHERE `+where+` ORDER BY r.first_entry`, args...)
+		WHERE r.board_id IS NOT NULL`+fits.and()+` ORDER BY r.first_entry`, fits.args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for affected boards: %w", err)
 	}
@@ -64,24 +63,20 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 // signedHere is the condition for boards with a certificate that was signed, or may have been (I10).
 const signedHere = `EXISTS (SELECT 1 FROM certificates h WHERE h.board_id = r.board_id AND h.purpose = r.purpose AND h.status <> 'failed')`
 
-// conditions gives the condition of SQL, whose values are all parameters.
-func (r *Reader) conditions(ctx context.Context, q Question) (where string, args []any, err error) {
+func (r *Reader) conditions(ctx context.Context, q Question) (w where, err error) {
 	if q.HSM == "" {
-		where, args = q.conditions("")
-		return where, args, nil
+		return q.conditions(""), nil
 	}
 	// The keys of a station never leave the token that the genesis names: a key from a restored
 	// backup is refused. So the token has signed all certificates of this log, or none.
 	here, err := r.tokenSerial(ctx)
 	if err != nil {
-		return "", nil, err
+		return w, err
 	}
-	hsm := "FALSE"
 	if here == q.HSM {
-		hsm = signedHere
+		return q.conditions(signedHere), nil
 	}
-	where, args = q.conditions(hsm)
-	return where, args, nil
+	return q.conditions("FALSE"), nil
 }
 
 // tokenSerial gives the serial number of the token in entry 0.
@@ -95,22 +90,16 @@ func (r *Reader) tokenSerial(ctx context.Context) (serial string, err error) {
 }
 
 // conditions takes the condition about the token, or nothing.
-func (q *Question) conditions(hsm string) (where string, args []any) {
-	parts := []string{"r.board_id IS NOT NULL"}
-	add := func(given bool, condition string, values ...any) {
-		if given {
-			parts, args = append(parts, condition), append(args, values...)
-		}
-	}
-	add(q.Firmware != "", "? IN (r.firmware, r.firmware_sha256)", q.Firmware)
-	add(q.Operator != "", "r.operator = ?", q.Operator)
-	add(q.Order != "", "r.work_order = ?", q.Order)
-	add(!q.Since.IsZero(), "r.begun >= ?", stamp(q.Since))
-	add(!q.Until.IsZero(), "r.begun < ?", stamp(q.Until))
-	add(q.Key != "", "EXISTS (SELECT 1 FROM keys k WHERE k.board_id = r.board_id AND k.purpose = r.purpose AND lower(hex(k.spki_sha256)) = ?)", q.Key)
-	add(q.Profile != "", "EXISTS (SELECT 1 FROM certificates p WHERE p.board_id = r.board_id AND p.purpose = r.purpose AND lower(hex(p.profile_sha256)) = ?)", q.Profile)
-	add(hsm != "", hsm)
-	return strings.Join(parts, " AND "), args
+func (q *Question) conditions(hsm string) (w where) {
+	w.add(q.Firmware != "", "? IN (r.firmware, r.firmware_sha256)", q.Firmware)
+	w.add(q.Operator != "", "r.operator = ?", q.Operator)
+	w.add(q.Order != "", "r.work_order = ?", q.Order)
+	w.add(!q.Since.IsZero(), "r.begun >= ?", stamp(q.Since))
+	w.add(!q.Until.IsZero(), "r.begun < ?", stamp(q.Until))
+	w.add(q.Key != "", "EXISTS (SELECT 1 FROM keys k WHERE k.board_id = r.board_id AND k.purpose = r.purpose AND lower(hex(k.spki_sha256)) = ?)", q.Key)
+	w.add(q.Profile != "", "EXISTS (SELECT 1 FROM certificates p WHERE p.board_id = r.board_id AND p.purpose = r.purpose AND lower(hex(p.profile_sha256)) = ?)", q.Profile)
+	w.add(hsm != "", hsm)
+	return w
 }
 
 // An Answer is a reader whose bundle has the entries that an answer rests on: all entries of the Runs, all entries
