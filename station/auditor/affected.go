@@ -98,6 +98,11 @@ func checkQuestion(q *registry.Question) error {
 
 func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, export instance.Export) error {
 	ctx := cmd.Context()
+	if export.Out != "" {
+		if _, err := c.newBundle(export.Out); err != nil {
+			return err
+		}
+	}
 	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		rows, err := reader.Affected(ctx, q)
 		if err != nil {

@@ -105,6 +105,9 @@ func TestEachListIsJSONAndCSV(t *testing.T) {
 		if len(rows) != test.rows+1 {
 			t.Errorf("%v: %d lines of CSV, want a header and %d rows", test.args, len(rows), test.rows)
 		}
+		if strings.Contains(text, "\r") {
+			t.Errorf("%v: a line ends in CR LF, and the help says LF", test.args)
+		}
 		for _, cell := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
 			if strings.HasPrefix(cell, "=") {
 				t.Errorf("%v: the cell %q is a formula", test.args, cell)
@@ -199,6 +202,36 @@ func TestAPartSaysWhichQuestionItAnswers(t *testing.T) {
 			t.Errorf("got %v, want %s", v.Question, want)
 		}
 	}
+}
+
+// What the kernel says of a path is no next step.
+func TestAMissingDirectoryIsNamedWithTheNextStep(t *testing.T) {
+	dir, runs := aStation(t)
+	gone := filepath.Join(t.TempDir(), "gone")
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, args := range [][]string{
+		{"audit", "export"}, {"audit", "proof", "--board", runs[0].Identity.ID.String()}, {"affected", "--operator", "ann"}, {"audit", "archive", "--until", "2"},
+	} {
+		text, err := run(t, dir, append(args, "--out", filepath.Join(gone, "x.tar"))...)
+		if err == nil || !strings.Contains(err.Error(), "the directory "+gone+" does not exist; make it, or name another path") || text != "" {
+			t.Errorf("%v: %v %s", args, err, text)
+		}
+		if _, err := run(t, dir, append(args, "--out", filepath.Join(file, "x.tar"))...); err == nil || !strings.Contains(err.Error(), file+" is no directory") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestALostAuditKeyIsGivenWithKey(t *testing.T) {
+	dir, _ := aStation(t)
+	kept := filepath.Join(t.TempDir(), "kept.vkey")
+	must(t, os.Rename(dir.AuditKey(), kept))
+	if _, err := run(t, dir, "audit", "verify"); err == nil || !strings.Contains(err.Error(), "name the copy from the key ceremony with --key") {
+		t.Errorf("got %v", err)
+	}
+	_, err := run(t, dir, "audit", "verify", "--key", kept)
+	must(t, err)
 }
 
 func checked(t *testing.T, bundle string) *evidence.Verdict {

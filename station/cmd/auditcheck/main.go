@@ -309,8 +309,12 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	if !v.KeyGiven && !v.RootGiven {
 		text += "    The key came from the bundle itself: compare log.vkey with the key of the ceremony, or give it with --key.\n"
 	}
+	where := "see README.txt"
+	if a.mirror {
+		where = "give one that was kept elsewhere with --anchor"
+	}
 	if v.Anchors == 0 && len(a.options.Anchors) == 0 && a.options.Policy == nil {
-		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
+		text += "    No checkpoint from elsewhere: newest entries may be missing; " + where + ".\n"
 	}
 	if v.Timestamp != "" {
 		text += "    The checkpoint existed at " + v.Timestamp + ", says the time stamping authority.\n"
