@@ -37,10 +37,17 @@ func ReadAnchors(paths []string) (anchors [][]byte, err error) {
 	return anchors, nil
 }
 
-// ParseAnchors finds the checkpoints in a file: one or more, also in the text of a mail, and above the
+// ParseAnchors finds the checkpoints in a file: one or more, also in a mail as it was stored, and above the
 // QR code that `station audit checkpoint --qr` prints. A signature that belongs to no whole
 // checkpoint is an error, so that a damaged checkpoint is not taken for text.
-func ParseAnchors(text []byte) (anchors [][]byte, err error) {
+func ParseAnchors(content []byte) (anchors [][]byte, err error) {
+	if anchors, err := findAnchors(textOfMail(content)); err == nil {
+		return anchors, nil
+	}
+	return findAnchors(decodeText(content))
+}
+
+func findAnchors(text string) (anchors [][]byte, err error) {
 	for lines := tidy(text); len(lines) > 0; {
 		size := 1 // of a line of the mail
 		if beginsCheckpoint(lines) {
@@ -62,12 +69,11 @@ func ParseAnchors(text []byte) (anchors [][]byte, err error) {
 // qrShapes are the characters of a printed QR code.
 const qrShapes = " \u2580\u2584\u2588"
 
-// tidy gives the lines without what mail programs and printed QR codes add: a byte order mark, CR,
-// spaces at the end, marks of a quotation, and empty lines behind an empty line. No line of a
-// checkpoint begins with such a mark.
-func tidy(text []byte) (lines []string) {
+// tidy gives the lines without what mail programs and printed QR codes add: CR, spaces at the end, marks
+// of a quotation, and empty lines behind an empty line. No line of a checkpoint begins with such a mark.
+func tidy(text string) (lines []string) {
 	empty := true // so that empty lines at the beginning go, too
-	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimLeft(strings.TrimRight(line, " \t\r\n"), " \t>")
 		if line == "" && empty || line != "" && strings.Trim(line, qrShapes) == "" {
 			continue

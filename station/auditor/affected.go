@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hallmark/devices"
 	"hallmark/station/instance"
@@ -22,12 +23,14 @@ func (c *Commands) affected() *cobra.Command {
 	var since, until, out string
 	var sign bool
 	var archives []string
+	question := &pflag.FlagSet{}
 	cmd := &cobra.Command{
 		Use:   "affected",
 		Short: "Lists the boards that a question is about, such as those with a certain firmware",
 		Long: `affected counts and lists the boards that fit all the given flags, from the record of the station. The
-answer names the newest checkpoint. With --out it also writes a bundle with the entries that the
-answer rests on, each with its proof; auditcheck checks the bundle.`,
+answer names the newest checkpoint. With --out it also writes a bundle with the question, all entries of
+the Runs and what happened to their certificates later, each with its proof. views/boards.csv in it is the list, with
+serial numbers. auditcheck, or the script check.py inside of the bundle, checks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q.Since, q.Until, err = parseSpan("--from", since, until)
@@ -37,18 +40,19 @@ answer rests on, each with its proof; auditcheck checks the bundle.`,
 			if sign && out == "" {
 				return reason.Usage(errors.New("--sign signs the bundle of --out, which is missing"))
 			}
-			return c.answer(cmd, q, form, instance.Export{Out: out, Question: &q, Sign: sign, Archives: archives})
+			return c.answer(cmd, q, form, instance.Export{Out: out, Question: &q, Asked: asked("station affected", question), Sign: sign, Archives: archives})
 		},
 	}
+	question.StringVar(&q.Firmware, "firmware", "", "version, or SHA-256 of the image, as the boards reported it")
+	question.StringVar(&q.Key, "key", "", "SHA-256 of the public key of a board (SPKI)")
+	question.StringVar(&q.HSM, "hsm", "", "serial number of the token that signed a certificate of the board")
+	question.StringVar(&q.Operator, "operator", "", "operator of the Run")
+	question.StringVar(&q.Profile, "profile", "", "SHA-256 of the profile of a certificate")
+	question.StringVar(&q.Order, "order", "", "work order of the Run")
+	question.StringVar(&since, "from", "", "Runs that began at this time or later (2026-11-28, or 2026-11-28T07:00:00Z)")
+	question.StringVar(&until, "until", "", "Runs that began before this time")
 	flags := cmd.Flags()
-	flags.StringVar(&q.Firmware, "firmware", "", "version, or SHA-256 of the image, as the boards reported it")
-	flags.StringVar(&q.Key, "key", "", "SHA-256 of the public key of a board (SPKI)")
-	flags.StringVar(&q.HSM, "hsm", "", "serial number of the token that signed a certificate of the board")
-	flags.StringVar(&q.Operator, "operator", "", "operator of the Run")
-	flags.StringVar(&q.Profile, "profile", "", "SHA-256 of the profile of a certificate")
-	flags.StringVar(&q.Order, "order", "", "work order of the Run")
-	flags.StringVar(&since, "from", "", "Runs that began at this time or later (2026-11-28, or 2026-11-28T07:00:00Z)")
-	flags.StringVar(&until, "until", "", "Runs that began before this time")
+	flags.AddFlagSet(question)
 	flags.StringVar(&out, "out", "", "new directory, or new FILE.tar, for the bundle")
 	signFlag(flags, &sign)
 	archiveFlag(flags, &archives)
@@ -94,6 +98,11 @@ func checkQuestion(q *registry.Question) error {
 
 func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, export instance.Export) error {
 	ctx := cmd.Context()
+	if export.Out != "" {
+		if _, err := c.newBundle(export.Out); err != nil {
+			return err
+		}
+	}
 	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		rows, err := reader.Affected(ctx, q)
 		if err != nil {
@@ -113,7 +122,7 @@ func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, 
 		}
 		hint := ""
 		if len(rows) == 0 {
-			if hint, err = otherFirmware(ctx, reader, q.Firmware); err != nil {
+			if hint, err = unknownNames(ctx, reader, &q); err != nil {
 				return err
 			}
 		}
@@ -133,21 +142,37 @@ func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, 
 	return c.report(ctx, export, form.json || form.csv)
 }
 
-// otherFirmware names the firmware that the record has, if no board had the one that was asked for: the
-// SHA-256 of a file is often not the one that a board computes over its image.
-func otherFirmware(ctx context.Context, reader *registry.Reader, asked string) (text string, err error) {
-	if asked == "" {
-		return "", nil
-	}
-	all, err := reader.Firmware(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, one := range all {
-		if one.Version == asked || one.SHA256 == asked {
-			return "", nil
+// unknownNames says which names of a question the record does not have, and what it has instead: zero boards
+// for a mistyped name would look like a correct answer. The SHA-256 of a file is often not the one that a board computes
+// over its image.
+func unknownNames(ctx context.Context, reader *registry.Reader, q *registry.Question) (text string, err error) {
+	for _, one := range []struct{ kind, asked string }{
+		{registry.KindFirmware, q.Firmware}, {registry.KindOperator, q.Operator}, {registry.KindOrder, q.Order},
+		{registry.KindProfile, q.Profile}, {registry.KindKey, q.Key}, {registry.KindHSM, q.HSM},
+	} {
+		if one.asked == "" {
+			continue
 		}
-		text += fmt.Sprintf("  %s  %s\n", reason.Printable(one.Version), one.SHA256)
+		names, err := reader.Names(ctx, one.kind, one.asked)
+		if err != nil {
+			return "", err
+		}
+		if !names.Has {
+			text += fmt.Sprintf("The record has no %s %q. It has:\n%s", one.kind, one.asked, describeNames(&names))
+		}
 	}
-	return fmt.Sprintf("No board in the record had the firmware %q. The record has:\n%s", asked, text), nil
+	return text, nil
+}
+
+func describeNames(names *registry.Names) (text string) {
+	for _, one := range names.Some {
+		text += strings.TrimRight(fmt.Sprintf("  %s  %s", reason.Printable(one.Name), one.SHA256), " ") + "\n"
+	}
+	if len(names.Some) == 0 {
+		text = "  none\n"
+	}
+	if names.More > 0 {
+		text += fmt.Sprintf("  and %d more\n", names.More)
+	}
+	return text
 }

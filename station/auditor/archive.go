@@ -105,6 +105,9 @@ func (c *Commands) newBundle(out string) (dir workdir.Dir, err error) {
 	if _, err := os.Lstat(out); err == nil {
 		return dir, reason.Usage(fmt.Errorf("--out %s: it exists already; name a new one", out))
 	}
+	if err := workdir.InFolder(out); err != nil {
+		return dir, fmt.Errorf("--out %w", err)
+	}
 	if dir, err = workdir.Existing(*c.Dir); err != nil {
 		return dir, err
 	}

@@ -44,7 +44,8 @@ archive, verify checks the tree, the checkpoints and the anchors, and says which
 		Short: "Prints every entry of the audit log as a JSON line",
 		Long: `show prints the entries of the audit log, one canonical JSON object a line, and verifies the log as
 verify does: when it ends with 0 and no filter was given, what it printed is the whole log and nothing
-else. Entry 0 tells what the key ceremony made, with the attributes that the HSM reported for each key.`,
+else. With a filter it prints also without the archive what is not archived, and then says if older entries
+may fit. Entry 0 tells what the key ceremony made, with the attributes that the HSM reported for each key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, err := selected.parse()
@@ -111,12 +112,13 @@ func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown)
 		return reason.Usage(err)
 	}
 	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) (err error) {
-		if with.key == "" {
-			with.key = dir.AuditKey()
+		from, hint := with.key, ""
+		if from == "" {
+			from, hint = dir.AuditKey(), "; name the copy from the key ceremony with --key"
 		}
-		key, err := workdir.ReadInput(with.key, workdir.MaxFile)
+		key, err := workdir.ReadInput(from, workdir.MaxFile)
 		if err != nil {
-			return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
+			return reason.Usage(fmt.Errorf("reading the audit key: %w%s", err, hint))
 		}
 		done, err := instance.OpenArchives(ctx, dir, reader, with.archives)
 		if err != nil {
@@ -130,7 +132,7 @@ func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown)
 func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key string, anchors [][]byte, show *shown) error {
 	each := func(audit.Entry) error { return nil }
 	if show != nil {
-		if err := reader.Whole(); err != nil {
+		if err := reader.Whole(); err != nil && show.selection.Empty() {
 			return err
 		}
 		chosen, err := reader.Matcher(ctx, show.selection)
@@ -144,10 +146,23 @@ func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key 
 		return err
 	}
 	if show != nil {
-		return show.none()
+		return errors.Join(show.none(), olderEntries(ctx, reader, show.selection))
 	}
 	_, err = fmt.Fprint(c.Stdout, describeReport(&report))
 	return err
+}
+
+// olderEntries says that archived entries may fit, too. The only archive cannot have the entry that tells of it.
+func olderEntries(ctx context.Context, reader *registry.Reader, chosen registry.Selection) error {
+	missing := reader.Whole()
+	if missing == nil {
+		return nil
+	}
+	archives, err := reader.Archives(ctx)
+	if err != nil || len(archives) == 1 && chosen.Type == registry.TypeArchived {
+		return err
+	}
+	return fmt.Errorf("older entries may fit, too: %w", missing)
 }
 
 // describeReport says what was verified, and what was not.

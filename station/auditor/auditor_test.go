@@ -105,6 +105,9 @@ func TestEachListIsJSONAndCSV(t *testing.T) {
 		if len(rows) != test.rows+1 {
 			t.Errorf("%v: %d lines of CSV, want a header and %d rows", test.args, len(rows), test.rows)
 		}
+		if strings.Contains(text, "\r") {
+			t.Errorf("%v: a line ends in CR LF, and the help says LF", test.args)
+		}
 		for _, cell := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
 			if strings.HasPrefix(cell, "=") {
 				t.Errorf("%v: the cell %q is a formula", test.args, cell)
@@ -156,9 +159,79 @@ func TestAFirmwareIsFoundInEachSpellingOfItsDigest(t *testing.T) {
 		}
 	}
 	text, err := run(t, dir, "affected", "--firmware", "9.9")
-	if err != nil || !strings.Contains(text, `No board in the record had the firmware "9.9". The record has:`) || !strings.Contains(text, "1.0.0  "+digest) {
+	if err != nil || !strings.Contains(text, `The record has no firmware "9.9". It has:`) || !strings.Contains(text, "1.0.0  "+digest) {
 		t.Errorf("a firmware that no board had: %v: %s", err, text)
 	}
+}
+
+// Zero boards for a name that nobody has looks like a correct answer.
+func TestAnUnknownNameInAQuestionIsNamed(t *testing.T) {
+	dir, runs := aStation(t)
+	serial := fixtures.Entries(t, dir)[0].Details["hsm_serial"]
+	none := strings.Repeat("0", 64)
+	for _, test := range []struct{ kind, asked, has string }{
+		{"operator", "bob", "  ann\n"},
+		{"order", "WO-2", "  WO-1\n"},
+		{"hsm", "another", "  " + serial + "\n"},
+		{"profile", none, "  linaro  0200"},
+		{"key", none, "  " + runs[1].Identity.ID.String() + "  0100"},
+	} {
+		text, err := run(t, dir, "affected", "--"+test.kind, test.asked)
+		if want := "The record has no " + test.kind + ` "` + test.asked + `". It has:` + "\n" + test.has; err != nil || !strings.Contains(text, "0 boards are affected. "+want) {
+			t.Errorf("%v: got %s, want %s", err, text, want)
+		}
+	}
+	if text, err := run(t, dir, "affected", "--operator", "ann", "--until", "2001-01-01"); err != nil || strings.Contains(text, "has no") {
+		t.Errorf("a name that the record has: %v: %s", err, text)
+	}
+}
+
+// A bundle that leaves the building says what it was asked for.
+func TestAPartSaysWhichQuestionItAnswers(t *testing.T) {
+	dir, runs := aStation(t)
+	id := runs[1].Identity.ID.String()
+	for want, args := range map[string][]string{
+		"station affected --from 2001-01-01 --operator ann: 6 entries about 2 boards": {"affected", "--operator", "ann", "--from", "2001-01-01", "--sign"},
+		"station audit export --order WO-1: 7 entries about 2 boards":                 {"audit", "export", "--order", "WO-1"},
+		"station audit proof --board " + id + ": 4 entries about 1 board":             {"audit", "proof", "--board", id},
+	} {
+		bundle := filepath.Join(t.TempDir(), "part.tar")
+		_, err := run(t, dir, append(args, "--out", bundle)...)
+		must(t, err)
+		if v := checked(t, bundle); !v.Good() || v.Question == nil || v.Question.String() != want {
+			t.Errorf("got %v, want %s", v.Question, want)
+		}
+	}
+}
+
+// What the kernel says of a path is no next step.
+func TestAMissingDirectoryIsNamedWithTheNextStep(t *testing.T) {
+	dir, runs := aStation(t)
+	gone := filepath.Join(t.TempDir(), "gone")
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, args := range [][]string{
+		{"audit", "export"}, {"audit", "proof", "--board", runs[0].Identity.ID.String()}, {"affected", "--operator", "ann"}, {"audit", "archive", "--until", "2"},
+	} {
+		text, err := run(t, dir, append(args, "--out", filepath.Join(gone, "x.tar"))...)
+		if err == nil || !strings.Contains(err.Error(), "the directory "+gone+" does not exist; make it, or name another path") || text != "" {
+			t.Errorf("%v: %v %s", args, err, text)
+		}
+		if _, err := run(t, dir, append(args, "--out", filepath.Join(file, "x.tar"))...); err == nil || !strings.Contains(err.Error(), file+" is no directory") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestALostAuditKeyIsGivenWithKey(t *testing.T) {
+	dir, _ := aStation(t)
+	kept := filepath.Join(t.TempDir(), "kept.vkey")
+	must(t, os.Rename(dir.AuditKey(), kept))
+	if _, err := run(t, dir, "audit", "verify"); err == nil || !strings.Contains(err.Error(), "name the copy from the key ceremony with --key") {
+		t.Errorf("got %v", err)
+	}
+	_, err := run(t, dir, "audit", "verify", "--key", kept)
+	must(t, err)
 }
 
 func checked(t *testing.T, bundle string) *evidence.Verdict {

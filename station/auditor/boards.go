@@ -3,14 +3,10 @@ package auditor
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"hallmark/devices"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -19,16 +15,16 @@ import (
 )
 
 func (c *Commands) boards() *cobra.Command {
-	var filter registry.Filter
+	var only filter
 	var known bool
-	var boardID string
 	var form format
 	cmd := &cobra.Command{
 		Use:   "boards",
 		Short: "Lists boards and their certificates; works while the station does",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(checkFilter(cmd, &filter, boardID), form.check()); err != nil {
+			filter, err := only.parse(cmd)
+			if err = errors.Join(err, form.check()); err != nil {
 				return reason.Usage(err)
 			}
 			print := c.table
@@ -42,10 +38,8 @@ func (c *Commands) boards() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
-	cmd.Flags().StringVar(&boardID, "board", "", "only the board with this BoardID")
-	cmd.Flags().StringVar(&filter.Serial, "serial", "", "only the board that has, or had, the certificate with this serial number")
-	cmd.Flags().StringVar(&filter.Status, "status", "", "only boards with a certificate that is one of "+strings.Join(certificateStatuses, ", "))
-	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most that many rows (default: all)")
+	only.ofBoards(cmd.Flags())
+	only.ofRuns(cmd.Flags(), "only boards with a Run that")
 	form.flags(cmd.Flags())
 	cmd.AddCommand(c.checkBoard())
 	return cmd
@@ -64,27 +58,6 @@ func (c *Commands) boardList(form format) func(context.Context, *registry.Reader
 		}
 		return form.print(c.Stdout, l)
 	}
-}
-
-// certificateStatuses are the values of --status.
-var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved", registry.StatusHeld}
-
-// checkFilter completes the filter. It refuses a filter that cannot match anything, because
-// an empty list would look like a correct answer.
-func checkFilter(cmd *cobra.Command, filter *registry.Filter, boardID string) (err error) {
-	if given := cmd.Flags().Changed; given("status") && !slices.Contains(certificateStatuses, filter.Status) {
-		return fmt.Errorf("--status %q: want one of %s", filter.Status, strings.Join(certificateStatuses, ", "))
-	} else if given("limit") && filter.Limit < 1 {
-		return fmt.Errorf("--limit %d: want 1 or more, or leave it out for all", filter.Limit)
-	} else if filter.Serial, err = parseSerial(filter.Serial); err != nil {
-		return err
-	} else if !given("board") {
-		return nil
-	}
-	if filter.BoardID, err = devices.ParseBoardID(boardID); err != nil {
-		return fmt.Errorf("--board: %w", err)
-	}
-	return nil
 }
 
 // boards opens the registry for reading, and calls print.

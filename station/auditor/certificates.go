@@ -3,7 +3,6 @@ package auditor
 import (
 	"errors"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,20 +18,20 @@ func (c *Commands) certificates() *cobra.Command {
 }
 
 func (c *Commands) listCertificates() *cobra.Command {
-	var only registry.Filter
-	var board string
+	var only filter
 	var form format
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Lists every certificate and serial number: active, superseded, revoked, unresolved",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(checkFilter(cmd, &only, board), form.check()); err != nil {
+			chosen, err := only.parse(cmd)
+			if err = errors.Join(err, form.check()); err != nil {
 				return reason.Usage(err)
 			}
 			ctx := cmd.Context()
 			return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-				rows, err := reader.Certificates(ctx, only)
+				rows, err := reader.Certificates(ctx, chosen)
 				if err != nil {
 					return err
 				}
@@ -44,10 +43,8 @@ func (c *Commands) listCertificates() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&board, "board", "", "only the certificates of the board with this BoardID")
-	cmd.Flags().StringVar(&only.Serial, "serial", "", "only the certificate with this serial number (32 hexadecimal digits)")
-	cmd.Flags().StringVar(&only.Status, "status", "", "only certificates that are one of "+strings.Join(certificateStatuses, ", "))
-	cmd.Flags().IntVar(&only.Limit, "limit", 0, "at most that many rows (default: all)")
+	only.ofBoards(cmd.Flags())
+	only.ofRuns(cmd.Flags(), "only certificates that were signed in a Run that")
 	form.flags(cmd.Flags())
 	return cmd
 }

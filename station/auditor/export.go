@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"hallmark/station/evidence"
 	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
@@ -19,6 +20,7 @@ import (
 func (c *Commands) export() *cobra.Command {
 	var export instance.Export
 	var selected selection
+	filters := &pflag.FlagSet{}
 	cmd := &cobra.Command{
 		Use:   "export --out DIR|FILE.tar",
 		Short: "Writes an evidence bundle that a stranger can check without the station",
@@ -29,13 +31,14 @@ while the station does. Entries after the newest checkpoint are not in the bundl
 With a filter the bundle has the selected entries only, each with a proof (C2SP tlog-proof) that it is
 in the log. Such a bundle does not show that no further entry fits the filter.
 
-auditcheck, or the script check.py inside of a whole bundle, checks it.`,
+auditcheck, or the script check.py inside of the bundle, checks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if export.Selection, err = selected.parse(); err != nil {
 				return reason.Usage(err)
 			}
+			export.Asked = asked("station audit export", filters)
 			return c.report(cmd.Context(), export, false)
 		},
 	}
@@ -43,13 +46,15 @@ auditcheck, or the script check.py inside of a whole bundle, checks it.`,
 	signFlag(cmd.Flags(), &export.Sign)
 	cmd.Flags().StringVar(&export.Language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
 	archiveFlag(cmd.Flags(), &export.Archives)
-	selected.flags(cmd.Flags())
+	selected.flags(filters)
+	cmd.Flags().AddFlagSet(filters)
 	return cmd
 }
 
 func (c *Commands) proof() *cobra.Command {
 	var export instance.Export
 	var selected selection
+	names := &pflag.FlagSet{}
 	cmd := &cobra.Command{
 		Use:   "proof (--board ID | --serial S) --out DIR|FILE.tar",
 		Short: "Writes the birth record of one board: its entries with proofs, and its certificates",
@@ -62,16 +67,28 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
-			export.Selection = chosen
+			export.Selection, export.Asked = chosen, asked("station audit proof", names)
 			return c.report(cmd.Context(), export, false)
 		},
 	}
 	signFlag(cmd.Flags(), &export.Sign)
 	archiveFlag(cmd.Flags(), &export.Archives)
 	cmd.Flags().StringVarP(&export.Out, "out", "o", "", "new directory, or new FILE.tar (required)")
-	cmd.Flags().StringVar(&selected.board, "board", "", "BoardID of the board")
-	cmd.Flags().StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
+	names.StringVar(&selected.board, "board", "", "BoardID of the board")
+	names.StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
+	cmd.Flags().AddFlagSet(names)
 	return cmd
+}
+
+// asked gives the question of a part: the command, and those of its flags that were given.
+func asked(command string, flags *pflag.FlagSet) evidence.Question {
+	given := map[string]string{}
+	flags.VisitAll(func(f *pflag.Flag) { // Visit would look only at what this set has parsed
+		if f.Changed {
+			given[f.Name] = f.Value.String()
+		}
+	})
+	return evidence.Question{Command: command, Flags: given}
 }
 
 // signFlag adds the flag for a bundle that the audit key signs.

@@ -29,7 +29,7 @@ type format struct{ json, csv bool }
 
 func (f *format) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "print one JSON object for each row, each value a text")
-	flags.BoolVar(&f.csv, "csv", false, "print CSV (RFC 4180) with a header; no cell begins a formula")
+	flags.BoolVar(&f.csv, "csv", false, "print CSV with a header, quoted as RFC 4180 says; lines end in LF, and no cell begins a formula")
 }
 
 func (f *format) check() error {

@@ -87,18 +87,20 @@ func selects(s registry.Selection, r registry.FoundRun) bool {
 
 // Orders returns the command that lists work orders, under a name.
 func (c *Commands) Orders(name string) *cobra.Command {
+	var only filter
 	var form format
 	cmd := &cobra.Command{
 		Use:   name,
 		Short: "Lists work orders with their counts; works while the station does",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := form.check(); err != nil {
+			chosen, err := only.parse(cmd)
+			if err = errors.Join(err, form.check()); err != nil {
 				return reason.Usage(err)
 			}
 			ctx := cmd.Context()
 			return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-				orders, err := reader.Orders(ctx)
+				orders, err := reader.Orders(ctx, chosen)
 				if err != nil {
 					return err
 				}
@@ -115,6 +117,7 @@ func (c *Commands) Orders(name string) *cobra.Command {
 			})
 		},
 	}
+	only.ofOrders(cmd.Flags())
 	form.flags(cmd.Flags())
 	return cmd
 }

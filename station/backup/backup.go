@@ -96,6 +96,9 @@ func (b *Backup) checkName() error {
 	if _, err := os.Lstat(b.To); err == nil {
 		return reason.Usage(fmt.Errorf("--to %s: it exists already; name a new one", b.To))
 	}
+	if err := workdir.InFolder(b.To); err != nil {
+		return fmt.Errorf("--to %w", err)
+	}
 	folder, err := resolved(filepath.Dir(b.To))
 	if err != nil {
 		return reason.Usage(fmt.Errorf("--to %s: %w", b.To, err))

@@ -52,17 +52,18 @@ func (f Finding) String() string {
 
 // A Verdict is the result of a check. The bundle is good if there is no finding.
 type Verdict struct {
-	Size         int64  `json:"entries"`
-	Root         string `json:"root"` // base64
-	Origin       string `json:"origin"`
-	Certificates int    `json:"certificates"`
-	Anchors      int    `json:"anchors"` // checkpoints from elsewhere that hold
-	KeyGiven     bool   `json:"key_given"`
-	Part         bool   `json:"part"`     // the bundle has some entries only, each with a proof
-	Selected     int    `json:"selected"` // entries of a part
-	Report       string `json:"report"`   // same, absent, not compared
-	RootGiven    bool   `json:"root_given"`
-	Timestamp    string `json:"timestamp,omitempty"` // of the checkpoint, as the named authority says; RFC 3339
+	Size         int64     `json:"entries"`
+	Root         string    `json:"root"` // base64
+	Origin       string    `json:"origin"`
+	Certificates int       `json:"certificates"`
+	Anchors      int       `json:"anchors"` // checkpoints from elsewhere that hold
+	KeyGiven     bool      `json:"key_given"`
+	Part         bool      `json:"part"`               // the bundle has some entries only, each with a proof
+	Selected     int       `json:"selected"`           // entries of a part
+	Question     *Question `json:"question,omitempty"` // that a part answers, as the station wrote it
+	Report       string    `json:"report"`             // same, absent, not compared
+	RootGiven    bool      `json:"root_given"`
+	Timestamp    string    `json:"timestamp,omitempty"` // of the checkpoint, as the named authority says; RFC 3339
 
 	AuditCertificate bool       `json:"audit_certificate"` // the root has certified the audit key
 	Signed           *time.Time `json:"signed,omitempty"`  // when the audit key signed SHA256SUMS, as the signer says

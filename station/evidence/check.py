@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-# Edition 3.
-"""Checks the audit log of this bundle with Python's standard library and openssl alone.
+# Edition 4.
+"""Checks this bundle with Python's standard library and openssl alone, the whole log or a part of it.
 
 usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
 
 --key     verifier key that you got from elsewhere (default: log.vkey of the bundle)
---anchor  file with checkpoints that you kept elsewhere, also in the text of a mail; may be repeated
+--anchor  file with checkpoints that you kept elsewhere, also a mail as it was stored; may be repeated
 It exits with 0 only when everything holds, else with 1 and the reason.
 """
-import base64, hashlib, json, os, re, struct, subprocess, sys, tempfile
+import base64, email, hashlib, json, os, re, struct, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -55,17 +55,38 @@ def root_of(hashes):  # RFC 6962 section 2.1
     return sha(b"\x01" + root_of(hashes[:k]) + root_of(hashes[k:]))
 
 
-def open_note(note, vkey, name):  # C2SP signed-note, ECDSA P-256 (type 0x02)
-    origin, key_id, key = vkey.strip().split("+", 2)
-    key = base64.b64decode(key)
-    spki = key[1:]
-    if key[0] != 2 or sha(spki)[:4].hex() != key_id:
+def given(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError as e:
+        fail("%s: %s" % (path, e.strerror))
+
+
+def open_key(vkey):  # C2SP signed-note, ECDSA P-256 (type 0x02)
+    try:
+        origin, key_id, key = vkey.strip().split("+", 2)
+        key = base64.b64decode(key, validate=True)
+    except ValueError:
+        fail("the verifier key is not NAME+ID+KEY on one line, as in log.vkey")
+    if key[:1] != b"\x02" or sha(key[1:])[:4].hex() != key_id:
         fail("the verifier key is not an ECDSA key with its key id")
+    return origin, key_id, key[1:]
+
+
+def open_note(note, vkey, name):  # C2SP signed-note
+    origin, key_id, spki = open_key(vkey)
     text, _, signatures = note.replace(b"\r\n", b"\n").partition(b"\n\n")
     text += b"\n"
-    for line in signatures.decode().splitlines():
+    lines, signatures = text.decode("utf-8", "replace").split("\n"), signatures.decode("utf-8", "replace").splitlines()
+    if len(lines) < 4 or not lines[1].isdecimal() or not any(line.startswith("\u2014 ") for line in signatures):
+        fail("%s: not a checkpoint: want origin, size, root, an empty line and a signature" % name)
+    for line in signatures:
         dash, who, signature = (line.split(" ") + ["", ""])[:3]
-        signature = base64.b64decode(signature or "")
+        try:
+            signature = base64.b64decode(signature, validate=True)
+        except ValueError:
+            continue
         if dash != "\u2014" or who != origin or signature[:4].hex() != key_id:
             continue
         with tempfile.TemporaryDirectory() as d:
@@ -76,31 +97,54 @@ def open_note(note, vkey, name):  # C2SP signed-note, ECDSA P-256 (type 0x02)
                                    "-signature", os.path.join(d, "sig"), os.path.join(d, "text")], capture_output=True)
         if done.returncode != 0:
             fail("%s: wrong signature" % name)
-        lines = text.decode().split("\n")
         if lines[0] != origin:
             fail("%s: another log" % name)
         return int(lines[1]), base64.b64decode(lines[2])
     fail("%s: not signed by this key" % name)
 
 
-def notes_in(content, origin, name):  # a file of checkpoints: below the header of a mail, quoted, with a QR code behind
+def text_of(content):  # UTF-8, UTF-16 as Windows stores it, or Windows-1252
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def text_of_mail(content):  # the texts and files of a mail as it was stored, without their encodings (RFC 2045)
+    if not re.search(b"(?im)^content-transfer-encoding:[ \t]*(quoted-printable|base64)[ \t]*\r?$", content):
+        return ""
+    parts = [p for p in email.message_from_bytes(content).walk() if not p.is_multipart() and p.get_content_type() != "text/html"]
+    return "\n\n".join(text_of(p.get_payload(decode=True) or b"") for p in parts)
+
+
+def notes_in(content, origin, name):  # a file of checkpoints: in a mail, quoted, with a QR code behind
+    notes, whole = notes_of(text_of_mail(content), origin)
+    if not notes or not whole:
+        notes, whole = notes_of(text_of(content), origin)
+    if not notes or not whole:
+        fail("%s: not a checkpoint of %s" % (name, origin))
+    return notes
+
+
+def notes_of(text, origin):
     lines = []
-    for line in content.decode("utf-8-sig", "replace").splitlines():
+    for line in text.splitlines():
         line = line.rstrip(" \t\r").lstrip(" \t>")
         if line.strip(" \u2580\u2584\u2588") or (not line and lines and lines[-1]):
             lines.append(line)
     notes, signatures, signature = [], 0, re.compile("\u2014 \\S+ [A-Za-z0-9+/]{48,}=*$")
     for at, line in enumerate(lines):
         signatures += signature.match(line) is not None
-        if line != origin or lines[at + 3:at + 4] != [""] or not lines[at + 1].isdigit():
+        if line != origin or lines[at + 3:at + 4] != [""] or not lines[at + 1].isdecimal():
             continue
         end = at + 4
         while end < len(lines) and signature.match(lines[end]):
             end, signatures = end + 1, signatures - 1
-        notes.append(("\n".join(lines[at:end]) + "\n").encode())
-    if not notes or signatures:  # a signature outside of a checkpoint: the checkpoint was damaged
-        fail("%s: not a checkpoint of %s" % (name, origin))
-    return notes
+        if end > at + 4:
+            notes.append(("\n".join(lines[at:end]) + "\n").encode())
+    return notes, signatures == 0  # a signature outside of a checkpoint: the checkpoint was damaged
 
 
 def signed(name, key):  # RFC 5652: a detached signature by the audit key, which the root has certified
@@ -119,23 +163,7 @@ def signed(name, key):  # RFC 5652: a detached signature by the audit key, which
     return True
 
 
-def main():
-    args, key, anchors = sys.argv[1:], None, []
-    while args:
-        option = args.pop(0)
-        if option in ("-h", "--help"):
-            print(__doc__)
-            sys.exit(0)
-        if option not in ("--key", "--anchor") or not args:
-            print(__doc__)
-            sys.exit(3)
-        with open(args.pop(0), "rb") as f:
-            content = f.read()
-        if option == "--key":
-            key = content.decode()
-        else:
-            anchors.append((content, "anchor %d" % (len(anchors) + 1)))
-    # 1. Every file is the one of SHA256SUMS.
+def check_sums():
     listed = {}
     for line in read("SHA256SUMS").decode().splitlines():
         listed[line[66:]] = line[:64]
@@ -147,24 +175,25 @@ def main():
     for path, digest in listed.items():
         if sha(read(*path.split("/"))).hex() != digest:
             fail("%s was changed" % path)
-    # 2. The checkpoint is signed.
-    trusted = "the key that you gave" if key else "the key of the bundle: compare it with the one from the ceremony"
-    key = key or read("log.vkey").decode()
-    size, root = open_note(read("checkpoint"), key, "checkpoint")
-    files_signed = [signed(name, key) for name in ("SHA256SUMS", "report.html")][0]
-    # 3. All entries make the tree of the checkpoint, and of each checkpoint from elsewhere.
-    leaves, issued = [], {}
+
+
+def note_entry(body, number, issued):  # keeps the certificate that an entry says was issued
+    entry = json.loads(body)
+    if entry["seq"] != number:
+        fail("entry %d says it is entry %d" % (number, entry["seq"]))
+    if entry["type"] == "cert.issued":
+        issued[entry["cert"]["sha256"]] = number
+
+
+def check_whole(size, root, held, issued):  # all entries make the tree of the checkpoint, and of each checkpoint from elsewhere
+    leaves = []
     for n in range((size + 255) // 256):
         width = min(256, size - n * 256)
         data = read(*tile("entries", n, width))
         for _ in range(width):
             length = struct.unpack(">H", data[:2])[0]
             body, data = data[2:2 + length], data[2 + length:]
-            entry = json.loads(body)
-            if entry["seq"] != len(leaves):
-                fail("entry %d says it is entry %d" % (len(leaves), entry["seq"]))
-            if entry["type"] == "cert.issued":
-                issued[entry["cert"]["sha256"]] = entry["seq"]
+            note_entry(body, len(leaves), issued)
             leaves.append(sha(b"\x00" + body))
         if data:
             fail("entry bundle %d has octets behind its entries" % n)
@@ -178,14 +207,72 @@ def main():
                 fail("tile %d/%d is not of this log" % (level, n))
         hashes = [root_of(hashes[n:n + 256]) for n in range(0, len(hashes) - 255, 256)]
         level += 1
-    held = [(note, name) for content, name in anchors for note in notes_in(content, key.split("+")[0], name)]
-    for note, name in held:
-        anchor_size, anchor_root = open_note(note, key, name)
+    for name, anchor_size, anchor_root in held:
         if anchor_size > size:
             fail("%s is over %s, the bundle has %d: entries are missing, or the bundle is older" % (name, count(anchor_size, "entry", "entries"), size))
         if root_of(leaves[:anchor_size]) != anchor_root:
             fail("%s: the log was rewritten" % name)
-    # 4. The certificates are those of the log.
+    return len(held)
+
+
+def check_part(size, root, held, issued):  # each entry has a proof that it is in the log of the checkpoint
+    numbers = numbers_of("entries", ".json")
+    if not numbers or numbers_of("proofs", ".tlog-proof") != numbers:
+        fail("the proofs are not those of the entries")
+    for number in numbers:
+        body = read("entries", "%d.json" % number)
+        check_proof(read("proofs", "%d.tlog-proof" % number), body, number, size, root)
+        note_entry(body, number, issued)
+    try:
+        question = json.dumps(json.loads(read("question.json")))
+    except ValueError:
+        fail("question.json is no question")
+    same = 0
+    for name, anchor_size, anchor_root in held:
+        if anchor_size > size:
+            fail("%s is over %s, the checkpoint of this part over %d: the part is older" % (name, count(anchor_size, "entry", "entries"), size))
+        if anchor_size == size and anchor_root != root:
+            fail("%s: another log" % name)
+        if anchor_size < size:
+            print("NOT CHECKED: %s is older than the checkpoint of this part; compare it with a whole bundle" % name)
+        same += anchor_size == size
+    return len(numbers), same, question
+
+
+def numbers_of(folder, ending):
+    numbers = []
+    for name in os.listdir(os.path.join(HERE, folder)) if os.path.isdir(os.path.join(HERE, folder)) else []:
+        if not re.fullmatch("[0-9]{1,18}" + re.escape(ending), name):
+            fail("%s/%s does not belong to the bundle" % (folder, name))
+        numbers.append(int(name[:-len(ending)]))
+    return sorted(numbers)
+
+
+def check_proof(proof, body, number, size, root):  # C2SP tlog-proof; RFC 9162 section 2.1.3.2
+    head, _, checkpoint = proof.partition(b"\n\n")
+    lines = head.split(b"\n")
+    if lines[:2] != [b"c2sp.org/tlog-proof@v1", b"index %d" % number] or checkpoint != read("checkpoint"):
+        fail("proofs/%d.tlog-proof is not of this entry and this checkpoint" % number)
+    at, last, hash = number, size - 1, sha(b"\x00" + body)
+    for line in lines[2:]:
+        try:
+            other = base64.b64decode(line, validate=True)
+        except ValueError:
+            other = b""
+        if len(other) != 32 or last <= 0:
+            fail("entry %d: the proof does not hold" % number)
+        if at % 2 or at == last:
+            hash = sha(b"\x01" + other + hash)
+            while at % 2 == 0 and at:
+                at, last = at // 2, last // 2
+        else:
+            hash = sha(b"\x01" + hash + other)
+        at, last = at // 2, last // 2
+    if last != 0 or hash != root:
+        fail("entry %d: the proof does not hold" % number)
+
+
+def check_certificates(issued):
     folder = os.path.join(HERE, "certificates")
     there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
     if there != {digest + ".der" for digest in issued}:
@@ -193,9 +280,47 @@ def main():
     for digest in issued:
         if sha(read("certificates", digest + ".der")).hex() != digest:
             fail("certificate %s was changed" % digest)
-    print("OK: %s, %s, root %s" % (count(size, "entry", "entries"), count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))
-    print("    signed by %s; %s from elsewhere" % (trusted, count(len(held), "checkpoint", "checkpoints")))
-    print("    the files %s" % ("are signed by the audit key" if files_signed else "are not signed, only the checkpoint is"))
+
+
+def main():
+    args, key, anchors = sys.argv[1:], None, []
+    while args:
+        option = args.pop(0)
+        if option in ("-h", "--help"):
+            print(__doc__)
+            sys.exit(0)
+        if option not in ("--key", "--anchor") or not args:
+            print(__doc__)
+            sys.exit(3)
+        content = given(args.pop(0))
+        if option == "--key":
+            key = text_of(content)
+        else:
+            anchors.append((content, "anchor %d" % (len(anchors) + 1)))
+    # 1. Every file is the one of SHA256SUMS.
+    check_sums()
+    # 2. The checkpoints are signed, the one of the bundle and those from elsewhere.
+    trusted = "the key that you gave" if key else "the key of the bundle: compare it with the one from the ceremony"
+    key = key or text_of(read("log.vkey"))
+    size, root = open_note(read("checkpoint"), key, "checkpoint")
+    held = [(name,) + open_note(note, key, name) for content, name in anchors for note in notes_in(content, open_key(key)[0], name)]
+    is_part, issued = os.path.isdir(os.path.join(HERE, "proofs")), {}
+    signatures = [signed(name, key) for name in (["SHA256SUMS"] if is_part else ["SHA256SUMS", "report.html"])]
+    # 3. The entries are in the log of the checkpoint.
+    entries = count(size, "entry", "entries")
+    if is_part:
+        selected, same, question = check_part(size, root, held, issued)
+        entries = "%d of %s" % (selected, entries)
+    else:
+        same = check_whole(size, root, held, issued)
+    # 4. The certificates are those of the log.
+    check_certificates(issued)
+    print("OK: %s, %s, root %s" % (entries, count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))
+    print("    signed by %s; %s from elsewhere" % (trusted, count(same, "checkpoint", "checkpoints")))
+    print("    the files %s" % ("are signed by the audit key" if signatures[0] else "are not signed, only the checkpoint is"))
+    if is_part:
+        print("    the question, as the bundle says: " + question)
+        print("    a part does not show that no other entry belongs to it")
 
 
 main()

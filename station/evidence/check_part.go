@@ -27,16 +27,17 @@ func (c *checker) checkPart() error {
 	if err != nil {
 		return err
 	}
+	boards := boardSet{}
 	for _, seq := range c.partNumbers() {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.checkProven(seq, views); err != nil {
+		if err := c.checkProven(seq, views, boards); err != nil {
 			return err
 		}
 		c.verdict.Selected++
 	}
-	if err := views.End(); err != nil {
+	if err := errors.Join(views.End(), c.checkQuestion(boards)); err != nil {
 		return err
 	}
 	if !c.genesis {
@@ -58,7 +59,7 @@ func (c *checker) partNumbers() (numbers []int64) {
 	return numbers
 }
 
-func (c *checker) checkProven(seq int64, views *Views) error {
+func (c *checker) checkProven(seq int64, views *Views, boards boardSet) error {
 	name := partEntries + strconv.FormatInt(seq, 10) + ".json"
 	body, err := c.read(name)
 	if err != nil {
@@ -86,6 +87,7 @@ func (c *checker) checkProven(seq int64, views *Views) error {
 	if err := errors.Join(c.checkGenesis(&e, name), c.followCertificate(&e, name)); err != nil {
 		return err
 	}
+	boards.add(&e)
 	return views.Add(&e, body)
 }
 

@@ -3,15 +3,20 @@ package evidence
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"mime/quotedprintable"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -81,7 +86,7 @@ func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
 			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
 		}, "README.txt: the file was changed"},
 		{"the readme is of an edition that never was", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 3."), []byte("Edition 0."), 1) })
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, []byte("Edition 4."), []byte("Edition 0."), 1) })
 		}, "README.txt: the file was changed"},
 		{"the readme is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReadmeFile)) }, "README.txt: the file is missing"},
 		{"the script says OK", func(_ *memory, root string) {
@@ -136,7 +141,7 @@ func TestTheVerdictNamesWhatWasNotChecked(t *testing.T) {
 	root := m.write("bundle")
 	m.must(os.WriteFile(filepath.Join(root, TimestampFile), []byte("stamp"), 0o600))
 	edited(filepath.Join(root, ScriptFile), func(text []byte) []byte {
-		return bytes.Replace(text, []byte("# Edition 3."), []byte("# Edition 4."), 1)
+		return bytes.Replace(text, []byte("# Edition 4."), []byte("# Edition 5."), 1)
 	})
 	m.resum(root)
 	v := m.check(root, Options{Key: m.vkey})
@@ -216,6 +221,18 @@ func TestTheScriptReadsAnAnchorOutOfAMail(t *testing.T) {
 	if out, err := run(head + string(older) + "\n" + string(newest) + " \u2588\u2580\n"); err != nil || !strings.Contains(out, "2 checkpoints from elsewhere") {
 		t.Errorf("two checkpoints: %v: %s", err, out)
 	}
+	for name, text := range encodings(head+string(older), newest) {
+		if out, err := run(text); err != nil || !strings.Contains(out, "from elsewhere") || strings.Contains(out, " 0 checkpoints") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+		if anchors, err := audit.ParseAnchors([]byte(text)); err != nil || len(anchors) == 0 {
+			t.Errorf("%s: auditcheck finds %d, %v", name, len(anchors), err)
+		}
+	}
+	unsigned, _, _ := strings.Cut(string(older), "\u2014")
+	if out, err := run(unsigned); err == nil || !strings.HasPrefix(out, "FAIL: anchor 1: not a checkpoint") {
+		t.Errorf("a checkpoint without a signature: %v: %s", err, out)
+	}
 	for name, text := range map[string]string{
 		"no checkpoint":        head,
 		"a damaged checkpoint": head + strings.Replace(string(older), "51\n", "\n", 1),
@@ -224,5 +241,34 @@ func TestTheScriptReadsAnAnchorOutOfAMail(t *testing.T) {
 		if out, err := run(text); err == nil || !strings.HasPrefix(out, "FAIL: anchor 1") {
 			t.Errorf("%s: %v: %s", name, err, out)
 		}
+	}
+}
+
+// encodings gives a mail, and a checkpoint in the middle of one, as mail programs and Windows store them.
+func encodings(mail string, note []byte) map[string]string {
+	head, body, _ := strings.Cut(mail, "\n\n")
+	var quoted bytes.Buffer
+	out := quotedprintable.NewWriter(&quoted)
+	_, _ = out.Write([]byte(body)) // a buffer takes everything
+	_ = out.Close()
+	folded := func(text []byte) string {
+		return regexp.MustCompile(`.{76}`).ReplaceAllString(base64.StdEncoding.EncodeToString(text), "$0\r\n")
+	}
+	wide := []byte{0xff, 0xfe}
+	for _, unit := range utf16.Encode([]rune(strings.ReplaceAll(string(note), "\n", "\r\n"))) {
+		wide = binary.LittleEndian.AppendUint16(wide, unit)
+	}
+	part := func(kind, encoding, text string) string {
+		return "--b\r\nContent-Type: " + kind + "\r\nContent-Transfer-Encoding: " + encoding + "\r\n\r\n" + text + "\r\n"
+	}
+	mixed := "\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+	return map[string]string{
+		"quoted-printable":          head + "\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" + quoted.String(),
+		"base64":                    head + "\nContent-Transfer-Encoding: base64\n\n" + folded([]byte(body)),
+		"UTF-16":                    string(wide),
+		"Windows-1252":              strings.ReplaceAll(string(note), "\u2014", "\x97"),
+		"an attachment":             head + mixed + part("text/plain", "7bit", "see there") + part("application/octet-stream", "base64", folded(note)) + "--b--\r\n",
+		"an attachment in UTF-16":   head + mixed + part("text/plain", "7bit", "see there") + part("text/plain", "base64", folded(wide)) + "--b--\r\n",
+		"text and HTML of one mail": head + mixed + part("text/plain", "quoted-printable", quoted.String()) + part("text/html", "base64", folded([]byte("<pre>"+body))) + "--b--\r\n",
 	}
 }

@@ -53,7 +53,7 @@ func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entrie
 	if err != nil {
 		return 0, head, err
 	}
-	if err := w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme}); err != nil {
+	if err := w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script}); err != nil {
 		return 0, head, err
 	}
 	if err := w.timestamp(ctx, b, head.Size); err != nil {
@@ -69,12 +69,17 @@ func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entrie
 	if err := w.certificatesOf(ctx, source, chosen); err != nil {
 		return 0, head, err
 	}
+	question, err := b.Question.encode(chosen.entries, chosen.boards)
+	if err = errors.Join(err, w.put(QuestionFile, question)); err != nil {
+		return 0, head, err
+	}
 	return chosen.entries, head, w.end(b)
 }
 
 // chosen is what the selected entries name.
 type chosen struct {
 	entries int
+	boards  boardSet
 	wanted  wanted
 	serials []string // of the wanted certificates
 }
@@ -96,7 +101,7 @@ func (w *writer) certificatesOf(ctx context.Context, source PartSource, chosen *
 
 // selected writes the selected entries with their proofs, and the views of these entries.
 func (w *writer) selected(ctx context.Context, source PartSource, head audit.Head, checkpoint []byte) (_ *chosen, err error) {
-	c := &chosen{wanted: newWanted()}
+	c := &chosen{boards: boardSet{}, wanted: newWanted()}
 	views, closeViews, err := w.openViews()
 	if err != nil {
 		return nil, err
@@ -116,6 +121,7 @@ func (w *writer) selected(ctx context.Context, source PartSource, head audit.Hea
 			return err
 		}
 		c.entries++
+		c.boards.add(&e)
 		return errors.Join(w.put(fmt.Sprintf("%s%d.json", partEntries, seq), slices.Clone(body)), w.put(fmt.Sprintf("%s%d.tlog-proof", partProofs, seq), proof), views.Add(&e, body))
 	})
 	return c, errors.Join(err, views.End())

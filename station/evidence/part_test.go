@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"crypto/x509"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hallmark/station/audit"
 )
 
 func (m *memory) writePart(name string) string {
 	m.t.Helper()
 	path := filepath.Join(m.t.TempDir(), name)
-	b := Bundle{VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}}
+	b := Bundle{VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}, Question: Question{Command: "station audit proof", Flags: map[string]string{"board": "3"}}}
 	if n, _, err := b.WritePart(m.t.Context(), m, path); err != nil || n != 5 {
 		m.t.Fatalf("%d entries, %v", n, err)
 	}
@@ -52,6 +55,14 @@ func TestAForgedPartIsFound(t *testing.T) {
 		{"the proof of another checkpoint", func(root string) {
 			m.must(os.WriteFile(filepath.Join(root, CheckpointFile), older, 0o600))
 		}, "another checkpoint"},
+		{"another number of boards", func(root string) {
+			edited(filepath.Join(root, QuestionFile), func(text []byte) []byte { return bytes.Replace(text, []byte(`"boards": 1`), []byte(`"boards": 2`), 1) })
+		}, "the answer has 5 entries about 2 boards, and here are 5 about 1"},
+		{"text instead of the question", func(root string) {
+			m.must(os.WriteFile(filepath.Join(root, QuestionFile), []byte("all"), 0o600))
+		}, "the file is no question"},
+		{"no question", func(root string) { m.must(os.Remove(filepath.Join(root, QuestionFile))) }, "the file is missing"},
+		{"no script", func(root string) { m.must(os.Remove(filepath.Join(root, ScriptFile))) }, "the file is missing"},
 		{"text instead of a proof", func(root string) {
 			files, err := filepath.Glob(filepath.Join(root, "proofs", "*"))
 			m.must(err)
@@ -67,6 +78,88 @@ func TestAForgedPartIsFound(t *testing.T) {
 				t.Errorf("got %v", v.Findings)
 			}
 		})
+	}
+}
+
+// A part that an older station made has neither question nor script.
+func TestAPartOfAnEarlierEditionHolds(t *testing.T) {
+	m, _ := record(t, 20)
+	root := m.writePart("part")
+	m.must(os.Remove(filepath.Join(root, QuestionFile)))
+	m.must(os.Remove(filepath.Join(root, ScriptFile)))
+	third, err := os.ReadFile(filepath.Join("testdata", "readme3.txt"))
+	m.must(err)
+	m.must(os.WriteFile(filepath.Join(root, ReadmeFile), third, 0o600))
+	m.resum(root)
+	if v := m.check(root, Options{Key: m.vkey}); !v.Good() || v.Question != nil {
+		t.Errorf("got %+v", v)
+	}
+}
+
+// The script checks a part with Python and openssl alone.
+func TestTheScriptChecksAPart(t *testing.T) {
+	m, older := record(t, 20)
+	newest := m.notes[len(m.notes)-1]
+	run := func(root string, anchor []byte) (string, error) {
+		key, kept := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "kept")
+		m.must(os.WriteFile(key, []byte(m.vkey), 0o600))
+		m.must(os.WriteFile(kept, anchor, 0o600))
+		out, err := exec.Command("python3", filepath.Join(root, ScriptFile), "--key", key, "--anchor", kept).CombinedOutput()
+		return string(out), err
+	}
+	root := m.writePart("part")
+	out, err := run(root, newest)
+	for _, want := range []string{"OK: 5 of 101 entries, 1 certificate, root ", "1 checkpoint from elsewhere", `"command": "station audit proof"`} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v: %s; want %s", err, out, want)
+		}
+	}
+	if out, err := run(root, older); err != nil || !strings.Contains(out, "NOT CHECKED: anchor 1 is older") || !strings.Contains(out, "0 checkpoints from elsewhere") {
+		t.Errorf("an older anchor: %v: %s", err, out)
+	}
+	m.enrol(20)
+	if out, err := run(root, m.checkpoint()); err == nil || !strings.Contains(out, "the part is older") {
+		t.Errorf("a newer anchor: %v: %s", err, out)
+	}
+	m.notes = m.notes[:len(m.notes)-1]
+	for name, test := range map[string]struct{ file, saying string }{
+		"an entry":       {"entries/[0-9]*", "the proof does not hold"},
+		"a certificate":  {"certificates/*", "was changed"},
+		"a checkpoint":   {CheckpointFile, "FAIL: checkpoint"},
+		"a proof":        {"proofs/*", "proof"},
+		"no proof":       {"-proofs/*", "the proofs are not those of the entries"},
+		"no certificate": {"-certificates/*", "the certificates are not those"},
+	} {
+		root := m.writePart("part")
+		pattern, remove := strings.CutPrefix(test.file, "-")
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		m.must(err)
+		if remove {
+			m.must(os.Remove(files[0]))
+		} else {
+			edited(files[0], func(text []byte) []byte { text[len(text)/2] ^= 1; return text })
+		}
+		m.resum(root)
+		if out, err := run(root, newest); err == nil || !strings.HasPrefix(out, "FAIL: ") || !strings.Contains(out, test.saying) {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
+
+func TestTheScriptProvesEachEntryOfEachSize(t *testing.T) {
+	for size := 2; size < 18; size++ {
+		m := newMemory(t)
+		for n := 1; n < size; n++ {
+			m.add(audit.Entry{Type: "log.startup", Board: &audit.Board{ID: "00000003-0000-4000-8000-000000000000"}})
+		}
+		m.checkpoint()
+		root := filepath.Join(t.TempDir(), "part")
+		b := Bundle{VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}, Question: Question{Command: "all"}}
+		_, _, err := b.WritePart(t.Context(), m, root)
+		m.must(err)
+		if out, err := exec.Command("python3", filepath.Join(root, ScriptFile)).CombinedOutput(); err != nil {
+			t.Errorf("%d entries: %v: %s", size, err, out)
+		}
 	}
 }
 

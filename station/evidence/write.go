@@ -53,7 +53,8 @@ type Bundle struct {
 	Report      Report              // nil: no report.html
 	// Timestamp gives the time stamp of the checkpoint of a size, or nothing; may be nil.
 	Timestamp func(ctx context.Context, size int64) ([]byte, error)
-	Signer    *Signer // nil: the bundle is not signed, only its checkpoint is
+	Signer    *Signer  // nil: the bundle is not signed, only its checkpoint is
+	Question  Question // what a part answers; WritePart adds the size of the answer
 
 	Sums [sha256.Size]byte // set by Write and WritePart: digest of SHA256SUMS, which stands for the whole bundle
 }

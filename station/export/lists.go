@@ -27,7 +27,7 @@ func cells(r *Row) []string {
 		r.Issued, r.sha256(), hex.EncodeToString(key[:]), hex.EncodeToString(c.AuthorityKeyId), base64.StdEncoding.EncodeToString(r.DER)}
 }
 
-var csvList = &Format{Name: "csv", Text: "one file: CSV (RFC 4180) with a header; no cell begins a formula",
+var csvList = &Format{Name: "csv", Text: "one file: CSV with a header, quoted as RFC 4180 says; lines end in LF, and no cell begins a formula",
 	list: &list{head: strings.Join(columns, ",") + "\n", item: func(_ Chain, r *Row) ([]byte, error) {
 		return csvLine(evidence.SafeCells(cells(r)))
 	}}}

@@ -54,8 +54,9 @@ func (k *EmulatedKind) ImageFile() string {
 // maxBays bounds the bays of one command, so that a typing mistake does not start a thousand processes.
 const maxBays = 512
 
-// Refusals of --boards.
+// Refusals of --boards and of BOARD.
 var (
+	errOneBoard    = errors.New("want a bay of station.yaml, the path of a serial port such as /dev/ttyACM0, or posix, qemu, qemu-an521 or qemu-zephyr")
 	errTooManyBays = fmt.Errorf("want at most %d bays", maxBays)
 	ErrBoards      = errors.New("want KIND:NUMBER with KIND one of posix, qemu, qemu-an521, qemu-zephyr, or paths of serial ports or tcp://HOST:PORT or rfc2217://HOST:PORT, separated by commas")
 )
@@ -171,7 +172,13 @@ func OneBoard(name string) (string, error) {
 	}
 	bays, err := ParseBays(boards)
 	if err != nil {
-		return "", fmt.Errorf("BOARD: %w", err)
+		if why := errors.Unwrap(err); why != nil { // without the name of the flag, which nobody has given
+			err = why
+		}
+		if errors.Is(err, ErrBoards) {
+			err = errOneBoard
+		}
+		return "", fmt.Errorf("BOARD %q: %w", name, err)
 	}
 	if len(bays) != 1 {
 		return "", fmt.Errorf("BOARD %q names %s; use `station batch` for more than one", name, reason.Count(len(bays), "board", "boards"))

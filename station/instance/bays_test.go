@@ -77,3 +77,13 @@ func FuzzBays(f *testing.F) {
 		}
 	})
 }
+
+// The refusal of BOARD does not speak of the flag --boards, which nobody has given.
+func TestARefusalOfOneBoardNamesNoFlag(t *testing.T) {
+	for name, want := range map[string]error{"x": errOneBoard, "": errOneBoard, "ttyACM0": errNoDev, "posix:513": errTooManyBays, "a b": errBlank} {
+		_, err := OneBoard(name)
+		if !errors.Is(err, want) || strings.Contains(err.Error(), "--boards") || !strings.Contains(err.Error(), "BOARD ") {
+			t.Errorf("%q: got %v, want %v", name, err, want)
+		}
+	}
+}

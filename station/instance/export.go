@@ -43,6 +43,7 @@ type Export struct {
 	// a bundle has no report, because the sums of a part do not agree.
 	Selection registry.Selection
 	Question  *registry.Question // instead of a Selection: the entries that the answer rests on
+	Asked     evidence.Question  // the Selection or Question as it was asked, for the bundle
 	Sign      bool               // opens the HSM: the audit key signs the files of the bundle
 	Archives  []string           // files with the bodies of archived entries
 }
@@ -78,7 +79,7 @@ func (x *Export) bundle() (*evidence.Bundle, error) {
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 	}
-	bundle := &evidence.Bundle{VerifierKey: strings.TrimSpace(string(key))}
+	bundle := &evidence.Bundle{VerifierKey: strings.TrimSpace(string(key)), Question: x.Asked}
 	for _, path := range []string{x.Dir.Root(), x.Dir.Issuing(), x.Dir.AuditCertificate()} {
 		certificate, err := workdir.ReadCertificate(path)
 		if errors.Is(err, fs.ErrNotExist) && path == x.Dir.AuditCertificate() {

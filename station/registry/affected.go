@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -35,63 +34,49 @@ type AffectedRow struct {
 	Run, Begun, Operator, Order                     string
 	Ending                                          station.Ending
 	Serial, Status, Profile, ProfileSHA256          string // of the certificate that was signed in the Run, else of the newest one
+	First                                           int64  // entry with which the Run began, or the Run in which the certificate was signed if that is older
 }
 
 // Affected answers a Question from the rows of Runs, the oldest first. Boards that were refused
 // are in the answer, because they exist; boards that did not say who they are, are not.
 func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error) {
-	where, args, err := r.conditions(ctx, q)
+	fits, err := r.conditions(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := r.db.QueryContext(ctx, `SELECT r.board_id, r.purpose, lower(hex(r.hardware_id)), r.board_type, r.firmware, r.firmware_sha256, r.huk,
 		r.id, r.begun, r.operator, coalesce(r.work_order, ''), coalesce(r.ending, ''),
-		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), '')
+		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), ''),
+		min(r.first_entry, coalesce((SELECT first_entry FROM runs WHERE id = c.run), r.first_entry))
 		FROM runs r LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates
 			WHERE board_id = r.board_id AND purpose = r.purpose ORDER BY run = r.id DESC, id DESC LIMIT 1)
-		WHERE `+where+` ORDER BY r.first_entry`, args...)
+		WHERE r.board_id IS NOT NULL`+fits.and()+` ORDER BY r.first_entry`, fits.args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for affected boards: %w", err)
 	}
 	return collect(rows, func(a *AffectedRow) []any {
 		return []any{board(&a.BoardID), purpose(&a.Purpose), &a.HardwareID, &a.Type, &a.Firmware, &a.FirmwareSHA256, &a.HUK, &a.Run, &a.Begun, &a.Operator,
-			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256}
+			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256, &a.First}
 	})
-}
-
-// FirmwareRow is a firmware that a board of the record had.
-type FirmwareRow struct{ Version, SHA256 string }
-
-// Firmware lists each firmware that a board of the record had.
-func (r *Reader) Firmware(ctx context.Context) ([]FirmwareRow, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT firmware, firmware_sha256 FROM runs WHERE board_id IS NOT NULL ORDER BY firmware, firmware_sha256`)
-	if err != nil {
-		return nil, fmt.Errorf("listing the firmware of boards: %w", err)
-	}
-	return collect(rows, func(f *FirmwareRow) []any { return []any{&f.Version, &f.SHA256} })
 }
 
 // signedHere is the condition for boards with a certificate that was signed, or may have been (I10).
 const signedHere = `EXISTS (SELECT 1 FROM certificates h WHERE h.board_id = r.board_id AND h.purpose = r.purpose AND h.status <> 'failed')`
 
-// conditions gives the condition of SQL, whose values are all parameters.
-func (r *Reader) conditions(ctx context.Context, q Question) (where string, args []any, err error) {
+func (r *Reader) conditions(ctx context.Context, q Question) (w where, err error) {
 	if q.HSM == "" {
-		where, args = q.conditions("")
-		return where, args, nil
+		return q.conditions(""), nil
 	}
 	// The keys of a station never leave the token that the genesis names: a key from a restored
 	// backup is refused. So the token has signed all certificates of this log, or none.
 	here, err := r.tokenSerial(ctx)
 	if err != nil {
-		return "", nil, err
+		return w, err
 	}
-	hsm := "FALSE"
 	if here == q.HSM {
-		hsm = signedHere
+		return q.conditions(signedHere), nil
 	}
-	where, args = q.conditions(hsm)
-	return where, args, nil
+	return q.conditions("FALSE"), nil
 }
 
 // tokenSerial gives the serial number of the token in entry 0.
@@ -105,28 +90,21 @@ func (r *Reader) tokenSerial(ctx context.Context) (serial string, err error) {
 }
 
 // conditions takes the condition about the token, or nothing.
-func (q *Question) conditions(hsm string) (where string, args []any) {
-	parts := []string{"r.board_id IS NOT NULL"}
-	add := func(given bool, condition string, values ...any) {
-		if given {
-			parts, args = append(parts, condition), append(args, values...)
-		}
-	}
-	add(q.Firmware != "", "? IN (r.firmware, r.firmware_sha256)", q.Firmware)
-	add(q.Operator != "", "r.operator = ?", q.Operator)
-	add(q.Order != "", "r.work_order = ?", q.Order)
-	add(!q.Since.IsZero(), "r.begun >= ?", stamp(q.Since))
-	add(!q.Until.IsZero(), "r.begun < ?", stamp(q.Until))
-	add(q.Key != "", "EXISTS (SELECT 1 FROM keys k WHERE k.board_id = r.board_id AND k.purpose = r.purpose AND lower(hex(k.spki_sha256)) = ?)", q.Key)
-	add(q.Profile != "", "EXISTS (SELECT 1 FROM certificates p WHERE p.board_id = r.board_id AND p.purpose = r.purpose AND lower(hex(p.profile_sha256)) = ?)", q.Profile)
-	add(hsm != "", hsm)
-	return strings.Join(parts, " AND "), args
+func (q *Question) conditions(hsm string) (w where) {
+	w.add(q.Firmware != "", "? IN (r.firmware, r.firmware_sha256)", q.Firmware)
+	w.add(q.Operator != "", "r.operator = ?", q.Operator)
+	w.add(q.Order != "", "r.work_order = ?", q.Order)
+	w.add(!q.Since.IsZero(), "r.begun >= ?", stamp(q.Since))
+	w.add(!q.Until.IsZero(), "r.begun < ?", stamp(q.Until))
+	w.add(q.Key != "", "EXISTS (SELECT 1 FROM keys k WHERE k.board_id = r.board_id AND k.purpose = r.purpose AND lower(hex(k.spki_sha256)) = ?)", q.Key)
+	w.add(q.Profile != "", "EXISTS (SELECT 1 FROM certificates p WHERE p.board_id = r.board_id AND p.purpose = r.purpose AND lower(hex(p.profile_sha256)) = ?)", q.Profile)
+	w.add(hsm != "", hsm)
+	return w
 }
 
-// An Answer is a reader whose bundle has the entries that an answer rests on: for each Run the
-// entry with what the board said of itself, and the entry that closed the Run. A question about
-// certificates also needs the other entries of the Run, and a question about the token entry 0. It
-// implements evidence.PartSource.
+// An Answer is a reader whose bundle has the entries that an answer rests on: all entries of the Runs, all entries
+// about the certificates of the answer, also from before and after these Runs, and what happened to the boards
+// outside of Runs. A question about the token also needs entry 0. It implements evidence.PartSource.
 type Answer struct {
 	*Reader
 	Question Question
@@ -135,20 +113,31 @@ type Answer struct {
 // Hashes implements evidence.PartSource.
 func (a *Answer) Hashes(ctx context.Context) tlog.HashReader { return audit.HashReader(ctx, a.db) }
 
-// EachSelected implements evidence.PartSource.
+// EachSelected implements evidence.PartSource. It reads the log from the first entry that can belong to the
+// answer, so that an answer about new Runs needs no archive.
 func (a *Answer) EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
-	q := a.Question
-	where, args, err := a.conditions(ctx, q)
-	if err == nil && q.HSM != "" {
-		err = a.EachBody(ctx, 1, each)
-	}
-	if err != nil {
+	rows, err := a.Affected(ctx, a.Question)
+	if err != nil || len(rows) == 0 {
 		return err
 	}
-	entries := `e.seq IN (r.first_entry, r.last_entry)`
-	if q.Key+q.Profile+q.HSM != "" {
-		entries = `e.seq BETWEEN r.first_entry AND coalesce(r.last_entry, r.first_entry) AND instr(e.body, CAST(r.id AS BLOB))`
+	first, wanted := rows[0].First, map[string]bool{}
+	for i := range rows {
+		first = min(first, rows[i].First)
+		wanted[rows[i].Run], wanted[rows[i].Serial], wanted[rows[i].BoardID.String()] = true, true, true
 	}
-	return a.eachBody(ctx, `SELECT DISTINCT e.seq, e.body FROM runs r JOIN audit_entry e ON `+entries+`
-		WHERE `+where+` AND e.seq < ? ORDER BY e.seq`, append(args, size), each)
+	if a.Question.HSM != "" && first > 0 {
+		if err := a.EachBody(ctx, 1, each); err != nil {
+			return err
+		}
+	}
+	return a.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{first, size}, func(seq int64, body []byte) error {
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("reading audit entry %d: %w", seq, err)
+		}
+		if e.Run != nil && wanted[e.Run.ID] || e.Cert != nil && e.Cert.Serial != "" && wanted[e.Cert.Serial] || e.Run == nil && e.Board != nil && wanted[e.Board.ID] {
+			return each(seq, body)
+		}
+		return nil
+	})
 }

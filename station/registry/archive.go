@@ -25,7 +25,7 @@ import (
 // the transaction that removes the bodies.
 const (
 	typeArchiveIntent = "log.archive.intent"
-	typeArchived      = "log.archived"
+	TypeArchived      = "log.archived"
 )
 
 // ErrNothingToArchive: no checkpoint lies between the archive before and what the station still needs.
@@ -202,7 +202,7 @@ func (r *Registry) archive(ctx context.Context, a Archive, operator string, chec
 		return err
 	}
 	return r.write(ctx, func(w *work) error {
-		written, err := w.append(audit.Entry{Actor: intent.Actor, Category: audit.CategoryLog, Type: typeArchived, Outcome: audit.Success, Details: a.details()})
+		written, err := w.append(audit.Entry{Actor: intent.Actor, Category: audit.CategoryLog, Type: TypeArchived, Outcome: audit.Success, Details: a.details()})
 		if err != nil {
 			return err
 		}
@@ -262,7 +262,7 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 
 // stays reports whether entries of a type keep their bodies in the registry.
 func stays(kind string) bool {
-	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, typeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted}, kind) ||
+	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, TypeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted}, kind) ||
 		strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
 }
 
@@ -281,7 +281,7 @@ func compareArchives(ctx context.Context, q audit.Querier, version int64) error 
 		if err != nil && !none(err) {
 			return err
 		}
-		if err != nil || e.Type != typeArchived || !sameDetails(e.Details, a.details()) || a.First != until {
+		if err != nil || e.Type != TypeArchived || !sameDetails(e.Details, a.details()) || a.First != until {
 			return fmt.Errorf("the archive up to entry %d: %w: entry %d does not say so; restore registry.db from its backup", a.Until-1, ErrDiffers, a.Entry)
 		}
 		if now, err := digestOfList(ctx, q, removed, a.First, a.Until); err != nil {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -39,16 +40,63 @@ type BoardRow struct {
 // StatusHeld selects boards on hold in a Filter, whatever the status of their certificates.
 const StatusHeld = "held"
 
-// Filter selects rows. A field with its zero value selects all.
+// Filter selects rows of a list. A field with its zero value selects all.
 type Filter struct {
 	BoardID devices.BoardID
 	Serial  string // of a certificate of the board (32 hexadecimal digits)
-	Status  string // of the certificate
+	Status  string // of the certificate; of an order: StatusOpen or StatusClosed
 	Limit   int    // 0: no limit
+
+	// One Run fits all of these: a Run of the board, of the order, or the one in which the certificate was signed.
+	Order, Operator, Bay, Reason string
+	Ending                       station.Ending
+	Since, Until                 time.Time // it began at Since or later, and before Until; an order was opened then
+}
+
+// Statuses of a work order in a Filter.
+const (
+	StatusOpen   = "open"
+	StatusClosed = "closed"
+)
+
+// where collects conditions of SQL. Their values are all parameters.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) add(given bool, condition string, values ...any) {
+	if given {
+		w.conditions, w.args = append(w.conditions, condition), append(w.args, values...)
+	}
+}
+
+// and gives the conditions behind others.
+func (w *where) and() string {
+	text := ""
+	for _, condition := range w.conditions {
+		text += " AND " + condition
+	}
+	return text
+}
+
+// ofRun gives the condition that a column, such as the BoardID, is in a Run that fits. column is its name in the table of Runs.
+func (f Filter) ofRun(name, column string) (w where) {
+	var run where
+	run.add(f.Order != "", `work_order = ? COLLATE NOCASE`, f.Order)
+	run.add(f.Operator != "", `operator = ?`, f.Operator)
+	run.add(f.Bay != "", `bay = ?`, f.Bay)
+	run.add(f.Reason != "", `reason = ?`, f.Reason)
+	run.add(f.Ending != "", `ending = ?`, string(f.Ending))
+	run.add(!f.Since.IsZero(), `begun >= ?`, stamp(f.Since))
+	run.add(!f.Until.IsZero(), `begun < ?`, stamp(f.Until))
+	w.add(len(run.args) > 0, name+` IN (SELECT `+column+` FROM runs WHERE TRUE`+run.and()+`)`, run.args...)
+	return w
 }
 
 // Boards lists boards in the order in which they were first seen.
 func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
+	runs := f.ofRun("b.id", "board_id")
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''), coalesce(h.since, ''),
 		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
 		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, ''), coalesce(d.state, ''), coalesce(d.kind, ''),
@@ -61,8 +109,8 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE admitted AND (?1 = '' OR board_id = ?1) GROUP BY board_id) l ON l.board_id = b.id
 		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL)
-			AND (?4 = '' OR b.id IN (SELECT board_id FROM certificates WHERE serial = unhex(?4))) ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
-		f.boardID(), f.Status, f.limit(), f.Serial)
+			AND (?4 = '' OR b.id IN (SELECT board_id FROM certificates WHERE serial = unhex(?4)))`+runs.and()+` ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
+		append([]any{f.boardID(), f.Status, f.limit(), f.Serial}, runs.args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing boards: %w", err)
 	}
@@ -101,11 +149,12 @@ type CertificateRow struct {
 
 // Certificates lists certificates in the order of their intents.
 func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, error) {
+	runs := f.ofRun("run", "id")
 	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
 		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, `+isHeld+`certificates.board_id), der
 		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2 OR ?2 = '`+StatusHeld+`' AND `+isHeld+`certificates.board_id))
-			AND (?4 = '' OR serial = unhex(?4)) ORDER BY id LIMIT ?3`,
-		f.boardID(), f.Status, f.limit(), f.Serial)
+			AND (?4 = '' OR serial = unhex(?4))`+runs.and()+` ORDER BY id LIMIT ?3`,
+		append([]any{f.boardID(), f.Status, f.limit(), f.Serial}, runs.args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing certificates: %w", err)
 	}

@@ -152,7 +152,7 @@ func TestARegistryOfSchema8IsMigrated(t *testing.T) {
 	if err := r.CloseOrder(t.Context(), "WO-2", "ann"); !errors.Is(err, station.ErrOrderClosed) {
 		t.Errorf("closing a closed order: %v", err)
 	}
-	orders, err := r.Orders(t.Context())
+	orders, err := r.Orders(t.Context(), Filter{})
 	must(t, err)
 	if len(orders) != 2 || orders[0].Boards != (OrderSums{Certified: 2, Unresolved: 1, Unused: 1}) || orders[1].Boards != (OrderSums{Certified: 1, Unused: 1}) {
 		t.Errorf("%+v", orders)

@@ -83,7 +83,7 @@ func TestTheLifeOfASignedWorkOrder(t *testing.T) {
 		b.must(b.CloseOrder(t.Context(), "WO-1", "ann"))
 		refuses("the same file after the end", b.imports(signedOrder(2, 3)), ErrOrderReplayed)
 		refuses("a newer file after the end", b.imports(signedOrder(4, 9)), station.ErrOrderClosed)
-		orders, err := b.Orders(t.Context())
+		orders, err := b.Orders(t.Context(), Filter{})
 		b.must(err)
 		if o := orders[0]; o.Revision != 2 || o.Quota != 3 || o.Boards.Unused != 1 || o.SHA256 == "" || o.OwnerSHA256 == "" {
 			t.Errorf("%+v", orders)

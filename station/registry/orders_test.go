@@ -81,7 +81,7 @@ func TestTheLifeOfAWorkOrder(t *testing.T) {
 		refuses("opening a closed order", b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 4, Lot: "L7"}, "ann"), station.ErrOrderClosed)
 		refuses("raising a closed order", b.RaiseOrder(t.Context(), "WO-1", 9, "ann"), station.ErrOrderClosed)
 		refuses("closing a closed order", b.CloseOrder(t.Context(), "WO-1", "ann"), station.ErrOrderClosed)
-		orders, err := b.Orders(t.Context())
+		orders, err := b.Orders(t.Context(), Filter{})
 		b.must(err)
 		if len(orders) != 1 || orders[0].Boards != (OrderSums{Certified: 1, Revoked: 1, Unused: 2}) || orders[0].Closed == "" || orders[0].Lot != "L7" {
 			t.Errorf("%+v", orders)
@@ -95,7 +95,7 @@ func TestTheSumsOfAWorkOrder(t *testing.T) {
 	b := newTestRegistry(t)
 	b.opensOrder(NewOrder{ID: "WO-1", Product: "sensor", Quota: 5})
 	sums := func() OrderSums {
-		orders, err := b.Orders(t.Context())
+		orders, err := b.Orders(t.Context(), Filter{})
 		b.must(err)
 		return orders[0].Boards
 	}

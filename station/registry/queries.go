@@ -48,11 +48,18 @@ type OrderReport struct {
 	Profiles                    string // SHA-256 of the profiles by which certificates may be signed, with commas; empty: any
 }
 
-// Orders lists all work orders in the order in which they were opened.
-func (r *Reader) Orders(ctx context.Context) ([]OrderReport, error) {
+// Orders lists work orders in the order in which they were opened. Since and Until of the Filter are about that time, the
+// operator is one of its Runs.
+func (r *Reader) Orders(ctx context.Context, f Filter) ([]OrderReport, error) {
+	fits := Filter{Operator: f.Operator}.ofRun("o.id", "work_order")
+	fits.add(f.Order != "", `o.id = ? COLLATE NOCASE`, f.Order)
+	fits.add(f.Status == StatusOpen, `o.closed IS NULL`)
+	fits.add(f.Status == StatusClosed, `o.closed IS NOT NULL`)
+	fits.add(!f.Since.IsZero(), `o.opened >= ?`, stamp(f.Since))
+	fits.add(!f.Until.IsZero(), `o.opened < ?`, stamp(f.Until))
 	rows, err := r.db.QueryContext(ctx, `SELECT o.id, o.product, o.quota, o.counted, o.opened, coalesce(o.closed, ''),
 		count(*) FILTER (WHERE r.outcome = 'issued'), count(*) FILTER (WHERE r.outcome = 'reworked'), count(*) FILTER (WHERE r.outcome = 'confirmed')
-		FROM work_orders o LEFT JOIN runs r ON r.work_order = o.id GROUP BY o.id ORDER BY o.opened, o.id`)
+		FROM work_orders o LEFT JOIN runs r ON r.work_order = o.id WHERE TRUE`+fits.and()+` GROUP BY o.id ORDER BY o.opened, o.id LIMIT ?`, append(fits.args, f.limit())...)
 	if err != nil {
 		return nil, fmt.Errorf("listing the work orders: %w", err)
 	}
@@ -88,7 +95,7 @@ func (o *OrderReport) setTerms(t terms) {
 
 // OrderReport gives one work order, or ErrUnknownOrder.
 func (r *Reader) OrderReport(ctx context.Context, id string) (OrderReport, error) {
-	orders, err := r.Orders(ctx)
+	orders, err := r.Orders(ctx, Filter{Order: id})
 	if err != nil {
 		return OrderReport{}, err
 	}

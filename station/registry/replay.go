@@ -51,7 +51,7 @@ func (s *replay) apply(e audit.Entry) error {
 
 // applyPartly makes the rows that need no body of an archived entry.
 func (s *replay) applyPartly(e audit.Entry) error {
-	if e.Type == typeStartup || e.Type == typeArchived || adopts(e) {
+	if e.Type == typeStartup || e.Type == TypeArchived || adopts(e) {
 		return s.change(e)
 	}
 	return nil
@@ -59,7 +59,7 @@ func (s *replay) applyPartly(e audit.Entry) error {
 
 func (s *replay) change(e audit.Entry) error {
 	switch {
-	case e.Type == typeArchived:
+	case e.Type == TypeArchived:
 		d := e.Details
 		s.archives[d["until"]] = fields{d["first"], fmt.Sprint(e.Seq), d["root"], d["sha256"], d["sums_sha256"], d["removed_sha256"]}
 	case e.Type == typeStartup:

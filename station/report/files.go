@@ -89,6 +89,9 @@ func (o Options) mayWrite(flag, path string) error {
 	if err := o.Dir.MayWrite(path); err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
+	if err := workdir.InFolder(path); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
 	return nil
 }
 

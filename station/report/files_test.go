@@ -273,7 +273,7 @@ func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
 	for _, test := range []struct{ name, path, want string }{
 		{"a directory", directory, "--jsonl: open " + directory + ": is a directory"},
 		{"a pipe that nobody reads", pipe, "--jsonl: " + pipe + ": nobody has opened this pipe for reading; start its reader first"},
-		{"a directory that is missing", directory + "/no/x", "--jsonl: open " + directory + "/no/x: no such file or directory"},
+		{"a directory that is missing", directory + "/no/x", "--jsonl: " + directory + "/no/x: the directory " + directory + "/no does not exist; make it, or name another path"},
 	} {
 		t.Run(test.name+" is refused before the first Run", func(t *testing.T) {
 			_, err := Open(Options{Dir: workdir.Dir(t.TempDir()), JSONL: test.path})

@@ -28,6 +28,21 @@ func (d Dir) MayWrite(path string) error {
 	return nil
 }
 
+// InFolder refuses a path for a new file whose directory is not there. A tool would say only what the kernel says.
+func InFolder(path string) error {
+	folder := filepath.Dir(path)
+	info, err := os.Stat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return reason.Usage(fmt.Errorf("%s: the directory %s does not exist; make it, or name another path", path, folder))
+	case errors.Is(err, unix.ENOTDIR) || err == nil && !info.IsDir():
+		return reason.Usage(fmt.Errorf("%s: %s is no directory; name another path", path, folder))
+	case err != nil:
+		return reason.Usage(fmt.Errorf("%s: %w", path, err))
+	}
+	return nil
+}
+
 func (d Dir) owns(path string) (bool, error) {
 	real, err := follow(path)
 	if err != nil {

@@ -297,6 +297,9 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	default:
 		text += "    The files are not signed; the checkpoint is, and all else follows from it.\n"
 	}
+	if v.Question != nil {
+		text += "    The question, as the bundle says: " + reason.Printable(v.Question.String()) + ".\n"
+	}
 	if v.Part {
 		text += "    The bundle is a part of the log: it does not show that no other entry belongs to it.\n"
 	}
@@ -306,8 +309,12 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	if !v.KeyGiven && !v.RootGiven {
 		text += "    The key came from the bundle itself: compare log.vkey with the key of the ceremony, or give it with --key.\n"
 	}
+	where := "see README.txt"
+	if a.mirror {
+		where = "give one that was kept elsewhere with --anchor"
+	}
 	if v.Anchors == 0 && len(a.options.Anchors) == 0 && a.options.Policy == nil {
-		text += "    No checkpoint from elsewhere: newest entries may be missing, see README.txt.\n"
+		text += "    No checkpoint from elsewhere: newest entries may be missing; " + where + ".\n"
 	}
 	if v.Timestamp != "" {
 		text += "    The checkpoint existed at " + v.Timestamp + ", says the time stamping authority.\n"

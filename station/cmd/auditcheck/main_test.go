@@ -162,6 +162,15 @@ func TestTheResultOfAPartSaysThatItIsAPart(t *testing.T) {
 	}
 }
 
+// A mirror has no README.txt.
+func TestTheResultOfAMirrorSpeaksOfNoReadme(t *testing.T) {
+	var out bytes.Buffer
+	must(t, (&arguments{mirror: true}).print(&out, &evidence.Verdict{Origin: "hallmark/demo", Size: 4, Root: "r", KeyGiven: true}))
+	if strings.Contains(out.String(), "README.txt") || !strings.Contains(out.String(), "--anchor") {
+		t.Errorf("got %s", out.String())
+	}
+}
+
 func TestTheResultAsJSON(t *testing.T) {
 	s := newSource(t)
 	broken := s.bundle(t)

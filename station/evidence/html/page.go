@@ -126,6 +126,9 @@ func (r *Report) genesis() *genesis {
 	}
 	g := &genesis{When: momentOf(c.event.Time), Seq: c.event.Seq, Actor: c.event.actor, HSM: c.facts("hsm_", ""), Keys: c.facts("key_", ""),
 		Certificates: c.facts("certificate_", "_sha256"), Key: shown(c.details["vkey"]), Software: c.details["hsm_software"] == "true"}
+	for i, f := range g.HSM {
+		g.HSM[i] = fact{r.texts.word("token", f.Name), r.texts.word("answer", f.Value)}
+	}
 	g.Others = c.facts("profile", "")
 	for i, f := range g.Others {
 		g.Others[i].Name = "profile" + strings.TrimPrefix(f.Name, "\u2013")

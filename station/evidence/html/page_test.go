@@ -2,6 +2,7 @@ package html
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -99,5 +100,25 @@ func TestEachLanguageHasEachText(t *testing.T) {
 	}
 	if _, err := New(Options{Language: "xx"}); !errors.Is(err, ErrLanguage) {
 		t.Errorf("a language that is not there: %v", err)
+	}
+}
+
+// A report in German says German words for steps and for the HSM, and each table has a caption.
+func TestAReportHasItsLanguageAndItsCaptions(t *testing.T) {
+	for language, words := range map[string][]string{"de": {"Signieren", "Modell", "Seriennummer"}, "en": {"sign", "model", "serial number"}} {
+		content, err := os.ReadFile("testdata/report." + language + ".html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range words {
+			if !strings.Contains(string(content), ">"+word+"<") {
+				t.Errorf("%s: %q is not in the report", language, word)
+			}
+		}
+		for _, table := range regexp.MustCompile(`<table[^>]*>\n[^\n]*`).FindAllString(string(content), -1) {
+			if !strings.Contains(table, "<caption>") {
+				t.Errorf("%s: a table has no caption: %s", language, table)
+			}
+		}
 	}
 }

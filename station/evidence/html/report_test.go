@@ -93,7 +93,7 @@ func TestSections(t *testing.T) {
 		{"the Runs of an order are counted", "orders", "LOT-1 4 2 2 0 1"},
 		{"operators have Runs and sign-ins", "operators", "ann 6 4 1 1 0 1 1 0 bob 6 2 2 1 1 0 0 0"},
 		{"a badge that nobody knows is counted", "operators", "no name 0 0 0 0 0 0 0 1"},
-		{"the ceremony names the HSM", "ceremony", "(entry 0) is the ceremony of 2026-11-02 06:00:00 (UTC), by ceremony master. HSM model nShield 5c serial 5c-0042"},
+		{"the ceremony names the HSM", "ceremony", "(entry 0) is the ceremony of 2026-11-02 06:00:00 (UTC), by ceremony master. HSM model nShield 5c serial number 5c-0042"},
 		{"the ceremony names the keys", "ceremony", "hallmark-audit CKA_SENSITIVE yes, CKA_EXTRACTABLE no"},
 		{"the ceremony names the audit key", "ceremony", "hallmark/line-1+0badc0de+AjBZ"},
 		{"a renewed certificate comes later", "ceremony", "verifier.renewed by ann not_after: 2027-12-01T00:00:00Z"},

@@ -62,7 +62,7 @@ func (r *Report) runTables(view *page) {
 	}
 	for _, name := range r.runs.stepOrder {
 		s := r.runs.steps[name]
-		view.Steps = append(view.Steps, row{Cells: []string{name, t.number(s.Count), t.milliseconds(float64(s.total) / float64(s.Count)),
+		view.Steps = append(view.Steps, row{Cells: []string{t.word("step", strings.ReplaceAll(name, " ", "-")), t.number(s.Count), t.milliseconds(float64(s.total) / float64(s.Count)),
 			t.milliseconds(float64(s.longestUS)), t.number(s.Retries)}})
 	}
 }
