@@ -15,13 +15,13 @@ type StableConfig struct {
 	// Find returns the path of the port at this moment; nil: Config.Name.
 	Find func() (string, error)
 	// Open opens the port that Find names; nil: a port of this machine.
-	Open func(Config) (Line, error)
+	Open func(Config) (AnyPort, error)
 	// Settle is how long nothing is written after the port was opened.
 	Settle time.Duration
 }
 
-// A Line is an open port, here or on another machine. It follows the rules of a [Port].
-type Line interface {
+// AnyPort is an open port, here or on another machine. It follows the rules of a [Port].
+type AnyPort interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
 	// InUse returns an error that wraps ErrBusy if another program uses the port now.
@@ -39,7 +39,7 @@ type Stable struct {
 	once   sync.Once
 
 	mu       sync.Mutex // covers the following fields
-	port     Line
+	port     AnyPort
 	opened   time.Time
 	until    time.Time     // before this time, a port that disappears is waited for
 	deadline time.Time     // of reads
@@ -70,7 +70,7 @@ func OpenStable(config StableConfig) (*Stable, error) {
 	return s, nil
 }
 
-func openHere(config Config) (Line, error) {
+func openHere(config Config) (AnyPort, error) {
 	port, err := Open(config)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func openHere(config Config) (Line, error) {
 }
 
 // find opens the port that is there now.
-func (s *Stable) find() (Line, error) {
+func (s *Stable) find() (AnyPort, error) {
 	path, err := s.config.Find()
 	if err != nil {
 		return nil, fmt.Errorf("finding port %q: %w", s.config.Name, err)
@@ -119,14 +119,14 @@ func (s *Stable) away(err error) bool {
 	return errors.Is(err, ErrUnplugged) || errors.Is(err, os.ErrClosed) && !s.isClosed()
 }
 
-func (s *Stable) now() (port Line, back <-chan struct{}) {
+func (s *Stable) now() (port AnyPort, back <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.port, s.back
 }
 
 // reopen opens the port again when it is there. It gives up at the end of the restart, at the deadline of the read, and after Close.
-func (s *Stable) reopen(gone Line) error {
+func (s *Stable) reopen(gone AnyPort) error {
 	if s.restartOver() {
 		return ErrUnplugged
 	}
@@ -173,7 +173,7 @@ func (s *Stable) isClosed() bool {
 }
 
 // replace goes on with another port, unless Close was called meanwhile.
-func (s *Stable) replace(port Line) error {
+func (s *Stable) replace(port AnyPort) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed() {

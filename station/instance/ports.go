@@ -57,7 +57,7 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 }
 
 // OpenPort opens a port of this machine by its path, or one that another machine serves by its address.
-func OpenPort(config serial.Config) (serial.Line, error) {
+func OpenPort(config serial.Config) (serial.AnyPort, error) {
 	if !remote.Is(config.Name) {
 		port, err := serial.Open(config)
 		if err != nil {
