@@ -168,7 +168,8 @@ func (l entry) readable(whole bool) string {
 // certificate records a certificate.
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
-		"subject": c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
+		"subject_spki_sha256": hexSum(c.RawSubjectPublicKeyInfo),
+		"subject":             c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
 		"not_before": c.NotBefore.UTC().Format(time.RFC3339), "not_after": c.NotAfter.UTC().Format(time.RFC3339), "pem": string(workdir.CertificatePEM(c.Raw)),
 	})
 }
