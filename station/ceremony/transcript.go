@@ -70,7 +70,7 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if t.file, err = os.OpenFile(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+	if t.file, err = workdir.OpenJournal(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	if err := t.add("begin", begin); err != nil {
@@ -80,22 +80,35 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 }
 
 // resume reads the transcript of a ceremony that was stopped.
-func (t *transcript) resume(begin map[string]string) error {
+func (t *transcript) resume(begin map[string]string) (err error) {
 	path := filepath.Join(t.folder, unfinished)
-	text, err := workdir.ReadFile(path)
+	t.file, err = workdir.OpenJournal(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, t.folder)
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
+	if err := t.goOn(path, begin); err != nil {
+		return errors.Join(err, t.file.Close())
+	}
+	return nil
+}
+
+// goOn continues the transcript in t.file, if it is that of a ceremony with the same file.
+func (t *transcript) goOn(path string, begin map[string]string) error {
+	text, err := io.ReadAll(io.LimitReader(t.file, workdir.MaxFile+1))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if len(text) > workdir.MaxFile {
+		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
+	}
 	if t.lines, err = parseTranscript(text); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if t.lines[0].Facts["file_sha256"] != begin["file_sha256"] {
+	first := t.lines[0]
+	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
 		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
-	}
-	if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	t.text, t.resumed = text, true
 	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]})
@@ -177,9 +190,14 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 // intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
 func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
 	for _, one := range t.lines {
-		if id, err := hex.DecodeString(one.Facts["id"]); one.What == "key-intended" && err == nil {
-			return hsm.KeyRef{ID: id, Label: one.Facts["label"]}, nil
+		if one.What != "key-intended" {
+			continue
 		}
+		id, err := hex.DecodeString(one.Facts["id"])
+		if err != nil || len(id) == 0 || one.Facts["label"] != label {
+			return hsm.KeyRef{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+		}
+		return hsm.KeyRef{ID: id, Label: label}, nil
 	}
 	ref, err := newRef(label, octets, random)
 	if err != nil {
