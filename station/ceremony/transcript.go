@@ -79,6 +79,20 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	return t, workdir.SyncFolder(folder)
 }
 
+// stoppedIn reports whether the directory holds a ceremony that was stopped. It refuses any other directory that exists.
+func stoppedIn(folder string) (bool, error) {
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	_, err := os.Lstat(filepath.Join(folder, unfinished))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, folder)
+	} else if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return true, nil
+}
+
 // resume reads the transcript of a ceremony that was stopped.
 func (t *transcript) resume(begin map[string]string) (err error) {
 	path := filepath.Join(t.folder, unfinished)
