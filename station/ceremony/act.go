@@ -125,7 +125,10 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
 	err = a.holdOn(ctx, token, log)
-	if err != nil {
+	switch {
+	case errors.Is(err, hsm.ErrKeyExists): // the token was not asked to make a key
+		return stopped(ctx, err, "")
+	case err != nil:
 		return stopped(ctx, err, log.left())
 	}
 	return nil

@@ -73,8 +73,8 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	if t.file, err = workdir.OpenJournal(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if err := t.add("begin", begin); err != nil {
-		return nil, errors.Join(err, t.file.Close())
+	if err := t.add("begin", begin); err != nil { // nothing has happened, so nothing stays
+		return nil, errors.Join(err, t.file.Close(), os.Remove(t.file.Name()), os.Remove(folder))
 	}
 	return t, workdir.SyncFolder(folder)
 }
@@ -163,8 +163,8 @@ func (t *transcript) add(what string, facts map[string]string) error {
 		return err
 	}
 	row = append(row, '\n')
-	if _, err := t.file.Write(row); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
+	if _, err := t.file.Write(row); err != nil { // without a part of a line, the same ceremony can go on
+		return errors.Join(fmt.Errorf("%w: %w", ErrOutput, err), t.file.Truncate(int64(len(t.text))))
 	}
 	if err := t.file.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
@@ -220,14 +220,15 @@ func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.
 	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
 }
 
-// left names the key that the ceremony has made, for the error of a ceremony that stops; empty: there is none.
-func (t *transcript) left() string {
+// left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
+func (t *transcript) left() (text string) {
 	for _, one := range t.lines {
-		if one.What == "key-made" || one.What == "key-adopted" {
-			return fmt.Sprintf("the key %q with id %s stays on the token; the same command goes on with it", one.Facts["label"], one.Facts["id"])
+		where := map[string]string{"key-intended": "may be on the token", "key-made": "stays on the token", "key-adopted": "stays on the token"}[one.What]
+		if where != "" {
+			text = fmt.Sprintf("the key %q with id %s %s; the same command goes on with it", one.Facts["label"], one.Facts["id"], where)
 		}
 	}
-	return ""
+	return text
 }
 
 // finish writes the results, and then the transcript with its signature.

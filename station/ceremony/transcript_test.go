@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	must(t, err)
 	ref, err := first.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
+	if left := first.left(); !strings.Contains(left, `the key "issuing" with id 0000000000000000 may be on the token`) {
+		t.Errorf("a stop while the key is made says %q", left)
+	}
 	must(t, first.close())
 
 	second, err := openTranscript(folder, newAct("a"))
