@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hallmark/station/reason"
 )
 
 // Ceremony is ceremony.yaml, the only input of `station ceremony`. ceremony.example.yaml explains every key.
@@ -97,8 +99,8 @@ func (c *Ceremony) validate(now time.Time) error {
 	if c.HSM.CreateToken {
 		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false", "a ceremony uses a token that exists"})
 	}
-	if c.Out == "" {
-		err = errors.Join(err, &ValueError{"out", "nothing", "the path of a new directory", "name where the results go"})
+	if c.Out == "" || c.Out != reason.Printable(c.Out) {
+		err = errors.Join(err, &ValueError{"out", fmt.Sprintf("%+q", c.Out), "the path of a new directory, of visible characters", "name where the results go"})
 	}
 	if c.NotAfter == "" {
 		return err
@@ -152,9 +154,13 @@ func (c *Ceremony) witnesses() error {
 	if len(c.Witnesses) != 2 {
 		return &ValueError{"witnesses", strconv.Itoa(len(c.Witnesses)) + " names", "the names of two persons", "a ceremony has two witnesses"}
 	}
-	a, b := strings.TrimSpace(c.Witnesses[0]), strings.TrimSpace(c.Witnesses[1])
-	if a == "" || b == "" || strings.EqualFold(a, b) || strings.ContainsAny(a+b, "\r\n") || len(a) > 128 || len(b) > 128 {
-		return &ValueError{"witnesses", "an empty, long or repeated name", "two different names", "a ceremony has two witnesses"}
+	for _, witness := range c.Witnesses { // they are on the screen and on the paper that is signed by hand
+		if err := reason.CheckText(witness); err != nil {
+			return &ValueError{"witnesses", fmt.Sprintf("%+.80q", witness), "two different names of visible characters, without blanks at their ends", "a ceremony has two witnesses"}
+		}
+	}
+	if strings.EqualFold(c.Witnesses[0], c.Witnesses[1]) {
+		return &ValueError{"witnesses", "the same name twice", "two different names", "a ceremony has two witnesses"}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hallmark/hsm"
+	"hallmark/station/reason"
 )
 
 func (h *HSM) validate() error {
@@ -23,8 +24,8 @@ func (h *HSM) validate() error {
 	if uri.ModulePath != "" {
 		module = uri.ModulePath
 	}
-	if module != "softhsm2" && !filepath.IsAbs(module) {
-		err = errors.Join(err, &ValueError{"hsm.module", strconv.Quote(module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
+	if module != "softhsm2" && (!filepath.IsAbs(module) || reason.CheckPath(module) != nil) {
+		err = errors.Join(err, &ValueError{"hsm.module", strconv.QuoteToASCII(module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
 	}
 	if h.TokenLabel == "" && h.TokenSerial == "" && h.URI == "" {
 		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label, token_serial or token_uri", "find both with `pkcs11-tool --module PATH --list-slots`"})

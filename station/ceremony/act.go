@@ -40,6 +40,7 @@ type Act struct {
 	Show    io.Writer // what happens, for the witnesses
 
 	base    string // directory of the file
+	resumes bool   // a stopped ceremony is in the directory for the results
 	running string // SHA-256 of this program's octets, in hexadecimal
 	kind    kind
 	now     func() time.Time
@@ -71,6 +72,9 @@ func Read(path, kindName string) (*Act, error) {
 	if err := a.kind.read(a); err != nil {
 		return nil, reason.Usage(fmt.Errorf("%w: %w", ErrInput, err))
 	}
+	if a.resumes, err = stoppedIn(a.out()); err != nil {
+		return nil, err
+	}
 	if a.running, err = runningProgram(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
@@ -88,7 +92,11 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\nprogram sha256 %s\n", a.File.Ceremony, sha256.Sum256(a.Text), a.running)
-	step("make the directory %s, and begin the transcript there", a.out())
+	if a.resumes {
+		step("go on with the ceremony that was stopped in %s, if it is of this file; a key that it made is taken, not made again", a.out())
+	} else {
+		step("make the directory %s, and begin the transcript there", a.out())
+	}
 	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
 	if a.kind.makesKey {
 		step("refuse if an object on the token has the label %q; else make the key %q there: P-256, signs only, never leaves the token", a.File.Key.Label, a.File.Key.Label)
@@ -117,7 +125,10 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
 	err = a.holdOn(ctx, token, log)
-	if err != nil {
+	switch {
+	case errors.Is(err, hsm.ErrKeyExists): // the token was not asked to make a key
+		return stopped(ctx, err, "")
+	case err != nil:
 		return stopped(ctx, err, log.left())
 	}
 	return nil

@@ -7,9 +7,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -86,6 +88,9 @@ func (c *Chain) checkTogether() error {
 	if err := c.Issuing.CheckSignatureFrom(c.Root); err != nil {
 		return refuseChain("the root did not sign the issuing CA: %w", err)
 	}
+	if err := c.checkAuthority(); err != nil {
+		return err
+	}
 	switch {
 	case c.Root.MaxPathLen == 0 && c.Root.MaxPathLenZero:
 		return refuseChain("the root's path length is 0, so it forbids an issuing CA and every board below it")
@@ -97,8 +102,38 @@ func (c *Chain) checkTogether() error {
 	return nil
 }
 
+// authorityKeyID is the extension of RFC 5280 section 4.2.1.1.
+var authorityKeyID = asn1.ObjectIdentifier{2, 5, 29, 35}
+
+// checkAuthority checks that the issuing CA names this root in its authority key identifier. A program may take another
+// root for the issuer otherwise: openssl finds no chain then, although the signature is right.
+func (c *Chain) checkAuthority() error {
+	at := slices.IndexFunc(c.Issuing.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(authorityKeyID) })
+	if at < 0 {
+		return nil
+	}
+	var names struct {
+		Key    []byte        `asn1:"optional,tag:0"`
+		Issuer asn1.RawValue `asn1:"optional,tag:1"`
+		Serial *big.Int      `asn1:"optional,tag:2"`
+	}
+	if rest, err := asn1.Unmarshal(c.Issuing.Extensions[at].Value, &names); err != nil || len(rest) > 0 {
+		return refuseChain("the authority key identifier of the issuing CA cannot be read")
+	}
+	switch next := "have it signed again by this root, or give the root that signed it"; {
+	case len(names.Key) > 0 && len(c.Root.SubjectKeyId) > 0 && !bytes.Equal(names.Key, c.Root.SubjectKeyId):
+		return refuseChain("the issuing CA names the key identifier %x of its issuer, and the root has %x; %s", names.Key, c.Root.SubjectKeyId, next)
+	case names.Serial != nil && names.Serial.Cmp(c.Root.SerialNumber) != 0:
+		return refuseChain("the issuing CA names the serial number %x of its issuer, and the root has %x; %s", names.Serial, c.Root.SerialNumber, next)
+	}
+	return nil
+}
+
 // checkCA checks one CA certificate.
 func checkCA(what string, c *x509.Certificate, now time.Time) error {
+	if err := errors.Join(checkName(what, c.Subject), checkExtensions(what, c)); err != nil {
+		return err
+	}
 	key, ec := c.PublicKey.(*ecdsa.PublicKey)
 	switch {
 	case c.PublicKeyAlgorithm == x509.RSA:
@@ -111,12 +146,8 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 		return refuseChain("%s is no CA (basicConstraints)", what)
 	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
 		return refuseChain("%s may not sign certificates (keyUsage without keyCertSign)", what)
-	case constrainsNames(c):
-		return refuseChain("%s has name constraints: most boards refuse or ignore them; have it signed without", what)
 	case !allows(c, x509.ExtKeyUsageClientAuth) || !allows(c, x509.ExtKeyUsageServerAuth):
 		return refuseChain("the extended key usage of %s forbids boards (clientAuth) or the verifier (serverAuth); have it signed without", what)
-	case len(c.UnhandledCriticalExtensions) > 0:
-		return refuseChain("%s has a critical extension that is not known: %v", what, c.UnhandledCriticalExtensions[0])
 	case now.After(c.NotAfter):
 		return refuseChain("%s has expired on %s", what, date(c.NotAfter))
 	case now.Before(c.NotBefore):
@@ -127,16 +158,36 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// nameConstraints is the extension of RFC 5280 section 4.2.1.10.
-var nameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+// checkName refuses a name that could rewrite the screen or the transcript on which people rely.
+func checkName(what string, subject pkix.Name) error {
+	if text := subject.String(); text != reason.Printable(text) {
+		return refuseChain("the name of %s has characters that cannot be read: %+q", what, text)
+	}
+	return nil
+}
 
-func constrainsNames(c *x509.Certificate) bool {
-	for _, extension := range c.Extensions {
-		if extension.Id.Equal(nameConstraints) {
-			return true
+// Extensions of a CA certificate.
+var (
+	nameConstraints   = asn1.ObjectIdentifier{2, 5, 29, 30} // RFC 5280 section 4.2.1.10
+	policyConstraints = asn1.ObjectIdentifier{2, 5, 29, 36} // RFC 5280 section 4.2.1.11
+	// mayBeCritical are the critical extensions that the mbedTLS of boards takes: subjectAltName, basicConstraints,
+	// keyUsage, extKeyUsage. mbedTLS refuses a certificate with another one.
+	mayBeCritical = []asn1.ObjectIdentifier{{2, 5, 29, 17}, {2, 5, 29, 19}, {2, 5, 29, 15}, {2, 5, 29, 37}}
+)
+
+// checkExtensions refuses the extensions with which boards, or the programs that verify boards, refuse the chain.
+func checkExtensions(what string, c *x509.Certificate) error {
+	for _, e := range c.Extensions {
+		switch {
+		case e.Id.Equal(nameConstraints):
+			return refuseChain("%s has name constraints: most boards refuse or ignore them; have it signed without", what)
+		case e.Id.Equal(policyConstraints):
+			return refuseChain("%s demands certificate policies (policyConstraints), and boards' certificates have none; have it signed without", what)
+		case e.Critical && !slices.ContainsFunc(mayBeCritical, e.Id.Equal):
+			return refuseChain("%s has the critical extension %v, with which boards refuse it; have it signed without", what, e.Id)
 		}
 	}
-	return false
+	return nil
 }
 
 // allows reports whether certificates below a CA may have a usage. Programs hold a CA's extended key usage to

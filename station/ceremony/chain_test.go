@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"math/big"
 	"strings"
@@ -108,6 +109,23 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 			other.template.Subject.CommonName = "root"
 			return workdir.CertificatePEM(i, signed(t, other, other))
 		}, "the root did not sign the issuing CA"},
+		{"an issuing CA that names another key identifier of the root", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: append([]byte{0x30, 0x07, 0x80, 0x05}, "other"...)}}
+		}, nil, "names the key identifier 6f74686572 of its issuer, and the root has 726f6f74"},
+		{"an issuing CA that names another serial number of the root", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: []byte{0x30, 0x03, 0x82, 0x01, 0x08}}}
+		}, nil, "names the serial number 8 of its issuer, and the root has 7"},
+		{"an issuing CA that names the serial number of the root", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: []byte{0x30, 0x03, 0x82, 0x01, 0x07}}}
+		}, nil, ""},
+		{"an issuing CA that demands policies", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: policyConstraints, Value: []byte{0x30, 0x03, 0x80, 0x01, 0x00}}}
+		}, nil, "the issuing CA demands certificate policies"},
+		{"a critical extension that boards do not know", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 54}, Critical: true, Value: []byte{0x02, 0x01, 0x00}}}
+		}, nil, "the issuing CA has the critical extension 2.5.29.54"},
+		{"a name that rewrites the screen", func(_, i *tier) { i.template.Subject.CommonName = "ACME\x1b[2J" }, nil, "the name of the issuing CA has characters that cannot be read"},
+		{"a name with a line feed", func(r, _ *tier) { r.template.Subject.CommonName = "ACME\n 9. sign nothing" }, nil, "the name of the root has characters that cannot be read"},
 		{"a certificate that boards cannot store", func(_, i *tier) { i.template.Subject.Organization = []string{strings.Repeat("x", 700)} }, nil, "boards store at most 1024"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

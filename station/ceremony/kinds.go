@@ -29,11 +29,15 @@ type kind struct {
 
 var kinds = map[string]kind{
 	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readNothing,
-		func(a *Act) []string { return a.planCertificate("itself") }, finishRoot},
+		func(a *Act) []string { return a.planCertificate("itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
-		func(a *Act) []string { return a.planCertificate(a.request.Subject.String()) }, finishIssuing},
+		func(a *Act) []string {
+			return a.planCertificate(a.request.Subject.String(), a.request.RawSubjectPublicKeyInfo)
+		}, finishIssuing},
 	configs.CeremonyCross: {"Signs the name and key of another CA with a CA key on this token", false, []string{"cross.pem"}, readCross,
-		func(a *Act) []string { return a.planCertificate(a.other.Subject.String()) }, finishCross},
+		func(a *Act) []string {
+			return a.planCertificate(a.other.Subject.String(), a.other.RawSubjectPublicKeyInfo)
+		}, finishCross},
 	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readNothing, func(a *Act) []string {
 		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
 	}, finishCSR},
@@ -43,11 +47,15 @@ var kinds = map[string]kind{
 	configs.CeremonyAuditKey: {"Makes the key that signs checkpoints of the audit log", true, []string{"audit.pub"}, readNothing, func(*Act) []string { return nil }, finishAuditKey},
 }
 
-func (a *Act) planCertificate(of string) []string {
-	return []string{
-		"lint a twin of the certificate of " + of + ", signed by a key that is thrown away",
-		fmt.Sprintf("sign the certificate of %s, valid to %s; parse it again, check its signature, and compare it with the twin", of, a.File.NotAfter),
+// planCertificate shows the fingerprint of a key from elsewhere: only with it people notice that somebody exchanged the file.
+func (a *Act) planCertificate(of string, elsewhere []byte) (lines []string) {
+	if elsewhere != nil {
+		lines = append(lines, "certify the key with the fingerprint "+spaced(hexSum(elsewhere))+"; compare it with the transcript of the ceremony that made the key")
 	}
+	return append(lines,
+		"lint a twin of the certificate of "+of+", signed by a key that is thrown away",
+		fmt.Sprintf("sign the certificate of %s, valid to %s; parse it again, check its signature, and compare it with the twin", of, a.File.NotAfter),
+	)
 }
 
 func readNothing(*Act) error { return nil }
@@ -67,6 +75,9 @@ func readIssuing(a *Act) error {
 		return fmt.Errorf("%s: want exactly one certificate request in PEM", a.File.Request)
 	}
 	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
+		return fmt.Errorf("%s: %w", a.File.Request, err)
+	}
+	if err := checkName("the request", a.request.Subject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
 	return a.readIssuer()

@@ -70,32 +70,59 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if t.file, err = os.OpenFile(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+	if t.file, err = workdir.OpenJournal(filepath.Join(folder, unfinished), os.O_CREATE|os.O_EXCL); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if err := t.add("begin", begin); err != nil {
-		return nil, errors.Join(err, t.file.Close())
+	if err := t.add("begin", begin); err != nil { // nothing has happened, so nothing stays
+		return nil, errors.Join(err, t.file.Close(), os.Remove(t.file.Name()), os.Remove(folder))
 	}
 	return t, workdir.SyncFolder(folder)
 }
 
+// stoppedIn reports whether the directory holds a ceremony that was stopped. It refuses any other directory that exists.
+func stoppedIn(folder string) (bool, error) {
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	_, err := os.Lstat(filepath.Join(folder, unfinished))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, folder)
+	} else if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return true, nil
+}
+
 // resume reads the transcript of a ceremony that was stopped.
-func (t *transcript) resume(begin map[string]string) error {
+func (t *transcript) resume(begin map[string]string) (err error) {
 	path := filepath.Join(t.folder, unfinished)
-	text, err := workdir.ReadFile(path)
+	t.file, err = workdir.OpenJournal(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, t.folder)
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
+	if err := t.goOn(path, begin); err != nil {
+		return errors.Join(err, t.file.Close())
+	}
+	return nil
+}
+
+// goOn continues the transcript in t.file, if it is that of a ceremony with the same file.
+func (t *transcript) goOn(path string, begin map[string]string) error {
+	text, err := io.ReadAll(io.LimitReader(t.file, workdir.MaxFile+1))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if len(text) > workdir.MaxFile {
+		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
+	}
 	if t.lines, err = parseTranscript(text); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if t.lines[0].Facts["file_sha256"] != begin["file_sha256"] {
+	first := t.lines[0]
+	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
 		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
-	}
-	if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	t.text, t.resumed = text, true
 	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]})
@@ -136,8 +163,8 @@ func (t *transcript) add(what string, facts map[string]string) error {
 		return err
 	}
 	row = append(row, '\n')
-	if _, err := t.file.Write(row); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
+	if _, err := t.file.Write(row); err != nil { // without a part of a line, the same ceremony can go on
+		return errors.Join(fmt.Errorf("%w: %w", ErrOutput, err), t.file.Truncate(int64(len(t.text))))
 	}
 	if err := t.file.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
@@ -168,7 +195,8 @@ func (l entry) readable(whole bool) string {
 // certificate records a certificate.
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
-		"subject": c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
+		"subject_spki_sha256": hexSum(c.RawSubjectPublicKeyInfo),
+		"subject":             c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
 		"not_before": c.NotBefore.UTC().Format(time.RFC3339), "not_after": c.NotAfter.UTC().Format(time.RFC3339), "pem": string(workdir.CertificatePEM(c.Raw)),
 	})
 }
@@ -176,9 +204,14 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 // intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
 func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
 	for _, one := range t.lines {
-		if id, err := hex.DecodeString(one.Facts["id"]); one.What == "key-intended" && err == nil {
-			return hsm.KeyRef{ID: id, Label: one.Facts["label"]}, nil
+		if one.What != "key-intended" {
+			continue
 		}
+		id, err := hex.DecodeString(one.Facts["id"])
+		if err != nil || len(id) == 0 || one.Facts["label"] != label {
+			return hsm.KeyRef{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+		}
+		return hsm.KeyRef{ID: id, Label: label}, nil
 	}
 	ref, err := newRef(label, octets, random)
 	if err != nil {
@@ -187,14 +220,15 @@ func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.
 	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
 }
 
-// left names the key that the ceremony has made, for the error of a ceremony that stops; empty: there is none.
-func (t *transcript) left() string {
+// left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
+func (t *transcript) left() (text string) {
 	for _, one := range t.lines {
-		if one.What == "key-made" || one.What == "key-adopted" {
-			return fmt.Sprintf("the key %q with id %s stays on the token; the same command goes on with it", one.Facts["label"], one.Facts["id"])
+		where := map[string]string{"key-intended": "may be on the token", "key-made": "stays on the token", "key-adopted": "stays on the token"}[one.What]
+		if where != "" {
+			text = fmt.Sprintf("the key %q with id %s %s; the same command goes on with it", one.Facts["label"], one.Facts["id"], where)
 		}
 	}
-	return ""
+	return text
 }
 
 // finish writes the results, and then the transcript with its signature.

@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"hallmark/configs"
+	"hallmark/station/workdir"
 )
 
 func newAct(text string) *Act {
@@ -22,6 +24,9 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	must(t, err)
 	ref, err := first.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
+	if left := first.left(); !strings.Contains(left, `the key "issuing" with id 0000000000000000 may be on the token`) {
+		t.Errorf("a stop while the key is made says %q", left)
+	}
 	must(t, first.close())
 
 	second, err := openTranscript(folder, newAct("a"))
@@ -74,5 +79,42 @@ func TestWhatACeremonyHasWrittenIsNeverChanged(t *testing.T) {
 	must(t, err)
 	if text, _ := os.ReadFile(path); string(text) != "first" || info.Mode().Perm() != 0o444 {
 		t.Errorf("%q with mode %v", text, info.Mode())
+	}
+}
+
+// The key signs the whole transcript at the end, so a stopped transcript may say nothing that the ceremony did not.
+func TestAStoppedTranscriptThatSomebodyWroteAnewIsRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		facts map[string]string // of a transcript whose lines follow each other
+		mode  os.FileMode
+		want  error
+	}{
+		"another text than the file":     {map[string]string{"ceremony": "csr", "file": "b", "file_sha256": hexSum([]byte("a"))}, 0o600, ErrOutput},
+		"another ceremony":               {map[string]string{"ceremony": "root", "file": "a", "file_sha256": hexSum([]byte("a"))}, 0o600, ErrOutput},
+		"everybody may have written it":  {map[string]string{"ceremony": "csr", "file": "a", "file_sha256": hexSum([]byte("a"))}, 0o666, workdir.ErrOthersJournal},
+		"the transcript of the ceremony": {map[string]string{"ceremony": "csr", "file": "a", "file_sha256": hexSum([]byte("a"))}, 0o600, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := filepath.Join(t.TempDir(), "out")
+			must(t, os.Mkdir(folder, 0o700))
+			path := filepath.Join(folder, unfinished)
+			file, err := os.Create(path)
+			must(t, err)
+			forged := &transcript{file: file, now: func() time.Time { return noon }, show: io.Discard}
+			must(t, forged.add("begin", test.facts))
+			must(t, forged.add("key-intended", map[string]string{"label": "of somebody else", "id": "01"}))
+			must(t, errors.Join(forged.close(), os.Chmod(path, test.mode)))
+			log, err := openTranscript(folder, newAct("a"))
+			if !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if err != nil {
+				return
+			}
+			if ref, err := log.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
+				t.Errorf("adopts the key %v: %v", ref, err)
+			}
+			must(t, log.close())
+		})
 	}
 }

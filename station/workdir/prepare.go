@@ -24,10 +24,11 @@ const maxPath = 440
 
 // Errors of a directory in which no station can be made.
 var (
-	ErrPathTooLong  = fmt.Errorf("the path has more than %d octets, and the registry's database opens no longer one; name a shorter path", maxPath)
-	ErrNoDirectory  = errors.New("no station can be made here; name a directory that you may write")
-	ErrDanglingLink = errors.New("this is a link that leads nowhere; make the directory that it names, or name another one")
-	ErrBeingMade    = errors.New("another `station init` makes a station here; wait for it")
+	ErrPathTooLong   = fmt.Errorf("the path has more than %d octets, and the registry's database opens no longer one; name a shorter path", maxPath)
+	ErrNoDirectory   = errors.New("no station can be made here; name a directory that you may write")
+	ErrDanglingLink  = errors.New("this is a link that leads nowhere; make the directory that it names, or name another one")
+	ErrOthersJournal = errors.New("this belongs to another user, or others may write it, and it names the keys that would be adopted; go on as the user who began, or name a new directory")
+	ErrBeingMade     = errors.New("another `station init` makes a station here; wait for it")
 )
 
 // Prepare proves that a station can be made in a directory: the directory is new, or holds nothing but lost+found
@@ -92,7 +93,7 @@ func isOurs(name string) bool {
 
 // Begin opens the journal of `init` for one process, and removes what a stopped `init` left beside the journal.
 func (d Dir) Begin() (*os.File, error) {
-	file, err := os.OpenFile(d.In(journal), os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	file, err := OpenJournal(d.In(journal), os.O_CREATE)
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("%s: %w: %w", d, ErrNoDirectory, err))
 	}
@@ -100,6 +101,25 @@ func (d Dir) Begin() (*os.File, error) {
 		return nil, errors.Join(reason.Usage(fmt.Errorf("%s: %w", d, ErrBeingMade)), file.Close())
 	}
 	if err := errors.Join(d.Clear(), file.Sync(), SyncFolder(string(d))); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// OpenJournal opens the journal of an act that may go on after a stop. flags say whether it may be made. The journal
+// names keys that the act adopts, so a journal with content must be this user's own: with another one, somebody who
+// prepared the directory would choose the keys.
+func OpenJournal(path string, flags int) (*os.File, error) {
+	file, err := openRegular(path, flags|os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	var status unix.Stat_t
+	err = unix.Fstat(int(file.Fd()), &status)
+	if err == nil && status.Size > 0 && (int(status.Uid) != os.Geteuid() || status.Mode&0o022 != 0) {
+		err = fmt.Errorf("%s: %w", path, ErrOthersJournal)
+	}
+	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/signal"
 
@@ -10,6 +11,7 @@ import (
 	"hallmark/configs"
 	"hallmark/station"
 	"hallmark/station/ceremony"
+	"hallmark/station/reason"
 )
 
 func (c *command) ceremonyCommand() *cobra.Command {
@@ -37,6 +39,9 @@ func (c *command) ceremonyOf(kind string) *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), stopSignals...)
 			context.AfterFunc(ctx, stop) // a second signal ends the program at once
 			defer stop()
+			if file == "" {
+				return reason.Usage(errors.New("--file is missing: name the ceremony's YAML file, as in docs/ceremony.md"))
+			}
 			act, err := ceremony.Read(file, kind)
 			if err != nil {
 				return err

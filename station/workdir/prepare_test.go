@@ -1,0 +1,50 @@
+package workdir
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"hallmark/station/reason"
+)
+
+// Somebody else may have prepared the directory in which an engineer makes a station.
+func TestAJournalOfSomebodyElseIsRefused(t *testing.T) {
+	row := []byte(`{"label":"hallmark-issuing","id":"0102030405060708","made":true}` + "\n")
+	for name, test := range map[string]struct {
+		prepare func(path string) error
+		want    error // nil: it is taken
+	}{
+		"nothing":                  {func(string) error { return nil }, nil},
+		"the user's own":           {func(path string) error { return os.WriteFile(path, row, 0o600) }, nil},
+		"one that everybody wrote": {func(path string) error { return errors.Join(os.WriteFile(path, row, 0o600), os.Chmod(path, 0o666)) }, ErrOthersJournal},
+		"one of another user": {func(path string) error {
+			if os.Geteuid() != 0 { // only root may give a file away
+				return errors.Join(os.WriteFile(path, row, 0o600), os.Chmod(path, 0o620))
+			}
+			return errors.Join(os.WriteFile(path, row, 0o600), os.Chown(path, 65534, 65534))
+		}, ErrOthersJournal},
+		"a pipe": {func(path string) error { return unix.Mkfifo(path, 0o600) }, ErrNotRegular},
+		"a link": {func(path string) error {
+			return errors.Join(os.WriteFile(path+".own", row, 0o600), os.Symlink(path+".own", path))
+		}, unix.ELOOP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := Dir(t.TempDir())
+			if err := test.prepare(dir.In(journal)); err != nil {
+				t.Fatal(err)
+			}
+			file, err := dir.Begin()
+			if !errors.Is(err, test.want) || test.want != nil && (reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), filepath.Base(journal))) {
+				t.Errorf("got %v with exit code %d, want %v", err, reason.ExitOf(err), test.want)
+			}
+			if file != nil {
+				_ = file.Close()
+			}
+		})
+	}
+}
