@@ -48,7 +48,8 @@ func (c *command) batchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch [--boards LIST]",
 		Short: "Enrols many boards at once, unattended",
-		Long: `batch enrols one board in each bay, or --count boards in all.
+		Long: `batch enrols one board in each bay, or --count boards in all: the bays get boards in turn, and board
+5 of 4 bays is the second board of the first bay, whichever bay is faster.
 
 With a profile for COSE keys (cose_profile in station.yaml) each board has two Runs, one for each
 of its keys.
