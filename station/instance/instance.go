@@ -105,9 +105,14 @@ func Open(ctx context.Context, dir workdir.Dir, options Options) (_ *Instance, e
 	if err != nil {
 		return nil, err
 	}
-	i, err := files.openAll(ctx)
+	return files.Open(ctx)
+}
+
+// Open opens the parts that the Files do not have. After an error the Files are closed, too.
+func (f *Files) Open(ctx context.Context) (*Instance, error) {
+	i, err := f.openAll(ctx)
 	if err != nil {
-		return nil, errors.Join(err, files.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return i, nil
 }
