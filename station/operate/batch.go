@@ -41,19 +41,19 @@ type Result struct {
 // were not begun count as Fault where the station could not go on, and as Aborted where
 // somebody stopped the station or a bay.
 func (r Result) Exit(trouble error) reason.Exit {
-	counts := map[station.Ending]int{}
+	counts := map[reason.Exit]int{}
 	for _, run := range r.Runs {
-		counts[run.Ending]++
+		counts[reason.ExitOfRun(run.Ending, run.Reason)]++
 	}
 	if trouble != nil {
-		counts[station.Fault]++
+		counts[reason.ExitFault]++
 	}
 	if r.Short != nil {
-		ending := station.Aborted
-		if slices.ContainsFunc(reason.All(r.Short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
-			ending = station.Fault
+		exit := reason.ExitAborted
+		if slices.ContainsFunc(reason.All(r.Short), func(row reason.Row) bool { return reason.ExitOfRun(row.Ending, row.Word) == reason.ExitFault }) {
+			exit = reason.ExitFault
 		}
-		counts[ending]++
+		counts[exit]++
 	}
 	return reason.ExitOfRuns(counts)
 }
