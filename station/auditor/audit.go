@@ -104,6 +104,14 @@ type verifying struct {
 	anchors, archives []string
 }
 
+// readKey reads the audit key. Only a person may name a pipe; in the directory the key is a regular file.
+func (v verifying) readKey(dir workdir.Dir) ([]byte, error) {
+	if v.key == "" {
+		return workdir.ReadFile(dir.AuditKey())
+	}
+	return workdir.ReadInput(v.key, workdir.MaxFile)
+}
+
 // auditVerify verifies the log. If show is not nil, auditVerify prints these entries, and nothing else.
 func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown) (err error) {
 	anchors, err := audit.ReadAnchors(with.anchors)
@@ -111,10 +119,7 @@ func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown)
 		return reason.Usage(err)
 	}
 	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) (err error) {
-		if with.key == "" {
-			with.key = dir.AuditKey()
-		}
-		key, err := workdir.ReadInput(with.key, workdir.MaxFile)
+		key, err := with.readKey(dir)
 		if err != nil {
 			return reason.Usage(fmt.Errorf("reading the audit key: %w", err))
 		}
