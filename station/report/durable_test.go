@@ -40,7 +40,7 @@ func TestAPowerCutAfterAnExportLosesNothing(t *testing.T) {
 	for line := range strings.Lines(string(calls)) {
 		d.call(t, line)
 	}
-	// Three certificates with their chains, a certificate that was replaced, and a renamed file.
+	// Three certificates with their chains, and a file that was renamed.
 	if len(d.named) != 7 {
 		t.Errorf("%d names: %v", len(d.named), d.named)
 	}
