@@ -141,6 +141,7 @@ func TestTheVerdictNamesWhatWasNotChecked(t *testing.T) {
 	m.notes[4] = append(m.notes[4], lines...)
 	root := m.write("bundle")
 	m.must(os.WriteFile(filepath.Join(root, TimestampFile), []byte("stamp"), 0o600))
+	m.resum(root)
 	v := m.check(root, Options{Key: m.vkey})
 	var skipped []string
 	for _, one := range v.NotChecked {
