@@ -105,6 +105,22 @@ type verifying struct {
 	anchors, archives []string
 }
 
+// readKey reads the audit key. Only a person may name a pipe; in the directory the key is a regular file.
+func (v verifying) readKey(dir workdir.Dir) ([]byte, error) {
+	if v.key != "" {
+		key, err := workdir.ReadInput(v.key, workdir.MaxFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the audit key: %w", err)
+		}
+		return key, nil
+	}
+	key, err := workdir.ReadFile(dir.AuditKey())
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit key: %w; name the copy from the key ceremony with --key", err)
+	}
+	return key, nil
+}
+
 // auditVerify verifies the log. If show is not nil, auditVerify prints these entries, and nothing else.
 func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown) (err error) {
 	anchors, err := audit.ReadAnchors(with.anchors)
@@ -112,13 +128,9 @@ func (c *Commands) auditVerify(ctx context.Context, with verifying, show *shown)
 		return reason.Usage(err)
 	}
 	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) (err error) {
-		from, hint := with.key, ""
-		if from == "" {
-			from, hint = dir.AuditKey(), "; name the copy from the key ceremony with --key"
-		}
-		key, err := workdir.ReadInput(from, workdir.MaxFile)
+		key, err := with.readKey(dir)
 		if err != nil {
-			return reason.Usage(fmt.Errorf("reading the audit key: %w%s", err, hint))
+			return reason.Usage(err)
 		}
 		done, err := instance.OpenArchives(ctx, dir, reader, with.archives)
 		if err != nil {

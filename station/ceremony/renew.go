@@ -46,7 +46,7 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	if err := install(record, made); err != nil {
 		return nil, fmt.Errorf("installing the verifier's certificate: %w", err)
 	}
-	return made, record.Checkpoint(auditKey)
+	return made, keys.Checkpoint(auditKey)
 }
 
 // endpointCertificate makes a certificate for the present key of the verifier. The root signs it if the root key

@@ -25,7 +25,9 @@ var earlier = map[string]map[int]digest{
 // editionOf finds the edition in one of the first lines of a text.
 var editionOf = regexp.MustCompile(`(?m)^(?:# )?Edition ([0-9]+)\.$`)
 
-// checkTexts compares README.txt and check.py with those that a station writes.
+// checkTexts compares README.txt and check.py with those that a station writes. An early part has no script. A text of a later
+// edition is taken only from a bundle that the audit key has signed: the number alone says nothing, because whoever changes
+// the text can change the number of each file.
 func (c *checker) checkTexts() error {
 	if err := c.checkText(ReadmeFile, readme); err != nil || c.verdict.Part && c.editionOfBundle() < firstWithQuestion {
 		return err
@@ -61,6 +63,9 @@ func (c *checker) checkText(name string, own []byte) error {
 		return c.find(-1, name, "the file was changed: it has no edition, and each edition that a station writes has one")
 	}
 	number, err := strconv.Atoi(string(found[1]))
+	if err == nil && number > edition && c.verdict.Signed == nil {
+		return c.find(-1, name, "it says that it is of edition %d, and this auditcheck knows the editions up to %d: nobody signed the bundle, so anybody can have written the file; check the bundle with the auditcheck of the station that made it", number, edition)
+	}
 	if err == nil && number > edition {
 		c.skip(name, "it is of edition "+string(found[1])+", and this auditcheck knows the editions up to "+strconv.Itoa(edition)+": check the bundle with a newer auditcheck, or read the file before you use it")
 		return nil

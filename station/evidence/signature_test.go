@@ -218,6 +218,27 @@ func TestWhatIsWrongWithASignatureIsFound(t *testing.T) {
 	}
 }
 
+// The texts of a later edition are not compared if the audit key has signed the bundle.
+func TestASignedBundleMayHaveTextsOfALaterEdition(t *testing.T) {
+	m, _ := record(t, 4)
+	certificate := m.certify(m.ca, m.caKey)
+	root := m.signed("b", certificate)
+	edited(filepath.Join(root, ScriptFile), func(text []byte) []byte {
+		return bytes.Replace(text, fmt.Appendf(nil, "# Edition %d.", edition), fmt.Appendf(nil, "# Edition %d.", edition+1), 1)
+	})
+	m.must(os.Remove(filepath.Join(root, SumsFile+SignatureSuffix))) // SHA256SUMS does not name it
+	m.resum(root)
+	sums, err := os.ReadFile(filepath.Join(root, SumsFile))
+	m.must(err)
+	signer := &Signer{Certificate: certificate, Key: m.key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Random: rand.Reader}
+	signature, err := signer.Sign(sha256.Sum256(sums))
+	m.must(err)
+	m.must(os.WriteFile(filepath.Join(root, SumsFile+SignatureSuffix), signature, 0o600))
+	if v := m.check(root, Options{Key: m.vkey, Report: nil}); !v.Good() || !slices.ContainsFunc(v.NotChecked, func(f Finding) bool { return f.File == ScriptFile }) {
+		t.Errorf("got %v and %v", v.Findings, v.NotChecked)
+	}
+}
+
 // No octet of a signature is free.
 // The genesis entry names root and audit key. A bundle has their certificates in this order.
 func TestTheAuthoritiesHaveTheOrderOfTheCeremony(t *testing.T) {

@@ -42,7 +42,6 @@ func (k *Keys) SignClosure(ctx context.Context, id, operator string) (made worko
 	if err := k.Checkpoint(signer.Key); err != nil {
 		return made, err
 	}
-	k.markToken()
 	if made.File, err = k.closure(ctx, report); err != nil {
 		return made, err
 	}

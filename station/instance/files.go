@@ -141,11 +141,13 @@ func (f *Files) Close() error {
 }
 
 // Profiles returns the profiles of the keys that the station certifies, TLS first.
-func (f *Files) Profiles() []*issuance.Profile {
-	if f.COSE == nil {
-		return []*issuance.Profile{f.Profile}
+func (f *Files) Profiles() (all []*issuance.Profile) {
+	for _, profile := range []*issuance.Profile{f.Profile, f.COSE} {
+		if profile != nil {
+			all = append(all, profile)
+		}
 	}
-	return []*issuance.Profile{f.Profile, f.COSE}
+	return all
 }
 
 // Keys returns the keys that the engine certifies, TLS first.

@@ -105,9 +105,14 @@ func Open(ctx context.Context, dir workdir.Dir, options Options) (_ *Instance, e
 	if err != nil {
 		return nil, err
 	}
-	i, err := files.openAll(ctx)
+	return files.Open(ctx)
+}
+
+// Open opens the parts that the Files do not have. After an error the Files are closed, too.
+func (f *Files) Open(ctx context.Context) (*Instance, error) {
+	i, err := f.openAll(ctx)
 	if err != nil {
-		return nil, errors.Join(err, files.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return i, nil
 }
@@ -164,10 +169,7 @@ func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint
 // Checkpoint signs a checkpoint over the whole audit log, and stores the checkpoint on the token, too.
 // The witnesses get the checkpoint later, and nobody waits for them.
 func (i *Instance) Checkpoint() error {
-	err := i.Record.Checkpoint(i.Audit)
-	if err == nil {
-		i.markToken()
-	}
+	err := i.Keys.Checkpoint(i.Audit)
 	if err == nil && i.witnesses != nil {
 		i.witnesses.Wake()
 	}

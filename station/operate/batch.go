@@ -41,19 +41,19 @@ type Result struct {
 // were not begun count as Fault where the station could not go on, and as Aborted where
 // somebody stopped the station or a bay.
 func (r Result) Exit(trouble error) reason.Exit {
-	counts := map[station.Ending]int{}
+	counts := map[reason.Exit]int{}
 	for _, run := range r.Runs {
-		counts[run.Ending]++
+		counts[reason.ExitOfRun(run.Ending, run.Reason)]++
 	}
 	if trouble != nil {
-		counts[station.Fault]++
+		counts[reason.ExitFault]++
 	}
 	if r.Short != nil {
-		ending := station.Aborted
-		if slices.ContainsFunc(reason.All(r.Short), func(row reason.Row) bool { return row.Ending == station.Fault }) {
-			ending = station.Fault
+		exit := reason.ExitAborted
+		if slices.ContainsFunc(reason.All(r.Short), func(row reason.Row) bool { return reason.ExitOfRun(row.Ending, row.Word) == reason.ExitFault }) {
+			exit = reason.ExitFault
 		}
-		counts[ending]++
+		counts[exit]++
 	}
 	return reason.ExitOfRuns(counts)
 }
@@ -74,10 +74,10 @@ func Unattended(life, drain context.Context, opened *instance.Instance, options 
 	return result, c.End()
 }
 
-// Enrol takes boards until Count is reached, and returns when all Runs have ended. Each
-// bay gets one board before any bay gets a second one. A lost HSM or a wrong clock
-// pauses the batch. A full disk, a registry that fails, and Close end the batch early; a bay
-// that stopped (I4) gets no further board.
+// Enrol enrols Count boards, and returns when all Runs have ended. Each bay has its share of
+// the boards (schedule). A lost HSM or a wrong clock pauses the batch. A full disk, a registry
+// that fails, and Close end the batch early; a bay that stopped (I4) gets no further board, and
+// no other bay takes the rest of its share.
 func (c *Controller) Enrol(ctx context.Context, b Batch) Result {
 	if err := (Start{Operator: b.Operator, Order: b.Order, Rework: b.Rework}).checkTexts(); err != nil {
 		return Result{Short: err}

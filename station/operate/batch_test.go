@@ -23,27 +23,38 @@ import (
 	"hallmark/station/workdir"
 )
 
-func TestEachBayGetsOneBoardBeforeAnyGetsASecondOne(t *testing.T) {
-	for _, test := range []struct{ bays, count, jobs, want int }{
-		{1, 0, 0, 1}, {3, 0, 0, 3}, {3, 3, 1, 3}, {3, 2, 0, 2}, {3, 10, 2, 10}, {1, 5, 4, 5},
+func TestTheBoardsOfEachBayFollowFromBaysAndCountAlone(t *testing.T) {
+	for _, test := range []struct {
+		bays, count, jobs int
+		want              []int // boards of each bay
+	}{
+		{1, 0, 0, []int{1}}, {3, 0, 0, []int{1, 1, 1}}, {3, 3, 1, []int{1, 1, 1}}, {3, 2, 0, []int{1, 1, 0}}, {3, 10, 2, []int{4, 3, 3}}, {1, 5, 4, []int{5}},
 	} {
 		t.Run(fmt.Sprintf("%d bays, count %d, %d jobs", test.bays, test.count, test.jobs), func(t *testing.T) {
+			bays := names(test.bays)
 			var mu sync.Mutex
-			perBay := map[string]int{}
-			err := newSchedule(names(test.bays), test.count, test.jobs).run(t.Context(), func(_ context.Context, bay string) (bool, error) {
+			got := make([]int, test.bays)
+			others := make(chan struct{}) // closed when all boards of the other bays are done
+			done, rest := 0, 0
+			for _, n := range test.want[1:] {
+				rest += n
+			}
+			err := newSchedule(bays, test.count, test.jobs).run(t.Context(), func(_ context.Context, bay string) (bool, error) {
+				i := slices.Index(bays, bay)
+				if i == 0 && test.jobs != 1 && rest > 0 {
+					<-others // the first bay is the slowest
+				}
 				mu.Lock()
 				defer mu.Unlock()
-				perBay[bay]++
+				if got[i]++; i > 0 {
+					if done++; done == rest {
+						close(others)
+					}
+				}
 				return true, nil
 			})
-			total := 0
-			for bay, n := range perBay {
-				if total += n; test.count <= test.bays && n != 1 {
-					t.Errorf("%s had %d boards", bay, n)
-				}
-			}
-			if err != nil || total != test.want || test.count > test.bays && len(perBay) != test.bays {
-				t.Errorf("boards per bay: %v, error %v", perBay, err)
+			if err != nil || !slices.Equal(got, test.want) {
+				t.Errorf("boards of the bays: %v, want %v; error %v", got, test.want, err)
 			}
 		})
 	}
@@ -71,7 +82,7 @@ func TestJobsBoundTheBoardsAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestABayThatGivesUpLeavesItsBoardsToTheOthers(t *testing.T) {
+func TestNoOtherBayTakesTheBoardsOfABayThatGivesUp(t *testing.T) {
 	clone := errors.New("stopped for a clone")
 	err := newSchedule(names(2), 6, 0).run(t.Context(), func(_ context.Context, bay string) (bool, error) {
 		if bay == "bay 1" {
@@ -79,11 +90,7 @@ func TestABayThatGivesUpLeavesItsBoardsToTheOthers(t *testing.T) {
 		}
 		return true, nil
 	})
-	if err != nil {
-		t.Errorf("all boards were begun, but %v", err)
-	}
-	err = newSchedule(names(1), 3, 0).run(t.Context(), func(context.Context, string) (bool, error) { return true, clone })
-	if !errors.Is(err, clone) || err.Error() != "2 of 3 boards were not begun\nstopped for a clone" {
+	if !errors.Is(err, clone) || err.Error() != "2 of 6 boards were not begun\nstopped for a clone" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"hallmark/station/reason"
 )
 
-// A schedule distributes count boards over bays. Each bay gets one board, in the order of the
-// bays. Each further board goes to the bay that is free first.
+// A schedule distributes count boards over bays: board k goes to bay k modulo the number of bays.
+// So the boards of a bay follow from the bays and the count alone, and not from the speed of the
+// bays: the same command meets the same boards, and their test cases keep their names.
 type schedule struct {
 	bays  []string
 	count int
 	jobs  chan struct{} // holds one element for each board in work
 
 	mu    sync.Mutex // covers the following fields
-	spare int        // boards that no bay has claimed yet
 	begun int
 	why   []error // why bays get no further board
 }
@@ -31,7 +31,16 @@ func newSchedule(bays []string, count, jobs int) *schedule {
 	if jobs == 0 {
 		jobs = len(bays)
 	}
-	return &schedule{bays: bays, count: count, jobs: make(chan struct{}, jobs), spare: max(0, count-len(bays))}
+	return &schedule{bays: bays, count: count, jobs: make(chan struct{}, jobs)}
+}
+
+// share returns the number of boards of the bay with this index.
+func (s *schedule) share(index int) int {
+	share := s.count / len(s.bays)
+	if index < s.count%len(s.bays) {
+		share++
+	}
+	return share
 }
 
 // An enrolFunc enrols one board of a bay, and returns when the enrolment has ended. It reports
@@ -43,7 +52,7 @@ type enrolFunc func(ctx context.Context, bay string) (begun bool, err error)
 func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 	var bays sync.WaitGroup
 	for i, bay := range s.bays {
-		bays.Go(func() { s.serve(ctx, bay, i < s.count, enrol) })
+		bays.Go(func() { s.serve(ctx, bay, s.share(i), enrol) })
 	}
 	bays.Wait()
 	if s.begun == s.count {
@@ -54,11 +63,9 @@ func (s *schedule) run(ctx context.Context, enrol enrolFunc) error {
 	return errors.Join(append(short, s.why...)...)
 }
 
-// serve calls enrol for the boards of one bay: first for the bay's own board if own is true,
-// then for spare boards.
-func (s *schedule) serve(ctx context.Context, bay string, own bool, enrol enrolFunc) {
-	for own || s.claim() {
-		own = false
+// serve calls enrol for each board of one bay.
+func (s *schedule) serve(ctx context.Context, bay string, share int, enrol enrolFunc) {
+	for range share {
 		select {
 		case s.jobs <- struct{}{}:
 		case <-ctx.Done():
@@ -73,17 +80,6 @@ func (s *schedule) serve(ctx context.Context, bay string, own bool, enrol enrolF
 			return
 		}
 	}
-}
-
-// claim takes one of the spare boards, and reports whether there was one.
-func (s *schedule) claim() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.spare == 0 {
-		return false
-	}
-	s.spare--
-	return true
 }
 
 // note counts a board that was begun, and reports whether the bay goes on.

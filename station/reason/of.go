@@ -100,13 +100,22 @@ func ExitOf(err error) Exit {
 	return Of(err).Exit
 }
 
-// ExitOfRuns returns the exit code for Runs, counted by ending. A Fault comes first,
+// ExitOfRun returns the exit code of one Run. A Fault of the work order has the code of its row, because the Run says
+// nothing against the station.
+func ExitOfRun(ending Ending, word string) Exit {
+	if row, known := For(word); known && ending == Fault && row.Exit == ExitAborted {
+		return row.Exit
+	}
+	return exitByEnding[ending]
+}
+
+// ExitOfRuns returns the exit code for Runs, counted by their exit codes. A Fault comes first,
 // because a bad station cannot judge boards. Aborted comes last, because a stopped Run says
 // nothing about station or board.
-func ExitOfRuns(counts map[Ending]int) Exit {
-	for _, ending := range []Ending{Fault, Reject, Aborted} {
-		if counts[ending] > 0 {
-			return exitByEnding[ending]
+func ExitOfRuns(counts map[Exit]int) Exit {
+	for _, exit := range []Exit{ExitFault, ExitReject, ExitAborted} {
+		if counts[exit] > 0 {
+			return exit
 		}
 	}
 	return ExitPass

@@ -129,20 +129,37 @@ func TestExitCodeOfACommand(t *testing.T) {
 func TestTheWorstEndingDecidesTheExitCode(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		counts map[reason.Ending]int
+		counts map[reason.Exit]int
 		want   reason.Exit
 	}{
 		{"no Run", nil, 0},
-		{"each Run passed", map[reason.Ending]int{reason.Pass: 3}, 0},
-		{"a Fault among others", map[reason.Ending]int{reason.Pass: 3, reason.Reject: 2, reason.Fault: 1, reason.Aborted: 1}, 1},
-		{"a Reject and a stop", map[reason.Ending]int{reason.Reject: 1, reason.Aborted: 1, reason.Fault: 0}, 2},
-		{"a stop", map[reason.Ending]int{reason.Pass: 3, reason.Aborted: 1}, 4},
+		{"each Run passed", map[reason.Exit]int{reason.ExitPass: 3}, 0},
+		{"a Fault among others", map[reason.Exit]int{reason.ExitPass: 3, reason.ExitReject: 2, reason.ExitFault: 1, reason.ExitAborted: 1}, 1},
+		{"a Reject and a stop", map[reason.Exit]int{reason.ExitReject: 1, reason.ExitAborted: 1, reason.ExitFault: 0}, 2},
+		{"a stop", map[reason.Exit]int{reason.ExitPass: 3, reason.ExitAborted: 1}, 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := reason.ExitOfRuns(test.counts); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// A used-up quota is no Fault of the station: a job that tries again after a Fault would try for nothing.
+func TestARunThatItsWorkOrderRefusedCountsAsStopped(t *testing.T) {
+	for _, test := range []struct {
+		ending reason.Ending
+		word   string
+		want   reason.Exit
+	}{
+		{reason.Fault, "quota", reason.ExitAborted}, {reason.Fault, "order-closed", reason.ExitAborted}, {reason.Fault, "order-expired", reason.ExitAborted},
+		{reason.Fault, "no-answer", reason.ExitFault}, {reason.Fault, "", reason.ExitFault}, {reason.Reject, "clone", reason.ExitReject},
+		{reason.Aborted, "operator", reason.ExitAborted}, {reason.Pass, "", reason.ExitPass},
+	} {
+		if got := reason.ExitOfRun(test.ending, test.word); got != test.want {
+			t.Errorf("%s %q: got %d, want %d", test.ending, test.word, got, test.want)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 	ExitFault   Exit = 1
 	ExitReject  Exit = 2
 	ExitUsage   Exit = 3 // usage or configuration; the command did nothing
-	ExitAborted Exit = 4
+	ExitAborted Exit = 4 // the operator stopped, or the work order takes no further board: a second try ends in the same way
 	ExitPIN     Exit = 5 // the token refuses the PIN, or cannot take one: a second try could lock the token
 )
 

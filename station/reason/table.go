@@ -68,6 +68,14 @@ func misuses(word, next string) Row {
 	return r
 }
 
+// noOrder is a Fault of a work order that takes the board no further. Its exit code is that of a stop: the station is
+// good, and a second try ends in the same way until a person has acted on the order.
+func noOrder(word, screen, next string) Row {
+	r := faults(word, screen, next)
+	r.Exit = ExitAborted
+	return r
+}
+
 // pins is a Fault for which a second try could lock the token.
 func pins(word, next string) Row {
 	r := faults(word, noTile, next)
@@ -219,15 +227,15 @@ var ofRuns = []Row{
 	faults("object-size", stopLine, ""),
 
 	// The station, its registry and its HSM.
-	faults("unknown-order", order, "open the work order: `station order open --id ID --quota NUMBER`"),
-	faults("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
-	faults("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
-	faults("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
-	faults("order-not-yet", order, "wait until the work order begins (`station order show --id ID`), or name another one"),
-	faults("order-unsigned", order, "ask the owner of the product for a signed order, and open it: `station order open --file FILE`"),
-	faults("order-owner", order, "compare orders.owners in station.yaml with the public key of the owner who signed the order"),
-	faults("order-profile", stopLine, "compare the profile of this station with the order: `station audit show --type log.genesis` prints its SHA-256"),
-	faults("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
+	noOrder("unknown-order", order, "open the work order: `station order open --id ID --quota NUMBER`"),
+	noOrder("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
+	noOrder("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
+	noOrder("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
+	noOrder("order-not-yet", order, "wait until the work order begins (`station order show --id ID`), or name another one"),
+	noOrder("order-unsigned", order, "ask the owner of the product for a signed order, and open it: `station order open --file FILE`"),
+	noOrder("order-owner", order, "compare orders.owners in station.yaml with the public key of the owner who signed the order"),
+	noOrder("order-profile", stopLine, "compare the profile of this station with the order: `station audit show --type log.genesis` prints its SHA-256"),
+	noOrder("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
 	faults("bad-request", stopLine, ""),
 	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
 	faults("certificate-too-large", stopLine, ""),

@@ -48,8 +48,8 @@ func backup(ctx context.Context, from, to string, pace Pace) (head audit.Head, e
 	if err != nil {
 		return head, err
 	}
-	if version < schemaVersion && errors.Is(unmarked, ErrMarkMissing) {
-		unmarked = nil // a schema without marks
+	if version == oldestSchema && errors.Is(unmarked, ErrMarkMissing) {
+		unmarked = nil // schema 2 had no marks
 	}
 	if unmarked != nil {
 		return head, unmarked

@@ -174,7 +174,7 @@ func hadNoMark(ctx context.Context, q audit.Querier, version, size int64) (bool,
 		return true, nil
 	}
 	e, err := entryAt(ctx, q, size-1)
-	return e.Type == typeMigrated, err
+	return e.Type == typeMigrated && e.Details["from"] == strconv.Itoa(oldestSchema), err
 }
 
 // openMark makes the mark anew. From then on each commit brings the mark up to date.

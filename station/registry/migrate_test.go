@@ -100,11 +100,11 @@ func TestARegistryOfSchema2IsMigrated(t *testing.T) {
 func TestAMigrationThatWasKilledBeforeTheMarkGoesOn(t *testing.T) {
 	path, _ := schema2(t)
 	config := Config{Path: path, Station: "demo"}
-	must(t, os.Mkdir(MarkOf(path)+".unfinished", 0o700)) // so the mark cannot be made
+	must(t, os.MkdirAll(MarkOf(path)+".unfinished/x", 0o700)) // so the mark cannot be made
 	if _, err := Open(t.Context(), config); err == nil {
 		t.Fatal("it opens")
 	}
-	must(t, os.Remove(MarkOf(path)+".unfinished"))
+	must(t, os.RemoveAll(MarkOf(path)+".unfinished"))
 	r, err := Open(t.Context(), config)
 	must(t, err)
 	must(t, r.Shutdown())
@@ -172,6 +172,35 @@ func TestARegistryOfANewerSchemaIsRefusedInWords(t *testing.T) {
 		if err := open(); !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Schema 2 had no mark. Each later schema has one, so whoever takes the mark away takes away what the registry is compared with.
+func TestARegistryOfAnOlderSchemaWithoutItsMarkIsRefused(t *testing.T) {
+	for _, dump := range []string{"testdata/schema6.sql", "testdata/schema8.sql", "testdata/schema9.sql"} {
+		t.Run(dump, func(t *testing.T) {
+			path, vkey := stored(t, dump)
+			reader, err := OpenReader(t.Context(), path)
+			must(t, err)
+			_, verified := reader.VerifyAudit(t.Context(), vkey)
+			note, err := reader.LastCheckpoint(t.Context())
+			must(t, err)
+			_, anchored := reader.VerifyAudit(t.Context(), vkey, note)
+			must(t, reader.Close())
+			_, opened := Open(t.Context(), Config{Path: path, Station: "demo"})
+			_, copied := Backup(t.Context(), path, filepath.Join(t.TempDir(), "registry.db"), noPause)
+			for name, err := range map[string]error{"verifying": verified, "opening": opened, "copying": copied} {
+				if !errors.Is(err, ErrMarkMissing) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if anchored != nil {
+				t.Errorf("an anchor says more than the mark: %v", anchored)
+			}
+			markAsNewest(t, path)
+			_, err = Backup(t.Context(), path, filepath.Join(t.TempDir(), "registry.db"), noPause)
+			must(t, err)
+		})
 	}
 }
 

@@ -76,17 +76,36 @@ func TestTheMarkIsMadeAnewInThePlaceOfAPipeOrALink(t *testing.T) {
 	}
 }
 
-// A view in the place of a table never ends.
+// A view in the place of a table never ends, or shows what no row has.
 func TestAViewInThePlaceOfATableIsRefusedBeforeItIsRead(t *testing.T) {
-	b := newTestRegistry(t)
-	b.must(b.Shutdown())
-	b.tamper(`DROP TRIGGER hold_stays`, `DROP TABLE holds`,
-		`CREATE VIEW holds AS WITH RECURSIVE r (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT '' AS board_id, '' AS since, '' AS reason FROM r WHERE x < 0`)
-	reader, err := OpenReader(t.Context(), b.path)
-	b.must(err)
-	defer reader.Close()
-	err = within(t, func() error { _, err := reader.VerifyAudit(t.Context(), b.vkey); return err })
-	if !errors.Is(err, ErrSchemaChanged) {
-		t.Errorf("got %v", err)
+	for name, made := range map[string]string{
+		"a view that never ends": `CREATE VIEW holds AS WITH RECURSIVE r (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT '' AS board_id, '' AS since, '' AS reason FROM r WHERE x < 0`,
+		"a view without rows":    `CREATE VIEW holds AS SELECT '' AS board_id, '' AS since, '' AS reason WHERE 0`,
+		"a virtual table":        `CREATE VIRTUAL TABLE holds USING rtree (board_id, since, reason)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			b.must(b.Shutdown())
+			reader, err := OpenReader(t.Context(), b.path)
+			b.must(err)
+			defer reader.Close()
+			b.tamper(`DROP TRIGGER hold_stays`, `DROP TABLE holds`, made)
+			// A reader that was open already, a list or a server, and a start.
+			for who, use := range map[string]func() error{
+				"verifying": func() error { _, err := reader.VerifyAudit(t.Context(), b.vkey); return err },
+				"reading": func() error {
+					again, err := OpenReader(t.Context(), b.path)
+					if err == nil {
+						b.must(again.Close())
+					}
+					return err
+				},
+				"opening": func() error { _, err := Open(t.Context(), b.config()); return err },
+			} {
+				if err := within(t, use); !errors.Is(err, ErrSchemaChanged) {
+					t.Errorf("%s: got %v", who, err)
+				}
+			}
+		})
 	}
 }

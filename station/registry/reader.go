@@ -24,12 +24,13 @@ import (
 // Reader reads a registry, even while a station has it open for writing. Its methods
 // are safe for concurrent use.
 type Reader struct {
-	db     *sql.DB
-	lookup *sql.Stmt
-	mark   string     // path of the mark; empty for a copy, whose mark is seen
-	seen   audit.Head // what the mark of a registry of an older schema had seen before the copy
-	copied string     // directory of the copy of a registry of an older schema, or empty
-	frozen bool       // SQLite takes it for a file that nobody changes
+	db       *sql.DB
+	lookup   *sql.Stmt
+	mark     string     // path of the mark; empty for a copy, whose mark is seen
+	seen     audit.Head // what the mark of a registry of an older schema had seen before the copy
+	unmarked error      // why the mark of a registry of an older schema could not be read, or nil
+	copied   string     // directory of the copy of a registry of an older schema, or empty
+	frozen   bool       // SQLite takes it for a file that nobody changes
 
 	dsn      string // of db
 	restorer restorer
@@ -53,6 +54,9 @@ func openReader(ctx context.Context, path string) (_ *Reader, err error) {
 	}()
 	path, from, version, err := r.open(ctx, path)
 	if err != nil {
+		return nil, err
+	}
+	if err := noViews(ctx, r.db); err != nil {
 		return nil, err
 	}
 	if version < schemaVersion {
@@ -122,16 +126,16 @@ func openForReading(path string, more url.Values) (*sql.DB, error) {
 // by the next start of the station. from are the parameters of the URI of the registry.
 func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values, version int64) error {
 	// The mark comes first: the copy is not older than it. Schema 2 had no mark, and each later start makes one.
-	seen, err := readMark(r.mark)
-	if err != nil && !errors.Is(err, ErrMarkMissing) && version != oldestSchema {
-		return err
+	seen, unmarked := readMark(r.mark)
+	if version == oldestSchema {
+		unmarked = nil
 	}
 	dir, path, err := migratedCopy(ctx, registry, from, version)
 	if err != nil {
 		return err
 	}
 	err = r.Close() // a copy that readOnly made, too
-	r.copied, r.mark, r.seen = dir, "", seen
+	r.copied, r.mark, r.seen, r.unmarked = dir, "", seen, unmarked
 	if err == nil {
 		err = r.connect(path, nil)
 	}

@@ -145,17 +145,18 @@ func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	return nil
 }
 
-// noViews refuses a registry with a view, which no registry has. A view in the place of a table can compute for ever, so it is
-// refused before the first query of a verification; the rest of the schema is compared last.
+// noViews refuses a registry with a view or a virtual table, which no registry has. A view in the place of a table can compute for
+// ever and show what no row has, so it is refused before the first query of a reader, and of a verification again, because somebody may
+// have made it meanwhile. A verification compares the rest of the schema last.
 func noViews(ctx context.Context, q audit.Querier) error {
 	var name string
-	err := q.QueryRowContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'view' LIMIT 1`).Scan(&name)
+	err := q.QueryRowContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'view' OR type = 'table' AND rootpage = 0 LIMIT 1`).Scan(&name) // a virtual table has no page
 	if none(err) {
 		return nil
 	} else if err != nil {
 		return unread(err)
 	}
-	return fmt.Errorf("%w: view %s does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
+	return fmt.Errorf("%w: %s, which is no table, does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
 }
 
 // objects gives the statement that made each table, index and trigger, by its kind and name.

@@ -75,12 +75,13 @@ func (r *Reader) VerifyEach(ctx context.Context, verifierKey string, each func(a
 }
 
 // marked gives what the mark has seen. With an anchor from elsewhere the mark may be missing,
-// because the anchor says more. The copy of a registry of an older schema has none of its own.
+// because the anchor says more. The copy of a registry of an older schema has none of its own:
+// the mark of the registry was read before it was copied.
 func (r *Reader) marked(anchored bool) (audit.Head, error) {
-	if r.mark == "" {
-		return r.seen, nil
+	h, err := r.seen, r.unmarked
+	if r.mark != "" {
+		h, err = readMark(r.mark)
 	}
-	h, err := readMark(r.mark)
 	if anchored && errors.Is(err, ErrMarkMissing) {
 		return audit.Head{}, nil
 	}

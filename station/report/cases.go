@@ -62,8 +62,9 @@ func (s Suite) skippedKeys(begun map[boardCase]map[devices.Purpose]bool, numbers
 }
 
 // skippedBoards returns the test cases of boards that were not begun. Such a board counts for
-// the bay with the fewest boards, because a bay that is free gets the next board. One more test
-// case is an error, because a batch that stopped early must not look passed.
+// the bay with the fewest boards, because a batch deals its boards out to the bays in turn: so
+// the names are the names that these boards would have had. One more test case is an error,
+// because a batch that stopped early must not look passed.
 func (s Suite) skippedBoards(begun int, numbers map[string]int) (all []junitCase) {
 	if s.Short == nil {
 		return nil

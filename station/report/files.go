@@ -49,8 +49,8 @@ type Files struct {
 	ended   bool
 }
 
-// Open opens both reports before the first Run. Open empties the report of an earlier batch,
-// so that nobody mistakes it for the report of this batch.
+// Open opens both reports before the first Run. What an earlier batch wrote stays until Begin,
+// because a mistake in usage must not cost its reports.
 func Open(o Options) (_ *Files, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -79,6 +79,22 @@ func Open(o Options) (_ *Files, err error) {
 		return nil, fmt.Errorf("--junit: %w", err)
 	}
 	return f, nil
+}
+
+// Begin empties the reports, so that nobody mistakes the content of an earlier batch for this batch.
+func (f *Files) Begin() error { return errors.Join(f.jsonl.empty(), f.junit.empty()) }
+
+// NoneBegun replaces the reports of an earlier batch by those of a batch that ended before its
+// first Run; Short of the Suite says why. A mistake in usage or configuration replaces nothing.
+func NoneBegun(o Options, s Suite) error {
+	if reason.ExitOf(s.Short) == reason.ExitUsage {
+		return nil
+	}
+	f, err := Open(o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Begin(), f.Finish(s, nil))
 }
 
 // mayWrite refuses a report in the station directory.

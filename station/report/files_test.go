@@ -17,6 +17,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/fixtures"
+	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -323,4 +324,62 @@ func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestABatchThatBeganNothingReplacesTheReportsUnlessItsCallWasAMistake(t *testing.T) {
+	for name, test := range map[string]struct {
+		why  error
+		kept bool
+	}{
+		"code 1, the registry does not open":    {errors.New("opening the registry: no"), false},
+		"code 2, a Reject before the first Run": {station.ErrHeld, false},
+		"code 3, a mistake in the call":         {reason.Usage(errors.New("--order: not open")), true},
+		"code 4, a signal":                      {context.Canceled, false},
+		"code 5, a wrong PIN":                   {hsm.ErrPINWrong, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			o := Options{Dir: workdir.Dir(t.TempDir()), Station: "s", JSONL: filepath.Join(folder, "runs.jsonl"), JUnit: filepath.Join(folder, "runs.xml")}
+			for _, path := range []string{o.JSONL, o.JUnit} {
+				if err := os.WriteFile(path, []byte("earlier\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := NoneBegun(o, Suite{Name: "s", Profiles: []*issuance.Profile{fixtures.Profile(t)}, Bays: []string{"posix-1", "posix-2"}, Count: 3, Short: test.why}); err != nil {
+				t.Fatal(err)
+			}
+			lines, junit := held(t, o.JSONL), held(t, o.JUnit)
+			if test.kept {
+				if lines != "earlier\n" || junit != "earlier\n" {
+					t.Errorf("lines %q, JUnit %q", lines, junit)
+				}
+				return
+			}
+			if lines != "" || strings.Contains(junit, "earlier") || !strings.Contains(junit, `tests="4" failures="0" errors="1" skipped="3"`) || !strings.Contains(junit, `name="posix-1/2"`) || !strings.Contains(junit, reason.OneLine(test.why)) {
+				t.Errorf("lines %q, JUnit %s", lines, junit)
+			}
+		})
+	}
+}
+
+func TestAReportThatAnotherBatchWritesIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	first := opened(t, Options{JSONL: path})
+	first.Add([]*station.Run{aRun(station.Reject, "sealed")})
+	err := NoneBegun(Options{Dir: workdir.Dir(t.TempDir()), JSONL: path}, Suite{Short: errors.New("another station has this registry open")})
+	if !errors.Is(err, errWritten) {
+		t.Errorf("got %v", err)
+	}
+	if err := first.Close(); err != nil || !strings.Contains(held(t, path), "sealed") {
+		t.Errorf("%v, lines %q", err, held(t, path))
+	}
+}
+
+func held(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

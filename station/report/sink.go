@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/station/workdir"
 )
 
@@ -24,6 +26,7 @@ var (
 	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
 	errNoReader = errors.New("nobody has opened this pipe for reading; start its reader first")
 	errStandard = errors.New("only --jsonl can go to standard output; name a file")
+	errWritten  = errors.New("another batch writes this report; name another file, or wait for that batch")
 )
 
 // A sink is an open report. Text goes through a Queue, so that no Run waits for a pipe that
@@ -70,24 +73,47 @@ func (f *reportFile) cut() error {
 	return f.Truncate(f.whole)
 }
 
-// openSink makes or empties one report, and returns nil for an empty path. The directory must
-// exist. lines says that each line is a record.
+// openSink opens or makes one report, and returns nil for an empty path. The directory must
+// exist. lines says that each line is a record. A report that another process has open as its
+// report is refused.
 func openSink(path string, lines bool) (*sink, error) {
 	if path == "" {
 		return nil, nil
 	}
 	// O_NONBLOCK: opening a named pipe would wait until somebody reads it (fifo(7)).
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if errors.Is(err, syscall.ENXIO) {
 		return nil, fmt.Errorf("%s: %w", path, errNoReader)
 	} else if err != nil {
 		return nil, err
 	}
-	if err := keepName(file); err != nil {
+	if err := errors.Join(claim(file), keepName(file)); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	report := &reportFile{File: file, lines: lines}
 	return &sink{NewQueue(path, report, QueueLimit, reportPatience), report, report}, nil
+}
+
+// claim locks a file until it is closed. A file system that has no locks refuses nothing.
+func claim(file *os.File) error {
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s: %w", file.Name(), errWritten)
+	}
+	return nil
+}
+
+// empty removes the content of an earlier batch from a regular file.
+func (s *sink) empty() error {
+	if s == nil || s.file == nil {
+		return nil
+	}
+	if info, err := s.file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return s.file.Truncate(0)
 }
 
 // keepName brings the name of a file to the disk. Pipes and devices have no name on a disk.

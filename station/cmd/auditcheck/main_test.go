@@ -114,7 +114,7 @@ func TestAuditcheck(t *testing.T) {
 		code int
 		says string // in either output
 	}{
-		{"a newer script", []string{changed}, 0, "NOT CHECKED  check.py: it is of edition 99"},
+		{"a script that says it is newer", []string{changed}, 1, "FINDING  check.py: it says that it is of edition 99"},
 		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
 		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoint from elsewhere"},
 		{"flags behind the bundle", []string{bundle, "--key", written(t, s.vkey)}, 0, "OK"},

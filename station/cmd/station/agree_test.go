@@ -27,7 +27,7 @@ type told struct{ bay, board, purpose, ending, reason, outcome, serial string }
 func TestEveryOutputTellsTheSameOfEachRun(t *testing.T) {
 	a := newAgreement(t)
 	for n := range 5 {
-		a.killed(n * n)
+		a.killed(3 * n) // two bays stop, so the batch has 14 lines
 		a.agrees(a.lines())
 	}
 	a.acknowledges()
@@ -237,7 +237,7 @@ func (a *agreement) fromJUnit() (all []told) {
 		a.t.Fatal(err)
 	}
 	for _, one := range suite.Cases {
-		if one.Skipped != nil {
+		if one.Skipped != nil || one.Name == "batch" { // boards that were not begun, and why
 			continue
 		}
 		run := told{purpose: "tls", ending: "pass"}

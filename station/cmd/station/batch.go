@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"hallmark/configs"
 	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/operate"
@@ -48,7 +50,8 @@ func (c *command) batchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch [--boards LIST]",
 		Short: "Enrols many boards at once, unattended",
-		Long: `batch enrols one board in each bay, or --count boards in all.
+		Long: `batch enrols one board in each bay, or --count boards in all: the bays get boards in turn, and board
+5 of 4 bays is the second board of the first bay, whichever bay is faster.
 
 With a profile for COSE keys (cose_profile in station.yaml) each board has two Runs, one for each
 of its keys.
@@ -107,14 +110,18 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	// 2. Watch for signals, and open the station.
 	ctx, drain, done := watch(ctx)
 	defer done()
-	opened, err := instance.Open(drain, dir, ask.options()) // before the first Run, one Ctrl-C stops the command
+	files, err := instance.OpenFiles(dir, ask.options())
 	if err != nil {
-		return err
+		return ask.noneBegun(unopened(dir), bays, err)
+	}
+	opened, err := files.Open(drain) // before the first Run, one Ctrl-C stops the command
+	if err != nil {
+		return ask.noneBegun(files, bays, err)
 	}
 	defer func() { err = afterwards(err, opened.Close()) }()
 	work, err := ask.prepare(drain, opened, bays, c.stdout)
 	if err != nil {
-		return err
+		return ask.noneBegun(files, bays, err)
 	}
 	defer func() { err = afterwards(err, work.reports.Close()) }()
 
@@ -125,8 +132,11 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 
 	// 4. Write reports, table and exit code. The table says which witnesses have the newest checkpoint.
 	opened.EndWitnesses()
-	suite := report.Suite{Name: opened.Config.Station, Boards: ask.named(bays), Order: ask.order, Exceptions: opened.Token.Info().Exceptions, Profiles: opened.Profiles(),
-		Bays: instance.BayNames(bays), Count: ask.total, Short: result.Short, Started: result.Started, Took: result.Took}
+	suite := ask.suite(files, bays, result.Short)
+	suite.Exceptions, suite.Started, suite.Took = opened.Token.Info().Exceptions, result.Started, result.Took
+	if result.Started.IsZero() {
+		suite.Short, suite.Started = err, time.Now() // no Run could begin
+	}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	table := report.Table{Console: ask.bay != "", Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
 		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software, Exceptions: opened.Token.Info().Exceptions, Unwitnessed: opened.WitnessWarning()}
@@ -155,16 +165,49 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 		return nil, err
 	}
 	// No other process writes these files, because this process holds the registry's lock.
-	reports, err := report.Open(report.Options{Dir: opened.Dir, Issuing: opened.Issuing.Raw, Station: opened.Config.Station, Log: opened.Log,
-		JSONL: a.jsonl, JUnit: a.junit, Stdout: stdout})
+	options := a.reports(opened.Files, stdout)
+	options.Issuing = opened.Issuing.Raw
+	reports, err := report.Open(options)
 	if err != nil {
 		return nil, err
 	}
 	if err := operate.OpenOrder(ctx, opened.Record, a.order, int64(a.quota), instance.LocalUser(), a.allow); err != nil {
 		return nil, errors.Join(err, reports.Close())
 	}
+	if err := reports.Begin(); err != nil {
+		return nil, errors.Join(err, reports.Close())
+	}
 	reports.Rebuild(ctx, opened.Registry)
 	return &batchRun{a, opened, bays, boards, reports}, nil
+}
+
+// reports are the options of the reports.
+func (a *batch) reports(files *instance.Files, stdout io.Writer) report.Options {
+	return report.Options{Dir: files.Dir, Station: files.Config.Station, Log: files.Log, JSONL: a.jsonl, JUnit: a.junit, Stdout: stdout}
+}
+
+// suite is the content of the JUnit report. short is why boards were not begun, or nil.
+func (a *batch) suite(files *instance.Files, bays []instance.BaySpec, short error) report.Suite {
+	return report.Suite{Name: files.Config.Station, Boards: a.named(bays), Order: a.order, Profiles: files.Profiles(),
+		Bays: instance.BayNames(bays), Count: a.total, Short: short, Started: time.Now()}
+}
+
+// unopened are the files of a directory that cannot be opened, as far as the reports need them.
+func unopened(dir workdir.Dir) *instance.Files {
+	config, profile, err := instance.ReadSettings(dir)
+	if err != nil {
+		return &instance.Files{Dir: dir, Config: &configs.Config{Station: "station"}} // a report needs a name
+	}
+	return &instance.Files{Dir: dir, Config: config, Profile: profile}
+}
+
+// noneBegun replaces the reports of an earlier batch after a batch that began no board because of
+// why, unless why is a mistake in usage. The exit code stays that of why.
+func (a *batch) noneBegun(files *instance.Files, bays []instance.BaySpec, why error) error {
+	if err := report.NoneBegun(a.reports(files, io.Discard), a.suite(files, bays, why)); err != nil {
+		return &exitError{codeOf(why), errors.Join(why, err)}
+	}
+	return why
 }
 
 // run enrols the boards and signs a checkpoint at the end.

@@ -51,6 +51,11 @@ func TestTheJobsOfTheCIPageRun(t *testing.T) {
 				if err != nil || count[name] != want || !strings.Contains(job[2], name) {
 					t.Errorf("%s: %d of %d, %v\n%s", name, count[name], want, err, held)
 				}
+				for _, bay := range []string{"posix-1", "posix-2", "qemu-1", "qemu-2"} { // QEMU is slower, and has the same names
+					if name == "runs.xml" && !(bytes.Contains(held, []byte(`name="`+bay+`"`)) && bytes.Contains(held, []byte(`name="`+bay+`/2"`))) {
+						t.Errorf("no test cases %s and %s/2:\n%s", bay, bay, held)
+					}
+				}
 			}
 		})
 	}

@@ -30,6 +30,7 @@ func TestWorstEndingDecidesTheExitCode(t *testing.T) {
 		{"fewer Runs because the HSM is away", "pass", operate.ErrHSMAway, nil, exitFault},
 		{"fewer Runs because the disk is full", "pass", workdir.ErrDiskFull, nil, exitFault},
 		{"a report that cannot be written", "pass", nil, trouble, exitFault},
+		{"fewer Runs because the work order is used up", "pass", station.ErrQuota, nil, exitAborted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var runs []*station.Run
