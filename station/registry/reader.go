@@ -121,7 +121,8 @@ func openForReading(path string, more url.Values) (*sql.DB, error) {
 // readCopy goes on with a copy that has the newest schema. The registry itself is migrated
 // by the next start of the station. from are the parameters of the URI of the registry.
 func (r *Reader) readCopy(ctx context.Context, registry string, from url.Values, version int64) error {
-	// The mark comes first: the copy is not older than it. Schema 2 had no mark, and each later start makes one.
+	// The mark comes first: the copy is not older than it. Schema 2 had no mark, and each later start makes one. The copy
+	// registry.db.schemaN of a migration has none either, so a mark that is missing is not refused here.
 	seen, err := readMark(r.mark)
 	if err != nil && !errors.Is(err, ErrMarkMissing) && version != oldestSchema {
 		return err

@@ -145,8 +145,9 @@ func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	return nil
 }
 
-// noViews refuses a registry with a view, which no registry has. A view in the place of a table can compute for ever, so it is
-// refused before the first query of a verification; the rest of the schema is compared last.
+// noViews refuses a registry with a view, which no registry has. A view in the place of a table can compute for ever, so a
+// verification refuses it before its first query; the rest of the schema is compared last. Opening the Reader has read one
+// table before, archives, and other commands that read do not look for views.
 func noViews(ctx context.Context, q audit.Querier) error {
 	var name string
 	err := q.QueryRowContext(ctx, `SELECT name FROM main.sqlite_schema WHERE type = 'view' LIMIT 1`).Scan(&name)

@@ -27,7 +27,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-const usage = `auditcheck checks an evidence bundle that "station audit export", "audit proof" or "affected" made.
+const usage = `auditcheck checks an evidence bundle that "station audit export", "station audit proof" or
+"station affected --out" made.
 
 Usage: auditcheck [flags] BUNDLE
 
