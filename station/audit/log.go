@@ -89,8 +89,8 @@ func Open(ctx context.Context, db Conn, c Config) (*Log, error) {
 }
 
 // Read reads the state of the log, and compares it with the newest stored checkpoint. It writes
-// nothing. Nobody may write between Read and AppendTo. Errors: ErrHash, ErrRolledBack, ErrRoot,
-// ErrCheckpointMissing, ErrCheckpointSignature, and those of q.
+// nothing. Nobody may write between Read and AppendTo. Errors: ErrEntry, ErrGap, ErrHash, ErrRolledBack,
+// ErrRoot, ErrCheckpointMissing, the errors of [OpenCheckpoint], and those of q.
 func Read(ctx context.Context, q Querier, c Config) (*Log, error) {
 	if c.ClockBound <= 0 {
 		c.ClockBound = 2 * time.Minute

@@ -10,8 +10,12 @@ import (
 )
 
 // A start reads some entries only, and the stored hashes of some only. This file proves from the stored hashes that what it
-// reads is in the tree, so that nobody without the audit key changes what a station believes. A proof reads some hashes for
-// each doubling of the log, and no body.
+// reads is in the tree, so that nobody without the audit key changes an entry below the newest checkpoint and has a station
+// believe it. A proof reads some hashes for each doubling of the log, and no body.
+//
+// Two things it does not prove. Entries behind the newest checkpoint are in the tree and not signed: whoever can write to the
+// database can add some. And a search proves what it finds, not that there is nothing else: only [Verify] finds an entry whose
+// body was changed so that the search leaves it out.
 
 // Prove returns ErrHash if the body is not that of this entry of the log.
 func Prove(ctx context.Context, q Querier, seq int64, body []byte) error {

@@ -52,8 +52,8 @@ type Verification struct {
 // the key. It calls each for every good entry, in order; an error of each ends it. anchors
 // are checkpoints that were kept elsewhere; they show when the newest entries were cut off. q
 // should be one transaction, or nobody should write meanwhile. Errors: ErrEntry, ErrGap,
-// ErrHash, ErrRoot, ErrNoGenesis, ErrOtherKey, ErrRolledBack, the errors of
-// [OpenCheckpoint], and those of q.
+// ErrHash, ErrRoot, ErrNoGenesis, ErrOtherKey, ErrRolledBack, ErrCheckpointMissing, the
+// errors of [OpenCheckpoint], and those of q.
 func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
 	return Verify(ctx, q, Verification{Key: verifierKey, Each: each, Anchors: anchors})
 }

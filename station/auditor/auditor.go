@@ -1,7 +1,8 @@
 // Package auditor has the commands that read the record of a station: the audit log, boards,
 // Runs and work orders, and the evidence that leaves the building. The commands need no HSM
 // and no PIN. They work while the station does, on a medium that is read-only, and for another
-// user who may read the files. One command is different: audit archive opens the station.
+// user who may read the files. Two things are different: audit archive opens the station, and
+// --sign of an export opens the HSM.
 package auditor
 
 import (

@@ -60,7 +60,7 @@ func (c *Commands) boardList(form format) func(context.Context, *registry.Reader
 	}
 }
 
-// boards opens the registry for reading, and calls print.
+// printBoards opens the registry for reading, and calls print.
 func (c *Commands) printBoards(ctx context.Context, filter registry.Filter, print func(context.Context, *registry.Reader, registry.Filter) error) error {
 	return c.WithReader(ctx, func(dir workdir.Dir, reader *registry.Reader) error {
 		if _, _, err := instance.ReadSettings(dir); err != nil {

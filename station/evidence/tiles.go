@@ -153,12 +153,6 @@ func splitEntries(bundle []byte, each func(entry []byte) error) error {
 	return nil
 }
 
-// widths gives the widths of the tiles of a level that has this many hashes: full tiles, then
-// at most one partial tile.
-func tilesOf(hashes int64) (full int64, partial int) {
-	return hashes / tileWidth, int(hashes % tileWidth)
-}
-
 // cleanPath refuses a path that leaves the bundle, or that another writer would have chosen.
 func cleanPath(path string) error {
 	if path == "" || strings.HasPrefix(path, "/") || strings.ContainsAny(path, "\\\x00") {

@@ -263,7 +263,7 @@ func (o outside) covers(ctx context.Context, q audit.Querier, head, seen audit.H
 }
 
 // Covers refuses a log that does not contain the log of the checkpoint on the token, and a
-// registry that does not store this checkpoint. An operator may accept both.
+// registry that does not store this checkpoint. An operator may accept the first, not the second.
 func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
 	err := theToken.covers(ctx, r.db, r.log.Head(), seen)
 	if err == nil {

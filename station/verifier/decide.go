@@ -83,7 +83,7 @@ func (c *connection) decide(state tls.ConnectionState) error {
 	return c.refusal
 }
 
-// judge checks contents, chain, serial number, CRLs, registry and status, the cheapest check first.
+// judge checks chain, contents, the Run that waits (network only), serial number, CRLs, registry and status, in this order.
 func (c *connection) judge(presented []*x509.Certificate) error {
 	if len(presented) == 0 {
 		return &RefusalError{ErrNoCertificate}

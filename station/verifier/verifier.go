@@ -1,9 +1,11 @@
 // Package verifier is the mutual-TLS server of the handshake step.
 //
 // The server accepts a client only if all of these conditions hold: the client's
-// certificate chains to the root and has the extended key usage clientAuth (RFC 5280
-// section 6); its serial number is registered with the same SHA-256, and with the
-// BoardID that is its common name; its status allows the handshake. On a connection
+// certificate is not one of a CA, has a P-256 key and chains to the root (RFC 5280
+// section 6); its extended key usage, if it has that extension, has clientAuth; its
+// serial number is registered with the same SHA-256, for a TLS key, and its subject has
+// no BoardID of another board; its status allows the handshake. With [Config.Known] nil
+// only the chain and the CRLs decide. On a connection
 // that the station opened with Connect, the client must present exactly the announced
 // certificate, which may also be issued or delivered. On any other connection the
 // certificate must be active (I6, I7). No client waits for others, see admission.
@@ -52,7 +54,7 @@ type Config struct {
 	Certificate   tls.Certificate     // of the server, with its private key
 	Root          *x509.Certificate   // the only trust anchor of clients; it also signs Certificate
 	Intermediates []*x509.Certificate // issuing CAs between Root and the boards' certificates
-	Known         Known               // nil: each certificate of the CAs that Revocations does not refuse is accepted
+	Known         Known               // nil: chain and Revocations alone decide, also about COSE keys; only for a server without Runs
 	Revocations   Revocations         // nil: Known alone decides
 	Now           func() time.Time
 	Log           *slog.Logger

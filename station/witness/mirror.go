@@ -22,9 +22,6 @@ type Entries interface {
 	Bodies(ctx context.Context, from, to int64) ([][]byte, error)
 }
 
-// HasMirror reports whether entries are sent, too.
-func (c *Client) HasMirror() bool { return c.mirrors != nil }
-
 // AddEntries sends the entries up to a checkpoint that the mirror knows from AddCheckpoint, and
 // returns the signature lines of the mirror. next is the first entry that the mirror lacks, as
 // far as the caller knows. The mirror corrects a wrong next.

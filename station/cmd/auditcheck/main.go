@@ -27,7 +27,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-const usage = `auditcheck checks an evidence bundle that "station audit export", "audit proof" or "affected" made.
+const usage = `auditcheck checks an evidence bundle that "station audit export", "station audit proof" or
+"station affected --out" made.
 
 Usage: auditcheck [flags] BUNDLE
 
@@ -45,7 +46,8 @@ BUNDLE is a directory or a tar file. Flags:
   --json          the result as JSON
   --version       the version of the program
 
-Exit codes: 0 everything holds; 1 there are findings; 3 usage, or the bundle cannot be read.
+Exit codes: 0 everything holds; 1 there are findings, or the check came to no end; 3 usage, or the
+bundle cannot be read.
 `
 
 func main() {
