@@ -147,6 +147,8 @@ type driver struct {
 	Model
 	station *fakeStation
 	hour    *time.Time // what the clock of the keyboard shows
+	// late takes the messages of commands that needed longer than obey waited. On a busy machine any command may.
+	late chan tea.Msg
 }
 
 // later moves the clock of the keyboard.
@@ -185,7 +187,7 @@ func open(t *testing.T, s *fakeStation, o Options, w, h int) *driver {
 	}
 	hour := at(0)
 	m.clock = func() time.Time { return hour }
-	d := &driver{t, m, s, &hour}
+	d := &driver{t, m, s, &hour, make(chan tea.Msg)}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h}, factsMsg{facts: s.facts})
 	return d
 }
@@ -212,17 +214,44 @@ func (d *driver) obey(cmd tea.Cmd) {
 	go func() { done <- cmd() }()
 	select {
 	case msg := <-done:
-		switch msg := msg.(type) {
-		case tea.BatchMsg:
-			for _, cmd := range msg {
-				d.obey(cmd)
+		d.take(msg)
+	case <-time.After(50 * time.Millisecond): // a timer, a wait for the feed, or a busy machine
+		go func() {
+			select {
+			case d.late <- <-done:
+			case <-d.t.Context().Done():
 			}
-		case nil, heldMsg, tickMsg, tea.QuitMsg, digitMsg:
-		default:
-			d.send(msg)
-		}
-	case <-time.After(50 * time.Millisecond): // a timer or a wait for the feed
+		}()
 	}
+}
+
+// take passes the message of a command to the model. The messages of timers are sent by the tests.
+func (d *driver) take(msg tea.Msg) {
+	d.t.Helper()
+	switch msg := msg.(type) {
+	case tea.BatchMsg:
+		for _, cmd := range msg {
+			d.obey(cmd)
+		}
+	case nil, heldMsg, tickMsg, tea.QuitMsg, digitMsg:
+	default:
+		d.send(msg)
+	}
+}
+
+// becomes waits until something is so, while late messages arrive.
+func (d *driver) becomes(so func() bool) bool {
+	d.t.Helper()
+	for end := time.After(10 * time.Second); !so(); {
+		select {
+		case msg := <-d.late:
+			d.take(msg)
+		case <-time.After(time.Millisecond):
+		case <-end:
+			return false
+		}
+	}
+	return true
 }
 
 // keyPress is a key that types text: one character, or several that the terminal sends as one.
@@ -261,14 +290,15 @@ func (d *driver) scan(label string) {
 // shows checks that the screen has the text.
 func (d *driver) shows(text string) {
 	d.t.Helper()
-	if !strings.Contains(d.View(), text) {
+	if !d.becomes(func() bool { return strings.Contains(d.View(), text) }) {
 		d.t.Errorf("screen does not show %q:\n%s", text, d.View())
 	}
 }
 
 func (d *driver) asked(want string) {
 	d.t.Helper()
-	if got := d.station.said(); got != want {
+	got := ""
+	if !d.becomes(func() bool { got = d.station.said(); return got == want }) {
 		d.t.Errorf("asked for %q, want %q", got, want)
 	}
 }

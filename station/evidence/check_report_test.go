@@ -76,7 +76,7 @@ func TestTheReportIsComparedWithTheEntries(t *testing.T) {
 		t.Errorf("nobody asked for the comparison: %+v", v)
 	}
 	older := m.writeReported("older")
-	forgeReport(t, older, "hallmark report 3", "hallmark report 0")
+	forgeReport(t, older, "hallmark report 4", "hallmark report 0")
 	if v := m.check(older, o); !v.Good() || v.Report != ReportOther {
 		t.Errorf("a report of another version: %+v", v)
 	}
