@@ -22,6 +22,17 @@ func (b *testRegistry) asSeen(do func(Which, [sha256.Size]byte) (int, error), wh
 	return number
 }
 
+// eachStatus gives what a status bundle has.
+func (b *testRegistry) eachStatus() map[[16]byte]station.Status {
+	b.t.Helper()
+	all := map[[16]byte]station.Status{}
+	b.must(b.EachStatus(b.t.Context(), func(serial [16]byte, record station.Record) error {
+		all[serial] = record.Status
+		return nil
+	}))
+	return all
+}
+
 func (b *testRegistry) holds(which Which) int {
 	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) {
 		return b.Hold(b.t.Context(), w, seen, "crack", "ann")
@@ -62,10 +73,13 @@ func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 		if err := again(); !errors.Is(err, station.ErrHeld) {
 			t.Errorf("a Run of a board on hold: %v", err)
 		}
-		if status(serial) != station.StatusRevoked || status(second.Certificate.Serial) != station.StatusActive {
+		if status(serial) != station.StatusHeld || status(second.Certificate.Serial) != station.StatusActive {
 			t.Error("the verifier takes the board on hold, or refuses another one")
 		}
 		b.reopen()
+	}
+	if got := b.eachStatus(); got[serial] != station.StatusHeld || got[second.Certificate.Serial] != station.StatusActive {
+		t.Errorf("a status bundle would have %v", got)
 	}
 	rows, err := b.Boards(t.Context(), Filter{Status: StatusHeld})
 	b.must(err)
@@ -81,8 +95,13 @@ func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 	if n := b.releases(Which{Order: "WO-1"}); n != 2 {
 		t.Errorf("%d boards are released", n)
 	}
-	if err := again(); err != nil || status(serial) != station.StatusActive {
+	if err := again(); err != nil || status(serial) != station.StatusActive || b.eachStatus()[serial] != station.StatusActive {
 		t.Errorf("after the release: %v, %v", err, status(serial))
+	}
+	b.holds(which)
+	b.revokes(Which{Serial: serial}, "superseded")
+	if got := b.eachStatus()[serial]; got != station.StatusRevoked {
+		t.Errorf("a hold hides that the certificate is %s", got)
 	}
 	b.verify()
 }

@@ -210,6 +210,8 @@ func (c *connection) matches(record station.Record) error {
 			return nil
 		}
 		return &RefusalError{fmt.Errorf("%w: it is %s", ErrNotActive, record.Status)}
+	case station.StatusHeld:
+		return &RefusalError{station.ErrHeld}
 	default:
 		return &RefusalError{fmt.Errorf("%w: it is %s", ErrRevoked, record.Status)}
 	}

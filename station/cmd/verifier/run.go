@@ -38,7 +38,8 @@ is in the status bundle with the same SHA-256 and BoardID, and its status is
 active. It then reads one line, "ok " and six digits. Everybody else gets a TLS
 alert, and the log says issuer, subject, serial number and reason. Instead of
 --status there may be --known, or --crl alone: without a bundle or list, each
-certificate of the CA is accepted that is not on the CRL.
+certificate of the CA is accepted that is not on the CRL, also of a board on hold,
+of a COSE key without an extended key usage, or that never reached its board.
 
   --listen ADDR         host:port (default 127.0.0.1:8443); port 0 picks a free one
   --certificate FILE    PEM: certificate of this endpoint, then its chain if any
@@ -56,7 +57,7 @@ certificate of the CA is accepted that is not on the CRL.
                         nobody can put an older file back
   --known FILE          without a signature: JSON lines with exactly the keys serial, board_id, purpose
                         (tls, cose), certificate_sha256, status (active, issued,
-                        delivered, superseded, revoked, scrapped, unresolved);
+                        delivered, superseded, revoked, scrapped, unresolved, held);
                         read again on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
   --limit N             clients at the same time whose ClientHello has come (default
