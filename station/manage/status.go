@@ -122,29 +122,6 @@ func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes 
 	return c.do(ctx, operate.ActRevoke, ask)
 }
 
-func (c *Commands) scrap() *cobra.Command {
-	var ask operate.StatusChange
-	var board string
-	cmd := &cobra.Command{
-		Use:   "scrap --board ID --reason TEXT",
-		Short: "Notes that a board was destroyed: no Run takes it any more; works while the station does",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if ask.Which.BoardID, err = devices.ParseBoardID(board); err != nil {
-				return reason.Usage(fmt.Errorf("--board: %w", err))
-			}
-			if err := reason.CheckText(ask.Reason); err != nil {
-				return reason.Usage(fmt.Errorf("--reason %w", err))
-			}
-			return c.do(cmd.Context(), operate.ActScrap, ask)
-		},
-	}
-	cmd.Flags().StringVar(&board, "board", "", "BoardID of the board (required)")
-	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why, for the record (required)")
-	operator(cmd, &ask.Operator)
-	return cmd
-}
-
 func (c *Commands) crl() *cobra.Command {
 	var ask operate.Signing
 	cmd := &cobra.Command{

@@ -60,10 +60,10 @@ func (o OrderChange) check() error {
 	return nil
 }
 
-// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap a board.
+// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap them.
 type StatusChange struct {
-	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
-	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview, or registry.SeenBoards
+	Which    registry.Which    `json:"which"`
+	Seen     [sha256.Size]byte `json:"seen"` // registry.SeenOf the preview, or registry.SeenBoards
 	Reason   string            `json:"reason"`
 	Operator string            `json:"operator"`
 }
@@ -219,14 +219,11 @@ func eachBoard(ctx context.Context, ask StatusChange, do func(context.Context, r
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
-	err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator)
+	text, err := eachBoard(ctx, ask, record.Registry.Scrap, "board is scrapped", "boards are scrapped")
 	if errors.Is(err, registry.ErrUnknownBoard) || errors.Is(err, registry.ErrScrapped) {
 		err = reason.Usage(reason.WithNext(err))
 	}
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
+	return text, err
 }
 
 // KeyActs are the actions that need the HSM, with the keys of the record that open gives.

@@ -45,6 +45,14 @@ func (b *testRegistry) releases(which Which) int {
 	}, which, true)
 }
 
+func (b *testRegistry) scraps(which Which) int {
+	all, err := b.Scrappable(b.t.Context(), which)
+	b.must(err)
+	number, err := b.Scrap(b.t.Context(), which, SeenBoards(all), "burnt", "ann")
+	b.must(err)
+	return number
+}
+
 // A board on hold gets nothing, and its certificate is refused, before and after a restart; after its release all is as before.
 func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 	b := newTestRegistry(t)
@@ -125,7 +133,7 @@ func TestAHoldThatNobodyHasSeenIsRefused(t *testing.T) {
 	}
 	all, err := b.Holdable(t.Context(), which, false)
 	b.must(err)
-	b.must(b.Scrap(t.Context(), run.Identity.ID, "burnt", "ann"))
+	b.scraps(Which{BoardID: run.Identity.ID})
 	if _, err := b.Hold(t.Context(), which, SeenBoards(all), "crack", "ann"); !errors.Is(err, ErrOtherSelection) {
 		t.Errorf("a board that was scrapped meanwhile: %v", err)
 	}
