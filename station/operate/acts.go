@@ -25,6 +25,7 @@ const (
 	ActImportOrder = "order.import"
 	ActClosure     = "order.closure" // needs the HSM
 	ActRevoke      = "certificate.revoke"
+	ActClose       = "unresolved.close"
 	ActHold        = "board.hold"
 	ActRelease     = "board.release"
 	ActScrap       = "board.scrap"
@@ -94,6 +95,7 @@ func Acts(record *instance.Record) control.Acts {
 		ActCloseOrder:  order(record, closesOrder),
 		ActImportOrder: importsOrder(record),
 		ActRevoke:      status(record, revokes),
+		ActClose:       status(record, closesUnresolved),
 		ActScrap:       status(record, scraps),
 		ActHold:        status(record, holds),
 		ActRelease:     status(record, releases),
@@ -197,6 +199,17 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 		return "", err
 	}
 	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
+}
+
+func closesUnresolved(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	if ask.Which.IsEmpty() {
+		return "", reason.Usage(errors.New("nothing is selected, and this would close all unresolved serial numbers"))
+	}
+	number, err := record.Registry.CloseUnresolved(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return reason.Count(number, "unresolved serial number is closed: it is revoked", "unresolved serial numbers are closed: they are revoked"), nil
 }
 
 func holds(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {

@@ -104,7 +104,7 @@ const revokedAtOnce = 256
 
 // RevokeAll revokes all certificates of a selection, and gives their number. It refuses with ErrOtherSelection if they are not those that the
 // caller has seen. After an error, some may be revoked; a call after a new preview revokes the rest.
-func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (number int, err error) {
+func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (int, error) {
 	all, err := r.Revocable(ctx, which, reason)
 	if err != nil {
 		return 0, err
@@ -112,10 +112,14 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 	if SeenOf(all) != seen {
 		return 0, ErrOtherSelection
 	}
+	return r.revokeEach(ctx, all, func(w *work, serial [16]byte) error { return w.revoke(serial, reason, operator, nil) })
+}
+
+func (r *Registry) revokeEach(ctx context.Context, all []Revocable, do func(*work, [16]byte) error) (number int, err error) {
 	for part := range slices.Chunk(all, revokedAtOnce) {
 		err := r.write(ctx, func(w *work) error {
 			for _, c := range part {
-				if err := w.revoke(c.Serial, reason, operator); err != nil {
+				if err := do(w, c.Serial); err != nil {
 					return err
 				}
 			}
@@ -133,10 +137,10 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 // have signed one (I10). A second Revoke changes nothing, unless its reason is ReasonKeyCompromise: the
 // certificate gets this reason, and keeps the time of its first revocation.
 func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
-	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator) })
+	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator, nil) })
 }
 
-func (w *work) revoke(serial [16]byte, reason, operator string) error {
+func (w *work) revoke(serial [16]byte, reason, operator string, details map[string]string) error {
 	in, err := w.bySerial(serial)
 	switch {
 	case none(err):
@@ -150,6 +154,7 @@ func (w *work) revoke(serial [16]byte, reason, operator string) error {
 	}
 	e := in.entry("cert.revoked", audit.Success)
 	e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+	e.Details = details
 	if in.status == "revoked" {
 		return w.changeReason(in.id, e)
 	}

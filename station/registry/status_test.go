@@ -130,8 +130,8 @@ func TestACertificateThatIsSignedForACompromisedKeyIsRevoked(t *testing.T) {
 	if got := b.status(next); got != "revoked" {
 		t.Errorf("the certificate is %s, want revoked", got)
 	}
-	if err := b.Delivered(t.Context(), proven(next)); !errors.Is(err, ErrWrongStatus) {
-		t.Errorf("delivering: got %v, want %v", err, ErrWrongStatus)
+	if err := b.Delivered(t.Context(), proven(next)); !errors.Is(err, issuance.ErrKeyCompromised) {
+		t.Errorf("delivering: got %v, want %v", err, issuance.ErrKeyCompromised)
 	}
 	b.verify()
 }

@@ -48,7 +48,8 @@ of a COSE key without an extended key usage, or that never reached its board.
   --root FILE           PEM: the one trust anchor
   --intermediate FILE   PEM: issuing CA certificates; may be given more than once
   --status FILE         status bundle of ` + "`station status export`" + `, signed by the CA; read
-                        again when another file has its name
+                        again when another file has its name; may be given once
+                        for each station, each with an issuing CA of its own
   --crl FILE            CRL of the issuing CA (DER or PEM), beside --status or --known,
                         or alone; may be given for each CA; read again as --status
   --stale refuse|warn   what to do when the next update of a bundle or CRL has passed:
@@ -73,8 +74,8 @@ found an error, 3 wrong flags or files
 // settings are the values of the flags.
 type settings struct {
 	listen, certificate, key, serverName, root, known, log string
-	status, stale, state                                   string
-	intermediates, crls                                    []string
+	stale, state                                           string
+	intermediates, statuses, crls                          []string
 	timeout                                                time.Duration
 	limit                                                  int
 	selfTest, version                                      bool
@@ -128,7 +129,6 @@ func parse(args []string) (*settings, error) {
 	flags.StringVar(&set.serverName, "server-name", "", "")
 	flags.StringVar(&set.root, "root", "", "")
 	flags.StringVar(&set.known, "known", "", "")
-	flags.StringVar(&set.status, "status", "", "")
 	flags.StringVar(&set.stale, "stale", string(verifier.StaleRefuse), "")
 	flags.StringVar(&set.state, "state", "", "")
 	flags.StringVar(&set.log, "log", "text", "")
@@ -136,7 +136,7 @@ func parse(args []string) (*settings, error) {
 	flags.IntVar(&set.limit, "limit", 256, "")
 	flags.BoolVar(&set.selfTest, "self-test", false, "")
 	flags.BoolVar(&set.version, "version", false, "")
-	for name, paths := range map[string]*[]string{"intermediate": &set.intermediates, "crl": &set.crls} {
+	for name, paths := range map[string]*[]string{"intermediate": &set.intermediates, "status": &set.statuses, "crl": &set.crls} {
 		flags.Func(name, "", func(path string) error {
 			*paths = append(*paths, path)
 			return nil
@@ -173,9 +173,9 @@ func (set *settings) complete() error {
 
 // completeStatus checks the flags that say what the program knows of certificates.
 func (set *settings) completeStatus() error {
-	signed := set.status != "" || len(set.crls) > 0
+	signed := len(set.statuses) > 0 || len(set.crls) > 0
 	switch {
-	case set.status != "" && set.known != "":
+	case len(set.statuses) > 0 && set.known != "":
 		return errors.New("--status and --known: give one of them")
 	case !signed && set.known == "":
 		return errors.New("--status is missing: want --status, --known or --crl")
