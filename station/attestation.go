@@ -35,6 +35,9 @@ func (a *attempt) findTLSKeyProof(ctx context.Context) error {
 	if record.Status == StatusRevoked {
 		return fmt.Errorf("%w: its TLS certificate attests no other key", issuance.ErrRevoked)
 	}
+	if record.Status == StatusHeld {
+		return fmt.Errorf("%w: its TLS certificate attests no other key", ErrHeld)
+	}
 	if record.Status != StatusActive {
 		return fmt.Errorf("%w: what it holds is %s", issuance.ErrTLSFirst, record.Status)
 	}

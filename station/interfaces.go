@@ -149,6 +149,7 @@ const (
 	StatusSuperseded Status = "superseded" // replaced by a rework
 	StatusRevoked    Status = "revoked"
 	StatusScrapped   Status = "scrapped"   // the board was destroyed
+	StatusHeld       Status = "held"       // issued, delivered or active, and its board is on hold
 	StatusUnresolved Status = "unresolved" // possibly signed, never stored (I10); treated as revoked
 )
 

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,9 @@ type ProfileConfig struct {
 	// Purpose names the key that may be certified: tls or cose. Empty means tls;
 	// the canonical form of a profile for TLS keys leaves it empty.
 	Purpose string `yaml:"purpose" json:"purpose,omitempty"`
+	// Algorithm is the kind of the keys that are certified, and of their signatures. It is AlgorithmP256, also when the file leaves it
+	// out, and the canonical form leaves that one out.
+	Algorithm string `yaml:"algorithm" json:"algorithm,omitempty"`
 	// ConformsTo names the standards and services whose rules the certificate must satisfy, see rules.go.
 	ConformsTo []string      `yaml:"conforms_to" json:"conforms_to,omitempty"`
 	Subject    SubjectConfig `yaml:"subject" json:"subject"`
@@ -44,6 +48,9 @@ type ProfileConfig struct {
 	// limit of what the profile conforms to.
 	MaxOctets int `yaml:"max_octets" json:"max_octets,omitempty"`
 }
+
+// AlgorithmP256 is the only algorithm that boards and station have. The octets of a budget and of PROTOCOL.md are for it.
+const AlgorithmP256 = "ecdsa-p256"
 
 const (
 	boardIDVariable    = "${board.id}"
@@ -72,7 +79,7 @@ type Profile struct {
 func NewProfile(c ProfileConfig) (*Profile, error) {
 	c = c.completed()
 	p := &Profile{config: c}
-	checks := []func(*Profile) error{checkName, checkPurpose, checkMatter, checkSubject, checkHardwareModule, checkValidity, checkBackdate, checkUsages, checkMaxOctets, checkRules}
+	checks := []func(*Profile) error{checkName, checkPurpose, checkAlgorithm, checkMatter, checkSubject, checkHardwareModule, checkValidity, checkBackdate, checkUsages, checkMaxOctets, checkRules}
 	for _, check := range checks {
 		if err := check(p); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrProfile, err)
@@ -113,6 +120,9 @@ func (p *Profile) normal() ProfileConfig {
 	if c.Purpose = p.purpose.String(); p.purpose == devices.PurposeTLS {
 		c.Purpose = ""
 	}
+	if c.Algorithm == AlgorithmP256 {
+		c.Algorithm = ""
+	}
 	c.ConformsTo = slices.Sorted(slices.Values(c.ConformsTo))
 	c.KeyUsage = slices.Sorted(slices.Values(c.KeyUsage))
 	c.ExtendedKeyUsage = append([]string{}, slices.Sorted(slices.Values(c.ExtendedKeyUsage))...) // [] in JSON, not null
@@ -125,6 +135,9 @@ func (p *Profile) normal() ProfileConfig {
 
 // Name gives the profile's name.
 func (p *Profile) Name() string { return p.config.Name }
+
+// Algorithm gives the kind of the keys that this profile is for.
+func (p *Profile) Algorithm() string { return cmp.Or(p.config.Algorithm, AlgorithmP256) }
 
 // Purpose gives the purpose of the keys that this profile is for.
 func (p *Profile) Purpose() devices.Purpose { return p.purpose }

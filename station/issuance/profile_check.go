@@ -26,6 +26,13 @@ func checkName(p *Profile) error {
 // extendedUsages has the extended key usages that each purpose may have. The first is the default.
 var extendedUsages = map[devices.Purpose][][]string{devices.PurposeTLS: {{"clientAuth"}, {}}, devices.PurposeCOSE: {{}}}
 
+func checkAlgorithm(p *Profile) error {
+	if p.Algorithm() != AlgorithmP256 {
+		return fmt.Errorf("algorithm %q: want %s, the only one that boards and station have", p.config.Algorithm, AlgorithmP256)
+	}
+	return nil
+}
+
 // checkPurpose parses the purpose, and completes the extended key usage, whose default
 // depends on the purpose.
 func checkPurpose(p *Profile) (err error) {

@@ -13,20 +13,29 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A holding is one of the commands hold and release.
-type holding struct {
+// A boardAct is one of the commands hold, release and scrap.
+type boardAct struct {
 	act, verb string
-	held      bool // the boards of the command are on hold before
+	list      func(context.Context, *registry.Reader, registry.Which) ([]registry.Holdable, error)
 	none      string
 }
 
 var (
-	holds    = holding{operate.ActHold, "hold", false, "no board of the selection can be put on hold; `station boards` shows which are on hold or scrapped"}
-	releases = holding{operate.ActRelease, "release", true, "no board of the selection is on hold; `station boards --status held` lists those that are"}
+	holds    = boardAct{operate.ActHold, "hold", holdable(false), "no board of the selection can be put on hold; `station boards` shows which are on hold or scrapped"}
+	releases = boardAct{operate.ActRelease, "release", holdable(true), "no board of the selection is on hold; `station boards --status held` lists those that are"}
+	scraps   = boardAct{operate.ActScrap, "scrap", func(ctx context.Context, r *registry.Reader, which registry.Which) ([]registry.Holdable, error) {
+		return r.Scrappable(ctx, which)
+	}, "no board of the selection can be scrapped; `station boards` shows which are scrapped"}
 )
 
+func holdable(held bool) func(context.Context, *registry.Reader, registry.Which) ([]registry.Holdable, error) {
+	return func(ctx context.Context, r *registry.Reader, which registry.Which) ([]registry.Holdable, error) {
+		return r.Holdable(ctx, which, held)
+	}
+}
+
 func (c *Commands) hold() *cobra.Command {
-	return c.holding(holds, "Puts boards on hold, after a preview; works while the station does", `hold puts boards on hold: no Run takes them, and the verifier refuses their certificates, until they are released. A Run that is under
+	return c.boardAct(holds, "Puts boards on hold, after a preview; works while the station does", `hold puts boards on hold: no Run takes them, and the verifier refuses their certificates, until they are released. A Run that is under
 way with such a board ends without a further certificate. The boards are those of the selected certificates, or the board
 of --board. hold shows them first. For more than one, a person types their number, or the command has --yes.
 
@@ -34,11 +43,17 @@ A hold is for boards in the house. CRL and OCSP do not know it: revoke the certi
 }
 
 func (c *Commands) release() *cobra.Command {
-	return c.holding(releases, "Releases boards that are on hold, after a preview; works while the station does", `release lets boards go on that are on hold. It shows them first. For more than one, a person types their number, or the
+	return c.boardAct(releases, "Releases boards that are on hold, after a preview; works while the station does", `release lets boards go on that are on hold. It shows them first. For more than one, a person types their number, or the
 command has --yes. Their certificates have the status that they had before.`)
 }
 
-func (c *Commands) holding(h holding, short, long string) *cobra.Command {
+func (c *Commands) scrap() *cobra.Command {
+	return c.boardAct(scraps, "Notes that boards were destroyed, after a preview: no Run takes them any more; works while the station does", `scrap notes that boards were destroyed: no Run takes them any more, verifiers refuse their certificates, and a CRL has these as
+cessationOfOperation. The boards are those of the selected certificates, or the board of --board. scrap shows them first. For more than
+one, a person types their number, or the command has --yes. It cannot be taken back.`)
+}
+
+func (c *Commands) boardAct(h boardAct, short, long string) *cobra.Command {
 	var w which
 	var ask operate.StatusChange
 	var yes bool
@@ -53,7 +68,7 @@ func (c *Commands) holding(h holding, short, long string) *cobra.Command {
 				return reason.Usage(fmt.Errorf("--reason %w", err))
 			}
 			ask.Which = w.Which
-			return c.holdAll(cmd.Context(), h, ask, yes)
+			return c.actOnAll(cmd.Context(), h, ask, yes)
 		},
 	}
 	w.flags(cmd)
@@ -63,10 +78,10 @@ func (c *Commands) holding(h holding, short, long string) *cobra.Command {
 	return cmd
 }
 
-func (c *Commands) holdAll(ctx context.Context, h holding, ask operate.StatusChange, yes bool) error {
+func (c *Commands) actOnAll(ctx context.Context, h boardAct, ask operate.StatusChange, yes bool) error {
 	number := 0
 	err := c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-		all, err := reader.Holdable(ctx, ask.Which, h.held)
+		all, err := h.list(ctx, reader, ask.Which)
 		if err != nil {
 			return err
 		}
@@ -82,7 +97,7 @@ func (c *Commands) holdAll(ctx context.Context, h holding, ask operate.StatusCha
 	switch {
 	case err != nil:
 		return err
-	case number == 0:
+	case number == 0 && !(h.act == operate.ActScrap && ask.Which.OnlyBoard()): // the registry says why not
 		return reason.Usage(errors.New(h.none))
 	case number > 1:
 		if err := c.askedFor(number, h.verb+" "+reason.Count(number, "board", "boards"), yes); err != nil {

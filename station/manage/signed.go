@@ -134,8 +134,9 @@ func orderText(o *workorder.Order) string {
 	fact("lot", o.Lot)
 	fact("quota", reason.Count(o.Quota, "board", "boards"))
 	for _, share := range o.Shares {
-		station, _, _ := strings.Cut(share.Station, "+")
-		fact("share", reason.Count(share.Boards, "board", "boards")+" for "+reason.Printable(station))
+		name, key, _ := strings.Cut(share.Station, "+") // several stations may have one name, and the hash of the key tells them apart
+		hash, _, _ := strings.Cut(key, "+")
+		fact("share", reason.Count(share.Boards, "board", "boards")+" for "+reason.Printable(name+"+"+hash))
 	}
 	if !o.NotBefore.IsZero() {
 		fact("not before", o.NotBefore.Format(time.RFC3339))

@@ -97,9 +97,23 @@ REASON is one of ` + strings.Join(registry.RevocationReasons, ", ") + ` (RFC 528
 const shownAtMost = 20
 
 func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes bool) error {
+	return c.certificateAct(ctx, certificateAct{operate.ActRevoke, "revoke", "certificate", "certificates", func(reader *registry.Reader) ([]registry.Revocable, error) {
+		return reader.Revocable(ctx, ask.Which, ask.Reason)
+	}, "no certificate of the selection can be revoked; `station certificates list` shows their status"}, ask, yes)
+}
+
+// A certificateAct is what a command does to the certificates of a selection.
+type certificateAct struct {
+	act, verb, one, many string
+	list                 func(*registry.Reader) ([]registry.Revocable, error)
+	none                 string
+}
+
+// certificateAct shows the certificates, asks a person, and does the act.
+func (c *Commands) certificateAct(ctx context.Context, a certificateAct, ask operate.StatusChange, yes bool) error {
 	number := 0
 	err := c.Reader.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-		all, err := reader.Revocable(ctx, ask.Which, ask.Reason)
+		all, err := a.list(reader)
 		if err != nil {
 			return err
 		}
@@ -113,36 +127,13 @@ func (c *Commands) revokeAll(ctx context.Context, ask operate.StatusChange, yes 
 	case err != nil:
 		return err
 	case number == 0:
-		return reason.Usage(errors.New("no certificate of the selection can be revoked; `station certificates list` shows their status"))
+		return reason.Usage(errors.New(a.none))
 	case number > 1:
-		if err := c.askedFor(number, "revoke "+reason.Count(number, "certificate", "certificates"), yes); err != nil {
+		if err := c.askedFor(number, a.verb+" "+reason.Count(number, a.one, a.many), yes); err != nil {
 			return err
 		}
 	}
-	return c.do(ctx, operate.ActRevoke, ask)
-}
-
-func (c *Commands) scrap() *cobra.Command {
-	var ask operate.StatusChange
-	var board string
-	cmd := &cobra.Command{
-		Use:   "scrap --board ID --reason TEXT",
-		Short: "Notes that a board was destroyed: no Run takes it any more; works while the station does",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if ask.Which.BoardID, err = devices.ParseBoardID(board); err != nil {
-				return reason.Usage(fmt.Errorf("--board: %w", err))
-			}
-			if err := reason.CheckText(ask.Reason); err != nil {
-				return reason.Usage(fmt.Errorf("--reason %w", err))
-			}
-			return c.do(cmd.Context(), operate.ActScrap, ask)
-		},
-	}
-	cmd.Flags().StringVar(&board, "board", "", "BoardID of the board (required)")
-	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why, for the record (required)")
-	operator(cmd, &ask.Operator)
-	return cmd
+	return c.do(ctx, a.act, ask)
 }
 
 func (c *Commands) crl() *cobra.Command {

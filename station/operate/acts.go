@@ -25,6 +25,7 @@ const (
 	ActImportOrder = "order.import"
 	ActClosure     = "order.closure" // needs the HSM
 	ActRevoke      = "certificate.revoke"
+	ActClose       = "unresolved.close"
 	ActHold        = "board.hold"
 	ActRelease     = "board.release"
 	ActScrap       = "board.scrap"
@@ -60,10 +61,10 @@ func (o OrderChange) check() error {
 	return nil
 }
 
-// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap a board.
+// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap them.
 type StatusChange struct {
-	Which    registry.Which    `json:"which"` // scrapping uses BoardID alone
-	Seen     [sha256.Size]byte `json:"seen"`  // registry.SeenOf the preview, or registry.SeenBoards
+	Which    registry.Which    `json:"which"`
+	Seen     [sha256.Size]byte `json:"seen"` // registry.SeenOf the preview, or registry.SeenBoards
 	Reason   string            `json:"reason"`
 	Operator string            `json:"operator"`
 }
@@ -94,6 +95,7 @@ func Acts(record *instance.Record) control.Acts {
 		ActCloseOrder:  order(record, closesOrder),
 		ActImportOrder: importsOrder(record),
 		ActRevoke:      status(record, revokes),
+		ActClose:       status(record, closesUnresolved),
 		ActScrap:       status(record, scraps),
 		ActHold:        status(record, holds),
 		ActRelease:     status(record, releases),
@@ -199,6 +201,17 @@ func revokes(ctx context.Context, record *instance.Record, ask StatusChange) (st
 	return reason.Count(number, "certificate is revoked", "certificates are revoked"), nil
 }
 
+func closesUnresolved(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	if ask.Which.IsEmpty() {
+		return "", reason.Usage(errors.New("nothing is selected, and this would close all unresolved serial numbers"))
+	}
+	number, err := record.Registry.CloseUnresolved(ctx, ask.Which, ask.Seen, ask.Reason, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return reason.Count(number, "unresolved serial number is closed: it is revoked", "unresolved serial numbers are closed: they are revoked"), nil
+}
+
 func holds(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
 	return eachBoard(ctx, ask, record.Registry.Hold, "board is on hold", "boards are on hold")
 }
@@ -219,14 +232,11 @@ func eachBoard(ctx context.Context, ask StatusChange, do func(context.Context, r
 }
 
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
-	err := record.Registry.Scrap(ctx, ask.Which.BoardID, ask.Reason, ask.Operator)
+	text, err := eachBoard(ctx, ask, record.Registry.Scrap, "board is scrapped", "boards are scrapped")
 	if errors.Is(err, registry.ErrUnknownBoard) || errors.Is(err, registry.ErrScrapped) {
 		err = reason.Usage(reason.WithNext(err))
 	}
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("board %s is scrapped", ask.Which.BoardID), nil
+	return text, err
 }
 
 // KeyActs are the actions that need the HSM, with the keys of the record that open gives.

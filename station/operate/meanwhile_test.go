@@ -23,7 +23,10 @@ func TestABoardThatIsRefusedInTheMiddleOfItsRunIsRejectedAndTheBatchGoesOn(t *te
 		all := fixtures.Must(l.record.Registry.Holdable(t.Context(), which(run), false))(t)
 		fixtures.Must(l.record.Registry.Hold(t.Context(), which(run), registry.SeenBoards(all), "crack", "anna"))(t)
 	}
-	scrap := func(run station.Run) { l.must(l.record.Registry.Scrap(t.Context(), run.Identity.ID, "burnt", "anna")) }
+	scrap := func(run station.Run) {
+		all := fixtures.Must(l.record.Registry.Scrappable(t.Context(), which(run)))(t)
+		fixtures.Must(l.record.Registry.Scrap(t.Context(), which(run), registry.SeenBoards(all), "burnt", "anna"))(t)
+	}
 	type refusal struct {
 		after, want string // the step after which the person acts, and the reason of the Run
 		act         func(station.Run)

@@ -36,6 +36,7 @@ var leastRole = map[string]configs.Role{
 	ActRelease:      configs.RoleEngineer,
 	actAcknowledge:  configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,
+	ActClose:        configs.RoleEngineer,
 	ActCRL:          configs.RoleEngineer,
 	ActStatus:       configs.RoleEngineer,
 	ActProve:        configs.RoleEngineer,

@@ -18,6 +18,7 @@ type view struct {
 	File       string             `json:"file"`
 	Name       string             `json:"profile,omitempty"`
 	Purpose    string             `json:"purpose,omitempty"`
+	Algorithm  string             `json:"algorithm,omitempty"`
 	SHA256     string             `json:"sha256,omitempty"` // of the canonical profile, as issuance entries have it
 	ConformsTo []string           `json:"conforms_to,omitempty"`
 	Subject    string             `json:"subject,omitempty"`
@@ -58,7 +59,7 @@ func refused(file string, err error) *view {
 func newView(file string, p *issuance.Profile, s *issuance.Sample) *view {
 	certificate, sum := s.Certificate, p.SHA256()
 	v := &view{
-		File: file, Name: p.Name(), Purpose: p.Purpose().String(), SHA256: fmt.Sprintf("%x", sum), ConformsTo: p.ConformsTo(),
+		File: file, Name: p.Name(), Purpose: p.Purpose().String(), Algorithm: p.Algorithm(), SHA256: fmt.Sprintf("%x", sum), ConformsTo: p.ConformsTo(),
 		Subject: issuance.NameText(certificate.Subject), Issuer: issuance.NameText(certificate.Issuer), AltNames: issuance.HardwareModules(certificate),
 		NotBefore: certificate.NotBefore.Format(time.RFC3339), NotAfter: certificate.NotAfter.Format(time.RFC3339),
 		KeyUsage: keyUsages(certificate.KeyUsage), Extended: extendedUsages(certificate.ExtKeyUsage), Octets: s.Octets, Budget: s.Budget,

@@ -78,6 +78,7 @@ var ofParts = []Row{
 	misuses("status-forged", "find out who wrote the file, and copy it again from the station"),
 	misuses("status-foreign", "compare --root and --intermediate with pki/root.pem and pki/issuing.pem of the station: the CA needs the key usage cRLSign"),
 	misuses("status-rolled-back", "copy the newest file from the station; find out who put an older one in its place"),
+	misuses("status-twice", "give --status and --crl once for each issuing CA"),
 	misuses("status-stale", "make a new one with `station status export` or `station crl`, and copy it; look at the clock of this machine"),
 	misuses("no-crl", "give the CRL of this CA with --crl"),
 	misuses("status-memory", "make the directory of --state writable, and put the file back from a copy; without it an older status can be put back unseen"),

@@ -69,7 +69,7 @@ func TestAServerAndACRLAgreeOnEachStatus(t *testing.T) {
 		}, "revoked", "unspecified", 0, true},
 		{"scrapped", func(b *testRegistry, run *station.Run) [16]byte {
 			in := b.enrol(run)
-			b.must(b.Scrap(b.t.Context(), run.Identity.ID, "burnt", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			return in.Serial
 		}, "scrapped", "cessationOfOperation", 5, true},
 	} {

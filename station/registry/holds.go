@@ -23,7 +23,7 @@ const (
 // isHeld is the condition for a board on hold, with the name of the column that has the BoardID.
 const isHeld = `EXISTS (SELECT 1 FROM holds h WHERE h.since IS NOT NULL AND h.board_id = `
 
-// A Holdable is a board that can be put on hold, or released.
+// A Holdable is a board that can be put on hold, released, or scrapped.
 type Holdable struct {
 	BoardID devices.BoardID
 	Type    string
@@ -34,8 +34,17 @@ type Holdable struct {
 // Holdable lists the boards of a selection of certificates that are on hold (held), or are not; a BoardID selects also a board without
 // a certificate. A scrapped board is none of them.
 func (r *Reader) Holdable(ctx context.Context, which Which, held bool) ([]Holdable, error) {
+	return r.boardsOf(ctx, which, &held)
+}
+
+// Scrappable lists the boards of a selection that are not scrapped, on hold or not.
+func (r *Reader) Scrappable(ctx context.Context, which Which) ([]Holdable, error) {
+	return r.boardsOf(ctx, which, nil)
+}
+
+func (r *Reader) boardsOf(ctx context.Context, which Which, held *bool) ([]Holdable, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, b.type, coalesce(h.since, ''), coalesce(h.reason, '') FROM boards b LEFT JOIN holds h ON h.board_id = b.id
-		WHERE b.scrapped IS NULL AND (h.since IS NOT NULL) = ?6 AND (b.id IN (SELECT board_id FROM certificates WHERE `+selected+`)
+		WHERE b.scrapped IS NULL AND (?6 IS NULL OR (h.since IS NOT NULL) = ?6) AND (b.id IN (SELECT board_id FROM certificates WHERE `+selected+`)
 			OR b.id = ?1 AND ?2 IS NULL AND ?3 = '' AND ?4 = '' AND ?5 = '') ORDER BY b.first_seen, b.id`,
 		Filter{BoardID: which.BoardID}.boardID(), which.serial(), which.Order, stampOrNone(which.Since), stampOrNone(which.Until), held)
 	if err != nil {
@@ -68,11 +77,16 @@ func (r *Registry) Release(ctx context.Context, which Which, seen [sha256.Size]b
 	})
 }
 
-func (r *Registry) eachHoldable(ctx context.Context, which Which, seen [sha256.Size]byte, held bool, do func(*work, devices.BoardID) error) (number int, err error) {
+func (r *Registry) eachHoldable(ctx context.Context, which Which, seen [sha256.Size]byte, held bool, do func(*work, devices.BoardID) error) (int, error) {
 	all, err := r.Holdable(ctx, which, held)
 	if err != nil {
 		return 0, err
 	}
+	return r.eachBoard(ctx, all, seen, do)
+}
+
+// eachBoard does something to each board of a selection, if these are the boards that a person has seen.
+func (r *Registry) eachBoard(ctx context.Context, all []Holdable, seen [sha256.Size]byte, do func(*work, devices.BoardID) error) (number int, err error) {
 	if SeenBoards(all) != seen {
 		return 0, ErrOtherSelection
 	}

@@ -22,6 +22,17 @@ func (b *testRegistry) asSeen(do func(Which, [sha256.Size]byte) (int, error), wh
 	return number
 }
 
+// eachStatus gives what a status bundle has.
+func (b *testRegistry) eachStatus() map[[16]byte]station.Status {
+	b.t.Helper()
+	all := map[[16]byte]station.Status{}
+	b.must(b.EachStatus(b.t.Context(), func(serial [16]byte, record station.Record) error {
+		all[serial] = record.Status
+		return nil
+	}))
+	return all
+}
+
 func (b *testRegistry) holds(which Which) int {
 	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) {
 		return b.Hold(b.t.Context(), w, seen, "crack", "ann")
@@ -32,6 +43,14 @@ func (b *testRegistry) releases(which Which) int {
 	return b.asSeen(func(w Which, seen [sha256.Size]byte) (int, error) {
 		return b.Release(b.t.Context(), w, seen, "no crack", "ann")
 	}, which, true)
+}
+
+func (b *testRegistry) scraps(which Which) int {
+	all, err := b.Scrappable(b.t.Context(), which)
+	b.must(err)
+	number, err := b.Scrap(b.t.Context(), which, SeenBoards(all), "burnt", "ann")
+	b.must(err)
+	return number
 }
 
 // A board on hold gets nothing, and its certificate is refused, before and after a restart; after its release all is as before.
@@ -62,10 +81,13 @@ func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 		if err := again(); !errors.Is(err, station.ErrHeld) {
 			t.Errorf("a Run of a board on hold: %v", err)
 		}
-		if status(serial) != station.StatusRevoked || status(second.Certificate.Serial) != station.StatusActive {
+		if status(serial) != station.StatusHeld || status(second.Certificate.Serial) != station.StatusActive {
 			t.Error("the verifier takes the board on hold, or refuses another one")
 		}
 		b.reopen()
+	}
+	if got := b.eachStatus(); got[serial] != station.StatusHeld || got[second.Certificate.Serial] != station.StatusActive {
+		t.Errorf("a status bundle would have %v", got)
 	}
 	rows, err := b.Boards(t.Context(), Filter{Status: StatusHeld})
 	b.must(err)
@@ -81,8 +103,13 @@ func TestABoardOnHoldGetsNothingUntilItIsReleased(t *testing.T) {
 	if n := b.releases(Which{Order: "WO-1"}); n != 2 {
 		t.Errorf("%d boards are released", n)
 	}
-	if err := again(); err != nil || status(serial) != station.StatusActive {
+	if err := again(); err != nil || status(serial) != station.StatusActive || b.eachStatus()[serial] != station.StatusActive {
 		t.Errorf("after the release: %v, %v", err, status(serial))
+	}
+	b.holds(which)
+	b.revokes(Which{Serial: serial}, "superseded")
+	if got := b.eachStatus()[serial]; got != station.StatusRevoked {
+		t.Errorf("a hold hides that the certificate is %s", got)
 	}
 	b.verify()
 }
@@ -106,7 +133,7 @@ func TestAHoldThatNobodyHasSeenIsRefused(t *testing.T) {
 	}
 	all, err := b.Holdable(t.Context(), which, false)
 	b.must(err)
-	b.must(b.Scrap(t.Context(), run.Identity.ID, "burnt", "ann"))
+	b.scraps(Which{BoardID: run.Identity.ID})
 	if _, err := b.Hold(t.Context(), which, SeenBoards(all), "crack", "ann"); !errors.Is(err, ErrOtherSelection) {
 		t.Errorf("a board that was scrapped meanwhile: %v", err)
 	}

@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 		{"a scrapped board is not admitted", func(t *testing.T, b *testRegistry) error {
 			run := b.run()
 			b.enrol(run)
-			b.must(b.Scrap(t.Context(), run.Identity.ID, "broken", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			return b.Admit(t.Context(), again(run, ""))
 		}, ErrScrapped},
 		{"a work order that nobody opened is refused", func(t *testing.T, b *testRegistry) error {

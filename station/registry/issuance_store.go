@@ -276,7 +276,7 @@ func (w *work) revokeIssued(in row) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	return w.revoke([16]byte(in.serial), ReasonKeyCompromise, "")
+	return w.revoke([16]byte(in.serial), ReasonKeyCompromise, "", nil)
 }
 
 // Failed closes an open intent without a certificate.

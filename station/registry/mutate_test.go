@@ -106,7 +106,7 @@ func everyEntry(t *testing.T) (_ *testRegistry, bodies [][]byte) {
 	b.must(b.AcknowledgeBay(t.Context(), "bay-1", "ann"))
 	refused := newRun(run.Identity.ID, "other hardware")
 	b.stopBay(refused)
-	b.must(b.Scrap(t.Context(), run.Identity.ID, "broken", "ann"))
+	b.scraps(Which{BoardID: run.Identity.ID})
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.reopen()
 	b.must(b.Checkpoint(t.Context(), origin, b.key))

@@ -223,15 +223,17 @@ func (r *Reader) Close() error {
 
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
-const lookupQuery = `SELECT board_id, purpose, CASE WHEN status <> 'unresolved' AND ` + isHeld + `certificates.board_id) THEN 'revoked' ELSE status END, sha256
-	FROM certificates WHERE serial = ?`
+// statusNow is the status of a certificate for a verifier: a hold hides the statuses that a verifier could accept, and no other.
+const statusNow = `CASE WHEN status IN ('issued', 'delivered', 'active') AND ` + isHeld + `certificates.board_id) THEN 'held' ELSE status END`
+
+const lookupQuery = `SELECT board_id, purpose, ` + statusNow + `, sha256 FROM certificates WHERE serial = ?`
 
 // statuses has the status of a certificate for each status of a row. It has none for
 // an open intent and for a failed one: no certificate exists for those.
 var statuses = map[string]station.Status{
 	"issued": station.StatusIssued, "delivered": station.StatusDelivered, "active": station.StatusActive,
 	"superseded": station.StatusRevoked, "revoked": station.StatusRevoked, "scrapped": station.StatusRevoked,
-	"unresolved": station.StatusUnresolved,
+	"unresolved": station.StatusUnresolved, "held": station.StatusHeld,
 }
 
 // Lookup gives the record of the certificate with this serial number, or
@@ -255,7 +257,7 @@ func (r *Reader) Lookup(ctx context.Context, serial [16]byte) (station.Record, e
 
 // EachStatus calls do for each serial number that a certificate may have, in the order of the numbers, as of one moment.
 func (r *Reader) EachStatus(ctx context.Context, do func(serial [16]byte, record station.Record) error) (err error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, status, sha256 FROM certificates ORDER BY serial`)
+	rows, err := r.db.QueryContext(ctx, `SELECT serial, board_id, purpose, `+statusNow+`, sha256 FROM certificates ORDER BY serial`)
 	if err != nil {
 		return fmt.Errorf("reading the status of all certificates: %w", err)
 	}

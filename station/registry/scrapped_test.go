@@ -18,17 +18,17 @@ func TestAScrappedBoardGetsNothingMore(t *testing.T) {
 	}{
 		{"before its next Run", func(b *testRegistry, run *station.Run) error {
 			b.enrol(run)
-			b.must(b.Scrap(b.t.Context(), run.Identity.ID, "broken", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			return b.Admit(b.t.Context(), again(run, ""))
 		}},
 		{"before the intent", func(b *testRegistry, run *station.Run) error {
-			b.must(b.Scrap(b.t.Context(), run.Identity.ID, "broken", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			return b.intends(intent(run))
 		}},
 		{"while the HSM signs", func(b *testRegistry, run *station.Run) error {
 			in := intent(run)
 			b.must(b.intends(in))
-			b.must(b.Scrap(b.t.Context(), run.Identity.ID, "broken", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			der := []byte("certificate")
 			b.must(b.Issued(b.t.Context(), in.Serial, der))
 			run.Certificate = certificateFor(in.Serial, der)
@@ -42,7 +42,7 @@ func TestAScrappedBoardGetsNothingMore(t *testing.T) {
 		{"before the certificate is active", func(b *testRegistry, run *station.Run) error {
 			b.issue(run)
 			b.must(b.Delivered(b.t.Context(), proven(run)))
-			b.must(b.Scrap(b.t.Context(), run.Identity.ID, "broken", "ann"))
+			b.scraps(Which{BoardID: run.Identity.ID})
 			return b.Activate(b.t.Context(), run)
 		}},
 	} {

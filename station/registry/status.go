@@ -60,6 +60,9 @@ func (s *serialColumn) Scan(value any) error {
 // IsEmpty reports whether nothing is named.
 func (w Which) IsEmpty() bool { return w == Which{} }
 
+// OnlyBoard reports whether nothing but a board is named.
+func (w Which) OnlyBoard() bool { return w == Which{BoardID: w.BoardID} && !w.IsEmpty() }
+
 // selected is the condition for the certificates of a Which.
 const selected = `(?1 = '' OR board_id = ?1) AND (?2 IS NULL OR serial = ?2) AND (?3 = '' OR work_order = ?3)
 		AND (?4 = '' OR intended >= ?4) AND (?5 = '' OR intended < ?5)`
@@ -101,7 +104,7 @@ const revokedAtOnce = 256
 
 // RevokeAll revokes all certificates of a selection, and gives their number. It refuses with ErrOtherSelection if they are not those that the
 // caller has seen. After an error, some may be revoked; a call after a new preview revokes the rest.
-func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (number int, err error) {
+func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (int, error) {
 	all, err := r.Revocable(ctx, which, reason)
 	if err != nil {
 		return 0, err
@@ -109,10 +112,14 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 	if SeenOf(all) != seen {
 		return 0, ErrOtherSelection
 	}
+	return r.revokeEach(ctx, all, func(w *work, serial [16]byte) error { return w.revoke(serial, reason, operator, nil) })
+}
+
+func (r *Registry) revokeEach(ctx context.Context, all []Revocable, do func(*work, [16]byte) error) (number int, err error) {
 	for part := range slices.Chunk(all, revokedAtOnce) {
 		err := r.write(ctx, func(w *work) error {
 			for _, c := range part {
-				if err := w.revoke(c.Serial, reason, operator); err != nil {
+				if err := do(w, c.Serial); err != nil {
 					return err
 				}
 			}
@@ -130,10 +137,10 @@ func (r *Registry) RevokeAll(ctx context.Context, which Which, seen [sha256.Size
 // have signed one (I10). A second Revoke changes nothing, unless its reason is ReasonKeyCompromise: the
 // certificate gets this reason, and keeps the time of its first revocation.
 func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
-	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator) })
+	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator, nil) })
 }
 
-func (w *work) revoke(serial [16]byte, reason, operator string) error {
+func (w *work) revoke(serial [16]byte, reason, operator string, details map[string]string) error {
 	in, err := w.bySerial(serial)
 	switch {
 	case none(err):
@@ -147,6 +154,7 @@ func (w *work) revoke(serial [16]byte, reason, operator string) error {
 	}
 	e := in.entry("cert.revoked", audit.Success)
 	e.Actor, e.Category, e.Cert.Status, e.Reason = actor(operator), audit.CategoryStatus, "revoked", text(reason)
+	e.Details = details
 	if in.status == "revoked" {
 		return w.changeReason(in.id, e)
 	}
@@ -173,25 +181,35 @@ func (w *work) changeReason(id int64, e audit.Entry) error {
 	return w.exec(`UPDATE certificates SET reason = ? WHERE id = ?`, e.Reason, id)
 }
 
-// Scrap notes that the board was destroyed. Its certificates get the status scrapped,
-// and no Run admits the board any more. It refuses with ErrUnknownBoard or ErrScrapped.
-func (r *Registry) Scrap(ctx context.Context, boardID devices.BoardID, reason, operator string) error {
-	return r.write(ctx, func(w *work) error {
-		e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
-			Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
-		written, err := w.append(e)
-		if err != nil {
-			return err
-		}
-		n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
-		if err == nil && n == 0 {
-			err = w.whyNotScrapped(boardID)
-		}
-		if err != nil {
-			return err
-		}
-		return w.scrapCertificates(boardID, e)
-	})
+// Scrap notes that all boards of a selection were destroyed, and gives their number. Their certificates get the status scrapped, and no
+// Run admits the boards any more. It refuses with ErrOtherSelection as Hold does, and with ErrUnknownBoard or ErrScrapped a single board
+// that nobody can scrap.
+func (r *Registry) Scrap(ctx context.Context, which Which, seen [sha256.Size]byte, reason, operator string) (int, error) {
+	all, err := r.Scrappable(ctx, which)
+	if err != nil {
+		return 0, err
+	}
+	if len(all) == 0 && which.OnlyBoard() {
+		return 0, r.write(ctx, func(w *work) error { return w.whyNotScrapped(which.BoardID) })
+	}
+	return r.eachBoard(ctx, all, seen, func(w *work, id devices.BoardID) error { return w.scrap(id, reason, operator) })
+}
+
+func (w *work) scrap(boardID devices.BoardID, reason, operator string) error {
+	e := audit.Entry{Actor: actor(operator), Category: audit.CategoryLine, Type: "board.scrapped", Outcome: audit.Success,
+		Reason: text(reason), Board: &audit.Board{ID: boardID.String()}}
+	written, err := w.append(e)
+	if err != nil {
+		return err
+	}
+	n, err := w.change(`UPDATE boards SET scrapped = ? WHERE id = ? AND scrapped IS NULL`, written.Time.String(), boardID.String())
+	if err == nil && n == 0 {
+		err = w.whyNotScrapped(boardID)
+	}
+	if err != nil {
+		return err
+	}
+	return w.scrapCertificates(boardID, e)
 }
 
 // whyNotScrapped returns the refusal of a board that cannot be scrapped.

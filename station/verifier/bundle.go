@@ -49,7 +49,7 @@ var bundlePurposes = []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE}
 // bundleStatuses has each status once, and statuses are only ever added at the end.
 var bundleStatuses = []station.Status{
 	station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusSuperseded,
-	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved,
+	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved, station.StatusHeld,
 }
 
 // A BundleHead is what a status bundle says of itself.
@@ -199,7 +199,7 @@ func (b *Bundle) index() error {
 			return fmt.Errorf("%w: record %d is not in order", ErrStatusDamaged, n)
 		}
 		if !within(record[64], len(bundlePurposes)) || !within(record[65], len(bundleStatuses)) {
-			return fmt.Errorf("%w: record %d has the purpose %d and the status %d", ErrStatusDamaged, n, record[64], record[65])
+			return fmt.Errorf("%w: record %d has the purpose %d and the status %d, which this version does not know", ErrStatusDamaged, n, record[64], record[65])
 		}
 		for bucket := b.bucket(record); next <= bucket; next++ {
 			b.begin[next] = uint32(n)

@@ -30,7 +30,8 @@ type crl struct {
 	revoked            map[string]bool // by the octets of the serial number
 }
 
-func (c *crl) key() string                            { return fmt.Sprintf("crl %x", keyOf(c.issuer)) }
+func (c *crl) kind() string                           { return "crl" }
+func (c *crl) authorityKey() [sha256.Size]byte        { return keyOf(c.issuer) }
 func (c *crl) version() (*big.Int, [sha256.Size]byte) { return c.number, c.sum }
 func (c *crl) times() (issued, nextUpdate time.Time)  { return c.issued, c.nextUpdate }
 func (c *crl) describe() string {

@@ -108,7 +108,11 @@ func (c *connection) judge(presented []*x509.Certificate) error {
 	if c.config.Known == nil {
 		return nil
 	}
-	record, err := c.config.Known.Lookup(c.ctx, serial)
+	known := c.config.Known
+	if several, ok := known.(KnownByIssuer); ok {
+		known = several.By(chain[1]) // checkLeaf refuses a root, so there is an issuer
+	}
+	record, err := known.Lookup(c.ctx, serial)
 	switch {
 	case errors.Is(err, station.ErrUnknownCertificate):
 		return &RefusalError{ErrNotRegistered}
@@ -210,6 +214,8 @@ func (c *connection) matches(record station.Record) error {
 			return nil
 		}
 		return &RefusalError{fmt.Errorf("%w: it is %s", ErrNotActive, record.Status)}
+	case station.StatusHeld:
+		return &RefusalError{station.ErrHeld}
 	default:
 		return &RefusalError{fmt.Errorf("%w: it is %s", ErrRevoked, record.Status)}
 	}

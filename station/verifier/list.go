@@ -29,7 +29,7 @@ var errLine = errors.New("want one JSON object with serial, board_id, purpose, c
 // ReadList reads JSON lines. Each line is an object with exactly these keys:
 // serial (32 hexadecimal digits), board_id (a BoardID), purpose (tls or cose),
 // certificate_sha256 (64 hexadecimal digits) and status (issued, delivered,
-// active, superseded, revoked, scrapped or unresolved). ReadList skips empty lines.
+// active, superseded, revoked, scrapped, unresolved or held). ReadList skips empty lines.
 // For any other line it returns an error with the line number.
 func ReadList(r io.Reader) (*List, error) {
 	text, err := io.ReadAll(r)
@@ -157,7 +157,7 @@ func (f fields) record() (serial [16]byte, record station.Record, err error) {
 // statuses are the statuses that a line may have.
 var statuses = []station.Status{
 	station.StatusIssued, station.StatusDelivered, station.StatusActive, station.StatusSuperseded,
-	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved,
+	station.StatusRevoked, station.StatusScrapped, station.StatusUnresolved, station.StatusHeld,
 }
 
 func knownStatus(status station.Status) error {

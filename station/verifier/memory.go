@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"sync"
 
@@ -61,34 +62,38 @@ func (m *Memory) accept(content signedStatus) error {
 	defer m.mu.Unlock()
 	number, sum := content.version()
 	now := version{number.String(), hex.EncodeToString(sum[:])}
-	if before, known := m.newest[content.key()]; known {
+	key := fmt.Sprintf("%s %x", content.kind(), content.authorityKey())
+	before, known := m.newest[key]
+	if !known { // a version of before had one bundle, and did not note its CA
+		before, known = m.newest[content.kind()]
+	}
+	if known {
 		newest, _ := new(big.Int).SetString(before.Number, 10) // OpenMemory has checked it
 		order := number.Cmp(newest)
 		if order < 0 || order == 0 && now != before {
 			return fmt.Errorf("%w: its number is %v, and a file with the number %v was accepted", ErrStatusOlder, number, newest)
 		}
-		if order == 0 {
+		if order == 0 && m.newest[key] == now {
 			return nil
 		}
 	}
-	return m.remember(content.key(), now)
+	return m.remember(key, content.kind(), now)
 }
 
-func (m *Memory) remember(key string, now version) error {
-	before, known := m.newest[key]
-	m.newest[key] = now
-	if m.path == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(m.newest, "", "  ")
-	if err == nil {
-		err = workdir.WriteFile(m.path, append(text, '\n'))
-	}
-	if err != nil {
-		if delete(m.newest, key); known {
-			m.newest[key] = before
+// remember writes the newest version under its key, in the place of the one whose CA was not noted.
+func (m *Memory) remember(key, old string, now version) error {
+	newest := maps.Clone(m.newest)
+	newest[key] = now
+	delete(newest, old)
+	if m.path != "" {
+		text, err := json.MarshalIndent(newest, "", "  ")
+		if err == nil {
+			err = workdir.WriteFile(m.path, append(text, '\n'))
 		}
-		return fmt.Errorf("%w: %w", ErrState, err)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrState, err)
+		}
 	}
+	m.newest = newest
 	return nil
 }

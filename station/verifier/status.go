@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/big"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,7 @@ const clockTolerance = 5 * time.Minute
 
 // A StatusConfig names the signed files from which a verifier knows the status of certificates.
 type StatusConfig struct {
-	Bundle      string   // path of a status bundle; may be empty
+	Bundles     []string // paths of status bundles, at most one of each CA
 	CRLs        []string // paths of CRLs, at most one of each CA
 	Authorities []*x509.Certificate
 	Stale       StalePolicy
@@ -44,48 +45,64 @@ type StatusConfig struct {
 // A Status has the newest content of signed files. Lookup and Check may be called at any time; only one goroutine
 // may call Reload.
 type Status struct {
-	config StatusConfig
-	bundle *signedFile[*Bundle] // nil without a bundle
-	crls   []*signedFile[*crl]
+	config  StatusConfig
+	bundles []*signedFile[*Bundle]
+	crls    []*signedFile[*crl]
 }
 
-var _ Known = (*Status)(nil)
+var _ KnownByIssuer = (*Status)(nil)
 
 // OpenStatus reads all files. It refuses a file that is forged, of another CA, older than one before, or stale under StaleRefuse.
 func OpenStatus(c StatusConfig) (*Status, error) {
 	s := &Status{config: c}
-	if c.Bundle != "" {
-		s.bundle = &signedFile[*Bundle]{path: c.Bundle, read: ReadBundle}
-		if err := s.bundle.load(&c); err != nil {
-			return nil, err
+	for _, path := range c.Bundles {
+		file := &signedFile[*Bundle]{path: path, read: ReadBundle}
+		file.fits = func(b *Bundle) error {
+			if other := fileOf(s.bundles, b.Issuer); other != nil && other != file {
+				return fmt.Errorf("%w: %s has the bundle of the same CA", ErrStatusTwice, other.path)
+			}
+			return nil
 		}
-	}
-	for _, path := range c.CRLs {
-		file := &signedFile[*crl]{path: path, read: readCRL}
 		if err := file.load(&c); err != nil {
 			return nil, err
 		}
-		issuer := (*file.current.Load()).issuer
-		if s.crlOf(issuer) != nil {
-			return nil, reason.Usage(fmt.Errorf("%s is a second CRL of %q: name one of each CA", path, issuer.Subject))
+		s.bundles = append(s.bundles, file)
+	}
+	for _, path := range c.CRLs {
+		file := &signedFile[*crl]{path: path, read: readCRL}
+		file.fits = func(list *crl) error {
+			if other := fileOf(s.crls, keyOf(list.issuer)); other != nil && other != file {
+				return fmt.Errorf("%w: %s has the CRL of the same CA", ErrStatusTwice, other.path)
+			}
+			return nil
+		}
+		if err := file.load(&c); err != nil {
+			return nil, err
 		}
 		s.crls = append(s.crls, file)
 	}
 	return s, nil
 }
 
-// Bundle returns the newest bundle, or nil.
-func (s *Status) Bundle() *Bundle {
-	if s.bundle == nil {
-		return nil
+// fileOf finds the file of a CA, or gives nil.
+func fileOf[T signedStatus](files []*signedFile[T], issuer [sha256.Size]byte) *signedFile[T] {
+	for _, file := range files {
+		if (*file.current.Load()).authorityKey() == issuer {
+			return file
+		}
 	}
-	return *s.bundle.current.Load()
+	return nil
 }
 
 // Describe says what the files are.
 func (s *Status) Describe() (all []string) {
-	if b := s.Bundle(); b != nil {
-		all = append(all, reason.Count(b.Len(), "certificate", "certificates")+" known", b.describe())
+	known := 0
+	for _, file := range s.bundles {
+		b := *file.current.Load()
+		known, all = known+b.Len(), append(all, b.describe())
+	}
+	if len(s.bundles) > 0 {
+		all = slices.Insert(all, 0, reason.Count(known, "certificate", "certificates")+" known")
 	}
 	for _, file := range s.crls {
 		all = append(all, (*file.current.Load()).describe())
@@ -93,19 +110,50 @@ func (s *Status) Describe() (all []string) {
 	return all
 }
 
-// Lookup implements [Known] with the bundle.
+// Lookup implements [Known] with all bundles.
 func (s *Status) Lookup(ctx context.Context, serial [serialSize]byte) (station.Record, error) {
-	bundle := s.Bundle()
-	if err := s.bundle.usable(&s.config, bundle); err != nil {
-		return station.Record{}, err
+	return bundles{&s.config, s.bundles}.Lookup(ctx, serial)
+}
+
+// By implements [KnownByIssuer]. If the CA that issued a certificate has signed a bundle, that bundle alone speaks of it: a station that
+// knows a certificate of another one must not bring it back after its revocation. A certificate of another CA, such as an earlier
+// issuing CA of a station, may be in any bundle.
+func (s *Status) By(issuer *x509.Certificate) Known {
+	if own := fileOf(s.bundles, keyOf(issuer)); own != nil {
+		return bundles{&s.config, []*signedFile[*Bundle]{own}}
 	}
-	return bundle.Lookup(ctx, serial)
+	return bundles{&s.config, s.bundles}
+}
+
+// bundles are some of the bundles of a Status.
+type bundles struct {
+	config *StatusConfig
+	files  []*signedFile[*Bundle]
+}
+
+// Lookup asks each bundle. If several know the serial number, one that says anything but active decides.
+func (b bundles) Lookup(ctx context.Context, serial [serialSize]byte) (record station.Record, err error) {
+	found := false
+	for _, file := range b.files {
+		bundle := *file.current.Load()
+		if err := file.usable(b.config, bundle); err != nil {
+			return station.Record{}, err
+		}
+		one, err := bundle.Lookup(ctx, serial)
+		if err == nil && (!found || record.Status == station.StatusActive) {
+			record, found = one, true
+		}
+	}
+	if !found {
+		return station.Record{}, station.ErrUnknownCertificate
+	}
+	return record, nil
 }
 
 // Check implements [Revocations] with the CRLs. The CA of the leaf needs a CRL; the CAs above need none.
 func (s *Status) Check(chain []*x509.Certificate) error {
 	for n := range len(chain) - 1 {
-		file := s.crlOf(chain[n+1])
+		file := fileOf(s.crls, keyOf(chain[n+1]))
 		if file == nil && n == 0 {
 			return fmt.Errorf("%w: %q", ErrNoCRL, chain[1].Subject)
 		} else if file == nil {
@@ -122,19 +170,10 @@ func (s *Status) Check(chain []*x509.Certificate) error {
 	return nil
 }
 
-func (s *Status) crlOf(issuer *x509.Certificate) *signedFile[*crl] {
-	for _, file := range s.crls {
-		if keyOf((*file.current.Load()).issuer) == keyOf(issuer) {
-			return file
-		}
-	}
-	return nil
-}
-
 // Reload reads each file that was replaced since it was read. If a new file is bad, the old content stays.
 func (s *Status) Reload() {
-	if s.bundle != nil {
-		s.bundle.reload(&s.config)
+	for _, file := range s.bundles {
+		file.reload(&s.config)
 	}
 	for _, file := range s.crls {
 		file.reload(&s.config)
@@ -143,13 +182,15 @@ func (s *Status) Reload() {
 
 // A signedStatus is the content of a file: a bundle or a CRL.
 type signedStatus interface {
-	key() string // the same for all files of which only the newest counts
+	kind() string
+	authorityKey() [sha256.Size]byte // of all files of one kind and CA, only the newest counts
 	version() (number *big.Int, sum [sha256.Size]byte)
 	times() (issued, nextUpdate time.Time)
 	describe() string
 }
 
-func (b *Bundle) key() string { return "bundle" }
+func (b *Bundle) kind() string                    { return "bundle" }
+func (b *Bundle) authorityKey() [sha256.Size]byte { return b.Issuer }
 func (b *Bundle) version() (*big.Int, [sha256.Size]byte) {
 	return new(big.Int).SetUint64(b.Number), b.SHA256
 }
@@ -162,7 +203,8 @@ func (b *Bundle) describe() string {
 type signedFile[T signedStatus] struct {
 	path    string
 	read    func(path string, authorities []*x509.Certificate) (T, error)
-	seen    fs.FileInfo // of the file that was read last, also if it was refused
+	fits    func(T) error // refuses what may not be used beside the other files
+	seen    fs.FileInfo   // of the file that was read last, also if it was refused
 	current atomic.Pointer[T]
 	warned  atomic.Bool // the log says that the current content is stale
 }
@@ -176,6 +218,9 @@ func (f *signedFile[T]) load(c *StatusConfig) error {
 	content, err := f.read(f.path, c.Authorities)
 	if err != nil {
 		return err
+	}
+	if err := f.fits(content); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	stale := timely(c.Now(), content)
 	if stale != nil && c.Stale != StaleWarn {

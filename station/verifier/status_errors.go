@@ -9,6 +9,7 @@ var (
 	ErrStatusForeign = reason.New("status-foreign", "the file is of a CA that may not say what is revoked here")
 	ErrStatusOlder   = reason.New("status-rolled-back", "the file is older than one that was accepted before")
 	ErrStatusStale   = reason.New("status-stale", "the status of certificates is not of this time")
+	ErrStatusTwice   = reason.New("status-twice", "two files are of one CA: name one of each")
 	ErrNoCRL         = reason.New("no-crl", "there is no CRL of the CA that issued the certificate")
 	ErrState         = reason.New("status-memory", "the file that remembers the newest status cannot be used")
 )

@@ -49,6 +49,12 @@ type Known interface {
 	Lookup(ctx context.Context, serial [16]byte) (station.Record, error)
 }
 
+// A KnownByIssuer is a Known that has more than one source. The verifier asks it for the source of the CA that issued a certificate.
+type KnownByIssuer interface {
+	Known
+	By(issuer *x509.Certificate) Known
+}
+
 // Config is the configuration of a [Server]. It must not be changed after [New].
 type Config struct {
 	Certificate   tls.Certificate     // of the server, with its private key

@@ -129,6 +129,7 @@ func TestStrangersAreAcceptedOnlyWithAnActiveCertificate(t *testing.T) {
 		{"an active certificate is accepted", station.StatusActive, ""},
 		{"an issued certificate is refused", station.StatusIssued, "certificate is not active: it is issued"},
 		{"a delivered certificate is refused", station.StatusDelivered, "certificate is not active: it is delivered"},
+		{"a certificate of a board on hold is refused", station.StatusHeld, "board is on hold"},
 		{"a revoked certificate is refused", station.StatusRevoked, "certificate is not good any more: it is revoked"},
 		{"a superseded certificate is refused", station.StatusSuperseded, "certificate is not good any more: it is superseded"},
 		{"an unresolved certificate is refused", station.StatusUnresolved, "certificate is not good any more: it is unresolved"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -25,7 +26,8 @@ import (
 // longTime is long enough for an emulated board on a busy machine.
 const longTime = 2 * time.Minute
 
-// Registry, CRL, status bundle, openssl and both verifiers say the same of a certificate, before and after its revocation.
+// Registry, CRL, status bundle, openssl and both verifiers say the same of a certificate, before and after its revocation. A bundle also
+// tells of a hold, and of its end.
 func TestARevocationReachesEveryVerifier(t *testing.T) {
 	needSoftHSM(t)
 	prerequisite.Program(t, "qemu-system-arm", "qemu-system-arm")
@@ -38,14 +40,14 @@ func TestARevocationReachesEveryVerifier(t *testing.T) {
 			t.Errorf("before the revocation the board says %v\n%s", err, there)
 		}
 	}
+	e.holds(here, there)
 	e.does("revoke", "--board", e.board, "--reason", "keyCompromise")
 	if err := e.handshake(here.address()); !errors.Is(err, devices.ErrServerRefuses) {
 		t.Errorf("at the station's verifier the revoked board says %v", err)
 	}
 	waitForText(t, "msg=refused .*it is revoked", func() string { return string(fixtures.Must(os.ReadFile(workdir.Dir(e.dir).LogFile()))(t)) })
 	e.exports()
-	there.waitFor("msg=reloaded .*status bundle")
-	there.waitFor("msg=reloaded .*CRL")
+	there.reloaded(3)
 	if err := e.handshake(there.address()); !errors.Is(err, devices.ErrServerRefuses) {
 		t.Errorf("at the verifier elsewhere the revoked board says %v", err)
 	}
@@ -54,9 +56,40 @@ func TestARevocationReachesEveryVerifier(t *testing.T) {
 	e.does("audit", "verify")
 	e.replacesTheRegistry(here)
 	for _, kind := range []string{"status.export.intent", "status.exported"} {
-		if got := e.does("audit", "show", "--type", kind); strings.Count(got, `"type":"`+kind+`"`) != 2 || !strings.Contains(got, `"id":"ann"`) {
+		if got := e.does("audit", "show", "--type", kind); strings.Count(got, `"type":"`+kind+`"`) != 4 || !strings.Contains(got, `"id":"ann"`) {
 			t.Errorf("entries %s:\n%s", kind, got)
 		}
+	}
+}
+
+// holds has the board put on hold and released. Both verifiers refuse it meanwhile.
+func (e *elsewhere) holds(here, there *program) {
+	e.t.Helper()
+	e.does("hold", "--board", e.board, "--reason", "crack")
+	e.exports()
+	there.reloaded(1)
+	for _, program := range []*program{here, there} {
+		if err := e.handshake(program.address()); !errors.Is(err, devices.ErrServerRefuses) {
+			e.t.Errorf("the board on hold says %v\n%s", err, program)
+		}
+	}
+	there.waitFor(`msg=refused .*board is on hold`)
+	waitForText(e.t, `msg=refused .*board is on hold`, func() string { return string(fixtures.Must(os.ReadFile(workdir.Dir(e.dir).LogFile()))(e.t)) })
+	e.does("release", "--board", e.board, "--reason", "no crack")
+	e.exports()
+	there.reloaded(2)
+	for _, program := range []*program{here, there} {
+		if err := e.handshake(program.address()); err != nil {
+			e.t.Errorf("the released board says %v\n%s", err, program)
+		}
+	}
+}
+
+// reloaded waits until the verifier has read a new bundle and a new CRL this often.
+func (p *program) reloaded(times int) {
+	p.t.Helper()
+	for _, what := range []string{"status bundle", "CRL"} {
+		p.waitFor(fmt.Sprintf("(?s)(?:msg=reloaded [^\n]*%s.*){%d}", what, times))
 	}
 }
 

@@ -34,19 +34,19 @@ func (set *settings) open(config *verifier.Config) (*known, error) {
 		}
 		config.Known = k.list
 	}
-	if set.status == "" && len(set.crls) == 0 {
+	if len(set.statuses) == 0 && len(set.crls) == 0 {
 		return k, nil
 	}
 	memory, err := verifier.OpenMemory(set.state)
 	if err != nil {
 		return nil, err
 	}
-	k.status, err = verifier.OpenStatus(verifier.StatusConfig{Bundle: set.status, CRLs: set.crls, Stale: verifier.StalePolicy(set.stale),
+	k.status, err = verifier.OpenStatus(verifier.StatusConfig{Bundles: set.statuses, CRLs: set.crls, Stale: verifier.StalePolicy(set.stale),
 		Authorities: append([]*x509.Certificate{config.Root}, config.Intermediates...), Memory: memory, Now: config.Now, Log: config.Log})
 	if err != nil {
 		return nil, err
 	}
-	if set.status != "" {
+	if len(set.statuses) > 0 {
 		config.Known = k.status
 	}
 	if len(set.crls) > 0 {

@@ -38,7 +38,8 @@ is in the status bundle with the same SHA-256 and BoardID, and its status is
 active. It then reads one line, "ok " and six digits. Everybody else gets a TLS
 alert, and the log says issuer, subject, serial number and reason. Instead of
 --status there may be --known, or --crl alone: without a bundle or list, each
-certificate of the CA is accepted that is not on the CRL.
+certificate of the CA is accepted that is not on the CRL, also of a board on hold,
+of a COSE key without an extended key usage, or that never reached its board.
 
   --listen ADDR         host:port (default 127.0.0.1:8443); port 0 picks a free one
   --certificate FILE    PEM: certificate of this endpoint, then its chain if any
@@ -47,7 +48,8 @@ certificate of the CA is accepted that is not on the CRL.
   --root FILE           PEM: the one trust anchor
   --intermediate FILE   PEM: issuing CA certificates; may be given more than once
   --status FILE         status bundle of ` + "`station status export`" + `, signed by the CA; read
-                        again when another file has its name
+                        again when another file has its name; may be given once
+                        for each station, each with an issuing CA of its own
   --crl FILE            CRL of the issuing CA (DER or PEM), beside --status or --known,
                         or alone; may be given for each CA; read again as --status
   --stale refuse|warn   what to do when the next update of a bundle or CRL has passed:
@@ -56,7 +58,7 @@ certificate of the CA is accepted that is not on the CRL.
                         nobody can put an older file back
   --known FILE          without a signature: JSON lines with exactly the keys serial, board_id, purpose
                         (tls, cose), certificate_sha256, status (active, issued,
-                        delivered, superseded, revoked, scrapped, unresolved);
+                        delivered, superseded, revoked, scrapped, unresolved, held);
                         read again on SIGHUP
   --timeout DURATION    for one connection as a whole (default 30s)
   --limit N             clients at the same time whose ClientHello has come (default
@@ -72,8 +74,8 @@ found an error, 3 wrong flags or files
 // settings are the values of the flags.
 type settings struct {
 	listen, certificate, key, serverName, root, known, log string
-	status, stale, state                                   string
-	intermediates, crls                                    []string
+	stale, state                                           string
+	intermediates, statuses, crls                          []string
 	timeout                                                time.Duration
 	limit                                                  int
 	selfTest, version                                      bool
@@ -127,7 +129,6 @@ func parse(args []string) (*settings, error) {
 	flags.StringVar(&set.serverName, "server-name", "", "")
 	flags.StringVar(&set.root, "root", "", "")
 	flags.StringVar(&set.known, "known", "", "")
-	flags.StringVar(&set.status, "status", "", "")
 	flags.StringVar(&set.stale, "stale", string(verifier.StaleRefuse), "")
 	flags.StringVar(&set.state, "state", "", "")
 	flags.StringVar(&set.log, "log", "text", "")
@@ -135,7 +136,7 @@ func parse(args []string) (*settings, error) {
 	flags.IntVar(&set.limit, "limit", 256, "")
 	flags.BoolVar(&set.selfTest, "self-test", false, "")
 	flags.BoolVar(&set.version, "version", false, "")
-	for name, paths := range map[string]*[]string{"intermediate": &set.intermediates, "crl": &set.crls} {
+	for name, paths := range map[string]*[]string{"intermediate": &set.intermediates, "status": &set.statuses, "crl": &set.crls} {
 		flags.Func(name, "", func(path string) error {
 			*paths = append(*paths, path)
 			return nil
@@ -172,9 +173,9 @@ func (set *settings) complete() error {
 
 // completeStatus checks the flags that say what the program knows of certificates.
 func (set *settings) completeStatus() error {
-	signed := set.status != "" || len(set.crls) > 0
+	signed := len(set.statuses) > 0 || len(set.crls) > 0
 	switch {
-	case set.status != "" && set.known != "":
+	case len(set.statuses) > 0 && set.known != "":
 		return errors.New("--status and --known: give one of them")
 	case !signed && set.known == "":
 		return errors.New("--status is missing: want --status, --known or --crl")
