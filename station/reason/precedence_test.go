@@ -32,7 +32,7 @@ var byPrecedence = []*reason.Sentinel{
 	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
-	serial.ErrBusy, serial.ErrDenied, serial.ErrNotSerial, remote.ErrUnreachable, devices.ErrOtherServer, devices.ErrGarbled, devices.ErrDamagedFrames, devices.ErrLoopBack, devices.ErrConsoleText,
+	serial.ErrBusy, serial.ErrDenied, serial.ErrNotSerial, remote.ErrUnreachable, remote.ErrUnfit, devices.ErrOtherServer, devices.ErrGarbled, devices.ErrDamagedFrames, devices.ErrLoopBack, devices.ErrConsoleText,
 	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,
 	station.ErrQuota, station.ErrOrderClosed, station.ErrOrderExpired, station.ErrOrderNotYet, station.ErrOrderUnsigned, station.ErrOrderOwner, station.ErrOrderProfile, station.ErrOrderNeeded, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,
 	issuance.ErrProfile, issuance.ErrNoProfile, issuance.ErrGrantForeign, issuance.ErrGrantUsed, issuance.ErrUnresolved, issuance.ErrNotSigned,

@@ -215,6 +215,7 @@ var ofRuns = []Row{
 	faults("port-denied", stopLine, "give the user of the station the rights on the port, and sign in again"),
 	faults("not-a-port", stopLine, "correct the port in --boards or in station.yaml: `station bays` shows the ports of this machine"),
 	faults("port-unreachable", stopLine, "start the server of the port, such as ser2net; look at the address in --boards or in station.yaml, and at the network"),
+	faults("port-unfit", stopLine, "name the port as tcp:// and set baud rate and format at the server, or correct the server's configuration"),
 	faults("other-smp-server", firmware, "flash the provisioning firmware: the board's SMP server, such as MCUmgr of a product or MCUboot's recovery, has no provisioning group"),
 	faults("garbled", stopLine, "compare boards.baud, or baud of the bay, with the firmware; look at ground and voltage of the UART"),
 	faults("damaged-frames", reseat, "check cable and adapter; if lines end with CR LF, switch that translation off; keep logs off this UART"),

@@ -50,7 +50,7 @@ type Port struct {
 	writing sync.Mutex
 }
 
-// Open connects to the server, and sets the port. Errors wrap ErrUnreachable, ErrNoComPort, ErrNotBinary, ErrSettings or serial.ErrBusy.
+// Open connects to the server, and sets the port. Errors wrap ErrUnreachable, ErrUnfit, serial.ErrBusy or serial.ErrUnplugged.
 func Open(config Config) (*Port, error) {
 	p := &Port{name: config.Address.String()}
 	conn, err := net.DialTimeout("tcp", config.Address.dial(), dialTime)
@@ -95,12 +95,16 @@ func (p *Port) receive() ([]byte, error) {
 	octets := buffer[:n]
 	if p.telnet != nil {
 		octets = p.telnet.decode(nil, octets)
-		if err == nil {
-			err = errors.Join(p.telnet.failed, p.answer())
-		}
 	}
 	p.said = append(p.said, octets[:min(len(octets), saidLimit-len(p.said))]...)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+	switch {
+	case err == nil && p.telnet != nil && p.telnet.failed != nil:
+		err = p.telnet.failed
+	case err == nil && p.telnet != nil:
+		if err = p.answer(); errors.Is(err, serial.ErrUnplugged) {
+			err = nil // the next read finds the server's last words, and the end
+		}
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed):
 		err = p.ended(err)
 	}
 	return octets, err

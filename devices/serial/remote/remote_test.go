@@ -147,7 +147,7 @@ func TestAServerThatDoesNotSetThePortIsRefused(t *testing.T) {
 		"":                                                                    serial.ErrUnplugged,
 	} {
 		_, err := remote.Open(remote.Config{Address: telnet(script(t, say, func(net.Conn) {}))})
-		if !errors.Is(err, want) {
+		if !errors.Is(err, want) || want != serial.ErrUnplugged && errors.Is(err, serial.ErrUnplugged) {
 			t.Errorf("% x: %v, want %v", say, err, want)
 		}
 	}

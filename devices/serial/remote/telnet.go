@@ -2,8 +2,9 @@ package remote
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+
+	"hallmark/station/reason"
 )
 
 // Octets of Telnet (RFC 854), its options (RFC 856, RFC 858), and the commands of the option COM-PORT (RFC 2217 section 3).
@@ -38,11 +39,14 @@ const (
 // maxSubnegotiation bounds the octets that are kept of one subnegotiation. A signature of a server is longer, and nobody needs it.
 const maxSubnegotiation = 16
 
+// ErrUnfit: a server cannot serve the port as a station needs it. Each of the errors below wraps it.
+var ErrUnfit = reason.New("port-unfit", "the server does not serve the port as needed")
+
 // Refusals of a server.
 var (
-	ErrNoComPort = errors.New("the server does not speak RFC 2217: name the port as tcp://, and set the baud rate at the server")
-	ErrNotBinary = errors.New("the server refuses to pass all octets on (RFC 856)")
-	ErrSettings  = errors.New("the server does not set the port as asked")
+	ErrNoComPort = fmt.Errorf("%w: it does not speak RFC 2217; name the port as tcp://, and set the baud rate at the server", ErrUnfit)
+	ErrNotBinary = fmt.Errorf("%w: it refuses to pass all octets on (RFC 856)", ErrUnfit)
+	ErrSettings  = fmt.Errorf("%w: it does not set the port as asked", ErrUnfit)
 )
 
 // A telnet decodes what a server sends, and knows what it must be told.

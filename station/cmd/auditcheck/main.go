@@ -125,6 +125,19 @@ type sources struct {
 	anchors                []string
 }
 
+// fitMirror refuses what a mirror does not hold.
+func (s *sources) fitMirror(a *arguments) error {
+	switch {
+	case s.tsa != "":
+		return errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
+	case s.root != "":
+		return errors.New("--root: a mirror has no certificates; check them in a bundle of the station")
+	case a.options.Signed:
+		return errors.New("--signed: a mirror has no signature of a bundle; check it in a bundle of the station")
+	}
+	return nil
+}
+
 // parse reads the command line, and then the files that the command line names.
 func parse(args []string) (a arguments, err error) {
 	var from sources
@@ -132,8 +145,8 @@ func parse(args []string) (a arguments, err error) {
 	if err != nil || a.version {
 		return a, err
 	}
-	if a.mirror && from.tsa != "" {
-		return a, errors.New("--tsa: a mirror has no time stamps; check them in a bundle of the station")
+	if err := from.fitMirror(&a); a.mirror && err != nil {
+		return a, err
 	}
 	if len(rest) != 1 {
 		return a, fmt.Errorf("got %s, want the bundle", reason.Count(len(rest), "argument", "arguments"))

@@ -225,3 +225,13 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// What a mirror does not hold is not checked in silence.
+func TestAMirrorIsAskedOnlyForWhatItHolds(t *testing.T) {
+	for _, args := range [][]string{{"--tsa", "x.pem"}, {"--root", "x.pem"}, {"--signed"}} {
+		_, err := parse(append([]string{"--mirror", "--key", "x.vkey", "mirror"}, args...))
+		if err == nil || !strings.HasPrefix(err.Error(), args[0]+": a mirror has no ") {
+			t.Errorf("%s: %v", args[0], err)
+		}
+	}
+}

@@ -26,7 +26,7 @@ const (
 	maxAtOnce      = 16               // requests of one kind that write
 	firstPart      = 256 << 10        // octets of a body that are read before the request counts as one that writes
 	partTimeout    = 10 * time.Second // for the first part, and for each further one of this size
-	perSecond      = 50               // requests that write
+	perSecond      = 50               // requests of one network that write
 	headerTimeout  = 10 * time.Second
 	requestTimeout = time.Minute
 	idleTimeout    = 2 * time.Minute
@@ -39,13 +39,13 @@ type Server struct {
 	store *Store
 	log   *slog.Logger
 	began time.Time
-	rate  *web.Rate
+	rates *web.Rates
 	pace  time.Duration // for each part of a body
 }
 
 // NewServer makes a server.
 func NewServer(store *Store, log *slog.Logger) *Server {
-	return &Server{store: store, log: log, began: store.now(), rate: web.NewRate(perSecond, store.now), pace: partTimeout}
+	return &Server{store: store, log: log, began: store.now(), rates: web.NewRates(perSecond, store.now), pace: partTimeout}
 }
 
 // Serve answers requests until ctx ends. settings is nil for plain HTTP.
@@ -74,7 +74,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) bounded(handle http.HandlerFunc) http.HandlerFunc {
 	busy := make(chan struct{}, maxAtOnce)
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.rate.Take() {
+		if !s.rates.Take(r.RemoteAddr) {
 			http.Error(w, "too many requests in this second; try again later", http.StatusTooManyRequests)
 			return
 		}

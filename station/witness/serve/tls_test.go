@@ -147,3 +147,27 @@ func TestStrangersWhoSendSlowlyKeepNobodyOut(t *testing.T) {
 		}
 	}
 }
+
+// A network that asks too often is refused, and no other.
+func TestANetworkThatAsksTooOftenKeepsNobodyElseOut(t *testing.T) {
+	h := newHeadquarters(t, newStation(t).vkey)
+	server := NewServer(h.Store, slog.New(slog.DiscardHandler))
+	handle := server.bounded(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	ask := func(from string) int {
+		request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("body"))
+		request.RemoteAddr = from
+		answer := httptest.NewRecorder()
+		handle(answer, request)
+		return answer.Code
+	}
+	refused := false
+	for range 100 * perSecond {
+		refused = refused || ask("192.0.2.1:1000") == http.StatusTooManyRequests
+	}
+	if !refused {
+		t.Error("a network may ask as often as it likes")
+	}
+	if ask("198.51.100.1:1000") == http.StatusTooManyRequests { // a recorder has no deadlines, so the request itself fails later
+		t.Error("another network is refused, too")
+	}
+}
