@@ -317,6 +317,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"audit", "verify", "--key", "/dev/zero"}, "more than 65536 octets"},
 		{[]string{"boards", "--status", "good"}, "want one of"},
 		{[]string{"boards", "--limit", "0"}, "want 1 or more"},
+		{[]string{"runs", "--limit", "-1"}, "want 1 or more"},
 		{[]string{"runs", "--json", "--csv"}, "want one of them"},
 		{[]string{"runs", "--type", "cert"}, "select entries of the audit log"},
 		{[]string{"affected"}, "name what the boards have in common"},

@@ -62,6 +62,14 @@ func (f *filter) common(flags *pflag.FlagSet, statuses []string, which string) {
 	flags.IntVar(&f.chosen.Limit, "limit", 0, "at most that many rows (default: all)")
 }
 
+// checkLimit refuses a list that can have no row.
+func checkLimit(flags *pflag.FlagSet, limit int) error {
+	if flags.Changed("limit") && limit < 1 {
+		return fmt.Errorf("--limit %d: want 1 or more, or leave it out for all", limit)
+	}
+	return nil
+}
+
 // parse checks the flags. It refuses a filter that cannot match anything, because
 // an empty list would look like a correct answer.
 func (f *filter) parse(cmd *cobra.Command) (c registry.Filter, err error) {
@@ -73,10 +81,11 @@ func (f *filter) parse(cmd *cobra.Command) (c registry.Filter, err error) {
 		return c, fmt.Errorf("--status %q: want one of %s", c.Status, strings.Join(f.statuses, ", "))
 	case given("ending") && !slices.Contains(endings, f.ending):
 		return c, fmt.Errorf("--ending %q: want one of %s", f.ending, strings.Join(endings, ", "))
-	case given("limit") && c.Limit < 1:
-		return c, fmt.Errorf("--limit %d: want 1 or more, or leave it out for all", c.Limit)
 	}
 	if c.Serial, err = parseSerial(c.Serial); err != nil {
+		return c, err
+	}
+	if err := checkLimit(cmd.Flags(), c.Limit); err != nil {
 		return c, err
 	}
 	if given("board") {

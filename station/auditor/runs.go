@@ -24,7 +24,7 @@ func (c *Commands) runs() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, err := selected.parse()
-			if err = errors.Join(err, form.check()); err != nil {
+			if err = errors.Join(err, form.check(), checkLimit(cmd.Flags(), limit)); err != nil {
 				return reason.Usage(err)
 			}
 			return c.listRuns(cmd.Context(), chosen, limit, form)

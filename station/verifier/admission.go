@@ -101,7 +101,7 @@ func (a *admission) giveWay(c *connection) {
 	_ = c.conn.Close() // the goroutine of the connection finds it closed, and reports why
 	a.gone++
 	if now := time.Now(); now.Sub(a.logged) > helloTimeout {
-		a.log.Warn("more clients than fit; the oldest of the network with the most give way", "since the last line", a.gone)
+		a.log.Warn("more clients than fit; the oldest of the network with the most give way", "since_last_line", a.gone)
 		a.gone, a.logged = 0, now
 	}
 }

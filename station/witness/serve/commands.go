@@ -133,7 +133,10 @@ func (c *Commands) serve(ctx context.Context, o *serveOptions) (err error) {
 
 // tls reads the certificate. Without one only an address of this machine is allowed.
 func (o *serveOptions) tls() (*tls.Config, error) {
-	if o.certificate != "" || o.key != "" {
+	if (o.certificate == "") != (o.key == "") {
+		return nil, errors.New("--tls-cert and --tls-key: one of them is missing; TLS needs both, and plain HTTP neither")
+	}
+	if o.certificate != "" {
 		pair, err := tls.LoadX509KeyPair(o.certificate, o.key)
 		if err != nil {
 			return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)

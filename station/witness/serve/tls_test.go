@@ -171,3 +171,11 @@ func TestANetworkThatAsksTooOftenKeepsNobodyElseOut(t *testing.T) {
 		t.Error("another network is refused, too")
 	}
 }
+
+func TestTLSNeedsCertificateAndKey(t *testing.T) {
+	for _, o := range []serveOptions{{certificate: "a.pem"}, {key: "a.key"}} {
+		if _, err := o.tls(); err == nil || !strings.Contains(err.Error(), "one of them is missing") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
