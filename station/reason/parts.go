@@ -70,6 +70,7 @@ var ofParts = []Row{
 	rejects("not-expected", noTile, ""),
 	rejects("ca-certificate", noTile, ""),
 	rejects("key-kind", noTile, ""),
+	rejects("key-use", noTile, ""),
 	faults("gave-way", noTile, "look who holds so many connections to the verifier's port"),
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
 

@@ -35,6 +35,7 @@ var (
 	ErrNotForTLS      = reason.New("not-for-tls", "certificate is not for a key that does handshakes")
 	ErrAuthority      = reason.New("ca-certificate", "certificate is one of a CA, not of a board")
 	ErrKeyKind        = reason.New("key-kind", "certificate is for a key of a kind that no board has")
+	ErrKeyUse         = reason.New("key-use", "certificate's key usage has no digital signature, so its key may do no handshake")
 	ErrNotTheExpected = reason.New("not-expected", "client presented another certificate than the expected one")
 )
 
@@ -159,6 +160,9 @@ func checkLeaf(leaf *x509.Certificate) error {
 	}
 	if key, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
 		return fmt.Errorf("%w: want P-256, it is %s", ErrKeyKind, kindOf(leaf))
+	}
+	if use := leaf.KeyUsage; use != 0 && use&x509.KeyUsageDigitalSignature == 0 { // RFC 8446 section 4.4.2.2; the certificate of an audit key has contentCommitment only
+		return ErrKeyUse
 	}
 	return nil
 }

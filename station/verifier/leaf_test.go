@@ -50,6 +50,7 @@ func TestALeafThatNoProfileAllowsIsRefusedAlsoIfItIsRegistered(t *testing.T) {
 	ca := func(c *x509.Certificate) {
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, c.KeyUsage|x509.KeyUsageCertSign
 	}
+	audit := func(c *x509.Certificate) { c.KeyUsage, c.ExtKeyUsage = x509.KeyUsageContentCommitment, nil }
 	for _, test := range []struct {
 		name        string
 		certificate tls.Certificate
@@ -57,7 +58,9 @@ func TestALeafThatNoProfileAllowsIsRefusedAlsoIfItIsRegistered(t *testing.T) {
 		text        string
 	}{
 		{"P-256", certify(t, s.root, newKey(t, elliptic.P256())), nil, ""},
+		{"no key usage", certify(t, s.root, newKey(t, elliptic.P256()), func(c *x509.Certificate) { c.KeyUsage = 0 }), nil, ""},
 		{"a CA", certify(t, s.root, newKey(t, elliptic.P256()), ca), ErrAuthority, ""},
+		{"an audit key", certify(t, s.root, newKey(t, elliptic.P256()), audit), ErrKeyUse, ""},
 		{"P-384", certify(t, s.root, newKey(t, elliptic.P384())), ErrKeyKind, "it is P-384"},
 		{"RSA", certify(t, s.root, rsaKey), ErrKeyKind, "it is RSA of 2048 bits"},
 		{"Ed25519", certify(t, s.root, edKey), ErrKeyKind, "it is Ed25519"},
