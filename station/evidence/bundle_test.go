@@ -213,6 +213,29 @@ func TestTheScriptOfTheBundleChecksIt(t *testing.T) {
 	}
 }
 
+// A damaged file is a finding of the script, with exit code 1, and never a crash.
+func TestTheScriptSurvivesADamagedBundle(t *testing.T) {
+	m, _ := record(t, 4)
+	for file, content := range map[string]string{
+		KeyFile:                 "no key\n",
+		"checkpoint":            "",
+		"SHA256SUMS":            "\xff\xfe",
+		"./SHA256SUMS":          strings.Repeat("0", 64) + "  ../secret\n",
+		"tile/entries/000.p/21": "",
+	} {
+		root := m.write("bundle")
+		m.must(os.WriteFile(filepath.Join(root, file), []byte(content), 0o600))
+		if !strings.HasSuffix(file, "SHA256SUMS") {
+			m.resum(root)
+		}
+		text, err := exec.Command("python3", filepath.Join(root, ScriptFile)).CombinedOutput()
+		failed := (*exec.ExitError)(nil)
+		if !errors.As(err, &failed) || failed.ExitCode() != 1 || !strings.HasPrefix(string(text), "FAIL: ") {
+			t.Errorf("%s: %v: %s", file, err, text)
+		}
+	}
+}
+
 func TestAMaliciousArchiveIsRefused(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"a path that leaves the bundle": func(w io.Writer) error { return tarOf(w, "../evil", '0', "") },

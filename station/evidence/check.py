@@ -6,7 +6,7 @@ usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
 
 --key     verifier key that you got from elsewhere (default: log.vkey of the bundle)
 --anchor  file with checkpoints that you kept elsewhere, also a mail as it was stored; may be repeated
-It exits with 0 only when everything holds, else with 1 and the reason.
+It exits with 0 only when everything holds, with 3 after a mistake in usage, else with 1 and the reason.
 """
 import base64, email, hashlib, json, os, re, struct, subprocess, sys, tempfile
 
@@ -173,6 +173,8 @@ def check_sums():
             if path not in ("SHA256SUMS", "SHA256SUMS.p7s") and path not in listed:
                 fail("%s does not belong to the bundle" % path)
     for path, digest in listed.items():
+        if ".." in path.split("/"):
+            fail("SHA256SUMS names a file outside of the bundle: %s" % path)
         if sha(read(*path.split("/"))).hex() != digest:
             fail("%s was changed" % path)
 
@@ -323,4 +325,7 @@ def main():
         print("    a part does not show that no other entry belongs to it")
 
 
-main()
+try:
+    main()
+except Exception as e:  # a file that has another form than a station writes
+    fail("the bundle is damaged: %s: %s" % (type(e).__name__, e))
