@@ -168,7 +168,7 @@ func cut(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := exec.LookPath("station")
 	ts.Check(err)
 	for deadline := time.Now().Add(5 * time.Minute); ; { // four boards are flashed first, on a machine that may be busy
-		entries, err := exec.Command(program, "audit", "show", "--dir", ts.MkAbs(args[0]), "--bay", args[1], "--type", "board.admitted").CombinedOutput()
+		entries, err := exec.Command(program, "audit", "show", "--dir", ts.MkAbs(args[0]), "--bay", args[1], "--type", "board.admitted").Output() // standard error lists all types of the log
 		if err == nil && strings.Contains(string(entries), "board.admitted") {
 			break
 		}
