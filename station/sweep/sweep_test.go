@@ -43,7 +43,7 @@ type kind struct {
 
 // racePart is the part of the sweep that runs with the race detector, one case in so many. `make test` runs the whole sweep
 // without the detector, because a Run has the same goroutines whatever happens to it, and the detector takes most of the time.
-const racePart = 4
+const racePart = 10
 
 // swept reports whether the case with this number, from 0, is one of this sweep.
 func swept(number int) bool { return !raceDetector || number%racePart == 0 }
