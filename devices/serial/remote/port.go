@@ -24,7 +24,9 @@ const (
 	settleTime = 3 * time.Second // for the server's answers to the settings
 	writeTime  = 5 * time.Second // how long the server may take no octet
 	// saidLimit is how many of the first octets are kept: a server that ends the connection has said why.
-	saidLimit   = 256
+	saidLimit = 256
+	// maxEarly bounds the octets of the board that come before the server has confirmed the settings: six seconds of 115200 baud.
+	maxEarly    = 64 << 10
 	defaultBaud = 115200
 )
 
@@ -83,7 +85,9 @@ func (p *Port) settle() error {
 		if err != nil {
 			return err
 		}
-		p.pending = append(p.pending, more...)
+		if p.pending = append(p.pending, more...); len(p.pending) > maxEarly {
+			return fmt.Errorf("%w: it sends %d octets before it confirms the settings", ErrUnfit, len(p.pending))
+		}
 	}
 	return p.conn.SetReadDeadline(time.Time{})
 }
