@@ -234,3 +234,41 @@ func TestSer2netServesAPort(t *testing.T) {
 		})
 	}
 }
+
+// The server closes the connection when the port goes away with its board. The station connects again, as it opens a local port again.
+func TestAPortThatGoesAwayInARestartIsOpenedAgain(t *testing.T) {
+	listener := fixtures.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	done := make(chan struct{})
+	t.Cleanup(func() { listener.Close(); <-done })
+	go func() {
+		defer close(done)
+		for _, say := range []string{"", "back"} {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if _, _ = io.WriteString(conn, say); say != "" {
+				untilClosed(conn)
+			}
+			_ = conn.Close()
+		}
+	}()
+	stable := fixtures.Must(serial.OpenStable(serial.StableConfig{
+		Config: serial.Config{Name: "tcp://" + listener.Addr().String()},
+		Open: func(c serial.Config) (serial.AnyPort, error) {
+			port, err := remote.Open(remote.Config{Address: fixtures.Must(remote.Parse(c.Name))(t)})
+			if err != nil {
+				return nil, err
+			}
+			return port, nil
+		},
+	}))(t)
+	stable.ExpectRestart(time.Minute)
+	read := make([]byte, 4)
+	if _, err := io.ReadFull(stable, read); err != nil || string(read) != "back" {
+		t.Errorf("%q: %v", read, err)
+	}
+	if err := stable.Close(); err != nil {
+		t.Error(err)
+	}
+}
