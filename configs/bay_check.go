@@ -87,14 +87,14 @@ func IsProbeSerial(text string) bool {
 	return err == nil && string(serial) == text
 }
 
-var programmer = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,255}$`)
+var programmerForm = form{regexp.MustCompile(`^[A-Za-z0-9_./-]+$`), 255}
 
 func (p *BayProbe) validate(key string) error {
 	if p == nil {
 		return nil
 	}
 	var err error
-	if !programmer.MatchString(p.Driver) {
+	if !programmerForm.fits(p.Driver) {
 		err = &ValueError{key + ".driver", strconv.Quote(p.Driver), "openocd, jlinkexe, or a recipe", "see docs/bench.md"}
 	}
 	if p.Serial != "" && !IsProbeSerial(p.Serial) {

@@ -48,7 +48,7 @@ func (p *BoardProbe) validate() error {
 	seen := map[string]bool{}
 	for i, target := range p.Recipes {
 		key := fmt.Sprintf("probe.recipes[%d].recipe", i)
-		if !programmer.MatchString(target.Recipe) {
+		if !programmerForm.fits(target.Recipe) {
 			err = errors.Join(err, &ValueError{key, strconv.Quote(target.Recipe), "the name of a recipe", "see docs/bench.md"})
 		}
 		if seen[target.Recipe] {

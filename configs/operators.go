@@ -53,14 +53,14 @@ var (
 	errPerson  = errors.New("a person has one role and one account, and an account belongs to one person; give all badges of the person the same")
 )
 
-var operatorID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
+var operatorIDForm = form{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`), 32}
 
-// accountName is what useradd(8) takes, and what directories of accounts add to it.
-var accountName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}$`)
+// accountForm is what useradd(8) takes, and what directories of accounts add to it.
+var accountForm = form{regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*$`), 64}
 
 // IsOperatorID reports whether an operator's id is plain: 1 to 32 letters, digits,
 // points, hyphens and underscores, beginning with a letter or a digit.
-func IsOperatorID(id string) bool { return operatorID.MatchString(id) }
+func IsOperatorID(id string) bool { return operatorIDForm.fits(id) }
 
 // MaxBadges is the largest badges.yaml, in octets: about 15,000 operators.
 const MaxBadges = 1 << 20
@@ -93,7 +93,7 @@ func (o Operator) check(code string) error {
 	if o.Role != "" && !slices.Contains(Roles, o.Role) {
 		err = errors.Join(err, errRole)
 	}
-	if o.Account != "" && !accountName.MatchString(o.Account) {
+	if o.Account != "" && !accountForm.fits(o.Account) {
 		err = errors.Join(err, errAccount)
 	}
 	return err

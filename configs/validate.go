@@ -29,8 +29,17 @@ func (c *Config) Validate() error {
 	)
 }
 
-// namePattern is the form of names. It is narrow because names get into certificates, logs and file names.
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9.])?$`)
+// A form is what a text looks like, and its most octets. A count in the pattern itself, such as {0,62}, makes the
+// compiled pattern as long as the count, and each start of the program would compile it.
+type form struct {
+	pattern *regexp.Regexp
+	most    int
+}
+
+func (f form) fits(text string) bool { return len(text) <= f.most && f.pattern.MatchString(text) }
+
+// nameForm is the form of names. It is narrow because names get into certificates, logs and file names.
+var nameForm = form{regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9 ._-]*[A-Za-z0-9.])?$`), 64}
 
 func (c *Config) names() error {
 	err := name("station", c.Station)
@@ -41,7 +50,7 @@ func (c *Config) names() error {
 }
 
 func name(key, value string) error {
-	if namePattern.MatchString(value) {
+	if nameForm.fits(value) {
 		return nil
 	}
 	return &ValueError{key, strconv.Quote(value), "1 to 64 letters, digits, spaces, dots, hyphens or underscores", "choose another name"}
@@ -101,7 +110,7 @@ func (b *Boards) validate() error {
 			err = errors.Join(err, &ValueError{fmt.Sprintf("boards.firmware_allow[%d]", i), strconv.Quote(text), "64 hexadecimal digits", "write the hash that `station audit show --type board.admitted` prints as sha256 for a board with this image"})
 		}
 	}
-	if !fingerprintPattern.MatchString(b.LockKey) {
+	if !fingerprintForm.fits(b.LockKey) {
 		err = errors.Join(err, &ValueError{"boards.lock_key", strconv.Quote(b.LockKey), "the fingerprint of a public key, at most 128 letters and digits without spaces", "write the fingerprint that the tool of the chip's maker prints, not the key"})
 	}
 	if b.LockKey != "" && !b.Lock {
@@ -110,17 +119,29 @@ func (b *Boards) validate() error {
 	return err
 }
 
-var fingerprintPattern = regexp.MustCompile(`^[A-Za-z0-9:+/=._-]{0,128}$`)
+var fingerprintForm = form{regexp.MustCompile(`^[A-Za-z0-9:+/=._-]*$`), 128}
 
-// hostnamePattern is the form of a host name (RFC 1123 section 2.1). PROTOCOL.md section 4 "tls" allows 64 octets.
-var hostnamePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+// hostLabelForm is the form of each label of a host name (RFC 1123 section 2.1).
+var hostLabelForm = form{regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$`), 63}
+
+// maxHostname is the longest host name, in octets (PROTOCOL.md section 4 "tls").
+const maxHostname = 64
+
+func isHostname(text string) bool {
+	for label := range strings.SplitSeq(text, ".") {
+		if !hostLabelForm.fits(label) {
+			return false
+		}
+	}
+	return len(text) <= maxHostname
+}
 
 func (v *Verifier) validate() error {
 	var err error
 	if _, port, bad := net.SplitHostPort(v.Listen); bad != nil || port == "" {
 		err = &ValueError{"verifier.listen", strconv.Quote(v.Listen), "address:port", "write 127.0.0.1:0 for any free port of this machine"}
 	}
-	if len(v.ServerName) > 64 || !hostnamePattern.MatchString(v.ServerName) {
+	if !isHostname(v.ServerName) {
 		err = errors.Join(err, &ValueError{"verifier.server_name", strconv.Quote(v.ServerName), "a DNS name in lower case of at most 64 octets", "boards compare it with the verifier's certificate"})
 	}
 	return err

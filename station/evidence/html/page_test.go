@@ -81,19 +81,19 @@ func TestEachLanguageHasEachText(t *testing.T) {
 	verbs := regexp.MustCompile(`%[a-z]`)
 	used := regexp.MustCompile(`\bt "([a-z0-9.]+)"`)
 	for _, language := range Languages() {
-		for key, english := range languages["en"].byKey {
-			text, ok := languages[language].byKey[key]
+		for key, english := range languages["en"]().byKey {
+			text, ok := languages[language]().byKey[key]
 			if !ok || len(verbs.FindAllString(text, -1)) != len(verbs.FindAllString(english, -1)) {
 				t.Errorf("%s: %s is missing, or has other verbs", language, key)
 			}
 		}
-		for key := range languages[language].byKey {
-			if _, ok := languages["en"].byKey[key]; !ok {
+		for key := range languages[language]().byKey {
+			if _, ok := languages["en"]().byKey[key]; !ok {
 				t.Errorf("%s: nobody knows %s", language, key)
 			}
 		}
 		for _, key := range used.FindAllStringSubmatch(file("report.html.tmpl"), -1) {
-			if _, ok := languages[language].byKey[key[1]]; !ok {
+			if _, ok := languages[language]().byKey[key[1]]; !ok {
 				t.Errorf("%s: the page uses %s, which is missing", language, key[1])
 			}
 		}

@@ -51,11 +51,11 @@ type eventType struct{ name, outcome string }
 
 // New makes an empty report.
 func New(o Options) (*Report, error) {
-	t, ok := languages[o.Language]
+	read, ok := languages[o.Language]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q; there are %s", ErrLanguage, o.Language, strings.Join(Languages(), ", "))
 	}
-	r := &Report{texts: t, checkpoint: slices.Clone(o.Checkpoint), runs: newRuns(), certificates: newCertificates(), orders: newOrders(),
+	r := &Report{texts: read(), checkpoint: slices.Clone(o.Checkpoint), runs: newRuns(), certificates: newCertificates(), orders: newOrders(),
 		operators: operators{}, timeline: newTimeline(), events: map[section]*list{}, bays: map[string]bool{}}
 	for _, s := range sections {
 		r.events[s] = &list{}

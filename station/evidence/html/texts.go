@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed en.txt de.txt report.html.tmpl style.css
@@ -23,10 +24,11 @@ type texts struct {
 	parsed    *template.Template
 }
 
-// languages are read once, when the program starts: a mistake in the files is a mistake in the program.
-var languages = map[string]texts{
-	"en": load("en", ",", "."),
-	"de": load("de", ".", ","),
+// languages are read when the first report needs them, because most commands write no report. A mistake in the files is a
+// mistake in the program.
+var languages = map[string]func() texts{
+	"en": sync.OnceValue(func() texts { return load("en", ",", ".") }),
+	"de": sync.OnceValue(func() texts { return load("de", ".", ",") }),
 }
 
 // Languages gives the languages of reports.
