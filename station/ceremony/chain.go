@@ -102,6 +102,14 @@ func (c *Chain) checkTogether() error {
 	return nil
 }
 
+// WithoutRevocation warns of an issuing CA that may not sign CRLs (RFC 5280 section 4.2.1.3). It is empty for one that may.
+func WithoutRevocation(issuing *x509.Certificate) string {
+	if issuing.KeyUsage&x509.KeyUsageCRLSign != 0 {
+		return ""
+	}
+	return "the issuing CA lacks the key usage cRLSign: no CRL and no status bundle can be signed with it. Have the owner of the root sign it again with cRLSign, unless revocations are published elsewhere"
+}
+
 // authorityKeyID is the extension of RFC 5280 section 4.2.1.1.
 var authorityKeyID = asn1.ObjectIdentifier{2, 5, 29, 35}
 

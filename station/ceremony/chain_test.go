@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/configs"
 	"hallmark/station/workdir"
 )
 
@@ -54,6 +55,21 @@ func signed(t *testing.T, one, parent *tier) []byte {
 	der, err := x509.CreateCertificate(rand.Reader, &one.template, &parent.template, one.key.Public(), parent.key)
 	must(t, err)
 	return der
+}
+
+// Such a CA enrols boards, so it is taken. People learn at once that nobody will be able to revoke with it.
+func TestAnIssuingCAWithoutCRLSignIsNamed(t *testing.T) {
+	root, issuing := tiers(t)
+	for _, usage := range []x509.KeyUsage{x509.KeyUsageCertSign, x509.KeyUsageCertSign | x509.KeyUsageCRLSign} {
+		issuing.template.KeyUsage = usage
+		certificate, err := x509.ParseCertificate(signed(t, issuing, root))
+		must(t, err)
+		chain := &Chain{Root: certificate, Issuing: certificate}
+		named := strings.Contains(strings.Join(kinds[configs.CeremonyImport].plan(&Act{inputs: inputs{chain: chain}}), "\n"), "cRLSign")
+		if missing := usage&x509.KeyUsageCRLSign == 0; named != missing {
+			t.Errorf("key usage %b: the plan names cRLSign: %v, want %v", usage, named, missing)
+		}
+	}
 }
 
 func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {

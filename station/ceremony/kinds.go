@@ -42,7 +42,11 @@ var kinds = map[string]kind{
 		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
-		return []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
+		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
+		if warning := WithoutRevocation(a.chain.Issuing); warning != "" {
+			lines = append(lines, "warning: "+warning)
+		}
+		return lines
 	}, finishImport},
 	configs.CeremonyAuditKey: {"Makes the key that signs checkpoints of the audit log", true, []string{"audit.pub"}, readNothing, func(*Act) []string { return nil }, finishAuditKey},
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,15 +118,28 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 	if len(text) > workdir.MaxFile {
 		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
 	}
-	if t.lines, err = parseTranscript(text); err != nil {
+	// A power cut can tear the line that was written last. The ceremony goes on only when a line is on the disk, so a torn
+	// line says nothing that happened.
+	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	if t.lines, err = parseTranscript(whole); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := t.file.Truncate(int64(len(whole))); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	if len(whole) == 0 {
+		return t.add("begin", begin)
 	}
 	first := t.lines[0]
 	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
 		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
 	}
-	t.text, t.resumed = text, true
-	return t.add("resumed", map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]})
+	t.text, t.resumed = whole, true
+	resumed := map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]}
+	if torn := len(text) - len(whole); torn > 0 {
+		resumed["torn_octets"] = strconv.Itoa(torn)
+	}
+	return t.add("resumed", resumed)
 }
 
 // parseTranscript reads the lines and checks that each names the one before it.
@@ -139,9 +153,6 @@ func parseTranscript(text []byte) (lines []entry, err error) {
 			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
 		}
 		lines, previous = append(lines, one), hexSum(row)
-	}
-	if len(lines) == 0 || !bytes.HasSuffix(text, []byte("\n")) {
-		return nil, fmt.Errorf("%w: it is empty or cut off", ErrTranscript)
 	}
 	return lines, nil
 }

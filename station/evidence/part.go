@@ -31,7 +31,7 @@ type PartSource interface {
 }
 
 // ErrNothingSelected: no entry fits.
-var ErrNothingSelected = errors.New("no entry up to the newest checkpoint fits the filter")
+var ErrNothingSelected = errors.New("no entry up to the newest checkpoint fits the filter, and no part can show that; a bundle of the whole log does: `station audit export --out FILE` without filters")
 
 // WritePart makes a bundle of the entries that source selects. b.Source is not used. The
 // directory appears under its name when it is whole.

@@ -66,6 +66,9 @@ func (c *command) printSummary(dir workdir.Dir, plan *ceremony.Plan, made *cerem
 		fmt.Fprintf(c.stdout, "%-11s sha256 %x\n%-11s %s\n", row.what, sha256.Sum256(row.certificate.Raw), "", row.path)
 	}
 	fmt.Fprintf(c.stdout, "%-11s %s\n", "audit key", dir.AuditKey())
+	if warning := ceremony.WithoutRevocation(made.Issuing); warning != "" {
+		fmt.Fprintf(c.stdout, "\nWarning: %s.\n", warning)
+	}
 	if plan.Config.HSM.AllowSoftwareToken {
 		fmt.Fprintln(c.stdout, "\n"+report.SoftwareWarning)
 	}
