@@ -250,6 +250,12 @@ func (m Model) quit() (Model, tea.Cmd) {
 	return m, nil
 }
 
+// redraw draws the whole screen again, after another program wrote over it.
+func (m Model) redraw() (Model, tea.Cmd) {
+	m.redraws++
+	return m, nil
+}
+
 func (m Model) help() (Model, tea.Cmd) {
 	m.helpShown = true
 	return m, nil
@@ -297,6 +303,7 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 		}
 	case screenHistory:
 		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
+		return m.beside()
 	default:
 		m.scroll = min(max(0, m.scroll+by), m.maxScroll())
 	}

@@ -133,7 +133,7 @@ func (c *canvas) cellsTo(b *strings.Builder, cells []cell, current style) style 
 		}
 		c.change(b, current, cell.s)
 		current = cell.s
-		if c.theme.ascii && cell.r >= utf8.RuneSelf {
+		if c.theme.characters == asciiCharacters && cell.r >= utf8.RuneSelf {
 			cell.r = '?'
 		}
 		b.WriteRune(cell.r)

@@ -94,8 +94,7 @@ func (m Model) drawBayRow(c *canvas, r rect, i int) {
 	case b.busy():
 		c.put(x, r.y, left, running, string(m.theme.shapes.now)+" "+m.nowText(b))
 	case b.ended():
-		_, s := endingStyles(b.run.Ending)
-		c.put(x, r.y, left, s, m.shaped(b.run.Ending))
+		c.put(x, r.y, left, frameStyle(b.run.Ending), m.shaped(b.run.Ending))
 	default:
 		c.put(x, r.y, left, dim, m.idleText(b))
 	}
@@ -127,7 +126,10 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 		s = plain
 	}
 	if b.ended() {
-		_, s = endingStyles(b.run.Ending)
+		s = frameStyle(b.run.Ending)
+	}
+	if b.facts.Stopped != "" {
+		s = rejected
 	}
 	if i == m.selected {
 		frame = m.theme.shapes.chosenFrame
@@ -140,7 +142,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	inner := rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2}
 	switch {
 	case b.facts.Stopped != "" && !b.busy():
-		m.drawHeld(c, inner, rejected, m.t("tile.stopped"), m.stoppedText(b), m.t("next.engineering"))
+		m.drawStopped(c, inner, b)
 	case b.facts.Skipped != "" && !b.busy():
 		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
 	case b.busy():
@@ -152,10 +154,19 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	}
 }
 
+// frameStyle is the style of the frame of a tile: of a board that did not pass, the frame belongs to the coloured area.
+func frameStyle(e station.Ending) style {
+	area, text := endingStyles(e)
+	if e == station.Reject || e == station.Fault {
+		return area
+	}
+	return text
+}
+
 // drawTitle draws number and name of the bay at the left, and the board at the right.
 func (m Model) drawTitle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
-	label, id := m.bayKey(i), ""
+	label, name, id := m.bayKey(i), "", ""
 	if b.boardID() != "" {
 		id = " " + short(b.boardID()) + " "
 	}
@@ -164,10 +175,17 @@ func (m Model) drawTitle(c *canvas, r rect, i int) {
 		s = chosen
 	}
 	if strings.TrimLeft(label, "0") != strings.TrimLeft(b.name, "0") {
-		label += " " + tail(m.clean(b.name), r.w-6-width(id)-width(label), m.theme.shapes.ellipsis)
+		name = " " + m.clean(b.name)
 	}
-	c.put(r.x+1, r.y, r.w-2-width(id)-1, s, " "+label+" ")
-	c.right(r.x+r.w-1, r.y, r.w/2, plain, id)
+	room := r.w - 4 - width(label)      // without the frame, and a blank at both ends
+	if width(name)+width(id)+1 > room { // the board is in the tile and in the detail, the name of the bay only here
+		id = ""
+	}
+	c.right(r.x+r.w-1, r.y, r.w, plain, id)
+	if width(name) > room {
+		name = " " + tail(m.clean(b.name), room-1, m.theme.shapes.ellipsis)
+	}
+	c.put(r.x+1, r.y, r.w-2, s, " "+label+name+" ")
 }
 
 func (m Model) drawIdle(c *canvas, r rect, i int) {
@@ -279,58 +297,169 @@ func (m Model) drawBar(c *canvas, x, y, w, done, total int) {
 	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.theme.shapes.empty), w-full))
 }
 
-// drawEnded shows the ending as large as the tile allows, why, and what to do.
-func (m Model) drawEnded(c *canvas, r rect, i int) {
-	run := &m.bays[i].run
-	area, text := endingStyles(run.Ending)
-	y := r.y
-	if r.h >= 8 {
-		c.put(r.x, y, r.w, dim, strings.TrimSpace(clockTime(run.Finished)+" "+m.secondKey(run.Purpose)))
-		c.right(r.x+r.w, y, r.w-9, dim, seconds(run.Finished.Sub(run.Started)))
-		y++
+// A verdict is what a tile shows of a board that has ended, or of a bay that is stopped.
+type verdict struct {
+	word   string
+	shape  rune
+	size   wordSize
+	area   style // of the band behind the word
+	body   style // of the texts
+	loud   bool  // the whole tile has the style of the area
+	head   [2]string
+	facts  []string
+	why    string
+	next   string
+	second style // of why
+}
+
+// endedRows says how many rows the parts of a tile have at most. They follow from the height of the tile alone, so that
+// the word of each ending has the same room.
+type endedRows struct{ head, word, why, next int }
+
+func planEnded(h int) endedRows {
+	rows := endedRows{word: 1}
+	if h >= 6 {
+		rows.head = 1
 	}
-	next := m.nextAction(i, run.Ending, run.Reason)
-	nextLines := len(wrap(m.theme.shapes.next+next, r.w, 3, m.theme.shapes.ellipsis))
-	why := m.reasonOf(run)
+	switch {
+	case h >= 12:
+		rows.word = 7
+	case h >= 10:
+		rows.word = 5
+	case h >= 5:
+		rows.word = 3
+	}
+	left := h - rows.head - rows.word
+	rows.next = max(0, min(2, left-1))
+	rows.why = max(0, min(3, left-rows.next))
+	return rows
+}
+
+// drawEnded shows the ending, why, and what to do.
+func (m Model) drawEnded(c *canvas, r rect, i int) {
+	b := &m.bays[i]
+	run := &b.run
+	area, text := endingStyles(run.Ending)
+	v := verdict{word: m.ending(run.Ending), shape: m.theme.shapes.ending[run.Ending], area: area, body: plain, second: text,
+		head: [2]string{clockTime(run.Finished), seconds(run.Finished.Sub(run.Started))}, why: m.reasonOf(run), next: m.nextAction(i, run.Ending, run.Reason)}
+	v.loud = run.Ending == station.Reject || run.Ending == station.Fault
+	v.size = m.sizeOf(run.Ending, r)
 	if run.Ending == station.Pass {
-		why = m.outcomeText(&m.bays[i])
+		v.why = m.outcomeText(b)
+	}
+	if key := m.secondKey(run.Purpose); key != "" {
+		v.head[0] += " " + key
+	}
+	if width(v.head[0])+width(v.head[1])+1 > r.w {
+		v.head[1] = ""
+	}
+	if kind := m.kind(run.Outcome); run.Ending == station.Pass && width(kind)+width(v.head[0])+width(v.head[1])+2 <= r.w {
+		v.head[0] = strings.TrimSpace(kind + " " + v.head[0])
 	}
 	if run.Outcome == station.Confirmed {
-		text = faultText // the operator may have put in a board that was done before
+		v.second = faultText // the operator may have put in a board that was done before
 	}
-	lines := wrap(why, r.w, max(1, r.y+r.h-y-1-nextLines), m.theme.shapes.ellipsis)
-	y = m.drawWord(c, rect{r.x, y, r.w, r.y + r.h - y - len(lines) - nextLines}, run.Ending, area)
-	for n, line := range lines {
-		c.put(r.x, y+n, r.w, text, line)
+	if b.boardID() != "" {
+		v.facts = append(v.facts, b.boardID())
 	}
-	m.drawNext(c, rect{r.x, r.y + r.h - nextLines, r.w, nextLines}, strong, next)
+	if run.Certificate != nil {
+		v.facts = append(v.facts, m.t("tile.serial", fmt.Sprintf("%x", run.Certificate.Serial)))
+	}
+	m.drawVerdict(c, r, v)
 }
 
-// drawWord fills a band with the colour and the shape of the ending and writes its word into it,
-// in the largest letters that fit. It gives the line after the band.
-func (m Model) drawWord(c *canvas, r rect, e station.Ending, s style) int {
-	word, shape := m.ending(e), m.theme.shapes.ending[e]
-	h := min(max(1, r.h), 7)
-	c.fill(r.x, r.y, r.w, h, s, ' ')
-	large := largeWord(word, r.w, h, m.theme.shapes)
-	if large == nil || h <= len(large)+1 && r.w-width(large[0]) < 2 { // no room for the shape
-		m.drawSmallWord(c, rect{r.x, r.y, r.w, h}, s, word, shape)
-		return r.y + h
+// kind says in one word what a Pass did for its board.
+func (m Model) kind(o station.Outcome) string {
+	if key := "kind." + string(o); m.o.Texts.Has(key) {
+		return m.t(key)
 	}
-	top := r.y + (h-len(large))/2
+	return ""
+}
+
+// drawStopped shows a stopped bay. It is the loudest tile, because somebody has to come.
+func (m Model) drawStopped(c *canvas, r rect, b *bay) {
+	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.h).word, m.theme.shapes),
+		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), next: m.t("next.engineering")})
+}
+
+// sizeOf is how large the word of an ending may be in a tile. A Pass is never larger than what somebody has to act on.
+func (m Model) sizeOf(e station.Ending, r rect) wordSize {
+	rows := planEnded(r.h).word
+	size := largest(m.ending(e), r.w, rows, m.theme.shapes)
+	if e == station.Pass {
+		for _, word := range []string{m.ending(station.Reject), m.ending(station.Fault), m.t("tile.stop")} {
+			size = min(size, largest(word, r.w, rows, m.theme.shapes))
+		}
+	}
+	return size
+}
+
+func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
+	if v.loud {
+		c.fill(r.x, r.y, r.w, r.h, v.area, ' ')
+		v.body, v.second = v.area, v.area
+	}
+	rows := planEnded(r.h)
+	next := wrap(m.theme.shapes.next+v.next, r.w, rows.next, m.theme.shapes.ellipsis)
+	why := wrap(v.why, r.w, rows.why, m.theme.shapes.ellipsis)
+	if r.w < fullBoardID {
+		v.facts = nil
+	}
+	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]
+	y, bottom := r.y, r.y+r.h-len(next)
+	if rows.head > 0 {
+		s := v.body
+		if s == plain {
+			s = dim
+		}
+		c.right(r.x+r.w, y, r.w/2, s, v.head[1])
+		c.put(r.x, y, r.w-width(v.head[1])-1, s, v.head[0])
+		y++
+	}
+	band := min(rows.word+2, bottom-y-len(why)-len(v.facts))
+	m.drawBand(c, rect{r.x, y, r.w, band}, v)
+	y += band
+	for n, line := range why {
+		c.put(r.x, y+n, r.w, v.second, line)
+	}
+	for n, fact := range v.facts {
+		c.put(r.x, bottom-len(v.facts)+n, r.w, v.body, fact)
+	}
+	s := strong
+	if v.loud {
+		s = v.area
+	}
+	for n, line := range next {
+		c.put(r.x, bottom+n, r.w, s, line)
+	}
+}
+
+// fullBoardID is the number of columns of a whole BoardID, and of a serial number with its label.
+const fullBoardID = 36
+
+// drawBand fills a band with the colour and the shape of the verdict and writes its word into the band.
+func (m Model) drawBand(c *canvas, r rect, v verdict) {
+	c.fill(r.x, r.y, r.w, r.h, v.area, ' ')
+	large := largeWord(v.word, v.size, m.theme.shapes)
+	if large == nil {
+		m.drawSmallWord(c, r, v.area, v.word, v.shape)
+		return
+	}
+	top := r.y + (r.h-len(large))/2
 	for n, line := range large {
-		c.centre(r.x, top+n, r.w, s, line)
+		c.centre(r.x, top+n, r.w, v.area, line)
 	}
-	if h > len(large)+1 {
-		c.fill(r.x, r.y, r.w, 1, s, shape)
-		c.fill(r.x, r.y+h-1, r.w, 1, s, shape)
-	} else if (r.w-width(large[0]))/2 >= 1 {
-		c.fill(r.x, r.y, 1, h, s, shape)
-		c.fill(r.x+r.w-1, r.y, 1, h, s, shape)
+	if r.h >= len(large)+2 {
+		c.fill(r.x, r.y, r.w, 1, v.area, v.shape)
+		c.fill(r.x, r.y+r.h-1, r.w, 1, v.area, v.shape)
 	}
-	return r.y + h
+	if side := (r.w - width(large[0])) / 2; side >= 2 {
+		c.fill(r.x, r.y, 1, r.h, v.area, v.shape)
+		c.fill(r.x+r.w-1, r.y, 1, r.h, v.area, v.shape)
+	}
 }
 
+// drawSmallWord draws the word in one row, with its shape around it.
 func (m Model) drawSmallWord(c *canvas, r rect, s style, word string, shape rune) {
 	if spread := strings.Join(strings.Split(word, ""), " "); width(spread)+6 <= r.w {
 		word = spread

@@ -24,6 +24,9 @@ const (
 	fieldSearch
 )
 
+// panel reports whether the field is drawn over the middle of the screen. PIN and search have a place on their screens.
+func (f *field) panel() bool { return f.purpose == fieldBadge || f.purpose == fieldOrder }
+
 const longestField = 128
 
 func (f *field) insert(r rune) *field {

@@ -134,7 +134,7 @@ func TestGoldenScreens(t *testing.T) {
 				name := fmt.Sprintf("%s-%s-%dx%d", s.name, language, size[0], size[1])
 				t.Run(name, func(t *testing.T) {
 					d := drive(t, bays, w, h, language)
-					d.theme = newTheme(false, false)
+					d.theme = newTheme(LookNone, unicodeCharacters)
 					if s.name == "rows" {
 						for _, e := range mixed(32) {
 							d.send(EventMsg{e})

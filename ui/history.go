@@ -74,11 +74,16 @@ func (m Model) whyNoRow() string {
 }
 
 func (m Model) openRow() (Model, tea.Cmd) {
-	row := m.history.rows[m.history.cursor]
-	run := station.Run{ID: row.Run, Bay: row.Bay, Operator: row.Operator, Order: row.Order, Purpose: row.Purpose, Ending: row.Ending, Outcome: row.Outcome, Reason: row.Reason, Finished: row.At}
-	m.detail = detailView{run: run, board: row.BoardID, fromHistory: true, turn: m.detail.turn + 1}
+	m = m.choose(m.history.rows[m.history.cursor])
 	m.screen, m.scroll = screenDetail, 0
 	return m, m.askDetail()
+}
+
+// choose makes a row of the history the Run of the detail.
+func (m Model) choose(row Row) Model {
+	run := station.Run{ID: row.Run, Bay: row.Bay, Operator: row.Operator, Order: row.Order, Purpose: row.Purpose, Ending: row.Ending, Outcome: row.Outcome, Reason: row.Reason, Finished: row.At}
+	m.detail = detailView{run: run, board: row.BoardID, fromHistory: true, turn: m.detail.turn + 1}
+	return m
 }
 
 func (m Model) drawHistory(c *canvas, r rect) {
@@ -102,7 +107,45 @@ func (m Model) drawHistory(c *canvas, r rect) {
 		c.put(r.x+1, y+1, r.w-2, strong, m.t("history.none"))
 		return
 	}
-	m.drawRows(c, rect{r.x, y, r.w, r.h - 2})
+	list, side := m.historyParts(rect{r.x, y, r.w, r.h - 2})
+	m.drawRows(c, list)
+	if side.w > 0 {
+		m.drawSide(c, side)
+	}
+}
+
+// splitWidth is the narrowest screen on which the history shows the chosen Run beside the list, listWidth the widest list.
+const splitWidth, listWidth = 110, 81
+
+// historyParts gives the places of the list and of the chosen Run. A narrow screen has the list alone.
+func (m Model) historyParts(r rect) (list, side rect) {
+	if r.w < splitWidth || m.o.Detail == nil {
+		return r, rect{}
+	}
+	w := min(listWidth, r.w*11/20)
+	return rect{r.x, r.y, w - 1, r.h}, rect{r.x + w, r.y, r.w - w, r.h}
+}
+
+// drawSide draws the chosen Run beside the list: as much of it as there is room for. Enter shows all.
+func (m Model) drawSide(c *canvas, r rect) {
+	c.fill(r.x, r.y, 1, r.h, dim, m.theme.shapes.frame.vertical)
+	lines := m.detailLines(r.w - 3)
+	shown := visible(len(lines), r.h)
+	for i, line := range lines[:min(len(lines), shown)] {
+		c.put(r.x+2, r.y+i, r.w-3, line.s, line.text)
+	}
+	if below := len(lines) - shown; below > 0 {
+		c.right(r.x+r.w-1, r.y+r.h-1, r.w-2, dim, m.t("history.more", below, m.keys.Detail.show))
+	}
+}
+
+// beside asks for the record of the chosen Run if the screen shows it beside the list.
+func (m Model) beside() (Model, tea.Cmd) {
+	if _, side := m.historyParts(m.body()); m.screen != screenHistory || side.w == 0 || m.history.cursor >= len(m.history.rows) {
+		return m, nil
+	}
+	m = m.choose(m.history.rows[m.history.cursor])
+	return m, m.askDetail()
 }
 
 // filterText says which Runs the table shows.
@@ -127,8 +170,14 @@ func (m Model) drawRows(c *canvas, r rect) {
 		{"history.id", 38, func(w Row) string { return w.BoardID }}}
 	x := r.x + 2
 	for i, col := range columns {
-		if x+col.w > r.x+r.w+1 {
-			columns = columns[:i]
+		if left := r.x + r.w + 1 - x; col.w > left {
+			if col.w = left; left < leastColumn {
+				columns = columns[:i]
+				break
+			}
+			columns[i] = col
+			columns = columns[:i+1]
+			c.put(x, r.y, col.w-1, dim, m.t(col.title))
 			break
 		}
 		c.put(x, r.y, col.w-1, dim, m.t(col.title))
@@ -139,6 +188,9 @@ func (m Model) drawRows(c *canvas, r rect) {
 		m.drawRow(c, rect{r.x, r.y + 1 + i - top, r.w, 1}, columns, m.history.rows[i], i == m.history.cursor)
 	}
 }
+
+// leastColumn is the narrowest that the last column is shown.
+const leastColumn = 13
 
 type column struct {
 	title string
@@ -168,6 +220,9 @@ func (m Model) drawRow(c *canvas, r rect, columns []column, row Row, chosenRow b
 	for _, col := range columns {
 		if col.text == nil {
 			_, style := endingStyles(row.Ending)
+			if chosenRow {
+				style = chosen
+			}
 			c.put(x, r.y, col.w-1, style, m.shaped(row.Ending))
 		} else {
 			c.put(x, r.y, min(col.w-1, r.x+r.w-x), s, m.clean(col.text(row)))

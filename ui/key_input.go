@@ -22,6 +22,11 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 			return m, nil
 		}
 	}
+	if m.keys.Redraw.matches(msg) {
+		if m, _ = m.redraw(); len(m.held.chars) == 0 { // in the middle of a scan it is an octet of the label
+			return m, nil
+		}
+	}
 	if m.dialog == nil && m.field != nil && m.field.purpose == fieldPIN {
 		return m.pinKey(msg)
 	}

@@ -11,17 +11,13 @@ func (m Model) drawMessage(c *canvas) {
 }
 
 func (m Model) message() (style, string) {
-	age := m.now.Sub(m.notice.at)
-	if m.notice.text != "" && age < noticeStays {
+	if m.notice.text != "" && m.now.Sub(m.notice.at) < noticeFirst {
 		return m.noticeText()
-	}
-	if m.field != nil && m.field.purpose != fieldPIN && m.field.purpose != fieldSearch {
-		return strong, m.fieldText()
 	}
 	if s, text := m.alarm(); text != "" {
 		return s, text
 	}
-	if m.notice.text != "" && m.notice.stays {
+	if m.notice.text != "" {
 		return m.noticeText()
 	}
 	switch {

@@ -50,6 +50,7 @@ type Model struct {
 	checks    checksView
 	unlocked  bool
 	rings     int  // how often the bell was rung; the painter rings
+	redraws   int  // how often the operator asked for the whole screen; the painter draws
 	leaving   bool // the operator leaves as soon as all Runs have ended
 	helpShown bool
 }
@@ -67,16 +68,16 @@ const (
 	screenNumbers
 )
 
-// A notice is one line that answers the operator.
+// A notice is one line that answers the operator. It stays until the next key, because the operator may look at a board or
+// a label for a long time.
 type notice struct {
 	text string
 	bad  bool
 	at   time.Time
-	// stays says that the notice answers a scan: the operator may look at the label for a long time.
-	stays bool
 }
 
-const noticeStays = 12 * time.Second
+// noticeFirst is how long a notice hides an alarm that the operator has seen before.
+const noticeFirst = 12 * time.Second
 
 // New makes the screen as it is before the first event. ctx ends its commands.
 func New(ctx context.Context, o Options) (Model, error) {
@@ -84,7 +85,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, theme: newTheme(o.Colour && hasColours(os.Getenv), o.ASCII), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, theme: newTheme(o.look(os.Getenv), charactersOf(o.ASCII, os.Getenv("TERM"))), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart, clock: time.Now}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {
@@ -103,28 +104,17 @@ func New(ctx context.Context, o Options) (Model, error) {
 
 // t returns a text of the catalogue, in characters that the terminal can show.
 func (m Model) t(key string, args ...any) string {
-	text := m.o.Texts.Text(key, args...)
-	if m.o.ASCII {
-		return toASCII(text)
-	}
-	return text
+	return m.theme.text(m.o.Texts.Text(key, args...))
 }
 
 // clean makes foreign text harmless for this terminal.
 func (m Model) clean(s string) string {
-	if m.o.ASCII {
-		return toASCII(clean(s))
-	}
-	return clean(s)
+	return m.theme.text(clean(s))
 }
 
 // cleanText makes a line of a longer text harmless.
 func (m Model) cleanText(s string) string {
-	s = cleanUpTo(s, longestLine)
-	if m.o.ASCII {
-		return toASCII(s)
-	}
-	return s
+	return m.theme.text(cleanUpTo(s, longestLine))
 }
 
 // Init starts the clock and the feed. It also starts the checks, unless the operator must type the PIN first.
@@ -224,6 +214,7 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
+		return m.beside()
 	case tickMsg:
 		m, cmd := m.ticked(msg.at)
 		if msg.facts != nil {
@@ -278,6 +269,7 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		m = m.recalled(msg)
 	case historyMsg:
 		m.history = m.history.filled(msg)
+		return m.beside()
 	case detailMsg:
 		m.detail = m.detail.filled(msg)
 	case boardMsg:
@@ -371,7 +363,7 @@ func (m Model) note(text string, bad bool) Model {
 	if m.answer.capsLock {
 		text += " " + m.t("scan.caps")
 	}
-	m.notice = notice{text: text, bad: bad, at: m.now, stays: m.answer.scan}
+	m.notice = notice{text: text, bad: bad, at: m.now}
 	return m
 }
 

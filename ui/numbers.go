@@ -14,6 +14,7 @@ import (
 
 func (m Model) drawNumbers(c *canvas, r rect) {
 	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
+	c.right(r.x+r.w-1, r.y, r.w/2, dim, m.health())
 	m.drawRate(c, r.x+1, r.y+1, r.w-2)
 	half := r.w / 2
 	m.drawEndings(c, rect{r.x + 1, r.y + 5, half - 2, r.h - 9})

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type Options struct {
 	Now      func() time.Time
 	Out      io.Writer     // the terminal
 	Colour   bool          // false under NO_COLOR
+	Look     Look          // empty: LookDark
 	ASCII    bool          // the locale is not UTF-8, see UTF8Locale
 	Bell     bool          // ring at each ending
 	Takt     time.Duration // target for the time between two boards, 0 for none
@@ -34,6 +36,14 @@ type Options struct {
 	// Earlier reads the Runs of the shift from the record, oldest first: ID,
 	// Identity, Purpose, Ending, Reason, Finished and Steps of each. It is called once; nil: there is no record.
 	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
+}
+
+// look is the choice of colours for this terminal.
+func (o *Options) look(getenv func(string) string) Look {
+	if !o.Colour || !hasColours(getenv) {
+		return LookNone
+	}
+	return cmp.Or(o.Look, LookDark)
 }
 
 // MaxBays is the greatest number of bays on the screen.

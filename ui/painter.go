@@ -21,6 +21,7 @@ type painter struct {
 	stop  chan struct{}
 	ended chan error
 	rung  int     // how often the bell was rung
+	drawn int     // how often the whole screen was drawn because the operator asked
 	shown *canvas // what the terminal shows; nil: not known
 	spare *canvas
 }
@@ -96,6 +97,9 @@ func (p *painter) paint(m *Model) error {
 	c := m.canvas(p.spare)
 	p.spare = nil
 	var b strings.Builder
+	if m.redraws > p.drawn {
+		p.shown, p.drawn = nil, m.redraws
+	}
 	if p.shown == nil || p.shown.w != c.w || p.shown.h != c.h {
 		b.WriteString(clearScreen)
 		p.shown = newCanvas(c.w, c.h, c.theme)

@@ -18,10 +18,10 @@ import (
 
 // After the painter has written, the terminal shows the new screen, whatever it showed before.
 func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
-	for _, colour := range []bool{false, true} {
+	for _, look := range []Look{LookNone, LookDark, LookLight, LookContrast} {
 		random := rand.New(rand.NewPCG(1, 2))
 		d := drive(t, 32, 200, 50, "de")
-		d.theme = newTheme(colour, false)
+		d.theme = newTheme(look, unicodeCharacters)
 		d.bays[3].name = "日本語のベイ"
 		display := pty.NewDisplay(200, 50)
 		p := &painter{out: display}
@@ -90,7 +90,7 @@ func asShown(c *canvas) string {
 
 func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	d := drive(t, 32, 200, 50, "en")
-	d.theme = newTheme(true, false)
+	d.theme = newTheme(LookDark, unicodeCharacters)
 	var written strings.Builder
 	p := &painter{out: &written}
 	for _, tt := range []struct {

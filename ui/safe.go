@@ -149,15 +149,15 @@ func cut(s string, columns int) string {
 	return s
 }
 
-// toASCII replaces the characters that are not ASCII.
-func toASCII(s string) string {
+// replaced gives a text without the characters above the last one that a terminal can show.
+func replaced(s string, last rune) string {
 	if harmless(s) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case r < utf8.RuneSelf:
+		case r <= last:
 			b.WriteRune(r)
 		default:
 			b.WriteString(plainRune(r))

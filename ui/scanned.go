@@ -10,16 +10,13 @@ import (
 	"hallmark/station/label"
 )
 
-// An answer is what is known of the notices to come: they answer a scan.
-type answer struct {
-	scan     bool
-	capsLock bool
-}
+// An answer is what is known of the notices to come, which answer a scan.
+type answer struct{ capsLock bool }
 
 // scanned decides what a label does. A scan never closes or confirms a dialog,
 // and on a locked screen only a badge counts.
 func (m Model) scanned(l label.Label) (Model, tea.Cmd) {
-	m.digits, m.answer = "", answer{scan: true, capsLock: l.CapsLock}
+	m.digits, m.answer = "", answer{l.CapsLock}
 	if m.dialog != nil {
 		return m.refuse(m.t("scan.dialog")), nil
 	}

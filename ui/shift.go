@@ -20,13 +20,17 @@ type shift struct {
 	endings  map[station.Ending]int
 	reasons  map[reasonOf]int
 	steps    map[string]stepSum
-	boards   map[string]bool // BoardID → passed at its first try, with each of its keys
-	tried    map[string]bool // BoardID and purpose of each key that had a Run
-	passed   map[string]bool // BoardID of each board that counts in passes
-	passes   []time.Time     // of boards, in order: a second key, a rework or a board that was done before makes no second board
-	busiest  string          // the step that took longest on average
+	boards   map[string]bool  // BoardID → passed at its first try, with each of its keys
+	tried    map[string]bool  // BoardID and purpose of each key that had a Run
+	passed   map[string]bool  // BoardID of each board that counts in passes
+	passes   []time.Time      // of boards, in order: a second key, a rework or a board that was done before makes no second board
+	last     []station.Ending // the newest at the end, at most maxLast
+	busiest  string           // the step that took longest on average
 	attempts int
 }
+
+// maxLast is how many endings the header can show.
+const maxLast = 100
 
 type reasonOf struct {
 	ending station.Ending
@@ -123,6 +127,8 @@ func (s *shift) count(run *station.Run) {
 		s.first = run.Finished
 	}
 	s.endings[run.Ending]++
+	s.last = append(slices.Clip(s.last), run.Ending)
+	s.last = s.last[max(0, len(s.last)-maxLast):]
 	switch {
 	case run.Ending != station.Pass:
 		s.reasons[reasonOf{run.Ending, run.Reason}]++

@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -40,7 +42,8 @@ type shapes struct {
 	done, now, todo    rune // of a step
 	ending             map[station.Ending]rune
 	next               string
-	half               [4]rune // a cell with nothing, its upper half, its lower half, both
+	half               [4]rune  // a cell with nothing, its upper half, its lower half, both
+	quarters           [16]rune // a cell by its quarters: 1 is top left, 2 top right, 4 bottom left, 8 bottom right
 	spark              []rune
 	cursor             rune
 	dot                string // between two facts
@@ -57,7 +60,7 @@ func unicodeShapes() shapes {
 		ellipsis: "…", frame: border{'─', '│', [4]rune{'┌', '┐', '└', '┘'}}, chosenFrame: border{'═', '║', [4]rune{'╔', '╗', '╚', '╝'}},
 		full: '█', empty: '░', done: '●', now: '►', todo: '○', next: "→ ",
 		ending: map[station.Ending]rune{station.Pass: '✓', station.Reject: '✗', station.Fault: '▲', station.Aborted: '■'},
-		half:   [4]rune{' ', '▀', '▄', '█'}, spark: []rune("▁▂▃▄▅▆▇█"), cursor: '►', dot: " · ", none: "—",
+		half:   [4]rune{' ', '▀', '▄', '█'}, quarters: [16]rune([]rune(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█")), spark: []rune("▁▂▃▄▅▆▇█"), cursor: '►', dot: " · ", none: "—",
 	}
 }
 
@@ -70,26 +73,97 @@ func asciiShapes() shapes {
 	}
 }
 
-// A theme holds the colours and characters of this terminal. It is made once and never changed.
-type theme struct {
-	ascii  bool
-	shapes shapes
-	codes  [styles]string // the sequence that begins a style, empty for plain
+// consoleShapes are for the console of Linux: its fonts have the characters of ISO 8859-1, frames and half blocks, and
+// no check marks, circles or quarter blocks.
+func consoleShapes() shapes {
+	all, ascii := unicodeShapes(), asciiShapes()
+	all.ellipsis, all.done, all.now, all.todo, all.next = ascii.ellipsis, ascii.done, ascii.now, ascii.todo, ascii.next
+	all.ending, all.quarters, all.spark, all.cursor, all.none = ascii.ending, ascii.quarters, ascii.spark, ascii.cursor, ascii.none
+	return all
 }
 
-// newTheme makes a theme. Without colour no style has an escape sequence at all (NO_COLOR, no-color.org).
-func newTheme(colour, ascii bool) *theme {
-	l := &theme{ascii: ascii, shapes: unicodeShapes()}
-	if ascii {
-		l.shapes = asciiShapes()
+// A charset says what characters a terminal can show.
+type charset uint8
+
+const (
+	unicodeCharacters charset = iota
+	consoleCharacters
+	asciiCharacters
+)
+
+// charactersOf gives the characters of a terminal. ascii says that the locale is not UTF-8, kind is TERM.
+func charactersOf(ascii bool, kind string) charset {
+	switch {
+	case ascii:
+		return asciiCharacters
+	case kind == "linux":
+		return consoleCharacters
 	}
-	for s, shown := range palette() {
-		if colour && style(s) != plain {
+	return unicodeCharacters
+}
+
+// A Look is a choice of colours.
+type Look string
+
+// The looks. Dark is the usual one.
+const (
+	LookDark     Look = "dark"     // for a terminal with a dark background
+	LookLight    Look = "light"    // for a terminal with a light background
+	LookContrast Look = "contrast" // black, white and reverse alone
+	LookNone     Look = "none"     // no colours and no bold text
+)
+
+// ErrLook refuses another word.
+var ErrLook = errors.New("want dark, light, contrast or none")
+
+// Set reads the name of a look, as package pflag does.
+func (l *Look) Set(name string) error {
+	switch look := Look(name); look {
+	case LookDark, LookLight, LookContrast, LookNone:
+		*l = look
+		return nil
+	}
+	return ErrLook
+}
+
+func (l *Look) String() string { return string(*l) }
+
+// Type is the word for the value in the help of package pflag.
+func (l *Look) Type() string { return "name" }
+
+// A theme holds the colours and characters of this terminal. It is made once and never changed.
+type theme struct {
+	characters charset
+	shapes     shapes
+	codes      [styles]string // the sequence that begins a style, empty for plain
+}
+
+// newTheme makes a theme. With LookNone no style has an escape sequence at all (NO_COLOR, no-color.org).
+func newTheme(look Look, c charset) *theme {
+	l := &theme{characters: c, shapes: map[charset]func() shapes{unicodeCharacters: unicodeShapes, consoleCharacters: consoleShapes, asciiCharacters: asciiShapes}[c]()}
+	if look == LookNone {
+		return l
+	}
+	for s, shown := range palettes[look]() {
+		if style(s) != plain {
 			l.codes[s] = shown.String()
 		}
 	}
 	return l
 }
+
+// text gives a text in characters that the terminal can show.
+func (l *theme) text(s string) string {
+	switch l.characters {
+	case asciiCharacters:
+		return replaced(s, unicode.MaxASCII)
+	case consoleCharacters:
+		return replaced(s, unicode.MaxLatin1)
+	}
+	return s
+}
+
+var palettes = map[Look]func() [styles]ansi.Style{LookDark: darkPalette, LookLight: lightPalette, LookContrast: contrastPalette}
 
 // hasColours reports whether the terminal that the environment names shows colours. The terminals of DEC, such as a vt220, do not.
 func hasColours(getenv func(string) string) bool {
@@ -97,16 +171,20 @@ func hasColours(getenv func(string) string) bool {
 	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !strings.HasPrefix(kind, "vt")
 }
 
-// palette uses the sixteen colours that every terminal has and every theme keeps readable.
-func palette() [styles]ansi.Style {
-	on := func(front, back ansi.BasicColor) ansi.Style {
-		s := ansi.NewStyle().ForegroundColor(front).BackgroundColor(back)
-		if front == ansi.Black {
-			return s // some terminals show bold black as grey, and nobody can read grey on green
-		}
-		return s.Bold()
+// on is a text on a colour.
+func on(front, back ansi.BasicColor) ansi.Style {
+	s := ansi.NewStyle().ForegroundColor(front).BackgroundColor(back)
+	if front == ansi.Black {
+		return s // some terminals show bold black as grey, and nobody can read grey on green
 	}
-	in := func(front ansi.BasicColor) ansi.Style { return ansi.NewStyle().Bold().ForegroundColor(front) }
+	return s.Bold()
+}
+
+// in is a coloured text.
+func in(front ansi.BasicColor) ansi.Style { return ansi.NewStyle().Bold().ForegroundColor(front) }
+
+// darkPalette uses the sixteen colours that every terminal has and every theme keeps readable.
+func darkPalette() [styles]ansi.Style {
 	return [styles]ansi.Style{
 		dim: ansi.NewStyle().Faint(), strong: ansi.NewStyle().Bold(),
 		bar: on(ansi.BrightWhite, ansi.Blue), barAlarm: on(ansi.BrightWhite, ansi.Red), barWarn: on(ansi.Black, ansi.Yellow),
@@ -114,6 +192,25 @@ func palette() [styles]ansi.Style {
 		faulted: on(ansi.Black, ansi.Yellow), aborted: on(ansi.Black, ansi.White),
 		passText: in(ansi.Green), rejectText: in(ansi.Red), faultText: in(ansi.Yellow), abortText: in(ansi.White),
 		chosen: ansi.NewStyle().Reverse(true), keycap: in(ansi.Cyan),
+	}
+}
+
+// lightPalette has no yellow and no cyan text, because nobody can read these on white.
+func lightPalette() [styles]ansi.Style {
+	p := darkPalette()
+	p[dim] = ansi.NewStyle()
+	p[running], p[keycap] = in(ansi.Blue), in(ansi.Blue)
+	p[faultText], p[abortText] = on(ansi.Black, ansi.Yellow), ansi.NewStyle().Underline(true)
+	return p
+}
+
+// contrastPalette has no colours: what is wrong is reverse, and what is of less weight is not faint.
+func contrastPalette() [styles]ansi.Style {
+	reverse, bold := ansi.NewStyle().Reverse(true), ansi.NewStyle().Bold()
+	return [styles]ansi.Style{
+		dim: ansi.NewStyle(), strong: bold, bar: reverse, barAlarm: bold, barWarn: bold,
+		running: bold, passed: ansi.NewStyle(), rejected: reverse, faulted: reverse, aborted: ansi.NewStyle(),
+		passText: bold, rejectText: reverse, faultText: reverse, abortText: bold, chosen: reverse, keycap: bold.Underline(true),
 	}
 }
 

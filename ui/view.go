@@ -72,6 +72,9 @@ func (m Model) draw(c *canvas) {
 	if m.helpShown {
 		m.drawHelp(c)
 	}
+	if m.field != nil && m.field.panel() {
+		m.drawPanel(c)
+	}
 	if m.dialog != nil {
 		m.drawDialog(c)
 	}
@@ -94,105 +97,118 @@ func (m Model) drawScreen(c *canvas, r rect) {
 	}
 }
 
-// drawHeader draws station, operator, order and time, and below them the states.
+// drawHeader draws station, operator and time, and below them what is wrong, the work order and the endings of the shift.
 func (m Model) drawHeader(c *canvas) {
 	c.fill(0, 0, c.w, 2, bar, ' ')
 	c.right(c.w-1, 0, 8, bar, clockTime(m.now))
-	left := c.w - 11
 	operator := m.t("header.nobody")
 	if m.operator.ID != "" {
 		operator = m.clean(m.operator.Name)
 	}
-	name := m.clean(m.o.Station)
-	end := c.put(1, 0, min(left/3, width(name)), bar, name)
-	end = c.put(end+3, 0, min(left/3, left-end), bar, m.t("header.operator", operator))
-	c.put(end+3, 0, left-end-3, bar, m.orderText())
-	m.drawStates(c)
+	name, left := m.clean(m.o.Station), c.w-11
+	end := c.put(1, 0, min(left/2, width(name)), bar, name)
+	c.put(end+3, 0, left-end-3, bar, m.t("header.operator", operator))
+	x := m.drawWrong(c, 1)
+	x = m.drawOrder(c, x)
+	x = m.drawCounts(c, x)
+	if m.facts.Automatic {
+		x = m.drawPart(c, x, m.t("header.automatic"))
+	}
+	m.drawLast(c, x)
 }
 
-func (m Model) orderText() string {
+// drawPart writes a text into the second row of the header, and gives the column for the next one. A text without room
+// is left out.
+func (m Model) drawPart(c *canvas, x int, text string) int {
+	if x+width(text) >= c.w {
+		return x
+	}
+	return c.put(x, 1, c.w-x-1, bar, text) + headerGap
+}
+
+// headerGap is the number of columns between two parts of the header, orderBar the length of the bar of a work order.
+const headerGap, orderBar = 3, 16
+
+// drawOrder draws the work order, and how far it is.
+func (m Model) drawOrder(c *canvas, x int) int {
 	o := m.facts.Order
 	switch {
 	case o.ID == "":
-		return m.t("header.noorder")
-	case o.Quota > 0:
-		return m.t("header.quota", m.clean(o.ID), o.Count, o.Quota)
+		return m.drawPart(c, x, m.t("header.noorder"))
+	case o.Quota == 0:
+		return m.drawPart(c, x, m.t("header.order", m.clean(o.ID), o.Count))
 	}
-	return m.t("header.order", m.clean(o.ID), o.Count)
+	count := m.t("header.quota", o.Count, o.Quota)
+	id := clip(m.clean(o.ID), max(8, c.w-x-width(count)-3), m.theme.shapes.ellipsis)
+	x = c.put(x, 1, c.w-x-1, bar, id) + 1
+	if x+orderBar+1+width(count) < c.w-2*headerGap {
+		full := int(min(orderBar, orderBar*o.Count/o.Quota))
+		c.fill(x, 1, orderBar, 1, bar, m.theme.shapes.empty)
+		c.fill(x, 1, full, 1, bar, m.theme.shapes.full)
+		x += orderBar + 1
+	}
+	return m.drawPart(c, x, count)
 }
 
-type stateText struct {
-	s    style
-	text string
-}
-
-// states lists HSM, clock and audit log, first those with something wrong.
-func (m Model) states() []stateText {
-	var wrong, fine []stateText
-	add := func(s style, text string) {
-		if s == bar {
-			fine = append(fine, stateText{s, text})
-		} else {
-			wrong = append(wrong, stateText{s, text})
+// drawCounts draws how many Runs of the shift ended in each way. Aborted ones are shown only if there are any.
+func (m Model) drawCounts(c *canvas, x int) int {
+	var counts []string
+	for _, e := range []station.Ending{station.Pass, station.Reject, station.Fault, station.Aborted} {
+		if n := m.shift.endings[e]; n > 0 || e != station.Aborted {
+			counts = append(counts, fmt.Sprintf("%c%d", m.theme.shapes.ending[e], n))
 		}
 	}
-	add(m.hsmText())
-	switch {
-	case m.facts.ClockBad != "":
-		add(barAlarm, m.t("header.clockbad"))
-	default:
-		add(bar, m.t("header.clock"))
+	return m.drawPart(c, x, strings.Join(counts, " "))
+}
+
+// drawLast draws the shapes of the last endings at the right, the newest at the end.
+func (m Model) drawLast(c *canvas, x int) {
+	last := m.shift.last[max(0, len(m.shift.last)-max(0, c.w-1-x)):]
+	for i, e := range last {
+		c.put(c.w-1-len(last)+i, 1, 1, bar, string(m.theme.shapes.ending[e]))
+	}
+}
+
+// drawWrong draws what is wrong with HSM, clock and audit log, and gives the column for the next part. What is well is in
+// the numbers of the shift.
+func (m Model) drawWrong(c *canvas, x int) int {
+	add := func(wrong bool, s style, key string) {
+		if wrong {
+			x = c.put(x, 1, c.w-x-1, s, " "+m.t(key)+" ") + 1
+		}
+	}
+	add(m.facts.HSM.State == HSMAway, barAlarm, "header.away")
+	add(m.facts.ClockBad != "", barAlarm, "header.clockbad")
+	add(m.factsBad != "", barAlarm, "header.blind")
+	add(m.factsBad == "" && m.facts.AuditBad != "", barAlarm, "header.auditbad")
+	add(m.facts.HSM.State == HSMSoftware, barWarn, "header.software")
+	add(m.facts.Unwitnessed != "", barWarn, "header.unwitnessed")
+	return x
+}
+
+// health says in one line how HSM, clock and audit log are.
+func (m Model) health() string {
+	parts := []string{m.t("header.closed"), m.t("header.clock"), m.t("header.audit", m.facts.Entries)}
+	switch m.facts.HSM.State {
+	case HSMReady:
+		parts[0] = m.t("header.hsm")
+	case HSMSoftware:
+		parts[0] = m.t("header.software")
+	case HSMAway:
+		parts[0] = m.t("header.away")
+	}
+	if m.facts.ClockBad != "" {
+		parts[1] = m.t("header.clockbad")
 	}
 	switch {
 	case m.factsBad != "":
-		add(barAlarm, m.t("header.blind"))
+		parts[2] = m.t("header.blind")
 	case m.facts.AuditBad != "":
-		add(barAlarm, m.t("header.auditbad"))
-	case m.facts.Checkpointed.IsZero():
-		add(bar, m.t("header.audit", m.facts.Entries))
-	default:
-		add(bar, m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Checkpointed))))
+		parts[2] = m.t("header.auditbad")
+	case !m.facts.Checkpointed.IsZero():
+		parts[2] = m.t("header.anchored", m.facts.Entries, coarse(m.now.Sub(m.facts.Checkpointed)))
 	}
-	if m.facts.Unwitnessed != "" {
-		add(barWarn, m.t("header.unwitnessed"))
-	}
-	if m.facts.Automatic {
-		add(bar, m.t("header.automatic"))
-	}
-	return append(wrong, fine...)
-}
-
-func (m Model) hsmText() (style, string) {
-	switch m.facts.HSM.State {
-	case HSMSoftware:
-		return barWarn, m.t("header.software")
-	case HSMAway:
-		return barAlarm, m.t("header.away")
-	case HSMReady:
-		return bar, m.t("header.hsm")
-	}
-	return bar, m.t("header.closed")
-}
-
-func (m Model) drawStates(c *canvas) {
-	x := 1
-	for i, state := range m.states() {
-		if i > 0 && state.s == bar {
-			x = c.put(x, 1, c.w-x-1, bar, m.theme.shapes.dot)
-		} else if i > 0 {
-			x++
-		}
-		text := state.text
-		if state.s != bar {
-			text = " " + text + " "
-		}
-		x = c.put(x, 1, c.w-x-1, state.s, text)
-	}
-}
-
-func (m Model) fieldText() string {
-	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
-	return m.t(label) + " " + m.clean(string(m.field.text)) + "_"
+	return strings.Join(parts, m.theme.shapes.dot)
 }
 
 func (m Model) drawField(c *canvas, x, y, w int, label string) {
@@ -202,6 +218,17 @@ func (m Model) drawField(c *canvas, x, y, w int, label string) {
 		text = text[len(cut(text, 1)):] // show the end of a long text, where the operator types
 	}
 	c.put(end, y, w-(end-x), plain, text+"_")
+}
+
+// drawPanel draws the field for a badge or a work order over the middle of the screen.
+func (m Model) drawPanel(c *canvas) {
+	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
+	w := min(64, c.w-4)
+	x, y := (c.w-w)/2, max(0, (c.h-7)/2)
+	c.fill(x-1, y, w+2, 7, plain, ' ')
+	c.box(x, y, w, 7, strong, m.theme.shapes.chosenFrame)
+	m.drawField(c, x+3, y+2, w-6, m.t(label))
+	c.put(x+3, y+4, w-6, dim, m.footerHint())
 }
 
 // drawFooter shows help and quit, and as many of the keys that work now as there is room for.

@@ -1,0 +1,109 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"hallmark/station"
+	"hallmark/ui/catalogue"
+)
+
+// wordRows is the number of rows of a word.
+func wordRows(size wordSize) int {
+	if size == wordText {
+		return 1
+	}
+	return wordForms[size].rows
+}
+
+// An operator sees the board that failed from two metres: its word is never smaller than that of a board that passed, at no
+// size of a tile and in no language.
+func TestWhatIsBadIsNeverSmallerThanAPass(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		for _, c := range []charset{unicodeCharacters, consoleCharacters, asciiCharacters} {
+			d := drive(t, 1, 80, 24, language)
+			d.theme = newTheme(LookNone, c)
+			for w := tileWidth - 2; w <= 60; w++ {
+				for h := tileHeight - 2; h <= 20; h++ {
+					r := rect{0, 0, w, h}
+					pass := d.sizeOf(station.Pass, r)
+					stop := largest(d.Model.t("tile.stop"), w, planEnded(h).word, d.theme.shapes)
+					for name, size := range map[string]wordSize{"reject": d.sizeOf(station.Reject, r), "fault": d.sizeOf(station.Fault, r), "stop": stop} {
+						if size < pass || wordRows(size) < wordRows(pass) {
+							t.Fatalf("%s, characters %d, tile %d×%d: %s has size %d, a pass %d", language, c, w, h, name, size, pass)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// The parts of a tile fit into it, whatever the reason and the next action say.
+func TestTheWordOfAnEndingHasItsRowsWhateverTheReasonSays(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 40}, {200, 50}} {
+			for _, bays := range []int{1, 4, 8, 16, 32} {
+				d := drive(t, bays, size[0], size[1], language)
+				d.theme = newTheme(LookNone, asciiCharacters)
+				for _, reason := range []string{"no-answer", "clone", "handshake-failed", "needs-flash", strings.Repeat("long-word ", 30)} {
+					allEnd(d, station.Reject, reason)
+					fits(t, d.View(), size[0], size[1])
+				}
+			}
+		}
+	}
+}
+
+// From two metres the frame and the whole tile of a board that failed have its colour; of a board that passed only the band has.
+func TestAFailureFillsItsTile(t *testing.T) {
+	count := func(e station.Ending, reason string, stopped bool) (cells int) {
+		d := drive(t, 2, 120, 40, "en")
+		d.send(EventMsg{ended(1, "1", e, reason)})
+		if stopped {
+			d.facts.Bays = []BayFacts{{Name: "1", Stopped: reason}}
+			d.send(factsMsg{facts: d.facts})
+		}
+		d.selected = 1 // the frame of the chosen bay differs
+		area, _ := endingStyles(e)
+		for _, cell := range d.canvas(nil).cells {
+			if cell.s == area {
+				cells++
+			}
+		}
+		return cells
+	}
+	pass, reject, fault, stopped := count(station.Pass, "", false), count(station.Reject, "store-io", false), count(station.Fault, "no-answer", false), count(station.Reject, "clone", true)
+	if pass*2 > reject || pass*2 > fault || stopped < reject {
+		t.Errorf("coloured cells: pass %d, reject %d, fault %d, stopped %d", pass, reject, fault, stopped)
+	}
+}
+
+func TestTheHeaderShowsOrderCountsAndTheLastEndings(t *testing.T) {
+	for _, w := range []int{minWidth, 80, 120, 200} {
+		d := drive(t, 4, w, 24, "en")
+		for i, e := range []station.Ending{station.Pass, station.Pass, station.Reject, station.Fault, station.Pass} {
+			d.send(EventMsg{ended(i, fmt.Sprint(i%4+1), e, "")})
+		}
+		row := strings.Split(d.View(), "\n")[1]
+		want := []string{"WO-4711", "123/500", "✓3 ✗1 ▲1"}
+		if w >= 80 {
+			want = append(want, "███░", "✓✓✗▲✓")
+		}
+		for _, part := range want {
+			if !strings.Contains(row, part) {
+				t.Errorf("%d columns: no %q in %q", w, part, row)
+			}
+		}
+		for _, fine := range []string{"HSM", "clock", "audit"} {
+			if strings.Contains(row, fine) {
+				t.Errorf("%d columns: %q says %q, and nothing is wrong", w, row, fine)
+			}
+		}
+		d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway}, ClockBad: "went back"}})
+		if row := strings.Split(d.View(), "\n")[1]; !strings.Contains(row, "HSM AWAY") || !strings.Contains(row, "CLOCK WRONG") {
+			t.Errorf("%d columns: %q hides what is wrong", w, row)
+		}
+	}
+}
