@@ -28,8 +28,9 @@ func (m Model) whyNotOperate() string {
 	return ""
 }
 
-func (m Model) whyNotStart() string {
-	b := m.bay()
+func (m Model) whyNotStart() string { return m.whyNotStartBay(m.bay()) }
+
+func (m Model) whyNotStartBay(b *bay) string {
 	why := m.whyNotOperate()
 	switch {
 	case why != "":

@@ -359,13 +359,26 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	if run.Outcome == station.Confirmed {
 		v.second = faultText // the operator may have put in a board that was done before
 	}
-	if b.boardID() != "" {
-		v.facts = append(v.facts, b.boardID())
-	}
-	if run.Certificate != nil {
-		v.facts = append(v.facts, m.t("tile.serial", fmt.Sprintf("%x", run.Certificate.Serial)))
-	}
+	v.facts = m.identity(b, r.w)
 	m.drawVerdict(c, r, v)
+}
+
+// identity gives the whole BoardID and the serial number of the certificate, each in one row or in two.
+func (m Model) identity(b *bay, columns int) (rows []string) {
+	var numbers []string
+	if b.boardID() != "" {
+		numbers = append(numbers, b.boardID())
+	}
+	if b.run.Certificate != nil {
+		numbers = append(numbers, m.t("tile.serial", fmt.Sprintf("%x", b.run.Certificate.Serial)))
+	}
+	for _, number := range numbers {
+		if half := (len(number) + 1) / 2; width(number) > columns && half+1 <= columns {
+			number, rows = number[half+1:], append(rows, number[:half+1])
+		}
+		rows = append(rows, number)
+	}
+	return rows
 }
 
 // kind says in one word what a Pass did for its board.
@@ -402,9 +415,6 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 	rows := planEnded(r.h)
 	next := wrap(m.theme.shapes.next+v.next, r.w, rows.next, m.theme.shapes.ellipsis)
 	why := wrap(v.why, r.w, rows.why, m.theme.shapes.ellipsis)
-	if r.w < fullBoardID {
-		v.facts = nil
-	}
 	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]
 	y, bottom := r.y, r.y+r.h-len(next)
 	if rows.head > 0 {
@@ -433,9 +443,6 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 		c.put(r.x, bottom+n, r.w, s, line)
 	}
 }
-
-// fullBoardID is the number of columns of a whole BoardID, and of a serial number with its label.
-const fullBoardID = 36
 
 // drawBand fills a band with the colour and the shape of the verdict and writes its word into the band.
 func (m Model) drawBand(c *canvas, r rect, v verdict) {

@@ -94,6 +94,12 @@ func (s *fakeStation) Switch(_ context.Context, id, operator string) (Order, err
 	}
 	return order, s.note("order %s by %s", id, operator)
 }
+func (s *fakeStation) ChangeOrder(_ context.Context, act string, ask operate.OrderChange) (string, error) {
+	if act == operate.ActOpenOrder && s.refusal == nil {
+		s.orders[ask.ID] = Order{ID: ask.ID, Quota: ask.Quota}
+	}
+	return "", s.note("%s %s %d by %s", act, ask.ID, ask.Quota, ask.Operator)
+}
 func (s *fakeStation) Search(_ context.Context, q Query) ([]Row, error) {
 	s.queries = append(s.queries, q)
 	return s.rows, nil

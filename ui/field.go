@@ -13,6 +13,7 @@ type field struct {
 	purpose fieldPurpose
 	text    []rune
 	secret  bool // a PIN: each older copy of the text is overwritten
+	cursor  int  // of the palette
 }
 
 type fieldPurpose uint8
@@ -22,10 +23,15 @@ const (
 	fieldBadge
 	fieldOrder
 	fieldSearch
+	fieldPalette
+	fieldOpenOrder
+	fieldRaiseOrder
 )
 
 // panel reports whether the field is drawn over the middle of the screen. PIN and search have a place on their screens.
-func (f *field) panel() bool { return f.purpose == fieldBadge || f.purpose == fieldOrder }
+func (f *field) panel() bool {
+	return f.purpose == fieldBadge || f.purpose == fieldOrder || f.purpose == fieldOpenOrder || f.purpose == fieldRaiseOrder
+}
 
 const longestField = 128
 
@@ -34,7 +40,7 @@ func (f *field) insert(r rune) *field {
 		return f
 	}
 	next := *f
-	next.text = append(f.text[:len(f.text):len(f.text)], r)
+	next.text, next.cursor = append(f.text[:len(f.text):len(f.text)], r), 0
 	if f.secret && len(f.text) > 0 {
 		wipe(f.text) // overwrites the older copy
 	}
@@ -69,6 +75,10 @@ func (m Model) fieldKey(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		return m.submit()
 	case name == "esc", name == keyETX:
 		m.field = nil
+	case name == "up" && m.field.purpose == fieldPalette:
+		return m.chooseCommand(-1), nil
+	case name == "down" && m.field.purpose == fieldPalette:
+		return m.chooseCommand(1), nil
 	case name == "enter":
 		return m.refuse(m.t("field.go", m.keys.Go.show)), nil
 	}
@@ -86,6 +96,9 @@ func (m Model) insert(r rune) Model {
 
 // submit passes the text of the field to the action that opened the field.
 func (m Model) submit() (Model, tea.Cmd) {
+	if m.field.purpose == fieldPalette {
+		return m.command()
+	}
 	purpose, text := m.field.purpose, strings.TrimSpace(string(m.field.text))
 	m.field = nil
 	found := m.o.Labels.Read(text)
@@ -98,8 +111,13 @@ func (m Model) submit() (Model, tea.Cmd) {
 	case purpose == fieldBadge && found.Kind == label.Badge, purpose == fieldOrder && found.Kind == label.Order:
 		text = found.Text
 	}
-	if purpose == fieldBadge {
+	switch purpose {
+	case fieldBadge:
 		return m.signIn(text)
+	case fieldOpenOrder:
+		return m.openOrder(text)
+	case fieldRaiseOrder:
+		return m.raiseOrder(text)
 	}
 	return m.switchOrder(text)
 }

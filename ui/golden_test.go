@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/ui/catalogue"
 )
 
 var update = flag.Bool("update", false, "write the golden screens anew")
 
-// Each screen, at both sizes and in both languages, without colours: word and
+// Each screen, at each size and in each language, without colours: word and
 // shape alone must do.
 func TestGoldenScreens(t *testing.T) {
 	scenes := []struct {
@@ -98,6 +99,14 @@ func TestGoldenScreens(t *testing.T) {
 			d.key("l")
 		}},
 		{"help", func(d *driver) { d.key("?") }},
+		{"palette", func(d *driver) {
+			d.key(":")
+			d.key("r")
+		}},
+		{"order-field", func(d *driver) {
+			d.key("o")
+			d.key("WO-4")
+		}},
 		{"dialog", func(d *driver) {
 			d.send(EventMsg{running1(1, "1", 4)})
 			d.key("x")
@@ -118,8 +127,8 @@ func TestGoldenScreens(t *testing.T) {
 		{"rows", func(d *driver) {}},
 		{"small", func(d *driver) {}},
 	}
-	for _, language := range []string{"en", "de"} {
-		for _, size := range [][2]int{{80, 24}, {200, 50}} {
+	for _, language := range catalogue.Languages() {
+		for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 40}, {200, 50}} {
 			for _, s := range scenes {
 				w, h, bays := size[0], size[1], 8
 				if w == 200 {
@@ -134,7 +143,7 @@ func TestGoldenScreens(t *testing.T) {
 				name := fmt.Sprintf("%s-%s-%dx%d", s.name, language, size[0], size[1])
 				t.Run(name, func(t *testing.T) {
 					d := drive(t, bays, w, h, language)
-					d.theme = newTheme(LookNone, unicodeCharacters)
+					d.theme = newTheme(SchemeNone, unicodeCharacters)
 					if s.name == "rows" {
 						for _, e := range mixed(32) {
 							d.send(EventMsg{e})

@@ -64,11 +64,14 @@ type Badges interface {
 	SignOut(ctx context.Context, operator, why string) error
 }
 
-// Orders switches the work order.
+// Orders switches, opens, raises and closes work orders.
 type Orders interface {
 	// Switch refuses an order that was never opened with station.ErrUnknownOrder, a closed
 	// one with station.ErrOrderClosed, and a complete one with station.ErrQuota.
 	Switch(ctx context.Context, id, operator string) (Order, error)
+	// ChangeOrder opens, raises or closes an order, as the act says. It refuses what the role of the operator does not allow
+	// with operate.ErrNotPermitted.
+	ChangeOrder(ctx context.Context, act string, ask operate.OrderChange) (string, error)
 }
 
 // History finds Runs on record, newest first.

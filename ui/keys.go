@@ -13,7 +13,7 @@ type keymap struct {
 	StopAll, Automatic, Order, SignIn, SignOut, Detail binding
 	History, Log, Doctor, Numbers, Help, Back, Quit    binding
 	Up, Down, Left, Right, PageUp, PageDown            binding
-	Search, Filter, Cancel, Redraw                     binding
+	Search, Filter, Cancel, Redraw, Palette            binding
 }
 
 // The go key is the only key that changes the world; every other key only shows something or asks something. No scanner sends
@@ -52,9 +52,17 @@ func newKeymap(t func(string, ...any) string) keymap {
 		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
 		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", "space"),
 		Search: bind("search", "/", "/"), Filter: bind("filter", "f", "f"), Cancel: bind("cancel", "esc", "esc"),
-		Redraw: bind("redraw", "^L", "ctrl+l"),
+		Palette: bind("palette", ":", ":"),
+		Redraw:  bind("redraw", "^L", "ctrl+l"),
 	}
 }
+
+// moves reports whether this is an arrow key.
+func (b binding) moves() bool {
+	return slices.ContainsFunc([]string{"up", "down", "left", "right"}, b.matchesName)
+}
+
+func (b binding) matchesName(name string) bool { return slices.Contains(b.names, name) }
 
 // isGo reports whether this is the go key.
 func (b binding) isGo() bool { return b.show == goShown }
@@ -135,7 +143,7 @@ func (m Model) dashboardActions() []action {
 		{key: k.Quit, do: Model.quit, place: footRight},
 		{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
 		{key: k.Left, do: Model.left, place: helpOnly}, {key: k.Right, do: Model.right, place: helpOnly},
-		{key: k.Redraw, do: Model.redraw, place: helpOnly},
+		{key: k.Palette, do: Model.openPalette, place: helpOnly}, {key: k.Redraw, do: Model.redraw, place: helpOnly},
 	}
 }
 
@@ -145,5 +153,5 @@ func (m Model) closing(first ...action) []action {
 	return append(first, action{key: k.Back, do: Model.back}, action{key: k.Help, do: Model.help, place: footRight},
 		action{key: k.Up, do: Model.up, place: helpOnly}, action{key: k.Down, do: Model.down, place: helpOnly},
 		action{key: k.PageUp, do: Model.pageUp, place: helpOnly}, action{key: k.PageDown, do: Model.pageDown, place: helpOnly},
-		action{key: k.Quit, do: Model.quit, place: footRight}, action{key: k.Redraw, do: Model.redraw, place: helpOnly})
+		action{key: k.Quit, do: Model.quit, place: footRight}, action{key: k.Palette, do: Model.openPalette, place: helpOnly}, action{key: k.Redraw, do: Model.redraw, place: helpOnly})
 }

@@ -85,7 +85,7 @@ func New(ctx context.Context, o Options) (Model, error) {
 		return Model{}, err
 	}
 	now := o.Now()
-	m := Model{ctx: ctx, o: o, theme: newTheme(o.look(os.Getenv), charactersOf(o.ASCII, os.Getenv("TERM"))), now: now, touched: now, shift: o.shift(now),
+	m := Model{ctx: ctx, o: o, theme: newTheme(o.colourScheme(os.Getenv), charactersOf(o.ASCII, os.Getenv("TERM"))), now: now, touched: now, shift: o.shift(now),
 		operator: o.Operator, screen: screenStart, clock: time.Now}
 	m.keys = newKeymap(m.t)
 	for _, name := range o.BayNames {

@@ -16,21 +16,21 @@ import (
 // Options are the options of New.
 type Options struct {
 	Interfaces
-	Texts    *catalogue.Catalogue
-	Feed     *Feed
-	Station  string   // its name
-	Steps    []string // station.Station.Steps
-	BayNames []string // 1 to 32, in the order of the bench
-	Now      func() time.Time
-	Out      io.Writer     // the terminal
-	Colour   bool          // false under NO_COLOR
-	Look     Look          // empty: LookDark
-	ASCII    bool          // the locale is not UTF-8, see UTF8Locale
-	Bell     bool          // ring at each ending
-	Takt     time.Duration // target for the time between two boards, 0 for none
-	IdleLock time.Duration // lock after so long without a key, 0 for never
-	Labels   *label.Reader // nil: the usual prefixes, no patterns
-	Operator Operator      // who is signed in at the start, for stations without badges
+	Texts        *catalogue.Catalogue
+	Feed         *Feed
+	Station      string   // its name
+	Steps        []string // station.Station.Steps
+	BayNames     []string // 1 to 32, in the order of the bench
+	Now          func() time.Time
+	Out          io.Writer     // the terminal
+	Colour       bool          // false under NO_COLOR
+	ColourScheme ColourScheme  // empty: SchemeDark
+	ASCII        bool          // the locale is not UTF-8, see UTF8Locale
+	Bell         bool          // ring at each ending
+	Takt         time.Duration // target for the time between two boards, 0 for none
+	IdleLock     time.Duration // lock after so long without a key, 0 for never
+	Labels       *label.Reader // nil: the usual prefixes, no patterns
+	Operator     Operator      // who is signed in at the start, for stations without badges
 	// ShiftBegan gives the beginning of the shift in which a time lies. nil: the shift begins with the screen.
 	ShiftBegan func(time.Time) time.Time
 	// Earlier reads the Runs of the shift from the record, oldest first: ID,
@@ -38,12 +38,12 @@ type Options struct {
 	Earlier func(ctx context.Context, began time.Time) ([]station.Run, error)
 }
 
-// look is the choice of colours for this terminal.
-func (o *Options) look(getenv func(string) string) Look {
+// colourScheme is the choice of colours for this terminal.
+func (o *Options) colourScheme(getenv func(string) string) ColourScheme {
 	if !o.Colour || !hasColours(getenv) {
-		return LookNone
+		return SchemeNone
 	}
-	return cmp.Or(o.Look, LookDark)
+	return cmp.Or(o.ColourScheme, SchemeDark)
 }
 
 // MaxBays is the greatest number of bays on the screen.

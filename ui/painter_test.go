@@ -18,10 +18,10 @@ import (
 
 // After the painter has written, the terminal shows the new screen, whatever it showed before.
 func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
-	for _, look := range []Look{LookNone, LookDark, LookLight, LookContrast} {
+	for _, scheme := range []ColourScheme{SchemeNone, SchemeDark, SchemeLight, SchemeContrast} {
 		random := rand.New(rand.NewPCG(1, 2))
 		d := drive(t, 32, 200, 50, "de")
-		d.theme = newTheme(look, unicodeCharacters)
+		d.theme = newTheme(scheme, unicodeCharacters)
 		d.bays[3].name = "日本語のベイ"
 		display := pty.NewDisplay(200, 50)
 		p := &painter{out: display}
@@ -90,7 +90,7 @@ func asShown(c *canvas) string {
 
 func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	d := drive(t, 32, 200, 50, "en")
-	d.theme = newTheme(LookDark, unicodeCharacters)
+	d.theme = newTheme(SchemeDark, unicodeCharacters)
 	var written strings.Builder
 	p := &painter{out: &written}
 	for _, tt := range []struct {

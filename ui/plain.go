@@ -26,7 +26,7 @@ type Plain struct {
 // line for each step as well as for each ending.
 func NewPlain(w io.Writer, texts *catalogue.Catalogue, bays []string, ascii, steps bool) *Plain {
 	o := Options{Texts: texts, BayNames: bays, ASCII: ascii}
-	m := Model{o: o, lines: true, theme: newTheme(LookNone, charactersOf(ascii, ""))}
+	m := Model{o: o, lines: true, theme: newTheme(SchemeNone, charactersOf(ascii, ""))}
 	for _, name := range bays {
 		m.bays = append(m.bays, bay{name: name})
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/issuance"
 	"hallmark/ui/catalogue"
 )
 
@@ -23,7 +24,7 @@ func TestWhatIsBadIsNeverSmallerThanAPass(t *testing.T) {
 	for _, language := range catalogue.Languages() {
 		for _, c := range []charset{unicodeCharacters, consoleCharacters, asciiCharacters} {
 			d := drive(t, 1, 80, 24, language)
-			d.theme = newTheme(LookNone, c)
+			d.theme = newTheme(SchemeNone, c)
 			for w := tileWidth - 2; w <= 60; w++ {
 				for h := tileHeight - 2; h <= 20; h++ {
 					r := rect{0, 0, w, h}
@@ -46,7 +47,7 @@ func TestTheWordOfAnEndingHasItsRowsWhateverTheReasonSays(t *testing.T) {
 		for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 40}, {200, 50}} {
 			for _, bays := range []int{1, 4, 8, 16, 32} {
 				d := drive(t, bays, size[0], size[1], language)
-				d.theme = newTheme(LookNone, asciiCharacters)
+				d.theme = newTheme(SchemeNone, asciiCharacters)
 				for _, reason := range []string{"no-answer", "clone", "handshake-failed", "needs-flash", strings.Repeat("long-word ", 30)} {
 					allEnd(d, station.Reject, reason)
 					fits(t, d.View(), size[0], size[1])
@@ -105,5 +106,17 @@ func TestTheHeaderShowsOrderCountsAndTheLastEndings(t *testing.T) {
 		if row := strings.Split(d.View(), "\n")[1]; !strings.Contains(row, "HSM AWAY") || !strings.Contains(row, "CLOCK WRONG") {
 			t.Errorf("%d columns: %q hides what is wrong", w, row)
 		}
+	}
+}
+
+func TestATileWithRoomShowsBoardAndSerialNumber(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {120, 40}} {
+		d := drive(t, 4, size[0], size[1], "en")
+		e := passes(1, 1, "1", station.Reworked, 3)
+		e.Snap.Certificate = &issuance.Certificate{Serial: [16]byte{0x4f, 0x12, 15: 0xaa}}
+		d.send(EventMsg{e})
+		d.shows(e.Snap.Identity.ID.String())
+		d.shows("s/n 4f1200000000000000000000000000aa")
+		d.shows("REWORK")
 	}
 }

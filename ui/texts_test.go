@@ -80,7 +80,7 @@ func TestPlainLines(t *testing.T) {
 	p.Event(ended(2, "2", station.Fault, "no-answer"))
 	want := "14:00:00 Platz 1: Signieren\n" +
 		"13:59:58 Platz 1: GUT (neues Zertifikat), Platine 11176ef9, 2.9 s. Entnehmen, naechste einlegen.\n" +
-		"13:59:57 Platz 2: STOeRUNG, Platine b0050c1b: Platine antwortet nicht. Neu einlegen, Taste 2.\n"
+		"13:59:57 Platz 2: FEHLER, Platine b0050c1b: Platine antwortet nicht. Neu einlegen, Taste 2.\n"
 	if b.String() != want {
 		t.Errorf("got:\n%swant:\n%s", b.String(), want)
 	}
@@ -188,7 +188,7 @@ func percentile(took []time.Duration, p int) float64 {
 
 func TestNoEndingIsGreyOnAColour(t *testing.T) {
 	t.Setenv("CLICOLOR_FORCE", "1") // as on a terminal
-	shown := newTheme(LookDark, unicodeCharacters)
+	shown := newTheme(SchemeDark, unicodeCharacters)
 	for _, s := range []style{passed, rejected, faulted, aborted, barWarn, barAlarm} {
 		open := shown.codes[s]
 		if !strings.Contains(open, "4") || strings.Contains(open, "1;30") {

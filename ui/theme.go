@@ -102,34 +102,34 @@ func charactersOf(ascii bool, kind string) charset {
 	return unicodeCharacters
 }
 
-// A Look is a choice of colours.
-type Look string
+// A ColourScheme is a choice of colours.
+type ColourScheme string
 
-// The looks. Dark is the usual one.
+// The colour schemes. Dark is the usual one.
 const (
-	LookDark     Look = "dark"     // for a terminal with a dark background
-	LookLight    Look = "light"    // for a terminal with a light background
-	LookContrast Look = "contrast" // black, white and reverse alone
-	LookNone     Look = "none"     // no colours and no bold text
+	SchemeDark     ColourScheme = "dark"     // for a terminal with a dark background
+	SchemeLight    ColourScheme = "light"    // for a terminal with a light background
+	SchemeContrast ColourScheme = "contrast" // black, white and reverse alone
+	SchemeNone     ColourScheme = "none"     // no colours and no bold text
 )
 
-// ErrLook refuses another word.
-var ErrLook = errors.New("want dark, light, contrast or none")
+// ErrScheme refuses another word.
+var ErrScheme = errors.New("want dark, light, contrast or none")
 
-// Set reads the name of a look, as package pflag does.
-func (l *Look) Set(name string) error {
-	switch look := Look(name); look {
-	case LookDark, LookLight, LookContrast, LookNone:
-		*l = look
+// Set reads the name of a scheme, as package pflag does.
+func (s *ColourScheme) Set(name string) error {
+	switch scheme := ColourScheme(name); scheme {
+	case SchemeDark, SchemeLight, SchemeContrast, SchemeNone:
+		*s = scheme
 		return nil
 	}
-	return ErrLook
+	return ErrScheme
 }
 
-func (l *Look) String() string { return string(*l) }
+func (s *ColourScheme) String() string { return string(*s) }
 
 // Type is the word for the value in the help of package pflag.
-func (l *Look) Type() string { return "name" }
+func (s *ColourScheme) Type() string { return "name" }
 
 // A theme holds the colours and characters of this terminal. It is made once and never changed.
 type theme struct {
@@ -138,13 +138,13 @@ type theme struct {
 	codes      [styles]string // the sequence that begins a style, empty for plain
 }
 
-// newTheme makes a theme. With LookNone no style has an escape sequence at all (NO_COLOR, no-color.org).
-func newTheme(look Look, c charset) *theme {
+// newTheme makes a theme. With SchemeNone no style has an escape sequence at all (NO_COLOR, no-color.org).
+func newTheme(scheme ColourScheme, c charset) *theme {
 	l := &theme{characters: c, shapes: map[charset]func() shapes{unicodeCharacters: unicodeShapes, consoleCharacters: consoleShapes, asciiCharacters: asciiShapes}[c]()}
-	if look == LookNone {
+	if scheme == SchemeNone {
 		return l
 	}
-	for s, shown := range palettes[look]() {
+	for s, shown := range palettes[scheme]() {
 		if style(s) != plain {
 			l.codes[s] = shown.String()
 		}
@@ -163,7 +163,7 @@ func (l *theme) text(s string) string {
 	return s
 }
 
-var palettes = map[Look]func() [styles]ansi.Style{LookDark: darkPalette, LookLight: lightPalette, LookContrast: contrastPalette}
+var palettes = map[ColourScheme]func() [styles]ansi.Style{SchemeDark: darkPalette, SchemeLight: lightPalette, SchemeContrast: contrastPalette}
 
 // hasColours reports whether the terminal that the environment names shows colours. The terminals of DEC, such as a vt220, do not.
 func hasColours(getenv func(string) string) bool {

@@ -72,8 +72,11 @@ func (m Model) draw(c *canvas) {
 	if m.helpShown {
 		m.drawHelp(c)
 	}
-	if m.field != nil && m.field.panel() {
+	switch {
+	case m.field != nil && m.field.panel():
 		m.drawPanel(c)
+	case m.field != nil && m.field.purpose == fieldPalette:
+		m.drawPalette(c)
 	}
 	if m.dialog != nil {
 		m.drawDialog(c)
@@ -222,7 +225,7 @@ func (m Model) drawField(c *canvas, x, y, w int, label string) {
 
 // drawPanel draws the field for a badge or a work order over the middle of the screen.
 func (m Model) drawPanel(c *canvas) {
-	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order"}[m.field.purpose]
+	label := map[fieldPurpose]string{fieldBadge: "field.badge", fieldOrder: "field.order", fieldOpenOrder: "field.openorder", fieldRaiseOrder: "field.raiseorder"}[m.field.purpose]
 	w := min(64, c.w-4)
 	x, y := (c.w-w)/2, max(0, (c.h-7)/2)
 	c.fill(x-1, y, w+2, 7, plain, ' ')
@@ -282,7 +285,7 @@ func (m Model) footerHint() string {
 // visible. If one column is too high, the help has two columns.
 func (m Model) drawHelp(c *canvas) {
 	actions := slices.DeleteFunc(m.actions(), func(a action) bool {
-		return a.place == helpOnly && slices.Contains([]string{"up", "down", "left", "right"}, a.key.names[0])
+		return a.key.moves()
 	})
 	columns, w := 1, min(c.w-4, 90)
 	if len(actions)+3 > c.h-2 {

@@ -9,6 +9,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
 
@@ -138,6 +139,19 @@ func (c *Controller) Switch(ctx context.Context, id, operator string) (Order, er
 	defer c.mu.Unlock()
 	c.order = order
 	return order, nil
+}
+
+// ChangeOrder opens, raises or closes a work order for the operator at the screen, as act says: ActOpenOrder, ActRaiseOrder or
+// ActCloseOrder.
+func (c *Controller) ChangeOrder(ctx context.Context, act string, ask OrderChange) (string, error) {
+	if err := mayDo(ctx, c.record, act, ask.Operator); err != nil {
+		return "", err
+	}
+	if err := ask.check(); err != nil {
+		return "", err
+	}
+	do := map[string]func(context.Context, *instance.Record, OrderChange) (string, error){ActOpenOrder: opensOrder, ActRaiseOrder: raisesOrder, ActCloseOrder: closesOrder}[act]
+	return do(ctx, c.record, ask)
 }
 
 // OrderID returns the id of the selected work order, or the empty string.

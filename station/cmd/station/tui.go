@@ -21,7 +21,7 @@ import (
 type screen struct {
 	batch    // the flags for boards, order, firmware and clock
 	lang     string
-	look     ui.Look
+	scheme   ui.ColourScheme
 	plain    bool
 	bell     bool
 	takt     time.Duration
@@ -66,7 +66,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.StringVar(&s.boards, "boards", "", boardsHelp)
 	flags.StringVar(&s.order, "order", "", "work order that the shift begins with")
 	flags.StringVar(&s.lang, "lang", "", "language of the screen: en or de (default: from LANG)")
-	flags.Var(&s.look, "theme", "colours of the screen: dark, light, contrast, none (default dark; NO_COLOR: none)")
+	flags.Var(&s.scheme, "theme", "colours of the screen: dark, light, contrast, none (default dark; NO_COLOR: none)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
 	flags.BoolVar(&s.bell, "bell", false, "ring when a Run ends")
 	flags.DurationVar(&s.takt, "takt", 0, "target for the time between two boards, such as 40s")

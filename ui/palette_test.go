@@ -1,0 +1,109 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+)
+
+// enters types a text as a person does.
+func (d *driver) enters(text string) {
+	for _, r := range text {
+		d.key(string(r))
+	}
+}
+
+func TestThePaletteFindsExplainsAndDoesEveryAction(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.key(":")
+	for _, a := range d.commands() {
+		d.shows(a.key.does)
+	}
+	d.enters("doctor")
+	if got := len(d.found()); got != 1 {
+		t.Fatalf("%d commands have the word doctor", got)
+	}
+	d.key("enter")
+	if d.field == nil {
+		t.Error("enter did something, and scanners send enter")
+	}
+	d.key("go")
+	if d.screen != screenDoctor {
+		t.Errorf("screen %d, want the health check", d.screen)
+	}
+}
+
+func TestThePaletteSaysWhyACommandDoesNothing(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.operator = Operator{}
+	d.key(":")
+	d.enters("close the work")
+	d.shows("close the work order: " + d.Model.t("why.signin"))
+	d.key("go")
+	d.shows(d.Model.t("why.signin"))
+	if d.station.said() != "" {
+		t.Errorf("asked for %q", d.station.said())
+	}
+	d.key(":")
+	d.enters("zzz")
+	d.shows("No command has these words.")
+	d.key("go")
+	d.shows("No command has these words.")
+	d.key(":")
+	d.key("esc")
+	if d.field != nil {
+		t.Error("esc left the palette open")
+	}
+}
+
+func TestAllBaysStartFromThePalette(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.send(EventMsg{running1(1, "2", 3)})
+	d.facts.Bays = []BayFacts{{Name: "3", Skipped: "jig"}, {Name: "4", Stopped: "clone"}}
+	d.send(factsMsg{facts: d.facts})
+	d.key(":")
+	d.enters("start all")
+	d.key("go")
+	d.shows("1 bay can start")
+	d.key("go")
+	d.asked("start 1 by op17 for WO-4711")
+}
+
+func TestAWorkOrderIsOpenedRaisedAndClosedFromThePalette(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	choose := func(words string) {
+		d.key(":")
+		d.enters(words)
+		d.key("go")
+	}
+	choose("open a work order")
+	d.enters("WO-9")
+	d.key("go")
+	d.shows("the number of boards, such as WO-1 100")
+	choose("open a work order")
+	d.enters("WO-9 20")
+	d.key("go")
+	d.shows("WO-9")
+	d.station.facts.Order = Order{ID: "WO-9", Quota: 20} // as the station says from now on
+	d.send(factsMsg{facts: d.station.facts})
+	choose("greater quota")
+	d.enters("20")
+	d.key("go")
+	d.shows("Want a number above 20.")
+	choose("greater quota")
+	d.enters("30")
+	d.key("go")
+	choose("close the work order")
+	d.shows("Close work order WO-9?")
+	d.key("go")
+	d.asked("order.open WO-9 20 by op17; order WO-9 by op17; order.raise WO-9 30 by op17; order.close WO-9 0 by op17")
+}
+
+// A label that is scanned while the palette is open does what it does elsewhere, and no command.
+func TestAScanIntoThePaletteIsAScan(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.key(":")
+	d.scan("WO-4712")
+	if said := d.station.said(); strings.Contains(said, "start") || !strings.Contains(said, "WO-4712") && !strings.Contains(d.View(), "WO-4712") {
+		t.Errorf("asked for %q:\n%s", said, d.View())
+	}
+}
