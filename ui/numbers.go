@@ -36,18 +36,19 @@ func (m Model) rate() string {
 func (m Model) drawRate(c *canvas, x, y, w int) {
 	takt, s, target := m.theme.shapes.none, strong, ""
 	if actual := m.shift.takt(m.now); actual > 0 {
-		takt = seconds(actual)
+		takt = m.seconds(actual)
 		if m.o.Takt > 0 && actual > m.o.Takt {
 			s = faultText
 		}
 	}
 	if m.o.Takt > 0 {
-		target = " / " + seconds(m.o.Takt)
+		target = " / " + m.seconds(m.o.Takt)
 	}
 	good, all := m.shift.firstPass()
 	yield := m.theme.shapes.none
 	if all > 0 {
-		yield = fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(good)/float64(all), good, all)
+		percent := strings.Replace(fmt.Sprintf("%.1f", 100*float64(good)/float64(all)), ".", m.t("number.decimal"), 1)
+		yield = fmt.Sprintf("%s %% (%d/%d)", percent, good, all)
 	}
 	cells := []struct {
 		label, value string
@@ -97,7 +98,7 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 		c.put(r.x+2, y, 13, s, m.stepText(name))
 		took := m.theme.shapes.none
 		if sum.count > 0 {
-			took = seconds(sum.mean())
+			took = m.seconds(sum.mean())
 		}
 		c.right(r.x+23, y, 8, s, took)
 		length := 0
