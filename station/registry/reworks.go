@@ -75,7 +75,7 @@ func (r *Registry) MarkForRework(ctx context.Context, which Which, seen [sha256.
 		if err != nil {
 			return err
 		}
-		return w.markEach(typeMarked, id, purposes, reason, operator)
+		return w.markEach(id, purposes, holdEntry(typeMarked, id, reason, operator))
 	})
 }
 
@@ -90,7 +90,7 @@ func (r *Registry) WithdrawRework(ctx context.Context, which Which, seen [sha256
 		if err != nil {
 			return err
 		}
-		return w.markEach(typeWithdrawn, id, purposes, reason, operator)
+		return w.markEach(id, purposes, holdEntry(typeWithdrawn, id, reason, operator))
 	})
 }
 
@@ -109,18 +109,17 @@ func (w *work) purposes(query string, id devices.BoardID) (all []devices.Purpose
 }
 
 // markEach writes the entry of a mark, or of its withdrawal, and then the row, for each purpose of a board.
-func (w *work) markEach(kind string, id devices.BoardID, purposes []devices.Purpose, reason, operator string) error {
+func (w *work) markEach(id devices.BoardID, purposes []devices.Purpose, e audit.Entry) error {
 	if len(purposes) == 0 { // somebody else was faster
 		return ErrOtherSelection
 	}
 	for _, purpose := range purposes {
-		e := holdEntry(kind, id, reason, operator)
 		e.Details = map[string]string{detailPurpose: purpose.String()}
 		written, err := w.append(e)
 		if err != nil {
 			return err
 		}
-		since := sql.NullString{String: written.Time.String(), Valid: kind == typeMarked}
+		since := sql.NullString{String: written.Time.String(), Valid: e.Type == typeMarked}
 		err = w.exec(`INSERT INTO reworks (board_id, purpose, since, reason, entry) VALUES (?1, ?2, ?3, ?4, ?5)
 			ON CONFLICT (board_id, purpose) DO UPDATE SET since = ?3, reason = ?4, entry = ?5`, id.String(), purpose.String(), since, written.Reason, written.Seq)
 		if err != nil {

@@ -216,7 +216,9 @@ func TestWhoCannotBeMarked(t *testing.T) {
 	if n := b.withdraws(Which{BoardID: marked.Identity.ID}); n != 1 || b.waiting() != 0 {
 		t.Errorf("%d marks, %d boards wait", n, b.waiting())
 	}
-	if err := b.write(t.Context(), func(w *work) error { return w.markEach(typeMarked, marked.Identity.ID, nil, "late", "ann") }); !errors.Is(err, ErrOtherSelection) {
+	if err := b.write(t.Context(), func(w *work) error {
+		return w.markEach(marked.Identity.ID, nil, holdEntry(typeMarked, marked.Identity.ID, "late", "ann"))
+	}); !errors.Is(err, ErrOtherSelection) {
 		t.Errorf("a board that was scrapped meanwhile: %v", err)
 	}
 	b.verify()
