@@ -119,6 +119,7 @@ type Identity struct {
 	ABI          uint
 	Can          Capabilities
 	Purposes     Purposes
+	Algorithm    string // of all keys of the board, such as AlgorithmP256; at most 24 octets
 	Boot         BootID
 }
 

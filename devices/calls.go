@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	for _, text := range []string{h.BoardType, h.Firmware} {
+	for _, text := range []string{h.BoardType, h.Firmware, h.Algorithm} {
 		if !printable(text) {
 			return Identity{}, fmt.Errorf("%w: %s is not printable ASCII", ErrMalformedAnswer, quote(text))
 		}
@@ -67,6 +68,7 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 		ABI:          uint(h.ABI),
 		Can:          Capabilities(h.Capabilities),
 		Purposes:     Purposes(h.Purposes),
+		Algorithm:    cmp.Or(h.Algorithm, AlgorithmP256),
 		Boot:         BootID(h.Boot),
 	}, nil
 }

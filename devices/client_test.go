@@ -202,6 +202,7 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 		{"it is of another protocol version", change(func(h *smp.HelloResponse) { h.Version = 2 }), ErrProtocolVersion},
 		{"its board type would move the cursor", change(func(h *smp.HelloResponse) { h.BoardType = "\x1b[2J" }), ErrMalformedAnswer},
 		{"its firmware version is not ASCII", change(func(h *smp.HelloResponse) { h.Firmware = "1.0β" }), ErrMalformedAnswer},
+		{"the name of its algorithm is not ASCII", change(func(h *smp.HelloResponse) { h.Algorithm = "ecdsa\x1b" }), ErrMalformedAnswer},
 		{"its BoardID is no version 4 UUID", change(func(h *smp.HelloResponse) { h.ID = make([]byte, 16) }), ErrMalformedAnswer},
 		{"its buffer is too small", change(func(h *smp.HelloResponse) { h.BufferSize = 64 }), ErrBufferTooSmall},
 		{"it answers something else", answer(&smp.CSRResponse{DER: []byte{1}}), ErrMalformedAnswer},
@@ -213,6 +214,18 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 				t.Errorf("%v, want %v", err, row.want)
 			}
 		})
+	}
+}
+
+// A board of before names no algorithm, and its keys are P-256 keys.
+func TestABoardNamesTheAlgorithmOfItsKeys(t *testing.T) {
+	for said, want := range map[string]string{"": AlgorithmP256, AlgorithmP256: AlgorithmP256, "ml-dsa-44": "ml-dsa-44"} {
+		h := hello
+		h.Algorithm = said
+		client, _ := startScripted(t, quick, answer(&h))
+		if id, err := client.Identify(t.Context()); err != nil || id.Algorithm != want {
+			t.Errorf("%q: %q, %v; want %q", said, id.Algorithm, err, want)
+		}
 	}
 }
 

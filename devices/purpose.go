@@ -7,6 +7,9 @@ import "slices"
 // certificate for each (I3). The zero Purpose means none.
 type Purpose string
 
+// AlgorithmP256 is the only algorithm of keys that boards and station have: ECDSA with SHA-256 over P-256.
+const AlgorithmP256 = "ecdsa-p256"
+
 // The purposes of PROTOCOL.md section 4, "csr".
 const (
 	PurposeTLS  Purpose = "tls"  // client in the handshake; every board has this key

@@ -149,7 +149,7 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	if run.Ending != station.Pass {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Target Content ReadStore Flash Identify Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+	want := "Identify Target Content ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
 		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)

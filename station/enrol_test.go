@@ -76,7 +76,7 @@ func TestACleanRunWalksEveryStepOnce(t *testing.T) {
 	if run.Ending != station.Pass || !run.Sealed || run.StopBay {
 		t.Errorf("ending %s (%v), sealed %v, stop %v", run.Ending, run.Err, run.Sealed, run.StopBay)
 	}
-	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Identify SealIntended Seal Close"
+	want := "Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Connect Handshake Verdict Activate Identify SealIntended Seal Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls\n got %s\nwant %s", got, want)
 	}
@@ -139,6 +139,7 @@ func TestEndings(t *testing.T) {
 		}, station.Reject, "identity-abi", false},
 		{"a key that TF-M derived for the right caller passes", func(w *fakes) { w.identity.HUK, w.identity.Caller = devices.HUKTFM, -1 }, station.Pass, "", false},
 		{"another identity ABI is rejected", func(w *fakes) { w.identity.ABI = 2 }, station.Reject, "identity-abi", false},
+		{"keys of another algorithm are rejected", func(w *fakes) { w.identity.Algorithm = "ml-dsa-44" }, station.Reject, "other-algorithm", false},
 		{"a product's image is rejected", func(w *fakes) { w.identity.Can = devices.CanNet }, station.Reject, "product-image", false},
 		{"a sealed board without certificate is rejected", func(w *fakes) { w.identity.Sealed = true }, station.Reject, "sealed", false},
 		{"a sealed board with a foreign certificate is rejected", func(w *fakes) { w.holds(newCertificate(w.t, 9)); w.identity.Sealed = true }, station.Reject, "sealed", false},
@@ -309,7 +310,7 @@ func TestARunIsResumedWhereItsPartsEnd(t *testing.T) {
 	resumed.Identity, resumed.Nonce, resumed.CSR, resumed.Certificate, resumed.Written = first.Identity, first.Nonce, first.CSR, first.Certificate, true
 	w.calls = nil
 	w.again(t.Context(), s, resumed)
-	if got := strings.Join(w.calls, " "); resumed.Ending != station.Pass || !strings.HasPrefix(got, "Identify Admit Reset Read 2") {
+	if got := strings.Join(w.calls, " "); resumed.Ending != station.Pass || !strings.HasPrefix(got, "Identify Marked Admit Reset Read 2") {
 		t.Errorf("ending %s: %v, calls %s", resumed.Ending, resumed.Err, got)
 	}
 }

@@ -24,6 +24,7 @@ var (
 	ErrUntrustedHUK  = reason.New("untrusted-huk", "source of the hardware unique key is not allowed here")
 	ErrDummyIdentity = reason.New("dummy-identity", "BoardID comes from a publicly known hardware unique key")
 	ErrIdentityABI   = reason.New("identity-abi", "identity ABI is not the one this station accepts")
+	ErrAlgorithm     = reason.New("other-algorithm", "board's keys are of an algorithm that this station does not have")
 	ErrSealed        = reason.New("sealed", "board is sealed and does not hold its registered certificate")
 
 	ErrNoPurpose = reason.New("no-purpose", "board's firmware derives no key for this purpose")

@@ -114,6 +114,8 @@ type Known interface {
 	Lookup(ctx context.Context, serial [16]byte) (Record, error)
 	// Standing returns what the registry has about a board. An unknown board has the zero Standing.
 	Standing(ctx context.Context, id devices.BoardID) (Standing, error)
+	// Marked returns why a person has marked the board for a rework of this purpose. It is empty if nobody has.
+	Marked(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (reason string, err error)
 	// Ends returns the notAfter of the board's active certificate for a purpose. It is zero if no
 	// certificate is active.
 	Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error)

@@ -52,6 +52,7 @@ type fakes struct {
 	done   map[devices.BoardID]time.Time // boards with an active certificate, and since when
 	port   *debugPort                    // of the bay; nil: none
 	locks  []string                      // entries about the lock of the debug port
+	marked string                        // reason of the mark of the board
 	ends   time.Time                     // notAfter of the active certificate
 }
 
@@ -59,7 +60,7 @@ func newFakes(t *testing.T) *fakes {
 	t.Helper()
 	w := &fakes{
 		t: t, slots: map[devices.Slot][]byte{}, records: map[[16]byte]station.Record{},
-		identity: devices.Identity{
+		identity: devices.Identity{Algorithm: devices.AlgorithmP256,
 			ID: devices.BoardID{1, 2, 3}, HardwareID: "hw", HUK: devices.HUKFuses, ABI: devices.IdentityABI, Can: devices.CanProvision, Purposes: 1, Boot: devices.BootID{1},
 		},
 	}
@@ -259,6 +260,10 @@ func (w registry) Standing(ctx context.Context, id devices.BoardID) (station.Sta
 		s.Lock = station.LockState(w.locks[n-1])
 	}
 	return s, w.call(ctx, "Standing")
+}
+
+func (w registry) Marked(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (string, error) {
+	return w.marked, w.call(ctx, "Marked")
 }
 
 func (w registry) Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error) {

@@ -22,7 +22,7 @@ func TestARunOverTheNetworkDiffersInTheHandshakeOnly(t *testing.T) {
 	if run := w.enrol(t.Context(), w.station(w.network)); run.Ending != station.Pass {
 		t.Errorf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Expect NetworkHandshake Verdict Activate Close"
+	want := "Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 Delivered Expect NetworkHandshake Verdict Activate Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls\n got %s\nwant %s", got, want)
 	}

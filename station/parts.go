@@ -28,7 +28,7 @@ func (a *attempt) identify(ctx context.Context) error {
 	}
 	a.run.Identity = &id
 	refusal := a.checkIdentity(&id, a.run.Purpose)
-	if err := a.renew(ctx); err != nil {
+	if err := a.rework(ctx); err != nil {
 		return err
 	}
 	switch err := a.admit(ctx); {
@@ -46,10 +46,17 @@ func (a *attempt) identify(ctx context.Context) error {
 	return a.holdsOurs(ctx)
 }
 
-// renew makes the Run a rework if the board's certificate ends soon. As in any rework, the old certificate stays active
-// until the new one has passed its handshake, and the key stays the same.
-func (a *attempt) renew(ctx context.Context) error {
-	if a.config.RenewBefore == 0 || a.run.Rework != "" || a.run.Admitted {
+// rework makes the Run a rework if a person has marked the board, or if the board's certificate ends soon. As in any rework, the old
+// certificate stays active until the new one has passed its handshake, and the key stays the same.
+func (a *attempt) rework(ctx context.Context) error {
+	if a.run.Rework != "" || a.run.Admitted {
+		return nil
+	}
+	why, err := a.config.Known.Marked(ctx, a.run.Identity.ID, a.run.Purpose)
+	if err != nil {
+		return registryError(err)
+	}
+	if a.run.Rework = why; why != "" || a.config.RenewBefore == 0 {
 		return nil
 	}
 	ends, err := a.config.Known.Ends(ctx, a.run.Identity.ID, a.run.Purpose)

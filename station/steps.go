@@ -105,6 +105,9 @@ func (s *Station) checkIdentity(id *devices.Identity, purpose devices.Purpose) e
 	if !s.huk[id.HUK] {
 		return &IdentityError{Kind: ErrUntrustedHUK, Got: int64(id.HUK), Want: s.hukText}
 	}
+	if id.Algorithm != devices.AlgorithmP256 {
+		return fmt.Errorf("%w: %q, want %s", ErrAlgorithm, id.Algorithm, devices.AlgorithmP256)
+	}
 	// A dummy identity stops the bay (I4). This check therefore comes before the checks
 	// whose refusals another firmware image would repair.
 	if origin, dummy := devices.KnownDummy(id.ID, nil); dummy && !s.huk[devices.HUKTFMDummy] {

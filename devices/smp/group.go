@@ -33,6 +33,7 @@ type HelloResponse struct {
 	ABI          uint32 `cbor:"ab"`
 	Capabilities uint8  `cbor:"ca"`
 	Purposes     uint8  `cbor:"pu"`
+	Algorithm    string `cbor:"al,omitempty"` // of the board's keys; left out: ecdsa-p256
 	Boot         []byte `cbor:"bi"`
 	BufferSize   uint32 `cbor:"bs"` // as BufferSize of [ParamsResponse]
 }
@@ -165,6 +166,7 @@ var (
 		{key: "lc", kind: uintKind, most: 1},
 		{key: "ab", kind: uintKind, most: 0xffffffff},
 		{key: "bs", kind: uintKind, most: 0xffffffff},
+		{key: "al", kind: textKind, least: 1, most: 24, optional: true},
 		{key: "ca", kind: uintKind, most: 0xff},
 		{key: "pu", kind: uintKind, most: 0xff},
 	}, briefForm...)

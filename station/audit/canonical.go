@@ -78,7 +78,7 @@ func (c *cursor) board() *Board {
 }
 
 func (c *cursor) cert() *Cert {
-	o := &Cert{CSRSHA256: c.first(`"csr_sha256":`), Issuer: c.first(`"issuer_spki_sha256":`), NotAfter: c.first(`"not_after":`), NotBefore: c.first(`"not_before":`),
+	o := &Cert{Algorithm: c.first(`"algorithm":`), CSRSHA256: c.first(`"csr_sha256":`), Issuer: c.first(`"issuer_spki_sha256":`), NotAfter: c.first(`"not_after":`), NotBefore: c.first(`"not_before":`),
 		Profile: c.first(`"profile":`), ProfileSHA256: c.first(`"profile_sha256":`), Purpose: c.first(`"purpose":`), Rework: c.has(`"rework":true,`)}
 	c.take(`"serial":`)
 	o.Serial = c.text()

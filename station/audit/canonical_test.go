@@ -11,7 +11,7 @@ import (
 func wholeEntry() Entry {
 	return Entry{Actor: Actor{"ann", "human"}, Category: CategoryLine, Type: "run.pass", Outcome: Success, ID: "0190", Reason: "r", Seq: 12, Station: "Werk Süd", V: Version,
 		Board:     &Board{Firmware: "1.0", HardwareID: "00", HUK: "fuse", ID: "b", SHA256: "aa", Type: "posix"},
-		Cert:      &Cert{"c", "i", "na", "nb", "p", "ps", "tls", true, "s", "h", "spki", "active", "tbs"},
+		Cert:      &Cert{"ml-dsa-44", "c", "i", "na", "nb", "p", "ps", "tls", true, "s", "h", "spki", "active", "tbs"},
 		Details:   map[string]string{"a": "", "b": "x", "ä": "y"},
 		Run:       &Run{"bay", "id", "ann", "issued", "tls", "rw", []Step{{"identify", 1, 0, 20}, {"sign", -3, 2, 0}}},
 		Time:      Time{time.Date(2026, 2, 28, 23, 59, 59, 999999999, time.UTC)},

@@ -85,6 +85,7 @@ type Board struct {
 
 // A Cert is the certificate of an event. SHA-256 values are 64 hexadecimal digits.
 type Cert struct {
+	Algorithm     string `json:"algorithm,omitempty"` // of the key; left out: ecdsa-p256
 	CSRSHA256     string `json:"csr_sha256,omitempty"`
 	Issuer        string `json:"issuer_spki_sha256,omitempty"`
 	NotAfter      string `json:"not_after,omitempty"`

@@ -52,9 +52,9 @@ func (c *Commands) boardList(form format) func(context.Context, *registry.Reader
 		if err != nil {
 			return err
 		}
-		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason", "held"}}
+		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason", "held", "rework_since", "rework"}}
 		for _, r := range rows {
-			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason, r.Held)
+			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason, r.Held, r.Marked, r.Rework)
 		}
 		return form.print(c.Stdout, l)
 	}

@@ -21,7 +21,7 @@ type filter struct {
 }
 
 // certificateStatuses are the values of --status for boards and certificates.
-var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved", registry.StatusHeld}
+var certificateStatuses = []string{"issued", "delivered", "active", "superseded", "revoked", "scrapped", "unresolved", registry.StatusHeld, registry.StatusRework}
 
 // endings are the values of --ending.
 var endings = []string{string(station.Pass), string(station.Reject), string(station.Fault), string(station.Aborted)}

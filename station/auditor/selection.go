@@ -46,7 +46,7 @@ func parseSerial(text string) (serial string, err error) {
 }
 
 // entryStatuses are the statuses that an entry can give a certificate. On hold is a board, not a certificate.
-var entryStatuses = append(slices.DeleteFunc(slices.Clone(certificateStatuses), func(s string) bool { return s == registry.StatusHeld }), "intended", "failed")
+var entryStatuses = append(slices.DeleteFunc(slices.Clone(certificateStatuses), func(s string) bool { return s == registry.StatusHeld || s == registry.StatusRework }), "intended", "failed")
 
 // parse checks the flags. It refuses a filter that cannot match anything, because an empty
 // answer would look like a correct one.

@@ -50,7 +50,7 @@ type ProfileConfig struct {
 }
 
 // AlgorithmP256 is the only algorithm that boards and station have. The octets of a budget and of PROTOCOL.md are for it.
-const AlgorithmP256 = "ecdsa-p256"
+const AlgorithmP256 = devices.AlgorithmP256
 
 const (
 	boardIDVariable    = "${board.id}"

@@ -53,7 +53,7 @@ func (i *Issuer) grant(req Request, profile *Profile, key *ecdsa.PublicKey, spki
 		intent: Intent{
 			Key: Key{BoardID: req.BoardID, Purpose: profile.Purpose(), SPKISHA256: sha256.Sum256(spki),
 				ProfileSHA256: profile.SHA256(), IssuerSHA256: i.spki},
-			Run: req.Run, Serial: serial, TBSSHA256: sha256.Sum256(tbs), Profile: profile.Name(),
+			Run: req.Run, Serial: serial, TBSSHA256: sha256.Sum256(tbs), Profile: profile.Name(), Algorithm: profile.Algorithm(),
 			NotBefore: notBefore, NotAfter: notAfter, CSRSHA256: sha256.Sum256(req.CSR), Rework: req.Rework,
 		},
 	}, nil

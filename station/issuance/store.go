@@ -32,6 +32,7 @@ type Intent struct {
 	Serial    [16]byte // first two bits 01, so always 16 octets and positive (I2)
 	TBSSHA256 [32]byte
 	Profile   string
+	Algorithm string // of the board's key, as its profile names it; empty: devices.AlgorithmP256
 	NotBefore time.Time
 	NotAfter  time.Time
 	CSRSHA256 [32]byte

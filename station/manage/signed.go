@@ -57,7 +57,7 @@ func (c *Commands) signOrder(path, key, out string) error {
 	if err != nil {
 		return reason.Usage(fmt.Errorf("--key: %w", err))
 	}
-	signed, order, err := workorder.Sign(path, text, private, rand.Reader)
+	signed, order, err := workorder.Sign(path, text, private, rand.Reader, time.Now())
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,11 @@ func (c *Commands) checkOrder(path string, files []string) error {
 	if err != nil {
 		return reason.Usage(err)
 	}
-	_, err = fmt.Fprintf(c.Stdout, "%s\nthe owner has signed this file\n", orderText(order))
+	ended := ""
+	if !order.Until.After(time.Now()) {
+		ended = "; the order has ended, and no station takes it any more"
+	}
+	_, err = fmt.Fprintf(c.Stdout, "%s\nthe owner has signed this file%s\n", orderText(order), ended)
 	return err
 }
 

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"hallmark/station/control"
 	"hallmark/station/instance"
+	"hallmark/station/issuance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
@@ -29,6 +31,8 @@ const (
 	ActHold        = "board.hold"
 	ActRelease     = "board.release"
 	ActScrap       = "board.scrap"
+	ActMark        = "board.rework.mark"
+	ActWithdraw    = "board.rework.withdraw"
 	ActCRL         = "crl.issue"     // needs the HSM
 	ActStatus      = "status.export" // needs the HSM
 	ActProve       = "prove"         // needs the HSM
@@ -61,7 +65,8 @@ func (o OrderChange) check() error {
 	return nil
 }
 
-// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, or scrap them.
+// A StatusChange has the arguments of the actions that revoke certificates, put boards on hold, release them, scrap them, mark them for a
+// rework, or withdraw the marks.
 type StatusChange struct {
 	Which    registry.Which    `json:"which"`
 	Seen     [sha256.Size]byte `json:"seen"` // registry.SeenOf the preview, or registry.SeenBoards
@@ -99,6 +104,8 @@ func Acts(record *instance.Record) control.Acts {
 		ActScrap:       status(record, scraps),
 		ActHold:        status(record, holds),
 		ActRelease:     status(record, releases),
+		ActMark:        status(record, marks),
+		ActWithdraw:    status(record, withdraws),
 	})
 }
 
@@ -231,12 +238,27 @@ func eachBoard(ctx context.Context, ask StatusChange, do func(context.Context, r
 	return reason.Count(number, one, many), nil
 }
 
+func marks(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	text, err := eachBoard(ctx, ask, record.Registry.MarkForRework, "board is marked for a rework", "boards are marked for a rework")
+	return text, boardMisuse(err)
+}
+
+func withdraws(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
+	return eachBoard(ctx, ask, record.Registry.WithdrawRework, "mark is withdrawn", "marks are withdrawn")
+}
+
 func scraps(ctx context.Context, record *instance.Record, ask StatusChange) (string, error) {
 	text, err := eachBoard(ctx, ask, record.Registry.Scrap, "board is scrapped", "boards are scrapped")
-	if errors.Is(err, registry.ErrUnknownBoard) || errors.Is(err, registry.ErrScrapped) {
-		err = reason.Usage(reason.WithNext(err))
+	return text, boardMisuse(err)
+}
+
+// boardMisuse marks a refusal of the board itself as an error of usage, and says what to do next.
+func boardMisuse(err error) error {
+	refusals := []error{registry.ErrUnknownBoard, registry.ErrScrapped, registry.ErrMarked, registry.ErrNothingToRework, issuance.ErrKeyCompromised}
+	if slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) }) {
+		return reason.Usage(reason.WithNext(err))
 	}
-	return text, err
+	return err
 }
 
 // KeyActs are the actions that need the HSM, with the keys of the record that open gives.

@@ -12,6 +12,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 )
 
 // A bayState is a bay with its state in the Controller, whose mu covers the fields.
@@ -59,10 +60,26 @@ func (c *Controller) newBay(spec instance.BaySpec) *bayState {
 
 // advance chooses the emulated board for a Run. The caller holds mu.
 func (b *bayState) advance(ask Start) {
-	if b.used && (ask.NextBoard || b.last == station.Pass && ask.Rework == "") {
+	if b.used && (ask.NextBoard || b.last == station.Pass && ask.Rework == "" && !ask.marked) {
 		b.board++
 	}
 	b.used = true
+}
+
+// isMarked reports whether a person has marked the board of the bay's last Run for a rework: an emulated board then stays for it.
+func (c *Controller) isMarked(ctx context.Context, b *bayState) (bool, error) {
+	c.mu.Lock()
+	last := b.lastBoard
+	c.mu.Unlock()
+	if last == "" || b.spec.Kind == nil {
+		return false, nil
+	}
+	id, err := devices.ParseBoardID(last)
+	if err != nil {
+		return false, err
+	}
+	marked, err := c.record.Registry.Reworkable(ctx, registry.Which{BoardID: id}, true)
+	return len(marked) > 0, err
 }
 
 // nextBoard returns the board that sits in the bay. If a label was scanned, the returned board

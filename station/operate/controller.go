@@ -146,6 +146,9 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 	if err != nil {
 		return err
 	}
+	if ask.marked, err = c.isMarked(ctx, b); err != nil {
+		return err
+	}
 	unfit := c.unfit()
 	c.mu.Lock()
 	defer c.mu.Unlock()

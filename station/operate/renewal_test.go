@@ -2,12 +2,14 @@ package operate
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/instance"
@@ -75,5 +77,44 @@ func TestARenewalWithEveryRunIsRefused(t *testing.T) {
 	_, err := instance.OpenFiles(dir, instance.Options{})
 	if err == nil || !strings.Contains(err.Error(), "renew_days: 30: want fewer days than the certificates of profile") {
 		t.Error(err)
+	}
+}
+
+// A person marks boards while the station works. The next Run of each board, by hand or in a batch, is the rework, and there is one of each.
+func TestAMarkedBoardIsReworkedByItsNextRun(t *testing.T) {
+	l := ready(t, "posix:1")
+	act := func(name, why string) {
+		t.Helper()
+		marked := name == ActWithdraw
+		which := registry.Which{BoardID: fixtures.Must(devices.ParseBoardID(l.rows()[0].BoardID))(t)}
+		all := fixtures.Must(l.record.Registry.Reworkable(t.Context(), which, marked))(t)
+		arguments := fixtures.Must(json.Marshal(StatusChange{Which: which, Seen: registry.SeenBoards(all), Reason: why, Operator: "lena"}))(t)
+		fixtures.Must(Acts(l.record)[name](t.Context(), arguments))(t)
+	}
+	run := func(want station.Outcome, why string) {
+		t.Helper()
+		l.starts(1, Start{})
+		l.waits()
+		l.last(1, station.Pass)
+		row := l.rows()[0]
+		if detail := fixtures.Must(l.Detail(t.Context(), row.Run))(t); row.Outcome != want || detail.Run.Rework != why {
+			t.Errorf("%s, rework %q; want %s, %q", row.Outcome, detail.Run.Rework, want, why)
+		}
+	}
+	run(station.Issued, "")
+	act(ActMark, "antenna replaced")
+	run(station.Reworked, "antenna replaced")
+	act(ActMark, "antenna replaced again")
+	act(ActWithdraw, "mistake")
+	run(station.Issued, "") // the emulated bay goes on with its next board
+	act(ActMark, "flash replaced")
+	l.starts(1, Start{Rework: "by hand"})
+	l.waits()
+	if detail := fixtures.Must(l.Detail(t.Context(), l.rows()[0].Run))(t); detail.Run.Rework != "by hand" {
+		t.Errorf("a reason by hand comes before the mark: %q", detail.Run.Rework)
+	}
+	run(station.Issued, "") // the rework by hand has spent the mark
+	if left := fixtures.Must(l.record.Registry.Boards(t.Context(), registry.Filter{Status: registry.StatusRework}))(t); len(left) != 0 {
+		t.Errorf("%v waits for a rework", left)
 	}
 }

@@ -33,6 +33,8 @@ var leastRole = map[string]configs.Role{
 	ActClosure:      configs.RoleLead,
 	ActScrap:        configs.RoleLead,
 	ActHold:         configs.RoleLead,
+	ActMark:         configs.RoleLead,
+	ActWithdraw:     configs.RoleLead,
 	ActRelease:      configs.RoleEngineer,
 	actAcknowledge:  configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,

@@ -25,6 +25,7 @@ type Start struct {
 	// board did not pass.
 	NextBoard bool
 
+	marked    bool                      // the board of the bay waits for a rework
 	automatic bool                      // automatic start began the Run
 	from      devices.Purpose           // of a Run that is started again: the purpose of the lost Run
 	again     bool                      // a lost Run is started again

@@ -25,6 +25,8 @@ var ofParts = []Row{
 	misuses("order-file", "correct the order file; docs/orders.md explains each key"),
 	misuses("order-forged", "get file and signature from the owner again, over a way that changes no octet"),
 	misuses("order-elsewhere", "ask the owner for a share of this station: its key is in pki/audit.vkey"),
+	misuses("already-marked", "do nothing: the next Run of the board is the rework; `station rework --withdraw` takes the mark back"),
+	misuses("nothing-to-rework", "enrol the board: it gets its certificate in its next Run without a mark"),
 	misuses("order-replayed", "do nothing: `station order show --id ID` shows what the file has opened"),
 	misuses("order-revision", "ask the owner for a file with a greater revision than `station order show --id ID` shows"),
 	misuses("order-not-closed", "close the work order: `station order close --id ID`"),

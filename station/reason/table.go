@@ -100,6 +100,7 @@ var ofRuns = []Row{
 	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
+	rejects("other-algorithm", firmware, "flash firmware whose keys are ecdsa-p256, the only algorithm of this station"),
 	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
@@ -108,7 +109,7 @@ var ofRuns = []Row{
 	rejects("scrapped", scrapped, "take the board out of the lot: it was scrapped"),
 	rejects("held", setAside, "keep the board aside until it is released: `station release --board ID --reason TEXT`"),
 	rejects("key-compromised", scrapped, "scrap the board: its key follows from its hardware, so it cannot get another one"),
-	rejects("revoked", setAside, "enrol the board with --rework if it may have a new certificate"),
+	rejects("revoked", setAside, "mark the board if it may have a new certificate: `station rework --board ID --reason TEXT`, then enrol it"),
 
 	// The CSR of the board (RFC 2986, PROTOCOL.md section 4).
 	rejects("csr-too-large", setAside, ""),
@@ -248,7 +249,7 @@ var ofRuns = []Row{
 	faults("grant-used", stopLine, ""),
 	byHSM(faults("unresolved", again, "try the board again: it gets a new serial number")),
 	byHSM(faults("not-signed", again, "try the board again; if it happens again run `station doctor`: the HSM does not sign")),
-	faults("already-active", stopLine, "enrol the board with --rework and a reason if it is to get a new certificate"),
+	faults("already-active", stopLine, "mark the board if it is to get a new certificate: `station rework --board ID --reason TEXT`, then enrol it"),
 	faults("tls-first", stopLine, "enrol the board again: the Run for its TLS key comes first and attests the other key"),
 	faults("in-flight", again, ""),
 	faults("serial-taken", again, ""),

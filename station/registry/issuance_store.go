@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -118,8 +119,8 @@ func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) 
 }
 
 func (w *work) ownKey(in issuance.Intent) error {
-	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-		in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String())
+	inserted, err := w.change(`INSERT INTO keys (spki_sha256, board_id, purpose, algorithm) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		in.SPKISHA256[:], in.BoardID.String(), in.Purpose.String(), cmp.Or(in.Algorithm, devices.AlgorithmP256))
 	if err != nil {
 		return err
 	}
@@ -387,11 +388,19 @@ func intentEntry(in issuance.Intent, kind string, outcome audit.Outcome, reason 
 		Board: &audit.Board{ID: in.BoardID.String()},
 		Run:   &audit.Run{ID: in.Run},
 		Cert: &audit.Cert{
-			Serial: hex.EncodeToString(in.Serial[:]), Purpose: in.Purpose.String(), Rework: in.Rework,
+			Serial: hex.EncodeToString(in.Serial[:]), Purpose: in.Purpose.String(), Algorithm: otherAlgorithm(in.Algorithm), Rework: in.Rework,
 			SPKISHA256: hex.EncodeToString(in.SPKISHA256[:]), TBSSHA256: hex.EncodeToString(in.TBSSHA256[:]),
 			CSRSHA256: hex.EncodeToString(in.CSRSHA256[:]), Issuer: hex.EncodeToString(in.IssuerSHA256[:]),
 			Profile: in.Profile, ProfileSHA256: hex.EncodeToString(in.ProfileSHA256[:]),
 			NotBefore: stamp(in.NotBefore), NotAfter: stamp(in.NotAfter),
 		},
 	}
+}
+
+// otherAlgorithm is the algorithm of a key as an entry names it: entries leave the algorithm of all keys so far out.
+func otherAlgorithm(name string) string {
+	if name == devices.AlgorithmP256 {
+		return ""
+	}
+	return name
 }

@@ -29,6 +29,8 @@ type BoardRow struct {
 	Runs       int            // of all purposes
 	LastEnding station.Ending // of the newest closed Run
 	LastReason string
+	// Marked is since when the board waits for a rework of this purpose (RFC 3339), and Rework the reason of the mark. Both are empty if it does not.
+	Marked, Rework string
 	// The debug port. All are empty for a board whose debug port the station never locked.
 	Lock          station.LockState // as last read from the chip, or LockPending
 	LockKind      string
@@ -100,15 +102,16 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT b.id, lower(hex(b.hardware_id)), b.type, b.first_seen, coalesce(b.scrapped, ''), coalesce(h.since, ''),
 		c.purpose, coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.not_after, ''),
 		coalesce(l.runs, 0), coalesce(l.ending, ''), coalesce(l.reason, ''), coalesce(d.state, ''), coalesce(d.kind, ''),
-		coalesce(lower(hex(d.recipe_sha256)), ''), coalesce(d.key, ''), coalesce(d.probe, ''), coalesce(d.target, '')
+		coalesce(lower(hex(d.recipe_sha256)), ''), coalesce(d.key, ''), coalesce(d.probe, ''), coalesce(d.target, ''), coalesce(m.since, ''), iif(m.since IS NULL, '', m.reason)
 		FROM boards b
 		LEFT JOIN holds h ON h.board_id = b.id
 		LEFT JOIN locks d ON d.board_id = b.id
 		LEFT JOIN certificates c ON c.board_id = b.id AND c.id = (SELECT id FROM certificates
 			WHERE board_id = b.id AND purpose = c.purpose ORDER BY status = 'active' DESC, id DESC LIMIT 1)
+		LEFT JOIN reworks m ON m.board_id = b.id AND m.purpose = c.purpose AND b.scrapped IS NULL
 		LEFT JOIN (SELECT board_id, count(*) AS runs, max(closed), ending, reason FROM runs
 			WHERE admitted AND (?1 = '' OR board_id = ?1) GROUP BY board_id) l ON l.board_id = b.id
-		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL)
+		WHERE (?1 = '' OR b.id = ?1) AND (?2 = '' OR c.status = ?2 OR ?2 = '`+StatusHeld+`' AND h.since IS NOT NULL OR ?2 = '`+StatusRework+`' AND m.since IS NOT NULL)
 			AND (?4 = '' OR b.id IN (SELECT board_id FROM certificates WHERE serial = unhex(?4)))`+runs.and()+` ORDER BY b.first_seen, b.id, c.purpose DESC LIMIT ?3`,
 		append([]any{f.boardID(), f.Status, f.limit(), f.Serial}, runs.args...)...)
 	if err != nil {
@@ -116,7 +119,7 @@ func (r *Reader) Boards(ctx context.Context, f Filter) ([]BoardRow, error) {
 	}
 	return collect(rows, func(b *BoardRow) []any {
 		return []any{board(&b.BoardID), &b.HardwareID, &b.Type, &b.FirstSeen, &b.Scrapped, &b.Held, purpose(&b.Purpose), &b.Serial, &b.Status, &b.NotAfter, &b.Runs, &b.LastEnding, &b.LastReason,
-			&b.Lock, &b.LockKind, &b.LockRecipe, &b.LockKey, &b.Probe, &b.Target}
+			&b.Lock, &b.LockKind, &b.LockRecipe, &b.LockKey, &b.Probe, &b.Target, &b.Marked, &b.Rework}
 	})
 }
 
@@ -152,7 +155,7 @@ func (r *Reader) Certificates(ctx context.Context, f Filter) ([]CertificateRow, 
 	runs := f.ofRun("run", "id")
 	rows, err := r.db.QueryContext(ctx, `SELECT lower(hex(serial)), board_id, purpose, profile, status, reason, run,
 		not_before, not_after, intended, changed, coalesce(lower(hex(sha256)), ''), rework, `+isHeld+`certificates.board_id), der
-		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2 OR ?2 = '`+StatusHeld+`' AND `+isHeld+`certificates.board_id))
+		FROM certificates WHERE (?1 = '' OR board_id = ?1) AND (?2 = '' OR status = ?2 OR ?2 = '`+StatusHeld+`' AND `+isHeld+`certificates.board_id) OR ?2 = '`+StatusRework+`' AND `+waits+`)
 			AND (?4 = '' OR serial = unhex(?4))`+runs.and()+` ORDER BY id LIMIT ?3`,
 		append([]any{f.boardID(), f.Status, f.limit(), f.Serial}, runs.args...)...)
 	if err != nil {

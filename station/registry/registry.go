@@ -148,7 +148,10 @@ var (
 	ErrWrongStatus    = reason.New("wrong-status", "certificate is not in a status that allows this")
 	ErrNoCertificate  = reason.New("no-certificate", "Run has no certificate")
 	ErrNotReadBack    = reason.New("not-read-back", "Run did not read this certificate back from the board")
-	ErrNotPresented   = reason.New("not-presented", "board did not present this certificate in a handshake of the Run")
+	ErrMarked         = reason.New("already-marked", "the board is marked for a rework already")
+	// ErrNothingToRework: the board has no certificate that a rework could replace.
+	ErrNothingToRework = reason.New("nothing-to-rework", "board has no certificate that a rework could replace")
+	ErrNotPresented    = reason.New("not-presented", "board did not present this certificate in a handshake of the Run")
 
 	// errRefused has the word for an audit entry about a refusal that is no sentinel.
 	errRefused = reason.New("refused", "refused")

@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"hallmark/devices"
 	"hallmark/station/audit"
 	"hallmark/station/reason"
 )
@@ -13,9 +15,9 @@ import (
 // replay has the rows that follow from the entries of the audit log, each under its
 // primary key.
 type replay struct {
-	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives, holds map[string]fields
-	startup                                                                                          string // number of the newest entry of a start
-	profiles                                                                                         string // number of the newest entry that adopts profiles
+	boards, keys, runs, certificates, orders, bays, cosignatures, timestamps, locks, archives, holds, reworks map[string]fields
+	startup                                                                                                   string // number of the newest entry of a start
+	profiles                                                                                                  string // number of the newest entry that adopts profiles
 
 	signed map[string]map[string]int // certificates that did not fail, by work order and board
 
@@ -24,16 +26,17 @@ type replay struct {
 
 func newReplay() *replay {
 	return &replay{boards: map[string]fields{}, keys: map[string]fields{}, runs: map[string]fields{},
-		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, holds: map[string]fields{}, signed: map[string]map[string]int{}}
+		certificates: map[string]fields{}, orders: map[string]fields{}, bays: map[string]fields{}, cosignatures: map[string]fields{}, timestamps: map[string]fields{}, locks: map[string]fields{}, archives: map[string]fields{}, holds: map[string]fields{}, reworks: map[string]fields{}, signed: map[string]map[string]int{}}
 }
 
 // Indexes into fields, for the columns that later entries change.
 const (
 	boardHardware, boardScrapped                         = 0, 3
 	runBoard, runPurpose, runOrder                       = 0, 1, 5
+	runRework, runFirst                                  = 6, 13
 	runClosed, runEnding, runReason, runOutcome, runLast = 9, 10, 11, 12, 14
 	runProbe, runTarget, runFlashed                      = 19, 20, 21
-	certBoard, certOrder                                 = 0, 12
+	certBoard, certPurpose, certOrder                    = 0, 1, 12
 	certChanged, certStatus, certReason, certHash        = 14, 15, 16, 17
 	orderProduct, orderQuota, orderCounted, orderClosed  = 0, 1, 2, 4
 	bayStopped                                           = 0
@@ -76,6 +79,8 @@ func (s *replay) change(e audit.Entry) error {
 		return s.scrapped(e)
 	case e.Type == typeHeld, e.Type == typeReleased:
 		return s.held(e)
+	case e.Type == typeMarked, e.Type == typeWithdrawn:
+		return s.marked(e)
 	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
 		return s.locked(e)
 	case e.Type == "cert.issue.intent":
@@ -275,7 +280,7 @@ func (s *replay) intended(e audit.Entry) error {
 	if c.Rework {
 		rework = "1"
 	}
-	s.keys[c.SPKISHA256] = fields{e.Board.ID, c.Purpose}
+	s.keys[c.SPKISHA256] = fields{e.Board.ID, c.Purpose, cmp.Or(c.Algorithm, devices.AlgorithmP256)}
 	s.certificates[c.Serial] = fields{e.Board.ID, c.Purpose, c.SPKISHA256, c.Issuer, c.Profile, c.ProfileSHA256, c.TBSSHA256, c.CSRSHA256,
 		c.NotBefore, c.NotAfter, rework, e.Run.ID, orderID(e), e.Time.String(), e.Time.String(), "intended", "", ""}
 	s.count(orderID(e), e.Board.ID, +1)
@@ -329,6 +334,8 @@ func (s *replay) changed(e audit.Entry) error {
 		switch after {
 		case "issued":
 			f[certHash] = e.Cert.SHA256
+		case "active":
+			return s.spent(e, f[certBoard], f[certPurpose])
 		case "failed":
 			s.count(f[certOrder], f[certBoard], -1)
 		}

@@ -200,8 +200,8 @@ func (r *Registry) Delivered(ctx context.Context, run *station.Run) error {
 }
 
 // Activate makes a delivered certificate the active one. At a rework the certificate
-// that was active becomes superseded, in the same transaction (I3, I7). A second call
-// changes nothing.
+// that was active becomes superseded, and the mark of the board is spent, in the same
+// transaction (I3, I7). A second call changes nothing.
 func (r *Registry) Activate(ctx context.Context, run *station.Run) error {
 	return r.write(ctx, func(w *work) error {
 		in, err := w.certificateOf(run)
@@ -236,6 +236,10 @@ func (w *work) activate(in row, run *station.Run) error {
 	if err := w.supersede(in, run); err != nil {
 		return err
 	}
+	mark, err := w.spendMark(in, run)
+	if err != nil {
+		return err
+	}
 	e := in.entry("cert.activated", audit.Success)
 	e.Run.ID, e.Cert.Status = run.ID.String(), "active"
 	h := run.Handshake
@@ -246,6 +250,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	}
 	if h.OverNetwork {
 		e.Details["over"] = "network"
+	}
+	if mark >= 0 {
+		e.Details[detailMark] = strconv.FormatInt(mark, 10)
 	}
 	return w.changeStatus(in.id, e)
 }

@@ -19,12 +19,13 @@ var evidence = map[string][]string{
 	"state":            {"key", "value"},
 	"work_orders":      {"id", "product", "quota", "counted", "opened", "closed"},
 	"boards":           {"id", "hardware_id", "type", "first_seen", "scrapped"},
-	"keys":             {"spki_sha256", "board_id", "purpose"},
+	"keys":             {"spki_sha256", "board_id", "purpose", "algorithm"},
 	"runs":             {"id", "board_id", "purpose", "hardware_id", "bay", "operator", "work_order", "rework", "begun", "admitted", "closed", "ending", "reason", "outcome", "first_entry", "last_entry", "board_type", "firmware", "firmware_sha256", "huk", "probe", "target", "flashed_sha256"},
 	"locks":            {"board_id", "run", "probe", "target", "kind", "recipe_sha256", "key", "state", "changed"},
 	"certificates":     {"serial", "board_id", "purpose", "spki_sha256", "issuer_sha256", "profile", "profile_sha256", "tbs_sha256", "csr_sha256", "not_before", "not_after", "rework", "run", "work_order", "intended", "changed", "status", "reason", "sha256", "der"},
 	"bays":             {"name", "stopped", "reason", "board_id", "run"},
 	"holds":            {"board_id", "since", "reason"},
+	"reworks":          {"board_id", "purpose", "since", "reason", "entry"},
 	"audit_entry":      {"seq", "body", "hashes"},
 	"audit_checkpoint": {"size", "note"},
 	"timestamps":       {"size", "sha256", "answer"},
@@ -67,6 +68,11 @@ func (b *testRegistry) everything() {
 	b.holds(Which{BoardID: locked.Identity.ID})
 	b.holds(Which{BoardID: run.Identity.ID})
 	b.releases(Which{BoardID: run.Identity.ID})
+	b.marks(Which{BoardID: run.Identity.ID})
+	spent := b.run()
+	b.enrol(spent)
+	b.marks(Which{BoardID: spent.Identity.ID})
+	b.workedOff(spent)
 	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.cosign()
 	size, _, err := b.NewestCheckpoint(t.Context())

@@ -36,12 +36,16 @@ func knownStatus(row registry.CertificateRow) string {
 	return row.Status
 }
 
-// certificateText is the status of a certificate for people, and says that the board is on hold.
+// certificateText is the status of a certificate for people, and says that the board is on hold, or waits for a rework.
 func certificateText(row registry.BoardRow) string {
+	text := Dash(row.Status)
 	if row.Held != "" {
-		return Dash(row.Status) + ", on hold"
+		text += ", on hold"
 	}
-	return Dash(row.Status)
+	if row.Marked != "" {
+		text += ", waits for rework"
+	}
+	return text
 }
 
 // WriteBoards prints the boards as a table for people.

@@ -16,7 +16,7 @@ import (
 )
 
 // OCSP over HTTP (RFC 6960 appendix A). A request that HTTP carried gets its refusal as an OCSP answer, and then
-// the status of HTTP is 200.
+// the status of HTTP is 200. A request that is too long gets the status of HTTP for that as well (RFC 9110, 15.5.14 and 15.5.15).
 
 // ocsp answers a request of any path below "/" or "/ocsp/".
 func (s *Server) ocsp(w http.ResponseWriter, r *http.Request) {
@@ -33,11 +33,14 @@ func (s *Server) ocsp(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, r, der)
 	case http.MethodGet:
 		der, err := inPath(r.URL)
-		if err != nil {
+		switch {
+		case err != nil:
 			s.refuse(w, r, err)
-			return
+		case len(der) > ocsp.MaxRequest:
+			s.send(w, http.StatusRequestURITooLong, ocsp.Malformed)
+		default:
+			s.answer(w, r, der)
 		}
-		s.answer(w, r, der)
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		http.Error(w, "want GET or POST", http.StatusMethodNotAllowed)

@@ -167,6 +167,7 @@ func TestWhatCannotBeAnsweredIsRefused(t *testing.T) {
 		{"octets that are no request", http.MethodPost, s.plain, []byte("hello"), 200, string(ocsp.Malformed)},
 		{"an empty body", http.MethodPost, s.plain, nil, 200, string(ocsp.Malformed)},
 		{"a huge body", http.MethodPost, s.plain, make([]byte, 1<<20), 413, string(ocsp.Malformed)},
+		{"a long path", http.MethodGet, s.plain + "/" + base64.RawURLEncoding.EncodeToString(make([]byte, ocsp.MaxRequest+1)), nil, 414, string(ocsp.Malformed)},
 		{"a path without base64", http.MethodGet, s.plain + "/hello%20you", nil, 200, string(ocsp.Malformed)},
 		{"an empty path", http.MethodGet, s.plain + "/", nil, 200, string(ocsp.Malformed)},
 		{"base64 of no request", http.MethodGet, s.secure + "/ocsp/aGVsbG8=", nil, 200, string(ocsp.Malformed)},

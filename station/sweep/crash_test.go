@@ -218,6 +218,10 @@ func (k crashingBoards) Standing(ctx context.Context, id devices.BoardID) (stati
 	return withCrash(k.crashPoint, "Known.Standing", func() (station.Standing, error) { return k.boards.Standing(ctx, id) })
 }
 
+func (k crashingBoards) Marked(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (string, error) {
+	return withCrash(k.crashPoint, "Known.Marked", func() (string, error) { return k.boards.Marked(ctx, id, purpose) })
+}
+
 func (k crashingBoards) Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error) {
 	return withCrash(k.crashPoint, "Known.Ends", func() (time.Time, error) { return k.boards.Ends(ctx, id, purpose) })
 }

@@ -16,18 +16,21 @@ import (
 	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
 func TestTheStationMayCrashAtEveryEffect(t *testing.T) {
 	f := newFactory(t)
 	for _, kind := range []kind{
-		{"first enrolment and lock", "", devices.PurposeTLS, false, false},
-		{"rework", "antenna replaced", devices.PurposeTLS, false, false},
-		{"COSE key after the TLS key, and lock", "", devices.PurposeCOSE, false, false},
-		{"rework of the COSE key", "antenna replaced", devices.PurposeCOSE, false, false},
-		{"first enrolment over the board's network", "", devices.PurposeTLS, true, false},
-		{"flash, first enrolment and lock of the debug port", "", devices.PurposeTLS, false, true},
+		{name: "first enrolment and lock", purpose: devices.PurposeTLS},
+		{name: "rework", rework: "antenna replaced", purpose: devices.PurposeTLS},
+		{name: "rework of a marked board", purpose: devices.PurposeTLS, marked: true},
+		{name: "COSE key after the TLS key, and lock", purpose: devices.PurposeCOSE},
+		{name: "rework of the COSE key", rework: "antenna replaced", purpose: devices.PurposeCOSE},
+		{name: "first enrolment over the board's network", purpose: devices.PurposeTLS, network: true},
+		{name: "flash, first enrolment and lock of the debug port", purpose: devices.PurposeTLS, probe: true},
 	} {
 		t.Run(kind.name, func(t *testing.T) { sweep(t, f, kind) })
 	}
@@ -39,6 +42,7 @@ type kind struct {
 	purpose      devices.Purpose
 	network      bool // the board dials the verifier by itself
 	probe        bool // the board is blank, behind a debug probe
+	marked       bool // a person has marked the board for a rework
 }
 
 // racePart is the part of the sweep that runs with the race detector, one case in so many. `make test` runs the whole sweep
@@ -91,9 +95,12 @@ func prepare(t *testing.T, f *factory, kind kind) *environment {
 	if kind.purpose != devices.PurposeTLS {
 		w.first()
 	}
-	if w.purpose = kind.purpose; kind.rework != "" {
+	if w.purpose = kind.purpose; kind.rework != "" || kind.marked {
 		w.first()
 		w.neverSeal = true
+	}
+	if kind.marked {
+		w.mark()
 	}
 	return w
 }
@@ -123,6 +130,9 @@ func crashAt(t *testing.T, f *factory, kind kind, p *crashPoint) {
 		t.Errorf("I11: the new try ends as %s (%s): %v; the first one ended with: %v", second.Ending, second.Reason, second.Err, crashed.Err)
 	}
 	w.check(second)
+	if kind.marked {
+		w.reworkedOnce()
+	}
 
 	signatures := w.signatures
 	third := w.runStation(&crashPoint{}, "")
@@ -130,4 +140,28 @@ func crashAt(t *testing.T, f *factory, kind kind, p *crashPoint) {
 		t.Errorf("I9: the same request again ends as %s (%v) with %d more signatures", third.Ending, third.Err, w.signatures-signatures)
 	}
 	w.check(third)
+}
+
+// mark marks the board for a rework, as the command does while no station runs.
+func (w *environment) mark() {
+	w.t.Helper()
+	files := must(instance.OpenFiles(workdir.Dir(w.state), w.Options(w.hooks(&crashPoint{}))))(w.t)
+	record := must(files.OpenRecord(w.t.Context()))(w.t)
+	for _, row := range must(record.Registry.Boards(w.t.Context(), registry.Filter{}))(w.t) {
+		which := registry.Which{BoardID: row.BoardID}
+		all := must(record.Registry.Reworkable(w.t.Context(), which, false))(w.t)
+		must(record.Registry.MarkForRework(w.t.Context(), which, registry.SeenBoards(all), "antenna replaced", "ann"))(w.t)
+	}
+	w.end(files.Close())
+}
+
+// reworkedOnce checks that the mark is spent, and that one certificate has replaced another.
+func (w *environment) reworkedOnce() {
+	w.t.Helper()
+	db := fixtures.OpenDatabase(w.t, w.database())
+	defer db.Close()
+	fixtures.None(w.t, db, "marks that are not spent", `SELECT reason FROM reworks WHERE since IS NOT NULL`)
+	if old := fixtures.Texts(w.t, db, `SELECT hex(serial) FROM certificates WHERE status = 'superseded'`); len(old) != 1 {
+		w.t.Errorf("%d certificates were replaced for one mark", len(old))
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/station/audit"
 )
@@ -116,12 +117,26 @@ func TestAnOrderFileThatIsNotCompleteIsRefused(t *testing.T) {
 	}
 }
 
+// signedAt is before the end of the order in the file.
+var signedAt = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+
+func TestAnOrderThatHasEndedIsNotSigned(t *testing.T) {
+	text, _, _ := orderFile(t)
+	until := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	for now, refused := range map[time.Time]bool{until.Add(-time.Second): false, until: true, until.Add(time.Hour): true} {
+		_, _, err := Sign("order.yaml", []byte(text), newKey(t), rand.Reader, now)
+		if errors.Is(err, ErrFile) != refused || refused && !strings.Contains(err.Error(), "until: 2027-01-31T12:00:00Z has passed") {
+			t.Errorf("at %v: %v", now, err)
+		}
+	}
+}
+
 func TestASignatureIsGoodForOneFileOfOneOwner(t *testing.T) {
 	text, _, _ := orderFile(t)
 	key := newKey(t)
 	owner := must(NewOwner(key.Public()))(t)
 	stranger := must(NewOwner(newKey(t).Public()))(t)
-	signed, order, err := Sign("order.yaml", []byte(text), key, rand.Reader)
+	signed, order, err := Sign("order.yaml", []byte(text), key, rand.Reader, signedAt)
 	if err != nil || order.Owner != owner.SHA256 || !strings.HasPrefix(string(signed.File), text) {
 		t.Fatalf("%v, %+v", err, order)
 	}
@@ -129,11 +144,11 @@ func TestASignatureIsGoodForOneFileOfOneOwner(t *testing.T) {
 	if err != nil || by.SHA256 != owner.SHA256 || read.SHA256 != sha256.Sum256(signed.File) {
 		t.Fatalf("%v, %+v", err, read)
 	}
-	again, _, err := Sign("x", signed.File, key, rand.Reader)
+	again, _, err := Sign("x", signed.File, key, rand.Reader, signedAt)
 	if err != nil || string(again.File) != string(signed.File) {
 		t.Errorf("signing a file that names its owner changes the file: %v", err)
 	}
-	if _, _, err := Sign("x", signed.File, newKey(t), rand.Reader); !errors.Is(err, ErrFile) {
+	if _, _, err := Sign("x", signed.File, newKey(t), rand.Reader, signedAt); !errors.Is(err, ErrFile) {
 		t.Errorf("another key than the file names: %v", err)
 	}
 	forged := strings.Replace(string(signed.File), "quota: 5", "quota: 9", 1)
@@ -171,11 +186,11 @@ func TestAFileThatTakesNoLineForItsOwnerIsRefused(t *testing.T) {
 		if _, err := Parse("order.yaml", []byte(file)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if signed, order, err := Sign("order.yaml", []byte(file), newKey(t), rand.Reader); !errors.Is(err, ErrFile) {
+		if signed, order, err := Sign("order.yaml", []byte(file), newKey(t), rand.Reader, signedAt); !errors.Is(err, ErrFile) {
 			t.Errorf("%s: %v, %+v, %s", name, err, order, signed.File)
 		}
 	}
-	if _, _, err := Sign("order.yaml", []byte(strings.TrimSuffix(text, "\n")), newKey(t), rand.Reader); err != nil {
+	if _, _, err := Sign("order.yaml", []byte(strings.TrimSuffix(text, "\n")), newKey(t), rand.Reader, signedAt); err != nil {
 		t.Errorf("without a new line at its end: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"time"
 
 	"hallmark/station/reason"
 )
@@ -56,8 +57,9 @@ func ParseOwner(text []byte) (Owner, error) {
 	return NewOwner(public)
 }
 
-// Sign signs an order file. The signed file is the given one with a last line that names the owner's key.
-func Sign(name string, text []byte, key crypto.Signer, random io.Reader) (Signed, *Order, error) {
+// Sign signs an order file. The signed file is the given one with a last line that names the owner's key. An order that has ended at now is refused, because no
+// station takes it.
+func Sign(name string, text []byte, key crypto.Signer, random io.Reader, now time.Time) (Signed, *Order, error) {
 	owner, err := NewOwner(key.Public())
 	if err != nil {
 		return Signed{}, nil, reason.Usage(fmt.Errorf("--key: %w", err))
@@ -65,6 +67,10 @@ func Sign(name string, text []byte, key crypto.Signer, random io.Reader) (Signed
 	text, order, err := withOwner(name, text, owner)
 	if err != nil {
 		return Signed{}, nil, err
+	}
+	if !order.Until.After(now) {
+		return Signed{}, nil, fmt.Errorf("%s: %w: until: %s has passed (it is %s on this machine), and no station takes an order that has ended", name, ErrFile,
+			order.Until.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	sum := sha256.Sum256(text)
 	signature, err := key.Sign(random, sum[:], crypto.SHA256)
