@@ -252,6 +252,9 @@ func TestWhatIsNoPortHasATextOfItsOwn(t *testing.T) {
 		"a file":       {file, ErrNotSerial, "a file"},
 		"a pipe":       {pipe, ErrNotSerial, "a pipe"},
 		"the null":     {"/dev/null", ErrNotSerial, "/dev/null"},
+		"zeros":        {"/dev/zero", ErrNotSerial, "a device of memory, as /dev/null is"},
+		"a new pty":    {"/dev/ptmx", ErrNotSerial, "the terminal or a console of this machine"},
+		"the terminal": {"/dev/tty", ErrNotSerial, "the terminal or a console of this machine"},
 		"another link": {"/proc/self/fd", ErrNotSerial, "a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -261,6 +264,22 @@ func TestWhatIsNoPortHasATextOfItsOwn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The open of a device that is no port may do harm: that of a watchdog restarts the machine a minute later.
+func TestADeviceOfAnotherClassIsRefusedUnopened(t *testing.T) {
+	sys := t.TempDir()
+	for number, class := range map[string]string{"10:130": "misc", "166:0": "tty"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(sys, number), 0o700), os.Symlink("../../class/"+class, filepath.Join(sys, number, "subsystem"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for device, want := range map[uint64]string{unix.Mkdev(10, 130): "a device of the class misc", unix.Mkdev(166, 0): "", unix.Mkdev(136, 3): "",
+		unix.Mkdev(4, 1): "a console", unix.Mkdev(4, 64): "", unix.Mkdev(5, 1): "a console"} {
+		if got := otherDevice(sys, device); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%d:%d: %q, want %q", unix.Major(device), unix.Minor(device), got, want)
+		}
 	}
 }
 
