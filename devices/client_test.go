@@ -149,6 +149,34 @@ func TestADamagedAnswerIsAskedForAgainLongBeforeTheTimeOut(t *testing.T) {
 	}
 }
 
+// A board whose log runs into its frames may damage frames without end. Damage makes no wait longer than its time-out.
+func TestDamagedFramesWithoutEndHoldNoRequestUp(t *testing.T) {
+	near, far := net.Pipe()
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for {
+			if _, err := io.WriteString(far, "\x06\x09damage\n"); err != nil {
+				return
+			}
+		}
+	}()
+	swallowed := make(chan struct{})
+	go func() { defer close(swallowed); _, _ = io.Copy(io.Discard, far) }() // ends with the pipe
+	client := NewClient(near, Options{Answer: 100 * time.Millisecond, Settle: 100 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := client.Identify(ctx); !errors.Is(err, ErrDamagedFrames) || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want %v before the end of the context", err, ErrDamagedFrames)
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	far.Close()
+	<-flooded
+	<-swallowed
+}
+
 func TestASilentBoardIsAskedABoundedNumberOfTimes(t *testing.T) {
 	options := quick
 	options.Timeout, options.Retries = 10*time.Millisecond, 2

@@ -139,8 +139,10 @@ func (c *Client) send(ctx context.Context, timeout time.Duration, frame []byte) 
 }
 
 // answer waits for the answer. nil without an error means that the next try is due:
-// the time is over, or a frame was damaged and no answer came within Options.Settle.
+// the time is over, or a frame was damaged and no answer came within Options.Settle. More damage makes the wait longer, but
+// not longer than the time.
 func (c *Client) answer(ctx context.Context, timeout time.Duration, w *pendingRequest) ([]byte, error) {
+	end := time.Now().Add(timeout)
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
@@ -148,7 +150,7 @@ func (c *Client) answer(ctx context.Context, timeout time.Duration, w *pendingRe
 		case answer := <-w.answer:
 			return answer, nil
 		case <-w.damaged:
-			timer.Reset(min(timeout, c.options.Settle))
+			timer.Reset(min(time.Until(end), c.options.Settle))
 		case <-timer.C:
 			return nil, nil
 		case <-ctx.Done():

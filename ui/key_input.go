@@ -7,6 +7,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"hallmark/station/label"
 )
 
 // repeats is the longest time between two signals of a key that is held down, or that a glove presses twice. The first go would
@@ -131,15 +133,27 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 		return m, nil, true
 	}
 	found, before, scan := m.held.read(m.o.Labels, at)
-	typed := m.entering() && m.field.purpose == fieldSearch
-	if !scan || typed && before.field != nil { // a label that was scanned into the search is searched for
+	if !scan {
 		m.held = m.held.drop()
 		return m, nil, false
 	}
 	m.held = m.held.over(at)
+	if m.entering() && m.field.purpose == fieldSearch && before.field != nil {
+		m, cmd := m.searchFor(found)
+		return m, cmd, true
+	}
 	m, again := m.showAgain(before)
 	m, cmd := m.scanned(found)
 	return m, tea.Batch(again, cmd), true
+}
+
+// searchFor searches for a label that was scanned into the search: for the board, the serial number or the work order that
+// the label names, otherwise for its text.
+func (m Model) searchFor(l label.Label) (Model, tea.Cmd) {
+	if l.Readable() && (l.Kind == label.Board || l.Kind == label.Serial || l.Kind == label.Order) {
+		m.field = &field{purpose: fieldSearch, text: []rune(l.Text)}
+	}
+	return m.submit()
 }
 
 // heldEnded says that a scan has come without its end.

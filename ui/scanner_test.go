@@ -74,6 +74,13 @@ func sweptScreens() []sweptScreen {
 			d.field = &field{purpose: fieldBadge}
 		}},
 		{name: "a work order is typed", opens: keys("o")},
+		{name: "detail from the history", opens: func(d *driver) {
+			d.station.rows = []Row{{Bay: "1"}}
+			d.key("h")
+			if d.key("enter"); d.screen != screenDetail {
+				d.t.Fatal("no detail")
+			}
+		}},
 		{name: "detail", opens: func(d *driver) {
 			d.send(EventMsg{ended(3, "1", station.Fault, "no-answer")})
 			d.key("enter")
@@ -81,16 +88,20 @@ func sweptScreens() []sweptScreen {
 		{name: "locked", opens: func(d *driver) { d.locked = true }, says: "the screen is locked", badge: true},
 		{name: "start", opens: func(d *driver) { d.screen = screenStart }, says: "Begin the shift first", badge: true},
 	}
-	for key, prepare := range map[string]func(d *driver){
+	for question, prepare := range map[string]func(d *driver){
 		"q": nil, "X": nil, "u": nil, "O": nil, "w": nil, "k": nil,
-		"x": func(d *driver) { d.send(EventMsg{running1(3, "1", 3)}) },
-		"a": func(d *driver) { d.bays[0].facts.Stopped = "clone" },
+		"x":                       func(d *driver) { d.send(EventMsg{running1(3, "1", 3)}) },
+		"a":                       func(d *driver) { d.bays[0].facts.Stopped = "clone" },
+		"k for a bay that is out": func(d *driver) { d.bays[0].facts.Skipped = "jig" },
+		"u while it is on":        func(d *driver) { d.facts.Automatic = true },
 	} {
-		all = append(all, sweptScreen{name: "question " + key, says: questionOpen, opens: func(d *driver) {
+		all = append(all, sweptScreen{name: "question " + question, says: questionOpen, opens: func(d *driver) {
 			if prepare != nil {
 				prepare(d)
 			}
-			d.key(key)
+			if d.key(question[:1]); d.dialog == nil {
+				d.t.Fatalf("no question %s", question)
+			}
 		}})
 	}
 	slices.SortFunc(all, func(a, b sweptScreen) int { return strings.Compare(a.name, b.name) })
@@ -229,6 +240,28 @@ func TestEveryFrameOfAScanIsTakenAway(t *testing.T) {
 							return
 						}
 					}
+				}
+			}
+		}
+	}
+}
+
+// A scan while a search is typed is searched for. None of its characters is a key, whatever ends it.
+func TestAScanIsATextToSearchFor(t *testing.T) {
+	for _, l := range sweptLabels() {
+		want := l.text
+		if strings.Contains(l.asks, "expecting") {
+			want = boardOf(7).String()
+		}
+		for _, speed := range speeds {
+			for n, suffix := range suffixes {
+				d := sweeper(t)
+				d.key("h")
+				d.key("/")
+				d.types(l.text+suffix, speed*time.Millisecond, n)
+				searched := d.history.query.Text
+				if d.station.said() != "" || d.leaving || d.dialog != nil || d.screen != screenHistory || searched != want || d.field != nil {
+					t.Fatalf("%q, suffix %q, %d ms: asked for %q, searches %q on\n%s", l.text, suffix, speed, d.station.said(), searched, d.View())
 				}
 			}
 		}

@@ -51,19 +51,33 @@ func CheckKind(name string) error {
 		kind = "it is a file"
 	case mode&fs.ModeCharDevice == 0:
 		kind = "it is a pipe, a socket or a disk"
-	case isNull(info):
-		kind = "it is /dev/null, which answers nothing"
 	default:
+		if file, ok := info.Sys().(*syscall.Stat_t); ok {
+			kind = otherDevice("/sys/dev/char", file.Rdev)
+		}
+	}
+	if kind == "" {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrNotSerial, kind)
 }
 
-// isNull recognises /dev/null and the other devices of memory by their major number (Linux, devices.txt: 1 char).
-func isNull(info fs.FileInfo) bool {
-	const memory = 1
-	file, ok := info.Sys().(*syscall.Stat_t)
-	return ok && unix.Major(file.Rdev) == memory
+// otherDevice says what a character device is that is no serial port, and returns nothing for one that may be one. It does not
+// open the device, because the open of some has an effect: a watchdog restarts the machine. sys is /sys/dev/char, which does not
+// have pseudo-terminals.
+func otherDevice(sys string, device uint64) string {
+	const memory, terminals, special, consoles = 1, 4, 5, 64 // devices.txt of Linux; 4:64 is ttyS0
+	switch major, minor := unix.Major(device), unix.Minor(device); {
+	case major == memory:
+		return "it is a device of memory, as /dev/null is, and answers nothing"
+	case major == special, major == terminals && minor < consoles:
+		return "it is the terminal or a console of this machine"
+	}
+	class, err := os.Readlink(filepath.Join(sys, fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device)), "subsystem"))
+	if class = filepath.Base(class); err != nil || class == "tty" {
+		return ""
+	}
+	return "it is a device of the class " + class
 }
 
 // A DeniedError says that this user may not open a port, and how that is mended. It wraps ErrDenied and fs.ErrPermission.

@@ -24,7 +24,7 @@ type StableConfig struct {
 type AnyPort interface {
 	io.ReadWriteCloser
 	SetReadDeadline(time.Time) error
-	// InUse returns an error that wraps ErrBusy if another program uses the port now.
+	// InUse returns an error if the port cannot give the board's octets now: one that wraps ErrBusy if another program uses it.
 	InUse() error
 }
 
@@ -108,7 +108,11 @@ func (s *Stable) Read(b []byte) (int, error) {
 		if !s.away(err) {
 			return n, err
 		}
-		if again := s.reopen(port); again != nil {
+		again := s.reopen(port)
+		if errors.Is(again, ErrUnplugged) && errors.Is(err, ErrUnplugged) {
+			return 0, err // it says what ended the port
+		}
+		if again != nil {
 			return 0, fmt.Errorf("reading port %q: %w", s.config.Name, again)
 		}
 	}

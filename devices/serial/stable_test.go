@@ -2,6 +2,7 @@ package serial
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -128,6 +129,27 @@ func TestAPortThatIsPulledWithoutARestartIsUnplugged(t *testing.T) {
 		})
 	}
 }
+
+// What ended a port is a part of the error, such as the words of a server.
+func TestAnUnpluggedPortSaysWhatEndedIt(t *testing.T) {
+	why := errors.New("the server closed the connection")
+	port, err := OpenStable(StableConfig{Config: Config{Name: "tcp://bench:1"}, Open: func(Config) (AnyPort, error) { return ended{why}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := port.Read(make([]byte, 1)); !errors.Is(err, ErrUnplugged) || !errors.Is(err, why) {
+		t.Errorf("%v, want %v", err, why)
+	}
+}
+
+// ended is a port that is gone.
+type ended struct{ why error }
+
+func (e ended) Read([]byte) (int, error)        { return 0, fmt.Errorf("%w: %w", ErrUnplugged, e.why) }
+func (e ended) Write([]byte) (int, error)       { return 0, ErrUnplugged }
+func (e ended) SetReadDeadline(time.Time) error { return nil }
+func (e ended) InUse() error                    { return nil }
+func (e ended) Close() error                    { return nil }
 
 func TestWhatIsWrittenWhileThePortIsAwayIsLost(t *testing.T) {
 	c, board, port := stable(t, nil)

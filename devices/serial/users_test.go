@@ -97,6 +97,56 @@ func TestALockFileOfAnotherProgramIsRespectedWhileTheProgramRuns(t *testing.T) {
 	}
 }
 
+// opensEnv has the test program open the port that the variable names, say a word there, and end.
+const opensEnv = "HALLMARK_TEST_PORT"
+
+func TestMain(m *testing.M) {
+	if port := os.Getenv(opensEnv); port != "" {
+		os.Exit(openAndSpeak(port))
+	}
+	os.Exit(m.Run())
+}
+
+func openAndSpeak(name string) int {
+	port, err := Open(Config{Name: name, LockDir: os.Getenv("LOCK_DIR")})
+	if err == nil {
+		_, err = port.Write([]byte("hello"))
+		err = errors.Join(err, port.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// A user who may open a port, and may write into no directory of locks (mode 0755), has the port.
+func TestAUserWithoutRightsOpensAPortAndLocksIt(t *testing.T) {
+	board, tty := pty(t)
+	if err := os.Chmod(tty, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	user := exec.Command("/proc/self/exe")
+	user.Env = []string{opensEnv + "=" + tty, "LOCK_DIR=" + dir}
+	if os.Getuid() == 0 {
+		user.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	if out, err := user.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	got := make([]byte, 5)
+	if n, err := board.Read(got); err != nil || string(got[:n]) != "hello" {
+		t.Errorf("%q, %v", got[:n], err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
 func TestAPortNeedsNoLockDirectoryAndLeavesNothingThere(t *testing.T) {
 	_, tty := pty(t)
 	dir := t.TempDir()
@@ -202,6 +252,9 @@ func TestWhatIsNoPortHasATextOfItsOwn(t *testing.T) {
 		"a file":       {file, ErrNotSerial, "a file"},
 		"a pipe":       {pipe, ErrNotSerial, "a pipe"},
 		"the null":     {"/dev/null", ErrNotSerial, "/dev/null"},
+		"zeros":        {"/dev/zero", ErrNotSerial, "a device of memory, as /dev/null is"},
+		"a new pty":    {"/dev/ptmx", ErrNotSerial, "the terminal or a console of this machine"},
+		"the terminal": {"/dev/tty", ErrNotSerial, "the terminal or a console of this machine"},
 		"another link": {"/proc/self/fd", ErrNotSerial, "a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,6 +264,22 @@ func TestWhatIsNoPortHasATextOfItsOwn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The open of a device that is no port may do harm: that of a watchdog restarts the machine a minute later.
+func TestADeviceOfAnotherClassIsRefusedUnopened(t *testing.T) {
+	sys := t.TempDir()
+	for number, class := range map[string]string{"10:130": "misc", "166:0": "tty"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(sys, number), 0o700), os.Symlink("../../class/"+class, filepath.Join(sys, number, "subsystem"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for device, want := range map[uint64]string{unix.Mkdev(10, 130): "a device of the class misc", unix.Mkdev(166, 0): "", unix.Mkdev(136, 3): "",
+		unix.Mkdev(4, 1): "a console", unix.Mkdev(4, 64): "", unix.Mkdev(5, 1): "a console"} {
+		if got := otherDevice(sys, device); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%d:%d: %q, want %q", unix.Major(device), unix.Minor(device), got, want)
+		}
 	}
 }
 

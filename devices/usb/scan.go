@@ -2,7 +2,6 @@ package usb
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -91,11 +90,13 @@ func (r root) device(path string, interfaces []string, ttys []tty, stable *stabl
 		}
 		device.Ports = append(device.Ports, stable.port(tty.name, tty.number, driver))
 	}
-	slices.SortFunc(device.Ports, func(a, b Port) int {
-		return cmp.Or(a.Interface-b.Interface, strings.Compare(a.Device, b.Device))
-	})
+	sortPorts(device.Ports)
 	device.Probe, err = r.probe(&device, interfaces)
 	return device, err
+}
+
+func sortPorts(ports []Port) {
+	slices.SortFunc(ports, func(a, b Port) int { return cmp.Or(a.Interface-b.Interface, strings.Compare(a.Device, b.Device)) })
 }
 
 // probe says whether a device is a probe. It reads the texts of the interfaces only where the ids do not say so.
@@ -128,6 +129,10 @@ func (r root) ttys() (map[string][]tty, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.ttysOf(entries)
+}
+
+func (r root) ttysOf(entries []string) (map[string][]tty, error) {
 	ttys := map[string][]tty{}
 	for _, name := range entries {
 		if !mayBeUSB(name) {
@@ -251,38 +256,4 @@ func (t *Tree) Names() (all []string) {
 		all = append(all, port.Name)
 	}
 	return all
-}
-
-// Refusals of Find and of [Device.Port].
-var (
-	ErrAbsent      = errors.New("nothing is plugged in here")
-	ErrNoPort      = errors.New("the device has no UART")
-	ErrWhichPort   = errors.New("the device has several UARTs: name one of them with interface")
-	ErrNoInterface = errors.New("the device has no such UART")
-)
-
-// Find returns the UART with an interface number of the device at a USB path. -1 stands for the only UART.
-func Find(dir, path string, number int) (Port, error) {
-	r := root(dir)
-	entries, err := names(r.at(usbDevices))
-	if err != nil {
-		return Port{}, fmt.Errorf("looking at USB: %w", err)
-	}
-	interfaces, there := grouped(entries)[path]
-	if !there {
-		return Port{}, fmt.Errorf("USB path %s: %w", path, ErrAbsent)
-	}
-	stable, err := r.stableNames()
-	if err != nil {
-		return Port{}, fmt.Errorf("looking at USB: %w", err)
-	}
-	ttys, err := r.ttys()
-	if err != nil {
-		return Port{}, fmt.Errorf("looking at USB: %w", err)
-	}
-	device, err := r.device(path, interfaces, ttys[path], stable)
-	if err != nil {
-		return Port{}, fmt.Errorf("looking at USB: %w", err)
-	}
-	return device.Port(number)
 }

@@ -66,6 +66,24 @@ func TestProbesAndPortsAreFoundByTheirPlace(t *testing.T) {
 	}
 }
 
+func scan(t *testing.T, machine *usbtree.Tree) *Tree {
+	t.Helper()
+	tree, err := Scan(machine.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func find(t *testing.T, machine *usbtree.Tree, path string, number int) (string, error) {
+	t.Helper()
+	seen, err := TakeSnapshot(machine.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen.Find(path, number)
+}
+
 func TestAPortHasTheNameThatUdevMadeOfItsPlace(t *testing.T) {
 	machine := bench(t)
 	for _, c := range []struct {
@@ -78,7 +96,7 @@ func TestAPortHasTheNameThatUdevMadeOfItsPlace(t *testing.T) {
 		{"the only one", "1-2.2", -1, "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2.2:1.0-port0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if port, err := Find(machine.Dir(), c.path, c.number); err != nil || port.Name != c.want {
+			if port, err := scan(t, machine).At(c.path).Port(c.number); err != nil || port.Name != c.want {
 				t.Errorf("%+v, %v; want %s", port, err, c.want)
 			}
 		})
@@ -86,7 +104,7 @@ func TestAPortHasTheNameThatUdevMadeOfItsPlace(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(machine.Dir(), "dev/serial")); err != nil {
 		t.Fatal(err)
 	}
-	if port, err := Find(machine.Dir(), "1-1.1", 2); err != nil || port.Name != "/dev/ttyACM1" {
+	if port, err := scan(t, machine).At("1-1.1").Port(2); err != nil || port.Name != "/dev/ttyACM1" {
 		t.Errorf("without udev: %+v, %v", port, err)
 	}
 }
@@ -106,7 +124,7 @@ func TestFindNamesWhatIsWrong(t *testing.T) {
 		{"the number of an interface that is no UART", "1-2.4", 3, ErrNoInterface, "interface 1 (/dev/ttyACM7)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := Find(machine.Dir(), c.path, c.number); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+			if _, err := find(t, machine, c.path, c.number); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v, want %v that says %q", err, c.want, c.says)
 			}
 		})
@@ -118,14 +136,17 @@ func TestAPortComesBackUnderAnotherNumber(t *testing.T) {
 	if err := machine.Pull("1-2.3"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Find(machine.Dir(), "1-2.3", -1); !errors.Is(err, ErrAbsent) {
+	if _, err := find(t, machine, "1-2.3", -1); !errors.Is(err, ErrAbsent) {
 		t.Errorf("pulled: %v", err)
 	}
 	back := usbtree.Device{Path: "1-2.3", VID: "2fe3", PID: "0100", Interfaces: []usbtree.Interface{{Driver: "cdc_acm", TTY: "ttyACM42"}}}
 	if err := machine.Plug(back); err != nil {
 		t.Fatal(err)
 	}
-	port, err := Find(machine.Dir(), "1-2.3", -1)
+	if device, err := find(t, machine, "1-2.3", -1); err != nil || device != "/dev/ttyACM42" {
+		t.Errorf("%s, %v", device, err)
+	}
+	port, err := scan(t, machine).At("1-2.3").Port(-1)
 	if err != nil || port.Device != "/dev/ttyACM42" || port.Name != "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2.3:1.0" {
 		t.Errorf("%+v, %v", port, err)
 	}

@@ -37,7 +37,7 @@ type WatchOptions struct {
 	Poll time.Duration // between two looks without a message; 0: DefaultPoll
 }
 
-// DefaultPoll is the time between two looks without a message of the kernel. A look reads four directories.
+// DefaultPoll is the time between two looks without a message of the kernel. A look reads the names in three directories.
 const DefaultPoll = 200 * time.Millisecond
 
 // settle is how long a Watcher waits after a message, so that the about ten messages of one device make one look.
@@ -59,7 +59,7 @@ func Watch(ctx context.Context, options WatchOptions) (*Watcher, error) {
 
 func (w *Watcher) start(ctx context.Context) error {
 	ctx, w.stop = context.WithCancel(ctx)
-	known, err := w.root.snapshot()
+	known, err := w.root.after(state{})
 	if err != nil {
 		return errors.Join(fmt.Errorf("watching USB: %w", err), w.Close())
 	}
@@ -90,7 +90,7 @@ func (w *Watcher) Close() error {
 }
 
 // work compares the tree with the last one at each message and at each tick.
-func (w *Watcher) work(ctx context.Context, known map[string]string, messages <-chan struct{}) {
+func (w *Watcher) work(ctx context.Context, known state, messages <-chan struct{}) {
 	tick := time.NewTicker(w.poll)
 	defer tick.Stop()
 	pending := map[string]bool{}
@@ -109,8 +109,8 @@ func (w *Watcher) work(ctx context.Context, known map[string]string, messages <-
 			sleep(ctx, settle)
 		case <-tick.C:
 		}
-		if now, err := w.root.snapshot(); err == nil { // an error ends by itself, or the next call says it where it matters
-			note(pending, known, now)
+		if now, err := w.root.after(known); err == nil { // an error ends by itself, or the next call says it where it matters
+			note(pending, known.ports, now.ports)
 			known = now
 		}
 	}
@@ -145,35 +145,60 @@ func list(pending map[string]bool) []Event {
 	return events
 }
 
-// snapshot returns each device with the names of its UARTs, as one text. It reads as little as possible: the
-// names of devices, and where the ttys are.
-func (r root) snapshot() (map[string]string, error) {
-	entries, err := names(r.at(usbDevices))
-	if err != nil {
-		return nil, err
-	}
-	devices := map[string]string{}
-	for path := range grouped(entries) {
-		devices[path] = ""
-	}
-	ttys, err := r.ttys()
-	if err != nil {
-		return nil, err
-	}
-	stable, err := r.stableNames()
-	if err != nil {
-		return nil, err
-	}
-	for path, ports := range ttys {
-		if _, there := devices[path]; !there {
-			continue // gone since the directory of devices was read
+// A state is what a Watcher compares.
+type state struct {
+	names  [3]string         // in the directories of devices, of ttys, and of names by place
+	ports  map[string]string // the UARTs of each device with their names by place, as one text
+	places map[string]string // tty, by its name by place
+}
+
+// after returns the state now. Most looks find the same names as the last one, and read nothing else: a station with 32 bays
+// would need a part of a core for the links. Devices that change places between two looks, all with the same names of ttys, are not seen.
+func (r root) after(last state) (state, error) {
+	var entries [3][]string
+	now := state{ports: map[string]string{}, places: map[string]string{}}
+	for i, folder := range []string{usbDevices, ttyClass, byPath} {
+		found, err := names(r.at(folder))
+		if err != nil {
+			return state{}, err
 		}
+		entries[i], now.names[i] = found, strings.Join(found, "\n")
+	}
+	if now.names == last.names {
+		return last, nil
+	}
+	found, err := r.uarts(entries[0], entries[1])
+	if err != nil {
+		return state{}, err
+	}
+	names, err := r.namesByPlace(entries[2], entries[1], last.places, now.places)
+	if err != nil {
+		return state{}, err
+	}
+	for path, ports := range found {
 		var all []string
-		for _, tty := range ports {
-			all = append(all, tty.name+" "+stable.byPath[tty.name])
+		for _, port := range ports {
+			tty := strings.TrimPrefix(port.Device, "/dev/")
+			all = append(all, tty+" "+strings.Join(names[tty], " "))
 		}
-		slices.Sort(all)
-		devices[path] = strings.Join(all, "\n")
+		now.ports[path] = strings.Join(all, "\n")
 	}
-	return devices, nil
+	return now, nil
+}
+
+// namesByPlace returns the names of each tty. It reads only the links that are new, or whose tty is gone.
+func (r root) namesByPlace(entries, ttys []string, last, places map[string]string) (map[string][]string, error) {
+	names := map[string][]string{}
+	for _, name := range entries {
+		tty, known := last[name]
+		if !known || !slices.Contains(ttys, tty) {
+			var err error
+			if tty, err = link(r.at(byPath, name)); err != nil {
+				return nil, err
+			}
+		}
+		places[name] = tty
+		names[tty] = append(names[tty], name)
+	}
+	return names, nil
 }

@@ -3,6 +3,7 @@ package usb
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -89,6 +90,25 @@ func TestAPortThatComesLaterOrUnderAnotherNumberIsAnEvent(t *testing.T) {
 	gets(t, w, Event{"1-2", true})
 	pulls(t, machine, "1-2")
 	plugs(t, machine, strings.ReplaceAll(aBoard, "ttyACM0", "ttyACM7"))
+	gets(t, w, Event{"1-2", true})
+}
+
+// udev makes the name by place after the tty, and takes it away before.
+func TestANameByPlaceThatComesOrGoesIsAnEvent(t *testing.T) {
+	machine := unfold(t, aBoard)
+	w := watched(t, machine, 5*time.Millisecond, nil)
+	place := filepath.Join(machine.Dir(), byPath, "pci-0000:00:14.0-usb-0:2:1.0")
+	target, err := os.Readlink(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	gets(t, w, Event{"1-2", true})
+	if err := os.Symlink(target, place); err != nil {
+		t.Fatal(err)
+	}
 	gets(t, w, Event{"1-2", true})
 }
 
@@ -192,9 +212,17 @@ func FuzzConcerns(f *testing.F) {
 
 func BenchmarkLookAt32Bays(b *testing.B) {
 	r := root(unfold(b, usbtree.Bench(32)).Dir())
-	for b.Loop() {
-		if devices, err := r.snapshot(); err != nil || len(devices) != 36 {
-			b.Fatal(err, len(devices))
-		}
+	known, err := r.after(state{})
+	if err != nil || len(known.ports) != 36 {
+		b.Fatal(err, len(known.ports))
+	}
+	for name, last := range map[string]state{"the first": {}, "without a change": known} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := r.after(last); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -120,8 +120,8 @@ func TestThePortOfABayIsFoundByItsPlace(t *testing.T) {
 			if device, err := config.Find(); strings.TrimPrefix(device, machine.Dir()) != c.device || (err != nil) != (c.device == "") {
 				t.Errorf("device %s, %v; want %s", device, err, c.device)
 			}
-			if config.Baud != c.baud || config.Settle.String() != c.settle || s.Present(bays[0]) != c.present {
-				t.Errorf("baud %d, settle %v, present %t", config.Baud, config.Settle, s.Present(bays[0]))
+			if config.Baud != c.baud || config.Settle.String() != c.settle || s.Sight()(bays[0]) != c.present {
+				t.Errorf("baud %d, settle %v, present %t", config.Baud, config.Settle, s.Sight()(bays[0]))
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -18,24 +19,46 @@ import (
 // Root returns the directory that holds dev and sys of this machine.
 func (s *BoardSource) Root() string { return cmp.Or(s.files.options.Root, "/") }
 
-// Present reports whether the port of a bay exists and can be opened by this user. A port that has just appeared
-// belongs to root until udev has given it to the users. A remote port is always present, as an adapter that is built in.
-func (s *BoardSource) Present(bay BaySpec) bool {
-	if remote.Is(bay.Port) {
-		return true
+// Sight looks once at what is plugged in. The function that it returns reports whether the port of a bay exists and can be opened
+// by this user. A port that has just appeared belongs to root until udev has given it to the users. A remote port is always present, as
+// an adapter that is built in.
+func (s *BoardSource) Sight() (present func(BaySpec) bool) {
+	snapshot := sync.OnceValues(func() (usb.Snapshot, error) { return usb.TakeSnapshot(s.Root()) })
+	return func(bay BaySpec) bool {
+		path := bay.Port
+		if path == "" {
+			seen, err := snapshot()
+			if err != nil {
+				return false
+			}
+			device, err := seen.Find(bay.Bay.USB, interfaceOf(bay))
+			if err != nil {
+				return false
+			}
+			path = filepath.Join(s.Root(), device)
+		}
+		return remote.Is(path) || unix.Access(path, unix.R_OK|unix.W_OK) == nil
 	}
-	path, err := s.portConfig(bay).Find()
-	return err == nil && unix.Access(path, unix.R_OK|unix.W_OK) == nil
+}
+
+// interfaceOf returns the USB interface of a bay's UART; -1: the only one.
+func interfaceOf(bay BaySpec) int {
+	switch {
+	case bay.Bay != nil && bay.Bay.Interface != nil:
+		return *bay.Bay.Interface
+	case bay.Board != nil:
+		return bay.Board.UART.Interface
+	}
+	return -1
 }
 
 // portConfig says how the port of a bay is found and opened. The values of the bay override those of its board
 // definition, and those override boards.baud.
 func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	config := serial.StableConfig{Config: serial.Config{Name: bay.Port, Baud: s.files.Config.Boards.Baud}, Open: OpenPort}
-	number := -1
 	if bay.Board != nil {
 		uart := bay.Board.UART
-		number, config.Settle = uart.Interface, uart.Settle
+		config.Settle = uart.Settle
 		config.Baud = cmp.Or(uart.Baud, config.Baud)
 		config.LowDTR, config.LowRTS = slices.Contains(uart.Low, "dtr"), slices.Contains(uart.Low, "rts")
 	}
@@ -44,14 +67,11 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 		if low := bay.Bay.Low; low != nil {
 			config.LowDTR, config.LowRTS = slices.Contains(low, "dtr"), slices.Contains(low, "rts")
 		}
-		if bay.Bay.Interface != nil {
-			number = *bay.Bay.Interface
-		}
 	}
 	config.Find = func() (string, error) { return bay.Port, nil }
 	if bay.Port == "" {
 		config.Name = "USB path " + bay.Bay.USB
-		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, number) }
+		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, interfaceOf(bay)) }
 	}
 	return config
 }
@@ -109,11 +129,15 @@ func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 
 // findOnUSB returns the tty that the kernel has now for a UART. The kernel may have it before udev has made a name for it.
 func findOnUSB(root, path string, number int) (string, error) {
-	port, err := usb.Find(root, path, number)
+	seen, err := usb.TakeSnapshot(root)
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(root, port.Device), nil
+	device, err := seen.Find(path, number)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(root, device), nil
 }
 
 var errSamePort = errors.New("two bays have the same port: name another port for one of them")

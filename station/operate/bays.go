@@ -140,11 +140,12 @@ func (p presence) seen(there, running bool) presence {
 
 // checkPorts notes which ports exist.
 func (c *Controller) checkPorts() {
+	present := c.options.Boards.Sight()
 	for _, b := range c.bays { // needs no lock: the list does not change
 		if b.spec.Kind != nil {
 			continue // an emulated board is always there
 		}
-		there := c.options.Boards.Present(b.spec)
+		there := present(b.spec)
 		c.mu.Lock()
 		b.presence = b.presence.seen(there, b.running)
 		c.mu.Unlock()

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"hallmark/devices"
+	"hallmark/devices/emulated"
 	"hallmark/devices/serial"
 	"hallmark/fixtures"
 	"hallmark/station"
@@ -39,9 +42,15 @@ func TestWhatSitsOnAPortIsNamedSoon(t *testing.T) {
 	}
 	var ports []string
 	for _, test := range tests {
-		ports = append(ports, fixtures.TalkerOnPort(t, test.talker))
+		ports = append(ports, cable(t, fixtures.TalkerOnPort(t, test.talker)))
 	}
-	runs := runsOn(t, ports...)
+	s, ended := startOn(t, ports...)
+	runs := map[string]station.Run{}
+	for range ports {
+		run := <-ended
+		runs[run.Bay] = run
+	}
+	good := fixtures.BoardOnPort(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			run := runs[ports[i]]
@@ -57,6 +66,10 @@ func TestWhatSitsOnAPortIsNamedSoon(t *testing.T) {
 			if took := run.Finished.Sub(run.Started); took > soon {
 				t.Errorf("took %v", took)
 			}
+			s.must(errors.Join(os.Remove(ports[i]), os.Symlink(good, ports[i]))) // the next board in this bay
+			s.starts(i+1, Start{})
+			s.waits()
+			s.last(i+1, station.Pass)
 		})
 	}
 }
@@ -77,7 +90,7 @@ func TestAProgramThatComesInTheMiddleIsNamed(t *testing.T) {
 		_, _ = line.Read(make([]byte, 1)) // the station has the port open now
 		close(asked)
 	})
-	ended := startOn(t, port)
+	_, ended := startOn(t, port)
 	<-asked
 	name, pid := fixtures.Reader(t, port)
 	run := <-ended
@@ -87,29 +100,40 @@ func TestAProgramThatComesInTheMiddleIsNamed(t *testing.T) {
 	}
 }
 
+// A board that restarts when its port is opened loses what the station sends in the first seconds.
+func TestABoardThatRestartsWhenItsPortIsOpenedPasses(t *testing.T) {
+	image := fixtures.Firmware(t, "../..", emulated.Posix, "")
+	soon, late := fixtures.RestartsOnOpen(t, image, 200*time.Millisecond).Port(), fixtures.RestartsOnOpen(t, image, 1500*time.Millisecond).Port()
+	_, ended := startOn(t, soon, late)
+	for range 2 {
+		if run := <-ended; run.Ending != station.Pass || run.Bay == late && run.Wire.Retries == 0 {
+			t.Errorf("%s, %s (%s) after %d retries: %v", run.Bay, run.Ending, run.Reason, run.Wire.Retries, run.Err)
+		}
+	}
+}
+
+// cable makes a name for a port. Another port can get the name later, as the next board in a bay.
+func cable(t *testing.T, port string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "by-path")
+	if err := os.Symlink(port, name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 // runOn does a Run on a port, and returns the Run.
 func runOn(t *testing.T, port string) station.Run {
 	t.Helper()
-	return runsOn(t, port)[port]
+	_, ended := startOn(t, port)
+	return <-ended
 }
 
-// runsOn does a Run on each port at the same time, and returns the Runs by their bays.
-func runsOn(t *testing.T, ports ...string) map[string]station.Run {
-	t.Helper()
-	ended := startOn(t, ports...)
-	runs := map[string]station.Run{}
-	for range ports {
-		run := <-ended
-		runs[run.Bay] = run
-	}
-	return runs
-}
-
-// startOn starts a Run on each port.
-func startOn(t *testing.T, ports ...string) <-chan station.Run {
+// startOn starts a Run on each port at the same time.
+func startOn(t *testing.T, ports ...string) (*environment, <-chan station.Run) {
 	t.Helper()
 	s := ready(t, strings.Join(ports, ","))
-	ended := make(chan station.Run, len(ports))
+	ended := make(chan station.Run, 2*len(ports))
 	s.events = func(e station.Event) {
 		if e.Kind == station.RunEnded {
 			ended <- e.Snap
@@ -118,5 +142,5 @@ func startOn(t *testing.T, ports ...string) <-chan station.Run {
 	for i := range ports {
 		s.starts(i+1, Start{})
 	}
-	return ended
+	return s, ended
 }

@@ -51,12 +51,13 @@ func TestABoardThatIsPluggedIntoABayIsStartedAtOnce(t *testing.T) {
 	s.last(1, station.Pass)
 }
 
-// comesBackAs has the port of a board come back under another number when the board restarts.
-func comesBackAs(tty string, link *fixtures.Replugged, machine *usbtree.Tree) <-chan error {
+// comesBackAs has the port of a board come back under another number some time after the board restarts.
+func comesBackAs(tty string, after time.Duration, link *fixtures.Replugged, machine *usbtree.Tree) <-chan error {
 	back := make(chan error, 1)
 	link.OnRestart(sync.OnceFunc(func() {
 		err := machine.Pull("1-2.3")
 		link.Replug()
+		time.Sleep(after) // the board, not a wait of the test
 		back <- errors.Join(err, machine.Plug(board(tty, link.Port())))
 	}))
 	return back
@@ -66,7 +67,7 @@ func TestABoardWhosePortComesBackUnderAnotherNumberPasses(t *testing.T) {
 	s, machine := bench(t)
 	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
 	s.must(machine.Plug(board("ttyACM0", link.Port())))
-	back := comesBackAs("ttyACM7", link, machine)
+	back := comesBackAs("ttyACM7", time.Second, link, machine)
 	s.starts(1, Start{})
 	s.waits()
 	s.last(1, station.Pass)
@@ -122,7 +123,7 @@ func TestAPortOfBoardsThatComesBackUnderAnotherNumberIsFollowed(t *testing.T) {
 	s.opens()
 	link := fixtures.RepluggableBoard(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
 	s.must(machine.Plug(board("ttyACM0", link.Port())))
-	back := comesBackAs("ttyACM7", link, machine)
+	back := comesBackAs("ttyACM7", 0, link, machine)
 	s.starts(1, Start{})
 	s.waits()
 	s.last(1, station.Pass)

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hallmark/devices/serial"
@@ -45,9 +47,10 @@ type Port struct {
 	name string
 	conn net.Conn
 
-	telnet  *telnet // nil: raw octets. Only the reader uses it.
-	pending []byte  // decoded, and not read yet
-	said    []byte  // the first octets of the connection
+	telnet  *telnet     // nil: raw octets. Only the reader uses it.
+	pending []byte      // decoded, and not read yet
+	said    []byte      // the first octets of the connection
+	speaks  atomic.Bool // the server speaks Telnet, on a port that was named as a raw one
 
 	writing sync.Mutex
 }
@@ -101,6 +104,9 @@ func (p *Port) receive() ([]byte, error) {
 		octets = p.telnet.decode(nil, octets)
 	}
 	p.said = append(p.said, octets[:min(len(octets), saidLimit-len(p.said))]...)
+	if p.telnet == nil && begins(p.said) {
+		p.speaks.Store(true)
+	}
 	switch {
 	case err == nil && p.telnet != nil && p.telnet.failed != nil:
 		err = p.telnet.failed
@@ -114,10 +120,13 @@ func (p *Port) receive() ([]byte, error) {
 	return octets, err
 }
 
+// inUse is what a server says whose port another client has open: one line. A board may say other things that are in use.
+var inUse = regexp.MustCompile(`(?i)^.*\b(port|device|line|connection)\b.*\bin use\b.*$`)
+
 // ended says why the connection is over. A server whose port another client has open says so in words, and closes.
 func (p *Port) ended(err error) error {
 	said := strings.TrimSpace(string(bytes.ToValidUTF8(p.said, nil)))
-	if strings.Contains(strings.ToLower(said), "in use") {
+	if inUse.MatchString(said) {
 		return fmt.Errorf("%w: the server says %q", serial.ErrBusy, said)
 	}
 	if errors.Is(err, io.EOF) {
@@ -197,8 +206,14 @@ func (p *Port) send(octets []byte) error {
 	return closed(err)
 }
 
-// InUse returns nil: who else uses the port, only its server knows, and the server says so when it closes the connection.
-func (p *Port) InUse() error { return nil }
+// InUse returns ErrTelnet if the server speaks Telnet and the port was named as a raw one. Who else uses the port, only its server knows, and
+// the server says so when it closes the connection.
+func (p *Port) InUse() error {
+	if p.speaks.Load() {
+		return ErrTelnet
+	}
+	return nil
+}
 
 // Close ends all reads and writes. The second Close is an error that wraps os.ErrClosed.
 func (p *Port) Close() error {

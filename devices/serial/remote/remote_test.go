@@ -71,6 +71,9 @@ func TestAServerThatEndsTheConnectionIsNamed(t *testing.T) {
 	}{
 		{"", serial.ErrUnplugged, "the server closed the connection"},
 		{"Port already in use\r\n", serial.ErrBusy, `the server says "Port already in use"`},
+		{"The device is in use by 192.0.2.7\r\n", serial.ErrBusy, "192.0.2.7"},
+		{"[boot] 12 KiB of memory in use\r\n", serial.ErrUnplugged, "the server closed the connection"}, // the board says so
+		{"port 1: 3 pins\r\nin use\r\n", serial.ErrUnplugged, "the server closed the connection"},
 	} {
 		port := fixtures.Must(remote.Open(remote.Config{Address: script(t, row.say, func(net.Conn) {})}))(t)
 		_, err := io.ReadAll(port)
@@ -155,6 +158,30 @@ func TestAServerThatDoesNotSetThePortIsRefused(t *testing.T) {
 	address := telnet(script(t, "a raw port", untilClosed))
 	if _, err := remote.Open(remote.Config{Address: address}); !errors.Is(err, remote.ErrUnreachable) || !strings.Contains(err.Error(), "tcp://") {
 		t.Errorf("a raw port: %v, want %v", err, remote.ErrUnreachable)
+	}
+}
+
+// A port of Telnet that is named as a raw one gives octets that look like those of a wrong baud rate.
+func TestATelnetServerThatIsNamedAsARawPortIsNamed(t *testing.T) {
+	for say, want := range map[string]error{"\xff\xfd\x2c\xff\xfb\x00": remote.ErrUnfit, "\xff\x00\xf8": nil, "a board": nil} {
+		port := fixtures.Must(remote.Open(remote.Config{Address: script(t, say, func(net.Conn) {})}))(t)
+		_, _ = io.ReadAll(port) // ends with the connection
+		if err := port.InUse(); !errors.Is(err, want) || want != nil && !strings.Contains(err.Error(), "rfc2217://") {
+			t.Errorf("% x: %v, want %v", say, err, want)
+		}
+		if err := port.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestASettingThatTheServerDoesNotMakeIsNamed(t *testing.T) {
+	for old, text := range map[string][2]string{"\x00\x01\xc2\x00": {"\x00\x00\x25\x80", "baud rate: asked for 115200, it sets 9600"}, "\x66\x08": {"\x66\x07", "data bits: asked for 8, it sets 7"},
+		"\x67\x01": {"\x67\x03", "parity: asked for 1, it sets 3"}, "\x68\x01": {"\x68", "stop bits: asked for 1, it sets nothing"}} {
+		_, err := remote.Open(remote.Config{Address: telnet(script(t, strings.Replace(confirmed, old, text[0], 1), func(net.Conn) {}))})
+		if !errors.Is(err, remote.ErrSettings) || !strings.Contains(err.Error(), text[1]) {
+			t.Errorf("%v, want %q", err, text[1])
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package remote
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"hallmark/station/reason"
 )
@@ -45,6 +46,7 @@ var ErrUnfit = reason.New("port-unfit", "the server does not serve the port as n
 // Refusals of a server.
 var (
 	ErrNoComPort = fmt.Errorf("%w: it does not speak RFC 2217; name the port as tcp://, and set the baud rate at the server", ErrUnfit)
+	ErrTelnet    = fmt.Errorf("%w: it speaks Telnet; name the port as rfc2217://", ErrUnfit)
 	ErrNotBinary = fmt.Errorf("%w: it refuses to pass all octets on (RFC 856)", ErrUnfit)
 	ErrSettings  = fmt.Errorf("%w: it does not set the port as asked", ErrUnfit)
 )
@@ -176,10 +178,29 @@ func (t *telnet) answered(sub []byte) {
 			continue
 		}
 		if string(sub[2:]) != string(s.value) {
-			t.failed = fmt.Errorf("%w: asked for % x, it has % x (command %d of RFC 2217)", ErrSettings, s.value, sub[2:], s.command)
+			t.failed = fmt.Errorf("%w: %s: asked for %s, it sets %s (values of RFC 2217)", ErrSettings, settingNames[s.command], number(s.value), number(sub[2:]))
 		}
 		delete(t.open, s.command)
 	}
+}
+
+var settingNames = map[byte]string{setBaud: "baud rate", setDataSize: "data bits", setParity: "parity", setStopSize: "stop bits"}
+
+// number shows the value of a setting.
+func number(value []byte) string {
+	if len(value) == 0 {
+		return "nothing"
+	}
+	var n uint64
+	for _, octet := range value[:min(len(value), 8)] {
+		n = n<<8 | uint64(octet)
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+// begins reports whether octets are the negotiation with which a server of Telnet begins.
+func begins(said []byte) bool {
+	return len(said) >= 2 && said[0] == iac && said[1] >= will && said[1] <= dont
 }
 
 // escape doubles the octets that Telnet would take for commands.

@@ -75,7 +75,7 @@ func TestABadPortIsNamedOnTheCommandLine(t *testing.T) {
 	if code, out, _ := do(t, "doctor", "--dir", dir, "--ports", used); code != exitFault || !strings.Contains(out, want) {
 		t.Errorf("doctor: exit code %d\n%s", code, out)
 	}
-	if code, _, errs := do(t, "enrol", "--dir", dir, "/dev/null"); code != exitUsage || !strings.Contains(errs, "not a serial port: it is /dev/null") {
+	if code, _, errs := do(t, "enrol", "--dir", dir, "/dev/null"); code != exitUsage || !strings.Contains(errs, "not a serial port: it is a device of memory") {
 		t.Errorf("/dev/null: exit code %d\n%s", code, errs)
 	}
 }
