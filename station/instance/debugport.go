@@ -30,6 +30,7 @@ var (
 type debugPort struct {
 	probe.Probe
 	setup station.DebugSetup
+	erase bool         // Recover is described for the board
 	image *probe.Image // nil: nothing to flash
 	store configs.FlashRegion
 }
@@ -79,7 +80,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
-	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
+	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store, erase: driver.erases}
 	p.setup.Probe, p.setup.Store = bay.Bay.ProbeSerial(), p.store.Known()
 	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
@@ -94,6 +95,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 type drivenBy struct {
 	probe.Driver
 	locks  bool   // the debug port can be locked, and the state of the lock be read
+	erases bool   // the whole chip can be erased
 	recipe []byte // of a driver that follows a recipe: the recipe, for the digest of the lock
 }
 
@@ -104,12 +106,12 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 	switch name {
 	case openocd.Name:
 		o := &board.Probe.OpenOCD
-		return drivenBy{Driver: newOpenOCD(board), locks: len(o.Lock) > 0 && o.LockState != ""}, nil
+		return drivenBy{Driver: newOpenOCD(board), locks: len(o.Lock) > 0 && o.LockState != "", erases: len(o.Recover) > 0}, nil
 	case commander.Name:
 		j := board.Probe.JLinkExe
 		chip := commander.Chip{Device: j.Device, Part: part, Recover: j.Recover, Recovered: j.Recovered, Lock: j.Lock, LockState: j.LockState, Locked: j.Locked, Open: j.Open}
 		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
-		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0}, err
+		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0, erases: len(j.Recover) > 0}, err
 	}
 	return byRecipe(name, dir, board, selected)
 }
@@ -141,7 +143,8 @@ func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) 
 		return drivenBy{}, err
 	}
 	text, err := json.Marshal(described)
-	return drivenBy{Driver: driver, locks: len(described.Operations.Lock) > 0 && len(described.Operations.LockState) > 0, recipe: text}, err
+	do := &described.Operations
+	return drivenBy{Driver: driver, locks: len(do.Lock) > 0 && len(do.LockState) > 0, erases: len(do.Recover) > 0, recipe: text}, err
 }
 
 // lockRecipe identifies all values that decide how the debug port is locked.
