@@ -1,6 +1,9 @@
 package configs
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Bay is one place on the bench, an entry of `bays:` in station.yaml.
 type Bay struct {
@@ -8,7 +11,8 @@ type Bay struct {
 	// USB is the USB path of the device that has the board's UART, as sysfs names it: "1-2.3". A
 	// composite probe has UART and probe behind one path.
 	USB string `yaml:"usb"`
-	// Port is the stable name of the UART, /dev/serial/by-path/…; instead of USB.
+	// Port is the stable name of the UART, /dev/serial/by-path/…; instead of USB. "rtt:SERIAL" is the probe that carries
+	// SMP over RTT, for a board without UART.
 	Port  string    `yaml:"port"`
 	Probe *BayProbe `yaml:"probe"` // nil: a bay without probe
 	Board string    `yaml:"board"` // an embedded board definition by its name, or the path of a file; empty: none
@@ -26,6 +30,29 @@ type BayProbe struct {
 	Driver string `yaml:"driver"` // openocd, jlinkexe, or the name of a recipe
 	Serial string `yaml:"serial"` // as the probe says it; empty: whichever probe is at the USB path
 	USB    string `yaml:"usb"`    // USB path of the probe; empty: that of the bay
+}
+
+// rttScheme begins a Port that is a probe.
+const rttScheme = "rtt:"
+
+// IsRTT reports whether a port is a probe that carries SMP over RTT.
+func IsRTT(port string) bool { return strings.HasPrefix(port, rttScheme) }
+
+// RTT returns the serial number of the probe that carries SMP, and false for a bay with a UART.
+func (b *Bay) RTT() (serial string, ok bool) { return strings.CutPrefix(b.Port, rttScheme) }
+
+// HasProbe reports whether a probe belongs to the bay.
+func (b *Bay) HasProbe() bool { return b.Probe != nil || IsRTT(b.Port) }
+
+// ProbeSerial returns the serial number of the bay's probe, and "" if only a USB path selects it.
+func (b *Bay) ProbeSerial() string {
+	if serial, ok := b.RTT(); ok {
+		return serial
+	}
+	if b.Probe == nil {
+		return ""
+	}
+	return b.Probe.Serial
 }
 
 // ProbeLocation returns the USB path of the bay's probe, and "" if only the serial number selects it.

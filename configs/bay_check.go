@@ -39,7 +39,7 @@ func (b *Bay) validate(key string) error {
 	if b.Baud != 0 {
 		err = errors.Join(err, checkRange(key+".baud", b.Baud, 9600, 4_000_000))
 	}
-	if b.Probe != nil && b.Probe.Serial == "" && b.ProbeLocation() == "" {
+	if b.HasProbe() && b.ProbeSerial() == "" && b.ProbeLocation() == "" {
 		err = errors.Join(err, &ValueError{key + ".probe", "neither serial nor usb", "the probe's serial number or its USB path", "`station bays` prints both"})
 	}
 	for i, line := range b.Low {
@@ -60,10 +60,28 @@ func (b *Bay) location(key string) error {
 		return &ValueError{key, "neither usb nor port", "the place of the board", "`station bays` prints the USB paths of this machine"}
 	case b.USB != "" && !IsUSBPath(b.USB):
 		return notUSB(key+".usb", b.USB)
+	case IsRTT(b.Port):
+		return b.overRTT(key)
 	case remote.Is(b.Port):
 		return remoteAddress(key+".port", b.Port)
 	case b.Port != "" && (!filepath.IsAbs(b.Port) || filepath.Clean(b.Port) != b.Port):
 		return &ValueError{key + ".port", strconv.Quote(b.Port), "the absolute path of a port", "use a name below /dev/serial/by-path, because ttyACM numbers change"}
+	}
+	return nil
+}
+
+// overRTT checks a bay whose probe carries SMP.
+func (b *Bay) overRTT(key string) error {
+	serial, _ := b.RTT()
+	switch {
+	case !IsProbeSerial(serial):
+		return &ValueError{key + ".port", strconv.Quote(b.Port), "rtt: and the serial number of a probe", "`station bays` prints the serial numbers of the probes"}
+	case b.Board == "":
+		return &ValueError{key + ".board", "none, with the port " + b.Port, "a board definition that says where the firmware has its RTT control block", "write board: NAME"}
+	case b.Interface != nil || b.Baud != 0 || b.Low != nil:
+		return &ValueError{key, "interface, baud or low, with the port " + b.Port, "none of them", "leave them out: RTT has no UART"}
+	case b.Probe != nil && b.Probe.Serial != "" && !SameSerial(serial, b.Probe.Serial):
+		return &ValueError{key + ".probe.serial", strconv.Quote(b.Probe.Serial), serial + ", as in port", "one probe carries SMP and flashes the board: write the same number, or leave serial out"}
 	}
 	return nil
 }
@@ -138,19 +156,19 @@ func (b *Bay) otherInterface(other *Bay) bool {
 // sameProbe reports whether two bays name one probe. Copies of a probe may have equal serial
 // numbers; only different USB paths tell them apart.
 func (b *Bay) sameProbe(other *Bay) bool {
-	if b.Probe == nil || other.Probe == nil {
+	if !b.HasProbe() || !other.HasProbe() {
 		return false
 	}
 	here, there := b.ProbeLocation(), other.ProbeLocation()
 	if here != "" && there != "" {
 		return here == there
 	}
-	return SameSerial(b.Probe.Serial, other.Probe.Serial)
+	return SameSerial(b.ProbeSerial(), other.ProbeSerial())
 }
 
 func (b *Bay) probeText() string {
 	if location := b.ProbeLocation(); location != "" {
 		return location
 	}
-	return b.Probe.Serial
+	return b.ProbeSerial()
 }

@@ -59,6 +59,12 @@ func TestBaysAreRefused(t *testing.T) {
 		{"one probe by its serial number in two spellings", "[{name: a, port: /dev/p, probe: {driver: pyocd, serial: 066dff}}, {name: b, usb: 1-3, probe: {driver: pyocd, serial: 066DFF}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its serial number", "[{name: a, port: /dev/p, probe: {driver: openocd, serial: 17}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: \"0017\"}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its USB path", "[{name: a, usb: 1-2, probe: {driver: openocd, usb: 1-4}}, {name: b, usb: 1-3, probe: {driver: openocd, usb: 1-4}}]", ErrValue, "bays[1].probe"},
+		{"RTT without a serial number", "[{name: a, port: \"rtt:\", board: qemu-an385}]", ErrValue, "bays[0].port"},
+		{"RTT with a serial number that is none", "[{name: a, port: \"rtt:1 2\", board: qemu-an385}]", ErrValue, "bays[0].port"},
+		{"RTT without a board definition", "[{name: a, port: \"rtt:17\"}]", ErrValue, "bays[0].board"},
+		{"RTT with a baud rate", "[{name: a, port: \"rtt:17\", board: qemu-an385, baud: 115200}]", ErrValue, "RTT has no UART"},
+		{"RTT by another probe than the one that flashes", "[{name: a, port: \"rtt:17\", board: qemu-an385, probe: {driver: openocd, serial: 18}}]", ErrValue, "bays[0].probe.serial"},
+		{"one probe for RTT and for another bay", "[{name: a, port: \"rtt:17\", board: qemu-an385}, {name: b, usb: 1-3, probe: {driver: openocd, serial: \"0017\"}}]", ErrValue, "bays[1].probe"},
 		{"an unknown key", "[{name: a, usb: 1-2, bord: x}]", ErrUnknownKey, `unknown key "bord"; did you mean "board"?`},
 		{"an unknown key of a probe", "[{name: a, usb: 1-2, probe: {driver: x, serail: 1}}]", ErrUnknownKey, "serail"},
 		{"a key twice", "[{name: a, name: b, usb: 1-2}]", ErrDuplicateKey, "keep one"},
@@ -75,6 +81,8 @@ func TestBaysAreRefused(t *testing.T) {
 
 func TestBaysThatOnlyLookAlikeAreGood(t *testing.T) {
 	for name, text := range map[string]string{
+		"RTT by the probe that flashes":                   "[{name: a, port: \"rtt:17\", board: qemu-an385, probe: {driver: openocd, serial: \"0017\"}}]",
+		"RTT by the probe at a USB path":                  "[{name: a, port: \"rtt:17\", board: qemu-an385, probe: {driver: openocd, usb: 1-4}}]",
 		"two UARTs of one adapter":                        "[{name: a, usb: 1-2, interface: 0}, {name: b, usb: 1-2, interface: 1}]",
 		"two copies of a probe, told apart by their path": "[{name: a, usb: 1-2, probe: {driver: openocd, serial: 123}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: 123}}]",
 		"two probes without serial number":                "[{name: a, usb: 1-2, probe: {driver: openocd}}, {name: b, usb: 1-3, probe: {driver: openocd}}]",

@@ -25,6 +25,7 @@ type Board struct {
 	Emulated string      `yaml:"emulated"`
 	Probe    BoardProbe  `yaml:"probe"`
 	UART     UART        `yaml:"uart"`
+	RTT      RTT         `yaml:"rtt"`
 	Firmware BoardImage  `yaml:"firmware"`
 	Store    FlashRegion `yaml:"store"` // certificate store, for read back by probe
 	// LifeCycle is the life cycle of `hello` after the step `lock`: "open" or "sealed" (PROTOCOL.md).
@@ -101,6 +102,16 @@ type UART struct {
 	Low       []string      `yaml:"low"`       // modem lines that are low while the port is open: dtr, rts
 	Settle    time.Duration `yaml:"settle"`    // from open or reset to the first request
 }
+
+// RTT says where the firmware keeps the control block of SEGGER's Real Time Transfer, for bays whose probe carries SMP.
+type RTT struct {
+	Address uint32 `yaml:"address"` // the search begins here
+	Size    uint32 `yaml:"size"`    // octets to search; 0: the firmware has no RTT
+	Channel int    `yaml:"channel"`
+}
+
+// Known reports whether the firmware has RTT.
+func (r RTT) Known() bool { return r.Size > 0 }
 
 // A BoardImage is the provisioning firmware.
 type BoardImage struct {

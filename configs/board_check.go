@@ -17,7 +17,7 @@ import (
 // Validate checks every value that is there, and reports all values that are not possible.
 func (b *Board) Validate() error {
 	err := errors.Join(
-		name("name", b.Name), b.Probe.validate(), b.UART.validate(), b.Firmware.validate(), b.Store.validate(),
+		name("name", b.Name), b.Probe.validate(), b.UART.validate(), b.RTT.validate(), b.Firmware.validate(), b.Store.validate(),
 		oneOf("life_cycle", b.LifeCycle, "open", "sealed"),
 	)
 	for _, key := range slices.Sorted(maps.Keys(b.Sources)) {
@@ -92,6 +92,20 @@ func (u *UART) validate() error {
 	}
 	if u.Baud != 0 {
 		err = errors.Join(err, checkRange("uart.baud", u.Baud, 9600, 4_000_000))
+	}
+	return err
+}
+
+// maxRTT bounds the octets that OpenOCD searches for the control block. A search of more takes minutes.
+const maxRTT = 1 << 20
+
+func (r *RTT) validate() error {
+	if *r == (RTT{}) {
+		return nil
+	}
+	err := checkRange("rtt.channel", r.Channel, 0, 15)
+	if r.Size == 0 || r.Size > maxRTT || uint64(r.Address)+uint64(r.Size) > 1<<32 {
+		err = errors.Join(err, &ValueError{"rtt.size", strconv.Itoa(int(r.Size)), fmt.Sprintf("1 to %d octets, below the end of the addresses", maxRTT), "write the address of _SEGGER_RTT from the map of the firmware, and 256"})
 	}
 	return err
 }

@@ -45,6 +45,7 @@ func (b *Board) Missing() []Finding {
 		say(err != nil && !strings.HasSuffix(target.Recipe, ".yaml"), "probe.recipes", fmt.Sprintf("there is no recipe %s", target.Recipe), "name one of "+strings.Join(RecipeNames(), ", ")+", or the file of a recipe")
 		say(err == nil && target.Target == "" && described.NeedsTarget(), "probe.recipes", fmt.Sprintf("the recipe %s needs the name of the chip", target.Recipe), "write it as target, in the words of the programmer")
 	}
+	say(b.RTT.Known() && !p.OpenOCD.Configured(), "probe.openocd", "the firmware has RTT, and OpenOCD has no name for the chip, so no bay can use port: rtt:SERIAL", "fill openocd, or leave rtt out")
 	if b.Emulated == "" || b.Firmware.Image != "" {
 		all = append(all, b.imageFindings()...)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -315,13 +314,21 @@ type vector struct {
 	message []byte // SMP message in the frame
 }
 
+// moduleRoot is the folder of go.mod, above the folder in which the test of some package runs.
+func moduleRoot() string {
+	root := "."
+	for range 10 {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		root = filepath.Join(root, "..")
+	}
+	return root
+}
+
 func (w *wire) vectors(pattern string) []vector {
 	w.Helper()
-	_, here, _, ok := runtime.Caller(0)
-	if !ok {
-		w.Fatal("this binary does not know where its source is: build it without -trimpath")
-	}
-	names, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "smp", "testdata", pattern+".txt"))
+	names, err := filepath.Glob(filepath.Join(moduleRoot(), "devices", "smp", "testdata", pattern+".txt"))
 	if err != nil || len(names) == 0 {
 		w.Fatalf("no vectors %s: %v", pattern, err)
 	}

@@ -124,6 +124,10 @@ type Config struct {
 	// another process connects to it.
 	DebugSocket bool
 
+	// Unwired: nothing is connected to the UART of a QEMU board, as where a debug probe carries SMP. [Board.Transport]
+	// is then silent.
+	Unwired bool
+
 	testingOnlyTRNG string // QEMU character device instead of the host's random device
 }
 

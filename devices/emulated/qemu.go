@@ -127,8 +127,11 @@ func (b *Board) qemuArgs() ([]string, error) {
 	}
 	loader := fmt.Sprintf("loader,file=/proc/self/fd/%d,addr=%#x,force-raw=on", fusesFD, machines[b.cfg.Machine].fuses)
 	chardev := fmt.Sprintf("socket,id=line,fd=%d,mux=on", uartFD)
-	if b.cfg.Pty {
+	switch {
+	case b.cfg.Pty:
 		chardev = "pty,id=line,mux=on"
+	case b.cfg.Unwired:
+		chardev = "null,id=line,mux=on" // a socket that nobody reads would stop the firmware in the end
 	}
 	return append(kernel, []string{
 		// A bare machine: no default devices, no screen, no configuration files, no core dump of its memory.

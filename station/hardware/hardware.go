@@ -101,15 +101,24 @@ func portsOf(ports []usb.Port) (all []Port) {
 
 func ofBay(bay *configs.Bay, tree *usb.Tree) Row {
 	row := Row{Bay: bay.Name, USB: bay.USB, Board: bay.Board}
-	if bay.USB == "" && bay.Port == "" {
-		return row // emulated
+	if bay.USB == "" && (bay.Port == "" || configs.IsRTT(bay.Port) && isEmulated(bay.Board)) {
+		return row // no hardware
 	}
 	row.addUART(bay, tree)
 	if bay.Probe != nil {
 		row.Driver = bay.Probe.Driver
+	}
+	if bay.HasProbe() {
+		row.Driver = cmp.Or(row.Driver, "openocd") // carries SMP
 		row.addProbe(bay, tree)
 	}
 	return row
+}
+
+// isEmulated reports whether an embedded board definition is for emulated boards.
+func isEmulated(name string) bool {
+	board, err := configs.LoadBoard(name, "")
+	return err == nil && board.Emulated != ""
 }
 
 // addUART finds the UART of a bay.
@@ -142,7 +151,7 @@ func (r *Row) addUART(bay *configs.Bay, tree *usb.Tree) {
 
 // addNamed finds the UART of a bay that names a port.
 func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
-	if remote.Is(bay.Port) {
+	if remote.Is(bay.Port) || configs.IsRTT(bay.Port) {
 		r.Ports = []Port{{Name: bay.Port, Interface: -1}}
 		return
 	}
@@ -161,14 +170,14 @@ func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
 
 // probeOf returns the probe of a bay: the device at its USB path, or the one with its serial number.
 func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
-	if bay.Probe == nil {
+	if !bay.HasProbe() {
 		return nil
 	}
 	if location := bay.ProbeLocation(); location != "" {
 		return tree.At(location)
 	}
 	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool {
-		return d.Probe != usb.NoProbe && configs.SameSerial(d.Serial, bay.Probe.Serial)
+		return d.Probe != usb.NoProbe && configs.SameSerial(d.Serial, bay.ProbeSerial())
 	})
 	if i < 0 {
 		return nil
@@ -179,15 +188,15 @@ func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
 func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {
 	device := probeOf(bay, tree)
 	switch {
-	case device == nil && len(r.Troubles) > 0 && bay.Probe.USB == "" && bay.USB != "":
+	case device == nil && len(r.Troubles) > 0 && bay.ProbeLocation() == bay.USB && bay.USB != "":
 		return // UART and probe are one device, and the row says already that it is not there
 	case device == nil:
-		r.say("probe %s is not plugged in", cmp.Or(bay.Probe.Serial, "at USB path "+bay.ProbeLocation()))
+		r.say("probe %s is not plugged in", cmp.Or(bay.ProbeSerial(), "at USB path "+bay.ProbeLocation()))
 		return
 	case device.Probe == usb.NoProbe:
 		r.say("the device at USB path %s is no probe that this station knows (%s)", device.Path, device.Product)
-	case bay.Probe.Serial != "" && !configs.SameSerial(device.Serial, bay.Probe.Serial):
-		r.say("the probe at USB path %s has the serial number %s, station.yaml says %s: the probe was exchanged, or the cable is plugged in elsewhere", device.Path, cmp.Or(device.Serial, "-"), bay.Probe.Serial)
+	case bay.ProbeSerial() != "" && !configs.SameSerial(device.Serial, bay.ProbeSerial()):
+		r.say("the probe at USB path %s has the serial number %s, station.yaml says %s: the probe was exchanged, or the cable is plugged in elsewhere", device.Path, cmp.Or(device.Serial, "-"), bay.ProbeSerial())
 	}
 	r.Probe, r.ProbeUSB, r.Serial = string(device.Probe), device.Path, device.Serial
 	if bay.Board == "" {
@@ -199,8 +208,10 @@ func (r *Row) addState(states States) {
 	if states == nil {
 		return
 	}
-	for i := range r.Ports {
-		r.Ports[i].State = states(r.Ports[i].Device)
+	for i, port := range r.Ports {
+		if port.Device != "" { // empty: not plugged in, or not of this machine
+			r.Ports[i].State = states(port.Device)
+		}
 	}
 }
 

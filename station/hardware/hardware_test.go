@@ -55,6 +55,10 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"a bay without probe", "{name: a, usb: 1-2.2}", nil},
 		{"a bay with a port by its name", "{name: a, port: \"/dev/serial/by-path/pci-0000:00:14.0-usb-0:2.2:1.0-port0\"}", nil},
 		{"an emulated board", "{name: a, board: qemu-an385}", nil},
+		{"a probe that carries SMP", "{name: a, port: \"rtt:1050012345\", board: nrf5340dk}", nil},
+		{"a probe that carries SMP, by its USB path", "{name: a, port: \"rtt:1050012345\", board: nrf5340dk, probe: {driver: openocd, usb: 1-1.2}}", nil},
+		{"a probe that carries SMP and is not there", "{name: a, port: \"rtt:5\", board: nrf5340dk}", []string{"probe 5 is not plugged in"}},
+		{"an emulated board over RTT", "{name: a, port: \"rtt:5\", board: qemu-an385}", nil},
 		{"UART and probe at two places", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd, usb: 1-3}}", nil},
 		{"a cable that was pulled", "{name: a, usb: 1-9, board: x}", []string{"nothing is plugged in at USB path 1-9"}},
 		{"a composite probe that was pulled", "{name: a, usb: 1-9, board: x, probe: {driver: openocd}}", []string{"nothing is plugged in at USB path 1-9"}},
@@ -148,12 +152,12 @@ func TestTheTableAndTheJSONShowEachRow(t *testing.T) {
 		}
 		return Free
 	}
-	rows := Compare(configured(t, "bays: [{name: a, usb: 1-1.1, board: nrf52840dk, probe: {driver: openocd}}]\n"), tree, states)
+	rows := Compare(configured(t, "bays: [{name: a, usb: 1-1.1, board: nrf52840dk, probe: {driver: openocd}}, {name: b, port: \"rtt:1050012345\", board: ours.yaml}, {name: c, port: \"tcp://bench:4001\"}]\n"), tree, states)
 	var table, lines strings.Builder
 	if err := WriteTable(&table, rows); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1             used by ModemManager (PID 812)", "1-2.2", "free", "USB path 1-3: no bay"} {
+	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1  used by ModemManager (PID 812)", "b    -      J-Link        001050012345       openocd  ours.yaml   rtt:1050012345       -", "tcp://bench:4001", "1-2.2", "free", "USB path 1-3: no bay"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &table)
 		}

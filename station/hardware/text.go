@@ -57,7 +57,7 @@ func (r *Row) name() string {
 func (r *Row) portText() string {
 	var all []string
 	for _, port := range r.Ports {
-		text := strings.TrimPrefix(port.Device, "/dev/")
+		text := strings.TrimPrefix(cmp.Or(port.Device, port.Name), "/dev/")
 		if port.Interface >= 0 {
 			text = fmt.Sprintf("%d:%s", port.Interface, text)
 		}

@@ -89,6 +89,9 @@ func parseBays(word string) ([]BaySpec, error) {
 		}
 		return []BaySpec{{Name: address.String(), Port: address.String()}}, nil
 	}
+	if configs.IsRTT(word) {
+		return nil, fmt.Errorf("--boards %q: %w", word, errRTTOnBoard)
+	}
 	if err := mistakeIn(word); err != nil {
 		return nil, fmt.Errorf("--boards %q: %w", word, err)
 	}

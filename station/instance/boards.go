@@ -13,6 +13,7 @@ import (
 	"hallmark/configs"
 	"hallmark/devices"
 	"hallmark/devices/emulated"
+	"hallmark/devices/probe/openocd"
 	"hallmark/devices/serial"
 	"hallmark/devices/serial/remote"
 	"hallmark/station"
@@ -37,12 +38,13 @@ type BoardSource struct {
 	files  *Files
 	images map[string]string            // by the name of the kind
 	ports  map[string]station.DebugPort // by the name of the bay; nil: the bay has none
+	links  map[string]*openocd.Link     // by the name of the bay; nil: the bay has a UART
 }
 
 // Boards makes a BoardSource for bays. It refuses emulated boards if the configuration does
 // not allow them, emulated boards without an image, and two bays with one port.
 func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
-	s := &BoardSource{files: f, images: map[string]string{}, ports: map[string]station.DebugPort{}}
+	s := &BoardSource{files: f, images: map[string]string{}, ports: map[string]station.DebugPort{}, links: map[string]*openocd.Link{}}
 	for _, bay := range bays {
 		if bay.Kind == nil || s.images[bay.Kind.Name] != "" {
 			continue
@@ -72,11 +74,15 @@ func (s *BoardSource) openPorts(bays []BaySpec) error {
 		if bay.Kind != nil {
 			emulated = s.images[bay.Kind.Name]
 		}
-		port, err := s.files.DebugPort(bay, emulated)
+		link, err := s.files.link(bay)
 		if err != nil {
 			return err
 		}
-		s.ports[bay.Name] = port
+		port, err := s.files.debugPort(bay, emulated, link)
+		if err != nil {
+			return err
+		}
+		s.ports[bay.Name], s.links[bay.Name] = port, link
 	}
 	return nil
 }
@@ -143,23 +149,35 @@ func (s *BoardSource) Open(ctx context.Context, bay BaySpec, number int) (*devic
 		Ethernet: s.files.OverNetwork() && bay.Kind.kind == emulated.QEMU,
 	}
 	if s.ports[bay.Name] != nil { // a new board of a bay with a probe is blank
-		config.DebugSocket, config.Image = true, ""
+		config.Image = ""
 	}
+	config.Unwired, config.DebugSocket = bay.overRTT(), bay.overRTT() || s.ports[bay.Name] != nil
 	board, err := emulated.Start(ctx, config)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := devices.NewClient(board.Transport(), devices.Options{Answer: emulated.AnswerTime, Reach: board.Reach})
+	options := devices.Options{Answer: emulated.AnswerTime, Reach: board.Reach}
+	if bay.overRTT() {
+		client, _, err := s.openRTT(bay, options)
+		if err != nil {
+			return nil, nil, errors.Join(err, board.Close())
+		}
+		return client, closers{client, board}, nil
+	}
+	client := devices.NewClient(board.Transport(), options)
 	return client, closers{client, board}, nil
 }
 
 func (s *BoardSource) openPort(bay BaySpec) (*devices.Client, io.Closer, error) {
 	config, options := s.portConfig(bay), devices.Options{}
-	if bay.Port != "" && !remote.Is(bay.Port) {
-		config.Find = s.followed(bay.Port, config.Find)
-	}
 	if bay.Bay != nil {
 		options.Answer = bay.Bay.Answer
+	}
+	if bay.overRTT() {
+		return s.openRTT(bay, options)
+	}
+	if bay.Port != "" && !remote.Is(bay.Port) {
+		config.Find = s.followed(bay.Port, config.Find)
 	}
 	port, err := serial.OpenStable(config)
 	if err != nil {

@@ -13,6 +13,7 @@ var (
 	errNoBays       = errors.New("--boards is missing, and station.yaml has no bays: want --boards KIND:NUMBER, or bays (`station bays --yaml` prints those of this machine)")
 	errEmulatedBay  = errors.New("the board definition is for an emulated board: leave usb, port and interface out")
 	errNoPlace      = errors.New("the board definition is for hardware: want usb or port, the place of the board (`station bays` prints the USB paths)")
+	errBlankRTT     = errors.New("an emulated board over RTT is blank: write probe: {driver: openocd} into the bay, so that the step flash gives it firmware")
 	errUnknownBoard = errors.New("the board definition is for a kind of emulated board that this station does not know")
 )
 
@@ -66,7 +67,7 @@ func configuredBay(dir workdir.Dir, bay *configs.Bay) (BaySpec, error) {
 		}
 		spec.Board = board
 	}
-	placed := bay.USB != "" || bay.Port != "" || bay.Interface != nil
+	placed := bay.USB != "" || bay.Port != "" && !spec.overRTT() || bay.Interface != nil
 	switch {
 	case spec.Board == nil || spec.Board.Emulated == "":
 		if bay.USB == "" && bay.Port == "" {
@@ -75,6 +76,8 @@ func configuredBay(dir workdir.Dir, bay *configs.Bay) (BaySpec, error) {
 		return spec, nil
 	case placed:
 		return spec, errEmulatedBay
+	case spec.overRTT() && bay.Probe == nil:
+		return spec, errBlankRTT
 	}
 	kinds := EmulatedKinds()
 	i := slices.IndexFunc(kinds, func(k EmulatedKind) bool { return k.Name == spec.Board.Emulated })

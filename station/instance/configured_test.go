@@ -9,7 +9,9 @@ import (
 
 	"hallmark/configs"
 	"hallmark/devices/serial"
+	"hallmark/devices/usb"
 	"hallmark/fixtures/usbtree"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -33,6 +35,9 @@ func TestBaysOfStationYAML(t *testing.T) {
 		{"bays of all kinds", "[{name: a, usb: 1-2}, {name: b, port: /dev/ttyS0}, {name: c, board: qemu-an385}]", "", "a b c", nil, ""},
 		{"--boards comes first", "[{name: a, usb: 1-2}]", "posix:2", "posix-1 posix-2", nil, ""},
 		{"neither bays nor --boards", "[]", "", "", errNoBays, "station bays --yaml"},
+		{"a probe that carries SMP for an emulated board", "[{name: a, port: \"rtt:17\", board: qemu-an385, probe: {driver: openocd}}, {name: b, port: \"rtt:18\", board: nrf52840dk}]", "", "a b", nil, ""},
+		{"an emulated board over RTT that nobody flashes", "[{name: a, port: \"rtt:17\", board: qemu-an385}]", "", "", errBlankRTT, "probe: {driver: openocd}"},
+		{"a probe that carries SMP in --boards", "[]", "rtt:17", "", errRTTOnBoard, "bay with port: rtt:SERIAL"},
 		{"a board definition that is not there", "[{name: a, usb: 1-2, board: nrf}]", "", "", configs.ErrValue, `bay "a"`},
 		{"hardware without a place", "[{name: a, board: nrf52840dk}]", "", "", errNoPlace, `bay "a"`},
 		{"an emulated board with a place", "[{name: a, usb: 1-2, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
@@ -175,6 +180,52 @@ func TestTheModemLinesOfABayComeBeforeThoseOfItsBoard(t *testing.T) {
 		s, bays := source(t, "/", "["+bay+"]")
 		if config := s.portConfig(bays[0]); [2]bool{config.LowDTR, config.LowRTS} != want {
 			t.Errorf("%s: DTR low %t, RTS low %t", bay, config.LowDTR, config.LowRTS)
+		}
+	}
+}
+
+func TestABayOverRTTThatCannotWorkIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name, board string
+		lock        bool
+		want        error
+	}{
+		{"it can", "name: own\nprobe: {openocd: {target: target/nrf52.cfg}}\nrtt: {address: 0x20000000, size: 256}\n", false, nil},
+		{"the definition has no RTT", "name: own\nprobe: {openocd: {target: target/nrf52.cfg}}\n", false, errNoRTT},
+		{"OpenOCD does not know the chip", "name: own\nrtt: {address: 0x20000000, size: 256}\n", false, errNoRTTChip},
+		{"the station locks", "name: own\nprobe: {openocd: {target: target/nrf52.cfg}}\nrtt: {address: 0x20000000, size: 256}\n", true, errLockedRTT},
+	} {
+		dir := directory(t, "[{name: a, port: \"rtt:17\", board: ./own.yaml}]")
+		if err := os.WriteFile(dir.In("own.yaml"), []byte(test.board), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bays, err := SelectBays(dir, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := &configs.Config{}
+		config.Boards.Lock = test.lock
+		_, err = (&Files{Dir: dir, Config: config}).Boards(bays, Images{})
+		if !errors.Is(err, test.want) || err != nil && reason.ExitOf(err) != reason.ExitUsage {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func TestAProbeThatCarriesSMPIsLookedForOnUSB(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-2 1366:1051 product=J-Link serial=000017 0=cdc_acm:ttyACM5\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bay, want := range map[string]error{
+		"{name: a, port: \"rtt:17\", board: nrf52840dk}":                                     nil,
+		"{name: a, port: \"rtt:17\", board: nrf52840dk, probe: {driver: openocd, usb: 1-2}}": nil,
+		"{name: a, port: \"rtt:17\", board: nrf52840dk, probe: {driver: openocd, usb: 1-3}}": usb.ErrAbsent,
+		"{name: a, port: \"rtt:18\", board: nrf52840dk}":                                     usb.ErrAbsent,
+	} {
+		s, bays := source(t, machine.Dir(), "["+bay+"]")
+		if name, err := s.ExaminePort(bays[0]); !errors.Is(err, want) || !strings.HasPrefix(name, "rtt:") || !s.Sight()(bays[0]) {
+			t.Errorf("%s: %s, %v", bay, name, err)
 		}
 	}
 }

@@ -30,6 +30,7 @@ var (
 type debugPort struct {
 	probe.Probe
 	setup station.DebugSetup
+	erase bool         // Recover is described for the board
 	image *probe.Image // nil: nothing to flash
 	store configs.FlashRegion
 }
@@ -40,6 +41,11 @@ var _ station.DebugPort = (*debugPort)(nil)
 // emulated boards, which need none in their definition. A bad image is refused here, before the
 // first Run.
 func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, error) {
+	return f.debugPort(bay, emulated, nil)
+}
+
+// debugPort is DebugPort. A link shares the probe with the transport of the bay; nil: the bay has a UART.
+func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (station.DebugPort, error) {
 	if bay.Bay == nil || bay.Bay.Probe == nil {
 		if f.Config.Boards.Lock {
 			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
@@ -51,7 +57,10 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 	}
 	p, err := newDebugPort(bay, string(f.Dir), emulated)
 	if err != nil {
-		return nil, fmt.Errorf("bay %s: %w", bay.Name, err)
+		return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, err)) // nothing was asked yet but the configuration and its files
+	}
+	if link != nil {
+		p.Probe = link.Probe(p.Probe)
 	}
 	if f.Config.Boards.Lock {
 		if p.setup.Lock == nil {
@@ -63,7 +72,7 @@ func (f *Files) DebugPort(bay BaySpec, emulated string) (station.DebugPort, erro
 }
 
 func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
-	selected := probe.Selection{Serial: probe.Serial(bay.Bay.Probe.Serial), Location: bay.Bay.ProbeLocation()}
+	selected := selection(bay.Bay)
 	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board, selected)
 	if err != nil {
 		return nil, err
@@ -71,8 +80,8 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
-	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store}
-	p.setup.Probe, p.setup.Store = bay.Bay.Probe.Serial, p.store.Known()
+	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store, erase: driver.erases}
+	p.setup.Probe, p.setup.Store = bay.Bay.ProbeSerial(), p.store.Known()
 	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
 			return nil, err
@@ -86,6 +95,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 type drivenBy struct {
 	probe.Driver
 	locks  bool   // the debug port can be locked, and the state of the lock be read
+	erases bool   // the whole chip can be erased
 	recipe []byte // of a driver that follows a recipe: the recipe, for the digest of the lock
 }
 
@@ -95,18 +105,27 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 	part := probe.Part(board.Probe.Part)
 	switch name {
 	case openocd.Name:
-		o := board.Probe.OpenOCD
-		chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: part, Recover: o.Recover, Recovered: o.Recovered,
-			Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
-		driver := openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
-		return drivenBy{Driver: driver, locks: len(o.Lock) > 0 && o.LockState != ""}, nil
+		o := &board.Probe.OpenOCD
+		return drivenBy{Driver: newOpenOCD(board), locks: len(o.Lock) > 0 && o.LockState != "", erases: len(o.Recover) > 0}, nil
 	case commander.Name:
 		j := board.Probe.JLinkExe
 		chip := commander.Chip{Device: j.Device, Part: part, Recover: j.Recover, Recovered: j.Recovered, Lock: j.Lock, LockState: j.LockState, Locked: j.Locked, Open: j.Open}
 		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
-		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0}, err
+		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0, erases: len(j.Recover) > 0}, err
 	}
 	return byRecipe(name, dir, board, selected)
+}
+
+func newOpenOCD(board *configs.Board) *openocd.Driver {
+	o := board.Probe.OpenOCD
+	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: probe.Part(board.Probe.Part), Recover: o.Recover, Recovered: o.Recovered,
+		Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
+	return openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
+}
+
+// selection says which probe belongs to a bay.
+func selection(bay *configs.Bay) probe.Selection {
+	return probe.Selection{Serial: probe.Serial(bay.ProbeSerial()), Location: bay.ProbeLocation()}
 }
 
 // byRecipe makes the driver for a programmer that a recipe describes. A recipe that cannot do the work of a
@@ -114,17 +133,18 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
 	described, err := configs.Recipe(name, dir)
 	if err != nil {
-		return drivenBy{}, reason.Usage(fmt.Errorf("%w, or a recipe: %w", errNoDriver, err))
+		return drivenBy{}, fmt.Errorf("%w, or a recipe: %w", errNoDriver, err)
 	}
 	if err := described.CheckBay(selected); err != nil {
-		return drivenBy{}, reason.Usage(err)
+		return drivenBy{}, err
 	}
 	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
 	if err != nil {
-		return drivenBy{}, reason.Usage(err)
+		return drivenBy{}, err
 	}
 	text, err := json.Marshal(described)
-	return drivenBy{Driver: driver, locks: len(described.Operations.Lock) > 0 && len(described.Operations.LockState) > 0, recipe: text}, err
+	do := &described.Operations
+	return drivenBy{Driver: driver, locks: len(do.Lock) > 0 && len(do.LockState) > 0, erases: len(do.Recover) > 0, recipe: text}, err
 }
 
 // lockRecipe identifies all values that decide how the debug port is locked.
@@ -149,7 +169,7 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	case path == "":
 		path = emulated
 	case board.Firmware.SHA256 == "":
-		return reason.Usage(errNoImageHash)
+		return errNoImageHash
 	}
 	if p.image, err = probe.ReadImage(path, board.Firmware.Address); err != nil {
 		return err

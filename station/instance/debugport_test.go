@@ -114,6 +114,19 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 			board.Firmware.Image += ".gone"
 			return probed(board, "openocd")
 		}, "image-unreadable", "fw.bin.gone"},
+		{"an image that cannot be flashed", false, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Firmware.Image = strings.TrimSuffix(board.Firmware.Image, ".bin")
+			if err := os.WriteFile(board.Firmware.Image, []byte("octets"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return probed(board, "openocd")
+		}, "image-format", "fw"},
+		{"a serial number that is none", false, func(t *testing.T) instance.BaySpec {
+			bay := probed(definition(t, "octets"), "openocd")
+			bay.Bay.Probe.Serial = "1 2"
+			return bay
+		}, "probe-serial", "1 2"},
 		{"a probe without board definition", false, func(*testing.T) instance.BaySpec { return probed(nil, "openocd") }, "usage", "no board definition"},
 		{"a driver that does not exist", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "magic") }, "usage", "openocd"},
 		{"a station that locks, and a chip whose lock nobody can prove", true, func(t *testing.T) instance.BaySpec {
@@ -130,6 +143,9 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := openFiles(t, test.lock).DebugPort(test.bay(t), "")
 			words := reason.All(err)
+			if reason.ExitOf(err) != reason.ExitUsage {
+				t.Errorf("exit code %d: %v", reason.ExitOf(err), err)
+			}
 			if len(words) == 0 || words[len(words)-1].Word != test.reason && words[0].Word != test.reason || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "bay left") {
 				t.Errorf("got %v (%v), want %s", err, words, test.reason)
 			}

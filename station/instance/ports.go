@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/configs"
 	"hallmark/devices/serial"
 	"hallmark/devices/serial/remote"
 	"hallmark/devices/usb"
@@ -20,11 +21,14 @@ import (
 func (s *BoardSource) Root() string { return cmp.Or(s.files.options.Root, "/") }
 
 // Sight looks once at what is plugged in. The function that it returns reports whether the port of a bay exists and can be opened
-// by this user. A port that has just appeared belongs to root until udev has given it to the users. A remote port is always present, as
-// an adapter that is built in.
+// by this user. A port that has just appeared belongs to root until udev has given it to the users. A remote port, and a probe that
+// carries SMP, are always present, as an adapter that is built in.
 func (s *BoardSource) Sight() (present func(BaySpec) bool) {
 	snapshot := sync.OnceValues(func() (usb.Snapshot, error) { return usb.TakeSnapshot(s.Root()) })
 	return func(bay BaySpec) bool {
+		if bay.overRTT() {
+			return true
+		}
 		path := bay.Port
 		if path == "" {
 			seen, err := snapshot()
@@ -113,8 +117,11 @@ func (s *BoardSource) followed(port string, byName func() (string, error)) func(
 }
 
 // ExaminePort looks at the port of a bay without opening it, and returns its path. The error wraps fs.ErrNotExist or
-// usb.ErrAbsent if no board is there. It does not connect to a remote port, because a connection may reset the board.
+// usb.ErrAbsent if no board is there. It does not connect to a remote port, because a connection may reset the board, and asks no probe.
 func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
+	if bay.overRTT() {
+		return bay.Port, s.findProbe(bay)
+	}
 	config := s.portConfig(bay)
 	path, err := config.Find()
 	if err != nil {
@@ -125,6 +132,21 @@ func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 		return path, nil
 	}
 	return path, serial.Examine(config.Config)
+}
+
+// findProbe looks for the probe of a bay on USB. It starts no programmer.
+func (s *BoardSource) findProbe(bay BaySpec) error {
+	tree, err := usb.Scan(s.Root())
+	if err != nil {
+		return err
+	}
+	location := bay.Bay.ProbeLocation()
+	for _, device := range tree.Devices {
+		if configs.SameSerial(device.Serial, bay.Bay.ProbeSerial()) && (location == "" || location == device.Path) {
+			return nil
+		}
+	}
+	return fmt.Errorf("probe %s: %w", bay.Bay.ProbeSerial(), usb.ErrAbsent)
 }
 
 // findOnUSB returns the tty that the kernel has now for a UART. The kernel may have it before udev has made a name for it.
@@ -147,7 +169,7 @@ var errSamePort = errors.New("two bays have the same port: name another port for
 func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 	seen := map[string]string{}
 	for _, bay := range bays {
-		if bay.Kind != nil {
+		if bay.Kind != nil || bay.overRTT() {
 			continue
 		}
 		path, err := s.portConfig(bay).Find()

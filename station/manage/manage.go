@@ -34,7 +34,7 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.order(), c.revoke(), c.hold(), c.release(), c.scrap(), c.rework(), c.unresolved(), c.crl(), c.status(), c.prove(), c.renewOCSP()}
+	return []*cobra.Command{c.order(), c.revoke(), c.hold(), c.release(), c.scrap(), c.rework(), c.recover(), c.unresolved(), c.crl(), c.status(), c.prove(), c.renewOCSP()}
 }
 
 // do does one action of operate.Acts, and prints its text.
@@ -97,15 +97,20 @@ func operator(cmd *cobra.Command, name *string) {
 
 // askedFor refuses to go on unless a person types the number, or has given --yes.
 func (c *Commands) askedFor(number int, what string, yes bool) error {
+	return c.confirm(strconv.Itoa(number), what, yes)
+}
+
+// confirm refuses to go on unless a person types a text, or has given --yes.
+func (c *Commands) confirm(want, what string, yes bool) error {
 	if yes {
 		return nil
 	}
-	fmt.Fprintf(c.Stdout, "type %d to %s, and nothing else to stop: ", number, what)
-	line, err := bufio.NewReader(io.LimitReader(c.Stdin, 64)).ReadString('\n')
+	fmt.Fprintf(c.Stdout, "type %s to %s, and nothing else to stop: ", want, what)
+	line, err := bufio.NewReader(io.LimitReader(c.Stdin, 512)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the confirmation: %w", err)
 	}
-	if strings.TrimSpace(line) != strconv.Itoa(number) {
+	if strings.TrimSpace(line) != want {
 		return reason.Usage(errors.New("not confirmed, and nothing was done; --yes confirms without a question"))
 	}
 	return nil

@@ -37,6 +37,7 @@ var leastRole = map[string]configs.Role{
 	ActWithdraw:     configs.RoleLead,
 	ActRelease:      configs.RoleEngineer,
 	actAcknowledge:  configs.RoleEngineer,
+	actRecover:      configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,
 	ActClose:        configs.RoleEngineer,
 	ActCRL:          configs.RoleEngineer,

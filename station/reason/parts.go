@@ -88,6 +88,7 @@ var ofParts = []Row{
 
 	// The debug probe.
 	faults("no-flash-store", noTile, "compare address and size of the certificate store in the board definition with the firmware"),
+	misuses("recover-active", "revoke its certificate (`station revoke`) or scrap the board (`station scrap`) first, or give --hold: then the board is put on hold in the same act"),
 	misuses("probe-serial", "write the decimal number that stands on the probe"),
 
 	// The operator's screen, and a batch.

@@ -93,7 +93,7 @@ func TestRowsIsACopyOfTheTable(t *testing.T) {
 }
 
 func TestTheExitCodeFollowsTheEnding(t *testing.T) {
-	usage := []string{"usage", "hsm-config", "pin-source", "pkcs11-uri", "bad-text", "no-operator", "no-backup", "probe-serial", "writable-by-others", "ca-chain", "ceremony-input", "ceremony-output", "archived", "archive-other", "nothing-to-archive", "order-quota", "not-permitted", "order-file", "order-forged", "order-elsewhere", "already-marked", "nothing-to-rework", "order-replayed", "order-revision", "order-not-closed", "other-selection", "crl-issuer",
+	usage := []string{"usage", "hsm-config", "pin-source", "pkcs11-uri", "bad-text", "no-operator", "no-backup", "recover-active", "probe-serial", "writable-by-others", "ca-chain", "ceremony-input", "ceremony-output", "archived", "archive-other", "nothing-to-archive", "order-quota", "not-permitted", "order-file", "order-forged", "order-elsewhere", "already-marked", "nothing-to-rework", "order-replayed", "order-revision", "order-not-closed", "other-selection", "crl-issuer",
 		"ocsp-missing", "ocsp-other-key", "ocsp-unfit", "ocsp-ended", "address-in-use", "status-damaged", "status-forged", "status-foreign", "status-rolled-back", "status-twice", "status-stale", "no-crl", "status-memory", "other-file", "profile-not-adopted", "issuer-unfit"}
 	orders := []string{"order-closed", "order-expired", "order-not-yet", "order-unsigned", "order-owner", "order-profile", "order-needed"}
 	codes := map[reason.Ending]reason.Exit{reason.Fault: 1, reason.Reject: 2, reason.Aborted: 4}

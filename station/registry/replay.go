@@ -83,6 +83,8 @@ func (s *replay) change(e audit.Entry) error {
 		return s.marked(e)
 	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
 		return s.locked(e)
+	case e.Type == typeRecovered:
+		return s.recovered(e)
 	case e.Type == "cert.issue.intent":
 		return s.intended(e)
 	case strings.HasPrefix(e.Type, "cert.") && e.Cert != nil && e.Cert.Status != "":

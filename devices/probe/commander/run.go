@@ -125,11 +125,12 @@ func (d *Driver) run(ctx context.Context, w *work) (*outcome, error) {
 }
 
 func (d *Driver) once(ctx context.Context, w *work) (done *outcome, err error) {
-	dir, err := os.MkdirTemp("", "hallmark-jlink-")
+	place, err := process.NewWorkDir()
 	if err != nil {
-		return nil, fmt.Errorf("making a working directory: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, place.Remove()) }()
+	dir := place.Path
 	lines := append(append([]string{"ExitOnError 1"}, w.script...), "q")
 	if err := w.write(dir, strings.Join(lines, "\n")+"\n"); err != nil {
 		return nil, fmt.Errorf("preparing JLinkExe: %w", err)

@@ -76,10 +76,13 @@ func closes(t *testing.T, close func() error) {
 }
 
 // blankBoard starts a QEMU board without firmware.
-func blankBoard(t *testing.T) *emulated.Board {
+func blankBoard(t *testing.T) *emulated.Board { return boardWith(t, emulated.Config{}) }
+
+func boardWith(t *testing.T, config emulated.Config) *emulated.Board {
 	t.Helper()
 	prerequisite.Program(t, "qemu-system-arm", "qemu-system-arm")
-	board, err := emulated.Start(t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: t.TempDir(), Debug: true})
+	config.Kind, config.Machine, config.Dir, config.Debug = emulated.QEMU, "mps2-an385", t.TempDir(), true
+	board, err := emulated.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ var signs = []struct {
 // refusals are the words of hallmark_refuse.
 var refusals = map[string]error{
 	"version": probe.ErrToolVersion, "ambiguous": probe.ErrAmbiguous, "voltage": probe.ErrVoltage, "part": probe.ErrWrongTarget,
-	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch, "rtt": probe.ErrMissingTarget,
+	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch, "rtt": ErrNoControlBlock,
 }
 
 // failure returns why the work was not done, or nil.

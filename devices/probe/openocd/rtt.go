@@ -24,8 +24,12 @@ type RTT struct {
 const (
 	rttPoll     = 2 * time.Millisecond // OpenOCD reads the rings so often
 	rttSearch   = 50                   // times that the script looks for the control block of a board that starts
+	rttWrite    = 10 * time.Second     // until OpenOCD has taken what is written
 	rttLifetime = 30 * 24 * time.Hour  // of one channel
 )
+
+// ErrNoControlBlock means that the firmware has made no RTT channel: there is no firmware, or one without RTT.
+var ErrNoControlBlock = fmt.Errorf("%w: its memory has no RTT control block", probe.ErrMissingTarget)
 
 // A Channel is an RTT channel of a board. It is a transport for SMP where a board has no UART. OpenOCD runs, and
 // holds the probe, until Close: no other call for the same probe is possible meanwhile.
@@ -133,6 +137,9 @@ func (c *Channel) Read(octets []byte) (int, error) {
 
 // Write sends octets to the board.
 func (c *Channel) Write(octets []byte) (int, error) {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(rttWrite)); err != nil {
+		return 0, c.explain(err)
+	}
 	n, err := c.conn.Write(octets)
 	return n, c.explain(err)
 }

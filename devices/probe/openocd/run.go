@@ -45,11 +45,12 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 
 // try starts OpenOCD once, in a directory of its own that is removed afterwards.
 func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
-	dir, err := os.MkdirTemp("", "hallmark-openocd-")
+	place, err := process.NewWorkDir()
 	if err != nil {
-		return nil, fmt.Errorf("making a working directory: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, place.Remove()) }()
+	dir := place.Path
 	if err := d.prepare(dir, w); err != nil {
 		return nil, fmt.Errorf("preparing OpenOCD: %w", err)
 	}

@@ -61,11 +61,12 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 	if err := d.identify(ctx, steps); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "hallmark-programmer-")
+	place, err := process.NewWorkDir()
 	if err != nil {
-		return nil, fmt.Errorf("making a working directory: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, place.Remove()) }()
+	dir := place.Path
 	if r.image != nil {
 		if err := os.WriteFile(filepath.Join(dir, r.image.name), r.image.file, 0o600); err != nil {
 			return nil, fmt.Errorf("writing the image for the programmer: %w", err)
@@ -185,13 +186,13 @@ func (d *Driver) version(ctx context.Context) error {
 		return nil
 	}
 	version := d.cfg.Recipe.Version
-	dir, err := os.MkdirTemp("", "hallmark-programmer-")
+	place, err := process.NewWorkDir()
 	if err != nil {
-		return fmt.Errorf("making a working directory: %w", err)
+		return err
 	}
-	command := process.Command{Program: d.cfg.Program, Args: version.Args, Env: d.environment(dir), Dir: dir, Limit: defaultLimit}
+	command := process.Command{Program: d.cfg.Program, Args: version.Args, Env: d.environment(place.Path), Dir: place.Path, Limit: defaultLimit}
 	result, err := command.Run(ctx, nil)
-	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+	if err = errors.Join(err, place.Remove()); err != nil {
 		return fmt.Errorf("asking for the version of %s: %w", d.cfg.Program, err)
 	}
 	match := regexp.MustCompile(version.Pattern).FindStringSubmatch(result.Text)

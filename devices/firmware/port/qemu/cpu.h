@@ -47,12 +47,23 @@ static inline void cpu_reset(void)
 	}
 }
 
-/* Wakes a sleeping CPU ten times a second, so that a wait with a time limit can end. */
-static inline void cpu_tick(int on)
+/* Wakes a sleeping CPU so many times in a second, 2 to 1000, so that a wait with a time limit can end; 0: never. */
+static inline void cpu_tick(uint32_t hertz)
 {
-	SYST_RVR = BOARD_CLOCK / 10u - 1u;
-	SYST_CVR = 0;
-	SYST_CSR = on ? SYST_ON : 0;
+	SYST_CSR = 0;
+	if (hertz != 0) {
+		SYST_RVR = BOARD_CLOCK / hertz - 1u;
+		SYST_CVR = 0;
+		SYST_CSR = SYST_ON;
+	}
+}
+
+/* Sleeps for a millisecond, or until the next interrupt. Switches the tick off. */
+static inline void cpu_nap(void)
+{
+	cpu_tick(1000);
+	cpu_sleep();
+	cpu_tick(0);
 }
 
 /* The up-counter of the FPGA's system registers: hundredths of a second. It runs without the tick. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bare-metal port for QEMU's mps2 machines: fills struct prov_port and passes the UART's octets to the core. */
+/*
+ * Bare-metal port for QEMU's mps2 machines: fills struct prov_port, and passes the octets of the UART or of a debugger
+ * (RTT) to the core. Answers go where the last octets came from.
+ */
 #include <string.h>
 
 #include <mbedtls/sha256.h>
@@ -11,6 +14,7 @@
 #include "cpu.h"
 #include "flash.h"
 #include "fuses.h"
+#include "rtt.h"
 #include "trng.h"
 #include "uart.h"
 
@@ -19,6 +23,8 @@
 #endif
 
 extern const uint8_t image_start[], image_end[];
+
+static int by_rtt; /* the last octets came from a debugger */
 
 static int huk_open(void *ctx, uint32_t *psa_key_id)
 {
@@ -59,7 +65,11 @@ static int port_flash_erase(void *ctx, uint32_t sector)
 static int send(void *ctx, const uint8_t *buf, size_t len)
 {
 	(void)ctx;
-	uart_send(buf, len);
+	if (by_rtt) {
+		rtt_send(buf, len);
+	} else {
+		uart_send(buf, len);
+	}
 	return PROV_OK;
 }
 
@@ -67,6 +77,9 @@ static void reboot(void *ctx)
 {
 	(void)ctx;
 	uart_stop();
+	if (by_rtt) {
+		rtt_stop();
+	}
 	cpu_reset();
 }
 
@@ -99,12 +112,36 @@ static struct prov *core(void)
 	return (struct prov *)memory;
 }
 
+/*
+ * Waits for octets. A debugger that writes to RAM causes no interrupt, so the CPU looks at the ring ten times a second,
+ * and each millisecond as long as it talks to a debugger.
+ */
+static size_t receive(uint8_t *buf, size_t size)
+{
+	size_t n;
+
+	cpu_tick(by_rtt ? 1000 : 10);
+	for (;;) {
+		if ((n = uart_receive(buf, size)) > 0) {
+			by_rtt = 0;
+			break;
+		}
+		if ((n = rtt_receive(buf, size)) > 0) {
+			by_rtt = 1;
+			break;
+		}
+		uart_sleep();
+	}
+	cpu_tick(0);
+	return n;
+}
+
 static void serve(struct prov *prov)
 {
 	uint8_t octets[128];
 
 	for (;;) {
-		size_t n = uart_receive(octets, sizeof octets);
+		size_t n = receive(octets, sizeof octets);
 		prov_smp_receive(prov, octets, n);
 	}
 }
@@ -112,6 +149,7 @@ static void serve(struct prov *prov)
 int main(void)
 {
 	uart_init();
+	rtt_init();
 	trng_init();
 	uart_text("hallmark " FIRMWARE_VERSION "\r\n");
 	cpu_irq_on();

@@ -66,7 +66,7 @@ int trng_read(uint8_t *buf, size_t len)
 {
 	int err = PROV_OK;
 
-	cpu_tick(1);
+	cpu_tick(10);
 	for (size_t i = 0; err == PROV_OK && i < len; i++) {
 		err = read_octet(&buf[i]);
 	}

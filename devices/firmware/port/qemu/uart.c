@@ -68,26 +68,10 @@ void uart_rx_handler(void)
 	collect();
 }
 
-/* Waits until the ring is not empty. */
-static void wait_for_octets(void)
-{
-	while (ring_head == ring_tail) {
-		cpu_irq_off();
-		if (ring_head == ring_tail) {
-			cpu_sleep(); /* a pending interrupt ends the sleep, also while interrupts are masked */
-		}
-		cpu_irq_on();
-	}
-}
-
 size_t uart_receive(uint8_t *buf, size_t size)
 {
 	size_t n = 0;
 
-	if (size == 0) {
-		return 0;
-	}
-	wait_for_octets();
 	while (n < size && ring_tail != ring_head) {
 		buf[n++] = ring[ring_tail % RING_SIZE];
 		ring_tail++;
@@ -102,6 +86,15 @@ void uart_tx_handler(void)
 {
 	LINE->ctrl &= ~UART_CTRL_TXINT;
 	LINE->intstatus = UART_INT_TX;
+}
+
+void uart_sleep(void)
+{
+	cpu_irq_off();
+	if (ring_head == ring_tail) {
+		cpu_sleep(); /* a pending interrupt ends the sleep, also while interrupts are masked */
+	}
+	cpu_irq_on();
 }
 
 /* Sleeps until the transmitter has room. */

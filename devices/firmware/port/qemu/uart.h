@@ -27,8 +27,11 @@ struct cmsdk_uart {
 /* Interrupts must be off in the CPU. */
 void uart_init(void);
 
-/* Waits until at least one octet has come, and returns the number of octets read, at most size. Sleeps while idle. */
+/* Returns the number of octets read, at most size. Never waits. */
 size_t uart_receive(uint8_t *buf, size_t size);
+
+/* Sleeps until an interrupt, unless octets are there. */
+void uart_sleep(void);
 
 /* Gives octets to the transmitter. Sleeps while the transmitter is full. */
 void uart_send(const uint8_t *buf, size_t len);

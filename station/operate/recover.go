@@ -1,0 +1,166 @@
+package operate
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/reason"
+	"hallmark/station/registry"
+)
+
+// actRecover erases a whole chip, for the table of roles.
+const actRecover = "board.recover"
+
+// recoverAsk is how long a board may take to say who it is before it is erased.
+const recoverAsk = 6 * time.Second
+
+// A Recover has the arguments of an erase of a whole chip.
+type Recover struct {
+	Board    devices.BoardID // that the person says the board is; zero: the person does not say
+	Unknown  bool            // the person has it erased although nobody knows which board it is
+	Hold     bool            // as registry.Recovery
+	Why      string
+	Operator string
+}
+
+var (
+	errNobodyKnows = errors.New("nobody knows which board this is: it does not answer, and no certificate of this station was read from its flash; give --board ID if its label says it, or --unknown-board")
+	errOtherBoard  = errors.New("the board is another one than --board says: look which board is in the bay")
+)
+
+// RecoverBoard erases the chip in a bay, after the board, its flash or a person has said which board it is, and after confirm has agreed to
+// a text that says what will be erased. The intent is on record before, and the end after. It needs the station for itself.
+func RecoverBoard(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(what string) error) error {
+	if err := reason.CheckText(ask.Operator); err != nil {
+		return reason.Usage(fmt.Errorf("--operator %w", err))
+	}
+	if err := reason.CheckText(ask.Why); err != nil {
+		return reason.Usage(fmt.Errorf("--reason %w", err))
+	}
+	return asCommand(ctx, record, actRecover, ask.Operator, func(person string) error {
+		ask.Operator = person
+		return recoverAs(ctx, record, source, bay, ask, confirm)
+	})
+}
+
+func recoverAs(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(string) error) (err error) {
+	port, err := source.RecoverPort(bay)
+	if err != nil {
+		return err
+	}
+	if err := record.Begin(ctx); err != nil {
+		return err
+	}
+	client, board, err := source.Open(ctx, bay, source.Inserted(bay))
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, board.Close()) }()
+	case bay.Kind != nil:
+		return err
+	default:
+		client = nil // a board with USB of its own has no port while its firmware does not run
+	}
+	recovery := registry.Recovery{Bay: bay.Name, Probe: port.Setup().Probe, Why: ask.Why, Operator: ask.Operator, Hold: ask.Hold}
+	if recovery.Board, recovery.KnownBy, err = whichBoard(ctx, record, client, port, ask); err != nil {
+		return fmt.Errorf("looking which board is in bay %s: %w", bay.Name, err)
+	}
+	if err := confirm(describe(ctx, record, &recovery)); err != nil {
+		return err
+	}
+	if err := record.Registry.RecoverIntended(ctx, recovery); err != nil {
+		return reason.WithNext(err)
+	}
+	// Ctrl-C does not cut an erase, nor its record: the driver bounds the erase.
+	ctx = context.WithoutCancel(ctx)
+	return record.Registry.RecoverDone(ctx, recovery, port.Recover(ctx))
+}
+
+// whichBoard asks the board, then its flash, then the person.
+func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, ask Recover) (id devices.BoardID, by string, err error) {
+	if id, by, err = asksBoard(ctx, record, client, port); err != nil {
+		return id, by, err
+	}
+	switch {
+	case !id.IsZero() && !ask.Board.IsZero() && id != ask.Board:
+		return id, by, reason.Usage(fmt.Errorf("--board %s, and the %s says %s: %w", ask.Board, by, id, errOtherBoard))
+	case !id.IsZero():
+		return id, by, nil
+	case !ask.Board.IsZero():
+		return ask.Board, "person", nil
+	case ask.Unknown:
+		return id, "nobody", nil
+	}
+	return id, by, reason.Usage(errNobodyKnows)
+}
+
+// asksBoard returns the zero BoardID for a board that neither says who it is nor has a certificate of this station. Its errors are those of
+// the probe, which must work before anything is on record. A locked chip is no error.
+func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort) (devices.BoardID, string, error) {
+	_, err := port.Target(ctx)
+	locked := reason.Of(err).Word == "target-locked"
+	if err != nil && !locked {
+		return devices.BoardID{}, "", err
+	}
+	if client != nil {
+		short, cancel := context.WithTimeout(ctx, recoverAsk)
+		defer cancel()
+		if identity, err := client.Identify(short); err == nil {
+			return identity.ID, "board", nil
+		}
+	}
+	if locked || !port.Setup().Store {
+		return devices.BoardID{}, "", ctx.Err()
+	}
+	octets, err := port.ReadStore(ctx)
+	if err != nil {
+		return devices.BoardID{}, "", err
+	}
+	id, err := ownerOf(ctx, record, octets)
+	return id, "flash", err
+}
+
+// ownerOf returns the board that the registry knows for a certificate in a flash.
+func ownerOf(ctx context.Context, record *instance.Record, octets []byte) (devices.BoardID, error) {
+	stored, err := devices.ParseFlashStore(octets)
+	if err != nil {
+		return devices.BoardID{}, nil // no store, as on a blank board
+	}
+	for _, slot := range []devices.Slot{devices.SlotCertificate, devices.SlotCOSE} {
+		certificate, err := x509.ParseCertificate(stored.Slots[slot])
+		if err != nil || certificate.SerialNumber.BitLen() > 128 {
+			continue // nothing that this station issued
+		}
+		var serial [16]byte
+		certificate.SerialNumber.FillBytes(serial[:])
+		known, err := record.Registry.Lookup(ctx, serial)
+		switch {
+		case err == nil:
+			return known.BoardID, nil
+		case !errors.Is(err, station.ErrUnknownCertificate):
+			return devices.BoardID{}, err
+		}
+	}
+	return devices.BoardID{}, nil
+}
+
+// describe says what will be erased.
+func describe(ctx context.Context, record *instance.Record, recovery *registry.Recovery) string {
+	what := fmt.Sprintf("bay %s, probe %s: ", recovery.Bay, recovery.Probe)
+	if recovery.Board.IsZero() {
+		return what + "a board that nobody knows"
+	}
+	what += fmt.Sprintf("board %s, as the %s says", recovery.Board, recovery.KnownBy)
+	switch standing, err := record.Registry.Standing(ctx, recovery.Board); {
+	case err != nil:
+		return what + "; the registry does not say more: " + err.Error()
+	case !standing.Active.IsZero():
+		return what + "; its certificate is active since " + standing.Active.UTC().Format(time.RFC3339)
+	}
+	return what + "; it has no active certificate"
+}
