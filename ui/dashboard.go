@@ -271,7 +271,7 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
 		}
 		c.put(r.x, y, r.w, s, string(mark)+" "+name)
 		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step {
-			c.right(r.x+r.w, y, 6, dim, seconds(took))
+			c.right(r.x+r.w, y, 6, dim, m.seconds(took))
 		}
 	}
 	return r.y + rows
@@ -341,7 +341,7 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	run := &b.run
 	area, text := endingStyles(run.Ending)
 	v := verdict{word: m.ending(run.Ending), shape: m.theme.shapes.ending[run.Ending], area: area, body: plain, second: text,
-		head: [2]string{clockTime(run.Finished), seconds(run.Finished.Sub(run.Started))}, why: m.reasonOf(run), next: m.nextAction(i, run.Ending, run.Reason)}
+		head: [2]string{clockTime(run.Finished), m.seconds(run.Finished.Sub(run.Started))}, why: m.reasonOf(run), next: m.nextAction(i, run.Ending, run.Reason)}
 	v.loud = run.Ending == station.Reject || run.Ending == station.Fault
 	v.size = m.sizeOf(run.Ending, r)
 	if run.Ending == station.Pass {

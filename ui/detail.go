@@ -151,7 +151,7 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 		p.namedFact("started", m.local(run.Started).Format("2006-01-02 15:04:05"))
 	}
 	if !run.Finished.IsZero() && !run.Started.IsZero() {
-		p.namedFact("took", seconds(run.Finished.Sub(run.Started)))
+		p.namedFact("took", m.seconds(run.Finished.Sub(run.Started)))
 	}
 }
 
@@ -201,7 +201,7 @@ func (m Model) aboutSteps(p *page, run *station.Run) {
 		if longest > 0 {
 			length = int(20 * step.Took / longest)
 		}
-		text := fmt.Sprintf("%9s  %s", seconds(step.Took), strings.Repeat(string(m.theme.shapes.full), length))
+		text := fmt.Sprintf("%9s  %s", m.seconds(step.Took), strings.Repeat(string(m.theme.shapes.full), length))
 		if step.Retries > 0 {
 			text += " " + m.t("tile.retries", step.Retries)
 		}

@@ -33,21 +33,29 @@ func (m Model) rate() string {
 	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
 }
 
+// seconds shows how long something took, with the decimal mark of the language.
+func (m Model) seconds(took time.Duration) string { return m.decimal(seconds(took)) }
+
+// decimal gives a number of Go the decimal mark of the language.
+func (m Model) decimal(number string) string {
+	return strings.Replace(number, ".", m.t("number.decimal"), 1)
+}
+
 func (m Model) drawRate(c *canvas, x, y, w int) {
 	takt, s, target := m.theme.shapes.none, strong, ""
 	if actual := m.shift.takt(m.now); actual > 0 {
-		takt = seconds(actual)
+		takt = m.seconds(actual)
 		if m.o.Takt > 0 && actual > m.o.Takt {
 			s = faultText
 		}
 	}
 	if m.o.Takt > 0 {
-		target = " / " + seconds(m.o.Takt)
+		target = " / " + m.seconds(m.o.Takt)
 	}
 	good, all := m.shift.firstPass()
 	yield := m.theme.shapes.none
 	if all > 0 {
-		yield = fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(good)/float64(all), good, all)
+		yield = m.decimal(fmt.Sprintf("%.1f", 100*float64(good)/float64(all))) + fmt.Sprintf(" %% (%d/%d)", good, all)
 	}
 	cells := []struct {
 		label, value string
@@ -97,7 +105,7 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 		c.put(r.x+2, y, 13, s, m.stepText(name))
 		took := m.theme.shapes.none
 		if sum.count > 0 {
-			took = seconds(sum.mean())
+			took = m.seconds(sum.mean())
 		}
 		c.right(r.x+23, y, 8, s, took)
 		length := 0

@@ -139,7 +139,7 @@ func (p *Plain) ended(e station.Event, bay string) string {
 		if i := m.find(e.Bay); i >= 0 && m.outcomeText(&m.bays[i]) != "" {
 			text += " (" + m.outcomeText(&m.bays[i]) + ")"
 		}
-		return m.t("plain.passed", bay, text, short(board), seconds(run.Finished.Sub(run.Started)), next)
+		return m.t("plain.passed", bay, text, short(board), m.seconds(run.Finished.Sub(run.Started)), next)
 	}
 	return m.t("plain.ended", bay, m.ending(run.Ending), short(board), m.reasonOf(run), next)
 }

@@ -79,7 +79,7 @@ func TestPlainLines(t *testing.T) {
 	p.Event(ended(1, "1", station.Pass, ""))
 	p.Event(ended(2, "2", station.Fault, "no-answer"))
 	want := "14:00:00 Platz 1: Signieren\n" +
-		"13:59:58 Platz 1: GUT (neues Zertifikat), Platine 11176ef9, 2.9 s. Entnehmen, naechste einlegen.\n" +
+		"13:59:58 Platz 1: GUT (neues Zertifikat), Platine 11176ef9, 2,9 s. Entnehmen, naechste einlegen.\n" +
 		"13:59:57 Platz 2: FEHLER, Platine b0050c1b: Platine antwortet nicht. Neu einlegen, Taste 2.\n"
 	if b.String() != want {
 		t.Errorf("got:\n%swant:\n%s", b.String(), want)
