@@ -25,6 +25,7 @@ DOC = $(DESTDIR)$(PREFIX)/share/doc/hallmark
 PROGRAMS = $(notdir $(wildcard station/cmd/*))
 TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
+PICTURES = $(wildcard docs/pictures/*.svg)
 
 .PHONY: deb deb-test help demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
@@ -110,16 +111,17 @@ absolute: # With PREFIX=usr the directory would be DESTDIRusr, beside DESTDIR.
 # Installs the programs of the last `make build`, the documented configuration and the texts. It does not need Go, because root may have no Go.
 install: absolute
 	@for program in $(PROGRAMS); do test -x build/$$program || { echo "build/$$program is missing: make build comes first"; exit 1; }; done
-	install -d '$(BIN)' '$(SHARE)' '$(DOC)/docs'
+	install -d '$(BIN)' '$(SHARE)' '$(DOC)/docs/pictures'
 	install -m 755 $(PROGRAMS:%=build/%) '$(BIN)'
 	install -m 644 configs/station.example.yaml '$(SHARE)'
 	install -m 644 $(TEXTS) '$(DOC)'
 	install -m 644 $(DOCS) '$(DOC)/docs'
+	install -m 644 $(PICTURES) '$(DOC)/docs/pictures'
 
 # Removes the installed files.
 uninstall: absolute
-	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%)
-	for folder in '$(SHARE)' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
+	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%) $(PICTURES:%='$(DOC)'/%)
+	for folder in '$(SHARE)' '$(DOC)/docs/pictures' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 # Runs gofmt, vet and the checks of names and spelling: standard terms as names (.ci/lint/rules.go), the spelling "enrolment" except where Azure's
 # field and document are named, errors as gerund chains. -trimpath is the same as in build, so that the C code of SQLite is compiled only once for both.

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"hallmark/station"
+	"hallmark/station/reason"
+	"hallmark/ui/catalogue"
 )
 
 // The table of checks, on its own screen and at the start of a shift.
@@ -18,15 +20,42 @@ func (m Model) checkLines(w int, oneLine bool) []textLine {
 	for _, check := range m.checks.checks {
 		s, head := m.checkHead(check)
 		if check.State == CheckOK && oneLine {
-			p.lines = append(p.lines, textLine{s, clip(head+m.clean(check.Finding), w, m.theme.shapes.ellipsis)})
+			p.lines = append(p.lines, textLine{s, clip(head+m.clean(m.finding(check)), w, m.theme.shapes.ellipsis)})
 			continue
 		}
-		p.text(s, head, check.Finding)
+		p.text(s, head, m.finding(check))
 		if (check.State == CheckFail || check.State == CheckWarn) && check.Next != "" {
-			p.text(strong, strings.Repeat(" ", findingColumn)+m.theme.shapes.next, check.Next)
+			p.text(strong, strings.Repeat(" ", findingColumn)+m.theme.shapes.next, m.checkText("check.next.", check, check.Next))
 		}
 	}
 	return p.lines
+}
+
+// checkText is the catalogue's text of a group for a check. A check that the catalogue does not know has its own text.
+func (m Model) checkText(group string, check Check, own string) string {
+	if key := group + strings.ReplaceAll(strings.ToLower(check.Name), " ", "-"); m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return own
+}
+
+// finding is what a check found. What failed is said in the operator's language first, if the catalogue has a text for its
+// reason. The finding itself follows for the engineer, whose manual is in English.
+func (m Model) finding(check Check) string {
+	switch {
+	case check.State == CheckNone:
+		return m.t("check.unchecked")
+	case check.Err == nil || m.o.Texts.Language() == catalogue.Reference:
+		return check.Finding
+	}
+	for _, row := range reason.All(check.Err) {
+		for _, group := range []string{"refused.", "reason."} {
+			if key := group + row.Word; m.o.Texts.Has(key) {
+				return m.t(key) + " (" + check.Finding + ")"
+			}
+		}
+	}
+	return check.Finding
 }
 
 func (m Model) checkHead(check Check) (style, string) {
@@ -40,7 +69,7 @@ func (m Model) checkHead(check Check) (style, string) {
 		s, shape = rejectText, m.theme.shapes.ending[station.Reject]
 	}
 	state := clip(m.t("check."+string(check.State)), 9, m.theme.shapes.ellipsis)
-	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(check.Name), 15, m.theme.shapes.ellipsis))
+	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(m.checkText("check.name.", check, check.Name)), 15, m.theme.shapes.ellipsis))
 	return s, head + strings.Repeat(" ", max(1, findingColumn-width(head)))
 }
 

@@ -296,6 +296,10 @@ func (m Model) aboutRecord(p *page) {
 		if m.o.Texts.Has("fact." + fact.Name) {
 			name = m.t("fact." + fact.Name)
 		}
+		status, _, _ := strings.Cut(fact.Value, ", ")
+		if key := "fact.status." + status; m.o.Texts.Has(key) {
+			fact.Value = m.t(key) + strings.TrimPrefix(fact.Value, status)
+		}
 		p.fact(name, fact.Value)
 	}
 	if len(v.detail.Audit) > 0 {

@@ -10,8 +10,11 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/reason"
 	"hallmark/ui/catalogue"
 )
+
+var tokenMissing = reason.New("token-missing", "token missing")
 
 var update = flag.Bool("update", false, "write the golden screens anew")
 
@@ -29,7 +32,7 @@ func TestGoldenScreens(t *testing.T) {
 		}},
 		{"start-failed", func(d *driver) {
 			d.screen = screenStart
-			d.station.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Next: "check that the HSM is connected and the PIN source is right"}
+			d.station.checks[2] = Check{Name: "HSM", State: CheckFail, Finding: "token missing", Err: tokenMissing, Next: "check that the HSM is connected and the PIN source is right"}
 			d.station.checks[3].State = CheckNone
 			d.station.checks[3].Finding = "not checked: what it needs has failed above"
 			d.send(d.runChecks()())
@@ -59,7 +62,7 @@ func TestGoldenScreens(t *testing.T) {
 			d.send(factsMsg{facts: d.facts})
 		}},
 		{"hsm-away", func(d *driver) {
-			d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway, Detail: "session with the token lost"}, Entries: 48213}})
+			d.send(factsMsg{facts: Facts{Order: d.facts.Order, HSM: HSM{State: HSMAway, Detail: "session with the token was lost", Word: "session-lost"}, Entries: 48213}})
 		}},
 		{"detail", func(d *driver) {
 			d.station.detail = Detail{Registry: []Fact{{Name: "status", Value: "active"}, {Name: "operator", Value: "op17"}},

@@ -44,7 +44,7 @@ func (m Model) noticeText() (style, string) {
 func (m Model) alarm() (style, string) {
 	switch {
 	case m.hsmAway():
-		return barAlarm, m.t("banner.away", m.clean(m.facts.HSM.Detail))
+		return barAlarm, m.t("banner.away", m.hsmText())
 	case m.facts.AuditBad != "":
 		return barAlarm, m.t("banner.audit")
 	case m.facts.ClockBad != "":

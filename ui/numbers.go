@@ -33,6 +33,14 @@ func (m Model) rate() string {
 	return fmt.Sprintf("%.0f", m.shift.perHour(m.now))
 }
 
+// seconds shows how long something took, with the decimal mark of the language.
+func (m Model) seconds(took time.Duration) string { return m.decimal(seconds(took)) }
+
+// decimal gives a number of Go the decimal mark of the language.
+func (m Model) decimal(number string) string {
+	return strings.Replace(number, ".", m.t("number.decimal"), 1)
+}
+
 func (m Model) drawRate(c *canvas, x, y, w int) {
 	takt, s, target := m.theme.shapes.none, strong, ""
 	if actual := m.shift.takt(m.now); actual > 0 {
@@ -47,8 +55,7 @@ func (m Model) drawRate(c *canvas, x, y, w int) {
 	good, all := m.shift.firstPass()
 	yield := m.theme.shapes.none
 	if all > 0 {
-		percent := strings.Replace(fmt.Sprintf("%.1f", 100*float64(good)/float64(all)), ".", m.t("number.decimal"), 1)
-		yield = fmt.Sprintf("%s %% (%d/%d)", percent, good, all)
+		yield = m.decimal(fmt.Sprintf("%.1f", 100*float64(good)/float64(all))) + fmt.Sprintf(" %% (%d/%d)", good, all)
 	}
 	cells := []struct {
 		label, value string

@@ -73,8 +73,8 @@ func TestARefusalIsShownInTheOperatorsLanguage(t *testing.T) {
 	if got, want := m.errorText(deep), m.t("reason.clone"); got != want {
 		t.Errorf("an error with the text of a reason: got %q, want %q", got, want)
 	}
-	unknown := reason.New("token-missing", "token is not there")
-	if got := m.errorText(fmt.Errorf("C_OpenSession: CKR_TOKEN_NOT_PRESENT: %w", unknown)); got != "token is not there" {
+	unknown := reason.New("token-exists", "token is there already")
+	if got := m.errorText(fmt.Errorf("C_OpenSession: CKR_FUNCTION_FAILED: %w", unknown)); got != "token is there already" {
 		t.Errorf("an error without a text: %q", got)
 	}
 }

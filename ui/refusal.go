@@ -30,6 +30,14 @@ func (m Model) errorText(err error) string {
 	return m.clean(reason.Sentence(err))
 }
 
+// hsmText says what is wrong with the HSM.
+func (m Model) hsmText() string {
+	if key := "refused." + m.facts.HSM.Word; m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return m.clean(m.facts.HSM.Detail)
+}
+
 // stoppedText says why a bay is stopped.
 func (m Model) stoppedText(b *bay) string { return m.reason(station.Reject, b.facts.Stopped) }
 

@@ -166,30 +166,17 @@ func replaced(s string, last rune) string {
 	return b.String()
 }
 
+// plainRunes are the characters of the languages of the catalogue, and of the screen, in ASCII.
+var plainRunes = map[rune]string{
+	'ä': "ae", 'ö': "oe", 'ü': "ue", 'Ä': "Ae", 'Ö': "Oe", 'Ü': "Ue", 'ß': "ss",
+	'á': "a", 'é': "e", 'í': "i", 'ó': "o", 'ú': "u", 'ñ': "n", 'Á': "A", 'É': "E", 'Í': "I", 'Ó': "O", 'Ú': "U", 'Ñ': "N",
+	'¿': "", '¡': "", 'º': "o", 'ª': "a",
+	'→': ">", '►': ">", '–': "-", '—': "-", '·': ".", '…': "~",
+}
+
 func plainRune(r rune) string {
-	switch r {
-	case 'ä':
-		return "ae"
-	case 'ö':
-		return "oe"
-	case 'ü':
-		return "ue"
-	case 'Ä':
-		return "Ae"
-	case 'Ö':
-		return "Oe"
-	case 'Ü':
-		return "Ue"
-	case 'ß':
-		return "ss"
-	case '→', '►':
-		return ">"
-	case '–', '—':
-		return "-"
-	case '·':
-		return "."
-	case '…':
-		return "~"
+	if text, ok := plainRunes[r]; ok {
+		return text
 	}
 	return "?"
 }

@@ -315,11 +315,6 @@ func (m Model) local(at time.Time) time.Time { return at.In(m.now.Location()) }
 
 func clockTime(at time.Time) string { return at.Format("15:04:05") }
 
-// seconds shows how long something took, with the decimal mark of the language.
-func (m Model) seconds(d time.Duration) string {
-	return strings.Replace(seconds(d), ".", m.t("number.decimal"), 1)
-}
-
 // seconds shows how long something took: in milliseconds below a tenth of a second, in tenths below a
 // hundred seconds, otherwise in minutes and seconds.
 func seconds(d time.Duration) string {

@@ -53,7 +53,7 @@ func (c *Controller) hsm() HSM {
 	state := HSM{State: HSMReady, Detail: info.Label + " " + info.Serial}
 	switch {
 	case c.away != nil:
-		state = HSM{State: HSMAway, Detail: reason.Sentence(c.away)}
+		state = HSM{State: HSMAway, Detail: reason.Sentence(c.away), Word: reason.Of(c.away).Word}
 	case info.Software:
 		state.State = HSMSoftware
 	}

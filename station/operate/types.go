@@ -75,6 +75,7 @@ const (
 type HSM struct {
 	State  HSMState
 	Detail string // for people: label and serial number, or the error
+	Word   string // reason word of the error, empty when there is none
 }
 
 // HSMState is the state of the token, in one word.

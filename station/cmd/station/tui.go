@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.boards, "boards", "", boardsHelp)
 	flags.StringVar(&s.order, "order", "", "work order that the shift begins with")
-	flags.StringVar(&s.lang, "lang", "", "language of the screen: en or de (default: from LANG)")
+	flags.StringVar(&s.lang, "lang", "", "language of the screen: "+strings.Join(catalogue.Languages(), ", ")+" (default: from LANG)")
 	flags.Var(&s.scheme, "theme", "colours of the screen: dark, light, contrast, none (default dark; NO_COLOR: none)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
 	flags.BoolVar(&s.bell, "bell", false, "ring when a Run ends")
