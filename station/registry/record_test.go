@@ -196,6 +196,7 @@ func TestAStartSaysWhatChanged(t *testing.T) {
 		if got := newest.Details[changedDetail]; got != want || newest.Details["version"] != facts["version"] {
 			t.Errorf("got %q in %v, want %q", got, newest.Details, want)
 		}
+		b.must(b.Checkpoint(t.Context(), origin, b.key))
 	}
 	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
 	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
