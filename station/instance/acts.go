@@ -7,7 +7,11 @@ import (
 	"fmt"
 
 	"hallmark/station/reason"
+	"hallmark/station/registry"
 )
+
+// ErrActsUnsigned: the log ends with acts of persons that no checkpoint covers, and that nobody has accepted.
+var ErrActsUnsigned = registry.ErrActsUnsigned
 
 // A command that changes what the line may do, while no station runs, needs no HSM: whoever plans orders may have no PIN. But a start
 // believes only acts that a checkpoint covers. So the command has its act signed if the HSM opens without a person, and

@@ -235,7 +235,7 @@ func isChanged(err error) bool {
 	if reason.ExitOf(err) == reason.ExitUsage || errors.Is(err, ErrArchivedMeanwhile) {
 		return false
 	}
-	return slices.ContainsFunc([]error{ErrSchemaChanged, ErrReopened, ErrDiffers, audit.ErrCheckpointMissing, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRolledBack},
+	return slices.ContainsFunc([]error{ErrSchemaChanged, ErrReopened, ErrDiffers, audit.ErrCheckpointMissing, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRolledBack, audit.ErrOtherKey},
 		func(change error) bool { return errors.Is(err, change) })
 }
 
