@@ -27,7 +27,7 @@ TEXTS = README.md DESIGN.md PROTOCOL.md CHANGELOG.md
 DOCS = $(wildcard docs/*.md)
 PICTURES = $(wildcard docs/pictures/*.svg)
 
-.PHONY: deb deb-test help demo demo-probe test scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
+.PHONY: deb deb-test help demo demo-probe test cuts scripts suite zephyr zephyr-suite bench firmware firmware-size build absolute install uninstall lint fuzz setup packages go clean
 .NOTPARALLEL: # the order must be set-up, firmware, programs, tests; the recipes themselves use all cores
 
 # Lists the targets with a line each: the first sentence of the comment above the target.
@@ -55,6 +55,11 @@ test: setup firmware build lint
 	.ci/gotest -race -timeout 25m $(LONG_TESTS) ./... ./.ci/lint
 	.ci/gotest -timeout 25m ./station/sweep
 	$(MAKE) fuzz
+
+# Kills 50 batches, cuts the power of the disk under 50 more, and compares what was told with what is there. CUTS takes another number. The test
+# mounts a file system, and takes the rights of root.
+cuts: firmware
+	go test -count=1 -timeout 60m -run '^TestWhatWasToldSurvivesKillsAndPowerCuts$$' -v ./station/cmd/station -cuts $(or $(CUTS),50)
 
 # Tests the scripts of .ci and the recipes of this file.
 scripts:

@@ -339,7 +339,7 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
-// verifyAll is VerifyEach for whoever looks at no entry.
+// verifyAll is Verify for whoever looks at no entry.
 func verifyAll(ctx context.Context, q Querier, verifierKey string, anchors ...[]byte) (Report, error) {
-	return VerifyEach(ctx, q, verifierKey, func(Entry) error { return nil }, anchors...)
+	return Verify(ctx, q, Verification{Key: verifierKey, Each: func(Entry) error { return nil }, Anchors: anchors})
 }

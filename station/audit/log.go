@@ -42,6 +42,8 @@ type Config struct {
 	// through the newest entries anyway, and one pass takes half of the time of two.
 	Seek     string
 	SeekFrom int64
+	// Beyond gets each entry behind the newest checkpoint, in order; nil: nobody wants them. Each is in the tree, and nobody has signed it.
+	Beyond func(Entry)
 }
 
 // Conn is the connection that writes to the log.
@@ -55,6 +57,8 @@ type Log struct {
 	config Config
 	sought []Entry // of the type Config.Seek
 	insert *sql.Stmt
+
+	covered int64 // entries under the newest checkpoint, when the log was read
 
 	mu   sync.Mutex
 	edge edge      // of the committed entries
@@ -106,9 +110,6 @@ func Read(ctx context.Context, q Querier, c Config) (*Log, error) {
 	if err := l.compare(ctx, q, size); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
-	if l.high, err = highWater(ctx, q); err != nil {
-		return nil, fmt.Errorf("opening audit log: %w", err)
-	}
 	return l, nil
 }
 
@@ -126,6 +127,9 @@ func (l *Log) compare(ctx context.Context, q Querier, size int64) error {
 	if err := checkNewest(ctx, q, newest, signed); err != nil {
 		return err
 	}
+	if err := l.readBeyond(ctx, q, newest); err != nil {
+		return err
+	}
 	from, kinds := newest, []string{TypeCheckpoint}
 	if l.config.Seek != "" {
 		from, kinds = min(from, l.config.SeekFrom), append(kinds, l.config.Seek)
@@ -141,6 +145,23 @@ func (l *Log) compare(ctx context.Context, q Querier, size int64) error {
 	}
 	return announced(ctx, q, newest, told)
 }
+
+// readBeyond reads what lies behind the newest checkpoint, and finds the time that the clock must not be far behind.
+func (l *Log) readBeyond(ctx context.Context, q Querier, newest int64) (err error) {
+	l.covered = newest
+	if l.high, err = highWaterAt(ctx, q, newest); err != nil {
+		return err
+	}
+	return beyond(ctx, q, newest, l.edge.head(), func(e Entry) {
+		l.high = e.unsignedHighWater(l.high)
+		if l.config.Beyond != nil {
+			l.config.Beyond(e)
+		}
+	})
+}
+
+// Covered gives the number of entries under the newest checkpoint, when the log was read.
+func (l *Log) Covered() int64 { return l.covered }
 
 // Sought gives the entries of the type Config.Seek that Read found.
 func (l *Log) Sought() []Entry { return l.sought }
@@ -295,26 +316,3 @@ const (
 	TypeCheckpoint       = "log.checkpoint"        // after the signature, with size and root of the checkpoint
 	TypeClockStep        = "clock.step"            // denied: the clock went back; success: an operator accepted the step
 )
-
-// highWater reads the time of the newest entry that is not a refused step of the clock.
-func highWater(ctx context.Context, q Querier) (time.Time, error) {
-	rows, err := q.QueryContext(ctx, `SELECT body FROM audit_entry ORDER BY seq DESC`)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the newest entry: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var body sql.RawBytes
-		if err := rows.Scan(&body); err != nil {
-			return time.Time{}, fmt.Errorf("reading the newest entry: %w", err)
-		}
-		e, err := Decode(body)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("reading the newest entry: %w: %w", ErrEntry, err)
-		}
-		if e.Type != TypeClockStep || e.Outcome == Success {
-			return e.Time.Time, nil
-		}
-	}
-	return time.Time{}, rows.Err()
-}

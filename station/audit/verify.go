@@ -13,7 +13,7 @@ import (
 	"hallmark/station/reason"
 )
 
-// Errors of [VerifyEach].
+// Errors of [Verify].
 var (
 	ErrEntry     = errors.New("audit entry was altered")
 	ErrGap       = errors.New("audit entries are missing")
@@ -25,7 +25,7 @@ var (
 	ErrCheckpointMissing = errors.New("a checkpoint is missing")
 )
 
-// A Report describes a log that VerifyEach found good.
+// A Report describes a log that Verify found good.
 type Report struct {
 	Head
 	Checkpoints int   // the number of stored checkpoints
@@ -47,18 +47,13 @@ type Verification struct {
 	Archived func(seq int64) error
 }
 
-// VerifyEach recomputes the whole log: each entry is canonical and in its place, each
+// Verify recomputes the whole log: each entry is canonical and in its place, each
 // stored hash is right, and each stored checkpoint is over this tree and signed with
-// the key. It calls each for every good entry, in order; an error of each ends it. anchors
+// the key. It calls Each for every good entry, in order; an error of Each ends it. Anchors
 // are checkpoints that were kept elsewhere; they show when the newest entries were cut off. q
 // should be one transaction, or nobody should write meanwhile. Errors: ErrEntry, ErrGap,
 // ErrHash, ErrRoot, ErrNoGenesis, ErrOtherKey, ErrRolledBack, ErrCheckpointMissing, the
 // errors of [OpenCheckpoint], and those of q.
-func VerifyEach(ctx context.Context, q Querier, verifierKey string, each func(Entry) error, anchors ...[]byte) (Report, error) {
-	return Verify(ctx, q, Verification{Key: verifierKey, Each: each, Anchors: anchors})
-}
-
-// Verify does what VerifyEach does, also without the bodies of archived entries.
 func Verify(ctx context.Context, q Querier, how Verification) (Report, error) {
 	report, err := verify(ctx, q, how.Key, how.Each, how.Archived, how.Anchors)
 	if err != nil {

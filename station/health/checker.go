@@ -198,6 +198,8 @@ func (c check) do(ctx context.Context) (result Check) {
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
 		result.State, result.Finding = Warn, err.Error()
+	case errors.Is(err, instance.ErrActsUnsigned): // the log verifies, so c.next is not the next action
+		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, instance.ErrActsUnsigned.Row().Next, err
 	case err != nil:
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err
 	}

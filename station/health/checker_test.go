@@ -12,6 +12,7 @@ import (
 	"hallmark/hsm"
 	"hallmark/station/health"
 	"hallmark/station/instance"
+	"hallmark/station/registry"
 	"hallmark/station/workdir"
 )
 
@@ -89,6 +90,25 @@ func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
 	}
 	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.OK})
+}
+
+// An act that no checkpoint covers is no damage: the check names the act, and says how to go on.
+func TestAnActThatNobodySignedIsNamedWithTheWayOn(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{}))(t)
+	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
+	opens := record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-1", Product: record.Profile.Name(), Quota: 5}, "ann")
+	if err := errors.Join(opens, files.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := newShift(t, dir, false)
+	s.runsChecks()
+	if log := s.checked["audit log"]; log.State != health.Fail || !strings.Contains(log.Finding, "order.opened by ann") || !strings.Contains(log.Next, "station accept-registry") {
+		t.Errorf("got %+v", log)
+	}
+	if s.begun != 0 {
+		t.Error("Runs were let begin")
+	}
 }
 
 func TestChecksThatAreLeftEndAndNoOthersBegin(t *testing.T) {

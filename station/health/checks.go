@@ -252,6 +252,9 @@ func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	if err := record.Registry.CheckActs(ctx); err != nil {
+		return "", err
+	}
 	checkpoints := reason.Count(report.Checkpoints, "checkpoint", "checkpoints")
 	if report.Lacks != "" {
 		return fmt.Sprintf("the tree of %s and %s hold; %s, and rows were not compared for them", reason.Count(report.Size, "entry", "entries"), checkpoints, report.Lacks), nil

@@ -20,10 +20,14 @@ func tokenMark(verifierKey string) string {
 	return fmt.Sprintf("hallmark-checkpoint-%x", sha256.Sum256([]byte(verifierKey)))[:36]
 }
 
-// Begin begins the registry if the log contains the log of the checkpoint on the token.
+// Begin begins the registry if the log contains the log of the checkpoint on the token, and if a checkpoint covers each act of a
+// person that gives rights: whoever calls Begin signs the log sooner or later.
 func (k *Keys) Begin(ctx context.Context) error {
 	if err := k.CheckToken(ctx); err != nil {
 		return err
+	}
+	if err := k.Registry.CheckActs(ctx); err != nil {
+		return fmt.Errorf("comparing with the newest checkpoint: %w", err)
 	}
 	return k.Record.Begin(ctx)
 }

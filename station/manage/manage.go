@@ -1,6 +1,7 @@
 // Package manage has the commands that change work orders, certificates and boards. Only a CRL, a proof and the
 // certificate of the OCSP key need the HSM. While a screen or a batch has the station open, that process does what the command asks;
-// otherwise the command opens the registry itself.
+// otherwise the command opens the registry itself, and has a
+// checkpoint signed over what it did if the HSM opens without a person.
 package manage
 
 import (
@@ -87,7 +88,11 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 		}
 		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
 	}))
-	return acts[name](ctx, octets)
+	if text, err = acts[name](ctx, octets); err != nil {
+		return "", err
+	}
+	unsigned, err := record.CoverActs(ctx)
+	return strings.TrimSuffix(text+"\n"+unsigned, "\n"), err
 }
 
 // operator has the flag --operator.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"hallmark/configs"
 	"hallmark/station/audit"
@@ -138,11 +139,16 @@ func localPerson(record *instance.Record, account string) string {
 	return account
 }
 
-// AcknowledgeBay lets a stopped bay go on for a command, when no process has the station open.
-func AcknowledgeBay(ctx context.Context, record *instance.Record, bay, operator string) error {
-	return asCommand(ctx, record, actAcknowledge, operator, func(person string) error {
+// AcknowledgeBay lets a stopped bay go on for a command, when no process has the station open. The text is for the person.
+func AcknowledgeBay(ctx context.Context, record *instance.Record, bay, operator string) (text string, err error) {
+	err = asCommand(ctx, record, actAcknowledge, operator, func(person string) error {
 		return record.Registry.AcknowledgeBay(ctx, bay, person)
 	})
+	if err != nil {
+		return "", err
+	}
+	unsigned, err := record.CoverActs(ctx)
+	return strings.TrimSpace(fmt.Sprintf("bay %s goes on; the acknowledgement of %s is on record\n%s", bay, operator, unsigned)), err
 }
 
 // asCommand does what a command of this process asks for, as the person of the account.

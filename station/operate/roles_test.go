@@ -95,7 +95,8 @@ func TestTheAccountIsThePerson(t *testing.T) {
 	l = withBadges(t, fmt.Sprintf("OP-5: {id: lara, name: Lara, role: lead, account: %s}\n", account))
 	l.must(open(l, account))
 	l.recorded("order.opened", "lara", nil)
-	l.refuses(AcknowledgeBay(t.Context(), l.record, "posix-1", account), ErrNotPermitted)
+	_, err := AcknowledgeBay(t.Context(), l.record, "posix-1", account)
+	l.refuses(err, ErrNotPermitted)
 	if got := localPerson(l.record, account); got != "lara" {
 		t.Errorf("the operator of a batch is %q", got)
 	}

@@ -21,8 +21,8 @@ const (
 	maxResumed = 3                // how often in a row a lost Run of one bay is started again
 )
 
-// A checkpoint is due after checkpointEvery Runs. It is also due checkpointInterval after the
-// last checkpoint if the log has new entries. A checkpoint that failed is tried again after
+// A checkpoint is due after checkpointEvery Runs, and after each act of a person that changes what the line may do. It is also due
+// checkpointInterval after the last checkpoint if the log has new entries. A checkpoint that failed is tried again after
 // checkpointPause.
 const (
 	checkpointEvery    = 50
@@ -72,6 +72,7 @@ func (s *Supervisor) work(ctx context.Context) {
 			return
 		case <-s.c.wake:
 		case <-s.plugged.changes():
+		case <-s.c.record.Registry.Acts(): // a checkpoint follows at once
 		case <-tick.C:
 		}
 		s.tick(s.c.record.Now())
@@ -237,8 +238,8 @@ func (s *Supervisor) checkpoint(now time.Time) {
 	if s.signs(now) {
 		return
 	}
-	runs, age := s.c.checkpointDue(now)
-	if now.Before(s.retryAfter) || !runs && (!age || now.Before(s.idleUntil)) {
+	atOnce, age := s.c.checkpointDue(now)
+	if now.Before(s.retryAfter) || !atOnce && (!age || now.Before(s.idleUntil)) {
 		return
 	}
 	s.idleUntil = now.Add(checkpointPause)
@@ -246,7 +247,7 @@ func (s *Supervisor) checkpoint(now time.Time) {
 	s.signing = signed
 	go func() {
 		signed <- s.c.cover()
-		s.c.wakeUp() // a batch can reach the number of Runs again meanwhile
+		s.c.wakeUp() // a batch can reach the number of Runs again meanwhile, and a person can do something
 	}()
 }
 
@@ -279,13 +280,13 @@ func (s *Supervisor) waitForCheckpoint() {
 	}
 }
 
-// checkpointDue reports whether a checkpoint is due because of the number of Runs, and because
-// of the age of the last checkpoint.
-func (c *Controller) checkpointDue(now time.Time) (runs, age bool) {
+// checkpointDue reports whether a checkpoint is due because of an act or of the number of Runs, and because of the age of the last
+// checkpoint.
+func (c *Controller) checkpointDue(now time.Time) (atOnce, age bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	here := c.away == nil
-	return here && c.uncovered >= checkpointEvery, here && now.Sub(c.checkpointed) >= checkpointInterval
+	return here && (c.uncovered >= checkpointEvery || c.record.Registry.ActsUncovered()), here && now.Sub(c.checkpointed) >= checkpointInterval
 }
 
 // cover signs a checkpoint over the whole log.

@@ -3,11 +3,14 @@ package operate
 import (
 	"crypto"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
+	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/control"
 )
 
 func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
@@ -41,6 +44,46 @@ func TestCheckpointsAreSignedDuringTheShift(t *testing.T) {
 	if before := size(); size() != before {
 		t.Error("a checkpoint over nothing new")
 	}
+}
+
+// A checkpoint follows each act of a person at once, so that a crash leaves none for the next start to doubt. It waits for no tick.
+func TestACheckpointFollowsEachActOfAPerson(t *testing.T) {
+	s := ready(t, "posix:1")
+	defer s.Supervise(t.Context()).End()
+	registry := s.record.Registry
+	covered := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); registry.ActsUncovered(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: no checkpoint within a minute", what)
+			}
+		}
+		for _, e := range fixtures.Entries(t, s.record.Dir)[s.newestCheckpoint():] {
+			if strings.HasPrefix(e.Type, "order.") {
+				t.Errorf("%s: entry %d, %s, lies behind the newest checkpoint", what, e.Seq, e.Type)
+			}
+		}
+	}
+	for _, change := range []OrderChange{{ID: "WO-1", Quota: 5, Operator: "ann"}, {ID: "WO-1", Quota: 7, Operator: "ann"}, {ID: "WO-1", Operator: "ann"}} {
+		act := map[int64]string{5: ActOpenOrder, 7: ActRaiseOrder, 0: ActCloseOrder}[change.Quota]
+		if _, err := control.Ask(string(s.record.Dir), act, change); err != nil {
+			t.Fatal(err)
+		}
+		covered(act)
+	}
+	s.starts(1, Start{})
+	s.waits()
+	if registry.ActsUncovered() {
+		t.Error("a Run asks for a checkpoint")
+	}
+}
+
+// newestCheckpoint gives the number of entries under the newest checkpoint.
+func (l *environment) newestCheckpoint() int64 {
+	l.t.Helper()
+	size, _, err := l.record.Registry.NewestCheckpoint(l.t.Context())
+	l.must(err)
+	return size
 }
 
 // slowSigner signs when it is released.

@@ -24,7 +24,8 @@ entry profile.adopted into the audit log. A station enrols boards only with prof
 profile.yaml of the station itself, after it was edited. The purpose in the file says for which key the profile is.
 
 The station must not run: a screen or a batch keeps the profiles with which it has started, and holds the registry. The
-next start uses the new profile. Certificates that were issued before stay good. The HSM is not asked.`,
+next start uses the new profile. Certificates that were issued before stay good. If the HSM opens without a person, it signs
+a checkpoint over the adoption; otherwise the next start asks for ` + "`station accept-registry`" + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.adoptFile(cmd.Context(), args[0], operator) },
 	}
@@ -47,8 +48,12 @@ func (c *Commands) adoptFile(ctx context.Context, file, operator string) error {
 	if !v.Good {
 		return errors.Join(v.write(c.Stdout), reason.Usage(fmt.Errorf("%s: %w, and was not adopted", file, errRefused)))
 	}
-	done, err := adoptIn(ctx, dir, adopting, operator)
-	return c.printOutcome(done, err, adopting.Profile)
+	done, unsigned, err := adoptIn(ctx, dir, adopting, operator)
+	if err := c.printOutcome(done, err, adopting.Profile); err != nil || unsigned == "" {
+		return err
+	}
+	_, err = fmt.Fprintln(c.Stdout, unsigned)
+	return err
 }
 
 // printOutcome says how the adoption went.
@@ -66,15 +71,19 @@ func (c *Commands) printOutcome(done bool, err error, profile *issuance.Profile)
 	return err
 }
 
-func adoptIn(ctx context.Context, dir workdir.Dir, adopting *instance.Adoption, operator string) (done bool, err error) {
+func adoptIn(ctx context.Context, dir workdir.Dir, adopting *instance.Adoption, operator string) (done bool, unsigned string, err error) {
 	files, err := instance.OpenFiles(dir, instance.Options{Adopting: adopting})
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
 	record, err := files.OpenRecord(ctx)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
-	return record.Adopt(ctx, operator)
+	if done, err = record.Adopt(ctx, operator); err != nil {
+		return done, "", err
+	}
+	unsigned, err = record.CoverActs(ctx)
+	return done, unsigned, err
 }

@@ -1,5 +1,6 @@
 // Package profile has the commands about certificate profiles: they show a shipped profile, check a profile before it is
-// used, and adopt it on record. Only adopt writes, and no command needs the HSM or a PIN.
+// used, and adopt it on record. Only adopt writes, and no command needs the HSM or a PIN; adopt
+// has its entry signed where the HSM opens without a person.
 package profile
 
 import (

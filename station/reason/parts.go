@@ -39,6 +39,7 @@ var ofParts = []Row{
 	faults("registry-other", noTile, "put back the registry.db that belongs to this directory; if it is lost, `station accept-registry` goes on with this one, on record"),
 	faults("mark-missing", noTile, "put registry.mark back from the newest copy of the directory; if it is lost, compare the log with a checkpoint from elsewhere, then `station accept-registry`"),
 	faults("mark-unreadable", noTile, "check the disk; then compare the log with a checkpoint from elsewhere, and go on with `station accept-registry`"),
+	faults("acts-unsigned", noTile, "ask each named person; if all is true, go on with `station accept-registry --operator NAME`, on record; if not, stop the line, keep a copy of the directory, and restore registry.db with registry.db-wal from the newest backup"),
 	faults("registry-replaced", noTile, "stop the station, put the registry.db that it had open back with its registry.db-wal, and start it again; if it is lost, put the newest copy back and go on with `station accept-registry`, on record; boards that it lacks are rejected as foreign-certificate until their flash is erased"),
 	misuses("writable-by-others", "take the right to write from others with `chmod o-w PATH`, and look whether somebody changed what lies there"),
 	misuses("no-backup", "name a directory or a tar file that `station backup` made"),

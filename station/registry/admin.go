@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -91,7 +92,7 @@ func (r *Registry) Checkpoint(ctx context.Context, origin string, signer crypto.
 }
 
 func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
-	if err := r.auditKey(ctx, origin, signer); err != nil {
+	if err := cmp.Or(r.auditKey(ctx, origin, signer), r.actsUnsigned()); err != nil {
 		return err
 	}
 	if covered, err := r.covered(ctx); covered || err != nil {
@@ -130,6 +131,7 @@ func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.
 	if err != nil {
 		return err
 	}
+	r.acts.covered.Store(head.Size)
 	// 4. The mark, by the goroutine that owns it.
 	return r.write(ctx, func(w *work) error { return w.mark.sync(w.log.Head()) })
 }

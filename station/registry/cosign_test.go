@@ -145,6 +145,7 @@ func TestALogIsComparedWithAnchors(t *testing.T) {
 		}
 		b.Registry.config.AcceptRegistry = "ann"
 		b.must(b.Accept(t.Context(), c.seen, err))
+		b.must(b.Checkpoint(t.Context(), origin, b.key))
 		if err := b.FitsAnchor(t.Context(), c.seen); err != nil {
 			t.Errorf("%s, accepted: %v", c.name, err)
 		}

@@ -37,10 +37,15 @@ func (r *Reader) FitsAnchor(ctx context.Context, seen audit.Head) error {
 	return err
 }
 
-// accepts reports whether an operator accepted on record that the log does not fit this head.
+// accepts reports whether an operator accepted, on record and under a checkpoint, that the log does not fit this head.
 func (r *Reader) accepts(ctx context.Context, seen audit.Head) (bool, error) {
 	// These bodies are in no archive alone, so the table itself is read, and not the view of it.
-	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM main.audit_entry WHERE instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`)
+	// Only a checkpoint makes an acceptance one: everybody who can write to the database can append an entry behind it.
+	signed, err := r.signedHead(ctx)
+	if err != nil {
+		return false, err
+	}
+	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM main.audit_entry WHERE seq < ? AND instr(body, CAST('"type":"log.accepted"' AS BLOB)) ORDER BY seq`, signed.Size)
 	if err != nil {
 		return false, fmt.Errorf("reading the audit entries about accepted registries: %w", named(err))
 	}
@@ -51,4 +56,24 @@ func (r *Reader) accepts(ctx context.Context, seen audit.Head) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// signedHead gives the head of the newest stored checkpoint. The checkpoint is signed with the key that the log names, and the log
+// continues it.
+func (r *Reader) signedHead(ctx context.Context) (audit.Head, error) {
+	key, err := r.VerifierKey(ctx)
+	if err != nil {
+		return audit.Head{}, err
+	}
+	_, signed, err := audit.Newest(ctx, r.db)
+	if none(err) {
+		return audit.Head{}, nil
+	} else if err != nil {
+		return audit.Head{}, fmt.Errorf("reading the newest checkpoint: %w", named(err))
+	}
+	head, err := audit.OpenCheckpoint(signed, key)
+	if err != nil {
+		return audit.Head{}, fmt.Errorf("newest checkpoint: %w", err)
+	}
+	return head, audit.Continues(ctx, r.db, head)
 }

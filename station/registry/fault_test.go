@@ -205,6 +205,7 @@ func TestAClockThatIsBehindAtTheStartIsRefusedUntilAccepted(t *testing.T) {
 	must(t, err)
 	b.Registry = r
 	b.enrol(b.run())
+	b.must(b.Checkpoint(t.Context(), origin, b.key))
 	b.reopen() // no operator has to accept the clock a second time
 	b.verify()
 }

@@ -161,7 +161,7 @@ func (r *Registry) compareMark(ctx context.Context, q audit.Querier) error {
 		}
 	}
 	if err != nil && r.config.AcceptRegistry != "" && acceptable(err) {
-		r.accepted = append(r.accepted, acceptance{marked, err})
+		r.accepted = append(r.accepted, acceptance{seen: marked, why: err})
 		return nil
 	}
 	return err
@@ -188,9 +188,10 @@ func (r *Registry) openMark(context.Context) (err error) {
 	return err
 }
 
-// acceptance is a registry that an operator accepts although it does not fit what was seen of it.
+// acceptance is a registry that an operator accepts although it does not fit what was seen of it, or ends with acts that no checkpoint covers.
 type acceptance struct {
 	seen audit.Head
+	acts map[string]string // details about acts; nil: the log does not fit seen
 	why  error
 }
 
@@ -199,8 +200,12 @@ const typeAccepted = "log.accepted"
 
 // entry is the entry about the acceptance. It names the entries that are lost.
 func (a *acceptance) entry(operator string) audit.Entry {
-	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: typeAccepted, Outcome: audit.Success, Reason: wordOf(a.why),
-		Details: map[string]string{"mark_size": strconv.FormatInt(a.seen.Size, 10), "mark_root": hex.EncodeToString(a.seen.Root[:]), "error": text(a.why.Error())}}
+	details := a.acts
+	if details == nil {
+		details = map[string]string{"mark_size": strconv.FormatInt(a.seen.Size, 10), "mark_root": hex.EncodeToString(a.seen.Root[:])}
+	}
+	details["error"] = text(a.why.Error())
+	return audit.Entry{Actor: actor(operator), Category: audit.CategoryLog, Type: typeAccepted, Outcome: audit.Success, Reason: wordOf(a.why), Details: details}
 }
 
 // acceptable reports whether an operator may accept the registry in spite of the error.
@@ -216,7 +221,7 @@ func WaysOut(err error) (next []string) {
 	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt || isChanged(err) {
 		next = append(next, ErrSchemaChanged.Row().Next)
 	}
-	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced, ErrAnchorOlder, ErrAnchorOther} {
+	for _, refusal := range []*reason.Sentinel{ErrOlder, ErrOlderThanToken, ErrOther, ErrOtherThanToken, ErrMarkMissing, ErrMark, ErrReplaced, ErrAnchorOlder, ErrAnchorOther, ErrActsUnsigned} {
 		if errors.Is(err, refusal) {
 			next = append(next, refusal.Row().Next)
 		}
@@ -230,7 +235,7 @@ func isChanged(err error) bool {
 	if reason.ExitOf(err) == reason.ExitUsage || errors.Is(err, ErrArchivedMeanwhile) {
 		return false
 	}
-	return slices.ContainsFunc([]error{ErrSchemaChanged, ErrReopened, ErrDiffers, audit.ErrCheckpointMissing, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRolledBack},
+	return slices.ContainsFunc([]error{ErrSchemaChanged, ErrReopened, ErrDiffers, audit.ErrCheckpointMissing, audit.ErrEntry, audit.ErrGap, audit.ErrHash, audit.ErrRolledBack, audit.ErrOtherKey},
 		func(change error) bool { return errors.Is(err, change) })
 }
 
@@ -272,7 +277,7 @@ func (r *Registry) Covers(ctx context.Context, seen audit.Head) error {
 	if err == nil || r.config.AcceptRegistry == "" || !acceptable(err) {
 		return r.refuse(err)
 	}
-	return r.accept(ctx, acceptance{seen, err})
+	return r.accept(ctx, acceptance{seen: seen, why: err})
 }
 
 // refuse keeps why the registry must not begin, or that it may begin again.
@@ -300,7 +305,7 @@ func (r *Registry) stores(ctx context.Context, size int64) error {
 
 // Accept records that an operator goes on although the log does not fit an anchor.
 func (r *Registry) Accept(ctx context.Context, seen audit.Head, why error) error {
-	return r.accept(ctx, acceptance{seen, why})
+	return r.accept(ctx, acceptance{seen: seen, why: why})
 }
 
 // accept records that an operator goes on with the registry: at once, or when the registry begins.
@@ -315,9 +320,12 @@ func (r *Registry) accept(ctx context.Context, a acceptance) error {
 	return r.note(ctx, a.entry(r.config.AcceptRegistry))
 }
 
-// Accepted reports whether an operator accepted the registry since it was opened, although it did not fit.
-func (r *Registry) Accepted() bool {
+// Accepted gives what an operator accepted since the registry was opened: in what it did not fit, and which acts no checkpoint covers.
+func (r *Registry) Accepted() (all []error) {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
-	return len(r.accepted) > 0
+	for _, a := range r.accepted {
+		all = append(all, a.why)
+	}
+	return all
 }

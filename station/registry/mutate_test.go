@@ -59,7 +59,7 @@ func TestACraftedEntryIsFoundAndNeverPanics(t *testing.T) {
 		tx, err := db.BeginTx(t.Context(), nil)
 		must(t, err)
 		rehash(t, tx, bodies, seq, mutated)
-		report, err := audit.VerifyEach(t.Context(), tx, b.vkey, newReplay().apply)
+		report, err := audit.Verify(t.Context(), tx, audit.Verification{Key: b.vkey, Each: newReplay().apply})
 		if err == nil { // only an entry that no checkpoint covers yet
 			err = theMark.covers(t.Context(), tx, report.Head, marked)
 		}

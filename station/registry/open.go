@@ -33,7 +33,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 //
 // Until Begin the registry can be read. The first call that writes begins it.
 func Compare(ctx context.Context, c Config) (_ *Registry, err error) {
-	r := &Registry{config: c.completed()}
+	r := &Registry{config: c.completed(), acts: &acts{told: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("opening registry %s: %w", c.Path, errors.Join(err, r.release()))
@@ -100,7 +100,7 @@ func (r *Registry) compareAll(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	r.log, err = audit.Read(ctx, db, audit.Config{Station: r.config.Station, Now: r.config.Now, Random: r.config.Random,
-		Seek: typeStartup, SeekFrom: started + 1})
+		Seek: typeStartup, SeekFrom: started + 1, Beyond: r.beyond})
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (r *Registry) attach(ctx context.Context) error {
 	if err := r.log.AppendTo(ctx, conn); err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	r.writer = newWriter(conn, r.log, &r.orders)
+	r.writer = newWriter(conn, r.log, r.acts, &r.orders)
 	return nil
 }
 

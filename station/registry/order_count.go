@@ -68,6 +68,7 @@ type loggedOrder struct {
 	order  audit.WorkOrder
 	found  bool
 	opened bool   // the entry that opens it was found
+	quota  int64  // of that entry, or of the newest that raises or revises the order: other entries only repeat it
 	terms  terms  // of that entry, or of the newest that revises the order
 	closed string // time of the entry that closes it
 	size   int64  // entries that were searched
@@ -82,6 +83,9 @@ func (l *loggedOrder) search(ctx context.Context, q audit.Querier, id string) er
 	l.order, l.found = order, true
 	history, err := audit.OrderHistory(ctx, q, id, l.size)
 	for _, e := range history {
+		if e.Type != audit.TypeOrderClosed {
+			l.quota = e.WorkOrder.Quota
+		}
 		switch e.Type {
 		case audit.TypeOrderOpened:
 			l.opened, l.terms = true, termsOf(e)
@@ -135,6 +139,8 @@ func (w *work) orderOnRecord(id string, logged loggedOrder) (*orderRow, error) {
 			ErrDiffers, id, order.Product, order.Quota, order.Counted, logged.order.Product, logged.order.Quota, logged.order.Counted)
 	case !logged.opened:
 		return nil, fmt.Errorf("%w: no entry opens work order %q", ErrDiffers, id)
+	case logged.quota != logged.order.Quota:
+		return nil, fmt.Errorf("%w: work order %q has a quota of %d, and the newest entry that a person gave it one has %d", ErrDiffers, id, logged.order.Quota, logged.quota)
 	case logged.closed != order.closed.String:
 		return nil, fmt.Errorf("%w: work order %q is closed at %q, in the log at %q", ErrDiffers, id, order.closed.String, logged.closed)
 	}

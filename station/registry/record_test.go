@@ -196,6 +196,7 @@ func TestAStartSaysWhatChanged(t *testing.T) {
 		if got := newest.Details[changedDetail]; got != want || newest.Details["version"] != facts["version"] {
 			t.Errorf("got %q in %v, want %q", got, newest.Details, want)
 		}
+		b.must(b.Checkpoint(t.Context(), origin, b.key))
 	}
 	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
 	start(map[string]string{"version": "1", "profile_sha256": "aa"}, "")
@@ -219,26 +220,44 @@ func TestADamagedRegistryIsRefusedWithAWayOut(t *testing.T) {
 	}
 }
 
+// The whole schema is that of the program's steps. A start and a verification name each difference.
 func TestAChangedSchemaIsRefused(t *testing.T) {
-	for _, statement := range []string{
-		`DROP TRIGGER run_closed_once`,
-		`DROP INDEX certificate_active`,
-		`CREATE TABLE extra (x)`,
-		`CREATE TRIGGER extra AFTER INSERT ON boards BEGIN SELECT 1; END`,
+	for _, test := range []struct {
+		name       string
+		statements []string
+		words      string
+	}{
+		{"a trigger was dropped", []string{`DROP TRIGGER run_closed_once`}, "changed: trigger run_closed_once is missing; restore"},
+		{"an index was dropped", []string{`DROP INDEX certificate_active`}, "changed: index certificate_active is missing; restore"},
+		{"a table was added", []string{`CREATE TABLE extra (x)`}, "changed: table extra does not belong there; restore"},
+		{"a trigger was added", []string{`CREATE TRIGGER extra AFTER INSERT ON boards BEGIN SELECT 1; END`}, "changed: trigger extra does not belong there; restore"},
+		{"an index was changed", []string{`DROP INDEX certificate_active`, `CREATE INDEX certificate_active ON certificates (board_id, purpose) WHERE status = 'active'`},
+			"changed: index certificate_active was changed; restore"},
+		{"a trigger was changed", []string{`DROP TRIGGER run_stays`, `CREATE TRIGGER run_stays BEFORE DELETE ON runs WHEN OLD.ending IS NULL BEGIN SELECT RAISE(ABORT, 'a Run stays'); END`},
+			"changed: trigger run_stays was changed; restore"},
+		{"a column was added", []string{`ALTER TABLE boards ADD COLUMN extra TEXT`}, "changed: table boards was changed; restore"},
+		{"the text of a table was changed", []string{`PRAGMA writable_schema = ON`,
+			`UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'holds'`, `PRAGMA writable_schema = OFF`}, "changed: table holds was changed; restore"},
+		{"all at once", []string{`DROP TRIGGER run_closed_once`, `DROP INDEX certificate_active`, `ALTER TABLE boards ADD COLUMN extra TEXT`, `CREATE TABLE extra (x)`},
+			"changed: index certificate_active is missing, table boards was changed, trigger run_closed_once is missing, table extra does not belong there; restore"},
 	} {
-		t.Run(statement, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			b := newTestRegistry(t)
 			b.must(b.Shutdown())
-			b.tamper(statement)
-			if _, err := Open(t.Context(), b.config()); !errors.Is(err, ErrSchemaChanged) || len(WaysOut(err)) != 1 {
-				t.Errorf("opening: %v, ways out %q", err, WaysOut(err))
+			b.tamper(test.statements...)
+			refused := func(what string, err error) {
+				t.Helper()
+				if !errors.Is(err, ErrSchemaChanged) || len(WaysOut(err)) != 1 || !strings.Contains(err.Error(), test.words) {
+					t.Errorf("%s: %v, ways out %q", what, err, WaysOut(err))
+				}
 			}
+			_, err := Open(t.Context(), b.config())
+			refused("opening", err)
 			reader, err := OpenReader(t.Context(), b.path)
 			b.must(err)
 			defer reader.Close()
-			if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrSchemaChanged) || len(WaysOut(err)) != 1 {
-				t.Errorf("verifying: %v, ways out %q", err, WaysOut(err))
-			}
+			_, err = reader.VerifyAudit(t.Context(), b.vkey)
+			refused("verifying", err)
 		})
 	}
 }

@@ -142,18 +142,27 @@ func (w *work) started(intents, runs int, facts map[string]string) error {
 	return w.exec(`INSERT INTO state VALUES ('startup', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1`, strconv.FormatInt(written.Seq, 10))
 }
 
-// lastStartup gives the details of the newest entry of a start, or nil.
+// lastStartup gives the details of the newest entry of a start that a checkpoint covers, or nil. An entry behind the newest checkpoint
+// could hide what changed, and say that it was like this before.
 func (w *work) lastStartup() (map[string]string, error) {
-	var body []byte
-	err := w.row(`SELECT body FROM audit_entry WHERE seq = (SELECT CAST(value AS INTEGER) FROM state WHERE key = 'startup')`, nil, &body)
+	var seq int64
+	err := w.row(`SELECT CAST(value AS INTEGER) FROM state WHERE key = 'startup'`, nil, &seq)
 	if none(err) {
 		return nil, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("reading the entry of the last start: %w", err)
+		return nil, fmt.Errorf("reading the row about the newest start: %w", err)
 	}
-	e, err := audit.Decode(body)
+	if covered := w.log.Covered(); seq >= covered {
+		const before = `SELECT seq FROM audit_entry WHERE seq < ? AND instr(body, CAST(',"type":"log.startup","v":' AS BLOB)) ORDER BY seq DESC LIMIT 1`
+		if err := w.row(before, []any{covered}, &seq); none(err) {
+			return nil, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("looking for the entry of the last start: %w", err)
+		}
+	}
+	e, err := entryAt(context.Background(), w.conn, seq)
 	if err != nil {
-		return nil, fmt.Errorf("reading the entry of the last start: %w: %w", audit.ErrEntry, err)
+		return nil, fmt.Errorf("reading the entry of the last start: %w", err)
 	}
 	return e.Details, nil
 }

@@ -71,6 +71,9 @@ type Registry struct {
 	orders  sync.Map // terms of the work orders whose row was compared with the log, by id
 	version int64    // of the schema of the file, before Begin
 	files   *watch   // of the files that were compared
+	acts    *acts
+
+	unsigned []audit.Entry // behind the newest checkpoint, when the registry was opened: those that give rights
 
 	beginning sync.Mutex   // covers the following fields
 	begun     bool         // Begin was called

@@ -185,6 +185,11 @@ func (b *testRegistry) enrol(run *station.Run) issuance.Intent {
 	return in
 }
 
+// Revoke revokes one certificate, without a preview.
+func (b *testRegistry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
+	return b.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator, nil) })
+}
+
 // stopBay ends the Run as a clone, which stops the bay.
 func (b *testRegistry) stopBay(run *station.Run) {
 	b.t.Helper()

@@ -10,8 +10,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // What the database file of a registry says of itself.
@@ -120,7 +122,7 @@ func fileKind(ctx context.Context, conn querier) (id, version int64, err error) 
 }
 
 // checkSchema compares the tables, indexes and triggers of the file with those that the
-// steps to its version make. A trigger that is missing lets through what the log never allowed.
+// steps to its version make, and names each difference. A trigger that is missing lets through what the log never allowed.
 func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	got, err := objects(ctx, q)
 	if err != nil {
@@ -130,19 +132,28 @@ func checkSchema(ctx context.Context, q audit.Querier, version int) error {
 	if err != nil {
 		return err
 	}
+	if found := differences(got, want); len(found) > 0 {
+		return fmt.Errorf("%w: %s; restore registry.db from its backup", ErrSchemaChanged, strings.Join(found, ", "))
+	}
+	return nil
+}
+
+// differences names what is missing, what was changed, and what does not belong there, each by its kind and name.
+func differences(got, want map[string][]string) (found []string) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		switch sql, there := got[name]; {
 		case !there:
-			return fmt.Errorf("%w: %s is missing; restore registry.db from its backup", ErrSchemaChanged, name)
-		case sql != want[name]:
-			return fmt.Errorf("%w: %s was changed; restore registry.db from its backup", ErrSchemaChanged, name)
+			found = append(found, name+" is missing")
+		case !slices.Equal(sql, want[name]):
+			found = append(found, name+" was changed")
 		}
-		delete(got, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
-		return fmt.Errorf("%w: %s does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
+		if _, belongs := want[name]; !belongs {
+			found = append(found, reason.Printable(name)+" does not belong there")
+		}
 	}
-	return nil
+	return found
 }
 
 // noViews refuses a registry with a view or a virtual table, which no registry has. A view in the place of a table can compute for
@@ -159,22 +170,23 @@ func noViews(ctx context.Context, q audit.Querier) error {
 	return fmt.Errorf("%w: %s, which is no table, does not belong there; restore registry.db from its backup", ErrSchemaChanged, name)
 }
 
-// objects gives the statement that made each table, index and trigger, by its kind and name.
-func objects(ctx context.Context, q audit.Querier) (map[string]string, error) {
-	rows, err := q.QueryContext(ctx, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema`)
+// objects gives what made each table, index and trigger: its table and its statement, by its kind and name. A crafted file can have a
+// name twice.
+func objects(ctx context.Context, q audit.Querier) (map[string][]string, error) {
+	rows, err := q.QueryContext(ctx, `SELECT type || ' ' || name, tbl_name || ': ' || coalesce(sql, '') FROM main.sqlite_schema ORDER BY rowid`)
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema: %w", named(err))
 	}
 	type object struct{ name, sql string }
 	all, err := collect(rows, func(o *object) []any { return []any{&o.name, &o.sql} })
-	made := map[string]string{}
+	made := map[string][]string{}
 	for _, o := range all {
-		made[o.name] = o.sql
+		made[o.name] = append(made[o.name], o.sql)
 	}
 	return made, err
 }
 
-func expectedObjects(ctx context.Context, version int) (_ map[string]string, err error) {
+func expectedObjects(ctx context.Context, version int) (_ map[string][]string, err error) {
 	statements, err := steps(0, version)
 	if err != nil {
 		return nil, err

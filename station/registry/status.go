@@ -133,13 +133,9 @@ func (r *Registry) revokeEach(ctx context.Context, all []Revocable, do func(*wor
 	return number, nil
 }
 
-// Revoke revokes a certificate, or an unresolved serial number, for which the HSM may
-// have signed one (I10). A second Revoke changes nothing, unless its reason is ReasonKeyCompromise: the
+// revoke revokes a certificate, or an unresolved serial number, for which the HSM may
+// have signed one (I10). A second revoke changes nothing, unless its reason is ReasonKeyCompromise: the
 // certificate gets this reason, and keeps the time of its first revocation.
-func (r *Registry) Revoke(ctx context.Context, serial [16]byte, reason, operator string) error {
-	return r.write(ctx, func(w *work) error { return w.revoke(serial, reason, operator, nil) })
-}
-
 func (w *work) revoke(serial [16]byte, reason, operator string, details map[string]string) error {
 	in, err := w.bySerial(serial)
 	switch {

@@ -18,7 +18,7 @@ import (
 // ErrDiffers: a row of the registry is not what the audit log says it must be.
 var ErrDiffers = reason.New("registry-differs", "registry differs from its audit log")
 
-// VerifyAudit verifies the audit log (see audit.VerifyEach). Then it builds all rows
+// VerifyAudit verifies the audit log (see audit.Verify). Then it builds all rows
 // anew from the entries and compares them with the rows of the registry. The error
 // names the first difference, and wraps a sentinel of package audit or ErrDiffers.
 func (r *Reader) VerifyAudit(ctx context.Context, verifierKey string, anchors ...[]byte) (audit.Report, error) {

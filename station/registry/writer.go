@@ -34,6 +34,8 @@ type writer struct {
 
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
+	acts       *acts                // of persons
+	acted      int64                // owned by the goroutine; entries up to the newest act in the open transaction, or 0
 	over       sync.Map             // ids of Runs that ended and could not be closed
 	orders     *sync.Map            // terms of the work orders whose row was compared with the log, by id
 	revised    []string             // owned by the goroutine; work orders that the open transaction revised
@@ -64,9 +66,9 @@ type refusal struct {
 
 func (r *refusal) Unwrap() error { return r.error }
 
-func newWriter(conn *sql.Conn, log *audit.Log, orders *sync.Map) *writer {
+func newWriter(conn *sql.Conn, log *audit.Log, acts *acts, orders *sync.Map) *writer {
 	w := &writer{
-		conn: conn, log: log, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: orders,
+		conn: conn, log: log, acts: acts, calls: make(chan *call), statements: map[string]*sql.Stmt{}, orders: orders,
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.loop()
@@ -201,6 +203,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		return w.judge(fmt.Errorf("beginning: %w", err))
 	}
 	work := &work{writer: w, batch: w.log.Begin(), fence: fence}
+	w.acted = 0
 	for _, c := range batch {
 		err := work.run(c)
 		if err == nil {
@@ -227,6 +230,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		w.failed = err
 		return err
 	}
+	w.acts.committed(w.acted)
 	w.stepped = w.stepped && w.log.ClockStep() != nil
 	return nil
 }

@@ -46,7 +46,7 @@ func (w *environment) everyCertificateWasIntended() {
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
 	intended := map[string]audit.Cert{}
-	_, err := audit.VerifyEach(context.Background(), db, w.AuditKeyText(w.t), func(e audit.Entry) error {
+	_, err := audit.Verify(context.Background(), db, audit.Verification{Key: w.AuditKeyText(w.t), Each: func(e audit.Entry) error {
 		switch {
 		case e.Type == "cert.issue.intent":
 			if e.Cert == nil || e.Cert.Serial == "" || e.Cert.TBSSHA256 == "" || e.Cert.Profile == "" {
@@ -57,7 +57,7 @@ func (w *environment) everyCertificateWasIntended() {
 			return fmt.Errorf("I1: entry %d issues %s without an intent before it", e.Seq, e.Cert.Serial)
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		w.t.Error(err)
 	}

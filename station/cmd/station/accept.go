@@ -15,8 +15,9 @@ func (c *command) acceptRegistryCommand() *cobra.Command {
 	var operator string
 	cmd := &cobra.Command{
 		Use:   "accept-registry",
-		Short: "Goes on with a registry that lacks its newest entries, on record",
-		Long: `accept-registry goes on with a registry.db that does not fit its mark, for example after the disk
+		Short: "Goes on with a registry that lacks its newest entries, or ends with acts that nobody signed; on record",
+		Long: `accept-registry goes on with a registry.db that ends with acts of persons that no checkpoint covers (acts-unsigned):
+ask these persons first. It also goes on with a registry.db that does not fit its mark, for example after the disk
 with the newest registry.db was lost. Every other command refuses such a registry. The audit log
 says who accepted the registry, and how many entries are missing. Boards that were enrolled in the
 missing entries hold certificates that the registry does not know: the station rejects them as
@@ -43,9 +44,10 @@ First look for the newest registry.db together with its registry.db-wal, and kee
 			if err := opened.Close(); err != nil {
 				return err
 			}
-			text := "the registry fits its mark: there is nothing to accept"
-			if opened.Registry.Accepted() {
+			text := "the registry fits its mark, and a checkpoint covers each act: there is nothing to accept"
+			for _, accepted := range opened.Registry.Accepted() {
 				text = "the registry is accepted, on record; see `station audit show`"
+				fmt.Fprintln(c.out, "accepted:", reason.OneLine(accepted))
 			}
 			_, err = fmt.Fprintln(c.out, text)
 			return err

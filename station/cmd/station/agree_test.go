@@ -63,11 +63,13 @@ func TestEveryOutputTellsTheSameOfEachRun(t *testing.T) {
 type agreement struct {
 	t                      *testing.T
 	dir, program, firmware string
+	outside                string // directory of the reports
 }
 
 func newAgreement(t *testing.T) *agreement {
 	needSoftHSM(t)
-	a := &agreement{t, filepath.Join(t.TempDir(), "D"), stationProgram(t), firmwareFolder(t)}
+	outside := t.TempDir()
+	a := &agreement{t, filepath.Join(outside, "D"), stationProgram(t), firmwareFolder(t), outside}
 	if code, _, errs := do(t, "init", "--dir", a.dir); code != exitPass {
 		t.Fatal(errs)
 	}
@@ -88,7 +90,7 @@ func newAgreement(t *testing.T) *agreement {
 	return a
 }
 
-func (a *agreement) path(name string) string { return filepath.Join(filepath.Dir(a.dir), name) }
+func (a *agreement) path(name string) string { return filepath.Join(a.outside, name) }
 
 func (a *agreement) command(args ...string) *exec.Cmd {
 	return exec.Command(a.program, append([]string{"batch", "--dir", a.dir, "--firmware", a.firmware, "--boards", "posix:4",

@@ -89,12 +89,13 @@ func (c *command) acknowledgeBay(ctx context.Context, bay, operator string) erro
 	if err != nil {
 		return err
 	}
+	var text string
 	record, err := files.OpenRecord(ctx)
 	if err == nil {
-		err = operate.AcknowledgeBay(ctx, record, bay, operator)
+		text, err = operate.AcknowledgeBay(ctx, record, bay, operator)
 	}
 	if err = afterwards(err, files.Close()); err == nil {
-		fmt.Fprintf(c.out, "bay %s goes on; the acknowledgement of %s is on record\n", bay, operator)
+		fmt.Fprintln(c.out, text)
 	}
 	return err
 }

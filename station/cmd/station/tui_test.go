@@ -105,6 +105,9 @@ func (s *shift) openOrder(id string, quota int64) {
 	if err == nil {
 		err = record.Registry.OpenOrder(s.t.Context(), registry.NewOrder{ID: id, Product: files.Profile.Name(), Quota: quota}, "planning")
 	}
+	if err == nil {
+		_, err = record.CoverActs(s.t.Context())
+	}
 	if err := errors.Join(err, files.Close()); err != nil {
 		s.t.Fatal(err)
 	}
