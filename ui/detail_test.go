@@ -84,6 +84,19 @@ func TestDetailOfDamagedRecordsSaysSo(t *testing.T) {
 	d.shows("reading the registry: disk is gone")
 }
 
+// A person may type as fast as a slow scanner.
+func TestASearchThatAPersonTypesIsNoScan(t *testing.T) {
+	for _, keys := range []string{"h/11176ef9", "hf/11176ef9ab", "h/WO-4711"} {
+		d := drive(t, 4, 120, 40, "en")
+		d.key(keys)
+		d.key("enter")
+		_, text, _ := strings.Cut(keys, "/")
+		if d.screen != screenHistory || d.history.query.Text != text {
+			t.Errorf("%s: searches %q on screen %d", keys, d.history.query.Text, d.screen)
+		}
+	}
+}
+
 func TestHistoryOpensTheDetailOfItsRowAndComesBack(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	e := ended(7, "2", station.Reject, "store-io")

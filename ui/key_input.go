@@ -132,13 +132,17 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 		m.held.ended = at
 		return m, nil, true
 	}
+	searching := m.entering() && m.field.purpose == fieldSearch
+	if searching {
+		m.held = m.held.inSearch()
+	}
 	found, before, scan := m.held.read(m.o.Labels, at)
 	if !scan {
 		m.held = m.held.drop()
 		return m, nil, false
 	}
 	m.held = m.held.over(at)
-	if m.entering() && m.field.purpose == fieldSearch && before.field != nil {
+	if searching && before.field != nil {
 		m, cmd := m.searchFor(found)
 		return m, cmd, true
 	}

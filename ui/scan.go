@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,7 +25,7 @@ const (
 	forget   = 5 * time.Second         // older characters are of no scan
 	fewest   = 4                       // so many characters that are no slower are a scan
 	many     = 8                       // so many characters before enter are a scan, however slow
-	longest  = 512                     // characters of a scan
+	longest  = 7089                    // characters of a scan: those of the largest QR code (ISO/IEC 18004)
 )
 
 // A scanBuffer keeps the newest characters. They may be keys or a scan.
@@ -48,8 +50,10 @@ func (g scanBuffer) add(c scanChar) scanBuffer {
 	if g.pause(c.at) > forget {
 		g.chars = nil
 	}
-	if g.turn++; len(g.chars) < longest {
-		g.chars = append(g.chars[:len(g.chars):len(g.chars)], c)
+	g.turn++
+	all := append(g.chars[:len(g.chars):len(g.chars)], c)
+	if g.chars = all[max(0, len(all)-longest):]; len(all) > longest {
+		g.chars[0].before = all[0].before // where the scan began
 	}
 	return g
 }
@@ -120,7 +124,7 @@ func (g scanBuffer) shown() *view {
 
 // read finds a label at the end of what was typed, and what the screen showed before the label. First it takes all characters
 // since the newest long pause, then fewer, because keys of a person may come before the label, and then more, because a
-// scan may have stopped for longer.
+// scan may have stopped for longer. A label begins only after a pause: the end of somebody else's label is none.
 func (g scanBuffer) read(labels *label.Reader, at time.Time) (label.Label, *view, bool) {
 	first := g.recent(at)
 	var starts []int
@@ -131,7 +135,7 @@ func (g scanBuffer) read(labels *label.Reader, at time.Time) (label.Label, *view
 		starts = append(starts, i)
 	}
 	for _, i := range starts {
-		if g.chars[i].before == nil {
+		if g.chars[i].before == nil || !g.begins(i) {
 			continue
 		}
 		if l := labels.Read(textOf(g.chars[i:])); l.Kind != label.Unknown || l.Layout != nil {
@@ -145,6 +149,38 @@ func (g scanBuffer) read(labels *label.Reader, at time.Time) (label.Label, *view
 		first--
 	}
 	return labels.Read(textOf(g.chars[first:])), g.chars[first].before, true
+}
+
+// begins reports whether a scan may begin with this character: the pause before it is much longer than those behind it.
+func (g scanBuffer) begins(i int) bool {
+	if i == 0 {
+		return true
+	}
+	before := g.chars[i].at.Sub(g.chars[i-1].at)
+	var behind []time.Duration
+	for j := i + 1; j < len(g.chars); j++ {
+		behind = append(behind, g.chars[j].at.Sub(g.chars[j-1].at))
+	}
+	slices.Sort(behind)
+	return len(behind) == 0 || before > 3*behind[len(behind)/2]
+}
+
+// opensSearch are the keys of a person that lead to the search.
+var opensSearch = regexp.MustCompile(`^h?f*/$`)
+
+// inSearch leaves out the keys with which a person has opened the search.
+func (g scanBuffer) inSearch() scanBuffer {
+	for i, c := range g.chars {
+		if c.before == nil || c.before.field == nil {
+			continue
+		}
+		keys := scanBuffer{chars: g.chars[:i]}
+		if opensSearch.MatchString(textOf(keys.chars[keys.recent(c.at):])) {
+			g.chars = g.chars[i:]
+		}
+		break
+	}
+	return g
 }
 
 func textOf(chars []scanChar) string {

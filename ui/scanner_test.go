@@ -246,6 +246,43 @@ func TestEveryFrameOfAScanIsTakenAway(t *testing.T) {
 	}
 }
 
+// A label of somebody else may hold a label of this station, such as the badge in SHOP-18. It is read as a whole.
+func TestALabelInsideOfAnotherLabelCountsForNothing(t *testing.T) {
+	for _, text := range []string{"SHOP-18", "TWO-4712", "EBAY-5", "00" + strings.ReplaceAll(boardOf(7).String(), "-", ""), boardOf(7).String() + boardOf(7).String()} {
+		for _, speed := range speeds {
+			d := sweeper(t)
+			d.types(text+"\r", speed*time.Millisecond, -1)
+			if _, shown := d.message(); d.station.said() != "" || !strings.Contains(shown, "not for this station") || d.selected != 0 {
+				t.Errorf("%s, %d ms: asked for %q, answers %q", text, speed, d.station.said(), shown)
+			}
+		}
+	}
+}
+
+// A QR code holds up to 7,089 characters (ISO/IEC 18004).
+func TestALongLabelIsOneLabel(t *testing.T) {
+	board := boardOf(7).String()
+	for text, asks := range map[string]string{
+		strings.Repeat("O", 600) + "OP-18":                                 "",
+		strings.Repeat("x", 4096):                                          "",
+		strings.Repeat("1", 8000):                                          "",
+		`{"pad":"` + strings.Repeat("y", 3000) + `","id":"` + board + `"}`: "start 1 by op17 for WO-4711 expecting " + short(board),
+	} {
+		for _, speed := range []time.Duration{5, 100} {
+			if len(text) > 4000 && speed == 100 {
+				continue // takes long
+			}
+			d := sweeper(t)
+			d.o.IdleLock = 0
+			d.types(text+"\r", speed*time.Millisecond, -1)
+			_, shown := d.message()
+			if d.station.said() != asks || asks == "" && !strings.Contains(shown, "not for this station") || d.screen != screenDashboard || d.dialog != nil {
+				t.Errorf("%.20s, %d characters, %d ms: asked for %q, answers %.60q on screen %d", text, len(text), speed, d.station.said(), shown, d.screen)
+			}
+		}
+	}
+}
+
 // A scan while a search is typed is searched for. None of its characters is a key, whatever ends it.
 func TestAScanIsATextToSearchFor(t *testing.T) {
 	for _, l := range sweptLabels() {

@@ -50,6 +50,7 @@ func TestWhatSitsOnAPortIsNamedSoon(t *testing.T) {
 		run := <-ended
 		runs[run.Bay] = run
 	}
+	s.waits()
 	good := fixtures.BoardOnPort(t, fixtures.Firmware(t, "../..", emulated.Posix, ""))
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
