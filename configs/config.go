@@ -130,6 +130,9 @@ type Boards struct {
 	// of hello); empty: any. The caller is part of the identity.
 	TFMCallers []int32 `yaml:"tfm_callers"`
 	Seal       bool    `yaml:"seal"`
+	// ReadFirmware has the probe read the firmware of each board in the step flash, instead of believing a board that says
+	// that it runs the image.
+	ReadFirmware bool `yaml:"read_firmware"`
 	// Lock closes the debug port of each board at the end of its Runs. Nothing opens the port again
 	// without erasing the board.
 	Lock bool `yaml:"lock"`

@@ -71,7 +71,7 @@ const patienceFactor = 5
 // refuses a board that is done.
 func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord, error) {
 	held := &FlashRecord{Image: a.port.Setup().Image.SHA256, Held: true}
-	if a.saysImage(id) {
+	if a.saysImage(id) && !a.config.ReadFirmware {
 		return held, nil
 	}
 	content, refusal := a.content(ctx)

@@ -354,3 +354,17 @@ func TestTheTimeOfALockComesFromTheBay(t *testing.T) {
 		t.Errorf("ending %s: %v; the lock has %v", run.Ending, run.Err, w.port.lockLeft)
 	}
 }
+
+func TestAStationThatReadsFirmwareDoesNotBelieveTheBoard(t *testing.T) {
+	for name, image := range map[string][32]byte{"the probe finds the image": provisioning, "the probe finds another image": {2}} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.silent, w.identity.FirmwareHash, w.port.image = false, provisioning, image
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.ReadFirmware = true }))
+			held := image == provisioning
+			if run.Ending != station.Pass || run.Flash.Held != held || slices.Contains(w.calls, "Flash") == held || !slices.Contains(w.calls, "Content") {
+				t.Errorf("ending %s: %v; calls %v", run.Ending, run.Err, w.calls)
+			}
+		})
+	}
+}

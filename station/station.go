@@ -38,6 +38,9 @@ type Config struct {
 	Seal    bool // do the step lock, in the Run for the last of Keys: the board accepts no write any more
 	// Flash says that some bays have a debug port with an image to flash, so that Runs have the step flash.
 	Flash bool
+	// ReadFirmware has the probe read the firmware of each board in the step flash. Otherwise a board that says that it runs the image
+	// is believed.
+	ReadFirmware bool
 	// LockDebugPort says that the step lock also closes the board's debug port, in each bay.
 	LockDebugPort bool
 	// RenewBefore is how long before the end of a board's active certificate a Run gives the board a

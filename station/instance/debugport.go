@@ -21,6 +21,7 @@ import (
 
 var (
 	errNoLockedBay = errors.New("boards.lock is true in station.yaml: want a probe for each bay, and a board definition that says how to lock the debug port and how to read its state")
+	errNothingRead = errors.New("boards.read_firmware is true in station.yaml: want a probe for each bay, and a board definition that names firmware")
 	errNoImageHash = errors.New("the board definition names a firmware image without its SHA-256: write what `sha256sum IMAGE` prints into firmware.sha256")
 	errNoBoard     = errors.New("the bay has a probe and no board definition: write board: NAME into the bay in station.yaml, or leave its probe out")
 	errNoDriver    = errors.New("unknown driver of a probe: want openocd or jlinkexe")
@@ -50,6 +51,9 @@ func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (sta
 		if f.Config.Boards.Lock {
 			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNoLockedBay))
 		}
+		if f.Config.Boards.ReadFirmware {
+			return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNothingRead))
+		}
 		return nil, nil
 	}
 	if bay.Board == nil {
@@ -61,6 +65,9 @@ func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (sta
 	}
 	if link != nil {
 		p.Probe = link.Probe(p.Probe)
+	}
+	if f.Config.Boards.ReadFirmware && p.image == nil {
+		return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w", bay.Name, bay.Board.Name, errNothingRead))
 	}
 	if f.Config.Boards.Lock {
 		if p.setup.Lock == nil {

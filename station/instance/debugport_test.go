@@ -159,3 +159,17 @@ func TestABayWithoutProbeHasNoDebugPort(t *testing.T) {
 		t.Errorf("got %v, %v", port, err)
 	}
 }
+
+func TestAStationThatReadsFirmwareNeedsAProbeAndFirmwareInEachBay(t *testing.T) {
+	files, board := openFiles(t, false), definition(t, "octets")
+	files.Config.Boards.ReadFirmware = true
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
+		t.Error(err)
+	}
+	board.Firmware = configs.BoardImage{}
+	for name, bay := range map[string]instance.BaySpec{"no firmware": probed(board, "openocd"), "no probe": {Name: "left"}} {
+		if _, err := files.DebugPort(bay, ""); reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), "boards.read_firmware") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
