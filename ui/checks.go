@@ -45,6 +45,8 @@ func (m Model) finding(check Check) string {
 	switch {
 	case check.State == CheckNone:
 		return m.t("check.unchecked")
+	case check.State == CheckOK && m.o.Texts.Language() != catalogue.Reference && m.o.Texts.Has("check.found."+check.Word):
+		return m.t("check.found."+check.Word, check.Values...)
 	case check.Err == nil || m.o.Texts.Language() == catalogue.Reference:
 		return check.Finding
 	}

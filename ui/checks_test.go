@@ -48,6 +48,10 @@ func TestACheckThatFailedSaysWhyInTheOperatorsLanguage(t *testing.T) {
 		{"a reason that the catalogue has", "de", failed, "Das HSM hat dieses Token nicht. Prüfen, ob das HSM verbunden ist. (opening \"factory-ca\": token is not there)"},
 		{"English keeps the finding alone", "en", failed, err.Error()},
 		{"an error without a reason", "de", Check{State: CheckFail, Finding: "x", Err: errors.New("x")}, "x"},
+		{"a good part", "de", Check{State: CheckOK, Finding: "configured: 2", Word: "witnesses", Values: []any{2}}, "eingerichtet: 2"},
+		{"a good part in English", "en", Check{State: CheckOK, Finding: "2 witnesses are configured", Word: "witnesses", Values: []any{2}}, "2 witnesses are configured"},
+		{"a good part without a text", "de", Check{State: CheckOK, Finding: "/dev/ttyS0"}, "/dev/ttyS0"},
+		{"a warning keeps the finding", "de", Check{State: CheckWarn, Finding: "ends soon", Word: "certificates"}, "ends soon"},
 		{"a check that was not done", "es", Check{State: CheckNone, Finding: "not checked"}, "sin revisar: falló arriba lo que necesita"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
