@@ -69,3 +69,19 @@ func TestTheBannerSaysInTheOperatorsLanguageWhatIsWrongWithTheHSM(t *testing.T) 
 	d.send(factsMsg{facts: Facts{HSM: HSM{State: HSMAway, Detail: "CKR_GENERAL_ERROR", Word: "fault"}}})
 	d.shows("CKR_GENERAL_ERROR")
 }
+
+// The next action below a long table of checks has a row of its own above the footer.
+func TestALongTableOfChecksLeavesTheFooterAlone(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 60, 16, language)
+		for i := range 20 {
+			d.checks.checks = append(d.checks.checks, Check{Name: fmt.Sprint("check ", i), State: CheckOK, Finding: "good"})
+		}
+		d.key("d")
+		lines := strings.Split(d.View(), "\n")
+		if footer := lines[len(lines)-1]; !strings.Contains(footer, "esc "+d.keys.Back.does) || strings.Contains(footer, d.theme.shapes.next) {
+			t.Errorf("%s: the footer is %q", language, footer)
+		}
+		d.shows(d.Model.t("doctor.go", d.keys.Go.show))
+	}
+}
