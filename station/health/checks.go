@@ -268,7 +268,7 @@ func (c *Checker) checkAuditLog(ctx context.Context) (finding, error) {
 		}
 	}
 	if err := record.Registry.CheckActs(ctx); err != nil {
-		return "", err
+		return finding{}, err
 	}
 	checkpoints := reason.Count(report.Checkpoints, "checkpoint", "checkpoints")
 	if report.Lacks != "" {
