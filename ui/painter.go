@@ -11,12 +11,27 @@ import (
 // framePause is the shortest time between two frames. Keys and events that come in that time are drawn together.
 const framePause = 4 * time.Millisecond
 
+// serialRate is how many octets a second a terminal of DEC gets in the long run, such as a vt220: a serial line of 9600 baud
+// carries 960. What is more waits in the line, and a key would be answered behind it. So the painter leaves out frames instead.
+// After a quiet time it writes up to serialBurst octets at once, so that a key is answered without a pause.
+const serialRate, serialBurst = 900, 4000
+
+// rateOf gives the octets a second for a terminal; 0: no limit. kind is TERM.
+func rateOf(kind string) int {
+	if strings.HasPrefix(kind, "vt") {
+		return serialRate
+	}
+	return 0
+}
+
 // A painter draws the newest state of the screen and writes the cells that changed. While there is no new state it
 // sleeps. bubbletea's own renderer looks for changes at a fixed rate, and costs an idle station more CPU than
 // everything else together. All output while the screen is open comes from the painter, so a terminal that takes nothing
 // holds only the painter.
 type painter struct {
 	out   io.Writer
+	rate  int         // octets a second in the long run, 0 for no limit
+	spent time.Time   // when the octets that were written will have gone over a line of this rate
 	next  chan *Model // holds the newest state until it is drawn
 	stop  chan struct{}
 	ended chan error
@@ -27,8 +42,8 @@ type painter struct {
 }
 
 // startPainter starts a painter. After an error of a write the painter calls failed and writes nothing more.
-func startPainter(out io.Writer, failed func()) *painter {
-	p := &painter{out: out, next: make(chan *Model, 1), stop: make(chan struct{}), ended: make(chan error, 1)}
+func startPainter(out io.Writer, rate int, failed func()) *painter {
+	p := &painter{out: out, rate: rate, next: make(chan *Model, 1), stop: make(chan struct{}), ended: make(chan error, 1)}
 	go func() {
 		err := p.work()
 		if err != nil {
@@ -67,19 +82,20 @@ func (p *painter) work() error {
 		case <-p.stop:
 			return nil
 		case m := <-p.next:
-			if err := p.paint(m); err != nil {
+			octets, err := p.paint(m)
+			if err != nil {
 				return err
 			}
-		}
-		if !p.rest() {
-			return nil
+			if !p.rest(octets) {
+				return nil
+			}
 		}
 	}
 }
 
-// rest waits until the next frame may be drawn, and reports whether there will be one.
-func (p *painter) rest() bool {
-	pause := time.NewTimer(framePause)
+// rest waits until the next frame may be drawn after one of so many octets, and reports whether there will be one.
+func (p *painter) rest(octets int) bool {
+	pause := time.NewTimer(p.pause(octets, time.Now()))
 	defer pause.Stop()
 	select {
 	case <-p.stop:
@@ -89,10 +105,23 @@ func (p *painter) rest() bool {
 	}
 }
 
-// paint draws a state and writes what differs from what the terminal shows.
-func (p *painter) paint(m *Model) error {
+// pause is the time until the next frame may be drawn after one of so many octets.
+func (p *painter) pause(octets int, now time.Time) time.Duration {
+	if p.rate == 0 {
+		return framePause
+	}
+	inTime := func(octets int) time.Duration { return time.Duration(octets) * time.Second / time.Duration(p.rate) }
+	if quiet := now.Add(-inTime(serialBurst)); p.spent.Before(quiet) {
+		p.spent = quiet
+	}
+	p.spent = p.spent.Add(inTime(octets))
+	return max(framePause, p.spent.Sub(now))
+}
+
+// paint draws a state and writes what differs from what the terminal shows. It gives the number of octets.
+func (p *painter) paint(m *Model) (octets int, err error) {
 	if m.w <= 0 || m.h <= 0 {
-		return nil // the size of the terminal is not known yet
+		return 0, nil // the size of the terminal is not known yet
 	}
 	c := m.canvas(p.spare)
 	p.spare = nil
@@ -111,12 +140,12 @@ func (p *painter) paint(m *Model) error {
 	p.rung = m.rings
 	p.shown, p.spare = c, p.shown
 	if b.Len() == 0 {
-		return nil
+		return 0, nil
 	}
 	if _, err := io.WriteString(p.out, b.String()); err != nil {
-		return fmt.Errorf("drawing the screen: %w", err)
+		return 0, fmt.Errorf("drawing the screen: %w", err)
 	}
-	return nil
+	return b.Len(), nil
 }
 
 // nearby is the longest gap of unchanged cells that is written again, because moving the cursor over the gap takes as many

@@ -28,7 +28,7 @@ func TestTheTerminalShowsWhatTheModelDraws(t *testing.T) {
 		for n := range 300 {
 			d.anything(random, n)
 			display.Resize(d.w, d.h)
-			if err := p.paint(&d.Model); err != nil {
+			if _, err := p.paint(&d.Model); err != nil {
 				t.Fatal(err)
 			}
 			want := asShown(d.canvas(nil))
@@ -48,7 +48,7 @@ func TestTheBellRingsOnceForTheEndingsThatComeTogether(t *testing.T) {
 		if n == 1 {
 			d.send(feedMsg{events: []station.Event{ended(1, "1", station.Pass, ""), ended(2, "2", station.Pass, "")}})
 		}
-		if err := p.paint(&d.Model); err != nil || strings.Count(out.String(), "\a") != want {
+		if _, err := p.paint(&d.Model); err != nil || strings.Count(out.String(), "\a") != want {
 			t.Errorf("frame %d: %d rings in all, want %d, %v", n, strings.Count(out.String(), "\a"), want, err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestOnlyWhatChangedIsWritten(t *testing.T) {
 	} {
 		written.Reset()
 		tt.does()
-		if err := p.paint(&d.Model); err != nil {
+		if _, err := p.paint(&d.Model); err != nil {
 			t.Fatal(err)
 		}
 		if written.Len() > tt.most {
@@ -136,7 +136,7 @@ func TestASlowTerminalGetsTheNewestStateNext(t *testing.T) {
 	d := drive(t, 4, 100, 30, "en")
 	d.key("l")
 	s := newSlowTerminal()
-	p := startPainter(s, func() { t.Error("painting went wrong") })
+	p := startPainter(s, 0, func() { t.Error("painting went wrong") })
 	p.show(d.Model)
 	<-s.asked
 	for i := range 5 {
@@ -157,7 +157,7 @@ func TestASlowTerminalGetsTheNewestStateNext(t *testing.T) {
 func TestATerminalThatTakesNothingDoesNotHoldUpTheEnd(t *testing.T) {
 	d := drive(t, 4, 100, 30, "en")
 	s := newSlowTerminal()
-	p := startPainter(s, func() { t.Error("painting went wrong") })
+	p := startPainter(s, 0, func() { t.Error("painting went wrong") })
 	p.show(d.Model)
 	<-s.asked
 	if err := p.end(); err != nil { // hangs without a bound
@@ -239,4 +239,27 @@ func TestAPanicOfTheProgramGivesTheTerminalBack(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	restored(t, term)
+}
+
+// A serial line of 9600 baud gets no more than it carries, and a key after a quiet time is answered at once.
+func TestASerialTerminalGetsWhatItsLineCarries(t *testing.T) {
+	p, now := &painter{rate: rateOf("vt100")}, at(0)
+	if wait := p.pause(1500, now); wait != framePause {
+		t.Errorf("after the first frame the painter waits %v", wait)
+	}
+	begin, written := now, 0
+	for written < 100_000 {
+		written += 700
+		now = now.Add(p.pause(700, now))
+	}
+	if rate := float64(written-serialBurst) / now.Sub(begin).Seconds(); rate > serialRate {
+		t.Errorf("%.0f octets a second", rate)
+	}
+	now = now.Add(10 * time.Second)
+	if wait := p.pause(1500, now); wait != framePause {
+		t.Errorf("after a quiet time the painter waits %v", wait)
+	}
+	if p := (&painter{rate: rateOf("xterm-256color")}); p.pause(1_000_000, now) != framePause {
+		t.Error("a terminal that is no serial line waits")
+	}
 }

@@ -51,7 +51,7 @@ func runProgram(ctx context.Context, m Model, in io.Reader) error {
 		tea.WithoutSignalHandler(), tea.WithFilter(sized(m.o.Out)))
 	// tea.WithContext would close the terminal while it is read.
 	defer context.AfterFunc(ctx, program.Quit)()
-	painted.painter = startPainter(m.o.Out, program.Quit)
+	painted.painter = startPainter(m.o.Out, rateOf(os.Getenv("TERM")), program.Quit)
 	defer watchSize(program.Send)()
 	_, err := program.Run()
 	return errors.Join(err, painted.failed, painted.painter.end())
