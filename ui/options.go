@@ -23,6 +23,7 @@ type Options struct {
 	BayNames     []string // 1 to 32, in the order of the bench
 	Now          func() time.Time
 	Out          io.Writer     // the terminal
+	ErrorLog     string        // existing file that takes standard error while the screen is open; empty: none
 	Colour       bool          // false under NO_COLOR
 	ColourScheme ColourScheme  // empty: SchemeDark
 	ASCII        bool          // the locale is not UTF-8, see UTF8Locale

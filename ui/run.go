@@ -29,11 +29,15 @@ func Run(ctx context.Context, o Options, in io.Reader) (err error) {
 	if model.keyboard = newKeyboard(in); model.keyboard != nil {
 		in = model.keyboard
 	}
-	give, err := takeTerminal(in, o.Out)
+	restore, err := divert(standardError, o.ErrorLog)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrScreen, err)
 	}
-	if err = errors.Join(runProgram(ctx, model, in), give()); err != nil && ctx.Err() == nil {
+	give, err := takeTerminal(in, o.Out)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrScreen, errors.Join(err, restore()))
+	}
+	if err = errors.Join(runProgram(ctx, model, in), give(), restore()); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: %w", ErrScreen, err)
 	}
 	return nil

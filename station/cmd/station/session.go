@@ -222,7 +222,7 @@ func (s *session) screenOptions() ui.Options {
 	options := ui.Options{
 		Interfaces: ui.Interfaces{Controller: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: s.dir},
 		Texts:      s.texts, Labels: s.record.Config.LabelReader(), Feed: s.feed, Station: s.record.Config.Station, Steps: s.record.Steps(), BayNames: instance.BayNames(s.bays), Now: s.record.Now,
-		Out: s.stdout, Colour: os.Getenv("NO_COLOR") == "", ColourScheme: s.ask.scheme, ASCII: !ui.UTF8Locale(os.Getenv), Bell: s.ask.bell, Takt: s.ask.takt,
+		Out: s.stdout, ErrorLog: s.dir.LogFile(), Colour: os.Getenv("NO_COLOR") == "", ColourScheme: s.ask.scheme, ASCII: !ui.UTF8Locale(os.Getenv), Bell: s.ask.bell, Takt: s.ask.takt,
 		IdleLock: s.ask.idleLock, Operator: s.who, ShiftBegan: s.ask.shifts.Began, Earlier: history.Earlier,
 	}
 	if s.prompts() {
