@@ -15,6 +15,15 @@ import (
 // answer a question or begin the shift, and the second would start a bay.
 const repeats = 800 * time.Millisecond
 
+// pressedByLabel reports whether a label was made to press the go key, which came so long after another key. Ctrl-G is an octet that a label
+// can hold (BEL), and a slow scanner sends it like any other. The octets of F12 come together from a keyboard, and one by one from a scanner.
+func (m Model) pressedByLabel(msg tea.KeyPressMsg, after time.Duration) bool {
+	if _, control := octet(msg); control {
+		return after <= repeats
+	}
+	return after <= slow && m.keyboard.inPieces()
+}
+
 // keyPressed gives a key to the PIN, to a scan, to the open field, or to an action.
 func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	at := m.readAt(msg)
@@ -23,6 +32,12 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		if m.went = at; at.Sub(before) <= repeats {
 			return m, nil
 		}
+		if m.pressedByLabel(msg, at.Sub(m.typed)) {
+			m.held = m.held.over(at)
+			return m.refuse(m.t("key.behind")), nil
+		}
+	} else {
+		m.typed = at
 	}
 	if m.keys.Redraw.matches(msg) {
 		if m, _ = m.redraw(); len(m.held.chars) == 0 { // in the middle of a scan it is an octet of the label

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"regexp"
 	"sync"
 	"time"
 )
@@ -16,6 +17,7 @@ type keyboard struct {
 	mu    sync.Mutex
 	given int64     // octets of characters
 	reads []reading // the oldest first
+	split bool      // the newest octets of a key came in pieces
 }
 
 // A reading is one read from the terminal.
@@ -39,14 +41,30 @@ const escape = 0x1b
 // Read counts the characters that it returns.
 func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.File.Read(p)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if at := bytes.LastIndexByte(p[:n], escape); at >= 0 {
+		k.split = !wholeKey.Match(p[at:n])
+	}
 	if count := characters(p[:n]); count > 0 {
-		k.mu.Lock()
-		defer k.mu.Unlock()
 		k.given += count
 		k.reads = append(k.reads, reading{k.given, time.Now()})
 		k.reads = k.reads[max(0, len(k.reads)-maxReadings):]
 	}
 	return n, err
+}
+
+// wholeKey is the octets of a key from their escape to their end (ECMA-48, CSI and SS3), and what may follow.
+var wholeKey = regexp.MustCompile(`^\x1b(\[[0-?]*[ -/]*[@-~]|O.)`)
+
+// inPieces reports whether the octets of the newest key that begins with an escape came in more than one read.
+func (k *keyboard) inPieces() bool {
+	if k == nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.split
 }
 
 // readAt gives the time when the character that ends with octet n was read, or the zero time when nobody knows.

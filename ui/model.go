@@ -36,6 +36,7 @@ type Model struct {
 	clock     func() time.Time
 	answer    answer    // what the next notices answer
 	lines     bool      // lines of text instead of a screen
+	typed     time.Time // when the newest other key came
 	went      time.Time // when the go key was pressed, zero when another key came after it
 	digits    string    // first of the two digits of a bay
 	dialog    *dialog

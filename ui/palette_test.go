@@ -3,6 +3,9 @@ package ui
 import (
 	"strings"
 	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
 )
 
 // enters types a text as a person does.
@@ -106,4 +109,53 @@ func TestAScanIntoThePaletteIsAScan(t *testing.T) {
 	if said := d.station.said(); strings.Contains(said, "start") || !strings.Contains(said, "WO-4712") && !strings.Contains(d.View(), "WO-4712") {
 		t.Errorf("asked for %q:\n%s", said, d.View())
 	}
+}
+
+// A label that was made to press keys does nothing: Ctrl-G is an octet (BEL) that a slow scanner sends like any other.
+func TestALabelWithCtrlGDoesNothing(t *testing.T) {
+	for _, speed := range []time.Duration{5, 28, 60, 90, 150, 240} {
+		for _, label := range []string{":greater*999999*\r", ":open a work*WO-66 999*\r", ":close the work**\r", "oWO-4712*", "x*", "u*\r", "X*", "X**", "iOP-18*"} {
+			d := drive(t, 4, 120, 40, "en")
+			d.send(EventMsg{running1(1, "1", 3)})
+			d.types(strings.ReplaceAll(label, "*", "\a"), speed*time.Millisecond, -1)
+			if said := d.station.said(); said != "" || d.leaving {
+				t.Errorf("%q with %dms: asked for %q", label, speed, said)
+			}
+		}
+	}
+}
+
+// A person who is fast is told why, and presses Ctrl-G again.
+func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	ctrlG := tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl}
+	d.key("2")
+	d.later(400 * time.Millisecond)
+	d.send(ctrlG)
+	d.shows("right behind another key")
+	d.later(time.Second)
+	d.send(ctrlG)
+	d.asked("start 2 by op17 for WO-4711")
+}
+
+// A terminal makes F12 of the octets ESC [ 2 4 ~ of a label, which come one by one.
+func TestALabelWithTheOctetsOfF12DoesNothing(t *testing.T) {
+	s := newFakeStation()
+	term, _, over := atTheBench(t, s)
+	for _, octets := range []string{"u" + goKey, "X" + goKey + "\r"} {
+		from := term.Length()
+		time.Sleep(within)
+		for _, r := range octets {
+			time.Sleep(5 * time.Millisecond) // between the octets of a fast scanner
+			if err := term.Type(string(r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		term.waitForAfter(from, "right behind another key")
+		term.typeText("\x1b")
+	}
+	if got := s.said(); got != "" {
+		t.Errorf("a label asked for %s", got)
+	}
+	term.leaves(over)
 }

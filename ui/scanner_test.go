@@ -74,6 +74,9 @@ func sweptScreens() []sweptScreen {
 			d.field = &field{purpose: fieldBadge}
 		}},
 		{name: "a work order is typed", opens: keys("o")},
+		{name: "the palette", opens: keys(":")},
+		{name: "a work order is opened", opens: keys(":", "open a work", "go")},
+		{name: "a quota is raised", opens: keys(":", "greater", "go")},
 		{name: "detail from the history", opens: func(d *driver) {
 			d.station.rows = []Row{{Bay: "1"}}
 			d.key("h")

@@ -34,8 +34,11 @@ func (r *Record) CoverActs(ctx context.Context) (text string, err error) {
 		return "", fmt.Errorf("this is on record, and no checkpoint covers it yet: %w", err)
 	}
 	r.Log.Warn("no checkpoint covers what was done", "error", err)
-	return fmt.Sprintf("This is on record, and no checkpoint covers it yet: %s. The next start of the station names it, and goes on after `station accept-registry --operator NAME`.",
-		reason.OneLine(err)), nil
+	next := "The next checkpoint covers it."
+	if r.Registry.RightsUncovered() {
+		next = "The next start of the station names it, and goes on after `station accept-registry --operator NAME`."
+	}
+	return fmt.Sprintf("This is on record, and no checkpoint covers it yet: %s. %s", reason.OneLine(err), next), nil
 }
 
 func (r *Record) signActs(ctx context.Context) error {

@@ -16,10 +16,21 @@ import (
 // opensOrder opens a work order as a command does while no station runs, and gives what the person is told.
 func opensOrder(t *testing.T, dir workdir.Dir) (told string, err error) {
 	t.Helper()
+	return acts(t, dir, func(record *instance.Record) error {
+		return record.Registry.OpenOrder(t.Context(), registry.NewOrder{ID: "WO-1", Product: record.Profile.Name(), Quota: 5}, "ann")
+	})
+}
+
+func closesOrder(t *testing.T, dir workdir.Dir) (told string, err error) {
+	t.Helper()
+	return acts(t, dir, func(record *instance.Record) error { return record.Registry.CloseOrder(t.Context(), "WO-1", "ann") })
+}
+
+func acts(t *testing.T, dir workdir.Dir, do func(*instance.Record) error) (told string, err error) {
+	t.Helper()
 	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{}))(t)
 	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
-	order := registry.NewOrder{ID: "WO-1", Product: record.Profile.Name(), Quota: 5}
-	if err := record.Registry.OpenOrder(t.Context(), order, "ann"); err != nil {
+	if err := do(record); err != nil {
 		t.Fatal(err)
 	}
 	told, err = record.CoverActs(t.Context())
@@ -63,6 +74,9 @@ func TestAnActWithoutTheHSMHasToBeAccepted(t *testing.T) {
 			told, err := opensOrder(t, dir)
 			if err != nil || !strings.Contains(told, without.told) || !strings.Contains(told, "no checkpoint covers it yet") || !strings.Contains(told, "station accept-registry") {
 				t.Errorf("got %q, %v", told, err)
+			}
+			if told, err := closesOrder(t, dir); err != nil || !strings.Contains(told, "no checkpoint covers it yet") || strings.Contains(told, "accept-registry") {
+				t.Errorf("the next start believes a closed order, and a person is told %q, %v", told, err)
 			}
 			without.back(dir)
 			size := len(fixtures.Entries(t, dir))

@@ -76,8 +76,12 @@ func (c *Commands) recoverIn(ctx context.Context, bay, firmware string, ask oper
 		}
 		return c.confirm(bays[0].Name, "erase the whole chip", yes)
 	})
-	if err == nil {
+	unsigned, bad := record.CoverActs(context.WithoutCancel(ctx)) // also of an erase that failed or was cut
+	if err = errors.Join(err, bad); err == nil {
 		_, err = fmt.Fprintf(c.Stdout, "the chip in bay %s is erased, and its debug port is open; the next Run flashes the board\n", bays[0].Name)
+	}
+	if unsigned != "" {
+		fmt.Fprintln(c.Stdout, unsigned)
 	}
 	return err
 }

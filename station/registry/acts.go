@@ -22,11 +22,11 @@ import (
 var ErrActsUnsigned = reason.New("acts-unsigned", "no checkpoint covers some acts at the end of the audit log, so only these persons know whether they are true")
 
 // givesRights are the types of entries that a station believes only under a checkpoint.
-var givesRights = []string{audit.TypeOrderOpened, audit.TypeOrderRaised, audit.TypeOrderRevised, typeProfileAdopted, typeBayAcknowledged, typeReleased, typeAccepted}
+var givesRights = []string{audit.TypeOrderOpened, audit.TypeOrderRaised, audit.TypeOrderRevised, typeProfileAdopted, typeBayAcknowledged, typeReleased, typeMarked, typeAccepted}
 
 // takesRights are the types of the other acts of persons. A start believes them, because a false one lets no board through; a checkpoint
 // follows them nevertheless, so that nobody takes them out.
-var takesRights = []string{audit.TypeOrderClosed, typeHeld, "board.scrapped", "cert.revoked"}
+var takesRights = []string{audit.TypeOrderClosed, typeHeld, "board.scrapped", "cert.revoked", typeWithdrawn, typeRecoverIntent, typeRecovered, typeNotRecovered}
 
 // isAct reports whether an entry is the act of a person that a checkpoint must follow.
 func isAct(e audit.Entry) bool {
@@ -101,15 +101,29 @@ func (r *Registry) actsAccepted() map[string]string {
 type acts struct {
 	told    chan struct{} // holds one element after an act
 	newest  atomic.Int64  // entries of the log up to the newest act
+	giving  atomic.Int64  // entries of the log up to the newest act that gives rights
 	covered atomic.Int64  // entries under the newest checkpoint of this process
 }
 
-// committed tells of acts after their commit. size is the number of entries up to the newest of them, or 0 if there is none.
-func (a *acts) committed(size int64) {
-	if size == 0 {
+// acted has the numbers of entries up to the newest acts of a transaction; 0: there is none.
+type acted struct{ newest, giving int64 }
+
+func (a *acted) note(e audit.Entry) {
+	if isAct(e) {
+		a.newest = e.Seq + 1
+	}
+	if slices.Contains(givesRights, e.Type) {
+		a.giving = e.Seq + 1
+	}
+}
+
+// committed tells of acts after their commit.
+func (a *acts) committed(these acted) {
+	if these.newest == 0 {
 		return
 	}
-	a.newest.Store(size)
+	a.newest.Store(these.newest)
+	a.giving.Store(max(a.giving.Load(), these.giving))
 	select {
 	case a.told <- struct{}{}:
 	default:
@@ -121,3 +135,6 @@ func (r *Registry) Acts() <-chan struct{} { return r.acts.told }
 
 // ActsUncovered reports whether this process has recorded an act of a person since its newest checkpoint.
 func (r *Registry) ActsUncovered() bool { return r.acts.newest.Load() > r.acts.covered.Load() }
+
+// RightsUncovered reports whether one of these acts gives rights, so that the next start would ask for it.
+func (r *Registry) RightsUncovered() bool { return r.acts.giving.Load() > r.acts.covered.Load() }

@@ -106,6 +106,11 @@ func TestAnActBehindTheNewestCheckpointIsNotBelieved(t *testing.T) {
 		{"a board that nobody released", func(t *testing.T, held devices.BoardID) audit.Entry {
 			return holdEntry(typeReleased, held, "checked", "ann")
 		}, []string{`UPDATE holds SET since = NULL, reason = 'checked'`}, "board.released by ann at T, board "},
+		{"a board that nobody marked for a rework", func(t *testing.T, held devices.BoardID) audit.Entry {
+			e := holdEntry(typeMarked, held, "antenna", "ann")
+			e.Details = map[string]string{detailPurpose: devices.PurposeTLS.String()}
+			return e
+		}, []string{`INSERT INTO reworks (board_id, purpose, since, reason, entry) SELECT board_id, 'tls', :ts, 'antenna', :seq FROM holds`}, "board.rework.marked by ann at T, board "},
 		{"a registry that nobody accepted", func(*testing.T, devices.BoardID) audit.Entry {
 			return audit.Entry{Category: audit.CategoryLog, Type: typeAccepted, Reason: "anchor-other", Details: map[string]string{"mark_size": "2", "mark_root": strings.Repeat("0", 64)}}
 		}, nil, "log.accepted by ann at T, anchor-other"},

@@ -62,8 +62,8 @@ func (w *work) append(e audit.Entry) (audit.Entry, error) {
 	if errors.Is(err, audit.ErrClockBack) {
 		err = fmt.Errorf("%w: %w", station.ErrClock, err)
 	}
-	if err == nil && isAct(written) {
-		w.acted = written.Seq + 1
+	if err == nil {
+		w.acted.note(written)
 	}
 	return written, err
 }

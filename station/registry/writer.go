@@ -35,7 +35,7 @@ type writer struct {
 	statements map[string]*sql.Stmt // owned by the goroutine
 	failed     error                // owned by the goroutine; set when the content of the file is in doubt
 	acts       *acts                // of persons
-	acted      int64                // owned by the goroutine; entries up to the newest act in the open transaction, or 0
+	acted      acted                // owned by the goroutine; in the open transaction
 	over       sync.Map             // ids of Runs that ended and could not be closed
 	orders     *sync.Map            // terms of the work orders whose row was compared with the log, by id
 	revised    []string             // owned by the goroutine; work orders that the open transaction revised
@@ -203,7 +203,7 @@ func (w *writer) commit(batch []*call, fence fence) error {
 		return w.judge(fmt.Errorf("beginning: %w", err))
 	}
 	work := &work{writer: w, batch: w.log.Begin(), fence: fence}
-	w.acted = 0
+	w.acted = acted{}
 	for _, c := range batch {
 		err := work.run(c)
 		if err == nil {
