@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hallmark/station"
+	"hallmark/station/operate"
 )
 
 // The dashboard: every bay has a fixed place. On a small terminal some bays have a tile and the others
@@ -52,6 +53,9 @@ func (m Model) arrangeRows(r rect) arrangement {
 	a := arrangement{columns: columns, w: r.w / columns, h: tileHeight, rowColumns: rowColumns}
 	for rows := 1; rows*tileHeight+(n-rows*columns+rowColumns-1)/rowColumns <= r.h; rows++ {
 		a.rows, a.tiles = rows, rows*columns
+	}
+	if a.rows > 0 { // no row of the screen stays empty below the bays
+		a.h = min(20, (r.h-(n-a.tiles+rowColumns-1)/rowColumns)/a.rows)
 	}
 	if a.tiles == 0 {
 		a.columns = rowColumns
@@ -110,12 +114,20 @@ func (m Model) idleText(b *bay) string {
 	return m.t("tile.idle")
 }
 
-// idleNext is the next action for a bay that has had no board.
-func (b *bay) idleNext() string {
-	if b.facts.Present == BoardPresent {
-		return "next.start"
+// idleNext is the next action for a bay that has had no board. A badge and a work order come before the first board.
+func (m Model) idleNext(i int) string {
+	o := m.facts.Order
+	switch {
+	case m.operator.ID == "":
+		return m.t("next.badge")
+	case o.Closed != "" || o.Quota > 0 && o.Count >= o.Quota:
+		return m.t("next.order")
+	case o.ID == "" && operate.Needs(operate.ActWithoutOrder, m.operator.Role) != "":
+		return m.t("next.firstorder")
+	case m.bays[i].facts.Present == BoardPresent:
+		return m.t("next.start", m.startKeys(i))
 	}
-	return "next.insert"
+	return m.t("next.insert", m.startKeys(i))
 }
 
 // drawTile draws one bay.
@@ -192,7 +204,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	y := r.y + max(0, (r.h-4)/2)
 	c.centre(r.x, y, r.w, strong, m.idleText(b))
-	for n, line := range wrap(m.t(b.idleNext(), m.startKeys(i)), r.w, r.h-2, m.theme.shapes.ellipsis) {
+	for n, line := range wrap(m.idleNext(i), r.w, r.h-2, m.theme.shapes.ellipsis) {
 		c.centre(r.x, y+2+n, r.w, plain, line)
 	}
 }
@@ -363,7 +375,8 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	m.drawVerdict(c, r, v)
 }
 
-// identity gives the whole BoardID and the serial number of the certificate, each in one row or in two.
+// identity gives the whole BoardID and the serial number of the certificate, each in one row or in two. A number that needs more is
+// left out: the beginning of a BoardID is in the title, and a part of a serial number helps nobody.
 func (m Model) identity(b *bay, columns int) (rows []string) {
 	var numbers []string
 	if b.boardID() != "" {
@@ -373,10 +386,13 @@ func (m Model) identity(b *bay, columns int) (rows []string) {
 		numbers = append(numbers, m.t("tile.serial", fmt.Sprintf("%x", b.run.Certificate.Serial)))
 	}
 	for _, number := range numbers {
-		if half := (len(number) + 1) / 2; width(number) > columns && half+1 <= columns {
-			number, rows = number[half+1:], append(rows, number[:half+1])
+		half := (len(number) + 1) / 2
+		switch {
+		case width(number) <= columns:
+			rows = append(rows, number)
+		case half+1 <= columns:
+			rows = append(rows, number[:half+1], number[half+1:])
 		}
-		rows = append(rows, number)
 	}
 	return rows
 }

@@ -142,6 +142,9 @@ func (m Model) drawOrder(c *canvas, x int) int {
 		return m.drawPart(c, x, m.t("header.order", m.clean(o.ID), o.Count))
 	}
 	count := m.t("header.quota", o.Count, o.Quota)
+	if o.Closed != "" {
+		count += " " + m.t("header.orderclosed")
+	}
 	id := clip(m.clean(o.ID), max(8, c.w-x-width(count)-3), m.theme.shapes.ellipsis)
 	x = c.put(x, 1, c.w-x-1, bar, id) + 1
 	if x+orderBar+1+width(count) < c.w-2*headerGap {
@@ -231,7 +234,13 @@ func (m Model) drawPanel(c *canvas) {
 	c.fill(x-1, y, w+2, 7, plain, ' ')
 	c.box(x, y, w, 7, strong, m.theme.shapes.chosenFrame)
 	m.drawField(c, x+3, y+2, w-6, m.t(label))
-	c.put(x+3, y+4, w-6, dim, m.footerHint())
+	s, lines := dim, []string{m.footerHint()}
+	if m.notice.bad { // what is wrong with the text stands where the person looks
+		s, lines = faultText, wrap("! "+m.notice.text, w-6, 2, m.theme.shapes.ellipsis)
+	}
+	for n, line := range lines {
+		c.put(x+3, y+4+n, w-6, s, line)
+	}
 }
 
 // drawFooter shows help and quit, and as many of the keys that work now as there is room for.
@@ -300,8 +309,11 @@ func (m Model) drawHelp(c *canvas) {
 	part := (w - 3) / columns
 	for i, a := range actions {
 		left, row := x+2+i/rows*part, y+1+i%rows
-		s, text := plain, a.key.does
-		if why := a.refusal(m); why != "" {
+		s, text := plain, a.key.text()
+		if columns > 1 {
+			text = a.key.does
+		}
+		if why := a.remark(m); why != "" {
 			s, text = dim, text+": "+why
 		}
 		c.put(left, row, 7, keycap, a.key.show)
