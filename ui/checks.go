@@ -31,9 +31,10 @@ func (m Model) checkLines(w int, oneLine bool) []textLine {
 	return p.lines
 }
 
-// checkText is the catalogue's text of a group for a check. A check that the catalogue does not know has its own text.
+// checkText is the catalogue's text of a group for a check. In English, and where the catalogue does not know the check, it is
+// the text of the check itself.
 func (m Model) checkText(group string, check Check, own string) string {
-	if key := group + strings.ReplaceAll(strings.ToLower(check.Name), " ", "-"); m.o.Texts.Has(key) {
+	if key := group + strings.ReplaceAll(strings.ToLower(check.Name), " ", "-"); m.o.Texts.Language() != catalogue.Reference && m.o.Texts.Has(key) {
 		return m.t(key)
 	}
 	return own
@@ -45,6 +46,8 @@ func (m Model) finding(check Check) string {
 	switch {
 	case check.State == CheckNone:
 		return m.t("check.unchecked")
+	case check.State == CheckOK && m.o.Texts.Language() != catalogue.Reference && m.o.Texts.Has("check.found."+check.Word):
+		return m.t("check.found."+check.Word, check.Values...)
 	case check.Err == nil || m.o.Texts.Language() == catalogue.Reference:
 		return check.Finding
 	}

@@ -48,6 +48,10 @@ func TestACheckThatFailedSaysWhyInTheOperatorsLanguage(t *testing.T) {
 		{"a reason that the catalogue has", "de", failed, "Das HSM hat dieses Token nicht. Prüfen, ob das HSM verbunden ist. (opening \"factory-ca\": token is not there)"},
 		{"English keeps the finding alone", "en", failed, err.Error()},
 		{"an error without a reason", "de", Check{State: CheckFail, Finding: "x", Err: errors.New("x")}, "x"},
+		{"a good part", "de", Check{State: CheckOK, Finding: "configured: 2", Word: "witnesses", Values: []any{2}}, "eingerichtet: 2"},
+		{"a good part in English", "en", Check{State: CheckOK, Finding: "2 witnesses are configured", Word: "witnesses", Values: []any{2}}, "2 witnesses are configured"},
+		{"a good part without a text", "de", Check{State: CheckOK, Finding: "/dev/ttyS0"}, "/dev/ttyS0"},
+		{"a warning keeps the finding", "de", Check{State: CheckWarn, Finding: "ends soon", Word: "certificates"}, "ends soon"},
 		{"a check that was not done", "es", Check{State: CheckNone, Finding: "not checked"}, "sin revisar: falló arriba lo que necesita"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -64,4 +68,20 @@ func TestTheBannerSaysInTheOperatorsLanguageWhatIsWrongWithTheHSM(t *testing.T) 
 	d.shows("Die Verbindung zum HSM ging verloren.")
 	d.send(factsMsg{facts: Facts{HSM: HSM{State: HSMAway, Detail: "CKR_GENERAL_ERROR", Word: "fault"}}})
 	d.shows("CKR_GENERAL_ERROR")
+}
+
+// The next action below a long table of checks has a row of its own above the footer.
+func TestALongTableOfChecksLeavesTheFooterAlone(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 60, 16, language)
+		for i := range 20 {
+			d.checks.checks = append(d.checks.checks, Check{Name: fmt.Sprint("check ", i), State: CheckOK, Finding: "good"})
+		}
+		d.key("d")
+		lines := strings.Split(d.View(), "\n")
+		if footer := lines[len(lines)-1]; !strings.Contains(footer, "esc "+d.keys.Back.does) || strings.Contains(footer, d.theme.shapes.next) {
+			t.Errorf("%s: the footer is %q", language, footer)
+		}
+		d.shows(d.Model.t("doctor.go", d.keys.Go.show))
+	}
 }

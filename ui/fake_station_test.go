@@ -141,9 +141,9 @@ func newFakeStation() *fakeStation {
 		badges: map[string]Operator{"OP-17": {ID: "op17", Name: "M. Ortiz"}, "OP-18": {ID: "op18", Name: "J. Weiß"}},
 		orders: map[string]Order{"WO-4711": {ID: "WO-4711", Quota: 500, Count: 123}, "WO-FULL": {ID: "WO-FULL", Quota: 5, Count: 5},
 			"WO-4712": {ID: "WO-4712"}},
-		checks: []Check{{Name: "configuration", State: CheckOK, Finding: "station \"Line 3\", profile gateway"},
-			{Name: "registry", State: CheckOK, Finding: "WAL, synchronous=FULL"}, {Name: "HSM", State: CheckOK, Finding: "token \"factory-ca\""},
-			{Name: "issuing key", State: CheckOK, Finding: "signed a challenge in 2.1ms"}, {Name: "self-test", State: CheckOK, Finding: "6 clients, each answered as it must be"}},
+		checks: []Check{{Name: "configuration", State: CheckOK, Finding: "station \"Line 3\", profile gateway", Word: "configuration", Values: []any{"Line 3", "gateway"}},
+			{Name: "registry", State: CheckOK, Finding: "open, settings read back: WAL, synchronous=FULL", Word: "registry"}, {Name: "HSM", State: CheckOK, Finding: "token \"factory-ca\""},
+			{Name: "issuing key", State: CheckOK, Finding: "signed a challenge in 2.1ms", Word: "signed", Values: []any{"2.1ms"}}, {Name: "self-test", State: CheckOK, Finding: "6 clients, each answered as it must be", Word: "self-test", Values: []any{6}}},
 	}
 }
 

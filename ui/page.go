@@ -71,7 +71,7 @@ func (m Model) pane() (rect, []textLine) {
 	case screenLog:
 		return r, m.logLines(r.w - 2)
 	case screenDoctor:
-		return rect{r.x, r.y + 2, r.w, r.h - 4}, m.checkLines(r.w-2, false)
+		return rect{r.x, r.y + 2, r.w, r.h - 5}, m.checkLines(r.w-2, false)
 	case screenStart:
 		return rect{r.x, r.y + 3, r.w, r.h - 6}, m.checkLines(r.w-2, true)
 	}

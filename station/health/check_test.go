@@ -13,19 +13,19 @@ import (
 func TestHowACheckEnds(t *testing.T) {
 	for _, row := range []struct {
 		name    string
-		prove   func(context.Context) (string, error)
+		prove   func(context.Context) (finding, error)
 		state   State
 		finding string
 		next    string
 	}{
-		{"a good part", func(context.Context) (string, error) { return "works", nil }, OK, "works", ""},
-		{"a certificate that ends soon is a warning", func(context.Context) (string, error) { return "", instance.ErrEnding }, Warn, instance.ErrEnding.Error(), "call"},
-		{"an OCSP certificate that ended is a warning that names its own command", func(context.Context) (string, error) {
-			return "", fmt.Errorf("%w: %w", errOCSP, ocsp.ErrEnded)
+		{"a good part", func(context.Context) (finding, error) { return finding{text: "works"}, nil }, OK, "works", ""},
+		{"a certificate that ends soon is a warning", func(context.Context) (finding, error) { return finding{}, instance.ErrEnding }, Warn, instance.ErrEnding.Error(), "call"},
+		{"an OCSP certificate that ended is a warning that names its own command", func(context.Context) (finding, error) {
+			return finding{}, fmt.Errorf("%w: %w", errOCSP, ocsp.ErrEnded)
 		}, Warn, errOCSP.Error() + ": " + ocsp.ErrEnded.Error(), ""},
-		{"a part that fails", func(context.Context) (string, error) { return "half", errors.New("broken") }, Fail, "broken", "call"},
-		{"a part that needs another", func(context.Context) (string, error) { return "", errNotChecked }, None, errNotChecked.Error(), ""},
-		{"a panic is a finding", func(context.Context) (string, error) { panic("boom") }, Fail, "panic: boom", "call"},
+		{"a part that fails", func(context.Context) (finding, error) { return finding{text: "half"}, errors.New("broken") }, Fail, "broken", "call"},
+		{"a part that needs another", func(context.Context) (finding, error) { return finding{}, errNotChecked }, None, errNotChecked.Error(), ""},
+		{"a panic is a finding", func(context.Context) (finding, error) { panic("boom") }, Fail, "panic: boom", "call"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := check{"x", "call", simple(row.prove)}.do(t.Context())

@@ -22,6 +22,8 @@ type Check struct {
 	Name    string
 	State   State
 	Finding string
+	Word    string   // names the finding for a catalogue of texts in other languages; empty: there is no such text
+	Values  []any    // of the finding, for the text of Word
 	Rows    []string // further lines of the finding
 	Next    string   // what to do when the check failed
 	Err     error    // of a check that failed
@@ -174,11 +176,20 @@ func (c *Checker) Leave() {
 	c.work.Wait()
 }
 
+// A finding is what a check found: a text in English, and the word and the values with which a catalogue says the same.
+type finding struct {
+	text   string
+	word   string
+	values []any
+}
+
+func said(word, text string, values ...any) finding { return finding{text, word, values} }
+
 // A check is one line of the list of checks.
 type check struct {
 	name  string
 	next  string // what to do when the check fails
-	prove func(context.Context) (finding string, rows []string, err error)
+	prove func(context.Context) (found finding, rows []string, err error)
 }
 
 // do does one check. A panic makes the check fail.
@@ -189,8 +200,8 @@ func (c check) do(ctx context.Context) (result Check) {
 			result.State, result.Finding, result.Next = Fail, fmt.Sprintf("panic: %v", value), c.next
 		}
 	}()
-	finding, rows, err := c.prove(ctx)
-	result.Finding, result.Rows = finding, rows
+	found, rows, err := c.prove(ctx)
+	result.Finding, result.Word, result.Values, result.Rows = found.text, found.word, found.values, rows
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
@@ -207,10 +218,10 @@ func (c check) do(ctx context.Context) (result Check) {
 }
 
 // simple makes a prove function without rows.
-func simple(prove func(context.Context) (string, error)) func(context.Context) (string, []string, error) {
-	return func(ctx context.Context) (string, []string, error) {
-		finding, err := prove(ctx)
-		return finding, nil, err
+func simple(prove func(context.Context) (finding, error)) func(context.Context) (finding, []string, error) {
+	return func(ctx context.Context) (finding, []string, error) {
+		found, err := prove(ctx)
+		return found, nil, err
 	}
 }
 
@@ -239,19 +250,20 @@ func (c *Checker) checks() []check {
 }
 
 // begin is the last check of a shift. It assembles the open parts to an instance, and calls ready.
-func (c *Checker) begin(context.Context) (string, error) {
+func (c *Checker) begin(context.Context) (finding, error) {
 	keys, noKeys := c.keys.get()
 	audit, noAudit := c.audit.get()
 	issuer, noIssuer := c.issuer.get()
 	endpoint, noEndpoint := c.endpoint.get()
 	if errors.Join(noKeys, noAudit, noIssuer, noEndpoint) != nil {
-		return "", errNotChecked
+		return finding{}, errNotChecked
 	}
-	return c.begun.orOpen(func() (string, error) {
+	text, err := c.begun.orOpen(func() (string, error) {
 		i, err := instance.Assemble(keys, audit, issuer, endpoint)
 		if err != nil {
 			return "", err
 		}
 		return c.ready(i)
 	})
+	return said("line", text), err
 }

@@ -14,6 +14,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
+	"hallmark/ui/catalogue"
 )
 
 // A shift is a Checker at the start of a shift: only the registry is open.
@@ -70,6 +71,24 @@ func TestTheChecksOpenTheStationPartByPart(t *testing.T) {
 	}
 	if s.begun != 1 || s.checked["line"].Finding != "ready" || len(s.checked["self-test"].Rows) == 0 {
 		t.Errorf("Runs were let begin %d times; %+v", s.begun, s.checked)
+	}
+}
+
+// Each finding of a good station has a text in each language of the screen, and the text takes the values of the finding.
+func TestEachFindingOfAGoodStationHasATextInEachLanguage(t *testing.T) {
+	s := newShift(t, fixtures.NewDirectory(t), false)
+	s.runsChecks()
+	for _, language := range catalogue.Languages() {
+		texts := fixtures.Must(catalogue.Load(language))(t)
+		for name, check := range s.checked {
+			if name == "ports" { // names alone
+				continue
+			}
+			key := "check.found." + check.Word
+			if got := texts.Text(key, check.Values...); !texts.Has(key) || strings.Contains(got, "%!") {
+				t.Errorf("%s: %s found %q, which is %q", language, name, check.Finding, got)
+			}
+		}
 	}
 }
 

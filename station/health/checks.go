@@ -21,180 +21,195 @@ import (
 	"hallmark/station/workdir"
 )
 
-func (c *Checker) checkFiles(context.Context) (string, error) {
+func (c *Checker) checkFiles(context.Context) (finding, error) {
 	files, err := c.files.orOpen(func() (*instance.Files, error) { return instance.OpenFiles(c.dir, c.options) })
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	var names []string
 	for _, profile := range files.Profiles() {
 		names = append(names, profile.Name())
 	}
-	return fmt.Sprintf("station %q, profile %s", files.Config.Station, strings.Join(names, " and ")), nil
+	all := strings.Join(names, " and ")
+	return said("configuration", fmt.Sprintf("station %q, profile %s", files.Config.Station, all), files.Config.Station, all), nil
 }
 
-func (c *Checker) checkDisk(context.Context) (string, error) {
+func (c *Checker) checkDisk(context.Context) (finding, error) {
 	files, err := c.files.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if err := files.HasSpace(); err != nil {
-		return "", err
+		return finding{}, err
 	}
 	free, err := files.Dir.FreeMiB()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	boards, err := instance.Room(files.Dir, files.Config.DiskFloor)
-	return fmt.Sprintf("%d MiB free, room for the record of about %s", free, reason.Count(boards, "board", "boards")), err
+	return said("disk", fmt.Sprintf("%d MiB free, room for the record of about %s", free, reason.Count(boards, "board", "boards")), free, boards), err
 }
 
 // checkRegistry opens the registry. Opening also reads SQLite's settings back and recovers after a crash.
-func (c *Checker) checkRegistry(ctx context.Context) (string, error) {
+func (c *Checker) checkRegistry(ctx context.Context) (finding, error) {
 	files, err := c.files.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if _, err := c.record.orOpen(func() (*instance.Record, error) { return files.OpenRecord(ctx) }); err != nil {
-		return "", err
+		return finding{}, err
 	}
-	return "open, settings read back: WAL, synchronous=FULL", nil
+	return said("registry", "open, settings read back: WAL, synchronous=FULL"), nil
 }
 
 // checkProfiles compares the profiles with those that were adopted.
-func (c *Checker) checkProfiles(ctx context.Context) (string, error) {
+func (c *Checker) checkProfiles(ctx context.Context) (finding, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if err := record.CheckProfiles(ctx); err != nil {
-		return "", err
+		return finding{}, err
 	}
-	return record.AdoptedText(ctx)
+	known, err := record.Registry.KnowsAdoption(ctx)
+	if err == nil && !known {
+		return said("not-adopted", "no profile was adopted yet: this start takes those of the directory as adopted, on record"), nil
+	}
+	return said("adopted", "as adopted"), err
 }
 
 // checkClock compares the clock with the validity of the CA certificates. The registry, which
 // refuses a clock that has gone back, is already open.
-func (c *Checker) checkClock(context.Context) (string, error) {
+func (c *Checker) checkClock(context.Context) (finding, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	now := record.Now()
-	return now.UTC().Format(time.RFC3339) + ", not behind the audit log", record.CheckClock(now)
+	text := now.UTC().Format(time.RFC3339)
+	return said("clock", text+", not behind the audit log", text), record.CheckClock(now)
 }
 
 // checkCertificates checks the expiry of the verifier's certificate, and of the OCSP certificate if there is one.
-func (c *Checker) checkCertificates(context.Context) (string, error) {
+func (c *Checker) checkCertificates(context.Context) (finding, error) {
 	files, err := c.files.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	chain, err := workdir.ReadCertificates(files.Dir.Server())
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	server := chain[0] // an issuing CA may follow
-	finding := "the verifier's is valid until " + server.NotAfter.UTC().Format(time.DateOnly)
+	until := server.NotAfter.UTC().Format(time.DateOnly)
+	text := "the verifier's is valid until " + until
 	if err := instance.CheckExpiry(server, files.Now()); err != nil || !workdir.Exists(files.Dir.OCSP()) {
-		return finding, err
+		return said("certificates", text, until), err
 	}
 	responder, err := instance.OpenResponder(files.Dir)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errOCSP, err)
+		return finding{}, fmt.Errorf("%w: %w", errOCSP, err)
 	}
-	finding += ", the OCSP responder's until " + responder.Certificate.NotAfter.UTC().Format(time.DateOnly)
+	last := responder.Certificate.NotAfter.UTC().Format(time.DateOnly)
+	text += ", the OCSP responder's until " + last
 	if err := ocsp.CheckExpiry(responder.Certificate, files.Now()); err != nil {
-		return "", fmt.Errorf("%w: %w", errOCSP, err)
+		return finding{}, fmt.Errorf("%w: %w", errOCSP, err)
 	}
-	return finding, nil
+	return said("certificates-ocsp", text, until, last), nil
 }
 
 // errOCSP: a warning. No Run needs the OCSP responder.
 var errOCSP = errors.New("run `station renew-ocsp`")
 
-func (c *Checker) checkHSM(ctx context.Context) (string, error) {
+func (c *Checker) checkHSM(ctx context.Context) (finding, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	keys, err := c.keys.orOpen(func() (*instance.Keys, error) { return record.OpenKeys(ctx, c.pin) })
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	info := keys.Token.Info()
-	text := fmt.Sprintf("%s %s, token %q, serial %s", info.Manufacturer, info.Model, info.Label, info.Serial)
+	word, text := "hsm", fmt.Sprintf("%s %s, token %q, serial %s", info.Manufacturer, info.Model, info.Label, info.Serial)
 	if info.Software {
-		text += "; software, protects nothing"
+		word, text = "hsm-software", text+"; software, protects nothing"
 	}
 	if info.Exceptions != "" {
-		text += "; exceptions: " + info.Exceptions
+		return finding{text: text + "; exceptions: " + info.Exceptions}, nil
 	}
-	return text, nil
+	return said(word, text, info.Manufacturer, info.Model, info.Label, info.Serial), nil
 }
 
 // checkIssuingKey signs in the same way as a Run: it adopts the key by its certificate, and
 // verifies the signature with the key in the certificate.
-func (c *Checker) checkIssuingKey(ctx context.Context) (string, error) {
+func (c *Checker) checkIssuingKey(ctx context.Context) (finding, error) {
 	keys, err := c.keys.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if _, err := c.issuer.orOpen(func() (*issuance.Issuer, error) { return keys.OpenIssuer(ctx) }); err != nil {
-		return "", err
+		return finding{}, err
 	}
 	signer, err := keys.IssuingSigner(ctx)
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
-	return Prove(signer)
+	return proven(signer)
 }
 
-func (c *Checker) checkAuditKey(ctx context.Context) (string, error) {
+func (c *Checker) checkAuditKey(ctx context.Context) (finding, error) {
 	keys, err := c.keys.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	signer, err := c.audit.orOpen(func() (crypto.Signer, error) { return keys.AuditSigner(ctx) })
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
-	return Prove(signer)
+	return proven(signer)
+}
+
+// proven says how long a key took to sign.
+func proven(signer crypto.Signer) (finding, error) {
+	took, err := Prove(signer)
+	text := took.Round(time.Microsecond).String()
+	return said("signed", "signed a challenge in "+text, text), err
 }
 
 // Prove has a random challenge signed, and verifies the signature in software. It reports the
 // time of the signature.
-func Prove(signer crypto.Signer) (string, error) {
+func Prove(signer crypto.Signer) (time.Duration, error) {
 	challenge := make([]byte, 32)
 	if _, err := io.ReadFull(rand.Reader, challenge); err != nil {
-		return "", fmt.Errorf("drawing a challenge: %w", err)
+		return 0, fmt.Errorf("drawing a challenge: %w", err)
 	}
 	digest := sha256.Sum256(challenge)
 	began := time.Now()
 	signature, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
-		return "", fmt.Errorf("signing a challenge: %w", err)
+		return 0, fmt.Errorf("signing a challenge: %w", err)
 	}
 	took := time.Since(began)
 	if key, ok := signer.Public().(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(key, digest[:], signature) {
-		return "", errors.New("the signature over a challenge does not verify")
+		return 0, errors.New("the signature over a challenge does not verify")
 	}
-	return fmt.Sprintf("signed a challenge in %s", took.Round(time.Microsecond)), nil
+	return took, nil
 }
 
 // checkKeyPolicy compares the attributes of the station's keys on the token with the key policy.
-func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
+func (c *Checker) checkKeyPolicy(ctx context.Context) (finding, error) {
 	keys, err := c.keys.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	reports, err := keys.Token.Keys(ctx)
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	audit, err := workdir.ReadPublicKey(keys.Dir.AuditPublic())
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	auditKey, _ := audit.(*ecdsa.PublicKey)
 	authority, allow := keys.Config.Authority, keys.Config.HSM.Allowed()
@@ -204,9 +219,9 @@ func (c *Checker) checkKeyPolicy(ctx context.Context) (string, error) {
 		policyOf(reports, authority.AuditLabel, auditKey, allow, true),
 	)
 	if len(allow) > 0 {
-		return "not fully proven; exceptions: " + allow.String(), bad
+		return finding{text: "not fully proven; exceptions: " + allow.String()}, bad
 	}
-	return "sensitive, never extractable, made on the token", bad
+	return said("key-policy", "sensitive, never extractable, made on the token"), bad
 }
 
 // policyOf finds the report on the key with this public key, and returns what breaks the policy. A key without
@@ -234,72 +249,73 @@ func ecKey(certificate *x509.Certificate) *ecdsa.PublicKey {
 // checkAuditLog verifies the whole audit log. It uses the key that `init` wrote to a file, not
 // the key that the log itself names. If the HSM is open, the log must also contain the log of the
 // checkpoint on the token.
-func (c *Checker) checkAuditLog(ctx context.Context) (string, error) {
+func (c *Checker) checkAuditLog(ctx context.Context) (finding, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	key, err := workdir.ReadFile(record.Dir.AuditKey())
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	report, err := record.Registry.VerifyAudit(ctx, strings.TrimSpace(string(key)))
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if keys, closed := c.keys.get(); closed == nil {
 		if err := keys.CheckToken(ctx); err != nil {
-			return "", err
+			return finding{}, err
 		}
 	}
 	if err := record.Registry.CheckActs(ctx); err != nil {
-		return "", err
+		return finding{}, err
 	}
 	checkpoints := reason.Count(report.Checkpoints, "checkpoint", "checkpoints")
 	if report.Lacks != "" {
-		return fmt.Sprintf("the tree of %s and %s hold; %s, and rows were not compared for them", reason.Count(report.Size, "entry", "entries"), checkpoints, report.Lacks), nil
+		return finding{text: fmt.Sprintf("the tree of %s and %s hold; %s, and rows were not compared for them", reason.Count(report.Size, "entry", "entries"), checkpoints, report.Lacks)}, nil
 	}
-	return fmt.Sprintf("%s, %s", reason.Count(report.Size, "entry verifies", "entries verify"), checkpoints), nil
+	return said("audit-log", fmt.Sprintf("%s, %s", reason.Count(report.Size, "entry verifies", "entries verify"), checkpoints), report.Size, report.Checkpoints), nil
 }
 
 // checkWitnesses asks each witness what it has seen, and looks for anchors. It returns a row for each witness.
-func (c *Checker) checkWitnesses(ctx context.Context) (string, []string, error) {
+func (c *Checker) checkWitnesses(ctx context.Context) (finding, []string, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", nil, err
+		return finding{}, nil, err
 	}
 	rows, err := record.CheckWitnesses(ctx)
 	if len(record.Config.Witnesses) == 0 && record.Config.Anchors == "" {
-		return "none is configured", nil, err
+		return said("no-witness", "none is configured"), nil, err
 	}
-	return fmt.Sprintf("%s configured", reason.Count(len(record.Config.Witnesses), "witness is", "witnesses are")), rows, err
+	number := len(record.Config.Witnesses)
+	return said("witnesses", fmt.Sprintf("%s configured", reason.Count(number, "witness is", "witnesses are")), number), rows, err
 }
 
-func (c *Checker) checkEndpoint(ctx context.Context) (string, error) {
+func (c *Checker) checkEndpoint(ctx context.Context) (finding, error) {
 	record, err := c.record.get()
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	endpoint, err := c.endpoint.orOpen(func() (*instance.Endpoint, error) { return record.OpenEndpoint(ctx) })
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
-	finding := "listens, as " + endpoint.Server.ServerName()
-	if record.OverNetwork() {
-		finding += "; boards come to " + record.Config.Network.Listen
+	name := endpoint.Server.ServerName()
+	if listen := record.Config.Network.Listen; record.OverNetwork() {
+		return said("verifier-network", "listens, as "+name+"; boards come to "+listen, name, listen), nil
 	}
-	return finding, nil
+	return said("verifier", "listens, as "+name, name), nil
 }
 
 // selfTest returns a row for each test client, so that a reader sees which client was refused and why.
-func (c *Checker) selfTest(ctx context.Context) (string, []string, error) {
+func (c *Checker) selfTest(ctx context.Context) (finding, []string, error) {
 	endpoint, err := c.endpoint.get()
 	if err != nil {
-		return "", nil, err
+		return finding{}, nil, err
 	}
 	clients, err := endpoint.Server.SelfTest(ctx)
 	if err != nil {
-		return "", nil, err
+		return finding{}, nil, err
 	}
 	var rows []string
 	var wrong []error
@@ -313,5 +329,5 @@ func (c *Checker) selfTest(ctx context.Context) (string, []string, error) {
 			wrong = append(wrong, fmt.Errorf("%s: %s", client.Name, answer))
 		}
 	}
-	return fmt.Sprintf("%s, each answered as it must be", reason.Count(len(clients), "client", "clients")), rows, errors.Join(wrong...)
+	return said("self-test", fmt.Sprintf("%s, each answered as it must be", reason.Count(len(clients), "client", "clients")), len(clients)), rows, errors.Join(wrong...)
 }

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +17,13 @@ var errNotPlugged = errors.New("not plugged in yet")
 
 // checkPorts opens and closes each serial port. It sends nothing to the boards, so it does not
 // disturb them. At the start of a shift it looks only at the ports of the bays, and opens none.
-func (c *Checker) checkPorts(context.Context) (string, error) {
+func (c *Checker) checkPorts(context.Context) (finding, error) {
 	if c.boards != nil {
 		return c.examineBays()
 	}
 	ports, err := c.portNames()
 	if err != nil || len(ports) == 0 {
-		return "none is plugged in", err
+		return said("no-port", "none is plugged in"), err
 	}
 	var bad []error
 	for _, name := range ports {
@@ -32,7 +31,7 @@ func (c *Checker) checkPorts(context.Context) (string, error) {
 			bad = append(bad, err) // it names the port
 		}
 	}
-	return strings.Join(ports, ", "), errors.Join(bad...)
+	return finding{text: strings.Join(ports, ", ")}, errors.Join(bad...)
 }
 
 // tryPort opens and closes one port.
@@ -45,7 +44,7 @@ func tryPort(name string) error {
 }
 
 // examineBays looks at the ports of the bays. A port that is missing is a warning, and everything else is a failure.
-func (c *Checker) examineBays() (string, error) {
+func (c *Checker) examineBays() (finding, error) {
 	var good []string
 	var missing, bad []error
 	for _, bay := range c.bays {
@@ -63,9 +62,12 @@ func (c *Checker) examineBays() (string, error) {
 		}
 	}
 	if len(bad) > 0 {
-		return "", errors.Join(bad...)
+		return finding{}, errors.Join(bad...)
 	}
-	return cmp.Or(strings.Join(good, ", "), "the boards are emulated"), errors.Join(missing...)
+	if len(good)+len(missing) == 0 {
+		return said("emulated", "the boards are emulated"), nil
+	}
+	return finding{text: strings.Join(good, ", ")}, errors.Join(missing...)
 }
 
 // portNames returns the ports of the command line, or all ports of the machine.

@@ -41,15 +41,6 @@ func (r *Record) CheckProfiles(ctx context.Context) error {
 	return nil
 }
 
-// AdoptedText tells a person that the profiles are adopted. CheckProfiles has refused all others.
-func (r *Record) AdoptedText(ctx context.Context) (string, error) {
-	known, err := r.Registry.KnowsAdoption(ctx)
-	if err == nil && !known {
-		return "no profile was adopted yet: this start takes those of the directory as adopted, on record", nil
-	}
-	return "as adopted", err
-}
-
 // Adopt writes the profile of Options.Adopting into the directory, and then the entry that says so. If the station is killed
 // between, no board is enrolled until the profile is adopted again. Done is false if the directory has the profile already.
 func (r *Record) Adopt(ctx context.Context, operator string) (done bool, err error) {

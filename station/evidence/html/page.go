@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hallmark/station/audit"
+	"hallmark/station/barcode"
 )
 
 // page is what the template shows.
@@ -31,7 +32,7 @@ type page struct {
 	Types                    []row
 	Note                     string
 	Signed                   bool
-	QR                       symbol
+	QR                       barcode.Symbol
 	Checkpoints              int
 }
 
@@ -92,7 +93,7 @@ func (r *Report) page(head audit.Head) (view *page, err error) {
 		Operators: r.operators.sorted(), Checkpoints: r.checkpoints, Lists: map[string]*listView{}}
 	view.Title = t.text("title", view.Station)
 	view.Note, view.Signed = r.note(head)
-	if view.QR, err = symbolOf(view.Note); err != nil {
+	if view.QR, err = barcode.QR(view.Note); err != nil {
 		return nil, err
 	}
 	for name, l := range r.events {
