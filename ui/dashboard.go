@@ -14,7 +14,10 @@ import (
 const (
 	tileWidth  = 20 // of the smallest tile, frame included
 	tileHeight = 7
-	rowWidth   = 20
+
+	widestTile, highestTile = 100, 25 // a larger tile has nothing more to show
+
+	rowWidth = 20
 )
 
 // An arrangement says which bays are tiles and where.
@@ -32,7 +35,7 @@ func (m Model) arrange(r rect) arrangement {
 	best := arrangement{}
 	for columns := 1; columns <= n; columns++ {
 		rows := (n + columns - 1) / columns
-		a := arrangement{columns: columns, rows: rows, w: min(r.w/columns, 60), h: min(r.h/rows, 20), tiles: n}
+		a := arrangement{columns: columns, rows: rows, w: min(r.w/columns, widestTile), h: min(r.h/rows, highestTile), tiles: n}
 		if a.w >= tileWidth && a.h >= tileHeight && a.size() > best.size() {
 			best = a
 		}
@@ -43,8 +46,9 @@ func (m Model) arrange(r rect) arrangement {
 	return m.arrangeRows(r)
 }
 
-// size is larger for better tiles. The shorter side of a tile counts most; a cell is twice as high as wide.
-func (a arrangement) size() int { return min(a.w, a.h*2)*1000 + a.w*a.h }
+// size is larger for better tiles. The shorter side of a tile counts most, until it is long enough for everything; a cell is twice
+// as high as wide.
+func (a arrangement) size() int { return min(a.w, a.h*2, 46)*10000 + a.w*a.h }
 
 func (m Model) arrangeRows(r rect) arrangement {
 	n := len(m.bays)
@@ -55,7 +59,7 @@ func (m Model) arrangeRows(r rect) arrangement {
 		a.rows, a.tiles = rows, rows*columns
 	}
 	if a.rows > 0 { // no row of the screen stays empty below the bays
-		a.h = min(20, (r.h-(n-a.tiles+rowColumns-1)/rowColumns)/a.rows)
+		a.h = min(highestTile, (r.h-(n-a.tiles+rowColumns-1)/rowColumns)/a.rows)
 	}
 	if a.tiles == 0 {
 		a.columns = rowColumns
@@ -324,16 +328,18 @@ type verdict struct {
 	second style // of why
 }
 
-// endedRows says how many rows the parts of a tile have at most. They follow from the height of the tile alone, so that
+// endedRows says how many rows the parts of a tile have at most. They follow from the size of the tile alone, so that
 // the word of each ending has the same room.
 type endedRows struct{ head, word, why, next int }
 
-func planEnded(h int) endedRows {
+func planEnded(w, h int) endedRows {
 	rows := endedRows{word: 1}
 	if h >= 6 {
 		rows.head = 1
 	}
 	switch {
+	case h >= 20 && w >= 92: // six letters of the greatest size
+		rows.word = 12
 	case h >= 12:
 		rows.word = 7
 	case h >= 10:
@@ -407,13 +413,13 @@ func (m Model) kind(o station.Outcome) string {
 
 // drawStopped shows a stopped bay. It is the loudest tile, because somebody has to come.
 func (m Model) drawStopped(c *canvas, r rect, b *bay) {
-	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.h).word, m.theme.shapes),
+	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.w, r.h).word, m.theme.shapes),
 		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), next: m.t("next.engineering")})
 }
 
 // sizeOf is how large the word of an ending may be in a tile. A Pass is never larger than what somebody has to act on.
 func (m Model) sizeOf(e station.Ending, r rect) wordSize {
-	rows := planEnded(r.h).word
+	rows := planEnded(r.w, r.h).word
 	size := largest(m.ending(e), r.w, rows, m.theme.shapes)
 	if e == station.Pass {
 		for _, word := range []string{m.ending(station.Reject), m.ending(station.Fault), m.t("tile.stop")} {
@@ -428,7 +434,7 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 		c.fill(r.x, r.y, r.w, r.h, v.area, ' ')
 		v.body, v.second = v.area, v.area
 	}
-	rows := planEnded(r.h)
+	rows := planEnded(r.w, r.h)
 	next := wrap(m.theme.shapes.next+v.next, r.w, rows.next, m.theme.shapes.ellipsis)
 	why := wrap(v.why, r.w, rows.why, m.theme.shapes.ellipsis)
 	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]
