@@ -11,6 +11,7 @@ import (
 	"hallmark/configs"
 	"hallmark/station"
 	"hallmark/station/operate"
+	"hallmark/ui/catalogue"
 )
 
 func TestADigitChoosesItsBayAndTheGoKeyStartsIt(t *testing.T) {
@@ -399,5 +400,32 @@ func TestARefusalByARoleSaysWhatToDo(t *testing.T) {
 		d.station.refusal = fmt.Errorf("starting: %w", &operate.Denial{Act: test.act, Operator: "olga", Role: configs.RoleOperator, Needs: test.needs})
 		d.key("go")
 		d.shows(test.want)
+	}
+}
+
+// A long id of a work order leaves room for its count and for the endings of the shift, and keeps its end.
+func TestALongWorkOrderHidesNoCounts(t *testing.T) {
+	for _, quota := range []int64{0, 12000} {
+		for _, w := range []int{minWidth, 80} {
+			d := drive(t, 4, w, 24, "en")
+			d.facts.Order = Order{ID: "WO-261130-LINE-NORTH-WORK-0004712-TO-4799", Quota: quota}
+			d.send(factsMsg{facts: d.facts})
+			row := strings.Split(d.View(), "\n")[1]
+			for _, want := range []string{"WO-261130", "4799", "✓0 ✗0 ▲0"} {
+				if !strings.Contains(row, want) {
+					t.Errorf("%d columns, quota %d: no %q in %q", w, quota, want, row)
+				}
+			}
+		}
+	}
+}
+
+// What is typed into a panel is visible, however long its label is.
+func TestAPanelShowsWhatIsTyped(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, minWidth, minHeight, language)
+		d.Model, _ = d.Model.openOrderField()
+		d.enters("WO-261130-LINE-NORTH-WORK-4799 12000")
+		d.shows("WO-261130-LINE-NORTH-WORK-4799 12000_")
 	}
 }
