@@ -126,7 +126,7 @@ func (m Model) idleNext(i int) string {
 		return m.t("next.badge")
 	case o.Closed != "" || o.Quota > 0 && o.Count >= o.Quota:
 		return m.t("next.order")
-	case o.ID == "" && operate.Needs(operate.ActWithoutOrder, m.operator.Role) != "":
+	case o.ID == "" && operate.MissingRole(operate.ActWithoutOrder, m.operator.Role) != "":
 		return m.t("next.firstorder")
 	case m.bays[i].facts.Present == BoardPresent:
 		return m.t("next.start", m.startKeys(i))

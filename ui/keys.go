@@ -114,8 +114,8 @@ func (a action) remark(m Model) string {
 	if why := a.refusal(m); why != "" {
 		return why
 	}
-	if needs := operate.Needs(a.act, m.operator.Role); needs != "" {
-		return m.t("why.role", m.t("denied."+string(needs)))
+	if least := operate.MissingRole(a.act, m.operator.Role); least != "" {
+		return m.t("why.role", m.t("denied."+string(least)))
 	}
 	return ""
 }

@@ -390,14 +390,14 @@ func TestARefusalByARoleSaysWhatToDo(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	for _, test := range []struct {
 		act   string
-		needs configs.Role
+		least configs.Role
 		want  string
 	}{
 		{operate.ActWithoutOrder, configs.RoleLead, "Scan the work order first."},
 		{operate.ActOpenOrder, configs.RoleLead, "Only the shift leader or engineering may do this."},
 		{operate.ActAcknowledge, configs.RoleEngineer, "Only engineering may do this."},
 	} {
-		d.station.refusal = fmt.Errorf("starting: %w", &operate.Denial{Act: test.act, Operator: "olga", Role: configs.RoleOperator, Needs: test.needs})
+		d.station.refusal = fmt.Errorf("starting: %w", &operate.Denial{Act: test.act, Operator: "olga", Role: configs.RoleOperator, Least: test.least})
 		d.key("go")
 		d.shows(test.want)
 	}

@@ -20,7 +20,7 @@ func (m Model) errorText(err error) string {
 		if denial.Act == operate.ActWithoutOrder {
 			return m.t("denied.withoutorder")
 		}
-		return m.t("denied.role", m.t("denied."+string(denial.Needs)))
+		return m.t("denied.role", m.t("denied."+string(denial.Least)))
 	}
 	for _, row := range reason.All(err) {
 		if key := "refused." + row.Word; m.o.Texts.Has(key) {

@@ -53,17 +53,17 @@ var ErrNotPermitted = reason.New("not-permitted", "your role does not allow this
 // A Denial is the refusal of an act by the role of a person. It wraps ErrNotPermitted.
 type Denial struct {
 	Act, Operator string
-	Role, Needs   configs.Role // what the person is, and the least role that may do this
+	Role, Least   configs.Role // what the person is, and the least role that may do this
 }
 
 func (d *Denial) Error() string {
-	return fmt.Sprintf("%v: %s is %s, and this needs %s", ErrNotPermitted, d.Operator, d.Role, d.Needs)
+	return fmt.Sprintf("%v: %s is %s, and this needs %s", ErrNotPermitted, d.Operator, d.Role, d.Least)
 }
 
 func (d *Denial) Unwrap() error { return ErrNotPermitted }
 
-// Needs gives the least role that may do an act, or the empty role if the given role may do it.
-func Needs(act string, role configs.Role) configs.Role {
+// MissingRole gives the least role that may do an act, or the empty role if the given role may do it.
+func MissingRole(act string, role configs.Role) configs.Role {
 	if least, bound := leastRole[act]; bound && !role.Includes(least) {
 		return least
 	}
@@ -89,11 +89,11 @@ func peopleOf(badges map[string]configs.Operator) people {
 // no badge, or an operator of a station without badges: such a person may do everything.
 func mayDo(ctx context.Context, record *instance.Record, act, operator string) error {
 	who, known := peopleOf(record.Operators).byID[operator]
-	least := Needs(act, who.Role)
+	least := MissingRole(act, who.Role)
 	if !known || least == "" {
 		return nil
 	}
-	err := reason.WithNext(&Denial{Act: act, Operator: operator, Role: who.Role, Needs: least})
+	err := reason.WithNext(&Denial{Act: act, Operator: operator, Role: who.Role, Least: least})
 	return errors.Join(err, record.NoteBy(ctx, "operator.denied", audit.Denied, operator,
 		map[string]string{"act": act, "role": string(who.Role), "needs": string(least)}))
 }
