@@ -74,7 +74,13 @@ func (m Model) whyNotSkip() string {
 	return m.whyNotOperate()
 }
 
-func (m Model) whyNotStopAll() string { return m.whyNotOperate() }
+// whyNotStopAll: stopping all also ends automatic start, and the wait of Runs for the HSM.
+func (m Model) whyNotStopAll() string {
+	if m.busy() == 0 && !m.facts.Automatic && !m.hsmAway() && m.facts.Paused == "" {
+		return m.t("why.noruns")
+	}
+	return m.whyNotOperate()
+}
 
 func (m Model) whyNoDetail() string {
 	if !m.bay().begun {

@@ -114,7 +114,7 @@ func (m Model) bayText() string {
 	case b.facts.Skipped != "":
 		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
 	case !b.begun:
-		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.t(b.idleNext(), m.startKeys(m.selected))
+		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.idleNext(m.selected)
 	case b.busy():
 		return label + " " + m.nowText(b)
 	case b.run.Ending == station.Pass:

@@ -69,7 +69,7 @@ func (m Model) checkHead(check Check) (style, string) {
 	case CheckWarn:
 		s, shape = faultText, m.theme.shapes.ending[station.Fault]
 	case CheckFail:
-		s, shape = rejectText, m.theme.shapes.ending[station.Reject]
+		s, shape = rejected, m.theme.shapes.ending[station.Reject]
 	}
 	state := clip(m.t("check."+string(check.State)), 9, m.theme.shapes.ellipsis)
 	head := fmt.Sprintf("%c %s%s %s", shape, state, strings.Repeat(" ", 9-width(state)), clip(m.clean(m.checkText("check.name.", check, check.Name)), 15, m.theme.shapes.ellipsis))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hallmark/station"
+	"hallmark/station/operate"
 )
 
 // The dashboard: every bay has a fixed place. On a small terminal some bays have a tile and the others
@@ -13,7 +14,10 @@ import (
 const (
 	tileWidth  = 20 // of the smallest tile, frame included
 	tileHeight = 7
-	rowWidth   = 20
+
+	widestTile, highestTile = 100, 25 // a larger tile has nothing more to show
+
+	rowWidth = 20
 )
 
 // An arrangement says which bays are tiles and where.
@@ -31,7 +35,7 @@ func (m Model) arrange(r rect) arrangement {
 	best := arrangement{}
 	for columns := 1; columns <= n; columns++ {
 		rows := (n + columns - 1) / columns
-		a := arrangement{columns: columns, rows: rows, w: min(r.w/columns, 60), h: min(r.h/rows, 20), tiles: n}
+		a := arrangement{columns: columns, rows: rows, w: min(r.w/columns, widestTile), h: min(r.h/rows, highestTile), tiles: n}
 		if a.w >= tileWidth && a.h >= tileHeight && a.size() > best.size() {
 			best = a
 		}
@@ -42,8 +46,9 @@ func (m Model) arrange(r rect) arrangement {
 	return m.arrangeRows(r)
 }
 
-// size is larger for better tiles. The shorter side of a tile counts most; a cell is twice as high as wide.
-func (a arrangement) size() int { return min(a.w, a.h*2)*1000 + a.w*a.h }
+// size is larger for better tiles. The shorter side of a tile counts most, until it is long enough for everything; a cell is twice
+// as high as wide.
+func (a arrangement) size() int { return min(a.w, a.h*2, 46)*10000 + a.w*a.h }
 
 func (m Model) arrangeRows(r rect) arrangement {
 	n := len(m.bays)
@@ -52,6 +57,9 @@ func (m Model) arrangeRows(r rect) arrangement {
 	a := arrangement{columns: columns, w: r.w / columns, h: tileHeight, rowColumns: rowColumns}
 	for rows := 1; rows*tileHeight+(n-rows*columns+rowColumns-1)/rowColumns <= r.h; rows++ {
 		a.rows, a.tiles = rows, rows*columns
+	}
+	if a.rows > 0 { // no row of the screen stays empty below the bays
+		a.h = min(highestTile, (r.h-(n-a.tiles+rowColumns-1)/rowColumns)/a.rows)
 	}
 	if a.tiles == 0 {
 		a.columns = rowColumns
@@ -110,12 +118,20 @@ func (m Model) idleText(b *bay) string {
 	return m.t("tile.idle")
 }
 
-// idleNext is the next action for a bay that has had no board.
-func (b *bay) idleNext() string {
-	if b.facts.Present == BoardPresent {
-		return "next.start"
+// idleNext is the next action for a bay that has had no board. A badge and a work order come before the first board.
+func (m Model) idleNext(i int) string {
+	o := m.facts.Order
+	switch {
+	case m.operator.ID == "":
+		return m.t("next.badge")
+	case o.Closed != "" || o.Quota > 0 && o.Count >= o.Quota:
+		return m.t("next.order")
+	case o.ID == "" && operate.MissingRole(operate.ActWithoutOrder, m.operator.Role) != "":
+		return m.t("next.firstorder")
+	case m.bays[i].facts.Present == BoardPresent:
+		return m.t("next.start", m.startKeys(i))
 	}
-	return "next.insert"
+	return m.t("next.insert", m.startKeys(i))
 }
 
 // drawTile draws one bay.
@@ -192,7 +208,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	b := &m.bays[i]
 	y := r.y + max(0, (r.h-4)/2)
 	c.centre(r.x, y, r.w, strong, m.idleText(b))
-	for n, line := range wrap(m.t(b.idleNext(), m.startKeys(i)), r.w, r.h-2, m.theme.shapes.ellipsis) {
+	for n, line := range wrap(m.idleNext(i), r.w, r.h-2, m.theme.shapes.ellipsis) {
 		c.centre(r.x, y+2+n, r.w, plain, line)
 	}
 }
@@ -312,16 +328,18 @@ type verdict struct {
 	second style // of why
 }
 
-// endedRows says how many rows the parts of a tile have at most. They follow from the height of the tile alone, so that
+// endedRows says how many rows the parts of a tile have at most. They follow from the size of the tile alone, so that
 // the word of each ending has the same room.
 type endedRows struct{ head, word, why, next int }
 
-func planEnded(h int) endedRows {
+func planEnded(w, h int) endedRows {
 	rows := endedRows{word: 1}
 	if h >= 6 {
 		rows.head = 1
 	}
 	switch {
+	case h >= 20 && w >= 92: // six letters of the greatest size
+		rows.word = 12
 	case h >= 12:
 		rows.word = 7
 	case h >= 10:
@@ -363,7 +381,8 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	m.drawVerdict(c, r, v)
 }
 
-// identity gives the whole BoardID and the serial number of the certificate, each in one row or in two.
+// identity gives the whole BoardID and the serial number of the certificate, each in one row or in two. A number that needs more is
+// left out: the beginning of a BoardID is in the title, and a part of a serial number helps nobody.
 func (m Model) identity(b *bay, columns int) (rows []string) {
 	var numbers []string
 	if b.boardID() != "" {
@@ -373,10 +392,13 @@ func (m Model) identity(b *bay, columns int) (rows []string) {
 		numbers = append(numbers, m.t("tile.serial", fmt.Sprintf("%x", b.run.Certificate.Serial)))
 	}
 	for _, number := range numbers {
-		if half := (len(number) + 1) / 2; width(number) > columns && half+1 <= columns {
-			number, rows = number[half+1:], append(rows, number[:half+1])
+		half := (len(number) + 1) / 2
+		switch {
+		case width(number) <= columns:
+			rows = append(rows, number)
+		case half+1 <= columns:
+			rows = append(rows, number[:half+1], number[half+1:])
 		}
-		rows = append(rows, number)
 	}
 	return rows
 }
@@ -391,13 +413,13 @@ func (m Model) kind(o station.Outcome) string {
 
 // drawStopped shows a stopped bay. It is the loudest tile, because somebody has to come.
 func (m Model) drawStopped(c *canvas, r rect, b *bay) {
-	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.h).word, m.theme.shapes),
+	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.w, r.h).word, m.theme.shapes),
 		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), next: m.t("next.engineering")})
 }
 
 // sizeOf is how large the word of an ending may be in a tile. A Pass is never larger than what somebody has to act on.
 func (m Model) sizeOf(e station.Ending, r rect) wordSize {
-	rows := planEnded(r.h).word
+	rows := planEnded(r.w, r.h).word
 	size := largest(m.ending(e), r.w, rows, m.theme.shapes)
 	if e == station.Pass {
 		for _, word := range []string{m.ending(station.Reject), m.ending(station.Fault), m.t("tile.stop")} {
@@ -412,7 +434,7 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 		c.fill(r.x, r.y, r.w, r.h, v.area, ' ')
 		v.body, v.second = v.area, v.area
 	}
-	rows := planEnded(r.h)
+	rows := planEnded(r.w, r.h)
 	next := wrap(m.theme.shapes.next+v.next, r.w, rows.next, m.theme.shapes.ellipsis)
 	why := wrap(v.why, r.w, rows.why, m.theme.shapes.ellipsis)
 	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]

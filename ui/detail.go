@@ -107,8 +107,10 @@ func (m Model) detailLines(w int) []textLine {
 	m.aboutCertificate(p, &run)
 	m.aboutCSR(p, &run)
 	m.aboutRecord(p)
-	p.head("detail.wire")
-	p.namedFact("wire", m.t("detail.octets", run.Wire.Sent, run.Wire.Received, run.Wire.Retries))
+	if run.Wire.Sent > 0 || run.Wire.Received > 0 { // the record of an old Run may not have them
+		p.head("detail.wire")
+		p.namedFact("wire", m.t("detail.octets", run.Wire.Sent, run.Wire.Received, run.Wire.Retries))
+	}
 	if len(run.Console) > 0 {
 		p.head("detail.console")
 		p.text(plain, "  ", string(run.Console))
@@ -206,7 +208,7 @@ func (m Model) aboutSteps(p *page, run *station.Run) {
 			text += " " + m.t("tile.retries", step.Retries)
 		}
 		label := "  " + m.stepText(step.Name)
-		p.lines = append(p.lines, textLine{plain, label + strings.Repeat(" ", max(1, factColumn-width(label))) + text})
+		p.lines = append(p.lines, textLine{plain, label + strings.Repeat(" ", max(1, p.column()-width(label))) + text})
 	}
 }
 

@@ -74,14 +74,16 @@ const (
 	wordSpaced                 // the same with a gap of one cell after each letter
 	wordHalf                   // four cells for each letter, three rows: each cell has two dots, one above the other
 	wordWide                   // eight cells for each letter, five rows: each dot has two cells
+	wordGreat                  // twelve cells for each letter, ten rows: each dot has four cells in each of two rows
 )
 
 // A wordForm is how the letters of a size are made.
-type wordForm struct{ across, stacked, wide, rows, gap int }
+type wordForm struct{ across, stacked, wide, tall, rows, gap int }
 
-// wordForms says for each size how many dots a cell has across and in its height, how many cells wide a dot is, how
+// wordForms says for each size how many dots a cell has across and in its height, how many cells wide and high a dot is, how
 // many rows a word has, and how many cells are between two letters. A narrow letter has a column of dots that is empty.
-var wordForms = map[wordSize]wordForm{wordNarrow: {2, 2, 1, 3, 0}, wordSpaced: {2, 2, 1, 3, 1}, wordHalf: {1, 2, 1, 3, 1}, wordWide: {1, 1, 2, 5, 2}}
+var wordForms = map[wordSize]wordForm{wordNarrow: {2, 2, 1, 1, 3, 0}, wordSpaced: {2, 2, 1, 1, 3, 1}, wordHalf: {1, 2, 1, 1, 3, 1},
+	wordWide: {1, 1, 2, 1, 5, 2}, wordGreat: {1, 1, 4, 2, 10, 4}}
 
 // letter is the number of columns of a letter, without the gap.
 func (f wordForm) letter() int { return (3 + f.across - 1) / f.across * f.wide }
@@ -102,7 +104,7 @@ func largest(word string, columns, rows int, s shapes) wordSize {
 			return wordText
 		}
 	}
-	for size := wordWide; size > wordText; size-- {
+	for size := wordGreat; size > wordText; size-- {
 		form := wordForms[size]
 		if form.rows > rows || wordColumns(word, size) > columns || form.stacked == 2 && s.half[3] == 0 || form.across == 2 && s.quarters[1] == 0 {
 			continue
@@ -126,7 +128,7 @@ func largeWord(word string, size wordSize, s shapes) []string {
 				lines[y] += strings.Repeat(" ", form.gap)
 			}
 			for x := 0; x < 3; x += form.across {
-				lines[y] += strings.Repeat(string(dot(glyph, x, y*form.stacked, form, s)), form.wide)
+				lines[y] += strings.Repeat(string(dot(glyph, x, y/form.tall*form.stacked, form, s)), form.wide)
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	tea "charm.land/bubbletea/v2"
+
+	"hallmark/station/operate"
 )
 
 // A keymap holds every key. Footer, help and act read the keys through actions.
@@ -32,6 +34,7 @@ type binding struct {
 	names []string // as bubbletea names keys
 	show  string   // the name for people
 	does  string   // what the key does, in the operator's language
+	long  string   // the same for help and palette, where there is room for words that need no training; empty: as does
 }
 
 func (b binding) matches(msg tea.KeyPressMsg) bool { return slices.Contains(b.names, msg.String()) }
@@ -40,14 +43,19 @@ func newKeymap(t func(string, ...any) string) keymap {
 	bind := func(text, show string, names ...string) binding {
 		return binding{names: names, show: show, does: t("key." + text)}
 	}
+	long := func(text, show string) binding {
+		b := bind(text, show, show)
+		b.long = t("key.long." + text)
+		return b
+	}
 	goes := func(text string) binding { return bind(text, goShown, goKeys...) }
 	return keymap{
 		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"),
-		Rework: bind("rework", "w", "w"), Stop: bind("stop", "x", "x"), Skip: bind("skip", "k", "k"),
-		Acknowledge: bind("acknowledge", "a", "a"), Detail: bind("detail", "enter", "enter"),
-		StopAll: bind("stopall", "X", "X"), Automatic: bind("automatic", "u", "u"), Order: bind("order", "o", "o"),
+		Rework: long("rework", "w"), Stop: long("stop", "x"), Skip: long("skip", "k"),
+		Acknowledge: long("acknowledge", "a"), Detail: bind("detail", "enter", "enter"),
+		StopAll: long("stopall", "X"), Automatic: long("automatic", "u"), Order: long("order", "o"),
 		SignIn: bind("signin", "i", "i"), SignOut: bind("signout", "O", "O"),
-		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: bind("doctor", "d", "d"), Numbers: bind("numbers", "n", "n"),
+		History: bind("history", "h", "h"), Log: bind("log", "l", "l"), Doctor: long("doctor", "d"), Numbers: long("numbers", "n"),
 		Help: bind("help", "?", "?"), Back: bind("back", "esc", "esc"), Quit: bind("quit", "q", "q", keyETX),
 		Up: bind("up", "up", "up"), Down: bind("down", "down", "down"), Left: bind("left", "left", "left"), Right: bind("right", "right", "right"),
 		PageUp: bind("pageup", "pgup", "pgup"), PageDown: bind("pagedown", "pgdn", "pgdown", "space"),
@@ -64,6 +72,14 @@ func (b binding) moves() bool {
 
 func (b binding) matchesName(name string) bool { return slices.Contains(b.names, name) }
 
+// text says what the key does, in the words of help and palette.
+func (b binding) text() string {
+	if b.long != "" {
+		return b.long
+	}
+	return b.does
+}
+
 // isGo reports whether this is the go key.
 func (b binding) isGo() bool { return b.show == goShown }
 
@@ -73,6 +89,7 @@ type action struct {
 	why   func(Model) string // empty: it works; nil: it always works
 	do    func(Model) (Model, tea.Cmd)
 	place footerPosition
+	act   string // what the station asks the role of the operator for; empty: nothing
 }
 
 // footerPosition is where the footer shows a key.
@@ -89,6 +106,18 @@ func (a action) refusal(m Model) string {
 		return ""
 	}
 	return a.why(m)
+}
+
+// remark says why the action does nothing now, or who may do it. The station itself refuses what a role does not allow, so that the
+// attempt is on record.
+func (a action) remark(m Model) string {
+	if why := a.refusal(m); why != "" {
+		return why
+	}
+	if least := operate.MissingRole(a.act, m.operator.Role); least != "" {
+		return m.t("why.role", m.t("denied."+string(least)))
+	}
+	return ""
 }
 
 // actions lists what the keys do on this screen, in the order of the footer.
@@ -126,10 +155,10 @@ func (m Model) dashboardActions() []action {
 	return []action{
 		{key: k.Start, why: Model.whyNotStart, do: Model.start},
 		{key: k.Detail, why: Model.whyNoDetail, do: Model.openDetail},
-		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge},
+		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge, act: operate.ActAcknowledge},
 		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},
 		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip},
-		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, place: helpOnly},
+		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, place: helpOnly, act: operate.ActRework},
 		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField},
 		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
 		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},
@@ -139,11 +168,12 @@ func (m Model) dashboardActions() []action {
 		{key: k.Doctor, why: Model.whyNoDoctor, do: Model.openDoctor},
 		{key: k.Log, do: Model.openLog},
 		{key: k.SignOut, why: Model.whyNotSignOut, do: Model.signOut},
+		{key: k.Palette, do: Model.openPalette, place: footRight},
 		{key: k.Help, do: Model.help, place: footRight},
 		{key: k.Quit, do: Model.quit, place: footRight},
 		{key: k.Up, do: Model.up, place: helpOnly}, {key: k.Down, do: Model.down, place: helpOnly},
 		{key: k.Left, do: Model.left, place: helpOnly}, {key: k.Right, do: Model.right, place: helpOnly},
-		{key: k.Palette, do: Model.openPalette, place: helpOnly}, {key: k.Redraw, do: Model.redraw, place: helpOnly},
+		{key: k.Redraw, do: Model.redraw, place: helpOnly},
 	}
 }
 

@@ -26,15 +26,21 @@ func (p *page) head(key string) {
 	p.lines = append(p.lines, textLine{strong, p.m.t(key)})
 }
 
-const factColumn = 20
+// column is where the values begin. In a narrow page, names give room to values: a BoardID needs 36 columns.
+func (p *page) column() int {
+	if p.w < 60 {
+		return 16
+	}
+	return 20
+}
 
 // fact writes a name and a value. A long value takes several lines.
 func (p *page) fact(name, value string) {
 	if value == "" {
 		return
 	}
-	label := "  " + clip(name, factColumn-3, p.m.theme.shapes.ellipsis)
-	p.text(plain, label+strings.Repeat(" ", max(1, factColumn-width(label))), value)
+	label := "  " + clip(name, p.column()-3, p.m.theme.shapes.ellipsis)
+	p.text(plain, label+strings.Repeat(" ", max(1, p.column()-width(label))), value)
 }
 
 // namedFact is fact with a name from the catalogue.

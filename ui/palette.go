@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +22,8 @@ func (m Model) openPalette() (Model, tea.Cmd) {
 
 // commands are the actions of the bench, and those that have no key.
 func (m Model) commands() []action {
-	keyless := func(text string, why func(Model) string, do func(Model) (Model, tea.Cmd)) action {
-		return action{key: binding{does: m.t("key." + text)}, why: why, do: do}
+	keyless := func(text, act string, why func(Model) string, do func(Model) (Model, tea.Cmd)) action {
+		return action{key: binding{does: m.t("key." + text)}, why: why, do: do, act: act}
 	}
 	var all []action
 	for _, a := range m.dashboardActions() {
@@ -29,25 +31,30 @@ func (m Model) commands() []action {
 			all = append(all, a)
 		}
 	}
-	return append(all, keyless("startall", Model.whyNotStartAll, Model.startAll),
-		keyless("openorder", Model.whyNotOrder, Model.openOrderField),
-		keyless("raiseorder", Model.whyNoOrderNow, Model.raiseOrderField),
-		keyless("closeorder", Model.whyNoOrderNow, Model.closeOrder))
+	return append(all, keyless("startall", "", Model.whyNotStartAll, Model.startAll),
+		keyless("openorder", operate.ActOpenOrder, Model.whyNotOrder, Model.openOrderField),
+		keyless("raiseorder", operate.ActRaiseOrder, Model.whyNoOrderNow, Model.raiseOrderField),
+		keyless("closeorder", operate.ActCloseOrder, Model.whyNoOrderNow, Model.closeOrder))
 }
 
-// found are the commands that have all typed words in their text.
+// found are the commands that have all typed words in their text. What can be done now comes before what cannot.
 func (m Model) found() []action {
 	var found []action
 	words := strings.Fields(strings.ToLower(string(m.field.text)))
 next:
 	for _, a := range m.commands() {
-		text := strings.ToLower(a.key.show + " " + a.key.does)
+		text := strings.ToLower(a.key.show + " " + a.key.does + " " + a.key.long)
 		for _, word := range words {
 			if !strings.Contains(text, word) {
 				continue next
 			}
 		}
 		found = append(found, a)
+	}
+	if len(words) > 0 {
+		slices.SortStableFunc(found, func(a, b action) int {
+			return cmp.Compare(min(1, len(a.remark(m))), min(1, len(b.remark(m))))
+		})
 	}
 	return found
 }
@@ -63,13 +70,13 @@ func (m Model) chooseCommand(by int) Model {
 // command does the chosen command on the bench.
 func (m Model) command() (Model, tea.Cmd) {
 	found, cursor := m.found(), m.field.cursor
-	m.field = nil
-	if cursor >= len(found) {
+	if cursor >= len(found) { // the palette stays open, so that the next characters are no keys of the bench
 		return m.refuse(m.t("palette.none")), nil
 	}
+	m.field = nil
 	a := found[cursor]
 	if why := a.refusal(m); why != "" {
-		return m.refuse(m.t("key.refused", a.key.does, why)), nil
+		return m.refuse(m.t("key.refused", a.key.text(), why)), nil
 	}
 	m.screen, m.scroll = screenDashboard, 0
 	return a.do(m)
@@ -84,8 +91,8 @@ func (m Model) drawPalette(c *canvas) {
 	m.drawField(c, x+3, y+1, w-6, ":")
 	first := max(0, m.field.cursor-rows+1)
 	for i := first; i < len(found) && i-first < rows; i++ {
-		a, s, text := found[i], plain, found[i].key.does
-		if why := a.refusal(m); why != "" {
+		a, s, text := found[i], plain, found[i].key.text()
+		if why := a.remark(m); why != "" {
 			s, text = dim, text+": "+why
 		}
 		if i == m.field.cursor {
@@ -98,6 +105,9 @@ func (m Model) drawPalette(c *canvas) {
 	}
 	if len(found) == 0 {
 		c.put(x+3, y+2, w-6, dim, m.t("palette.none"))
+	}
+	if more := len(found) - rows; more > 0 {
+		c.right(x+w-3, y+rows+2, w-6, dim, m.t("palette.more", more))
 	}
 	c.put(x+3, y+rows+3, w-6, dim, m.t("palette.keys", m.keys.Go.show))
 }
@@ -159,12 +169,18 @@ func (m Model) raiseOrderField() (Model, tea.Cmd) {
 	return m, nil
 }
 
+// typeAgain leaves the panel open with what was typed, and says what is wrong with the text.
+func (m Model) typeAgain(purpose fieldPurpose, text, wrong string) Model {
+	m.field = &field{purpose: purpose, text: []rune(text)}
+	return m.refuse(wrong)
+}
+
 // openOrder opens a work order from "ID QUOTA", and takes it for the next Runs.
 func (m Model) openOrder(text string) (Model, tea.Cmd) {
 	at := strings.LastIndexByte(text, ' ')
 	quota, err := strconv.ParseInt(text[at+1:], 10, 64)
 	if at < 1 || err != nil || quota < 1 {
-		return m.refuse(m.t("order.want")), nil
+		return m.typeAgain(fieldOpenOrder, text, m.t("order.want")), nil
 	}
 	ask := operate.OrderChange{ID: strings.TrimSpace(text[:at]), Quota: quota, Operator: m.operator.ID}
 	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
@@ -180,7 +196,7 @@ func (m Model) openOrder(text string) (Model, tea.Cmd) {
 func (m Model) raiseOrder(text string) (Model, tea.Cmd) {
 	quota, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || quota <= m.facts.Order.Quota {
-		return m.refuse(m.t("order.more", m.facts.Order.Quota)), nil
+		return m.typeAgain(fieldRaiseOrder, text, m.t("order.more", m.facts.Order.Quota)), nil
 	}
 	return m, m.changeOrder(operate.ActRaiseOrder, operate.OrderChange{ID: m.facts.Order.ID, Quota: quota, Operator: m.operator.ID}, m.t("said.raised", quota))
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"hallmark/configs"
 )
 
 // enters types a text as a person does.
@@ -19,7 +21,7 @@ func TestThePaletteFindsExplainsAndDoesEveryAction(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	d.key(":")
 	for _, a := range d.commands() {
-		d.shows(a.key.does)
+		d.shows(a.key.text())
 	}
 	d.enters("doctor")
 	if got := len(d.found()); got != 1 {
@@ -51,7 +53,9 @@ func TestThePaletteSaysWhyACommandDoesNothing(t *testing.T) {
 	d.shows("No command has these words.")
 	d.key("go")
 	d.shows("No command has these words.")
-	d.key(":")
+	if d.field == nil {
+		t.Error("the palette closed, so that the next characters are keys of the bench")
+	}
 	d.key("esc")
 	if d.field != nil {
 		t.Error("esc left the palette open")
@@ -81,18 +85,18 @@ func TestAWorkOrderIsOpenedRaisedAndClosedFromThePalette(t *testing.T) {
 	choose("open a work order")
 	d.enters("WO-9")
 	d.key("go")
-	d.shows("the number of boards, such as WO-1 100")
-	choose("open a work order")
-	d.enters("WO-9 20")
+	d.shows("the number of boards, such as WO-1")
+	d.enters(" 20") // the panel is open, with what was typed
 	d.key("go")
 	d.shows("WO-9")
 	d.station.facts.Order = Order{ID: "WO-9", Quota: 20} // as the station says from now on
 	d.send(factsMsg{facts: d.station.facts})
-	choose("greater quota")
+	choose("raise")
 	d.enters("20")
 	d.key("go")
 	d.shows("Want a number above 20.")
-	choose("greater quota")
+	d.key("backspace")
+	d.key("backspace")
 	d.enters("30")
 	d.key("go")
 	choose("close the work order")
@@ -158,4 +162,26 @@ func TestALabelWithTheOctetsOfF12DoesNothing(t *testing.T) {
 		t.Errorf("a label asked for %s", got)
 	}
 	term.leaves(over)
+}
+
+// The first command that fits the typed words is one that can be done: "all" must not lead to stopping the line.
+func TestThePaletteOffersFirstWhatCanBeDone(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.facts.Automatic = false
+	d.send(factsMsg{facts: d.facts})
+	d.key(":")
+	d.enters("all")
+	d.key("go")
+	d.shows("Start all bays?")
+}
+
+func TestThePaletteSaysWhichRoleACommandNeeds(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.operator.Role = configs.RoleOperator
+	d.key(":")
+	d.shows("open a work order: only the shift leader or engineering")
+	d.operator.Role = configs.RoleLead
+	if strings.Contains(d.View(), "only the shift leader") {
+		t.Errorf("a shift leader is sent to the shift leader:\n%s", d.View())
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"hallmark/station"
+	"hallmark/station/operate"
 	"hallmark/station/reason"
 )
 
@@ -14,6 +15,13 @@ var ErrScreen = errors.New("the screen gave way: use --plain")
 // errorText returns an error in the operator's language: the text of its refusal, or of its reason. If the catalogue has
 // neither, the sentence of the sentinel stays, without the details that are in the log.
 func (m Model) errorText(err error) string {
+	var denial *operate.Denial
+	if errors.As(err, &denial) {
+		if denial.Act == operate.ActWithoutOrder {
+			return m.t("denied.withoutorder")
+		}
+		return m.t("denied.role", m.t("denied."+string(denial.Least)))
+	}
 	for _, row := range reason.All(err) {
 		if key := "refused." + row.Word; m.o.Texts.Has(key) {
 			return m.t(key)

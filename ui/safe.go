@@ -104,6 +104,15 @@ func tail(s string, columns int, ellipsis string) string {
 	return s
 }
 
+// ends cuts a clean text in its middle, because the ids of work orders begin with what they are and differ at their ends.
+func ends(s string, columns int, ellipsis string) string {
+	if width(s) <= columns {
+		return s
+	}
+	head := cut(s, max(1, columns/3))
+	return head + tail(s[len(head):], columns-width(head), ellipsis)
+}
+
 // wrap breaks a clean text at spaces into lines of at most columns; words that
 // are longer are broken anywhere. A text that needs more than limit lines ends
 // in the ellipsis.

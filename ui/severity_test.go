@@ -25,11 +25,11 @@ func TestWhatIsBadIsNeverSmallerThanAPass(t *testing.T) {
 		for _, c := range []charset{unicodeCharacters, consoleCharacters, asciiCharacters} {
 			d := drive(t, 1, 80, 24, language)
 			d.theme = newTheme(SchemeNone, c)
-			for w := tileWidth - 2; w <= 60; w++ {
-				for h := tileHeight - 2; h <= 20; h++ {
+			for w := tileWidth - 2; w <= widestTile-2; w++ {
+				for h := tileHeight - 2; h <= highestTile-2; h++ {
 					r := rect{0, 0, w, h}
 					pass := d.sizeOf(station.Pass, r)
-					stop := largest(d.Model.t("tile.stop"), w, planEnded(h).word, d.theme.shapes)
+					stop := largest(d.Model.t("tile.stop"), w, planEnded(w, h).word, d.theme.shapes)
 					for name, size := range map[string]wordSize{"reject": d.sizeOf(station.Reject, r), "fault": d.sizeOf(station.Fault, r), "stop": stop} {
 						if size < pass || wordRows(size) < wordRows(pass) {
 							t.Fatalf("%s, characters %d, tile %d×%d: %s has size %d, a pass %d", language, c, w, h, name, size, pass)
@@ -118,5 +118,19 @@ func TestATileWithRoomShowsBoardAndSerialNumber(t *testing.T) {
 		d.shows(e.Snap.Identity.ID.String())
 		d.shows("s/n 4f1200000000000000000000000000aa")
 		d.shows("REWORK")
+	}
+}
+
+// A few bays fill a large screen, and their words grow with it.
+func TestAFewBaysFillALargeScreen(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 200, 50, language)
+		allEnd(d, station.Reject, "store-io")
+		if a := d.arrange(d.body()); a.w*a.columns < 190 || a.h*a.rows < 40 {
+			t.Errorf("%s: tiles of %d×%d", language, a.w, a.h)
+		}
+		if size := d.sizeOf(station.Reject, rect{0, 0, 98, 21}); size != wordGreat {
+			t.Errorf("%s: the word has size %d", language, size)
+		}
 	}
 }

@@ -139,12 +139,17 @@ func (m Model) drawOrder(c *canvas, x int) int {
 	case o.ID == "":
 		return m.drawPart(c, x, m.t("header.noorder"))
 	case o.Quota == 0:
-		return m.drawPart(c, x, m.t("header.order", m.clean(o.ID), o.Count))
+		room := c.w - x - width(m.t("header.order", "", o.Count)) - width(m.countsText()) - 2*headerGap
+		return m.drawPart(c, x, m.t("header.order", ends(m.clean(o.ID), max(8, room), m.theme.shapes.ellipsis), o.Count))
 	}
 	count := m.t("header.quota", o.Count, o.Quota)
-	id := clip(m.clean(o.ID), max(8, c.w-x-width(count)-3), m.theme.shapes.ellipsis)
+	if o.Closed != "" {
+		count += " " + m.t("header.orderclosed")
+	}
+	room := c.w - x - width(count) - width(m.countsText()) - 2*headerGap // a long id leaves room for the counts
+	id := ends(m.clean(o.ID), max(8, room), m.theme.shapes.ellipsis)
 	x = c.put(x, 1, c.w-x-1, bar, id) + 1
-	if x+orderBar+1+width(count) < c.w-2*headerGap {
+	if x+orderBar+1+width(count)+width(m.countsText()) < c.w-2*headerGap {
 		full := int(min(orderBar, orderBar*o.Count/o.Quota))
 		c.fill(x, 1, orderBar, 1, bar, m.theme.shapes.empty)
 		c.fill(x, 1, full, 1, bar, m.theme.shapes.full)
@@ -153,15 +158,17 @@ func (m Model) drawOrder(c *canvas, x int) int {
 	return m.drawPart(c, x, count)
 }
 
-// drawCounts draws how many Runs of the shift ended in each way. Aborted ones are shown only if there are any.
-func (m Model) drawCounts(c *canvas, x int) int {
+func (m Model) drawCounts(c *canvas, x int) int { return m.drawPart(c, x, m.countsText()) }
+
+// countsText says how many Runs of the shift ended in each way. Aborted ones are shown only if there are any.
+func (m Model) countsText() string {
 	var counts []string
 	for _, e := range []station.Ending{station.Pass, station.Reject, station.Fault, station.Aborted} {
 		if n := m.shift.endings[e]; n > 0 || e != station.Aborted {
 			counts = append(counts, fmt.Sprintf("%c%d", m.theme.shapes.ending[e], n))
 		}
 	}
-	return m.drawPart(c, x, strings.Join(counts, " "))
+	return strings.Join(counts, " ")
 }
 
 // drawLast draws the shapes of the last endings at the right, the newest at the end.
@@ -230,8 +237,18 @@ func (m Model) drawPanel(c *canvas) {
 	x, y := (c.w-w)/2, max(0, (c.h-7)/2)
 	c.fill(x-1, y, w+2, 7, plain, ' ')
 	c.box(x, y, w, 7, strong, m.theme.shapes.chosenFrame)
-	m.drawField(c, x+3, y+2, w-6, m.t(label))
-	c.put(x+3, y+4, w-6, dim, m.footerHint())
+	asks := wrap(m.t(label), w-6, 2, m.theme.shapes.ellipsis) // above the field: in its row, a label would hide what is typed
+	for n, line := range asks {
+		c.put(x+3, y+3-len(asks)+n, w-6, plain, line)
+	}
+	m.drawField(c, x+3, y+3, w-6, string(m.theme.shapes.cursor))
+	s, lines := dim, []string{m.footerHint()}
+	if m.notice.bad { // what is wrong with the text stands where the person looks
+		s, lines = faultText, wrap("! "+m.notice.text, w-6, 2, m.theme.shapes.ellipsis)
+	}
+	for n, line := range lines {
+		c.put(x+3, y+6-len(lines)+n, w-6, s, line)
+	}
 }
 
 // drawFooter shows help and quit, and as many of the keys that work now as there is room for.
@@ -300,8 +317,11 @@ func (m Model) drawHelp(c *canvas) {
 	part := (w - 3) / columns
 	for i, a := range actions {
 		left, row := x+2+i/rows*part, y+1+i%rows
-		s, text := plain, a.key.does
-		if why := a.refusal(m); why != "" {
+		s, text := plain, a.key.text()
+		if columns > 1 {
+			text = a.key.does
+		}
+		if why := a.remark(m); why != "" {
 			s, text = dim, text+": "+why
 		}
 		c.put(left, row, 7, keycap, a.key.show)

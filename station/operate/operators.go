@@ -28,7 +28,7 @@ func (o Operators) SignIn(ctx context.Context, code string) (Operator, error) {
 		denied := record.NoteBy(ctx, "operator.login.fail", audit.Denied, "", map[string]string{"badge": reason.Printable(code)})
 		return Operator{}, errors.Join(fmt.Errorf("%w: %+q", ErrUnknownBadge, code), denied)
 	}
-	return Operator{ID: who.ID, Name: who.Name}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, signInDetails(by, who.Role))
+	return Operator{ID: who.ID, Name: who.Name, Role: who.Role}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, signInDetails(by, who.Role))
 }
 
 func signInDetails(by string, role configs.Role) map[string]string {

@@ -18,15 +18,15 @@ import (
 
 // Names of what operators do in bays, for the table of roles.
 const (
-	actRework       = "board.rework"
-	actWithoutOrder = "run.without.order"
-	actAcknowledge  = "bay.acknowledge"
+	ActRework       = "board.rework"
+	ActWithoutOrder = "run.without.order"
+	ActAcknowledge  = "bay.acknowledge"
 )
 
 // leastRole is the least role that may do something. What is not in the table, each operator may do. docs/orders.md has the same table.
 var leastRole = map[string]configs.Role{
-	actWithoutOrder: configs.RoleLead,
-	actRework:       configs.RoleLead,
+	ActWithoutOrder: configs.RoleLead,
+	ActRework:       configs.RoleLead,
 	ActImportOrder:  configs.RoleLead,
 	ActOpenOrder:    configs.RoleLead,
 	ActRaiseOrder:   configs.RoleLead,
@@ -37,7 +37,7 @@ var leastRole = map[string]configs.Role{
 	ActMark:         configs.RoleLead,
 	ActWithdraw:     configs.RoleLead,
 	ActRelease:      configs.RoleEngineer,
-	actAcknowledge:  configs.RoleEngineer,
+	ActAcknowledge:  configs.RoleEngineer,
 	actRecover:      configs.RoleEngineer,
 	ActRevoke:       configs.RoleEngineer,
 	ActClose:        configs.RoleEngineer,
@@ -49,6 +49,26 @@ var leastRole = map[string]configs.Role{
 
 // ErrNotPermitted: the role of a person does not allow what the person wants to do.
 var ErrNotPermitted = reason.New("not-permitted", "your role does not allow this")
+
+// A Denial is the refusal of an act by the role of a person. It wraps ErrNotPermitted.
+type Denial struct {
+	Act, Operator string
+	Role, Least   configs.Role // what the person is, and the least role that may do this
+}
+
+func (d *Denial) Error() string {
+	return fmt.Sprintf("%v: %s is %s, and this needs %s", ErrNotPermitted, d.Operator, d.Role, d.Least)
+}
+
+func (d *Denial) Unwrap() error { return ErrNotPermitted }
+
+// MissingRole gives the least role that may do an act, or the empty role if the given role may do it.
+func MissingRole(act string, role configs.Role) configs.Role {
+	if least, bound := leastRole[act]; bound && !role.Includes(least) {
+		return least
+	}
+	return ""
+}
 
 var errOtherPerson = errors.New("the account belongs to another person in badges.yaml; leave --operator out")
 
@@ -69,11 +89,11 @@ func peopleOf(badges map[string]configs.Operator) people {
 // no badge, or an operator of a station without badges: such a person may do everything.
 func mayDo(ctx context.Context, record *instance.Record, act, operator string) error {
 	who, known := peopleOf(record.Operators).byID[operator]
-	least, bound := leastRole[act]
-	if !known || !bound || who.Role.Includes(least) {
+	least := MissingRole(act, who.Role)
+	if !known || least == "" {
 		return nil
 	}
-	err := reason.WithNext(fmt.Errorf("%w: %s is %s, and this needs %s", ErrNotPermitted, operator, who.Role, least))
+	err := reason.WithNext(&Denial{Act: act, Operator: operator, Role: who.Role, Least: least})
 	return errors.Join(err, record.NoteBy(ctx, "operator.denied", audit.Denied, operator,
 		map[string]string{"act": act, "role": string(who.Role), "needs": string(least)}))
 }
@@ -81,10 +101,10 @@ func mayDo(ctx context.Context, record *instance.Record, act, operator string) e
 // mayStart refuses a Run that the role of the operator does not allow.
 func mayStart(ctx context.Context, record *instance.Record, ask Start) error {
 	if ask.Rework != "" {
-		return mayDo(ctx, record, actRework, ask.Operator)
+		return mayDo(ctx, record, ActRework, ask.Operator)
 	}
 	if ask.Order == "" {
-		return mayDo(ctx, record, actWithoutOrder, ask.Operator)
+		return mayDo(ctx, record, ActWithoutOrder, ask.Operator)
 	}
 	return nil
 }
@@ -141,7 +161,7 @@ func localPerson(record *instance.Record, account string) string {
 
 // AcknowledgeBay lets a stopped bay go on for a command, when no process has the station open. The text is for the person.
 func AcknowledgeBay(ctx context.Context, record *instance.Record, bay, operator string) (text string, err error) {
-	err = asCommand(ctx, record, actAcknowledge, operator, func(person string) error {
+	err = asCommand(ctx, record, ActAcknowledge, operator, func(person string) error {
 		return record.Registry.AcknowledgeBay(ctx, bay, person)
 	})
 	if err != nil {

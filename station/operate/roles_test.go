@@ -33,9 +33,9 @@ OP-4: {id: anna, name: Anna}
 func TestWhoMayDoWhat(t *testing.T) {
 	l := withBadges(t, threeRoles)
 	table := map[string]string{
-		actWithoutOrder: "lena emil anna", actRework: "lena emil anna", ActMark: "lena emil anna", ActWithdraw: "lena emil anna", ActImportOrder: "lena emil anna", ActOpenOrder: "lena emil anna", ActRaiseOrder: "lena emil anna",
+		ActWithoutOrder: "lena emil anna", ActRework: "lena emil anna", ActMark: "lena emil anna", ActWithdraw: "lena emil anna", ActImportOrder: "lena emil anna", ActOpenOrder: "lena emil anna", ActRaiseOrder: "lena emil anna",
 		ActCloseOrder: "lena emil anna", ActClosure: "lena emil anna", ActScrap: "lena emil anna", ActHold: "lena emil anna",
-		ActRelease: "emil anna", actAcknowledge: "emil anna", actRecover: "emil anna", ActRevoke: "emil anna", ActClose: "emil anna", ActCRL: "emil anna", ActStatus: "emil anna", ActProve: "emil anna", ActRenewOCSP: "emil anna",
+		ActRelease: "emil anna", ActAcknowledge: "emil anna", actRecover: "emil anna", ActRevoke: "emil anna", ActClose: "emil anna", ActCRL: "emil anna", ActStatus: "emil anna", ActProve: "emil anna", ActRenewOCSP: "emil anna",
 	}
 	for act := range leastRole {
 		if table[act] == "" {

@@ -44,7 +44,7 @@ func (c *Controller) Acknowledge(ctx context.Context, bay, operator string) erro
 	if err := CheckAcknowledgement(bay, operator); err != nil {
 		return err
 	}
-	if err := mayDo(ctx, c.record, actAcknowledge, operator); err != nil {
+	if err := mayDo(ctx, c.record, ActAcknowledge, operator); err != nil {
 		return err
 	}
 	err = c.record.Registry.AcknowledgeBay(ctx, bay, operator)

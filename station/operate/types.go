@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"hallmark/configs"
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/reason"
@@ -100,8 +101,9 @@ type Order struct {
 
 // Operator is a person who signed in.
 type Operator struct {
-	ID   string // for the audit log
-	Name string // for the screen
+	ID   string       // for the audit log
+	Name string       // for the screen
+	Role configs.Role // empty: may do everything
 }
 
 // Refusals of the Controller.
