@@ -259,7 +259,8 @@ func (s *shift) runsOf(order string) int {
 	return len(fixtures.Texts(s.t, db, `SELECT id FROM runs WHERE work_order = ?`, order))
 }
 
-const passed = `██  ██  ██  ██  ██`
+// passed is what the screen says of the chosen bay when its board has passed.
+const passed = `PASS · `
 
 func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s := openShift(t, "--boards", "qemu:2")
