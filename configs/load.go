@@ -14,7 +14,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-//go:embed demo.yaml profiles/*.yaml boards/*.yaml
+//go:embed demo.yaml station.schema.json profiles/*.yaml boards/*.yaml
 var files embed.FS
 
 // Demo returns the configuration of `station init` without --config: SoftHSM and
