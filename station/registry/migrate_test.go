@@ -261,7 +261,7 @@ func TestAMigrationDoesWhatItsPlanSays(t *testing.T) {
 			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 				t.Errorf("planning changed the registry: %v", err)
 			}
-			if todo.To != schemaVersion || len(todo.Steps) != todo.To-todo.From || todo.Size != uint64(len(before)) || todo.Free < todo.Needs {
+			if todo.To != schemaVersion || len(todo.Steps) != todo.To-todo.From || todo.Size != uint64(len(before)) || todo.Free < todo.Required {
 				t.Errorf("%+v", todo)
 			}
 			for i, step := range todo.Steps {
@@ -273,12 +273,12 @@ func TestAMigrationDoesWhatItsPlanSays(t *testing.T) {
 			must(t, err)
 			used := sizeOf(t, path, path+"-wal", todo.Copy) - todo.Size
 			must(t, r.Shutdown())
-			if copied := sizeOf(t, todo.Copy); copied == 0 || used > todo.Needs {
-				t.Errorf("the copy has %d octets; %d octets more than before, %d were announced", copied, used, todo.Needs)
+			if copied := sizeOf(t, todo.Copy); copied == 0 || used > todo.Required {
+				t.Errorf("the copy has %d octets; %d octets more than before, %d were announced", copied, used, todo.Required)
 			}
 			again, err := PlanMigration(t.Context(), path)
 			must(t, err)
-			if again.From != schemaVersion || len(again.Steps) != 0 || again.Needs != 0 || !strings.Contains(again.Text(), "nothing to migrate") {
+			if again.From != schemaVersion || len(again.Steps) != 0 || again.Required != 0 || !strings.Contains(again.Text(), "nothing to migrate") {
 				t.Errorf("%+v", again)
 			}
 		})

@@ -19,7 +19,7 @@ type Migration struct {
 	From, To int
 	Steps    []Step // in order
 	Size     uint64 // octets of the registry, with what its write-ahead log has
-	Needs    uint64 // octets of free space
+	Required    uint64 // octets of free space
 	Free     uint64 // octets that are free for ordinary users
 	Copy     string // path of the copy that is made before the first step
 }
@@ -62,16 +62,16 @@ func plan(ctx context.Context, q querier, path string, from int) (*Migration, er
 		return nil, unread(err)
 	}
 	if from < schemaVersion {
-		m.Needs = needs(m.Size)
+		m.Required = spaceFor(m.Size)
 	}
 	var err error
 	m.Free, err = freeAt(filepath.Dir(path))
 	return m, err
 }
 
-// needs gives the free space for a migration: the copy, and as much again for the pages that change, which are in the write-ahead
+// spaceFor gives the free space for a migration: the copy, and as much again for the pages that change, which are in the write-ahead
 // log first. The steps from schema 2 on changed 7 % of a registry with 30,000 boards. The last part is for a registry that is nearly empty.
-func needs(size uint64) uint64 { return 2*size + 1<<20 }
+func spaceFor(size uint64) uint64 { return 2*size + 1<<20 }
 
 func freeAt(dir string) (uint64, error) {
 	var disk unix.Statfs_t
@@ -83,10 +83,10 @@ func freeAt(dir string) (uint64, error) {
 
 // hasRoom refuses a migration for which the disk has too little room.
 func (m *Migration) hasRoom() error {
-	if m.Free >= m.Needs {
+	if m.Free >= m.Required {
 		return nil
 	}
-	return fmt.Errorf("%w: the migration of the registry needs %s MiB, and %s MiB are free", ErrDiskFull, mib(m.Needs), mib(m.Free))
+	return fmt.Errorf("%w: the migration of the registry needs %s MiB, and %s MiB are free", ErrDiskFull, mib(m.Required), mib(m.Free))
 }
 
 func mib(octets uint64) string { return strconv.FormatFloat(float64(octets)/(1<<20), 'f', 1, 64) }
@@ -121,7 +121,7 @@ func (m *Migration) Text() string {
 		fmt.Fprintf(&text, "  %2d  %s\n", step.Schema, step.What)
 	}
 	fmt.Fprintf(&text, "size      %s MiB\n", mib(m.Size))
-	fmt.Fprintf(&text, "space     %s MiB are needed for the copy and the transaction, %s MiB are free\n", mib(m.Needs), mib(m.Free))
+	fmt.Fprintf(&text, "space     %s MiB are needed for the copy and the transaction, %s MiB are free\n", mib(m.Required), mib(m.Free))
 	fmt.Fprintf(&text, "copy      %s, made before the first step\n", m.Copy)
 	fmt.Fprintf(&text, "way back  end the station, remove registry.db-wal and registry.db-shm, put the copy in the place of registry.db, and install the former\n"+
 		"          program; what happened since is missing in the copy, so its first start says registry-older, and\n"+
