@@ -19,7 +19,7 @@ type Migration struct {
 	From, To int
 	Steps    []Step // in order
 	Size     uint64 // octets of the registry, with what its write-ahead log has
-	Required    uint64 // octets of free space
+	Required uint64 // octets of free space
 	Free     uint64 // octets that are free for ordinary users
 	Copy     string // path of the copy that is made before the first step
 }
