@@ -118,14 +118,14 @@ install: absolute
 	@for program in $(PROGRAMS); do test -x build/$$program || { echo "build/$$program is missing: make build comes first"; exit 1; }; done
 	install -d '$(BIN)' '$(SHARE)' '$(DOC)/docs/pictures'
 	install -m 755 $(PROGRAMS:%=build/%) '$(BIN)'
-	install -m 644 configs/station.example.yaml '$(SHARE)'
+	install -m 644 configs/station.example.yaml configs/station.schema.json '$(SHARE)'
 	install -m 644 $(TEXTS) '$(DOC)'
 	install -m 644 $(DOCS) '$(DOC)/docs'
 	install -m 644 $(PICTURES) '$(DOC)/docs/pictures'
 
 # Removes the installed files.
 uninstall: absolute
-	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%) $(PICTURES:%='$(DOC)'/%)
+	rm -f $(PROGRAMS:%='$(BIN)'/%) '$(SHARE)'/station.example.yaml '$(SHARE)'/station.schema.json $(TEXTS:%='$(DOC)'/%) $(DOCS:%='$(DOC)'/%) $(PICTURES:%='$(DOC)'/%)
 	for folder in '$(SHARE)' '$(DOC)/docs/pictures' '$(DOC)/docs' '$(DOC)'; do test ! -d "$$folder" || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 # Runs gofmt, vet and the checks of names and spelling: standard terms as names (.ci/lint/rules.go), the spelling "enrolment" except where Azure's

@@ -60,7 +60,7 @@ func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
 	if !reflect.DeepEqual(*config, want) {
 		t.Errorf("example and defaults differ:\n%+v\n%+v", *config, want)
 	}
-	for _, key := range keysOf(config) {
+	for _, key := range keysOf(reflect.TypeOf(config)) {
 		if !strings.Contains(string(example(t)), key+":") {
 			t.Errorf("the example does not explain the key %s", key)
 		}

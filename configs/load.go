@@ -14,7 +14,7 @@ import (
 	"hallmark/station/workdir"
 )
 
-//go:embed demo.yaml profiles/*.yaml boards/*.yaml
+//go:embed demo.yaml station.schema.json profiles/*.yaml boards/*.yaml
 var files embed.FS
 
 // Demo returns the configuration of `station init` without --config: SoftHSM and
@@ -30,16 +30,26 @@ func embedded(name string) []byte {
 	return text
 }
 
-// Parse reads a station's configuration. name is the file name in errors.
+// Parse reads a station's configuration. name is the file name in errors. The error has all mistakes of the file.
 func Parse(name string, text []byte) (*Config, error) {
+	config, _, err := ParseLines(name, text)
+	return config, err
+}
+
+// ParseLines also gives the line of each key that the file has, by its dotted form: "hsm.module", "bays[0].port".
+func ParseLines(name string, text []byte) (*Config, map[string]int, error) {
 	config := Default()
-	if err := Decode(name, text, &config); err != nil {
-		return nil, err
+	found, err := decode(name, text, &config)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := config.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		found.invalid(err)
 	}
-	return &config, nil
+	if err := errors.Join(found.errs...); err != nil {
+		return nil, nil, err
+	}
+	return &config, found.lines, nil
 }
 
 // Load reads a station's configuration from a file.

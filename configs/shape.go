@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -13,68 +14,95 @@ import (
 var durationType = reflect.TypeFor[time.Duration]()
 
 // A shaper compares the values of a file with the Go types that take them, and changes each value
-// that must be text back into the text that stands in the file: the decoder would read 010 as 8.
-type shaper struct{ name string }
+// that must be text back into the text that stands in the file: the decoder would read 010 as 8. It collects the mistakes.
+type shaper struct {
+	name  string
+	into  reflect.Type
+	errs  []error         // in the order of the file
+	lines map[string]int  // line of each key: "hsm.module", "bays[0].port"
+	wrong map[string]bool // keys with a mistake; they keep their default
+}
 
-// shape returns the node to decode, or an error that names the key and what it takes.
-func (s shaper) shape(key string, node ast.Node, t reflect.Type) (ast.Node, error) {
+func newShaper(name string, into any) *shaper {
+	return &shaper{name: name, into: reflect.TypeOf(into), lines: map[string]int{}, wrong: map[string]bool{}}
+}
+
+// shape returns the node to decode. A value with a mistake becomes no value.
+func (s *shaper) shape(key string, node ast.Node, t reflect.Type) ast.Node {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch n := node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		return nil, s.refuse(key, node, "an anchor, an alias or a tag", "a plain value")
+		return s.refuse(key, node, "an anchor, an alias or a tag", "a plain value")
 	case *ast.NullNode:
-		return node, nil // a key without a value has its default
+		return node // a key without a value has its default
 	case *ast.CommentGroupNode:
-		return node, nil
+		return node
 	case *ast.MappingNode, *ast.MappingValueNode:
-		return node, s.mapping(key, node, t)
+		return s.mapping(key, node, t)
 	case *ast.SequenceNode:
-		return node, s.sequence(key, n, t)
+		return s.sequence(key, n, t)
 	}
 	return s.scalar(key, node, t)
 }
 
-func (s shaper) mapping(key string, node ast.Node, t reflect.Type) error {
+func (s *shaper) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
 	if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
 		return s.refuse(key, node, "keys with values", wanted(t))
 	}
+	var known []*ast.MappingValueNode
 	for _, pair := range pairs(node) {
-		name := pair.Key.GetToken().Value
-		inner, known := fieldOf(t, name)
-		if !known {
-			continue // the caller has refused it, or the decoder does
+		at := pair.Key.GetToken()
+		inner, is := fieldOf(t, at.Value)
+		if !is {
+			s.unknown(key, at.Value, at.Position.Line, t)
+			continue
 		}
-		if key != "" {
-			name = key + "." + name
-		}
-		value, err := s.shape(name, pair.Value, inner)
-		if err != nil {
-			return err
-		}
-		pair.Value = value
+		name := below(key, at.Value)
+		s.lines[name] = at.Position.Line
+		pair.Value = s.shape(name, pair.Value, inner)
+		known = append(known, pair)
 	}
-	return nil
+	if whole, is := node.(*ast.MappingNode); is {
+		whole.Values = known
+	} else if len(known) == 0 {
+		return ast.Null(node.GetToken())
+	}
+	return node
 }
 
-func (s shaper) sequence(key string, list *ast.SequenceNode, t reflect.Type) error {
+// below gives the dotted form of a key in a section. The outermost section has no name.
+func below(section, key string) string {
+	if section == "" {
+		return key
+	}
+	return section + "." + key
+}
+
+// unknown refuses a key that the section does not have. The key that was meant has no value then.
+func (s *shaper) unknown(section, key string, line int, t reflect.Type) {
+	s.errs = append(s.errs, fmt.Errorf("%s:%d: %w %q%s", s.name, line, ErrUnknownKey, key, keyHint(key, t, s.into)))
+	if meant := nearest(key, ownKeysOf(t)); meant != "" {
+		s.wrong[below(section, meant)] = true
+	}
+}
+
+func (s *shaper) sequence(key string, list *ast.SequenceNode, t reflect.Type) ast.Node {
 	if t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
 		return s.refuse(key, list, "a list", wanted(t))
 	}
 	for i, value := range list.Values {
-		shaped, err := s.shape(key+"["+strconv.Itoa(i)+"]", value, t.Elem())
-		if err != nil {
-			return err
-		}
-		list.Values[i] = shaped
+		name := key + "[" + strconv.Itoa(i) + "]"
+		s.lines[name] = value.GetToken().Position.Line
+		list.Values[i] = s.shape(name, value, t.Elem())
 	}
-	return nil
+	return list
 }
 
 // scalar checks a value that is neither keys nor a list.
-func (s shaper) scalar(key string, node ast.Node, t reflect.Type) (ast.Node, error) {
-	_, integer := node.(*ast.IntegerNode)
+func (s *shaper) scalar(key string, node ast.Node, t reflect.Type) ast.Node {
+	number, integer := node.(*ast.IntegerNode)
 	_, boolean := node.(*ast.BoolNode)
 	text := node.GetToken().Value
 	fits := true
@@ -83,18 +111,34 @@ func (s shaper) scalar(key string, node ast.Node, t reflect.Type) (ast.Node, err
 		_, err := time.ParseDuration(text)
 		fits = err == nil
 	case t.Kind() == reflect.String:
-		return asText(node), nil
+		return asText(node)
 	case t.Kind() == reflect.Bool:
 		fits = boolean
-	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Uint64:
-		fits = integer && !octal(text)
+	case isWhole(t):
+		if fits = integer && !octal(text); fits && !holds(t, number.Value) {
+			return s.refuse(key, node, "a number that is too large or too small", wanted(t))
+		}
 	default:
 		fits = t.Kind() == reflect.Interface
 	}
 	if !fits {
-		return nil, s.refuse(key, node, "another value", wanted(t))
+		return s.refuse(key, node, "another value", wanted(t))
 	}
-	return node, nil
+	return node
+}
+
+func isWhole(t reflect.Type) bool { return reflect.Int <= t.Kind() && t.Kind() <= reflect.Uint64 }
+
+// holds reports whether a type has a number. The parser gives int64, or uint64 for a number that is not negative.
+func holds(t reflect.Type, number any) bool {
+	into := reflect.New(t).Elem()
+	switch n := number.(type) {
+	case int64:
+		return into.CanInt() && !into.OverflowInt(n) || into.CanUint() && n >= 0 && !into.OverflowUint(uint64(n))
+	case uint64:
+		return into.CanInt() && n <= 1<<63-1 && !into.OverflowInt(int64(n)) || into.CanUint() && !into.OverflowUint(n)
+	}
+	return false
 }
 
 // asText returns a node that the decoder reads as the text in the file.
@@ -128,13 +172,85 @@ func wanted(t reflect.Type) string {
 	case t.Kind() == reflect.Struct, t.Kind() == reflect.Map:
 		return "keys with values"
 	}
-	return "a whole number without a leading zero"
+	return "a whole number without a leading zero" + limits(t)
 }
 
-// refuse names the key, and not the value, which may be a PIN.
-func (s shaper) refuse(key string, node ast.Node, got, want string) error {
-	if key == "" {
-		key = "the file"
+// limits gives the smallest and the largest number of a type that is narrower than others.
+func limits(t reflect.Type) string {
+	switch {
+	case !isWhole(t) || t.Bits() == 64:
+		return ""
+	case t.Kind() >= reflect.Uint:
+		return fmt.Sprintf(", from 0 to %d", uint64(1)<<t.Bits()-1)
 	}
-	return fmt.Errorf("%s:%d: %w: %s holds %s; expected %s", s.name, node.GetToken().Position.Line, ErrSyntax, key, got, want)
+	return fmt.Sprintf(", from %d to %d", -1<<(t.Bits()-1), 1<<(t.Bits()-1)-1)
+}
+
+// refuse names the key, and not the value, which may be a PIN. It returns no value in the place of the wrong one.
+func (s *shaper) refuse(key string, node ast.Node, got, want string) ast.Node {
+	called := key
+	if key == "" {
+		called = "the file"
+	}
+	line := node.GetToken().Position.Line
+	s.wrong[key] = true
+	s.errs = append(s.errs, fmt.Errorf("%s:%d: %w: %s holds %s; expected %s; correct it or leave the key out", s.name, line, ErrSyntax, called, got, want))
+	return ast.Null(node.GetToken())
+}
+
+// invalid adds the values that are not possible, each with its line. A value that follows from a mistake that is named already is none.
+func (s *shaper) invalid(err error) {
+	for _, one := range each(err) {
+		var value *ValueError
+		if !errors.As(one, &value) {
+			s.errs = append(s.errs, fmt.Errorf("%s: %w", s.name, one))
+			continue
+		}
+		if s.isWrong(value.Key) {
+			continue
+		}
+		place := s.name
+		if line := s.lineOf(value.Key); line > 0 {
+			place += ":" + strconv.Itoa(line)
+		}
+		s.errs = append(s.errs, fmt.Errorf("%s: %w", place, one))
+	}
+}
+
+// each takes errors.Join apart.
+func each(err error) (all []error) {
+	joined, is := err.(interface{ Unwrap() []error })
+	if !is {
+		return []error{err}
+	}
+	for _, one := range joined.Unwrap() {
+		all = append(all, each(one)...)
+	}
+	return all
+}
+
+// isWrong reports whether a key, the sections that have it, or a key in it has a mistake.
+func (s *shaper) isWrong(key string) bool {
+	for wrong := range s.wrong {
+		if wrong == "" || wrong == key || isBelow(key, wrong) || isBelow(wrong, key) {
+			return true
+		}
+	}
+	return false
+}
+
+func isBelow(key, section string) bool {
+	rest, is := strings.CutPrefix(key, section)
+	return is && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
+}
+
+// lineOf gives the line of a key or, if the file does not have it, of the innermost section that it belongs into; 0: none.
+func (s *shaper) lineOf(key string) int {
+	for key != "" {
+		if line, known := s.lines[key]; known {
+			return line
+		}
+		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+	}
+	return 0
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
@@ -29,40 +28,55 @@ var (
 
 // Decode reads exactly one YAML document into the struct that into points to. The
 // values in the struct are the defaults. No error repeats a value of the file, so that
-// a PIN in the wrong place does not get into a log.
+// a PIN in the wrong place does not get into a log. The error has all mistakes of the file, in their order.
 func Decode(name string, text []byte, into any) error {
-	if len(text) > workdir.MaxFile {
-		return fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, workdir.MaxFile)
-	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with a byte order mark
-	if !utf8.Valid(text) {
-		return fmt.Errorf("%s: %w: it is not UTF-8; save it as UTF-8", name, ErrSyntax)
-	}
-	if deepest(text) > maxDepth {
-		return fmt.Errorf("%s: %w: brackets or braces nest more than %d deep; close each of them", name, ErrSyntax, maxDepth)
-	}
-	file, err := parser.ParseBytes(text, 0)
+	found, err := decode(name, text, into)
 	if err != nil {
-		return refuse(name, err, into)
+		return err
+	}
+	return errors.Join(found.errs...)
+}
+
+// decode reads as Decode does. An error is one that keeps the rest of the file from being read. A value with a mistake is among the
+// mistakes of the shaper, and keeps its default.
+func decode(name string, text []byte, into any) (*shaper, error) {
+	file, err := parse(name, text)
+	if err != nil {
+		return nil, err
 	}
 	if err := refuseSecrets(name, file); err != nil {
-		return err
+		return nil, err // alone, because other errors could repeat a PIN
 	}
 	bodies := documents(file)
 	if n := len(bodies); n != 1 {
-		return fmt.Errorf("%s: %w: %s, want one", name, ErrSyntax, reason.Count(n, "document", "documents"))
+		return nil, fmt.Errorf("%s: %w: %s, want one", name, ErrSyntax, reason.Count(n, "document", "documents"))
 	}
-	if unknown := unknownKey(bodies[0], reflect.TypeOf(into)); unknown != nil {
-		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.Position.Line, ErrUnknownKey, unknown.Value, keyHint(unknown.Value, into))
+	found := newShaper(name, into)
+	body := found.shape("", bodies[0], reflect.TypeOf(into))
+	err = yaml.NodeToValue(body, into, yaml.Strict())
+	if err != nil && len(found.errs) == 0 {
+		return nil, refuse(name, err)
 	}
-	body, err := shaper{name}.shape("", bodies[0], reflect.TypeOf(into))
+	return found, nil
+}
+
+// parse reads a text as YAML, whatever it says.
+func parse(name string, text []byte) (*ast.File, error) {
+	if len(text) > workdir.MaxFile {
+		return nil, fmt.Errorf("%s: %w: more than %d octets", name, ErrSyntax, workdir.MaxFile)
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with a byte order mark
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s: %w: it is not UTF-8; save it as UTF-8", name, ErrSyntax)
+	}
+	if deepest(text) > maxDepth {
+		return nil, fmt.Errorf("%s: %w: brackets or braces nest more than %d deep; close each of them", name, ErrSyntax, maxDepth)
+	}
+	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return err
+		return nil, refuse(name, err)
 	}
-	if err := yaml.NodeToValue(body, into, yaml.Strict()); err != nil {
-		return refuse(name, err, into)
-	}
-	return nil
+	return file, nil
 }
 
 // maxDepth is how deep brackets and braces may nest. The time of the parser grows with the square of the depth: a file of
@@ -94,25 +108,6 @@ func documents(file *ast.File) (bodies []ast.Node) {
 	return bodies
 }
 
-// unknownKey returns the first key of the file that the type does not know. The
-// decoder would name any of several unknown keys.
-func unknownKey(node ast.Node, t reflect.Type) *token.Token {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	for _, pair := range pairs(node) {
-		key := pair.Key.GetToken()
-		inner, known := fieldOf(t, key.Value)
-		if !known {
-			return key
-		}
-		if unknown := unknownKey(pair.Value, inner); unknown != nil {
-			return unknown
-		}
-	}
-	return nil
-}
-
 // pairs returns the keys and values of a map, and nil for another node.
 func pairs(node ast.Node) []*ast.MappingValueNode {
 	switch n := node.(type) {
@@ -141,38 +136,42 @@ func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 	return t, true
 }
 
-// keyHint returns a hint for an unknown key: another section, or a similar key.
-func keyHint(key string, into any) string {
-	known := keysOf(into)
-	if slices.Contains(known, key) {
-		return "; it belongs into another section"
+// keyHint returns a hint for an unknown key of a section: another section that has it, or a similar key of this one.
+func keyHint(key string, section, into reflect.Type) string {
+	if slices.Contains(keysOf(into), key) {
+		return "; it belongs into another section" + sectionHint(into, key)
 	}
-	return didYouMean(key, known)
+	return didYouMean(key, ownKeysOf(section))
 }
 
-// refuse returns the sentinel for an error of the decoder, without the quoted source.
-func refuse(name string, err error, into any) error {
-	var unknown *yaml.UnknownFieldError
-	if errors.As(err, &unknown) {
-		key := unknown.GetToken().Value
-		return fmt.Errorf("%s:%d: %w %q%s", name, unknown.GetToken().Position.Line, ErrUnknownKey, key, didYouMean(key, keysOf(into)))
+// sectionHint names the section that has a key. The outermost keys have none.
+func sectionHint(t reflect.Type, key string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
-	var duplicate *yaml.DuplicateKeyError
-	if errors.As(err, &duplicate) {
-		return fmt.Errorf("%s:%d: %w %q; keep one of them", name, duplicate.GetToken().Position.Line, ErrDuplicateKey, duplicate.GetToken().Value)
+	if t.Kind() != reflect.Struct {
+		return ""
 	}
-	if strings.Contains(err.Error(), "already defined") { // the parser's form of a duplicate key
-		return fmt.Errorf("%s: %w: %s; keep one of them", name, ErrDuplicateKey, yaml.FormatError(err, false, false))
-	}
-	var positioned yaml.Error
-	if errors.As(err, &positioned) && positioned.GetToken() != nil {
-		message := withoutValues(positioned.GetMessage())
-		if strings.Contains(message, "Go ") { // the decoder names types of this program
-			message = "a value is too large or too small"
+	for i := range t.NumField() {
+		section, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if slices.Contains(keysOf(t.Field(i).Type), key) {
+			return ": write it below " + section
 		}
-		return fmt.Errorf("%s:%d: %w: %s", name, positioned.GetToken().Position.Line, ErrSyntax, message)
 	}
-	return fmt.Errorf("%s: %w: not readable as a whole", name, ErrSyntax)
+	return ": write it without indentation"
+}
+
+// refuse returns the sentinel for an error of the parser or the decoder, without the quoted source.
+func refuse(name string, err error) error {
+	var positioned yaml.Error
+	if !errors.As(err, &positioned) || positioned.GetToken() == nil {
+		return fmt.Errorf("%s: %w: not readable as a whole", name, ErrSyntax)
+	}
+	at, message := positioned.GetToken(), positioned.GetMessage()
+	if strings.Contains(message, "already defined") || strings.Contains(message, "duplicate key") { // of the parser, of the decoder
+		return fmt.Errorf("%s:%d: %w %q; keep one of them", name, at.Position.Line, ErrDuplicateKey, at.Value)
+	}
+	return fmt.Errorf("%s:%d: %w: %s; correct this line", name, at.Position.Line, ErrSyntax, withoutValues(message))
 }
 
 // withoutValues cuts off the part of the decoder's message that quotes the file.
@@ -183,7 +182,7 @@ func withoutValues(message string) string {
 }
 
 // keysOf returns every key that the type of into knows, at any depth.
-func keysOf(into any) []string {
+func keysOf(into reflect.Type) []string {
 	var keys []string
 	var walk func(reflect.Type)
 	walk = func(t reflect.Type) {
@@ -201,23 +200,38 @@ func keysOf(into any) []string {
 			}
 		}
 	}
-	walk(reflect.TypeOf(into))
+	walk(into)
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
 
+// ownKeysOf returns the keys of a struct, without those of the structs in it.
+func ownKeysOf(t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // didYouMean returns the most similar key, or all keys when none is similar.
 func didYouMean(key string, known []string) string {
+	if best := nearest(key, known); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return "; known keys are " + strings.Join(known, ", ")
+}
+
+// nearest returns the most similar key, or "" when none is similar.
+func nearest(key string, known []string) string {
 	best, least := "", len(key)/3+2
 	for _, candidate := range known {
 		if d := distance(strings.ToLower(key), candidate); d < least {
 			best, least = candidate, d
 		}
 	}
-	if best == "" {
-		return "; known keys are " + strings.Join(known, ", ")
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
 }
 
 // distance returns the number of edits between two words (Levenshtein).

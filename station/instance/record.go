@@ -158,6 +158,14 @@ func OpenReader(ctx context.Context, dir workdir.Dir) (*registry.Reader, error) 
 	return registry.OpenReader(ctx, dir.Registry())
 }
 
+// PlanMigration says what a start would do to a registry of an older schema.
+func PlanMigration(ctx context.Context, dir workdir.Dir) (*registry.Migration, error) {
+	if err := registryPresent(dir); err != nil {
+		return nil, err
+	}
+	return registry.PlanMigration(ctx, dir.Registry())
+}
+
 // OpenFollower opens the registry for a server beside a station that writes it. Files.Close closes it.
 func (f *Files) OpenFollower(ctx context.Context) (*registry.Follower, error) {
 	if err := registryPresent(f.Dir); err != nil {

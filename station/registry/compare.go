@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,6 +98,9 @@ func (o openRow) find(ctx context.Context, q audit.Querier, about, kind string) 
 	return seq, err
 }
 
+// ErrNoStart: no start of the station is on record.
+var ErrNoStart = errors.New("no start of this station is on record yet")
+
 // newestStartup gives the number that the row about the newest start names. Without a row it is
 // -1, as in schema 2 and in a log without a start.
 func newestStartup(ctx context.Context, q audit.Querier) (int64, error) {
@@ -116,6 +120,18 @@ func newestStartup(ctx context.Context, q audit.Querier) (int64, error) {
 		return 0, fmt.Errorf("%w: entry %d is of no start", ErrStartup, seq)
 	}
 	return seq, err
+}
+
+// NewestStart gives the entry of the newest start. Without a start it gives ErrNoStart.
+func (r *Reader) NewestStart(ctx context.Context) (audit.Entry, error) {
+	seq, err := newestStartup(ctx, r.db)
+	if err != nil {
+		return audit.Entry{}, err
+	}
+	if seq < 0 {
+		return audit.Entry{}, ErrNoStart
+	}
+	return entryAt(ctx, r.db, seq)
 }
 
 // compareStartup refuses a row about the newest start that does not name the newest entry

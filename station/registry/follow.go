@@ -86,6 +86,15 @@ func (f *Follower) Follows() error {
 	return nil
 }
 
+// Answers refuses if the registry is not followed any more, or does not answer a query.
+func (f *Follower) Answers(ctx context.Context) error {
+	if err := f.Follows(); err != nil {
+		return err
+	}
+	var size int64
+	return f.db.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM audit_entry`).Scan(&size)
+}
+
 // Lookup is Reader.Lookup in a registry that is still followed.
 func (f *Follower) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
 	if err := f.Follows(); err != nil {

@@ -25,18 +25,24 @@ func (r *Registry) migrate(ctx context.Context) error {
 		return nil
 	}
 	conn, from := r.writer.conn, int(r.version)
-	copied := r.config.Path + ".schema" + strconv.Itoa(from)
-	if err := copyTo(ctx, conn, copied); err != nil {
+	todo, err := plan(ctx, conn, r.config.Path, from)
+	if err != nil {
+		return err
+	}
+	if err := todo.hasRoom(); err != nil {
+		return err
+	}
+	if err := copyTo(ctx, conn, todo.Copy); err != nil {
 		return fmt.Errorf("copying the registry before its migration: %w", err)
 	}
-	if err := r.doSteps(ctx, conn, from, filepath.Base(copied)); err != nil {
+	if err := r.doSteps(ctx, conn, from, filepath.Base(todo.Copy)); err != nil {
 		return fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", from, schemaVersion, named(err))
 	}
 	if err := checkSchema(ctx, conn, schemaVersion); err != nil {
 		return err
 	}
 	// The Reader has read a copy with the newest schema until now.
-	err := r.Reader.Close()
+	err = r.Reader.Close()
 	return errors.Join(err, r.openReader(ctx))
 }
 
@@ -101,7 +107,7 @@ func copyTo(ctx context.Context, conn *sql.Conn, path string) error {
 		return err
 	}
 	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, unfinished); err != nil {
-		return named(err)
+		return errors.Join(named(err), os.RemoveAll(unfinished)) // half a copy would keep the disk full
 	}
 	if err := os.Chmod(unfinished, 0o600); err != nil {
 		return err

@@ -3,10 +3,13 @@ package registry
 import (
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"hallmark/station"
 	"hallmark/station/audit"
@@ -229,5 +232,104 @@ func TestARegistryOfAnOlderSchemaThatIsOlderThanItsMarkIsRefused(t *testing.T) {
 				t.Errorf("opening: %v", err)
 			}
 		})
+	}
+}
+
+// The stored databases of all schemas, from the oldest on.
+var storedSchemas = []string{"schema2", "schema6", "schema8", "schema9", "schema9_profiles", "schema10"}
+
+func sizeOf(t *testing.T, paths ...string) (sum uint64) {
+	t.Helper()
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			sum += uint64(info.Size())
+		}
+	}
+	return sum
+}
+
+// What the plan says is what the start does: the steps, the copy, and no more space than it names.
+func TestAMigrationDoesWhatItsPlanSays(t *testing.T) {
+	for _, name := range storedSchemas {
+		t.Run(name, func(t *testing.T) {
+			path, _ := stored(t, "testdata/"+name+".sql")
+			markAsNewest(t, path)
+			before, err := os.ReadFile(path)
+			must(t, err)
+			todo, err := PlanMigration(t.Context(), path)
+			must(t, err)
+			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+				t.Errorf("planning changed the registry: %v", err)
+			}
+			if todo.To != schemaVersion || len(todo.Steps) != todo.To-todo.From || todo.Size != uint64(len(before)) || todo.Free < todo.Required {
+				t.Errorf("%+v", todo)
+			}
+			for i, step := range todo.Steps {
+				if step.Schema != todo.From+1+i || step.What == "" || strings.Contains(step.What, ". ") {
+					t.Errorf("%+v", step)
+				}
+			}
+			r, err := Open(t.Context(), Config{Path: path, Station: "demo"})
+			must(t, err)
+			used := sizeOf(t, path, path+"-wal", todo.Copy) - todo.Size
+			must(t, r.Shutdown())
+			if copied := sizeOf(t, todo.Copy); copied == 0 || used > todo.Required {
+				t.Errorf("the copy has %d octets; %d octets more than before, %d were announced", copied, used, todo.Required)
+			}
+			again, err := PlanMigration(t.Context(), path)
+			must(t, err)
+			if again.From != schemaVersion || len(again.Steps) != 0 || again.Required != 0 || !strings.Contains(again.Text(), "nothing to migrate") {
+				t.Errorf("%+v", again)
+			}
+		})
+	}
+}
+
+func TestAPlanRefusesWhatAStartRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change, says string
+		want         error
+	}{
+		"a newer registry":   {`PRAGMA user_version = 99`, "install the newer version of the station", ErrSchema},
+		"a changed schema":   {`DROP INDEX runs_admitted`, "runs_admitted is missing", ErrSchemaChanged},
+		"another's database": {`PRAGMA application_id = 7`, "application id", ErrSchema},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, _ := schema2(t)
+			db, err := sql.Open("sqlite3", path)
+			must(t, err)
+			_, err = db.Exec(c.change)
+			must(t, errors.Join(err, db.Close()))
+			if _, err := PlanMigration(t.Context(), path); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A disk without room for the copy is named before anything is written, and nothing is left on it.
+func TestAMigrationWithoutRoomChangesNothing(t *testing.T) {
+	path, _ := schema2(t)
+	disk := t.TempDir()
+	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=1m,mode=0700"); errors.Is(err, fs.ErrPermission) {
+		t.Log("mounting a small disk is not allowed here")
+		return
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
+	small := filepath.Join(disk, "registry.db")
+	must(t, copyFile(path, small))
+	_, err := Open(t.Context(), Config{Path: small, Station: "demo"})
+	if !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), "MiB are free") {
+		t.Errorf("got %v", err)
+	}
+	if left, err := filepath.Glob(small + ".schema*"); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	todo, err := PlanMigration(t.Context(), small)
+	must(t, err)
+	if todo.From != oldestSchema {
+		t.Errorf("%+v", todo)
 	}
 }

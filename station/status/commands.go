@@ -59,7 +59,7 @@ func (c *Commands) Command() *cobra.Command {
 		Short: "Tells other programs the status of certificates: OCSP, and JSON over TLS",
 		Long: `serve answers OCSP requests (RFC 6960) over plain HTTP on --ocsp-listen, because the answers are signed. On --listen,
 over TLS with the certificate of the verifier, it answers OCSP requests below /ocsp, and GET /certificates/SERIAL,
-/boards/BOARDID and /healthz in JSON (docs/orders.md).
+/boards/BOARDID, /healthz and /readyz in JSON (docs/orders.md), and GET /metrics for Prometheus (docs/install.md).
 
 It only reads, works beside a station and without one, and needs neither HSM nor PIN: ` + "`station renew-ocsp`" + ` has certified
 a key for it before. A revocation is in the next answer. Anybody who reaches an address may ask, so a client gets at most
@@ -105,7 +105,7 @@ func (c *Commands) serve(ctx context.Context, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, follower.Close()) }()
-	server := NewServer(Config{Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get,
+	server := NewServer(Config{Dir: dir, Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get,
 		Validity: o.validity, PerSecond: o.perSecond, Now: time.Now, Log: log})
 	return c.listen(ctx, server, dir, o)
 }

@@ -67,6 +67,8 @@ func (s *Server) all() http.Handler {
 	mux.HandleFunc("GET /certificates/{serial}", s.certificate)
 	mux.HandleFunc("GET /boards/{id}", s.board)
 	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path := r.URL.EscapedPath(); path == "/ocsp" || strings.HasPrefix(path, "/ocsp/") {
 			s.ocsp(w, r) // the mux would change two slashes in base64 to one

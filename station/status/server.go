@@ -16,6 +16,7 @@ import (
 	"hallmark/station/ocsp"
 	"hallmark/station/registry"
 	"hallmark/station/web"
+	"hallmark/station/workdir"
 )
 
 // Limits of the server. Nobody signs in, so each request must be cheap to refuse.
@@ -32,6 +33,7 @@ const (
 
 // A Config is what a Server needs.
 type Config struct {
+	Dir       workdir.Dir
 	Registry  *registry.Follower
 	Issuer    [32]byte                     // SHA-256 of the SubjectPublicKeyInfo of the issuing key
 	Signer    func() (*ocsp.Signer, error) // gives the newest one
@@ -44,14 +46,15 @@ type Config struct {
 // A Server answers requests.
 type Server struct {
 	Config
-	rates   *web.Rates
-	lookups chan struct{}
-	end     context.CancelCauseFunc // ends the server, because it cannot give right answers any more
+	rates    *web.Rates
+	lookups  chan struct{}
+	gathered gatherer
+	end      context.CancelCauseFunc // ends the server, because it cannot give right answers any more
 }
 
 // NewServer makes a server.
 func NewServer(config Config) *Server {
-	return &Server{Config: config, rates: web.NewRates(config.PerSecond, config.Now), lookups: make(chan struct{}, maxLookups), end: func(error) {}}
+	return &Server{Config: config, rates: web.NewRates(config.PerSecond, config.Now), lookups: make(chan struct{}, maxLookups), gathered: gatherer{counter: config.Registry.Counter()}, end: func(error) {}}
 }
 
 // Serve answers OCSP requests on the listener plain, and all requests over TLS on the listener secure, until ctx ends. A

@@ -63,7 +63,7 @@ func newTestServer(t *testing.T, perSecond float64) *testServer {
 	issuing := fixtures.Must(workdir.ReadCertificate(dir.Issuing()))(t)
 	log := slog.New(slog.DiscardHandler)
 	signer := &newestSigner{dir: dir, now: time.Now, log: log}
-	server := NewServer(Config{Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get, Validity: time.Hour, PerSecond: perSecond, Log: log,
+	server := NewServer(Config{Dir: dir, Registry: follower, Issuer: sha256.Sum256(issuing.RawSubjectPublicKeyInfo), Signer: signer.get, Validity: time.Hour, PerSecond: perSecond, Log: log,
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }})
 	plain := fixtures.Must(open(t.Context(), "127.0.0.1:0"))(t)
 	secure := fixtures.Must(open(t.Context(), "127.0.0.1:0"))(t)
