@@ -124,15 +124,18 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 	if t.lines, err = parseTranscript(whole); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := t.file.Truncate(int64(len(whole))); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
-	}
 	if len(whole) == 0 {
+		if err := t.cut(0); err != nil {
+			return err
+		}
 		return t.add("begin", begin)
 	}
 	first := t.lines[0]
 	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
 		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
+	}
+	if err := t.cut(len(whole)); err != nil {
+		return err
 	}
 	t.text, t.resumed = whole, true
 	resumed := map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]}
@@ -140,6 +143,14 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 		resumed["torn_octets"] = strconv.Itoa(torn)
 	}
 	return t.add("resumed", resumed)
+}
+
+// cut shortens the file to its whole lines.
+func (t *transcript) cut(octets int) error {
+	if err := t.file.Truncate(int64(octets)); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
 }
 
 // parseTranscript reads the lines and checks that each names the one before it.
