@@ -41,15 +41,15 @@ func (c *Commands) All() []*cobra.Command {
 // do does one action of operate.Acts, and prints its text.
 func (c *Commands) do(ctx context.Context, name string, arguments any) error {
 	text, err := c.ask(ctx, name, arguments)
-	if err != nil {
+	if text == "" {
 		return err
 	}
 	for line := range strings.SplitSeq(text, "\n") { // another process has written the text
-		if _, err := fmt.Fprintln(c.Stdout, reason.Printable(line)); err != nil {
-			return err
+		if _, bad := fmt.Fprintln(c.Stdout, reason.Printable(line)); bad != nil {
+			return errors.Join(err, bad)
 		}
 	}
-	return nil
+	return err
 }
 
 // ask does one action of operate.Acts, in the process that has the station open, or here. A station
@@ -88,11 +88,9 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 		}
 		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
 	}))
-	if text, err = acts[name](ctx, octets); err != nil {
-		return "", err
-	}
-	unsigned, err := record.CoverActs(ctx)
-	return strings.TrimSuffix(text+"\n"+unsigned, "\n"), err
+	text, err = acts[name](ctx, octets)
+	unsigned, bad := record.CoverActs(context.WithoutCancel(ctx)) // also of an act on a lot that was stopped half-way
+	return strings.TrimSuffix(text+"\n"+unsigned, "\n"), errors.Join(err, bad)
 }
 
 // operator has the flag --operator.
