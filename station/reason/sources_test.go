@@ -27,6 +27,7 @@ var withoutReason = map[string]string{
 	"issuance.errRequestKey":            "of the ceremony",
 	"issuance.errRequestName":           "of the ceremony",
 	"registry.errAgain":                 "stays inside the writer, which then does the calls once more",
+	"registry.ErrNoStart":               "of comparing the configuration with that of the newest start",
 	"registry.ErrNotDurable":            "wraps station.ErrRegistry",
 	"registry.ErrUnknownOutcome":        "wraps station.ErrRegistry",
 	"registry.ErrUnread":                "wraps station.ErrRegistry",

@@ -152,6 +152,9 @@ func (w *environment) mark() {
 		all := must(record.Registry.Reworkable(w.t.Context(), which, false))(w.t)
 		must(record.Registry.MarkForRework(w.t.Context(), which, registry.SeenBoards(all), "antenna replaced", "ann"))(w.t)
 	}
+	if unsigned := must(record.CoverActs(w.t.Context()))(w.t); unsigned != "" {
+		w.t.Fatal(unsigned)
+	}
 	w.end(files.Close())
 }
 
