@@ -12,9 +12,9 @@ import (
 const framePause = 4 * time.Millisecond
 
 // serialRate is how many octets a second a terminal of DEC gets in the long run, such as a vt220: a serial line of 9600 baud
-// carries 960. What is more waits in the line, and a key would be answered behind it. So the painter leaves out frames instead.
+// carries 960, and other programs write to it, too. What is more waits in the line, and a key would be answered behind it. So the painter leaves out frames instead.
 // After a quiet time it writes up to serialBurst octets at once, so that a key is answered without a pause.
-const serialRate, serialBurst = 900, 4000
+const serialRate, serialBurst = 750, 2500
 
 // rateOf gives the octets a second for a terminal; 0: no limit. kind is TERM.
 func rateOf(kind string) int {
