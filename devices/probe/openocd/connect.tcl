@@ -17,6 +17,12 @@ proc hallmark_version {} {
 	if {$major == 0 && $minor < 12} { hallmark_refuse version }
 }
 
+# Waits until no other OpenOCD looks for its probe: the station makes the file "go".
+proc hallmark_turn {} {
+	hallmark_say asks
+	while {![file exists go]} { after 1 }
+}
+
 # Connects to probe and board. The log of the connection goes to the file init.log.
 proc hallmark_connect {serial location} {
 	log_output init.log

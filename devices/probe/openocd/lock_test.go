@@ -68,10 +68,36 @@ func TestAProbeOnUSBWaitsForNoOtherStart(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(config.USB, "1-2")); err != nil {
 		t.Fatal(err)
 	}
-	waiting, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := bay.Info(waiting); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a probe that is not on USB: %v", err)
+	before := bay.jlink.Sessions()
+	waiting, give := context.WithCancel(t.Context())
+	defer give()
+	look := work{limit: defaultLimit, line: func(line string) {
+		if line == reportPrefix+"asks" {
+			time.AfterFunc(100*time.Millisecond, give)
+		}
+	}}
+	if _, err := bay.Probe.(*device).do(waiting, &look); !errors.Is(err, context.Canceled) || bay.jlink.Sessions() != before {
+		t.Errorf("a probe that is not on USB: %v, and %d connections to it", err, bay.jlink.Sessions()-before)
+	}
+}
+
+// An OpenOCD starts and reads its scripts while another one looks for its probe.
+func TestOnlyTheSearchForTheProbeTakesTheLock(t *testing.T) {
+	config := Config{Chip: nrf52840(), LockDir: t.TempDir()}
+	bay := connect(t, config, jlink.NewNRF52840())
+	release, err := acquireStart(t.Context(), config.LockDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := sync.OnceFunc(release)
+	defer free()
+	look := work{limit: defaultLimit, line: func(line string) {
+		if line == reportPrefix+"asks" {
+			free()
+		}
+	}}
+	if _, err := bay.Probe.(*device).do(t.Context(), &look); err != nil || bay.jlink.Sessions() != 1 {
+		t.Errorf("%v, and %d connections", err, bay.jlink.Sessions())
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	scriptFile = "work.tcl"
 	initFile   = "init.log"
 	dumpFile   = "dump.bin"
+	goFile     = "go" // the station makes it when OpenOCD may look for its probe
 )
 
 // attempts to find a probe. libjaylink listens for 20 ms only, and the first access to an idle probe may fail.
@@ -79,26 +80,34 @@ func (d *device) prepare(dir string, w *work) error {
 	return nil
 }
 
-// run runs OpenOCD. If OpenOCD looks for its probe on the network, the lock is held until the probe is found.
+// run runs OpenOCD. An OpenOCD that looks for its probe on the network asks before it does so, and has the lock from the answer until it has
+// found the probe. Its start and its scripts need no lock, so other bays do not wait for them.
 func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	turn, over := context.WithTimeout(ctx, w.limit) // Run gives up then
+	defer over()
 	release := func() {}
-	if d.searches() {
-		held, err := acquireStart(ctx, d.cfg.LockDir)
-		if err != nil {
-			return process.Result{}, err
-		}
-		release = sync.OnceFunc(held)
-	}
-	defer release()
+	defer func() { release() }()
 	command := process.Command{
 		Program: d.cfg.Program, Args: []string{"-f", scriptFile}, Env: []string{"LC_ALL=C"}, Dir: dir, Limit: w.limit,
 	}
 	return command.Run(ctx, func(line string) {
-		if line == reportPrefix+"started" {
-			release()
-		}
 		if w.line != nil {
 			w.line(line)
+		}
+		switch line {
+		case reportPrefix + "asks":
+			held, err := acquireStart(turn, d.cfg.LockDir)
+			if err == nil {
+				release = sync.OnceFunc(held)
+				err = os.WriteFile(filepath.Join(dir, goFile), nil, 0o600)
+			}
+			if err != nil {
+				cancel(err)
+			}
+		case reportPrefix + "started":
+			release()
 		}
 	})
 }

@@ -41,6 +41,9 @@ func (d *device) script(w *work) []byte {
 	}
 	d.addChip(add)
 	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
+	if d.searches() {
+		add("hallmark_turn")
+	}
 	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)
 	if state := d.cfg.Chip.LockState; state != "" {
 		add("hallmark_lock_state {%s}", state)
