@@ -45,7 +45,7 @@ type Driver interface {
 type Probe interface {
 	// Info asks probe and board who they are. It refuses a target voltage below [MinimumMillivolts].
 	Info(ctx context.Context) (Info, error)
-	// Flash writes the image, verifies it and leaves the board halted or running; call Reset after it.
+	// Flash writes the image, verifies it and resets the board, which then runs the new firmware.
 	// progress may be nil. It is called from one goroutine, with octets, and the last call has done == total.
 	Flash(ctx context.Context, image *Image, progress func(done, total int)) error
 	// FlashLimit is the longest time that Flash gives its programmer to write and verify this image. The

@@ -258,12 +258,8 @@ func blank(octets []byte) bool {
 	return bytes.Count(octets, []byte{0xff}) == len(octets) || bytes.Count(octets, []byte{0}) == len(octets)
 }
 
-// Flash writes the image. The reset belongs to it: without the reset the old firmware may run on.
 func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) error {
-	if err := p.Probe.Flash(ctx, p.image, progress); err != nil {
-		return err
-	}
-	return p.Restart(ctx)
+	return p.Probe.Flash(ctx, p.image, progress)
 }
 
 func (p *debugPort) Restart(ctx context.Context) error { return p.Reset(ctx, probe.Run) }

@@ -132,15 +132,15 @@ func (d *device) Info(ctx context.Context) (probe.Info, error) {
 	return info, nil
 }
 
-// wait lets a target start after a reset before the connection ends.
-const wait = "sleep 10"
+// resetRun resets a board and lets it run. The sleep lets it start before the connection ends.
+var resetRun = []string{"r", "g", "sleep 10"}
 
 func (d *device) Reset(ctx context.Context, after probe.After) error {
-	script := []string{"r"}
+	script := resetRun
 	switch after {
 	case probe.Run:
-		script = append(script, "g", wait)
 	case probe.Halt:
+		script = resetRun[:1]
 	default:
 		return fmt.Errorf("resetting the board: %w: %v", probe.ErrCannot, after)
 	}
@@ -161,6 +161,7 @@ func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(do
 		work.files[name] = s.Data
 		work.script = append(work.script, fmt.Sprintf("loadfile %s 0x%08X", name, s.Address), fmt.Sprintf("verifybin %s 0x%08X", name, s.Address))
 	}
+	work.script = append(work.script, resetRun...)
 	follow := follower{total: image.Size(), progress: progress}
 	work.line = follow.line
 	if _, err := d.do(ctx, &work); err != nil {

@@ -27,9 +27,6 @@ func TestABlankBoardGetsItsFirmwareFromTheProbe(t *testing.T) {
 	if err != nil || !slices.IsSorted(reports) || len(reports) < 10 || reports[0] != 0 || reports[len(reports)-1] != 100 {
 		t.Fatalf("progress %v, %v", reports, err)
 	}
-	if err := bay.Reset(t.Context(), probe.Run); err != nil {
-		t.Fatal(err)
-	}
 	first := identify(t, board)
 	for _, segment := range image.Segments {
 		got, err := bay.ReadMemory(t.Context(), segment.Address, len(segment.Data))
@@ -43,9 +40,6 @@ func TestABlankBoardGetsItsFirmwareFromTheProbe(t *testing.T) {
 	lockAndRecover(t, bay)
 	if err := bay.Flash(t.Context(), image, nil); err != nil {
 		t.Errorf("after a recover: %v", err)
-	}
-	if err := bay.Reset(t.Context(), probe.Run); err != nil {
-		t.Fatal(err)
 	}
 	if again := identify(t, board); again.ID != first.ID || again.Boot == first.Boot {
 		t.Errorf("after a new flash: %+v, before %+v", again, first)

@@ -61,6 +61,7 @@ func newPlan(segments []probe.Segment, inRAM bool) *plan {
 	chunks := chunksOf(segments)
 	p.each(chunks, write, "wrote")
 	p.each(chunks, "hallmark_try verify {verify_image %s %#x bin}", "verified")
+	p.add("hallmark_try reset {reset run}")
 	return p
 }
 

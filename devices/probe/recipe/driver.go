@@ -191,6 +191,11 @@ func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(do
 	if err := d.readBack(ctx, image); err != nil {
 		return fmt.Errorf("flashing %s: %w", image.Name, probe.Incomplete(err))
 	}
+	if len(d.cfg.Recipe.Operations.ResetRun) > 0 { // CheckBay wants them
+		if err := d.Reset(ctx, probe.Run); err != nil {
+			return fmt.Errorf("flashing %s: %w", image.Name, probe.Incomplete(err))
+		}
+	}
 	report.to(report.total)
 	return nil
 }

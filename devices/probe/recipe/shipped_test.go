@@ -88,8 +88,12 @@ func TestAGoodRunOfEachShippedRecipe(t *testing.T) {
 			if got, err := bay.ReadMemory(ctx, 0x100, 5); err != nil || string(got) != "progr" {
 				t.Errorf("read %q, %v", got, err)
 			}
+			runs := bay.StandIn.Board(t).Runs
 			if err := bay.Reset(ctx, probe.Run); err != nil {
 				t.Error(err)
+			}
+			if again := bay.StandIn.Board(t).Runs; !slices.ContainsFunc(runs, func(args []string) bool { return slices.Equal(args, again[len(again)-1]) }) {
+				t.Errorf("no reset after the flash: %q", runs)
 			}
 			listed(t, bay, s.serial)
 			if info, err := bay.Info(ctx); err != nil || s.serial != "" && !info.Serial.Is(probe.Serial(s.serial)) {
