@@ -95,7 +95,7 @@ func describe(key string, v reflect.Value, about map[string]string, inherited st
 
 var (
 	keyLine     = regexp.MustCompile(`^( *)([a-z_0-9]+):(?:.*? # *(.*))?`)
-	bayLine     = regexp.MustCompile(`^#     ([a-z]+): .*? # (.*)`)
+	bayLine     = regexp.MustCompile(`^#   [- ] ([a-z]+): .*? # (.*)`)
 	bayFirst    = regexp.MustCompile(`^#   - name: `)
 	witnessLine = regexp.MustCompile(`^ +#   ([a-z_]+): (?:\S+ {2,}|"" +|\S+ as |)(.*)`)
 )
@@ -206,6 +206,12 @@ func TestTheSchemaExplainsEachKey(t *testing.T) {
 	for _, key := range allKeys(reflect.TypeFor[Config](), "") {
 		if found := s.at(t, key); len(found.Description) < 8 && !slices.Contains(sections, key) {
 			t.Errorf("%s: %q", key, found.Description)
+		}
+	}
+	bay := s.at(t, "bays").Items
+	for name, key := range bay.Properties {
+		if key.Description == bay.Description {
+			t.Errorf("bays[0].%s has only the description of a bay", name)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func written(v reflect.Value) string {
 	case v.Type() == durationType:
 		return shortDuration(time.Duration(v.Int()))
 	case v.Kind() == reflect.String:
-		if text := v.String(); !plainText.MatchString(text) || strings.HasSuffix(text, ":") || slices.Contains([]string{"true", "false", "null"}, text) {
+		if text := v.String(); !plainText.MatchString(text) || strings.HasSuffix(text, ":") || slices.Contains([]string{"true", "false", "null"}, strings.ToLower(text)) {
 			return strconv.Quote(text)
 		}
 		return v.String()

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,21 @@ bays:
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\n%+v\n%s", got, want, written)
+	}
+}
+
+// A text is written so that YAML reads this text again, also one that looks like something else.
+func TestATextIsWrittenAsItIsRead(t *testing.T) {
+	for _, text := range []string{"", " ", "a", "a b", "a:", "a: b", "a #b", "#a", "- a", "-", "-1", "+1", "1.5", "0x1F", "010", "1_000", "1e3", ".inf", ".nan", "~", "null", "Null", "NULL", "true", "True", "yes", "no", "on", "off",
+		"2030-01-01", "12:30:00", "[a]", "{a: b}", "a,b", "*a", "&a", "!a", "|", ">", "%a", "@a", "`a", "'a'", `"a"`, `a\b`, "a\tb", "a\nb", "a\x7fb", "a\u0085b", "a\u00adb", "a\u2028b", "\ufeffa", "ä", "日本", "\U0001f600", "\U000e0001", "<<", "=", "?", "? a", ":", "::", ".", "..", "...", "---", "a/b", "file:/x", "tcp://h:1"} {
+		var read struct {
+			Text string   `yaml:"text"`
+			List []string `yaml:"list"`
+		}
+		file := "text: " + written(reflect.ValueOf(text)) + "\nlist: " + written(reflect.ValueOf([]string{text, text})) + "\n"
+		if err := Decode("x.yaml", []byte(file), &read); err != nil || read.Text != text || !slices.Equal(read.List, []string{text, text}) {
+			t.Errorf("%q is written as %s, and read as %q: %v", text, file, read, err)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ const serialRate, serialBurst = 750, 2500
 
 // rateOf gives the octets a second for a terminal; 0: no limit. kind is TERM.
 func rateOf(kind string) int {
-	if strings.HasPrefix(kind, "vt") {
+	if isDEC(kind) {
 		return serialRate
 	}
 	return 0

@@ -259,7 +259,17 @@ func TestASerialTerminalGetsWhatItsLineCarries(t *testing.T) {
 	if wait := p.pause(1500, now); wait != framePause {
 		t.Errorf("after a quiet time the painter waits %v", wait)
 	}
-	if p := (&painter{rate: rateOf("xterm-256color")}); p.pause(1_000_000, now) != framePause {
-		t.Error("a terminal that is no serial line waits")
+	for _, kind := range []string{"xterm-256color", "vte-256color", ""} {
+		if p := (&painter{rate: rateOf(kind)}); p.pause(1_000_000, now) != framePause {
+			t.Errorf("%q, which is no serial line, waits", kind)
+		}
+	}
+}
+
+func TestWhichTerminalsShowColours(t *testing.T) {
+	for kind, want := range map[string]bool{"xterm": true, "linux": true, "vte-256color": true, "vt100": false, "vt220-8bit": false, "dumb": false, "": false} {
+		if hasColours(func(name string) string { return map[string]string{"TERM": kind}[name] }) != want {
+			t.Errorf("%q: want %v", kind, want)
+		}
 	}
 }

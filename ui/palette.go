@@ -59,7 +59,7 @@ next:
 	return found
 }
 
-// choose moves through the commands that were found.
+// chooseCommand moves through the commands that were found.
 func (m Model) chooseCommand(by int) Model {
 	next := *m.field
 	next.cursor = min(max(0, next.cursor+by), max(0, len(m.found())-1))

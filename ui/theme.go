@@ -2,7 +2,7 @@ package ui
 
 import (
 	"errors"
-	"strings"
+	"regexp"
 	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
@@ -168,8 +168,13 @@ var palettes = map[ColourScheme]func() [styles]ansi.Style{SchemeDark: darkPalett
 // hasColours reports whether the terminal that the environment names shows colours. The terminals of DEC, such as a vt220, do not.
 func hasColours(getenv func(string) string) bool {
 	kind := getenv("TERM")
-	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !strings.HasPrefix(kind, "vt")
+	return getenv("CLICOLOR_FORCE") == "1" || kind != "" && kind != "dumb" && !isDEC(kind)
 }
+
+var decTerminal = regexp.MustCompile(`^vt[0-9]`)
+
+// isDEC reports whether TERM is a terminal of DEC, such as vt220. The window "vte-256color" is none.
+func isDEC(kind string) bool { return decTerminal.MatchString(kind) }
 
 // on is a text on a colour.
 func on(front, back ansi.BasicColor) ansi.Style {

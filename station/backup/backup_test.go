@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/evidence"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
@@ -350,14 +351,7 @@ func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
 }
 
 func TestAFullDiskLeavesNothing(t *testing.T) {
-	dir, disk := newStation(t), t.TempDir()
-	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=256k,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		t.Log("mounting a small disk is not allowed here")
-		return
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
+	dir, disk := newStation(t), prerequisite.SmallDisk(t, "256k")
 	must(t, os.WriteFile(filepath.Join(disk, "filler"), make([]byte, 130<<10), 0o600))
 	whole := filepath.Join(t.TempDir(), "B.tar")
 	makes(t, dir, whole)

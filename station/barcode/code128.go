@@ -19,7 +19,8 @@ const (
 // quiet is the white border at each side in modules (ISO/IEC 15417 section 4.4).
 const quiet = 10
 
-// barHeight is the height of a symbol in modules: at least 15 % of the width of a label of 40 characters (ISO/IEC 15417 section 4.5).
+// barHeight is the height of a symbol in modules. It is 15 % of the width of a symbol of 19 letters, as ISO/IEC 15417 section 4.5
+// recommends. A longer symbol is lower than that, because labels have one height.
 const barHeight = 40
 
 // longest128 is the longest text in characters. A longer symbol does not fit across a sheet of A4.

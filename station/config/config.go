@@ -103,7 +103,7 @@ func (c *Commands) showAll(effective bool) error {
 	if err != nil {
 		return err
 	}
-	all, err := settings(dir.Config())
+	all, _, err := settings(dir.Config())
 	if err != nil {
 		return err
 	}
@@ -120,16 +120,15 @@ func (c *Commands) showAll(effective bool) error {
 	return table.Flush()
 }
 
-func settings(path string) ([]configs.Setting, error) {
-	text, err := workdir.ReadInput(path, workdir.MaxFile)
-	if err != nil {
-		return nil, reason.Usage(fmt.Errorf("reading the configuration: %w", err))
+// settings reads a file once, because it may be a pipe, and gives its keys and its text.
+func settings(path string) (all []configs.Setting, text []byte, err error) {
+	if text, err = workdir.ReadInput(path, workdir.MaxFile); err != nil {
+		return nil, nil, reason.Usage(fmt.Errorf("reading the configuration: %w", err))
 	}
-	all, err := configs.Settings(path, text)
-	if err != nil {
-		return nil, reason.Usage(err)
+	if all, err = configs.Settings(path, text); err != nil {
+		return nil, nil, reason.Usage(err)
 	}
-	return all, nil
+	return all, text, nil
 }
 
 func (c *Commands) schema() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,8 @@ func (c *Commands) diff() *cobra.Command {
 the SHA-256 of each file and not its text, so the keys that differ can only be named with a copy: OLD, such as the
 station.yaml of a backup. diff says whether OLD is the one of the newest start.
 
-A changed station.yaml needs no adoption: the next start uses it, and its entry in the audit log has the new SHA-256.`,
+A changed station.yaml needs no adoption: the next start uses it, and its entry in the audit log has the new SHA-256. A changed
+profile needs one: ` + "`station profile adopt`" + `.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			old := ""
@@ -46,7 +48,7 @@ func (c *Commands) compare(ctx context.Context, old string) error {
 	if err != nil && !errors.Is(err, registry.ErrNoStart) {
 		return err
 	}
-	if err != nil {
+	if err != nil { // ErrNoStart
 		_, err = fmt.Fprintln(c.Stdout, err)
 	} else {
 		err = c.compareFiles(dir, &start, old == "")
@@ -68,37 +70,43 @@ func newestStart(ctx context.Context, dir workdir.Dir) (start audit.Entry, err e
 
 // compareFiles compares each file with its digest in the entry of a start.
 func (c *Commands) compareFiles(dir workdir.Dir, start *audit.Entry, alone bool) error {
-	fmt.Fprintf(c.Stdout, "newest start on record: %s, entry %d, version %s\n", start.Time, start.Seq, reason.Printable(start.Details["version"]))
-	for _, file := range []struct{ name, path, fact string }{
-		{"station.yaml", dir.Config(), "configuration_sha256"}, {"profile.yaml", dir.Profile(), "profile_sha256"},
-		{"profile-cose.yaml", dir.COSEProfile(), "profile_cose_sha256"}, {"badges.yaml", dir.Badges(), "badges_sha256"},
+	if _, err := fmt.Fprintf(c.Stdout, "newest start on record: %s, entry %d, version %s\n", start.Time, start.Seq, reason.Printable(start.Details["version"])); err != nil {
+		return err
+	}
+	const used, adopted = "the next start uses it, on record", "no board is enrolled with it before `station profile adopt`"
+	for _, file := range []struct{ name, path, fact, next string }{
+		{"station.yaml", dir.Config(), "configuration_sha256", used}, {"profile.yaml", dir.Profile(), "profile_sha256", adopted},
+		{"profile-cose.yaml", dir.COSEProfile(), "profile_cose_sha256", adopted}, {"badges.yaml", dir.Badges(), "badges_sha256", used},
 	} {
 		now, err := digest(file.path)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(c.Stdout, "  %-18s %s\n", file.name, changed(now, reason.Printable(start.Details[file.fact]))); err != nil {
+		if _, err := fmt.Fprintf(c.Stdout, "  %-18s %s\n", file.name, changed(now, reason.Printable(start.Details[file.fact]), file.next)); err != nil {
 			return err
 		}
 		if file.fact == "configuration_sha256" && alone && now != start.Details[file.fact] {
-			fmt.Fprintln(c.Stdout, "                     the record has no texts: `station config diff --dir D OLD` names the keys, with OLD from a backup")
+			if _, err := fmt.Fprintln(c.Stdout, "                     the record has no texts: `station config diff --dir D OLD` names the keys, with OLD from a backup"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func changed(now, then string) string {
+// changed compares two digests. next says what a changed file needs.
+func changed(now, then, next string) string {
 	switch {
 	case now == "" && then == "":
 		return "is not there, as then"
 	case now == then:
 		return "is as then"
 	case then == "":
-		return "is new"
+		return "is new; " + next
 	case now == "":
 		return "is not there any more"
 	}
-	return fmt.Sprintf("was changed: SHA-256 %.12s… then, %.12s… now; the next start uses it, on record", then, now)
+	return fmt.Sprintf("was changed: SHA-256 %.12s… then, %.12s… now; %s", then, now, next)
 }
 
 // digest gives the SHA-256 of a file in hexadecimal digits, and "" for a file that is not there.
@@ -109,29 +117,27 @@ func digest(path string) (string, error) {
 	} else if err != nil {
 		return "", reason.Usage(err)
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(text)), nil
+	return sum(text), nil
 }
+
+func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
 
 // compareKeys names the keys whose values differ between a copy and the file of the station.
 func (c *Commands) compareKeys(dir workdir.Dir, old, recorded string) error {
-	before, err := settings(old)
+	before, text, err := settings(old)
 	if err != nil {
 		return err
 	}
-	after, err := settings(dir.Config())
+	after, _, err := settings(dir.Config())
 	if err != nil {
 		return err
-	}
-	sum, err := digest(old)
-	if err != nil {
-		return err
-	}
-	if recorded != "" && sum != recorded {
-		fmt.Fprintf(c.Stdout, "%s is not the file of the newest start\n", reason.Printable(old))
 	}
 	lines := differences(before, after)
 	if len(lines) == 0 {
 		lines = []string{"no value differs"}
+	}
+	if recorded != "" && sum(text) != recorded {
+		lines = slices.Insert(lines, 0, reason.Printable(old)+" is not the file of the newest start")
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(c.Stdout, line); err != nil {

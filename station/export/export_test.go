@@ -308,23 +308,7 @@ func TestADiskThatTakesNothingGetsNoPartOfAnExport(t *testing.T) {
 		again.BoardID = devices.BoardID(uuid.New())
 		w.rows = append(w.rows, &again)
 	}
-	disk := t.TempDir()
-	mount := func(flags uintptr) bool {
-		err := unix.Mount("hallmark-test", disk, "tmpfs", flags, "size=64k,mode=0700")
-		if err != nil && !errors.Is(err, fs.ErrPermission) {
-			t.Fatal(err)
-		}
-		return err == nil
-	}
-	if !mount(0) {
-		t.Log("mounting a small disk is not allowed here")
-		return
-	}
-	defer func() {
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	}()
+	disk := prerequisite.SmallDisk(t, "64k")
 	refused := func(want error) {
 		for _, f := range []*Format{csvList, pkcs7, cSource} {
 			if _, written, err := f.Write(filepath.Join(disk, "out"), w.chain, w.each); !errors.Is(err, want) || written {
@@ -336,8 +320,8 @@ func TestADiskThatTakesNothingGetsNoPartOfAnExport(t *testing.T) {
 		}
 	}
 	refused(syscall.ENOSPC)
-	if !mount(unix.MS_REMOUNT | unix.MS_RDONLY) {
-		t.Fatal("the disk cannot be made read-only")
+	if err := unix.Mount("hallmark-test", disk, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, "size=64k,mode=0700"); err != nil {
+		t.Fatal(err)
 	}
 	refused(syscall.EROFS)
 }

@@ -19,14 +19,15 @@ var ErrActsUnsigned = registry.ErrActsUnsigned
 
 var errPrompt = errors.New("the PIN of the HSM is typed by a person (pin_source: prompt)")
 
-// CoverActs signs a checkpoint over the acts that this process has recorded, if the PIN comes from elsewhere than a person. The text is
+// CoverActs signs a checkpoint over the acts that this process has recorded, if the PIN comes from elsewhere than a person. A command calls it
+// also after an act that was stopped half-way, and with a context that has ended: what is on record stays there. The text is
 // for the person who gave the command; it is empty if there is nothing to say. The only error is that of a token which refuses the PIN,
 // because the next try could lock the token.
 func (r *Record) CoverActs(ctx context.Context) (text string, err error) {
 	if !r.Registry.ActsUncovered() {
 		return "", nil
 	}
-	err = r.signActs(ctx)
+	err = r.signActs(context.WithoutCancel(ctx))
 	switch {
 	case err == nil:
 		return "", nil

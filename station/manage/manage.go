@@ -66,11 +66,26 @@ func (c *Commands) ask(ctx context.Context, name string, arguments any) (string,
 	return text, err
 }
 
-func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (text string, err error) {
+func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (string, error) {
 	octets, err := json.Marshal(arguments)
 	if err != nil {
 		return "", err
 	}
+	return onRecord(ctx, dir, func(record *instance.Record) (string, error) {
+		acts := operate.Acts(record)
+		maps.Copy(acts, operate.KeyActs(record, func(ctx context.Context) (*instance.Keys, error) {
+			keys, err := record.OpenKeys(ctx, nil)
+			if err != nil {
+				return nil, err
+			}
+			return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
+		}))
+		return acts[name](ctx, octets)
+	})
+}
+
+// onRecord opens the registry, acts, and has a checkpoint signed over what was done, also over a part of it. The text is for the person.
+func onRecord(ctx context.Context, dir workdir.Dir, act func(*instance.Record) (string, error)) (text string, err error) {
 	files, err := instance.OpenFiles(dir, instance.Options{})
 	if err != nil {
 		return "", err
@@ -80,17 +95,9 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (tex
 	if err != nil {
 		return "", err
 	}
-	acts := operate.Acts(record)
-	maps.Copy(acts, operate.KeyActs(record, func(ctx context.Context) (*instance.Keys, error) {
-		keys, err := record.OpenKeys(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
-	}))
-	text, err = acts[name](ctx, octets)
-	unsigned, bad := record.CoverActs(context.WithoutCancel(ctx)) // also of an act on a lot that was stopped half-way
-	return strings.TrimSuffix(text+"\n"+unsigned, "\n"), errors.Join(err, bad)
+	text, err = act(record)
+	unsigned, bad := record.CoverActs(ctx)
+	return strings.Trim(text+"\n"+unsigned, "\n"), errors.Join(err, bad)
 }
 
 // operator has the flag --operator.

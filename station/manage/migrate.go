@@ -21,7 +21,7 @@ need, what the copy of the registry will be called, and the way back. Then it do
 does: it makes the copy, does all steps and their audit entry in one transaction, and records a start. It needs neither
 HSM nor PIN. It refuses a registry of a newer schema, and one that a station has open.
 
-With --dry-run it changes nothing, and works while a station runs.`,
+With --dry-run it changes nothing, and works while a station runs. Without room for the migration, it fails in both ways.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.migrateIn(cmd.Context(), dry) },
 	}
@@ -38,7 +38,10 @@ func (c *Commands) migrateIn(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(c.Stdout, todo.Text()); err != nil || dry || todo.From == todo.To {
+	if _, err := fmt.Fprint(c.Stdout, todo.Text()); err != nil {
+		return err
+	}
+	if err := todo.HasRoom(); err != nil || dry || todo.From == todo.To {
 		return err
 	}
 	if err := begin(ctx, dir); err != nil {

@@ -76,7 +76,7 @@ func (c *Commands) recoverIn(ctx context.Context, bay, firmware string, ask oper
 		}
 		return c.confirm(bays[0].Name, "erase the whole chip", yes)
 	})
-	unsigned, bad := record.CoverActs(context.WithoutCancel(ctx)) // also of an erase that failed or was cut
+	unsigned, bad := record.CoverActs(ctx) // also of an erase that failed or was cut
 	if err = errors.Join(err, bad); err == nil {
 		_, err = fmt.Fprintf(c.Stdout, "the chip in bay %s is erased, and its debug port is open; the next Run flashes the board\n", bays[0].Name)
 	}

@@ -12,7 +12,6 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
-	"hallmark/station/registry"
 )
 
 // A bayState is a bay with its state in the Controller, whose mu covers the fields.
@@ -78,8 +77,12 @@ func (c *Controller) isMarked(ctx context.Context, b *bayState) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	marked, err := c.record.Registry.Reworkable(ctx, registry.Which{BoardID: id}, true)
-	return len(marked) > 0, err
+	for _, purpose := range []devices.Purpose{devices.PurposeTLS, devices.PurposeCOSE} {
+		if why, err := c.record.Registry.Marked(ctx, id, purpose); why != "" || err != nil {
+			return why != "", err
+		}
+	}
+	return false, nil
 }
 
 // nextBoard returns the board that sits in the bay. If a label was scanned, the returned board

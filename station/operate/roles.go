@@ -162,13 +162,14 @@ func localPerson(record *instance.Record, account string) string {
 // AcknowledgeBay lets a stopped bay go on for a command, when no process has the station open. The text is for the person.
 func AcknowledgeBay(ctx context.Context, record *instance.Record, bay, operator string) (text string, err error) {
 	err = asCommand(ctx, record, ActAcknowledge, operator, func(person string) error {
-		return record.Registry.AcknowledgeBay(ctx, bay, person)
+		err := record.Registry.AcknowledgeBay(ctx, bay, person)
+		if err == nil {
+			text = fmt.Sprintf("bay %s goes on; the acknowledgement of %s is on record\n", bay, person)
+		}
+		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	unsigned, err := record.CoverActs(ctx)
-	return strings.TrimSpace(fmt.Sprintf("bay %s goes on; the acknowledgement of %s is on record\n%s", bay, operator, unsigned)), err
+	unsigned, bad := record.CoverActs(ctx)
+	return strings.TrimSpace(text + unsigned), errors.Join(err, bad)
 }
 
 // asCommand does what a command of this process asks for, as the person of the account.

@@ -7,8 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"hallmark/configs"
+	"hallmark/devices"
 	"hallmark/fixtures"
+	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
@@ -100,6 +104,20 @@ func TestTheAccountIsThePerson(t *testing.T) {
 	if got := localPerson(l.record, account); got != "lara" {
 		t.Errorf("the operator of a batch is %q", got)
 	}
+}
+
+// What a command says names the person on record, and not the name that the command gave.
+func TestAnAcknowledgementNamesThePersonOfTheAccount(t *testing.T) {
+	account := instance.LocalUser()
+	l := withBadges(t, fmt.Sprintf("OP-5: {id: emma, name: Emma, role: engineer, account: %s}\n", account))
+	run := &station.Run{ID: uuid.New(), Bay: "posix-1", Purpose: devices.PurposeTLS, Ending: station.Reject, Reason: station.ErrClone.Word(), StopBay: true}
+	_, err := l.record.Registry.Close(t.Context(), run)
+	l.must(err)
+	text, err := AcknowledgeBay(t.Context(), l.record, "posix-1", account)
+	if l.must(err); !strings.Contains(text, "the acknowledgement of emma is on record") {
+		t.Errorf("the person is told %q", text)
+	}
+	l.recorded("bay.acknowledged", "emma", nil)
 }
 
 // The screen and lines of text ask the Controller, which asks for the role before anything else.

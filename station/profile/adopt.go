@@ -49,10 +49,11 @@ func (c *Commands) adoptFile(ctx context.Context, file, operator string) error {
 		return errors.Join(v.write(c.Stdout), reason.Usage(fmt.Errorf("%s: %w, and was not adopted", file, errRefused)))
 	}
 	done, unsigned, err := adoptIn(ctx, dir, adopting, operator)
-	if err := c.printOutcome(done, err, adopting.Profile); err != nil || unsigned == "" {
-		return err
+	err = c.printOutcome(done, err, adopting.Profile)
+	if unsigned != "" {
+		_, bad := fmt.Fprintln(c.Stdout, unsigned)
+		err = errors.Join(err, bad)
 	}
-	_, err = fmt.Fprintln(c.Stdout, unsigned)
 	return err
 }
 
@@ -81,9 +82,7 @@ func adoptIn(ctx context.Context, dir workdir.Dir, adopting *instance.Adoption, 
 	if err != nil {
 		return false, "", err
 	}
-	if done, err = record.Adopt(ctx, operator); err != nil {
-		return done, "", err
-	}
-	unsigned, err = record.CoverActs(ctx)
-	return done, unsigned, err
+	done, err = record.Adopt(ctx, operator)
+	unsigned, bad := record.CoverActs(ctx)
+	return done, unsigned, errors.Join(err, bad)
 }

@@ -390,10 +390,7 @@ func TestAFullDiskWhileArchivingLeavesAllBodies(t *testing.T) {
 // The file cannot be written anew on a full disk. The archive stands, and the station goes on.
 func TestAFullDiskKeepsTheFileAsItIs(t *testing.T) {
 	b, a, bodies := archived(t)
-	path, mounted := b.onFullDisk()
-	if !mounted {
-		return
-	}
+	path := b.onFullDisk()
 	if err := Shrink(t.Context(), path); !errors.Is(err, ErrNotDurable) || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("on a full disk: %v", err)
 	}

@@ -5,6 +5,11 @@ import (
 	"os"
 	"reflect"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices"
+	"hallmark/station"
 )
 
 // counted gives the numbers of a Counter that has counted before, and checks that a new Counter gives the same.
@@ -51,6 +56,17 @@ func TestACounterFollowsEachChange(t *testing.T) {
 	b.stopBay(b.run())
 	if n := b.counted(c); n.StoppedBays != 1 {
 		t.Errorf("%+v", n)
+	}
+	for _, ending := range []station.Ending{station.Reject, station.Fault, station.Aborted} {
+		admitted, refused, silent := b.run(), newRun(devices.BoardID(uuid.New()), "hardware"), newRun(devices.BoardID{}, "")
+		silent.Identity = nil
+		for _, run := range []*station.Run{admitted, refused, silent} {
+			run.Ending, run.Reason = ending, "silent"
+			b.must(b.closeRun(t.Context(), run))
+		}
+		if n := b.counted(c); n.Runs[RunKind{string(ending), "silent"}] != 3 {
+			t.Errorf("%s: %+v", ending, n)
+		}
 	}
 	b.holds(Which{BoardID: open.Identity.ID})
 	if n := b.counted(c); n.HeldBoards != 1 {

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,21 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/reason"
 )
 
 // onFullDisk copies the registry to a disk that has no free block.
-func (b *testRegistry) onFullDisk() (path string, mounted bool) {
+func (b *testRegistry) onFullDisk() string {
 	b.t.Helper()
-	disk := b.t.TempDir()
-	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=3m,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		b.t.Log("mounting a small disk is not allowed here")
-		return "", false
-	} else if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { b.must(unix.Unmount(disk, 0)) })
-	path = filepath.Join(disk, "registry.db")
+	disk := prerequisite.SmallDisk(b.t, "3m")
+	path := filepath.Join(disk, "registry.db")
 	b.must(copyFile(b.path, path))
 	b.must(copyFile(MarkOf(b.path), MarkOf(path)))
 	filler, err := os.Create(filepath.Join(disk, "filler"))
@@ -35,16 +28,13 @@ func (b *testRegistry) onFullDisk() (path string, mounted bool) {
 	if b.must(filler.Close()); !errors.Is(err, unix.ENOSPC) {
 		b.t.Fatal(err)
 	}
-	return path, true
+	return path
 }
 
 func TestAFullDiskIsNotTakenForAnotherFile(t *testing.T) {
 	b := newTestRegistry(t)
 	b.must(b.Shutdown())
-	path, mounted := b.onFullDisk()
-	if !mounted {
-		return
-	}
+	path := b.onFullDisk()
 	for name, open := range map[string]func() error{
 		"for reading": func() error { _, err := OpenReader(t.Context(), path); return err },
 		"at a start":  func() error { _, err := Open(t.Context(), Config{Path: path}); return err },

@@ -150,10 +150,7 @@ func TestAForgedHoldIsRefused(t *testing.T) {
 	again := runEntry(newRun(id, "hardware"), typeAdmitted, audit.Success)
 	entry := func(kind string) audit.Entry { return audit.Entry{Type: kind, Board: &audit.Board{ID: id.String()}} }
 	held, released := entry(typeHeld), entry(typeReleased)
-	for name, test := range map[string]struct {
-		entries []audit.Entry
-		good    bool
-	}{
+	replays(t, map[string]replayed{
 		"a hold and a release":         {[]audit.Entry{admitted, held, released, again}, true},
 		"a hold of an unknown board":   {[]audit.Entry{held}, false},
 		"a second hold":                {[]audit.Entry{admitted, held, held}, false},
@@ -162,7 +159,18 @@ func TestAForgedHoldIsRefused(t *testing.T) {
 		"a Run of a board on hold":     {[]audit.Entry{admitted, held, again}, false},
 		"a hold without a board":       {[]audit.Entry{{Type: typeHeld}}, false},
 		"a scrapped board is released": {[]audit.Entry{admitted, held, entry("board.scrapped"), released}, false},
-	} {
+	})
+}
+
+// replayed are entries of a log, and whether they fit each other.
+type replayed struct {
+	entries []audit.Entry
+	good    bool
+}
+
+func replays(t *testing.T, tests map[string]replayed) {
+	t.Helper()
+	for name, test := range tests {
 		replay := newReplay()
 		var err error
 		for _, e := range test.entries {
@@ -180,14 +188,20 @@ func TestARowOfAHoldThatTheLogDoesNotHaveIsFound(t *testing.T) {
 		b.holds(Which{BoardID: b.run().Identity.ID})
 		b.run()
 		b.must(b.Shutdown())
-		b.tamper(change)
-		reader, err := OpenReader(t.Context(), b.path)
-		b.must(err)
-		if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrDiffers) {
-			t.Errorf("%s: %v", change, err)
-		}
-		b.must(reader.Close())
+		b.differsAfter(change)
 	}
+}
+
+// differsAfter changes the rows of a closed registry, and wants a verification to find the change.
+func (b *testRegistry) differsAfter(change string) {
+	b.t.Helper()
+	b.tamper(change)
+	reader, err := OpenReader(b.t.Context(), b.path)
+	b.must(err)
+	if _, err := reader.VerifyAudit(b.t.Context(), b.vkey); !errors.Is(err, ErrDiffers) {
+		b.t.Errorf("%s: %v", change, err)
+	}
+	b.must(reader.Close())
 }
 
 func TestARegistryOfSchema9IsMigrated(t *testing.T) {

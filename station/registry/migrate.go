@@ -29,7 +29,7 @@ func (r *Registry) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := todo.hasRoom(); err != nil {
+	if err := todo.HasRoom(); err != nil {
 		return err
 	}
 	if err := copyTo(ctx, conn, todo.Copy); err != nil {

@@ -3,14 +3,12 @@ package registry
 import (
 	"database/sql"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
@@ -310,15 +308,7 @@ func TestAPlanRefusesWhatAStartRefuses(t *testing.T) {
 // A disk without room for the copy is named before anything is written, and nothing is left on it.
 func TestAMigrationWithoutRoomChangesNothing(t *testing.T) {
 	path, _ := schema2(t)
-	disk := t.TempDir()
-	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=1m,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		t.Log("mounting a small disk is not allowed here")
-		return
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { must(t, unix.Unmount(disk, 0)) })
-	small := filepath.Join(disk, "registry.db")
+	small := filepath.Join(prerequisite.SmallDisk(t, "1m"), "registry.db")
 	must(t, copyFile(path, small))
 	_, err := Open(t.Context(), Config{Path: small, Station: "demo"})
 	if !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), "MiB are free") {
@@ -329,7 +319,7 @@ func TestAMigrationWithoutRoomChangesNothing(t *testing.T) {
 	}
 	todo, err := PlanMigration(t.Context(), small)
 	must(t, err)
-	if todo.From != oldestSchema {
+	if todo.From != oldestSchema || !errors.Is(todo.HasRoom(), ErrDiskFull) {
 		t.Errorf("%+v", todo)
 	}
 }

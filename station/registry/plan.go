@@ -81,8 +81,8 @@ func freeAt(dir string) (uint64, error) {
 	return disk.Bavail * uint64(disk.Bsize), nil
 }
 
-// hasRoom refuses a migration for which the disk has too little room.
-func (m *Migration) hasRoom() error {
+// HasRoom refuses a migration for which the disk has too little room.
+func (m *Migration) HasRoom() error {
 	if m.Free >= m.Required {
 		return nil
 	}

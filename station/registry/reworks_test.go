@@ -232,10 +232,7 @@ func TestAForgedMarkIsRefused(t *testing.T) {
 		return audit.Entry{Type: kind, Board: &audit.Board{ID: id.String()}, Details: map[string]string{detailPurpose: "tls"}}
 	}
 	marked, withdrawn := entry(typeMarked), entry(typeWithdrawn)
-	for name, test := range map[string]struct {
-		entries []audit.Entry
-		good    bool
-	}{
+	replays(t, map[string]replayed{
 		"a mark and its withdrawal":   {[]audit.Entry{admitted, marked, withdrawn, marked}, true},
 		"a mark of an unknown board":  {[]audit.Entry{marked}, false},
 		"a second mark":               {[]audit.Entry{admitted, marked, marked}, false},
@@ -243,16 +240,7 @@ func TestAForgedMarkIsRefused(t *testing.T) {
 		"a mark of a scrapped board":  {[]audit.Entry{admitted, entry("board.scrapped"), marked}, false},
 		"a mark without a board":      {[]audit.Entry{{Type: typeMarked}}, false},
 		"a mark without a purpose":    {[]audit.Entry{admitted, {Type: typeMarked, Board: marked.Board}}, false},
-	} {
-		replay := newReplay()
-		var err error
-		for _, e := range test.entries {
-			err = errors.Join(err, replay.apply(e))
-		}
-		if test.good != (err == nil) || !test.good && !errors.Is(err, ErrDiffers) {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
+	})
 }
 
 func TestASpentMarkThatTheLogDoesNotHaveIsFound(t *testing.T) {
@@ -262,13 +250,7 @@ func TestASpentMarkThatTheLogDoesNotHaveIsFound(t *testing.T) {
 		b.enrol(run)
 		b.marks(Which{BoardID: run.Identity.ID})
 		b.must(b.Shutdown())
-		b.tamper(change)
-		reader, err := OpenReader(t.Context(), b.path)
-		b.must(err)
-		if _, err := reader.VerifyAudit(t.Context(), b.vkey); !errors.Is(err, ErrDiffers) {
-			t.Errorf("%s: %v", change, err)
-		}
-		b.must(reader.Close())
+		b.differsAfter(change)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/issuance"
@@ -229,18 +229,7 @@ func TestTheCertificateIsWrittenBeforeTheJSONLine(t *testing.T) {
 // keepsWholeLines fills a small disk with JSON lines, and adds a line when there is space again:
 // each line of the file is JSON.
 func keepsWholeLines(t *testing.T) {
-	disk := t.TempDir()
-	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=64k,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		t.Log("mounting a small disk is not allowed here")
-		return
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	disk := prerequisite.SmallDisk(t, "64k")
 	path, junit := filepath.Join(disk, "runs.jsonl"), filepath.Join(disk, "runs.xml")
 	files := opened(t, Options{JSONL: path, JUnit: junit})
 	var runs []*station.Run

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"hallmark/station"
@@ -28,8 +27,8 @@ const metricsAge = 3 * time.Second
 // A gatherer keeps the newest text of /metrics.
 type gatherer struct {
 	counter *registry.Counter
+	turn    chan struct{} // holds one value while a request gathers, and uses the following fields
 
-	mu   sync.Mutex
 	text []byte
 	at   time.Time
 	crl  parsed
@@ -44,21 +43,31 @@ type parsed struct {
 // metrics answers GET /metrics in the text format of Prometheus, version 0.0.4
 // (https://prometheus.io/docs/instrumenting/exposition_formats/).
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	var text []byte
-	err := s.query(r.Context(), func(ctx context.Context) (err error) {
-		text, err = s.gather(ctx)
-		return err
-	})
+	text, err := s.gather(r.Context())
 	if s.found(w, r, err) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(text) // the client sees an answer that is cut off
 	}
 }
 
-func (s *Server) gather(ctx context.Context) ([]byte, error) {
+// gather gives the newest text. Requests take turns before they take a lookup: the first count of a large registry takes long, and
+// the requests that wait for it must leave the lookups to others.
+func (s *Server) gather(ctx context.Context) (text []byte, err error) {
+	release, err := take(ctx, s.gathered.turn)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	err = s.query(ctx, func(ctx context.Context) error {
+		text, err = s.newest(ctx)
+		return err
+	})
+	return text, err
+}
+
+// newest gives the text that was gathered last, or gathers anew. The caller has the turn.
+func (s *Server) newest(ctx context.Context) ([]byte, error) {
 	g := &s.gathered
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if err := s.Registry.Follows(); err != nil {
 		return nil, err
 	}

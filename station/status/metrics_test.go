@@ -3,14 +3,21 @@ package status
 import (
 	"bufio"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
+	"hallmark/devices"
 	"hallmark/fixtures"
 	"hallmark/station"
 	"hallmark/station/instance"
@@ -151,6 +158,36 @@ func TestMetricsWithoutAFileThatCanBeReadAreRefused(t *testing.T) {
 	}
 	must(t, os.Remove(s.dir.CRL()))
 	s.metrics(t)
+}
+
+// The first count of a large registry takes long. Scrapes that wait for it leave the lookups to others.
+func TestScrapesThatWaitHoldNoLookup(t *testing.T) {
+	s := newTestServer(t, 1000)
+	follower := fixtures.Must(registry.OpenFollower(t.Context(), s.dir.Registry()))(t)
+	defer func() { must(t, follower.Close()) }()
+	synctest.Test(t, func(t *testing.T) {
+		server := NewServer(Config{Dir: s.dir, Registry: follower, PerSecond: 1000, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		release := fixtures.Must(take(t.Context(), server.gathered.turn))(t) // a scrape that counts all rows
+		var scrapes sync.WaitGroup
+		for range maxLookups {
+			scrapes.Go(func() {
+				answer := httptest.NewRecorder()
+				server.metrics(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+				if answer.Code != http.StatusOK {
+					t.Errorf("a scrape that waited: status %d", answer.Code)
+				}
+			})
+		}
+		synctest.Wait()
+		answer, board := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/boards/id", nil)
+		board.SetPathValue("id", devices.BoardID(uuid.New()).String())
+		server.board(answer, board)
+		if answer.Code != http.StatusNotFound {
+			t.Errorf("a lookup while scrapes wait: status %d", answer.Code)
+		}
+		release()
+		scrapes.Wait()
+	})
 }
 
 // Scrapes are bounded as other requests are, and each costs one of them.

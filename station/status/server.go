@@ -54,7 +54,7 @@ type Server struct {
 
 // NewServer makes a server.
 func NewServer(config Config) *Server {
-	return &Server{Config: config, rates: web.NewRates(config.PerSecond, config.Now), lookups: make(chan struct{}, maxLookups), gathered: gatherer{counter: config.Registry.Counter()}, end: func(error) {}}
+	return &Server{Config: config, rates: web.NewRates(config.PerSecond, config.Now), lookups: make(chan struct{}, maxLookups), gathered: gatherer{counter: config.Registry.Counter(), turn: make(chan struct{}, 1)}, end: func(error) {}}
 }
 
 // Serve answers OCSP requests on the listener plain, and all requests over TLS on the listener secure, until ctx ends. A
@@ -100,17 +100,26 @@ var errBusy = errors.New("too many lookups wait")
 // query does one lookup in the registry. It does not pass the context of the request on, because the database would start a
 // goroutine for it.
 func (s *Server) query(ctx context.Context, do func(context.Context) error) error {
-	waiting, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	select {
-	case s.lookups <- struct{}{}:
-	case <-waiting.Done():
-		return errBusy
+	release, err := take(ctx, s.lookups)
+	if err != nil {
+		return err
 	}
-	defer func() { <-s.lookups }()
-	err := do(context.WithoutCancel(ctx))
+	defer release()
+	err = do(context.WithoutCancel(ctx))
 	if errors.Is(err, registry.ErrNotFollowed) {
 		s.end(err)
 	}
 	return err
+}
+
+// take waits for one of the places, for lookupTimeout at most.
+func take(ctx context.Context, places chan struct{}) (release func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-waiting.Done():
+		return nil, errBusy
+	}
 }

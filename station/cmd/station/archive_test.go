@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"hallmark/fixtures/prerequisite"
 	"hallmark/station/evidence"
 	"hallmark/station/registry"
 )
@@ -67,18 +65,7 @@ func TestArchivingKilledAtAnyMomentLosesNothing(t *testing.T) {
 // Nothing is removed if the bundle does not fit on its disk, and nothing lies there afterwards.
 func TestAnArchiveOnAFullDiskRemovesNothing(t *testing.T) {
 	needSoftHSM(t)
-	dir, disk := filepath.Join(t.TempDir(), "D"), t.TempDir()
-	if err := unix.Mount("hallmark-test", disk, "tmpfs", 0, "size=64k,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		t.Log("mounting a small disk is not allowed here")
-		return
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir, disk := filepath.Join(t.TempDir(), "D"), prerequisite.SmallDisk(t, "64k")
 	ok(t, "init", "--dir", dir)
 	ok(t, "batch", "--dir", dir, "--boards", "posix:2", "--count", "2", "--firmware", firmwareFolder(t), "--progress", "none")
 	code, _, errs := do(t, "audit", "archive", "--dir", dir, "--out", filepath.Join(disk, "old.tar"), "--until", "2999-01-01")

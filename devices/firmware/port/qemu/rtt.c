@@ -97,9 +97,9 @@ void rtt_send(const uint8_t *buf, size_t len)
 	struct ring *ring = &block.up;
 
 	for (size_t i = 0; i < len; i++) {
-		uint32_t at = ring->written, next = (at + 1u) % UP_SIZE;
+		uint32_t at = ring->written, next = (at + 1u) % UP_SIZE, read = ring->read; /* once: the debugger moves it */
 
-		if (next == ring->read && !wait_for_reader(ring->read)) {
+		if (next == read && !wait_for_reader(read)) {
 			return;
 		}
 		up[at] = buf[i];
