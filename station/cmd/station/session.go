@@ -105,7 +105,7 @@ func (c *command) plan(ask *screen) (*sessionPlan, error) {
 	if p.bays, p.texts, err = ask.read(c, dir); err != nil {
 		return nil, reason.Usage(err)
 	}
-	observers := report.NewObservers(c.stdout, c.stderr, false) // a reader that stops, or XOFF, stops no Run and no signal
+	observers := report.NewObservers(c.stdout, c.stderr, ask.jsonl == report.Standard) // a reader that stops, or XOFF, stops no Run and no signal
 	if c.stderr, p.view = observers.Stderr, observers.View; ask.plain {
 		p.lines = ui.NewPlain(p.view, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
 	}
@@ -131,7 +131,9 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.Open(report.Options{Dir: files.Dir, Issuing: files.Issuing.Raw, Station: files.Config.Station, Log: files.Log})
+	options := p.ask.reports(files, p.stdout)
+	options.Issuing, options.Follow = files.Issuing.Raw, true
+	reports, err := report.Open(options)
 	if err != nil {
 		return nil, err
 	}
