@@ -303,7 +303,9 @@ func TestTheJSONLinesOfAShiftHoldNoRun(t *testing.T) {
 	for bay := range runs {
 		c.gets(strconv.Itoa(bay+1), "PASS")
 	}
-	c.gets("quit", "")
+	if err := c.says.Close(); err != nil {
+		t.Fatal(err)
+	}
 	text, err := io.ReadAll(reader)
 	c.ends(exitPass)
 	if lines := strings.Count(string(text), `"ending":"pass"`); err != nil || lines != runs {
