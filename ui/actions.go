@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	answerSoon  = 10 * time.Second // for calls that should take milliseconds
-	answerDrain = 5 * time.Minute  // the time-out of a Run alone is three minutes
+	answerSoon   = 10 * time.Second // for calls that should take milliseconds
+	answerExport = time.Minute      // a registry of 100,000 boards
+	answerDrain  = 5 * time.Minute  // the time-out of a Run alone is three minutes
 )
 
 func (m Model) bay() *bay { return &m.bays[m.selected] }

@@ -121,6 +121,10 @@ func (s *fakeStation) Copy(_ context.Context, text string) (string, error) {
 	return "run.txt", s.note("copy %d lines", strings.Count(text, "\n"))
 }
 
+func (s *fakeStation) Export(_ context.Context, text string, ending station.Ending, json bool) (string, int, error) {
+	return "/copies/runs.csv", len(s.rows), s.note("export %q %s json %t", text, ending, json)
+}
+
 var testSteps = []string{"identify", "request", "check", "sign", "write", "reset", "read back", "handshake", "record"}
 
 func at(seconds float64) time.Time {
@@ -166,7 +170,7 @@ func options(t testing.TB, s *fakeStation, bays int, language string) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
+	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s, Exporter: s},
 		Texts: texts, Feed: NewFeed(0), Station: "Hallmark Line 3", Steps: testSteps, Now: func() time.Time { return at(0) }, Out: io.Discard,
 		Takt: 12 * time.Second, IdleLock: 10 * time.Minute}
 	for i := range bays {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"hallmark/station"
 	"hallmark/station/health"
 	"hallmark/station/operate"
 	"hallmark/station/workdir"
@@ -28,6 +29,7 @@ type Interfaces struct {
 	Doctor     Doctor
 	Opener     Opener // nil: the PIN source is not a prompt
 	Copier     Copier // nil: there is no clipboard
+	Exporter   Exporter
 }
 
 // Controller starts and ends Runs. The events of the Feed say how they go.
@@ -101,6 +103,13 @@ type Opener interface {
 // Copier puts text where the operator can paste it, or into a file it names.
 type Copier interface {
 	Copy(ctx context.Context, text string) (where string, err error)
+}
+
+// Exporter writes Runs on record to a new file.
+type Exporter interface {
+	// Export writes the Runs with this part of a BoardID, a serial number or an order, and with this ending, as CSV or as JSON lines. It
+	// gives the path of the file and the number of Runs.
+	Export(ctx context.Context, text string, ending station.Ending, json bool) (path string, runs int, err error)
 }
 
 // The types of the interfaces are defined in the packages that make their values.

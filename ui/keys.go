@@ -10,7 +10,7 @@ import (
 
 // A keymap holds every key. Footer, help and act read the keys through actions.
 type keymap struct {
-	Go, Start, Begin, Again, Copy                      binding // the go key, with what it does
+	Go, Start, Begin, Again, Copy, Export              binding // the go key, with what it does
 	Rework, Stop, Skip, Acknowledge                    binding
 	StopAll, Automatic, Order, SignIn, SignOut, Detail binding
 	History, Log, Doctor, Numbers, Help, Back, Quit    binding
@@ -50,7 +50,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 	}
 	goes := func(text string) binding { return bind(text, goShown, goKeys...) }
 	return keymap{
-		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"),
+		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"), Export: goes("export"),
 		Rework: long("rework", "w"), Stop: long("stop", "x"), Skip: long("skip", "k"),
 		Acknowledge: long("acknowledge", "a"), Detail: bind("detail", "enter", "enter"),
 		StopAll: long("stopall", "X"), Automatic: long("automatic", "u"), Order: long("order", "o"),
@@ -135,7 +135,7 @@ func (m Model) actions() []action {
 		return m.closing(action{key: k.Copy, why: Model.whyNotCopy, do: Model.copyDetail})
 	case screenHistory:
 		return m.closing(action{key: k.Search, do: Model.searchField}, action{key: k.Filter, do: Model.nextFilter},
-			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow})
+			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow}, action{key: k.Export, why: Model.whyNoExport, do: Model.exportCSV})
 	case screenDoctor:
 		return m.closing(action{key: k.Again, why: Model.whyNotCheck, do: Model.checkAgain})
 	}

@@ -104,6 +104,17 @@ func (p *Plain) Say(text string) error {
 	return p.err
 }
 
+// Paused says that Runs wait for the HSM and why, or that the HSM is back.
+func (p *Plain) Paused(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if why == nil {
+		p.write(p.m.t("plain.back"))
+		return
+	}
+	p.write(p.m.t("plain.away", p.m.errorText(why)))
+}
+
 // Refuse says in the operator's language why something was not done.
 func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
 

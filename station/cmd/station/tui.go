@@ -29,6 +29,7 @@ type screen struct {
 	takt     time.Duration
 	idleLock time.Duration
 	operator string
+	exports  string // folder; empty: that of the station directory
 	shifts   operate.Shifts
 }
 
@@ -74,6 +75,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.Var(&s.scheme, "theme", "colours of the screen: dark, light, contrast, none (default dark; NO_COLOR: none)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
 	flags.StringVar(&s.jsonl, "jsonl", "", "add one JSON line for each Run to this file, as batch writes them; with --plain, - is standard output")
+	flags.StringVar(&s.exports, "exports", "", "folder for the files that the screen exports (default: DIR/copies)")
 	flags.BoolVar(&s.bell, "bell", false, "ring when a Run ends")
 	flags.DurationVar(&s.takt, "takt", 0, "target for the time between two boards, such as 40s")
 	flags.DurationVar(&s.idleLock, "idle-lock", 0, "lock the screen after so long without a key, such as 10m")
@@ -94,7 +96,7 @@ func (s *screen) read(c *command, dir workdir.Dir) ([]instance.BaySpec, *catalog
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
 	}
-	if err := reason.CheckOptional("--order", s.order); err != nil {
+	if err := errors.Join(reason.CheckOptional("--order", s.order), dir.MayCopyTo(s.exports)); err != nil {
 		return nil, nil, err
 	}
 	s.plain = s.plain || os.Getenv("TERM") == "dumb" || !terminal(c.stdin) || !terminal(c.stdout)
