@@ -46,6 +46,8 @@ func (m Model) whyNotStartBay(b *bay) string {
 		return m.t("why.stopped", m.clean(b.name))
 	case b.facts.Skipped != "":
 		return m.t("why.skipped", m.clean(b.name), m.clean(b.facts.Skipped))
+	case b.facts.Label != "":
+		return m.t("why.label", m.clean(b.name), short(b.facts.Label))
 	case b.facts.Present == BoardAbsent:
 		return m.t("why.absent", m.clean(b.name))
 	}

@@ -99,6 +99,8 @@ func (m Model) drawBayRow(c *canvas, r rect, i int) {
 		c.put(x, r.y, left, rejected, m.t("tile.stopped"))
 	case b.facts.Skipped != "":
 		c.put(x, r.y, left, dim, m.t("tile.skipped"))
+	case b.facts.WrongLabel != "" && !b.busy():
+		c.put(x, r.y, left, rejected, m.t("tile.label"))
 	case b.busy():
 		c.put(x, r.y, left, running, string(m.theme.shapes.now)+" "+m.nowText(b))
 	case b.ended():
@@ -144,7 +146,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	if b.ended() {
 		s = frameStyle(b.run.Ending)
 	}
-	if b.facts.Stopped != "" {
+	if b.facts.Stopped != "" || b.facts.WrongLabel != "" && !b.busy() {
 		s = rejected
 	}
 	if i == m.selected {
@@ -163,6 +165,8 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
 	case b.busy():
 		m.drawRunning(c, inner, b)
+	case b.facts.WrongLabel != "":
+		m.drawWrongLabel(c, inner, b)
 	case b.ended():
 		m.drawEnded(c, inner, i)
 	default:
@@ -373,6 +377,9 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 	}
 	if kind := m.kind(run.Outcome); run.Ending == station.Pass && width(kind)+width(v.head[0])+width(v.head[1])+2 <= r.w {
 		v.head[0] = strings.TrimSpace(kind + " " + v.head[0])
+	}
+	if b.facts.Label != "" {
+		v.next = m.t("next.label", short(b.facts.Label))
 	}
 	if run.Outcome == station.Confirmed {
 		v.second = faultText // the operator may have put in a board that was done before

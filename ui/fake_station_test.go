@@ -71,6 +71,20 @@ func (s *fakeStation) Skip(_ context.Context, bay, reason, operator string) erro
 func (s *fakeStation) Acknowledge(_ context.Context, bay, operator string) error {
 	return s.note("acknowledge %s by %s", bay, operator)
 }
+func (s *fakeStation) ReadLabel(_ context.Context, bay, text, operator string) error {
+	if err := s.note("label %s for %s by %s", short(text), bay, operator); err != nil {
+		return err
+	}
+	for i := range s.facts.Bays {
+		if b := &s.facts.Bays[i]; b.Name == bay && b.Label != text {
+			b.WrongLabel = text
+			return fmt.Errorf("%s: %w", bay, operate.ErrWrongLabel)
+		} else if b.Name == bay {
+			b.Label, b.WrongLabel = "", ""
+		}
+	}
+	return nil
+}
 func (s *fakeStation) Automatic(_ context.Context, on bool, operator, order string) error {
 	return s.note("automatic %t by %s", on, operator)
 }

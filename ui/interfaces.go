@@ -50,6 +50,8 @@ type Bays interface {
 	Skip(ctx context.Context, bay, reason, operator string) error
 	// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
 	Acknowledge(ctx context.Context, bay, operator string) error
+	// ReadLabel takes the label of a board that passed (BayFacts.Label). It refuses the label of another board with operate.ErrWrongLabel.
+	ReadLabel(ctx context.Context, bay, text, operator string) error
 	// Automatic switches whether a Run starts by itself when a board appears.
 	Automatic(ctx context.Context, on bool, operator, order string) error
 }

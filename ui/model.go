@@ -275,6 +275,8 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		m.detail = m.detail.filled(msg)
 	case boardMsg:
 		return m.foundBoard(msg)
+	case labelMsg:
+		return m.labelRead(msg)
 	case exportMsg:
 		return m.exported(msg), nil
 	case drainedMsg:

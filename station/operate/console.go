@@ -42,6 +42,11 @@ func (c *Console) Do(ctx context.Context, text string) (err error) {
 		_, err = c.Controller.Switch(ctx, found.Text, c.Who.ID)
 		return err
 	}
+	if found.Kind == label.Board || found.Kind == label.Serial {
+		if bay := c.Controller.labelBay(found.Text); bay != "" {
+			return c.Controller.ReadLabel(ctx, bay, found.Text, c.Who.ID)
+		}
+	}
 	return c.withBay(ctx, text)
 }
 
