@@ -71,18 +71,25 @@ func (m Model) arrangeRows(r rect) arrangement {
 
 func (m Model) drawDashboard(c *canvas, r rect) {
 	a := m.arrange(r)
-	for i := range a.tiles {
-		m.drawTile(c, rect{r.x + i%a.columns*a.w, r.y + i/a.columns*a.h, a.w, a.h}, a.first+i)
-	}
-	place := 0
-	top := r.y + a.rows*a.h
 	for i := range m.bays {
-		if i >= a.first && i < a.first+a.tiles {
-			continue
+		if place := a.place(r, i); place.h > 1 {
+			m.drawTile(c, place, i)
+		} else {
+			m.drawBayRow(c, place, i)
 		}
-		m.drawBayRow(c, rect{r.x + place%a.rowColumns*rowWidth, top + place/a.rowColumns, rowWidth - 1, 1}, i)
-		place++
 	}
+}
+
+// place is where a bay is drawn: a tile, or a row of height 1.
+func (a arrangement) place(r rect, i int) rect {
+	n := i - a.first
+	if n >= 0 && n < a.tiles {
+		return rect{r.x + n%a.columns*a.w, r.y + n/a.columns*a.h, a.w, a.h}
+	}
+	if n >= a.tiles {
+		i -= a.tiles
+	}
+	return rect{r.x + i%a.rowColumns*rowWidth, r.y + a.rows*a.h + i/a.rowColumns, rowWidth - 1, 1}
 }
 
 // drawBayRow draws a bay in one line: its number, and its ending or the running step.

@@ -234,6 +234,12 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.touched = m.now
 		return m.keyPressed(msg)
+	case tea.MouseClickMsg:
+		m.touched = m.now
+		return m.clicked(msg)
+	case tea.MouseWheelMsg:
+		m.touched = m.now
+		return m.wheeled(msg)
 	case tea.PasteMsg:
 		m.touched = m.now
 		return m.pasted(msg.Content)
