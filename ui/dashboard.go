@@ -72,16 +72,16 @@ func (m Model) arrangeRows(r rect) arrangement {
 func (m Model) drawDashboard(c *canvas, r rect) {
 	a := m.arrange(r)
 	for i := range m.bays {
-		if place := a.place(r, i); place.h > 1 {
-			m.drawTile(c, place, i)
+		if at := a.bayRect(r, i); at.h > 1 {
+			m.drawTile(c, at, i)
 		} else {
-			m.drawBayRow(c, place, i)
+			m.drawBayRow(c, at, i)
 		}
 	}
 }
 
-// place is where a bay is drawn: a tile, or a row of height 1.
-func (a arrangement) place(r rect, i int) rect {
+// bayRect is where a bay is drawn: a tile, or a row of height 1.
+func (a arrangement) bayRect(r rect, i int) rect {
 	n := i - a.first
 	if n >= 0 && n < a.tiles {
 		return rect{r.x + n%a.columns*a.w, r.y + n/a.columns*a.h, a.w, a.h}

@@ -37,6 +37,8 @@ type Model struct {
 	answer    answer    // what the next notices answer
 	lines     bool      // lines of text instead of a screen
 	typed     time.Time // when the newest other key came
+	goHeld    *goPress  // a go key that waits, nil for none
+	goTurn    int       // of the newest goPress
 	went      time.Time // when the go key was pressed, zero when another key came after it
 	digits    string    // first of the two digits of a bay
 	dialog    *dialog
@@ -243,6 +245,8 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	case tea.PasteMsg:
 		m.touched = m.now
 		return m.pasted(msg.Content)
+	case goMsg:
+		return m.goes(msg)
 	case heldMsg:
 		return m.heldEnded(msg), nil
 	case digitMsg:

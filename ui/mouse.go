@@ -27,7 +27,7 @@ func (m Model) clicked(msg tea.MouseClickMsg) (Model, tea.Cmd) {
 	case screenDashboard:
 		a, r := m.arrange(m.body()), m.body()
 		for i := range m.bays {
-			if a.place(r, i).holds(msg.X, msg.Y) {
+			if a.bayRect(r, i).holds(msg.X, msg.Y) {
 				m.selected, m.digits = i, ""
 			}
 		}

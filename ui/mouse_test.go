@@ -20,8 +20,8 @@ func TestAClickChoosesTheBayUnderIt(t *testing.T) {
 		seen := map[int]bool{}
 		for i := range d.bays {
 			a = d.arrange(d.body()) // where the tiles are depends on the chosen bay
-			place := a.place(d.body(), i)
-			d.send(click(place.x+place.w-1, place.y+place.h-1))
+			at := a.bayRect(d.body(), i)
+			d.send(click(at.x+at.w-1, at.y+at.h-1))
 			if d.selected != i {
 				t.Fatalf("%v: a click on bay %d chose %d", size, i+1, d.selected+1)
 			}
