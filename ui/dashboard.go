@@ -163,7 +163,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 		}
 	}
 	c.box(r.x, r.y, r.w, r.h, s, frame)
-	m.drawTitle(c, r, i)
+	m.drawTitle(c, r, i, s)
 	inner := rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2}
 	switch {
 	case b.facts.Stopped != "" && !b.busy():
@@ -190,14 +190,17 @@ func frameStyle(e station.Ending) style {
 	return text
 }
 
-// drawTitle draws number and name of the bay at the left, and the board at the right.
-func (m Model) drawTitle(c *canvas, r rect, i int) {
+// drawTitle draws number and name of the bay at the left, and the board at the right. On a coloured frame they have its colour.
+func (m Model) drawTitle(c *canvas, r rect, i int, frame style) {
 	b := &m.bays[i]
 	label, name, id := m.bayKey(i), "", ""
 	if b.boardID() != "" {
 		id = " " + short(b.boardID()) + " "
 	}
-	s := strong
+	s, board := strong, plain
+	if frame == rejected || frame == faulted {
+		s, board = frame, frame
+	}
 	if i == m.selected {
 		s = chosen
 	}
@@ -208,7 +211,7 @@ func (m Model) drawTitle(c *canvas, r rect, i int) {
 	if width(name)+width(id)+1 > room { // the board is in the tile and in the detail, the name of the bay only here
 		id = ""
 	}
-	c.right(r.x+r.w-1, r.y, r.w, plain, id)
+	c.right(r.x+r.w-1, r.y, r.w, board, id)
 	if width(name) > room {
 		name = " " + tail(m.clean(b.name), room-1, m.theme.shapes.ellipsis)
 	}

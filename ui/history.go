@@ -120,12 +120,15 @@ func historyBody(r rect) rect { return rect{r.x, r.y + 2, r.w, r.h - 2} }
 // splitWidth is the narrowest screen on which the history shows the chosen Run beside the list, listWidth the widest list.
 const splitWidth, listWidth = 110, 81
 
+// detailWidth is the width of a detail whose BoardID has a row of its own.
+const detailWidth = 56
+
 // historyParts gives the places of the list and of the chosen Run. A narrow screen has the list alone.
 func (m Model) historyParts(r rect) (list, side rect) {
 	if r.w < splitWidth || m.o.Detail == nil {
 		return r, rect{}
 	}
-	w := min(listWidth, r.w*11/20)
+	w := min(listWidth, r.w*11/20, r.w-detailWidth)
 	return rect{r.x, r.y, w - 1, r.h}, rect{r.x + w, r.y, r.w - w, r.h}
 }
 

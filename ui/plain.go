@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 
 	"hallmark/station"
+	"hallmark/station/label"
+	"hallmark/station/operate"
 	"hallmark/ui/catalogue"
 )
 
@@ -116,7 +119,19 @@ func (p *Plain) Paused(why error) {
 }
 
 // Refuse says in the operator's language why something was not done.
-func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
+func (p *Plain) Refuse(err error) error {
+	var command *operate.CommandError
+	var layout *operate.LayoutError
+	switch {
+	case errors.As(err, &command):
+		return p.Say(p.m.t("plain.command", ends(p.m.clean(command.Text), longestField, p.m.theme.shapes.ellipsis)))
+	case errors.As(err, &layout):
+		return p.Say(p.m.whyNoLabel(label.Label{Layout: layout.Layout}))
+	case errors.Is(err, operate.ErrSignInFirst):
+		return p.Say(p.m.t("plain.signin"))
+	}
+	return p.Say(p.m.errorText(err))
+}
 
 // Err gives the first error of writing.
 func (p *Plain) Err() error {

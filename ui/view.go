@@ -251,7 +251,7 @@ func (m Model) drawPanel(c *canvas) {
 	}
 }
 
-// drawFooter shows help and quit, and as many of the keys that work now as there is room for.
+// drawFooter shows help and quit at the right, and at the left as many keys as there is room for. A key that does nothing now is dim.
 func (m Model) drawFooter(c *canvas) {
 	y := c.h - 1
 	if m.dialog != nil || m.field != nil {
@@ -267,15 +267,41 @@ func (m Model) drawFooter(c *canvas) {
 		}
 	}
 	x := 1
-	for _, a := range m.actions() {
-		if a.place != footLeft || a.refusal(m) != "" {
-			continue
+	for _, slot := range m.slots() {
+		w, shown := 0, slot[0]
+		for _, a := range slices.Backward(slot) {
+			if w = max(w, a.key.width()); a.refusal(m) == "" {
+				shown = a
+			}
 		}
-		if x+a.key.width() > end {
+		if x+w > end {
 			return
 		}
-		x = m.drawKey(c, x, y, a.key) + 2
+		if shown.refusal(m) == "" {
+			m.drawKey(c, x, y, shown.key)
+		} else {
+			c.put(x, y, w, dim, shown.key.show+" "+shown.key.does)
+		}
+		x += w + 2
 	}
+}
+
+// slots are the actions at the left of the footer. Actions that share a slot never work at the same time, so each key has its place,
+// whatever the chosen bay does.
+func (m Model) slots() (slots [][]action) {
+	at := map[string]int{}
+	for _, a := range m.actions() {
+		i, shared := at[a.slot]
+		switch {
+		case a.place != footLeft:
+		case a.slot != "" && shared:
+			slots[i] = append(slots[i], a)
+		default:
+			at[a.slot] = len(slots)
+			slots = append(slots, []action{a})
+		}
+	}
+	return slots
 }
 
 func (m Model) drawKey(c *canvas, x, y int, b binding) int {
