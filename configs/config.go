@@ -41,6 +41,8 @@ type Config struct {
 	RenewDays int `yaml:"renew_days"`
 	// RequireOrder refuses Runs without a work order.
 	RequireOrder bool `yaml:"require_order"`
+	// RequireScanBack lets a bay go on after a Pass only when an operator has scanned the label of the board that passed.
+	RequireScanBack bool `yaml:"require_scan_back"`
 	// Scanner says how the scanner frames labels.
 	Scanner Scanner `yaml:"scanner"`
 	// Labels are regular expressions for labels without a prefix of their own, see label.ParsePattern.

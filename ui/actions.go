@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	answerSoon  = 10 * time.Second // for calls that should take milliseconds
-	answerDrain = 5 * time.Minute  // the time-out of a Run alone is three minutes
+	answerSoon   = 10 * time.Second // for calls that should take milliseconds
+	answerExport = time.Minute      // a registry of 100,000 boards
+	answerDrain  = 5 * time.Minute  // the time-out of a Run alone is three minutes
 )
 
 func (m Model) bay() *bay { return &m.bays[m.selected] }
@@ -45,6 +46,8 @@ func (m Model) whyNotStartBay(b *bay) string {
 		return m.t("why.stopped", m.clean(b.name))
 	case b.facts.Skipped != "":
 		return m.t("why.skipped", m.clean(b.name), m.clean(b.facts.Skipped))
+	case b.facts.Label != "":
+		return m.t("why.label", m.clean(b.name), short(b.facts.Label))
 	case b.facts.Present == BoardAbsent:
 		return m.t("why.absent", m.clean(b.name))
 	}

@@ -111,6 +111,8 @@ func (m Model) bayText() string {
 	switch {
 	case b.facts.Stopped != "":
 		return label + " " + m.t("bay.stopped", m.stoppedText(b))
+	case b.facts.Label != "" && !b.busy():
+		return label + " " + m.t("next.label", short(b.facts.Label))
 	case b.facts.Skipped != "":
 		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
 	case !b.begun:

@@ -76,7 +76,7 @@ func (m Model) copyDetail() (Model, tea.Cmd) {
 	text := m.detailText()
 	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
 		where, err := m.o.Copier.Copy(ctx, text)
-		return resultMsg{said: m.t("said.copied", m.clean(where)), err: err}
+		return resultMsg{said: m.pathText(where, "said.copied"), err: err}
 	})
 }
 

@@ -71,6 +71,20 @@ func (s *fakeStation) Skip(_ context.Context, bay, reason, operator string) erro
 func (s *fakeStation) Acknowledge(_ context.Context, bay, operator string) error {
 	return s.note("acknowledge %s by %s", bay, operator)
 }
+func (s *fakeStation) ReadLabel(_ context.Context, bay, text, operator string) error {
+	if err := s.note("label %s for %s by %s", short(text), bay, operator); err != nil {
+		return err
+	}
+	for i := range s.facts.Bays {
+		if b := &s.facts.Bays[i]; b.Name == bay && b.Label != text {
+			b.WrongLabel = text
+			return fmt.Errorf("%s: %w", bay, operate.ErrWrongLabel)
+		} else if b.Name == bay {
+			b.Label, b.WrongLabel = "", ""
+		}
+	}
+	return nil
+}
 func (s *fakeStation) Automatic(_ context.Context, on bool, operator, order string) error {
 	return s.note("automatic %t by %s", on, operator)
 }
@@ -121,6 +135,10 @@ func (s *fakeStation) Copy(_ context.Context, text string) (string, error) {
 	return "run.txt", s.note("copy %d lines", strings.Count(text, "\n"))
 }
 
+func (s *fakeStation) Export(_ context.Context, text string, ending station.Ending, json bool) (string, int, error) {
+	return "/copies/runs.csv", len(s.rows), s.note("export %q %s json %t", text, ending, json)
+}
+
 var testSteps = []string{"identify", "request", "check", "sign", "write", "reset", "read back", "handshake", "record"}
 
 func at(seconds float64) time.Time {
@@ -166,7 +184,7 @@ func options(t testing.TB, s *fakeStation, bays int, language string) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s},
+	o := Options{Interfaces: Interfaces{Controller: s, Bays: s, Facts: s, Badges: s, Orders: s, History: s, Detail: s, Doctor: s, Copier: s, Exporter: s},
 		Texts: texts, Feed: NewFeed(0), Station: "Hallmark Line 3", Steps: testSteps, Now: func() time.Time { return at(0) }, Out: io.Discard,
 		Takt: 12 * time.Second, IdleLock: 10 * time.Minute}
 	for i := range bays {

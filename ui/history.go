@@ -107,22 +107,28 @@ func (m Model) drawHistory(c *canvas, r rect) {
 		c.put(r.x+1, y+1, r.w-2, strong, m.t("history.none"))
 		return
 	}
-	list, side := m.historyParts(rect{r.x, y, r.w, r.h - 2})
+	list, side := m.historyParts(historyBody(r))
 	m.drawRows(c, list)
 	if side.w > 0 {
 		m.drawSide(c, side)
 	}
 }
 
+// historyBody is the place of list and detail, below title and search.
+func historyBody(r rect) rect { return rect{r.x, r.y + 2, r.w, r.h - 2} }
+
 // splitWidth is the narrowest screen on which the history shows the chosen Run beside the list, listWidth the widest list.
 const splitWidth, listWidth = 110, 81
+
+// detailWidth is the width of a detail whose BoardID has a row of its own.
+const detailWidth = 56
 
 // historyParts gives the places of the list and of the chosen Run. A narrow screen has the list alone.
 func (m Model) historyParts(r rect) (list, side rect) {
 	if r.w < splitWidth || m.o.Detail == nil {
 		return r, rect{}
 	}
-	w := min(listWidth, r.w*11/20)
+	w := min(listWidth, r.w*11/20, r.w-detailWidth)
 	return rect{r.x, r.y, w - 1, r.h}, rect{r.x + w, r.y, r.w - w, r.h}
 }
 
@@ -183,11 +189,14 @@ func (m Model) drawRows(c *canvas, r rect) {
 		c.put(x, r.y, col.w-1, dim, m.t(col.title))
 		x += col.w
 	}
-	top := max(0, m.history.cursor-(r.h-2))
+	top := m.history.top(r)
 	for i := top; i < len(m.history.rows) && i-top < r.h-1; i++ {
 		m.drawRow(c, rect{r.x, r.y + 1 + i - top, r.w, 1}, columns, m.history.rows[i], i == m.history.cursor)
 	}
 }
+
+// top is the first row that a list of this size shows.
+func (v historyView) top(r rect) int { return max(0, v.cursor-(r.h-2)) }
 
 // leastColumn is the narrowest that the last column is shown.
 const leastColumn = 13

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"hallmark/station"
 	"hallmark/station/health"
 	"hallmark/station/operate"
 	"hallmark/station/workdir"
@@ -28,6 +29,7 @@ type Interfaces struct {
 	Doctor     Doctor
 	Opener     Opener // nil: the PIN source is not a prompt
 	Copier     Copier // nil: there is no clipboard
+	Exporter   Exporter
 }
 
 // Controller starts and ends Runs. The events of the Feed say how they go.
@@ -48,6 +50,8 @@ type Bays interface {
 	Skip(ctx context.Context, bay, reason, operator string) error
 	// Acknowledge lets a bay start Runs again that stopped because of a clone or a known identity (I4).
 	Acknowledge(ctx context.Context, bay, operator string) error
+	// ReadLabel takes the label of a board that passed (BayFacts.Label). It refuses the label of another board with operate.ErrWrongLabel.
+	ReadLabel(ctx context.Context, bay, text, operator string) error
 	// Automatic switches whether a Run starts by itself when a board appears.
 	Automatic(ctx context.Context, on bool, operator, order string) error
 }
@@ -101,6 +105,13 @@ type Opener interface {
 // Copier puts text where the operator can paste it, or into a file it names.
 type Copier interface {
 	Copy(ctx context.Context, text string) (where string, err error)
+}
+
+// Exporter writes Runs on record to a new file.
+type Exporter interface {
+	// Export writes the Runs with this part of a BoardID, a serial number or an order, and with this ending, as CSV or as JSON lines. It
+	// gives the path of the file and the number of Runs.
+	Export(ctx context.Context, text string, ending station.Ending, json bool) (path string, runs int, err error)
 }
 
 // The types of the interfaces are defined in the packages that make their values.

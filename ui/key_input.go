@@ -30,15 +30,67 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	before := m.went
 	if m.went = (time.Time{}); m.keys.Go.matches(msg) {
 		if m.went = at; at.Sub(before) <= repeats {
-			return m, nil
+			return m.behindGo(at), nil
 		}
 		if m.pressedByLabel(msg, at.Sub(m.typed)) {
 			m.held = m.held.over(at)
 			return m.refuse(m.t("key.behind")), nil
 		}
+		if m.mayBeOctets(msg) {
+			return m.holdGo(msg, at)
+		}
 	} else {
+		m = m.behindGo(at)
 		m.typed = at
 	}
+	return m.takeKey(msg, at)
+}
+
+// behindGo drops a go key that waits, because another key came behind it: so begins a label that holds the octets of the go key.
+func (m Model) behindGo(at time.Time) Model {
+	if m.goHeld == nil {
+		return m
+	}
+	m.goHeld, m.held = nil, m.held.over(at)
+	return m.refuse(m.t("key.behind"))
+}
+
+// mayBeOctets reports whether the octets of a label may have made this go key: BEL is Ctrl-G, and F12 is five octets.
+func (m Model) mayBeOctets(msg tea.KeyPressMsg) bool {
+	_, control := octet(msg)
+	return control || m.keyboard.inPieces()
+}
+
+// A goPress is a go key that waits whether the rest of a label comes behind it.
+type goPress struct {
+	key  tea.KeyPressMsg
+	at   time.Time
+	turn int
+}
+
+// goMsg says that nothing came behind the go key.
+type goMsg struct{ turn int }
+
+// holdGo waits for as long as a slow scanner needs for a character.
+func (m Model) holdGo(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
+	m.goTurn++
+	m.goHeld = &goPress{msg, at, m.goTurn}
+	turn := m.goTurn
+	return m, tea.Tick(slow, func(time.Time) tea.Msg { return goMsg{turn} })
+}
+
+// goes does the go key that waited.
+func (m Model) goes(msg goMsg) (Model, tea.Cmd) {
+	if m.goHeld == nil || m.goHeld.turn != msg.turn {
+		return m, nil
+	}
+	held := *m.goHeld
+	m.goHeld = nil
+	return m.takeKey(held.key, held.at)
+}
+
+// takeKey gives a key to where it belongs.
+func (m Model) takeKey(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
 	if m.keys.Redraw.matches(msg) {
 		if m, _ = m.redraw(); len(m.held.chars) == 0 { // in the middle of a scan it is an octet of the label
 			return m, nil

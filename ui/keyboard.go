@@ -17,7 +17,7 @@ type keyboard struct {
 	mu    sync.Mutex
 	given int64     // octets of characters
 	reads []reading // the oldest first
-	split bool      // the newest octets of a key came in pieces
+	split bool      // the newest octets of a key came in pieces, or with others behind them
 }
 
 // A reading is one read from the terminal.
@@ -54,10 +54,10 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wholeKey is the octets of a key from their escape to their end (ECMA-48, CSI and SS3), and what may follow.
-var wholeKey = regexp.MustCompile(`^\x1b(\[[0-?]*[ -/]*[@-~]|O.)`)
+// wholeKey is the octets of a key from their escape to their end (ECMA-48, CSI and SS3), and nothing behind them.
+var wholeKey = regexp.MustCompile(`^\x1b(\[[0-?]*[ -/]*[@-~]|O.)$`)
 
-// inPieces reports whether the octets of the newest key that begins with an escape came in more than one read.
+// inPieces reports whether the octets of the newest key that begins with an escape came in more than one read, or others came with them.
 func (k *keyboard) inPieces() bool {
 	if k == nil {
 		return false

@@ -10,7 +10,7 @@ import (
 
 // A keymap holds every key. Footer, help and act read the keys through actions.
 type keymap struct {
-	Go, Start, Begin, Again, Copy                      binding // the go key, with what it does
+	Go, Start, Begin, Again, Copy, Export              binding // the go key, with what it does
 	Rework, Stop, Skip, Acknowledge                    binding
 	StopAll, Automatic, Order, SignIn, SignOut, Detail binding
 	History, Log, Doctor, Numbers, Help, Back, Quit    binding
@@ -50,7 +50,7 @@ func newKeymap(t func(string, ...any) string) keymap {
 	}
 	goes := func(text string) binding { return bind(text, goShown, goKeys...) }
 	return keymap{
-		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"),
+		Go: goes("confirm"), Start: goes("start"), Begin: goes("begin"), Again: goes("again"), Copy: goes("copy"), Export: goes("export"),
 		Rework: long("rework", "w"), Stop: long("stop", "x"), Skip: long("skip", "k"),
 		Acknowledge: long("acknowledge", "a"), Detail: bind("detail", "enter", "enter"),
 		StopAll: long("stopall", "X"), Automatic: long("automatic", "u"), Order: long("order", "o"),
@@ -89,6 +89,7 @@ type action struct {
 	why   func(Model) string // empty: it works; nil: it always works
 	do    func(Model) (Model, tea.Cmd)
 	place footerPosition
+	slot  string // actions with the same slot share a place in the footer; empty: a place of its own
 	act   string // what the station asks the role of the operator for; empty: nothing
 }
 
@@ -96,7 +97,7 @@ type action struct {
 type footerPosition uint8
 
 const (
-	footLeft  footerPosition = iota // while it works, as far as there is room
+	footLeft  footerPosition = iota // as far as there is room
 	footRight                       // always, at the right
 	helpOnly                        // only in the help
 )
@@ -135,7 +136,7 @@ func (m Model) actions() []action {
 		return m.closing(action{key: k.Copy, why: Model.whyNotCopy, do: Model.copyDetail})
 	case screenHistory:
 		return m.closing(action{key: k.Search, do: Model.searchField}, action{key: k.Filter, do: Model.nextFilter},
-			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow})
+			action{key: k.Detail, why: Model.whyNoRow, do: Model.openRow}, action{key: k.Export, why: Model.whyNoExport, do: Model.exportCSV})
 	case screenDoctor:
 		return m.closing(action{key: k.Again, why: Model.whyNotCheck, do: Model.checkAgain})
 	}
@@ -153,16 +154,16 @@ func (m Model) beginOrCheck() action {
 func (m Model) dashboardActions() []action {
 	k := m.keys
 	return []action{
-		{key: k.Start, why: Model.whyNotStart, do: Model.start},
+		{key: k.Start, why: Model.whyNotStart, do: Model.start, slot: "start"},
 		{key: k.Detail, why: Model.whyNoDetail, do: Model.openDetail},
-		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge, act: operate.ActAcknowledge},
-		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay},
-		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip},
+		{key: k.Acknowledge, why: Model.whyNotAcknowledge, do: Model.acknowledge, act: operate.ActAcknowledge, slot: "start"},
+		{key: k.Stop, why: Model.whyNotStop, do: Model.stopBay, slot: "bay"},
+		{key: k.Skip, why: Model.whyNotSkip, do: Model.skip, slot: "bay"},
 		{key: k.Rework, why: Model.whyNotStart, do: Model.rework, place: helpOnly, act: operate.ActRework},
-		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField},
+		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField, slot: "person"},
 		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
 		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},
-		{key: k.Order, why: Model.whyNotOrder, do: Model.orderField},
+		{key: k.Order, why: Model.whyNotOrder, do: Model.orderField, slot: "person"},
 		{key: k.History, why: Model.whyNoHistory, do: Model.openHistory},
 		{key: k.Numbers, do: Model.openNumbers},
 		{key: k.Doctor, why: Model.whyNoDoctor, do: Model.openDoctor},

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/station/label"
+	"hallmark/station/operate"
+	"hallmark/station/reason"
 	"hallmark/ui/catalogue"
 )
 
@@ -13,7 +16,7 @@ import (
 func TestALanguageNeedsAFileOnly(t *testing.T) {
 	for _, language := range catalogue.Languages() {
 		texts := load(t, language)
-		for _, key := range []string{"ending.pass", "ending.reject", "ending.fault", "tile.stop"} {
+		for _, key := range []string{"ending.pass", "ending.reject", "ending.fault", "tile.stop", "tile.label"} {
 			word := texts.Text(key)
 			if letters := len([]rune(word)); letters > 6 {
 				t.Errorf("%s: %s = %q has %d letters, want 6 at most", language, key, word, letters)
@@ -39,6 +42,35 @@ func TestNumbersHaveTheDecimalMarkOfTheLanguage(t *testing.T) {
 		d := drive(t, 1, 80, 24, language)
 		if got := d.seconds(86700 * time.Millisecond); got != want {
 			t.Errorf("%s: got %q, want %q", language, got, want)
+		}
+	}
+}
+
+// Each refusal of a typed line is in the language of the session, and names what was typed.
+func TestPlainLinesRefuseInTheLanguageOfTheSession(t *testing.T) {
+	for language, wants := range map[string][]string{
+		"en": {`"nonsense": want a bay's number`, "sign in first", "Wrong keyboard"},
+		"de": {`"nonsense": erwartet wird die Nummer`, "erst anmelden", "Falsche Tastatur", "HSM ist weg: Die Verbindung zum HSM ging verloren", "HSM ist wieder da"},
+		"es": {`"nonsense": se espera el número`, "entrar antes", "Otro teclado"},
+	} {
+		texts, err := catalogue.Load(language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		p := NewPlain(&b, texts, []string{"1"}, false, false)
+		for _, err := range []error{&operate.CommandError{Text: "nonsense"}, operate.ErrSignInFirst,
+			&operate.LayoutError{Layout: &label.Layout{Came: "ß", For: "-", Scanner: "us", Computer: "de"}}} {
+			if err := p.Refuse(err); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Paused(reason.New("session-lost", "session lost"))
+		p.Paused(nil)
+		for _, want := range wants {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: no %q in\n%s", language, want, b.String())
+			}
 		}
 	}
 }

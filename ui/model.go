@@ -37,6 +37,8 @@ type Model struct {
 	answer    answer    // what the next notices answer
 	lines     bool      // lines of text instead of a screen
 	typed     time.Time // when the newest other key came
+	goHeld    *goPress  // a go key that waits, nil for none
+	goTurn    int       // of the newest goPress
 	went      time.Time // when the go key was pressed, zero when another key came after it
 	digits    string    // first of the two digits of a bay
 	dialog    *dialog
@@ -234,9 +236,17 @@ func (m Model) update(msg tea.Msg) (Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.touched = m.now
 		return m.keyPressed(msg)
+	case tea.MouseClickMsg:
+		m.touched = m.now
+		return m.clicked(msg)
+	case tea.MouseWheelMsg:
+		m.touched = m.now
+		return m.wheeled(msg)
 	case tea.PasteMsg:
 		m.touched = m.now
 		return m.pasted(msg.Content)
+	case goMsg:
+		return m.goes(msg)
 	case heldMsg:
 		return m.heldEnded(msg), nil
 	case digitMsg:
@@ -275,6 +285,10 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		m.detail = m.detail.filled(msg)
 	case boardMsg:
 		return m.foundBoard(msg)
+	case labelMsg:
+		return m.labelRead(msg)
+	case exportMsg:
+		return m.exported(msg), nil
 	case drainedMsg:
 		if msg.err != nil {
 			m.leaving = false

@@ -39,6 +39,7 @@ type painter struct {
 	drawn int     // how often the whole screen was drawn because the operator asked
 	shown *canvas // what the terminal shows; nil: not known
 	spare *canvas
+	mend  mend
 }
 
 // startPainter starts a painter. After an error of a write the painter calls failed and writes nothing more.
@@ -133,6 +134,7 @@ func (p *painter) paint(m *Model) (octets int, err error) {
 		b.WriteString(clearScreen)
 		p.shown = newCanvas(c.w, c.h, c.theme)
 	}
+	p.mendRows(&b, m, c)
 	c.changes(&b, p.shown)
 	if m.rings > p.rung {
 		b.WriteByte('\a')
@@ -157,20 +159,28 @@ const nearby = 8
 func (c *canvas) changes(b *strings.Builder, old *canvas) {
 	current := plain
 	for y := range c.h {
-		row, before := c.cells[y*c.w:(y+1)*c.w], old.cells[y*c.w:(y+1)*c.w]
-		for x := 0; x < c.w; {
-			if row[x] == before[x] {
-				x++
-				continue
-			}
-			end := changeEnd(row, before, x)
-			moveTo(b, c.start(row, x), y)
-			current = c.cellsTo(b, row[c.start(row, x):end], current)
-			x = end
-		}
+		current = c.rowChanges(b, old, y, current)
 	}
 	c.change(b, current, plain)
 }
+
+// rowChanges writes what changed in one row, and gives the style that the terminal has then.
+func (c *canvas) rowChanges(b *strings.Builder, old *canvas, y int, current style) style {
+	row, before := c.row(y), old.row(y)
+	for x := 0; x < c.w; {
+		if row[x] == before[x] {
+			x++
+			continue
+		}
+		end := changeEnd(row, before, x)
+		moveTo(b, c.start(row, x), y)
+		current = c.cellsTo(b, row[c.start(row, x):end], current)
+		x = end
+	}
+	return current
+}
+
+func (c *canvas) row(y int) []cell { return c.cells[y*c.w : (y+1)*c.w] }
 
 // changeEnd gives the end of the cells to write from x on: the changed ones and the short gaps between them.
 func changeEnd(row, before []cell, x int) int {

@@ -25,6 +25,13 @@ func (m Model) commands() []action {
 	keyless := func(text, act string, why func(Model) string, do func(Model) (Model, tea.Cmd)) action {
 		return action{key: binding{does: m.t("key." + text)}, why: why, do: do, act: act}
 	}
+	shown := m.screen
+	export := func(do func(Model) (Model, tea.Cmd)) func(Model) (Model, tea.Cmd) {
+		return func(m Model) (Model, tea.Cmd) { // the history stays open, with what it shows
+			m.screen = shown
+			return do(m)
+		}
+	}
 	var all []action
 	for _, a := range m.dashboardActions() {
 		if !a.key.moves() && !a.key.matchesName(":") {
@@ -34,7 +41,9 @@ func (m Model) commands() []action {
 	return append(all, keyless("startall", "", Model.whyNotStartAll, Model.startAll),
 		keyless("openorder", operate.ActOpenOrder, Model.whyNotOrder, Model.openOrderField),
 		keyless("raiseorder", operate.ActRaiseOrder, Model.whyNoOrderNow, Model.raiseOrderField),
-		keyless("closeorder", operate.ActCloseOrder, Model.whyNoOrderNow, Model.closeOrder))
+		keyless("closeorder", operate.ActCloseOrder, Model.whyNoOrderNow, Model.closeOrder),
+		keyless("exportcsv", "", Model.whyNoExport, export(Model.exportCSV)),
+		keyless("exportjson", "", Model.whyNoExport, export(Model.exportJSON)))
 }
 
 // found are the commands that have all typed words in their text. What can be done now comes before what cannot.

@@ -185,3 +185,62 @@ func TestThePaletteSaysWhichRoleACommandNeeds(t *testing.T) {
 		t.Errorf("a shift leader is sent to the shift leader:\n%s", d.View())
 	}
 }
+
+// The question is open, nobody has typed for a while, and then somebody scans a label that begins with the octets of the go key.
+func TestALabelThatBeginsWithTheGoKeyConfirmsNothing(t *testing.T) {
+	for _, speed := range []time.Duration{5, 28, 60, 90, 150, 240} {
+		for _, rest := range []string{"\r", "\x03", "7", "OP-18\r", "4006381333931\r", "*\r", "**"} {
+			for _, opens := range []string{"x", "X", "q", "oWO-4712", ":start all"} {
+				d := drive(t, 4, 120, 40, "en")
+				d.send(EventMsg{running1(1, "1", 3)})
+				d.enters(opens)
+				d.later(forget)
+				d.types(strings.ReplaceAll("*"+rest, "*", "\a"), speed*time.Millisecond, -1)
+				if said := d.station.said(); strings.Contains(said, "stop") || strings.Contains(said, "drain") || strings.Contains(said, "order") || strings.Contains(said, "start") || d.leaving {
+					t.Errorf("%q after %q with %dms: asked for %q", "*"+rest, opens, speed, said)
+				}
+			}
+		}
+	}
+}
+
+// A person presses Ctrl-G alone.
+func TestCtrlGAloneConfirms(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.send(EventMsg{running1(1, "1", 3)})
+	d.key("x")
+	d.later(time.Second)
+	d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
+	d.asked("stop 1 by op17")
+}
+
+// A terminal makes F12 of the octets ESC [ 2 4 ~ at the beginning of a label, also when a busy machine reads them together.
+func TestALabelThatBeginsWithTheOctetsOfF12ConfirmsNothing(t *testing.T) {
+	for name, types := range map[string]func(*terminal){
+		"one by one": func(term *terminal) {
+			for _, r := range goKey + "4006381333931\r" {
+				time.Sleep(5 * time.Millisecond) // between the octets of a fast scanner
+				if err := term.Type(string(r)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"in one read": func(term *terminal) { term.typeText(goKey + "4006381333931\r") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeStation()
+			term, _, over := atTheBench(t, s)
+			term.typeText("X")
+			term.waitFor("Stop all")
+			time.Sleep(within)
+			from := term.Length()
+			types(term)
+			term.waitForAfter(from, "question")
+			if got := s.said(); got != "" {
+				t.Errorf("a label asked for %s", got)
+			}
+			term.typeText("\x1b")
+			term.leaves(over)
+		})
+	}
+}

@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 
 	"hallmark/station"
+	"hallmark/station/label"
+	"hallmark/station/operate"
 	"hallmark/ui/catalogue"
 )
 
@@ -104,8 +107,31 @@ func (p *Plain) Say(text string) error {
 	return p.err
 }
 
+// Paused says that Runs wait for the HSM and why, or that the HSM is back.
+func (p *Plain) Paused(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if why == nil {
+		p.write(p.m.t("plain.back"))
+		return
+	}
+	p.write(p.m.t("plain.away", p.m.errorText(why)))
+}
+
 // Refuse says in the operator's language why something was not done.
-func (p *Plain) Refuse(err error) error { return p.Say(p.m.errorText(err)) }
+func (p *Plain) Refuse(err error) error {
+	var command *operate.CommandError
+	var layout *operate.LayoutError
+	switch {
+	case errors.As(err, &command):
+		return p.Say(p.m.t("plain.command", ends(p.m.clean(command.Text), longestField, p.m.theme.shapes.ellipsis)))
+	case errors.As(err, &layout):
+		return p.Say(p.m.whyNoLabel(label.Label{Layout: layout.Layout}))
+	case errors.Is(err, operate.ErrSignInFirst):
+		return p.Say(p.m.t("plain.signin"))
+	}
+	return p.Say(p.m.errorText(err))
+}
 
 // Err gives the first error of writing.
 func (p *Plain) Err() error {

@@ -115,7 +115,7 @@ func restored(t *testing.T, term *terminal) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for _, sequence := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l"} { // screen, cursor, bracketed paste
+	for _, sequence := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l", "\x1b[?1000l", "\x1b[?1006l"} { // screen, cursor, bracketed paste, mouse
 		if err := term.WaitForOctets(ctx, sequence); err != nil {
 			t.Errorf("the terminal did not get back what %q gives", sequence)
 		}

@@ -89,6 +89,8 @@ func (m Model) foundBoard(msg boardMsg) (Model, tea.Cmd) {
 	switch {
 	case msg.err != nil:
 		return m.refuse(m.errorText(msg.err)), nil
+	case msg.board == "" && m.bay().facts.Label != "":
+		return m.readLabel(m.bay().name, msg.serial)
 	case msg.board == "":
 		return m.refuse(m.t("scan.noserial", m.clean(msg.serial))), nil
 	}
@@ -112,6 +114,9 @@ func (m Model) scannedBay(name string) (Model, tea.Cmd) {
 // scannedBoard goes to the bay that holds this board, or starts the board in the chosen bay.
 func (m Model) scannedBoard(id string) (Model, tea.Cmd) {
 	m.screen = screenDashboard
+	if bay := m.labelBay(id); bay != "" {
+		return m.readLabel(bay, id)
+	}
 	if i := m.holds(id); i >= 0 {
 		return m.scannedKnown(i, id)
 	}

@@ -154,13 +154,16 @@ func (d *driver) types(text string, speed time.Duration, stutter int) {
 	d.t.Helper()
 	d.later(within + time.Second)
 	for i, r := range []rune(text) {
-		if d.later(speed); i == stutter {
+		if d.later(speed); d.goHeld != nil && d.hour.Sub(d.goHeld.at) >= slow {
+			d.send(goMsg{d.goTurn})
+		}
+		if i == stutter {
 			d.later(hiccup)
 			d.send(EventMsg{ended(100+i, "3", station.Pass, "")})
 		}
 		next, cmd := d.Update(pressOf(r))
 		d.Model = next.(Model)
-		if n := len(d.held.chars); n == 0 || d.held.chars[n-1].before != nil {
+		if n := len(d.held.chars); d.goHeld == nil && (n == 0 || d.held.chars[n-1].before != nil) {
 			d.doNow(cmd)
 		}
 	}

@@ -17,9 +17,10 @@ import (
 const (
 	clearScreen = ansi.ResetStyle + ansi.EraseEntireScreen
 
-	// The alternate screen, without a cursor. Pasted text comes with marks around it (bracketed paste).
-	takeScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + ansi.SetModeBracketedPaste
-	giveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
+	// The alternate screen, without a cursor. Pasted text comes with marks around it (bracketed paste). The terminal reports clicks and
+	// the wheel in the form of xterm's SGR mode, which also columns above 223 have. A terminal without a mouse takes no notice.
+	takeScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + ansi.SetModeBracketedPaste + ansi.SetModeMouseNormal + ansi.SetModeMouseExtSgr
+	giveScreen = ansi.ResetStyle + ansi.ResetModeMouseExtSgr + ansi.ResetModeMouseNormal + ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetModeAltScreenSaveCursor
 )
 
 // takeTerminal prepares the terminal for the screen: the program gets each key at once, and the terminal does not show

@@ -251,53 +251,6 @@ func (m Model) drawPanel(c *canvas) {
 	}
 }
 
-// drawFooter shows help and quit, and as many of the keys that work now as there is room for.
-func (m Model) drawFooter(c *canvas) {
-	y := c.h - 1
-	if m.dialog != nil || m.field != nil {
-		c.put(1, y, c.w-2, dim, m.footerHint())
-		return
-	}
-	end := c.w - 1
-	for _, a := range slices.Backward(m.actions()) {
-		if a.place == footRight {
-			end -= a.key.width()
-			m.drawKey(c, end, y, a.key)
-			end -= 2
-		}
-	}
-	x := 1
-	for _, a := range m.actions() {
-		if a.place != footLeft || a.refusal(m) != "" {
-			continue
-		}
-		if x+a.key.width() > end {
-			return
-		}
-		x = m.drawKey(c, x, y, a.key) + 2
-	}
-}
-
-func (m Model) drawKey(c *canvas, x, y int, b binding) int {
-	x = c.put(x, y, c.w, keycap, b.show)
-	return c.put(x+1, y, c.w, plain, b.does)
-}
-
-// width is the number of columns of a key in the footer.
-func (b binding) width() int { return width(b.show) + 1 + width(b.does) }
-
-func (m Model) footerHint() string {
-	switch {
-	case m.dialog != nil:
-		return m.t("dialog.keys", m.keys.Go.show)
-	case m.field.purpose == fieldPIN:
-		return m.t("pin.keys", m.keys.Go.show)
-	case m.field.purpose == fieldSearch:
-		return m.t("search.keys")
-	}
-	return m.t("field.keys", m.keys.Go.show)
-}
-
 // drawHelp lists every key of this screen, and why a key does nothing just now. The header stays
 // visible. If one column is too high, the help has two columns.
 func (m Model) drawHelp(c *canvas) {

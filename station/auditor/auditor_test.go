@@ -338,3 +338,43 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// The screen exports what the lists print, and never over a file of the station.
+func TestRunsOfTheScreenAreExportedAsTheListsPrintThem(t *testing.T) {
+	dir, runs := aStation(t)
+	reader := fixtures.Must(instance.OpenReader(t.Context(), dir))(t)
+	defer reader.Close()
+	for name, test := range map[string]struct {
+		json   bool
+		folder string
+	}{"CSV": {}, "JSON lines": {json: true}, "a folder that was given": {folder: t.TempDir()}} {
+		t.Run(name, func(t *testing.T) {
+			e := auditor.RunExport{Reader: reader, Dir: dir, Folder: test.folder}
+			path, count, err := e.Export(t.Context(), "WO-1", station.Fault, test.json)
+			must(t, err)
+			flag := "--csv"
+			if test.json {
+				flag = "--json"
+			}
+			var out bytes.Buffer
+			c := auditor.Commands{Dir: (*string)(&dir), Stdout: &out}
+			root := &cobra.Command{Use: "station"}
+			root.AddCommand(c.All()...)
+			root.SetArgs([]string{"runs", flag, "--order", "WO-1", "--ending", "fault"})
+			must(t, root.ExecuteContext(t.Context()))
+			text := fixtures.Must(os.ReadFile(path))(t)
+			if count != len(runs) || string(text) != out.String() {
+				t.Errorf("%d Runs\n%s\nthe list prints\n%s", count, text, out.String())
+			}
+			if test.folder != "" && filepath.Dir(path) != test.folder {
+				t.Errorf("the file is %s", path)
+			}
+		})
+	}
+	for _, folder := range []string{string(dir), filepath.Join(string(dir), "pki"), filepath.Join(t.TempDir(), "none")} {
+		e := auditor.RunExport{Reader: reader, Dir: dir, Folder: folder}
+		if path, _, err := e.Export(t.Context(), "", "", false); err == nil || !strings.Contains(err.Error(), folder) {
+			t.Errorf("%s: wrote %q, %v", folder, path, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package auditor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -50,22 +51,55 @@ func (c *Commands) listRuns(ctx context.Context, chosen registry.Selection, limi
 		if err != nil {
 			return err
 		}
-		l := list{columns: []string{"run", "begun", "closed", "board_id", "purpose", "ending", "outcome", "reason", "bay", "operator", "order", "rework", "serial_number", "hardware_id"}}
-		for _, r := range runs {
-			if limit > 0 && len(l.rows) == limit {
-				break
-			}
-			if !selects(chosen, r) {
-				continue
-			}
-			board := ""
-			if !r.BoardID.IsZero() {
-				board = r.BoardID.String()
-			}
-			l.add(r.ID, r.Begun, r.Closed, board, r.Purpose.String(), string(r.Ending), string(r.Outcome), r.Reason, r.Bay, r.Operator, r.Order, r.Rework, r.Serial, r.HardwareID)
-		}
+		l := runList(limit, runs, func(r registry.FoundRun) bool { return selects(chosen, r) })
 		return form.print(c.Stdout, l)
 	})
+}
+
+// runList has a row for each Run that is selected, at most limit rows; 0: all.
+func runList(limit int, runs []registry.FoundRun, selected func(registry.FoundRun) bool) list {
+	l := list{columns: []string{"run", "begun", "closed", "board_id", "purpose", "ending", "outcome", "reason", "bay", "operator", "order", "rework", "serial_number", "hardware_id"}}
+	for _, r := range runs {
+		if limit > 0 && len(l.rows) == limit {
+			break
+		}
+		if !selected(r) {
+			continue
+		}
+		board := ""
+		if !r.BoardID.IsZero() {
+			board = r.BoardID.String()
+		}
+		l.add(r.ID, r.Begun, r.Closed, board, r.Purpose.String(), string(r.Ending), string(r.Outcome), r.Reason, r.Bay, r.Operator, r.Order, r.Rework, r.Serial, r.HardwareID)
+	}
+	return l
+}
+
+// A RunExport writes Runs that a person has found on the screen to new files, as `station runs --csv` and `--json` print them.
+type RunExport struct {
+	Reader *registry.Reader
+	Dir    workdir.Dir
+	Folder string // where the files go; empty: the folder for copies in the station directory
+}
+
+// Export writes the Runs with this part of a BoardID, a serial number or an order, and with this ending; empty: any. It gives the
+// path of the file and the number of Runs.
+func (e RunExport) Export(ctx context.Context, text string, ending station.Ending, json bool) (path string, runs int, err error) {
+	found, err := e.Reader.SearchRuns(ctx, registry.Search{Text: text, Ending: ending})
+	if err != nil {
+		return "", 0, err
+	}
+	l := runList(0, found, func(registry.FoundRun) bool { return true })
+	var content bytes.Buffer
+	end := ".csv"
+	if json {
+		end = ".jsonl"
+	}
+	if err := (&format{json: json, csv: !json}).print(&content, l); err != nil {
+		return "", 0, err
+	}
+	path, err = e.Dir.NewCopy(e.Folder, "runs-", end, content.Bytes())
+	return path, len(l.rows), err
 }
 
 // textOf gives what the registry searches for: it finds a BoardID, a serial number or an order.

@@ -136,7 +136,7 @@ func (c *Checker) checkHSM(ctx context.Context) (finding, error) {
 		word, text = "hsm-software", text+"; software, protects nothing"
 	}
 	if info.Exceptions != "" {
-		return finding{text: text + "; exceptions: " + info.Exceptions}, nil
+		return said(word+"-excepted", text+"; exceptions: "+info.Exceptions, info.Manufacturer, info.Model, info.Label, info.Serial, info.Exceptions), nil
 	}
 	return said(word, text, info.Manufacturer, info.Model, info.Label, info.Serial), nil
 }
@@ -219,7 +219,7 @@ func (c *Checker) checkKeyPolicy(ctx context.Context) (finding, error) {
 		policyOf(reports, authority.AuditLabel, auditKey, allow, true),
 	)
 	if len(allow) > 0 {
-		return finding{text: "not fully proven; exceptions: " + allow.String()}, bad
+		return said("key-excepted", "not fully proven; exceptions: "+allow.String(), allow.String()), bad
 	}
 	return said("key-policy", "sensitive, never extractable, made on the token"), bad
 }

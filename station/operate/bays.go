@@ -34,9 +34,10 @@ type bayState struct {
 	faults    int       // how many Runs of automatic start ended as Fault in a row
 	faulty    string    // reason word of the last of them
 	presence  presence
-	lastBoard string   // BoardID of the last Run, empty if the board did not say
-	lost      *lostRun // the Run that a lost HSM ended, to be started again
-	resumed   int      // how often in a row a lost Run was started again
+	lastBoard string       // BoardID of the last Run, empty if the board did not say
+	lost      *lostRun     // the Run that a lost HSM ended, to be started again
+	label     *passedLabel // of the board that passed; nil: the bay waits for none
+	resumed   int          // how often in a row a lost Run was started again
 }
 
 // A lostRun is a Run that a lost HSM ended, with the request that starts it again.

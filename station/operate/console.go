@@ -19,10 +19,28 @@ type Console struct {
 	Labels     *label.Reader // reads scans
 }
 
+// A CommandError refuses a line that is no command and no label.
+type CommandError struct{ Text string }
+
+func (e *CommandError) Error() string { return fmt.Sprintf("%+q: %v", e.Text, errCommand) }
+
+// Unwrap gives the sentinel.
+func (*CommandError) Unwrap() error { return errCommand }
+
+// A LayoutError refuses a label that was typed for another keyboard layout.
+type LayoutError struct{ *label.Layout }
+
+func (e *LayoutError) Error() string {
+	return fmt.Sprintf("%v: %q came for %q, the scanner is set to %q and the computer to %q; set the scanner right with \"station doctor --scanner\"",
+		errLayout, e.Came, e.For, e.Scanner, e.Computer)
+}
+
+// ErrSignInFirst refuses a command while nobody is signed in.
+var ErrSignInFirst = errors.New("sign in first: scan a badge")
+
 var (
-	errCommand  = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...), \"help\" or \"quit\"")
-	errSignedIn = errors.New("sign in first: scan a badge")
-	errLayout   = errors.New("the scanner types for another keyboard layout")
+	errCommand = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...), \"help\" or \"quit\"")
+	errLayout  = errors.New("the scanner types for another keyboard layout")
 )
 
 // Do does the command of one line.
@@ -32,15 +50,19 @@ func (c *Console) Do(ctx context.Context, text string) (err error) {
 	case text == "":
 		return nil
 	case found.Layout != nil:
-		return fmt.Errorf("%w: %q came for %q, the scanner is set to %q and the computer to %q; set the scanner right with \"station doctor --scanner\"",
-			errLayout, found.Layout.Came, found.Layout.For, found.Layout.Scanner, found.Layout.Computer)
+		return &LayoutError{found.Layout}
 	case found.Kind == label.Badge:
 		return c.signIn(ctx, found.Text)
 	case c.Who.ID == "":
-		return errSignedIn
+		return ErrSignInFirst
 	case found.Kind == label.Order:
 		_, err = c.Controller.Switch(ctx, found.Text, c.Who.ID)
 		return err
+	}
+	if found.Kind == label.Board || found.Kind == label.Serial {
+		if bay := c.Controller.labelBay(found.Text); bay != "" {
+			return c.Controller.ReadLabel(ctx, bay, found.Text, c.Who.ID)
+		}
 	}
 	return c.withBay(ctx, text)
 }
@@ -83,7 +105,7 @@ func (c *Console) numbered(text string) (string, error) {
 	bays := c.Controller.bayNames()
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < 1 || n > len(bays) {
-		return "", fmt.Errorf("%+q: %w", text, errCommand)
+		return "", &CommandError{text}
 	}
 	return bays[n-1], nil
 }

@@ -88,7 +88,7 @@ func (c *Controller) Ready(i *instance.Instance) error {
 	if err != nil {
 		return err
 	}
-	if err := c.restoreStops(c.life); err != nil {
+	if err := errors.Join(c.restoreStops(c.life), c.restoreLabels(c.life)); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -158,7 +158,7 @@ func (c *Controller) Start(ctx context.Context, ask Start) (err error) {
 // begin starts the Run of a bay. unfit is the fresh result of the method unfit, which the
 // caller asks before it takes mu. The caller holds mu.
 func (c *Controller) begin(b *bayState, ask Start, unfit error) error {
-	if err := cmp.Or(c.whyNot(b), unfit); err != nil {
+	if err := cmp.Or(c.whyNot(b), b.unlabelled(ask), unfit); err != nil {
 		return err
 	}
 	if !ask.again {
@@ -204,6 +204,7 @@ func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Stati
 	if ask.ended != nil {
 		ask.ended(runs)
 	}
+	ask.wanted = c.wantLabel(ctx, runs, ask)
 	c.finish(b, runs, ask)
 	if c.isWatched() {
 		c.refresh(context.WithoutCancel(ctx))
@@ -229,6 +230,9 @@ func (c *Controller) finish(b *bayState, runs []*station.Run, ask Start) {
 	b.running, b.last, b.passed, b.lastBoard = false, last.Ending, last.Finished, ""
 	if last.Identity != nil {
 		b.lastBoard = last.Identity.ID.String()
+	}
+	if ask.ended == nil { // after a batch the bay still waits for the label of the board before
+		b.label = ask.wanted
 	}
 	if c.uncovered += len(runs); c.uncovered >= checkpointEvery {
 		c.wakeUp()

@@ -33,7 +33,11 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		facts.Paused = "HSM: " + reason.Sentence(c.away)
 	}
 	for _, b := range c.bays {
-		facts.Bays = append(facts.Bays, BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()})
+		bay := BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()}
+		if b.label != nil {
+			bay.Label, bay.WrongLabel = b.label.board, b.label.wrong
+		}
+		facts.Bays = append(facts.Bays, bay)
 	}
 	return facts, nil
 }

@@ -26,6 +26,7 @@ type Start struct {
 	// board did not pass.
 	NextBoard bool
 
+	wanted    *passedLabel              // the label that the bay waits for after the Run, or nil
 	marked    bool                      // the board of the bay waits for a rework
 	automatic bool                      // automatic start began the Run
 	from      devices.Purpose           // of a Run that is started again: the purpose of the lost Run
@@ -59,7 +60,10 @@ type BayFacts struct {
 	Name    string
 	Present Presence
 	Skipped string // the reason, empty when the bay takes part
-	Stopped string // reason word of the Run that stopped the bay until an operator acknowledges (I4), otherwise empty
+	// Label is the BoardID of the board that passed here and whose label must be scanned before the bay goes on, otherwise empty.
+	// WrongLabel is what was scanned instead.
+	Label, WrongLabel string
+	Stopped           string // reason word of the Run that stopped the bay until an operator acknowledges (I4), otherwise empty
 }
 
 // Presence says whether a board sits in a bay.
@@ -112,6 +116,9 @@ var (
 	ErrBusy         = reason.New("bay-busy", "bay is running")
 	ErrHSMAway      = reason.New("hsm-away", "HSM is away")
 	ErrOtherProduct = reason.New("other-product", "work order is for another product than this station's profile")
+
+	ErrLabelWanted = reason.New("label-wanted", "scan the label of the board that passed in this bay")
+	ErrWrongLabel  = reason.New("wrong-label", "this label is not that of the board that passed in this bay")
 
 	errNoBay      = reason.New("no-bay", "there is no such bay")
 	errBaySkipped = reason.New("bay-skipped", "bay is skipped: take it back in first")

@@ -98,6 +98,8 @@ var ofParts = []Row{
 	faults("bay-busy", noTile, "wait for the Run in this bay"),
 	faults("no-bay", noTile, "name one of the bays of --boards"),
 	faults("bay-skipped", noTile, "take the bay back in first"),
+	faults("label-wanted", noTile, "scan the label of the board that passed; `station labels --board` prints it"),
+	faults("wrong-label", noTile, "find the board that this label belongs to, and the label of the board in this bay"),
 	faults("not-open", noTile, "correct what the health check found, then check again"),
 	faults("other-product", noTile, "scan a work order for this station's profile"),
 	faults("disk-full", noTile, "free some space, or lower minimum_free_mib in station.yaml"),

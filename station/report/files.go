@@ -24,6 +24,7 @@ type Options struct {
 	// Paths of the reports; an empty path means no report. Standard as JSONL means Stdout.
 	JSONL, JUnit string
 	Stdout       io.Writer
+	Follow       bool // add to the JSON lines that the file has: a shift goes on when its screen is opened again
 }
 
 // Files are the files that a batch or a shift writes beside the registry: certificates, and
@@ -74,6 +75,11 @@ func Open(o Options) (_ *Files, err error) {
 		f.jsonl = standardSink(o.Stdout)
 	} else if f.jsonl, err = openSink(o.JSONL, true); err != nil {
 		return nil, fmt.Errorf("--jsonl: %w", err)
+	}
+	if o.Follow {
+		if err := f.jsonl.follow(); err != nil {
+			return nil, fmt.Errorf("--jsonl: %w", err)
+		}
 	}
 	if f.junit, err = openSink(o.JUnit, false); err != nil {
 		return nil, fmt.Errorf("--junit: %w", err)

@@ -372,3 +372,70 @@ func held(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+func TestTheLinesOfAShiftFollowThoseOfItsEarlierScreens(t *testing.T) {
+	line := `{"run":"1","ending":"pass"}` + "\n"
+	for _, test := range []struct {
+		name, before, after string
+		want                error
+	}{
+		{"a new file", "", "NEW", nil},
+		{"whole lines stay", line + line, line + line + "NEW", nil},
+		{"half a line, as a power cut leaves it, is cut off", line + line[:12], line + "NEW", nil},
+		{"the first octets of a line are cut off", line + line[:3], line + "NEW", nil},
+		{"half a line alone", line[:20], "NEW", nil},
+		{"lines of another format are refused and stay", "my\nnotes\n", "my\nnotes\n", errNoLines},
+		{"another text is refused and stays", "my notes", "my notes", errNoLines},
+		{"a long line that has no end is no line of ours", strings.Repeat("x", unfinished+9), strings.Repeat("x", unfinished+9), errNoLines},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "runs.jsonl")
+			if err := os.WriteFile(path, []byte(test.before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			files, err := Open(Options{Dir: workdir.Dir(t.TempDir()), Station: "s", JSONL: path, Follow: true})
+			if !errors.Is(err, test.want) {
+				t.Fatal(err)
+			}
+			if err == nil {
+				files.Add([]*station.Run{{Ending: station.Fault}})
+				if err := files.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest, found := strings.CutPrefix(string(text), strings.TrimSuffix(test.after, "NEW"))
+			if wantsNew := strings.HasSuffix(test.after, "NEW"); !found || (rest != "") != wantsNew || wantsNew && (!strings.HasPrefix(rest, lineBegin) || strings.Count(rest, "\n") != 1) {
+				t.Errorf("the file has %.200q", text)
+			}
+		})
+	}
+}
+
+// A disk that is full in the middle of a line costs that line, and none of an earlier screen.
+func TestHalfALineIsCutBehindEarlierLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	line := `{"run":"1"}` + "\n"
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openSink(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.follow(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.file.Write([]byte(line + line[:4])); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.file.cut(), s.file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != line+line {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -26,7 +26,8 @@ var (
 	errSameFile = errors.New("--jsonl and --junit name the same file; want one for each")
 	errNoReader = errors.New("nobody has opened this pipe for reading; start its reader first")
 	errStandard = errors.New("only --jsonl can go to standard output; name a file")
-	errWritten  = errors.New("another batch writes this report; name another file, or wait for that batch")
+	errWritten  = errors.New("another batch or shift writes this report; name another file, or wait for its end")
+	errNoLines  = errors.New("the file does not end with a JSON line of a Run, so no line is added; name another file")
 )
 
 // A sink is an open report. Text goes through a Queue, so that no Run waits for a pipe that
@@ -114,6 +115,52 @@ func (s *sink) empty() error {
 		return err
 	}
 	return s.file.Truncate(0)
+}
+
+// unfinished is how long the rest of a JSON line at the end of a file can be, and lineBegin how each line begins.
+const unfinished, lineBegin = 1 << 20, `{"run":"`
+
+// follow lets new lines follow those that a regular file has. Half a line, which a power cut leaves, is cut off. A file
+// with other text at its end is refused and stays as it is.
+func (s *sink) follow() error {
+	if s == nil || s.file == nil {
+		return nil
+	}
+	info, err := s.file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	rest := make([]byte, min(info.Size(), unfinished))
+	if err := readEnd(s.file.Name(), rest, info.Size()); err != nil {
+		return err
+	}
+	whole := bytes.LastIndexByte(rest, '\n') + 1
+	last := rest[whole:]
+	before := rest[bytes.LastIndexByte(rest[:max(0, whole-1)], '\n')+1 : whole]
+	if !begins(last) || !begins(before) {
+		return fmt.Errorf("%s: %w", s.file.Name(), errNoLines)
+	}
+	s.file.mu.Lock()
+	defer s.file.mu.Unlock()
+	s.file.whole = info.Size() - int64(len(last))
+	s.file.size = s.file.whole
+	return s.file.Truncate(s.file.whole)
+}
+
+// begins reports whether text is a JSON line of a Run, or the beginning of one.
+func begins(text []byte) bool {
+	n := min(len(text), len(lineBegin))
+	return string(text[:n]) == lineBegin[:n]
+}
+
+// readEnd reads the end of a file of this size. The report itself is open for writing only.
+func readEnd(path string, end []byte, size int64) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.ReadAt(end, size-int64(len(end)))
+	return errors.Join(err, file.Close())
 }
 
 // keepName brings the name of a file to the disk. Pipes and devices have no name on a disk.

@@ -1,6 +1,7 @@
 package workdir
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -145,8 +146,27 @@ func ReadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
 // Copy writes text to a new file and returns its path. The screen uses a file, because a
 // station may have no clipboard.
 func (d Dir) Copy(_ context.Context, text string) (path string, err error) {
-	path = d.In("copies", time.Now().UTC().Format("20060102T150405.000000000Z")+".txt")
-	return path, WriteFile(path, []byte(text))
+	return d.NewCopy("", "", ".txt", []byte(text))
+}
+
+// NewCopy writes content to a new file in a folder, and returns the path of the file. The name has the time between begin and
+// end. An empty folder is the folder for copies in the station directory; elsewhere in the station directory no file is made.
+func (d Dir) NewCopy(folder, begin, end string, content []byte) (path string, err error) {
+	name := begin + time.Now().UTC().Format("20060102T150405.000000000Z") + end
+	if err := d.MayCopyTo(folder); err != nil {
+		return "", err
+	}
+	path = filepath.Join(cmp.Or(folder, d.In("copies")), name)
+	return path, WriteFile(path, content)
+}
+
+// MayCopyTo refuses a folder that is not there, and one of the station itself. An empty folder is good: the copies of the station.
+func (d Dir) MayCopyTo(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	file := filepath.Join(folder, "copy")
+	return errors.Join(d.MayWrite(file), InFolder(file))
 }
 
 func parsePrivateKey(text []byte) (any, error) {

@@ -9,6 +9,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -64,6 +65,11 @@ func Pick(locale string) string {
 		return language
 	}
 	return Reference
+}
+
+// FromEnvironment finds the language of the locale (locale(7): LC_ALL comes before LC_MESSAGES and LANG).
+func FromEnvironment(getenv func(string) string) string {
+	return Pick(cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG")))
 }
 
 // Load reads one language and compares it with English.

@@ -9,6 +9,7 @@ import (
 
 	"hallmark/station"
 	"hallmark/station/audit"
+	"hallmark/station/auditor"
 	"hallmark/station/health"
 	"hallmark/station/instance"
 	"hallmark/station/operate"
@@ -105,7 +106,7 @@ func (c *command) plan(ask *screen) (*sessionPlan, error) {
 	if p.bays, p.texts, err = ask.read(c, dir); err != nil {
 		return nil, reason.Usage(err)
 	}
-	observers := report.NewObservers(c.stdout, c.stderr, false) // a reader that stops, or XOFF, stops no Run and no signal
+	observers := report.NewObservers(c.stdout, c.stderr, ask.jsonl == report.Standard) // a reader that stops, or XOFF, stops no Run and no signal
 	if c.stderr, p.view = observers.Stderr, observers.View; ask.plain {
 		p.lines = ui.NewPlain(p.view, p.texts, instance.BayNames(p.bays), !ui.UTF8Locale(os.Getenv), false)
 	}
@@ -131,7 +132,9 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.Open(report.Options{Dir: files.Dir, Issuing: files.Issuing.Raw, Station: files.Config.Station, Log: files.Log})
+	options := p.ask.reports(files, p.stdout)
+	options.Issuing, options.Follow = files.Issuing.Raw, true
+	reports, err := report.Open(options)
 	if err != nil {
 		return nil, err
 	}
@@ -158,12 +161,8 @@ func (s *session) event(e station.Event) {
 
 // paused says in lines of text why Runs pause. A screen shows it from the facts.
 func (s *session) paused(why error) {
-	switch {
-	case s.lines == nil:
-	case why != nil:
-		_ = s.lines.Say("HSM is away: " + reason.Sentence(why)) // end gives the error
-	default:
-		_ = s.lines.Say("HSM is back")
+	if s.lines != nil {
+		s.lines.Paused(why)
 	}
 }
 
@@ -219,8 +218,9 @@ func (s *session) show(drain context.Context) error {
 
 func (s *session) screenOptions() ui.Options {
 	c, history := s.controller, operate.History{Registry: s.record.Registry.Reader}
+	exports := auditor.RunExport{Reader: s.record.Registry.Reader, Dir: s.dir, Folder: s.ask.exports}
 	options := ui.Options{
-		Interfaces: ui.Interfaces{Controller: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: s.dir},
+		Interfaces: ui.Interfaces{Controller: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: s.dir, Exporter: exports},
 		Texts:      s.texts, Labels: s.record.Config.LabelReader(), Feed: s.feed, Station: s.record.Config.Station, Steps: s.record.Steps(), BayNames: instance.BayNames(s.bays), Now: s.record.Now,
 		Out: s.stdout, ErrorLog: s.dir.LogFile(), Colour: os.Getenv("NO_COLOR") == "", ColourScheme: s.ask.scheme, ASCII: !ui.UTF8Locale(os.Getenv), Bell: s.ask.bell, Takt: s.ask.takt,
 		IdleLock: s.ask.idleLock, Operator: s.who, ShiftBegan: s.ask.shifts.Began, Earlier: history.Earlier,

@@ -13,6 +13,7 @@ import (
 	"hallmark/station/instance"
 	"hallmark/station/operate"
 	"hallmark/station/reason"
+	"hallmark/station/report"
 	"hallmark/station/workdir"
 	"hallmark/ui"
 	"hallmark/ui/catalogue"
@@ -28,6 +29,7 @@ type screen struct {
 	takt     time.Duration
 	idleLock time.Duration
 	operator string
+	exports  string // folder; empty: that of the station directory
 	shifts   operate.Shifts
 }
 
@@ -44,6 +46,9 @@ it is back, the Runs that it cost are started again.
 With --plain, TERM=dumb, or without a terminal it writes lines and reads commands:
 a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone
 stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "help" lists these commands, "quit" ends. NO_COLOR takes the colours away.
+
+--jsonl FILE adds the JSON line of each Run to FILE, as batch does. A reader that stops reading stops no Run. With --plain --jsonl - the JSON lines
+are on standard output, and the lines for people on standard error.
 
 A closed terminal and SIGTERM are an orderly end: no Run is cut between signing and recording.
 
@@ -69,6 +74,8 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.StringVar(&s.lang, "lang", "", "language of the screen: "+strings.Join(catalogue.Languages(), ", ")+" (default: from LANG)")
 	flags.Var(&s.scheme, "theme", "colours of the screen: dark, light, contrast, none (default dark; NO_COLOR: none)")
 	flags.BoolVar(&s.plain, "plain", false, "lines of text instead of a screen")
+	flags.StringVar(&s.jsonl, "jsonl", "", "add one JSON line for each Run to this file, as batch writes them; with --plain, - is standard output")
+	flags.StringVar(&s.exports, "exports", "", "folder for the files that the screen exports (default: DIR/copies)")
 	flags.BoolVar(&s.bell, "bell", false, "ring when a Run ends")
 	flags.DurationVar(&s.takt, "takt", 0, "target for the time between two boards, such as 40s")
 	flags.DurationVar(&s.idleLock, "idle-lock", 0, "lock the screen after so long without a key, such as 10m")
@@ -89,27 +96,21 @@ func (s *screen) read(c *command, dir workdir.Dir) ([]instance.BaySpec, *catalog
 	if s.takt < 0 || s.idleLock < 0 {
 		return nil, nil, errors.New("--takt and --idle-lock: want a time such as 40s or 10m, or leave them out")
 	}
-	if err := reason.CheckOptional("--order", s.order); err != nil {
+	if err := errors.Join(reason.CheckOptional("--order", s.order), dir.MayCopyTo(s.exports)); err != nil {
 		return nil, nil, err
 	}
 	s.plain = s.plain || os.Getenv("TERM") == "dumb" || !terminal(c.stdin) || !terminal(c.stdout)
+	if s.jsonl == report.Standard && !s.plain {
+		return nil, nil, errors.New("--jsonl -: the screen is on standard output; name a file, or use --plain")
+	}
 	if s.lang == "" {
-		s.lang = catalogue.Pick(locale())
+		s.lang = catalogue.FromEnvironment(os.Getenv)
 	}
 	texts, err := catalogue.Load(s.lang)
 	if err != nil {
 		err = fmt.Errorf("--lang: %w", err)
 	}
 	return bays, texts, err
-}
-
-func locale() string {
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if value := os.Getenv(name); value != "" {
-			return value
-		}
-	}
-	return ""
 }
 
 func terminal(stream any) bool {

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +170,37 @@ func TestSkipReworkAndNumbersByKeys(t *testing.T) {
 	s.sees(`PASS +2`)
 }
 
+func TestAShiftOnTheScreenWritesJSONLines(t *testing.T) {
+	s := newShift(t)
+	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	if code, _, errs := do(t, "batch", "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--jsonl", path); code != exitPass {
+		t.Fatal(errs)
+	}
+	s.opens(nil, "--boards", "posix:1", "--operator", "OP-1", "--jsonl", path)
+	s.begins()
+	s.presses("1", "F12")
+	s.sees(passed)
+	s.presses("q")
+	s.sees(`Leave the station`)
+	s.presses("F12")
+	s.leaves()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys [2][]string
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var run map[string]any
+		if err := json.Unmarshal([]byte(line), &run); err != nil || i >= len(keys) || run["ending"] != "pass" {
+			t.Fatalf("line %d: %v: %s", i+1, err, line)
+		}
+		keys[i] = slices.Sorted(maps.Keys(run))
+	}
+	if !slices.Equal(keys[0], keys[1]) {
+		t.Errorf("the line of a batch has %q, the line of a shift %q", keys[0], keys[1])
+	}
+}
+
 // A plainSession is a running `station tui --plain`.
 type plainSession struct {
 	t     *testing.T
@@ -246,6 +281,36 @@ func TestAShiftInPlainLines(t *testing.T) {
 	c.ends(exitPass)
 	inOrder(t, s.types(), "operator.login.fail denied station", "operator.login.ok success anna", "line.order denied anna", "line.order success anna",
 		"run.pass success anna", "bay.stop success ben", "line.drain success ben", "station.stop success "+instance.LocalUser())
+}
+
+// The reader of the JSON lines holds the pipe and reads nothing until the end of the shift.
+func TestTheJSONLinesOfAShiftHoldNoRun(t *testing.T) {
+	s := newShift(t)
+	pipe := filepath.Join(t.TempDir(), "runs.jsonl")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	const runs = 8 // more than the pipe takes
+	c := s.startsPlain("--boards", "posix:"+strconv.Itoa(runs), "--operator", "OP-1", "--plain", "--jsonl", pipe)
+	for bay := range runs {
+		c.gets(strconv.Itoa(bay+1), "PASS")
+	}
+	if err := c.says.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reader)
+	c.ends(exitPass)
+	if lines := strings.Count(string(text), `"ending":"pass"`); err != nil || lines != runs {
+		t.Errorf("%d lines, %v; want %d", lines, err, runs)
+	}
 }
 
 func TestTheEndOfInputEndsAPlainShift(t *testing.T) {

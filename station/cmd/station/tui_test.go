@@ -295,6 +295,8 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.sees(`Search BoardID`)
 	s.presses("WO-7", "Enter")
 	s.sees(`"WO-7" · ` + reason.Count(s.runsOf("WO-7"), "Run", "Runs"))
+	s.presses("Up", "F12")
+	s.sees(reason.Count(s.runsOf("WO-7"), "Run is", "Runs are") + ` in .*/copies/runs-.*\.csv`)
 	s.presses("Escape")
 	s.sees(`1 qemu-1`)
 	s.presses("O", "F12")

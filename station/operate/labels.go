@@ -1,0 +1,128 @@
+package operate
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/reason"
+)
+
+// With require_scan_back, a bay goes on after a Pass only when an operator has scanned the label of the board that passed. So no
+// board leaves with the label of another one. The bay waits for the label also after a restart. A batch has no scanner and waits for none.
+
+// A passedLabel is the one that a bay waits for.
+type passedLabel struct {
+	board, serial string // BoardID, and serial number of the certificate in hex
+	wrong         string // what was scanned last instead, may be empty
+}
+
+// fits reports whether a scanned text is this label.
+func (l *passedLabel) fits(text string) bool {
+	return strings.EqualFold(text, l.board) || l.serial != "" && strings.EqualFold(strings.TrimLeft(text, "0"), strings.TrimLeft(l.serial, "0"))
+}
+
+// unlabelled returns nil, or which label the bay waits for. The Runs of a batch do not wait.
+func (b *bayState) unlabelled(ask Start) error {
+	if b.label == nil || ask.ended != nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: board %s", b.spec.Name, ErrLabelWanted, b.label.board)
+}
+
+// wantLabel gives the label that a bay waits for after these Runs of one board, and puts on record that it waits.
+func (c *Controller) wantLabel(ctx context.Context, runs []*station.Run, ask Start) *passedLabel {
+	last := runs[len(runs)-1]
+	if !c.record.Config.RequireScanBack || last.Ending != station.Pass || ask.ended != nil {
+		return nil
+	}
+	wanted := &passedLabel{board: last.Identity.ID.String(), serial: hex.EncodeToString(last.Certificate.Serial[:])}
+	err := c.record.NoteBy(context.WithoutCancel(ctx), "label.wanted", audit.Success, ask.Operator,
+		map[string]string{"bay": last.Bay, "board": wanted.board, "serial": wanted.serial, "run": last.ID.String()})
+	if err != nil { // the bay waits nevertheless, until the station ends
+		c.record.Log.Error("a bay waits for the label of its board, and that is not on record", "bay", last.Bay, "board", wanted.board, "error", err)
+	}
+	return wanted
+}
+
+// ReadLabel takes the label of a board that an operator scanned for a bay: its BoardID, or the serial number of its certificate.
+// The label of another board is refused with ErrWrongLabel, and the bay waits on. Both are on record.
+func (c *Controller) ReadLabel(ctx context.Context, bay, text, operator string) error {
+	b, err := c.find(bay)
+	if err != nil {
+		return err
+	}
+	if err := reason.CheckText(text); err != nil {
+		return fmt.Errorf("label %w", err)
+	}
+	c.mu.Lock()
+	wanted := b.label
+	c.mu.Unlock()
+	if wanted == nil {
+		return nil // somebody else has scanned it
+	}
+	outcome, right := audit.Success, wanted.fits(text)
+	if !right {
+		outcome = audit.Denied
+	}
+	if err := c.record.NoteBy(ctx, "label.read", outcome, operator, map[string]string{"bay": bay, "board": wanted.board, "read": text}); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.label != wanted {
+		return nil
+	}
+	if !right {
+		b.label = &passedLabel{wanted.board, wanted.serial, text}
+		return fmt.Errorf("%s: %w: scanned %s, want %s", bay, ErrWrongLabel, text, wanted.board)
+	}
+	b.label = nil
+	c.tellChange()
+	return nil
+}
+
+// restoreLabels lets the bays wait for the labels for which they waited before this start.
+func (c *Controller) restoreLabels(ctx context.Context) error {
+	if !c.record.Config.RequireScanBack {
+		return nil
+	}
+	entries, err := c.record.Registry.LabelEntries(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range entries {
+		b, err := c.find(e.Details["bay"])
+		switch {
+		case err != nil || e.Outcome != audit.Success: // another bay, or the label of another board
+		case e.Type == "label.wanted":
+			b.label = &passedLabel{board: e.Details["board"], serial: e.Details["serial"]}
+		default:
+			b.label = nil
+		}
+	}
+	return nil
+}
+
+// labelBay gives the bay that waits for the label with this text, otherwise the first bay that waits for a label, otherwise "".
+func (c *Controller) labelBay(text string) (bay string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.bays {
+		if b.label == nil {
+			continue
+		}
+		if b.label.fits(text) {
+			return b.spec.Name
+		}
+		if bay == "" {
+			bay = b.spec.Name
+		}
+	}
+	return bay
+}

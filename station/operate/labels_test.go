@@ -1,0 +1,81 @@
+package operate
+
+import (
+	"testing"
+
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/label"
+)
+
+func TestABayGoesOnWhenTheLabelOfThePassedBoardWasScanned(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	fixtures.Configure(t, dir, "station: demo", "station: demo\nrequire_scan_back: true")
+	var board string
+	starts := func(name string, do func(s *environment)) {
+		t.Run(name, func(t *testing.T) { do(closedStation(t, dir, "posix:2")) })
+	}
+	starts("a Pass holds its bay, and no other", func(s *environment) {
+		s.opens()
+		s.starts(1, Start{})
+		s.waits()
+		s.last(1, station.Pass)
+		board = s.facts().Bays[0].Label
+		if board == "" || board != s.rows()[0].BoardID {
+			t.Fatalf("the bay waits for %q", board)
+		}
+		s.recorded("label.wanted", "anna", map[string]string{"bay": "posix-1", "board": board})
+		s.refuses(s.Start(t.Context(), Start{Bay: "posix-1", Operator: "anna"}), ErrLabelWanted)
+		s.starts(2, Start{})
+		s.waits()
+	})
+	starts("it waits after a restart, and refuses another label by name", func(s *environment) {
+		s.opens()
+		s.refuses(s.Start(t.Context(), Start{Bay: "posix-1", Operator: "anna"}), ErrLabelWanted)
+		other := s.facts().Bays[1].Label
+		s.refuses(s.ReadLabel(t.Context(), "posix-1", other, "anna"), ErrWrongLabel)
+		s.recorded("label.read", "anna", map[string]string{"bay": "posix-1", "board": board, "read": other})
+		if facts := s.facts().Bays[0]; facts.WrongLabel != other || facts.Label != board {
+			t.Errorf("the tile says %+v", facts)
+		}
+		s.refuses(s.Start(t.Context(), Start{Bay: "posix-1", Operator: "anna"}), ErrLabelWanted)
+	})
+	starts("a batch has no scanner and does not wait", func(s *environment) {
+		s.opens()
+		if result := s.Enrol(t.Context(), Batch{Operator: "anna", Count: 1}); result.Short != nil || result.Runs[0].Ending != station.Pass {
+			t.Errorf("%v", result.Short)
+		}
+	})
+	starts("the label of the board frees the bay", func(s *environment) {
+		s.opens()
+		s.must(s.ReadLabel(t.Context(), "posix-1", board, "anna"))
+		s.starts(1, Start{})
+	})
+}
+
+// The label may have the serial number of the certificate, and lines of text take it, too.
+func TestALabelIsReadInLinesOfText(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	fixtures.Configure(t, dir, "station: demo", "station: demo\nrequire_scan_back: true")
+	s := closedStation(t, dir, "posix:2")
+	s.opens()
+	pattern := fixtures.Must(label.ParsePattern(`SN(?P<serial>[0-9a-f]+)`))(t)
+	reader := label.NewReader()
+	reader.Patterns = []label.Pattern{pattern}
+	console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: reader}
+	s.must(console.Do(t.Context(), "1"))
+	s.must(console.Do(t.Context(), "2"))
+	s.waits()
+	serials := map[string]string{}
+	for _, row := range s.rows() {
+		serials[row.Bay] = row.Serial
+	}
+	s.refuses(console.Do(t.Context(), "1"), ErrLabelWanted)
+	s.refuses(console.Do(t.Context(), "SN4711"), ErrWrongLabel)
+	s.must(console.Do(t.Context(), "SN"+serials["posix-2"])) // finds its bay
+	if facts := s.facts(); facts.Bays[0].Label == "" || facts.Bays[1].Label != "" {
+		t.Errorf("%+v", facts.Bays)
+	}
+	s.must(console.Do(t.Context(), s.facts().Bays[0].Label))
+	s.must(console.Do(t.Context(), "1"))
+}
