@@ -65,11 +65,17 @@ func TestTheZephyrModuleNamesWhatIsThere(t *testing.T) {
 				DTSRoot string `yaml:"dts_root"`
 			}
 		}
+		Samples []string
 	}
-	strictYAML(t, firmwareDir+"/zephyr/module.yml", &module)
+	const root = "../.." // west looks for zephyr/module.yml at the root of a project only
+	strictYAML(t, root+"/zephyr/module.yml", &module)
 	b := module.Build
-	for _, path := range []string{b.CMake + "/CMakeLists.txt", b.Kconfig, b.Settings.DTSRoot + "/dts/bindings"} {
-		if _, err := os.Stat(filepath.Join(firmwareDir, path)); module.Name != "hallmark" || err != nil {
+	paths := []string{b.CMake + "/CMakeLists.txt", b.Kconfig, b.Settings.DTSRoot + "/dts/bindings"}
+	for _, sample := range module.Samples {
+		paths = append(paths, sample+"/sample.yaml")
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(filepath.Join(root, path)); module.Name != "hallmark" || err != nil {
 			t.Errorf("module %q names %s: %v", module.Name, path, err)
 		}
 	}
@@ -79,6 +85,9 @@ func TestEachSourceOfTheZephyrPortIsBuiltAndThere(t *testing.T) {
 	cmake := readText(t, portDir+"/CMakeLists.txt")
 	built := map[string]bool{}
 	for _, name := range regexp.MustCompile(`[\w${}/]+\.c\b`).FindAllString(cmake, -1) {
+		if strings.HasPrefix(name, "${ZEPHYR_BASE}") { // a property of one of Zephyr's own sources
+			continue
+		}
 		path := filepath.Join(portDir, name)
 		if rest, core := strings.CutPrefix(name, "${FIRMWARE}/"); core {
 			path = filepath.Join(firmwareDir, rest)
@@ -105,6 +114,7 @@ type kconfig struct {
 	choices    map[string]bool // choices, which are no options
 	used       map[string]bool // options of this module that another option depends on, has as default or selects
 	undecided  []string        // without a type or a help text
+	outside    []string        // options that exist without HALLMARK
 	unbalanced []string
 }
 
@@ -130,6 +140,9 @@ func readKconfig(text string) kconfig {
 			if strings.HasPrefix(words[1], "HALLMARK") { // a foreign option only gets a default here
 				name = words[1]
 				k.declared[name] = true
+				if name != "HALLMARK" && !slices.Contains(open, "if") {
+					k.outside = append(k.outside, name)
+				}
 			}
 		case "if", "choice", "menu":
 			finish()
@@ -175,11 +188,12 @@ func TestTheKconfigReaderSeesWhatIsWrong(t *testing.T) {
 		"an open choice":         "choice X\nconfig A\n\tbool \"a\"\n\thelp\n\t  a\n",
 		"an end without an if":   "endif\n",
 		"crossed blocks":         "if A\nchoice X\nendif\nendchoice\n",
-		"an option without type": "config HALLMARK_A\n\thelp\n\t  a\n",
-		"an option without help": "config HALLMARK_A\n\tbool \"a\"\n",
+		"an option without type": "if A\nconfig HALLMARK_A\n\thelp\n\t  a\nendif\n",
+		"an option without help": "if A\nconfig HALLMARK_A\n\tbool \"a\"\nendif\n",
+		"an option outside":      "config HALLMARK_A\n\tbool \"a\"\n\thelp\n\t  a\n",
 	}
 	for name, text := range table {
-		if k := readKconfig(text); len(k.unbalanced)+len(k.undecided) == 0 {
+		if k := readKconfig(text); len(k.unbalanced)+len(k.undecided)+len(k.outside) == 0 {
 			t.Errorf("%s: %+v", name, k)
 		}
 	}
@@ -189,6 +203,9 @@ func TestKconfigSourcesAndConfigurationsNameTheSameOptions(t *testing.T) {
 	k := readKconfig(wholeKconfig(t))
 	if len(k.undecided) > 0 || len(k.unbalanced) > 0 {
 		t.Errorf("without type and help: %v; unbalanced: %q", k.undecided, k.unbalanced)
+	}
+	if len(k.outside) > 0 {
+		t.Errorf("outside of `if HALLMARK`: %v", k.outside)
 	}
 	// The log template declares the level; devicetree declares the DT_HAS options.
 	k.declared["HALLMARK_LOG_LEVEL"] = true
@@ -236,8 +253,9 @@ func TestBindingsAndOverlaysAgree(t *testing.T) {
 	compatibles := map[string]bool{}
 	for _, path := range filesBelow(t, portDir+"/dts", ".yaml") {
 		var binding struct {
-			Description, Compatible, Include string
-			Properties                       map[string]struct {
+			Description, Compatible string
+			Include                 any // one name, or a list
+			Properties              map[string]struct {
 				Type, Description string
 				Required          bool
 			}
