@@ -70,7 +70,6 @@ suite: firmware
 	@test -n '$(BOARD)' || { echo 'name a board: make suite BOARD=posix | qemu:an385 | qemu:an521 | zephyr:an521:IMAGE | port:TTY'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board '$(BOARD)' $(SUITEFLAGS)
 
-ZEPHYR_BOARDS ?= mps2_an521 mps2_an385
 ZEPHYR_MACHINE ?= an521
 
 # Builds the Zephyr application for QEMU's machines, with the Zephyr that ZEPHYR_BASE names.

@@ -215,6 +215,7 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 			return BoardID{}, BootID{}, err
 		}
 		if *c.boot != before {
+			c.started = true
 			return id, *c.boot, nil
 		}
 		if err := pause(ctx, sameBootPause); err != nil {

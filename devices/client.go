@@ -50,6 +50,7 @@ type Client struct {
 	limit int // largest message to the board in octets; 0: not known yet
 
 	met     bool          // the board has answered this client
+	started bool          // the board has started a moment ago: its server may still drop a request
 	slowest time.Duration // the longest time from a request to its answer
 
 	console  console

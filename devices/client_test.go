@@ -228,6 +228,29 @@ func TestAResetThatTheBoardDoesNotDoIsFound(t *testing.T) {
 	}
 }
 
+// The server of a board that has just started may drop a request. That must not cost the patience that a slow board gets.
+func TestTheFirstRequestAfterAResetIsSentAgainSoon(t *testing.T) {
+	restarted := &smp.BriefResponse{ID: hello.ID, Boot: []byte("bootnext")}
+	client, board := startScripted(t, Options{Answer: time.Hour, Timeout: time.Hour},
+		answer(&hello), answer(&smp.Empty{}), answer(restarted), silence, answer(&hello), answer(&hello))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := client.Identify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Reset(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := client.Identify(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked := len(board.asked); asked != 6 || client.Wire().Retries != 0 {
+		t.Errorf("asked %d times with %d retries, want 6 and 0: a dropped request at the start is no noise", asked, client.Wire().Retries)
+	}
+}
+
 func TestConsoleTextIsKeptBoundedAndNewestLast(t *testing.T) {
 	client, _ := startScripted(t, quick, said("first words\n", answer(&hello)), said(strings.Repeat("x", consoleSize), answer(&hello)), said("last words\n", answer(&hello)))
 	for _, want := range []string{"first words\n", strings.Repeat("x", consoleSize), strings.Repeat("x", consoleSize-11) + "last words\n"} {

@@ -22,7 +22,22 @@ func (c *Client) noiseSchedule(try int) (time.Duration, bool) {
 	if c.met {
 		wait = max(wait, 2*c.slowest) << min(try, maxDoublings)
 	}
-	return min(wait, c.options.Timeout), try <= c.options.Retries
+	if c.started && try == 0 {
+		wait = min(wait, afterStart)
+	}
+	return min(wait, c.options.Timeout), try <= c.options.Retries+c.extraTries()
+}
+
+// afterStart is how long a board that has just started gets for its next answer before it is asked again. MCUmgr has few
+// buffers: while the answers to the questions of the start leave the board, it drops the next request without a word.
+const afterStart = time.Second
+
+// extraTries returns the tries that do not count as repeated: one after a start of the board.
+func (c *Client) extraTries() int {
+	if c.started {
+		return 1
+	}
+	return 0
 }
 
 // ask sends a request and decodes the answer.
@@ -80,7 +95,7 @@ func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest)
 		answer, err := c.answer(ctx, timeout, w)
 		switch {
 		case answer != nil:
-			c.met, c.slowest = true, max(c.slowest, c.options.Now().Sub(asked))
+			c.met, c.started, c.slowest = true, false, max(c.slowest, c.options.Now().Sub(asked))
 			return answer, tries + 1, nil
 		case err != nil:
 			return nil, tries + 1, c.silent(ctx, err, c.options.Now().Sub(begun), tries+1)
@@ -102,7 +117,7 @@ func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int) er
 	if err := c.send(ctx, timeout, c.frame); err != nil {
 		return err
 	}
-	if try > 0 {
+	if try > c.extraTries() {
 		c.retries.Add(1)
 	}
 	if c.met || try < oldVersionTry {

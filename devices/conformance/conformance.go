@@ -16,10 +16,12 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"hallmark/devices"
+	"hallmark/devices/smp"
 )
 
 // checkTimeout is the longest time for one check. An emulator on a busy machine is slow.
@@ -118,10 +120,22 @@ func (c check) run(t *testing.T, boards Boards) {
 	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 	defer cancel()
 	subject := boards.Open(t)
+	if !subject.Zephyr {
+		subject.Zephyr = (&environment{T: t, ctx: ctx, subject: subject}).runsZephyr()
+	}
 	if !boards.Fresh {
 		(&environment{T: t, ctx: ctx, subject: subject, options: devices.Options{Answer: answerTime}}).prepare()
 	}
 	c.do(&environment{T: t, ctx: ctx, subject: subject, options: devices.Options{Answer: answerTime}})
+}
+
+// runsZephyr asks the board for the name of its kernel. Zephyr's MCUmgr knows it with CONFIG_MCUMGR_GRP_OS_INFO;
+// a board that does not know the question is no Zephyr board, or -zephyr names it.
+func (b *environment) runsZephyr() bool {
+	b.Helper()
+	var info smp.InfoResponse
+	err := b.wire().ask(&smp.Info{Format: "s"}, &info)
+	return err == nil && strings.TrimSpace(info.Output) == "Zephyr"
 }
 
 // prepare erases everything in the store of a used board but a trust anchor, and resets the board.

@@ -10,7 +10,7 @@ var (
 	board  = flag.String("board", "", "run the suite on this board alone: "+grammar+"; an IMAGE is an absolute path")
 	baud   = flag.Int("baud", 115200, "speed of a port: board")
 	erase  = flag.String("erase", "", "a `program` that erases the store of a port: board, run before each check")
-	zephyr = flag.Bool("zephyr", false, "the port: board runs the Zephyr module")
+	zephyr = flag.Bool("zephyr", false, "the port: board runs the Zephyr module, in an image whose MCUmgr does not tell it (CONFIG_MCUMGR_GRP_OS_INFO=n)")
 	seal   = flag.Bool("seal", false, "let the suite seal a port: board; it needs -erase")
 )
 

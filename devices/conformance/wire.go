@@ -63,19 +63,31 @@ func (w *wire) next(to string) []byte {
 	return message
 }
 
-// ask sends a request once and decodes the next message as its answer.
+// ask sends a request once and decodes its answer. It skips answers with other sequence numbers: a board that was asked
+// twice while it started may still send them.
 func (w *wire) ask(request smp.Request, response smp.Body) error {
+	w.Helper()
+	_, err := w.askAndCount(request, response)
+	return err
+}
+
+// askAndCount is ask. It also returns how many answers it skipped.
+func (w *wire) askAndCount(request smp.Request, response smp.Body) (skipped int, refusal error) {
 	w.Helper()
 	w.sequence++
 	message, err := smp.AppendRequest(nil, w.sequence, request)
 	w.check(err)
 	w.send(smp.AppendFrame(nil, message))
 	answer := w.next(fmt.Sprintf("%T", request))
+	for ; !answers(answer, w.sequence); skipped++ {
+		w.Logf("skipped while waiting for the answer to %x: %x", message, answer)
+		answer = w.next(fmt.Sprintf("%T", request))
+	}
 	h, err := smp.Parse(answer, response)
-	if h.Sequence != w.sequence || h.Op != request.Command().Op.Response() || h.Command != request.Command().ID {
+	if h.Op != request.Command().Op.Response() || h.Command != request.Command().ID {
 		w.Errorf("the answer to %x is %x", message, answer)
 	}
-	return refusalOf(err)
+	return skipped, refusalOf(err)
 }
 
 func refusalOf(err error) error {
@@ -90,8 +102,8 @@ func refusalOf(err error) error {
 func (w *wire) alive(after string) {
 	w.Helper()
 	var echo smp.EchoResponse
-	if err := w.ask(&smp.Echo{Text: after}, &echo); err != nil || echo.Text != after {
-		w.Errorf("after %s: %q, %v", after, echo.Text, err)
+	if skipped, err := w.askAndCount(&smp.Echo{Text: after}, &echo); err != nil || echo.Text != after || skipped > 0 {
+		w.Errorf("after %s: %q, %v, and %d answers to something else", after, echo.Text, err, skipped)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"hallmark/fixtures/prerequisite"
 )
 
 // These tests check the files of the Zephyr module and its application without a Zephyr:
@@ -65,11 +68,17 @@ func TestTheZephyrModuleNamesWhatIsThere(t *testing.T) {
 				DTSRoot string `yaml:"dts_root"`
 			}
 		}
+		Samples []string
 	}
-	strictYAML(t, firmwareDir+"/zephyr/module.yml", &module)
+	const root = "../.." // west looks for zephyr/module.yml at the root of a project only
+	strictYAML(t, root+"/zephyr/module.yml", &module)
 	b := module.Build
-	for _, path := range []string{b.CMake + "/CMakeLists.txt", b.Kconfig, b.Settings.DTSRoot + "/dts/bindings"} {
-		if _, err := os.Stat(filepath.Join(firmwareDir, path)); module.Name != "hallmark" || err != nil {
+	paths := []string{b.CMake + "/CMakeLists.txt", b.Kconfig, b.Settings.DTSRoot + "/dts/bindings"}
+	for _, sample := range module.Samples {
+		paths = append(paths, sample+"/sample.yaml")
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(filepath.Join(root, path)); module.Name != "hallmark" || err != nil {
 			t.Errorf("module %q names %s: %v", module.Name, path, err)
 		}
 	}
@@ -79,6 +88,9 @@ func TestEachSourceOfTheZephyrPortIsBuiltAndThere(t *testing.T) {
 	cmake := readText(t, portDir+"/CMakeLists.txt")
 	built := map[string]bool{}
 	for _, name := range regexp.MustCompile(`[\w${}/]+\.c\b`).FindAllString(cmake, -1) {
+		if strings.HasPrefix(name, "${ZEPHYR_BASE}") { // a property of one of Zephyr's own sources
+			continue
+		}
 		path := filepath.Join(portDir, name)
 		if rest, core := strings.CutPrefix(name, "${FIRMWARE}/"); core {
 			path = filepath.Join(firmwareDir, rest)
@@ -105,6 +117,7 @@ type kconfig struct {
 	choices    map[string]bool // choices, which are no options
 	used       map[string]bool // options of this module that another option depends on, has as default or selects
 	undecided  []string        // without a type or a help text
+	outside    []string        // options that exist without HALLMARK
 	unbalanced []string
 }
 
@@ -130,6 +143,9 @@ func readKconfig(text string) kconfig {
 			if strings.HasPrefix(words[1], "HALLMARK") { // a foreign option only gets a default here
 				name = words[1]
 				k.declared[name] = true
+				if name != "HALLMARK" && !slices.Contains(open, "if") {
+					k.outside = append(k.outside, name)
+				}
 			}
 		case "if", "choice", "menu":
 			finish()
@@ -175,11 +191,12 @@ func TestTheKconfigReaderSeesWhatIsWrong(t *testing.T) {
 		"an open choice":         "choice X\nconfig A\n\tbool \"a\"\n\thelp\n\t  a\n",
 		"an end without an if":   "endif\n",
 		"crossed blocks":         "if A\nchoice X\nendif\nendchoice\n",
-		"an option without type": "config HALLMARK_A\n\thelp\n\t  a\n",
-		"an option without help": "config HALLMARK_A\n\tbool \"a\"\n",
+		"an option without type": "if A\nconfig HALLMARK_A\n\thelp\n\t  a\nendif\n",
+		"an option without help": "if A\nconfig HALLMARK_A\n\tbool \"a\"\nendif\n",
+		"an option outside":      "config HALLMARK_A\n\tbool \"a\"\n\thelp\n\t  a\n",
 	}
 	for name, text := range table {
-		if k := readKconfig(text); len(k.unbalanced)+len(k.undecided) == 0 {
+		if k := readKconfig(text); len(k.unbalanced)+len(k.undecided)+len(k.outside) == 0 {
 			t.Errorf("%s: %+v", name, k)
 		}
 	}
@@ -189,6 +206,9 @@ func TestKconfigSourcesAndConfigurationsNameTheSameOptions(t *testing.T) {
 	k := readKconfig(wholeKconfig(t))
 	if len(k.undecided) > 0 || len(k.unbalanced) > 0 {
 		t.Errorf("without type and help: %v; unbalanced: %q", k.undecided, k.unbalanced)
+	}
+	if len(k.outside) > 0 {
+		t.Errorf("outside of `if HALLMARK`: %v", k.outside)
 	}
 	// The log template declares the level; devicetree declares the DT_HAS options.
 	k.declared["HALLMARK_LOG_LEVEL"] = true
@@ -236,8 +256,9 @@ func TestBindingsAndOverlaysAgree(t *testing.T) {
 	compatibles := map[string]bool{}
 	for _, path := range filesBelow(t, portDir+"/dts", ".yaml") {
 		var binding struct {
-			Description, Compatible, Include string
-			Properties                       map[string]struct {
+			Description, Compatible string
+			Include                 any // one name, or a list
+			Properties              map[string]struct {
 				Type, Description string
 				Required          bool
 			}
@@ -305,6 +326,121 @@ func TestTwistersFileIsWellFormed(t *testing.T) {
 			if !strings.HasPrefix(name, "hallmark.") || !strings.HasPrefix(line, "CONFIG_") || !strings.Contains(line, "=") {
 				t.Errorf("%s: %q", name, line)
 			}
+		}
+	}
+}
+
+// enough is an mbedTLS, a configuration and a devicetree with everything that requirements.c demands, in the form of their macros.
+const enough = `
+#define CONFIG_CRC 1
+#define CONFIG_ENTROPY_GENERATOR 1
+#define CONFIG_MAIN_STACK_SIZE 8192
+#define CONFIG_MCUMGR_TRANSPORT_WORKQUEUE_STACK_SIZE 8192
+#define CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE 2048
+#define CONFIG_MCUMGR_TRANSPORT_NETBUF_COUNT 8
+#define CONFIG_MCUMGR_TRANSPORT_UART 1
+#define CONFIG_UART_MCUMGR_RX_BUF_SIZE 128
+#define CONFIG_UART_MCUMGR_RX_BUF_COUNT 24
+#define CONFIG_MBEDTLS_ENABLE_HEAP 1
+#define CONFIG_MBEDTLS_HEAP_SIZE 49152
+#define CONFIG_HALLMARK_STORE_SECTOR_SIZE 4096
+#define MBEDTLS_SSL_CLI_C
+#define MBEDTLS_SSL_TLS_C
+#define MBEDTLS_SSL_PROTO_TLS1_2
+#define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
+#define MBEDTLS_SSL_SERVER_NAME_INDICATION
+#define MBEDTLS_X509_CRT_PARSE_C
+#define MBEDTLS_X509_CSR_WRITE_C
+#define MBEDTLS_PK_WRITE_C
+#define MBEDTLS_PSA_CRYPTO_C
+#define MBEDTLS_SSL_IN_CONTENT_LEN 16384
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 16384
+#define PSA_WANT_ALG_SHA_256 1
+#define PSA_WANT_ALG_HMAC 1
+#define PSA_WANT_ALG_HKDF 1
+#define PSA_WANT_ALG_ECDH 1
+#define PSA_WANT_ALG_ECDSA 1
+#define PSA_WANT_ECC_SECP_R1_256 1
+#define PSA_WANT_ALG_GCM 1
+#define PARTITION 1
+#define CHOSEN 1
+#define BASE 0
+#define SIZE 65536
+#define write_unit 8
+#define erase_unit 4096
+#define BUILD_ASSERT(condition, message) _Static_assert(condition, message)
+#define DT_NODELABEL(label) label
+#define DT_NODE_EXISTS(node) PARTITION
+#define DT_HAS_CHOSEN(name) CHOSEN
+#define DT_GPARENT(node) node
+#define DT_REG_ADDR(node) BASE
+#define DT_REG_SIZE(node) SIZE
+#define DT_PROP_OR(node, property, other) DT_##property
+#define DT_write_block_size write_unit
+#define DT_erase_block_size erase_unit
+`
+
+// compileRequirements compiles requirements.c for a host, with these macros instead of the headers of Zephyr and mbedTLS.
+func compileRequirements(t *testing.T, macros string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"mbedtls/build_info.h": macros, "mbedtls/ssl.h": "", "psa/crypto.h": "", "zephyr/devicetree.h": "", "zephyr/sys/util.h": ""} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said, err := exec.CommandContext(t.Context(), prerequisite.Program(t, "gcc", "gcc"), "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "-I", dir, portDir+"/requirements.c").CombinedOutput()
+	if (err != nil) != (len(said) > 0) {
+		t.Fatalf("%v, and gcc says %q", err, said)
+	}
+	return string(said)
+}
+
+func TestAnApplicationThatCannotWorkIsNotBuilt(t *testing.T) {
+	if said := compileRequirements(t, enough); said != "" {
+		t.Fatalf("an application with everything: %s", said)
+	}
+	for missing, named := range map[string]string{
+		"CONFIG_CRC 1":                             "CONFIG_CRC=y",
+		"CONFIG_ENTROPY_GENERATOR 1":               "CONFIG_ENTROPY_GENERATOR=y",
+		"MBEDTLS_SSL_CLI_C":                        "no TLS client",
+		"MBEDTLS_SSL_PROTO_TLS1_2":                 "neither TLS 1.2 nor TLS 1.3",
+		"MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED": "ECDHE-ECDSA",
+		"MBEDTLS_SSL_SERVER_NAME_INDICATION":       "CONFIG_MBEDTLS_SERVER_NAME_INDICATION=y",
+		"MBEDTLS_X509_CRT_PARSE_C":                 "cannot read certificates",
+		"MBEDTLS_X509_CSR_WRITE_C":                 "cannot write a CSR",
+		"MBEDTLS_PK_WRITE_C":                       "cannot write a CSR",
+		"MBEDTLS_PSA_CRYPTO_C":                     "there is no PSA",
+		"PSA_WANT_ALG_HKDF 1":                      "HKDF",
+		"PSA_WANT_ECC_SECP_R1_256 1":               "P-256",
+		"PSA_WANT_ALG_GCM 1":                       "AES-GCM",
+		"CONFIG_MBEDTLS_ENABLE_HEAP 1":             "CONFIG_MBEDTLS_ENABLE_HEAP=y",
+	} {
+		if said := compileRequirements(t, strings.Replace(enough, "#define "+missing+"\n", "", 1)); !strings.Contains(said, named) {
+			t.Errorf("without %s: %q, want %q", missing, said, named)
+		}
+	}
+	for _, row := range []struct{ had, has, named string }{
+		{"CONFIG_MAIN_STACK_SIZE 8192", "CONFIG_MAIN_STACK_SIZE 1024", "CONFIG_MAIN_STACK_SIZE: at least 8192"},
+		{"WORKQUEUE_STACK_SIZE 8192", "WORKQUEUE_STACK_SIZE 2048", "WORKQUEUE_STACK_SIZE: at least 8192"},
+		{"NETBUF_SIZE 2048", "NETBUF_SIZE 384", "NETBUF_SIZE: at least 512"},
+		{"NETBUF_COUNT 8", "NETBUF_COUNT 2", "NETBUF_COUNT: at least 4"},
+		{"RX_BUF_COUNT 24", "RX_BUF_COUNT 2", "RX_BUF_COUNT: more than the lines"},
+		{"HEAP_SIZE 49152", "HEAP_SIZE 512", "CONFIG_MBEDTLS_HEAP_SIZE: at least 13 KiB"},
+		{"PARTITION 1", "PARTITION 0", "no node with the label hallmark_partition"},
+		{"CHOSEN 1", "CHOSEN 0", "zephyr,entropy"},
+		{"write_unit 8", "write_unit 512", "more than 32 octets"},
+		{"erase_unit 4096", "erase_unit 131072", "more than 64 KiB"},
+		{"erase_unit 4096", "erase_unit 8192", "CONFIG_HALLMARK_STORE_SECTOR_SIZE is no multiple"},
+		{"BASE 0", "BASE 512", "does not begin at an erase unit"},
+		{"SIZE 65536", "SIZE 4096", "no room for two sectors"},
+	} {
+		if said := compileRequirements(t, strings.Replace(enough, row.had+"\n", row.has+"\n", 1)); !strings.Contains(said, row.named) {
+			t.Errorf("%s: %q, want %q", row.has, said, row.named)
 		}
 	}
 }

@@ -38,14 +38,27 @@ type ParamsResponse struct {
 	BufferCount uint32 `cbor:"buf_count"`
 }
 
+// Info asks for a description of the system, in the formats of uname. Format "s" asks for the name of the kernel.
+type Info struct {
+	Format string `cbor:"format,omitempty"`
+}
+
+// InfoResponse answers [Info].
+type InfoResponse struct {
+	Output string `cbor:"output"`
+}
+
 // Command and form of each body.
 func (*Echo) Command() Command    { return Command{GroupOS, 0, Write} }
 func (*OSReset) Command() Command { return Command{GroupOS, 5, Write} }
 func (*Params) Command() Command  { return Command{GroupOS, 6, Read} }
+func (*Info) Command() Command    { return Command{GroupOS, 7, Read} }
 
 var (
 	echoForm         = form{{key: "d", kind: textKind, most: maxOSText}}
 	echoResponseForm = form{{key: "r", kind: textKind, most: maxOSText}}
+	infoForm         = form{{key: "format", kind: textKind, most: 16, optional: true}}
+	infoResponseForm = form{{key: "output", kind: textKind, most: maxOSText}}
 	emptyForm        = form{}
 	paramsForm       = form{
 		{key: "buf_size", kind: uintKind, most: 0xffffffff},
@@ -55,6 +68,8 @@ var (
 
 func (*Echo) form() form           { return echoForm }
 func (*EchoResponse) form() form   { return echoResponseForm }
+func (*Info) form() form           { return infoForm }
+func (*InfoResponse) form() form   { return infoResponseForm }
 func (*OSReset) form() form        { return emptyForm }
 func (*Empty) form() form          { return emptyForm }
 func (*Params) form() form         { return emptyForm }

@@ -60,9 +60,25 @@ void prov_port_unlock(void)
 /* TF-M's crypto partition accepts no larger piece. */
 #define HASH_PIECE ((size_t)1024)
 
-static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, size_t left)
+/*
+ * The image: code, constants, and the initial values of data. On some chips (ESP32) they
+ * are no single piece in the address space, so each is hashed by its own symbols. An image
+ * that runs in RAM has no second copy of the initial values.
+ */
+static const struct {
+	const char *start, *end;
+} image[] = {
+	{ __text_region_start, __text_region_end },
+	{ __rodata_region_start, __rodata_region_end },
+#ifdef CONFIG_XIP
+	{ __data_region_load_start, NULL }, /* as long as the data itself */
+#endif
+};
+
+static psa_status_t hash_pieces(psa_hash_operation_t *op, const char *start, size_t left)
 {
-	psa_status_t status = psa_hash_setup(op, PSA_ALG_SHA_256);
+	const uint8_t *at = (const uint8_t *)start;
+	psa_status_t status = PSA_SUCCESS;
 
 	while (status == PSA_SUCCESS && left > 0) {
 		size_t n = MIN(left, HASH_PIECE);
@@ -74,13 +90,18 @@ static psa_status_t hash_pieces(psa_hash_operation_t *op, const uint8_t *at, siz
 	return status;
 }
 
-/* Hashes the image in flash: code, constants, and the initial values of data. After an error the hash is all zero. */
+/* After an error the hash is all zero. */
 static void hash_image(uint8_t hash[32])
 {
 	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
-	psa_status_t status = hash_pieces(&op, (const uint8_t *)__rom_region_start, (size_t)_flash_used);
+	psa_status_t status = psa_hash_setup(&op, PSA_ALG_SHA_256);
 	size_t len;
 
+	for (size_t i = 0; status == PSA_SUCCESS && i < ARRAY_SIZE(image); i++) {
+		len = image[i].end != NULL ? (size_t)(image[i].end - image[i].start) :
+					     (size_t)(__data_region_end - __data_region_start);
+		status = hash_pieces(&op, image[i].start, len);
+	}
 	if (status == PSA_SUCCESS) {
 		status = psa_hash_finish(&op, hash, 32, &len);
 	}

@@ -7,9 +7,6 @@
 #define PARTITION FIXED_PARTITION_ID(hallmark_partition)
 #define SECTOR_SIZE ((uint32_t)CONFIG_HALLMARK_STORE_SECTOR_SIZE)
 
-BUILD_ASSERT(FIXED_PARTITION_SIZE(hallmark_partition) >= 2 * CONFIG_HALLMARK_STORE_SECTOR_SIZE,
-	     "hallmark_partition has no room for two sectors of CONFIG_HALLMARK_STORE_SECTOR_SIZE");
-
 static const struct flash_area *area;
 
 /* True if a sector of the store is a whole number of the flash's erase units. */

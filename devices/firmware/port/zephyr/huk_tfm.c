@@ -32,6 +32,8 @@ static const uint8_t dummy_huk[KEY_SIZE] = {
 	0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f,
 };
 
+#define UNKNOWN_OWNER 0 /* TF-M gives no caller this id */
+
 /* Kconfig's owner first, then the owner ids that TF-M 1 and 2 use for a non-secure side without ids. */
 static const int32_t owners[] = { CONFIG_HALLMARK_TFM_OWNER, -1, -0x3c000000 };
 
@@ -117,9 +119,18 @@ int prov_port_huk_open(void *ctx, uint32_t *psa_key_id)
 		LOG_WRN("TF-M DUMMY PROVISIONING: everybody can be this board. Not for production.");
 		source = PROV_HUK_TFM_DUMMY;
 	}
-	if (caller != CONFIG_HALLMARK_TFM_OWNER) {
-		LOG_ERR("CONFIG_HALLMARK_TFM_OWNER is %d, but TF-M takes this caller for %d", CONFIG_HALLMARK_TFM_OWNER,
-			(int)caller);
+	if (caller == UNKNOWN_OWNER) {
+		LOG_ERR("this TF-M does not show which owner id the keys belong to: run the image on a board with "
+			"dummy provisioning, and set CONFIG_HALLMARK_TFM_OWNER to the id that its log names");
+		return PROV_ERR_NO_HUK;
+	}
+	if (CONFIG_HALLMARK_TFM_OWNER != UNKNOWN_OWNER && caller != CONFIG_HALLMARK_TFM_OWNER) {
+		LOG_ERR("CONFIG_HALLMARK_TFM_OWNER is %d, but TF-M takes this caller for %d: hello would report another "
+			"owner than the identity has", CONFIG_HALLMARK_TFM_OWNER, (int)caller);
+		return PROV_ERR_NO_HUK;
+	}
+	if (CONFIG_HALLMARK_TFM_OWNER == UNKNOWN_OWNER) {
+		LOG_WRN("TF-M takes this caller for %d: set CONFIG_HALLMARK_TFM_OWNER to it", (int)caller);
 	}
 	*psa_key_id = TFM_BUILTIN_KEY_ID_HUK;
 	return PROV_OK;

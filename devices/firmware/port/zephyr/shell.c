@@ -181,10 +181,14 @@ SHELL_STATIC_SUBCMD_SET_CREATE(info_commands,
 );
 SHELL_STATIC_SUBCMD_SET_CREATE(keys_commands,
 	SHELL_CMD_ARG(status, NULL, "Keys, and which have a certificate", keys_status, 1, 0),
-	SHELL_CMD_ARG(public, NULL, "Public key as PEM: keys public 5001", keys_public, 2, 0),
-	SHELL_COND_CMD_ARG(CONFIG_HALLMARK_PROVISIONING, csr, NULL, "CSR as PEM: keys csr 5001", keys_csr, 2, 0),
-	SHELL_CMD_ARG(cert, NULL, "Certificate as PEM: keys cert 5001", keys_cert, 2, 0),
+	SHELL_CMD_ARG(public, NULL, "Public key as PEM: hallmark keys public 5001", keys_public, 2, 0),
+	SHELL_COND_CMD_ARG(CONFIG_HALLMARK_PROVISIONING, csr, NULL, "CSR as PEM: hallmark keys csr 5001", keys_csr, 2, 0),
+	SHELL_CMD_ARG(cert, NULL, "Certificate as PEM: hallmark keys cert 5001", keys_cert, 2, 0),
 	SHELL_SUBCMD_SET_END
 );
-SHELL_CMD_REGISTER(info, &info_commands, "Who the board is", NULL);
-SHELL_CMD_REGISTER(keys, &keys_commands, "The keys of the board and their certificates", NULL);
+SHELL_STATIC_SUBCMD_SET_CREATE(commands,
+	SHELL_CMD(info, &info_commands, "Who the board is", NULL),
+	SHELL_CMD(keys, &keys_commands, "The keys of the board and their certificates", NULL),
+	SHELL_SUBCMD_SET_END
+);
+SHELL_CMD_REGISTER(hallmark, &commands, "Factory provisioning", NULL);

@@ -18,6 +18,7 @@
 #include <zcbor_common.h>
 #include <zcbor_encode.h>
 
+#include "compat.h"
 #include "port.h"
 
 #define MAP_END 1u /* octets that zcbor writes after the pairs */
@@ -53,20 +54,28 @@ static int refuse(zcbor_state_t *zs, const struct request *rq, int err)
 	if (rq->version == 0) {
 		return -err;
 	}
-	ok = zcbor_tstr_put_lit(zs, "err") && zcbor_map_start_encode(zs, 2) && zcbor_tstr_put_lit(zs, "group") &&
+	ok = (!COMPAT_WHOLE_ANSWER || zcbor_map_start_encode(zs, 1)) && zcbor_tstr_put_lit(zs, "err") &&
+	     zcbor_map_start_encode(zs, 2) && zcbor_tstr_put_lit(zs, "group") &&
 	     zcbor_uint32_put(zs, CONFIG_HALLMARK_GROUP_ID) && zcbor_tstr_put_lit(zs, "rc") &&
-	     zcbor_uint32_put(zs, (uint32_t)-err) && zcbor_map_end_encode(zs, 2);
+	     zcbor_uint32_put(zs, (uint32_t)-err) && zcbor_map_end_encode(zs, 2) && (!COMPAT_WHOLE_ANSWER || zcbor_map_end_encode(zs, 1));
 	return ok ? MGMT_ERR_EOK : MGMT_ERR_EMSGSIZE;
 }
 
-/* The core wrote a whole map, and MCUmgr has opened one and will close it. Keeps only the pairs of the core's map. */
-static void keep_pairs(zcbor_state_t *zs, size_t len)
+/*
+ * The core wrote a whole map. Where MCUmgr has opened one and will close it, only the
+ * pairs of the core's map stay.
+ */
+static void keep_answer(zcbor_state_t *zs, size_t len)
 {
+#if COMPAT_WHOLE_ANSWER
+	zs->payload_mut += len;
+#else
 	size_t pairs = zs->payload_mut[0] & 0x1fu; /* fewer than 24 pairs, so the head has one octet (RFC 8949 section 3) */
 
 	memmove(zs->payload_mut, zs->payload_mut + 1, len - 1);
 	zs->payload_mut += len - 1;
 	zs->elem_count += 2 * pairs;
+#endif
 }
 
 static size_t room(const zcbor_state_t *zs, const struct net_buf *nb)
@@ -75,6 +84,15 @@ static size_t room(const zcbor_state_t *zs, const struct net_buf *nb)
 	size_t most = PROV_BUF_SIZE - 4u - (size_t)(zs->payload - nb->data); /* PROTOCOL.md section 1 */
 
 	return MIN(left, most) - MAP_END;
+}
+
+/* Where MCUmgr does not write the map, it does not look at zcbor's position either. */
+static int send_whole(struct smp_streamer *ctxt, int result)
+{
+#if COMPAT_WHOLE_ANSWER
+	ctxt->writer->nb->len = (uint16_t)(ctxt->writer->zs->payload - ctxt->writer->nb->data);
+#endif
+	return result;
 }
 
 static int handle(struct smp_streamer *ctxt)
@@ -97,10 +115,10 @@ static int handle(struct smp_streamer *ctxt)
 		return MGMT_ERR_ENOTSUP;
 	}
 	if (err != PROV_OK) {
-		return refuse(zs, &rq, err);
+		return send_whole(ctxt, refuse(zs, &rq, err));
 	}
-	keep_pairs(zs, len);
-	return MGMT_ERR_EOK;
+	keep_answer(zs, len);
+	return send_whole(ctxt, MGMT_ERR_EOK);
 }
 
 /* One row for each command. The core checks whether the operation is read or write. */
@@ -113,6 +131,9 @@ static struct mgmt_group group = {
 	.mg_handlers = handlers,
 	.mg_handlers_count = ARRAY_SIZE(handlers),
 	.mg_group_id = CONFIG_HALLMARK_GROUP_ID,
+#if COMPAT_WHOLE_ANSWER
+	.custom_payload = true,
+#endif
 };
 
 /* Registers the group before the identity is derived: an early request waits for the lock. */

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include <fcntl.h>
-
 #include <zephyr/kernel.h>
 #include <zephyr/net/net_if.h>
 #include <zephyr/net/socket.h>
 
+#include "compat.h"
 #include "port.h"
 
 #define WAIT_MS 50 /* limit of `receive` in prov/port.h */

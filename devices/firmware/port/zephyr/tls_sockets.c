@@ -6,7 +6,7 @@
  * Zephyr 3.4 blocks in connect until TLS has ended, so the handshake has a thread of its
  * own. The sockets take no PSA key, so the key is in RAM during the handshake. The
  * sockets wait for a silent peer for ever, and report that TLS failed but not why; see
- * __wrap_mbedtls_ssl_handshake.
+ * prov_port_ssl_handshake.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 
+#include "compat.h"
 #include "port.h"
 
 #define WAIT K_MSEC(50)	     /* limit of `poll` in prov/port.h */
@@ -86,35 +87,33 @@ static int store_result(const mbedtls_ssl_context *ssl, int result)
 }
 
 /*
- * The linker (--wrap) puts these two functions between Zephyr's sockets and mbedTLS. The
- * sockets turn every error into one errno and reset the session, so only here the reason
- * can be seen in every Zephyr since 3.4. Only here a handshake with a silent peer can be
- * ended: the sockets wait for it with their lock held. TLS of other threads is not
- * changed.
+ * CMakeLists.txt compiles Zephyr's sockets_tls.c, and nothing else, so that it calls these
+ * two functions instead of mbedTLS's. The sockets turn every error into one errno and
+ * reset the session, so only here the reason can be seen in every Zephyr since 3.4. Only
+ * here a handshake with a silent peer can be ended: the sockets wait for it with their
+ * lock held. TLS of other threads is not changed.
  */
-int __real_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
-int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl);
-int __real_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len);
-int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len);
+int prov_port_ssl_handshake(mbedtls_ssl_context *ssl);
+int prov_port_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len);
 
-int __wrap_mbedtls_ssl_handshake(mbedtls_ssl_context *ssl)
+int prov_port_ssl_handshake(mbedtls_ssl_context *ssl)
 {
-	int result = __real_mbedtls_ssl_handshake(ssl);
+	int result = mbedtls_ssl_handshake(ssl);
 
 	if (k_current_get() != prov_port_tls_thread) {
 		return result;
 	}
 	while (unfinished(result) && !stopped()) {
 		k_sleep(RETRY_PAUSE);
-		result = __real_mbedtls_ssl_handshake(ssl);
+		result = mbedtls_ssl_handshake(ssl);
 	}
 	return store_result(ssl, unfinished(result) ? MBEDTLS_ERR_SSL_CONN_EOF : result);
 }
 
 /* In TLS 1.3 the server's refusal of a certificate comes after this side's handshake has ended. */
-int __wrap_mbedtls_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len)
+int prov_port_ssl_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t len)
 {
-	int result = __real_mbedtls_ssl_read(ssl, buf, len);
+	int result = mbedtls_ssl_read(ssl, buf, len);
 
 	return k_current_get() == prov_port_tls_thread ? store_result(ssl, result) : result;
 }
