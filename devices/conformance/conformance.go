@@ -52,6 +52,8 @@ type Subject struct {
 	Zephyr bool
 	// PowerCycle switches the board's power off and on; nil: the suite cannot do it.
 	PowerCycle func(context.Context) error
+	// Memory returns a copy of the board's RAM; nil: the suite cannot read it.
+	Memory func(context.Context) ([]byte, error)
 	// NoCutTable leaves out the power cuts in the middle of a commit. They are for a board whose
 	// core and flash another board of the same run has, too.
 	NoCutTable bool
@@ -94,6 +96,7 @@ var chapters = []chapter{
 	{"wire", anyBoard, wireChecks},
 	{"handshake", anyBoard, handshakeChecks},
 	{"network", anyBoard, netChecks},
+	{"memory", freshBoard, memoryChecks},
 	{"bounds", anyBoard, boundsChecks},
 	{"fresh", freshBoard, freshChecks},
 	{"seal", boardToSeal, sealChecks},

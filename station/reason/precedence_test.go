@@ -26,7 +26,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrServerNoAgreed, devices.ErrServerGone, devices.ErrServerSilent, devices.ErrServerUnreached, devices.ErrServerTalks,
 	devices.ErrServerRefuses, devices.ErrHandshake, devices.ErrInternal, devices.ErrBadMap, devices.ErrTooLong, devices.ErrOutOfOrder, devices.ErrBadHash,
 	devices.ErrBadSlot, devices.ErrSealed, devices.ErrNoHUK, devices.ErrNoEntropy, devices.ErrForeignKey, devices.ErrUntrusted, devices.ErrBadCertificate,
-	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork,
+	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork, devices.ErrTLSBusy,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
 	devices.ErrProductImage, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
 	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,

@@ -173,6 +173,7 @@ var ofRuns = []Row{
 	rejects("crypto", setAside, ""),
 	rejects("no-anchor", setAside, ""),
 	faults("no-network", reseat, "check the board's network cable, and that its network has an address for it"),
+	faults("tls-busy", again, "try again: the board was still busy with a handshake before; if it stays so, take the board out and put it in again"),
 	rejects("rc3", firmware, ""),
 	rejects("rc8", firmware, ""),
 	rejects("unknown-refusal", firmware, ""),

@@ -138,10 +138,14 @@ static const struct {
 #endif
 };
 
-/* TLS sockets may run in another thread, and PSA need not be thread-safe. So only commands without PSA are allowed meanwhile. */
-static bool allowed_during_handshake(uint8_t command)
+/*
+ * TLS sockets may run in another thread, and PSA need not be thread-safe. So every
+ * command that computes ends a visit first, and so does one that changes the store. tls
+ * and net end the session before by themselves, when they open one.
+ */
+static bool ends_visit(uint8_t command)
 {
-	return command == COMMAND_NET || command == COMMAND_HELLO || command == COMMAND_READ;
+	return command != COMMAND_NET && command != COMMAND_HELLO && command != COMMAND_READ;
 }
 
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len, uint8_t *out,
@@ -158,8 +162,12 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 	if (prov->broken != PROV_OK) {
 		return prov->broken;
 	}
-	if (prov->net.via != NET_OFF && !allowed_during_handshake(command)) {
-		prov_net_close(prov);
+	(void)prov_poll(prov); /* a session that was silent too long has ended, whenever the port calls prov_poll */
+	if (prov->net.via != NET_OFF && ends_visit(command)) {
+		err = prov_session_end(prov, true);
+		if (err != PROV_OK) {
+			return err;
+		}
 	}
 	err = commands[command].handle(prov, in, in_len, &w);
 	if (err == PROV_OK && w.overflow) {

@@ -82,7 +82,8 @@ int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, si
 
 void prov_free(struct prov *prov)
 {
-	prov_net_close(prov);
-	prov_tls_close(&prov->tls);
+	while (prov_session_end(prov, false) != PROV_OK) {
+		/* the port's sockets still use the session; its `close` waits */
+	}
 	prov_identity_free(&prov->identity);
 }

@@ -117,8 +117,12 @@ struct prov_tls_sockets {
 	int (*start)(void *ctx, const struct prov_visit *visit);
 	/* Reports the state. May wait at most 50 ms for a change. */
 	void (*poll)(void *ctx, struct prov_visit_report *report);
-	/* Ends the session in any state. Afterwards no credential is in use or registered. At most 1 s. */
-	void (*close)(void *ctx);
+	/*
+	 * Ends the session in any state, in at most 1 s. PROV_OK: no credential, buffer, PSA
+	 * key or socket of the session is in use any more. PROV_ERR_TLS_BUSY: something still is.
+	 * Then the core leaves all of it alone and calls `close` again later.
+	 */
+	int (*close)(void *ctx);
 };
 
 struct prov_port {
@@ -150,6 +154,12 @@ struct prov_port {
 	/* The network: at most one of the two; both NULL: no network. Their calls get the port's ctx. */
 	const struct prov_stream *stream;
 	const struct prov_tls_sockets *tls_sockets;
+
+	/* Milliseconds since any moment, such as the start. The number may wrap. The core measures the silence of a station with it. */
+	uint32_t (*uptime_ms)(void *ctx);
+
+	/* How long a TLS session may wait for the station's next request, in milliseconds; 0: PROV_SILENCE_MS of prov/prov.h. */
+	uint32_t silence_ms;
 
 	/* Restarts the board after the sent octets have left. Real hardware does not return; if the call returns, the core goes on. */
 	void (*reboot)(void *ctx);
