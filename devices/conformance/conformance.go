@@ -96,6 +96,7 @@ var chapters = []chapter{
 	{"wire", anyBoard, wireChecks},
 	{"handshake", anyBoard, handshakeChecks},
 	{"network", anyBoard, netChecks},
+	{"receipt", anyBoard, receiptChecks},
 	{"memory", freshBoard, memoryChecks},
 	{"bounds", anyBoard, boundsChecks},
 	{"fresh", freshBoard, freshChecks},
@@ -148,7 +149,8 @@ type environment struct {
 	subject Subject
 	board   *devices.Client
 	options devices.Options
-	network bool // handshakes go over the board's own network
+	known   devices.Identity // what the board last said about itself
+	network bool             // handshakes go over the board's own network
 }
 
 // client returns the client of this check's board.
@@ -178,6 +180,7 @@ func (b *environment) identify() devices.Identity {
 	b.Helper()
 	id, err := b.client().Identify(b.ctx)
 	b.check(err)
+	b.known = id
 	return id
 }
 
@@ -185,5 +188,6 @@ func (b *environment) reset() devices.BootID {
 	b.Helper()
 	_, boot, err := b.client().Reset(b.ctx)
 	b.check(err)
+	b.known.Boot = boot
 	return boot
 }

@@ -39,6 +39,7 @@ struct identity {
 	struct key_pair keys[PURPOSE_COUNT];
 	uint8_t board_id[BOARD_ID_SIZE];
 	char text[BOARD_ID_TEXT];
+	psa_key_id_t store_key; /* volatile: the MAC of the certificate store */
 };
 
 int prov_identity_derive(struct identity *id, const struct prov_port *port);
@@ -66,12 +67,17 @@ struct store {
 	int active;			   /* sector of the valid snapshot */
 	bool damaged;
 	uint32_t generation;
-	bool sealed;
+	uint32_t seal, not_seal; /* SEAL_OPEN or SEAL_SET of store.c, and its complement */
+	psa_key_id_t key;	 /* of the MAC */
 	uint32_t len[SLOT_COUNT];
 };
 
-int prov_store_mount(struct store *s, const struct prov_port *port);
+int prov_store_mount(struct store *s, const struct prov_port *port, psa_key_id_t key);
+
+/* True unless both copies of the seal say that the store is open, asked twice: a fault in one octet or in one branch unseals nothing. */
+bool prov_store_sealed(const struct store *s);
 int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len);
+int prov_store_hash(const struct store *s, enum slot slot, uint8_t hash[HASH_SIZE]); /* SHA-256 of the contents, from flash */
 int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
 int prov_store_seal(struct store *s);
 
@@ -84,6 +90,7 @@ struct transfer {
 	enum slot slot;
 	uint32_t total;
 	uint32_t received;
+	bool has_hash;
 	uint8_t hash[HASH_SIZE];
 	uint8_t der[SLOT_SIZE];
 };
@@ -185,6 +192,16 @@ int prov_session_release(struct prov *prov, bool notify);
 
 /* prov_session_release, and forgets the session. */
 int prov_session_end(struct prov *prov, bool notify);
+
+/* store.c's state as hello and a receipt name it. */
+enum life_cycle { LIFE_OPEN = 0, LIFE_SEALED = 1, LIFE_DAMAGED = 2 };
+enum life_cycle prov_life_cycle(const struct store *s);
+
+/* TF-M derives a different key for each caller, so the caller is part of the identity. */
+bool prov_has_caller(const struct prov_facts *facts);
+
+/* receipt.c: what the board holds, signed with its TLS key. */
+int prov_receipt_handle(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 /* notice.c stores the last request. frame.c owns the rest: the frame that is being received. */
 struct smp {

@@ -49,7 +49,7 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 	prov->port = port;
 	prov->broken = start(prov);
 	if (prov->broken == PROV_OK) {
-		(void)prov_store_mount(&prov->store, port); /* with a damaged store, each command that needs the store is refused */
+		(void)prov_store_mount(&prov->store, port, prov->identity.store_key); /* with a damaged store, each command that needs the store is refused */
 	}
 	return prov->broken;
 }

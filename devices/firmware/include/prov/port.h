@@ -27,6 +27,13 @@ enum prov_huk_source {
 	PROV_HUK_TFM_DUMMY = 4,
 };
 
+/* Whether a debugger can reach the board, as far as the port can tell: `lk` of a receipt. */
+enum prov_lock {
+	PROV_LOCK_UNKNOWN = 0,
+	PROV_LOCK_OPEN = 1,
+	PROV_LOCK_CLOSED = 2,
+};
+
 /* Facts that do not change while the firmware runs. Strings have at most PROV_TEXT_MAX octets. */
 struct prov_facts {
 	const char *board_type;
@@ -35,6 +42,7 @@ struct prov_facts {
 	uint8_t hardware_id[PROV_HARDWARE_ID_MAX];
 	size_t hardware_id_len;
 	enum prov_huk_source huk_source;
+	enum prov_lock lock;
 	int32_t huk_caller; /* with PROV_HUK_TFM and PROV_HUK_TFM_DUMMY: the owner id that TF-M mixes into the key */
 };
 
@@ -43,6 +51,12 @@ struct prov_flash {
 	uint32_t sector_size;  /* octets, a multiple of write_size, at least 4096 */
 	uint32_t sector_count; /* at least 2 */
 	uint32_t write_size;   /* 1 to 32: octets that one write programs at least, and their alignment */
+	/*
+	 * Refuses stores of earlier firmware, which have no MAC. While they are accepted,
+	 * whoever can write the flash can put one there; the core gives it a MAC at the next
+	 * start. Set this in the image that follows, when every board has started once.
+	 */
+	bool refuse_old;
 };
 
 /*
