@@ -21,7 +21,6 @@ import (
 // withoutReason are the errors that never occur in a Run, or only inside a sentinel.
 var withoutReason = map[string]string{
 	"devices.errNoScalar":               "no hardware unique key that exists leads to it",
-	"devices.ErrNotReceipt":             "of reading a receipt out of a bundle",
 	"hsm.errSecretDecoded":              "of decoding a configuration",
 	"issuance.errNames":                 "of the ceremony, which makes the CA",
 	"issuance.errOtherThanTwin":         "of the ceremony",
