@@ -14,8 +14,12 @@ import (
 // NonceSize is the length in octets of the nonce that binds a CSR to one Run.
 const NonceSize = 16
 
-// ProtocolVersion is the wire version this station speaks ("v" of hello).
-const ProtocolVersion = 1
+// The wire versions that this station speaks ("v" of hello). The board chooses the smaller of its own newest version and
+// NewestProtocol.
+const (
+	OldestProtocol = 1
+	NewestProtocol = 2
+)
 
 // IdentityABI is the version of the identity ABI that this station accepts ("ab" of
 // hello, PROTOCOL.md section 5).
@@ -96,6 +100,7 @@ type Capabilities uint8
 const (
 	CanProvision Capabilities = 1 << iota // csr, write, seal
 	CanNet                                // the handshake over the board's own network
+	CanReceipt                            // a signed receipt
 )
 
 // Has is true if all wanted capabilities are in the set.
@@ -115,6 +120,8 @@ type Identity struct {
 	HUK          HUKSource
 	Caller       int32 // the caller for which TF-M derived the key: partition id, or -1 for the non-secure side; 0 without TF-M
 	Sealed       bool
+	Damaged      bool // the certificate store holds something that the board did not write, or nothing whole
+	Protocol     uint // version of PROTOCOL.md that board and station use
 	Stored       Slots
 	ABI          uint
 	Can          Capabilities

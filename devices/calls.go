@@ -19,25 +19,40 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	defer release()
-	var hello smp.HelloResponse
-	if err := c.ask(ctx, &smp.Hello{}, &hello); err != nil {
+	hello, err := c.hello(ctx)
+	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", otherServer(err))
 	}
-	id, err := identityOf(&hello)
+	id, err := identityOf(hello)
 	if err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
 	c.noteBoot(id.ID, id.Boot)
+	c.version = hello.Version
 	if err := c.setBufferSize(hello.BufferSize); err != nil {
 		return Identity{}, fmt.Errorf("asking who the board is: %w", err)
 	}
 	return id, nil
 }
 
+// hello asks with the station's newest version first. Firmware of version 1 does not know that key and refuses it as
+// bad-map; then the station asks as version 1 does, and so from then on.
+func (c *Client) hello(ctx context.Context) (*smp.HelloResponse, error) {
+	response := new(smp.HelloResponse)
+	if c.version != OldestProtocol {
+		err := c.ask(ctx, &smp.Hello{Version: NewestProtocol}, response)
+		if !errors.Is(err, ErrBadMap) {
+			return response, err
+		}
+	}
+	*response = smp.HelloResponse{}
+	return response, c.ask(ctx, &smp.Hello{}, response)
+}
+
 // identityOf checks the fields that the codec cannot check: version, BoardID, printable texts.
 func identityOf(h *smp.HelloResponse) (Identity, error) {
-	if h.Version != ProtocolVersion {
-		return Identity{}, fmt.Errorf("%w: board says %d, station speaks %d", ErrProtocolVersion, h.Version, ProtocolVersion)
+	if h.Version < OldestProtocol || h.Version > NewestProtocol {
+		return Identity{}, fmt.Errorf("%w: board says %d, station speaks %d to %d", ErrProtocolVersion, h.Version, OldestProtocol, NewestProtocol)
 	}
 	id, err := boardIDOf(h.ID)
 	if err != nil {
@@ -64,6 +79,8 @@ func identityOf(h *smp.HelloResponse) (Identity, error) {
 		HUK:          HUKSource(h.HUK),
 		Caller:       caller,
 		Sealed:       h.LifeCycle == 1,
+		Damaged:      h.LifeCycle == 2,
+		Protocol:     uint(h.Version),
 		Stored:       Slots(h.Stored),
 		ABI:          uint(h.ABI),
 		Can:          Capabilities(h.Capabilities),
@@ -95,7 +112,7 @@ func printable(text string) bool {
 // may have another buffer size.
 func (c *Client) noteBoot(id BoardID, boot BootID) {
 	if c.boot == nil || c.board != id {
-		c.limit = 0
+		c.limit, c.version = 0, 0
 	}
 	c.board, c.boot = id, &boot
 }

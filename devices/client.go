@@ -45,9 +45,10 @@ type Client struct {
 	pending *pendingRequest // nil: no call waits, so an answer is late
 
 	// Last known state of the board; only the call under way uses it.
-	board BoardID
-	boot  *BootID
-	limit int // largest message to the board in octets; 0: not known yet
+	board   BoardID
+	boot    *BootID
+	version uint32 // of the protocol, with this board; 0: not known yet
+	limit   int    // largest message to the board in octets; 0: not known yet
 
 	met     bool          // the board has answered this client
 	started bool          // the board has started a moment ago: its server may still drop a request

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,40 @@ import (
 
 	"hallmark/devices/smp"
 )
+
+// Firmware of version 1 refuses the key with which a station names its version. The station asks again without the key,
+// and from then on never sends it to this board.
+func TestABoardOfVersion1IsAskedAsVersion1(t *testing.T) {
+	client, board := startScripted(t, quick, refuse(2), answer(&hello), answer(&hello))
+	for range 2 {
+		id, err := client.Identify(t.Context())
+		if err != nil || id.Protocol != 1 || id.Damaged {
+			t.Fatalf("%+v, %v", id, err)
+		}
+	}
+	var versions []uint32
+	board.mu.Lock()
+	defer board.mu.Unlock()
+	for _, message := range board.asked {
+		var request smp.Hello
+		if _, err := smp.Parse(message, &request); err != nil {
+			t.Fatal(err)
+		}
+		versions = append(versions, request.Version)
+	}
+	if want := []uint32{2, 0, 0}; !slices.Equal(versions, want) {
+		t.Errorf("asked with versions %v, want %v", versions, want)
+	}
+}
+
+func TestABoardOfVersion2SaysThatItsStoreIsDamaged(t *testing.T) {
+	damaged := hello
+	damaged.Version, damaged.LifeCycle = 2, 2
+	client, _ := startScripted(t, quick, answer(&damaged))
+	if id, err := client.Identify(t.Context()); err != nil || id.Protocol != 2 || !id.Damaged || id.Sealed {
+		t.Errorf("%+v, %v", id, err)
+	}
+}
 
 func TestAfterNoiseTheSameRequestIsSentAgain(t *testing.T) {
 	table := map[string][]step{
@@ -125,7 +160,8 @@ func TestAnAnswerIsRefusedWhen(t *testing.T) {
 		answer step
 		want   error
 	}{
-		{"it is of another protocol version", change(func(h *smp.HelloResponse) { h.Version = 2 }), ErrProtocolVersion},
+		{"it is of another protocol version", change(func(h *smp.HelloResponse) { h.Version = 3 }), ErrProtocolVersion},
+		{"it is of version 0", change(func(h *smp.HelloResponse) { h.Version = 0 }), ErrProtocolVersion},
 		{"its board type would move the cursor", change(func(h *smp.HelloResponse) { h.BoardType = "\x1b[2J" }), ErrMalformedAnswer},
 		{"its firmware version is not ASCII", change(func(h *smp.HelloResponse) { h.Firmware = "1.0β" }), ErrMalformedAnswer},
 		{"the name of its algorithm is not ASCII", change(func(h *smp.HelloResponse) { h.Algorithm = "ecdsa\x1b" }), ErrMalformedAnswer},

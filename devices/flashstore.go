@@ -9,8 +9,9 @@ import (
 )
 
 // The certificate store in a board's flash, as devices/firmware/core/store.c writes it. A sector is
-// magic | generation | sealed | len[] | SHA-256 of these fields and of the data | padding to 64
-// octets | data. Numbers are little-endian. Of two valid sectors the newer one counts.
+// magic | generation | seal | len[] | check | padding to 64 octets | data. Numbers are little-endian. The check is
+// the SHA-256 of the fields before it and of the data; of an HMS3 its first 16 octets, followed by a MAC with a key
+// that only the board has. A sector of HMS3 counts before one without a MAC; of two such sectors the newer one counts.
 const (
 	storeHeader     = 64
 	storeSlotSize   = 1024
@@ -20,12 +21,18 @@ const (
 
 // storeLayouts are the forms of a sector. Slots of a packed sector begin at multiples of storeAlign,
 // the others have storeSlotSize octets each.
-var storeLayouts = []storeLayout{{"HMS2", 4, true}, {"HMS1", 3, false}}
+var storeLayouts = []storeLayout{
+	{magic: "HMS3", slots: 4, packed: true, mac: true, check: 16, open: 0x2e8a51c7, sealed: 0xd175ae38},
+	{magic: "HMS2", slots: 4, packed: true, check: sha256.Size, sealed: 1},
+	{magic: "HMS1", slots: 3, check: sha256.Size, sealed: 1},
+}
 
 type storeLayout struct {
-	magic  string
-	slots  int
-	packed bool
+	magic        string
+	slots        int
+	packed, mac  bool
+	check        int    // octets of the SHA-256
+	open, sealed uint32 // values of the seal
 }
 
 // A FlashStore is the content of a board's certificate store.
@@ -42,11 +49,15 @@ var ErrNoFlashStore = reason.New("no-flash-store", "flash holds no valid certifi
 func ParseFlashStore(octets []byte) (FlashStore, error) {
 	var newest FlashStore
 	var generation uint32
-	found := false
+	found, mac := false, false
 	for at := 0; at+storeHeader <= len(octets); at += storeSectorStep {
-		store, g, valid := parseSector(octets[at:])
-		if valid && (!found || int32(g-generation) > 0) { // the number wraps after 2^32 writes
-			newest, generation, found = store, g, true
+		store, layout, g := parseSector(octets[at:])
+		if layout == nil {
+			continue
+		}
+		newer := int32(g-generation) > 0 // the number wraps after 2^32 writes
+		if !found || layout.mac && !mac || layout.mac == mac && newer {
+			newest, generation, found, mac = store, g, true, layout.mac
 		}
 	}
 	if !found {
@@ -55,13 +66,16 @@ func ParseFlashStore(octets []byte) (FlashStore, error) {
 	return newest, nil
 }
 
-func parseSector(sector []byte) (store FlashStore, generation uint32, valid bool) {
-	for _, layout := range storeLayouts {
-		if bytes.HasPrefix(sector, []byte(layout.magic)) {
-			return layout.parse(sector)
+// parseSector returns no layout for a sector that is not valid.
+func parseSector(sector []byte) (store FlashStore, layout *storeLayout, generation uint32) {
+	for i := range storeLayouts {
+		if bytes.HasPrefix(sector, []byte(storeLayouts[i].magic)) {
+			if store, generation, valid := storeLayouts[i].parse(sector); valid {
+				return store, &storeLayouts[i], generation
+			}
 		}
 	}
-	return FlashStore{}, 0, false
+	return FlashStore{}, nil, 0
 }
 
 func (l storeLayout) parse(sector []byte) (store FlashStore, generation uint32, valid bool) {
@@ -82,8 +96,9 @@ func (l storeLayout) parse(sector []byte) (store FlashStore, generation uint32, 
 		}
 		at += l.room(int(size))
 	}
-	store.Sealed = number(8) == 1
-	return store, number(4), number(8) <= 1 && bytes.Equal(digest.Sum(nil), sector[end:end+sha256.Size])
+	seal := number(8)
+	store.Sealed = seal == l.sealed
+	return store, number(4), (seal == l.open || seal == l.sealed) && bytes.Equal(digest.Sum(nil)[:l.check], sector[end:end+l.check])
 }
 
 // room is the distance from a slot to the next one.

@@ -29,6 +29,7 @@ var (
 	ErrCrypto         = reason.New("crypto", "a cryptographic operation failed")
 	ErrNoAnchor       = reason.New("no-anchor", "a chain or certificate cannot be checked before a trust anchor is there")
 	ErrNoNetwork      = reason.New("no-network", "the board has no network at this moment: no link, no address or no socket")
+	ErrTLSBusy        = reason.New("tls-busy", "the TLS session before is still at work: ask again")
 
 	ErrInvalid        = reason.New("rc3", "the body is not a well-formed map")
 	ErrUnsupported    = reason.New("rc8", "unknown group or command")
@@ -45,7 +46,7 @@ var refusals = []struct {
 	{true, 5, ErrBadHash}, {true, 6, ErrBadSlot}, {true, 7, ErrSealed}, {true, 8, ErrNoHUK},
 	{true, 9, ErrNoEntropy}, {true, 10, ErrForeignKey}, {true, 11, ErrUntrusted}, {true, 12, ErrBadCertificate},
 	{true, 13, ErrStoreIO}, {true, 14, ErrStoreFull}, {true, 15, ErrEmpty}, {true, 16, ErrTLSState},
-	{true, 17, ErrCrypto}, {true, 18, ErrNoAnchor}, {true, 19, ErrNoNetwork},
+	{true, 17, ErrCrypto}, {true, 18, ErrNoAnchor}, {true, 19, ErrNoNetwork}, {true, 20, ErrTLSBusy},
 	{false, smp.RCInvalid, ErrInvalid}, {false, smp.RCUnsupported, ErrUnsupported},
 }
 

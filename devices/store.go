@@ -41,6 +41,15 @@ func (c *Client) Write(ctx context.Context, slot Slot, der []byte) error {
 	return nil
 }
 
+// hashOf returns the SHA-256 that version 1 demands. Since version 2 it is left out: the board checks the signature on each object.
+func (c *Client) hashOf(der []byte) []byte {
+	if c.version >= 2 {
+		return nil
+	}
+	hash := sha256.Sum256(der)
+	return hash[:]
+}
+
 // transfer tries once to write a whole object. again is true when a piece was sent
 // twice and then refused as out of order: the first copy may have completed the
 // object. The caller then writes the object again, which changes nothing if it is stored.
@@ -48,11 +57,10 @@ func (c *Client) transfer(ctx context.Context, slot Slot, der []byte) (again boo
 	if err := c.askBufferSize(ctx); err != nil {
 		return false, err
 	}
-	hash := sha256.Sum256(der)
 	for offset := 0; offset < len(der); {
 		request := &smp.WriteSlot{Slot: uint8(slot), Offset: uint32(offset), Commit: true}
 		if offset == 0 {
-			request.Total, request.Hash = uint32(len(der)), hash[:]
+			request.Total, request.Hash = uint32(len(der)), c.hashOf(der)
 		}
 		room, err := c.room(request)
 		if err != nil {

@@ -2,6 +2,7 @@ package station
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"net"
 	"net/netip"
 	"time"
@@ -33,6 +34,13 @@ type Board interface {
 	Handshake(ctx context.Context, conn net.Conn, serverName string) (devices.HandshakeReport, error)
 	// Seal ends provisioning for good: the board's store accepts no further write.
 	Seal(ctx context.Context) error
+}
+
+// ReceiptBoard is an optional interface of a Board, for boards with [devices.CanReceipt].
+type ReceiptBoard interface {
+	// Receipt asks the board to sign what it is and holds, and returns the COSE_Sign1. It fails with
+	// devices.ErrReceiptKey if the board signs something else than expected.
+	Receipt(ctx context.Context, expected devices.Receipt, key *ecdsa.PublicKey) (cose []byte, err error)
 }
 
 // BoardCounters is an optional interface of a Board, for the report of a Run.

@@ -198,6 +198,9 @@ func (a *attempt) handshake(ctx context.Context) error {
 		shake = a.handshakeOverNetwork
 	}
 	err := shake(ctx)
+	if err == nil {
+		err = a.receipt(ctx)
+	}
 	if !errors.Is(err, ErrHandshakeRefused) {
 		return err
 	}

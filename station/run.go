@@ -59,6 +59,7 @@ type Run struct {
 	ReadBack    *[sha256.Size]byte       // read back: SHA-256 of the certificate in the board's flash
 	StoreRead   *[sha256.Size]byte       // read back: SHA-256 of the same certificate as a probe read it; nil if no probe reads it
 	Handshake   *Presented               // handshake: with TLSKeyProof if there is a proof, else with Certificate
+	Receipt     []byte                   // handshake: COSE_Sign1 of the board over what it is and holds; nil: the board offers none
 	RecordedAt  time.Time                // record
 	Sealed      bool                     // lock: the board accepts no write any more
 	Lock        *LockRecord              // lock: the debug port; nil if the station does not lock it

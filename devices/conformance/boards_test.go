@@ -156,6 +156,9 @@ func emulator(cfg emulated.Config, boardType string) opener {
 func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 	t.Helper()
 	cfg.Dir, cfg.Fuses = t.TempDir(), new(emulated.Fuses)
+	if cfg.Kind == emulated.Posix {
+		cfg.ReadableMemory, cfg.Silence = true, 2*time.Second
+	}
 	if _, err := rand.Read(cfg.Fuses[:]); err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +179,7 @@ func openEmulated(t *testing.T, cfg emulated.Config, boardType string) Subject {
 		HUK:       cfg.Fuses[:32],
 		BoardType: boardType,
 		Reach:     reach(board, cfg),
+		Memory:    board.Memory,
 		PowerCycle: func(ctx context.Context) error {
 			if err := board.PowerCut(); err != nil {
 				return err

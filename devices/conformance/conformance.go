@@ -54,6 +54,8 @@ type Subject struct {
 	Zephyr bool
 	// PowerCycle switches the board's power off and on; nil: the suite cannot do it.
 	PowerCycle func(context.Context) error
+	// Memory returns a copy of the board's RAM; nil: the suite cannot read it.
+	Memory func(context.Context) ([]byte, error)
 	// NoCutTable leaves out the power cuts in the middle of a commit. They are for a board whose
 	// core and flash another board of the same run has, too.
 	NoCutTable bool
@@ -96,6 +98,8 @@ var chapters = []chapter{
 	{"wire", anyBoard, wireChecks},
 	{"handshake", anyBoard, handshakeChecks},
 	{"network", anyBoard, netChecks},
+	{"receipt", anyBoard, receiptChecks},
+	{"memory", freshBoard, memoryChecks},
 	{"bounds", anyBoard, boundsChecks},
 	{"fresh", freshBoard, freshChecks},
 	{"seal", boardToSeal, sealChecks},
@@ -159,7 +163,8 @@ type environment struct {
 	subject Subject
 	board   *devices.Client
 	options devices.Options
-	network bool // handshakes go over the board's own network
+	known   devices.Identity // what the board last said about itself
+	network bool             // handshakes go over the board's own network
 }
 
 // client returns the client of this check's board.
@@ -189,6 +194,7 @@ func (b *environment) identify() devices.Identity {
 	b.Helper()
 	id, err := b.client().Identify(b.ctx)
 	b.check(err)
+	b.known = id
 	return id
 }
 
@@ -196,5 +202,6 @@ func (b *environment) reset() devices.BootID {
 	b.Helper()
 	_, boot, err := b.client().Reset(b.ctx)
 	b.check(err)
+	b.known.Boot = boot
 	return boot
 }

@@ -26,6 +26,14 @@ var freshChecks = []check{
 
 // sealChecks seal the board for ever.
 var sealChecks = []check{
+	{"a board without certificate is not sealed", func(b *environment) {
+		b.refused("an empty store", b.client().Seal(b.ctx), devices.ErrEmpty)
+		b.write(anchor, b.root("root").der())
+		b.refused("an anchor alone", b.client().Seal(b.ctx), devices.ErrEmpty)
+		if b.identify().Sealed {
+			b.Error("hello says that the board is sealed")
+		}
+	}},
 	{"a sealed board is written no more, after a reset neither", func(b *environment) {
 		root, ca, own := b.provision()
 		b.check(b.client().Seal(b.ctx))

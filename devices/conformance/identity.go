@@ -33,6 +33,15 @@ var identityChecks = []check{
 			b.Error("the COSE key in the CSR is not the one the HUK gives")
 		}
 	}},
+	{"it speaks to a station of version 1, and with a newer station the newest version of both", func(b *environment) {
+		w := b.wire()
+		for asked, want := range map[uint32]uint32{0: 1, 1: 1, 2: 2, 3: 2, 0xffffffff: 2} {
+			var response smp.HelloResponse
+			if err := w.ask(&smp.Hello{Version: asked}, &response); err != nil || response.Version != want {
+				b.Errorf("a station of version %d: version %d, %v; want %d", asked, response.Version, err, want)
+			}
+		}
+	}},
 	{"it repeats an echo of any length", func(b *environment) {
 		for _, length := range []int{0, 1, 23, 24, 79, 80, 81, 82, 200} {
 			if err := b.client().Echo(b.ctx, strings.Repeat("e", length)); err != nil {

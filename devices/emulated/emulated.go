@@ -128,6 +128,12 @@ type Config struct {
 	// is then silent.
 	Unwired bool
 
+	// Silence is how long a TLS session of a posix board waits for the station's next request; 0: as long as the firmware
+	// says, 30 s. A whole number of milliseconds.
+	Silence time.Duration
+	// ReadableMemory lets this user read the memory of a posix board ([Board.Memory]).
+	ReadableMemory bool
+
 	testingOnlyTRNG string // QEMU character device instead of the host's random device
 }
 
@@ -197,6 +203,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("%w: a posix board has the network of this machine, no Ethernet", ErrConfig)
 	case c.Kind == Posix && (c.Debug || c.DebugSocket):
 		return fmt.Errorf("%w: a posix board has no debug port", ErrConfig)
+	case c.Kind != Posix && (c.Silence != 0 || c.ReadableMemory):
+		return fmt.Errorf("%w: Silence and ReadableMemory are for a posix board", ErrConfig)
 	case c.Kind == Posix && c.Machine != "":
 		return fmt.Errorf("%w: a posix board has no machine, got %q", ErrConfig, c.Machine)
 	}

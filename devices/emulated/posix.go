@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,8 +22,19 @@ func (b *Board) launchPosix(ctx context.Context) (*process, error) {
 	if b.cfg.Pty {
 		return b.launchOnPty(ctx, image)
 	}
-	args := []string{"-fuses", "/proc/self/fd/4", "-flash", flashFile, "-line", "3"}
+	args := append([]string{"-fuses", "/proc/self/fd/4", "-flash", flashFile, "-line", "3"}, b.cfg.posixArguments()...)
 	return b.begin(b.command(image, args, b.uart.far, b.dir.fuses))
+}
+
+func (c *Config) posixArguments() []string {
+	var args []string
+	if c.Silence > 0 {
+		args = append(args, "-silence", strconv.FormatInt(c.Silence.Milliseconds(), 10))
+	}
+	if c.ReadableMemory {
+		args = append(args, "-readable-memory")
+	}
+	return args
 }
 
 // launchOnPty starts a process that makes a pseudo-terminal and prints its path.
@@ -32,7 +44,7 @@ func (b *Board) launchOnPty(ctx context.Context, image string) (*process, error)
 		return nil, fmt.Errorf("making a pipe for the line's name: %w", err)
 	}
 	defer near.Close()
-	cmd := b.command(image, []string{"-fuses", "/proc/self/fd/3", "-flash", flashFile, "-pty"}, b.dir.fuses)
+	cmd := b.command(image, append([]string{"-fuses", "/proc/self/fd/3", "-flash", flashFile, "-pty"}, b.cfg.posixArguments()...), b.dir.fuses)
 	cmd.Stdout = far
 	p, err := b.begin(cmd)
 	far.Close() // the process has its own copy; an open copy here would hide its end

@@ -10,12 +10,17 @@ import (
 )
 
 // A machine holds what this package must know of a QEMU machine: the addresses of its program memory and its
-// fuses (port/qemu/<machine>.ld, regions IMAGE and FUSES).
-type machine struct{ program, fuses uint32 }
+// fuses (port/qemu/<machine>.ld, regions IMAGE and FUSES), and of all RAM as the monitor sees it: on the bus there is no Secure alias.
+type machine struct {
+	program, fuses uint32
+	memory         [2]uint32
+}
+
+const memorySize = 4 << 20 // octets from each address of memory: program memory with fuses, and RAM
 
 var machines = map[string]*machine{
-	"mps2-an385": {program: 0, fuses: programSize},
-	"mps2-an521": {program: 0x1000_0000, fuses: 0x1000_0000 + programSize},
+	"mps2-an385": {program: 0, fuses: programSize, memory: [2]uint32{0, 0x2000_0000}},
+	"mps2-an521": {program: 0x1000_0000, fuses: 0x1000_0000 + programSize, memory: [2]uint32{0, 0x2800_0000}},
 }
 
 // The descriptors that QEMU inherits, in the order of launchQEMU. With Config.Pty there is

@@ -15,7 +15,8 @@ const (
 
 // Hello asks for the board's identity.
 type Hello struct {
-	Brief bool `cbor:"b,omitempty"` // ask only for ID, Boot and Stored
+	Brief   bool   `cbor:"b,omitempty"` // ask only for ID, Boot and Stored
+	Version uint32 `cbor:"v,omitempty"` // the newest protocol version of the station; 0: version 1, whose requests have no such key
 }
 
 // HelloResponse answers [Hello].
@@ -58,8 +59,8 @@ type CSRResponse struct {
 	DER []byte `cbor:"csr"`
 }
 
-// WriteSlot carries a piece of a slot's new contents. Total and Hash are present
-// exactly at offset 0. Commit is set in the last piece.
+// WriteSlot carries a piece of a slot's new contents. Total is present exactly at
+// offset 0, and there Hash, too, in protocol version 1. Commit is set in the last piece.
 type WriteSlot struct {
 	Slot   uint8  `cbor:"s"`
 	Offset uint32 `cbor:"o"`
@@ -135,6 +136,17 @@ type NetResponse struct {
 	Flags    uint32   `cbor:"vf,omitempty"`
 }
 
+// Receipt asks for a signature over the nonce and what the board is and holds.
+type Receipt struct {
+	Nonce []byte `cbor:"n"`
+}
+
+// ReceiptResponse answers [Receipt].
+type ReceiptResponse struct {
+	Signature []byte `cbor:"s"`
+	Lock      uint8  `cbor:"lk,omitempty"`
+}
+
 // Seal locks the store for ever.
 type Seal struct{}
 
@@ -146,10 +158,11 @@ func (*ReadSlot) Command() Command  { return Command{GroupProvisioning, 3, Read}
 func (*TLS) Command() Command       { return Command{GroupProvisioning, 4, Write} }
 func (*Seal) Command() Command      { return Command{GroupProvisioning, 5, Write} }
 func (*Net) Command() Command       { return Command{GroupProvisioning, 6, Write} }
+func (*Receipt) Command() Command   { return Command{GroupProvisioning, 7, Read} }
 
 // The tables of PROTOCOL.md section 4.
 var (
-	helloForm = form{{key: "b", kind: trueKind, optional: true}}
+	helloForm = form{{key: "b", kind: trueKind, optional: true}, {key: "v", kind: uintKind, least: 1, most: 0xffffffff, optional: true}}
 	briefForm = form{
 		{key: "id", kind: bytesKind, least: 16, most: 16},
 		{key: "bi", kind: bytesKind, least: 8, most: 8},
@@ -163,7 +176,7 @@ var (
 		{key: "fh", kind: bytesKind, least: 32, most: 32},
 		{key: "hs", kind: uintKind, most: 4},
 		{key: "dc", kind: intKind, optional: true},
-		{key: "lc", kind: uintKind, most: 1},
+		{key: "lc", kind: uintKind, most: 2},
 		{key: "ab", kind: uintKind, most: 0xffffffff},
 		{key: "bs", kind: uintKind, most: 0xffffffff},
 		{key: "al", kind: textKind, least: 1, most: 24, optional: true},
@@ -209,6 +222,11 @@ var (
 		{key: "e", kind: intKind, optional: true},
 		{key: "vf", kind: uintKind, most: 0xffffffff, optional: true},
 	}
+	receiptForm         = form{{key: "n", kind: bytesKind, least: 16, most: 16}}
+	receiptResponseForm = form{
+		{key: "s", kind: bytesKind, least: 64, most: 64},
+		{key: "lk", kind: uintKind, least: 1, most: 2, optional: true},
+	}
 	netForm = form{
 		{key: "q", kind: uintKind, most: 0xffffffff},
 		{key: "a", kind: textKind, least: 2, most: MaxAddress, optional: true},
@@ -225,6 +243,8 @@ var (
 	}
 )
 
+func (*Receipt) form() form           { return receiptForm }
+func (*ReceiptResponse) form() form   { return receiptResponseForm }
 func (*Hello) form() form             { return helloForm }
 func (*HelloResponse) form() form     { return helloResponseForm }
 func (*BriefResponse) form() form     { return briefForm }
@@ -251,8 +271,8 @@ func (h *HelloResponse) brokenRule() string {
 // brokenRule: total length and hash are present at offset 0 and only there.
 func (w *WriteSlot) brokenRule() string {
 	begins := w.Offset == 0
-	if begins != (w.Total != 0) || begins != (len(w.Hash) != 0) {
-		return "l and h are there exactly when o is 0"
+	if begins != (w.Total != 0) || !begins && len(w.Hash) != 0 {
+		return "l is there exactly when o is 0, and h only then"
 	}
 	return ""
 }

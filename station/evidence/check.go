@@ -56,7 +56,8 @@ type Verdict struct {
 	Root         string    `json:"root"` // base64
 	Origin       string    `json:"origin"`
 	Certificates int       `json:"certificates"`
-	Anchors      int       `json:"anchors"` // checkpoints from elsewhere that hold
+	Receipts     int       `json:"receipts"` // of boards, which verify
+	Anchors      int       `json:"anchors"`  // checkpoints from elsewhere that hold
 	KeyGiven     bool      `json:"key_given"`
 	Part         bool      `json:"part"`               // the bundle has some entries only, each with a proof
 	Selected     int       `json:"selected"`           // entries of a part
@@ -114,6 +115,7 @@ type checker struct {
 	stored   *storedList       // of checkpoints.txt; nil: there is none to compare entries with
 	genesis  bool              // an entry names the certificates of the authorities
 	issued   map[digest]issuedCertificate
+	receipts []boardReceipt
 	serials  map[serialNumber]intent
 	report   Report            // made anew; nil: there is nothing to compare
 	known    authorityList     // of authorities.pem
@@ -158,9 +160,9 @@ func (c *checker) read(name string) (content []byte, err error) {
 }
 
 func (c *checker) all() error {
-	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkNames}
+	steps := []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkStoredCheckpoints, c.checkAnchors, c.checkEntries, c.checkCertificates, c.checkReceipts, c.checkNames}
 	if c.verdict.Part = c.files.isPart(); c.verdict.Part {
-		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkPart, c.checkCertificates, c.checkNames}
+		steps = []func() error{c.checkArchive, c.checkSums, c.checkCheckpoint, c.checkSigner, c.checkSignatures, c.checkTimestamp, c.checkPart, c.checkCertificates, c.checkReceipts, c.checkNames}
 	}
 	for _, step := range steps {
 		if err := c.ctx.Err(); err != nil {

@@ -124,7 +124,7 @@ func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, view
 	if err := c.checkAnnounced(&e.Entry); err != nil {
 		return err
 	}
-	return c.followCertificate(&e.Entry, name)
+	return errors.Join(c.followCertificate(&e.Entry, name), c.followReceipt(&e.Entry, name))
 }
 
 // compareTile compares a tile with the one that the entries make.

@@ -84,7 +84,7 @@ func (c *checker) checkProven(seq int64, views *Views, boards boardSet) error {
 	if e.Seq != seq {
 		return c.find(seq, name, "the entry says it is entry %d", e.Seq)
 	}
-	if err := errors.Join(c.checkGenesis(&e, name), c.followCertificate(&e, name)); err != nil {
+	if err := errors.Join(c.checkGenesis(&e, name), c.followCertificate(&e, name), c.followReceipt(&e, name)); err != nil {
 		return err
 	}
 	boards.add(&e)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -250,6 +251,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	}
 	if h.OverNetwork {
 		e.Details["over"] = "network"
+	}
+	if run.Receipt != nil {
+		e.Details["receipt"] = base64.StdEncoding.EncodeToString(run.Receipt)
 	}
 	if mark >= 0 {
 		e.Details[detailMark] = strconv.FormatInt(mark, 10)

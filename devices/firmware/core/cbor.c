@@ -6,7 +6,7 @@
 #include <prov/errors.h>
 
 /* Major types (RFC 8949 section 3.1). */
-enum { MAJOR_UINT = 0, MAJOR_NINT = 1, MAJOR_BSTR = 2, MAJOR_TSTR = 3, MAJOR_MAP = 5, MAJOR_SIMPLE = 7 };
+enum { MAJOR_UINT = 0, MAJOR_NINT = 1, MAJOR_BSTR = 2, MAJOR_TSTR = 3, MAJOR_ARRAY = 4, MAJOR_MAP = 5, MAJOR_SIMPLE = 7 };
 enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21 };
 
 struct reader {
@@ -175,6 +175,11 @@ static void put_head(struct cbor_writer *w, uint8_t major, uint32_t argument)
 		head[1 + i] = (uint8_t)(argument >> 8 * (extra - 1 - i));
 	}
 	put(w, head, 1u + extra);
+}
+
+void prov_cbor_put_array(struct cbor_writer *w, uint32_t items)
+{
+	put_head(w, MAJOR_ARRAY, items);
 }
 
 void prov_cbor_put_map(struct cbor_writer *w, uint32_t pairs)

@@ -44,6 +44,7 @@ struct cbor_writer {
 };
 
 void prov_cbor_put_map(struct cbor_writer *w, uint32_t pairs);
+void prov_cbor_put_array(struct cbor_writer *w, uint32_t items);
 void prov_cbor_put_key(struct cbor_writer *w, const char *key);
 void prov_cbor_put_uint(struct cbor_writer *w, uint32_t value);
 void prov_cbor_put_int(struct cbor_writer *w, int32_t value);

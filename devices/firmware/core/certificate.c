@@ -104,6 +104,9 @@ static int check(const struct store *s, const struct identity *id, enum slot slo
 	if (slot == SLOT_ANCHOR) {
 		return check_signature(crt, crt);
 	}
+	if (slot != SLOT_CHAIN && crt->ca_istrue != 0) {
+		return PROV_ERR_BAD_CERTIFICATE; /* a board that may sign certificates */
+	}
 	if (slot != SLOT_CHAIN && !is_own_key(crt, &id->keys[slot == SLOT_COSE ? PURPOSE_COSE : PURPOSE_TLS])) {
 		return PROV_ERR_FOREIGN_KEY;
 	}

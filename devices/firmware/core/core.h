@@ -39,6 +39,7 @@ struct identity {
 	struct key_pair keys[PURPOSE_COUNT];
 	uint8_t board_id[BOARD_ID_SIZE];
 	char text[BOARD_ID_TEXT];
+	psa_key_id_t store_key; /* volatile: the MAC of the certificate store */
 };
 
 int prov_identity_derive(struct identity *id, const struct prov_port *port);
@@ -66,12 +67,17 @@ struct store {
 	int active;			   /* sector of the valid snapshot */
 	bool damaged;
 	uint32_t generation;
-	bool sealed;
+	uint32_t seal, not_seal; /* SEAL_OPEN or SEAL_SET of store.c, and its complement */
+	psa_key_id_t key;	 /* of the MAC */
 	uint32_t len[SLOT_COUNT];
 };
 
-int prov_store_mount(struct store *s, const struct prov_port *port);
+int prov_store_mount(struct store *s, const struct prov_port *port, psa_key_id_t key);
+
+/* True unless both copies of the seal say that the store is open, asked twice: a fault in one octet or in one branch unseals nothing. */
+bool prov_store_sealed(const struct store *s);
 int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint8_t *buf, size_t len);
+int prov_store_hash(const struct store *s, enum slot slot, uint8_t hash[HASH_SIZE]); /* SHA-256 of the contents, from flash */
 int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
 int prov_store_seal(struct store *s);
 
@@ -84,6 +90,7 @@ struct transfer {
 	enum slot slot;
 	uint32_t total;
 	uint32_t received;
+	bool has_hash;
 	uint8_t hash[HASH_SIZE];
 	uint8_t der[SLOT_SIZE];
 };
@@ -98,8 +105,6 @@ enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
 
 struct tls {
 	enum tls_state state;
-	uint32_t q;   /* the last request that was answered */
-	bool used;    /* q is valid, and its answer can be repeated: the session belongs to `tls` */
 	bool open;    /* mbedTLS's contexts are initialised */
 	int error;    /* of mbedTLS, in state TLS_FAILED */
 	uint32_t verify_flags;
@@ -122,6 +127,11 @@ struct tls {
 };
 
 int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
+
+/* Frees mbedTLS's contexts and wipes the input. The last answer stays, so that it can be given again. */
+void prov_tls_release(struct tls *tls);
+
+/* prov_tls_release, and wipes the rest. */
 void prov_tls_close(struct tls *tls);
 
 /*
@@ -132,15 +142,12 @@ int prov_tls_open(struct prov *prov, const char *server_name, bool with_chain);
 size_t prov_tls_room(struct tls *tls);
 void prov_tls_pump(struct tls *tls);
 
-/* PROV_OK: q is the next request of a session. SESSION_AGAIN: the last one again. Negative: neither. */
-#define SESSION_AGAIN 1
-int prov_session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q);
+/* True if the session has nothing more to do: it failed, was closed, or has read the server's answer. */
+bool prov_tls_over(const struct tls *tls);
 
 /* net.c: the handshake over the port's network. Over a stream the session is struct tls, over sockets the port has it. */
 struct net {
 	enum { NET_OFF, NET_STREAM, NET_SOCKETS } via;
-	bool used;   /* q and answer are valid */
-	uint32_t q;  /* the last request that was answered */
 	bool over;   /* the session has ended, as `report` says */
 	struct prov_visit visit;
 	char address[ADDRESS_MAX + 1u];
@@ -152,7 +159,49 @@ struct net {
 
 bool prov_net_offered(const struct prov_port *port);
 int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
-void prov_net_close(struct prov *prov);
+
+/*
+ * Ends the connection, and wipes what the port's sockets used. The last answer stays.
+ * notify: tell the server first, which computes. PROV_ERR_TLS_BUSY: the sockets are still
+ * at work, and nothing was wiped.
+ */
+int prov_net_release(struct prov *prov, bool notify);
+
+/*
+ * session.c: the board's only TLS session, and the only owner of its end. A session
+ * belongs to the command that opened it. Its secrets are in RAM until it is over; then
+ * only the last answer stays, until another command or the silence ends the session.
+ */
+enum session_owner { SESSION_NONE, SESSION_TLS, SESSION_NET };
+
+struct session {
+	enum session_owner owner; /* SESSION_NONE: q is not valid */
+	uint32_t q;		  /* the last request that was answered */
+	uint32_t asked_at;	  /* uptime of the last request, in milliseconds */
+};
+
+/* PROV_OK: q is the next request of the owner's session, or opens one. SESSION_AGAIN: the last one again. Negative: neither. */
+#define SESSION_AGAIN 1
+int prov_session_turn(struct prov *prov, enum session_owner owner, uint32_t q);
+
+/* The request q of this session was carried out. */
+void prov_session_answered(struct prov *prov, enum session_owner owner, uint32_t q);
+
+/* Frees and wipes everything of the session but its last answer. PROV_ERR_TLS_BUSY: as prov_net_release. */
+int prov_session_release(struct prov *prov, bool notify);
+
+/* prov_session_release, and forgets the session. */
+int prov_session_end(struct prov *prov, bool notify);
+
+/* store.c's state as hello and a receipt name it. */
+enum life_cycle { LIFE_OPEN = 0, LIFE_SEALED = 1, LIFE_DAMAGED = 2 };
+enum life_cycle prov_life_cycle(const struct store *s);
+
+/* TF-M derives a different key for each caller, so the caller is part of the identity. */
+bool prov_has_caller(const struct prov_facts *facts);
+
+/* receipt.c: what the board holds, signed with its TLS key. */
+int prov_receipt_handle(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 /* notice.c stores the last request. frame.c owns the rest: the frame that is being received. */
 struct smp {
@@ -190,6 +239,7 @@ struct prov {
 #endif
 	struct tls tls;
 	struct net net;
+	struct session session;
 	struct smp smp;
 };
 

@@ -5,12 +5,14 @@
 #include <string.h>
 
 enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, COMMAND_TLS = 4, COMMAND_SEAL = 5,
-       COMMAND_NET = 6 };
+       COMMAND_NET = 6, COMMAND_RECEIPT = 7 };
 
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_NEWEST 2u
+#define PROTOCOL_OLDEST 1u /* of a station that names no version */
 #define IDENTITY_ABI 1u
 #define CAN_PROVISION (PROV_PROVISIONING ? 1u : 0u) /* bits of `ca` */
 #define CAN_NET 2u
+#define CAN_RECEIPT 4u
 #define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: one bit for each purpose */
 #define READ_OVERHEAD 32u /* octets of map, keys and numbers around `d` */
 
@@ -42,28 +44,32 @@ static void put_string(struct cbor_writer *w, const char *key, const char *text)
 	prov_cbor_put_text(w, text, strlen(text));
 }
 
-/* TF-M derives a different key for each caller, so the caller is part of the identity. */
-static bool has_caller(const struct prov_facts *facts)
+bool prov_has_caller(const struct prov_facts *facts)
 {
 	return facts->huk_source == PROV_HUK_TFM || facts->huk_source == PROV_HUK_TFM_DUMMY;
 }
 
-static void put_facts(const struct prov *prov, struct cbor_writer *w)
+enum life_cycle prov_life_cycle(const struct store *s)
+{
+	return s->damaged ? LIFE_DAMAGED : prov_store_sealed(s) ? LIFE_SEALED : LIFE_OPEN;
+}
+
+static void put_facts(const struct prov *prov, uint32_t version, struct cbor_writer *w)
 {
 	const struct prov_facts *facts = &prov->port->facts;
 
-	put_number(w, "v", PROTOCOL_VERSION);
+	put_number(w, "v", version);
 	put_octets(w, "hw", facts->hardware_id, facts->hardware_id_len);
 	put_string(w, "bt", facts->board_type);
 	put_string(w, "fw", facts->firmware_version);
 	put_octets(w, "fh", facts->firmware_hash, sizeof facts->firmware_hash);
 	put_number(w, "hs", (uint32_t)facts->huk_source);
-	put_number(w, "lc", prov->store.sealed ? 1u : 0u);
+	put_number(w, "lc", (uint32_t)prov_life_cycle(&prov->store));
 	put_number(w, "ab", IDENTITY_ABI);
 	put_number(w, "pu", PURPOSES);
 	put_number(w, "bs", PROV_BUF_SIZE);
-	put_number(w, "ca", CAN_PROVISION | (prov_net_offered(prov->port) ? CAN_NET : 0u));
-	if (has_caller(facts)) {
+	put_number(w, "ca", CAN_RECEIPT | CAN_PROVISION | (prov_net_offered(prov->port) ? CAN_NET : 0u));
+	if (prov_has_caller(facts)) {
 		prov_cbor_put_key(w, "dc");
 		prov_cbor_put_int(w, facts->huk_caller);
 	}
@@ -71,18 +77,27 @@ static void put_facts(const struct prov *prov, struct cbor_writer *w)
 
 static int hello(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w)
 {
-	struct cbor_field brief = { .key = "b", .type = CBOR_TRUE };
-	int err = prov_cbor_read_map(in, len, &brief, 1);
+	struct cbor_field f[] = {
+		{ .key = "b", .type = CBOR_TRUE },
+		{ .key = "v", .type = CBOR_UINT, .max = UINT32_MAX },
+	};
+	int err = prov_cbor_read_map(in, len, f, 2);
+	const bool brief = f[0].present;
+	uint32_t version = f[1].present ? f[1].as.number : PROTOCOL_OLDEST;
 
-	if (err != PROV_OK) {
-		return err;
+	if (err != PROV_OK || version == 0) {
+		return err != PROV_OK ? err : PROV_ERR_BAD_MAP;
 	}
-	prov_cbor_put_map(w, brief.present ? 3u : has_caller(&prov->port->facts) ? 15u : 14u);
+	version = version < PROTOCOL_NEWEST ? version : PROTOCOL_NEWEST;
+	if (!brief && version == 1u && prov->store.damaged) {
+		return PROV_ERR_STORE_IO; /* version 1 has no life cycle for it, and "open" would be wrong */
+	}
+	prov_cbor_put_map(w, brief ? 3u : prov_has_caller(&prov->port->facts) ? 15u : 14u);
 	put_octets(w, "id", prov->identity.board_id, BOARD_ID_SIZE);
 	put_octets(w, "bi", prov->boot_id, BOOT_ID_SIZE);
 	put_number(w, "st", stored(&prov->store));
-	if (!brief.present) {
-		put_facts(prov, w);
+	if (!brief) {
+		put_facts(prov, version, w);
 	}
 	return PROV_OK;
 }
@@ -132,16 +147,21 @@ static const struct {
 } commands[] = {
 	[COMMAND_HELLO] = { hello, false }, [COMMAND_READ] = { read_slot, false },
 	[COMMAND_TLS] = { prov_tls_handle, true }, [COMMAND_NET] = { prov_net_handle, true },
+	[COMMAND_RECEIPT] = { prov_receipt_handle, false },
 #if PROV_PROVISIONING
 	[COMMAND_CSR] = { prov_provision_csr, false }, [COMMAND_WRITE] = { prov_provision_write, true },
 	[COMMAND_SEAL] = { prov_provision_seal, true },
 #endif
 };
 
-/* TLS sockets may run in another thread, and PSA need not be thread-safe. So only commands without PSA are allowed meanwhile. */
-static bool allowed_during_handshake(uint8_t command)
+/*
+ * TLS sockets may run in another thread, and PSA need not be thread-safe. So every
+ * command that computes ends a visit first, and so does one that changes the store. tls
+ * and net end the session before by themselves, when they open one.
+ */
+static bool ends_visit(uint8_t command)
 {
-	return command == COMMAND_NET || command == COMMAND_HELLO || command == COMMAND_READ;
+	return command != COMMAND_NET && command != COMMAND_HELLO && command != COMMAND_READ;
 }
 
 int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint8_t *in, size_t in_len, uint8_t *out,
@@ -158,8 +178,12 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 	if (prov->broken != PROV_OK) {
 		return prov->broken;
 	}
-	if (prov->net.via != NET_OFF && !allowed_during_handshake(command)) {
-		prov_net_close(prov);
+	(void)prov_poll(prov); /* a session that was silent too long has ended, whenever the port calls prov_poll */
+	if (prov->net.via != NET_OFF && ends_visit(command)) {
+		err = prov_session_end(prov, true);
+		if (err != PROV_OK) {
+			return err;
+		}
 	}
 	err = commands[command].handle(prov, in, in_len, &w);
 	if (err == PROV_OK && w.overflow) {

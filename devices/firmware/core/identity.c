@@ -17,6 +17,7 @@ static const char *const key_labels[PURPOSE_COUNT] = {
 	[PURPOSE_COSE] = "HUK_COSE_EC_PRIV_KEY" PROV_LABEL_SUFFIX,
 };
 static const char label_id[] = "UUID" PROV_LABEL_SUFFIX;
+static const char label_store[] = "HUK_STORE_MAC_KEY" PROV_LABEL_SUFFIX;
 
 static int crypto_error(psa_status_t status)
 {
@@ -99,12 +100,33 @@ static psa_status_t derive_pair(psa_key_id_t huk, const char *label, struct key_
 		       : psa_export_public_key(pair->id, pair->public_key, sizeof pair->public_key, &len);
 }
 
+/* Not a part of the identity: whoever writes the flash must not be able to make a store that this board accepts. */
+static psa_status_t derive_store_key(psa_key_id_t huk, psa_key_id_t *key)
+{
+	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	psa_status_t status = derivation(&op, huk, label_store);
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_HMAC);
+	psa_set_key_bits(&attributes, 256);
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_SIGN_MESSAGE);
+	psa_set_key_algorithm(&attributes, PSA_ALG_HMAC(PSA_ALG_SHA_256));
+	if (status == PSA_SUCCESS) {
+		status = psa_key_derivation_output_key(&attributes, &op, key);
+	}
+	(void)psa_key_derivation_abort(&op);
+	return status;
+}
+
 static psa_status_t derive_all(struct identity *id, psa_key_id_t huk)
 {
 	psa_status_t status = derive_board_id(huk, id->board_id);
 
 	for (unsigned i = 0; status == PSA_SUCCESS && i < PURPOSE_COUNT; i++) {
 		status = derive_pair(huk, key_labels[i], &id->keys[i]);
+	}
+	if (status == PSA_SUCCESS) {
+		status = derive_store_key(huk, &id->store_key);
 	}
 	format_uuid(id->board_id, id->text);
 	return status;
@@ -134,6 +156,7 @@ void prov_identity_free(struct identity *id)
 	for (unsigned i = 0; i < PURPOSE_COUNT; i++) {
 		(void)psa_destroy_key(id->keys[i].id); /* a null or volatile key: this always succeeds */
 	}
+	(void)psa_destroy_key(id->store_key);
 	mbedtls_platform_zeroize(id, sizeof *id);
 }
 

@@ -65,19 +65,24 @@ static void send_close_notify(struct prov *prov)
 	}
 }
 
-void prov_net_close(struct prov *prov)
+int prov_net_release(struct prov *prov, bool notify)
 {
 	const struct prov_port *port = prov->port;
 
 	if (prov->net.via == NET_STREAM) {
-		send_close_notify(prov);
+		if (notify) {
+			send_close_notify(prov);
+		}
 		port->stream->close(port->ctx);
 		prov_tls_close(&prov->tls);
 	} else if (prov->net.via == NET_SOCKETS) {
-		port->tls_sockets->close(port->ctx);
+		if (port->tls_sockets->close(port->ctx) != PROV_OK) {
+			return PROV_ERR_TLS_BUSY;
+		}
 		mbedtls_platform_zeroize(prov->tls.credentials, sizeof prov->tls.credentials);
 	}
-	memset(&prov->net, 0, sizeof prov->net);
+	prov->net.via = NET_OFF;
+	return PROV_OK;
 }
 
 static int load_object(struct prov *prov, enum slot slot, size_t at, struct prov_der *der)
@@ -123,7 +128,7 @@ static int open_sockets(struct prov *prov, bool with_chain)
 	const struct prov_port *port = prov->port;
 	int err;
 
-	prov->net.via = NET_SOCKETS; /* from here on prov_net_close wipes the credentials */
+	prov->net.via = NET_SOCKETS; /* from here on prov_net_release wipes the credentials */
 	err = load_credentials(prov, &prov->net.visit, with_chain);
 	return err == PROV_OK ? port->tls_sockets->start(port->ctx, &prov->net.visit) : err;
 }
@@ -181,6 +186,9 @@ static void poll_session(struct prov *prov)
 
 	report->data_len = 0;
 	if (prov->net.over) {
+		if (report->state == PROV_VISIT_ESTABLISHED) {
+			report->state = PROV_VISIT_CLOSED; /* the board ended the session when it had read the server's answer */
+		}
 		return;
 	}
 	if (prov->net.via == NET_STREAM) {
@@ -191,7 +199,10 @@ static void poll_session(struct prov *prov)
 	if (report->data_len > sizeof report->data) {
 		report->data_len = 0; /* a fault of the port */
 	}
-	prov->net.over = report->state == PROV_VISIT_CLOSED || report->state == PROV_VISIT_FAILED;
+	prov->net.over = report->state == PROV_VISIT_CLOSED || report->state == PROV_VISIT_FAILED || report->data_len > 0;
+	if (prov->net.over) {
+		(void)prov_session_release(prov, true); /* busy sockets: prov_poll tries again */
+	}
 }
 
 static void answer(struct net *net)
@@ -244,8 +255,10 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	if (!is_text(&f[SN]) || !is_text(&f[A]) || !f[P].present || f[P].as.number == 0 || f[X].present) {
 		return PROV_ERR_BAD_MAP;
 	}
-	prov_net_close(prov);
-	prov_tls_close(&prov->tls);
+	err = prov_session_end(prov, true);
+	if (err != PROV_OK) {
+		return err;
+	}
 	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero, so the string is terminated */
 	memcpy(net->address, f[A].as.string.octets, f[A].as.string.len);
 	net->visit.address = net->address;
@@ -253,22 +266,21 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	net->visit.server_name = net->server_name;
 	err = prov->port->stream != NULL ? open_stream(prov, with_chain) : open_sockets(prov, with_chain);
 	if (err != PROV_OK) {
-		prov_net_close(prov);
+		(void)prov_session_end(prov, false);
 		return err;
 	}
-	net->used = true;
 	net->report.state = PROV_VISIT_SHAKING; /* the first answer does not wait for the peer */
 	return PROV_OK;
 }
 
 /* Ends connection and keys. The session stays, so that this request can be answered again. */
-static int close_from(struct prov *prov, uint32_t q)
+static int close_from(struct prov *prov)
 {
-	prov_net_close(prov);
-	prov->net.used = true;
+	int err = prov_session_release(prov, true);
+
 	prov->net.over = true;
-	prov->net.q = q;
-	return PROV_OK;
+	memset(&prov->net.report, 0, sizeof prov->net.report);
+	return err;
 }
 
 static int continue_from(struct prov *prov, const struct cbor_field *f)
@@ -276,7 +288,7 @@ static int continue_from(struct prov *prov, const struct cbor_field *f)
 	if (f[SN].present || f[A].present || f[P].present || f[CH].present) {
 		return PROV_ERR_BAD_MAP;
 	}
-	return f[X].present ? close_from(prov, f[Q].as.number) : PROV_OK;
+	return f[X].present ? close_from(prov) : PROV_OK;
 }
 
 static int read_request(const uint8_t *in, size_t in_len, struct cbor_field *f)
@@ -306,7 +318,7 @@ int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 		err = PROV_ERR_INTERNAL;
 	}
 	if (err == PROV_OK) {
-		err = prov_session_turn(prov, net->used, net->q, f[Q].as.number);
+		err = prov_session_turn(prov, SESSION_NET, f[Q].as.number);
 	}
 	if (err != PROV_OK) {
 		return err == SESSION_AGAIN ? put_answer(net, w) : err;
@@ -315,8 +327,8 @@ int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	if (err != PROV_OK) {
 		return err;
 	}
-	net->q = f[Q].as.number;
-	if (net->q > 0) {
+	prov_session_answered(prov, SESSION_NET, f[Q].as.number);
+	if (f[Q].as.number > 0) {
 		poll_session(prov);
 	}
 	answer(net);

@@ -49,7 +49,7 @@ int prov_init(struct prov *prov, const struct prov_port *port)
 	prov->port = port;
 	prov->broken = start(prov);
 	if (prov->broken == PROV_OK) {
-		(void)prov_store_mount(&prov->store, port); /* with a damaged store, each command that needs the store is refused */
+		(void)prov_store_mount(&prov->store, port, prov->identity.store_key); /* with a damaged store, each command that needs the store is refused */
 	}
 	return prov->broken;
 }
@@ -82,7 +82,8 @@ int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, si
 
 void prov_free(struct prov *prov)
 {
-	prov_net_close(prov);
-	prov_tls_close(&prov->tls);
+	while (prov_session_end(prov, false) != PROV_OK) {
+		/* the port's sockets still use the session; its `close` waits */
+	}
 	prov_identity_free(&prov->identity);
 }

@@ -41,6 +41,9 @@ int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct 
 	    !plain(&f[2]) || purpose >= PURPOSE_COUNT) {
 		return PROV_ERR_BAD_MAP;
 	}
+	if (prov->store.damaged) {
+		return PROV_ERR_STORE_IO; /* the certificate could not be stored, and the store before may have been sealed */
+	}
 	err = prov_csr_write(&prov->identity, (enum purpose)purpose, f[0].as.string.octets, &f[1], &f[2], der, sizeof der,
 			     &der_len);
 	if (err == PROV_OK) {
@@ -53,11 +56,16 @@ int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct 
 
 enum { S, O, L, H, D, C, WRITE_FIELDS };
 
+static bool same_hash(const struct transfer *t, const struct cbor_field *h)
+{
+	return t->has_hash == h->present && (!h->present || memcmp(t->hash, h->as.string.octets, HASH_SIZE) == 0);
+}
+
 static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 {
 	struct transfer *t = &prov->transfer;
 
-	if (!f[L].present || !f[H].present || f[H].as.string.len != HASH_SIZE) {
+	if (!f[L].present || (f[H].present && f[H].as.string.len != HASH_SIZE)) {
 		return PROV_ERR_BAD_MAP;
 	}
 	if (f[L].as.number > SLOT_SIZE) {
@@ -65,14 +73,17 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	}
 	/* When the answer to the first piece was lost, the first piece comes again; the other pieces are kept. A longer one begins anew. */
 	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
-	    f[D].as.string.len <= t->received && memcmp(t->hash, f[H].as.string.octets, HASH_SIZE) == 0) {
+	    f[D].as.string.len <= t->received && memcmp(t->der, f[D].as.string.octets, f[D].as.string.len) == 0 && same_hash(t, &f[H])) {
 		return PROV_OK;
 	}
 	t->open = true;
 	t->slot = (enum slot)f[S].as.number;
 	t->total = f[L].as.number;
 	t->received = 0;
-	memcpy(t->hash, f[H].as.string.octets, HASH_SIZE);
+	t->has_hash = f[H].present;
+	if (t->has_hash) {
+		memcpy(t->hash, f[H].as.string.octets, HASH_SIZE);
+	}
 	return PROV_OK;
 }
 
@@ -87,8 +98,11 @@ static int add_piece(struct transfer *t, const struct cbor_field *f)
 	if (offset > t->total || len > t->total - offset) {
 		return PROV_ERR_TOO_LONG;
 	}
-	if (offset + len <= t->received) {
+	if (offset + len <= t->received && (t->has_hash || memcmp(t->der + offset, f[D].as.string.octets, len) == 0)) {
 		return PROV_OK; /* a repeated piece */
+	}
+	if (!t->has_hash && offset < t->received) {
+		t->received = offset; /* an earlier transfer was given up, and this is another object of the same length */
 	}
 	if (offset != t->received) {
 		return PROV_ERR_OUT_OF_ORDER;
@@ -98,15 +112,14 @@ static int add_piece(struct transfer *t, const struct cbor_field *f)
 	return PROV_OK;
 }
 
-static int commit(struct prov *prov)
+/* Without `h` (version 2) the signature on each object that is stored shows damage. */
+static int check_hash(struct transfer *t)
 {
-	struct transfer *t = &prov->transfer;
 	uint8_t hash[HASH_SIZE];
 	size_t len;
-	int err = PROV_OK;
 
-	if (t->received != t->total) {
-		return PROV_ERR_OUT_OF_ORDER;
+	if (!t->has_hash) {
+		return PROV_OK;
 	}
 	if (psa_hash_compute(PSA_ALG_SHA_256, t->der, t->total, hash, sizeof hash, &len) != PSA_SUCCESS) {
 		return PROV_ERR_CRYPTO;
@@ -115,7 +128,18 @@ static int commit(struct prov *prov)
 		t->open = false;
 		return PROV_ERR_BAD_HASH;
 	}
-	if (prov->store.sealed) {
+	return PROV_OK;
+}
+
+static int commit(struct prov *prov)
+{
+	struct transfer *t = &prov->transfer;
+	int err = t->received == t->total ? check_hash(t) : PROV_ERR_OUT_OF_ORDER;
+
+	if (err != PROV_OK) {
+		return err;
+	}
+	if (prov_store_sealed(&prov->store)) {
 		return prov_store_commit(&prov->store, t->slot, t->der, t->total); /* the stored object again, or sealed: no certificate has to be parsed */
 	}
 	err = prov_certificate_check(&prov->store, &prov->identity, t->slot, t->der, t->total);
@@ -174,6 +198,9 @@ int prov_provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct
 {
 	int err = prov_cbor_read_map(in, len, NULL, 0);
 
+	if (err == PROV_OK && !prov->store.damaged && !prov_store_sealed(&prov->store) && prov->store.len[SLOT_CERTIFICATE] == 0) {
+		err = PROV_ERR_EMPTY; /* a board that is sealed without a certificate could never get one */
+	}
 	if (err == PROV_OK) {
 		err = prov_store_seal(&prov->store);
 	}

@@ -5,14 +5,18 @@
  * the hash. The header is the commit point: a power cut before its last octet leaves
  * the old snapshot valid, a power cut after it the new one.
  *
- * Sector: magic | generation | sealed | len[] | SHA-256 of these fields and of the
- * data | padding to 64 octets | data. Numbers are little-endian.
+ * Sector of "HMS3": magic | generation | seal | len[4] | first 16 octets of H | first 16
+ * octets of M | padding to 64 octets | data. H is the SHA-256 of the fields before it and
+ * of the data, and finds damage. M is the HMAC-SHA256 of H with a key from the HUK:
+ * whoever can write the flash can make no store that this board accepts. They can still
+ * erase it, and put back an older snapshot of the same board. Numbers are little-endian.
+ * The slots follow each other, and each begins at a multiple of ALIGN. Four full slots
+ * need 4160 octets, so a sector of 4096 octets may be full before each slot is.
  *
- * "HMS2" has four lengths. The slots follow each other, and each begins at a multiple
- * of ALIGN. Four full slots need 4160 octets, so a sector of 4096 octets may be full
- * before each slot is. "HMS1" of earlier firmware has three lengths and SLOT_SIZE octets
- * for each slot. The core reads it for ever, because an identity survives an update,
- * and never writes it.
+ * Earlier firmware has H in 32 octets, no M, and a seal of 0 or 1: "HMS2", and "HMS1"
+ * with three lengths and SLOT_SIZE octets for each slot. An identity survives an update,
+ * so the core reads them, unless the port refuses them, and writes both sectors anew at
+ * the first start. Beside a valid "HMS3" they do not count.
  */
 #include "core.h"
 
@@ -28,7 +32,16 @@ static const struct store_layout {
 	uint8_t magic[4];
 	unsigned slots;
 	bool packed;
-} layouts[] = { { { 'H', 'M', 'S', '2' }, SLOT_COUNT, true }, { { 'H', 'M', 'S', '1' }, 3, false } };
+	bool has_mac;
+} layouts[] = { { { 'H', 'M', 'S', '3' }, SLOT_COUNT, true, true },
+		{ { 'H', 'M', 'S', '2' }, SLOT_COUNT, true, false },
+		{ { 'H', 'M', 'S', '1' }, 3, false, false } };
+
+#define TAG_SIZE 16u /* stored octets of H and of M */
+
+/* Values of the seal that no single fault turns into each other. */
+#define SEAL_OPEN 0x2e8a51c7u
+#define SEAL_SET 0xd175ae38u
 
 #define HASH_OFFSET(layout) (12u + 4u * (layout)->slots) /* the hash covers the header up to here */
 
@@ -88,10 +101,35 @@ static void encode_header(const struct store *s, uint8_t header[HEADER_SIZE])
 	memset(header, 0xff, HEADER_SIZE);
 	memcpy(header, s->layout->magic, sizeof s->layout->magic);
 	put32(header + 4, s->generation);
-	put32(header + 8, s->sealed ? 1u : 0u);
+	put32(header + 8, prov_store_sealed(s) ? SEAL_SET : SEAL_OPEN);
 	for (unsigned i = 0; i < s->layout->slots; i++) {
 		put32(header + 12 + 4 * i, s->len[i]);
 	}
+}
+
+static void set_seal(struct store *s, bool sealed)
+{
+	s->seal = sealed ? SEAL_SET : SEAL_OPEN;
+	s->not_seal = ~s->seal;
+}
+
+bool prov_store_sealed(const struct store *s)
+{
+	const volatile uint32_t *seal = &s->seal, *not_seal = &s->not_seal;
+
+	if (*seal != SEAL_OPEN || *not_seal != ~SEAL_OPEN) {
+		return true;
+	}
+	return *seal != SEAL_OPEN || *not_seal != ~SEAL_OPEN;
+}
+
+/* False if no store wrote this seal. */
+static bool parse_seal(struct store *s, uint32_t seal)
+{
+	const uint32_t open = s->layout->has_mac ? SEAL_OPEN : 0u, set = s->layout->has_mac ? SEAL_SET : 1u;
+
+	set_seal(s, seal != open);
+	return seal == open || seal == set;
 }
 
 static const struct store_layout *layout_of(const uint8_t magic[4])
@@ -108,11 +146,10 @@ static const struct store_layout *layout_of(const uint8_t magic[4])
 static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
 {
 	s->layout = layout_of(header);
-	if (s->layout == NULL || get32(header + 8) > 1u) {
+	if (s->layout == NULL || !parse_seal(s, get32(header + 8))) {
 		return false;
 	}
 	s->generation = get32(header + 4);
-	s->sealed = get32(header + 8) == 1u;
 	memset(s->len, 0, sizeof s->len);
 	for (unsigned i = 0; i < s->layout->slots; i++) {
 		s->len[i] = get32(header + 12 + 4 * i);
@@ -140,6 +177,22 @@ static int hash_slot(const struct store *s, int sector, unsigned slot, psa_hash_
 	return PROV_OK;
 }
 
+int prov_store_hash(const struct store *s, enum slot slot, uint8_t hash[HASH_SIZE])
+{
+	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
+	size_t len;
+	int err = psa_hash_setup(&op, PSA_ALG_SHA_256) == PSA_SUCCESS ? PROV_OK : PROV_ERR_CRYPTO;
+
+	if (err == PROV_OK) {
+		err = hash_slot(s, s->active, slot, &op);
+	}
+	if (err == PROV_OK && psa_hash_finish(&op, hash, HASH_SIZE, &len) != PSA_SUCCESS) {
+		err = PROV_ERR_CRYPTO;
+	}
+	(void)psa_hash_abort(&op);
+	return err;
+}
+
 static int hash_snapshot(const struct store *s, int sector, const uint8_t header[HEADER_SIZE], uint8_t hash[HASH_SIZE])
 {
 	psa_hash_operation_t op = PSA_HASH_OPERATION_INIT;
@@ -160,19 +213,63 @@ static int hash_snapshot(const struct store *s, int sector, const uint8_t header
 	return err;
 }
 
-/* True if the sector holds a valid snapshot, which is then in `found`. *err is a read error. */
-static bool valid_sector(const struct prov_port *port, int sector, struct store *found, int *err)
+/* Writes the tags of a header: the first octets of H and of M. `hash` is H. */
+static int make_tags(const struct store *s, const uint8_t hash[HASH_SIZE], uint8_t tags[2u * TAG_SIZE])
+{
+	uint8_t mac[HASH_SIZE];
+	size_t len;
+
+	if (psa_mac_compute(s->key, PSA_ALG_HMAC(PSA_ALG_SHA_256), hash, HASH_SIZE, mac, sizeof mac, &len) != PSA_SUCCESS) {
+		return PROV_ERR_CRYPTO;
+	}
+	memcpy(tags, hash, TAG_SIZE);
+	memcpy(tags + TAG_SIZE, mac, TAG_SIZE);
+	return PROV_OK;
+}
+
+/* The time does not depend on the octets. */
+static bool same_tag(const uint8_t *a, const uint8_t *b)
+{
+	uint8_t differs = 0;
+
+	for (unsigned i = 0; i < TAG_SIZE; i++) {
+		differs |= (uint8_t)(a[i] ^ b[i]);
+	}
+	return differs == 0;
+}
+
+/* What a sector holds. FOREIGN: a whole snapshot that this board did not write. */
+enum sector_state { SECTOR_INVALID, SECTOR_FOREIGN, SECTOR_OLD, SECTOR_VALID };
+
+static enum sector_state judge(const struct store *s, const uint8_t *stored, const uint8_t hash[HASH_SIZE], int *err)
+{
+	uint8_t tags[2u * TAG_SIZE];
+
+	if (!s->layout->has_mac) {
+		return memcmp(hash, stored, HASH_SIZE) != 0 ? SECTOR_INVALID : s->port->flash.refuse_old ? SECTOR_FOREIGN : SECTOR_OLD;
+	}
+	*err = make_tags(s, hash, tags);
+	if (*err != PROV_OK || !same_tag(tags, stored)) {
+		return SECTOR_INVALID;
+	}
+	return same_tag(tags + TAG_SIZE, stored + TAG_SIZE) ? SECTOR_VALID : SECTOR_FOREIGN;
+}
+
+/* Reads the header of a sector into `found`, and checks the sector. *err is a read error. */
+static enum sector_state read_sector(const struct store *s, int sector, struct store *found, int *err)
 {
 	uint8_t header[HEADER_SIZE], hash[HASH_SIZE];
 
-	found->port = port;
+	memset(found, 0, sizeof *found);
+	found->port = s->port;
+	found->key = s->key;
 	found->active = sector;
 	*err = flash_read(found, sector, 0, header, sizeof header);
 	if (*err != PROV_OK || !parse_header(found, header)) {
-		return false;
+		return SECTOR_INVALID;
 	}
 	*err = hash_snapshot(found, sector, header, hash);
-	return *err == PROV_OK && memcmp(hash, header + HASH_OFFSET(found->layout), HASH_SIZE) == 0;
+	return *err == PROV_OK ? judge(found, header + HASH_OFFSET(found->layout), hash, err) : SECTOR_INVALID;
 }
 
 static int blank_sector(const struct store *s, int sector, bool *blank)
@@ -220,39 +317,58 @@ static bool newer(const struct store *a, const struct store *b)
 	return (int32_t)(a->generation - b->generation) > 0;
 }
 
-static int mount(struct store *s, const struct prov_port *port)
+static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der);
+
+/* Both sectors: an old snapshot must not stay, because it has no MAC. When flash refuses, the old one counts until the next start. */
+static void renew_format(struct store *s)
+{
+	int err = PROV_OK;
+
+	for (unsigned copy = 0; err == PROV_OK && copy < 2u; copy++) {
+		struct store next = *s;
+
+		err = write_snapshot(s, &next, SLOT_COUNT, NULL);
+	}
+}
+
+static int mount(struct store *s)
 {
 	struct store found[2];
-	bool valid[2];
-	int err;
+	enum sector_state state[2];
+	int err, best;
 
-	memset(found, 0, sizeof found);
 	for (int sector = 0; sector < 2; sector++) {
-		valid[sector] = valid_sector(port, sector, &found[sector], &err);
+		state[sector] = read_sector(s, sector, &found[sector], &err);
 		if (err != PROV_OK) {
 			return err;
 		}
 	}
-	if (valid[0] || valid[1]) {
-		*s = found[!valid[0] || (valid[1] && newer(&found[1], &found[0])) ? 1 : 0];
+	best = state[0] > state[1] || (state[0] == state[1] && !newer(&found[1], &found[0])) ? 0 : 1;
+	if (state[best] >= SECTOR_OLD) {
+		*s = found[best];
+		if (state[best] == SECTOR_OLD || state[1 - best] == SECTOR_OLD) {
+			renew_format(s);
+		}
 		return PROV_OK;
 	}
-	return mount_blank(s);
+	return state[best] == SECTOR_FOREIGN ? PROV_ERR_STORE_IO : mount_blank(s);
 }
 
-int prov_store_mount(struct store *s, const struct prov_port *port)
+int prov_store_mount(struct store *s, const struct prov_port *port, psa_key_id_t key)
 {
 	int err;
 
 	memset(s, 0, sizeof *s);
 	s->port = port;
+	s->key = key;
 	s->active = -1;
 	s->layout = &layouts[0];
+	set_seal(s, false);
 	if (port->flash.sector_count < 2 || port->flash.sector_size < SECTOR_MIN) {
 		s->damaged = true;
 		return PROV_ERR_STORE_IO;
 	}
-	err = mount(s, port);
+	err = mount(s);
 	s->damaged = err != PROV_OK;
 	return err;
 }
@@ -301,9 +417,12 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 /* Writes `next` to the other sector and makes it the valid snapshot. `slot` gets der; SLOT_COUNT: no slot does. */
 static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der)
 {
-	uint8_t header[HEADER_SIZE];
+	uint8_t header[HEADER_SIZE], hash[HASH_SIZE];
 	int err;
 
+	if (slot != SLOT_COUNT && prov_store_sealed(s)) {
+		return PROV_ERR_SEALED; /* asked by the caller, too: one fault must not be enough */
+	}
 	next->active = s->active == 0 ? 1 : 0;
 	next->generation = s->generation + 1u;
 	next->layout = &layouts[0];
@@ -313,7 +432,10 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 	}
 	encode_header(next, header);
 	if (err == PROV_OK) {
-		err = hash_snapshot(next, next->active, header, header + HASH_OFFSET(next->layout));
+		err = hash_snapshot(next, next->active, header, hash);
+	}
+	if (err == PROV_OK) {
+		err = make_tags(next, hash, header + HASH_OFFSET(next->layout));
 	}
 	if (err == PROV_OK) {
 		err = program(next, next->active, 0, header, sizeof header); /* commit point */
@@ -354,7 +476,7 @@ int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_
 	if (same != 0) {
 		return same > 0 ? PROV_OK : same;
 	}
-	if (s->sealed) {
+	if (prov_store_sealed(s)) {
 		return PROV_ERR_SEALED;
 	}
 	if (len > SLOT_SIZE) {
@@ -376,21 +498,21 @@ static int sealed_twice(const struct store *s)
 {
 	struct store other;
 	int err;
-	bool valid = valid_sector(s->port, s->active == 0 ? 1 : 0, &other, &err);
+	enum sector_state state = read_sector(s, s->active == 0 ? 1 : 0, &other, &err);
 
-	return err != PROV_OK ? err : valid && other.sealed;
+	return err != PROV_OK ? err : state == SECTOR_VALID && prov_store_sealed(&other);
 }
 
 /* Both sectors get the seal, so that damage to one of them cannot bring back an unsealed snapshot. */
 int prov_store_seal(struct store *s)
 {
 	int err = s->damaged ? PROV_ERR_STORE_IO : PROV_OK;
-	int done = err == PROV_OK && s->sealed ? sealed_twice(s) : err;
+	int done = err == PROV_OK && prov_store_sealed(s) ? sealed_twice(s) : err;
 
 	for (unsigned copy = 0; done == 0 && copy < 2u; copy++) {
 		struct store next = *s;
 
-		next.sealed = true;
+		set_seal(&next, true);
 		err = write_snapshot(s, &next, SLOT_COUNT, NULL);
 		done = err == PROV_OK ? sealed_twice(s) : err;
 	}

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include <mbedtls/platform_util.h>
+
 #define ANSWER_OVERHEAD 32u /* octets of map, keys, numbers and string heads around `o` and `r` */
 #define ANSWER_MIN 160u	    /* a smaller buffer leaves no room for records: a wrong configuration */
 
@@ -53,16 +55,30 @@ static int pull(void *ctx, unsigned char *octets, size_t len)
 	return (int)len;
 }
 
+void prov_tls_release(struct tls *tls)
+{
+	if (!tls->open) {
+		return;
+	}
+	mbedtls_ssl_free(&tls->ssl);
+	mbedtls_ssl_config_free(&tls->config);
+	mbedtls_x509_crt_free(&tls->anchor);
+	mbedtls_x509_crt_free(&tls->own);
+	mbedtls_pk_free(&tls->key);
+	mbedtls_platform_zeroize(tls->in, sizeof tls->in);
+	tls->in_at = tls->in_len = 0;
+	tls->open = tls->blocked = false;
+}
+
 void prov_tls_close(struct tls *tls)
 {
-	if (tls->open) {
-		mbedtls_ssl_free(&tls->ssl);
-		mbedtls_ssl_config_free(&tls->config);
-		mbedtls_x509_crt_free(&tls->anchor);
-		mbedtls_x509_crt_free(&tls->own);
-		mbedtls_pk_free(&tls->key);
-	}
-	memset(tls, 0, sizeof *tls);
+	prov_tls_release(tls);
+	mbedtls_platform_zeroize(tls, sizeof *tls);
+}
+
+bool prov_tls_over(const struct tls *tls)
+{
+	return tls->state != TLS_HANDSHAKING && (tls->state != TLS_ESTABLISHED || tls->app_len > 0);
 }
 
 static int load(struct prov *prov, enum slot slot, mbedtls_x509_crt *crt)
@@ -178,6 +194,9 @@ static void read_application(struct tls *tls)
 
 void prov_tls_pump(struct tls *tls)
 {
+	if (!tls->open) {
+		return;
+	}
 	tls->blocked = false;
 	if (tls->state == TLS_HANDSHAKING) {
 		int err = mbedtls_ssl_handshake(&tls->ssl);
@@ -203,7 +222,7 @@ size_t prov_tls_room(struct tls *tls)
 
 static int add_input(struct tls *tls, const uint8_t *octets, size_t len)
 {
-	if (tls->state == TLS_CLOSED || tls->state == TLS_FAILED) {
+	if (!tls->open) {
 		return PROV_OK; /* the session has ended, so the octets are dropped */
 	}
 	if (len > prov_tls_room(tls)) {
@@ -264,17 +283,6 @@ static void answer(const struct tls *tls, struct cbor_writer *w)
 	}
 }
 
-int prov_session_turn(const struct prov *prov, bool used, uint32_t last, uint32_t q)
-{
-	if (q > 0 && !used) {
-		return PROV_ERR_TLS_STATE;
-	}
-	if (q == last && (q > 0 || (used && prov->smp.again))) {
-		return SESSION_AGAIN;
-	}
-	return q == 0 || q == last + 1u ? PROV_OK : PROV_ERR_OUT_OF_ORDER;
-}
-
 enum { Q, SN, CH, I, X, FIELDS };
 
 static int open_from(struct prov *prov, const struct cbor_field *f)
@@ -287,10 +295,8 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 		return PROV_ERR_BAD_MAP;
 	}
 	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
-	prov_net_close(prov);
-	err = prov_tls_open(prov, name, f[CH].present);
-	prov->tls.used = err == PROV_OK;
-	return err;
+	err = prov_session_end(prov, true);
+	return err == PROV_OK ? prov_tls_open(prov, name, f[CH].present) : err;
 }
 
 static int continue_from(struct tls *tls, const struct cbor_field *f)
@@ -303,7 +309,9 @@ static int continue_from(struct tls *tls, const struct cbor_field *f)
 		tls->error = 0;
 		tls->verify_flags = 0;
 		tls->out_len = tls->given = 0;
-		tls->blocked = false;
+		prov_tls_release(tls);
+	} else if (tls->state == TLS_ESTABLISHED && !tls->open) {
+		tls->state = TLS_CLOSED; /* the board ended the session when it had read the server's answer */
 	}
 	return f[I].present ? add_input(tls, f[I].as.string.octets, f[I].as.string.len) : PROV_OK;
 }
@@ -330,7 +338,7 @@ int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	if (err != PROV_OK) {
 		return err;
 	}
-	err = prov_session_turn(prov, tls->used, tls->q, q);
+	err = prov_session_turn(prov, SESSION_TLS, q);
 	if (err == SESSION_AGAIN) {
 		answer(tls, w);
 		return PROV_OK;
@@ -342,9 +350,12 @@ int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	if (err != PROV_OK) {
 		return err;
 	}
-	tls->q = q;
+	prov_session_answered(prov, SESSION_TLS, q);
 	drop_given(tls);
 	prov_tls_pump(tls);
+	if (prov_tls_over(tls)) {
+		prov_tls_release(tls);
+	}
 	choose_given(tls, w->size);
 	answer(tls, w);
 	return PROV_OK;

@@ -150,6 +150,13 @@ static int port_send(void *ctx, const uint8_t *buf, size_t len)
 	return PROV_OK;
 }
 
+static uint32_t uptime_ms(void *ctx)
+{
+	const struct board *b = ctx;
+
+	return b->uptime;
+}
+
 static void port_reboot(void *ctx)
 {
 	struct board *b = ctx;
@@ -182,7 +189,7 @@ void board_make(struct board *b)
 		.flash = { BOARD_SECTOR, 2, 4 },
 		.huk_open = huk_open, .huk_close = huk_close, .entropy = entropy,
 		.flash_read = flash_read, .flash_write = flash_write, .flash_erase = flash_erase,
-		.send = port_send, .reboot = port_reboot,
+		.send = port_send, .uptime_ms = uptime_ms, .reboot = port_reboot,
 	};
 }
 

@@ -27,6 +27,7 @@ struct board {
 	bool off;		    /* the power is gone: operations have no effect */
 	unsigned broken_rules;	    /* how often the core broke a rule of NOR flash */
 	unsigned reboots;
+	uint32_t uptime;	    /* the port's clock in milliseconds */
 	uint8_t sent[1u << 16];
 	size_t sent_len;
 	uint8_t answer[SMP_MESSAGE_MAX];

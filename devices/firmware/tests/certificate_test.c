@@ -292,6 +292,27 @@ static void the_same_again_writes_nothing(void)
 	CHECK(holds(SLOT_CHAIN, &h.issuing) && holds(SLOT_CERTIFICATE, &h.leaf), "something was erased");
 }
 
+static void a_board_without_certificate_is_not_sealed(void)
+{
+	start();
+	CHECK(ask_seal(&board) == PROV_ERR_EMPTY, "an empty board was sealed");
+	CHECK(put(SLOT_ANCHOR, &h.root) == PROV_OK && ask_seal(&board) == PROV_ERR_EMPTY && !prov_store_sealed(&board.prov.store),
+	      "a board with an anchor alone was sealed");
+}
+
+/* With such a certificate the board could sign certificates that its own servers trust. */
+static void a_boards_certificate_is_no_ca(void)
+{
+	start();
+	CHECK(put(SLOT_ANCHOR, &h.root) == PROV_OK && put(SLOT_CHAIN, &h.issuing) == PROV_OK, "anchor and chain");
+	for (unsigned purpose = 0; purpose < PURPOSE_COUNT; purpose++) {
+		struct issue i = issue_leaf(h.issuing_key, board.prov.identity.keys[purpose].id);
+		i.is_ca = true;
+		struct certificate ca = ca_issue(&i);
+		refuses(PROV_ERR_BAD_CERTIFICATE, purpose == PURPOSE_TLS ? SLOT_CERTIFICATE : SLOT_COSE, &ca, "a CA");
+	}
+}
+
 static void a_sealed_board_takes_nothing_new(void)
 {
 	start();
@@ -314,6 +335,8 @@ static void a_sealed_board_takes_nothing_new(void)
 }
 
 const struct test certificate_tests[] = {
+	{ "a board without certificate is not sealed", a_board_without_certificate_is_not_sealed },
+	{ "a board's certificate is no CA's", a_boards_certificate_is_no_ca },
 	{ "trust anchor, chain and certificate are stored and read back after a reset", the_usual_hierarchy_is_stored },
 	{ "the trust anchor may issue without a chain", the_anchor_may_issue_directly },
 	{ "chain and certificate before the trust anchor are no-anchor", nothing_before_the_anchor },

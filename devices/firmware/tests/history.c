@@ -54,7 +54,7 @@ bool store_holds(const struct store *s, const struct content *c)
 {
 	uint8_t der[SLOT_SIZE];
 
-	if (s->damaged || s->sealed != c->sealed) {
+	if (s->damaged || prov_store_sealed(s) != c->sealed) {
 		return false;
 	}
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {

@@ -128,7 +128,7 @@ static void check_board(const char *what, unsigned round)
 
 	CHECK(ask_hello(&board) == PROV_OK, "%s %u: no hello", what, round);
 	CHECK(board.broken_rules == 0, "%s %u: flash was written against the rules", what, round);
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "%s %u: the store is lost", what, round);
+	CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "%s %u: the store is lost", what, round);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		CHECK(s.len[slot] == board.prov.store.len[slot], "%s %u: flash and RAM differ", what, round);
 	}

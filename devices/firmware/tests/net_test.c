@@ -314,17 +314,66 @@ static void what_sockets_report_is_answered_until_the_end(void)
 	peer.report = (struct prov_visit_report){ .state = PROV_VISIT_ESTABLISHED, .data = "ok 123456\n", .data_len = 10 };
 	CHECK(ask_net_again(&board, 1) == PROV_OK && state() == ESTABLISHED, "established");
 	CHECK(answer_octets(&board, "r", &r, &len) && len == 10 && memcmp(r, "ok 123456\n", 10) == 0, "its data");
+	CHECK(peer.closed == 1, "the answer is here, and the session goes on");
+	CHECK(ask_net_again(&board, 2) == PROV_OK && state() == CLOSED, "the session ended");
+	CHECK(dial() == PROV_OK, "opening again");
 	peer.report = (struct prov_visit_report){ .state = PROV_VISIT_FAILED, .error = -0x2700, .verify_flags = 0xfffffffe,
 						  .data_len = 64 };
-	CHECK(ask_net_again(&board, 2) == PROV_OK && state() == FAILED, "failed");
+	CHECK(ask_net_again(&board, 1) == PROV_OK && state() == FAILED, "failed");
 	CHECK(number("e") == -0x2700 && number("vf") == 0xfffffffe && answer_octets(&board, "r", &r, &len) && len == 64,
 	      "the longest answer");
 	peer.report = (struct prov_visit_report){ .state = PROV_VISIT_ESTABLISHED };
-	CHECK(ask_net_again(&board, 3) == PROV_OK && state() == FAILED && !answer_octets(&board, "r", &r, &len),
+	CHECK(ask_net_again(&board, 2) == PROV_OK && state() == FAILED && !answer_octets(&board, "r", &r, &len),
 	      "it came back to life");
 	(void)dial();
 	peer.report = (struct prov_visit_report){ .state = PROV_VISIT_ESTABLISHED, .data_len = 65 };
 	CHECK(ask_net_again(&board, 1) == PROV_OK && !answer_octets(&board, "r", &r, &len), "more data than there is room");
+}
+
+/* Every way in which a session ends: afterwards no octet of the key is in the core's memory. */
+static void the_key_leaves_ram_with_the_session(void)
+{
+	enum { ANSWERED, FAILS, CLOSES, SILENT, OTHER_COMMAND, COUNT };
+	static const char *const names[COUNT] = { "the server's answer", "a failure", "x", "silence", "another command" };
+	uint8_t scalar[32];
+
+	for (unsigned how = 0; how < COUNT; how++) {
+		(void)start(NULL, &peer_raw_sockets);
+		CHECK(dial() == PROV_OK, "%s: opening", names[how]);
+		memcpy(scalar, peer.visit->private_key.octets + 7, sizeof scalar);
+		CHECK(memmem(&board.prov, sizeof board.prov, scalar, 8) != NULL, "%s: there is no key to wipe", names[how]);
+		peer.report = (struct prov_visit_report){ .state = how == FAILS ? PROV_VISIT_FAILED : PROV_VISIT_ESTABLISHED,
+							  .data = "ok\n", .data_len = how == ANSWERED ? 3 : 0 };
+		CHECK(how != CLOSES || ask_net_close(&board, 1) == PROV_OK, "closing");
+		CHECK(how != OTHER_COMMAND || csr() == PROV_OK, "csr");
+		CHECK(how > FAILS || ask_net_again(&board, 1) == PROV_OK, "%s: asking", names[how]);
+		board.uptime += how == SILENT ? PROV_SILENCE_MS : 0;
+		(void)prov_poll(&board.prov);
+		CHECK(peer.closed == 1, "%s: closed %u times", names[how], peer.closed);
+		for (size_t at = 0; at + 8 <= sizeof scalar; at++) {
+			CHECK(memmem(&board.prov, sizeof board.prov, scalar + at, 8) == NULL, "%s: the key is in RAM", names[how]);
+		}
+	}
+}
+
+/* Sockets that are still at work keep their buffers, and nothing else computes. */
+static void busy_sockets_keep_what_they_use(void)
+{
+	uint8_t scalar[32];
+
+	(void)start(NULL, &peer_raw_sockets);
+	CHECK(dial() == PROV_OK, "opening");
+	memcpy(scalar, peer.visit->private_key.octets + 7, sizeof scalar);
+	peer.busy = 5;
+	CHECK(csr() == PROV_ERR_TLS_BUSY && seal() == PROV_ERR_TLS_BUSY, "something computes beside the sockets"); /* two tries each: prov_poll, too */
+	CHECK(memmem(&board.prov, sizeof board.prov, scalar, sizeof scalar) != NULL, "the sockets' key was wiped under them");
+	CHECK(hello() == PROV_OK && read_anchor() == PROV_OK, "what does not compute");
+	peer.busy = 2;
+	CHECK(prov_quiet(&board.prov) == PROV_ERR_TLS_BUSY && prov_poll(&board.prov) < 1000u, "quiet");
+	CHECK(prov_poll(&board.prov) == UINT32_MAX && peer.closed == 1, "the sockets have ended");
+	CHECK(memmem(&board.prov, sizeof board.prov, scalar, sizeof scalar) == NULL, "the key is in RAM");
+	CHECK(csr() == PROV_OK, "afterwards");
+	board_stop(&board);
 }
 
 static void without_the_huk_no_raw_key_is_given(void)
@@ -408,6 +457,8 @@ const struct test net_tests[] = {
 	  sockets_get_the_credentials_and_nothing_is_left_of_them },
 	{ "TLS sockets that take PSA keys get no octets of one", sockets_that_take_psa_keys_get_no_octets_of_one },
 	{ "what TLS sockets report is answered until the end", what_sockets_report_is_answered_until_the_end },
+	{ "the key leaves RAM with the session, however the session ends", the_key_leaves_ram_with_the_session },
+	{ "sockets that are busy keep what they use, and nothing else computes", busy_sockets_keep_what_they_use },
 	{ "without the HUK no raw key is given", without_the_huk_no_raw_key_is_given },
 	{ "net: a buffer too small for an answer is refused before anything happens",
 	  a_small_buffer_is_refused_before_anything_happens },

@@ -54,6 +54,16 @@ static void peer_close(void *ctx)
 	peer.closed++;
 }
 
+static int sockets_close(void *ctx)
+{
+	if (peer.busy > 0) {
+		peer.busy--;
+		return PROV_ERR_TLS_BUSY;
+	}
+	peer_close(ctx);
+	return PROV_OK;
+}
+
 const struct prov_stream peer_stream = { stream_connect, stream_send, stream_receive, peer_close };
 
 static int sockets_start(void *ctx, const struct prov_visit *visit)
@@ -70,5 +80,5 @@ static void sockets_poll(void *ctx, struct prov_visit_report *report)
 	*report = peer.report;
 }
 
-const struct prov_tls_sockets peer_raw_sockets = { true, sockets_start, sockets_poll, peer_close };
-const struct prov_tls_sockets peer_psa_sockets = { false, sockets_start, sockets_poll, peer_close };
+const struct prov_tls_sockets peer_raw_sockets = { true, sockets_start, sockets_poll, sockets_close };
+const struct prov_tls_sockets peer_psa_sockets = { false, sockets_start, sockets_poll, sockets_close };

@@ -12,6 +12,7 @@ struct peer {
 	int open_error;	     /* result of connect or start */
 	int send_error;	     /* result of send; 0: send takes octets */
 	int receive_error;   /* result of receive when there are no octets */
+	unsigned busy;	     /* how often sockets say that they are still at work when they are closed */
 	size_t takes;	     /* octets that one send takes; 0: not connected yet */
 	uint8_t received[8192]; /* from the board */
 	size_t received_len;

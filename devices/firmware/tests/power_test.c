@@ -24,7 +24,7 @@ static int remount(struct store *s)
 {
 	board.off = false;
 	board.cut_at = board.fail_at = 0;
-	return prov_store_mount(s, &board.port);
+	return prov_store_mount(s, &board.port, board.prov.identity.store_key);
 }
 
 /* Does steps until one fails. Returns how many succeeded. */
@@ -62,7 +62,7 @@ static unsigned changes_of_a_life(uint32_t granule)
 	int err = PROV_OK;
 
 	make(granule);
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+	CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "mounting erased flash");
 	CHECK(live(&s, 0, &err) == HISTORY_STEPS, "a life without accidents: %d", err);
 	CHECK(board.broken_rules == 0, "granule %u: %u rules broken", (unsigned)granule, board.broken_rules);
 	return board.changes;
@@ -77,7 +77,7 @@ static void cut(uint32_t granule, unsigned at, enum tear tear)
 	board.random += at * 77u + (unsigned)tear;
 	board.cut_at = at;
 	board.tear = tear;
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+	CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "mounting erased flash");
 	unsigned done = live(&s, 0, &err);
 	CHECK(done < HISTORY_STEPS && err == PROV_ERR_STORE_IO, "cut at %u: %u steps, %d", at, done, err);
 	check_survivor(done, "cut at", at);
@@ -115,7 +115,7 @@ static void power_may_go_twice(void)
 		make(4);
 		board.cut_at = at;
 		board.tear = TEAR_RANDOM_BITS;
-		(void)prov_store_mount(&s, &board.port);
+		(void)prov_store_mount(&s, &board.port, board.prov.identity.store_key);
 		unsigned done = live(&s, 0, &err);
 		CHECK(remount(&s) == PROV_OK, "mounting after cut %u", at);
 		struct content new = history_content(done + 1u);
@@ -134,11 +134,11 @@ static void a_sealed_store_is_sealed_after_any_cut_that_follows(void)
 	int err = PROV_OK;
 
 	make(4);
-	(void)prov_store_mount(&s, &board.port);
+	(void)prov_store_mount(&s, &board.port, board.prov.identity.store_key);
 	CHECK(live(&s, 0, &err) == HISTORY_STEPS, "living: %d", err);
 	unsigned changes = board.changes;
 	for (unsigned step = 0; step + 1u < HISTORY_STEPS; step++) {
-		CHECK(remount(&s) == PROV_OK && s.sealed, "the seal is gone");
+		CHECK(remount(&s) == PROV_OK && prov_store_sealed(&s), "the seal is gone");
 		board.cut_at = changes + 1u;
 		err = history_step(&s, step); /* from the second anchor on the objects are those in the slots */
 		CHECK(err == PROV_ERR_SEALED || (err == PROV_OK && step >= 5), "step %u gives %d", step, err);
@@ -161,7 +161,7 @@ static void every_call_of_the_port_may_fail(void)
 
 		make(4);
 		board.fail_at = at;
-		if (prov_store_mount(&s, &board.port) != PROV_OK) {
+		if (prov_store_mount(&s, &board.port, board.prov.identity.store_key) != PROV_OK) {
 			CHECK(history_step(&s, 0) == PROV_ERR_STORE_IO, "call %u: a store that did not mount takes data", at);
 			check_survivor(0, "mounting, call", at);
 			continue;
@@ -183,7 +183,7 @@ static void flash_that_lies_is_noticed(void)
 
 		make(4);
 		board.deaf_at = at;
-		CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting erased flash");
+		CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "mounting erased flash");
 		unsigned done = live(&s, 0, &err);
 		if (done == HISTORY_STEPS) { /* the operation erased an erased sector */
 			struct content all = history_content(HISTORY_STEPS);
@@ -211,7 +211,7 @@ static void a_step_that_failed_can_be_tried_again_at_once(void)
 
 		make(4);
 		board.fail_at = at;
-		if (prov_store_mount(&s, &board.port) != PROV_OK) {
+		if (prov_store_mount(&s, &board.port, board.prov.identity.store_key) != PROV_OK) {
 			continue;
 		}
 		unsigned done = live(&s, 0, &err);

@@ -121,7 +121,7 @@ static void what_is_unknown_is_rc_8(void)
 			CHECK(IS(n, "\xa1\x62rc\x08"), "group %u command %u", rows[i].group, rows[i].command);
 		}
 	}
-	CHECK(board.changes == 0 && !board.prov.store.sealed, "something was done");
+	CHECK(board.changes == 0 && !prov_store_sealed(&board.prov.store), "something was done");
 }
 
 static void refusals_of_the_group_have_two_forms(void)

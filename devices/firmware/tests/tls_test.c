@@ -158,6 +158,43 @@ static void closing_ends_the_session(void)
 	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK && state() == HANDSHAKING, "opening again");
 }
 
+/* In every end of a session mbedTLS's memory is freed at once, and the answer can still be repeated. */
+static void what_ends_a_session_frees_it(void)
+{
+	static const char garbage[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+	size_t len;
+	uint8_t last[SMP_MESSAGE_MAX];
+
+	for (unsigned closes = 0; closes < 2; closes++) {
+		start();
+		CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK && board.prov.tls.open, "opening");
+		int err = closes ? ask_tls_close(&board, 1) : ask_tls(&board, 1, NULL, (const uint8_t *)garbage, sizeof garbage - 1);
+		CHECK(err == PROV_OK && !board.prov.tls.open, "a session is open after its end");
+		len = board.answer_len;
+		memcpy(last, board.answer, len);
+		CHECK(ask_tls(&board, 1, NULL, NULL, 0) == PROV_OK && board.answer_len == len && memcmp(last, board.answer, len) == 0,
+		      "the same question has another answer");
+	}
+}
+
+static void a_session_of_a_silent_station_ends(void)
+{
+	start();
+	CHECK(prov_poll(&board.prov) == UINT32_MAX, "there is a deadline without a session");
+	board.uptime = UINT32_MAX - 1000u; /* the clock wraps during the session */
+	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK && prov_poll(&board.prov) == PROV_SILENCE_MS, "opening");
+	board.uptime += PROV_SILENCE_MS - 1u;
+	CHECK(prov_poll(&board.prov) == 1u && board.prov.tls.open, "it ended too early");
+	CHECK(ask_tls(&board, 1, NULL, NULL, 0) == PROV_OK && prov_poll(&board.prov) == PROV_SILENCE_MS, "a request counts");
+	board.uptime += PROV_SILENCE_MS;
+	CHECK(prov_poll(&board.prov) == UINT32_MAX && !board.prov.tls.open, "it goes on");
+	CHECK(ask_tls(&board, 2, NULL, NULL, 0) == PROV_ERR_TLS_STATE, "the session is still there");
+	board.port.silence_ms = 50;
+	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK && prov_poll(&board.prov) == 50u, "opening with the port's limit");
+	board.uptime += 50u;
+	CHECK(ask_hello(&board) == PROV_OK && !board.prov.tls.open, "a port that forgets prov_poll");
+}
+
 /* The longest answer: the buffer for the server is full, and there are application data, an error and flags. */
 static void the_longest_answer_fits(void)
 {
@@ -203,7 +240,7 @@ static void a_small_buffer_is_refused_before_anything_happens(void)
 		int err = prov_group_handle(&board.prov, TLS, true, open, sizeof open - 1u, out, size, &len);
 		CHECK((err == PROV_OK && len <= size) || err == PROV_ERR_INTERNAL, "%u octets: %d", (unsigned)size, err);
 		CHECK(err == PROV_OK || size < 256u, "%u octets are not enough", (unsigned)size);
-		CHECK((err == PROV_OK) == board.prov.tls.used, "%u octets: refused, and a session is open", (unsigned)size);
+		CHECK((err == PROV_OK) == (board.prov.session.owner == SESSION_TLS), "%u octets: refused, and a session is open", (unsigned)size);
 		if (err == PROV_OK) {
 			err = prov_group_handle(&board.prov, TLS, true, next, sizeof next - 1u, out, size, &len);
 			CHECK(err == PROV_OK && len <= size, "%u octets for the rest: %d", (unsigned)size, err);
@@ -249,6 +286,8 @@ const struct test tls_tests[] = {
 	{ "half a record waits for the rest", half_a_record_waits_for_the_rest },
 	{ "octets after the end are thrown away", octets_after_the_end_are_thrown_away },
 	{ "closing ends the session", closing_ends_the_session },
+	{ "what ends a session frees it at once", what_ends_a_session_frees_it },
+	{ "a session whose station is silent ends by itself", a_session_of_a_silent_station_ends },
 	{ "the longest answer fits", the_longest_answer_fits },
 	{ "a buffer too small for an answer is refused before anything happens",
 	  a_small_buffer_is_refused_before_anything_happens },

@@ -49,10 +49,10 @@ static struct content enrolled(bool sealed)
 	return (struct content){ .sealed = sealed, .len = { 1024, 513, 1024 }, .der = { blob(10), blob(20), blob(30) } };
 }
 
-static struct store updated(bool sealed)
+/* The flash of a board of that firmware, before its first start with this one. */
+static void old_flash(bool sealed)
 {
 	struct content now = enrolled(sealed), before = now;
-	struct store s;
 
 	board_make(&board);
 	(void)board_start(&board);
@@ -61,22 +61,85 @@ static struct store updated(bool sealed)
 	}
 	old_snapshot(0, 7, &now);
 	old_snapshot(1, 6, &before); /* that firmware wrote a seal twice */
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
+	board.changes = 0;
+}
+
+static int mount(struct store *s)
+{
+	return prov_store_mount(s, &board.port, board.prov.identity.store_key);
+}
+
+static struct store updated(bool sealed)
+{
+	struct store s;
+
+	old_flash(sealed);
+	CHECK(mount(&s) == PROV_OK, "mounting");
 	board.changes = 0;
 	return s;
 }
 
-static void an_old_store_is_read(void)
+/* Both sectors of an enrolled board get a MAC at the first start, and no later start writes. */
+static void an_old_store_gets_a_mac(void)
 {
-	struct store s = updated(false);
-	struct content c = enrolled(false);
+	for (unsigned sealed = 0; sealed < 2; sealed++) {
+		struct content c = enrolled(sealed != 0);
+		struct store s;
 
-	CHECK(store_holds(&s, &c), "something else");
-	CHECK(s.generation == 7u && board.changes == 0, "reading wrote to flash");
-	for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
-		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
+		old_flash(sealed != 0);
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && board.changes > 0, "the first start");
+		CHECK(memcmp(board.flash, "HMS3", 4) == 0 && memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "a sector has no MAC");
+		board.changes = 0;
+		board.port.flash.refuse_old = true;
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 9u, "the second start");
+		for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
+			CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
+		}
+		CHECK(board.changes == 0 && board.broken_rules == 0, "it wrote again");
 	}
-	CHECK(board.changes == 0, "what is there already was written");
+}
+
+/* Somebody writes a store of the old format into the flash, with another anchor and a newer number. */
+static void an_old_store_counts_less_than_one_with_a_mac(void)
+{
+	struct content c = enrolled(true), forged = c;
+	struct store s = updated(true);
+
+	forged.sealed = false;
+	forged.der[SLOT_ANCHOR] = blob(77);
+	old_snapshot(1, 1000, &forged);
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "one old sector beside a valid one");
+	CHECK(memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "the old sector stays");
+	old_snapshot(0, 1000, &forged);
+	old_snapshot(1, 1001, &forged);
+	board.port.flash.refuse_old = true;
+	CHECK(mount(&s) == PROV_ERR_STORE_IO && s.damaged, "a port that refuses old stores takes one");
+}
+
+/* The first start after an update, cut in each flash operation and torn in each way: nothing is lost, and the next start ends it. */
+static void power_may_go_in_the_first_start_after_an_update(void)
+{
+	struct store s;
+
+	old_flash(true);
+	(void)mount(&s);
+	unsigned changes = board.changes;
+	for (unsigned at = 1; at <= changes; at++) {
+		for (enum tear tear = 0; tear < TEAR_COUNT; tear++) {
+			struct content c = enrolled(true);
+
+			old_flash(true);
+			board.random += at * 77u + (unsigned)tear;
+			board.cut_at = at;
+			board.tear = tear;
+			(void)mount(&s);
+			board.off = false;
+			board.cut_at = 0;
+			CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "cut %u, tear %u: lost", at, (unsigned)tear);
+			board.port.flash.refuse_old = true;
+			CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "cut %u, tear %u: no MAC after the next start", at, (unsigned)tear);
+		}
+	}
 }
 
 static void an_old_store_takes_the_new_slot(void)
@@ -87,10 +150,10 @@ static void an_old_store_takes_the_new_slot(void)
 	c.len[SLOT_COSE] = 480;
 	c.der[SLOT_COSE] = blob(40);
 	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "lost after a reset");
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 10u, "lost after a reset");
 	CHECK(prov_store_seal(&s) == PROV_OK, "sealing");
 	c.sealed = true;
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost with the seal");
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "lost with the seal");
 	CHECK(board.broken_rules == 0, "%u rules of NOR broken", board.broken_rules);
 }
 
@@ -113,7 +176,7 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_STORE_IO, "cut %u: success", at);
 			board.off = false;
 			board.cut_at = 0;
-			CHECK(prov_store_mount(&s, &board.port) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
+			CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK && (store_holds(&s, &old) || store_holds(&s, &new)),
 			      "cut %u, tear %u: neither old nor new", at, (unsigned)tear);
 			CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &new),
 			      "cut %u, tear %u: not written again", at, (unsigned)tear);
@@ -124,13 +187,14 @@ static void power_may_go_in_the_first_write_after_an_update(void)
 static void a_seal_survives_an_update(void)
 {
 	for (unsigned damaged = 0; damaged < 3; damaged++) {
-		struct store s = updated(true);
 		struct content c = enrolled(true);
+		struct store s;
 
+		old_flash(true);
 		if (damaged < 2) {
 			board.flash[damaged * BOARD_SECTOR + 20u] ^= 1u;
 		}
-		CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "sector %u damaged: lost", damaged);
 		CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_ERR_SEALED, "a sealed store takes something new");
 	}
 }
@@ -138,15 +202,18 @@ static void a_seal_survives_an_update(void)
 /* The old format has no room for this slot, so its length must be wrong. */
 static void an_old_header_is_checked_as_before(void)
 {
-	struct store s = updated(false);
 	struct content c = enrolled(false);
+	struct store s;
 
 	c.len[SLOT_CERTIFICATE] = 0;
+	old_flash(false);
 	board.flash[12 + 8] = 1; /* a certificate of 1025 octets */
 	board.flash[12 + 9] = 4;
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c) && s.generation == 6u, "a slot that is too long");
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "a slot that is too long");
+	old_flash(false);
+	board.flash[OLD_HEADER] ^= 1u;
 	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
-	CHECK(prov_store_mount(&s, &board.port) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
+	CHECK(mount(&s) == PROV_ERR_STORE_IO && s.damaged, "two damaged snapshots are no empty store");
 }
 
 static void a_larger_sector_holds_four_full_slots(void)
@@ -157,11 +224,11 @@ static void a_larger_sector_holds_four_full_slots(void)
 
 	board_make(&board);
 	board.port.flash.sector_size = BOARD_LARGE_SECTOR;
-	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "lost");
+	CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK && store_holds(&s, &c), "lost");
 	board_stop(&board);
 }
 
@@ -173,19 +240,21 @@ static void a_sector_is_full_to_the_octet(void)
 	struct store s;
 
 	board_make(&board);
-	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port) == PROV_OK, "mounting");
+	CHECK(board_start(&board) == PROV_OK && prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK, "mounting");
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u", slot);
 	}
 	unsigned changes = board.changes;
 	CHECK(prov_store_commit(&s, SLOT_COSE, blob(5), c.len[SLOT_COSE] + 1u) == PROV_ERR_STORE_FULL, "one octet more");
 	CHECK(board.changes == changes, "a refusal wrote to flash");
-	CHECK(prov_store_mount(&s, &board.port) == PROV_OK && store_holds(&s, &c), "something was lost");
+	CHECK(prov_store_mount(&s, &board.port, board.prov.identity.store_key) == PROV_OK && store_holds(&s, &c), "something was lost");
 	board_stop(&board);
 }
 
 const struct test update_tests[] = {
-	{ "the store of older firmware is read, and not written by that", an_old_store_is_read },
+	{ "the store of older firmware gets a MAC at the first start", an_old_store_gets_a_mac },
+	{ "an old store counts less than one with a MAC", an_old_store_counts_less_than_one_with_a_mac },
+	{ "power may go in the first start after an update", power_may_go_in_the_first_start_after_an_update },
 	{ "the store of older firmware takes the new slot", an_old_store_takes_the_new_slot },
 	{ "power may go in the first write after an update", power_may_go_in_the_first_write_after_an_update },
 	{ "a seal survives an update, with either sector damaged", a_seal_survives_an_update },

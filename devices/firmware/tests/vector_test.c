@@ -62,7 +62,7 @@ static const char *name_of(const uint8_t *body, size_t len)
 	static const char *const names[] = { "ok", "internal", "bad-map", "too-long", "out-of-order", "bad-hash",
 					     "bad-slot", "sealed", "no-huk", "no-entropy", "foreign-key", "untrusted",
 					     "bad-certificate", "store-io", "store-full", "empty", "tls-state", "crypto",
-					     "no-anchor", "no-network" };
+					     "no-anchor", "no-network", "tls-busy" };
 
 	if (len == 5 && memcmp(body, "\xa1\x62rc", 4) == 0) {
 		return body[4] == 3 ? "rc3" : body[4] == 8 ? "rc8" : "another rc";

@@ -304,6 +304,9 @@ func (a *arguments) print(out io.Writer, v *evidence.Verdict) error {
 
 // caution says what the check could not show.
 func (a *arguments) caution(v *evidence.Verdict) (text string) {
+	if v.Receipts > 0 {
+		text += "    " + reason.Count(v.Receipts, "receipt", "receipts") + " of boards: each is signed with the key of the certificate that the board presented.\n"
+	}
 	switch {
 	case a.mirror:
 		text += "    A mirror has no certificates: only the entries about them were checked.\n"

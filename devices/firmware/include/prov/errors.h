@@ -24,6 +24,7 @@ enum prov_err {
 	PROV_ERR_CRYPTO = -17,
 	PROV_ERR_NO_ANCHOR = -18,
 	PROV_ERR_NO_NETWORK = -19,
+	PROV_ERR_TLS_BUSY = -20,
 };
 
 #endif

@@ -27,6 +27,13 @@ enum prov_huk_source {
 	PROV_HUK_TFM_DUMMY = 4,
 };
 
+/* Whether a debugger can reach the board, as far as the port can tell: `lk` of a receipt. */
+enum prov_lock {
+	PROV_LOCK_UNKNOWN = 0,
+	PROV_LOCK_OPEN = 1,
+	PROV_LOCK_CLOSED = 2,
+};
+
 /* Facts that do not change while the firmware runs. Strings have at most PROV_TEXT_MAX octets. */
 struct prov_facts {
 	const char *board_type;
@@ -35,6 +42,7 @@ struct prov_facts {
 	uint8_t hardware_id[PROV_HARDWARE_ID_MAX];
 	size_t hardware_id_len;
 	enum prov_huk_source huk_source;
+	enum prov_lock lock;
 	int32_t huk_caller; /* with PROV_HUK_TFM and PROV_HUK_TFM_DUMMY: the owner id that TF-M mixes into the key */
 };
 
@@ -43,6 +51,12 @@ struct prov_flash {
 	uint32_t sector_size;  /* octets, a multiple of write_size, at least 4096 */
 	uint32_t sector_count; /* at least 2 */
 	uint32_t write_size;   /* 1 to 32: octets that one write programs at least, and their alignment */
+	/*
+	 * Refuses stores of earlier firmware, which have no MAC. While they are accepted,
+	 * whoever can write the flash can put one there; the core gives it a MAC at the next
+	 * start. Set this in the image that follows, when every board has started once.
+	 */
+	bool refuse_old;
 };
 
 /*
@@ -117,8 +131,12 @@ struct prov_tls_sockets {
 	int (*start)(void *ctx, const struct prov_visit *visit);
 	/* Reports the state. May wait at most 50 ms for a change. */
 	void (*poll)(void *ctx, struct prov_visit_report *report);
-	/* Ends the session in any state. Afterwards no credential is in use or registered. At most 1 s. */
-	void (*close)(void *ctx);
+	/*
+	 * Ends the session in any state, in at most 1 s. PROV_OK: no credential, buffer, PSA
+	 * key or socket of the session is in use any more. PROV_ERR_TLS_BUSY: something still is.
+	 * Then the core leaves all of it alone and calls `close` again later.
+	 */
+	int (*close)(void *ctx);
 };
 
 struct prov_port {
@@ -150,6 +168,12 @@ struct prov_port {
 	/* The network: at most one of the two; both NULL: no network. Their calls get the port's ctx. */
 	const struct prov_stream *stream;
 	const struct prov_tls_sockets *tls_sockets;
+
+	/* Milliseconds since any moment, such as the start. The number may wrap. The core measures the silence of a station with it. */
+	uint32_t (*uptime_ms)(void *ctx);
+
+	/* How long a TLS session may wait for the station's next request, in milliseconds; 0: PROV_SILENCE_MS of prov/prov.h. */
+	uint32_t silence_ms;
 
 	/* Restarts the board after the sent octets have left. Real hardware does not return; if the call returns, the core goes on. */
 	void (*reboot)(void *ctx);

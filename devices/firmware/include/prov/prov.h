@@ -27,6 +27,12 @@
 #endif
 
 /*
+ * Milliseconds without a request after which a TLS session ends by itself. A station
+ * asks again within seconds, and gives a silent verifier 10 s.
+ */
+#define PROV_SILENCE_MS 30000u
+
+/*
  * 0: a product's image. csr, write and seal are unknown commands (`ca` of hello),
  * and their code is not in the image. Identity, store, read and handshake are those
  * of the provisioning image, so that an update keeps the identity.
@@ -59,6 +65,21 @@ int prov_init(struct prov *prov, const struct prov_port *port);
 
 /* Ends a TLS session and destroys the volatile keys. */
 void prov_free(struct prov *prov);
+
+/*
+ * Ends a TLS session whose station has been silent too long: frees and wipes its keys
+ * and buffers, and closes its connection. Returns after how many milliseconds the port
+ * must call again at the latest; UINT32_MAX: not before the next command. A port calls
+ * this function after each command and after each such time, on the core's thread.
+ */
+uint32_t prov_poll(struct prov *prov);
+
+/*
+ * Ends the TLS session, if there is one. A system calls this function before it uses
+ * PSA on the core's behalf, as its shell does for a CSR. PROV_ERR_TLS_BUSY: the port's
+ * sockets are still at work, so nothing may be computed yet.
+ */
+int prov_quiet(struct prov *prov);
 
 /* What a key is for: `p` of csr, PROTOCOL.md section 4. */
 #define PROV_PURPOSE_TLS 0u

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <psa/crypto.h>
@@ -32,6 +34,7 @@ struct board {
 	const char *fuses;
 	const char *flash;
 	int line;
+	bool readable; /* other processes of the user may read the memory */
 	char **argv;
 };
 
@@ -69,6 +72,15 @@ static int port_send(void *ctx, const uint8_t *buf, size_t len)
 		}
 	}
 	return PROV_OK;
+}
+
+static uint32_t uptime_ms(void *ctx)
+{
+	struct timespec t;
+
+	(void)ctx;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* fails only for an unknown clock */
+	return (uint32_t)t.tv_sec * 1000u + (uint32_t)(t.tv_nsec / 1000000);
 }
 
 static void port_reboot(void *ctx)
@@ -153,13 +165,27 @@ static int make_raw(int fd)
 	return tcsetattr(fd, TCSANOW, &t);
 }
 
+/* Waits for octets. Meanwhile the core ends a session whose station is silent. */
+static void wait_for_octets(struct prov *prov, int line)
+{
+	struct pollfd ready = { .fd = line, .events = POLLIN };
+	uint32_t ms;
+
+	do {
+		ms = prov_poll(prov);
+	} while (poll(&ready, 1, ms > 60000u ? -1 : (int)ms) == 0);
+}
+
 /* Runs until the station closes the UART. Reading a pseudo-terminal gives EIO while nobody has its other end open. */
 static int serve(struct prov *prov, int line)
 {
 	uint8_t octets[512];
 
 	for (;;) {
-		ssize_t n = read(line, octets, sizeof octets);
+		ssize_t n;
+
+		wait_for_octets(prov, line);
+		n = read(line, octets, sizeof octets);
 		if (n > 0) {
 			prov_smp_receive(prov, octets, (size_t)n);
 		} else if (n == 0 || (errno != EINTR && errno != EIO)) {
@@ -180,6 +206,8 @@ static int usage(void)
 	      "  -board-type NAME    1 to 24 octets, posix by default\n"
 	      "  -huk-source NAME    fuses (default) or development\n"
 	      "  -no-network         no network handshake, as a board without a network\n"
+	      "  -silence MS         a TLS session ends after so many milliseconds without a request, 30000 by default\n"
+	      "  -readable-memory    the same user may read the board's memory, for tests\n"
 	      "  -cut-after N        lose power in the middle of the Nth flash operation, exit code 9\n",
 	      stderr);
 	return 2;
@@ -244,6 +272,10 @@ static int parse(struct board *board, struct prov_port *port, int argc, char **a
 			port->stream = NULL;
 			continue;
 		}
+		if (strcmp(argv[i], "-readable-memory") == 0) {
+			board->readable = true;
+			continue;
+		}
 		if (value == NULL) {
 			return usage();
 		}
@@ -255,6 +287,8 @@ static int parse(struct board *board, struct prov_port *port, int argc, char **a
 			board->line = number(value);
 		} else if (strcmp(argv[i], "-cut-after") == 0 && number(value) > 0) {
 			flash_file_cut_after((unsigned)number(value));
+		} else if (strcmp(argv[i], "-silence") == 0 && number(value) > 0) {
+			port->silence_ms = (uint32_t)number(value);
 		} else if (strcmp(argv[i], "-board-type") == 0 && is_name(value)) {
 			facts->board_type = value;
 		} else if (strcmp(argv[i], "-huk-source") == 0 && strcmp(value, "development") == 0) {
@@ -279,7 +313,7 @@ int main(int argc, char **argv)
 		.flash = { FLASH_SECTOR_SIZE, FLASH_SECTOR_COUNT, FLASH_WRITE_SIZE },
 		.huk_open = huk_open, .huk_close = huk_close, .entropy = entropy,
 		.flash_read = flash_file_read, .flash_write = flash_file_write, .flash_erase = flash_file_erase,
-		.send = port_send, .stream = &stream_socket, .reboot = port_reboot,
+		.send = port_send, .stream = &stream_socket, .uptime_ms = uptime_ms, .reboot = port_reboot,
 	};
 
 	if (parse(&board, &port, argc, argv) != 0) {
@@ -288,7 +322,7 @@ int main(int argc, char **argv)
 	board.argv = with_line(argv, board.line);
 	signal(SIGPIPE, SIG_IGN);
 	/* The board ends with the station. Its memory holds a key, so it makes no core file and allows no tracer. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 || make_raw(board.line) != 0) {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, board.readable ? 1 : 0) != 0 || make_raw(board.line) != 0) {
 		perror("preparing the process");
 		return 1;
 	}

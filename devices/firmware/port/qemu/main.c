@@ -73,6 +73,12 @@ static int send(void *ctx, const uint8_t *buf, size_t len)
 	return PROV_OK;
 }
 
+static uint32_t uptime_ms(void *ctx)
+{
+	(void)ctx;
+	return cpu_centiseconds() * 10u;
+}
+
 static void reboot(void *ctx)
 {
 	(void)ctx;
@@ -102,6 +108,7 @@ static struct prov_port port = {
 	.flash_write = port_flash_write,
 	.flash_erase = port_flash_erase,
 	.send = send,
+	.uptime_ms = uptime_ms,
 	.reboot = reboot,
 };
 
@@ -114,9 +121,9 @@ static struct prov *core(void)
 
 /*
  * Waits for octets. A debugger that writes to RAM causes no interrupt, so the CPU looks at the ring ten times a second,
- * and each millisecond as long as it talks to a debugger.
+ * and each millisecond as long as it talks to a debugger. Meanwhile the core ends a session whose station is silent.
  */
-static size_t receive(uint8_t *buf, size_t size)
+static size_t receive(struct prov *prov, uint8_t *buf, size_t size)
 {
 	size_t n;
 
@@ -130,6 +137,7 @@ static size_t receive(uint8_t *buf, size_t size)
 			by_rtt = 1;
 			break;
 		}
+		(void)prov_poll(prov);
 		uart_sleep();
 	}
 	cpu_tick(0);
@@ -141,7 +149,7 @@ static void serve(struct prov *prov)
 	uint8_t octets[128];
 
 	for (;;) {
-		size_t n = receive(octets, sizeof octets);
+		size_t n = receive(prov, octets, sizeof octets);
 		prov_smp_receive(prov, octets, n);
 	}
 }

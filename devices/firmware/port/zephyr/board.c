@@ -28,6 +28,11 @@ static int entropy(void *ctx, uint8_t *buf, size_t len)
 	return entropy_get_entropy(random, buf, (uint16_t)len) == 0 ? PROV_OK : PROV_ERR_NO_ENTROPY;
 }
 
+static uint32_t uptime_ms(void *ctx)
+{
+	return k_uptime_get_32();
+}
+
 static struct prov_port port = {
 	.facts = {
 		.board_type = CONFIG_HALLMARK_BOARD_TYPE,
@@ -39,6 +44,7 @@ static struct prov_port port = {
 	.flash_read = prov_port_flash_read,
 	.flash_write = prov_port_flash_write,
 	.flash_erase = prov_port_flash_erase,
+	.uptime_ms = uptime_ms,
 	.stream = COND_CODE_1(CONFIG_HALLMARK_NETWORK_STREAM, (&prov_port_stream), (NULL)),
 	.tls_sockets = COND_CODE_1(CONFIG_HALLMARK_NETWORK_TLS_SOCKETS, (&prov_port_tls_sockets), (NULL)),
 };
@@ -52,8 +58,26 @@ struct prov *prov_port_lock(void)
 	return (struct prov *)memory;
 }
 
+/* Ends a session whose station is silent. The system's work queue calls it. */
+static void poll_core(struct k_work *work);
+static K_WORK_DELAYABLE_DEFINE(polling, poll_core);
+
+static void poll_core(struct k_work *work)
+{
+	if (k_mutex_lock(&mutex, K_NO_WAIT) == 0) {
+		prov_port_unlock(); /* polls */
+	} else {
+		(void)k_work_schedule(&polling, K_MSEC(100)); /* a command is under way */
+	}
+}
+
 void prov_port_unlock(void)
 {
+	uint32_t ms = prov_poll((struct prov *)memory);
+
+	if (ms != UINT32_MAX) {
+		(void)k_work_reschedule(&polling, K_MSEC(ms));
+	}
 	(void)k_mutex_unlock(&mutex);
 }
 

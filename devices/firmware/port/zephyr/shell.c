@@ -61,12 +61,12 @@ static unsigned int purpose_of(const struct shell *sh, const char *text)
 	return PURPOSE_COUNT;
 }
 
-typedef int (*with_board)(const struct shell *sh, const struct prov *prov, unsigned int purpose);
+typedef int (*with_board)(const struct shell *sh, struct prov *prov, unsigned int purpose);
 
 /* Runs `print` while the board is locked. Prints an error if the board has no identity. */
 static int ask(const struct shell *sh, with_board print, unsigned int purpose)
 {
-	const struct prov *prov = prov_port_lock();
+	struct prov *prov = prov_port_lock();
 	int err = -ENODEV;
 
 	if (prov->broken == PROV_OK) {
@@ -85,13 +85,13 @@ static int ask_for_key(const struct shell *sh, with_board print, char **argv)
 	return purpose < PURPOSE_COUNT ? ask(sh, print, purpose) : -EINVAL;
 }
 
-static int print_uuid(const struct shell *sh, const struct prov *prov, unsigned int purpose)
+static int print_uuid(const struct shell *sh, struct prov *prov, unsigned int purpose)
 {
 	shell_print(sh, "%s", prov->identity.text);
 	return 0;
 }
 
-static int print_status(const struct shell *sh, const struct prov *prov, unsigned int purpose)
+static int print_status(const struct shell *sh, struct prov *prov, unsigned int purpose)
 {
 	shell_print(sh, "%-26s %-6s %s", "Key", "Key ID", "Status");
 	for (unsigned int i = 0; i < PURPOSE_COUNT; i++) {
@@ -102,7 +102,7 @@ static int print_status(const struct shell *sh, const struct prov *prov, unsigne
 	return 0;
 }
 
-static int print_public(const struct shell *sh, const struct prov *prov, unsigned int purpose)
+static int print_public(const struct shell *sh, struct prov *prov, unsigned int purpose)
 {
 	uint8_t der[sizeof before_point + P256_POINT_SIZE];
 
@@ -112,13 +112,18 @@ static int print_public(const struct shell *sh, const struct prov *prov, unsigne
 }
 
 /* The nonce is zero, so no station accepts this CSR; it shows subject, key and signature. */
-static int print_csr(const struct shell *sh, const struct prov *prov, unsigned int purpose)
+static int print_csr(const struct shell *sh, struct prov *prov, unsigned int purpose)
 {
 	static const uint8_t nonce[NONCE_SIZE];
 	static uint8_t der[SLOT_SIZE];
 	const struct cbor_field none = { .present = true };
 	size_t len;
 
+	/* The core has one owner of PSA: a session ends before something else computes. */
+	if (prov_quiet(prov) != PROV_OK) {
+		shell_error(sh, "a handshake is ending: try again");
+		return -EBUSY;
+	}
 	if (prov_csr_write(&prov->identity, (enum purpose)purpose, nonce, &none, &none, der, sizeof der, &len) != PROV_OK) {
 		shell_error(sh, "the CSR cannot be made");
 		return -EIO;
@@ -126,7 +131,7 @@ static int print_csr(const struct shell *sh, const struct prov *prov, unsigned i
 	return print_pem(sh, "CERTIFICATE REQUEST", der, len);
 }
 
-static int print_cert(const struct shell *sh, const struct prov *prov, unsigned int purpose)
+static int print_cert(const struct shell *sh, struct prov *prov, unsigned int purpose)
 {
 	static uint8_t der[SLOT_SIZE];
 	enum slot slot = keys[purpose].slot;

@@ -124,7 +124,7 @@ static int handle(struct smp_streamer *ctxt)
 /* One row for each command. The core checks whether the operation is read or write. */
 static const struct mgmt_handler handlers[] = {
 	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
-	{ handle, handle }, { handle, handle }, { handle, handle },
+	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
 };
 
 static struct mgmt_group group = {

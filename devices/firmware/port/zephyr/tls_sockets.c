@@ -201,12 +201,24 @@ static void do_handshake(void)
 	(void)zsock_close(fd);
 }
 
+/* A credential of this module. A tag has one certificate, so the chain has its own tag; the socket sends it because its tag is in the list. */
+static const struct {
+	sec_tag_t tag;
+	enum tls_credential_type type;
+} credentials[] = {
+	{ TAG_CA, TLS_CREDENTIAL_CA_CERTIFICATE },
+	{ TAG_OWN, TLS_CREDENTIAL_SERVER_CERTIFICATE },
+	{ TAG_OWN, TLS_CREDENTIAL_PRIVATE_KEY },
+	{ TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE },
+};
+static unsigned int registered; /* how many of `credentials` this module registered: it deletes no others */
+
 static void delete_credentials(void)
 {
-	(void)tls_credential_delete(TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE);
-	(void)tls_credential_delete(TAG_CA, TLS_CREDENTIAL_CA_CERTIFICATE);
-	(void)tls_credential_delete(TAG_OWN, TLS_CREDENTIAL_SERVER_CERTIFICATE);
-	(void)tls_credential_delete(TAG_OWN, TLS_CREDENTIAL_PRIVATE_KEY);
+	while (registered > 0) {
+		registered--;
+		(void)tls_credential_delete(credentials[registered].tag, credentials[registered].type);
+	}
 }
 
 static void run(void *a, void *b, void *c)
@@ -223,15 +235,22 @@ static void run(void *a, void *b, void *c)
 
 K_THREAD_DEFINE(prov_port_tls_thread, CONFIG_HALLMARK_TLS_STACK_SIZE, run, NULL, NULL, NULL, K_LOWEST_APPLICATION_THREAD_PRIO, 0, 0);
 
-/* A tag has one certificate, so the chain has its own tag. The socket sends the chain because its tag is in the list. */
+/* False if a tag is in use, by the application or by another session. The application's credential stays. */
 static bool add_credentials(const struct prov_visit *v)
 {
-	return (v->chain.len == 0 || tls_credential_add(TAG_CHAIN, TLS_CREDENTIAL_SERVER_CERTIFICATE, v->chain.octets,
-							v->chain.len) == 0) &&
-	       tls_credential_add(TAG_CA, TLS_CREDENTIAL_CA_CERTIFICATE, v->anchor.octets, v->anchor.len) == 0 &&
-	       tls_credential_add(TAG_OWN, TLS_CREDENTIAL_SERVER_CERTIFICATE, v->certificate.octets,
-				  v->certificate.len) == 0 &&
-	       tls_credential_add(TAG_OWN, TLS_CREDENTIAL_PRIVATE_KEY, v->private_key.octets, v->private_key.len) == 0;
+	const struct prov_der *const octets[] = { &v->anchor, &v->certificate, &v->private_key, &v->chain };
+
+	for (registered = 0; registered < ARRAY_SIZE(credentials); registered++) {
+		const struct prov_der *der = octets[registered];
+
+		if (der->len == 0) {
+			break; /* no chain, which is the last */
+		}
+		if (tls_credential_add(credentials[registered].tag, credentials[registered].type, der->octets, der->len) != 0) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool parse(const struct prov_visit *v)
@@ -283,14 +302,16 @@ static void poll_report(void *ctx, struct prov_visit_report *report)
 	(void)k_mutex_unlock(&lock);
 }
 
-static void close_session(void *ctx)
+static int close_session(void *ctx)
 {
 	(void)k_mutex_lock(&lock, K_FOREVER);
 	stop = true;
 	(void)k_mutex_unlock(&lock);
-	if (k_sem_take(&ended, CLOSING) == 0) {
-		k_sem_give(&ended);
+	if (k_sem_take(&ended, CLOSING) != 0) {
+		return PROV_ERR_TLS_BUSY;
 	}
+	k_sem_give(&ended);
+	return PROV_OK;
 }
 
 const struct prov_tls_sockets prov_port_tls_sockets = { .raw_key = true, .start = start, .poll = poll_report, .close = close_session };

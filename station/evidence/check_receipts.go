@@ -1,0 +1,112 @@
+package evidence
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/google/uuid"
+
+	"hallmark/devices/receipt"
+	"hallmark/station/audit"
+)
+
+// A boardReceipt is what an entry says of the receipt of a board.
+type boardReceipt struct {
+	seq   int64
+	name  string // file of the entry
+	cose  []byte
+	shown digest // SHA-256 of the certificate that the board presented in the handshake before
+	board string // BoardID
+}
+
+// followReceipt keeps the receipt of an entry until the certificates are read.
+func (c *checker) followReceipt(e *audit.Entry, name string) error {
+	if e.Details["receipt"] == "" {
+		return nil
+	}
+	one := boardReceipt{seq: e.Seq, name: name}
+	var err error
+	if one.cose, err = base64.StdEncoding.DecodeString(e.Details["receipt"]); err != nil {
+		return c.find(e.Seq, name, "the receipt is not base64: %v", err)
+	}
+	if !parseHex(one.shown[:], e.Details["presented_sha256"]) {
+		return c.find(e.Seq, name, "%q is not the SHA-256 of the certificate that the board presented", e.Details["presented_sha256"])
+	}
+	if e.Board != nil {
+		one.board = e.Board.ID
+	}
+	c.receipts = append(c.receipts, one)
+	return nil
+}
+
+// checkReceipts checks each receipt: signed with the key of the certificate that the board presented, about this certificate, this
+// board and a trust anchor of the bundle, and with a nonce of its own.
+func (c *checker) checkReceipts() error {
+	nonces := map[string]int64{}
+	for _, one := range c.receipts {
+		wrong, nonce, err := c.wrongReceipt(one)
+		if err != nil {
+			return err
+		}
+		if wrong == "" && nonce == "" {
+			continue // not checked, so not counted
+		}
+		if before, again := nonces[nonce]; wrong == "" && again {
+			wrong = fmt.Sprintf("the receipt is that of entry %d: its nonce was used before", before)
+		}
+		if wrong != "" {
+			if err := c.find(one.seq, one.name, "%s", wrong); err != nil {
+				return err
+			}
+			continue
+		}
+		nonces[nonce] = one.seq
+		c.verdict.Receipts++
+	}
+	return nil
+}
+
+// wrongReceipt says what is wrong with a receipt, or nothing.
+func (c *checker) wrongReceipt(one boardReceipt) (wrong, nonce string, err error) {
+	der, err := c.files.Read(certificateFile(one.shown))
+	if errors.Is(err, fs.ErrNotExist) && c.verdict.Part {
+		return "", "", nil // the certificate is in another part
+	}
+	if err != nil {
+		return fmt.Sprintf("the certificate %x of the receipt cannot be read: %v", one.shown, err), "", nil
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return "", "", nil // found by the check of the certificates
+	}
+	key, is := certificate.PublicKey.(*ecdsa.PublicKey)
+	if !is {
+		return "the certificate of the receipt has no ECDSA key", "", nil
+	}
+	r, err := receipt.Open(one.cose, key)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the receipt does not hold: %v", err), "", nil
+	case string(r.Certificate) != string(one.shown[:]):
+		return "the receipt is about another certificate", "", nil
+	case len(r.ID) != 16 || uuid.UUID(r.ID).String() != one.board:
+		return "the receipt is about another board", "", nil
+	case !c.isAnchor(r.Anchor):
+		return "the receipt names a trust anchor that is not in " + AuthoritiesFile, "", nil
+	}
+	return "", string(r.Nonce), nil
+}
+
+func (c *checker) isAnchor(sum []byte) bool {
+	for _, authority := range c.known {
+		if own := sha256.Sum256(authority.Raw); string(own[:]) == string(sum) {
+			return true
+		}
+	}
+	return false
+}
