@@ -53,6 +53,8 @@ type Config struct {
 	Witnesses []Witness `yaml:"witnesses"`
 	// Timestamp names the time stamping authority for checkpoints (RFC 3161).
 	Timestamp Timestamp `yaml:"timestamp"`
+	// Webhooks are told of each Run that ended.
+	Webhooks []Webhook `yaml:"webhooks"`
 	// RequireWitness refuses a start at which no witness says what it has seen.
 	RequireWitness bool `yaml:"require_witness"`
 	// Anchors is a directory with checkpoints that were kept elsewhere; empty: none.
@@ -73,6 +75,15 @@ type Witness struct {
 	Key       string `yaml:"key"`        // verifier key
 	MirrorKey string `yaml:"mirror_key"` // verifier key of the mirror; empty: no entries are sent
 	CA        string `yaml:"ca"`         // file with the CAs of its TLS certificate; empty: those of the system
+}
+
+// Webhook names a program that is told of each Run that ended.
+type Webhook struct {
+	Name       string   `yaml:"name"`
+	URL        string   `yaml:"url"`
+	SecretFile string   `yaml:"secret_file"` // that the receiver has, too
+	Endings    []string `yaml:"endings"`     // of the Runs that are told; empty: all
+	CA         string   `yaml:"ca"`          // file with the CAs of its TLS certificate; empty: those of the system
 }
 
 // HSM says how to reach the token. It has no key for a PIN.
@@ -207,6 +218,7 @@ func Default() Config {
 		DiskFloor: 256,
 		Labels:    []string{},
 		Witnesses: []Witness{},
+		Webhooks:  []Webhook{},
 		Orders:    Orders{Owners: []string{}},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}

@@ -52,15 +52,15 @@ func cosigner(key, value string) error {
 	return nil
 }
 
-// address accepts plain HTTP only to this machine: on the way somebody could keep the newest
-// checkpoint of the witness from the station.
+// address accepts plain HTTP only to this machine: on the way somebody could read and change what is sent, or keep the newest
+// checkpoint of a witness from the station.
 func address(key, value string) error {
 	at, err := url.Parse(value)
 	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" || at.Scheme != "https" && at.Scheme != "http" {
-		return &ValueError{key, strconv.Quote(value), "an address such as https://witness.example/", "write it without user, query and fragment"}
+		return &ValueError{key, strconv.Quote(value), "an address such as https://server.example/", "write it without user, query and fragment"}
 	}
 	if ip := net.ParseIP(at.Hostname()); at.Scheme == "http" && at.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &ValueError{key, strconv.Quote(value), "https, because the witness is on another machine", "give the witness a certificate with --tls-cert and --tls-key"}
+		return &ValueError{key, strconv.Quote(value), "https to another machine", "give that server a certificate (`station witness serve` takes --tls-cert and --tls-key)"}
 	}
 	return nil
 }

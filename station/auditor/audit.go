@@ -155,13 +155,30 @@ func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key 
 	}
 	report, err := reader.VerifyEach(ctx, key, each, anchors...)
 	if err != nil {
-		return err
+		return ofOtherLog(ctx, reader, key, err)
 	}
 	if show != nil {
 		return errors.Join(show.none(), olderEntries(ctx, reader, show.selection))
 	}
 	_, err = fmt.Fprint(c.Stdout, describeReport(&report))
 	return err
+}
+
+// ofOtherLog says of a log that was begun with another key that it is another log. Without this, all that a person reads is that a
+// signature does not fit.
+func ofOtherLog(ctx context.Context, reader *registry.Reader, key string, err error) error {
+	begun, unread := reader.VerifierKey(ctx)
+	if unread != nil || begun == key {
+		return err // the error of the log itself says more
+	}
+	return fmt.Errorf("%w; this log was begun with the audit key %s, and %s is believed: put back the registry.db of this station from its backup, or name the key of the log with --key",
+		err, keyName(begun), keyName(key))
+}
+
+// keyName gives name and hash of a verifier key (C2SP signed-note), without the key itself.
+func keyName(key string) string {
+	parts := strings.SplitN(key, "+", 3)
+	return reason.Printable(strings.Join(parts[:min(2, len(parts))], "+"))
 }
 
 // olderEntries says that archived entries may fit, too. The only archive cannot have the entry that tells of it.

@@ -276,6 +276,8 @@ func (p *Plan) Next(dir workdir.Dir) string {
 	switch {
 	case !p.Config.Boards.AllowEmulated:
 		return fmt.Sprintf("station doctor --dir %s checks the station, station bays --dir %[1]s shows the bench", dir)
+	case len(p.Config.Bays) > 0:
+		return fmt.Sprintf("station batch --dir %s enrols a board in each bay of station.yaml, station bays --dir %[1]s shows the bays", dir)
 	case !instance.HasImage(p.Config, "qemu"):
 		return fmt.Sprintf("station batch --dir %s --boards qemu:4 --firmware FOLDER\n"+
 			"FOLDER has the images of emulated boards: devices/firmware/build of the source tree, after `make firmware`", dir)

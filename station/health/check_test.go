@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
+	"hallmark/devices/serial"
 	"hallmark/station/instance"
 	"hallmark/station/ocsp"
 )
@@ -33,6 +35,17 @@ func TestHowACheckEnds(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+// To plug the board in, or to end another program, does not help a user without rights.
+func TestAPortWithoutRightsHasItsOwnNextAction(t *testing.T) {
+	ports := check{"ports", "plug it in", simple(func(context.Context) (finding, error) {
+		return finding{}, fmt.Errorf("opening: %w", &serial.DeniedError{Owner: "root", Group: "dialout", Mode: 0o660, User: "ann"})
+	})}
+	got := ports.do(t.Context())
+	if got.State != Fail || !strings.Contains(got.Finding, "usermod -aG dialout ann") || got.Next != serial.ErrDenied.Row().Next || strings.Contains(got.Next, "plug") {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"sync"
 
+	"hallmark/devices/serial"
 	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
@@ -212,9 +213,17 @@ func (c check) do(ctx context.Context) (result Check) {
 	case errors.Is(err, instance.ErrActsUnsigned): // the log verifies, so c.next is not the next action
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, instance.ErrActsUnsigned.Row().Next, err
 	case err != nil:
-		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.next, err
+		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.nextAfter(err), err
 	}
 	return result
+}
+
+// nextAfter gives the next action after an error. Plugging and unplugging does not help a user who may not open the port.
+func (c check) nextAfter(err error) string {
+	if errors.Is(err, serial.ErrDenied) {
+		return serial.ErrDenied.Row().Next
+	}
+	return c.next
 }
 
 // simple makes a prove function without rows.

@@ -127,6 +127,9 @@ func (a *Archiving) archive(ctx context.Context) (made registry.Archive, err err
 	if err != nil {
 		return made, err
 	}
+	if a.Wanted.Unsent, a.Wanted.Webhook, err = opened.unsent(); err != nil {
+		return made, err
+	}
 	if made, err = opened.Registry.ArchiveBound(ctx, a.Wanted, mirrors); err != nil {
 		return made, err
 	}

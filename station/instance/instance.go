@@ -25,6 +25,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/verifier"
+	"hallmark/station/webhook"
 	"hallmark/station/witness"
 	"hallmark/station/workdir"
 )
@@ -94,6 +95,7 @@ type Instance struct {
 	Endpoint *Endpoint
 
 	witnesses *witness.Submitter // nil: none is configured
+	senders   []*webhook.Sender  // in the order of the configuration
 	// EndWitnesses sends the newest checkpoint to the witnesses that answer, and then no other. WitnessWarning says
 	// afterwards how that went. Close calls it, too.
 	EndWitnesses func()
@@ -161,6 +163,9 @@ func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint
 		return nil, err
 	}
 	if err := i.Checkpoint(); err != nil {
+		return nil, err
+	}
+	if err := i.startWebhooks(ctx); err != nil {
 		return nil, err
 	}
 	return i, i.startWitnesses(ctx)

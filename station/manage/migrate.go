@@ -38,10 +38,14 @@ func (c *Commands) migrateIn(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(c.Stdout, todo.Text()); err != nil {
+	if _, err := fmt.Fprint(c.Stdout, todo.Text()); err != nil || todo.From == todo.To {
 		return err
 	}
-	if err := todo.HasRoom(); err != nil || dry || todo.From == todo.To {
+	if err := todo.HasRoom(); err != nil {
+		return err
+	}
+	if dry {
+		_, err := fmt.Fprintf(c.Stdout, "next      station migrate --dir %s as the user of the station, while no station runs there; the next start does the same\n", dir)
 		return err
 	}
 	if err := begin(ctx, dir); err != nil {

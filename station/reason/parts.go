@@ -115,6 +115,8 @@ var ofParts = []Row{
 	faults("witness-lost", noTile, "ask headquarters: they put the directory of the witness back, or give you the key of a new witness for station.yaml; with require_witness: false the station starts, and the witness learns the log anew"),
 	faults("witness-lies", noTile, "compare url and key of the witness in station.yaml with those that headquarters gave you"),
 	faults("witness-trouble", noTile, "tell headquarters; the station goes on and sends the newest checkpoint later"),
+	faults("webhook-not-taken", noTile, "look at url, secret_file and ca of the webhook in station.yaml, at the receiver and at the network; the endings wait, and `station webhooks` counts them"),
+	faults("webhook-busy", noTile, "a station that is open sends the endings by itself; `station webhooks` without --send shows how many wait"),
 	faults("timestamp-missing", noTile, "look at timestamp in station.yaml and at the network; the station goes on and asks again"),
 	faults("witness-required", noTile, "restore the network to a witness, or set require_witness: false in station.yaml"),
 	faults("anchor-older", noTile, "put the newest registry.db back together with its registry.db-wal; if it is lost, `station accept-registry` goes on without the missing entries, on record"),

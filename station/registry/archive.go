@@ -89,6 +89,8 @@ func (r *Reader) Archives(ctx context.Context) ([]Archive, error) { return archi
 type Wanted struct {
 	Before  time.Time // zero: any time
 	Entries int64     // 0: any number
+	Unsent  int64     // first entry that Webhook may still need
+	Webhook string    // empty: no webhook needs any
 }
 
 func (w Wanted) String() string {
@@ -110,6 +112,9 @@ func (r *Registry) ArchiveBound(ctx context.Context, wanted Wanted, mirrors []no
 	limit, why, err := r.archiveLimit(ctx, mirrors)
 	if err != nil {
 		return a, err
+	}
+	if wanted.Webhook != "" && wanted.Unsent < limit {
+		limit, why = wanted.Unsent, "the webhook "+wanted.Webhook+", whose receiver has not taken more"
 	}
 	a.Until, err = r.newestWanted(ctx, a.First, limit, wanted)
 	if err == nil && a.Until == 0 {

@@ -283,6 +283,10 @@ func TestTheBoundOfAnArchive(t *testing.T) {
 	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: later}, []note.Verifier{witness}); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "mirror.test/m1") {
 		t.Errorf("a mirror without entries: %v", err)
 	}
+	// A webhook whose receiver is away for long.
+	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: later, Unsent: 1, Webhook: "mes"}, nil); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "the webhook mes") {
+		t.Errorf("a webhook that has taken nothing: %v", err)
+	}
 	open.Ending = station.Aborted
 	b.must(b.closeRun(t.Context(), open))
 	b.reopen()

@@ -24,6 +24,7 @@ type Table struct {
 	Certificates, Root string // paths
 	Software           bool   // the keys are in a software token
 	Exceptions         string // the exceptions of the HSM, empty: none
+	Untold             string // which receivers of webhooks do not take the endings, and why; empty when all do
 	Unwitnessed        string // which witnesses do not confirm the audit log, and why; empty when all do
 	// Console says that the board's console is shown after a Run that did not pass.
 	Console bool
@@ -65,6 +66,9 @@ func (t Table) Text() []byte {
 	}
 	if t.Exceptions != "" {
 		fmt.Fprintf(&text, "warning: the demands on the HSM are lowered by the configuration: %s\n", t.Exceptions)
+	}
+	if t.Untold != "" {
+		fmt.Fprintf(&text, "warning: endings of Runs wait for the receiver of a webhook (`station webhooks` counts them): %s\n", t.Untold)
 	}
 	if t.Unwitnessed != "" {
 		fmt.Fprintf(&text, "warning: the audit log is not confirmed from outside by all: %s\n", t.Unwitnessed)

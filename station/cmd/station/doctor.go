@@ -12,11 +12,12 @@ import (
 	"hallmark/station/health"
 	"hallmark/station/reason"
 	"hallmark/station/report"
+	"hallmark/station/support"
 	"hallmark/station/workdir"
 )
 
 func (c *command) doctorCommand() *cobra.Command {
-	ports, scanner := []string(nil), false
+	ports, scanner, bundle := []string(nil), false, support.Bundle{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Proves that the bench works, part by part",
@@ -34,28 +35,29 @@ failure what to do next.`,
 			if scanner {
 				return health.CheckScanner(ctx, workdir.Dir(c.dir), c.stdin, c.stdout)
 			}
-			return c.doctor(ctx, ports)
+			return c.doctor(ctx, ports, &bundle)
 		},
 	}
+	bundle.Flags(cmd.Flags())
 	cmd.Flags().BoolVar(&scanner, "scanner", false, "ask for three scans instead, and say what the barcode scanner types and what belongs into station.yaml")
 	cmd.Flags().StringSliceVar(&ports, "ports", nil, "serial ports to open, \"\" for none (default: all that are found)")
 	return cmd
 }
 
 // doctor does all checks, even after a check has failed.
-func (c *command) doctor(ctx context.Context, ports []string) (err error) {
-	dir, err := workdir.Existing(c.dir)
+func (c *command) doctor(ctx context.Context, ports []string, bundle *support.Bundle) (err error) {
+	dir, err := bundle.Station(c.dir)
 	if err != nil {
 		return err
 	}
 	observers := report.NewObservers(c.stdout, c.stderr, false)
 	c.stdout, c.stderr = observers.View, observers.Stderr
-	defer func() { err = errors.Join(err, observers.Show(nil)) }()
+	defer func() { err = errors.Join(err, bundle.Write(ctx, dir, c.stdout), observers.Show(nil)) }()
 	checker := health.New(dir, ports)
 	defer func() { err = afterwards(err, checker.Close()) }()
-	var failed []string
-	code := reason.ExitFault
+	failed, code := []string(nil), reason.ExitFault
 	for check := range checker.RunChecks(ctx) {
+		bundle.Add(check)
 		if ctx.Err() != nil {
 			return &exitError{exitAborted, fmt.Errorf("checking %s: %w", check.Name, errInterrupted)}
 		}
