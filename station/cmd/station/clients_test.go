@@ -217,7 +217,7 @@ func TestASignalEndsEveryClientInOrder(t *testing.T) {
 			person := startAtTerminal(t, exec.Command(o.binary, args...), "")
 			switch name {
 			case "screen":
-				person.readUntil("begin the shift")
+				person.readUntil("to begin the shift")
 				person.types(goKey)
 				person.readUntil("to start")
 				person.types("u" + goKey)

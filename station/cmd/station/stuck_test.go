@@ -75,7 +75,7 @@ func TestATerminalAfterXOFFStopsNoRunAndNoSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	person.readUntil("self-test")
-	person.readUntil("begin the shift")
+	person.readUntil("to begin the shift")
 	if err := unix.IoctlSetInt(int(person.tty.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestEveryBayPassesAndTheNumbersAreThoseOfTheRegistry(t *testing.T) {
 			s := newShift(t)
 			s.w, s.h = row.w, row.h
 			s.opens(row.environment, "--boards", row.boards, "--operator", "OP-1")
-			s.sees(`F12 begin the shift`)
+			s.sees(`Press F12 to begin the shift`)
 			s.presses("F12")
 			s.sees(`Press F12 to start`)
 			s.presses("u", "F12")

@@ -91,7 +91,7 @@ func TestLeavingGivesTheTerminalBack(t *testing.T) {
 	if err := unix.IoctlSetWinsize(int(person.screen.Fd()), unix.TIOCSWINSZ, &window); err != nil {
 		t.Fatal(err)
 	}
-	person.readUntil("begin the shift")
+	person.readUntil("to begin the shift")
 	person.types("q")
 	seen := person.readUntil("Leave the station")
 	person.types(goKey)
@@ -124,7 +124,7 @@ func TestPastedTextDoesNothing(t *testing.T) {
 func TestALocaleWithoutUTF8GetsASCIIOnly(t *testing.T) {
 	s := newShift(t)
 	s.opens([]string{"LANG=de_DE", "LC_ALL=C"}, "--boards", "posix:2", "--operator", "OP-1", "--lang", "de")
-	s.sees(`F12 Schicht beginnen`)
+	s.sees(`Taste F12 beginnt die Schicht`)
 	s.presses("F12")
 	s.sees(`Taste F12`)
 	s.presses("1", "F12")

@@ -156,7 +156,7 @@ func (s *shift) scans(label string) { s.t.Helper(); s.presses(label, "Enter") }
 // begins waits for the end of the checks, and begins the shift.
 func (s *shift) begins() {
 	s.t.Helper()
-	s.sees(`F12 begin the shift`)
+	s.sees(`Press F12 to begin the shift`)
 	s.presses("Up", "F12") // the arrow keeps it from being a key that is held down
 	s.sees(`Press F12 to start`)
 }
