@@ -60,7 +60,7 @@ func address(key, value string) error {
 		return &ValueError{key, strconv.Quote(value), "an address such as https://server.example/", "write it without user, query and fragment"}
 	}
 	if ip := net.ParseIP(at.Hostname()); at.Scheme == "http" && at.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &ValueError{key, strconv.Quote(value), "https to another machine", "give that server a certificate (`station witness serve` takes --tls-cert and --tls-key)"}
+		return &ValueError{key, strconv.Quote(value), "https to another machine", "give that server a certificate (a receiver of webhooks, or `station witness serve` with --tls-cert and --tls-key)"}
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 			text += m.theme.shapes.dot + why
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
-		p.namedFact("next", m.nextAction(max(0, m.find(run.Bay)), run.Ending, run.Reason))
+		p.namedFact("next", m.nextOf(run, board))
 	}
 	if run.Err != nil {
 		p.namedFact("error", run.Err.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,7 +77,7 @@ func (s *fakeStation) ReadLabel(_ context.Context, bay, text, operator string) e
 		return err
 	}
 	for i := range s.facts.Bays {
-		if b := &s.facts.Bays[i]; b.Name == bay && b.Label != text {
+		if b := &s.facts.Bays[i]; b.Name == bay && b.Label != text && !slices.ContainsFunc(s.rows, func(r Row) bool { return r.Serial == text && r.BoardID == b.Label }) {
 			b.WrongLabel = text
 			return fmt.Errorf("%s: %w", bay, operate.ErrWrongLabel)
 		} else if b.Name == bay {

@@ -12,10 +12,10 @@ import (
 // With require_scan_back a bay waits after a Pass until the label of its board was scanned.
 
 // labelBay gives the bay for which a scanned BoardID is the answer: the bay that waits for this board, or otherwise the chosen bay, if
-// it waits. It gives "" if the scan is about something else.
+// it waits. board is "" for a label that names no known board. It gives "" if the scan is about something else.
 func (m Model) labelBay(board string) string {
 	for i := range m.bays {
-		if m.bays[i].facts.Label == board {
+		if board != "" && m.bays[i].facts.Label == board {
 			return m.bays[i].name
 		}
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"hallmark/station"
@@ -58,4 +59,35 @@ func TestASerialNumberIsALabelOfThePassedBoard(t *testing.T) {
 	d.key("2")
 	d.send(boardMsg{serial: "beef"})
 	d.shows("the label says beef")
+}
+
+// Lines of text and the detail of a Run say the same next action as the tile: first the label.
+func TestLinesAndDetailAskForTheLabelOfThePassedBoard(t *testing.T) {
+	for _, language := range []string{"en", "de", "es"} {
+		one, two := boardOf(1).String(), boardOf(2).String()
+		var out strings.Builder
+		lines := NewPlain(&out, load(t, language), []string{"1", "2"}, false, false)
+		lines.Opened(Facts{ScanBack: true, Bays: []BayFacts{{Name: "1"}, {Name: "2", Label: two}}})
+		lines.Event(ended(1, "1", station.Pass, ""))
+		lines.LabelRead("1", one)
+		d := labelsWanted(t, language)
+		for _, want := range []string{d.Model.t("why.label", "2", short(two)), d.Model.t("next.label", short(one)), d.Model.t("said.label", "1", short(one))} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: the lines do not say %q:\n%s", language, want, out.String())
+			}
+		}
+		first, _, _ := strings.Cut(out.String(), d.Model.t("said.label", "1", short(one)))
+		if next := d.Model.t("next.pass"); strings.Contains(first, next) {
+			t.Errorf("%s: the lines say %q before the label is read:\n%s", language, next, out.String())
+		}
+		d.key("enter")
+		d.shows(d.Model.t("next.label", short(one)))
+	}
+}
+
+// The label of a rework has a new serial number. The label before the rework is still on the bench, and must not pass as the new one.
+func TestAnOldSerialNumberOfTheBoardIsReadAsItIs(t *testing.T) {
+	d := labelsWanted(t, "en")
+	d.send(boardMsg{serial: "01d", board: boardOf(1).String()})
+	d.asked("label 01d for 1 by op17")
 }

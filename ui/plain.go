@@ -77,15 +77,26 @@ func (p *Plain) Event(e station.Event) {
 	}
 }
 
-// Stopped says which bays are stopped, why, and how they are released.
-func (p *Plain) Stopped(bays []BayFacts) {
+// Opened says which bays are stopped, why, and how they are released, and which bays wait for the label of a board.
+func (p *Plain) Opened(facts Facts) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, b := range bays {
+	p.m.facts = facts
+	for _, b := range facts.Bays {
 		if b.Stopped != "" {
 			p.stopped(b.Name, b.Stopped)
 		}
+		if b.Label != "" {
+			p.write(p.m.t("why.label", p.m.clean(b.Name), short(b.Label)))
+		}
 	}
+}
+
+// LabelRead says that the label of the board that passed in a bay was right, and what to do now.
+func (p *Plain) LabelRead(bay, board string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(p.m.t("said.label", p.m.clean(bay), short(board)) + ". " + p.m.nextAction(max(0, p.m.find(bay)), station.Pass, "") + ".")
 }
 
 func (p *Plain) stopped(bay, word string) {
@@ -161,6 +172,9 @@ func (p *Plain) ended(e station.Event, bay string) string {
 	}
 	next := m.nextAction(max(0, m.find(e.Bay)), run.Ending, run.Reason)
 	if run.Ending == station.Pass {
+		if m.facts.ScanBack {
+			next = m.t("next.label", short(board))
+		}
 		text := m.ending(run.Ending)
 		if i := m.find(e.Bay); i >= 0 && m.outcomeText(&m.bays[i]) != "" {
 			text += " (" + m.outcomeText(&m.bays[i]) + ")"

@@ -86,15 +86,18 @@ func sameSerial(a, b string) bool {
 
 // foundBoard goes on with a scanned serial number.
 func (m Model) foundBoard(msg boardMsg) (Model, tea.Cmd) {
-	switch {
-	case msg.err != nil:
+	if msg.err != nil {
 		return m.refuse(m.errorText(msg.err)), nil
-	case msg.board == "" && m.bay().facts.Label != "":
-		return m.readLabel(m.bay().name, msg.serial)
-	case msg.board == "":
+	}
+	l := label.Label{Kind: label.Board, Text: msg.board, CapsLock: m.answer.capsLock}
+	if bay := m.labelBay(msg.board); bay != "" && m.dialog == nil && m.whyNoLabel(l) == "" {
+		m.screen = screenDashboard
+		return m.readLabel(bay, msg.serial) // the station compares the number: a label from before a rework has the former one
+	}
+	if msg.board == "" {
 		return m.refuse(m.t("scan.noserial", m.clean(msg.serial))), nil
 	}
-	return m.scanned(label.Label{Kind: label.Board, Text: msg.board, CapsLock: m.answer.capsLock})
+	return m.scanned(l)
 }
 
 func (m Model) scannedBay(name string) (Model, tea.Cmd) {

@@ -15,8 +15,9 @@ import (
 type Console struct {
 	Controller *Controller
 	Operators  Operators
-	Who        Operator      // the operator who is signed in, may be zero
-	Labels     *label.Reader // reads scans
+	Who        Operator                // the operator who is signed in, may be zero
+	Labels     *label.Reader           // reads scans
+	LabelRead  func(bay, board string) // says that the label of the board that passed in a bay was right
 }
 
 // A CommandError refuses a line that is no command and no label.
@@ -61,10 +62,18 @@ func (c *Console) Do(ctx context.Context, text string) (err error) {
 	}
 	if found.Kind == label.Board || found.Kind == label.Serial {
 		if bay := c.Controller.labelBay(found.Text); bay != "" {
-			return c.Controller.ReadLabel(ctx, bay, found.Text, c.Who.ID)
+			return c.readLabel(ctx, bay, found.Text)
 		}
 	}
 	return c.withBay(ctx, text)
+}
+
+func (c *Console) readLabel(ctx context.Context, bay, text string) error {
+	board, err := c.Controller.readLabel(ctx, bay, text, c.Who.ID)
+	if err == nil && board != "" {
+		c.LabelRead(bay, board)
+	}
+	return err
 }
 
 // withBay does a command that names a bay by its number.

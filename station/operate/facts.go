@@ -21,7 +21,7 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 	c.watched = true
 	facts := Facts{
 		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Checkpointed: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
-		Automatic: c.automatic, Draining: c.draining,
+		Automatic: c.automatic, Draining: c.draining, ScanBack: c.record.Config.RequireScanBack,
 	}
 	if c.opened != nil {
 		facts.Unwitnessed = c.opened.instance.WitnessWarning()

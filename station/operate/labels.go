@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hallmark/station"
@@ -16,13 +17,15 @@ import (
 
 // A passedLabel is the one that a bay waits for.
 type passedLabel struct {
-	board, serial string // BoardID, and serial number of the certificate in hex
-	wrong         string // what was scanned last instead, may be empty
+	board   string   // BoardID
+	serials []string // serial numbers of the certificates in hex, one for each key
+	wrong   string   // what was scanned last instead, may be empty
 }
 
 // fits reports whether a scanned text is this label.
 func (l *passedLabel) fits(text string) bool {
-	return strings.EqualFold(text, l.board) || l.serial != "" && strings.EqualFold(strings.TrimLeft(text, "0"), strings.TrimLeft(l.serial, "0"))
+	return strings.EqualFold(text, l.board) ||
+		slices.ContainsFunc(l.serials, func(s string) bool { return strings.EqualFold(strings.TrimLeft(text, "0"), strings.TrimLeft(s, "0")) })
 }
 
 // unlabelled returns nil, or which label the bay waits for. The Runs of a batch do not wait.
@@ -39,9 +42,14 @@ func (c *Controller) wantLabel(ctx context.Context, runs []*station.Run, ask Sta
 	if !c.record.Config.RequireScanBack || last.Ending != station.Pass || ask.ended != nil {
 		return nil
 	}
-	wanted := &passedLabel{board: last.Identity.ID.String(), serial: hex.EncodeToString(last.Certificate.Serial[:])}
+	wanted := &passedLabel{board: last.Identity.ID.String()}
+	for _, run := range runs {
+		if run.Certificate != nil {
+			wanted.serials = append(wanted.serials, hex.EncodeToString(run.Certificate.Serial[:]))
+		}
+	}
 	err := c.record.NoteBy(context.WithoutCancel(ctx), "label.wanted", audit.Success, ask.Operator,
-		map[string]string{"bay": last.Bay, "board": wanted.board, "serial": wanted.serial, "run": last.ID.String()})
+		map[string]string{"bay": last.Bay, "board": wanted.board, "serial": strings.Join(wanted.serials, " "), "run": last.ID.String()})
 	if err != nil { // the bay waits nevertheless, until the station ends
 		c.record.Log.Error("a bay waits for the label of its board, and that is not on record", "bay", last.Bay, "board", wanted.board, "error", err)
 	}
@@ -51,38 +59,44 @@ func (c *Controller) wantLabel(ctx context.Context, runs []*station.Run, ask Sta
 // ReadLabel takes the label of a board that an operator scanned for a bay: its BoardID, or the serial number of its certificate.
 // The label of another board is refused with ErrWrongLabel, and the bay waits on. Both are on record.
 func (c *Controller) ReadLabel(ctx context.Context, bay, text, operator string) error {
+	_, err := c.readLabel(ctx, bay, text, operator)
+	return err
+}
+
+// readLabel also gives the board whose label was right; "" if the bay waited for none.
+func (c *Controller) readLabel(ctx context.Context, bay, text, operator string) (board string, err error) {
 	b, err := c.find(bay)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := reason.CheckText(text); err != nil {
-		return fmt.Errorf("label %w", err)
+		return "", fmt.Errorf("label %w", err)
 	}
 	c.mu.Lock()
 	wanted := b.label
 	c.mu.Unlock()
 	if wanted == nil {
-		return nil // somebody else has scanned it
+		return "", nil // somebody else has scanned it
 	}
 	outcome, right := audit.Success, wanted.fits(text)
 	if !right {
 		outcome = audit.Denied
 	}
 	if err := c.record.NoteBy(ctx, "label.read", outcome, operator, map[string]string{"bay": bay, "board": wanted.board, "read": text}); err != nil {
-		return err
+		return "", err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if b.label != wanted {
-		return nil
+		return "", nil
 	}
 	if !right {
-		b.label = &passedLabel{wanted.board, wanted.serial, text}
-		return fmt.Errorf("%s: %w: scanned %s, want %s", bay, ErrWrongLabel, text, wanted.board)
+		b.label = &passedLabel{wanted.board, wanted.serials, text}
+		return "", fmt.Errorf("%s: %w: scanned %s, want %s", bay, ErrWrongLabel, text, wanted.board)
 	}
 	b.label = nil
 	c.tellChange()
-	return nil
+	return wanted.board, nil
 }
 
 // restoreLabels lets the bays wait for the labels for which they waited before this start.
@@ -101,7 +115,7 @@ func (c *Controller) restoreLabels(ctx context.Context) error {
 		switch {
 		case err != nil || e.Outcome != audit.Success: // another bay, or the label of another board
 		case e.Type == "label.wanted":
-			b.label = &passedLabel{board: e.Details["board"], serial: e.Details["serial"]}
+			b.label = &passedLabel{board: e.Details["board"], serials: strings.Fields(e.Details["serial"])}
 		default:
 			b.label = nil
 		}

@@ -62,7 +62,8 @@ func TestALabelIsReadInLinesOfText(t *testing.T) {
 	pattern := fixtures.Must(label.ParsePattern(`SN(?P<serial>[0-9a-f]+)`))(t)
 	reader := label.NewReader()
 	reader.Patterns = []label.Pattern{pattern}
-	console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: reader}
+	var answers []string
+	console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: reader, LabelRead: func(bay, board string) { answers = append(answers, bay+" "+board) }}
 	s.must(console.Do(t.Context(), "1"))
 	s.must(console.Do(t.Context(), "2"))
 	s.waits()
@@ -76,6 +77,10 @@ func TestALabelIsReadInLinesOfText(t *testing.T) {
 	if facts := s.facts(); facts.Bays[0].Label == "" || facts.Bays[1].Label != "" {
 		t.Errorf("%+v", facts.Bays)
 	}
-	s.must(console.Do(t.Context(), s.facts().Bays[0].Label))
+	board := s.facts().Bays[0].Label
+	s.must(console.Do(t.Context(), board))
+	if len(answers) != 2 || answers[1] != "posix-1 "+board {
+		t.Errorf("the right labels were answered with %q", answers)
+	}
 	s.must(console.Do(t.Context(), "1"))
 }

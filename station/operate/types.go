@@ -52,6 +52,7 @@ type Facts struct {
 	Automatic    bool
 	Paused       string // why no Run can start at present, empty when Runs can
 	Draining     bool
+	ScanBack     bool       // after a Pass a bay waits for the label of its board
 	Bays         []BayFacts // may lack some bays
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,6 +243,7 @@ func digestOfList(ctx context.Context, q audit.Querier, which string, args ...an
 func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 	stay := []int64{}
 	orders := map[string]int64{} // the newest entry with the count of each work order
+	labels := map[string]int64{} // the entry with the label that a bay waits for
 	err := r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq`, []any{a.First, a.Until}, func(seq int64, body []byte) error {
 		e, err := audit.Decode(body)
 		if err != nil {
@@ -250,14 +252,19 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 		if o := e.WorkOrder; o != nil && o.Quota > 0 {
 			orders[o.ID] = seq
 		}
+		switch bay := e.Details["bay"]; {
+		case e.Type == "label.wanted":
+			labels[bay] = seq
+		case e.Type == "label.read" && e.Outcome == audit.Success:
+			delete(labels, bay)
+		}
 		if stays(e.Type) {
 			stay = append(stay, seq)
 		}
 		return nil
 	})
-	for _, seq := range orders {
-		stay = append(stay, seq)
-	}
+	stay = slices.AppendSeq(stay, maps.Values(orders))
+	stay = slices.AppendSeq(stay, maps.Values(labels))
 	if err != nil {
 		return "", err
 	}

@@ -92,6 +92,10 @@ func TestAnArchivedLogVerifies(t *testing.T) {
 	if err != nil || report.Archived != int64(len(gone)) || !strings.Contains(report.Lacks, fmt.Sprintf("entries 0 to %d ", a.Until-1)) {
 		t.Errorf("%+v, %v", report, err)
 	}
+	// A bay waits for a label also after the archive. The labels that were read are of no use to a start.
+	if labels, err := reader.LabelEntries(t.Context()); err != nil || len(labels) != 1 || labels[0].Type != "label.wanted" || labels[0].Details["bay"] != "2" {
+		t.Errorf("the labels that bays wait for: %+v, %v", labels, err)
+	}
 	// 3. What needs a body names the archive.
 	err = reader.EachBody(t.Context(), a.Until, func(int64, []byte) error { return nil })
 	if !errors.Is(err, ErrArchived) {

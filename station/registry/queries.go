@@ -195,10 +195,11 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 // labelEntries is how many of the newest entries LabelEntries reads: many more than a shift writes while a board waits in a bay.
 const labelEntries = 100_000
 
-// LabelEntries gives the entries about labels of boards that passed (label.wanted, label.read), the oldest first.
+// LabelEntries gives the entries about labels of boards that passed (label.wanted, label.read), the oldest first. An archive
+// takes those that no bay waits for, see staying.
 func (r *Reader) LabelEntries(ctx context.Context) ([]audit.Entry, error) {
-	return r.entries(ctx, "about labels", `SELECT body FROM audit_entry
-		WHERE seq > (SELECT max(seq) FROM audit_entry) - ? AND instr(body, CAST('"type":"label.' AS BLOB)) ORDER BY seq`, labelEntries)
+	return r.entries(ctx, "about labels", `SELECT body FROM main.audit_entry
+		WHERE seq > (SELECT max(seq) FROM main.audit_entry) - ? AND instr(body, CAST('"type":"label.' AS BLOB)) ORDER BY seq`, labelEntries)
 }
 
 // EndsSince gives the entries that closed Runs, the oldest first, for the Runs that

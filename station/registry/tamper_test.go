@@ -65,6 +65,9 @@ func (b *testRegistry) everything() {
 	b.must(b.LockRead(t.Context(), locked))
 	b.must(b.closeRun(t.Context(), locked))
 	b.stopBay(b.run())
+	for _, label := range []struct{ kind, bay string }{{"label.wanted", "1"}, {"label.read", "1"}, {"label.wanted", "2"}} {
+		b.must(b.note(t.Context(), audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLine, Type: label.kind, Outcome: audit.Success, Details: map[string]string{"bay": label.bay}}))
+	}
 	b.holds(Which{BoardID: locked.Identity.ID})
 	b.holds(Which{BoardID: run.Identity.ID})
 	b.releases(Which{BoardID: run.Identity.ID})

@@ -18,8 +18,12 @@ func newRedactor(withoutIDs bool) *redactor { return &redactor{withoutIDs, map[s
 var (
 	// A private key in PEM (RFC 7468), also one that is cut off.
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)`)
-	// User and password in an address (RFC 3986 section 3.2.1).
-	userInfo = regexp.MustCompile(`([a-z][a-z0-9+.-]*://)[^\s/@"']+@`)
+	// User and password in an address (RFC 3986 section 3.2.1), also a password with characters that do not belong there.
+	userInfo = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s"']+@`)
+	// The query of an address: a key for a service often stands there.
+	urlQuery = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://[^\s"'?]*\?)[^\s"']+`)
+	// A hardware ID can be shorter than the numbers below.
+	hardwareID = regexp.MustCompile(`(?i)\bhardware(?:_id)?\\?"?[:=]\s*\\?"?[0-9a-f]{2,}`)
 	// pin-value carries the PIN itself (RFC 7512 section 2.3).
 	pinValue = regexp.MustCompile(`(?i)(pin-value=)[^\s&;"']+`)
 	// The name of a person, as the log writes it.
@@ -36,12 +40,17 @@ const hidden = "[redacted]"
 func (r *redactor) text(s string) string {
 	s = privateKey.ReplaceAllString(s, hidden)
 	s = userInfo.ReplaceAllString(s, "${1}"+hidden+"@")
+	s = urlQuery.ReplaceAllString(s, "${1}"+hidden)
 	s = pinValue.ReplaceAllString(s, "${1}"+hidden)
 	s = person.ReplaceAllString(s, "${1}="+hidden)
 	s = badge.ReplaceAllString(s, "OP-"+hidden)
 	if !r.withoutIDs {
 		return s
 	}
+	s = hardwareID.ReplaceAllStringFunc(s, func(found string) string {
+		i := strings.LastIndexAny(found, `:=" `) + 1
+		return found[:i] + r.number(found[i:])
+	})
 	return identifier.ReplaceAllStringFunc(s, r.number)
 }
 

@@ -121,6 +121,22 @@ func TestABrokenStationHasAReport(t *testing.T) {
 	}
 }
 
+// Secrets that people put into addresses, and hardware IDs that are shorter than a digest.
+func TestTheRedactorHidesWhatAddressesHold(t *testing.T) {
+	hide := newRedactor(true)
+	for text, secret := range map[string]string{
+		"post https://ann:pass/word@mes.example/x": "word", "post HTTPS://ann:geheim@mes.example": "geheim", "https://ann:p@geheim@mes.example/": "geheim",
+		`url: "http://tsa.example/tsr?apikey=geheim"`: "geheim", `{"board":{"hardware_id":"0a1b2c"}}`: "0a1b2c", "hardware_id=0a1b2c": "0a1b2c",
+	} {
+		if got := hide.text(text); strings.Contains(got, secret) {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := hide.text("see https://mes.example/hook"); got != "see https://mes.example/hook" {
+		t.Errorf("an address without a secret became %q", got)
+	}
+}
+
 func gathered(t *testing.T, dir workdir.Dir, withoutBoards bool) map[string][]byte {
 	t.Helper()
 	b := &Bundle{withoutIDs: withoutBoards, testingRoot: t.TempDir()}

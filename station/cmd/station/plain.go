@@ -28,7 +28,7 @@ func (s *session) runPlain(ctx context.Context) error {
 
 // readLines does the entered lines until "quit".
 func (s *session) readLines(ctx context.Context, entered <-chan string) error {
-	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader()}
+	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader(), LabelRead: s.lines.LabelRead}
 	for commands := 0; ; {
 		select {
 		case <-ctx.Done():

@@ -209,7 +209,7 @@ func (s *session) show(drain context.Context) error {
 			return err
 		}
 		s.lines.Greet(s.record.Config.Station, s.who.ID != "")
-		s.lines.Stopped(facts.Bays)
+		s.lines.Opened(facts)
 		return s.runPlain(drain)
 	}
 	defer s.checker.Leave() // the checks must end before the parts that they use are closed
