@@ -10,7 +10,7 @@ import (
 
 // The certificate store in a board's flash, as devices/firmware/core/store.c writes it. A sector is
 // magic | generation | seal | len[] | check | padding to 64 octets | data. Numbers are little-endian. The check is
-// the SHA-256 of the fields before it and of the data; of an HMS3 its first 16 octets, followed by a MAC with a key
+// the SHA-256 of the fields before it and of the data; of an HMS3 its first 16 octets, after a MAC of 16 octets with a key
 // that only the board has. A sector of HMS3 counts before one without a MAC; of two such sectors the newer one counts.
 const (
 	storeHeader     = 64
@@ -22,7 +22,7 @@ const (
 // storeLayouts are the forms of a sector. Slots of a packed sector begin at multiples of storeAlign,
 // the others have storeSlotSize octets each.
 var storeLayouts = []storeLayout{
-	{magic: "HMS3", slots: 4, packed: true, mac: true, check: 16, open: 0x2e8a51c7, sealed: 0xd175ae38},
+	{magic: "HMS3", slots: 4, packed: true, mac: 16, check: 16, open: 0x2e8a51c7, sealed: 0xd175ae38},
 	{magic: "HMS2", slots: 4, packed: true, check: sha256.Size, sealed: 1},
 	{magic: "HMS1", slots: 3, check: sha256.Size, sealed: 1},
 }
@@ -30,7 +30,8 @@ var storeLayouts = []storeLayout{
 type storeLayout struct {
 	magic        string
 	slots        int
-	packed, mac  bool
+	packed       bool
+	mac          int    // octets of the MAC
 	check        int    // octets of the SHA-256
 	open, sealed uint32 // values of the seal
 }
@@ -49,14 +50,14 @@ var ErrNoFlashStore = reason.New("no-flash-store", "flash holds no valid certifi
 func ParseFlashStore(octets []byte) (FlashStore, error) {
 	var newest FlashStore
 	var generation uint32
-	found, mac := false, false
+	found, mac := false, 0
 	for at := 0; at+storeHeader <= len(octets); at += storeSectorStep {
 		store, layout, g := parseSector(octets[at:])
 		if layout == nil {
 			continue
 		}
 		newer := int32(g-generation) > 0 // the number wraps after 2^32 writes
-		if !found || layout.mac && !mac || layout.mac == mac && newer {
+		if !found || layout.mac > mac || layout.mac == mac && newer {
 			newest, generation, found, mac = store, g, true, layout.mac
 		}
 	}
@@ -98,7 +99,7 @@ func (l storeLayout) parse(sector []byte) (store FlashStore, generation uint32, 
 	}
 	seal := number(8)
 	store.Sealed = seal == l.sealed
-	return store, number(4), (seal == l.open || seal == l.sealed) && bytes.Equal(digest.Sum(nil)[:l.check], sector[end:end+l.check])
+	return store, number(4), (seal == l.open || seal == l.sealed) && bytes.Equal(digest.Sum(nil)[:l.check], sector[end+l.mac:end+l.mac+l.check])
 }
 
 // room is the distance from a slot to the next one.

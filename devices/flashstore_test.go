@@ -22,6 +22,9 @@ func TestTheCertificateStoreIsReadFromTheFlash(t *testing.T) {
 		{"the newer of two sectors", append(bytes.Clone(older[:sector]), fixtures.Generation(newer, 2)[:sector]...)},
 		{"the newer of two sectors, in the other order", append(bytes.Clone(fixtures.Generation(newer, 2)[:sector]), older[:sector]...)},
 		{"a number that wrapped", append(bytes.Clone(fixtures.Generation(older, 0xffff_ffff)[:sector]), fixtures.Generation(newer, 0)[:sector]...)},
+		{"a store of earlier firmware", fixtures.WithoutMAC(newer)},
+		{"a newer number without a MAC beside one with a MAC", append(fixtures.WithoutMAC(fixtures.Generation(older, 9))[:sector], newer[:sector]...)},
+		{"a newer number without a MAC, in the other order", append(bytes.Clone(newer[:sector]), fixtures.WithoutMAC(fixtures.Generation(older, 9))[:sector]...)},
 		{"a damaged newer sector beside the valid one", append(damaged(fixtures.Generation(older, 9))[:sector], newer[:sector]...)},
 	} {
 		t.Run(test.name, func(t *testing.T) {

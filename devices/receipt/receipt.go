@@ -107,6 +107,13 @@ func verify(payload, signature []byte, key *ecdsa.PublicKey) error {
 	return nil
 }
 
+// formed says whether the values are within the limits of PROTOCOL.md section 4. A board with a damaged store gives no receipt.
+func (r Receipt) formed() bool {
+	const hash = 32
+	return r.Type == Type && len(r.Nonce) == 16 && len(r.Anchor) == hash && len(r.Boot) == 8 && len(r.Certificate) == hash &&
+		len(r.FirmwareHash) == hash && r.HUK <= 4 && len(r.ID) == 16 && r.LifeCycle <= 1 && r.Lock <= 2
+}
+
 // Open reads a COSE_Sign1 and checks its signature. Errors: ErrNotReceipt, ErrDiffers.
 func Open(cose []byte, key *ecdsa.PublicKey) (Receipt, error) {
 	var tag cbor.RawTag
@@ -115,7 +122,7 @@ func Open(cose []byte, key *ecdsa.PublicKey) (Receipt, error) {
 		return Receipt{}, ErrNotReceipt
 	}
 	var r Receipt
-	if !bytes.Equal(s.Protected, es256Header) || len(s.Unprotected) != 0 || exact.Unmarshal(s.Payload, &r) != nil || r.Type != Type {
+	if !bytes.Equal(s.Protected, es256Header) || len(s.Unprotected) != 0 || exact.Unmarshal(s.Payload, &r) != nil || !r.formed() {
 		return Receipt{}, ErrNotReceipt
 	}
 	if again, err := r.payload(); err != nil || !bytes.Equal(again, s.Payload) {

@@ -22,6 +22,7 @@ type boardReceipt struct {
 	cose  []byte
 	shown digest // SHA-256 of the certificate that the board presented in the handshake before
 	board string // BoardID
+	tls   string // serial number of the TLS certificate that became active; empty: the entry is about another key
 }
 
 // followReceipt keeps the receipt of an entry until the certificates are read.
@@ -40,12 +41,15 @@ func (c *checker) followReceipt(e *audit.Entry, name string) error {
 	if e.Board != nil {
 		one.board = e.Board.ID
 	}
+	if e.Cert != nil && e.Cert.Purpose == "tls" {
+		one.tls = e.Cert.Serial
+	}
 	c.receipts = append(c.receipts, one)
 	return nil
 }
 
-// checkReceipts checks each receipt: signed with the key of the certificate that the board presented, about this certificate, this
-// board and a trust anchor of the bundle, and with a nonce of its own.
+// checkReceipts checks each receipt: signed with the key of the certificate that the board presented, which is the one that became active if
+// it is for TLS; about this certificate, this board and a trust anchor of the bundle, and with a nonce of its own.
 func (c *checker) checkReceipts() error {
 	nonces := map[string]int64{}
 	for _, one := range c.receipts {
@@ -92,6 +96,8 @@ func (c *checker) wrongReceipt(one boardReceipt) (wrong, nonce string, err error
 	switch {
 	case err != nil:
 		return fmt.Sprintf("the receipt does not hold: %v", err), "", nil
+	case one.tls != "" && fmt.Sprintf("%032x", certificate.SerialNumber) != one.tls:
+		return "the board presented another certificate than the one that became active", "", nil
 	case string(r.Certificate) != string(one.shown[:]):
 		return "the receipt is about another certificate", "", nil
 	case len(r.ID) != 16 || uuid.UUID(r.ID).String() != one.board:

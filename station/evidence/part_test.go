@@ -16,7 +16,7 @@ func (m *memory) writePart(name string) string {
 	m.t.Helper()
 	path := filepath.Join(m.t.TempDir(), name)
 	b := Bundle{VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca}, Question: Question{Command: "station audit proof", Flags: map[string]string{"board": "3"}}}
-	if n, _, err := b.WritePart(m.t.Context(), m, path); err != nil || n != 5 {
+	if n, _, err := b.WritePart(m.t.Context(), m, path); err != nil || n < 5 {
 		m.t.Fatalf("%d entries, %v", n, err)
 	}
 	return path

@@ -87,12 +87,17 @@ func (m *memory) checkpoint() []byte {
 	return note
 }
 
+// serialOf gives the serial number of the certificate of the board with number n.
+func serialOf(n int) *big.Int {
+	return new(big.Int).Add(new(big.Int).Lsh(big.NewInt(0x40), 120), big.NewInt(int64(n)))
+}
+
 // enrol adds the entries of one board that passes.
 func (m *memory) enrol(n int) {
 	m.t.Helper()
 	id := fmt.Sprintf("%08x-0000-4000-8000-000000000000", n)
 	spki := sha256.Sum256(m.ca.RawSubjectPublicKeyInfo)
-	template := &x509.Certificate{SerialNumber: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(0x40), 120), big.NewInt(int64(n))), Subject: pkix.Name{CommonName: id},
+	template := &x509.Certificate{SerialNumber: serialOf(n), Subject: pkix.Name{CommonName: id},
 		NotBefore: time.Unix(1e9, 0), NotAfter: time.Unix(4e9, 0)}
 	der, err := x509.CreateCertificate(rand.Reader, template, m.ca, m.key.Public(), m.caKey)
 	m.must(err)

@@ -5,11 +5,13 @@
  * the hash. The header is the commit point: a power cut before its last octet leaves
  * the old snapshot valid, a power cut after it the new one.
  *
- * Sector of "HMS3": magic | generation | seal | len[4] | first 16 octets of H | first 16
- * octets of M | padding to 64 octets | data. H is the SHA-256 of the fields before it and
+ * Sector of "HMS3": magic | generation | seal | len[4] | first 16 octets of M | first 16
+ * octets of H | padding to 64 octets | data. H is the SHA-256 of the fields before M and
  * of the data, and finds damage. M is the HMAC-SHA256 of H with a key from the HUK:
- * whoever can write the flash can make no store that this board accepts. They can still
- * erase it, and put back an older snapshot of the same board. Numbers are little-endian.
+ * whoever can write the flash can make no "HMS3" that this board accepts. They can still
+ * erase it, and put back an older snapshot of the same board. H is the last field, so a
+ * header that was cut is damaged, and never a whole one of another board. Numbers are
+ * little-endian.
  * The slots follow each other, and each begins at a multiple of ALIGN. Four full slots
  * need 4160 octets, so a sector of 4096 octets may be full before each slot is.
  *
@@ -213,7 +215,7 @@ static int hash_snapshot(const struct store *s, int sector, const uint8_t header
 	return err;
 }
 
-/* Writes the tags of a header: the first octets of H and of M. `hash` is H. */
+/* Writes the tags of a header: the first octets of M and of H. `hash` is H. */
 static int make_tags(const struct store *s, const uint8_t hash[HASH_SIZE], uint8_t tags[2u * TAG_SIZE])
 {
 	uint8_t mac[HASH_SIZE];
@@ -222,8 +224,8 @@ static int make_tags(const struct store *s, const uint8_t hash[HASH_SIZE], uint8
 	if (psa_mac_compute(s->key, PSA_ALG_HMAC(PSA_ALG_SHA_256), hash, HASH_SIZE, mac, sizeof mac, &len) != PSA_SUCCESS) {
 		return PROV_ERR_CRYPTO;
 	}
-	memcpy(tags, hash, TAG_SIZE);
-	memcpy(tags + TAG_SIZE, mac, TAG_SIZE);
+	memcpy(tags, mac, TAG_SIZE);
+	memcpy(tags + TAG_SIZE, hash, TAG_SIZE);
 	return PROV_OK;
 }
 
@@ -249,10 +251,10 @@ static enum sector_state judge(const struct store *s, const uint8_t *stored, con
 		return memcmp(hash, stored, HASH_SIZE) != 0 ? SECTOR_INVALID : s->port->flash.refuse_old ? SECTOR_FOREIGN : SECTOR_OLD;
 	}
 	*err = make_tags(s, hash, tags);
-	if (*err != PROV_OK || !same_tag(tags, stored)) {
+	if (*err != PROV_OK || !same_tag(tags + TAG_SIZE, stored + TAG_SIZE)) {
 		return SECTOR_INVALID;
 	}
-	return same_tag(tags + TAG_SIZE, stored + TAG_SIZE) ? SECTOR_VALID : SECTOR_FOREIGN;
+	return same_tag(tags, stored) ? SECTOR_VALID : SECTOR_FOREIGN;
 }
 
 /* Reads the header of a sector into `found`, and checks the sector. *err is a read error. */

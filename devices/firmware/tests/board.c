@@ -66,7 +66,7 @@ static int flash_read(void *ctx, uint32_t offset, void *buf, size_t len)
 /* The power goes during the operation: `at` changes towards `to` as far as `tear` says. */
 static void tear(struct board *b, uint8_t *at, const uint8_t *to, size_t len)
 {
-	size_t done = b->tear == TEAR_NOTHING ? 0 : b->tear == TEAR_HALF ? len / 2 : len - 1;
+	size_t done = b->tear == TEAR_NOTHING ? 0 : b->tear == TEAR_HALF ? len / 2 : b->tear == TEAR_THREE_QUARTERS ? len * 3 / 4 : len - 1;
 
 	b->off = true;
 	for (size_t i = 0; i < len; i++) {

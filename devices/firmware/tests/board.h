@@ -10,7 +10,7 @@
 #define BOARD_FLASH (2u * BOARD_LARGE_SECTOR)
 
 /* How far a flash operation gets when the power goes: the cases in the header comment of store.c. */
-enum tear { TEAR_NOTHING, TEAR_HALF, TEAR_LAST_OCTET, TEAR_RANDOM_BITS, TEAR_COUNT };
+enum tear { TEAR_NOTHING, TEAR_HALF, TEAR_THREE_QUARTERS, TEAR_LAST_OCTET, TEAR_RANDOM_BITS, TEAR_COUNT };
 
 struct board {
 	struct prov_port port;

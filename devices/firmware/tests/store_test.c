@@ -119,8 +119,8 @@ static void rehash_with(int sector, psa_key_id_t key)
 	uint8_t hash[HASH_SIZE], mac[HASH_SIZE];
 	(void)psa_hash_compute(PSA_ALG_SHA_256, data, len, hash, sizeof hash, &hash_len);
 	(void)psa_mac_compute(key, PSA_ALG_HMAC(PSA_ALG_SHA_256), hash, sizeof hash, mac, sizeof mac, &hash_len);
-	memcpy(at + 28, hash, 16);
-	memcpy(at + 44, mac, 16);
+	memcpy(at + 28, mac, 16);
+	memcpy(at + 44, hash, 16);
 }
 
 static void rehash(int sector)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <zephyr/drivers/flash.h>
 #include <zephyr/storage/flash_map.h>
+#include <zephyr/sys/util.h>
 
 #include "port.h"
 
@@ -26,6 +27,7 @@ int prov_port_flash_init(struct prov_flash *flash)
 	flash->sector_size = SECTOR_SIZE;
 	flash->sector_count = (uint32_t)area->fa_size / SECTOR_SIZE;
 	flash->write_size = flash_area_align(area);
+	flash->refuse_old = IS_ENABLED(CONFIG_HALLMARK_REFUSE_OLD_STORE);
 	return PROV_OK;
 }
 
