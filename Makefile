@@ -76,10 +76,12 @@ ZEPHYR_MACHINE ?= an521
 zephyr:
 	@.ci/zephyr $(ZEPHYR_BOARDS)
 
-# Runs the conformance suite for a Zephyr image: make zephyr-suite ZEPHYR_ELF=FILE [ZEPHYR_MACHINE=an385].
+# Runs the conformance suite for a Zephyr image: make zephyr-suite ZEPHYR_ELF=FILE [ZEPHYR_MACHINE=an385]. With ZEPHYR_ELF2=FILE it also updates a board from the first image to the second.
 zephyr-suite:
 	@test -f '$(ZEPHYR_ELF)' || { echo 'name an image: make zephyr-suite ZEPHYR_ELF=FILE; make zephyr builds them'; exit 1; }
 	go test -count=1 -timeout 30m -run '^TestABoardConforms$$' ./devices/conformance/ -board 'zephyr:$(ZEPHYR_MACHINE):$(abspath $(ZEPHYR_ELF))' $(SUITEFLAGS)
+	ZEPHYR_MACHINE=$(ZEPHYR_MACHINE) ZEPHYR_ELF='$(abspath $(ZEPHYR_ELF))' ZEPHYR_ELF2='$(abspath $(ZEPHYR_ELF2))' \
+		go test -count=1 -tags zephyr -run '$(if $(ZEPHYR_ELF2),Zephyr,TestAZephyrBoardWithoutEntropyRefuses)' ./devices/emulated
 
 # Measures all figures, and prints each figure with its goal.
 bench: firmware build

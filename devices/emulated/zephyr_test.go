@@ -1,3 +1,5 @@
+//go:build zephyr
+
 package emulated
 
 import (
@@ -13,15 +15,15 @@ import (
 	"hallmark/devices"
 )
 
-// These tests need images of Zephyr, which this repository does not build by itself. The variables of the environment
-// ZEPHYR_ELF and ZEPHYR_ELF2 name them; ZEPHYR_MACHINE is the machine of both (an521, an385).
+// These tests need images of Zephyr, which this repository does not build by itself, so only `make zephyr-suite` runs them. The
+// variables of the environment ZEPHYR_ELF and ZEPHYR_ELF2 name the images; ZEPHYR_MACHINE is the machine of both (an521, an385).
 
 // zephyrImage returns a board with the image that a variable names, in a directory.
 func zephyrImage(t *testing.T, variable, dir string) Config {
 	t.Helper()
 	image := os.Getenv(variable)
 	if image == "" {
-		t.Skipf("%s names no image of Zephyr: make zephyr builds them", variable)
+		t.Fatalf("%s names no image of Zephyr: make zephyr builds them", variable)
 	}
 	path, err := filepath.Abs(image)
 	if err != nil {
