@@ -100,7 +100,7 @@ type openRun struct {
 	purpose         devices.Purpose
 }
 
-// openRunQuery looks the board up in a subquery: '' says that it is not scrapped, NULL that it has no row. At a join SQLite weighs
+// openRunQuery looks the board up in a subquery: ” says that it is not scrapped, NULL that it has no row. At a join SQLite weighs
 // plans by the values of the parameters, and so prepares the statement again at each call (sqlite3_reoptimize in its source).
 const openRunQuery = `SELECT work_order, purpose, (SELECT coalesce(scrapped, '') FROM boards WHERE id = board_id)
 	FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`
