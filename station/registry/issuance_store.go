@@ -78,44 +78,48 @@ func (w *work) writeIntent(in issuance.Intent, order sql.NullString) error {
 
 // openRun checks that the Run is open and for this board, and gives its work order.
 func (w *work) openRun(run string, boardID devices.BoardID) (order sql.NullString, err error) {
-	order, _, err = w.openRunAnd(run, boardID)
-	return order, err
+	open, err := w.openRunOf(run, boardID)
+	return open.order, err
 }
 
 // openRunInUse checks in addition that the board was not scrapped or put on hold while the Run was open.
-func (w *work) openRunInUse(run string, boardID devices.BoardID) (order sql.NullString, err error) {
-	order, scrapped, err := w.openRunAnd(run, boardID)
-	if err == nil && scrapped.Valid {
-		err = fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, scrapped.String)
+func (w *work) openRunInUse(run string, boardID devices.BoardID) (openRun, error) {
+	open, err := w.openRunOf(run, boardID)
+	if err == nil && open.scrapped.String != "" {
+		err = fmt.Errorf("%w: %s at %s", ErrScrapped, boardID, open.scrapped.String)
 	}
 	if err == nil {
 		err = w.notHeld(boardID)
 	}
-	return order, err
+	return open, err
 }
 
-func (w *work) openRunAnd(run string, boardID devices.BoardID) (order, scrapped sql.NullString, err error) {
-	err = w.row(`SELECT r.work_order, b.scrapped FROM runs r JOIN boards b ON b.id = r.board_id
-		WHERE r.id = ? AND r.board_id = ? AND r.ending IS NULL`, []any{run, boardID.String()}, &order, &scrapped)
-	if errors.Is(err, sql.ErrNoRows) {
+// openRun is what the registry has about an open Run and its board.
+type openRun struct {
+	order, scrapped sql.NullString
+	purpose         devices.Purpose
+}
+
+// openRunQuery looks the board up in a subquery: ” says that it is not scrapped, NULL that it has no row. At a join SQLite weighs
+// plans by the values of the parameters, and so prepares the statement again at each call (sqlite3_reoptimize in its source).
+const openRunQuery = `SELECT work_order, purpose, (SELECT coalesce(scrapped, '') FROM boards WHERE id = board_id)
+	FROM runs WHERE id = ? AND board_id = ? AND ending IS NULL`
+
+func (w *work) openRunOf(run string, boardID devices.BoardID) (open openRun, err error) {
+	err = w.row(openRunQuery, []any{run, boardID.String()}, &open.order, purpose(&open.purpose), &open.scrapped)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !open.scrapped.Valid {
 		err = fmt.Errorf("%w: Run %s, board %s", ErrUnknownRun, run, boardID)
 	}
-	return order, scrapped, err
+	return open, err
 }
 
 // openRunFor checks in addition that the Run was admitted for the intent's purpose.
 func (w *work) openRunFor(in issuance.Intent) (order sql.NullString, err error) {
-	if order, err = w.openRunInUse(in.Run, in.BoardID); err != nil {
-		return order, err
+	open, err := w.openRunInUse(in.Run, in.BoardID)
+	if err == nil && open.purpose != in.Purpose {
+		err = fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, open.purpose, in.Purpose)
 	}
-	var admitted devices.Purpose
-	if err := w.row(`SELECT purpose FROM runs WHERE id = ?`, []any{in.Run}, purpose(&admitted)); err != nil {
-		return order, err
-	}
-	if admitted != in.Purpose {
-		return order, fmt.Errorf("%w: Run %s is for %s, not %s", ErrUnknownRun, in.Run, admitted, in.Purpose)
-	}
-	return order, nil
+	return open.order, err
 }
 
 func (w *work) ownKey(in issuance.Intent) error {

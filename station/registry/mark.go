@@ -44,10 +44,14 @@ type mark struct {
 	next int // slot
 }
 
-// encodeSlot gives one slot: word, size, root and a digest of them, then spaces.
+// encodeSlot gives one slot: word, size, root and a digest of them, then spaces. Each commit needs one, so nothing is formatted by package fmt.
 func encodeSlot(h audit.Head) []byte {
-	text := fmt.Sprintf("%s %d %x", markWord, h.Size, h.Root[:])
-	slot := fmt.Appendf(nil, "%s %x\n", text, sha256.Sum256([]byte(text)))
+	slot := append(make([]byte, 0, slotSize), markWord+" "...)
+	slot = strconv.AppendInt(slot, h.Size, 10)
+	slot = hex.AppendEncode(append(slot, ' '), h.Root[:])
+	sum := sha256.Sum256(slot)
+	slot = hex.AppendEncode(append(slot, ' '), sum[:])
+	slot = append(slot, '\n')
 	return append(slot, bytes.Repeat([]byte(" "), slotSize-len(slot))...)
 }
 

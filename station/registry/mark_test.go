@@ -1,13 +1,17 @@
 package registry
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/devices"
 	"hallmark/station"
@@ -224,3 +228,16 @@ func TestAMarkThatWasRemovedIsMadeAnew(t *testing.T) {
 }
 
 // A work order whose row was changed is not used: with a greater quota, boards would be signed
+
+// The form of a slot stays: a station of another version reads the mark.
+func TestASlotOfTheMarkHasItsForm(t *testing.T) {
+	text := "hallmark-mark-1 12345 " + strings.Repeat("ab", 32)
+	want := fmt.Sprintf("%-512s", fmt.Sprintf("%s %x\n", text, sha256.Sum256([]byte(text))))
+	head := audit.Head{Size: 12345, Root: tlog.Hash(bytes.Repeat([]byte{0xab}, 32))}
+	if got := string(encodeSlot(head)); got != want {
+		t.Errorf("the slot is %q, want %q", got, want)
+	}
+	if got, ok := decodeSlot([]byte(want)); !ok || got != head {
+		t.Errorf("the slot says %v, %v; want %v", got, ok, head)
+	}
+}

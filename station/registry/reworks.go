@@ -152,8 +152,8 @@ func (w *work) whyNotMarked(id devices.BoardID) error {
 // spendMark ends the mark of a board whose new certificate becomes active, and gives the number of the entry that marked the board; -1: there is
 // no mark that this Run spends. A mark that was made after the Run was admitted is for the next Run.
 func (w *work) spendMark(in row, run *station.Run) (entry int64, err error) {
-	err = w.row(`SELECT m.entry FROM reworks m JOIN runs r ON r.id = ?3 WHERE m.board_id = ?1 AND m.purpose = ?2 AND m.since IS NOT NULL
-		AND r.rework <> '' AND r.first_entry > m.entry`, []any{in.boardID.String(), in.purpose.String(), run.ID.String()}, &entry)
+	err = w.row(`SELECT m.entry FROM reworks m WHERE m.board_id = ?1 AND m.purpose = ?2 AND m.since IS NOT NULL
+		AND m.entry < (SELECT first_entry FROM runs WHERE id = ?3 AND rework <> '')`, []any{in.boardID.String(), in.purpose.String(), run.ID.String()}, &entry)
 	if none(err) {
 		return -1, nil
 	} else if err != nil {

@@ -105,7 +105,7 @@ func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
 		return nil, fmt.Errorf("listing the probes: %w", err)
 	}
 	var all []probe.Found
-	for _, match := range listed.FindAllStringSubmatch(done.text, -1) {
+	for _, match := range listed().FindAllStringSubmatch(done.text, -1) {
 		serial, err := probe.ParseSerial(match[1])
 		if err != nil {
 			return nil, fmt.Errorf("listing the probes: %w: %w", probe.ErrUnclear, err)

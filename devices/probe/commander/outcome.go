@@ -23,17 +23,17 @@ type outcome struct {
 
 // Texts of J-Link Commander, V5 to V9, from public transcripts.
 var (
-	listed       = regexp.MustCompile(`(?m)^J-Link\[\d+\]: Connection: \S+, Serial number: (\d+), ProductName: ([^,\r\n]+)(?:, Nickname: .*)?$`)
-	version      = regexp.MustCompile(`SEGGER J-Link Commander V(\d+)\.(\d+)`)
-	serialNumber = regexp.MustCompile(`(?m)^S/N: (\d+)\s*$`)
-	firmware     = regexp.MustCompile(`(?m)^Firmware: (.*)$`)
-	vtref        = regexp.MustCompile(`VTref=(\d+)\.(\d{3})V`)
-	identified   = regexp.MustCompile(`(?m)^(\S.*) identified\.$|^Found (.*?), Little endian\.$`)
-	connected    = regexp.MustCompile(`(?i)connecting to j-link\b[^\n]*?O\.K\.`)
-	flashed      = regexp.MustCompile(`(?s)Flash download:.*?\nO\.K\.`)
-	verified     = regexp.MustCompile(`(?m)^Verify successful\.`)
-	saved        = regexp.MustCompile(`into file\.\.\.O\.K\.`)
-	anyError     = regexp.MustCompile(`(?im)^.*(?:\berror\b|not established|\bfailed\b).*$`)
+	listed       = probe.NewPattern(`(?m)^J-Link\[\d+\]: Connection: \S+, Serial number: (\d+), ProductName: ([^,\r\n]+)(?:, Nickname: .*)?$`)
+	version      = probe.NewPattern(`SEGGER J-Link Commander V(\d+)\.(\d+)`)
+	serialNumber = probe.NewPattern(`(?m)^S/N: (\d+)\s*$`)
+	firmware     = probe.NewPattern(`(?m)^Firmware: (.*)$`)
+	vtref        = probe.NewPattern(`VTref=(\d+)\.(\d{3})V`)
+	identified   = probe.NewPattern(`(?m)^(\S.*) identified\.$|^Found (.*?), Little endian\.$`)
+	connected    = probe.NewPattern(`(?i)connecting to j-link\b[^\n]*?O\.K\.`)
+	flashed      = probe.NewPattern(`(?s)Flash download:.*?\nO\.K\.`)
+	verified     = probe.NewPattern(`(?m)^Verify successful\.`)
+	saved        = probe.NewPattern(`into file\.\.\.O\.K\.`)
+	anyError     = probe.NewPattern(`(?im)^.*(?:\berror\b|not established|\bfailed\b).*$`)
 )
 
 // benign are texts with the word "error" or "not established" in a good run.
@@ -45,20 +45,20 @@ var benign = strings.NewReplacer(
 
 // signs are texts of errors. The first that occurs counts; more general texts come later.
 var signs = []struct {
-	text *regexp.Regexp
+	text probe.Pattern
 	err  error
 }{
-	{regexp.MustCompile(`Unknown command line option`), probe.ErrToolVersion},
-	{regexp.MustCompile(`Device will be unsecured now`), probe.ErrLocked},
-	{regexp.MustCompile(`Could not find emulator with USB serial number|FAILED: Cannot connect to (?:J-Link|the probe/programmer)`), probe.ErrMissing},
-	{regexp.MustCompile(`Target voltage too low`), probe.ErrVoltage},
-	{regexp.MustCompile(`FAILED: Failed to open DLL`), probe.ErrTool},
-	{regexp.MustCompile(`Communication timed out|Can not execute firmware update|Connection to (?:emulator|J-Link) lost`), probe.ErrLost},
-	{regexp.MustCompile(`Failed to open file|unknown / unsupported format`), probe.ErrTool},
-	{regexp.MustCompile(`(?i)verify failed|Verification of RAMCode failed`), probe.ErrMismatch},
-	{regexp.MustCompile(`(?:Can ?not|Could not) connect to (?:the )?target|Failed to power up DAP|Could not find core in Coresight setup`), probe.ErrMissingTarget},
-	{regexp.MustCompile(`Could not read memory|Writing target memory failed|(?:Writing|Reading) failed\.`), probe.ErrMemory},
-	{regexp.MustCompile(`\*{6} Error:|Failed to prepare for programming|Failed to download RAMCode|Unspecified error`), probe.ErrTool},
+	{probe.NewPattern(`Unknown command line option`), probe.ErrToolVersion},
+	{probe.NewPattern(`Device will be unsecured now`), probe.ErrLocked},
+	{probe.NewPattern(`Could not find emulator with USB serial number|FAILED: Cannot connect to (?:J-Link|the probe/programmer)`), probe.ErrMissing},
+	{probe.NewPattern(`Target voltage too low`), probe.ErrVoltage},
+	{probe.NewPattern(`FAILED: Failed to open DLL`), probe.ErrTool},
+	{probe.NewPattern(`Communication timed out|Can not execute firmware update|Connection to (?:emulator|J-Link) lost`), probe.ErrLost},
+	{probe.NewPattern(`Failed to open file|unknown / unsupported format`), probe.ErrTool},
+	{probe.NewPattern(`(?i)verify failed|Verification of RAMCode failed`), probe.ErrMismatch},
+	{probe.NewPattern(`(?:Can ?not|Could not) connect to (?:the )?target|Failed to power up DAP|Could not find core in Coresight setup`), probe.ErrMissingTarget},
+	{probe.NewPattern(`Could not read memory|Writing target memory failed|(?:Writing|Reading) failed\.`), probe.ErrMemory},
+	{probe.NewPattern(`\*{6} Error:|Failed to prepare for programming|Failed to download RAMCode|Unspecified error`), probe.ErrTool},
 }
 
 // failure returns why the run was no success, or nil.
@@ -73,11 +73,11 @@ func (o *outcome) failure() error {
 	}
 	text := benign.Replace(o.text)
 	for _, sign := range signs {
-		if found := sign.text.FindString(text + o.log); found != "" {
+		if found := sign.text().FindString(text + o.log); found != "" {
 			return fmt.Errorf("%w: %q", sign.err, found)
 		}
 	}
-	if found := anyError.FindString(text); found != "" {
+	if found := anyError().FindString(text); found != "" {
 		return fmt.Errorf("%w: %q", probe.ErrTool, strings.TrimSpace(found))
 	}
 	return o.unclear()
@@ -91,13 +91,13 @@ func (o *outcome) unclear() error {
 		return fmt.Errorf("%w: exit code %d without a text of an error", probe.ErrUnclear, o.exit)
 	case !strings.Contains(o.text, "Script processing completed."):
 		return fmt.Errorf("%w: the command file was not processed to its end", probe.ErrUnclear)
-	case needs("ShowEmuList") == 0 && !connected.MatchString(o.text):
+	case needs("ShowEmuList") == 0 && !connected().MatchString(o.text):
 		return fmt.Errorf("%w: no text says that a probe is connected", probe.ErrUnclear)
-	case len(flashed.FindAllString(o.text, -1)) != needs("loadfile"):
+	case len(flashed().FindAllString(o.text, -1)) != needs("loadfile"):
 		return fmt.Errorf("%w: not each loadfile says that the flash was programmed", probe.ErrUnclear)
-	case len(verified.FindAllString(o.text, -1)) != needs("verifybin"):
+	case len(verified().FindAllString(o.text, -1)) != needs("verifybin"):
 		return fmt.Errorf("%w: not each verifybin says that it was successful", probe.ErrUnclear)
-	case len(saved.FindAllString(o.text, -1)) != needs("savebin"):
+	case len(saved().FindAllString(o.text, -1)) != needs("savebin"):
 		return fmt.Errorf("%w: savebin does not say that it was successful", probe.ErrUnclear)
 	}
 	return nil
@@ -116,7 +116,7 @@ func countPrefix(lines []string, command string) (n int) {
 const oldestMajor, oldestMinor = 6, 80
 
 func (o *outcome) unknownVersion() error {
-	match := version.FindStringSubmatch(o.text)
+	match := version().FindStringSubmatch(o.text)
 	if match == nil {
 		return nil // what is missing besides decides
 	}
@@ -129,7 +129,7 @@ func (o *outcome) unknownVersion() error {
 }
 
 func (o *outcome) millivolts() int {
-	match := vtref.FindStringSubmatch(o.text)
+	match := vtref().FindStringSubmatch(o.text)
 	if match == nil {
 		return probe.VoltageUnknown
 	}
@@ -142,7 +142,7 @@ func (o *outcome) millivolts() int {
 
 // info collects what the run said about probe and board. A run that names no probe or no voltage is unclear.
 func (o *outcome) info() (probe.Info, error) {
-	text := serialNumber.FindStringSubmatch(o.text)
+	text := serialNumber().FindStringSubmatch(o.text)
 	if text == nil || o.millivolts() == probe.VoltageUnknown {
 		return probe.Info{}, fmt.Errorf("%w: serial number or target voltage is missing", probe.ErrUnclear)
 	}
@@ -151,10 +151,10 @@ func (o *outcome) info() (probe.Info, error) {
 		return probe.Info{}, fmt.Errorf("%w: %w", probe.ErrUnclear, err)
 	}
 	info := probe.Info{Serial: serial, Millivolts: o.millivolts()}
-	if match := firmware.FindStringSubmatch(o.text); match != nil {
+	if match := firmware().FindStringSubmatch(o.text); match != nil {
 		info.Product = match[1]
 	}
-	if match := identified.FindStringSubmatch(o.text); match != nil {
+	if match := identified().FindStringSubmatch(o.text); match != nil {
 		info.Target = match[1] + match[2]
 	}
 	return info, nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,28 +48,28 @@ func (o *outcome) has(word string) bool {
 
 // OpenOCD's texts, version 0.12.0.
 var (
-	banner     = regexp.MustCompile(`Open On-Chip Debugger (\d+)\.(\d+)`)
-	foundProbe = regexp.MustCompile(`Device: Serial number = (\d+)`)
-	firmware   = regexp.MustCompile(`jlink_init\(\): (J-Link.*)`)
-	voltage    = regexp.MustCompile(`VTarget = (\d+)\.(\d+) V`)
-	processor  = regexp.MustCompile(`\[\S+\] (\S+ \S+) processor detected`)
-	dpidr      = regexp.MustCompile(`DPIDR (0x[0-9a-f]+)`)
-	notOpened  = regexp.MustCompile(`Failed to open device: (.*)`)
-	lostProbe  = regexp.MustCompile(`jaylink_\w+\(\) failed`)
-	mismatched = regexp.MustCompile(`checksum mismatch|diff \d+ address`)
-	errorLine  = regexp.MustCompile(`(?m)^Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
+	banner     = probe.NewPattern(`Open On-Chip Debugger (\d+)\.(\d+)`)
+	foundProbe = probe.NewPattern(`Device: Serial number = (\d+)`)
+	firmware   = probe.NewPattern(`jlink_init\(\): (J-Link.*)`)
+	voltage    = probe.NewPattern(`VTarget = (\d+)\.(\d+) V`)
+	processor  = probe.NewPattern(`\[\S+\] (\S+ \S+) processor detected`)
+	dpidr      = probe.NewPattern(`DPIDR (0x[0-9a-f]+)`)
+	notOpened  = probe.NewPattern(`Failed to open device: (.*)`)
+	lostProbe  = probe.NewPattern(`jaylink_\w+\(\) failed`)
+	mismatched = probe.NewPattern(`checksum mismatch|diff \d+ address`)
+	errorLine  = probe.NewPattern(`(?m)^Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
 )
 
 // signs are texts that decide on their own. The first that occurs counts.
 var signs = []struct {
-	text *regexp.Regexp
+	text probe.Pattern
 	err  error
 }{
-	{regexp.MustCompile(`Multiple devices found`), probe.ErrAmbiguous},
-	{regexp.MustCompile(`No J-Link device found|jaylink_discovery_scan\(\) failed`), probe.ErrMissing},
+	{probe.NewPattern(`Multiple devices found`), probe.ErrAmbiguous},
+	{probe.NewPattern(`No J-Link device found|jaylink_discovery_scan\(\) failed`), probe.ErrMissing},
 	{lostProbe, probe.ErrLost},
-	{regexp.MustCompile(`Error connecting DP|cannot read IDR`), probe.ErrMissingTarget},
-	{regexp.MustCompile(`Failed to (?:read|write) memory`), probe.ErrMemory},
+	{probe.NewPattern(`Error connecting DP|cannot read IDR`), probe.ErrMissingTarget},
+	{probe.NewPattern(`Failed to (?:read|write) memory`), probe.ErrMemory},
 }
 
 // refusals are the words of hallmark_refuse.
@@ -101,7 +100,7 @@ func (o *outcome) because(d *device) error {
 	switch {
 	case refused == "unexamined" && probe.SameValue(o.mark("lock"), d.cfg.Chip.Locked):
 		return fmt.Errorf("%w: the state of the lock is %s", probe.ErrLocked, o.mark("lock"))
-	case refused == "verify" && (!mismatched.MatchString(all) || lostProbe.MatchString(all)): // nothing that a lost probe read says anything about the board
+	case refused == "verify" && (!mismatched().MatchString(all) || lostProbe().MatchString(all)): // nothing that a lost probe read says anything about the board
 		refused = ""
 	}
 	if err := refusals[refused]; err != nil {
@@ -113,7 +112,7 @@ func (o *outcome) because(d *device) error {
 		}
 	}
 	for _, sign := range signs {
-		if sign.text.MatchString(all) {
+		if sign.text().MatchString(all) {
 			return fmt.Errorf("%w%s", sign.err, detail(o.found(d.selected), o.errors()))
 		}
 	}
@@ -124,7 +123,7 @@ func (o *outcome) because(d *device) error {
 // can repeat for megabytes that it lost its probe.
 func (o *outcome) givenUp(err error) error {
 	last := o.errors()
-	if errors.Is(err, probe.ErrUnclear) && lostProbe.MatchString(last) {
+	if errors.Is(err, probe.ErrUnclear) && lostProbe().MatchString(last) {
 		err = fmt.Errorf("%w: %w", probe.ErrLost, err)
 	}
 	return fmt.Errorf("%w; OpenOCD said last %.500q", err, last)
@@ -145,7 +144,7 @@ const errorTail = 64 << 10
 func (o *outcome) errors() string {
 	var texts []string
 	all := o.log + o.text
-	for _, match := range errorLine.FindAllStringSubmatch(all[max(0, len(all)-errorTail):], -1) {
+	for _, match := range errorLine().FindAllStringSubmatch(all[max(0, len(all)-errorTail):], -1) {
 		texts = append(texts, match[1])
 	}
 	if len(texts) == 0 {
@@ -156,7 +155,7 @@ func (o *outcome) errors() string {
 
 // version refuses an OpenOCD that is older than 0.12.
 func (o *outcome) version() error {
-	match := banner.FindStringSubmatch(o.text)
+	match := banner().FindStringSubmatch(o.text)
 	if match == nil {
 		return nil
 	}
@@ -172,7 +171,7 @@ func (o *outcome) version() error {
 func (o *outcome) supply() error { return probe.Powered(o.millivolts()) }
 
 func (o *outcome) millivolts() int {
-	match := voltage.FindStringSubmatch(o.log)
+	match := voltage().FindStringSubmatch(o.log)
 	if match == nil {
 		return probe.VoltageUnknown
 	}
@@ -186,7 +185,7 @@ func (o *outcome) millivolts() int {
 
 // serials returns the serial numbers of all probes that OpenOCD found.
 func (o *outcome) serials() (all []string) {
-	for _, match := range foundProbe.FindAllStringSubmatch(o.log, -1) {
+	for _, match := range foundProbe().FindAllStringSubmatch(o.log, -1) {
 		if !slices.Contains(all, match[1]) {
 			all = append(all, match[1])
 		}
@@ -196,7 +195,7 @@ func (o *outcome) serials() (all []string) {
 
 // found says which probes there are instead of the selected one.
 func (o *outcome) found(selected probe.Selection) string {
-	if why := notOpened.FindStringSubmatch(o.log + o.text); why != nil {
+	if why := notOpened().FindStringSubmatch(o.log + o.text); why != nil {
 		return "probe cannot be opened: " + why[1]
 	}
 	serials := o.serials()
@@ -227,8 +226,8 @@ func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 	return info, nil
 }
 
-func first(pattern *regexp.Regexp, text string) string {
-	if match := pattern.FindStringSubmatch(text); match != nil {
+func first(pattern probe.Pattern, text string) string {
+	if match := pattern().FindStringSubmatch(text); match != nil {
 		return strings.TrimSpace(match[1])
 	}
 	return ""

@@ -95,7 +95,7 @@ func (c *Channel) follow(ready func()) func(string) {
 		switch {
 		case line == reportPrefix+"ready":
 			ready()
-		case lostProbe.MatchString(line):
+		case lostProbe().MatchString(line):
 			c.stop(fmt.Errorf("%w: %s", probe.ErrLost, line))
 		}
 	}
