@@ -16,11 +16,7 @@ import (
 // Each program ends with SIGABRT when it crashes, and never with 2, which is the exit code of a Reject. A SIGQUIT is a crash
 // that a test can cause: Go's runtime ends the program as after a panic.
 func TestACrashOfEachProgramEndsWithASignal(t *testing.T) {
-	folder := t.TempDir()
-	build := exec.Command("go", "build", "-o", folder, ".", "../verifier", "../auditcheck")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	folder := plainPrograms(t)
 	for _, program := range []string{"station", "verifier", "auditcheck"} {
 		t.Run(program, func(t *testing.T) {
 			cmd := exec.Command(filepath.Join(folder, program), "--help")

@@ -191,10 +191,7 @@ func (e *elsewhere) exports() {
 // verifier gives the command line of the program on the other host.
 func (e *elsewhere) verifier() []string {
 	e.t.Helper()
-	program := filepath.Join(e.t.TempDir(), "verifier")
-	if out, err := exec.CommandContext(e.t.Context(), "go", "build", "-buildvcs=false", "-o", program, "hallmark/station/cmd/verifier").CombinedOutput(); err != nil {
-		e.t.Fatalf("%v\n%s", err, out)
-	}
+	program := filepath.Join(plainPrograms(e.t), "verifier")
 	in := func(name string) string { return filepath.Join(e.folder, name) }
 	return []string{program, "--listen", "127.0.0.1:0", "--certificate", in("verifier.pem"), "--key", in("verifier.key"), "--root", in("root.pem"),
 		"--intermediate", in("issuing.pem"), "--status", in("status"), "--crl", in("crl"), "--state", in("newest.json")}

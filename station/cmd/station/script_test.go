@@ -29,17 +29,33 @@ import (
 
 // The test binary is also the program under test.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidyMain{m}, map[string]func(){
 		"station":   func() { main() },
 		"jlink-run": func() { os.Exit(jlink.Command(os.Args[1:])) },
 	})
 }
 
+// Scripts in which parts of the program work beside each other run with the race detector, if the tests have it.
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(*testscript.Env) {})
+}
+
+// Scripts that start one command after another run the programs as users have them: a race is found in the tests of the packages,
+// and these scripts start hundreds of programs.
+func TestScriptsOfOneCommandAfterAnother(t *testing.T) {
+	programs := plainPrograms(t)
+	runScripts(t, "testdata/sequential", func(env *testscript.Env) {
+		env.Setenv("PATH", programs+string(os.PathListSeparator)+env.Getenv("PATH"))
+	})
+}
+
+func runScripts(t *testing.T, folder string, prepare func(*testscript.Env)) {
+	t.Helper()
 	firmware := firmwareFolder(t)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: folder,
 		Setup: func(env *testscript.Env) error {
+			prepare(env)
 			env.Setenv("FIRMWARE", firmware)
 			docs, err := filepath.Abs("../../../docs")
 			env.Setenv("DOCS", docs)

@@ -38,7 +38,7 @@ func newShift(t *testing.T) *shift {
 	t.Helper()
 	needSoftHSM(t)
 	prerequisite.Program(t, "tmux", "tmux")
-	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: stationProgram(t), firmware: firmwareFolder(t), w: "80", h: "24"}
+	s := &shift{t: t, dir: filepath.Join(t.TempDir(), "D"), binary: racingProgram(t), firmware: firmwareFolder(t), w: "80", h: "24"}
 	if code, _, errs := do(t, "init", "--dir", s.dir); code != exitPass {
 		t.Fatal(errs)
 	}
