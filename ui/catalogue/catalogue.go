@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed *.txt
@@ -72,11 +73,25 @@ func FromEnvironment(getenv func(string) string) string {
 	return Pick(cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG")))
 }
 
-// Load reads one language and compares it with English.
+// Load reads one language and compares it with English. The files are part of the program, so each is read once.
 func Load(language string) (*Catalogue, error) {
-	if !slices.Contains(Languages(), language) {
+	once, ok := loaded[language]
+	if !ok {
 		return nil, fmt.Errorf("language %q: %w (want one of %s)", language, ErrUnknownLanguage, strings.Join(Languages(), ", "))
 	}
+	return once()
+}
+
+// loaded has a function for each language, which does its work at the first call.
+var loaded = func() map[string]func() (*Catalogue, error) {
+	all := map[string]func() (*Catalogue, error){}
+	for _, language := range Languages() {
+		all[language] = sync.OnceValues(func() (*Catalogue, error) { return load(language) })
+	}
+	return all
+}()
+
+func load(language string) (*Catalogue, error) {
 	texts, err := read(language)
 	if err != nil {
 		return nil, err
@@ -170,6 +185,9 @@ var verb = regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`)
 // verbs gives the verbs of a text with the index of the argument they take, sorted.
 func verbs(text string) []string {
 	var found []string
+	if !strings.Contains(text, "%") {
+		return nil // most texts: an expression costs much more than a look
+	}
 	for i, match := range verb.FindAllStringSubmatch(text, -1) {
 		index := match[1]
 		if index == "" {
