@@ -103,7 +103,7 @@ func TestACopyWithoutItsWriteAheadLogIsRefused(t *testing.T) {
 	b.reopen() // the shutdown brings everything before from the write-ahead log into the database
 	b.enrol(b.run())
 	copied := filepath.Join(t.TempDir(), "registry.db")
-	b.copyTo(copied) // while the station runs; the write-ahead log is not copied
+	b.copyOf(b.path, copied) // while the station runs; the write-ahead log is not copied
 	config := b.config()
 	config.Path = copied
 	if _, err := Open(t.Context(), config); !errors.Is(err, ErrOlder) {
