@@ -30,7 +30,7 @@ func TestHowACheckEnds(t *testing.T) {
 		{"a panic is a finding", func(context.Context) (finding, error) { panic("boom") }, Fail, "panic: boom", "call"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := check{"x", "call", simple(row.prove)}.do(t.Context())
+			got := check{"x", "call", simple(row.prove), nil}.do(t.Context())
 			if got.State != row.state || got.Finding != row.finding || got.Next != row.next {
 				t.Errorf("got %+v", got)
 			}
@@ -42,7 +42,7 @@ func TestHowACheckEnds(t *testing.T) {
 func TestAPortWithoutRightsHasItsOwnNextAction(t *testing.T) {
 	ports := check{"ports", "plug it in", simple(func(context.Context) (finding, error) {
 		return finding{}, fmt.Errorf("opening: %w", &serial.DeniedError{Owner: "root", Group: "dialout", Mode: 0o660, User: "ann"})
-	})}
+	}), nil}
 	got := ports.do(t.Context())
 	if got.State != Fail || !strings.Contains(got.Finding, "usermod -aG dialout ann") || got.Next != serial.ErrDenied.Row().Next || strings.Contains(got.Next, "plug") {
 		t.Errorf("%+v", got)

@@ -15,6 +15,7 @@ import (
 	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/issuance"
+	"hallmark/station/webhook"
 	"hallmark/station/workdir"
 )
 
@@ -148,6 +149,9 @@ func (c *Checker) RunChecks(ctx context.Context) <-chan Check {
 		c.opening.Lock() // waits for an earlier RunChecks, which ends when its ctx ends
 		defer c.opening.Unlock()
 		for _, one := range c.checks() {
+			if one.only != nil && !one.only() {
+				continue
+			}
 			select {
 			case checks <- one.do(ctx):
 			case <-ctx.Done():
@@ -191,6 +195,7 @@ type check struct {
 	name  string
 	next  string // what to do when the check fails
 	prove func(context.Context) (found finding, rows []string, err error)
+	only  func() bool // whether this station has what the check looks at; nil: each station has it
 }
 
 // do does one check. A panic makes the check fail.
@@ -206,7 +211,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged), errors.Is(err, webhook.ErrNotTaken):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
 		result.State, result.Finding = Warn, err.Error()
@@ -236,26 +241,27 @@ func simple(prove func(context.Context) (finding, error)) func(context.Context) 
 
 func (c *Checker) checks() []check {
 	all := []check{
-		{"configuration", "correct the file; `station init` made it from --config", simple(c.checkFiles)},
-		{"disk", "free some space, or lower minimum_free_mib in station.yaml", simple(c.checkDisk)},
-		{"registry", "do as it says; do not remove registry.db", simple(c.checkRegistry)},
-		{"profiles", "adopt the edited profile with `station profile adopt FILE`, or put the adopted one back", simple(c.checkProfiles)},
-		{"clock", "set the clock right; evidence must be in order", simple(c.checkClock)},
-		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", simple(c.checkCertificates)},
-		{"HSM", "check that the HSM is connected and the PIN source is right", simple(c.checkHSM)},
-		{"issuing key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkIssuingKey)},
-		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkAuditKey)},
-		{"key policy", "use keys that were made in the token and never left it", simple(c.checkKeyPolicy)},
-		{"audit log", "stop the line and keep a copy of the directory: evidence does not verify", simple(c.checkAuditLog)},
-		{"witnesses", "look at url, key and ca of the witness and at anchors in station.yaml, and at the network; the line goes on meanwhile", c.checkWitnesses},
-		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint)},
-		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest},
-		{"ports", "plug in what is not there, correct the name, or end the program that uses the port", simple(c.checkPorts)},
+		{"configuration", "correct the file; `station init` made it from --config", simple(c.checkFiles), nil},
+		{"disk", "free some space, or lower minimum_free_mib in station.yaml", simple(c.checkDisk), nil},
+		{"registry", "do as it says; do not remove registry.db", simple(c.checkRegistry), nil},
+		{"profiles", "adopt the edited profile with `station profile adopt FILE`, or put the adopted one back", simple(c.checkProfiles), nil},
+		{"clock", "set the clock right; evidence must be in order", simple(c.checkClock), nil},
+		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", simple(c.checkCertificates), nil},
+		{"HSM", "check that the HSM is connected and the PIN source is right", simple(c.checkHSM), nil},
+		{"issuing key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkIssuingKey), nil},
+		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkAuditKey), nil},
+		{"key policy", "use keys that were made in the token and never left it", simple(c.checkKeyPolicy), nil},
+		{"audit log", "stop the line and keep a copy of the directory: evidence does not verify", simple(c.checkAuditLog), nil},
+		{"witnesses", "look at url, key and ca of the witness and at anchors in station.yaml, and at the network; the line goes on meanwhile", c.checkWitnesses, nil},
+		{"webhooks", webhook.ErrNotTaken.Row().Next, c.checkWebhooks, c.hasWebhooks},
+		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint), nil},
+		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest, nil},
+		{"ports", "plug in what is not there, correct the name, or end the program that uses the port", simple(c.checkPorts), nil},
 	}
 	if c.ready == nil {
 		return all
 	}
-	return append(all, check{"line", "correct what failed above, then check again", simple(c.begin)})
+	return append(all, check{"line", "correct what failed above, then check again", simple(c.begin), nil})
 }
 
 // begin is the last check of a shift. It assembles the open parts to an instance, and calls ready.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/fixtures"
 	"hallmark/hsm"
@@ -28,7 +29,13 @@ type shift struct {
 
 func newShift(t *testing.T, dir workdir.Dir, prompt bool) *shift {
 	t.Helper()
-	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{}))(t)
+	return newShiftAt(t, dir, prompt, nil)
+}
+
+// newShiftAt makes a shift with its own clock.
+func newShiftAt(t *testing.T, dir workdir.Dir, prompt bool, now func() time.Time) *shift {
+	t.Helper()
+	files := fixtures.Must(instance.OpenFiles(dir, instance.Options{Now: now}))(t)
 	s := &shift{t: t, record: fixtures.Must(files.OpenRecord(t.Context()))(t)}
 	s.Checker = health.ForShift(s.record, prompt, func(*instance.Instance) (string, error) { s.begun++; return "ready", nil })
 	t.Cleanup(func() {
@@ -109,6 +116,32 @@ func TestAFailedCheckLeavesOpenWhatIsOpenAndIsDoneAgain(t *testing.T) {
 	}
 	s.runsChecks()
 	s.wants(map[string]health.State{"others": health.OK})
+}
+
+// An ending that no receiver takes is a warning after some minutes, and the line goes on.
+func TestAnEndingThatWaitsForItsReceiverIsAWarningAfterSomeMinutes(t *testing.T) {
+	dir := fixtures.NewDirectory(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	fixtures.Must(0, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600))(t)
+	config := fixtures.Must(os.ReadFile(dir.Config()))(t)
+	config = append(config, `webhooks: [{name: mes, url: "http://127.0.0.1:9/path-that-nobody-may-read", secret_file: `+secret+"}]\n"...)
+	fixtures.Must(0, os.WriteFile(dir.Config(), config, 0o600))(t)
+	var later time.Duration
+	s := newShiftAt(t, dir, false, func() time.Time { return time.Now().Add(later) })
+	s.runsChecks()
+	s.wants(map[string]health.State{"others": health.OK})
+	if found := s.checked["webhooks"]; found.Finding != "1 receiver is configured" || found.Rows[0] != "mes: 0 endings wait" {
+		t.Errorf("%+v", found)
+	}
+	fixtures.EndRun(t, s.record, "ann")
+	s.runsChecks()
+	s.wants(map[string]health.State{"others": health.OK})
+	later = 10 * time.Minute
+	s.runsChecks()
+	s.wants(map[string]health.State{"others": health.OK, "webhooks": health.Warn})
+	if found := s.checked["webhooks"]; !strings.Contains(found.Finding, "mes: 1 ending waits") || !strings.Contains(found.Next, "station webhooks") || strings.Contains(found.Finding, "nobody-may-read") {
+		t.Errorf("%+v", found)
+	}
 }
 
 // An act that no checkpoint covers is no damage: the check names the act, and says how to go on.

@@ -18,6 +18,7 @@ import (
 	"hallmark/station/issuance"
 	"hallmark/station/ocsp"
 	"hallmark/station/reason"
+	"hallmark/station/webhook"
 	"hallmark/station/workdir"
 )
 
@@ -290,6 +291,37 @@ func (c *Checker) checkWitnesses(ctx context.Context) (finding, []string, error)
 	number := len(record.Config.Witnesses)
 	return said("witnesses", fmt.Sprintf("%s configured", reason.Count(number, "witness is", "witnesses are")), number), rows, err
 }
+
+// hasWebhooks reports whether station.yaml has receivers of webhooks.
+func (c *Checker) hasWebhooks() bool {
+	files, err := c.files.get()
+	return err == nil && len(files.Config.Webhooks) > 0
+}
+
+// checkWebhooks counts the endings of Runs that each receiver has not taken. It sends nothing: a station that is open does.
+func (c *Checker) checkWebhooks(ctx context.Context) (finding, []string, error) {
+	record, err := c.record.get()
+	if err != nil {
+		return finding{}, nil, err
+	}
+	deliveries, err := record.Deliveries(ctx, record.Registry.Reader, false)
+	if err != nil {
+		return finding{}, nil, err
+	}
+	var rows []string
+	late := false
+	for _, d := range deliveries {
+		rows = append(rows, d.Name+": "+reason.Count(d.Waiting, "ending waits", "endings wait"))
+		late = late || d.Waiting > 0 && record.Now().Sub(d.Oldest) > soonTaken
+	}
+	if late {
+		return finding{}, nil, fmt.Errorf("%w: %s", webhook.ErrNotTaken, strings.Join(rows, ", "))
+	}
+	return said("webhooks", fmt.Sprintf("%s configured", reason.Count(len(deliveries), "receiver is", "receivers are")), len(deliveries)), rows, nil
+}
+
+// soonTaken is how long an ending of a Run may wait for its receiver without a warning.
+const soonTaken = 5 * time.Minute
 
 func (c *Checker) checkEndpoint(ctx context.Context) (finding, error) {
 	record, err := c.record.get()

@@ -78,7 +78,8 @@ func (i *Instance) endWebhooks() error {
 type Delivery struct {
 	Name, URL string
 	Waiting   int
-	Err       error // why the newest try ended early; nil: nobody tried, or the receiver took all
+	Oldest    time.Time // when the Run ended that waits longest; the zero time if none waits
+	Err       error     // why the newest try ended early; nil: nobody tried, or the receiver took all
 }
 
 // Deliveries says of each webhook how many endings wait. With send it sends them first.
@@ -92,7 +93,7 @@ func (f *Files) Deliveries(ctx context.Context, reader *registry.Reader, send bo
 			next, err = reader.LogSize(ctx)
 		}
 		d := Delivery{Name: w.Name, URL: w.URL}
-		if d.Waiting, err = webhook.Waiting(ctx, reader, next, w.Endings, err); err != nil {
+		if d.Waiting, d.Oldest, err = webhook.Waiting(ctx, reader, next, w.Endings, err); err != nil {
 			return all, fmt.Errorf("webhook %s: %w", w.Name, err)
 		}
 		all = append(all, d)
@@ -109,7 +110,7 @@ func (f *Files) deliver(ctx context.Context, reader *registry.Reader) (all []Del
 		d := Delivery{Name: f.Config.Webhooks[i].Name, URL: f.Config.Webhooks[i].URL}
 		_, d.Err = outbox.Flush(ctx)
 		var bad error
-		d.Waiting, bad = outbox.Waiting(ctx)
+		d.Waiting, d.Oldest, bad = outbox.Waiting(ctx)
 		err = errors.Join(err, bad, outbox.Close())
 		all = append(all, d)
 	}

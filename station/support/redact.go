@@ -20,8 +20,8 @@ var (
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)`)
 	// User and password in an address (RFC 3986 section 3.2.1), also a password with characters that do not belong there.
 	userInfo = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s"']+@`)
-	// The query of an address: a key for a service often stands there.
-	urlQuery = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://[^\s"'?]*\?)[^\s"']+`)
+	// The path and the query of an address: a key for a service often stands there.
+	urlPath = regexp.MustCompile(`(?i)(https?://[^\s"'/?]+[/?])[^\s"']+`)
 	// A hardware ID can be shorter than the numbers below.
 	hardwareID = regexp.MustCompile(`(?i)\bhardware(?:_id)?\\?"?[:=]\s*\\?"?[0-9a-f]{2,}`)
 	// pin-value carries the PIN itself (RFC 7512 section 2.3).
@@ -40,7 +40,7 @@ const hidden = "[redacted]"
 func (r *redactor) text(s string) string {
 	s = privateKey.ReplaceAllString(s, hidden)
 	s = userInfo.ReplaceAllString(s, "${1}"+hidden+"@")
-	s = urlQuery.ReplaceAllString(s, "${1}"+hidden)
+	s = urlPath.ReplaceAllString(s, "${1}"+hidden)
 	s = pinValue.ReplaceAllString(s, "${1}"+hidden)
 	s = person.ReplaceAllString(s, "${1}="+hidden)
 	s = badge.ReplaceAllString(s, "OP-"+hidden)

@@ -126,13 +126,13 @@ func TestTheRedactorHidesWhatAddressesHold(t *testing.T) {
 	hide := newRedactor(true)
 	for text, secret := range map[string]string{
 		"post https://ann:pass/word@mes.example/x": "word", "post HTTPS://ann:geheim@mes.example": "geheim", "https://ann:p@geheim@mes.example/": "geheim",
-		`url: "http://tsa.example/tsr?apikey=geheim"`: "geheim", `{"board":{"hardware_id":"0a1b2c"}}`: "0a1b2c", "hardware_id=0a1b2c": "0a1b2c",
+		`url: "http://tsa.example/tsr?apikey=geheim"`: "geheim", "url: https://mes.example/services/T0/geheim": "geheim", "https://mes.example?key=geheim": "geheim", `{"board":{"hardware_id":"0a1b2c"}}`: "0a1b2c", "hardware_id=0a1b2c": "0a1b2c",
 	} {
 		if got := hide.text(text); strings.Contains(got, secret) {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
-	if got := hide.text("see https://mes.example/hook"); got != "see https://mes.example/hook" {
+	if got := hide.text("see https://mes.example:8443/"); got != "see https://mes.example:8443/" {
 		t.Errorf("an address without a secret became %q", got)
 	}
 }

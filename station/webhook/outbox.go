@@ -142,14 +142,14 @@ func (o *Outbox) Flush(ctx context.Context) (sent int, err error) {
 	return sent, err
 }
 
-// Waiting gives how many endings the receiver has not taken.
-func (o *Outbox) Waiting(ctx context.Context) (int, error) {
+// Waiting gives how many endings the receiver has not taken, and when the oldest of them was.
+func (o *Outbox) Waiting(ctx context.Context) (n int, oldest time.Time, err error) {
 	next, err := Taken(o.path)
 	return Waiting(ctx, o.source, next, o.client.Endings, err)
 }
 
-// Waiting counts the endings from an entry on.
-func Waiting(ctx context.Context, source Source, next int64, endings []string, err error) (n int, _ error) {
+// Waiting counts the endings from an entry on, and gives when the oldest of them was.
+func Waiting(ctx context.Context, source Source, next int64, endings []string, err error) (n int, oldest time.Time, _ error) {
 	for err == nil {
 		var ended []registry.Ended
 		var after int64
@@ -158,12 +158,14 @@ func Waiting(ctx context.Context, source Source, next int64, endings []string, e
 		}
 		for i := range ended {
 			if len(endings) == 0 || slices.Contains(endings, ended[i].Ending) {
-				n++
+				if n++; n == 1 {
+					oldest = ended[i].Entry.Time.Time
+				}
 			}
 		}
 		next = after
 	}
-	return n, err
+	return n, oldest, err
 }
 
 // Close closes the outbox. What waits stays.

@@ -19,6 +19,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -120,21 +121,25 @@ func (c *client) send(ctx context.Context, e *registry.Ended, now time.Time) err
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotTaken, err)
+		return err // the configuration was checked
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	request.Header = http.Header{"Content-Type": {"application/json"}, "User-Agent": {"hallmark-station"},
 		"Webhook-Id": {e.Entry.ID}, "Webhook-Timestamp": {at}, "Webhook-Signature": {sign(c.Secret, e.Entry.ID, at, body)}}
 	answer, err := c.http.Do(request)
+	var whole *url.Error
+	if errors.As(err, &whole) {
+		err = whole.Err // its text has the address, and the path of an address may be a secret
+	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotTaken, err)
+		return fmt.Errorf("%w: %s: %w", ErrNotTaken, request.URL.Host, err)
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer)); err != nil {
 		return fmt.Errorf("%w: reading the answer: %w", ErrNotTaken, err)
 	}
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%w: %s answers %s", ErrNotTaken, c.URL, reason.Printable(answer.Status))
+		return fmt.Errorf("%w: %s answers %s", ErrNotTaken, request.URL.Host, reason.Printable(answer.Status))
 	}
 	return nil
 }

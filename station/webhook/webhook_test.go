@@ -212,8 +212,9 @@ func TestWhatIsNotTakenWaits(t *testing.T) {
 			o := s.open(config)
 			want := s.end(4)
 			sent, err := o.Flush(t.Context())
-			waiting, bad := o.Waiting(t.Context())
-			if !errors.Is(err, webhook.ErrNotTaken) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), string(secret)) || sent != first || waiting != 4-first || bad != nil {
+			waiting, oldest, bad := o.Waiting(t.Context())
+			if !errors.Is(err, webhook.ErrNotTaken) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), string(secret)) || strings.Contains(err.Error(), "/hook") ||
+				sent != first || waiting != 4-first || oldest.IsZero() || bad != nil {
 				t.Fatalf("sent %d, %d wait, %v %v", sent, waiting, err, bad)
 			}
 			must(t, o.Close()) // the end of the station
