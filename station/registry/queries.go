@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
@@ -192,14 +193,24 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 		WHERE r.id = ?1 ORDER BY e.seq`, run, int64(math.MaxInt64), []byte(run))
 }
 
-// labelEntries is how many of the newest entries LabelEntries reads: many more than a shift writes while a board waits in a bay.
-const labelEntries = 100_000
+// WantedLabels gives the entries label.wanted of the bays that wait for the label of a board, the oldest first: of each bay the
+// newest one, unless the right label was read since. An archive leaves them in the registry, see staying.
+func (r *Reader) WantedLabels(ctx context.Context) ([]audit.Entry, error) {
+	return r.entries(ctx, "about labels", `WITH wanted AS (SELECT r.bay, max(e.seq) AS seq FROM runs r JOIN main.audit_entry e ON e.seq = r.last_entry + 1
+			WHERE r.ending = 'pass' AND instr(e.body, ?1) GROUP BY r.bay)
+		SELECT body FROM main.audit_entry WHERE seq IN (SELECT seq FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM main.audit_entry e
+			WHERE e.seq > w.seq AND instr(e.body, ?2) AND e.body ->> '$.details.bay' = w.bay AND e.body ->> '$.outcome' = ?3)) ORDER BY seq`,
+		[]byte(`"type":"`+typeLabelWanted+`"`), []byte(`"type":"`+typeLabelRead+`"`), string(audit.Success))
+}
 
-// LabelEntries gives the entries about labels of boards that passed (label.wanted, label.read), the oldest first. An archive
-// takes those that no bay waits for, see staying.
-func (r *Reader) LabelEntries(ctx context.Context) ([]audit.Entry, error) {
-	return r.entries(ctx, "about labels", `SELECT body FROM main.audit_entry
-		WHERE seq > (SELECT max(seq) FROM main.audit_entry) - ? AND instr(body, CAST('"type":"label.' AS BLOB)) ORDER BY seq`, labelEntries)
+// SerialsOnLabel gives the serial numbers in hex that the label of a board may have.
+func (r *Reader) SerialsOnLabel(ctx context.Context, id devices.BoardID) ([]string, error) {
+	var serials string
+	err := r.db.QueryRowContext(ctx, serialsOnLabel, id.String()).Scan(&serials)
+	if err != nil {
+		return nil, fmt.Errorf("reading the serial numbers of board %s: %w", id, err)
+	}
+	return strings.Fields(serials), nil
 }
 
 // EndsSince gives the entries that closed Runs, the oldest first, for the Runs that
