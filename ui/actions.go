@@ -312,8 +312,14 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 			m.selected = to
 		}
 	case screenHistory:
-		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
-		return m.beside()
+		last := max(0, len(m.history.rows)-1)
+		m.history.cursor = min(max(m.history.cursor+by, 0), last)
+		m, cmd := m.beside()
+		if m.history.cursor == last && m.history.older {
+			m, older := m.searchOlder()
+			return m, tea.Batch(cmd, older)
+		}
+		return m, cmd
 	default:
 		m.scroll = min(max(0, m.scroll+by), m.maxScroll())
 	}

@@ -117,7 +117,7 @@ func (s *fakeStation) ChangeOrder(_ context.Context, act string, ask operate.Ord
 }
 func (s *fakeStation) Search(_ context.Context, q Query) ([]Row, error) {
 	s.queries = append(s.queries, q)
-	return s.rows, nil
+	return s.rows[:min(len(s.rows), q.Limit)], nil
 }
 func (s *fakeStation) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
 func (s *fakeStation) RunChecks(context.Context) <-chan Check {
