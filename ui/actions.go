@@ -256,7 +256,11 @@ func (m Model) quit() (Model, tea.Cmd) {
 		m.leaving, m.field = true, nil
 		return m.say(m.t("said.leaving", m.busy())), m.drain()
 	}
-	m.dialog = &dialog{title: m.t("dialog.quit"), text: m.t("dialog.quit.text", m.busy()), do: leave}
+	text := m.t("dialog.quit.idle")
+	if m.busy() > 0 {
+		text = m.t("dialog.quit.text", m.busy())
+	}
+	m.dialog = &dialog{title: m.t("dialog.quit"), text: text, do: leave}
 	return m, nil
 }
 

@@ -140,7 +140,7 @@ func (s OrderSums) details() map[string]string {
 
 // Search selects Runs. A field with its zero value selects all.
 type Search struct {
-	Text   string // part of a BoardID, of a serial number in hex, or of a work order
+	Text   string // part of a BoardID, of a serial number in hex, or of a work order; or a day of the local time, such as 2026-11-29
 	Run    string // only the Run with this id; the other fields are then not used
 	Ending station.Ending
 	Since  time.Time // begun at this time or later
@@ -175,13 +175,16 @@ func (s *Search) query() (string, []any) {
 	if s.Run != "" {
 		return `WHERE r.id = ?`, []any{s.Run}
 	}
-	since := ""
+	since, until, text := "", "", strings.ToLower(s.Text)
 	if !s.Since.IsZero() {
 		since = stamp(s.Since)
 	}
+	if day, err := time.ParseInLocation(time.DateOnly, s.Text, time.Local); err == nil { // the groups of a BoardID are longer
+		since, until, text = max(since, stamp(day)), stamp(day.AddDate(0, 0, 1)), ""
+	}
 	return `WHERE (?1 = '' OR instr(coalesce(r.board_id, ''), ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
-		AND (?2 = '' OR r.ending = ?2) AND r.begun >= ?3 ORDER BY r.begun DESC, r.id LIMIT ?4`,
-		[]any{strings.ToLower(s.Text), string(s.Ending), since, Filter{Limit: s.Limit}.limit()}
+		AND (?2 = '' OR r.ending = ?2) AND r.begun >= ?3 AND (?5 = '' OR r.begun < ?5) ORDER BY r.begun DESC, r.id LIMIT ?4`,
+		[]any{text, string(s.Ending), since, Filter{Limit: s.Limit}.limit(), until}
 }
 
 // EntriesOf gives the audit entries that name the Run and were written while it was

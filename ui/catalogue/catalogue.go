@@ -18,6 +18,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 //go:embed *.txt
@@ -32,7 +34,7 @@ const forOne = ".one"
 // Refusals of Load.
 var (
 	ErrUnknownLanguage = errors.New("no texts in this language")
-	ErrSyntax          = errors.New("want \"key = text\"")
+	ErrSyntax          = errors.New("want \"key = text\" of printable characters in UTF-8")
 	ErrKeyTwice        = errors.New("key given twice")
 	ErrKeyMissing      = errors.New("key missing")
 	ErrKeyUnknown      = errors.New("key unknown: English does not have it")
@@ -136,7 +138,7 @@ func parse(raw string) (map[string]string, error) {
 			continue
 		}
 		key, text, found := strings.Cut(line, " = ")
-		if !found || key == "" || text == "" || strings.ContainsAny(key, " \t") || strings.ContainsAny(text, "\t\r") {
+		if !found || key == "" || text == "" || strings.ContainsAny(key, " \t") || strings.ContainsFunc(text, unprintable) {
 			return nil, fmt.Errorf("line %d: %w", i+1, ErrSyntax)
 		}
 		if _, twice := texts[key]; twice {
@@ -146,6 +148,10 @@ func parse(raw string) (map[string]string, error) {
 	}
 	return texts, nil
 }
+
+// unprintable is true for what a terminal would not show as it stands: control characters, changes of direction, octets that are
+// not UTF-8.
+func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
 func compare(reference, texts map[string]string) error {
 	var wrong []error
