@@ -63,6 +63,8 @@ type Request struct {
 	// From is the purpose to go on from, when the Runs for the purposes before have passed;
 	// empty: begin with the first purpose.
 	From devices.Purpose
+	// ScanBack lets the bay wait, after a Pass of the board's last Run, until an operator has scanned the board's label.
+	ScanBack bool
 }
 
 // EnrolIn enrols the board that sits in a bay: one Run for each of the station's
@@ -136,6 +138,7 @@ func (s *Station) newRun(bay *Bay, request Request, key Key) (*Run, error) {
 		run = &Run{Bay: bay.Name, Operator: request.Operator}
 	}
 	run.Order, run.Rework, run.Purpose = request.Order, request.Rework, key.Purpose
+	run.ScanBack = request.ScanBack && s.isLast(key.Purpose)
 	return run, err
 }
 

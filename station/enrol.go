@@ -91,8 +91,10 @@ func (a *attempt) walk(ctx context.Context) error {
 }
 
 // last reports whether this is the board's last Run: the Run for the last configured key.
-func (a *attempt) last() bool {
-	return a.config.Keys[len(a.config.Keys)-1].Purpose == a.run.Purpose
+func (a *attempt) last() bool { return a.isLast(a.run.Purpose) }
+
+func (s *Station) isLast(purpose devices.Purpose) bool {
+	return s.config.Keys[len(s.config.Keys)-1].Purpose == purpose
 }
 
 // slot returns the slot of the certificate that the Run delivers.

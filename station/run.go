@@ -44,6 +44,7 @@ type Run struct {
 	Order    string          // work order, may be empty
 	Rework   string          // reason of a rework, empty for a first enrolment
 	Purpose  devices.Purpose // purpose of the key that is certified
+	ScanBack bool            // after a Pass the bay waits for the label of the board
 
 	Probe       *ProbeRecord             // flash, lock: the probe that did the work; nil if no probe was asked
 	Flash       *FlashRecord             // flash; nil if the bay has no image to flash

@@ -256,7 +256,11 @@ func (m Model) quit() (Model, tea.Cmd) {
 		m.leaving, m.field = true, nil
 		return m.say(m.t("said.leaving", m.busy())), m.drain()
 	}
-	m.dialog = &dialog{title: m.t("dialog.quit"), text: m.t("dialog.quit.text", m.busy()), do: leave}
+	text := m.t("dialog.quit.idle")
+	if m.busy() > 0 {
+		text = m.t("dialog.quit.text", m.busy())
+	}
+	m.dialog = &dialog{title: m.t("dialog.quit"), text: text, do: leave}
 	return m, nil
 }
 
@@ -312,8 +316,14 @@ func (m Model) move(by int) (Model, tea.Cmd) {
 			m.selected = to
 		}
 	case screenHistory:
-		m.history.cursor = min(max(m.history.cursor+by, 0), max(0, len(m.history.rows)-1))
-		return m.beside()
+		last := max(0, len(m.history.rows)-1)
+		m.history.cursor = min(max(m.history.cursor+by, 0), last)
+		m, cmd := m.beside()
+		if m.history.cursor == last && m.history.older {
+			m, older := m.searchOlder()
+			return m, tea.Batch(cmd, older)
+		}
+		return m, cmd
 	default:
 		m.scroll = min(max(0, m.scroll+by), m.maxScroll())
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -48,6 +49,45 @@ func TestControlBytesAndForeignTextStayInTheirTile(t *testing.T) {
 				if r != '\n' && (r < 0x20 || r == 0x7f || r == 0x202e || ascii && r > 0x7e) {
 					t.Fatalf("ascii %t: screen has %U", ascii, r)
 				}
+			}
+		}
+	}
+}
+
+// Names and labels with wide, combining and invisible characters, and with another direction, move nothing from its place: 32 bays
+// at the smallest size, the history, the palette and a panel.
+func TestForeignTextMovesNothingFromItsPlace(t *testing.T) {
+	nasty := "日本\u202e語e\u0301\u200b\u200d👩\u200d🔧ﷺ"
+	s := newFakeStation()
+	o := options(t, s, 32, "es")
+	for i := range o.BayNames {
+		o.BayNames[i] = fmt.Sprintf("%s-%d", nasty, i+1)
+	}
+	for range 5 {
+		s.rows = append(s.rows, Row{At: at(0), Bay: nasty, BoardID: nasty, Serial: nasty, Order: nasty, Operator: nasty, Ending: station.Reject, Reason: nasty})
+	}
+	d := open(t, s, o, 60, 16)
+	d.screen = screenDashboard
+	d.operator = s.badges["OP-17"]
+	d.facts.Order.ID = nasty
+	for i, name := range o.BayNames {
+		d.send(EventMsg{ended(i, name, station.Fault, nasty)})
+	}
+	for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 40}} {
+		d.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		for i := range d.bays {
+			d.selected = i
+			fits(t, d.View(), size[0], size[1])
+			if !strings.Contains(d.View(), d.bayKey(i)) {
+				t.Errorf("%v: bay %d is not on the screen", size, i+1)
+			}
+		}
+		for _, key := range []string{"h", "/", nasty, "esc", "esc", ":", nasty, "esc", "o", nasty, "esc", "enter", "esc"} {
+			d.key(key)
+			screen := d.View()
+			fits(t, screen, size[0], size[1])
+			if i := strings.IndexFunc(screen, func(r rune) bool { return r == 0x202e || r == 0x200b || r == 0x200d || unicode.Is(unicode.Mn, r) }); i >= 0 {
+				t.Errorf("%v: after %q the screen has %q", size, key, screen[i:i+4])
 			}
 		}
 	}

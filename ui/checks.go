@@ -2,7 +2,9 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"hallmark/station"
 	"hallmark/station/reason"
@@ -47,7 +49,12 @@ func (m Model) finding(check Check) string {
 	case check.State == CheckNone:
 		return m.t("check.unchecked")
 	case check.State == CheckOK && m.o.Texts.Language() != catalogue.Reference && m.o.Texts.Has("check.found."+check.Word):
-		return m.t("check.found."+check.Word, check.Values...)
+		return m.t("check.found."+check.Word, m.values(check)...)
+	case check.State == CheckWarn:
+		if said := m.checkText("check.soon.", check, ""); said != "" {
+			return said + " (" + check.Finding + ")"
+		}
+		return check.Finding
 	case check.Err == nil || m.o.Texts.Language() == catalogue.Reference:
 		return check.Finding
 	}
@@ -59,6 +66,17 @@ func (m Model) finding(check Check) string {
 		}
 	}
 	return check.Finding
+}
+
+// values gives the values of a finding. How long something took is shown as everywhere on the screen.
+func (m Model) values(check Check) []any {
+	values := slices.Clone(check.Values)
+	for i, value := range values {
+		if took, is := value.(time.Duration); is {
+			values[i] = m.seconds(took)
+		}
+	}
+	return values
 }
 
 func (m Model) checkHead(check Check) (style, string) {

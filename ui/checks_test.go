@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/station/health"
 	"hallmark/station/reason"
@@ -51,7 +52,10 @@ func TestACheckThatFailedSaysWhyInTheOperatorsLanguage(t *testing.T) {
 		{"a good part", "de", Check{State: CheckOK, Finding: "configured: 2", Word: "witnesses", Values: []any{2}}, "eingerichtet: 2"},
 		{"a good part in English", "en", Check{State: CheckOK, Finding: "2 witnesses are configured", Word: "witnesses", Values: []any{2}}, "2 witnesses are configured"},
 		{"a good part without a text", "de", Check{State: CheckOK, Finding: "/dev/ttyS0"}, "/dev/ttyS0"},
-		{"a warning keeps the finding", "de", Check{State: CheckWarn, Finding: "ends soon", Word: "certificates"}, "ends soon"},
+		{"a warning", "de", Check{Name: "certificates", State: CheckWarn, Finding: "ends soon", Word: "certificates"}, "ein Zertifikat endet bald (ends soon)"},
+		{"a warning in English", "en", Check{Name: "certificates", State: CheckWarn, Finding: "ends soon"}, "ends soon"},
+		{"a warning of another check", "es", Check{Name: "line", State: CheckWarn, Finding: "x"}, "x"},
+		{"a time", "de", Check{State: CheckOK, Finding: "signed a challenge in 2.1s", Word: "signed", Values: []any{2100 * time.Millisecond}}, "hat eine Probe in 2,1 s signiert"},
 		{"a check that was not done", "es", Check{State: CheckNone, Finding: "not checked"}, "sin revisar: falló arriba lo que necesita"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

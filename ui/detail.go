@@ -294,15 +294,15 @@ func (m Model) aboutRecord(p *page) {
 		p.head("detail.registry")
 	}
 	for _, fact := range v.detail.Registry {
-		name := m.clean(fact.Name)
-		if m.o.Texts.Has("fact." + fact.Name) {
-			name = m.t("fact." + fact.Name)
-		}
 		status, _, _ := strings.Cut(fact.Value, ", ")
 		if key := "fact.status." + status; m.o.Texts.Has(key) {
 			fact.Value = m.t(key) + strings.TrimPrefix(fact.Value, status)
 		}
-		p.fact(name, fact.Value)
+		if m.o.Texts.Has("fact." + fact.Name) {
+			p.namedFact(fact.Name, fact.Value)
+		} else { // a serial number, which is never cut
+			p.text(plain, "  ", fact.Name+"  "+fact.Value)
+		}
 	}
 	if len(v.detail.Audit) > 0 {
 		p.head("detail.audit")

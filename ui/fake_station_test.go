@@ -117,7 +117,7 @@ func (s *fakeStation) ChangeOrder(_ context.Context, act string, ask operate.Ord
 }
 func (s *fakeStation) Search(_ context.Context, q Query) ([]Row, error) {
 	s.queries = append(s.queries, q)
-	return s.rows, nil
+	return s.rows[:min(len(s.rows), q.Limit)], nil
 }
 func (s *fakeStation) Detail(context.Context, uuid.UUID) (Detail, error) { return s.detail, nil }
 func (s *fakeStation) RunChecks(context.Context) <-chan Check {
@@ -162,7 +162,7 @@ func newFakeStation() *fakeStation {
 			"WO-4712": {ID: "WO-4712"}},
 		checks: []Check{{Name: "configuration", State: CheckOK, Finding: "station \"Line 3\", profile gateway", Word: "configuration", Values: []any{"Line 3", "gateway"}},
 			{Name: "registry", State: CheckOK, Finding: "open, settings read back: WAL, synchronous=FULL", Word: "registry"}, {Name: "HSM", State: CheckOK, Finding: "token \"factory-ca\""},
-			{Name: "issuing key", State: CheckOK, Finding: "signed a challenge in 2.1ms", Word: "signed", Values: []any{"2.1ms"}}, {Name: "self-test", State: CheckOK, Finding: "6 clients, each answered as it must be", Word: "self-test", Values: []any{6}}},
+			{Name: "issuing key", State: CheckOK, Finding: "signed a challenge in 2.1ms", Word: "signed", Values: []any{2100 * time.Microsecond}}, {Name: "self-test", State: CheckOK, Finding: "6 clients, each answered as it must be", Word: "self-test", Values: []any{6}}},
 	}
 }
 

@@ -16,7 +16,10 @@ import (
 
 var tokenMissing = reason.New("token-missing", "token missing")
 
-var update = flag.Bool("update", false, "write the golden screens anew")
+var (
+	update   = flag.Bool("update", false, "write the golden screens anew")
+	pictures = flag.String("pictures", "", "also draw each golden screen as SVG, in the dark theme, to a new file in this folder")
+)
 
 // Each screen, at each size and in each language, without colours: word and
 // shape alone must do.
@@ -155,6 +158,12 @@ func TestGoldenScreens(t *testing.T) {
 					s.scene(d)
 					fits(t, d.View(), w, h)
 					golden(t, name, d.View())
+					if *pictures != "" {
+						d.theme = newTheme(SchemeDark, unicodeCharacters)
+						if err := os.WriteFile(filepath.Join(*pictures, name+".svg"), []byte(svg(d.canvas(nil))), 0o600); err != nil {
+							t.Fatal(err)
+						}
+					}
 				})
 			}
 		}

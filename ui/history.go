@@ -17,21 +17,27 @@ type historyView struct {
 	err    error
 	loaded bool
 	cursor int
+	most   int  // how many rows the search gave at most
+	older  bool // there are older Runs than the rows
 }
 
+// A historyMsg has the Runs of a search, and one more if there are older ones.
 type historyMsg struct {
 	turn int
 	rows []Row
 	err  error
 }
 
+// historyRows is how many Runs a search gives, and how many older ones the end of the list adds.
 const historyRows = 500
 
 func (v historyView) filled(msg historyMsg) historyView {
 	if msg.turn != v.turn {
 		return v
 	}
-	v.rows, v.err, v.loaded, v.cursor = msg.rows, msg.err, true, 0
+	v.older = len(msg.rows) > v.most
+	v.rows, v.err, v.loaded = msg.rows[:min(len(msg.rows), v.most)], msg.err, true
+	v.cursor = min(v.cursor, max(0, len(v.rows)-1))
 	return v
 }
 
@@ -46,10 +52,16 @@ func (m Model) searchField() (Model, tea.Cmd) {
 }
 
 func (m Model) search() (Model, tea.Cmd) {
+	m.history.loaded, m.history.cursor, m.history.most = false, 0, 0
+	return m.searchOlder()
+}
+
+// searchOlder asks for the same Runs and for older ones. The list stays until they come.
+func (m Model) searchOlder() (Model, tea.Cmd) {
 	m.history.turn++
-	m.history.loaded = false
+	m.history.most, m.history.older = m.history.most+historyRows, false
 	turn, query := m.history.turn, m.history.query
-	query.Limit = historyRows
+	query.Limit = m.history.most + 1
 	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
 		rows, err := m.o.History.Search(ctx, query)
 		return historyMsg{turn, rows, err}
@@ -163,14 +175,18 @@ func (m Model) filterText() string {
 	if q.Text != "" {
 		parts = append(parts, `"`+m.clean(q.Text)+`"`)
 	}
-	return strings.Join(append(parts, m.t("history.count", len(m.history.rows))), m.theme.shapes.dot)
+	count := "history.count"
+	if m.history.older {
+		count = "history.newest"
+	}
+	return strings.Join(append(parts, m.t(count, len(m.history.rows))), m.theme.shapes.dot)
 }
 
 // drawRows draws the table. A wider terminal shows more columns.
 func (m Model) drawRows(c *canvas, r rect) {
 	columns := []column{{"history.at", 15, func(w Row) string { return m.local(w.At).Format("01-02 15:04:05") }},
-		{"history.bay", 9, func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
-		{"history.ending", 14, nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
+		{"history.bay", m.bayColumn(), func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
+		{"history.ending", m.endingColumn(), nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},
 		{"history.operator", 14, func(w Row) string { return w.Operator }}, {"history.serial", 34, func(w Row) string { return w.Serial }},
 		{"history.id", 38, func(w Row) string { return w.BoardID }}}
@@ -193,6 +209,24 @@ func (m Model) drawRows(c *canvas, r rect) {
 	for i := top; i < len(m.history.rows) && i-top < r.h-1; i++ {
 		m.drawRow(c, rect{r.x, r.y + 1 + i - top, r.w, 1}, columns, m.history.rows[i], i == m.history.cursor)
 	}
+}
+
+// The columns of bay and ending are as wide as their words, so that the reason has the room.
+
+func (m Model) bayColumn() int {
+	w := width(m.t("history.bay"))
+	for _, row := range m.history.rows {
+		w = max(w, min(8, width(m.clean(row.Bay))))
+	}
+	return w + 1
+}
+
+func (m Model) endingColumn() int {
+	w := width(m.t("history.ending"))
+	for _, e := range []station.Ending{station.Pass, station.Reject, station.Fault, station.Aborted} {
+		w = max(w, width(m.shaped(e)))
+	}
+	return w + 1
 }
 
 // top is the first row that a list of this size shows.

@@ -107,7 +107,7 @@ func TestTheBottleneckIsTheLongestBar(t *testing.T) {
 		for _, line := range strings.Split(d.View(), "\n") {
 			length := strings.Count(line, "█")
 			longest = max(longest, length)
-			if strings.Contains(line, "►") && !strings.Contains(line, "bottleneck") {
+			if strings.Contains(line, "►") && !strings.Contains(line, "slowest") {
 				marked = length
 			}
 		}

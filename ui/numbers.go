@@ -16,11 +16,18 @@ func (m Model) drawNumbers(c *canvas, r rect) {
 	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
 	c.right(r.x+r.w-1, r.y, r.w/2, dim, m.health())
 	m.drawRate(c, r.x+1, r.y+1, r.w-2)
-	half := r.w / 2
-	m.drawEndings(c, rect{r.x + 1, r.y + 5, half - 2, r.h - 9})
-	m.drawStepTimes(c, rect{r.x + half, r.y + 5, half - 1, r.h - 9})
-	m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
+	half, rows := r.w/2, r.h-9
+	if rows < leastEndings { // the endings come before the spark
+		rows = r.h - 5
+	} else {
+		m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
+	}
+	m.drawEndings(c, rect{r.x + 1, r.y + 5, half - 2, rows})
+	m.drawStepTimes(c, rect{r.x + half, r.y + 5, half - 1, rows})
 }
+
+// leastEndings is the number of rows for the endings: a title, and one for each.
+const leastEndings = 5
 
 // rate shows the boards per hour, or the time from which the number is known.
 func (m Model) rate() string {

@@ -37,6 +37,9 @@ func TestABayThatPassedWaitsForTheLabelOfItsBoard(t *testing.T) {
 		d.key("1")
 		d.scan(one)
 		d.shows(d.Model.t("said.label", "1", short(one)))
+		if !d.becomes(func() bool { return d.bays[0].facts.Label == "" }) { // the facts come after the answer
+			t.Error("the bay waits on")
+		}
 		d.key("go")
 		d.asked(fmt.Sprintf("label %s for 1 by op17; label %s for 2 by op17; label %s for 1 by op17; start 1 by op17 for WO-4711", short(three), short(two), short(one)))
 	}

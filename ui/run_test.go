@@ -2,6 +2,8 @@ package ui
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +96,39 @@ func TestAShiftOnATerminal(t *testing.T) {
 	}
 	if !strings.HasSuffix(s.said(), "drain by op17") {
 		t.Errorf("left without draining: %s", s.said())
+	}
+	restored(t, term)
+}
+
+// A window that a mouse drags sends a size many times a second. The screen of the last size is whole.
+func TestAStormOfSizesEndsWithAWholeScreen(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	term, o, over := onTerminal(t, ctx, newFakeStation())
+	term.waitFor("The bench is ready.")
+	term.typeText(goKey)
+	term.waitFor("waiting")
+	resize := func(w, h int) {
+		if err := errors.Join(term.Resize(uint16(w), uint16(h)), unix.Kill(os.Getpid(), unix.SIGWINCH)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 300 {
+		resize(1+i*37%220, 1+i*11%60)
+		if i%20 == 0 {
+			o.Feed.Push(ended(i, "3", station.Reject, "store-io"))
+		}
+	}
+	from := term.Length()
+	resize(120, 40)
+	o.Feed.Push(ended(300, "8", station.Fault, "no-answer"))
+	for _, text := range []string{"board does not answer", "flash is defective", "Operator: M. Ortiz", "? help  q quit"} {
+		term.waitForAfter(from, text)
+	}
+	term.typeText("?")
+	term.waitFor("Any key closes this")
+	cancel()
+	if err := <-over; err != nil {
+		t.Error(err)
 	}
 	restored(t, term)
 }

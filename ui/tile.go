@@ -166,7 +166,7 @@ func (m Model) drawSteps(c *canvas, r rect, b *bay, rows int) int {
 			name = m.nowText(b)
 		}
 		c.put(r.x, y, r.w, s, string(mark)+" "+name)
-		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step {
+		if took, ok := tookOf(&b.run, m.o.Steps[i]); ok && i < b.step && width(name)+width(m.seconds(took))+3 <= r.w {
 			c.right(r.x+r.w, y, 6, dim, m.seconds(took))
 		}
 	}

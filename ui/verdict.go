@@ -139,10 +139,8 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]
 	y, bottom := r.y, r.y+r.h-len(next)
 	if rows.head > 0 {
-		s := v.body
-		if s == plain {
-			s = dim
-		}
+		s := v.area // so that the word does not touch the background above it
+		c.fill(r.x, y, r.w, 1, s, ' ')
 		c.right(r.x+r.w, y, r.w/2, s, v.head[1])
 		c.put(r.x, y, r.w-width(v.head[1])-1, s, v.head[0])
 		y++

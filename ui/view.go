@@ -275,7 +275,10 @@ func (m Model) drawHelp(c *canvas) {
 			text = a.key.does
 		}
 		if why := a.remark(m); why != "" {
-			s, text = dim, text+": "+why
+			s = dim
+			if columns == 1 { // half a sentence helps nobody; the palette has the whole one
+				text += ": " + why
+			}
 		}
 		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)

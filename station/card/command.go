@@ -1,6 +1,7 @@
 package card
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +47,9 @@ func (c *Commands) Command() *cobra.Command {
 		Long: `labels writes one HTML page for A4, without script, to standard output. Open it in a browser and print it in its real size. Each label
 has a Code 128 and a QR code of the same text. A label is printed only if the screen of this station reads it as what it is: with the
 usual beginnings OP-, WO- and BAY-, or by a pattern under labels in station.yaml. What scanner.prefix and scanner.suffix name is not printed, because
-the scanner types it. Who holds a badge can sign in with it: give the page to nobody else.`,
+the scanner types it. A board gets a label only if it has passed. Who holds a badge can sign in with it: give the page to nobody else.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.write(w) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.write(cmd.Context(), w) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&w.orders, "order", nil, "a work order, as its label says it, such as WO-1")
@@ -56,11 +57,11 @@ the scanner types it. Who holds a badge can sign in with it: give the page to no
 	flags.BoolVar(&w.allBays, "bays", false, "all bays of station.yaml")
 	flags.StringArrayVar(&w.badges, "badge", nil, "the badges of an operator of badges.yaml, by id")
 	flags.BoolVar(&w.allBadges, "badges", false, "all badges of badges.yaml")
-	flags.StringArrayVar(&w.boards, "board", nil, "a BoardID, or the text of a board's label")
+	flags.StringArrayVar(&w.boards, "board", nil, "a BoardID, or the text of a board's label; the board must have passed")
 	return cmd
 }
 
-func (c *Commands) write(w wanted) error {
+func (c *Commands) write(ctx context.Context, w wanted) error {
 	dir, err := workdir.Existing(*c.Dir)
 	if err != nil {
 		return err
@@ -76,6 +77,9 @@ func (c *Commands) write(w wanted) error {
 	labels, err := w.labels(config.Bays, operators)
 	if err != nil {
 		return reason.Usage(err)
+	}
+	if err := havePassed(ctx, dir, config.LabelReader(), w.boards); err != nil {
+		return err
 	}
 	return Write(c.Stdout, config.Station, config.LabelReader(), labels)
 }

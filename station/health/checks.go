@@ -174,8 +174,7 @@ func (c *Checker) checkAuditKey(ctx context.Context) (finding, error) {
 // proven says how long a key took to sign.
 func proven(signer crypto.Signer) (finding, error) {
 	took, err := Prove(signer)
-	text := took.Round(time.Microsecond).String()
-	return said("signed", "signed a challenge in "+text, text), err
+	return said("signed", "signed a challenge in "+took.Round(time.Microsecond).String(), took), err
 }
 
 // Prove has a random challenge signed, and verifies the signature in software. It reports the

@@ -196,7 +196,8 @@ func (c *Controller) whyNot(b *bayState) error {
 // run enrols one board. It is the goroutine of the bay's Run.
 func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Station, ask Start) {
 	defer b.cancel()
-	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework, From: ask.from})
+	runs := engine.EnrolIn(ctx, b.place, station.Request{Operator: ask.Operator, Order: ask.Order, Rework: ask.Rework, From: ask.from,
+		ScanBack: c.record.Config.RequireScanBack && ask.ended == nil}) // a batch has no scanner
 	for _, run := range runs {
 		c.logTrouble(run)
 	}
@@ -204,7 +205,7 @@ func (c *Controller) run(ctx context.Context, b *bayState, engine *station.Stati
 	if ask.ended != nil {
 		ask.ended(runs)
 	}
-	ask.wanted = c.wantLabel(ctx, runs, ask)
+	ask.wanted = c.wantedLabel(ctx, runs[len(runs)-1])
 	c.finish(b, runs, ask)
 	if c.isWatched() {
 		c.refresh(context.WithoutCancel(ctx))

@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,24 +35,17 @@ func (b *bayState) unlabelled(ask Start) error {
 	return fmt.Errorf("%s: %w: board %s", b.spec.Name, ErrLabelWanted, b.label.board)
 }
 
-// wantLabel gives the label that a bay waits for after these Runs of one board, and puts on record that it waits.
-func (c *Controller) wantLabel(ctx context.Context, runs []*station.Run, ask Start) *passedLabel {
-	last := runs[len(runs)-1]
-	if !c.record.Config.RequireScanBack || last.Ending != station.Pass || ask.ended != nil {
+// wantedLabel gives the label that a bay waits for after the last Run of a board, or nil. The end of the Run has put on record that
+// the bay waits.
+func (c *Controller) wantedLabel(ctx context.Context, last *station.Run) *passedLabel {
+	if !last.ScanBack || last.Ending != station.Pass {
 		return nil
 	}
-	wanted := &passedLabel{board: last.Identity.ID.String()}
-	for _, run := range runs {
-		if run.Certificate != nil {
-			wanted.serials = append(wanted.serials, hex.EncodeToString(run.Certificate.Serial[:]))
-		}
+	serials, err := c.record.Registry.SerialsOnLabel(context.WithoutCancel(ctx), last.Identity.ID)
+	if err != nil { // the label with the BoardID counts nevertheless
+		c.record.Log.Error("a bay does not know the serial numbers on the label of its board", "bay", last.Bay, "error", err)
 	}
-	err := c.record.NoteBy(context.WithoutCancel(ctx), "label.wanted", audit.Success, ask.Operator,
-		map[string]string{"bay": last.Bay, "board": wanted.board, "serial": strings.Join(wanted.serials, " "), "run": last.ID.String()})
-	if err != nil { // the bay waits nevertheless, until the station ends
-		c.record.Log.Error("a bay waits for the label of its board, and that is not on record", "bay", last.Bay, "board", wanted.board, "error", err)
-	}
-	return wanted
+	return &passedLabel{board: last.Identity.ID.String(), serials: serials}
 }
 
 // ReadLabel takes the label of a board that an operator scanned for a bay: its BoardID, or the serial number of its certificate.
@@ -104,20 +96,15 @@ func (c *Controller) restoreLabels(ctx context.Context) error {
 	if !c.record.Config.RequireScanBack {
 		return nil
 	}
-	entries, err := c.record.Registry.LabelEntries(ctx)
+	entries, err := c.record.Registry.WantedLabels(ctx)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range entries {
-		b, err := c.find(e.Details["bay"])
-		switch {
-		case err != nil || e.Outcome != audit.Success: // another bay, or the label of another board
-		case e.Type == "label.wanted":
+		if b, err := c.find(e.Details["bay"]); err == nil { // otherwise this start has no such bay
 			b.label = &passedLabel{board: e.Details["board"], serials: strings.Fields(e.Details["serial"])}
-		default:
-			b.label = nil
 		}
 	}
 	return nil

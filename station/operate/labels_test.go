@@ -1,11 +1,17 @@
 package operate
 
 import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"hallmark/fixtures"
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/label"
+	"hallmark/station/workdir"
 )
 
 func TestABayGoesOnWhenTheLabelOfThePassedBoardWasScanned(t *testing.T) {
@@ -51,6 +57,64 @@ func TestABayGoesOnWhenTheLabelOfThePassedBoardWasScanned(t *testing.T) {
 		s.must(s.ReadLabel(t.Context(), "posix-1", board, "anna"))
 		s.starts(1, Start{})
 	})
+}
+
+// A kill directly after the end of the Run is on record takes nothing: the next start asks for the label.
+func TestABayWaitsForItsLabelAfterAKillAtTheEndOfTheRun(t *testing.T) {
+	dir, killed := fixtures.NewDirectory(t), t.TempDir()
+	fixtures.Configure(t, dir, "station: demo", "station: demo\nrequire_scan_back: true")
+	kill := func() {
+		if err := copyFiles(string(dir), killed); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Run("killed", func(t *testing.T) {
+		hooks := instance.Hooks{Engine: func(c *station.Config) { c.Registry = killedAfterClose{c.Registry, kill} }}
+		s := closedStationWith(t, dir, "posix:1", instance.Options{TestingOnly: hooks})
+		s.opens()
+		s.starts(1, Start{})
+		s.waits()
+		s.last(1, station.Pass)
+	})
+	s := closedStation(t, workdir.Dir(killed), "posix:1")
+	s.opens()
+	s.refuses(s.Start(t.Context(), Start{Bay: "posix-1", Operator: "anna"}), ErrLabelWanted)
+	row := s.rows()[0]
+	if facts := s.facts().Bays[0]; facts.Label == "" || facts.Label != row.BoardID {
+		t.Errorf("the bay waits for the label %q, want %q", facts.Label, row.BoardID)
+	}
+	s.must(s.ReadLabel(t.Context(), "posix-1", row.Serial, "anna"))
+	s.starts(1, Start{})
+}
+
+// copyFiles copies the directory of a station at work, without its sockets.
+func copyFiles(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rest, err := filepath.Rel(from, path)
+		if entry.IsDir() {
+			return errors.Join(err, os.MkdirAll(filepath.Join(to, rest), 0o700))
+		}
+		if !entry.Type().IsRegular() {
+			return err
+		}
+		content, bad := os.ReadFile(path)
+		return errors.Join(err, bad, os.WriteFile(filepath.Join(to, rest), content, 0o600))
+	})
+}
+
+// killedAfterClose calls kill when the end of a Run is on record, before the station learns of it.
+type killedAfterClose struct {
+	station.Registry
+	kill func()
+}
+
+func (r killedAfterClose) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {
+	outcome, err := r.Registry.Close(ctx, run)
+	r.kill()
+	return outcome, err
 }
 
 // The label may have the serial number of the certificate, and lines of text take it, too.

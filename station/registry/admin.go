@@ -189,7 +189,7 @@ type Event struct {
 
 // reserved has the families of types that only the registry writes: rows of the
 // registry follow from their entries, see VerifyAudit.
-var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "profile.", "clock.", typeBayStopped, typeBayAcknowledged}
+var reserved = []string{"log.", "cert.", "run.", "board.", "order.", "profile.", "clock.", typeBayStopped, typeBayAcknowledged, typeLabelWanted}
 
 // ErrReserved: an Event has the type of a reserved family.
 var ErrReserved = reason.New("reserved-event", "events of this family are written by the registry alone")

@@ -253,10 +253,13 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 			orders[o.ID] = seq
 		}
 		switch bay := e.Details["bay"]; {
-		case e.Type == "label.wanted":
+		case e.Type == typeLabelWanted:
 			labels[bay] = seq
-		case e.Type == "label.read" && e.Outcome == audit.Success:
+		case e.Type != typeLabelRead || e.Outcome != audit.Success:
+		case labels[bay] > 0:
 			delete(labels, bay)
+		default: // an older archive left the label that was wanted
+			stay = append(stay, seq)
 		}
 		if stays(e.Type) {
 			stay = append(stay, seq)

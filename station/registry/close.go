@@ -29,10 +29,14 @@ func (r *Registry) Close(ctx context.Context, run *station.Run) (outcome station
 		default:
 			err = w.closeRefused(run)
 		}
-		if err != nil || !run.StopBay {
-			return err
+		switch {
+		case err != nil:
+		case run.StopBay:
+			err = w.stopBay(run)
+		case run.ScanBack && run.Ending == station.Pass:
+			err = w.wantLabel(run)
 		}
-		return w.stopBay(run)
+		return err
 	})
 	if err != nil {
 		r.writer.over.Store(run.ID.String(), nil)
@@ -185,6 +189,29 @@ const (
 	typeBayStopped      = "bay.stopped"
 	typeBayAcknowledged = "bay.acknowledged"
 )
+
+// Types of the entries about the label of a board that passed, for which its bay waits. label.wanted stands directly behind the
+// entry that ends the Run; label.read has the outcome success if it was the right label.
+const (
+	typeLabelWanted = "label.wanted"
+	typeLabelRead   = "label.read"
+)
+
+// serialsOnLabel gives the serial numbers of a board's active certificates in hex, with spaces. A label may have each of them.
+const serialsOnLabel = `SELECT coalesce(group_concat(serial, ' '), '') FROM
+	(SELECT lower(hex(serial)) AS serial FROM certificates WHERE board_id = ? AND status = 'active' ORDER BY id)`
+
+// wantLabel notes that the bay of the Run waits for the label of the board.
+func (w *work) wantLabel(run *station.Run) error {
+	e := runEntry(run, typeLabelWanted, audit.Success)
+	var serials string
+	if err := w.row(serialsOnLabel, []any{e.Board.ID}, &serials); err != nil {
+		return err
+	}
+	e.Details = map[string]string{"bay": e.Run.Bay, "board": e.Board.ID, "serial": serials}
+	_, err := w.append(e)
+	return err
+}
 
 // ErrBayFree: the bay is not stopped.
 var ErrBayFree = reason.New("bay-free", "the bay is not stopped, so there is nothing to acknowledge")

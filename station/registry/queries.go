@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
@@ -139,7 +140,7 @@ func (s OrderSums) details() map[string]string {
 
 // Search selects Runs. A field with its zero value selects all.
 type Search struct {
-	Text   string // part of a BoardID, of a serial number in hex, or of a work order
+	Text   string // part of a BoardID, of a serial number in hex, or of a work order; or a day of the local time, such as 2026-11-29
 	Run    string // only the Run with this id; the other fields are then not used
 	Ending station.Ending
 	Since  time.Time // begun at this time or later
@@ -174,13 +175,16 @@ func (s *Search) query() (string, []any) {
 	if s.Run != "" {
 		return `WHERE r.id = ?`, []any{s.Run}
 	}
-	since := ""
+	since, until, text := "", "", strings.ToLower(s.Text)
 	if !s.Since.IsZero() {
 		since = stamp(s.Since)
 	}
+	if day, err := time.ParseInLocation(time.DateOnly, s.Text, time.Local); err == nil { // the groups of a BoardID are longer
+		since, until, text = max(since, stamp(day)), stamp(day.AddDate(0, 0, 1)), ""
+	}
 	return `WHERE (?1 = '' OR instr(coalesce(r.board_id, ''), ?1) OR instr(lower(o), ?1) OR instr(s, ?1))
-		AND (?2 = '' OR r.ending = ?2) AND r.begun >= ?3 ORDER BY r.begun DESC, r.id LIMIT ?4`,
-		[]any{strings.ToLower(s.Text), string(s.Ending), since, Filter{Limit: s.Limit}.limit()}
+		AND (?2 = '' OR r.ending = ?2) AND r.begun >= ?3 AND (?5 = '' OR r.begun < ?5) ORDER BY r.begun DESC, r.id LIMIT ?4`,
+		[]any{text, string(s.Ending), since, Filter{Limit: s.Limit}.limit(), until}
 }
 
 // EntriesOf gives the audit entries that name the Run and were written while it was
@@ -192,14 +196,24 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 		WHERE r.id = ?1 ORDER BY e.seq`, run, int64(math.MaxInt64), []byte(run))
 }
 
-// labelEntries is how many of the newest entries LabelEntries reads: many more than a shift writes while a board waits in a bay.
-const labelEntries = 100_000
+// WantedLabels gives the entries label.wanted of the bays that wait for the label of a board, the oldest first: of each bay the
+// newest one, unless the right label was read since. An archive leaves them in the registry, see staying.
+func (r *Reader) WantedLabels(ctx context.Context) ([]audit.Entry, error) {
+	return r.entries(ctx, "about labels", `WITH wanted AS (SELECT r.bay, max(e.seq) AS seq FROM runs r JOIN main.audit_entry e ON e.seq = r.last_entry + 1
+			WHERE r.ending = 'pass' AND instr(e.body, ?1) GROUP BY r.bay)
+		SELECT body FROM main.audit_entry WHERE seq IN (SELECT seq FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM main.audit_entry e
+			WHERE e.seq > w.seq AND instr(e.body, ?2) AND e.body ->> '$.details.bay' = w.bay AND e.body ->> '$.outcome' = ?3)) ORDER BY seq`,
+		[]byte(`"type":"`+typeLabelWanted+`"`), []byte(`"type":"`+typeLabelRead+`"`), string(audit.Success))
+}
 
-// LabelEntries gives the entries about labels of boards that passed (label.wanted, label.read), the oldest first. An archive
-// takes those that no bay waits for, see staying.
-func (r *Reader) LabelEntries(ctx context.Context) ([]audit.Entry, error) {
-	return r.entries(ctx, "about labels", `SELECT body FROM main.audit_entry
-		WHERE seq > (SELECT max(seq) FROM main.audit_entry) - ? AND instr(body, CAST('"type":"label.' AS BLOB)) ORDER BY seq`, labelEntries)
+// SerialsOnLabel gives the serial numbers in hex that the label of a board may have.
+func (r *Reader) SerialsOnLabel(ctx context.Context, id devices.BoardID) ([]string, error) {
+	var serials string
+	err := r.db.QueryRowContext(ctx, serialsOnLabel, id.String()).Scan(&serials)
+	if err != nil {
+		return nil, fmt.Errorf("reading the serial numbers of board %s: %w", id, err)
+	}
+	return strings.Fields(serials), nil
 }
 
 // EndsSince gives the entries that closed Runs, the oldest first, for the Runs that

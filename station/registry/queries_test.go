@@ -61,6 +61,29 @@ func TestEndsSinceGivesClosedRunsOfTheTimeOnly(t *testing.T) {
 	}
 }
 
+func TestADayFindsTheRunsThatBeganThen(t *testing.T) {
+	b := newTestRegistry(t)
+	day := time.Date(2126, 3, 14, 0, 0, 0, 0, time.Local)
+	var want string
+	for _, begun := range []time.Time{day.Add(-time.Nanosecond), day, day.AddDate(0, 0, 1).Add(-time.Nanosecond), day.AddDate(0, 0, 1)} {
+		b.now = func() time.Time { return begun }
+		if run := b.run(); begun.Day() == day.Day() {
+			want = run.ID.String() + " " + want
+		}
+	}
+	for text, want := range map[string]string{"2126-03-14": want, "2126-03-16": "", "2126-03": "", "2126-02-30": ""} {
+		found, err := b.SearchRuns(t.Context(), Search{Text: text})
+		b.must(err)
+		var got string
+		for _, run := range found {
+			got += run.ID + " "
+		}
+		if got != want {
+			t.Errorf("%s finds %q, want %q", text, got, want)
+		}
+	}
+}
+
 // The screen asks this while boards are enrolled, so no question may read the whole of a
 // large registry.
 func TestWhatAScreenAsksForReadsNoWholeTable(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
@@ -65,9 +67,9 @@ func (b *testRegistry) everything() {
 	b.must(b.LockRead(t.Context(), locked))
 	b.must(b.closeRun(t.Context(), locked))
 	b.stopBay(b.run())
-	for _, label := range []struct{ kind, bay string }{{"label.wanted", "1"}, {"label.read", "1"}, {"label.wanted", "2"}} {
-		b.must(b.note(t.Context(), audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLine, Type: label.kind, Outcome: audit.Success, Details: map[string]string{"bay": label.bay}}))
-	}
+	b.wantsLabel("1")
+	b.readsLabel("1")
+	b.wantsLabel("2")
 	b.holds(Which{BoardID: locked.Identity.ID})
 	b.holds(Which{BoardID: run.Identity.ID})
 	b.releases(Which{BoardID: run.Identity.ID})
@@ -81,6 +83,32 @@ func (b *testRegistry) everything() {
 	size, _, err := b.NewestCheckpoint(t.Context())
 	b.must(err)
 	b.must(b.StoreTimestamp(t.Context(), size, time.Unix(0, 0), []byte("answer")))
+}
+
+// wantsLabel passes a board in a bay, which then waits for the board's label.
+func (b *testRegistry) wantsLabel(bay string) {
+	b.t.Helper()
+	run := newRun(devices.BoardID(uuid.New()), "hardware")
+	run.Bay, run.ScanBack = bay, true
+	b.must(b.Admit(b.t.Context(), run))
+	b.enrol(run)
+}
+
+// readsLabel has the right label scanned.
+func (b *testRegistry) readsLabel(bay string) {
+	b.t.Helper()
+	b.must(b.Event(b.t.Context(), Event{Type: typeLabelRead, Outcome: audit.Success, Operator: "ann", Details: map[string]string{"bay": bay}}))
+}
+
+// unlabelled gives the bays that wait for a label.
+func (b *testRegistry) unlabelled(r *Reader) (bays string) {
+	b.t.Helper()
+	entries, err := r.WantedLabels(b.t.Context())
+	b.must(err)
+	for _, e := range entries {
+		bays += e.Details["bay"] + " "
+	}
+	return bays
 }
 
 // everyTampering tampers with each column of each row, and with each row.

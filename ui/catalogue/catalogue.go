@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 //go:embed *.txt
@@ -33,7 +35,7 @@ const forOne = ".one"
 // Refusals of Load.
 var (
 	ErrUnknownLanguage = errors.New("no texts in this language")
-	ErrSyntax          = errors.New("want \"key = text\"")
+	ErrSyntax          = errors.New("want \"key = text\" of printable characters in UTF-8")
 	ErrKeyTwice        = errors.New("key given twice")
 	ErrKeyMissing      = errors.New("key missing")
 	ErrKeyUnknown      = errors.New("key unknown: English does not have it")
@@ -151,7 +153,7 @@ func parse(raw string) (map[string]string, error) {
 			continue
 		}
 		key, text, found := strings.Cut(line, " = ")
-		if !found || key == "" || text == "" || strings.ContainsAny(key, " \t") || strings.ContainsAny(text, "\t\r") {
+		if !found || key == "" || text == "" || strings.ContainsAny(key, " \t") || strings.ContainsFunc(text, unprintable) {
 			return nil, fmt.Errorf("line %d: %w", i+1, ErrSyntax)
 		}
 		if _, twice := texts[key]; twice {
@@ -161,6 +163,10 @@ func parse(raw string) (map[string]string, error) {
 	}
 	return texts, nil
 }
+
+// unprintable is true for what a terminal would not show as it stands: control characters, changes of direction, octets that are
+// not UTF-8.
+func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
 func compare(reference, texts map[string]string) error {
 	var wrong []error

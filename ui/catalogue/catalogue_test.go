@@ -38,6 +38,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"no equals sign", "a eins", ErrSyntax},
 		{"no text", "a = ", ErrSyntax},
 		{"a control character", "a = eins\t%d", ErrSyntax},
+		{"octets that are not UTF-8", "a = f\xfcnf %d\nb = zwei", ErrSyntax},
+		{"an escape sequence", "a = eins %d\nb = \x1b[2J", ErrSyntax},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			texts, err := parse(tt.raw)

@@ -134,6 +134,24 @@ func TestALocaleWithoutUTF8GetsASCIIOnly(t *testing.T) {
 	}
 }
 
+// What a module writes to standard error is in the log, and not on the screen.
+func TestAModuleThatWritesToStandardErrorDoesNotWriteOverTheScreen(t *testing.T) {
+	s := newShift(t)
+	fixtures.BehindShim(t, workdir.Dir(s.dir)).Fail(t, "talk 1")
+	s.opens(nil, "--boards", "posix:1", "--operator", "OP-1")
+	s.begins()
+	s.presses("1", "F12")
+	s.sees(passed)
+	if shown := s.tmux("capture-pane", "-p", "-t", "s", "-S", "-"); strings.Contains(shown, "p11shim") {
+		t.Errorf("the screen shows\n%s", shown)
+	}
+	s.presses("q", "Down", "F12")
+	s.leaves()
+	if log, err := os.ReadFile(workdir.Dir(s.dir).LogFile()); err != nil || !strings.Contains(string(log), "p11shim: C_Sign was called") {
+		t.Errorf("the log does not have it: %v\n%s", err, log)
+	}
+}
+
 func TestSkipReworkAndNumbersByKeys(t *testing.T) {
 	s := openShift(t, "--boards", "posix:2", "--operator", "OP-1")
 	s.begins()

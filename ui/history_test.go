@@ -1,0 +1,33 @@
+package ui
+
+import (
+	"fmt"
+	"testing"
+
+	"hallmark/station"
+)
+
+// The history has no end that is not said: the list names how many of the newest Runs it has, and its end asks for older ones.
+func TestTheEndOfTheHistoryAsksForOlderRuns(t *testing.T) {
+	d := drive(t, 8, 100, 30, "en")
+	for i := range 2*historyRows + 7 {
+		e := ended(i, "1", station.Pass, "")
+		d.station.rows = append(d.station.rows, Row{Run: e.Run, At: at(float64(-i)), Bay: "1", BoardID: fmt.Sprintf("%08d", i), Ending: station.Pass})
+	}
+	d.key("h")
+	d.shows("the newest 500, down: older")
+	for n := range 2 {
+		d.history.cursor = len(d.history.rows) - 2
+		d.key("down")
+		d.shows([]string{"the newest 1000, down", "1007 Runs"}[n])
+		d.shows(fmt.Sprintf("%08d", (n+1)*historyRows-1)) // the chosen row stays
+	}
+	d.history.cursor = len(d.history.rows) - 2
+	d.key("down")
+	d.shows("00001006")
+	d.key("f") // another search begins with the newest Runs again
+	d.shows("the newest 500, down")
+	if q := d.station.queries[len(d.station.queries)-1]; q.Limit != historyRows+1 || q.Ending != station.Pass {
+		t.Errorf("asked for %+v", q)
+	}
+}
