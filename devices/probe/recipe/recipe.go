@@ -121,6 +121,18 @@ func (r *Recipe) CheckBay(selected probe.Selection) error {
 	return nil
 }
 
+// Work returns the names of the operations that the recipe describes, and of those that it does not.
+func (r *Recipe) Work() (does, lacks []string) {
+	for _, o := range r.operations() {
+		if len(o.steps) > 0 {
+			does = append(does, o.name)
+		} else {
+			lacks = append(lacks, o.name)
+		}
+	}
+	return does, lacks
+}
+
 // NeedsTarget reports whether the programmer must be told the name of the chip.
 func (r *Recipe) NeedsTarget() bool { return r.uses("{target}") }
 
