@@ -43,6 +43,7 @@ func (p *BoardProbe) validate() error {
 		statePatterns("probe.openocd", o.LockState != "", o.Locked, o.Open),
 		statePatterns("probe.jlinkexe", len(j.LockState) > 0, j.Locked, j.Open),
 		noLock(p.NoLock, len(o.Lock)+len(j.Lock)),
+		recovers("probe.openocd.recovered", o.Recover, o.Recovered), recovers("probe.jlinkexe.recovered", j.Recover, j.Recovered),
 		expression("probe.jlinkexe.recovered", j.Recovered), expression("probe.jlinkexe.locked", j.Locked), expression("probe.jlinkexe.open", j.Open),
 	)
 	seen := map[string]bool{}
@@ -78,9 +79,22 @@ func statePatterns(key string, reads bool, locked, open string) error {
 	return &ValueError{key, "only some of lock_state, locked and open", "all three", "both answers are needed: an answer that is neither of them is no state"}
 }
 
+// recovers wants the text that proves an erase: a program may end well and have erased nothing.
+func recovers(key string, commands []string, text string) error {
+	if (len(commands) > 0) == (text != "") {
+		return nil
+	}
+	return &ValueError{key, strconv.Quote(text), "the text that proves the erase, together with recover", "write what recover prints when the chip is erased, or leave both out"}
+}
+
+// expression wants an expression that some texts do not have; no expression is fine.
 func expression(key, text string) error {
-	if _, err := regexp.Compile(text); err != nil {
+	pattern, err := regexp.Compile(text)
+	if err != nil {
 		return &ValueError{key, strconv.Quote(text), "a regular expression (RE2)", "correct it"}
+	}
+	if text != "" && pattern.MatchString("") {
+		return &ValueError{key, strconv.Quote(text), "a regular expression that not every text has", "name a text that only this answer has"}
 	}
 	return nil
 }

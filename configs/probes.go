@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hallmark/devices/probe"
 	"hallmark/devices/probe/recipe"
 	"hallmark/station/workdir"
 )
@@ -18,22 +19,40 @@ func RecipeNames() []string { return embeddedNames(recipes, "probes") }
 
 // Recipe returns an embedded recipe by its name, or the recipe in a file. A relative path is below base.
 func Recipe(named, base string) (*recipe.Recipe, error) {
-	name := "probes/" + named + ".yaml"
-	text, err := recipes.ReadFile(name)
-	if err == nil {
-		return ParseRecipe(name, text)
+	name, text, err := recipeText(named, base)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRecipe(name, text)
+}
+
+// RecipeText returns the text of a recipe.
+func RecipeText(named, base string) ([]byte, error) {
+	_, text, err := recipeText(named, base)
+	return text, err
+}
+
+func recipeText(named, base string) (name string, text []byte, err error) {
+	name = "probes/" + named + ".yaml"
+	if text, err = recipes.ReadFile(name); err == nil {
+		return name, text, nil
 	}
 	if !strings.HasSuffix(named, ".yaml") {
-		return nil, &ValueError{"probe", fmt.Sprintf("%.40q", named), "one of " + strings.Join(RecipeNames(), ", ") + ", or the path of a recipe", "correct it"}
+		return "", nil, &ValueError{"probe", fmt.Sprintf("%.40q", named), "one of " + strings.Join(RecipeNames(), ", ") + ", or the path of a recipe", "correct it"}
 	}
 	path := named
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
 	if text, err = workdir.ReadCode(path); err != nil {
-		return nil, fmt.Errorf("reading the recipe: %w", err)
+		return "", nil, fmt.Errorf("reading the recipe: %w", err)
 	}
-	return ParseRecipe(path, text)
+	return path, text, nil
+}
+
+// FitsBay refuses a recipe that no bay could use, whichever serial number its probe has.
+func FitsBay(described *recipe.Recipe) error {
+	return described.CheckBay(probe.Selection{Serial: "1"})
 }
 
 // ParseRecipe reads a recipe. Its own package checks the values.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/fixtures/usbtree"
 )
 
@@ -200,6 +202,39 @@ func TestTextsOfADeviceAreCleaned(t *testing.T) {
 	}
 	if product := tree.Devices[0].Product; len(product) > maxAttribute || strings.Contains(product, "\x1b") {
 		t.Errorf("product %q", product)
+	}
+}
+
+// A recorded bench comes from somebody else, and may hold what no sysfs has.
+func TestARecordedBenchIsNotTrusted(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		harm func(device string) error
+	}{
+		{"an attribute that is a pipe", func(device string) error { return unix.Mkfifo(filepath.Join(device, "product"), 0o600) }},
+		{"an attribute that leads out of the bench", func(device string) error { return os.Symlink(secret, filepath.Join(device, "product")) }},
+		{"a tty whose name commands the terminal", func(device string) error {
+			return os.Symlink("../../devices/1-1.1/1-1.1:1.0/tty/x", filepath.Join(device, "../../../../../sys/class/tty/ttyACM9\n\x1b[2J"))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := bench(t).Dir()
+			device := filepath.Join(dir, usbDevices, "1-1.1")
+			if err := errors.Join(os.Remove(filepath.Join(device, "product")), test.harm(device)); err != nil {
+				t.Fatal(err)
+			}
+			tree, err := Scan(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(*tree.At("1-1.1")); strings.Contains(got, "secret") || strings.Contains(got, "\x1b") {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -29,7 +30,8 @@ func vanished(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// names returns the names in a directory, sorted; none if the directory does not exist.
+// names returns the names in a directory; none if the directory does not exist. Kernel and udev use printable ASCII only
+// (udev writes others as \x20); other names, which a recorded bench may have, would write commands to a terminal or lines into YAML.
 func names(dir string) ([]string, error) {
 	directory, err := os.Open(dir)
 	if vanished(err) {
@@ -39,24 +41,27 @@ func names(dir string) ([]string, error) {
 		return nil, err
 	}
 	entries, err := directory.Readdirnames(-1)
+	entries = slices.DeleteFunc(entries, func(name string) bool { return strings.ContainsFunc(name, unprintable) })
 	return entries, errors.Join(err, directory.Close())
 }
+
+func unprintable(r rune) bool { return r < 0x20 || r > 0x7e }
 
 // maxAttribute is how much of an attribute is kept, in octets. A USB string has at most 126 characters
 // (USB 2.0 section 9.6.7).
 const maxAttribute = 126
 
-// attribute reads a file of sysfs; "" if there is none. It keeps only printable ASCII, because the text comes from a device.
+// attribute reads a file of sysfs; "" if there is none. A link is none: in a recorded bench it could lead anywhere. It keeps only printable ASCII, because the text comes from a device.
 func attribute(dir, name string) (string, error) {
 	text, err := firstOctets(filepath.Join(dir, name))
-	if vanished(err) {
+	if vanished(err) || errors.Is(err, syscall.ELOOP) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
 	clean := strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e {
+		if unprintable(r) {
 			return -1
 		}
 		return r
@@ -65,9 +70,9 @@ func attribute(dir, name string) (string, error) {
 }
 
 // firstOctets reads the beginning of a file with one read, as sysfs wants it. os.ReadFile needs twice as many system
-// calls, and a bench has some hundred attributes.
+// calls, and a bench has some hundred attributes. It does not wait for the writer of a pipe.
 func firstOctets(path string) ([]byte, error) {
-	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}

@@ -41,7 +41,7 @@ func (c *Commands) boards() *cobra.Command {
 	only.ofBoards(cmd.Flags())
 	only.ofRuns(cmd.Flags(), "only boards with a Run that")
 	form.flags(cmd.Flags())
-	cmd.AddCommand(c.checkBoard())
+	cmd.AddCommand(c.checkBoard(), c.checkRecipe())
 	return cmd
 }
 

@@ -223,7 +223,7 @@ func (d *device) Recover(ctx context.Context) error {
 	_, err := d.ask(ctx)
 	var done *outcome
 	if err == nil {
-		done, err = d.run(ctx, d.selecting(&work{limit: d.cfg.FlashLimit, script: d.cfg.Chip.Recover}))
+		done, err = d.work(ctx, &work{limit: d.cfg.FlashLimit, script: d.cfg.Chip.Recover})
 	}
 	if err == nil && !d.recovered.MatchString(done.text) {
 		err = fmt.Errorf("%w: the text %q is missing", probe.ErrNotErased, d.recovered)

@@ -105,6 +105,7 @@ func TestBadRunsAreRefused(t *testing.T) {
 		{"no probe, text of V9", "V9.46", programmers.NoProbe, info, probe.ErrMissing, false},
 		{"no probe, and exit code 0", "V7.58", programmers.NoProbeExit0, info, probe.ErrMissing, false},
 		{"another probe answers", "V7.58", programmers.OtherSerial, flash, probe.ErrWrongSerial, false},
+		{"another probe answers after the first question", "V7.58", programmers.OtherLater, flash, probe.ErrWrongSerial, false},
 		{"the library is missing", "V7.58", programmers.NoDLL, info, probe.ErrTool, false},
 		{"the probe's own firmware cannot be updated", "V7.58", programmers.FirmwareFails, info, probe.ErrLost, false},
 		{"no board, text of V6", "V6.98", programmers.NoBoard, info, probe.ErrMissingTarget, false},

@@ -160,6 +160,17 @@ func (o *outcome) info() (probe.Info, error) {
 	return info, nil
 }
 
+// answeredBy compares each serial number that the run printed. A run that names no probe is refused where the answer of
+// the probe counts, see info.
+func (o *outcome) answeredBy(serial probe.Serial) error {
+	for _, match := range serialNumber().FindAllStringSubmatch(o.text, -1) {
+		if err := (probe.Selection{Serial: serial}).MustBe(probe.Serial(match[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // word finds a word that mem32 printed: "10000100 = 00052840".
 func (o *outcome) word(address uint32) (uint32, error) {
 	pattern := regexp.MustCompile(fmt.Sprintf(`(?m)^(?:J-Link>)?%08X = ([0-9A-F]{8})`, address))

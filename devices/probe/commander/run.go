@@ -48,7 +48,17 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	if _, err := d.check(ctx); err != nil {
 		return nil, err
 	}
-	return d.run(ctx, d.selecting(w))
+	return d.work(ctx, w)
+}
+
+// work does the work with the selected probe. The probe that answers each run is compared: another one may have been
+// plugged in since the last question.
+func (d *device) work(ctx context.Context, w *work) (*outcome, error) {
+	done, err := d.run(ctx, d.selecting(w))
+	if err != nil {
+		return nil, err
+	}
+	return done, done.answeredBy(d.serial)
 }
 
 // ask asks the probe without a connection to the chip.
@@ -63,7 +73,7 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 	if _, digits := d.serial.Digits(); d.serial != "" && !digits {
 		return nil, fmt.Errorf("%w: %s is no serial number of a J-Link", probe.ErrBadSerial, d.serial)
 	}
-	done, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, script: append([]string{"st"}, d.cfg.Chip.LockState...)}))
+	done, err := d.work(ctx, &work{limit: d.cfg.Limit, script: append([]string{"st"}, d.cfg.Chip.LockState...)})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +81,7 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done, errors.Join(probe.Selection{Serial: d.serial}.MustBe(info.Serial), probe.Powered(info.Millivolts))
+	return done, probe.Powered(info.Millivolts)
 }
 
 // check asks the probe who it is, and refuses a locked chip before anything connects to it. Only then it
@@ -86,7 +96,7 @@ func (d *device) check(ctx context.Context) (probe.Info, error) {
 			return probe.Info{}, errors.Join(err, state.Refusal())
 		}
 	}
-	connected, err := d.run(ctx, d.selecting(&work{limit: d.cfg.Limit, connect: true, script: d.partScript()}))
+	connected, err := d.work(ctx, &work{limit: d.cfg.Limit, connect: true, script: d.partScript()})
 	if err != nil {
 		return probe.Info{}, err
 	}

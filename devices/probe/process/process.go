@@ -1,7 +1,7 @@
 // Package process runs a programmer as a child process that cannot harm the station: it inherits no
 // descriptors and no terminal, its time and its output are bounded, and it dies with the station, also with
-// a station that is killed. The same holds for the processes that it has started. A process that made a group of its
-// own outlives the end of the programmer if it does not hold its output.
+// a station that is killed. The same holds for the processes that it has started, also those that left its group. Only a
+// process that cleared its environment and does not hold the output outlives the programmer.
 package process
 
 import (
@@ -114,7 +114,7 @@ func (p *child) run(started chan<- error, writer *os.File) {
 		return
 	}
 	if p.cmd.Process != nil {
-		p.killRest()
+		p.killRest(watcher.mark())
 	}
 	watcher.stop()
 	if p.cmd.Process != nil {
@@ -144,8 +144,8 @@ func (p *child) begin() (*watcher, error) {
 }
 
 // killRest waits for the child's end, and kills the rest of its group before the child is reaped: until
-// then the number of the group belongs to nobody else.
-func (p *child) killRest() {
+// then the number of the group belongs to nobody else. A process that left the group still has the watcher's name.
+func (p *child) killRest(mark string) {
 	for {
 		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
@@ -153,6 +153,7 @@ func (p *child) killRest() {
 		}
 	}
 	p.kill()
+	killMarked(mark)
 }
 
 // kill kills the group. It fails only if no process is left.

@@ -119,6 +119,7 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 		{"a child in the background", "sleep 1000 & echo $! >%s; echo done"},
 		{"a child that left the group and holds the output", "setsid sh -c 'echo $$ >%s; exec sleep 1000' & while ! test -s %[1]s; do :; done; echo done"},
 		{"a child without the output", "sleep 1000 >/dev/null 2>&1 & echo $! >%s; echo done"},
+		{"a child that left the group without the output", "setsid sh -c 'echo $$ >%s; exec sleep 1000' >/dev/null 2>&1 & while ! test -s %[1]s; do :; done; echo done"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

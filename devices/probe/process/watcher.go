@@ -6,7 +6,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // watchedBy is the variable in the environment of a programmer that names its watcher. The processes that the
@@ -64,4 +69,37 @@ func (w *watcher) watch(child *os.Process) error {
 func (w *watcher) stop() {
 	_ = w.cmd.Process.Kill() // fails only if it has ended
 	_ = w.cmd.Wait()         // its error is the kill; it also closes the input
+}
+
+// killRounds bounds killMarked against processes that start others faster than they are killed.
+const killRounds = 50
+
+// killMarked kills each process of this user that has the mark in its environment. A process that is killed can have
+// started another one, so it looks again until it finds none.
+func killMarked(mark string) {
+	for range killRounds {
+		if !killFound(mark) {
+			return
+		}
+	}
+}
+
+// killFound looks once, and reports whether there was such a process.
+func killFound(mark string) (found bool) {
+	processes, err := os.ReadDir("/proc")
+	if err != nil {
+		return false
+	}
+	for _, process := range processes {
+		pid, err := strconv.Atoi(process.Name())
+		if err != nil {
+			continue // no process
+		}
+		environment, err := os.ReadFile("/proc/" + process.Name() + "/environ")
+		if err != nil || !slices.Contains(strings.Split(string(environment), "\x00"), mark) { // ended, or of another user
+			continue
+		}
+		found = unix.Kill(pid, unix.SIGKILL) == nil || found
+	}
+	return found
 }

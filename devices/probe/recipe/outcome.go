@@ -84,16 +84,22 @@ func (o *outcome) occurs(of func(*Step) string) bool {
 	return false
 }
 
-// value returns the first group of a pattern.
-func (o *outcome) value(of func(*Step) string) (string, bool) {
+// values returns the first group of each match of a pattern. A step that has the pattern must print it.
+func (o *outcome) values(what string, of func(*Step) string) (all []string, err error) {
 	for _, run := range o.runs {
-		if pattern := of(run.step); pattern != "" {
-			if match := regexp.MustCompile(pattern).FindStringSubmatch(run.text); match != nil {
-				return strings.TrimSpace(match[1]), true
-			}
+		pattern := of(run.step)
+		if pattern == "" {
+			continue
+		}
+		matches := regexp.MustCompile(pattern).FindAllStringSubmatch(run.text, -1)
+		if len(matches) == 0 {
+			return nil, fmt.Errorf("%w: %s is missing, the text %q; its last lines are %q", probe.ErrUnclear, what, pattern, process.LastLines(run.text, 3))
+		}
+		for _, match := range matches {
+			all = append(all, strings.TrimSpace(match[1]))
 		}
 	}
-	return "", false
+	return all, nil
 }
 
 // all returns the named groups of all matches of a pattern.
@@ -115,15 +121,21 @@ func (o *outcome) all(of func(*Step) string) (all []map[string]string) {
 	return all
 }
 
-// answered checks probe and supply, where the programmer names them.
+// answered checks probe and supply, where the recipe says how the programmer names them.
 func (o *outcome) answered(selected probe.Selection) error {
 	_, err := o.info(selected)
 	return err
 }
 
+// info collects what the programmer said. Each serial number and each voltage counts: a programmer that lost its probe may
+// take another one.
 func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 	info := probe.Info{Serial: selected.Serial, Millivolts: probe.VoltageUnknown}
-	if text, there := o.value(func(s *Step) string { return s.Serial }); there {
+	serials, err := o.values("the serial number of the probe", func(s *Step) string { return s.Serial })
+	if err != nil {
+		return info, err
+	}
+	for _, text := range serials {
 		serial, err := probe.ParseSerial(text)
 		if err != nil {
 			return info, fmt.Errorf("%w: %w", probe.ErrUnclear, err)
@@ -133,15 +145,41 @@ func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 		}
 		info.Serial = serial
 	}
-	if text, there := o.value(func(s *Step) string { return s.Volts }); there {
-		volts, err := strconv.ParseFloat(text, 64)
-		if err != nil || volts < 0 || volts > 100 {
-			return info, fmt.Errorf("%w: the target voltage is %.20q", probe.ErrUnclear, text)
-		}
-		info.Millivolts = int(volts*1000 + 0.5)
+	volts, err := o.values("the target voltage", func(s *Step) string { return s.Volts })
+	if err != nil {
+		return info, err
 	}
-	info.Target, _ = o.value(func(s *Step) string { return s.Target })
-	return info, probe.Powered(info.Millivolts)
+	for _, text := range volts {
+		if info.Millivolts, err = millivolts(text); err != nil {
+			return info, err
+		}
+		if err := probe.Powered(info.Millivolts); err != nil {
+			return info, err
+		}
+	}
+	info.Target = o.target()
+	return info, nil
+}
+
+func millivolts(text string) (int, error) {
+	volts, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(volts >= 0 && volts <= 100) {
+		return 0, fmt.Errorf("%w: the target voltage is %.20q", probe.ErrUnclear, text)
+	}
+	return int(volts*1000 + 0.5), nil
+}
+
+// target returns the chip as the programmer names it, for people; "" if it does not.
+func (o *outcome) target() string {
+	for _, run := range o.runs {
+		if run.step.Target == "" {
+			continue
+		}
+		if match := regexp.MustCompile(run.step.Target).FindStringSubmatch(run.text); match != nil {
+			return strings.TrimSpace(match[1])
+		}
+	}
+	return ""
 }
 
 // memory returns the memory that was read.

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ import (
 // A Recipe describes the command line of a programmer.
 type Recipe struct {
 	Name    string  `yaml:"name"`
-	Program string  `yaml:"program"` // a path, or a name that is looked up in PATH
+	Program string  `yaml:"program"` // an absolute path, or a name that is looked up in PATH
 	Source  string  `yaml:"source"`  // documents from which options and texts were taken
 	Tested  string  `yaml:"tested"`  // "not run on hardware", or with which hardware and version it was run
 	Version Version `yaml:"version"`
@@ -84,8 +85,8 @@ type Step struct {
 	Limit   time.Duration `yaml:"limit"`   // 0: one minute
 
 	Found    string `yaml:"found"`    // one probe; groups "serial", and if the text has them "usb_id" and "product"
-	Serial   string `yaml:"serial"`   // first group: serial number of the probe that answered
-	Volts    string `yaml:"volts"`    // first group: target voltage in V
+	Serial   string `yaml:"serial"`   // first group: serial number of the probe that answered; must occur
+	Volts    string `yaml:"volts"`    // first group: target voltage in V; must occur
 	Target   string `yaml:"target"`   // first group: the chip, for people
 	Progress string `yaml:"progress"` // first group: per cent
 	Memory   string `yaml:"memory"`   // first group: memory as hexadecimal numbers; empty: the memory is in {output}
@@ -118,6 +119,18 @@ func (r *Recipe) CheckBay(selected probe.Selection) error {
 		return fmt.Errorf("%w: the recipe %s needs probe.serial, the serial number of the probe", ErrNoBay, r.Name)
 	}
 	return nil
+}
+
+// Work returns the names of the operations that the recipe describes, and of those that it does not.
+func (r *Recipe) Work() (does, lacks []string) {
+	for _, o := range r.operations() {
+		if len(o.steps) > 0 {
+			does = append(does, o.name)
+		} else {
+			lacks = append(lacks, o.name)
+		}
+	}
+	return does, lacks
 }
 
 // NeedsTarget reports whether the programmer must be told the name of the chip.
@@ -179,6 +192,9 @@ func (r *Recipe) checkHead() (err error) {
 		if strings.TrimSpace(value) == "" {
 			err = errors.Join(err, wrong("the key %s is missing", key))
 		}
+	}
+	if strings.Contains(r.Program, "/") && !filepath.IsAbs(r.Program) { // it runs in a directory of its own
+		err = errors.Join(err, wrong("program: %q, want a name, which is looked up in PATH, or an absolute path", r.Program))
 	}
 	if r.Image != "hex" && r.Image != "bin" {
 		err = errors.Join(err, wrong("image: %q, want hex or bin", r.Image))
@@ -309,6 +325,9 @@ func (r *Recipe) checkOperations() (err error) {
 	}
 	if !has(o.Read, func(s Step) bool { return s.Memory != "" || s.uses("{output}") }) || !has(o.Read, func(s Step) bool { return s.uses("{length}", "{length_hex}") }) {
 		err = errors.Join(err, wrong("operation read: want {length} or {length_hex}, and {output} or a pattern memory"))
+	}
+	if !has(o.Info, func(s Step) bool { return s.Serial != "" || s.uses("{location}") }) {
+		err = errors.Join(err, wrong("operation info: no step has a pattern serial, so nobody knows which probe answers; without info the probe is looked up in list"))
 	}
 	if !has(o.LockState, func(s Step) bool { return s.Locked != "" && s.Open != "" }) {
 		err = errors.Join(err, wrong("operation lock_state: want the patterns locked and open"))

@@ -62,6 +62,8 @@ func TestRecipesAreRefused(t *testing.T) {
 		{"numbers of three octets", func(r *Recipe) { r.Operations.Read[0].Unit = 3 }, "want 1 or 4"},
 		{"half a state", func(r *Recipe) { r.Operations.LockState[0].Open = "" }, "patterns locked and open"},
 		{"a list without serial numbers", func(r *Recipe) { r.Operations.List = []Step{{Args: []string{"list"}, Found: "(x)"}} }, "group serial"},
+		{"an info that does not say which probe answers", func(r *Recipe) { r.Operations.Info = []Step{{Args: []string{"{serial}"}}} }, "operation info: no step has a pattern serial"},
+		{"a program beside the station", func(r *Recipe) { r.Program = "tools/flash" }, "program"},
 		{"a read back without read", func(r *Recipe) { r.ReadBack, r.Operations.Read = true, nil }, "read_back"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,6 +122,30 @@ func TestTheRecipeDecides(t *testing.T) {
 				recipe.Operations.LockState = good().Operations.LockState
 			}
 			if err := test.call(t, open(t, recipe, test.script)); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// A programmer may lose the probe that it was told to use, and take another one.
+func TestTheProbeThatAnsweredMustBeNamed(t *testing.T) {
+	for _, test := range []struct {
+		name, script string
+		want         error
+	}{
+		{"the probe", "echo S/N 005, 3.3 V", nil},
+		{"another probe", "echo S/N 6, 3.3 V", probe.ErrWrongSerial},
+		{"first the probe and then another one", "echo S/N 5, 3.3 V; echo S/N 6, 3.3 V", probe.ErrWrongSerial},
+		{"no serial number", "echo connected, 3.3 V", probe.ErrUnclear},
+		{"no voltage", "echo S/N 5", probe.ErrUnclear},
+		{"a voltage that fell", "echo S/N 5, 3.3 V; echo S/N 5, 0.0 V", probe.ErrVoltage},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			recipe := good()
+			recipe.Operations.Read, recipe.Operations.LockState = nil, nil
+			recipe.Operations.Info = []Step{{Args: []string{"-c", `. "$0"`, "{serial}"}, Serial: `S/N (\d+)`, Volts: `([0-9.]+) V`}}
+			if _, err := open(t, recipe, test.script).Info(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
