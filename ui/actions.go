@@ -374,16 +374,16 @@ func (m Model) signOut() (Model, tea.Cmd) {
 }
 
 func (m Model) signInField() (Model, tea.Cmd) {
-	m.locked, m.field = false, &field{purpose: fieldBadge}
-	if m.operator.ID != "" {
-		m.locked = true
-	}
+	m.locked, m.field = m.operator.ID != "", &field{purpose: fieldBadge}
 	return m, nil
 }
 
-func (m Model) orderField() (Model, tea.Cmd) {
-	m.field = &field{purpose: fieldOrder}
-	return m, nil
+// opens opens an empty field.
+func opens(purpose fieldPurpose) func(Model) (Model, tea.Cmd) {
+	return func(m Model) (Model, tea.Cmd) {
+		m.field = &field{purpose: purpose}
+		return m, nil
+	}
 }
 
 func (m Model) switchOrder(id string) (Model, tea.Cmd) {

@@ -85,7 +85,7 @@ func TestALongWorkOrderHidesNoCounts(t *testing.T) {
 func TestAPanelShowsWhatIsTyped(t *testing.T) {
 	for _, language := range catalogue.Languages() {
 		d := drive(t, 4, minWidth, minHeight, language)
-		d.Model, _ = d.Model.openOrderField()
+		d.Model, _ = opens(fieldOpenOrder)(d.Model)
 		d.enters("WO-261130-LINE-NORTH-WORK-4799 12000")
 		d.shows("WO-261130-LINE-NORTH-WORK-4799 12000_")
 	}

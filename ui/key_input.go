@@ -271,7 +271,7 @@ func (m Model) act(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		if why := a.refusal(m); why != "" {
 			return m.refuse(m.t("key.refused", a.key.show, why)), nil
 		}
-		return a.do(m)
+		return a.perform(m)
 	}
 	return m.refuse(m.unknownKey(msg)), nil
 }

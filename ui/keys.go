@@ -121,6 +121,15 @@ func (a action) remark(m Model) string {
 	return ""
 }
 
+// perform does the action. To an operator whose role does not allow it, the screen says so before anything is typed.
+func (a action) perform(m Model) (Model, tea.Cmd) {
+	m, cmd := a.do(m)
+	if least := operate.MissingRole(a.act, m.operator.Role); least != "" {
+		m = m.refuse(m.t("denied.role", m.t("denied."+string(least))))
+	}
+	return m, cmd
+}
+
 // actions lists what the keys do on this screen, in the order of the footer.
 func (m Model) actions() []action {
 	k := m.keys
@@ -163,7 +172,7 @@ func (m Model) dashboardActions() []action {
 		{key: k.SignIn, why: Model.whyNotSignIn, do: Model.signInField, slot: "person"},
 		{key: k.StopAll, why: Model.whyNotStopAll, do: Model.stopAll},
 		{key: k.Automatic, why: Model.whyNotOperate, do: Model.automatic},
-		{key: k.Order, why: Model.whyNotOrder, do: Model.orderField, slot: "person"},
+		{key: k.Order, why: Model.whyNotOrder, do: opens(fieldOrder), slot: "person"},
 		{key: k.History, why: Model.whyNoHistory, do: Model.openHistory},
 		{key: k.Numbers, do: Model.openNumbers},
 		{key: k.Doctor, why: Model.whyNoDoctor, do: Model.openDoctor},

@@ -39,8 +39,8 @@ func (m Model) commands() []action {
 		}
 	}
 	return append(all, keyless("startall", "", Model.whyNotStartAll, Model.startAll),
-		keyless("openorder", operate.ActOpenOrder, Model.whyNotOrder, Model.openOrderField),
-		keyless("raiseorder", operate.ActRaiseOrder, Model.whyNoOrderNow, Model.raiseOrderField),
+		keyless("openorder", operate.ActOpenOrder, Model.whyNotOrder, opens(fieldOpenOrder)),
+		keyless("raiseorder", operate.ActRaiseOrder, Model.whyNoOrderNow, opens(fieldRaiseOrder)),
 		keyless("closeorder", operate.ActCloseOrder, Model.whyNoOrderNow, Model.closeOrder),
 		keyless("exportcsv", "", Model.whyNoExport, export(Model.exportCSV)),
 		keyless("exportjson", "", Model.whyNoExport, export(Model.exportJSON)))
@@ -88,7 +88,7 @@ func (m Model) command() (Model, tea.Cmd) {
 		return m.refuse(m.t("key.refused", a.key.text(), why)), nil
 	}
 	m.screen, m.scroll = screenDashboard, 0
-	return a.do(m)
+	return a.perform(m)
 }
 
 func (m Model) drawPalette(c *canvas) {
@@ -166,16 +166,6 @@ func (m Model) whyNoOrderNow() string {
 		return m.t("header.noorder")
 	}
 	return ""
-}
-
-func (m Model) openOrderField() (Model, tea.Cmd) {
-	m.field = &field{purpose: fieldOpenOrder}
-	return m, nil
-}
-
-func (m Model) raiseOrderField() (Model, tea.Cmd) {
-	m.field = &field{purpose: fieldRaiseOrder}
-	return m, nil
 }
 
 // typeAgain leaves the panel open with what was typed, and says what is wrong with the text.

@@ -184,6 +184,16 @@ func TestThePaletteSaysWhichRoleACommandNeeds(t *testing.T) {
 	if strings.Contains(d.View(), "only the shift leader") {
 		t.Errorf("a shift leader is sent to the shift leader:\n%s", d.View())
 	}
+	d.operator.Role = configs.RoleOperator
+	for _, r := range "open a" {
+		d.key(string(r))
+	}
+	d.key("go") // the panel says it before anything is typed
+	d.shows("New work order and number of boards")
+	d.shows("! Only the shift leader or engineering may do this.")
+	d.key("esc")
+	d.key("w")
+	d.shows("! Only the shift leader or engineering may do this.")
 }
 
 // The question is open, nobody has typed for a while, and then somebody scans a label that begins with the octets of the go key.

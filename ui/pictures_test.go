@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"hallmark/station"
+	"hallmark/ui/catalogue"
 )
 
 // The pictures of docs/operator.md are the real screen, drawn as SVG. `go test ./ui -run Pictures -update` draws them anew.
@@ -69,6 +71,28 @@ func TestThePicturesOfTheOperatorsPageAreCurrent(t *testing.T) {
 				t.Errorf("%s is not the screen any more: make it with -update and look at it", path)
 			}
 		})
+	}
+}
+
+// The page names words of the screen in bold capitals and in quotation marks: the English texts have each of them.
+func TestTheOperatorsPageNamesWhatTheScreenShows(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "operator.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := load(t, catalogue.Reference)
+	var all strings.Builder
+	for _, key := range texts.Keys() {
+		all.WriteString(texts.Text(key) + "\n")
+	}
+	words := regexp.MustCompile(`\*\*([A-Z]{4,}[A-Z ]*|automatic)\*\*|"([A-Z][^"]+)"`).FindAllStringSubmatch(string(page), -1)
+	if len(words) < 15 {
+		t.Fatalf("the page has only %d words of the screen", len(words))
+	}
+	for _, word := range words {
+		if word := word[1] + word[2]; !strings.Contains(all.String(), word) {
+			t.Errorf("the screen does not say %q", word)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	case b.facts.Stopped != "" && !b.busy():
 		m.drawStopped(c, inner, b)
 	case b.facts.Skipped != "" && !b.busy():
-		m.drawHeld(c, inner, aborted, m.t("tile.skipped"), m.clean(b.facts.Skipped), m.t("next.unskip", m.keys.Skip.show))
+		m.drawSkipped(c, inner, b)
 	case b.busy():
 		m.drawRunning(c, inner, b)
 	case b.facts.WrongLabel != "":
@@ -93,23 +93,17 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 	}
 }
 
-// drawHeld draws a skipped or stopped bay, and the reason.
-func (m Model) drawHeld(c *canvas, r rect, s style, word, why, next string) {
-	c.fill(r.x, r.y, r.w, 1, s, ' ')
-	c.centre(r.x, r.y, r.w, s, word)
-	lines := wrap(why, r.w, 2, m.theme.shapes.ellipsis)
+// drawSkipped draws a bay that is out of work, and the reason.
+func (m Model) drawSkipped(c *canvas, r rect, b *bay) {
+	c.fill(r.x, r.y, r.w, 1, aborted, ' ')
+	c.centre(r.x, r.y, r.w, aborted, m.t("tile.skipped"))
+	lines := wrap(m.clean(b.facts.Skipped), r.w, 2, m.theme.shapes.ellipsis)
 	for n, line := range lines {
 		c.put(r.x, r.y+1+n, r.w, plain, line)
 	}
-	m.drawNext(c, rect{r.x, r.y + 1 + len(lines), r.w, r.h - 1 - len(lines)}, strong, next)
-}
-
-// drawNext draws the next action, at the bottom of the rectangle.
-func (m Model) drawNext(c *canvas, r rect, s style, text string) {
-	mark := m.theme.shapes.next
-	lines := wrap(mark+text, r.w, r.h, m.theme.shapes.ellipsis)
-	for n, line := range lines {
-		c.put(r.x, r.y+r.h-len(lines)+n, r.w, s, line)
+	next := wrap(m.theme.shapes.next+m.t("next.unskip", m.keys.Skip.show), r.w, r.h-1-len(lines), m.theme.shapes.ellipsis)
+	for n, line := range next {
+		c.put(r.x, r.y+r.h-len(next)+n, r.w, strong, line)
 	}
 }
 

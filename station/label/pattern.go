@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -61,9 +59,6 @@ func ParsePattern(text string) (Pattern, error) {
 	}
 	return p, nil
 }
-
-// Names returns the names of groups that a pattern may have.
-func Names() []string { return slices.Sorted(maps.Keys(kinds)) }
 
 func (p Pattern) read(text string) (Label, bool) {
 	found := p.expression.FindStringSubmatch(text)

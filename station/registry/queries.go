@@ -197,7 +197,8 @@ func (r *Reader) EntriesOf(ctx context.Context, run string) ([]audit.Entry, erro
 }
 
 // WantedLabels gives the entries label.wanted of the bays that wait for the label of a board, the oldest first: of each bay the
-// newest one, unless the right label was read since. An archive leaves them in the registry, see staying.
+// newest one, unless the right label was read since. It looks at one entry for each Pass. An archive leaves these entries in the registry,
+// see staying.
 func (r *Reader) WantedLabels(ctx context.Context) ([]audit.Entry, error) {
 	return r.entries(ctx, "about labels", `WITH wanted AS (SELECT r.bay, max(e.seq) AS seq FROM runs r JOIN main.audit_entry e ON e.seq = r.last_entry + 1
 			WHERE r.ending = 'pass' AND instr(e.body, ?1) GROUP BY r.bay)
