@@ -44,4 +44,26 @@ $(TEST_OUT)/mbedtls/%.o: $(MBEDTLS_DIR)/library/%.c core/prov_mbedtls_config.h c
 	@mkdir -p $(@D)
 	$(CC) $(TEST_CFLAGS) -c $< -o $@
 
--include $(wildcard $(TEST_OUT)/*/*.d)
+# make fuzz FUZZTIME=3s: each law for that long, as many at once as there are cores. Only the core counts its edges.
+FUZZTIME ?= 3s
+FUZZ_OUT := build/fuzz
+FUZZ_LAWS := lines messages open sealed certificates records flash
+FUZZ_CFLAGS := $(TEST_CFLAGS) -Itests/fuzz -DFUZZ_FOUND='"$(FUZZ_OUT)"'
+FUZZ_OBJ := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/fuzz/%.o,$(wildcard tests/fuzz/*.c)) $(CORE_SRC:core/%.c=$(FUZZ_OUT)/core/%.o) \
+	$(patsubst %,$(TEST_OUT)/tests/%.o,board ca frames requests vectors) $(MBEDTLS_NAMES:%=$(TEST_OUT)/mbedtls/%.o) $(TEST_OUT)/mbedtls/x509write_crt.o
+
+fuzz: $(FUZZ_OUT)/prov-fuzz
+	@printf '%s\n' $(FUZZ_LAWS) | xargs -P "$$(nproc)" -I LAW $< LAW $(FUZZTIME)
+
+$(FUZZ_OUT)/prov-fuzz: $(FUZZ_OBJ)
+	$(CC) $(TEST_SANITIZE) $^ -o $@
+
+$(FUZZ_OUT)/fuzz/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CFLAGS) $(CFLAGS_WARN) -c $< -o $@
+
+$(FUZZ_OUT)/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CFLAGS) $(CFLAGS_WARN) -fsanitize-coverage=trace-pc -c $< -o $@
+
+-include $(wildcard $(TEST_OUT)/*/*.d $(FUZZ_OUT)/*/*.d)
