@@ -138,9 +138,10 @@ lint:
 	@found=$$(.ci/files $(PROSE) | xargs -0 grep -HnIiE 'enroll(ment|s?\>)|onboarding' | grep -vE '"enrollments"|Individual Enrollment - Run'); test -z "$$found" || { echo "$$found"; echo 'write: enrol, enrolment'; exit 1; }
 	@found=$$(.ci/files '*.go' | grep -zv '_test\.go$$' | xargs -0 grep -HnIE '"[^"]*[Ff]ailed to '); test -z "$$found" || { echo "$$found"; echo 'write errors as gerund chains: "reading x: reason"'; exit 1; }
 
-# Runs each fuzz target for a few seconds.
+# Runs each fuzz target of the programs and of the firmware for a few seconds. FUZZTIME=5m takes longer.
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+	@$(MAKE) --silent -C $(FIRMWARE) fuzz FUZZTIME=$(FUZZTIME)
 
 # Installs everything that demo and test need: the Debian packages, and Go if no Go is new enough.
 setup: packages go

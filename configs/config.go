@@ -146,6 +146,8 @@ type Boards struct {
 	// ReadFirmware has the probe read the firmware of each board in the step flash, instead of believing a board that says
 	// that it runs the image.
 	ReadFirmware bool `yaml:"read_firmware"`
+	// RequireReceipt refuses boards that do not sign a receipt after the handshake, before anything is signed for them.
+	RequireReceipt bool `yaml:"require_receipt"`
 	// Lock closes the debug port of each board at the end of its Runs. Nothing opens the port again
 	// without erasing the board.
 	Lock bool `yaml:"lock"`

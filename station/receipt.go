@@ -15,6 +15,10 @@ import (
 func (a *attempt) receipt(ctx context.Context) error {
 	board, able := a.board.(ReceiptBoard)
 	if !able || !a.run.Identity.Can.Has(devices.CanReceipt) {
+		if a.config.RequireReceipt {
+			a.run.Handshake = nil // the step is not done
+			return devices.ErrNoReceipt
+		}
 		return nil
 	}
 	key, err := a.shownKey()

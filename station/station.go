@@ -41,6 +41,8 @@ type Config struct {
 	// ReadFirmware has the probe read the firmware of each board in the step flash. Otherwise a board that says that it runs the image
 	// is believed.
 	ReadFirmware bool
+	// RequireReceipt refuses boards that do not offer a receipt, before anything is signed for them.
+	RequireReceipt bool
 	// LockDebugPort says that the step lock also closes the board's debug port, in each bay.
 	LockDebugPort bool
 	// RenewBefore is how long before the end of a board's active certificate a Run gives the board a

@@ -128,5 +128,8 @@ func (s *Station) checkIdentity(id *devices.Identity, purpose devices.Purpose) e
 	if s.config.NetworkSessions != nil && !id.Can.Has(devices.CanNet) {
 		return devices.ErrNoNetHandshake
 	}
+	if s.config.RequireReceipt && !id.Can.Has(devices.CanReceipt) {
+		return devices.ErrNoReceipt
+	}
 	return nil
 }

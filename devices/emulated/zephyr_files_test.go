@@ -339,6 +339,8 @@ const enough = `
 #define CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE 2048
 #define CONFIG_MCUMGR_TRANSPORT_NETBUF_COUNT 8
 #define CONFIG_MCUMGR_TRANSPORT_UART 1
+#define CONFIG_HALLMARK_TRANSPORT_UART 1
+#define CONFIG_HALLMARK_HANDSHAKE 1
 #define CONFIG_UART_MCUMGR_RX_BUF_SIZE 128
 #define CONFIG_UART_MCUMGR_RX_BUF_COUNT 24
 #define CONFIG_MBEDTLS_ENABLE_HEAP 1
@@ -404,9 +406,14 @@ func TestAnApplicationThatCannotWorkIsNotBuilt(t *testing.T) {
 	if said := compileRequirements(t, enough); said != "" {
 		t.Fatalf("an application with everything: %s", said)
 	}
+	product := strings.NewReplacer("#define CONFIG_HALLMARK_HANDSHAKE 1\n", "", "#define MBEDTLS_SSL_CLI_C\n", "", "HEAP_SIZE 49152", "HEAP_SIZE 16384").Replace(enough)
+	if said := compileRequirements(t, product); said != "" {
+		t.Errorf("a product without the handshake needs no TLS: %s", said)
+	}
 	for missing, named := range map[string]string{
 		"CONFIG_CRC 1":                             "CONFIG_CRC=y",
 		"CONFIG_ENTROPY_GENERATOR 1":               "CONFIG_ENTROPY_GENERATOR=y",
+		"CONFIG_MCUMGR_TRANSPORT_UART 1":           "CONFIG_MCUMGR_TRANSPORT_UART=y",
 		"MBEDTLS_SSL_CLI_C":                        "no TLS client",
 		"MBEDTLS_SSL_PROTO_TLS1_2":                 "neither TLS 1.2 nor TLS 1.3",
 		"MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED": "ECDHE-ECDSA",

@@ -97,7 +97,7 @@ func Check(ctx context.Context, files *Files, o Options) (*Verdict, error) {
 
 func newChecker(ctx context.Context, files *Files, o Options) *checker {
 	return &checker{ctx: ctx, files: files, options: o, verdict: &Verdict{KeyGiven: o.Key != "", NotChecked: []Finding{}, Findings: []Finding{}},
-		expected: map[string]bool{}, sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}}
+		expected: map[string]bool{}, sums: map[string]digest{}, issued: map[digest]issuedCertificate{}, serials: map[serialNumber]intent{}, said: map[string]*audit.Board{}}
 }
 
 type checker struct {
@@ -116,6 +116,7 @@ type checker struct {
 	genesis  bool              // an entry names the certificates of the authorities
 	issued   map[digest]issuedCertificate
 	receipts []boardReceipt
+	said     map[string]*audit.Board // by Run: what the board of an open Run said of itself
 	serials  map[serialNumber]intent
 	report   Report            // made anew; nil: there is nothing to compare
 	known    authorityList     // of authorities.pem

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Edition 4.
+# Edition 5.
 """Checks this bundle with Python's standard library and openssl alone, the whole log or a part of it.
 
 usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
@@ -179,12 +179,22 @@ def check_sums():
             fail("%s was changed" % path)
 
 
-def note_entry(body, number, issued):  # keeps the certificate that an entry says was issued
+RECEIPTS, SAID = [], {}  # receipts of boards; by Run, what the board said of itself when the Run began
+
+
+def note_entry(body, number, issued):  # keeps the certificate that an entry says was issued, and the receipt of a board
     entry = json.loads(body)
     if entry["seq"] != number:
         fail("entry %d says it is entry %d" % (number, entry["seq"]))
     if entry["type"] == "cert.issued":
         issued[entry["cert"]["sha256"]] = number
+    run, details = entry.get("run", {}).get("id"), entry.get("details") or {}
+    if entry["type"] == "board.admitted":
+        SAID[run] = entry["board"]
+    if details.get("receipt"):
+        RECEIPTS.append((number, entry, SAID.get(run)))
+    if entry["type"].startswith("run."):
+        SAID.pop(run, None)
 
 
 def check_whole(size, root, held, issued):  # all entries make the tree of the checkpoint, and of each checkpoint from elsewhere
@@ -284,6 +294,94 @@ def check_certificates(issued):
             fail("certificate %s was changed" % digest)
 
 
+def cbor(data, at=0):  # one item of RFC 8949, as far as a receipt has it: value, and the place behind it
+    major, info, at = data[at] >> 5, data[at] & 31, at + 1
+    if info > 23:
+        size = {24: 1, 25: 2, 26: 4}[info]
+        info, at = int.from_bytes(data[at:at + size], "big"), at + size
+    if major < 2:
+        return (info, -1 - info)[major], at
+    if major in (2, 3):
+        if at + info > len(data):
+            raise ValueError("a string ends early")
+        return (data[at:at + info] if major == 2 else data[at:at + info].decode()), at + info
+    if major == 6:
+        value, at = cbor(data, at)
+        return (info, value), at
+    items = []
+    for _ in range(info * {4: 1, 5: 2}[major]):
+        value, at = cbor(data, at)
+        items.append(value)
+    return (items if major == 4 else dict(zip(items[::2], items[1::2]))), at
+
+
+def octets(data):  # head and octets of a byte string
+    return (bytes([0x58, len(data)]) if len(data) > 23 else bytes([0x40 + len(data)])) + data
+
+
+def integer(data):  # DER INTEGER (X.690 section 8.3)
+    data = data.lstrip(b"\0") or b"\0"
+    data = b"\0" + data if data[0] > 127 else data
+    return bytes([2, len(data)]) + data
+
+
+def check_receipts(issued):  # PROTOCOL.md, "receipt": a COSE_Sign1 (RFC 9052) by the key of the certificate that the board presented
+    known = [sha(base64.b64decode("".join(pem.split()))) for pem in
+             re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END", read("authorities.pem").decode(), re.S)]
+    nonces, checked, elsewhere = set(), 0, 0
+    for number, entry, said in RECEIPTS:
+        shown = entry["details"]["presented_sha256"]
+        if shown not in issued:
+            if not os.path.isdir(os.path.join(HERE, "proofs")):
+                fail("entry %d: the certificate of the receipt is not in the bundle" % number)
+            elsewhere += 1
+            continue
+        wrong = wrong_receipt(entry, said, shown, known, nonces)
+        if wrong:
+            fail("entry %d: the receipt %s" % (number, wrong))
+        checked += 1
+    return checked, elsewhere
+
+
+P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # a key on P-256 up to its point (RFC 5480 section 2)
+
+
+def wrong_receipt(entry, said, shown, known, nonces):
+    try:
+        cose = base64.b64decode(entry["details"]["receipt"], validate=True)
+        (tag, (protected, unprotected, payload, signature)), end = cbor(cose)
+        is_sign1 = (tag, protected, unprotected, end, len(signature)) == (18, b"\xa1\x01\x26", {}, len(cose), 64)
+        receipt, end = cbor(payload)
+    except (ValueError, KeyError, IndexError, TypeError):
+        return "is not one"
+    if not is_sign1 or end != len(payload) or receipt.get("t") != "hallmark receipt 1":
+        return "is not one"
+    signed = b"\x84\x6aSignature1\x43" + protected + b"\x40" + octets(payload)
+    der = integer(signature[:32]) + integer(signature[32:])
+    certificate = read("certificates", shown + ".der")
+    key = certificate[certificate.find(P256):][:len(P256) + 65]
+    with tempfile.TemporaryDirectory() as d:
+        for n, data in (("signed", signed), ("sig", bytes([0x30, len(der)]) + der), ("key", key)):
+            with open(os.path.join(d, n), "wb") as f:
+                f.write(data)
+        done = subprocess.run(["openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", os.path.join(d, "key"),
+                               "-signature", os.path.join(d, "sig"), os.path.join(d, "signed")], capture_output=True)
+    source = str(receipt["hs"]) + (" caller %d" % receipt["dc"] if "dc" in receipt else "")
+    for bad, text in ((done.returncode != 0, "is not signed by the key of the certificate that the board presented"),
+                      (receipt["ch"].hex() != shown, "is about another certificate"),
+                      (entry["cert"]["purpose"] == "tls" and entry["cert"].get("sha256", shown) != shown, "is not of the certificate that became active"),
+                      (receipt["id"].hex() != entry["board"]["id"].replace("-", ""), "is about another board"),
+                      (receipt["ah"] not in known, "names a trust anchor that is not in authorities.pem"),
+                      (said and receipt["fh"].hex() != said.get("sha256"), "names other firmware than the board had said"),
+                      (said and source != said.get("huk"), "names another HUK source than the board had said"),
+                      (receipt["lc"] != (entry["details"].get("sealed") == "true"), "names another life cycle than the entry"),
+                      (receipt["n"] in nonces, "was used before")):
+        if bad:
+            return text
+    nonces.add(receipt["n"])
+    return ""
+
+
 def main():
     args, key, anchors = sys.argv[1:], None, []
     while args:
@@ -317,9 +415,15 @@ def main():
         same = check_whole(size, root, held, issued)
     # 4. The certificates are those of the log.
     check_certificates(issued)
+    # 5. The receipts are signed by the boards, and say what the log says.
+    receipts, elsewhere = check_receipts(issued)
     print("OK: %s, %s, root %s" % (entries, count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))
     print("    signed by %s; %s from elsewhere" % (trusted, count(same, "checkpoint", "checkpoints")))
     print("    the files %s" % ("are signed by the audit key" if signatures[0] else "are not signed, only the checkpoint is"))
+    if receipts:
+        print("    %s of boards, signed with the key of the certificate that the board presented" % count(receipts, "receipt", "receipts"))
+    if elsewhere:
+        print("NOT CHECKED: %s: the certificate is in another part" % count(elsewhere, "receipt", "receipts"))
     if is_part:
         print("    the question, as the bundle says: " + question)
         print("    a part does not show that no other entry belongs to it")

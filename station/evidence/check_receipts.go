@@ -5,9 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -20,17 +23,37 @@ type boardReceipt struct {
 	seq   int64
 	name  string // file of the entry
 	cose  []byte
-	shown digest // SHA-256 of the certificate that the board presented in the handshake before
-	board string // BoardID
-	tls   string // serial number of the TLS certificate that became active; empty: the entry is about another key
+	shown digest       // SHA-256 of the certificate that the board presented in the handshake before
+	board string       // BoardID
+	said  *audit.Board // what the board said of itself when its Run began; nil: the entry is not in the bundle
+	lc    uint8        // life cycle, as the entry has it
+	tls   string       // serial number of the TLS certificate that became active; empty: the entry is about another key
+}
+
+// followBoard remembers what the board of each open Run said of itself.
+func (c *checker) followBoard(e *audit.Entry) {
+	switch {
+	case e.Run == nil:
+	case e.Type == "board.admitted":
+		c.said[e.Run.ID] = e.Board
+	case strings.HasPrefix(e.Type, "run."):
+		delete(c.said, e.Run.ID)
+	}
 }
 
 // followReceipt keeps the receipt of an entry until the certificates are read.
 func (c *checker) followReceipt(e *audit.Entry, name string) error {
+	c.followBoard(e)
 	if e.Details["receipt"] == "" {
 		return nil
 	}
 	one := boardReceipt{seq: e.Seq, name: name}
+	if e.Run != nil {
+		one.said = c.said[e.Run.ID]
+	}
+	if e.Details["sealed"] == "true" {
+		one.lc = 1
+	}
 	var err error
 	if one.cose, err = base64.StdEncoding.DecodeString(e.Details["receipt"]); err != nil {
 		return c.find(e.Seq, name, "the receipt is not base64: %v", err)
@@ -49,7 +72,7 @@ func (c *checker) followReceipt(e *audit.Entry, name string) error {
 }
 
 // checkReceipts checks each receipt: signed with the key of the certificate that the board presented, which is the one that became active if
-// it is for TLS; about this certificate, this board and a trust anchor of the bundle, and with a nonce of its own.
+// it is for TLS; about this certificate, this board, the firmware, HUK source and life cycle of the entries and a trust anchor of the bundle, and with a nonce of its own.
 func (c *checker) checkReceipts() error {
 	nonces := map[string]int64{}
 	for _, one := range c.receipts {
@@ -102,10 +125,25 @@ func (c *checker) wrongReceipt(one boardReceipt) (wrong, nonce string, err error
 		return "the receipt is about another certificate", "", nil
 	case len(r.ID) != 16 || uuid.UUID(r.ID).String() != one.board:
 		return "the receipt is about another board", "", nil
+	case r.LifeCycle != one.lc:
+		return fmt.Sprintf("the receipt says life cycle %d, and the entry %d", r.LifeCycle, one.lc), "", nil
+	case one.said != nil && hex.EncodeToString(r.FirmwareHash) != one.said.SHA256:
+		return fmt.Sprintf("the receipt says firmware %x, and the entry that admitted the board %s", r.FirmwareHash, one.said.SHA256), "", nil
+	case one.said != nil && sourceOf(r) != one.said.HUK:
+		return fmt.Sprintf("the receipt says HUK source %s, and the entry that admitted the board %s", sourceOf(r), one.said.HUK), "", nil
 	case !c.isAnchor(r.Anchor):
 		return "the receipt names a trust anchor that is not in " + AuthoritiesFile, "", nil
 	}
 	return "", string(r.Nonce), nil
+}
+
+// sourceOf gives the source of the HUK as the audit log has it.
+func sourceOf(r receipt.Receipt) string {
+	source := strconv.Itoa(int(r.HUK))
+	if r.Caller != nil {
+		source += " caller " + strconv.Itoa(int(*r.Caller))
+	}
+	return source
 }
 
 func (c *checker) isAnchor(sum []byte) bool {

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,10 +49,18 @@ func (m *memory) signReceipt(r receipt.Receipt, key *ecdsa.PrivateKey) []byte {
 // activated adds the entry that keeps the receipt of the board with number n, which presented the certificate with number shown.
 func (m *memory) activated(n, shown int, cose []byte) {
 	m.t.Helper()
-	sum := sha256.Sum256(m.certificates[shown])
+	sum, own := sha256.Sum256(m.certificates[shown]), sha256.Sum256(m.certificates[n])
 	m.add(audit.Entry{Type: "cert.activated", Board: &audit.Board{ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", n)},
-		Cert:    &audit.Cert{Serial: fmt.Sprintf("%032x", serialOf(n)), Purpose: "tls", Status: "active"},
+		Run:     &audit.Run{ID: fmt.Sprintf("run-of-%08x-0000-4000-8000-000000000000", n)},
+		Cert:    &audit.Cert{Serial: fmt.Sprintf("%032x", serialOf(n)), SHA256: hex.EncodeToString(own[:]), Purpose: "tls", Status: "active"},
 		Details: map[string]string{"receipt": base64.StdEncoding.EncodeToString(cose), "presented_sha256": hex.EncodeToString(sum[:])}})
+}
+
+// admitted adds the entry that begins the Run of the board with number n, with what the board said of itself.
+func (m *memory) admitted(n int, firmware, huk string) {
+	m.t.Helper()
+	id := fmt.Sprintf("%08x-0000-4000-8000-000000000000", n)
+	m.add(audit.Entry{Type: "board.admitted", Run: &audit.Run{ID: "run-of-" + id}, Board: &audit.Board{ID: id, SHA256: firmware, HUK: huk}})
 }
 
 // Each case is a log that is signed and whole: its station lied, or believed a receipt that it should not.
@@ -93,6 +102,19 @@ func TestAReceiptThatProvesNothingIsFound(t *testing.T) {
 			r.Nonce = nil
 			m.activated(3, 3, m.signReceipt(r, m.key))
 		}, "the receipt does not hold"},
+		{"of other firmware than the board had said", func(m *memory) {
+			m.admitted(3, strings.Repeat("11", 32), "0")
+			m.activated(3, 3, m.signReceipt(m.aReceipt(3, 1), m.key))
+		}, "the receipt says firmware 00"},
+		{"with another HUK source than the board had said", func(m *memory) {
+			m.admitted(3, strings.Repeat("00", 32), "0 caller -1")
+			m.activated(3, 3, m.signReceipt(m.aReceipt(3, 1), m.key))
+		}, "the receipt says HUK source 0, and the entry that admitted the board 0 caller -1"},
+		{"of a sealed board in an entry about an open one", func(m *memory) {
+			r := m.aReceipt(3, 1)
+			r.LifeCycle = 1
+			m.activated(3, 3, m.signReceipt(r, m.key))
+		}, "the receipt says life cycle 1, and the entry 0"},
 		{"text", func(m *memory) { m.activated(3, 3, []byte("receipt")) }, "the receipt does not hold"},
 		{"not base64", func(m *memory) {
 			m.add(audit.Entry{Type: "cert.activated", Details: map[string]string{"receipt": "!"}})
@@ -109,9 +131,13 @@ func TestAReceiptThatProvesNothingIsFound(t *testing.T) {
 			m.activated(1, 1, m.signReceipt(m.aReceipt(1, 9), m.key))
 			test.add(m)
 			m.checkpoint()
-			v := m.check(m.write("bundle"), Options{Key: m.vkey})
+			root := m.write("bundle")
+			v := m.check(root, Options{Key: m.vkey})
 			if len(v.Findings) != 1 || !strings.Contains(v.Findings[0].Meaning, test.saying) || v.Findings[0].Entry == nil {
 				t.Errorf("got %v, want %q", v.Findings, test.saying)
+			}
+			if out, err := exec.Command("python3", filepath.Join(root, ScriptFile)).CombinedOutput(); err == nil {
+				t.Errorf("the script says %s", out)
 			}
 		})
 	}
@@ -127,6 +153,9 @@ func TestReceiptsThatHoldAreCounted(t *testing.T) {
 		if v := m.check(m.write(name), Options{Key: m.vkey}); !v.Good() || v.Receipts != 4 {
 			t.Errorf("%s: %d receipts, %v", name, v.Receipts, v.Findings)
 		}
+	}
+	if out, err := exec.Command("python3", filepath.Join(m.write("script"), ScriptFile)).CombinedOutput(); err != nil || !strings.Contains(string(out), "4 receipts of boards") {
+		t.Errorf("the script says %v, %s", err, out)
 	}
 	if v := m.check(m.writePart("part"), Options{Key: m.vkey}); !v.Good() || v.Receipts != 1 {
 		t.Errorf("a part: %d receipts, %v", v.Receipts, v.Findings)

@@ -31,15 +31,16 @@ import (
 // An environment is a station with all its parts.
 type environment struct {
 	*fixtures.Factory
-	image   string // firmware image of the posix board
-	token   *hsm.Token
-	state   string // the station directory
-	now     func() time.Time
-	ahead   func() // called directly before each signature
-	demo    bool   // the station also accepts publicly known identities
-	network bool   // boards dial the verifier over their own network
-	both    bool   // the station also certifies the COSE key
-	changed func(*station.Config)
+	image    string // firmware image of the posix board
+	token    *hsm.Token
+	state    string // the station directory
+	now      func() time.Time
+	ahead    func() // called directly before each signature
+	demo     bool   // the station also accepts publicly known identities
+	network  bool   // boards dial the verifier over their own network
+	both     bool   // the station also certifies the COSE key
+	receipts bool   // boards must give a receipt
+	changed  func(*station.Config)
 
 	instance *instance.Instance
 	registry *registry.Registry
@@ -66,6 +67,9 @@ func newEnvironment(t *testing.T, change func(*environment)) *environment {
 	dir := l.Clone(t, l.state)
 	if l.demo {
 		fixtures.Configure(t, dir, "allow_dummy_identities: false", "allow_dummy_identities: true")
+	}
+	if l.receipts {
+		fixtures.Configure(t, dir, "  allow_emulated: true", "  allow_emulated: true\n  require_receipt: true")
 	}
 	if l.network {
 		fixtures.Configure(t, dir, "handshake: uart", "handshake: network")

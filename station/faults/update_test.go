@@ -2,7 +2,10 @@ package faults_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"errors"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,20 +30,30 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 
 		// 2. The board is updated to the product's image.
 		product := factory
-		product.Image = prerequisite.Firmware(t, productOf(factory.Image))
+		product.Image = prerequisite.Firmware(t, image(factory.Image, "-product"))
 		board = l.plug(t, product, longTimeout, nil)
 		after := must(board.Identify(t.Context()))(t)
 		sameBoard(t, before, after)
 		if after.FirmwareHash == before.FirmwareHash || after.Can.Has(devices.CanProvision) {
 			t.Errorf("this is no product image: hash %x, can %#b", after.FirmwareHash, after.Can)
 		}
-		l.works(t, board, enrolled)
+		l.proves(t, board, enrolled)
 		unchangeable(t, board, enrolled)
 
 		// 3. A station refuses the product's image, and says what to do.
 		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word())
 
-		// 4. The board gets the provisioning image again.
+		// 4. A product that has chosen the handshake does it as before.
+		if chosen := image(factory.Image, "-product-tls"); filepath.Ext(chosen) == "" { // built for posix only
+			product.Image = prerequisite.Firmware(t, chosen)
+			board = l.plug(t, product, longTimeout, nil)
+			l.works(t, board, enrolled)
+			if err := board.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+
+		// 5. The board gets the provisioning image again.
 		board = l.plug(t, factory, longTimeout, nil)
 		if back := must(board.Identify(t.Context()))(t); back.FirmwareHash != before.FirmwareHash {
 			t.Errorf("firmware hash %x, was %x", back.FirmwareHash, before.FirmwareHash)
@@ -53,10 +66,10 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 	})
 }
 
-// productOf returns the path of the product's image that belongs to a provisioning image.
-func productOf(image string) string {
-	ending := filepath.Ext(image)
-	return strings.TrimSuffix(image, ending) + "-product" + ending
+// image returns the path of the image of another kind that belongs to a provisioning image.
+func image(provisioning, kind string) string {
+	ending := filepath.Ext(provisioning)
+	return strings.TrimSuffix(provisioning, ending) + kind + ending
 }
 
 func sameBoard(t *testing.T, before, after devices.Identity) {
@@ -82,12 +95,32 @@ func (l *environment) works(t *testing.T, board plugged, enrolled *station.Run) 
 	}
 }
 
-// unchangeable checks that a product's image has none of the commands that change a board.
+// proves checks that the board has its certificate, and signs with the certificate's key what it is and holds.
+func (l *environment) proves(t *testing.T, board plugged, enrolled *station.Run) {
+	t.Helper()
+	want := enrolled.Certificate.DER
+	if got := must(board.Read(t.Context(), devices.SlotCertificate))(t); !bytes.Equal(got, want) {
+		t.Fatalf("the board holds another certificate: %x", got)
+	}
+	certificate := must(x509.ParseCertificate(want))(t)
+	expected := devices.ExpectedReceipt(must(board.Identify(t.Context()))(t), [devices.NonceSize]byte{7}, want, must(board.Read(t.Context(), devices.SlotAnchor))(t))
+	first := must(board.Receipt(t.Context(), expected, certificate.PublicKey.(*ecdsa.PublicKey)))(t)
+	if again := must(board.Receipt(t.Context(), expected, certificate.PublicKey.(*ecdsa.PublicKey)))(t); !bytes.Equal(first, again) {
+		t.Errorf("two receipts for one nonce differ, so the signatures are not deterministic (RFC 6979):\n%x\n%x", first, again)
+	}
+}
+
+// unchangeable checks that a product's image has none of the commands that change a board, or let anybody use its identity.
 func unchangeable(t *testing.T, board plugged, enrolled *station.Run) {
 	t.Helper()
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	_, handshake := board.Handshake(t.Context(), near, "verifier.station")
 	_, csr := board.CSR(t.Context(), devices.PurposeTLS, [devices.NonceSize]byte{1}, devices.Subject{})
 	for command, err := range map[string]error{
 		"csr":                          csr,
+		"tls":                          handshake,
 		"write of what is there":       board.Write(t.Context(), devices.SlotCertificate, enrolled.Certificate.DER),
 		"write of another certificate": board.Write(t.Context(), devices.SlotAnchor, enrolled.Certificate.DER),
 		"seal":                         board.Seal(t.Context()),

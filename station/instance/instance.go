@@ -189,7 +189,7 @@ func (i *Instance) Engine(events func(station.Event)) (*station.Station, error) 
 		Keys:   i.Files.Keys(),
 		Anchor: i.Root.Raw, Chain: chain(i.Root, i.Issuing),
 		AllowedHUK: i.Config.HUKSources(), Callers: i.Config.Boards.TFMCallers, Seal: i.Config.Boards.Seal,
-		Flash: i.flashes(), ReadFirmware: i.Config.Boards.ReadFirmware, LockDebugPort: i.Config.Boards.Lock, RenewBefore: i.Config.Renewal(), FirmwareAllow: i.Config.Boards.AllowedFirmware(),
+		Flash: i.flashes(), ReadFirmware: i.Config.Boards.ReadFirmware, RequireReceipt: i.Config.Boards.RequireReceipt, LockDebugPort: i.Config.Boards.Lock, RenewBefore: i.Config.Renewal(), FirmwareAllow: i.Config.Boards.AllowedFirmware(),
 		Timeouts: i.Config.StationTimeouts(), Events: events,
 		Now: i.options.Now, Random: i.options.Random,
 	}

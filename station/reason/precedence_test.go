@@ -28,7 +28,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrBadSlot, devices.ErrSealed, devices.ErrNoHUK, devices.ErrNoEntropy, devices.ErrForeignKey, devices.ErrUntrusted, devices.ErrBadCertificate,
 	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork, devices.ErrTLSBusy,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
-	devices.ErrProductImage, devices.ErrReceiptKey, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
+	devices.ErrProductImage, devices.ErrReceiptKey, devices.ErrNoReceipt, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
 	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,

@@ -181,6 +181,7 @@ var ofRuns = []Row{
 	rejects("protocol-version", firmware, ""),
 	rejects("product-image", firmware, "flash the provisioning image and try again: a product's image takes no certificate, and the update keeps identity and certificate"),
 	rejects("receipt-differs", engineering, "keep the board and call engineering: it signs something else than it says and holds, or its image is not the one that was measured"),
+	rejects("no-receipt", firmware, "give the board an image that signs receipts, or set require_receipt: false in station.yaml; if the image does, look for something between board and station"),
 	rejects("no-network-handshake", firmware, "give the board an image that can dial, or set handshake: uart in station.yaml"),
 	rejects("buffer-too-small", firmware, ""),
 	rejects("slot-changed", setAside, ""),

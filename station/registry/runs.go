@@ -254,6 +254,9 @@ func (w *work) activate(in row, run *station.Run) error {
 	}
 	if run.Receipt != nil {
 		e.Details["receipt"] = base64.StdEncoding.EncodeToString(run.Receipt)
+		if run.Identity != nil && run.Identity.Sealed {
+			e.Details["sealed"] = "true" // as the receipt says, too
+		}
 	}
 	if mark >= 0 {
 		e.Details[detailMark] = strconv.FormatInt(mark, 10)

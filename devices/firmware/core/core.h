@@ -100,6 +100,7 @@ int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct 
 int prov_provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 int prov_provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
+#if PROV_HANDSHAKE
 /* tls.c */
 enum tls_state { TLS_CLOSED, TLS_HANDSHAKING, TLS_ESTABLISHED, TLS_FAILED };
 
@@ -157,7 +158,6 @@ struct net {
 	size_t answer_len;
 };
 
-bool prov_net_offered(const struct prov_port *port);
 int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
 
 /*
@@ -190,8 +190,13 @@ void prov_session_answered(struct prov *prov, enum session_owner owner, uint32_t
 /* Frees and wipes everything of the session but its last answer. PROV_ERR_TLS_BUSY: as prov_net_release. */
 int prov_session_release(struct prov *prov, bool notify);
 
+#endif
+
 /* prov_session_release, and forgets the session. */
 int prov_session_end(struct prov *prov, bool notify);
+
+/* Ends a session over the network before a command that computes or changes the store. PROV_ERR_TLS_BUSY: as prov_net_release. */
+int prov_session_yield(struct prov *prov);
 
 /* store.c's state as hello and a receipt name it. */
 enum life_cycle { LIFE_OPEN = 0, LIFE_SEALED = 1, LIFE_DAMAGED = 2 };
@@ -237,9 +242,11 @@ struct prov {
 #if PROV_PROVISIONING
 	struct transfer transfer;
 #endif
+#if PROV_HANDSHAKE
 	struct tls tls;
 	struct net net;
 	struct session session;
+#endif
 	struct smp smp;
 };
 

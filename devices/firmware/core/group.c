@@ -54,6 +54,11 @@ enum life_cycle prov_life_cycle(const struct store *s)
 	return s->damaged ? LIFE_DAMAGED : prov_store_sealed(s) ? LIFE_SEALED : LIFE_OPEN;
 }
 
+static bool net_offered(const struct prov *prov)
+{
+	return PROV_HANDSHAKE && (prov->port->stream != NULL || prov->port->tls_sockets != NULL);
+}
+
 static void put_facts(const struct prov *prov, uint32_t version, struct cbor_writer *w)
 {
 	const struct prov_facts *facts = &prov->port->facts;
@@ -68,7 +73,7 @@ static void put_facts(const struct prov *prov, uint32_t version, struct cbor_wri
 	put_number(w, "ab", IDENTITY_ABI);
 	put_number(w, "pu", PURPOSES);
 	put_number(w, "bs", PROV_BUF_SIZE);
-	put_number(w, "ca", CAN_RECEIPT | CAN_PROVISION | (prov_net_offered(prov->port) ? CAN_NET : 0u));
+	put_number(w, "ca", CAN_RECEIPT | CAN_PROVISION | (net_offered(prov) ? CAN_NET : 0u));
 	if (prov_has_caller(facts)) {
 		prov_cbor_put_key(w, "dc");
 		prov_cbor_put_int(w, facts->huk_caller);
@@ -146,8 +151,10 @@ static const struct {
 	bool write;
 } commands[] = {
 	[COMMAND_HELLO] = { hello, false }, [COMMAND_READ] = { read_slot, false },
-	[COMMAND_TLS] = { prov_tls_handle, true }, [COMMAND_NET] = { prov_net_handle, true },
 	[COMMAND_RECEIPT] = { prov_receipt_handle, false },
+#if PROV_HANDSHAKE
+	[COMMAND_TLS] = { prov_tls_handle, true }, [COMMAND_NET] = { prov_net_handle, true },
+#endif
 #if PROV_PROVISIONING
 	[COMMAND_CSR] = { prov_provision_csr, false }, [COMMAND_WRITE] = { prov_provision_write, true },
 	[COMMAND_SEAL] = { prov_provision_seal, true },
@@ -172,20 +179,17 @@ int prov_group_handle(struct prov *prov, uint8_t command, bool write, const uint
 
 	if (command >= sizeof commands / sizeof *commands || commands[command].handle == NULL ||
 	    commands[command].write != write ||
-	    (command == COMMAND_NET && !prov_net_offered(prov->port))) {
+	    (command == COMMAND_NET && !net_offered(prov))) {
 		return PROV_UNKNOWN_COMMAND;
 	}
 	if (prov->broken != PROV_OK) {
 		return prov->broken;
 	}
 	(void)prov_poll(prov); /* a session that was silent too long has ended, whenever the port calls prov_poll */
-	if (prov->net.via != NET_OFF && ends_visit(command)) {
-		err = prov_session_end(prov, true);
-		if (err != PROV_OK) {
-			return err;
-		}
+	err = ends_visit(command) ? prov_session_yield(prov) : PROV_OK;
+	if (err == PROV_OK) {
+		err = commands[command].handle(prov, in, in_len, &w);
 	}
-	err = commands[command].handle(prov, in, in_len, &w);
 	if (err == PROV_OK && w.overflow) {
 		err = PROV_ERR_INTERNAL;
 	}

@@ -52,7 +52,7 @@ static psa_status_t derive_key(psa_key_id_t huk, const char *label, psa_key_usag
 	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
 	psa_set_key_bits(&attributes, 256);
 	psa_set_key_usage_flags(&attributes, usage);
-	psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+	psa_set_key_algorithm(&attributes, COMPAT_KEY_ALGORITHM);
 	if (status == PSA_SUCCESS) {
 		status = psa_key_derivation_output_key(&attributes, &op, key);
 	}

@@ -11,9 +11,21 @@
 #include <mbedtls/build_info.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/psa_util.h>
+#if PROV_HANDSHAKE
 #include <mbedtls/ssl.h>
+#endif
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
+
+/*
+ * The algorithm of the board's keys. Deterministic ECDSA (RFC 6979) where PSA has it: then no random number decides whether a
+ * signature gives the private key away. Before 3.6, mbedTLS's TLS and CSR code asks PSA for random ECDSA only.
+ */
+#if MBEDTLS_VERSION_NUMBER >= 0x03060000 && defined(PSA_WANT_ALG_DETERMINISTIC_ECDSA)
+#define COMPAT_KEY_ALGORITHM PSA_ALG_DETERMINISTIC_ECDSA(PSA_ALG_SHA_256)
+#else
+#define COMPAT_KEY_ALGORITHM PSA_ALG_ECDSA(PSA_ALG_SHA_256)
+#endif
 
 #if MBEDTLS_VERSION_NUMBER >= 0x04000000
 #define COMPAT_SIGNED_BY_ECDSA MBEDTLS_PK_SIGALG_ECDSA
@@ -41,6 +53,7 @@ static inline int compat_csr_der(mbedtls_x509write_csr *csr, uint8_t *out, size_
 #endif
 }
 
+#if PROV_HANDSHAKE
 static inline void compat_ssl_random(mbedtls_ssl_config *config)
 {
 #if MBEDTLS_VERSION_NUMBER >= 0x04000000
@@ -49,5 +62,6 @@ static inline void compat_ssl_random(mbedtls_ssl_config *config)
 	mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
 #endif
 }
+#endif
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "core.h"
 
+#if PROV_HANDSHAKE
+
 #include <string.h>
 
 #include <mbedtls/platform_util.h>
@@ -19,11 +21,6 @@ _Static_assert(sizeof((struct tls *)0)->credentials >= AT_KEY + RAW_KEY_SIZE, "n
 /* tls.c and port.h number the states alike. */
 _Static_assert((int)TLS_CLOSED == (int)PROV_VISIT_CLOSED && (int)TLS_HANDSHAKING == (int)PROV_VISIT_SHAKING &&
 	       (int)TLS_ESTABLISHED == (int)PROV_VISIT_ESTABLISHED && (int)TLS_FAILED == (int)PROV_VISIT_FAILED, "states");
-
-bool prov_net_offered(const struct prov_port *port)
-{
-	return port->stream != NULL || port->tls_sockets != NULL;
-}
 
 /* Sends the output of the TLS client. True: the stream has taken all of it. */
 static bool flush(struct prov *prov, int *error)
@@ -334,3 +331,5 @@ int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	answer(net);
 	return put_answer(net, w);
 }
+
+#endif

@@ -63,6 +63,11 @@ int prov_key(const struct prov *prov, unsigned purpose, uint32_t *psa_key_id)
 	return PROV_OK;
 }
 
+uint32_t prov_key_algorithm(void)
+{
+	return (uint32_t)COMPAT_KEY_ALGORITHM;
+}
+
 int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, size_t size, size_t *len)
 {
 	const enum slot slot = purpose == PURPOSE_COSE ? SLOT_COSE : SLOT_CERTIFICATE;
@@ -80,10 +85,17 @@ int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, si
 	return prov_store_read(&prov->store, slot, 0, der, *len);
 }
 
-void prov_free(struct prov *prov)
+#define CLOSE_TRIES 5u /* each takes at most 1 s (struct prov_tls_sockets) */
+
+int prov_free(struct prov *prov)
 {
-	while (prov_session_end(prov, false) != PROV_OK) {
-		/* the port's sockets still use the session; its `close` waits */
+	int err = PROV_ERR_TLS_BUSY;
+
+	for (unsigned tries = 0; err != PROV_OK && tries < CLOSE_TRIES; tries++) {
+		err = prov_session_end(prov, false);
 	}
-	prov_identity_free(&prov->identity);
+	if (err == PROV_OK) {
+		prov_identity_free(&prov->identity);
+	}
+	return err;
 }

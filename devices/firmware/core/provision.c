@@ -56,11 +56,7 @@ int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct 
 
 enum { S, O, L, H, D, C, WRITE_FIELDS };
 
-static bool same_hash(const struct transfer *t, const struct cbor_field *h)
-{
-	return t->has_hash == h->present && (!h->present || memcmp(t->hash, h->as.string.octets, HASH_SIZE) == 0);
-}
-
+/* Offset 0 always begins anew, also for the object that was written before: the answer is the offset behind this piece, as the station expects. */
 static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 {
 	struct transfer *t = &prov->transfer;
@@ -70,11 +66,6 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	}
 	if (f[L].as.number > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
-	}
-	/* When the answer to the first piece was lost, the first piece comes again; the other pieces are kept. A longer one begins anew. */
-	if (t->open && t->slot == (enum slot)f[S].as.number && t->total == f[L].as.number &&
-	    f[D].as.string.len <= t->received && memcmp(t->der, f[D].as.string.octets, f[D].as.string.len) == 0 && same_hash(t, &f[H])) {
-		return PROV_OK;
 	}
 	t->open = true;
 	t->slot = (enum slot)f[S].as.number;
@@ -98,11 +89,8 @@ static int add_piece(struct transfer *t, const struct cbor_field *f)
 	if (offset > t->total || len > t->total - offset) {
 		return PROV_ERR_TOO_LONG;
 	}
-	if (offset + len <= t->received && (t->has_hash || memcmp(t->der + offset, f[D].as.string.octets, len) == 0)) {
+	if (offset + len <= t->received && memcmp(t->der + offset, f[D].as.string.octets, len) == 0) {
 		return PROV_OK; /* a repeated piece */
-	}
-	if (!t->has_hash && offset < t->received) {
-		t->received = offset; /* an earlier transfer was given up, and this is another object of the same length */
 	}
 	if (offset != t->received) {
 		return PROV_ERR_OUT_OF_ORDER;

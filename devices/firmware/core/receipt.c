@@ -72,7 +72,7 @@ static int sign(const struct prov *prov, const struct cbor_writer *payload, uint
 		return PROV_ERR_INTERNAL;
 	}
 	if (psa_hash_compute(PSA_ALG_SHA_256, octets, w.len, hash, sizeof hash, &len) != PSA_SUCCESS ||
-	    psa_sign_hash(prov->identity.keys[PURPOSE_TLS].id, PSA_ALG_ECDSA(PSA_ALG_SHA_256), hash, sizeof hash, signature,
+	    psa_sign_hash(prov->identity.keys[PURPOSE_TLS].id, COMPAT_KEY_ALGORITHM, hash, sizeof hash, signature,
 			  SIGNATURE_SIZE, &len) != PSA_SUCCESS ||
 	    len != SIGNATURE_SIZE) {
 		return PROV_ERR_CRYPTO;

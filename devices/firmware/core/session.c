@@ -9,6 +9,8 @@
 
 #include <mbedtls/platform_util.h>
 
+#if PROV_HANDSHAKE
+
 static uint32_t now(const struct prov *prov)
 {
 	return prov->port->uptime_ms(prov->port->ctx);
@@ -73,6 +75,11 @@ int prov_quiet(struct prov *prov)
 	return is_live(prov) ? prov_session_end(prov, true) : PROV_OK;
 }
 
+int prov_session_yield(struct prov *prov)
+{
+	return prov->net.via == NET_OFF ? PROV_OK : prov_session_end(prov, true);
+}
+
 #define BUSY_PAUSE_MS 100u /* until the port's sockets are asked again whether they have ended */
 
 uint32_t prov_poll(struct prov *prov)
@@ -91,3 +98,32 @@ uint32_t prov_poll(struct prov *prov)
 	return (prov->net.over ? prov_session_release(prov, false) : prov_session_end(prov, false)) == PROV_OK ? UINT32_MAX
 													     : BUSY_PAUSE_MS;
 }
+
+#else /* there is no session */
+
+int prov_session_end(struct prov *prov, bool notify)
+{
+	(void)prov;
+	(void)notify;
+	return PROV_OK;
+}
+
+int prov_session_yield(struct prov *prov)
+{
+	(void)prov;
+	return PROV_OK;
+}
+
+int prov_quiet(struct prov *prov)
+{
+	(void)prov;
+	return PROV_OK;
+}
+
+uint32_t prov_poll(struct prov *prov)
+{
+	(void)prov;
+	return UINT32_MAX;
+}
+
+#endif

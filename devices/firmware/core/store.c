@@ -17,7 +17,7 @@
  *
  * Earlier firmware has H in 32 octets, no M, and a seal of 0 or 1: "HMS2", and "HMS1"
  * with three lengths and SLOT_SIZE octets for each slot. An identity survives an update,
- * so the core reads them, unless the port refuses them, and writes both sectors anew at
+ * so the core reads them, unless the port refuses them, and writes the other sector anew at
  * the first start. Beside a valid "HMS3" they do not count.
  */
 #include "core.h"
@@ -321,16 +321,22 @@ static bool newer(const struct store *a, const struct store *b)
 
 static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der);
 
-/* Both sectors: an old snapshot must not stay, because it has no MAC. When flash refuses, the old one counts until the next start. */
-static void renew_format(struct store *s)
+/* Writes the valid snapshot to the other sector, in the newest form. When flash refuses, the old one counts until the next start. */
+static void renew_other(struct store *s)
 {
-	int err = PROV_OK;
+	struct store next = *s;
 
-	for (unsigned copy = 0; err == PROV_OK && copy < 2u; copy++) {
-		struct store next = *s;
+	(void)write_snapshot(s, &next, SLOT_COUNT, NULL);
+}
 
-		err = write_snapshot(s, &next, SLOT_COUNT, NULL);
-	}
+/*
+ * An old snapshot is written anew beside itself, and stays until the next write: firmware before "HMS3", to which a boot loader may
+ * revert an update, finds it there. An image that refuses old stores says that there is no way back, so the second
+ * copy gets a MAC, too.
+ */
+static bool has_to_renew(const struct store *s, enum sector_state best, enum sector_state other)
+{
+	return best == SECTOR_OLD || (s->port->flash.refuse_old && other == SECTOR_FOREIGN);
 }
 
 static int mount(struct store *s)
@@ -348,8 +354,8 @@ static int mount(struct store *s)
 	best = state[0] > state[1] || (state[0] == state[1] && !newer(&found[1], &found[0])) ? 0 : 1;
 	if (state[best] >= SECTOR_OLD) {
 		*s = found[best];
-		if (state[best] == SECTOR_OLD || state[1 - best] == SECTOR_OLD) {
-			renew_format(s);
+		if (has_to_renew(s, state[best], state[1 - best])) {
+			renew_other(s);
 		}
 		return PROV_OK;
 	}

@@ -5,6 +5,8 @@
  */
 #include "core.h"
 
+#if PROV_HANDSHAKE
+
 #include <string.h>
 
 #include <mbedtls/platform_util.h>
@@ -360,3 +362,5 @@ int prov_tls_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	answer(tls, w);
 	return PROV_OK;
 }
+
+#endif

@@ -167,7 +167,7 @@ static void port_reboot(void *ctx)
 void board_stop(struct board *b)
 {
 	if (b->running) {
-		prov_free(&b->prov);
+		(void)prov_free(&b->prov);
 		b->running = false;
 	}
 	mbedtls_psa_crypto_free();

@@ -376,6 +376,22 @@ static void busy_sockets_keep_what_they_use(void)
 	board_stop(&board);
 }
 
+/* Sockets that never end hold up the end of the core for some tries only, and their key stays with them. */
+static void the_end_of_the_core_has_a_bound(void)
+{
+	uint32_t key = 0;
+
+	(void)start(NULL, &peer_raw_sockets);
+	CHECK(dial() == PROV_OK && prov_key(&board.prov, PROV_PURPOSE_TLS, &key) == PROV_OK, "opening");
+	peer.busy = 1000;
+	CHECK(prov_free(&board.prov) == PROV_ERR_TLS_BUSY && peer.busy >= 990u, "it gave up after %u tries", 1000u - peer.busy);
+	CHECK(prov_key(&board.prov, PROV_PURPOSE_TLS, &key) == PROV_OK && board.prov.identity.keys[0].id == key, "the key is gone");
+	peer.busy = 0;
+	CHECK(prov_free(&board.prov) == PROV_OK && board.prov.identity.keys[0].id == PSA_KEY_ID_NULL, "the next try");
+	board.running = false;
+	board_stop(&board);
+}
+
 static void without_the_huk_no_raw_key_is_given(void)
 {
 	(void)start(NULL, &peer_raw_sockets);
@@ -459,6 +475,7 @@ const struct test net_tests[] = {
 	{ "what TLS sockets report is answered until the end", what_sockets_report_is_answered_until_the_end },
 	{ "the key leaves RAM with the session, however the session ends", the_key_leaves_ram_with_the_session },
 	{ "sockets that are busy keep what they use, and nothing else computes", busy_sockets_keep_what_they_use },
+	{ "the end of the core has a bound", the_end_of_the_core_has_a_bound },
 	{ "without the HUK no raw key is given", without_the_huk_no_raw_key_is_given },
 	{ "net: a buffer too small for an answer is refused before anything happens",
 	  a_small_buffer_is_refused_before_anything_happens },

@@ -36,7 +36,7 @@ static void a_product_signs_and_shows_its_certificate(void)
 	for (unsigned signer = 0; signer < 2; signer++) {
 		uint32_t key = 0;
 		CHECK(prov_key(&board.prov, rows[signer].purpose, &key) == PROV_OK &&
-			      psa_sign_hash(key, PSA_ALG_ECDSA(PSA_ALG_SHA_256), hash, sizeof hash, signature, sizeof signature,
+			      psa_sign_hash(key, prov_key_algorithm(), hash, sizeof hash, signature, sizeof signature,
 					    &signature_len) == PSA_SUCCESS,
 		      "signing for purpose %u", rows[signer].purpose);
 		for (unsigned shown = 0; shown < 2; shown++) {
@@ -60,6 +60,58 @@ static void a_product_signs_and_shows_its_certificate(void)
 			mbedtls_x509_crt_free(&crt);
 		}
 	}
+}
+
+static void the_keys_sign_deterministically_and_in_no_other_way(void)
+{
+	uint8_t hash[HASH_SIZE] = { 1, 2, 3 }, first[64], second[64], csr[SLOT_SIZE];
+	const uint8_t *der;
+	size_t len, csr_len;
+
+	(void)enrolled();
+	CHECK(PSA_ALG_IS_DETERMINISTIC_ECDSA(prov_key_algorithm()), "algorithm %08x", (unsigned)prov_key_algorithm());
+	for (unsigned purpose = 0; purpose < PURPOSE_COUNT; purpose++) {
+		uint32_t key = 0;
+		CHECK(prov_key(&board.prov, purpose, &key) == PROV_OK &&
+			      psa_sign_hash(key, prov_key_algorithm(), hash, sizeof hash, first, sizeof first, &len) == PSA_SUCCESS &&
+			      psa_sign_hash(key, prov_key_algorithm(), hash, sizeof hash, second, sizeof second, &len) == PSA_SUCCESS &&
+			      memcmp(first, second, len) == 0,
+		      "two signatures over one hash, purpose %u", purpose);
+		CHECK(psa_sign_hash(key, PSA_ALG_ECDSA(PSA_ALG_SHA_256), hash, sizeof hash, first, sizeof first, &len) ==
+			      PSA_ERROR_NOT_PERMITTED, "a random signature, purpose %u", purpose);
+		CHECK(ask_csr_for(&board, purpose, "o", "ou") == PROV_OK && answer_octets(&board, "csr", &der, &csr_len) &&
+			      csr_len <= sizeof csr, "a CSR");
+		memcpy(csr, der, csr_len);
+		CHECK(ask_csr_for(&board, purpose, "o", "ou") == PROV_OK && answer_octets(&board, "csr", &der, &len) && len == csr_len &&
+			      memcmp(csr, der, len) == 0, "two CSRs for one nonce differ, purpose %u", purpose);
+	}
+}
+
+/* RFC 6979 appendix A.2.5: P-256, SHA-256, the message "sample". */
+static void mbedtls_signs_as_rfc_6979_says(void)
+{
+	static const uint8_t scalar[] = "\xc9\xaf\xa9\xd8\x45\xba\x75\x16\x6b\x5c\x21\x57\x67\xb1\xd6\x93"
+					"\x4e\x50\xc3\xdb\x36\xe8\x9b\x12\x7b\x8a\x62\x2b\x12\x0f\x67\x21";
+	static const uint8_t want[] = "\xef\xd4\x8b\x2a\xac\xb6\xa8\xfd\x11\x40\xdd\x9c\xd4\x5e\x81\xd6"
+				      "\x9d\x2c\x87\x7b\x56\xaa\xf9\x91\xc3\x4d\x0e\xa8\x4e\xaf\x37\x16"
+				      "\xf7\xcb\x1c\x94\x2d\x65\x7c\x41\xd4\x36\xc7\xa1\xb6\xe2\x9f\x65"
+				      "\xf3\xe9\x00\xdb\xb9\xaf\xf4\x06\x4d\xc4\xab\x2f\x84\x3a\xcd\xa8";
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	psa_key_id_t key = PSA_KEY_ID_NULL;
+	uint8_t hash[HASH_SIZE], signature[64];
+	size_t len;
+
+	board_make(&board);
+	CHECK(board_start(&board) == PROV_OK, "starting");
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_SIGN_HASH);
+	psa_set_key_algorithm(&attributes, prov_key_algorithm());
+	CHECK(psa_import_key(&attributes, scalar, 32, &key) == PSA_SUCCESS &&
+		      psa_hash_compute(PSA_ALG_SHA_256, (const uint8_t *)"sample", 6, hash, sizeof hash, &len) == PSA_SUCCESS &&
+		      psa_sign_hash(key, prov_key_algorithm(), hash, sizeof hash, signature, sizeof signature, &len) == PSA_SUCCESS &&
+		      len == 64 && memcmp(signature, want, 64) == 0,
+	      "another signature");
+	(void)psa_destroy_key(key);
 }
 
 static void what_is_not_there_is_named(void)
@@ -93,6 +145,8 @@ static void what_is_not_there_is_named(void)
 
 const struct test product_tests[] = {
 	{ "a product signs with each key and shows its certificate", a_product_signs_and_shows_its_certificate },
+	{ "the keys sign deterministically, and in no other way", the_keys_sign_deterministically_and_in_no_other_way },
+	{ "mbedTLS signs as RFC 6979 says", mbedtls_signs_as_rfc_6979_says },
 	{ "what is not there is refused by name", what_is_not_there_is_named },
 	{ 0 },
 };

@@ -42,16 +42,19 @@ static void put_true(struct cbor_writer *w, const char *key)
 int ask_write(struct board *b, const struct write_request *r)
 {
 	bool first = r->offset == 0;
-	struct cbor_writer w = begin(3u + (first ? 2u : 0u) + (r->commit ? 1u : 0u));
+	bool has_hash = first && r->whole != NULL;
+	struct cbor_writer w = begin(3u + (first ? 1u : 0u) + (has_hash ? 1u : 0u) + (r->commit ? 1u : 0u));
 	uint8_t hash[HASH_SIZE];
 	size_t len;
 
 	put_number(&w, "s", r->slot);
 	put_number(&w, "o", r->offset);
 	if (first) {
+		put_number(&w, "l", r->total);
+	}
+	if (has_hash) {
 		(void)psa_hash_compute(PSA_ALG_SHA_256, r->whole, r->total, hash, sizeof hash, &len);
 		hash[0] = (uint8_t)(hash[0] ^ (r->wrong_hash ? 1 : 0));
-		put_number(&w, "l", r->total);
 		put_octets(&w, "h", hash, sizeof hash);
 	}
 	put_octets(&w, "d", r->data, r->len);

@@ -10,7 +10,7 @@ enum command { HELLO, CSR, WRITE, READ, TLS, SEAL, NET };
 struct write_request {
 	unsigned slot;
 	size_t offset, total;
-	const uint8_t *whole; /* the octets whose hash is `h` */
+	const uint8_t *whole; /* the octets whose hash is `h`; NULL: no `h`, as in version 2 */
 	const uint8_t *data;
 	size_t len;
 	bool commit;

@@ -11,9 +11,22 @@ TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE)
 TEST_OBJ := $(TEST_SRC:tests/%.c=$(TEST_OUT)/tests/%.o) $(CORE_SRC:core/%.c=$(TEST_OUT)/core/%.o) \
 	$(MBEDTLS_NAMES:%=$(TEST_OUT)/mbedtls/%.o) $(TEST_OUT)/mbedtls/x509write_crt.o
 
-test: $(TEST_OUT)/prov-tests
+test: $(TEST_OUT)/prov-tests $(TEST_OUT)/zephyr-transport
 	$<
+	$(TEST_OUT)/zephyr-transport
 	@tests/fetch_test.sh
+
+# The files of Zephyr's port that decide on the transport. tests/zephyr/stub.h stands for each header of Zephyr.
+ZEPHYR_TESTED := port/zephyr/smp_group.c port/zephyr/transport.c
+ZEPHYR_STUBS := zephyr/mgmt/mcumgr/mgmt/handlers.h zephyr/mgmt/mcumgr/mgmt/mgmt.h zephyr/mgmt/mcumgr/smp/smp.h \
+	zephyr/mgmt/mcumgr/transport/smp.h zephyr/logging/log.h zephyr/posix/fcntl.h zephyr/sys/byteorder.h zephyr/sys/crc.h \
+	zcbor_common.h zcbor_encode.h
+
+$(TEST_OUT)/zephyr-transport: $(ZEPHYR_TESTED) $(wildcard tests/zephyr/*) port/zephyr/port.h port/zephyr/compat.h
+	@rm -rf $(TEST_OUT)/stubs
+	@for header in $(ZEPHYR_STUBS); do mkdir -p "$$(dirname $(TEST_OUT)/stubs/$$header)"; echo '#include "stub.h"' >$(TEST_OUT)/stubs/$$header; done
+	$(CC) -O1 -g -std=c11 $(TEST_SANITIZE) -Wall -Wextra -Wshadow -Iinclude -Iport/zephyr -Itests/zephyr -I$(TEST_OUT)/stubs \
+		$(ZEPHYR_TESTED) tests/zephyr/transport_test.c -o $@
 
 $(TEST_OUT)/prov-tests: $(TEST_OBJ)
 	$(CC) $(TEST_SANITIZE) $^ -o $@
@@ -31,4 +44,26 @@ $(TEST_OUT)/mbedtls/%.o: $(MBEDTLS_DIR)/library/%.c core/prov_mbedtls_config.h c
 	@mkdir -p $(@D)
 	$(CC) $(TEST_CFLAGS) -c $< -o $@
 
--include $(wildcard $(TEST_OUT)/*/*.d)
+# make fuzz FUZZTIME=3s: each law for that long, as many at once as there are cores. Only the core counts its edges.
+FUZZTIME ?= 3s
+FUZZ_OUT := build/fuzz
+FUZZ_LAWS := lines messages open sealed certificates records flash
+FUZZ_CFLAGS := $(TEST_CFLAGS) -Itests/fuzz -DFUZZ_FOUND='"$(FUZZ_OUT)"'
+FUZZ_OBJ := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/fuzz/%.o,$(wildcard tests/fuzz/*.c)) $(CORE_SRC:core/%.c=$(FUZZ_OUT)/core/%.o) \
+	$(patsubst %,$(TEST_OUT)/tests/%.o,board ca frames requests vectors) $(MBEDTLS_NAMES:%=$(TEST_OUT)/mbedtls/%.o) $(TEST_OUT)/mbedtls/x509write_crt.o
+
+fuzz: $(FUZZ_OUT)/prov-fuzz
+	@printf '%s\n' $(FUZZ_LAWS) | xargs -P "$$(nproc)" -I LAW $< LAW $(FUZZTIME)
+
+$(FUZZ_OUT)/prov-fuzz: $(FUZZ_OBJ)
+	$(CC) $(TEST_SANITIZE) $^ -o $@
+
+$(FUZZ_OUT)/fuzz/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CFLAGS) $(CFLAGS_WARN) -c $< -o $@
+
+$(FUZZ_OUT)/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CFLAGS) $(CFLAGS_WARN) -fsanitize-coverage=trace-pc -c $< -o $@
+
+-include $(wildcard $(TEST_OUT)/*/*.d $(FUZZ_OUT)/*/*.d)

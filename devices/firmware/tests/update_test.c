@@ -79,7 +79,10 @@ static struct store updated(bool sealed)
 	return s;
 }
 
-/* Both sectors of an enrolled board get a MAC at the first start, and no later start writes. */
+/*
+ * An enrolled board gets a copy with a MAC at the first start, beside the old one, and no later start writes. An image that
+ * refuses old stores gives the other copy a MAC, too.
+ */
 static void an_old_store_gets_a_mac(void)
 {
 	for (unsigned sealed = 0; sealed < 2; sealed++) {
@@ -88,10 +91,14 @@ static void an_old_store_gets_a_mac(void)
 
 		old_flash(sealed != 0);
 		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && board.changes > 0, "the first start");
+		CHECK(memcmp(board.flash, "HMS1", 4) == 0 && memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "one copy of each form");
+		board.changes = 0;
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 8u && board.changes == 0, "the second start");
+		board.port.flash.refuse_old = true;
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 9u, "the first start of an image that refuses old stores");
 		CHECK(memcmp(board.flash, "HMS3", 4) == 0 && memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "a sector has no MAC");
 		board.changes = 0;
-		board.port.flash.refuse_old = true;
-		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 9u, "the second start");
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 9u, "the start after it");
 		for (unsigned slot = 0; slot < OLD_SLOTS; slot++) {
 			CHECK(prov_store_commit(&s, (enum slot)slot, c.der[slot], c.len[slot]) == PROV_OK, "slot %u again", slot);
 		}
@@ -99,17 +106,53 @@ static void an_old_store_gets_a_mac(void)
 	}
 }
 
+/*
+ * A boot loader reverts the update after its first start: the firmware before finds its own snapshot, octet for octet, and takes no other
+ * sector for one, because it does not know the form. What it writes then counts at the next update.
+ */
+static void a_reverted_update_keeps_the_certificate(void)
+{
+	for (unsigned sealed = 0; sealed < 2; sealed++) {
+		static uint8_t before[BOARD_SECTOR];
+		struct content c = enrolled(sealed != 0), later = c;
+		struct store s;
+
+		old_flash(sealed != 0);
+		memcpy(before, board.flash, sizeof before);
+		for (unsigned starts = 0; starts < 3; starts++) {
+			CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "start %u", starts);
+		}
+		CHECK(memcmp(before, board.flash, sizeof before) == 0, "the old snapshot was changed");
+		CHECK(memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "the other sector is one that old firmware reads");
+		later.der[SLOT_CERTIFICATE] = blob(31);
+		old_snapshot(1, 8, &later); /* as the old firmware writes it: to the sector that is not its own */
+		CHECK(mount(&s) == PROV_OK && store_holds(&s, &later), "the next update");
+	}
+}
+
+/* After the first write of the new firmware there is no way back, and both copies have a MAC. */
+static void the_first_write_ends_the_way_back(void)
+{
+	struct content c = enrolled(false);
+	struct store s = updated(false);
+
+	c.der[SLOT_CERTIFICATE] = blob(31);
+	CHECK(prov_store_commit(&s, SLOT_CERTIFICATE, blob(31), c.len[SLOT_CERTIFICATE]) == PROV_OK && store_holds(&s, &c), "writing");
+	CHECK(memcmp(board.flash, "HMS3", 4) == 0 && memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "an old snapshot stays");
+}
+
 /* Somebody writes a store of the old format into the flash, with another anchor and a newer number. */
 static void an_old_store_counts_less_than_one_with_a_mac(void)
 {
 	struct content c = enrolled(true), forged = c;
-	struct store s = updated(true);
+	struct store s;
 
 	forged.sealed = false;
 	forged.der[SLOT_ANCHOR] = blob(77);
-	old_snapshot(1, 1000, &forged);
+	old_flash(true);
+	CHECK(mount(&s) == PROV_OK && s.active == 1, "the snapshot with a MAC is in sector 1");
+	old_snapshot(0, 1000, &forged);
 	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "one old sector beside a valid one");
-	CHECK(memcmp(board.flash + BOARD_SECTOR, "HMS3", 4) == 0, "the old sector stays");
 	old_snapshot(0, 1000, &forged);
 	old_snapshot(1, 1001, &forged);
 	board.port.flash.refuse_old = true;
@@ -150,7 +193,7 @@ static void an_old_store_takes_the_new_slot(void)
 	c.len[SLOT_COSE] = 480;
 	c.der[SLOT_COSE] = blob(40);
 	CHECK(prov_store_commit(&s, SLOT_COSE, blob(40), 480) == PROV_OK && store_holds(&s, &c), "writing");
-	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 10u, "lost after a reset");
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 9u, "lost after a reset");
 	CHECK(prov_store_seal(&s) == PROV_OK, "sealing");
 	c.sealed = true;
 	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c), "lost with the seal");
@@ -209,7 +252,7 @@ static void an_old_header_is_checked_as_before(void)
 	old_flash(false);
 	board.flash[12 + 8] = 1; /* a certificate of 1025 octets */
 	board.flash[12 + 9] = 4;
-	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 8u, "a slot that is too long");
+	CHECK(mount(&s) == PROV_OK && store_holds(&s, &c) && s.generation == 7u, "a slot that is too long");
 	old_flash(false);
 	board.flash[OLD_HEADER] ^= 1u;
 	board.flash[BOARD_SECTOR + OLD_HEADER] ^= 1u;
@@ -253,6 +296,8 @@ static void a_sector_is_full_to_the_octet(void)
 
 const struct test update_tests[] = {
 	{ "the store of older firmware gets a MAC at the first start", an_old_store_gets_a_mac },
+	{ "an update that is reverted keeps the certificate", a_reverted_update_keeps_the_certificate },
+	{ "the first write ends the way back", the_first_write_ends_the_way_back },
 	{ "an old store counts less than one with a MAC", an_old_store_counts_less_than_one_with_a_mac },
 	{ "power may go in the first start after an update", power_may_go_in_the_first_start_after_an_update },
 	{ "the store of older firmware takes the new slot", an_old_store_takes_the_new_slot },

@@ -34,11 +34,20 @@
 
 /*
  * 0: a product's image. csr, write and seal are unknown commands (`ca` of hello),
- * and their code is not in the image. Identity, store, read and handshake are those
+ * and their code is not in the image. Identity, store and read are those
  * of the provisioning image, so that an update keeps the identity.
  */
 #ifndef PROV_PROVISIONING
 #define PROV_PROVISIONING 1
+#endif
+
+/*
+ * 1: the commands tls and net. Whoever asks for them chooses the server, so on a product's UART anybody could authenticate
+ * as the board to a server that the board's trust anchor vouches for, and with net have it dial any address. So a product's image has
+ * them only by choice.
+ */
+#ifndef PROV_HANDSHAKE
+#define PROV_HANDSHAKE PROV_PROVISIONING
 #endif
 
 /*
@@ -52,7 +61,8 @@
 #else
 #define PROV_SMP_SIZE (2u * PROV_BUF_SIZE + 192u)
 #endif
-#define PROV_SIZE (2u * PROV_BUF_SIZE + PROV_SMP_SIZE + (PROV_PROVISIONING ? 1088u : 0u) + 512u * sizeof(void *))
+#define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 448u * sizeof(void *))
+#define PROV_SIZE (PROV_SMP_SIZE + (PROV_PROVISIONING ? 1088u : 0u) + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
 
 struct prov; /* opaque */
 
@@ -63,8 +73,11 @@ struct prov; /* opaque */
  */
 int prov_init(struct prov *prov, const struct prov_port *port);
 
-/* Ends a TLS session and destroys the volatile keys. */
-void prov_free(struct prov *prov);
+/*
+ * Ends a TLS session and destroys the volatile keys. PROV_ERR_TLS_BUSY: the port's sockets are still at work after
+ * some seconds. Then the keys stay, because the sockets use them, and the caller tries again later.
+ */
+int prov_free(struct prov *prov);
 
 /*
  * Ends a TLS session whose station has been silent too long: frees and wipes its keys
@@ -87,14 +100,16 @@ int prov_quiet(struct prov *prov);
 
 /*
  * For the product's own use of an identity. prov_key returns the id of a volatile
- * PSA key that may sign (ECDSA, P-256, SHA-256) and exists until prov_free. The TLS
- * key is for the handshake, the COSE key signs messages (RFC 9053 section 2.1:
+ * PSA key that may sign (ECDSA, P-256, SHA-256) and exists until prov_free. Sign with
+ * the psa_algorithm_t that prov_key_algorithm returns, and with no other: deterministic ECDSA where PSA has
+ * it, so that all signatures of a key are made in one way. The TLS key is for the handshake, the COSE key signs messages (RFC 9053 section 2.1:
  * ES256). prov_certificate copies the key's certificate (DER) from flash; 1024
  * octets are always enough. PROV_ERR_EMPTY: no certificate. PROV_ERR_TOO_LONG: it
  * is larger than `size`. PROV_ERR_BAD_SLOT: unknown purpose. Otherwise the error of
  * prov_init or of the store.
  */
 int prov_key(const struct prov *prov, unsigned purpose, uint32_t *psa_key_id);
+uint32_t prov_key_algorithm(void);
 int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, size_t size, size_t *len);
 
 /*

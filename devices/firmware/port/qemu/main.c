@@ -24,6 +24,9 @@
 
 extern const uint8_t image_start[], image_end[];
 
+/* A product serves its UART only: its debug port is no way to the core. */
+#define SERVES_RTT PROV_PROVISIONING
+
 static int by_rtt; /* the last octets came from a debugger */
 
 static int huk_open(void *ctx, uint32_t *psa_key_id)
@@ -133,7 +136,7 @@ static size_t receive(struct prov *prov, uint8_t *buf, size_t size)
 			by_rtt = 0;
 			break;
 		}
-		if ((n = rtt_receive(buf, size)) > 0) {
+		if (SERVES_RTT && (n = rtt_receive(buf, size)) > 0) {
 			by_rtt = 1;
 			break;
 		}
@@ -157,7 +160,9 @@ static void serve(struct prov *prov)
 int main(void)
 {
 	uart_init();
-	rtt_init();
+	if (SERVES_RTT) {
+		rtt_init();
+	}
 	trng_init();
 	uart_text("hallmark " FIRMWARE_VERSION "\r\n");
 	cpu_irq_on();

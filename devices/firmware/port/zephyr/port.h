@@ -3,6 +3,7 @@
 #ifndef HALLMARK_PORT_H
 #define HALLMARK_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ int prov_port_flash_erase(void *ctx, uint32_t sector);
 /* stream.c and tls_sockets.c: the choice HALLMARK_NETWORK selects one of them. */
 extern const struct prov_stream prov_port_stream;
 extern const struct prov_tls_sockets prov_port_tls_sockets;
+
+/* transport.c: true if the group was given this transport of MCUmgr (HALLMARK_TRANSPORT). */
+struct smp_transport;
+bool prov_port_is_own(const struct smp_transport *transport);
 
 /* board.c: the only instance of the core. Between lock and unlock only the caller may use it. */
 struct prov *prov_port_lock(void);

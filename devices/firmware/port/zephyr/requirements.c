@@ -5,7 +5,9 @@
  * Zephyr, and it does not see devicetree's numbers.
  */
 #include <mbedtls/build_info.h>
+#ifdef CONFIG_HALLMARK_HANDSHAKE
 #include <mbedtls/ssl.h>
+#endif
 
 #include <zephyr/devicetree.h>
 #include <zephyr/sys/util.h>
@@ -14,8 +16,16 @@
 #error "set CONFIG_CRC=y and CONFIG_ENTROPY_GENERATOR=y"
 #endif
 
+#if defined(CONFIG_HALLMARK_TRANSPORT_UART) && !defined(CONFIG_MCUMGR_TRANSPORT_UART)
+#error "the group was given the UART, and MCUmgr has none: set CONFIG_MCUMGR_TRANSPORT_UART=y, or choose HALLMARK_TRANSPORT"
+#endif
+#if defined(CONFIG_HALLMARK_TRANSPORT_SHELL) && !defined(CONFIG_MCUMGR_TRANSPORT_SHELL)
+#error "the group was given the shell, and MCUmgr does not serve it: set CONFIG_MCUMGR_TRANSPORT_SHELL=y, or choose HALLMARK_TRANSPORT"
+#endif
+
 /* mbedTLS. Each error names the options of the Zephyrs that this project knows; an option may have got another name since. */
 
+#ifdef CONFIG_HALLMARK_HANDSHAKE
 #if !defined(MBEDTLS_SSL_CLI_C) || !defined(MBEDTLS_SSL_TLS_C)
 #error "mbedTLS has no TLS client: set CONFIG_MBEDTLS_TLS_VERSION_1_2=y (Zephyr 4.5: CONFIG_MBEDTLS_SSL_PROTO_TLS1_2=y and CONFIG_MBEDTLS_SSL_CLI_C=y)"
 #endif
@@ -27,6 +37,7 @@
 #endif
 #ifndef MBEDTLS_SSL_SERVER_NAME_INDICATION
 #error "mbedTLS cannot name the server: set CONFIG_MBEDTLS_SERVER_NAME_INDICATION=y"
+#endif
 #endif
 #ifndef MBEDTLS_X509_CRT_PARSE_C
 #error "mbedTLS cannot read certificates: MBEDTLS_X509_CRT_PARSE_C is missing (Zephyr 4.5: CONFIG_MBEDTLS_X509_CRT_PARSE_C=y)"
@@ -70,9 +81,14 @@ BUILD_ASSERT(CONFIG_UART_MCUMGR_RX_BUF_COUNT > CONFIG_MCUMGR_TRANSPORT_NETBUF_SI
 #endif
 
 /* The conformance suite used 12.5 KiB of the heap beside the record buffers of a session. */
+#ifdef CONFIG_HALLMARK_HANDSHAKE
+#define RECORDS (MBEDTLS_SSL_IN_CONTENT_LEN + MBEDTLS_SSL_OUT_CONTENT_LEN)
+#else
+#define RECORDS 0
+#endif
 #ifdef CONFIG_MBEDTLS_ENABLE_HEAP
-BUILD_ASSERT(CONFIG_MBEDTLS_HEAP_SIZE >= 13 * 1024 + MBEDTLS_SSL_IN_CONTENT_LEN + MBEDTLS_SSL_OUT_CONTENT_LEN,
-	     "CONFIG_MBEDTLS_HEAP_SIZE: at least 13 KiB more than a record to the board and one from it");
+BUILD_ASSERT(CONFIG_MBEDTLS_HEAP_SIZE >= 13 * 1024 + RECORDS,
+	     "CONFIG_MBEDTLS_HEAP_SIZE: at least 13 KiB, and with HALLMARK_HANDSHAKE a record to the board and one from it");
 #elif !defined(CONFIG_BUILD_WITH_TFM)
 #error "set CONFIG_MBEDTLS_ENABLE_HEAP=y and CONFIG_MBEDTLS_HEAP_SIZE=49152"
 #endif

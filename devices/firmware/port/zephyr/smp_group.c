@@ -103,6 +103,9 @@ static int handle(struct smp_streamer *ctxt)
 	size_t len = 0;
 	int err;
 
+	if (!IS_ENABLED(CONFIG_HALLMARK_TRANSPORT_ANY) && !prov_port_is_own(ctxt->smpt)) {
+		return MGMT_ERR_ENOTSUP; /* as if the group did not exist */
+	}
 	if (!read_request(ctxt, &rq)) {
 		return MGMT_ERR_ECORRUPT;
 	}
