@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"time"
 
+	"hallmark/configs/strict"
 	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/station"
@@ -250,6 +251,21 @@ func (e *ValueError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrValue) true.
 func (e *ValueError) Unwrap() error { return ErrValue }
+
+// ConfigKey gives the dotted form of the key, see strict.Keyed.
+func (e *ValueError) ConfigKey() string { return e.Key }
+
+// Errors of package strict, which reads each file.
+var (
+	ErrUnknownKey   = strict.ErrUnknownKey
+	ErrDuplicateKey = strict.ErrDuplicateKey
+	ErrSecret       = strict.ErrSecret
+	ErrSyntax       = strict.ErrSyntax
+	ErrValue        = strict.ErrValue
+)
+
+// Decode reads exactly one YAML document, see strict.Decode.
+func Decode(name string, text []byte, into any) error { return strict.Decode(name, text, into) }
 
 // Renewal returns RenewDays as a duration.
 func (c *Config) Renewal() time.Duration { return time.Duration(c.RenewDays) * 24 * time.Hour }
