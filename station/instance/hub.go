@@ -71,7 +71,10 @@ func (i *Instance) takeOrder(ctx context.Context, o outbox.Order) error {
 	if errors.Is(err, registry.ErrOrderReplayed) || errors.Is(err, registry.ErrOrderRevision) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return i.Checkpoint() // the next start believes the order only under a checkpoint, and at the end of a station nobody else signs any more
 }
 
 // takeFinding notes a finding, and puts its board on hold if the configuration says so.
@@ -96,8 +99,10 @@ func (i *Instance) takeFinding(ctx context.Context, f outbox.Finding) error {
 	if err != nil || len(boards) == 0 {
 		return err
 	}
-	_, err = i.Registry.Hold(ctx, which, registry.SeenBoards(boards), "the hub found "+f.Kind, hubOperator)
-	return err
+	if _, err = i.Registry.Hold(ctx, which, registry.SeenBoards(boards), "the hub found "+f.Kind, hubOperator); err != nil {
+		return err
+	}
+	return i.Checkpoint()
 }
 
 // HubStops says for which finding of the hub the station begins no Run; nil: there is none. The findings stay over a restart, also without a link.
