@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -65,7 +66,7 @@ type benchStation struct {
 }
 
 // One server for all tests of the package.
-func TestMain(m *testing.M) { postgres.Main(m) }
+func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
 
 func newPlant(t testing.TB, names ...string) *plant {
 	t.Helper()

@@ -19,9 +19,11 @@ type executer interface {
 	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
 }
 
-// frozenQuery has the freezes that wait. $1 are the stations of the configuration.
-const frozenQuery = `SELECT f.id FROM lease_freeze f WHERE NOT EXISTS (SELECT 1 FROM freeze_accepted a WHERE a.frozen = f.id)
-	AND EXISTS (SELECT 1 FROM unnest($1::smallint[]) s WHERE NOT EXISTS (SELECT 1 FROM freeze_told t WHERE t.frozen = f.id AND t.station = s))`
+// frozenQuery has the freezes that wait. stations is the parameter with the stations of the configuration.
+func frozenQuery(stations string) string {
+	return `SELECT f.id FROM lease_freeze f WHERE NOT EXISTS (SELECT 1 FROM freeze_accepted a WHERE a.frozen = f.id)
+	AND EXISTS (SELECT 1 FROM unnest(` + stations + `::smallint[]) s WHERE NOT EXISTS (SELECT 1 FROM freeze_told t WHERE t.frozen = f.id AND t.station = s))`
+}
 
 func (s *Store) ids() (all []int16) {
 	for id := range s.stations {
@@ -43,19 +45,15 @@ func (s *Store) freezeIn(ctx context.Context, into executer, why string) error {
 }
 
 func (t *taking) freezeNow(why string) error {
-	if frozen, err := t.isFrozen(); err != nil || frozen {
-		return err
+	if t.state.frozen {
+		return nil
 	}
 	if err := t.freezeIn(t.ctx, t.tx, why); err != nil {
 		return err
 	}
+	t.state.frozen = true
 	t.findings = append(t.findings, newFinding{kind: outbox.FindingRestored, subject: t.now().UTC().Format(time.RFC3339), detail: why})
 	return nil
-}
-
-func (t *taking) isFrozen() (frozen bool, err error) {
-	err = t.tx.QueryRow(t.ctx, `SELECT EXISTS (`+frozenQuery+`)`, t.ids()).Scan(&frozen)
-	return frozen, err
 }
 
 // told learns leases from the log, and notes a station that has told all.
@@ -68,11 +66,14 @@ func (t *taking) told() error {
 			return err
 		}
 	}
-	if t.state.next < t.push.Size {
+	if t.state.next < t.push.Size || !t.state.frozen {
 		return nil
 	}
-	_, err := t.tx.Exec(t.ctx, `INSERT INTO freeze_told (frozen, station) SELECT id, $2 FROM (`+frozenQuery+`) f ON CONFLICT DO NOTHING`, t.ids(), t.from.ID)
-	return err
+	_, err := t.tx.Exec(t.ctx, `INSERT INTO freeze_told (frozen, station) SELECT id, $2 FROM (`+frozenQuery("$1")+`) f ON CONFLICT DO NOTHING`, t.ids(), t.from.ID)
+	if err != nil {
+		return err
+	}
+	return t.tx.QueryRow(t.ctx, `SELECT EXISTS (`+frozenQuery("$1")+`)`, t.ids()).Scan(&t.state.frozen)
 }
 
 // learn stores a lease that the hub has signed and forgotten. The log of the station has it.
@@ -106,7 +107,7 @@ func (t *taking) tooMany(order string) error {
 
 // AcceptRestore gives leases again although a station has not told all. Its lease may then be given twice.
 func (s *Store) AcceptRestore(ctx context.Context, operator, why string) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `INSERT INTO freeze_accepted (frozen, operator, reason) SELECT id, $2, $3 FROM (`+frozenQuery+`) f`, s.ids(), operator, why)
+	tag, err := s.pool.Exec(ctx, `INSERT INTO freeze_accepted (frozen, operator, reason) SELECT id, $2, $3 FROM (`+frozenQuery("$1")+`) f`, s.ids(), operator, why)
 	if err != nil {
 		return 0, fmt.Errorf("accepting a restored hub: %w", err)
 	}

@@ -179,12 +179,8 @@ func (t *taking) orders() ([]outbox.Order, error) {
 	if err != nil || len(accounts) == 0 {
 		return nil, err
 	}
-	frozen, err := t.isFrozen()
-	if err != nil {
-		return nil, err
-	}
 	for i := range accounts {
-		if !frozen {
+		if !t.state.frozen {
 			if err := t.renew(&accounts[i]); err != nil {
 				return nil, err
 			}
@@ -203,8 +199,8 @@ func (t *taking) renew(a *account) error {
 	if a.revision < a.last || !gains && !lasts { // the station has not opened the newest one
 		return nil
 	}
-	if stopped, err := t.isStopped(); stopped || err != nil {
-		return err
+	if t.state.stopped || t.isBroken() {
+		return nil
 	}
 	until := now.Add(time.Duration(a.hours) * time.Hour)
 	if until.After(a.ends) {
@@ -217,6 +213,11 @@ func (t *taking) renew(a *account) error {
 		}
 	}
 	return t.lease(a, more, until)
+}
+
+// isBroken reports whether this Push shows a fork or a rollback.
+func (t *taking) isBroken() bool {
+	return slices.ContainsFunc(t.findings, func(f newFinding) bool { return f.kind == outbox.FindingFork || f.kind == outbox.FindingRollback })
 }
 
 // lease signs and stores a lease. It is durable before the station gets it, because the transaction is committed before the answer is sent, and counted in

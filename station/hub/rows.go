@@ -213,10 +213,9 @@ func column[T, V any](all []T, value func(*T) V) []V {
 	return values
 }
 
-// writeRows writes what the Push means, and finds what is there twice.
-func (t *taking) writeRows() error {
+// queueRows adds what the Push means.
+func (t *taking) queueRows(batch *pgx.Batch) {
 	r := &t.rows
-	batch := &pgx.Batch{}
 	if len(r.seqs) > 0 {
 		batch.Queue(`INSERT INTO entry (station, branch, seq, body, hashes) SELECT $1, $2, * FROM unnest($3::bigint[], $4::bytea[], $5::bytea[])`,
 			t.from.ID, t.state.branch, r.seqs, r.bodies, r.hashes)
@@ -241,11 +240,6 @@ func (t *taking) writeRows() error {
 			ON CONFLICT (station, work_order) DO UPDATE SET counted = $3, share = $4, revision = CASE WHEN $5 < 0 THEN station_order.revision ELSE $5 END, closed = station_order.closed OR $6`,
 			t.from.ID, id, o.counted, o.share, o.revision, o.closed)
 	}
-	if err := t.tx.SendBatch(t.ctx, batch).Close(); err != nil {
-		return fmt.Errorf("storing entries: %w", err)
-	}
-	t.lookAtClock()
-	return t.claim()
 }
 
 func (t *taking) queueEnded(batch *pgx.Batch) {
@@ -263,17 +257,17 @@ func (t *taking) queueEnded(batch *pgx.Batch) {
 		column(all, func(e *ended) time.Time { return e.at }), column(all, func(e *ended) string { return e.steps }))
 }
 
-// claim takes boards, keys and serial numbers for this station. What another one has already is a finding. The rows are in one order in each
-// transaction, so that two of them never wait for each other.
-func (t *taking) claim() error {
+// queueClaims takes boards, keys and serial numbers for this station. What another one has already is a finding. The rows are in one order in each
+// transaction, so that two of them never wait for each other. The queries come after the inserts: a row that was inserted beside this transaction is committed by
+// then, because the insert has waited for it.
+func (t *taking) queueClaims(batch *pgx.Batch) {
 	all := t.rows.intents
 	if len(all) == 0 {
-		return nil
+		return
 	}
 	slices.SortFunc(all, func(a, b intent) int { return strings.Compare(string(a.board[:]), string(b.board[:])) })
 	boards, keys, serials := column(all, func(i *intent) uuid.UUID { return i.board }), column(all, func(i *intent) []byte { return i.spki }), column(all, func(i *intent) []byte { return i.serial })
 	seqs, times, purposes := column(all, func(i *intent) int64 { return i.seq }), column(all, func(i *intent) time.Time { return i.at }), column(all, func(i *intent) string { return i.purpose })
-	batch := &pgx.Batch{}
 	batch.Queue(`INSERT INTO board (station, board_id, seq, at) SELECT $1, * FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) ON CONFLICT DO NOTHING`, t.from.ID, boards, seqs, times)
 	batch.Queue(`INSERT INTO board_key (station, spki, board_id, purpose) SELECT $1, * FROM unnest($2::bytea[], $3::uuid[], $4::text[]) ON CONFLICT DO NOTHING`, t.from.ID, keys, boards, purposes)
 	batch.Queue(`INSERT INTO certificate (station, branch, seq, serial, board_id, purpose, spki, issuer, profile, profile_sha256, work_order, run, at, not_after)
@@ -282,44 +276,29 @@ func (t *taking) claim() error {
 		column(all, func(i *intent) []byte { return i.issuer }), column(all, func(i *intent) string { return i.profile }), column(all, func(i *intent) []byte { return i.profileSHA256 }),
 		column(all, func(i *intent) *string { return i.order }), column(all, func(i *intent) uuid.UUID { return i.run }), times,
 		column(all, func(i *intent) time.Time { return i.notAfter }))
-	if err := t.tx.SendBatch(t.ctx, batch).Close(); err != nil {
-		return fmt.Errorf("storing certificates: %w", err)
-	}
-	return t.findTwice(boards, keys, purposes, serials)
+	t.queueTwice(batch, outbox.FindingBoard, "certificates were signed for one board at two stations",
+		`SELECT DISTINCT board_id, station, board_id::text FROM board WHERE board_id = ANY($2) AND station <> $1`, t.from.ID, boards)
+	t.queueTwice(batch, outbox.FindingKey, "one key has two BoardIDs",
+		`SELECT u.b, k.station, encode(k.spki, 'hex') FROM unnest($1::bytea[], $2::uuid[]) u(s, b) JOIN board_key k ON k.spki = u.s WHERE k.board_id <> u.b`, keys, boards)
+	t.queueTwice(batch, outbox.FindingKey, "one board has two keys", `SELECT u.b, k.station, encode(u.s, 'hex') FROM unnest($1::bytea[], $2::uuid[], $3::text[]) u(s, b, p)
+		JOIN board_key k ON k.board_id = u.b AND k.purpose = u.p WHERE k.spki <> u.s`, keys, boards, purposes)
+	t.queueTwice(batch, outbox.FindingSerial, "one serial number was used twice", `SELECT u.b, c.station, encode(u.s, 'hex') FROM unnest($2::bytea[], $3::uuid[], $4::bytea[]) u(s, b, k)
+		JOIN certificate c ON c.serial = u.s WHERE (c.station <> $1 OR c.board_id <> u.b OR c.spki <> u.k)`, t.from.ID, serials, boards, keys)
 }
 
-// findTwice compares with the rows of all stations. A row that was inserted beside this transaction is committed by now, because the insert above has waited for it.
-func (t *taking) findTwice(boards []uuid.UUID, keys [][]byte, purposes []string, serials [][]byte) error {
-	type twice struct {
-		board   uuid.UUID
-		other   int16
-		subject string
-	}
-	for _, look := range []struct {
-		kind, query, text string
-		args              []any
-	}{
-		{outbox.FindingBoard, `SELECT DISTINCT board_id, station, board_id::text FROM board WHERE board_id = ANY($2) AND station <> $1`, "certificates were signed for one board at two stations", []any{t.from.ID, boards}},
-		{outbox.FindingKey, `SELECT u.b, k.station, encode(k.spki, 'hex') FROM unnest($1::bytea[], $2::uuid[]) u(s, b) JOIN board_key k ON k.spki = u.s
-			WHERE k.board_id <> u.b`, "one key has two BoardIDs", []any{keys, boards}},
-		{outbox.FindingKey, `SELECT u.b, k.station, encode(u.s, 'hex') FROM unnest($1::bytea[], $2::uuid[], $3::text[]) u(s, b, p) JOIN board_key k ON k.board_id = u.b AND k.purpose = u.p
-			WHERE k.spki <> u.s`, "one board has two keys", []any{keys, boards, purposes}},
-		{outbox.FindingSerial, `SELECT u.b, c.station, encode(u.s, 'hex') FROM unnest($2::bytea[], $3::uuid[], $4::bytea[]) u(s, b, k) JOIN certificate c ON c.serial = u.s
-			WHERE (c.station <> $1 OR c.board_id <> u.b OR c.spki <> u.k)`, "one serial number was used twice", []any{t.from.ID, serials, boards, keys}},
-	} {
-		result, err := t.tx.Query(t.ctx, look.query, look.args...)
-		if err != nil {
-			return fmt.Errorf("looking for %s: %w", look.kind, err)
-		}
-		found, err := pgx.CollectRows(result, func(row pgx.CollectableRow) (f twice, err error) { return f, row.Scan(&f.board, &f.other, &f.subject) })
-		if err != nil {
-			return fmt.Errorf("looking for %s: %w", look.kind, err)
-		}
-		for _, f := range found {
-			t.findings = append(t.findings, newFinding{kind: look.kind, board: &f.board, other: t.otherThan(f.other), subject: f.subject, detail: look.text})
-		}
-	}
-	return nil
+// queueTwice adds a query for what is there twice: the board, the other station, and what is twice.
+func (t *taking) queueTwice(batch *pgx.Batch, kind, text, query string, args ...any) {
+	batch.Queue(query, args...).Query(func(rows pgx.Rows) error {
+		var board uuid.UUID
+		var other int16
+		var subject string
+		_, err := pgx.ForEachRow(rows, []any{&board, &other, &subject}, func() error {
+			about := board
+			t.findings = append(t.findings, newFinding{kind: kind, board: &about, other: t.otherThan(other), subject: subject, detail: text})
+			return nil
+		})
+		return err
+	})
 }
 
 // otherThan gives another station, or nil for this one.

@@ -103,7 +103,7 @@ func OpenBeside(ctx context.Context, o Options) (_ *Store, err error) {
 }
 
 // maxConnections of the pool. More than two for each core of a database do not make it faster.
-const maxConnections = 8
+const maxConnections = 16
 
 // connectTimeout is how long one connection may take.
 const connectTimeout = 5 * time.Second

@@ -25,6 +25,9 @@ const aheadBound = 5 * time.Minute
 type state struct {
 	turn, next, signed int64
 	branch             int
+	stopped            bool // a fork or a rollback waits for a person
+	frozen             bool // no station gets a lease, see freeze.go
+	finds, orders      bool // there are open findings about the station, or orders for it
 }
 
 // A taking is one Push in one transaction.
@@ -72,12 +75,9 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 	if err := t.compareMemories(); err != nil {
 		return answer, err
 	}
-	stopped, err := t.isStopped()
-	if err != nil {
-		return answer, err
-	}
 	fits := false
-	if !stopped && (t.push.From == t.state.next || t.push.Size < t.state.next) {
+	if !t.state.stopped && (t.push.From == t.state.next || t.push.Size < t.state.next) {
+		var err error
 		if fits, err = t.continues(); err != nil {
 			return answer, err
 		}
@@ -89,16 +89,11 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 		}
 	}
 	taken := fits && len(t.findings) == 0
-	if taken {
-		if err := t.writeRows(); err != nil {
-			return answer, err
-		}
+	if err := t.write(taken); err != nil {
+		return answer, err
 	}
 	// 4. What only the hub sees.
 	if err := t.writeFindings(); err != nil {
-		return answer, err
-	}
-	if err := t.nextTurn(taken); err != nil {
 		return answer, err
 	}
 	// 5. Leases follow from what the station has told.
@@ -108,10 +103,13 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 	return t.answer(taken)
 }
 
-// lockState reads what the hub has of the station. Other transactions about the station wait until this one ends.
+// lockState reads what the hub has of the station, in one query. Other transactions about the station wait until this one ends. What the subqueries give may be
+// from before such a wait; then the turn has changed, and nothing is taken.
 func (t *taking) lockState() error {
-	return t.tx.QueryRow(t.ctx, `SELECT turn, branch, next, signed FROM station_state WHERE station = $1 FOR UPDATE`, t.from.ID).
-		Scan(&t.state.turn, &t.state.branch, &t.state.next, &t.state.signed)
+	return t.tx.QueryRow(t.ctx, `SELECT turn, branch, next, signed, EXISTS (SELECT 1 FROM finding_open f WHERE f.station = st.station AND kind = ANY($2)), EXISTS (`+frozenQuery("$3")+`),
+		EXISTS (SELECT 1 FROM finding_open f WHERE f.station = st.station OR f.other = st.station), EXISTS (SELECT 1 FROM work_order_station m WHERE m.station = st.station)
+		FROM station_state st WHERE st.station = $1 FOR UPDATE OF st`, t.from.ID, []string{outbox.FindingFork, outbox.FindingRollback}, t.ids()).
+		Scan(&t.state.turn, &t.state.branch, &t.state.next, &t.state.signed, &t.state.stopped, &t.state.frozen, &t.state.finds, &t.state.orders)
 }
 
 // compareMemories compares what the station remembers with what the hub has.
@@ -128,13 +126,6 @@ func (t *taking) compareMemories() error {
 		return t.freezeNow(fmt.Sprintf("the hub had taken %s of station %s, and has %d", reason.Count(t.push.Taken, "entry", "entries"), t.from.Name, t.state.next))
 	}
 	return nil
-}
-
-// isStopped reports whether a fork or a rollback waits for a person.
-func (t *taking) isStopped() (stopped bool, err error) {
-	err = t.tx.QueryRow(t.ctx, `SELECT EXISTS (SELECT 1 FROM finding_open WHERE station = $1 AND kind = ANY($2))`, t.from.ID,
-		[]string{outbox.FindingFork, outbox.FindingRollback}).Scan(&stopped)
-	return stopped, err
 }
 
 // continues reports whether the log of the station begins with what the hub has.
@@ -246,24 +237,36 @@ func (t *taking) forged(why error) {
 	t.find(outbox.FindingForged, nil, fmt.Sprintf("%x", sum[:8]), reason.OneLine(why))
 }
 
-// nextTurn stores what the hub has now. A Push that was not taken uses up its turn as well, so that its copy finds nothing new.
-func (t *taking) nextTurn(taken bool) error {
+// write stores what the Push means, and what the hub has now, in one exchange with the database. A Push that was not taken uses up its turn as well, so that its copy
+// finds nothing new.
+func (t *taking) write(taken bool) error {
+	batch, r := &pgx.Batch{}, &t.rows
 	t.state.turn++
 	if taken {
+		t.queueRows(batch)
+		t.queueClaims(batch)
 		t.state.next += int64(len(t.push.Entries))
-		t.state.signed = max(t.state.signed, t.rows.signed)
+		t.state.signed = max(t.state.signed, r.signed)
+		t.lookAtClock()
 	}
-	_, err := t.tx.Exec(t.ctx, `UPDATE station_state SET turn = $2, next = $3, signed = $4, size = $5, seen = $6, log_time = coalesce($7, log_time) WHERE station = $1`,
-		t.from.ID, t.state.turn, t.state.next, t.state.signed, t.push.Size, t.now(), t.rows.newest)
-	return err
+	batch.Queue(`UPDATE station_state SET turn = $2, next = $3, signed = $4, size = $5, seen = $6, log_time = coalesce($7, log_time) WHERE station = $1`,
+		t.from.ID, t.state.turn, t.state.next, t.state.signed, t.push.Size, t.now(), r.newest)
+	if err := t.tx.SendBatch(t.ctx, batch).Close(); err != nil {
+		return fmt.Errorf("storing entries: %w", err)
+	}
+	return nil
 }
 
 // answer says what the hub has now.
 func (t *taking) answer(taken bool) (outbox.Answer, error) {
 	a := outbox.Answer{Version: outbox.Version, Turn: t.state.turn, Taken: taken, Next: t.state.next, Signed: t.state.signed}
 	var err, bad error
-	a.Orders, err = t.orders()
-	a.Findings, bad = t.openFindings()
+	if t.state.orders {
+		a.Orders, err = t.orders()
+	}
+	if t.state.finds || len(t.findings) > 0 {
+		a.Findings, bad = t.openFindings()
+	}
 	a.Leases = t.mark.value()
 	return a, errors.Join(err, bad)
 }

@@ -137,6 +137,7 @@ CREATE TABLE finding (
 	at       timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX finding_station ON finding (station);
+CREATE INDEX finding_other ON finding (other) WHERE other IS NOT NULL;
 CREATE TABLE finding_closed (
 	finding  bigint PRIMARY KEY REFERENCES finding,
 	operator text NOT NULL,
