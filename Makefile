@@ -3,7 +3,7 @@
 # The Debian packages that demo and test need. .ci/go provides Go.
 PACKAGES = gcc libc6-dev make bzip2 dpkg-dev qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi \
            openocd ser2net picocom tio minicom screen softhsm2 opensc p11-kit p11-kit-modules openssl \
-           swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools dbus dbus-daemon tmux strace python3 tidy ca-certificates
+           swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools dbus dbus-daemon postgresql tmux strace python3 tidy ca-certificates
 FIRMWARE = devices/firmware
 FUZZTIME ?= 3s
 # Files whose spelling lint checks. Reference texts are not among them, because they have the spelling of the RFCs.

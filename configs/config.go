@@ -14,9 +14,11 @@ import (
 	"net/netip"
 	"time"
 
+	"hallmark/configs/strict"
 	"hallmark/devices"
 	"hallmark/hsm"
 	"hallmark/station"
+	"hallmark/station/outbox"
 )
 
 // Config is station.yaml. A key that is left out has the value of [Default].
@@ -55,6 +57,8 @@ type Config struct {
 	Timestamp Timestamp `yaml:"timestamp"`
 	// Webhooks are told of each Run that ended.
 	Webhooks []Webhook `yaml:"webhooks"`
+	// Hub is the plant's side of this station.
+	Hub Hub `yaml:"hub"`
 	// RequireWitness refuses a start at which no witness says what it has seen.
 	RequireWitness bool `yaml:"require_witness"`
 	// Anchors is a directory with checkpoints that were kept elsewhere; empty: none.
@@ -84,6 +88,14 @@ type Webhook struct {
 	SecretFile string   `yaml:"secret_file"` // that the receiver has, too
 	Endings    []string `yaml:"endings"`     // of the Runs that are told; empty: all
 	CA         string   `yaml:"ca"`          // file with the CAs of its TLS certificate; empty: those of the system
+}
+
+// Hub names the hub of the plant (docs/hub.md).
+type Hub struct {
+	URL  string   `yaml:"url"`  // empty: the station belongs to no hub
+	CA   string   `yaml:"ca"`   // file with the CAs of its TLS certificate; empty: those of the system
+	Stop []string `yaml:"stop"` // findings for which the station begins no Run
+	Hold []string `yaml:"hold"` // findings for which their board is put on hold
 }
 
 // HSM says how to reach the token. It has no key for a PIN.
@@ -221,6 +233,7 @@ func Default() Config {
 		Labels:    []string{},
 		Witnesses: []Witness{},
 		Webhooks:  []Webhook{},
+		Hub:       Hub{Stop: []string{outbox.FindingFork, outbox.FindingRollback}, Hold: []string{outbox.FindingBoard, outbox.FindingKey, outbox.FindingSerial}},
 		Orders:    Orders{Owners: []string{}},
 		Retention: Retention{Years: 10, CAYears: 2, Products: map[string]Product{}},
 	}
@@ -252,6 +265,21 @@ func (e *ValueError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrValue) true.
 func (e *ValueError) Unwrap() error { return ErrValue }
+
+// ConfigKey gives the dotted form of the key, see strict.Keyed.
+func (e *ValueError) ConfigKey() string { return e.Key }
+
+// Errors of package strict, which reads each file.
+var (
+	ErrUnknownKey   = strict.ErrUnknownKey
+	ErrDuplicateKey = strict.ErrDuplicateKey
+	ErrSecret       = strict.ErrSecret
+	ErrSyntax       = strict.ErrSyntax
+	ErrValue        = strict.ErrValue
+)
+
+// Decode reads exactly one YAML document, see strict.Decode.
+func Decode(name string, text []byte, into any) error { return strict.Decode(name, text, into) }
 
 // Renewal returns RenewDays as a duration.
 func (c *Config) Renewal() time.Duration { return time.Duration(c.RenewDays) * 24 * time.Hour }

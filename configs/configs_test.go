@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hallmark/configs/strict"
 	"hallmark/devices"
 	"hallmark/station/workdir"
 )
@@ -60,7 +61,7 @@ func TestExampleShowsEveryKeyAndItsDefault(t *testing.T) {
 	if !reflect.DeepEqual(*config, want) {
 		t.Errorf("example and defaults differ:\n%+v\n%+v", *config, want)
 	}
-	for _, key := range keysOf(reflect.TypeOf(config)) {
+	for _, key := range strict.KeysOf(reflect.TypeOf(config)) {
 		if !strings.Contains(string(example(t)), key+":") {
 			t.Errorf("the example does not explain the key %s", key)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"hallmark/configs/strict"
 	"hallmark/devices"
 	"hallmark/station/issuance"
 	"hallmark/station/workdir"
@@ -39,17 +40,17 @@ func Parse(name string, text []byte) (*Config, error) {
 // ParseLines also gives the line of each key that the file has, by its dotted form: "hsm.module", "bays[0].port".
 func ParseLines(name string, text []byte) (*Config, map[string]int, error) {
 	config := Default()
-	found, err := decode(name, text, &config)
+	found, err := strict.Read(name, text, &config)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := config.Validate(); err != nil {
-		found.invalid(err)
+		found.Invalid(err)
 	}
-	if err := errors.Join(found.errs...); err != nil {
+	if err := found.Err(); err != nil {
 		return nil, nil, err
 	}
-	return &config, found.lines, nil
+	return &config, found.Lines(), nil
 }
 
 // Load reads a station's configuration from a file.

@@ -14,9 +14,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"hallmark/configs/strict"
 	"hallmark/hsm"
 )
 
@@ -64,7 +66,7 @@ func describe(key string, v reflect.Value, about map[string]string, inherited st
 		v = reflect.New(t).Elem()
 	}
 	switch {
-	case t == durationType:
+	case t == reflect.TypeFor[time.Duration]():
 		s.Type, s.Pattern, s.Default = "string", durationPattern, written(v)
 	case t.Kind() == reflect.String:
 		s.Type, s.Enum, s.Default = []string{"string", "number", "boolean"}, names[key], v.String()
@@ -73,7 +75,7 @@ func describe(key string, v reflect.Value, about map[string]string, inherited st
 		}
 	case t.Kind() == reflect.Bool:
 		s.Type, s.Default = "boolean", v.Bool()
-	case isWhole(t):
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
 		limits := bounds[key]
 		s.Type, s.Default, s.Minimum, s.Maximum = "integer", v.Int(), &limits[0], &limits[1]
 	case t.Kind() == reflect.Slice:
@@ -84,7 +86,7 @@ func describe(key string, v reflect.Value, about map[string]string, inherited st
 		s.Type, s.Additional, s.Properties = "object", false, map[string]*schema{}
 		for i := range t.NumField() {
 			name := t.Field(i).Tag.Get("yaml")
-			s.Properties[name] = describe(below(key, name), v.Field(i), about, s.Description)
+			s.Properties[name] = describe(strict.Below(key, name), v.Field(i), about, s.Description)
 		}
 	}
 	if strings.Contains(key, "[0]") || strings.Contains(key, ".x") {
@@ -282,7 +284,7 @@ func (s *schema) fits(key string, value any) error {
 				}
 				continue
 			}
-			if err := in.fits(below(key, name), inner); err != nil {
+			if err := in.fits(strict.Below(key, name), inner); err != nil {
 				return err
 			}
 		}

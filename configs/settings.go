@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hallmark/configs/strict"
 )
 
 // A Setting is one key of station.yaml with its value.
@@ -34,7 +36,7 @@ func Settings(name string, text []byte) ([]Setting, error) {
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
 				name := v.Type().Field(i).Tag.Get("yaml")
-				walk(below(key, name), v.Field(i), inList)
+				walk(strict.Below(key, name), v.Field(i), inList)
 			}
 		case v.Kind() == reflect.Slice && v.Len() > 0 && v.Type().Elem().Kind() == reflect.Struct:
 			for i := range v.Len() {
@@ -56,7 +58,7 @@ func written(v reflect.Value) string {
 	switch {
 	case v.Kind() == reflect.Pointer:
 		return "null"
-	case v.Type() == durationType:
+	case v.Type() == reflect.TypeFor[time.Duration]():
 		return shortDuration(time.Duration(v.Int()))
 	case v.Kind() == reflect.String:
 		if text := v.String(); !plainText.MatchString(text) || strings.HasSuffix(text, ":") || slices.Contains([]string{"true", "false", "null"}, strings.ToLower(text)) {

@@ -24,7 +24,7 @@ func (c *Config) Validate() error {
 		checkRange("minimum_free_mib", c.DiskFloor, 0, 1_000_000_000),
 		checkRange("renew_days", c.RenewDays, 0, 3650),
 		c.Scanner.validate(), c.labels(),
-		c.witnesses(), c.Timestamp.validate(), c.webhooks(),
+		c.witnesses(), c.Timestamp.validate(), c.webhooks(), c.Hub.validate(),
 		c.Retention.check(), c.Orders.check(),
 	)
 }

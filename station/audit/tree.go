@@ -63,13 +63,18 @@ var errNoSuchNode = errors.New("node is not stored")
 
 // edgeAt reads the right edge of the first size entries.
 func edgeAt(ctx context.Context, q Querier, size int64) (edge, error) {
+	return edgeFrom(size, func(seq int64, level int) (tlog.Hash, error) { return node(ctx, q, seq, level) })
+}
+
+// edgeFrom makes the right edge of the first size entries. node gives the hash of the subtree of 2^level leaves that ends with leaf seq.
+func edgeFrom(size int64, node func(seq int64, level int) (tlog.Hash, error)) (edge, error) {
 	e := edge{size: size}
 	for level := range e.at {
 		if size>>level&1 == 0 {
 			continue
 		}
 		last := size>>level<<level - 1 // the leaf that completes this subtree
-		hash, err := node(ctx, q, last, level)
+		hash, err := node(last, level)
 		if err != nil {
 			return edge{}, fmt.Errorf("reading level %d of the tree at entry %d: %w", level, last, err)
 		}
@@ -107,3 +112,28 @@ func HashReader(ctx context.Context, q Querier) tlog.HashReader {
 		return hashes, nil
 	})
 }
+
+// A Tree is the right edge of an RFC 6962 tree, for a program that keeps the entries of a log elsewhere. It is a plain value: a copy is a snapshot.
+type Tree struct{ edge edge }
+
+// TreeAt makes the Tree of the first size leaves. stored gives what Add returned for a leaf.
+func TreeAt(size int64, stored func(seq int64) ([]byte, error)) (Tree, error) {
+	e, err := edgeFrom(size, func(seq int64, level int) (hash tlog.Hash, err error) {
+		hashes, err := stored(seq)
+		if err == nil && len(hashes) < (level+1)*tlog.HashSize {
+			err = errNoSuchNode
+		}
+		if err != nil {
+			return hash, err
+		}
+		copy(hash[:], hashes[level*tlog.HashSize:])
+		return hash, nil
+	})
+	return Tree{e}, err
+}
+
+// Add appends a leaf. It returns the hashes of the subtrees that the leaf completes, level 0 first, 32 octets each.
+func (t *Tree) Add(leaf []byte) []byte { return t.edge.add(leaf) }
+
+// Head returns size and root.
+func (t *Tree) Head() Head { return t.edge.head() }

@@ -24,6 +24,7 @@ import (
 	"hallmark/hsm"
 	"hallmark/station"
 	"hallmark/station/issuance"
+	"hallmark/station/outbox"
 	"hallmark/station/verifier"
 	"hallmark/station/webhook"
 	"hallmark/station/witness"
@@ -96,6 +97,7 @@ type Instance struct {
 
 	witnesses *witness.Submitter // nil: none is configured
 	senders   []*webhook.Sender  // in the order of the configuration
+	hub       *outbox.Sender     // nil: the station belongs to no hub
 	// EndWitnesses sends the newest checkpoint to the witnesses that answer, and then no other. WitnessWarning says
 	// afterwards how that went. Close calls it, too.
 	EndWitnesses func()
@@ -166,6 +168,9 @@ func Assemble(keys *Keys, audit crypto.Signer, issuer *issuance.Issuer, endpoint
 		return nil, err
 	}
 	if err := i.startWebhooks(ctx); err != nil {
+		return nil, err
+	}
+	if err := i.startHub(); err != nil {
 		return nil, err
 	}
 	return i, i.startWitnesses(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hallmark/configs"
+	"hallmark/station/outbox"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/webhook"
@@ -117,15 +118,21 @@ func (f *Files) deliver(ctx context.Context, reader *registry.Reader) (all []Del
 	return all, err
 }
 
-// unsent gives the first entry that a webhook may still need, and its name; an empty name: there is none.
+// unsent gives the first entry that a webhook or the hub may still need, and who that is; empty: nobody needs any.
 func (f *Files) unsent() (next int64, name string, err error) {
+	if f.Config.Hub.URL != "" {
+		name = "the hub"
+		if next, _, err = outbox.Remembered(f.Dir); err != nil {
+			return 0, "", fmt.Errorf("hub: %w", err)
+		}
+	}
 	for _, w := range f.Config.Webhooks {
 		taken, bad := webhook.Taken(webhook.Path(f.Dir, w.Name))
 		if bad != nil {
 			return 0, "", fmt.Errorf("webhook %s: %w", w.Name, bad) // the start has made the file
 		}
 		if name == "" || taken < next {
-			next, name = taken, w.Name
+			next, name = taken, "the webhook "+w.Name
 		}
 	}
 	return next, name, nil

@@ -140,6 +140,24 @@ func Responder(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, si
 	return certificate, nil
 }
 
+// Client makes the certificate of a key with which a station signs in at the hub of its plant. The hub knows the station by this key, and not by the name.
+func Client(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	if err != nil {
+		return nil, fmt.Errorf("making the client certificate: %w", err)
+	}
+	template.IsCA, template.MaxPathLenZero, template.KeyUsage = false, false, x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
+		return nil, fmt.Errorf("making the client certificate: %w", err)
+	}
+	certificate, err := certify(template, issuer, key, signer, random)
+	if err != nil {
+		return nil, fmt.Errorf("making the client certificate: %w", err)
+	}
+	return certificate, nil
+}
+
 func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.CommonName == "" || tooLong(c.CommonName) || tooLong(c.Organization) {
 		return nil, errNames

@@ -35,7 +35,7 @@ type Commands struct {
 
 // All returns the commands.
 func (c *Commands) All() []*cobra.Command {
-	return []*cobra.Command{c.order(), c.revoke(), c.hold(), c.release(), c.scrap(), c.rework(), c.recover(), c.unresolved(), c.crl(), c.status(), c.prove(), c.renewOCSP(), c.migrate(), c.webhooks()}
+	return []*cobra.Command{c.order(), c.revoke(), c.hold(), c.release(), c.scrap(), c.rework(), c.recover(), c.unresolved(), c.crl(), c.status(), c.prove(), c.renewOCSP(), c.renewHub(), c.hub(), c.migrate(), c.webhooks()}
 }
 
 // do does one action of operate.Acts, and prints its text.

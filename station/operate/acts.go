@@ -37,6 +37,7 @@ const (
 	ActStatus      = "status.export" // needs the HSM
 	ActProve       = "prove"         // needs the HSM
 	ActRenewOCSP   = "ocsp.renew"    // needs the HSM
+	ActRenewHub    = "hub.renew"     // needs the HSM
 )
 
 // An OrderChange has the arguments of the actions on work orders. Raising uses ID and Quota, closing ID alone.
@@ -268,6 +269,7 @@ func KeyActs(record *instance.Record, open func(context.Context) (*instance.Keys
 		ActStatus:    withKeys(open, StatusExport.by, exportsStatus),
 		ActClosure:   withKeys(open, ClosureRequest.by, signsClosure),
 		ActRenewOCSP: withKeys(open, Signing.by, renewsOCSP),
+		ActRenewHub:  withKeys(open, Signing.by, renewsHub),
 		ActProve: withKeys(open, func(r ProofRequest) string { return r.Operator }, func(ctx context.Context, keys *instance.Keys, ask ProofRequest) (string, error) {
 			made, err := keys.Prove(ctx, ask.Code, ask.Operator)
 			if err != nil {
@@ -324,4 +326,13 @@ func renewsOCSP(ctx context.Context, keys *instance.Keys, ask Signing) (string, 
 		return "", err
 	}
 	return fmt.Sprintf("%s is valid until %s, sha256 %x", keys.Dir.OCSP(), made.NotAfter.UTC().Format(time.RFC3339), sha256.Sum256(made.Raw)), nil
+}
+
+// renewsHub names the digest of the key, which hub.yaml has.
+func renewsHub(ctx context.Context, keys *instance.Keys, ask Signing) (string, error) {
+	made, err := keys.RenewHub(ctx, ask.Days, ask.Operator)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s is valid until %s\nfor hub.yaml:  tls_key_sha256: %x", keys.Dir.Hub(), made.NotAfter.UTC().Format(time.RFC3339), sha256.Sum256(made.RawSubjectPublicKeyInfo)), nil
 }

@@ -185,6 +185,8 @@ func (c *Controller) whyNot(b *bayState) error {
 		return errNotOpen
 	case c.away != nil:
 		return fmt.Errorf("%w: %w", ErrHSMAway, c.away)
+	case c.opened.instance.HubStops() != nil:
+		return c.opened.instance.HubStops()
 	case b.running || b.asking:
 		return fmt.Errorf("%s: %w", b.spec.Name, ErrBusy)
 	case b.skipped != "":

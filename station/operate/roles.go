@@ -45,6 +45,7 @@ var leastRole = map[string]configs.Role{
 	ActStatus:       configs.RoleEngineer,
 	ActProve:        configs.RoleEngineer,
 	ActRenewOCSP:    configs.RoleEngineer,
+	ActRenewHub:     configs.RoleEngineer,
 }
 
 // ErrNotPermitted: the role of a person does not allow what the person wants to do.

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"time"
 
-	"hallmark/station"
 	"hallmark/station/audit"
 	"hallmark/station/control"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
-	"hallmark/station/registry"
 	"hallmark/station/workorder"
 )
 
@@ -42,7 +40,7 @@ func importsOrder(record *instance.Record) act {
 		if err := reason.CheckText(ask.Operator); err != nil {
 			return "", reason.Usage(fmt.Errorf("operator %w", err))
 		}
-		order, err := importOrder(ctx, record, ask)
+		order, err := record.ImportOrder(ctx, workorder.Signed{File: ask.File, Signature: ask.Signature}, ask.Operator)
 		if refusal := orderMisuse(err); reason.ExitOf(refusal) == reason.ExitUsage {
 			details := map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(ask.File)), "reason": reason.Of(err).Word}
 			return "", errors.Join(refusal, record.NoteBy(ctx, importRefused, audit.Denied, ask.Operator, details))
@@ -53,44 +51,6 @@ func importsOrder(record *instance.Record) act {
 		return fmt.Sprintf("work order %s, revision %d, is open for %s of %s, until %s", order.ID, order.Signed.Revision,
 			reason.Count(order.Quota, "board", "boards"), order.Product, order.Until.Format(time.RFC3339)), nil
 	}
-}
-
-// importOrder verifies an order file, and opens or revises its work order with the share of this station.
-func importOrder(ctx context.Context, record *instance.Record, ask OrderFile) (registry.NewOrder, error) {
-	file, owner, err := workorder.Signed{File: ask.File, Signature: ask.Signature}.Verify("the order file", record.Owners)
-	if err != nil {
-		return registry.NewOrder{}, err
-	}
-	order, err := shareOf(ctx, record, file)
-	if err != nil {
-		return order, err
-	}
-	order.Signed.Owner, order.Signed.Signature = owner.SPKI, ask.Signature
-	return order, record.Registry.ImportOrder(ctx, order, ask.Operator)
-}
-
-// shareOf gives the work order for this station. It refuses an order that the station could not work off.
-func shareOf(ctx context.Context, record *instance.Record, file *workorder.Order) (o registry.NewOrder, err error) {
-	key, err := record.Registry.VerifierKey(ctx)
-	if err != nil {
-		return o, err
-	}
-	share, err := file.Share(key)
-	switch product := record.Profile.Name(); {
-	case err != nil:
-		return o, err
-	case file.Product != product:
-		return o, fmt.Errorf("%w: %q, not %q", ErrOtherProduct, file.Product, product)
-	case !file.Until.After(record.Now()):
-		return o, fmt.Errorf("%w: %q, %s", station.ErrOrderExpired, file.ID, file.Until.Format(time.RFC3339))
-	}
-	for _, profile := range record.Profiles() {
-		if !file.Allows(profile.SHA256()) {
-			return o, fmt.Errorf("%w: %q does not name the profile %s with SHA-256 %x", station.ErrOrderProfile, file.ID, profile.Name(), profile.SHA256())
-		}
-	}
-	return registry.NewOrder{ID: file.ID, Product: file.Product, Quota: share, Lot: file.Lot, Until: file.Until, Firmware: file.Firmware,
-		Signed: &registry.SignedOrder{Revision: file.Revision, Total: file.Quota, NotBefore: file.NotBefore, Profiles: file.Profiles, File: file.SHA256}}, nil
 }
 
 func (r ClosureRequest) by() string { return r.Operator }

@@ -7,6 +7,7 @@ import (
 	"hallmark/configs"
 	"hallmark/devices"
 	"hallmark/station"
+	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
 
@@ -116,7 +117,7 @@ var (
 	ErrUnknownBadge = reason.New("unknown-badge", "badge is not known")
 	ErrBusy         = reason.New("bay-busy", "bay is running")
 	ErrHSMAway      = reason.New("hsm-away", "HSM is away")
-	ErrOtherProduct = reason.New("other-product", "work order is for another product than this station's profile")
+	ErrOtherProduct = instance.ErrOtherProduct
 
 	ErrLabelWanted = reason.New("label-wanted", "scan the label of the board that passed in this bay")
 	ErrWrongLabel  = reason.New("wrong-label", "this label is not that of the board that passed in this bay")

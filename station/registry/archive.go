@@ -115,7 +115,7 @@ func (r *Registry) ArchiveBound(ctx context.Context, wanted Wanted, mirrors []no
 		return a, err
 	}
 	if wanted.Webhook != "" && wanted.Unsent < limit {
-		limit, why = wanted.Unsent, "the webhook "+wanted.Webhook+", whose receiver has not taken more"
+		limit, why = wanted.Unsent, wanted.Webhook+", which has not taken more"
 	}
 	a.Until, err = r.newestWanted(ctx, a.First, limit, wanted)
 	if err == nil && a.Until == 0 {

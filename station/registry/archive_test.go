@@ -305,7 +305,7 @@ func TestTheBoundOfAnArchive(t *testing.T) {
 		t.Errorf("a mirror without entries: %v", err)
 	}
 	// A webhook whose receiver is away for long.
-	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: later, Unsent: 1, Webhook: "mes"}, nil); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "the webhook mes") {
+	if _, err := b.ArchiveBound(t.Context(), Wanted{Before: later, Unsent: 1, Webhook: "the webhook mes"}, nil); !errors.Is(err, ErrNothingToArchive) || !strings.Contains(err.Error(), "the webhook mes") {
 		t.Errorf("a webhook that has taken nothing: %v", err)
 	}
 	open.Ending = station.Aborted

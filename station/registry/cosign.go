@@ -83,5 +83,19 @@ func (r *Reader) Bodies(ctx context.Context, from, to int64) (bodies [][]byte, e
 	return bodies, err
 }
 
+// RootAt gives the root of the first size entries.
+func (r *Reader) RootAt(ctx context.Context, size int64) (tlog.Hash, error) {
+	return audit.RootAt(ctx, r.db, size)
+}
+
+// CheckpointUpTo gives the newest checkpoint over at most size entries as the station signed it, or nil.
+func (r *Reader) CheckpointUpTo(ctx context.Context, size int64) (signed []byte, err error) {
+	err = r.db.QueryRowContext(ctx, `SELECT note FROM audit_checkpoint WHERE size <= ? ORDER BY size DESC LIMIT 1`, size).Scan(&signed)
+	if none(err) {
+		return nil, nil
+	}
+	return signed, err
+}
+
 // Hashes gives the stored hashes of the log.
 func (r *Reader) Hashes(ctx context.Context) tlog.HashReader { return audit.HashReader(ctx, r.db) }

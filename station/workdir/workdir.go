@@ -56,6 +56,10 @@ func (d Dir) CRL() string { return d.In("pki", "issuing.crl") }
 func (d Dir) OCSP() string    { return d.In("pki", "ocsp.pem") }
 func (d Dir) OCSPKey() string { return d.In("pki", "ocsp.key") }
 
+// Hub is the certificate with which the station signs in at the hub of the plant, and HubKey its key.
+func (d Dir) Hub() string    { return d.In("pki", "hub.pem") }
+func (d Dir) HubKey() string { return d.In("pki", "hub.key") }
+
 func (d Dir) Server() string      { return d.In("pki", "verifier.pem") }
 func (d Dir) ServerKey() string   { return d.In("pki", "verifier.key") }
 func (d Dir) AuditKey() string    { return d.In("pki", "audit.vkey") }

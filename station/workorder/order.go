@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"hallmark/configs"
+	"hallmark/configs/strict"
 	"hallmark/station/audit"
 	"hallmark/station/reason"
 )
@@ -86,7 +86,7 @@ func Parse(name string, text []byte) (*Order, error) {
 		return nil, fmt.Errorf("%s: %w: it has %d octets, want at most %d", name, ErrFile, len(text), MaxFile)
 	}
 	var f file
-	if err := configs.Decode(name, text, &f); err != nil {
+	if err := strict.Decode(name, text, &f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	order, err := f.order()

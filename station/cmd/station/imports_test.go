@@ -16,6 +16,7 @@ import (
 var without = map[string][]string{
 	"station/cmd/station":    {"testing", "hallmark/fixtures", "hallmark/devices/conformance"},
 	"station/cmd/auditcheck": {"testing", "hallmark/devices", "hallmark/hsm", "hallmark/station/registry", "github.com/mattn/go-sqlite3", "github.com/miekg/pkcs11"},
+	"station/cmd/hub":        {"testing", "hallmark/devices", "hallmark/hsm", "hallmark/station/registry", "github.com/mattn/go-sqlite3", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
 	"station/cmd/verifier":   {"testing", "hallmark/devices/emulated", "hallmark/hsm", "github.com/miekg/pkcs11", "github.com/ThalesIgnite/crypto11"},
 }
 

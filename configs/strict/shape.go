@@ -1,4 +1,4 @@
-package configs
+package strict
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// A shaper compares the values of a file with the Go types that take them, and changes each value
+// A File compares the values of a file with the Go types that take them, and changes each value
 // that must be text back into the text that stands in the file: the decoder would read 010 as 8. It collects the mistakes.
-type shaper struct {
+type File struct {
 	name  string
 	into  reflect.Type
 	errs  []error         // in the order of the file
@@ -23,12 +23,18 @@ type shaper struct {
 	wrong map[string]bool // keys with a mistake; they keep their default
 }
 
-func newShaper(name string, into any) *shaper {
-	return &shaper{name: name, into: reflect.TypeOf(into), lines: map[string]int{}, wrong: map[string]bool{}}
+func newFile(name string, into any) *File {
+	return &File{name: name, into: reflect.TypeOf(into), lines: map[string]int{}, wrong: map[string]bool{}}
 }
 
+// Err has all mistakes of the file, in their order; nil: there is none.
+func (s *File) Err() error { return errors.Join(s.errs...) }
+
+// Lines gives the line of each key that the file has, by its dotted form: "hsm.module", "bays[0].port".
+func (s *File) Lines() map[string]int { return s.lines }
+
 // shape returns the node to decode. A value with a mistake becomes no value.
-func (s *shaper) shape(key string, node ast.Node, t reflect.Type) ast.Node {
+func (s *File) shape(key string, node ast.Node, t reflect.Type) ast.Node {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -47,7 +53,7 @@ func (s *shaper) shape(key string, node ast.Node, t reflect.Type) ast.Node {
 	return s.scalar(key, node, t)
 }
 
-func (s *shaper) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
+func (s *File) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
 	if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
 		return s.refuse(key, node, "keys with values", wanted(t))
 	}
@@ -59,7 +65,7 @@ func (s *shaper) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
 			s.unknown(key, at.Value, at.Position.Line, t)
 			continue
 		}
-		name := below(key, at.Value)
+		name := Below(key, at.Value)
 		s.lines[name] = at.Position.Line
 		pair.Value = s.shape(name, pair.Value, inner)
 		known = append(known, pair)
@@ -72,8 +78,8 @@ func (s *shaper) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
 	return node
 }
 
-// below gives the dotted form of a key in a section. The outermost section has no name.
-func below(section, key string) string {
+// Below gives the dotted form of a key in a section. The outermost section has no name.
+func Below(section, key string) string {
 	if section == "" {
 		return key
 	}
@@ -81,14 +87,14 @@ func below(section, key string) string {
 }
 
 // unknown refuses a key that the section does not have. The key that was meant has no value then.
-func (s *shaper) unknown(section, key string, line int, t reflect.Type) {
+func (s *File) unknown(section, key string, line int, t reflect.Type) {
 	s.errs = append(s.errs, fmt.Errorf("%s:%d: %w %q%s", s.name, line, ErrUnknownKey, key, keyHint(key, t, s.into)))
 	if meant := nearest(key, ownKeysOf(t)); meant != "" {
-		s.wrong[below(section, meant)] = true
+		s.wrong[Below(section, meant)] = true
 	}
 }
 
-func (s *shaper) sequence(key string, list *ast.SequenceNode, t reflect.Type) ast.Node {
+func (s *File) sequence(key string, list *ast.SequenceNode, t reflect.Type) ast.Node {
 	if t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
 		return s.refuse(key, list, "a list", wanted(t))
 	}
@@ -101,7 +107,7 @@ func (s *shaper) sequence(key string, list *ast.SequenceNode, t reflect.Type) as
 }
 
 // scalar checks a value that is neither keys nor a list.
-func (s *shaper) scalar(key string, node ast.Node, t reflect.Type) ast.Node {
+func (s *File) scalar(key string, node ast.Node, t reflect.Type) ast.Node {
 	number, integer := node.(*ast.IntegerNode)
 	_, boolean := node.(*ast.BoolNode)
 	text := node.GetToken().Value
@@ -187,7 +193,7 @@ func limits(t reflect.Type) string {
 }
 
 // refuse names the key, and not the value, which may be a PIN. It returns no value in the place of the wrong one.
-func (s *shaper) refuse(key string, node ast.Node, got, want string) ast.Node {
+func (s *File) refuse(key string, node ast.Node, got, want string) ast.Node {
 	called := key
 	if key == "" {
 		called = "the file"
@@ -198,19 +204,19 @@ func (s *shaper) refuse(key string, node ast.Node, got, want string) ast.Node {
 	return ast.Null(node.GetToken())
 }
 
-// invalid adds the values that are not possible, each with its line. A value that follows from a mistake that is named already is none.
-func (s *shaper) invalid(err error) {
+// Invalid adds the values that are not possible, each with its line. A value that follows from a mistake that is named already is none.
+func (s *File) Invalid(err error) {
 	for _, one := range each(err) {
-		var value *ValueError
+		var value Keyed
 		if !errors.As(one, &value) {
 			s.errs = append(s.errs, fmt.Errorf("%s: %w", s.name, one))
 			continue
 		}
-		if s.isWrong(value.Key) {
+		if s.isWrong(value.ConfigKey()) {
 			continue
 		}
 		place := s.name
-		if line := s.lineOf(value.Key); line > 0 {
+		if line := s.lineOf(value.ConfigKey()); line > 0 {
 			place += ":" + strconv.Itoa(line)
 		}
 		s.errs = append(s.errs, fmt.Errorf("%s: %w", place, one))
@@ -230,7 +236,7 @@ func each(err error) (all []error) {
 }
 
 // isWrong reports whether a key, the sections that have it, or a key in it has a mistake.
-func (s *shaper) isWrong(key string) bool {
+func (s *File) isWrong(key string) bool {
 	for wrong := range s.wrong {
 		if wrong == "" || wrong == key || isBelow(key, wrong) || isBelow(wrong, key) {
 			return true
@@ -245,7 +251,7 @@ func isBelow(key, section string) bool {
 }
 
 // lineOf gives the line of a key or, if the file does not have it, of the innermost section that it belongs into; 0: none.
-func (s *shaper) lineOf(key string) int {
+func (s *File) lineOf(key string) int {
 	for key != "" {
 		if line, known := s.lines[key]; known {
 			return line

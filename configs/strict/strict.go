@@ -1,4 +1,6 @@
-package configs
+// Package strict reads one YAML document into a struct. An unknown or duplicate key, a PIN, or a value of another form is an error
+// that names the line, the expected value and the next action.
+package strict
 
 import (
 	"bytes"
@@ -26,20 +28,26 @@ var (
 	ErrValue        = errors.New("value not possible")
 )
 
+// A Keyed error is about the value of one key.
+type Keyed interface {
+	error
+	ConfigKey() string // dotted form
+}
+
 // Decode reads exactly one YAML document into the struct that into points to. The
 // values in the struct are the defaults. No error repeats a value of the file, so that
 // a PIN in the wrong place does not get into a log. The error has all mistakes of the file, in their order.
 func Decode(name string, text []byte, into any) error {
-	found, err := decode(name, text, into)
+	found, err := Read(name, text, into)
 	if err != nil {
 		return err
 	}
-	return errors.Join(found.errs...)
+	return found.Err()
 }
 
-// decode reads as Decode does. An error is one that keeps the rest of the file from being read. A value with a mistake is among the
-// mistakes of the shaper, and keeps its default.
-func decode(name string, text []byte, into any) (*shaper, error) {
+// Read reads as Decode does. An error is one that keeps the rest of the file from being read. A value with a mistake is among the
+// mistakes of the File, and keeps its default.
+func Read(name string, text []byte, into any) (*File, error) {
 	file, err := parse(name, text)
 	if err != nil {
 		return nil, err
@@ -51,7 +59,7 @@ func decode(name string, text []byte, into any) (*shaper, error) {
 	if n := len(bodies); n != 1 {
 		return nil, fmt.Errorf("%s: %w: %s, want one", name, ErrSyntax, reason.Count(n, "document", "documents"))
 	}
-	found := newShaper(name, into)
+	found := newFile(name, into)
 	body := found.shape("", bodies[0], reflect.TypeOf(into))
 	err = yaml.NodeToValue(body, into, yaml.Strict())
 	if err != nil && len(found.errs) == 0 {
@@ -138,7 +146,7 @@ func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 
 // keyHint returns a hint for an unknown key of a section: another section that has it, or a similar key of this one.
 func keyHint(key string, section, into reflect.Type) string {
-	if slices.Contains(keysOf(into), key) {
+	if slices.Contains(KeysOf(into), key) {
 		return "; it belongs into another section" + sectionHint(into, key)
 	}
 	return didYouMean(key, ownKeysOf(section))
@@ -154,7 +162,7 @@ func sectionHint(t reflect.Type, key string) string {
 	}
 	for i := range t.NumField() {
 		section, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		if slices.Contains(keysOf(t.Field(i).Type), key) {
+		if slices.Contains(KeysOf(t.Field(i).Type), key) {
 			return ": write it below " + section
 		}
 	}
@@ -181,8 +189,8 @@ func withoutValues(message string) string {
 	return strings.TrimSpace(head)
 }
 
-// keysOf returns every key that the type of into knows, at any depth.
-func keysOf(into reflect.Type) []string {
+// KeysOf returns every key that the type of into knows, at any depth.
+func KeysOf(into reflect.Type) []string {
 	var keys []string
 	var walk func(reflect.Type)
 	walk = func(t reflect.Type) {

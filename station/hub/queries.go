@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A Table is the result of a query, as text.
+type Table struct {
+	Title string
+	Head  []string
+	Rows  [][]string
+}
+
+// table runs a query that gives text only. The names of its columns are the heads.
+func (s *Store) table(ctx context.Context, query string, args ...any) (t Table, err error) {
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		t, err = tableIn(ctx, tx, query, args...)
+		return err
+	})
+	return t, err
+}
+
+func tableIn(ctx context.Context, tx pgx.Tx, query string, args ...any) (t Table, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return t, fmt.Errorf("asking the database: %w", err)
+	}
+	t.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]string, error) {
+		values, err := row.Values()
+		texts := make([]string, 0, len(values))
+		for _, value := range values {
+			text, _ := value.(string) // NULL is empty
+			texts = append(texts, text)
+		}
+		return texts, err
+	})
+	for _, field := range rows.FieldDescriptions() {
+		t.Head = append(t.Head, field.Name)
+	}
+	if err != nil {
+		return t, fmt.Errorf("reading the answer of the database: %w", err)
+	}
+	return t, nil
+}
+
+// Times are shown in UTC, to the second.
+const (
+	stationsQuery = `SELECT s.name AS "station", coalesce(to_char(st.seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS "seen",
+		CASE WHEN st.seen > now() - interval '30 seconds' THEN 'live' ELSE 'away' END AS "link", st.next::text AS "entries", (st.size - st.next)::text AS "waiting", (st.next - st.signed)::text AS "not signed",
+		(SELECT count(*) FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours')::text AS "Runs in 24 h",
+		coalesce((SELECT round(100.0 * count(*) FILTER (WHERE ending = 'pass') / nullif(count(*) FILTER (WHERE ending IN ('pass', 'reject')), 0), 1) FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours')::text, '') AS "yield %",
+		(SELECT count(*) FROM finding_open f WHERE f.station = s.id OR f.other = s.id)::text AS "findings"
+		FROM station s JOIN station_state st ON st.station = s.id ORDER BY s.name`
+	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.share), 0)::text AS "leased",
+		greatest(w.quota - coalesce(sum(l.share), 0), 0)::text AS "left", to_char(w.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "until",
+		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.share, 0), ', ' ORDER BY s.name), '') AS "stations",
+		CASE WHEN EXISTS (SELECT 1 FROM work_order_closed c WHERE c.work_order = w.id) THEN 'closed' WHEN w.until < now() THEN 'ended' ELSE 'open' END AS "state"
+		FROM work_order w LEFT JOIN work_order_station m ON m.work_order = w.id LEFT JOIN station s ON s.id = m.station
+		LEFT JOIN station_order o ON o.station = m.station AND o.work_order = w.id
+		LEFT JOIN LATERAL (SELECT max(share) AS share FROM lease WHERE work_order = w.id AND station = m.station) l ON true
+		GROUP BY w.id ORDER BY max(w.opened) DESC LIMIT 200`
+	findingsQuery = `SELECT f.id::text AS "number", f.kind AS "finding", s.name AS "station", coalesce(o.name, '') AS "other station", coalesce(f.board_id::text, f.subject) AS "about",
+		f.detail AS "what", to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "since"
+		FROM finding_open f JOIN station s ON s.id = f.station LEFT JOIN station o ON o.id = f.other ORDER BY f.id DESC LIMIT 500`
+	rejectsQuery = `SELECT reason AS "reason", ending AS "ending", count(*)::text AS "Runs", string_agg(DISTINCT s.name, ', ') AS "stations"
+		FROM run r JOIN station s ON s.id = r.station WHERE r.at > now() - interval '24 hours' AND ending <> 'pass' GROUP BY reason, ending ORDER BY count(*) DESC LIMIT 50`
+	// The newest Runs are enough: a step that is slow now is slow in each of them.
+	stepsQuery = `SELECT step->>'name' AS "step", count(*)::text AS "Runs", round(percentile_cont(0.5) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) / 1000)::text AS "median ms",
+		round(percentile_cont(0.95) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) / 1000)::text AS "95 % ms", round(avg((step->>'outside_us')::numeric) / 1000)::text AS "of it board and wire, ms"
+		FROM (SELECT steps FROM station s CROSS JOIN LATERAL (SELECT steps FROM run WHERE station = s.id AND at > now() - interval '24 hours' ORDER BY at DESC LIMIT 50) newest) r
+		CROSS JOIN LATERAL jsonb_array_elements(r.steps) step GROUP BY 1 ORDER BY percentile_cont(0.5) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) DESC`
+	runsQuery = `SELECT to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "ended", s.name AS "station", r.bay AS "bay", r.ending AS "ending", r.reason AS "reason", r.outcome AS "outcome",
+		r.purpose AS "key", r.operator AS "operator", encode(r.firmware, 'hex') AS "firmware", r.seq::text AS "entry"
+		FROM run r JOIN station s ON s.id = r.station WHERE r.board_id = $1 ORDER BY r.at DESC LIMIT 200`
+	certificatesQuery = `SELECT encode(c.serial, 'hex') AS "serial number", coalesce((SELECT e.status FROM certificate_event e WHERE e.serial = c.serial ORDER BY e.at DESC, e.seq DESC LIMIT 1), 'intended') AS "status",
+		c.purpose AS "key", s.name AS "station", coalesce(c.work_order, '') AS "order", c.profile AS "profile", to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "signed",
+		to_char(c.not_after AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS "valid until"
+		FROM certificate c JOIN station s ON s.id = c.station WHERE c.board_id = $1 ORDER BY c.at DESC LIMIT 200`
+	affectedQuery = `SELECT r.board_id::text AS "board", s.name AS "station", to_char(max(r.at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "newest Run", count(*)::text AS "Runs"
+		FROM run r JOIN station s ON s.id = r.station WHERE r.firmware = $1 AND r.at >= $2 AND r.at < $3 AND r.board_id IS NOT NULL GROUP BY r.board_id, s.name ORDER BY max(r.at) DESC LIMIT $4`
+)
+
+// boardOf finds the BoardID that a text names: a BoardID, or the serial number of a certificate in hexadecimal, with or without colons.
+func (s *Store) boardOf(ctx context.Context, text string) (id uuid.UUID, found bool, err error) {
+	text = strings.TrimSpace(text)
+	if serial, bad := hex.DecodeString(strings.ReplaceAll(text, ":", "")); bad == nil && len(serial) == 16 {
+		err = s.pool.QueryRow(ctx, `SELECT board_id FROM certificate WHERE serial = $1`, serial).Scan(&id)
+		if err == nil {
+			return id, true, nil
+		} else if err != pgx.ErrNoRows {
+			return id, false, fmt.Errorf("looking for a serial number: %w", err)
+		}
+	}
+	if id, err = uuid.Parse(text); err != nil {
+		return id, false, nil // it names no board
+	}
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM run WHERE board_id = $1) OR EXISTS (SELECT 1 FROM board WHERE board_id = $1)`, id).Scan(&found)
+	if err != nil {
+		err = fmt.Errorf("looking for a board: %w", err)
+	}
+	return id, found, err
+}
