@@ -175,11 +175,11 @@ func (m Model) filterText() string {
 	if q.Text != "" {
 		parts = append(parts, `"`+m.clean(q.Text)+`"`)
 	}
-	count := "history.count"
+	count := m.t("history.count", len(m.history.rows))
 	if m.history.older {
-		count = "history.newest"
+		count = m.t("history.newest", len(m.history.rows))
 	}
-	return strings.Join(append(parts, m.t(count, len(m.history.rows))), m.theme.shapes.dot)
+	return strings.Join(append(parts, count), m.theme.shapes.dot)
 }
 
 // drawRows draws the table. A wider terminal shows more columns.
