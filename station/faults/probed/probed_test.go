@@ -71,13 +71,18 @@ func (b *environment) insert(change func(*configs.Board)) {
 	b.t.Cleanup(func() { b.closes(b.client.Close) })
 	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(b.t)
 	b.t.Cleanup(func() { b.closes(b.emulated.Close) }) // of the probe that is there at the end
+	b.port = b.debugPort("683806231", change)
+}
 
+// debugPort gives the debug port of the bay for a probe.
+func (b *environment) debugPort(probe string, change func(*configs.Board)) station.DebugPort {
+	b.t.Helper()
 	definition := fixtures.Must(configs.LoadBoard("qemu-an385", "."))(b.t)
 	if change != nil {
 		change(definition)
 	}
-	bay := instance.BaySpec{Name: "bay", Bay: &configs.Bay{Name: "bay", Board: "qemu-an385", Probe: &configs.BayProbe{Driver: "openocd", Serial: "683806231"}}, Board: definition}
-	b.port = fixtures.Must(b.opened.DebugPort(bay, fixtures.Firmware(b.t, "../../..", emulated.QEMU, "mps2-an385")))(b.t)
+	bay := instance.BaySpec{Name: "bay", Bay: &configs.Bay{Name: "bay", Board: "qemu-an385", Probe: &configs.BayProbe{Driver: "openocd", Serial: probe}}, Board: definition}
+	return fixtures.Must(b.opened.DebugPort(bay, fixtures.Firmware(b.t, "../../..", emulated.QEMU, "mps2-an385")))(b.t)
 }
 
 // run does one Run of the board in the bay.
@@ -177,6 +182,46 @@ func TestAFaultOfTheProbeIsNamedAndTheNextRunPasses(t *testing.T) {
 	}
 }
 
+// A bench that is set up wrongly ends in its refusal, before anything is erased. When it is set right, the bay enrols its board.
+func TestAWrongBenchIsNamedAndTheNextRunPasses(t *testing.T) {
+	b := newEnvironment(t, nil)
+	right := b.port
+	for _, test := range []struct {
+		name, reason string
+		ending       station.Ending
+		wrong        func(*testing.T)
+	}{
+		{"another probe than that of the bay", "probe-wrong-serial", station.Fault, func(*testing.T) { b.port = b.debugPort("683806232", nil) }},
+		{"another chip than that of the board definition", "target-wrong", station.Fault, func(*testing.T) {
+			b.port = b.debugPort("683806231", func(board *configs.Board) { board.Probe.Part.Value ^= 0x10 })
+		}},
+		{"a programmer that is not installed", "tool-missing", station.Fault, func(t *testing.T) { t.Setenv("PATH", t.TempDir()) }},
+		{"a chip that somebody has locked", "target-locked", station.Reject, func(*testing.T) { b.locks(0) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.wrong(t)
+			run := b.run(t.Context())
+			b.ends(run, test.ending, test.reason)
+			if slices.Contains(steps(run), "identify") {
+				t.Errorf("steps %v", steps(run))
+			}
+			b.port = right
+		})
+	}
+	b.locks(emulated.NewDebugState().Lock)
+	b.passes()
+	b.verifies()
+}
+
+// locks puts a word into the lock of the debug port of a board that is off.
+func (b *environment) locks(word uint32) {
+	b.t.Helper()
+	if err := errors.Join(b.board.PowerCut(), b.board.Program().SetState(emulated.DebugState{Lock: word}), b.board.PowerOn(b.t.Context())); err != nil {
+		b.t.Fatal(err)
+	}
+	b.exchangesProbe()
+}
+
 func TestAnOperatorWhoCutsAFlashLeavesABoardThatNeedsFlash(t *testing.T) {
 	b := newEnvironment(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -211,6 +256,11 @@ func (b *environment) powerCycle() {
 	if err := errors.Join(b.board.PowerCut(), b.board.PowerOn(b.t.Context())); err != nil {
 		b.t.Fatal(err)
 	}
+	b.exchangesProbe()
+}
+
+func (b *environment) exchangesProbe() {
+	b.t.Helper()
 	b.closes(b.emulated.Close)
 	b.emulated = fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Chip: jlink.NewQEMU(b.board, true)}))(b.t)
 }
