@@ -27,7 +27,7 @@ func TestAnOrderIsWorkedOffOverThreeStations(t *testing.T) {
 	p.opensOrder("WO-1", 100, 10)
 	random := rand.New(rand.NewPCG(1, 2))
 	var cut [3]int // how many exchanges a station has no link
-	for round := range 400 {
+	for round := range 200 {
 		i := random.IntN(3)
 		s := p.stations[i]
 		for range random.IntN(4) {
@@ -42,7 +42,7 @@ func TestAnOrderIsWorkedOffOverThreeStations(t *testing.T) {
 			must(p.Take(t.Context(), s.id, p.pushOf(s)))(t)
 		case random.IntN(20) == 0:
 			p.reopen()
-		case round == 150:
+		case round == 75:
 			p.server.Kill()
 			p.server.Open()
 		}

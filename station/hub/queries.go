@@ -53,10 +53,11 @@ func tableIn(ctx context.Context, tx pgx.Tx, query string, args ...any) (t Table
 const (
 	stationsQuery = `SELECT s.name AS "station", coalesce(to_char(st.seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS "seen",
 		CASE WHEN st.seen > now() - interval '30 seconds' THEN 'live' ELSE 'away' END AS "link", st.next::text AS "entries", (st.size - st.next)::text AS "waiting", (st.next - st.signed)::text AS "not signed",
-		(SELECT count(*) FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours')::text AS "Runs in 24 h",
-		coalesce((SELECT round(100.0 * count(*) FILTER (WHERE ending = 'pass') / nullif(count(*) FILTER (WHERE ending IN ('pass', 'reject')), 0), 1) FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours')::text, '') AS "yield %",
+		d.runs::text AS "Runs in 24 h", coalesce(round(100.0 * d.passed / nullif(d.passed + d.rejected, 0), 1)::text, '') AS "yield %",
 		(SELECT count(*) FROM finding_open f WHERE f.station = s.id OR f.other = s.id)::text AS "findings"
-		FROM station s JOIN station_state st ON st.station = s.id ORDER BY s.name`
+		FROM station s JOIN station_state st ON st.station = s.id
+		CROSS JOIN LATERAL (SELECT count(*) AS runs, count(*) FILTER (WHERE ending = 'pass') AS passed, count(*) FILTER (WHERE ending = 'reject') AS rejected
+			FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours') d ORDER BY s.name`
 	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.share), 0)::text AS "leased",
 		greatest(w.quota - coalesce(sum(l.share), 0), 0)::text AS "left", to_char(w.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "until",
 		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.share, 0), ', ' ORDER BY s.name), '') AS "stations",
@@ -69,11 +70,11 @@ const (
 		f.detail AS "what", to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "since"
 		FROM finding_open f JOIN station s ON s.id = f.station LEFT JOIN station o ON o.id = f.other ORDER BY f.id DESC LIMIT 500`
 	rejectsQuery = `SELECT reason AS "reason", ending AS "ending", count(*)::text AS "Runs", string_agg(DISTINCT s.name, ', ') AS "stations"
-		FROM run r JOIN station s ON s.id = r.station WHERE r.at > now() - interval '24 hours' AND ending <> 'pass' GROUP BY reason, ending ORDER BY count(*) DESC LIMIT 50`
+		FROM run r JOIN station s ON s.id = r.station WHERE r.at > now() - interval '24 hours' AND r.ending <> 'pass' GROUP BY reason, ending ORDER BY count(*) DESC LIMIT 50`
 	// The newest Runs are enough: a step that is slow now is slow in each of them.
 	stepsQuery = `SELECT step->>'name' AS "step", count(*)::text AS "Runs", round(percentile_cont(0.5) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) / 1000)::text AS "median ms",
 		round(percentile_cont(0.95) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) / 1000)::text AS "95 % ms", round(avg((step->>'outside_us')::numeric) / 1000)::text AS "of it board and wire, ms"
-		FROM (SELECT steps FROM station s CROSS JOIN LATERAL (SELECT steps FROM run WHERE station = s.id AND at > now() - interval '24 hours' ORDER BY at DESC LIMIT 50) newest) r
+		FROM (SELECT steps FROM station s CROSS JOIN LATERAL (SELECT steps FROM run WHERE station = s.id AND at > now() - interval '24 hours' ORDER BY at DESC LIMIT 20) newest) r
 		CROSS JOIN LATERAL jsonb_array_elements(r.steps) step GROUP BY 1 ORDER BY percentile_cont(0.5) WITHIN GROUP (ORDER BY (step->>'took_us')::numeric) DESC`
 	runsQuery = `SELECT to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "ended", s.name AS "station", r.bay AS "bay", r.ending AS "ending", r.reason AS "reason", r.outcome AS "outcome",
 		r.purpose AS "key", r.operator AS "operator", encode(r.firmware, 'hex') AS "firmware", r.seq::text AS "entry"

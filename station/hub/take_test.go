@@ -265,3 +265,26 @@ func TestTheServersRoleChangesNoEvidence(t *testing.T) {
 		t.Error("the owner deletes an entry")
 	}
 }
+
+// A database that takes nothing, as a standby or a full disk, loses nothing: the station sends again.
+func TestADatabaseThatIsReadOnly(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	s.Run(stationlog.NewBoard(), "")
+	cut := `SELECT count(pg_terminate_backend(pid)) >= 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
+	p.server.Query(`ALTER DATABASE ` + p.server.Name + ` SET default_transaction_read_only = on`)
+	p.server.Query(cut)
+	push := p.pushOf(s)
+	for range 2 * maxConnections {
+		if a, err := p.Take(t.Context(), s.id, push); err == nil {
+			t.Fatalf("a database that is read-only takes entries: %+v", a)
+		}
+	}
+	p.server.SQL("postgres", `SET default_transaction_read_only = off; ALTER DATABASE `+p.server.Name+` RESET default_transaction_read_only`)
+	p.server.Query(cut)
+	if a := p.tellAll(s); !a.Taken || a.Next != 7 {
+		t.Errorf("afterwards: %+v", a)
+	}
+	p.is(`SELECT count(*) FROM finding`, "0")
+}

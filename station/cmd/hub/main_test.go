@@ -215,8 +215,10 @@ func TestAPlantWorksOffOneOrderThroughKillsAndOutages(t *testing.T) {
 	p := newPlant(t, names...)
 	p.begins()
 	p.hub("order-open", "WO-1", "--product", "linaro", "--quota", "20", "--until", "2099-01-01", "--profile", profileSHA256, "--lease", "5", "--operator", "lena", "--reason", "lot 7")
-	for _, name := range names { // each station gets its lease in its first start
-		p.batch(name, "--boards", "posix:1", "--count", "1")
+	for n := 0; p.db.Query(`SELECT count(*) FROM station_order`) != "3" && n < 20; n++ { // each station opens its lease, usually in its first start
+		for _, name := range names {
+			p.batch(name, "--boards", "posix:1", "--count", "1")
+		}
 	}
 	p.is(`SELECT count(*), sum(share) FROM lease`, "3|15")
 	for round := range 9 {

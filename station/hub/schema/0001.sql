@@ -122,7 +122,8 @@ CREATE TABLE run (
 	PRIMARY KEY (id, station)
 );
 CREATE INDEX run_at ON run USING brin (at) WITH (autosummarize = on);
-CREATE INDEX run_station_at ON run (station, at DESC);
+CREATE INDEX run_station_at ON run (station, at DESC) INCLUDE (ending);
+CREATE INDEX run_bad ON run (at, reason, ending, station) WHERE ending <> 'pass';
 CREATE INDEX run_board ON run (board_id) WHERE board_id IS NOT NULL;
 CREATE INDEX run_firmware ON run (firmware, at) WHERE firmware IS NOT NULL;
 

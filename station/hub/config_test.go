@@ -1,0 +1,74 @@
+package hub
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hallmark/fixtures/stationlog"
+	"hallmark/station/reason"
+)
+
+func TestHubYAML(t *testing.T) {
+	key := stationlog.New("bench-1").Key
+	good := fmt.Sprintf(`database: dbname=hub
+certificate: tls.pem
+key: tls.key
+ca: ca.pem
+order_key: order.pem
+mark: hub.mark
+page: 127.0.0.1:8080
+stations:
+  - {name: bench-1, log: "%s", tls_key_sha256: %s}
+`, key, strings.Repeat("ab", 32))
+	file := filepath.Join(t.TempDir(), "hub.yaml")
+	load := func(text string) (*Config, error) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return LoadConfig(file)
+	}
+	c, err := load(good)
+	if err != nil || c.Listen != "127.0.0.1:8443" || c.path(c.Mark) != filepath.Join(filepath.Dir(file), "hub.mark") || len(c.clients()) != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for _, test := range []struct{ name, old, new, says string }{
+		{"an unknown key", "mark:", "marc:", `did you mean "mark"`},
+		{"no database", "database: dbname=hub\n", "", "database: want a value"},
+		{"a password", "page: 127.0.0.1:8080", "password: hunter2", "does not belong in a configuration"},
+		{"a page for strangers", "127.0.0.1:8080", "0.0.0.0:8080", "a proxy with TLS"},
+		{"no stations", good[strings.Index(good, "stations:"):], "stations: []\n", "stations: want 1"},
+		{"a log that is none", key, "bench-1", "pki/audit.vkey"},
+		{"a digest that is none", strings.Repeat("ab", 32), "abab", "64 hexadecimal digits"},
+		{"a name with a slash", "name: bench-1", "name: ../x", "want a name"},
+	} {
+		_, err := load(strings.Replace(good, test.old, test.new, 1))
+		if reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.says)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error has the password", test.name)
+		}
+	}
+}
+
+func TestADatabaseOfAnotherVersionIsRefused(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	if done, err := Migrate(t.Context(), p.server.Database("owner"), "hub_serve"); done != 0 || err != nil {
+		t.Errorf("a second migration: %d steps, %v", done, err)
+	}
+	p.server.Query(`UPDATE schema_step SET sha256 = '\x00'`)
+	if err := checkSchema(t.Context(), p.pool); err == nil || !strings.Contains(err.Error(), "step 1 is another one") {
+		t.Errorf("another step: %v", err)
+	}
+	p.server.Query(`DELETE FROM schema_step`)
+	if err := checkSchema(t.Context(), p.pool); err == nil || !strings.Contains(err.Error(), "it has schema 0, want 1") {
+		t.Errorf("an older one: %v", err)
+	}
+	p.server.Query(`INSERT INTO schema_step (number, sha256) VALUES (1, '\x00'), (2, '\x00')`)
+	if _, err := Migrate(t.Context(), p.server.Database("owner"), "hub_serve; DROP"); reason.ExitOf(err) != reason.ExitUsage {
+		t.Errorf("a role that is no name: %v", err)
+	}
+}
