@@ -159,7 +159,7 @@ static void put(struct cbor_writer *w, const void *octets, size_t len)
 		return;
 	}
 	if (len > 0) {
-		memcpy(w->buf + w->len, octets, len);
+		memmove(w->buf + w->len, octets, len); /* an echo is written over itself */
 	}
 	w->len += len;
 }

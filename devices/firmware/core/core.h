@@ -92,7 +92,10 @@ struct transfer {
 	uint32_t received;
 	bool has_hash;
 	uint8_t hash[HASH_SIZE];
-	uint8_t der[SLOT_SIZE];
+	uint8_t *der; /* SLOT_SIZE octets; a buffer of the TLS client, if there is one: a transfer ends a session, and a session a transfer */
+#if !PROV_HANDSHAKE
+	uint8_t octets[SLOT_SIZE];
+#endif
 };
 
 struct prov;
@@ -154,8 +157,6 @@ struct net {
 	char address[ADDRESS_MAX + 1u];
 	char server_name[SERVER_NAME_MAX + 1u];
 	struct prov_visit_report report;
-	uint8_t answer[128];
-	size_t answer_len;
 };
 
 int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct cbor_writer *w);
@@ -183,6 +184,9 @@ struct session {
 /* PROV_OK: q is the next request of the owner's session, or opens one. SESSION_AGAIN: the last one again. Negative: neither. */
 #define SESSION_AGAIN 1
 int prov_session_turn(struct prov *prov, enum session_owner owner, uint32_t q);
+
+/* A session opens, after the one before has ended: the buffers of the TLS client are its own. */
+void prov_session_begin(struct prov *prov);
 
 /* The request q of this session was carried out. */
 void prov_session_answered(struct prov *prov, enum session_owner owner, uint32_t q);
@@ -222,8 +226,7 @@ struct smp {
 	bool open;      /* a message has begun and has not ended */
 	size_t want;    /* octets of the message, with length and CRC */
 	size_t have;
-	uint8_t message[PROV_BUF_SIZE];
-	uint8_t reply[PROV_BUF_SIZE];
+	uint8_t message[PROV_BUF_SIZE]; /* with length and CRC; then the answer in the same place */
 #endif
 };
 

@@ -202,37 +202,26 @@ static void poll_session(struct prov *prov)
 	}
 }
 
-static void answer(struct net *net)
+/* Gives the same answer until the next request, because only the next request changes the report. */
+static void answer(const struct net *net, struct cbor_writer *w)
 {
 	const struct prov_visit_report *r = &net->report;
-	struct cbor_writer w = { net->answer, sizeof net->answer, 0, false };
 
-	prov_cbor_put_map(&w, 1u + (r->data_len > 0) + (r->error != 0) + (r->verify_flags != 0));
-	prov_cbor_put_key(&w, "st");
-	prov_cbor_put_uint(&w, (uint32_t)r->state);
+	prov_cbor_put_map(w, 1u + (r->data_len > 0) + (r->error != 0) + (r->verify_flags != 0));
+	prov_cbor_put_key(w, "st");
+	prov_cbor_put_uint(w, (uint32_t)r->state);
 	if (r->data_len > 0) {
-		prov_cbor_put_key(&w, "r");
-		prov_cbor_put_bstr(&w, r->data, r->data_len);
+		prov_cbor_put_key(w, "r");
+		prov_cbor_put_bstr(w, r->data, r->data_len);
 	}
 	if (r->error != 0) {
-		prov_cbor_put_key(&w, "e");
-		prov_cbor_put_int(&w, r->error);
+		prov_cbor_put_key(w, "e");
+		prov_cbor_put_int(w, r->error);
 	}
 	if (r->verify_flags != 0) {
-		prov_cbor_put_key(&w, "vf");
-		prov_cbor_put_uint(&w, r->verify_flags);
+		prov_cbor_put_key(w, "vf");
+		prov_cbor_put_uint(w, r->verify_flags);
 	}
-	net->answer_len = w.len;
-}
-
-static int put_answer(const struct net *net, struct cbor_writer *w)
-{
-	if (net->answer_len > w->size) {
-		return PROV_ERR_INTERNAL;
-	}
-	memcpy(w->buf, net->answer, net->answer_len);
-	w->len = net->answer_len;
-	return PROV_OK;
 }
 
 enum { Q, SN, A, P, CH, X, FIELDS };
@@ -256,6 +245,7 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	if (err != PROV_OK) {
 		return err;
 	}
+	prov_session_begin(prov);
 	memcpy(net->server_name, f[SN].as.string.octets, f[SN].as.string.len); /* net is zero, so the string is terminated */
 	memcpy(net->address, f[A].as.string.octets, f[A].as.string.len);
 	net->visit.address = net->address;
@@ -317,8 +307,12 @@ int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	if (err == PROV_OK) {
 		err = prov_session_turn(prov, SESSION_NET, f[Q].as.number);
 	}
+	if (err == SESSION_AGAIN) {
+		answer(net, w);
+		return PROV_OK;
+	}
 	if (err != PROV_OK) {
-		return err == SESSION_AGAIN ? put_answer(net, w) : err;
+		return err;
 	}
 	err = f[Q].as.number == 0 ? open_from(prov, f) : continue_from(prov, f);
 	if (err != PROV_OK) {
@@ -328,8 +322,8 @@ int prov_net_handle(struct prov *prov, const uint8_t *in, size_t in_len, struct 
 	if (f[Q].as.number > 0) {
 		poll_session(prov);
 	}
-	answer(net);
-	return put_answer(net, w);
+	answer(net, w);
+	return PROV_OK;
 }
 
 #endif

@@ -56,10 +56,21 @@ int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct 
 
 enum { S, O, L, H, D, C, WRITE_FIELDS };
 
+static uint8_t *buffer_of(struct prov *prov)
+{
+#if PROV_HANDSHAKE
+	_Static_assert(sizeof prov->tls.credentials >= SLOT_SIZE, "no room for an object");
+	return prov->tls.credentials;
+#else
+	return prov->transfer.octets;
+#endif
+}
+
 /* Offset 0 always begins anew, also for the object that was written before: the answer is the offset behind this piece, as the station expects. */
 static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 {
 	struct transfer *t = &prov->transfer;
+	int err;
 
 	if (!f[L].present || (f[H].present && f[H].as.string.len != HASH_SIZE)) {
 		return PROV_ERR_BAD_MAP;
@@ -67,6 +78,11 @@ static int begin_transfer(struct prov *prov, const struct cbor_field *f)
 	if (f[L].as.number > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
+	err = prov_session_end(prov, true);
+	if (err != PROV_OK) {
+		return err;
+	}
+	t->der = buffer_of(prov);
 	t->open = true;
 	t->slot = (enum slot)f[S].as.number;
 	t->total = f[L].as.number;

@@ -36,6 +36,15 @@ int prov_session_turn(struct prov *prov, enum session_owner owner, uint32_t q)
 	return q == 0 || q == s->q + 1u ? PROV_OK : PROV_ERR_OUT_OF_ORDER;
 }
 
+void prov_session_begin(struct prov *prov)
+{
+#if PROV_PROVISIONING
+	prov->transfer.open = false; /* its octets are in a buffer of the TLS client */
+#else
+	(void)prov;
+#endif
+}
+
 void prov_session_answered(struct prov *prov, enum session_owner owner, uint32_t q)
 {
 	prov->session.owner = owner;

@@ -20,7 +20,7 @@ struct request {
 
 static void reply(struct prov *prov, const struct request *rq, size_t body_len)
 {
-	uint8_t *h = prov->smp.reply + 2;
+	uint8_t *h = prov->smp.message + 2;
 
 	h[0] = (uint8_t)(rq->version << 3 | (rq->op + 1u));
 	h[1] = 0;
@@ -30,12 +30,13 @@ static void reply(struct prov *prov, const struct request *rq, size_t body_len)
 	h[5] = (uint8_t)rq->group;
 	h[6] = rq->seq;
 	h[7] = rq->command;
-	prov_frame_send(prov, prov->smp.reply, SMP_HEADER_SIZE + body_len);
+	prov_frame_send(prov, prov->smp.message, SMP_HEADER_SIZE + body_len);
 }
 
+/* The answer takes the place of the request. */
 static struct cbor_writer body_writer(struct prov *prov)
 {
-	struct cbor_writer w = { prov->smp.reply + 2 + SMP_HEADER_SIZE, SMP_MESSAGE_MAX - SMP_HEADER_SIZE, 0, false };
+	struct cbor_writer w = { prov->smp.message + 2 + SMP_HEADER_SIZE, SMP_MESSAGE_MAX - SMP_HEADER_SIZE, 0, false };
 
 	return w;
 }

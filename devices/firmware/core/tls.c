@@ -298,7 +298,11 @@ static int open_from(struct prov *prov, const struct cbor_field *f)
 	}
 	memcpy(name, f[SN].as.string.octets, f[SN].as.string.len);
 	err = prov_session_end(prov, true);
-	return err == PROV_OK ? prov_tls_open(prov, name, f[CH].present) : err;
+	if (err == PROV_OK) {
+		prov_session_begin(prov);
+		err = prov_tls_open(prov, name, f[CH].present);
+	}
+	return err;
 }
 
 static int continue_from(struct tls *tls, const struct cbor_field *f)

@@ -92,6 +92,28 @@ static void no_piece_of_a_transfer_that_was_given_up_stays(void)
 	check_piece(200, root.len - 200u, true, PROV_OK, root.len);
 }
 
+/* They share a buffer, so each ends the other, and nothing of the one is taken for the other. */
+static void a_transfer_and_a_session_end_each_other(void)
+{
+	board_make(&board);
+	CHECK(board_start(&board) == PROV_OK, "starting");
+	struct hierarchy h = ca_hierarchy(&board);
+	CHECK(board_write(&board, SLOT_ANCHOR, h.root.der, h.root.len, 500) == PROV_OK &&
+		      board_write(&board, SLOT_CHAIN, h.issuing.der, h.issuing.len, 500) == PROV_OK &&
+		      board_write(&board, SLOT_CERTIFICATE, h.leaf.der, h.leaf.len, 500) == PROV_OK,
+	      "enrolling");
+	root = h.root;
+	whole = NULL;
+	check_piece(0, 100, false, PROV_OK, 100);
+	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK, "a session begins in a transfer");
+	check_piece(100, 100, false, PROV_ERR_OUT_OF_ORDER, 0);
+	CHECK(ask_tls(&board, 1, NULL, NULL, 0) == PROV_OK, "the session goes on");
+	check_piece(0, 100, false, PROV_OK, 100);
+	CHECK(ask_tls(&board, 2, NULL, NULL, 0) == PROV_ERR_TLS_STATE, "the session has ended");
+	check_piece(100, root.len - 100u, true, PROV_OK, root.len);
+	CHECK(ask_tls(&board, 0, "name", NULL, 0) == PROV_OK, "another session");
+}
+
 /* The station begins again with another size of pieces. */
 static void a_longer_first_piece_starts_anew(void)
 {
@@ -209,6 +231,7 @@ const struct test slot_tests[] = {
 	{ "pieces may be repeated but not skipped", pieces_may_be_repeated_but_not_skipped },
 	{ "a write after a commit begins anew", a_write_after_a_commit_begins_anew },
 	{ "no piece of a transfer that was given up stays", no_piece_of_a_transfer_that_was_given_up_stays },
+	{ "a transfer and a session end each other", a_transfer_and_a_session_end_each_other },
 	{ "a longer first piece starts the transfer anew", a_longer_first_piece_starts_anew },
 	{ "a commit needs every octet", a_commit_needs_every_octet },
 	{ "a piece stays inside the object", a_piece_stays_inside_the_object },

@@ -29,7 +29,7 @@ $(TEST_OUT)/zephyr-transport: $(ZEPHYR_TESTED) $(wildcard tests/zephyr/*) port/z
 		$(ZEPHYR_TESTED) tests/zephyr/transport_test.c -o $@
 
 $(TEST_OUT)/prov-tests: $(TEST_OBJ)
-	$(CC) $(TEST_SANITIZE) $^ -o $@
+	$(CC) $(TEST_SANITIZE) -Wl,--wrap=prov_smp_message $^ -o $@
 
 $(TEST_OUT)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -19,13 +19,27 @@ static bool dropped(const struct vector *v)
 	return strcmp(v->expect, "ok") != 0;
 }
 
+/* The last message that the core took out of frames. Its answer takes its place in the core, so the linker (--wrap) calls this function first. */
+static uint8_t heard[SMP_MESSAGE_MAX];
+static size_t heard_len;
+
+void __real_prov_smp_message(struct prov *prov, const uint8_t *m, size_t len);
+void __wrap_prov_smp_message(struct prov *prov, const uint8_t *m, size_t len);
+
+void __wrap_prov_smp_message(struct prov *prov, const uint8_t *m, size_t len)
+{
+	memcpy(heard, m, len);
+	heard_len = len;
+	__real_prov_smp_message(prov, m, len);
+}
+
 /* The core handled exactly this message, and the frame is finished. */
 static void check_frame(const struct vector *v, size_t piece)
 {
 	struct smp *smp = &board.prov.smp;
 
 	memset(smp, 0, sizeof *smp);
-	board.sent_len = 0;
+	board.sent_len = heard_len = 0;
 	for (size_t at = 0; at < v->line_len; at += piece) {
 		uart_send(&board, v->line + at, v->line_len - at < piece ? v->line_len - at : piece);
 	}
@@ -34,7 +48,7 @@ static void check_frame(const struct vector *v, size_t piece)
 		CHECK(smp->open == (strcmp(v->expect, "incomplete") == 0), "%s: %s", v->name, v->expect);
 		return;
 	}
-	CHECK(!smp->open && smp->have == v->message_len + 4u && memcmp(smp->message + 2, v->message, v->message_len) == 0,
+	CHECK(!smp->open && heard_len == v->message_len && memcmp(heard, v->message, v->message_len) == 0,
 	      "%s: another message came out", v->name);
 }
 

@@ -52,17 +52,17 @@
 
 /*
  * Size in octets of a struct prov, aligned to 8; core/prov.c checks it at compile
- * time. The TLS client has two buffers and mbedTLS's contexts, a transfer has the
- * largest slot, and the SMP server has two buffers and a line. A system with its
- * own SMP server (PROV_FOREIGN_SMP) needs no memory for that one.
+ * time. The TLS client has two buffers, which a transfer shares, and mbedTLS's contexts; the
+ * SMP server has a buffer and a line. A system with its own SMP server (PROV_FOREIGN_SMP)
+ * needs no memory for that one.
  */
 #if defined(PROV_FOREIGN_SMP)
 #define PROV_SMP_SIZE 0u
 #else
-#define PROV_SMP_SIZE (2u * PROV_BUF_SIZE + 192u)
+#define PROV_SMP_SIZE (PROV_BUF_SIZE + 192u)
 #endif
-#define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 448u * sizeof(void *))
-#define PROV_SIZE (PROV_SMP_SIZE + (PROV_PROVISIONING ? 1088u : 0u) + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
+#define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 384u * sizeof(void *))
+#define PROV_SIZE (PROV_SMP_SIZE + (PROV_PROVISIONING ? (PROV_HANDSHAKE ? 64u : 1088u) : 0u) + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
 
 struct prov; /* opaque */
 
@@ -116,7 +116,8 @@ int prov_certificate(const struct prov *prov, unsigned purpose, uint8_t *der, si
  * Handles one command of the group without framing, for a system with its own SMP
  * server (Zephyr's MCUmgr). in and out are CBOR bodies. command: PROTOCOL.md
  * section 4; write: true for the operation write. Returns 0 and sets *out_len, or a
- * negative enum prov_err, which the caller encodes as `err`.
+ * negative enum prov_err, which the caller encodes as `err`. out may be the same memory as in: a
+ * command has read all of the request when it begins to write.
  * PROV_UNKNOWN_COMMAND: there is no such command.
  */
 #define PROV_UNKNOWN_COMMAND (-1000)

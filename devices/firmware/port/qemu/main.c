@@ -68,7 +68,7 @@ static int port_flash_erase(void *ctx, uint32_t sector)
 static int send(void *ctx, const uint8_t *buf, size_t len)
 {
 	(void)ctx;
-	if (by_rtt) {
+	if (SERVES_RTT && by_rtt) {
 		rtt_send(buf, len);
 	} else {
 		uart_send(buf, len);
@@ -86,7 +86,7 @@ static void reboot(void *ctx)
 {
 	(void)ctx;
 	uart_stop();
-	if (by_rtt) {
+	if (SERVES_RTT && by_rtt) {
 		rtt_stop();
 	}
 	cpu_reset();
