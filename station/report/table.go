@@ -24,6 +24,7 @@ type Table struct {
 	Certificates, Root string // paths
 	Software           bool   // the keys are in a software token
 	Exceptions         string // the exceptions of the HSM, empty: none
+	Hub                string // why the hub does not have the audit log, or what it found; empty while all is well
 	Untold             string // which receivers of webhooks do not take the endings, and why; empty when all do
 	Unwitnessed        string // which witnesses do not confirm the audit log, and why; empty when all do
 	// Console says that the board's console is shown after a Run that did not pass.
@@ -66,6 +67,9 @@ func (t Table) Text() []byte {
 	}
 	if t.Exceptions != "" {
 		fmt.Fprintf(&text, "warning: the demands on the HSM are lowered by the configuration: %s\n", t.Exceptions)
+	}
+	if t.Hub != "" {
+		fmt.Fprintf(&text, "warning: the hub of the plant: %s\n", t.Hub)
 	}
 	if t.Untold != "" {
 		fmt.Fprintf(&text, "warning: endings of Runs wait for the receiver of a webhook (`station webhooks` counts them): %s\n", t.Untold)

@@ -139,7 +139,7 @@ func (c *command) batch(ctx context.Context, ask *batch) (err error) {
 	}
 	err = errors.Join(err, work.reports.Finish(suite, result.Runs))
 	table := report.Table{Console: ask.bay != "", Runs: result.Runs, Repeated: result.Repeated, Took: result.Took,
-		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software, Exceptions: opened.Token.Info().Exceptions, Unwitnessed: opened.WitnessWarning(), Untold: opened.WebhookWarning()}
+		Certificates: dir.Certificates(), Root: dir.Root(), Software: opened.Token.Info().Software, Exceptions: opened.Token.Info().Exceptions, Unwitnessed: opened.WitnessWarning(), Untold: opened.WebhookWarning(), Hub: opened.HubWarning()}
 	return conclude(result, errors.Join(err, observers.Show(table.Text())))
 }
 
