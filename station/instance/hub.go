@@ -65,20 +65,22 @@ func (f *Files) hubConfig() (c outbox.Config, err error) {
 	return c, nil
 }
 
-// takeOrder opens or revises a work order by a lease of the hub. A lease that was taken before is no error.
+// takeOrder opens or revises a work order by a lease of the hub. A lease that was taken before is no error. What has begun ends also when the station ends
+// meanwhile: an order without its checkpoint would keep the next start from going on.
 func (i *Instance) takeOrder(ctx context.Context, o outbox.Order) error {
-	_, err := i.ImportOrder(ctx, workorder.Signed{File: o.File, Signature: o.Signature}, hubOperator)
+	_, err := i.ImportOrder(context.WithoutCancel(ctx), workorder.Signed{File: o.File, Signature: o.Signature}, hubOperator)
 	if errors.Is(err, registry.ErrOrderReplayed) || errors.Is(err, registry.ErrOrderRevision) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return i.Checkpoint() // the next start believes the order only under a checkpoint, and at the end of a station nobody else signs any more
+	return i.Checkpoint() // at the end of a station nobody else signs any more
 }
 
-// takeFinding notes a finding, and puts its board on hold if the configuration says so.
+// takeFinding notes a finding, and puts its board on hold if the configuration says so. It ends as takeOrder does.
 func (i *Instance) takeFinding(ctx context.Context, f outbox.Finding) error {
+	ctx = context.WithoutCancel(ctx)
 	i.Log.Warn("the hub has a finding about this station", "number", f.ID, "kind", f.Kind, "board", f.Board, "text", f.Text)
 	details := map[string]string{"number": fmt.Sprint(f.ID), "finding": f.Kind, "subject": f.Subject, "text": f.Text}
 	if f.Board != "" {
