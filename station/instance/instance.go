@@ -25,8 +25,8 @@ import (
 	"hallmark/station"
 	"hallmark/station/issuance"
 	"hallmark/station/outbox"
+	"hallmark/station/sender"
 	"hallmark/station/verifier"
-	"hallmark/station/webhook"
 	"hallmark/station/witness"
 	"hallmark/station/workdir"
 )
@@ -96,7 +96,7 @@ type Instance struct {
 	Endpoint *Endpoint
 
 	witnesses *witness.Submitter // nil: none is configured
-	senders   []*webhook.Sender  // in the order of the configuration
+	senders   []*sender.Sender   // in the order of the configuration
 	hub       *outbox.Sender     // nil: the station belongs to no hub
 	// EndWitnesses sends the newest checkpoint to the witnesses that answer, and then no other. WitnessWarning says
 	// afterwards how that went. Close calls it, too.

@@ -23,6 +23,7 @@ import (
 
 	"hallmark/station/audit"
 	"hallmark/station/reason"
+	"hallmark/station/sender"
 	"hallmark/station/workdir"
 )
 
@@ -152,8 +153,8 @@ func (o *Outbox) Findings() []Finding {
 	return slices.Clone(o.memory.Findings)
 }
 
-// Flush sends all entries that wait. It returns ErrNotTaken if the hub does not take them.
-func (o *Outbox) Flush(ctx context.Context) error {
+// Send sends all entries that wait. It returns ErrNotTaken if the hub does not take them.
+func (o *Outbox) Send(ctx context.Context) error {
 	for misses := 0; ; {
 		push, err := o.newest(ctx)
 		if err != nil {
@@ -284,95 +285,25 @@ func (o *Outbox) Close() error {
 	return errors.Join(o.store(o.memory), o.lock.Close())
 }
 
-// Pauses of a Sender.
+// LogSize implements sender.Outbox.
+func (o *Outbox) LogSize(ctx context.Context) (int64, error) { return o.source.LogSize(ctx) }
+
 const (
-	poll       = 200 * time.Millisecond // between two looks at the audit log, each a few microseconds
-	sayHello   = 5 * time.Second        // between two Pushes of an idle station: so the hub sees that it is there, and gives it orders
-	firstPause = time.Second            // after a refusal; each further pause is twice as long
-	lastPause  = time.Minute
+	sayHello  = 5 * time.Second // between two Pushes of an idle station: so the hub sees that it is there, and gives it orders
+	lastPause = time.Minute     // longest pause after a refusal
 )
 
 // A Sender sends beside a station, until End.
 type Sender struct {
+	*sender.Sender
 	outbox *Outbox
-	stop   context.CancelFunc
-	end    chan struct{}
-	work   sync.WaitGroup
-
-	mu  sync.Mutex
-	err error // why the newest entries were not taken; nil: all were
 }
 
-// Start begins to send. The Sender closes the outbox.
-func Start(outbox *Outbox) *Sender {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Sender{outbox: outbox, stop: stop, end: make(chan struct{})}
-	s.work.Go(func() { s.follow(ctx) })
-	return s
-}
-
-// follow sends until End, and once more what is there then. A hub that refused is not waited for at the end.
-func (s *Sender) follow(ctx context.Context) {
-	pause, seen, said := firstPause, int64(-1), time.Time{}
-	for last := false; ; {
-		wait := poll
-		size, err := s.outbox.source.LogSize(ctx)
-		if err == nil && (size != seen || s.Err() != nil || time.Since(said) > sayHello) {
-			err = s.outbox.Flush(ctx)
-			seen, said = size, time.Now()
-		}
-		if ctx.Err() == nil {
-			s.note(err)
-		}
-		if last || ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			wait, pause = pause, min(2*pause, lastPause)
-		} else {
-			pause = firstPause
-		}
-		select {
-		case <-time.After(wait):
-		case <-s.end:
-			if err != nil {
-				return
-			}
-			last = true
-		}
-	}
-}
-
-// note logs each change, and not each try.
-func (s *Sender) note(err error) {
-	s.mu.Lock()
-	before := s.err
-	s.err = err
-	s.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		s.outbox.log.Warn("the entries of the audit log wait, and are sent again; the line goes on", "error", err)
-	case err == nil && before != nil:
-		s.outbox.log.Info("the hub takes the entries of the audit log again")
-	}
-}
-
-// Err says why entries wait; nil: none do.
-func (s *Sender) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+// Start begins to send.
+func Start(o *Outbox) *Sender {
+	return &Sender{sender.Start(o, sender.Options{Log: o.log, Hello: sayHello, LastPause: lastPause,
+		Waits: "the entries of the audit log wait, and are sent again; the line goes on", Again: "the hub takes the entries of the audit log again"}), o}
 }
 
 // Findings gives the open findings about this station.
 func (s *Sender) Findings() []Finding { return s.outbox.Findings() }
-
-// End sends what waits, for at most grace, and closes the outbox.
-func (s *Sender) End(grace time.Duration) error {
-	close(s.end)
-	timer := time.AfterFunc(grace, s.stop)
-	defer timer.Stop()
-	s.work.Wait()
-	s.stop()
-	return s.outbox.Close()
-}

@@ -109,14 +109,14 @@ func TestTheHubGetsEachEntryOnceAndInOrder(t *testing.T) {
 	}
 	log.Sign()
 	o := open(t, dir, h, log, outbox.Handlers{})
-	if err := o.Flush(t.Context()); err != nil {
+	if err := o.Send(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	closed(t, o)
 	log.Run(stationlog.NewBoard(), "")
 	o = open(t, dir, h, log, outbox.Handlers{}) // a restart
 	defer closed(t, o)
-	if err := o.Flush(t.Context()); err != nil {
+	if err := o.Send(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	size, _ := log.LogSize(t.Context())
@@ -158,11 +158,11 @@ func TestAHubThatAnswersWronglyIsAskedAgain(t *testing.T) {
 			o := open(t, t.TempDir(), h, log, outbox.Handlers{})
 			defer closed(t, o)
 			h.answers(answer)
-			if err := o.Flush(t.Context()); !errors.Is(err, outbox.ErrNotTaken) {
+			if err := o.Send(t.Context()); !errors.Is(err, outbox.ErrNotTaken) {
 				t.Errorf("got %v", err)
 			}
 			h.answers(nil)
-			if err := o.Flush(t.Context()); err != nil || h.number() != 1 {
+			if err := o.Send(t.Context()); err != nil || h.number() != 1 {
 				t.Errorf("afterwards: %v, %d entries", err, h.number())
 			}
 		})
@@ -204,7 +204,7 @@ func TestFindingsAreNotedOnceAndStayOverARestart(t *testing.T) {
 		Order: func(context.Context, outbox.Order) error { orders++; return errors.New("not for this station") }}
 	for range 2 {
 		o := open(t, dir, h, log, handlers)
-		if err := o.Flush(t.Context()); err != nil {
+		if err := o.Send(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		closed(t, o)

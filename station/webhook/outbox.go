@@ -10,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/sender"
 	"hallmark/station/workdir"
 )
 
@@ -174,91 +174,20 @@ func (o *Outbox) Close() error {
 	return o.lock.Close()
 }
 
-// Pauses of a Sender.
-const (
-	poll       = 200 * time.Millisecond // between two looks at the audit log, each a few microseconds
-	firstPause = time.Second            // after a refusal; each further pause is twice as long
-	lastPause  = 5 * time.Minute
-)
+// LogSize implements sender.Outbox.
+func (o *Outbox) LogSize(ctx context.Context) (int64, error) { return o.source.LogSize(ctx) }
 
-// A Sender sends beside a station, until End.
-type Sender struct {
-	outbox *Outbox
-	stop   context.CancelFunc
-	end    chan struct{}
-	work   sync.WaitGroup
-
-	mu  sync.Mutex
-	err error // why the newest ending was not taken; nil: all were
+// Send implements sender.Outbox.
+func (o *Outbox) Send(ctx context.Context) error {
+	_, err := o.Flush(ctx)
+	return err
 }
 
-// Start begins to send. The Sender closes the outbox.
-func Start(outbox *Outbox) *Sender {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Sender{outbox: outbox, stop: stop, end: make(chan struct{})}
-	s.work.Go(func() { s.follow(ctx) })
-	return s
-}
+// lastPause is the longest pause after a refusal.
+const lastPause = 5 * time.Minute
 
-// follow sends until End, and once more what ended before. A receiver that refused is not waited for at the end.
-func (s *Sender) follow(ctx context.Context) {
-	pause, seen := firstPause, int64(-1)
-	for last := false; ; {
-		wait := poll
-		size, err := s.outbox.source.LogSize(ctx)
-		if err == nil && (size != seen || s.Err() != nil) {
-			_, err = s.outbox.Flush(ctx)
-			seen = size
-		}
-		if ctx.Err() == nil {
-			s.note(err)
-		}
-		if last || ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			wait, pause = pause, min(2*pause, lastPause)
-		} else {
-			pause = firstPause
-		}
-		select {
-		case <-time.After(wait):
-		case <-s.end:
-			if err != nil {
-				return
-			}
-			last = true
-		}
-	}
-}
-
-// note logs each change, and not each try.
-func (s *Sender) note(err error) {
-	s.mu.Lock()
-	before := s.err
-	s.err = err
-	s.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		s.outbox.log.Warn("the endings of Runs wait, and are sent again; the line goes on", "error", err)
-	case err == nil && before != nil:
-		s.outbox.log.Info("the receiver takes the endings of Runs again")
-	}
-}
-
-// Err says why endings wait; nil: none do.
-func (s *Sender) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-// End sends what waits, for at most grace, and closes the outbox. A receiver that refused is not waited for: the next start sends the rest.
-func (s *Sender) End(grace time.Duration) error {
-	close(s.end)
-	timer := time.AfterFunc(grace, s.stop)
-	defer timer.Stop()
-	s.work.Wait()
-	s.stop()
-	return s.outbox.Close()
+// Start begins to send beside a station.
+func Start(o *Outbox) *sender.Sender {
+	return sender.Start(o, sender.Options{Log: o.log, LastPause: lastPause,
+		Waits: "the endings of Runs wait, and are sent again; the line goes on", Again: "the receiver takes the endings of Runs again"})
 }
