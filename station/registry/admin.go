@@ -91,7 +91,15 @@ func (r *Registry) Checkpoint(ctx context.Context, origin string, signer crypto.
 	return nil
 }
 
+// checkpoint makes one checkpoint after the other, whoever asks for them: one that is stored behind a later one does not fit what the
+// entry about that one says, and the registry would not open any more.
 func (r *Registry) checkpoint(ctx context.Context, origin string, signer crypto.Signer) error {
+	select {
+	case r.signing <- struct{}{}:
+		defer func() { <-r.signing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if err := cmp.Or(r.auditKey(ctx, origin, signer), r.actsUnsigned()); err != nil {
 		return err
 	}

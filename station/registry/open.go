@@ -33,7 +33,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 //
 // Until Begin the registry can be read. The first call that writes begins it.
 func Compare(ctx context.Context, c Config) (_ *Registry, err error) {
-	r := &Registry{config: c.completed(), acts: &acts{told: make(chan struct{}, 1)}}
+	r := &Registry{config: c.completed(), acts: &acts{told: make(chan struct{}, 1)}, signing: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("opening registry %s: %w", c.Path, errors.Join(err, r.release()))

@@ -73,6 +73,8 @@ type Registry struct {
 	files   *watch   // of the files that were compared
 	acts    *acts
 
+	signing chan struct{} // holds one value while a checkpoint is made
+
 	unsigned []audit.Entry // behind the newest checkpoint, when the registry was opened: those that give rights
 
 	beginning sync.Mutex   // covers the following fields

@@ -55,6 +55,7 @@ type plant struct {
 	end      context.CancelFunc
 	ended    chan reason.Exit
 	out      lockedBuffer
+	said     map[string]string // by the newest batch of each station
 }
 
 type lockedBuffer struct {
@@ -80,7 +81,7 @@ func newPlant(t *testing.T, names ...string) *plant {
 	t.Helper()
 	fixtures.SoftHSM(t)
 	migrate := func(database string) error { _, err := hub.Migrate(t.Context(), database, "hub_serve"); return err }
-	p := &plant{t: t, dir: t.TempDir(), db: postgres.New(t, migrate), firmware: filepath.Dir(filepath.Dir(fixtures.Firmware(t, "../../..", emulated.Posix, "")))}
+	p := &plant{t: t, dir: t.TempDir(), db: postgres.New(t, migrate), firmware: filepath.Dir(filepath.Dir(fixtures.Firmware(t, "../../..", emulated.Posix, ""))), said: map[string]string{}}
 	if err := buildOnce(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +150,7 @@ func (p *plant) batch(name string, args ...string) string {
 	p.t.Helper()
 	args = append([]string{"batch", "--dir", p.in(name), "--firmware", p.firmware, "--progress", "none"}, args...)
 	out, err := exec.CommandContext(p.t.Context(), p.station, args...).CombinedOutput()
+	p.said[name] = string(out)
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		p.t.Fatal(err)
 	}
@@ -255,7 +257,7 @@ func TestAPlantWorksOffOneOrderThroughKillsAndOutages(t *testing.T) {
 		}
 	}
 	if given := p.certified(names); given != 20 {
-		t.Errorf("the stations have certified %d boards, want 20\n%s", given, p.hub("orders"))
+		t.Errorf("the stations have certified %d boards, want 20\n%s%s", given, p.hub("orders"), p.said)
 	}
 	p.tellAll(names)
 	p.is(`SELECT sum(counted) FROM station_order`, "20")

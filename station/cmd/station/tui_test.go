@@ -292,7 +292,7 @@ func TestAShiftFromSignInToSignOutIsOnRecord(t *testing.T) {
 	s.presses("h")
 	s.sees(`History`)
 	s.presses("/", "Left") // the arrow keeps h and / from being the beginning of the scan
-	s.sees(`Search BoardID`)
+	s.sees(`BoardID, serial number, order, day as`)
 	s.presses("WO-7", "Enter")
 	s.sees(`"WO-7" · ` + reason.Count(s.runsOf("WO-7"), "Run", "Runs"))
 	s.presses("Up", "F12")
