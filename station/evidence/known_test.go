@@ -86,10 +86,14 @@ func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
 			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
 		}, "README.txt: the file was changed"},
 		{"the readme is of an edition that never was", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 0."), 1) })
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte {
+				return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 0."), 1)
+			})
 		}, "README.txt: the file was changed"},
 		{"the readme is of a later edition", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 99."), 1) })
+			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte {
+				return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 99."), 1)
+			})
 		}, "README.txt: it says that it is of edition 99"},
 		{"the script is of a later edition, and says OK", func(_ *memory, root string) {
 			edited(filepath.Join(root, ScriptFile), func([]byte) []byte { return []byte("# Edition 99.\nprint('OK')") })

@@ -39,7 +39,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	table := map[string]string{
 		ActWithoutOrder: "lena emil anna", ActRework: "lena emil anna", ActMark: "lena emil anna", ActWithdraw: "lena emil anna", ActImportOrder: "lena emil anna", ActOpenOrder: "lena emil anna", ActRaiseOrder: "lena emil anna",
 		ActCloseOrder: "lena emil anna", ActClosure: "lena emil anna", ActScrap: "lena emil anna", ActHold: "lena emil anna",
-		ActRelease: "emil anna", ActAcknowledge: "emil anna", actRecover: "emil anna", ActRevoke: "emil anna", ActClose: "emil anna", ActCRL: "emil anna", ActStatus: "emil anna", ActProve: "emil anna", ActRenewOCSP: "emil anna",
+		ActRelease: "emil anna", ActAcknowledge: "emil anna", actRecover: "emil anna", ActRevoke: "emil anna", ActClose: "emil anna", ActCRL: "emil anna", ActStatus: "emil anna", ActProve: "emil anna", ActRenewOCSP: "emil anna", ActRenewHub: "emil anna",
 	}
 	for act := range leastRole {
 		if table[act] == "" {
