@@ -8,13 +8,30 @@ TEST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE) -Itests -DPROV_RAW_KEY \
 	$(subst prov_mbedtls_config.h,test_mbedtls_config.h,$(CORE_CFLAGS)) \
 	-DVECTORS='"../smp/testdata"' -DIDENTITIES='"../testdata/identity.txt"'
+TEST_CHOICES := $(foreach smp,own foreign,$(foreach both,0-0 0-1 1-0 1-1,$(TEST_OUT)/choices/$(smp)-$(both))) \
+	$(TEST_OUT)/choices/zephyr-0-0 $(TEST_OUT)/choices/zephyr-1-0
 TEST_OBJ := $(TEST_SRC:tests/%.c=$(TEST_OUT)/tests/%.o) $(CORE_SRC:core/%.c=$(TEST_OUT)/core/%.o) \
 	$(MBEDTLS_NAMES:%=$(TEST_OUT)/mbedtls/%.o) $(TEST_OUT)/mbedtls/x509write_crt.o
 
-test: $(TEST_OUT)/prov-tests $(TEST_OUT)/zephyr-transport
+test: $(TEST_OUT)/prov-tests $(TEST_OUT)/zephyr-transport $(TEST_CHOICES)
 	$<
 	$(TEST_OUT)/zephyr-transport
 	@tests/fetch_test.sh
+
+# The core with each choice that a port has, for a 32-bit machine: no warning, and PROV_SIZE is enough. A system with its own SMP server
+# (foreign) also has its own mbedTLS, so here with everything that mbedTLS has, and Zephyr's (zephyr) has no X.509 of its own without TLS.
+# ...-1-0: PROV_PROVISIONING 1, PROV_HANDSHAKE 0.
+CHOICE_CFLAGS_own :=
+CHOICE_CFLAGS_foreign := -DPROV_FOREIGN_SMP -DMBEDTLS_USE_PSA_CRYPTO -UMBEDTLS_CONFIG_FILE -UMBEDTLS_PSA_CRYPTO_CONFIG_FILE
+CHOICE_CFLAGS_zephyr := -DPROV_FOREIGN_SMP -UMBEDTLS_CONFIG_FILE -DMBEDTLS_CONFIG_FILE='"no_tls_config.h"' -Itests/zephyr -Iport/zephyr/include
+
+$(TEST_CHOICES): $(CORE_SRC) $(wildcard core/*.h include/prov/*.h port/zephyr/include/* tests/zephyr/*) tests/tests.mk
+	@mkdir -p $(@D)
+	$(QEMU_CC) -mcpu=cortex-m3 -mthumb -std=c11 -fsyntax-only -Werror $(CFLAGS_WARN) $(CORE_CFLAGS) $(CHOICE_CFLAGS_$(word 1,$(CHOICE))) \
+		-DPROV_PROVISIONING=$(word 2,$(CHOICE)) -DPROV_HANDSHAKE=$(word 3,$(CHOICE)) \
+		$(filter-out $(if $(filter own,$(CHOICE)),,core/frame.c core/smp.c),$(CORE_SRC))
+	@touch $@
+$(TEST_CHOICES): CHOICE = $(subst -, ,$(@F))
 
 # The files of Zephyr's port that decide on the transport. tests/zephyr/stub.h stands for each header of Zephyr.
 ZEPHYR_TESTED := port/zephyr/smp_group.c port/zephyr/transport.c

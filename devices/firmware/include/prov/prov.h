@@ -54,14 +54,16 @@
  * Size in octets of a struct prov, aligned to 8; core/prov.c checks it at compile
  * time. The TLS client has two buffers, which a transfer shares, and mbedTLS's contexts; the
  * SMP server has a buffer and a line. A system with its own SMP server (PROV_FOREIGN_SMP)
- * needs no memory for that one.
+ * needs no memory for that one but the last header. Its mbedTLS has the options of its application, and larger contexts with DTLS
+ * and others.
  */
 #if defined(PROV_FOREIGN_SMP)
-#define PROV_SMP_SIZE 0u
+#define PROV_SMP_SIZE 32u
+#define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 448u * sizeof(void *))
 #else
 #define PROV_SMP_SIZE (PROV_BUF_SIZE + 192u)
-#endif
 #define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 384u * sizeof(void *))
+#endif
 #define PROV_SIZE (PROV_SMP_SIZE + (PROV_PROVISIONING ? (PROV_HANDSHAKE ? 64u : 1088u) : 0u) + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
 
 struct prov; /* opaque */

@@ -9,6 +9,14 @@
 #define MBEDTLS_X509_CREATE_C
 #define MBEDTLS_X509_CSR_WRITE_C
 
+/* Zephyr has these with TLS only, and a product's image without the handshake has no TLS. */
+#define MBEDTLS_ASN1_PARSE_C
+#define MBEDTLS_OID_C
+#define MBEDTLS_PK_C
+#define MBEDTLS_PK_PARSE_C
+#define MBEDTLS_X509_USE_C
+#define MBEDTLS_X509_CRT_PARSE_C
+
 #ifndef CONFIG_MBEDTLS_PSA_KEY_SLOT_COUNT /* an option since Zephyr 4.1 */
 #define MBEDTLS_PSA_KEY_SLOT_COUNT 16
 #endif
