@@ -19,7 +19,6 @@ const (
 	fusesFile  = "fuses.bin"
 	flashFile  = "flash.bin"
 	stderrFile = "stderr.log"
-	lockFile   = "lock"
 
 	// The file behind QEMU's memory region must have the region's size. Only its
 	// beginning is the board's flash; the rest is a hole in the file.
@@ -37,7 +36,7 @@ const (
 // A directory is the part of a board that survives power cuts.
 type directory struct {
 	path   string
-	lock   *os.File // the process inherits it, so it is held until station and process have ended
+	lock   *os.File // the directory itself, locked; the process inherits it, so the lock is held until station and process have ended
 	fuses  *os.File
 	stderr *os.File
 	made   bool         // create made a file
@@ -87,9 +86,8 @@ func (d *directory) file(name string) string { return filepath.Join(d.path, name
 
 // acquireLock locks the directory.
 func (d *directory) acquireLock(ctx context.Context) (err error) {
-	d.lock, err = os.OpenFile(d.file(lockFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("opening the board's lock: %w", err)
+	if d.lock, err = os.Open(d.path); err != nil {
+		return fmt.Errorf("opening the board's directory: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
@@ -218,11 +216,7 @@ func (d *directory) keepNames() error {
 	if !d.made {
 		return nil
 	}
-	folder, err := os.Open(d.path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return d.lock.Sync()
 }
 
 // markPowerOn empties a log that is too large, and stores where the output of this

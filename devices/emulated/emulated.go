@@ -10,7 +10,8 @@
 //	program.bin the program memory of a board without image, as a debug probe wrote it
 //	debug.bin   the lock of the debug port of such a board
 //	stderr.log  output of the process and of the firmware's console, for people
-//	lock        locked by the station and by the board's process
+//
+// The station and the board's process hold a lock of the directory (flock(2)).
 //
 // The process is the board's power. [Start] switches the board on, [Board.PowerCut]
 // ends the process with SIGKILL, [Board.PowerOn] starts a new one on the same UART. When

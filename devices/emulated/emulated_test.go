@@ -261,7 +261,7 @@ func TestProcessInheritsOnlyWhatIsMeant(t *testing.T) {
 	if len(names) < 4 || !strings.HasPrefix(names[3], "socket:") {
 		t.Fatalf("descriptor 3 is not the line: %v", names)
 	}
-	want := []string{os.DevNull, stderrFile, stderrFile, names[3], fusesFile, lockFile}
+	want := []string{os.DevNull, stderrFile, stderrFile, names[3], fusesFile, dir}
 	if !slices.Equal(names, want) {
 		t.Errorf("the process holds %v, want %v", names, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -61,7 +62,7 @@ func (p *process) run(started chan<- error, died func(error)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.done)
-	err := p.cmd.Start()
+	err := startOne(p.cmd)
 	started <- err
 	if err != nil {
 		return
@@ -74,6 +75,18 @@ func (p *process) run(started chan<- error, died func(error)) {
 	if !p.expected.Load() {
 		died(err)
 	}
+}
+
+// starts lets one process start at a time.
+var starts sync.Mutex
+
+// startOne starts cmd when no other process starts. Go's runtime takes a start for a short call, and lends the processor of the starting thread to no other
+// goroutine, but a start takes milliseconds: the new process must get CPU time and load its program. Two starts at once
+// would hold all goroutines of a machine with two cores, and the screen would answer no key.
+func startOne(cmd *exec.Cmd) error {
+	starts.Lock()
+	defer starts.Unlock()
+	return cmd.Start()
 }
 
 // forbidCore keeps the HUK out of a core dump. It fails only for a process that has ended.
