@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"hallmark/station/reason"
+	"hallmark/station/web"
 )
 
 // ErrNotTaken: the hub does not take the entries. They wait, and the line goes on.
@@ -23,7 +23,6 @@ var errRedirect = errors.New("it names another address, and a hub has one addres
 
 // Bounds of one exchange.
 const (
-	dialTimeout   = 5 * time.Second
 	answerTimeout = 30 * time.Second
 )
 
@@ -45,14 +44,7 @@ func newClient(c Config) *client {
 	if c.Timeout <= 0 {
 		c.Timeout = answerTimeout
 	}
-	return &client{c, &http.Client{
-		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
-			TLSClientConfig: &tls.Config{RootCAs: c.CAs, Certificates: []tls.Certificate{c.Certificate}, MinVersion: tls.VersionTLS13},
-			MaxConnsPerHost: 1, MaxIdleConns: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 16 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-	}}
+	return &client{c, web.NewClient(&tls.Config{RootCAs: c.CAs, Certificates: []tls.Certificate{c.Certificate}, MinVersion: tls.VersionTLS13}, 1, errRedirect)}
 }
 
 // push sends a Push. An error says that nobody knows whether the hub took it; the next Answer tells.

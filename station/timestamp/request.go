@@ -15,9 +15,10 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"time"
+
+	"hallmark/station/web"
 )
 
 // Limits of an exchange.
@@ -67,14 +68,9 @@ var errRedirect = errors.New("the answer names another address")
 // NewClient makes a client. roots are those of the authority; tlsRoots are those of its server, nil
 // for those of the system.
 func NewClient(url string, roots, tlsRoots *x509.CertPool) *Client {
-	return &Client{url, roots, &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: timeout}).DialContext, TLSClientConfig: &tls.Config{RootCAs: tlsRoots, MinVersion: tls.VersionTLS12},
-			MaxResponseHeaderBytes: 16 << 10, DisableCompression: true, MaxConnsPerHost: 1,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-	}}
+	client := web.NewClient(&tls.Config{RootCAs: tlsRoots, MinVersion: tls.VersionTLS12}, 1, errRedirect)
+	client.Timeout = timeout
+	return &Client{url, roots, client}
 }
 
 // Close closes the connections that are idle.

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,6 +28,7 @@ import (
 
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/web"
 	"hallmark/station/workdir"
 )
 
@@ -43,7 +43,6 @@ var (
 
 // Bounds of one request.
 const (
-	dialTimeout   = 5 * time.Second
 	answerTimeout = 10 * time.Second
 	maxAnswer     = 64 << 10 // octets of an answer that are read, so that the connection can be used again
 )
@@ -68,14 +67,7 @@ func newClient(c Config) *client {
 	if c.Timeout <= 0 {
 		c.Timeout = answerTimeout
 	}
-	return &client{c, &http.Client{
-		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
-			TLSClientConfig: &tls.Config{RootCAs: c.CAs, MinVersion: tls.VersionTLS12},
-			MaxConnsPerHost: 1, MaxIdleConns: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 16 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-	}}
+	return &client{c, web.NewClient(&tls.Config{RootCAs: c.CAs, MinVersion: tls.VersionTLS12}, 1, errRedirect)}
 }
 
 // A message is the body of a request. Keys are only ever added.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"hallmark/station/audit"
 	"hallmark/station/evidence"
 	"hallmark/station/reason"
+	"hallmark/station/web"
 )
 
 // Config names one witness, and perhaps its mirror.
@@ -42,7 +42,6 @@ type Client struct {
 
 // Bounds of one exchange with a witness.
 const (
-	dialTimeout   = 5 * time.Second
 	answerTimeout = 10 * time.Second // if Config has none
 	uploadTimeout = time.Minute
 )
@@ -64,18 +63,7 @@ func NewClient(c Config) (*Client, error) {
 			return nil, fmt.Errorf("mirror of witness %s: %w", c.Name, err)
 		}
 	}
-	client.http = &http.Client{
-		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
-			TLSClientConfig:        &tls.Config{RootCAs: c.CAs, MinVersion: tls.VersionTLS12},
-			MaxConnsPerHost:        2,
-			IdleConnTimeout:        time.Minute,
-			MaxIdleConns:           2,
-			MaxResponseHeaderBytes: 16 << 10,
-			DisableCompression:     true, // so that an answer has the size that it has on the wire
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-	}
+	client.http = web.NewClient(&tls.Config{RootCAs: c.CAs, MinVersion: tls.VersionTLS12}, 2, errRedirect)
 	return client, nil
 }
 
