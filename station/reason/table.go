@@ -233,7 +233,7 @@ var ofRuns = []Row{
 
 	// The station, its registry and its HSM.
 	noOrder("unknown-order", order, "open the work order: `station order open --id ID --quota NUMBER`"),
-	noOrder("quota", order, "the lot is complete; open another work order, or raise this one: `station order raise --id ID --quota NUMBER`"),
+	noOrder("quota", order, "the lot is complete, or the share that the plant gave this station: open another work order, raise this one with `station order raise --id ID --quota NUMBER`, or ask the plant for more"),
 	noOrder("order-closed", order, "open another work order: `station order open --id ID --quota NUMBER`"),
 	noOrder("order-expired", order, "open another work order with a later end: `station order open --id ID --quota NUMBER --until TIME`"),
 	noOrder("order-not-yet", order, "wait until the work order begins (`station order show --id ID`), or name another one"),
