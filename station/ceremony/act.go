@@ -119,6 +119,10 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
+	if log.ended { // its key has signed the transcript, so nothing is left to do
+		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
+		return errors.Join(log.end(), err)
+	}
 	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
 	if err != nil {
 		return err

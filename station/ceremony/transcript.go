@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ type transcript struct {
 	text    []byte
 	lines   []entry
 	resumed bool // a ceremony with the same file was stopped
+	ended   bool // that ceremony has written all its results, and was stopped after the last one
 }
 
 // openTranscript makes the directory for the results and begins the transcript, or goes on with the transcript
@@ -138,6 +140,9 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 		return err
 	}
 	t.text, t.resumed = whole, true
+	if t.ended, err = t.complete(); t.ended || err != nil {
+		return err
+	}
 	resumed := map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]}
 	if torn := len(text) - len(whole); torn > 0 {
 		resumed["torn_octets"] = strconv.Itoa(torn)
@@ -276,13 +281,55 @@ func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
 	for _, file := range files {
 		path := filepath.Join(t.folder, file.Path)
 		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
-			_ = os.Remove(path)
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%w: %w", ErrOutput, err)
+			}
 		}
 		if err := writeOnce(path, file.Content); err != nil {
 			return err
 		}
 	}
-	return errors.Join(os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	return t.end()
+}
+
+// end takes the name from the unfinished transcript, when all results are written. Its lock stays until close.
+func (t *transcript) end() error {
+	err := errors.Join(workdir.SyncFolder(t.folder), os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
+}
+
+// complete reports whether all results are written, and the signature of the transcript verifies. Nothing is then made or removed.
+func (t *transcript) complete() (bool, error) {
+	last := t.lines[len(t.lines)-1]
+	if last.What != "end" {
+		return false, nil
+	}
+	wanted := maps.Clone(last.Facts)
+	wanted["transcript.jsonl"], wanted["transcript.txt"], wanted["transcript.sig"] = hexSum(t.text), hexSum(t.printable()), ""
+	found := map[string][]byte{}
+	for name, sum := range wanted {
+		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrOutput, err)
+		}
+		if sum != "" && hexSum(text) != sum {
+			return false, nil
+		}
+		found[name] = text
+	}
+	block, _ := pem.Decode(found["key.pub"])
+	if block == nil {
+		return false, nil
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, ok := public.(*ecdsa.PublicKey)
+	sum := sha256.Sum256(t.text)
+	return err == nil && ok && ecdsa.VerifyASN1(key, sum[:], found["transcript.sig"]), nil
 }
 
 // sign signs the transcript, and verifies the signature.
