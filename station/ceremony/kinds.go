@@ -84,7 +84,16 @@ func readIssuing(a *Act) error {
 	if err := checkName("the request", a.request.Subject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
-	return a.readIssuer()
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	switch {
+	case !selfIssued(a.issuer):
+		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
+	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
+		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
+	}
+	return nil
 }
 
 func readCross(a *Act) (err error) {
@@ -117,17 +126,18 @@ func (a *Act) readIssuer() (err error) {
 	return err
 }
 
-// authority describes the certificate that the file asks for.
-func (a *Act) authority() (issuance.CAConfig, error) {
+// authority describes the certificate that the file asks for. The transcript has what the key will sign before the key is asked.
+func (a *Act) authority(log *transcript) (issuance.CAConfig, error) {
 	end, err := a.File.End()
 	return issuance.CAConfig{
+		Intend:     log.intendCertificate,
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
 		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, PathLen: a.File.PathLength,
 	}, err
 }
 
 func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log)
 	if err != nil {
 		return nil, err
 	}
@@ -139,24 +149,33 @@ func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) (
 }
 
 func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log)
 	if err != nil {
 		return nil, err
 	}
 	config.CommonName = "from the request"
+	config.Intend = func(twin *x509.Certificate) error {
+		if err := (&Chain{Issuing: twin, Root: a.issuer}).fits(a.now()); err != nil {
+			return err
+		}
+		return log.intendCertificate(twin)
+	}
 	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
 	if err != nil {
+		return nil, err
+	}
+	if err := log.certificate(issuing); err != nil { // first of all: the signature is made
 		return nil, err
 	}
 	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
 	if _, err := ParseChain(chain, a.now()); err != nil {
 		return nil, err
 	}
-	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, log.certificate(issuing)
+	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, nil
 }
 
 func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log)
 	if err != nil {
 		return nil, err
 	}

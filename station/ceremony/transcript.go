@@ -219,6 +219,13 @@ func (l entry) readable(whole bool) string {
 	return text.String()
 }
 
+// intendCertificate records what the key will sign, before it does: a signature that was made and whose answer got lost is on record, too.
+func (t *transcript) intendCertificate(twin *x509.Certificate) error {
+	return t.add("certificate-intended", map[string]string{
+		"subject": twin.Subject.String(), "serial": twin.SerialNumber.Text(16), "tbs_sha256": hexSum(twin.RawTBSCertificate),
+	})
+}
+
 // certificate records a certificate.
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
