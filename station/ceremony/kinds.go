@@ -100,7 +100,16 @@ func readCross(a *Act) (err error) {
 	if a.other, err = a.readCA(a.File.Certificate); err != nil {
 		return err
 	}
-	return a.readIssuer()
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	switch below := *a.File.PathLength; {
+	case selfIssued(a.other) && below == 0:
+		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
+	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
+		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
+	}
+	return nil
 }
 
 func (a *Act) readCA(path string) (*x509.Certificate, error) {
@@ -108,7 +117,15 @@ func (a *Act) readCA(path string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return certificate, checkCA(path, certificate, a.now())
+	if err := checkCA(path, certificate, a.now()); err != nil {
+		return nil, err
+	}
+	if selfIssued(certificate) {
+		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
+			return nil, refuseChain("%s did not sign itself: %w", path, err)
+		}
+	}
+	return certificate, nil
 }
 
 // readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
@@ -129,11 +146,14 @@ func (a *Act) readIssuer() (err error) {
 // authority describes the certificate that the file asks for. The transcript has what the key will sign before the key is asked.
 func (a *Act) authority(log *transcript) (issuance.CAConfig, error) {
 	end, err := a.File.End()
+	below := 0 // an issuing CA
+	if a.File.PathLength != nil {
+		below = *a.File.PathLength
+	}
 	return issuance.CAConfig{
-		Intend:     log.intendCertificate,
+		Intend: log.intendCertificate, PathLen: below,
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, PathLen: a.File.PathLength,
-	}, err
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
 }
 
 func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {

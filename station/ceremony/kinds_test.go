@@ -88,9 +88,10 @@ func TestASignatureOfACeremonyIsOnRecordBefore(t *testing.T) {
 	if err != nil || n != 1 || last(entries) != "certificate" {
 		t.Errorf("%d signatures, %v, %v", n, entries, err)
 	}
+	one, other := 1, act.issuer
 	for _, kindName := range []string{"root", "cross"} {
-		act := &Act{File: &configs.Ceremony{Ceremony: kindName, Subject: configs.CeremonySubject{CommonName: "ACME root 2"}, NotAfter: "never", PathLength: 1}, kind: kinds[kindName], now: act.now,
-			inputs: inputs{issuer: act.issuer, other: act.issuer}}
+		act := &Act{File: &configs.Ceremony{Ceremony: kindName, Subject: configs.CeremonySubject{CommonName: "ACME root 2"}, NotAfter: "never", PathLength: &one}, kind: kinds[kindName], now: act.now,
+			inputs: inputs{issuer: act.issuer, other: other}}
 		if entries, n, err := finish(t, act, key); err != nil || n != 1 || last(entries) != "certificate" {
 			t.Errorf("%s: %d signatures, %v, %v", kindName, n, entries, err)
 		}
@@ -118,6 +119,57 @@ func TestAnIssuingCAThatBoardsWouldRefuseIsNotSigned(t *testing.T) {
 	entries, n, err := finish(t, act.Act, act.root.key)
 	if !errors.Is(err, ErrChain) || n != 0 || last(entries) != "begin" {
 		t.Errorf("a root that is not valid yet: %d signatures, %v, %v", n, entries, err)
+	}
+}
+
+// A cross certificate with which no board's certificate verifies would be found in the field only.
+func TestACrossCertificateThatCannotWorkIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		limit, length int // of the issuer, -1 for none, and in the file
+		other         func(root, issuing *tier) []byte
+		want          string // empty: it is taken
+	}{
+		{"a root below a root without a limit", -1, 1, nil, ""},
+		{"a root below a root that allows two", 2, 1, nil, ""},
+		{"a root below a root that allows one", 1, 1, nil, "path_length is 1, and the issuer allows 1 CAs"},
+		{"more than the issuer allows", 2, 3, nil, "path_length is 3, and the issuer allows 2 CAs"},
+		{"a root that may have no CA", 2, 0, nil, "the other CA is a root"},
+		{"an issuing CA", 1, 0, func(root, issuing *tier) []byte { return signed(t, issuing, root) }, ""},
+		{"a root with one wrong bit", 2, 1, func(root, _ *tier) []byte {
+			der := signed(t, root, root)
+			der[len(der)-1] ^= 1
+			return der
+		}, "other.pem did not sign itself"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			base := t.TempDir()
+			issuer, _ := tiers(t)
+			issuer.template.MaxPathLen = test.limit
+			root, below := tiers(t)
+			root.template.Subject.CommonName = "root 2"
+			other := func(root, _ *tier) []byte { return signed(t, root, root) }
+			if test.other != nil {
+				other = test.other
+			}
+			must(t, os.WriteFile(filepath.Join(base, "root.pem"), workdir.CertificatePEM(signed(t, issuer, issuer)), 0o600))
+			must(t, os.WriteFile(filepath.Join(base, "other.pem"), workdir.CertificatePEM(other(root, below)), 0o600))
+			act := &Act{
+				File: &configs.Ceremony{Ceremony: "cross", Issuer: "root.pem", Certificate: "other.pem", NotAfter: "2030-01-01", PathLength: &test.length, Witnesses: []string{"Anna", "Ben"}},
+				base: base, kind: kinds["cross"], now: func() time.Time { return noon },
+			}
+			err := act.kind.read(act)
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+				return
+			}
+			must(t, err)
+			if _, n, err := finish(t, act, issuer.key); err != nil || n != 1 {
+				t.Errorf("%d signatures, %v", n, err)
+			}
+		})
 	}
 }
 
