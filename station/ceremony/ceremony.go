@@ -89,7 +89,7 @@ func (c *ceremony) direct(ctx context.Context) (rootKey crypto.Signer, err error
 	if c.audit, err = c.auditKey(ctx); err != nil {
 		return nil, err
 	}
-	if c.Root, err = issuance.Root(authority(c.config, c.now, "root", names.RootYears, 1), rootKey, c.random); err != nil {
+	if c.Root, err = issuance.Root(rootCA(c.config, c.now), rootKey, c.random); err != nil {
 		return nil, err
 	}
 	public := issuingKey.Public().(*ecdsa.PublicKey)
@@ -162,6 +162,11 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return keys, nil
+}
+
+// rootCA describes the root that init makes.
+func rootCA(config *configs.Config, now time.Time) issuance.CAConfig {
+	return authority(config, now, "root", config.Authority.RootYears, 1)
 }
 
 // issuingCA describes the issuing CA that init makes.

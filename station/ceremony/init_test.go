@@ -132,6 +132,19 @@ func TestAURIForAKeyThatInitMakesIsRefused(t *testing.T) {
 	}
 }
 
+// Keys that were made for nothing stay on the token.
+func TestNamesWithWhichNoCertificateFitsAreRefusedBeforeAKeyIsMade(t *testing.T) {
+	for _, test := range []struct{ name, organization, want string }{
+		{strings.Repeat("株", 58), "", ""},
+		{strings.Repeat("株", 58), strings.Repeat("式", 64), "boards store at most 1024"},
+	} {
+		_, err := ceremony.ParsePlan("station.yaml", fmt.Appendf(nil, inside+"authority: {name: %q, organization: %q}\n", test.name, test.organization), ".")
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%.6q, %.6q: got %v, want %q", test.name, test.organization, err, test.want)
+		}
+	}
+}
+
 func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
 	for _, existed := range []bool{false, true} {
 		place := workdir.Dir(filepath.Join(t.TempDir(), "D"))

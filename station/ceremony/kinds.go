@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -28,7 +31,7 @@ type kind struct {
 }
 
 var kinds = map[string]kind{
-	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readNothing,
+	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readRoot,
 		func(a *Act) []string { return a.planCertificate("itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
 		func(a *Act) []string {
@@ -38,7 +41,7 @@ var kinds = map[string]kind{
 		func(a *Act) []string {
 			return a.planCertificate(a.other.Subject.String(), a.other.RawSubjectPublicKeyInfo)
 		}, finishCross},
-	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readNothing, func(a *Act) []string {
+	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readCSR, func(a *Act) []string {
 		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
@@ -63,6 +66,30 @@ func (a *Act) planCertificate(of string, elsewhere []byte) (lines []string) {
 }
 
 func readNothing(*Act) error { return nil }
+
+// readRoot makes the certificate with a key that is thrown away. A certificate that cannot be made is found before the token has a key for it.
+func readRoot(a *Act) error {
+	config, err := a.authority(nil)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	_, err = issuance.Root(config, key, rand.Reader)
+	return err
+}
+
+// readCSR does the same for a request.
+func readCSR(a *Act) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	_, err = issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, rand.Reader)
+	return err
+}
 
 func readChain(a *Act) (err error) {
 	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
@@ -143,21 +170,21 @@ func (a *Act) readIssuer() (err error) {
 	return err
 }
 
-// authority describes the certificate that the file asks for. The transcript has what the key will sign before the key is asked.
-func (a *Act) authority(log *transcript) (issuance.CAConfig, error) {
+// authority describes the certificate that the file asks for.
+func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
 	end, err := a.File.End()
 	below := 0 // an issuing CA
 	if a.File.PathLength != nil {
 		below = *a.File.PathLength
 	}
 	return issuance.CAConfig{
-		Intend: log.intendCertificate, PathLen: below,
+		Intend: intend, PathLen: below,
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
 		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
 }
 
 func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log)
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +196,7 @@ func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) (
 }
 
 func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log)
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +222,7 @@ func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript
 }
 
 func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log)
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}

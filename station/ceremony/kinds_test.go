@@ -173,6 +173,25 @@ func TestACrossCertificateThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
+// A key that was made for nothing stays on the token, so the names are tried with a key that is thrown away.
+func TestNamesThatCannotBeSignedAreRefusedBeforeTheKeyIsMade(t *testing.T) {
+	one := 1
+	for _, test := range []struct{ kind, commonName, organization, want string }{
+		{"csr", strings.Repeat("株", 64), strings.Repeat("株", 64), ""},
+		{"csr", strings.Repeat("株", 65), "", "common name of 1 to 64 characters"},
+		{"root", strings.Repeat("株", 64), "", ""},
+		{"root", strings.Repeat("株", 64), strings.Repeat("式", 64), "boards store at most 1024"},
+	} {
+		act := &Act{
+			File: &configs.Ceremony{Ceremony: test.kind, Subject: configs.CeremonySubject{CommonName: test.commonName, Organization: test.organization}, NotAfter: "never", PathLength: &one},
+			kind: kinds[test.kind], now: func() time.Time { return noon },
+		}
+		if err := act.kind.read(act); test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s for %.6q, %.6q: got %v, want %q", test.kind, test.commonName, test.organization, err, test.want)
+		}
+	}
+}
+
 // The request comes from the line, on a stick. Only its fingerprint shows whether it is the request of the line.
 func TestThePlanShowsWhichKeyIsCertified(t *testing.T) {
 	act, public := issuing(t, "株式会社 Müller, \"AT&T\"")

@@ -19,7 +19,7 @@ import (
 // Every board gets root and issuing CA over its UART, so the certificates are kept
 // small: short names, no CRL distribution point, no authority information access.
 type CAConfig struct {
-	CommonName   string // 1 to 64 octets (RFC 5280 appendix A.1)
+	CommonName   string // 1 to 64 characters (RFC 5280 appendix A.1)
 	Organization string // may be empty, at most 64 characters
 	NotBefore    time.Time
 	NotAfter     time.Time // zero: 99991231235959Z
@@ -190,7 +190,7 @@ func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 }
 
 func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
-	if c.CommonName == "" || len(c.CommonName) > 64 {
+	if c.CommonName == "" || tooLong(c.CommonName) {
 		return nil, errNames
 	}
 	if len(c.DNSNames) == 0 {
