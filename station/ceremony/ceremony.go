@@ -109,11 +109,7 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err // between two keys, an operator's stop takes effect at once
 	}
-	ref, begun, err := c.begun.intend(label, c.config.HSM.KeyIDOctets, c.random)
-	if err != nil {
-		return nil, err
-	}
-	key, _, err := makeOrAdopt(ctx, c.token, ref, begun)
+	key, ref, _, err := makeKey(ctx, c.token, c.begun, label, c.config.HSM.KeyIDOctets, c.random)
 	if err != nil {
 		return nil, err
 	}

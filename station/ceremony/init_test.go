@@ -16,6 +16,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/fixtures"
+	"hallmark/hsm"
 	"hallmark/station/ceremony"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
@@ -119,6 +120,34 @@ func TestATokenThatGoesAwayBetweenTwoKeysIsNamedWithTheFirst(t *testing.T) {
 	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
 	if keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t); len(keys) != 3 {
 		t.Errorf("%d keys on the token, want 3", len(keys))
+	}
+}
+
+// The token was not asked to make a key whose label it has, so nothing of it can stay there.
+func TestAnInitWithATakenLabelClaimsNoKeyOfIt(t *testing.T) {
+	for _, test := range []struct {
+		taken string
+		made  []string // before it
+	}{{"hallmark-root", nil}, {"hallmark-audit", []string{"hallmark-root", "hallmark-issuing"}}} {
+		t.Run(test.taken, func(t *testing.T) {
+			token := fixtures.NewToken(t)
+			opened := token.Open(t)
+			fixtures.Must(opened.Generate(t.Context(), hsm.KeyRef{Label: test.taken, ID: []byte{1}}))(t)
+			must(t, opened.Close(t.Context()))
+			config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+			_, err := parse(t, config).Init(t.Context(), place)
+			if !errors.Is(err, hsm.ErrKeyExists) || strings.Contains(err.Error(), "may be on the token") || strings.Contains(err.Error(), "goes on with") != (len(test.made) > 0) {
+				t.Errorf("got %v", err)
+			}
+			for _, label := range test.made {
+				if !strings.Contains(err.Error(), fmt.Sprintf("the key %q with id ", label)) {
+					t.Errorf("%s is not named: %v", label, err)
+				}
+			}
+			if left := workdir.Exists(string(place)); left != (len(test.made) > 0) {
+				t.Errorf("the directory is there: %v", left)
+			}
+		})
 	}
 }
 

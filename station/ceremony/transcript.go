@@ -235,32 +235,48 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 	})
 }
 
-// intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
-func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
+// intend records label and id of the key before the key is made. A resumed ceremony takes those that it had.
+func (t *transcript) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
 	for _, one := range t.lines {
-		if one.What != "key-intended" {
-			continue
+		switch one.What {
+		case "key-intended":
+			id, err := hex.DecodeString(one.Facts["id"])
+			if err != nil || len(id) == 0 || one.Facts["label"] != label {
+				return hsm.KeyRef{}, false, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+			}
+			ref, begun = hsm.KeyRef{ID: id, Label: label}, true
+		case "key-refused":
+			begun = false
 		}
-		id, err := hex.DecodeString(one.Facts["id"])
-		if err != nil || len(id) == 0 || one.Facts["label"] != label {
-			return hsm.KeyRef{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
-		}
-		return hsm.KeyRef{ID: id, Label: label}, nil
 	}
-	ref, err := newRef(label, octets, random)
-	if err != nil {
-		return ref, err
+	if begun {
+		return ref, true, nil
 	}
-	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+	if ref, err = newRef(label, octets, random); err != nil {
+		return ref, false, err
+	}
+	return ref, false, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+}
+
+// refused takes the intent back.
+func (t *transcript) refused(ref hsm.KeyRef) error {
+	return t.add("key-refused", map[string]string{"label": ref.Label, "id": hex.EncodeToString(ref.ID)})
 }
 
 // left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
 func (t *transcript) left() (text string) {
 	for _, one := range t.lines {
-		where := map[string]string{"key-intended": "may be on the token", "key-made": "stays on the token", "key-adopted": "stays on the token"}[one.What]
-		if where != "" {
-			text = fmt.Sprintf("the key %q with id %s %s; the same command goes on with it", one.Facts["label"], one.Facts["id"], where)
+		switch one.What {
+		case "key-intended":
+			text = left(one.Facts["label"], one.Facts["id"], false)
+		case "key-made", "key-adopted":
+			text = left(one.Facts["label"], one.Facts["id"], true)
+		case "key-refused":
+			text = ""
 		}
+	}
+	if text != "" {
+		text += "; the same command goes on with it"
 	}
 	return text
 }

@@ -26,7 +26,7 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "out")
 	first, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	ref, err := first.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8)))
+	ref, _, err := first.intend("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
 	if left := first.left(); !strings.Contains(left, `the key "issuing" with id 0000000000000000 may be on the token`) {
 		t.Errorf("a stop while the key is made says %q", left)
@@ -35,12 +35,22 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 
 	second, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	again, err := second.intendKey("issuing", 8, bytes.NewReader([]byte("another id")))
+	again, begun, err := second.intend("issuing", 8, bytes.NewReader([]byte("another id")))
 	must(t, err)
-	if !bytes.Equal(again.ID, ref.ID) || !second.resumed {
+	if !bytes.Equal(again.ID, ref.ID) || !second.resumed || !begun {
 		t.Errorf("the second ceremony takes the id %x, want %x", again.ID, ref.ID)
 	}
+	must(t, second.refused(again))
+	if left := second.left(); left != "" {
+		t.Errorf("after the token refused the label: %q", left)
+	}
 	must(t, second.close())
+	third, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	if next, begun, err := third.intend("issuing", 8, bytes.NewReader([]byte("a new id"))); err != nil || begun || string(next.ID) != "a new id" {
+		t.Errorf("after a refused label: the id %x, begun %v, %v", next.ID, begun, err)
+	}
+	must(t, third.close())
 	if _, err := openTranscript(folder, newAct("b")); !errors.Is(err, ErrOutput) {
 		t.Errorf("another file goes on: %v", err)
 	}
@@ -206,7 +216,7 @@ func TestAStoppedTranscriptThatSomebodyWroteAnewIsRefused(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if ref, err := log.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
+			if ref, _, err := log.intend("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
 				t.Errorf("adopts the key %v: %v", ref, err)
 			}
 			must(t, log.close())
