@@ -83,12 +83,23 @@ func (c *connection) signer(k *key) (signer, error) {
 	if s := c.signers[k]; s != nil {
 		return s, nil
 	}
+	return c.adoptAnew(k)
+}
+
+// prove adopts the key, also one that was adopted on this connection: the token may have changed since.
+func (c *connection) prove(k *key) (signer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adoptAnew(k)
+}
+
+// adoptAnew adopts the key and keeps the result. The caller holds c.mu.
+func (c *connection) adoptAnew(k *key) (signer, error) {
 	s, err := c.adopt(k)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.signers[k] = s
 	}
-	c.signers[k] = s
-	return s, nil
+	return s, err
 }
 
 // adopt finds and proves the key pair in the own session, and has crypto11 sign with it. crypto11

@@ -176,13 +176,3 @@ func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwa
 	}
 	return nil
 }
-
-// latchFinal stores err for all later calls if err is final.
-func (t *Token) latchFinal(err error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if Final(err) && t.latch == nil {
-		t.latch = err
-	}
-	return err
-}
