@@ -123,15 +123,16 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
 		return errors.Join(log.end(), err)
 	}
+	defer func() {
+		if err != nil {
+			err = stopped(ctx, errors.Join(err, log.discard()), log.left())
+		}
+	}()
 	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
-	if err := a.holdOn(ctx, token, log); err != nil {
-		return stopped(ctx, err, log.left())
-	}
-	return nil
+	return errors.Join(a.holdOn(ctx, token, log), instance.CloseToken(token))
 }
 
 func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {

@@ -134,7 +134,7 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 	}
 	first := t.lines[0]
 	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
-		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, t.folder)
 	}
 	if err := t.cut(len(whole)); err != nil {
 		return err
@@ -279,6 +279,22 @@ func (t *transcript) left() (text string) {
 		text += "; the same command goes on with it"
 	}
 	return text
+}
+
+// discard removes the transcript of a ceremony in which nothing has happened to a key, such as one whose token was not found: a file
+// that is corrected may then take the same directory.
+func (t *transcript) discard() error {
+	nothing := []string{"begin", "resumed", "token", "key-intended", "key-refused"}
+	if t.left() != "" || slices.ContainsFunc(t.lines, func(one entry) bool { return !slices.Contains(nothing, one.What) }) {
+		return nil
+	}
+	if others, err := os.ReadDir(t.folder); err != nil || len(others) > 1 { // somebody keeps something there
+		return err
+	}
+	if err := errors.Join(os.Remove(t.file.Name()), os.Remove(t.folder)); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
 }
 
 // finish writes the results, and then the transcript with its signature.
