@@ -44,7 +44,7 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	}
 	c := &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]signer{}}
 	if c.own, err = openOwnSession(cfg, found.slot, secret); err != nil {
-		return nil, errors.Join(explain("opening a session of "+cfg.selector(), err), c.close())
+		return nil, errors.Join(explain("opening a session of "+cfg.Selector(), err), c.close())
 	}
 	return c, nil
 }
@@ -60,7 +60,7 @@ func login(cfg Config, found tokenInfo, pin Secret) (*crypto11.Context, error) {
 	}
 	module, err := crypto11.Configure(settings)
 	settings.Pin = ""
-	return module, explain("logging in to "+cfg.selector(), err)
+	return module, explain("logging in to "+cfg.Selector(), err)
 }
 
 // close ends the login and finalises the module. It waits for the calls in flight,

@@ -59,7 +59,7 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	}
 	defer conn.calls.Done()
 	if conn.tokenInfo.info.Software {
-		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
+		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.Selector())
 	}
 	t.turns = make(chan struct{}, conn.tokenInfo.sessions-MinSessions+1)
 	if cfg.KeepAlive > 0 {
@@ -86,9 +86,9 @@ func (t *Token) Close(ctx context.Context) error {
 	case <-t.ended:
 		return t.endErr
 	case <-ctx.Done():
-		return refuse(ErrHung, "closing %s: %w", t.cfg.selector(), ctx.Err())
+		return refuse(ErrHung, "closing %s: %w", t.cfg.Selector(), ctx.Err())
 	case <-timer.C:
-		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.selector(), t.cfg.Timeout)
+		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.Selector(), t.cfg.Timeout)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type Act struct {
 	resumes bool   // a stopped ceremony is in the directory for the results
 	running string // SHA-256 of this program's octets, in hexadecimal
 	kind    kind
+	token   hsm.Config // as the file and its URI name it
 	now     func() time.Time
 	random  io.Reader
 	inputs
@@ -53,10 +55,13 @@ type inputs struct {
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
+	subject       pkix.Name // of root and csr
 }
 
 // Read reads the file of a ceremony and its inputs. It does not touch the HSM.
-func Read(path, kindName string) (*Act, error) {
+func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, time.Now) }
+
+func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
@@ -65,8 +70,11 @@ func Read(path, kindName string) (*Act, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Act{Text: text, base: base, kind: kinds[kindName], now: time.Now, random: rand.Reader, Show: io.Discard}
+	a := &Act{Text: text, base: base, kind: kinds[kindName], now: now, random: rand.Reader, Show: io.Discard}
 	if a.File, err = configs.ParseCeremony(path, text, kindName, a.now()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if a.token, err = a.File.Station().Token(base, workdir.Exists); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if err := a.kind.read(a); err != nil {
@@ -97,9 +105,9 @@ func (a *Act) Plan() string {
 	} else {
 		step("make the directory %s, and begin the transcript there", a.out())
 	}
-	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
+	step("open the %s through %q; the PIN comes from %q%s", a.token.Selector(), a.token.Module, a.File.Station().PINSource(a.base), a.lowered())
 	if a.kind.makesKey {
-		step("refuse if an object on the token has the label %q; else make the key %q there: P-256, signs only, never leaves the token", a.File.Key.Label, a.File.Key.Label)
+		step("refuse if an object on the token has the label %q; else make the key %[1]q there: P-256, signs only, never leaves the token; it gets an id of %d octets", a.File.Key.Label, a.File.HSM.KeyIDOctets)
 	} else {
 		step("find the key %q on the token", a.File.Key.Label)
 	}
@@ -109,6 +117,17 @@ func (a *Act) Plan() string {
 	}
 	step("write %s, each once and read-only; the transcript is signed with the key", strings.Join(append(a.kind.files, transcriptFiles...), ", "))
 	return text.String()
+}
+
+// lowered names what the file excuses the token from.
+func (a *Act) lowered() (text string) {
+	if a.token.AllowSoftwareToken {
+		text += "; software tokens are allowed, which protect no key"
+	}
+	if len(a.token.Exceptions) > 0 {
+		text += "; exceptions: " + a.token.Exceptions.String()
+	}
+	return text
 }
 
 // Hold holds the ceremony. The HSM comes after everything that can be proven without it. After an error the same
