@@ -259,17 +259,13 @@ func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key 
 	if err != nil {
 		return err
 	}
-	reports, err := token.Keys(ctx)
+	report, err := token.Report(ctx, key)
 	if err != nil {
 		return err
 	}
-	facts := map[string]string{"label": a.File.Key.Label, "spki_sha256": print}
-	for _, report := range reports {
-		if report.Public != nil && report.Public.Equal(key.Public()) {
-			facts["id"], facts["attributes"] = hex.EncodeToString(report.ID), report.Attributes.String()
-		}
-	}
-	return log.add(what, facts)
+	return log.add(what, map[string]string{
+		"label": a.File.Key.Label, "spki_sha256": print, "id": hex.EncodeToString(report.ID), "attributes": report.Attributes.String(),
+	})
 }
 
 // fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.

@@ -16,7 +16,6 @@ import (
 	"hallmark/hsm"
 	"hallmark/station/audit"
 	"hallmark/station/ceremony"
-	"hallmark/station/instance"
 	"hallmark/station/issuance"
 	"hallmark/station/workdir"
 )
@@ -29,32 +28,18 @@ func TestARenewalLeavesItsCheckpointOnTheToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, e := range entries(t, dir) {
+	for _, e := range fixtures.Entries(t, dir) {
 		if e.Type == "token.checkpoint.missing" {
 			t.Errorf("entry %d says that the token has no checkpoint", e.Seq)
 		}
 	}
 }
 
-// entries gives the entries of the audit log of a station.
-func entries(t *testing.T, dir workdir.Dir) (all []audit.Entry) {
-	t.Helper()
-	reader := fixtures.Must(instance.OpenReader(t.Context(), dir))(t)
-	defer reader.Close()
-	key := fixtures.Must(reader.VerifierKey(t.Context()))(t)
-	_, err := reader.VerifyEach(t.Context(), key, func(e audit.Entry) error {
-		all = append(all, e)
-		return nil
-	})
-	must(t, err)
-	return all
-}
-
 // A signature that was made and got lost is on record, too.
 func TestARenewalIsOnRecordBeforeTheSignature(t *testing.T) {
 	dir := fixtures.NewDirectory(t)
 	made := fixtures.Must(ceremony.RenewVerifier(t.Context(), dir))(t)
-	all := entries(t, dir)
+	all := fixtures.Entries(t, dir)
 	intent := slices.IndexFunc(all, func(e audit.Entry) bool { return e.Type == "verifier.intent" })
 	renewed := slices.IndexFunc(all, func(e audit.Entry) bool { return e.Type == "verifier.renewed" })
 	if intent < 0 || renewed < intent {
