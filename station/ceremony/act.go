@@ -52,11 +52,15 @@ type Act struct {
 
 // inputs are the files that a ceremony reads, checked before the HSM is opened.
 type inputs struct {
+	named         []inputFile
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
 	subject       pkix.Name // of root and csr
 }
+
+// An inputFile is a file that the ceremony names: the key of ceremony.yaml, the path there, and the SHA-256.
+type inputFile struct{ key, path, sum string }
 
 // Read reads the file of a ceremony and its inputs. It does not touch the HSM.
 func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, time.Now) }
@@ -100,6 +104,9 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\nprogram sha256 %s\n", a.File.Ceremony, sha256.Sum256(a.Text), a.running)
+	for _, file := range a.named {
+		fmt.Fprintf(&text, "%s %q, sha256 %s\n", file.key, file.path, file.sum)
+	}
 	if a.resumes {
 		step("go on with the ceremony that was stopped in %s, if it is of this file; a key that it made is taken, not made again", a.out())
 	} else {

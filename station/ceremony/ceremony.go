@@ -43,7 +43,7 @@ type ceremony struct {
 	token       *hsm.Token
 	now         time.Time
 	random      io.Reader
-	signers map[string]crypto.Signer // the keys on the token, by their labels in the configuration
+	signers     map[string]crypto.Signer // the keys on the token, by their labels in the configuration
 	Made
 }
 

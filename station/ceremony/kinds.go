@@ -115,12 +115,28 @@ func readCSR(a *Act) error {
 }
 
 func readChain(a *Act) (err error) {
-	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
-	return err
+	text, err := a.input("chain", a.File.Chain)
+	if err != nil {
+		return err
+	}
+	if a.chain, err = ParseChain(text, a.now()); err != nil {
+		return fmt.Errorf("%s: %w", a.File.Chain, err)
+	}
+	return nil
+}
+
+// input reads a file that the ceremony names. Its hash is in the plan and in the transcript.
+func (a *Act) input(key, path string) ([]byte, error) {
+	text, err := workdir.ReadInput(below(a.base, path), workdir.MaxFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s: %w", key, err)
+	}
+	a.named = append(a.named, inputFile{key, path, hexSum(text)})
+	return text, nil
 }
 
 func readIssuing(a *Act) error {
-	text, err := workdir.ReadInput(below(a.base, a.File.Request), workdir.MaxFile)
+	text, err := a.input("request", a.File.Request)
 	if err != nil {
 		return err
 	}
@@ -147,7 +163,7 @@ func readIssuing(a *Act) error {
 }
 
 func readCross(a *Act) (err error) {
-	if a.other, err = a.readCA(a.File.Certificate); err != nil {
+	if a.other, err = a.readCA("certificate", a.File.Certificate); err != nil {
 		return err
 	}
 	if err := a.readIssuer(); err != nil {
@@ -162,11 +178,19 @@ func readCross(a *Act) (err error) {
 	return nil
 }
 
-func (a *Act) readCA(path string) (*x509.Certificate, error) {
-	certificate, err := workdir.ReadCertificate(below(a.base, path))
+func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
+	text, err := a.input(key, path)
 	if err != nil {
 		return nil, err
 	}
+	all, err := workdir.ParseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	}
+	certificate := all[0]
 	if err := checkCA(path, certificate, a.now()); err != nil {
 		return nil, err
 	}
@@ -180,7 +204,7 @@ func (a *Act) readCA(path string) (*x509.Certificate, error) {
 
 // readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
 func (a *Act) readIssuer() (err error) {
-	if a.issuer, err = a.readCA(a.File.Issuer); err != nil {
+	if a.issuer, err = a.readCA("issuer", a.File.Issuer); err != nil {
 		return err
 	}
 	end, err := a.File.End()
