@@ -208,7 +208,7 @@ func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, err
 	}
 	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the issuer has a %T, want ECDSA", ErrInput, a.issuer.PublicKey)
+		return nil, fmt.Errorf("%w: the issuer has a %v key, want ECDSA", ErrInput, a.issuer.PublicKeyAlgorithm)
 	}
 	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
 }

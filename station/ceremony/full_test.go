@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/hsm"
 	"hallmark/station/ceremony"
 	"hallmark/station/reason"
@@ -21,7 +22,7 @@ import (
 const auditKey = `ceremony: audit-key
 hsm: {module: softhsm2, token_label: hallmark-test, allow_software_token: true, pin_source: "file:%s"}
 key: {label: audit}
-out: disk/out
+out: %s
 witnesses: [Anna, Ben]
 `
 
@@ -38,11 +39,10 @@ func TestAFileWithATypoIsCorrected(t *testing.T) {
 	fixtures.NewToken(t)
 	base := t.TempDir()
 	path := filepath.Join(base, "audit.yaml")
-	must(t, os.Mkdir(filepath.Join(base, "disk"), 0o700))
-	right := fmt.Sprintf(auditKey, pinFile(t))
+	right := fmt.Sprintf(auditKey, pinFile(t), "out")
 	must(t, os.WriteFile(path, []byte(strings.Replace(right, "hallmark-test", "halmark-test", 1)), 0o600))
-	if err := hold(t, path); !errors.Is(err, hsm.ErrTokenMissing) || workdir.Exists(filepath.Join(base, "disk", "out")) {
-		t.Errorf("with a typo: got %v; the directory is there: %v", err, workdir.Exists(filepath.Join(base, "disk", "out")))
+	if err := hold(t, path); !errors.Is(err, hsm.ErrTokenMissing) || workdir.Exists(filepath.Join(base, "out")) {
+		t.Errorf("with a typo: got %v; the directory is there: %v", err, workdir.Exists(filepath.Join(base, "out")))
 	}
 	must(t, os.WriteFile(path, []byte(right), 0o600))
 	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) {
@@ -55,8 +55,7 @@ func TestAStopAtThePINNamesTheKey(t *testing.T) {
 	fixtures.NewToken(t)
 	base, pin := t.TempDir(), pinFile(t)
 	path := filepath.Join(base, "audit.yaml")
-	must(t, os.Mkdir(filepath.Join(base, "disk"), 0o700))
-	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pin), 0o600))
+	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pin, "out"), 0o600))
 	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) {
 		t.Fatal(err)
 	}
@@ -76,12 +75,8 @@ func TestAStopAtThePINNamesTheKey(t *testing.T) {
 func TestACeremonyGoesOnAfterTheDiskWasFull(t *testing.T) {
 	fixtures.NewToken(t)
 	base := t.TempDir()
-	disk, path := filepath.Join(base, "disk"), filepath.Join(base, "audit.yaml")
-	must(t, os.Mkdir(disk, 0o700))
-	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pinFile(t)), 0o600))
-	if !mount(t, disk) {
-		return
-	}
+	disk, path := prerequisite.SmallDisk(t, "8m"), filepath.Join(base, "audit.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pinFile(t), filepath.Join(disk, "out")), 0o600))
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
