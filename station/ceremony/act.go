@@ -47,6 +47,7 @@ type Act struct {
 	token   hsm.Config // as the file and its URI name it
 	now     func() time.Time
 	random  io.Reader
+	above   crypto.Signer // the key of the issuer, if it is not the key of the ceremony
 	inputs
 }
 
@@ -56,7 +57,7 @@ type inputs struct {
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
-	subject       pkix.Name // of root and csr
+	subject       pkix.Name // of root, csr and ocsp
 }
 
 // An inputFile is a file that the ceremony names: the key of ceremony.yaml, the path there, and the SHA-256.
@@ -113,6 +114,9 @@ func (a *Act) Plan() string {
 		step("make the directory %s, and begin the transcript there", a.out())
 	}
 	step("open the %s through %q; the PIN comes from %q%s", a.token.Selector(), a.token.Module, a.File.Station().PINSource(a.base), a.lowered())
+	if a.File.IssuerLabel != "" {
+		step("find the key %q of the issuer on the token, with the fingerprint %s", a.File.IssuerLabel, spaced(hexSum(a.issuer.RawSubjectPublicKeyInfo)))
+	}
 	if a.kind.makesKey {
 		step("refuse if an object on the token has the label %q; else make the key %[1]q there: P-256, signs only, never leaves the token; it gets an id of %d octets", a.File.Key.Label, a.File.HSM.KeyIDOctets)
 	} else {
@@ -165,6 +169,15 @@ func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) err
 	if err := log.add("token", instance.TokenFacts(token.Info())); err != nil {
 		return err
 	}
+	if a.File.IssuerLabel != "" { // before a key is made for it
+		var err error
+		if a.above, err = a.issuerKey(ctx, token, a.File.IssuerLabel); err != nil {
+			return err
+		}
+		if err := recordKey(ctx, "issuer-found", a.File.IssuerLabel, token, a.above, log); err != nil {
+			return err
+		}
+	}
 	key, err := a.key(ctx, token, log)
 	if err != nil {
 		return err
@@ -189,7 +202,7 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 		if err != nil {
 			return nil, err
 		}
-		return key, a.recordKey(ctx, "key-found", token, key, log)
+		return key, recordKey(ctx, "key-found", a.File.Key.Label, token, key, log)
 	}
 	key, _, adopted, err := makeKey(ctx, token, log, a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
 	if err != nil {
@@ -199,18 +212,23 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 	if adopted {
 		what = "key-adopted"
 	}
-	return key, a.recordKey(ctx, what, token, key, log)
+	return key, recordKey(ctx, what, a.File.Key.Label, token, key, log)
 }
 
 func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, error) {
 	if a.chain != nil {
 		return a.chain.adopt(ctx, token, hsm.KeyRef{Label: a.File.Key.Label})
 	}
+	return a.issuerKey(ctx, token, a.File.Key.Label)
+}
+
+// issuerKey finds the key that belongs to the certificate of the issuer.
+func (a *Act) issuerKey(ctx context.Context, token *hsm.Token, label string) (crypto.Signer, error) {
 	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("%w: the issuer has a %v key, want ECDSA", ErrInput, a.issuer.PublicKeyAlgorithm)
 	}
-	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
+	return token.Signer(ctx, hsm.KeyRef{Label: label}, public)
 }
 
 // A keyJournal has label and id of each key before the key is made.
@@ -261,7 +279,7 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bo
 }
 
 // recordKey puts fingerprint and attributes of the key into the transcript.
-func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key crypto.Signer, log *transcript) error {
+func recordKey(ctx context.Context, what, label string, token *hsm.Token, key crypto.Signer, log *transcript) error {
 	print, err := fingerprint(key.Public())
 	if err != nil {
 		return err
@@ -271,7 +289,7 @@ func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key 
 		return err
 	}
 	return log.add(what, map[string]string{
-		"label": a.File.Key.Label, "spki_sha256": print, "id": hex.EncodeToString(report.ID), "attributes": report.Attributes.String(),
+		"label": label, "spki_sha256": print, "id": hex.EncodeToString(report.ID), "attributes": report.Attributes.String(),
 	})
 }
 

@@ -54,6 +54,13 @@ var kinds = map[string]kind{
 		return lines
 	}, finishImport},
 	configs.CeremonyAuditKey: {"Makes the key that signs checkpoints of the audit log", true, []string{"audit.pub"}, readNothing, func(*Act) []string { return nil }, finishAuditKey},
+	configs.CeremonyOCSP: {"Makes a key that signs OCSP answers, and has the issuing key on the same token certify it", true, []string{"ocsp.pem"}, readOCSP, func(a *Act) []string {
+		return []string{
+			"lint a twin of the certificate, signed by a key that is thrown away",
+			fmt.Sprintf("sign the certificate with the key %q: subject %s, issuer %s, for OCSP answers only, valid to %s; parse it again, check its signature, and compare it with the twin",
+				a.File.IssuerLabel, quoted(a.subject), quoted(a.issuer.Subject), a.File.NotAfter),
+		}
+	}, finishOCSP},
 }
 
 // planCertificate shows the fingerprint of a key from elsewhere: only with it people notice that somebody exchanged the file.
@@ -150,7 +157,7 @@ func readIssuing(a *Act) error {
 	if err := checkName("the request", a.request.Subject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
-	if err := a.readIssuer(); err != nil {
+	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
 	switch {
@@ -166,7 +173,7 @@ func readCross(a *Act) (err error) {
 	if a.other, err = a.readCA("certificate", a.File.Certificate); err != nil {
 		return err
 	}
-	if err := a.readIssuer(); err != nil {
+	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
 	switch below := *a.File.PathLength; {
@@ -211,10 +218,63 @@ func (a *Act) readIssuer() (err error) {
 	if err == nil && (end.IsZero() && a.issuer.NotAfter.Year() < 9999 || end.After(a.issuer.NotAfter)) {
 		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer", a.File.NotAfter, date(a.issuer.NotAfter))
 	}
+	return err
+}
+
+// readIssuerOfCA also checks that the issuer may sign a CA.
+func (a *Act) readIssuerOfCA() error {
+	err := a.readIssuer()
 	if err == nil && a.issuer.MaxPathLen == 0 && a.issuer.MaxPathLenZero {
 		err = errors.New("the issuer's path length is 0, so it may sign no CA")
 	}
 	return err
+}
+
+// readOCSP makes the certificate with a key that is thrown away, up to the signature.
+func readOCSP(a *Act) error {
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	config, err := a.responder(func(twin *x509.Certificate) error {
+		a.subject = twin.Subject
+		return errRehearsed
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := issuance.Responder(config, &key.PublicKey, a.issuer, key, rand.Reader); !errors.Is(err, errRehearsed) {
+		return err
+	}
+	return nil
+}
+
+// responder describes the certificate of an OCSP responder.
+func (a *Act) responder(intend issuance.Intend) (issuance.AuditConfig, error) {
+	end, err := a.File.End()
+	return issuance.AuditConfig{
+		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, Intend: intend,
+	}, err
+}
+
+func finishOCSP(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	config, err := a.responder(log.intendCertificate)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.Public().(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: the new key is not ECDSA", ErrInput)
+	}
+	made, err := issuance.Responder(config, public, a.issuer, a.above, a.random)
+	if err != nil {
+		return nil, err
+	}
+	return []workdir.File{{Path: "ocsp.pem", Content: workdir.CertificatePEM(made.Raw)}}, log.certificate(made)
 }
 
 // authority describes the certificate that the file asks for.

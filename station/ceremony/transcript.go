@@ -295,7 +295,7 @@ func (t *transcript) left() (text string) {
 // discard removes the transcript of a ceremony in which nothing has happened to a key, such as one whose token was not found: a file
 // that is corrected may then take the same directory.
 func (t *transcript) discard() error {
-	nothing := []string{"begin", "resumed", "token", "key-intended", "key-refused"}
+	nothing := []string{"begin", "resumed", "token", "issuer-found", "key-intended", "key-refused"}
 	if t.left() != "" || slices.ContainsFunc(t.lines, func(one entry) bool { return !slices.Contains(nothing, one.What) }) {
 		return nil
 	}

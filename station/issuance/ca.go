@@ -126,6 +126,9 @@ func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer c
 	return certificate, nil
 }
 
+// MaxResponderDays is the longest validity of the certificate of a key that signs OCSP answers, because nobody can revoke it.
+const MaxResponderDays = 366
+
 // noCheck tells clients not to ask for the status of the certificate itself (RFC 6960 section 4.2.2.2.1). Its value is NULL.
 var noCheck = pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}
 
