@@ -179,6 +179,31 @@ func TestNamesWithWhichNoCertificateFitsAreRefusedBeforeAKeyIsMade(t *testing.T)
 	}
 }
 
+// Some tokens have ids of two octets only.
+func TestKeysGetIdsOfAsManyOctetsAsTheTokenHas(t *testing.T) {
+	token := fixtures.NewToken(t)
+	pin := pinFile(t)
+	config, place := strings.Replace(fmt.Sprintf(outside, pin), "token_label:", "key_id_octets: 2, token_label:", 1), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+	opened := fixtures.Must(instance.Open(t.Context(), place, instance.Options{}))(t) // the keys are found and sign
+	must(t, opened.Close())
+
+	path := filepath.Join(t.TempDir(), "audit.yaml")
+	must(t, os.WriteFile(path, []byte(strings.Replace(fmt.Sprintf(auditKey, pin, "out"), "token_label:", "key_id_octets: 2, token_label:", 1)), 0o600))
+	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) { // the key is made
+		t.Errorf("got %v", err)
+	}
+	keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t)
+	if len(keys) != 4 {
+		t.Errorf("%d keys on the token, want 4", len(keys))
+	}
+	for _, key := range keys {
+		if len(key.ID) != 2 || key.Refused(nil) != nil {
+			t.Errorf("the key %q has the id %x, %v", key.Label, key.ID, key.Refused(nil))
+		}
+	}
+}
+
 func TestAnAuditKeyThatSignsNoCheckpointIsRefused(t *testing.T) {
 	rsaKey := fixtures.Must(rsa.GenerateKey(rand.Reader, 2048))(t)
 	p384 := fixtures.Must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
