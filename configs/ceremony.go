@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hallmark/station/issuance"
 	"hallmark/station/reason"
 )
 
@@ -16,17 +17,20 @@ type Ceremony struct {
 	Ceremony string          `yaml:"ceremony"` // one of CeremonyKinds
 	HSM      HSM             `yaml:"hsm"`      // the token that holds the key, as in station.yaml
 	Key      CeremonyKey     `yaml:"key"`      // the key that is made or, in issuing, cross and import, the key that is there
-	Subject  CeremonySubject `yaml:"subject"`  // of root and csr
-	// NotAfter is the last day of root, issuing and cross, such as 2046-12-31, or "never" (RFC 5280 section 4.1.2.5).
-	NotAfter   string `yaml:"not_after"`
-	PathLength int    `yaml:"path_length"` // CAs below this one (RFC 5280 section 4.2.1.9)
+	Subject  CeremonySubject `yaml:"subject"`  // of root, csr and ocsp
+	// NotAfter is the last day of root, issuing, cross and ocsp, such as 2046-12-31, or "never" (RFC 5280 section 4.1.2.5).
+	NotAfter string `yaml:"not_after"`
+	// PathLength of root and cross is how many CAs may follow below the certificate (RFC 5280 section 4.2.1.9); nil: it is not given.
+	PathLength *int `yaml:"path_length"`
 	// Files, relative to the directory of ceremony.yaml.
-	Issuer      string   `yaml:"issuer"`      // of issuing and cross: certificate of the CA that signs
-	Request     string   `yaml:"request"`     // of issuing: the CSR
-	Certificate string   `yaml:"certificate"` // of cross: the other CA
-	Chain       string   `yaml:"chain"`       // of import: the issuing CA, then its root
-	Out         string   `yaml:"out"`         // a new directory for everything that the ceremony writes
-	Witnesses   []string `yaml:"witnesses"`   // two persons who are there
+	Issuer      string `yaml:"issuer"`      // of issuing, cross and ocsp: certificate of the CA that signs
+	Request     string `yaml:"request"`     // of issuing: the CSR
+	Certificate string `yaml:"certificate"` // of cross: the other CA
+	Chain       string `yaml:"chain"`       // of import: the issuing CA, then its root
+	// IssuerLabel names the key of the issuer, of ocsp. In issuing and cross the issuer has the key of the ceremony.
+	IssuerLabel string   `yaml:"issuer_label"`
+	Out         string   `yaml:"out"`       // a new directory for everything that the ceremony writes
+	Witnesses   []string `yaml:"witnesses"` // two persons who are there
 }
 
 // CeremonyKey names a key pair on the token.
@@ -49,6 +53,7 @@ const (
 	CeremonyCSR      = "csr"
 	CeremonyImport   = "import"
 	CeremonyAuditKey = "audit-key"
+	CeremonyOCSP     = "ocsp"
 )
 
 // ceremonyKeys lists for each kind the keys that it needs, beside those that every kind needs.
@@ -59,6 +64,7 @@ var ceremonyKeys = map[string][]string{
 	CeremonyCSR:      {"subject.common_name"},
 	CeremonyImport:   {"chain"},
 	CeremonyAuditKey: {},
+	CeremonyOCSP:     {"issuer", "issuer_label", "subject.common_name", "not_after"},
 }
 
 // CeremonyKinds returns the kinds of ceremonies, in alphabetical order.
@@ -102,6 +108,9 @@ func (c *Ceremony) validate(now time.Time) error {
 	if c.Out == "" || c.Out != reason.Printable(c.Out) {
 		err = errors.Join(err, &ValueError{"out", fmt.Sprintf("%+q", c.Out), "the path of a new directory, of visible characters", "name where the results go"})
 	}
+	if c.IssuerLabel != "" {
+		err = errors.Join(err, name("issuer_label", c.IssuerLabel))
+	}
 	if c.NotAfter == "" {
 		return err
 	}
@@ -109,6 +118,9 @@ func (c *Ceremony) validate(now time.Time) error {
 		err = errors.Join(err, &ValueError{"not_after", strconv.Quote(c.NotAfter), "a day such as 2046-12-31, or never", "write year, month and day"})
 	} else if !end.IsZero() && !end.After(now) {
 		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day in the future", "correct the day, or the clock of this machine"})
+	} else if last := now.UTC().AddDate(0, 0, issuance.MaxResponderDays); c.Ceremony == CeremonyOCSP && (end.IsZero() || end.After(last)) {
+		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day until " + last.AddDate(0, 0, -1).Format(time.DateOnly),
+			fmt.Sprintf("nobody can revoke this certificate, so it is valid for at most %d days", issuance.MaxResponderDays)})
 	}
 	return err
 }
@@ -126,7 +138,7 @@ func (c *Ceremony) End() (time.Time, error) {
 func (c *Ceremony) given() (err error) {
 	needed := ceremonyKeys[c.Ceremony]
 	for _, key := range []struct{ name, value string }{
-		{"subject.common_name", c.Subject.CommonName}, {"not_after", c.NotAfter}, {"issuer", c.Issuer}, {"request", c.Request},
+		{"subject.common_name", c.Subject.CommonName}, {"not_after", c.NotAfter}, {"issuer", c.Issuer}, {"issuer_label", c.IssuerLabel}, {"request", c.Request},
 		{"certificate", c.Certificate}, {"chain", c.Chain},
 	} {
 		switch needs := slices.Contains(needed, key.name); {
@@ -139,16 +151,24 @@ func (c *Ceremony) given() (err error) {
 	return err
 }
 
-// pathLength refuses a path length with which no board's certificate would verify.
+// pathLength refuses a path length with which no board's certificate would verify. What issuer and other CA allow is known only
+// when their certificates are read.
 func (c *Ceremony) pathLength() error {
-	switch low := map[string]int{CeremonyRoot: 1}[c.Ceremony]; {
-	case !slices.Contains(ceremonyKeys[c.Ceremony], "path_length") && c.PathLength != 0:
-		return &ValueError{"path_length", strconv.Itoa(c.PathLength), "nothing", "the ceremony " + c.Ceremony + " decides it"}
-	case c.PathLength < low || c.PathLength > 9:
-		return &ValueError{"path_length", strconv.Itoa(c.PathLength), fmt.Sprintf("%d to 9", low), "a root with 0 forbids the issuing CA below it"}
+	needs := slices.Contains(ceremonyKeys[c.Ceremony], "path_length")
+	low := map[string]int{CeremonyRoot: 1}[c.Ceremony]
+	switch {
+	case !needs && c.PathLength != nil:
+		return &ValueError{"path_length", strconv.Itoa(*c.PathLength), "nothing", "the ceremony " + c.Ceremony + " decides it"}
+	case needs && c.PathLength == nil:
+		return &ValueError{"path_length", "nothing", fmt.Sprintf("%d to %d", low, maxPathLength), "the ceremony " + c.Ceremony + " needs it: say how many CAs may follow below"}
+	case needs && (*c.PathLength < low || *c.PathLength > maxPathLength):
+		return &ValueError{"path_length", strconv.Itoa(*c.PathLength), fmt.Sprintf("%d to %d", low, maxPathLength), "a root with 0 forbids the issuing CA below it"}
 	}
 	return nil
 }
+
+// maxPathLength is the largest path length of a ceremony. Chains are much shorter.
+const maxPathLength = 9
 
 func (c *Ceremony) witnesses() error {
 	if len(c.Witnesses) != 2 {

@@ -10,6 +10,7 @@ import (
 func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 	const base = "hsm: {module: /m.so, token_label: t}\nkey: {label: k}\nout: o\nwitnesses: [Anna, Ben]\n"
 	const root = "ceremony: root\nsubject: {common_name: R}\nnot_after: 2046-12-31\npath_length: 1\n" + base
+	const ocsp = "ceremony: ocsp\nissuer: i\nissuer_label: ca\nsubject: {common_name: O}\nnot_after: 2027-05-31\n" + base
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct{ name, kind, text, want string }{
 		{"a root", "root", root, ""},
@@ -24,6 +25,17 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 		{"no end is given", "root", strings.Replace(root, "not_after: 2046-12-31\n", "", 1), "not_after: value not possible: nothing"},
 		{"a path length that forbids the issuing CA", "root", strings.Replace(root, "path_length: 1", "path_length: 0", 1), "want 1 to 9"},
 		{"a path length of an issuing CA", "issuing", "ceremony: issuing\nissuer: r\nrequest: q\nnot_after: never\npath_length: 2\n" + base, "path_length"},
+		{"a path length for a ceremony that decides it", "issuing", "ceremony: issuing\nissuer: r\nrequest: q\nnot_after: never\npath_length: 0\n" + base, "path_length: value not possible: 0, want nothing"},
+		{"a root without a path length", "root", strings.Replace(root, "path_length: 1\n", "", 1), "path_length: value not possible: nothing, want 1 to 9"},
+		{"a cross certificate without a path length", "cross", "ceremony: cross\nissuer: r\ncertificate: q\nnot_after: never\n" + base, "path_length: value not possible: nothing, want 0 to 9"},
+		{"a cross certificate for an issuing CA", "cross", "ceremony: cross\nissuer: r\ncertificate: q\nnot_after: never\npath_length: 0\n" + base, ""},
+		{"a path length that is too long", "cross", "ceremony: cross\nissuer: r\ncertificate: q\nnot_after: never\npath_length: 10\n" + base, "want 0 to 9"},
+		{"an OCSP responder", "ocsp", ocsp, ""},
+		{"an OCSP responder for ever", "ocsp", strings.Replace(ocsp, "2027-05-31", "never", 1), "not_after: value not possible: never, want a day until 2027-11-29"},
+		{"an OCSP responder for years", "ocsp", strings.Replace(ocsp, "2027-05-31", "2027-12-01", 1), "want a day until 2027-11-29"},
+		{"an OCSP responder without the key of its issuer", "ocsp", strings.Replace(ocsp, "issuer_label: ca\n", "", 1), "issuer_label: value not possible: nothing"},
+		{"the label of an issuer that cannot be read", "ocsp", strings.Replace(ocsp, "issuer_label: ca", `issuer_label: "c\ea"`, 1), "issuer_label: value not possible"},
+		{"the label of an issuer for a root", "root", root + "issuer_label: ca\n", "issuer_label: value not possible: a value, want nothing"},
 		{"a weak curve", "root", strings.Replace(root, "{label: k}", "{label: k, curve: P-192}", 1), "key.curve"},
 		{"one witness", "root", strings.Replace(root, "[Anna, Ben]", "[Anna]", 1), "want the names of two persons"},
 		{"the same witness twice", "root", strings.Replace(root, "[Anna, Ben]", "[Anna, anna]", 1), "the same name twice"},
@@ -54,7 +66,7 @@ func TestTheExampleOfACeremonyIsOne(t *testing.T) {
 	if _, err := ParseCeremony("ceremony.example.yaml", text, CeremonyCSR, time.Now()); err != nil {
 		t.Error(err)
 	}
-	for _, key := range []string{"ceremony", "hsm", "key", "label", "curve", "subject", "common_name", "organization", "not_after", "path_length", "issuer", "request", "certificate", "chain", "out", "witnesses"} {
+	for _, key := range []string{"ceremony", "hsm", "key", "label", "curve", "subject", "common_name", "organization", "not_after", "path_length", "issuer", "issuer_label", "request", "certificate", "chain", "out", "witnesses"} {
 		if !strings.Contains(string(text), key+":") {
 			t.Errorf("the example does not explain %s", key)
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,20 +44,29 @@ type Act struct {
 	resumes bool   // a stopped ceremony is in the directory for the results
 	running string // SHA-256 of this program's octets, in hexadecimal
 	kind    kind
+	token   hsm.Config // as the file and its URI name it
 	now     func() time.Time
 	random  io.Reader
+	above   crypto.Signer // the key of the issuer, if it is not the key of the ceremony
 	inputs
 }
 
 // inputs are the files that a ceremony reads, checked before the HSM is opened.
 type inputs struct {
+	named         []inputFile
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
+	subject       pkix.Name // of root, csr and ocsp
 }
 
+// An inputFile is a file that the ceremony names: the key of ceremony.yaml, the path there, and the SHA-256.
+type inputFile struct{ key, path, sum string }
+
 // Read reads the file of a ceremony and its inputs. It does not touch the HSM.
-func Read(path, kindName string) (*Act, error) {
+func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, time.Now) }
+
+func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
@@ -65,8 +75,11 @@ func Read(path, kindName string) (*Act, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Act{Text: text, base: base, kind: kinds[kindName], now: time.Now, random: rand.Reader, Show: io.Discard}
+	a := &Act{Text: text, base: base, kind: kinds[kindName], now: now, random: rand.Reader, Show: io.Discard}
 	if a.File, err = configs.ParseCeremony(path, text, kindName, a.now()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if a.token, err = a.File.Station().Token(base, workdir.Exists); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if err := a.kind.read(a); err != nil {
@@ -92,14 +105,20 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\nprogram sha256 %s\n", a.File.Ceremony, sha256.Sum256(a.Text), a.running)
+	for _, file := range a.named {
+		fmt.Fprintf(&text, "%s %q, sha256 %s\n", file.key, file.path, file.sum)
+	}
 	if a.resumes {
 		step("go on with the ceremony that was stopped in %s, if it is of this file; a key that it made is taken, not made again", a.out())
 	} else {
 		step("make the directory %s, and begin the transcript there", a.out())
 	}
-	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
+	step("open the %s through %q; the PIN comes from %q%s", a.token.Selector(), a.token.Module, a.File.Station().PINSource(a.base), a.lowered())
+	if a.File.IssuerLabel != "" {
+		step("find the key %q of the issuer on the token, with the fingerprint %s", a.File.IssuerLabel, spaced(hexSum(a.issuer.RawSubjectPublicKeyInfo)))
+	}
 	if a.kind.makesKey {
-		step("refuse if an object on the token has the label %q; else make the key %q there: P-256, signs only, never leaves the token", a.File.Key.Label, a.File.Key.Label)
+		step("refuse if an object on the token has the label %q; else make the key %[1]q there: P-256, signs only, never leaves the token; it gets an id of %d octets", a.File.Key.Label, a.File.HSM.KeyIDOctets)
 	} else {
 		step("find the key %q on the token", a.File.Key.Label)
 	}
@@ -111,6 +130,17 @@ func (a *Act) Plan() string {
 	return text.String()
 }
 
+// lowered names what the file excuses the token from.
+func (a *Act) lowered() (text string) {
+	if a.token.AllowSoftwareToken {
+		text += "; software tokens are allowed, which protect no key"
+	}
+	if len(a.token.Exceptions) > 0 {
+		text += "; exceptions: " + a.token.Exceptions.String()
+	}
+	return text
+}
+
 // Hold holds the ceremony. The HSM comes after everything that can be proven without it. After an error the same
 // file goes on where the ceremony stopped, with the key that stays on the token.
 func (a *Act) Hold(ctx context.Context) (err error) {
@@ -119,24 +149,34 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
+	if log.ended { // its key has signed the transcript, so nothing is left to do
+		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
+		return errors.Join(log.end(), err)
+	}
+	defer func() {
+		if err != nil {
+			err = stopped(ctx, errors.Join(err, log.discard()), log.left())
+		}
+	}()
 	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
-	err = a.holdOn(ctx, token, log)
-	switch {
-	case errors.Is(err, hsm.ErrKeyExists): // the token was not asked to make a key
-		return stopped(ctx, err, "")
-	case err != nil:
-		return stopped(ctx, err, log.left())
-	}
-	return nil
+	return errors.Join(a.holdOn(ctx, token, log), instance.CloseToken(token))
 }
 
 func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {
 	if err := log.add("token", instance.TokenFacts(token.Info())); err != nil {
 		return err
+	}
+	if a.File.IssuerLabel != "" { // before a key is made for it
+		var err error
+		if a.above, err = a.issuerKey(ctx, token, a.File.IssuerLabel); err != nil {
+			return err
+		}
+		if err := recordKey(ctx, "issuer-found", a.File.IssuerLabel, token, a.above, log); err != nil {
+			return err
+		}
 	}
 	key, err := a.key(ctx, token, log)
 	if err != nil {
@@ -162,13 +202,9 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 		if err != nil {
 			return nil, err
 		}
-		return key, a.recordKey(ctx, "key-found", token, key, log)
+		return key, recordKey(ctx, "key-found", a.File.Key.Label, token, key, log)
 	}
-	ref, err := log.intendKey(a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
-	if err != nil {
-		return nil, err
-	}
-	key, adopted, err := makeOrAdopt(ctx, token, ref, log.resumed)
+	key, _, adopted, err := makeKey(ctx, token, log, a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
 	if err != nil {
 		return nil, err
 	}
@@ -176,18 +212,44 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 	if adopted {
 		what = "key-adopted"
 	}
-	return key, a.recordKey(ctx, what, token, key, log)
+	return key, recordKey(ctx, what, a.File.Key.Label, token, key, log)
 }
 
 func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, error) {
 	if a.chain != nil {
 		return a.chain.adopt(ctx, token, hsm.KeyRef{Label: a.File.Key.Label})
 	}
+	return a.issuerKey(ctx, token, a.File.Key.Label)
+}
+
+// issuerKey finds the key that belongs to the certificate of the issuer.
+func (a *Act) issuerKey(ctx context.Context, token *hsm.Token, label string) (crypto.Signer, error) {
 	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the issuer has a %T, want ECDSA", ErrInput, a.issuer.PublicKey)
+		return nil, fmt.Errorf("%w: the issuer has a %v key, want ECDSA", ErrInput, a.issuer.PublicKeyAlgorithm)
 	}
-	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
+	return token.Signer(ctx, hsm.KeyRef{Label: label}, public)
+}
+
+// A keyJournal has label and id of each key before the key is made.
+type keyJournal interface {
+	// intend returns label and id for a key, with an id of so many octets, and whether an act that was stopped may have made the key.
+	intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error)
+	// refused takes an intent of this act back: the token was not asked to make the key.
+	refused(ref hsm.KeyRef) error
+}
+
+// makeKey makes a key pair, or adopts the one that an act which was stopped has left.
+func makeKey(ctx context.Context, token *hsm.Token, journal keyJournal, label string, octets int, random io.Reader) (key crypto.Signer, ref hsm.KeyRef, adopted bool, err error) {
+	ref, begun, err := journal.intend(label, octets, random)
+	if err != nil {
+		return nil, ref, false, err
+	}
+	key, adopted, err = makeOrAdopt(ctx, token, ref, begun)
+	if errors.Is(err, hsm.ErrKeyExists) && !begun { // half of a key that was begun has the label, too
+		err = errors.Join(err, journal.refused(ref))
+	}
+	return key, ref, adopted, err
 }
 
 // makeOrAdopt makes a key pair. With adopt it first looks for the pair with this label and id, which a ceremony
@@ -217,22 +279,18 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bo
 }
 
 // recordKey puts fingerprint and attributes of the key into the transcript.
-func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key crypto.Signer, log *transcript) error {
+func recordKey(ctx context.Context, what, label string, token *hsm.Token, key crypto.Signer, log *transcript) error {
 	print, err := fingerprint(key.Public())
 	if err != nil {
 		return err
 	}
-	reports, err := token.Keys(ctx)
+	report, err := token.Report(ctx, key)
 	if err != nil {
 		return err
 	}
-	facts := map[string]string{"label": a.File.Key.Label, "spki_sha256": print}
-	for _, report := range reports {
-		if report.Public != nil && report.Public.Equal(key.Public()) {
-			facts["id"], facts["attributes"] = hex.EncodeToString(report.ID), report.Attributes.String()
-		}
-	}
-	return log.add(what, facts)
+	return log.add(what, map[string]string{
+		"label": label, "spki_sha256": print, "id": hex.EncodeToString(report.ID), "attributes": report.Attributes.String(),
+	})
 }
 
 // fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.

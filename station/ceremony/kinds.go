@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"hallmark/configs"
@@ -28,18 +33,18 @@ type kind struct {
 }
 
 var kinds = map[string]kind{
-	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readNothing,
-		func(a *Act) []string { return a.planCertificate("itself", nil) }, finishRoot},
+	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readRoot,
+		func(a *Act) []string { return a.planCertificate(a.subject, "itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
 		func(a *Act) []string {
-			return a.planCertificate(a.request.Subject.String(), a.request.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.request.Subject, quoted(a.issuer.Subject), a.request.RawSubjectPublicKeyInfo)
 		}, finishIssuing},
 	configs.CeremonyCross: {"Signs the name and key of another CA with a CA key on this token", false, []string{"cross.pem"}, readCross,
 		func(a *Act) []string {
-			return a.planCertificate(a.other.Subject.String(), a.other.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.other.Subject, quoted(a.issuer.Subject), a.other.RawSubjectPublicKeyInfo)
 		}, finishCross},
-	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readNothing, func(a *Act) []string {
-		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
+	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readCSR, func(a *Act) []string {
+		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", quoted(a.subject))}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
 		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
@@ -49,28 +54,96 @@ var kinds = map[string]kind{
 		return lines
 	}, finishImport},
 	configs.CeremonyAuditKey: {"Makes the key that signs checkpoints of the audit log", true, []string{"audit.pub"}, readNothing, func(*Act) []string { return nil }, finishAuditKey},
+	configs.CeremonyOCSP: {"Makes a key that signs OCSP answers, and has the issuing key on the same token certify it", true, []string{"ocsp.pem"}, readOCSP, func(a *Act) []string {
+		return []string{
+			"lint a twin of the certificate, signed by a key that is thrown away",
+			fmt.Sprintf("sign the certificate with the key %q: subject %s, issuer %s, for OCSP answers only, valid to %s; parse it again, check its signature, and compare it with the twin",
+				a.File.IssuerLabel, quoted(a.subject), quoted(a.issuer.Subject), a.File.NotAfter),
+		}
+	}, finishOCSP},
 }
 
 // planCertificate shows the fingerprint of a key from elsewhere: only with it people notice that somebody exchanged the file.
-func (a *Act) planCertificate(of string, elsewhere []byte) (lines []string) {
+func (a *Act) planCertificate(subject pkix.Name, issuer string, elsewhere []byte) (lines []string) {
 	if elsewhere != nil {
 		lines = append(lines, "certify the key with the fingerprint "+spaced(hexSum(elsewhere))+"; compare it with the transcript of the ceremony that made the key")
 	}
 	return append(lines,
-		"lint a twin of the certificate of "+of+", signed by a key that is thrown away",
-		fmt.Sprintf("sign the certificate of %s, valid to %s; parse it again, check its signature, and compare it with the twin", of, a.File.NotAfter),
+		"lint a twin of the certificate, signed by a key that is thrown away",
+		fmt.Sprintf("sign the certificate: subject %s, issuer %s, path length %d, valid to %s; parse it again, check its signature, and compare it with the twin",
+			quoted(subject), issuer, a.pathLength(), a.File.NotAfter),
 	)
 }
 
+// pathLength is that of the certificate that the file asks for; an issuing CA has 0.
+func (a *Act) pathLength() int {
+	if a.File.PathLength == nil {
+		return 0
+	}
+	return *a.File.PathLength
+}
+
+func quoted(name pkix.Name) string { return strconv.Quote(name.String()) }
+
 func readNothing(*Act) error { return nil }
 
-func readChain(a *Act) (err error) {
-	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
+// readRoot makes the certificate with a key that is thrown away. A certificate that cannot be made is found before the token has a key for it.
+func readRoot(a *Act) error {
+	config, err := a.authority(nil)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	root, err := issuance.Root(config, key, rand.Reader)
+	if err == nil {
+		a.subject = root.Subject
+	}
 	return err
 }
 
+// readCSR does the same for a request.
+func readCSR(a *Act) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, rand.Reader)
+	if err != nil {
+		return err
+	}
+	request, err := x509.ParseCertificateRequest(der)
+	if err == nil {
+		a.subject = request.Subject
+	}
+	return err
+}
+
+func readChain(a *Act) (err error) {
+	text, err := a.input("chain", a.File.Chain)
+	if err != nil {
+		return err
+	}
+	if a.chain, err = ParseChain(text, a.now()); err != nil {
+		return fmt.Errorf("%s: %w", a.File.Chain, err)
+	}
+	return nil
+}
+
+// input reads a file that the ceremony names. Its hash is in the plan and in the transcript.
+func (a *Act) input(key, path string) ([]byte, error) {
+	text, err := workdir.ReadInput(below(a.base, path), workdir.MaxFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s: %w", key, err)
+	}
+	a.named = append(a.named, inputFile{key, path, hexSum(text)})
+	return text, nil
+}
+
 func readIssuing(a *Act) error {
-	text, err := workdir.ReadInput(below(a.base, a.File.Request), workdir.MaxFile)
+	text, err := a.input("request", a.File.Request)
 	if err != nil {
 		return err
 	}
@@ -84,50 +157,137 @@ func readIssuing(a *Act) error {
 	if err := checkName("the request", a.request.Subject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
-	return a.readIssuer()
+	if err := a.readIssuerOfCA(); err != nil {
+		return err
+	}
+	switch {
+	case !selfIssued(a.issuer):
+		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
+	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
+		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
+	}
+	return nil
 }
 
 func readCross(a *Act) (err error) {
-	if a.other, err = a.readCA(a.File.Certificate); err != nil {
+	if a.other, err = a.readCA("certificate", a.File.Certificate); err != nil {
 		return err
 	}
-	return a.readIssuer()
+	if err := a.readIssuerOfCA(); err != nil {
+		return err
+	}
+	switch below := *a.File.PathLength; {
+	case selfIssued(a.other) && below == 0:
+		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
+	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
+		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
+	}
+	return nil
 }
 
-func (a *Act) readCA(path string) (*x509.Certificate, error) {
-	certificate, err := workdir.ReadCertificate(below(a.base, path))
+func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
+	text, err := a.input(key, path)
 	if err != nil {
 		return nil, err
 	}
-	return certificate, checkCA(path, certificate, a.now())
+	all, err := workdir.ParseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	}
+	certificate := all[0]
+	if err := checkCA(path, certificate, a.now()); err != nil {
+		return nil, err
+	}
+	if selfIssued(certificate) {
+		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
+			return nil, refuseChain("%s did not sign itself: %w", path, err)
+		}
+	}
+	return certificate, nil
 }
 
 // readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
 func (a *Act) readIssuer() (err error) {
-	if a.issuer, err = a.readCA(a.File.Issuer); err != nil {
+	if a.issuer, err = a.readCA("issuer", a.File.Issuer); err != nil {
 		return err
 	}
 	end, err := a.File.End()
 	if err == nil && (end.IsZero() && a.issuer.NotAfter.Year() < 9999 || end.After(a.issuer.NotAfter)) {
 		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer", a.File.NotAfter, date(a.issuer.NotAfter))
 	}
+	return err
+}
+
+// readIssuerOfCA also checks that the issuer may sign a CA.
+func (a *Act) readIssuerOfCA() error {
+	err := a.readIssuer()
 	if err == nil && a.issuer.MaxPathLen == 0 && a.issuer.MaxPathLenZero {
 		err = errors.New("the issuer's path length is 0, so it may sign no CA")
 	}
 	return err
 }
 
-// authority describes the certificate that the file asks for.
-func (a *Act) authority() (issuance.CAConfig, error) {
+// readOCSP makes the certificate with a key that is thrown away, up to the signature.
+func readOCSP(a *Act) error {
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	config, err := a.responder(func(twin *x509.Certificate) error {
+		a.subject = twin.Subject
+		return errRehearsed
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := issuance.Responder(config, &key.PublicKey, a.issuer, key, rand.Reader); !errors.Is(err, errRehearsed) {
+		return err
+	}
+	return nil
+}
+
+// responder describes the certificate of an OCSP responder.
+func (a *Act) responder(intend issuance.Intend) (issuance.AuditConfig, error) {
 	end, err := a.File.End()
-	return issuance.CAConfig{
+	return issuance.AuditConfig{
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, PathLen: a.File.PathLength,
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, Intend: intend,
 	}, err
 }
 
+func finishOCSP(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
+	config, err := a.responder(log.intendCertificate)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.Public().(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: the new key is not ECDSA", ErrInput)
+	}
+	made, err := issuance.Responder(config, public, a.issuer, a.above, a.random)
+	if err != nil {
+		return nil, err
+	}
+	return []workdir.File{{Path: "ocsp.pem", Content: workdir.CertificatePEM(made.Raw)}}, log.certificate(made)
+}
+
+// authority describes the certificate that the file asks for.
+func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
+	end, err := a.File.End()
+	return issuance.CAConfig{
+		Intend: intend, PathLen: a.pathLength(),
+		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
+}
+
 func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
@@ -139,24 +299,33 @@ func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) (
 }
 
 func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
 	config.CommonName = "from the request"
+	config.Intend = func(twin *x509.Certificate) error {
+		if err := (&Chain{Issuing: twin, Root: a.issuer}).fits(a.now()); err != nil {
+			return err
+		}
+		return log.intendCertificate(twin)
+	}
 	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
 	if err != nil {
+		return nil, err
+	}
+	if err := log.certificate(issuing); err != nil { // first of all: the signature is made
 		return nil, err
 	}
 	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
 	if _, err := ParseChain(chain, a.now()); err != nil {
 		return nil, err
 	}
-	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, log.certificate(issuing)
+	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, nil
 }
 
 func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}

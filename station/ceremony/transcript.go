@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,9 @@ var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", 
 // unfinished is the transcript of a ceremony that has not ended.
 const unfinished = "transcript.unfinished"
 
+// inputSum ends the name of the fact that has the hash of an input.
+const inputSum = "_sha256"
+
 // ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
 var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
 
@@ -56,6 +60,7 @@ type transcript struct {
 	text    []byte
 	lines   []entry
 	resumed bool // a ceremony with the same file was stopped
+	ended   bool // that ceremony has written all its results, and was stopped after the last one
 }
 
 // openTranscript makes the directory for the results and begins the transcript, or goes on with the transcript
@@ -65,9 +70,12 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	begin := map[string]string{
 		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
 	}
+	for _, file := range a.named {
+		begin[file.key+inputSum] = file.sum
+	}
 	err := os.Mkdir(folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
-		return t, t.resume(begin)
+		return t, t.resume(begin, a.named)
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
@@ -95,7 +103,7 @@ func stoppedIn(folder string) (bool, error) {
 }
 
 // resume reads the transcript of a ceremony that was stopped.
-func (t *transcript) resume(begin map[string]string) (err error) {
+func (t *transcript) resume(begin map[string]string, named []inputFile) (err error) {
 	path := filepath.Join(t.folder, unfinished)
 	t.file, err = workdir.OpenJournal(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,14 +111,14 @@ func (t *transcript) resume(begin map[string]string) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if err := t.goOn(path, begin); err != nil {
+	if err := t.goOn(path, begin, named); err != nil {
 		return errors.Join(err, t.file.Close())
 	}
 	return nil
 }
 
-// goOn continues the transcript in t.file, if it is that of a ceremony with the same file.
-func (t *transcript) goOn(path string, begin map[string]string) error {
+// goOn continues the transcript in t.file, if it is that of a ceremony with the same file and the same inputs.
+func (t *transcript) goOn(path string, begin map[string]string, named []inputFile) error {
 	text, err := io.ReadAll(io.LimitReader(t.file, workdir.MaxFile+1))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
@@ -132,12 +140,20 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 	}
 	first := t.lines[0]
 	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
-		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, t.folder)
+	}
+	for _, file := range named {
+		if first.Facts[file.key+inputSum] != file.sum {
+			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
+		}
 	}
 	if err := t.cut(len(whole)); err != nil {
 		return err
 	}
 	t.text, t.resumed = whole, true
+	if t.ended, err = t.complete(); t.ended || err != nil {
+		return err
+	}
 	resumed := map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]}
 	if torn := len(text) - len(whole); torn > 0 {
 		resumed["torn_octets"] = strconv.Itoa(torn)
@@ -214,6 +230,13 @@ func (l entry) readable(whole bool) string {
 	return text.String()
 }
 
+// intendCertificate records what the key will sign, before it does: a signature that was made and whose answer got lost is on record, too.
+func (t *transcript) intendCertificate(twin *x509.Certificate) error {
+	return t.add("certificate-intended", map[string]string{
+		"subject": twin.Subject.String(), "serial": twin.SerialNumber.Text(16), "tbs_sha256": hexSum(twin.RawTBSCertificate),
+	})
+}
+
 // certificate records a certificate.
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
@@ -223,34 +246,66 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 	})
 }
 
-// intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
-func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
+// intend records label and id of the key before the key is made. A resumed ceremony takes those that it had.
+func (t *transcript) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
 	for _, one := range t.lines {
-		if one.What != "key-intended" {
-			continue
+		switch one.What {
+		case "key-intended":
+			id, err := hex.DecodeString(one.Facts["id"])
+			if err != nil || len(id) == 0 || one.Facts["label"] != label {
+				return hsm.KeyRef{}, false, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+			}
+			ref, begun = hsm.KeyRef{ID: id, Label: label}, true
+		case "key-refused":
+			begun = false
 		}
-		id, err := hex.DecodeString(one.Facts["id"])
-		if err != nil || len(id) == 0 || one.Facts["label"] != label {
-			return hsm.KeyRef{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
-		}
-		return hsm.KeyRef{ID: id, Label: label}, nil
 	}
-	ref, err := newRef(label, octets, random)
-	if err != nil {
-		return ref, err
+	if begun {
+		return ref, true, nil
 	}
-	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+	if ref, err = newRef(label, octets, random); err != nil {
+		return ref, false, err
+	}
+	return ref, false, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+}
+
+// refused takes the intent back.
+func (t *transcript) refused(ref hsm.KeyRef) error {
+	return t.add("key-refused", map[string]string{"label": ref.Label, "id": hex.EncodeToString(ref.ID)})
 }
 
 // left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
 func (t *transcript) left() (text string) {
 	for _, one := range t.lines {
-		where := map[string]string{"key-intended": "may be on the token", "key-made": "stays on the token", "key-adopted": "stays on the token"}[one.What]
-		if where != "" {
-			text = fmt.Sprintf("the key %q with id %s %s; the same command goes on with it", one.Facts["label"], one.Facts["id"], where)
+		switch one.What {
+		case "key-intended":
+			text = left(one.Facts["label"], one.Facts["id"], false)
+		case "key-made", "key-adopted":
+			text = left(one.Facts["label"], one.Facts["id"], true)
+		case "key-refused":
+			text = ""
 		}
 	}
+	if text != "" {
+		text += "; the same command goes on with it"
+	}
 	return text
+}
+
+// discard removes the transcript of a ceremony in which nothing has happened to a key, such as one whose token was not found: a file
+// that is corrected may then take the same directory.
+func (t *transcript) discard() error {
+	nothing := []string{"begin", "resumed", "token", "issuer-found", "key-intended", "key-refused"}
+	if t.left() != "" || slices.ContainsFunc(t.lines, func(one entry) bool { return !slices.Contains(nothing, one.What) }) {
+		return nil
+	}
+	if others, err := os.ReadDir(t.folder); err != nil || len(others) > 1 { // somebody keeps something there
+		return err
+	}
+	if err := errors.Join(os.Remove(t.file.Name()), os.Remove(t.folder)); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
 }
 
 // finish writes the results, and then the transcript with its signature.
@@ -276,13 +331,55 @@ func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
 	for _, file := range files {
 		path := filepath.Join(t.folder, file.Path)
 		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
-			_ = os.Remove(path)
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%w: %w", ErrOutput, err)
+			}
 		}
 		if err := writeOnce(path, file.Content); err != nil {
 			return err
 		}
 	}
-	return errors.Join(os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	return t.end()
+}
+
+// end takes the name from the unfinished transcript, when all results are written. Its lock stays until close.
+func (t *transcript) end() error {
+	err := errors.Join(workdir.SyncFolder(t.folder), os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
+}
+
+// complete reports whether all results are written, and the signature of the transcript verifies. Nothing is then made or removed.
+func (t *transcript) complete() (bool, error) {
+	last := t.lines[len(t.lines)-1]
+	if last.What != "end" {
+		return false, nil
+	}
+	wanted := maps.Clone(last.Facts)
+	wanted["transcript.jsonl"], wanted["transcript.txt"], wanted["transcript.sig"] = hexSum(t.text), hexSum(t.printable()), ""
+	found := map[string][]byte{}
+	for name, sum := range wanted {
+		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrOutput, err)
+		}
+		if sum != "" && hexSum(text) != sum {
+			return false, nil
+		}
+		found[name] = text
+	}
+	block, _ := pem.Decode(found["key.pub"])
+	if block == nil {
+		return false, nil
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, ok := public.(*ecdsa.PublicKey)
+	sum := sha256.Sum256(t.text)
+	return err == nil && ok && ecdsa.VerifyASN1(key, sum[:], found["transcript.sig"]), nil
 }
 
 // sign signs the transcript, and verifies the signature.

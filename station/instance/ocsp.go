@@ -23,7 +23,7 @@ import (
 // Bounds of the validity of an OCSP certificate. It cannot be revoked, so it is short.
 const (
 	MinOCSPDays = 1
-	MaxOCSPDays = 366
+	MaxOCSPDays = issuance.MaxResponderDays
 )
 
 // ocspBackdate lets clients whose clock is a little behind accept a new certificate.

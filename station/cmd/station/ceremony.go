@@ -19,7 +19,7 @@ func (c *command) ceremonyCommand() *cobra.Command {
 		Use:   "ceremony",
 		Short: "Makes keys and CA certificates with witnesses and a signed transcript, from one file",
 		Long: `ceremony makes or imports the keys of your own CA: a root, an issuing CA below a root that is elsewhere, an
-audit key. One YAML file is the only input; --dry-run prints all that will happen, and does not touch
+audit key, a key for OCSP answers. One YAML file is the only input; --dry-run prints all that will happen, and does not touch
 the HSM. Whatever was stopped goes on with the same command. It needs no --dir. See docs/ceremony.md.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
