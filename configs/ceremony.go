@@ -18,8 +18,9 @@ type Ceremony struct {
 	Key      CeremonyKey     `yaml:"key"`      // the key that is made or, in issuing, cross and import, the key that is there
 	Subject  CeremonySubject `yaml:"subject"`  // of root and csr
 	// NotAfter is the last day of root, issuing and cross, such as 2046-12-31, or "never" (RFC 5280 section 4.1.2.5).
-	NotAfter   string `yaml:"not_after"`
-	PathLength int    `yaml:"path_length"` // CAs below this one (RFC 5280 section 4.2.1.9)
+	NotAfter string `yaml:"not_after"`
+	// PathLength of root and cross is how many CAs may follow below the certificate (RFC 5280 section 4.2.1.9); nil: it is not given.
+	PathLength *int `yaml:"path_length"`
 	// Files, relative to the directory of ceremony.yaml.
 	Issuer      string   `yaml:"issuer"`      // of issuing and cross: certificate of the CA that signs
 	Request     string   `yaml:"request"`     // of issuing: the CSR
@@ -139,16 +140,24 @@ func (c *Ceremony) given() (err error) {
 	return err
 }
 
-// pathLength refuses a path length with which no board's certificate would verify.
+// pathLength refuses a path length with which no board's certificate would verify. What issuer and other CA allow is known only
+// when their certificates are read.
 func (c *Ceremony) pathLength() error {
-	switch low := map[string]int{CeremonyRoot: 1}[c.Ceremony]; {
-	case !slices.Contains(ceremonyKeys[c.Ceremony], "path_length") && c.PathLength != 0:
-		return &ValueError{"path_length", strconv.Itoa(c.PathLength), "nothing", "the ceremony " + c.Ceremony + " decides it"}
-	case c.PathLength < low || c.PathLength > 9:
-		return &ValueError{"path_length", strconv.Itoa(c.PathLength), fmt.Sprintf("%d to 9", low), "a root with 0 forbids the issuing CA below it"}
+	needs := slices.Contains(ceremonyKeys[c.Ceremony], "path_length")
+	low := map[string]int{CeremonyRoot: 1}[c.Ceremony]
+	switch {
+	case !needs && c.PathLength != nil:
+		return &ValueError{"path_length", strconv.Itoa(*c.PathLength), "nothing", "the ceremony " + c.Ceremony + " decides it"}
+	case needs && c.PathLength == nil:
+		return &ValueError{"path_length", "nothing", fmt.Sprintf("%d to %d", low, maxPathLength), "the ceremony " + c.Ceremony + " needs it: say how many CAs may follow below"}
+	case needs && (*c.PathLength < low || *c.PathLength > maxPathLength):
+		return &ValueError{"path_length", strconv.Itoa(*c.PathLength), fmt.Sprintf("%d to %d", low, maxPathLength), "a root with 0 forbids the issuing CA below it"}
 	}
 	return nil
 }
+
+// maxPathLength is the largest path length of a ceremony. Chains are much shorter.
+const maxPathLength = 9
 
 func (c *Ceremony) witnesses() error {
 	if len(c.Witnesses) != 2 {

@@ -119,16 +119,16 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
+	if log.ended { // its key has signed the transcript, so nothing is left to do
+		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
+		return errors.Join(log.end(), err)
+	}
 	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
-	err = a.holdOn(ctx, token, log)
-	switch {
-	case errors.Is(err, hsm.ErrKeyExists): // the token was not asked to make a key
-		return stopped(ctx, err, "")
-	case err != nil:
+	if err := a.holdOn(ctx, token, log); err != nil {
 		return stopped(ctx, err, log.left())
 	}
 	return nil
@@ -164,11 +164,7 @@ func (a *Act) key(ctx context.Context, token *hsm.Token, log *transcript) (crypt
 		}
 		return key, a.recordKey(ctx, "key-found", token, key, log)
 	}
-	ref, err := log.intendKey(a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
-	if err != nil {
-		return nil, err
-	}
-	key, adopted, err := makeOrAdopt(ctx, token, ref, log.resumed)
+	key, _, adopted, err := makeKey(ctx, token, log, a.File.Key.Label, a.File.HSM.KeyIDOctets, a.random)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +184,27 @@ func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, err
 		return nil, fmt.Errorf("%w: the issuer has a %T, want ECDSA", ErrInput, a.issuer.PublicKey)
 	}
 	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
+}
+
+// A keyJournal has label and id of each key before the key is made.
+type keyJournal interface {
+	// intend returns label and id for a key, with an id of so many octets, and whether an act that was stopped may have made the key.
+	intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error)
+	// refused takes an intent of this act back: the token was not asked to make the key.
+	refused(ref hsm.KeyRef) error
+}
+
+// makeKey makes a key pair, or adopts the one that an act which was stopped has left.
+func makeKey(ctx context.Context, token *hsm.Token, journal keyJournal, label string, octets int, random io.Reader) (key crypto.Signer, ref hsm.KeyRef, adopted bool, err error) {
+	ref, begun, err := journal.intend(label, octets, random)
+	if err != nil {
+		return nil, ref, false, err
+	}
+	key, adopted, err = makeOrAdopt(ctx, token, ref, begun)
+	if errors.Is(err, hsm.ErrKeyExists) && !begun { // half of a key that was begun has the label, too
+		err = errors.Join(err, journal.refused(ref))
+	}
+	return key, ref, adopted, err
 }
 
 // makeOrAdopt makes a key pair. With adopt it first looks for the pair with this label and id, which a ceremony

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"hallmark/hsm"
@@ -28,6 +29,8 @@ type begunKey struct {
 	Label string `json:"label"`
 	ID    string `json:"id"`
 	Made  bool   `json:"made"` // whether the key is certainly on the token
+	// Refused: the token has the label already, so the key was never asked for.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // begin opens the journal. It reads the keys of an `init` that was stopped.
@@ -51,6 +54,10 @@ func begin(dir workdir.Dir) (*beginning, error) {
 }
 
 func (b *beginning) remember(key begunKey) {
+	if key.Refused {
+		b.keys = slices.DeleteFunc(b.keys, func(known begunKey) bool { return known.Label == key.Label })
+		return
+	}
 	for i, known := range b.keys {
 		if known.Label == key.Label {
 			b.keys[i] = key
@@ -85,6 +92,14 @@ func (b *beginning) made(ref hsm.KeyRef) error {
 	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Made: true})
 }
 
+// refused takes the intent back.
+func (b *beginning) refused(ref hsm.KeyRef) error {
+	if b == nil {
+		return nil
+	}
+	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Refused: true})
+}
+
 func (b *beginning) write(key begunKey) error {
 	row, err := json.Marshal(key)
 	if err != nil {
@@ -114,13 +129,18 @@ func (b *beginning) end(ctx context.Context, failure error, inside, madeDir bool
 func (b *beginning) left() string {
 	var text []string
 	for _, key := range b.keys {
-		where := "stays on the token"
-		if !key.Made {
-			where = "may be on the token"
-		}
-		text = append(text, fmt.Sprintf("the key %q with id %s %s", key.Label, key.ID, where))
+		text = append(text, left(key.Label, key.ID, key.Made))
 	}
 	return strings.Join(text, "; ") + "; the same command goes on with them"
+}
+
+// left says where a key is: certainly on the token, or perhaps.
+func left(label, id string, made bool) string {
+	where := "may be on the token"
+	if made {
+		where = "stays on the token"
+	}
+	return fmt.Sprintf("the key %q with id %s %s", label, id, where)
 }
 
 // stopped says in one line that an operator stopped a ceremony, and what stays. Another failure keeps its text.

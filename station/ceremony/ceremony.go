@@ -89,7 +89,7 @@ func (c *ceremony) direct(ctx context.Context) (rootKey crypto.Signer, err error
 	if c.audit, err = c.auditKey(ctx); err != nil {
 		return nil, err
 	}
-	if c.Root, err = issuance.Root(authority(c.config, c.now, "root", names.RootYears, 1), rootKey, c.random); err != nil {
+	if c.Root, err = issuance.Root(rootCA(c.config, c.now), rootKey, c.random); err != nil {
 		return nil, err
 	}
 	public := issuingKey.Public().(*ecdsa.PublicKey)
@@ -109,11 +109,7 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err // between two keys, an operator's stop takes effect at once
 	}
-	ref, begun, err := c.begun.intend(label, c.config.HSM.KeyIDOctets, c.random)
-	if err != nil {
-		return nil, err
-	}
-	key, _, err := makeOrAdopt(ctx, c.token, ref, begun)
+	key, ref, _, err := makeKey(ctx, c.token, c.begun, label, c.config.HSM.KeyIDOctets, c.random)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +158,11 @@ func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return keys, nil
+}
+
+// rootCA describes the root that init makes.
+func rootCA(config *configs.Config, now time.Time) issuance.CAConfig {
+	return authority(config, now, "root", config.Authority.RootYears, 1)
 }
 
 // issuingCA describes the issuing CA that init makes.

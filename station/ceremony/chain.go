@@ -55,11 +55,18 @@ func ParseChain(text []byte, now time.Time) (*Chain, error) {
 		return nil, refuseChain("%d certificates, want two: the issuing CA, then the root", len(all))
 	}
 	chain := &Chain{Issuing: all[0], Root: all[1]}
-	return chain, chain.check(now)
+	if err := chain.fits(now); err != nil {
+		return chain, err
+	}
+	if err := chain.Issuing.CheckSignatureFrom(chain.Root); err != nil {
+		return chain, refuseChain("the root did not sign the issuing CA: %w", err)
+	}
+	return chain, nil
 }
 
-// check says what would keep boards from verifying certificates of this CA.
-func (c *Chain) check(now time.Time) error {
+// fits says what would keep boards from verifying certificates of this CA, except the signature of the root on the issuing CA. So a
+// ceremony can ask before the root signs.
+func (c *Chain) fits(now time.Time) error {
 	switch {
 	case selfIssued(c.Issuing) && !selfIssued(c.Root):
 		return refuseChain("the order is wrong: want the issuing CA first, then the root")
@@ -77,16 +84,13 @@ func (c *Chain) check(now time.Time) error {
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
-// checkTogether checks that the root signed the issuing CA and may do so.
+// checkTogether checks that the root may issue the issuing CA.
 func (c *Chain) checkTogether() error {
 	if err := c.Root.CheckSignatureFrom(c.Root); err != nil {
 		return refuseChain("the root did not sign itself: %w", err)
 	}
 	if !bytes.Equal(c.Issuing.RawIssuer, c.Root.RawSubject) {
 		return refuseChain("%q issued the issuing CA, and the root is %q", c.Issuing.Issuer, c.Root.Subject)
-	}
-	if err := c.Issuing.CheckSignatureFrom(c.Root); err != nil {
-		return refuseChain("the root did not sign the issuing CA: %w", err)
 	}
 	if err := c.checkAuthority(); err != nil {
 		return err

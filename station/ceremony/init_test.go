@@ -16,6 +16,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/fixtures"
+	"hallmark/hsm"
 	"hallmark/station/ceremony"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
@@ -122,12 +123,53 @@ func TestATokenThatGoesAwayBetweenTwoKeysIsNamedWithTheFirst(t *testing.T) {
 	}
 }
 
+// The token was not asked to make a key whose label it has, so nothing of it can stay there.
+func TestAnInitWithATakenLabelClaimsNoKeyOfIt(t *testing.T) {
+	for _, test := range []struct {
+		taken string
+		made  []string // before it
+	}{{"hallmark-root", nil}, {"hallmark-audit", []string{"hallmark-root", "hallmark-issuing"}}} {
+		t.Run(test.taken, func(t *testing.T) {
+			token := fixtures.NewToken(t)
+			opened := token.Open(t)
+			fixtures.Must(opened.Generate(t.Context(), hsm.KeyRef{Label: test.taken, ID: []byte{1}}))(t)
+			must(t, opened.Close(t.Context()))
+			config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+			_, err := parse(t, config).Init(t.Context(), place)
+			if !errors.Is(err, hsm.ErrKeyExists) || strings.Contains(err.Error(), "may be on the token") || strings.Contains(err.Error(), "goes on with") != (len(test.made) > 0) {
+				t.Errorf("got %v", err)
+			}
+			for _, label := range test.made {
+				if !strings.Contains(err.Error(), fmt.Sprintf("the key %q with id ", label)) {
+					t.Errorf("%s is not named: %v", label, err)
+				}
+			}
+			if left := workdir.Exists(string(place)); left != (len(test.made) > 0) {
+				t.Errorf("the directory is there: %v", left)
+			}
+		})
+	}
+}
+
 // A new key has a random id, so a URI that names another one would hide the key from every later start.
 func TestAURIForAKeyThatInitMakesIsRefused(t *testing.T) {
 	for _, key := range []string{"root_uri", "issuing_uri", "audit_uri"} {
 		_, err := ceremony.ParsePlan("station.yaml", []byte(inside+"authority: {"+key+": \"pkcs11:id=%01\"}\n"), ".")
 		if !errors.Is(err, configs.ErrValue) || !strings.Contains(err.Error(), "authority."+key+": ") {
 			t.Errorf("%s: got %v", key, err)
+		}
+	}
+}
+
+// Keys that were made for nothing stay on the token.
+func TestNamesWithWhichNoCertificateFitsAreRefusedBeforeAKeyIsMade(t *testing.T) {
+	for _, test := range []struct{ name, organization, want string }{
+		{strings.Repeat("株", 58), "", ""},
+		{strings.Repeat("株", 58), strings.Repeat("式", 64), "boards store at most 1024"},
+	} {
+		_, err := ceremony.ParsePlan("station.yaml", fmt.Appendf(nil, inside+"authority: {name: %q, organization: %q}\n", test.name, test.organization), ".")
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%.6q, %.6q: got %v, want %q", test.name, test.organization, err, test.want)
 		}
 	}
 }

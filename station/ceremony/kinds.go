@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -28,7 +31,7 @@ type kind struct {
 }
 
 var kinds = map[string]kind{
-	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readNothing,
+	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readRoot,
 		func(a *Act) []string { return a.planCertificate("itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
 		func(a *Act) []string {
@@ -38,7 +41,7 @@ var kinds = map[string]kind{
 		func(a *Act) []string {
 			return a.planCertificate(a.other.Subject.String(), a.other.RawSubjectPublicKeyInfo)
 		}, finishCross},
-	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readNothing, func(a *Act) []string {
+	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readCSR, func(a *Act) []string {
 		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
@@ -64,6 +67,30 @@ func (a *Act) planCertificate(of string, elsewhere []byte) (lines []string) {
 
 func readNothing(*Act) error { return nil }
 
+// readRoot makes the certificate with a key that is thrown away. A certificate that cannot be made is found before the token has a key for it.
+func readRoot(a *Act) error {
+	config, err := a.authority(nil)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	_, err = issuance.Root(config, key, rand.Reader)
+	return err
+}
+
+// readCSR does the same for a request.
+func readCSR(a *Act) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	_, err = issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, rand.Reader)
+	return err
+}
+
 func readChain(a *Act) (err error) {
 	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
 	return err
@@ -84,14 +111,32 @@ func readIssuing(a *Act) error {
 	if err := checkName("the request", a.request.Subject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
-	return a.readIssuer()
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	switch {
+	case !selfIssued(a.issuer):
+		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
+	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
+		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
+	}
+	return nil
 }
 
 func readCross(a *Act) (err error) {
 	if a.other, err = a.readCA(a.File.Certificate); err != nil {
 		return err
 	}
-	return a.readIssuer()
+	if err := a.readIssuer(); err != nil {
+		return err
+	}
+	switch below := *a.File.PathLength; {
+	case selfIssued(a.other) && below == 0:
+		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
+	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
+		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
+	}
+	return nil
 }
 
 func (a *Act) readCA(path string) (*x509.Certificate, error) {
@@ -99,7 +144,15 @@ func (a *Act) readCA(path string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return certificate, checkCA(path, certificate, a.now())
+	if err := checkCA(path, certificate, a.now()); err != nil {
+		return nil, err
+	}
+	if selfIssued(certificate) {
+		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
+			return nil, refuseChain("%s did not sign itself: %w", path, err)
+		}
+	}
+	return certificate, nil
 }
 
 // readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
@@ -118,16 +171,20 @@ func (a *Act) readIssuer() (err error) {
 }
 
 // authority describes the certificate that the file asks for.
-func (a *Act) authority() (issuance.CAConfig, error) {
+func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
 	end, err := a.File.End()
+	below := 0 // an issuing CA
+	if a.File.PathLength != nil {
+		below = *a.File.PathLength
+	}
 	return issuance.CAConfig{
+		Intend: intend, PathLen: below,
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, PathLen: a.File.PathLength,
-	}, err
+		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
 }
 
 func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
@@ -139,24 +196,33 @@ func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) (
 }
 
 func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}
 	config.CommonName = "from the request"
+	config.Intend = func(twin *x509.Certificate) error {
+		if err := (&Chain{Issuing: twin, Root: a.issuer}).fits(a.now()); err != nil {
+			return err
+		}
+		return log.intendCertificate(twin)
+	}
 	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
 	if err != nil {
+		return nil, err
+	}
+	if err := log.certificate(issuing); err != nil { // first of all: the signature is made
 		return nil, err
 	}
 	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
 	if _, err := ParseChain(chain, a.now()); err != nil {
 		return nil, err
 	}
-	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, log.certificate(issuing)
+	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, nil
 }
 
 func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority()
+	config, err := a.authority(log.intendCertificate)
 	if err != nil {
 		return nil, err
 	}

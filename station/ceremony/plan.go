@@ -3,6 +3,7 @@ package ceremony
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -124,6 +125,37 @@ func (p *Plan) fits(now time.Time) error {
 		if err := errors.Join(profile.Outlives(issuing.NotAfter, now), profile.Fits(issuing, now)); err != nil {
 			return err
 		}
+	}
+	return p.rehearse(issuing, now)
+}
+
+// errRehearsed ends a rehearsal before the signature.
+var errRehearsed = errors.New("rehearsed")
+
+// rehearse has each certificate of the ceremony linted, with keys that are thrown away: a name with which one cannot be made is
+// found before the token has a key for it.
+func (p *Plan) rehearse(above *x509.Certificate, now time.Time) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	held := &ceremony{config: p.Config, now: now}
+	if p.chain == nil {
+		if above, err = issuance.Root(rootCA(p.Config, now), key, rand.Reader); err != nil {
+			return err
+		}
+		if _, err := issuance.Issuing(issuingCA(p.Config, now), &key.PublicKey, above, key, rand.Reader); err != nil {
+			return err
+		}
+	}
+	stop := func(*x509.Certificate) error { return errRehearsed }
+	audit, server := held.auditConfig(above), endpointConfig(p.Config, above, now)
+	audit.Intend, server.Intend = stop, stop
+	if _, err := issuance.Audit(audit, &key.PublicKey, above, key, rand.Reader); !errors.Is(err, errRehearsed) {
+		return err
+	}
+	if _, err := issuance.Server(server, &key.PublicKey, above, key, rand.Reader); !errors.Is(err, errRehearsed) {
+		return err
 	}
 	return nil
 }

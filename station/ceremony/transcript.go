@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ type transcript struct {
 	text    []byte
 	lines   []entry
 	resumed bool // a ceremony with the same file was stopped
+	ended   bool // that ceremony has written all its results, and was stopped after the last one
 }
 
 // openTranscript makes the directory for the results and begins the transcript, or goes on with the transcript
@@ -138,6 +140,9 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 		return err
 	}
 	t.text, t.resumed = whole, true
+	if t.ended, err = t.complete(); t.ended || err != nil {
+		return err
+	}
 	resumed := map[string]string{"operator": begin["operator"], "program": begin["program"], "program_sha256": begin["program_sha256"]}
 	if torn := len(text) - len(whole); torn > 0 {
 		resumed["torn_octets"] = strconv.Itoa(torn)
@@ -214,6 +219,13 @@ func (l entry) readable(whole bool) string {
 	return text.String()
 }
 
+// intendCertificate records what the key will sign, before it does: a signature that was made and whose answer got lost is on record, too.
+func (t *transcript) intendCertificate(twin *x509.Certificate) error {
+	return t.add("certificate-intended", map[string]string{
+		"subject": twin.Subject.String(), "serial": twin.SerialNumber.Text(16), "tbs_sha256": hexSum(twin.RawTBSCertificate),
+	})
+}
+
 // certificate records a certificate.
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
@@ -223,32 +235,48 @@ func (t *transcript) certificate(c *x509.Certificate) error {
 	})
 }
 
-// intendKey records label and id of the key before the key is made. A resumed ceremony takes those that it had.
-func (t *transcript) intendKey(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
+// intend records label and id of the key before the key is made. A resumed ceremony takes those that it had.
+func (t *transcript) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
 	for _, one := range t.lines {
-		if one.What != "key-intended" {
-			continue
+		switch one.What {
+		case "key-intended":
+			id, err := hex.DecodeString(one.Facts["id"])
+			if err != nil || len(id) == 0 || one.Facts["label"] != label {
+				return hsm.KeyRef{}, false, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+			}
+			ref, begun = hsm.KeyRef{ID: id, Label: label}, true
+		case "key-refused":
+			begun = false
 		}
-		id, err := hex.DecodeString(one.Facts["id"])
-		if err != nil || len(id) == 0 || one.Facts["label"] != label {
-			return hsm.KeyRef{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
-		}
-		return hsm.KeyRef{ID: id, Label: label}, nil
 	}
-	ref, err := newRef(label, octets, random)
-	if err != nil {
-		return ref, err
+	if begun {
+		return ref, true, nil
 	}
-	return ref, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+	if ref, err = newRef(label, octets, random); err != nil {
+		return ref, false, err
+	}
+	return ref, false, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
+}
+
+// refused takes the intent back.
+func (t *transcript) refused(ref hsm.KeyRef) error {
+	return t.add("key-refused", map[string]string{"label": ref.Label, "id": hex.EncodeToString(ref.ID)})
 }
 
 // left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
 func (t *transcript) left() (text string) {
 	for _, one := range t.lines {
-		where := map[string]string{"key-intended": "may be on the token", "key-made": "stays on the token", "key-adopted": "stays on the token"}[one.What]
-		if where != "" {
-			text = fmt.Sprintf("the key %q with id %s %s; the same command goes on with it", one.Facts["label"], one.Facts["id"], where)
+		switch one.What {
+		case "key-intended":
+			text = left(one.Facts["label"], one.Facts["id"], false)
+		case "key-made", "key-adopted":
+			text = left(one.Facts["label"], one.Facts["id"], true)
+		case "key-refused":
+			text = ""
 		}
+	}
+	if text != "" {
+		text += "; the same command goes on with it"
 	}
 	return text
 }
@@ -276,13 +304,55 @@ func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
 	for _, file := range files {
 		path := filepath.Join(t.folder, file.Path)
 		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
-			_ = os.Remove(path)
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%w: %w", ErrOutput, err)
+			}
 		}
 		if err := writeOnce(path, file.Content); err != nil {
 			return err
 		}
 	}
-	return errors.Join(os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	return t.end()
+}
+
+// end takes the name from the unfinished transcript, when all results are written. Its lock stays until close.
+func (t *transcript) end() error {
+	err := errors.Join(workdir.SyncFolder(t.folder), os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
+}
+
+// complete reports whether all results are written, and the signature of the transcript verifies. Nothing is then made or removed.
+func (t *transcript) complete() (bool, error) {
+	last := t.lines[len(t.lines)-1]
+	if last.What != "end" {
+		return false, nil
+	}
+	wanted := maps.Clone(last.Facts)
+	wanted["transcript.jsonl"], wanted["transcript.txt"], wanted["transcript.sig"] = hexSum(t.text), hexSum(t.printable()), ""
+	found := map[string][]byte{}
+	for name, sum := range wanted {
+		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrOutput, err)
+		}
+		if sum != "" && hexSum(text) != sum {
+			return false, nil
+		}
+		found[name] = text
+	}
+	block, _ := pem.Decode(found["key.pub"])
+	if block == nil {
+		return false, nil
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, ok := public.(*ecdsa.PublicKey)
+	sum := sha256.Sum256(t.text)
+	return err == nil && ok && ecdsa.VerifyASN1(key, sum[:], found["transcript.sig"]), nil
 }
 
 // sign signs the transcript, and verifies the signature.

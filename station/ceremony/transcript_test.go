@@ -2,6 +2,9 @@ package ceremony
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"io"
 	"os"
@@ -23,7 +26,7 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "out")
 	first, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	ref, err := first.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8)))
+	ref, _, err := first.intend("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
 	if left := first.left(); !strings.Contains(left, `the key "issuing" with id 0000000000000000 may be on the token`) {
 		t.Errorf("a stop while the key is made says %q", left)
@@ -32,14 +35,85 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 
 	second, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	again, err := second.intendKey("issuing", 8, bytes.NewReader([]byte("another id")))
+	again, begun, err := second.intend("issuing", 8, bytes.NewReader([]byte("another id")))
 	must(t, err)
-	if !bytes.Equal(again.ID, ref.ID) || !second.resumed {
+	if !bytes.Equal(again.ID, ref.ID) || !second.resumed || !begun {
 		t.Errorf("the second ceremony takes the id %x, want %x", again.ID, ref.ID)
 	}
+	must(t, second.refused(again))
+	if left := second.left(); left != "" {
+		t.Errorf("after the token refused the label: %q", left)
+	}
 	must(t, second.close())
+	third, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	if next, begun, err := third.intend("issuing", 8, bytes.NewReader([]byte("a new id"))); err != nil || begun || string(next.ID) != "a new id" {
+		t.Errorf("after a refused label: the id %x, begun %v, %v", next.ID, begun, err)
+	}
+	must(t, third.close())
 	if _, err := openTranscript(folder, newAct("b")); !errors.Is(err, ErrOutput) {
 		t.Errorf("another file goes on: %v", err)
+	}
+}
+
+// Two processes that hold one ceremony would sign twice, and the second would remove the results of the first.
+func TestACeremonyIsHeldByOneProcess(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "out")
+	first, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	if _, err := openTranscript(folder, newAct("a")); !errors.Is(err, workdir.ErrJournalInUse) || !errors.Is(err, ErrOutput) {
+		t.Errorf("a second process: got %v", err)
+	}
+	must(t, first.close())
+}
+
+// A power cut after the last result and before the transcript lost its name leaves a finished ceremony.
+func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	results := []string{"root.pem", "key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+	for _, test := range []struct {
+		name   string
+		change func(folder string) error
+		whole  bool
+	}{
+		{"everything is there", func(string) error { return nil }, true},
+		{"the signature is missing", func(folder string) error { return os.Remove(filepath.Join(folder, "transcript.sig")) }, false},
+		{"a result is missing", func(folder string) error { return os.Remove(filepath.Join(folder, "root.pem")) }, false},
+		{"a result is another one", func(folder string) error {
+			return errors.Join(os.Remove(filepath.Join(folder, "root.pem")), os.WriteFile(filepath.Join(folder, "root.pem"), []byte("other"), 0o600))
+		}, false},
+		{"the signature is cut", func(folder string) error { return os.Truncate(filepath.Join(folder, "transcript.sig"), 10) }, false},
+		{"the text for people is missing", func(folder string) error { return os.Remove(filepath.Join(folder, "transcript.txt")) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			folder := filepath.Join(t.TempDir(), "out")
+			log, err := openTranscript(folder, newAct("a"))
+			must(t, err)
+			must(t, log.finish([]workdir.File{{Path: "root.pem", Content: []byte("first")}}, key))
+			must(t, errors.Join(log.close(), os.WriteFile(filepath.Join(folder, unfinished), log.text, 0o600), test.change(folder)))
+			again, err := openTranscript(folder, newAct("a"))
+			must(t, err)
+			if again.ended != test.whole {
+				t.Fatalf("it is taken as finished: %v, want %v", again.ended, test.whole)
+			}
+			if test.whole {
+				must(t, again.end())
+			} else {
+				must(t, again.finish([]workdir.File{{Path: "root.pem", Content: []byte("second")}}, key))
+			}
+			must(t, again.close())
+			for _, name := range results {
+				if !workdir.Exists(filepath.Join(folder, name)) {
+					t.Errorf("%s is missing", name)
+				}
+			}
+			text, err := os.ReadFile(filepath.Join(folder, "root.pem"))
+			must(t, err)
+			if want := map[bool]string{true: "first", false: "second"}[test.whole]; string(text) != want || workdir.Exists(filepath.Join(folder, unfinished)) {
+				t.Errorf("root.pem holds %q, want %q; the unfinished transcript is there: %v", text, want, workdir.Exists(filepath.Join(folder, unfinished)))
+			}
+		})
 	}
 }
 
@@ -142,7 +216,7 @@ func TestAStoppedTranscriptThatSomebodyWroteAnewIsRefused(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if ref, err := log.intendKey("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
+			if ref, _, err := log.intend("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
 				t.Errorf("adopts the key %v: %v", ref, err)
 			}
 			must(t, log.close())

@@ -19,14 +19,19 @@ import (
 // Every board gets root and issuing CA over its UART, so the certificates are kept
 // small: short names, no CRL distribution point, no authority information access.
 type CAConfig struct {
-	CommonName   string // 1 to 64 octets (RFC 5280 appendix A.1)
+	CommonName   string // 1 to 64 characters (RFC 5280 appendix A.1)
 	Organization string // may be empty, at most 64 characters
 	NotBefore    time.Time
 	NotAfter     time.Time // zero: 99991231235959Z
 	// PathLen is how many CAs may follow below this CA: 0 for a CA that issues to
 	// boards, -1 for no limit (RFC 5280 section 4.2.1.9).
 	PathLen int
+	Intend  Intend
 }
+
+// Intend is told what will be signed before the CA's key is asked: a certificate with the same TBSCertificate, and with the signature of
+// a key that is thrown away. After an error nothing is signed. A nil Intend is told nothing.
+type Intend func(twin *x509.Certificate) error
 
 // ServerConfig describes the verifier's TLS server certificate.
 type ServerConfig struct {
@@ -34,6 +39,7 @@ type ServerConfig struct {
 	DNSNames   []string // at least one
 	NotBefore  time.Time
 	NotAfter   time.Time
+	Intend     Intend
 }
 
 var errNames = errors.New("names: want a common name of 1 to 64 characters and an organization of at most 64")
@@ -44,7 +50,7 @@ func Root(c CAConfig, signer crypto.Signer, random io.Reader) (*x509.Certificate
 	if err != nil {
 		return nil, fmt.Errorf("making the root certificate: %w", err)
 	}
-	certificate, err := certify(template, template, signer.Public(), signer, random)
+	certificate, err := certify(template, template, signer.Public(), signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the root certificate: %w", err)
 	}
@@ -57,7 +63,7 @@ func Issuing(c CAConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer cr
 	if err != nil {
 		return nil, fmt.Errorf("making the issuing CA certificate: %w", err)
 	}
-	certificate, err := certify(template, root, key, signer, random)
+	certificate, err := certify(template, root, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the issuing CA certificate: %w", err)
 	}
@@ -76,7 +82,7 @@ func Cross(c CAConfig, other, issuer *x509.Certificate, signer crypto.Signer, ra
 		return nil, fmt.Errorf("making the cross certificate: %w", err)
 	}
 	template.RawSubject = other.RawSubject
-	certificate, err := certify(template, issuer, key, signer, random)
+	certificate, err := certify(template, issuer, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the cross certificate: %w", err)
 	}
@@ -89,7 +95,7 @@ func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, sign
 	if err != nil {
 		return nil, fmt.Errorf("making the server certificate: %w", err)
 	}
-	certificate, err := certify(template, issuer, key, signer, random)
+	certificate, err := certify(template, issuer, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the server certificate: %w", err)
 	}
@@ -101,6 +107,7 @@ type AuditConfig struct {
 	CommonName, Organization string
 	NotBefore                time.Time
 	NotAfter                 time.Time // zero: 99991231235959Z
+	Intend                   Intend
 }
 
 // Audit makes the certificate of the audit key. It has no extended key usage: with one, programs
@@ -112,7 +119,7 @@ func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer c
 	}
 	template.IsCA, template.MaxPathLenZero = false, false
 	template.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment // RFC 5280 section 4.2.1.3
-	certificate, err := certify(template, root, key, signer, random)
+	certificate, err := certify(template, root, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
 	}
@@ -133,7 +140,7 @@ func Responder(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, si
 	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
 		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
 	}
-	certificate, err := certify(template, issuer, key, signer, random)
+	certificate, err := certify(template, issuer, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
 	}
@@ -151,7 +158,7 @@ func Client(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signe
 	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
 		return nil, fmt.Errorf("making the client certificate: %w", err)
 	}
-	certificate, err := certify(template, issuer, key, signer, random)
+	certificate, err := certify(template, issuer, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the client certificate: %w", err)
 	}
@@ -183,7 +190,7 @@ func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 }
 
 func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
-	if c.CommonName == "" || len(c.CommonName) > 64 {
+	if c.CommonName == "" || tooLong(c.CommonName) {
 		return nil, errNames
 	}
 	if len(c.DNSNames) == 0 {
@@ -219,9 +226,9 @@ func name(commonName, organization string) pkix.Name {
 
 var errOtherThanTwin = errors.New("what was signed is not what was linted")
 
-// certify lints a twin of the certificate, signs the template, parses the result, and checks its signature and
-// that the signed content is that of the twin.
-func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+// certify lints a twin of the certificate, tells the caller of it, signs the template, parses the result, and checks its
+// signature and that the signed content is that of the twin.
+func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, random io.Reader, intend Intend) (*x509.Certificate, error) {
 	key, ok := public.(*ecdsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("key is %T: want a P-256 key", public)
@@ -245,6 +252,11 @@ func certify(template, parent *x509.Certificate, public crypto.PublicKey, signer
 	}
 	if err := lintTwin(twin, parent); err != nil {
 		return nil, fmt.Errorf("nothing was signed: %w", err)
+	}
+	if intend != nil {
+		if err := intend(twin); err != nil {
+			return nil, fmt.Errorf("nothing was signed: %w", err)
+		}
 	}
 	der, err := x509.CreateCertificate(random, template, parent, key, signer)
 	if err != nil {

@@ -45,6 +45,29 @@ func TestAServerCertificateIsForServersOnly(t *testing.T) {
 	}
 }
 
+// The limits of names count characters (RFC 5280 appendix A.1), and a character may have four octets.
+func TestANameOf64CharactersIsTaken(t *testing.T) {
+	key, name := newKey(t), strings.Repeat("株", 64)
+	der, err := CARequest(name, "ACME", key, numbers(1))
+	must(t, err)
+	request, err := ParseCARequest(der)
+	must(t, err)
+	if request.Subject.CommonName != name {
+		t.Errorf("the request is for %q", request.Subject.CommonName)
+	}
+	if _, err := Root(CAConfig{CommonName: name, NotBefore: someTime}, key, numbers(1)); err != nil {
+		t.Errorf("a root: %v", err)
+	}
+	for _, text := range []string{strings.Repeat("株", 65), "\xff"} {
+		if _, err := CARequest(text, "", key, numbers(1)); !errors.Is(err, errNames) {
+			t.Errorf("%.6q: got %v", text, err)
+		}
+		if _, err := CARequest("a", text, key, numbers(1)); !errors.Is(err, errNames) {
+			t.Errorf("organization %.6q: got %v", text, err)
+		}
+	}
+}
+
 func TestCeremonyRefusals(t *testing.T) {
 	key := newKey(t)
 	for name, c := range map[string]CAConfig{

@@ -25,7 +25,7 @@ func CARequest(commonName, organization string, signer crypto.Signer, random io.
 	if !ok {
 		return nil, fmt.Errorf("making the request: key is %T: want a P-256 key", signer.Public())
 	}
-	if commonName == "" || len(commonName) > 64 || len(organization) > 64 {
+	if commonName == "" || tooLong(commonName) || tooLong(organization) {
 		return nil, fmt.Errorf("making the request: %w", errNames)
 	}
 	extensions, err := caExtensions(key)

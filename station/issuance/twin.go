@@ -64,11 +64,25 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 		{twin.IsCA != (twin.KeyUsage&x509.KeyUsageCertSign != 0), "CA and keyCertSign do not go together (section 4.2.1.9)"},
 		{twin.IsCA && len(twin.SubjectKeyId) == 0, "the subject key identifier is missing (section 4.2.1.2)"},
 		{len(twin.AuthorityKeyId) > 0 && !bytes.Equal(twin.AuthorityKeyId, parent.SubjectKeyId), "the authority key identifier is not the issuer's subject key identifier (section 4.2.1.1)"},
-		{twin.IsCA && !mayHaveCA(parent), "the issuer's path length allows no CA below it (section 4.2.1.9)"},
+		{twin.IsCA && !selfIssued(twin) && !mayHaveCA(parent, twin), "the issuer's path length allows no CA below it, or not as many as its own path length says (section 4.2.1.9)"},
 		{len(twin.UnhandledCriticalExtensions) > 0, "there is a critical extension that is not known (section 4.2)"},
 		{len(twin.Raw) > MaxCertificate, fmt.Sprintf("it has %d octets, and boards store at most %d: choose shorter names", len(twin.Raw), MaxCertificate)},
 	})
 }
 
-// mayHaveCA reports whether the path length of a CA allows another CA below it.
-func mayHaveCA(ca *x509.Certificate) bool { return ca.MaxPathLen != 0 || !ca.MaxPathLenZero }
+// pathLength is how many CAs may follow below a CA, -1 for any number.
+func pathLength(ca *x509.Certificate) int {
+	if ca.MaxPathLen == 0 && !ca.MaxPathLenZero {
+		return -1
+	}
+	return ca.MaxPathLen
+}
+
+// mayHaveCA reports whether the path length of a CA allows another CA below it, with what that CA allows below itself.
+func mayHaveCA(ca, below *x509.Certificate) bool {
+	limit, asked := pathLength(ca), pathLength(below)
+	return limit < 0 || asked >= 0 && asked < limit
+}
+
+// selfIssued reports whether a certificate names its own subject as issuer. Such a certificate is not counted in a path (section 6.1.4).
+func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }

@@ -28,7 +28,7 @@ var (
 	ErrNoDirectory   = errors.New("no station can be made here; name a directory that you may write")
 	ErrDanglingLink  = errors.New("this is a link that leads nowhere; make the directory that it names, or name another one")
 	ErrOthersJournal = errors.New("this belongs to another user, or others may write it, and it names the keys that would be adopted; go on as the user who began, or name a new directory")
-	ErrBeingMade     = errors.New("another `station init` makes a station here; wait for it")
+	ErrJournalInUse  = errors.New("another process does this, or has just ended it; wait for it, and look at what it made")
 )
 
 // Prepare proves that a station can be made in a directory: the directory is new, or holds nothing but lost+found
@@ -97,8 +97,8 @@ func (d Dir) Begin() (*os.File, error) {
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("%s: %w: %w", d, ErrNoDirectory, err))
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(reason.Usage(fmt.Errorf("%s: %w", d, ErrBeingMade)), file.Close())
+	if err := d.usable(); err != nil { // another `init` may have finished since the first look
+		return nil, errors.Join(err, os.Remove(file.Name()), file.Close())
 	}
 	if err := errors.Join(d.Clear(), file.Sync(), SyncFolder(string(d))); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -106,7 +106,7 @@ func (d Dir) Begin() (*os.File, error) {
 	return file, nil
 }
 
-// OpenJournal opens the journal of an act that may go on after a stop. flags say whether it may be made. The journal
+// OpenJournal opens the journal of an act that may go on after a stop, for one process. flags say whether it may be made. The journal
 // names keys that the act adopts, so a journal with content must be this user's own: with another one, somebody who
 // prepared the directory would choose the keys.
 func OpenJournal(path string, flags int) (*os.File, error) {
@@ -119,10 +119,31 @@ func OpenJournal(path string, flags int) (*os.File, error) {
 	if err == nil && status.Size > 0 && (int(status.Uid) != os.Geteuid() || status.Mode&0o022 != 0) {
 		err = fmt.Errorf("%s: %w", path, ErrOthersJournal)
 	}
+	if err == nil {
+		err = claim(file, path)
+	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// claim locks an open journal. A journal that another process has removed since it was opened belongs to an act that has ended.
+func claim(journal *os.File, path string) error {
+	err := unix.Flock(int(journal.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s: %w", path, ErrJournalInUse)
+	} else if err != nil {
+		return fmt.Errorf("locking %s: %w", path, err)
+	}
+	mine, err := journal.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Lstat(path); err != nil || !os.SameFile(mine, now) {
+		return fmt.Errorf("%s: %w", path, ErrJournalInUse)
+	}
+	return nil
 }
 
 // Clear removes everything that belongs to a station, except the journal of `init`.

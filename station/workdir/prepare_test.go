@@ -48,3 +48,47 @@ func TestAJournalOfSomebodyElseIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// Two processes with one journal would each make keys and remove what the other has made.
+func TestAJournalHasOneProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), journal)
+	first, err := OpenJournal(path, os.O_CREATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenJournal(path, 0); !errors.Is(err, ErrJournalInUse) {
+		t.Errorf("a second process: got %v", err)
+	}
+	// A process that opened the journal before the first one ended gets the lock of a file without a name.
+	late, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(path), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(late, path); !errors.Is(err, ErrJournalInUse) {
+		t.Errorf("a process that comes late: got %v", err)
+	}
+	other, err := OpenJournal(path, os.O_CREATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(late, path); !errors.Is(err, ErrJournalInUse) {
+		t.Errorf("a process that comes late, beside a new journal: got %v", err)
+	}
+	if err := errors.Join(late.Close(), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Another `init` may have finished between the look into the directory and the lock.
+func TestBeginRemovesNoFinishedStation(t *testing.T) {
+	dir := Dir(t.TempDir())
+	if err := os.WriteFile(dir.Config(), []byte("station: line"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.Begin(); !errors.Is(err, ErrNotEmpty) || !Exists(dir.Config()) || Exists(dir.In(journal)) {
+		t.Errorf("got %v; station.yaml is there: %v, the journal: %v", err, Exists(dir.Config()), Exists(dir.In(journal)))
+	}
+}
