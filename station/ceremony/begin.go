@@ -46,7 +46,7 @@ func begin(dir workdir.Dir) (*beginning, error) {
 	}
 	for row := range bytes.Lines(text) {
 		var key begunKey
-		if json.Unmarshal(row, &key) == nil { // the last line may be cut off
+		if json.Unmarshal(row, &key) == nil && key.Label != "" { // the last line may be cut off; package workdir has lines of its own
 			b.remember(key)
 		}
 	}
@@ -98,6 +98,14 @@ func (b *beginning) refused(ref hsm.KeyRef) error {
 		return nil
 	}
 	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Refused: true})
+}
+
+// registry records that the registry in the directory is this one's.
+func (b *beginning) registry() error {
+	if b == nil {
+		return nil
+	}
+	return workdir.BeginRegistry(b.file)
 }
 
 func (b *beginning) write(key begunKey) error {

@@ -38,6 +38,36 @@ func parse(t *testing.T, text string) *ceremony.Plan {
 	return fixtures.Must(ceremony.ParsePlan("station.yaml", []byte(text), "."))(t)
 }
 
+// An init that was killed after it made the registry goes on, and a registry that no init has noted stays.
+func TestInitReplacesOnlyItsOwnRegistry(t *testing.T) {
+	fixtures.NewToken(t)
+	config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+	must(t, os.Rename(place.Config(), filepath.Join(t.TempDir(), "station.yaml"))) // somebody mends it elsewhere
+	before := fixtures.Must(os.ReadFile(place.Registry()))(t)
+	must(t, os.WriteFile(place.In("init.unfinished"), nil, 0o600))
+	other := parse(t, config+"authority: {root_label: r2, issuing_label: i2, audit_label: a2}\n")
+	if _, err := other.Init(t.Context(), place); !errors.Is(err, workdir.ErrNotEmpty) {
+		t.Errorf("got %v", err)
+	}
+	if after := fixtures.Must(os.ReadFile(place.Registry()))(t); string(before) != string(after) {
+		t.Error("the registry of the station was changed")
+	}
+}
+
+// A journal that was left beside a finished station would let a later init remove that station.
+func TestAStartRemovesTheJournalOfAFinishedInit(t *testing.T) {
+	fixtures.NewToken(t)
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, fmt.Sprintf(outside, pinFile(t))).Init(t.Context(), place))(t)
+	must(t, os.WriteFile(place.In("init.unfinished"), []byte(`{"act":"init"}`+"\n"), 0o600))
+	opened := fixtures.Must(instance.Open(t.Context(), place, instance.Options{}))(t)
+	must(t, opened.Close())
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
+}
+
 func pinFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pin")
