@@ -82,8 +82,8 @@ func (c Config) checked() (Config, error) {
 	return c, nil
 }
 
-// selector describes the wanted token in errors.
-func (c Config) selector() string {
+// Selector describes the wanted token, for errors and for the plan of a ceremony.
+func (c Config) Selector() string {
 	var wanted []string
 	for _, field := range []struct{ name, value string }{
 		{"label", c.TokenLabel}, {"serial", c.TokenSerial}, {"model", c.TokenModel}, {"manufacturer", c.TokenManufacturer},

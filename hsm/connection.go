@@ -44,7 +44,7 @@ func dial(ctx context.Context, cfg Config, pin PINSource) (*connection, error) {
 	}
 	c := &connection{cfg: cfg, tokenInfo: found, module: module, signers: map[*key]signer{}}
 	if c.own, err = openOwnSession(cfg, found.slot, secret); err != nil {
-		return nil, errors.Join(explain("opening a session of "+cfg.selector(), err), c.close())
+		return nil, errors.Join(explain("opening a session of "+cfg.Selector(), err), c.close())
 	}
 	return c, nil
 }
@@ -60,7 +60,7 @@ func login(cfg Config, found tokenInfo, pin Secret) (*crypto11.Context, error) {
 	}
 	module, err := crypto11.Configure(settings)
 	settings.Pin = ""
-	return module, explain("logging in to "+cfg.selector(), err)
+	return module, explain("logging in to "+cfg.Selector(), err)
 }
 
 // close ends the login and finalises the module. It waits for the calls in flight,
@@ -83,12 +83,23 @@ func (c *connection) signer(k *key) (signer, error) {
 	if s := c.signers[k]; s != nil {
 		return s, nil
 	}
+	return c.adoptAnew(k)
+}
+
+// prove adopts the key, also one that was adopted on this connection: the token may have changed since.
+func (c *connection) prove(k *key) (signer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adoptAnew(k)
+}
+
+// adoptAnew adopts the key and keeps the result. The caller holds c.mu.
+func (c *connection) adoptAnew(k *key) (signer, error) {
 	s, err := c.adopt(k)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.signers[k] = s
 	}
-	c.signers[k] = s
-	return s, nil
+	return s, err
 }
 
 // adopt finds and proves the key pair in the own session, and has crypto11 sign with it. crypto11

@@ -200,3 +200,31 @@ func TestALoginThatWasBegunIsWaitedFor(t *testing.T) {
 		t.Errorf("the module was finalised %d times when Open returned", n)
 	}
 }
+
+// A module may hang when it ends a login that an operator has stopped.
+func TestOpeningIsBoundedWhenTheEndOfTheLoginHangs(t *testing.T) {
+	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	shim.Config.Timeout = time.Second
+	shim.Fail(t, "hang_C_Login 1")
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := make(chan error, 1)
+	go func() {
+		_, err := hsm.Open(ctx, shim.Config, pinOf(fixtures.TestPIN))
+		opened <- err
+	}()
+	for end := time.Now().Add(patience); shim.Calls(t, "C_Login") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no login was begun")
+		}
+	}
+	cancel() // as Ctrl-C
+	shim.Fail(t, "hang_C_Finalize 1")
+	select {
+	case err := <-opened:
+		want(t, err, hsm.ErrHung)
+	case <-time.After(patience):
+		t.Error("Open does not return")
+	}
+	shim.Fail(t)
+	opensAgain(t, shim.Config)
+}

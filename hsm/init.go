@@ -38,7 +38,7 @@ func InitToken(ctx context.Context, cfg Config, soPIN, pin Secret) error {
 		release()
 		done <- err
 	}()
-	return await(ctx, done, cfg.Timeout, "initialising "+cfg.selector())
+	return await(ctx, done, cfg.Timeout, "initialising "+cfg.Selector())
 }
 
 // await waits for a goroutine inside a module, at most limit and until ctx ends.
@@ -73,7 +73,7 @@ func initToken(cfg Config, soPIN, pin Secret) (err error) {
 		return err
 	}
 	if err := module.InitToken(slot, soPIN.reveal(), cfg.TokenLabel); err != nil {
-		return explain("initialising "+cfg.selector(), err)
+		return explain("initialising "+cfg.Selector(), err)
 	}
 	return explain("setting the user PIN", setPIN(module, slot, soPIN, pin))
 }

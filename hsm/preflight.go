@@ -88,15 +88,15 @@ func choose(module *pkcs11.Ctx, cfg Config) (uint, pkcs11.TokenInfo, error) {
 	}
 	switch {
 	case len(fitting) > 1:
-		return 0, token, refuse(ErrTokenAmbiguous, "%s is in slots %v; seen: %s", cfg.selector(), fitting, list)
+		return 0, token, refuse(ErrTokenAmbiguous, "%s is in slots %v; seen: %s", cfg.Selector(), fitting, list)
 	case inTheWay != nil: // crypto11 also asks each slot before this one, and stops at a slot that does not answer
-		return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.selector(), inTheWay)
+		return 0, token, refuse(ErrTokenMissing, "%s is there, but before it %w; disconnect that one", cfg.Selector(), inTheWay)
 	case len(fitting) == 1:
 		return fitting[0], token, nil
 	case dead != nil:
-		return 0, token, refuse(ErrTokenMissing, "%s among %d slots: %w; seen: %s", cfg.selector(), len(slots), dead, list)
+		return 0, token, refuse(ErrTokenMissing, "%s among %d slots: %w; seen: %s", cfg.Selector(), len(slots), dead, list)
 	}
-	return 0, token, refuse(ErrTokenMissing, "%s among %d slots; seen: %s", cfg.selector(), len(slots), list)
+	return 0, token, refuse(ErrTokenMissing, "%s among %d slots; seen: %s", cfg.Selector(), len(slots), list)
 }
 
 func fits(cfg Config, slot uint, info pkcs11.TokenInfo) bool {
@@ -111,7 +111,7 @@ func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (
 	found := tokenInfo{slot: slot, info: describe(token), sessions: cfg.Sessions}
 	found.info.Exceptions = cfg.Exceptions.String()
 	if found.info.Software && !cfg.AllowSoftwareToken {
-		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %+q of %+q", cfg.selector(), found.info.Model, found.info.Manufacturer)
+		return tokenInfo{}, refuse(ErrSoftwareToken, "%s is %+q of %+q", cfg.Selector(), found.info.Model, found.info.Manufacturer)
 	}
 	if err := pinFlags(cfg, token.Flags); err != nil {
 		return tokenInfo{}, err
@@ -121,14 +121,14 @@ func assess(module *pkcs11.Ctx, cfg Config, slot uint, token pkcs11.TokenInfo) (
 		found.sessions = min(found.sessions, int(min(limit, MaxSessions)))
 	}
 	if found.sessions < MinSessions {
-		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %s, and the station needs %d", cfg.selector(), reason.Count(int(token.MaxRwSessionCount), "session", "sessions"), MinSessions)
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s allows %s, and the station needs %d", cfg.Selector(), reason.Count(int(token.MaxRwSessionCount), "session", "sessions"), MinSessions)
 	}
 	mechanisms, err := module.GetMechanismList(slot)
 	if err != nil {
 		return tokenInfo{}, explain("listing mechanisms", err)
 	}
 	if !slices.ContainsFunc(mechanisms, func(m *pkcs11.Mechanism) bool { return m.Mechanism == pkcs11.CKM_ECDSA }) {
-		return tokenInfo{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.selector())
+		return tokenInfo{}, refuse(ErrTokenUnfit, "%s has no CKM_ECDSA", cfg.Selector())
 	}
 	return found, hardware(module, cfg, found)
 }
@@ -145,7 +145,7 @@ func hardware(module *pkcs11.Ctx, cfg Config, found tokenInfo) error {
 	}
 	if mechanism.Flags&pkcs11.CKF_HW == 0 {
 		return refuse(ErrSoftwareToken, "%s, %+q of %+q, does not say that it signs in hardware; if it does, name the exception %s",
-			cfg.selector(), found.info.Model, found.info.Manufacturer, HardwareUnclaimed)
+			cfg.Selector(), found.info.Model, found.info.Manufacturer, HardwareUnclaimed)
 	}
 	return nil
 }
@@ -154,15 +154,15 @@ func hardware(module *pkcs11.Ctx, cfg Config, found tokenInfo) error {
 func pinFlags(cfg Config, flags uint) error {
 	switch {
 	case flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
-		return refuse(ErrPINLocked, "%s says so", cfg.selector())
+		return refuse(ErrPINLocked, "%s says so", cfg.Selector())
 	case flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
-		return refuse(ErrPINAtRisk, "%s says so", cfg.selector())
+		return refuse(ErrPINAtRisk, "%s says so", cfg.Selector())
 	case flags&pkcs11.CKF_USER_PIN_TO_BE_CHANGED != 0:
-		return refuse(ErrPINExpired, "%s says so", cfg.selector())
+		return refuse(ErrPINExpired, "%s says so", cfg.Selector())
 	case flags&pkcs11.CKF_USER_PIN_INITIALIZED == 0:
-		return refuse(ErrPINNotSet, "%s says so", cfg.selector())
+		return refuse(ErrPINNotSet, "%s says so", cfg.Selector())
 	case flags&pkcs11.CKF_USER_PIN_COUNT_LOW != 0:
-		cfg.Log.Warn("a wrong PIN was tried since the last login", "token", cfg.selector())
+		cfg.Log.Warn("a wrong PIN was tried since the last login", "token", cfg.Selector())
 	}
 	return nil
 }

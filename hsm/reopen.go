@@ -44,7 +44,7 @@ func (t *Token) current(stale uint64) (*connection, *reconnect, error) {
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
-		return nil, nil, refuse(ErrClosed, "%s", t.cfg.selector())
+		return nil, nil, refuse(ErrClosed, "%s", t.cfg.Selector())
 	case t.latch != nil:
 		return nil, nil, t.latch
 	case t.conn != nil && t.conn.generation != stale:
@@ -86,18 +86,18 @@ func (r *reconnect) wait(ctx context.Context, cfg Config) error {
 		select {
 		case <-r.done:
 			if r.err == nil && ctx.Err() != nil {
-				return fmt.Errorf("opening %s: %w", cfg.selector(), ctx.Err())
+				return fmt.Errorf("opening %s: %w", cfg.Selector(), ctx.Err())
 			}
 			return r.err
 		case <-stopped:
 			if r.asking.Load() {
-				return fmt.Errorf("opening %s: waiting for the PIN: %w", cfg.selector(), ctx.Err())
+				return fmt.Errorf("opening %s: waiting for the PIN: %w", cfg.Selector(), ctx.Err())
 			}
 			stopped = nil // a token must not be left in the middle of a login
 		case <-timer.C:
 			left := r.left(cfg.Timeout)
 			if left <= 0 {
-				return refuse(ErrHung, "opening %s: no answer within %v", cfg.selector(), cfg.Timeout)
+				return refuse(ErrHung, "opening %s: no answer within %v", cfg.Selector(), cfg.Timeout)
 			}
 			timer.Reset(left)
 		}
@@ -115,7 +115,7 @@ func (r *reconnect) ask(ctx context.Context, pin PINSource, limit time.Duration)
 // runReconnect closes the old connection, and opens a new one that has all keys.
 func (t *Token) runReconnect(r *reconnect, old *connection) {
 	if old != nil {
-		t.cfg.Log.Warn("opening the token again", "token", t.cfg.selector(), "generation", old.generation)
+		t.cfg.Log.Warn("opening the token again", "token", t.cfg.Selector(), "generation", old.generation)
 		if err := old.close(); err != nil {
 			t.cfg.Log.Warn("closing the lost session", "error", err)
 		}
@@ -169,14 +169,14 @@ func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwa
 	t.reconnect, t.failure, r.err = nil, err, err
 	switch {
 	case conn != nil && t.closed:
-		r.err = refuse(ErrClosed, "%s", t.cfg.selector())
+		r.err = refuse(ErrClosed, "%s", t.cfg.Selector())
 		return conn
 	case conn != nil:
 		t.generation++
 		conn.generation = t.generation
 		t.conn, t.info, t.pause, t.notBefore = conn, conn.tokenInfo.info, 0, time.Time{}
 		if t.generation > 1 {
-			t.cfg.Log.Info("the token is back", "token", t.cfg.selector(), "generation", t.generation)
+			t.cfg.Log.Info("the token is back", "token", t.cfg.Selector(), "generation", t.generation)
 		}
 	case Final(err):
 		t.latch = err
@@ -187,14 +187,4 @@ func (t *Token) finishReconnect(r *reconnect, conn *connection, err error) (unwa
 		t.notBefore = time.Now().Add(t.pause)
 	}
 	return nil
-}
-
-// latchFinal stores err for all later calls if err is final.
-func (t *Token) latchFinal(err error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if Final(err) && t.latch == nil {
-		t.latch = err
-	}
-	return err
 }

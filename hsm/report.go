@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 
 	"github.com/miekg/pkcs11"
@@ -33,8 +34,8 @@ func (s session) reports() ([]KeyReport, error) {
 	}
 	reports := make([]KeyReport, 0, len(pairs))
 	for _, p := range pairs {
-		r := KeyReport{ID: p.id, Label: p.label, Problem: p.bad}
-		if r.Attributes, err = s.attributes(p.handle); err != nil {
+		r, err := s.report(p)
+		if err != nil {
 			return nil, err
 		}
 		switch {
@@ -48,6 +49,32 @@ func (s session) reports() ([]KeyReport, error) {
 		reports = append(reports, r)
 	}
 	return reports, nil
+}
+
+func (s session) report(p pair) (r KeyReport, err error) {
+	r = KeyReport{ID: p.id, Label: p.label, Problem: p.bad}
+	r.Attributes, err = s.attributes(p.handle)
+	return r, err
+}
+
+// Report describes the private key that a signer of this token signs with. The key is proven for it once more, so the report is about
+// this key, also if other keys have its label, or its public half is missing.
+func (t *Token) Report(ctx context.Context, signer crypto.Signer) (KeyReport, error) {
+	k, ok := signer.(*key)
+	if !ok || k.token != t {
+		return KeyReport{}, refuse(ErrConfig, "the signer is none of this token")
+	}
+	return call(ctx, t, "describing "+k.ref.String(), func(c *connection) (KeyReport, error) {
+		return withSession(c, func(s session) (KeyReport, error) {
+			proven, err := s.adopt(k)
+			if err != nil {
+				return KeyReport{}, err
+			}
+			report, err := s.report(proven)
+			report.Public, report.Problem = k.public, nil
+			return report, err
+		})
+	})
 }
 
 func (s session) attributes(private pkcs11.ObjectHandle) (Attributes, error) {

@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -9,6 +10,7 @@ import (
 	_ "crypto/sha512" // crypto.SHA384
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 )
 
@@ -45,15 +47,29 @@ func (t *Token) Signer(ctx context.Context, ref KeyRef, want *ecdsa.PublicKey) (
 	if !ok {
 		return nil, refuse(ErrConfig, "the public key given for %s is neither P-256 nor P-384", ref)
 	}
-	k := &key{token: t, ref: ref, public: want, hash: hash}
-	_, err := call(ctx, t, "adopting "+ref.String(), func(c *connection) (signer, error) { return c.signer(k) })
-	if err != nil {
+	k := t.known(&key{token: t, ref: ref, public: want, hash: hash})
+	if _, err := call(ctx, t, "adopting "+ref.String(), func(c *connection) (signer, error) { return c.prove(k) }); err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.keys = append(t.keys[:len(t.keys):len(t.keys)], k)
+	if !slices.Contains(t.keys, k) {
+		t.keys = append(t.keys[:len(t.keys):len(t.keys)], k)
+	}
 	return k, nil
+}
+
+// known returns the key that was handed out for the same search and public key, or k. Otherwise a station that asks for a key again and
+// again would have a reopen adopt it as often.
+func (t *Token) known(k *key) *key {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, old := range t.keys {
+		if old.ref.Label == k.ref.Label && bytes.Equal(old.ref.ID, k.ref.ID) && old.public.Equal(k.public) {
+			return old
+		}
+	}
+	return k
 }
 
 var _ crypto.Signer = (*key)(nil)

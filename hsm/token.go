@@ -21,7 +21,7 @@ type Token struct {
 	conn       *connection // nil while the token is away
 	reconnect  *reconnect  // the reopen that runs now
 	generation uint64      // of the newest connection
-	keys       []*key      // keys handed out; a reopen finds all of them again
+	keys       []*key      // keys handed out, each once; a reopen finds all of them again
 	info       Info        // of the newest connection
 	failure    error       // of the last reopen, until one succeeds
 	latch      error       // when set, the error of every later call
@@ -51,15 +51,15 @@ func Open(ctx context.Context, cfg Config, pin PINSource) (*Token, error) {
 	t.life, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	conn, err := t.acquire(ctx, 0)
 	if err != nil {
-		t.beginClose()
-		if !errors.Is(err, ErrHung) {
-			<-t.ended // the reconnect has ended, so this wait is short
+		if errors.Is(err, ErrHung) {
+			t.beginClose() // it waited already
+			return nil, err
 		}
-		return nil, err
+		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx))) // a login that succeeded too late is ended, and that may hang, too
 	}
 	defer conn.calls.Done()
 	if conn.tokenInfo.info.Software {
-		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.selector())
+		t.cfg.Log.Warn("software token: its keys are files, for demonstrations and CI only", "token", t.cfg.Selector())
 	}
 	t.turns = make(chan struct{}, conn.tokenInfo.sessions-MinSessions+1)
 	if cfg.KeepAlive > 0 {
@@ -86,9 +86,9 @@ func (t *Token) Close(ctx context.Context) error {
 	case <-t.ended:
 		return t.endErr
 	case <-ctx.Done():
-		return refuse(ErrHung, "closing %s: %w", t.cfg.selector(), ctx.Err())
+		return refuse(ErrHung, "closing %s: %w", t.cfg.Selector(), ctx.Err())
 	case <-timer.C:
-		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.selector(), t.cfg.Timeout)
+		return refuse(ErrHung, "closing %s: a call did not return within %v", t.cfg.Selector(), t.cfg.Timeout)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type Act struct {
 	resumes bool   // a stopped ceremony is in the directory for the results
 	running string // SHA-256 of this program's octets, in hexadecimal
 	kind    kind
+	token   hsm.Config // as the file and its URI name it
 	now     func() time.Time
 	random  io.Reader
 	inputs
@@ -50,13 +52,20 @@ type Act struct {
 
 // inputs are the files that a ceremony reads, checked before the HSM is opened.
 type inputs struct {
+	named         []inputFile
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
+	subject       pkix.Name // of root and csr
 }
 
+// An inputFile is a file that the ceremony names: the key of ceremony.yaml, the path there, and the SHA-256.
+type inputFile struct{ key, path, sum string }
+
 // Read reads the file of a ceremony and its inputs. It does not touch the HSM.
-func Read(path, kindName string) (*Act, error) {
+func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, time.Now) }
+
+func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
@@ -65,8 +74,11 @@ func Read(path, kindName string) (*Act, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Act{Text: text, base: base, kind: kinds[kindName], now: time.Now, random: rand.Reader, Show: io.Discard}
+	a := &Act{Text: text, base: base, kind: kinds[kindName], now: now, random: rand.Reader, Show: io.Discard}
 	if a.File, err = configs.ParseCeremony(path, text, kindName, a.now()); err != nil {
+		return nil, reason.Usage(err)
+	}
+	if a.token, err = a.File.Station().Token(base, workdir.Exists); err != nil {
 		return nil, reason.Usage(err)
 	}
 	if err := a.kind.read(a); err != nil {
@@ -92,14 +104,17 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%2d. %s\n", n, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&text, "ceremony %s, file sha256 %x\nprogram sha256 %s\n", a.File.Ceremony, sha256.Sum256(a.Text), a.running)
+	for _, file := range a.named {
+		fmt.Fprintf(&text, "%s %q, sha256 %s\n", file.key, file.path, file.sum)
+	}
 	if a.resumes {
 		step("go on with the ceremony that was stopped in %s, if it is of this file; a key that it made is taken, not made again", a.out())
 	} else {
 		step("make the directory %s, and begin the transcript there", a.out())
 	}
-	step("open the token (label %q, serial %q) through %s", a.File.HSM.TokenLabel, a.File.HSM.TokenSerial, a.File.HSM.Module)
+	step("open the %s through %q; the PIN comes from %q%s", a.token.Selector(), a.token.Module, a.File.Station().PINSource(a.base), a.lowered())
 	if a.kind.makesKey {
-		step("refuse if an object on the token has the label %q; else make the key %q there: P-256, signs only, never leaves the token", a.File.Key.Label, a.File.Key.Label)
+		step("refuse if an object on the token has the label %q; else make the key %[1]q there: P-256, signs only, never leaves the token; it gets an id of %d octets", a.File.Key.Label, a.File.HSM.KeyIDOctets)
 	} else {
 		step("find the key %q on the token", a.File.Key.Label)
 	}
@@ -109,6 +124,17 @@ func (a *Act) Plan() string {
 	}
 	step("write %s, each once and read-only; the transcript is signed with the key", strings.Join(append(a.kind.files, transcriptFiles...), ", "))
 	return text.String()
+}
+
+// lowered names what the file excuses the token from.
+func (a *Act) lowered() (text string) {
+	if a.token.AllowSoftwareToken {
+		text += "; software tokens are allowed, which protect no key"
+	}
+	if len(a.token.Exceptions) > 0 {
+		text += "; exceptions: " + a.token.Exceptions.String()
+	}
+	return text
 }
 
 // Hold holds the ceremony. The HSM comes after everything that can be proven without it. After an error the same
@@ -123,15 +149,16 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
 		return errors.Join(log.end(), err)
 	}
+	defer func() {
+		if err != nil {
+			err = stopped(ctx, errors.Join(err, log.discard()), log.left())
+		}
+	}()
 	token, err := instance.OpenToken(ctx, workdir.Dir(a.base), a.File.Station(), nil, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, instance.CloseToken(token)) }()
-	if err := a.holdOn(ctx, token, log); err != nil {
-		return stopped(ctx, err, log.left())
-	}
-	return nil
+	return errors.Join(a.holdOn(ctx, token, log), instance.CloseToken(token))
 }
 
 func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {
@@ -181,7 +208,7 @@ func (a *Act) findKey(ctx context.Context, token *hsm.Token) (crypto.Signer, err
 	}
 	public, ok := a.issuer.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the issuer has a %T, want ECDSA", ErrInput, a.issuer.PublicKey)
+		return nil, fmt.Errorf("%w: the issuer has a %v key, want ECDSA", ErrInput, a.issuer.PublicKeyAlgorithm)
 	}
 	return token.Signer(ctx, hsm.KeyRef{Label: a.File.Key.Label}, public)
 }
@@ -239,17 +266,13 @@ func (a *Act) recordKey(ctx context.Context, what string, token *hsm.Token, key 
 	if err != nil {
 		return err
 	}
-	reports, err := token.Keys(ctx)
+	report, err := token.Report(ctx, key)
 	if err != nil {
 		return err
 	}
-	facts := map[string]string{"label": a.File.Key.Label, "spki_sha256": print}
-	for _, report := range reports {
-		if report.Public != nil && report.Public.Equal(key.Public()) {
-			facts["id"], facts["attributes"] = hex.EncodeToString(report.ID), report.Attributes.String()
-		}
-	}
-	return log.add(what, facts)
+	return log.add(what, map[string]string{
+		"label": a.File.Key.Label, "spki_sha256": print, "id": hex.EncodeToString(report.ID), "attributes": report.Attributes.String(),
+	})
 }
 
 // fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.

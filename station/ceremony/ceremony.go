@@ -43,6 +43,7 @@ type ceremony struct {
 	token       *hsm.Token
 	now         time.Time
 	random      io.Reader
+	signers     map[string]crypto.Signer // the keys on the token, by their labels in the configuration
 	Made
 }
 
@@ -70,8 +71,11 @@ func (c *ceremony) authorities(ctx context.Context) (signer crypto.Signer, err e
 		if signer, err = c.chain.adopt(ctx, c.token, c.config.Authority.IssuingRef()); err != nil {
 			return nil, err
 		}
-		c.audit, err = c.auditKey(ctx)
-		return signer, err
+		if c.audit, err = c.auditKey(ctx); err != nil {
+			return nil, err
+		}
+		c.signers = map[string]crypto.Signer{c.config.Authority.IssuingLabel: signer, c.config.Authority.AuditLabel: c.audit}
+		return signer, nil
 	}
 	return c.direct(ctx)
 }
@@ -89,6 +93,7 @@ func (c *ceremony) direct(ctx context.Context) (rootKey crypto.Signer, err error
 	if c.audit, err = c.auditKey(ctx); err != nil {
 		return nil, err
 	}
+	c.signers = map[string]crypto.Signer{names.RootLabel: rootKey, names.IssuingLabel: issuingKey, names.AuditLabel: c.audit}
 	if c.Root, err = issuance.Root(rootCA(c.config, c.now), rootKey, c.random); err != nil {
 		return nil, err
 	}
@@ -140,22 +145,13 @@ func newRef(label string, octets int, random io.Reader) (hsm.KeyRef, error) {
 // evidence returns the token's report on the keys of the station, by the labels of the configuration. The report goes into entry 0 of the
 // audit log, so that a later change of the report is noticed.
 func (c *ceremony) evidence(ctx context.Context) (map[string]string, error) {
-	reports, err := c.token.Keys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the keys' attributes: %w", err)
-	}
-	names := c.config.Authority
-	used := map[string]crypto.PublicKey{names.IssuingLabel: c.Issuing.PublicKey, names.AuditLabel: c.audit.Public()}
-	if c.chain == nil {
-		used[names.RootLabel] = c.Root.PublicKey
-	}
 	keys := map[string]string{}
-	for _, report := range reports {
-		for label, public := range used {
-			if report.Public != nil && report.Public.Equal(public) || report.Public == nil && report.Label == label {
-				keys[label] = report.Attributes.String()
-			}
+	for label, signer := range c.signers {
+		report, err := c.token.Report(ctx, signer)
+		if err != nil {
+			return nil, fmt.Errorf("reading the keys' attributes: %w", err)
 		}
+		keys[label] = report.Attributes.String()
 	}
 	return keys, nil
 }

@@ -215,7 +215,7 @@ func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func (c *Chain) adopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef) (crypto.Signer, error) {
 	public, ok := c.Issuing.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, refuseChain("the issuing CA has a %T, want ECDSA", c.Issuing.PublicKey)
+		return nil, refuseChain("the issuing CA has a %v key, want ECDSA", c.Issuing.PublicKeyAlgorithm)
 	}
 	signer, err := token.Signer(ctx, ref, public)
 	if errors.Is(err, hsm.ErrKeyMissing) || errors.Is(err, hsm.ErrKeyDiffers) {

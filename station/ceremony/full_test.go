@@ -12,14 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
+	"hallmark/hsm"
 	"hallmark/station/ceremony"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
 const auditKey = `ceremony: audit-key
 hsm: {module: softhsm2, token_label: hallmark-test, allow_software_token: true, pin_source: "file:%s"}
 key: {label: audit}
-out: disk/out
+out: %s
 witnesses: [Anna, Ben]
 `
 
@@ -31,16 +34,49 @@ func hold(t *testing.T, path string) error {
 	return act.Hold(t.Context())
 }
 
+// The engineer corrects the file and holds the ceremony. Nothing was made before.
+func TestAFileWithATypoIsCorrected(t *testing.T) {
+	fixtures.NewToken(t)
+	base := t.TempDir()
+	path := filepath.Join(base, "audit.yaml")
+	right := fmt.Sprintf(auditKey, pinFile(t), "out")
+	must(t, os.WriteFile(path, []byte(strings.Replace(right, "hallmark-test", "halmark-test", 1)), 0o600))
+	if err := hold(t, path); !errors.Is(err, hsm.ErrTokenMissing) || workdir.Exists(filepath.Join(base, "out")) {
+		t.Errorf("with a typo: got %v; the directory is there: %v", err, workdir.Exists(filepath.Join(base, "out")))
+	}
+	must(t, os.WriteFile(path, []byte(right), 0o600))
+	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) {
+		t.Errorf("corrected: got %v", err)
+	}
+}
+
+// Whoever stops at the PIN learns which key a stopped ceremony has left.
+func TestAStopAtThePINNamesTheKey(t *testing.T) {
+	fixtures.NewToken(t)
+	base, pin := t.TempDir(), pinFile(t)
+	path := filepath.Join(base, "audit.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pin, "out"), 0o600))
+	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) {
+		t.Fatal(err)
+	}
+	must(t, os.Remove(pin))
+	if err := hold(t, path); err == nil || !strings.Contains(err.Error(), `the key "audit" with id`) {
+		t.Errorf("without a PIN: got %v", err)
+	}
+	act := fixtures.Must(ceremony.Read(path, "audit-key"))(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := act.Hold(ctx); err == nil || !strings.HasPrefix(err.Error(), `stopped; the key "audit" with id`) || reason.ExitOf(err) != reason.ExitAborted {
+		t.Errorf("stopped: got %v", err)
+	}
+}
+
 // A disk that is full in the middle of a line would end the ceremony for good, with its key on the token.
 func TestACeremonyGoesOnAfterTheDiskWasFull(t *testing.T) {
 	fixtures.NewToken(t)
 	base := t.TempDir()
-	disk, path := filepath.Join(base, "disk"), filepath.Join(base, "audit.yaml")
-	must(t, os.Mkdir(disk, 0o700))
-	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pinFile(t)), 0o600))
-	if !mount(t, disk) {
-		return
-	}
+	disk, path := prerequisite.SmallDisk(t, "8m"), filepath.Join(base, "audit.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pinFile(t), filepath.Join(disk, "out")), 0o600))
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, unix.ENOSPC) {

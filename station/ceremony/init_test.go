@@ -2,11 +2,15 @@ package ceremony_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +20,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
 	"hallmark/hsm"
 	"hallmark/station/ceremony"
 	"hallmark/station/instance"
@@ -204,6 +209,20 @@ func TestNamesWithWhichNoCertificateFitsAreRefusedBeforeAKeyIsMade(t *testing.T)
 	}
 }
 
+func TestAnAuditKeyThatSignsNoCheckpointIsRefused(t *testing.T) {
+	rsaKey := fixtures.Must(rsa.GenerateKey(rand.Reader, 2048))(t)
+	p384 := fixtures.Must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
+	for name, public := range map[string]any{"RSA": &rsaKey.PublicKey, "P-384": &p384.PublicKey} {
+		path := filepath.Join(t.TempDir(), "audit.pub")
+		der := fixtures.Must(x509.MarshalPKIXPublicKey(public))(t)
+		must(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
+		_, err := ceremony.ParsePlan("station.yaml", fmt.Appendf(nil, outside+"authority: {audit_key: %q}\n", "pin", path), ".")
+		if err == nil || !strings.Contains(err.Error(), "authority.audit_key: ") || !strings.Contains(err.Error(), "want an ECDSA key with P-256") || strings.Contains(err.Error(), "*") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
 	for _, existed := range []bool{false, true} {
 		place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
@@ -223,19 +242,6 @@ func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
 	}
 }
 
-// mount mounts a small file system, and reports false where that is not allowed.
-func mount(t *testing.T, path string) bool {
-	t.Helper()
-	if err := unix.Mount("hallmark-test", path, "tmpfs", 0, "size=8m,mode=0700"); errors.Is(err, fs.ErrPermission) {
-		t.Log("mounting a small disk is not allowed here")
-		return false
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { must(t, unix.Unmount(path, 0)) })
-	return true
-}
-
 func readOnly(t *testing.T, path string) {
 	t.Helper()
 	must(t, unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
@@ -245,67 +251,62 @@ func readOnly(t *testing.T, path string) {
 func TestInitRefusesADirectoryBeforeItOpensTheHSM(t *testing.T) {
 	for _, test := range []struct {
 		name, config string
-		make         func(t *testing.T, base string) (place string, ok bool)
+		make         func(t *testing.T, base string) (place string)
 		want         string
 		exit         reason.Exit
 	}{
-		{"a file of somebody else", outside, func(t *testing.T, base string) (string, bool) {
+		{"a file of somebody else", outside, func(t *testing.T, base string) string {
 			must(t, os.WriteFile(filepath.Join(base, "letter"), nil, 0o600))
-			return base, true
+			return base
 		}, "already in use; a station is never overwritten", reason.ExitUsage},
-		{"a file of a station without the journal", outside, func(t *testing.T, base string) (string, bool) {
+		{"a file of a station without the journal", outside, func(t *testing.T, base string) string {
 			must(t, os.WriteFile(filepath.Join(base, "registry.db"), nil, 0o600))
-			return base, true
+			return base
 		}, "already in use", reason.ExitUsage},
-		{"a station beside a journal", outside, func(t *testing.T, base string) (string, bool) {
+		{"a station beside a journal", outside, func(t *testing.T, base string) string {
 			must(t, os.WriteFile(filepath.Join(base, "init.unfinished"), nil, 0o600))
 			must(t, os.WriteFile(filepath.Join(base, "station.yaml"), nil, 0o600))
-			return base, true
+			return base
 		}, "already in use", reason.ExitUsage},
-		{"a file", outside, func(t *testing.T, base string) (string, bool) {
+		{"a file", outside, func(t *testing.T, base string) string {
 			path := filepath.Join(base, "file")
 			must(t, os.WriteFile(path, nil, 0o600))
-			return path, true
+			return path
 		}, "want a directory that is new or empty", reason.ExitUsage},
-		{"a link that leads nowhere", outside, func(t *testing.T, base string) (string, bool) {
+		{"a link that leads nowhere", outside, func(t *testing.T, base string) string {
 			path := filepath.Join(base, "link")
 			must(t, os.Symlink(filepath.Join(base, "gone"), path))
-			return path, true
+			return path
 		}, "this is a link that leads nowhere", reason.ExitUsage},
-		{"below a file", outside, func(t *testing.T, base string) (string, bool) {
+		{"below a file", outside, func(t *testing.T, base string) string {
 			path := filepath.Join(base, "file")
 			must(t, os.WriteFile(path, nil, 0o600))
-			return filepath.Join(path, "D"), true
+			return filepath.Join(path, "D")
 		}, "no station can be made here", reason.ExitUsage},
-		{"a path that is too long", outside, func(t *testing.T, base string) (string, bool) {
-			return base + strings.Repeat("/"+strings.Repeat("d", 200), 3), true
+		{"a path that is too long", outside, func(t *testing.T, base string) string {
+			return base + strings.Repeat("/"+strings.Repeat("d", 200), 3)
 		}, "the path has more than 440 octets", reason.ExitUsage},
-		{"a name that is too long", outside, func(t *testing.T, base string) (string, bool) {
-			return filepath.Join(base, strings.Repeat("d", 256)), true
+		{"a name that is too long", outside, func(t *testing.T, base string) string {
+			return filepath.Join(base, strings.Repeat("d", 256))
 		}, "file name too long", reason.ExitUsage},
-		{"a disk that is read-only", outside, func(t *testing.T, base string) (string, bool) {
-			if !mount(t, base) {
-				return "", false
-			}
-			readOnly(t, base)
-			return base, true
+		{"a disk that is read-only", outside, func(t *testing.T, base string) string {
+			disk := prerequisite.SmallDisk(t, "8m")
+			readOnly(t, disk)
+			return disk
 		}, "read-only file system", reason.ExitUsage},
-		{"a disk that is full", strings.Replace(outside, "mib: 0", "mib: 100", 1), func(t *testing.T, base string) (string, bool) {
-			return base, mount(t, base)
+		{"a disk that is full", strings.Replace(outside, "mib: 0", "mib: 100", 1), func(t *testing.T, base string) string {
+			return prerequisite.SmallDisk(t, "8m")
 		}, "free", reason.ExitFault},
-		{"# for SoftHSM's own configuration", inside, func(t *testing.T, base string) (string, bool) {
-			return filepath.Join(base, "a#b"), true
+		{"# for SoftHSM's own configuration", inside, func(t *testing.T, base string) string {
+			return filepath.Join(base, "a#b")
 		}, "SoftHSM cannot read a path with # or =", reason.ExitUsage},
-		{"= for SoftHSM's own configuration", inside, func(t *testing.T, base string) (string, bool) {
-			return filepath.Join(base, "a=b"), true
+		{"= for SoftHSM's own configuration", inside, func(t *testing.T, base string) string {
+			return filepath.Join(base, "a=b")
 		}, "SoftHSM cannot read a path with # or =", reason.ExitUsage},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			base := t.TempDir()
-			place, ok := test.make(t, base)
-			if !ok {
-				return
-			}
+			place := test.make(t, base)
 			before := fixtures.Must(os.ReadDir(base))(t)
 			_, err := parse(t, strings.Replace(test.config, "%s", "/missing/pin", 1)).Init(t.Context(), workdir.Dir(place))
 			if err == nil || !strings.Contains(err.Error(), test.want) || reason.ExitOf(err) != test.exit {
@@ -321,40 +322,74 @@ func TestInitRefusesADirectoryBeforeItOpensTheHSM(t *testing.T) {
 	}
 }
 
+// The keys are on the token when the registry finds no space.
+func TestAnInitGoesOnAfterTheDiskWasFull(t *testing.T) {
+	token := fixtures.NewToken(t)
+	disk, config := prerequisite.SmallDisk(t, "8m"), fmt.Sprintf(outside, pinFile(t))
+	filler, place := filepath.Join(disk, "filler"), workdir.Dir(filepath.Join(disk, "D"))
+	must(t, os.Mkdir(string(place), 0o700))
+	if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	if _, err := parse(t, config).Init(t.Context(), place); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("before anything was made: got %v", err)
+	}
+	must(t, os.Truncate(filler, 8<<20-64<<10)) // enough for the journal, and not for the registry
+	_, err := parse(t, config).Init(t.Context(), place)
+	if err == nil || !strings.Contains(err.Error(), "full") && !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), `the key "hallmark-audit" with id`) {
+		t.Errorf("with a disk that fills: got %v", err)
+	}
+	if left := fixtures.Must(os.ReadDir(string(place)))(t); len(left) != 1 || left[0].Name() != "init.unfinished" {
+		t.Errorf("the directory holds %v", left)
+	}
+	must(t, os.Remove(filler))
+	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+	if keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t); len(keys) != 3 {
+		t.Errorf("%d keys on the token, want 3", len(keys))
+	}
+}
+
 func TestInitBuildsInsideTheDirectory(t *testing.T) {
 	for _, test := range []struct {
 		name, config string
-		make         func(t *testing.T, base string) (place string, ok bool)
+		make         func(t *testing.T, base string) (place string)
 	}{
-		{"new, with its parents", outside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "a", "b"), true }},
-		{"the working directory", outside, func(t *testing.T, base string) (string, bool) { t.Chdir(base); return base, true }},
-		{"an empty mount point with lost+found, whose parent cannot be written", outside, func(t *testing.T, base string) (string, bool) {
-			if !mount(t, base) {
-				return "", false
-			}
+		{"new, with its parents", outside, func(t *testing.T, base string) string { return filepath.Join(base, "a", "b") }},
+		{"the working directory", outside, func(t *testing.T, base string) string { t.Chdir(base); return base }},
+		{"an empty mount point with lost+found, whose parent cannot be written", outside, func(t *testing.T, base string) string {
+			disk := prerequisite.SmallDisk(t, "8m")
+			path := filepath.Join(disk, "D")
+			must(t, os.Mkdir(path, 0o700))
+			must(t, unix.Mount("hallmark-test", path, "tmpfs", 0, "size=8m,mode=0700"))
+			t.Cleanup(func() { must(t, unix.Unmount(path, 0)) })
+			must(t, os.Mkdir(filepath.Join(path, "lost+found"), 0o700))
+			readOnly(t, disk)
+			return path
+		}},
+		{"below a directory of somebody else", outside, func(t *testing.T, base string) string {
 			path := filepath.Join(base, "D")
 			must(t, os.Mkdir(path, 0o700))
-			readMounted := mount(t, path)
-			must(t, os.Mkdir(filepath.Join(path, "lost+found"), 0o700))
-			readOnly(t, base)
-			return path, readMounted
+			if os.Geteuid() != 0 { // only root may give a directory away
+				must(t, os.Chmod(base, 0o500))
+				t.Cleanup(func() { must(t, os.Chmod(base, 0o700)) })
+				return path
+			}
+			must(t, os.Chown(base, 65534, 65534))
+			return path
 		}},
-		{"a link", outside, func(t *testing.T, base string) (string, bool) {
+		{"a link", outside, func(t *testing.T, base string) string {
 			path := filepath.Join(base, "link")
 			must(t, os.Mkdir(filepath.Join(base, "D"), 0o700))
 			must(t, os.Symlink("D", path))
-			return path, true
+			return path
 		}},
-		{"characters of patterns", inside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, `a[b]\*?`), true }},
-		{"signs of comments and values, with a token outside", outside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "a#b=c%20"), true }},
-		{"a blank and another script", inside, func(t *testing.T, base string) (string, bool) { return filepath.Join(base, "Müller 株式"), true }},
+		{"characters of patterns", inside, func(t *testing.T, base string) string { return filepath.Join(base, `a[b]\*?`) }},
+		{"signs of comments and values, with a token outside", outside, func(t *testing.T, base string) string { return filepath.Join(base, "a#b=c%20") }},
+		{"a blank and another script", inside, func(t *testing.T, base string) string { return filepath.Join(base, "Müller 株式") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fixtures.NewToken(t)
-			place, ok := test.make(t, t.TempDir())
-			if !ok {
-				return
-			}
+			place := test.make(t, t.TempDir())
 			fixtures.Must(parse(t, strings.Replace(test.config, "%s", pinFile(t), 1)).Init(t.Context(), workdir.Dir(place)))(t)
 			opened := fixtures.Must(instance.Open(t.Context(), workdir.Dir(place), instance.Options{}))(t)
 			must(t, opened.Close())

@@ -9,10 +9,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"hallmark/configs"
@@ -32,17 +34,17 @@ type kind struct {
 
 var kinds = map[string]kind{
 	configs.CeremonyRoot: {"Makes a root key on a token that is kept offline, and its certificate", true, []string{"root.pem"}, readRoot,
-		func(a *Act) []string { return a.planCertificate("itself", nil) }, finishRoot},
+		func(a *Act) []string { return a.planCertificate(a.subject, "itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
 		func(a *Act) []string {
-			return a.planCertificate(a.request.Subject.String(), a.request.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.request.Subject, quoted(a.issuer.Subject), a.request.RawSubjectPublicKeyInfo)
 		}, finishIssuing},
 	configs.CeremonyCross: {"Signs the name and key of another CA with a CA key on this token", false, []string{"cross.pem"}, readCross,
 		func(a *Act) []string {
-			return a.planCertificate(a.other.Subject.String(), a.other.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.other.Subject, quoted(a.issuer.Subject), a.other.RawSubjectPublicKeyInfo)
 		}, finishCross},
 	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readCSR, func(a *Act) []string {
-		return []string{fmt.Sprintf("sign the request for CN=%q, O=%q", a.File.Subject.CommonName, a.File.Subject.Organization)}
+		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", quoted(a.subject))}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
 		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
@@ -55,15 +57,26 @@ var kinds = map[string]kind{
 }
 
 // planCertificate shows the fingerprint of a key from elsewhere: only with it people notice that somebody exchanged the file.
-func (a *Act) planCertificate(of string, elsewhere []byte) (lines []string) {
+func (a *Act) planCertificate(subject pkix.Name, issuer string, elsewhere []byte) (lines []string) {
 	if elsewhere != nil {
 		lines = append(lines, "certify the key with the fingerprint "+spaced(hexSum(elsewhere))+"; compare it with the transcript of the ceremony that made the key")
 	}
 	return append(lines,
-		"lint a twin of the certificate of "+of+", signed by a key that is thrown away",
-		fmt.Sprintf("sign the certificate of %s, valid to %s; parse it again, check its signature, and compare it with the twin", of, a.File.NotAfter),
+		"lint a twin of the certificate, signed by a key that is thrown away",
+		fmt.Sprintf("sign the certificate: subject %s, issuer %s, path length %d, valid to %s; parse it again, check its signature, and compare it with the twin",
+			quoted(subject), issuer, a.pathLength(), a.File.NotAfter),
 	)
 }
+
+// pathLength is that of the certificate that the file asks for; an issuing CA has 0.
+func (a *Act) pathLength() int {
+	if a.File.PathLength == nil {
+		return 0
+	}
+	return *a.File.PathLength
+}
+
+func quoted(name pkix.Name) string { return strconv.Quote(name.String()) }
 
 func readNothing(*Act) error { return nil }
 
@@ -77,7 +90,10 @@ func readRoot(a *Act) error {
 	if err != nil {
 		return err
 	}
-	_, err = issuance.Root(config, key, rand.Reader)
+	root, err := issuance.Root(config, key, rand.Reader)
+	if err == nil {
+		a.subject = root.Subject
+	}
 	return err
 }
 
@@ -87,17 +103,40 @@ func readCSR(a *Act) error {
 	if err != nil {
 		return err
 	}
-	_, err = issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, rand.Reader)
+	der, err := issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, rand.Reader)
+	if err != nil {
+		return err
+	}
+	request, err := x509.ParseCertificateRequest(der)
+	if err == nil {
+		a.subject = request.Subject
+	}
 	return err
 }
 
 func readChain(a *Act) (err error) {
-	a.chain, err = ReadChain(below(a.base, a.File.Chain), a.now())
-	return err
+	text, err := a.input("chain", a.File.Chain)
+	if err != nil {
+		return err
+	}
+	if a.chain, err = ParseChain(text, a.now()); err != nil {
+		return fmt.Errorf("%s: %w", a.File.Chain, err)
+	}
+	return nil
+}
+
+// input reads a file that the ceremony names. Its hash is in the plan and in the transcript.
+func (a *Act) input(key, path string) ([]byte, error) {
+	text, err := workdir.ReadInput(below(a.base, path), workdir.MaxFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s: %w", key, err)
+	}
+	a.named = append(a.named, inputFile{key, path, hexSum(text)})
+	return text, nil
 }
 
 func readIssuing(a *Act) error {
-	text, err := workdir.ReadInput(below(a.base, a.File.Request), workdir.MaxFile)
+	text, err := a.input("request", a.File.Request)
 	if err != nil {
 		return err
 	}
@@ -124,7 +163,7 @@ func readIssuing(a *Act) error {
 }
 
 func readCross(a *Act) (err error) {
-	if a.other, err = a.readCA(a.File.Certificate); err != nil {
+	if a.other, err = a.readCA("certificate", a.File.Certificate); err != nil {
 		return err
 	}
 	if err := a.readIssuer(); err != nil {
@@ -139,11 +178,19 @@ func readCross(a *Act) (err error) {
 	return nil
 }
 
-func (a *Act) readCA(path string) (*x509.Certificate, error) {
-	certificate, err := workdir.ReadCertificate(below(a.base, path))
+func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
+	text, err := a.input(key, path)
 	if err != nil {
 		return nil, err
 	}
+	all, err := workdir.ParseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+	}
+	certificate := all[0]
 	if err := checkCA(path, certificate, a.now()); err != nil {
 		return nil, err
 	}
@@ -157,7 +204,7 @@ func (a *Act) readCA(path string) (*x509.Certificate, error) {
 
 // readIssuer reads the CA that signs, and checks that the new certificate does not outlive it.
 func (a *Act) readIssuer() (err error) {
-	if a.issuer, err = a.readCA(a.File.Issuer); err != nil {
+	if a.issuer, err = a.readCA("issuer", a.File.Issuer); err != nil {
 		return err
 	}
 	end, err := a.File.End()
@@ -173,12 +220,8 @@ func (a *Act) readIssuer() (err error) {
 // authority describes the certificate that the file asks for.
 func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
 	end, err := a.File.End()
-	below := 0 // an issuing CA
-	if a.File.PathLength != nil {
-		below = *a.File.PathLength
-	}
 	return issuance.CAConfig{
-		Intend: intend, PathLen: below,
+		Intend: intend, PathLen: a.pathLength(),
 		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
 		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
 }

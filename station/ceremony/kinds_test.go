@@ -192,6 +192,88 @@ func TestNamesThatCannotBeSignedAreRefusedBeforeTheKeyIsMade(t *testing.T) {
 	}
 }
 
+// The file of a ceremony names its inputs and does not hold them, so somebody could exchange one while the ceremony is stopped.
+func TestAnInputThatWasExchangedIsRefused(t *testing.T) {
+	const head = "hsm: {module: /usr/lib/m.so, token_label: vault}\nkey: {label: k}\nout: out\nwitnesses: [Anna, Ben]\n"
+	for _, test := range []struct{ kind, text, exchanged string }{
+		{"issuing", "issuer: root.pem\nrequest: request.pem\nnot_after: never\n", "request.pem"},
+		{"issuing", "issuer: root.pem\nrequest: request.pem\nnot_after: never\n", "root.pem"},
+		{"cross", "issuer: root.pem\ncertificate: other.pem\nnot_after: 2030-01-01\npath_length: 0\n", "other.pem"},
+		{"cross", "issuer: root.pem\ncertificate: other.pem\nnot_after: 2030-01-01\npath_length: 0\n", "root.pem"},
+		{"import", "chain: chain.pem\n", "chain.pem"},
+	} {
+		t.Run(test.kind+" "+test.exchanged, func(t *testing.T) {
+			act, _ := issuing(t, "ACME line 1")
+			base := act.base
+			_, below := tiers(t)
+			below.template.AuthorityKeyId = act.root.template.SubjectKeyId
+			der := signed(t, below, act.root)
+			root, err := os.ReadFile(filepath.Join(base, "root.pem"))
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(base, "other.pem"), workdir.CertificatePEM(der), 0o600))
+			must(t, os.WriteFile(filepath.Join(base, "chain.pem"), append(workdir.CertificatePEM(der), root...), 0o600))
+			path := filepath.Join(base, "ceremony.yaml")
+			must(t, os.WriteFile(path, []byte("ceremony: "+test.kind+"\n"+test.text+head), 0o600))
+			open := func() error {
+				again, err := readAt(path, test.kind, func() time.Time { return noon })
+				must(t, err)
+				log, err := openTranscript(again.out(), again)
+				if err != nil {
+					return err
+				}
+				must(t, log.add("key-found", map[string]string{"label": "k"}))
+				return log.close()
+			}
+			must(t, open())
+			must(t, open())
+			file, err := os.OpenFile(filepath.Join(base, test.exchanged), os.O_APPEND|os.O_WRONLY, 0)
+			must(t, err)
+			_, err = file.WriteString("\n")
+			must(t, errors.Join(err, file.Close()))
+			if err := open(); !errors.Is(err, ErrOutput) || !strings.Contains(err.Error(), test.exchanged+" is not the file that it was") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// Witnesses sign what the plan says, so it names the token and the certificate as they are, and not as the file abbreviates them.
+func TestThePlanNamesTokenAndCertificate(t *testing.T) {
+	const head = `hsm: {token_uri: "pkcs11:token=va%e2%80%aeult;serial=01?module-path=/usr/lib/m.so", pin_source: "file:pin", exceptions: [restored-keys], token_slot: 7, key_template: minimal, key_id_octets: 2}
+key: {label: vault-root}
+out: out
+witnesses: [Anna, Ben]
+`
+	root, below := tiers(t)
+	root.template.MaxPathLen = 2
+	base := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(base, "root.pem"), workdir.CertificatePEM(signed(t, root, root)), 0o600))
+	must(t, os.WriteFile(filepath.Join(base, "other.pem"), workdir.CertificatePEM(signed(t, below, root)), 0o600))
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"root": {"ceremony: root\nsubject: {common_name: Secret Name, organization: ACME}\nnot_after: never\npath_length: 3\n", []string{
+			`make the key "vault-root" there: P-256`, "id of 2 octets", `subject "CN=Secret Name,O=ACME"`, "issuer itself", "path length 3", "valid to never"}},
+		"csr": {"ceremony: csr\nsubject: {common_name: Secret Name}\n", []string{`subject "CN=Secret Name"`, "path length 0"}},
+		"cross": {"ceremony: cross\nissuer: root.pem\ncertificate: other.pem\nnot_after: 2030-01-01\npath_length: 1\n", []string{
+			`find the key "vault-root"`, `subject "CN=issuing"`, `issuer "CN=root"`, "path length 1", "valid to 2030-01-01"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(base, name+".yaml")
+			must(t, os.WriteFile(path, []byte(test.text+head), 0o600))
+			act, err := readAt(path, name, func() time.Time { return noon })
+			must(t, err)
+			plan := act.Plan()
+			for _, want := range append(test.want, `token with label "va\u202eult" and serial "01" and slot 7`, `through "/usr/lib/m.so"`, `the PIN comes from "file:`+base+`/pin"`, "exceptions: restored-keys") {
+				if !strings.Contains(plan, want) {
+					t.Errorf("the plan does not say %q:\n%s", want, plan)
+				}
+			}
+		})
+	}
+}
+
 // The request comes from the line, on a stick. Only its fingerprint shows whether it is the request of the line.
 func TestThePlanShowsWhichKeyIsCertified(t *testing.T) {
 	act, public := issuing(t, "株式会社 Müller, \"AT&T\"")

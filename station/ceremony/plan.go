@@ -101,8 +101,8 @@ func readAuditKey(path string) (*ecdsa.PublicKey, error) {
 		return nil, fmt.Errorf("authority.audit_key: %w", err)
 	}
 	key, ok := public.(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("authority.audit_key: %s has a %T, want ECDSA with P-256", path, public)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("authority.audit_key: want an ECDSA key with P-256 in %s; give the audit.pub of `station ceremony audit-key`", path)
 	}
 	return key, nil
 }

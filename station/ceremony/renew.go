@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -39,7 +40,7 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	if err := keys.Begin(ctx); err != nil { // compares the log with the checkpoint on the token
 		return nil, err
 	}
-	made, err := endpointCertificate(ctx, keys)
+	made, err := endpointCertificate(ctx, keys, record)
 	if err != nil {
 		return nil, fmt.Errorf("renewing the verifier's certificate: %w", err)
 	}
@@ -49,24 +50,39 @@ func RenewVerifier(ctx context.Context, dir workdir.Dir) (_ *x509.Certificate, e
 	return made, keys.Checkpoint(auditKey)
 }
 
-// endpointCertificate makes a certificate for the present key of the verifier. The root signs it if the root key
-// is on the token; otherwise the issuing CA does, so that the root may stay offline.
-func endpointCertificate(ctx context.Context, keys *instance.Keys) (*x509.Certificate, error) {
+// endpointCertificate makes a certificate for the present key of the verifier. With authority.chain the issuing CA signs it, so that
+// the root may stay offline. Without, the root signs it, or the issuing CA if the root key was taken away. The audit log has
+// the intent before the signature.
+func endpointCertificate(ctx context.Context, keys *instance.Keys, record *instance.Record) (*x509.Certificate, error) {
 	key, err := workdir.ReadPrivateKey(keys.Dir.ServerKey())
 	if err != nil {
 		return nil, err
 	}
-	issuer := keys.Root
-	signer, err := keys.RootSigner(ctx)
-	if errors.Is(err, hsm.ErrKeyMissing) {
-		issuer = keys.Issuing
-		signer, err = keys.IssuingSigner(ctx)
-	}
+	issuer, signer, err := endpointIssuer(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	now := keys.Now().UTC().Truncate(time.Second)
-	return issuance.Server(endpointConfig(keys.Config, issuer, now), &key.PublicKey, issuer, signer, rand.Reader)
+	config := endpointConfig(keys.Config, issuer, keys.Now().UTC().Truncate(time.Second))
+	config.Intend = func(twin *x509.Certificate) error {
+		sum := sha256.Sum256(twin.RawTBSCertificate)
+		return record.Note("verifier.intent", audit.Success, map[string]string{
+			"serial": fmt.Sprintf("%032x", twin.SerialNumber), "tbs_sha256": hex.EncodeToString(sum[:]), "not_after": twin.NotAfter.UTC().Format(time.RFC3339),
+		})
+	}
+	return issuance.Server(config, &key.PublicKey, issuer, signer, rand.Reader)
+}
+
+// endpointIssuer gives the CA that signs the verifier's certificate. A station with authority.chain has no root key, and must not look for
+// one: another station on the same token may have a root with the same label.
+func endpointIssuer(ctx context.Context, keys *instance.Keys) (*x509.Certificate, crypto.Signer, error) {
+	if keys.Config.Authority.Chain == "" {
+		signer, err := keys.RootSigner(ctx)
+		if !errors.Is(err, hsm.ErrKeyMissing) {
+			return keys.Root, signer, err
+		}
+	}
+	signer, err := keys.IssuingSigner(ctx)
+	return keys.Issuing, signer, err
 }
 
 // install records the certificate in the audit log, and then replaces the file in one step.

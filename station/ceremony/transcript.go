@@ -37,6 +37,9 @@ var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", 
 // unfinished is the transcript of a ceremony that has not ended.
 const unfinished = "transcript.unfinished"
 
+// inputSum ends the name of the fact that has the hash of an input.
+const inputSum = "_sha256"
+
 // ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
 var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
 
@@ -67,9 +70,12 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	begin := map[string]string{
 		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
 	}
+	for _, file := range a.named {
+		begin[file.key+inputSum] = file.sum
+	}
 	err := os.Mkdir(folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
-		return t, t.resume(begin)
+		return t, t.resume(begin, a.named)
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
@@ -97,7 +103,7 @@ func stoppedIn(folder string) (bool, error) {
 }
 
 // resume reads the transcript of a ceremony that was stopped.
-func (t *transcript) resume(begin map[string]string) (err error) {
+func (t *transcript) resume(begin map[string]string, named []inputFile) (err error) {
 	path := filepath.Join(t.folder, unfinished)
 	t.file, err = workdir.OpenJournal(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,14 +111,14 @@ func (t *transcript) resume(begin map[string]string) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if err := t.goOn(path, begin); err != nil {
+	if err := t.goOn(path, begin, named); err != nil {
 		return errors.Join(err, t.file.Close())
 	}
 	return nil
 }
 
-// goOn continues the transcript in t.file, if it is that of a ceremony with the same file.
-func (t *transcript) goOn(path string, begin map[string]string) error {
+// goOn continues the transcript in t.file, if it is that of a ceremony with the same file and the same inputs.
+func (t *transcript) goOn(path string, begin map[string]string, named []inputFile) error {
 	text, err := io.ReadAll(io.LimitReader(t.file, workdir.MaxFile+1))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
@@ -134,7 +140,12 @@ func (t *transcript) goOn(path string, begin map[string]string) error {
 	}
 	first := t.lines[0]
 	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
-		return fmt.Errorf("%w: %s holds a stopped ceremony of another file", ErrOutput, t.folder)
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, t.folder)
+	}
+	for _, file := range named {
+		if first.Facts[file.key+inputSum] != file.sum {
+			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
+		}
 	}
 	if err := t.cut(len(whole)); err != nil {
 		return err
@@ -279,6 +290,22 @@ func (t *transcript) left() (text string) {
 		text += "; the same command goes on with it"
 	}
 	return text
+}
+
+// discard removes the transcript of a ceremony in which nothing has happened to a key, such as one whose token was not found: a file
+// that is corrected may then take the same directory.
+func (t *transcript) discard() error {
+	nothing := []string{"begin", "resumed", "token", "key-intended", "key-refused"}
+	if t.left() != "" || slices.ContainsFunc(t.lines, func(one entry) bool { return !slices.Contains(nothing, one.What) }) {
+		return nil
+	}
+	if others, err := os.ReadDir(t.folder); err != nil || len(others) > 1 { // somebody keeps something there
+		return err
+	}
+	if err := errors.Join(os.Remove(t.file.Name()), os.Remove(t.folder)); err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	return nil
 }
 
 // finish writes the results, and then the transcript with its signature.

@@ -117,6 +117,44 @@ func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
 	}
 }
 
+// A file with a typo must not bind its directory. What is on record about a key stays.
+func TestACeremonyInWhichNothingHappenedLeavesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		lines []string
+		stays bool
+	}{
+		{"the token did not open", nil, false},
+		{"the key was not found", []string{"token"}, false},
+		{"the label is taken", []string{"token", "key-intended", "key-refused"}, false},
+		{"a key may have been made", []string{"token", "key-intended"}, true},
+		{"a key was found", []string{"token", "key-found"}, true},
+		{"a key was made", []string{"token", "key-intended", "key-made"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			folder := filepath.Join(t.TempDir(), "out")
+			for range 2 { // the second is a ceremony that goes on
+				log, err := openTranscript(folder, newAct("a"))
+				must(t, err)
+				for _, what := range test.lines {
+					must(t, log.add(what, map[string]string{"label": "a", "id": "01"}))
+				}
+				must(t, errors.Join(log.discard(), log.close()))
+				if workdir.Exists(folder) != test.stays {
+					t.Errorf("the directory is there: %v, want %v", !test.stays, test.stays)
+				}
+			}
+		})
+	}
+	folder := filepath.Join(t.TempDir(), "out")
+	log, err := openTranscript(folder, newAct("a"))
+	must(t, err)
+	must(t, log.close())
+	if _, err := openTranscript(folder, newAct("b")); err == nil || !strings.Contains(err.Error(), "give the file that it has in its first line, or name another directory in out") {
+		t.Errorf("another file: got %v", err)
+	}
+}
+
 func TestATranscriptThatWasChangedIsRefused(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "out")
 	made, err := openTranscript(folder, newAct("a"))

@@ -28,7 +28,7 @@ var families = []struct {
 	prefix  string
 	section section
 }{
-	{"log.key", keysSection}, {"verifier.renewed", keysSection}, {"key.", keysSection}, {"ca.", keysSection}, {"ceremony.", keysSection},
+	{"log.key", keysSection}, {"verifier.", keysSection}, {"key.", keysSection}, {"ca.", keysSection}, {"ceremony.", keysSection},
 	{"ocsp.", keysSection}, {"prove.", keysSection}, {"token.", keysSection}, {"pin.", keysSection},
 	{"config.", configSection}, {"profile.", configSection}, {"trust.", configSection}, {"firmware.", configSection}, {"software.", configSection},
 	{"hsm.", hsmSection}, {"clock.", hsmSection},
