@@ -331,6 +331,38 @@ func TestAProfileOfCOSEKeysIsOptionalAndOfTheirPurpose(t *testing.T) {
 	}
 }
 
+// The parser's time grows with the third power of the number of tags: 16 KiB of them took it half a minute.
+func TestManyTagsAreRefusedBeforeTheParser(t *testing.T) {
+	for tag, want := range map[string]string{
+		"!!a ": "more than 16 tags", "!a ": "more than 16 tags", "! ": "more than 16 tags", "\n!!a": "more than 16 tags", "[!,": "nest more than",
+		"a!!a ": "unknown key", "!!!!a": "unknown key", "1!a,": "unknown key", // these are few tags or none, and quick to read
+	} {
+		_, err := Parse("station.yaml", []byte("station: x\nx: "+strings.Repeat(tag, 4000)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", tag, err, want)
+		}
+	}
+	if _, err := Parse("station.yaml", []byte("# "+strings.Repeat("hey!! ", 100)+"\nstation: demo\n")); errors.Is(err, ErrSyntax) {
+		t.Errorf("exclamation marks behind words: got %v", err)
+	}
+}
+
+// A file is reviewed on a screen and its text stands in a transcript, so no character may hide a part of it, also not in a comment.
+func TestTextThatHidesIsRefused(t *testing.T) {
+	for name, hidden := range map[string]string{
+		"NUL": "\x00", "escape": "\x1b[2J", "C1": "\u009b", "next line": "\u0085", "right to left": "\u202e", "no width": "\u200b", "line separator": "\u2028", "filler": "\u3164",
+		"a byte order mark inside": "\ufeff",
+	} {
+		_, err := Parse("station.yaml", []byte("station: demo\n# a"+hidden+"b\n"))
+		if !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), "station.yaml:2: ") || !strings.Contains(err.Error(), "U+") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := Parse("station.yaml", []byte("\ufeffstation: demo\t# Müller\u00a0株式会社\r\n")); errors.Is(err, ErrSyntax) {
+		t.Errorf("a byte order mark, a tab, other scripts and a line end of Windows: got %v", err)
+	}
+}
+
 // The parser would need minutes for such a file.
 func TestAFileOfNothingButBracketsIsRefusedAtOnce(t *testing.T) {
 	for _, opening := range []string{"[", "{a: ", "[{a: ["} {

@@ -3,6 +3,7 @@ package hsm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -99,16 +100,40 @@ func (a Attributes) String() string {
 	return strings.Join(all, ", ")
 }
 
-// refused returns nil, or ErrKeyExtractable with every required rule that is not met and not excused.
-func (a Attributes) refused(ref KeyRef, allow Exceptions) error {
-	var broken []string
+// got returns the answer about one attribute.
+func (a Attributes) got(attribute uint) Answer {
 	for _, one := range a {
-		if one.Required && one.Got != one.Want && !allow.excuse(one) {
-			broken = append(broken, fmt.Sprintf("%s is %v", one.Name, one.Got))
+		if one.Attribute == attribute {
+			return one.Got
 		}
 	}
+	return Unsupported
+}
+
+// refused returns nil, or ErrKeyExtractable with every required rule that is not met and not excused. If one more exception would
+// excuse all of them, the error names it.
+func (a Attributes) refused(ref KeyRef, allow Exceptions) error {
+	broken := a.broken(allow)
 	if broken == nil {
 		return nil
 	}
-	return refuse(ErrKeyExtractable, "%s: %s", ref, strings.Join(broken, ", "))
+	hint := ""
+	for _, one := range []struct {
+		exception Exception
+		when      string
+	}{{RestoredKeys, "if the key came back from a backup"}, {OriginUnknown, "if this kind of token does not know where a key came from"}} {
+		if a.broken(append(slices.Clone(allow), one.exception)) == nil {
+			hint = fmt.Sprintf("; %s, write hsm.exceptions: [%s]", one.when, append(slices.Clone(allow), one.exception))
+		}
+	}
+	return refuse(ErrKeyExtractable, "%s: %s%s", ref, strings.Join(broken, ", "), hint)
+}
+
+func (a Attributes) broken(allow Exceptions) (broken []string) {
+	for _, one := range a {
+		if one.Required && one.Got != one.Want && !allow.excuse(one, a) {
+			broken = append(broken, fmt.Sprintf("%s is %v", one.Name, one.Got))
+		}
+	}
+	return broken
 }

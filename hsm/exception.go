@@ -16,7 +16,7 @@ const (
 	// NEVER_EXTRACTABLE. A token that answers with the wrong value is still refused.
 	OriginUnknown Exception = "origin-unknown"
 	// RestoredKeys accepts keys that came back from a backup: the token says that they were
-	// not made there (LOCAL, ALWAYS_SENSITIVE and NEVER_EXTRACTABLE are false).
+	// not made there (LOCAL is false, and with it ALWAYS_SENSITIVE and NEVER_EXTRACTABLE may be).
 	RestoredKeys Exception = "restored-keys"
 	// HardwareUnclaimed accepts a token that does not say that it signs in hardware (CKF_HW of CKM_ECDSA).
 	HardwareUnclaimed Exception = "hardware-unclaimed"
@@ -51,10 +51,11 @@ func (e Exceptions) check() error {
 // origin are the attributes that tell how a key came to the token (PKCS#11 v2.40 section 4.9).
 var origin = []uint{pkcs11.CKA_ALWAYS_SENSITIVE, pkcs11.CKA_NEVER_EXTRACTABLE, pkcs11.CKA_LOCAL}
 
-// excuse is true if an exception accepts this answer.
-func (e Exceptions) excuse(a Attribute) bool {
+// excuse is true if an exception accepts this answer among all answers about a key. A key that this very token made (CKA_LOCAL) did
+// not come from a backup, so RestoredKeys does not excuse that it was once extractable there.
+func (e Exceptions) excuse(a Attribute, all Attributes) bool {
 	if !slices.Contains(origin, a.Attribute) {
 		return false
 	}
-	return a.Got == Unsupported && slices.Contains(e, OriginUnknown) || a.Got == No && slices.Contains(e, RestoredKeys)
+	return a.Got == Unsupported && slices.Contains(e, OriginUnknown) || a.Got == No && slices.Contains(e, RestoredKeys) && all.got(pkcs11.CKA_LOCAL) == No
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/miekg/pkcs11"
 )
@@ -44,6 +45,29 @@ func (t *Token) Generate(ctx context.Context, ref KeyRef) (*ecdsa.PublicKey, err
 		return nil, fmt.Errorf("%s stays on the token: %w", ref, err)
 	}
 	return public, nil
+}
+
+// CheckUnused returns ErrKeyExists, with every object of any class that has one of the labels.
+func (t *Token) CheckUnused(ctx context.Context, labels ...string) error {
+	_, err := call(ctx, t, "looking for labels in use", func(c *connection) (struct{}, error) {
+		return withSession(c, func(s session) (struct{}, error) {
+			objects, err := s.all()
+			if err != nil {
+				return struct{}{}, explain("listing objects", err)
+			}
+			var taken []string
+			for _, o := range objects {
+				if slices.ContainsFunc(labels, func(label string) bool { return o.label == unpadded(label) }) && !slices.Contains(taken, o.ref().String()) {
+					taken = append(taken, o.ref().String())
+				}
+			}
+			if taken != nil {
+				return struct{}{}, refuse(ErrKeyExists, "%s", strings.Join(taken, ", "))
+			}
+			return struct{}{}, nil
+		})
+	})
+	return err
 }
 
 // checkUnused returns ErrKeyExists if an object on the token has ref's label or ref's id. After

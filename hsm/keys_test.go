@@ -150,15 +150,19 @@ func TestATokenThatCannotTellWhereAKeyCameFromNeedsANamedException(t *testing.T)
 		fault string
 		allow hsm.Exceptions
 		want  error
+		hint  string // the exception that would help, with those that are named
 	}{
-		{"hide_attribute 163", nil, hsm.ErrKeyExtractable},
-		{"hide_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, hsm.ErrKeyExtractable},
-		{"hide_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, nil},
-		{"hide_attribute 164", hsm.Exceptions{hsm.OriginUnknown}, nil},
-		{"false_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, hsm.ErrKeyExtractable},
-		{"false_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, nil},
-		{"true_attribute 162", hsm.KnownExceptions(), hsm.ErrKeyExtractable},
-		{"false_attribute 103", hsm.KnownExceptions(), hsm.ErrKeyExtractable},
+		{"hide_attribute 163", nil, hsm.ErrKeyExtractable, "[origin-unknown]"},
+		{"hide_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, hsm.ErrKeyExtractable, "[restored-keys,origin-unknown]"},
+		{"hide_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, nil, ""},
+		{"hide_attribute 164", hsm.Exceptions{hsm.OriginUnknown}, nil, ""},
+		{"false_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, hsm.ErrKeyExtractable, "[origin-unknown,restored-keys]"},
+		{"false_attribute 163", nil, hsm.ErrKeyExtractable, "if the key came back from a backup, write hsm.exceptions: [restored-keys]"},
+		{"false_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, nil, ""},
+		{"false_attribute 164", hsm.KnownExceptions(), hsm.ErrKeyExtractable, ""}, // made here and extractable at some time: not restored
+		{"false_attribute 165", nil, hsm.ErrKeyExtractable, ""},
+		{"true_attribute 162", hsm.KnownExceptions(), hsm.ErrKeyExtractable, ""},
+		{"false_attribute 103", hsm.KnownExceptions(), hsm.ErrKeyExtractable, ""},
 	} {
 		t.Run(test.fault+" with "+test.allow.String(), func(t *testing.T) {
 			shim.Fail(t)
@@ -169,10 +173,13 @@ func TestATokenThatCannotTellWhereAKeyCameFromNeedsANamedException(t *testing.T)
 			defer func() { must(t, token.Close(t.Context())) }()
 			shim.Fail(t, test.fault)
 			_, err = token.Signer(t.Context(), issuing, public)
-			if test.want != nil {
-				want(t, err, test.want)
-			} else {
+			if test.want == nil {
 				must(t, err)
+				return
+			}
+			want(t, err, test.want)
+			if text := err.Error(); !strings.Contains(text, test.hint) || test.hint == "" && strings.Contains(text, "hsm.exceptions") {
+				t.Errorf("want the hint %q: %v", test.hint, err)
 			}
 		})
 	}

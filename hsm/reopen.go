@@ -121,7 +121,7 @@ func (t *Token) runReconnect(r *reconnect, old *connection) {
 		}
 	}
 	limit := t.cfg.Timeout
-	conn, err := dial(t.life, t.cfg, func(ctx context.Context) (Secret, error) { return r.ask(ctx, t.pin, limit) })
+	conn, err := dial(t.life, t.pinned(), func(ctx context.Context) (Secret, error) { return r.ask(ctx, t.pin, limit) })
 	if err == nil {
 		if err = t.adoptAll(conn); err != nil {
 			err = errors.Join(err, conn.close())
@@ -134,6 +134,18 @@ func (t *Token) runReconnect(r *reconnect, old *connection) {
 		}
 	}
 	close(r.done)
+}
+
+// pinned returns the configuration that fits the token of the first open and no other. The configuration of a station or a ceremony
+// may name a label only; another token with this label must get neither the PIN nor a key that this process makes.
+func (t *Token) pinned() Config {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cfg := t.cfg
+	if t.generation > 0 {
+		cfg.TokenSerial, cfg.TokenModel, cfg.TokenManufacturer = t.info.Serial, t.info.Model, t.info.Manufacturer
+	}
+	return cfg
 }
 
 // adoptAll finds on the new connection every key that was handed out.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,6 +107,29 @@ func TestATokenMovedAwayAndBack(t *testing.T) {
 	must(t, os.Remove(tokens))
 	must(t, os.Rename(tokens+".away", tokens))
 	eventually(t, signer, hsm.ErrTokenMissing)
+}
+
+// A label is no identity. The keys of a ceremony would lie on another token than the one that its transcript names, and the PIN
+// would go to it.
+func TestAnotherTokenWithTheSameLabelIsNotOpened(t *testing.T) {
+	fixture, other := fixtures.NewToken(t), fixtures.NewToken(t)
+	shim := fixtures.NewShim(t, fixture)
+	token := open(t, shim.Config)
+	closeSessions(t, shim.Config)
+	tokens := filepath.Join(fixture.Dir, "tokens")
+	must(t, os.Rename(tokens, tokens+".away"))
+	must(t, os.Rename(filepath.Join(other.Dir, "tokens"), tokens))
+	logins, serial := shim.Calls(t, "C_Login"), token.Info().Serial
+	for range 3 {
+		_, err := token.Generate(t.Context(), hsm.KeyRef{ID: []byte{7}, Label: "audit"})
+		want(t, err, hsm.ErrTokenMissing)
+		if !strings.Contains(err.Error(), serial) {
+			t.Errorf("the serial %s is not in %v", serial, err)
+		}
+	}
+	if n := shim.Calls(t, "C_Login") - logins; n != 0 || token.Info().Serial != serial {
+		t.Errorf("%d logins to the other token; the serial is %s, at first %s", n, token.Info().Serial, serial)
+	}
 }
 
 func TestEachCodeThatMeansLost(t *testing.T) {

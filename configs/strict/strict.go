@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -80,6 +81,14 @@ func parse(name string, text []byte) (*ast.File, error) {
 	if deepest(text) > maxDepth {
 		return nil, fmt.Errorf("%s: %w: brackets or braces nest more than %d deep; close each of them", name, ErrSyntax, maxDepth)
 	}
+	if tags(text) > maxTags {
+		return nil, fmt.Errorf("%s: %w: more than %d tags; leave out each word that begins with an exclamation mark", name, ErrSyntax, maxTags)
+	}
+	if at := bytes.IndexFunc(text, hides); at >= 0 {
+		char, _ := utf8.DecodeRune(text[at:])
+		line := 1 + bytes.Count(text[:at], []byte("\n"))
+		return nil, fmt.Errorf("%s:%d: %w: the character %U hides what the line says; delete it", name, line, ErrSyntax, char)
+	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, refuse(name, err)
@@ -104,6 +113,32 @@ func deepest(text []byte) (most int) {
 		most = max(most, depth)
 	}
 	return most
+}
+
+// maxTags is how many tags, such as !!str, a file may have. The time of the parser grows with the third power of their number.
+const maxTags = 16
+
+// tags counts the exclamation marks at which a tag can begin, also those in texts and comments: behind a letter, a digit or
+// another exclamation mark none begins.
+func tags(text []byte) (n int) {
+	before := rune(' ')
+	for _, char := range string(text) {
+		if char == '!' && before != '!' && !unicode.IsLetter(before) && !unicode.IsDigit(before) {
+			n++
+		}
+		before = char
+	}
+	return n
+}
+
+// hides reports whether a character has no shape, moves the cursor or changes the direction. With one, even in a comment, the file
+// says something else to the person who reviews it.
+func hides(char rune) bool {
+	switch char {
+	case '\t', '\r', '\n':
+		return false
+	}
+	return unicode.In(char, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // documents returns the contents of all documents that hold more than comments.

@@ -262,9 +262,13 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bo
 			return nil, false, err
 		}
 		for _, report := range reports {
-			if report.Label == ref.Label && string(report.ID) == string(ref.ID) {
-				public = report.Public
+			if report.Label != ref.Label || string(report.ID) != string(ref.ID) {
+				continue
 			}
+			if public != nil {
+				return nil, false, fmt.Errorf("adopting the key %s: %w: two keys have this label and id", ref, hsm.ErrKeyDuplicated)
+			}
+			public = report.Public
 		}
 	}
 	if adopted = public != nil; !adopted {

@@ -3,6 +3,9 @@ package ceremony
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +16,7 @@ import (
 	"strings"
 
 	"hallmark/hsm"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -29,6 +33,8 @@ type begunKey struct {
 	Label string `json:"label"`
 	ID    string `json:"id"`
 	Made  bool   `json:"made"` // whether the key is certainly on the token
+	// Public is the SubjectPublicKeyInfo of a key that was made. Label and id alone do not tell it from a key that somebody put in its place.
+	Public []byte `json:"public,omitempty"`
 	// Refused: the token has the label already, so the key was never asked for.
 	Refused bool `json:"refused,omitempty"`
 }
@@ -46,7 +52,7 @@ func begin(dir workdir.Dir) (*beginning, error) {
 	}
 	for row := range bytes.Lines(text) {
 		var key begunKey
-		if json.Unmarshal(row, &key) == nil { // the last line may be cut off
+		if json.Unmarshal(row, &key) == nil && key.Label != "" { // the last line may be cut off; package workdir has lines of its own
 			b.remember(key)
 		}
 	}
@@ -85,11 +91,44 @@ func (b *beginning) intend(label string, octets int, random io.Reader) (ref hsm.
 }
 
 // made records that a key is on the token.
-func (b *beginning) made(ref hsm.KeyRef) error {
+func (b *beginning) made(ref hsm.KeyRef, public crypto.PublicKey) error {
 	if b == nil {
 		return nil
 	}
-	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Made: true})
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return fmt.Errorf("encoding the public key: %w", err)
+	}
+	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Made: true, Public: der})
+}
+
+// known returns the key that an `init` which was stopped has certainly made with this label, and whether there is one.
+func (b *beginning) known(label string) (ref hsm.KeyRef, public *ecdsa.PublicKey, made bool, err error) {
+	for _, key := range b.begun(label) {
+		if !key.Made {
+			continue
+		}
+		id, err := hex.DecodeString(key.ID)
+		parsed, bad := x509.ParsePKIXPublicKey(key.Public)
+		public, ec := parsed.(*ecdsa.PublicKey)
+		if err != nil || bad != nil || !ec {
+			return hsm.KeyRef{}, nil, false, reason.Usage(fmt.Errorf("%s: %w", b.file.Name(), workdir.ErrOtherJournal))
+		}
+		return hsm.KeyRef{Label: label, ID: id}, public, true, nil
+	}
+	return hsm.KeyRef{}, nil, false, nil
+}
+
+// begun returns the row of the key with this label, or none.
+func (b *beginning) begun(label string) []begunKey {
+	if b == nil {
+		return nil
+	}
+	at := slices.IndexFunc(b.keys, func(key begunKey) bool { return key.Label == label })
+	if at < 0 {
+		return nil
+	}
+	return b.keys[at : at+1]
 }
 
 // refused takes the intent back.
@@ -98,6 +137,14 @@ func (b *beginning) refused(ref hsm.KeyRef) error {
 		return nil
 	}
 	return b.write(begunKey{Label: ref.Label, ID: hex.EncodeToString(ref.ID), Refused: true})
+}
+
+// registry records that the registry in the directory is this one's.
+func (b *beginning) registry() error {
+	if b == nil {
+		return nil
+	}
+	return workdir.BeginRegistry(b.file)
 }
 
 func (b *beginning) write(key begunKey) error {

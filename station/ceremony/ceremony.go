@@ -49,6 +49,9 @@ type ceremony struct {
 
 // hold makes or adopts the keys, and then makes the certificates.
 func (c *ceremony) hold(ctx context.Context) error {
+	if err := c.checkLabels(ctx); err != nil {
+		return err
+	}
 	signer, err := c.authorities(ctx)
 	if err != nil {
 		return err
@@ -114,11 +117,38 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err // between two keys, an operator's stop takes effect at once
 	}
+	ref, public, made, err := c.begun.known(label)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		key, err := c.token.Signer(ctx, ref, public)
+		if err != nil {
+			return nil, fmt.Errorf("the key that %s names is not the one that the stopped `init` made: %w", c.begun.file.Name(), err)
+		}
+		return key, nil
+	}
 	key, ref, _, err := makeKey(ctx, c.token, c.begun, label, c.config.HSM.KeyIDOctets, c.random)
 	if err != nil {
 		return nil, err
 	}
-	return key, c.begun.made(ref)
+	return key, c.begun.made(ref, key.Public())
+}
+
+// checkLabels refuses labels of keys that are to be made and that the token has already. It looks before the first key is made:
+// the keys before a taken label would stay on the token for nothing.
+func (c *ceremony) checkLabels(ctx context.Context) error {
+	var labels []string
+	names := c.config.Authority
+	for _, key := range []struct {
+		label string
+		made  bool // elsewhere, before
+	}{{names.RootLabel, c.chain != nil}, {names.IssuingLabel, c.chain != nil}, {names.AuditLabel, c.auditPublic != nil}} {
+		if !key.made && len(c.begun.begun(key.label)) == 0 {
+			labels = append(labels, key.label)
+		}
+	}
+	return c.token.CheckUnused(ctx, labels...)
 }
 
 // auditKey adopts the audit key of an earlier ceremony, or makes one.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -41,6 +42,36 @@ minimum_free_mib: 0
 func parse(t *testing.T, text string) *ceremony.Plan {
 	t.Helper()
 	return fixtures.Must(ceremony.ParsePlan("station.yaml", []byte(text), "."))(t)
+}
+
+// An init that was killed after it made the registry goes on, and a registry that no init has noted stays.
+func TestInitReplacesOnlyItsOwnRegistry(t *testing.T) {
+	fixtures.NewToken(t)
+	config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, config).Init(t.Context(), place))(t)
+	must(t, os.Rename(place.Config(), filepath.Join(t.TempDir(), "station.yaml"))) // somebody mends it elsewhere
+	before := fixtures.Must(os.ReadFile(place.Registry()))(t)
+	must(t, os.WriteFile(place.In("init.unfinished"), nil, 0o600))
+	other := parse(t, config+"authority: {root_label: r2, issuing_label: i2, audit_label: a2}\n")
+	if _, err := other.Init(t.Context(), place); !errors.Is(err, workdir.ErrNotEmpty) {
+		t.Errorf("got %v", err)
+	}
+	if after := fixtures.Must(os.ReadFile(place.Registry()))(t); string(before) != string(after) {
+		t.Error("the registry of the station was changed")
+	}
+}
+
+// A journal that was left beside a finished station would let a later init remove that station.
+func TestAStartRemovesTheJournalOfAFinishedInit(t *testing.T) {
+	fixtures.NewToken(t)
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, fmt.Sprintf(outside, pinFile(t))).Init(t.Context(), place))(t)
+	must(t, os.WriteFile(place.In("init.unfinished"), []byte(`{"act":"init"}`+"\n"), 0o600))
+	opened := fixtures.Must(instance.Open(t.Context(), place, instance.Options{}))(t)
+	must(t, opened.Close())
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
 }
 
 func pinFile(t *testing.T) string {
@@ -128,29 +159,59 @@ func TestATokenThatGoesAwayBetweenTwoKeysIsNamedWithTheFirst(t *testing.T) {
 	}
 }
 
-// The token was not asked to make a key whose label it has, so nothing of it can stay there.
-func TestAnInitWithATakenLabelClaimsNoKeyOfIt(t *testing.T) {
-	for _, test := range []struct {
-		taken string
-		made  []string // before it
-	}{{"hallmark-root", nil}, {"hallmark-audit", []string{"hallmark-root", "hallmark-issuing"}}} {
-		t.Run(test.taken, func(t *testing.T) {
+// All labels are looked for before the first key is made: the keys before a taken label would stay on the token.
+func TestAnInitWithATakenLabelMakesNoKey(t *testing.T) {
+	for _, taken := range []string{"hallmark-root", "hallmark-issuing", "hallmark-audit"} {
+		t.Run(taken, func(t *testing.T) {
 			token := fixtures.NewToken(t)
 			opened := token.Open(t)
-			fixtures.Must(opened.Generate(t.Context(), hsm.KeyRef{Label: test.taken, ID: []byte{1}}))(t)
+			fixtures.Must(opened.Generate(t.Context(), hsm.KeyRef{Label: taken, ID: []byte{1}}))(t)
 			must(t, opened.Close(t.Context()))
 			config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
-			_, err := parse(t, config).Init(t.Context(), place)
-			if !errors.Is(err, hsm.ErrKeyExists) || strings.Contains(err.Error(), "may be on the token") || strings.Contains(err.Error(), "goes on with") != (len(test.made) > 0) {
-				t.Errorf("got %v", err)
-			}
-			for _, label := range test.made {
-				if !strings.Contains(err.Error(), fmt.Sprintf("the key %q with id ", label)) {
-					t.Errorf("%s is not named: %v", label, err)
+			for range 2 {
+				_, err := parse(t, config).Init(t.Context(), place)
+				if !errors.Is(err, hsm.ErrKeyExists) || !strings.Contains(err.Error(), taken) || strings.Contains(err.Error(), "on the token;") || strings.Contains(err.Error(), "goes on with") {
+					t.Errorf("got %v", err)
+				}
+				if workdir.Exists(string(place)) {
+					t.Error("the directory is there")
 				}
 			}
-			if left := workdir.Exists(string(place)); left != (len(test.made) > 0) {
-				t.Errorf("the directory is there: %v", left)
+			if keys := fixtures.Must(token.Open(t).Keys(t.Context()))(t); len(keys) != 1 {
+				t.Errorf("%d keys on the token, want 1", len(keys))
+			}
+		})
+	}
+}
+
+// Between two calls of init somebody exchanged the key that the first one made, or took it away.
+func TestAnInitGoesOnOnlyWithTheKeyThatItMade(t *testing.T) {
+	for name, put := range map[string]bool{"exchanged": true, "removed": false} {
+		t.Run(name, func(t *testing.T) {
+			token := fixtures.NewToken(t)
+			config, place := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+			plan := parse(t, config)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			plan.DrawFrom(&stopAt{2, stop})
+			if _, err := plan.Init(ctx, place); reason.ExitOf(err) != reason.ExitAborted {
+				t.Fatalf("got %v", err)
+			}
+			for _, object := range fixtures.Must(filepath.Glob(filepath.Join(token.Dir, "tokens", "*", "*.object")))(t) {
+				if filepath.Base(object) != "token.object" {
+					must(t, os.Remove(object))
+				}
+			}
+			opened := token.Open(t)
+			journal := string(fixtures.Must(os.ReadFile(place.In("init.unfinished")))(t))
+			_, id, _ := strings.Cut(journal, `"label":"hallmark-root","id":"`)
+			if put {
+				fixtures.Must(opened.Generate(t.Context(), hsm.KeyRef{Label: "hallmark-root", ID: fixtures.Must(hex.DecodeString(id[:16]))(t)}))(t)
+			}
+			must(t, opened.Close(t.Context()))
+			_, err := parse(t, config).Init(t.Context(), place)
+			if !errors.Is(err, map[bool]error{true: hsm.ErrKeyDiffers, false: hsm.ErrKeyMissing}[put]) || !strings.Contains(err.Error(), "init.unfinished") {
+				t.Errorf("got %v", err)
 			}
 		})
 	}

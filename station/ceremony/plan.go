@@ -279,6 +279,9 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 	if err != nil {
 		return err
 	}
+	if err := p.begun.registry(); err != nil {
+		return err
+	}
 	opened, err := registry.Open(ctx, instance.RegistryConfig(dir, p.Config))
 	if err != nil {
 		return err

@@ -211,7 +211,7 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged), errors.Is(err, webhook.ErrNotTaken):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrIssuingEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged), errors.Is(err, webhook.ErrNotTaken):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
 		result.State, result.Finding = Warn, err.Error()
@@ -247,6 +247,7 @@ func (c *Checker) checks() []check {
 		{"profiles", "adopt the edited profile with `station profile adopt FILE`, or put the adopted one back", simple(c.checkProfiles), nil},
 		{"clock", "set the clock right; evidence must be in order", simple(c.checkClock), nil},
 		{"certificates", "make a new one with `station renew-verifier`, or restore pki/ from its backup", simple(c.checkCertificates), nil},
+		{"issuing CA", "adopt a profile with a shorter validity (`station profile adopt FILE`), or have a new issuing CA signed", simple(c.checkIssuingEnd), nil},
 		{"HSM", "check that the HSM is connected and the PIN source is right", simple(c.checkHSM), nil},
 		{"issuing key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkIssuingKey), nil},
 		{"audit key", "compare the token's keys with `pkcs11-tool --list-objects`", simple(c.checkAuditKey), nil},

@@ -186,7 +186,7 @@ func TestWithoutARegistryTheChecksThatNeedItAreNotDone(t *testing.T) {
 	checker := health.New(dir, []string{})
 	s := &shift{Checker: checker, t: t}
 	s.runsChecks()
-	s.wants(map[string]health.State{"others": health.None, "configuration": health.OK, "disk": health.OK, "certificates": health.OK, "registry": health.Fail})
+	s.wants(map[string]health.State{"others": health.None, "configuration": health.OK, "disk": health.OK, "certificates": health.OK, "issuing CA": health.OK, "registry": health.Fail})
 	if _, open := checker.Record(); open {
 		t.Error("there is a registry")
 	}

@@ -104,7 +104,11 @@ func (c *Checker) checkCertificates(context.Context) (finding, error) {
 	server := chain[0] // an issuing CA may follow
 	until := server.NotAfter.UTC().Format(time.DateOnly)
 	text := "the verifier's is valid until " + until
-	if err := instance.CheckExpiry(server, files.Now()); err != nil || !workdir.Exists(files.Dir.OCSP()) {
+	err = instance.CheckExpiry(server, files.Now())
+	if errors.Is(err, instance.ErrEnding) && server.NotAfter.Equal(files.Issuing.NotAfter) {
+		err = nil // a new one would end on the same day; checkIssuingEnd says what helps
+	}
+	if err != nil || !workdir.Exists(files.Dir.OCSP()) {
 		return said("certificates", text, until), err
 	}
 	responder, err := instance.OpenResponder(files.Dir)
@@ -117,6 +121,16 @@ func (c *Checker) checkCertificates(context.Context) (finding, error) {
 		return finding{}, fmt.Errorf("%w: %w", errOCSP, err)
 	}
 	return said("certificates-ocsp", text, until, last), nil
+}
+
+// checkIssuingEnd compares the validity of the profiles with the end of the issuing CA, before the HSM is opened.
+func (c *Checker) checkIssuingEnd(context.Context) (finding, error) {
+	files, err := c.files.get()
+	if err != nil {
+		return finding{}, err
+	}
+	until := files.Issuing.NotAfter.UTC().Format(time.DateOnly)
+	return said("issuing-ca", "valid until "+until+", longer than the certificates of boards", until), instance.CheckIssuingEnd(files.Profiles(), files.Issuing, files.Now())
 }
 
 // errOCSP: a warning. No Run needs the OCSP responder.

@@ -83,6 +83,9 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	}
 	record := &Record{Files: f, Registry: opened}
 	f.OnClose(record.close)
+	if err := f.Dir.EndFinished(); err != nil {
+		f.Log.Warn("removing the journal of an init that was finished", "error", err)
+	}
 	if err := record.acceptMisfits(ctx, misfits); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}

@@ -21,8 +21,8 @@ func (p *Profile) FitsIssuer(issuer *x509.Certificate) error {
 // Outlives refuses an issuing CA that ends before a certificate which is made at now.
 func (p *Profile) Outlives(issuerEnd, now time.Time) error {
 	if _, end := p.Validity(now); end.After(issuerEnd) {
-		return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own",
-			p.Name(), ErrOutlives, end.UTC().Format(time.DateOnly), issuerEnd.UTC().Format(time.DateOnly))
+		return fmt.Errorf("profile %s: %w: boards' certificates would be valid until %s, the issuing CA until %s; write a shorter validity into a profile of your own; a station that exists takes it with `station profile adopt FILE`",
+			p.Name(), ErrOutlives, end.UTC().Format(time.RFC3339), issuerEnd.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

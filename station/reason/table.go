@@ -242,7 +242,7 @@ var ofRuns = []Row{
 	noOrder("order-profile", stopLine, "compare the profile of this station with the order: `station audit show --type log.genesis` prints its SHA-256"),
 	noOrder("order-needed", order, "name the work order of the boards: scan its label, or give --order ID"),
 	faults("bad-request", stopLine, ""),
-	faults("outlives-issuer", stopLine, "shorten validity in profile.yaml: no certificate outlives the issuing CA"),
+	faults("outlives-issuer", stopLine, "adopt a profile with a shorter validity (`station profile adopt FILE`), or have a new issuing CA signed"),
 	faults("certificate-too-large", stopLine, ""),
 	faults("issuer-chain", stopLine, ""),
 	faults("issuer-key", stopLine, ""),
