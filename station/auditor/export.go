@@ -15,6 +15,8 @@ import (
 	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 func (c *Commands) export() *cobra.Command {
@@ -67,6 +69,11 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
+			if chosen.Serial != "" {
+				if chosen, err = c.ofSerial(cmd.Context(), chosen.Serial); err != nil {
+					return err
+				}
+			}
 			export.Selection, export.Asked = chosen, asked("station audit proof", names)
 			return c.report(cmd.Context(), export, false)
 		},
@@ -78,6 +85,15 @@ func (c *Commands) proof() *cobra.Command {
 	names.StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
 	cmd.Flags().AddFlagSet(names)
 	return cmd
+}
+
+// ofSerial selects the board that has, or had, a certificate. Entries that name the serial number are only some of those about the board.
+func (c *Commands) ofSerial(ctx context.Context, serial string) (chosen registry.Selection, err error) {
+	err = c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		chosen.BoardID, err = reader.BoardOf(ctx, serial)
+		return err
+	})
+	return chosen, err
 }
 
 // asked gives the question of a part: the command, and those of its flags that were given.
