@@ -41,7 +41,7 @@ auditcheck, or the script check.py inside of the bundle, checks it.`,
 				return reason.Usage(err)
 			}
 			export.Asked = asked("station audit export", filters)
-			return c.report(cmd.Context(), export, false)
+			return c.report(cmd.Context(), export, c.Stdout)
 		},
 	}
 	cmd.Flags().StringVar(&export.Out, "out", "", "new directory, or new FILE.tar (required)")
@@ -75,7 +75,7 @@ func (c *Commands) proof() *cobra.Command {
 				}
 			}
 			export.Selection, export.Asked = chosen, asked("station audit proof", names)
-			return c.report(cmd.Context(), export, false)
+			return c.report(cmd.Context(), export, c.Stdout)
 		},
 	}
 	signFlag(cmd.Flags(), &export.Sign)
@@ -112,18 +112,17 @@ func signFlag(flags *pflag.FlagSet, sign *bool) {
 	flags.BoolVar(sign, "sign", false, "have the audit key sign the files of the bundle, too (detached CMS); this opens the HSM")
 }
 
-// report has a bundle written, and says what is in it. Beside a list for programs it says
-// nothing, because both go to the same output.
-func (c *Commands) report(ctx context.Context, export instance.Export, quiet bool) (err error) {
+// report has a bundle written, and says what is in it, and what is not.
+func (c *Commands) report(ctx context.Context, export instance.Export, says io.Writer) (err error) {
 	if export.Dir, err = c.newBundle(export.Out); err != nil {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
 	made, err := export.Write(ctx)
-	if err != nil || quiet {
+	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(c.Stdout, export.Out+": "+describe(&made))
+	_, err = io.WriteString(says, export.Out+": "+describe(&made))
 	return err
 }
 

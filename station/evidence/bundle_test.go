@@ -174,6 +174,51 @@ func TestTheScriptSurvivesADamagedBundle(t *testing.T) {
 	}
 }
 
+// A board that was refused exists, so the list of boards has it. A refusal says nothing about a board that was admitted.
+func TestTheListOfBoardsHasRefusedBoards(t *testing.T) {
+	m := newMemory(t)
+	m.refuse(7, "clone")
+	m.enrol(1)
+	m.refuse(1, "clone")
+	m.refuse(2, "old-firmware")
+	m.enrol(2)
+	m.checkpoint()
+	root := m.write("bundle")
+	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(BoardsCSV)))
+	m.must(err)
+	for _, want := range []string{"\n00000007-0000-4000-8000-000000000000,tls,hw-7,posix,1.0.0,", ",0,reject,clone\n", "\n00000001-0000-4000-8000-000000000000,tls,", ",1,pass,\n"} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("%q is not in %s", want, content)
+		}
+	}
+	if n := bytes.Count(content, []byte("\n")); n != 4 {
+		t.Errorf("%d lines: %s", n, content)
+	}
+	if v := m.check(root, Options{Key: m.vkey}); !v.Good() {
+		t.Errorf("got %v", v.Findings)
+	}
+}
+
+// The list of a bundle of an earlier edition has no refused boards.
+func TestTheListOfBoardsOfAnEarlierEditionHolds(t *testing.T) {
+	m := newMemory(t)
+	m.enrol(1)
+	m.refuse(7, "clone")
+	m.checkpoint()
+	root := m.write("bundle")
+	edit(BoardsCSV, func(text []byte) []byte {
+		lines := bytes.SplitAfter(text, []byte("\n"))
+		return bytes.Join(lines[:len(lines)-2], nil)
+	})(m, root)
+	third, err := os.ReadFile(filepath.Join("testdata", "readme3.txt"))
+	m.must(err)
+	m.must(os.WriteFile(filepath.Join(root, ReadmeFile), third, 0o600))
+	m.resum(root)
+	if v := m.check(root, Options{Key: m.vkey}); !v.Good() {
+		t.Errorf("got %v", v.Findings)
+	}
+}
+
 func TestAMaliciousArchiveIsRefused(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"a path that leaves the bundle": func(w io.Writer) error { return tarOf(w, "../evil", '0', "") },

@@ -14,6 +14,9 @@ const edition = 6
 // firstWithQuestion is the first edition in which a part has the question and the script.
 const firstWithQuestion = 4
 
+// firstWithRefused is the first edition whose list of boards has boards that were refused.
+const firstWithRefused = 6
+
 // earlier has the digests of the texts of editions before this one.
 var earlier = map[string]map[int]digest{
 	ReadmeFile: {1: digestOf("1b6c63c24ee9f6bdbba0f1a72bbf58c44fea6914f2513552a58be16d1d1008a1"), 2: digestOf("a48e8437a7755ac2340fffa16fa5eaaa6b1ae394f9befa2e837f7b837b299cf7"),
