@@ -52,18 +52,20 @@ func (x *Export) openSigner(ctx context.Context, bundle *evidence.Bundle) (done 
 
 // openToken opens the HSM, on record: an intent before it, and then what became of the login.
 func (x *Export) openToken(ctx context.Context, config *configs.Config) (*hsm.Token, error) {
-	leave := func(kind string, outcome audit.Outcome, details map[string]string) error {
-		return leaveNoticeAt(x.Dir, Notice{Type: kind, Outcome: outcome, Operator: LocalUser(), Details: details}, time.Now())
-	}
-	if err := leave(exportIntent, audit.Success, map[string]string{"to": filepath.Base(x.Out)}); err != nil {
+	if err := x.note(exportIntent, audit.Success, map[string]string{"to": filepath.Base(x.Out)}); err != nil {
 		return nil, reason.Usage(fmt.Errorf("the use of the audit key would not be on record, because the station directory cannot be written; export without --sign, or from the directory itself: %w", err))
 	}
 	token, err := OpenToken(ctx, x.Dir, config, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, errors.Join(err, leave(hsmOpen, audit.Failure, notOpened(err)))
+		return nil, errors.Join(err, x.note(hsmOpen, audit.Failure, notOpened(err)))
 	}
-	if err := leave(hsmOpen, audit.Success, TokenFacts(token.Info())); err != nil {
+	if err := x.note(hsmOpen, audit.Success, TokenFacts(token.Info())); err != nil {
 		return nil, errors.Join(fmt.Errorf("the login would not be on record: %w", err), CloseToken(token))
 	}
 	return token, nil
+}
+
+// note leaves a notice with the time, because its entry comes later.
+func (x *Export) note(kind string, outcome audit.Outcome, details map[string]string) error {
+	return leaveNoticeAt(x.Dir, Notice{Type: kind, Outcome: outcome, Operator: LocalUser(), Details: details}, time.Now())
 }
