@@ -138,3 +138,16 @@ func SplitNotes(text []byte) (notes [][]byte) {
 	}
 	return notes
 }
+
+// Alone gives a signed note with the signature of its log only, without those of witnesses and mirrors: as many of them as there may
+// be do not fit into a QR code. A text that is no note stays as it is.
+func Alone(note []byte) []byte {
+	head, signatures, _ := bytes.Cut(note, []byte("\n\n"))
+	origin, _, _ := bytes.Cut(head, []byte("\n"))
+	for line := range bytes.Lines(signatures) {
+		if bytes.HasPrefix(line, []byte("\u2014 "+string(origin)+" ")) {
+			return slices.Concat(head, []byte("\n\n"), line)
+		}
+	}
+	return note
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ func (c *Commands) affected() *cobra.Command {
 		Long: `affected counts and lists the boards that fit all the given flags, from the record of the station. The
 answer names the newest checkpoint. With --out it also writes a bundle with the question, all entries of
 the Runs and what happened to their certificates later, each with its proof. views/boards.csv in it is the list, with
-serial numbers. auditcheck, or the script check.py inside of the bundle, checks it.`,
+serial numbers, up to that checkpoint: a row of the printed list whose column "covered" is false is newer. auditcheck, or the script check.py inside of the bundle, checks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q.Since, q.Until, err = parseSpan("--from", since, until)
@@ -112,19 +113,32 @@ func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, 
 		if err != nil {
 			return err
 		}
+		size, err := reader.CoveredSize(ctx)
+		if err != nil {
+			return err
+		}
 		l := list{columns: []string{"board_id", "purpose", "hardware_id", "board_type", "firmware", "firmware_sha256", "huk", "run", "begun", "operator", "order", "ending",
-			"serial_number", "status", "profile", "profile_sha256"}}
+			"serial_number", "status", "profile", "profile_sha256", "covered"}}
+		newer := 0
 		boards := map[devices.BoardID]bool{}
 		for _, r := range rows {
 			boards[r.BoardID] = true
+			covered := r.Last >= 0 && r.Last < size
+			if !covered {
+				newer++
+			}
 			l.add(r.BoardID.String(), r.Purpose.String(), r.HardwareID, r.Type, r.Firmware, r.FirmwareSHA256, r.HUK, r.Run, r.Begun, r.Operator, r.Order, string(r.Ending),
-				r.Serial, r.Status, r.Profile, r.ProfileSHA256)
+				r.Serial, r.Status, r.Profile, r.ProfileSHA256, strconv.FormatBool(covered))
 		}
 		hint := ""
 		if len(rows) == 0 {
 			if hint, err = unknownNames(ctx, reader, &q); err != nil {
 				return err
 			}
+		}
+		if newer > 0 {
+			hint += fmt.Sprintf("%s newer than the newest checkpoint, and not, or not whole, in a bundle: the next start or end of the station signs a checkpoint.\n",
+				reason.Count(newer, "of these rows is", "of these rows are"))
 		}
 		if err := form.print(c.Stdout, l); err != nil {
 			return err
@@ -139,7 +153,11 @@ func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, 
 	if err != nil || export.Out == "" {
 		return err
 	}
-	return c.report(ctx, export, form.json || form.csv)
+	says := c.Stdout
+	if form.json || form.csv {
+		says = cmd.ErrOrStderr() // programs read the rows from stdout
+	}
+	return c.report(ctx, export, says)
 }
 
 // unknownNames says which names of a question the record does not have, and what it has instead: zero boards

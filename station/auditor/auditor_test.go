@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,14 +69,61 @@ func must(t *testing.T, err error) {
 func run(t *testing.T, dir workdir.Dir, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
+	err := runInto(t, dir, &out, &out, args...)
+	return out.String(), err
+}
+
+// runInto runs one command with two outputs.
+func runInto(t *testing.T, dir workdir.Dir, out, errs io.Writer, args ...string) error {
+	t.Helper()
 	name := string(dir)
 	root := &cobra.Command{Use: "station", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand((&auditor.Commands{Dir: &name, Stdout: &out}).All()...)
+	root.AddCommand((&auditor.Commands{Dir: &name, Stdout: out}).All()...)
 	root.SetArgs(args)
-	root.SetOut(&out)
-	root.SetErr(&out)
-	err := root.ExecuteContext(t.Context())
-	return out.String(), err
+	root.SetOut(out)
+	root.SetErr(errs)
+	return root.ExecuteContext(t.Context())
+}
+
+// aRun is a Run of a new board with this firmware.
+func aRun(firmware string) *station.Run {
+	return &station.Run{ID: uuid.New(), Bay: "bay-1", Purpose: devices.PurposeTLS, Operator: "ann", Order: "WO-1", Started: time.Now(), Finished: time.Now(), Ending: station.Reject, Reason: "clone",
+		Identity: &devices.Identity{ID: devices.BoardID(uuid.New()), HardwareID: devices.HardwareID(uuid.NewString()), BoardType: "posix", Firmware: firmware, HUK: devices.HUKFuses, Caller: -1}}
+}
+
+// The list that is printed and the list of the bundle have the same boards: also a refused one. A board that no checkpoint covers is marked.
+func TestTheBundleOfAnAnswerHasTheBoardsOfItsList(t *testing.T) {
+	dir, runs := aStation(t)
+	in := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+	refused, late := aRun("1.0.0"), aRun("1.0.0")
+	fixtures.Must(in.Registry.Close(t.Context(), refused))(t)
+	must(t, in.Checkpoint())
+	fixtures.Must(in.Registry.Close(t.Context(), late))(t)
+	must(t, in.Close())
+	bundle := filepath.Join(t.TempDir(), "answer")
+	var out, errs bytes.Buffer
+	must(t, runInto(t, dir, &out, &errs, "affected", "--firmware", "1.0.0", "--csv", "--out", bundle))
+	covered := map[string]string{}
+	for _, row := range fixtures.Must(csv.NewReader(&out).ReadAll())(t)[1:] {
+		covered[row[0]] = row[len(row)-1]
+	}
+	want := map[string]string{runs[0].Identity.ID.String(): "true", refused.Identity.ID.String(): "true", late.Identity.ID.String(): "false"}
+	if !maps.Equal(covered, want) {
+		t.Errorf("the list has %v, want %v", covered, want)
+	}
+	listed := map[string]string{}
+	for _, row := range fixtures.Must(csv.NewReader(fixtures.Must(os.Open(filepath.Join(bundle, "views", "boards.csv")))(t)).ReadAll())(t)[1:] {
+		listed[row[0]] = "true"
+	}
+	delete(want, late.Identity.ID.String())
+	if !maps.Equal(listed, want) {
+		t.Errorf("the bundle has %v, want %v", listed, want)
+	}
+	for _, want := range []string{"1 of these rows is newer than the newest checkpoint", "beyond the newest checkpoint and not in the bundle", "The files of the bundle are not signed"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("%q is not in %s", want, errs.String())
+		}
+	}
 }
 
 func TestEachListIsJSONAndCSV(t *testing.T) {

@@ -25,7 +25,8 @@ func (c *Commands) checkpoint() *cobra.Command {
 		Use:   "checkpoint",
 		Short: "Prints the newest checkpoint, to be kept elsewhere (C2SP signed note)",
 		Long: `checkpoint prints the newest checkpoint with the signatures of the station, its witnesses and mirrors.
-Send it by mail, or print it with --qr and put it into a file of paper: the text and the QR code say the same.
+Send it by mail, or print it with --qr and put it into a file of paper: the QR code has the
+checkpoint with the signature of the station alone, because those of many witnesses do not fit into one.
 auditcheck --anchor, audit verify --anchor and the directory of anchors take what this command prints.
 
 --json says which configured witnesses have cosigned the checkpoint: size, root, note, and for each
@@ -53,7 +54,7 @@ func (c *Commands) printCheckpoint(ctx context.Context, asQR, asJSON bool) error
 			return err
 		}
 		if asQR && len(signed) > 0 {
-			symbol, err := qrText(string(signed))
+			symbol, err := qrText(string(audit.Alone(signed)))
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,8 @@ import (
 	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/registry"
+	"hallmark/station/workdir"
 )
 
 func (c *Commands) export() *cobra.Command {
@@ -39,7 +41,7 @@ auditcheck, or the script check.py inside of the bundle, checks it.`,
 				return reason.Usage(err)
 			}
 			export.Asked = asked("station audit export", filters)
-			return c.report(cmd.Context(), export, false)
+			return c.report(cmd.Context(), export, c.Stdout)
 		},
 	}
 	cmd.Flags().StringVar(&export.Out, "out", "", "new directory, or new FILE.tar (required)")
@@ -67,8 +69,13 @@ func (c *Commands) proof() *cobra.Command {
 			if err != nil {
 				return reason.Usage(err)
 			}
+			if chosen.Serial != "" {
+				if chosen, err = c.ofSerial(cmd.Context(), chosen.Serial); err != nil {
+					return err
+				}
+			}
 			export.Selection, export.Asked = chosen, asked("station audit proof", names)
-			return c.report(cmd.Context(), export, false)
+			return c.report(cmd.Context(), export, c.Stdout)
 		},
 	}
 	signFlag(cmd.Flags(), &export.Sign)
@@ -78,6 +85,15 @@ func (c *Commands) proof() *cobra.Command {
 	names.StringVar(&selected.chosen.Serial, "serial", "", "serial number of a certificate of the board (32 hexadecimal digits)")
 	cmd.Flags().AddFlagSet(names)
 	return cmd
+}
+
+// ofSerial selects the board that has, or had, a certificate. Entries that name the serial number are only some of those about the board.
+func (c *Commands) ofSerial(ctx context.Context, serial string) (chosen registry.Selection, err error) {
+	err = c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
+		chosen.BoardID, err = reader.BoardOf(ctx, serial)
+		return err
+	})
+	return chosen, err
 }
 
 // asked gives the question of a part: the command, and those of its flags that were given.
@@ -96,18 +112,17 @@ func signFlag(flags *pflag.FlagSet, sign *bool) {
 	flags.BoolVar(sign, "sign", false, "have the audit key sign the files of the bundle, too (detached CMS); this opens the HSM")
 }
 
-// report has a bundle written, and says what is in it. Beside a list for programs it says
-// nothing, because both go to the same output.
-func (c *Commands) report(ctx context.Context, export instance.Export, quiet bool) (err error) {
+// report has a bundle written, and says what is in it, and what is not.
+func (c *Commands) report(ctx context.Context, export instance.Export, says io.Writer) (err error) {
 	if export.Dir, err = c.newBundle(export.Out); err != nil {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
 	made, err := export.Write(ctx)
-	if err != nil || quiet {
+	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(c.Stdout, export.Out+": "+describe(&made))
+	_, err = io.WriteString(says, export.Out+": "+describe(&made))
 	return err
 }
 

@@ -33,10 +33,11 @@ type boardRow struct {
 // boards follows the entries, and has a row for each board and purpose.
 type boards struct {
 	texts
-	table    []boardRow
-	ofBoard  map[digest]int    // the newest row of a board, by the digest of its BoardID
-	serials  map[digest]int    // the row whose newest certificate has the serial number
-	operator map[string]string // of open Runs
+	table        []boardRow
+	ofBoard      map[digest]int    // the newest row of a board, by the digest of its BoardID
+	serials      map[digest]int    // the row whose newest certificate has the serial number
+	operator     map[string]string // of open Runs
+	admittedOnly bool              // only admitted boards have a row, as in bundles before firstWithRefused
 }
 
 func newBoards() *boards {
@@ -89,19 +90,43 @@ func (b *boards) add(e *audit.Entry) {
 		b.intended(e, b.row(board.ID, cert.Purpose))
 	case cert.Serial != "" && cert.Status != "":
 		b.changed(e)
-	case isEnd && e.Details["admitted"] != "false":
+	case isEnd && e.Details["admitted"] == "false":
+		b.refused(e, ending)
+	case isEnd:
 		r := &b.table[b.row(board.ID, run.Purpose)]
 		r.lastEnding, r.lastReason = b.word(ending), b.word(e.Reason)
 		delete(b.operator, run.ID)
 	}
 }
 
-func (b *boards) admitted(e *audit.Entry, r *boardRow) {
+// refused gives a board that was never admitted a row with what it said of itself. A refusal changes nothing in the row of an admitted
+// board: it may be another board that says it is the same.
+func (b *boards) refused(e *audit.Entry, ending string) {
+	purpose := orZero(e.Run).Purpose
+	if b.admittedOnly {
+		return
+	}
+	for n := range b.rowsOf(e.Board.ID) {
+		if b.table[n].purpose == b.word(purpose) && (b.table[n].runs > 0 || b.table[n].serial.size > 0) {
+			return
+		}
+	}
+	r := &b.table[b.row(e.Board.ID, purpose)]
+	b.said(e, r)
+	r.lastEnding, r.lastReason = b.word(ending), b.word(e.Reason)
+}
+
+// said notes what a board said of itself, and when it was first seen.
+func (b *boards) said(e *audit.Entry, r *boardRow) {
 	b.put(&r.hardwareID, e.Board.HardwareID)
 	r.kind, r.firmware, r.firmwareHash, r.huk = b.word(e.Board.Type), b.word(e.Board.Firmware), b.word(e.Board.SHA256), b.word(e.Board.HUK)
 	if !r.firstSeen.set {
 		r.firstSeen = momentOf(e.Time)
 	}
+}
+
+func (b *boards) admitted(e *audit.Entry, r *boardRow) {
+	b.said(e, r)
 	r.runs++
 	b.operator[orZero(e.Run).ID] = orZero(e.Run).Operator
 }

@@ -67,68 +67,6 @@ func TestEachChangedOctetIsFound(t *testing.T) {
 	}
 }
 
-// A forger who writes SHA256SUMS anew is found by the signed tree.
-func TestAForgedBundleIsFound(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		forge  func(m *memory, root string)
-		entry  int64 // -1: about no entry
-		saying string
-	}{
-		{"a certificate is missing", func(m *memory, root string) {
-			some, err := filepath.Glob(filepath.Join(root, "certificates", "*.der"))
-			m.must(err)
-			m.must(os.Remove(some[0]))
-		}, 0, "missing"},
-		{"a certificate that the log never issued", func(m *memory, root string) {
-			m.must(os.WriteFile(filepath.Join(root, "certificates", strings.Repeat("0", 64)+".der"), m.certificates[0], 0o600))
-		}, -1, "does not belong"},
-		{"a view without one line", func(m *memory, root string) {
-			file := filepath.Join(root, filepath.FromSlash(EventsCSV))
-			content, err := os.ReadFile(file)
-			m.must(err)
-			lines := strings.SplitAfter(string(content), "\n")
-			m.must(os.WriteFile(file, []byte(strings.Join(append(lines[:5], lines[6:]...), "")), 0o600))
-		}, -1, "does not follow from the entries"},
-		{"an entry that is cut out", func(m *memory, root string) {
-			file := filepath.Join(root, "tile", "entries", "000")
-			content, err := os.ReadFile(file)
-			m.must(err)
-			m.must(os.WriteFile(file, content[:len(content)-10], 0o600))
-		}, 255, "cut off"},
-		{"the log of another key", func(m *memory, root string) {
-			other := newMemory(m.t)
-			m.must(os.WriteFile(filepath.Join(root, KeyFile), []byte(other.vkey+"\n"), 0o600))
-		}, -1, "another key"},
-		{"a tile", func(m *memory, root string) {
-			file := filepath.Join(root, "tile", "0", "000")
-			content, err := os.ReadFile(file)
-			m.must(err)
-			content[100] ^= 1
-			m.must(os.WriteFile(file, content, 0o600))
-		}, -1, "the tile does not follow"},
-		{"the checkpoint of another log", func(m *memory, root string) {
-			other, _ := record(m.t, 60)
-			m.must(os.WriteFile(filepath.Join(root, CheckpointFile), other.notes[1], 0o600))
-		}, -1, "not signed"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			m, _ := record(t, 60)
-			root := m.write("bundle")
-			test.forge(m, root)
-			m.resum(root)
-			v := m.check(root, Options{Key: m.vkey})
-			found := false
-			for _, f := range v.Findings {
-				found = found || strings.Contains(f.Meaning, test.saying) && (f.Entry != nil) == (test.entry >= 0)
-			}
-			if !found {
-				t.Errorf("got %v", v.Findings)
-			}
-		})
-	}
-}
-
 // resum writes SHA256SUMS anew.
 func (m *memory) resum(root string) {
 	m.t.Helper()
@@ -193,7 +131,7 @@ func TestAnAnchorFileFromAMailIsRead(t *testing.T) {
 // The script inside of the bundle agrees with the checker.
 func TestTheScriptOfTheBundleChecksIt(t *testing.T) {
 	m, older := record(t, 120)
-	root := m.write("bundle")
+	root := m.writeReported("bundle")
 	anchor := filepath.Join(t.TempDir(), "anchor")
 	m.must(os.WriteFile(anchor, older, 0o600))
 	run := func() (string, error) {
@@ -223,7 +161,7 @@ func TestTheScriptSurvivesADamagedBundle(t *testing.T) {
 		"./SHA256SUMS":          strings.Repeat("0", 64) + "  ../secret\n",
 		"tile/entries/000.p/21": "",
 	} {
-		root := m.write("bundle")
+		root := m.writeReported("bundle")
 		m.must(os.WriteFile(filepath.Join(root, file), []byte(content), 0o600))
 		if !strings.HasSuffix(file, "SHA256SUMS") {
 			m.resum(root)
@@ -233,6 +171,51 @@ func TestTheScriptSurvivesADamagedBundle(t *testing.T) {
 		if !errors.As(err, &failed) || failed.ExitCode() != 1 || !strings.HasPrefix(string(text), "FAIL: ") {
 			t.Errorf("%s: %v: %s", file, err, text)
 		}
+	}
+}
+
+// A board that was refused exists, so the list of boards has it. A refusal says nothing about a board that was admitted.
+func TestTheListOfBoardsHasRefusedBoards(t *testing.T) {
+	m := newMemory(t)
+	m.refuse(7, "clone")
+	m.enrol(1)
+	m.refuse(1, "clone")
+	m.refuse(2, "old-firmware")
+	m.enrol(2)
+	m.checkpoint()
+	root := m.write("bundle")
+	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(BoardsCSV)))
+	m.must(err)
+	for _, want := range []string{"\n00000007-0000-4000-8000-000000000000,tls,hw-7,posix,1.0.0,", ",0,reject,clone\n", "\n00000001-0000-4000-8000-000000000000,tls,", ",1,pass,\n"} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("%q is not in %s", want, content)
+		}
+	}
+	if n := bytes.Count(content, []byte("\n")); n != 4 {
+		t.Errorf("%d lines: %s", n, content)
+	}
+	if v := m.check(root, Options{Key: m.vkey}); !v.Good() {
+		t.Errorf("got %v", v.Findings)
+	}
+}
+
+// The list of a bundle of an earlier edition has no refused boards.
+func TestTheListOfBoardsOfAnEarlierEditionHolds(t *testing.T) {
+	m := newMemory(t)
+	m.enrol(1)
+	m.refuse(7, "clone")
+	m.checkpoint()
+	root := m.write("bundle")
+	edit(BoardsCSV, func(text []byte) []byte {
+		lines := bytes.SplitAfter(text, []byte("\n"))
+		return bytes.Join(lines[:len(lines)-2], nil)
+	})(m, root)
+	third, err := os.ReadFile(filepath.Join("testdata", "readme3.txt"))
+	m.must(err)
+	m.must(os.WriteFile(filepath.Join(root, ReadmeFile), third, 0o600))
+	m.resum(root)
+	if v := m.check(root, Options{Key: m.vkey}); !v.Good() {
+		t.Errorf("got %v", v.Findings)
 	}
 }
 

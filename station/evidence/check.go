@@ -27,8 +27,8 @@ type Options struct {
 	// key. nil: the root of the bundle, which proves less.
 	Root *x509.Certificate
 
-	// Report begins anew the report that was found in the bundle. It returns nil for a report that
-	// another version of the program made. A Report that is nil compares nothing.
+	// Report begins anew the report that was found in the bundle. It returns nil for a report that this
+	// version of the program cannot make anew, which only a signed bundle may have. A Report that is nil compares nothing.
 	Report func(found, checkpoint []byte) Report
 }
 

@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-# Edition 5.
+# Edition 6.
 """Checks this bundle with Python's standard library and openssl alone, the whole log or a part of it.
 
-usage: python3 check.py [--key FILE] [--anchor CHECKPOINT]
+usage: python3 -I check.py [--key FILE] [--anchor CHECKPOINT]
 
 --key     verifier key that you got from elsewhere (default: log.vkey of the bundle)
 --anchor  file with checkpoints that you kept elsewhere, also a mail as it was stored; may be repeated
 It exits with 0 only when everything holds, with 3 after a mistake in usage, else with 1 and the reason.
 """
-import base64, email, hashlib, json, os, re, struct, subprocess, sys, tempfile
+import sys
+
+# Python looks for modules beside the script first, so a file hashlib.py of the bundle would run here. -I forbids that;
+# without -I nothing may be imported before the folder is gone from the path.
+if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+    sys.path[:] = [folder for folder in sys.path if folder not in (sys.path[0], "", ".")]
+import base64, email, hashlib, json, os, re, struct, subprocess, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -163,32 +169,73 @@ def signed(name, key):  # RFC 5652: a detached signature by the audit key, which
     return True
 
 
-def check_sums():
+def files_here():  # the paths of all files, with / between the folders
+    names = set()
+    for folder, folders, files in os.walk(HERE):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or (name in files and not os.path.isfile(path)):
+                fail("%s is no regular file" % os.path.relpath(path, HERE))
+        names.update(os.path.relpath(os.path.join(folder, name), HERE).replace(os.sep, "/") for name in files)
+    return names
+
+
+def check_sums(there):  # each file is the one of SHA256SUMS, and each file of SHA256SUMS is there
     listed = {}
     for line in read("SHA256SUMS").decode().splitlines():
+        if not re.fullmatch("[0-9a-f]{64}  .+", line) or line[66:] in listed:
+            fail("SHA256SUMS: %s is not a line of sha256sum, or is there twice" % ascii(line))
         listed[line[66:]] = line[:64]
-    for folder, _, files in os.walk(HERE):
-        for name in files:
-            path = os.path.relpath(os.path.join(folder, name), HERE).replace(os.sep, "/")
-            if path not in ("SHA256SUMS", "SHA256SUMS.p7s") and path not in listed:
-                fail("%s does not belong to the bundle" % path)
-    for path, digest in listed.items():
-        if ".." in path.split("/"):
+    for path in sorted(there - set(listed) - {"SHA256SUMS", "SHA256SUMS.p7s"}):
+        fail("%s does not belong to the bundle" % path)
+    for path, digest in sorted(listed.items()):
+        if ".." in path.split("/") or path.startswith("/"):
             fail("SHA256SUMS names a file outside of the bundle: %s" % path)
         if sha(read(*path.split("/"))).hex() != digest:
             fail("%s was changed" % path)
 
 
+VIEWS = {"views/events.jsonl", "views/events.csv", "views/events.rfc5424", "views/boards.csv"}
+EACH = {"checkpoint", "log.vkey", "authorities.pem", "README.txt", "check.py", "SHA256SUMS"} | VIEWS  # files of each bundle
+WHOLE, PART = {"checkpoints.txt", "report.html"}, {"question.json"}  # files of a whole bundle, and of a part
+MADE = set()  # files that follow from the entries
+
+
+def check_names(there, is_part, is_signed, issued):  # no file is missing, and none is too many
+    wanted = EACH | (PART if is_part else WHOLE) | MADE | {"certificates/%s.der" % digest for digest in issued}
+    if is_signed:
+        wanted |= {"SHA256SUMS.p7s"} | (set() if is_part else {"report.html.p7s"})
+    for name in sorted(wanted - there):
+        fail("%s: No such file" % name)
+    for name in sorted(there - wanted - {"checkpoint.tsr"}):
+        fail("%s does not belong to the bundle" % name)
+
+
 RECEIPTS, SAID = [], {}  # receipts of boards; by Run, what the board said of itself when the Run began
+SERIALS, BOARDS, TOLD = {}, set(), []  # serial numbers with an open intent or without; boards; checkpoints that entries tell of
 
 
-def note_entry(body, number, issued):  # keeps the certificate that an entry says was issued, and the receipt of a board
+def note_entry(body, number, issued, is_part):  # keeps what an entry says of certificates, receipts, boards and checkpoints
     entry = json.loads(body)
     if entry["seq"] != number:
         fail("entry %d says it is entry %d" % (number, entry["seq"]))
+    serial = (entry.get("cert") or {}).get("serial")
+    if entry["type"] == "cert.issue.intent":
+        if serial in SERIALS:
+            fail("entry %d: serial number %s has an intent a second time" % (number, serial))
+        SERIALS[serial] = True
+    if entry["type"] in ("cert.issue.failed", "cert.issue.unresolved"):
+        SERIALS[serial] = False
     if entry["type"] == "cert.issued":
+        if not SERIALS.get(serial) and not is_part:  # a part may leave the intent out
+            fail("entry %d: serial number %s was issued without an open intent" % (number, serial))
+        SERIALS[serial] = False
         issued[entry["cert"]["sha256"]] = number
-    run, details = entry.get("run", {}).get("id"), entry.get("details") or {}
+    if (entry.get("board") or {}).get("id"):
+        BOARDS.add(entry["board"]["id"])
+    if entry["type"] == "log.checkpoint":
+        TOLD.append((number, int(entry["details"]["size"]), entry["details"]["root"]))
+    run, details = (entry.get("run") or {}).get("id"), entry.get("details") or {}
     if entry["type"] == "board.admitted":
         SAID[run] = entry["board"]
     if details.get("receipt"):
@@ -197,24 +244,50 @@ def note_entry(body, number, issued):  # keeps the certificate that an entry say
         SAID.pop(run, None)
 
 
-def check_whole(size, root, held, issued):  # all entries make the tree of the checkpoint, and of each checkpoint from elsewhere
-    leaves = []
+class Roots:  # takes the leaves in their order, and gives the root after each
+    def __init__(self):
+        self.size, self.full = 0, []  # roots of full trees, the largest first
+
+    def add(self, leaf):
+        self.size, at = self.size + 1, self.size
+        while at % 2:
+            leaf, at = sha(b"\x01" + self.full.pop() + leaf), at // 2
+        self.full.append(leaf)
+
+    def root(self):
+        hash = self.full[-1]
+        for left in reversed(self.full[:-1]):
+            hash = sha(b"\x01" + left + hash)
+        return hash
+
+
+def check_whole(size, root, held, issued, key):  # all entries make the tree of the checkpoint, and of each other checkpoint
+    stored = stored_checkpoints(size, key)
+    wanted = {at for _, at, _ in held} | {at for at, _ in stored}
+    leaves, roots, found = [], Roots(), {}
     for n in range((size + 255) // 256):
         width = min(256, size - n * 256)
-        data = read(*tile("entries", n, width))
+        MADE.add("/".join(tile("entries", n, width)))
+        data, at = read(*tile("entries", n, width)), 0
         for _ in range(width):
-            length = struct.unpack(">H", data[:2])[0]
-            body, data = data[2:2 + length], data[2 + length:]
-            note_entry(body, len(leaves), issued)
+            end = at + 2 + (struct.unpack(">H", data[at:at + 2])[0] if at + 2 <= len(data) else len(data))
+            if end > len(data):
+                fail("entry bundle %d is cut off" % n)
+            body, at = data[at + 2:end], end
             leaves.append(sha(b"\x00" + body))
-        if data:
+            note_entry(body, len(leaves) - 1, issued, False)
+            roots.add(leaves[-1])
+            if roots.size in wanted:
+                found[roots.size] = roots.root()
+        if at != len(data):
             fail("entry bundle %d has octets behind its entries" % n)
-    if size == 0 or root_of(leaves) != root:
+    if size == 0 or roots.root() != root:
         fail("root mismatch: the entries are not those that the checkpoint was signed over")
     level, hashes = 0, leaves
     while hashes:
         for n in range((len(hashes) + 255) // 256):
             some = hashes[n * 256:n * 256 + 256]
+            MADE.add("/".join(tile(level, n, len(some))))
             if read(*tile(level, n, len(some))) != b"".join(some):
                 fail("tile %d/%d is not of this log" % (level, n))
         hashes = [root_of(hashes[n:n + 256]) for n in range(0, len(hashes) - 255, 256)]
@@ -222,9 +295,31 @@ def check_whole(size, root, held, issued):  # all entries make the tree of the c
     for name, anchor_size, anchor_root in held:
         if anchor_size > size:
             fail("%s is over %s, the bundle has %d: entries are missing, or the bundle is older" % (name, count(anchor_size, "entry", "entries"), size))
-        if root_of(leaves[:anchor_size]) != anchor_root:
+        if found[anchor_size] != anchor_root:
             fail("%s: the log was rewritten" % name)
+    for stored_size, stored_root in stored:
+        if found[stored_size] != stored_root:
+            fail("checkpoints.txt: the checkpoint over %s is of another log" % count(stored_size, "entry", "entries"))
+    for number, told_size, told_root in TOLD:
+        if (told_size, base64.b64decode(told_root)) not in stored:
+            fail("checkpoints.txt: the checkpoint that entry %d tells of is missing, or has another root" % number)
     return len(held)
+
+
+def stored_checkpoints(size, key):  # all checkpoints that the station signed: size and root, the oldest first
+    text = read("checkpoints.txt")
+    notes = re.findall(b"[^\n]+\n[^\n]+\n[^\n]+\n\n(?:\xe2\x80\x94 [^\n]+\n)+", text)
+    if b"\n".join(notes) != text:
+        fail("checkpoints.txt: there is more than checkpoints")
+    if not notes or notes[-1] != read("checkpoint"):
+        fail("checkpoints.txt: the last checkpoint is not the one of the file checkpoint")
+    stored = {}
+    for note in notes:
+        at, root = open_note(note, key, "checkpoints.txt")
+        if at > size or (stored and at <= max(stored)):
+            fail("checkpoints.txt: the checkpoints are out of order")
+        stored[at] = root
+    return set(stored.items())
 
 
 def check_part(size, root, held, issued):  # each entry has a proof that it is in the log of the checkpoint
@@ -234,11 +329,16 @@ def check_part(size, root, held, issued):  # each entry has a proof that it is i
     for number in numbers:
         body = read("entries", "%d.json" % number)
         check_proof(read("proofs", "%d.tlog-proof" % number), body, number, size, root)
-        note_entry(body, number, issued)
+        MADE.update({"entries/%d.json" % number, "proofs/%d.tlog-proof" % number})
+        note_entry(body, number, issued, True)
     try:
-        question = json.dumps(json.loads(read("question.json")))
-    except ValueError:
+        asked = json.loads(read("question.json"))
+        question, said = json.dumps(asked), (asked["entries"], asked["boards"])
+    except (ValueError, KeyError, TypeError):
         fail("question.json is no question")
+    if said != (len(numbers), len(BOARDS)):
+        fail("question.json: the answer has %s about %s, and here are %d about %d" % (
+            count(said[0], "entry", "entries"), count(said[1], "board", "boards"), len(numbers), len(BOARDS)))
     same = 0
     for name, anchor_size, anchor_root in held:
         if anchor_size > size:
@@ -254,7 +354,7 @@ def check_part(size, root, held, issued):  # each entry has a proof that it is i
 def numbers_of(folder, ending):
     numbers = []
     for name in os.listdir(os.path.join(HERE, folder)) if os.path.isdir(os.path.join(HERE, folder)) else []:
-        if not re.fullmatch("[0-9]{1,18}" + re.escape(ending), name):
+        if not re.fullmatch("(0|[1-9][0-9]{0,17})" + re.escape(ending), name):
             fail("%s/%s does not belong to the bundle" % (folder, name))
         numbers.append(int(name[:-len(ending)]))
     return sorted(numbers)
@@ -398,13 +498,19 @@ def main():
         else:
             anchors.append((content, "anchor %d" % (len(anchors) + 1)))
     # 1. Every file is the one of SHA256SUMS.
-    check_sums()
+    there = files_here()
+    check_sums(there)
     # 2. The checkpoints are signed, the one of the bundle and those from elsewhere.
     trusted = "the key that you gave" if key else "the key of the bundle: compare it with the one from the ceremony"
-    key = key or text_of(read("log.vkey"))
+    bundled = text_of(read("log.vkey"))
+    if key and key.strip() != bundled.strip():
+        fail("log.vkey: another key than the one that you gave: the bundle is of another log, or somebody made it with a key of their own")
+    key = bundled
     size, root = open_note(read("checkpoint"), key, "checkpoint")
     held = [(name,) + open_note(note, key, name) for content, name in anchors for note in notes_in(content, open_key(key)[0], name)]
     is_part, issued = os.path.isdir(os.path.join(HERE, "proofs")), {}
+    if "report.html.p7s" in there and "SHA256SUMS.p7s" not in there:
+        fail("SHA256SUMS.p7s: No such file; the report is signed, so the bundle was, too")
     signatures = [signed(name, key) for name in (["SHA256SUMS"] if is_part else ["SHA256SUMS", "report.html"])]
     # 3. The entries are in the log of the checkpoint.
     entries = count(size, "entry", "entries")
@@ -412,21 +518,30 @@ def main():
         selected, same, question = check_part(size, root, held, issued)
         entries = "%d of %s" % (selected, entries)
     else:
-        same = check_whole(size, root, held, issued)
+        same = check_whole(size, root, held, issued, key)
     # 4. The certificates are those of the log.
     check_certificates(issued)
     # 5. The receipts are signed by the boards, and say what the log says.
     receipts, elsewhere = check_receipts(issued)
+    # 6. No file is too many.
+    check_names(there, is_part, signatures[0], issued)
     print("OK: %s, %s, root %s" % (entries, count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))
     print("    signed by %s; %s from elsewhere" % (trusted, count(same, "checkpoint", "checkpoints")))
     print("    the files %s" % ("are signed by the audit key" if signatures[0] else "are not signed, only the checkpoint is"))
     if receipts:
         print("    %s of boards, signed with the key of the certificate that the board presented" % count(receipts, "receipt", "receipts"))
-    if elsewhere:
-        print("NOT CHECKED: %s: the certificate is in another part" % count(elsewhere, "receipt", "receipts"))
     if is_part:
         print("    the question, as the bundle says: " + question)
         print("    a part does not show that no other entry belongs to it")
+    if elsewhere:
+        print("NOT CHECKED: %s: the certificate is in another part" % count(elsewhere, "receipt", "receipts"))
+    print("NOT CHECKED: views/%s: whether they follow from the entries; auditcheck makes them anew" % ("" if is_part else ", report.html"))
+    print("NOT CHECKED: authorities.pem, certificates/: whether the CA signed the certificates, and their keys and serial numbers")
+    print("NOT CHECKED: README.txt, check.py: whether they are those of their edition")
+    if "checkpoint.tsr" in there:
+        print("NOT CHECKED: checkpoint.tsr: README.txt says how to check it with openssl")
+    if read("checkpoint").count(b"\n\xe2\x80\x94 ") > 1:
+        print("NOT CHECKED: checkpoint: the signatures of others than the log")
 
 
 try:

@@ -146,6 +146,9 @@ func (c *checker) openViews() (*Views, func() error, error) {
 		digests[name], c.expected[name] = sha256.New(), true
 		return digests[name], nil
 	})
+	if err == nil {
+		views.boards.admittedOnly = c.editionOfBundle() < firstWithRefused
+	}
 	return views, func() error {
 		for _, name := range viewNames {
 			sum, there := c.sums[name]

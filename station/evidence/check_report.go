@@ -3,6 +3,7 @@ package evidence
 import (
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 )
 
 // Words of Verdict.Report.
@@ -20,6 +21,9 @@ func (c *checker) openReport() error {
 		c.verdict.Report = ReportOther
 	}
 	if c.options.Report == nil {
+		if !missing {
+			c.skip(ReportFile, "it was not compared with the entries, because nobody asked for it: do not read it")
+		}
 		return nil
 	}
 	found, err := c.read(ReportFile)
@@ -30,7 +34,26 @@ func (c *checker) openReport() error {
 	if err != nil {
 		return err
 	}
-	c.report = c.options.Report(found, note)
+	if c.report = c.options.Report(found, note); c.report == nil {
+		return c.strangeReport(found)
+	}
+	return nil
+}
+
+// anyVersion is the line in which each report names the version of its form.
+var anyVersion = regexp.MustCompile(`<meta name="generator" content="hallmark report [0-9]+">`)
+
+// strangeReport judges a report that cannot be made anew. It is taken only from a bundle that the audit key has signed, and
+// then it was not compared: whoever changes the report can also change the version that it names.
+func (c *checker) strangeReport(found []byte) error {
+	const way = "check the bundle with the auditcheck of the station that made it, or with --no-report if you do not read the report"
+	switch {
+	case !anyVersion.Match(found[:min(len(found), 1024)]):
+		return c.find(-1, ReportFile, "it names no version of its form, and each report of a station does: somebody else wrote it")
+	case c.verdict.Signed == nil:
+		return c.find(-1, ReportFile, "it says that another version of the program made it, so it was not compared with the entries, and nobody signed the bundle, so anybody can have written it; %s", way)
+	}
+	c.skip(ReportFile, "another version of the program made it, so it was not compared with the entries; "+way)
 	return nil
 }
 

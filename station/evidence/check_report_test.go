@@ -75,25 +75,4 @@ func TestTheReportIsComparedWithTheEntries(t *testing.T) {
 	if v := m.check(forged, Options{Key: m.vkey}); !v.Good() || v.Report != ReportOther {
 		t.Errorf("nobody asked for the comparison: %+v", v)
 	}
-	older := m.writeReported("older")
-	forgeReport(t, older, "hallmark report 4", "hallmark report 0")
-	if v := m.check(older, o); !v.Good() || v.Report != ReportOther {
-		t.Errorf("a report of another version: %+v", v)
-	}
-}
-
-func TestAPartHasNoReport(t *testing.T) {
-	m, _ := record(t, 5)
-	part := m.writePart("part")
-	if err := os.WriteFile(filepath.Join(part, ReportFile), []byte("<h1>Alles gut</h1>"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	v := m.check(part, Options{Key: m.vkey, Report: again})
-	found := false
-	for _, f := range v.Findings {
-		found = found || f.File == ReportFile && strings.Contains(f.Meaning, "does not belong")
-	}
-	if !found {
-		t.Errorf("%+v", v)
-	}
 }

@@ -1,12 +1,13 @@
 package evidence
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,51 +16,69 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// checkSums compares each file with SHA256SUMS.
-func (c *checker) checkSums() error {
-	want, err := c.listedSums()
-	if err != nil {
+// checkSums compares each file with SHA256SUMS. Both are in the order of the names, so SHA256SUMS, which has a line for each
+// certificate and so no largest size, is read line by line.
+func (c *checker) checkSums() (err error) {
+	c.expected[SumsFile] = true
+	listed, err := c.files.Open(SumsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.find(-1, SumsFile, "the file is missing")
+	} else if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, listed.Close()) }()
 	names := slices.DeleteFunc(slices.Clone(c.files.Names()), func(name string) bool { return name == SumsFile || name == SumsFile+SignatureSuffix })
 	digests := make([]digest, len(names))
 	err = inParallel(c.ctx, len(names), func(n int) (err error) { digests[n], err = c.files.sum(names[n]); return err })
 	if err != nil {
 		return err
 	}
-	for n, name := range names {
-		if err := c.compareSum(name, want[name], digests[n]); err != nil {
-			return err
+	at := 0
+	err = c.eachSum(listed, func(name, sum string) error {
+		for ; at < len(names) && names[at] < name; at++ {
+			if err := c.compareSum(names[at], "", digests[at]); err != nil {
+				return err
+			}
 		}
-		delete(want, name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if err := c.find(-1, name, "the file is missing, %s names it", SumsFile); err != nil {
-			return err
+		if at == len(names) || names[at] != name {
+			return c.find(-1, name, "the file is missing, %s names it", SumsFile)
 		}
+		at++
+		return c.compareSum(name, sum, digests[at-1])
+	})
+	for ; err == nil && at < len(names); at++ {
+		err = c.compareSum(names[at], "", digests[at])
 	}
-	return nil
+	return err
 }
 
-// listedSums reads SHA256SUMS.
-func (c *checker) listedSums() (want map[string]string, err error) {
-	listed, err := c.read(SumsFile)
-	if err != nil {
-		return nil, err
-	}
-	want = map[string]string{}
-	before := ""
-	for line := range strings.Lines(string(listed)) {
-		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 2*sha256.Size || name <= before || !strings.HasSuffix(line, "\n") {
-			if err := c.find(-1, SumsFile, "%q is not a line of sha256sum, or not in the order of the names", strings.TrimSuffix(line, "\n")); err != nil {
-				return nil, err
-			}
-			continue
+// maxSumLine is the longest line of SHA256SUMS that is read, in octets. The names of a bundle are shorter.
+const maxSumLine = 4096
+
+// eachSum calls each for the lines of SHA256SUMS. A line that is none, or out of order, is a finding.
+func (c *checker) eachSum(listed io.Reader, each func(name, sum string) error) error {
+	in, before := bufio.NewReaderSize(listed, maxSumLine), ""
+	for {
+		octets, err := in.ReadSlice('\n')
+		line := string(octets)
+		switch {
+		case line == "" && errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			return c.find(-1, SumsFile, "a line has more than %d octets: the rest was not read", maxSumLine)
+		case err != nil && !errors.Is(err, io.EOF):
+			return fmt.Errorf("reading %s: %w", SumsFile, err)
 		}
-		want[name], before = sum, name
+		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		if !ok || len(sum) != 2*sha256.Size || name <= before || err != nil {
+			err = c.find(-1, SumsFile, "%q is not a line of sha256sum, or not in the order of the names", strings.TrimSuffix(line, "\n"))
+		} else if err = each(name, sum); err == nil {
+			before = name
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return want, nil
 }
 
 func (c *checker) compareSum(name, want string, got digest) error {

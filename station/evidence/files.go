@@ -23,10 +23,11 @@ type Files struct {
 
 type part struct{ offset, size int64 }
 
-// Limits of what is opened. A bundle of 100 million entries stays below them.
+// Limits of what is opened. A station has a file for each certificate, so a bundle may have certificates of nearly maxFiles
+// boards, and the tiles of their entries.
 const (
 	maxFiles = 5_000_000
-	maxPiece = 64 << 20 // octets of a file that is read as a whole
+	maxPiece = 64 << 20 // octets of a file that is read as a whole; SHA256SUMS and the views are read in pieces
 )
 
 // Errors of opening a bundle.

@@ -1,17 +1,20 @@
 package evidence
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"mime/quotedprintable"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +35,7 @@ func (m *memory) told() {
 }
 
 // knownRecord is a record with four checkpoints, of which entries tell.
-func knownRecord(t *testing.T) *memory {
+func knownRecord(t testing.TB) *memory {
 	m := newMemory(t)
 	for n := range 4 {
 		m.enrol(n)
@@ -53,77 +56,6 @@ func edited(path string, change func([]byte) []byte) {
 	}
 }
 
-// What the station makes in one way only is compared, also if SHA256SUMS was made anew.
-func TestAFileThatTheStationMakesInOneWayIsCompared(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		forge  func(m *memory, root string)
-		saying string
-	}{
-		{"nothing", func(*memory, string) {}, ""},
-		{"no checkpoint is left", func(_ *memory, root string) {
-			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte { return nil })
-		}, "checkpoints.txt: the last checkpoint here is not"},
-		{"an older checkpoint is missing", func(m *memory, root string) {
-			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte {
-				return bytes.Join([][]byte{m.notes[0], m.notes[2], m.notes[3], m.notes[4]}, []byte("\n"))
-			})
-		}, "entry 12: checkpoints.txt: the checkpoint over 12 entries that the entry tells of is missing"},
-		{"the newest checkpoint is missing", func(m *memory, root string) {
-			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte { return bytes.Join(m.notes[:4], []byte("\n")) })
-		}, "checkpoints.txt: the last checkpoint here is not"},
-		{"the checkpoints are out of order", func(m *memory, root string) {
-			edited(filepath.Join(root, CheckpointsFile), func([]byte) []byte {
-				return bytes.Join([][]byte{m.notes[1], m.notes[0], m.notes[2], m.notes[3], m.notes[4]}, []byte("\n"))
-			})
-		}, "checkpoint 2: it is over 6 entries, the one before over 12"},
-		{"a line between the checkpoints", func(m *memory, root string) {
-			edited(filepath.Join(root, CheckpointsFile), func(text []byte) []byte {
-				return bytes.Replace(text, []byte("\n\n"+origin), []byte("\n\n\n"+origin), 1)
-			})
-		}, "checkpoints.txt"},
-		{"the readme is changed", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte { return append(text, "Call +49 1234 for help.\n"...) })
-		}, "README.txt: the file was changed"},
-		{"the readme is of an edition that never was", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte {
-				return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 0."), 1)
-			})
-		}, "README.txt: the file was changed"},
-		{"the readme is of a later edition", func(_ *memory, root string) {
-			edited(filepath.Join(root, ReadmeFile), func(text []byte) []byte {
-				return bytes.Replace(text, fmt.Appendf(nil, "Edition %d.", edition), []byte("Edition 99."), 1)
-			})
-		}, "README.txt: it says that it is of edition 99"},
-		{"the script is of a later edition, and says OK", func(_ *memory, root string) {
-			edited(filepath.Join(root, ScriptFile), func([]byte) []byte { return []byte("# Edition 99.\nprint('OK')") })
-		}, "check.py: it says that it is of edition 99"},
-		{"the readme is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReadmeFile)) }, "README.txt: the file is missing"},
-		{"the script says OK", func(_ *memory, root string) {
-			edited(filepath.Join(root, ScriptFile), func([]byte) []byte { return []byte("print('OK')") })
-		}, "check.py: the file was changed"},
-		{"the script is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ScriptFile)) }, "check.py: the file is missing"},
-		{"the report is missing", func(_ *memory, root string) { _ = os.Remove(filepath.Join(root, ReportFile)) }, "report.html: the file is missing"},
-		{"an authority is there twice", func(_ *memory, root string) {
-			edited(filepath.Join(root, AuthoritiesFile), func(text []byte) []byte { return append(text, text...) })
-		}, "authorities.pem: the certificate of \"CN=Issuing\" is there twice"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			m := knownRecord(t)
-			root := m.writeReported("bundle")
-			test.forge(m, root)
-			m.resum(root)
-			v := m.check(root, Options{Key: m.vkey, Report: again})
-			if test.saying == "" && !v.Good() || test.saying != "" && len(v.Findings) != 1 {
-				t.Errorf("got %v", v.Findings)
-			}
-			if test.saying != "" && (v.Good() || !strings.Contains(v.Findings[0].String(), test.saying)) {
-				t.Errorf("got %v, want %q", v.Findings, test.saying)
-			}
-		})
-	}
-}
-
 func TestTheOrderOfSHA256SUMSIsCompared(t *testing.T) {
 	m := knownRecord(t)
 	root := m.write("bundle")
@@ -132,7 +64,37 @@ func TestTheOrderOfSHA256SUMSIsCompared(t *testing.T) {
 		lines[0], lines[1] = lines[1], lines[0]
 		return bytes.Join(lines, nil)
 	})
-	if v := m.check(root, Options{Key: m.vkey}); v.Good() || v.Findings[0].File != SumsFile {
+	if v := m.check(root, Options{Key: m.vkey}); !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.File == SumsFile }) {
+		t.Errorf("got %v", v.Findings)
+	}
+}
+
+// SHA256SUMS has a line for each certificate: that of many boards is longer than what is read as a whole. Here each certificate has a
+// name of its own and no file, so nothing is found but the missing files.
+func TestALongSHA256SUMSIsReadInPieces(t *testing.T) {
+	m := knownRecord(t)
+	root := m.write("bundle")
+	sums, err := os.ReadFile(filepath.Join(root, SumsFile))
+	m.must(err)
+	file, err := os.OpenFile(filepath.Join(root, SumsFile), os.O_WRONLY|os.O_TRUNC, 0o600)
+	m.must(err)
+	out, written := bufio.NewWriter(file), 0
+	line := func(text string) {
+		n, err := out.WriteString(text)
+		m.must(err)
+		written += n
+	}
+	for text := range strings.Lines(string(sums)) {
+		if strings.HasSuffix(text, "  "+ScriptFile+"\n") {
+			for n := 0; written <= maxPiece; n++ {
+				line(fmt.Sprintf("%064x  %s%064x.zzz\n", n, "certificatez/", n))
+			}
+		}
+		line(text)
+	}
+	m.must(errors.Join(out.Flush(), file.Close()))
+	v := m.check(root, Options{Key: m.vkey})
+	if !v.More || len(v.Findings) != maxFindings || !strings.Contains(v.Findings[0].String(), "certificatez/") || !strings.Contains(v.Findings[0].Meaning, "the file is missing") {
 		t.Errorf("got %v", v.Findings)
 	}
 }
@@ -202,7 +164,7 @@ func TestATextHasTheDigestOfItsEdition(t *testing.T) {
 // The script reads a file of checkpoints as auditcheck does.
 func TestTheScriptReadsAnAnchorOutOfAMail(t *testing.T) {
 	m, older := record(t, 20)
-	root := m.write("bundle")
+	root := m.writeReported("bundle")
 	newest := m.notes[len(m.notes)-1]
 	head := "From: bench <bench@factory.example>\nDate: " + time.Unix(1_800_000_000, 0).UTC().Format(time.RFC1123Z) + "\nSubject: checkpoint\n\nGood morning,\n\n"
 	quoted := "> " + strings.ReplaceAll(string(older), "\n", "\n> ")

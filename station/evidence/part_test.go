@@ -33,54 +33,6 @@ func TestTheBirthRecordOfABoardHoldsAlone(t *testing.T) {
 	}
 }
 
-func TestAForgedPartIsFound(t *testing.T) {
-	m, older := record(t, 20)
-	for _, test := range []struct {
-		name   string
-		change func(root string)
-		saying string
-	}{
-		{"another entry", func(root string) {
-			files, err := filepath.Glob(filepath.Join(root, "entries", "*.json"))
-			m.must(err)
-			content, err := os.ReadFile(files[0])
-			m.must(err)
-			m.must(os.WriteFile(files[0], bytes.Replace(content, []byte("ann"), []byte("bob"), 1), 0o600))
-		}, "the proof does not hold"},
-		{"an entry without its proof", func(root string) {
-			files, err := filepath.Glob(filepath.Join(root, "proofs", "*"))
-			m.must(err)
-			m.must(os.Remove(files[0]))
-		}, "the file is missing"},
-		{"the proof of another checkpoint", func(root string) {
-			m.must(os.WriteFile(filepath.Join(root, CheckpointFile), older, 0o600))
-		}, "another checkpoint"},
-		{"another number of boards", func(root string) {
-			edited(filepath.Join(root, QuestionFile), func(text []byte) []byte { return bytes.Replace(text, []byte(`"boards": 1`), []byte(`"boards": 2`), 1) })
-		}, "the answer has 5 entries about 2 boards, and here are 5 about 1"},
-		{"text instead of the question", func(root string) {
-			m.must(os.WriteFile(filepath.Join(root, QuestionFile), []byte("all"), 0o600))
-		}, "the file is no question"},
-		{"no question", func(root string) { m.must(os.Remove(filepath.Join(root, QuestionFile))) }, "the file is missing"},
-		{"no script", func(root string) { m.must(os.Remove(filepath.Join(root, ScriptFile))) }, "the file is missing"},
-		{"text instead of a proof", func(root string) {
-			files, err := filepath.Glob(filepath.Join(root, "proofs", "*"))
-			m.must(err)
-			m.must(os.WriteFile(files[0], []byte("proof"), 0o600))
-		}, "the proof does not hold"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			root := m.writePart("part")
-			test.change(root)
-			m.resum(root)
-			v := m.check(root, Options{Key: m.vkey})
-			if v.Good() || !strings.Contains(v.Findings[0].Meaning, test.saying) {
-				t.Errorf("got %v", v.Findings)
-			}
-		})
-	}
-}
-
 // A part that an older station made has neither question nor script.
 func TestAPartOfAnEarlierEditionHolds(t *testing.T) {
 	m, _ := record(t, 20)

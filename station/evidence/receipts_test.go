@@ -131,7 +131,7 @@ func TestAReceiptThatProvesNothingIsFound(t *testing.T) {
 			m.activated(1, 1, m.signReceipt(m.aReceipt(1, 9), m.key))
 			test.add(m)
 			m.checkpoint()
-			root := m.write("bundle")
+			root := m.writeReported("bundle")
 			v := m.check(root, Options{Key: m.vkey})
 			if len(v.Findings) != 1 || !strings.Contains(v.Findings[0].Meaning, test.saying) || v.Findings[0].Entry == nil {
 				t.Errorf("got %v, want %q", v.Findings, test.saying)
@@ -154,7 +154,7 @@ func TestReceiptsThatHoldAreCounted(t *testing.T) {
 			t.Errorf("%s: %d receipts, %v", name, v.Receipts, v.Findings)
 		}
 	}
-	if out, err := exec.Command("python3", filepath.Join(m.write("script"), ScriptFile)).CombinedOutput(); err != nil || !strings.Contains(string(out), "4 receipts of boards") {
+	if out, err := exec.Command("python3", filepath.Join(m.writeReported("script"), ScriptFile)).CombinedOutput(); err != nil || !strings.Contains(string(out), "4 receipts of boards") {
 		t.Errorf("the script says %v, %s", err, out)
 	}
 	if v := m.check(m.writePart("part"), Options{Key: m.vkey}); !v.Good() || v.Receipts != 1 {

@@ -120,6 +120,12 @@ func (m *memory) enrol(n int) {
 	m.certificates = append(m.certificates, der)
 }
 
+// refuse adds the entry of a Run whose board was not admitted.
+func (m *memory) refuse(n int, why string) {
+	m.add(audit.Entry{Type: "run.reject", Reason: why, Board: &audit.Board{ID: fmt.Sprintf("%08x-0000-4000-8000-000000000000", n), HardwareID: fmt.Sprint("hw-", n), Type: "posix", Firmware: "1.0.0"},
+		Run: &audit.Run{ID: fmt.Sprint("refused-", n), Purpose: "tls", Operator: "ann"}, Details: map[string]string{"admitted": "false"}})
+}
+
 func (m *memory) Checkpoints(context.Context) ([][]byte, error) { return m.notes, nil }
 
 func (m *memory) EachBody(_ context.Context, size int64, each func(int64, []byte) error) error {

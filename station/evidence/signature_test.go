@@ -34,6 +34,14 @@ func (plainReport) Write(w io.Writer, head audit.Head) error {
 	return err
 }
 
+// otherReport is a report of a version that nobody knows.
+type otherReport struct{ plainReport }
+
+func (otherReport) Write(w io.Writer, _ audit.Head) error {
+	_, err := io.WriteString(w, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta name=\"generator\" content=\"hallmark report 99\">\n</head></html>\n")
+	return err
+}
+
 // certify makes a certificate of the audit key, signed by the CA.
 func (m *memory) certify(ca *x509.Certificate, caKey *ecdsa.PrivateKey) *x509.Certificate {
 	m.t.Helper()
@@ -55,9 +63,14 @@ func (m *memory) certifyAs(ca *x509.Certificate, caKey *ecdsa.PrivateKey, change
 // signed writes a bundle that the audit key has signed.
 func (m *memory) signed(name string, certificate *x509.Certificate) string {
 	m.t.Helper()
+	return m.signedWith(name, certificate, plainReport{})
+}
+
+func (m *memory) signedWith(name string, certificate *x509.Certificate, report Report) string {
+	m.t.Helper()
 	path := filepath.Join(m.t.TempDir(), name)
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
-	b := Bundle{Source: m, VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca, certificate}, Report: plainReport{},
+	b := Bundle{Source: m, VerifierKey: m.vkey, Authorities: []*x509.Certificate{m.ca, certificate}, Report: report,
 		Signer: &Signer{Certificate: certificate, Key: m.key, Now: now, Random: rand.Reader}}
 	_, err := b.Write(m.t.Context(), path)
 	m.must(err)

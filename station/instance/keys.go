@@ -36,11 +36,17 @@ func (r *Record) OpenKeys(ctx context.Context, pin hsm.PINSource) (*Keys, error)
 	}
 	token, err := OpenToken(ctx, r.Dir, r.Config, pin, r.Log)
 	if err != nil {
-		return nil, errors.Join(err, r.Note("hsm.open", audit.Failure, map[string]string{"error": err.Error()}))
+		return nil, errors.Join(err, r.Note(hsmOpen, audit.Failure, notOpened(err)))
 	}
 	r.OnClose(func() error { return CloseToken(token) })
-	return &Keys{r, token}, r.Note("hsm.open", audit.Success, TokenFacts(token.Info()))
+	return &Keys{r, token}, r.Note(hsmOpen, audit.Success, TokenFacts(token.Info()))
 }
+
+// hsmOpen is the entry about a login to the HSM.
+const hsmOpen = "hsm.open"
+
+// notOpened gives what an entry says of a login that failed.
+func notOpened(err error) map[string]string { return map[string]string{"error": err.Error()} }
 
 // TokenFacts gives what an entry says of a token.
 func TokenFacts(info hsm.Info) map[string]string {

@@ -46,6 +46,9 @@ const (
 	RestoreDone = "restore.done"
 	ExportDone  = "export.done"
 
+	// exportIntent is left before the audit key signs the files of a bundle. Without ExportDone behind it, no signed bundle got its name.
+	exportIntent = "export.intent"
+
 	noticeDamaged = "notice.damaged" // a file in notices/ that is no notice of a station
 )
 
@@ -138,12 +141,12 @@ func leaverOf(path string) (by leaver, damage, err error) {
 }
 
 // admit refuses a notice that its leaver cannot have left: another user than that of the station makes backups,
-// restores and exports, and signs them with the own name.
+// restores and exports, opens the HSM for a signed one, and signs all of it with the own name.
 func (by leaver) admit(n *Notice) error {
 	if by.self {
 		return nil
 	}
-	if n.Type != BackupDone && n.Type != RestoreDone && n.Type != ExportDone {
+	if !slices.Contains([]string{BackupDone, RestoreDone, ExportDone, exportIntent, hsmOpen}, n.Type) {
 		return fmt.Errorf("a notice of type %q of another user than that of the station", n.Type)
 	}
 	n.Operator = by.name

@@ -69,14 +69,14 @@ func TestMigrateBringsARegistryToTheNewestSchema(t *testing.T) {
 	before := fixtures.Must(os.ReadFile(dir.Registry()))(t)
 	// 1. A dry run says what would be done, and does nothing.
 	must(t, c.migrateIn(t.Context(), true))
-	says(t, out, "registry.db has schema 2, and this program works with schema 11: 9 steps", "\n   3  every Run that met a board has a row", "MiB are free", dir.Registry()+".schema2", "way back")
+	says(t, out, "registry.db has schema 2, and this program works with schema 12: 10 steps", "\n   3  every Run that met a board has a row", "MiB are free", dir.Registry()+".schema2", "way back")
 	if after := fixtures.Must(os.ReadFile(dir.Registry()))(t); !bytes.Equal(before, after) || len(fixtures.Must(filepath.Glob(dir.Registry()+".schema*"))(t)) > 0 {
 		t.Error("a dry run changed the directory")
 	}
 	// 2. The command does it, on record.
 	must(t, c.migrateIn(t.Context(), false))
-	says(t, out, "9 steps", "registry.db has schema 11 now")
-	if !fixtures.HasEntry(t, dir, "log.migrated", "station", map[string]string{"from": "2", "to": "11", "copy": "registry.db.schema2"}) {
+	says(t, out, "10 steps", "registry.db has schema 12 now")
+	if !fixtures.HasEntry(t, dir, "log.migrated", "station", map[string]string{"from": "2", "to": "12", "copy": "registry.db.schema2"}) {
 		t.Error("no entry about the migration")
 	}
 	if info, err := os.Stat(dir.Registry() + ".schema2"); err != nil || info.Mode() != 0o600 {
@@ -108,7 +108,7 @@ func TestMigrateRefusesAStationThatRunsAndANewerRegistry(t *testing.T) {
 	_, err := db.Exec(`PRAGMA user_version = 99`)
 	must(t, errors.Join(err, db.Close()))
 	for _, dry := range []bool{true, false} {
-		if err := c.migrateIn(t.Context(), dry); !errors.Is(err, registry.ErrSchema) || !strings.Contains(err.Error(), "it has schema 99, this station knows 11; install the newer version") || out.Len() > 0 {
+		if err := c.migrateIn(t.Context(), dry); !errors.Is(err, registry.ErrSchema) || !strings.Contains(err.Error(), "it has schema 99, this station knows 12; install the newer version") || out.Len() > 0 {
 			t.Errorf("got %v", err)
 		}
 	}

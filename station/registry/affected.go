@@ -34,6 +34,7 @@ type AffectedRow struct {
 	Run, Begun, Operator, Order                     string
 	Ending                                          station.Ending
 	Serial, Status, Profile, ProfileSHA256          string // of the certificate that was signed in the Run, else of the newest one
+	Last                                            int64  // entry with which the Run ended, or -1
 	First                                           int64  // entry with which the Run began, or the Run in which the certificate was signed if that is older
 }
 
@@ -47,7 +48,7 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	rows, err := r.db.QueryContext(ctx, `SELECT r.board_id, r.purpose, lower(hex(r.hardware_id)), r.board_type, r.firmware, r.firmware_sha256, r.huk,
 		r.id, r.begun, r.operator, coalesce(r.work_order, ''), coalesce(r.ending, ''),
 		coalesce(lower(hex(c.serial)), ''), coalesce(c.status, ''), coalesce(c.profile, ''), coalesce(lower(hex(c.profile_sha256)), ''),
-		min(r.first_entry, coalesce((SELECT first_entry FROM runs WHERE id = c.run), r.first_entry))
+		coalesce(r.last_entry, -1), min(r.first_entry, coalesce((SELECT first_entry FROM runs WHERE id = c.run), r.first_entry))
 		FROM runs r LEFT JOIN certificates c ON c.id = (SELECT id FROM certificates
 			WHERE board_id = r.board_id AND purpose = r.purpose ORDER BY run = r.id DESC, id DESC LIMIT 1)
 		WHERE r.board_id IS NOT NULL`+fits.and()+` ORDER BY r.first_entry`, fits.args...)
@@ -56,7 +57,7 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	}
 	return collect(rows, func(a *AffectedRow) []any {
 		return []any{board(&a.BoardID), purpose(&a.Purpose), &a.HardwareID, &a.Type, &a.Firmware, &a.FirmwareSHA256, &a.HUK, &a.Run, &a.Begun, &a.Operator,
-			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256, &a.First}
+			&a.Order, &a.Ending, &a.Serial, &a.Status, &a.Profile, &a.ProfileSHA256, &a.Last, &a.First}
 	})
 }
 

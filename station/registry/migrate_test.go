@@ -178,7 +178,7 @@ func TestARegistryOfANewerSchemaIsRefusedInWords(t *testing.T) {
 
 // Schema 2 had no mark. Each later schema has one, so whoever takes the mark away takes away what the registry is compared with.
 func TestARegistryOfAnOlderSchemaWithoutItsMarkIsRefused(t *testing.T) {
-	for _, dump := range []string{"testdata/schema6.sql", "testdata/schema8.sql", "testdata/schema9.sql", "testdata/schema10.sql"} {
+	for _, dump := range []string{"testdata/schema6.sql", "testdata/schema8.sql", "testdata/schema9.sql", "testdata/schema10.sql", "testdata/schema11.sql"} {
 		t.Run(dump, func(t *testing.T) {
 			path, vkey := stored(t, dump)
 			reader, err := OpenReader(t.Context(), path)
@@ -207,7 +207,7 @@ func TestARegistryOfAnOlderSchemaWithoutItsMarkIsRefused(t *testing.T) {
 
 // The copy that a migration keeps lies beside the registry. Whoever puts it back puts back an older registry.
 func TestARegistryOfAnOlderSchemaThatIsOlderThanItsMarkIsRefused(t *testing.T) {
-	for _, dump := range []string{"testdata/schema2.sql", "testdata/schema9.sql", "testdata/schema10.sql"} {
+	for _, dump := range []string{"testdata/schema2.sql", "testdata/schema9.sql", "testdata/schema10.sql", "testdata/schema11.sql"} {
 		t.Run(dump, func(t *testing.T) {
 			path, vkey := stored(t, dump)
 			if !strings.Contains(dump, "schema2") {
@@ -234,7 +234,7 @@ func TestARegistryOfAnOlderSchemaThatIsOlderThanItsMarkIsRefused(t *testing.T) {
 }
 
 // The stored databases of all schemas, from the oldest on.
-var storedSchemas = []string{"schema2", "schema6", "schema8", "schema9", "schema9_profiles", "schema10"}
+var storedSchemas = []string{"schema2", "schema6", "schema8", "schema9", "schema9_profiles", "schema10", "schema11"}
 
 func sizeOf(t *testing.T, paths ...string) (sum uint64) {
 	t.Helper()

@@ -306,6 +306,14 @@ func (r *Reader) LastCheckpoint(ctx context.Context) (signed []byte, err error) 
 	return signed, err
 }
 
+// CoveredSize gives the number of entries that the newest checkpoint covers.
+func (r *Reader) CoveredSize(ctx context.Context) (size int64, err error) {
+	if size, _, err = audit.Newest(ctx, r.db); err != nil && !none(err) {
+		return 0, fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	return size, nil
+}
+
 // collect reads all rows into values.
 func collect[T any](rows *sql.Rows, into func(*T) []any) ([]T, error) {
 	defer rows.Close()

@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/station"
+	"hallmark/station/audit"
 	"hallmark/station/issuance"
 )
 
@@ -201,6 +204,33 @@ func (b *testRegistry) verify() {
 	b.t.Helper()
 	if _, err := b.VerifyAudit(context.Background(), b.vkey); err != nil {
 		b.t.Fatal(err)
+	}
+	b.boardsHaveTheirEntries()
+}
+
+// boardsHaveTheirEntries compares the entries of each board, which are found without the whole log, with those that the whole log has.
+func (b *testRegistry) boardsHaveTheirEntries() {
+	b.t.Helper()
+	if b.Whole() != nil {
+		return // an archive has some of them
+	}
+	want := map[devices.BoardID][]string{}
+	b.must(b.EachEntry(context.Background(), b.AuditSize(), Selection{}, func(e *audit.Entry, _ []byte) error {
+		if e.Board != nil && e.Board.ID != "" {
+			id := devices.BoardID(uuid.MustParse(e.Board.ID))
+			want[id] = append(want[id], fmt.Sprint(e.Seq, " ", e.Type))
+		}
+		return nil
+	}))
+	for id, entries := range want {
+		var got []string
+		b.must(b.EachEntry(context.Background(), b.AuditSize(), Selection{BoardID: id}, func(e *audit.Entry, _ []byte) error {
+			got = append(got, fmt.Sprint(e.Seq, " ", e.Type))
+			return nil
+		}))
+		if !slices.Equal(got, entries) {
+			b.t.Errorf("board %s has the entries %q, and its birth record would have %q", id, entries, got)
+		}
 	}
 }
 

@@ -20,9 +20,10 @@ import (
 const (
 	applicationID = 0x486c6d6b // PRAGMA application_id: "Hlmk"
 	oldestSchema  = 2          // PRAGMA user_version of the oldest registry that is migrated
-	schemaVersion = 11         // PRAGMA user_version of a registry that this version writes
+	schemaVersion = 12         // PRAGMA user_version of a registry that this version writes
 	archiveSchema = 7          // the first schema with archives
 	profileSchema = 10         // the first schema whose profiles are adopted
+	outsideSchema = 12         // the first schema with audit_entry_outside
 )
 
 // schemaFiles has the tables of the oldest schema, and one file for each step to the next.

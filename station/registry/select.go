@@ -3,14 +3,18 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/devices"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // Selection selects audit entries. A field with its zero value selects all.
@@ -75,14 +79,26 @@ func (s *Matcher) Matches(e *audit.Entry) bool {
 
 func (s *Selection) boardID() string { return Filter{BoardID: s.BoardID}.boardID() }
 
-// ofBoard gives the entries of one board without reading the whole log: those written during
-// its Runs, and, if something happened to the board outside of its Runs, all that name it.
-const ofBoard = `WITH spans AS MATERIALIZED (
-		SELECT first_entry AS low, coalesce(last_entry, ?1) AS high FROM runs WHERE board_id = ?2
-		UNION SELECT 0, ?1 FROM boards WHERE id = ?2 AND scrapped IS NOT NULL
-		UNION SELECT 0, ?1 FROM certificates WHERE board_id = ?2 AND status IN ('revoked', 'scrapped', 'unresolved', 'superseded'))
-	SELECT DISTINCT e.seq, e.body FROM spans JOIN audit_entry e ON e.seq BETWEEN low AND high
-	WHERE e.seq < ?1 AND instr(e.body, CAST(?2 AS BLOB)) ORDER BY e.seq`
+// ofBoard gives the entries of one board without reading the whole log: those written during its Runs, and those that
+// the index of the entries outside of Runs has. That index has no entry of an archive, so these are read one by one, from the first
+// Run of the board on.
+var ofBoard = sync.OnceValues(func() (string, error) {
+	step, err := step(outsideSchema)
+	index := outsideIndex.FindStringSubmatch(step)
+	if err != nil || index == nil {
+		return "", fmt.Errorf("reading the step to schema %d: %w", outsideSchema, errors.Join(err, ErrSchema))
+	}
+	return `WITH spans AS MATERIALIZED (SELECT first_entry AS low, coalesce(last_entry, ?1) AS high FROM runs WHERE board_id = ?2),
+		archived AS MATERIALIZED (SELECT coalesce((SELECT min(low) FROM spans), 0) AS low, (SELECT coalesce(max(until), 0) FROM archives) AS behind)
+	SELECT seq, body FROM (
+		SELECT e.seq AS seq, e.body AS body FROM spans JOIN audit_entry e ON e.seq BETWEEN low AND high WHERE instr(e.body, CAST(?2 AS BLOB))
+		UNION SELECT seq, body FROM main.audit_entry INDEXED BY audit_entry_outside WHERE ` + index[2] + ` AND ` + index[1] + ` = CAST(?2 AS BLOB)
+		UNION SELECT e.seq, e.body FROM archived JOIN audit_entry e ON e.seq >= low AND e.seq < behind WHERE instr(e.body, CAST(?2 AS BLOB)))
+	WHERE seq < ?1 ORDER BY seq`, nil
+})
+
+// outsideIndex finds what the index has for a key, and which entries it has. SQLite takes an index only for the same expressions.
+var outsideIndex = regexp.MustCompile(`(?s)INDEX audit_entry_outside ON audit_entry \((.*)\)\s+WHERE (.*?);`)
 
 // EachEntry calls each for the selected entries before size, in order. body is valid during the
 // call only.
@@ -94,7 +110,10 @@ func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each fu
 	}
 	query, args := `SELECT seq, body FROM audit_entry WHERE seq < ? ORDER BY seq`, []any{size}
 	if id := s.boardID(); id != "" {
-		query, args = ofBoard, []any{size, id}
+		if query, err = ofBoard(); err != nil {
+			return err
+		}
+		args = []any{size, id}
 	}
 	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -134,4 +153,15 @@ func (s *Selected) Hashes(ctx context.Context) tlog.HashReader { return audit.Ha
 // EachSelected implements evidence.PartSource.
 func (s *Selected) EachSelected(ctx context.Context, size int64, each func(seq int64, body []byte) error) error {
 	return s.EachEntry(ctx, size, s.Selection, func(e *audit.Entry, body []byte) error { return each(e.Seq, body) })
+}
+
+// BoardOf gives the board for which a serial number was intended, whatever became of the certificate.
+func (r *Reader) BoardOf(ctx context.Context, serial string) (id devices.BoardID, err error) {
+	err = r.db.QueryRowContext(ctx, `SELECT board_id FROM certificates WHERE lower(hex(serial)) = ?`, serial).Scan(board(&id))
+	if none(err) {
+		return id, reason.Usage(fmt.Errorf("the record has no certificate with the serial number %s; `station certificates list` names those that there are", serial))
+	} else if err != nil {
+		return id, fmt.Errorf("looking for the board of certificate %s: %w", serial, err)
+	}
+	return id, nil
 }

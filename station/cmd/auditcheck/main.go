@@ -43,6 +43,8 @@ BUNDLE is a directory or a tar file. Flags:
                   tiles, without certificates and views
   --tsa FILE      root of the time stamping authority (PEM): checkpoint.tsr must be a time stamp of it
   --policy FILE   C2SP tlog-policy: the log and the witnesses that must have cosigned
+  --no-report     do not compare report.html, for an older bundle that nobody signed; what the report
+                  says then counts for nothing
   --json          the result as JSON
   --version       the version of the program
 
@@ -116,7 +118,9 @@ type arguments struct {
 	json    bool
 	mirror  bool
 	version bool
-	options evidence.Options
+
+	noReport bool // report.html is not compared
+	options  evidence.Options
 }
 
 // sources are the files that the flags name.
@@ -134,6 +138,8 @@ func (s *sources) fitMirror(a *arguments) error {
 		return errors.New("--root: a mirror has no certificates; check them in a bundle of the station")
 	case a.options.Signed:
 		return errors.New("--signed: a mirror has no signature of a bundle; check it in a bundle of the station")
+	case a.noReport:
+		return errors.New("--no-report: a mirror has no report; leave the flag out")
 	}
 	return nil
 }
@@ -151,7 +157,9 @@ func parse(args []string) (a arguments, err error) {
 	if len(rest) != 1 {
 		return a, fmt.Errorf("got %s, want the bundle", reason.Count(len(rest), "argument", "arguments"))
 	}
-	a.bundle, a.options.Report = rest[0], again
+	if a.bundle = rest[0]; !a.noReport {
+		a.options.Report = again
+	}
 	return a, from.read(&a.options)
 }
 
@@ -166,6 +174,7 @@ func parseFlags(a *arguments, from *sources, args []string) (rest []string, err 
 	flags.Func("anchor", "", func(path string) error { from.anchors = append(from.anchors, path); return nil })
 	flags.BoolVar(&a.mirror, "mirror", false, "")
 	flags.BoolVar(&a.options.Signed, "signed", false, "")
+	flags.BoolVar(&a.noReport, "no-report", false, "")
 	flags.BoolVar(&a.json, "json", false, "")
 	flags.BoolVar(&a.version, "version", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -342,9 +351,6 @@ func (a *arguments) caution(v *evidence.Verdict) (text string) {
 	}
 	if v.Report == evidence.ReportSame {
 		text += "    report.html follows from the entries.\n"
-	}
-	if v.Report == evidence.ReportOther {
-		text += "    report.html was made by another version of the program, and was not compared with the entries.\n"
 	}
 	return text
 }

@@ -87,6 +87,15 @@ func fileOf(t *testing.T, bundle, name string) string {
 	return string(content)
 }
 
+// forge changes a file of a bundle, and its digest in SHA256SUMS.
+func forge(t *testing.T, bundle, name, content string) {
+	t.Helper()
+	sums := fileOf(t, bundle, evidence.SumsFile)
+	before, after := fmt.Sprintf("%x", sha256.Sum256([]byte(fileOf(t, bundle, name)))), fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+	must(t, os.WriteFile(filepath.Join(bundle, name), []byte(content), 0o600))
+	must(t, os.WriteFile(filepath.Join(bundle, evidence.SumsFile), []byte(strings.Replace(sums, before, after, 1)), 0o600))
+}
+
 // rootText is a root certificate in PEM.
 func rootText(t *testing.T) string {
 	t.Helper()
@@ -103,11 +112,10 @@ func TestAuditcheck(t *testing.T) {
 	bundle := s.bundle(t)
 	broken := s.bundle(t)
 	must(t, os.WriteFile(filepath.Join(broken, evidence.EventsCSV), []byte("seq\n"), 0o600))
-	changed, newer := s.bundle(t), "# Edition 99.\nprint('OK')"
-	sums := fileOf(t, changed, evidence.SumsFile)
-	before, after := fmt.Sprintf("%x", sha256.Sum256([]byte(fileOf(t, changed, evidence.ScriptFile)))), fmt.Sprintf("%x", sha256.Sum256([]byte(newer)))
-	must(t, os.WriteFile(filepath.Join(changed, evidence.ScriptFile), []byte(newer), 0o600))
-	must(t, os.WriteFile(filepath.Join(changed, evidence.SumsFile), []byte(strings.Replace(sums, before, after, 1)), 0o600))
+	changed := s.bundle(t)
+	forge(t, changed, evidence.ScriptFile, "# Edition 99.\nprint('OK')")
+	foreign := s.bundle(t)
+	forge(t, foreign, evidence.ReportFile, strings.Replace(fileOf(t, foreign, evidence.ReportFile), "hallmark report ", "hallmark report 9", 1))
 	for _, test := range []struct {
 		name string
 		args []string
@@ -115,6 +123,8 @@ func TestAuditcheck(t *testing.T) {
 		says string // in either output
 	}{
 		{"a script that says it is newer", []string{changed}, 1, "FINDING  check.py: it says that it is of edition 99"},
+		{"a report of another version", []string{foreign}, 1, "FINDING  report.html: it says that another version of the program made it"},
+		{"a report that nobody reads", []string{"--no-report", foreign}, 0, "NOT CHECKED  report.html: it was not compared"},
 		{"a good bundle", []string{bundle}, 0, "The key came from the bundle itself"},
 		{"with key and anchor", []string{"--key", written(t, s.vkey+"\n"), "--anchor", written(t, string(s.note)), bundle}, 0, "1 checkpoint from elsewhere"},
 		{"flags behind the bundle", []string{bundle, "--key", written(t, s.vkey)}, 0, "OK"},
@@ -228,7 +238,7 @@ func TestMain(m *testing.M) {
 
 // What a mirror does not hold is not checked in silence.
 func TestAMirrorIsAskedOnlyForWhatItHolds(t *testing.T) {
-	for _, args := range [][]string{{"--tsa", "x.pem"}, {"--root", "x.pem"}, {"--signed"}} {
+	for _, args := range [][]string{{"--tsa", "x.pem"}, {"--root", "x.pem"}, {"--signed"}, {"--no-report"}} {
 		_, err := parse(append([]string{"--mirror", "--key", "x.vkey", "mirror"}, args...))
 		if err == nil || !strings.HasPrefix(err.Error(), args[0]+": a mirror has no ") {
 			t.Errorf("%s: %v", args[0], err)

@@ -93,7 +93,7 @@ func (r *Report) page(head audit.Head) (view *page, err error) {
 		Operators: r.operators.sorted(), Checkpoints: r.checkpoints, Lists: map[string]*listView{}}
 	view.Title = t.text("title", view.Station)
 	view.Note, view.Signed = r.note(head)
-	if view.QR, err = barcode.QR(view.Note); err != nil {
+	if view.QR, err = barcode.QR(string(audit.Alone([]byte(view.Note)))); err != nil {
 		return nil, err
 	}
 	for name, l := range r.events {

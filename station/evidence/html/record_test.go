@@ -123,6 +123,8 @@ func shift() *record {
 	r.note("verifier.renewed", audit.Success, "ann", map[string]string{"not_after": "2027-12-01T00:00:00Z"})
 	r.note("ocsp.issued", audit.Success, "bob", map[string]string{"not_after": "2026-12-02T00:00:00Z"})
 	r.note("prove.issued", audit.Success, "bob", map[string]string{"code": "C0DE"})
+	r.add("board.held", audit.Success, audit.Entry{Actor: audit.Actor{ID: "carl", Kind: "human"}, Board: &audit.Board{ID: "board-1"}, Reason: "antenna"})
+	r.note("export.done", audit.Success, "carl", map[string]string{"to": "bundle.tar"})
 	r.note(audit.TypeCheckpoint, audit.Success, "", map[string]string{"size": "60"})
 	return r
 }

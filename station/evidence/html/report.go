@@ -65,7 +65,7 @@ func New(o Options) (*Report, error) {
 
 // format is the version of the form of a report. Each change of the template, the style sheet, a
 // text or the entries of a section needs a new one: a checker compares a report of its own format octet for octet.
-const format = 4
+const format = 5
 
 // made finds language and format in a report.
 var made = regexp.MustCompile(`<html lang="([a-z]+)">\n<head>(?:\n<meta [^>]*>)*\n<meta name="generator" content="hallmark report ([0-9]+)">`)

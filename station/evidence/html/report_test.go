@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,9 @@ func TestSections(t *testing.T) {
 		{"a certificate for OCSP answers comes later", "ceremony", "ocsp.issued by bob not_after: 2026-12-02T00:00:00Z"},
 		{"a proof for a cloud is a signature of the issuing key", "ceremony", "prove.issued by bob code: C0DE"},
 		{"a changed configuration has its new digest", "config", "changed: configuration_sha256 version version: 1.1.0 configuration_sha256: bb22"},
+		{"an order names who opened it", "config", "Work order: LOT-1 Ordered: 8"},
+		{"a hold names the board and who did it", "certificates", "board.held by carl reason: antenna board: board-1"},
+		{"an export names who did it", "log", "export.done by carl to: bundle.tar"},
 		{"a lost HSM is an incident", "incidents", "hsm.away failure by station error: the token is gone: CKR_DEVICE_REMOVED"},
 		{"a clock that went back is an incident", "incidents", "clock.step refused by station behind: 3h0m0s"},
 		{"a bay that nobody acknowledged is named", "incidents", "Stopped when the checkpoint was made: bay-3 "},
@@ -115,11 +119,53 @@ func TestSections(t *testing.T) {
 			t.Errorf("%s: %q is not in %q", c.name, c.want, got)
 		}
 	}
-	if strings.Contains(text(page, "config"), "aa11") {
+	if strings.Contains(text(page, "config"), "configuration_sha256: aa11") {
 		t.Error("a start at which nothing changed is among the changes")
 	}
 	if got := text(shift().write(t, "de"), "summary"); !strings.Contains(got, "Gute Platinen 4 Ausbeute 44,4 %") {
 		t.Errorf("German: %q", got)
+	}
+}
+
+// Each type of entry of a station is listed, or it is counted by a decision that stands in families or daily.
+func TestEachTypeOfEntryIsListedOrCounted(t *testing.T) {
+	table, err := os.ReadFile(filepath.Join("..", "..", "audit", "testdata", "kinds.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		kind, _, _ := strings.Cut(line, "\t")
+		if strings.HasPrefix(kind, "#") {
+			continue
+		}
+		begins := func(prefix string) bool { return strings.HasPrefix(kind, prefix) }
+		decided := slices.ContainsFunc(daily, begins) || kind == "log.startup"
+		for _, family := range families {
+			decided = decided || begins(family.prefix)
+		}
+		if !decided {
+			t.Errorf("nobody decided where a report has %s", kind)
+		}
+		if _, is := sectionOf(&event{kind: kind, outcome: string(audit.Failure)}); !is && slices.ContainsFunc(daily, begins) {
+			t.Errorf("a failed %s is not listed", kind)
+		}
+	}
+	for kind, want := range map[string]section{"order.raised": configSection, "order.closed": configSection, "board.held": statusSection, "board.released": statusSection, "board.rework.marked": statusSection,
+		"board.recovered": statusSection, "board.recover.intent": statusSection, "backup.done": logSection, "restore.done": logSection, "export.done": logSection, "export.intent": logSection} {
+		if got, is := sectionOf(&event{kind: kind, outcome: string(audit.Success)}); !is || got != want {
+			t.Errorf("%s is in %q, want %q", kind, got, want)
+		}
+	}
+}
+
+// The signatures of many witnesses do not fit into a QR code, which has the checkpoint with the signature of its log.
+func TestACheckpointWithManyWitnessesHasItsQRCode(t *testing.T) {
+	r := shift()
+	alone := r.write(t, "en")
+	page := r.writeWith(t, Options{Language: "en", Checkpoint: append(r.signed(), strings.Repeat("\u2014 witness.example/w "+strings.Repeat("A", 200)+"\n", 32)...)})
+	path := regexp.MustCompile(`<path d="[^"]*" fill="#000"`)
+	if !strings.Contains(page, "witness.example/w") || path.FindString(page) != path.FindString(alone) {
+		t.Error("the QR code is another one, or the text lacks the witnesses")
 	}
 }
 

@@ -16,8 +16,8 @@ const (
 	configSection   section = "config"   // what decides what is signed
 	hsmSection      section = "hsm"      // token and clock
 	baysSection     section = "bays"     // bays that were stopped
-	statusSection   section = "status"   // revoked and scrapped
-	logSection      section = "log"      // the log itself
+	statusSection   section = "status"   // what happened to boards and certificates after their Runs
+	logSection      section = "log"      // the log itself, and what left the station
 	refusalsSection section = "refusals" // other refusals and failures
 )
 
@@ -31,14 +31,19 @@ var families = []struct {
 	{"log.key", keysSection}, {"verifier.", keysSection}, {"key.", keysSection}, {"ca.", keysSection}, {"ceremony.", keysSection},
 	{"ocsp.", keysSection}, {"prove.", keysSection}, {"token.", keysSection}, {"pin.", keysSection},
 	{"config.", configSection}, {"profile.", configSection}, {"trust.", configSection}, {"firmware.", configSection}, {"software.", configSection},
+	{"order.", configSection}, {"hub.finding", refusalsSection}, {"hub.", keysSection},
 	{"hsm.", hsmSection}, {"clock.", hsmSection},
 	{"bay.stopped", baysSection}, {"bay.acknowledged", baysSection}, {"line.acknowledged", baysSection},
 	{"cert.revoked", statusSection}, {"cert.scrapped", statusSection}, {"board.scrapped", statusSection}, {"crl.", statusSection},
+	{"board.held", statusSection}, {"board.released", statusSection}, {"board.rework.", statusSection}, {"board.recover", statusSection},
 	{"cert.issue", ""}, {"cert.", ""}, {"run.", ""}, {"board.", ""}, // counted
 	{audit.TypeGenesis, ""}, {"log.shutdown", ""},
 	{"log.checkpoint.failed", logSection}, {"log.checkpoint", ""}, {"log.cosigned", ""}, {"log.timestamped", ""},
-	{"log.", logSection}, {"witness.", logSection},
+	{"log.", logSection}, {"witness.", logSection}, {"backup.", logSection}, {"restore.", logSection}, {"export.", logSection}, {"status.", logSection}, {"closure.", logSection},
 }
+
+// daily are the beginnings of types that operators and boards write all day: what went well is only counted, by operator and by type.
+var daily = []string{"bay.", "doctor.", "import.", "label.", "line.", "notice.", "operator.", "station."}
 
 // sectionOf gives the section that lists the entry. Each entry about a refusal or a failure that
 // is not counted elsewhere has one.
@@ -86,7 +91,7 @@ func (c *ceremony) facts(prefix, suffix string) (facts []fact) {
 
 // parts gives what an entry says beyond time, type and actor.
 func (e *event) parts(t texts) (facts []fact) {
-	for _, f := range []fact{{t.text("label.reason"), e.reason}, {t.text("label.bay"), e.bay}, {t.text("label.board"), e.board}, {t.text("label.serial"), e.serial}} {
+	for _, f := range []fact{{t.text("label.reason"), e.reason}, {t.text("label.bay"), e.bay}, {t.text("label.board"), e.board}, {t.text("label.serial"), e.serial}, {t.text("column.order"), e.order}, {t.text("column.ordered"), e.ordered(t)}} {
 		if f.Value != "" {
 			facts = append(facts, f)
 		}
@@ -101,6 +106,14 @@ func (e *event) parts(t texts) (facts []fact) {
 		}
 	}
 	return facts
+}
+
+// ordered gives the quota of an entry about a work order itself.
+func (e *event) ordered(t texts) string {
+	if !e.hasOrder || !strings.HasPrefix(e.kind, "order.") {
+		return ""
+	}
+	return t.number(e.quota)
 }
 
 // maxFacts is how many details of an entry are shown.
