@@ -75,6 +75,9 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 		return held, nil
 	}
 	content, refusal := a.content(ctx)
+	if needsFlash(refusal) { // the question has erased the chip
+		a.run.Identity = id // for the record of the Run
+	}
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
 		return nil, refusal

@@ -32,6 +32,7 @@ type debugPort struct {
 
 var (
 	errLocked      = reason.New("target-locked", "debug port is locked")
+	errErased      = reason.New("chip-erased", "the connection has erased the chip")
 	errProbeLost   = reason.New("probe-lost", "probe was lost")
 	provisioning   = sha256.Sum256([]byte("octets of the provisioning firmware"))
 	firmwareImage  = station.FirmwareImage{SHA256: sha256.Sum256([]byte("file")), Octets: provisioning}
@@ -231,6 +232,30 @@ func TestACutFlashNeedsFlashUntilTheNextRun(t *testing.T) {
 	w.port.cut = nil
 	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || again.Flash.Held {
 		t.Errorf("the next Run ends as %s: %v; flash %+v", again.Ending, again.Err, again.Flash)
+	}
+}
+
+// A programmer may erase a locked chip when it connects. The board was not locked by this station's hand before, and it
+// needs flash, also if an operator stops the Run.
+func TestAChipThatAQuestionErasedIsNamedAndOnRecord(t *testing.T) {
+	for name, silent := range map[string]bool{"a board that answers": false, "a silent board": true} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.silent = silent
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.hook = func(call string) error {
+				if call != "Target" {
+					return nil
+				}
+				cancel()
+				return fmt.Errorf("asking the probe: %w: %w", errErased, station.ErrNeedsFlash)
+			}
+			run := w.enrol(ctx, w.locking())
+			if run.Ending != station.Fault || run.Reason != "chip-erased" || !slices.Contains(w.calls, "Close") || (run.Identity == nil) != silent {
+				t.Errorf("ending %s %q of %+v: %v; calls %v", run.Ending, run.Reason, run.Identity, run.Err, w.calls)
+			}
+		})
 	}
 }
 

@@ -116,8 +116,10 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 		return drivenBy{Driver: newOpenOCD(board), locks: len(o.Lock) > 0 && o.LockState != "", erases: len(o.Recover) > 0}, nil
 	case commander.Name:
 		j := board.Probe.JLinkExe
-		chip := commander.Chip{Device: j.Device, Part: part, Recover: j.Recover, Recovered: j.Recovered, Lock: j.Lock, LockState: j.LockState, Locked: j.Locked, Open: j.Open}
-		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
+		if err := j.MayConnect(); err != nil {
+			return drivenBy{}, fmt.Errorf("board definition %s: probe.jlinkexe: %w", board.Name, err)
+		}
+		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Part: part, Chip: j})
 		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0, erases: len(j.Recover) > 0}, err
 	}
 	return byRecipe(name, dir, board, selected)

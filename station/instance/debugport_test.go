@@ -134,6 +134,7 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		}, "usage", "one core only"},
 		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
 		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
+		{"JLinkExe and a chip that it may erase when it connects", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "jlinkexe") }, "tool-cannot", "lock_state"},
 		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
 			bay := probed(definition(t, "octets"), "nrfutil")
 			bay.Bay.Probe.Serial = ""
@@ -150,6 +151,19 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 				t.Errorf("got %v (%v), want %s", err, words, test.reason)
 			}
 		})
+	}
+}
+
+func TestJLinkExeIsThereForAChipThatItDoesNotErase(t *testing.T) {
+	for name, change := range map[string]func(*configs.JLinkExeTarget){
+		"its lock is read before": func(j *configs.JLinkExeTarget) { j.LockState, j.Locked, j.Open = []string{"SWDReadAP 3"}, "= 0", "= 1" },
+		"nothing erases it":       func(j *configs.JLinkExeTarget) { j.KeepsLocked = true },
+	} {
+		board := definition(t, "octets")
+		change(&board.Probe.JLinkExe)
+		if port, err := openFiles(t, false).DebugPort(probed(board, "jlinkexe"), ""); err != nil || port == nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork, devices.ErrTLSBusy,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
 	devices.ErrProductImage, devices.ErrReceiptKey, devices.ErrNoReceipt, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
-	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
+	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, probe.ErrErased, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
 	serial.ErrBusy, serial.ErrDenied, serial.ErrNotSerial, remote.ErrUnreachable, remote.ErrUnfit, devices.ErrOtherServer, devices.ErrGarbled, devices.ErrDamagedFrames, devices.ErrLoopBack, devices.ErrConsoleText,

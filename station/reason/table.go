@@ -190,6 +190,7 @@ var ofRuns = []Row{
 	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad"),
 	rejects("recover-refused", setAside, ""),
 	rejects("lock-refused", setAside, "set the board aside: it does not take the lock of its debug port"),
+	faults("chip-erased", stopLine, "stop the bay: name another driver or lock_state in the board definition, or it erases each locked board; look this board up with `station boards`, and flash it again"),
 	faults("needs-flash", flashAgain, "try the board again: its firmware may be incomplete, and the next Run flashes it again"),
 	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
 	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
