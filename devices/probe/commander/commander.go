@@ -10,6 +10,7 @@ package commander
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -179,12 +180,15 @@ func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(do
 	work.script = append(work.script, resetRun...)
 	follow := follower{total: image.Size(), progress: progress}
 	work.line = follow.line
-	if _, err := d.do(ctx, &work); err != nil {
+	if _, err := d.check(ctx); err != nil {
+		return fmt.Errorf("flashing %s: %w", image.Name, err)
+	}
+	if _, err := d.work(ctx, &work); err != nil {
 		err = fmt.Errorf("flashing %s: %w", image.Name, err)
-		if follow.writing {
-			return probe.Incomplete(err)
+		if errors.Is(err, probe.ErrNoTool) {
+			return err
 		}
-		return err
+		return probe.Incomplete(err) // whatever it says: a probe that was lost in the middle is like one that is not there
 	}
 	follow.end()
 	return nil

@@ -117,6 +117,7 @@ func TestBadRunsAreRefused(t *testing.T) {
 		{"the flash differs", "V7.58", programmers.Mismatch, flash, probe.ErrMismatch, true},
 		{"an error that is followed by O.K.", "V7.58", programmers.ErrorThenOK, flash, probe.ErrMismatch, true},
 		{"a format that is refused after the erase, with exit code 0", "V7.58", programmers.WrongFormat, flash, probe.ErrTool, true},
+		{"the probe is gone in the middle, and the text is that of no probe", "V7.58", programmers.LostSilent, flash, probe.ErrMissing, true},
 		{"the probe is lost in the middle", "V7.58", programmers.LostInFlash, flash, probe.ErrLost, true},
 		{"a crash in the middle", "V7.58", programmers.Crash, flash, probe.ErrUnclear, true},
 		{"an end in the middle with exit code 0", "V7.58", programmers.Cut, flash, probe.ErrUnclear, true},
