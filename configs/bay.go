@@ -55,6 +55,9 @@ func (b *Bay) ProbeSerial() string {
 	return b.Probe.Serial
 }
 
+// HasSerial reports whether the bay's probe has this serial number, as a device says it.
+func (b *Bay) HasSerial(serial string) bool { return SameSerial(serial, b.ProbeSerial()) }
+
 // ProbeLocation returns the USB path of the bay's probe, and "" if only the serial number selects it.
 func (b *Bay) ProbeLocation() string {
 	if b.Probe != nil && b.Probe.USB != "" {

@@ -49,6 +49,7 @@ func Compare(bays []configs.Bay, tree *usb.Tree, states States) []Row {
 		}
 		rows = append(rows, row)
 	}
+	addSharers(rows, bays, tree)
 	for i := range tree.Devices {
 		if device := &tree.Devices[i]; !mapped[device.Path] {
 			rows = append(rows, ofDevice(device))
@@ -173,16 +174,20 @@ func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
 	if !bay.HasProbe() {
 		return nil
 	}
-	if location := bay.ProbeLocation(); location != "" {
-		return tree.At(location)
+	return tree.FindProbe(bay.ProbeLocation(), bay.HasSerial)
+}
+
+// addSharers names each probe that two bays have. They may name it in two ways, so only the tree shows it.
+func addSharers(rows []Row, bays []configs.Bay, tree *usb.Tree) {
+	for i := range bays {
+		for j := range i {
+			if probe := probeOf(&bays[i], tree); probe != nil && probe == probeOf(&bays[j], tree) {
+				for _, pair := range [][2]int{{i, j}, {j, i}} {
+					rows[pair[0]].say("the probe at USB path %s belongs to bay %s, too: name another probe for one of the two", probe.Path, bays[pair[1]].Name)
+				}
+			}
+		}
 	}
-	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool {
-		return d.Probe != usb.NoProbe && configs.SameSerial(d.Serial, bay.ProbeSerial())
-	})
-	if i < 0 {
-		return nil
-	}
-	return &tree.Devices[i]
 }
 
 func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {

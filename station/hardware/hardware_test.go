@@ -86,6 +86,29 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 	}
 }
 
+// Only what is plugged in shows that a serial number and a USB path are one probe.
+func TestOneProbeInTwoBaysIsNamed(t *testing.T) {
+	_, tree := recorded(t)
+	const first = "{name: a, usb: 1-1.1, interface: 0, board: nrf52840dk, probe: {driver: openocd}}"
+	for second, twice := range map[string]bool{
+		"{name: b, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}": true,
+		"{name: b, port: \"rtt:683806234\", board: nrf52840dk}":                                         true,
+		"{name: b, usb: 1-1.1, interface: 2}":                                                           false, // only a UART
+		"{name: b, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: 5}}":         false,
+		"{name: b, usb: 1-1.2, board: nrf52840dk, interface: 0, probe: {driver: openocd}}":              false,
+	} {
+		rows := Compare(configured(t, "bays: ["+first+", "+second+"]\n"), tree, nil)
+		for i, other := range []string{"b", "a"} {
+			says := slices.ContainsFunc(rows[i].Troubles, func(text string) bool {
+				return strings.Contains(text, "the probe at USB path 1-1.1 belongs to bay "+other+", too")
+			})
+			if says != twice {
+				t.Errorf("%s: %q", second, rows[i].Troubles)
+			}
+		}
+	}
+}
+
 func TestHardwareWithoutABayIsListed(t *testing.T) {
 	_, tree := recorded(t)
 	bays := configured(t, "bays: [{name: a, usb: 1-1.1}, {name: b, port: /dev/ttyUSB2, probe: {driver: openocd, serial: 1050012345}}]\n")

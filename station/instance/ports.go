@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hallmark/configs"
 	"hallmark/devices/serial"
 	"hallmark/devices/serial/remote"
 	"hallmark/devices/usb"
@@ -140,11 +139,8 @@ func (s *BoardSource) findProbe(bay BaySpec) error {
 	if err != nil {
 		return err
 	}
-	location := bay.Bay.ProbeLocation()
-	for _, device := range tree.Devices {
-		if configs.SameSerial(device.Serial, bay.Bay.ProbeSerial()) && (location == "" || location == device.Path) {
-			return nil
-		}
+	if device := tree.FindProbe(bay.Bay.ProbeLocation(), bay.Bay.HasSerial); device != nil && bay.Bay.HasSerial(device.Serial) {
+		return nil
 	}
 	return fmt.Errorf("probe %s: %w", bay.Bay.ProbeSerial(), usb.ErrAbsent)
 }
@@ -161,6 +157,8 @@ func findOnUSB(root, path string, number int) (string, error) {
 	}
 	return filepath.Join(root, device), nil
 }
+
+var errSameProbe = errors.New("two bays have the same probe: name another probe for one of them; `station bays` shows which probe belongs to which bay")
 
 var errSamePort = errors.New("two bays have the same port: name another port for one of them")
 
@@ -188,6 +186,30 @@ func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, path, errSamePort)
 		}
 		seen[path] = bay.Name
+	}
+	return nil
+}
+
+// distinctProbes refuses two bays with the same probe, which each may name in another way. It looks only at probes that are plugged in.
+func (s *BoardSource) distinctProbes(bays []BaySpec) error {
+	bays = slices.DeleteFunc(slices.Clone(bays), func(b BaySpec) bool { return b.Kind != nil || b.Bay == nil || !b.Bay.HasProbe() })
+	if len(bays) < 2 {
+		return nil
+	}
+	tree, err := usb.Scan(s.Root())
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	for _, bay := range bays {
+		device := tree.FindProbe(bay.Bay.ProbeLocation(), bay.Bay.HasSerial)
+		if device == nil {
+			continue // not plugged in: the bay says so when its Run begins
+		}
+		if other, taken := seen[device.Path]; taken {
+			return fmt.Errorf("bays %q and %q, probe at USB path %s: %w", other, bay.Name, device.Path, errSameProbe)
+		}
+		seen[device.Path] = bay.Name
 	}
 	return nil
 }
