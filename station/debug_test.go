@@ -150,7 +150,7 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	if run.Ending != station.Pass {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Target Content ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+	want := "Identify Target Content ImageAllowed ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
 		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
@@ -309,6 +309,30 @@ func TestFirmwareThatIsNotAllowedIsRefusedBeforeSigning(t *testing.T) {
 				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
 			}
 		})
+	}
+}
+
+// The image is the bay's, so the board is not to blame for it.
+func TestABayWhoseImageIsNotAllowedFlashesNothing(t *testing.T) {
+	for name, change := range map[string]func(*fakes, *station.Config){
+		"by the station":    func(_ *fakes, c *station.Config) { c.FirmwareAllow = [][32]byte{{9}} },
+		"by the work order": func(w *fakes, _ *station.Config) { w.fails("ImageAllowed", station.ErrImageNotAllowed) },
+		"by the work order, and the board holds it": func(w *fakes, _ *station.Config) {
+			w.port.image, w.silent, w.identity.FirmwareHash = provisioning, false, provisioning
+			w.fails("ImageAllowed", station.ErrImageNotAllowed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) { change(w, c) }))
+			if run.Ending != station.Fault || run.Reason != "image-not-allowed" || slices.Contains(w.calls, "Flash") {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+	w := withPort(t)
+	if run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.FirmwareAllow = [][32]byte{provisioning} })); run.Ending != station.Pass {
+		t.Errorf("an image on the list: %s %q: %v", run.Ending, run.Reason, run.Err)
 	}
 }
 

@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/fixtures"
+	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
@@ -171,6 +173,23 @@ func TestABayWithoutProbeHasNoDebugPort(t *testing.T) {
 	port, err := openFiles(t, false).DebugPort(instance.BaySpec{Name: "left"}, "")
 	if port != nil || err != nil {
 		t.Errorf("got %v, %v", port, err)
+	}
+}
+
+func TestAnImageThatTheStationDoesNotAllowIsRefusedBeforeTheFirstRun(t *testing.T) {
+	files, board := openFiles(t, false), definition(t, "octets")
+	files.Config.Boards.FirmwareAllow = []string{strings.Repeat("ab", 32)}
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); !errors.Is(err, station.ErrImageNotAllowed) || reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), "bay left") {
+		t.Errorf("got %v", err)
+	}
+	files.Config.Boards.FirmwareAllow = append(files.Config.Boards.FirmwareAllow, fmt.Sprintf("%x", sha256.Sum256([]byte("octets"))))
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
+		t.Error(err)
+	}
+	board.Firmware = configs.BoardImage{}
+	files.Config.Boards.FirmwareAllow = files.Config.Boards.FirmwareAllow[:1]
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
+		t.Errorf("nothing to flash: %v", err)
 	}
 }
 

@@ -102,6 +102,7 @@ var ofRuns = []Row{
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
 	rejects("other-algorithm", firmware, "flash firmware whose keys are ecdsa-p256, the only algorithm of this station"),
 	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
+	faults("image-not-allowed", stopLine, "name an image that is allowed in the bay's board definition, or add this image to firmware_allow in station.yaml or to the work order after its release"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("no-hardware-id", firmware, "flash firmware that reports the hardware id of its chip, or take ${board.hardware_id} out of the profile"),
