@@ -34,7 +34,7 @@ func (s *BoardSource) Sight() (present func(BaySpec) bool) {
 			if err != nil {
 				return false
 			}
-			device, err := seen.Find(bay.Bay.USB, interfaceOf(bay))
+			device, err := seen.Find(bay.Bay.USB, bay.Bay.UARTInterface(bay.Board))
 			if err != nil {
 				return false
 			}
@@ -42,17 +42,6 @@ func (s *BoardSource) Sight() (present func(BaySpec) bool) {
 		}
 		return remote.Is(path) || unix.Access(path, unix.R_OK|unix.W_OK) == nil
 	}
-}
-
-// interfaceOf returns the USB interface of a bay's UART; -1: the only one.
-func interfaceOf(bay BaySpec) int {
-	switch {
-	case bay.Bay != nil && bay.Bay.Interface != nil:
-		return *bay.Bay.Interface
-	case bay.Board != nil:
-		return bay.Board.UART.Interface
-	}
-	return -1
 }
 
 // portConfig says how the port of a bay is found and opened. The values of the bay override those of its board
@@ -74,7 +63,7 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	config.Find = func() (string, error) { return bay.Port, nil }
 	if bay.Port == "" {
 		config.Name = "USB path " + bay.Bay.USB
-		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, interfaceOf(bay)) }
+		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, bay.Bay.UARTInterface(bay.Board)) }
 	}
 	return config
 }
