@@ -32,6 +32,17 @@ type BayProbe struct {
 	USB    string `yaml:"usb"`    // USB path of the probe; empty: that of the bay
 }
 
+// UARTInterface returns the USB interface of the bay's UART, by the bay or its board definition (nil: none); -1: the only one.
+func (b *Bay) UARTInterface(board *Board) int {
+	switch {
+	case b.Interface != nil:
+		return *b.Interface
+	case board != nil:
+		return board.UART.Interface
+	}
+	return -1
+}
+
 // rttScheme begins a Port that is a probe.
 const rttScheme = "rtt:"
 
@@ -54,6 +65,9 @@ func (b *Bay) ProbeSerial() string {
 	}
 	return b.Probe.Serial
 }
+
+// HasSerial reports whether the bay's probe has this serial number, as a device says it.
+func (b *Bay) HasSerial(serial string) bool { return SameSerial(serial, b.ProbeSerial()) }
 
 // ProbeLocation returns the USB path of the bay's probe, and "" if only the serial number selects it.
 func (b *Bay) ProbeLocation() string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"hallmark/devices/probe/commander"
 	"hallmark/station/workdir"
 )
 
@@ -77,17 +78,8 @@ type OpenOCDTarget struct {
 // Configured reports whether OpenOCD knows the chip.
 func (o *OpenOCDTarget) Configured() bool { return o.Target != "" || len(o.Before) > 0 }
 
-// JLinkExeTarget is what SEGGER's Commander needs for the board. The texts are its commands. The keys are those of
-// commander.Chip.
-type JLinkExeTarget struct {
-	Device    string   `yaml:"device"` // SEGGER's name of the chip
-	Recover   []string `yaml:"recover"`
-	Recovered string   `yaml:"recovered"` // regular expression for what Recover must print
-	Lock      []string `yaml:"lock"`
-	LockState []string `yaml:"lock_state"`
-	Locked    string   `yaml:"locked"` // regular expressions for what LockState prints
-	Open      string   `yaml:"open"`
-}
+// JLinkExeTarget is what SEGGER's Commander needs for the board.
+type JLinkExeTarget = commander.Chip
 
 // A RecipeTarget names a recipe, and the board's chip in the words of the recipe's programmer.
 type RecipeTarget struct {

@@ -153,6 +153,8 @@ func TestWhatIsMissingIsSaidInWords(t *testing.T) {
 		{"the image has another format", "app.bin", "app.hex", "firmware.image", "neither the contents of elf or hex"},
 		{"a recipe that is not there", "recipe: nrfutil", "recipe: nrfutill", "probe.recipes", "nrfutill"},
 		{"a recipe without the chip's name", "recipe: nrfutil, target: X", "recipe: probe-rs", "probe.recipes", "name of the chip"},
+		{"JLinkExe that cannot see a lock", `, lock_state: [SWDReadAP 3], locked: "= 0", open: "= 1"`, "", "probe.jlinkexe.lock_state", "no bay can use driver jlinkexe"},
+		{"JLinkExe and a chip that it does not erase", `lock_state: [SWDReadAP 3], locked: "= 0", open: "= 1"`, "keeps_locked: true", "", ""},
 		{"no store", "store: {address: 0xfe000, size: 0x2000}\n", "", "store", "read back by probe"},
 		{"no interface number", "interface: 2, ", "", "uart.interface", "which UART"},
 		{"no part", "  part: {address: 0x10000100, value: 0x52840}\n", "", "probe.part", "which chip"},

@@ -38,12 +38,13 @@ func shared(t *testing.T) (*station.Station, func(string) (station.Board, error)
 // acceptAll is a registry that accepts every call.
 type acceptAll struct{}
 
-func (acceptAll) Admit(context.Context, *station.Run) error        { return nil }
-func (acceptAll) Delivered(context.Context, *station.Run) error    { return nil }
-func (acceptAll) Activate(context.Context, *station.Run) error     { return nil }
-func (acceptAll) SealIntended(context.Context, *station.Run) error { return nil }
-func (acceptAll) LockIntended(context.Context, *station.Run) error { return nil }
-func (acceptAll) LockRead(context.Context, *station.Run) error     { return nil }
+func (acceptAll) Admit(context.Context, *station.Run) error                  { return nil }
+func (acceptAll) Delivered(context.Context, *station.Run) error              { return nil }
+func (acceptAll) Activate(context.Context, *station.Run) error               { return nil }
+func (acceptAll) SealIntended(context.Context, *station.Run) error           { return nil }
+func (acceptAll) LockIntended(context.Context, *station.Run) error           { return nil }
+func (acceptAll) ImageAllowed(context.Context, *station.Run, [32]byte) error { return nil }
+func (acceptAll) LockRead(context.Context, *station.Run) error               { return nil }
 func (acceptAll) Close(_ context.Context, run *station.Run) (station.Outcome, error) {
 	if run.Ending != station.Pass {
 		return "", nil

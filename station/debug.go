@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hallmark/devices"
@@ -37,6 +38,11 @@ func (a *attempt) flash(ctx context.Context) error {
 	held, err := a.holds(ctx, id)
 	if err != nil {
 		return err
+	}
+	if held == nil || held.Image == image.SHA256 {
+		if err := a.imageAllowed(ctx, image); err != nil {
+			return err
+		}
 	}
 	if held == nil {
 		if err := a.overwrite(ctx); err != nil {
@@ -75,6 +81,9 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 		return held, nil
 	}
 	content, refusal := a.content(ctx)
+	if needsFlash(refusal) { // the question has erased the chip
+		a.run.Identity = id // for the record of the Run
+	}
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
 		return nil, refusal
@@ -98,6 +107,22 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 		return held, a.lockedBefore(ctx, id, refusal)
 	}
 	return &FlashRecord{Held: true}, a.lockedBefore(ctx, id, refusal)
+}
+
+// imageAllowed refuses an image of the bay that no board of the Run may run, before it is flashed. An image without a
+// hash over its octets is compared in the step identify only.
+func (a *attempt) imageAllowed(ctx context.Context, image *FirmwareImage) error {
+	octets := image.Octets
+	if octets == [sha256.Size]byte{} {
+		return nil
+	}
+	if allow := a.config.FirmwareAllow; len(allow) > 0 && !slices.Contains(allow, octets) {
+		return fmt.Errorf("%w: station.yaml, SHA-256 %x", ErrImageNotAllowed, octets)
+	}
+	if err := a.config.Registry.ImageAllowed(ctx, a.run, octets); err != nil {
+		return fmt.Errorf("comparing the image of the bay with the work order: %w", registryError(err))
+	}
+	return nil
 }
 
 // saysImage reports whether the board says that it runs the image.

@@ -32,6 +32,7 @@ type debugPort struct {
 
 var (
 	errLocked      = reason.New("target-locked", "debug port is locked")
+	errErased      = reason.New("chip-erased", "the connection has erased the chip")
 	errProbeLost   = reason.New("probe-lost", "probe was lost")
 	provisioning   = sha256.Sum256([]byte("octets of the provisioning firmware"))
 	firmwareImage  = station.FirmwareImage{SHA256: sha256.Sum256([]byte("file")), Octets: provisioning}
@@ -149,7 +150,7 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	if run.Ending != station.Pass {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Target Content ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+	want := "Identify Target Content ImageAllowed ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
 		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
@@ -234,6 +235,30 @@ func TestACutFlashNeedsFlashUntilTheNextRun(t *testing.T) {
 	}
 }
 
+// A programmer may erase a locked chip when it connects. The board was not locked by this station's hand before, and it
+// needs flash, also if an operator stops the Run.
+func TestAChipThatAQuestionErasedIsNamedAndOnRecord(t *testing.T) {
+	for name, silent := range map[string]bool{"a board that answers": false, "a silent board": true} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.silent = silent
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.hook = func(call string) error {
+				if call != "Target" {
+					return nil
+				}
+				cancel()
+				return fmt.Errorf("asking the probe: %w: %w", errErased, station.ErrNeedsFlash)
+			}
+			run := w.enrol(ctx, w.locking())
+			if run.Ending != station.Fault || run.Reason != "chip-erased" || !slices.Contains(w.calls, "Close") || (run.Identity == nil) != silent {
+				t.Errorf("ending %s %q of %+v: %v; calls %v", run.Ending, run.Reason, run.Identity, run.Err, w.calls)
+			}
+		})
+	}
+}
+
 func TestAFlashThatTheOperatorCutsIsNamed(t *testing.T) {
 	w := withPort(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -284,6 +309,30 @@ func TestFirmwareThatIsNotAllowedIsRefusedBeforeSigning(t *testing.T) {
 				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
 			}
 		})
+	}
+}
+
+// The image is the bay's, so the board is not to blame for it.
+func TestABayWhoseImageIsNotAllowedFlashesNothing(t *testing.T) {
+	for name, change := range map[string]func(*fakes, *station.Config){
+		"by the station":    func(_ *fakes, c *station.Config) { c.FirmwareAllow = [][32]byte{{9}} },
+		"by the work order": func(w *fakes, _ *station.Config) { w.fails("ImageAllowed", station.ErrImageNotAllowed) },
+		"by the work order, and the board holds it": func(w *fakes, _ *station.Config) {
+			w.port.image, w.silent, w.identity.FirmwareHash = provisioning, false, provisioning
+			w.fails("ImageAllowed", station.ErrImageNotAllowed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) { change(w, c) }))
+			if run.Ending != station.Fault || run.Reason != "image-not-allowed" || slices.Contains(w.calls, "Flash") {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+	w := withPort(t)
+	if run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.FirmwareAllow = [][32]byte{provisioning} })); run.Ending != station.Pass {
+		t.Errorf("an image on the list: %s %q: %v", run.Ending, run.Reason, run.Err)
 	}
 }
 

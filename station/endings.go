@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,10 +17,15 @@ import (
 // the board is bad, and a board whose flash was cut must be named.
 func endingOf(ctx context.Context, err error) reason.Row {
 	row := reason.Of(err)
-	if err != nil && row.Ending != Reject && row.Word != ErrNeedsFlash.Word() && errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && row.Ending != Reject && !needsFlash(err) && errors.Is(ctx.Err(), context.Canceled) {
 		return errOperator.Row()
 	}
 	return row
+}
+
+// needsFlash reports whether the flash of the board may be incomplete, whatever the reason is.
+func needsFlash(err error) bool {
+	return slices.ContainsFunc(reason.All(err), func(r reason.Row) bool { return r.Word == ErrNeedsFlash.Word() })
 }
 
 // withComponent adds to an error the component that the error came from. The text of the

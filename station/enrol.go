@@ -221,7 +221,7 @@ func (a *attempt) closeRecord(ctx context.Context) error {
 // metBoard reports whether a board took part in the Run: it said who it is, it did something
 // for which the Run condemns it, or the station may have changed its flash.
 func (r *Run) metBoard() bool {
-	return r.Identity != nil || r.Ending == Reject || r.Flash != nil && !r.Flash.Held || r.Reason == ErrNeedsFlash.Word()
+	return r.Identity != nil || r.Ending == Reject || r.Flash != nil && !r.Flash.Held || needsFlash(r.Err)
 }
 
 // measure notes the octets and retries of the Run on the wire, and the board's console text.

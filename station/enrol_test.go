@@ -58,7 +58,7 @@ func (w *fakes) again(ctx context.Context, s *station.Station, run *station.Run)
 	if run.Ending == "" || (run.Ending == station.Pass) != (run.Err == nil) || (run.Ending == station.Pass) != (run.Reason == "") {
 		w.t.Errorf("ending %q, reason %q, error %v do not go together", run.Ending, run.Reason, run.Err)
 	}
-	flashed := run.Flash != nil && !run.Flash.Held || run.Reason == "needs-flash"
+	flashed := run.Flash != nil && !run.Flash.Held || errors.Is(run.Err, station.ErrNeedsFlash)
 	if met := run.Identity != nil || run.Ending == station.Reject || flashed; met != (w.closed == 1) || w.closed > 1 {
 		w.t.Errorf("a board took part: %t; the Run's record was closed %d times", met, w.closed)
 	}

@@ -31,6 +31,8 @@ var (
 
 	// ErrFirmware: the board runs a firmware image that the station or the work order does not allow.
 	ErrFirmware = reason.New("firmware-not-allowed", "board's firmware image is not on the list of the station or of the work order")
+	// ErrImageNotAllowed: the image that the bay would flash is not allowed, so the board is not to blame.
+	ErrImageNotAllowed = reason.New("image-not-allowed", "firmware image of the bay is not on the list of the station or of the work order")
 	// ErrDone: the board has an active certificate, so the station does not overwrite its firmware.
 	ErrDone = reason.New("done-before", "board is done: the registry has an active certificate for it, so its flash is not erased")
 	// ErrNeedsFlash: a flash began and did not end, so the board's firmware may be incomplete.

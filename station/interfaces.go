@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"net"
 	"net/netip"
 	"time"
@@ -93,6 +94,9 @@ type Issuer interface {
 // Registry stores boards, certificates and Runs. Each call is one durable transaction
 // together with its audit entry: after a nil error both survive a power cut.
 type Registry interface {
+	// ImageAllowed refuses, with ErrImageNotAllowed, an image that is not on the list of the Run's work order. image is the
+	// SHA-256 as boards report it.
+	ImageAllowed(ctx context.Context, run *Run, image [sha256.Size]byte) error
 	// Admit opens the Run's record, after the board was identified. Admit refuses a clone
 	// (the same BoardID with another hardware id) with ErrClone.
 	Admit(ctx context.Context, run *Run) error

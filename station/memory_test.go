@@ -254,6 +254,13 @@ func (w registry) LockRead(ctx context.Context, run *station.Run) error {
 	return nil
 }
 
+func (w registry) ImageAllowed(ctx context.Context, _ *station.Run, image [32]byte) error {
+	if image != provisioning {
+		w.t.Errorf("asked for the image %x", image)
+	}
+	return w.call(ctx, "ImageAllowed")
+}
+
 func (w registry) Standing(ctx context.Context, id devices.BoardID) (station.Standing, error) {
 	s := station.Standing{Active: w.done[id]}
 	if n := len(w.locks); n > 0 {

@@ -16,6 +16,7 @@ var (
 	ErrVoltage       = reason.New("target-voltage", "board has no supply: the target voltage is below 1 V")
 	ErrMissingTarget = reason.New("target-missing", "no chip answers the probe: look at supply and debug cable")
 	ErrLocked        = reason.New("target-locked", "debug port of the board is locked")
+	ErrErased        = reason.New("chip-erased", "the connection to a locked chip has erased it")
 	ErrWrongTarget   = reason.New("target-wrong", "chip is not the one of the board definition")
 	ErrMemory        = reason.New("target-memory", "probe cannot read or write this memory of the board")
 

@@ -224,6 +224,18 @@ func (t *Tree) At(path string) *Device {
 	return nil
 }
 
+// FindProbe returns the device at a USB path, or, without a path, the first probe whose serial number same accepts; nil: none is there.
+func (t *Tree) FindProbe(path string, same func(serial string) bool) *Device {
+	if path != "" {
+		return t.At(path)
+	}
+	i := slices.IndexFunc(t.Devices, func(d Device) bool { return d.Probe != NoProbe && same(d.Serial) })
+	if i < 0 {
+		return nil
+	}
+	return &t.Devices[i]
+}
+
 // ByPort returns the device that a UART belongs to, and nil for a name that is not on USB. The
 // UART may have any of its names.
 func (t *Tree) ByPort(name string) *Device {

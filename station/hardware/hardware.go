@@ -38,17 +38,18 @@ type Port struct {
 // States says who uses a port, by its device. nil: not known.
 type States func(device string) string
 
-// Compare returns the bays in their order, and then the devices that have no bay.
-func Compare(bays []configs.Bay, tree *usb.Tree, states States) []Row {
+// Compare returns the bays in their order, and then the devices that have no bay. base is the directory of relative board definitions.
+func Compare(bays []configs.Bay, base string, tree *usb.Tree, states States) []Row {
 	var rows []Row
 	mapped := map[string]bool{}
 	for i := range bays {
-		row := ofBay(&bays[i], tree)
+		row := ofBay(&bays[i], base, tree)
 		for _, path := range pathsOf(&bays[i], tree) {
 			mapped[path] = true
 		}
 		rows = append(rows, row)
 	}
+	addSharers(rows, bays, tree)
 	for i := range tree.Devices {
 		if device := &tree.Devices[i]; !mapped[device.Path] {
 			rows = append(rows, ofDevice(device))
@@ -99,12 +100,13 @@ func portsOf(ports []usb.Port) (all []Port) {
 	return all
 }
 
-func ofBay(bay *configs.Bay, tree *usb.Tree) Row {
+func ofBay(bay *configs.Bay, base string, tree *usb.Tree) Row {
 	row := Row{Bay: bay.Name, USB: bay.USB, Board: bay.Board}
-	if bay.USB == "" && (bay.Port == "" || configs.IsRTT(bay.Port) && isEmulated(bay.Board)) {
+	board := row.definition(bay, base)
+	if bay.USB == "" && (bay.Port == "" || configs.IsRTT(bay.Port) && board != nil && board.Emulated != "") {
 		return row // no hardware
 	}
-	row.addUART(bay, tree)
+	row.addUART(bay, board, tree)
 	if bay.Probe != nil {
 		row.Driver = bay.Probe.Driver
 	}
@@ -115,14 +117,20 @@ func ofBay(bay *configs.Bay, tree *usb.Tree) Row {
 	return row
 }
 
-// isEmulated reports whether an embedded board definition is for emulated boards.
-func isEmulated(name string) bool {
-	board, err := configs.LoadBoard(name, "")
-	return err == nil && board.Emulated != ""
+// definition reads the board definition of a bay; nil: there is none, or no Run can read it either, which the row says.
+func (r *Row) definition(bay *configs.Bay, base string) *configs.Board {
+	if bay.Board == "" {
+		return nil
+	}
+	board, err := configs.LoadBoard(bay.Board, base)
+	if err != nil {
+		r.say("%v", err)
+	}
+	return board
 }
 
-// addUART finds the UART of a bay.
-func (r *Row) addUART(bay *configs.Bay, tree *usb.Tree) {
+// addUART finds the UART of a bay, as a Run does.
+func (r *Row) addUART(bay *configs.Bay, board *configs.Board, tree *usb.Tree) {
 	device := tree.At(bay.USB)
 	if bay.Port != "" {
 		r.addNamed(bay, tree)
@@ -134,14 +142,10 @@ func (r *Row) addUART(bay *configs.Bay, tree *usb.Tree) {
 	}
 	r.describe(device)
 	r.Ports = portsOf(device.Ports)
-	if bay.Interface == nil && bay.Board != "" {
-		return // the board definition says which one
+	if bay.Board != "" && board == nil {
+		return // nobody knows which one
 	}
-	number := -1
-	if bay.Interface != nil {
-		number = *bay.Interface
-	}
-	port, err := device.Port(number)
+	port, err := device.Port(bay.UARTInterface(board))
 	if err != nil {
 		r.say("%v", err)
 		return
@@ -173,16 +177,20 @@ func probeOf(bay *configs.Bay, tree *usb.Tree) *usb.Device {
 	if !bay.HasProbe() {
 		return nil
 	}
-	if location := bay.ProbeLocation(); location != "" {
-		return tree.At(location)
+	return tree.FindProbe(bay.ProbeLocation(), bay.HasSerial)
+}
+
+// addSharers names each probe that two bays have. They may name it in two ways, so only the tree shows it.
+func addSharers(rows []Row, bays []configs.Bay, tree *usb.Tree) {
+	for i := range bays {
+		for j := range i {
+			if probe := probeOf(&bays[i], tree); probe != nil && probe == probeOf(&bays[j], tree) {
+				for _, pair := range [][2]int{{i, j}, {j, i}} {
+					rows[pair[0]].say("the probe at USB path %s belongs to bay %s, too: name another probe for one of the two", probe.Path, bays[pair[1]].Name)
+				}
+			}
+		}
 	}
-	i := slices.IndexFunc(tree.Devices, func(d usb.Device) bool {
-		return d.Probe != usb.NoProbe && configs.SameSerial(d.Serial, bay.ProbeSerial())
-	})
-	if i < 0 {
-		return nil
-	}
-	return &tree.Devices[i]
 }
 
 func (r *Row) addProbe(bay *configs.Bay, tree *usb.Tree) {

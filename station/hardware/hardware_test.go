@@ -46,12 +46,23 @@ func configured(t *testing.T, bays string) []configs.Bay {
 }
 
 func TestWhatDoesNotFitIsNamed(t *testing.T) {
-	_, tree := recorded(t)
+	dir, tree := recorded(t)
+	for name, number := range map[string]string{"second": "2", "fifth": "5"} {
+		text := "name: " + name + "\nuart: {interface: " + number + "}\n"
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name, bay string
 		says      []string // nil: nothing
 	}{
-		{"a bay that fits", "{name: a, usb: 1-1.2, board: nrf5340dk, probe: {driver: jlinkexe, serial: 1050012345}}", nil},
+		{"a bay that fits", "{name: a, usb: 1-1.2, interface: 0, board: nrf5340dk, probe: {driver: nrfutil, serial: 1050012345}}", nil},
+		{"several UARTs, and a definition that names none", "{name: a, usb: 1-1.2, board: nrf5340dk, probe: {driver: nrfutil, serial: 1050012345}}", []string{"several UARTs"}},
+		{"several UARTs, and a definition that names one", "{name: a, usb: 1-1.2, board: ./second.yaml}", nil},
+		{"several UARTs, and a definition that names one that is not there", "{name: a, usb: 1-1.1, board: ./fifth.yaml}", []string{"interface 5; it has interface 0"}},
+		{"a definition that is not there", "{name: a, usb: 1-2.2, board: ./none.yaml}", []string{"none.yaml"}},
+		{"a definition that is not there, for a port by its name", "{name: a, port: /dev/ttyUSB2, board: nrf5284}", []string{"nrf5284"}},
 		{"a bay without probe", "{name: a, usb: 1-2.2}", nil},
 		{"a bay with a port by its name", "{name: a, port: \"/dev/serial/by-path/pci-0000:00:14.0-usb-0:2.2:1.0-port0\"}", nil},
 		{"an emulated board", "{name: a, board: qemu-an385}", nil},
@@ -59,20 +70,20 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"a probe that carries SMP, by its USB path", "{name: a, port: \"rtt:1050012345\", board: nrf5340dk, probe: {driver: openocd, usb: 1-1.2}}", nil},
 		{"a probe that carries SMP and is not there", "{name: a, port: \"rtt:5\", board: nrf5340dk}", []string{"probe 5 is not plugged in"}},
 		{"an emulated board over RTT", "{name: a, port: \"rtt:5\", board: qemu-an385}", nil},
-		{"UART and probe at two places", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd, usb: 1-3}}", nil},
-		{"a cable that was pulled", "{name: a, usb: 1-9, board: x}", []string{"nothing is plugged in at USB path 1-9"}},
-		{"a composite probe that was pulled", "{name: a, usb: 1-9, board: x, probe: {driver: openocd}}", []string{"nothing is plugged in at USB path 1-9"}},
+		{"UART and probe at two places", "{name: a, usb: 1-2.2, board: nrf52840dk, probe: {driver: openocd, usb: 1-3}}", nil},
+		{"a cable that was pulled", "{name: a, usb: 1-9, board: nrf52840dk}", []string{"nothing is plugged in at USB path 1-9"}},
+		{"a composite probe that was pulled", "{name: a, usb: 1-9, board: nrf52840dk, probe: {driver: openocd}}", []string{"nothing is plugged in at USB path 1-9"}},
 		{"a port that is not there", "{name: a, port: /dev/ttyACM77}", []string{"port /dev/ttyACM77 is not there"}},
-		{"a probe that is not there", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd, usb: 1-8}}", []string{"probe at USB path 1-8 is not plugged in"}},
-		{"a serial number that is not there", "{name: a, port: /dev/ttyUSB2, board: x, probe: {driver: openocd, serial: 5}}", []string{"probe 5 is not plugged in"}},
-		{"a probe that was exchanged", "{name: a, usb: 1-1.1, board: x, probe: {driver: openocd, serial: 1}}", []string{"has the serial number 000683806234, station.yaml says 1"}},
-		{"an adapter as probe", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd}}", []string{"is no probe that this station knows"}},
+		{"a probe that is not there", "{name: a, usb: 1-2.2, board: nrf52840dk, probe: {driver: openocd, usb: 1-8}}", []string{"probe at USB path 1-8 is not plugged in"}},
+		{"a serial number that is not there", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: 5}}", []string{"probe 5 is not plugged in"}},
+		{"a probe that was exchanged", "{name: a, usb: 1-1.1, interface: 0, board: nrf52840dk, probe: {driver: openocd, serial: 1}}", []string{"has the serial number 000683806234, station.yaml says 1"}},
+		{"an adapter as probe", "{name: a, usb: 1-2.2, board: nrf52840dk, probe: {driver: openocd}}", []string{"is no probe that this station knows"}},
 		{"no board definition for a probe", "{name: a, usb: 1-1.4, probe: {driver: openocd}}", []string{"no board definition", "1-2.1 has the same serial number"}},
 		{"several UARTs", "{name: a, usb: 1-1.3}", []string{"several UARTs"}},
 		{"a UART that is not there", "{name: a, usb: 1-1.3, interface: 7}", []string{"interface 7; it has interface 0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rows := Compare(configured(t, "bays: ["+c.bay+"]\n"), tree, nil)
+			rows := Compare(configured(t, "bays: ["+c.bay+"]\n"), dir, tree, nil)
 			got := rows[0].Troubles
 			if len(got) != len(c.says) {
 				t.Fatalf("got %q, want %q", got, c.says)
@@ -86,11 +97,34 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 	}
 }
 
+// Only what is plugged in shows that a serial number and a USB path are one probe.
+func TestOneProbeInTwoBaysIsNamed(t *testing.T) {
+	_, tree := recorded(t)
+	const first = "{name: a, usb: 1-1.1, interface: 0, board: nrf52840dk, probe: {driver: openocd}}"
+	for second, twice := range map[string]bool{
+		"{name: b, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}": true,
+		"{name: b, port: \"rtt:683806234\", board: nrf52840dk}":                                         true,
+		"{name: b, usb: 1-1.1, interface: 2}":                                                           false, // only a UART
+		"{name: b, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: 5}}":         false,
+		"{name: b, usb: 1-1.2, board: nrf52840dk, interface: 0, probe: {driver: openocd}}":              false,
+	} {
+		rows := Compare(configured(t, "bays: ["+first+", "+second+"]\n"), "", tree, nil)
+		for i, other := range []string{"b", "a"} {
+			says := slices.ContainsFunc(rows[i].Troubles, func(text string) bool {
+				return strings.Contains(text, "the probe at USB path 1-1.1 belongs to bay "+other+", too")
+			})
+			if says != twice {
+				t.Errorf("%s: %q", second, rows[i].Troubles)
+			}
+		}
+	}
+}
+
 func TestHardwareWithoutABayIsListed(t *testing.T) {
 	_, tree := recorded(t)
 	bays := configured(t, "bays: [{name: a, usb: 1-1.1}, {name: b, port: /dev/ttyUSB2, probe: {driver: openocd, serial: 1050012345}}]\n")
 	var got []string
-	for _, row := range Compare(bays, tree, nil)[len(bays):] {
+	for _, row := range Compare(bays, "", tree, nil)[len(bays):] {
 		got = append(got, row.USB)
 	}
 	if want := "1-1.3 1-1.4 1-2.1 1-2.3 1-2.4 1-3 1-4 1-10"; strings.Join(got, " ") != want {
@@ -111,12 +145,12 @@ func TestTheYAMLLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			bays := configured(t, text.String())
-			for _, row := range Compare(bays, tree, nil)[len(bays):] {
+			for _, row := range Compare(bays, "", tree, nil)[len(bays):] {
 				if len(row.Ports) > 0 {
 					t.Errorf("no bay for %+v", row)
 				}
 			}
-			for _, row := range Compare(bays, tree, nil)[:len(bays)] {
+			for _, row := range Compare(bays, "", tree, nil)[:len(bays)] {
 				for _, trouble := range row.Troubles {
 					if !strings.Contains(trouble, "board definition") && !strings.Contains(trouble, "serial number") {
 						t.Errorf("bay %s: %s", row.Bay, trouble)
@@ -152,7 +186,7 @@ func TestTheTableAndTheJSONShowEachRow(t *testing.T) {
 		}
 		return Free
 	}
-	rows := Compare(configured(t, "bays: [{name: a, usb: 1-1.1, board: nrf52840dk, probe: {driver: openocd}}, {name: b, port: \"rtt:1050012345\", board: ours.yaml}, {name: c, port: \"tcp://bench:4001\"}]\n"), tree, states)
+	rows := Compare(configured(t, "bays: [{name: a, usb: 1-1.1, board: nrf52840dk, probe: {driver: openocd}}, {name: b, port: \"rtt:1050012345\", board: ours.yaml}, {name: c, port: \"tcp://bench:4001\"}]\n"), "", tree, states)
 	var table, lines strings.Builder
 	if err := WriteTable(&table, rows); err != nil {
 		t.Fatal(err)

@@ -66,11 +66,11 @@ func Show(w io.Writer, o Options) error {
 // rows compares bays and tree. Programs that use ports are known for this machine only.
 func (o Options) rows(bays []configs.Bay, tree *usb.Tree) ([]Row, error) {
 	if o.Sysfs != "" {
-		return Compare(bays, tree, nil), nil
+		return Compare(bays, filepath.Dir(o.Config), tree, nil), nil
 	}
 	states, err := MachineStates()
 	if err != nil {
 		return nil, err
 	}
-	return Compare(bays, tree, states), nil
+	return Compare(bays, filepath.Dir(o.Config), tree, states), nil
 }

@@ -16,7 +16,7 @@ import (
 func WriteYAML(w io.Writer, bays []configs.Bay, tree *usb.Tree) error {
 	proposed := slices.Clone(bays)
 	var text strings.Builder
-	for _, row := range Compare(bays, tree, nil)[len(bays):] {
+	for _, row := range Compare(bays, "", tree, nil)[len(bays):] {
 		more := propose(tree.At(row.USB), proposed, tree)
 		if len(more) == 0 {
 			fmt.Fprintf(&text, "# USB path %s is a probe without UART (%s): the bay of its board names it with probe: {driver: openocd, usb: %s}\n", row.USB, row.Product, row.USB)

@@ -42,7 +42,7 @@ type BoardSource struct {
 }
 
 // Boards makes a BoardSource for bays. It refuses emulated boards if the configuration does
-// not allow them, emulated boards without an image, and two bays with one port.
+// not allow them, emulated boards without an image, and two bays with one port or one probe.
 func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 	s := &BoardSource{files: f, images: map[string]string{}, ports: map[string]station.DebugPort{}, links: map[string]*openocd.Link{}}
 	for _, bay := range bays {
@@ -61,7 +61,7 @@ func (f *Files) Boards(bays []BaySpec, where Images) (*BoardSource, error) {
 		}
 		s.images[bay.Kind.Name] = image
 	}
-	if err := s.distinctPorts(bays); err != nil {
+	if err := errors.Join(s.distinctPorts(bays), s.distinctProbes(bays)); err != nil {
 		return nil, reason.Usage(err)
 	}
 	return s, s.openPorts(bays)

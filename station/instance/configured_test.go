@@ -152,6 +152,26 @@ func TestTwoNamesOfOnePortAreRefused(t *testing.T) {
 	}
 }
 
+func TestTwoNamesOfOneProbeAreRefused(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-1 1366:1051 product=J-Link serial=000683806234 0=cdc_acm:ttyACM0\n1-2 0403:6001 product=UART 0=ftdi_sio:ttyUSB0\n1-3 1366:1051 product=J-Link serial=5 0=cdc_acm:ttyACM1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const first = "{name: a, usb: 1-1, board: nrf52840dk, probe: {driver: openocd}}"
+	for second, want := range map[string]error{
+		"{name: b, port: /dev/ttyS77, board: nrf52840dk, probe: {driver: openocd, serial: 683806234}}": errSameProbe,
+		"{name: b, port: /dev/ttyS77, board: nrf52840dk, probe: {driver: openocd, serial: 5}}":         nil,
+		"{name: b, port: /dev/ttyS77, board: nrf52840dk, probe: {driver: openocd, serial: 9}}":         nil, // not plugged in
+		"{name: b, usb: 1-3, board: nrf52840dk, probe: {driver: openocd}}":                             nil,
+		"{name: b, usb: 1-8, board: nrf52840dk, probe: {driver: openocd, usb: 1-9, serial: 0005}}":     nil,
+	} {
+		s, specs := source(t, machine.Dir(), "["+first+", "+second+"]")
+		if _, err := s.files.Boards(specs, Images{}); !errors.Is(err, want) || want != nil && (reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), `"a" and "b"`)) {
+			t.Errorf("%s: %v, want %v", second, err, want)
+		}
+	}
+}
+
 func TestAPathThatCanBeNoPortIsRefusedAtTheStart(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(string(directory(t, "[]")), "station.yaml"), "/dev/null"} {

@@ -63,6 +63,9 @@ func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (sta
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, err)) // nothing was asked yet but the configuration and its files
 	}
+	if allow := f.Config.Boards.AllowedFirmware(); len(allow) > 0 && p.image != nil && !slices.Contains(allow, p.setup.Image.Octets) {
+		return nil, reason.Usage(fmt.Errorf("bay %s, board definition %s: %w: boards.firmware_allow in station.yaml lacks SHA-256 %x", bay.Name, bay.Board.Name, station.ErrImageNotAllowed, p.setup.Image.Octets))
+	}
 	if link != nil {
 		p.Probe = link.Probe(p.Probe)
 	}
@@ -116,8 +119,10 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 		return drivenBy{Driver: newOpenOCD(board), locks: len(o.Lock) > 0 && o.LockState != "", erases: len(o.Recover) > 0}, nil
 	case commander.Name:
 		j := board.Probe.JLinkExe
-		chip := commander.Chip{Device: j.Device, Part: part, Recover: j.Recover, Recovered: j.Recovered, Lock: j.Lock, LockState: j.LockState, Locked: j.Locked, Open: j.Open}
-		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Chip: chip})
+		if err := j.MayConnect(); err != nil {
+			return drivenBy{}, fmt.Errorf("board definition %s: probe.jlinkexe: %w", board.Name, err)
+		}
+		driver, err := commander.New(commander.Config{Interface: strings.ToUpper(board.Probe.Interface), Speed: board.Probe.SpeedKHz, Part: part, Chip: j})
 		return drivenBy{Driver: driver, locks: len(j.Lock) > 0 && len(j.LockState) > 0, erases: len(j.Recover) > 0}, err
 	}
 	return byRecipe(name, dir, board, selected)

@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/fixtures"
+	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
@@ -134,6 +136,7 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		}, "usage", "one core only"},
 		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
 		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
+		{"JLinkExe and a chip that it may erase when it connects", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "jlinkexe") }, "tool-cannot", "lock_state"},
 		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
 			bay := probed(definition(t, "octets"), "nrfutil")
 			bay.Bay.Probe.Serial = ""
@@ -153,10 +156,40 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 	}
 }
 
+func TestJLinkExeIsThereForAChipThatItDoesNotErase(t *testing.T) {
+	for name, change := range map[string]func(*configs.JLinkExeTarget){
+		"its lock is read before": func(j *configs.JLinkExeTarget) { j.LockState, j.Locked, j.Open = []string{"SWDReadAP 3"}, "= 0", "= 1" },
+		"nothing erases it":       func(j *configs.JLinkExeTarget) { j.KeepsLocked = true },
+	} {
+		board := definition(t, "octets")
+		change(&board.Probe.JLinkExe)
+		if port, err := openFiles(t, false).DebugPort(probed(board, "jlinkexe"), ""); err != nil || port == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestABayWithoutProbeHasNoDebugPort(t *testing.T) {
 	port, err := openFiles(t, false).DebugPort(instance.BaySpec{Name: "left"}, "")
 	if port != nil || err != nil {
 		t.Errorf("got %v, %v", port, err)
+	}
+}
+
+func TestAnImageThatTheStationDoesNotAllowIsRefusedBeforeTheFirstRun(t *testing.T) {
+	files, board := openFiles(t, false), definition(t, "octets")
+	files.Config.Boards.FirmwareAllow = []string{strings.Repeat("ab", 32)}
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); !errors.Is(err, station.ErrImageNotAllowed) || reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), "bay left") {
+		t.Errorf("got %v", err)
+	}
+	files.Config.Boards.FirmwareAllow = append(files.Config.Boards.FirmwareAllow, fmt.Sprintf("%x", sha256.Sum256([]byte("octets"))))
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
+		t.Error(err)
+	}
+	board.Firmware = configs.BoardImage{}
+	files.Config.Boards.FirmwareAllow = files.Config.Boards.FirmwareAllow[:1]
+	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
+		t.Errorf("nothing to flash: %v", err)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hallmark/configs"
 	"hallmark/devices/serial"
 	"hallmark/devices/serial/remote"
 	"hallmark/devices/usb"
@@ -35,7 +34,7 @@ func (s *BoardSource) Sight() (present func(BaySpec) bool) {
 			if err != nil {
 				return false
 			}
-			device, err := seen.Find(bay.Bay.USB, interfaceOf(bay))
+			device, err := seen.Find(bay.Bay.USB, bay.Bay.UARTInterface(bay.Board))
 			if err != nil {
 				return false
 			}
@@ -43,17 +42,6 @@ func (s *BoardSource) Sight() (present func(BaySpec) bool) {
 		}
 		return remote.Is(path) || unix.Access(path, unix.R_OK|unix.W_OK) == nil
 	}
-}
-
-// interfaceOf returns the USB interface of a bay's UART; -1: the only one.
-func interfaceOf(bay BaySpec) int {
-	switch {
-	case bay.Bay != nil && bay.Bay.Interface != nil:
-		return *bay.Bay.Interface
-	case bay.Board != nil:
-		return bay.Board.UART.Interface
-	}
-	return -1
 }
 
 // portConfig says how the port of a bay is found and opened. The values of the bay override those of its board
@@ -75,7 +63,7 @@ func (s *BoardSource) portConfig(bay BaySpec) serial.StableConfig {
 	config.Find = func() (string, error) { return bay.Port, nil }
 	if bay.Port == "" {
 		config.Name = "USB path " + bay.Bay.USB
-		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, interfaceOf(bay)) }
+		config.Find = func() (string, error) { return findOnUSB(s.Root(), bay.Bay.USB, bay.Bay.UARTInterface(bay.Board)) }
 	}
 	return config
 }
@@ -140,11 +128,8 @@ func (s *BoardSource) findProbe(bay BaySpec) error {
 	if err != nil {
 		return err
 	}
-	location := bay.Bay.ProbeLocation()
-	for _, device := range tree.Devices {
-		if configs.SameSerial(device.Serial, bay.Bay.ProbeSerial()) && (location == "" || location == device.Path) {
-			return nil
-		}
+	if device := tree.FindProbe(bay.Bay.ProbeLocation(), bay.Bay.HasSerial); device != nil && bay.Bay.HasSerial(device.Serial) {
+		return nil
 	}
 	return fmt.Errorf("probe %s: %w", bay.Bay.ProbeSerial(), usb.ErrAbsent)
 }
@@ -161,6 +146,8 @@ func findOnUSB(root, path string, number int) (string, error) {
 	}
 	return filepath.Join(root, device), nil
 }
+
+var errSameProbe = errors.New("two bays have the same probe: name another probe for one of them; `station bays` shows which probe belongs to which bay")
 
 var errSamePort = errors.New("two bays have the same port: name another port for one of them")
 
@@ -188,6 +175,30 @@ func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, path, errSamePort)
 		}
 		seen[path] = bay.Name
+	}
+	return nil
+}
+
+// distinctProbes refuses two bays with the same probe, which each may name in another way. It looks only at probes that are plugged in.
+func (s *BoardSource) distinctProbes(bays []BaySpec) error {
+	bays = slices.DeleteFunc(slices.Clone(bays), func(b BaySpec) bool { return b.Kind != nil || b.Bay == nil || !b.Bay.HasProbe() })
+	if len(bays) < 2 {
+		return nil
+	}
+	tree, err := usb.Scan(s.Root())
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	for _, bay := range bays {
+		device := tree.FindProbe(bay.Bay.ProbeLocation(), bay.Bay.HasSerial)
+		if device == nil {
+			continue // not plugged in: the bay says so when its Run begins
+		}
+		if other, taken := seen[device.Path]; taken {
+			return fmt.Errorf("bays %q and %q, probe at USB path %s: %w", other, bay.Name, device.Path, errSameProbe)
+		}
+		seen[device.Path] = bay.Name
 	}
 	return nil
 }

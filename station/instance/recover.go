@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 
+	"hallmark/devices/probe"
 	"hallmark/station"
 	"hallmark/station/reason"
 )
@@ -19,8 +20,25 @@ var (
 // A RecoverPort is the debug port of a bay for a command that erases whole chips. No Run has it.
 type RecoverPort interface {
 	station.DebugPort
-	// Recover erases the whole chip and unlocks it.
-	Recover(context.Context) error
+	// Erase erases the whole chip and unlocks it. It reads the state of the lock afterwards, and refuses a chip that is still
+	// locked; an empty state was not read, because the driver cannot.
+	Erase(context.Context) (station.LockState, error)
+}
+
+func (p *debugPort) Erase(ctx context.Context) (station.LockState, error) {
+	if err := p.Recover(ctx); err != nil {
+		return "", err
+	}
+	state, err := p.LockState(ctx)
+	switch {
+	case errors.Is(err, probe.ErrCannot):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("the programmer says that the chip is erased, and then: %w", err)
+	case state == station.LockLocked:
+		return "", fmt.Errorf("%w: the programmer says that it is, and the debug port is still locked", probe.ErrNotErased)
+	}
+	return state, nil
 }
 
 // RecoverPort returns the debug port of a bay. It refuses a bay without probe, and a board definition without recover.

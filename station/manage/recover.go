@@ -21,7 +21,7 @@ func (c *Commands) recover() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recover BAY --reason TEXT",
 		Short: "Has the probe of a bay erase the whole chip, with firmware, certificate and lock; asks before",
-		Long: `recover erases the whole chip of the board in a bay and opens its debug port. The board itself, the certificate in its flash, or --board
+		Long: `recover erases the whole chip of the board in a bay and opens its debug port, whose state it then reads. The board itself, the certificate in its flash, or --board
 says which board it is; the registry is asked before. A board with an active certificate is refused: revoke the certificate
 or scrap the board first, or give --hold. recover shows what it would erase, and a person types the name of the bay, or the command has --yes.
 The intent is on record before, and the end after. No other process may have the station open.`,
@@ -70,7 +70,7 @@ func (c *Commands) recoverIn(ctx context.Context, bay, firmware string, ask oper
 	if err != nil {
 		return err
 	}
-	err = operate.RecoverBoard(ctx, record, source, bays[0], ask, func(what string) error {
+	state, err := operate.RecoverBoard(ctx, record, source, bays[0], ask, func(what string) error {
 		if _, err := fmt.Fprintln(c.Stdout, reason.Printable(what)); err != nil {
 			return err
 		}
@@ -78,7 +78,11 @@ func (c *Commands) recoverIn(ctx context.Context, bay, firmware string, ask oper
 	})
 	unsigned, bad := record.CoverActs(ctx) // also of an erase that failed or was cut
 	if err = errors.Join(err, bad); err == nil {
-		_, err = fmt.Fprintf(c.Stdout, "the chip in bay %s is erased, and its debug port is open; the next Run flashes the board\n", bays[0].Name)
+		read := "the state of its debug port was not read, because the driver cannot"
+		if state != "" {
+			read = fmt.Sprintf("its debug port was read as %s", state)
+		}
+		_, err = fmt.Fprintf(c.Stdout, "the chip in bay %s is erased, and %s; the next Run flashes the board\n", bays[0].Name, read)
 	}
 	if unsigned != "" {
 		fmt.Fprintln(c.Stdout, unsigned)

@@ -2,10 +2,17 @@ package operate
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"hallmark/fixtures"
+	"hallmark/station"
+	"hallmark/station/reason"
 )
 
 func TestABoardThatIsAskedAgainAndAgainIsLoggedWhenItsAnswerChanges(t *testing.T) {
@@ -39,5 +46,74 @@ func TestASilentBoardFillsNoLog(t *testing.T) {
 	}
 	if lines := strings.Count(strings.TrimPrefix(logged(), before), "does not answer"); lines != 1 {
 		t.Errorf("%d lines", lines)
+	}
+}
+
+// flashes is the debug port of a bay that flashes, and whose probe is missing.
+type flashes struct{ station.DebugPort }
+
+var errNoProbe = reason.New("probe-missing", "no probe answers")
+
+func (flashes) Setup() station.DebugSetup { return station.DebugSetup{Image: &station.FirmwareImage{}} }
+
+func (flashes) Target(context.Context) (station.ProbeRecord, error) {
+	return station.ProbeRecord{}, errNoProbe
+}
+
+// A blank board never says who it is, so nobody would learn that it is not the board of the last Run.
+func TestAnswersThatNeverCome(t *testing.T) {
+	for _, test := range []struct {
+		name, lastBoard string
+		port            station.DebugPort
+		started         bool
+	}{
+		{"a bay that flashes", "board", flashes{}, true},
+		{"a bay that does not flash", "board", nil, false},
+		{"a last board that nobody knows", "", nil, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			port := filepath.Join(t.TempDir(), "ttyACM0")
+			s := ready(t, port)
+			s.must(s.Automatic(t.Context(), true, "anna", ""))
+			b := s.bays[0]
+			b.place.Debug, b.lastBoard = test.port, test.lastBoard
+			b.presence = presence{now: BoardPresent, appeared: true, doubtful: true}
+			for i := 0; b.presence.appeared; i++ {
+				if i > 1000 {
+					t.Fatal("the station asks for ever")
+				}
+				s.startAutomatic(time.Now())
+				s.runs.Wait()
+			}
+			if b.last != "" != test.started {
+				t.Errorf("the last Run ended as %q", b.last)
+			}
+			if test.started {
+				return
+			}
+			s.starts(1, Start{}) // a person may start it
+			s.waits()
+			s.last(1, station.Fault)
+		})
+	}
+}
+
+func TestAStartByAPersonEndsTheQuestion(t *testing.T) {
+	port, board := fixtures.SilentPort(t)
+	s := ready(t, port)
+	b := s.bays[0]
+	b.presence, b.lastBoard = presence{now: BoardPresent, appeared: true, doubtful: true}, "board"
+	s.mu.Lock()
+	s.askBoard(b)
+	s.mu.Unlock()
+	asked := make([]byte, 1) // the question is under way when its first octet is there
+	if _, err := board.Read(asked); err != nil {
+		t.Fatal(err)
+	}
+	s.starts(1, Start{})
+	s.waits()
+	s.last(1, station.Fault)
+	if b.presence.doubtful {
+		t.Errorf("%+v", b.presence)
 	}
 }

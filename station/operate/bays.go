@@ -24,9 +24,9 @@ type bayState struct {
 	skipped   string // the reason, empty when the bay takes part
 	expect    string // BoardID of the scanned label
 	running   bool
-	asking    bool   // the station asks the board who it is, without a Run
-	asked     answer // of the board that is asked
-	committed bool   // the Run has reached sign: it goes to its end
+	question  *identityQuestion // the station asks the board who it is, without a Run; nil: it does not
+	asked     answer            // of the board that is asked
+	committed bool              // the Run has reached sign: it goes to its end
 	cancel    context.CancelFunc
 	last      station.Ending
 	passed    time.Time // end of the last Run
@@ -129,6 +129,8 @@ type presence struct {
 	now      Presence
 	appeared bool // a board appeared after the last Run
 	doubtful bool // the port disappeared during the last Run, so the board may be the board of that Run
+
+	questions int // to a doubtful board that did not answer
 }
 
 // seen returns the new presence; there says whether the port exists now, and running whether the bay has a Run.

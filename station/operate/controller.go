@@ -168,11 +168,15 @@ func (c *Controller) begin(b *bayState, ask Start, unfit error) error {
 	ctx, cancel := context.WithCancel(c.life)
 	b.running, b.committed, b.lost, b.expect, b.cancel = true, false, nil, ask.Expect, cancel
 	b.presence.appeared, b.presence.doubtful = false, false
+	free := b.endQuestion()
 	if c.busy++; c.busy == 1 {
 		c.quiet = make(chan struct{})
 	}
 	engine := c.opened.engine
-	c.runs.Go(func() { c.run(ctx, b, engine, ask) })
+	c.runs.Go(func() {
+		free()
+		c.run(ctx, b, engine, ask)
+	})
 	return nil
 }
 
@@ -187,7 +191,7 @@ func (c *Controller) whyNot(b *bayState) error {
 		return fmt.Errorf("%w: %w", ErrHSMAway, c.away)
 	case c.opened.instance.HubStops() != nil:
 		return c.opened.instance.HubStops()
-	case b.running || b.asking:
+	case b.running:
 		return fmt.Errorf("%s: %w", b.spec.Name, ErrBusy)
 	case b.skipped != "":
 		return fmt.Errorf("%s: %w (%s)", b.spec.Name, errBaySkipped, b.skipped)

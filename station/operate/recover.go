@@ -35,50 +35,54 @@ var (
 )
 
 // RecoverBoard erases the chip in a bay, after the board, its flash or a person has said which board it is, and after confirm has agreed to
-// a text that says what will be erased. The intent is on record before, and the end after. It needs the station for itself.
-func RecoverBoard(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(what string) error) error {
+// a text that says what will be erased. The intent is on record before, and the end after. It returns the state of the lock as it was read
+// afterwards; empty: the driver cannot read it. It needs the station for itself.
+func RecoverBoard(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(what string) error) (state station.LockState, err error) {
 	if err := reason.CheckText(ask.Operator); err != nil {
-		return reason.Usage(fmt.Errorf("--operator %w", err))
+		return "", reason.Usage(fmt.Errorf("--operator %w", err))
 	}
 	if err := reason.CheckText(ask.Why); err != nil {
-		return reason.Usage(fmt.Errorf("--reason %w", err))
+		return "", reason.Usage(fmt.Errorf("--reason %w", err))
 	}
-	return asCommand(ctx, record, actRecover, ask.Operator, func(person string) error {
+	err = asCommand(ctx, record, actRecover, ask.Operator, func(person string) (err error) {
 		ask.Operator = person
-		return recoverAs(ctx, record, source, bay, ask, confirm)
+		state, err = recoverAs(ctx, record, source, bay, ask, confirm)
+		return err
 	})
+	return state, err
 }
 
-func recoverAs(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(string) error) (err error) {
+func recoverAs(ctx context.Context, record *instance.Record, source *instance.BoardSource, bay instance.BaySpec, ask Recover, confirm func(string) error) (state station.LockState, err error) {
 	port, err := source.RecoverPort(bay)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := record.Begin(ctx); err != nil {
-		return err
+		return "", err
 	}
 	client, board, err := source.Open(ctx, bay, source.Inserted(bay))
 	switch {
 	case err == nil:
 		defer func() { err = errors.Join(err, board.Close()) }()
 	case bay.Kind != nil:
-		return err
+		return "", err
 	default:
 		client = nil // a board with USB of its own has no port while its firmware does not run
 	}
 	recovery := registry.Recovery{Bay: bay.Name, Probe: port.Setup().Probe, Why: ask.Why, Operator: ask.Operator, Hold: ask.Hold}
 	if recovery.Board, recovery.KnownBy, err = whichBoard(ctx, record, client, port, ask); err != nil {
-		return fmt.Errorf("looking which board is in bay %s: %w", bay.Name, err)
+		return "", fmt.Errorf("looking which board is in bay %s: %w", bay.Name, err)
 	}
 	if err := confirm(describe(ctx, record, &recovery)); err != nil {
-		return err
+		return "", err
 	}
 	if err := record.Registry.RecoverIntended(ctx, recovery); err != nil {
-		return reason.WithNext(err)
+		return "", reason.WithNext(err)
 	}
 	// Ctrl-C does not cut an erase, nor its record: the driver bounds the erase.
 	ctx = context.WithoutCancel(ctx)
-	return record.Registry.RecoverDone(ctx, recovery, port.Recover(ctx))
+	state, err = port.Erase(ctx)
+	return state, record.Registry.RecoverDone(ctx, recovery, state, err)
 }
 
 // whichBoard asks the board, then its flash, then the person.

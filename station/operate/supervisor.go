@@ -208,7 +208,7 @@ func (c *Controller) startAutomatic(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
-		if waits(c, b) && b.presence.doubtful {
+		if waits(c, b) && b.presence.doubtful && b.lastBoard != "" { // without it no answer would say anything
 			c.askBoard(b)
 		} else if waits(c, b) && c.begin(b, Start{Bay: b.spec.Name, Operator: c.operator, Order: c.order.ID, automatic: true}, unfit) == nil {
 			c.record.Log.Info("automatic start", "bay", b.spec.Name)

@@ -17,7 +17,7 @@ import (
 // the earlier sentinel decides.
 var byPrecedence = []*reason.Sentinel{
 	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
-	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrAlgorithm, station.ErrFirmware, station.ErrDone, station.ErrNoPurpose, issuance.ErrNoHardwareID, station.ErrSealed,
+	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrAlgorithm, station.ErrFirmware, station.ErrImageNotAllowed, station.ErrDone, station.ErrNoPurpose, issuance.ErrNoHardwareID, station.ErrSealed,
 	station.ErrScrapped, station.ErrHeld, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
 	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,
@@ -29,7 +29,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrStoreIO, devices.ErrStoreFull, devices.ErrEmpty, devices.ErrTLSState, devices.ErrCrypto, devices.ErrNoAnchor, devices.ErrNoNetwork, devices.ErrTLSBusy,
 	devices.ErrInvalid, devices.ErrUnsupported, devices.ErrUnknownRefusal, devices.ErrMalformedAnswer, devices.ErrProtocolVersion,
 	devices.ErrProductImage, devices.ErrReceiptKey, devices.ErrNoReceipt, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
-	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
+	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, probe.ErrErased, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
 	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
 	serial.ErrBusy, serial.ErrDenied, serial.ErrNotSerial, remote.ErrUnreachable, remote.ErrUnfit, devices.ErrOtherServer, devices.ErrGarbled, devices.ErrDamagedFrames, devices.ErrLoopBack, devices.ErrConsoleText,

@@ -172,6 +172,23 @@ func TestRefusals(t *testing.T) {
 			other.Order, other.Identity.FirmwareHash = "WO-1", [32]byte{3}
 			return b.Admit(t.Context(), other)
 		}, station.ErrFirmware},
+		{"an image that is not on the list of the work order is refused before it is flashed", func(t *testing.T, b *testRegistry) error {
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{1}, {2}}}, "ann"))
+			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-2", Product: "sensor", Quota: 1}, "ann"))
+			run := &station.Run{Order: "WO-1"}
+			for range 2 { // before and after the order is known to this process
+				b.must(b.ImageAllowed(t.Context(), run, [32]byte{2}))
+				if err := b.ImageAllowed(t.Context(), run, [32]byte{3}); !errors.Is(err, station.ErrImageNotAllowed) {
+					t.Errorf("got %v", err)
+				}
+				b.must(b.ImageAllowed(t.Context(), &station.Run{Order: "WO-2"}, [32]byte{3}))
+				b.must(b.ImageAllowed(t.Context(), &station.Run{}, [32]byte{3}))
+				_, err := b.admitsFor("WO-2")
+				b.must(err)
+			}
+			b.reopen()
+			return b.ImageAllowed(t.Context(), run, [32]byte{3})
+		}, station.ErrImageNotAllowed},
 		{"the firmware of an open work order is not changed", func(t *testing.T, b *testRegistry) error {
 			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{2}, {1}}}, "ann"))
 			b.must(b.OpenOrder(t.Context(), NewOrder{ID: "WO-1", Product: "sensor", Quota: 1, Firmware: [][32]byte{{1}, {2}}}, "ann"))

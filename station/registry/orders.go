@@ -220,9 +220,30 @@ func (w *work) termsOf(id string) terms {
 
 // firmwareAllowed refuses a board whose image is not on the list of its order.
 func (w *work) firmwareAllowed(run *station.Run) error {
-	images, id := w.termsOf(run.Order).images, run.Identity
-	if image := hex.EncodeToString(id.FirmwareHash[:]); images != "" && !slices.Contains(strings.Split(images, ","), image) {
-		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %s", station.ErrFirmware, run.Order, id.Firmware, image)
+	if id := run.Identity; !w.termsOf(run.Order).allows(id.FirmwareHash) {
+		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %x", station.ErrFirmware, run.Order, id.Firmware, id.FirmwareHash)
+	}
+	return nil
+}
+
+// allows reports whether boards of the order may run an image.
+func (t terms) allows(image [sha256.Size]byte) bool {
+	return t.images == "" || slices.Contains(strings.Split(t.images, ","), hex.EncodeToString(image[:]))
+}
+
+// ImageAllowed implements station.Registry. It writes nothing, and does not compare the order with the log: Admit does.
+func (r *Registry) ImageAllowed(ctx context.Context, run *station.Run, image [sha256.Size]byte) error {
+	known, compared := r.orders.Load(run.Order)
+	now, _ := known.(terms)
+	if !compared {
+		logged, err := r.searchOrder(ctx, run.Order)
+		if err != nil {
+			return err
+		}
+		now = logged.terms
+	}
+	if !now.allows(image) {
+		return fmt.Errorf("%w: work order %q, SHA-256 %x", station.ErrImageNotAllowed, run.Order, image)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,20 +77,26 @@ func (w *work) mayRecover(recovery *Recovery) error {
 	return &refusal{fmt.Errorf("%w: %s", ErrRecoverActive, id), e}
 }
 
-// RecoverDone notes how the erase ended; cause is nil for a chip that is erased. The lock of an erased chip is open.
-func (r *Registry) RecoverDone(ctx context.Context, recovery Recovery, cause error) error {
+// stateNotRead stands for the state of a lock that the driver cannot read.
+const stateNotRead = "not-read"
+
+// RecoverDone notes how the erase ended; cause is nil for a chip that is erased. state is the lock as it was read afterwards;
+// empty: it was not read, and the board's row keeps the state that was read before.
+func (r *Registry) RecoverDone(ctx context.Context, recovery Recovery, state station.LockState, cause error) error {
 	e := recovery.entry(typeRecovered, audit.Success)
-	if cause != nil {
+	if cause == nil {
+		e.Details[detailState] = cmp.Or(string(state), stateNotRead)
+	} else {
 		e = recovery.entry(typeNotRecovered, audit.Failure)
 		e.Reason = reason.Of(cause).Word
 		e.Details["message"] = text(cause.Error())
 	}
 	err := r.write(ctx, func(w *work) error {
 		written, err := w.append(e)
-		if err != nil || cause != nil || recovery.Board.IsZero() {
+		if err != nil || cause != nil || state == "" || recovery.Board.IsZero() {
 			return err
 		}
-		return w.exec(`UPDATE locks SET state = ?, changed = ? WHERE board_id = ?`, string(station.LockOpen), written.Time.String(), recovery.Board.String())
+		return w.exec(`UPDATE locks SET state = ?, changed = ? WHERE board_id = ?`, string(state), written.Time.String(), recovery.Board.String())
 	})
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("noting how the erase ended: %w", err))
@@ -97,12 +104,16 @@ func (r *Registry) RecoverDone(ctx context.Context, recovery Recovery, cause err
 	return cause
 }
 
-// recovered opens the lock of an erased chip.
+// recovered sets the lock of an erased chip. Versions before the state was read wrote none, and took the port for open.
 func (s *replay) recovered(e audit.Entry) error {
 	if e.Board == nil || s.locks[e.Board.ID] == nil {
 		return nil // nobody knows the board, or the station never locked it
 	}
-	s.locks[e.Board.ID][lockState], s.locks[e.Board.ID][lockChanged] = string(station.LockOpen), e.Time.String()
+	state := cmp.Or(e.Details[detailState], string(station.LockOpen))
+	if state == stateNotRead {
+		return nil
+	}
+	s.locks[e.Board.ID][lockState], s.locks[e.Board.ID][lockChanged] = state, e.Time.String()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hallmark/station"
+	"hallmark/station/audit"
 )
 
 func TestAChipIsErasedOnlyAfterTheRegistryWasAsked(t *testing.T) {
@@ -27,12 +28,12 @@ func TestAChipIsErasedOnlyAfterTheRegistryWasAsked(t *testing.T) {
 	recovery.Hold = false
 	b.must(b.RecoverIntended(t.Context(), recovery)) // it is on hold now
 	cause := errors.New("no probe")
-	if err := b.RecoverDone(t.Context(), recovery, cause); !errors.Is(err, cause) || b.count(typeNotRecovered) != 1 {
+	if err := b.RecoverDone(t.Context(), recovery, "", cause); !errors.Is(err, cause) || b.count(typeNotRecovered) != 1 {
 		t.Errorf("a failure: %v", err)
 	}
 	for _, other := range []Recovery{recovery, {Board: scrapped.Identity.ID, KnownBy: "flash", Operator: "ann"}, {KnownBy: "nobody", Operator: "ann"}} {
 		b.must(b.RecoverIntended(t.Context(), other))
-		b.must(b.RecoverDone(t.Context(), other, nil))
+		b.must(b.RecoverDone(t.Context(), other, station.LockOpen, nil))
 	}
 	if b.count(typeRecovered) != 3 {
 		t.Error("each erase has its entry")
@@ -40,19 +41,30 @@ func TestAChipIsErasedOnlyAfterTheRegistryWasAsked(t *testing.T) {
 	b.verify()
 }
 
-func TestTheLockOfAnErasedChipIsOpen(t *testing.T) {
-	b := newTestRegistry(t)
-	run := b.run()
-	b.toLock(run)
-	run.Lock.State, run.Ending = station.LockLocked, station.Pass
-	b.must(b.LockRead(t.Context(), run))
-	b.must(b.closeRun(t.Context(), run))
-	recovery := Recovery{Board: run.Identity.ID, KnownBy: "person", Bay: "left", Operator: "ann", Hold: true}
-	b.must(b.RecoverIntended(t.Context(), recovery))
-	b.must(b.RecoverDone(t.Context(), recovery, nil))
-	standing, err := b.Standing(t.Context(), run.Identity.ID)
-	if err != nil || standing.Lock != station.LockOpen {
-		t.Errorf("%+v, %v", standing, err)
+// The record has the state that was read. Without one, the state that was read before stands.
+func TestTheLockOfAnErasedChipIsAsItWasRead(t *testing.T) {
+	for read, want := range map[station.LockState]station.LockState{station.LockOpen: station.LockOpen, "": station.LockLocked} {
+		b := newTestRegistry(t)
+		run := b.run()
+		b.toLock(run)
+		run.Lock.State, run.Ending = station.LockLocked, station.Pass
+		b.must(b.LockRead(t.Context(), run))
+		b.must(b.closeRun(t.Context(), run))
+		recovery := Recovery{Board: run.Identity.ID, KnownBy: "person", Bay: "left", Operator: "ann", Hold: true}
+		b.must(b.RecoverIntended(t.Context(), recovery))
+		b.must(b.RecoverDone(t.Context(), recovery, read, nil))
+		standing, err := b.Standing(t.Context(), run.Identity.ID)
+		if err != nil || standing.Lock != want {
+			t.Errorf("read %q: %+v, %v", read, standing, err)
+		}
+		b.verify()
 	}
-	b.verify()
+}
+
+// Versions before the state was read wrote no state, and took the port for open.
+func TestAnEraseWithoutAStateIsThatOfAnEarlierVersion(t *testing.T) {
+	s := &replay{locks: map[string]fields{"b": {lockState: "locked", lockChanged: ""}}}
+	if err := s.recovered(audit.Entry{Board: &audit.Board{ID: "b"}}); err != nil || s.locks["b"][lockState] != "open" {
+		t.Errorf("%v, %v", s.locks["b"], err)
+	}
 }

@@ -195,6 +195,9 @@ func (r crashingRegistry) LockIntended(ctx context.Context, run *station.Run) er
 	return withCrashNoValue(r.crashPoint, "Registry.LockIntended", func() error { return r.inner.LockIntended(ctx, run) })
 }
 
+func (r crashingRegistry) ImageAllowed(ctx context.Context, run *station.Run, image [32]byte) error {
+	return withCrashNoValue(r.crashPoint, "Registry.ImageAllowed", func() error { return r.inner.ImageAllowed(ctx, run, image) })
+}
 func (r crashingRegistry) LockRead(ctx context.Context, run *station.Run) error {
 	return withCrashNoValue(r.crashPoint, "Registry.LockRead", func() error { return r.inner.LockRead(ctx, run) })
 }

@@ -4,11 +4,13 @@
 //
 // Each call runs JLinkExe with a command file. Before the work itself a first run asks the probe alone: the
 // connection to a locked chip can erase the chip, so serial number, target voltage and lock are checked
-// without a connection. The exit code alone never counts as success, see [outcome].
+// without a connection. A Chip whose lock cannot be read so is not connected to, unless it says that it is
+// not erased ([Chip.MayConnect]). The exit code alone never counts as success, see [outcome].
 package commander
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -31,6 +33,7 @@ type Config struct {
 	Program   string // path or name; "": "JLinkExe"
 	Interface string // "": "SWD"
 	Speed     int    // in kHz; 0: 4000
+	Part      probe.Part
 	Chip      Chip
 
 	Limit      time.Duration // of one run; 0: 30 s
@@ -40,9 +43,8 @@ type Config struct {
 
 // Chip says how JLinkExe handles one type of chip. The texts are commands of J-Link Commander.
 type Chip struct {
-	Device  string     `yaml:"device"` // SEGGER's name of the chip
-	Part    probe.Part `yaml:"part"`
-	Recover []string   `yaml:"recover"` // without a connection; empty: Recover is not possible
+	Device  string   `yaml:"device"`  // SEGGER's name of the chip
+	Recover []string `yaml:"recover"` // without a connection; empty: Recover is not possible
 	// Recovered is a regular expression for what Recover must print.
 	Recovered string   `yaml:"recovered"`
 	Lock      []string `yaml:"lock"` // ends with a reset where the chip needs one; empty: Lock is not possible
@@ -51,6 +53,20 @@ type Chip struct {
 	LockState []string `yaml:"lock_state"`
 	Locked    string   `yaml:"locked"` // regular expression for what LockState prints on a locked chip
 	Open      string   `yaml:"open"`   // regular expression for what LockState prints on an open chip
+	// KeepsLocked says that SEGGER's software erases nothing when it connects to a locked chip of this type.
+	KeepsLocked bool `yaml:"keeps_locked"`
+}
+
+// errBlind: the connection itself may erase a locked chip, and no question to the registry comes before it.
+var errBlind = fmt.Errorf("%w: JLinkExe may erase a locked chip when it connects, so it needs lock_state, locked and open, which read the lock before, or keeps_locked: true "+
+	"for a type of chip that SEGGER's software does not erase", probe.ErrCannot)
+
+// MayConnect refuses a chip that the connection could erase before anybody knows that it is locked.
+func (c *Chip) MayConnect() error {
+	if len(c.LockState) == 0 && !c.KeepsLocked {
+		return errBlind
+	}
+	return nil
 }
 
 // A Driver opens probes with one Config.
@@ -164,12 +180,15 @@ func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(do
 	work.script = append(work.script, resetRun...)
 	follow := follower{total: image.Size(), progress: progress}
 	work.line = follow.line
-	if _, err := d.do(ctx, &work); err != nil {
+	if _, err := d.check(ctx); err != nil {
+		return fmt.Errorf("flashing %s: %w", image.Name, err)
+	}
+	if _, err := d.work(ctx, &work); err != nil {
 		err = fmt.Errorf("flashing %s: %w", image.Name, err)
-		if follow.writing {
-			return probe.Incomplete(err)
+		if errors.Is(err, probe.ErrNoTool) {
+			return err
 		}
-		return err
+		return probe.Incomplete(err) // whatever it says: a probe that was lost in the middle is like one that is not there
 	}
 	follow.end()
 	return nil

@@ -25,7 +25,7 @@ const serial = "683806234"
 // nrf52840 locks and unlocks with the CTRL-AP of nRF52 chips.
 func nrf52840() Chip {
 	return Chip{
-		Device: "nRF52840_xxAA", Part: probe.Part{Address: programmers.PartAddress, Value: programmers.Part},
+		Device:    "nRF52840_xxAA",
 		Recover:   []string{"SWDWriteDP 2 0x01000000", "SWDWriteAP 1 1", "sleep 500", "SWDReadAP 2", "SWDReadAP 3"},
 		Recovered: `(?s)Read AP register 2 = 0x00000000.*Read AP register 3 = 0x00000001`,
 		Lock:      []string{"w4 0x4001E504, 1", "w4 0x10001208, 0xFFFFFF00", "r"},
@@ -43,7 +43,7 @@ type bay struct {
 func connect(t *testing.T, version string, change func(*Config)) *bay {
 	t.Helper()
 	standIn := programmers.Install(t, "JLinkExe", programmers.Board{Serial: serial, Millivolts: 3300, Version: version})
-	config := Config{Program: standIn.Path(), Chip: nrf52840()}
+	config := Config{Program: standIn.Path(), Part: probe.Part{Address: programmers.PartAddress, Value: programmers.Part}, Chip: nrf52840()}
 	if change != nil {
 		change(&config)
 	}
@@ -112,11 +112,12 @@ func TestBadRunsAreRefused(t *testing.T) {
 		{"no board, text of V7", "V7.58", programmers.NoBoard, info, probe.ErrMissingTarget, false},
 		{"no board, text of V9", "V9.46", programmers.NoBoard, info, probe.ErrMissingTarget, false},
 		{"no supply", "V7.58", programmers.NoSupply, info, probe.ErrVoltage, false},
-		{"the connection erases a locked chip", "V7.58", programmers.Unsecures, flash, probe.ErrLocked, false},
-		{"the connection erases, and only the log says so", "V7.58", programmers.UnsecuresLog, flash, probe.ErrLocked, false},
+		{"the connection erases a locked chip", "V7.58", programmers.Unsecures, flash, probe.ErrErased, true},
+		{"the connection erases, and only the log says so", "V7.58", programmers.UnsecuresLog, flash, probe.ErrErased, true},
 		{"the flash differs", "V7.58", programmers.Mismatch, flash, probe.ErrMismatch, true},
 		{"an error that is followed by O.K.", "V7.58", programmers.ErrorThenOK, flash, probe.ErrMismatch, true},
 		{"a format that is refused after the erase, with exit code 0", "V7.58", programmers.WrongFormat, flash, probe.ErrTool, true},
+		{"the probe is gone in the middle, and the text is that of no probe", "V7.58", programmers.LostSilent, flash, probe.ErrMissing, true},
 		{"the probe is lost in the middle", "V7.58", programmers.LostInFlash, flash, probe.ErrLost, true},
 		{"a crash in the middle", "V7.58", programmers.Crash, flash, probe.ErrUnclear, true},
 		{"an end in the middle with exit code 0", "V7.58", programmers.Cut, flash, probe.ErrUnclear, true},
@@ -158,8 +159,47 @@ func TestACommanderThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
+// SEGGER's software erases a locked chip when it connects, and no question to the registry comes before that.
+func TestAChipWhoseLockIsNotReadBeforeIsNotConnectedTo(t *testing.T) {
+	bay := connect(t, "V7.58", func(c *Config) { c.Chip = Chip{Device: "nRF52840_xxAA", Lock: []string{"r"}} })
+	bay.Change(t, func(b *programmers.Board) { b.Fault, b.Locked = programmers.Unsecures, true })
+	bay.StandIn.Write(t, 0, []byte("vectors"))
+	ctx := t.Context()
+	_, info := bay.Info(ctx)
+	_, read := bay.ReadMemory(ctx, 0, 16)
+	for name, err := range map[string]error{"info": info, "read": read, "reset": bay.Reset(ctx, probe.Run), "flash": bay.Probe.Flash(ctx, image(), nil), "lock": bay.Lock(ctx)} {
+		if !errors.Is(err, probe.ErrCannot) || errors.Is(err, probe.ErrNeedsFlash) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if flash := bay.StandIn.Flash(t); string(flash[:7]) != "vectors" {
+		t.Error("the chip was erased")
+	}
+}
+
+// A definition may be wrong about its chip. The erase is then named, whatever else goes wrong in the same run.
+func TestAChipThatTheConnectionErasedIsNamed(t *testing.T) {
+	for name, change := range map[string]func(*programmers.Board){
+		"and nothing else": func(*programmers.Board) {}, "and it hangs": func(b *programmers.Board) { b.Hangs = true },
+	} {
+		for _, fault := range []string{programmers.Unsecures, programmers.UnsecuresLog} {
+			t.Run(fault+", "+name, func(t *testing.T) {
+				t.Parallel()
+				bay := connect(t, "V7.58", func(c *Config) {
+					c.Chip = Chip{Device: "nRF52840_xxAA", KeepsLocked: true}
+					c.Limit = time.Second
+				})
+				bay.Change(t, func(b *programmers.Board) { b.Fault, b.Locked = fault, true; change(b) })
+				if _, err := bay.Info(t.Context()); !errors.Is(err, probe.ErrErased) || !errors.Is(err, probe.ErrNeedsFlash) || errors.Is(err, probe.ErrLocked) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}
+
 func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
-	bay := connect(t, "V7.58", func(c *Config) { c.Chip.Part.Value = 0x52833 })
+	bay := connect(t, "V7.58", func(c *Config) { c.Part.Value = 0x52833 })
 	err := bay.Probe.Flash(t.Context(), image(), nil)
 	if !errors.Is(err, probe.ErrWrongTarget) || errors.Is(err, probe.ErrNeedsFlash) || bay.StandIn.Flash(t)[0] != 0xff {
 		t.Errorf("got %v", err)
@@ -188,7 +228,7 @@ func TestWhatTheDriverCannotDo(t *testing.T) {
 	if _, err := New(Config{Chip: Chip{Locked: "("}}); err == nil {
 		t.Error("an expression that is none was accepted")
 	}
-	driver, err := New(Config{Program: "/no/JLinkExe"})
+	driver, err := New(Config{Program: "/no/JLinkExe", Chip: Chip{KeepsLocked: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,6 @@ var signs = []struct {
 	err  error
 }{
 	{probe.NewPattern(`Unknown command line option`), probe.ErrToolVersion},
-	{probe.NewPattern(`Device will be unsecured now`), probe.ErrLocked},
 	{probe.NewPattern(`Could not find emulator with USB serial number|FAILED: Cannot connect to (?:J-Link|the probe/programmer)`), probe.ErrMissing},
 	{probe.NewPattern(`Target voltage too low`), probe.ErrVoltage},
 	{probe.NewPattern(`FAILED: Failed to open DLL`), probe.ErrTool},
@@ -61,8 +60,22 @@ var signs = []struct {
 	{probe.NewPattern(`\*{6} Error:|Failed to prepare for programming|Failed to download RAMCode|Unspecified error`), probe.ErrTool},
 }
 
+// unsecured is in the text of the run, or in the log alone, when the connection erases a locked chip.
+var unsecured = probe.NewPattern(`Device will be unsecured now`)
+
+// erased returns an error for a run whose connection has erased the chip, whatever else the run says.
+func (o *outcome) erased() error {
+	if found := unsecured().FindString(o.text + o.log); found != "" {
+		return probe.Incomplete(fmt.Errorf("%w: %q", probe.ErrErased, found))
+	}
+	return nil
+}
+
 // failure returns why the run was no success, or nil.
 func (o *outcome) failure() error {
+	if err := o.erased(); err != nil {
+		return err
+	}
 	if err := o.unknownVersion(); err != nil {
 		return err
 	}

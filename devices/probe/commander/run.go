@@ -87,6 +87,9 @@ func (d *device) ask(ctx context.Context) (*outcome, error) {
 // check asks the probe who it is, and refuses a locked chip before anything connects to it. Only then it
 // connects, and compares the type of the chip.
 func (d *device) check(ctx context.Context) (probe.Info, error) {
+	if err := d.cfg.Chip.MayConnect(); err != nil {
+		return probe.Info{}, err
+	}
 	done, err := d.ask(ctx)
 	if err != nil {
 		return probe.Info{}, err
@@ -108,20 +111,20 @@ func (d *device) check(ctx context.Context) (probe.Info, error) {
 }
 
 func (d *device) partScript() []string {
-	if !d.cfg.Chip.Part.Configured() {
+	if !d.cfg.Part.Configured() {
 		return nil
 	}
-	return []string{fmt.Sprintf("mem32 0x%08X, 1", d.cfg.Chip.Part.Address)}
+	return []string{fmt.Sprintf("mem32 0x%08X, 1", d.cfg.Part.Address)}
 }
 
 func (d *device) checkPart(done *outcome, info *probe.Info) (err error) {
-	if !d.cfg.Chip.Part.Configured() {
+	if !d.cfg.Part.Configured() {
 		return nil
 	}
-	if info.Part, err = done.word(d.cfg.Chip.Part.Address); err != nil {
+	if info.Part, err = done.word(d.cfg.Part.Address); err != nil {
 		return err
 	}
-	return d.cfg.Chip.Part.Check(info.Part)
+	return d.cfg.Part.Check(info.Part)
 }
 
 // run runs JLinkExe once, in a directory of its own that is removed afterwards. The first access to an idle
@@ -150,10 +153,10 @@ func (d *Driver) once(ctx context.Context, w *work) (done *outcome, err error) {
 		Program: d.cfg.Program, Args: append(args, "-CommandFile", scriptFile), Env: []string{"LC_ALL=C", "HOME=" + dir}, Dir: dir, Limit: w.limit,
 	}
 	result, err := command.Run(ctx, w.line)
-	if err != nil {
-		return nil, err
-	}
 	done = &outcome{exit: result.Exit, text: strings.ReplaceAll(result.Text, "\r", ""), script: w.script, connects: w.connect}
+	if readErr := done.readLog(dir); err != nil || readErr != nil {
+		return nil, errors.Join(err, readErr, done.erased()) // a run that was given up may have erased the chip before
+	}
 	return done, done.read(dir)
 }
 
@@ -169,13 +172,15 @@ func (w *work) write(dir, script string) error {
 	return nil
 }
 
-// read reads the files that JLinkExe wrote, and returns why the run was no success.
-func (o *outcome) read(dir string) error {
+// readLog reads the log file, which is there also after a run that was given up.
+func (o *outcome) readLog(dir string) error {
 	log, err := process.ReadIfThere(filepath.Join(dir, logFile))
-	if err != nil {
-		return err
-	}
 	o.log = string(log)
+	return err
+}
+
+// read returns why the run was no success, and reads the memory that JLinkExe wrote to a file.
+func (o *outcome) read(dir string) (err error) {
 	if err := o.failure(); err != nil {
 		return err
 	}

@@ -48,9 +48,12 @@ proc hallmark_jlink {serial location} {
 	if {$millivolts < 1000} { hallmark_refuse voltage $millivolts }
 }
 
-# Reports the state of the lock. A chip that has no state to read is told by what follows.
-proc hallmark_lock_state {command} {
-	if {![catch {uplevel #0 $command} state]} { hallmark_say lock $state }
+# Reports the state of the lock, and refuses the one of a locked chip: its CPU may answer all the same. refused is
+# empty for work that a locked chip may have. A chip that has no state to read is told by what follows.
+proc hallmark_lock_state {command refused} {
+	if {[catch {uplevel #0 $command} state]} { return }
+	hallmark_say lock $state
+	if {$refused ne "" && $state == $refused} { hallmark_refuse locked $state }
 }
 
 proc hallmark_examined {} {

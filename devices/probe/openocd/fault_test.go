@@ -119,6 +119,35 @@ func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
 	}
 }
 
+// A lock may leave the CPU open to a debugger, such as a readout protection. The state that was read counts, not the CPU.
+func TestAChipThatIsReadAsLockedIsNotChangedThoughItsCPUAnswers(t *testing.T) {
+	for _, locked := range []string{"0", "0x00", "shut"} {
+		t.Run(locked, func(t *testing.T) {
+			config := Config{Chip: nrf52840()}
+			config.Chip.LockState, config.Chip.Locked, config.Chip.Open = "return -level 0 "+map[bool]string{true: "shut", false: "0"}[locked == "shut"], locked, "1"
+			chip, ctx := jlink.NewNRF52840(), t.Context()
+			bay := connect(t, config, chip)
+			if state, err := bay.LockState(ctx); state != probe.Locked || err != nil {
+				t.Fatalf("state %v, %v", state, err)
+			}
+			_, info := bay.Info(ctx)
+			_, read := bay.ReadMemory(ctx, 0, 4)
+			flash := bay.Flash(ctx, segments(probe.Segment{Address: 0, Data: pattern(64)}), nil)
+			for name, err := range map[string]error{"flash": flash, "info": info, "read": read, "reset": bay.Reset(ctx, probe.Run), "lock": bay.Lock(ctx)} {
+				if !errors.Is(err, probe.ErrLocked) || errors.Is(err, probe.ErrNeedsFlash) {
+					t.Errorf("%s: got %v", name, err)
+				}
+			}
+			if chip.Contents(0, 1)[0] != 0xff || chip.Locked() {
+				t.Error("the chip was changed")
+			}
+			if err := bay.Recover(ctx); err != nil {
+				t.Errorf("recover: %v", err)
+			}
+		})
+	}
+}
+
 // The serial number at a USB path is looked up in a recorded tree.
 func TestTheProbeAtAUSBPath(t *testing.T) {
 	tree := t.TempDir()

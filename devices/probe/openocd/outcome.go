@@ -74,7 +74,7 @@ var signs = []struct {
 
 // refusals are the words of hallmark_refuse.
 var refusals = map[string]error{
-	"version": probe.ErrToolVersion, "ambiguous": probe.ErrAmbiguous, "voltage": probe.ErrVoltage, "part": probe.ErrWrongTarget,
+	"version": probe.ErrToolVersion, "ambiguous": probe.ErrAmbiguous, "voltage": probe.ErrVoltage, "part": probe.ErrWrongTarget, "locked": probe.ErrLocked,
 	"unexamined": probe.ErrMissingTarget, "verify": probe.ErrMismatch, "rtt": ErrNoControlBlock,
 }
 

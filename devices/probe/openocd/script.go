@@ -46,7 +46,11 @@ func (d *device) script(w *work) []byte {
 	}
 	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)
 	if state := d.cfg.Chip.LockState; state != "" {
-		add("hallmark_lock_state {%s}", state)
+		refused := d.cfg.Chip.Locked
+		if w.locked {
+			refused = ""
+		}
+		add("hallmark_lock_state {%s} {%s}", state, refused)
 	}
 	if !w.locked {
 		add("hallmark_examined")

@@ -177,14 +177,14 @@ func limit(steps []Step) (all time.Duration) {
 }
 
 func (d *device) Flash(ctx context.Context, image *probe.Image, progress func(done, total int)) error {
-	if err := d.check(ctx); err != nil {
+	if err := errors.Join(d.check(ctx), d.touch(ctx, image)); err != nil {
 		return fmt.Errorf("flashing %s: %w", image.Name, err)
 	}
 	report := reporter{total: image.Size(), progress: progress}
 	report.to(0)
 	for _, part := range d.parts(image) {
 		if _, err := d.do(ctx, d.cfg.Recipe.Operations.Flash, request{image: part, report: &report}); err != nil {
-			return fmt.Errorf("flashing %s: %w", image.Name, incomplete(err, report.begun || part.later))
+			return fmt.Errorf("flashing %s: %w", image.Name, incomplete(err, report.begun))
 		}
 		report.base += len(part.data)
 	}
@@ -217,17 +217,22 @@ func (d *device) readBack(ctx context.Context, image *probe.Image) error {
 	return nil
 }
 
-// untouched are refusals after which a programmer has changed nothing, because it never reached the flash.
-var untouched = []error{
-	probe.ErrMissing, probe.ErrWrongSerial, probe.ErrAmbiguous, probe.ErrMissingTarget, probe.ErrVoltage, probe.ErrLocked, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrCannot,
+// touch reads the board where the image begins, if check did not reach the board. So a probe or a board that is not there
+// is found before the flash begins, and not by it.
+func (d *device) touch(ctx context.Context, image *probe.Image) error {
+	o := &d.cfg.Recipe.Operations
+	if len(o.Info) > 0 || d.cfg.Part.Configured() || len(o.Read) == 0 {
+		return nil
+	}
+	_, err := d.read(ctx, image.Segments[0].Address, 4)
+	return err
 }
 
-// incomplete marks an error after which the flash may have changed.
+// incomplete marks an error after which the flash may have changed: any error since the programmer was started to flash.
+// What it says then is no proof, because a probe that is lost in the middle has the text of one that was never there.
 func incomplete(err error, begun bool) error {
-	for _, early := range untouched {
-		if !begun && errors.Is(err, early) {
-			return err
-		}
+	if !begun {
+		return err
 	}
 	return probe.Incomplete(err)
 }
@@ -317,7 +322,7 @@ type reporter struct {
 	base     int // octets of the segments before
 	part     int // octets of the present segment
 	last     int
-	begun    bool // the programmer has told of progress
+	begun    bool // the programmer was started
 	progress func(done, total int)
 }
 
@@ -338,6 +343,5 @@ func (r *reporter) line(pattern *regexp.Regexp, text string) {
 	if err != nil || percent < 0 || percent > 100 {
 		return
 	}
-	r.begun = true
 	r.to(r.base + int(percent*float64(r.part)/100))
 }

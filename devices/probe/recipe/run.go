@@ -32,17 +32,16 @@ type part struct {
 	address uint32
 	data    []byte // octets to flash
 	file    []byte // contents of the file
-	later   bool   // other parts were flashed before
 }
 
 // parts returns the image as one hex file, or each segment as a raw file.
 func (d *device) parts(image *probe.Image) (all []*part) {
 	if d.cfg.Recipe.Image == "hex" {
 		data := make([]byte, image.Size())
-		return []*part{{"image.hex", image.Segments[0].Address, data, image.Hex(), false}}
+		return []*part{{"image.hex", image.Segments[0].Address, data, image.Hex()}}
 	}
 	for i, s := range image.Segments {
-		all = append(all, &part{fmt.Sprintf("image%d.bin", i), s.Address, s.Data, s.Data, i > 0})
+		all = append(all, &part{fmt.Sprintf("image%d.bin", i), s.Address, s.Data, s.Data})
 	}
 	return all
 }
@@ -107,6 +106,9 @@ func (d *device) steps(ctx context.Context, dir string, steps []Step, r request)
 			return nil, err
 		}
 		result, err := d.run(ctx, dir, args, step, r.report.follow(step, r.image))
+		if r.report != nil && !errors.Is(err, probe.ErrNoTool) {
+			r.report.begun = true
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -161,6 +161,8 @@ func TestBadRunsOfEachShippedRecipe(t *testing.T) {
 			{programmers.Cut, probe.ErrUnclear, true},
 			{programmers.Crash, probe.ErrTool, true},
 			{programmers.Question, probe.ErrUnclear, true},
+			{programmers.LostInFlash, nil, true},
+			{programmers.LostAfterFlash, nil, true},
 			{programmers.Refuses, probe.ErrTool, false},
 			{programmers.Flood, probe.ErrUnclear, false},
 			{programmers.Child, nil, false},
@@ -170,7 +172,7 @@ func TestBadRunsOfEachShippedRecipe(t *testing.T) {
 				bay := connect(t, i)
 				bay.Change(t, func(b *programmers.Board) { b.Fault = test.fault })
 				err := bay.Probe.Flash(t.Context(), image(), nil)
-				if test.want == nil && err != nil || test.want != nil && !errors.Is(err, test.want) || test.needsFlash && !errors.Is(err, probe.ErrNeedsFlash) {
+				if test.want != nil && !errors.Is(err, test.want) || (err == nil) != (test.want == nil && !test.needsFlash) || errors.Is(err, probe.ErrNeedsFlash) != test.needsFlash {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
 				bay.Change(t, func(b *programmers.Board) { b.Fault = programmers.Good })
