@@ -35,7 +35,7 @@ func (a *attempt) flash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, err := a.holds(ctx, id)
+	held, id, err := a.holds(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (a *attempt) flash(ctx context.Context) error {
 		}
 	}
 	if held == nil {
-		if err := a.overwrite(ctx); err != nil {
+		if err := a.overwrite(ctx, id); err != nil {
 			return err
 		}
 		held = &FlashRecord{Image: image.SHA256}
@@ -74,11 +74,11 @@ const patienceFactor = 5
 
 // holds returns the record of a board that needs no flash: it says that it runs the image, the probe finds
 // the image, or this station has locked the board before. Without a record the board needs a flash. It
-// refuses a board that is done.
-func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord, error) {
+// refuses a board that is done. The second result is what the board says, which may be more than before.
+func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord, *devices.Identity, error) {
 	held := &FlashRecord{Image: a.port.Setup().Image.SHA256, Held: true}
-	if a.saysImage(id) && !a.config.ReadFirmware {
-		return held, nil
+	if a.believed(id) {
+		return held, id, nil
 	}
 	content, refusal := a.content(ctx)
 	if needsFlash(refusal) { // the question has erased the chip
@@ -86,27 +86,41 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 	}
 	switch {
 	case refusal != nil && reason.Of(refusal).Word != lockedWord:
-		return nil, refusal
+		return nil, id, refusal
 	case refusal == nil && content == FlashImage:
-		if id == nil {
-			return held, a.restart(ctx) // the image is there and does not run
-		}
-		return held, nil
+		return held, id, a.runsImage(ctx, id)
 	case id == nil && (refusal != nil || content != FlashBlank):
 		var err error
 		if id, err = a.whoAnswers(ctx, patienceFactor*a.config.Timeouts.Ask); err != nil {
-			return nil, err
+			return nil, id, err
 		}
 	}
 	switch {
 	case refusal == nil:
-		return nil, a.notDone(ctx, id)
+		return nil, id, a.notDone(ctx, id)
 	case id == nil:
-		return nil, refusal
+		return nil, id, refusal
 	case a.saysImage(id):
-		return held, a.lockedBefore(ctx, id, refusal)
+		return held, id, a.lockedBefore(ctx, id, refusal)
 	}
-	return &FlashRecord{Held: true}, a.lockedBefore(ctx, id, refusal)
+	return &FlashRecord{Held: true}, id, a.lockedBefore(ctx, id, refusal)
+}
+
+// runsImage is for a chip that holds the image, as its probe has read. Only the chip of the board on the UART counts. A silent board
+// is restarted, because its image does not run.
+func (a *attempt) runsImage(ctx context.Context, id *devices.Identity) (err error) {
+	if id == nil {
+		if id, err = a.restart(ctx); err != nil || id == nil || a.believed(id) {
+			return err
+		}
+	}
+	_, err = a.prove(ctx, id)
+	return err
+}
+
+// believed reports whether the board's own word is enough for the image.
+func (a *attempt) believed(id *devices.Identity) bool {
+	return a.saysImage(id) && !a.config.ReadFirmware
 }
 
 // imageAllowed refuses an image of the bay that no board of the Run may run, before it is flashed. An image without a
@@ -159,15 +173,33 @@ func (a *attempt) standing(ctx context.Context, id devices.BoardID) (Standing, e
 	return standing, nil
 }
 
-// overwrite flashes the image, unless the flash has the certificate of a board that is done.
-func (a *attempt) overwrite(ctx context.Context) error {
+// overwrite flashes the image, unless the flash has the certificate of a board that is done. A board that answers must be the chip at
+// the probe, before that chip loses its firmware and after it. before is what the board said; nil: it is silent.
+func (a *attempt) overwrite(ctx context.Context, before *devices.Identity) (err error) {
+	if before != nil {
+		if before, err = a.prove(ctx, before); err != nil {
+			return err
+		}
+	}
 	if err := a.storeIsFree(ctx); err != nil {
 		return err
+	}
+	pair := a.pair()
+	if before != nil {
+		defer pair.expectRestart(a.port.Setup().FlashLimit + pair.Boot)()
 	}
 	if err := a.port.Flash(ctx, a.progress("flash")); err != nil {
 		return err
 	}
-	return a.awaitBoard(ctx)
+	after, err := pair.answers(ctx, before)
+	switch {
+	case err != nil || after == nil: // a board that stays silent is the affair of the step identify
+		return err
+	case before != nil && after.ID == before.ID, before == nil && a.believed(after):
+		return nil
+	}
+	_, err = a.prove(ctx, after)
+	return err
 }
 
 // notDone refuses a board that answers and has an active certificate.
@@ -232,34 +264,11 @@ func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
 }
 
 // restart resets a board by its probe, and waits for its answer.
-func (a *attempt) restart(ctx context.Context) error {
+func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
 	if err := a.port.Restart(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return a.awaitBoard(ctx)
-}
-
-// bootPause is the time between two questions to a board that answers something else.
-const bootPause = 50 * time.Millisecond
-
-// awaitBoard asks until the board answers, because a board that starts may lose a question. A
-// board that stays silent is the affair of the step identify.
-func (a *attempt) awaitBoard(ctx context.Context) error {
-	boot, cancel := context.WithTimeout(ctx, a.config.Timeouts.Boot)
-	defer cancel()
-	for {
-		id, err := a.whoAnswers(boot, a.config.Timeouts.Ask)
-		switch {
-		case boot.Err() != nil:
-			return ctx.Err()
-		case id != nil || err != nil:
-			return err
-		}
-		select {
-		case <-time.After(bootPause):
-		case <-boot.Done():
-		}
-	}
+	return a.pair().answers(ctx, nil)
 }
 
 // progress returns a function that tells the observer how far the step is, once for each percent.

@@ -19,7 +19,8 @@ func (a *attempt) lockLimit() time.Duration {
 }
 
 // lockedBefore returns nil instead of refusal if a probe refused its work because this station
-// locked the debug port in an earlier Run. A port that somebody else locked is refused as that.
+// locked the debug port in an earlier Run. A port that somebody else locked is refused as that. If only the intent to lock
+// is on record, the locked chip must be shown to be the board.
 func (a *attempt) lockedBefore(ctx context.Context, id *devices.Identity, refusal error) error {
 	if reason.Of(refusal).Word != lockedWord {
 		return refusal
@@ -31,6 +32,14 @@ func (a *attempt) lockedBefore(ctx context.Context, id *devices.Identity, refusa
 	if standing.Lock == "" {
 		a.run.Identity = id // for the record of the refused Run
 		return fmt.Errorf("%w: %w", ErrLockedElsewhere, refusal)
+	}
+	if standing.Lock != LockLocked && !a.proven {
+		if a.run.Boot != nil { // a restart would disturb the steps that follow the step reset
+			return fmt.Errorf("%w: %w", ErrLockUnproven, refusal)
+		}
+		if _, err := a.provesLock(ctx, id); err != nil {
+			return err
+		}
 	}
 	if a.run.Probe == nil { // a locked chip does not say what it is
 		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
@@ -49,11 +58,18 @@ func (a *attempt) notLockedElsewhere(ctx context.Context) error {
 		return nil
 	}
 	standing, err := a.standing(ctx, a.run.Identity.ID)
-	if err != nil || standing.Lock != "" {
+	if err != nil || standing.Lock == LockLocked || standing.Lock != "" && a.proven {
 		return err
 	}
 	state, err := a.port.LockState(ctx)
 	if err != nil || state != LockLocked {
+		return err
+	}
+	if standing.Lock != "" {
+		now, err := a.provesLock(ctx, a.run.Identity)
+		if err == nil {
+			a.run.Identity = now
+		}
 		return err
 	}
 	a.lockIs(state)
@@ -64,20 +80,20 @@ func (a *attempt) notLockedElsewhere(ctx context.Context) error {
 const lockedWord = "target-locked"
 
 // lockDebugPort locks the debug port unless it is locked, and notes the state that was read from
-// the chip, whatever the state is.
-func (a *attempt) lockDebugPort(ctx context.Context) error {
+// the chip, whatever the state is. now is what the board said at the begin of the step.
+func (a *attempt) lockDebugPort(ctx context.Context, now *devices.Identity) error {
 	state, err := a.port.LockState(ctx)
 	if err != nil {
 		return err
 	}
 	a.lockIs(state)
-	if state != LockLocked {
-		if err := a.askProbe(ctx); err != nil {
-			return err
-		}
-		if err := a.closePort(ctx); err != nil {
-			return err
-		}
+	if state == LockLocked {
+		err = a.isLocked(ctx, now)
+	} else {
+		err = a.closesPort(ctx, now)
+	}
+	if err != nil {
+		return err
 	}
 	if err := a.noteLock(ctx); err != nil {
 		return err
@@ -86,6 +102,29 @@ func (a *attempt) lockDebugPort(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrLockOpen, a.run.Lock.Recipe.Kind)
 	}
 	return nil
+}
+
+// isLocked accepts a locked chip as the board if its lock is on record as read. With less on record the chip must be shown to be the
+// board, because the debug cable may lead to another one meanwhile. noteLock refuses a lock without an intent.
+func (a *attempt) isLocked(ctx context.Context, now *devices.Identity) error {
+	standing, err := a.standing(ctx, now.ID)
+	if err != nil || standing.Lock == LockLocked || standing.Lock == "" {
+		return err
+	}
+	_, err = a.provesLock(ctx, now)
+	return err
+}
+
+// closesPort locks the debug port of a chip that is open, after it was shown to be the board: the debug cable may lead to another board since
+// the last question, and a lock cannot be undone.
+func (a *attempt) closesPort(ctx context.Context, now *devices.Identity) error {
+	if err := a.askProbe(ctx); err != nil {
+		return err
+	}
+	if _, err := a.prove(ctx, now); err != nil {
+		return err
+	}
+	return a.closePort(ctx)
 }
 
 // noteLock puts the state that was read on record. The registry refuses a port that somebody else

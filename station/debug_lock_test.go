@@ -24,6 +24,7 @@ func TestALockedBoardPassesAgainWithoutFlashAndLock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := withPort(t)
 			w.silent, w.identity.FirmwareHash, w.port.state, w.locks = test.late, test.hash, station.LockLocked, test.record
+			w.port.pin = true
 			w.hook = func(call string) error { w.silent = w.silent && call != "Target"; return nil }
 			w.done[w.identity.ID] = time.Now()
 			w.holds(w.certificate)
@@ -117,6 +118,7 @@ func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
 		return nil
 	}
 	s := w.locking()
+	w.port.pin = true
 	run := w.enrol(t.Context(), s)
 	if run.Ending != station.Fault || run.Lock.State != station.LockPending || !slices.Equal(w.locks, []string{"intended"}) {
 		t.Errorf("ending %s %q: %v; lock %+v, entries %v", run.Ending, run.Reason, run.Err, run.Lock, w.locks)

@@ -19,15 +19,17 @@ import (
 // debugPort is the fake of a debug port. The tests of package sweep use real boards.
 type debugPort struct {
 	*fakes
-	setup    station.DebugSetup
-	image    [32]byte // SHA-256 of what lies in the flash
-	state    station.LockState
-	cut      error // Flash ends with this error in the middle
-	stays    bool  // Lock does nothing, as a wrong recipe
-	store    []byte
-	restarts int
-	left     time.Duration // until the context of Flash ends
-	lockLeft time.Duration // until the context of Lock ends
+	setup     station.DebugSetup
+	image     [32]byte // SHA-256 of what lies in the flash
+	state     station.LockState
+	cut       error // Flash ends with this error in the middle
+	stays     bool  // Lock does nothing, as a wrong recipe
+	store     []byte
+	restarts  int
+	elsewhere bool          // the probe is connected to another chip than that of the board on the UART
+	pin       bool          // Restart works on a locked chip, too
+	left      time.Duration // until the context of Flash ends
+	lockLeft  time.Duration // until the context of Lock ends
 }
 
 var (
@@ -99,13 +101,30 @@ func (p *debugPort) Flash(ctx context.Context, progress func(done, total int)) e
 			return fmt.Errorf("flashing: %w: %w", p.cut, station.ErrNeedsFlash)
 		}
 	}
-	p.image, p.silent, p.identity.FirmwareHash = provisioning, false, provisioning
+	p.image = provisioning
+	if !p.elsewhere {
+		p.silent, p.identity.FirmwareHash = false, provisioning
+		p.identity.Boot[1]++
+	}
 	return nil
 }
 
 func (p *debugPort) Restart(ctx context.Context) error {
-	p.silent, p.restarts = false, p.restarts+1
-	return p.open(ctx, "Restart")
+	if err := p.call(ctx, "Restart"); err != nil {
+		return err
+	}
+	if p.state == station.LockLocked && !p.pin {
+		return errLocked
+	}
+	p.restarts++
+	if !p.elsewhere {
+		p.silent = false
+		p.identity.Boot[1]++
+		if p.image == provisioning {
+			p.identity.FirmwareHash = provisioning
+		}
+	}
+	return nil
 }
 
 func (p *debugPort) ReadStore(ctx context.Context) ([]byte, error) {
@@ -151,7 +170,7 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
 	want := "Identify Target Content ImageAllowed ReadStore Flash Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
-		"Connect Handshake Verdict Activate Identify LockState LockIntended Lock Reset LockState LockRead Close"
+		"Connect Handshake Verdict Activate Identify LockState Restart Identify LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
 	}
@@ -180,7 +199,7 @@ func TestABoardThatHoldsTheImageIsNotFlashed(t *testing.T) {
 	t.Run("the probe finds it, and the board does not run", func(t *testing.T) {
 		w := withPort(t)
 		w.port.image = provisioning
-		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || w.port.restarts != 1 {
+		if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || !run.Flash.Held || w.port.restarts != 2 { // the second one before the lock
 			t.Errorf("ending %s: %v; %d restarts", run.Ending, run.Err, w.port.restarts)
 		}
 	})

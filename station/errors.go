@@ -44,6 +44,11 @@ var (
 	// ErrLockedElsewhere: the debug port is locked, and the registry has no intent of this station to lock it.
 	ErrLockedElsewhere = reason.New("locked-elsewhere", "debug port is locked, and this station did not lock it")
 
+	// ErrProbeElsewhere: the probe restarted its chip, and the board on the UART did not restart.
+	ErrProbeElsewhere = reason.New("probe-elsewhere", "debug probe is connected to another board than the UART")
+	// ErrLockUnproven: the station meant to lock the board, and nothing shows that the locked chip at the probe is this board.
+	ErrLockUnproven = reason.New("lock-unproven", "nothing shows that the locked chip at the probe is the board on the UART")
+
 	ErrForeignCertificate = reason.New("foreign-certificate", "board holds a certificate this station did not register for it")
 	ErrNotReset           = reason.New("not-restarted", "board did not restart")
 	ErrReadBack           = reason.New("read-back-differs", "board does not hold what was written")

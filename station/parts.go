@@ -284,7 +284,7 @@ func (a *attempt) lock(ctx context.Context) error {
 		}
 	}
 	if a.config.LockDebugPort {
-		if err := a.lockDebugPort(ctx); err != nil {
+		if err := a.lockDebugPort(ctx, &now); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // byPrecedence are the sentinels that decide how a Run ends. If one error has two of them,
 // the earlier sentinel decides.
 var byPrecedence = []*reason.Sentinel{
-	station.ErrBayStopped, station.ErrSwapped, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
+	station.ErrBayStopped, station.ErrSwapped, station.ErrLockUnproven, station.ErrProbeElsewhere, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
 	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrAlgorithm, station.ErrFirmware, station.ErrImageNotAllowed, station.ErrDone, station.ErrNoPurpose, issuance.ErrNoHardwareID, station.ErrSealed,
 	station.ErrScrapped, station.ErrHeld, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,

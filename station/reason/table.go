@@ -90,6 +90,8 @@ var ofRuns = []Row{
 
 	// Mixed-up boards. These rows come early, because the rows below could then be about another board.
 	faults("swapped", swapped, "leave a board in its bay until its Run has ended, and try both boards again"),
+	faults("lock-unproven", stopLine, "look whether the debug cable leads to this board, and try it again; if it does, `station recover BAY --reason TEXT` erases the board, and the next Run flashes and locks it"),
+	faults("probe-elsewhere", stopLine, "lay the debug cable and the UART of the bay to the same board, and compare the bay's probe with `station bays`"),
 	faults("restarted", again, "check the board's supply and its seat in the jig, and try again"),
 
 	// Identities that are not unique (I4).

@@ -74,7 +74,7 @@ func (w *environment) runStation(p *crashPoint, rework string) *station.Run {
 	}
 	var port station.DebugPort
 	if w.probe {
-		board, port = blankUntilFlashed{client, probedBoard{w}}, crashingPort{p, probedBoard{w}}
+		board, port = blankUntilFlashed{client, probedBoard{w, client}}, crashingPort{p, probedBoard{w, client}}
 	}
 	if err := s.EnrolWith(w.t.Context(), crashingBoard{p, board}, port, run); err != nil {
 		w.t.Fatal(err)

@@ -18,7 +18,8 @@ import (
 // and files in its directory stand for what a probe changes: that the image is there, and that
 // the debug port is locked. Package station/faults/probed has real probes.
 type probedBoard struct {
-	w *environment
+	w    *environment
+	uart *devices.Client
 }
 
 // Files of a probed board.
@@ -80,7 +81,11 @@ func (b probedBoard) Flash(_ context.Context, progress func(done, total int)) er
 	return errors.Join(b.refusal(), b.put(imageFile))
 }
 
-func (b probedBoard) Restart(context.Context) error { return b.refusal() }
+// Restart also works on a locked chip, as by a reset pin.
+func (b probedBoard) Restart(ctx context.Context) error {
+	_, _, err := b.uart.Reset(ctx)
+	return err
+}
 
 func (b probedBoard) ReadStore(context.Context) ([]byte, error) {
 	octets, err := os.ReadFile(filepath.Join(b.w.board, "flash.bin"))
@@ -149,7 +154,7 @@ func (w *environment) theLockIsOnRecord() {
 	}
 	db := fixtures.OpenDatabase(w.t, w.database())
 	defer db.Close()
-	if state := fixtures.Texts(w.t, db, `SELECT state FROM locks`); len(state) != 1 || state[0] != "locked" || !(probedBoard{w}).has(lockFile) {
+	if state := fixtures.Texts(w.t, db, `SELECT state FROM locks`); len(state) != 1 || state[0] != "locked" || !(probedBoard{w: w}).has(lockFile) {
 		w.t.Errorf("I15: the registry has %v for the debug port", state)
 	}
 	reader := must(registry.OpenReader(w.t.Context(), w.database()))(w.t)

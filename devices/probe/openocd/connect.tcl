@@ -51,9 +51,23 @@ proc hallmark_jlink {serial location} {
 # Reports the state of the lock, and refuses the one of a locked chip: its CPU may answer all the same. refused is
 # empty for work that a locked chip may have. A chip that has no state to read is told by what follows.
 proc hallmark_lock_state {command refused} {
-	if {[catch {uplevel #0 $command} state]} { return }
-	hallmark_say lock $state
-	if {$refused ne "" && $state == $refused} { hallmark_refuse locked $state }
+	global hallmark_state
+	if {[catch {uplevel #0 $command} hallmark_state]} { unset hallmark_state; return }
+	hallmark_say lock $hallmark_state
+	if {$refused ne "" && $hallmark_state == $refused} { hallmark_refuse locked $hallmark_state }
+}
+
+# Restarts a locked chip by its reset pin, and ends the script. A chip that is not locked is left as it is.
+proc hallmark_pin_reset {locked} {
+	global hallmark_state
+	if {$locked eq "" || ![info exists hallmark_state] || $hallmark_state != $locked} { return }
+	if {[catch {
+		reset_config srst_only
+		adapter assert srst
+		sleep 20
+		adapter deassert srst
+	}]} { hallmark_refuse unexamined }
+	hallmark_done
 }
 
 proc hallmark_examined {} {

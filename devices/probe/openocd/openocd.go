@@ -113,7 +113,7 @@ func (d *device) Reset(ctx context.Context, after probe.After) error {
 	if after != probe.Run && after != probe.Halt {
 		return fmt.Errorf("resetting the board: %w: %v", probe.ErrCannot, after)
 	}
-	if _, err := d.do(ctx, &work{limit: d.cfg.Limit, script: []string{"reset " + after.String()}}); err != nil {
+	if _, err := d.do(ctx, &work{limit: d.cfg.Limit, pin: after == probe.Run, script: []string{"reset " + after.String()}}); err != nil {
 		return fmt.Errorf("resetting the board: %w", err)
 	}
 	return nil

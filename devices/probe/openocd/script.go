@@ -17,6 +17,7 @@ var connectTcl string
 type work struct {
 	script []string
 	locked bool // a locked chip is no refusal
+	pin    bool // the work is a reset: a locked chip, whose CPU no debugger reaches, gets it by its reset pin
 	held   bool // OpenOCD runs on after the script
 	files  map[string][]byte
 	limit  time.Duration
@@ -47,10 +48,13 @@ func (d *device) script(w *work) []byte {
 	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)
 	if state := d.cfg.Chip.LockState; state != "" {
 		refused := d.cfg.Chip.Locked
-		if w.locked {
+		if w.locked || w.pin {
 			refused = ""
 		}
 		add("hallmark_lock_state {%s} {%s}", state, refused)
+	}
+	if w.pin {
+		add("hallmark_pin_reset {%s}", d.cfg.Chip.Locked)
 	}
 	if !w.locked {
 		add("hallmark_examined")

@@ -1,0 +1,124 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/station/reason"
+)
+
+// A Pair is a probe, and a board that answers on a UART.
+type Pair struct {
+	Port DebugPort
+	// Ask asks the board who it is, for a short time. The result is nil if the board is silent.
+	Ask func(context.Context) (*devices.Identity, error)
+	// ExpectRestart is told how long the board may be gone with its port, and zero when that is over; nil: the port stays.
+	ExpectRestart func(time.Duration)
+	Boot          time.Duration // from a restart to the first answer, at most
+	Stale         time.Duration // how long answers of the old start count as delayed
+}
+
+// Proves shows that the chip at the probe is the board on the UART: the probe restarts the chip, and the board must answer with
+// another boot id than before. It returns what the board says after the restart. If the board did not restart, the error is
+// ErrProbeElsewhere. If it stays silent, the error is devices.ErrNoAnswer.
+func (p *Pair) Proves(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	defer p.expectRestart(portGone)()
+	if err := p.Port.Restart(ctx); err != nil {
+		return nil, fmt.Errorf("restarting the board by its probe: %w", err)
+	}
+	now, err := p.answers(ctx, before)
+	switch {
+	case err != nil:
+		return nil, err
+	case now == nil:
+		return nil, fmt.Errorf("after a restart by the probe: %w", devices.ErrNoAnswer)
+	case now.ID != before.ID:
+		return nil, &SwappedError{Want: before.ID, Got: now.ID}
+	}
+	return now, nil
+}
+
+// bootPause is the time between two questions to a board that answers something else.
+const bootPause = 50 * time.Millisecond
+
+// answers asks until the board answers, because a board that starts may lose a question. The result is nil if it stays silent. If the
+// board said something before the restart, the answer must have another boot id: the same one says that the board did not restart.
+func (p *Pair) answers(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	boot, cancel := context.WithTimeout(ctx, p.Boot)
+	defer cancel()
+	stale := time.Now().Add(p.Stale)
+	for {
+		now, err := p.Ask(boot)
+		switch {
+		case boot.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, err
+		case now == nil:
+		case before == nil || now.Boot != before.Boot:
+			return now, nil
+		case time.Now().After(stale):
+			return nil, fmt.Errorf("%w: board %s did not restart with the chip at the probe", ErrProbeElsewhere, now.ID)
+		}
+		select {
+		case <-time.After(bootPause):
+		case <-boot.Done():
+		}
+	}
+}
+
+// portGone is how long the port of a board with USB of its own may be gone when a probe restarts the board.
+const portGone = 10 * time.Second
+
+func (p *Pair) expectRestart(within time.Duration) (over func()) {
+	if p.ExpectRestart == nil {
+		return func() {}
+	}
+	p.ExpectRestart(within)
+	return func() { p.ExpectRestart(0) }
+}
+
+// pair is the probe and the board of this bay.
+func (a *attempt) pair() *Pair {
+	p := &Pair{Port: a.port, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
+		Ask: func(ctx context.Context) (*devices.Identity, error) { return a.whoAnswers(ctx, a.config.Timeouts.Ask) }}
+	if board, ok := a.board.(interface{ ExpectRestart(time.Duration) }); ok {
+		p.ExpectRestart = board.ExpectRestart
+	}
+	return p
+}
+
+// prove shows that the chip at the probe is the board that said before, and returns what the board says now. It costs a restart, so only
+// work that cannot be undone, and evidence that a probe read, ask for it.
+func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	a.resetByProbe = true
+	now, err := a.pair().Proves(ctx, before)
+	if err != nil {
+		if errors.Is(err, devices.ErrNoAnswer) {
+			err = withComponent(ErrLine, err)
+		}
+		if a.run.Identity == nil {
+			a.run.Identity = before // for the record of the refused Run
+		}
+		return nil, err
+	}
+	a.proven = true
+	a.resetByProbe = a.run.Boot != nil // before the step reset, the Run goes on with this boot id
+	return now, nil
+}
+
+// provesLock shows that a locked chip is the board that said before. The registry has only an intent to lock that board, so the locked
+// chip at the probe could be another one. A chip that no probe can restart while it is locked gives no proof.
+func (a *attempt) provesLock(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	now, err := a.prove(ctx, before)
+	if err != nil && (errors.Is(err, ErrProbeElsewhere) || reason.Of(err).Word == lockedWord || reason.Of(err).Word == cannotWord) {
+		return nil, fmt.Errorf("%w: %w", ErrLockUnproven, err)
+	}
+	return now, err
+}
+
+// cannotWord is the reason with which a probe refuses work that nobody described.
+const cannotWord = "tool-cannot"
