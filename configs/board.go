@@ -109,8 +109,16 @@ func (r RTT) Known() bool { return r.Size > 0 }
 type BoardImage struct {
 	Image  string `yaml:"image"`  // path; a relative path is below the folder of the definition
 	SHA256 string `yaml:"sha256"` // 64 hexadecimal digits
-	// Address is where a .bin image lies; hex and elf files have addresses of their own.
-	Address uint32 `yaml:"address"`
+	// Address is where a .bin image lies; nil: not said. Hex and elf files have addresses of their own.
+	Address *uint32 `yaml:"address"`
+}
+
+// Base returns Address, and false for a .bin image without it: the first address of the chip is as possible as any other.
+func (f *BoardImage) Base() (address uint32, known bool) {
+	if f.Address != nil {
+		return *f.Address, true
+	}
+	return 0, !strings.EqualFold(filepath.Ext(f.Image), ".bin")
 }
 
 // A FlashRegion is a range of addresses as the probe sees it.

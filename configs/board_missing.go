@@ -99,7 +99,11 @@ func (b *Board) imageFindings() []Finding {
 	case !strings.EqualFold(image.SHA256, sum):
 		return []Finding{{"firmware.sha256", fmt.Sprintf("%s has the hash %s, the definition says %s", image.Image, sum, strings.ToLower(image.SHA256)), "flash nothing before you know which of the two is right"}}
 	}
-	if _, err := probe.ParseImage(image.Image, octets, image.Address); err != nil {
+	base, known := image.Base()
+	if !known {
+		return []Finding{{"firmware.address", "a .bin does not say where it lies", "write the address of its first octet, also if it is 0"}}
+	}
+	if _, err := probe.ParseImage(image.Image, octets, base); err != nil {
 		return []Finding{{"firmware.image", fmt.Sprintf("%s cannot be flashed: %v", image.Image, err), "name a hex, bin or elf file"}}
 	}
 	return nil

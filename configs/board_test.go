@@ -22,7 +22,7 @@ probe:
   jlinkexe: {device: X, lock_state: [SWDReadAP 3], locked: "= 0", open: "= 1"}
   recipes: [{recipe: nrfutil, target: X}]
 uart: {interface: 2, baud: 1000000, settle: 500ms}
-firmware: {image: app.bin, sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824}
+firmware: {image: app.bin, address: 0, sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824}
 store: {address: 0xfe000, size: 0x2000}
 life_cycle: sealed
 sources: {probe: manual, uart: manual, store: overlay, life_cycle: manual}
@@ -151,6 +151,7 @@ func TestWhatIsMissingIsSaidInWords(t *testing.T) {
 		{"the hash differs", "2cf24dba", "00000000", "firmware.sha256", "has the hash 2cf24dba"},
 		{"no hash", ", sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "", "firmware.sha256", "not pinned"},
 		{"the image has another format", "app.bin", "app.hex", "firmware.image", "neither the contents of elf or hex"},
+		{"a .bin image without its address", "address: 0, ", "", "firmware.address", "does not say where it lies"},
 		{"a recipe that is not there", "recipe: nrfutil", "recipe: nrfutill", "probe.recipes", "nrfutill"},
 		{"a recipe without the chip's name", "recipe: nrfutil, target: X", "recipe: probe-rs", "probe.recipes", "name of the chip"},
 		{"JLinkExe that cannot see a lock", `, lock_state: [SWDReadAP 3], locked: "= 0", open: "= 1"`, "", "probe.jlinkexe.lock_state", "no bay can use driver jlinkexe"},

@@ -35,6 +35,9 @@ import (
 type Driver interface {
 	// Name is the driver's word in a configuration: "openocd", "jlinkexe" or the recipe's name.
 	Name() string
+	// Check asks the programmer for its version, and has it read the scripts that the chip needs. It needs no probe and no
+	// board. It refuses a programmer that is not installed or has a version that the driver is not for.
+	Check(ctx context.Context) (version string, err error)
 	// List returns the probes that are connected. No probe is no error.
 	List(ctx context.Context) ([]Found, error)
 	// Open returns the selected probe. It starts nothing, so it does not fail for a probe that is absent.

@@ -32,6 +32,7 @@ var (
 	ErrSilent      = reason.New("tool-silent", "programmer did not end in time")
 	ErrUnclear     = reason.New("tool-unclear", "programmer does not say clearly how its work ended")
 	ErrTool        = reason.New("tool-failed", "programmer failed")
+	ErrScript      = reason.New("tool-script", "OpenOCD does not have a script or a command of the board definition")
 	ErrCannot      = reason.New("tool-cannot", "this work is not described for this board")
 
 	// ErrNeedsFlash accompanies the cause when Flash may have changed some octets and not all.

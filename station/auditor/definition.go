@@ -1,6 +1,7 @@
 package auditor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/configs"
+	"hallmark/station/instance"
 	"hallmark/station/reason"
 )
 
@@ -20,14 +22,14 @@ func (c *Commands) checkBoard() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Says what a board definition lacks; needs no station",
 		Long: `check reads a board definition, or an embedded one by its name, and says in words what it lacks: a value that a step
-needs, an image that is not there, a hash that differs. Exit code 0: nothing is missing. 1: something is missing. 3: the file
+needs, an image that is not there, a hash that differs, a script that the OpenOCD of this machine lacks. Exit code 0: nothing is missing. 1: something is missing. 3: the file
 cannot be used at all.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if print {
 				return c.printBoard(args[0])
 			}
-			return c.checkDefinition(args[0])
+			return c.checkDefinition(cmd.Context(), args[0])
 		},
 	}
 	cmd.Flags().BoolVar(&print, "print", false, "print the definition, as the beginning of one of your own")
@@ -43,13 +45,17 @@ func (c *Commands) printBoard(name string) error {
 	return err
 }
 
-func (c *Commands) checkDefinition(name string) error {
+func (c *Commands) checkDefinition(ctx context.Context, name string) error {
 	board, err := configs.LoadBoard(name, ".")
 	if err != nil {
 		return reason.Usage(err)
 	}
-	found := board.Missing()
+	scripts, note := instance.Scripts(ctx, board)
+	found := append(board.Missing(), scripts...)
 	writeFindings(c.Stdout, board, found)
+	if note != "" {
+		fmt.Fprintln(c.Stdout, "note    ", reason.Printable(note))
+	}
 	if len(found) > 0 {
 		return fmt.Errorf("%s: %w: %s", board.Name, errIncomplete, reason.Count(len(found), "value", "values"))
 	}

@@ -39,7 +39,8 @@ func (c *Commands) check() *cobra.Command {
 		Use:   "check FILE | --dir D",
 		Short: "Checks a station.yaml, and names all its mistakes",
 		Long: `check reads a station.yaml as a start does, and names all mistakes at once: line, key, what was expected, what to do.
-With --dir it reads the one of a station, with the board definitions that its bays name.`,
+With --dir it reads the one of a station, with the board definitions, recipes and images of its bays, and refuses a bay that a start
+refuses. It asks no hardware: ` + "`station doctor`" + ` does.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if (len(args) == 1) == (*c.Dir != "") {
@@ -73,8 +74,12 @@ func (c *Commands) checkDir() error {
 	if err != nil {
 		return reason.Usage(err)
 	}
-	if _, err := instance.ConfiguredBays(dir, config); err != nil {
+	bays, err := instance.ConfiguredBays(dir, config)
+	if err != nil {
 		return reason.Usage(err)
+	}
+	if err := (&instance.Files{Dir: dir, Config: config}).CheckBays(bays); err != nil {
+		return reason.Usage(fmt.Errorf("%s: %w", dir.Config(), err))
 	}
 	return c.good(dir.Config())
 }

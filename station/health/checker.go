@@ -211,12 +211,14 @@ func (c check) do(ctx context.Context) (result Check) {
 	switch {
 	case errors.Is(err, errNotChecked):
 		result.State, result.Finding = None, err.Error()
-	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrIssuingEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged), errors.Is(err, webhook.ErrNotTaken):
+	case errors.Is(err, instance.ErrEnding), errors.Is(err, instance.ErrIssuingEnding), errors.Is(err, instance.ErrLowRoom), errors.Is(err, instance.ErrWitness), errors.Is(err, instance.ErrNoAnchors), errors.Is(err, errNotPlugged), errors.Is(err, errPlaces), errors.Is(err, webhook.ErrNotTaken):
 		result.State, result.Finding, result.Next = Warn, err.Error(), c.next
 	case errors.Is(err, errOCSP): // the finding names the command; c.next is for the verifier's certificate
 		result.State, result.Finding = Warn, err.Error()
 	case errors.Is(err, instance.ErrActsUnsigned): // the log verifies, so c.next is not the next action
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, instance.ErrActsUnsigned.Row().Next, err
+	case errors.Is(err, errBays):
+		result.State, result.Finding, result.Next, result.Err = Fail, err.Error(), c.next, err
 	case err != nil:
 		result.State, result.Finding, result.Rows, result.Next, result.Err = Fail, err.Error(), nil, c.nextAfter(err), err
 	}
@@ -257,6 +259,7 @@ func (c *Checker) checks() []check {
 		{"webhooks", webhook.ErrNotTaken.Row().Next, c.checkWebhooks, c.hasWebhooks},
 		{"verifier", "check verifier.listen and network.listen in station.yaml, and pki/verifier.pem", simple(c.checkEndpoint), nil},
 		{"self-test", "do not enrol boards: the verifier does not refuse what it must", c.selfTest, nil},
+		{"bays", "correct the bay in station.yaml or its board definition, install what is missing, or plug in what is not there", c.checkBays, c.hasBays},
 		{"ports", "plug in what is not there, correct the name, or end the program that uses the port", simple(c.checkPorts), nil},
 	}
 	if c.ready == nil {

@@ -20,6 +20,14 @@ func (c Check) Text() string {
 	return text
 }
 
+// Ready is the last line of a list of checks of which none failed. It names those with a warning.
+func Ready(warned []string) string {
+	if len(warned) == 0 {
+		return "\nThe bench is ready."
+	}
+	return "\nThe bench is ready, but look at the warnings: " + strings.Join(warned, ", ") + "."
+}
+
 // RecordFailed records the names of the failed checks in the audit log, if the registry is open.
 func (c *Checker) RecordFailed(names []string) error {
 	record, open := c.Record()

@@ -23,6 +23,7 @@ var (
 	errNoLockedBay = errors.New("boards.lock is true in station.yaml: want a probe for each bay, and a board definition that says how to lock the debug port and how to read its state")
 	errNothingRead = errors.New("boards.read_firmware is true in station.yaml: want a probe for each bay, and a board definition that names firmware")
 	errNoImageHash = errors.New("the board definition names a firmware image without its SHA-256: write what `sha256sum IMAGE` prints into firmware.sha256")
+	errNoAddress   = errors.New("the board definition names a .bin image, which does not say where it lies: write the address of its first octet into firmware.address, also if it is 0")
 	errNoBoard     = errors.New("the bay has a probe and no board definition: write board: NAME into the bay in station.yaml, or leave its probe out")
 	errNoDriver    = errors.New("unknown driver of a probe: want openocd or jlinkexe")
 )
@@ -183,7 +184,11 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	case board.Firmware.SHA256 == "":
 		return errNoImageHash
 	}
-	if p.image, err = probe.ReadImage(path, board.Firmware.Address); err != nil {
+	base, known := board.Firmware.Base()
+	if !known {
+		return errNoAddress
+	}
+	if p.image, err = probe.ReadImage(path, base); err != nil {
 		return err
 	}
 	if board.Firmware.SHA256 != "" {

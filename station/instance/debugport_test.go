@@ -21,7 +21,8 @@ import (
 func definition(t *testing.T, octets string) *configs.Board {
 	t.Helper()
 	board := fixtures.Must(configs.LoadBoard("nrf52840dk", "."))(t)
-	board.Firmware = configs.BoardImage{Image: filepath.Join(t.TempDir(), "fw.bin"), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(octets))), Address: 0x1000}
+	address := uint32(0x1000)
+	board.Firmware = configs.BoardImage{Image: filepath.Join(t.TempDir(), "fw.bin"), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(octets))), Address: &address}
 	if err := os.WriteFile(board.Firmware.Image, []byte(octets), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,11 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 			board.Firmware.SHA256 = ""
 			return probed(board, "openocd")
 		}, "usage", "firmware.sha256"},
+		{"a .bin image without its address", false, func(t *testing.T) instance.BaySpec {
+			board := definition(t, "octets")
+			board.Firmware.Address = nil
+			return probed(board, "openocd")
+		}, "usage", "firmware.address"},
 		{"an image that is not there", false, func(t *testing.T) instance.BaySpec {
 			board := definition(t, "octets")
 			board.Firmware.Image += ".gone"

@@ -17,7 +17,7 @@ import (
 )
 
 // Root returns the directory that holds dev and sys of this machine.
-func (s *BoardSource) Root() string { return cmp.Or(s.files.options.Root, "/") }
+func (s *BoardSource) Root() string { return s.files.Machine() }
 
 // Sight looks once at what is plugged in. The function that it returns reports whether the port of a bay exists and can be opened
 // by this user. A port that has just appeared belongs to root until udev has given it to the users. A remote port, and a probe that

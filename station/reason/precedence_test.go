@@ -31,7 +31,7 @@ var byPrecedence = []*reason.Sentinel{
 	devices.ErrProductImage, devices.ErrReceiptKey, devices.ErrNoReceipt, devices.ErrNoNetHandshake, devices.ErrBufferTooSmall, devices.ErrNotRestarted, devices.ErrSlotChanged,
 	probe.ErrMismatch, probe.ErrNotErased, probe.ErrNotLocked, probe.ErrErased, station.ErrNeedsFlash, probe.ErrLocked, probe.ErrWrongTarget, probe.ErrVoltage, probe.ErrAmbiguous,
 	probe.ErrWrongSerial, probe.ErrMissing, probe.ErrLost, probe.ErrMissingTarget, probe.ErrMemory, probe.ErrUnreadableImage, probe.ErrImageFormat,
-	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrCannot, station.ErrDraining,
+	probe.ErrImageHash, probe.ErrNoTool, probe.ErrToolVersion, probe.ErrSilent, probe.ErrUnclear, probe.ErrTool, probe.ErrScript, probe.ErrCannot, station.ErrDraining,
 	serial.ErrBusy, serial.ErrDenied, serial.ErrNotSerial, remote.ErrUnreachable, remote.ErrUnfit, devices.ErrOtherServer, devices.ErrGarbled, devices.ErrDamagedFrames, devices.ErrLoopBack, devices.ErrConsoleText,
 	devices.ErrNoAnswer, devices.ErrLineClosed, devices.ErrLineStuck, devices.ErrHUKSize, devices.ErrObjectSize, station.ErrUnknownOrder,
 	station.ErrQuota, station.ErrOrderClosed, station.ErrOrderExpired, station.ErrOrderNotYet, station.ErrOrderUnsigned, station.ErrOrderOwner, station.ErrOrderProfile, station.ErrOrderNeeded, issuance.ErrBadRequest, issuance.ErrOutlives, issuance.ErrDoesNotFit, issuance.ErrIssuerChain, issuance.ErrIssuerKey,

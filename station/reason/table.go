@@ -212,6 +212,7 @@ var ofRuns = []Row{
 	faults("tool-silent", again, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
 	faults("tool-unclear", again, "try the board again; if it happens again run the programmer by hand and compare its text with the recipe"),
 	faults("tool-failed", again, "read the programmer's text in the log; try the board again"),
+	faults("tool-script", stopLine, "correct the name in the board definition, or install an OpenOCD that has the script; `station boards check` has OpenOCD read all of them"),
 	faults("tool-cannot", stopLine, "describe this work in the board definition or the recipe, or use another driver"),
 
 	// Stops.

@@ -109,6 +109,19 @@ func New(cfg Config) (*Driver, error) {
 // Name is the driver's word in a configuration.
 func (d *Driver) Name() string { return Name }
 
+// Check asks JLinkExe for its version.
+func (d *Driver) Check(ctx context.Context) (string, error) {
+	done, err := d.run(ctx, &work{limit: d.cfg.Limit, script: []string{"ShowEmuList USB"}})
+	if err != nil {
+		return "", fmt.Errorf("checking JLinkExe: %w", err)
+	}
+	found := version().FindString(done.text)
+	if found == "" {
+		return "", fmt.Errorf("checking JLinkExe: %w: it names no version", probe.ErrUnclear)
+	}
+	return found, nil
+}
+
 // Open returns the selected probe.
 func (d *Driver) Open(selected probe.Selection) probe.Probe {
 	return &device{d, selected, selected.Serial}

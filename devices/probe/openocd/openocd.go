@@ -85,6 +85,15 @@ func New(cfg Config) *Driver {
 // Name is the driver's word in a configuration.
 func (d *Driver) Name() string { return Name }
 
+// Check asks OpenOCD for its version, and has it read the scripts of probe and chip.
+func (d *Driver) Check(ctx context.Context) (version string, err error) {
+	done, err := (&device{d.cfg, probe.Selection{}}).try(ctx, &work{limit: d.cfg.Limit, check: true})
+	if err != nil {
+		return "", fmt.Errorf("checking OpenOCD: %w", err)
+	}
+	return banner().FindString(done.text), nil
+}
+
 // Open returns the selected probe.
 func (d *Driver) Open(selected probe.Selection) probe.Probe { return &device{d.cfg, selected} }
 

@@ -48,7 +48,7 @@ func (o *outcome) has(word string) bool {
 
 // OpenOCD's texts, version 0.12.0.
 var (
-	banner     = probe.NewPattern(`Open On-Chip Debugger (\d+)\.(\d+)`)
+	banner     = probe.NewPattern(`Open On-Chip Debugger (\d+)\.(\d+)[.\w]*`)
 	foundProbe = probe.NewPattern(`Device: Serial number = (\d+)`)
 	firmware   = probe.NewPattern(`jlink_init\(\): (J-Link.*)`)
 	voltage    = probe.NewPattern(`VTarget = (\d+)\.(\d+) V`)
@@ -57,7 +57,8 @@ var (
 	notOpened  = probe.NewPattern(`Failed to open device: (.*)`)
 	lostProbe  = probe.NewPattern(`jaylink_\w+\(\) failed`)
 	mismatched = probe.NewPattern(`checksum mismatch|diff \d+ address`)
-	errorLine  = probe.NewPattern(`(?m)^Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
+	errorLine  = probe.NewPattern(`(?m)^(?:[^\s:]+:\d+: )?Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
+	badScript  = probe.NewPattern(`(?m)^[^\s:]+:\d+: Error: (?:Can't find|couldn't read file|invalid command name|wrong # args)`)
 )
 
 // signs are texts that decide on their own. The first that occurs counts.
@@ -105,6 +106,9 @@ func (o *outcome) because(d *device) error {
 	}
 	if err := refusals[refused]; err != nil {
 		return fmt.Errorf("%w%s", err, detail(rest, o.errors()))
+	}
+	if badScript().MatchString(o.text) {
+		return fmt.Errorf("%w%s", probe.ErrScript, detail(o.errors()))
 	}
 	if others := o.serials(); len(others) == 1 && strings.Contains(all, "No J-Link device found") {
 		if err := d.selected.MustBe(probe.Serial(others[0])); err != nil {

@@ -69,6 +69,9 @@ func (d *device) try(ctx context.Context, w *work) (done *outcome, err error) {
 
 func (d *device) prepare(dir string, w *work) error {
 	files := map[string][]byte{scriptFile: d.script(w)}
+	if w.check {
+		files[scriptFile] = d.checkScript()
+	}
 	for name, data := range w.files {
 		files[name] = data
 	}

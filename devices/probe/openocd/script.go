@@ -19,6 +19,7 @@ type work struct {
 	locked bool // a locked chip is no refusal
 	pin    bool // the work is a reset: a locked chip, whose CPU no debugger reaches, gets it by its reset pin
 	held   bool // OpenOCD runs on after the script
+	check  bool // nothing but the scripts is read
 	files  map[string][]byte
 	limit  time.Duration
 	line   func(string)
@@ -28,19 +29,7 @@ type work struct {
 func (d *device) script(w *work) []byte {
 	var text strings.Builder
 	add := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	text.WriteString(connectTcl)
-	add("hallmark_version")
-	add("source [find {%s}]", d.cfg.Interface)
-	if d.selected.Serial != "" {
-		add("adapter serial %s", d.selected.Serial)
-	}
-	if d.selected.Location != "" {
-		add("adapter usb location {%s}", d.selected.Location)
-	}
-	if selects := func(line string) bool { return strings.HasPrefix(line, "transport select ") }; !slices.ContainsFunc(d.cfg.Chip.Before, selects) {
-		add("transport select %s", d.cfg.Transport) // OpenOCD refuses a second choice
-	}
-	d.addChip(add)
+	d.addConfiguration(add)
 	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
 	if d.searches() {
 		add("hallmark_turn")
@@ -66,6 +55,31 @@ func (d *device) script(w *work) []byte {
 	if !w.held {
 		add("hallmark_done")
 	}
+	return []byte(text.String())
+}
+
+// addConfiguration has everything before the connection.
+func (d *device) addConfiguration(add func(string, ...any)) {
+	add("%s", connectTcl)
+	add("hallmark_version")
+	add("source [find {%s}]", d.cfg.Interface)
+	if d.selected.Serial != "" {
+		add("adapter serial %s", d.selected.Serial)
+	}
+	if d.selected.Location != "" {
+		add("adapter usb location {%s}", d.selected.Location)
+	}
+	if selects := func(line string) bool { return strings.HasPrefix(line, "transport select ") }; !slices.ContainsFunc(d.cfg.Chip.Before, selects) {
+		add("transport select %s", d.cfg.Transport) // OpenOCD refuses a second choice
+	}
+	d.addChip(add)
+}
+
+// checkScript reads all scripts, and connects to nothing.
+func (d *device) checkScript() []byte {
+	var text strings.Builder
+	d.addConfiguration(func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) })
+	text.WriteString("hallmark_done\n")
 	return []byte(text.String())
 }
 

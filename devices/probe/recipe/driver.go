@@ -35,7 +35,7 @@ type Driver struct {
 	cfg Config
 
 	mu    sync.Mutex // guards known
-	known bool       // the version was asked, and is known
+	known string     // version; empty: not asked yet
 }
 
 // New checks the recipe and returns its driver.
@@ -55,6 +55,15 @@ func New(cfg Config) (*Driver, error) {
 
 // Name is the name of the recipe.
 func (d *Driver) Name() string { return d.cfg.Recipe.Name }
+
+// Check asks the programmer for its version.
+func (d *Driver) Check(ctx context.Context) (version string, err error) {
+	version, err = d.version(ctx)
+	if err != nil {
+		return "", err
+	}
+	return d.cfg.Program + " " + version, nil
+}
 
 // Open returns the selected probe.
 func (d *Driver) Open(selected probe.Selection) probe.Probe { return &device{d, selected} }

@@ -54,7 +54,7 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 	if err := errors.Join(d.selected.Check(), d.only()); err != nil {
 		return nil, err
 	}
-	if err := d.version(ctx); err != nil {
+	if _, err := d.version(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.identify(ctx, steps); err != nil {
@@ -180,27 +180,27 @@ func (d *device) arguments(args []string, dir string, r request) ([]string, erro
 	return all, missing
 }
 
-// version asks for the version until it was once known.
-func (d *Driver) version(ctx context.Context) error {
+// version asks for the version until it was once known, and returns it.
+func (d *Driver) version(ctx context.Context) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known {
-		return nil
+	if d.known != "" {
+		return d.known, nil
 	}
 	version := d.cfg.Recipe.Version
 	place, err := process.NewWorkDir()
 	if err != nil {
-		return err
+		return "", err
 	}
 	command := process.Command{Program: d.cfg.Program, Args: version.Args, Env: d.environment(place.Path), Dir: place.Path, Limit: defaultLimit}
 	result, err := command.Run(ctx, nil)
 	if err = errors.Join(err, place.Remove()); err != nil {
-		return fmt.Errorf("asking for the version of %s: %w", d.cfg.Program, err)
+		return "", fmt.Errorf("asking for the version of %s: %w", d.cfg.Program, err)
 	}
 	match := regexp.MustCompile(version.Pattern).FindStringSubmatch(result.Text)
 	if match == nil || !regexp.MustCompile(`^(?:`+version.Known+`)$`).MatchString(match[1]) {
-		return fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, process.LastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
+		return "", fmt.Errorf("%w: it says %.80q, the recipe %s is for %s", probe.ErrToolVersion, process.LastLines(result.Text, 1), d.cfg.Recipe.Name, version.Known)
 	}
-	d.known = true
-	return nil
+	d.known = cmp.Or(match[1], match[0])
+	return d.known, nil
 }

@@ -55,7 +55,7 @@ func (c *command) doctor(ctx context.Context, ports []string, bundle *support.Bu
 	defer func() { err = errors.Join(err, bundle.Write(ctx, dir, c.stdout), observers.Show(nil)) }()
 	checker := health.New(dir, ports)
 	defer func() { err = afterwards(err, checker.Close()) }()
-	failed, code := []string(nil), reason.ExitFault
+	failed, warned, code := []string(nil), []string(nil), reason.ExitFault
 	for check := range checker.RunChecks(ctx) {
 		bundle.Add(check)
 		if ctx.Err() != nil {
@@ -63,6 +63,8 @@ func (c *command) doctor(ctx context.Context, ports []string, bundle *support.Bu
 		}
 		if fmt.Fprint(c.stdout, check.Text()); check.State == health.Fail || check.State == health.None {
 			failed = append(failed, check.Name)
+		} else if check.State == health.Warn {
+			warned = append(warned, check.Name)
 		}
 		if reason.ExitOf(check.Err) == reason.ExitPIN { // a second doctor would spend another try
 			code = reason.ExitPIN
@@ -75,7 +77,7 @@ func (c *command) doctor(ctx context.Context, ports []string, bundle *support.Bu
 		err := errors.New(reason.Count(len(failed), "part of the bench failed or was not checked", "parts of the bench failed or were not checked"))
 		return &exitError{int(code), errors.Join(err, checker.RecordFailed(failed))}
 	}
-	fmt.Fprintln(c.stdout, "\nThe bench is ready.")
+	fmt.Fprintln(c.stdout, health.Ready(warned))
 	record, _ := checker.Record() // the registry is open, because no check failed
 	return record.Note("doctor.done", audit.Success, nil)
 }

@@ -1,0 +1,30 @@
+package instance_test
+
+import (
+	"strings"
+	"testing"
+
+	"hallmark/configs"
+	"hallmark/fixtures"
+	"hallmark/fixtures/prerequisite"
+	"hallmark/station/instance"
+)
+
+func TestOpenOCDReadsTheScriptsOfADefinition(t *testing.T) {
+	prerequisite.Program(t, "openocd", "openocd")
+	board := fixtures.Must(configs.LoadBoard("nrf52840dk", "."))(t)
+	if missing, note := instance.Scripts(t.Context(), board); len(missing) > 0 || !strings.HasPrefix(note, "Open On-Chip Debugger 0.12") {
+		t.Errorf("a good one: %v, %q", missing, note)
+	}
+	board.Probe.OpenOCD.Target = "target/nrf25.cfg"
+	if missing, _ := instance.Scripts(t.Context(), board); len(missing) != 1 || !strings.Contains(missing[0].String(), "Can't find target/nrf25.cfg") {
+		t.Errorf("a typing mistake: %v", missing)
+	}
+	if missing, note := instance.Scripts(t.Context(), fixtures.Must(configs.LoadBoard("nrf5340dk", "."))(t)); len(missing) > 0 || note != "" {
+		t.Errorf("without openocd: %v, %q", missing, note)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if missing, note := instance.Scripts(t.Context(), board); len(missing) > 0 || !strings.Contains(note, "programmer is not installed") {
+		t.Errorf("without OpenOCD: %v, %q", missing, note)
+	}
+}
