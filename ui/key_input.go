@@ -203,18 +203,21 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 	if searching {
 		m.held = m.held.inSearch()
 	}
-	found, before, scan := m.held.read(m.o.Labels, at)
-	if !scan {
+	found := m.held.read(m.o.Labels, at)
+	if !found.scan {
 		m.held = m.held.drop()
 		return m, nil, false
 	}
 	m.held = m.held.over(at)
-	if searching && before.field != nil {
-		m, cmd := m.searchFor(found)
+	if searching && found.before.field != nil {
+		m, cmd := m.searchFor(found.label)
 		return m, cmd, true
 	}
-	m, again := m.showAgain(before)
-	m, cmd := m.scanned(found)
+	m, again := m.showAgain(found.before)
+	if found.again {
+		return m.refuse(m.t("scan.again")), again, true
+	}
+	m, cmd := m.scanned(found.label)
 	return m, tea.Batch(again, cmd), true
 }
 
