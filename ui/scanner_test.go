@@ -370,11 +370,44 @@ func TestAScanWithAConfiguredPrefix(t *testing.T) {
 	for _, speed := range speeds {
 		d := sweeper(t)
 		d.o.Labels.Before, d.o.Labels.After = "~", "#"
-		d.types("~OP-18#\r", speed*time.Millisecond, -1)
+		d.types("~OP-18#", speed*time.Millisecond, -1)
 		d.asked("sign in op18; sign out op17: another operator signed in")
-		d.types("WO-4712\r", speed*time.Millisecond, -1)
+		d.types("WO-4712#", speed*time.Millisecond, -1)
 		d.shows("No prefix: not from the scanner")
 		d.asked("sign in op18; sign out op17: another operator signed in")
+	}
+}
+
+// A scanner that types no enter: its suffix alone ends a scan. A key of a person that is the suffix ends nothing.
+func TestTheConfiguredSuffixEndsAScan(t *testing.T) {
+	for _, suffix := range []string{"#", "##", "\x1e", "\x1e\x04", "#\r"} {
+		for _, speed := range speeds {
+			for stutter := -1; stutter < 6; stutter++ {
+				d := sweeper(t)
+				d.o.Labels.After = strings.TrimSuffix(suffix, "\r")
+				d.types("OP-18"+suffix, speed*time.Millisecond, stutter)
+				d.asked("sign in op18; sign out op17: another operator signed in")
+				if d.shows("Signed in: J. Weiß"); d.dialog != nil || len(d.held.chars) > 0 {
+					t.Errorf("suffix %q, %d ms: a question is open, or characters are held", suffix, speed)
+				}
+			}
+			d := sweeper(t)
+			d.o.Labels.After = strings.TrimSuffix(suffix, "\r")
+			d.key("h")
+			d.key("/")
+			d.types("4711"+suffix, speed*time.Millisecond, -1)
+			if d.history.query.Text != "4711" || d.field != nil {
+				t.Errorf("suffix %q, %d ms: searches for %q", suffix, speed, d.history.query.Text)
+			}
+		}
+	}
+	d := sweeper(t)
+	d.o.Labels.After = "#"
+	d.key("h")
+	d.later(300 * time.Millisecond)
+	d.key("#")
+	if d.screen != screenHistory {
+		t.Error("the keys of a person were read as a scan")
 	}
 }
 
