@@ -1,6 +1,12 @@
 package devices
 
-import "hallmark/station/reason"
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"hallmark/station/reason"
+)
 
 // What goes wrong on the line and what a board may not say. What a board
 // refuses is in the table of refusals.
@@ -39,3 +45,19 @@ var (
 	errClientClosed     = reason.New("client-closed", "client is closed")
 	errAnswerOutOfRange = reason.New("malformed-answer", "board acknowledges octets it was not sent").Below("line")
 )
+
+// otherwiseSaid is what a blank board or a board with other firmware says to the question who it is.
+var otherwiseSaid = []error{
+	ErrNoAnswer, ErrGarbled, ErrConsoleText, ErrDamagedFrames, ErrOtherServer, ErrLoopBack, ErrMalformedAnswer, ErrProtocolVersion, ErrBufferTooSmall,
+}
+
+// MayLackFirmware reports whether an error of [Client.Identify] is what a blank board or a board with other firmware gives: silence until the
+// deadline, anything but an answer, or a refusal. Every other error is about the line, such as a port that another program uses.
+func MayLackFirmware(err error) bool {
+	var refusal *Refusal
+	if errors.As(err, &refusal) || slices.ContainsFunc(otherwiseSaid, func(said error) bool { return errors.Is(err, said) }) {
+		return true
+	}
+	_, named := reason.Find(err)
+	return errors.Is(err, context.DeadlineExceeded) && !named
+}

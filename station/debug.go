@@ -55,7 +55,7 @@ func (a *attempt) flash(ctx context.Context) error {
 }
 
 // whoAnswers asks the board who it is, for a time. A blank board, or a board with other firmware,
-// gives no identity, and that is no error. A UART that does not work is an error.
+// gives no identity, and that is no error. A UART that does not work is an error: it shows nothing about the board.
 func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devices.Identity, error) {
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -63,10 +63,10 @@ func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devi
 	switch {
 	case err == nil:
 		return &id, nil
-	case ctx.Err() != nil, errors.Is(err, devices.ErrLineClosed), errors.Is(err, devices.ErrLineStuck), errors.Is(err, ErrSwapped):
-		return nil, withComponent(ErrLine, err)
+	case ctx.Err() == nil && devices.MayLackFirmware(err):
+		return nil, nil
 	}
-	return nil, nil
+	return nil, withComponent(ErrLine, err)
 }
 
 // Firmware that is there may be slow to answer.

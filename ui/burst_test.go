@@ -107,6 +107,7 @@ func TestNothingThatComesInABurstIsAKey(t *testing.T) {
 		{"Xy", "The scan was cut off"},
 		{"\x1b[200~WO-4712\x1b[201~", "Pasted text is not taken"},
 		{"q", "Leave the station?"},
+		{"\x1b[D", "Only F12 confirms"}, // a scan right behind the q would be read together with it
 		{"OP-18\r", "A question is open"},
 		{"\x1b[200~y\x1b[201~", "Pasted text is not taken"},
 		{"WO-4712\r", "A question is open"},

@@ -107,7 +107,8 @@ func (m Model) takeKey(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
 			return next, cmd
 		}
 	} else if r, control := octet(msg); control && !m.keys.Go.matches(msg) {
-		return m.control(r, at), nil
+		m, cmd, _ := m.control(r, at).suffixCame()
+		return m, cmd
 	}
 	return m.pressed(msg, at)
 }
@@ -155,9 +156,42 @@ func (m Model) characters(text string, at time.Time) (Model, tea.Cmd) {
 			m.held = m.held.add(scanChar{r, at, m.shown()})
 			m, cmd = m.alone(r)
 		}
+		if next, answer, ended := m.suffixCame(); ended {
+			m, cmd = next, answer // what the character itself did is over
+		}
 		all = append(all, cmd)
 	}
 	return m, tea.Batch(all...)
+}
+
+// suffixCame ends a scan behind which the configured suffix came. It reports false if it did not, or if a person typed the suffix.
+func (m Model) suffixCame() (Model, tea.Cmd, bool) {
+	suffix := []rune(m.o.Labels.After)
+	first := len(m.held.chars) - len(suffix)
+	if len(suffix) == 0 || first < 1 || textOf(m.held.chars[first:]) != m.o.Labels.After {
+		return m, nil, false
+	}
+	scan := m
+	scan.held.chars = m.held.chars[:first:first]
+	if scan.field != nil { // the suffix was typed into the field, too
+		text := scan.field.text
+		scan.field = &field{purpose: scan.field.purpose, text: text[:max(0, len(text)-printable(suffix))]}
+	}
+	next, cmd, ended := scan.scanEnded(m.held.chars[first].at)
+	if !ended {
+		return m, nil, false
+	}
+	return next, cmd, true
+}
+
+// printable gives the number of characters that a field takes.
+func printable(text []rune) (n int) {
+	for _, r := range text {
+		if r >= ' ' {
+			n++
+		}
+	}
+	return n
 }
 
 func (m Model) alone(r rune) (Model, tea.Cmd) {
@@ -203,18 +237,21 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 	if searching {
 		m.held = m.held.inSearch()
 	}
-	found, before, scan := m.held.read(m.o.Labels, at)
-	if !scan {
+	found := m.held.read(m.o.Labels, at)
+	if !found.scan {
 		m.held = m.held.drop()
 		return m, nil, false
 	}
 	m.held = m.held.over(at)
-	if searching && before.field != nil {
-		m, cmd := m.searchFor(found)
+	if searching && found.before.field != nil {
+		m, cmd := m.searchFor(found.label)
 		return m, cmd, true
 	}
-	m, again := m.showAgain(before)
-	m, cmd := m.scanned(found)
+	m, again := m.showAgain(found.before)
+	if found.again {
+		return m.refuse(m.t("scan.again")), again, true
+	}
+	m, cmd := m.scanned(found.label)
 	return m, tea.Batch(again, cmd), true
 }
 

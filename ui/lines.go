@@ -16,9 +16,20 @@ import (
 // rest of the line.
 const longestInput = 256
 
-// ReadLines sends lines to entered until the input or ctx ends, and then closes entered.
-func ReadLines(ctx context.Context, input io.Reader, entered chan<- string) error {
+// An Entered is what came from the input of `station tui --plain`: a line, or at a terminal the go key (Ctrl-G).
+type Entered struct {
+	Text string
+	Go   bool
+	// Behind says that the go key came right behind another key, as from a scanner, so it counts for nothing.
+	Behind bool
+}
+
+// ReadLines sends lines to entered until the input or ctx ends, and then closes entered. how counts at a terminal.
+func ReadLines(ctx context.Context, input io.Reader, how Typing, entered chan<- Entered) error {
 	defer close(entered)
+	if fd, ok := terminalOf(input); ok {
+		return readTyped(ctx, fd, interruptible(ctx, input), how, entered)
+	}
 	in := bufio.NewReaderSize(interruptible(ctx, input), longestInput)
 	for rest := false; ; {
 		line, more, err := in.ReadLine()
@@ -32,7 +43,7 @@ func ReadLines(ctx context.Context, input io.Reader, entered chan<- string) erro
 			continue
 		}
 		select {
-		case entered <- strings.TrimSpace(string(line)):
+		case entered <- Entered{Text: strings.TrimSpace(string(line))}:
 		case <-ctx.Done():
 			return nil
 		}

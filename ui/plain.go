@@ -57,10 +57,29 @@ func (p *Plain) Help() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.write(p.m.t("plain.help.start", p.m.bayKey(0), p.m.bayKey(len(p.m.bays)-1)))
-	for _, key := range []string{"plain.help.stop", "plain.help.acknowledge", "plain.help.badge", "plain.help.order", "plain.help.quit", "plain.help.help"} {
+	for _, key := range []string{"plain.help.stop", "plain.help.acknowledge", "plain.help.badge", "plain.help.order", "plain.help.bay", "plain.help.go", "plain.help.quit", "plain.help.help"} {
 		p.write(p.m.t(key))
 	}
 }
+
+// Ask says what Ctrl-G will do: a word of operate's commands, with the number of the bay.
+func (p *Plain) Ask(word, number string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if number == "" {
+		p.write(p.m.t(asks[word]))
+		return
+	}
+	p.write(p.m.t(asks[word], p.m.clean(number)))
+}
+
+// asks are the texts of the questions, by the word of the command.
+var asks = map[string]string{
+	operate.WordStart: "plain.ask.start", operate.WordStop: "plain.ask.stop", operate.WordAcknowledge: "plain.ask.acknowledge", operate.WordQuit: "plain.ask.quit",
+}
+
+// Behind says that the go key came right behind another key, so it did nothing.
+func (p *Plain) Behind() { _ = p.Say(p.m.t("key.behind")) } // Err gives the error
 
 // Event writes the line of an event, if it has one.
 func (p *Plain) Event(e station.Event) {
@@ -138,10 +157,18 @@ func (p *Plain) Refuse(err error) error {
 		return p.Say(p.m.t("plain.command", ends(p.m.clean(command.Text), longestField, p.m.theme.shapes.ellipsis)))
 	case errors.As(err, &layout):
 		return p.Say(p.m.whyNoLabel(label.Label{Layout: layout.Layout}))
-	case errors.Is(err, operate.ErrSignInFirst):
-		return p.Say(p.m.t("plain.signin"))
+	}
+	for is, text := range refusedPlain {
+		if errors.Is(err, is) {
+			return p.Say(p.m.t(text))
+		}
 	}
 	return p.Say(p.m.errorText(err))
+}
+
+// refusedPlain are the texts of what a Console refuses.
+var refusedPlain = map[error]string{
+	operate.ErrSignInFirst: "plain.signin", operate.ErrNothingAsked: "plain.nothing", operate.ErrNoPrefix: "scan.noprefix", operate.ErrChooseBay: "plain.choose",
 }
 
 // Err gives the first error of writing.

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -122,48 +121,50 @@ func (g scanBuffer) shown() *view {
 	return nil
 }
 
-// read finds a label at the end of what was typed, and what the screen showed before the label. First it takes all characters
-// since the newest long pause, then fewer, because keys of a person may come before the label, and then more, because a
-// scan may have stopped for longer. A label begins only after a pause: the end of somebody else's label is none.
-func (g scanBuffer) read(labels *label.Reader, at time.Time) (label.Label, *view, bool) {
+// A scanRead is what was found at the end of what was typed.
+type scanRead struct {
+	label  label.Label
+	before *view // what the screen showed before the label
+	scan   bool  // false: these are keys of a person
+	again  bool  // a label is there, but whether the character before it is its own or a key of a person cannot be known
+}
+
+// read finds a label at the end of what was typed. First it takes all characters since the newest long pause, then more, because a scan may
+// have stopped for longer. The end of somebody else's label is no label, see begins.
+func (g scanBuffer) read(labels *label.Reader, at time.Time) scanRead {
 	first := g.recent(at)
-	var starts []int
-	for i := first; i < len(g.chars); i++ {
-		starts = append(starts, i)
-	}
-	for i := first - 1; i >= 0; i-- {
-		starts = append(starts, i)
-	}
-	for _, i := range starts {
+	for i := len(g.chars) - 1; i >= 0; i-- {
 		if g.chars[i].before == nil || !g.begins(i) {
 			continue
 		}
 		if l := labels.Read(textOf(g.chars[i:])); l.Kind != label.Unknown || l.Layout != nil {
-			return l, g.chars[i].before, true
+			return scanRead{label: l, before: g.chars[i].before, scan: true}
 		}
 	}
 	if first == len(g.chars) || !g.byScanner(at, labels.Before) && g.pause(at) > together && len(g.chars)-first < many {
-		return label.Label{}, nil, false
+		return scanRead{}
 	}
-	for g.chars[first].before == nil { // the first of all characters came alone
+	again := g.behindKey(first) && labels.Read(textOf(g.chars[first+1:])).Readable()
+	for g.chars[first].before == nil || !g.begins(first) { // the first of all characters came alone
 		first--
 	}
-	return labels.Read(textOf(g.chars[first:])), g.chars[first].before, true
+	return scanRead{label: labels.Read(textOf(g.chars[first:])), before: g.chars[first].before, scan: true, again: again}
 }
 
-// begins reports whether a scan may begin with this character: the pause before it is much longer than those behind it.
+// begins reports whether a scan may begin with this character. It may begin with the first one, and after a pause that is longer than a scan
+// stops. But if scanner or hand was fast just before the pause, the pause is in the middle of a scan. A shorter pause shows nothing: what is
+// before it may be the key of a person, or the first character of the label.
 func (g scanBuffer) begins(i int) bool {
-	if i == 0 {
-		return true
-	}
-	before := g.chars[i].at.Sub(g.chars[i-1].at)
-	var behind []time.Duration
-	for j := i + 1; j < len(g.chars); j++ {
-		behind = append(behind, g.chars[j].at.Sub(g.chars[j-1].at))
-	}
-	slices.Sort(behind)
-	return len(behind) == 0 || before > 3*behind[len(behind)/2]
+	return i == 0 || g.pauseBefore(i) > within && (i == 1 || g.pauseBefore(i-1) > slow)
 }
+
+// behindKey reports whether a person may have pressed the key with this index, and the scan may begin behind it.
+func (g scanBuffer) behindKey(i int) bool {
+	return i+1 < len(g.chars) && g.pauseBefore(i+1) > slow && (i == 0 || g.pauseBefore(i) > slow)
+}
+
+// pauseBefore gives the time between a character and the one before it.
+func (g scanBuffer) pauseBefore(i int) time.Duration { return g.chars[i].at.Sub(g.chars[i-1].at) }
 
 // opensSearch are the keys of a person that lead to the search.
 var opensSearch = regexp.MustCompile(`^h?f*/$`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,21 @@ type Console struct {
 	Who        Operator                // the operator who is signed in, may be zero
 	Labels     *label.Reader           // reads scans
 	LabelRead  func(bay, board string) // says that the label of the board that passed in a bay was right
+	// Ask says what the go key will do, with a word of the commands and the number of the bay, if the command has one. nil: a program
+	// types, and each command is done at once. At a terminal a scanner may have typed the line, so only a label acts by itself.
+	Ask func(word, number string)
+
+	asked  func(ctx context.Context) error // what the go key does, or nil
+	chosen string                          // the bay for the next label of a board
 }
+
+// The words of the commands. A bay's number alone is the command WordStart.
+const (
+	WordStart       = "start"
+	WordStop        = "stop"
+	WordAcknowledge = "acknowledge"
+	WordQuit        = "quit"
+)
 
 // A CommandError refuses a line that is no command and no label.
 type CommandError struct{ Text string }
@@ -36,36 +51,106 @@ func (e *LayoutError) Error() string {
 		errLayout, e.Came, e.For, e.Scanner, e.Computer)
 }
 
-// ErrSignInFirst refuses a command while nobody is signed in.
-var ErrSignInFirst = errors.New("sign in first: scan a badge")
+// What a Console answers beside the errors of the Controller.
+var (
+	ErrSignInFirst  = errors.New("sign in first: scan a badge")
+	ErrQuit         = errors.New("the operator leaves") // no refusal: the caller ends the session
+	ErrNothingAsked = errors.New("nothing is asked: type a bay's number or a command first")
+	ErrNoPrefix     = errors.New("the label has not the scanner's prefix (scanner.prefix in station.yaml), so no scanner typed it")
+	ErrChooseBay    = errors.New("choose a bay first: scan its label")
+)
 
 var (
 	errCommand = errors.New("want a bay's number, \"stop NUMBER\", \"acknowledge NUMBER\", a badge (OP-...), a work order (WO-...), \"help\" or \"quit\"")
 	errLayout  = errors.New("the scanner types for another keyboard layout")
 )
 
-// Do does the command of one line.
-func (c *Console) Do(ctx context.Context, text string) (err error) {
+// Do does the command of one line, or asks for the go key. The end of the session is ErrQuit.
+func (c *Console) Do(ctx context.Context, text string) error {
+	c.asked = nil
 	found := c.Labels.Read(text)
 	switch {
 	case text == "":
 		return nil
+	case text == WordQuit || text == "q":
+		return c.confirmed(ctx, WordQuit, "", func(context.Context) error { return ErrQuit })
 	case found.Layout != nil:
 		return &LayoutError{found.Layout}
+	case found.NoPrefix:
+		return ErrNoPrefix
 	case found.Kind == label.Badge:
 		return c.signIn(ctx, found.Text)
 	case c.Who.ID == "":
 		return ErrSignInFirst
-	case found.Kind == label.Order:
+	}
+	return c.signedIn(ctx, text, found)
+}
+
+// signedIn does a line of an operator who is signed in.
+func (c *Console) signedIn(ctx context.Context, text string, found label.Label) (err error) {
+	switch found.Kind {
+	case label.Order:
 		_, err = c.Controller.Switch(ctx, found.Text, c.Who.ID)
 		return err
-	}
-	if found.Kind == label.Board || found.Kind == label.Serial {
+	case label.Bay:
+		return c.choose(ctx, found.Text)
+	case label.Board, label.Serial:
 		if bay := c.Controller.labelBay(found.Text); bay != "" {
 			return c.readLabel(ctx, bay, found.Text)
 		}
 	}
+	if found.Kind == label.Board {
+		return c.startExpecting(ctx, found.Text)
+	}
 	return c.withBay(ctx, text)
+}
+
+// Go does what the newest line asked.
+func (c *Console) Go(ctx context.Context) error {
+	do := c.asked
+	if c.asked = nil; do == nil {
+		return ErrNothingAsked
+	}
+	return do(ctx)
+}
+
+// confirmed does a command at once, or when the go key comes.
+func (c *Console) confirmed(ctx context.Context, word, number string, do func(ctx context.Context) error) error {
+	if c.Ask == nil {
+		return do(ctx)
+	}
+	c.asked = do
+	c.Ask(word, number)
+	return nil
+}
+
+// choose takes the label of a bay: its name or its number. At a terminal the go key then starts it, as on the screen.
+func (c *Console) choose(ctx context.Context, name string) error {
+	bays := c.Controller.bayNames()
+	i := slices.Index(bays, name)
+	if i < 0 {
+		bay, err := c.numbered(name)
+		if err != nil {
+			return err
+		}
+		i = slices.Index(bays, bay)
+	}
+	if c.chosen = bays[i]; c.Ask == nil {
+		return nil
+	}
+	return c.withBay(ctx, strconv.Itoa(i+1))
+}
+
+// startExpecting starts the chosen bay, or the only one. A Run with another board than the label says ends before anything is asked.
+func (c *Console) startExpecting(ctx context.Context, board string) error {
+	bay := c.chosen
+	if bays := c.Controller.bayNames(); len(bays) == 1 {
+		bay = bays[0]
+	}
+	if c.chosen = ""; bay == "" {
+		return ErrChooseBay
+	}
+	return c.Controller.Start(ctx, Start{Bay: bay, Operator: c.Who.ID, Order: c.Controller.OrderID(), Expect: board})
 }
 
 func (c *Console) readLabel(ctx context.Context, bay, text string) error {
@@ -78,22 +163,25 @@ func (c *Console) readLabel(ctx context.Context, bay, text string) error {
 
 // withBay does a command that names a bay by its number.
 func (c *Console) withBay(ctx context.Context, text string) error {
+	word, number := WordStart, text
 	do := func(ctx context.Context, bay, operator string) error {
 		return c.Controller.Start(ctx, Start{Bay: bay, Operator: operator, Order: c.Controller.OrderID()})
 	}
-	number := text
-	for word, other := range map[string]func(ctx context.Context, bay, operator string) error{
-		"stop ": c.Controller.Stop, "acknowledge ": c.Controller.Acknowledge,
+	for other, does := range map[string]func(ctx context.Context, bay, operator string) error{
+		WordStop: c.Controller.Stop, WordAcknowledge: c.Controller.Acknowledge,
 	} {
-		if after, found := strings.CutPrefix(text, word); found {
-			number, do = after, other
+		if after, found := strings.CutPrefix(text, other+" "); found {
+			word, number, do = other, after, does
 		}
 	}
 	bay, err := c.numbered(number)
 	if err != nil {
 		return err
 	}
-	return do(ctx, bay, c.Who.ID)
+	if word == WordStart {
+		c.chosen = bay
+	}
+	return c.confirmed(ctx, word, strings.TrimSpace(number), func(ctx context.Context) error { return do(ctx, bay, c.Who.ID) })
 }
 
 // signIn signs another operator in. If the badge is refused, the present operator stays signed in.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hallmark/fixtures"
@@ -147,4 +148,68 @@ func TestALabelIsReadInLinesOfText(t *testing.T) {
 		t.Errorf("the right labels were answered with %q", answers)
 	}
 	s.must(console.Do(t.Context(), "1"))
+}
+
+// At a terminal a scanner may have typed a line, so only the go key does what a line asks. Labels act by themselves.
+func TestAtATerminalALineOnlyAsks(t *testing.T) {
+	s := ready(t, "posix:3")
+	var asked []string
+	ctx := t.Context()
+	console := Console{Controller: s.Controller, Operators: s.Operators, Labels: label.NewReader(), Ask: func(word, number string) { asked = append(asked, word+number) }}
+	s.refuses(console.Do(ctx, "3"), ErrSignInFirst)
+	s.must(console.Do(ctx, "OP-1"))
+	s.refuses(console.Go(ctx), ErrNothingAsked)
+	for _, line := range []string{"3", "stop 2", "acknowledge 1", "q", "quit", "BAY-2"} {
+		s.must(console.Do(ctx, line))
+	}
+	if got, want := strings.Join(asked, " "), "start3 stop2 acknowledge1 quit quit start2"; got != want {
+		t.Errorf("asked %q, want %q", got, want)
+	}
+	s.refuses(console.Do(ctx, "some other label"), errCommand) // forgets what was asked
+	s.refuses(console.Go(ctx), ErrNothingAsked)
+	if rows := s.rows(); len(rows) != 0 {
+		t.Errorf("a line without the go key started %+v", rows)
+	}
+	s.must(console.Do(ctx, "3"))
+	s.must(console.Go(ctx))
+	s.waits()
+	s.last(3, station.Pass)
+	s.refuses(console.Go(ctx), ErrNothingAsked)
+	s.must(console.Do(ctx, "quit"))
+	s.refuses(console.Go(ctx), ErrQuit)
+}
+
+// The label of a board starts the bay that was chosen before, and a Run with another board ends.
+func TestALabelOfABoardStartsTheChosenBayInLinesOfText(t *testing.T) {
+	s := ready(t, "posix:2")
+	ended := make(chan string, 10)
+	s.events = func(e station.Event) {
+		if e.Kind == station.RunEnded {
+			ended <- e.Bay + " " + e.Snap.Reason
+		}
+	}
+	for _, ask := range []func(word, number string){nil, func(string, string) {}} {
+		console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: label.NewReader(), Ask: ask}
+		const other = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
+		s.refuses(console.Do(t.Context(), other), ErrChooseBay)
+		s.must(console.Do(t.Context(), "BAY-2"))
+		s.must(console.Do(t.Context(), other))
+		s.waits()
+		if got := <-ended; got != "posix-2 swapped" {
+			t.Errorf("a label of another board: %q", got)
+		}
+		s.refuses(console.Do(t.Context(), other), ErrChooseBay)
+	}
+}
+
+// With scanner.prefix, a text without it is no scan.
+func TestALineWithoutThePrefixIsNoLabel(t *testing.T) {
+	s := ready(t, "posix:1")
+	reader := label.NewReader()
+	reader.Before = "~"
+	console := Console{Controller: s.Controller, Operators: s.Operators, Labels: reader}
+	s.refuses(console.Do(t.Context(), "OP-1"), ErrNoPrefix)
+	s.must(console.Do(t.Context(), "~OP-1"))
+	s.refuses(console.Do(t.Context(), "~1"), errCommand)
+	s.refuses(console.Do(t.Context(), "WO-7"), ErrNoPrefix)
 }

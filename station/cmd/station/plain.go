@@ -13,41 +13,54 @@ import (
 // errNoCommand: nobody sits at this input. A job that forgot the word `batch` must not look passed.
 var errNoCommand = errors.New("no terminal and no command: use `station batch` to enrol boards without an operator, or write commands to standard input (see `station tui --help`)")
 
-// runPlain is the operator's interface without a screen. Each input line is a command or a
-// scan. The end of the input means "quit",
-// but an input without any command is refused.
+// runPlain is the operator's interface without a screen. Each input line is a command or a scan. At a terminal a command waits for
+// the go key. The end of the input means "quit", but an input without any command is refused.
 func (s *session) runPlain(ctx context.Context) error {
 	life, stop := context.WithCancel(ctx)
-	entered := make(chan string)
+	entered := make(chan ui.Entered)
 	read := make(chan error, 1)
-	go func() { read <- ui.ReadLines(life, s.stdin, entered) }()
+	go func() {
+		read <- ui.ReadLines(life, s.stdin, ui.Typing{Echo: s.view, Suffix: s.record.Config.LabelReader().After}, entered)
+	}()
 	err := s.readLines(ctx, entered)
 	stop()
 	return errors.Join(err, <-read)
 }
 
 // readLines does the entered lines until "quit".
-func (s *session) readLines(ctx context.Context, entered <-chan string) error {
+func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) error {
 	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader(), LabelRead: s.lines.LabelRead}
-	for commands := 0; ; {
+	if terminal(s.stdin) {
+		console.Ask = s.lines.Ask
+	}
+	for commands := 0; ; commands++ {
 		select {
 		case <-ctx.Done():
 			return nil
-		case text, more := <-entered:
+		case e, more := <-entered:
 			if !more && commands == 0 && ctx.Err() == nil {
 				return reason.Usage(errNoCommand)
 			}
-			if text != "" {
-				commands++
-			}
-			if !more || text == "quit" || text == "q" {
+			if err := s.enter(ctx, &console, e); !more || errors.Is(err, operate.ErrQuit) {
 				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
-			}
-			if strings.EqualFold(text, "help") || text == "?" {
-				s.lines.Help()
-			} else if err := console.Do(ctx, text); err != nil {
+			} else if err != nil {
 				_ = s.lines.Refuse(err) // end gives the error
 			}
 		}
 	}
+}
+
+// enter does one line or key.
+func (s *session) enter(ctx context.Context, console *operate.Console, e ui.Entered) error {
+	switch {
+	case e.Behind:
+		s.lines.Behind()
+		return nil
+	case e.Go:
+		return console.Go(ctx)
+	case strings.EqualFold(e.Text, "help") || e.Text == "?":
+		s.lines.Help()
+		return nil
+	}
+	return console.Do(ctx, e.Text)
 }

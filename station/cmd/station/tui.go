@@ -44,8 +44,8 @@ Where pin_source is "prompt" the screen asks for the PIN. If the HSM is lost the
 it is back, the Runs that it cost are started again.
 
 With --plain, TERM=dumb, or without a terminal it writes lines and reads commands:
-a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone
-stopped, a scanned badge (OP-...) or work order (WO-...) does what it does on the screen, "help" lists these commands, "quit" ends. NO_COLOR takes the colours away.
+a bay's number starts it, "stop NUMBER" stops it, "acknowledge NUMBER" releases a bay that a clone stopped. At a terminal a command only asks,
+and Ctrl-G does it. A scanned label (OP-..., WO-..., BAY-..., a board) does what it does on the screen, "help" lists these commands, "quit" ends. NO_COLOR takes the colours away.
 
 --jsonl FILE adds the JSON line of each Run to FILE, as batch does. A reader that stops reading stops no Run. With --plain --jsonl - the JSON lines
 are on standard output, and the lines for people on standard error.

@@ -64,3 +64,30 @@ func TestAScannerOfAnySpeedPressesNoKey(t *testing.T) {
 		}
 	}
 }
+
+// The lines of --plain on a terminal: no label starts a bay by its number, and no octet of a label ends the station.
+func TestAScannerAtALineTerminalStartsNothing(t *testing.T) {
+	s := newShift(t)
+	s.opens(nil, "--boards", "posix:4", "--operator", "OP-1", "--plain")
+	s.sees(`Bays: `)
+	for _, suffix := range []string{"Enter", "C-c", "C-d", "Tab"} {
+		s.slowly("3", suffix, 5*time.Millisecond)
+		s.sees(`Start bay 3\? Ctrl-G`)
+	}
+	s.presses(`C-\`) // FS
+	s.slowly("XsqX", "Enter", 5*time.Millisecond)
+	s.sees(`want a bay's number`)
+	s.slowly("quit", "Enter", 5*time.Millisecond)
+	s.sees(`Leave the station\? Ctrl-G`)
+	for _, e := range s.entries() {
+		if strings.HasPrefix(e.Type, "cert.") || strings.HasPrefix(e.Type, "line.drain") {
+			t.Errorf("a scan did %s: %+v", e.Type, e)
+		}
+	}
+	s.slowly("3", "Enter", 5*time.Millisecond)
+	s.slowly("", "C-g", time.Second) // a person
+	s.sees(`posix-3: PASS`)
+	s.slowly("quit", "Enter", 5*time.Millisecond)
+	s.slowly("", "C-g", time.Second)
+	s.leaves()
+}

@@ -1,0 +1,65 @@
+package station_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"hallmark/devices"
+	"hallmark/devices/serial"
+	"hallmark/devices/serial/remote"
+	"hallmark/station"
+	"hallmark/station/reason"
+)
+
+// A port that does not work shows nothing about the board. If it counted as a blank board, a board that is done would be erased.
+func TestAPortThatDoesNotWorkLeadsToNoFlash(t *testing.T) {
+	for _, broken := range []error{
+		&serial.InUseError{User: serial.User{Program: "picocom", PID: 4711}}, remote.ErrUnfit, remote.ErrUnreachable,
+		devices.ErrLineClosed, devices.ErrLineStuck, errProbeLost, errors.New("an error that nobody thought of"),
+	} {
+		t.Run(broken.Error(), func(t *testing.T) {
+			w := withPort(t)
+			w.port.setup.Store, w.port.image, w.done[w.identity.ID] = false, [32]byte{2}, time.Now()
+			w.hook = func(call string) error {
+				if call != "Identify" {
+					return nil
+				}
+				return fmt.Errorf("asking who the board is: %w", broken)
+			}
+			w.silent = false
+			run := w.enrol(t.Context(), w.locking())
+			if run.Ending != station.Fault || !errors.Is(run.Err, broken) || slices.Contains(w.calls, "Flash") {
+				t.Errorf("ending %s %q: %v; %d calls", run.Ending, run.Reason, run.Err, len(w.calls))
+			}
+			if row := reason.Of(broken); row.Word != "fault" && run.Reason != row.Word {
+				t.Errorf("reason %q, want %q", run.Reason, row.Word)
+			}
+		})
+	}
+}
+
+// A blank board is silent, and a board with other firmware says anything.
+func TestABoardWithOtherFirmwareIsFlashed(t *testing.T) {
+	for _, says := range []error{
+		devices.ErrNoAnswer, devices.ErrGarbled, devices.ErrConsoleText, devices.ErrDamagedFrames, devices.ErrOtherServer, devices.ErrLoopBack,
+		devices.ErrMalformedAnswer, devices.ErrProtocolVersion, devices.ErrBufferTooSmall, &devices.Refusal{RC: 8}, context.DeadlineExceeded,
+	} {
+		t.Run(says.Error(), func(t *testing.T) {
+			w := withPort(t)
+			w.silent, w.port.image = false, [32]byte{2}
+			w.hook = func(call string) error {
+				if call == "Identify" && w.port.image != provisioning {
+					return fmt.Errorf("asking who the board is: %w", says)
+				}
+				return nil
+			}
+			if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Pass || run.Flash.Held {
+				t.Errorf("ending %s %q: %v; %d calls", run.Ending, run.Reason, run.Err, len(w.calls))
+			}
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// At a terminal a scanner types into the lines of `station tui --plain`. The kernel's line editor would take octets of a label as keys:
+// ETX would end the station, FS would kill it, EOT would end the input, NAK would remove what was typed. So the station edits the line
+// itself, and Ctrl-G is the only key that acts, as on the screen.
+
+// Typing says how lines are typed at a terminal.
+type Typing struct {
+	Echo   io.Writer // shows what is typed
+	Suffix string    // the scanner types this behind each label (label.Reader.After), may be empty
+}
+
+// takeLines switches the kernel's line editor and signal keys off. give restores the terminal.
+func takeLines(fd int) (give func() error, err error) {
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, fmt.Errorf("taking the terminal: %w", err)
+	}
+	raw := *before
+	raw.Lflag &^= unix.ICANON | unix.ISIG | unix.IEXTEN | unix.ECHO
+	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
+		return nil, fmt.Errorf("taking the terminal: %w", err)
+	}
+	return func() error {
+		if err := unix.IoctlSetTermios(fd, unix.TCSETS, before); err != nil {
+			return fmt.Errorf("giving the terminal back: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// readTyped sends what is typed at a terminal.
+func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered chan<- Entered) (err error) {
+	give, err := takeLines(fd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, give()) }()
+	read := make(chan []byte)
+	failed := make(chan error, 1)
+	go func() { defer close(read); failed <- readPieces(ctx, input, read) }()
+	t := &typed{now: time.Now, echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
+		select {
+		case entered <- e:
+		case <-ctx.Done():
+		}
+	}}
+	for {
+		var quiet <-chan time.Time
+		if t.goHeld {
+			quiet = time.After(slow)
+		}
+		select {
+		case piece, more := <-read:
+			if !more {
+				return <-failed
+			}
+			t.take(piece)
+		case <-quiet:
+			t.goes()
+		}
+	}
+}
+
+func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error {
+	for {
+		buffer := make([]byte, longestInput)
+		n, err := input.Read(buffer)
+		if n > 0 {
+			select {
+			case read <- buffer[:n]:
+			case <-ctx.Done():
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, unix.EIO): // EIO: the terminal was closed
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading a line: %w", err)
+		}
+	}
+}
+
+// typed is the line that is typed at present.
+type typed struct {
+	now    func() time.Time
+	echo   io.Writer
+	suffix string // ends a line
+	send   func(Entered)
+	line   []byte
+	last   time.Time // when the newest octet came
+	ended  time.Time // when the newest line ended
+	goHeld bool      // Ctrl-G came, and waits whether more comes behind it
+}
+
+const (
+	keyGo     = 0x07 // BEL, Ctrl-G
+	backspace = 0x08
+	deleted   = 0x7f
+)
+
+// take takes octets that came together.
+func (t *typed) take(piece []byte) {
+	for _, b := range piece {
+		at := t.now()
+		quiet := at.Sub(t.last) > repeats
+		t.last = at
+		switch {
+		case b == keyGo && quiet && !t.goHeld && len(t.line) == 0:
+			t.goHeld = true
+			continue
+		case b == keyGo || t.goHeld: // the key came right behind another one, or another one behind the key
+			t.goHeld, t.line = false, nil
+			t.send(Entered{Behind: true})
+		case b == '\r', b == '\n', b == '\t', b == 0x03, b == 0x04:
+			t.end(b, at)
+			continue
+		case b == backspace, b == deleted:
+			t.erase()
+			continue
+		}
+		if b != keyGo {
+			t.add(b)
+		}
+		if before, ended := strings.CutSuffix(string(t.line), t.suffix); ended && t.suffix != "" {
+			t.line = []byte(before)
+			t.end(b, at)
+		}
+	}
+}
+
+// goes sends the go key when nothing came behind it.
+func (t *typed) goes() {
+	t.goHeld = false
+	t.send(Entered{Go: true})
+}
+
+// end ends a line: enter, tab, ETX or EOT, which scanners type behind a label. ETX without a line is Ctrl-C: it ends nothing, and is
+// answered like an unknown command.
+func (t *typed) end(b byte, at time.Time) {
+	text := strings.TrimSpace(string(t.line))
+	frame := at.Sub(t.ended) <= within // such as the CR of ETX CR
+	t.line, t.ended = nil, at
+	switch {
+	case text != "":
+		t.say("\n")
+		t.send(Entered{Text: text})
+	case !frame && (b == 0x03 || b == 0x04):
+		t.send(Entered{Text: string(rune(b))})
+	}
+}
+
+// add adds an octet to the line. A line that is too long loses its rest.
+func (t *typed) add(b byte) {
+	if len(t.line) >= longestInput {
+		return
+	}
+	t.line = append(t.line, b)
+	if r, size := utf8.DecodeLastRune(t.line); r != utf8.RuneError && unicode.IsPrint(r) {
+		t.say(string(t.line[len(t.line)-size:]))
+	}
+}
+
+// erase takes the newest character back.
+func (t *typed) erase() {
+	r, size := utf8.DecodeLastRune(t.line)
+	if t.line = t.line[:len(t.line)-size]; size > 0 && unicode.IsPrint(r) {
+		t.say("\b \b")
+	}
+}
+
+// say shows what is typed. A terminal that takes nothing must not hold up the keys, and the owner of echo keeps its errors.
+func (t *typed) say(text string) { _, _ = io.WriteString(t.echo, text) }
