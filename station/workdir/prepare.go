@@ -98,7 +98,10 @@ func (d Dir) Begin() (*os.File, error) {
 		return nil, reason.Usage(fmt.Errorf("%s: %w: %w", d, ErrNoDirectory, err))
 	}
 	if err := d.usable(); err != nil { // another `init` may have finished since the first look
-		return nil, errors.Join(err, os.Remove(file.Name()), file.Close())
+		if info, bad := file.Stat(); bad == nil && info.Size() == 0 { // it names no keys
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+		return nil, errors.Join(err, file.Close())
 	}
 	if err := errors.Join(d.Clear(), file.Sync(), SyncFolder(string(d))); err != nil {
 		return nil, errors.Join(err, file.Close())
