@@ -50,6 +50,34 @@ func TestAFileWithATypoIsCorrected(t *testing.T) {
 	}
 }
 
+// The second process would make or sign everything once more, and remove what the first has written.
+func TestASecondCeremonyOfOneFileIsRefusedWhileTheFirstIsHeld(t *testing.T) {
+	fixtures.NewToken(t)
+	base := t.TempDir()
+	path := filepath.Join(base, "audit.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, auditKey, pinFile(t), "out"), 0o600))
+	if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) { // both go on with a ceremony that was stopped
+		t.Fatal(err)
+	}
+	first := fixtures.Must(ceremony.Read(path, "audit-key"))(t)
+	var shown strings.Builder
+	first.Show = &shown
+	first.KeyedIn = func(context.Context) (string, error) {
+		if err := hold(t, path); !errors.Is(err, workdir.ErrJournalInUse) {
+			t.Errorf("the second ceremony: got %v", err)
+		}
+		_, text, _ := strings.Cut(shown.String(), "public key):")
+		return strings.Split(strings.TrimSpace(text), "\n")[0], nil
+	}
+	must(t, first.Hold(t.Context()))
+	if !workdir.Exists(filepath.Join(base, "out", "transcript.sig")) || workdir.Exists(filepath.Join(base, "out", "transcript.unfinished")) {
+		t.Error("the first ceremony did not finish")
+	}
+	if _, err := ceremony.Read(path, "audit-key"); !errors.Is(err, ceremony.ErrOutput) {
+		t.Errorf("after the end: got %v", err)
+	}
+}
+
 // Whoever stops at the PIN learns which key a stopped ceremony has left.
 func TestAStopAtThePINNamesTheKey(t *testing.T) {
 	fixtures.NewToken(t)

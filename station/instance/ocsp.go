@@ -82,14 +82,15 @@ func (k *Keys) renew(ctx context.Context, r renewal, days int) (*x509.Certificat
 		config.NotAfter = k.Issuing.NotAfter
 	}
 	details := map[string]string{"key_sha256": fmt.Sprintf("%x", sha256.Sum256(spki)), "not_after": config.NotAfter.Format(time.RFC3339)}
-	if err := r.intent(details); err != nil {
-		return nil, err
+	config.Intend = func(twin *x509.Certificate) error {
+		details["serial"], details["tbs_sha256"] = fmt.Sprintf("%032x", twin.SerialNumber), fmt.Sprintf("%x", sha256.Sum256(twin.RawTBSCertificate))
+		return r.intent(details)
 	}
 	made, err := r.certify(config, &key.PublicKey, k.Issuing, signer, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	details["serial"], details["certificate_sha256"] = fmt.Sprintf("%032x", made.SerialNumber), fmt.Sprintf("%x", sha256.Sum256(made.Raw))
+	details["certificate_sha256"] = fmt.Sprintf("%x", sha256.Sum256(made.Raw))
 	if err := r.issued(details); err != nil {
 		return nil, err
 	}

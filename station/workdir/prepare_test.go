@@ -89,6 +89,17 @@ func TestAJournalHasOneProcess(t *testing.T) {
 	}
 }
 
+// A file that came between the look into the directory and the lock does not cost the names of keys.
+func TestBeginKeepsAJournalThatNamesKeys(t *testing.T) {
+	dir := Dir(t.TempDir())
+	if err := errors.Join(os.WriteFile(dir.In(journal), []byte("{}\n"), 0o600), os.WriteFile(dir.In("letter"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.Begin(); !errors.Is(err, ErrNotEmpty) || !Exists(dir.In(journal)) {
+		t.Errorf("got %v; the journal is there: %v", err, Exists(dir.In(journal)))
+	}
+}
+
 // Another `init` may have finished between the look into the directory and the lock.
 func TestBeginRemovesNoFinishedStation(t *testing.T) {
 	dir := Dir(t.TempDir())

@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"hallmark/fixtures"
+	"hallmark/hsm"
 	"hallmark/station/workdir"
 )
 
-// docs/hsm.md, "From the maker's backup". The backup of a SoftHSM token is a copy of its directory, and the shim
-// has the token say what an HSM says of keys that were restored.
+// docs/hsm.md, "From the maker's backup": the keys come into a second token, which says that they were not made there.
 func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
@@ -28,14 +28,24 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	passes("init", "--dir", string(dir))
 	passes(batch...)
 
-	// The token is lost; its backup goes into another place.
-	token := restoredToken(t, dir)
-	shim := fixtures.NewShim(t, token)
-	shim.Fail(t, "restored 1")
-	for name, value := range shim.Config.Environment {
+	// The token is lost. Its backup goes into a second one.
+	lost := fixtures.TokenOf(t, dir)
+	restored := lost.Restore(t, fixtures.PINOf(t, dir))
+	if err := os.RemoveAll(filepath.Join(lost.Dir, "tokens")); err != nil {
+		t.Fatal(err)
+	}
+	pin := filepath.Join(t.TempDir(), "pin")
+	if err := os.WriteFile(pin, []byte(fixtures.TestPIN), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range restored.Config.Environment {
 		t.Setenv(name, value)
 	}
-	fixtures.Configure(t, dir, "create_token: true", "create_token: false", "module: softhsm2", "module: "+shim.Config.Module)
+	fixtures.Configure(t, dir, "create_token: true", "create_token: false", "file:hsm/pin", "file:"+pin)
+	if code, out, errs := do(t, batch...); code != exitFault || !strings.Contains(errs, "token missing") {
+		t.Fatalf("with the name of the lost token: exit code %d\n%s%s", code, out, errs)
+	}
+	fixtures.Configure(t, dir, "token_label: "+lost.Config.TokenLabel, "token_label: "+restored.Config.TokenLabel+"\n  token_serial: \""+serialOf(t, restored)+"\"")
 	if code, out, errs := do(t, batch...); code != exitFault || !strings.Contains(errs, "CKA_LOCAL is no") {
 		t.Fatalf("without the exception: exit code %d\n%s%s", code, out, errs)
 	}
@@ -45,6 +55,21 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	junit := filepath.Join(t.TempDir(), "runs.xml")
 	table := passes(append(batch, "--junit", junit)...)
 	passes("audit", "verify", "--dir", string(dir))
+	// Each start with the new token notes that it has no checkpoint, until a checkpoint is signed, which lies there.
+	missing := func() int {
+		n := 0
+		for _, e := range fixtures.Entries(t, dir) {
+			if e.Type == "token.checkpoint.missing" {
+				n++
+			}
+		}
+		return n
+	}
+	before := missing()
+	passes(batch...)
+	if after := missing(); before == 0 || after != before {
+		t.Errorf("%d entries token.checkpoint.missing, and %d after one more start", before, after)
+	}
 	for what, text := range map[string]string{
 		"doctor": doctor, "the table": table, "the JUnit report": string(fixtures.Must(os.ReadFile(junit))(t)),
 		"the audit log": passes("audit", "show", "--dir", string(dir), "--type", "hsm.open"),
@@ -55,19 +80,14 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	}
 }
 
-// restoredToken moves the token of a demonstration into another directory.
-func restoredToken(t *testing.T, dir workdir.Dir) *fixtures.Token {
+// serialOf gives the serial number of a token.
+func serialOf(t *testing.T, token *fixtures.Token) string {
 	t.Helper()
-	token := fixtures.TokenOf(t, dir)
-	token.Dir = t.TempDir()
-	if err := os.Rename(filepath.Join(dir.HSM(), "tokens"), filepath.Join(token.Dir, "tokens")); err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(token.Dir, "softhsm2.conf")
-	text := "directories.tokendir = " + filepath.Join(token.Dir, "tokens") + "\nobjectstore.backend = file\nlog.level = ERROR\n"
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	token.Config.Environment["SOFTHSM2_CONF"] = conf
-	return token
+	open := fixtures.Must(hsm.Open(t.Context(), token.Config, token.PIN))(t)
+	defer func() {
+		if err := open.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	return open.Info().Serial
 }
