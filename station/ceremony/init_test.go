@@ -74,6 +74,30 @@ func TestAStartRemovesTheJournalOfAFinishedInit(t *testing.T) {
 	}
 }
 
+// Two stations with one audit key would each take the other's checkpoint for one of its own.
+func TestAnAuditKeyThatSignsALogIsRefused(t *testing.T) {
+	fixtures.NewToken(t)
+	base := t.TempDir()
+	config, first := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(base, "D"))
+	fixtures.Must(parse(t, config).Init(t.Context(), first))(t) // never started
+	chain := filepath.Join(base, "chain.pem")
+	must(t, os.WriteFile(chain, append(fixtures.Must(os.ReadFile(first.Issuing()))(t), fixtures.Must(os.ReadFile(first.Root()))(t)...), 0o600))
+	second := "authority: {chain: " + chain + ", audit_key: " + first.AuditPublic() + "}\n"
+	for _, station := range []string{"", "station: bench-2\n"} { // with the name of the first, and with another one
+		place := workdir.Dir(filepath.Join(base, "E"))
+		_, err := parse(t, station+config+second).Init(t.Context(), place)
+		if !errors.Is(err, instance.ErrAuditKeyInUse) || reason.ExitOf(err) != reason.ExitUsage || workdir.Exists(string(place)) {
+			t.Errorf("got %v with exit code %d; the directory is there: %v", err, reason.ExitOf(err), workdir.Exists(string(place)))
+		}
+	}
+	place := workdir.Dir(filepath.Join(base, "F"))
+	fixtures.Must(parse(t, config+"authority: {chain: "+chain+", audit_label: second-audit}\n").Init(t.Context(), place))(t)
+	for _, dir := range []workdir.Dir{first, place} {
+		opened := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+		must(t, opened.Close())
+	}
+}
+
 func pinFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pin")

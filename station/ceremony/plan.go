@@ -229,7 +229,23 @@ func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 		return nil, err
 	}
 	made, err := p.BuildOn(ctx, dir, token)
+	if err == nil {
+		markToken(ctx, dir, token, made)
+	}
 	return made, errors.Join(err, instance.CloseToken(token))
+}
+
+// markToken stores the first checkpoint on the token, so that no other station gets this audit key. The station is finished by now, and
+// its first start stores its checkpoint, too; so a token that takes none is noted in the engineers' log only.
+func markToken(ctx context.Context, dir workdir.Dir, token *hsm.Token, made *Made) {
+	marked := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint)
+	if marked == nil {
+		return
+	}
+	if log, file, err := dir.OpenLog(nil); err == nil {
+		log.Warn("the first checkpoint does not lie on the token", "error", marked)
+		_ = file.Close() // the line is written
+	}
 }
 
 func (p *Plan) createToken(ctx context.Context, dir workdir.Dir) error {
@@ -302,7 +318,12 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 	if err := workdir.WriteFile(dir.AuditKey(), []byte(key+"\n")); err != nil {
 		return err
 	}
-	return opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit)
+	if err := opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit); err != nil {
+		return err
+	}
+	held.verifierKey = key
+	_, held.checkpoint, err = opened.NewestCheckpoint(ctx)
+	return err
 }
 
 // Next returns the first command for a new station. It must work as it stands there: an installed
