@@ -2,6 +2,7 @@ package issuance
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"strings"
 	"testing"
@@ -85,5 +86,14 @@ func TestCeremonyRefusals(t *testing.T) {
 	}
 	if _, err := Root(CAConfig{}, key, numbers(1)); !errors.Is(err, errNames) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A request and a certificate from elsewhere bring names that no configuration has checked.
+func TestATwinWithAnUnfitNameIsRefused(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "line": false, strings.Repeat("x", 64): false, strings.Repeat("ü", 64): false, strings.Repeat("x", 65): true, "\xff": true} {
+		if got := unfit(pkix.AttributeTypeAndValue{Value: text}); got != want {
+			t.Errorf("%d octets: unfit: %v, want %v", len(text), got, want)
+		}
 	}
 }
