@@ -82,3 +82,11 @@ func TestASerialOrASlotAloneNamesAToken(t *testing.T) {
 		}
 	}
 }
+
+// A PIN that stands in the wrong place must not get into a log.
+func TestNoErrorRepeatsAPINThatIsWrittenAsModule(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("hsm: {module: \"4711\", token_label: t}\n"))
+	if !errors.Is(err, ErrValue) || strings.Contains(err.Error(), "4711") {
+		t.Errorf("got %v", err)
+	}
+}

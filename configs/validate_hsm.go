@@ -25,7 +25,7 @@ func (h *HSM) validate() error {
 		module = uri.ModulePath
 	}
 	if module != "softhsm2" && (!filepath.IsAbs(module) || reason.CheckPath(module) != nil) {
-		err = errors.Join(err, &ValueError{"hsm.module", strconv.QuoteToASCII(module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
+		err = errors.Join(err, &ValueError{"hsm.module", "a text that is no such path", "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
 	}
 	if h.TokenLabel == "" && h.TokenSerial == "" && h.TokenSlot == "" && h.URI == "" {
 		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label, token_serial, token_slot or token_uri", "find both with `pkcs11-tool --module PATH --list-slots`"})

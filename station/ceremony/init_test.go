@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -90,11 +91,31 @@ func TestAnAuditKeyThatSignsALogIsRefused(t *testing.T) {
 			t.Errorf("got %v with exit code %d; the directory is there: %v", err, reason.ExitOf(err), workdir.Exists(string(place)))
 		}
 	}
+	// The key of the issuing CA is no audit key, whatever its label.
+	certificate := fixtures.Must(workdir.ReadCertificate(first.Issuing()))(t)
+	issuing := filepath.Join(base, "issuing.pub")
+	must(t, os.WriteFile(issuing, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: certificate.RawSubjectPublicKeyInfo}), 0o600))
+	if _, err := ceremony.ParsePlan("station.yaml", []byte(config+"authority: {chain: "+chain+", audit_key: "+issuing+"}\n"), "."); !errors.Is(err, configs.ErrValue) || !strings.Contains(err.Error(), "authority.audit_key") {
+		t.Errorf("got %v", err)
+	}
 	place := workdir.Dir(filepath.Join(base, "F"))
 	fixtures.Must(parse(t, config+"authority: {chain: "+chain+", audit_label: second-audit}\n").Init(t.Context(), place))(t)
 	for _, dir := range []workdir.Dir{first, place} {
 		opened := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
 		must(t, opened.Close())
+	}
+}
+
+// The file names the module, which runs as code of this process.
+func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ceremony.yaml")
+	must(t, errors.Join(os.WriteFile(path, []byte("ceremony: root\n"), 0o600), os.Chmod(path, 0o666)))
+	_, held := ceremony.Read(path, configs.CeremonyRoot)
+	_, planned := ceremony.ReadPlan(path)
+	for _, err := range []error{held, planned} {
+		if !errors.Is(err, workdir.ErrWritable) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

@@ -42,6 +42,9 @@ type Plan struct {
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
+		if err := workdir.CheckCode(path); err != nil { // it names the module
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
 		read, err := workdir.ReadInput(path, workdir.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -73,6 +76,9 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 		if p.audit, err = readAuditKey(below(base, path)); err != nil {
 			return nil, err
 		}
+	}
+	if p.chain != nil && p.audit != nil && p.audit.Equal(p.chain.Issuing.PublicKey) {
+		return nil, &configs.ValueError{Key: "authority.audit_key", Got: "the key of the issuing CA", Want: "a key of its own", Next: "leave it out, and `station init` makes one: a checkpoint must not be a certificate"}
 	}
 	if err := p.checkURIs(); err != nil {
 		return nil, err
