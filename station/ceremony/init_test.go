@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
