@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hallmark/configs/strict"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
 )
@@ -81,10 +82,14 @@ func CeremonyKinds() []string {
 func ParseCeremony(name string, text []byte, kind string, now time.Time) (*Ceremony, error) {
 	defaults := Default()
 	c := &Ceremony{HSM: defaults.HSM, Key: CeremonyKey{Curve: "P-256"}}
-	err := Decode(name, text, c)
+	found, err := strict.Read(name, text, c)
+	if err == nil {
+		err = found.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
+	c.HSM.withoutDefaultLabel(found)
 	if c.Ceremony != kind {
 		err = &ValueError{"ceremony", strconv.Quote(c.Ceremony), kind, "the file must be for the ceremony that the command names"}
 	} else {

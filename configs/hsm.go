@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hallmark/configs/strict"
 	"hallmark/hsm"
 )
 
@@ -16,6 +17,14 @@ var softHSM = []string{
 	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
 	"/usr/lib64/pkcs11/libsofthsm2.so",
 	"/usr/local/lib/softhsm/libsofthsm2.so",
+}
+
+// withoutDefaultLabel removes the default label if the file names the token by its serial or its slot alone: the token has
+// another label, and would not be found.
+func (h *HSM) withoutDefaultLabel(file *strict.File) {
+	if _, given := file.Lines()["hsm.token_label"]; !given && (h.TokenSerial != "" || h.TokenSlot != "") {
+		h.TokenLabel = ""
+	}
 }
 
 // Token returns the configuration of the HSM for the state directory dir. With

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"hallmark/hsm"
 )
@@ -52,5 +53,40 @@ func TestKeysOfTheHSMThatAreRefused(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// The default label beside a serial or a slot would hide each token with another label.
+func TestASerialOrASlotAloneNamesAToken(t *testing.T) {
+	for _, test := range []struct{ keys, label string }{
+		{"", "hallmark"},
+		{"token_serial: 07550054", ""},
+		{"token_slot: 3", ""},
+		{"token_serial: 07550054, token_label: hallmark", "hallmark"},
+		{"token_slot: 3, token_label: line", "line"},
+		{"token_label: line", "line"},
+	} {
+		station, err := Parse("x.yaml", []byte("hsm: {module: /m.so, "+test.keys+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ceremony, err := ParseCeremony("x.yaml", []byte("ceremony: audit-key\nhsm: {module: /m.so, "+test.keys+"}\nkey: {label: k}\nout: o\nwitnesses: [Anna, Ben]\n"), CeremonyAuditKey, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, config := range []*Config{station, ceremony.Station()} {
+			token, err := config.Token(".", func(string) bool { return true })
+			if err != nil || token.TokenLabel != test.label {
+				t.Errorf("%q: the label is %q, want %q; %v", test.keys, token.TokenLabel, test.label, err)
+			}
+		}
+	}
+}
+
+// A PIN that stands in the wrong place must not get into a log.
+func TestNoErrorRepeatsAPINThatIsWrittenAsModule(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("hsm: {module: \"4711\", token_label: t}\n"))
+	if !errors.Is(err, ErrValue) || strings.Contains(err.Error(), "4711") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -44,6 +44,7 @@ func ParseLines(name string, text []byte) (*Config, map[string]int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	config.HSM.withoutDefaultLabel(found)
 	if err := config.Validate(); err != nil {
 		found.Invalid(err)
 	}

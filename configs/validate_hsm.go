@@ -25,10 +25,10 @@ func (h *HSM) validate() error {
 		module = uri.ModulePath
 	}
 	if module != "softhsm2" && (!filepath.IsAbs(module) || reason.CheckPath(module) != nil) {
-		err = errors.Join(err, &ValueError{"hsm.module", strconv.QuoteToASCII(module), "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
+		err = errors.Join(err, &ValueError{"hsm.module", "a text that is no such path", "the absolute path of a PKCS#11 module, or softhsm2", "ask `pkcs11-tool` or the vendor's manual where it is"})
 	}
-	if h.TokenLabel == "" && h.TokenSerial == "" && h.URI == "" {
-		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label, token_serial or token_uri", "find both with `pkcs11-tool --module PATH --list-slots`"})
+	if h.TokenLabel == "" && h.TokenSerial == "" && h.TokenSlot == "" && h.URI == "" {
+		err = errors.Join(err, &ValueError{"hsm.token_label", "nothing", "a token label, token_serial, token_slot or token_uri", "find both with `pkcs11-tool --module PATH --list-slots`"})
 	}
 	if h.CreateToken && (!h.AllowSoftwareToken || h.Module != "softhsm2" || h.TokenLabel == "" || h.URI != "") {
 		err = errors.Join(err, &ValueError{"hsm.create_token", "true", "false, or SoftHSM (module: softhsm2, allow_software_token: true) with a label and without token_uri", "initialise a hardware token with its vendor's tool"})

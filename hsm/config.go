@@ -26,8 +26,8 @@ const (
 type Config struct {
 	// Module is the absolute path of the PKCS#11 shared object.
 	Module string
-	// Exactly one token must match all of these fields that are not empty. Label or
-	// serial is required (CK_TOKEN_INFO, PKCS#11 v2.40 section 3.2, without padding).
+	// Exactly one token must match all of these fields that are not empty. Label, serial
+	// or Slot is required (CK_TOKEN_INFO, PKCS#11 v2.40 section 3.2, without padding).
 	TokenLabel, TokenSerial, TokenModel, TokenManufacturer string
 	// AllowSoftwareToken accepts SoftHSM, for demonstrations and CI only.
 	AllowSoftwareToken bool
@@ -55,8 +55,8 @@ type Config struct {
 
 // checked returns c with its defaults, or ErrConfig.
 func (c Config) checked() (Config, error) {
-	if c.TokenLabel == "" && c.TokenSerial == "" {
-		return c, refuse(ErrConfig, "neither token label nor serial given")
+	if c.TokenLabel == "" && c.TokenSerial == "" && c.Slot == nil {
+		return c, refuse(ErrConfig, "neither label, serial nor slot of the token given")
 	}
 	if err := c.Exceptions.check(); err != nil {
 		return c, err

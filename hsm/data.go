@@ -27,6 +27,25 @@ func (t *Token) Data(ctx context.Context, label string) ([][]byte, error) {
 	})
 }
 
+// AllData returns the values of all data objects of this program, by label, in the same way.
+func (t *Token) AllData(ctx context.Context) (map[string][][]byte, error) {
+	return call(ctx, t, "reading the data objects", func(c *connection) (map[string][][]byte, error) {
+		return withSession(c, func(s session) (map[string][][]byte, error) {
+			objects, err := s.all(dataTemplate("")...)
+			if err != nil {
+				return nil, err
+			}
+			found := map[string][][]byte{}
+			for _, o := range objects {
+				if value, bad := s.value(o.handle, pkcs11.CKA_VALUE); bad == nil && len(value) > 0 {
+					found[o.label] = append(found[o.label], value)
+				}
+			}
+			return found, nil
+		})
+	})
+}
+
 // StoreData replaces the data objects with this label by one with this value. The new object
 // is there before the old objects go. Only a user who knows the PIN can change the object
 // (CKA_PRIVATE). Tokens without room, and tokens that allow no data objects, return an error.
@@ -56,12 +75,16 @@ func (s session) replaceData(label string, value []byte) error {
 	return errors.Join(errs...)
 }
 
+// dataTemplate fits the data objects of this program with this label. The empty label fits all of them.
 func dataTemplate(label string) []*pkcs11.Attribute {
-	return []*pkcs11.Attribute{
+	template := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_DATA),
 		pkcs11.NewAttribute(pkcs11.CKA_APPLICATION, dataApplication),
-		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
 	}
+	if label != "" {
+		template = append(template, pkcs11.NewAttribute(pkcs11.CKA_LABEL, label))
+	}
+	return template
 }
 
 // data finds the data objects with this label.

@@ -2,6 +2,7 @@ package hsm_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"hallmark/fixtures"
@@ -20,6 +21,12 @@ func TestADataObjectHasTheNewestValue(t *testing.T) {
 		if err != nil || len(values) != 1 || !bytes.Equal(values[0], []byte(value)) {
 			t.Errorf("got %q, %v, want %q", values, err, value)
 		}
+	}
+	if err := token.StoreData(t.Context(), "other mark", []byte("three")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := token.AllData(t.Context()); err != nil || fmt.Sprintf("%s", all) != "map[mark:[two] other mark:[three]]" {
+		t.Errorf("got %s, %v", all, err)
 	}
 	if values, err := token.Data(t.Context(), "another"); len(values) != 0 || err != nil {
 		t.Errorf("another label: %q, %v", values, err)

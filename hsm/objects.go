@@ -31,6 +31,9 @@ type session struct {
 	log    *slog.Logger
 }
 
+// maxObjects is how many objects a token may show. A module that finds objects without end would fill the memory.
+const maxObjects = 10_000
+
 // all returns every object that matches the template.
 func (s session) all(template ...*pkcs11.Attribute) (found []object, err error) {
 	if err := s.module.FindObjectsInit(s.handle, template); err != nil {
@@ -46,6 +49,9 @@ func (s session) all(template ...*pkcs11.Attribute) (found []object, err error) 
 			break
 		}
 		handles = append(handles, some...)
+		if len(handles) > maxObjects {
+			return nil, errors.Join(refuse(ErrTokenUnfit, "the token shows more than %d objects", maxObjects), s.module.FindObjectsFinal(s.handle))
+		}
 	}
 	if err := s.module.FindObjectsFinal(s.handle); err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func libc(t *testing.T) string {
 func TestConfigurationsThatAreRefused(t *testing.T) {
 	good := hsm.Config{Module: fixtures.SoftHSM(t), TokenLabel: "a"}
 	for name, edit := range map[string]func(*hsm.Config){
-		"neither label nor serial":            func(c *hsm.Config) { c.TokenLabel = "" },
+		"neither label, serial nor slot":      func(c *hsm.Config) { c.TokenLabel = "" },
 		"two sessions":                        func(c *hsm.Config) { c.Sessions = 2 },
 		"a negative number of sessions":       func(c *hsm.Config) { c.Sessions = -1 },
 		"a thousand sessions":                 func(c *hsm.Config) { c.Sessions = 1000 },

@@ -60,6 +60,7 @@ func hideInput(tty *os.File) (restore func() error, err error) {
 		hidden := *before
 		hidden.Lflag = hidden.Lflag&^(unix.ECHO|unix.ECHONL) | unix.ICANON | unix.ISIG
 		hidden.Iflag |= unix.ICRNL
+		hidden.Cc[unix.VQUIT], hidden.Cc[unix.VSUSP] = 0, 0 // disabled: Ctrl-\ and Ctrl-Z would leave echo off, and the first prints registers, in which the PIN may be
 		return unix.IoctlSetTermios(fd, unix.TCSETSF, &hidden)
 	})
 	return func() error {

@@ -68,6 +68,10 @@ func TestThePromptReadsALineWithoutEcho(t *testing.T) {
 	if echoes(t, path) {
 		t.Error("the terminal echoes the PIN")
 	}
+	settings, err := unix.IoctlGetTermios(int(hold.Fd()), unix.TCGETS)
+	if err != nil || settings.Cc[unix.VQUIT] != 0 || settings.Cc[unix.VSUSP] != 0 || settings.Cc[unix.VINTR] == 0 {
+		t.Errorf("Ctrl-\\ or Ctrl-Z would leave echo off, or Ctrl-C does nothing: %v, %v", settings.Cc, err)
+	}
 	if _, err := keyboard.WriteString(examplePIN + "\r"); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/hsm"
+	"hallmark/station/instance"
 	"hallmark/station/issuance"
 	"hallmark/station/workdir"
 )
@@ -31,6 +32,8 @@ type Made struct {
 	Root, Issuing, Server, Audit *x509.Certificate
 	serverKey                    *ecdsa.PrivateKey
 	audit                        crypto.Signer
+	verifierKey                  string // of the audit log
+	checkpoint                   []byte // the first one
 }
 
 // A ceremony is the key ceremony of one station.
@@ -49,7 +52,7 @@ type ceremony struct {
 
 // hold makes or adopts the keys, and then makes the certificates.
 func (c *ceremony) hold(ctx context.Context) error {
-	if err := c.checkLabels(ctx); err != nil {
+	if err := c.checkToken(ctx); err != nil {
 		return err
 	}
 	signer, err := c.authorities(ctx)
@@ -135,9 +138,9 @@ func (c *ceremony) key(ctx context.Context, label string) (crypto.Signer, error)
 	return key, c.begun.made(ref, key.Public())
 }
 
-// checkLabels refuses labels of keys that are to be made and that the token has already. It looks before the first key is made:
+// checkToken refuses labels of keys that are to be made and that the token has already, and an audit key that signs another log. It looks before the first key is made:
 // the keys before a taken label would stay on the token for nothing.
-func (c *ceremony) checkLabels(ctx context.Context) error {
+func (c *ceremony) checkToken(ctx context.Context) error {
 	var labels []string
 	names := c.config.Authority
 	for _, key := range []struct {
@@ -148,7 +151,10 @@ func (c *ceremony) checkLabels(ctx context.Context) error {
 			labels = append(labels, key.label)
 		}
 	}
-	return c.token.CheckUnused(ctx, labels...)
+	if err := c.token.CheckUnused(ctx, labels...); err != nil || c.auditPublic == nil {
+		return err
+	}
+	return instance.CheckFree(ctx, c.token, c.auditPublic)
 }
 
 // auditKey adopts the audit key of an earlier ceremony, or makes one.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"hallmark/hsm"
@@ -117,10 +118,14 @@ func WithoutRevocation(issuing *x509.Certificate) string {
 // authorityKeyID is the extension of RFC 5280 section 4.2.1.1.
 var authorityKeyID = asn1.ObjectIdentifier{2, 5, 29, 35}
 
-// checkAuthority checks that the issuing CA names this root in its authority key identifier. A program may take another
+// checkAuthority checks that issuing CA and root name this root in their authority key identifiers. A program may take another
 // root for the issuer otherwise: openssl finds no chain then, although the signature is right.
 func (c *Chain) checkAuthority() error {
-	at := slices.IndexFunc(c.Issuing.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(authorityKeyID) })
+	return errors.Join(c.namesRoot("the issuing CA", c.Issuing), c.namesRoot("the root", c.Root))
+}
+
+func (c *Chain) namesRoot(what string, certificate *x509.Certificate) error {
+	at := slices.IndexFunc(certificate.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(authorityKeyID) })
 	if at < 0 {
 		return nil
 	}
@@ -129,16 +134,43 @@ func (c *Chain) checkAuthority() error {
 		Issuer asn1.RawValue `asn1:"optional,tag:1"`
 		Serial *big.Int      `asn1:"optional,tag:2"`
 	}
-	if rest, err := asn1.Unmarshal(c.Issuing.Extensions[at].Value, &names); err != nil || len(rest) > 0 {
-		return refuseChain("the authority key identifier of the issuing CA cannot be read")
+	if rest, err := asn1.Unmarshal(certificate.Extensions[at].Value, &names); err != nil || len(rest) > 0 {
+		return refuseChain("the authority key identifier of %s cannot be read", what)
+	}
+	issuer, err := directoryName(names.Issuer.Bytes)
+	if err != nil {
+		return refuseChain("the authority key identifier of %s cannot be read: %w", what, err)
 	}
 	switch next := "have it signed again by this root, or give the root that signed it"; {
 	case len(names.Key) > 0 && len(c.Root.SubjectKeyId) > 0 && !bytes.Equal(names.Key, c.Root.SubjectKeyId):
-		return refuseChain("the issuing CA names the key identifier %x of its issuer, and the root has %x; %s", names.Key, c.Root.SubjectKeyId, next)
+		return refuseChain("%s names the key identifier %x of its issuer, and the root has %x; %s", what, names.Key, c.Root.SubjectKeyId, next)
 	case names.Serial != nil && names.Serial.Cmp(c.Root.SerialNumber) != 0:
-		return refuseChain("the issuing CA names the serial number %x of its issuer, and the root has %x; %s", names.Serial, c.Root.SerialNumber, next)
+		return refuseChain("%s names the serial number %x of its issuer, and the root has %x; %s", what, names.Serial, c.Root.SerialNumber, next)
+	case issuer != nil && !bytes.Equal(issuer, c.Root.RawIssuer):
+		var sequence pkix.RDNSequence
+		_, bad := asn1.Unmarshal(issuer, &sequence)
+		if bad != nil {
+			return refuseChain("the authority key identifier of %s cannot be read: %w", what, bad)
+		}
+		return refuseChain("%s names the issuer %+q of its issuer's certificate, and it is %+q; %s", what, sequence.String(), c.Root.Issuer.String(), next)
 	}
 	return nil
+}
+
+// directoryName returns the first name in GeneralNames (RFC 5280 section 4.2.1.6), or nil.
+func directoryName(names []byte) ([]byte, error) {
+	for len(names) > 0 {
+		var one asn1.RawValue
+		rest, err := asn1.Unmarshal(names, &one)
+		if err != nil {
+			return nil, err
+		}
+		if one.Class == asn1.ClassContextSpecific && one.Tag == 4 {
+			return one.Bytes, nil
+		}
+		names = rest
+	}
+	return nil, nil
 }
 
 // checkCA checks one CA certificate.
@@ -170,8 +202,13 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// checkName refuses a name that could rewrite the screen or the transcript on which people rely.
+// checkName refuses a name that could rewrite the screen or the transcript on which people rely, and an empty one: a CA has a name
+// (RFC 5280 section 4.1.2.6).
 func checkName(what string, subject pkix.Name) error {
+	empty := func(one pkix.AttributeTypeAndValue) bool { return strings.TrimSpace(fmt.Sprint(one.Value)) == "" }
+	if len(subject.Names) == 0 || slices.ContainsFunc(subject.Names, empty) {
+		return refuseChain("%s has an empty name, or an empty part in its name; have it made with a common name", what)
+	}
 	if text := subject.String(); text != reason.Printable(text) {
 		return refuseChain("the name of %s has characters that cannot be read: %+q", what, text)
 	}

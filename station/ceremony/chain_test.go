@@ -50,6 +50,21 @@ func tiers(t *testing.T) (root, issuing *tier) {
 	return make("root", 1, noon.AddDate(20, 0, 0)), make("issuing", 0, noon.AddDate(10, 0, 0))
 }
 
+// authorityNames is an authority key identifier with an issuer and a serial number.
+func authorityNames(t *testing.T, name string, serial int64) []byte {
+	t.Helper()
+	der, err := asn1.Marshal(pkix.Name{CommonName: name}.ToRDNSequence())
+	must(t, err)
+	directory, err := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: der})
+	must(t, err)
+	value, err := asn1.Marshal(struct {
+		Issuer asn1.RawValue
+		Serial *big.Int `asn1:"tag:2"`
+	}{asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: directory}, big.NewInt(serial)})
+	must(t, err)
+	return value
+}
+
 func signed(t *testing.T, one, parent *tier) []byte {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, &one.template, &parent.template, one.key.Public(), parent.key)
@@ -134,6 +149,22 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 		{"an issuing CA that names the serial number of the root", func(_, i *tier) {
 			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: []byte{0x30, 0x03, 0x82, 0x01, 0x07}}}
 		}, nil, ""},
+		{"an issuing CA that names the issuer of the root", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: authorityNames(t, "root", 7)}}
+		}, nil, ""},
+		{"an issuing CA that names another issuer with the right serial number", func(_, i *tier) {
+			i.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: authorityNames(t, "other", 7)}}
+		}, nil, `the issuing CA names the issuer "CN=other" of its issuer's certificate, and it is "CN=root"`},
+		{"a root with an authority key identifier that is not its own", func(r, _ *tier) {
+			r.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: append([]byte{0x30, 0x07, 0x80, 0x05}, "other"...)}}
+		}, nil, "the root names the key identifier 6f74686572 of its issuer, and the root has 726f6f74"},
+		{"a root that names its own key identifier", func(r, _ *tier) {
+			r.template.ExtraExtensions = []pkix.Extension{{Id: authorityKeyID, Value: append([]byte{0x30, 0x06, 0x80, 0x04}, "root"...)}}
+		}, nil, ""},
+		{"an issuing CA without a name", func(_, i *tier) { i.template.Subject = pkix.Name{} }, nil, "the issuing CA has an empty name"},
+		{"an issuing CA with an empty common name", func(_, i *tier) {
+			i.template.RawSubject = []byte{0x30, 0x0b, 0x31, 0x09, 0x30, 0x07, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x00}
+		}, nil, "the issuing CA has an empty name"},
 		{"an issuing CA that demands policies", func(_, i *tier) {
 			i.template.ExtraExtensions = []pkix.Extension{{Id: policyConstraints, Value: []byte{0x30, 0x03, 0x80, 0x01, 0x00}}}
 		}, nil, "the issuing CA demands certificate policies"},

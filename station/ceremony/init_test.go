@@ -74,6 +74,50 @@ func TestAStartRemovesTheJournalOfAFinishedInit(t *testing.T) {
 	}
 }
 
+// Two stations with one audit key would each take the other's checkpoint for one of its own.
+func TestAnAuditKeyThatSignsALogIsRefused(t *testing.T) {
+	fixtures.NewToken(t)
+	base := t.TempDir()
+	config, first := fmt.Sprintf(outside, pinFile(t)), workdir.Dir(filepath.Join(base, "D"))
+	fixtures.Must(parse(t, config).Init(t.Context(), first))(t) // never started
+	chain := filepath.Join(base, "chain.pem")
+	must(t, os.WriteFile(chain, append(fixtures.Must(os.ReadFile(first.Issuing()))(t), fixtures.Must(os.ReadFile(first.Root()))(t)...), 0o600))
+	second := "authority: {chain: " + chain + ", audit_key: " + first.AuditPublic() + "}\n"
+	for _, station := range []string{"", "station: bench-2\n"} { // with the name of the first, and with another one
+		place := workdir.Dir(filepath.Join(base, "E"))
+		_, err := parse(t, station+config+second).Init(t.Context(), place)
+		if !errors.Is(err, instance.ErrAuditKeyInUse) || reason.ExitOf(err) != reason.ExitUsage || workdir.Exists(string(place)) {
+			t.Errorf("got %v with exit code %d; the directory is there: %v", err, reason.ExitOf(err), workdir.Exists(string(place)))
+		}
+	}
+	// The key of the issuing CA is no audit key, whatever its label.
+	certificate := fixtures.Must(workdir.ReadCertificate(first.Issuing()))(t)
+	issuing := filepath.Join(base, "issuing.pub")
+	must(t, os.WriteFile(issuing, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: certificate.RawSubjectPublicKeyInfo}), 0o600))
+	if _, err := ceremony.ParsePlan("station.yaml", []byte(config+"authority: {chain: "+chain+", audit_key: "+issuing+"}\n"), "."); !errors.Is(err, configs.ErrValue) || !strings.Contains(err.Error(), "authority.audit_key") {
+		t.Errorf("got %v", err)
+	}
+	place := workdir.Dir(filepath.Join(base, "F"))
+	fixtures.Must(parse(t, config+"authority: {chain: "+chain+", audit_label: second-audit}\n").Init(t.Context(), place))(t)
+	for _, dir := range []workdir.Dir{first, place} {
+		opened := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+		must(t, opened.Close())
+	}
+}
+
+// The file names the module, which runs as code of this process.
+func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ceremony.yaml")
+	must(t, errors.Join(os.WriteFile(path, []byte("ceremony: root\n"), 0o600), os.Chmod(path, 0o666)))
+	_, held := ceremony.Read(path, configs.CeremonyRoot)
+	_, planned := ceremony.ReadPlan(path)
+	for _, err := range []error{held, planned} {
+		if !errors.Is(err, workdir.ErrWritable) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func pinFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pin")

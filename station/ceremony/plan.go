@@ -42,6 +42,9 @@ type Plan struct {
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
+		if err := workdir.CheckCode(path); err != nil { // it names the module
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
 		read, err := workdir.ReadInput(path, workdir.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -73,6 +76,9 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 		if p.audit, err = readAuditKey(below(base, path)); err != nil {
 			return nil, err
 		}
+	}
+	if p.chain != nil && p.audit != nil && p.audit.Equal(p.chain.Issuing.PublicKey) {
+		return nil, &configs.ValueError{Key: "authority.audit_key", Got: "the key of the issuing CA", Want: "a key of its own", Next: "leave it out, and `station init` makes one: a checkpoint must not be a certificate"}
 	}
 	if err := p.checkURIs(); err != nil {
 		return nil, err
@@ -229,7 +235,23 @@ func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 		return nil, err
 	}
 	made, err := p.BuildOn(ctx, dir, token)
+	if err == nil {
+		markToken(ctx, dir, token, made)
+	}
 	return made, errors.Join(err, instance.CloseToken(token))
+}
+
+// markToken stores the first checkpoint on the token, so that no other station gets this audit key. The station is finished by now, and
+// its first start stores its checkpoint, too; so a token that takes none is noted in the engineers' log only.
+func markToken(ctx context.Context, dir workdir.Dir, token *hsm.Token, made *Made) {
+	marked := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint)
+	if marked == nil {
+		return
+	}
+	if log, file, err := dir.OpenLog(nil); err == nil {
+		log.Warn("the first checkpoint does not lie on the token", "error", marked)
+		_ = file.Close() // the line is written
+	}
 }
 
 func (p *Plan) createToken(ctx context.Context, dir workdir.Dir) error {
@@ -302,7 +324,12 @@ func (p *Plan) beginRegistry(ctx context.Context, dir workdir.Dir, held *ceremon
 	if err := workdir.WriteFile(dir.AuditKey(), []byte(key+"\n")); err != nil {
 		return err
 	}
-	return opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit)
+	if err := opened.Checkpoint(ctx, instance.Origin(p.Config), held.audit); err != nil {
+		return err
+	}
+	held.verifierKey = key
+	_, held.checkpoint, err = opened.NewestCheckpoint(ctx)
+	return err
 }
 
 // Next returns the first command for a new station. It must work as it stands there: an installed

@@ -2,7 +2,6 @@ package instance
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 
@@ -53,9 +52,15 @@ func (r *Record) signActs(ctx context.Context) error {
 	if err := keys.Begin(ctx); err != nil {
 		return err
 	}
-	var signer crypto.Signer
-	if signer, err = keys.AuditSigner(ctx); err != nil {
-		return err
+	return keys.Cover(ctx)
+}
+
+// Cover signs a checkpoint over the whole log. A command that has the HSM open calls it at its end, also after an act that was stopped
+// half-way: with a lost HSM, entries behind the newest checkpoint could not be exported as evidence.
+func (k *Keys) Cover(ctx context.Context) error {
+	signer, err := k.AuditSigner(context.WithoutCancel(ctx))
+	if err != nil {
+		return fmt.Errorf("signing a checkpoint over what was done: %w", err)
 	}
-	return keys.Checkpoint(signer)
+	return k.Checkpoint(signer)
 }

@@ -7,10 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
-	"math/big"
 	"time"
 
 	"hallmark/station/audit"
@@ -18,10 +16,8 @@ import (
 	"hallmark/station/reason"
 )
 
-const (
-	maxCode   = 64             // characters of a common name (RFC 5280, appendix A.1, ub-common-name)
-	proofLife = 48 * time.Hour // of a verification certificate
-)
+// maxCode is the most characters of a common name (RFC 5280, appendix A.1, ub-common-name).
+const maxCode = 64
 
 // checkCode refuses a registration code that is not the one that a cloud shows.
 func checkCode(code string) error {
@@ -59,22 +55,11 @@ func (k *Keys) Prove(ctx context.Context, code, operator string) (*x509.Certific
 	if err := k.NoteBy(ctx, "prove.intent", audit.Success, operator, details); err != nil {
 		return nil, err
 	}
-	now := k.Now().UTC().Truncate(time.Second)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: new(big.Int).SetBytes(serial[:]), Subject: pkix.Name{CommonName: code},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(proofLife), KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
-	}, k.Issuing, &key.PublicKey, signer)
+	made, err := issuance.Verification(code, serial, k.Now().UTC().Truncate(time.Second), &key.PublicKey, k.Issuing, signer, k.options.Random)
 	if err != nil {
-		return nil, fmt.Errorf("signing the verification certificate: %w", err)
+		return nil, err
 	}
-	made, err := x509.ParseCertificate(der)
-	if err == nil {
-		err = made.CheckSignatureFrom(k.Issuing)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the verification certificate that was signed is wrong, and is not used: %w", err)
-	}
-	sum := sha256.Sum256(der)
+	sum := sha256.Sum256(made.Raw)
 	details["certificate_sha256"] = hex.EncodeToString(sum[:])
 	return made, k.NoteBy(ctx, "prove.issued", audit.Success, operator, details)
 }

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"hallmark/hsm"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // The newest checkpoint lies on the token, too, if the token takes data objects. So a station
@@ -18,6 +21,37 @@ import (
 // their own.
 func tokenMark(verifierKey string) string {
 	return fmt.Sprintf("hallmark-checkpoint-%x", sha256.Sum256([]byte(verifierKey)))[:36]
+}
+
+// CheckFree refuses an audit key that already signs a log, by the checkpoints on the token. Two logs with one key cannot be told
+// apart: the checkpoint of one on the token would be none of the other.
+func CheckFree(ctx context.Context, token *hsm.Token, auditKey crypto.PublicKey) error {
+	all, err := token.AllData(ctx)
+	if err != nil {
+		return err
+	}
+	for label, values := range all {
+		for _, value := range values {
+			origin, _, _ := strings.Cut(string(value), "\n")
+			key, err := audit.VerifierKey(origin, auditKey)
+			if err != nil {
+				continue // no checkpoint
+			}
+			if _, err := audit.OpenCheckpoint(value, key); err == nil {
+				return reason.Usage(fmt.Errorf("%w: the data object %q on the token is a checkpoint of %s", ErrAuditKeyInUse, label, origin))
+			}
+		}
+	}
+	return nil
+}
+
+// ErrAuditKeyInUse: a second station would sign with the audit key of the first.
+var ErrAuditKeyInUse = errors.New("the audit key already signs the log of a station; each bench needs an audit key of its own: leave out authority.audit_key, " +
+	"choose another audit_label, and `station init` makes one. If that station is gone for good, delete the data object with the tool of the token")
+
+// MarkToken stores a checkpoint of a new station on the token, so that no other station gets the same audit key.
+func MarkToken(ctx context.Context, token *hsm.Token, verifierKey string, checkpoint []byte) error {
+	return token.StoreData(ctx, tokenMark(verifierKey), checkpoint)
 }
 
 // Begin begins the registry if the log contains the log of the checkpoint on the token, and if a checkpoint covers each act of a
@@ -88,7 +122,7 @@ func (k *Keys) markToken() {
 	key, err := k.Registry.VerifierKey(ctx)
 	_, note, bad := k.Registry.NewestCheckpoint(ctx)
 	if err = errors.Join(err, bad); err == nil {
-		err = k.Token.StoreData(ctx, tokenMark(key), note)
+		err = MarkToken(ctx, k.Token, key, note)
 	}
 	if err != nil {
 		k.Log.Warn("the newest checkpoint does not lie on the token", "error", err)

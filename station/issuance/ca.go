@@ -102,6 +102,29 @@ func Server(c ServerConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, sign
 	return certificate, nil
 }
 
+// proofLife is how long a verification certificate is valid.
+const proofLife = 48 * time.Hour
+
+// Verification makes the certificate that shows a cloud who may use the issuing CA. The code of the cloud is the common name. It ends after
+// two days, and not after its issuer.
+func Verification(code string, serial [16]byte, now time.Time, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(serial[:]), Subject: pkix.Name{CommonName: code},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(proofLife), KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+	}
+	if template.NotAfter.After(issuer.NotAfter) {
+		template.NotAfter = issuer.NotAfter
+	}
+	if !template.NotAfter.After(now) {
+		return nil, fmt.Errorf("making the verification certificate: %w: the issuing CA has ended at %s", ErrOutlives, issuer.NotAfter.UTC().Format(time.RFC3339))
+	}
+	certificate, err := certify(template, issuer, key, signer, random, nil)
+	if err != nil {
+		return nil, fmt.Errorf("making the verification certificate: %w", err)
+	}
+	return certificate, nil
+}
+
 // AuditConfig describes the certificate of the audit key, for whoever checks an evidence bundle, or of a key that signs OCSP answers.
 type AuditConfig struct {
 	CommonName, Organization string

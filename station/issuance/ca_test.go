@@ -1,10 +1,15 @@
 package issuance
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTheCeremonyMakesAChainThatIsSmallEnoughForABoard(t *testing.T) {
@@ -85,5 +90,35 @@ func TestCeremonyRefusals(t *testing.T) {
 	}
 	if _, err := Root(CAConfig{}, key, numbers(1)); !errors.Is(err, errNames) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A request and a certificate from elsewhere bring names that no configuration has checked.
+func TestATwinWithAnUnfitNameIsRefused(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "line": false, strings.Repeat("x", 64): false, strings.Repeat("ü", 64): false, strings.Repeat("x", 65): true, "\xff": true} {
+		if got := unfit(pkix.AttributeTypeAndValue{Value: text}); got != want {
+			t.Errorf("%d octets: unfit: %v, want %v", len(text), got, want)
+		}
+	}
+}
+
+func TestAVerificationCertificateDoesNotOutliveItsIssuer(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	for left, want := range map[time.Duration]time.Duration{1000 * time.Hour: proofLife, time.Hour: time.Hour, -time.Second: 0} {
+		issuer, err := Root(CAConfig{CommonName: "root", NotBefore: now.Add(-100 * time.Hour), NotAfter: now.Add(left), PathLen: 1}, key, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := Verification("0123", [16]byte{1}, now, &key.PublicKey, issuer, key, rand.Reader)
+		switch {
+		case want == 0 && !errors.Is(err, ErrOutlives), want != 0 && err != nil:
+			t.Errorf("%v left: got %v", left, err)
+		case want != 0 && (!made.NotAfter.Equal(now.Add(want)) || made.Subject.CommonName != "0123"):
+			t.Errorf("%v left: valid until %v, want %v", left, made.NotAfter, now.Add(want))
+		}
 	}
 }

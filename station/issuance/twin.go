@@ -6,8 +6,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A twin is a certificate with the content of the one that will be signed, and with the signature of a key that
@@ -50,6 +52,12 @@ func broken(rules []certificateRule) (findings []error) {
 	return findings
 }
 
+// unfit is true for a part of a name that RFC 5280 does not allow: it has 1 to 64 characters.
+func unfit(part pkix.AttributeTypeAndValue) bool {
+	text := fmt.Sprint(part.Value)
+	return text == "" || tooLong(text)
+}
+
 func lintFindings(twin, parent *x509.Certificate) []error {
 	key, _ := twin.PublicKey.(*ecdsa.PublicKey)
 	return broken([]certificateRule{
@@ -58,6 +66,7 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 		{twin.SignatureAlgorithm != x509.ECDSAWithSHA256, "the signature is not ECDSA with SHA-256, the only one that boards verify"},
 		{key == nil || key.Curve != elliptic.P256(), "the key is not P-256, the only kind that boards verify"},
 		{len(twin.Subject.Names) == 0, "the subject is empty (section 4.1.2.6)"},
+		{slices.ContainsFunc(twin.Subject.Names, unfit), "a part of the subject is empty, or longer than 64 characters (appendix A.1)"},
 		{twin.NotAfter.After(parent.NotAfter), "it would be valid longer than its issuer"},
 		{!twin.BasicConstraintsValid, "basicConstraints are missing (section 4.2.1.9)"},
 		{twin.KeyUsage == 0, "keyUsage is missing (section 4.2.1.3)"},

@@ -72,15 +72,24 @@ func here(ctx context.Context, dir workdir.Dir, name string, arguments any) (str
 		return "", err
 	}
 	return onRecord(ctx, dir, func(record *instance.Record) (string, error) {
+		var opened *instance.Keys
 		acts := operate.Acts(record)
 		maps.Copy(acts, operate.KeyActs(record, func(ctx context.Context) (*instance.Keys, error) {
 			keys, err := record.OpenKeys(ctx, nil)
+			if err == nil {
+				err = keys.Begin(ctx) // compares the log with the checkpoint on the token
+			}
 			if err != nil {
 				return nil, err
 			}
-			return keys, keys.Begin(ctx) // compares the log with the checkpoint on the token
+			opened = keys
+			return keys, nil
 		}))
-		return acts[name](ctx, octets)
+		text, err := acts[name](ctx, octets)
+		if opened != nil {
+			err = errors.Join(err, opened.Cover(ctx))
+		}
+		return text, err
 	})
 }
 
