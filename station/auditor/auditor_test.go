@@ -373,7 +373,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"boards", "--limit", "0"}, "want 1 or more"},
 		{[]string{"runs", "--limit", "-1"}, "want 1 or more"},
 		{[]string{"runs", "--json", "--csv"}, "want one of them"},
-		{[]string{"runs", "--type", "cert"}, "select entries of the audit log"},
+		{[]string{"runs", "--type", "cert"}, "selects entries of the audit log"},
 		{[]string{"affected"}, "name what the boards have in common"},
 		{[]string{"affected", "--hsm", "1", "--sign"}, "which is missing"},
 		{[]string{"affected", "--profile", "1"}, "want a SHA-256"},
