@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"hallmark/station/evidence"
-	"hallmark/station/evidence/html"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -25,7 +24,7 @@ func archiveFlag(flags *pflag.FlagSet, paths *[]string) {
 }
 
 func (c *Commands) archive() *cobra.Command {
-	a := instance.Archiving{Operator: instance.LocalUser(), Language: html.Languages()[0]}
+	a := instance.Archiving{Operator: instance.LocalUser()}
 	var until string
 	cmd := &cobra.Command{
 		Use:   "archive --out FILE.tar --until DATE|N",
@@ -57,6 +56,7 @@ that it becomes smaller; that needs as much free space as the file has then.`,
 	}
 	cmd.Flags().StringVar(&a.Out, "out", "", "new FILE.tar (required)")
 	cmd.Flags().StringVar(&until, "until", "", "archive entries that were written before this time (2026-11-28, or 2026-11-28T07:00:00Z), or this number of first entries (required)")
+	langFlag(cmd.Flags(), &a.Language)
 	archiveFlag(cmd.Flags(), &a.Archives)
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hallmark/station/audit"
+	"hallmark/station/evidence"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
@@ -23,6 +24,7 @@ func (c *Commands) audit() *cobra.Command {
 	var vkey string
 	var anchors, archives []string
 	var selected selection
+	var form format
 	verify := &cobra.Command{
 		Use:   "verify",
 		Short: "Recomputes the whole audit log and its checkpoints",
@@ -49,13 +51,15 @@ may fit. Entry 0 tells what the key ceremony made, with the attributes that the 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, err := selected.parse()
-			if err != nil {
+			if err = errors.Join(err, form.check()); err != nil {
 				return reason.Usage(err)
 			}
-			return c.auditVerify(cmd.Context(), verifying{vkey, anchors, archives}, &shown{selection: chosen, errs: cmd.ErrOrStderr()})
+			return c.auditVerify(cmd.Context(), verifying{vkey, anchors, archives}, &shown{selection: chosen, csv: form.csv, errs: cmd.ErrOrStderr()})
 		},
 	}
 	selected.flags(show.Flags())
+	show.Flags().BoolVar(&form.json, "json", false, "print the canonical JSON of each entry, as without the flag")
+	show.Flags().BoolVar(&form.csv, "csv", false, "print CSV with the columns of views/events.csv; no cell begins a formula")
 	for _, command := range []*cobra.Command{verify, show} {
 		command.Flags().StringVar(&vkey, "key", "", "file with the audit key that is believed (default: DIR/pki/audit.vkey)")
 		command.Flags().StringArrayVar(&anchors, "anchor", nil, "file with a checkpoint that was kept elsewhere (may be repeated)")
@@ -68,6 +72,7 @@ may fit. Entry 0 tells what the key ceremony made, with the attributes that the 
 // shown are the entries that show prints.
 type shown struct {
 	selection registry.Selection
+	csv       bool // else JSON lines
 	errs      io.Writer
 	entries   int
 	types     map[string]bool // of all entries
@@ -91,6 +96,10 @@ func (c *Commands) printer(chosen *registry.Matcher, show *shown) func(audit.Ent
 			return nil
 		}
 		show.entries++
+		if show.csv {
+			_, err := c.Stdout.Write(evidence.EventRow(&e))
+			return err
+		}
 		line, err := audit.Encode(e)
 		if err == nil {
 			_, err = fmt.Fprintf(c.Stdout, "%s\n", line)
@@ -150,6 +159,11 @@ func (c *Commands) verifyWith(ctx context.Context, reader *registry.Reader, key 
 		chosen, err := reader.Matcher(ctx, show.selection)
 		if err != nil {
 			return err
+		}
+		if show.csv {
+			if _, err := c.Stdout.Write(evidence.EventHeader()); err != nil {
+				return err
+			}
 		}
 		each = c.printer(chosen, show)
 	}

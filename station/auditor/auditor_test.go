@@ -127,7 +127,7 @@ func TestTheBundleOfAnAnswerHasTheBoardsOfItsList(t *testing.T) {
 }
 
 func TestEachListIsJSONAndCSV(t *testing.T) {
-	dir, _ := aStation(t)
+	dir, runs := aStation(t)
 	for _, test := range []struct {
 		args []string
 		rows int
@@ -135,12 +135,17 @@ func TestEachListIsJSONAndCSV(t *testing.T) {
 		{[]string{"boards"}, 2}, {[]string{"runs"}, 2}, {[]string{"runs", "--ending", "fault", "--limit", "1"}, 1}, {[]string{"runs", "--ending", "pass"}, 0},
 		{[]string{"boards", "--serial", "40" + strings.Repeat("0", 30)}, 1}, {[]string{"boards", "--serial", strings.Repeat("0", 32)}, 0},
 		{[]string{"certificates", "list", "--serial", "40:" + strings.Repeat("00:", 14) + "00"}, 1}, {[]string{"certificates", "list", "--serial", strings.Repeat("0", 32)}, 0},
+		{[]string{"runs", "--status", "unresolved"}, 1}, {[]string{"runs", "--status", "active"}, 0},
+		{[]string{"orders", "--bay", "bay-1", "--ending", "fault", "--reason", "line"}, 1}, {[]string{"orders", "--ending", "pass"}, 0}, {[]string{"orders", "--bay", "bay-2"}, 0},
+		{[]string{"orders", "--serial", "40" + strings.Repeat("0", 30)}, 1}, {[]string{"orders", "--serial", strings.Repeat("0", 32)}, 0},
+		{[]string{"orders", "--board", runs[0].Identity.ID.String()}, 1}, {[]string{"orders", "--board", uuid.NewString()}, 0},
+		{[]string{"audit", "show", "--type", "board.admitted"}, 2}, {[]string{"audit", "show", "--type", "board", "--board", runs[0].Identity.ID.String()}, 1},
 		{[]string{"orders"}, 1}, {[]string{"audit", "retention"}, 1}, {[]string{"certificates", "list"}, 1}, {[]string{"affected", "--order", "WO-1"}, 2}, {[]string{"affected", "--firmware", "1.0.0"}, 1},
 	} {
 		text, err := run(t, dir, append(test.args, "--json")...)
 		must(t, err)
 		for line := range strings.Lines(text) {
-			var row map[string]string
+			var row map[string]any
 			if err := json.Unmarshal([]byte(line), &row); err != nil || len(row) == 0 {
 				t.Errorf("%v: %s: %v", test.args, line, err)
 			}
@@ -368,7 +373,7 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 		{[]string{"boards", "--limit", "0"}, "want 1 or more"},
 		{[]string{"runs", "--limit", "-1"}, "want 1 or more"},
 		{[]string{"runs", "--json", "--csv"}, "want one of them"},
-		{[]string{"runs", "--type", "cert"}, "select entries of the audit log"},
+		{[]string{"runs", "--type", "cert"}, "selects entries of the audit log"},
 		{[]string{"affected"}, "name what the boards have in common"},
 		{[]string{"affected", "--hsm", "1", "--sign"}, "which is missing"},
 		{[]string{"affected", "--profile", "1"}, "want a SHA-256"},

@@ -46,7 +46,7 @@ auditcheck, or the script check.py inside of the bundle, checks it.`,
 	}
 	cmd.Flags().StringVar(&export.Out, "out", "", "new directory, or new FILE.tar (required)")
 	signFlag(cmd.Flags(), &export.Sign)
-	cmd.Flags().StringVar(&export.Language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
+	langFlag(cmd.Flags(), &export.Language)
 	archiveFlag(cmd.Flags(), &export.Archives)
 	selected.flags(filters)
 	cmd.Flags().AddFlagSet(filters)
@@ -105,6 +105,11 @@ func asked(command string, flags *pflag.FlagSet) evidence.Question {
 		}
 	})
 	return evidence.Question{Command: command, Flags: given}
+}
+
+// langFlag adds the flag for the language of the report.
+func langFlag(flags *pflag.FlagSet, language *string) {
+	flags.StringVar(language, "lang", "en", "language of report.html: "+strings.Join(html.Languages(), " or "))
 }
 
 // signFlag adds the flag for a bundle that the audit key signs.

@@ -36,7 +36,13 @@ func (f *filter) ofBoards(flags *pflag.FlagSet) {
 // ofOrders adds the flags of the list of work orders.
 func (f *filter) ofOrders(flags *pflag.FlagSet) {
 	flags.StringVar(&f.chosen.Order, "order", "", "only this work order")
-	flags.StringVar(&f.chosen.Operator, "operator", "", "only orders with a Run of this operator")
+	const with = "only orders with one Run that fits this and the other flags about a Run: "
+	flags.StringVar(&f.board, "board", "", with+"of the board with this BoardID")
+	flags.StringVar(&f.chosen.Serial, "serial", "", with+"in which the certificate with this serial number was signed (32 hexadecimal digits)")
+	flags.StringVar(&f.chosen.Operator, "operator", "", with+"of this operator")
+	flags.StringVar(&f.chosen.Bay, "bay", "", with+"in this bay")
+	flags.StringVar(&f.ending, "ending", "", with+"it ended as "+strings.Join(endings, ", "))
+	flags.StringVar(&f.chosen.Reason, "reason", "", with+"it ended with this reason word")
 	f.span(flags, "only orders that were opened")
 	f.common(flags, []string{registry.StatusOpen, registry.StatusClosed}, "only orders that are ")
 }

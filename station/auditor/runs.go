@@ -32,19 +32,18 @@ func (c *Commands) runs() *cobra.Command {
 		},
 	}
 	selected.flags(cmd.Flags())
-	for _, none := range []string{"type", "status"} { // of entries, not of Runs
-		if err := cmd.Flags().MarkHidden(none); err != nil {
-			panic(err) // the flag is defined above
-		}
+	if err := cmd.Flags().MarkHidden("type"); err != nil { // of entries, not of Runs
+		panic(err) // the flag is defined above
 	}
+	cmd.Flags().Lookup("status").Usage = "only Runs in which a certificate was signed that has this status now"
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most that many rows (default: all)")
 	form.flags(cmd.Flags())
 	return cmd
 }
 
 func (c *Commands) listRuns(ctx context.Context, chosen registry.Selection, limit int, form format) error {
-	if chosen.Type != "" || chosen.Status != "" {
-		return reason.Usage(errors.New("--type and --status select entries of the audit log; see `station audit show --help`"))
+	if chosen.Type != "" {
+		return reason.Usage(errors.New("--type selects entries of the audit log; see `station audit show --help`"))
 	}
 	return c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
 		runs, err := reader.SearchRuns(ctx, registry.Search{Text: textOf(chosen), Ending: station.Ending(chosen.Ending), Since: chosen.Since})
@@ -115,7 +114,7 @@ func textOf(chosen registry.Selection) string {
 
 func selects(s registry.Selection, r registry.FoundRun) bool {
 	return (s.BoardID.IsZero() || r.BoardID == s.BoardID) && (s.Serial == "" || r.Serial == s.Serial) && (s.Order == "" || strings.EqualFold(r.Order, s.Order)) &&
-		(s.Operator == "" || r.Operator == s.Operator) && (s.Bay == "" || r.Bay == s.Bay) && (s.Reason == "" || r.Reason == s.Reason) &&
+		(s.Operator == "" || r.Operator == s.Operator) && (s.Bay == "" || r.Bay == s.Bay) && (s.Reason == "" || r.Reason == s.Reason) && (s.Status == "" || r.Status == s.Status) &&
 		(s.Until.IsZero() || r.Begun < s.Until.Format("2006-01-02T15:04:05.000000000Z"))
 }
 

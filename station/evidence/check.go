@@ -56,9 +56,9 @@ type Verdict struct {
 	Root         string    `json:"root"` // base64
 	Origin       string    `json:"origin"`
 	Certificates int       `json:"certificates"`
-	Receipts     int       `json:"receipts"` // of boards, which verify
-	Anchors      int       `json:"anchors"`  // checkpoints from elsewhere that hold
-	KeyGiven     bool      `json:"key_given"`
+	Receipts     int       `json:"receipts"`           // of boards, which verify
+	Anchors      int       `json:"anchors"`            // checkpoints from elsewhere that hold
+	KeyGiven     bool      `json:"key_given"`          // with Options.Key, or by the policy
 	Part         bool      `json:"part"`               // the bundle has some entries only, each with a proof
 	Selected     int       `json:"selected"`           // entries of a part
 	Question     *Question `json:"question,omitempty"` // that a part answers, as the station wrote it
@@ -220,6 +220,7 @@ func (c *checker) checkCheckpoint() error {
 		if err := c.options.Policy.Holds(note, c.key); err != nil {
 			return c.find(-1, CheckpointFile, "%v", err)
 		}
+		c.verdict.KeyGiven = c.verdict.KeyGiven || c.options.Policy.names(c.key)
 	} else if bytes.Count(note, []byte("\n\u2014 ")) > 1 {
 		c.skip(CheckpointFile, "the signatures of others than the log were not checked; name these keys with --policy")
 	}

@@ -16,6 +16,7 @@ import (
 
 	"hallmark/devices/receipt"
 	"hallmark/station/audit"
+	"hallmark/station/reason"
 )
 
 // A boardReceipt is what an entry says of the receipt of a board.
@@ -74,14 +75,15 @@ func (c *checker) followReceipt(e *audit.Entry, name string) error {
 // checkReceipts checks each receipt: signed with the key of the certificate that the board presented, which is the one that became active if
 // it is for TLS; about this certificate, this board, the firmware, HUK source and life cycle of the entries and a trust anchor of the bundle, and with a nonce of its own.
 func (c *checker) checkReceipts() error {
-	nonces := map[string]int64{}
+	nonces, elsewhere := map[string]int64{}, 0
 	for _, one := range c.receipts {
 		wrong, nonce, err := c.wrongReceipt(one)
 		if err != nil {
 			return err
 		}
 		if wrong == "" && nonce == "" {
-			continue // not checked, so not counted
+			elsewhere++
+			continue
 		}
 		if before, again := nonces[nonce]; wrong == "" && again {
 			wrong = fmt.Sprintf("the receipt is that of entry %d: its nonce was used before", before)
@@ -94,6 +96,9 @@ func (c *checker) checkReceipts() error {
 		}
 		nonces[nonce] = one.seq
 		c.verdict.Receipts++
+	}
+	if elsewhere > 0 {
+		c.skip(certificateDir, reason.Count(elsewhere, "receipt was", "receipts were")+" not checked: the bundle lacks, or has a damaged, certificate that the board presented")
 	}
 	return nil
 }

@@ -1,5 +1,22 @@
 package evidence
 
+import (
+	"strings"
+
+	"hallmark/station/audit"
+)
+
+// EventHeader gives the first line of views/events.csv.
+func EventHeader() []byte { return []byte(strings.Join(eventColumns, ",") + "\n") } // no name of a column needs quotes
+
+// EventRow gives the line of an entry in views/events.csv. No cell begins a formula.
+func EventRow(e *audit.Entry) []byte {
+	r := newRendered()
+	_ = r.csv.Write(SafeCells(eventCells(e))) // a buffer in memory takes everything
+	r.end()
+	return r.events.Bytes()
+}
+
 // TileWidth is the number of hashes in a full tile, and of entries in a full entry bundle.
 const TileWidth = tileWidth
 

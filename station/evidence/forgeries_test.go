@@ -53,7 +53,7 @@ func lose(name string) func(*memory, string) {
 	}
 }
 
-func place(name, content string) func(*memory, string) {
+func plant(name, content string) func(*memory, string) {
 	return func(m *memory, root string) {
 		m.t.Helper()
 		path := filepath.Join(root, filepath.FromSlash(name))
@@ -79,7 +79,7 @@ var theEdition = fmt.Sprintf("Edition %d.", edition)
 var wholeForgeries = []forgery{
 	{"nothing", func(*memory, string) {}, "", ""},
 	{"a certificate is missing", lose("certificates/*.der"), "the certificate that the entry issued is missing", "the certificates are not those"},
-	{"a certificate that the log never issued", place("certificates/"+strings.Repeat("0", 64)+".der", "x"), "does not belong", "the certificates are not those"},
+	{"a certificate that the log never issued", plant("certificates/"+strings.Repeat("0", 64)+".der", "x"), "does not belong", "the certificates are not those"},
 	{"a list of entries without one line", edit(EventsCSV, func(text []byte) []byte {
 		lines := bytes.SplitAfter(text, []byte("\n"))
 		return bytes.Join(append(lines[:5:5], lines[6:]...), nil)
@@ -97,10 +97,10 @@ var wholeForgeries = []forgery{
 		})(m, root)
 	}, "cut off", "is cut off"},
 	{"an entry is changed", swap("tile/entries/000.p/25", `"operator":"ann"`, `"operator":"bob"`), "", "root mismatch"},
-	{"the key of another log", func(m *memory, root string) { place(KeyFile, newMemory(m.t).vkey+"\n")(m, root) }, "another key", "log.vkey: another key"},
+	{"the key of another log", func(m *memory, root string) { plant(KeyFile, newMemory(m.t).vkey+"\n")(m, root) }, "another key", "log.vkey: another key"},
 	{"a tile is changed", edit("tile/0/000.p/25", func(text []byte) []byte { text[100] ^= 1; return text }), "the tile does not follow", "is not of this log"},
-	{"a tile too many", place("tile/1/000", "x"), "tile/1/000: the file does not belong", "tile/1/000 does not belong"},
-	{"the checkpoint of another log", func(m *memory, root string) { place(CheckpointFile, string(knownRecord(m.t).notes[4]))(m, root) }, "not signed", "not signed by this key"},
+	{"a tile too many", plant("tile/1/000", "x"), "tile/1/000: the file does not belong", "tile/1/000 does not belong"},
+	{"the checkpoint of another log", func(m *memory, root string) { plant(CheckpointFile, string(knownRecord(m.t).notes[4]))(m, root) }, "not signed", "not signed by this key"},
 	{"no checkpoint is left", edit(CheckpointsFile, func([]byte) []byte { return nil }), "checkpoints.txt: the last checkpoint here is not", "checkpoints.txt: the last checkpoint is not"},
 	{"an older checkpoint is missing", notes(0, 2, 3, 4), "entry 12: checkpoints.txt: the checkpoint over 12 entries that the entry tells of is missing", "checkpoints.txt: the checkpoint that entry 12 tells of"},
 	{"the newest checkpoint is missing", notes(0, 1, 2, 3), "checkpoints.txt: the last checkpoint here is not", "checkpoints.txt: the last checkpoint is not"},
@@ -113,16 +113,16 @@ var wholeForgeries = []forgery{
 	{"the readme is missing", lose(ReadmeFile), "README.txt: the file is missing", "README.txt: No such file"},
 	{"the report is missing", lose(ReportFile), "report.html: the file is missing", "report.html: No such file"},
 	{"the report is changed", swap(ReportFile, "<h1>", "<h1>Alles gut: "), "report.html: the report does not follow", noViews},
-	{"the report has no version", place(ReportFile, "<h1>Alles gut</h1>"), "report.html: it names no version", noViews},
+	{"the report has no version", plant(ReportFile, "<h1>Alles gut</h1>"), "report.html: it names no version", noViews},
 	{"the report is of an earlier version", swap(ReportFile, "hallmark report ", "hallmark report 0"), "report.html: it says that another version of the program made it", noViews},
 	{"the report is of a later version", swap(ReportFile, "hallmark report ", "hallmark report 9"), "report.html: it says that another version of the program made it", noViews},
 	{"the report has another language", swap(ReportFile, `<html lang="de">`, `<html lang="xx">`), "report.html: it says that another version of the program made it", noViews},
-	{"only the report is signed", place(ReportFile+SignatureSuffix, "x"), "SHA256SUMS.p7s: the file is missing", "SHA256SUMS.p7s: No such file"},
+	{"only the report is signed", plant(ReportFile+SignatureSuffix, "x"), "SHA256SUMS.p7s: the file is missing", "SHA256SUMS.p7s: No such file"},
 	{"an authority is there twice", edit(AuthoritiesFile, func(text []byte) []byte { return append(text, text...) }), "authorities.pem: the certificate of \"CN=Issuing\" is there twice", "NOT CHECKED: authorities.pem"},
-	{"a file too many", place("notes.txt", "All is well."), "notes.txt: the file does not belong", "notes.txt does not belong"},
-	{"a module of Python beside the script", place("hashlib.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "hashlib.py: the file does not belong", "hashlib.py does not belong"},
-	{"a package of Python beside the script", place("email/__init__.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "email/__init__.py: the file does not belong", "email/__init__.py does not belong"},
-	{"an entry of a part in a whole bundle", place("entries/3.json", "{}"), "entries/3.json: the file does not belong", "entries/3.json does not belong"},
+	{"a file too many", plant("notes.txt", "All is well."), "notes.txt: the file does not belong", "notes.txt does not belong"},
+	{"a module of Python beside the script", plant("hashlib.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "hashlib.py: the file does not belong", "hashlib.py does not belong"},
+	{"a package of Python beside the script", plant("email/__init__.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "email/__init__.py: the file does not belong", "email/__init__.py does not belong"},
+	{"an entry of a part in a whole bundle", plant("entries/3.json", "{}"), "entries/3.json: the file does not belong", "entries/3.json does not belong"},
 }
 
 // partForgeries are of the birth record of a board.
@@ -131,24 +131,24 @@ var partForgeries = []forgery{
 	{"another entry", swap("entries/*", "ann", "bob"), "the proof does not hold", "the proof does not hold"},
 	{"an entry without its proof", lose("proofs/*"), "the file is missing", "the proofs are not those of the entries"},
 	{"a proof without its entry", lose("entries/*"), "", "the proofs are not those of the entries"},
-	{"the proof of another checkpoint", func(m *memory, root string) { place(CheckpointFile, string(m.notes[0]))(m, root) }, "another checkpoint", "is not of this entry and this checkpoint"},
+	{"the proof of another checkpoint", func(m *memory, root string) { plant(CheckpointFile, string(m.notes[0]))(m, root) }, "another checkpoint", "is not of this entry and this checkpoint"},
 	{"text instead of a proof", edit("proofs/*", func([]byte) []byte { return []byte("proof") }), "the proof does not hold", "is not of this entry"},
 	{"another number of boards", swap(QuestionFile, `"boards": 1`, `"boards": 2`), "the answer has 5 entries about 2 boards, and here are 5 about 1", "question.json: the answer has 5 entries about 2 boards, and here are 5 about 1"},
 	{"another number of entries", swap(QuestionFile, `"entries": 5`, `"entries": 6`), "the answer has 6 entries about 1 board, and here are 5 about 1", "question.json: the answer has 6 entries about 1 board, and here are 5 about 1"},
-	{"text instead of the question", place(QuestionFile, "all"), "the file is no question", "question.json is no question"},
+	{"text instead of the question", plant(QuestionFile, "all"), "the file is no question", "question.json is no question"},
 	{"no question", lose(QuestionFile), "the file is missing", "question.json: No such file"},
 	{"an entry under a name that no station writes", func(m *memory, root string) {
-		place("entries/019.json", `{"forged":true}`)(m, root)
-		place("proofs/019.tlog-proof", "c2sp.org/tlog-proof@v1\n")(m, root)
+		plant("entries/019.json", `{"forged":true}`)(m, root)
+		plant("proofs/019.tlog-proof", "c2sp.org/tlog-proof@v1\n")(m, root)
 	}, "", "entries/019.json does not belong"},
 	{"a changed certificate", edit("certificates/*", func(der []byte) []byte { der[len(der)/2] ^= 1; return der }), "the certificate was changed", "was changed"},
 	{"no certificate", lose("certificates/*"), "is missing", "the certificates are not those"},
 	{"a list of boards that names another", swap(BoardsCSV, "00000003", "00000004"), "the view does not follow from the entries", noViews},
-	{"the key of another log", func(m *memory, root string) { place(KeyFile, newMemory(m.t).vkey+"\n")(m, root) }, "another key", "log.vkey: another key"},
-	{"a report", place(ReportFile, "<h1>Alles gut</h1>"), "report.html: the file does not belong", "report.html does not belong"},
-	{"the checkpoints of a whole bundle", place(CheckpointsFile, ""), "checkpoints.txt: the file does not belong", "checkpoints.txt does not belong"},
-	{"a file too many", place("notes.txt", "All is well."), "notes.txt: the file does not belong", "notes.txt does not belong"},
-	{"a module of Python beside the script", place("hashlib.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "hashlib.py: the file does not belong", "hashlib.py does not belong"},
+	{"the key of another log", func(m *memory, root string) { plant(KeyFile, newMemory(m.t).vkey+"\n")(m, root) }, "another key", "log.vkey: another key"},
+	{"a report", plant(ReportFile, "<h1>Alles gut</h1>"), "report.html: the file does not belong", "report.html does not belong"},
+	{"the checkpoints of a whole bundle", plant(CheckpointsFile, ""), "checkpoints.txt: the file does not belong", "checkpoints.txt does not belong"},
+	{"a file too many", plant("notes.txt", "All is well."), "notes.txt: the file does not belong", "notes.txt does not belong"},
+	{"a module of Python beside the script", plant("hashlib.py", "print('OK: forged')\nimport os\nos._exit(0)\n"), "hashlib.py: the file does not belong", "hashlib.py does not belong"},
 }
 
 // What a forger changes in a bundle is found by auditcheck. The script of the bundle finds it, or says that it did not look there.

@@ -79,6 +79,9 @@ func (p *Policy) line(words []string, keys map[string]bool) error {
 	return fmt.Errorf("%q: want log, witness, group or quorum with their fields", strings.Join(words, " "))
 }
 
+// names reports whether the policy names the log of this key.
+func (p *Policy) names(key string) bool { return slices.Contains(p.logs, key) }
+
 func (p *Policy) log(key string, keys map[string]bool) error {
 	if err := audit.CheckVerifierKey(key); err != nil {
 		return err

@@ -162,6 +162,21 @@ func TestReceiptsThatHoldAreCounted(t *testing.T) {
 	}
 }
 
+// A part can lack the certificate of a receipt. Both verifiers say that they did not check it.
+func TestAReceiptWhoseCertificateIsInAnotherPartIsNamed(t *testing.T) {
+	m, _ := record(t, 8)
+	m.activated(3, 2, m.signReceipt(m.aReceipt(2, 1), m.key))
+	m.checkpoint()
+	root := m.writePart("part")
+	v := m.check(root, Options{Key: m.vkey})
+	if !v.Good() || v.Receipts != 0 || !strings.Contains(fmt.Sprint(v.NotChecked), "1 receipt was not checked") {
+		t.Errorf("%d receipts, %v, %v", v.Receipts, v.Findings, v.NotChecked)
+	}
+	if out, err := exec.Command("python3", filepath.Join(root, ScriptFile)).CombinedOutput(); err != nil || !strings.Contains(string(out), "NOT CHECKED: 1 receipt: the certificate is in another part") {
+		t.Errorf("the script says %v, %s", err, out)
+	}
+}
+
 // A receipt in a part is checked, too. Without the certificate of an issue, the part is not whole.
 func TestAReceiptInAPartIsChecked(t *testing.T) {
 	m, _ := record(t, 8)

@@ -49,7 +49,7 @@ func NewViews(open func(name string) (io.Writer, error)) (*Views, error) {
 	}
 	v := &Views{lines: bufio.NewWriterSize(files[EventsJSON], 64<<10), syslog: bufio.NewWriterSize(files[EventsSyslog], 64<<10),
 		events: bufio.NewWriterSize(files[EventsCSV], 64<<10), boardsCSV: csv.NewWriter(files[BoardsCSV]), boards: newBoards()}
-	_, err := v.events.WriteString(strings.Join(eventColumns, ",") + "\n") // no name of a column needs quotes
+	_, err := v.events.Write(EventHeader())
 	return v, err
 }
 

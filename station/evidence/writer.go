@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"hallmark/station/workdir"
 )
 
@@ -172,9 +170,9 @@ func (w *writer) publish(name string) error {
 	if err := sync(); err != nil {
 		return err
 	}
-	// RENAME_NOREPLACE: rename(2). Another export may have chosen the same name meanwhile.
-	if err := unix.Renameat2(unix.AT_FDCWD, finished, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	// Another export may have chosen the same name meanwhile.
+	if err := workdir.RenameNew(finished, name); err != nil {
+		return err
 	}
 	return workdir.SyncFolder(filepath.Dir(name))
 }

@@ -45,7 +45,7 @@ const StatusHeld = "held"
 // Filter selects rows of a list. A field with its zero value selects all.
 type Filter struct {
 	BoardID devices.BoardID
-	Serial  string // of a certificate of the board (32 hexadecimal digits)
+	Serial  string // of a certificate of the board (32 hexadecimal digits); of an order: signed in one of its Runs
 	Status  string // of the certificate; of an order: StatusOpen or StatusClosed
 	Limit   int    // 0: no limit
 
@@ -83,8 +83,19 @@ func (w *where) and() string {
 }
 
 // ofRun gives the condition that a column, such as the BoardID, is in a Run that fits. column is its name in the table of Runs.
-func (f Filter) ofRun(name, column string) (w where) {
-	var run where
+func (f Filter) ofRun(name, column string) where {
+	run := f.run()
+	return run.has(name, column)
+}
+
+// has gives the condition that a column is in a Run that fits these conditions.
+func (run *where) has(name, column string) (w where) {
+	w.add(len(run.args) > 0, name+` IN (SELECT `+column+` FROM runs WHERE TRUE`+run.and()+`)`, run.args...)
+	return w
+}
+
+// run gives the conditions on one Run.
+func (f Filter) run() (run where) {
 	run.add(f.Order != "", `work_order = ? COLLATE NOCASE`, f.Order)
 	run.add(f.Operator != "", `operator = ?`, f.Operator)
 	run.add(f.Bay != "", `bay = ?`, f.Bay)
@@ -92,8 +103,7 @@ func (f Filter) ofRun(name, column string) (w where) {
 	run.add(f.Ending != "", `ending = ?`, string(f.Ending))
 	run.add(!f.Since.IsZero(), `begun >= ?`, stamp(f.Since))
 	run.add(!f.Until.IsZero(), `begun < ?`, stamp(f.Until))
-	w.add(len(run.args) > 0, name+` IN (SELECT `+column+` FROM runs WHERE TRUE`+run.and()+`)`, run.args...)
-	return w
+	return run
 }
 
 // Boards lists boards in the order in which they were first seen.

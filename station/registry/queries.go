@@ -52,7 +52,10 @@ type OrderReport struct {
 // Orders lists work orders in the order in which they were opened. Since and Until of the Filter are about that time, the
 // operator is one of its Runs.
 func (r *Reader) Orders(ctx context.Context, f Filter) ([]OrderReport, error) {
-	fits := Filter{Operator: f.Operator}.ofRun("o.id", "work_order")
+	run := Filter{Operator: f.Operator, Bay: f.Bay, Reason: f.Reason, Ending: f.Ending}.run()
+	run.add(!f.BoardID.IsZero(), `board_id = ?`, f.boardID())
+	run.add(f.Serial != "", `id IN (SELECT run FROM certificates WHERE serial = unhex(?))`, f.Serial)
+	fits := run.has("o.id", "work_order")
 	fits.add(f.Order != "", `o.id = ? COLLATE NOCASE`, f.Order)
 	fits.add(f.Status == StatusOpen, `o.closed IS NULL`)
 	fits.add(f.Status == StatusClosed, `o.closed IS NOT NULL`)
@@ -151,11 +154,13 @@ type Search struct {
 type FoundRun struct {
 	RunRow
 	Serial string // hex, empty without a certificate
+	Status string // of that certificate now
 }
 
 const foundQuery = `SELECT r.id, r.board_id, coalesce(lower(hex(r.hardware_id)), ''), r.bay, r.operator, coalesce(r.work_order, '') AS o, r.rework,
 	r.purpose, r.begun, coalesce(r.closed, ''), coalesce(r.ending, ''), coalesce(r.outcome, ''), r.reason,
-	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s
+	coalesce((SELECT lower(hex(c.serial)) FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '') AS s,
+	coalesce((SELECT c.status FROM certificates c WHERE c.board_id = r.board_id AND c.run = r.id ORDER BY c.id DESC LIMIT 1), '')
 	FROM runs r `
 
 // SearchRuns finds Runs, the newest first. It reads no further than to the last Run
@@ -167,7 +172,7 @@ func (r *Reader) SearchRuns(ctx context.Context, s Search) ([]FoundRun, error) {
 		return nil, fmt.Errorf("searching Runs: %w", err)
 	}
 	return collect(rows, func(c *FoundRun) []any {
-		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Begun, &c.Closed, &c.Ending, &c.Outcome, &c.Reason, &c.Serial}
+		return []any{&c.ID, board(&c.BoardID), &c.HardwareID, &c.Bay, &c.Operator, &c.Order, &c.Rework, purpose(&c.Purpose), &c.Begun, &c.Closed, &c.Ending, &c.Outcome, &c.Reason, &c.Serial, &c.Status}
 	})
 }
 

@@ -172,6 +172,18 @@ func TestTheResultOfAPartSaysThatItIsAPart(t *testing.T) {
 	}
 }
 
+// The key of a policy that names the log comes from elsewhere, as that of --key does.
+func TestTheKeyOfAPolicyIsNotThatOfTheBundle(t *testing.T) {
+	s := newSource(t)
+	for policy, own := range map[string]bool{"log " + s.vkey + "\nquorum none\n": false, "quorum none\n": true} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"--policy", written(t, policy), s.bundle(t)}, &out, &errs)
+		if says := strings.Contains(out.String(), "The key came from the bundle itself"); code != 0 || says != own {
+			t.Errorf("%q: exit code %d, %s%s", policy, code, out.String(), errs.String())
+		}
+	}
+}
+
 // A mirror has no README.txt.
 func TestTheResultOfAMirrorSpeaksOfNoReadme(t *testing.T) {
 	var out bytes.Buffer
