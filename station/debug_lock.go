@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (a *attempt) lockedBefore(ctx context.Context, id *devices.Identity, refusa
 		return fmt.Errorf("%w: %w", ErrLockedElsewhere, refusal)
 	}
 	if a.run.Probe == nil { // a locked chip does not say what it is
-		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
+		a.run.Probe = &ProbeRecord{Serial: cmp.Or(a.probeSerial, a.port.Setup().Probe)}
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type attempt struct {
 	key           Key               // the key that the Run certifies
 	wire          devices.WireCount // counters at the start of the Run
 	observerError error             // panic of the observer
+	probeSerial   string            // of the probe that was asked, also if the chip did not answer
 	resetByProbe  bool              // the probe may have reset the board, so a new boot id is no sign of a disturbance
 }
 

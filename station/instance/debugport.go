@@ -31,7 +31,9 @@ var (
 type debugPort struct {
 	probe.Probe
 	setup station.DebugSetup
-	erase bool         // Recover is described for the board
+	erase bool   // Recover is described for the board
+	usb   string // where USB devices are found
+	at    probe.Selection
 	image *probe.Image // nil: nothing to flash
 	store configs.FlashRegion
 }
@@ -90,7 +92,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
-	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store, erase: driver.erases}
+	p := &debugPort{Probe: driver.Open(selected), usb: probe.USBDevices, at: selected, store: bay.Board.Store, erase: driver.erases}
 	p.setup.Probe, p.setup.Store = bay.Bay.ProbeSerial(), p.store.Known()
 	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
@@ -217,8 +219,18 @@ func octetsHash(image *probe.Image) [sha256.Size]byte {
 
 func (p *debugPort) Setup() station.DebugSetup { return p.setup }
 
+// Target names the probe also with an error, as far as station.yaml or the USB path says which one it is: a locked chip does
+// not answer, and the record of the board still needs the probe.
 func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 	info, err := p.Info(ctx)
+	if info.Serial == "" {
+		info.Serial = p.at.Serial
+	}
+	if info.Serial == "" && p.at.Location != "" {
+		if serial, absent := p.at.AtPath(p.usb); absent == nil { // an absent probe is what err says
+			info.Serial = serial
+		}
+	}
 	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
 }
 

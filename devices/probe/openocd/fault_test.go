@@ -108,6 +108,23 @@ func TestTwoProbesWithOneSerialNumberAreRefused(t *testing.T) {
 	}
 }
 
+func TestOneOfTwoProbesIsNamedByWhatOpenOCDOpened(t *testing.T) {
+	bay := connect(t, Config{Chip: nrf52840()}, jlink.NewNRF52840())
+	other, err := jlink.Start(jlink.Config{Serial: 77, Host: 2, Chip: jlink.NewNRF52840()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closes(t, other.Close) })
+	for _, want := range []probe.Serial{serial, "77"} {
+		if info, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "000" + want}).Info(t.Context()); err != nil || info.Serial != want {
+			t.Errorf("%+v, %v, want %s", info, err, want)
+		}
+	}
+	if _, err := bay.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
 	config := Config{Chip: nrf52840()}
 	config.Chip.Part.Value = 0x52833

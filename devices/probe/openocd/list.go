@@ -30,11 +30,10 @@ func (d *device) searches() bool {
 	return err != nil || !slices.ContainsFunc(found, func(f probe.Found) bool { return d.selected.Serial.Is(f.Serial) })
 }
 
-// checkLocation compares the serial number at the selected USB path with the selected one, where both are given.
-func (d *device) checkLocation() error {
+// atPath returns the serial number at the selected USB path, and compares it with the selected one; "": no path is selected.
+func (d *device) atPath() (probe.Serial, error) {
 	if d.selected.Location == "" {
-		return nil
+		return "", nil
 	}
-	_, err := d.selected.AtPath(d.cfg.USB)
-	return err
+	return d.selected.AtPath(d.cfg.USB)
 }
