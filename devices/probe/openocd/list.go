@@ -30,10 +30,11 @@ func (d *device) searches() bool {
 	return err != nil || !slices.ContainsFunc(found, func(f probe.Found) bool { return d.selected.Serial.Is(f.Serial) })
 }
 
-// atPath returns the serial number at the selected USB path, and compares it with the selected one; "": no path is selected.
-func (d *device) atPath() (probe.Serial, error) {
+// expected returns the serial number of the selected probe, from sysfs where a USB path is selected. It refuses another one at
+// the path, and, without a path, two probes with the number: OpenOCD would take the first.
+func (d *device) expected() (probe.Serial, error) {
 	if d.selected.Location == "" {
-		return "", nil
+		return d.selected.Only(d.cfg.USB)
 	}
 	return d.selected.AtPath(d.cfg.USB)
 }

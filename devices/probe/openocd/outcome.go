@@ -23,7 +23,7 @@ type outcome struct {
 	marks map[string]string // reports: first word → rest
 	dump  []byte            // memory that was read
 
-	atPath probe.Serial // of the device at the selected USB path; empty: no path is selected
+	expected probe.Serial // serial number of the selected probe, as far as station.yaml or sysfs says it
 }
 
 func newOutcome(result process.Result, dir string) *outcome {
@@ -54,7 +54,7 @@ var (
 	foundProbe = probe.NewPattern(`Device: Serial number = (\d+)`)
 	discovered = probe.NewPattern(`Found device \(([^)\n]*)\)|Device: Serial number = (\d+)|Trying to open device \(([^)\n]*)\)`)
 	firmware   = probe.NewPattern(`jlink_init\(\): (J-Link.*)`)
-	voltage    = probe.NewPattern(`VTarget = (\d+)\.(\d+) V`)
+	voltage    = probe.NewPattern(`(?:VTarget =|Target voltage:) (\d+)\.(\d{3})`) // of J-Link and ST-Link
 	processor  = probe.NewPattern(`\[\S+\] (\S+ \S+) processor detected`)
 	dpidr      = probe.NewPattern(`DPIDR (0x[0-9a-f]+)`)
 	notOpened  = probe.NewPattern(`Failed to open device: (.*)`)
@@ -238,7 +238,7 @@ func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 	info := probe.Info{Serial: selected.Serial, Millivolts: o.millivolts(), Product: first(firmware, o.log)}
 	info.Target = strings.TrimSpace(first(processor, o.log) + " " + first(dpidr, o.log))
 	if info.Serial == "" {
-		info.Serial = o.atPath
+		info.Serial = o.expected
 	}
 	if opened := o.opened(); opened != "" {
 		if err := (probe.Selection{Serial: info.Serial}).MustBe(opened); err != nil {

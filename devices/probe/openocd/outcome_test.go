@@ -52,7 +52,7 @@ func TestTheProbeThatOpenOCDOpenedIsCompared(t *testing.T) {
 		{"one that is no J-Link, at the path", "", probe.Selection{Location: "1-2"}, "066DFF", "066DFF", nil},
 		{"whichever there is", fmt.Sprintf(overTCP, "2"), probe.Selection{}, "", "77", nil},
 	} {
-		o := &outcome{log: test.log, atPath: test.atPath}
+		o := &outcome{log: test.log, expected: test.atPath}
 		if info, err := o.info(test.selected); info.Serial != test.serial || !errors.Is(err, test.want) {
 			t.Errorf("%s: %q, %v; want %q, %v", test.name, info.Serial, err, test.serial, test.want)
 		}

@@ -29,7 +29,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	if err := d.selected.Check(); err != nil {
 		return nil, err
 	}
-	atPath, err := d.atPath()
+	expected, err := d.expected()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 			other = err
 		case !errors.Is(err, probe.ErrMissing):
 			if done != nil {
-				done.atPath = atPath
+				done.expected = expected
 			}
 			return done, err
 		}
