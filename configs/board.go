@@ -45,6 +45,7 @@ type BoardProbe struct {
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
 	LockKind  string `yaml:"lock_kind"` // what the step lock closes, as people and the record call it: "APPROTECT"
+	NoFlash   string `yaml:"no_flash"`  // why no driver below can flash the chip in a bay, for people; then a bay with firmware is refused
 	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, or prove the lock, for people; then the step lock is refused
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`

@@ -180,6 +180,8 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	switch {
 	case path == "" && emulated == "":
 		return nil
+	case board.Probe.NoFlash != "":
+		return fmt.Errorf("board definition %s: %w: %s", board.Name, probe.ErrCannot, board.Probe.NoFlash)
 	case path == "":
 		path = emulated
 	case board.Firmware.SHA256 == "":
