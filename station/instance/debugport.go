@@ -114,7 +114,7 @@ type drivenBy struct {
 // driverFor makes the driver of a bay's probe from the board definition. dir is where the files of
 // recipes are that a definition names by a path.
 func driverFor(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
-	part := probe.Part(board.Probe.Part)
+	part := board.Probe.Part
 	switch name {
 	case openocd.Name:
 		o := &board.Probe.OpenOCD
@@ -132,7 +132,7 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 
 func newOpenOCD(board *configs.Board) *openocd.Driver {
 	o := board.Probe.OpenOCD
-	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: probe.Part(board.Probe.Part), Recover: o.Recover, Recovered: o.Recovered,
+	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: board.Probe.Part, Recover: o.Recover, Recovered: o.Recovered,
 		Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
 	return openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
 }
@@ -152,7 +152,7 @@ func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) 
 	if err := described.CheckBay(selected); err != nil {
 		return drivenBy{}, err
 	}
-	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
+	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: board.Probe.Part})
 	if err != nil {
 		return drivenBy{}, err
 	}
