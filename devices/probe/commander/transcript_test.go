@@ -57,7 +57,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch err := o.failure(); {
-			case all.head["want"] == "" && err != nil, all.head["want"] != "" && words(err)[0] != all.head["want"]:
+			case all.head["want"] == "" && err != nil, all.head["want"] != "" && decisive(err) != all.head["want"]:
 				t.Errorf("got %v, want %q", err, all.head["want"])
 			case err == nil:
 				good++
@@ -73,14 +73,8 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// words are the reasons of an error, the one that decides first.
-func words(err error) []string {
-	all := []string{}
-	for _, row := range reason.All(err) {
-		all = append(all, row.Word)
-	}
-	return append(all, "")
-}
+// decisive is the word of the reason that decides.
+func decisive(err error) string { return reason.Of(err).Word }
 
 // values compares what the head says of a good run.
 func (all transcript) values(t *testing.T, o *outcome) {
