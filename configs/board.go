@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"hallmark/devices/probe"
 	"hallmark/devices/probe/commander"
 	"hallmark/station/workdir"
 )
@@ -45,6 +46,7 @@ type BoardProbe struct {
 	SpeedKHz  int    `yaml:"speed_khz"`
 	Part      Part   `yaml:"part"`
 	LockKind  string `yaml:"lock_kind"` // what the step lock closes, as people and the record call it: "APPROTECT"
+	NoFlash   string `yaml:"no_flash"`  // why no driver below can flash the chip in a bay, for people; then a bay with firmware is refused
 	NoLock    string `yaml:"no_lock"`   // why no driver below can lock the chip, or prove the lock, for people; then the step lock is refused
 
 	OpenOCD  OpenOCDTarget  `yaml:"openocd"`
@@ -52,12 +54,8 @@ type BoardProbe struct {
 	Recipes  []RecipeTarget `yaml:"recipes"` // programmers of configs/probes, the preferred one first
 }
 
-// A Part identifies the type of a chip by a register. The zero Part is not checked.
-type Part struct {
-	Address uint32 `yaml:"address"`
-	Mask    uint32 `yaml:"mask"` // 0: the whole word
-	Value   uint32 `yaml:"value"`
-}
+// A Part identifies the type of a chip by a register.
+type Part = probe.Part
 
 // OpenOCDTarget is what OpenOCD needs for the board. The texts are Tcl commands of OpenOCD. The keys are those
 // of openocd.Chip.

@@ -34,6 +34,7 @@ func (b *Board) Missing() []Finding {
 	p := &b.Probe
 	say(!p.OpenOCD.Configured() && p.JLinkExe.Device == "" && len(p.Recipes) == 0, "probe", "no driver has a name for the chip, so no probe can flash the board", "fill openocd, jlinkexe or recipes")
 	say(p.JLinkExe.Device != "" && p.JLinkExe.MayConnect() != nil, "probe.jlinkexe.lock_state", "no bay can use driver jlinkexe: SEGGER's software may erase a locked chip when it connects, before the registry is asked who the board is", "fill lock_state, locked and open with commands that read the lock without a connection, or write keeps_locked: true if a source says that this type of chip is not erased, or use another driver")
+	say(p.NoFlash != "", "probe.no_flash", "no bay can flash this board: "+p.NoFlash, "flash it beforehand with its own programmer, and leave firmware and probe out of the bay")
 	say(p.Interface == "", "probe.interface", "it is not known whether the chip is reached by SWD or JTAG", "write swd or jtag")
 	say(p.Part == Part{}, "probe.part", "no register says which chip this is, so a wrong chip is found only when the image does not run", "write address and value of the part register from the manual")
 	say(!p.canLock(), "probe.openocd.lock", "no driver knows how to close the debug port, so the step lock is not possible"+p.WhyNoLock(), "fill lock, or name a recipe that locks")

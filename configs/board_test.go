@@ -189,6 +189,22 @@ func TestABoardThatNoDriverKnowsLacksAllOfIt(t *testing.T) {
 	}
 }
 
+// OpenOCD knows the chip and cannot write its flash, and esptool has no probe.
+func TestABoardThatNoBayCanFlashSaysSo(t *testing.T) {
+	for _, name := range BoardNames() {
+		board, err := LoadBoard(name, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		says := slices.ContainsFunc(board.Missing(), func(f Finding) bool {
+			return f.Key == "probe.no_flash" && strings.Contains(f.String(), "no flash bank") && strings.Contains(f.Next, "beforehand")
+		})
+		if says != (name == "esp32-s3-devkitc") {
+			t.Errorf("%s: %v", name, board.Missing())
+		}
+	}
+}
+
 // A recipe that has no lock does not make a board lockable.
 func TestABoardWhoseRecipesCannotLockLacksTheLockAndSaysWhy(t *testing.T) {
 	for name, want := range map[string]string{"frdm-mcxn947": "no public description", "esp32-s3-devkitc": "eFuses", "nrf5340dk": "one core only", "nrf9160dk": "cannot be proven", "nrf54l15dk": "cannot be proven", "nrf52840dk": "", "b-u585i-iot02a": ""} {

@@ -159,6 +159,7 @@ func (a *attempt) askProbe(ctx context.Context) error {
 		return nil
 	}
 	target, err := a.port.Target(ctx)
+	a.probeSerial = target.Serial
 	if err == nil {
 		a.run.Probe = &target
 	}

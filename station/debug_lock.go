@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (a *attempt) lockedBefore(ctx context.Context, id *devices.Identity, refusa
 		}
 	}
 	if a.run.Probe == nil { // a locked chip does not say what it is
-		a.run.Probe = &ProbeRecord{Serial: a.port.Setup().Probe}
+		a.run.Probe = &ProbeRecord{Serial: cmp.Or(a.probeSerial, a.port.Setup().Probe)}
 	}
 	return nil
 }

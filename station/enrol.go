@@ -23,6 +23,7 @@ type attempt struct {
 	wire          devices.WireCount // counters at the start of the Run
 	observerError error             // panic of the observer
 	proven        bool              // a restart has shown that the chip at the probe is the board on the UART
+	probeSerial   string            // of the probe that was asked, also if the chip did not answer
 	resetByProbe  bool              // the probe may have reset the board, so a new boot id is no sign of a disturbance
 }
 

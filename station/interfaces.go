@@ -64,7 +64,8 @@ type BoardWaits interface {
 type DebugPort interface {
 	// Setup says what the station does over this debug port. It is the same at each call.
 	Setup() DebugSetup
-	// Target asks probe and chip who they are, and refuses a chip without supply.
+	// Target asks probe and chip who they are, and refuses a chip without supply. With an error it has the probe's serial
+	// number, if that is known.
 	Target(ctx context.Context) (ProbeRecord, error)
 	// Content says what the board's flash holds at the place of the image of Setup.
 	Content(ctx context.Context) (FlashContent, error)

@@ -3,7 +3,6 @@ package emulated
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/devices/descriptors"
 )
 
 // A process is the time from one power-on until the process has ended and was reaped.
@@ -43,7 +44,7 @@ func (b *Board) command(path string, args []string, files ...*os.File) *exec.Cmd
 
 // launch starts cmd. It calls died if the process ends by itself.
 func launch(cmd *exec.Cmd, polite bool, died func(error)) (*process, error) {
-	if err := closeOnExec(); err != nil {
+	if err := descriptors.CloseOnExec(); err != nil {
 		return nil, err
 	}
 	p := &process{cmd: cmd, polite: polite, done: make(chan struct{})}
@@ -111,19 +112,6 @@ func (p *process) lowerPriority() {
 		return
 	}
 	_ = unix.Setpriority(unix.PRIO_PROCESS, p.cmd.Process.Pid, lowestPriority)
-}
-
-// closeOnExec keeps descriptors that C libraries opened out of the process. Go's own
-// descriptors are marked already.
-func closeOnExec() error {
-	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		return nil // the system call does not exist: Linux before 5.11
-	}
-	if err != nil {
-		return fmt.Errorf("marking descriptors close-on-exec: %w", err)
-	}
-	return nil
 }
 
 // cut ends the process at once, as a power cut does.

@@ -68,8 +68,16 @@ type Probe interface {
 	LockState(ctx context.Context) (LockState, error)
 }
 
-// MaxRead is a number of octets that each driver reads with one call of ReadMemory.
+// MaxRead is the most octets that a call of ReadMemory reads.
 const MaxRead = 1 << 20
+
+// CheckRead refuses a read of no octets, of too many, and beyond the end of the addresses.
+func CheckRead(address uint32, length int) error {
+	if length <= 0 || length > MaxRead || uint64(address)+uint64(length) > 1<<32 {
+		return fmt.Errorf("reading %d octets at %#08x: %w: want 1 to %d octets below 4 GiB", length, address, ErrMemory, MaxRead)
+	}
+	return nil
+}
 
 // Selection says which probe is meant.
 type Selection struct {

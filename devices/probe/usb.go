@@ -1,93 +1,82 @@
 package probe
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"strings"
+
+	"hallmark/devices/usb"
 )
 
 // USBDevices is where Linux shows the devices on USB.
-const USBDevices = "/sys/bus/usb/devices"
-
-// segger is the USB vendor id of SEGGER.
-const segger = "1366"
+const USBDevices = usb.Directory
 
 // JLinks returns the J-Links on USB, from a directory such as USBDevices.
 func JLinks(dir string) (all []Found, err error) {
-	devices := os.DirFS(dir)
-	names, err := fs.ReadDir(devices, ".")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a machine without USB
-	}
-	for _, entry := range names {
-		if attribute(devices, entry.Name(), "idVendor") != segger {
+	devices, err := usb.Identities(dir)
+	for _, d := range devices {
+		if d.Probe != usb.JLink {
 			continue
 		}
-		serial, err := ParseSerial(attribute(devices, entry.Name(), "serial"))
+		serial, err := ParseSerial(d.Serial)
 		if err != nil {
 			continue // a probe without serial number cannot be selected
 		}
-		id := segger + ":" + attribute(devices, entry.Name(), "idProduct")
-		all = append(all, Found{Serial: serial, Location: entry.Name(), USBID: id, Product: attribute(devices, entry.Name(), "product")})
+		all = append(all, Found{Serial: serial, Location: d.Path, USBID: d.VID + ":" + d.PID, Product: d.Product})
 	}
 	return all, err
 }
 
-// attribute reads an attribute of a device. Interfaces and hubs lack some; a device may vanish meanwhile.
-func attribute(devices fs.FS, name, attribute string) string {
-	text, err := fs.ReadFile(devices, path.Join(name, attribute))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
-}
-
 // AtPath returns the serial number at the selected USB path. It refuses another one than the selected one.
 func (s Selection) AtPath(dir string) (Serial, error) {
-	text := attribute(os.DirFS(dir), s.Location, "serial")
-	if text == "" {
-		return "", fmt.Errorf("%w: nothing is connected at the USB path %s", ErrMissing, s.Location)
-	}
-	serial, err := ParseSerial(text)
+	devices, err := usb.Identities(dir)
 	if err != nil {
-		return "", fmt.Errorf("%w: at the USB path %s is a device with the serial number %.40q", ErrWrongSerial, s.Location, text)
+		return "", err
 	}
-	if err := s.MustBe(serial); err != nil {
-		return "", fmt.Errorf("at the USB path %s: %w", s.Location, err)
+	serial, _, err := s.at(devices)
+	return serial, err
+}
+
+// at returns the serial number and the maker of the device at the selected USB path.
+func (s Selection) at(devices []usb.Device) (serial Serial, maker string, err error) {
+	for _, d := range devices {
+		if d.Path != s.Location || d.Serial == "" {
+			continue
+		}
+		if serial, err = ParseSerial(d.Serial); err != nil {
+			return "", "", fmt.Errorf("%w: at the USB path %s is a device with the serial number %.40q", ErrWrongSerial, s.Location, d.Serial)
+		}
+		if err := s.MustBe(serial); err != nil {
+			return "", "", fmt.Errorf("at the USB path %s: %w", s.Location, err)
+		}
+		return serial, d.VID, nil
 	}
-	return serial, nil
+	return "", "", fmt.Errorf("%w: nothing is connected at the USB path %s", ErrMissing, s.Location)
 }
 
 // Only is AtPath for a programmer that selects by the serial number alone: it also refuses a second probe with the serial
 // number, because the programmer would take either of them. Without a USB path, all devices on USB count.
 func (s Selection) Only(dir string) (serial Serial, err error) {
+	if s.Serial == "" && s.Location == "" {
+		return "", nil
+	}
+	devices, err := usb.Identities(dir)
+	if err != nil {
+		return "", err
+	}
+	maker := ""
 	if serial = s.Serial; s.Location != "" {
-		if serial, err = s.AtPath(dir); err != nil {
+		if serial, maker, err = s.at(devices); err != nil {
 			return "", err
 		}
 	}
-	if serial == "" {
-		return "", nil
-	}
-	devices := os.DirFS(dir)
-	names, err := fs.ReadDir(devices, ".")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("looking for a second probe with the serial number %s: %w", serial, err)
-	}
-	maker := attribute(devices, s.Location, "idVendor")
 	places := map[string]string{} // maker → USB path of the first device with the serial number
-	for _, entry := range names {
-		of := attribute(devices, entry.Name(), "idVendor")
-		if of == "" || maker != "" && of != maker || !Serial(attribute(devices, entry.Name(), "serial")).Is(serial) {
+	for _, d := range devices {
+		if d.VID == "" || maker != "" && d.VID != maker || !Serial(d.Serial).Is(serial) {
 			continue
 		}
-		if first := places[of]; first != "" {
-			return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and this programmer selects by the serial number only", ErrAmbiguous, serial, first, entry.Name())
+		if first := places[d.VID]; first != "" {
+			return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and the serial number alone selects either of them", ErrAmbiguous, serial, first, d.Path)
 		}
-		places[of] = entry.Name()
+		places[d.VID] = d.Path
 	}
 	return serial, nil
 }

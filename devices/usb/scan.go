@@ -2,7 +2,9 @@ package usb
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,18 +73,47 @@ func grouped(entries []string) map[string][]string {
 	return devices
 }
 
-// device reads one device. A device that was pulled meanwhile has neither probe nor UART.
-func (r root) device(path string, interfaces []string, ttys []tty, stable *stableNames) (_ Device, err error) {
+// Directory is where Linux shows the devices on USB.
+const Directory = "/" + usbDevices
+
+// Identities reads who each device on USB is, in a directory such as Directory, by USB path. It looks for no UARTs, and knows
+// probes by their ids alone. A machine without USB has none.
+func Identities(dir string) (all []Device, err error) {
+	entries, err := names(dir)
+	for path := range grouped(entries) {
+		device, failed := identity(dir, path)
+		if err = errors.Join(err, failed); failed == nil {
+			device.Probe = kindByIDs(&device)
+			all = append(all, device)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking at USB: %w", err)
+	}
+	slices.SortFunc(all, func(a, b Device) int { return comparePaths(a.Path, b.Path) })
+	return all, nil
+}
+
+// identity reads the ids and texts of one device.
+func identity(dir, path string) (Device, error) {
 	device := Device{Path: path}
-	dir := r.at(usbDevices, path)
 	for name, field := range map[string]*string{"idVendor": &device.VID, "idProduct": &device.PID, "serial": &device.Serial, "product": &device.Product} {
-		text, err := attribute(dir, name)
+		text, err := attribute(filepath.Join(dir, path), name)
 		if err != nil {
 			return Device{}, err
 		}
 		*field = text
 	}
 	device.VID, device.PID = strings.ToLower(device.VID), strings.ToLower(device.PID)
+	return device, nil
+}
+
+// device reads one device. A device that was pulled meanwhile has neither probe nor UART.
+func (r root) device(path string, interfaces []string, ttys []tty, stable *stableNames) (_ Device, err error) {
+	device, err := identity(r.at(usbDevices), path)
+	if err != nil {
+		return Device{}, err
+	}
 	for _, tty := range ttys {
 		driver, err := link(r.at(usbDevices, tty.of, "driver"))
 		if err != nil {

@@ -278,3 +278,18 @@ func BenchmarkScanOf32Bays(b *testing.B) {
 		}
 	}
 }
+
+// Identities reads the same texts as Scan, with the same care, also of devices that have neither probe nor UART.
+func TestWhoEachDeviceIs(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-2 1366:1015 serial=7 product=J-Link 0=cdc_acm:ttyACM0\n1-10 046d:C31C product=Keyboard\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Identities(machine.Dir() + "/sys/bus/usb/devices")
+	if err != nil || len(all) != 2 || all[0].Path != "1-2" || all[0].Serial != "7" || all[0].Probe != JLink || all[1].PID != "c31c" || all[1].Probe != NoProbe {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := Identities(t.TempDir() + "/none"); err != nil || len(all) != 0 {
+		t.Errorf("a machine without USB: %+v, %v", all, err)
+	}
+}

@@ -230,7 +230,7 @@ func (r *Row) addTwins(tree *usb.Tree) {
 	}
 	for _, other := range tree.Devices {
 		if other.Path != r.ProbeUSB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
-			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
+			r.say("the probe at USB path %s has the same serial number: only driver openocd with the USB path tells the two apart", other.Path)
 		}
 	}
 }

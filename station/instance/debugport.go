@@ -32,7 +32,9 @@ var (
 type debugPort struct {
 	probe.Probe
 	setup station.DebugSetup
-	erase bool         // Recover is described for the board
+	erase bool   // Recover is described for the board
+	usb   string // where USB devices are found
+	at    probe.Selection
 	image *probe.Image // nil: nothing to flash
 	store configs.FlashRegion
 }
@@ -91,7 +93,7 @@ func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
 	if err := selected.Check(); err != nil {
 		return nil, err
 	}
-	p := &debugPort{Probe: driver.Open(selected), store: bay.Board.Store, erase: driver.erases}
+	p := &debugPort{Probe: driver.Open(selected), usb: probe.USBDevices, at: selected, store: bay.Board.Store, erase: driver.erases}
 	p.setup.Probe, p.setup.Store = bay.Bay.ProbeSerial(), p.store.Known()
 	if driver.locks && bay.Board.Probe.Locks() {
 		if p.setup.Lock, err = driver.lockRecipe(bay.Board, bay.Bay.Probe.Driver); err != nil {
@@ -113,7 +115,7 @@ type drivenBy struct {
 // driverFor makes the driver of a bay's probe from the board definition. dir is where the files of
 // recipes are that a definition names by a path.
 func driverFor(name, dir string, board *configs.Board, selected probe.Selection) (drivenBy, error) {
-	part := probe.Part(board.Probe.Part)
+	part := board.Probe.Part
 	switch name {
 	case openocd.Name:
 		o := &board.Probe.OpenOCD
@@ -131,7 +133,7 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 
 func newOpenOCD(board *configs.Board) *openocd.Driver {
 	o := board.Probe.OpenOCD
-	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: probe.Part(board.Probe.Part), Recover: o.Recover, Recovered: o.Recovered,
+	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: board.Probe.Part, Recover: o.Recover, Recovered: o.Recovered,
 		Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
 	return openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
 }
@@ -151,7 +153,7 @@ func byRecipe(name, dir string, board *configs.Board, selected probe.Selection) 
 	if err := described.CheckBay(selected); err != nil {
 		return drivenBy{}, err
 	}
-	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: probe.Part(board.Probe.Part)})
+	driver, err := recipe.New(recipe.Config{Recipe: described, Target: board.Recipe(name).Target, Speed: board.Probe.SpeedKHz, Part: board.Probe.Part})
 	if err != nil {
 		return drivenBy{}, err
 	}
@@ -179,6 +181,8 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	switch {
 	case path == "" && emulated == "":
 		return nil
+	case board.Probe.NoFlash != "":
+		return fmt.Errorf("board definition %s: %w: %s", board.Name, probe.ErrCannot, board.Probe.NoFlash)
 	case path == "":
 		path = emulated
 	case board.Firmware.SHA256 == "":
@@ -222,8 +226,18 @@ func octetsHash(image *probe.Image) [sha256.Size]byte {
 
 func (p *debugPort) Setup() station.DebugSetup { return p.setup }
 
+// Target names the probe also with an error, as far as station.yaml or the USB path says which one it is: a locked chip does
+// not answer, and the record of the board still needs the probe.
 func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 	info, err := p.Info(ctx)
+	if info.Serial == "" {
+		info.Serial = p.at.Serial
+	}
+	if info.Serial == "" && p.at.Location != "" {
+		if serial, absent := p.at.AtPath(p.usb); absent == nil { // an absent probe is what err says
+			info.Serial = serial
+		}
+	}
 	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
 }
 

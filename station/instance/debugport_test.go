@@ -143,6 +143,11 @@ func TestABayThatCannotWorkIsRefusedBeforeTheFirstRun(t *testing.T) {
 		{"a programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "esptool") }, "usage", "recipe esptool"},
 		{"another programmer over a serial port", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "blhost") }, "usage", "recipe blhost"},
 		{"JLinkExe and a chip that it may erase when it connects", false, func(t *testing.T) instance.BaySpec { return probed(definition(t, "octets"), "jlinkexe") }, "tool-cannot", "lock_state"},
+		{"a board that no bay can flash", false, func(t *testing.T) instance.BaySpec {
+			board := fixtures.Must(configs.LoadBoard("esp32-s3-devkitc", "."))(t)
+			board.Firmware = definition(t, "octets").Firmware
+			return probed(board, "openocd")
+		}, "tool-cannot", "no flash bank"},
 		{"a recipe that needs the serial number of the probe", false, func(t *testing.T) instance.BaySpec {
 			bay := probed(definition(t, "octets"), "nrfutil")
 			bay.Bay.Probe.Serial = ""

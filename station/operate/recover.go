@@ -69,8 +69,12 @@ func recoverAs(ctx context.Context, record *instance.Record, source *instance.Bo
 	default:
 		client = nil // a board with USB of its own has no port while its firmware does not run
 	}
-	recovery := registry.Recovery{Bay: bay.Name, Probe: port.Setup().Probe, Why: ask.Why, Operator: ask.Operator, Hold: ask.Hold}
-	if recovery.Board, recovery.KnownBy, err = whichBoard(ctx, record, client, port, ask); err != nil {
+	target, asked := port.Target(ctx)
+	if asked != nil && reason.Of(asked).Word != "target-locked" { // the probe must work before anything is on record
+		return "", fmt.Errorf("looking which board is in bay %s: %w", bay.Name, asked)
+	}
+	recovery := registry.Recovery{Bay: bay.Name, Probe: target.Serial, Why: ask.Why, Operator: ask.Operator, Hold: ask.Hold}
+	if recovery.Board, recovery.KnownBy, err = whichBoard(ctx, record, client, port, asked != nil, ask); err != nil {
 		return "", fmt.Errorf("looking which board is in bay %s: %w", bay.Name, err)
 	}
 	if err := confirm(describe(ctx, record, &recovery)); err != nil {
@@ -86,8 +90,8 @@ func recoverAs(ctx context.Context, record *instance.Record, source *instance.Bo
 }
 
 // whichBoard asks the board, then its flash, then the person.
-func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, ask Recover) (id devices.BoardID, by string, err error) {
-	if id, by, err = asksBoard(ctx, record, client, port); err != nil {
+func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool, ask Recover) (id devices.BoardID, by string, err error) {
+	if id, by, err = asksBoard(ctx, record, client, port, locked); err != nil {
 		return id, by, err
 	}
 	switch {
@@ -104,13 +108,8 @@ func whichBoard(ctx context.Context, record *instance.Record, client *devices.Cl
 }
 
 // asksBoard returns the zero BoardID for a board that neither says who it is nor has a certificate of this station. Its errors are those of
-// the probe, which must work before anything is on record. A locked chip is no error.
-func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort) (devices.BoardID, string, error) {
-	_, err := port.Target(ctx)
-	locked := reason.Of(err).Word == "target-locked"
-	if err != nil && !locked {
-		return devices.BoardID{}, "", err
-	}
+// the probe.
+func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool) (devices.BoardID, string, error) {
 	if client != nil {
 		short, cancel := context.WithTimeout(ctx, recoverAsk)
 		defer cancel()

@@ -198,7 +198,7 @@ var ofRuns = []Row{
 	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
 	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
 	faults("target-voltage", reseat, "switch the board's supply on, and check its debug cable"),
-	faults("probe-ambiguous", stopLine, "give the probe's USB path in station.yaml: probes with one serial number are told apart only by their USB port"),
+	faults("probe-ambiguous", stopLine, "replace the probe that has this serial number twice, or use driver openocd with the probes' USB paths: the other programmers cannot tell the two apart"),
 	faults("probe-wrong-serial", stopLine, "compare the probes with station.yaml: `station bays` prints what is connected"),
 	faults("probe-missing", reseat, "check the probe's USB cable and its serial number in station.yaml"),
 	faults("probe-lost", reseat, "check the probe's USB cable, and flash the board again"),

@@ -230,12 +230,9 @@ func (f *follower) end() {
 	}
 }
 
-// maxRead is the largest memory that one call reads.
-const maxRead = 16 << 20
-
 func (d *device) ReadMemory(ctx context.Context, address uint32, length int) ([]byte, error) {
-	if length <= 0 || length > maxRead || uint64(address)+uint64(length) > 1<<32 {
-		return nil, fmt.Errorf("reading %d octets at %#08x: %w: want 1 to %d octets below 4 GiB", length, address, probe.ErrMemory, maxRead)
+	if err := probe.CheckRead(address, length); err != nil {
+		return nil, err
 	}
 	work := work{limit: d.cfg.Limit, connect: true, script: []string{fmt.Sprintf("savebin %s 0x%08X 0x%X", dumpFile, address, length)}}
 	done, err := d.do(ctx, &work)

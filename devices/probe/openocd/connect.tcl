@@ -32,7 +32,18 @@ proc hallmark_connect {serial location} {
 	log_output default
 	hallmark_say started
 	if {$failed} { hallmark_refuse init }
-	if {[adapter name] eq "jlink"} { hallmark_jlink $serial $location }
+	if {[adapter name] eq "jlink"} { hallmark_jlink $serial $location } else { hallmark_supply }
+}
+
+# Refuses a board without supply, if the driver of the adapter has logged the voltage, as that of the ST-Link does.
+proc hallmark_supply {} {
+	set file [open init.log r]
+	set log [read $file]
+	close $file
+	if {![regexp {Target voltage: ([0-9]+)\.([0-9][0-9][0-9])} $log all volts milli]} { return }
+	set millivolts [expr {$volts * 1000 + [scan $milli %d]}]
+	hallmark_say millivolts $millivolts
+	if {$millivolts < 1000} { hallmark_refuse voltage $millivolts }
 }
 
 # Refuses a second probe with the same serial number, and a board without supply.

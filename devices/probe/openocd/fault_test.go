@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"hallmark/devices/probe"
+	"hallmark/devices/probe/process"
 	"hallmark/fixtures/jlink"
 	"hallmark/fixtures/prerequisite"
+	"hallmark/fixtures/usbtree"
 	"hallmark/station/reason"
 )
 
@@ -108,6 +110,23 @@ func TestTwoProbesWithOneSerialNumberAreRefused(t *testing.T) {
 	}
 }
 
+func TestOneOfTwoProbesIsNamedByWhatOpenOCDOpened(t *testing.T) {
+	bay := connect(t, Config{Chip: nrf52840()}, jlink.NewNRF52840())
+	other, err := jlink.Start(jlink.Config{Serial: 77, Host: 2, Chip: jlink.NewNRF52840()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closes(t, other.Close) })
+	for _, want := range []probe.Serial{serial, "77"} {
+		if info, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "000" + want}).Info(t.Context()); err != nil || info.Serial != want {
+			t.Errorf("%+v, %v, want %s", info, err, want)
+		}
+	}
+	if _, err := bay.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
 	config := Config{Chip: nrf52840()}
 	config.Chip.Part.Value = 0x52833
@@ -191,6 +210,49 @@ func TestTheProbeAtAUSBPath(t *testing.T) {
 	}
 	if found, err := New(Config{USB: filepath.Join(tree, "none")}).List(t.Context()); err != nil || len(found) != 0 {
 		t.Errorf("without USB: %v, %v", found, err)
+	}
+}
+
+// OpenOCD's driver of the ST-Link logs the voltage and goes on. The log of the connection stands for the ST-Link here.
+func TestTheVoltageOfAnSTLinkIsRead(t *testing.T) {
+	prerequisite.Program(t, "openocd", "openocd")
+	for _, test := range []struct {
+		log  string
+		want error
+		info int
+	}{
+		{"Info : 12 3 stlink_usb.c:1399 stlink_usb_check_voltage(): Target voltage: 3.264073\n", nil, 3264},
+		{"Info : 12 3 stlink_usb.c:1399 stlink_usb_check_voltage(): Target voltage: 0.002391\n", probe.ErrVoltage, 2},
+		{"Info : 12 3 cmsis_dap.c:1 cmsis_dap_init(): CMSIS-DAP: Interface ready\n", nil, probe.VoltageUnknown},
+	} {
+		dir := t.TempDir()
+		script := connectTcl + "hallmark_supply\nhallmark_done\n"
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, scriptFile), []byte(script), 0o600), os.WriteFile(filepath.Join(dir, initFile), []byte(test.log), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		command := process.Command{Program: "openocd", Args: []string{"-f", scriptFile}, Dir: dir, Limit: defaultLimit}
+		result, err := command.Run(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := newOutcome(result, dir)
+		if err := o.failure(&device{}); !errors.Is(err, test.want) || o.has("done") != (test.want == nil) || o.millivolts() != test.info {
+			t.Errorf("%s: %v, %d mV; it said %s", test.log, err, o.millivolts(), result.Text)
+		}
+	}
+}
+
+// OpenOCD takes the first adapter with the serial number that is asked for, if no path is.
+func TestTwoAdaptersWithOneSerialNumberOnUSBAreRefused(t *testing.T) {
+	machine, err := usbtree.Unfold(t.TempDir(), "1-1 0483:374e serial=066DFF product=STLINK-V3\n1-2 0483:374e serial=066DFF product=STLINK-V3\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := Config{Program: fake(t, "echo run >>"+filepath.Join(t.TempDir(), "runs")), USB: filepath.Join(machine.Dir(), "sys/bus/usb/devices"), Interface: "interface/stlink-dap.cfg"}
+	for selected, want := range map[probe.Selection]bool{{Serial: "066dff"}: true, {Serial: "066DFF", Location: "1-2"}: false, {Serial: "5"}: false} {
+		if _, err := New(config).Open(selected).Info(t.Context()); errors.Is(err, probe.ErrAmbiguous) != want {
+			t.Errorf("%+v: %v", selected, err)
+		}
 	}
 }
 

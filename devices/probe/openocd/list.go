@@ -30,11 +30,11 @@ func (d *device) searches() bool {
 	return err != nil || !slices.ContainsFunc(found, func(f probe.Found) bool { return d.selected.Serial.Is(f.Serial) })
 }
 
-// checkLocation compares the serial number at the selected USB path with the selected one, where both are given.
-func (d *device) checkLocation() error {
+// expected returns the serial number of the selected probe, from sysfs where a USB path is selected. It refuses another one at
+// the path, and, without a path, two probes with the number: OpenOCD would take the first.
+func (d *device) expected() (probe.Serial, error) {
 	if d.selected.Location == "" {
-		return nil
+		return d.selected.Only(d.cfg.USB)
 	}
-	_, err := d.selected.AtPath(d.cfg.USB)
-	return err
+	return d.selected.AtPath(d.cfg.USB)
 }

@@ -128,12 +128,9 @@ func (d *device) Reset(ctx context.Context, after probe.After) error {
 	return nil
 }
 
-// maxRead is the largest memory that one call reads.
-const maxRead = 16 << 20
-
 func (d *device) ReadMemory(ctx context.Context, address uint32, length int) ([]byte, error) {
-	if length <= 0 || length > maxRead || uint64(address)+uint64(length) > 1<<32 {
-		return nil, fmt.Errorf("reading %d octets at %#08x: %w: want 1 to %d octets below 4 GiB", length, address, probe.ErrMemory, maxRead)
+	if err := probe.CheckRead(address, length); err != nil {
+		return nil, err
 	}
 	memory := filepath.Base(dumpFile)
 	work := work{limit: d.cfg.Limit, script: []string{fmt.Sprintf("dump_image %s %#x %d", memory, address, length)}}

@@ -22,6 +22,8 @@ type outcome struct {
 	log   string            // of the connection
 	marks map[string]string // reports: first word → rest
 	dump  []byte            // memory that was read
+
+	expected probe.Serial // serial number of the selected probe, as far as station.yaml or sysfs says it
 }
 
 func newOutcome(result process.Result, dir string) *outcome {
@@ -50,8 +52,9 @@ func (o *outcome) has(word string) bool {
 var (
 	banner     = probe.NewPattern(`Open On-Chip Debugger (\d+)\.(\d+)[.\w]*`)
 	foundProbe = probe.NewPattern(`Device: Serial number = (\d+)`)
+	discovered = probe.NewPattern(`Found device \(([^)\n]*)\)|Device: Serial number = (\d+)|Trying to open device \(([^)\n]*)\)`)
 	firmware   = probe.NewPattern(`jlink_init\(\): (J-Link.*)`)
-	voltage    = probe.NewPattern(`VTarget = (\d+)\.(\d+) V`)
+	voltage    = probe.NewPattern(`(?:VTarget =|Target voltage:) (\d+)\.(\d{3})`) // of J-Link and ST-Link
 	processor  = probe.NewPattern(`\[\S+\] (\S+ \S+) processor detected`)
 	dpidr      = probe.NewPattern(`DPIDR (0x[0-9a-f]+)`)
 	notOpened  = probe.NewPattern(`Failed to open device: (.*)`)
@@ -197,6 +200,30 @@ func (o *outcome) serials() (all []string) {
 	return all
 }
 
+// opened returns the serial number of the probe that OpenOCD has opened, or "" if the log does not say it. libjaylink names the
+// place of a probe when it finds it, its serial number next, and the place again when it opens one.
+func (o *outcome) opened() (serial probe.Serial) {
+	places, place := map[string]probe.Serial{}, ""
+	for _, match := range discovered().FindAllStringSubmatch(o.log, -1) {
+		switch {
+		case match[1] != "":
+			place = match[1]
+		case match[2] != "" && place != "":
+			places[place], place = probe.Serial(match[2]), ""
+		case match[3] != "":
+			for found, its := range places {
+				if strings.HasSuffix(found, match[3]) { // of USB the place has the product before it
+					serial = its
+				}
+			}
+		}
+	}
+	if all := o.serials(); serial == "" && len(all) == 1 {
+		serial = probe.Serial(all[0])
+	}
+	return serial
+}
+
 // found says which probes there are instead of the selected one.
 func (o *outcome) found(selected probe.Selection) string {
 	if why := notOpened().FindStringSubmatch(o.log + o.text); why != nil {
@@ -214,11 +241,14 @@ func (o *outcome) found(selected probe.Selection) string {
 func (o *outcome) info(selected probe.Selection) (probe.Info, error) {
 	info := probe.Info{Serial: selected.Serial, Millivolts: o.millivolts(), Product: first(firmware, o.log)}
 	info.Target = strings.TrimSpace(first(processor, o.log) + " " + first(dpidr, o.log))
-	if serials := o.serials(); len(serials) == 1 {
-		info.Serial = probe.Serial(serials[0])
-		if err := selected.MustBe(info.Serial); err != nil {
+	if info.Serial == "" {
+		info.Serial = o.expected
+	}
+	if opened := o.opened(); opened != "" {
+		if err := (probe.Selection{Serial: info.Serial}).MustBe(opened); err != nil {
 			return probe.Info{}, err
 		}
+		info.Serial = opened
 	}
 	if text := o.mark("part"); text != "" {
 		part, err := strconv.ParseUint(text, 0, 32)

@@ -8,7 +8,7 @@ import (
 
 // A pattern is compiled at its first use, which may be in the middle of a Run.
 func TestEachPatternCompiles(t *testing.T) {
-	for _, pattern := range []probe.Pattern{banner, foundProbe, firmware, voltage, processor, dpidr, notOpened, lostProbe, mismatched, errorLine} {
+	for _, pattern := range []probe.Pattern{banner, foundProbe, discovered, firmware, voltage, processor, dpidr, notOpened, lostProbe, mismatched, errorLine} {
 		pattern()
 	}
 	for _, sign := range signs {

@@ -26,7 +26,11 @@ const attempts = 8
 
 // do does the work, and returns what OpenOCD reported.
 func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
-	if err := errors.Join(d.selected.Check(), d.checkLocation()); err != nil {
+	if err := d.selected.Check(); err != nil {
+		return nil, err
+	}
+	expected, err := d.expected()
+	if err != nil {
 		return nil, err
 	}
 	var other error // an attempt found another probe; a later one that finds none says less
@@ -36,6 +40,9 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 		case errors.Is(err, probe.ErrWrongSerial):
 			other = err
 		case !errors.Is(err, probe.ErrMissing):
+			if done != nil {
+				done.expected = expected
+			}
 			return done, err
 		}
 		if try == attempts {

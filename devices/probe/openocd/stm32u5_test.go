@@ -17,7 +17,7 @@ func stm32u5(t *testing.T) Chip {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Chip{Target: board.Probe.OpenOCD.Target, Part: probe.Part(board.Probe.Part)}
+	return Chip{Target: board.Probe.OpenOCD.Target, Part: board.Probe.Part}
 }
 
 // What can be run of an STM32U5 without one: Debian's OpenOCD has the script of the chip, takes the commands of the driver

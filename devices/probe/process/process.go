@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hallmark/devices/descriptors"
 	"hallmark/devices/probe"
 )
 
@@ -125,7 +125,7 @@ func (p *child) run(started chan<- error, writer *os.File) {
 
 // begin starts the child with its watcher. A child without a watcher is killed.
 func (p *child) begin() (*watcher, error) {
-	if err := closeOnExec(); err != nil {
+	if err := descriptors.CloseOnExec(); err != nil {
 		return nil, err
 	}
 	watcher, err := startWatcher()
@@ -172,13 +172,4 @@ func (p *child) await(ctx context.Context, tooMuch <-chan struct{}) (err error) 
 	p.kill()
 	<-p.done
 	return err
-}
-
-// closeOnExec keeps descriptors that C libraries opened out of the child. Go's own descriptors are marked already.
-func closeOnExec() error {
-	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	if err == nil || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) { // Linux before 5.11 does not have it
-		return nil
-	}
-	return fmt.Errorf("marking descriptors close-on-exec: %w", err)
 }

@@ -260,8 +260,8 @@ func (d *device) Reset(ctx context.Context, after probe.After) error {
 }
 
 func (d *device) ReadMemory(ctx context.Context, address uint32, length int) ([]byte, error) {
-	if length <= 0 || length > probe.MaxRead || uint64(address)+uint64(length) > 1<<32 {
-		return nil, fmt.Errorf("reading %d octets at %#08x: %w: want 1 to %d octets below 4 GiB", length, address, probe.ErrMemory, probe.MaxRead)
+	if err := probe.CheckRead(address, length); err != nil {
+		return nil, err
 	}
 	octets, err := d.read(ctx, address, length)
 	if err != nil {

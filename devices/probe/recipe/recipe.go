@@ -8,7 +8,8 @@
 //
 // The placeholders are
 //
-//	{serial}      serial number of the probe as it was configured; {digits} is the same without leading zeros
+//	{serial}      serial number of the probe as it was configured, and in a recipe with {usb_id} as the operation list found it;
+//	              {digits} is the same without leading zeros
 //	{usb_id}      vendor and product id of the probe, such as 1366:1015; the operation list finds it
 //	{location}    USB path, or the port of a programmer that knows no probes
 //	{target}      name of the chip in the board definition

@@ -83,7 +83,8 @@ func (d *device) only() error {
 	return err
 }
 
-// identify looks up the USB id of the probe if a step needs it, because a bay has only serial number and USB path.
+// identify looks up the USB id of the probe if a step needs it, because a bay has only serial number and USB path. A
+// programmer that takes a USB id compares the serial number as a text, so it gets the one that it has printed.
 func (d *device) identify(ctx context.Context, steps []Step) error {
 	if d.selected.USBID != "" || d.selected.Serial == "" || !slices.ContainsFunc(steps, func(s Step) bool { return s.uses("{usb_id}") }) {
 		return nil
@@ -92,7 +93,7 @@ func (d *device) identify(ctx context.Context, steps []Step) error {
 	if err != nil {
 		return err
 	}
-	d.selected.USBID = found.USBID
+	d.selected.USBID, d.selected.Serial = found.USBID, found.Serial
 	return d.selected.Check()
 }
 

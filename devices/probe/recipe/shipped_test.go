@@ -253,6 +253,23 @@ func TestAnUnknownVersionIsRefused(t *testing.T) {
 	}
 }
 
+// A person writes a serial number of digits without its leading zeros, as station.yaml and the label of a J-Link may have it.
+func TestLeadingZerosOfASerialNumberDoNotCount(t *testing.T) {
+	for i, s := range shipped {
+		digits, ok := probe.Serial(s.serial).Digits()
+		if !ok {
+			continue
+		}
+		for _, text := range []string{digits, "00000" + digits} {
+			bay := connect(t, i)
+			p := bay.Driver.Open(probe.Selection{Serial: probe.Serial(text)})
+			if err := errors.Join(p.Flash(t.Context(), image(), nil), p.Reset(t.Context(), probe.Run)); err != nil {
+				t.Errorf("%s, %s: %v", s.name, text, err)
+			}
+		}
+	}
+}
+
 func TestEachRunSelectsTheProbe(t *testing.T) {
 	for i, s := range shipped {
 		bay := connect(t, i)

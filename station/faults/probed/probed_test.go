@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -77,11 +78,16 @@ func (b *environment) insert(change func(*configs.Board)) {
 // debugPort gives the debug port of the bay for a probe.
 func (b *environment) debugPort(probe string, change func(*configs.Board)) station.DebugPort {
 	b.t.Helper()
+	return b.portOf(&configs.BayProbe{Driver: "openocd", Serial: probe}, change)
+}
+
+func (b *environment) portOf(probe *configs.BayProbe, change func(*configs.Board)) station.DebugPort {
+	b.t.Helper()
 	definition := fixtures.Must(configs.LoadBoard("qemu-an385", "."))(b.t)
 	if change != nil {
 		change(definition)
 	}
-	bay := instance.BaySpec{Name: "bay", Bay: &configs.Bay{Name: "bay", Board: "qemu-an385", Probe: &configs.BayProbe{Driver: "openocd", Serial: probe}}, Board: definition}
+	bay := instance.BaySpec{Name: "bay", Bay: &configs.Bay{Name: "bay", Board: "qemu-an385", Probe: probe}, Board: definition}
 	return fixtures.Must(b.opened.DebugPort(bay, fixtures.Firmware(b.t, "../../..", emulated.QEMU, "mps2-an385")))(b.t)
 }
 
@@ -196,6 +202,18 @@ func TestAWrongBenchIsNamedAndTheNextRunPasses(t *testing.T) {
 			b.port = b.debugPort("683806231", func(board *configs.Board) { board.Probe.Part.Value ^= 0x10 })
 		}},
 		{"a programmer that is not installed", "tool-missing", station.Fault, func(t *testing.T) { t.Setenv("PATH", t.TempDir()) }},
+		{"a programmer of another version", "tool-version", station.Fault, func(t *testing.T) {
+			program(t, "echo 'Open On-Chip Debugger 0.11.0'; echo 'invalid command name'; exit 1")
+		}},
+		{"a programmer that prints 100 MB", "tool-unclear", station.Fault, func(t *testing.T) { program(t, "head -c 100000000 /dev/zero") }},
+		{"a programmer that asks a question", "tool-unclear", station.Fault, func(t *testing.T) {
+			program(t, "echo 'Open On-Chip Debugger 0.12.0'; echo 'Really? [y/N]'; read answer || exit 0; echo 'hallmark: done'")
+		}},
+		{"a programmer that hangs", "tool-silent", station.Fault, func(t *testing.T) { b.port = b.hangs(t) }},
+		{"two probes with one serial number", "probe-ambiguous", station.Fault, func(t *testing.T) {
+			twin := fixtures.Must(jlink.Start(jlink.Config{Serial: serial, Host: 2, Chip: jlink.NewNRF52840()}))(t)
+			t.Cleanup(func() { b.closes(twin.Close) })
+		}},
 		{"a chip that somebody has locked", "target-locked", station.Reject, func(*testing.T) { b.locks(0) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -209,8 +227,36 @@ func TestAWrongBenchIsNamedAndTheNextRunPasses(t *testing.T) {
 		})
 	}
 	b.locks(emulated.NewDebugState().Lock)
+	program(t, "sleep 1000 &\nexec "+fixtures.Must(exec.LookPath("openocd"))(t)+` "$@"`) // and it leaves a child behind, which is no fault
 	b.passes()
 	b.verifies()
+}
+
+// program puts a shell script in the place of OpenOCD until the test ends. Other programs are still found.
+func program(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "openocd"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// hangs gives the debug port of a bay whose programmer says its version and then nothing. A recipe bounds it, to a second here.
+func (b *environment) hangs(t *testing.T) station.DebugPort {
+	t.Helper()
+	tool := filepath.Join(t.TempDir(), "tool")
+	step := func(more, keys string) string {
+		return "[{args: [work, '{serial}'" + more + "], success: [done], limit: 1s" + keys + "}]"
+	}
+	recipe := "name: slow\nprogram: " + tool + "\nsource: none\ntested: never\nimage: hex\nversion: {args: [version], pattern: '([0-9])', known: '1'}\noperations: {info: " +
+		step("", ", serial: '(x)'") + ", flash: " + step(", '{image}'", "") + ", reset_run: " + step("", "") + ", read: " + step(", '{address}{length}'", ", memory: '(x)', unit: 1") +
+		", lock: " + step("", "") + ", lock_state: " + step("", ", locked: shut, open: open") + "}\n"
+	path := workdir.Dir(b.opened.Dir).In("slow.yaml")
+	if err := errors.Join(os.WriteFile(tool, []byte("#!/bin/sh\ntest $1 = version && echo 1 && exit 0\nsleep 1000\n"), 0o700), os.WriteFile(path, []byte(recipe), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return b.portOf(&configs.BayProbe{Driver: "slow.yaml", Serial: "683806231"}, nil)
 }
 
 // locks puts a word into the lock of the debug port of a board that is off.
