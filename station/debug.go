@@ -139,6 +139,7 @@ func (a *attempt) overwrite(ctx context.Context) error {
 	if err := a.storeIsFree(ctx); err != nil {
 		return err
 	}
+	defer a.mayRestart(ctx)()
 	if err := a.port.Flash(ctx, a.progress("flash")); err != nil {
 		return err
 	}
@@ -208,10 +209,22 @@ func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
 
 // restart resets a board by its probe, and waits for its answer.
 func (a *attempt) restart(ctx context.Context) error {
+	defer a.mayRestart(ctx)()
 	if err := a.port.Restart(ctx); err != nil {
 		return err
 	}
 	return a.awaitBoard(ctx)
+}
+
+// mayRestart says that the probe may restart the board, until the end of the step or until over is called.
+func (a *attempt) mayRestart(ctx context.Context) (over func()) {
+	board, ok := a.board.(RestartingBoard)
+	end, bounded := ctx.Deadline()
+	if !ok || !bounded {
+		return func() {}
+	}
+	board.ExpectRestart(time.Until(end))
+	return func() { board.ExpectRestart(0) }
 }
 
 // bootPause is the time between two questions to a board that answers something else.
