@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"testing"
@@ -81,5 +82,28 @@ func TestABoardThatStopsAnsweringIsNotAskedToClose(t *testing.T) {
 			t.Errorf("%s: asked %d times, want hello and 4 tries of one request", name, n)
 		}
 		board.mu.Unlock()
+	}
+}
+
+// A settling transport was just opened: nothing may be written yet.
+type settling struct {
+	Transport
+	rest time.Duration
+}
+
+func (s settling) Settling() time.Duration { return s.rest }
+
+// The settle time of a port ends with the time of the call.
+func TestTheSettleTimeOfAPortEndsWithTheCall(t *testing.T) {
+	first, board := startScripted(t, quick, answer(&hello))
+	if err := first.Detach(); err != nil {
+		t.Fatal(err)
+	}
+	client := NewClient(settling{first.transport, time.Hour}, quick)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := client.Identify(ctx); !errors.Is(err, context.DeadlineExceeded) || len(board.asked) > 0 {
+		t.Errorf("%v; asked %d times", err, len(board.asked))
 	}
 }

@@ -51,6 +51,11 @@ func (a *attempt) flash(ctx context.Context) error {
 // whoAnswers asks the board who it is, for a time. A blank board, or a board with other firmware,
 // gives no identity, and that is no error. A UART that does not work is an error: it shows nothing about the board.
 func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devices.Identity, error) {
+	if port, ok := a.board.(SettlingBoard); ok { // a question that was not asked would look like a blank board
+		if err := port.Settle(ctx); err != nil {
+			return nil, withComponent(ErrLine, err)
+		}
+	}
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	id, err := a.board.Identify(short)

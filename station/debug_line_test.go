@@ -103,3 +103,31 @@ func TestABoardWithUSBOfItsOwnIsExpectedBackAfterTheProbe(t *testing.T) {
 		})
 	}
 }
+
+// A settlingBoard has a port that was just opened. The time for the answer begins behind the settle time.
+type settlingBoard struct {
+	*fakes
+	settled bool
+}
+
+func (b *settlingBoard) Settle(ctx context.Context) error {
+	if end, bounded := ctx.Deadline(); bounded && time.Until(end) < time.Second {
+		return context.DeadlineExceeded
+	}
+	b.settled = true
+	return nil
+}
+
+func TestAPortThatSettlesLooksLikeNoBlankBoard(t *testing.T) {
+	w := withPort(t)
+	w.silent, w.identity.FirmwareHash = false, provisioning
+	b := &settlingBoard{fakes: w}
+	s := w.locking()
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnrolWith(t.Context(), b, w.port, run); err != nil || run.Ending != station.Pass || !b.settled || slices.Contains(w.calls, "Flash") {
+		t.Errorf("ending %s %q: %v, %v; settled: %t, calls %v", run.Ending, run.Reason, run.Err, err, b.settled, w.calls)
+	}
+}

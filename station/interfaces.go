@@ -57,6 +57,12 @@ type RestartingBoard interface {
 	ExpectRestart(within time.Duration)
 }
 
+// SettlingBoard is an optional interface of a Board whose port needs a pause after it was opened.
+type SettlingBoard interface {
+	// Settle waits until the port may be written to.
+	Settle(ctx context.Context) error
+}
+
 // BoardWaits is an optional interface of a Board. With it, a report separates the station's
 // own time from the time of board and wire.
 type BoardWaits interface {

@@ -246,12 +246,18 @@ func (s *Stable) InUse() error {
 	return port.InUse()
 }
 
+// Settling returns how long nothing should be written yet, because the port was just opened. Write waits for so long; a caller with
+// a time limit waits itself before.
+func (s *Stable) Settling() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, time.Until(s.opened.Add(s.config.Settle)))
+}
+
 // settle waits until the port has been open for the settle time.
 func (s *Stable) settle() error {
-	s.mu.Lock()
-	rest := time.Until(s.opened.Add(s.config.Settle))
-	s.mu.Unlock()
-	if rest <= 0 {
+	rest := s.Settling()
+	if rest == 0 {
 		return nil
 	}
 	select {
