@@ -242,11 +242,12 @@ func (c *Client) reset(ctx context.Context) (BoardID, BootID, error) {
 }
 
 // restart sends the OS reset once, because a second request could reset the new
-// firmware. A missing answer is no error: the board may have reset before it answered.
+// firmware. A missing answer is no error, whatever is heard instead: the board may have reset before it answered, and then
+// prints its banner, sends octets of the reset, or cuts the answer off.
 func (c *Client) restart(ctx context.Context) error {
 	short := func(try int) (time.Duration, bool) { return min(c.options.Timeout, lastPoll), try == 0 }
 	_, err := c.askBy(ctx, short, &smp.OSReset{}, &smp.Empty{})
-	if errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrMalformedAnswer) {
+	if unanswered(err) || errors.Is(err, ErrMalformedAnswer) {
 		return nil
 	}
 	return err

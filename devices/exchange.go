@@ -129,8 +129,25 @@ func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int) er
 // oldVersionTry is the first try after which SMP version 1 is tried, too.
 const oldVersionTry = 2
 
-// send writes a frame to the transport.
+// Settle waits until the transport may be written to, if it was just opened and has a method Settling, such as a serial.Stable. Each
+// call does so by itself; a caller with a short time for the answer calls Settle before that time begins.
+func (c *Client) Settle(ctx context.Context) error {
+	port, ok := c.transport.(interface{ Settling() time.Duration })
+	if !ok {
+		return nil
+	}
+	rest := port.Settling()
+	if rest == 0 {
+		return nil
+	}
+	return pause(ctx, rest)
+}
+
+// send writes a frame to the transport. A port that was just opened may have to settle before, within the time of the call.
 func (c *Client) send(ctx context.Context, timeout time.Duration, frame []byte) error {
+	if err := c.Settle(ctx); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the board: %w", context.Cause(ctx))
 	}

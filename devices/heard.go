@@ -93,6 +93,12 @@ func (f *Finding) Unwrap() error { return f.is }
 // Detail returns a short text about what was heard, see [reason.Detail].
 func (f *Finding) Detail() string { return f.detail }
 
+// unanswered reports whether a request got no answer, whatever was heard instead. The error of a port that another program uses is none.
+func unanswered(err error) bool {
+	var f *Finding
+	return errors.As(err, &f) || errors.Is(err, ErrNoAnswer)
+}
+
 // finding says why no answer came. Another program that takes the octets explains all other findings.
 func (c *Client) finding(tries int) error {
 	if shared, ok := c.transport.(interface{ InUse() error }); ok {

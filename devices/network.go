@@ -39,7 +39,7 @@ func (c *Client) NetworkHandshake(ctx context.Context, address netip.AddrPort, s
 	}
 	d := &dial{client: c}
 	err = d.run(ctx, address, serverName)
-	if !errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) {
+	if !unanswered(err) && !errors.Is(err, ErrLineClosed) && !errors.Is(err, ErrLineStuck) { // such a board would cost one more wait
 		err = errors.Join(err, d.closeSession(ctx))
 	}
 	if err != nil {

@@ -57,6 +57,11 @@ func (a *attempt) flash(ctx context.Context) error {
 // whoAnswers asks the board who it is, for a time. A blank board, or a board with other firmware,
 // gives no identity, and that is no error. A UART that does not work is an error: it shows nothing about the board.
 func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devices.Identity, error) {
+	if port, ok := a.board.(SettlingBoard); ok { // a question that was not asked would look like a blank board
+		if err := port.Settle(ctx); err != nil {
+			return nil, withComponent(ErrLine, err)
+		}
+	}
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	id, err := a.board.Identify(short)
@@ -186,9 +191,7 @@ func (a *attempt) overwrite(ctx context.Context, before *devices.Identity) (err 
 		return err
 	}
 	pair := a.pair()
-	if before != nil {
-		defer pair.expectRestart(a.port.Setup().FlashLimit + pair.Boot)()
-	}
+	defer a.mayRestart(ctx)()
 	if err := a.port.Flash(ctx, a.progress("flash")); err != nil {
 		return err
 	}
@@ -266,10 +269,22 @@ func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
 
 // restart resets a board by its probe, and waits for its answer.
 func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
+	defer a.mayRestart(ctx)()
 	if err := a.port.Restart(ctx); err != nil {
 		return nil, err
 	}
 	return a.pair().answers(ctx, nil)
+}
+
+// mayRestart says that the probe may restart the board, until the end of the step or until over is called.
+func (a *attempt) mayRestart(ctx context.Context) (over func()) {
+	board, ok := a.board.(RestartingBoard)
+	end, bounded := ctx.Deadline()
+	if !ok || !bounded {
+		return func() {}
+	}
+	board.ExpectRestart(time.Until(end))
+	return func() { board.ExpectRestart(0) }
 }
 
 // progress returns a function that tells the observer how far the step is, once for each percent.

@@ -63,3 +63,71 @@ func TestABoardWithOtherFirmwareIsFlashed(t *testing.T) {
 		})
 	}
 }
+
+// An ownUSB is a board with a USB interface of its own: its port disappears for good when the board restarts and nobody expects that.
+type ownUSB struct {
+	*fakes
+	until time.Time
+	gone  bool
+}
+
+func (b *ownUSB) ExpectRestart(within time.Duration) { b.until = time.Now().Add(within) }
+
+func TestABoardWithUSBOfItsOwnIsExpectedBackAfterTheProbe(t *testing.T) {
+	for name, prepare := range map[string]func(w *fakes){
+		"flash":   func(w *fakes) { w.silent, w.port.image = false, [32]byte{2} },
+		"restart": func(w *fakes) { w.port.image = provisioning },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			prepare(w)
+			b := &ownUSB{fakes: w}
+			w.hook = func(call string) error {
+				b.gone = b.gone || slices.Contains([]string{"Flash", "Restart", "Lock"}, call) && !time.Now().Before(b.until)
+				if b.gone && call == "Identify" {
+					return devices.ErrLineClosed
+				}
+				return nil
+			}
+			s := w.locking()
+			run, err := s.NewRun("bay 1", "operator")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.EnrolWith(t.Context(), b, w.port, run); err != nil || run.Ending != station.Pass || b.gone {
+				t.Errorf("ending %s %q: %v, %v; the port is gone: %t", run.Ending, run.Reason, run.Err, err, b.gone)
+			}
+			if !slices.Contains(w.calls, "Lock") || time.Now().Before(b.until) {
+				t.Errorf("the restart is expected until %v; calls %v", b.until, w.calls)
+			}
+		})
+	}
+}
+
+// A settlingBoard has a port that was just opened. The time for the answer begins behind the settle time.
+type settlingBoard struct {
+	*fakes
+	settled bool
+}
+
+func (b *settlingBoard) Settle(ctx context.Context) error {
+	if end, bounded := ctx.Deadline(); bounded && time.Until(end) < time.Second {
+		return context.DeadlineExceeded
+	}
+	b.settled = true
+	return nil
+}
+
+func TestAPortThatSettlesLooksLikeNoBlankBoard(t *testing.T) {
+	w := withPort(t)
+	w.silent, w.identity.FirmwareHash = false, provisioning
+	b := &settlingBoard{fakes: w}
+	s := w.locking()
+	run, err := s.NewRun("bay 1", "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnrolWith(t.Context(), b, w.port, run); err != nil || run.Ending != station.Pass || !b.settled || slices.Contains(w.calls, "Flash") {
+		t.Errorf("ending %s %q: %v, %v; settled: %t, calls %v", run.Ending, run.Reason, run.Err, err, b.settled, w.calls)
+	}
+}

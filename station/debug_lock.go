@@ -154,6 +154,7 @@ func (a *attempt) closePort(ctx context.Context) error {
 	}
 	a.lockIs(LockPending)
 	a.resetByProbe = true
+	defer a.mayRestart(ctx)()
 	if err := a.port.Lock(ctx); err != nil {
 		return err
 	}

@@ -51,6 +51,19 @@ type BoardCounters interface {
 	Console() []byte
 }
 
+// RestartingBoard is an optional interface of a Board. The port of a board with a USB interface of its own disappears when the board
+// restarts, also when a probe restarts it.
+type RestartingBoard interface {
+	// ExpectRestart says that the board may restart within a time, so that the port is waited for. Zero says that the restart is over.
+	ExpectRestart(within time.Duration)
+}
+
+// SettlingBoard is an optional interface of a Board whose port needs a pause after it was opened.
+type SettlingBoard interface {
+	// Settle waits until the port may be written to.
+	Settle(ctx context.Context) error
+}
+
 // BoardWaits is an optional interface of a Board. With it, a report separates the station's
 // own time from the time of board and wire.
 type BoardWaits interface {

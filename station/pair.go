@@ -85,7 +85,7 @@ func (p *Pair) expectRestart(within time.Duration) (over func()) {
 func (a *attempt) pair() *Pair {
 	p := &Pair{Port: a.port, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return a.whoAnswers(ctx, a.config.Timeouts.Ask) }}
-	if board, ok := a.board.(interface{ ExpectRestart(time.Duration) }); ok {
+	if board, ok := a.board.(RestartingBoard); ok {
 		p.ExpectRestart = board.ExpectRestart
 	}
 	return p

@@ -45,7 +45,7 @@ func (m Model) whyNotStartBay(b *bay) string {
 	case b.facts.Stopped != "":
 		return m.t("why.stopped", m.clean(b.name))
 	case b.facts.Skipped != "":
-		return m.t("why.skipped", m.clean(b.name), m.clean(b.facts.Skipped))
+		return m.t("why.skipped", m.clean(b.name), m.whySkipped(b))
 	case b.facts.Label != "":
 		return m.t("why.label", m.clean(b.name), short(b.facts.Label))
 	case b.facts.Present == BoardAbsent:

@@ -114,7 +114,7 @@ func (m Model) bayText() string {
 	case b.facts.Label != "" && !b.busy():
 		return label + " " + m.t("next.label", short(b.facts.Label))
 	case b.facts.Skipped != "":
-		return label + " " + m.t("bay.skipped", m.clean(b.facts.Skipped))
+		return label + " " + m.t("bay.skipped", m.whySkipped(b))
 	case !b.begun:
 		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.idleNext(m.selected)
 	case b.busy():

@@ -97,7 +97,7 @@ func (m Model) drawIdle(c *canvas, r rect, i int) {
 func (m Model) drawSkipped(c *canvas, r rect, b *bay) {
 	c.fill(r.x, r.y, r.w, 1, aborted, ' ')
 	c.centre(r.x, r.y, r.w, aborted, m.t("tile.skipped"))
-	lines := wrap(m.clean(b.facts.Skipped), r.w, 2, m.theme.shapes.ellipsis)
+	lines := wrap(m.whySkipped(b), r.w, 2, m.theme.shapes.ellipsis)
 	for n, line := range lines {
 		c.put(r.x, r.y+1+n, r.w, plain, line)
 	}
@@ -185,4 +185,12 @@ func (m Model) drawBar(c *canvas, x, y, w, done, total int) {
 	full := w * max(0, done) / max(1, total)
 	c.put(x, y, w, running, strings.Repeat(string(m.theme.shapes.full), full))
 	c.put(x+full, y, w-full, dim, strings.Repeat(string(m.theme.shapes.empty), w-full))
+}
+
+// whySkipped says why a bay is out of work: what a person wrote, or in the language of the screen after Faults at automatic start.
+func (m Model) whySkipped(b *bay) string {
+	if b.facts.Faults > 0 {
+		return m.t("skipped.faults", b.facts.Faults, m.reason(station.Fault, b.facts.Fault))
+	}
+	return m.clean(b.facts.Skipped)
 }

@@ -7,8 +7,8 @@
 //   - The operator looks for half a second. Each bay has a fixed place; an
 //     ending is a word, a shape and a colour, with the next action below it, and
 //     stays until the next board of that bay.
-//   - A scanner is a fast keyboard that ends with enter. Characters that come that fast are a
-//     scan and never a shortcut (see scanBuffer). Pasted text is refused.
+//   - A scanner is a keyboard that may be as slow as a person, so no time tells its characters from keys:
+//     one key acts, and every other key only shows or asks something (see scanBuffer). Pasted text is refused.
 //   - Before an action that cannot be undone, a dialog says what will happen. Only one key
 //     confirms a dialog, never enter or a scan.
 //   - Footer, help and the handling of keys read the same list of actions. A key that does

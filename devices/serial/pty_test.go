@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -46,4 +47,16 @@ func plugged(t *testing.T, change func(*Config)) (board *os.File, port *Port) {
 	}
 	t.Cleanup(func() { port.Close() })
 	return board, port
+}
+
+// Octets that were there, and that another reader took, show another program, also where /proc shows none.
+func TestAPortWhoseOctetsSomebodyElseTookIsInUse(t *testing.T) {
+	_, port := plugged(t, nil)
+	if err := port.InUse(); err != nil {
+		t.Fatal(err)
+	}
+	port.robbed.Store(true)
+	if err := port.InUse(); !errors.Is(err, ErrBusy) {
+		t.Errorf("%v, want %v", err, ErrBusy)
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"hallmark/station/reason"
 )
 
 // A StableConfig says which port to open again and again.
@@ -109,7 +111,7 @@ func (s *Stable) Read(b []byte) (int, error) {
 			return n, err
 		}
 		again := s.reopen(port)
-		if errors.Is(again, ErrUnplugged) && errors.Is(err, ErrUnplugged) {
+		if again == ErrUnplugged && errors.Is(err, ErrUnplugged) {
 			return 0, err // it says what ended the port
 		}
 		if again != nil {
@@ -129,7 +131,9 @@ func (s *Stable) now() (port AnyPort, back <-chan struct{}) {
 	return s.port, s.back
 }
 
-// reopen opens the port again when it is there. It gives up at the end of the restart, at the deadline of the read, and after Close.
+// reopen opens the port again when it is there. It gives up at the end of the restart, at the deadline of the read, and after Close. At
+// the end of the restart the error is ErrUnplugged, with the reason why a port that is there could not be opened. There is a pause
+// before each try, because a port may end at once after each open, such as one behind a server that restarts.
 func (s *Stable) reopen(gone AnyPort) error {
 	if s.restartOver() {
 		return ErrUnplugged
@@ -137,19 +141,30 @@ func (s *Stable) reopen(gone AnyPort) error {
 	if err := gone.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err // the lock of the port is kept, so that it cannot be opened again
 	}
+	var why error
 	for {
-		if port, err := s.find(); err == nil {
-			return s.replace(port)
-		}
 		select {
 		case <-s.closed:
 			return os.ErrClosed
 		case <-time.After(reopenPause):
 		}
+		port, err := s.find()
 		switch {
+		case err == nil:
+			return s.replace(port)
 		case s.deadlineOver():
 			return os.ErrDeadlineExceeded
-		case s.restartOver():
+		}
+		if _, named := reason.Find(err); named { // an absent port has no such reason
+			why = err
+		} else {
+			why = nil
+		}
+		switch {
+		case !s.restartOver():
+		case why != nil:
+			return fmt.Errorf("%w: %w", ErrUnplugged, why)
+		default:
 			return ErrUnplugged
 		}
 	}
@@ -231,12 +246,18 @@ func (s *Stable) InUse() error {
 	return port.InUse()
 }
 
+// Settling returns how long nothing should be written yet, because the port was just opened. Write waits for so long; a caller with
+// a time limit waits itself before.
+func (s *Stable) Settling() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, time.Until(s.opened.Add(s.config.Settle)))
+}
+
 // settle waits until the port has been open for the settle time.
 func (s *Stable) settle() error {
-	s.mu.Lock()
-	rest := time.Until(s.opened.Add(s.config.Settle))
-	s.mu.Unlock()
-	if rest <= 0 {
+	rest := s.Settling()
+	if rest == 0 {
 		return nil
 	}
 	select {

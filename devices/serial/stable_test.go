@@ -151,6 +151,51 @@ func (e ended) SetReadDeadline(time.Time) error { return nil }
 func (e ended) InUse() error                    { return nil }
 func (e ended) Close() error                    { return nil }
 
+// A port that came back and cannot be opened says why, and not only that it is gone. A port that is absent was unplugged.
+func TestAPortThatCannotBeOpenedAgainSaysWhy(t *testing.T) {
+	absent := errors.New("nothing is plugged in here")
+	for _, test := range []struct{ again, want error }{
+		{&InUseError{User{"ModemManager", 812}}, ErrBusy},
+		{&DeniedError{Group: "dialout", User: "op"}, ErrDenied},
+		{fmt.Errorf("opening: %w", fs.ErrNotExist), ErrUnplugged},
+		{absent, ErrUnplugged},
+	} {
+		opened := 0
+		port, err := OpenStable(StableConfig{Config: Config{Name: "tty"}, Open: func(Config) (AnyPort, error) {
+			if opened++; opened == 1 {
+				return ended{errors.New("pulled")}, nil
+			}
+			return nil, test.again
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		port.ExpectRestart(100 * time.Millisecond)
+		if _, err := port.Read(make([]byte, 1)); !errors.Is(err, test.want) || !errors.Is(err, ErrUnplugged) {
+			t.Errorf("%v, want %v", err, test.want)
+		}
+	}
+}
+
+// A port that ends at once after each open, such as one behind a server that restarts, is not opened in a storm.
+func TestAPortThatEndsAtOnceIsOpenedWithPauses(t *testing.T) {
+	opened := 0
+	port, err := OpenStable(StableConfig{Config: Config{Name: "tcp://bench:1"}, Open: func(Config) (AnyPort, error) {
+		opened++
+		return ended{errors.New("the server closed the connection")}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	port.ExpectRestart(300 * time.Millisecond)
+	if _, err := port.Read(make([]byte, 1)); !errors.Is(err, ErrUnplugged) {
+		t.Errorf("%v, want %v", err, ErrUnplugged)
+	}
+	if most := 1 + int(300*time.Millisecond/reopenPause) + 1; opened > most {
+		t.Errorf("opened %d times, want at most %d", opened, most)
+	}
+}
+
 func TestWhatIsWrittenWhileThePortIsAwayIsLost(t *testing.T) {
 	c, board, port := stable(t, nil)
 	octets, _ := received(port)

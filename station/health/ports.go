@@ -15,8 +15,7 @@ import (
 // errNotPlugged: a warning. The port of a board with USB of its own appears with the board.
 var errNotPlugged = errors.New("not plugged in yet")
 
-// checkPorts opens and closes each serial port. It sends nothing to the boards, so it does not
-// disturb them. At the start of a shift it looks only at the ports of the bays, and opens none.
+// checkPorts opens and closes each serial port. It sends no octets, but the open raises DTR and RTS, which restarts some boards. At the start of a shift it looks only at the ports of the bays, and opens none.
 func (c *Checker) checkPorts(context.Context) (finding, error) {
 	if c.boards != nil {
 		return c.examineBays()

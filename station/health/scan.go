@@ -88,7 +88,7 @@ func (f *scannerFinding) bad(format string, args ...any) {
 // conclude compares the scans.
 func conclude(scans []scan, labels *label.Reader) (f scannerFinding) {
 	f.speed(scans)
-	f.frame(scans)
+	f.frame(scans, labels)
 	f.keyboard(scans)
 	f.readable(scans, f.framed(labels))
 	return f
@@ -101,7 +101,7 @@ func (f *scannerFinding) speed(scans []scan) {
 }
 
 // frame finds prefix and suffix that all scans have.
-func (f *scannerFinding) frame(scans []scan) {
+func (f *scannerFinding) frame(scans []scan, labels *label.Reader) {
 	f.prefix, f.suffix = scans[0].before, scans[0].after
 	for _, s := range scans {
 		if s.before != f.prefix || s.after != f.suffix {
@@ -111,16 +111,40 @@ func (f *scannerFinding) frame(scans []scan) {
 			return
 		}
 	}
-	f.prefix += signsInFront(scans)
+	bare := *labels
+	bare.Before, bare.After = "", ""
+	front, behind := signsInFront(scans), signsBehind(scans)
+	if f.suffix != "" {
+		behind = "" // signs before a control octet are a part of the label
+	}
+	front, behind = frameOf(scans, front, behind, &bare)
+	f.prefix += front
 	f.fine("prefix: %s", frameText(f.prefix))
 	if f.suffix == "" {
-		f.suffix = signsBehind(scans)
+		f.suffix = behind
 	}
 	if f.suffix == "" {
 		f.bad("suffix: none; set the scanner to send enter behind each label, or the screen does not know where a label ends")
 		return
 	}
 	f.fine("suffix: %s", frameText(f.suffix))
+}
+
+// frameOf takes so many of the common signs as frame that the labels can be read: the other signs belong to the labels. In front it takes
+// as few as possible, and behind as many, because the code of a badge or an order may end with any sign. If no choice makes all
+// labels readable, all signs are the frame.
+func frameOf(scans []scan, front, behind string, bare *label.Reader) (prefix, suffix string) {
+	for i := range len(front) + 1 {
+		for j := range len(behind) + 1 {
+			prefix, suffix = front[:i], behind[j:]
+			if !slices.ContainsFunc(scans, func(s scan) bool {
+				return bare.Read(strings.TrimSuffix(strings.TrimPrefix(s.text, prefix), suffix)).Kind == label.Unknown
+			}) {
+				return prefix, suffix
+			}
+		}
+	}
+	return front, behind
 }
 
 // signsInFront gives the signs with which all texts begin. An AIM identifier is no prefix.

@@ -65,6 +65,26 @@ func TestWhatThreeScansShow(t *testing.T) {
 	}
 }
 
+// The signs with which labels of this station begin are no prefix of the scanner.
+func TestSignsOfTheLabelsAreNoPrefix(t *testing.T) {
+	pattern, err := label.ParsePattern(`\{"id":"(?P<board>[0-9a-f-]{36})".*\}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := label.NewReader()
+	labels.Patterns = []label.Pattern{pattern}
+	for _, frame := range []string{"", "~~"} {
+		var scans []scan
+		for range 3 {
+			scans = append(scans, newScan(typedAt(frame+`{"id":"`+scannedBoard+`"}`+"\r", 40*time.Millisecond), labels))
+		}
+		f := conclude(scans, labels)
+		if said := strings.Join(f.lines(), "\n"); f.wrong != 0 || f.prefix != frame || f.suffix != "\r" {
+			t.Errorf("prefix %q, suffix %q, %d findings:\n%s", f.prefix, f.suffix, f.wrong, said)
+		}
+	}
+}
+
 func TestAScanSaysItsSpeed(t *testing.T) {
 	typed := typedAt("OP-17\r", 60*time.Millisecond)
 	typed[5].at = typed[5].at.Add(900 * time.Millisecond)

@@ -105,7 +105,7 @@ func (s *BoardSource) followed(port string, byName func() (string, error)) func(
 }
 
 // ExaminePort looks at the port of a bay without opening it, and returns its path. The error wraps fs.ErrNotExist or
-// usb.ErrAbsent if no board is there. It does not connect to a remote port, because a connection may reset the board, and asks no probe.
+// usb.ErrAbsent if no board is there. It does not connect to a remote port, because a connection may reset the board, and says so behind its name. It asks no probe.
 func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 	if bay.overRTT() {
 		return bay.Port, s.findProbe(bay)
@@ -117,7 +117,7 @@ func (s *BoardSource) ExaminePort(bay BaySpec) (string, error) {
 	}
 	config.Name = path
 	if remote.Is(path) {
-		return path, nil
+		return path + " (not examined)", nil
 	}
 	return path, serial.Examine(config.Config)
 }

@@ -106,7 +106,7 @@ func (r *Reader) named(text string) Label {
 // prefix was there.
 func (r *Reader) unframe(text string) (inner string, framed bool) {
 	framed = r.Before == ""
-	if i := strings.LastIndex(text, r.Before); r.Before != "" && i >= 0 {
+	if i := strings.Index(text, r.Before); r.Before != "" && i >= 0 {
 		text, framed = text[i+len(r.Before):], true
 	}
 	if r.After != "" {

@@ -71,6 +71,24 @@ func TestAPrefixOfTheScannerIsTakenAwayAndDemanded(t *testing.T) {
 	}
 }
 
+// The prefix may also be a character of the label. The first place begins the scan.
+func TestThePrefixInsideOfALabelBelongsToTheLabel(t *testing.T) {
+	for _, tt := range []struct {
+		before, text string
+		want         Label
+	}{
+		{"~", "~SHOP~OP-18", Label{Text: "SHOP~OP-18"}},
+		{"~", "h~OP-18", Label{Kind: Badge, Text: "OP-18"}},
+		{"\x1d", "\x1d010401234567890121" + strings.ReplaceAll(board, "-", "") + "\x1d10LOT7", Label{Kind: Board, Text: board}},
+	} {
+		r := reader(t, `01\d{14}21(?P<board>[0-9a-fA-F]{32})(?:\x1d.*)?`)
+		r.Before = tt.before
+		if got := r.Read(tt.text); got != tt.want {
+			t.Errorf("%q is %+v, want %+v", tt.text, got, tt.want)
+		}
+	}
+}
+
 // typedOn gives what a computer with one keyboard makes of the keys that a scanner with another presses.
 func typedOn(t *testing.T, text, scanner, computer string) string {
 	t.Helper()

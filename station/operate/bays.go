@@ -22,6 +22,7 @@ type bayState struct {
 	board     int // number of the emulated board that sits in the bay
 	used      bool
 	skipped   string // the reason, empty when the bay takes part
+	outFor    string // the reason word of the last Fault, when automatic start took the bay out of work
 	expect    string // BoardID of the scanned label
 	running   bool
 	question  *identityQuestion // the station asks the board who it is, without a Run; nil: it does not
@@ -195,7 +196,7 @@ func (c *Controller) Skip(ctx context.Context, bay, why, operator string) error 
 		if b.running {
 			return fmt.Errorf("%s: %w", bay, ErrBusy)
 		}
-		b.skipped, b.lost, b.faults = why, nil, 0
+		b.skipped, b.lost, b.faults, b.outFor = why, nil, 0, ""
 		c.tellChange()
 		return nil
 	})

@@ -34,6 +34,9 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 	}
 	for _, b := range c.bays {
 		bay := BayFacts{Name: b.spec.Name, Skipped: b.skipped, Present: b.presence.now, Stopped: b.place.StoppedFor()}
+		if b.outFor != "" {
+			bay.Faults, bay.Fault = maxFaults, b.outFor
+		}
 		if b.label != nil {
 			bay.Label, bay.WrongLabel = b.label.board, b.label.wrong
 		}

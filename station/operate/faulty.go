@@ -31,20 +31,28 @@ func (c *Controller) skipFaulty() {
 		ctx, cancel := context.WithTimeout(c.life, 10*time.Second)
 		err := c.Skip(ctx, bay.name, fmt.Sprintf("%d Faults in a row at automatic start, the last: %s", maxFaults, bay.last), bay.operator)
 		cancel()
+		c.mu.Lock()
+		if bay.state.skipped != "" {
+			bay.state.outFor = bay.last // the screen says it in its own language
+		}
+		c.mu.Unlock()
 		if err != nil {
 			c.record.Log.Error("taking a bay out of work after Faults", "bay", bay.name, "error", err)
 		}
 	}
 }
 
-type faultyBay struct{ name, last, operator string }
+type faultyBay struct {
+	state                *bayState
+	name, last, operator string
+}
 
 func (c *Controller) faultyBays() (all []faultyBay) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.bays {
 		if b.faults >= maxFaults && !b.running && b.skipped == "" {
-			all = append(all, faultyBay{b.spec.Name, b.faulty, c.operator})
+			all = append(all, faultyBay{b, b.spec.Name, b.faulty, c.operator})
 		}
 	}
 	return all

@@ -38,6 +38,9 @@ func TestAutomaticStartLeavesABayAloneAfterThreeFaults(t *testing.T) {
 	if begun != maxFaults {
 		t.Errorf("%d Runs were begun, want %d", begun, maxFaults)
 	}
+	if bay := s.facts().Bays[0]; bay.Faults != maxFaults || bay.Fault != "other-smp-server" {
+		t.Errorf("%+v", bay)
+	}
 	why := s.facts().Bays[0].Skipped
 	if !strings.Contains(why, "3 Faults in a row") || !strings.Contains(why, "other-smp-server") {
 		t.Errorf("the bay says %q", why)
@@ -45,6 +48,9 @@ func TestAutomaticStartLeavesABayAloneAfterThreeFaults(t *testing.T) {
 	s.recorded("bay.skipped", "anna", map[string]string{"bay": port, "reason": why})
 
 	s.must(s.Skip(t.Context(), port, "", "anna"))
+	if bay := s.facts().Bays[0]; bay.Faults != 0 || bay.Fault != "" {
+		t.Errorf("taken back: %+v", bay)
+	}
 	plugs()
 	if begun != maxFaults+1 {
 		t.Error("a bay that an operator takes back is not started")

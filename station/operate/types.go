@@ -62,6 +62,9 @@ type BayFacts struct {
 	Name    string
 	Present Presence
 	Skipped string // the reason, empty when the bay takes part
+	// Faults and Fault say that automatic start took the bay out of work: after how many Faults in a row, and the word of the last one.
+	Faults int
+	Fault  string
 	// Label is the BoardID of the board that passed here and whose label must be scanned before the bay goes on, otherwise empty.
 	// WrongLabel is what was scanned instead.
 	Label, WrongLabel string

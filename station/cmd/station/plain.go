@@ -33,13 +33,16 @@ func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) erro
 	if terminal(s.stdin) {
 		console.Ask = s.lines.Ask
 	}
-	for commands := 0; ; commands++ {
+	for commands := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case e, more := <-entered:
 			if !more && commands == 0 && ctx.Err() == nil {
 				return reason.Usage(errNoCommand)
+			}
+			if e != (ui.Entered{}) {
+				commands++
 			}
 			if err := s.enter(ctx, &console, e); !more || errors.Is(err, operate.ErrQuit) {
 				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
@@ -52,15 +55,14 @@ func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) erro
 
 // enter does one line or key.
 func (s *session) enter(ctx context.Context, console *operate.Console, e ui.Entered) error {
-	switch {
-	case e.Behind:
+	if e.Behind {
 		s.lines.Behind()
-		return nil
-	case e.Go:
-		return console.Go(ctx)
-	case strings.EqualFold(e.Text, "help") || e.Text == "?":
+	} else if strings.EqualFold(e.Text, "help") || e.Text == "?" {
 		s.lines.Help()
-		return nil
+	} else if e.Go {
+		return console.Go(ctx)
+	} else {
+		return console.Do(ctx, e.Text)
 	}
-	return console.Do(ctx, e.Text)
+	return nil
 }
