@@ -101,7 +101,7 @@ var ofRuns = []Row{
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
 	rejects("other-algorithm", firmware, "flash firmware whose keys are ecdsa-p256, the only algorithm of this station"),
-	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
+	rejects("firmware-not-allowed", firmware, "flash an image whose hash is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release: the list has the hash that boards report, which `station boards check` prints, and not the SHA-256 of the file"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
 	rejects("no-hardware-id", firmware, "flash firmware that reports the hardware id of its chip, or take ${board.hardware_id} out of the profile"),

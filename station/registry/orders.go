@@ -222,7 +222,7 @@ func (w *work) termsOf(id string) terms {
 func (w *work) firmwareAllowed(run *station.Run) error {
 	images, id := w.termsOf(run.Order).images, run.Identity
 	if image := hex.EncodeToString(id.FirmwareHash[:]); images != "" && !slices.Contains(strings.Split(images, ","), image) {
-		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %s", station.ErrFirmware, run.Order, id.Firmware, image)
+		return fmt.Errorf("%w: version %s, the board reports %s; work order %q has %.300s", station.ErrFirmware, id.Firmware, image, run.Order, images)
 	}
 	return nil
 }
