@@ -186,6 +186,9 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	if p.image, err = probe.ReadImage(path, base); err != nil {
 		return err
 	}
+	if err := board.CheckPlace(p.image); err != nil {
+		return err
+	}
 	if board.Firmware.SHA256 != "" {
 		if err := p.image.CheckSHA256(board.Firmware.SHA256); err != nil {
 			return err

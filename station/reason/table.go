@@ -100,6 +100,7 @@ var ofRuns = []Row{
 	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
+	faults("image-unfit", stopLine, "stop the bay and correct firmware.image in the board definition: the station flashed this image, so the board is not bad"),
 	rejects("other-algorithm", firmware, "flash firmware whose keys are ecdsa-p256, the only algorithm of this station"),
 	rejects("firmware-not-allowed", firmware, "flash an image whose hash is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release: the list has the hash that boards report, which `station boards check` prints, and not the SHA-256 of the file"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
@@ -187,7 +188,7 @@ var ofRuns = []Row{
 	rejects("slot-changed", setAside, ""),
 
 	// The debug probe. The first rows judge the board.
-	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad"),
+	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad; if a second board ends so, compare the image with the board definition (`station boards check`)"),
 	rejects("recover-refused", setAside, ""),
 	rejects("lock-refused", setAside, "set the board aside: it does not take the lock of its debug port"),
 	faults("needs-flash", flashAgain, "try the board again: its firmware may be incomplete, and the next Run flashes it again"),
