@@ -47,6 +47,9 @@ func TestFaultsOfProbeAndBoard(t *testing.T) {
 			if !errors.Is(err, test.want) || reason.Of(err).Word != word || errors.Is(err, probe.ErrNeedsFlash) != test.needsFlash {
 				t.Errorf("got %v (%s), want %s", err, reason.Of(err).Word, word)
 			}
+			if test.want == probe.ErrMismatch && !strings.HasSuffix(err.Error(), probe.ErrMismatch.Error()) {
+				t.Errorf("%v says more than that the flash differs", err)
+			}
 			bay.jlink.Inject(jlink.NoFault)
 			if err := info(t.Context(), bay); err != nil {
 				t.Errorf("the next call: %v", err)
@@ -114,7 +117,8 @@ func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
 	chip := jlink.NewNRF52840()
 	bay := connect(t, config, chip)
 	err := bay.Flash(t.Context(), segments(probe.Segment{Address: 0, Data: pattern(64)}), nil)
-	if !errors.Is(err, probe.ErrWrongTarget) || errors.Is(err, probe.ErrNeedsFlash) || chip.Contents(0, 1)[0] != 0xff {
+	const says = "register 0x10000100 holds 0x52840, want 0x52833"
+	if !errors.Is(err, probe.ErrWrongTarget) || !strings.HasSuffix(err.Error(), says) || errors.Is(err, probe.ErrNeedsFlash) || chip.Contents(0, 1)[0] != 0xff {
 		t.Errorf("got %v", err)
 	}
 }
