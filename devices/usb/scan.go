@@ -3,6 +3,7 @@ package usb
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ type Tree struct {
 	Other   []Port   // ports that are not on USB and that udev names by their place
 
 	aliases map[string]string // device by its names in /dev/serial
+	dir     root
 }
 
 // Scan reads what is plugged in. It leaves out a device that is pulled meanwhile.
@@ -39,7 +41,7 @@ func (r root) scan() (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := &Tree{}
+	tree := &Tree{dir: r}
 	for path, interfaces := range grouped(entries) {
 		device, err := r.device(path, interfaces, ttys[path], stable)
 		if err != nil {
@@ -233,6 +235,16 @@ func (t *Tree) ByPort(name string) *Device {
 // DeviceOf returns the device behind a name of a port at this moment, or the name itself.
 func (t *Tree) DeviceOf(name string) string {
 	return cmp.Or(t.aliases[name], name)
+}
+
+// Has reports whether there is a port of any kind with this name, such as a UART of the board of this machine, or a pseudo terminal.
+func (t *Tree) Has(name string) bool {
+	look := os.Lstat // a link of a recorded machine must not lead out of the record
+	if t.dir == "/" {
+		look = os.Stat
+	}
+	_, err := look(t.dir.at(t.DeviceOf(name)))
+	return err == nil
 }
 
 func (t *Tree) byDevice(device string) *Device {

@@ -163,7 +163,8 @@ func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
 		r.Ports = portsOf(device.Ports[i : i+1])
 		return
 	}
-	if !slices.ContainsFunc(tree.Other, func(p usb.Port) bool { return p.Device == tty }) {
+	if !tree.Has(bay.Port) {
+		r.Ports[0].Device = "" // nobody uses it, and it is not free
 		r.say("port %s is not there: look at the cable, or correct the bay in station.yaml", bay.Port)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/devices/usb"
+	"hallmark/fixtures"
 	"hallmark/fixtures/usbtree"
 )
 
@@ -83,6 +84,17 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A port that is not on USB, such as /dev/ttyS0 or a pseudo terminal, is there if its name is. The table must not say "free" of a port
+// and "not there" below.
+func TestAPortThatIsNotOnUSBIsThereIfItsNameIs(t *testing.T) {
+	dir, tree := recorded(t)
+	fixtures.Must(0, os.WriteFile(filepath.Join(dir, "dev/ttyS7"), nil, 0o600))(t)
+	rows := Compare(configured(t, "bays: [{name: a, port: /dev/ttyS7}, {name: b, port: /dev/ttyS8}]\n"), tree, func(string) string { return Free })
+	if a, b := rows[0], rows[1]; len(a.Troubles) > 0 || a.state() != Free || len(b.Troubles) != 1 || b.state() == Free {
+		t.Errorf("%+v\n%+v", a, b)
 	}
 }
 
