@@ -56,7 +56,11 @@ func Compare(bays []configs.Bay, tree *usb.Tree, states States) []Row {
 	}
 	for i := range rows {
 		rows[i].addState(states)
-		rows[i].addTwins(tree)
+		if i < len(bays) {
+			rows[i].addTwins(&bays[i], tree)
+		} else {
+			rows[i].addTwins(&configs.Bay{USB: rows[i].USB}, tree)
+		}
 	}
 	return rows
 }
@@ -102,7 +106,8 @@ func portsOf(ports []usb.Port) (all []Port) {
 func ofBay(bay *configs.Bay, tree *usb.Tree) Row {
 	row := Row{Bay: bay.Name, USB: bay.USB, Board: bay.Board}
 	if bay.USB == "" && (bay.Port == "" || configs.IsRTT(bay.Port) && isEmulated(bay.Board)) {
-		return row // no hardware
+		row.addEmulated(bay)
+		return row
 	}
 	row.addUART(bay, tree)
 	if bay.Probe != nil {
@@ -216,14 +221,42 @@ func (r *Row) addState(states States) {
 	}
 }
 
-// addTwins names another probe with the same serial number.
-func (r *Row) addTwins(tree *usb.Tree) {
-	if r.Serial == "" && r.Probe != "" {
+// Emulated is the kind of a probe that is no hardware.
+const Emulated = "emulated"
+
+// addEmulated describes the probe of a bay without hardware as station.yaml has it.
+func (r *Row) addEmulated(bay *configs.Bay) {
+	if bay.HasProbe() {
+		r.Probe, r.Serial, r.Driver = Emulated, bay.ProbeSerial(), "openocd"
+	}
+	if bay.Probe != nil {
+		r.Driver = bay.Probe.Driver
+	}
+}
+
+// addTwins names other probes with the serial number of the bay's probe, and says if the bay cannot work beside them.
+func (r *Row) addTwins(bay *configs.Bay, tree *usb.Tree) {
+	if r.Serial == "" && r.Probe != "" && r.Probe != Emulated {
 		r.say("the probe has no serial number: only its USB path identifies it")
 	}
-	for _, other := range tree.Devices {
-		if other.Path != r.ProbeUSB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
+	for _, other := range r.twins(tree) {
+		switch {
+		case !bay.SelectsByPath():
+			r.say("the probe at USB path %s has the same serial number, and %s selects a probe by its number alone: this bay cannot work. Use the driver openocd, or exchange one of the two", other.Path, r.Driver)
+		case bay.ProbeLocation() == "":
+			r.say("the probe at USB path %s has the same serial number: write the USB path of the bay's probe into station.yaml, because only it tells the two apart", other.Path)
+		default:
 			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
 		}
 	}
+}
+
+// twins are the other probes with the serial number of the row's probe.
+func (r *Row) twins(tree *usb.Tree) (all []usb.Device) {
+	for _, other := range tree.Devices {
+		if other.Path != r.ProbeUSB && r.Probe != "" && r.Probe != Emulated && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
+			all = append(all, other)
+		}
+	}
+	return all
 }

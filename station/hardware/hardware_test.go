@@ -69,6 +69,8 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"a probe that was exchanged", "{name: a, usb: 1-1.1, board: x, probe: {driver: openocd, serial: 1}}", []string{"has the serial number 000683806234, station.yaml says 1"}},
 		{"an adapter as probe", "{name: a, usb: 1-2.2, board: x, probe: {driver: openocd}}", []string{"is no probe that this station knows"}},
 		{"no board definition for a probe", "{name: a, usb: 1-1.4, probe: {driver: openocd}}", []string{"no board definition", "1-2.1 has the same serial number"}},
+		{"a clone, and a programmer that selects by the number", "{name: a, usb: 1-1.4, board: x, probe: {driver: nrfutil, serial: \"000123456789\"}}", []string{"nrfutil selects a probe by its number alone: this bay cannot work"}},
+		{"a clone, and a bay that names the number alone", "{name: a, port: /dev/ttyUSB2, board: x, probe: {driver: openocd, serial: \"000123456789\"}}", []string{"write the USB path of the bay's probe"}},
 		{"several UARTs", "{name: a, usb: 1-1.3}", []string{"several UARTs"}},
 		{"a UART that is not there", "{name: a, usb: 1-1.3, interface: 7}", []string{"interface 7; it has interface 0"}},
 	} {
@@ -95,6 +97,30 @@ func TestAPortThatIsNotOnUSBIsThereIfItsNameIs(t *testing.T) {
 	rows := Compare(configured(t, "bays: [{name: a, port: /dev/ttyS7}, {name: b, port: /dev/ttyS8}]\n"), tree, func(string) string { return Free })
 	if a, b := rows[0], rows[1]; len(a.Troubles) > 0 || a.state() != Free || len(b.Troubles) != 1 || b.state() == Free {
 		t.Errorf("%+v\n%+v", a, b)
+	}
+}
+
+func TestTheProbeOfAnEmulatedBoardIsShown(t *testing.T) {
+	_, tree := recorded(t)
+	for bay, want := range map[string]Row{
+		"{name: a, board: qemu-an385, probe: {driver: nrfutil, serial: 1050012345}}": {Probe: Emulated, Serial: "1050012345", Driver: "nrfutil"},
+		"{name: a, port: \"rtt:5\", board: qemu-an385}":                              {Probe: Emulated, Serial: "5", Driver: "openocd"},
+		"{name: a, board: qemu-an385}":                                               {},
+	} {
+		row := Compare(configured(t, "bays: ["+bay+"]\n"), tree, nil)[0]
+		if row.Probe != want.Probe || row.Serial != want.Serial || row.Driver != want.Driver || len(row.Troubles) > 0 {
+			t.Errorf("%s: %+v", bay, row)
+		}
+	}
+}
+
+func TestABoardDefinitionThatIsNotThereIsNamed(t *testing.T) {
+	dir, _ := recorded(t)
+	config := filepath.Join(t.TempDir(), "station.yaml")
+	fixtures.Must(0, os.WriteFile(config, []byte("hsm: {module: /m}\nbays: [{name: a, usb: 1-1.2, board: boards/nope.yaml}]\n"), 0o600))(t)
+	var text strings.Builder
+	if err := Show(&text, Options{Config: config, Sysfs: dir}); err != nil || !strings.Contains(text.String(), "bay a: reading the board definition") || !strings.Contains(text.String(), "boards/nope.yaml") {
+		t.Errorf("%v\n%s", err, &text)
 	}
 }
 
