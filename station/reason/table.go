@@ -14,6 +14,8 @@ const (
 	stopLine    = "next.fault"       // the next board would end in the same way
 	again       = "next.again"       // a second try can succeed
 	reseat      = "next.reseat"
+	supply      = "next.supply"   // the board has no supply
+	replug      = "next.probe"    // the probe is not there, or hangs
 	firmware    = "next.firmware" // the board is good, but its firmware image is wrong
 	setAside    = "next.reject"   // the board is bad
 	scrapped    = "next.scrapped"
@@ -194,11 +196,11 @@ var ofRuns = []Row{
 	faults("needs-flash", flashAgain, "try the board again: its firmware may be incomplete, and the next Run flashes it again"),
 	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
 	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
-	faults("target-voltage", reseat, "switch the board's supply on, and check its debug cable"),
+	faults("target-voltage", supply, "switch the board's supply on, and check its debug cable"),
 	faults("probe-ambiguous", stopLine, "give the probe's USB path in station.yaml: probes with one serial number are told apart only by their USB port"),
 	faults("probe-wrong-serial", stopLine, "compare the probes with station.yaml: `station bays` prints what is connected"),
-	faults("probe-missing", reseat, "check the probe's USB cable and its serial number in station.yaml"),
-	faults("probe-lost", reseat, "check the probe's USB cable, and flash the board again"),
+	faults("probe-missing", replug, "check the probe's USB cable and its serial number in station.yaml"),
+	faults("probe-lost", replug, "check the probe's USB cable, and flash the board again"),
 	faults("target-missing", reseat, "check the board's supply, its debug cable and its seat in the jig"),
 	faults("target-memory", again, "try the board again; if it happens again compare the addresses of the board definition with the chip"),
 	faults("image-unreadable", stopLine, "check the path and the rights of the firmware image"),
@@ -206,7 +208,7 @@ var ofRuns = []Row{
 	faults("image-hash", stopLine, "put back the configured image, or configure the SHA-256 of the new one after its release"),
 	faults("tool-missing", stopLine, "install the programmer, or name its path in the configuration"),
 	faults("tool-version", stopLine, "install a version of the programmer that the recipe names"),
-	faults("tool-silent", again, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
+	faults("tool-silent", replug, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
 	faults("tool-unclear", again, "try the board again; if it happens again run the programmer by hand and compare its text with the recipe"),
 	faults("tool-failed", again, "read the programmer's text in the log; try the board again"),
 	faults("tool-script", stopLine, "correct the name in the board definition, or install an OpenOCD that has the script; `station boards check` has OpenOCD read all of them"),
