@@ -86,6 +86,24 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
+// The time limit of a flash is minutes. A probe that hangs in the middle of it is given up when nothing moves any more, and the
+// search for a probe that hangs does not go through all attempts.
+func TestAProbeThatHangsIsNamedSoon(t *testing.T) {
+	bay := connect(t, Config{Chip: nrf52840(), StallLimit: 500 * time.Millisecond}, jlink.NewNRF52840())
+	image := segments(probe.Segment{Address: 0, Data: pattern(40 << 10)})
+	bay.jlink.Inject(jlink.HangInFlash)
+	begun := time.Now()
+	if err := bay.Flash(t.Context(), image, nil); !errors.Is(err, probe.ErrSilent) || !errors.Is(err, probe.ErrNeedsFlash) || time.Since(begun) > 20*time.Second {
+		t.Errorf("in the middle of a flash, after %v: %v", time.Since(begun), err)
+	}
+	tries := filepath.Join(t.TempDir(), "tries")
+	slow := New(Config{Program: fake(t, "echo x >>"+tries+"; sleep 0.2; echo 'Error: No J-Link device found'; exit 1"), LockDir: t.TempDir(), FindLimit: 300 * time.Millisecond, Chip: nrf52840()})
+	_, err := slow.Open(probe.Selection{Serial: "5"}).Info(t.Context())
+	if text, readErr := os.ReadFile(tries); !errors.Is(err, probe.ErrMissing) || readErr != nil || len(text) > len("x\n")*2 {
+		t.Errorf("a probe that is slow to be missing: %v after the tries %q, %v", err, text, readErr)
+	}
+}
+
 func TestAnotherSerialNumberIsNamed(t *testing.T) {
 	connect(t, Config{}, jlink.NewNRF52840())
 	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7"}).Info(t.Context())
