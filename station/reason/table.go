@@ -136,7 +136,7 @@ var ofRuns = []Row{
 	rejects("not-restarted", setAside, ""),
 	rejects("read-back-differs", setAside, "set the board aside: its flash is bad"),
 	rejects("probe-read-differs", setAside, "set the board aside for engineering: what it says over its UART is not what its flash holds"),
-	rejects("locked-elsewhere", setAside, "set the board aside: find out who locked its debug port, because only the holder of that lock knows how it is opened"),
+	rejects("locked-elsewhere", setAside, "set the board aside: find out who locked its debug port, because only the holder of that lock knows how it is opened; `station recover BAY` opens it by erasing the whole chip, if the board definition has recover"),
 	faults("lock-open", stopLine, "set the board aside: its debug port is open; compare the lock recipe of the board definition with the chip"),
 	rejects("other-key", setAside, "set the board aside: the key it was certified for was gone after a reset"),
 	rejects("handshake-refused", setAside, ""),
