@@ -77,11 +77,14 @@ func pathsOf(bay *configs.Bay, tree *usb.Tree) []string {
 	return paths
 }
 
+// noBay is the trouble of a device without a bay.
+const noBay = "no bay of station.yaml has this device; `station bays --yaml` prints bays for it"
+
 func ofDevice(device *usb.Device) Row {
 	row := Row{}
 	row.describe(device)
 	row.Ports = portsOf(device.Ports)
-	row.say("no bay of station.yaml has this device; `station bays --yaml` prints bays for it")
+	row.say(noBay)
 	return row
 }
 

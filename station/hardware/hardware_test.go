@@ -168,6 +168,15 @@ func TestTheYAMLLoads(t *testing.T) {
 	}
 }
 
+// A distribution's OpenOCD lacks the script of the ESP32's own probe, so a bay with it could not work.
+func TestTheProbeOfAnESP32IsNotProposed(t *testing.T) {
+	_, tree := scanned(t, "1-1 303a:1001 serial=F4:12:FA product=\"USB JTAG/serial debug unit\" 0=cdc_acm:ttyACM0\n")
+	var text strings.Builder
+	if err := WriteYAML(&text, nil, tree); err != nil || strings.Contains(text.String(), "probe:") || !strings.Contains(text.String(), `usb: "1-1"`) {
+		t.Errorf("%v\n%s", err, &text)
+	}
+}
+
 func TestABayOfStationYAMLStaysAsItIs(t *testing.T) {
 	_, tree := scanned(t, usbtree.Bench(2))
 	mine := "bays:\n- {name: bay-1, usb: 1-1.2, interface: 2, baud: 1000000, settle: 1s, low: [rts], answer: 3s, board: nrf52840dk, probe: {driver: nrfutil, serial: 1050000002, usb: 1-1.2}}\n- {name: old, port: /dev/ttyS0}\n"
@@ -195,7 +204,7 @@ func TestTheTableAndTheJSONShowEachRow(t *testing.T) {
 	if err := WriteTable(&table, rows); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1  used by ModemManager (PID 812)", "b    -      J-Link        001050012345       openocd  ours.yaml   rtt:1050012345       -", "tcp://bench:4001", "1-2.2", "free", "USB path 1-3: no bay"} {
+	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1  used by ModemManager (PID 812)", "b    -      J-Link        001050012345       openocd  ours.yaml   rtt:1050012345       -", "tcp://bench:4001", "1-2.2", "free", "1-3, 1-4, 1-10: no bay of station.yaml has these devices"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &table)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"hallmark/configs"
 	"hallmark/devices/usb"
@@ -56,6 +57,11 @@ func Show(w io.Writer, o Options) error {
 	rows, err := o.rows(bays, tree)
 	if err != nil {
 		return err
+	}
+	if o.Config == "" { // nobody compares
+		for i := range rows {
+			rows[i].Troubles = slices.DeleteFunc(rows[i].Troubles, func(trouble string) bool { return trouble == noBay })
+		}
 	}
 	for i := range bays {
 		rows[i].addDefinition(&bays[i], filepath.Dir(o.Config))

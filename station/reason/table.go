@@ -206,7 +206,7 @@ var ofRuns = []Row{
 	faults("image-unreadable", stopLine, "check the path and the rights of the firmware image"),
 	faults("image-format", stopLine, "give a hex, bin or elf file of this chip; a bin file needs its address"),
 	faults("image-hash", stopLine, "put back the configured image, or configure the SHA-256 of the new one after its release"),
-	faults("tool-missing", stopLine, "install the programmer, or name its path in the configuration"),
+	faults("tool-missing", stopLine, "install the programmer so that PATH has it; for one at another place, name the path as program in a recipe of your own"),
 	faults("tool-version", stopLine, "install a version of the programmer that the recipe names"),
 	faults("tool-silent", replug, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
 	faults("tool-unclear", again, "try the board again; if it happens again run the programmer by hand and compare its text with the recipe"),
