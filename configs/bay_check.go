@@ -144,6 +144,8 @@ func (b *Bay) collides(other *Bay, key string) error {
 	}
 	if b.sameProbe(other) {
 		errs = append(errs, twice("probe", b.probeText()))
+	} else if b.cloned(other) {
+		errs = append(errs, &ValueError{key + ".probe.serial", fmt.Sprintf("%q as in bay %q", b.ProbeSerial(), other.Name), "another serial number: only the driver openocd tells probes with one serial number apart, by their USB paths", "use openocd for both bays, or exchange one of the probes"})
 	}
 	return errors.Join(errs...)
 }
@@ -165,6 +167,15 @@ func (b *Bay) sameProbe(other *Bay) bool {
 	}
 	return SameSerial(b.ProbeSerial(), other.ProbeSerial())
 }
+
+// cloned reports whether two bays have probes with one serial number at different USB paths, and a driver that selects by the
+// number alone.
+func (b *Bay) cloned(other *Bay) bool {
+	return b.HasProbe() && other.HasProbe() && !(b.SelectsByPath() && other.SelectsByPath()) && SameSerial(b.ProbeSerial(), other.ProbeSerial())
+}
+
+// SelectsByPath reports whether the programmer of the bay's probe knows USB paths. All others select by the serial number alone.
+func (b *Bay) SelectsByPath() bool { return b.Probe == nil || b.Probe.Driver == "openocd" }
 
 func (b *Bay) probeText() string {
 	if location := b.ProbeLocation(); location != "" {

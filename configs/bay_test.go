@@ -59,6 +59,8 @@ func TestBaysAreRefused(t *testing.T) {
 		{"one probe by its serial number in two spellings", "[{name: a, port: /dev/p, probe: {driver: pyocd, serial: 066dff}}, {name: b, usb: 1-3, probe: {driver: pyocd, serial: 066DFF}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its serial number", "[{name: a, port: /dev/p, probe: {driver: openocd, serial: 17}}, {name: b, usb: 1-3, probe: {driver: openocd, serial: \"0017\"}}]", ErrValue, "bays[1].probe"},
 		{"one probe by its USB path", "[{name: a, usb: 1-2, probe: {driver: openocd, usb: 1-4}}, {name: b, usb: 1-3, probe: {driver: openocd, usb: 1-4}}]", ErrValue, "bays[1].probe"},
+		{"clones with a programmer that selects by the number", "[{name: a, usb: 1-2, probe: {driver: nrfutil, serial: 17}}, {name: b, usb: 1-3, probe: {driver: nrfutil, serial: 17}}]", ErrValue, "only the driver openocd tells"},
+		{"clones of which one has such a programmer", "[{name: a, usb: 1-2, probe: {driver: openocd, serial: 17}}, {name: b, usb: 1-3, probe: {driver: jlinkexe, serial: 17}}]", ErrValue, "bays[1].probe.serial"},
 		{"RTT without a serial number", "[{name: a, port: \"rtt:\", board: qemu-an385}]", ErrValue, "bays[0].port"},
 		{"RTT with a serial number that is none", "[{name: a, port: \"rtt:1 2\", board: qemu-an385}]", ErrValue, "bays[0].port"},
 		{"RTT without a board definition", "[{name: a, port: \"rtt:17\"}]", ErrValue, "bays[0].board"},

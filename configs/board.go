@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +25,14 @@ type Board struct {
 	Description string `yaml:"description"`
 	Status      string `yaml:"status"` // NotRun, or the hardware and the day of a trial
 	// Emulated is the kind of emulated board as in --boards, such as "qemu"; empty for hardware.
-	Emulated string      `yaml:"emulated"`
-	Probe    BoardProbe  `yaml:"probe"`
-	UART     UART        `yaml:"uart"`
-	RTT      RTT         `yaml:"rtt"`
-	Firmware BoardImage  `yaml:"firmware"`
-	Store    FlashRegion `yaml:"store"` // certificate store, for read back by probe
+	Emulated string     `yaml:"emulated"`
+	Probe    BoardProbe `yaml:"probe"`
+	UART     UART       `yaml:"uart"`
+	RTT      RTT        `yaml:"rtt"`
+	Firmware BoardImage `yaml:"firmware"`
+	// Memory is where an image may lie: program memory, and registers that an image may set. Empty: anywhere.
+	Memory []FlashRegion `yaml:"memory"`
+	Store  FlashRegion   `yaml:"store"` // certificate store, for read back by probe
 	// LifeCycle is the life cycle of `hello` after the step `lock`: "open" or "sealed" (PROTOCOL.md).
 	LifeCycle string `yaml:"life_cycle"`
 	// Sources says for each key of this file where its value comes from: "probe.openocd.config": "…".
@@ -127,6 +130,21 @@ type FlashRegion struct {
 
 // Known reports whether the region can be read.
 func (r FlashRegion) Known() bool { return r.Size > 0 }
+
+// has reports whether a segment lies in the region.
+func (r FlashRegion) has(s probe.Segment) bool {
+	return s.Address >= r.Address && s.End() <= uint64(r.Address)+uint64(r.Size)
+}
+
+// CheckPlace refuses an image that does not lie in the memory of the board, such as the image of another chip.
+func (b *Board) CheckPlace(image *probe.Image) error {
+	for _, s := range image.Segments {
+		if len(b.Memory) > 0 && !slices.ContainsFunc(b.Memory, func(r FlashRegion) bool { return r.has(s) }) {
+			return fmt.Errorf("%w: %s has octets at %#08x to %#08x, where %s has no memory for an image", probe.ErrImageFormat, image.Name, s.Address, s.End()-1, b.Name)
+		}
+	}
+	return nil
+}
 
 // LoadBoard reads a board definition: an embedded one by its name, or a file. A relative path is
 // below base.

@@ -17,7 +17,7 @@ import (
 // Validate checks every value that is there, and reports all values that are not possible.
 func (b *Board) Validate() error {
 	err := errors.Join(
-		name("name", b.Name), b.Probe.validate(), b.UART.validate(), b.RTT.validate(), b.Firmware.validate(), b.Store.validate(),
+		name("name", b.Name), b.Probe.validate(), b.UART.validate(), b.RTT.validate(), b.Firmware.validate(), b.Store.validate(), b.memory(),
 		oneOf("life_cycle", b.LifeCycle, "open", "sealed"),
 	)
 	for _, key := range slices.Sorted(maps.Keys(b.Sources)) {
@@ -142,6 +142,16 @@ func (r *FlashRegion) validate() error {
 		return &ValueError{"store.size", strconv.Itoa(int(r.Size)), fmt.Sprintf("1 to %d octets, below the end of the addresses", maxStore), "write address and size of the partition that holds the certificates"}
 	}
 	return nil
+}
+
+func (b *Board) memory() error {
+	var errs []error
+	for i, r := range b.Memory {
+		if r.Size == 0 || uint64(r.Address)+uint64(r.Size) > 1<<32 {
+			errs = append(errs, &ValueError{fmt.Sprintf("memory[%d].size", i), strconv.Itoa(int(r.Size)), "at least 1 octet, below the end of the addresses", "write address and size of the memory from the manual"})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // boardKeys returns the keys of a board definition in dotted form: "probe.openocd.config".

@@ -104,8 +104,12 @@ func (b *Board) imageFindings() []Finding {
 	if !known {
 		return []Finding{{"firmware.address", "a .bin does not say where it lies", "write the address of its first octet, also if it is 0"}}
 	}
-	if _, err := probe.ParseImage(image.Image, octets, base); err != nil {
+	parsed, err := probe.ParseImage(image.Image, octets, base)
+	if err != nil {
 		return []Finding{{"firmware.image", fmt.Sprintf("%s cannot be flashed: %v", image.Image, err), "name a hex, bin or elf file"}}
+	}
+	if err := b.CheckPlace(parsed); err != nil {
+		return []Finding{{"firmware.image", err.Error(), "name the image of this board, or correct memory"}}
 	}
 	return nil
 }

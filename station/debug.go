@@ -206,6 +206,20 @@ func (a *attempt) overwrite(ctx context.Context, before *devices.Identity) (err 
 	return err
 }
 
+// ofOwnImage turns the refusal of a firmware image into a Fault, if the board runs the image of its board definition: each other
+// board of the bay would end in the same way.
+func (a *attempt) ofOwnImage(refusal error) error {
+	if a.run.Flash == nil || a.run.Flash.Image == [sha256.Size]byte{} {
+		return refusal
+	}
+	for _, ofImage := range []error{devices.ErrProductImage, ErrFirmware, ErrAlgorithm, ErrNoPurpose, devices.ErrNoNetHandshake, devices.ErrNoReceipt} {
+		if errors.Is(refusal, ofImage) {
+			return fmt.Errorf("%w: %w", ErrImageUnfit, refusal)
+		}
+	}
+	return refusal
+}
+
 // notDone refuses a board that answers and has an active certificate.
 func (a *attempt) notDone(ctx context.Context, id *devices.Identity) error {
 	if id == nil {

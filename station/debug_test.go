@@ -324,7 +324,34 @@ func TestFirmwareThatIsNotAllowedIsRefusedBeforeSigning(t *testing.T) {
 			w := newFakes(t)
 			w.identity.FirmwareHash = [32]byte{5}
 			run := w.enrol(t.Context(), w.station(func(c *station.Config) { c.FirmwareAllow = test.allow }))
-			if run.Ending != test.ending || run.Ending == station.Reject && (run.Reason != "firmware-not-allowed" || slices.Contains(w.calls, "Sign")) {
+			if run.Ending != test.ending || run.Ending == station.Reject && (run.Reason != "firmware-not-allowed" || slices.Contains(w.calls, "Sign") || !strings.Contains(run.Err.Error(), "reports 05") || !strings.Contains(run.Err.Error(), "has 09")) {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+}
+
+// The next board would end in the same way, so a refusal of the image that the station has flashed says nothing against the board.
+func TestARefusedImageOfTheBoardDefinitionIsNoMistakeOfTheBoard(t *testing.T) {
+	product := func(w *fakes) { w.identity.Can = devices.CanNet }
+	for _, test := range []struct {
+		name    string
+		prepare func(*fakes)
+		allow   [][32]byte
+		ending  station.Ending
+		reason  string
+	}{
+		{"a product's image that the station flashed", product, nil, station.Fault, "image-unfit"},
+		{"a product's image that the board had already", func(w *fakes) { product(w); w.port.image = provisioning }, nil, station.Fault, "image-unfit"},
+		{"an image that is not on the list", func(*fakes) {}, [][32]byte{{9}}, station.Fault, "image-unfit"},
+		{"without COSE key", func(w *fakes) { w.identity.Purposes = 0 }, nil, station.Fault, "image-unfit"},
+		{"a bay that flashes nothing", func(w *fakes) { product(w); w.port.setup.Image, w.silent = nil, false }, nil, station.Reject, "product-image"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			test.prepare(w)
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.FirmwareAllow = test.allow }))
+			if run.Ending != test.ending || run.Reason != test.reason || slices.Contains(w.calls, "Sign") {
 				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
 			}
 		})

@@ -29,6 +29,8 @@ var (
 
 	ErrNoPurpose = reason.New("no-purpose", "board's firmware derives no key for this purpose")
 
+	// ErrImageUnfit: the image of the board definition is one that this station refuses.
+	ErrImageUnfit = reason.New("image-unfit", "the image that this station flashes is refused")
 	// ErrFirmware: the board runs a firmware image that the station or the work order does not allow.
 	ErrFirmware = reason.New("firmware-not-allowed", "board's firmware image is not on the list of the station or of the work order")
 	// ErrImageNotAllowed: the image that the bay would flash is not allowed, so the board is not to blame.

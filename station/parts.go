@@ -27,7 +27,7 @@ func (a *attempt) identify(ctx context.Context) error {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
 	}
 	a.run.Identity = &id
-	refusal := a.checkIdentity(&id, a.run.Purpose)
+	refusal := a.ofOwnImage(a.checkIdentity(&id, a.run.Purpose))
 	if err := a.rework(ctx); err != nil {
 		return err
 	}

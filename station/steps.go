@@ -2,8 +2,11 @@ package station
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"hallmark/devices"
@@ -97,6 +100,21 @@ func (s *Station) checkCaller(id *devices.Identity) error {
 	return nil
 }
 
+// maxHashes is how many hashes of a list a text names.
+const maxHashes = 4
+
+// hashes names the hashes of a list, for people.
+func hashes(list [][sha256.Size]byte) string {
+	var texts []string
+	for _, sum := range list[:min(len(list), maxHashes)] {
+		texts = append(texts, hex.EncodeToString(sum[:]))
+	}
+	if more := len(list) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, ", ")
+}
+
 // checkIdentity checks the board's identity, before the station asks the board for anything else.
 func (s *Station) checkIdentity(id *devices.Identity, purpose devices.Purpose) error {
 	if id.ABI != devices.IdentityABI {
@@ -120,7 +138,7 @@ func (s *Station) checkIdentity(id *devices.Identity, purpose devices.Purpose) e
 		return devices.ErrProductImage
 	}
 	if allow := s.config.FirmwareAllow; len(allow) > 0 && !slices.Contains(allow, id.FirmwareHash) {
-		return fmt.Errorf("%w: version %s, SHA-256 %x", ErrFirmware, id.Firmware, id.FirmwareHash)
+		return fmt.Errorf("%w: version %s, the board reports %x; boards.firmware_allow has %s", ErrFirmware, id.Firmware, id.FirmwareHash, hashes(allow))
 	}
 	if !id.Purposes.Has(purpose) {
 		return ErrNoPurpose

@@ -89,7 +89,7 @@ func nextActions() (keys []string) {
 
 // The next action for a bad board is never a second try. The next action after a Fault never sets the board aside.
 func TestTheNextActionFitsTheEnding(t *testing.T) {
-	again := []string{"next.again", "next.reseat", "next.insert", "next.shift"}
+	again := []string{"next.again", "next.reseat", "next.supply", "next.probe", "next.insert", "next.shift"}
 	for _, row := range reason.Rows() {
 		key := reason.ScreenKey(row.Ending, row.Word)
 		if row.Ending == station.Reject && slices.Contains(again, key) || row.Ending == station.Fault && (key == "next.reject" || key == "next.scrapped") {

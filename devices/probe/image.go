@@ -44,6 +44,24 @@ func (i *Image) Size() int {
 	return size
 }
 
+// maxSpan is the longest image whose octets are hashed as a whole.
+const maxSpan = 64 << 20
+
+// FlashSHA256 is the SHA-256 over the image from its first to its last octet, with erased octets in the gaps: this is the part of
+// the flash that the firmware hashes for `hello`. It is no SHA-256 of the file, and zero for an image with a gap that is too long.
+func (i *Image) FlashSHA256() [sha256.Size]byte {
+	first := uint64(i.Segments[0].Address)
+	span := i.Segments[len(i.Segments)-1].End() - first
+	if span > maxSpan {
+		return [sha256.Size]byte{}
+	}
+	octets := bytes.Repeat([]byte{0xff}, int(span))
+	for _, s := range i.Segments {
+		copy(octets[uint64(s.Address)-first:], s.Data)
+	}
+	return sha256.Sum256(octets)
+}
+
 // ReadImage reads an image file. The contents decide between elf and Intel hex; a file with the
 // ending .bin is raw and lies at base, which the other formats do not use.
 func ReadImage(path string, base uint32) (*Image, error) {

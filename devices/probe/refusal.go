@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 
 	"hallmark/station/reason"
@@ -46,8 +47,17 @@ func Incomplete(err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, ErrMismatch) { // the text says already what the flash holds
+		return &incomplete{err}
+	}
 	return fmt.Errorf("%w: %w", err, ErrNeedsFlash)
 }
+
+// incomplete is ErrNeedsFlash without its text.
+type incomplete struct{ cause error }
+
+func (e *incomplete) Error() string   { return e.cause.Error() }
+func (e *incomplete) Unwrap() []error { return []error{e.cause, ErrNeedsFlash} }
 
 // refusals are the refusals that a programmer can say, for recipes.
 var refusals = []*reason.Sentinel{

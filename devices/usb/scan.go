@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ type Tree struct {
 	Other   []Port   // ports that are not on USB and that udev names by their place
 
 	aliases map[string]string // device by its names in /dev/serial
+	dir     root
 }
 
 // Scan reads what is plugged in. It leaves out a device that is pulled meanwhile.
@@ -41,7 +43,7 @@ func (r root) scan() (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := &Tree{}
+	tree := &Tree{dir: r}
 	for path, interfaces := range grouped(entries) {
 		device, err := r.device(path, interfaces, ttys[path], stable)
 		if err != nil {
@@ -276,6 +278,16 @@ func (t *Tree) ByPort(name string) *Device {
 // DeviceOf returns the device behind a name of a port at this moment, or the name itself.
 func (t *Tree) DeviceOf(name string) string {
 	return cmp.Or(t.aliases[name], name)
+}
+
+// Has reports whether there is a port of any kind with this name, such as a UART of the board of this machine, or a pseudo terminal.
+func (t *Tree) Has(name string) bool {
+	look := os.Lstat // a link of a recorded machine must not lead out of the record
+	if t.dir == "/" {
+		look = os.Stat
+	}
+	_, err := look(t.dir.at(t.DeviceOf(name)))
+	return err == nil
 }
 
 func (t *Tree) byDevice(device string) *Device {

@@ -53,8 +53,10 @@ func (c *Commands) checkDefinition(ctx context.Context, name string) error {
 	scripts, note := instance.Scripts(ctx, board)
 	found := append(board.Missing(), scripts...)
 	writeFindings(c.Stdout, board, found)
-	if note != "" {
-		fmt.Fprintln(c.Stdout, "note    ", reason.Printable(note))
+	for _, note := range []string{instance.ImageFacts(board), note} {
+		if note != "" {
+			fmt.Fprintln(c.Stdout, "note    ", reason.Printable(note))
+		}
 	}
 	if len(found) > 0 {
 		return fmt.Errorf("%s: %w: %s", board.Name, errIncomplete, reason.Count(len(found), "value", "values"))

@@ -57,7 +57,11 @@ func Compare(bays []configs.Bay, base string, tree *usb.Tree, states States) []R
 	}
 	for i := range rows {
 		rows[i].addState(states)
-		rows[i].addTwins(tree)
+		if i < len(bays) {
+			rows[i].addTwins(&bays[i], tree)
+		} else {
+			rows[i].addTwins(&configs.Bay{USB: rows[i].USB}, tree)
+		}
 	}
 	return rows
 }
@@ -74,11 +78,14 @@ func pathsOf(bay *configs.Bay, tree *usb.Tree) []string {
 	return paths
 }
 
+// noBay is the trouble of a device without a bay.
+const noBay = "no bay of station.yaml has this device; `station bays --yaml` prints bays for it"
+
 func ofDevice(device *usb.Device) Row {
 	row := Row{}
 	row.describe(device)
 	row.Ports = portsOf(device.Ports)
-	row.say("no bay of station.yaml has this device; `station bays --yaml` prints bays for it")
+	row.say(noBay)
 	return row
 }
 
@@ -104,7 +111,8 @@ func ofBay(bay *configs.Bay, base string, tree *usb.Tree) Row {
 	row := Row{Bay: bay.Name, USB: bay.USB, Board: bay.Board}
 	board := row.definition(bay, base)
 	if bay.USB == "" && (bay.Port == "" || configs.IsRTT(bay.Port) && board != nil && board.Emulated != "") {
-		return row // no hardware
+		row.addEmulated(bay)
+		return row
 	}
 	row.addUART(bay, board, tree)
 	if bay.Probe != nil {
@@ -167,7 +175,8 @@ func (r *Row) addNamed(bay *configs.Bay, tree *usb.Tree) {
 		r.Ports = portsOf(device.Ports[i : i+1])
 		return
 	}
-	if !slices.ContainsFunc(tree.Other, func(p usb.Port) bool { return p.Device == tty }) {
+	if !tree.Has(bay.Port) {
+		r.Ports[0].Device = "" // nobody uses it, and it is not free
 		r.say("port %s is not there: look at the cable, or correct the bay in station.yaml", bay.Port)
 	}
 }
@@ -223,14 +232,42 @@ func (r *Row) addState(states States) {
 	}
 }
 
-// addTwins names another probe with the same serial number.
-func (r *Row) addTwins(tree *usb.Tree) {
-	if r.Serial == "" && r.Probe != "" {
+// Emulated is the kind of a probe that is no hardware.
+const Emulated = "emulated"
+
+// addEmulated describes the probe of a bay without hardware as station.yaml has it.
+func (r *Row) addEmulated(bay *configs.Bay) {
+	if bay.HasProbe() {
+		r.Probe, r.Serial, r.Driver = Emulated, bay.ProbeSerial(), "openocd"
+	}
+	if bay.Probe != nil {
+		r.Driver = bay.Probe.Driver
+	}
+}
+
+// addTwins names other probes with the serial number of the bay's probe, and says if the bay cannot work beside them.
+func (r *Row) addTwins(bay *configs.Bay, tree *usb.Tree) {
+	if r.Serial == "" && r.Probe != "" && r.Probe != Emulated {
 		r.say("the probe has no serial number: only its USB path identifies it")
 	}
-	for _, other := range tree.Devices {
-		if other.Path != r.ProbeUSB && r.Probe != "" && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
-			r.say("the probe at USB path %s has the same serial number: only driver openocd with the USB path tells the two apart", other.Path)
+	for _, other := range r.twins(tree) {
+		switch {
+		case !bay.SelectsByPath():
+			r.say("the probe at USB path %s has the same serial number, and %s selects a probe by its number alone: this bay cannot work. Use the driver openocd, or exchange one of the two", other.Path, r.Driver)
+		case bay.ProbeLocation() == "":
+			r.say("the probe at USB path %s has the same serial number: write the USB path of the bay's probe into station.yaml, because only it tells the two apart", other.Path)
+		default:
+			r.say("the probe at USB path %s has the same serial number: only the USB path tells the two apart", other.Path)
 		}
 	}
+}
+
+// twins are the other probes with the serial number of the row's probe.
+func (r *Row) twins(tree *usb.Tree) (all []usb.Device) {
+	for _, other := range tree.Devices {
+		if other.Path != r.ProbeUSB && r.Probe != "" && r.Probe != Emulated && other.Probe != usb.NoProbe && configs.SameSerial(other.Serial, r.Serial) {
+			all = append(all, other)
+		}
+	}
+	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/devices/usb"
+	"hallmark/fixtures"
 	"hallmark/fixtures/usbtree"
 )
 
@@ -79,6 +80,8 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"a probe that was exchanged", "{name: a, usb: 1-1.1, interface: 0, board: nrf52840dk, probe: {driver: openocd, serial: 1}}", []string{"has the serial number 000683806234, station.yaml says 1"}},
 		{"an adapter as probe", "{name: a, usb: 1-2.2, board: nrf52840dk, probe: {driver: openocd}}", []string{"is no probe that this station knows"}},
 		{"no board definition for a probe", "{name: a, usb: 1-1.4, probe: {driver: openocd}}", []string{"no board definition", "1-2.1 has the same serial number"}},
+		{"a clone, and a programmer that selects by the number", "{name: a, usb: 1-1.4, board: nrf52840dk, probe: {driver: nrfutil, serial: \"000123456789\"}}", []string{"nrfutil selects a probe by its number alone: this bay cannot work"}},
+		{"a clone, and a bay that names the number alone", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: \"000123456789\"}}", []string{"write the USB path of the bay's probe"}},
 		{"several UARTs", "{name: a, usb: 1-1.3}", []string{"several UARTs"}},
 		{"a UART that is not there", "{name: a, usb: 1-1.3, interface: 7}", []string{"interface 7; it has interface 0"}},
 	} {
@@ -117,6 +120,41 @@ func TestOneProbeInTwoBaysIsNamed(t *testing.T) {
 				t.Errorf("%s: %q", second, rows[i].Troubles)
 			}
 		}
+	}
+}
+
+// A port that is not on USB, such as /dev/ttyS0 or a pseudo terminal, is there if its name is. The table must not say "free" of a port
+// and "not there" below.
+func TestAPortThatIsNotOnUSBIsThereIfItsNameIs(t *testing.T) {
+	dir, tree := recorded(t)
+	fixtures.Must(0, os.WriteFile(filepath.Join(dir, "dev/ttyS7"), nil, 0o600))(t)
+	rows := Compare(configured(t, "bays: [{name: a, port: /dev/ttyS7}, {name: b, port: /dev/ttyS8}]\n"), "", tree, func(string) string { return Free })
+	if a, b := rows[0], rows[1]; len(a.Troubles) > 0 || a.state() != Free || len(b.Troubles) != 1 || b.state() == Free {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+}
+
+func TestTheProbeOfAnEmulatedBoardIsShown(t *testing.T) {
+	_, tree := recorded(t)
+	for bay, want := range map[string]Row{
+		"{name: a, board: qemu-an385, probe: {driver: nrfutil, serial: 1050012345}}": {Probe: Emulated, Serial: "1050012345", Driver: "nrfutil"},
+		"{name: a, port: \"rtt:5\", board: qemu-an385}":                              {Probe: Emulated, Serial: "5", Driver: "openocd"},
+		"{name: a, board: qemu-an385}":                                               {},
+	} {
+		row := Compare(configured(t, "bays: ["+bay+"]\n"), "", tree, nil)[0]
+		if row.Probe != want.Probe || row.Serial != want.Serial || row.Driver != want.Driver || len(row.Troubles) > 0 {
+			t.Errorf("%s: %+v", bay, row)
+		}
+	}
+}
+
+func TestABoardDefinitionThatIsNotThereIsNamed(t *testing.T) {
+	dir, _ := recorded(t)
+	config := filepath.Join(t.TempDir(), "station.yaml")
+	fixtures.Must(0, os.WriteFile(config, []byte("hsm: {module: /m}\nbays: [{name: a, usb: 1-1.2, board: boards/nope.yaml}]\n"), 0o600))(t)
+	var text strings.Builder
+	if err := Show(&text, Options{Config: config, Sysfs: dir}); err != nil || !strings.Contains(text.String(), "bay a: reading the board definition") || !strings.Contains(text.String(), "boards/nope.yaml") {
+		t.Errorf("%v\n%s", err, &text)
 	}
 }
 
@@ -164,6 +202,15 @@ func TestTheYAMLLoads(t *testing.T) {
 	}
 }
 
+// A distribution's OpenOCD lacks the script of the ESP32's own probe, so a bay with it could not work.
+func TestTheProbeOfAnESP32IsNotProposed(t *testing.T) {
+	_, tree := scanned(t, "1-1 303a:1001 serial=F4:12:FA product=\"USB JTAG/serial debug unit\" 0=cdc_acm:ttyACM0\n")
+	var text strings.Builder
+	if err := WriteYAML(&text, nil, tree); err != nil || strings.Contains(text.String(), "probe:") || !strings.Contains(text.String(), `usb: "1-1"`) {
+		t.Errorf("%v\n%s", err, &text)
+	}
+}
+
 func TestABayOfStationYAMLStaysAsItIs(t *testing.T) {
 	_, tree := scanned(t, usbtree.Bench(2))
 	mine := "bays:\n- {name: bay-1, usb: 1-1.2, interface: 2, baud: 1000000, settle: 1s, low: [rts], answer: 3s, board: nrf52840dk, probe: {driver: nrfutil, serial: 1050000002, usb: 1-1.2}}\n- {name: old, port: /dev/ttyS0}\n"
@@ -191,7 +238,7 @@ func TestTheTableAndTheJSONShowEachRow(t *testing.T) {
 	if err := WriteTable(&table, rows); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1  used by ModemManager (PID 812)", "b    -      J-Link        001050012345       openocd  ours.yaml   rtt:1050012345       -", "tcp://bench:4001", "1-2.2", "free", "USB path 1-3: no bay"} {
+	for _, want := range []string{"a    1-1.1  J-Link        000683806234       openocd  nrf52840dk  0:ttyACM0 2:ttyACM1  used by ModemManager (PID 812)", "b    -      J-Link        001050012345       openocd  ours.yaml   rtt:1050012345       -", "tcp://bench:4001", "1-2.2", "free", "1-3, 1-4, 1-10: no bay of station.yaml has these devices"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &table)
 		}

@@ -34,10 +34,22 @@ func WriteTable(w io.Writer, rows []Row) error {
 
 func writeTroubles(w io.Writer, rows []Row) error {
 	var text strings.Builder
+	var without []string // USB paths of the devices without a bay, for one line
 	for _, row := range rows {
 		for _, trouble := range row.Troubles {
+			if trouble == noBay {
+				without = append(without, row.USB)
+				continue
+			}
 			fmt.Fprintf(&text, "%s: %s\n", row.name(), reason.Printable(trouble))
 		}
+	}
+	switch len(without) {
+	case 0:
+	case 1:
+		fmt.Fprintf(&text, "USB path %s: %s\n", without[0], noBay)
+	default:
+		fmt.Fprintf(&text, "USB paths %s: no bay of station.yaml has these devices; `station bays --yaml` prints bays for them\n", strings.Join(without, ", "))
 	}
 	if text.Len() == 0 {
 		return nil

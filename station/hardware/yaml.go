@@ -54,7 +54,7 @@ func propose(device *usb.Device, bays []configs.Bay, tree *usb.Tree) (proposed [
 
 // proposeProbe names the serial number only if no other probe has it.
 func proposeProbe(device *usb.Device, tree *usb.Tree) *configs.BayProbe {
-	if device.Probe == usb.NoProbe {
+	if device.Probe == usb.NoProbe || device.Probe == usb.ESPJTAG { // no OpenOCD of a distribution has the script of an ESP32's own probe
 		return nil
 	}
 	probe := &configs.BayProbe{Driver: "openocd"}

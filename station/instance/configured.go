@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"hallmark/configs"
 	"hallmark/station/workdir"
@@ -40,9 +41,22 @@ func SelectBay(dir workdir.Dir, name string) ([]BaySpec, error) {
 	}
 	boards, err := OneBoard(name)
 	if err != nil {
-		return nil, err
+		return nil, withBays(dir, err)
 	}
 	return ParseBays(boards)
+}
+
+// withBays adds the names of the bays of station.yaml to the refusal of a name.
+func withBays(dir workdir.Dir, refusal error) error {
+	config, err := configs.Load(dir.Config())
+	if err != nil || len(config.Bays) == 0 {
+		return refusal // a start says what is wrong with station.yaml
+	}
+	var names []string
+	for _, bay := range config.Bays {
+		names = append(names, bay.Name)
+	}
+	return fmt.Errorf("%w; the bays of station.yaml are %s", refusal, strings.Join(names, ", "))
 }
 
 // ConfiguredBays returns the bays of station.yaml with their board definitions.

@@ -81,6 +81,9 @@ func TestOneBayByItsName(t *testing.T) {
 		if got := strings.Join(BayNames(bays), " "); got != want || (err != nil) != (want == "") {
 			t.Errorf("%s: %s, %v; want %s", name, got, err, want)
 		}
+		if name == "b" && !strings.Contains(err.Error(), "the bays of station.yaml are a, posix") {
+			t.Errorf("the refusal does not name the bays: %v", err)
+		}
 	}
 }
 

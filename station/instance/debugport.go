@@ -195,33 +195,17 @@ func (p *debugPort) readImage(board *configs.Board, emulated string) (err error)
 	if p.image, err = probe.ReadImage(path, base); err != nil {
 		return err
 	}
+	if err := board.CheckPlace(p.image); err != nil {
+		return err
+	}
 	if board.Firmware.SHA256 != "" {
 		if err := p.image.CheckSHA256(board.Firmware.SHA256); err != nil {
 			return err
 		}
 	}
 	p.setup.FlashLimit = p.FlashLimit(p.image)
-	p.setup.Image = &station.FirmwareImage{SHA256: p.image.SHA256, Octets: octetsHash(p.image)}
+	p.setup.Image = &station.FirmwareImage{SHA256: p.image.SHA256, Octets: p.image.FlashSHA256()}
 	return nil
-}
-
-// maxSpan is the longest image whose octets are hashed as a whole.
-const maxSpan = 64 << 20
-
-// octetsHash is the SHA-256 over the image from its first to its last octet, with erased octets in
-// the gaps: this is the part of the flash that the firmware hashes for `hello`. It is zero for an
-// image with a gap that is too long.
-func octetsHash(image *probe.Image) [sha256.Size]byte {
-	first := uint64(image.Segments[0].Address)
-	span := image.Segments[len(image.Segments)-1].End() - first
-	if span > maxSpan {
-		return [sha256.Size]byte{}
-	}
-	octets := bytes.Repeat([]byte{0xff}, int(span))
-	for _, s := range image.Segments {
-		copy(octets[uint64(s.Address)-first:], s.Data)
-	}
-	return sha256.Sum256(octets)
 }
 
 func (p *debugPort) Setup() station.DebugSetup { return p.setup }

@@ -2,12 +2,35 @@ package instance
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	"hallmark/configs"
 	"hallmark/devices/probe"
 )
+
+// ImageFacts describes the image of a definition, with the hash that a board with it reports; empty: there is no image that can be read.
+func ImageFacts(board *configs.Board) string {
+	base, known := board.Firmware.Base()
+	if board.Firmware.Image == "" || !known {
+		return ""
+	}
+	image, err := probe.ReadImage(board.Firmware.Image, base)
+	if err != nil {
+		return "" // Board.Missing says so
+	}
+	var places []string
+	for _, s := range image.Segments {
+		places = append(places, fmt.Sprintf("%#08x to %#08x", s.Address, s.End()-1))
+	}
+	hash := "boards cannot report its hash, because of a gap that is too long"
+	if sum := image.FlashSHA256(); sum != [sha256.Size]byte{} {
+		hash = fmt.Sprintf("a board that runs it reports %x (for boards.firmware_allow and --firmware-allow)", sum)
+	}
+	return fmt.Sprintf("%s lies at %s; SHA-256 of the file %x; %s", image.Name, strings.Join(places, ", "), image.SHA256, hash)
+}
 
 // Scripts has the OpenOCD of this machine read the scripts and commands of a board definition. It connects to nothing. The note
 // says which OpenOCD has read them, or why nobody did; it is empty for a definition without openocd.

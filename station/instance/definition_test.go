@@ -1,6 +1,8 @@
 package instance_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,6 +11,19 @@ import (
 	"hallmark/fixtures/prerequisite"
 	"hallmark/station/instance"
 )
+
+// The hash that boards report is over the octets in flash, so nobody can compute it from the file with sha256sum.
+func TestTheFactsOfAnImageHaveTheHashThatABoardReports(t *testing.T) {
+	board := definition(t, "octets")
+	octets := fmt.Sprintf("a board that runs it reports %x", sha256.Sum256([]byte("octets")))
+	if got := instance.ImageFacts(board); !strings.Contains(got, octets) || !strings.Contains(got, "0x00001000 to 0x00001005") {
+		t.Errorf("got %q", got)
+	}
+	board.Firmware.Address = nil
+	if got := instance.ImageFacts(board); got != "" {
+		t.Errorf("without a place: %q", got)
+	}
+}
 
 func TestOpenOCDReadsTheScriptsOfADefinition(t *testing.T) {
 	prerequisite.Program(t, "openocd", "openocd")

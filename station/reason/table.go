@@ -14,6 +14,8 @@ const (
 	stopLine    = "next.fault"       // the next board would end in the same way
 	again       = "next.again"       // a second try can succeed
 	reseat      = "next.reseat"
+	supply      = "next.supply"   // the board has no supply
+	replug      = "next.probe"    // the probe is not there, or hangs
 	firmware    = "next.firmware" // the board is good, but its firmware image is wrong
 	setAside    = "next.reject"   // the board is bad
 	scrapped    = "next.scrapped"
@@ -102,8 +104,9 @@ var ofRuns = []Row{
 	// The identity of the board.
 	rejects("untrusted-huk", setAside, "provision the board's hardware unique key; emulated boards need boards.allow_emulated in station.yaml"),
 	rejects("identity-abi", firmware, "flash the firmware that this station is made for"),
+	faults("image-unfit", stopLine, "stop the bay and correct firmware.image in the board definition: the station flashed this image, so the board is not bad"),
 	rejects("other-algorithm", firmware, "flash firmware whose keys are ecdsa-p256, the only algorithm of this station"),
-	rejects("firmware-not-allowed", firmware, "flash an image whose SHA-256 is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release"),
+	rejects("firmware-not-allowed", firmware, "flash an image whose hash is in firmware_allow of station.yaml and on the list of the work order, or add the image to the list of the station after its release: the list has the hash that boards report, which `station boards check` prints, and not the SHA-256 of the file"),
 	faults("image-not-allowed", stopLine, "name an image that is allowed in the bay's board definition, or add this image to firmware_allow in station.yaml or to the work order after its release"),
 	rejects("done-before", takeOut, "take the board out: its certificate is active, and no Run erases such a board; to give it other firmware use the programmer by hand"),
 	rejects("no-purpose", firmware, "flash firmware that derives the COSE key, or leave cose_profile out of station.yaml"),
@@ -136,7 +139,7 @@ var ofRuns = []Row{
 	rejects("not-restarted", setAside, ""),
 	rejects("read-back-differs", setAside, "set the board aside: its flash is bad"),
 	rejects("probe-read-differs", setAside, "set the board aside for engineering: what it says over its UART is not what its flash holds"),
-	rejects("locked-elsewhere", setAside, "set the board aside: find out who locked its debug port, because only the holder of that lock knows how it is opened"),
+	rejects("locked-elsewhere", setAside, "set the board aside: find out who locked its debug port, because only the holder of that lock knows how it is opened; `station recover BAY` opens it by erasing the whole chip, if the board definition has recover"),
 	faults("lock-open", stopLine, "set the board aside: its debug port is open; compare the lock recipe of the board definition with the chip"),
 	rejects("other-key", setAside, "set the board aside: the key it was certified for was gone after a reset"),
 	rejects("handshake-refused", setAside, ""),
@@ -190,26 +193,26 @@ var ofRuns = []Row{
 	rejects("slot-changed", setAside, ""),
 
 	// The debug probe. The first rows judge the board.
-	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad"),
+	rejects("verify-mismatch", setAside, "set the board aside: its flash is bad; if a second board ends so, compare the image with the board definition (`station boards check`)"),
 	rejects("recover-refused", setAside, ""),
 	rejects("lock-refused", setAside, "set the board aside: it does not take the lock of its debug port"),
 	faults("chip-erased", stopLine, "stop the bay: name another driver or lock_state in the board definition, or it erases each locked board; look this board up with `station boards`, and flash it again"),
 	faults("needs-flash", flashAgain, "try the board again: its firmware may be incomplete, and the next Run flashes it again"),
 	rejects("target-locked", setAside, "look the board up with `station boards`; only an explicit recover unlocks it, and that erases the whole chip"),
 	faults("target-wrong", stopLine, "compare the board in the bay with the board definition"),
-	faults("target-voltage", reseat, "switch the board's supply on, and check its debug cable"),
+	faults("target-voltage", supply, "switch the board's supply on, and check its debug cable"),
 	faults("probe-ambiguous", stopLine, "replace the probe that has this serial number twice, or use driver openocd with the probes' USB paths: the other programmers cannot tell the two apart"),
 	faults("probe-wrong-serial", stopLine, "compare the probes with station.yaml: `station bays` prints what is connected"),
-	faults("probe-missing", reseat, "check the probe's USB cable and its serial number in station.yaml"),
-	faults("probe-lost", reseat, "check the probe's USB cable, and flash the board again"),
+	faults("probe-missing", replug, "check the probe's USB cable and its serial number in station.yaml"),
+	faults("probe-lost", replug, "check the probe's USB cable, and flash the board again"),
 	faults("target-missing", reseat, "check the board's supply, its debug cable and its seat in the jig"),
 	faults("target-memory", again, "try the board again; if it happens again compare the addresses of the board definition with the chip"),
 	faults("image-unreadable", stopLine, "check the path and the rights of the firmware image"),
 	faults("image-format", stopLine, "give a hex, bin or elf file of this chip; a bin file needs its address"),
 	faults("image-hash", stopLine, "put back the configured image, or configure the SHA-256 of the new one after its release"),
-	faults("tool-missing", stopLine, "install the programmer, or name its path in the configuration"),
+	faults("tool-missing", stopLine, "install the programmer so that PATH has it; for one at another place, name the path as program in a recipe of your own"),
 	faults("tool-version", stopLine, "install a version of the programmer that the recipe names"),
-	faults("tool-silent", again, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
+	faults("tool-silent", replug, "unplug the probe and plug it in again; if it happens again run the programmer by hand"),
 	faults("tool-unclear", again, "try the board again; if it happens again run the programmer by hand and compare its text with the recipe"),
 	faults("tool-failed", again, "read the programmer's text in the log; try the board again"),
 	faults("tool-script", stopLine, "correct the name in the board definition, or install an OpenOCD that has the script; `station boards check` has OpenOCD read all of them"),

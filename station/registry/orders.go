@@ -220,8 +220,9 @@ func (w *work) termsOf(id string) terms {
 
 // firmwareAllowed refuses a board whose image is not on the list of its order.
 func (w *work) firmwareAllowed(run *station.Run) error {
-	if id := run.Identity; !w.termsOf(run.Order).allows(id.FirmwareHash) {
-		return fmt.Errorf("%w: work order %q, version %s, SHA-256 %x", station.ErrFirmware, run.Order, id.Firmware, id.FirmwareHash)
+	id, t := run.Identity, w.termsOf(run.Order)
+	if !t.allows(id.FirmwareHash) {
+		return fmt.Errorf("%w: version %s, the board reports %x; work order %q has %.300s", station.ErrFirmware, id.Firmware, id.FirmwareHash, run.Order, t.images)
 	}
 	return nil
 }

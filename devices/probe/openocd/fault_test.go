@@ -49,6 +49,9 @@ func TestFaultsOfProbeAndBoard(t *testing.T) {
 			if !errors.Is(err, test.want) || reason.Of(err).Word != word || errors.Is(err, probe.ErrNeedsFlash) != test.needsFlash {
 				t.Errorf("got %v (%s), want %s", err, reason.Of(err).Word, word)
 			}
+			if test.want == probe.ErrMismatch && !strings.HasSuffix(err.Error(), probe.ErrMismatch.Error()) {
+				t.Errorf("%v says more than that the flash differs", err)
+			}
 			bay.jlink.Inject(jlink.NoFault)
 			if err := info(t.Context(), bay); err != nil {
 				t.Errorf("the next call: %v", err)
@@ -82,6 +85,24 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 	after := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: serial})
 	if err := after.Flash(t.Context(), image, nil); err != nil {
 		t.Errorf("the next call: %v", err)
+	}
+}
+
+// The time limit of a flash is minutes. A probe that hangs in the middle of it is given up when nothing moves any more, and the
+// search for a probe that hangs does not go through all attempts.
+func TestAProbeThatHangsIsNamedSoon(t *testing.T) {
+	bay := connect(t, Config{Chip: nrf52840(), StallLimit: 500 * time.Millisecond}, jlink.NewNRF52840())
+	image := segments(probe.Segment{Address: 0, Data: pattern(40 << 10)})
+	bay.jlink.Inject(jlink.HangInFlash)
+	begun := time.Now()
+	if err := bay.Flash(t.Context(), image, nil); !errors.Is(err, probe.ErrSilent) || !errors.Is(err, probe.ErrNeedsFlash) || time.Since(begun) > 20*time.Second {
+		t.Errorf("in the middle of a flash, after %v: %v", time.Since(begun), err)
+	}
+	tries := filepath.Join(t.TempDir(), "tries")
+	slow := New(Config{Program: fake(t, "echo x >>"+tries+"; sleep 0.2; echo 'Error: No J-Link device found'; exit 1"), LockDir: t.TempDir(), FindLimit: 300 * time.Millisecond, Chip: nrf52840()})
+	_, err := slow.Open(probe.Selection{Serial: "5"}).Info(t.Context())
+	if text, readErr := os.ReadFile(tries); !errors.Is(err, probe.ErrMissing) || readErr != nil || len(text) > len("x\n")*2 {
+		t.Errorf("a probe that is slow to be missing: %v after the tries %q, %v", err, text, readErr)
 	}
 }
 
@@ -133,7 +154,8 @@ func TestAnotherChipIsRefusedBeforeTheFlash(t *testing.T) {
 	chip := jlink.NewNRF52840()
 	bay := connect(t, config, chip)
 	err := bay.Flash(t.Context(), segments(probe.Segment{Address: 0, Data: pattern(64)}), nil)
-	if !errors.Is(err, probe.ErrWrongTarget) || errors.Is(err, probe.ErrNeedsFlash) || chip.Contents(0, 1)[0] != 0xff {
+	const says = "register 0x10000100 holds 0x52840, want 0x52833"
+	if !errors.Is(err, probe.ErrWrongTarget) || !strings.HasSuffix(err.Error(), says) || errors.Is(err, probe.ErrNeedsFlash) || chip.Contents(0, 1)[0] != 0xff {
 		t.Errorf("got %v", err)
 	}
 }

@@ -54,6 +54,7 @@ func newPlan(segments []probe.Segment, inRAM bool) *plan {
 			p.add("hallmark_try erase {flash erase_address pad %#x %d}", s.Address, len(s.Data))
 		}
 	}
+	p.add("hallmark_say wrote 0") // the erase has ended: from now on something must move
 	write := "hallmark_try write {flash write_image %s %#x bin}"
 	if inRAM {
 		write = "hallmark_try write {load_image %s %#x bin}"

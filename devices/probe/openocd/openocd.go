@@ -10,6 +10,7 @@
 package openocd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -26,6 +27,8 @@ const Name = "openocd"
 const (
 	defaultLimit      = 30 * time.Second
 	defaultFlashLimit = 5 * time.Minute
+	defaultFindLimit  = 10 * time.Second
+	defaultStallLimit = 30 * time.Second
 )
 
 // Config says how OpenOCD reaches the boards of one type.
@@ -38,6 +41,8 @@ type Config struct {
 
 	Limit      time.Duration // of a call; 0: 30 s
 	FlashLimit time.Duration // of Flash and Recover; 0: 5 min
+	FindLimit  time.Duration // after it no further attempt to find the probe begins: an attempt with a probe that hangs takes 5 s; 0: 10 s
+	StallLimit time.Duration // from one piece of an image that is written or compared to the next; erasing has no such limit; 0: 30 s
 	LockDir    string        // directory of the file that serialises starts; "": /run/user/UID, or a private one (privateDir)
 	USB        string        // where USB devices are found; "": probe.USBDevices
 }
@@ -73,12 +78,9 @@ func New(cfg Config) *Driver {
 	set(&cfg.Interface, "interface/jlink.cfg")
 	set(&cfg.Transport, "swd")
 	set(&cfg.USB, probe.USBDevices)
-	if cfg.Limit == 0 {
-		cfg.Limit = defaultLimit
-	}
-	if cfg.FlashLimit == 0 {
-		cfg.FlashLimit = defaultFlashLimit
-	}
+	cfg.Limit = cmp.Or(cfg.Limit, defaultLimit)
+	cfg.FlashLimit = cmp.Or(cfg.FlashLimit, defaultFlashLimit)
+	cfg.FindLimit, cfg.StallLimit = cmp.Or(cfg.FindLimit, defaultFindLimit), cmp.Or(cfg.StallLimit, defaultStallLimit)
 	return &Driver{cfg}
 }
 

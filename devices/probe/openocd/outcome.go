@@ -1,6 +1,7 @@
 package openocd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -61,6 +62,7 @@ var (
 	lostProbe  = probe.NewPattern(`jaylink_\w+\(\) failed`)
 	mismatched = probe.NewPattern(`checksum mismatch|diff \d+ address`)
 	errorLine  = probe.NewPattern(`(?m)^(?:[^\s:]+:\d+: )?Error(?:: \d+ \d+ [^:]*:\d+ [^:]*\(\))?: (.*)$`)
+	inner      = probe.NewPattern(`(?m)^(?:hallmark: .*|shutdown command invoked)\n?`) // words between station and OpenOCD
 	badScript  = probe.NewPattern(`(?m)^[^\s:]+:\d+: Error: (?:Can't find|couldn't read file|invalid command name|wrong # args)`)
 )
 
@@ -107,7 +109,12 @@ func (o *outcome) because(d *device) error {
 	case refused == "verify" && (!mismatched().MatchString(all) || lostProbe().MatchString(all)): // nothing that a lost probe read says anything about the board
 		refused = ""
 	}
-	if err := refusals[refused]; err != nil {
+	switch err := refusals[refused]; {
+	case refused == "part": // says what was read and what is wanted
+		return cmp.Or(o.otherPart(d, rest), err)
+	case refused == "verify": // OpenOCD says no more than that
+		return err
+	case err != nil:
 		return fmt.Errorf("%w%s", err, detail(rest, o.errors()))
 	}
 	if badScript().MatchString(o.text) {
@@ -124,6 +131,15 @@ func (o *outcome) because(d *device) error {
 		}
 	}
 	return fmt.Errorf("%w: exit code %d%s", probe.ErrTool, o.exit, detail(refused, o.errors()))
+}
+
+// otherPart compares the register of the chip's type that the script has read; nil: it is no number.
+func (o *outcome) otherPart(d *device, word string) error {
+	part, err := strconv.ParseUint(word, 0, 32)
+	if err != nil {
+		return nil
+	}
+	return d.cfg.Chip.Part.Check(uint32(part))
 }
 
 // givenUp adds what OpenOCD said to the error of a call that was ended from outside. OpenOCD
@@ -155,7 +171,7 @@ func (o *outcome) errors() string {
 		texts = append(texts, match[1])
 	}
 	if len(texts) == 0 {
-		return process.LastLines(o.text[max(0, len(o.text)-errorTail):], 3)
+		return process.LastLines(inner().ReplaceAllString(o.text[max(0, len(o.text)-errorTail):], ""), 3)
 	}
 	return strings.Join(texts[max(0, len(texts)-3):], " | ")
 }

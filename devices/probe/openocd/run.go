@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"hallmark/devices/probe"
 	"hallmark/devices/probe/process"
@@ -33,6 +35,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	begun := time.Now()
 	var other error // an attempt found another probe; a later one that finds none says less
 	for try := 1; ; try++ {
 		done, err := d.try(ctx, w)
@@ -45,7 +48,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 			}
 			return done, err
 		}
-		if try == attempts {
+		if try == attempts || time.Since(begun) > d.cfg.FindLimit {
 			return nil, cmp.Or(other, err)
 		}
 	}
@@ -97,6 +100,11 @@ func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, 
 	defer cancel(nil)
 	turn, over := context.WithTimeout(ctx, w.limit) // Run gives up then
 	defer over()
+	// Before the first piece of an image, the limit of the whole work counts.
+	stall := time.AfterFunc(2*w.limit, func() {
+		cancel(fmt.Errorf("%w: nothing more was written or compared for %v", probe.ErrSilent, d.cfg.StallLimit))
+	})
+	defer stall.Stop()
 	release := func() {}
 	defer func() { release() }()
 	command := process.Command{
@@ -105,6 +113,9 @@ func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, 
 	return command.Run(ctx, func(line string) {
 		if w.line != nil {
 			w.line(line)
+		}
+		if moves(line) {
+			stall.Reset(d.cfg.StallLimit)
 		}
 		switch line {
 		case reportPrefix + "asks":
@@ -120,4 +131,9 @@ func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, 
 			release()
 		}
 	})
+}
+
+// moves reports whether a line of OpenOCD says that a flash goes on. Nothing else counts: OpenOCD can repeat without end that its probe is lost.
+func moves(line string) bool {
+	return strings.HasPrefix(line, reportPrefix+"wrote ") || strings.HasPrefix(line, reportPrefix+"verified ")
 }

@@ -127,7 +127,7 @@ func (d *device) find(ctx context.Context) (probe.Found, error) {
 	same := slices.DeleteFunc(slices.Clone(all), func(one probe.Found) bool { return !one.Serial.Is(d.selected.Serial) })
 	switch len(same) {
 	case 0:
-		return probe.Found{}, fmt.Errorf("%w: %s is not among the %d probes that %s finds", probe.ErrMissing, d.selected.Serial, len(all), d.cfg.Recipe.Name)
+		return probe.Found{}, fmt.Errorf("%w: %s is not among the probes that %s finds: %d in all", probe.ErrMissing, d.selected.Serial, d.cfg.Recipe.Name, len(all))
 	case 1:
 		return same[0], nil
 	}

@@ -84,7 +84,7 @@ func (c *command) root() *cobra.Command {
 		return reason.Usage(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required)")
+	root.PersistentFlags().StringVar(&c.dir, "dir", "", "the station's state directory (required, except where a command says that it needs no station)")
 	shown.flags(root)
 	c.versionFlag(root)
 	root.AddCommand(c.tuiCommand(), c.initCommand(), c.ceremonyCommand(), c.enrolCommand(), c.batchCommand(), c.baysCommand(),
