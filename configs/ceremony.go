@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"hallmark/configs/strict"
 	"hallmark/station/issuance"
@@ -184,10 +185,27 @@ func (c *Ceremony) witnesses() error {
 			return &ValueError{"witnesses", fmt.Sprintf("%+.80q", witness), "two different names of visible characters, without blanks at their ends", "a ceremony has two witnesses"}
 		}
 	}
-	if strings.EqualFold(c.Witnesses[0], c.Witnesses[1]) {
+	for _, witness := range c.Witnesses {
+		if mixed(witness) {
+			return &ValueError{"witnesses", fmt.Sprintf("%+.80q", witness), "letters of one script, each letter one character", "type the name again; letters of two scripts look alike, and so do two forms of one letter"}
+		}
+	}
+	if strings.EqualFold(strings.Join(strings.Fields(c.Witnesses[0]), " "), strings.Join(strings.Fields(c.Witnesses[1]), " ")) {
 		return &ValueError{"witnesses", "the same name twice", "two different names", "a ceremony has two witnesses"}
 	}
 	return nil
+}
+
+// mixed is true for a name that can look like another one: it has letters of two scripts that look alike, or a letter of such a script
+// with a mark of its own character.
+func mixed(name string) bool {
+	scripts := 0
+	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek} {
+		if strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(script, r) }) {
+			scripts++
+		}
+	}
+	return scripts > 1 || scripts == 1 && strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Mn, r) })
 }
 
 // Station returns a configuration with the HSM of the ceremony, for whoever opens a station's HSM.

@@ -72,3 +72,26 @@ func TestTheExampleOfACeremonyIsOne(t *testing.T) {
 		}
 	}
 }
+
+// One person is not two, however the name is written.
+func TestTwoFormsOfOneNameAreNotTwoWitnesses(t *testing.T) {
+	for other, good := range map[string]bool{
+		"Ben Beispiel": true, "Jörg Müller": true, "Анна Петрова": true, "株式 太郎": true,
+		"anna müller": false, "Anna  Müller": false, "Anna Mu\u0308ller": false, "\u0410nna Müller": false, "Anna\u00a0Müller": false, "Anna\u3164Müller": false,
+	} {
+		_, err := ParseCeremony("x.yaml", []byte("ceremony: audit-key\nhsm: {module: /m.so, token_label: t}\nkey: {label: k}\nout: o\nwitnesses: [\"Anna Müller\", \""+other+"\"]\n"), CeremonyAuditKey, time.Now())
+		if good != (err == nil) {
+			t.Errorf("%+q: got %v", other, err)
+		}
+	}
+}
+
+// A character without a shape in the name of a CA would be signed for years.
+func TestANameOfACAIsSeen(t *testing.T) {
+	for text, good := range map[string]bool{"ACME, Inc.": true, "株式会社": true, "ACME\u115f": false, "\u3164": false} {
+		err := subject("authority.name", text, 64)
+		if good != (err == nil) {
+			t.Errorf("%+q: got %v", text, err)
+		}
+	}
+}

@@ -12,8 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"hallmark/station/reason"
 )
 
 // Validate checks every value and reports all values that are not possible.
@@ -59,7 +60,7 @@ func name(key, value string) error {
 // subject checks a part of the subject of a CA certificate: any characters that are visible.
 func subject(key, value string, most int) error {
 	n := utf8.RuneCountInString(value)
-	if utf8.ValidString(value) && strings.TrimSpace(value) == value && n <= most && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if utf8.ValidString(value) && strings.TrimSpace(value) == value && n <= most && !strings.ContainsFunc(value, func(r rune) bool { return !reason.IsShown(r) }) {
 		return nil
 	}
 	return &ValueError{key, fmt.Sprintf("%+q", value), fmt.Sprintf("at most %d visible characters, without blanks at its ends", most), "choose another name"}

@@ -23,7 +23,7 @@ func TestAPINFileThatAnEditorChangedIsRefusedBeforeALogin(t *testing.T) {
 		must(t, os.WriteFile(path, []byte(text), 0o600))
 		_, err := hsm.Open(t.Context(), shim.Config, source)
 		want(t, err, hsm.ErrPINSource)
-		if !strings.Contains(err.Error(), says) {
+		if !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -48,13 +49,13 @@ func checkPIN(octets []byte) (Secret, error) {
 	case len(pin) == 0:
 		bad = "it is empty"
 	case bytes.HasPrefix(pin, []byte("\ufeff")):
-		bad = "it begins with a byte order mark, which an editor wrote; save it without one"
+		bad = "it begins with a byte order mark, which an editor wrote; save it as UTF-8 without one"
 	case bytes.ContainsRune(pin, '\r'):
-		bad = "it holds a carriage return, as lines of Windows do; write it with `printf`"
+		bad = "it holds a carriage return, as lines of Windows do; write it with `printf %s 'PIN' > FILE && chmod 600 FILE`"
 	case !utf8.Valid(pin) || bytes.ContainsFunc(pin, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		bad = "it holds control characters or is not UTF-8; a PIN is one line"
 	case len(bytes.TrimSpace(pin)) != len(pin):
-		bad = "it begins or ends with a blank; remove the blank"
+		bad = "it begins or ends with a blank; write it with `printf %s 'PIN' > FILE && chmod 600 FILE`"
 	}
 	if bad != "" {
 		clear(octets)
@@ -119,7 +120,11 @@ func readFile(path string, forbidden os.FileMode) (Secret, error) {
 	case mode&forbidden != 0:
 		return Secret{}, refuse(ErrPINSource, "%s has mode %04o; chmod 0600", path, mode)
 	}
-	return readPIN(file)
+	secret, err := readPIN(file)
+	if err != nil {
+		return Secret{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return secret, nil
 }
 
 // readDescriptor reads an inherited descriptor to its end and closes it.

@@ -67,10 +67,10 @@ type inputFile struct{ key, path, sum string }
 func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, time.Now) }
 
 func readAt(path, kindName string, now func() time.Time) (*Act, error) {
-	if err := workdir.CheckCode(path); err != nil { // it names the module
-		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
-	}
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	if err == nil {
+		err = workdir.CheckCode(path) // it names the module
+	}
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
 	}

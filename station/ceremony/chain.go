@@ -187,7 +187,7 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 	case c.SignatureAlgorithm != x509.ECDSAWithSHA256:
 		return refuseChain("%s is signed with %v: boards verify ECDSA with SHA-256 only", what, c.SignatureAlgorithm)
 	case !c.BasicConstraintsValid || !c.IsCA:
-		return refuseChain("%s is no CA (basicConstraints)", what)
+		return refuseChain("%s is no CA (basicConstraints); have it signed again as a CA, with openssl x509 -req by the option -copy_extensions copy", what)
 	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
 		return refuseChain("%s may not sign certificates (keyUsage without keyCertSign)", what)
 	case !allows(c, x509.ExtKeyUsageClientAuth) || !allows(c, x509.ExtKeyUsageServerAuth):

@@ -115,7 +115,7 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 		{"damaged DER", nil, func(r, i []byte) []byte { return workdir.CertificatePEM(i[:len(i)-1], r) }, "certificate 1 cannot be read"},
 		{"a private key beside the certificates", nil, func(r, i []byte) []byte {
 			return append(workdir.CertificatePEM(i, r), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"...)
-		}, `a PEM block "PRIVATE KEY", want only CERTIFICATE`},
+		}, `a PEM block "PRIVATE KEY", want only CERTIFICATE: a secret lies in this file`},
 		{"an RSA root", func(r, _ *tier) { r.key = rsaKey }, nil, "the root has an RSA key"},
 		{"an RSA issuing CA", func(_, i *tier) { i.key = rsaKey }, nil, "the issuing CA has an RSA key"},
 		{"a root with P-384", func(r, _ *tier) { r.key = p384 }, nil, "not P-256"},
@@ -125,7 +125,7 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 		{"a root with path length 0", func(r, _ *tier) { r.template.MaxPathLen, r.template.MaxPathLenZero = 0, true }, nil, "path length is 0"},
 		{"an issuing CA that is no CA", func(_, i *tier) {
 			i.template.IsCA, i.template.MaxPathLen, i.template.MaxPathLenZero = false, 0, false
-		}, nil, "is no CA"},
+		}, nil, "is no CA (basicConstraints); have it signed again as a CA, with openssl x509 -req by the option -copy_extensions copy"},
 		{"an issuing CA without keyCertSign", func(_, i *tier) { i.template.KeyUsage = x509.KeyUsageCRLSign }, nil, "may not sign certificates"},
 		{"an issuing CA without key usage", func(_, i *tier) { i.template.KeyUsage = 0 }, nil, "lacks keyCertSign"},
 		{"an issuing CA for clients only", func(_, i *tier) { i.template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, nil, "forbids boards (clientAuth) or the verifier"},

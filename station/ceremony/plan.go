@@ -42,10 +42,10 @@ type Plan struct {
 func ReadPlan(path string) (*Plan, error) {
 	name, text, base := "demo.yaml", configs.Demo(), "."
 	if path != "" {
-		if err := workdir.CheckCode(path); err != nil { // it names the module
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
 		read, err := workdir.ReadInput(path, workdir.MaxFile)
+		if err == nil {
+			err = workdir.CheckCode(path) // it names the module
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
@@ -94,12 +96,29 @@ func stoppedIn(folder string) (bool, error) {
 		return false, nil
 	}
 	_, err := os.Lstat(filepath.Join(folder, unfinished))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, folder)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return false, notStopped(folder)
 	} else if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	return true, nil
+}
+
+// notStopped says what a path for the results is, in which no ceremony was stopped.
+func notStopped(folder string) error {
+	what, next := "exists and holds no ceremony that was stopped", "name a new directory in out"
+	entries, err := os.ReadDir(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "is a link that leads nowhere"
+	case err != nil:
+		what = "exists and is no directory that can be read"
+	case len(entries) == 0:
+		what, next = "is an empty directory, and the ceremony makes its own", "remove the directory, or name a new one in out"
+	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "transcript.sig" }):
+		what, next = "holds a ceremony that is finished", "use its results; for another ceremony name a new directory in out"
+	}
+	return fmt.Errorf("%w: %s %s; %s", ErrOutput, folder, what, next)
 }
 
 // resume reads the transcript of a ceremony that was stopped.
@@ -107,7 +126,7 @@ func (t *transcript) resume(begin map[string]string, named []inputFile) (err err
 	path := filepath.Join(t.folder, unfinished)
 	t.file, err = workdir.OpenJournal(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s exists and holds no ceremony that was stopped", ErrOutput, t.folder)
+		return notStopped(t.folder)
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}

@@ -261,3 +261,27 @@ func TestAStoppedTranscriptThatSomebodyWroteAnewIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestADirectoryWithoutAStoppedCeremonyIsNamed(t *testing.T) {
+	base := t.TempDir()
+	for name, test := range map[string]struct {
+		prepare func(path string) error
+		want    string
+	}{
+		"finished": {func(path string) error {
+			return errors.Join(os.Mkdir(path, 0o700), os.WriteFile(filepath.Join(path, "transcript.sig"), nil, 0o400))
+		}, "holds a ceremony that is finished; use its results"},
+		"empty":    {func(path string) error { return os.Mkdir(path, 0o700) }, "is an empty directory, and the ceremony makes its own; remove"},
+		"dangling": {func(path string) error { return os.Symlink("/nonexistent", path) }, "is a link that leads nowhere; name"},
+		"a file":   {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "exists and is no directory"},
+		"other": {func(path string) error {
+			return errors.Join(os.Mkdir(path, 0o700), os.WriteFile(filepath.Join(path, "letter"), nil, 0o600))
+		}, "exists and holds no ceremony that was stopped; name a new directory in out"},
+	} {
+		path := filepath.Join(base, name)
+		must(t, test.prepare(path))
+		if _, err := stoppedIn(path); !errors.Is(err, ErrOutput) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

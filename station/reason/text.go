@@ -20,7 +20,7 @@ var errText = New("bad-text", fmt.Sprintf("want 1 to %d printable characters on 
 func CheckText(text string) error {
 	switch visible := strings.ContainsFunc(text, isWord); {
 	case !visible, text != strings.TrimSpace(text), !utf8.ValidString(text), utf8.RuneCountInString(text) > maxText,
-		strings.ContainsFunc(text, func(r rune) bool { return !isShown(r) }):
+		strings.ContainsFunc(text, func(r rune) bool { return !IsShown(r) }):
 		return fmt.Errorf("%+.80q: %w", text, errText)
 	}
 	return nil
@@ -48,11 +48,11 @@ func CheckPath(path string) error {
 }
 
 // isWord reports whether a character is a letter or a digit that is seen.
-func isWord(r rune) bool { return (unicode.IsLetter(r) || unicode.IsDigit(r)) && isShown(r) }
+func isWord(r rune) bool { return (unicode.IsLetter(r) || unicode.IsDigit(r)) && IsShown(r) }
 
-// isShown is false for control characters, changes of direction, and letters without a shape
+// IsShown is false for control characters, changes of direction, and letters without a shape
 // (Unicode's Other_Default_Ignorable_Code_Point).
-func isShown(r rune) bool {
+func IsShown(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
@@ -65,7 +65,7 @@ func Printable(text string) string {
 			return ';'
 		case r == '\t':
 			return ' '
-		case isShown(r):
+		case IsShown(r):
 			return r
 		}
 		return '?'

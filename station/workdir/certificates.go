@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Marks that begin and end a block (RFC 7468 section 2).
@@ -66,6 +67,9 @@ func parseBlock(text []byte) (*x509.Certificate, []byte, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || bytes.Contains(text[end+len(pemEnd):len(text)-len(rest)], []byte(pemEnd)) {
 		return nil, nil, errors.New("its PEM is damaged")
+	}
+	if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+		return nil, nil, fmt.Errorf("a PEM block %q, want only CERTIFICATE: a secret lies in this file, so give a file with certificates only, and keep the key away from the line", block.Type)
 	}
 	if block.Type != "CERTIFICATE" {
 		return nil, nil, fmt.Errorf("a PEM block %q, want only CERTIFICATE", block.Type)
