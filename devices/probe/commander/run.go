@@ -153,7 +153,7 @@ func (d *Driver) once(ctx context.Context, w *work) (done *outcome, err error) {
 	if err != nil {
 		return nil, err
 	}
-	done = &outcome{exit: result.Exit, text: strings.ReplaceAll(result.Text, "\r", ""), script: w.script, connects: w.connect}
+	done = &outcome{exit: result.Exit, text: result.Text, script: w.script, connects: w.connect}
 	return done, done.read(dir)
 }
 

@@ -36,7 +36,7 @@ type Command struct {
 	Limit   time.Duration // the programmer is killed after this time
 }
 
-// A Result is what a programmer printed, on both outputs together, and its exit code.
+// A Result is what a programmer printed, on both outputs together and as a terminal would show it without colours, and its exit code.
 type Result struct {
 	Text string
 	Exit int

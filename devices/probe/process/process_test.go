@@ -38,7 +38,7 @@ func shell(script string, limit time.Duration) *Command {
 func TestARun(t *testing.T) {
 	var lines []string
 	got, err := shell("echo one; printf '10%%\\r20%%\\r'; printf two >&2; exit 3", time.Minute).Run(t.Context(), func(line string) { lines = append(lines, line) })
-	if err != nil || got.Exit != 3 || got.Text != "one\n10%\r20%\rtwo" {
+	if err != nil || got.Exit != 3 || got.Text != "one\n10%\n20%\ntwo" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if want := []string{"one", "10%", "20%", "two"}; !slices.Equal(lines, want) {
