@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -77,17 +78,43 @@ func (s Selection) Only(dir string) (serial Serial, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("looking for a second probe with the serial number %s: %w", serial, err)
 	}
-	maker := attribute(devices, s.Location, "idVendor")
-	places := map[string]string{} // maker → USB path of the first device with the serial number
+	mine := kindsOf(devices, names, s.Location)
+	places := map[string]string{} // kind → USB path of the first device with the serial number
 	for _, entry := range names {
-		of := attribute(devices, entry.Name(), "idVendor")
-		if of == "" || maker != "" && of != maker || !Serial(attribute(devices, entry.Name(), "serial")).Is(serial) {
+		if !Serial(attribute(devices, entry.Name(), "serial")).Is(serial) {
 			continue
 		}
-		if first := places[of]; first != "" {
-			return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and this programmer selects by the serial number only", ErrAmbiguous, serial, first, entry.Name())
+		for _, kind := range kindsOf(devices, names, entry.Name()) {
+			if len(mine) > 0 && !slices.Contains(mine, kind) {
+				continue
+			}
+			if first := places[kind]; first != "" {
+				return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and this programmer selects by the serial number only", ErrAmbiguous, serial, first, entry.Name())
+			}
+			places[kind] = entry.Name()
 		}
-		places[of] = entry.Name()
 	}
 	return serial, nil
+}
+
+// cmsisDAP is in a name of each probe of this kind, whoever made it (CMSIS-DAP specification, USB Interface).
+const cmsisDAP = "CMSIS-DAP"
+
+// kindsOf returns what a programmer could take the device for: a device of its maker, and a CMSIS-DAP probe. Other devices of another
+// maker may have the serial number of a probe.
+func kindsOf(devices fs.FS, all []fs.DirEntry, name string) (kinds []string) {
+	maker := attribute(devices, name, "idVendor")
+	if maker == "" {
+		return nil
+	}
+	texts := attribute(devices, name, "product")
+	for _, entry := range all {
+		if strings.HasPrefix(entry.Name(), name+":") {
+			texts += "\n" + attribute(devices, entry.Name(), "interface")
+		}
+	}
+	if kinds = []string{maker}; strings.Contains(texts, cmsisDAP) {
+		kinds = append(kinds, cmsisDAP)
+	}
+	return kinds
 }

@@ -79,7 +79,7 @@ func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (sta
 }
 
 func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
-	selected := selection(bay.Bay)
+	selected := selection(bay)
 	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board, selected)
 	if err != nil {
 		return nil, err
@@ -131,8 +131,9 @@ func newOpenOCD(board *configs.Board) *openocd.Driver {
 }
 
 // selection says which probe belongs to a bay.
-func selection(bay *configs.Bay) probe.Selection {
-	return probe.Selection{Serial: probe.Serial(bay.ProbeSerial()), Location: bay.ProbeLocation()}
+func selection(bay BaySpec) probe.Selection {
+	network := bay.Board.Emulated != "" || bay.Bay.Probe != nil && bay.Bay.Probe.Network
+	return probe.Selection{Serial: probe.Serial(bay.Bay.ProbeSerial()), Location: bay.Bay.ProbeLocation(), Network: network}
 }
 
 // byRecipe makes the driver for a programmer that a recipe describes. A recipe that cannot do the work of a

@@ -103,6 +103,9 @@ func (o *outcome) because(d *device) error {
 	case refused == "verify" && (!mismatched().MatchString(all) || lostProbe().MatchString(all)): // nothing that a lost probe read says anything about the board
 		refused = ""
 	}
+	if refused == "network" {
+		return fmt.Errorf("%w: no J-Link on USB has the serial number %s; one that answers over the network needs network: true at the probe of the bay", probe.ErrMissing, d.selected.Serial)
+	}
 	if err := refusals[refused]; err != nil {
 		return fmt.Errorf("%w%s", err, detail(rest, o.errors()))
 	}
