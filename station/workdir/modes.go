@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"hallmark/station/reason"
 )
@@ -35,22 +34,14 @@ func checkMode(path string) error {
 	} else if err != nil {
 		return fmt.Errorf("looking at the modes of the station directory: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o002 != 0 {
-		return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, mode, ErrWritable, path)
+	if info.Mode().Perm()&0o002 != 0 {
+		return writable(path, info)
 	}
 	return nil
 }
 
-// CheckCode refuses a file whose content runs as code of the station if everybody may write it, or replace it.
-func CheckCode(path string) error {
-	if err := checkMode(path); err != nil {
-		return err
-	}
-	folder := filepath.Dir(path)
-	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky != 0 {
-		return nil // nobody replaces the file of another user there
-	}
-	return checkMode(folder)
+func writable(path string, info fs.FileInfo) error {
+	return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, info.Mode().Perm(), ErrWritable, path)
 }
 
 // ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for
