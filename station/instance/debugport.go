@@ -215,7 +215,16 @@ func (p *debugPort) Setup() station.DebugSetup { return p.setup }
 
 func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 	info, err := p.Info(ctx)
-	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
+	return station.ProbeRecord{Serial: string(info.Serial), Target: chipName(info.Target)}, err
+}
+
+// maxChipName is how many characters of the name of a chip are kept.
+const maxChipName = 128
+
+// chipName is what a programmer calls the chip, for the record: a programmer may print anything, and as much as it likes.
+func chipName(text string) string {
+	runes := []rune(reason.Printable(text))
+	return string(runes[:min(len(runes), maxChipName)])
 }
 
 // glance is how many octets show soon that a board holds another image or none.

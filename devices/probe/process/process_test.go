@@ -239,3 +239,16 @@ func TestAFileThatAProgrammerLeavesIsBounded(t *testing.T) {
 		t.Errorf("no file: %d octets, %v", len(data), err)
 	}
 }
+
+func TestAProgrammerFillsNoDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for size, exit := range map[string]int{"256M": 0, "257M": -1} {
+		got, err := shell(`while test "$(ulimit -f)" = unlimited; do :; done; exec truncate -s `+size+" "+path, time.Minute).Run(t.Context(), nil)
+		if err != nil || (got.Exit == 0) != (exit == 0) {
+			t.Errorf("%s: %+v, %v", size, got, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > maxWritten {
+		t.Errorf("%v, %v", info.Size(), err)
+	}
+}
