@@ -267,14 +267,10 @@ func TestAnotherProbeThatAnswersIsRefusedInEachOperation(t *testing.T) {
 
 // A programmer that prints memory prints several octets for each of them, and no programmer may print without end.
 func TestALargeMemoryIsReadInPieces(t *testing.T) {
-	for _, name := range []string{"nrfutil", "probe-rs"} {
-		t.Run(name, func(t *testing.T) {
-			bay := connect(t, index(t, name))
-			octets, err := bay.ReadMemory(t.Context(), 0, probe.MaxRead)
-			if err != nil || len(octets) != probe.MaxRead {
-				t.Errorf("%d octets, %.200v", len(octets), err)
-			}
-		})
+	const length = 700 << 10 // more than nrfutil may print in one run
+	octets, err := connect(t, index(t, "nrfutil")).ReadMemory(t.Context(), 0, length)
+	if err != nil || len(octets) != length {
+		t.Errorf("%d octets, %.200v", len(octets), err)
 	}
 }
 

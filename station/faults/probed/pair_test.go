@@ -22,8 +22,8 @@ import (
 	"hallmark/station/workdir"
 )
 
-// another starts a second board, which is blank.
-func (b *environment) another() *emulated.Board {
+// spare starts a second board, which is blank.
+func (b *environment) spare() *emulated.Board {
 	b.t.Helper()
 	board := fixtures.Must(emulated.Start(b.t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: b.t.TempDir(), Debug: true}))(b.t)
 	b.t.Cleanup(func() { b.closes(board.Close) })
@@ -79,7 +79,7 @@ func TestADebugCableAtAnotherBoardIsNamedAndNeitherBoardIsChanged(t *testing.T) 
 			if newer {
 				b.port = b.debugPort("683806231", func(board *configs.Board) { withoutStore(board); board.Firmware = newImage(t) })
 			}
-			other := b.another()
+			other := b.spare()
 			b.probeAt(other)
 			b.ends(b.run(t.Context()), station.Fault, "probe-elsewhere")
 			b.isOpen(b.port)
@@ -114,7 +114,7 @@ func (m *movedCable) LockState(ctx context.Context) (station.LockState, error) {
 
 func TestADebugCableThatIsMovedBeforeTheLockLocksNoOtherBoard(t *testing.T) {
 	b := newEnvironment(t, nil)
-	other, right := b.another(), b.port
+	other, right := b.spare(), b.port
 	b.port = &movedCable{right, func() { b.probeAt(other) }}
 	run := b.run(t.Context())
 	b.ends(run, station.Fault, "probe-elsewhere")
@@ -151,7 +151,7 @@ func TestAnotherLockedBoardIsNotTakenForTheOneThatShouldBeLocked(t *testing.T) {
 	b.port = &cutLock{DebugPort: right}
 	b.ends(b.run(t.Context()), station.Fault, "probe-lost")
 	b.port = right
-	other := b.another()
+	other := b.spare()
 	b.probeAt(other)
 	if err := b.port.Lock(t.Context()); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestAnActiveBoardAtTheWrongProbeIsNotErased(t *testing.T) {
 	active := b.run(t.Context())
 	b.ends(active, station.Fault, "probe-lost")
 	done := b.client
-	other := b.another()
+	other := b.spare()
 	b.probeAt(other)
 	b.port = b.debugPort("683806231", withoutStore)
 	b.flashes() // the board in the bay answers
@@ -239,7 +239,7 @@ func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {
 	active := b.run(t.Context())
 	b.ends(active, station.Fault, "probe-lost")
 	b.port = right
-	blank := b.another()
+	blank := b.spare()
 	for name, at := range map[string]*emulated.Board{"an active board at the probe": b.board, "a board without a certificate at the probe": blank} {
 		t.Run(name, func(t *testing.T) {
 			err := b.recovers(at, func(what string) { t.Errorf("a person was asked: %s", what) })
