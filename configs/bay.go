@@ -30,6 +30,8 @@ type BayProbe struct {
 	Driver string `yaml:"driver"` // openocd, jlinkexe, or the name of a recipe
 	Serial string `yaml:"serial"` // as the probe says it; empty: whichever probe is at the USB path
 	USB    string `yaml:"usb"`    // USB path of the probe; empty: that of the bay
+	// Network allows a probe that answers over the network. Emulated boards always have one.
+	Network bool `yaml:"network"`
 }
 
 // UARTInterface returns the USB interface of the bay's UART, by the bay or its board definition (nil: none); -1: the only one.

@@ -40,7 +40,7 @@ func (b *Board) Missing() []Finding {
 	say(!p.canLock(), "probe.openocd.lock", "no driver knows how to close the debug port, so the step lock is not possible"+p.WhyNoLock(), "fill lock, or name a recipe that locks")
 	say(!p.canReadLock(), "probe.openocd.lock_state", "no driver knows how to read the state of the lock, so the step lock cannot be proven", "fill lock_state, locked and open, or name a recipe that reads the state")
 	say(b.UART.Interface < 0 && b.Emulated == "", "uart.interface", "it is not known which UART of the probe leads to the firmware", "write interface into the bay if the probe has more than one UART")
-	say(!b.Store.Known(), "store", "it is not known where the certificates lie in flash, so read back by probe is not possible", "write address and size of the partition of the certificates")
+	say(!b.Store.Known(), "store", "it is not known where the certificates lie in flash, so read back by probe is not possible, and a board that is done but silent is not recognised before a flash or an erase", "write address and size of the partition of the certificates")
 	say(b.LifeCycle == "", "life_cycle", "it is not known which life cycle the board says at the end", "write open or sealed")
 	for _, target := range p.Recipes {
 		described, err := Recipe(target.Recipe, "")

@@ -86,6 +86,8 @@ type Selection struct {
 	// location two probes with the same serial number are told apart, and a probe that was exchanged is found out.
 	Location string
 	USBID    string // vendor and product id of the probe ("1366:1015"), for programmers that need them; or ""
+	// Network allows a probe that answers over the network. Anybody there can answer with any serial number.
+	Network bool
 }
 
 // Found is a probe that a Driver found.

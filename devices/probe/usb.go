@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 
 	"hallmark/devices/usb"
 )
@@ -35,21 +36,21 @@ func (s Selection) AtPath(dir string) (Serial, error) {
 	return serial, err
 }
 
-// at returns the serial number and the maker of the device at the selected USB path.
-func (s Selection) at(devices []usb.Device) (serial Serial, maker string, err error) {
+// at returns the serial number and the kinds of the device at the selected USB path.
+func (s Selection) at(devices []usb.Device) (serial Serial, kinds []string, err error) {
 	for _, d := range devices {
 		if d.Path != s.Location || d.Serial == "" {
 			continue
 		}
 		if serial, err = ParseSerial(d.Serial); err != nil {
-			return "", "", fmt.Errorf("%w: at the USB path %s is a device with the serial number %.40q", ErrWrongSerial, s.Location, d.Serial)
+			return "", nil, fmt.Errorf("%w: at the USB path %s is a device with the serial number %.40q", ErrWrongSerial, s.Location, d.Serial)
 		}
 		if err := s.MustBe(serial); err != nil {
-			return "", "", fmt.Errorf("at the USB path %s: %w", s.Location, err)
+			return "", nil, fmt.Errorf("at the USB path %s: %w", s.Location, err)
 		}
-		return serial, d.VID, nil
+		return serial, kindsOf(d), nil
 	}
-	return "", "", fmt.Errorf("%w: nothing is connected at the USB path %s", ErrMissing, s.Location)
+	return "", nil, fmt.Errorf("%w: nothing is connected at the USB path %s", ErrMissing, s.Location)
 }
 
 // Only is AtPath for a programmer that selects by the serial number alone: it also refuses a second probe with the serial
@@ -62,21 +63,38 @@ func (s Selection) Only(dir string) (serial Serial, err error) {
 	if err != nil {
 		return "", err
 	}
-	maker := ""
+	var mine []string // what the programmer could take the selected device for
 	if serial = s.Serial; s.Location != "" {
-		if serial, maker, err = s.at(devices); err != nil {
+		if serial, mine, err = s.at(devices); err != nil {
 			return "", err
 		}
 	}
-	places := map[string]string{} // maker → USB path of the first device with the serial number
+	places := map[string]string{} // kind → USB path of the first device with the serial number
 	for _, d := range devices {
-		if d.VID == "" || maker != "" && d.VID != maker || !Serial(d.Serial).Is(serial) {
+		if !Serial(d.Serial).Is(serial) {
 			continue
 		}
-		if first := places[d.VID]; first != "" {
-			return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and the serial number alone selects either of them", ErrAmbiguous, serial, first, d.Path)
+		for _, kind := range kindsOf(d) {
+			if len(mine) > 0 && !slices.Contains(mine, kind) {
+				continue
+			}
+			if first := places[kind]; first != "" {
+				return "", fmt.Errorf("%w: %s at the USB paths %s and %s, and the serial number alone selects either of them", ErrAmbiguous, serial, first, d.Path)
+			}
+			places[kind] = d.Path
 		}
-		places[d.VID] = d.Path
 	}
 	return serial, nil
+}
+
+// kindsOf returns what a programmer could take the device for: a device of its maker, and a CMSIS-DAP probe, whoever made it. Other devices of another
+// maker may have the serial number of a probe.
+func kindsOf(d usb.Device) (kinds []string) {
+	if d.VID != "" {
+		kinds = append(kinds, d.VID)
+	}
+	if d.Probe == usb.CMSISDAP {
+		kinds = append(kinds, string(d.Probe))
+	}
+	return kinds
 }

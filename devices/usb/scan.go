@@ -82,10 +82,12 @@ const Directory = "/" + usbDevices
 // probes by their ids alone. A machine without USB has none.
 func Identities(dir string) (all []Device, err error) {
 	entries, err := names(dir)
-	for path := range grouped(entries) {
+	for path, interfaces := range grouped(entries) {
 		device, failed := identity(dir, path)
+		if failed == nil {
+			device.Probe, failed = probeOf(dir, &device, interfaces)
+		}
 		if err = errors.Join(err, failed); failed == nil {
-			device.Probe = kindByIDs(&device)
 			all = append(all, device)
 		}
 	}
@@ -124,7 +126,7 @@ func (r root) device(path string, interfaces []string, ttys []tty, stable *stabl
 		device.Ports = append(device.Ports, stable.port(tty.name, tty.number, driver))
 	}
 	sortPorts(device.Ports)
-	device.Probe, err = r.probe(&device, interfaces)
+	device.Probe, err = probeOf(r.at(usbDevices), &device, interfaces)
 	return device, err
 }
 
@@ -132,14 +134,14 @@ func sortPorts(ports []Port) {
 	slices.SortFunc(ports, func(a, b Port) int { return cmp.Or(a.Interface-b.Interface, strings.Compare(a.Device, b.Device)) })
 }
 
-// probe says whether a device is a probe. It reads the texts of the interfaces only where the ids do not say so.
-func (r root) probe(d *Device, interfaces []string) (Kind, error) {
+// probeOf says whether a device is a probe. It reads the texts of the interfaces only where the ids do not say so.
+func probeOf(dir string, d *Device, interfaces []string) (Kind, error) {
 	if kind := kindByIDs(d); kind != NoProbe {
 		return kind, nil
 	}
 	texts := []string{d.Product}
 	for _, name := range interfaces {
-		text, err := attribute(r.at(usbDevices, name), "interface")
+		text, err := attribute(filepath.Join(dir, name), "interface")
 		if err != nil {
 			return NoProbe, err
 		}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -216,6 +217,7 @@ func TestARecordedBenchIsNotTrusted(t *testing.T) {
 		harm func(device string) error
 	}{
 		{"an attribute that is a pipe", func(device string) error { return unix.Mkfifo(filepath.Join(device, "product"), 0o600) }},
+		{"an attribute that is a directory", func(device string) error { return os.Mkdir(filepath.Join(device, "product"), 0o700) }},
 		{"an attribute that leads out of the bench", func(device string) error { return os.Symlink(secret, filepath.Join(device, "product")) }},
 		{"a tty whose name commands the terminal", func(device string) error {
 			return os.Symlink("../../devices/1-1.1/1-1.1:1.0/tty/x", filepath.Join(device, "../../../../../sys/class/tty/ttyACM9\n\x1b[2J"))
@@ -233,6 +235,31 @@ func TestARecordedBenchIsNotTrusted(t *testing.T) {
 			}
 			if got := fmt.Sprint(*tree.At("1-1.1")); strings.Contains(got, "secret") || strings.Contains(got, "\x1b") {
 				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestAPipeInThePlaceOfADirectoryOfABenchHoldsNobodyUp(t *testing.T) {
+	for _, path := range []string{usbDevices, ttyClass, byPath, byID, filepath.Join(usbDevices, "1-1.1")} {
+		t.Run(path, func(t *testing.T) {
+			place := filepath.Join(bench(t).Dir(), path)
+			err := errors.Join(os.RemoveAll(place), os.MkdirAll(filepath.Dir(place), 0o700), unix.Mkfifo(place, 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+			scanned := make(chan error, 1)
+			go func() {
+				_, err := Scan(strings.TrimSuffix(place, path))
+				scanned <- err
+			}()
+			select {
+			case err := <-scanned:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the scan waits for the pipe")
 			}
 		})
 	}

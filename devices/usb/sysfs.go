@@ -33,7 +33,7 @@ func vanished(err error) bool {
 // names returns the names in a directory; none if the directory does not exist. Kernel and udev use printable ASCII only
 // (udev writes others as \x20); other names, which a recorded bench may have, would write commands to a terminal or lines into YAML.
 func names(dir string) ([]string, error) {
-	directory, err := os.Open(dir)
+	directory, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0) // a recorded bench may have a pipe there
 	if vanished(err) {
 		return nil, nil
 	}
@@ -51,10 +51,10 @@ func unprintable(r rune) bool { return r < 0x20 || r > 0x7e }
 // (USB 2.0 section 9.6.7).
 const maxAttribute = 126
 
-// attribute reads a file of sysfs; "" if there is none. A link is none: in a recorded bench it could lead anywhere. It keeps only printable ASCII, because the text comes from a device.
+// attribute reads a file of sysfs; "" if there is none. A link is none: in a recorded bench it could lead anywhere. A directory is none, either. It keeps only printable ASCII, because the text comes from a device.
 func attribute(dir, name string) (string, error) {
 	text, err := firstOctets(filepath.Join(dir, name))
-	if vanished(err) || errors.Is(err, syscall.ELOOP) {
+	if vanished(err) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR) {
 		return "", nil
 	}
 	if err != nil {

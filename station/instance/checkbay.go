@@ -53,7 +53,7 @@ func (f *Files) Programmer(ctx context.Context, bay BaySpec) (version string, er
 	case bay.Bay.Probe == nil: // the probe carries SMP
 		version, err = newOpenOCD(bay.Board).Check(ctx)
 	default:
-		driver, none := driverFor(bay.Bay.Probe.Driver, string(f.Dir), bay.Board, selection(bay.Bay))
+		driver, none := driverFor(bay.Bay.Probe.Driver, string(f.Dir), bay.Board, selection(bay))
 		if none != nil {
 			return "", fmt.Errorf("bay %s: %w", bay.Name, none)
 		}

@@ -85,7 +85,7 @@ func (f *Files) debugPort(bay BaySpec, emulated string, link *openocd.Link) (sta
 }
 
 func newDebugPort(bay BaySpec, dir, emulated string) (*debugPort, error) {
-	selected := selection(bay.Bay)
+	selected := selection(bay)
 	driver, err := driverFor(bay.Bay.Probe.Driver, dir, bay.Board, selected)
 	if err != nil {
 		return nil, err
@@ -139,8 +139,9 @@ func newOpenOCD(board *configs.Board) *openocd.Driver {
 }
 
 // selection says which probe belongs to a bay.
-func selection(bay *configs.Bay) probe.Selection {
-	return probe.Selection{Serial: probe.Serial(bay.ProbeSerial()), Location: bay.ProbeLocation()}
+func selection(bay BaySpec) probe.Selection {
+	network := bay.Board.Emulated != "" || bay.Bay.Probe != nil && bay.Bay.Probe.Network
+	return probe.Selection{Serial: probe.Serial(bay.Bay.ProbeSerial()), Location: bay.Bay.ProbeLocation(), Network: network}
 }
 
 // byRecipe makes the driver for a programmer that a recipe describes. A recipe that cannot do the work of a
@@ -222,7 +223,16 @@ func (p *debugPort) Target(ctx context.Context) (station.ProbeRecord, error) {
 			info.Serial = serial
 		}
 	}
-	return station.ProbeRecord{Serial: string(info.Serial), Target: info.Target}, err
+	return station.ProbeRecord{Serial: string(info.Serial), Target: chipName(info.Target)}, err
+}
+
+// maxChipName is how many characters of the name of a chip are kept.
+const maxChipName = 128
+
+// chipName is what a programmer calls the chip, for the record: a programmer may print anything, and as much as it likes.
+func chipName(text string) string {
+	runes := []rune(reason.Printable(text))
+	return string(runes[:min(len(runes), maxChipName)])
 }
 
 // glance is how many octets show soon that a board holds another image or none.

@@ -217,3 +217,26 @@ func TestAStationThatReadsFirmwareNeedsAProbeAndFirmwareInEachBay(t *testing.T) 
 		}
 	}
 }
+
+// A programmer may print anything for the name of a chip.
+func TestTheNameOfAChipIsCleanAndShortOnRecord(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "tool")
+	script := "#!/bin/sh\ncase \"$*\" in --version) echo 'STM32CubeProgrammer version: 2.20.0';; *) printf 'ST-LINK SN : 683806234\\nVoltage : 3.3V\\nDevice name : STM32\\342\\200\\256U5'; head -c 300000 /dev/zero | tr '\\0' x;; esac\n"
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := fixtures.Must(configs.RecipeText("stm32", "."))(t)
+	recipe := filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(recipe, []byte(strings.Replace(string(text), "program: STM32_Programmer_CLI", "program: "+program, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	board := definition(t, "octets")
+	board.Probe.Part = configs.Part{}
+	board.Probe.Recipes = append(board.Probe.Recipes, configs.RecipeTarget{Recipe: recipe, Target: "x"})
+	bay := probed(board, recipe)
+	bay.Bay.USB = ""
+	record, err := fixtures.Must(openFiles(t, false).DebugPort(bay, ""))(t).Target(t.Context())
+	if err != nil || !strings.HasPrefix(record.Target, "STM32?U5xxx") || len(record.Target) != 128 {
+		t.Errorf("got %.200q, %d octets, %v", record.Target, len(record.Target), err)
+	}
+}

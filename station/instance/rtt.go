@@ -33,7 +33,7 @@ func (f *Files) link(bay BaySpec) (*openocd.Link, error) {
 	case f.Config.Boards.Lock:
 		return nil, reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errLockedRTT))
 	}
-	return newOpenOCD(bay.Board).Link(selection(bay.Bay), openocd.RTT(bay.Board.RTT)), nil
+	return newOpenOCD(bay.Board).Link(selection(bay), openocd.RTT(bay.Board.RTT)), nil
 }
 
 // openRTT opens the transport of a bay whose probe carries SMP. No probe is asked yet.

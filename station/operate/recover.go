@@ -20,6 +20,12 @@ const actRecover = "board.recover"
 // recoverAsk is how long a board may take to say who it is before it is erased.
 const recoverAsk = 6 * time.Second
 
+// The board must answer within recoverBoot after the probe has restarted it. An answer of the old start counts as delayed for recoverStale.
+const (
+	recoverBoot  = 20 * time.Second
+	recoverStale = 2 * time.Second
+)
+
 // A Recover has the arguments of an erase of a whole chip.
 type Recover struct {
 	Board    devices.BoardID // that the person says the board is; zero: the person does not say
@@ -70,14 +76,15 @@ func recoverAs(ctx context.Context, record *instance.Record, source *instance.Bo
 		client = nil // a board with USB of its own has no port while its firmware does not run
 	}
 	target, asked := port.Target(ctx)
-	if asked != nil && reason.Of(asked).Word != "target-locked" { // the probe must work before anything is on record
+	if asked != nil && !isLocked(asked) { // the probe must work before anything is on record
 		return "", fmt.Errorf("looking which board is in bay %s: %w", bay.Name, asked)
 	}
 	recovery := registry.Recovery{Bay: bay.Name, Probe: target.Serial, Why: ask.Why, Operator: ask.Operator, Hold: ask.Hold}
-	if recovery.Board, recovery.KnownBy, err = whichBoard(ctx, record, client, port, asked != nil, ask); err != nil {
+	var doubt string
+	if recovery.Board, recovery.KnownBy, doubt, err = whichBoard(ctx, record, client, port, asked != nil, ask); err != nil {
 		return "", fmt.Errorf("looking which board is in bay %s: %w", bay.Name, err)
 	}
-	if err := confirm(describe(ctx, record, &recovery)); err != nil {
+	if err := confirm(describe(ctx, record, &recovery) + doubt); err != nil {
 		return "", err
 	}
 	if err := record.Registry.RecoverIntended(ctx, recovery); err != nil {
@@ -89,43 +96,71 @@ func recoverAs(ctx context.Context, record *instance.Record, source *instance.Bo
 	return state, record.Registry.RecoverDone(ctx, recovery, state, err)
 }
 
-// whichBoard asks the board, then its flash, then the person.
-func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool, ask Recover) (id devices.BoardID, by string, err error) {
-	if id, by, err = asksBoard(ctx, record, client, port, locked); err != nil {
-		return id, by, err
+// whichBoard asks the board and its flash, then the person. doubt is what the person must know before the erase.
+func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool, ask Recover) (id devices.BoardID, by, doubt string, err error) {
+	if id, by, doubt, err = asksBoard(ctx, record, client, port, locked); err != nil {
+		return id, by, "", err
 	}
 	switch {
 	case !id.IsZero() && !ask.Board.IsZero() && id != ask.Board:
-		return id, by, reason.Usage(fmt.Errorf("--board %s, and the %s says %s: %w", ask.Board, by, id, errOtherBoard))
+		return id, by, "", reason.Usage(fmt.Errorf("--board %s, and the %s says %s: %w", ask.Board, by, id, errOtherBoard))
 	case !id.IsZero():
-		return id, by, nil
+		return id, by, doubt, nil
 	case !ask.Board.IsZero():
-		return ask.Board, "person", nil
+		return ask.Board, "person", "", nil
 	case ask.Unknown:
-		return id, "nobody", nil
+		return id, "nobody", "", nil
 	}
-	return id, by, reason.Usage(errNobodyKnows)
+	return id, by, "", reason.Usage(errNobodyKnows)
 }
 
+// notProven is what a person must know about a locked chip that no probe restarts.
+const notProven = "; the debug port is locked, so nothing shows that the probe is connected to the board that answers: look where the debug cable leads"
+
 // asksBoard returns the zero BoardID for a board that neither says who it is nor has a certificate of this station. Its errors are those of
-// the probe.
-func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool) (devices.BoardID, string, error) {
-	if client != nil {
-		short, cancel := context.WithTimeout(ctx, recoverAsk)
-		defer cancel()
-		if identity, err := client.Identify(short); err == nil {
-			return identity.ID, "board", nil
+// the probe. A board that answers must be the chip at the probe, which
+// would be erased: its certificate is in the flash of that chip, or it restarts with that chip.
+func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool) (id devices.BoardID, by, doubt string, err error) {
+	says := answerOf(ctx, client)
+	if !locked && port.Setup().Store {
+		octets, err := port.ReadStore(ctx)
+		if err != nil {
+			return id, "", "", err
+		}
+		if id, err = ownerOf(ctx, record, octets); err != nil {
+			return id, "", "", err
 		}
 	}
-	if locked || !port.Setup().Store {
-		return devices.BoardID{}, "", ctx.Err()
+	switch {
+	case says == nil:
+		return id, "flash", "", ctx.Err()
+	case id == says.ID:
+		return id, "board", "", nil
+	case !id.IsZero():
+		return id, "", "", fmt.Errorf("%w: the UART says board %s, and the flash has a certificate of board %s", station.ErrProbeElsewhere, says.ID, id)
 	}
-	octets, err := port.ReadStore(ctx)
+	pair := station.Pair{Port: port, Boot: recoverBoot, Stale: recoverStale, ExpectRestart: client.ExpectRestart,
+		Ask: func(ctx context.Context) (*devices.Identity, error) { return answerOf(ctx, client), nil }}
+	if _, err = pair.Proves(ctx, says); locked && isLocked(err) {
+		return says.ID, "board", notProven, nil
+	}
+	return says.ID, "board", "", err
+}
+
+func isLocked(err error) bool { return reason.Of(err).Word == "target-locked" }
+
+// answerOf asks the board who it is; nil: it does not answer, or the bay has no UART now.
+func answerOf(ctx context.Context, client *devices.Client) *devices.Identity {
+	if client == nil {
+		return nil
+	}
+	short, cancel := context.WithTimeout(ctx, recoverAsk)
+	defer cancel()
+	identity, err := client.Identify(short)
 	if err != nil {
-		return devices.BoardID{}, "", err
+		return nil
 	}
-	id, err := ownerOf(ctx, record, octets)
-	return id, "flash", err
+	return &identity
 }
 
 // ownerOf returns the board that the registry knows for a certificate in a flash.

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"hallmark/station/reason"
 )
@@ -37,40 +34,14 @@ func checkMode(path string) error {
 	} else if err != nil {
 		return fmt.Errorf("looking at the modes of the station directory: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o002 != 0 {
-		return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, mode, ErrWritable, path)
+	if info.Mode().Perm()&0o002 != 0 {
+		return writable(path, info)
 	}
 	return nil
 }
 
-// ErrOthersCode: the owner of a file is anybody who may write into its directory.
-var ErrOthersCode = errors.New("everybody may make files in this directory, and another user made this one; install it where only root or the user of the station may write")
-
-// CheckCode refuses a file whose content runs as code of the station if everybody may write it, or replace it, or may have made it.
-func CheckCode(path string) error {
-	if err := checkMode(path); err != nil {
-		return err
-	}
-	folder := filepath.Dir(path)
-	if info, err := os.Stat(folder); err == nil && info.Mode()&os.ModeSticky != 0 {
-		return checkMaker(path, info) // nobody replaces the file of another user there, but anybody may have made it
-	}
-	return checkMode(folder)
-}
-
-// checkMaker refuses a file of another user in a folder with the sticky bit that everybody may write.
-func checkMaker(path string, folder fs.FileInfo) error {
-	var status unix.Stat_t
-	err := unix.Stat(path, &status)
-	switch {
-	case folder.Mode().Perm()&0o002 == 0 || errors.Is(err, fs.ErrNotExist): // whoever needs the file says that it is missing
-		return nil
-	case err != nil:
-		return fmt.Errorf("looking at the owner of %s: %w", path, err)
-	case status.Uid != 0 && int(status.Uid) != os.Geteuid():
-		return reason.Usage(fmt.Errorf("%s: %w", path, ErrOthersCode))
-	}
-	return nil
+func writable(path string, info fs.FileInfo) error {
+	return fmt.Errorf("%s has mode %04o: %w; look whether somebody changed it, then `chmod o-w %s`", path, info.Mode().Perm(), ErrWritable, path)
 }
 
 // ReadCode reads a small regular file whose commands or programs the station runs: a board definition, or a recipe for

@@ -48,34 +48,3 @@ func TestAPathThatEverybodyMayWriteIsRefused(t *testing.T) {
 		})
 	}
 }
-
-// In a directory such as /tmp nobody replaces a file of another user, but anybody makes one.
-func TestCodeThatAnybodyMayHaveMadeIsRefused(t *testing.T) {
-	other := os.Geteuid() + 1
-	for name, test := range map[string]struct {
-		mode, file os.FileMode
-		owner      int
-		want       error
-	}{
-		"own file in a directory of everybody":            {0o777 | os.ModeSticky, 0o755, os.Geteuid(), nil},
-		"another user's file in a directory of everybody": {0o777 | os.ModeSticky, 0o755, other, ErrOthersCode},
-		"another user's file in a directory of one user":  {0o755, 0o755, other, nil},
-		"a file that everybody may write":                 {0o755, 0o757, os.Geteuid(), ErrWritable},
-		"a directory of everybody without the sticky bit": {0o777, 0o755, os.Geteuid(), ErrWritable},
-	} {
-		t.Run(name, func(t *testing.T) {
-			folder := t.TempDir()
-			path := filepath.Join(folder, "module.so")
-			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, test.file), os.Chmod(folder, test.mode)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chown(path, test.owner, -1); err != nil {
-				t.Log("only root may give a file away")
-				return
-			}
-			if err := CheckCode(path); !errors.Is(err, test.want) || err != nil && reason.ExitOf(err) != reason.ExitUsage {
-				t.Errorf("got %v, want %v", err, test.want)
-			}
-		})
-	}
-}

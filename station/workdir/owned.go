@@ -44,7 +44,7 @@ func InFolder(path string) error {
 }
 
 func (d Dir) owns(path string) (bool, error) {
-	real, err := follow(path)
+	real, err := follow(path, func(string) error { return nil })
 	if err != nil {
 		return false, err
 	}
@@ -62,18 +62,21 @@ func (d Dir) owns(path string) (bool, error) {
 const maxLinks = 40
 
 // follow gives the path that opening would make or change: it follows symbolic links, also to a
-// file or a directory that does not exist.
-func follow(path string) (string, error) {
+// file or a directory that does not exist. visit sees each directory, each link and the file on the way, and may refuse it.
+func follow(path string, visit func(path string) error) (string, error) {
 	path, err := filepath.Abs(path)
 	for range maxLinks {
 		if err != nil || path == string(filepath.Separator) {
-			return path, err
+			return path, errors.Join(err, visit(string(filepath.Separator)))
 		}
-		folder, err := follow(filepath.Dir(path))
+		folder, err := follow(filepath.Dir(path), visit)
 		if err != nil {
 			return "", err
 		}
 		path = filepath.Join(folder, filepath.Base(path))
+		if err := visit(path); err != nil {
+			return "", err
+		}
 		target, err := os.Readlink(path)
 		if err != nil { // no link, or nothing there
 			return path, nil

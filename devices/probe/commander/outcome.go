@@ -25,7 +25,7 @@ type outcome struct {
 var (
 	listed       = probe.NewPattern(`(?m)^J-Link\[\d+\]: Connection: \S+, Serial number: (\d+), ProductName: ([^,\r\n]+)(?:, Nickname: .*)?$`)
 	version      = probe.NewPattern(`SEGGER J-Link Commander V(\d+)\.(\d+)`)
-	serialNumber = probe.NewPattern(`(?m)^S/N: (\d+)\s*$`)
+	serialNumber = probe.NewPattern(`\bS/N:[ \t]*(\S+)`)
 	firmware     = probe.NewPattern(`(?m)^Firmware: (.*)$`)
 	vtref        = probe.NewPattern(`VTref=(\d+)\.(\d{3})V`)
 	identified   = probe.NewPattern(`(?m)^(\S.*) identified\.$|^Found (.*?), Little endian\.$`)
@@ -141,16 +141,16 @@ func (o *outcome) unknownVersion() error {
 	return nil
 }
 
+// millivolts is the lowest target voltage that the run has printed.
 func (o *outcome) millivolts() int {
-	match := vtref().FindStringSubmatch(o.text)
-	if match == nil {
-		return probe.VoltageUnknown
+	lowest := probe.VoltageUnknown
+	for _, match := range vtref().FindAllStringSubmatch(o.text, -1) {
+		millivolts, err := strconv.Atoi(match[1] + match[2])
+		if err == nil && (lowest == probe.VoltageUnknown || millivolts < lowest) {
+			lowest = millivolts
+		}
 	}
-	millivolts, err := strconv.Atoi(match[1] + match[2])
-	if err != nil {
-		return probe.VoltageUnknown
-	}
-	return millivolts
+	return lowest
 }
 
 // info collects what the run said about probe and board. A run that names no probe or no voltage is unclear.
@@ -173,10 +173,13 @@ func (o *outcome) info() (probe.Info, error) {
 	return info, nil
 }
 
-// answeredBy compares each serial number that the run printed. A run that names no probe is refused where the answer of
-// the probe counts, see info.
+// answeredBy compares each serial number that the run printed. A run that names no probe is unclear.
 func (o *outcome) answeredBy(serial probe.Serial) error {
-	for _, match := range serialNumber().FindAllStringSubmatch(o.text, -1) {
+	all := serialNumber().FindAllStringSubmatch(o.text, -1)
+	if len(all) == 0 {
+		return fmt.Errorf("%w: no text says which probe answered", probe.ErrUnclear)
+	}
+	for _, match := range all {
 		if err := (probe.Selection{Serial: serial}).MustBe(probe.Serial(match[1])); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func (d *Driver) once(ctx context.Context, w *work) (done *outcome, err error) {
 		Program: d.cfg.Program, Args: append(args, "-CommandFile", scriptFile), Env: []string{"LC_ALL=C", "HOME=" + dir}, Dir: dir, Limit: w.limit,
 	}
 	result, err := command.Run(ctx, w.line)
-	done = &outcome{exit: result.Exit, text: strings.ReplaceAll(result.Text, "\r", ""), script: w.script, connects: w.connect}
+	done = &outcome{exit: result.Exit, text: result.Text, script: w.script, connects: w.connect}
 	if readErr := done.readLog(dir); err != nil || readErr != nil {
 		return nil, errors.Join(err, readErr, done.erased()) // a run that was given up may have erased the chip before
 	}

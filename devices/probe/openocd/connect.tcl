@@ -17,6 +17,11 @@ proc hallmark_version {} {
 	if {$major == 0 && $minor < 12} { hallmark_refuse version }
 }
 
+# Refuses a J-Link that could only be on the network. Other probes are on USB alone.
+proc hallmark_no_network {} {
+	if {[adapter name] eq "jlink"} { hallmark_refuse network }
+}
+
 # Waits until no other OpenOCD looks for its probe: the station makes the file "go".
 proc hallmark_turn {} {
 	hallmark_say asks

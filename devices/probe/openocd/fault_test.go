@@ -82,7 +82,7 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 		t.Errorf("at the start: %v", err)
 	}
 	bay.jlink.Inject(jlink.NoFault)
-	after := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: serial})
+	after := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: serial, Network: true})
 	if err := after.Flash(t.Context(), image, nil); err != nil {
 		t.Errorf("the next call: %v", err)
 	}
@@ -108,7 +108,7 @@ func TestAProbeThatHangsIsNamedSoon(t *testing.T) {
 
 func TestAnotherSerialNumberIsNamed(t *testing.T) {
 	connect(t, Config{}, jlink.NewNRF52840())
-	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7"}).Info(t.Context())
+	_, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "7", Network: true}).Info(t.Context())
 	if !errors.Is(err, probe.ErrWrongSerial) || !strings.Contains(err.Error(), "683806234 answered, want 7") {
 		t.Errorf("got %v", err)
 	}
@@ -362,7 +362,7 @@ func TestEightBaysFlashAtTheSameTime(t *testing.T) {
 	}
 	for i := range bays {
 		go func() {
-			results <- driver.Open(probe.Selection{Serial: probe.Serial(strconv.Itoa(100 + i))}).Flash(t.Context(), image, nil)
+			results <- driver.Open(probe.Selection{Serial: probe.Serial(strconv.Itoa(100 + i)), Network: true}).Flash(t.Context(), image, nil)
 		}()
 	}
 	for range bays {
@@ -391,5 +391,14 @@ func TestTheTransportIsTheOneOfTheDefinition(t *testing.T) {
 		if _, err := d.Info(t.Context()); err == nil || strings.Contains(err.Error(), "transport") { // there is no such probe
 			t.Errorf("%s: %v", test.name, err)
 		}
+	}
+}
+
+// Anybody on the network can answer a broadcast with the serial number of a probe.
+func TestAProbeOnTheNetworkIsOnlyTakenIfTheSelectionSaysSo(t *testing.T) {
+	bay := connect(t, Config{}, jlink.NewNRF52840())
+	_, err := New(Config{Chip: nrf52840(), USB: t.TempDir()}).Open(probe.Selection{Serial: serial}).Info(t.Context())
+	if !errors.Is(err, probe.ErrMissing) || !strings.Contains(err.Error(), "network: true") || bay.jlink.Sessions() != 0 {
+		t.Errorf("got %v, and %d connections", err, bay.jlink.Sessions())
 	}
 }

@@ -24,7 +24,7 @@ func linked(t *testing.T) (*Link, probe.Probe, *bay, *emulated.Board) {
 	board := boardWith(t, emulated.Config{Unwired: true})
 	config := Config{Chip: an385()}
 	bay := connect(t, config, jlink.NewQEMU(board, true))
-	link := New(config).Link(probe.Selection{Serial: serial}, qemuRTT)
+	link := New(config).Link(probe.Selection{Serial: serial, Network: true}, qemuRTT)
 	return link, link.Probe(bay.Probe), bay, board
 }
 

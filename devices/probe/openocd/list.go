@@ -22,6 +22,7 @@ func (d *Driver) List(ctx context.Context) ([]probe.Found, error) {
 
 // searches reports whether OpenOCD looks for the probe on the network: only there two OpenOCD that start together
 // disturb each other. It looks there for a serial number that no J-Link on USB has.
+// Without Selection.Network such a J-Link is refused: everybody on the network can answer a broadcast with this number.
 func (d *device) searches() bool {
 	if d.selected.Serial == "" {
 		return false

@@ -65,7 +65,7 @@ func connect(t *testing.T, config Config, chip jlink.Chip) *bay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closes(t, emulation.Close) })
-	return &bay{New(config).Open(probe.Selection{Serial: serial}), emulation}
+	return &bay{New(config).Open(probe.Selection{Serial: serial, Network: true}), emulation}
 }
 
 func closes(t *testing.T, close func() error) {

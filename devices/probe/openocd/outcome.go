@@ -110,6 +110,8 @@ func (o *outcome) because(d *device) error {
 		refused = ""
 	}
 	switch err := refusals[refused]; {
+	case refused == "network":
+		return fmt.Errorf("%w: no J-Link on USB has the serial number %s; one that answers over the network needs network: true at the probe of the bay", probe.ErrMissing, d.selected.Serial)
 	case refused == "part": // says what was read and what is wanted
 		return cmp.Or(o.otherPart(d, rest), err)
 	case refused == "verify": // OpenOCD says no more than that

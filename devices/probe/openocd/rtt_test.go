@@ -138,7 +138,7 @@ var rttPlace = RTT{Address: 0x2000_0000, Size: 0x2000}
 func TestABoardWithoutUARTAnswersOverRTT(t *testing.T) {
 	_, board, driver := rttPair(t)
 	board.begin()
-	channel, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial}, rttPlace)
+	channel, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial, Network: true}, rttPlace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,18 +156,18 @@ func TestABoardWithoutUARTAnswersOverRTT(t *testing.T) {
 	if err := channel.Close(); err != nil {
 		t.Errorf("a second close: %v", err)
 	}
-	if _, err := driver.Open(probe.Selection{Serial: serial}).Info(t.Context()); err != nil {
+	if _, err := driver.Open(probe.Selection{Serial: serial, Network: true}).Info(t.Context()); err != nil {
 		t.Errorf("the probe is not free again: %v", err)
 	}
 }
 
 func TestABoardWithoutControlBlockIsNamed(t *testing.T) {
 	_, _, driver := rttPair(t)
-	_, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial}, rttPlace)
+	_, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial, Network: true}, rttPlace)
 	if !errors.Is(err, probe.ErrMissingTarget) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial}, RTT{}); !errors.Is(err, probe.ErrCannot) {
+	if _, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial, Network: true}, RTT{}); !errors.Is(err, probe.ErrCannot) {
 		t.Errorf("nowhere: %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestABoardWithoutControlBlockIsNamed(t *testing.T) {
 func TestAProbeThatVanishesEndsTheChannel(t *testing.T) {
 	bay, board, driver := rttPair(t)
 	board.begin()
-	channel, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial}, rttPlace)
+	channel, err := driver.OpenRTT(t.Context(), probe.Selection{Serial: serial, Network: true}, rttPlace)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 		switch {
 		case errors.Is(err, probe.ErrWrongSerial):
 			other = err
-		case !errors.Is(err, probe.ErrMissing):
+		case !errors.Is(err, probe.ErrMissing), done != nil && done.mark("refused") == "network":
 			if done != nil {
 				done.expected = expected
 			}

@@ -32,6 +32,9 @@ func (d *device) script(w *work) []byte {
 	d.addConfiguration(add)
 	digits, _ := d.selected.Serial.Digits() // a J-Link has nothing but digits
 	if d.searches() {
+		if !d.selected.Network {
+			add("hallmark_no_network")
+		}
 		add("hallmark_turn")
 	}
 	add("hallmark_connect {%s} {%s}", digits, d.selected.Location)

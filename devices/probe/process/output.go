@@ -95,14 +95,14 @@ func (o *output) lines(octets []byte) {
 	}
 }
 
-// end returns the whole text after the child has ended. A process that left the child's group and still holds
+// end returns the whole text, as plain makes it, after the child has ended. A process that left the child's group and still holds
 // the output is killed.
 func (o *output) end(c *child) (string, error) {
 	err := o.drain()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.Join(killHolders(o.name), o.drain())
 	}
-	return o.text.String(), errors.Join(err, o.close())
+	return plain(o.text.String()), errors.Join(err, o.close())
 }
 
 // drain waits until nobody holds the output any more.

@@ -1,5 +1,5 @@
 // Package process runs a programmer as a child process that cannot harm the station: it inherits no
-// descriptors and no terminal, its time and its output are bounded, and it dies with the station, also with
+// descriptors and no terminal, its time, its output and the size of its files are bounded, and it dies with the station, also with
 // a station that is killed. The same holds for the processes that it has started, also those that left its group. Only a
 // process that cleared its environment and does not hold the output outlives the programmer.
 package process
@@ -36,7 +36,7 @@ type Command struct {
 	Limit   time.Duration // the programmer is killed after this time
 }
 
-// A Result is what a programmer printed, on both outputs together, and its exit code.
+// A Result is what a programmer printed, on both outputs together and as a terminal would show it without colours, and its exit code.
 type Result struct {
 	Text string
 	Exit int
@@ -136,11 +136,34 @@ func (p *child) begin() (*watcher, error) {
 	if err := p.cmd.Start(); err != nil {
 		return watcher, err
 	}
-	if err := watcher.watch(p.cmd.Process); err != nil {
+	if err := errors.Join(limitFiles(p.cmd.Process.Pid), watcher.watch(p.cmd.Process)); err != nil {
 		p.kill()
 		return watcher, err
 	}
 	return watcher, nil
+}
+
+// maxWritten is the largest file that a programmer may write. The limits of time and output do not keep it from filling the disk of
+// the station's registry.
+const maxWritten = 256 << 20
+
+// limitFiles bounds each file that a process and its children write. Linux ends a process that goes on with SIGXFSZ (setrlimit(2)).
+func limitFiles(pid int) error {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, nil, &limit); err != nil {
+		return notEnded(err)
+	}
+	limit.Max = min(limit.Max, maxWritten)
+	limit.Cur = min(limit.Cur, limit.Max)
+	return notEnded(unix.Prlimit(pid, unix.RLIMIT_FSIZE, &limit, nil))
+}
+
+// notEnded is nil for a process that is gone.
+func notEnded(err error) error {
+	if err == nil || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return fmt.Errorf("bounding the files of a programmer: %w", err)
 }
 
 // killRest waits for the child's end, and kills the rest of its group before the child is reaped: until

@@ -38,7 +38,7 @@ func shell(script string, limit time.Duration) *Command {
 func TestARun(t *testing.T) {
 	var lines []string
 	got, err := shell("echo one; printf '10%%\\r20%%\\r'; printf two >&2; exit 3", time.Minute).Run(t.Context(), func(line string) { lines = append(lines, line) })
-	if err != nil || got.Exit != 3 || got.Text != "one\n10%\r20%\rtwo" {
+	if err != nil || got.Exit != 3 || got.Text != "one\n10%\n20%\ntwo" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if want := []string{"one", "10%", "20%", "two"}; !slices.Equal(lines, want) {
@@ -237,5 +237,18 @@ func TestAFileThatAProgrammerLeavesIsBounded(t *testing.T) {
 	}
 	if data, err := ReadIfThere(filepath.Join(t.TempDir(), "dump.bin")); err != nil || data != nil {
 		t.Errorf("no file: %d octets, %v", len(data), err)
+	}
+}
+
+func TestAProgrammerFillsNoDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for size, exit := range map[string]int{"256M": 0, "257M": -1} {
+		got, err := shell(`while test "$(ulimit -f)" = unlimited; do :; done; exec truncate -s `+size+" "+path, time.Minute).Run(t.Context(), nil)
+		if err != nil || (got.Exit == 0) != (exit == 0) {
+			t.Errorf("%s: %+v, %v", size, got, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > maxWritten {
+		t.Errorf("%v, %v", info.Size(), err)
 	}
 }

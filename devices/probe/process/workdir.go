@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +52,21 @@ func newWorkDir(parent string) (*WorkDir, error) {
 
 // Remove removes the directory with everything in it.
 func (w *WorkDir) Remove() error {
-	return errors.Join(os.RemoveAll(w.Path), w.lock.Close())
+	return errors.Join(removeAll(w.Path), w.lock.Close())
+}
+
+// removeAll removes a directory, also if a programmer has left directories in it that their owner may not read or write.
+func removeAll(path string) error {
+	if os.RemoveAll(path) == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error { // the second RemoveAll says what is left
+		if err == nil && entry.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
 }
 
 // lockDir locks a directory of this user. The error wraps EWOULDBLOCK if somebody else has the lock, and
@@ -98,9 +113,7 @@ func removeAbandoned(parent string) error {
 		if err != nil {
 			continue // in use, or just removed by its process
 		}
-		if err := (&WorkDir{path, lock}).Remove(); err != nil {
-			return fmt.Errorf("removing what a killed station left: %w", err)
-		}
+		_ = (&WorkDir{path, lock}).Remove() // what is left takes room, and each call tries again: it is no reason to refuse a call
 	}
 	return nil
 }

@@ -21,13 +21,15 @@ func TestAProbeIsNotTakenForItsClone(t *testing.T) {
 		selected probe.Selection
 		want     error
 	}{
-		"a machine without USB":              {"", probe.Selection{Serial: serial}, nil},
-		"the only one":                       {"1-1 1366:1015 serial=000683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, nil},
-		"another device with its number":     {"1-1 1366:1015 serial=000683806234\n1-3 0403:6001 serial=683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, nil},
-		"two with one number, by the path":   {clones, probe.Selection{Serial: serial, Location: "1-2"}, probe.ErrAmbiguous},
-		"two with one number, by the number": {clones, probe.Selection{Serial: serial}, probe.ErrAmbiguous},
-		"nothing at the path":                {clones, probe.Selection{Serial: serial, Location: "1-9"}, probe.ErrMissing},
-		"another one at the path":            {"1-1 1366:1015 serial=5\n1-2 1366:1015 serial=000683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, probe.ErrWrongSerial},
+		"a machine without USB":                      {"", probe.Selection{Serial: serial}, nil},
+		"the only one":                               {"1-1 1366:1015 serial=000683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, nil},
+		"another device with its number":             {"1-1 1366:1015 serial=000683806234\n1-3 0403:6001 serial=683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, nil},
+		"two with one number, by the path":           {clones, probe.Selection{Serial: serial, Location: "1-2"}, probe.ErrAmbiguous},
+		"two with one number, by the number":         {clones, probe.Selection{Serial: serial}, probe.ErrAmbiguous},
+		"nothing at the path":                        {clones, probe.Selection{Serial: serial, Location: "1-9"}, probe.ErrMissing},
+		"another one at the path":                    {"1-1 1366:1015 serial=5\n1-2 1366:1015 serial=000683806234\n", probe.Selection{Serial: serial, Location: "1-1"}, probe.ErrWrongSerial},
+		"two CMSIS-DAP of two makers, by the number": {"1-1 0d28:0204 serial=683806234 product=DAPLink_CMSIS-DAP\n1-2 1fc9:0143 serial=683806234 product=MCU-LINK_CMSIS-DAP\n", probe.Selection{Serial: serial}, probe.ErrAmbiguous},
+		"two CMSIS-DAP of two makers, by the path":   {"1-1 0d28:0204 serial=683806234 product=DAPLink_CMSIS-DAP\n1-2 1fc9:0143 serial=683806234 product=MCU-LINK_CMSIS-DAP\n", probe.Selection{Serial: serial, Location: "1-2"}, probe.ErrAmbiguous},
 	} {
 		t.Run(name, func(t *testing.T) {
 			machine, err := usbtree.Unfold(t.TempDir(), test.tree)

@@ -270,12 +270,32 @@ func (d *device) ReadMemory(ctx context.Context, address uint32, length int) ([]
 	return octets, nil
 }
 
-func (d *device) read(ctx context.Context, address uint32, length int) ([]byte, error) {
+// textPiece is how much memory a programmer prints in one run: as text, it is up to eight times as long, and the output is bounded.
+const textPiece = 128 << 10
+
+// read reads memory, in pieces if the programmer prints it.
+func (d *device) read(ctx context.Context, address uint32, length int) (octets []byte, err error) {
+	piece := length
+	if slices.ContainsFunc(d.cfg.Recipe.Operations.Read, func(s Step) bool { return s.Memory != "" }) {
+		piece = textPiece
+	}
+	for len(octets) < length {
+		more, err := d.readPiece(ctx, address+uint32(len(octets)), min(piece, length-len(octets)))
+		if err != nil {
+			return nil, err
+		}
+		octets = append(octets, more...)
+	}
+	return octets, nil
+}
+
+// readPiece reads memory in one run of the programmer.
+func (d *device) readPiece(ctx context.Context, address uint32, length int) ([]byte, error) {
 	done, err := d.do(ctx, d.cfg.Recipe.Operations.Read, request{address: address, length: length})
 	if err != nil {
 		return nil, err
 	}
-	octets, err := done.memory()
+	octets, err := done.memory(address)
 	if rest := len(octets) - length; rest > 0 && rest < 4 { // the programmer reads whole words
 		octets = octets[:length]
 	}

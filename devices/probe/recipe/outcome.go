@@ -182,15 +182,22 @@ func (o *outcome) target() string {
 	return ""
 }
 
-// memory returns the memory that was read.
-func (o *outcome) memory() ([]byte, error) {
+// memory returns the memory that was read from an address. Where the programmer names the address of a line, the line must be the next one.
+func (o *outcome) memory(address uint32) ([]byte, error) {
 	octets := o.file
 	for _, run := range o.runs {
 		if run.step.Memory == "" {
 			continue
 		}
-		for _, match := range regexp.MustCompile(run.step.Memory).FindAllStringSubmatch(run.text, -1) {
-			more, err := numbers(match[1], run.step.Unit)
+		pattern := regexp.MustCompile(run.step.Memory)
+		named := pattern.SubexpIndex(addressGroup)
+		for _, match := range pattern.FindAllStringSubmatch(run.text, -1) {
+			if named > 0 {
+				if err := isAddress(match[named], uint64(address)+uint64(len(octets))); err != nil {
+					return nil, err
+				}
+			}
+			more, err := numbers(match[memoryGroup(pattern)], run.step.Unit)
 			if err != nil {
 				return nil, err
 			}
@@ -198,6 +205,29 @@ func (o *outcome) memory() ([]byte, error) {
 		}
 	}
 	return octets, nil
+}
+
+// addressGroup is the name of the group of the pattern memory that has the address of a line.
+const addressGroup = "address"
+
+// memoryGroup is the number of the first group that is not the address.
+func memoryGroup(pattern *regexp.Regexp) int {
+	if pattern.SubexpIndex(addressGroup) == 1 {
+		return 2
+	}
+	return 1
+}
+
+// isAddress compares the address of a line, if the line has one.
+func isAddress(text string, want uint64) error {
+	if text == "" {
+		return nil
+	}
+	address, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(text), "0x"), 16, 64)
+	if err != nil || address != want {
+		return fmt.Errorf("%w: memory at %.20q, want %#08x", probe.ErrUnclear, text, want)
+	}
+	return nil
 }
 
 // numbers reads hexadecimal numbers of so many octets. Memory is little-endian.

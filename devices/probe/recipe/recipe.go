@@ -90,7 +90,7 @@ type Step struct {
 	Volts    string `yaml:"volts"`    // first group: target voltage in V; must occur
 	Target   string `yaml:"target"`   // first group: the chip, for people
 	Progress string `yaml:"progress"` // first group: per cent
-	Memory   string `yaml:"memory"`   // first group: memory as hexadecimal numbers; empty: the memory is in {output}
+	Memory   string `yaml:"memory"`   // first group: memory as hexadecimal numbers; group "address": where it lies; empty: the memory is in {output}
 	Unit     int    `yaml:"unit"`     // octets of each number, 1 or 4
 	Locked   string `yaml:"locked"`   // occurs on a locked chip
 	Open     string `yaml:"open"`     // occurs on an open chip
@@ -287,12 +287,16 @@ func (s *Step) checkPatterns() (err error) {
 	for _, text := range slices.Concat(s.Success, s.Failure) {
 		err = errors.Join(err, pattern("success or failure", text, 0))
 	}
+	groups := 1
+	if strings.Contains(s.Memory, "(?P<"+addressGroup+">") {
+		groups = 2
+	}
 	for _, p := range []struct {
 		key, text string
 		groups    int
 	}{
 		{"found", s.Found, 1}, {"serial", s.Serial, 1}, {"volts", s.Volts, 1}, {"target", s.Target, 1},
-		{"progress", s.Progress, 1}, {"memory", s.Memory, 1}, {"locked", s.Locked, 0}, {"open", s.Open, 0},
+		{"progress", s.Progress, 1}, {"memory", s.Memory, groups}, {"locked", s.Locked, 0}, {"open", s.Open, 0},
 	} {
 		if p.text != "" {
 			err = errors.Join(err, pattern(p.key, p.text, p.groups))
@@ -315,6 +319,7 @@ func (r *Recipe) checkOperations() (err error) {
 	}
 	o := &r.Operations
 	has := func(steps []Step, ok func(Step) bool) bool { return len(steps) == 0 || slices.ContainsFunc(steps, ok) }
+	err = errors.Join(err, r.checkSerials())
 	if r.ReadBack && len(o.Read) == 0 {
 		err = errors.Join(err, wrong("read_back: operation read is missing"))
 	}
@@ -332,6 +337,23 @@ func (r *Recipe) checkOperations() (err error) {
 	}
 	if !has(o.LockState, func(s Step) bool { return s.Locked != "" && s.Open != "" }) {
 		err = errors.Join(err, wrong("operation lock_state: want the patterns locked and open"))
+	}
+	return err
+}
+
+// checkSerials wants the probe that answered in each step that changes the board or decides about its lock, if the programmer names it
+// in any step: it could work with another probe than the one that it was asked for.
+func (r *Recipe) checkSerials() (err error) {
+	named := slices.ContainsFunc(r.operations(), func(o operation) bool {
+		return slices.ContainsFunc(o.steps, func(s Step) bool { return s.Serial != "" })
+	})
+	for _, o := range r.operations() {
+		if !named || !o.changes && o.name != "lock_state" {
+			continue
+		}
+		if i := slices.IndexFunc(o.steps, func(s Step) bool { return s.Serial == "" }); i >= 0 {
+			err = errors.Join(err, wrong("operation %s, step %d: the pattern serial is missing, so nobody knows which probe answers; other steps have it", o.name, i+1))
+		}
 	}
 	return err
 }

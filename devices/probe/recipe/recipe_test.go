@@ -63,6 +63,11 @@ func TestRecipesAreRefused(t *testing.T) {
 		{"half a state", func(r *Recipe) { r.Operations.LockState[0].Open = "" }, "patterns locked and open"},
 		{"a list without serial numbers", func(r *Recipe) { r.Operations.List = []Step{{Args: []string{"list"}, Found: "(x)"}} }, "group serial"},
 		{"an info that does not say which probe answers", func(r *Recipe) { r.Operations.Info = []Step{{Args: []string{"{serial}"}}} }, "operation info: no step has a pattern serial"},
+		{"a lock that does not say which probe answers, although the flash does", func(r *Recipe) {
+			r.Operations.Flash[0].Serial, r.Operations.LockState[0].Serial = `S/N (\d+)`, `S/N (\d+)`
+			r.Operations.Lock = []Step{{Args: []string{"{serial}"}, Success: []string{"x"}}}
+		}, "operation lock, step 1: the pattern serial is missing"},
+		{"memory whose only group is its address", func(r *Recipe) { r.Operations.Read[0].Memory = `(?P<address>[0-9a-f]+):` }, "memory"},
 		{"a program beside the station", func(r *Recipe) { r.Program = "tools/flash" }, "program"},
 		{"a read back without read", func(r *Recipe) { r.ReadBack, r.Operations.Read = true, nil }, "read_back"},
 	} {
@@ -131,6 +136,48 @@ func TestTheRecipeDecides(t *testing.T) {
 	}
 }
 
+// Memory that lies somewhere else is not what was asked for.
+func TestTheAddressOfPrintedMemoryIsCompared(t *testing.T) {
+	for _, test := range []struct {
+		name, script string
+		want         error
+	}{
+		{"two lines", "echo 0x10: 61 62; echo 0x12: 63", nil},
+		{"another address", "echo 0xfe: 61 62; echo 0x100: 63", probe.ErrUnclear},
+		{"a line that is missing", "echo 0x10: 61; echo 0x12: 62 63", probe.ErrUnclear},
+		{"a line that comes twice", "echo 0x10: 61; echo 0x10: 61; echo 0x11: 62", probe.ErrUnclear},
+		{"no address", "echo : 61 62 63", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			recipe := good()
+			recipe.Operations.Read[0].Memory = `(?m)^(?:0x(?P<address>[0-9a-f]+))?:((?: ?[0-9a-f]{2})+)`
+			octets, err := open(t, recipe, test.script).ReadMemory(t.Context(), 0x10, 3)
+			if !errors.Is(err, test.want) || err == nil && string(octets) != "abc" {
+				t.Errorf("got %q, %v, want %v", octets, err, test.want)
+			}
+		})
+	}
+}
+
+// What a terminal shows decides, also behind a progress bar and in colours.
+func TestAnErrorBehindAProgressBarIsSeen(t *testing.T) {
+	for name, script := range map[string]string{
+		"after a carriage return":  `printf '50 %%\roops: no\n'; echo done`,
+		"in colours":               `printf '\033[31moo\033[0mps: no\n'; echo done`,
+		"both":                     `printf '50 %%\r\033[31moops\033[0m: no\n'; echo done`,
+		"after a control sequence": `printf '\033[2Koops\n'; echo done`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			recipe := good()
+			recipe.Operations.Flash[0].Failure = []string{"(?m)^oops"}
+			err := open(t, recipe, script).Flash(t.Context(), &probe.Image{Segments: []probe.Segment{{Data: []byte("x")}}}, nil)
+			if !errors.Is(err, probe.ErrUnclear) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // A programmer may lose the probe that it was told to use, and take another one.
 func TestTheProbeThatAnsweredMustBeNamed(t *testing.T) {
 	for _, test := range []struct {
@@ -147,6 +194,7 @@ func TestTheProbeThatAnsweredMustBeNamed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			recipe := good()
 			recipe.Operations.Read, recipe.Operations.LockState = nil, nil
+			recipe.Operations.Flash[0].Serial = `S/N (\d+)`
 			recipe.Operations.Info = []Step{{Args: []string{"-c", `. "$0"`, "{serial}"}, Serial: `S/N (\d+)`, Volts: `([0-9.]+) V`}}
 			if _, err := open(t, recipe, test.script).Info(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)

@@ -240,6 +240,42 @@ func TestBadRunsThatOnlyOneProgrammerHas(t *testing.T) {
 	}
 }
 
+// Each work that a programmer does with another probe than the one that it was asked for is refused, if the programmer names the probe.
+func TestAnotherProbeThatAnswersIsRefusedInEachOperation(t *testing.T) {
+	calls := map[string]func(context.Context, probe.Probe) error{
+		"flash":      func(ctx context.Context, p probe.Probe) error { return p.Flash(ctx, image(), nil) },
+		"reset run":  func(ctx context.Context, p probe.Probe) error { return p.Reset(ctx, probe.Run) },
+		"reset halt": func(ctx context.Context, p probe.Probe) error { return p.Reset(ctx, probe.Halt) },
+		"read":       func(ctx context.Context, p probe.Probe) error { _, err := p.ReadMemory(ctx, 0, 4); return err },
+		"recover":    func(ctx context.Context, p probe.Probe) error { return p.Recover(ctx) },
+		"lock":       func(ctx context.Context, p probe.Probe) error { return p.Lock(ctx) },
+		"lock state": func(ctx context.Context, p probe.Probe) error { _, err := p.LockState(ctx); return err },
+	}
+	silent := map[string][]string{"nrfutil": {"read"}} // it does not say which probe it read with
+	for _, name := range []string{"stm32", "nrfutil", "linkserver"} {
+		for call, do := range calls {
+			t.Run(name+", "+call, func(t *testing.T) {
+				t.Parallel()
+				bay := connect(t, index(t, name))
+				bay.Change(t, func(b *programmers.Board) { b.Fault = programmers.OtherSerial })
+				err := do(t.Context(), bay.Probe)
+				if !errors.Is(err, probe.ErrWrongSerial) && !errors.Is(err, probe.ErrCannot) && !slices.Contains(silent[name], call) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A programmer that prints memory prints several octets for each of them, and no programmer may print without end.
+func TestALargeMemoryIsReadInPieces(t *testing.T) {
+	const length = 700 << 10 // more than nrfutil may print in one run
+	octets, err := connect(t, index(t, "nrfutil")).ReadMemory(t.Context(), 0, length)
+	if err != nil || len(octets) != length {
+		t.Errorf("%d octets, %.200v", len(octets), err)
+	}
+}
+
 func TestAnUnknownVersionIsRefused(t *testing.T) {
 	for i, s := range shipped {
 		t.Run(s.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,10 +17,13 @@ import (
 	"hallmark/fixtures"
 	"hallmark/fixtures/jlink"
 	"hallmark/station"
+	"hallmark/station/instance"
+	"hallmark/station/operate"
+	"hallmark/station/workdir"
 )
 
-// another starts a second board, which is blank.
-func (b *environment) another() *emulated.Board {
+// spare starts a second board, which is blank.
+func (b *environment) spare() *emulated.Board {
 	b.t.Helper()
 	board := fixtures.Must(emulated.Start(b.t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: b.t.TempDir(), Debug: true}))(b.t)
 	b.t.Cleanup(func() { b.closes(board.Close) })
@@ -75,7 +79,7 @@ func TestADebugCableAtAnotherBoardIsNamedAndNeitherBoardIsChanged(t *testing.T) 
 			if newer {
 				b.port = b.debugPort("683806231", func(board *configs.Board) { withoutStore(board); board.Firmware = newImage(t) })
 			}
-			other := b.another()
+			other := b.spare()
 			b.probeAt(other)
 			b.ends(b.run(t.Context()), station.Fault, "probe-elsewhere")
 			b.isOpen(b.port)
@@ -110,7 +114,7 @@ func (m *movedCable) LockState(ctx context.Context) (station.LockState, error) {
 
 func TestADebugCableThatIsMovedBeforeTheLockLocksNoOtherBoard(t *testing.T) {
 	b := newEnvironment(t, nil)
-	other, right := b.another(), b.port
+	other, right := b.spare(), b.port
 	b.port = &movedCable{right, func() { b.probeAt(other) }}
 	run := b.run(t.Context())
 	b.ends(run, station.Fault, "probe-elsewhere")
@@ -147,7 +151,7 @@ func TestAnotherLockedBoardIsNotTakenForTheOneThatShouldBeLocked(t *testing.T) {
 	b.port = &cutLock{DebugPort: right}
 	b.ends(b.run(t.Context()), station.Fault, "probe-lost")
 	b.port = right
-	other := b.another()
+	other := b.spare()
 	b.probeAt(other)
 	if err := b.port.Lock(t.Context()); err != nil {
 		t.Fatal(err)
@@ -182,7 +186,7 @@ func TestAnActiveBoardAtTheWrongProbeIsNotErased(t *testing.T) {
 	active := b.run(t.Context())
 	b.ends(active, station.Fault, "probe-lost")
 	done := b.client
-	other := b.another()
+	other := b.spare()
 	b.probeAt(other)
 	b.port = b.debugPort("683806231", withoutStore)
 	b.flashes() // the board in the bay answers
@@ -197,4 +201,65 @@ func TestAnActiveBoardAtTheWrongProbeIsNotErased(t *testing.T) {
 		t.Errorf("the active board says %+v, %v", id, err)
 	}
 	b.verifies()
+}
+
+// recovers does what `station recover left` does, in a copy of the station: the bay left has a board of its own, which runs its
+// firmware, and the debug cable leads to the board at the probe. agreed is called when the person is asked.
+func (b *environment) recovers(at *emulated.Board, agreed func(what string)) error {
+	t := b.t
+	t.Helper()
+	dir := workdir.Dir(filepath.Join(t.TempDir(), "copy"))
+	fixtures.CopyDirectory(t, string(b.opened.Dir), string(dir))
+	config := fixtures.Must(os.ReadFile(dir.Config()))(t)
+	config = append(config, "bays:\n  - {name: left, board: qemu-an385, probe: {driver: openocd, serial: \"683806231\"}}\n"...)
+	if err := os.WriteFile(dir.Config(), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := fixtures.Must(emulated.Start(t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: dir.In("bays", "left", "1"), Debug: true}))(t)
+	b.probeAt(own)
+	b.flashes()
+	b.closes(own.Close)
+	b.probeAt(at)
+	bays := fixtures.Must(instance.SelectBay(dir, "left"))(t)
+	files := fixtures.Must(instance.OpenFiles(dir, b.options))(t)
+	defer func() { b.closes(files.Close) }()
+	image := fixtures.Firmware(t, "../../..", emulated.QEMU, "mps2-an385")
+	source := fixtures.Must(files.Boards(bays, instance.Images{File: image}))(t)
+	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
+	return operate.RecoverBoard(t.Context(), record, source, bays[0], operate.Recover{Why: "bad batch", Operator: "anna"}, func(what string) error {
+		agreed(what)
+		return nil
+	})
+}
+
+func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {
+	b := newEnvironment(t, nil)
+	right := b.port
+	b.port = &cutLock{DebugPort: right} // the active board stays open
+	active := b.run(t.Context())
+	b.ends(active, station.Fault, "probe-lost")
+	b.port = right
+	blank := b.spare()
+	for name, at := range map[string]*emulated.Board{"an active board at the probe": b.board, "a board without a certificate at the probe": blank} {
+		t.Run(name, func(t *testing.T) {
+			err := b.recovers(at, func(what string) { t.Errorf("a person was asked: %s", what) })
+			if !errors.Is(err, station.ErrProbeElsewhere) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	id, err := b.client.Identify(t.Context())
+	if err != nil || !id.Stored.Has(devices.SlotCertificate) {
+		t.Errorf("the active board says %+v, %v", id, err)
+	}
+}
+
+// The reset pin restarts a locked chip, too.
+func TestRecoverOfALockedChipAtAnotherBoardIsRefused(t *testing.T) {
+	b := newEnvironment(t, nil)
+	b.passes()
+	err := b.recovers(b.board, func(what string) { t.Errorf("a person was asked: %s", what) })
+	if !errors.Is(err, station.ErrProbeElsewhere) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -31,6 +31,7 @@ const serial = 683806231
 // An environment is a station with one bay.
 type environment struct {
 	t        *testing.T
+	options  instance.Options // with which opened was opened
 	opened   *instance.Instance
 	engine   *station.Station
 	port     station.DebugPort
@@ -47,10 +48,11 @@ func newEnvironment(t *testing.T, change func(*configs.Board)) *environment {
 	dir := f.Clone(t, filepath.Join(t.TempDir(), "D"))
 	fixtures.Configure(t, dir, "  seal: false", "  seal: false\n  lock: true")
 	b := &environment{t: t}
-	b.opened = fixtures.Must(instance.Open(t.Context(), dir, f.Options(instance.Hooks{Engine: func(c *station.Config) {
+	b.options = f.Options(instance.Hooks{Engine: func(c *station.Config) {
 		fixtures.OnlyFuses(c)
 		c.Flash = true
-	}})))(t)
+	}})
+	b.opened = fixtures.Must(instance.Open(t.Context(), dir, b.options))(t)
 	t.Cleanup(func() { b.closes(b.opened.Close) })
 	b.engine = fixtures.Must(b.opened.Engine(nil))(t)
 	b.insert(change)
