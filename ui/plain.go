@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,27 @@ var asks = map[string]string{
 
 // Behind says that the go key came right behind another key, so it did nothing.
 func (p *Plain) Behind() { _ = p.Say(p.m.t("key.behind")) } // Err gives the error
+
+// A LineTaker does what an entered line or the go key asks for.
+type LineTaker interface {
+	Do(ctx context.Context, text string) error
+	Go(ctx context.Context) error
+}
+
+// Enter does one line or key.
+func (p *Plain) Enter(ctx context.Context, taker LineTaker, e Entered) error {
+	switch {
+	case e.Behind:
+		p.Behind()
+	case strings.EqualFold(e.Text, "help") || e.Text == "?":
+		p.Help()
+	case e.Go:
+		return taker.Go(ctx)
+	default:
+		return taker.Do(ctx, e.Text)
+	}
+	return nil
+}
 
 // Event writes the line of an event, if it has one.
 func (p *Plain) Event(e station.Event) {

@@ -34,7 +34,7 @@ func TestAHiddenTextOfTheWorkCounts(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			driver, err := New(Config{Program: path, USB: t.TempDir(), Chip: Chip{Device: "x"}})
+			driver, err := New(Config{Program: path, USB: t.TempDir(), Chip: Chip{Device: "x", KeepsLocked: true}})
 			if err != nil {
 				t.Fatal(err)
 			}

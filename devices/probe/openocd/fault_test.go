@@ -139,7 +139,7 @@ func TestOneOfTwoProbesIsNamedByWhatOpenOCDOpened(t *testing.T) {
 	}
 	t.Cleanup(func() { closes(t, other.Close) })
 	for _, want := range []probe.Serial{serial, "77"} {
-		if info, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "000" + want}).Info(t.Context()); err != nil || info.Serial != want {
+		if info, err := New(Config{Chip: nrf52840()}).Open(probe.Selection{Serial: "000" + want, Network: true}).Info(t.Context()); err != nil || info.Serial != want {
 			t.Errorf("%+v, %v, want %s", info, err, want)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"hallmark/station/operate"
 	"hallmark/station/reason"
@@ -44,25 +43,11 @@ func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) erro
 			if e != (ui.Entered{}) {
 				commands++
 			}
-			if err := s.enter(ctx, &console, e); !more || errors.Is(err, operate.ErrQuit) {
+			if err := s.lines.Enter(ctx, &console, e); !more || errors.Is(err, operate.ErrQuit) {
 				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
 			} else if err != nil {
 				_ = s.lines.Refuse(err) // end gives the error
 			}
 		}
 	}
-}
-
-// enter does one line or key.
-func (s *session) enter(ctx context.Context, console *operate.Console, e ui.Entered) error {
-	if e.Behind {
-		s.lines.Behind()
-	} else if strings.EqualFold(e.Text, "help") || e.Text == "?" {
-		s.lines.Help()
-	} else if e.Go {
-		return console.Go(ctx)
-	} else {
-		return console.Do(ctx, e.Text)
-	}
-	return nil
 }

@@ -226,10 +226,11 @@ func (b *environment) recovers(at *emulated.Board, agreed func(what string)) err
 	image := fixtures.Firmware(t, "../../..", emulated.QEMU, "mps2-an385")
 	source := fixtures.Must(files.Boards(bays, instance.Images{File: image}))(t)
 	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
-	return operate.RecoverBoard(t.Context(), record, source, bays[0], operate.Recover{Why: "bad batch", Operator: "anna"}, func(what string) error {
+	_, err := operate.RecoverBoard(t.Context(), record, source, bays[0], operate.Recover{Why: "bad batch", Operator: "anna"}, func(what string) error {
 		agreed(what)
 		return nil
 	})
+	return err
 }
 
 func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {

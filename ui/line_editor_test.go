@@ -18,7 +18,7 @@ func typist(t *testing.T) (types func(text string), waits func(time.Duration), t
 	t.Helper()
 	now, all := at(0), []Entered(nil)
 	shown = new(strings.Builder)
-	line := &typed{now: func() time.Time { return now }, echo: shown, send: func(e Entered) { all = append(all, e) }}
+	line := &lineEditor{now: func() time.Time { return now }, echo: shown, send: func(e Entered) { all = append(all, e) }}
 	types = func(text string) {
 		for i := range len(text) {
 			now = now.Add(5 * time.Millisecond)
@@ -52,7 +52,7 @@ func TestEachFrameOfAScanEndsALineAtATerminal(t *testing.T) {
 func TestTheConfiguredSuffixEndsALineAtATerminal(t *testing.T) {
 	for _, suffix := range []string{"#", "\x1e", "##"} {
 		var got []Entered
-		line := &typed{now: time.Now, echo: io.Discard, suffix: suffix, send: func(e Entered) { got = append(got, e) }}
+		line := &lineEditor{now: time.Now, echo: io.Discard, suffix: suffix, send: func(e Entered) { got = append(got, e) }}
 		line.take([]byte("OP-2" + suffix + "WO-1" + suffix + "\r3\r"))
 		if want := []Entered{{Text: "OP-2"}, {Text: "WO-1"}, {Text: "3"}}; !slices.Equal(got, want) {
 			t.Errorf("suffix %q: %+v, want %+v", suffix, got, want)

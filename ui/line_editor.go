@@ -53,7 +53,7 @@ func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered
 	read := make(chan []byte)
 	failed := make(chan error, 1)
 	go func() { defer close(read); failed <- readPieces(ctx, input, read) }()
-	t := &typed{now: time.Now, echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
+	t := &lineEditor{now: time.Now, echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
 		select {
 		case entered <- e:
 		case <-ctx.Done():
@@ -95,8 +95,8 @@ func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error 
 	}
 }
 
-// typed is the line that is typed at present.
-type typed struct {
+// A lineEditor holds the line that is typed at present.
+type lineEditor struct {
 	now    func() time.Time
 	echo   io.Writer
 	suffix string // ends a line
@@ -114,7 +114,7 @@ const (
 )
 
 // take takes octets that came together.
-func (t *typed) take(piece []byte) {
+func (t *lineEditor) take(piece []byte) {
 	for _, b := range piece {
 		at := t.now()
 		quiet := at.Sub(t.last) > repeats
@@ -144,14 +144,14 @@ func (t *typed) take(piece []byte) {
 }
 
 // goes sends the go key when nothing came behind it.
-func (t *typed) goes() {
+func (t *lineEditor) goes() {
 	t.goHeld = false
 	t.send(Entered{Go: true})
 }
 
 // end ends a line: enter, tab, ETX or EOT, which scanners type behind a label. ETX without a line is Ctrl-C: it ends nothing, and is
 // answered like an unknown command.
-func (t *typed) end(b byte, at time.Time) {
+func (t *lineEditor) end(b byte, at time.Time) {
 	text := strings.TrimSpace(string(t.line))
 	frame := at.Sub(t.ended) <= within // such as the CR of ETX CR
 	t.line, t.ended = nil, at
@@ -165,7 +165,7 @@ func (t *typed) end(b byte, at time.Time) {
 }
 
 // add adds an octet to the line. A line that is too long loses its rest.
-func (t *typed) add(b byte) {
+func (t *lineEditor) add(b byte) {
 	if len(t.line) >= longestInput {
 		return
 	}
@@ -176,7 +176,7 @@ func (t *typed) add(b byte) {
 }
 
 // erase takes the newest character back.
-func (t *typed) erase() {
+func (t *lineEditor) erase() {
 	r, size := utf8.DecodeLastRune(t.line)
 	if t.line = t.line[:len(t.line)-size]; size > 0 && unicode.IsPrint(r) {
 		t.say("\b \b")
@@ -184,4 +184,4 @@ func (t *typed) erase() {
 }
 
 // say shows what is typed. A terminal that takes nothing must not hold up the keys, and the owner of echo keeps its errors.
-func (t *typed) say(text string) { _, _ = io.WriteString(t.echo, text) }
+func (t *lineEditor) say(text string) { _, _ = io.WriteString(t.echo, text) }
