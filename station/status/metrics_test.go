@@ -76,7 +76,7 @@ func TestMetricsSayWhatTheStationHas(t *testing.T) {
 	first := s.metrics(t)
 	opened := fixtures.Must(instance.Open(t.Context(), s.dir, instance.Options{}))(t)
 	for key, want := range map[string]int64{
-		"hallmark_registry_schema": 11, "hallmark_runs_open": 0, "hallmark_bays_stopped": 0, "hallmark_boards_held": 0,
+		"hallmark_registry_schema": 12, "hallmark_runs_open": 0, "hallmark_bays_stopped": 0, "hallmark_boards_held": 0,
 		`hallmark_certificate_not_after_timestamp_seconds{certificate="root"}`:                                                                               opened.Root.NotAfter.Unix(),
 		`hallmark_certificate_not_after_timestamp_seconds{certificate="issuing"}`:                                                                            opened.Issuing.NotAfter.Unix(),
 		`hallmark_build_info{version="` + station.ThisBuild().Version + `",commit="` + station.ThisBuild().Commit + `",go="` + station.ThisBuild().Go + `"}`: 1,
