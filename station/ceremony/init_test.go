@@ -342,6 +342,27 @@ func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
 	}
 }
 
+// A kill leaves the journal and the token in the directory. The next init removes the token, so it must not look for its keys.
+func TestAnInitThatWasKilledWithItsOwnTokenMakesNewKeys(t *testing.T) {
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	plan := parse(t, inside)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var journal []byte
+	plan.DrawFrom(&stopAt{2, func() {
+		journal = fixtures.Must(os.ReadFile(place.In("init.unfinished")))(t)
+		stop()
+	}})
+	if _, err := plan.Init(ctx, place); reason.ExitOf(err) != reason.ExitAborted || !strings.Contains(string(journal), `"made":true`) {
+		t.Fatalf("got %v, and this journal:\n%s", err, journal)
+	}
+	must(t, errors.Join(os.MkdirAll(place.HSM(), 0o700), os.WriteFile(place.In("init.unfinished"), journal, 0o600)))
+	fixtures.Must(parse(t, inside).Init(t.Context(), place))(t)
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
+}
+
 func readOnly(t *testing.T, path string) {
 	t.Helper()
 	must(t, unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))

@@ -204,7 +204,7 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 		err = dir.HasSpace(p.Config.DiskFloor)
 	}
 	if err == nil {
-		p.begun, err = begin(dir)
+		p.begun, err = begin(dir, p.Config.HSM.CreateToken)
 	}
 	if err != nil {
 		if madeDir {
@@ -218,7 +218,7 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, p.begun.end(ctx, err, p.Config.HSM.CreateToken, madeDir)
+		return nil, p.begun.end(ctx, err, madeDir)
 	}
 	return made, errors.Join(dir.End(), p.begun.file.Close())
 }
