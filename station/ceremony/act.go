@@ -69,7 +69,7 @@ func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, t
 func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err == nil {
-		err = workdir.CheckCode(path) // it names the module
+		err = workdir.CheckWriters(path) // it names the module
 	}
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))

@@ -118,6 +118,20 @@ func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
 	}
 }
 
+// An administrator calls init as the user of the station, with files in a directory of his own.
+func TestAConfigurationInADirectoryOfSomebodyElseIsRead(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "home")
+	must(t, os.Mkdir(folder, 0o755))
+	pin := pinFile(t)
+	path, act := filepath.Join(folder, "station.yaml"), filepath.Join(folder, "audit.yaml")
+	must(t, errors.Join(os.WriteFile(path, []byte(inside), 0o644), os.WriteFile(act, fmt.Appendf(nil, auditKey, pin, "out"), 0o644)))
+	if os.Geteuid() == 0 { // only root gives a directory away; the test of CheckWriters says the rest
+		must(t, os.Chown(folder, 4711, -1))
+	}
+	fixtures.Must(ceremony.ReadPlan(path))(t)
+	fixtures.Must(ceremony.Read(act, configs.CeremonyAuditKey))(t)
+}
+
 func pinFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pin")

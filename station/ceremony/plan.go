@@ -44,7 +44,7 @@ func ReadPlan(path string) (*Plan, error) {
 	if path != "" {
 		read, err := workdir.ReadInput(path, workdir.MaxFile)
 		if err == nil {
-			err = workdir.CheckCode(path) // it names the module
+			err = workdir.CheckWriters(path) // it names the module
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
