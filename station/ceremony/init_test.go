@@ -377,6 +377,45 @@ func TestAnInitThatWasKilledWithItsOwnTokenMakesNewKeys(t *testing.T) {
 	}
 }
 
+// stoppedLate is stopped as soon as station.yaml is there.
+type stoppedLate struct {
+	context.Context
+	place workdir.Dir
+}
+
+func (s stoppedLate) Err() error {
+	if workdir.Exists(s.place.Config()) {
+		return context.Canceled
+	}
+	return s.Context.Err()
+}
+
+// The token has the mark of a finished station. If the station were removed, the same init would take its own mark for that of another station.
+func TestAFinishedStationStaysWhenInitIsStoppedLate(t *testing.T) {
+	fixtures.NewToken(t)
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, fmt.Sprintf(outside, pinFile(t))).Init(stoppedLate{t.Context(), place}, place))(t)
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
+	opened := fixtures.Must(instance.Open(t.Context(), place, instance.Options{}))(t)
+	must(t, opened.Close())
+}
+
+// A token that closes badly costs no finished station either.
+func TestAFinishedStationStaysWhenItsTokenClosesBadly(t *testing.T) {
+	config, fail := closesBadly(t, fmt.Sprintf(outside, pinFile(t)))
+	plan, place := parse(t, config), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	plan.DrawFrom(&stopAt{3, fail})
+	_, err := plan.Init(t.Context(), place)
+	if err == nil || !strings.Contains(err.Error(), "closing the HSM") || !strings.Contains(err.Error(), "is finished") {
+		t.Errorf("got %v", err)
+	}
+	if !workdir.Exists(place.Config()) || workdir.Exists(place.In("init.unfinished")) {
+		t.Errorf("station.yaml is there: %v, the journal: %v", workdir.Exists(place.Config()), workdir.Exists(place.In("init.unfinished")))
+	}
+}
+
 func readOnly(t *testing.T, path string) {
 	t.Helper()
 	must(t, unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))

@@ -214,16 +214,17 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 	}
 	// 2. Build the station.
 	made, err := p.Build(ctx, dir)
-	if err == nil && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	if err != nil {
+	if made == nil {
 		return nil, p.begun.end(ctx, err, madeDir)
 	}
-	return made, errors.Join(dir.End(), p.begun.file.Close())
+	// 3. The station is finished, and its mark may lie on the token: whatever fails or stops now, the station stays.
+	if err != nil {
+		err = fmt.Errorf("the station in %s is finished; after that: %w", dir, err)
+	}
+	return made, errors.Join(err, dir.End(), p.begun.file.Close())
 }
 
-// Build makes the whole station in a directory, and closes all parts.
+// Build makes the whole station in a directory, and closes all parts. If only the closing fails, it returns the finished station and the error.
 func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 	if p.Config.HSM.CreateToken {
 		if err := p.createToken(ctx, dir); err != nil {
@@ -235,10 +236,11 @@ func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 		return nil, err
 	}
 	made, err := p.BuildOn(ctx, dir, token)
-	if err == nil {
-		markToken(ctx, dir, token, made)
+	if err != nil {
+		return nil, errors.Join(err, instance.CloseToken(token))
 	}
-	return made, errors.Join(err, instance.CloseToken(token))
+	markToken(ctx, dir, token, made)
+	return made, instance.CloseToken(token)
 }
 
 // markToken stores the first checkpoint on the token, so that no other station gets this audit key. The station is finished by now, and
