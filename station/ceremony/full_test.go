@@ -78,15 +78,21 @@ func TestASecondCeremonyOfOneFileIsRefusedWhileTheFirstIsHeld(t *testing.T) {
 	}
 }
 
-// closesBadly puts a module in front of a token. It returns a configuration or a ceremony with this module. After fail the module says
-// at its end that it failed.
-func closesBadly(t *testing.T, text string) (changed string, fail func()) {
+// throughShim puts a module that can fail in front of a token. It returns a configuration or a ceremony with this module.
+func throughShim(t *testing.T, text string) (changed string, shim *fixtures.Shim) {
 	t.Helper()
-	shim := fixtures.NewShim(t, fixtures.NewToken(t))
+	shim = fixtures.NewShim(t, fixtures.NewToken(t))
 	for name, value := range shim.Config.Environment {
 		t.Setenv(name, value)
 	}
-	return strings.Replace(text, "module: softhsm2", "module: "+shim.Config.Module, 1), func() {
+	return strings.Replace(text, "module: softhsm2", "module: "+shim.Config.Module, 1), shim
+}
+
+// closesBadly does what throughShim does. After fail the module says at its end that it failed.
+func closesBadly(t *testing.T, text string) (changed string, fail func()) {
+	t.Helper()
+	changed, shim := throughShim(t, text)
+	return changed, func() {
 		shim.Fail(t, "after_C_Finalize 7") // CKR_ARGUMENTS_BAD: no sign of a token that went away
 	}
 }

@@ -105,6 +105,20 @@ func TestAnAuditKeyThatSignsALogIsRefused(t *testing.T) {
 	}
 }
 
+// A token that finds no data objects cannot say whether the audit key is in use. That is a line of the log, and no end of the ceremony.
+func TestATokenThatFindsNoDataObjectsTakesAnAuditKey(t *testing.T) {
+	config, shim := throughShim(t, fmt.Sprintf(outside, pinFile(t)))
+	base := t.TempDir()
+	first, second := workdir.Dir(filepath.Join(base, "D")), workdir.Dir(filepath.Join(base, "E"))
+	shim.Fail(t, "find_data 54") // CKR_FUNCTION_NOT_SUPPORTED
+	fixtures.Must(parse(t, config).Init(t.Context(), first))(t)
+	config += "authority: {root_label: r2, issuing_label: i2, audit_key: " + first.AuditPublic() + "}\n"
+	fixtures.Must(parse(t, config).Init(t.Context(), second))(t)
+	if log := string(fixtures.Must(os.ReadFile(second.LogFile()))(t)); !strings.Contains(log, "whether the audit key already signs a log") {
+		t.Errorf("the log says:\n%s", log)
+	}
+}
+
 // The file names the module, which runs as code of this process.
 func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ceremony.yaml")

@@ -246,12 +246,15 @@ func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 // markToken stores the first checkpoint on the token, so that no other station gets this audit key. The station is finished by now, and
 // its first start stores its checkpoint, too; so a token that takes none is noted in the engineers' log only.
 func markToken(ctx context.Context, dir workdir.Dir, token *hsm.Token, made *Made) {
-	marked := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint)
-	if marked == nil {
-		return
+	if err := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint); err != nil {
+		warn(dir, "the first checkpoint does not lie on the token", err)
 	}
+}
+
+// warn writes a line to the engineers' log of a station that is being made.
+func warn(dir workdir.Dir, text string, warned error) {
 	if log, file, err := dir.OpenLog(nil); err == nil {
-		log.Warn("the first checkpoint does not lie on the token", "error", marked)
+		log.Warn(text, "error", warned)
 		_ = file.Close() // the line is written
 	}
 }
@@ -271,6 +274,7 @@ func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (
 		return nil, err
 	}
 	held := &ceremony{begun: p.begun, config: p.Config, chain: p.chain, auditPublic: p.audit, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
+	held.warn = func(text string, err error) { warn(dir, text, err) }
 	if err := held.hold(ctx); err != nil {
 		return nil, fmt.Errorf("holding the key ceremony: %w", err)
 	}
