@@ -41,7 +41,7 @@ func checkWay(path string, check func(path string) error) error {
 
 // isTrusted refuses a file, a directory or a link that somebody else may change.
 func isTrusted(path string) error {
-	info, err := look(path)
+	info, err := describe(path)
 	if info == nil {
 		return err
 	}
@@ -57,15 +57,15 @@ func isTrusted(path string) error {
 
 // isClosed refuses a file or a directory that everybody may change.
 func isClosed(path string) error {
-	info, err := look(path)
+	info, err := describe(path)
 	if info == nil {
 		return err
 	}
 	return closed(path, info)
 }
 
-// look describes what lies under a path, not following a link. It returns nil for a file that is missing: whoever needs it says so.
-func look(path string) (fs.FileInfo, error) {
+// describe says what lies under a path, not following a link. It returns nil for a file that is missing: whoever needs it says so.
+func describe(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
