@@ -52,10 +52,13 @@ func (e Exceptions) check() error {
 var origin = []uint{pkcs11.CKA_ALWAYS_SENSITIVE, pkcs11.CKA_NEVER_EXTRACTABLE, pkcs11.CKA_LOCAL}
 
 // excuse is true if an exception accepts this answer among all answers about a key. A key that this very token made (CKA_LOCAL) did
-// not come from a backup, so RestoredKeys does not excuse that it was once extractable there.
+// not come from a backup, so RestoredKeys does not excuse that it was once extractable there. A token that does not know LOCAL needs
+// OriginUnknown, too.
 func (e Exceptions) excuse(a Attribute, all Attributes) bool {
 	if !slices.Contains(origin, a.Attribute) {
 		return false
 	}
-	return a.Got == Unsupported && slices.Contains(e, OriginUnknown) || a.Got == No && slices.Contains(e, RestoredKeys) && all.got(pkcs11.CKA_LOCAL) == No
+	unknown, local := slices.Contains(e, OriginUnknown), all.got(pkcs11.CKA_LOCAL)
+	restored := slices.Contains(e, RestoredKeys) && (local == No || local == Unsupported && unknown)
+	return a.Got == Unsupported && unknown || a.Got == No && restored
 }

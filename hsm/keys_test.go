@@ -159,6 +159,8 @@ func TestATokenThatCannotTellWhereAKeyCameFromNeedsANamedException(t *testing.T)
 		{"false_attribute 163", hsm.Exceptions{hsm.OriginUnknown}, hsm.ErrKeyExtractable, "[origin-unknown,restored-keys]"},
 		{"false_attribute 163", nil, hsm.ErrKeyExtractable, "if the key came back from a backup, write hsm.exceptions: [restored-keys]"},
 		{"false_attribute 163", hsm.Exceptions{hsm.RestoredKeys}, nil, ""},
+		{"hide_attribute 163\nfalse_attribute 164", hsm.Exceptions{hsm.OriginUnknown, hsm.RestoredKeys}, nil, ""}, // it may be restored
+		{"hide_attribute 163\nfalse_attribute 164", hsm.Exceptions{hsm.RestoredKeys}, hsm.ErrKeyExtractable, "[restored-keys,origin-unknown]"},
 		{"false_attribute 164", hsm.KnownExceptions(), hsm.ErrKeyExtractable, ""}, // made here and extractable at some time: not restored
 		{"false_attribute 165", nil, hsm.ErrKeyExtractable, ""},
 		{"true_attribute 162", hsm.KnownExceptions(), hsm.ErrKeyExtractable, ""},
@@ -171,7 +173,7 @@ func TestATokenThatCannotTellWhereAKeyCameFromNeedsANamedException(t *testing.T)
 			token, err := hsm.Open(t.Context(), cfg, pinOf(fixtures.TestPIN))
 			must(t, err)
 			defer func() { must(t, token.Close(t.Context())) }()
-			shim.Fail(t, test.fault)
+			shim.Fail(t, strings.Split(test.fault, "\n")...)
 			_, err = token.Signer(t.Context(), issuing, public)
 			if test.want == nil {
 				must(t, err)

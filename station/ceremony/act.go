@@ -69,7 +69,7 @@ func Read(path, kindName string) (*Act, error) { return readAt(path, kindName, t
 func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	text, err := workdir.ReadInput(path, workdir.MaxFile)
 	if err == nil {
-		err = workdir.CheckCode(path) // it names the module
+		err = workdir.CheckWriters(path) // it names the module
 	}
 	if err != nil {
 		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
@@ -156,8 +156,9 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
 		return errors.Join(log.end(), err)
 	}
+	finished := false
 	defer func() {
-		if err != nil {
+		if err != nil && !finished {
 			err = stopped(ctx, errors.Join(err, log.discard()), log.left())
 		}
 	}()
@@ -165,7 +166,14 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.holdOn(ctx, token, log), instance.CloseToken(token))
+	if err := a.holdOn(ctx, token, log); err != nil {
+		return errors.Join(err, instance.CloseToken(token))
+	}
+	finished = true // also if the HSM closes badly: nothing is left to do
+	if err := instance.CloseToken(token); err != nil {
+		return fmt.Errorf("the ceremony is finished, its results are in %s; after that: %w", a.out(), err)
+	}
+	return nil
 }
 
 func (a *Act) holdOn(ctx context.Context, token *hsm.Token, log *transcript) error {

@@ -23,9 +23,10 @@ import (
 // A beginning is the journal of an `init` that has not ended. It has label and id of each key before the key is
 // made. So the same command adopts the keys of an `init` that was stopped, and no others.
 type beginning struct {
-	dir  workdir.Dir
-	file *os.File
-	keys []begunKey
+	dir    workdir.Dir
+	file   *os.File
+	inside bool // the token of this `init` lies in the directory
+	keys   []begunKey
 }
 
 // A begunKey is a line of the journal.
@@ -37,22 +38,25 @@ type begunKey struct {
 	Public []byte `json:"public,omitempty"`
 	// Refused: the token has the label already, so the key was never asked for.
 	Refused bool `json:"refused,omitempty"`
+	// Inside: the token lies in the directory, where `init` made it. Whatever removes what `init` left removes this key, too.
+	Inside bool `json:"inside,omitempty"`
 }
 
-// begin opens the journal. It reads the keys of an `init` that was stopped.
-func begin(dir workdir.Dir) (*beginning, error) {
+// begin opens the journal. It reads the keys of an `init` that was stopped, except those on a token in the directory: Begin has removed
+// that token. inside says whether this `init` makes such a token.
+func begin(dir workdir.Dir, inside bool) (*beginning, error) {
 	file, err := dir.Begin()
 	if err != nil {
 		return nil, err
 	}
-	b := &beginning{dir: dir, file: file}
+	b := &beginning{dir: dir, file: file, inside: inside}
 	text, err := io.ReadAll(io.LimitReader(file, workdir.MaxFile))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the journal of init: %w", err), file.Close())
 	}
 	for row := range bytes.Lines(text) {
 		var key begunKey
-		if json.Unmarshal(row, &key) == nil && key.Label != "" { // the last line may be cut off; package workdir has lines of its own
+		if json.Unmarshal(row, &key) == nil && key.Label != "" && !key.Inside { // the last line may be cut off; package workdir has lines of its own
 			b.remember(key)
 		}
 	}
@@ -148,6 +152,7 @@ func (b *beginning) registry() error {
 }
 
 func (b *beginning) write(key begunKey) error {
+	key.Inside = b.inside
 	row, err := json.Marshal(key)
 	if err != nil {
 		return err
@@ -160,9 +165,9 @@ func (b *beginning) write(key begunKey) error {
 }
 
 // end removes what a failed `init` made. The journal stays while keys stay on a token outside of the directory.
-func (b *beginning) end(ctx context.Context, failure error, inside, madeDir bool) error {
+func (b *beginning) end(ctx context.Context, failure error, madeDir bool) error {
 	clean := b.dir.Clear()
-	if inside || len(b.keys) == 0 {
+	if !slices.ContainsFunc(b.keys, func(key begunKey) bool { return !key.Inside }) {
 		clean = errors.Join(clean, b.dir.End(), b.file.Close())
 		if madeDir {
 			_ = os.Remove(string(b.dir)) // not if somebody else has put something there

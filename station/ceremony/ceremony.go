@@ -43,6 +43,7 @@ type ceremony struct {
 	// auditPublic is the audit key of an earlier ceremony; nil: the ceremony makes one.
 	auditPublic *ecdsa.PublicKey
 	begun       *beginning
+	warn        func(text string, err error) // writes to the engineers' log
 	token       *hsm.Token
 	now         time.Time
 	random      io.Reader
@@ -154,7 +155,7 @@ func (c *ceremony) checkToken(ctx context.Context) error {
 	if err := c.token.CheckUnused(ctx, labels...); err != nil || c.auditPublic == nil {
 		return err
 	}
-	return instance.CheckFree(ctx, c.token, c.auditPublic)
+	return instance.CheckFree(ctx, c.token, c.auditPublic, c.warn)
 }
 
 // auditKey adopts the audit key of an earlier ceremony, or makes one.

@@ -78,6 +78,48 @@ func TestASecondCeremonyOfOneFileIsRefusedWhileTheFirstIsHeld(t *testing.T) {
 	}
 }
 
+// throughShim puts a module that can fail in front of a token. It returns a configuration or a ceremony with this module.
+func throughShim(t *testing.T, text string) (changed string, shim *fixtures.Shim) {
+	t.Helper()
+	shim = fixtures.NewShim(t, fixtures.NewToken(t))
+	for name, value := range shim.Config.Environment {
+		t.Setenv(name, value)
+	}
+	return strings.Replace(text, "module: softhsm2", "module: "+shim.Config.Module, 1), shim
+}
+
+// closesBadly does what throughShim does. After fail the module says at its end that it failed.
+func closesBadly(t *testing.T, text string) (changed string, fail func()) {
+	t.Helper()
+	changed, shim := throughShim(t, text)
+	return changed, func() {
+		shim.Fail(t, "after_C_Finalize 7") // CKR_ARGUMENTS_BAD: no sign of a token that went away
+	}
+}
+
+// All results are written and signed when the HSM is closed, so no second ceremony is to be held.
+func TestAFinishedCeremonyWhoseTokenClosesBadlyIsNotReportedAsStopped(t *testing.T) {
+	base := t.TempDir()
+	path := filepath.Join(base, "audit.yaml")
+	text, fail := closesBadly(t, fmt.Sprintf(auditKey, pinFile(t), "out"))
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	act := fixtures.Must(ceremony.Read(path, "audit-key"))(t)
+	var shown strings.Builder
+	act.Show = &shown
+	act.KeyedIn = func(context.Context) (string, error) {
+		fail()
+		_, text, _ := strings.Cut(shown.String(), "public key):")
+		return strings.Split(strings.TrimSpace(text), "\n")[0], nil
+	}
+	err := act.Hold(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "closing the HSM") || !strings.Contains(err.Error(), "the ceremony is finished") || strings.Contains(err.Error(), "the key ") {
+		t.Errorf("got %v", err)
+	}
+	if !workdir.Exists(filepath.Join(base, "out", "transcript.sig")) || workdir.Exists(filepath.Join(base, "out", "transcript.unfinished")) {
+		t.Error("the ceremony did not finish")
+	}
+}
+
 // Whoever stops at the PIN learns which key a stopped ceremony has left.
 func TestAStopAtThePINNamesTheKey(t *testing.T) {
 	fixtures.NewToken(t)

@@ -105,6 +105,20 @@ func TestAnAuditKeyThatSignsALogIsRefused(t *testing.T) {
 	}
 }
 
+// A token that finds no data objects cannot say whether the audit key is in use. That is a line of the log, and no end of the ceremony.
+func TestATokenThatFindsNoDataObjectsTakesAnAuditKey(t *testing.T) {
+	config, shim := throughShim(t, fmt.Sprintf(outside, pinFile(t)))
+	base := t.TempDir()
+	first, second := workdir.Dir(filepath.Join(base, "D")), workdir.Dir(filepath.Join(base, "E"))
+	shim.Fail(t, "find_data 54") // CKR_FUNCTION_NOT_SUPPORTED
+	fixtures.Must(parse(t, config).Init(t.Context(), first))(t)
+	config += "authority: {root_label: r2, issuing_label: i2, audit_key: " + first.AuditPublic() + "}\n"
+	fixtures.Must(parse(t, config).Init(t.Context(), second))(t)
+	if log := string(fixtures.Must(os.ReadFile(second.LogFile()))(t)); !strings.Contains(log, "whether the audit key already signs a log") {
+		t.Errorf("the log says:\n%s", log)
+	}
+}
+
 // The file names the module, which runs as code of this process.
 func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ceremony.yaml")
@@ -116,6 +130,20 @@ func TestAConfigurationThatEverybodyMayWriteIsRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// An administrator calls init as the user of the station, with files in a directory of his own.
+func TestAConfigurationInADirectoryOfSomebodyElseIsRead(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "home")
+	must(t, os.Mkdir(folder, 0o755))
+	pin := pinFile(t)
+	path, act := filepath.Join(folder, "station.yaml"), filepath.Join(folder, "audit.yaml")
+	must(t, errors.Join(os.WriteFile(path, []byte(inside), 0o644), os.WriteFile(act, fmt.Appendf(nil, auditKey, pin, "out"), 0o644)))
+	if os.Geteuid() == 0 { // only root gives a directory away; the test of CheckWriters says the rest
+		must(t, os.Chown(folder, 4711, -1))
+	}
+	fixtures.Must(ceremony.ReadPlan(path))(t)
+	fixtures.Must(ceremony.Read(act, configs.CeremonyAuditKey))(t)
 }
 
 func pinFile(t *testing.T) string {
@@ -339,6 +367,66 @@ func TestAnInitWithItsOwnTokenLeavesNothing(t *testing.T) {
 		if entries, err := os.ReadDir(string(place)); len(entries) > 0 || existed != (err == nil) {
 			t.Errorf("left %v, %v", entries, err)
 		}
+	}
+}
+
+// A kill leaves the journal and the token in the directory. The next init removes the token, so it must not look for its keys.
+func TestAnInitThatWasKilledWithItsOwnTokenMakesNewKeys(t *testing.T) {
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	plan := parse(t, inside)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var journal []byte
+	plan.DrawFrom(&stopAt{2, func() {
+		journal = fixtures.Must(os.ReadFile(place.In("init.unfinished")))(t)
+		stop()
+	}})
+	if _, err := plan.Init(ctx, place); reason.ExitOf(err) != reason.ExitAborted || !strings.Contains(string(journal), `"made":true`) {
+		t.Fatalf("got %v, and this journal:\n%s", err, journal)
+	}
+	must(t, errors.Join(os.MkdirAll(place.HSM(), 0o700), os.WriteFile(place.In("init.unfinished"), journal, 0o600)))
+	fixtures.Must(parse(t, inside).Init(t.Context(), place))(t)
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
+}
+
+// stoppedLate is stopped as soon as station.yaml is there.
+type stoppedLate struct {
+	context.Context
+	place workdir.Dir
+}
+
+func (s stoppedLate) Err() error {
+	if workdir.Exists(s.place.Config()) {
+		return context.Canceled
+	}
+	return s.Context.Err()
+}
+
+// The token has the mark of a finished station. If the station were removed, the same init would take its own mark for that of another station.
+func TestAFinishedStationStaysWhenInitIsStoppedLate(t *testing.T) {
+	fixtures.NewToken(t)
+	place := workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	fixtures.Must(parse(t, fmt.Sprintf(outside, pinFile(t))).Init(stoppedLate{t.Context(), place}, place))(t)
+	if workdir.Exists(place.In("init.unfinished")) {
+		t.Error("the journal is left")
+	}
+	opened := fixtures.Must(instance.Open(t.Context(), place, instance.Options{}))(t)
+	must(t, opened.Close())
+}
+
+// A token that closes badly costs no finished station either.
+func TestAFinishedStationStaysWhenItsTokenClosesBadly(t *testing.T) {
+	config, fail := closesBadly(t, fmt.Sprintf(outside, pinFile(t)))
+	plan, place := parse(t, config), workdir.Dir(filepath.Join(t.TempDir(), "D"))
+	plan.DrawFrom(&stopAt{3, fail})
+	_, err := plan.Init(t.Context(), place)
+	if err == nil || !strings.Contains(err.Error(), "closing the HSM") || !strings.Contains(err.Error(), "is finished") {
+		t.Errorf("got %v", err)
+	}
+	if !workdir.Exists(place.Config()) || workdir.Exists(place.In("init.unfinished")) {
+		t.Errorf("station.yaml is there: %v, the journal: %v", workdir.Exists(place.Config()), workdir.Exists(place.In("init.unfinished")))
 	}
 }
 

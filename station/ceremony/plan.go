@@ -44,7 +44,7 @@ func ReadPlan(path string) (*Plan, error) {
 	if path != "" {
 		read, err := workdir.ReadInput(path, workdir.MaxFile)
 		if err == nil {
-			err = workdir.CheckCode(path) // it names the module
+			err = workdir.CheckWriters(path) // it names the module
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -204,7 +204,7 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 		err = dir.HasSpace(p.Config.DiskFloor)
 	}
 	if err == nil {
-		p.begun, err = begin(dir)
+		p.begun, err = begin(dir, p.Config.HSM.CreateToken)
 	}
 	if err != nil {
 		if madeDir {
@@ -214,16 +214,17 @@ func (p *Plan) Init(ctx context.Context, place workdir.Dir) (_ *Made, err error)
 	}
 	// 2. Build the station.
 	made, err := p.Build(ctx, dir)
-	if err == nil && ctx.Err() != nil {
-		err = ctx.Err()
+	if made == nil {
+		return nil, p.begun.end(ctx, err, madeDir)
 	}
+	// 3. The station is finished, and its mark may lie on the token: whatever fails or stops now, the station stays.
 	if err != nil {
-		return nil, p.begun.end(ctx, err, p.Config.HSM.CreateToken, madeDir)
+		err = fmt.Errorf("the station in %s is finished; after that: %w", dir, err)
 	}
-	return made, errors.Join(dir.End(), p.begun.file.Close())
+	return made, errors.Join(err, dir.End(), p.begun.file.Close())
 }
 
-// Build makes the whole station in a directory, and closes all parts.
+// Build makes the whole station in a directory, and closes all parts. If only the closing fails, it returns the finished station and the error.
 func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 	if p.Config.HSM.CreateToken {
 		if err := p.createToken(ctx, dir); err != nil {
@@ -235,21 +236,25 @@ func (p *Plan) Build(ctx context.Context, dir workdir.Dir) (*Made, error) {
 		return nil, err
 	}
 	made, err := p.BuildOn(ctx, dir, token)
-	if err == nil {
-		markToken(ctx, dir, token, made)
+	if err != nil {
+		return nil, errors.Join(err, instance.CloseToken(token))
 	}
-	return made, errors.Join(err, instance.CloseToken(token))
+	markToken(ctx, dir, token, made)
+	return made, instance.CloseToken(token)
 }
 
 // markToken stores the first checkpoint on the token, so that no other station gets this audit key. The station is finished by now, and
 // its first start stores its checkpoint, too; so a token that takes none is noted in the engineers' log only.
 func markToken(ctx context.Context, dir workdir.Dir, token *hsm.Token, made *Made) {
-	marked := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint)
-	if marked == nil {
-		return
+	if err := instance.MarkToken(ctx, token, made.verifierKey, made.checkpoint); err != nil {
+		warn(dir, "the first checkpoint does not lie on the token", err)
 	}
+}
+
+// warn writes a line to the engineers' log of a station that is being made.
+func warn(dir workdir.Dir, text string, warned error) {
 	if log, file, err := dir.OpenLog(nil); err == nil {
-		log.Warn("the first checkpoint does not lie on the token", "error", marked)
+		log.Warn(text, "error", warned)
 		_ = file.Close() // the line is written
 	}
 }
@@ -269,6 +274,7 @@ func (p *Plan) BuildOn(ctx context.Context, dir workdir.Dir, token *hsm.Token) (
 		return nil, err
 	}
 	held := &ceremony{begun: p.begun, config: p.Config, chain: p.chain, auditPublic: p.audit, token: token, now: time.Now().UTC().Truncate(time.Second), random: p.random}
+	held.warn = func(text string, err error) { warn(dir, text, err) }
 	if err := held.hold(ctx); err != nil {
 		return nil, fmt.Errorf("holding the key ceremony: %w", err)
 	}

@@ -23,6 +23,8 @@ func CheckIssuingEnd(profiles []*issuance.Profile, issuing *x509.Certificate, no
 		if err := profile.Outlives(issuing.NotAfter, now); err != nil {
 			return err
 		}
+	}
+	for _, profile := range profiles {
 		if profile.Outlives(issuing.NotAfter, now.Add(renewIssuing)) != nil {
 			_, end := profile.Validity(now)
 			last := now.Add(issuing.NotAfter.Sub(end))

@@ -41,6 +41,7 @@ func TestTheEndOfTheIssuingCAIsSeenAhead(t *testing.T) {
 		{"a second too late", []*issuance.Profile{year}, 365*day - time.Second, issuance.ErrOutlives, "until 2027-11-30T12:00:00Z, the issuing CA until 2027-11-30T11:59:59Z"},
 		{"ten days", []*issuance.Profile{year}, 10 * day, issuance.ErrOutlives, "station profile adopt"},
 		{"boards that never end", []*issuance.Profile{ever}, 3000 * day, issuance.ErrOutlives, ""},
+		{"the second profile would now, the first soon", []*issuance.Profile{year, ever}, 400 * day, issuance.ErrOutlives, ""},
 		{"the second profile", []*issuance.Profile{year, ever}, 3000 * day, issuance.ErrOutlives, ""},
 	} {
 		err := instance.CheckIssuingEnd(test.profiles, &x509.Certificate{NotAfter: now.Add(test.left)}, now)

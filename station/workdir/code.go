@@ -21,7 +21,18 @@ var ErrForeign = reason.New("writable-by-others", "another user owns this, and s
 // one owns it. It looks at each directory and each link on the way to the file, because whoever may write there may put
 // another file in its place. A group may write, as in CheckModes.
 func CheckCode(path string) error {
-	_, err := follow(path, isTrusted)
+	return checkWay(path, isTrusted)
+}
+
+// CheckWriters refuses a file that everybody may write or replace. It looks at the whole way, as CheckCode does, and at no owner: an
+// administrator calls the program as the user of the station, with a file in a directory of his own.
+func CheckWriters(path string) error {
+	return checkWay(path, isClosed)
+}
+
+// checkWay checks each directory and each link on the way to a file, and the file.
+func checkWay(path string, check func(path string) error) error {
+	_, err := follow(path, check)
 	if errors.Is(err, unix.ELOOP) {
 		return nil // whoever opens the file says it
 	}
@@ -30,15 +41,42 @@ func CheckCode(path string) error {
 
 // isTrusted refuses a file, a directory or a link that somebody else may change.
 func isTrusted(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return nil // whoever needs the file says that it is missing
-	} else if err != nil {
-		return fmt.Errorf("looking who may change %s: %w", path, err)
+	info, err := describe(path)
+	if info == nil {
+		return err
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() && !isUnmapped(stat.Uid) {
-		return fmt.Errorf("%s belongs to user %d: %w; look whether somebody changed it, then give it to this user with chown", path, stat.Uid, ErrForeign)
+		next := "give it to this user with chown"
+		if info.IsDir() { // it may be the home of a person
+			next = "move the file to a directory of root or of this user"
+		}
+		return fmt.Errorf("%s belongs to user %d: %w; look whether somebody changed it, then %s", path, stat.Uid, ErrForeign, next)
 	}
+	return closed(path, info)
+}
+
+// isClosed refuses a file or a directory that everybody may change.
+func isClosed(path string) error {
+	info, err := describe(path)
+	if info == nil {
+		return err
+	}
+	return closed(path, info)
+}
+
+// describe says what lies under a path, not following a link. It returns nil for a file that is missing: whoever needs it says so.
+func describe(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("looking who may change %s: %w", path, err)
+	}
+	return info, nil
+}
+
+// closed refuses modes with which everybody may write.
+func closed(path string, info fs.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0: // a link has no mode of its own
 		return nil

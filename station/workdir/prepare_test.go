@@ -92,11 +92,14 @@ func TestAJournalHasOneProcess(t *testing.T) {
 // A file that came between the look into the directory and the lock does not cost the names of keys.
 func TestBeginKeepsAJournalThatNamesKeys(t *testing.T) {
 	dir := Dir(t.TempDir())
-	if err := errors.Join(os.WriteFile(dir.In(journal), []byte("{}\n"), 0o600), os.WriteFile(dir.In("letter"), nil, 0o600)); err != nil {
-		t.Fatal(err)
+	rows := journalHead + `{"label":"hallmark-issuing","id":"0102030405060708"}` + "\n"
+	write(t, dir.In(journal), rows)
+	write(t, dir.In("letter"), "mine")
+	if _, err := dir.Begin(); !errors.Is(err, ErrNotEmpty) {
+		t.Errorf("got %v", err)
 	}
-	if _, err := dir.Begin(); !errors.Is(err, ErrNotEmpty) || !Exists(dir.In(journal)) {
-		t.Errorf("got %v; the journal is there: %v", err, Exists(dir.In(journal)))
+	if text, err := os.ReadFile(dir.In(journal)); err != nil || string(text) != rows {
+		t.Errorf("the journal is now %q, %v", text, err)
 	}
 }
 
