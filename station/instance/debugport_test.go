@@ -15,6 +15,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // definition is a board definition with an image of these octets.
@@ -214,6 +215,21 @@ func TestAnImageThatTheStationDoesNotAllowIsRefusedBeforeTheFirstRun(t *testing.
 	board.Firmware = configs.BoardImage{}
 	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
 		t.Errorf("nothing to flash: %v", err)
+	}
+}
+
+func TestAnImageOfEmulatedBoardsThatIsNoFileIsRefusedWithTheBays(t *testing.T) {
+	files := openFiles(t, false)
+	files.Config.Boards.AllowEmulated = true
+	kind := instance.EmulatedKinds()[0]
+	bay := instance.BaySpec{Name: "left", Kind: &kind, Board: definition(t, "octets"), Bay: &configs.Bay{Name: "left"}}
+	files.Config.Firmware.Posix = t.TempDir()
+	if err := files.CheckBays([]instance.BaySpec{bay}); !errors.Is(err, workdir.ErrNotRegular) || reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), "bay left") {
+		t.Errorf("a folder: %v", err)
+	}
+	files.Config.Firmware.Posix = filepath.Join(t.TempDir(), "none")
+	if err := files.CheckBays([]instance.BaySpec{bay}); err != nil {
+		t.Errorf("a flag may name another image than one that is not there: %v", err)
 	}
 }
 
